@@ -239,7 +239,7 @@ static void connection_serve(struct collector *c, struct connection *k)
 		connection_close(c, k);
 }
 
-/* One that is free, or is given up: of strangers', if there are any. */
+/* A place for a new connection: a free one, or that of a connection which is given up; strangers are given up first. */
 static struct connection *connection_place(struct collector *c)
 {
 	struct connection *k, *stranger = NULL, *next = &c->connections[c->next++ % CONNECTIONS];

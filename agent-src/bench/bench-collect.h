@@ -40,7 +40,7 @@ struct probe {
  * kernel, see collector_port(). */
 int collector_new(struct collector **out, const char *address, unsigned port, struct err *e);
 unsigned collector_port(const struct collector *c);
-/* What each beat and each record ends with, as hexadecimal digits. */
+/* The token with which each beat and each record ends, as hexadecimal digits. */
 const char *collector_token(const struct collector *c);
 /* NULL ok. */
 void collector_free(struct collector *c);

@@ -420,7 +420,7 @@ static bool read_front(struct disk_round *d)
 	return true;
 }
 
-/* What the old copy has there may not be known for long. Where the network has nothing else to do meanwhile, sending is never later than waiting. */
+/* The end of the disk may be sent before the old copy's hashes of it have come: if the network has nothing else to do, sending it is no later than waiting. */
 static bool may_read_back(const struct disk_round *d)
 {
 	return d->reader->free_count >= CHUNKS / 2 && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&

@@ -31,11 +31,11 @@ struct again_change {
 /* Gives it. Returns the exit code. */
 int again_run(const json_t *move, const struct again_change *change);
 
-/* Of moves of vm that are finished, where the last was rolled back and was one of which something was to be kept: what its journal begins with,
- * and its path (malloc'ed; NULL: is not wanted). -ENOENT: it was not. */
+/* The last finished move of vm, if it was rolled back and was to keep something: what its journal begins with, and the journal's path (malloc'ed;
+ * NULL: is not wanted). -ENOENT: there is no such move. */
 int again_find(json_t **begin, char **path, const char *state_dir, const char *vm, struct err *e);
-/* What was brought there ahead, or is left of a move, is the guest's own: it is gone on with as long as it is there, and kept should this one end
- * before its time, too. Says so. command: "migrate" or "check". */
+/* A move goes on from what was brought there ahead, or is left of an earlier one, as that is the guest's own; it is kept if this move ends before its
+ * time, too. Says so. command: "migrate" or "check". */
 void again_with_kept(struct move_options *o, const char *command);
 
 #endif

@@ -284,7 +284,7 @@ static int refuse_resuming(const struct attempt *a)
 	return EXIT_REFUSED;
 }
 
-/* As it was reached, but for what the command line says. */
+/* The destination is reached as it was before, unless the command line says otherwise. */
 static void take_way_of(struct move_options *o, const json_t *begin, const struct asked *asked)
 {
 	o->dest = asked->given;
@@ -338,7 +338,7 @@ static int refuse_several(const struct attempts *all, const char *vm)
 	return EXIT_REFUSED;
 }
 
-/* Of a move that has ended, or of disks that were copied ahead of one. 1: there is none. */
+/* Removes what is kept at the destination of a move that has ended, or of disks that were copied ahead. 1: nothing is kept. */
 static int drop_kept(struct move_options *o, const struct asked *asked)
 {
 	AUTO_FREE char *path = NULL;

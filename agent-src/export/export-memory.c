@@ -132,7 +132,7 @@ static void rescue(struct guest *g, const json_t *was, bool ours, bool stopped_f
 	}
 }
 
-/* What the exporter tells its guard. BEGINS: the next migration is ours; REFUSED: it was not. */
+/* Words of the exporter to its guard. BEGINS: the next migration is ours; REFUSED: QEMU did not begin it. */
 enum word { WORD_BEGINS = 'B', WORD_REFUSED = 'R', WORD_OVER = 'O' };
 
 static void tell_guard(const struct memory_copy *m, char word)

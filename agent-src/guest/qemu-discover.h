@@ -160,7 +160,7 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 void guest_expand_line(struct guest *g);
 /* What its line refers to, and can be carried: nothing of it goes elsewhere. no_state: it is to start anew. As qemu_args_rewrite(). */
 int guest_read_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
-/* As guest_read_line(), of a line that may have options that cannot be carried, which are left out. */
+/* The same as guest_read_line(), but options that cannot be carried are left out, and are no error. */
 int guest_look_at_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
 /* 0, or -ENOTSUP: its QEMU has another file open than what has that name now, which we would read. */
 int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);

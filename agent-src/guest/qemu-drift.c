@@ -468,7 +468,7 @@ const char *guest_read_another(const struct guest *g, const char *path)
 	return st.st_ctim.tv_sec > process_started_at(g->start_time) + CLOCKS_S ? "was changed since its QEMU read it" : NULL;
 }
 
-/* What QEMU takes for one of its own files if it has no directory in its name, but first for one where it was started. */
+/* Files that QEMU looks for where it was started, and then among its own, if their names have no directory. */
 static const struct own_file {
 	const char *option, *key, *implied_key; /* key NULL: the whole value. "*.KEY": of whatever driver */
 } own_files[] = {{"bios", NULL, NULL},	      {"machine", "firmware", NULL}, {"M", "firmware", NULL},
