@@ -62,16 +62,10 @@ static void assert_holds(const char *path, const char *text)
 static void with_power(const struct place *p, int (*act)(const struct place *p))
 {
 	int status;
-	pid_t pid = fork();
 
-	assert_true(pid >= 0);
-	if (!pid) {
-		power_begins(p->dir, p->logs);
+	if (power_forks(p->dir, p->logs, &status))
 		_exit(act(p) ? 1 : 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	power_fails(p->logs);
 }
 
 static int make(const struct place *p)

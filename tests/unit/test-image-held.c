@@ -41,18 +41,12 @@ static void a_mark_survives_the_power(void **state)
 	AUTO_FREE char *rm = xasprintf("rm -rf %s", logs);
 	int status;
 	struct err e;
-	pid_t pid;
 
 	(void)state;
 	assert_int_equal(mkdir(logs, 0700), 0);
-	pid = fork();
-	if (!pid) {
-		power_begins(dir, logs);
+	if (power_forks(dir, logs, &status))
 		_exit(image_hold(mark, OURS, &e) ? 1 : 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	power_fails(logs);
 	assert_true(image_is_held(image));
 	unlink(mark);
 	assert_int_equal(system(rm), 0);

@@ -239,19 +239,14 @@ static int live(void)
 static void with_power(int (*act)(void))
 {
 	int status;
-	pid_t pid = fork();
 
-	assert_true(pid >= 0);
-	if (!pid) {
-		power_begins(disks, logs);
+	if (power_forks(disks, logs, &status)) {
 		if (!act())
 			_exit(0);
 		fprintf(stderr, "%s\n", e.msg);
 		_exit(1);
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	power_fails(logs);
 }
 
 static bool names(const char *image)
