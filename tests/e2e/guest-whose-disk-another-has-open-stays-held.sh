@@ -9,11 +9,7 @@ to_local
 move_start a local
 fault_wait
 kill_now "$(qemu_dst)"
-"$TOP/build/qemu/bin/qemu-nbd" --persistent --format=raw --socket="$DIR/other" "$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
-OTHER=$!
-kill_at_exit "$OTHER"
-# it listens before it has the image
-wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be locked: $(<"$DIR/other.log")"
+another_has_the_disk
 fault_continue
 move_wait 6
 assert_result 'r["where"] == "undecided" and "is open here in process" in r["reason"]'

@@ -49,15 +49,11 @@ fault before-DST_START stop
 to_listener
 shared
 fault_wait
-"$TOP/build/qemu/bin/qemu-nbd" --persistent --format=raw --socket="$DIR/other" "$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
-other=$!
-kill_at_exit "$other"
-# it listens before it has the image
-wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be locked: $(<"$DIR/other.log")"
+another_has_the_disk
 fault_continue
 move_wait 5
 assert_result 'r["guest"] == "source-paused"'
-end_process "$other"
+end_process "$OTHER"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 at_source
 

@@ -122,6 +122,14 @@ to_listener() { # [OPTION...]
 	DEST=$DST_ADDRESS
 }
 
+# Another program has the guest's disk here open for writing, and locked: $OTHER. It listens before it has the image.
+another_has_the_disk() {
+	"$TOP/build/qemu/bin/qemu-nbd" --persistent --format=raw --socket="$DIR/other" "$DIR/a.raw" </dev/null >"$DIR/other.log" 2>&1 &
+	OTHER=$!
+	kill_at_exit "$OTHER"
+	wait_for 20 eval '"$QEMU_IMG" info "nbd+unix:///?socket=$DIR/other" &>/dev/null' || fail "the image cannot be locked: $(<"$DIR/other.log")"
+}
+
 # --- faults --------------------------------------------------------------------------------
 
 fault() { # POINT [ACTION]: once, in the agents started from now on
