@@ -187,6 +187,22 @@ static void note_version(const struct preflight *p, struct qmp *q, json_t *notes
 				   *version, here));
 }
 
+static int ask_words(struct preflight *p, struct qmp *q, struct err *e)
+{
+	json_t *schema;
+	int r;
+
+	if (!args_has_changed_words(p->argv, p->argc))
+		return 0;
+	r = qmp_call(q, "query-qmp-schema", NULL, &schema, e);
+	if (r)
+		return r;
+	args_words_known(&p->words, schema);
+	p->has_words = true;
+	json_decref(schema);
+	return 0;
+}
+
 int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **version, struct err *e)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
@@ -208,7 +224,9 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 	}
 	p->started = true;
 	note_version(p, h.qmp, notes, &found);
-	r = check_accelerator(p, h.qmp, notes, e);
+	r = ask_words(p, h.qmp, e);
+	if (!r)
+		r = check_accelerator(p, h.qmp, notes, e);
 	if (!r)
 		r = check_cpu(p, h.qmp, notes, e);
 	qemu_helper_end(&h);

@@ -7,6 +7,7 @@
 
 #include "err.h"
 #include "loop.h"
+#include "qemu-args-words.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -20,7 +21,9 @@ struct preflight {
 	const char *work_dir;	   /* an empty directory */
 	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
 	bool started;		   /* out: its machine and processor can be had here, whatever else is in the way */
-	bool wants_names;	   /* out: it is refused for its CPU, and the names of that one's features would say why */
+	struct args_words words;   /* out, if has_words: which of the line's words that not every QEMU knows it does */
+	bool has_words;
+	bool wants_names; /* out: it is refused for its CPU, and the names of that one's features would say why */
 };
 
 /* 0 and findings in words for the plan (*notes, a new reference to an array of strings), and the QEMU's version ("10.0.2",

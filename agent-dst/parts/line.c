@@ -509,6 +509,8 @@ static int ask_qemu(struct line *l, struct err *e)
 	if (!r)
 		r = preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
 	l->wants_names = p.wants_names;
+	if (p.has_words)
+		args_write_known_words(&l->target->args, &p.words);
 	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there */
 	if (p.started && !l->is_part && (!l->wants_names || l->asked))
 		try_line(l, env);

@@ -65,7 +65,7 @@ bool monitors_parse(const char *filename, struct chardev_socket *out)
 	return true;
 }
 
-/* -mon CHARDEV, or "chardev:LABEL" where a monitor is defined in another way. */
+/* -mon CHARDEV or an object with it, or "chardev:LABEL" where a monitor is defined in another way. */
 static bool is_named(const struct args_result *line, const char *label)
 {
 	static const char *const others[] = {"monitor", "qmp", "qmp-pretty", "gdb"};
@@ -74,16 +74,13 @@ static bool is_named(const struct args_result *line, const char *label)
 	size_t i = 1, k;
 
 	while (!yes && qemu_opt_next(line->argv, line->argc, &i, &opt)) {
-		struct kv_list l;
-		const char *chardev;
+		struct args_monitor m;
 
 		if (!opt.value)
 			continue;
-		if (!strcmp(opt.name, "mon")) {
-			kv_parse(&l, opt.value);
-			chardev = kv_get(&l, "chardev", "chardev");
-			yes = chardev && !strcmp(chardev, label);
-			kv_fini(&l);
+		if (args_monitor_of(&m, opt.name, opt.value)) {
+			yes = !strcmp(m.chardev, label);
+			free(m.chardev);
 		}
 		for (k = 0; k < ARRAY_LEN(others) && !yes; k++)
 			yes = !strcmp(opt.name, others[k]) && !strncmp(opt.value, "chardev:", 8) && !strcmp(opt.value + 8, label);

@@ -16,13 +16,27 @@ static bool has_any(char *const *argv, size_t argc, const char *const *options, 
 	return i < count;
 }
 
+/* By -mon, or an object. */
+static bool has_monitor(char *const *argv, size_t argc)
+{
+	struct args_monitor m;
+	struct qemu_opt opt;
+	bool yes = false;
+	size_t i = 1;
+
+	while (!yes && qemu_opt_next(argv, argc, &i, &opt)) {
+		yes = args_monitor_of(&m, opt.name, opt.value);
+		free(m.chardev);
+	}
+	return yes;
+}
+
 /* Without a monitor on the line QEMU has one on its terminal (mixed with the guest's console, Ctrl-A c) or in its window. */
 static const char *keeps_console(char *const *argv, size_t argc)
 {
-	static const char *const monitors[] = {"monitor", "mon", "qmp", "qmp-pretty", "nodefaults"}, *const hidden[] = {"display",
-															"daemonize"};
+	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "nodefaults"}, *const hidden[] = {"display", "daemonize"};
 
-	if (has_any(argv, argc, monitors, ARRAY_LEN(monitors)))
+	if (has_any(argv, argc, monitors, ARRAY_LEN(monitors)) || has_monitor(argv, argc))
 		return "";
 	if (qemu_args_has(argv, argc, "nographic"))
 		return qemu_args_has(argv, argc, "serial") ? "" : " -serial mon:stdio";

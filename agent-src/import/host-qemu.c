@@ -106,6 +106,15 @@ bool host_qemu_has(const void *ctx, const char *device)
 	return q->devices && strstr(q->devices, row);
 }
 
+/* "  monitor-qmp" */
+bool host_qemu_has_monitor_objects(const struct host_qemu *q)
+{
+	AUTO_FREE char *objects = NULL;
+	struct err ignored;
+
+	return !ask(q, "-object", &objects, &ignored) && strstr(objects, "monitor-qmp\n");
+}
+
 /* "q35    Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)" */
 char *host_qemu_machine(const struct host_qemu *q, const char *alias)
 {

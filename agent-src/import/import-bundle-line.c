@@ -3,6 +3,7 @@
 #include "identity.h"
 #include "place.h"
 #include "process.h"
+#include "qemu-args-words.h"
 #include "qemu-opts.h"
 #include "util.h"
 
@@ -272,6 +273,17 @@ static int find_monitor(struct bundling *m, struct err *e)
 	return r;
 }
 
+/* Of those that are asked for of a running QEMU only what `-object help` tells, too. */
+static void write_known_words(struct bundling *m)
+{
+	struct args_words known = {.reconnect = true, .reconnect_ms = true};
+
+	if (!args_has_changed_words(m->line.argv, m->line.argc))
+		return;
+	known.monitor_objects = host_qemu_has_monitor_objects(&m->qemu);
+	args_write_known_words(&m->line, &known);
+}
+
 int bundling_make_line(struct bundling *m, struct err *e)
 {
 	AUTO_FREE char *prefix = xasprintf("%s-", m->plain);
@@ -286,6 +298,7 @@ int bundling_make_line(struct bundling *m, struct err *e)
 		r = check_files(m, e);
 	if (r)
 		return r;
+	write_known_words(m);
 	while (drop_option(&m->line, "L", NULL)) /* the files that QEMU has of its own are this host's */
 		m->has_other_files = true;
 	r = line_judge(&m->words, &m->line, m->o->trust_line, e);

@@ -315,16 +315,15 @@ static bool serves_monitor(const struct judge *j, const struct kv_list *chardev)
 	bool yes = kv_flag(chardev, "mux", false);
 
 	while (!yes && id && qemu_opt_next(j->line->argv, j->line->argc, &i, &opt)) {
-		static const char *const options[] = {"mon", "monitor", "qmp", "qmp-pretty", "gdb"};
-		struct kv_list l;
-		const char *used;
+		static const char *const options[] = {"monitor", "qmp", "qmp-pretty", "gdb"};
+		struct args_monitor m;
 
-		if (!opt.value || !is_among(opt.name, options, ARRAY_LEN(options)))
-			continue;
-		kv_parse(&l, opt.value);
-		used = strcmp(opt.name, "mon") ? opt.value + (strncmp(opt.value, "chardev:", 8) ? 0 : 8) : kv_get(&l, "chardev", "chardev");
-		yes = used && !strcmp(used, id);
-		kv_fini(&l);
+		if (args_monitor_of(&m, opt.name, opt.value)) {
+			yes = !strcmp(m.chardev, id);
+			free(m.chardev);
+		} else if (opt.value && is_among(opt.name, options, ARRAY_LEN(options))) {
+			yes = !strcmp(opt.value + (strncmp(opt.value, "chardev:", 8) ? 0 : 8), id);
+		}
 	}
 	return yes;
 }

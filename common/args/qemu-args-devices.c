@@ -38,9 +38,6 @@ static const struct refusal refused_devices[] = {
 	{"virtio-vga-rutabaga", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
 };
 
-/* QEMU 11.1 */
-#define MONITOR_OBJECT "others could start the guest at the destination by a monitor of this kind; give it with -qmp, -monitor or -mon"
-
 static const struct refusal refused_objects[] = {
 	{"sev-guest", ENCRYPTED},
 	{"sev-snp-guest", ENCRYPTED},
@@ -55,8 +52,6 @@ static const struct refusal refused_objects[] = {
 	{"x-vfio-user-server", OTHER_PROCESS},
 	{"dbus-vmstate", OTHER_PROCESS},
 	{"qtest", "it is driven by QEMU's own test program"},
-	{"monitor-hmp", MONITOR_OBJECT},
-	{"monitor-qmp", MONITOR_OBJECT},
 	{"colo-compare", "the guest is one of a pair (COLO)"},
 };
 

@@ -88,6 +88,21 @@ static int check_compat(const struct rewrite *w, const struct item *it)
 	return r;
 }
 
+/* By -mon, or an object. */
+static int check_named(const struct rewrite *w, const struct args_monitor *m, const struct item *it)
+{
+	const struct item *chardev = args_find(w, "chardev", "id", m->chardev);
+	const char *kind = chardev ? kv_get(&chardev->p.l, "backend", "backend") : NULL;
+
+	if (m->ends && kind && !strcmp(kind, "socket") && !kv_get(&chardev->p.l, "path", NULL))
+		return err_set(
+			w->e, EINVAL,
+			"the monitor -%s %s would be gone when the guest is at the destination: until then vmferry is its client, and "
+			"QEMU removes it when that leaves (close-action=delete); give it a unix socket, or leave that out",
+			it->name, it->value);
+	return check_chardev(w, chardev);
+}
+
 int args_check_monitors(const struct rewrite *w)
 {
 	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "gdb"}, *const others[] = {"serial", "parallel", "debugcon",
@@ -97,16 +112,18 @@ int args_check_monitors(const struct rewrite *w)
 
 	for (i = 0; i < w->item_count && !r; i++) {
 		const struct item *it = &w->items[i];
+		struct args_monitor m = {.chardev = NULL};
 
 		if (!it->value)
 			continue;
 		if (args_among(it->name, monitors, ARRAY_LEN(monitors)) ||
 		    (args_among(it->name, others, ARRAY_LEN(others)) && args_starts(it->value, "mon:")))
 			r = check_compat(w, it);
-		else if (!strcmp(it->name, "mon"))
-			r = check_chardev(w, args_find(w, "chardev", "id", kv_get(&it->p.l, "chardev", "chardev")));
 		else if (!strcmp(it->name, "chardev") && kv_flag(&it->p.l, "mux", false))
 			r = check_chardev(w, it);
+		else if (args_monitor_of(&m, it->name, it->value))
+			r = check_named(w, &m, it);
+		free(m.chardev);
 	}
 	return r;
 }

@@ -1,6 +1,7 @@
 /* qemu-args-read.c: what a QEMU command line says, without changing it; see qemu-args.h. */
 #include "qemu-args.h"
 #include "qemu-opts.h"
+#include "qemu-props.h"
 #include "util.h"
 
 #include <string.h>
@@ -88,6 +89,29 @@ static void add_compat_path(struct strings *s, char *const *argv, size_t argc, c
 	kv_fini(&l);
 }
 
+bool args_monitor_of(struct args_monitor *out, const char *name, const char *value)
+{
+	bool is_object = !strcmp(name, "object");
+	const char *kind, *chardev;
+	struct props p;
+
+	*out = (struct args_monitor){.chardev = NULL};
+	if (!value || (!is_object && strcmp(name, "mon")))
+		return false;
+	props_parse(&p, value);
+	kind = is_object ? kv_get(&p.l, "qom-type", "qom-type") : kv_get(&p.l, "mode", NULL);
+	chardev = kv_get(&p.l, "chardev", is_object ? NULL : "chardev");
+	if (chardev && (!is_object || (kind && (!strcmp(kind, "monitor-qmp") || !strcmp(kind, "monitor-hmp"))))) {
+		const char *closing = is_object ? kv_get(&p.l, "close-action", NULL) : NULL;
+
+		out->chardev = xstrdup(chardev);
+		out->control = kind && !strcmp(kind, is_object ? "monitor-qmp" : "control");
+		out->ends = closing && !strcmp(closing, "delete");
+	}
+	props_fini(&p);
+	return out->chardev != NULL;
+}
+
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
 {
 	struct strings s = {.n = 0};
@@ -95,20 +119,15 @@ size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
 	size_t i = 1;
 
 	while (qemu_opt_next(argv, argc, &i, &opt)) {
-		struct kv_list l;
-		const char *mode;
+		struct args_monitor m;
 
-		if (!opt.value)
-			continue;
-		if (!strcmp(opt.name, "qmp") || !strcmp(opt.name, "qmp-pretty"))
+		if (opt.value && (!strcmp(opt.name, "qmp") || !strcmp(opt.name, "qmp-pretty")))
 			add_compat_path(&s, argv, argc, opt.value);
-		if (strcmp(opt.name, "mon"))
+		if (!args_monitor_of(&m, opt.name, opt.value))
 			continue;
-		kv_parse(&l, opt.value);
-		mode = kv_get(&l, "mode", NULL);
-		if (mode && !strcmp(mode, "control"))
-			add_chardev_path(&s, argv, argc, kv_get(&l, "chardev", "chardev"));
-		kv_fini(&l);
+		if (m.control && !m.ends) /* its user would lose it when we have asked */
+			add_chardev_path(&s, argv, argc, m.chardev);
+		free(m.chardev);
 	}
 	*out = s.v;
 	return s.n;

@@ -166,6 +166,14 @@ char *qemu_args_name(char *const *argv, size_t argc);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
  * Returns how many; *out and each string are malloc'ed (args_free_strings). */
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
+/* A monitor on a character device that another option defines: of -mon, or of -object monitor-qmp or monitor-hmp (QEMU 11.1). */
+struct args_monitor {
+	char *chardev; /* its id; malloc'ed */
+	bool control;  /* QMP */
+	bool ends;     /* QEMU removes it when its client leaves (close-action=delete) */
+};
+/* False: the option makes none, and *out is empty. */
+bool args_monitor_of(struct args_monitor *out, const char *name, const char *value);
 /* Whether the option (without dashes) is given. */
 bool qemu_args_has(char *const *argv, size_t argc, const char *option);
 /* What the line says of the guest, for whoever cannot ask its QEMU; QEMU's own defaults where it says nothing. */

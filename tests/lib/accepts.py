@@ -92,6 +92,12 @@ class Line:
         return value.replace("aio=native", "aio=threads").replace("host_device", "file").replace('"aio":"native"', '"aio":"threads"')
 
 
+def knows_seconds(qemu):
+    """Until 11.0; where it does not vmferry writes reconnect-ms."""
+    return not subprocess.run([qemu, "-chardev", "socket,id=c,host=127.0.0.1,port=1,reconnect=1", "-version"], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL).returncode
+
+
 def quit_by_qmp(path):
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(DEADLINE_S)
@@ -109,7 +115,10 @@ def accepts(line, qemu, name):
     log = line.dir / "log"
     line.make_files()
     with open(log, "wb") as output:
-        process = subprocess.Popen(line.argv(qemu, monitor), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        argv = line.argv(qemu, monitor)
+        if not knows_seconds(qemu):
+            argv = [re.sub(r",reconnect=(\d+)", lambda m: f",reconnect-ms={int(m[1]) * 1000}", word) for word in argv]
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                    cwd=line.dir)
     try:
         until = time.monotonic() + DEADLINE_S

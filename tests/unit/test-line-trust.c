@@ -158,6 +158,8 @@ static void a_chardev_is_a_monitor_if_any_option_says_so(void **state)
 					       {"-mon", "m"},
 					       {"-qmp", "chardev:m"},
 					       {"-monitor", "chardev:m"},
+					       {"-object", "monitor-hmp,id=o,chardev=m"},
+					       {"-object", "{\"qom-type\":\"monitor-qmp\",\"id\":\"o\",\"chardev\":\"m\"}"},
 					       {"-gdb", "chardev:m"}};
 	struct line_words w;
 	struct err e;

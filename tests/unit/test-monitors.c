@@ -80,11 +80,27 @@ static void expect_monitor(const char *label, const char *const *line, bool yes)
 /* Labels as QEMU 10.0 makes them. */
 static void monitors_are_known_by_their_labels(void **state)
 {
-	static const char *const line[] = {"qemu",	 "-mon",       "mode=control,chardev=m1",
-					   "-mon",	 "m2",	       "-qmp",
-					   "chardev:m3", "-monitor",   "chardev:m4",
-					   "-gdb",	 "chardev:m5", "-serial",
-					   "chardev:s1", "-name",      "chardev:s2",
+	static const char *const line[] = {"qemu",
+					   "-mon",
+					   "mode=control,chardev=m1",
+					   "-mon",
+					   "m2",
+					   "-qmp",
+					   "chardev:m3",
+					   "-monitor",
+					   "chardev:m4",
+					   "-gdb",
+					   "chardev:m5",
+					   "-serial",
+					   "chardev:s1",
+					   "-name",
+					   "chardev:s2",
+					   "-object",
+					   "monitor-hmp,id=o,chardev=m6",
+					   "-object",
+					   "{\"qom-type\": \"monitor-qmp\", \"id\": \"p\", \"chardev\": \"m7\"}",
+					   "-object",
+					   "secret,id=c3,chardev=s3",
 					   NULL};
 	static const char *const monitors[] = {"compat_monitor0",
 					       "compat_monitor12",
@@ -96,9 +112,11 @@ static void monitors_are_known_by_their_labels(void **state)
 					       "m2",
 					       "m3",
 					       "m4",
-					       "m5"},
-				 *const others[] = {"serial0", "serial1", "c1", "c2",  "c2-base",   "-base",
-						    "s1",      "s2",	  "m",	"m12", "parallel0", ""};
+					       "m5",
+					       "m6",
+					       "m7"},
+				 *const others[] = {"serial0", "serial1", "c1",	       "c2", "c2-base", "-base", "s1", "s2",
+						    "m",       "m12",	  "parallel0", "",   "s3",	"o",	 "p"};
 	size_t i;
 
 	(void)state;

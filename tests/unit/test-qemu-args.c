@@ -402,8 +402,6 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 {
 	(void)state;
 	expect_refused("-snapshot", "temporary file");
-	expect_refused("-chardev socket,id=c,path=/q,server=on,wait=off -object monitor-qmp,id=m,chardev=c", "by a monitor of this kind");
-	expect_refused("-object {\"qom-type\":\"monitor-hmp\",\"id\":\"m\",\"chardev\":\"c\"}", "by a monitor of this kind");
 	expect_refused("-drive file=/srv/vm.raw,snapshot=on", "temporary file");
 	expect_refused("-readconfig vm.cfg", "-readconfig vm.cfg");
 	expect_refused("-chardev socket,id=c,fd=3,server=on", "file descriptor");
@@ -537,6 +535,11 @@ static void monitors_that_others_could_use_are_refused(void **state)
 		{"-gdb udp::1234", "this kind"},
 		{"-qmp unix:name,abstract=on,server=on", "abstract"},
 		{"-chardev socket,id=c,host=::1,port=9,server=on,tls-creds=t -mon chardev=c,mode=control", "TLS"},
+		{"-chardev udp,id=c,port=9 -object monitor-hmp,id=m,chardev=c", "through -chardev udp,id=c,port=9 others"},
+		{"-object {\"qom-type\":\"monitor-qmp\",\"id\":\"m\",\"chardev\":\"c\"} -chardev socket,id=c,path=/manager",
+		 "connects to somebody"},
+		{"-chardev socket,id=c,port=9,server=on -object monitor-qmp,id=m,chardev=c,close-action=delete",
+		 "removes it when that leaves"},
 		{"-chardev udp,id=c,port=9 -mon c", "through -chardev udp,id=c,port=9 others"},
 		{"-chardev udp,id=c,port=9 -monitor chardev:c", "this kind"},
 		{"-chardev udp,id=c,port=9,mux=on -serial chardev:c", "this kind"},
@@ -569,6 +572,8 @@ static void monitors_that_are_hidden_occupied_or_alone_stay(void **state)
 					   "-serial mon:tcp::9,server=on,wait=off",
 					   "-chardev socket,id=c,host=::1,port=9,server=on,wait=off -mon chardev=c,mode=control",
 					   "-chardev ringbuf,id=c -monitor chardev:c",
+					   "-chardev socket,id=c,host=::1,port=9,server=on,wait=off -object monitor-qmp,id=m,chardev=c",
+					   "-object {\"qom-type\":\"monitor-hmp\",\"id\":\"m\",\"chardev\":\"c\"} -chardev pty,id=c",
 					   "-serial udp::9",
 					   "-chardev udp,id=c,port=9 -serial chardev:c"};
 	size_t i;
@@ -637,17 +642,22 @@ static void qmp_sockets_are_found_in_every_form(void **state)
 	size_t n;
 
 	(void)state;
-	split(&l, "-qmp unix:/a,server=on,wait=off -monitor unix:/no,server=on -qmp tcp::1,server=on "
-		  "-chardev socket,id=c1,path=/b,server=on,wait=off -mon chardev=c1,mode=control "
-		  "-chardev socket,path=rel,id=c2,server -mon c2,mode=control -mon c1,mode=readline "
-		  "-qmp-pretty unix:path=/c,server -qmp chardev:c1 -qmp unix:/client");
+	split(&l,
+	      "-qmp unix:/a,server=on,wait=off -monitor unix:/no,server=on -qmp tcp::1,server=on "
+	      "-chardev socket,id=c1,path=/b,server=on,wait=off -mon chardev=c1,mode=control "
+	      "-chardev socket,path=rel,id=c2,server -mon c2,mode=control -mon c1,mode=readline "
+	      "-qmp-pretty unix:path=/c,server -qmp chardev:c1 -qmp unix:/client "
+	      "-object monitor-qmp,id=m1,chardev=c1 -object {\"qom-type\":\"monitor-qmp\",\"id\":\"m2\",\"chardev\":\"c2\"} "
+	      "-object monitor-hmp,id=m3,chardev=c1 -object monitor-qmp,id=m4,chardev=c1,close-action=delete -object secret,id=s,data=c1");
 	n = qemu_args_qmp_paths(l.argv, l.argc, &paths);
-	assert_int_equal(n, 5);
+	assert_int_equal(n, 7);
 	assert_string_equal(paths[0], "/a");
 	assert_string_equal(paths[1], "/b");
 	assert_string_equal(paths[2], "rel");
 	assert_string_equal(paths[3], "/c");
 	assert_string_equal(paths[4], "/b");
+	assert_string_equal(paths[5], "/b");
+	assert_string_equal(paths[6], "rel");
 	args_free_strings(paths, n);
 	free(l.text);
 }

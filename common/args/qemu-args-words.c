@@ -1,0 +1,196 @@
+/* qemu-args-words.c: see qemu-args-words.h. */
+#include "qemu-args-words.h"
+#include "json-text.h"
+#include "qemu-opts.h"
+#include "qemu-props.h"
+#include "util.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SECONDS	     "reconnect"
+#define MILLISECONDS "reconnect-ms"
+
+/* ---- what a QEMU knows ---- */
+
+static bool has_member(const json_t *type, const char *name)
+{
+	json_t *member;
+	size_t i;
+
+	json_array_foreach(json_object_get(type, "members"), i, member)
+		if (!strcmp(json_text(member, "name") ?: "", name))
+			return true;
+	return false;
+}
+
+static bool has_value(const json_t *type, const char *name)
+{
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(json_object_get(type, "values"), i, value)
+		if (!strcmp(json_string_value(value) ?: "", name))
+			return true;
+	return false;
+}
+
+void args_words_known(struct args_words *out, const json_t *schema)
+{
+	json_t *type;
+	size_t i;
+
+	*out = (struct args_words){.reconnect = false};
+	json_array_foreach((json_t *)schema, i, type) {
+		out->monitor_objects |= has_value(type, "monitor-qmp");
+		out->reconnect |= has_member(type, SECONDS);
+		out->reconnect_ms |= has_member(type, MILLISECONDS);
+	}
+}
+
+/* ---- what a line has ---- */
+
+static bool is_monitor_object(const struct qemu_opt *opt)
+{
+	struct args_monitor m;
+	bool yes = !strcmp(opt->name, "object") && args_monitor_of(&m, opt->name, opt->value);
+
+	if (yes)
+		free(m.chardev);
+	return yes;
+}
+
+static bool may_connect(const char *option)
+{
+	static const char *const options[] = {"chardev", "netdev",     "serial",   "parallel",	    "monitor",
+					      "qmp",	 "qmp-pretty", "debugcon", "virtioconsole", "gdb"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(options) && strcmp(options[i], option); i++)
+		;
+	return i < ARRAY_LEN(options);
+}
+
+/* Malloc'ed, or NULL. */
+static char *wait_of(const struct qemu_opt *opt, const char *key)
+{
+	struct props p;
+	const char *found;
+	char *text;
+
+	if (!opt->value || !may_connect(opt->name) || !strstr(opt->value, SECONDS))
+		return NULL;
+	props_parse(&p, opt->value);
+	found = kv_get(&p.l, key, NULL);
+	text = found ? xstrdup(found) : NULL;
+	props_fini(&p);
+	return text;
+}
+
+bool args_has_changed_words(char *const *argv, size_t argc)
+{
+	struct qemu_opt opt;
+	bool yes = false;
+	size_t i = 1;
+
+	while (!yes && qemu_opt_next(argv, argc, &i, &opt)) {
+		AUTO_FREE char *seconds = wait_of(&opt, SECONDS);
+		AUTO_FREE char *ms = wait_of(&opt, MILLISECONDS);
+
+		yes = seconds || ms || is_monitor_object(&opt);
+	}
+	return yes;
+}
+
+/* ---- in other words ---- */
+
+/* The value as the option would have it, malloc'ed. */
+static char *with_wait(const char *value, const char *old, const char *new, json_int_t n)
+{
+	AUTO_FREE char *number = xasprintf("%" JSON_INTEGER_FORMAT, n);
+	struct props p;
+	char *text;
+
+	props_parse(&p, value);
+	kv_remove(&p.l, old);
+	if (p.tree) {
+		json_object_del(p.tree, old);
+		json_object_set_new(p.tree, new, json_integer(n)); /* where a text would not do */
+	}
+	kv_append(&p.l, new, number);
+	text = props_print(&p);
+	props_fini(&p);
+	return text;
+}
+
+static bool read_number(const char *text, json_int_t *out)
+{
+	char *end;
+	long long n = strtoll(text, &end, 10);
+
+	*out = n;
+	return *text && !*end && n >= 0 && n <= INT32_MAX;
+}
+
+/* Half a second is one, as 0 would be never. */
+static char *in_known_unit(const struct qemu_opt *opt, const struct args_words *known)
+{
+	AUTO_FREE char *seconds = known->reconnect ? NULL : wait_of(opt, SECONDS);
+	AUTO_FREE char *ms = known->reconnect_ms ? NULL : wait_of(opt, MILLISECONDS);
+	json_int_t n;
+
+	if (seconds && known->reconnect_ms && read_number(seconds, &n))
+		return with_wait(opt->value, SECONDS, MILLISECONDS, n * 1000);
+	if (ms && known->reconnect && read_number(ms, &n))
+		return with_wait(opt->value, MILLISECONDS, SECONDS, (n + 999) / 1000);
+	return NULL;
+}
+
+static char *as_mon(const char *object)
+{
+	struct kv_list l = {.n = 0};
+	struct args_monitor m;
+	struct props p;
+	const char *id;
+	char *text;
+
+	props_parse(&p, object);
+	id = kv_get(&p.l, "id", NULL);
+	args_monitor_of(&m, "object", object);
+	kv_append(&l, "chardev", m.chardev);
+	kv_append(&l, "mode", m.control ? "control" : "readline");
+	if (id)
+		kv_append(&l, "id", id);
+	if (m.control && kv_flag(&p.l, "pretty", false))
+		kv_append(&l, "pretty", "on");
+	text = kv_print(&l);
+	kv_fini(&l);
+	props_fini(&p);
+	free(m.chardev);
+	return text;
+}
+
+static void note(struct args_result *r, char *words /* taken */)
+{
+	r->notes = xrealloc(r->notes, (r->note_count + 1) * sizeof(*r->notes));
+	r->notes[r->note_count++] = words;
+}
+
+void args_write_known_words(struct args_result *r, const struct args_words *known)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	while (qemu_opt_next(r->argv, r->argc, &i, &opt)) {
+		bool is_mon = !known->monitor_objects && is_monitor_object(&opt);
+		char *instead = is_mon ? as_mon(opt.value) : in_known_unit(&opt, known);
+
+		if (!instead)
+			continue;
+		note(r, xasprintf("-%s %s is written as -%s %s, as the destination's QEMU has no such words", opt.name, opt.value,
+				  is_mon ? "mon" : opt.name, instead));
+		if (is_mon)
+			kv_replace(&r->argv[i - 2], xstrdup("-mon"));
+		kv_replace(&r->argv[i - 1], instead);
+	}
+}

@@ -1,0 +1,27 @@
+/*
+ * qemu-args-words.h: words of a command line that not every QEMU knows, and what says the same to one that does not. Pure: no I/O.
+ *
+ * For a line that goes to another QEMU than it was written for. Which words that one knows is asked of it (query-qmp-schema), not derived
+ * from its version.
+ */
+#ifndef VMFERRY_QEMU_ARGS_WORDS_H
+#define VMFERRY_QEMU_ARGS_WORDS_H
+
+#include "qemu-args.h"
+
+#include <jansson.h>
+
+struct args_words {
+	bool monitor_objects; /* -object monitor-qmp, monitor-hmp: since 11.1; else -mon */
+	bool reconnect;	      /* of a socket, in seconds: until 9.2 the only one, and gone from 11.0 on */
+	bool reconnect_ms;
+};
+
+/* Whether the line has one of these, so that its QEMU must be asked. */
+bool args_has_changed_words(char *const *argv, size_t argc);
+/* What query-qmp-schema says. */
+void args_words_known(struct args_words *out, const json_t *schema);
+/* Each word in the line that QEMU does not know, in one that it does, and a note of it. What it has no word for stays, for QEMU to refuse. */
+void args_write_known_words(struct args_result *r, const struct args_words *known);
+
+#endif
