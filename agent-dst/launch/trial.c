@@ -4,6 +4,7 @@
 #include "qemu-args-trial.h"
 #include "qemu-helper.h"
 #include "util.h"
+#include "virtio-rings.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,18 +129,34 @@ char *trial_reason(const char *said)
 				  *words ? words : said);
 }
 
-static int try_once(const struct trial *t, struct loop *l, const struct args_trial *line, struct err *e)
+/* A QEMU that does not answer is a reason for nothing. */
+static char *misfit_of(const struct trial *t, struct qmp *q)
+{
+	json_t *longest;
+	struct err e;
+	char *words;
+
+	if (!t->rings || virtio_rings_longest(q, &longest, &e))
+		return NULL;
+	words = virtio_rings_misfit(t->rings, longest);
+	json_decref(longest);
+	return words;
+}
+
+static int try_once(const struct trial *t, struct loop *l, const struct args_trial *line, char **misfit, struct err *e)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
 	struct qemu_helper h;
 	int r = qemu_helper_try(&h, l, t->exe, t->env, t->work_dir, line->words, &none, NULL, e);
 
-	if (!r)
-		qemu_helper_end(&h);
-	return r;
+	if (r)
+		return r;
+	*misfit = misfit_of(t, h.qmp);
+	qemu_helper_end(&h);
+	return 0;
 }
 
-json_t *trial_reasons(const struct trial *t, struct loop *l)
+json_t *trial_reasons(const struct trial *t, struct loop *l, char **misfit)
 {
 	json_t *reasons = json_array();
 	struct args_trial line;
@@ -147,8 +164,9 @@ json_t *trial_reasons(const struct trial *t, struct loop *l)
 	unsigned i;
 	int r;
 
+	*misfit = NULL;
 	args_trial_of(&line, t->argv, t->argc, is_directory);
-	for (i = 0; i < TRIES && (r = try_once(t, l, &line, &e)); i++) {
+	for (i = 0; i < TRIES && (r = try_once(t, l, &line, misfit, &e)); i++) {
 		AUTO_FREE char *reason = r == -ECHILD ? trial_reason(e.msg) : NULL;
 
 		if (!reason) {

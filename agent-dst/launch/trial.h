@@ -17,13 +17,14 @@ struct trial {
 	char *const *argv; /* the destination's command line */
 	size_t argc;
 	const char *work_dir; /* an empty directory */
+	const json_t *rings;  /* virtio_rings_used() of the source's QEMU; NULL: not known */
 };
 
 /*
  * A new reference to an array of sentences, each a reason why it does not start, with what to do; empty if it does. A QEMU that neither starts nor ends
- * in time counts as one that starts: the machine is busy.
+ * in time counts as one that starts: the machine is busy. *misfit, malloc'ed: why it starts, and cannot load this guest; NULL: no reason is known.
  */
-json_t *trial_reasons(const struct trial *t, struct loop *l);
+json_t *trial_reasons(const struct trial *t, struct loop *l, char **misfit);
 /* The sentence for what QEMU said when it ended: with the remedy, if there is a known one. Malloc'ed. For tests. */
 char *trial_reason(const char *said);
 

@@ -480,16 +480,26 @@ static void try_line(struct line *l, char *const *env)
 				    .env = env,
 				    .argv = l->target->args.argv,
 				    .argc = l->target->args.argc,
-				    .work_dir = l->target->run_dir};
-	json_t *reasons = target_is_in_place(l->target) ? NULL : trial_reasons(&trial, l->part.a->loop), *one;
+				    .work_dir = l->target->run_dir,
+				    .rings = json_object_get(l->target->description, "rings")};
+	AUTO_FREE char *misfit = NULL;
+	json_t *reasons, *one;
 	struct err e;
 	size_t i;
+
+	if (target_is_in_place(l->target))
+		return;
+	reasons = trial_reasons(&trial, l->part.a->loop, &misfit);
 
 	json_array_foreach(reasons, i, one) {
 		err_set(&e, EINVAL, "%s", json_string_value(one));
 		target_obstacle(l->target, &e);
 	}
 	json_decref(reasons);
+	if (misfit) {
+		target_misfit(&e, misfit);
+		target_obstacle(l->target, &e);
+	}
 }
 
 /* Its directory is for this moment only. */

@@ -14,6 +14,7 @@
 #include "taps.h"
 #include "unit-text.h"
 #include "util.h"
+#include "virtio-rings.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -255,6 +256,28 @@ static int start(struct target *t, char *const *env, struct err *e)
 	return r ? err_prefix(e, "starting the destination QEMU") : 0;
 }
 
+int target_misfit(struct err *e, const char *why)
+{
+	return err_set(
+		e, ENOTSUP,
+		"the QEMU at the destination cannot load this guest: %s. Have the same QEMU there as here, or let the guest boot there "
+		"(--how warm)",
+		why);
+}
+
+/* Known before anything is copied, what that QEMU would say when all is there. */
+static int check_rings(struct target *t, struct err *e)
+{
+	const json_t *used = json_object_get(t->description, "rings");
+	json_t *longest;
+	int r = used ? virtio_rings_longest(t->qmp, &longest, e) : 0;
+	AUTO_FREE char *words = used && !r ? virtio_rings_misfit(used, longest) : NULL;
+
+	if (used && !r)
+		json_decref(longest);
+	return words ? target_misfit(e, words) : r;
+}
+
 int target_start_qemu(struct target *t, struct err *e)
 {
 	char **env = target_environment(t);
@@ -266,6 +289,8 @@ int target_start_qemu(struct target *t, struct err *e)
 	target_free_environment(env);
 	if (!r)
 		r = monitors_hide(t, e);
+	if (!r)
+		r = check_rings(t, e);
 	return r || !target_is_in_place(t) ? r : taps_try(t, e);
 }
 

@@ -47,6 +47,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin);
 bool target_is_refused(const struct target *t);
 /* Adds *e to the plan's obstacles. The plan goes on, so that all of them are found. 0. */
 int target_obstacle(struct target *t, const struct err *e);
+/* Why the QEMU here starts and cannot load this guest, as an error (ENOTSUP) for people. */
+int target_misfit(struct err *e, const char *why);
 bool target_is_paused(const struct target *t);
 /* It goes on here, instead of booting. */
 bool target_has_state(const struct target *t);

@@ -385,14 +385,132 @@ static void print_entry(const struct entry *n)
 	}
 }
 
-static void print_text(const struct entry *entries, size_t count)
+/* ---- table: a line a guest ---- */
+
+enum column { COLUMN_NAME, COLUMN_PID, COLUMN_STATE, COLUMN_MEMORY, COLUMN_CPUS, COLUMN_DISKS, COLUMN_STARTED_BY, COLUMN_MOVE, COLUMNS };
+
+struct row {
+	char *cells[COLUMNS];
+};
+
+static char *state_cell(const struct entry *n)
+{
+	return n->moving ? xstrdup("moving") : n->arriving ? xstrdup("arriving") : answered(n) ? text_shown(n->g.status) : xstrdup("?");
+}
+
+static char *memory_cell(const struct entry *n)
+{
+	char size[24];
+
+	return xstrdup(n->g.foreign ? "?" : format_bytes(size, ram_of(n)));
+}
+
+static char *disks_cell(const struct entry *n)
+{
+	uint64_t bytes = 0;
+	size_t count = 0, i;
+	char size[24];
+
+	for (i = 0; i < n->g.disk_count; i++)
+		if (!n->g.disks[i].removable_empty) {
+			bytes += n->g.disks[i].virtual_size;
+			count++;
+		}
+	for (i = 0; !answered(n) && i < n->line.file_count; i++)
+		count += args_file_is_disk(&n->line.files[i]);
+	return n->g.foreign ? xstrdup("?")
+	       : bytes	    ? xasprintf("%zu (%s)", count, format_bytes(size, bytes))
+			    : xasprintf("%zu", count);
+}
+
+static char *started_by_cell(const struct guest *g)
+{
+	return g->owner_hint  ? xstrdup(strcmp(g->owner_hint, "libvirt") ? "Proxmox VE" : "libvirt")
+	       : g->unit.name ? text_shown(g->unit.name)
+			      : xstrdup("by hand");
+}
+
+static struct row row_of(const struct entry *n)
+{
+	return (struct row){{[COLUMN_NAME] = xstrdup(n->g.name),
+			     [COLUMN_PID] = xasprintf("%d", (int)n->g.pid),
+			     [COLUMN_STATE] = state_cell(n),
+			     [COLUMN_MEMORY] = memory_cell(n),
+			     [COLUMN_CPUS] = n->g.foreign ? xstrdup("?") : xasprintf("%u", vcpus_of(n)),
+			     [COLUMN_DISKS] = disks_cell(n),
+			     [COLUMN_STARTED_BY] = started_by_cell(&n->g),
+			     [COLUMN_MOVE] = xstrdup(n->reason_count ? "no" : "yes")}};
+}
+
+/* Characters of UTF-8 text, each as wide as any other. */
+static size_t width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static void print_row(const struct row *row, const size_t *widths)
 {
 	size_t i;
 
+	for (i = 0; i < COLUMN_MOVE; i++)
+		printf("%s%*s", row->cells[i], (int)(widths[i] - width_of(row->cells[i]) + 2), "");
+	puts(row->cells[COLUMN_MOVE]);
+}
+
+static void print_rows(struct row *rows, size_t count)
+{
+	size_t widths[COLUMNS] = {0}, i, k;
+
 	for (i = 0; i < count; i++)
-		print_entry(&entries[i]);
+		for (k = 0; k < COLUMNS; k++)
+			widths[k] = MAX(widths[k], width_of(rows[i].cells[k]));
+	for (i = 0; i < count; i++)
+		print_row(&rows[i], widths);
+}
+
+static void print_why_not(const struct entry *n)
+{
+	AUTO_FREE char *why = text_shown(n->reasons[0].why);
+
+	printf("%s (pid %d) cannot be moved: %s", n->g.name, (int)n->g.pid, why);
+	if (n->reason_count > 1)
+		printf(" (and %zu more)", n->reason_count - 1);
+	putchar('\n');
+}
+
+static void print_table(const struct entry *entries, size_t count)
+{
+	struct row *rows = xcalloc(count + 1, sizeof(*rows));
+	size_t i, k;
+
+	rows[0] = (struct row){{xstrdup("NAME"), xstrdup("PID"), xstrdup("STATE"), xstrdup("MEMORY"), xstrdup("CPUS"), xstrdup("DISKS"),
+				xstrdup("STARTED BY"), xstrdup("MOVE")}};
+	for (i = 0; i < count; i++)
+		rows[i + 1] = row_of(&entries[i]);
+	print_rows(rows, count + 1);
+	for (i = 0; i < count; i++)
+		if (entries[i].reason_count)
+			print_why_not(&entries[i]);
+	for (i = 0; i <= count; i++)
+		for (k = 0; k < COLUMNS; k++)
+			free(rows[i].cells[k]);
+	free(rows);
+}
+
+static void print_text(const struct entry *entries, size_t count, bool all_details)
+{
+	size_t i;
+
 	if (!count)
 		puts("no QEMU guest that this user may look at runs here");
+	else if (!all_details)
+		print_table(entries, count);
+	for (i = 0; all_details && i < count; i++)
+		print_entry(&entries[i]);
 }
 
 /* ---- */
@@ -436,7 +554,9 @@ static int all_found(const struct listing *l, const struct entry *entries, size_
 	return 0;
 }
 
-static int list_guests(struct listing *l, bool json, struct err *e)
+enum layout { LAYOUT_TABLE, LAYOUT_DETAILS, LAYOUT_JSON };
+
+static int list_guests(struct listing *l, enum layout layout, struct err *e)
 {
 	struct guest *guests;
 	struct entry *entries;
@@ -458,8 +578,10 @@ static int list_guests(struct listing *l, bool json, struct err *e)
 	for (i = 0; i < count; i++)
 		examine(&entries[i], l);
 	r = all_found(l, entries, count, e);
-	if (count || !r)
-		(json ? print_json : print_text)(entries, count);
+	if ((count || !r) && layout == LAYOUT_JSON)
+		print_json(entries, count);
+	else if (count || !r)
+		print_text(entries, count, layout == LAYOUT_DETAILS);
 	if (cut_off)
 		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all of those are shown\n",
 			GUESTS_FOREIGN_MAX);
@@ -470,15 +592,18 @@ static int list_guests(struct listing *l, bool json, struct err *e)
 }
 
 static const char usage[] =
-	"usage: vmferry list [--json] [VM…]\n"
+	"usage: vmferry list [-v] [--json] [VM…]\n"
 	"\n"
-	"Shows the QEMU guests that run here, all or those of that name or pid, with memory, processors and disks, and\n"
-	"whether vmferry can move them, or why not. Nothing is changed.\n"
+	"Lists the QEMU guests that run here, one line each, and whether vmferry can move them, or why not. VM (a name or a\n"
+	"pid) shows all about that guest: its disks, and each reason why it cannot be moved, with what to do. Nothing is\n"
+	"changed.\n"
 	"\n"
-	"  --json   one JSON object; docs/report.md says what is in it\n";
+	"  -v, --verbose   all about every guest\n"
+	"  --json          one JSON object; docs/report.md says what is in it\n";
 
 static const struct option options[] = {
 	{"json", no_argument, NULL, 'j'},
+	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -487,14 +612,17 @@ int cmd_list(int argc, char **argv)
 {
 	AUTO_FREE char *runtime = NULL;
 	struct listing l = {.loop = NULL};
-	bool json = false;
+	enum layout layout = LAYOUT_TABLE;
 	struct err e;
 	int c, r;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
 		switch (c) {
 		case 'j':
-			json = true;
+			layout = LAYOUT_JSON;
+			break;
+		case 'v':
+			layout = layout == LAYOUT_JSON ? layout : LAYOUT_DETAILS;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -505,12 +633,14 @@ int cmd_list(int argc, char **argv)
 	}
 	l.wanted = argv + optind;
 	l.wanted_count = (size_t)(argc - optind);
+	if (l.wanted_count && layout == LAYOUT_TABLE)
+		layout = LAYOUT_DETAILS;
 	signal(SIGPIPE, SIG_IGN);
 	r = loop_new(&l.loop, 64, &e);
 	if (!r && !runtime_dir_get(&runtime, NULL, &e))
 		l.moving_count = control_list(runtime, &l.moving);
 	if (!r)
-		r = list_guests(&l, json, &e);
+		r = list_guests(&l, layout, &e);
 	free(l.moving);
 	if (l.loop)
 		loop_free(l.loop);

@@ -11,6 +11,7 @@
 #include "qemu-cpu.h"
 #include "qemu-migration.h"
 #include "util.h"
+#include "virtio-rings.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -185,6 +186,11 @@ static int examine_cpu(struct source *s, struct err *e)
 	return qemu_cpu_names(s->qmp, NULL, s->cpu, e);
 }
 
+static int examine_rings(struct source *s, struct err *e)
+{
+	return virtio_rings_used(s->qmp, &s->rings, e);
+}
+
 static int check_state(struct source *s, struct err *e)
 {
 	s->was_running = !strcmp(s->guest.status, "running");
@@ -271,7 +277,7 @@ static int check_kind(struct source *s, struct err *e)
 {
 	if (s->opt->how == HOW_DISKS)
 		return check_stays(s, e);
-	return s->boots_there ? check_boots(s, e) : examine_cpu(s, e);
+	return s->boots_there ? check_boots(s, e) : examine_cpu(s, e) ?: examine_rings(s, e);
 }
 
 static int examine(struct part *p, struct err *e)
@@ -364,6 +370,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_object_set_new(out, "env", env);
 	if (s->cpu)
 		json_object_set(out, "cpu", s->cpu);
+	if (s->rings)
+		json_object_set(out, "rings", s->rings);
 	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
 	json_object_set_new(out, "paused", json_boolean(s->paused));
@@ -480,6 +488,7 @@ static void fini(struct part *p)
 	guest_watch_fini(&s->watch);
 	guest_fini(&s->guest);
 	json_decref(s->cpu);
+	json_decref(s->rings);
 	obstacles_fini(&s->obstacles);
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);

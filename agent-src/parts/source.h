@@ -25,6 +25,7 @@ struct source {
 	struct guest_watch watch; /* what others do to it */
 	struct qmp *qmp;	  /* NULL: no monitor, or none any more */
 	json_t *cpu;		  /* qemu_cpu() */
+	json_t *rings;		  /* virtio_rings_used(), NULL: not known */
 	const char *accel;	  /* "kvm", "tcg" */
 	bool was_running;
 	bool ran;		 /* at any time since then */
