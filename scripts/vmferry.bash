@@ -10,7 +10,7 @@ _vmferry_migrate="--how --start --shutdown-timeout --force --disk-dir --disk --i
 
 _vmferry_options() { # COMMAND: its options
 	case $1 in
-	list) echo --json ;;
+	list) echo --json --verbose ;;
 	check | migrate) echo "$_vmferry_migrate" ;;
 	status) echo --follow --json ;;
 	report) echo --output --only-medians ;;
@@ -69,7 +69,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 
 _vmferry_guests() { # COMMAND: those that it could be about
 	case $1 in
-	list | check | migrate | export | storage) timeout 2 vmferry list ;;
+	list | check | migrate | export | storage) timeout 2 vmferry list -v ;;
 	recover) timeout 2 vmferry journal ;;
 	*) timeout 2 vmferry status ;;
 	esac 2>/dev/null </dev/null | sed -nE 's/^([^ ].*) \((pid [0-9]+|shut down)\).*/\1/p'

@@ -418,9 +418,7 @@ static char *disks_cell(const struct entry *n)
 		}
 	for (i = 0; !answered(n) && i < n->line.file_count; i++)
 		count += args_file_is_disk(&n->line.files[i]);
-	return n->g.foreign ? xstrdup("?")
-	       : bytes	    ? xasprintf("%zu (%s)", count, format_bytes(size, bytes))
-			    : xasprintf("%zu", count);
+	return n->g.foreign ? xstrdup("?") : bytes ? xasprintf("%zu (%s)", count, format_bytes(size, bytes)) : xasprintf("%zu", count);
 }
 
 static char *started_by_cell(const struct guest *g)
