@@ -1,6 +1,7 @@
 #!/bin/bash
 # The man pages and the bash completion name the options that --help names, no others, and the programs know them all; the values
-# that completion offers are taken. The man pages can be built where scdoc is.
+# that completion offers are taken. The man pages can be built where scdoc is. README and pages name commands and options that there are, and
+# places that there are.
 # tier: gate
 set -euo pipefail
 TOP=$(cd "$(dirname "$0")/../.." && pwd)
@@ -94,6 +95,19 @@ for command in "${commands[@]}" vmferry-dst; do
 	done < <(grep -vx -e --once -e --plaintext "$DIR/help" | sort -u)
 	[[ $command == vmferry-dst ]] || run "$command" --help | grep -q '^usage: vmferry' || wrong "vmferry $command has no --help"
 done
+
+# Examples of the pages.
+pages=("$TOP/README.md" "$TOP"/docs/*.md "$TOP/proto/PROTOCOL.md")
+"$TOP/tests/lib/pages.py" "${pages[@]}" >"$DIR/examples" || wrong "a page links to what is not there"
+[[ $(wc -l <"$DIR/examples") -ge 40 ]] || wrong "the pages have hardly any example"
+while read -r command options; do
+	[[ " ${commands[*]} " == *" $command "* ]] || wrong "a page names vmferry $command"
+	in_help "$command" >"$DIR/help"
+	for option in $options; do
+		grep -qx -- "$option" "$DIR/help" || wrong "a page names vmferry $command $option"
+	done
+done < <(sort -u "$DIR/examples")
+[[ $(wc -l <"$TOP/README.md") -le 150 ]] || wrong "README.md is longer than 150 lines"
 
 # Values: what is offered is taken, and something else is not.
 for option in --chain --drop --media --on-stall --codec --ram-mode --unit --ssh; do
