@@ -2,6 +2,7 @@
 #include "trial.h"
 #include "log.h"
 #include "qemu-args-trial.h"
+#include "qemu-blocked.h"
 #include "qemu-helper.h"
 #include "util.h"
 #include "virtio-rings.h"
@@ -143,7 +144,20 @@ static char *misfit_of(const struct trial *t, struct qmp *q)
 	return words;
 }
 
-static int try_once(const struct trial *t, struct loop *l, const struct args_trial *line, char **misfit, struct err *e)
+/* Likewise. */
+static json_t *devices_of(const struct trial *t, struct qmp *q)
+{
+	struct err ignored;
+	json_t *info, *devices;
+
+	if (!t->takes_state || qmp_call(q, "query-migrate", NULL, &info, &ignored))
+		return NULL;
+	devices = qemu_blocked_devices(q, info);
+	json_decref(info);
+	return devices;
+}
+
+static int try_once(const struct trial *t, struct loop *l, const struct args_trial *line, struct trial_misfits *out, struct err *e)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
 	struct qemu_helper h;
@@ -151,12 +165,12 @@ static int try_once(const struct trial *t, struct loop *l, const struct args_tri
 
 	if (r)
 		return r;
-	*misfit = misfit_of(t, h.qmp);
+	*out = (struct trial_misfits){.rings = misfit_of(t, h.qmp), .devices = devices_of(t, h.qmp)};
 	qemu_helper_end(&h);
 	return 0;
 }
 
-json_t *trial_reasons(const struct trial *t, struct loop *l, char **misfit)
+json_t *trial_reasons(const struct trial *t, struct loop *l, struct trial_misfits *misfits)
 {
 	json_t *reasons = json_array();
 	struct args_trial line;
@@ -164,9 +178,9 @@ json_t *trial_reasons(const struct trial *t, struct loop *l, char **misfit)
 	unsigned i;
 	int r;
 
-	*misfit = NULL;
+	*misfits = (struct trial_misfits){.rings = NULL};
 	args_trial_of(&line, t->argv, t->argc, is_directory);
-	for (i = 0; i < TRIES && (r = try_once(t, l, &line, misfit, &e)); i++) {
+	for (i = 0; i < TRIES && (r = try_once(t, l, &line, misfits, &e)); i++) {
 		AUTO_FREE char *reason = r == -ECHILD ? trial_reason(e.msg) : NULL;
 
 		if (!reason) {

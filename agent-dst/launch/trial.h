@@ -9,6 +9,7 @@
 #include "loop.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct trial {
@@ -18,13 +19,20 @@ struct trial {
 	size_t argc;
 	const char *work_dir; /* an empty directory */
 	const json_t *rings;  /* virtio_rings_used() of the source's QEMU; NULL: not known */
+	bool takes_state;     /* the guest comes with the state of its devices, which this QEMU must be able to take */
+};
+
+/* Why it starts, and cannot load this guest. */
+struct trial_misfits {
+	char *rings;	 /* malloc'ed; NULL: no reason is known */
+	json_t *devices; /* a new reference to an array of sentences, of each device whose state it cannot take; or NULL */
 };
 
 /*
  * A new reference to an array of sentences, each a reason why it does not start, with what to do; empty if it does. A QEMU that neither starts nor ends
- * in time counts as one that starts: the machine is busy. *misfit, malloc'ed: why it starts, and cannot load this guest; NULL: no reason is known.
+ * in time counts as one that starts: the machine is busy.
  */
-json_t *trial_reasons(const struct trial *t, struct loop *l, char **misfit);
+json_t *trial_reasons(const struct trial *t, struct loop *l, struct trial_misfits *misfits);
 /* The sentence for what QEMU said when it ended: with the remedy, if there is a known one. Malloc'ed. For tests. */
 char *trial_reason(const char *said);
 

@@ -473,6 +473,18 @@ static void check_surroundings(const struct line *l)
 
 /* ---- QEMU's opinion ---- */
 
+static void add_obstacles(struct target *t, int code, const json_t *sentences)
+{
+	json_t *one;
+	struct err e;
+	size_t i;
+
+	json_array_foreach((json_t *)sentences, i, one) {
+		err_set(&e, code, "%s", json_string_value(one));
+		target_obstacle(t, &e);
+	}
+}
+
 /* In place the ports and sockets are the other QEMU's still, and what two cannot have is refused by the line. */
 static void try_line(struct line *l, char *const *env)
 {
@@ -481,25 +493,24 @@ static void try_line(struct line *l, char *const *env)
 				    .argv = l->target->args.argv,
 				    .argc = l->target->args.argc,
 				    .work_dir = l->target->run_dir,
-				    .rings = json_object_get(l->target->description, "rings")};
-	AUTO_FREE char *misfit = NULL;
-	json_t *reasons, *one;
+				    .rings = json_object_get(l->target->description, "rings"),
+				    .takes_state = target_has_state(l->target)};
+	struct trial_misfits misfits;
+	json_t *reasons;
 	struct err e;
-	size_t i;
 
 	if (target_is_in_place(l->target))
 		return;
-	reasons = trial_reasons(&trial, l->part.a->loop, &misfit);
-
-	json_array_foreach(reasons, i, one) {
-		err_set(&e, EINVAL, "%s", json_string_value(one));
-		target_obstacle(l->target, &e);
-	}
+	reasons = trial_reasons(&trial, l->part.a->loop, &misfits);
+	add_obstacles(l->target, EINVAL, reasons);
+	add_obstacles(l->target, ENOTSUP, misfits.devices);
 	json_decref(reasons);
-	if (misfit) {
-		target_misfit(&e, misfit);
+	json_decref(misfits.devices);
+	if (misfits.rings) {
+		target_misfit(&e, misfits.rings);
 		target_obstacle(l->target, &e);
 	}
+	free(misfits.rings);
 }
 
 /* Its directory is for this moment only. */

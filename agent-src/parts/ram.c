@@ -6,6 +6,7 @@
 #include "log.h"
 #include "milestone.h"
 #include "option-words.h"
+#include "qemu-blocked.h"
 #include "qemu-migration.h"
 #include "qemu-rp.h"
 #include "process.h"
@@ -71,7 +72,7 @@ static int examine_blocks(struct ram *r, struct err *e)
 static int examine_migration(struct ram *r, struct err *e)
 {
 	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling"};
-	json_t *info, *reason;
+	json_t *info, *reasons, *reason;
 	const char *status;
 	size_t i;
 	int code = qmp_call(r->src->qmp, "query-migrate", NULL, &info, e);
@@ -79,10 +80,12 @@ static int examine_migration(struct ram *r, struct err *e)
 	if (code)
 		return code;
 	status = json_text(info, "status");
-	json_array_foreach(json_object_get(info, "blocked-reasons"), i, reason) {
-		err_set(e, ENOTSUP, "QEMU cannot migrate this guest: %s", json_string_value(reason) ?: "?");
+	reasons = qemu_blocked(r->src->qmp, info);
+	json_array_foreach(reasons, i, reason) {
+		err_set(e, ENOTSUP, "%s", json_string_value(reason));
 		code = source_obstacle(r->src, e);
 	}
+	json_decref(reasons);
 	for (i = 0; i < ARRAY_LEN(under_way) && status && !code; i++)
 		if (!strcmp(status, under_way[i]))
 			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);

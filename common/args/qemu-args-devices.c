@@ -29,11 +29,8 @@ static const struct refusal refused_devices[] = {
 	{"vhost-user-*", OTHER_PROCESS},
 	{"ivshmem*", "its memory is shared with other processes of this host"},
 	{"x-pci-proxy-dev", OTHER_PROCESS},
-	{"nvme*", QEMU_CANNOT},
 	{"virtio-pmem*", "what it keeps is in a file that QEMU does not carry along, and vmferry does not either"},
-	{"usb-mtp", QEMU_CANNOT},
-	{"virtio-vga-gl", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
-	{"virtio-gpu-gl*", QEMU_CANNOT " while it renders on the host's GPU; use virtio-gpu-pci"},
+	/* QEMU says of the others whether it can (qemu-blocked.h); of these it does not */
 	{"virtio-gpu-rutabaga*", QEMU_CANNOT " while it renders on the host's GPU; use virtio-gpu-pci"},
 	{"virtio-vga-rutabaga", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
 };

@@ -42,7 +42,7 @@ guest_stop b
 "$QEMU_IMG" bitmap --remove "$image" kept
 "$QEMU_IMG" create -q -f vmdk "$DIR/b.vmdk" 64M
 guest_b -drive "file=$DIR/b.vmdk,format=vmdk,if=none,id=d0" -device virtio-blk-pci,drive=d0
-not_moved 3 "QEMU cannot migrate this guest: The vmdk format .* does not support live migration" b
+not_moved 3 "QEMU .* cannot migrate this guest: The vmdk format .* does not support live migration" b
 guest_stop b
 
 head -c 2M /dev/urandom >"$DIR/part.raw"

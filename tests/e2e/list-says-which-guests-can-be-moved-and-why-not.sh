@@ -1,5 +1,5 @@
 #!/bin/bash
-# `vmferry list` with real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with an NVMe disk,
+# `vmferry list` with real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with a device that no QEMU migrates,
 # one that began with -readconfig, and two that look like libvirt's and Proxmox's. It changes nothing.
 # tier: gate
 . "$(dirname "$0")/../lib/move.sh"
@@ -48,14 +48,13 @@ guest_disk "$DIR/c.raw" raw 16M
 launch plain -M q35 -smp 2 $(monitor_of plain) $(guest_drive d0 "$DIR/a.qcow2" qcow2)
 launch mute -M q35 -smp cores=2,threads=2 -m 96 -monitor "unix:$DIR/mute.hmp,server=on,wait=off" $(guest_drive d0 "$DIR/n.raw" raw)
 launch busy -M q35 $(monitor_of busy)
-guest_disk "$DIR/nvme.raw" raw 16M
-launch disk -M q35 $(monitor_of disk) $(guest_drive d0 "$DIR/nvme.raw" raw nvme)
+launch usb -M q35 $(monitor_of usb) -device qemu-xhci -chardev null,id=c0 -device usb-serial,chardev=c0
 launch "win 10" $(monitor_of win)
 launch config -readconfig "$DIR/config.cfg"
 mkdir -p "$DIR/libvirt/qemu/lib/domain-1" "$DIR/run/qemu-server"
 launch virt -M q35 $(monitor_of virt) -D "$DIR/libvirt/qemu/lib/domain-1/log"
 launch pve -M q35 $(monitor_of pve) -pidfile "$DIR/run/qemu-server/100.pid"
-for name in plain busy disk config win virt pve; do
+for name in plain busy usb config win virt pve; do
 	wait_for 20 monitor_answers "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
 done
 wait_for 20 test -S "$DIR/mute.hmp" || fail "mute does not start"
@@ -83,7 +82,7 @@ listed '"-qmp unix:/run/mute.qmp,server=on,wait=off" in g["mute"]["reasons"][0][
 listed 'g["mute"]["vcpus"] == 4 and g["mute"]["ram_bytes"] == 96 << 20'
 listed '[d["path"] for d in g["mute"]["disks"]] == ["'"$DIR"'/n.raw"]'
 listed 'not g["busy"]["movable"] and g["busy"]["monitor"] == "busy" and "occupied" in g["busy"]["reasons"][0]["text"]'
-listed 'not g["disk"]["movable"] and any("nvme" in r["text"] for r in g["disk"]["reasons"])'
+listed 'not g["usb"]["movable"] and any("usb-serial" in r["text"] for r in g["usb"]["reasons"])'
 listed 'g["config"]["movable"] and g["config"]["vcpus"] == 2 and g["config"]["qmp"] == "'"$DIR"'/config.qmp"'
 listed 'g["virt"]["owner"] == "libvirt" and "virsh migrate --live" in g["virt"]["reasons"][0]["advice"]'
 listed 'g["pve"]["owner"] == "proxmox" and "qm remote-migrate" in g["pve"]["reasons"][0]["advice"]'

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # For end-to-end tests of guests that are shut down for their move, and boot at the other end; to be sourced. Everything of aftermath.sh, and a guest
-# `a` that no live move takes: it has an NVMe disk. It obeys the power button, unless BUTTON is 0, or 2: then it may be reset all the same.
+# `a` that no live move takes: it has a serial line on USB, which no QEMU migrates. It obeys the power button, unless BUTTON is 0, or 2: then it may be reset all the same.
 #
-#   warm_guest                     starts it: a raw disk and a qcow2 one that it writes to all the time, and that of NVMe, which it does not use
+#   warm_guest                     starts it: a raw disk and a qcow2 one that it writes to all the time, and one on SCSI, which it does not use
 #   warm [OPTION...]; move_wait    to $DEST (to_local, to_listener)
 #   runs_at_source                 what a rollback leaves behind: it runs, from its disks there, and nothing of the move is left
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
@@ -17,7 +17,8 @@ warm_guest() { # [QEMU OPTION...]
 	guest_disk "$DIR/c.qcow2" qcow2 8M
 	"$QEMU_IO" -f qcow2 -c 'write -P 0x5a 1M 2M' "$DIR/c.qcow2" >/dev/null
 	MEM=128 WITNESS="ram_mb=$ram_mb rate=100 disks=vda,vdb disk_mb=$((a_mb / 2)) disk_rate=15 button=${BUTTON:-1}" \
-		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2) $(guest_drive d2 "$DIR/c.qcow2" qcow2 nvme) \
+		tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(guest_drive d1 "$DIR/b.qcow2" qcow2) $(guest_drive d2 "$DIR/c.qcow2" qcow2 scsi) \
+		-device qemu-xhci -chardev null,id=nobody -device usb-serial,chardev=nobody \
 		$(second_monitor a) "$@"
 	SETTINGS=$(settings_of a)
 }
