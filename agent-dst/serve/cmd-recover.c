@@ -63,7 +63,7 @@ static int read_options(struct choice *o, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+	while ((c = option_next(argc, argv, "v", options)) != -1) {
 		if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
 			continue;
 		if (c != OPT_HELP)

@@ -346,7 +346,7 @@ static int read_options(struct bench *b, struct choice *c, int argc, char **argv
 	bool planned = false;
 	int option, r;
 
-	while ((option = getopt_long(argc, argv, "o:" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+	while ((option = option_next(argc, argv, "o:" DEST_OPTIONS_SHORT, options)) != -1) {
 		if (option == OPT_HELP) {
 			print_help();
 			return -1;

@@ -3,6 +3,7 @@
 #include "control.h"
 #include "json-text.h"
 #include "moment.h"
+#include "option-table.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "util.h"
@@ -171,7 +172,7 @@ int cmd_set(int argc, char **argv)
 
 	if (wants_help(argc, argv, text))
 		return 0;
-	if (argc != 3 || strncmp(argv[2], "bwlimit=", 8) || parse_bytes(argv[2] + 8, &rate))
+	if (argc != 3 || strncmp(argv[2], "bwlimit=", 8) || parse_rate(argv[2] + 8, &rate))
 		return usage_error(text);
 	return order(argv[1], json_pack("{s:s,s:I}", "command", "set", "bwlimit", (json_int_t)rate));
 }
@@ -282,7 +283,7 @@ int cmd_status(int argc, char **argv)
 	struct err e;
 	int c, r;
 
-	while ((c = getopt_long(argc, argv, "f", options, NULL)) != -1) {
+	while ((c = option_next(argc, argv, "f", options)) != -1) {
 		if (c == 'h')
 			return printf("usage: %s\n", text) < 0;
 		if (c == '?')

@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "export.h"
 #include "log.h"
+#include "option-table.h"
 #include "util.h"
 #include "words.h"
 
@@ -66,8 +67,9 @@ static int take(struct export_options *o, int c)
 		o->compress = true;
 		return 0;
 	case OPT_RATE:
-		return parse_bytes(optarg, &o->rate) || !o->rate || o->rate > INT64_MAX ? bad("--bwlimit", optarg, "a rate such as 10M")
-											: 0;
+		return parse_rate(optarg, &o->rate) || !o->rate || o->rate > INT64_MAX
+			       ? bad("--bwlimit", optarg, "a rate such as 10M (bytes per second) or 80mbit")
+			       : 0;
 	case OPT_FREEZE:
 		i = word_index(when, optarg);
 		o->freeze = i > 0 ? (enum export_freeze)i : FREEZE_AUTO;
@@ -108,7 +110,7 @@ int cmd_export(int argc, char **argv)
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words));
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);
-	while ((c = getopt_long(ours, words, "", options, NULL)) != -1) {
+	while ((c = option_next(ours, words, "", options)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(usage, stdout);
 			return 0;

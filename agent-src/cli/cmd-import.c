@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "import.h"
 #include "log.h"
+#include "option-table.h"
 #include "util.h"
 #include "words.h"
 
@@ -243,7 +244,7 @@ int cmd_import(int argc, char **argv)
 	o.named.raw = raw;
 	o.nets = nets;
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);
-	while ((c = getopt_long(ours, words, "", options, NULL)) != -1) {
+	while ((c = option_next(ours, words, "", options)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(usage, stdout);
 			return 0;

@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "control.h"
 #include "json-text.h"
+#include "option-table.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "qmp-advice.h"
@@ -614,7 +615,7 @@ int cmd_list(int argc, char **argv)
 	struct err e;
 	int c, r;
 
-	while ((c = getopt_long(argc, argv, "v", options, NULL)) != -1) {
+	while ((c = option_next(argc, argv, "v", options)) != -1) {
 		switch (c) {
 		case 'j':
 			layout = LAYOUT_JSON;

@@ -14,6 +14,7 @@
 #include "qemu-args.h"
 #include "paths.h"
 #include "process.h"
+#include "shell-quote.h"
 #include "util.h"
 #include "words.h"
 
@@ -78,7 +79,7 @@ static const char usage[] =
 	"                        same command again brings them up to date; vmferry recover VM removes them\n"
 	"  --revert-within TIME  for so long (10m, 2h) after it has begun to run there it can be had back as it was when it was\n"
 	"                        handed over (vmferry revert VM), and is held here; what it does there meanwhile is lost then\n"
-	"  --bwlimit RATE        bytes per second, such as 100M; not obeyed while the guest is stopped\n"
+	"  --bwlimit RATE        bytes per second, such as 100M, or bits: 800mbit; not obeyed while the guest is stopped\n"
 	"  --channels N          data connections (default: as many as processors here, 2 to 8)\n"
 	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
 	"  --dedup on|off        content that is in memory and on disk travels once (default on)\n"
@@ -389,7 +390,8 @@ static int take_other(int c, struct move_options *o, bool *detach)
 	case OPT_REUSE:
 		return take_reuse(&o->disks);
 	case OPT_BWLIMIT:
-		return parse_bytes(optarg, &o->carry.bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)") : 0;
+		return parse_rate(optarg, &o->carry.bwlimit) ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second) or 800mbit")
+							     : 0;
 	case OPT_AT:
 		/* by which a move that is begun again says when, if that has not come meanwhile */
 		o->at = *optarg == '@' ? since_1970(optarg + 1) : moment_read(optarg, time(NULL));
@@ -564,8 +566,11 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 		return EXIT_USAGE;
 	}
 	if (n != (o->cold.line ? 1 : 2)) {
-		fprintf(stderr, "vmferry %s: say which guest and where to: vmferry %s %s (--help tells more)\n", command, command,
-			o->cold.line ? "DEST --how cold -- qemu-system-x86_64 ..." : "VM DEST");
+		AUTO_FREE char *guest = n == 1 ? shell_quote_shown(words[0]) : xstrdup("VM");
+
+		fprintf(stderr, "vmferry %s: %s: vmferry %s %s %s (--help tells more)\n", command,
+			n == 1 ? "say where to" : "say which guest and where to", command, o->cold.line ? "" : guest,
+			o->cold.line ? "DEST --how cold -- qemu-system-x86_64 ..." : "[USER@]HOST");
 		return EXIT_USAGE;
 	}
 	*name = o->cold.line ? qemu_args_name(o->cold.line, o->cold.words) : NULL;
@@ -613,7 +618,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 		return EXIT_USAGE;
 	}
 	argc = cut_line(argc, argv, o);
-	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+	while ((c = option_next(argc, argv, "v" DEST_OPTIONS_SHORT, options)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(help, stdout);
 			return 0;

@@ -8,6 +8,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "move.h"
+#include "option-table.h"
 #include "paths.h"
 #include "process.h"
 #include "qemu-discover.h"
@@ -452,7 +453,7 @@ int cmd_recover(int argc, char **argv)
 	struct err e;
 	int c, r;
 
-	while ((c = getopt_long(argc, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+	while ((c = option_next(argc, argv, "v" DEST_OPTIONS_SHORT, options)) != -1) {
 		switch (c) {
 		case 'R':
 			o.disks.keep.resumes = true;

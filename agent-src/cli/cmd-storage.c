@@ -2,6 +2,7 @@
 #include "storage.h"
 #include "cmd.h"
 #include "log.h"
+#include "option-table.h"
 #include "option-words.h"
 #include "options.h"
 #include "paths.h"
@@ -134,8 +135,8 @@ static int take(struct storage_options *o, int c, bool *verbose)
 	case OPT_DROP:
 		return take_drop(o);
 	case OPT_BWLIMIT:
-		return parse_bytes(optarg, &o->bwlimit) || o->bwlimit > INT64_MAX
-			       ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second)")
+		return parse_rate(optarg, &o->bwlimit) || o->bwlimit > INT64_MAX
+			       ? bad("--bwlimit", optarg, "a rate such as 100M (bytes per second) or 800mbit")
 			       : 0;
 	case OPT_DRY:
 		o->dry_run = true;
@@ -201,7 +202,7 @@ int cmd_storage(int argc, char **argv)
 	int ours = split(&o, argc, argv), c, r;
 	struct err e;
 
-	while ((c = getopt_long(ours, argv, "v", options, NULL)) != -1) {
+	while ((c = option_next(ours, argv, "v", options)) != -1) {
 		if (c == OPT_HELP) {
 			fputs(usage, stdout);
 			return 0;

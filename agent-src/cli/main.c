@@ -3,6 +3,7 @@
 #include "confine.h"
 #include "guard.h"
 #include "libraries.h"
+#include "nearest.h"
 #include "process.h"
 #include "util.h"
 #include "version.h"
@@ -47,11 +48,38 @@ static void help(FILE *to)
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
-	      "vmferry COMMAND --help tells more. The exit code says where the guest runs:\n"
+	      "vmferry help COMMAND tells more. The exit code says where the guest runs:\n"
 	      "  0 destination   1 source, nothing left behind   2 usage   3 refused, nothing touched\n"
 	      "  4 source, leftovers on either side are listed   5 paused on the source   6 undecided: vmferry recover\n"
 	      "  7 destination as far as is known, but it cannot be reached   8 nowhere: its QEMU has ended\n",
 	      to);
+}
+
+static int say_no_such_command(const char *typed)
+{
+	const char *names[ARRAY_LEN(commands)], *meant;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(commands); i++)
+		names[i] = commands[i].name;
+	meant = nearest_word(typed, names, ARRAY_LEN(commands));
+	fprintf(stderr, "vmferry: there is no command '%s'; vmferry --help lists them\n", typed);
+	if (meant)
+		fprintf(stderr, "did you mean vmferry %s?\n", meant);
+	return EXIT_USAGE;
+}
+
+/* "help COMMAND" is "COMMAND --help". */
+static int help_on(const char *command)
+{
+	char help_word[] = "--help";
+	char *words[] = {(char *)command, help_word, NULL};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(commands); i++)
+		if (!strcmp(command, commands[i].name))
+			return commands[i].run(2, words);
+	return say_no_such_command(command);
 }
 
 int main(int argc, char **argv)
@@ -66,6 +94,8 @@ int main(int argc, char **argv)
 		help(stderr);
 		return EXIT_USAGE;
 	}
+	if (!strcmp(argv[1], "help") && argc == 3)
+		return help_on(argv[2]);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		help(stdout);
 		return 0;
@@ -82,6 +112,5 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);
-	fprintf(stderr, "vmferry: there is no command '%s'; vmferry --help lists them\n", argv[1]);
-	return EXIT_USAGE;
+	return say_no_such_command(argv[1]);
 }

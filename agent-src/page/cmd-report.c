@@ -8,6 +8,7 @@
 #include "html-bench.h"
 #include "html-input.h"
 #include "html-move.h"
+#include "option-table.h"
 #include "util.h"
 
 #include <errno.h>
@@ -188,7 +189,7 @@ int cmd_report(int argc, char **argv)
 	struct err e;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "o:", options, NULL)) != -1) {
+	while ((c = option_next(argc, argv, "o:", options)) != -1) {
 		switch (c) {
 		case 'o':
 			free(output);

@@ -126,6 +126,28 @@ int parse_bytes(const char *s, uint64_t *out)
 	return 0;
 }
 
+int parse_rate(const char *s, uint64_t *bytes_per_s)
+{
+	static const char letters[] = "kKmMgGtT";
+	size_t length = strlen(s), digits = strspn(s, "0123456789.");
+	const char *letter = digits < length ? strchr(letters, s[digits]) : NULL;
+	double bits_per_s;
+	ptrdiff_t i;
+	char *end;
+
+	if (length < 4 || strcasecmp(s + length - 3, "bit"))
+		return parse_bytes(s, bytes_per_s);
+	bits_per_s = strtod(s, &end);
+	if (!digits || end != s + digits || length - 3 - digits != (letter ? 1 : 0))
+		return -EINVAL;
+	for (i = 0; letter && i <= (letter - letters) / 2; i++)
+		bits_per_s *= 1000;
+	if (bits_per_s / 8 >= (double)INT64_MAX)
+		return -EINVAL;
+	*bytes_per_s = (uint64_t)(bits_per_s / 8);
+	return *bytes_per_s || bits_per_s <= 0 ? 0 : -EINVAL;
+}
+
 const char *format_bytes(char buf[24], uint64_t bytes)
 {
 	static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

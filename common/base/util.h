@@ -49,6 +49,8 @@ uint64_t process_cpu_ns(void);
 
 /* Parses "10M", "1.5GiB", "800k": binary multiples. 0 or -EINVAL. */
 int parse_bytes(const char *s, uint64_t *out);
+/* Parses a rate in bytes a second, as parse_bytes() does, or in bits: "100Mbit", "1gbit", of which k, M and G are powers of 1000. 0 or -EINVAL. */
+int parse_rate(const char *s, uint64_t *bytes_per_s);
 /* Bytes of the UTF-8 character that s begins with (RFC 3629); 0: it is none. */
 size_t text_utf8_length(const char *s);
 bool text_is_utf8(const char *s);

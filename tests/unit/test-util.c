@@ -7,6 +7,7 @@
 #include "log.h"
 #include "output.h"
 #include "shell-quote.h"
+#include "nearest.h"
 #include "util.h"
 
 #include <errno.h>
@@ -412,6 +413,62 @@ static void digits_of_either_case_are_bytes_and_nothing_else_is(void **state)
 		assert_false(hex_parse(wrong[i], bytes, 2));
 }
 
+static void rates_are_read_in_bytes_and_in_bits(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes_per_s;
+	} cases[] = {{"100M", 100 * MIB},
+		     {"0", 0},
+		     {"0bit", 0},
+		     {"800bit", 100},
+		     {"8kbit", 1000},
+		     {"100Mbit", 12500000},
+		     {"1gbit", 125000000},
+		     {"2.5Gbit", 312500000},
+		     {"1tbit", 125000000000}};
+	static const char *const bad[] = {"",	    "bit",	 "mbit", "100 mbit",	    "1xbit", "1mmbit",
+					  "-1mbit", "1.2.3mbit", "1bit", "99999999999tbit", "1mibit"};
+	uint64_t rate;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++)
+		if (parse_rate(cases[i].text, &rate) || rate != cases[i].bytes_per_s)
+			fail_msg("%s", cases[i].text);
+	for (i = 0; i < ARRAY_LEN(bad); i++)
+		if (parse_rate(bad[i], &rate) != -EINVAL)
+			fail_msg("%s", bad[i]);
+}
+
+static void the_word_that_was_meant_is_found(void **state)
+{
+	static const char *const words[] = {"migrate", "list", NULL, "max-downtime",
+					    "a-word-that-is-longer-than-anything-that-people-type-is"};
+	static const struct {
+		const char *typed, *meant;
+	} cases[] = {{"migrat", "migrate"},
+		     {"Migrate", "migrate"},
+		     {"mirgate", "migrate"},
+		     {"lits", "list"},
+		     {"ls", NULL},
+		     {"lost", "list"},
+		     {"last one", NULL},
+		     {"max-downtme", "max-downtime"},
+		     {"maxdowntim", "max-downtime"},
+		     {"maxdownti", NULL},
+		     {"", NULL}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *meant = nearest_word(cases[i].typed, words, ARRAY_LEN(words));
+
+		if (!meant != !cases[i].meant || (meant && strcmp(meant, cases[i].meant) != 0))
+			fail_msg("%s: %s", cases[i].typed, meant ? meant : "none");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +490,8 @@ int main(void)
 		cmocka_unit_test(json_for_a_terminal_has_no_control_characters_and_says_the_same),
 		cmocka_unit_test(digits_of_either_case_are_bytes_and_nothing_else_is),
 		cmocka_unit_test(a_word_for_sh_that_is_shown_is_printable_and_read_back_byte_for_byte),
+		cmocka_unit_test(rates_are_read_in_bytes_and_in_bits),
+		cmocka_unit_test(the_word_that_was_meant_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
