@@ -88,34 +88,37 @@ includes = $(addprefix -I,$(1) $(MAY_$(1)))
 
 # ---- building ----
 
+# A line a file; V=1 shows whole commands.
+quiet = $(if $(V),,@printf '  %-4s %s\n' $(1) $(patsubst $(B)/%,%,$@) && )
+
 .PHONY: all
 all: $(BINS) ## Build vmferry and vmferry-dst under build/$(VARIANT)/ (the default)
 
 $(B)/vmferry: $(SRC_OBJ) $(B)/libvmferry.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The destination agent is one static binary, as nothing is installed where it goes; but a sanitizer needs its library.
 ifneq ($(filter asan tsan,$(VARIANT)),)
 $(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 else
 # Its objects are those that all have, but for one: a static program loads no code, so confine.c forbids it to.
 STATIC_OBJ := $(DST_OBJ) $(filter-out %/confine.o,$(LIB_OBJ)) $(B)/static/common/host/confine.o
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
 $(B)/vmferry-dst: $(STATIC_OBJ)
-	$(CC) -r -nostdlib -o $@.o $^
-	objcopy --keep-global-symbol=main $@.o # so that no name of ours is taken for one inside a library
-	$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $@.o \
+	$(call quiet,LINK)$(CC) -r -nostdlib -o $@.o $^
+	$(if $(V),,@)objcopy --keep-global-symbol=main $@.o # so that no name of ours is taken for one inside a library
+	$(call quiet,LINK)$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $@.o \
 		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
-	strip -o $@ $@.full
+	$(if $(V),,@)strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
 $(B)/static/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(call includes,$(<D)) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(call includes,$(<D)) $(CPPFLAGS) -DVMFERRY_STATIC $(CFLAGS) -MMD -MP -c -o $@ $<
 endif
 
 $(B)/libvmferry.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 
 # which its headers do not tell
 LIBURING = -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
@@ -123,17 +126,17 @@ $(B)/common/base/libraries.o: CPPFLAGS += $(LIBURING)
 $(B)/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
 $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
-	$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call quiet,CC)$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # A unit test links everything but the two mains; each agent's modules are in an archive of their own. Names that both have are the source's.
 AGENTS := $(B)/libsource.a $(B)/libdestination.a
 $(B)/libsource.a: $(filter-out %/main.o,$(SRC_OBJ))
-	rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 $(B)/libdestination.a: $(filter-out %/main.o,$(DST_OBJ))
-	rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/unit/%.o $(AGENTS) $(B)/libvmferry.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(AGENTS) $(B)/libvmferry.a $(LDLIBS) -lcmocka
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(AGENTS) $(B)/libvmferry.a $(LDLIBS) -lcmocka
 
 # One test has both agents, whose names clash: in it the destination's begin with dst_. What is named here its own functions stand in for.
 BOTH := $(B)/tests/unit/both
@@ -144,13 +147,13 @@ BOTH_WRAPS := now_ns loop_step loop_run loop_stop loop_post poll send sendmsg sh
 	      capture_stop capture_free capture_rounds capture_bytes converge_step \
 	      data_plane_unacked program_start systemd_scope
 $(BOTH)/dst-side.o: $(BOTH)/dst/side.o $(filter-out %/main.o,$(DST_OBJ))
-	$(CC) -r -nostdlib -o $@.all $^
-	nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names
-	objcopy --redefine-syms=$@.names $@.all $@
+	$(call quiet,LINK)$(CC) -r -nostdlib -o $@.all $^
+	$(if $(V),,@)nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names
+	$(if $(V),,@)objcopy --redefine-syms=$@.names $@.all $@
 $(B)/tests/test-both-conductors: $(addprefix $(B)/tests/unit/,test-both-conductors.o both/qemu.o both/disk.o both/src/side.o both/dst-side.o) \
 				 $(filter-out %/main.o,$(SRC_OBJ)) $(B)/libvmferry.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $(BOTH_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call quiet,LINK)$(CC) $(LDFLAGS) $(BOTH_WRAPS:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS) -lcmocka
 
 # Fuzzers, in VARIANT fuzz or cover, with clang: for tests/fuzz/run. Each has one agent, as both have a transfer.h: the source's if it
 # names agent-src, otherwise the destination's.
@@ -160,41 +163,41 @@ FUZZ_DST := $(filter-out $(FUZZ_SRC),$(FUZZERS))
 $(FUZZ_SRC:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-src/*)) $(CPPFLAGS)
 $(FUZZ_DST:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-dst/*)) $(CPPFLAGS)
 $(B)/fuzz-src.a: $(filter-out %/main.o $(B)/agent-src/bench/%,$(SRC_OBJ))
-	rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 $(B)/fuzz-dst.a: $(filter-out %/main.o $(B)/agent-dst/bench/%,$(DST_OBJ))
-	rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 $(FUZZ_SRC:%=$(B)/%): $(B)/fuzz-src.a
 $(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
 $(FUZZERS:%=$(B)/%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz-%.o $(B)/libvmferry.a
-	$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 # The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, shim.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so $(B)/shared/clock.so $(B)/shared/qmp.so
 $(B)/shared/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/shared/vmferry: $(B)/vmferry
 	@mkdir -p $(@D)
-	cp $< $@
+	$(if $(V),,@)cp $< $@
 $(B)/shared/power.so: tests/lib/power.h
 # no sanitizer in them: QEMU loads them as well
 $(B)/shared/%.so: tests/lib/%-shim.c tests/lib/shim.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -shared -o $@ $<
+	$(call quiet,LINK)$(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -shared -o $@ $<
 
 # What end-to-end tests call: the source agent's SSH client and the benchmark's collector, each on its own.
 # It is called so often that it has no library but the one it needs; the demo calls it, too.
 $(B)/ask-tool: $(B)/tests/lib/ask-tool.o
-	$(CC) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs jansson)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs jansson)
 $(B)/%-tool: $(B)/tests/lib/%-tool.o $(AGENTS) $(B)/libvmferry.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 .PHONY: man
 man: $(MANS) ## Build the man pages (needs scdoc: scripts/install-deps --docs)
 $(B)/%.1: docs/%.1.scd
 	@command -v scdoc >/dev/null || { echo "scdoc is missing: run scripts/install-deps --docs --without-qemu" >&2; exit 1; }
 	@mkdir -p $(@D)
-	scdoc <$< >$@.new && mv $@.new $@
+	$(call quiet,MAN)scdoc <$< >$@.new && mv $@.new $@
 
 .PHONY: packages tests test-tools
 packages:
@@ -215,13 +218,20 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
 	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard $(MANS)))
 
+.PHONY: uninstall
+uninstall: ## Remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BINS:$(B)/%=bin/%) lib/systemd/system/vmferry-dst.service \
+		share/bash-completion/completions/vmferry share/bash-completion/completions/vmferry-dst $(MANS:$(B)/%=share/man/man1/%))
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/vmferry $(DESTDIR)$(PREFIX)/share/vmferry
+
 # ---- trying and testing: these install what they need first (scripts/install-deps) ----
 
 .PHONY: demo
 demo: ## Move a busy guest live on this machine and let it say whether anything was lost
-	scripts/install-deps
-	$(MAKE) $(JOBS) all $(B)/ask-tool
-	VARIANT=$(VARIANT) scripts/demo
+	@scripts/install-deps
+	@echo "building vmferry, which takes about a minute (build/build.log)"
+	@$(MAKE) --no-print-directory $(JOBS) all $(B)/ask-tool >build/build.log 2>&1 || { tail -n 30 build/build.log; exit 1; }
+	@VARIANT=$(VARIANT) scripts/demo
 
 .PHONY: check
 check: check-prepared ## The gate: unit tests, and of end-to-end tests what nothing cheaper covers; T=WORD: whichever have it in their names
