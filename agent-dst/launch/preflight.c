@@ -171,7 +171,7 @@ static int check_cpu(struct preflight *p, struct qmp *q, json_t *notes, struct e
 	return r;
 }
 
-static void note_version(const struct preflight *p, struct qmp *q, json_t *notes, char **version)
+static void note_version(const struct preflight *p, struct qmp *q, char **version)
 {
 	const char *here = json_text(p->description, "qemu_version");
 	int major, minor, micro, was_major = 0, was_minor = 0;
@@ -181,7 +181,7 @@ static void note_version(const struct preflight *p, struct qmp *q, json_t *notes
 	if (!here || sscanf(here, "%d.%d", &was_major, &was_minor) != 2)
 		return;
 	if (major < was_major || (major == was_major && minor < was_minor))
-		add_note(notes,
+		add_note(p->cautions,
 			 xasprintf("QEMU %s there is older than %s here: it knows the machine type, so this should work, but newer to "
 				   "older is less tested than the other way",
 				   *version, here));
@@ -223,7 +223,7 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 		return -ENOTSUP;
 	}
 	p->started = true;
-	note_version(p, h.qmp, notes, &found);
+	note_version(p, h.qmp, &found);
 	r = ask_words(p, h.qmp, e);
 	if (!r)
 		r = check_accelerator(p, h.qmp, notes, e);

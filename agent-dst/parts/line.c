@@ -298,7 +298,7 @@ static void tell_of_nic(const struct line *l, const struct args_nic *n)
 	there = if_nametoindex(n->to_attach);
 	if (there && (!access(path, F_OK) || has_address(n->to_attach)))
 		return;
-	json_array_append_new(l->findings,
+	json_array_append_new(l->cautions,
 			      json_sprintf("NIC %s: %s tap %s %s: the guest may have no network there", name, there ? "its" : "there is no",
 					   n->to_attach,
 					   there ? "is in no bridge, and has no address" : "and QEMU makes one that is in no bridge"));
@@ -385,7 +385,7 @@ static void tell_of_logs(const struct line *l)
 
 		if (f->role == ARGS_LOG && f->to && !stat(f->to, &st) && S_ISREG(st.st_mode) && st.st_size)
 			json_array_append_new(
-				l->findings, json_sprintf("log %s (-%s) exists there: QEMU empties it, unless its command line says append",
+				l->cautions, json_sprintf("log %s (-%s) exists there: QEMU empties it, unless its command line says append",
 							  f->to, f->option));
 	}
 }
@@ -525,6 +525,8 @@ static int ask_qemu(struct line *l, struct err *e)
 			      .description = l->target->description};
 	int r = 0;
 
+	json_decref(l->cautions);
+	p.cautions = l->cautions = json_array();
 	if (mkdir(l->target->run_dir, 0700))
 		r = err_sys(e, errno, "cannot create %s", l->target->run_dir);
 	if (!r)
@@ -540,7 +542,7 @@ static int ask_qemu(struct line *l, struct err *e)
 	if (!r && geteuid()) {
 		AUTO_FREE char *words = xasprintf("user there: %d, not root, so that files belong to that user", (int)geteuid());
 
-		json_array_append_new(l->findings, json_string(words));
+		json_array_append_new(l->cautions, json_string(words));
 	}
 	return r;
 }
@@ -558,11 +560,11 @@ static int examine(struct part *p, struct err *e)
 	if (r || !l->findings)
 		return r;
 	if (l->target->makes_dir)
-		json_array_append_new(l->findings, json_sprintf("the directory %s is not there, and is made", l->target->dir));
+		json_array_append_new(l->cautions, json_sprintf("the directory %s is not there, and is made", l->target->dir));
 	tell_of_logs(l);
 	for (i = 0; i < l->target->args.nic_count; i++)
 		tell_of_nic(l, &l->target->args.nics[i]);
-	taps_tell(l->target, l->findings);
+	taps_tell(l->target, l->cautions);
 	return 0;
 }
 
@@ -589,6 +591,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	json_object_set_new(accept, "files", args_files_json(args));
 	json_object_set_new(accept, "nics", args_nics_json(args));
 	json_object_set(accept, "findings", l->findings);
+	if (json_array_size(l->cautions))
+		json_object_set(accept, "cautions", l->cautions);
 	json_object_set_new(accept, "qemu_version", json_string(l->qemu_version));
 	return 0;
 }
@@ -596,6 +600,7 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 static void fini(struct part *p)
 {
 	json_decref(line_of(p)->findings);
+	json_decref(line_of(p)->cautions);
 	free(line_of(p)->qemu_version);
 }
 

@@ -66,7 +66,7 @@ static double quiet_s(const char *tap)
 	return file_number(stp) > 0 ? 2.0 * (double)file_number(delay) / 100 : 0;
 }
 
-void taps_tell(const struct target *t, json_t *findings)
+void taps_tell(const struct target *t, json_t *cautions)
 {
 	size_t i;
 
@@ -76,7 +76,7 @@ void taps_tell(const struct target *t, json_t *findings)
 
 		if (s > 0)
 			json_array_append_new(
-				findings,
+				cautions,
 				json_sprintf("the bridge of tap %s has STP: for %.0f s after the guest goes on there nothing reaches it, "
 					     "and nothing from it goes out",
 					     n->attach, s));

@@ -19,7 +19,7 @@ int taps_hold(struct target *t, struct err *e);
 /* And once that has begun: we may pass them on. */
 int taps_try(struct target *t, struct err *e);
 /* What its user is to know. */
-void taps_tell(const struct target *t, json_t *findings);
+void taps_tell(const struct target *t, json_t *cautions);
 /* As part_undo.undo. */
 int taps_undo(const struct target *t, const json_t *detail, struct err *e);
 

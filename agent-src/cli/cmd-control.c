@@ -209,6 +209,8 @@ static void print_copy(const json_t *s, const char *who, const char *to, const c
 	printf("%s -> %s: %s%s", who, to, stage, held ? ", held" : "");
 	if (t_ms >= 1000)
 		printf(" (%.0f s since it began)", t_ms / 1000);
+	if (json_object_get(s, "percent"))
+		printf(", %.0f %%", json_number_value(json_object_get(s, "percent")));
 	printf(", %s left", left);
 	if (cut)
 		puts(", no connection: it is tried again");

@@ -10,6 +10,7 @@
 #include "move.h"
 #include "object.h"
 #include "option-table.h"
+#include "output.h"
 #include "option-words.h"
 #include "qemu-args.h"
 #include "paths.h"
@@ -690,7 +691,12 @@ int cmd_check(int argc, char **argv)
 	struct move_options o = {DEFAULTS, .dry_run = true, .estimate = true};
 	int code = run(argc, argv, &o, "check", check_usage);
 
-	if (!code && !o.json && !o.script && o.vm)
-		fprintf(stderr, "nothing stands in the way\n");
+	if (!code && !o.json && !o.script && o.vm) {
+		AUTO_FREE char *guest = text_shown(o.vm);
+		AUTO_FREE char *where = text_shown(o.dest.where);
+		AUTO_FREE char *line = xasprintf("%s can be moved to %s: nothing stands in the way\n", guest, where);
+
+		output_put(1, OUTPUT_LAST, line, strlen(line));
+	}
 	return code;
 }

@@ -131,6 +131,7 @@ void tell_plan(struct transfer *t)
 	static const char *const as_said[][2] = {{"nics", "nics"},
 						 {"destination_qemu_version", "qemu_version"},
 						 {"findings", "findings"},
+						 {"cautions", "cautions"},
 						 {"notes", "notes"},
 						 {"command_line", "argv"}};
 	json_t *ev = event_named("plan");
@@ -182,6 +183,9 @@ static void set_pace(struct transfer *t, json_t *ev)
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
 	set_real(ev, "t_ms", (double)(now_ns() - t->begin_ns) / 1e6);
 	set_number(ev, "left", left);
+	t->pace.most_left = MAX(t->pace.most_left, left);
+	if (t->pace.most_left)
+		set_real(ev, "percent", 100.0 * (double)(t->pace.most_left - left) / (double)t->pace.most_left);
 	set_real(ev, "rate_bps", t->pace.rate);
 	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
 	set_real(ev, "eta_s", t->pace.held ? 0 : report_eta_s(left, t->pace.rate));

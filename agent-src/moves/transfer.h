@@ -45,6 +45,7 @@ struct pace {
 	struct converge converge;
 	bool begun; /* something is being copied: not yet if it is to be stopped first, at a time to come */
 	bool held, stall_told, limit_told, off_told, prepare_told;
+	uint64_t most_left; /* bytes that the destination lacked, the largest that was told */
 	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
 	unsigned ticks, glances;
 	/* bytes a second: of content, of it at best, and of what travels at best */

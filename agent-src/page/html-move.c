@@ -313,6 +313,7 @@ static void details(FILE *f, const struct story *s)
 	list(f, "Disks", json_object_get(s->plan, "disks"));
 	list(f, "Files that the guest only reads", json_object_get(s->plan, "files"));
 	list(f, "Networks", json_object_get(s->plan, "nics"));
+	list(f, "To be known before", json_object_get(s->plan, "cautions"));
 	list(f, "Compared at the destination and found good", json_object_get(s->plan, "findings"));
 	list(f, "What differs in the destination’s command line", json_object_get(s->plan, "notes"));
 	list(f, "Notes", json_object_get(s->result, "notes"));

@@ -36,10 +36,22 @@ static size_t fitting(const char *s, size_t columns)
 	return i;
 }
 
+#define BAR_COLUMNS 20
+
+/* " 52% [##########          ]  "; "" where nothing is known. */
+static void put_bar(const json_t *ev, char *out, size_t n)
+{
+	double percent = num(ev, "percent");
+	int done = (int)(percent / 100 * BAR_COLUMNS);
+
+	out[0] = '\0';
+	if (json_object_get(ev, "percent") && percent >= 0 && percent <= 100)
+		snprintf(out, n, "%3d%% [%.*s%*s]  ", (int)percent, done, "####################", BAR_COLUMNS - done, "");
+}
+
 static void whole_line(const json_t *ev, char *out, size_t n)
 {
-	char left[24], rate[24];
-	double predicted = num(ev, "predicted_downtime_ms");
+	char left[24], rate[24], bar[48];
 	int k;
 
 	if (json_object_get(ev, "shutdown_left_s")) {
@@ -47,16 +59,25 @@ static void whole_line(const json_t *ev, char *out, size_t n)
 			 num(ev, "shutdown_left_s"));
 		return;
 	}
-	k = snprintf(out, n, "%-10s %s left, %s/s", json_text(ev, "stage") ?: "", bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
-
+	put_bar(ev, bar, sizeof(bar));
+	k = snprintf(out, n, "%-10s %s%s left, %s/s", json_text(ev, "stage") ?: "", bar, bytes(left, ev, "left"),
+		     bytes(rate, ev, "rate_bps"));
 	if (num(ev, "eta_s") > 0)
 		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
 	if (json_is_true(json_object_get(ev, "held")))
 		k += snprintf(out + k, n - (size_t)k, ", held");
-	if (predicted > 0 && predicted < 1e6)
-		k += snprintf(out + k, n - (size_t)k, ", downtime if switched now %.0f ms", predicted);
 	if (json_object_get(ev, "scanned_percent"))
 		snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
+}
+
+/* How long the guest would stand still if it was switched over now. */
+static void add_downtime(const json_t *ev, char *line, size_t n)
+{
+	double predicted = num(ev, "predicted_downtime_ms");
+	size_t k = strlen(line);
+
+	if (predicted > 0 && predicted < 1e6)
+		snprintf(line + k, n - k, ", stands still %.0f ms", predicted);
 }
 
 #define NAME_COLUMNS 28
@@ -84,8 +105,9 @@ static void memory_line(const json_t *ev, char *out, size_t n)
 	else if (!json_object_get(ev, "ram_left"))
 		snprintf(out, n, "  memory   after the disks");
 	else
-		snprintf(out, n, "  memory   round %d, %s left, the guest writes %s/s", (int)num(ev, "ram_round"),
-			 bytes(left, ev, "ram_left"), bytes(rate, ev, "dirty_bps"));
+		snprintf(out, n, "  memory   round %d, %s left, guest writes %s/s", (int)num(ev, "ram_round"), bytes(left, ev, "ram_left"),
+			 bytes(rate, ev, "dirty_bps"));
+	add_downtime(ev, out, n);
 }
 
 void report_progress_line(FILE *to, const json_t *ev)
@@ -93,6 +115,7 @@ void report_progress_line(FILE *to, const json_t *ev)
 	char line[LINE_MAX_BYTES];
 
 	whole_line(ev, line, sizeof(line));
+	add_downtime(ev, line, sizeof(line));
 	fprintf(to, "%s\n", line);
 }
 

@@ -14,6 +14,8 @@ struct report {
 	bool tty;				     /* it is for a terminal */
 	bool block;				     /* progress is a block of lines there that is rewritten */
 	bool often;				     /* progress is wanted ten times a second */
+	bool details;				     /* of plans and results all is shown (-v) */
+	bool colors;				     /* where a terminal is */
 	bool quiet;				     /* the terminal is gone or was never ours */
 	bool quiet_plan;			     /* somebody else shows it */
 	int lines;				     /* of that block, as it stands */

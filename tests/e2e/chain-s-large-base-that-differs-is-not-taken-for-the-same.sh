@@ -12,7 +12,7 @@ wait_for 20 monitor_answers "$DIR/b.mon"
 
 checked() { # STATUS
 	local status=0
-	vmferry check "${GUEST_PID[b]}" local --disk-dir "$DIR/there" >"$DIR/out" 2>&1 || status=$?
+	vmferry check "${GUEST_PID[b]}" local --disk-dir "$DIR/there" -v >"$DIR/out" 2>&1 || status=$?
 	assert_eq "$status" "$1" "exit code of check, which says: $(<"$DIR/out")"
 }
 

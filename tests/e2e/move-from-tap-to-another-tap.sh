@@ -17,6 +17,6 @@ assert_result '"bridge:BRIDGE, tap:NAME" in r["reason"]'
 
 move a local --map-net "nic0=tap:$second"
 assert_result '"network n0 (tap '"$first"' here) is tap '"$second"' on the destination" in plan["notes"]'
-assert_result 'any(f.startswith("NIC n0: there is no tap '"$second"'") for f in plan["findings"])'
+assert_result 'any(f.startswith("NIC n0: there is no tap '"$second"'") for f in plan["cautions"])'
 [[ -e /sys/class/net/$second && ! -e /sys/class/net/$first ]] || fail "the guest is not on the other tap"
 guest_verify "$(orders a)"

@@ -22,13 +22,13 @@ refused() { # PATTERN OPTION...
 mkdir "$DIR/there"
 guest_with_nbd_disk
 to_local
-"$BIN/vmferry" list >"$DIR/list"
+"$BIN/vmferry" list -v >"$DIR/list"
 grep -qF "  disk     $(nbd_uri s) (raw, 16.0 MiB)" "$DIR/list" || fail "list: $(<"$DIR/list")"
 refused "$(nbd_uri s) is behind a network, and is not copied: .*--disk d0=shared leaves it where it is"
 refused "can stay where it is only in a move of a running guest with its memory" --how warm --disk d0=shared
 
 "$BIN/vmferry" check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" --disk d0=shared </dev/null >"$DIR/check.out" 2>&1 || fail "check: $(<"$DIR/check.out")"
-grep -qF "disk    $(nbd_uri s) (raw, 16.0 MiB) stays where it is, as you say that the destination sees the same one" "$DIR/check.out" || fail "the plan: $(<"$DIR/check.out")"
+grep -qF "disk     $(nbd_uri s) (raw, 16.0 MiB) stays where it is, as you say that the destination sees the same one" "$DIR/check.out" || fail "the plan: $(<"$DIR/check.out")"
 
 move a "$DEST" --disk d0=shared
 assert_result '[(d["transfer"], d["by_word"]) for d in plan["disks"]] == [("shared", True)]' "the plan"

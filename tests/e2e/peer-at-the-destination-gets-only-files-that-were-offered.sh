@@ -11,10 +11,10 @@ SETTINGS=$(settings_of a)
 listener greedy.py secret "$(<"$VMFERRY_STATE_DIR/token")"
 mkdir "$DIR/d1"
 status=0
-vmferry migrate "${GUEST_PID[a]}" "$LISTENER_ADDRESS" --disk-dir "$DIR/d1" >"$DIR/text" 2>&1 || status=$?
+vmferry migrate "${GUEST_PID[a]}" "$LISTENER_ADDRESS" --disk-dir "$DIR/d1" -v >"$DIR/text" 2>&1 || status=$?
 assert_eq "$status" 3 "exit code"
 grep -q "wants file [0-9]*, which it was not offered" "$DIR/text" || fail "it says: $(cat -v "$DIR/text")"
-grep -q '  change  ?\[2J$' "$DIR/text" || fail "the plan is: $(cat -v "$DIR/text")"
+grep -q '  change   ?\[2J$' "$DIR/text" || fail "the plan is: $(cat -v "$DIR/text")"
 ! grep -q $'\033' "$DIR/text" || fail "a control character was printed"
 wait_for 10 process_is_gone "$LISTENER" || fail "the connection does not end"
 ! grep -q 'frame 0x80' "$DIR/listener.out" || fail "the source went on: $(<"$DIR/listener.out")"

@@ -43,5 +43,5 @@ guest_stop a
 rm -f "$VM"/a.*
 MACHINE=pc-q35-7.2 ssh_guest a
 ssh_move a root@host-b
-assert_result 'any("older than" in f for f in plan["findings"])'
+assert_result 'any("older than" in f for f in plan["cautions"])'
 assert_arrived

@@ -29,7 +29,7 @@ refused "cannot be seen from the destination that $DIR/pool/a.raw there is the s
 refused "pool/a.raw exists already at the destination" --disk d0=copy
 "$BIN/vmferry" check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/own" --disk "d0=$DIR/there/a.raw" </dev/null >"$DIR/check.out" 2>&1 ||
 	fail "check: $(<"$DIR/check.out")"
-grep -q "disk    $DIR/pool/a.raw (raw, 16.0 MiB) stays where it is: the destination sees the same file as $DIR/there/a.raw" "$DIR/check.out" ||
+grep -q "disk     $DIR/pool/a.raw (raw, 16.0 MiB) stays where it is: the destination sees the same file as $DIR/there/a.raw" "$DIR/check.out" ||
 	fail "the plan: $(<"$DIR/check.out")"
 grep -q -- '--how warm' "$DIR/check.out" && fail "check offers what does not go with it: $(<"$DIR/check.out")"
 

@@ -6,7 +6,7 @@
 guest_a
 move a local
 mkdir "$DIR/new"
-"$BIN/vmferry" storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/new/a.qcow2" --format qcow2 2>"$DIR/storage.log" || fail "$(<"$DIR/storage.log")"
+"$BIN/vmferry" storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/new/a.qcow2" --format qcow2 >"$DIR/storage.log" 2>&1 || fail "$(<"$DIR/storage.log")"
 said storage.log "$TO/a.sh starts the guest from its new images"
 guest_verify "$(orders a)" blocks
 move a local

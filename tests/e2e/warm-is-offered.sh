@@ -15,9 +15,9 @@ check() { # STATUS OPTION...
 
 check 3
 grep -q 'may be moved warm.*vmferry check [0-9]* local --how warm' "$DIR/check.err" || fail "$(<"$DIR/check.err")"
-check 0 --how warm
-grep -q '^  about .* of downtime beside its shutdown and boot' "$DIR/check.err" || fail "$(<"$DIR/check.err")"
-! grep -q 'memory  $' "$DIR/check.err" || fail "$(<"$DIR/check.err")"
+check 0 --how warm -v
+grep -q '^  about .* of downtime beside its shutdown and boot' "$DIR/check.out" || fail "$(<"$DIR/check.out")"
+! grep -q 'memory  *$' "$DIR/check.out" || fail "$(<"$DIR/check.out")"
 check 0 --how warm --json
 python3 - "$DIR/check.out" <<-'END'
 	import json, sys

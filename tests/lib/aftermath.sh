@@ -192,14 +192,14 @@ qmp_has_misanswered() {
 
 recover() { # STATUS [OPTION...]
 	local status=0
-	timeout 60 "$BIN/vmferry" recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	timeout 60 "$BIN/vmferry" recover a -v "${@:2}" </dev/null >"$DIR/recover.log" 2>&1 || status=$?
 	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 
 recover_there() { # STATUS [OPTION...]: by vmferry-dst alone
 	local status=0
 	timeout 60 "$BIN/vmferry-dst" recover --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "${@:2}" </dev/null \
-		>"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+		>"$DIR/recover.log" 2>&1 || status=$?
 	assert_eq "$status" "$1" "exit code of vmferry-dst recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 

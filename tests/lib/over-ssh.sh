@@ -107,7 +107,7 @@ agent_on_b() {
 
 ssh_recover() { # STATUS [OPTION...]
 	local status=0
-	vmferry_on_a recover a -v "${@:2}" </dev/null >"$DIR/recover.out" 2>"$DIR/recover.log" || status=$?
+	vmferry_on_a recover a -v "${@:2}" </dev/null >"$DIR/recover.log" 2>&1 || status=$?
 	assert_eq "$status" "$1" "exit code of vmferry recover ($(tail -n 2 "$DIR/recover.log"))"
 }
 

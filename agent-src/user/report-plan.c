@@ -1,0 +1,270 @@
+/* report-plan.c: see report-plan.h. */
+#include "report-plan.h"
+#include "report-storage.h"
+#include "report-text.h"
+
+struct plan {
+	FILE *to;
+	const json_t *ev;
+	bool details;
+	size_t hidden; /* lines that only details have */
+};
+
+/* Whether a line that nobody has to read is printed; else it is counted. */
+static bool is_shown(struct plan *p)
+{
+	p->hidden += !p->details;
+	return p->details;
+}
+
+static void print_file(struct plan *p, const json_t *f)
+{
+	const char *transfer = event_text(f, "transfer"), *kind = event_text(f, "kind");
+	bool copied = !strcmp(transfer, "copy"), ejected = !strcmp(transfer, "eject"), unknown = *kind && strcmp(kind, "file") != 0;
+	char a[24];
+
+	if (!copied && !ejected && !unknown && !event_flag(f, "other") && !is_shown(p))
+		return;
+	fprintf(p->to, "  file     %s (%s, %s)", event_text(f, "from"), event_text(f, "role"), event_bytes(a, f, "size"));
+	if (copied)
+		fprintf(p->to, " -> %s\n", event_text(f, "to"));
+	else if (ejected)
+		fputs(": not taken along, its drive is empty there\n", p->to);
+	else if (unknown)
+		fprintf(p->to, " is there; its contents were not compared, as it is a %s here\n", kind);
+	else
+		fputs(event_flag(f, "other") ? " is there, though with other content\n" : " is there already\n", p->to);
+}
+
+/* "bridge br0" */
+static const char *attachment(char *buf, size_t cap, const char *type, const char *to)
+{
+	snprintf(buf, cap, "%s%s%s", type, *to ? " " : "", to);
+	return buf;
+}
+
+static void print_nic(struct plan *p, const json_t *n, size_t number)
+{
+	const char *name = event_text(n, "netdev"), *model = event_text(n, "model"), *mac = event_text(n, "mac");
+	char here[128], there[128];
+
+	attachment(here, sizeof(here), event_text(n, "type"), event_text(n, "attach"));
+	attachment(there, sizeof(there), event_text(n, "to_type"), event_text(n, "to_attach"));
+	if (*name)
+		fprintf(p->to, "  network  %s", name);
+	else
+		fprintf(p->to, "  network  #%zu", number);
+	if (p->details && (*model || *mac))
+		fprintf(p->to, " (%s%s%s)", model, *model && *mac ? ", " : "", mac);
+	fprintf(p->to, ": %s", here);
+	fprintf(p->to, strcmp(here, there) ? " -> %s\n" : ", as here\n", there);
+}
+
+static void print_staying(const struct plan *p, const json_t *d)
+{
+	char a[24];
+
+	fprintf(p->to, "  disk     %s (%s, %s) stays where it is%s", event_text(d, "from"), event_text(d, "format"),
+		event_bytes(a, d, "virtual_size"),
+		is_in_place(p->ev)	   ? ""
+		: event_flag(d, "by_word") ? ", as you say that the destination sees the same one"
+					   : ": the destination sees the same file");
+	if (strcmp(event_text(d, "from"), event_text(d, "to")))
+		fprintf(p->to, " as %s", event_text(d, "to"));
+	fputs("\n", p->to);
+}
+
+static void print_what_is_reused(const struct plan *p, const json_t *d)
+{
+	const char *reuse = event_text(d, "reuse");
+
+	if (event_flag(d, "begun"))
+		fprintf(p->to, "           goes on from what an earlier move has left of it: %s\n", reuse);
+	else if (event_flag(d, "replaces"))
+		fputs("           what is the same in the old copy there does not travel; that copy is deleted once the guest runs there\n",
+		      p->to);
+	else if (*reuse)
+		fprintf(p->to, "           what is the same in %s there does not travel\n", reuse);
+}
+
+static void print_disk_plan(const struct plan *p, const json_t *d)
+{
+	const char *transfer = event_text(d, "transfer");
+	char a[24], b[24];
+
+	if (!strcmp(transfer, "shared")) {
+		print_staying(p, d);
+		return;
+	}
+	if (!strcmp(transfer, "empty")) {
+		fprintf(p->to, "  disk     %s (%s) is left behind -> %s, an empty one of %s\n", event_text(d, "from"),
+			event_text(d, "format"), event_text(d, "to"), event_bytes(a, d, "virtual_size"));
+		return;
+	}
+	fprintf(p->to, "  disk     %s (%s, %s, %s in use) -> %s%s", event_text(d, "from"), event_text(d, "format"),
+		event_bytes(a, d, "virtual_size"), event_bytes(b, d, "allocated"), event_text(d, "to"),
+		event_flag(d, "flatten") ? ", with its backing files in one image" : "");
+	if (event_flag(d, "device"))
+		fputs(", a block device, which is cleared first\n", p->to);
+	else if (p->details)
+		fprintf(p->to, ", mode %s, owner %s\n", event_text(d, "mode"), event_text(d, "owner"));
+	else
+		fputs("\n", p->to);
+	report_bitmaps(p->to, d);
+	print_what_is_reused(p, d);
+}
+
+static void print_head(const struct plan *p)
+{
+	const json_t *ev = p->ev;
+	char a[24];
+
+	if (is_cold(ev)) {
+		fprintf(p->to, "moving guest %s, which is shut down, to %s\n", event_text(ev, "guest"), event_text(ev, "destination"));
+		return;
+	}
+	if (is_of_disks_only(ev)) {
+		fprintf(p->to, "copying the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n", event_text(ev, "guest"),
+			(int)event_number(ev, "pid"), event_text(ev, "qemu_version"), event_text(ev, "destination"));
+		return;
+	}
+	fprintf(p->to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s%s\n", event_text(ev, "guest"),
+		(int)event_number(ev, "pid"), event_text(ev, "machine"), event_bytes(a, ev, "ram_bytes"), event_text(ev, "qemu_version"),
+		is_in_place(ev) ? "another process, in its place, of QEMU " : event_text(ev, "destination"),
+		is_in_place(ev) ? event_text(ev, "destination_qemu_version") : "");
+	if (is_warm(ev))
+		fputs("  it runs on while its disks are copied, is then told to shut down, and boots there\n", p->to);
+}
+
+/* A line for each sentence of the event's array of that name. */
+static void print_sentences(struct plan *p, const char *key, const char *label, bool always)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(p->ev, key), i, v)
+		if (always || is_shown(p))
+			fprintf(p->to, "  %-8s %s\n", label, json_string_value(v));
+}
+
+void report_plan(FILE *to, const json_t *ev, bool details)
+{
+	struct plan p = {.to = to, .ev = ev, .details = details};
+	json_t *v;
+	size_t i;
+
+	print_head(&p);
+	json_array_foreach(json_object_get(ev, "disks"), i, v)
+		print_disk_plan(&p, v);
+	if (is_of_disks_only(ev))
+		return;
+	if (!is_cold(ev) && !is_warm(ev) && is_shown(&p))
+		fprintf(to, "  memory   %s\n", event_text(ev, "ram_mode"));
+	json_array_foreach(json_object_get(ev, "files"), i, v)
+		print_file(&p, v);
+	print_sentences(&p, "programs", "runs", true); /* what QEMU there will run */
+	json_array_foreach(json_object_get(ev, "nics"), i, v)
+		print_nic(&p, v, i + 1);
+	print_sentences(&p, "findings", "there", false);
+	print_sentences(&p, "cautions", "there", true);
+	print_sentences(&p, "notes", "change", false);
+	print_sentences(&p, "afterwards", "after", true);
+	print_sentences(&p, "warnings", "warning", true);
+	if (p.hidden)
+		fprintf(to, "  (-v shows %zu more line%s: what is compared there, and what is adapted in the command line)\n", p.hidden,
+			p.hidden == 1 ? "" : "s");
+}
+
+/* ---- what it would cost ---- */
+
+/* "33 ms", "4.2 s" */
+static const char *time_text(char buf[24], double ms)
+{
+	if (ms < 1000)
+		snprintf(buf, 24, "%.0f ms", ms);
+	else
+		snprintf(buf, 24, "%.*f s", ms < 10000 ? 1 : 0, ms / 1000);
+	return buf;
+}
+
+static void print_kinds(FILE *to, const json_t *kinds)
+{
+	json_t *v;
+	size_t i;
+	char a[24], total[24], away[24], stands[48];
+
+	if (json_array_size(kinds))
+		fprintf(to, "  %-7s %-8s %-10s %-14s %s\n", "HOW", "TAKES", "SENDS", "STANDS STILL", "");
+	json_array_foreach(kinds, i, v) {
+		time_text(away, event_number(v, "away_ms"));
+		snprintf(stands, sizeof(stands), "%s%s", away, is_cold(v) || is_warm(v) ? " + boot" : "");
+		fprintf(to, "  %-7s %-8s %-10s %-14s %s%s\n", event_text(v, "how"), time_text(total, event_number(v, "total_s") * 1000),
+			event_bytes(a, v, "bytes_wire"), stands, event_text(v, "why"), event_flag(v, "proposed") ? "; the best here" : "");
+	}
+}
+
+static bool is_over_its_limit(const json_t *ev)
+{
+	return json_object_get(ev, "max_downtime_ms") && event_number(ev, "downtime_ms") > event_number(ev, "max_downtime_ms");
+}
+
+static void print_samples(FILE *to, const json_t *ev)
+{
+	const char *not_sampled = json_text(ev, "memory_not_sampled");
+	char a[24], b[24];
+
+	if (is_without_memory(ev))
+		fprintf(to, "  holds   %s on disks\n", event_bytes(b, ev, "disk_bytes"));
+	else if (not_sampled)
+		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", event_bytes(a, ev, "ram_bytes"),
+			not_sampled, event_bytes(b, ev, "disk_bytes"));
+	else
+		fprintf(to, "  holds   %s of memory, %.0f %% of it zeros and %.0f %% of the rest on a disk, too, and %s on disks\n",
+			event_bytes(a, ev, "ram_bytes"), 100 * event_number(ev, "zero"), 100 * event_number(ev, "seeded"),
+			event_bytes(b, ev, "disk_bytes"));
+}
+
+static void print_downtime(FILE *to, const json_t *ev)
+{
+	double ms = event_number(ev, "downtime_ms");
+
+	if (is_cold(ev))
+		fputs("; the guest stays shut down\n", to);
+	else if (is_of_disks_only(ev))
+		fputs("; the guest stays here\n", to);
+	else if (is_warm(ev))
+		fprintf(to, ", and %.0f ms of downtime beside its shutdown and boot\n", ms);
+	else
+		fprintf(to, ", and %.0f ms of downtime%s\n", ms,
+			is_over_its_limit(ev) ? ", more than is allowed (--max-downtime): no waiting makes it shorter" : "");
+}
+
+void report_estimate(FILE *to, const json_t *ev, bool details)
+{
+	char a[24], b[24], c[24];
+
+	fprintf(to, "  link    %s/s, round trip %.2f ms", event_bytes(a, ev, "link_bps"), event_number(ev, "round_trip_ms"));
+	if (is_without_memory(ev))
+		fputc('\n', to);
+	else
+		fprintf(to, "; the guest writes %s/s of memory\n", event_bytes(b, ev, "dirty_bps"));
+	if (details || json_text(ev, "memory_not_sampled"))
+		print_samples(to, ev);
+	print_kinds(to, json_object_get(ev, "kinds"));
+	if (event_flag(ev, "converges") && !details && json_array_size(json_object_get(ev, "kinds")) && !is_over_its_limit(ev))
+		return;
+	if (!event_flag(ev, "converges")) {
+		fputs("  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n", to);
+		return;
+	}
+	fprintf(to, "  about   %s on the wire", event_bytes(a, ev, "bytes_wire"));
+	if (event_number(ev, "bytes_wire_most") > event_number(ev, "bytes_wire_least"))
+		fprintf(to, " (%s to %s, by what codec is chosen)", event_bytes(b, ev, "bytes_wire_least"),
+			event_bytes(c, ev, "bytes_wire_most"));
+	fprintf(to, " in %.*f s, as fast as the ", event_number(ev, "total_s") < 10 ? 1 : 0, event_number(ev, "total_s"));
+	if (!strcmp(event_text(ev, "limited_by"), "storage"))
+		fprintf(to, "storage there takes it, %s/s", event_bytes(a, ev, "store_bps"));
+	else
+		fputs(strcmp(event_text(ev, "limited_by"), "link") ? "processors allow" : "link allows", to);
+	print_downtime(to, ev);
+}
