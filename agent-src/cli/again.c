@@ -92,7 +92,7 @@ int again_run(const json_t *move, const struct again_change *change)
 	argv[n++] = change->vm ?: json_string_value(json_object_get(move, "vm"));
 	argv[n++] = change->dest ?: json_string_value(json_object_get(move, "dest"));
 	optind = 0; /* getopt_long(3): from the beginning */
-	return cmd_migrate((int)n, (char **)(uintptr_t)argv);
+	return migrate_again((int)n, (char **)(uintptr_t)argv);
 }
 
 /* ---- of a move that is finished ---- */

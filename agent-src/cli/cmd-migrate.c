@@ -1,6 +1,7 @@
 /* cmd-migrate.c: vmferry migrate. */
 #include "again.h"
 #include "cmd.h"
+#include "defaults.h"
 #include "codec.h"
 #include "dest-options.h"
 #include "detach.h"
@@ -679,7 +680,60 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 
 #define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}
 
+/* The destination that is named, "" if none is or the options are wrong; and whether they ask for help alone. */
+static const char *find_destination(int argc, char **argv, bool *asks_for_help)
+{
+	int c, ours = 1;
+	bool good = true;
+
+	*asks_for_help = false;
+	while (ours < argc && strcmp(argv[ours], "--"))
+		ours++;
+	opterr = 0;
+	while ((c = getopt_long(ours, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+		good &= c != '?';
+		*asks_for_help |= c == OPT_HELP;
+	}
+	opterr = 1;
+	c = optind;
+	optind = 0; /* getopt_long(3): from the beginning */
+	return good && c < ours ? argv[ours - 1] : "";
+}
+
+/* What is written down (defaults.h) comes first, so that the command's own words have the last say. */
+static int run_with_defaults(int argc, char **argv, struct move_options *o, const char *command, const char *help)
+{
+	bool asks_for_help;
+	const char *dest = find_destination(argc, argv, &asks_for_help);
+	struct defaults d = {.words = NULL};
+	char **all;
+	struct err e;
+	int i, code;
+
+	if (!asks_for_help && defaults_read(&d, dest, options, &e)) {
+		fprintf(stderr, "vmferry %s: %s\n", command, e.msg);
+		return EXIT_USAGE;
+	}
+	all = xcalloc((size_t)(argc + d.count) + 1, sizeof(*all));
+	all[0] = argv[0];
+	for (i = 0; i < d.count; i++)
+		all[1 + i] = d.words[i];
+	for (i = 1; i < argc; i++)
+		all[d.count + i] = argv[i];
+	code = run(argc + d.count, all, o, command, help);
+	free(all);
+	defaults_fini(&d);
+	return code;
+}
+
 int cmd_migrate(int argc, char **argv)
+{
+	struct move_options o = {DEFAULTS};
+
+	return run_with_defaults(argc, argv, &o, "migrate", usage);
+}
+
+int migrate_again(int argc, char **argv)
 {
 	struct move_options o = {DEFAULTS};
 
@@ -689,7 +743,7 @@ int cmd_migrate(int argc, char **argv)
 int cmd_check(int argc, char **argv)
 {
 	struct move_options o = {DEFAULTS, .dry_run = true, .estimate = true};
-	int code = run(argc, argv, &o, "check", check_usage);
+	int code = run_with_defaults(argc, argv, &o, "check", check_usage);
 
 	if (!code && !o.json && !o.script && o.vm) {
 		AUTO_FREE char *guest = text_shown(o.vm);

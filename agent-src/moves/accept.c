@@ -24,8 +24,9 @@ int accept_check(const json_t *accept, struct err *e)
 	static const struct {
 		const char *name;
 		json_type of;
-	} lists[] = {{"argv", JSON_STRING},  {"notes", JSON_STRING}, {"findings", JSON_STRING}, {"cautions", JSON_STRING}, {"disks", JSON_OBJECT},
-		     {"files", JSON_OBJECT}, {"nics", JSON_OBJECT},  {"carry", JSON_OBJECT},	{"obstacles", JSON_STRING}};
+	} lists[] = {{"argv", JSON_STRING},	{"notes", JSON_STRING}, {"findings", JSON_STRING},
+		     {"cautions", JSON_STRING}, {"disks", JSON_OBJECT}, {"files", JSON_OBJECT},
+		     {"nics", JSON_OBJECT},	{"carry", JSON_OBJECT}, {"obstacles", JSON_STRING}};
 	size_t i;
 
 	if (!json_is_object(accept))

@@ -8,6 +8,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "option-words.h"
+#include "paths.h"
 #include "qemu-cpu.h"
 #include "util.h"
 #include "version.h"
@@ -149,9 +150,16 @@ int connect_enter(void *ctx, struct err *e)
 	return 0;
 }
 
+const char *transfer_disk_dir(struct transfer *t)
+{
+	if (!t->disk_dir && t->opt->disk_dir)
+		t->disk_dir = path_with_name(t->opt->disk_dir, t->src.guest.name);
+	return t->disk_dir;
+}
+
 /* ---- preflight ---- */
 
-static void describe_ourselves(const struct transfer *t, json_t *out)
+static void describe_ourselves(struct transfer *t, json_t *out)
 {
 	char host[256] = "";
 
@@ -160,8 +168,8 @@ static void describe_ourselves(const struct transfer *t, json_t *out)
 	json_object_set_new(out, "obstacles", json_true());
 	if (text_is_utf8(host))
 		json_object_set_new(out, "host", json_string(host));
-	if (t->opt->disk_dir)
-		json_object_set_new(out, "disk_dir", json_string(t->opt->disk_dir));
+	if (transfer_disk_dir(t))
+		json_object_set_new(out, "disk_dir", json_string(transfer_disk_dir(t)));
 	json_object_set_new(out, "install_unit", json_boolean(t->opt->install_unit));
 	if (t->opt->cold.start)
 		json_object_set_new(out, "start", json_true());
@@ -618,6 +626,7 @@ void transfer_free(struct transfer *t)
 	json_decref(t->description);
 	loop_free(t->a.loop);
 	cpu_thread_end();
+	free(t->disk_dir);
 	free(t);
 }
 

@@ -45,7 +45,7 @@ static int begin_journal(struct transfer *t, struct err *e)
 {
 	const struct keep_options *keep = &t->opt->disks.keep;
 	json_t *begin = json_pack("{s:s,s:s,s:o,s:s*}", "how", t->recipe->how, "dest", t->opt->dest.where, "reach",
-				  dest_options_save(&t->opt->dest), "disk_dir", t->opt->disk_dir);
+				  dest_options_save(&t->opt->dest), "disk_dir", transfer_disk_dir(t));
 	int r;
 
 	if (keep->partial_s)

@@ -128,12 +128,9 @@ static json_t *plan_programs(const struct transfer *t)
 
 void tell_plan(struct transfer *t)
 {
-	static const char *const as_said[][2] = {{"nics", "nics"},
-						 {"destination_qemu_version", "qemu_version"},
-						 {"findings", "findings"},
-						 {"cautions", "cautions"},
-						 {"notes", "notes"},
-						 {"command_line", "argv"}};
+	static const char *const as_said[][2] = {{"nics", "nics"},	   {"destination_qemu_version", "qemu_version"},
+						 {"findings", "findings"}, {"cautions", "cautions"},
+						 {"notes", "notes"},	   {"command_line", "argv"}};
 	json_t *ev = event_named("plan");
 	size_t i;
 

@@ -46,7 +46,7 @@ struct pace {
 	bool begun; /* something is being copied: not yet if it is to be stopped first, at a time to come */
 	bool held, stall_told, limit_told, off_told, prepare_told;
 	uint64_t most_left; /* bytes that the destination lacked, the largest that was told */
-	bool stop_wanted; /* the user's `switch`, or --on-stall=stop */
+	bool stop_wanted;   /* the user's `switch`, or --on-stall=stop */
 	unsigned ticks, glances;
 	/* bytes a second: of content, of it at best, and of what travels at best */
 	double rate, best_rate, best_wire_rate;
@@ -141,6 +141,7 @@ struct transfer {
 	const struct recipe *recipe;
 	const struct entry *entry;
 	const struct move_options *opt;
+	char *disk_dir; /* transfer_disk_dir() */
 	struct report report;
 	struct control *ctl;
 	struct dest dest;
@@ -380,6 +381,9 @@ void outage_end(struct transfer *t);
 json_t *outage_tell(const struct transfer *t);
 
 /* move.c: its life */
+/* --disk-dir, with the guest's name for each %n in it ('/' and a leading '.' of it are '-' there, so that it names one directory), and '%' for %%. NULL: none
+ * was given. The guest must be known. */
+const char *transfer_disk_dir(struct transfer *t);
 int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e);
 /* To its end, and frees it. Returns the exit code. */
 int transfer_run(struct transfer *t);

@@ -148,3 +148,35 @@ char *path_maybe_hidden(const char *path)
 	}
 	return found;
 }
+
+static void append(char **to, const char *text, size_t n)
+{
+	char *longer = xasprintf("%s%.*s", *to, (int)n, text);
+
+	free(*to);
+	*to = longer;
+}
+
+char *path_with_name(const char *path, const char *name)
+{
+	AUTO_FREE char *component = xstrdup(name);
+	char *out = xstrdup(""), *p;
+	size_t n;
+
+	if (*component == '.')
+		*component = '-';
+	for (p = component; *p; p++)
+		if (*p == '/')
+			*p = '-';
+	while (*path) {
+		n = strcspn(path, "%");
+		append(&out, path, n);
+		path += n;
+		if (*path == '%' && path[1] == 'n')
+			append(&out, component, strlen(component));
+		else if (*path)
+			append(&out, "%", 1);
+		path += !*path ? 0 : path[1] == 'n' || path[1] == '%' ? 2 : 1;
+	}
+	return out;
+}

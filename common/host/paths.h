@@ -21,6 +21,8 @@ int secret_file_check(int fd, const char *path, struct err *e);
 
 /* The directory, beside the disks, of sockets of a guest that has not arrived yet: this, and the attempt. */
 #define HIDDEN_DIR_PREFIX ".vmferry-"
+/* A copy of path with name for each "%n" in it, and "%" for "%%". '/' and a leading '.' of the name become '-': it stays one component. Malloc'ed. */
+char *path_with_name(const char *path, const char *name);
 /* path, where it has "/" HIDDEN_DIR_PREFIX "*" "/" the one that is there; malloc'ed, NULL if there is none. */
 char *path_maybe_hidden(const char *path);
 

@@ -23,7 +23,7 @@ MOVE_PID=
 DST_PID= DST_ADDRESS=   # of the vmferry-dst that listen_dst started last
 declare -a DST_ON=()    # what starts that, as ON does the source's; it listens at DST_AT (127.0.0.1)
 
-export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run
+export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run VMFERRY_CONFIG=
 mkdir -p -m 700 "$VMFERRY_STATE_DIR" "$VMFERRY_RUNTIME_DIR"
 
 # --- where a guest is ----------------------------------------------------------------------

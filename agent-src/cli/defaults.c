@@ -1,0 +1,147 @@
+/* defaults.c: see defaults.h. */
+#include "defaults.h"
+#include "open-regular.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define BYTES_MAX (64 * KIB)
+#define OF_HOST	  "/etc/vmferry/config"
+
+static void add(struct defaults *d, char *word /* taken */)
+{
+	d->words = xrealloc(d->words, ((size_t)d->count + 2) * sizeof(*d->words));
+	d->words[d->count++] = word;
+	d->words[d->count] = NULL;
+}
+
+static char *without_blanks(char *line)
+{
+	static const char blanks[] = " \t\r";
+	size_t n;
+
+	line += strspn(line, blanks);
+	for (n = strlen(line); n && strchr(blanks, line[n - 1]); n--)
+		;
+	line[n] = '\0';
+	return line;
+}
+
+static const struct option *find_option(const struct option *options, const char *name)
+{
+	for (; options->name; options++)
+		if (!strcmp(options->name, name))
+			return strcmp(name, "help") ? options : NULL;
+	return NULL;
+}
+
+static int take_line(struct defaults *d, char *line, const struct option *options, struct err *e)
+{
+	char *value = line + strcspn(line, " \t");
+	const struct option *option;
+
+	if (*value)
+		*value++ = '\0';
+	value = without_blanks(value);
+	option = find_option(options, line);
+	if (!option)
+		return err_set(e, EINVAL, "there is no option --%s", line);
+	if (option->has_arg != no_argument && !*value)
+		return err_set(e, EINVAL, "%s needs a value", line);
+	if (option->has_arg == no_argument && *value)
+		return err_set(e, EINVAL, "%s has no value", line);
+	add(d, *value ? xasprintf("--%s=%s", line, value) : xasprintf("--%s", line));
+	return 0;
+}
+
+int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option *options, struct err *e)
+{
+	bool is_for_dest = true;
+	unsigned number = 0;
+	char *line;
+	int r = 0;
+
+	while (!r && (line = strsep(&text, "\n"))) {
+		number++;
+		line = without_blanks(line);
+		if (!*line || *line == '#')
+			continue;
+		if (*line != '[') {
+			struct defaults elsewhere = {.words = NULL};
+
+			r = take_line(is_for_dest ? d : &elsewhere, line, options, e);
+			defaults_fini(&elsewhere);
+		} else if (line[strlen(line) - 1] != ']') {
+			r = err_set(e, EINVAL, "a section is [DESTINATION]");
+		} else {
+			line[strlen(line) - 1] = '\0';
+			is_for_dest = !strcmp(without_blanks(line + 1), dest);
+		}
+	}
+	return r ? err_prefix(e, "%s, line %u", name, number) : 0;
+}
+
+/* Options can make programs run (--ssh, --qemu): nobody else may write them. */
+static int check_file(int fd, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return err_sys(e, errno, "cannot look at %s", path);
+	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & 022)
+		return err_set(e, EPERM, "%s must be writable by you alone (chown, chmod go-w), as it says what vmferry does", path);
+	return (uint64_t)st.st_size > BYTES_MAX ? err_set(e, EFBIG, "%s is longer than 64 KiB", path) : 0;
+}
+
+static int read_file(struct defaults *d, const char *path, const char *dest, const struct option *options, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	AUTO_FREE char *text = xcalloc(1, BYTES_MAX + 1);
+	ssize_t n;
+	int r;
+
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return 0;
+	if (fd < 0)
+		return err_sys(e, -fd, "cannot read %s", path);
+	r = check_file(fd, path, e);
+	if (r)
+		return r;
+	n = read(fd, text, BYTES_MAX);
+	if (n < 0)
+		return err_sys(e, errno, "cannot read %s", path);
+	if (strlen(text) != (size_t)n || !text_is_utf8(text))
+		return err_set(e, EILSEQ, "%s is not UTF-8 text", path);
+	return defaults_parse(d, text, path, dest, options, e);
+}
+
+int defaults_read(struct defaults *d, const char *dest, const struct option *options, struct err *e)
+{
+	const char *only = getenv("VMFERRY_CONFIG"), *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	AUTO_FREE char *own = config && *config == '/' ? xasprintf("%s/vmferry/config", config)
+			      : home && *home == '/'   ? xasprintf("%s/.config/vmferry/config", home)
+						       : NULL;
+	int r;
+
+	*d = (struct defaults){.words = NULL};
+	if (only)
+		r = *only ? read_file(d, only, dest, options, e) : 0;
+	else
+		r = read_file(d, OF_HOST, dest, options, e) ?: own ? read_file(d, own, dest, options, e) : 0;
+	if (r)
+		defaults_fini(d);
+	return r;
+}
+
+void defaults_fini(struct defaults *d)
+{
+	int i;
+
+	for (i = 0; i < d->count; i++)
+		free(d->words[i]);
+	free(d->words);
+	*d = (struct defaults){.words = NULL};
+}

@@ -1,0 +1,34 @@
+/*
+ * defaults.h: options that a person, or a host, has written down once: ~/.config/vmferry/config (or $XDG_CONFIG_HOME/vmferry/config), and before it
+ * /etc/vmferry/config. $VMFERRY_CONFIG names one file in place of both; empty: none is read.
+ *
+ *     # for every destination
+ *     ssh openssh
+ *     [root@host-b]
+ *     disk-dir /srv/vm/%n
+ *     map-net net0=bridge:br1
+ *
+ * A line is an option without its dashes, and its value as it is. A section is for the destination of that name alone.
+ */
+#ifndef VMFERRY_DEFAULTS_H
+#define VMFERRY_DEFAULTS_H
+
+#include "err.h"
+
+#include <getopt.h>
+
+struct defaults {
+	char **words; /* "--disk-dir=/srv/vm/%n"; count strings and a NULL */
+	int count;
+};
+
+/*
+ * What both files have for dest ("" for what is for all alone); neither has to be there. Errors say file and line: an option that is none of
+ * options, a value where there must be none or the other way round, and a file that somebody else could have written (EPERM).
+ */
+int defaults_read(struct defaults *d, const char *dest, const struct option *options, struct err *e);
+/* The same of a text; name: for errors. For tests. */
+int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option *options, struct err *e);
+void defaults_fini(struct defaults *d);
+
+#endif
