@@ -1,6 +1,7 @@
 /* disk-read.c: see disk-read.h. */
 #include "disk-read.h"
 #include "codec.h"
+#include "disk-plan.h"
 #include "fault.h"
 #include "log.h"
 #include "util.h"
@@ -29,8 +30,7 @@ struct chunk {
 struct disk_reader {
 	struct loop *loop;
 	pthread_t thread;
-	struct sender **senders;
-	unsigned sender_count;
+	struct round_senders to;
 	struct send_shared *shared;
 	struct queue *results;
 	struct queue rounds_in, returned;
@@ -47,155 +47,12 @@ struct disk_reader {
 
 static void pump_all(struct disk_reader *r);
 
-/* ---- to the senders ---- */
-
-static void broadcast(struct disk_reader *r, uint16_t type, const struct writer *w)
-{
-	unsigned i;
-
-	for (i = 0; i < r->sender_count; i++)
-		sender_put(r->senders[i], send_mark_new(type, w->start, writer_len(w)));
-}
-
-static void announce(struct disk_round *d)
-{
-	uint8_t buf[MSG_STR_MAX + 64];
-	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_round_begin begin = {.group = d->object, .number = d->number};
-
-	if (!d->number) {
-		struct msg_object m = {.id = d->object,
-				       .kind = OBJECT_DISK,
-				       .unit_shift = DISK_SHIFT,
-				       .size = d->size,
-				       .name = slice_of(d->name)};
-
-		msg_object_encode(&w, &m);
-		broadcast(d->reader, MSG_OBJECT, &w);
-		w = writer_of(buf, sizeof(buf));
-	}
-	msg_round_begin_encode(&w, &begin);
-	broadcast(d->reader, MSG_ROUND_BEGIN, &w);
-}
-
-static void send_end(struct disk_round *d)
-{
-	struct disk_reader *r = d->reader;
-	unsigned i;
-
-	for (i = 0; i < r->sender_count; i++) {
-		struct send_item *it = send_mark_new(0, NULL, 0);
-
-		it->mark = MARK_DISK_ROUND_END;
-		it->object = d->object;
-		it->number = d->number;
-		sender_put(r->senders[i], it);
-	}
-}
-
-/* The deltas of all channels, built side by side. */
-struct delta {
-	uint8_t runs[4096];
-	struct writer w;
-	uint64_t at;
-};
-
-static void delta_send(struct disk_round *d, struct delta *k, unsigned ch, bool final)
-{
-	uint8_t buf[sizeof(k->runs) + 64];
-	struct writer w = writer_of(buf, sizeof(buf));
-	struct msg_delta m = {.object = d->object, .number = d->number, .final = final, .runs = {k->runs, writer_len(&k->w)}};
-
-	if (m.runs.n) {
-		msg_delta_encode(&w, &m);
-		sender_put(d->reader->senders[ch], send_mark_new(MSG_DELTA, buf, writer_len(&w)));
-	}
-	k->w = writer_of(k->runs, sizeof(k->runs));
-	k->at = 0;
-}
-
-/* Calls fn for each piece of the extent that lies on one channel. */
-static void split(const struct disk_round *d, const struct disk_extent *x,
-		  void (*fn)(void *arg, unsigned ch, uint64_t offset, uint64_t length), void *arg)
-{
-	uint64_t offset = x->offset, length = x->length;
-
-	while (length) {
-		uint64_t k = MIN(length, (1ULL << PLACE_SHIFT) - (offset & ((1ULL << PLACE_SHIFT) - 1)));
-
-		fn(arg, place_channel(d->object, offset, d->reader->sender_count), offset, k);
-		offset += k;
-		length -= k;
-	}
-}
-
-struct delta_arg {
-	struct disk_round *d;
-	struct delta *deltas;
-};
-
-static void delta_piece(void *arg, unsigned ch, uint64_t offset, uint64_t length)
-{
-	struct delta_arg *a = arg;
-	struct delta *k = &a->deltas[ch];
-
-	if (!runs_put(&k->w, &k->at, offset >> DISK_SHIFT, length >> DISK_SHIFT)) {
-		delta_send(a->d, k, ch, false);
-		runs_put(&k->w, &k->at, offset >> DISK_SHIFT, length >> DISK_SHIFT);
-	}
-}
-
-static void hole_piece(void *arg, unsigned ch, uint64_t offset, uint64_t length)
-{
-	struct disk_round *d = arg;
-	struct send_item *it = send_item_new(SEND_HOLE, d->object, 1);
-
-	it->number = d->number;
-	it->n = 1;
-	it->u.part[0] = (struct send_part){offset, NULL, (uint32_t)length};
-	sender_put(d->reader->senders[ch], it);
-}
-
 /* ---- planning a round ---- */
-
-/* A hole is told where something may be there already: after the bulk round, whose file is new as a rule, or above the rest of a chain. */
-static bool is_covered(const struct disk_round *d, const struct disk_extent *x)
-{
-	return x->selected && (x->content == DISK_DATA || d->at.select || d->fills);
-}
-
-static bool is_whole(const struct disk_round *d, const struct disk_extent *x)
-{
-	return !d->fills || (x->offset % d->fills == 0 && (x->length % d->fills == 0 || x->offset + x->length == d->size));
-}
-
-static bool is_read(const struct disk_round *d, const struct disk_extent *x)
-{
-	return x->selected && (x->content == DISK_DATA || !is_whole(d, x));
-}
-
-static void send_deltas(struct disk_round *d)
-{
-	struct delta_arg a = {d, xcalloc(d->reader->sender_count, sizeof(struct delta))};
-	unsigned ch;
-	size_t i;
-
-	for (ch = 0; ch < d->reader->sender_count; ch++)
-		a.deltas[ch].w = writer_of(a.deltas[ch].runs, sizeof(a.deltas[ch].runs));
-	for (i = 0; i < d->map.count; i++)
-		if (is_covered(d, &d->map.extent[i])) {
-			d->dirty_bytes += d->map.extent[i].length;
-			split(d, &d->map.extent[i], delta_piece, &a);
-		}
-	for (ch = 0; ch < d->reader->sender_count; ch++)
-		delta_send(d, &a.deltas[ch], ch, true);
-	free(a.deltas);
-}
 
 /* To the next extent that is read, from d->extent on. */
 static void seek_data(struct disk_round *d)
 {
-	while (d->extent < d->map.count && !is_read(d, &d->map.extent[d->extent]))
+	while (d->extent < d->map.count && !disk_plan_reads(d, &d->map.extent[d->extent]))
 		d->extent++;
 	d->offset = 0;
 }
@@ -203,7 +60,7 @@ static void seek_data(struct disk_round *d)
 /* Likewise, from the end on: extents before d->back are left, and of the last of these so many bytes. */
 static void seek_data_back(struct disk_round *d)
 {
-	while (d->back > d->extent && !is_read(d, &d->map.extent[d->back - 1]))
+	while (d->back > d->extent && !disk_plan_reads(d, &d->map.extent[d->back - 1]))
 		d->back--;
 	d->back_bytes = d->back ? d->map.extent[d->back - 1].length : 0;
 }
@@ -214,21 +71,10 @@ static bool is_all_begun(const struct disk_round *d)
 	return d->extent >= d->back || (d->extent + 1 == d->back && d->offset >= d->back_bytes);
 }
 
-/* Says what the round covers, of it first what need not be read. */
 static void plan_round(struct disk_round *d)
 {
-	uint64_t left = 0;
-	size_t i;
+	uint64_t left = disk_plan_tell(d, &d->reader->to);
 
-	send_deltas(d);
-	for (i = 0; i < d->map.count; i++) {
-		const struct disk_extent *x = &d->map.extent[i];
-
-		if (is_read(d, x))
-			left += x->length;
-		else if (is_covered(d, x))
-			split(d, x, hole_piece, d);
-	}
 	__atomic_fetch_add(&d->reader->left[d->object], left, __ATOMIC_RELAXED);
 	seek_data(d);
 	d->back = d->map.count;
@@ -251,7 +97,7 @@ static int begin_round(struct disk_round *d, struct err *e)
 	r = disk_io_map(d->io, &d->map, e);
 	if (r)
 		return r;
-	announce(d);
+	disk_plan_announce(d, &d->reader->to);
 	plan_round(d);
 	return 0;
 }
@@ -284,7 +130,7 @@ static void round_end(struct disk_round *d)
 	/* before anyone hears of it: then QEMU's exports and bitmaps change, beside which no client may come or go */
 	round_close(d);
 	if (!d->err.code)
-		send_end(d);
+		disk_plan_end(d, &r->to);
 	/* at once: what follows may pump the loop while the destination answers the round's end */
 	queue_put(r->results, &d->node);
 }
@@ -324,7 +170,7 @@ static void look_up(struct disk_reader *r, struct send_item *it)
 static void part_send(struct chunk *c, enum send_kind kind, uint32_t at, uint32_t bytes)
 {
 	struct disk_round *d = c->round;
-	unsigned ch = place_channel(d->object, c->offset, d->reader->sender_count);
+	unsigned ch = place_channel(d->object, c->offset, d->reader->to.count);
 	struct send_item *it = send_item_new(kind, d->object, 1);
 
 	it->number = d->number;
@@ -334,7 +180,7 @@ static void part_send(struct chunk *c, enum send_kind kind, uint32_t at, uint32_
 	shared_buf_ref(&c->shared);
 	if (kind != SEND_ZERO && !d->number)
 		look_up(d->reader, it);
-	sender_put(d->reader->senders[ch], it);
+	sender_put(d->reader->to.senders[ch], it);
 }
 
 /* What an old copy at the destination has and what it has not go apart. */
@@ -482,7 +328,7 @@ static void announce_block(struct disk_reader *r, const struct seed_block *b, ui
 	struct msg_object m = {.id = object, .kind = OBJECT_RAM, .unit_shift = PAGE_SHIFT, .size = b->bytes, .name = slice_of(b->name)};
 
 	msg_object_encode(&w, &m);
-	broadcast(r, MSG_OBJECT, &w);
+	disk_plan_broadcast(&r->to, MSG_OBJECT, &w);
 }
 
 /* Before the first disk is read. Without it content that is in memory as well is carried twice. */
@@ -591,8 +437,7 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 		free(r);
 		return k;
 	}
-	r->senders = senders;
-	r->sender_count = sender_count;
+	r->to = (struct round_senders){senders, sender_count};
 	r->shared = shared;
 	r->results = results;
 	queue_init(&r->rounds_in, r->loop, on_rounds);
