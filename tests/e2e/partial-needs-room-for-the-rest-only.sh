@@ -15,7 +15,7 @@ kill_now "$(qemu_dst)"
 move_wait 4
 assert_kept
 
-move_start a "$DEST" --disk-dir "$DIR/small"
+move_start a "$DEST" --disk-dir "$DIR/small" --keep-partial no
 TO=$DIR/small
 move_wait 3
 result 'r["reason"]' | grep -q 'the disks need .* has only' || fail "$(result 'r["reason"]')"
