@@ -48,8 +48,10 @@ static struct write_batch *batch_get(struct receiver *r)
 
 	r->writes.free = b->next;
 	b->refs = 1;
-	if (!r->writes.free)
+	if (!r->writes.free) {
 		channel_pause(r->ch);
+		__atomic_fetch_add(&r->shared->waiting, 1, __ATOMIC_RELAXED);
+	}
 	return b;
 }
 
@@ -57,6 +59,8 @@ static void batch_unref(struct receiver *r, struct write_batch *b)
 {
 	if (--b->refs)
 		return;
+	if (!r->writes.free)
+		__atomic_fetch_sub(&r->shared->waiting, 1, __ATOMIC_RELAXED);
 	b->next = r->writes.free;
 	r->writes.free = b;
 	receive_go_on(r);

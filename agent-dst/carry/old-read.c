@@ -6,12 +6,16 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define BLOCK_BYTES (1U << HAVE_SHIFT)
 #define CHUNK_BYTES DATA_RAW_MAX
 #define CHUNKS	    8 /* read at once */
 #define TELL_BLOCKS 256
 #define HASH_BYTES  8
+#define LEAST	    19 /* nice(1): what nobody else wants of a processor */
+#define YIELD_MS    5
 
 struct chunk {
 	struct disk_req req;
@@ -97,9 +101,20 @@ static bool has_contents(struct old_reader *r, uint64_t from, uint64_t to)
 	return false;
 }
 
+/* Whoever receives has the disks first: what is not read travels, and a disk that is as fast as the network has nothing left for more than that. */
+static int yield(struct old_reader *r, struct err *e)
+{
+	int k = 0;
+
+	while (!k && !is_enough(r) && __atomic_load_n(&r->shared->waiting, __ATOMIC_RELAXED))
+		k = loop_step(r->loop, YIELD_MS, e);
+	return k;
+}
+
 /* Whole blocks of the disk; its own last may be short. */
 static void hash_chunk(struct old_reader *r, const struct chunk *c, uint64_t from, uint64_t whole)
 {
+	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, c->bytes);
 	uint64_t at;
 
 	for (at = 0; at < c->bytes; at += BLOCK_BYTES) {
@@ -108,6 +123,7 @@ static void hash_chunk(struct old_reader *r, const struct chunk *c, uint64_t fro
 		if (at + n <= c->bytes)
 			put(r, (from + at) >> HAVE_SHIFT, hash_content(&r->shared->key, c->buf + at, n).lo);
 	}
+	cpu_stage_enter(before);
 }
 
 static int read_window(struct old_reader *r, uint64_t from, struct err *e)
@@ -140,7 +156,7 @@ static int read_all(struct old_reader *r, uint64_t whole, struct err *e)
 	int k;
 
 	for (from = 0; from < r->bytes && !is_enough(r); from += CHUNKS * CHUNK_BYTES) {
-		k = read_window(r, from, e);
+		k = yield(r, e) ?: read_window(r, from, e);
 		for (i = 0; !k && i < CHUNKS; i++) {
 			if (r->chunk[i].res)
 				return err_sys(e, -r->chunk[i].res, "cannot read it at byte %llu",
@@ -180,6 +196,7 @@ static void *run(void *arg)
 	struct old_reader *r = arg;
 
 	cpu_thread_begin(r->shared->cpu, CPU_DISK);
+	setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST); /* of this thread alone */
 	for (r->object = OBJECT_DISK_BASE; r->object <= OBJECT_DISK_MAX; r->object++)
 		if (r->shared->disk[r->object].old_name && !is_enough(r))
 			read_disk(r, &r->shared->disk[r->object]);

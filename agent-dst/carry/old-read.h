@@ -1,7 +1,7 @@
 /*
  * old-read.h: reads the old copies of disks that are about to arrive, so that the source learns what need not travel: a hash of each
- * block that has contents (HAVE), in order. One thread for all; it only reads. What the source then takes from an old copy is read again,
- * and verified (disk-receive.c).
+ * block that has contents (HAVE), in order. One thread for all; it only reads, with what the receivers leave of processors and disks: of a part that is not
+ * told the contents travel meanwhile. What the source then takes from an old copy is read again, and verified (disk-receive.c).
  */
 #ifndef VMFERRY_OLD_READ_H
 #define VMFERRY_OLD_READ_H

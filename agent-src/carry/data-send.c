@@ -1,6 +1,7 @@
 /* data-send.c: see data-send.h. */
 #include "data-send.h"
 #include "conn-link.h"
+#include "kept-ahead.h"
 #include "log.h"
 #include "resume.h"
 #include "staying.h"
@@ -178,6 +179,14 @@ static bool may_stay(const struct sender *s)
 	       staying_may(s->buf, s->batch.n, &s->shared->staying);
 }
 
+/* What of the frame is not in it. */
+static struct frame_tail *tail_of(struct sender *s, const struct encoded *x)
+{
+	if (x->pieces)
+		return staying_new(s->buf, s->batch.n, x->piece, x->pieces, &s->shared->staying);
+	return s->batch.kind == SEND_KEPT ? kept_named(&s->shared->kept_ahead, (uint32_t)s->batch.bytes) : NULL;
+}
+
 /* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
 static bool flush_batch(struct sender *s)
 {
@@ -205,8 +214,7 @@ static bool flush_batch(struct sender *s)
 		add(&s->stats.raw_bytes, b->bytes);
 	count_wire(s, b->object, n);
 	cpu_stage_enter(CPU_HASH); /* the frame's checksum; and the next batch's pages */
-	channel_commit_data(s->ch, seeds ? MSG_DATA_ALSO : MSG_DATA, x.pieces ? x.head : n, sums_head(s) ? x.head : 0,
-			    x.pieces ? staying_new(s->buf, b->n, x.piece, x.pieces, &s->shared->staying) : NULL);
+	channel_commit_data(s->ch, seeds ? MSG_DATA_ALSO : MSG_DATA, x.pieces ? x.head : n, sums_head(s) ? x.head : 0, tail_of(s, &x));
 	drop_seeds(s);
 	for (i = 0; i < b->n; i++)
 		shared_buf_unref(s->buf[i]);

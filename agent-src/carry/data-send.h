@@ -44,6 +44,7 @@ struct send_shared {
 	void *ctx;
 	unsigned silence_ms; /* atomic; see channel_config */
 	unsigned staying;    /* buffers that do (staying.h); atomic */
+	uint64_t kept_ahead; /* bytes; see kept-ahead.h; atomic */
 	bool sums_heads;     /* the destination takes frames whose checksum leaves out the contents; set before the first sender */
 };
 

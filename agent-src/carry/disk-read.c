@@ -3,6 +3,7 @@
 #include "codec.h"
 #include "disk-plan.h"
 #include "fault.h"
+#include "kept-ahead.h"
 #include "log.h"
 #include "util.h"
 
@@ -13,7 +14,9 @@
 #define CHUNK_BYTES  DATA_RAW_MAX
 #define CHUNKS	     32
 #define PER_DISK_MAX 16
-#define PATIENCE_MS  1000 /* with an old copy, before content is sent that may be in it */
+#define PATIENCE_MS  100 /* with an old copy, before content is sent that may be in it */
+#define BACK_CHUNKS  (CHUNKS / 2)
+#define LOOK_MS	     5 /* until it is asked again whether the network, or the destination, has come on */
 
 struct chunk {
 	struct shared_buf shared;
@@ -23,7 +26,7 @@ struct chunk {
 	struct disk_round *round;
 	uint64_t offset;
 	uint32_t bytes;
-	bool uncompared; /* with the old copy, which there is */
+	bool back; /* from the end on: not compared with the old copy, which there is */
 	uint8_t *data;
 };
 
@@ -35,11 +38,12 @@ struct disk_reader {
 	struct queue *results;
 	struct queue rounds_in, returned;
 	struct task task_stop, task_go_on;
-	struct timer patience;
+	struct timer look;
 	struct disk_round *rounds; /* under way */
 	struct chunk chunk[CHUNKS];
 	struct chunk *free_chunk[CHUNKS];
 	unsigned free_count;
+	unsigned back_chunks; /* not free */
 	struct seed found[SEEDS_PER_PART_MAX];
 	bool scanned, stopping;
 	uint64_t done[OBJECT_DISK_MAX + 1], left[OBJECT_DISK_MAX + 1]; /* atomic */
@@ -81,7 +85,7 @@ static void plan_round(struct disk_round *d)
 	seek_data_back(d);
 	d->began_ns = now_ns();
 	if (d->have)
-		loop_timer_set(d->reader->loop, &d->reader->patience, PATIENCE_MS);
+		loop_timer_set(d->reader->loop, &d->reader->look, LOOK_MS);
 }
 
 static int begin_round(struct disk_round *d, struct err *e)
@@ -205,7 +209,7 @@ static void chunk_send(struct chunk *c)
 
 	if (d->detect_zeros && bytes_are_zero(c->data, c->bytes))
 		part_send(c, SEND_ZERO, 0, c->bytes);
-	else if (d->have && !c->uncompared)
+	else if (d->have && !c->back)
 		compare_and_send(c);
 	else
 		part_send(c, SEND_DATA, 0, c->bytes);
@@ -218,6 +222,7 @@ static void read_done(struct disk_req *req, int res)
 	struct err e;
 
 	d->in_flight--;
+	d->back_in_flight -= c->back;
 	if (res) {
 		if (disk_io_error(d->io))
 			e = *disk_io_error(d->io), err_prefix(&e, "reading the disk %s from its QEMU", d->name);
@@ -234,7 +239,7 @@ static void read_done(struct disk_req *req, int res)
 	pump_all(d->reader);
 }
 
-static struct chunk *take_chunk(struct disk_round *d, uint64_t at, uint64_t bytes)
+static struct chunk *take_chunk(struct disk_round *d, bool back, uint64_t at, uint64_t bytes)
 {
 	struct chunk *c = d->reader->free_chunk[--d->reader->free_count];
 
@@ -242,7 +247,10 @@ static struct chunk *take_chunk(struct disk_round *d, uint64_t at, uint64_t byte
 	c->round = d;
 	c->offset = at;
 	c->bytes = (uint32_t)bytes;
-	c->uncompared = false;
+	c->back = back;
+	d->in_flight++;
+	d->back_in_flight += back;
+	d->reader->back_chunks += back;
 	return c;
 }
 
@@ -253,23 +261,36 @@ static bool read_front(struct disk_round *d)
 	uint64_t bytes = MIN(end - d->offset, CHUNK_BYTES - at % CHUNK_BYTES);
 	struct chunk *c;
 
-	if (d->have && !have_covers(d->have, at + bytes))
+	if (d->in_flight - d->back_in_flight == PER_DISK_MAX)
 		return false;
-	c = take_chunk(d, at, bytes);
+	if (d->have && (!have_covers(d->have, at + bytes) || !kept_may(&d->reader->shared->kept_ahead)))
+		return false;
+	c = take_chunk(d, false, at, bytes);
 	d->offset += bytes;
 	if (d->offset == x->length) {
 		d->extent++;
 		seek_data(d);
 	}
-	d->in_flight++;
 	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
 	return true;
 }
 
-/* The end of the disk may be sent before the old copy's hashes of it have come: if the network has nothing else to do, sending it is no later than waiting. */
-static bool may_read_back(const struct disk_round *d)
+/* What goes to that channel leaves at once, and what is named beside it, which is little, has room and does not wait long. */
+static bool has_room(const struct disk_reader *r, unsigned channel)
 {
-	return d->reader->free_count >= CHUNKS / 2 && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
+	const struct sender *s = r->to.senders[channel];
+
+	return sender_queued_bytes(s) + sender_unacked_bytes(s) < r->shared->window_bytes / 2;
+}
+
+/* The end of the disk is sent while its beginning is compared, as far as the network has nothing else to do: so an old copy that is read, or written, more
+ * slowly than the network carries costs no time. */
+static bool may_read_back(const struct disk_round *d, uint64_t at)
+{
+	const struct disk_reader *r = d->reader;
+
+	return d->have && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
+	       has_room(r, place_channel(d->object, at, r->to.count)) && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
 	       !fault_point("src-compares-all");
 }
 
@@ -280,26 +301,29 @@ static bool read_back(struct disk_round *d)
 	uint64_t at = MAX(x->offset, (end - 1) / CHUNK_BYTES * CHUNK_BYTES); /* where reads from the front end, too */
 	struct chunk *c;
 
-	if (!may_read_back(d))
+	if (!may_read_back(d, at))
 		return false;
-	c = take_chunk(d, at, end - at);
-	c->uncompared = true;
+	c = take_chunk(d, true, at, end - at);
 	d->back_bytes -= c->bytes;
 	if (!d->back_bytes) {
 		d->back--;
 		seek_data_back(d);
 	}
-	d->in_flight++;
 	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
 	return true;
 }
 
-/* Starts one read of the round; false when it has none left to start or none may be started now. */
-static bool start_read(struct disk_round *d)
+static bool may_read(const struct disk_round *d)
 {
-	if (d->err.code || is_all_begun(d) || d->in_flight == PER_DISK_MAX || !d->reader->free_count)
-		return false;
-	return read_front(d) || read_back(d);
+	return !d->err.code && !is_all_begun(d) && d->reader->free_count;
+}
+
+/* Starts a read of the round at either end; false when it has none left to start or none may be started now. */
+static bool start_reads(struct disk_round *d)
+{
+	bool front = may_read(d) && read_front(d);
+
+	return (may_read(d) && read_back(d)) || front;
 }
 
 static void pump_all(struct disk_reader *r)
@@ -311,7 +335,7 @@ static void pump_all(struct disk_reader *r)
 		return;
 	while (more)
 		for (more = false, d = r->rounds; d; d = d->next)
-			more |= start_read(d);
+			more |= start_reads(d);
 	for (d = r->rounds; d; d = next) {
 		next = d->next;
 		if (!d->in_flight && (d->err.code || is_all_begun(d))) {
@@ -383,8 +407,12 @@ static void on_returned(struct queue *q)
 	struct disk_reader *r = container_of(q, struct disk_reader, returned);
 	struct qnode *n;
 
-	while ((n = queue_take(q)))
-		r->free_chunk[r->free_count++] = container_of(n, struct chunk, node);
+	while ((n = queue_take(q))) {
+		struct chunk *c = container_of(n, struct chunk, node);
+
+		r->back_chunks -= c->back;
+		r->free_chunk[r->free_count++] = c;
+	}
 	pump_all(r);
 }
 
@@ -393,9 +421,16 @@ static void on_go_on(struct task *t)
 	pump_all(container_of(t, struct disk_reader, task_go_on));
 }
 
-static void on_patience(struct timer *t)
+static void on_look(struct timer *t)
 {
-	pump_all(container_of(t, struct disk_reader, patience));
+	struct disk_reader *r = container_of(t, struct disk_reader, look);
+	const struct disk_round *d;
+
+	pump_all(r);
+	for (d = r->rounds; d && !d->have; d = d->next)
+		;
+	if (d)
+		loop_timer_set(r->loop, &r->look, LOOK_MS);
 }
 
 static void on_stop(struct task *t)
@@ -443,7 +478,7 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 	queue_init(&r->rounds_in, r->loop, on_rounds);
 	queue_init(&r->returned, r->loop, on_returned);
 	r->task_stop.run = on_stop;
-	r->patience.fire = on_patience;
+	r->look.fire = on_look;
 	r->task_go_on.run = on_go_on;
 	for (i = 0; i < CHUNKS; i++) {
 		r->chunk[i].reader = r;

@@ -23,8 +23,8 @@ struct disk_round {
 	/* Bulk: what this goes into is no new image. What is no data is told, too, if it is whole units of so many bytes, and read if not: beside
 	 * zeros within one, as above. 0: it is new. */
 	uint32_t fills;
-	/* Bulk: what an old copy has, NULL: there is none. It is told from the disk's beginning on; where that takes long the disk is sent from its end
-	 * meanwhile, and they meet. */
+	/* Bulk: what an old copy has, NULL: there is none. It is told from the disk's beginning on; meanwhile the disk is sent from its end, as far as the
+	 * network has nothing else to do, and they meet. */
 	const struct have *have;
 
 	/* the result */
@@ -43,7 +43,7 @@ struct disk_round {
 	size_t back;	     /* extents from here on were read, from the end on */
 	uint64_t back_bytes; /* of the one before, that are left */
 	uint64_t began_ns;
-	unsigned in_flight;
+	unsigned in_flight, back_in_flight; /* the latter are among the former */
 };
 
 struct disk_reader;

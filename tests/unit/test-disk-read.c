@@ -304,8 +304,9 @@ static void assert_sent_once(unsigned from_kib, unsigned kib)
 		assert_int_equal(times[i], i >= from_kib && i < from_kib + kib);
 }
 
-/* 2500 KiB from 100 on. The old copy has the first of these, and is not told of behind told_kib. */
-static void run_round_with_old_copy(unsigned told_kib)
+/* 2500 KiB from 100 on. The old copy has the first of these, and is not told of behind told_kib. ahead: bytes of others that were named to the destination,
+ * which does not come to them. */
+static void run_round_with_old_copy(unsigned told_kib, uint64_t ahead)
 {
 	AUTO_FREE char *path = xasprintf("%s/e.raw", dir);
 	struct have *have = have_new(DISK_BYTES);
@@ -315,6 +316,7 @@ static void run_round_with_old_copy(unsigned told_kib)
 
 	shell("truncate -s 8M e.raw && head -c 2560000 /dev/zero | tr '\\0' a | dd of=e.raw bs=1K seek=100 conv=notrunc");
 	begin(NULL);
+	t.shared.kept_ahead = ahead;
 	memset(block, 'a', sizeof(block));
 	write_u64(&w, hash_content(&t.shared.key, block, sizeof(block)).lo);
 	assert_int_equal(told_kib ? have_take(have, &told, &err) : 0, 0);
@@ -329,12 +331,20 @@ static void run_round_with_old_copy(unsigned told_kib)
 static void a_disk_is_sent_from_its_end_while_an_old_copy_is_read(void **state)
 {
 	(void)state;
-	run_round_with_old_copy(0);
+	run_round_with_old_copy(0, 0);
 	assert_null(strchr(t.log, 'h'));
-	run_round_with_old_copy(1024); /* they meet in the middle */
+	run_round_with_old_copy(1024, 0); /* they meet in the middle */
 	assert_non_null(strstr(t.log, " h@128+64"));
-	run_round_with_old_copy(4096); /* known at once: all of it is compared */
+	run_round_with_old_copy(4096, 0); /* known at once */
 	assert_non_null(strstr(t.log, " h@128+64"));
+}
+
+/* All of it would be named in no time, and written by the destination while the network has nothing to do. */
+static void a_disk_is_sent_while_a_destination_is_slow_to_take_what_it_has(void **state)
+{
+	(void)state;
+	run_round_with_old_copy(4096, 1ULL << 40);
+	assert_null(strchr(t.log, 'h'));
 }
 
 static void a_disk_of_another_size_is_refused(void **state)
@@ -374,6 +384,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_read_is_not_sent_and_ends_the_round_with_the_reason),
 		cmocka_unit_test(a_file_is_read_as_an_export_is),
 		cmocka_unit_test(a_disk_is_sent_from_its_end_while_an_old_copy_is_read),
+		cmocka_unit_test(a_disk_is_sent_while_a_destination_is_slow_to_take_what_it_has),
 		cmocka_unit_test(a_disk_of_another_size_is_refused),
 	};
 

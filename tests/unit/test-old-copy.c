@@ -36,7 +36,7 @@ static struct {
 	struct old_reader *old;
 	struct have *have;
 	struct disk_round *result;
-	unsigned told, durable, complete, lost;
+	unsigned told, durable, complete, lost, told_before_it_was_durable;
 	void (*before_last)(void); /* when all is compared, and before the source hears so */
 	struct err why;
 } t;
@@ -44,6 +44,7 @@ static struct {
 static char dir[] = "/tmp/test-old-copy-XXXXXX", file[3][64]; /* the disk, the disk there, its old copy */
 static uint8_t disk[DISK_BYTES], old[2 * DISK_BYTES];
 static struct err err;
+static unsigned waiting; /* channels that do at the destination, and do not get on */
 
 /* ---- the two ends ---- */
 
@@ -78,7 +79,8 @@ static void on_events(struct queue *q)
 
 		if (ev->kind == RECEIVE_HAVE)
 			take_have(ev);
-		t.durable += ev->kind == RECEIVE_DURABLE;
+		if (ev->kind == RECEIVE_DURABLE && !t.durable++)
+			t.told_before_it_was_durable = t.told;
 		t.complete += ev->kind == RECEIVE_COMPLETE;
 		if (ev->kind == RECEIVE_LOST && !t.lost++)
 			t.why = ev->err;
@@ -132,6 +134,7 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 	t.out.lost = on_lost;
 	t.in.events = &t.events;
 	t.in.saves = begun;
+	t.in.waiting = waiting;
 	t.in.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
 					    .at = {.path = file[1], .writable = true},
 					    .name = "vda",
@@ -230,6 +233,8 @@ static void check_arrived(void)
 	if (t.lost)
 		fail_msg("lost: %s", t.why.msg);
 	assert_int_equal(t.complete, CHANNELS);
+	assert_int_equal(t.out.kept_ahead, 0); /* the destination has come to all that was named */
+	assert_int_equal(t.in.waiting, waiting);
 	assert_int_equal(pread(fd, got, sizeof(got), 0), DISK_BYTES);
 	assert_memory_equal(got, disk, DISK_BYTES);
 	close(fd);
@@ -411,6 +416,23 @@ static void a_disk_that_has_begun_and_changes_ends_the_move(void **state)
 	end();
 }
 
+/* A destination whose disks have no time for more than what arrives reads no old copy: all of it travels, no later than without one. */
+static void receiving_comes_before_reading(void **state)
+{
+	(void)state;
+	paint();
+	unsetenv("VMFERRY_FAULT_BEFORE");
+	waiting = 1;
+	begin(DISK_BYTES, old);
+	carry();
+	setenv("VMFERRY_FAULT_BEFORE", "src-compares-all:fail", 1);
+	check_arrived();
+	waiting = 0;
+	assert_int_equal(kept(), 0);
+	assert_int_equal(t.told_before_it_was_durable, 0);
+	end();
+}
+
 static void whoever_stops_meanwhile_leaves_nothing(void **state)
 {
 	(void)state;
@@ -487,6 +509,7 @@ static int setup(void **state)
 	unsigned i;
 
 	(void)state;
+	setenv("VMFERRY_FAULT_BEFORE", "src-compares-all:fail", 1); /* whoever is faster */
 	if (!mkdtemp(dir))
 		return -1;
 	for (i = 0; i < ARRAY_LEN(file); i++)
@@ -516,6 +539,7 @@ int main(void)
 		cmocka_unit_test(a_hole_within_a_cluster_is_told_as_data),
 		cmocka_unit_test(a_disk_that_has_begun_is_not_left_as_it_was_found),
 		cmocka_unit_test(a_disk_that_has_begun_and_changes_ends_the_move),
+		cmocka_unit_test(receiving_comes_before_reading),
 		cmocka_unit_test(whoever_stops_meanwhile_leaves_nothing),
 		cmocka_unit_test(blocks_come_in_order_and_within_the_disk),
 		cmocka_unit_test(a_run_ends_where_the_copy_differs_and_only_whole_blocks_count),
