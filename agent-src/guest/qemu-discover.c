@@ -354,12 +354,24 @@ static bool has_monitor_of_ours(const struct guest *g, const char *name)
 	return false;
 }
 
+/* An agent's launcher starts its programs. Both hide their memory from other processes, and so which program they are: only root sees more than
+ * a name. */
+static bool is_agent_there(pid_t pid)
+{
+	AUTO_FREE char *exe = read_proc_link(pid, "exe");
+	AUTO_FREE char *comm = NULL;
+	size_t n;
+
+	strip_deleted(exe);
+	if (exe)
+		return strstr(exe, "/vmferry-dst");
+	comm = read_proc(pid, "comm", 64, &n);
+	return comm && (!strncmp(comm, "vmferry-dst", strlen("vmferry-dst")) || !strncmp(comm, "vmferry-launch", strlen("vmferry-launch")));
+}
+
 bool guest_is_arriving(const struct guest *g)
 {
-	AUTO_FREE char *parent = read_proc_link(process_parent(g->pid), "exe");
-
-	strip_deleted(parent);
-	return has_monitor_of_ours(g, "vmferry.qmp") && parent && strstr(parent, "/vmferry-dst");
+	return has_monitor_of_ours(g, "vmferry.qmp") && is_agent_there(process_parent(g->pid));
 }
 
 /* A QEMU that answers an agent's questions, or writes disks for it, has no guest. */
