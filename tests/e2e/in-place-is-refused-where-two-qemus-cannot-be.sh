@@ -30,7 +30,7 @@ refused 2 'a guest that runs, and runs on with its memory' local --in-place --ho
 refused 2 'have no place there' local --in-place --disk-dir "$DIR"
 refused 2 'or --in-place' local
 refused 2 "is not an absolute path" local --in-place --qemu qemu-system-x86_64
-refused 3 "no QEMU .*at the destination.*/no/such/qemu-system-x86_64\|no QEMU /no/such" local --in-place --qemu /no/such/qemu-system-x86_64
+refused 3 "no QEMU .*at the destination.*/no/such/qemu-that-nobody-has" local --in-place --qemu /no/such/qemu-that-nobody-has
 
 # what the guest only reads is carried nowhere
 truncate -s 1M "$DIR/base.raw"
