@@ -51,15 +51,19 @@ int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, st
 		h->way = HOLD_ACKNOWLEDGEMENT;
 	else if (settings_has_capability(settings, "dirty-bitmaps"))
 		h->way = HOLD_BITMAP;
-	h->limit_bytes_per_s = h->way == HOLD_BITMAP ? TINY_PER_S : ARMED_PER_S;
 	return 0;
+}
+
+uint64_t hold_limit(const struct ram_hold *h)
+{
+	return h->begun ? TINY_PER_S : ARMED_PER_S;
 }
 
 const char *hold_capability(const struct ram_hold *h)
 {
 	static const char *const of[] = {[HOLD_ACKNOWLEDGEMENT] = "switchover-ack", [HOLD_BITMAP] = "dirty-bitmaps"};
 
-	return of[h->way];
+	return h->way == HOLD_BITMAP && !h->begun ? NULL : of[h->way];
 }
 
 static const char *node_name(char out[NODE_NAME_MAX], const struct source *s)
@@ -101,7 +105,9 @@ int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, str
 	node_name(node, s);
 	r = attempt_own(s->part.a, "hold", json_pack("{s:s,s:O*}", "node", node, "mapping", before), e);
 	r = r ? r : make_bitmap(s, node, !settings_has_parameter(settings, "avail-switchover-bandwidth"), e);
-	return r ? r : name_bitmap(s, node, e);
+	r = r ? r : name_bitmap(s, node, e);
+	h->begun = !r;
+	return r;
 }
 
 /* QEMU cannot go back to "every bitmap", which it begins with: where nothing was set before, no bitmap is. A mapping that somebody else

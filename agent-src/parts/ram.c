@@ -160,7 +160,7 @@ static int set_parameters(struct ram *r, struct err *e)
 {
 	json_t *p = json_pack("{s:s,s:s,s:I,s:i,s:s,s:I}", "tls-creds", "", "multifd-compression", "none", "max-bandwidth",
 			      (json_int_t)UNLIMITED_PER_S, "downtime-limit", 1, "zero-page-detection", r->multifd ? "multifd" : "legacy",
-			      "avail-switchover-bandwidth", (json_int_t)r->hold.limit_bytes_per_s);
+			      "avail-switchover-bandwidth", (json_int_t)hold_limit(&r->hold));
 
 	if (r->multifd)
 		json_object_set_new(p, "multifd-channels", json_integer(r->multifd));
@@ -187,8 +187,23 @@ static int prepare(struct part *p, struct err *e)
 	r->has_bandwidth = settings_has_parameter(r->settings, "avail-switchover-bandwidth");
 	capabilities(r, on);
 	code = settings_capabilities(r->src->qmp, r->settings, on, e);
-	code = code ? code : set_parameters(r, e);
-	return code ? code : hold_begin(&r->hold, r->src, r->settings, e);
+	return code ? code : set_parameters(r, e);
+}
+
+/* Whose settings nobody else has changed. */
+static int begin_hold(struct ram *r, struct err *e)
+{
+	const char *on[8];
+	int code = check_capabilities(r, e);
+
+	code = code ? code : hold_begin(&r->hold, r->src, r->settings, e);
+	if (code || !r->hold.begun)
+		return code;
+	capabilities(r, on);
+	code = settings_capabilities(r->src->qmp, r->settings, on, e);
+	return code ? code
+		    : settings_parameters(r->src->qmp, r->settings,
+					  json_pack("{s:I}", "avail-switchover-bandwidth", (json_int_t)hold_limit(&r->hold)), e);
 }
 
 static int undo_hold(struct part *p, const json_t *detail, struct err *e)
@@ -404,7 +419,7 @@ int ram_start(struct ram *r, struct err *e)
 				     .ctx = r};
 	AUTO_FREE char *uri = xasprintf("unix:%s", r->socket);
 	struct err why;
-	int code = check_capabilities(r, e);
+	int code = begin_hold(r, e);
 
 	if (r->data->shared.seeds)
 		seeds_end(r->data->shared.seeds);

@@ -14,6 +14,14 @@ settings() {
 	qmp "$(monitor a)" '{"execute": "nbd-server-stop"}' 2>&1 || true # an error, as none runs
 }
 
+# Of a move that QEMU was held in by a bitmap (7.2, 11.1) an empty list stays at the source, as QEMU cannot unset it; it says so itself.
+settings_at_source() {
+	local said
+	said=$(settings)
+	[[ $said != *'"block-bitmap-mapping": []'* ]] || grep -qE ' (7|11)\.' <("$QEMU" --version) || fail "this QEMU is not held by a bitmap"
+	sed 's/"block-bitmap-mapping": \[\], //' <<<"$said"
+}
+
 guest_disk "$DIR/b.qcow2" qcow2 32M
 MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" tiny_start a $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 settings >"$DIR/fresh"
@@ -22,7 +30,7 @@ for mode in pages opaque; do
 	wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 	vmferry cancel "${GUEST_PID[a]}"
 	move_wait 1
-	diff -u "$DIR/fresh" <(settings) || fail "the source QEMU has other settings after a cancelled move ($mode)"
+	diff -u "$DIR/fresh" <(settings_at_source) || fail "the source QEMU has other settings after a cancelled move ($mode)"
 	assert_nothing_left
 	move a local --ram-mode $mode
 	diff -u "$DIR/fresh" <(settings) || fail "the destination QEMU has other settings than a fresh one ($mode)"

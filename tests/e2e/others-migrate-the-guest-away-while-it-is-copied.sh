@@ -8,9 +8,10 @@ ask() { # COMMAND-JSON
 	qmp "$(free_monitor a)" "$1" >/dev/null
 }
 
-off() { # CAPABILITY...
-	local list
-	list=$(printf ',{"capability":"%s","state":false}' "$@")
+off() { # CAPABILITY...: those that this QEMU has
+	local list name known
+	known=$(qmp "$(free_monitor a)" '{"execute": "query-migrate-capabilities"}')
+	list=$(for name; do [[ $known != *"\"$name\""* ]] || printf ',{"capability":"%s","state":false}' "$name"; done)
 	ask "{\"execute\":\"migrate-set-capabilities\",\"arguments\":{\"capabilities\":[${list#,}]}}"
 }
 
