@@ -13,7 +13,8 @@ _vmferry_options() { # COMMAND: its options
 	list) echo --json --verbose ;;
 	check | migrate) echo "$_vmferry_migrate" ;;
 	status) echo --follow --json ;;
-	report) echo --output --only-medians ;;
+	report) echo --output --only-medians --last ;;
+	history) echo --json --state-dir ;;
 	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
 	storage) echo --disk --format --start-script --old --drop --bwlimit --dry-run --json --state-dir --runtime-dir --verbose ;;
 	import)
@@ -70,7 +71,7 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 _vmferry_guests() { # COMMAND: those that it could be about
 	case $1 in
 	list | check | migrate | export | storage) timeout 2 vmferry list -v ;;
-	recover) timeout 2 vmferry journal ;;
+	recover | history) timeout 2 vmferry journal ;;
 	*) timeout 2 vmferry status ;;
 	esac 2>/dev/null </dev/null | sed -nE 's/^([^ ].*) \((pid [0-9]+|shut down)\).*/\1/p'
 }
@@ -157,7 +158,7 @@ _vmferry() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	COMPREPLY=()
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel revert keep recover journal report export storage import bench --help --version' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'list check migrate status switch set cancel revert keep recover journal history report export storage import bench --help --version' -- "$cur")
 	else
 		_vmferry_complete "${COMP_WORDS[1]}" 2
 	fi

@@ -1,6 +1,7 @@
 /* cmd-control.c: vmferry status, switch, cancel, revert, keep, set: words to a move under way. */
 #include "cmd.h"
 #include "control.h"
+#include "history.h"
 #include "json-text.h"
 #include "moment.h"
 #include "option-table.h"
@@ -270,6 +271,28 @@ static int show(const char *runtime, pid_t pid, bool follow, bool json, struct e
 	return r;
 }
 
+#define LAST_MOVES 3
+
+/* How those ended whose terminal may be gone. */
+static void print_last_moves(void)
+{
+	AUTO_FREE char *dir = NULL;
+	json_t *all, *entry;
+	struct err e;
+	size_t i;
+
+	if (state_dir_get(&dir, NULL, &e))
+		return;
+	all = history_read(dir, NULL);
+	json_array_foreach(all, i, entry)
+		if (i + LAST_MOVES >= json_array_size(all)) {
+			AUTO_FREE char *line = history_line(entry);
+
+			printf("ended: %s\n", line);
+		}
+	json_decref(all);
+}
+
 int cmd_status(int argc, char **argv)
 {
 	static const char text[] =
@@ -307,8 +330,10 @@ int cmd_status(int argc, char **argv)
 	n = control_list(t.runtime, &pids);
 	for (i = 0; i < n; i++)
 		shown += !show(t.runtime, pids[i], false, json, &e);
-	if (!shown && !json)
+	if (!shown && !json) {
 		puts("no move is under way here");
+		print_last_moves();
+	}
 	free(pids);
 	free(t.runtime);
 	return 0;

@@ -30,6 +30,7 @@ static const struct command {
 	{"set", cmd_set, "change a move under way (bwlimit=RATE)"},
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},
+	{"history", cmd_history, "show how the last moves from this host ended"},
 	{"export", cmd_export, "make a bundle of a guest: its disks at one moment, and what starts it"},
 	{"import", cmd_import, "make a guest of this host out of a bundle, another hypervisor's files, or disk images"},
 	{"storage", cmd_storage, "give a guest other disks: its images go to other paths, formats or block devices of this host"},

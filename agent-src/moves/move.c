@@ -623,6 +623,7 @@ void transfer_free(struct transfer *t)
 	json_decref(t->peer.afterwards);
 	json_decref(t->peer.leftovers);
 	json_decref(t->plan);
+	json_decref(t->plan_told);
 	json_decref(t->description);
 	loop_free(t->a.loop);
 	cpu_thread_end();

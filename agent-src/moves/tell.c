@@ -1,12 +1,15 @@
 /* tell.c: the plan, the progress, the status and the result of a move as events (docs/report.md): each part tells its own. */
 #include "transfer.h"
 #include "exit-code.h"
+#include "history.h"
+#include "log.h"
 #include "util.h"
 #include "version.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <syslog.h>
 
 static void set_text(json_t *ev, const char *key, const char *value)
 {
@@ -146,6 +149,8 @@ void tell_plan(struct transfer *t)
 	for (i = 0; i < ARRAY_LEN(as_said); i++)
 		if (json_object_get(t->plan, as_said[i][1]))
 			json_object_set(ev, as_said[i][0], json_object_get(t->plan, as_said[i][1]));
+	json_decref(t->plan_told);
+	t->plan_told = json_incref(ev);
 	report_emit(&t->report, ev);
 }
 
@@ -427,6 +432,26 @@ static const char *what_recover_did(const struct transfer *t)
 				 : "its move had been cut off: what it had made here and at the destination is removed now";
 }
 
+/* For whoever asks later. What was refused before anything was changed is not remembered; of the plan, the command line may have secrets in it. */
+static void remember(const struct transfer *t, json_t *result)
+{
+	json_t *entry = json_pack("{s:s*,s:s*,s:s}", "guest", t->src.guest.name, "destination", t->opt->dest.where, "how", t->recipe->how);
+	json_t *plan = t->plan_told ? json_copy(t->plan_told) : NULL;
+	AUTO_FREE char *line = NULL;
+	struct err e;
+
+	json_object_del(plan, "command_line");
+	if (plan)
+		json_object_set_new(entry, "plan", plan);
+	json_object_set(entry, "result", result);
+	if (t->a.handing_off && history_add(t->opt->state_dir, entry, &e))
+		log_error("the end of this move is not in the history: %s", e.msg);
+	line = history_line(entry);
+	if (t->a.handing_off)
+		syslog(LOG_DAEMON | LOG_NOTICE, "%s", line);
+	json_decref(entry);
+}
+
 void tell_result(struct transfer *t)
 {
 	struct outcome o = outcome(t);
@@ -466,5 +491,6 @@ void tell_result(struct transfer *t)
 	if (t->peer.kept)
 		set_number(ev, "kept", t->peer.kept);
 	json_decref(left);
+	remember(t, ev);
 	report_emit(&t->report, ev);
 }

@@ -147,6 +147,7 @@ struct transfer {
 	struct dest dest;
 	struct guard guard;
 	json_t *description, *plan; /* DESCRIBE and ACCEPT */
+	json_t *plan_told;	    /* the event */
 
 	struct parts parts; /* those of these that the recipe has */
 	struct source src;

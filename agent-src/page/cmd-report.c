@@ -5,10 +5,13 @@
  */
 #include "cmd.h"
 #include "durable-file.h"
+#include "history.h"
 #include "html-bench.h"
 #include "html-input.h"
 #include "html-move.h"
+#include "json-text.h"
 #include "option-table.h"
+#include "paths.h"
 #include "util.h"
 
 #include <errno.h>
@@ -19,7 +22,7 @@
 #include <sys/stat.h>
 
 static const char usage[] =
-	"usage: vmferry report FILE... [-o OUTPUT] [--only-medians]\n"
+	"usage: vmferry report [FILE... | --last [VM]] [-o OUTPUT] [--only-medians]\n"
 	"\n"
 	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it\n"
 	"loads nothing and runs nothing, so it can be sent as it is. FILE is one of\n"
@@ -29,7 +32,10 @@ static const char usage[] =
 	"\n"
 	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page. docs/bench.md and docs/report.md say what these files hold.\n"
 	"\n"
-	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending\n"
+	"      --last            the page is about the last move from this host (of VM) that vmferry history has: without timelines,\n"
+	"                        as its progress was not kept\n"
+	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending;\n"
+	"                        with --last NAME-move.html\n"
 	"      --only-medians    of a run, no timelines but of the move in the middle of each tool's, and of what did not go\n"
 	"                        well: a page of many moves is far smaller\n"
 	"\n"
@@ -40,11 +46,12 @@ static const char usage[] =
 	"\n"
 	"Exit code: 0 the page was made; 1 it was not, and why; 2 wrong usage.\n";
 
-#define OPT_ONLY_MEDIANS 1000
+enum { OPT_ONLY_MEDIANS = 1000, OPT_LAST };
 
 static const struct option options[] = {
 	{"output", required_argument, NULL, 'o'},
 	{"only-medians", no_argument, NULL, OPT_ONLY_MEDIANS},
+	{"last", no_argument, NULL, OPT_LAST},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -144,27 +151,82 @@ static int read_all_of(struct input *in, char *const *paths, size_t count, struc
 }
 
 /* page: malloc'ed, whatever is returned. */
-static int render(char *const *paths, size_t count, bool only_medians, char **page, size_t *n, struct err *e)
+static int render_input(const struct input *in, const char *name, bool only_medians, char **page, size_t *n, struct err *e)
 {
-	AUTO_FREE char *name = names_of(paths, count);
 	FILE *f = open_memstream(page, n);
-	struct input in;
 	bool failed;
 	int r;
 
 	if (!f)
 		return err_sys(e, errno, "no memory for the page");
-	r = read_all_of(&in, paths, count, e);
-	if (!r) {
-		r = in.is_move ? html_move_page(f, in.root, in.is_cut, name, e) : html_bench_page(f, in.root, only_medians, name, e);
-		if (r)
-			err_prefix(e, "%s", name);
-	}
+	r = in->is_move ? html_move_page(f, in->root, in->is_cut, name, e) : html_bench_page(f, in->root, only_medians, name, e);
+	if (r)
+		err_prefix(e, "%s", name);
 	failed = ferror(f);
 	if ((fclose(f) || failed) && !r)
 		r = err_set(e, ENOMEM, "no memory for the page");
+	return r;
+}
+
+static int render(char *const *paths, size_t count, bool only_medians, char **page, size_t *n, struct err *e)
+{
+	AUTO_FREE char *name = names_of(paths, count);
+	struct input in;
+	int r = read_all_of(&in, paths, count, e);
+
+	if (!r)
+		r = render_input(&in, name, only_medians, page, n, e);
 	input_fini(&in);
 	return r;
+}
+
+/* The events of a move that has ended, as it printed them; *guest: whose. Both malloc'ed. */
+static int last_events(const char *of, char **events, char **guest, struct err *e)
+{
+	AUTO_FREE char *dir = NULL;
+	json_t *all, *last;
+	int r = state_dir_get(&dir, NULL, e);
+
+	if (r)
+		return r;
+	all = history_read(dir, of);
+	last = json_array_get(all, json_array_size(all) ? json_array_size(all) - 1 : 0);
+	if (last) {
+		AUTO_FREE char *plan = json_dumps(json_object_get(last, "plan"), JSON_COMPACT);
+		AUTO_FREE char *result = json_dumps(json_object_get(last, "result"), JSON_COMPACT);
+
+		*guest = xstrdup(json_text(last, "guest") ?: "guest");
+		*events = xasprintf("%s%s%s\n", plan ?: "", plan ? "\n" : "", result ?: "");
+	} else {
+		r = err_set(e, ENOENT, "the history has no move that has ended: vmferry history shows it");
+	}
+	json_decref(all);
+	return r;
+}
+
+static int put_page(const char *output, const char *page, size_t n, struct err *e)
+{
+	return !strcmp(output, "-") || is_special(output) ? put_special(output, page, n, e) : put_file(output, page, n, e);
+}
+
+/* *output: NULL, or malloc'ed; where the page is then. */
+static int report_last(const char *of, char **output, struct err *e)
+{
+	AUTO_FREE char *events = NULL;
+	AUTO_FREE char *guest = NULL;
+	AUTO_FREE char *page = NULL;
+	struct input in;
+	size_t n;
+	int r = last_events(of, &events, &guest, e);
+
+	if (r)
+		return r;
+	*output = *output ?: path_with_name("%n-move.html", guest);
+	r = input_parse(&in, events, strlen(events), e);
+	if (!r)
+		r = render_input(&in, "the history of this host", false, &page, &n, e);
+	input_fini(&in);
+	return r ? r : put_page(*output, page, n, e);
 }
 
 static int make_report(char *const *inputs, size_t count, const char *output, bool only_medians, struct err *e)
@@ -179,15 +241,15 @@ static int make_report(char *const *inputs, size_t count, const char *output, bo
 	r = render(inputs, count, only_medians, &page, &n, e);
 	if (r)
 		return r;
-	return !strcmp(output, "-") || is_special(output) ? put_special(output, page, n, e) : put_file(output, page, n, e);
+	return put_page(output, page, n, e);
 }
 
 int cmd_report(int argc, char **argv)
 {
 	AUTO_FREE char *output = NULL;
-	bool only_medians = false;
+	bool only_medians = false, last = false;
 	struct err e;
-	int c;
+	int c, r;
 
 	while ((c = option_next(argc, argv, "o:", options)) != -1) {
 		switch (c) {
@@ -198,6 +260,9 @@ int cmd_report(int argc, char **argv)
 		case OPT_ONLY_MEDIANS:
 			only_medians = true;
 			break;
+		case OPT_LAST:
+			last = true;
+			break;
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
@@ -205,14 +270,15 @@ int cmd_report(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (argc - optind < 1 || (output && !*output)) {
+	if (last ? argc - optind > 1 : argc - optind < 1 || (output && !*output)) {
 		fprintf(stderr,
-			"vmferry: report takes a FILE, or several of vmferry bench, and -o where the page goes; vmferry report --help tells more\n");
+			"vmferry: report takes a FILE, or several of vmferry bench, or --last, and -o where the page goes; vmferry report --help tells more\n");
 		return EXIT_USAGE;
 	}
-	if (!output)
+	if (!last && !output)
 		output = default_output(argv[optind]);
-	if (make_report(argv + optind, (size_t)(argc - optind), output, only_medians, &e)) {
+	r = last ? report_last(argv[optind], &output, &e) : make_report(argv + optind, (size_t)(argc - optind), output, only_medians, &e);
+	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_SOURCE;
 	}

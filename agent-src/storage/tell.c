@@ -1,6 +1,8 @@
 /* tell.c: what the user is told (docs/report.md has the events). */
 #include "error-stop.h"
+#include "history.h"
 #include "json-text.h"
+#include "log.h"
 #include "moving.h"
 #include "util.h"
 
@@ -156,6 +158,17 @@ static char *guest_words(struct storage *s, int code)
 	return words_for(state);
 }
 
+/* For whoever asks later. */
+static void remember(const struct storage *s, json_t *result)
+{
+	json_t *entry = json_pack("{s:s*,s:s,s:O}", "guest", s->guest.name, "how", how(s), "result", result);
+	struct err e;
+
+	if (history_add(s->o->state_dir, entry, &e))
+		log_error("the end of this is not in the history: %s", e.msg);
+	json_decref(entry);
+}
+
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int code)
 {
 	AUTO_FREE char *words = guest_words(s, code);
@@ -181,5 +194,7 @@ void storage_tell_result(struct storage *s, bool moved, const struct err *why, i
 		json_object_set_new(r, "held_ms", json_real((double)s->told.held_ns / 1e6));
 	if (moved && !s->starter.path)
 		json_object_set_new(r, "script_unknown", json_string(s->starter.why ?: "it was not known when this began"));
+	if (code != 3)
+		remember(s, r);
 	report_emit(&s->report, r);
 }

@@ -9,7 +9,7 @@ BIN=$TOP/build/${VARIANT:-release}
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-documents.XXXXXX")
 trap 'rm -rf "$DIR"' EXIT
 export HOME=$DIR VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run PATH=$DIR/bin:$PATH
-commands=(list check migrate status switch set cancel revert keep recover journal report export storage import bench)
+commands=(list check migrate status switch set cancel revert keep recover journal history report export storage import bench)
 failed=''
 
 wrong() {

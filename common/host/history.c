@@ -1,0 +1,118 @@
+/* history.c: see history.h. */
+#include "history.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "moment.h"
+#include "open-regular.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define BYTES_MAX (4 * MIB)
+#define ENTRY_MAX (64 * KIB)
+
+static char *read_text(const char *path)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_size <= 0 || (uint64_t)st.st_size > BYTES_MAX)
+		return NULL;
+	text = xcalloc(1, (size_t)st.st_size + 1);
+	n = read(fd, text, (size_t)st.st_size);
+	text[MAX(n, 0)] = '\0';
+	return text;
+}
+
+json_t *history_read(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
+	AUTO_FREE char *text = read_text(path);
+	json_t *all = json_array();
+	char *rest = text, *line;
+
+	while (rest && (line = strsep(&rest, "\n"))) {
+		json_t *entry = json_loads(line, 0, NULL);
+
+		if (json_is_object(entry) && (!guest || !strcmp(json_text(entry, "guest") ?: "", guest)))
+			json_array_append(all, entry);
+		json_decref(entry);
+	}
+	return all;
+}
+
+/* The lines of the last entries, with the new one; malloc'ed. */
+static char *text_with(json_t *all, json_t *entry)
+{
+	char *text = xstrdup(""), *longer;
+	json_t *one;
+	size_t i, count;
+
+	json_array_append(all, entry);
+	count = json_array_size(all);
+	json_array_foreach(all, i, one) {
+		AUTO_FREE char *line = i + HISTORY_KEPT < count ? NULL : json_dumps(one, JSON_COMPACT | JSON_REAL_PRECISION(9));
+
+		if (!line)
+			continue;
+		longer = xasprintf("%s%s\n", text, line);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+/* A plan that is very long is left out: it may have long lists of files. */
+static void cut(json_t *entry)
+{
+	AUTO_FREE char *text = json_dumps(entry, JSON_COMPACT);
+
+	if (!text || strlen(text) > ENTRY_MAX)
+		json_object_del(entry, "plan");
+}
+
+int history_add(const char *state_dir, json_t *entry, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
+	AUTO_FREE char *lock = xasprintf("%s/history.lock", state_dir);
+	AUTO_CLOSE int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	AUTO_FREE char *text = NULL;
+	json_t *all;
+
+	if (fd < 0 || flock(fd, LOCK_EX))
+		return err_sys(e, errno, "cannot lock %s", lock);
+	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
+	cut(entry);
+	all = history_read(state_dir, NULL);
+	text = text_with(all, entry);
+	json_decref(all);
+	return replace_file(path, text, strlen(text), e);
+}
+
+static double number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+char *history_line(const json_t *entry)
+{
+	const json_t *result = json_object_get(entry, "result");
+	const char *reason = json_text(result, "reason"), *to = json_text(entry, "destination");
+	double downtime_ms = number(json_object_get(result, "downtime_ms"), "total");
+	AUTO_FREE char *stood = downtime_ms > 0 ? xasprintf(", stood still %.0f ms", downtime_ms) : xstrdup("");
+	char at[MOMENT_TEXT];
+	char *line = xasprintf("%s%s%s, %s: %s (%s) in %.1f s%s%s%s", json_text(entry, "guest") ?: "?", to ? " -> " : "", to ?: "",
+			       moment_text(at, (time_t)number(entry, "at")), json_text(result, "outcome") ?: "?",
+			       json_text(entry, "how") ?: "?", number(result, "total_ms") / 1000, stood, reason ? ": " : "", reason ?: "");
+
+	text_make_printable(line, false);
+	return line;
+}

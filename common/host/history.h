@@ -1,0 +1,25 @@
+/*
+ * history.h: what became of the attempts of this host, for whoever asks when the terminal is gone: STATE_DIR/history, one JSON object a line, the
+ * newest last:
+ *
+ *     {"at": seconds since 1970, "guest": "web1", "destination": "root@host-b", "how": "live", "plan": {…}, "result": {…}}
+ *
+ * plan and result are events (docs/report.md). Only the last HISTORY_KEPT are kept. Nothing depends on it: it is not a journal.
+ */
+#ifndef VMFERRY_HISTORY_H
+#define VMFERRY_HISTORY_H
+
+#include "err.h"
+
+#include <jansson.h>
+
+#define HISTORY_KEPT 50
+
+/* entry: borrowed; "at" is set here. The file is whole at any moment, and two agents do not lose each other's entries. */
+int history_add(const char *state_dir, json_t *entry, struct err *e);
+/* A new reference to an array, the newest last: of that guest, or of all (NULL). Empty where there is no file; what cannot be read in it is left out. */
+json_t *history_read(const char *state_dir, const char *guest);
+/* "web1 -> root@host-b, 2026-11-28 03:00:41: migrated (live) in 9.2 s, stood still 135 ms", printable, malloc'ed. */
+char *history_line(const json_t *entry);
+
+#endif

@@ -1,0 +1,142 @@
+/* test-history.c: what became of the last moves, written down and read. */
+#include "history.h"
+#include "json-text.h"
+#include "util.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/vmferry-test-history.XXXXXX";
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *file = xasprintf("%s/history", dir);
+	AUTO_FREE char *lock = xasprintf("%s/history.lock", dir);
+
+	(void)state;
+	unlink(file);
+	unlink(lock);
+	return rmdir(dir);
+}
+
+static void add(const char *guest, int number)
+{
+	json_t *entry = json_pack("{s:s,s:s,s:{s:i}}", "guest", guest, "how", "live", "result", "number", number);
+	struct err e;
+
+	assert_int_equal(history_add(dir, entry, &e), 0);
+	json_decref(entry);
+}
+
+static int number_at(const json_t *all, size_t i)
+{
+	return (int)json_integer_value(json_object_get(json_object_get(json_array_get(all, i), "result"), "number"));
+}
+
+static void the_newest_are_kept_in_their_order(void **state)
+{
+	json_t *all;
+	int i;
+
+	(void)state;
+	all = history_read(dir, NULL);
+	assert_int_equal(json_array_size(all), 0);
+	json_decref(all);
+	for (i = 1; i <= HISTORY_KEPT + 3; i++)
+		add(i % 2 ? "odd" : "even", i);
+	all = history_read(dir, NULL);
+	assert_int_equal(json_array_size(all), HISTORY_KEPT);
+	assert_int_equal(number_at(all, 0), 4);
+	assert_int_equal(number_at(all, HISTORY_KEPT - 1), HISTORY_KEPT + 3);
+	json_decref(all);
+	all = history_read(dir, "odd");
+	assert_int_equal(number_at(all, json_array_size(all) - 1), HISTORY_KEPT + 3);
+	assert_int_equal(number_at(all, 0), 5);
+	json_decref(all);
+}
+
+static void what_cannot_be_read_is_left_out(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/history", dir);
+	json_t *all;
+	FILE *f;
+
+	(void)state;
+	add("a", 1);
+	f = fopen(path, "a");
+	fputs("{\"guest\": \"a\", \n[]\n\n7\n", f);
+	fclose(f);
+	add("a", 2);
+	all = history_read(dir, NULL);
+	assert_int_equal(json_array_size(all), 2);
+	assert_int_equal(number_at(all, 1), 2);
+	json_decref(all);
+}
+
+static void a_long_plan_is_not_kept(void **state)
+{
+	AUTO_FREE char *text = xcalloc(1, 70000);
+	json_t *entry, *all;
+	struct err e;
+
+	(void)state;
+	memset(text, 'x', 69999);
+	entry = json_pack("{s:s,s:{s:s},s:{}}", "guest", "a", "plan", "text", text, "result");
+	assert_int_equal(history_add(dir, entry, &e), 0);
+	json_decref(entry);
+	all = history_read(dir, "a");
+	assert_int_equal(json_array_size(all), 1);
+	assert_null(json_object_get(json_array_get(all, 0), "plan"));
+	assert_non_null(json_object_get(json_array_get(all, 0), "result"));
+	json_decref(all);
+}
+
+static void assert_line(const char *entry, const char *begins, const char *ends)
+{
+	json_t *o = json_loads(entry, 0, NULL);
+	AUTO_FREE char *line = history_line(o);
+
+	assert_non_null(o);
+	assert_true(!strncmp(line, begins, strlen(begins)));
+	assert_true(strlen(line) > strlen(ends) && !strcmp(line + strlen(line) - strlen(ends), ends));
+	json_decref(o);
+}
+
+static void a_line_says_how_it_ended(void **state)
+{
+	(void)state;
+	assert_line("{\"at\": 1, \"guest\": \"web1\", \"destination\": \"host-b\", \"how\": \"live\", \"result\":"
+		    " {\"outcome\": \"migrated\", \"total_ms\": 9150.0, \"downtime_ms\": {\"total\": 134.6}}}",
+		    "web1 -> host-b, 19", ": migrated (live) in 9.2 s, stood still 135 ms");
+	assert_line("{\"at\": 1, \"guest\": \"a\\u001b[2J\", \"how\": \"storage\", \"result\":"
+		    " {\"outcome\": \"failed\", \"reason\": \"no space\\nleft\"}}",
+		    "a?[2J, 19", ": failed (storage) in 0.0 s: no space?left");
+	assert_line("{}", "?, 19", ": ? (?) in 0.0 s");
+}
+
+int main(void)
+{
+#define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		test(the_newest_are_kept_in_their_order),
+		test(what_cannot_be_read_is_left_out),
+		test(a_long_plan_is_not_kept),
+		test(a_line_says_how_it_ended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
