@@ -610,6 +610,26 @@ static int cut_line(int argc, char **argv, struct move_options *o)
 	return i;
 }
 
+/* Of `check`. */
+static void say_that_it_can(const struct move_options *o)
+{
+	AUTO_FREE char *guest = text_shown(o->vm);
+	AUTO_FREE char *where = text_shown(o->dest.where);
+	AUTO_FREE char *line = xasprintf("%s can be moved to %s: nothing stands in the way\n", guest, where);
+
+	output_put(1, OUTPUT_LAST, line, strlen(line));
+}
+
+/* With the guest's name, which may be out of its command line, still there. */
+static int move_or_check(struct move_options *o)
+{
+	int code = move_run(o);
+
+	if (!code && o->estimate && !o->json && !o->script)
+		say_that_it_can(o);
+	return code;
+}
+
 /* command: "migrate" or "check". */
 static int run(int argc, char **argv, struct move_options *o, const char *command, const char *help)
 {
@@ -688,7 +708,7 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	o->dest.background = detach;
 	again_with_kept(o, command);
-	return detach && !o->dry_run ? detach_run(o) : move_run(o);
+	return detach && !o->dry_run ? detach_run(o) : move_or_check(o);
 }
 
 #define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}
@@ -756,14 +776,6 @@ int migrate_again(int argc, char **argv)
 int cmd_check(int argc, char **argv)
 {
 	struct move_options o = {DEFAULTS, .dry_run = true, .estimate = true};
-	int code = run_with_defaults(argc, argv, &o, "check", check_usage);
 
-	if (!code && !o.json && !o.script && o.vm) {
-		AUTO_FREE char *guest = text_shown(o.vm);
-		AUTO_FREE char *where = text_shown(o.dest.where);
-		AUTO_FREE char *line = xasprintf("%s can be moved to %s: nothing stands in the way\n", guest, where);
-
-		output_put(1, OUTPUT_LAST, line, strlen(line));
-	}
-	return code;
+	return run_with_defaults(argc, argv, &o, "check", check_usage);
 }

@@ -47,8 +47,8 @@ rm -f "$DIR/src/a.qmp"
 # QEMU takes a firmware from where it is started before it takes one of its own
 echo firmware >"$DIR/src/OVMF.fd"
 status=0
-(cd "$DIR/src" && "$BIN/vmferry" check local --how cold --disk-dir "$DIR/to" -- "$QEMU" -name x -M q35 -bios OVMF.fd -drive file=c.qcow2,format=qcow2,if=virtio) >"$DIR/own.out" 2>&1 || status=$?
-[[ $status == 0 ]] && grep -q "$DIR/src/OVMF.fd (bios" "$DIR/own.out" || fail "$status: $(<"$DIR/own.out")"
+(cd "$DIR/src" && "$BIN/vmferry" check local -v --how cold --disk-dir "$DIR/to" -- "$QEMU" -name x -M q35 -bios OVMF.fd -drive file=c.qcow2,format=qcow2,if=virtio) >"$DIR/own.out" 2>&1 || status=$?
+[[ $status == 0 ]] && grep -q "$DIR/src/OVMF.fd (bios" "$DIR/own.out" && grep -q '^x can be moved to local' "$DIR/own.out" || fail "$status: $(<"$DIR/own.out")"
 rm "$DIR/src/OVMF.fd"
 
 sed -i '3i modprobe kvm' "$DIR/src/a.sh"
