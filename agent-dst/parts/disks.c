@@ -483,7 +483,11 @@ static bool is_at_its_place(const struct disks *ds, const json_t *owned, const c
 	return false;
 }
 
-bool disks_have_their_names(const struct disks *ds)
+/* What is asked of a record of what the journal owns, all of which is in `owned`. */
+typedef bool (*holds_fn)(const struct disks *ds, const json_t *owned, const char *kind, const json_t *detail);
+
+/* Of each record; false, too, if that cannot be told. */
+static bool holds_of_all(const struct disks *ds, holds_fn holds)
 {
 	json_t *owned, *entry;
 	bool yes = true;
@@ -491,35 +495,35 @@ bool disks_have_their_names(const struct disks *ds)
 
 	if (!ds->part.a->journal || journal_owned(ds->part.a->journal, &owned))
 		return false;
-	json_array_foreach(owned, i, entry) {
-		const char *image = json_text(json_object_get(entry, "detail"), "image");
-
-		if (!strcmp(json_text(entry, "kind") ?: "", "held") && image)
-			yes = yes && is_at_its_place(ds, owned, image);
-	}
+	json_array_foreach(owned, i, entry)
+		yes = yes && holds(ds, owned, json_text(entry, "kind") ?: "", json_object_get(entry, "detail"));
 	json_decref(owned);
 	return yes;
 }
 
+static bool has_its_name(const struct disks *ds, const json_t *owned, const char *kind, const json_t *detail)
+{
+	const char *image = strcmp(kind, "held") ? NULL : json_text(detail, "image");
+
+	return !image || is_at_its_place(ds, owned, image);
+}
+
+bool disks_have_their_names(const struct disks *ds)
+{
+	return holds_of_all(ds, has_its_name);
+}
+
+static bool is_here(const struct disks *ds, const json_t *owned, const char *kind, const json_t *detail)
+{
+	(void)owned;
+	if (!strcmp(kind, "file") && json_object_get(detail, "inode"))
+		return own_file_is_there(detail, made_is_rebooted(ds->target));
+	return strcmp(kind, "device") || disk_device_is_there(detail, made_is_rebooted(ds->target));
+}
+
 bool disks_are_here(const struct disks *ds)
 {
-	json_t *owned, *entry;
-	bool yes = true;
-	size_t i;
-
-	if (!ds->part.a->journal || journal_owned(ds->part.a->journal, &owned))
-		return false;
-	json_array_foreach(owned, i, entry) {
-		const json_t *known = json_object_get(entry, "detail");
-		const char *kind = json_text(entry, "kind") ?: "";
-
-		if (!strcmp(kind, "file") && json_object_get(known, "inode"))
-			yes = yes && own_file_is_there(known, made_is_rebooted(ds->target));
-		if (!strcmp(kind, "device"))
-			yes = yes && disk_device_is_there(known, made_is_rebooted(ds->target));
-	}
-	json_decref(owned);
-	return yes;
+	return holds_of_all(ds, is_here);
 }
 
 int disks_note_shared(struct disks *ds, struct err *e)
