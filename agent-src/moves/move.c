@@ -273,12 +273,13 @@ static int check_kind(const struct transfer *t, struct err *e)
 		       : 0;
 }
 
+/* It may be asked to by nobody but us: where something is kept of an earlier move, or with --only-disks. */
 static int check_keeps(const struct transfer *t, struct err *e)
 {
 	return t->opt->disks.keep.partial_s && !json_is_integer(json_object_get(t->plan, "keep_partial_s"))
 		       ? err_set(e, ENOTSUP,
-				 "the destination's vmferry is an older one, which would not keep what has arrived: move without "
-				 "--keep-partial, or install the same version there")
+				 "the destination's vmferry is an older one, which would not keep what has arrived: %sinstall the same version there",
+				 t->opt->how == HOW_DISKS ? "" : "move with --keep-partial no, or ")
 		       : 0;
 }
 
