@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <poll.h>
 #include <stdio.h>
@@ -66,7 +67,7 @@ int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e)
 static char *read_line(const char *path)
 {
 	FILE *f = fopen(path, "re");
-	char line[256] = "";
+	char line[PATH_MAX + 32] = "";
 
 	if (f && !fgets(line, sizeof(line), f))
 		line[0] = '\0';
@@ -92,6 +93,31 @@ char *block_device_identity_in(const char *sys, dev_t device)
 			id = read_line(file);
 	}
 	return id ? xasprintf("%s%s%s", id, partition ? " part " : "", partition ?: "") : NULL;
+}
+
+/* What a loop device is made of: it is that, whichever number it has. NULL: it is none, or that cannot be told. */
+static char *loop_content(const char *at)
+{
+	AUTO_FREE char *file = xasprintf("%s/loop/backing_file", at), *skips = xasprintf("%s/loop/offset", at);
+	AUTO_FREE char *backing = read_line(file), *offset = backing ? read_line(skips) : NULL;
+	struct stat st;
+
+	if (!backing || stat(backing, &st))
+		return NULL;
+	return xasprintf("loop-%jx-%ju-%s", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, offset ?: "0");
+}
+
+char *block_device_here(const char *sys, dev_t device)
+{
+	AUTO_FREE char *at = xasprintf("%s/dev/block/%u:%u", sys, major(device), minor(device)), *above = xasprintf("%s/..", at);
+	AUTO_FREE char *number = xasprintf("%s/partition", at), *partition = read_line(number);
+	AUTO_FREE char *id = block_device_identity_in(sys, device), *loop = id ? NULL : loop_content(partition ? above : at);
+
+	if (id)
+		return xstrdup(id);
+	if (loop)
+		return xasprintf("%s%s%s", loop, partition ? "-" : "", partition ?: "");
+	return xasprintf("%u:%u", major(device), minor(device));
 }
 
 char *block_device_identity(const char *path)

@@ -1,8 +1,10 @@
 /* image-held.c: see image-held.h. */
 #include "image-held.h"
+#include "block-device.h"
 #include "durable-file.h"
 #include "util.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,14 +14,26 @@
 
 #define HELD_AT (1LL << 62) /* the byte that is locked: behind any image, and behind the offsets of image-mark.c */
 
-/* A device's number, as it has many names; it holds until the next boot, which may number devices otherwise. */
+/* By what it is, as far as that can be told: a number may be another's once a volume or a loop device has gone, and that may come back with another. A device
+ * has many names. */
+static char *device_mark(dev_t device)
+{
+	AUTO_FREE char *name = block_device_here("/sys", device);
+	size_t i;
+
+	for (i = 0; name[i]; i++)
+		if (!isalnum((unsigned char)name[i]) && !strchr(":.-", name[i]))
+			name[i] = '_';
+	return xasprintf("/run/vmferry-held-%.200s", name);
+}
+
 char *image_held_path(const char *image)
 {
 	const char *name = strrchr(image, '/');
 	struct stat st;
 
 	name = name ? name + 1 : image;
-	return !stat(image, &st) && S_ISBLK(st.st_mode) ? xasprintf("/run/vmferry-held-%u:%u", major(st.st_rdev), minor(st.st_rdev))
+	return !stat(image, &st) && S_ISBLK(st.st_mode) ? device_mark(st.st_rdev)
 							: xasprintf("%.*s.%s.vmferry-held", (int)(name - image), image, name);
 }
 
@@ -49,20 +63,36 @@ int image_hold(const char *mark, const char *owner, struct err *e)
 	return err_sys(e, -r, "cannot make %s", mark);
 }
 
-static bool is_owners(const char *mark, const char *owner)
+/* Nothing has that name. A network file system, say, may fail to tell. */
+static bool is_no_file(int why)
+{
+	return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG;
+}
+
+/* 1; 0: it is another's, or there is none; -errno: that cannot be told. */
+static int is_owners(const char *mark, const char *owner)
 {
 	AUTO_CLOSE int fd = open(mark, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	char text[64] = "";
 
-	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && !strcmp(text, owner);
+	if (fd < 0)
+		return is_no_file(errno) || errno == ELOOP || errno == ENXIO ? 0 : -errno; /* a link, a socket */
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		return errno == EISDIR ? 0 : -errno;
+	return !strcmp(text, owner);
 }
 
 int image_let_go(const char *mark, const char *owner, struct err *e)
 {
 	AUTO_FREE char *temp = unfinished(mark, owner);
+	int r;
 
-	unlink(temp);
-	return is_owners(mark, owner) && unlink(mark) ? err_sys(e, errno, "cannot remove %s", mark) : 0;
+	if (unlink(temp) && !is_no_file(errno))
+		return err_sys(e, errno, "cannot remove %s", temp);
+	r = is_owners(mark, owner);
+	if (r < 0)
+		return err_sys(e, -r, "cannot tell whose %s is", mark);
+	return r && unlink(mark) && !is_no_file(errno) ? err_sys(e, errno, "cannot remove %s", mark) : 0;
 }
 
 int image_hold_device(const char *device, struct err *e)
@@ -88,9 +118,15 @@ static bool is_locked(const char *image)
 	return fd >= 0 && !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK && l.l_start == HELD_AT;
 }
 
+/* What cannot be told is taken for yes. */
+static bool is_there(const char *mark)
+{
+	return !access(mark, F_OK) || !is_no_file(errno);
+}
+
 bool image_is_held(const char *image)
 {
 	AUTO_FREE char *mark = image_held_path(image);
 
-	return !access(mark, F_OK) || is_locked(image);
+	return is_there(mark) || is_locked(image);
 }

@@ -3,8 +3,8 @@
  * take the guest elsewhere meanwhile, or start its images under another name, would have it run twice.
  *
  * The mark lies where the image lies, so every vmferry of this host finds it, whichever state directory or user it has. It outlives its
- * agent and a reboot, as the right of the other host does. A block device has no place beside it: its mark lies in /run until the next boot, where
- * only root can make it; a lock is there as well, for as long as the agent lives.
+ * agent and a reboot, as the right of the other host does. A block device has no place beside it: its mark lies in /run until the next boot,
+ * named by what the device is, where only root can make it; a lock is there as well, for as long as the agent lives.
  */
 #ifndef VMFERRY_IMAGE_HELD_H
 #define VMFERRY_IMAGE_HELD_H
@@ -17,10 +17,11 @@
 char *image_held_path(const char *image);
 /* Makes it, durably. owner: whose it is, the id of an attempt. -EEXIST: another has. */
 int image_hold(const char *mark, const char *owner, struct err *e);
-/* Removes it if it is that owner's, and what is left if its owner died while it was made. */
+/* Removes it if it is that owner's, and what is left if its owner died while it was made. An error, too, if that cannot be told. */
 int image_let_go(const char *mark, const char *owner, struct err *e);
 /* Of a block device: a descriptor, which holds it until it is closed; or -errno. */
 int image_hold_device(const char *device, struct err *e);
+/* True, too, if that cannot be told. */
 bool image_is_held(const char *image);
 
 #endif

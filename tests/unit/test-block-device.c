@@ -2,6 +2,7 @@
 #include "block-device.h"
 #include "util.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -77,6 +78,51 @@ static void a_partition_is_a_part_of_what_has_a_name(void **state)
 	expect(NULL);
 }
 
+static void expect_here(const char *want)
+{
+	AUTO_FREE char *got = block_device_here(sys, DEVICE);
+
+	assert_string_equal(got, want);
+}
+
+/* Whose number was another's a moment ago. */
+static void a_device_is_known_here_by_what_it_is_made_of(void **state)
+{
+	AUTO_FREE char *one = xasprintf("%s/one", sys), *two = xasprintf("%s/two", sys), *loop = NULL, *first = NULL, *part = NULL;
+
+	(void)state;
+	put("device/wwid", NULL);
+	put("wwid", NULL);
+	put("partition", NULL);
+	put("dm/uuid", "LVM-abc\n");
+	expect_here("LVM-abc");
+	put("dm/uuid", NULL);
+	expect_here("8:3");
+	close(open(one, O_WRONLY | O_CREAT, 0600));
+	close(open(two, O_WRONLY | O_CREAT, 0600));
+	put("loop/backing_file", one);
+	first = block_device_here(sys, DEVICE);
+	put("loop/offset", "4096\n");
+	loop = block_device_here(sys, DEVICE);
+	assert_int_equal(strncmp(first, "loop-", 5), 0);
+	assert_string_not_equal(first, loop);
+	put("loop/backing_file", two);
+	put("loop/offset", NULL);
+	part = block_device_here(sys, DEVICE);
+	assert_string_not_equal(part, first);
+	put("loop/backing_file", "/gone (deleted)");
+	expect_here("8:3");
+	put("loop/backing_file", NULL);
+	put("../loop/backing_file", two);
+	put("partition", "1\n");
+	loop = (free(loop), block_device_here(sys, DEVICE));
+	assert_int_equal(strncmp(loop, part, strlen(part)), 0); /* of the same */
+	assert_string_equal(loop + strlen(part), "-1");
+	put("partition", NULL);
+	unlink(one);
+	unlink(two);
+}
+
 static void what_is_no_block_device_has_none(void **state)
 {
 	AUTO_FREE char *none = block_device_identity("/"), *gone = block_device_identity("/nowhere/x");
@@ -91,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_device_is_known_by_what_it_is),
 		cmocka_unit_test(a_partition_is_a_part_of_what_has_a_name),
+		cmocka_unit_test(a_device_is_known_here_by_what_it_is_made_of),
 		cmocka_unit_test(what_is_no_block_device_has_none),
 	};
 	AUTO_FREE char *clean = NULL;
