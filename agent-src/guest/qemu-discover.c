@@ -5,6 +5,7 @@
  * /proc tells comes first, since it needs no one's cooperation; QMP fills in the rest.
  */
 #include "qemu-discover.h"
+#include "deleted-file.h"
 #include "open-regular.h"
 #include "process.h"
 #include "qmp-advice.h"
@@ -130,13 +131,6 @@ static void read_environment(struct guest *g)
 	} else {
 		free(pwd);
 	}
-}
-
-static bool ends_with(const char *s, const char *suffix)
-{
-	size_t n = strlen(s), k = strlen(suffix);
-
-	return n > k && !strcmp(s + n - k, suffix);
 }
 
 static bool argv_mentions(const struct guest *g, const char *text)
@@ -276,13 +270,6 @@ static void believe(struct guest *g)
 	g->name = qemu_args_name(g->line.expanded, g->line.expanded_count);
 }
 
-/* By an upgrade of the package, say. */
-static void strip_deleted(char *exe)
-{
-	if (exe && ends_with(exe, " (deleted)"))
-		exe[strlen(exe) - strlen(" (deleted)")] = '\0';
-}
-
 /* Everything that /proc/PID tells. 0, -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty
  * then. */
 static int describe(struct guest *g, pid_t pid)
@@ -294,7 +281,7 @@ static int describe(struct guest *g, pid_t pid)
 	*g = (struct guest){.pid = pid};
 	r = process_start_time(pid, &g->start_time);
 	g->foreign = r || !is_ours(g);
-	g->exe = read_proc_link(pid, "exe");
+	g->exe = process_program(pid);
 	cmdline = read_proc(pid, "cmdline", g->foreign ? FOREIGN_MAX : PROC_FILE_MAX, &len);
 	if (r || !cmdline || !len) {
 		r = r ? r : !cmdline ? -errno : -ESRCH;
@@ -302,7 +289,6 @@ static int describe(struct guest *g, pid_t pid)
 		return r;
 	}
 	split_argv(&g->line, cmdline, len);
-	strip_deleted(g->exe);
 	/* who may not read the link may not look at it in other ways */
 	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->line.argv[0])))) {
 		r = !g->exe && is_qemu_name(g->line.argv[0]) ? -EACCES : -EINVAL;
@@ -329,11 +315,10 @@ static int describe(struct guest *g, pid_t pid)
 static bool is_teardown_of_another(const struct guest *g)
 {
 	static const char name[] = "cleanup/";
-	AUTO_FREE char *parent = read_proc_link(process_parent(g->pid), "exe");
+	AUTO_FREE char *parent = process_program(process_parent(g->pid));
 	AUTO_FREE char *comm = NULL;
 	size_t n;
 
-	strip_deleted(parent);
 	comm = read_proc(g->pid, "comm", 64, &n);
 	return comm && n > sizeof(name) && !memcmp(comm, name, sizeof(name) - 1) && parent && g->exe && !strcmp(parent, g->exe);
 }
@@ -358,11 +343,10 @@ static bool has_monitor_of_ours(const struct guest *g, const char *name)
  * a name. */
 static bool is_agent_there(pid_t pid)
 {
-	AUTO_FREE char *exe = read_proc_link(pid, "exe");
+	AUTO_FREE char *exe = process_program(pid);
 	AUTO_FREE char *comm = NULL;
 	size_t n;
 
-	strip_deleted(exe);
 	if (exe)
 		return strstr(exe, "/vmferry-dst");
 	comm = read_proc(pid, "comm", 64, &n);

@@ -1,5 +1,6 @@
 /* swtpm-find.c: see swtpm-find.h. */
 #include "swtpm-find.h"
+#include "deleted-file.h"
 #include "process.h"
 #include "qemu-args.h"
 #include "util.h"
@@ -7,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,17 +17,9 @@
 
 static bool is_swtpm(pid_t pid)
 {
-	AUTO_FREE char *link = xasprintf("/proc/%d/exe", (int)pid);
-	char exe[PATH_MAX], *deleted;
-	ssize_t n = readlink(link, exe, sizeof(exe) - 1);
+	AUTO_FREE char *exe = process_program(pid);
 
-	if (n < 0 || process_is_ours(pid) <= 0)
-		return false;
-	exe[n] = '\0';
-	deleted = strstr(exe, " (deleted)"); /* by an upgrade of its package */
-	if (deleted)
-		*deleted = '\0';
-	return swtpm_is(exe);
+	return exe && process_is_ours(pid) > 0 && swtpm_is(exe);
 }
 
 /* Words and a NULL (args_free_strings); NULL: it is gone, or has none, or too many. */

@@ -1,5 +1,6 @@
 /* files.c: see files.h. */
 #include "files.h"
+#include "deleted-file.h"
 #include "host-file.h"
 #include "json-text.h"
 #include "open-regular.h"

@@ -10,8 +10,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
-#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -408,42 +406,6 @@ bool process_has_open(pid_t pid, const char *path)
 	struct stat st;
 
 	return !stat(path, &st) && has_open(pid, &st, false);
-}
-
-/* As the kernel calls a file that had that name: links on the way are gone. Malloc'ed. */
-static char *deleted_name(const char *path)
-{
-	AUTO_FREE char *real = realpath(path, NULL), *copy = xstrdup(path), *dir = real ? NULL : realpath(dirname(copy), NULL);
-	const char *base = strrchr(path, '/');
-
-	return dir && base ? xasprintf("%s%s (deleted)", strcmp(dir, "/") ? dir : "", base) : xasprintf("%s (deleted)", real ?: path);
-}
-
-char *process_holds_deleted(pid_t pid, const char *path)
-{
-	AUTO_FREE char *name = deleted_name(path), *dir = xasprintf("/proc/%d/fd", (int)pid);
-	struct stat first = {.st_ino = 0}, st;
-	char *found = NULL, target[PATH_MAX];
-	DIR *d = opendir(dir);
-	struct dirent *x;
-	bool one = true;
-
-	while (d && (x = readdir(d))) {
-		AUTO_FREE char *fd = xasprintf("%s/%s", dir, x->d_name);
-		ssize_t n = readlink(fd, target, sizeof(target) - 1);
-
-		if (n < 0 || (size_t)n != strlen(name) || memcmp(target, name, (size_t)n) || stat(fd, &st) || !S_ISREG(st.st_mode))
-			continue;
-		one &= !found || (st.st_dev == first.st_dev && st.st_ino == first.st_ino);
-		first = st;
-		free(found);
-		found = xstrdup(fd);
-	}
-	if (d)
-		closedir(d);
-	if (!one)
-		free(found);
-	return one ? found : NULL;
 }
 
 static bool may_run_from(pid_t pid, const struct stat *file)

@@ -53,8 +53,6 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 /* A process (not ourselves, and not but) that has this file open; 0: none that we may see. */
 pid_t process_that_opened(const char *path, pid_t but);
 bool process_has_open(pid_t pid, const char *path);
-/* Where the file can be read that had this name when the process opened it, and has none any more: malloc'ed; NULL: there is none, or more than one. */
-char *process_holds_deleted(pid_t pid, const char *path);
 /*
  * Whether a process may run a guest from this image: it is ours and has the file open in whatever way (QEMU opens an image for writing only when
  * a device wants to), or it is another's and has it open for writing. Whoever reads a file that everybody may read does no such thing.
