@@ -53,9 +53,16 @@ static bool is_a_disk_of_the_guest(const struct disks *ds, const char *path)
 	return false;
 }
 
-/* Something is where the disk is to go: perhaps the disk itself. */
-static int refuse_taken(const struct disks *ds, const char *path, struct err *e)
+static bool same(const char *a, const char *b)
 {
+	return a && b && !strcmp(a, b);
+}
+
+/* Something is where the disk is to go: perhaps the disk itself. */
+static int refuse_taken(const struct disks *ds, const char *path, const char *reuse, struct err *e)
+{
+	bool was_left;
+
 	if (is_a_disk_of_the_guest(ds, path))
 		return err_set(
 			e, EEXIST,
@@ -63,15 +70,11 @@ static int refuse_taken(const struct disks *ds, const char *path, struct err *e)
 			"a move of a running guest with its memory, if locks are seen by both, too, and it is not to be copied. Choose a "
 			"place for a copy: --disk-dir DIR",
 			path);
+	was_left = old_copy_was_left(ds->state_dir, ds->target->name, path);
 	return err_set(e, EEXIST, "%s exists already at the destination; choose another place with --disk-dir DIR, or move it away%s", path,
-		       old_copy_was_left(ds->state_dir, ds->target->name, path)
-			       ? ". It is what an earlier move left there: --reuse auto takes from it what is the same, and replaces it"
-			       : "");
-}
-
-static bool same(const char *a, const char *b)
-{
-	return a && b && !strcmp(a, b);
+		       was_left ? ". It is what an earlier move left there: --reuse auto takes from it what is the same, and replaces it"
+		       : same(reuse, "auto") ? ". --reuse auto takes nothing from it, as no earlier move of this guest left it there"
+					     : "");
 }
 
 /* With those before it: each has a place of its own, and no old copy is where another is to be. */
@@ -97,7 +100,7 @@ static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *
 	const char *format = json_text(o, "format") ?: "";
 
 	if (is_a_disk_of_the_guest(ds, d->path))
-		return refuse_taken(ds, d->path, e);
+		return refuse_taken(ds, d->path, json_text(o, "reuse"), e);
 	if (strcmp(format, "raw"))
 		return err_set(e, ENOTSUP, "disk %s is a %s image: onto block device %s at the destination goes a raw disk",
 			       json_text(o, "real_path"), format, d->path);
@@ -126,7 +129,7 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 		partial_find(&d->partial, &ds->partials, d->path, kind, d->as_file || !strcmp(json_text(o, "format"), "raw"));
 	json_decref(kind);
 	r = r ? r : check_apart(ds, d, e);
-	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, e) : r;
+	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, json_text(o, "reuse"), e) : r;
 }
 
 void arriving_disk_fini(struct arriving_disk *d)

@@ -550,6 +550,8 @@ int cmd_journal(int argc, char **argv)
 			return 0;
 	} else if (!state_dir_get(&state, NULL, &e) && !journal_list(state, &paths, &n, &e)) {
 		list_journals(paths, n);
+		if (!n)
+			fputs("no move of this host is unfinished (vmferry history shows how the last ones ended)\n", stderr);
 		journal_list_free(paths, n);
 		return 0;
 	}

@@ -283,9 +283,10 @@ static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_all)
 	libssh2_session_set_timeout(s->lib, (long)((now_ns() - s->asked_ns) / 1000000) + AUTH_MS);
 }
 
-static int ask_password(struct auth *a, struct err *e)
+static int ask_password(struct auth *a, bool is_again, struct err *e)
 {
-	AUTO_FREE char *question = xasprintf("%s@%s's password: ", a->s->user, a->s->host);
+	AUTO_FREE char *question =
+		xasprintf("%s%s@%s's password: ", is_again ? "Permission denied, please try again.\n" : "", a->s->user, a->s->host);
 	char answer[PROMPT_MAX];
 	int rc;
 
@@ -316,7 +317,7 @@ static enum outcome try_questions(struct auth *a)
 
 	err_set(&e, ECANCELED, "cancelled at the terminal");
 	for (i = 0; i < TRIES; i++) {
-		rc = password ? ask_password(a, &e) : ask_server(a);
+		rc = password ? ask_password(a, i > 0, &e) : ask_server(a);
 		if (a->s->cancelled)
 			return cancelled(a, &e);
 		if (!rc)
