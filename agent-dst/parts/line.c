@@ -464,7 +464,9 @@ static void check_surroundings(const struct line *l)
 		if (check_made(l, &args->files[i], &e))
 			target_obstacle(l->target, &e);
 	}
-	if (target_is_in_place(l->target) && (in_place_examine(l->target, &e) || taps_examine(l->target, &e)))
+	if (target_is_in_place(l->target) && in_place_examine(l->target, &e))
+		target_obstacle(l->target, &e);
+	if (target_is_in_place(l->target) && taps_examine(l->target, &e))
 		target_obstacle(l->target, &e);
 	for (i = 0; i < args->nic_count; i++)
 		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e))

@@ -68,16 +68,9 @@ static int check_volume(const struct volume *v, struct err *e)
 	return 0;
 }
 
-static int need_space_for_disks(struct volume *v, size_t *n, const struct disks *d, struct err *e)
+static int need_space_for_disk(struct volume *v, size_t *n, const struct disks *d, const struct arriving_disk *a, struct err *e)
 {
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < d->count && !r; i++)
-		if (!d->list[i].device)
-			r = need_space(v, n, d, d->list[i].path,
-				       d->list[i].allocated - MIN(d->list[i].allocated, partial_bytes(&d->list[i].partial)), e);
-	return r;
+	return a->device ? 0 : need_space(v, n, d, a->path, a->allocated - MIN(a->allocated, partial_bytes(&a->partial)), e);
 }
 
 static void volumes_free(struct volume *v, size_t n)
@@ -95,15 +88,15 @@ void space_for_files(const struct disks *d, const struct files *f)
 	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
 	struct err e;
 	size_t n = 0, i;
-	int r = need_space(v, &n, d, here, 0, &e);
 
-	if (!r)
-		r = need_space_for_disks(v, &n, d, &e);
-	for (i = 0; i < f->count && !r; i++)
-		if (f->list[i].transfer == CARRY_COPY)
-			r = need_space(v, &n, d, f->list[i].to, f->list[i].size, &e);
-	if (r)
+	if (need_space(v, &n, d, here, 0, &e))
 		target_obstacle(d->target, &e);
+	for (i = 0; i < d->count; i++)
+		if (need_space_for_disk(v, &n, d, &d->list[i], &e))
+			target_obstacle(d->target, &e);
+	for (i = 0; i < f->count; i++)
+		if (f->list[i].transfer == CARRY_COPY && need_space(v, &n, d, f->list[i].to, f->list[i].size, &e))
+			target_obstacle(d->target, &e);
 	for (i = 0; i < n; i++)
 		if (check_volume(&v[i], &e))
 			target_obstacle(d->target, &e);
@@ -117,12 +110,13 @@ double space_store_bps(const struct disks *d)
 	struct err ignored;
 	size_t n = 0, i;
 
-	if (!need_space_for_disks(v, &n, d, &ignored))
-		for (i = 0; i < MIN(n, STORES_TRIED); i++) {
-			bps = v[i].need ? store_bps(v[i].dir) : 0;
-			all += (double)v[i].need;
-			longest_s = MAX(longest_s, bps > 0 ? (double)v[i].need / bps : 0);
-		}
+	for (i = 0; i < d->count; i++)
+		need_space_for_disk(v, &n, d, &d->list[i], &ignored);
+	for (i = 0; i < MIN(n, STORES_TRIED); i++) {
+		bps = v[i].need ? store_bps(v[i].dir) : 0;
+		all += (double)v[i].need;
+		longest_s = MAX(longest_s, bps > 0 ? (double)v[i].need / bps : 0);
+	}
 	volumes_free(v, n);
 	return longest_s > 0 ? all / longest_s : 0;
 }

@@ -123,10 +123,14 @@ static int examine(struct part *p, struct err *e)
 
 	if (!json_is_object(d) || !json_text(d, "name") || !json_text(d, "exe"))
 		return err_set(e, EPROTO, "the source's description of the guest is incomplete");
-	if (target_is_revertible(t) && !strcmp(json_text(d, "how") ?: "", "cold"))
-		return err_set(e, ENOTSUP, "a guest that is shut down is not given back: whoever starts it here runs it");
-	if (target_is_in_place(t) && !target_has_state(t))
-		return err_set(e, ENOTSUP, "a guest goes on in its place with its memory only");
+	if (target_is_revertible(t) && !strcmp(json_text(d, "how") ?: "", "cold")) {
+		err_set(e, ENOTSUP, "a guest that is shut down is not given back: whoever starts it here runs it");
+		target_obstacle(t, e);
+	}
+	if (target_is_in_place(t) && !target_has_state(t)) {
+		err_set(e, ENOTSUP, "a guest goes on in its place with its memory only");
+		target_obstacle(t, e);
+	}
 	if (target_is_in_place(t) && (!json_is_integer(json_object_get(json_object_get(d, "in_place"), "pid")) ||
 				      !json_is_integer(json_object_get(json_object_get(d, "in_place"), "start_time"))))
 		return err_set(e, EPROTO, "the source does not say in the place of which QEMU the guest is to be");

@@ -88,7 +88,7 @@ static int find(struct export *x, struct err *e)
 	if (is_at_rest(x->o)) {
 		x->b.state = xstrdup("shut down");
 		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e);
-		return r ? r : guest_write_in_own_files(&x->g, e);
+		return r ? r : guest_write_in_own_files(&x->g, NULL, e);
 	}
 	r = guest_find(&x->g, x->o->vm, e);
 	if (!r)

@@ -8,6 +8,7 @@
 #include "qemu-discover.h"
 #include "disk-line.h"
 #include "json-text.h"
+#include "obstacles.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
@@ -326,7 +327,7 @@ static int change_if_moved(struct guest *g, struct qmp *q, const struct line_dis
 	return r ?: change(g, l->path, l->now, e);
 }
 
-int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e)
+int guest_write_in_disks(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
 	struct line_disks l = {.n = 0};
 	size_t i;
@@ -334,7 +335,7 @@ int guest_write_in_disks(struct guest *g, struct qmp *q, struct err *e)
 
 	read_line(g, &l);
 	for (i = 0; i < l.n && !r; i++)
-		r = change_if_moved(g, q, &l.v[i], e);
+		r = change_if_moved(g, q, &l.v[i], e) ? obstacles_fact(o, e) : 0;
 	drop(&l);
 	return r;
 }

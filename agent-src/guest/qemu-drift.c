@@ -86,29 +86,32 @@ static json_t *plugged_in(json_t *present, json_t *ids)
 	return found;
 }
 
-static int check_plugged(json_t *present, json_t *ids, struct err *e)
+static int refuse_plugged(json_t *plugged, struct obstacles *o, struct err *e)
 {
-	json_t *found = plugged_in(present, ids), *type;
 	const char *id;
+	json_t *type;
 	int r = 0;
 
-	json_object_foreach(found, id, type)
-		if (!r)
-			r = err_set(e, ENOTSUP,
-				    "device %s (%s) was plugged in while the guest ran: its command line, from which the "
-				    "destination starts, does not have it; unplug it (device_del) first",
-				    id, json_string_value(type));
-	json_decref(found);
+	json_object_foreach(plugged, id, type) {
+		if (r)
+			break;
+		err_set(e, ENOTSUP,
+			"device %s (%s) was plugged in while the guest ran: its command line, from which the destination starts, does not "
+			"have it; unplug it (device_del) first",
+			id, json_string_value(type));
+		r = obstacles_fact(o, e);
+	}
 	return r;
 }
 
-static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, struct err *e)
+/* What can neither be written nor be told why it cannot is told as if nothing could. */
+static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, json_t *ids, struct obstacles *o, struct err *e)
 {
-	json_t *ids = ids_on_line(g), *found = plugged_in(present, ids);
-	int r = guest_write_in_plugged(g, q, found, e);
+	json_t *plugged = plugged_in(present, ids);
+	int r = guest_write_in_plugged(g, q, plugged, o, e);
 
-	json_decref(found);
-	json_decref(ids);
+	r = r ?: refuse_plugged(plugged, o, e);
+	json_decref(plugged);
 	return r;
 }
 
@@ -126,27 +129,30 @@ static bool is_present(json_t *present, const char *id)
 	return false;
 }
 
-static int check_unplugged(json_t *present, json_t *ids, struct err *e)
+static int check_unplugged(json_t *present, json_t *ids, struct obstacles *o, struct err *e)
 {
 	const char *id;
 	json_t *stays;
+	int r = 0;
 
-	json_object_foreach(ids, id, stays)
-		if (json_is_true(stays) && !is_present(present, id))
-			return err_set(e, ENOTSUP,
-				       "device %s was unplugged while the guest ran, but its command line, from which the "
-				       "destination starts, still has it; plug it in again first (device_add)",
-				       id);
-	return 0;
+	json_object_foreach(ids, id, stays) {
+		if (r || !json_is_true(stays) || is_present(present, id))
+			continue;
+		err_set(e, ENOTSUP,
+			"device %s was unplugged while the guest ran, but its command line, from which the destination starts, still has "
+			"it; plug it in again first (device_add)",
+			id);
+		r = obstacles_fact(o, e);
+	}
+	return r;
 }
 
 int guest_check_devices(const struct guest *g, json_t *present, struct err *e)
 {
-	json_t *ids = ids_on_line(g);
-	int r = check_plugged(present, ids, e);
+	json_t *ids = ids_on_line(g), *plugged = plugged_in(present, ids);
+	int r = refuse_plugged(plugged, NULL, e) ?: check_unplugged(present, ids, NULL, e);
 
-	if (r == 0)
-		r = check_unplugged(present, ids, e);
+	json_decref(plugged);
 	json_decref(ids);
 	return r;
 }
@@ -211,19 +217,22 @@ static int list(const struct guest *g, struct qmp *q, const char *path, json_t *
 	return qmp_call_ms(q, g->deadline_ms ? g->deadline_ms : QMP_DEADLINE_MS, "qom-list", json_pack("{s:s}", "path", path), out, e);
 }
 
-static int check_devices(struct guest *g, struct qmp *q, struct err *e)
+static int check_devices(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
-	json_t *present;
+	json_t *present, *ids;
 	int r = list(g, q, "/machine/peripheral", &present, e);
 
 	if (r < 0)
 		return r;
-	r = write_in_plugged(g, q, present, e);
-	r = r ?: guest_check_devices(g, present, e);
+	ids = ids_on_line(g);
+	r = write_in_plugged(g, q, present, ids, o, e);
+	r = r ?: check_unplugged(present, ids, o, e);
+	json_decref(ids);
 	json_decref(present);
-	if (r || list(g, q, "/machine/peripheral-anon", &present, e))
+	r = r ?: list(g, q, "/machine/peripheral-anon", &present, e);
+	if (r)
 		return r;
-	r = guest_check_nameless_devices(g, present, e);
+	r = guest_check_nameless_devices(g, present, e) ? obstacles_fact(o, e) : 0;
 	json_decref(present);
 	return r;
 }
@@ -366,7 +375,7 @@ static int check_plugged_anew(const struct guest *g, struct qmp *q, const struct
 	return r;
 }
 
-static int check_devices_of_line(const struct guest *g, struct qmp *q, struct err *e)
+static int check_devices_of_line(const struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
 	struct qemu_opt opt;
 	size_t i = 1;
@@ -378,7 +387,7 @@ static int check_devices_of_line(const struct guest *g, struct qmp *q, struct er
 		if (!opt.value || strcmp(opt.name, "device"))
 			continue;
 		props_parse(&p, opt.value);
-		r = check_plugged_anew(g, q, &p.l, e);
+		r = check_plugged_anew(g, q, &p.l, e) ? obstacles_fact(o, e) : 0;
 		props_fini(&p);
 	}
 	return r;
@@ -425,23 +434,26 @@ const struct guest_disk *guest_disk_of_drive(const struct guest *g, const char *
 	return NULL;
 }
 
-static int check_media(const struct guest *g, struct err *e)
+static int check_media(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
 	struct args_result line;
 	struct err why;
 	size_t i;
 	int r = 0;
 
+	(void)q;
 	if (guest_look_at_line(g, false, &line, &why) < 0)
 		return 0; /* said elsewhere */
 	for (i = 0; i < g->disk_count && r == 0; i++) {
 		const struct guest_disk *d = &g->disks[i];
 
-		if (d->removable && !d->removable_empty && d->file && !is_on_line(g, &line, d))
-			r = err_set(e, ENOTSUP,
-				    "medium %s was inserted while the guest ran: its command line, from which the "
-				    "destination starts, does not have it; eject it first",
-				    d->file);
+		if (!d->removable || d->removable_empty || !d->file || is_on_line(g, &line, d))
+			continue;
+		err_set(e, ENOTSUP,
+			"medium %s was inserted while the guest ran: its command line, from which the destination starts, does not have it; eject it "
+			"first",
+			d->file);
+		r = obstacles_fact(o, e);
 	}
 	args_result_fini(&line);
 	return r;
@@ -530,7 +542,7 @@ static int write_in_value(const struct guest *g, const struct own_file *f, char 
 	return r;
 }
 
-static int write_in_files(const struct guest *g, char **words, size_t count, const char *why_not, struct err *e)
+static int write_in_files(const struct guest *g, char **words, size_t count, const char *why_not, struct obstacles *o, struct err *e)
 {
 	struct qemu_opt opt;
 	size_t i = 1, k;
@@ -538,13 +550,13 @@ static int write_in_files(const struct guest *g, char **words, size_t count, con
 
 	while (r >= 0 && qemu_opt_next(words, count, &i, &opt))
 		for (k = 0; k < ARRAY_LEN(own_files) && opt.value && r >= 0; k++)
-			if (!strcmp(opt.name, own_files[k].option))
-				r = write_in_value(g, &own_files[k], &words[i - 1], why_not, e);
-	return MIN(r, 0);
+			if (!strcmp(opt.name, own_files[k].option) && write_in_value(g, &own_files[k], &words[i - 1], why_not, e) < 0)
+				r = obstacles_fact(o, e);
+	return r;
 }
 
 /* The destination gets the words as they are, and files of -readconfig likewise: what is still without a path there cannot be given one. */
-static int check_configs(const struct guest *g, struct err *e)
+static int check_configs(const struct guest *g, struct obstacles *o, struct err *e)
 {
 	struct err ignored;
 	char **words;
@@ -553,17 +565,17 @@ static int check_configs(const struct guest *g, struct err *e)
 
 	if (qemu_args_expand(&words, &count, g->line.argv, g->line.argc, g->line.configs, g->line.config_count, &ignored))
 		return 0; /* said elsewhere */
-	r = write_in_files(g, words, count, "is named by -readconfig or -set", e);
+	r = write_in_files(g, words, count, "is named by -readconfig or -set", o, e);
 	args_free_strings(words, count);
 	return r;
 }
 
-int guest_write_in_own_files(struct guest *g, struct err *e)
+int guest_write_in_own_files(struct guest *g, struct obstacles *o, struct err *e)
 {
-	int r = write_in_files(g, g->line.argv, g->line.argc, NULL, e);
+	int r = write_in_files(g, g->line.argv, g->line.argc, NULL, o, e);
 
-	r = r ? r : check_configs(g, e);
-	return r || !g->line.expanded ? r : write_in_files(g, g->line.expanded, g->line.expanded_count, NULL, e);
+	r = r ? r : check_configs(g, o, e);
+	return r || !g->line.expanded ? r : write_in_files(g, g->line.expanded, g->line.expanded_count, NULL, o, e);
 }
 
 /* ---- limits ---- */
@@ -620,36 +632,31 @@ static void note_limits(struct guest *g)
 	}
 }
 
-static int check_own_files(struct guest *g, struct qmp *q, struct err *e)
+static int check_own_files(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
 	(void)q;
-	return guest_write_in_own_files(g, e);
+	return guest_write_in_own_files(g, o, e);
 }
 
 /* Each goes by what the one before has written into the line. */
-static int check_all_devices(struct guest *g, struct qmp *q, struct err *e)
+static int check_all_devices(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
-	int r = check_devices(g, q, e);
+	int r = check_devices(g, q, o, e);
 
-	r = r < 0 ? r : guest_write_in_disks(g, q, e);
-	return r < 0 ? r : check_devices_of_line(g, q, e);
-}
-
-static int check_all_media(struct guest *g, struct qmp *q, struct err *e)
-{
-	(void)q;
-	return check_media(g, e);
+	r = r < 0 ? r : guest_write_in_disks(g, q, o, e);
+	return r < 0 ? r : check_devices_of_line(g, q, o, e);
 }
 
 int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
-	static int (*const checks[])(struct guest *, struct qmp *, struct err *) = {check_own_files, check_all_devices, check_all_media};
+	static int (*const checks[])(struct guest *, struct qmp *, struct obstacles *, struct err *) = {check_own_files, check_all_devices,
+													check_media};
 	struct err one;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < ARRAY_LEN(checks) && (!r || (o && qmp_alive(q))); i++) {
-		if (!checks[i](g, q, &one))
+		if (!checks[i](g, q, o, &one))
 			continue;
 		if (o)
 			obstacles_add(o, &one);

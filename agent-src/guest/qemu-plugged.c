@@ -7,6 +7,7 @@
  */
 #include "qemu-discover.h"
 #include "json-text.h"
+#include "obstacles.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
@@ -22,8 +23,10 @@ struct plugged {
 	struct guest *g;
 	struct qmp *q;
 	struct err *e;
-	const char *id, *type; /* of the device at hand */
-	char **words;	       /* options, and their values */
+	struct obstacles *found; /* what cannot be written; NULL: the first ends it */
+	json_t *refused;	 /* ids of devices that cannot be written, as a set; those on their buses go with them */
+	const char *id, *type;	 /* of the device at hand */
+	char **words;		 /* options, and their values */
 	size_t count;
 };
 
@@ -517,15 +520,15 @@ static int bus_of(const struct plugged *p, char **bus)
 	return r;
 }
 
-/* A device that was plugged in as well, and is not written yet, has the bus. */
-static bool must_wait(const json_t *todo, const char *bus)
+/* One of these has the bus. */
+static bool is_on_one_of(const json_t *devices, const char *bus)
 {
 	const char *id;
-	json_t *type;
+	json_t *value;
 
 	if (strncmp(bus, PERIPHERAL, sizeof(PERIPHERAL) - 1))
 		return false;
-	json_object_foreach((json_t *)todo, id, type) {
+	json_object_foreach((json_t *)devices, id, value) {
 		size_t n = strlen(id);
 
 		if (!strncmp(bus + sizeof(PERIPHERAL) - 1, id, n) && bus[sizeof(PERIPHERAL) - 1 + n] == '/')
@@ -534,7 +537,21 @@ static bool must_wait(const json_t *todo, const char *bus)
 	return false;
 }
 
-/* Writes those whose bus is there; todo loses them. */
+/* What of it was written already goes again. */
+static int write_or_tell(struct plugged *p, const char *bus)
+{
+	size_t before = p->count;
+	int r = is_on_one_of(p->refused, bus) ? 0 : write_device(p, bus);
+
+	if (!r && p->count > before)
+		return 0;
+	while (p->count > before)
+		free(p->words[--p->count]);
+	json_object_set_new(p->refused, p->id, json_null());
+	return r ? obstacles_fact(p->found, p->e) : 0;
+}
+
+/* Those whose bus is there: one that was plugged in as well and is not written yet may have it. todo loses them. */
 static int write_some(struct plugged *p, json_t *todo)
 {
 	json_t *type;
@@ -549,9 +566,9 @@ static int write_some(struct plugged *p, json_t *todo)
 		p->id = name;
 		p->type = json_string_value(type);
 		r = bus_of(p, &bus);
-		if (!r && must_wait(todo, bus))
+		if (!r && is_on_one_of(todo, bus))
 			continue;
-		r = r ?: write_device(p, bus);
+		r = r ?: write_or_tell(p, bus);
 		if (r < 0)
 			return r;
 		json_object_del(todo, name);
@@ -579,9 +596,9 @@ static void note_devices(struct guest *g, char *const *words, size_t count)
 				   words[i + 1]);
 }
 
-int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct err *e)
+int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct obstacles *found, struct err *e)
 {
-	struct plugged p = {.g = g, .q = q, .e = e};
+	struct plugged p = {.g = g, .q = q, .e = e, .found = found, .refused = json_object()};
 	size_t left = json_object_size(todo) + 1;
 	int r = 0;
 
@@ -596,5 +613,6 @@ int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct 
 		note_devices(g, p.words, p.count);
 	}
 	args_free_strings(p.words, p.count);
+	json_decref(p.refused);
 	return r;
 }

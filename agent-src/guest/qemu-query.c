@@ -341,15 +341,25 @@ int guest_query(struct guest *g, struct qmp *q, struct err *e)
 	return r < 0 ? err_prefix(e, "cannot describe guest %s", g->name) : 0;
 }
 
-static bool among_filters(const char *driver)
+bool guest_filter_is_of_job(const char *driver)
 {
-	static const char *const filters[] = {"throttle",     "copy-on-read", "blkdebug", "blkverify",
-					      "blklogwrites", "preallocate",  "compress"};
+	static const char *const filters[] = {"mirror_top", "commit_top", "copy-before-write", "backup-top", "copy-on-read"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(filters) && strcmp(filters[i], driver); i++)
 		;
 	return i < ARRAY_LEN(filters);
+}
+
+static bool among_filters(const char *driver)
+{
+	static const char *const filters[] = {"throttle",    "blkdebug", "blkverify",	   "blklogwrites",
+					      "preallocate", "compress", "snapshot-access"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(filters) && strcmp(filters[i], driver); i++)
+		;
+	return i < ARRAY_LEN(filters) || guest_filter_is_of_job(driver);
 }
 
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e)

@@ -348,10 +348,11 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 		r = check_plan(t, e);
 	if (r)
 		return r;
-	r = parts_agree(&t->parts, t->plan, e);
-	if (!r)
-		r = revert_agreed(t, e);
+	parts_agree(&t->parts, t->plan, &t->src.obstacles, e);
+	if (revert_agreed(t, e))
+		obstacles_add(&t->src.obstacles, e);
 	tell_plan(t); /* also one that we do not agree to: why is told next */
+	r = obstacles_err(&t->src.obstacles, e);
 	if (!r && t->entry->planned)
 		r = t->entry->planned(t, e);
 	if (r)

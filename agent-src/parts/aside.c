@@ -105,15 +105,15 @@ static int examine(struct part *p, struct err *e)
 {
 	struct aside *a = aside_of(p);
 	size_t i;
-	int r = a->script ? check_name(a->script, "the script", e) : 0;
+	int r = a->script && check_name(a->script, "the script", e) ? source_obstacle(a->src, e) : 0;
 
 	if (r || a->src->opt->in_place)
 		return r;
 	find_scripts(a);
 	a->images = a->starter && !a->src->opt->starter_stopped;
 	for (i = 0; i < a->scripts.count && !r; i++)
-		if (a->scripts.list[i].ours)
-			r = check_name(a->scripts.list[i].path, "the script", e);
+		if (a->scripts.list[i].ours && check_name(a->scripts.list[i].path, "the script", e))
+			r = source_obstacle(a->src, e);
 	return r;
 }
 
@@ -152,7 +152,8 @@ static int agree(struct part *p, const json_t *said, struct err *e)
 	if (!json_array_size(a->src->disk_paths))
 		return refuse_image(a, NULL, "has no disk that could get another name", e);
 	json_array_foreach(a->src->disk_paths, i, path)
-		r = r ? r : check_image(a, json_string_value(path), e);
+		if (!r && check_image(a, json_string_value(path), e))
+			r = source_obstacle(a->src, e);
 	return r;
 }
 

@@ -61,7 +61,8 @@ static int hold_chain(struct disks *ds, const struct guest_disk *g, struct err *
 	int r = 0;
 
 	for (i = 0; i < g->chain_count && !r; i++)
-		r = hold(ds, g->chain[i].real_path, IMAGE_SHARE, e);
+		if (hold(ds, g->chain[i].real_path, IMAGE_SHARE, e))
+			r = source_obstacle(ds->src, e);
 	return r;
 }
 
@@ -98,13 +99,15 @@ static int examine(struct part *p, struct err *e)
 	size_t i;
 	int r = 0;
 
-	if (g->disk_count > DISKS_MAX)
-		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
+	if (g->disk_count > DISKS_MAX) {
+		err_set(e, ENOTSUP, "the guest has %zu disks; %d can be moved", g->disk_count, DISKS_MAX);
+		r = source_obstacle(ds->src, e);
+	}
 	if (ds->src->opt->disks.chain == CHAIN_FLATTEN) {
 		err_set(e, EINVAL, "--chain flatten needs a guest that runs: of one that is shut down the images are copied as they are");
 		r = source_obstacle(ds->src, e);
 	}
-	for (i = 0; i < g->disk_count && !r; i++) {
+	for (i = 0; i < MIN(g->disk_count, DISKS_MAX) && !r; i++) {
 		struct disk *d = disk_add(ds, &g->disks[i]);
 
 		d->left_behind = disk_is_left_behind(ds, d->guest);
@@ -114,9 +117,8 @@ static int examine(struct part *p, struct err *e)
 		if (!r && hold(ds, d->guest->real_path, IMAGE_READ, e))
 			r = source_obstacle(ds->src, e);
 	}
-	for (i = 0; i < g->disk_count && !r; i++) /* behind the disks, as describe() counts on */
-		if (hold_chain(ds, &g->disks[i], e))
-			r = source_obstacle(ds->src, e);
+	for (i = 0; i < ds->count && !r; i++) /* behind the disks, as describe() counts on */
+		r = hold_chain(ds, &g->disks[i], e);
 	return r ? r : disks_check_words(ds, e);
 }
 

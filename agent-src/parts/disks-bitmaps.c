@@ -78,6 +78,8 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 		keep(d, node, bitmap);
 		return 0;
 	}
+	if (ds->has_jobs && json_is_true(json_object_get(bitmap, "busy"))) /* the job is in the way, and has it */
+		return 0;
 	if (d && !stays && persistent && disks_carry_bitmaps(ds))
 		return err_set(e, ENOTSUP,
 			       "the persistent dirty bitmap %s of disk %s is %s, and would be lost (--drop=bitmaps leaves such behind)",
@@ -101,7 +103,8 @@ int disks_find_bitmaps(struct disks *ds, struct err *e)
 		return r;
 	json_array_foreach(nodes, i, node)
 		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-			r = r ? r : find_one(ds, node, bitmap, e);
+			if (!r && find_one(ds, node, bitmap, e))
+				r = source_obstacle(ds->src, e);
 	json_decref(nodes);
 	return r;
 }

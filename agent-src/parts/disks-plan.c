@@ -115,12 +115,18 @@ static int check_is_that(const struct disks *ds, const struct guest_disk *g, str
 	return g->real_path && !g->network && !g->block_device ? guest_reads_what_is_there(&ds->src->guest, g->real_path, e) : 0;
 }
 
+/* Under one that a job has put there, for as long as it runs: the job is what is in the way. */
+static bool is_under_a_job(const struct disks *ds, const struct guest_disk *g)
+{
+	return ds->has_jobs && g->format && guest_filter_is_of_job(g->format);
+}
+
 /* One that cannot be moved is told of, too: where it would go there may be something in the way. */
 static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	static int (*const checks[])(const struct disks *, const struct guest_disk *, struct err *) = {check_reopens, check_contents,
 												       check_is_that};
-	bool refused = false;
+	bool refused = is_under_a_job(ds, g);
 	struct disk *d;
 	size_t i;
 
@@ -128,7 +134,7 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 		return 0;
 	if (g->read_only) /* stays as it is in the command line */
 		return ds->src->opt->in_place || !check_read_only(g, e) ? 0 : source_obstacle(ds->src, e);
-	for (i = 0; i < ARRAY_LEN(checks); i++) {
+	for (i = 0; i < ARRAY_LEN(checks) && !is_under_a_job(ds, g); i++) {
 		if (!checks[i](ds, g, e))
 			continue;
 		if (source_obstacle(ds->src, e))
@@ -137,8 +143,10 @@ static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err
 	}
 	if (refused && !g->network && (!g->real_path || !g->file))
 		return 0;
-	if (ds->count == DISKS_MAX)
-		return err_set(e, ENOTSUP, "more than %d disks", DISKS_MAX);
+	if (ds->count == DISKS_MAX) {
+		err_set(e, ENOTSUP, "the guest has more than %d disks, and no more can be moved", DISKS_MAX);
+		return source_obstacle(ds->src, e);
+	}
 	d = disk_add(ds, g);
 	d->refused = refused;
 	d->left_behind = disk_is_left_behind(ds, g);
@@ -219,16 +227,22 @@ static int check_exports(struct disks *ds, struct err *e)
 	return r;
 }
 
+/* Each, of whatever kind. */
 static int check_jobs(struct disks *ds, struct err *e)
 {
-	json_t *jobs;
+	json_t *jobs, *job;
+	size_t i;
 	int r = qmp_call(ds->src->qmp, "query-block-jobs", NULL, &jobs, e);
 
 	if (r)
 		return r;
-	if (json_array_size(jobs))
-		r = err_set(e, EBUSY, "a block job (%s) is running in this guest; wait for it or cancel it first",
-			    json_text(json_array_get(jobs, 0), "device") ?: "?");
+	ds->has_jobs = json_array_size(jobs);
+	json_array_foreach(jobs, i, job) {
+		err_set(e, EBUSY, "a block job (%s, %s) is running in this guest; %s or cancel it (block-job-cancel) first",
+			json_text(job, "device") ?: "?", json_text(job, "type") ?: "?",
+			json_is_true(json_object_get(job, "ready")) ? "complete it (block-job-complete)" : "wait for it");
+		r = r ? r : source_obstacle(ds->src, e);
+	}
 	json_decref(jobs);
 	return r;
 }
@@ -253,8 +267,9 @@ int disks_examine(struct part *p, struct err *e)
 	static int (*const checks[])(struct disks *, struct err *) = {disks_check_words, check_flatten, check_exports, disks_find_bitmaps};
 	struct disks *ds = disks_of(p);
 	size_t i;
-	int r = check_jobs(ds, e); /* whose filters are above its disks: they cannot be told of */
+	int r = check_jobs(ds, e);
 
+	r = r && source_obstacle(ds->src, e) ? r : 0;
 	for (i = 0; i < ds->src->guest.disk_count && !r; i++)
 		r = examine_disk(ds, &ds->src->guest.disks[i], e);
 	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
@@ -414,33 +429,40 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	return out;
 }
 
-/* A backing file: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
+static int describe_one_below(const struct disks *ds, const struct disk *d, const struct guest_backing *b, json_int_t parent, json_t *files,
+			      struct err *e)
+{
+	json_t *entry;
+
+	if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
+		return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
+			       b->name ? b->name : "?", d->guest->real_path);
+	if (json_array_size(files) == HOST_FILES_MAX)
+		return err_set(e, ENOTSUP, "the guest has more than %d files, and no more can be moved", HOST_FILES_MAX);
+	if (guest_reads_what_is_there(&ds->src->guest, b->real_path, e))
+		return -e->code;
+	entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path, "name",
+			  b->name, "object", (int)d->object, "parent", parent);
+	if (b->allocated > LONG_READ)
+		report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
+	host_file_look(ds->src->opt, entry, NULL);
+	json_array_append_new(files, entry);
+	return 0;
+}
+
+/* Backing files: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
 static int describe_chain(const struct disks *ds, const struct disk *d, json_t *files, struct err *e)
 {
 	json_int_t parent = -1;
 	size_t i;
+	int r = 0;
 
-	for (i = 0; i < d->guest->chain_count && disk_keeps_chain(ds, d->guest); i++) {
-		const struct guest_backing *b = &d->guest->chain[i];
-		json_t *entry;
-
-		if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
-			return err_set(e, ENOTSUP,
-				       "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
-				       b->name ? b->name : "?", d->guest->real_path);
-		if (json_array_size(files) == HOST_FILES_MAX)
-			return err_set(e, ENOTSUP, "more than %d files", HOST_FILES_MAX);
-		if (guest_reads_what_is_there(&ds->src->guest, b->real_path, e))
-			return -e->code;
-		entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path,
-				  "name", b->name, "object", (int)d->object, "parent", parent);
-		if (b->allocated > LONG_READ)
-			report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
-		host_file_look(ds->src->opt, entry, NULL);
-		parent = (json_int_t)json_array_size(files);
-		json_array_append_new(files, entry);
+	for (i = 0; i < d->guest->chain_count && disk_keeps_chain(ds, d->guest) && !r; i++) {
+		if (describe_one_below(ds, d, &d->guest->chain[i], parent, files, e))
+			r = source_obstacle(ds->src, e);
+		parent = (json_int_t)json_array_size(files) - 1;
 	}
-	return 0;
+	return r;
 }
 
 /* Their backing files stand among the guest's other files, which have been described before. */
@@ -456,8 +478,8 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 		if (!d->refused && mark(ds, d, e))
 			r = source_obstacle(ds->src, e);
 		json_array_append_new(ds->described, d->by_word ? describe_by_word(d) : describe_disk(ds, d));
-		if (!r && !d->by_word && !d->refused && describe_chain(ds, d, json_object_get(out, "files"), e))
-			r = source_obstacle(ds->src, e);
+		if (!r && !d->by_word && !d->refused)
+			r = describe_chain(ds, d, json_object_get(out, "files"), e);
 	}
 	json_object_set(out, "disks", ds->described);
 	return r;

@@ -72,6 +72,7 @@ struct disks {
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not yet, or no more */
 	struct queue results;
+	bool has_jobs;		     /* of somebody else: found by the plan */
 	bool rests;		     /* they are files of a guest that is shut down */
 	bool final;		     /* the guest is stopped */
 	struct writeback *writeback; /* NULL: not begun */

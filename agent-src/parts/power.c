@@ -50,15 +50,21 @@ static json_t *actions_of(const struct guest *g)
 
 static int examine(struct part *p, struct err *e)
 {
-	const struct source *s = power_of(p)->src;
+	struct source *s = power_of(p)->src;
 	char status[MIGRATION_STATUS_MAX];
+	int r = 0;
 
-	if (s->guest.version.major < 6)
-		return err_set(e, ENOTSUP, "QEMU %d.%d ends when its guest shuts down; moved warm can be one of QEMU 6.0 or later",
-			       s->guest.version.major, s->guest.version.minor);
-	return qemu_migration_is_over(s->qmp) ? 0
-					      : err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)",
-							qemu_migration_status(s->qmp, status));
+	if (s->guest.version.major < 6) {
+		err_set(e, ENOTSUP, "QEMU %d.%d ends when its guest shuts down; moved warm can be one of QEMU 6.0 or later",
+			s->guest.version.major, s->guest.version.minor);
+		r = source_obstacle(s, e);
+	}
+	if (!r && !qemu_migration_is_over(s->qmp)) {
+		err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s): wait for it, or end it (migrate_cancel)",
+			qemu_migration_status(s->qmp, status));
+		r = source_obstacle(s, e);
+	}
+	return r;
 }
 
 static int set_actions(struct source *s, const char *shutdown, const char *reboot, struct err *e)

@@ -69,7 +69,7 @@ static int examine_blocks(struct ram *r, struct err *e)
 }
 
 /* Each of QEMU's own reasons; and nobody else's migration is under way. */
-static int examine_migration(struct ram *r, struct err *e)
+static int examine_migration(struct ram *r, bool *busy, struct err *e)
 {
 	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling"};
 	json_t *info, *reasons, *reason;
@@ -86,9 +86,14 @@ static int examine_migration(struct ram *r, struct err *e)
 		code = source_obstacle(r->src, e);
 	}
 	json_decref(reasons);
-	for (i = 0; i < ARRAY_LEN(under_way) && status && !code; i++)
-		if (!strcmp(status, under_way[i]))
-			code = err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s)", status);
+	for (i = 0; i < ARRAY_LEN(under_way) && status && !code; i++) {
+		if (strcmp(status, under_way[i]))
+			continue;
+		err_set(e, EBUSY, "a migration of this guest is under way already (QEMU says: %s): wait for it, or end it (migrate_cancel)",
+			status);
+		code = source_obstacle(r->src, e);
+		*busy = true;
+	}
 	json_decref(info);
 	return code;
 }
@@ -96,13 +101,16 @@ static int examine_migration(struct ram *r, struct err *e)
 static int examine(struct part *p, struct err *e)
 {
 	struct ram *r = ram_of(p);
-	int code = examine_migration(r, e);
+	bool busy = false;
+	int code = examine_migration(r, &busy, e);
 
 	if (!code && ram_mode_runs_without_kvm(r) && examine_blocks(r, e))
 		code = source_obstacle(r->src, e);
 	if (!code && ram_mode_examine(r, e))
 		code = source_obstacle(r->src, e);
-	return code ? code : qemu_migration_settle(r->src->qmp, p->a->loop, e);
+	if (!code && !busy && qemu_migration_settle(r->src->qmp, p->a->loop, e))
+		code = source_obstacle(r->src, e);
+	return code;
 }
 
 static int describe(struct part *p, json_t *out, struct err *e)

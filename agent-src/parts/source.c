@@ -259,9 +259,10 @@ static int check_earlier_moves(struct source *s, struct err *e)
 
 static int check_drift(struct source *s, struct err *e)
 {
+	size_t before = obstacles_count(&s->obstacles);
 	int r = guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
 
-	if (!r)
+	if (!r && obstacles_count(&s->obstacles) == before)
 		tell_what_was_written_in(s);
 	return r;
 }
@@ -512,7 +513,7 @@ int source_find_at_rest(struct source *s, struct err *e)
 
 	s->part.ops = &at_rest;
 	r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
-	return r || !guest_write_in_own_files(&s->guest, e) ? r : source_obstacle(s, e);
+	return r || !guest_write_in_own_files(&s->guest, &s->obstacles, e) ? r : source_obstacle(s, e);
 }
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)

@@ -89,7 +89,7 @@ static int examine(struct part *p, struct err *e)
 		r = find_kept(t, e);
 	if (r) { /* not ENOTSUP: it is in the way of other kinds of moves, too */
 		e->code = EINVAL;
-		return -EINVAL;
+		return source_obstacle(t->src, e);
 	}
 	tell_differences(t);
 	return 0;

@@ -17,22 +17,25 @@ static struct unit *unit_of(struct part *p)
 static int check_in_place(struct unit *u, struct err *e)
 {
 	const char *unit = u->src->guest.unit.name;
+	int r = 0;
 
-	if (!u->src->opt->keep_unit && unit && !unit_is_generic(unit) && systemd_runs())
-		return err_set(
-			e, ENOTSUP,
+	if (!u->src->opt->keep_unit && unit && !unit_is_generic(unit) && systemd_runs()) {
+		err_set(e, ENOTSUP,
 			"the guest runs in the unit %s, which ends with its QEMU and would know nothing of the new one: --in-place is for "
 			"guests that run in none. If nobody minds that the unit has ended: --unit keep",
 			unit);
-	if (u->autostart.starter && !u->src->opt->starter_stopped)
-		return err_set(
-			e, ENOTSUP,
+		r = source_obstacle(u->src, e);
+	}
+	if (!r && u->autostart.starter && !u->src->opt->starter_stopped) {
+		err_set(e, ENOTSUP,
 			"%s, and may start it again when that ends: its sockets would be taken from the guest in its new QEMU. --in-place is for "
 			"guests that nothing starts again. If that is stopped: --starter-stopped",
 			u->autostart.starter);
+		r = source_obstacle(u->src, e);
+	}
 	free(u->autostart.unit); /* what is for the next boot only stays */
 	u->autostart.unit = NULL;
-	return 0;
+	return r;
 }
 
 static int examine(struct part *p, struct err *e)

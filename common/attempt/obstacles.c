@@ -25,6 +25,14 @@ void obstacles_add(struct obstacles *o, const struct err *e)
 		json_array_append_new(o->list, json_string(e->msg));
 }
 
+int obstacles_fact(struct obstacles *o, const struct err *e)
+{
+	if (!o || e->code != ENOTSUP)
+		return -e->code;
+	obstacles_add(o, e);
+	return 0;
+}
+
 size_t obstacles_count(const struct obstacles *o)
 {
 	return json_array_size(o->list);

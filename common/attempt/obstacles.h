@@ -15,6 +15,9 @@ struct obstacles {
 
 /* The same sentence counts once. */
 void obstacles_add(struct obstacles *o, const struct err *e);
+/* For what a reader of QEMU's answers finds. 0: *e states a fact of the guest (ENOTSUP), which stands in the list now, and the rest can be looked at; or
+ * -e->code: it is an error, or there is no list. */
+int obstacles_fact(struct obstacles *o, const struct err *e);
 size_t obstacles_count(const struct obstacles *o);
 /* 0: there is none; or its code, and *e has it, or all of them numbered. */
 int obstacles_err(const struct obstacles *o, struct err *e);

@@ -1,6 +1,7 @@
 /* part.c: see part.h. */
 #include "part.h"
 #include "log.h"
+#include "obstacles.h"
 #include "util.h"
 
 #include <assert.h>
@@ -56,16 +57,20 @@ int parts_describe(const struct parts *ps, json_t *out, struct err *e)
 	EACH(ps, describe, out, e);
 }
 
-int parts_agree(const struct parts *ps, const json_t *said, struct err *e)
+int parts_agree(const struct parts *ps, const json_t *said, struct obstacles *o, struct err *e)
 {
-	struct err ignored;
+	struct err why;
 	unsigned i;
 	int r = 0, one;
 
 	for (i = 0; i < ps->count; i++) {
 		const struct part_ops *ops = ps->at[i]->ops;
 
-		one = ops->agree ? ops->agree(ps->at[i], said, r ? &ignored : e) : 0;
+		one = ops->agree ? ops->agree(ps->at[i], said, &why) : 0;
+		if (one)
+			obstacles_add(o, &why);
+		if (one && !r)
+			*e = why;
 		r = r ? r : one;
 	}
 	return r;

@@ -11,6 +11,7 @@
 #include "conductor.h"
 
 struct attempt;
+struct obstacles;
 struct part;
 
 enum { PART_NOT_MINE = 1 };
@@ -70,8 +71,8 @@ int parts_examine(const struct parts *ps, struct err *e);
  * cannot be described. */
 int parts_look(const struct parts *ps, bool (*found)(void *ctx, const struct err *e), void *ctx);
 int parts_describe(const struct parts *ps, json_t *out, struct err *e);
-/* All of them hear it, whatever one says; the first error. */
-int parts_agree(const struct parts *ps, const json_t *said, struct err *e);
+/* All of them hear it, whatever one says; the first error, and each goes to the list. */
+int parts_agree(const struct parts *ps, const json_t *said, struct obstacles *o, struct err *e);
 int parts_prepare(const struct parts *ps, struct err *e);
 int parts_ready(const struct parts *ps, const json_t *said, struct err *e);
 int parts_begin(const struct parts *ps, struct err *e);

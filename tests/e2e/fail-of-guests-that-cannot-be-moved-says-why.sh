@@ -63,7 +63,7 @@ guest_b $(guest_drive d0 "$image" qcow2)
 qmp "$DIR/b.mon" '{"execute": "drive-backup", "arguments": {"job-id": "theirs", "device": "d0", "sync": "full",
 	"target": "'"$DIR/backup.raw"'", "format": "raw", "speed": 1}}' >/dev/null
 before=$(settings_of b)
-not_moved 3 "a block job (theirs) is running" b
+not_moved 3 "a block job (theirs, backup) is running" b
 qmp "$DIR/b.mon" '{"execute": "block-job-cancel", "arguments": {"device": "theirs", "force": true}}' >/dev/null
 guest_stop b
 

@@ -205,11 +205,11 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	put_text("fw.bin", "x");
 	assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
 	g.pid = getpid(); /* and started long ago: the file came later, so that QEMU has read one of its own */
-	assert_int_equal(guest_write_in_own_files(&g, &e), -ENOTSUP);
+	assert_int_equal(guest_write_in_own_files(&g, NULL, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "which was changed since its QEMU read it, or one of QEMU's own"));
 	assert_string_equal(g.line.argv[4], "fw.bin");
 	g.pid = 0;
-	assert_int_equal(guest_write_in_own_files(&g, &e), 0);
+	assert_int_equal(guest_write_in_own_files(&g, NULL, &e), 0);
 	assert_string_equal(g.line.argv[4], path);
 	assert_string_equal(g.line.expanded[4], path);
 	assert_string_equal(g.line.argv[6], "own.bin");
@@ -241,7 +241,7 @@ static void a_rom_that_a_config_file_names_is_refused(void **state)
 
 		put_text("c.cfg", said[i]);
 		assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
-		if (guest_write_in_own_files(&g, &e) != -ENOTSUP)
+		if (guest_write_in_own_files(&g, NULL, &e) != -ENOTSUP)
 			fail_msg("it is carried: %s", *said[i] ? said[i] : words[8]);
 		assert_non_null(strstr(e.msg, "-readconfig or -set"));
 		guest_fini(&g);

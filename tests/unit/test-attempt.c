@@ -18,6 +18,7 @@
 #include "attempt.h"
 #include "exit-code.h"
 #include "log.h"
+#include "obstacles.h"
 #include "part.h"
 #include "util.h"
 
@@ -332,6 +333,7 @@ static const struct part_ops nothing = {.name = "nothing"};
 static void parts_are_walked_over(void **state)
 {
 	struct counted one = {{&all, &a}, "one", 1, 0}, none = {{&nothing, &a}, "none", 64, 0}, two = {{&all, &a}, "two", 2, 0};
+	struct obstacles found = {.list = NULL};
 	struct parts ps = {.count = 0};
 	const struct part_undo *u;
 	struct part *of;
@@ -346,9 +348,11 @@ static void parts_are_walked_over(void **state)
 	two.refuses = EPERM;
 	assert_int_equal(parts_examine(&ps, &e), -EBUSY);
 	expect_said("one");
-	/* an answer is heard by all, and the first that refuses says why */
-	assert_int_equal(parts_agree(&ps, NULL, &e), -EBUSY);
+	/* an answer is heard by all, and whoever refuses says why */
+	assert_int_equal(parts_agree(&ps, NULL, &found, &e), -EBUSY);
 	assert_string_equal(e.msg, "one refuses");
+	assert_int_equal(obstacles_count(&found), 2);
+	obstacles_fini(&found);
 	expect_said("one two");
 	one.refuses = 0;
 	assert_int_equal(parts_event(&ps, &(struct event){.type = 2}, &e), -EPERM);

@@ -1,5 +1,6 @@
 /* test-qemu-plugged.c: what was plugged in while the guest ran, as it is written into its line, against a QEMU that is played here. */
 #include "qemu-discover.h"
+#include "obstacles.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 static struct {
 	const char *type, *drive; /* of the one device that was plugged in */
 	const char *nodes, *drives;
+	const char *bus; /* of the one that is called "under"; NULL: as the others' */
 } qemu;
 
 static struct guest guest;
@@ -37,6 +39,9 @@ static json_t *answer(const char *command, const json_t *args)
 
 	if (!strcmp(command, "device-list-properties"))
 		return text("[{\"name\": \"drive\", \"type\": \"str\"}]");
+	if (!strcmp(command, "qom-get") && qemu.bus && !strcmp(property, "parent_bus") &&
+	    strstr(json_string_value(json_object_get(args, "path")), "/under"))
+		return done(json_string(qemu.bus));
 	if (!strcmp(command, "qom-get"))
 		return done(json_string(strcmp(property, "drive") ? "/machine/q35/pcie.0" : qemu.drive));
 	if (!strcmp(command, "query-named-block-nodes"))
@@ -73,7 +78,7 @@ static int write_in(const char *type, const char *drive)
 	memset(&guest, 0, sizeof(guest));
 	qemu.type = type;
 	qemu.drive = drive;
-	r = guest_write_in_plugged(&guest, q, todo, &e);
+	r = guest_write_in_plugged(&guest, q, todo, NULL, &e);
 	json_decref(todo);
 	return r;
 }
@@ -171,6 +176,48 @@ static void what_qemu_does_not_tell_enough_of_is_refused(void **state)
 	}
 }
 
+/* Those that can be written are, with the list as without it; what is on the bus of one that cannot goes with that. */
+static void all_that_cannot_be_written_are_told(void **state)
+{
+	json_t *todo = json_pack("{s:s,s:s,s:s,s:s,s:s}", "a", "vfio-pci", "vd2", "virtio-blk-pci", "b", "pvscsi", "under", "scsi-hd", "c",
+				 "virtio-blk-pci");
+	struct obstacles found = {.list = NULL};
+	size_t i, n = 0;
+
+	(void)state;
+	qemu.nodes = NODE(CACHED("true", "true", "false"));
+	qemu.drive = "n2";
+	qemu.bus = "/machine/peripheral/b/b.0";
+	if (guest_write_in_plugged(&guest, q, todo, &found, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(json_object_size(todo), 0);
+	json_decref(todo);
+	assert_int_equal(obstacles_count(&found), 2);
+	assert_non_null(strstr(json_string_value(json_array_get(found.list, 0)), "device a (vfio-pci)"));
+	assert_non_null(strstr(json_string_value(json_array_get(found.list, 1)), "device b (pvscsi)"));
+	obstacles_fini(&found);
+	for (i = 0; i < guest.line.argc; i++)
+		n += !strncmp(guest.line.argv[i], "virtio-blk-pci,id=", 18);
+	assert_int_equal(guest.line.argc, 6); /* their image, once, and both */
+	assert_int_equal(n, 2);
+}
+
+/* Half of one that cannot be written does not stay. */
+static void nothing_is_left_of_what_cannot_be_written(void **state)
+{
+	json_t *todo = json_pack("{s:s}", "u", "usb-storage");
+	struct obstacles found = {.list = NULL};
+
+	(void)state;
+	qemu.nodes = NODE(CACHED("true", "true", "false"));
+	qemu.drive = "n2";
+	assert_int_equal(guest_write_in_plugged(&guest, q, todo, &found, &e), 0);
+	json_decref(todo);
+	assert_int_equal(obstacles_count(&found), 1);
+	obstacles_fini(&found);
+	assert_int_equal(guest.line.argc, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -178,6 +225,8 @@ int main(void)
 		T(a_node_is_written_as_it_is_used),
 		T(a_drive_is_written_as_it_is_used),
 		T(what_qemu_does_not_tell_enough_of_is_refused),
+		T(all_that_cannot_be_written_are_told),
+		T(nothing_is_left_of_what_cannot_be_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

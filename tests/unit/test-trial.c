@@ -170,6 +170,22 @@ static void the_remedy_comes_first_and_warnings_are_left_out(void **state)
 		"QEMU does not start at the destination with the guest's command line; tried there, it says: odd");
 }
 
+/* An error ends whoever looks, as does a fact that nobody collects. */
+static void a_fact_is_for_the_list(void **state)
+{
+	struct obstacles o = {.list = NULL};
+	struct err e;
+
+	(void)state;
+	err_set(&e, ENOTSUP, "it has a thing");
+	assert_int_equal(obstacles_fact(NULL, &e), -ENOTSUP);
+	assert_int_equal(obstacles_fact(&o, &e), 0);
+	err_set(&e, ETIMEDOUT, "it does not answer");
+	assert_int_equal(obstacles_fact(&o, &e), -ETIMEDOUT);
+	assert_int_equal(obstacles_count(&o), 1);
+	obstacles_fini(&o);
+}
+
 static void obstacles_are_told_once_and_together(void **state)
 {
 	struct obstacles o = {.list = NULL};
@@ -199,6 +215,7 @@ int main(void)
 		cmocka_unit_test(what_failed_is_left_out_and_its_name_stays),
 		cmocka_unit_test(the_remedy_comes_first_and_warnings_are_left_out),
 		cmocka_unit_test(obstacles_are_told_once_and_together),
+		cmocka_unit_test(a_fact_is_for_the_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
