@@ -438,7 +438,8 @@ int ram_start(struct ram *r, struct err *e)
 	if (code)
 		return code;
 	fault_point("src-migrate");
-	r->pass.begun_ns = now_ns(); /* QEMU 11.1 tells of the passes behind the first one only */
+	r->pass.begun = 1; /* QEMU 11.1 tells of the passes behind the first one only */
+	r->pass.begun_ns = now_ns();
 	code = qemu_migration_begin(r->src->qmp, r->part.a->loop, uri, e);
 	if (code == -EREMOTEIO) /* refused: if one is under way it is somebody else's */
 		source_note_migration(r->src, false, false, &why);
