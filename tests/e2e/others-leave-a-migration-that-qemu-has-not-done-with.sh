@@ -17,12 +17,13 @@ has_something_of_one() {
 	mon '{"execute": "query-yank"}' | grep -q '"type": "migration"'
 }
 
-# QEMU before 10 would call it `cancelling`, and begin no other one beside.
+# QEMU before 10, and 11.1, call it `cancelling`, and begin no other one beside.
 leave_a_migration() {
 	rm -f "$DIR/full"
 	listener full.py "$DIR/full"
 	mon "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"unix:$DIR/full\"}}" >/dev/null
 	mon '{"execute": "migrate_cancel"}' >/dev/null
+	[[ $(migration) != cancelling ]] || skip "this QEMU has one migration at a time"
 	assert_eq "$(migration)" cancelled "somebody's migration"
 	has_something_of_one || fail "QEMU has done with it"
 }
