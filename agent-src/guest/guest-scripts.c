@@ -243,7 +243,7 @@ size_t guest_images(const struct guest *g, char ***out)
 	for (i = 0; i < g->disk_count; i++)
 		if (!g->disks[i].read_only && !g->disks[i].removable)
 			add_image(out, &n, g->disks[i].real_path);
-	if (!guest_read_line(as_started(g, &buf), true, &line, &ignored)) {
+	if (!guest_look_at_line(as_started(g, &buf), true, &line, &ignored)) {
 		for (i = 0; i < line.file_count; i++)
 			if (args_file_is_disk(&line.files[i]))
 				add_image(out, &n, line.files[i].path);
@@ -259,7 +259,7 @@ static void look_beside_files_of_line(struct search *f, const struct guest *g)
 	struct err ignored;
 	size_t i;
 
-	if (guest_read_line(g, true, &line, &ignored))
+	if (guest_look_at_line(g, true, &line, &ignored))
 		return;
 	for (i = 0; i < line.file_count; i++)
 		if (args_file_is_disk(&line.files[i]) || args_role_is_made(line.files[i].role))

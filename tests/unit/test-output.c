@@ -194,9 +194,13 @@ static int child_speaks_while_its_parent_cannot(void)
 {
 	static char text[256 * 1024];
 	int status, null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct pollfd pipe = {.fd = 1, .events = POLLOUT};
 	pid_t pid;
 
-	output_put(1, OUTPUT_LAST, text, sizeof(text)); /* its thread stands in write() */
+	output_put(1, OUTPUT_LAST, text, sizeof(text));
+	while (poll(&pipe, 1, 0) == 1 &&
+	       pipe.revents & POLLOUT) /* until its thread stands in write(): before, it may have what no fork gives back */
+		poll(NULL, 0, 1);
 	pid = fork();
 	if (!pid) {
 		alarm(PATIENCE_S);
