@@ -9,7 +9,7 @@
  *
  * Layouts: QEMU migration/savevm.c, ram.c, and captures of 7.2 and 10.0.
  */
-#include "qemu-stream.h"
+#include "qemu-stream-private.h"
 #include "be.h"
 #include "qemu-multifd.h"
 
@@ -49,71 +49,6 @@ enum ram_flag {
 	RAM_EOS = 0x10,
 	RAM_CONTINUE = 0x20,
 	RAM_FLUSH = 0x200,
-};
-
-/* Flags of a chunk of a dirty bitmap (QEMU migration/block-dirty-bitmap.c). */
-enum bitmap_flag {
-	BITMAP_EOS = 0x01,
-	BITMAP_ZEROES = 0x02,
-	BITMAP_NAME = 0x04,
-	BITMAP_NODE = 0x08,
-	BITMAP_START = 0x10,
-	BITMAP_BITS = 0x40,
-	BITMAP_MORE_FLAGS = 0x80,
-};
-
-typedef int step_fn(struct qemu_stream *s, const uint8_t *p, struct err *e);
-
-/* RAM blocks, as the first section names them. */
-struct block_list {
-	struct ram_block *at;
-	size_t count;
-	uint64_t left; /* bytes of RAM that it has not named yet */
-	bool whole;
-};
-
-/* The record being read: which page, and what follows of it. */
-struct record {
-	bool has_block; /* carried from section to section, as the block */
-	unsigned block;
-	uint64_t offset;
-	unsigned kind; /* RAM_PAGE or RAM_ZERO */
-};
-
-/* The section of the dirty bitmap that holds QEMU (ram-hold.h). Nothing of it is part of the thin stream. */
-struct hold_section {
-	bool begun, ended, reading; /* reading: the section at hand is this one */
-	uint32_t id;
-	unsigned flags; /* of the chunk being read */
-};
-
-struct qemu_stream {
-	struct qemu_stream_handlers on;
-	void *ctx;
-
-	step_fn *step; /* of the item being read; NULL: device state, bytes only */
-	size_t need;   /* its length, at least 1 and at most sizeof(hold) */
-	size_t held;   /* bytes of it in hold */
-	bool paused;
-	struct err failed; /* code != 0: the walker has stopped for good */
-
-	uint64_t item_offset; /* of the item's first byte */
-	uint64_t thin_bytes;
-	uint64_t device_bytes;
-
-	bool configured;
-	bool in_configuration; /* subsections of CONFIGURATION may follow */
-	uint16_t command;
-	enum ram_section section;
-	uint8_t section_head[6]; /* kept back until the section is known: type, id, length of the name */
-	bool has_ram, ram_ended; /* SECTION_START, SECTION_END were seen */
-	uint32_t ram_id;
-	struct hold_section bitmap;
-	bool has_flush;
-	struct block_list list;
-	struct record record;
-
-	uint8_t hold[QEMU_PAGE_BYTES];
 };
 
 static step_fn step_type, step_record;
@@ -166,7 +101,7 @@ enum qemu_channel qemu_channel_kind(const uint8_t first[4])
 
 /* --- helpers of the steps --- */
 
-static int expect(struct qemu_stream *s, size_t need, step_fn *step)
+int stream_expect(struct qemu_stream *s, size_t need, step_fn *step)
 {
 	s->need = need;
 	s->step = step;
@@ -187,7 +122,7 @@ static int keep(struct qemu_stream *s, const uint8_t *p, size_t n)
 	return told(s, s->on.thin(s->ctx, p, n));
 }
 
-__attribute__((format(printf, 4, 5))) static int refuse(const struct qemu_stream *s, struct err *e, int code, const char *fmt, ...)
+int stream_refuse(const struct qemu_stream *s, struct err *e, int code, const char *fmt, ...)
 {
 	char what[ERR_MAX / 2];
 	va_list ap;
@@ -204,10 +139,10 @@ __attribute__((format(printf, 4, 5))) static int refuse(const struct qemu_stream
 static int step_file_header(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (be32(p) != FILE_MAGIC)
-		return refuse(s, e, EPROTO, "magic 0x%08" PRIx32 " instead of QEVM", be32(p));
+		return stream_refuse(s, e, EPROTO, "magic 0x%08" PRIx32 " instead of QEVM", be32(p));
 	if (be32(p + 4) != FILE_VERSION)
-		return refuse(s, e, ENOTSUP, "format version %" PRIu32, be32(p + 4));
-	expect(s, 1, step_type);
+		return stream_refuse(s, e, ENOTSUP, "format version %" PRIu32, be32(p + 4));
+	stream_expect(s, 1, step_type);
 	return keep(s, p, 8);
 }
 
@@ -217,7 +152,7 @@ static int step_config_name(struct qemu_stream *s, const uint8_t *p, struct err 
 
 	(void)e;
 	s->in_configuration = true;
-	expect(s, 1, step_type);
+	stream_expect(s, 1, step_type);
 	return keep(s, p, n);
 }
 
@@ -226,8 +161,8 @@ static int step_config_length(struct qemu_stream *s, const uint8_t *p, struct er
 	uint32_t n = be32(p);
 
 	if (n == 0 || n > 255)
-		return refuse(s, e, EPROTO, "a machine name of %" PRIu32 " bytes", n);
-	expect(s, n, step_config_name);
+		return stream_refuse(s, e, EPROTO, "a machine name of %" PRIu32 " bytes", n);
+	stream_expect(s, n, step_config_name);
 	return keep(s, p, 4);
 }
 
@@ -236,23 +171,23 @@ static int step_config_capabilities(struct qemu_stream *s, const uint8_t *p, str
 	/* Only capabilities that change the layout are ever listed (x-ignore-shared, mapped-ram).
 	 */
 	if (be32(p) != 0)
-		return refuse(s, e, ENOTSUP, "%" PRIu32 " capabilities that change its layout", be32(p));
-	expect(s, 1, step_type);
+		return stream_refuse(s, e, ENOTSUP, "%" PRIu32 " capabilities that change its layout", be32(p));
+	stream_expect(s, 1, step_type);
 	return keep(s, p, 4);
 }
 
 static int step_config_uuid(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	(void)e;
-	expect(s, 1, step_type);
+	stream_expect(s, 1, step_type);
 	return keep(s, p, 16);
 }
 
 static int step_config_page_bits(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (be32(p) != PAGE_BITS)
-		return refuse(s, e, ENOTSUP, "target pages of 2^%" PRIu32 " bytes", be32(p));
-	expect(s, 1, step_type);
+		return stream_refuse(s, e, ENOTSUP, "target pages of 2^%" PRIu32 " bytes", be32(p));
+	stream_expect(s, 1, step_type);
 	return keep(s, p, 4);
 }
 
@@ -263,25 +198,25 @@ static int step_subsection(struct qemu_stream *s, const uint8_t *p, struct err *
 	char name[256];
 
 	if (copy_name(name, p, len) < 0)
-		return refuse(s, e, EPROTO, "a subsection name with a NUL");
+		return stream_refuse(s, e, EPROTO, "a subsection name with a NUL");
 	if (version != 1)
-		return refuse(s, e, ENOTSUP, "subsection '%s' version %" PRIu32, shown(name), version);
+		return stream_refuse(s, e, ENOTSUP, "subsection '%s' version %" PRIu32, shown(name), version);
 	if (strcmp(name, "configuration/capabilities") == 0)
-		expect(s, 4, step_config_capabilities);
+		stream_expect(s, 4, step_config_capabilities);
 	else if (strcmp(name, "configuration/uuid") == 0)
-		expect(s, 16, step_config_uuid);
+		stream_expect(s, 16, step_config_uuid);
 	else if (strcmp(name, "configuration/target-page-bits") == 0)
-		expect(s, 4, step_config_page_bits);
+		stream_expect(s, 4, step_config_page_bits);
 	else
-		return refuse(s, e, ENOTSUP, "subsection '%s'", shown(name));
+		return stream_refuse(s, e, ENOTSUP, "subsection '%s'", shown(name));
 	return keep(s, p, n);
 }
 
 static int step_subsection_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (p[0] == 0)
-		return refuse(s, e, EPROTO, "a subsection without a name");
-	expect(s, p[0] + 4u, step_subsection);
+		return stream_refuse(s, e, EPROTO, "a subsection without a name");
+	stream_expect(s, p[0] + 4u, step_subsection);
 	return keep(s, p, 1);
 }
 
@@ -289,7 +224,7 @@ static int step_subsection_length(struct qemu_stream *s, const uint8_t *p, struc
 
 static int tell_command(struct qemu_stream *s, const uint8_t *data)
 {
-	expect(s, 1, step_type);
+	stream_expect(s, 1, step_type);
 	if (s->command == CMD_PING)
 		return told(s, s->on.ping(s->ctx, be32(data)));
 	if (s->command == CMD_OPEN_RETURN_PATH)
@@ -312,103 +247,34 @@ static int step_command(struct qemu_stream *s, const uint8_t *p, struct err *e)
 
 	s->command = be16(p);
 	if (s->command == CMD_POSTCOPY_ADVISE && !n) /* of the dirty bitmap alone: no RAM will follow late */
-		return expect(s, 1, step_type);
+		return stream_expect(s, 1, step_type);
 	if (s->command == CMD_PING)
 		want = 4;
 	else if (s->command == CMD_OPEN_RETURN_PATH || s->command == CMD_SWITCHOVER_START)
 		want = 0;
 	else
-		return refuse(s, e, ENOTSUP, "command %u (postcopy, COLO or unknown)", s->command);
+		return stream_refuse(s, e, ENOTSUP, "command %u (postcopy, COLO or unknown)", s->command);
 	if (n != want)
-		return refuse(s, e, EPROTO, "command %u with %u bytes of data", s->command, n);
+		return stream_refuse(s, e, EPROTO, "command %u with %u bytes of data", s->command, n);
 	ret = keep(s, s->section_head, 1);
 	if (ret >= 0)
 		ret = keep(s, p, 4);
 	if (ret < 0)
 		return ret;
-	return want ? expect(s, want, step_command_data) : tell_command(s, NULL);
-}
-
-/* --- the dirty bitmap that holds QEMU --- */
-
-static step_fn step_bitmap_flags, step_bitmap_skipped, step_footer;
-
-/* The chunk has no more names: what its flags say follows. Its bits are all zero, as nobody writes to its node. */
-static int expect_bitmap_content(struct qemu_stream *s, struct err *e)
-{
-	unsigned flags = s->bitmap.flags;
-
-	if (flags & BITMAP_START)
-		return expect(s, 5, step_bitmap_skipped); /* be32 granularity, u8 flags */
-	if (flags & BITMAP_BITS)
-		return flags & BITMAP_ZEROES ? expect(s, 12, step_bitmap_skipped) /* be64 sector, be32 sectors */
-					     : refuse(s, e, ENOTSUP, "a dirty bitmap that is not empty");
-	return step_bitmap_skipped(s, NULL, e);
-}
-
-static int step_bitmap_skipped(struct qemu_stream *s, const uint8_t *p, struct err *e)
-{
-	(void)p;
-	(void)e;
-	return s->bitmap.flags & BITMAP_EOS ? expect(s, 5, step_footer) : expect(s, 1, step_bitmap_flags);
-}
-
-static int step_bitmap_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
-{
-	(void)p;
-	s->bitmap.flags &= ~BITMAP_NAME;
-	return expect_bitmap_content(s, e);
-}
-
-static int step_bitmap_name_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
-{
-	return p[0] ? expect(s, p[0], step_bitmap_name) : refuse(s, e, EPROTO, "a dirty bitmap without a name");
-}
-
-static int expect_bitmap_name(struct qemu_stream *s, struct err *e)
-{
-	return s->bitmap.flags & BITMAP_NAME ? expect(s, 1, step_bitmap_name_length) : expect_bitmap_content(s, e);
-}
-
-static int step_bitmap_node(struct qemu_stream *s, const uint8_t *p, struct err *e)
-{
-	static const char ours[] = HOLD_PREFIX;
-
-	if (s->need < sizeof(ours) - 1 || memcmp(p, ours, sizeof(ours) - 1))
-		return refuse(s, e, ENOTSUP, "a dirty bitmap that the move did not make");
-	return expect_bitmap_name(s, e);
-}
-
-static int step_bitmap_node_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
-{
-	return p[0] ? expect(s, p[0], step_bitmap_node) : refuse(s, e, EPROTO, "a dirty bitmap of a node without a name");
-}
-
-static int step_bitmap_flags(struct qemu_stream *s, const uint8_t *p, struct err *e)
-{
-	if (p[0] & BITMAP_MORE_FLAGS)
-		return refuse(s, e, ENOTSUP, "dirty bitmap flags 0x%02x", p[0]);
-	s->bitmap.flags = p[0];
-	return p[0] & BITMAP_NODE ? expect(s, 1, step_bitmap_node_length) : expect_bitmap_name(s, e);
-}
-
-static int bitmap_section(struct qemu_stream *s)
-{
-	s->bitmap.reading = true;
-	return expect(s, 1, step_bitmap_flags);
+	return want ? stream_expect(s, want, step_command_data) : tell_command(s, NULL);
 }
 
 /* --- RAM sections --- */
 
-static int step_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
+int stream_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	uint32_t id = s->bitmap.reading ? s->bitmap.id : s->ram_id;
 	int ret = 0;
 
 	if (p[0] != FOOTER_MAGIC)
-		return refuse(s, e, ENOTSUP, "no section footer (byte 0x%02x)", p[0]);
+		return stream_refuse(s, e, ENOTSUP, "no section footer (byte 0x%02x)", p[0]);
 	if (be32(p + 1) != id)
-		return refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32, be32(p + 1), id);
+		return stream_refuse(s, e, EPROTO, "the footer of section %" PRIu32 " in section %" PRIu32, be32(p + 1), id);
 	if (!s->bitmap.reading) {
 		s->ram_ended = s->section == RAM_COMPLETE;
 		if (s->section != RAM_PART)
@@ -418,31 +284,31 @@ static int step_footer(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	if (s->ram_ended && s->bitmap.begun == s->bitmap.ended)
 		s->step = NULL;
 	else
-		expect(s, 1, step_type);
+		stream_expect(s, 1, step_type);
 	return ret;
 }
 
 static int step_page(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	(void)e;
-	expect(s, 8, step_record);
+	stream_expect(s, 8, step_record);
 	return told(s, s->on.page(s->ctx, s->record.block, s->record.offset, p));
 }
 
 static int step_fill(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (p[0] != 0)
-		return refuse(s, e, ENOTSUP, "a page filled with byte 0x%02x", p[0]);
-	expect(s, 8, step_record);
+		return stream_refuse(s, e, ENOTSUP, "a page filled with byte 0x%02x", p[0]);
+	stream_expect(s, 8, step_record);
 	return told(s, s->on.zero(s->ctx, s->record.block, s->record.offset));
 }
 
 static int expect_content(struct qemu_stream *s, struct err *e)
 {
 	if (ram_block_check(s->list.at, s->list.count, s->record.block, s->record.offset) < 0)
-		return refuse(s, e, EPROTO, "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes", s->record.offset,
-			      s->list.at[s->record.block].used_bytes);
-	return s->record.kind == RAM_PAGE ? expect(s, QEMU_PAGE_BYTES, step_page) : expect(s, 1, step_fill);
+		return stream_refuse(s, e, EPROTO, "a page at 0x%" PRIx64 " of a RAM block of 0x%" PRIx64 " bytes", s->record.offset,
+				     s->list.at[s->record.block].used_bytes);
+	return s->record.kind == RAM_PAGE ? stream_expect(s, QEMU_PAGE_BYTES, step_page) : stream_expect(s, 1, step_fill);
 }
 
 static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -451,10 +317,10 @@ static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *
 	int i;
 
 	if (copy_name(name, p, s->need) < 0)
-		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
+		return stream_refuse(s, e, EPROTO, "a RAM block name with a NUL");
 	i = ram_block_find(s->list.at, s->list.count, name);
 	if (i < 0)
-		return refuse(s, e, EPROTO, "the unlisted RAM block '%s'", shown(name));
+		return stream_refuse(s, e, EPROTO, "the unlisted RAM block '%s'", shown(name));
 	s->record.block = (unsigned)i;
 	s->record.has_block = true;
 	return expect_content(s, e);
@@ -463,8 +329,8 @@ static int step_block_name(struct qemu_stream *s, const uint8_t *p, struct err *
 static int step_block_name_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (p[0] == 0)
-		return refuse(s, e, EPROTO, "a RAM block without a name");
-	return expect(s, p[0], step_block_name);
+		return stream_refuse(s, e, EPROTO, "a RAM block without a name");
+	return stream_expect(s, p[0], step_block_name);
 }
 
 static step_fn step_list_length;
@@ -477,11 +343,12 @@ static int step_list_entry(struct qemu_stream *s, const uint8_t *p, struct err *
 	int ret;
 
 	if (copy_name(b.name, p, len) < 0)
-		return refuse(s, e, EPROTO, "a RAM block name with a NUL");
+		return stream_refuse(s, e, EPROTO, "a RAM block name with a NUL");
 	if (used & ~PAGE_MASK || used > s->list.left)
-		return refuse(s, e, EPROTO, "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left", shown(b.name), used, s->list.left);
+		return stream_refuse(s, e, EPROTO, "RAM block '%s' of 0x%" PRIx64 " bytes, 0x%" PRIx64 " left", shown(b.name), used,
+				     s->list.left);
 	if (s->list.count == QEMU_BLOCKS_MAX || ram_block_find(s->list.at, s->list.count, b.name) >= 0)
-		return refuse(s, e, EPROTO, "RAM block '%s' twice, or more than %d blocks", shown(b.name), QEMU_BLOCKS_MAX);
+		return stream_refuse(s, e, EPROTO, "RAM block '%s' twice, or more than %d blocks", shown(b.name), QEMU_BLOCKS_MAX);
 	if ((s->list.count & (s->list.count + 1)) == 0)
 		s->list.at = xrealloc(s->list.at, (2 * s->list.count + 1) * sizeof(b));
 	s->list.at[s->list.count++] = b;
@@ -490,30 +357,31 @@ static int step_list_entry(struct qemu_stream *s, const uint8_t *p, struct err *
 	if (ret < 0)
 		return ret;
 	if (s->list.left > 0)
-		return expect(s, 1, step_list_length);
+		return stream_expect(s, 1, step_list_length);
 	s->list.whole = true;
-	expect(s, 8, step_record);
+	stream_expect(s, 8, step_record);
 	return told(s, s->on.blocks(s->ctx, s->list.at, s->list.count));
 }
 
 static int step_list_length(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (p[0] == 0)
-		return refuse(s, e, EPROTO, "a RAM block without a name");
-	expect(s, p[0] + 8u, step_list_entry);
+		return stream_refuse(s, e, EPROTO, "a RAM block without a name");
+	stream_expect(s, p[0] + 8u, step_list_entry);
 	return keep(s, p, 1);
 }
 
 static int step_mem_size(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (s->section != RAM_SETUP || s->list.whole)
-		return refuse(s, e, ENOTSUP, "a second list of RAM blocks");
+		return stream_refuse(s, e, ENOTSUP, "a second list of RAM blocks");
 	s->list.left = be64(p) & PAGE_MASK;
 	if (s->list.left == 0)
-		return refuse(s, e, EPROTO, "an empty list of RAM blocks");
+		return stream_refuse(s, e, EPROTO, "an empty list of RAM blocks");
 	if (s->list.left > QEMU_RAM_MAX)
-		return refuse(s, e, EPROTO, "0x%" PRIx64 " bytes of RAM blocks, of which 0x%llx are possible,", s->list.left, QEMU_RAM_MAX);
-	expect(s, 1, step_list_length);
+		return stream_refuse(s, e, EPROTO, "0x%" PRIx64 " bytes of RAM blocks, of which 0x%llx are possible,", s->list.left,
+				     QEMU_RAM_MAX);
+	stream_expect(s, 1, step_list_length);
 	return keep(s, p, 8);
 }
 
@@ -522,7 +390,7 @@ static int step_flush(struct qemu_stream *s, struct err *e)
 	if (s->section == RAM_SETUP)
 		s->has_flush = true;
 	if (!s->has_flush)
-		return refuse(s, e, ENOTSUP, "a MULTIFD_FLUSH record, but had none in its first section");
+		return stream_refuse(s, e, ENOTSUP, "a MULTIFD_FLUSH record, but had none in its first section");
 	return told(s, s->on.flush(s->ctx));
 }
 
@@ -532,7 +400,7 @@ static int step_eos(struct qemu_stream *s, const uint8_t *p)
 {
 	int ret = s->section == RAM_PART ? 0 : keep(s, p, 8);
 
-	expect(s, 5, step_footer);
+	stream_expect(s, 5, stream_footer);
 	return ret < 0 ? ret : told(s, s->on.section_end(s->ctx, s->section));
 }
 
@@ -544,9 +412,9 @@ static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	if (flags == RAM_MEM_SIZE)
 		return step_mem_size(s, p, e);
 	if (!s->list.whole)
-		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x before the list of RAM blocks", flags);
+		return stream_refuse(s, e, ENOTSUP, "RAM flags 0x%03x before the list of RAM blocks", flags);
 	if ((flags == RAM_EOS || flags == RAM_FLUSH) && word & PAGE_MASK)
-		return refuse(s, e, EPROTO, "an address with RAM flags 0x%03x", flags);
+		return stream_refuse(s, e, EPROTO, "an address with RAM flags 0x%03x", flags);
 	if (flags == RAM_EOS)
 		return step_eos(s, p);
 	if (flags == RAM_FLUSH)
@@ -555,13 +423,13 @@ static int step_record(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	s->record.kind = flags & ~(unsigned)RAM_CONTINUE;
 	s->record.offset = word & PAGE_MASK;
 	if (s->record.kind != RAM_PAGE && s->record.kind != RAM_ZERO)
-		return refuse(s, e, ENOTSUP, "RAM flags 0x%03x", flags);
+		return stream_refuse(s, e, ENOTSUP, "RAM flags 0x%03x", flags);
 	if (s->section == RAM_SETUP)
-		return refuse(s, e, ENOTSUP, "pages in its first RAM section");
+		return stream_refuse(s, e, ENOTSUP, "pages in its first RAM section");
 	if (!(flags & RAM_CONTINUE))
-		return expect(s, 1, step_block_name_length);
+		return stream_expect(s, 1, step_block_name_length);
 	if (!s->record.has_block)
-		return refuse(s, e, EPROTO, "a page that continues no RAM block");
+		return stream_refuse(s, e, EPROTO, "a page that continues no RAM block");
 	return expect_content(s, e);
 }
 
@@ -571,26 +439,17 @@ static int step_section_id(struct qemu_stream *s, const uint8_t *p, struct err *
 
 	if (s->bitmap.begun && be32(p) == s->bitmap.id) {
 		s->bitmap.ended = s->section == RAM_COMPLETE;
-		return bitmap_section(s);
+		return stream_bitmap_section(s);
 	}
 	if (!s->has_ram || s->ram_ended || be32(p) != s->ram_id)
-		return refuse(s, e, ENOTSUP, "section %" PRIu32 " while RAM is section %" PRIu32, be32(p), s->ram_id);
-	expect(s, 8, step_record);
+		return stream_refuse(s, e, ENOTSUP, "section %" PRIu32 " while RAM is section %" PRIu32, be32(p), s->ram_id);
+	stream_expect(s, 8, step_record);
 	if (s->section == RAM_PART)
 		return 0;
 	ret = keep(s, s->section_head, 1);
 	if (ret >= 0)
 		ret = keep(s, p, 4);
 	return ret < 0 ? ret : told(s, s->on.records_mark(s->ctx));
-}
-
-static int start_bitmap(struct qemu_stream *s, uint32_t version, struct err *e)
-{
-	if (version != 1 || s->bitmap.begun)
-		return refuse(s, e, ENOTSUP, "section 'dirty-bitmap' version %" PRIu32 ", or twice", version);
-	s->bitmap.begun = true;
-	s->bitmap.id = be32(s->section_head + 1);
-	return bitmap_section(s);
 }
 
 /* name, be32 instance, be32 version */
@@ -602,18 +461,18 @@ static int step_start_name(struct qemu_stream *s, const uint8_t *p, struct err *
 	int ret;
 
 	if (copy_name(name, p, len) < 0)
-		return refuse(s, e, EPROTO, "a section name with a NUL");
+		return stream_refuse(s, e, EPROTO, "a section name with a NUL");
 	if (strcmp(name, "dirty-bitmap") == 0)
-		return start_bitmap(s, version, e);
+		return stream_bitmap_begin(s, version, e);
 	if (strcmp(name, "ram") != 0)
-		return refuse(s, e, ENOTSUP, "the iterable section '%s'", shown(name));
+		return stream_refuse(s, e, ENOTSUP, "the iterable section '%s'", shown(name));
 	if (instance != 0 || version != RAM_VERSION)
-		return refuse(s, e, ENOTSUP, "section 'ram' instance %" PRIu32 " version %" PRIu32, instance, version);
+		return stream_refuse(s, e, ENOTSUP, "section 'ram' instance %" PRIu32 " version %" PRIu32, instance, version);
 	if (s->has_ram)
-		return refuse(s, e, ENOTSUP, "a second section 'ram'");
+		return stream_refuse(s, e, ENOTSUP, "a second section 'ram'");
 	s->has_ram = true;
 	s->ram_id = be32(s->section_head + 1);
-	expect(s, 8, step_record);
+	stream_expect(s, 8, step_record);
 	ret = keep(s, s->section_head, sizeof(s->section_head));
 	return ret < 0 ? ret : keep(s, p, n);
 }
@@ -622,9 +481,9 @@ static int step_start_name(struct qemu_stream *s, const uint8_t *p, struct err *
 static int step_start(struct qemu_stream *s, const uint8_t *p, struct err *e)
 {
 	if (p[4] == 0)
-		return refuse(s, e, EPROTO, "a section without a name");
+		return stream_refuse(s, e, EPROTO, "a section without a name");
 	memcpy(s->section_head + 1, p, 5);
-	return expect(s, p[4] + 8u, step_start_name);
+	return stream_expect(s, p[4] + 8u, step_start_name);
 }
 
 static int step_type(struct qemu_stream *s, const uint8_t *p, struct err *e)
@@ -633,40 +492,40 @@ static int step_type(struct qemu_stream *s, const uint8_t *p, struct err *e)
 
 	s->in_configuration = was_in_configuration;
 	if (s->ram_ended && p[0] != TYPE_END)
-		return refuse(s, e, ENOTSUP, "section type 0x%02x before the end of a dirty bitmap", p[0]);
+		return stream_refuse(s, e, ENOTSUP, "section type 0x%02x before the end of a dirty bitmap", p[0]);
 	switch (p[0]) {
 	case TYPE_SUBSECTION:
 		if (!was_in_configuration)
-			return refuse(s, e, ENOTSUP, "a subsection out of place");
-		expect(s, 1, step_subsection_length);
+			return stream_refuse(s, e, ENOTSUP, "a subsection out of place");
+		stream_expect(s, 1, step_subsection_length);
 		break;
 	case TYPE_CONFIGURATION:
 		if (s->configured || s->has_ram)
-			return refuse(s, e, ENOTSUP, "a CONFIGURATION out of place");
+			return stream_refuse(s, e, ENOTSUP, "a CONFIGURATION out of place");
 		s->configured = true;
-		expect(s, 4, step_config_length);
+		stream_expect(s, 4, step_config_length);
 		break;
 	case TYPE_COMMAND:
 		s->section_head[0] = p[0];
-		return expect(s, 4, step_command);
+		return stream_expect(s, 4, step_command);
 	case TYPE_START:
 		s->section_head[0] = p[0];
 		s->section = RAM_SETUP;
-		return expect(s, 5, step_start);
+		return stream_expect(s, 5, step_start);
 	case TYPE_PART:
 	case TYPE_END:
 		if (!s->has_ram && !s->bitmap.begun)
-			return refuse(s, e, EPROTO, "section type 0x%02x before its start", p[0]);
+			return stream_refuse(s, e, EPROTO, "section type 0x%02x before its start", p[0]);
 		s->section_head[0] = p[0];
 		s->section = p[0] == TYPE_PART ? RAM_PART : RAM_COMPLETE;
-		return expect(s, 4, step_section_id);
+		return stream_expect(s, 4, step_section_id);
 	case TYPE_EOF:
-		return refuse(s, e, EPROTO, "its end, before RAM was complete,");
+		return stream_refuse(s, e, EPROTO, "its end, before RAM was complete,");
 	case TYPE_FULL:
 	case TYPE_VMDESC:
-		return refuse(s, e, ENOTSUP, "section type 0x%02x before RAM was complete", p[0]);
+		return stream_refuse(s, e, ENOTSUP, "section type 0x%02x before RAM was complete", p[0]);
 	default:
-		return refuse(s, e, ENOTSUP, "unknown section type 0x%02x", p[0]);
+		return stream_refuse(s, e, ENOTSUP, "unknown section type 0x%02x", p[0]);
 	}
 	return keep(s, p, 1);
 }
@@ -679,7 +538,7 @@ struct qemu_stream *qemu_stream_new(const struct qemu_stream_handlers *handlers,
 
 	s->on = *handlers;
 	s->ctx = ctx;
-	expect(s, 8, step_file_header);
+	stream_expect(s, 8, step_file_header);
 	return s;
 }
 
