@@ -238,9 +238,12 @@ int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m
 	return 0;
 }
 
+_Static_assert(1U << PLACE_SHIFT <= DISK_FILL_MAX, "one request fills as much");
+
 int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 {
 	struct received_disk *k = &r->disk[d->m.object];
+	bool fills = d->m.codec == CODEC_ZERO && r->shared->disk[d->m.object].fills;
 	struct write_batch *batch;
 	const uint8_t *raw;
 	size_t at = 0;
@@ -262,7 +265,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
 			if (++r->writes.zeros == ZEROS_MAX) /* what is behind this frame waits */
 				channel_pause(r->ch);
-			disk_io_zero(k->io, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
+			(fills ? disk_io_fill : disk_io_zero)(k->io, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
 		}
 		return 0;
 	}

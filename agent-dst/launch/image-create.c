@@ -32,6 +32,21 @@ static void set_acl(int fd, const char *hex)
 		log_info("the access control list of a disk cannot be set: %s", strerror(errno));
 }
 
+static int set_blocks_aside(int fd, const struct image *im, struct err *e)
+{
+	int r;
+
+	do
+		r = fallocate(fd, 0, 0, (off_t)im->bytes) ? -errno : 0;
+	while (r == -EINTR);
+	if (r == -ENOSPC || r == -EDQUOT)
+		return err_sys(e, -r, "cannot set %llu bytes aside for %s, which has all its blocks at the source",
+			       (unsigned long long)im->bytes, im->path);
+	if (r)
+		log_info("%s gets its blocks when it is written to: %s", im->path, strerror(-r));
+	return 0;
+}
+
 static int create_file(const struct image *im, struct err *e)
 {
 	AUTO_CLOSE int fd = open(im->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -40,6 +55,8 @@ static int create_file(const struct image *im, struct err *e)
 		return err_sys(e, errno, "cannot create %s", im->path);
 	if (!strcmp(im->format, "raw") && ftruncate(fd, (off_t)im->bytes))
 		return err_sys(e, errno, "cannot make %s %llu bytes long", im->path, (unsigned long long)im->bytes);
+	if (im->full && set_blocks_aside(fd, im, e))
+		return -e->code;
 	if (im->uid >= 0 && geteuid() == 0 && fchown(fd, (uid_t)im->uid, (gid_t)im->gid))
 		return err_sys(e, errno, "cannot give %s its owner", im->path);
 	if (im->mode && fchmod(fd, im->mode & 0777))

@@ -19,6 +19,7 @@ struct image {
 	unsigned mode;
 	long uid, gid;	 /* -1: leave */
 	const char *acl; /* in hex; NULL: none */
+	bool full;	 /* raw: all its blocks are set aside, where the file system does that */
 };
 
 /* Is this a format that can be made and moved? */

@@ -31,10 +31,16 @@ static int check(int fd, const char *path, uint64_t bytes, struct err *e)
 
 	if (r)
 		return r;
+	if (has > bytes)
+		return err_set(
+			e, EINVAL,
+			"block device %s has %llu bytes and the disk %llu: a guest sees the size of its disk, so they must be equal. Make the disk "
+			"as large first (QMP block_resize with size %llu, or of a guest that is shut down qemu-img resize -f raw), or give it a device of "
+			"its size",
+			path, (unsigned long long)has, (unsigned long long)bytes, (unsigned long long)has);
 	if (has != bytes)
-		return err_set(e, EINVAL,
-			       "block device %s has %llu bytes and the disk %llu: a guest sees the size of its disk, so they must be equal",
-			       path, (unsigned long long)has, (unsigned long long)bytes);
+		return err_set(e, EINVAL, "block device %s has %llu bytes and the disk %llu: give it a device of its size", path,
+			       (unsigned long long)has, (unsigned long long)bytes);
 	return block_device_check_blank(fd, path, bytes, e);
 }
 

@@ -265,6 +265,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (r)
 		return MIN(r, 0);
 	d->empty = json_is_true(json_object_get(o, "empty"));
+	d->set_aside = json_is_true(json_object_get(o, "set_aside"));
 	d->as_file = json_is_integer(json_object_get(o, "file_bytes"));
 	if (d->empty && (d->as_file || backing || target_has_state(ds->target)))
 		return err_set(e, EPROTO, "the source describes disk %s as an empty one, and as one with something in it", real);
@@ -388,8 +389,9 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 	(void)e;
 	for (i = 0; i < ds->count; i++)
 		json_array_append_new(out,
-				      json_pack("{s:i,s:s,s:s,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
-						ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "reuse",
+				      json_pack("{s:i,s:s,s:s,s:b,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
+						ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "fills",
+						disk_fills_zeros(&ds->list[i]), "reuse",
 						partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
 						ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL, "transfer",
 						ds->list[i].empty ? "empty" : NULL, "bitmaps", ds->list[i].bitmap_count > 0));

@@ -29,6 +29,16 @@ static bool is_raw(const struct arriving_disk *d)
 	return d->as_file || !strcmp(d->format, "raw");
 }
 
+static bool has_all_blocks(const struct arriving_disk *d)
+{
+	return d->set_aside && is_raw(d) && !d->device && !d->empty;
+}
+
+bool disk_fills_zeros(const struct arriving_disk *d)
+{
+	return has_all_blocks(d) || (!is_raw(d) && !d->device);
+}
+
 static int make_image(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
 	AUTO_FREE char *temp = attempt_id_name(ds->part.a->id, d->path);
@@ -42,7 +52,8 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 			   d->mode,
 			   d->uid,
 			   d->gid,
-			   d->acl};
+			   d->acl,
+			   has_all_blocks(d)};
 	int r = made_own(ds->part.a, "file", temp, e);
 
 	if (!r)
@@ -356,6 +367,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
+	t->fills = disk_fills_zeros(d);
 	if (is_raw(d))
 		return 0;
 	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->unsafe, e);

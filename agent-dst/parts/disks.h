@@ -18,6 +18,7 @@ struct arriving_disk {
 	char *node;			/* in the destination QEMU; of formats that go through it */
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
+	bool set_aside;	     /* its file has blocks that nobody has written to, and is to have them here */
 	bool device;	     /* path is a block device that is there already */
 	bool unsafe;	     /* its QEMU says that it is durable, and does nothing for that (cache=unsafe) */
 	bool empty;	     /* nothing of it comes: what is in it is left behind */

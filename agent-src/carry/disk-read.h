@@ -18,7 +18,7 @@ struct disk_round {
 	struct disk_at at; /* what it selects is copied; without, everything allocated */
 	const char *name;  /* of the object, announced with round 0 */
 	uint64_t size;
-	/* Send chunks of zeros as zeros. Not for qcow2: QEMU may lose a write beside zeros within one cluster. */
+	/* Send chunks of zeros as zeros. Of qcow2 only where they are written as contents are: QEMU may lose a write beside zeros within one cluster. */
 	bool detect_zeros;
 	/* Bulk: what this goes into is no new image. What is no data is told, too, if it is whole units of so many bytes, and read if not: beside
 	 * zeros within one, as above. 0: it is new. */

@@ -343,6 +343,11 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 		r = take_line(g, argv, argc, e);
 	else if (is_unit(vm))
 		r = take_unit(g, vm, script, e);
+	else if (!stat(vm, &st) && !S_ISREG(st.st_mode))
+		r = err_set(
+			e, EINVAL,
+			"%s is no file: a guest that is shut down is named by what starts it, its script, its unit, or its command line behind --",
+			vm);
 	else if (!stat(vm, &st))
 		*script = realpath(vm, NULL);
 	else if (strchr(vm, '/') || ends_with(vm, ".sh"))

@@ -379,8 +379,11 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 		return err_set(
 			e, ENOTSUP,
 			"disk %s is seen through the filter '%s', which vmferry does not make again at the destination: give the guest its disk "
-			"without it (limits can be said as throttling.iops-total= and the like of -drive, and go along)",
-			d->real_path, d->format);
+			"without it%s, or move it shut down (--how cold), when it goes as it is",
+			d->real_path, d->format,
+			strcmp(d->format, "throttle")
+				? ""
+				: " (limits can be said as throttling.iops-total= and the like of -drive, and go along)");
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
 	else if (d->begins_later)

@@ -6,6 +6,7 @@
 #include "host-file.h"
 #include "image-mark.h"
 #include "json-text.h"
+#include "open-regular.h"
 #include "paths.h"
 #include "process.h"
 #include "qemu-opts.h"
@@ -14,12 +15,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define LONG_READ (2 * GIB) /* takes more than a second */
+#define LONG_READ	(2 * GIB) /* takes more than a second */
+#define EXTENTS_AT_ONCE 512
+#define EXTENTS_ASKED	256 /* so often */
 
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 {
@@ -379,6 +385,39 @@ static json_int_t born_ns(const char *path)
 		       : (json_int_t)x.stx_btime.tv_sec * 1000000000 + x.stx_btime.tv_nsec;
 }
 
+/* Bytes of a file's blocks that nobody has written to (Documentation/filesystems/fiemap.rst of Linux). lseek() would not do: such a block that is in the
+ * page cache counts as data there. */
+static uint64_t unwritten_bytes(int fd)
+{
+	AUTO_FREE struct fiemap *map = xcalloc(1, sizeof(*map) + EXTENTS_AT_ONCE * sizeof(map->fm_extents[0]));
+	uint64_t sum = 0;
+	unsigned i, asked;
+
+	for (asked = 0; asked < EXTENTS_ASKED; asked++) {
+		map->fm_length = FIEMAP_MAX_OFFSET - map->fm_start;
+		map->fm_extent_count = EXTENTS_AT_ONCE;
+		if (ioctl(fd, FS_IOC_FIEMAP, map) || !map->fm_mapped_extents)
+			return sum;
+		for (i = 0; i < map->fm_mapped_extents; i++)
+			sum += map->fm_extents[i].fe_flags & FIEMAP_EXTENT_UNWRITTEN ? map->fm_extents[i].fe_length : 0;
+		map->fm_start = map->fm_extents[i - 1].fe_logical + map->fm_extents[i - 1].fe_length;
+	}
+	return sum;
+}
+
+/* It was preallocated, and not written to everywhere: (nearly) all of the file has blocks, and not all blocks have contents. */
+static bool is_set_aside(const struct guest_disk *g, bool rests)
+{
+	AUTO_CLOSE int fd = g->block_device || (!rests && strcmp(g->format, "raw")) ? -1 : open_regular(g->real_path);
+	struct stat st;
+	uint64_t few;
+
+	if (fd < 0 || fstat(fd, &st))
+		return false;
+	few = (uint64_t)st.st_size / 64;
+	return (uint64_t)st.st_blocks * 512 >= (uint64_t)st.st_size - few && unwritten_bytes(fd) > few;
+}
+
 /* The command line says how it is reached, and the destination's QEMU what it sees there. */
 static json_t *describe_by_word(const struct disk *d)
 {
@@ -413,6 +452,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
 	if (json_object_size(g->qcow2))
 		json_object_set(out, "qcow2", g->qcow2);
+	if (!d->left_behind && is_set_aside(g, ds->rests))
+		json_object_set_new(out, "set_aside", json_true());
 	if (d->mark_fd >= 0)
 		json_object_set_new(out, "mark", json_integer(d->mark));
 	if (disk_is_to(ds, g, "shared"))
@@ -509,6 +550,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->to = xstrdup(json_text(said, "path") ?: "?");
 	d->stays = (d->mark_fd >= 0 || d->by_word) && is_to_be(said, "shared");
 	d->to_device = json_is_true(json_object_get(said, "device"));
+	d->fills = json_is_true(json_object_get(said, "fills"));
 	if (d->left_behind)
 		return;
 	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));

@@ -299,10 +299,10 @@ static void read_round(struct disks *ds, struct disk *d)
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
 				   .have = d->round ? NULL : d->have,
-				   .detect_zeros = !strcmp(d->guest->format, "raw")};
+				   .detect_zeros = !strcmp(d->guest->format, "raw") || d->fills};
 
 	if (d->begun && !d->round)
-		round.fills = round.detect_zeros ? DISK_SECTOR : d->guest->cluster_size ?: CLUSTER_DEFAULT;
+		round.fills = !strcmp(d->guest->format, "raw") ? DISK_SECTOR : d->guest->cluster_size ?: CLUSTER_DEFAULT;
 
 	export_id(ds, id, d);
 	if (d->round) {

@@ -32,6 +32,7 @@ struct disk {
 	bool refused; /* it cannot be moved, and only its place is told */
 	bool left_behind; /* an empty one takes its place there */
 	bool to_device;	  /* to is a block device, which is there already */
+	bool fills;	  /* qcow2: zeros are written there as contents are, so that they may be told as zeros */
 	bool replaces;	  /* the disk takes its place */
 	bool begun;	  /* old is what an earlier move has left of it, and becomes the disk */
 	unsigned round;	  /* being copied, or copied last */

@@ -191,11 +191,40 @@ static int examine_rings(struct source *s, struct err *e)
 	return virtio_rings_used(s->qmp, &s->rings, e);
 }
 
+#define SHUT_DOWN "move it shut down (--how cold, by what starts it)"
+
+/* What helps: QEMU's name of a state, and a person's next steps. */
+static const char *way_out_of(const char *state)
+{
+	static const char *const ways[][2] = {
+		{"prelaunch", "nothing of it has run yet (-S): let it run (QMP cont), or end its QEMU and " SHUT_DOWN},
+		{"io-error",
+		 "a disk has failed it: put that right (room where its disks are, say) and let it go on (QMP cont), or end its QEMU and " SHUT_DOWN},
+		{"shutdown", "it has shut down, and its QEMU stays (-no-shutdown): end that (QMP quit) and " SHUT_DOWN},
+		{"guest-panicked", "it has crashed: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
+		{"internal-error", "QEMU could not go on with it: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
+		{"watchdog", "its watchdog has stopped it: let it go on (QMP cont), or reset it (QMP system_reset, then cont)"},
+		{"suspended", "it sleeps: wake it (QMP system_wakeup)"},
+		{"inmigrate", "it is still to come from another QEMU, which has it: wait for that move, or move it from there"},
+		{"postmigrate", "it was migrated to another QEMU, and runs there, if anywhere: move it from there"},
+		{"save-vm", "a snapshot of it is made: wait for that"},
+		{"restore-vm", "a snapshot of it is loaded: wait for that"},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ways) && strcmp(ways[i][0], state); i++)
+		;
+	return i < ARRAY_LEN(ways) ? ways[i][1] : "let it run (QMP cont), or pause it (QMP stop)";
+}
+
 static int check_state(struct source *s, struct err *e)
 {
-	s->was_running = !strcmp(s->guest.status, "running");
-	if (!s->was_running && strcmp(s->guest.status, "paused"))
-		return err_set(e, EBUSY, "the guest is in state '%s'; only a running or paused one can be moved", s->guest.status);
+	const char *state = s->guest.status;
+
+	s->was_running = !strcmp(state, "running");
+	if (!s->was_running && strcmp(state, "paused"))
+		return err_set(e, EBUSY, "the guest is in state '%s', and only a running or paused one can be moved; %s", state,
+			       way_out_of(state));
 	s->paused = !s->was_running;
 	s->ran = s->was_running;
 	return 0;

@@ -193,6 +193,7 @@ int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at 
 		.read = disk_nbd_read,
 		.write = disk_nbd_write,
 		.zero = disk_nbd_zero,
+		.fill = disk_nbd_write,
 		.sync = disk_nbd_sync,
 		.error = disk_nbd_error,
 		.close = disk_nbd_close,

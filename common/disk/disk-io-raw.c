@@ -36,8 +36,6 @@ struct raw {
  * is given back. What was allocated as it is to be before is written without. Larger ones are part of longer runs, which are to lie together. */
 #define HOARDED_FOR (256 * KIB) /* less than this */
 
-static const uint8_t zeros[2 * 1024 * 1024] __attribute__((aligned(DISK_ALIGN)));
-
 static struct raw *of(struct disk_io *d)
 {
 	return container_of(d, struct raw, base);
@@ -144,15 +142,15 @@ static bool is_cached(const struct raw *o, uint64_t offset, uint32_t bytes)
 
 static void transfer(struct raw *o, struct disk_req *r)
 {
-	uint8_t *p = r->buf == zeros ? r->buf : r->buf + r->moved;
+	uint8_t *p = r->buf == disk_zeros ? r->buf : r->buf + r->moved;
 	uint64_t at = r->offset + r->moved;
 	uint32_t left = r->bytes - r->moved;
 	struct io_uring_sqe *sqe = loop_sqe(o->base.loop);
 	bool direct;
 	int fd;
 
-	if (r->buf == zeros)
-		left = MIN(left, (uint32_t)sizeof(zeros));
+	if (r->buf == disk_zeros)
+		left = MIN(left, (uint32_t)sizeof(disk_zeros));
 	direct = o->direct_fd >= 0 && at % DISK_ALIGN == 0 && left % DISK_ALIGN == 0 && (uintptr_t)p % DISK_ALIGN == 0 &&
 		 !(r->reads && is_cached(o, at, left));
 	fd = direct ? o->direct_fd : o->buffered_fd;
@@ -251,7 +249,7 @@ static void raw_write(struct disk_io *d, struct disk_req *r)
 
 static void write_zeros(struct raw *o, struct disk_req *r)
 {
-	r->buf = (uint8_t *)(uintptr_t)zeros;
+	r->buf = (uint8_t *)(uintptr_t)disk_zeros;
 	r->op.done = on_transferred;
 	transfer(o, r);
 }
@@ -283,6 +281,28 @@ static void raw_zero(struct disk_io *d, struct disk_req *r)
 		room(o, r, FALLOC_FL_PUNCH_HOLE, on_punched);
 	else
 		write_zeros(o, r);
+}
+
+/* Blocks that nobody has written to, where the file system has such. */
+static void on_filled(struct op *op, int res, uint32_t flags)
+{
+	struct disk_req *r = container_of(op, struct disk_req, op);
+	struct raw *o = of(r->io);
+
+	if (res != -EOPNOTSUPP && res != -ENODEV && res != -EINVAL)
+		on_done(op, res, flags);
+	else if (o->closing)
+		finish(r, -ECANCELED);
+	else
+		write_zeros(o, r);
+}
+
+static void raw_fill(struct disk_io *d, struct disk_req *r)
+{
+	struct raw *o = of(d);
+
+	if (!begin(o, r, true, DISK_FILL_MAX))
+		room(o, r, FALLOC_FL_ZERO_RANGE, on_filled);
 }
 
 static void raw_sync(struct disk_io *d, struct disk_req *r)
@@ -378,6 +398,7 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 		.read = raw_read,
 		.write = raw_write,
 		.zero = raw_zero,
+		.fill = raw_fill,
 		.sync = raw_sync,
 		.share = raw_share,
 		.error = raw_error,

@@ -47,6 +47,8 @@ int disk_io_map(struct disk_io *d, struct disk_map *m, struct err *e)
 
 /* ---- requests ---- */
 
+const uint8_t disk_zeros[DISK_FILL_MAX] __attribute__((aligned(DISK_ALIGN)));
+
 static void fill(struct disk_io *d, struct disk_req *r, const void *buf, uint32_t bytes, uint64_t offset)
 {
 	r->io = d;
@@ -74,6 +76,12 @@ void disk_io_zero(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32
 {
 	fill(d, r, NULL, bytes, offset);
 	d->ops->zero(d, r);
+}
+
+void disk_io_fill(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes)
+{
+	fill(d, r, disk_zeros, bytes, offset);
+	d->ops->fill(d, r);
 }
 
 int disk_io_share(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes)

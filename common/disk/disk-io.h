@@ -25,6 +25,7 @@
 #define DISK_ALIGN	 4096		       /* bytes: what is aligned to it passes the page cache, in files where that is possible */
 #define DISK_REQUEST_MAX NBD_MAX_REQUEST       /* bytes of one read or write */
 #define DISK_ZERO_MAX	 NBD_MAX_SPAN	       /* bytes of one zero */
+#define DISK_FILL_MAX	 (2U * 1024 * 1024)    /* bytes of one fill */
 #define DISK_EXTENTS_MAX (2 * NBD_MAX_EXTENTS) /* of a map: those of two contexts, crossed */
 
 /* Where a disk is. */
@@ -102,6 +103,7 @@ struct disk_io_ops {
 	void (*read)(struct disk_io *d, struct disk_req *r);
 	void (*write)(struct disk_io *d, struct disk_req *r);
 	void (*zero)(struct disk_io *d, struct disk_req *r);
+	void (*fill)(struct disk_io *d, struct disk_req *r);
 	void (*sync)(struct disk_io *d, struct disk_req *r);
 	int (*share)(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes); /* NULL: it cannot */
 	const struct err *(*error)(const struct disk_io *d);
@@ -124,6 +126,8 @@ void disk_io_read(struct disk_io *d, struct disk_req *r, void *buf, uint32_t byt
 void disk_io_write(struct disk_io *d, struct disk_req *r, const void *buf, uint32_t bytes, uint64_t offset);
 /* Reads as zero afterwards, and is a hole where that can be. */
 void disk_io_zero(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes);
+/* Likewise, at most DISK_FILL_MAX bytes, and has its blocks: as one that was preallocated, or written with zeros. */
+void disk_io_fill(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes);
 /* The range has what it has in `from` in this moment, and where the file system can share its blocks between files, none is written (FICLONERANGE).
  * At once, without a request. -errno: the range is to be written. */
 int disk_io_share(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes);
@@ -135,6 +139,8 @@ const struct err *disk_io_error(const struct disk_io *d);
 void disk_io_close(struct disk_io *d);
 
 /* ---- for the kinds ---- */
+
+extern const uint8_t disk_zeros[DISK_FILL_MAX]; /* aligned to DISK_ALIGN */
 
 int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at *at, struct err *e);
 int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at *at, struct err *e);

@@ -35,7 +35,12 @@ none=/dev/vmferry-none-$$
 at_exit "rm -f $none"
 refused "there is no block device $none at the destination" --disk "d0=$none"
 [[ ! -e $none ]] || fail "it is there now"
-refused 'has 17825792 bytes and the disk 16777216' --disk "d0=$larger"
+refused 'has 17825792 bytes and the disk 16777216.*block_resize with size 17825792' --disk "d0=$larger"
+guest_disk "$DIR/e.raw" raw 16M
+MEM=64 WITNESS="ram_mb=4 rate=0" tiny_start e $(guest_drive e0 "$DIR/e.raw" raw) $(second_monitor e)
+qmp "$DIR/e.mon" '{"execute": "block_resize", "arguments": {"device": "e0", "size": 17825792}}' >/dev/null
+move e local --disk "e0=$larger"
+guest_stop e
 losetup -d "$larger"
 refused "b.qcow2 is a qcow2 image: onto block device $loop" --disk "d1=$loop"
 PATH=$PATH:/usr/sbin:/sbin blockdev --setro "$loop"

@@ -45,6 +45,10 @@ guest_b -drive "file=$DIR/b.vmdk,format=vmdk,if=none,id=d0" -device virtio-blk-p
 not_moved 3 "QEMU .* cannot migrate this guest: The vmdk format .* does not support live migration" b
 guest_stop b
 
+guest_b $(guest_drive d0 "$image" qcow2) -S
+not_moved 3 "is in state 'prelaunch'.*let it run (QMP cont), or end its QEMU and move it shut down (--how cold" b
+guest_stop b
+
 head -c 2M /dev/urandom >"$DIR/part.raw"
 guest_b -drive "file=$DIR/part.raw,format=raw,offset=1048576,if=none,id=d0" -device virtio-blk-pci,drive=d0
 not_moved 3 "part.raw begins in the middle of its file" b

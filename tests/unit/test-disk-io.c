@@ -210,6 +210,14 @@ static int zero_at(uint64_t offset, uint32_t bytes)
 	return wait_for(&q);
 }
 
+static int fill_at(uint64_t offset, uint32_t bytes)
+{
+	struct request q = {.req.done = on_done};
+
+	disk_io_fill(disk, &q.req, offset, bytes);
+	return wait_for(&q);
+}
+
 static int sync_it(void)
 {
 	struct request q = {.req.done = on_done};
@@ -283,6 +291,34 @@ static void what_is_written_and_zeroed_is_read(void **state)
 	assert_memory_equal(got, model, DISK_BYTES);
 	close(fd);
 	free(got);
+}
+
+static blkcnt_t blocks(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(file, &st), 0);
+	return st.st_blocks;
+}
+
+/* Where there was nothing, and where there was something: in this kind's odd places, too. */
+static void zeros_that_are_filled_have_blocks(void **state)
+{
+	enum kind kind = *(enum kind *)*state;
+	blkcnt_t before;
+
+	make(kind);
+	open_kind(kind, true);
+	put(4 * MIB, 64 * KIB, 0);
+	assert_int_equal(sync_it(), 0);
+	before = blocks();
+	memset(model + 4 * MIB + 512, 0, 1024);
+	assert_int_equal(fill_at(4 * MIB + 512, 1024), 0);
+	assert_int_equal(fill_at(5 * MIB, DISK_FILL_MAX), 0);
+	assert_int_equal(sync_it(), 0);
+	assert_true(blocks() >= before + (blkcnt_t)(DISK_FILL_MAX / 512));
+	expect(4 * MIB, 64 * KIB, 0);
+	expect(5 * MIB, 256 * KIB, 0);
 }
 
 static void what_cannot_be_is_refused_and_nothing_is_done(void **state)
@@ -629,6 +665,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T_EACH(what_is_written_and_zeroed_is_read),
+		T_EACH(zeros_that_are_filled_have_blocks),
 		T_EACH(what_cannot_be_is_refused_and_nothing_is_done),
 		T_EACH(a_close_ends_what_is_in_flight),
 		T_EACH(a_request_begun_during_a_close_is_cancelled),
