@@ -2,7 +2,7 @@
  * qemu-stream.c: pure walker of QEMU's migration streams; see qemu-stream.h.
  *
  * The main channel is a chain of small items whose length is known before they are read. Each item
- * has a step function that judges it and names the next item (`expect`). An item that lies whole in
+ * has a step function that judges it and names the next item (`stream_expect`). An item that lies whole in
  * the input is used where it is; one that is cut is put together in `hold`. No item is longer than
  * a page, so nothing the stream says can make the walker allocate or wait for more, but the block
  * list, which has a named maximum.
