@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "../lib/played-names.h"
 #include "../lib/played-qemu.h"
 
 #define DEAD  "vmfx-1-ffffffffff-" /* process 1 was not born then */
@@ -23,25 +24,12 @@ static struct {
 
 static json_t *list(const json_t *names, const char *key)
 {
-	json_t *out = json_array(), *name;
-	size_t i;
-
-	json_array_foreach((json_t *)names, i, name)
-		json_array_append_new(out, json_pack("{s:O,s:s}", key, name, "status", "running"));
-	return done(out);
+	return done(names_told(names, key, json_pack("{s:s}", "status", "running")));
 }
 
 static json_t *take(json_t *names, const char *name)
 {
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(names, i, one)
-		if (!strcmp(json_string_value(one), name)) {
-			json_array_remove(names, i);
-			return done(json_object());
-		}
-	return error("there is none");
+	return names_take(names, name, NULL) ? done(json_object()) : error("there is none");
 }
 
 /* A quorum's children go after it. */
@@ -87,17 +75,6 @@ static int teardown(void **state)
 	json_decref(qemu.jobs);
 	json_decref(qemu.nodes);
 	return 0;
-}
-
-static void assert_names(json_t *names, const char *want)
-{
-	char got[256] = "";
-	json_t *x;
-	size_t i;
-
-	json_array_foreach(names, i, x)
-		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "", json_string_value(x));
-	assert_string_equal(got, want);
 }
 
 static void what_is_the_exports_goes_from_the_top_down(void **state)

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
-#include "../lib/sockets.h"
-
+#include "../lib/played-names.h"
 #include "../lib/played-qemu.h"
+#include "../lib/sockets.h"
 
 #define PREFIX "vmferry-deadbeef-"
 
@@ -38,42 +38,25 @@ static struct {
 
 static json_t *nodes(void)
 {
-	json_t *list = json_array(), *name;
-	size_t i;
-
-	json_array_foreach(qemu.bitmaps, i, name)
-		json_array_append_new(list, json_pack("{s:O,s:b}", "name", name, "busy", 0));
-	return json_pack("[{s:s},{s:s,s:o}]", "node-name", "file0", "node-name", "disk0", "dirty-bitmaps", list);
+	return json_pack("[{s:s},{s:s,s:o}]", "node-name", "file0", "node-name", "disk0", "dirty-bitmaps",
+			 names_told(qemu.bitmaps, "name", json_pack("{s:b}", "busy", 0)));
 }
 
 static json_t *exports(void)
 {
-	json_t *list = json_array(), *id;
-	size_t i;
+	json_t *list = names_told(qemu.exports, "id", NULL), *rest = names_told(qemu.lingering, "id", NULL);
 
-	json_array_foreach(qemu.exports, i, id)
-		json_array_append_new(list, json_pack("{s:O}", "id", id));
-	json_array_foreach(qemu.lingering, i, id)
-		json_array_append_new(list, json_pack("{s:O}", "id", id));
+	json_array_extend(list, rest);
+	json_decref(rest);
 	json_array_clear(qemu.lingering);
 	return list;
 }
 
 static json_t *take(json_t *from, const char *name, const char *otherwise, json_t *to)
 {
-	json_t *x;
-	size_t i;
-
 	if (qemu.refuse && !strcmp(qemu.refuse, name))
 		return error("it is currently in use by another operation and cannot be used");
-	json_array_foreach(from, i, x)
-		if (!strcmp(json_string_value(x), name)) {
-			if (to)
-				json_array_append(to, x);
-			json_array_remove(from, i);
-			return done(json_object());
-		}
-	return error(otherwise);
+	return names_take(from, name, to) ? done(json_object()) : error(otherwise);
 }
 
 static json_t *carry_out(const char *command, const json_t *args)
@@ -117,17 +100,6 @@ static int teardown(void **state)
 	json_decref(qemu.exports);
 	json_decref(qemu.lingering);
 	return 0;
-}
-
-static void assert_names(json_t *list, const char *want)
-{
-	char got[256] = "";
-	json_t *x;
-	size_t i;
-
-	json_array_foreach(list, i, x)
-		snprintf(got + strlen(got), sizeof(got) - strlen(got), "%s%s", i ? " " : "", json_string_value(x));
-	assert_string_equal(got, want);
 }
 
 /* ---- the tests ---- */
