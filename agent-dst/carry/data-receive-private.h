@@ -73,6 +73,8 @@ struct write_req {
 
 struct write_pool {
 	struct write_batch *all, *free;
+	unsigned count, free_count;
+	bool busy;	/* fewer than half of them are free */
 	unsigned zeros; /* requests under way that have no batch */
 };
 

@@ -497,6 +497,7 @@ int receiver_start(struct receiver **out, struct link link, unsigned number, str
 	r->let_go.run = on_let_go;
 	queue_init(&r->links, r->loop, on_links);
 	r->writes.all = xcalloc(bufs, sizeof(*r->writes.all));
+	r->writes.count = r->writes.free_count = bufs;
 	for (i = 0; i < bufs; i++) {
 		r->writes.all[i].buf = aligned_alloc(DISK_ALIGN, DATA_RAW_MAX);
 		if (!r->writes.all[i].buf)

@@ -46,7 +46,7 @@ struct receive_shared {
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */
-	unsigned waiting;			  /* channels, for disks to be written; atomic */
+	unsigned busy;				  /* channels that are, with writing disks; atomic */
 	bool resumes;				  /* channels outlive their connections */
 	bool saves;				  /* what has arrived of disks is to last, whatever ends this: it is synced now and then */
 	struct cpu_meter *cpu;			  /* measures the receivers' threads; NULL: nothing does */

@@ -42,16 +42,27 @@ int receive_disk_open(struct receiver *r, const struct msg_object *m, struct err
 	return 0;
 }
 
+/* Whoever reads old copies leaves the disks alone while most buffers of a channel are on their way to them. */
+static void note_free(struct receiver *r, int change)
+{
+	bool busy;
+
+	r->writes.free_count += (unsigned)change;
+	busy = 2 * r->writes.free_count < r->writes.count;
+	if (busy != r->writes.busy)
+		__atomic_fetch_add(&r->shared->busy, busy ? 1U : -1U, __ATOMIC_RELAXED);
+	r->writes.busy = busy;
+}
+
 static struct write_batch *batch_get(struct receiver *r)
 {
 	struct write_batch *b = r->writes.free;
 
 	r->writes.free = b->next;
 	b->refs = 1;
-	if (!r->writes.free) {
+	note_free(r, -1);
+	if (!r->writes.free)
 		channel_pause(r->ch);
-		__atomic_fetch_add(&r->shared->waiting, 1, __ATOMIC_RELAXED);
-	}
 	return b;
 }
 
@@ -59,8 +70,7 @@ static void batch_unref(struct receiver *r, struct write_batch *b)
 {
 	if (--b->refs)
 		return;
-	if (!r->writes.free)
-		__atomic_fetch_sub(&r->shared->waiting, 1, __ATOMIC_RELAXED);
+	note_free(r, 1);
 	b->next = r->writes.free;
 	r->writes.free = b;
 	receive_go_on(r);

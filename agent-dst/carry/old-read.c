@@ -106,7 +106,7 @@ static int yield(struct old_reader *r, struct err *e)
 {
 	int k = 0;
 
-	while (!k && !is_enough(r) && __atomic_load_n(&r->shared->waiting, __ATOMIC_RELAXED))
+	while (!k && !is_enough(r) && __atomic_load_n(&r->shared->busy, __ATOMIC_RELAXED))
 		k = loop_step(r->loop, YIELD_MS, e);
 	return k;
 }

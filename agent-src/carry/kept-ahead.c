@@ -2,7 +2,7 @@
 #include "kept-ahead.h"
 #include "util.h"
 
-#define AHEAD_MAX (64 * MIB) /* a destination has that in a fraction of a second, and no network has a longer one */
+#define AHEAD_MAX (32 * MIB) /* a destination has that in a fraction of a second, and no network has a longer one */
 
 struct kept {
 	uint64_t *ahead;

@@ -44,7 +44,7 @@ static struct {
 static char dir[] = "/tmp/test-old-copy-XXXXXX", file[3][64]; /* the disk, the disk there, its old copy */
 static uint8_t disk[DISK_BYTES], old[2 * DISK_BYTES];
 static struct err err;
-static unsigned waiting; /* channels that do at the destination, and do not get on */
+static unsigned busy; /* channels of the destination, for ever */
 
 /* ---- the two ends ---- */
 
@@ -134,7 +134,7 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 	t.out.lost = on_lost;
 	t.in.events = &t.events;
 	t.in.saves = begun;
-	t.in.waiting = waiting;
+	t.in.busy = busy;
 	t.in.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
 					    .at = {.path = file[1], .writable = true},
 					    .name = "vda",
@@ -234,7 +234,7 @@ static void check_arrived(void)
 		fail_msg("lost: %s", t.why.msg);
 	assert_int_equal(t.complete, CHANNELS);
 	assert_int_equal(t.out.kept_ahead, 0); /* the destination has come to all that was named */
-	assert_int_equal(t.in.waiting, waiting);
+	assert_int_equal(t.in.busy, busy);
 	assert_int_equal(pread(fd, got, sizeof(got), 0), DISK_BYTES);
 	assert_memory_equal(got, disk, DISK_BYTES);
 	close(fd);
@@ -422,12 +422,12 @@ static void receiving_comes_before_reading(void **state)
 	(void)state;
 	paint();
 	unsetenv("VMFERRY_FAULT_BEFORE");
-	waiting = 1;
+	busy = 1;
 	begin(DISK_BYTES, old);
 	carry();
 	setenv("VMFERRY_FAULT_BEFORE", "src-compares-all:fail", 1);
 	check_arrived();
-	waiting = 0;
+	busy = 0;
 	assert_int_equal(kept(), 0);
 	assert_int_equal(t.told_before_it_was_durable, 0);
 	end();
