@@ -7,6 +7,7 @@
 #include "detach.h"
 #include "journal.h"
 #include "log.h"
+#include "migrate-help.h"
 #include "moment.h"
 #include "move.h"
 #include "object.h"
@@ -24,113 +25,6 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char usage[] =
-	"usage: vmferry migrate VM DEST [options]\n"
-	"       vmferry migrate DEST --how cold [options] -- qemu-system-x86_64 ...\n"
-	"\n"
-	"Moves a guest, with its memory and its disks, while it runs. VM is its name, pid or QMP socket. With --how cold the\n"
-	"guest is shut down: VM is the script that starts it (NAME.sh) or its unit, or its command line stands behind --.\n"
-	"DEST is\n"
-	"  [USER@]HOST   another host, reached by SSH; it needs QEMU, and nothing of vmferry (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
-	"  HOST:PORT     a vmferry-dst that stands there already\n"
-	"  local         this machine (needs --disk-dir, or --in-place)\n"
-	"\n"
-	"  vmferry migrate vm1 root@host-b                        disks keep their paths\n"
-	"  vmferry migrate vm1 root@host-b --disk-dir /srv/vm/%n  each guest in a directory of its own\n"
-	"  vmferry migrate vm1 local --in-place                   another QEMU of this machine: after an upgrade, say\n"
-	"  vmferry migrate vm1.sh root@host-b --how cold          a guest that is shut down\n"
-	"\n"
-	"The most common:\n"
-	"  --disk-dir DIR        where its disks and sockets go at the destination; %n is the guest's name (default: disks keep\n"
-	"                        their paths, and sockets and logs are made beside the first of them)\n"
-	"  --map-net NIC=WHAT    what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or\n"
-	"                        as-is (default); may be repeated\n"
-	"  --bwlimit RATE        bytes per second, such as 100M, or bits: 800mbit; not obeyed while the guest is stopped\n"
-	"  --dry-run             show the plan and change nothing (vmferry check also says what the move would cost)\n"
-	"  -v, --verbose         say what is done, and show plan and result with all details\n"
-	"\n"
-	"How it moves:\n"
-	"  --how HOW             live (default): it runs on meanwhile; quick: it is stopped first, everything goes over once, and it\n"
-	"                        goes on there; warm: its disks go over while it runs, then it is shut down, and boots there: for\n"
-	"                        one that cannot take its memory along; cold: it is shut down, and stays so: its disks are copied as\n"
-	"                        the files that they are, with snapshots, keys and all\n"
-	"  --in-place            of DEST local: another QEMU of this machine goes on with the guest, with the same disks, sockets and\n"
-	"                        pidfile; only its memory is copied\n"
-	"  --only-disks          copy its disks, as they are written to, and no more: the guest stays here. They are kept there for\n"
-	"                        seven days, or as --keep-partial says; its move then carries what has changed since\n"
-	"  --start               with --how cold: its script is run there at the end\n"
-	"  --shutdown-timeout S  with --how warm: how many seconds the guest may take to shut down (default 60)\n"
-	"  --force               with --how warm: stop a guest that has not shut down by then, as if the plug was pulled\n"
-	"  --qemu FILE           the QEMU there that is to run it (default: the one that has the same name as here)\n"
-	"\n"
-	"When it switches over:\n"
-	"  --max-downtime MS     switch over when the guest will be stopped no longer than this (default 300)\n"
-	"  --hold                when that is reached, wait for: vmferry switch VM\n"
-	"  --at TIME             the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); all\n"
-	"                        is copied until then; with --how quick, it begins then\n"
-	"  --on-stall WHAT       what to do if the guest writes too fast for that: wait (default), throttle the guest, stop it for\n"
-	"                        the rest, or cancel\n"
-	"\n"
-	"Disks and files:\n"
-	"  --disk DISK=PATH      where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw disk may\n"
-	"                        go onto a blank block device of its size. DISK=shared: both hosts see it, and it stays where it\n"
-	"                        is (a file does so by itself, without --disk-dir; for a block device, and for what is behind a\n"
-	"                        network (NBD, RBD, iSCSI), that is your word); DISK=copy: it is copied anyway; DISK=empty (warm,\n"
-	"                        cold): its contents are left behind, and there it is a new one of its size\n"
-	"  --reuse FILE          an old copy of its disk there (a backup, a base image): what is the same in it does not travel;\n"
-	"                        for several disks: DISK=FILE; auto: what an earlier move of the guest left at the disk's place,\n"
-	"                        which the disk then replaces\n"
-	"  --chain HOW           of backing files: copy (default): the same chain there; files that are there already are used;\n"
-	"                        top: they must be there; flatten: one image of all\n"
-	"  --drop WHAT,...       leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image\n"
-	"  --media WHAT          of files that the guest only reads (media, kernel, firmware): auto (default): those that are there\n"
-	"                        with the same content are used, others copied; copy: all of them; path: none, they must be\n"
-	"                        there; eject: media are taken out of their drives, the rest is as with auto\n"
-	"\n"
-	"What starts the guest afterwards:\n"
-	"  --install-unit        make and enable a systemd unit there, which starts the guest when that host boots\n"
-	"  --unit disable|keep   the unit that the guest runs in here: stop and disable it (default), or leave it alone\n"
-	"  --starter-stopped     your word that whatever else has started the guest here (a loop in a script, a supervisor) does not do\n"
-	"                        so again: the disks here keep their names\n"
-	"\n"
-	"When something fails:\n"
-	"  --reconnect-timeout S connections that break are made again, and the move goes on where it was, for so many seconds\n"
-	"                        (default 60; 0: it is rolled back at once); while the guest stands still, for two\n"
-	"  --keep-partial TIME   if the move ends before its time, for any reason but a cancel, keep there for so long (90m, 12h, 3d)\n"
-	"                        what has arrived of its disks: vmferry recover VM --resume goes on with it, or any move of it\n"
-	"                        from here to there; no: such a move does not\n"
-	"  --revert-within TIME  for so long (10m, 2h) after it has begun to run there, vmferry revert VM takes it back as it was\n"
-	"                        when it was handed over; what it does there meanwhile is lost then\n"
-	"\n"
-	"Running it:\n"
-	"  --detach              go on in the background once nothing stands in the way (vmferry status, vmferry history)\n"
-	"  --json[=fine]         events as NDJSON on standard output; the last line is the result. fine: progress ten times a second\n"
-	"  --script              print this command with every choice made explicit, and change nothing\n"
-	"  --state-dir DIR, --runtime-dir DIR   journals and sockets (default /var/lib/vmferry, /run/vmferry)\n"
-	"\n"
-	"For experts:\n"
-	"  --channels N          data connections (default: as many as processors here, 2 to 8)\n"
-	"  --codec CODEC         auto (default), none, lz4 or zstd\n"
-	"  --dedup on|off        content that is in memory and on disk travels once (default on)\n"
-	"  --recheck auto|on|off read the stopped guest's memory once more, and send what QEMU left out: auto (default): where it is\n"
-	"                        known to, which is without KVM\n"
-	"  --ram-mode MODE       auto (default), pages, or opaque: QEMU's stream as it is\n"
-	"  --multifd N           channels that QEMU uses towards us; 0: its single stream (default: as --channels)\n"
-	"\n" DEST_OPTIONS_HELP "\n"
-	"Options can be written down once for a host, in ~/.config/vmferry/config: see FILES in man vmferry.\n"
-	"\n"
-	"The guest stays here unless the destination has everything and has promised so; whatever fails before that rolls back.\n"
-	"Ctrl-C asks once, then rolls back. What hears the destination is confined (seccomp), and what it starts is not;\n"
-	"VMFERRY_SANDBOX=off in the environment switches that off.\n"
-	"\n"
-	"The exit code says where the guest is:\n"
-	"  0 it runs at the destination (--only-disks: here)\n"
-	"  1 on the source; nothing of the move is left on either side     2 the command line is wrong\n"
-	"  3 refused, nothing was touched                                  4 as 1, but something is left on either side (listed)\n"
-	"  5 on the source, paused                                         6 undecided: vmferry recover\n"
-	"  7 at the destination as far as is known: it does not answer\n"
-	"  8 nowhere: its QEMU has ended during the move, or the guest shut down; its disks are whole at the source\n";
 
 #define SHUTDOWN_S	    60 /* unless it is said */
 #define ONLY_DISKS_KEPT_S   (7 * 24 * 3600)
@@ -489,22 +383,6 @@ static char *absolute(const char *path)
 	return xasprintf("%s/%s", cwd, path);
 }
 
-static const char check_usage[] =
-	"usage: vmferry check VM DEST [options]\n"
-	"\n"
-	"Says what `vmferry migrate VM DEST` would do with the same options, what would not work and why, and what it would cost\n"
-	"(measured and sampled for about two seconds). Touches nothing. Exit code 0: nothing stands in the way; 3: something does.\n"
-	"\n"
-	"  --script   print instead, on standard output, the migrate command with every choice made explicit, and the command\n"
-	"             line of the destination's QEMU\n"
-	"  --json     events as NDJSON: plan, estimate, and a result if it is refused\n"
-	"\n"
-	"All other options are those of vmferry migrate.\n"
-	"\n"
-	"examples:\n"
-	"  vmferry check vm1 root@host-b\n"
-	"  vmferry check vm1 root@host-b --disk-dir /srv/vm --script >move-vm1.sh\n";
-
 /* With another path than that which was meant a guest would get another QEMU, and nobody would notice. */
 static int check_qemu(const char *qemu)
 {
@@ -763,14 +641,14 @@ int cmd_migrate(int argc, char **argv)
 {
 	struct move_options o = {DEFAULTS};
 
-	return run_with_defaults(argc, argv, &o, "migrate", usage);
+	return run_with_defaults(argc, argv, &o, "migrate", migrate_usage);
 }
 
 int migrate_again(int argc, char **argv)
 {
 	struct move_options o = {DEFAULTS};
 
-	return run(argc, argv, &o, "migrate", usage);
+	return run(argc, argv, &o, "migrate", migrate_usage);
 }
 
 int cmd_check(int argc, char **argv)
