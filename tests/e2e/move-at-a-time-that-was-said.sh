@@ -43,7 +43,8 @@ at=$(($(date +%s) + 12))
 watch_stop
 move_start a local --at "$(date -d "@$at" '+%F %T')"
 wait_event 'ev["event"] == "notice" and "converged and held: the guest runs on here until 2" in ev["text"]' >/dev/null
-is_moving_with a 's["held"]' || is_past || fail "status: $(vmferry status --json)"
+is_held_or_past() { is_moving_with a 's["held"]' || is_past; }
+wait_for 60 is_held_or_past || fail "status: $(vmferry status --json)"
 [[ $(status_of "$(free_monitor a)") == running ]] || is_past || fail "the guest stands still before its time"
 move_wait
 wait "$WATCHER"

@@ -58,7 +58,7 @@ at_terminal() { # STATUS PRESSES [OPTION...]: vmferry migrate at a terminal of i
 		wait_for 60 test -e "$DIR/typed" || fail "it does not ask: $(tail -c 500 "$DIR/screen")"
 		wait_for 60 test -e "$DIR/typed.over" || fail "its question is never over: $(tail -c 500 "$DIR/screen")"
 		wait_for 60 test -e "$DIR/typed.anew" || fail "it does not ask anew: $(tail -c 500 "$DIR/screen")"
-		is_moving_with a 's["held"]' || fail "the move does not go on"
+		wait_for 60 is_moving_with a 's["held"]' || fail "the move does not go on: $(vmferry status --json)"
 		vmferry switch "${GUEST_PID[a]}"
 	fi
 	local status=0
