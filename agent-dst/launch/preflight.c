@@ -210,6 +210,7 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 	json_t *notes = json_array();
 	char *found = NULL;
 	struct qemu_helper h;
+	uint64_t from_ns = now_ns();
 	int r = qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, w.v, &none, NULL, e);
 
 	free_words(&w);
@@ -223,6 +224,7 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 		return -ENOTSUP;
 	}
 	p->started = true;
+	p->start_ms = (double)(now_ns() - from_ns) / 1e6;
 	note_version(p, h.qmp, &found);
 	r = ask_words(p, h.qmp, e);
 	if (!r)

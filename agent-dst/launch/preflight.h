@@ -21,6 +21,7 @@ struct preflight {
 	const char *work_dir;	   /* an empty directory */
 	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
 	json_t *cautions;	   /* an array: what should be known before is added to it, in words */
+	double start_ms;	   /* out, if started: it took so long to start, and to be asked */
 	bool started;		   /* out: its machine and processor can be had here, whatever else is in the way */
 	struct args_words words;   /* out, if has_words: which of the line's words that not every QEMU knows it does */
 	bool has_words;

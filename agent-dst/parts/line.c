@@ -534,6 +534,7 @@ static int ask_qemu(struct line *l, struct err *e)
 	if (!r)
 		r = preflight_qemu(&p, l->part.a->loop, &l->findings, &l->qemu_version, e);
 	l->wants_names = p.wants_names;
+	l->start_ms = p.start_ms;
 	if (p.has_words)
 		args_write_known_words(&l->target->args, &p.words);
 	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there */
@@ -596,6 +597,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	if (json_array_size(l->cautions))
 		json_object_set(accept, "cautions", l->cautions);
 	json_object_set_new(accept, "qemu_version", json_string(l->qemu_version));
+	if (json_is_true(json_object_get(l->target->description, "estimate")))
+		json_object_set_new(accept, "qemu_ms", json_real(l->start_ms));
 	return 0;
 }
 

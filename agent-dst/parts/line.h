@@ -18,6 +18,7 @@ struct line {
 	json_t *cautions; /* what stands in no way, and should be known before, in words; NULL likewise */
 	char *qemu_version;
 	bool is_part;	  /* some of it cannot be carried, and is left out: it is looked at, and not tried */
+	double start_ms;  /* that a QEMU takes here to start */
 	bool wants_names; /* of the CPU's features: its numbers do not fit */
 	bool asked;	  /* the source, for them */
 };

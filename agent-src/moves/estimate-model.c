@@ -15,6 +15,9 @@
 
 #define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
 #define FIXED_S 0.35 /* QEMU starts there, the last round, and what is waited for: 0.2 to 0.6 */
+#define OTHER_S 0.25 /* of that beside QEMU's start */
+/* So long what leaves is hardly compressed: an effort is chosen by what has left (seen: 0.15 to 0.38). */
+#define CHOOSES_S 0.25
 
 /* In measures (see above). */
 #define MEMORY_FROM_QEMU 2.5 /* QEMU sends it, the capture reads and hashes it */
@@ -185,10 +188,27 @@ static double growth(double dirty_bps, double ram_bps)
 	return dirty_bps < (1 - 1 / MODEL_GROWTH_MAX) * ram_bps ? 1 / (1 - dirty_bps / ram_bps) : MODEL_GROWTH_MAX;
 }
 
+static double fixed_s(const struct model_input *in)
+{
+	return in->starts_s > 0 ? OTHER_S + in->starts_s : FIXED_S;
+}
+
+/* Before an effort is chosen; only a link that is slower than that notices. */
+static void begin_uncompressed(const struct model_input *in, const struct phase *p, struct model_result *r)
+{
+	struct effort_mix m = choose(in, p);
+	double bytes = MIN(CHOOSES_S * in->link_bps, p->carried * mixed(p->of->packed, m)), more = bytes * (1 - mixed(p->of->packed, m));
+
+	if (in->mode != CODEC_MODE_AUTO || m.effort <= EFFORT_LZ4 || link_s(in, p, m) < processors_s(in, p, m))
+		return;
+	r->wire_bytes += more;
+	r->seconds += more / in->link_bps;
+}
+
 /* What is written there goes on to the storage behind it while other things travel, and has to be there at the end. */
 static void wait_for_storage(const struct model_input *in, double bytes, struct model_result *r)
 {
-	double seconds = in->store_bps > 0 ? FIXED_S + bytes / in->store_bps : 0;
+	double seconds = in->store_bps > 0 ? fixed_s(in) + bytes / in->store_bps : 0;
 
 	if (seconds <= r->seconds)
 		return;
@@ -204,7 +224,7 @@ void model_estimate(const struct model_input *in, struct model_result *out)
 	struct phase all = {&in->ram, there_is, MEMORY_FROM_QEMU, there_is, 0};
 	struct model_result *r = out;
 
-	*r = (struct model_result){.seconds = FIXED_S};
+	*r = (struct model_result){.seconds = fixed_s(in)};
 	if (in->seeded > 0) /* all is read for them first, in one thread */
 		r->seconds += there_is * measure(in) / 1e9;
 	if (in->disks.bytes > 0)
@@ -218,7 +238,8 @@ void model_estimate(const struct model_input *in, struct model_result *out)
 		again.carried = again.from_qemu = r->again = more * growth(in->dirty_bps, r->ram_bps);
 		add_phase(in, &again, r, &by_processors);
 	}
-	if (by_processors > (r->seconds - FIXED_S) / 2)
+	begin_uncompressed(in, disks.carried > ram.carried ? &disks : &ram, r);
+	if (by_processors > (r->seconds - fixed_s(in)) / 2)
 		r->limited_by = LIMITED_BY_PROCESSORS;
 	wait_for_storage(in, disks.carried, r);
 }

@@ -36,6 +36,7 @@ struct model_input {
 	unsigned channels;	   /* threads that compress */
 	double read_ns;		   /* the measure: CPU time of reading a byte from QEMU and hashing it; 0: not known */
 	double place_ns;	   /* of placing a byte there, which is new, and hashing it; 0: not known */
+	double starts_s;	   /* what it takes to start the QEMUs that a move starts there; 0: not known */
 	double store_bps;	   /* how fast a byte of a disk gets onto stable storage there; 0: not known, or no matter */
 	double processors, others; /* here, and how many threads of others are busy on them */
 	double processors_there;

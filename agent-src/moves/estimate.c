@@ -20,6 +20,7 @@
 
 #define PLACE_NS_MAX   1e6 /* what is more is no measurement */
 #define STORE_BPS_MAX  1e15
+#define QEMU_MS_MAX    1e5
 #define READ_SINGLY    1.2	  /* the model counts in what it takes to read pages one by one; a sample is read in longer runs */
 #define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
 #define FRAME_LARGE    (512 * KIB)
@@ -249,6 +250,17 @@ static double told(const struct transfer *t, const char *name, double least, dou
 	return n >= least && n <= most ? n : 0;
 }
 
+/* The guest's, and one for each image that is more than a file of zeros. */
+static double qemus_started(const struct transfer *t)
+{
+	double n = 1;
+	unsigned i;
+
+	for (i = 0; i < t->disks.count; i++)
+		n += is_running(t) && !t->disks.list[i]->begun && strcmp(t->disks.list[i]->guest->format, "raw") != 0;
+	return n;
+}
+
 static void destination(const struct transfer *t, struct model_input *in)
 {
 	json_int_t there = json_integer_value(json_object_get(t->plan, "processors"));
@@ -258,6 +270,7 @@ static void destination(const struct transfer *t, struct model_input *in)
 	in->processors = own_processors();
 	in->processors_there = there > 0 ? (double)there : in->processors;
 	in->place_ns = told(t, "place_ns", 0, PLACE_NS_MAX);
+	in->starts_s = told(t, "qemu_ms", 0, QEMU_MS_MAX) / 1000 * qemus_started(t);
 	in->store_bps = told(t, "store_bps", 1, STORE_BPS_MAX);
 	in->one_machine = boot && boot_there && !strcmp(boot, boot_there);
 }

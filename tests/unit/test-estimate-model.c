@@ -184,6 +184,43 @@ static void encryption_costs_time_where_processors_are_short(void **state)
 	assert_float_equal(seconds(), clear, 0.001);
 }
 
+/* A quarter of a second's worth of the link, once, however much there is. */
+static void what_leaves_before_an_effort_is_chosen_is_not_compressed(void **state)
+{
+	double once, took;
+
+	(void)state;
+	in.mode = CODEC_MODE_AUTO;
+	in.channels = 8;
+	in.processors = in.processors_there = 64;
+	in.link_bps = 20 * MB;
+	once = wire();
+	took = r.seconds;
+	in.ram.bytes *= 2;
+	in.disks.bytes *= 2;
+	assert_true(2 * once - wire() > 2 * MB && 2 * once - r.wire_bytes < 5 * MB);
+	assert_true(2 * took - r.seconds > 0.35 + 0.1);
+	in.mode = CODEC_MODE_ZSTD;
+	once = wire();
+	in.ram.bytes /= 2;
+	in.disks.bytes /= 2;
+	assert_float_equal(2 * wire(), once, 1);
+}
+
+/* A busy host, or one with many images to make, takes longer for that. */
+static void qemus_have_to_start_there(void **state)
+{
+	double usual;
+
+	(void)state;
+	usual = seconds();
+	in.starts_s = 0.1;
+	assert_float_equal(seconds(), usual, 0.001);
+	in.starts_s = 2.1;
+	assert_float_equal(seconds(), usual + 2, 0.001);
+	in.starts_s = 0;
+}
+
 static void the_slower_the_link_the_more_effort_is_chosen(void **state)
 {
 	(void)state;
@@ -330,6 +367,8 @@ int main(void)
 		cmocka_unit_test_setup(what_placing_costs_is_believed, setup),
 		cmocka_unit_test_setup(few_channels_compress_on_few_processors, setup),
 		cmocka_unit_test_setup(encryption_costs_time_where_processors_are_short, setup),
+		cmocka_unit_test_setup(what_leaves_before_an_effort_is_chosen_is_not_compressed, setup),
+		cmocka_unit_test_setup(qemus_have_to_start_there, setup),
 		cmocka_unit_test_setup(the_slower_the_link_the_more_effort_is_chosen, setup),
 		cmocka_unit_test_setup(between_lz4_and_nothing_as_much_is_compressed_as_keeps_both_busy, setup),
 		cmocka_unit_test_setup(few_slow_processors_are_not_taken_for_a_slow_link, setup),
