@@ -51,6 +51,6 @@ try() { # SEED
 	assert_eq "$(ls -A "$at-there")" "" "files at the destination of $1"
 }
 
-for seed in ${SEEDS:-2 4 12 13 17 40 quickstart-hda}; do
+for seed in ${SEEDS:-2 4 12 13 17 40 746 757 791 quickstart-hda}; do
 	try "$seed"
 done

@@ -6,6 +6,7 @@ while it runs, if anything is, is a script, DIR/meanwhile.
 """
 import importlib.machinery
 import importlib.util
+import json
 import random
 import shutil
 import subprocess
@@ -63,6 +64,68 @@ def microvm():
     return words + some([], ["-netdev", "user,id=n0", "-device", "virtio-net-device,netdev=n0"]) + some([], ["-serial", "null"])
 
 
+def image(name, kind, *more):
+    subprocess.run([qemu_img, "create", "-q", "-f", kind, *more, f"{directory}/{name}", "8M"], check=True)
+
+
+def as_libvirt(overlay):
+    """A disk in nodes, from the file upwards, each in JSON; above a base, perhaps."""
+    nodes, below = [], None
+    if overlay:
+        image("base.qcow2", "qcow2")
+    image("l.qcow2", "qcow2", *(["-F", "qcow2", "-b", f"{directory}/base.qcow2"] if overlay else []))
+    for number, file in ((2, "base.qcow2"), (1, "l.qcow2")) if overlay else ((1, "l.qcow2"),):
+        nodes += [{"driver": "file", "filename": f"{directory}/{file}", "node-name": f"libvirt-{number}-storage", "auto-read-only": True, "discard": "unmap"},
+                  {"node-name": f"libvirt-{number}-format", "read-only": number == 2, "driver": "qcow2", "file": f"libvirt-{number}-storage", "backing": below}]
+        below = f"libvirt-{number}-format"
+    device = {"driver": "virtio-blk-pci", "drive": "libvirt-1-format", "id": "virtio-disk0", "write-cache": "on"}
+    return [word for node in nodes for word in ("-blockdev", json.dumps(node))] + ["-device", json.dumps(device)]
+
+
+def of_a_group(name):
+    """Two disks that share their limits."""
+    image(f"{name}0.qcow2", "qcow2")
+    image(f"{name}1.qcow2", "qcow2")
+    return [word for i in range(2) for word in
+            ("-drive", f"file={name}{i}.qcow2,format=qcow2,if=virtio,throttling.iops-total=500,throttling.group={name}")]
+
+
+def by_config(device):
+    Path(f"{directory}/{device}.cfg").write_text(f'[device "{device}0"]\n  driver = "{device}"\n')
+    return ["-readconfig", some("", f"{directory}/") + f"{device}.cfg"]
+
+
+def plain_disk():
+    image("hdd.raw", "raw")
+    return ["-hdd", some("hdd.raw", f"{directory}/hdd.raw")]
+
+
+def agent():
+    return ["-chardev", f"socket,path={some('', directory + '/')}agent.sock,server=on,wait=off,id=agent0", "-device", "virtio-serial-pci",
+            "-device", "virtserialport,chardev=agent0,name=org.qemu.guest_agent.0"]
+
+
+def more_of(port):
+    """What else administrators have, some of it each."""
+    ways = [lambda: as_libvirt(some(False, True)), lambda: of_a_group("g"), lambda: by_config("virtio-rng-pci"), lambda: by_config("pvpanic-pci"),
+            plain_disk, agent,
+            lambda: ["-net", "nic,model=rtl8139", "-net", "user"],
+            lambda: ["-netdev", "user,id=m0,net=10.9.0.0/24,dhcpstart=10.9.0.9,restrict=on", "-device", "virtio-net-pci,netdev=m0,mac=52:54:00:aa:00:77"],
+            lambda: ["-netdev", "hubport,id=h0,hubid=0", "-device", "e1000e,netdev=h0"],
+            lambda: ["-netdev", f"socket,id=k0,udp=127.0.0.1:{port},localaddr=127.0.0.1:{port + 1}", "-device", "e1000,netdev=k0"],
+            lambda: ["-netdev", f"stream,id=r0,server=on,addr.type=unix,addr.path={directory}/net.sock", "-device", "virtio-net-pci,netdev=r0"],
+            lambda: ["-nic", f"user,model=e1000e,hostfwd=tcp:127.0.0.1:{port + 2}-:22,hostfwd=udp:127.0.0.1:{port + 2}-:53"],
+            lambda: ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+            lambda: ["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"],
+            lambda: ["-device", "qemu-xhci,id=xhci", "-device", "usb-tablet,bus=xhci.0"], lambda: ["-usb", "-device", "usb-kbd"],
+            lambda: ["-device", "virtio-balloon-pci"], lambda: ["-device", "i6300esb", "-action", "watchdog=pause"],
+            lambda: ["-smp", some("2", "cpus=1,maxcpus=4", "2,sockets=1,cores=2,threads=1")],
+            lambda: ["-uuid", "6b6a7dd8-29a8-4a1b-8d3b-0f2fd9a3a5e4", "-msg", "timestamp=on"],
+            lambda: ["-D", some("qemu.log", f"{directory}/qemu.log"), "-serial", some("file:console.log", "pty", "null")],
+            lambda: ["-global", "virtio-net-pci.romfile=", "-k", "de"]]
+    return [word for way in pick.sample(ways, pick.choice((0, 1, 2, 3))) for word in way()]
+
+
 seed, directory, qemu_img = sys.argv[1:]
 if not seed.isdigit():
     print("\n".join(from_real_life(seed, directory, qemu_img)))
@@ -110,5 +173,6 @@ for i in range(some(1, 1, 2)):
         if bus == "filtered":
             words += ["-object", f"throttle-group,id=g{i},x-iops-total=500", "-blockdev", f"driver=throttle,node-name=t{i},throttle-group=g{i},file=v{i}"]
         words += ["-device", f"virtio-blk-pci,drive={'t' if bus == 'filtered' else 'v'}{i}"]
-words += some([], [], ["-pidfile", "pid"], *([] if "-nographic" in words else [["-daemonize"], ["-daemonize", "-pidfile", f"{directory}/pid"]]))
-print("\n".join(words))
+last = some([], [], ["-pidfile", "pid"], *([] if "-nographic" in words else [["-daemonize"], ["-daemonize", "-pidfile", f"{directory}/pid"]]))
+pick = random.Random(f"{seed}, and more") # so that what was there is as before
+print("\n".join(words + more_of(30000 + 3 * int(seed) % 20000) + last))
