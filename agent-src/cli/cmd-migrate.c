@@ -488,7 +488,7 @@ static int cut_line(int argc, char **argv, struct move_options *o)
 	return i;
 }
 
-/* Of `check`. */
+/* The last line of a check that found nothing in the way. */
 static void say_that_it_can(const struct move_options *o)
 {
 	AUTO_FREE char *guest = text_shown(o->vm);
@@ -498,7 +498,7 @@ static void say_that_it_can(const struct move_options *o)
 	output_put(1, OUTPUT_LAST, line, strlen(line));
 }
 
-/* With the guest's name, which may be out of its command line, still there. */
+/* The move runs while the guest's name, which may lie in its command line, is still in memory. */
 static int move_or_check(struct move_options *o)
 {
 	int code = move_run(o);
@@ -591,27 +591,30 @@ static int run(int argc, char **argv, struct move_options *o, const char *comman
 
 #define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}
 
-/* The destination that is named, "" if none is or the options are wrong; and whether they ask for help alone. */
+/* The destination that is named, "" if none is or the options are wrong; and whether they ask for help alone. getopt_long(3) sorts the words, after which
+ * an option that lacks its value would have the guest for one: so it gets a copy. */
 static const char *find_destination(int argc, char **argv, bool *asks_for_help)
 {
+	AUTO_FREE char **copy = xcalloc((size_t)argc + 1, sizeof(*copy));
 	int c, ours = 1;
 	bool good = true;
 
 	*asks_for_help = false;
+	memcpy(copy, argv, (size_t)argc * sizeof(*copy));
 	while (ours < argc && strcmp(argv[ours], "--"))
 		ours++;
 	opterr = 0;
-	while ((c = getopt_long(ours, argv, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
+	while ((c = getopt_long(ours, copy, "v" DEST_OPTIONS_SHORT, options, NULL)) != -1) {
 		good &= c != '?';
 		*asks_for_help |= c == OPT_HELP;
 	}
 	opterr = 1;
 	c = optind;
 	optind = 0; /* getopt_long(3): from the beginning */
-	return good && c < ours ? argv[ours - 1] : "";
+	return good && c < ours ? copy[ours - 1] : "";
 }
 
-/* What is written down (defaults.h) comes first, so that the command's own words have the last say. */
+/* The defaults (defaults.h) come before the command's own words, which so have the last say. */
 static int run_with_defaults(int argc, char **argv, struct move_options *o, const char *command, const char *help)
 {
 	bool asks_for_help;
