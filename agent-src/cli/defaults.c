@@ -93,14 +93,14 @@ static int check_file(int fd, const char *path, struct err *e)
 		return err_sys(e, errno, "cannot look at %s", path);
 	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & 022)
 		return err_set(e, EPERM, "%s must be writable by you alone (chown, chmod go-w), as it says what vmferry does", path);
-	return (uint64_t)st.st_size > BYTES_MAX ? err_set(e, EFBIG, "%s is longer than 64 KiB", path) : 0;
+	return 0;
 }
 
 static int read_file(struct defaults *d, const char *path, const char *dest, const struct option *options, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
-	AUTO_FREE char *text = xcalloc(1, BYTES_MAX + 1);
-	ssize_t n;
+	AUTO_FREE char *text = NULL;
+	size_t n;
 	int r;
 
 	if (fd == -ENOENT || fd == -ENOTDIR)
@@ -110,10 +110,12 @@ static int read_file(struct defaults *d, const char *path, const char *dest, con
 	r = check_file(fd, path, e);
 	if (r)
 		return r;
-	n = read(fd, text, BYTES_MAX);
-	if (n < 0)
-		return err_sys(e, errno, "cannot read %s", path);
-	if (strlen(text) != (size_t)n || !text_is_utf8(text))
+	r = read_regular(fd, BYTES_MAX, &text, &n);
+	if (r == -EFBIG)
+		return err_set(e, EFBIG, "%s is longer than 64 KiB", path);
+	if (r)
+		return err_sys(e, -r, "cannot read %s", path);
+	if (strlen(text) != n || !text_is_utf8(text))
 		return err_set(e, EILSEQ, "%s is not UTF-8 text", path);
 	return defaults_parse(d, text, path, dest, options, e);
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <syslog.h>
 
 static void set_text(json_t *ev, const char *key, const char *value)
 {
@@ -432,23 +431,23 @@ static const char *what_recover_did(const struct transfer *t)
 				 : "its move had been cut off: what it had made here and at the destination is removed now";
 }
 
-/* For whoever asks later. What was refused before anything was changed is not remembered; of the plan, the command line may have secrets in it. */
+/* The history gets this end, for whoever asks later; not of a move that was refused before anything was changed. The command line may have secrets in
+ * it, and is left out of the plan. */
 static void remember(const struct transfer *t, json_t *result)
 {
-	json_t *entry = json_pack("{s:s*,s:s*,s:s}", "guest", t->src.guest.name, "destination", t->opt->dest.where, "how", t->recipe->how);
-	json_t *plan = t->plan_told ? json_copy(t->plan_told) : NULL;
-	AUTO_FREE char *line = NULL;
+	json_t *entry, *plan;
 	struct err e;
 
+	if (!t->a.handing_off)
+		return;
+	entry = json_pack("{s:s*,s:s*,s:s,s:O}", "guest", t->src.guest.name, "destination", t->opt->dest.where, "how", t->recipe->how,
+			  "result", result);
+	plan = t->plan_told ? json_copy(t->plan_told) : NULL;
 	json_object_del(plan, "command_line");
 	if (plan)
 		json_object_set_new(entry, "plan", plan);
-	json_object_set(entry, "result", result);
-	if (t->a.handing_off && history_add(t->opt->state_dir, entry, &e))
+	if (history_add(t->opt->state_dir, entry, &e))
 		log_error("the end of this move is not in the history: %s", e.msg);
-	line = history_line(entry);
-	if (t->a.handing_off)
-		syslog(LOG_DAEMON | LOG_NOTICE, "%s", line);
 	json_decref(entry);
 }
 

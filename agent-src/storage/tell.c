@@ -158,7 +158,7 @@ static char *guest_words(struct storage *s, int code)
 	return words_for(state);
 }
 
-/* For whoever asks later. */
+/* The history gets this end, for whoever asks later. */
 static void remember(const struct storage *s, json_t *result)
 {
 	json_t *entry = json_pack("{s:s*,s:s,s:O}", "guest", s->guest.name, "how", how(s), "result", result);

@@ -22,3 +22,30 @@ int open_regular(const char *path)
 	fd = open(self, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
+
+int read_regular(int fd, size_t max, char **text, size_t *bytes)
+{
+	struct stat st;
+	char *all;
+	size_t n = 0;
+	ssize_t r = 1;
+
+	if (fstat(fd, &st))
+		return -errno;
+	if ((uint64_t)st.st_size > max)
+		return -EFBIG;
+	all = xmalloc((size_t)st.st_size + 1);
+	while (n < (size_t)st.st_size && r) {
+		r = pread(fd, all + n, (size_t)st.st_size - n, (off_t)n);
+		if (r < 0 && errno != EINTR) {
+			r = -errno;
+			free(all);
+			return (int)r;
+		}
+		n += r > 0 ? (size_t)r : 0;
+	}
+	all[n] = '\0';
+	*text = all;
+	*bytes = n;
+	return 0;
+}

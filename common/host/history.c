@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
+#include <syslog.h>
 #include <time.h>
 
 #define BYTES_MAX (4 * MIB)
@@ -20,16 +20,10 @@
 static char *read_text(const char *path)
 {
 	AUTO_CLOSE int fd = open_regular(path);
-	struct stat st;
 	char *text;
-	ssize_t n;
+	size_t n;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_size <= 0 || (uint64_t)st.st_size > BYTES_MAX)
-		return NULL;
-	text = xcalloc(1, (size_t)st.st_size + 1);
-	n = read(fd, text, (size_t)st.st_size);
-	text[MAX(n, 0)] = '\0';
-	return text;
+	return fd < 0 || read_regular(fd, BYTES_MAX, &text, &n) ? NULL : text;
 }
 
 json_t *history_read(const char *state_dir, const char *guest)
@@ -79,7 +73,14 @@ static void cut(json_t *entry)
 		json_object_del(entry, "plan");
 }
 
-int history_add(const char *state_dir, json_t *entry, struct err *e)
+static void tell_system(const json_t *entry)
+{
+	AUTO_FREE char *line = history_line(entry);
+
+	syslog(LOG_DAEMON | LOG_NOTICE, "%s", line);
+}
+
+static int add_to_file(const char *state_dir, json_t *entry, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
 	AUTO_FREE char *lock = xasprintf("%s/history.lock", state_dir);
@@ -89,12 +90,18 @@ int history_add(const char *state_dir, json_t *entry, struct err *e)
 
 	if (fd < 0 || flock(fd, LOCK_EX))
 		return err_sys(e, errno, "cannot lock %s", lock);
-	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
-	cut(entry);
 	all = history_read(state_dir, NULL);
 	text = text_with(all, entry);
 	json_decref(all);
 	return replace_file(path, text, strlen(text), e);
+}
+
+int history_add(const char *state_dir, json_t *entry, struct err *e)
+{
+	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
+	tell_system(entry);
+	cut(entry);
+	return add_to_file(state_dir, entry, e);
 }
 
 static double number(const json_t *o, const char *key)

@@ -102,6 +102,7 @@ static int read_with_mode(mode_t mode, const char *text, struct err *e)
 
 static void a_file_that_others_can_write_is_not_obeyed(void **state)
 {
+	AUTO_FREE char *long_text = NULL;
 	struct defaults d;
 	struct err e;
 
@@ -110,6 +111,11 @@ static void a_file_that_others_can_write_is_not_obeyed(void **state)
 	assert_int_equal(read_with_mode(0664, "hold\n", &e), -EPERM);
 	assert_int_equal(read_with_mode(0646, "hold\n", &e), -EPERM);
 	assert_int_equal(read_with_mode(0600, "hold\xff\n", &e), -EILSEQ);
+	long_text = xcalloc(1, 64 * KIB + 2);
+	memset(long_text, '#', 64 * KIB + 1);
+	assert_int_equal(read_with_mode(0600, long_text, &e), -EFBIG);
+	long_text[64 * KIB] = '\0';
+	assert_int_equal(read_with_mode(0600, long_text, &e), 0);
 	assert_int_equal(defaults_read(&d, "", options, &e), 0); /* the file is gone */
 	assert_int_equal(d.count, 0);
 	setenv("VMFERRY_CONFIG", "", 1);
