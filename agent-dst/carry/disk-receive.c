@@ -42,7 +42,7 @@ int receive_disk_open(struct receiver *r, const struct msg_object *m, struct err
 	return 0;
 }
 
-/* Whoever reads old copies leaves the disks alone while most buffers of a channel are on their way to them. */
+/* The reader of old copies is told how many buffers are free: it leaves the disks alone while most of a channel's are on their way to them. */
 static void note_free(struct receiver *r, int change)
 {
 	bool busy;

@@ -101,7 +101,7 @@ static bool has_contents(struct old_reader *r, uint64_t from, uint64_t to)
 	return false;
 }
 
-/* Whoever receives has the disks first: what is not read travels, and a disk that is as fast as the network has nothing left for more than that. */
+/* The receivers have the disks first. A block that is not read here travels instead, and a disk that is no faster than the network has no time left. */
 static int yield(struct old_reader *r, struct err *e)
 {
 	int k = 0;

@@ -144,7 +144,7 @@ static char *misfit_of(const struct trial *t, struct qmp *q)
 	return words;
 }
 
-/* Likewise. */
+/* A QEMU that does not answer names no device. */
 static json_t *devices_of(const struct trial *t, struct qmp *q)
 {
 	struct err ignored;

@@ -495,10 +495,10 @@ static bool is_at_its_place(const struct disks *ds, const json_t *owned, const c
 	return false;
 }
 
-/* What is asked of a record of what the journal owns, all of which is in `owned`. */
+/* A question about one record that the journal owns; `owned` has all of them. */
 typedef bool (*holds_fn)(const struct disks *ds, const json_t *owned, const char *kind, const json_t *detail);
 
-/* Of each record; false, too, if that cannot be told. */
+/* The answer is yes for every record; false, too, if the journal cannot be read. */
 static bool holds_of_all(const struct disks *ds, holds_fn holds)
 {
 	json_t *owned, *entry;

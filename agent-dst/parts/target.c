@@ -269,7 +269,7 @@ int target_misfit(struct err *e, const char *why)
 		why);
 }
 
-/* Known before anything is copied, what that QEMU would say when all is there. */
+/* The rings are compared before anything is copied: QEMU itself would refuse them when all has arrived. */
 static int check_rings(struct target *t, struct err *e)
 {
 	const json_t *used = json_object_get(t->description, "rings");

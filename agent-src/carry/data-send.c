@@ -179,7 +179,7 @@ static bool may_stay(const struct sender *s)
 	       staying_may(s->buf, s->batch.n, &s->shared->staying);
 }
 
-/* What of the frame is not in it. */
+/* The part of a frame that lies behind the encoded contents. */
 static struct frame_tail *tail_of(struct sender *s, const struct encoded *x)
 {
 	if (x->pieces)

@@ -51,7 +51,7 @@ struct delta {
 	uint64_t at;
 };
 
-/* What the pieces of a round's extents go to. */
+/* The receivers of the pieces into which a round's extents are cut. */
 struct pieces {
 	const struct disk_round *d;
 	const struct round_senders *to;

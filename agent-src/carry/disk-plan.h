@@ -7,7 +7,7 @@
 
 #include "disk-read.h"
 
-/* Where a disk goes; a place of it has one of them (place_channel). */
+/* The senders of a disk's round, one for each data channel; place_channel() says which has a place. */
 struct round_senders {
 	struct sender **senders;
 	unsigned count;
@@ -16,7 +16,7 @@ struct round_senders {
 void disk_plan_broadcast(const struct round_senders *to, uint16_t type, const struct writer *w);
 /* The round's beginning, and before round 0 the disk. */
 void disk_plan_announce(const struct disk_round *d, const struct round_senders *to);
-/* What the round covers, of it first what need not be read; counts that (dirty_bytes), and returns how many bytes are to be read. */
+/* Tells the senders which extents the round covers, those first that need not be read. Sets dirty_bytes; returns how many bytes are to be read. */
 uint64_t disk_plan_tell(struct disk_round *d, const struct round_senders *to);
 /* Is that extent of its map to be read? */
 bool disk_plan_reads(const struct disk_round *d, const struct disk_extent *x);

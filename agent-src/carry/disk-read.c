@@ -275,7 +275,7 @@ static bool read_front(struct disk_round *d)
 	return true;
 }
 
-/* What goes to that channel leaves at once, and what is named beside it, which is little, has room and does not wait long. */
+/* A channel has room while less than half of its window is under way: contents leave at once then, and so do the few bytes that name kept blocks. */
 static bool has_room(const struct disk_reader *r, unsigned channel)
 {
 	const struct sender *s = r->to.senders[channel];

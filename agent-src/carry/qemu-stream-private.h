@@ -67,7 +67,7 @@ step_fn stream_footer;
 
 /* ---- qemu-stream-bitmap.c ---- */
 
-/* Its first section begins, behind the section's head. */
+/* The walk begins behind the head of the bitmap's first section. */
 int stream_bitmap_begin(struct qemu_stream *s, uint32_t version, struct err *e);
 /* A later one does. */
 int stream_bitmap_section(struct qemu_stream *s);

@@ -166,7 +166,7 @@ int guest_look_at_line(const struct guest *g, bool no_state, struct args_result 
 int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);
 /* A file that QEMU has read when it started: in what way it is not what was read, in words behind its name; NULL: it is that. */
 const char *guest_read_another(const struct guest *g, const char *path);
-/* What a block job puts above a disk, and takes away when it ends: a node's driver, as QEMU calls it. */
+/* A block job puts a node of this driver above a disk, and takes it away when it ends. */
 bool guest_filter_is_of_job(const char *driver);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
@@ -178,12 +178,12 @@ int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struc
 /* QEMU takes firmware, or a ROM, without a directory in its name from where it was started before it takes one of its own. Gives such a file its whole
  * path on the line. -ENOTSUP: it was changed since QEMU read it; with o all such go there, as above. */
 int guest_write_in_own_files(struct guest *g, struct obstacles *o, struct err *e);
-/* For that. todo: id to type of devices that are not on the line, which loses those that are written there, or told of. -ENOTSUP: one cannot be written
+/* Plugged devices are written into the line. todo: id to type of devices that are not on it, which loses those that are written there, or told of. -ENOTSUP: one cannot be written
  * down; with o all such go there, and the others are written. (qemu-plugged.c) */
 int guest_write_in_plugged(struct guest *g, struct qmp *q, json_t *todo, struct obstacles *o, struct err *e);
-/* And images that its disks have now. -ENOTSUP, or with o told there: the line names one where it cannot be changed. (qemu-disks-now.c) */
+/* Images that the disks have by now are written into the line. -ENOTSUP, or with o told there: the line names one where it cannot be changed. (qemu-disks-now.c) */
 int guest_write_in_disks(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e);
-/* And taps that its QEMU has now; where that cannot be told it stays as it is. (qemu-taps-now.c) */
+/* Taps that QEMU has by now are written into the line; where that cannot be told it stays as it is. (qemu-taps-now.c) */
 void guest_write_in_taps(struct guest *g);
 /* Is the -blockdev of that node, on the line, this disk's image? */
 bool guest_node_is_of(const struct guest *g, const char *node, const struct guest_disk *d);

@@ -104,7 +104,7 @@ static int refuse_plugged(json_t *plugged, struct obstacles *o, struct err *e)
 	return r;
 }
 
-/* What can neither be written nor be told why it cannot is told as if nothing could. */
+/* Devices that stay in `plugged` are neither written nor refused with a reason of their own: they get the general one. */
 static int write_in_plugged(struct guest *g, struct qmp *q, json_t *present, json_t *ids, struct obstacles *o, struct err *e)
 {
 	json_t *plugged = plugged_in(present, ids);

@@ -520,7 +520,7 @@ static int bus_of(const struct plugged *p, char **bus)
 	return r;
 }
 
-/* One of these has the bus. */
+/* The bus belongs to one of these devices. */
 static bool is_on_one_of(const json_t *devices, const char *bus)
 {
 	const char *id;
@@ -537,7 +537,7 @@ static bool is_on_one_of(const json_t *devices, const char *bus)
 	return false;
 }
 
-/* What of it was written already goes again. */
+/* A device that cannot be written as a whole loses the options that were written for it. */
 static int write_or_tell(struct plugged *p, const char *bus)
 {
 	size_t before = p->count;
@@ -551,7 +551,7 @@ static int write_or_tell(struct plugged *p, const char *bus)
 	return r ? obstacles_fact(p->found, p->e) : 0;
 }
 
-/* Those whose bus is there: one that was plugged in as well and is not written yet may have it. todo loses them. */
+/* Devices whose bus is there are written, and leave todo. A bus may belong to a device that was plugged in as well, and is not written yet. */
 static int write_some(struct plugged *p, json_t *todo)
 {
 	json_t *type;

@@ -16,7 +16,7 @@ static bool has_any(char *const *argv, size_t argc, const char *const *options, 
 	return i < count;
 }
 
-/* By -mon, or an object. */
+/* A monitor may be named by -mon, or be an object. */
 static bool has_monitor(char *const *argv, size_t argc)
 {
 	struct args_monitor m;

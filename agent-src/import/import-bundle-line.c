@@ -273,7 +273,7 @@ static int find_monitor(struct bundling *m, struct err *e)
 	return r;
 }
 
-/* Of those that are asked for of a running QEMU only what `-object help` tells, too. */
+/* The words that this host's QEMU knows, as far as `-object help` tells: no QEMU runs here that could be asked for its schema. */
 static void write_known_words(struct bundling *m)
 {
 	struct args_words known = {.reconnect = true, .reconnect_ms = true};

@@ -16,7 +16,7 @@
 #define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
 #define FIXED_S 0.35 /* QEMU starts there, the last round, and what is waited for: 0.2 to 0.6 */
 #define OTHER_S 0.25 /* of that beside QEMU's start */
-/* So long what leaves is hardly compressed: an effort is chosen by what has left (seen: 0.15 to 0.38). */
+/* The first contents leave hardly compressed, for so long: an effort is chosen by what has left (seen: 0.15 to 0.38). */
 #define CHOOSES_S 0.25
 
 /* In measures (see above). */
@@ -193,7 +193,7 @@ static double fixed_s(const struct model_input *in)
 	return in->starts_s > 0 ? OTHER_S + in->starts_s : FIXED_S;
 }
 
-/* Before an effort is chosen; only a link that is slower than that notices. */
+/* Adds what leaves before an effort is chosen. A link that is faster than the processors loses nothing by it. */
 static void begin_uncompressed(const struct model_input *in, const struct phase *p, struct model_result *r)
 {
 	struct effort_mix m = choose(in, p);

@@ -273,7 +273,7 @@ static int check_kind(const struct transfer *t, struct err *e)
 		       : 0;
 }
 
-/* It may be asked to by nobody but us: where something is kept of an earlier move, or with --only-disks. */
+/* The destination may be asked to keep disks without the user's word: for what an earlier move has left there, or with --only-disks. */
 static int check_keeps(const struct transfer *t, struct err *e)
 {
 	return t->opt->disks.keep.partial_s && !json_is_integer(json_object_get(t->plan, "keep_partial_s"))

@@ -233,7 +233,7 @@ static int check_exports(struct disks *ds, struct err *e)
 	return r;
 }
 
-/* Each, of whatever kind. */
+/* Every block job stands in the way, whichever kind it is. */
 static int check_jobs(struct disks *ds, struct err *e)
 {
 	json_t *jobs, *job;
@@ -405,7 +405,7 @@ static uint64_t unwritten_bytes(int fd)
 	return sum;
 }
 
-/* It was preallocated, and not written to everywhere: (nearly) all of the file has blocks, and not all blocks have contents. */
+/* The image was preallocated, and not written to everywhere: (nearly) all of the file has blocks, and not all blocks have contents. */
 static bool is_set_aside(const struct guest_disk *g, bool rests)
 {
 	AUTO_CLOSE int fd = g->block_device || (!rests && strcmp(g->format, "raw")) ? -1 : open_regular(g->real_path);

@@ -31,7 +31,7 @@ static unsigned seed_blocks(const struct ram_block_place *told, size_t count, st
 	return n;
 }
 
-/* Ours to read? Where there is nothing that could be brought into memory for it. */
+/* A read at address 0, where nothing could be brought into memory for it, shows whether QEMU's memory may be read. */
 static int try_to_read(pid_t pid, struct err *e)
 {
 	uint8_t bytes[16];
@@ -104,7 +104,7 @@ static int recheck_start(struct ram *r, struct err *e)
 	return code;
 }
 
-/* Of TCG we know that it loses writes; of KVM that it does not. */
+/* TCG is known to lose writes, and KVM not to. */
 static bool wants_recheck(const struct ram *r)
 {
 	enum recheck_wish asked = r->src->opt->carry.recheck;

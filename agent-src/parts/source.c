@@ -193,7 +193,7 @@ static int examine_rings(struct source *s, struct err *e)
 
 #define SHUT_DOWN "move it shut down (--how cold, by what starts it)"
 
-/* What helps: QEMU's name of a state, and a person's next steps. */
+/* The next steps of a person whose guest is in a state that QEMU calls so. */
 static const char *way_out_of(const char *state)
 {
 	static const char *const ways[][2] = {

@@ -10,7 +10,7 @@ struct plan {
 	size_t hidden; /* lines that only details have */
 };
 
-/* Whether a line that nobody has to read is printed; else it is counted. */
+/* A line that nobody has to read is printed with details alone; otherwise it is counted. */
 static bool is_shown(struct plan *p)
 {
 	p->hidden += !p->details;

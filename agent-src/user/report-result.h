@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Whether it is good news: the guest, or its disks, are where they were to be. */
+/* The guest, or its disks, are where they were to be. */
 bool report_is_success(const json_t *ev);
 /* details: also how much memory and processor time it took, and what became of each disk. */
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details);

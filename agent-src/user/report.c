@@ -59,7 +59,7 @@ static void show_progress(struct report *r, const json_t *ev)
 	free(text);
 }
 
-/* What was asked for goes to standard output; how far it has come, notices and failures to standard error. */
+/* Answers (a plan, an estimate, a result) go to standard output; progress, notices and failures to standard error. */
 static int stream_of(const json_t *ev)
 {
 	const char *kind = event_text(ev, "event");

@@ -88,7 +88,7 @@ static int check_compat(const struct rewrite *w, const struct item *it)
 	return r;
 }
 
-/* By -mon, or an object. */
+/* A monitor may be named by -mon, or be an object. */
 static int check_named(const struct rewrite *w, const struct args_monitor *m, const struct item *it)
 {
 	const struct item *chardev = args_find(w, "chardev", "id", m->chardev);

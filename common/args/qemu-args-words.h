@@ -17,11 +17,11 @@ struct args_words {
 	bool reconnect_ms;
 };
 
-/* Whether the line has one of these, so that its QEMU must be asked. */
+/* The line has a word that not every QEMU knows, so that its QEMU must be asked. */
 bool args_has_changed_words(char *const *argv, size_t argc);
-/* What query-qmp-schema says. */
+/* The answer of query-qmp-schema says which words a QEMU knows. */
 void args_words_known(struct args_words *out, const json_t *schema);
-/* Each word in the line that QEMU does not know, in one that it does, and a note of it. What it has no word for stays, for QEMU to refuse. */
+/* Words in the line that QEMU does not know are written in those that it does, with a note each. One that it has no word for stays, for QEMU to refuse. */
 void args_write_known_words(struct args_result *r, const struct args_words *known);
 
 #endif

@@ -15,7 +15,7 @@ struct obstacles {
 
 /* The same sentence counts once. */
 void obstacles_add(struct obstacles *o, const struct err *e);
-/* For what a reader of QEMU's answers finds. 0: *e states a fact of the guest (ENOTSUP), which stands in the list now, and the rest can be looked at; or
+/* An error that a reader of QEMU's answers has found. 0: *e states a fact of the guest (ENOTSUP), which stands in the list now, and the rest can be looked at; or
  * -e->code: it is an error, or there is no list. */
 int obstacles_fact(struct obstacles *o, const struct err *e);
 size_t obstacles_count(const struct obstacles *o);

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Of words (count of them, NULLs are passed over) the one that differs least from what was typed, and by so little that it may be meant: one letter more,
+/* The word (of count; NULLs are passed over) that differs least from what was typed, and by so little that it may be meant: one letter more,
  * less, changed or swapped in a word of up to 5 letters, two in a longer one; case does not count. NULL: none. */
 const char *nearest_word(const char *typed, const char *const *words, size_t count);
 

@@ -95,7 +95,7 @@ char *block_device_identity_in(const char *sys, dev_t device)
 	return id ? xasprintf("%s%s%s", id, partition ? " part " : "", partition ?: "") : NULL;
 }
 
-/* What a loop device is made of: it is that, whichever number it has. NULL: it is none, or that cannot be told. */
+/* The file that a loop device is made of, which names it whatever its number is. NULL: it is not a loop device, or that cannot be told. */
 static char *loop_content(const char *at)
 {
 	AUTO_FREE char *file = xasprintf("%s/loop/backing_file", at), *skips = xasprintf("%s/loop/offset", at);

@@ -17,8 +17,8 @@ int block_device_size(int fd, const char *path, uint64_t *bytes, struct err *e);
 char *block_device_identity(const char *path);
 /* sys: where sysfs is */
 char *block_device_identity_in(const char *sys, dev_t device);
-/* What this host knows it by until the next boot, whichever number or name it has: as above, or by the file that a loop device is made of; of what has neither
- * its number, which may be another's once it has gone. malloc'ed */
+/* The name of a device on this host until the next boot, whatever its number or path is: as above, or by the file that a loop device is made of. A device
+ * that has neither is called by its number, which may be another's once it has gone. Malloc'ed. */
 char *block_device_here(const char *sys, dev_t device);
 /* -EEXIST: it is not all zeros at its ends. bytes: its size. */
 int block_device_check_blank(int fd, const char *path, uint64_t bytes, struct err *e);

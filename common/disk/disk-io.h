@@ -126,7 +126,7 @@ void disk_io_read(struct disk_io *d, struct disk_req *r, void *buf, uint32_t byt
 void disk_io_write(struct disk_io *d, struct disk_req *r, const void *buf, uint32_t bytes, uint64_t offset);
 /* Reads as zero afterwards, and is a hole where that can be. */
 void disk_io_zero(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes);
-/* Likewise, at most DISK_FILL_MAX bytes, and has its blocks: as one that was preallocated, or written with zeros. */
+/* Zeros, at most DISK_FILL_MAX bytes, that have their blocks: as one that was preallocated, or written with zeros. */
 void disk_io_fill(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32_t bytes);
 /* The range has what it has in `from` in this moment, and where the file system can share its blocks between files, none is written (FICLONERANGE).
  * At once, without a request. -errno: the range is to be written. */

@@ -14,8 +14,8 @@
 
 #define HELD_AT (1LL << 62) /* the byte that is locked: behind any image, and behind the offsets of image-mark.c */
 
-/* By what it is, as far as that can be told: a number may be another's once a volume or a loop device has gone, and that may come back with another. A device
- * has many names. */
+/* A device's mark is named by what the device is, as far as that can be told. Its number may be another's once a volume or a loop device has gone, and
+ * that may come back with another; and a device has many paths. */
 static char *device_mark(dev_t device)
 {
 	AUTO_FREE char *name = block_device_here("/sys", device);
@@ -63,7 +63,7 @@ int image_hold(const char *mark, const char *owner, struct err *e)
 	return err_sys(e, -r, "cannot make %s", mark);
 }
 
-/* Nothing has that name. A network file system, say, may fail to tell. */
+/* The error says that nothing has that name. Others (of a network file system, say) do not tell. */
 static bool is_no_file(int why)
 {
 	return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG;
@@ -118,7 +118,7 @@ static bool is_locked(const char *image)
 	return fd >= 0 && !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK && l.l_start == HELD_AT;
 }
 
-/* What cannot be told is taken for yes. */
+/* A mark that cannot be looked at counts as one that is there. */
 static bool is_there(const char *mark)
 {
 	return !access(mark, F_OK) || !is_no_file(errno);

@@ -21,7 +21,7 @@ int image_hold(const char *mark, const char *owner, struct err *e);
 int image_let_go(const char *mark, const char *owner, struct err *e);
 /* Of a block device: a descriptor, which holds it until it is closed; or -errno. */
 int image_hold_device(const char *device, struct err *e);
-/* True, too, if that cannot be told. */
+/* The image has a mark or a lock; true, too, if that cannot be told. */
 bool image_is_held(const char *image);
 
 #endif

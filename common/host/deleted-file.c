@@ -12,7 +12,7 @@
 
 #define DELETED " (deleted)"
 
-/* What the link in /proc is said to lead to; false: it cannot be read. */
+/* The target of a link in /proc; false: it cannot be read. */
 static bool read_link(const char *link, char target[PATH_MAX])
 {
 	ssize_t n = readlink(link, target, PATH_MAX - 1);
@@ -42,7 +42,7 @@ char *process_program(pid_t pid)
 	return *target ? xstrdup(target) : NULL;
 }
 
-/* As the kernel calls a file that had that name: links on the way are gone. Malloc'ed. */
+/* The kernel's name of a file that had this path, with the links on the way resolved. Malloc'ed. */
 static char *deleted_name(const char *path)
 {
 	AUTO_FREE char *real = realpath(path, NULL), *copy = xstrdup(path), *dir = real ? NULL : realpath(dirname(copy), NULL);

@@ -9,7 +9,8 @@
 
 /* The name that its program's file has, or had (it may have been replaced by an upgrade of its package): malloc'ed; NULL: it cannot be told. */
 char *process_program(pid_t pid);
-/* Where the file can be read that had this name when the process opened it, and has none any more: malloc'ed; NULL: there is none, or more than one. */
+/* A path below /proc at which a file can be read that had this name when the process opened it, and has none any more. Malloc'ed; NULL: there is none,
+ * or more than one. */
 char *process_holds_deleted(pid_t pid, const char *path);
 
 #endif

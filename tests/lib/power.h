@@ -467,7 +467,7 @@ __attribute__((unused)) static unsigned power_fails(const char *logs)
 	return undone;
 }
 
-/* In a child (true), on a host whose power fails when it is over: it is to call _exit. In the parent all of that has happened: *status is what the child
+/* The caller goes on in a child (true), on a host whose power fails when that ends by _exit. In the parent (false) all of that has happened: *status is what the child
  * ended with (wait(2)); -1: there was none. */
 __attribute__((unused)) static bool power_forks(const char *root, const char *logs, int *status)
 {

@@ -301,7 +301,7 @@ static blkcnt_t blocks(void)
 	return st.st_blocks;
 }
 
-/* Where there was nothing, and where there was something: in this kind's odd places, too. */
+/* Zeros are filled in where there was nothing, where there was something, and in this kind's odd places. */
 static void zeros_that_are_filled_have_blocks(void **state)
 {
 	enum kind kind = *(enum kind *)*state;

@@ -26,7 +26,7 @@ static char *put(const char *name, const char *text)
 	return path;
 }
 
-/* Its line has what no move carries: a directory that becomes its root. Its disk counts all the same, and so does a script that starts it. */
+/* The guest's line has what no move carries: a directory that becomes its root. The guest's disk counts all the same, and so does a script that starts it. */
 static void what_cannot_be_moved_hides_no_image(void **state)
 {
 	AUTO_FREE char *image = put("a.raw", ""), *drive = xasprintf("file=%s,format=raw,if=virtio", image);

@@ -87,8 +87,8 @@ static void what_cannot_be_locked_or_made_says_so(void **state)
 	assert_true(image_hold_device("/nowhere/at/all", &e) < 0);
 }
 
-/* As on a network file system that does not answer: the record of the mark stays, and so does the guest. */
-static void what_cannot_be_told_is_no_no(void **state)
+/* A mark that cannot be read, as on a network file system that does not answer, stays in the records, and the guest stays, too. */
+static void a_mark_that_cannot_be_read_stays(void **state)
 {
 	AUTO_FREE char *loop = xasprintf("%s/loop", dir), *image = xasprintf("%s/loop/a.raw", dir), *mark = image_held_path(image);
 	struct err e;
@@ -121,7 +121,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_is_held_as_long_as_its_mark_is_there), cmocka_unit_test(a_mark_survives_the_power),
 		cmocka_unit_test(a_mark_is_removed_only_by_its_owner),		 cmocka_unit_test(a_mark_lies_beside_its_image),
-		cmocka_unit_test(what_cannot_be_locked_or_made_says_so),	 cmocka_unit_test(what_cannot_be_told_is_no_no),
+		cmocka_unit_test(what_cannot_be_locked_or_made_says_so),	 cmocka_unit_test(a_mark_that_cannot_be_read_stays),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

@@ -176,7 +176,7 @@ static void what_qemu_does_not_tell_enough_of_is_refused(void **state)
 	}
 }
 
-/* Those that can be written are, with the list as without it; what is on the bus of one that cannot goes with that. */
+/* Devices that can be written are, with the list as without it; a device on the bus of one that cannot goes with that one. */
 static void all_that_cannot_be_written_are_told(void **state)
 {
 	json_t *todo = json_pack("{s:s,s:s,s:s,s:s,s:s}", "a", "vfio-pci", "vd2", "virtio-blk-pci", "b", "pvscsi", "under", "scsi-hd", "c",
