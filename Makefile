@@ -202,7 +202,7 @@ $(B)/%.1: docs/%.1.scd
 .PHONY: packages tests test-tools
 packages:
 	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
-tests: $(TESTS) test-tools ## Build the unit tests, and what end-to-end tests call
+tests: $(TESTS) test-tools $(FUZZERS:%=$(B)/tests/fuzz/%.o) ## Build the unit tests, and what end-to-end tests call; compile the fuzzers
 test-tools: $(TOOLS) $(SHARED)
 
 .PHONY: install

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	t->report.json = n & 1;
 	terminal = open_memstream(&shown, &shown_bytes);
 	stdout = stderr = terminal;
-	if (!accept_check(t->plan, &e) && !parts_agree(&t->parts, t->plan, &e)) {
+	if (!accept_check(t->plan, &e) && !parts_agree(&t->parts, t->plan, &t->src.obstacles, &e)) {
 		tell_plan(t);
 		print_script(t, &e);
 	}

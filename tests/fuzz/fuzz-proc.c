@@ -2,6 +2,7 @@
  * fuzz-proc.c: libFuzzer on what /proc tells of a process that calls itself a QEMU (agent-src/guest): its command line, its environment and
  * its cgroups, which 0xff and a byte keep apart: 1 begins the environment, 2 the cgroups.
  */
+#include "../../agent-src/guest/guest-line.c"
 #include "../../agent-src/guest/guest-unit.c"
 #include "../../agent-src/guest/qemu-discover.c"
 

@@ -172,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	if (!n)
 		return 0;
 	len = expand(p + 1, n - 1, stream);
-	most = p[0] & 1 ? 1 + p[0] / 2 : 1000 * (1 + (size_t)p[0]);
+	most = p[0] & 1 ? 1 + (size_t)p[0] / 2 : 1000 * (1 + (size_t)p[0]);
 	r = walk(&whole, stream, len, SIZE_MAX, 0, &e);
 	require(walk(&cut, stream, len, most, p[0] * 0x01010101U, &f) == r && (!r || !strcmp(e.msg, f.msg)));
 	require(whole.items == cut.items && whole.told == cut.told && whole.n == cut.n && !memcmp(whole.thin, cut.thin, cut.n));
