@@ -9,6 +9,7 @@
 #include "monitors.h"
 #include "partial.h"
 #include "process.h"
+#include "qemu-find.h"
 #include "qemu-settings.h"
 #include "systemd.h"
 #include "taps.h"
@@ -17,7 +18,6 @@
 #include "virtio-rings.h"
 
 #include <errno.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -96,25 +96,6 @@ long target_keep_partial_s(const struct target *t)
 
 /* ---- the plan ---- */
 
-static char *find_qemu(const char *exe)
-{
-	static const char *const dirs[] = {"/usr/bin", "/usr/libexec", "/usr/local/bin", "/usr/lib/qemu"};
-	AUTO_FREE char *copy = xstrdup(exe);
-	const char *base = basename(copy);
-	size_t i;
-
-	if (exe[0] == '/' && !access(exe, X_OK))
-		return xstrdup(exe);
-	for (i = 0; i < ARRAY_LEN(dirs); i++) {
-		char *path = xasprintf("%s/%s", dirs[i], base);
-
-		if (!access(path, X_OK))
-			return path;
-		free(path);
-	}
-	return NULL;
-}
-
 static int examine(struct part *p, struct err *e)
 {
 	struct target *t = target_of(p);
@@ -135,13 +116,9 @@ static int examine(struct part *p, struct err *e)
 				      !json_is_integer(json_object_get(json_object_get(d, "in_place"), "start_time"))))
 		return err_set(e, EPROTO, "the source does not say in the place of which QEMU the guest is to be");
 	t->name = xstrdup(json_text(d, "name"));
-	t->exe = find_qemu(json_text(d, "exe"));
-	if (!t->exe) {
-		err_set(e, ENOENT,
-			"no QEMU at the destination: neither %s nor a program of that name in the usual places; install it there",
-			json_text(d, "exe"));
+	t->exe = qemu_find(json_text(d, "exe"), json_is_true(json_object_get(d, "only_exe")), e);
+	if (!t->exe)
 		target_obstacle(t, e);
-	}
 	if (!text_is_utf8(t->runtime_dir))
 		return err_set(e, EILSEQ, "the name of the runtime directory there, %s, is not UTF-8 text", t->runtime_dir);
 	t->run_dir = xasprintf("%s/%.12s", t->runtime_dir, attempt_id_format(p->a->id, id));

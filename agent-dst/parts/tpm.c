@@ -5,6 +5,7 @@
 #include "json-text.h"
 #include "messages.h"
 #include "made.h"
+#include "program.h"
 #include "qemu-args.h"
 #include "systemd.h"
 #include "unit-text.h"
@@ -36,7 +37,7 @@ static char *find_swtpm(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(places); i++)
-		if (!access(places[i], X_OK))
+		if (program_is_runnable(places[i]))
 			return xstrdup(places[i]);
 	return NULL;
 }

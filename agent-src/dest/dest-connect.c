@@ -54,7 +54,7 @@ char *dest_agent_here(void)
 	}
 	for (dir = n > 0 ? self : strsep(&rest, ":"); dir; dir = strsep(&rest, ":")) {
 		file = xasprintf("%s/vmferry-dst", dir);
-		if (!access(file, X_OK))
+		if (program_is_runnable(file))
 			return file;
 		free(file);
 	}

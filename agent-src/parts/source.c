@@ -390,6 +390,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	}
 	set_text(out, "name", g->name);
 	set_text(out, "exe", s->opt->qemu ?: g->exe);
+	if (s->opt->qemu)
+		json_object_set_new(out, "only_exe", json_true());
 	set_text(out, "machine", s->boots_there ? NULL : g->machine);
 	set_text(out, "cwd", g->cwd);
 	set_text(out, "accel", s->accel);

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -459,6 +460,13 @@ static pid_t ask_to_start(const struct program *p)
 	pid = ask(&q, fds, n).pid;
 	close(fds[0]);
 	return pid;
+}
+
+bool program_is_runnable(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
 pid_t program_start(const struct program *p)
