@@ -1,6 +1,7 @@
 /* host-qemu.c: see host-qemu.h. */
 #include "host-qemu.h"
 #include "child.h"
+#include "program.h"
 #include "util.h"
 
 #include <errno.h>
@@ -16,11 +17,11 @@ static char *find(const char *name)
 	char *dir, *save = NULL;
 
 	if (strchr(name, '/'))
-		return access(name, X_OK) ? NULL : realpath(name, NULL);
+		return program_is_runnable(name) ? realpath(name, NULL) : NULL;
 	for (dir = strtok_r(path, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
 		char *try = xasprintf("%s/%s", dir, name);
 
-		if (*dir == '/' && !access(try, X_OK))
+		if (*dir == '/' && program_is_runnable(try))
 			return try;
 		free(try);
 	}
@@ -44,9 +45,9 @@ static void gather(void *ctx, const char *text, size_t n)
 	t->p[t->n] = '\0';
 }
 
-static int ask(const struct host_qemu *q, const char *option, char **answer, struct err *e)
+static int ask(const struct host_qemu *q, const char *option, const char *what, char **answer, struct err *e)
 {
-	char *argv[] = {q->exe, (char *)option, (char *)"help", NULL};
+	char *argv[] = {q->exe, (char *)option, (char *)what, NULL};
 	struct text t = {xstrdup(""), 0};
 	int r = child_run(argv, gather, &t, e);
 
@@ -68,7 +69,7 @@ int host_qemu_find_img(char **out, const char *exe, struct err *e)
 	const char *slash = strrchr(exe, '/');
 	AUTO_FREE char *beside = slash ? xasprintf("%.*s/qemu-img", (int)(slash - exe), exe) : NULL;
 
-	*out = !beside || access(beside, X_OK) ? find("qemu-img") : xstrdup(beside);
+	*out = !beside || !program_is_runnable(beside) ? find("qemu-img") : xstrdup(beside);
 	return *out ? 0 : err_set(e, ENOENT, "there is no qemu-img here, which converts the disks: apt install qemu-utils");
 }
 
@@ -79,12 +80,18 @@ int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e)
 
 	*q = (struct host_qemu){.exe = find(name), .kvm = !access("/dev/kvm", R_OK | W_OK)};
 	if (!q->exe)
-		return err_set(e, ENOENT, "there is no %s here: apt install qemu-system-x86, or name one with --qemu", name);
+		return strchr(name, '/')
+			       ? err_set(e, ENOENT,
+					 "there is no program %s on this host (--qemu, or $QEMU), and no other is taken for it: name one that "
+					 "is here",
+					 name)
+			       : err_set(e, ENOENT,
+					 "there is no %s in PATH on this host: apt install qemu-system-x86, or name one with --qemu", name);
 	r = host_qemu_find_img(&q->img, q->exe, e);
 	if (!r)
-		r = ask(q, "-device", &q->devices, e);
+		r = ask(q, "-device", "help", &q->devices, e);
 	if (!r)
-		r = ask(q, "-machine", &q->machines, e);
+		r = ask(q, "-machine", "help", &q->machines, e);
 	q->sandbox = !r && has_sandbox(q);
 	return r;
 }
@@ -106,13 +113,13 @@ bool host_qemu_has(const void *ctx, const char *device)
 	return q->devices && strstr(q->devices, row);
 }
 
-/* "  monitor-qmp" */
-bool host_qemu_has_monitor_objects(const struct host_qemu *q)
+char *host_qemu_help(const struct host_qemu *q, const char *option, const char *what)
 {
-	AUTO_FREE char *objects = NULL;
 	struct err ignored;
+	char *answer;
 
-	return !ask(q, "-object", &objects, &ignored) && strstr(objects, "monitor-qmp\n");
+	ask(q, option, what, &answer, &ignored); /* it calls "-chardev socket,help" an error, once it has answered */
+	return answer;
 }
 
 /* "q35    Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)" */

@@ -273,14 +273,16 @@ static int find_monitor(struct bundling *m, struct err *e)
 	return r;
 }
 
-/* The words that this host's QEMU knows, as far as `-object help` tells: no QEMU runs here that could be asked for its schema. */
 static void write_known_words(struct bundling *m)
 {
-	struct args_words known = {.reconnect = true, .reconnect_ms = true};
+	AUTO_FREE char *objects = NULL, *socket = NULL;
+	struct args_words known;
 
 	if (!args_has_changed_words(m->line.argv, m->line.argc))
 		return;
-	known.monitor_objects = host_qemu_has_monitor_objects(&m->qemu);
+	objects = host_qemu_help(&m->qemu, "-object", "help");
+	socket = host_qemu_help(&m->qemu, "-chardev", "socket,help");
+	args_words_in_help(&known, objects, socket);
 	args_write_known_words(&m->line, &known);
 }
 

@@ -288,7 +288,8 @@ static int check_qemu(const struct transfer *t, struct err *e)
 	const char *there = json_text(t->plan, "qemu") ?: "another one";
 
 	return t->opt->qemu && strcmp(t->opt->qemu, there)
-		       ? err_set(e, ENOENT, "no QEMU at the destination that is %s (--qemu): its vmferry, an older one, would take %s; install it there, or name one that is there",
+		       ? err_set(e, ENOENT,
+				 "no QEMU at the destination that is %s (--qemu): its vmferry, an older one, would take %s; install it there, or name one that is there",
 				 t->opt->qemu, there)
 		       : 0;
 }

@@ -48,6 +48,13 @@ void args_words_known(struct args_words *out, const json_t *schema)
 	}
 }
 
+void args_words_in_help(struct args_words *out, const char *objects, const char *socket)
+{
+	*out = (struct args_words){.monitor_objects = strstr(objects, "monitor-qmp\n"),
+				   .reconnect = strstr(socket, " " SECONDS "="),
+				   .reconnect_ms = strstr(socket, " " MILLISECONDS "=")};
+}
+
 /* ---- what a line has ---- */
 
 static bool is_monitor_object(const struct qemu_opt *opt)
@@ -187,7 +194,7 @@ void args_write_known_words(struct args_result *r, const struct args_words *know
 
 		if (!instead)
 			continue;
-		note(r, xasprintf("-%s %s is written as -%s %s, as the destination's QEMU has no such words", opt.name, opt.value,
+		note(r, xasprintf("-%s %s is written as -%s %s, as the QEMU that is to run it has no such words", opt.name, opt.value,
 				  is_mon ? "mon" : opt.name, instead));
 		if (is_mon)
 			kv_replace(&r->argv[i - 2], xstrdup("-mon"));

@@ -66,3 +66,17 @@ rm "$VMS"/*
 for option in "--memory 1G" "--cpus 2" "--firmware uefi" "--bus ide" "--format raw" "--accel tcg"; do
 	refuses 3 "${option% *}: a bundle says what machine it is" "$DIR/bundle" $option
 done
+
+# how long a socket waits is said in the words of the QEMU that is to run it
+OLDER=$(qemu_called 7.2)
+if [[ -x $OLDER ]]; then
+	vmferry export "$DIR/waits" -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$ID-waits" -display none -nodefaults \
+		-drive file="$DIR/a.raw,format=raw,if=virtio" -chardev socket,id=c,host=127.0.0.1,port=1,reconnect-ms=1500 -serial chardev:c \
+		>"$DIR/export.out" 2>"$DIR/export.err" || fail "$(<"$DIR/export.err")"
+	imports "$DIR/waits" --qemu "$OLDER" --paused
+	[[ $(line) == *reconnect=2* && $(line) != *reconnect-ms* ]] || fail "the words of another QEMU: $(line)"
+	end_process "$IMPORTED"
+	rm "$VMS"/*
+else
+	echo "skipped: words of an older QEMU: $OLDER is not there (scripts/install-deps --cross)"
+fi

@@ -48,6 +48,23 @@ static void a_qemu_knows_what_its_schema_has(void **state)
 	assert_true(!known.reconnect && known.reconnect_ms && known.monitor_objects);
 }
 
+static void a_qemu_knows_what_its_help_has(void **state)
+{
+	static const char objects[] = "List of user creatable objects:\n  iothread\n  monitor-hmp\n  monitor-qmp\n  secret\n",
+			  seconds[] = "chardev options:\n  port=<str>\n  reconnect=<num>\n  rows=<num>\n",
+			  milliseconds[] = "chardev options:\n  port=<str>\n  reconnect-ms=<num>\n  rows=<num>\n";
+	struct args_words known;
+
+	(void)state;
+	args_words_in_help(&known, "  iothread\n", seconds);
+	assert_true(known.reconnect && !known.reconnect_ms && !known.monitor_objects);
+	args_words_in_help(&known, objects, milliseconds);
+	assert_true(!known.reconnect && known.reconnect_ms && known.monitor_objects);
+	/* one that does not answer is left with the words that it is given */
+	args_words_in_help(&known, "", "");
+	assert_true(!known.reconnect && !known.reconnect_ms && !known.monitor_objects);
+}
+
 /* Returns how many notes there are of it. */
 static size_t becomes(const char *schema, const char *option, const char *value, const char *option_there, const char *there)
 {
@@ -120,6 +137,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_qemu_knows_what_its_schema_has),
+		cmocka_unit_test(a_qemu_knows_what_its_help_has),
 		cmocka_unit_test(monitors_that_are_objects_are_mon_where_there_are_none),
 		cmocka_unit_test(how_long_a_socket_waits_is_said_in_the_unit_that_is_known),
 		cmocka_unit_test(of_other_lines_nothing_is_asked),
