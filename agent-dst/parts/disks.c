@@ -36,7 +36,7 @@ static bool has_all_blocks(const struct arriving_disk *d)
 
 bool disk_fills_zeros(const struct arriving_disk *d)
 {
-	return has_all_blocks(d) || (!is_raw(d) && !d->device);
+	return has_all_blocks(d) || (!is_raw(d) && !d->device && !fault_point("dst-knows-no-fills"));
 }
 
 static int make_image(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)

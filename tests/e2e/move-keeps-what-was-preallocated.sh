@@ -22,6 +22,14 @@ said=$(python3 -S -c 'import json, sys; print(*[e["bytes_wire"] for e in map(jso
 move a local --codec none
 assert_result 'r["bytes_wire"] < 16 << 20' "zeros have travelled"
 has_all "$TO"
+
+# a destination that does not say that it writes zeros as contents are written is sent them as contents
+first=$TO
+export VMFERRY_FAULT=dst-knows-no-fills:fail
+move a local --codec none
+unset VMFERRY_FAULT
+assert_result 'r["bytes_wire"] > 24 << 20' "zeros were told to who may lose a write beside them"
+assert_same_content "$TO/b.qcow2" qcow2 "$first/b.qcow2" qcow2
 guest_stop a
 
 mkdir "$DIR/there"
