@@ -12,6 +12,7 @@
 #include "qemu-discover.h"
 #include "qmp-advice.h"
 #include "shell-quote.h"
+#include "text-code.h"
 #include "util.h"
 
 #include <errno.h>
@@ -441,22 +442,12 @@ static struct row row_of(const struct entry *n)
 			     [COLUMN_MOVE] = xstrdup(n->reason_count ? "no" : "yes")}};
 }
 
-/* Characters of UTF-8 text, each as wide as any other. */
-static size_t width_of(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return n;
-}
-
 static void print_row(const struct row *row, const size_t *widths)
 {
 	size_t i;
 
 	for (i = 0; i < COLUMN_MOVE; i++)
-		printf("%s%*s", row->cells[i], (int)(widths[i] - width_of(row->cells[i]) + 2), "");
+		printf("%s%*s", row->cells[i], (int)(widths[i] - text_columns(row->cells[i]) + 2), "");
 	puts(row->cells[COLUMN_MOVE]);
 }
 
@@ -466,7 +457,7 @@ static void print_rows(struct row *rows, size_t count)
 
 	for (i = 0; i < count; i++)
 		for (k = 0; k < COLUMNS; k++)
-			widths[k] = MAX(widths[k], width_of(rows[i].cells[k]));
+			widths[k] = MAX(widths[k], text_columns(rows[i].cells[k]));
 	for (i = 0; i < count; i++)
 		print_row(&rows[i], widths);
 }

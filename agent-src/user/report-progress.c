@@ -1,6 +1,7 @@
 /* report-progress.c: see report-progress.h. */
 #include "report-progress.h"
 #include "json-text.h"
+#include "text-code.h"
 #include "util.h"
 
 #include <string.h>
@@ -19,22 +20,6 @@ static const char *bytes(char buf[24], const json_t *o, const char *key)
 }
 
 /* ---- the lines ---- */
-
-/* How much of a text, in bytes, has room in so many columns. What may be wide (East Asian letters, symbols) counts as two. */
-static size_t fitting(const char *s, size_t columns)
-{
-	size_t i = 0, next, width;
-
-	for (; s[i]; i = next) {
-		width = (unsigned char)s[i] > 0xe1 ? 2 : 1; /* from U+2000 */
-		if (width > columns)
-			break;
-		columns -= width;
-		for (next = i + 1; ((unsigned char)s[next] & 0xc0) == 0x80;)
-			next++;
-	}
-	return i;
-}
 
 #define BAR_COLUMNS 20
 
@@ -86,7 +71,7 @@ static void disk_line(const json_t *d, char *out, size_t n)
 {
 	const char *name = json_text(d, "name") ?: "";
 	char left[24];
-	int k = snprintf(out, n, "  disk     %.*s ", (int)fitting(name, NAME_COLUMNS), name);
+	int k = snprintf(out, n, "  disk     %.*s ", (int)text_fitting(name, NAME_COLUMNS), name);
 
 	while (k < (int)strlen("  disk      ") + NAME_COLUMNS)
 		out[k++] = ' ';
@@ -129,7 +114,7 @@ struct block {
 
 static void put(struct block *b, const char *line)
 {
-	fprintf(b->to, "%.*s\033[K\n", (int)fitting(line, b->columns), line);
+	fprintf(b->to, "%.*s\033[K\n", (int)text_fitting(line, b->columns), line);
 	b->lines++;
 }
 

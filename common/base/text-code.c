@@ -42,3 +42,35 @@ bool text_code_is_hidden(uint32_t code)
 			return true;
 	return false;
 }
+
+/* The bytes of the character that s begins with, and its columns. */
+static size_t take_columns(const char *s, size_t *columns)
+{
+	uint32_t code;
+	size_t n = text_utf8_take(s, &code);
+
+	*columns = n && ((code >= 0x1100 && code <= 0x115f) || code >= 0x2300) ? 2 : 1;
+	return n ? n : 1;
+}
+
+size_t text_fitting(const char *s, size_t columns)
+{
+	size_t i = 0, n, width;
+
+	for (; s[i]; i += n) {
+		n = take_columns(s + i, &width);
+		if (width > columns)
+			break;
+		columns -= width;
+	}
+	return i;
+}
+
+size_t text_columns(const char *s)
+{
+	size_t sum = 0, width;
+
+	for (; *s; sum += width)
+		s += take_columns(s, &width);
+	return sum;
+}

@@ -14,5 +14,9 @@ size_t text_utf8_take(const char *s, uint32_t *code);
  * as two.
  */
 bool text_code_is_hidden(uint32_t code);
+/* How many bytes of a text have room in so many columns of a terminal. What may be wide there (East Asian letters, symbols) counts as two columns. */
+size_t text_fitting(const char *s, size_t columns);
+/* The columns that all of it takes, counted likewise. */
+size_t text_columns(const char *s);
 
 #endif

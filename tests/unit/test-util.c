@@ -7,6 +7,7 @@
 #include "log.h"
 #include "output.h"
 #include "shell-quote.h"
+#include "text-code.h"
 #include "nearest.h"
 #include "util.h"
 
@@ -469,6 +470,19 @@ static void the_word_that_was_meant_is_found(void **state)
 	}
 }
 
+static void a_text_takes_as_many_columns_as_a_terminal_may_need(void **state)
+{
+	(void)state;
+	assert_int_equal(text_columns(""), 0);
+	assert_int_equal(text_columns("gast"), 4);
+	assert_int_equal(text_columns("g\303\244ste \342\200\223 2"), 9); /* an umlaut, a dash */
+	assert_int_equal(text_columns("\344\270\255\346\226\207"), 4);	     /* two letters of Chinese */
+	assert_int_equal(text_columns("\360\237\220\247"), 2);	     /* a penguin */
+	assert_int_equal(text_columns("a\377b"), 3);			     /* no UTF-8 */
+	assert_int_equal(text_fitting("\344\270\255\346\226\207", 3), 3);
+	assert_int_equal(text_fitting("g\303\244ste", 2), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,6 +506,7 @@ int main(void)
 		cmocka_unit_test(a_word_for_sh_that_is_shown_is_printable_and_read_back_byte_for_byte),
 		cmocka_unit_test(rates_are_read_in_bytes_and_in_bits),
 		cmocka_unit_test(the_word_that_was_meant_is_found),
+		cmocka_unit_test(a_text_takes_as_many_columns_as_a_terminal_may_need),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
