@@ -65,15 +65,15 @@ static bool is_former(const char *path, const json_t *disks)
 	AUTO_CLOSE int fd = disks ? open_regular(path) : -1;
 	AUTO_FREE char *text = NULL;
 	struct stat st, name;
-	ssize_t n;
+	size_t n;
 
-	if (fd < 0 || fstat(fd, &st) || lstat(path, &name) || !S_ISREG(name.st_mode) || st.st_size > (off_t)SCRIPT_MAX)
+	if (fd < 0 || fstat(fd, &st) || lstat(path, &name) || !S_ISREG(name.st_mode))
 		return false;
 	if (st.st_uid && st.st_uid != geteuid())
 		return false;
-	text = xcalloc(1, (size_t)st.st_size + 1);
-	n = pread(fd, text, (size_t)st.st_size, 0);
-	return n == st.st_size && !memchr(text, 0, (size_t)n) && start_script_origin(text) == SCRIPT_OURS && names_a_disk(text, disks);
+	if (read_regular(fd, SCRIPT_MAX, &text, &n) || memchr(text, 0, n))
+		return false;
+	return start_script_origin(text) == SCRIPT_OURS && names_a_disk(text, disks);
 }
 
 void afterwards_replace(json_t *plan, json_t *disks)

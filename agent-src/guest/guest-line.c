@@ -30,19 +30,15 @@ static char *read_config(const struct guest *g, const char *name)
 	AUTO_CLOSE int fd = open_regular(path);
 	struct stat st;
 	char *text;
-	ssize_t n;
+	size_t n;
 
-	if (fd < 0 || fstat(fd, &st) || st.st_size > ARGS_CONFIG_MAX ||
-	    (g->pid && (st.st_mtime > process_began(g->start_time) + 1 || !process_sees(g->pid, path))))
+	if (fd < 0 || fstat(fd, &st) || (g->pid && (st.st_mtime > process_began(g->start_time) + 1 || !process_sees(g->pid, path))) ||
+	    read_regular(fd, ARGS_CONFIG_MAX, &text, &n))
 		return NULL;
-	text = xmalloc((size_t)st.st_size + 1);
-	n = pread(fd, text, (size_t)st.st_size, 0);
-	if (n != st.st_size || memchr(text, '\0', (size_t)n) != NULL) {
-		free(text);
-		return NULL;
-	}
-	text[n] = '\0';
-	return text;
+	if (!memchr(text, '\0', n))
+		return text;
+	free(text);
+	return NULL;
 }
 
 static void read_configs(struct guest *g)

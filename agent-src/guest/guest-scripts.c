@@ -46,13 +46,11 @@ static char *text_of(const char *path, struct stat *st)
 {
 	AUTO_CLOSE int fd = open_regular(path);
 	char *text;
-	ssize_t n;
+	size_t n;
 
-	if (fd < 0 || fstat(fd, st) || st->st_size > (off_t)TEXT_MAX)
+	if (fd < 0 || fstat(fd, st) || read_regular(fd, TEXT_MAX, &text, &n))
 		return NULL;
-	text = xcalloc(1, (size_t)st->st_size + 1);
-	n = pread(fd, text, (size_t)st->st_size, 0);
-	if (n >= 0 && !memchr(text, 0, (size_t)n))
+	if (!memchr(text, 0, n))
 		return text;
 	free(text);
 	return NULL;

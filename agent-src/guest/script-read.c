@@ -274,19 +274,14 @@ int script_read_text(const char *path, struct guest *g, char **out, size_t *exec
 {
 	AUTO_CLOSE int fd = open_regular(path);
 	AUTO_FREE char *text = NULL;
-	struct stat st;
-	ssize_t n;
-	int r;
+	size_t n;
+	int r = fd < 0 ? fd : read_regular(fd, SCRIPT_MAX, &text, &n);
 
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
-	if (st.st_size > (off_t)SCRIPT_MAX)
+	if (r == -EFBIG)
 		return err_set(e, EFBIG, "%s is too long for a script that starts a guest", path);
-	text = xcalloc(1, (size_t)st.st_size + 1);
-	n = pread(fd, text, (size_t)st.st_size, 0);
-	if (n < 0)
-		return err_sys(e, errno, "cannot read %s", path);
-	if (memchr(text, 0, (size_t)n))
+	if (r)
+		return err_sys(e, -r, "cannot read %s", path);
+	if (memchr(text, 0, n))
 		return err_set(e, ENOTSUP, "%s is no text", path);
 	r = parse_of(path, text, g, exec_at, e);
 	if (!r) {

@@ -58,18 +58,16 @@ static int read_manifest(struct bundling *m, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", m->from, BUNDLE_MANIFEST), *text = NULL;
 	AUTO_CLOSE int fd = open_regular(path);
-	struct stat st;
+	size_t n;
+	int r = fd < 0 ? fd : read_regular(fd, BUNDLE_MANIFEST_MAX, &text, &n);
 
 	if (fd == -ENOENT)
 		return err_set(e, ENOENT, "%s has no %s: it is no bundle, or one that was not finished", m->from, BUNDLE_MANIFEST);
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, fd < 0 ? -fd : errno, "cannot read %s", path);
-	if (st.st_size > BUNDLE_MANIFEST_MAX)
+	if (r == -EFBIG)
 		return err_set(e, EINVAL, "%s is longer than %u MiB", path, BUNDLE_MANIFEST_MAX >> 20);
-	text = xmalloc((size_t)st.st_size + 1);
-	if (pread(fd, text, (size_t)st.st_size, 0) != st.st_size)
-		return err_set(e, EIO, "cannot read %s", path);
-	return bundle_parse(&m->b, text, (size_t)st.st_size, e) ? err_prefix(e, "%s", path) : 0;
+	if (r)
+		return err_sys(e, -r, "cannot read %s", path);
+	return bundle_parse(&m->b, text, n, e) ? err_prefix(e, "%s", path) : 0;
 }
 
 static int open_bundle(struct bundling *m, struct err *e)

@@ -168,19 +168,16 @@ static int find_firmware(struct import *m, struct err *e)
 static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
-	struct stat st;
+	char *bytes;
+	int r = fd < 0 ? fd : read_regular(fd, VARS_BYTES_MAX, &bytes, n);
 
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, fd < 0 ? -fd : errno, "cannot open %s", path);
-	if (st.st_size <= 0 || st.st_size > VARS_BYTES_MAX)
-		return err_set(e, EINVAL, "%s has %lld bytes", path, (long long)st.st_size);
-	*n = (size_t)st.st_size;
-	*out = xmalloc(*n);
-	if (pread(fd, *out, *n, 0) != st.st_size) {
-		free(*out);
-		*out = NULL;
-		return err_set(e, EIO, "cannot read %s", path);
+	if (r)
+		return err_sys(e, -r, "cannot read %s", path);
+	if (!*n) {
+		free(bytes);
+		return err_set(e, EINVAL, "%s is empty", path);
 	}
+	*out = (uint8_t *)bytes;
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "journal-file.h"
 #include "durable-file.h"
 #include "journal-record.h"
+#include "open-regular.h"
 #include "util.h"
 
 #include <errno.h>
@@ -35,29 +36,16 @@ static int open_new(const char *tmp)
 
 int journal_file_read(int fd, const char *path, uint8_t **out, size_t *size, struct err *e)
 {
-	AUTO_FREE uint8_t *buf = NULL;
 	struct stat st;
-	size_t have = 0;
+	char *bytes;
+	int r = fstat(fd, &st) ? -errno : 0;
 
-	if (fstat(fd, &st))
-		return err_sys(e, errno, "cannot read journal %s", path);
-	if (!S_ISREG(st.st_mode) || st.st_size > JOURNAL_FILE_MAX_BYTES)
-		return err_set(e, EBADMSG, "%s is not a journal", path);
-	buf = xmalloc((size_t)st.st_size + 1);
-	while (have < (size_t)st.st_size) {
-		ssize_t n = pread(fd, buf + have, (size_t)st.st_size - have, (off_t)have);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(e, errno, "cannot read journal %s", path);
-		if (!n)
-			break;
-		have += (size_t)n;
-	}
-	*out = buf;
-	buf = NULL;
-	*size = have;
+	if (!r && !S_ISREG(st.st_mode))
+		r = -EFBIG;
+	r = r ? r : read_regular(fd, JOURNAL_FILE_MAX_BYTES, &bytes, size);
+	if (r)
+		return r == -EFBIG ? err_set(e, EBADMSG, "%s is not a journal", path) : err_sys(e, -r, "cannot read journal %s", path);
+	*out = (uint8_t *)bytes;
 	return 0;
 }
 

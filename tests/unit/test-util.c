@@ -476,9 +476,9 @@ static void a_text_takes_as_many_columns_as_a_terminal_may_need(void **state)
 	assert_int_equal(text_columns(""), 0);
 	assert_int_equal(text_columns("gast"), 4);
 	assert_int_equal(text_columns("g\303\244ste \342\200\223 2"), 9); /* an umlaut, a dash */
-	assert_int_equal(text_columns("\344\270\255\346\226\207"), 4);	     /* two letters of Chinese */
-	assert_int_equal(text_columns("\360\237\220\247"), 2);	     /* a penguin */
-	assert_int_equal(text_columns("a\377b"), 3);			     /* no UTF-8 */
+	assert_int_equal(text_columns("\344\270\255\346\226\207"), 4);	  /* two letters of Chinese */
+	assert_int_equal(text_columns("\360\237\220\247"), 2);		  /* a penguin */
+	assert_int_equal(text_columns("a\377b"), 3);			  /* no UTF-8 */
 	assert_int_equal(text_fitting("\344\270\255\346\226\207", 3), 3);
 	assert_int_equal(text_fitting("g\303\244ste", 2), 3);
 }
