@@ -53,7 +53,7 @@ int cmd_guard(int argc, char **argv)
 	o.runtime_dir = argv[2];
 	if (of_disks) {
 		guard_let_go(kept);
-		return storage_guard(&(struct storage_options){.state_dir = state, .runtime_dir = argv[2]}, argv[1]);
+		return storage_guard(&(struct storage_options){.life = {.state_dir = state, .runtime_dir = argv[2]}}, argv[1]);
 	}
 	return move_guard(&o, argv[1], kept);
 }

@@ -311,7 +311,9 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
 	}
 	if (storage_has_begun(a->begin))
-		return storage_recover(&(struct storage_options){.json = o->json, .state_dir = o->state_dir, .runtime_dir = o->runtime_dir},
+		return storage_recover(&(struct storage_options){.life = {.json = o->json,
+									  .state_dir = o->state_dir,
+									  .runtime_dir = o->runtime_dir}},
 				       a->path);
 	take_way_of(o, a->begin, asked);
 	r = move_recover(o, a->path, asked->fenced);

@@ -144,14 +144,14 @@ static int take(struct storage_options *o, int c, bool *verbose)
 	case OPT_JSON:
 		if (optarg && strcmp(optarg, "fine"))
 			return bad("--json", optarg, "fine, or nothing");
-		o->json = true;
-		o->json_fine = optarg != NULL;
+		o->life.json = true;
+		o->life.json_fine = optarg != NULL;
 		return 0;
 	case OPT_STATE:
-		o->state_dir = optarg;
+		o->life.state_dir = optarg;
 		return 0;
 	case OPT_RUNTIME:
-		o->runtime_dir = optarg;
+		o->life.runtime_dir = optarg;
 		return 0;
 	case 'v':
 		*verbose = true;
@@ -215,14 +215,14 @@ int cmd_storage(int argc, char **argv)
 	if (r)
 		return r;
 	log_init("src", verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	r = state_dir_get(&state, o.state_dir, &e);
+	r = state_dir_get(&state, o.life.state_dir, &e);
 	if (!r)
-		r = runtime_dir_get(&runtime, o.runtime_dir, &e);
+		r = runtime_dir_get(&runtime, o.life.runtime_dir, &e);
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	o.state_dir = state;
-	o.runtime_dir = runtime;
+	o.life.state_dir = state;
+	o.life.runtime_dir = runtime;
 	return storage_run(&o);
 }

@@ -289,17 +289,17 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 	struct err e;
 
 	if (d->from_device || !d->was) {
-		storage_tell_note(s, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
-				  d->from);
+		life_note(&s->life, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
+			  d->from);
 	} else if (s->old == OLD_REMOVE) {
 		if (remove_old(s, d, now, &e))
-			storage_tell_leftover(s, "the old image: %s", e.msg);
+			life_leftover(&s->life, "the old image: %s", e.msg);
 	} else if (s->old == OLD_ASIDE && old_set_aside(s, d, &e)) {
-		storage_tell_leftover(s, "the old image %s: %s", d->from, e.msg);
+		life_leftover(&s->life, "the old image %s: %s", d->from, e.msg);
 	} else if (d->aside && access(d->aside, F_OK)) {
-		storage_tell_note(s, "the old image %s is not there any more", d->from);
+		life_note(&s->life, "the old image %s is not there any more", d->from);
 	} else {
-		storage_tell_note(s, "the old image is %s, as it was when the guest left it: it may be deleted",
-				  d->aside ? d->aside : d->from);
+		life_note(&s->life, "the old image is %s, as it was when the guest left it: it may be deleted",
+			  d->aside ? d->aside : d->from);
 	}
 }

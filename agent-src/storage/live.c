@@ -20,12 +20,12 @@ int storage_wait(struct storage *s, unsigned ms, struct err *e)
 	int r;
 
 	do {
-		r = loop_step(s->loop, ms, e);
+		r = loop_step(s->life.loop, ms, e);
 		if (r)
 			return r;
 		if (s->qmp_lost)
 			return err_set(e, EPIPE, "the guest's QEMU has closed its monitor");
-		if (storage_is_cancelled(s))
+		if (life_is_cancelled(&s->life))
 			return err_set(e, ECANCELED, "cancelled by the user");
 	} while (now_ns() < until);
 	return 0;
@@ -38,7 +38,7 @@ static int prepare(struct storage *s, struct err *e)
 	unsigned i;
 	int r = 0;
 
-	storage_tell_stage(s, "prepare");
+	life_stage(&s->life, "prepare");
 	for (i = 0; i < s->count && !r; i++)
 		r = storage_image_make(s, &s->disks[i], e);
 	fault_point("src-made");
@@ -57,7 +57,7 @@ static int copy(struct storage *s, struct err *e)
 	unsigned i;
 	int r = 0;
 
-	storage_tell_stage(s, "copy");
+	life_stage(&s->life, "copy");
 	for (i = 0; i < s->count && !r; i++)
 		r = mirror_begin(s, &s->disks[i], e);
 	while (!r) {
@@ -150,7 +150,7 @@ int storage_let_go_on(struct storage *s, struct err *e)
 	if (!r && !strcmp(state, "paused"))
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	if (!r)
-		storage_tell_note(s, "the guest was stopped for a moment, as it wrote too fast");
+		life_note(&s->life, "the guest was stopped for a moment, as it wrote too fast");
 	return r ? r : note_stopped(s, false, e);
 }
 
@@ -222,7 +222,7 @@ static int switch_over(struct storage *s, struct err *e)
 	unsigned i;
 	int r = 0;
 
-	storage_tell_stage(s, "switchover");
+	life_stage(&s->life, "switchover");
 	for (i = 0; i < s->count && !r; i++)
 		r = mirror_settle_options(s, &s->disks[i], e);
 	if (!r)
@@ -237,8 +237,8 @@ static int switch_over(struct storage *s, struct err *e)
 		r = complete(s, e);
 	if (!r)
 		r = commit(s, e);
-	if (s->told.held_since_ns)
-		s->told.held_ns = now_ns() - s->told.held_since_ns;
+	if (s->held_since_ns)
+		s->held_ns = now_ns() - s->held_since_ns;
 	return r;
 }
 

@@ -85,7 +85,7 @@ static int conclude(struct storage *s, const char *id, unsigned ms, struct err *
 		json_decref(jobs);
 		if (now_ns() > until)
 			return err_set(e, ETIMEDOUT, "QEMU does not end its job %s", id);
-		r = loop_step(s->loop, PAUSE_MS, e);
+		r = loop_step(s->life.loop, PAUSE_MS, e);
 		if (r)
 			return r;
 	}
@@ -164,8 +164,8 @@ static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum 
 	d->done = (uint64_t)MAX(json_integer_value(json_object_get(job, "current-progress")), 0);
 	d->total = (uint64_t)MAX(json_integer_value(json_object_get(job, "total-progress")), 0);
 	*least = MIN(*least, state);
-	if (state == MIRROR_PENDING && !s->told.held_since_ns)
-		s->told.held_since_ns = now_ns();
+	if (state == MIRROR_PENDING && !s->held_since_ns)
+		s->held_since_ns = now_ns();
 	return 0;
 }
 

@@ -3,13 +3,12 @@
 #define VMFERRY_STORAGE_MOVING_H
 
 #include "attempt-id.h"
-#include "control.h"
 #include "disk-line.h"
 #include "guard.h"
 #include "journal.h"
+#include "life.h"
 #include "qemu-discover.h"
 #include "qemu-undo.h"
-#include "report.h"
 #include "storage.h"
 
 #include <sys/stat.h>
@@ -57,21 +56,9 @@ struct starter {
 	char *other;	 /* something else that would start the guest, from its old images; NULL: nothing that is known */
 };
 
-/* What is said of it, and will be. */
-struct telling {
-	const char *stage;
-	uint64_t begin_ns, at_ns, done; /* when progress was told last, and what had been done */
-	uint64_t second_ns;		/* and that of each second */
-	double rate_bps;
-	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
-	json_t *leftovers;
-	json_t *notes; /* sentences for the result */
-};
-
 struct storage {
 	const struct storage_options *o;
-	struct report report;
-	struct loop *loop;
+	struct life life;
 	struct guest guest;
 	bool rest;     /* it is shut down */
 	bool rebooted; /* since it was begun */
@@ -79,8 +66,7 @@ struct storage {
 	bool qmp_lost, unreachable; /* its monitor, though QEMU lives */
 	bool stop_heard;	    /* QEMU has said that it stopped the guest */
 	const char *broken;	    /* the run state in which an error has stopped the guest since; NULL: none has */
-	struct control *ctl;
-	pid_t known_as; /* by its control socket */
+	pid_t known_as;		    /* by its control socket */
 	struct guard guard;
 	struct journal *journal;
 	uint8_t id[ATTEMPT_ID_LEN];
@@ -90,10 +76,15 @@ struct storage {
 	struct starter starter;
 	enum old_image old; /* decided */
 	uint64_t bwlimit;
-	bool cancelled, committed, mixed; /* mixed: some disks were switched, in the end */
-	struct telling told;
-	bool quiet; /* the guard says nothing */
+	bool committed, mixed;		 /* mixed: some disks were switched, in the end */
+	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
 };
+
+/* The name of this command in events: of a guest that is shut down (rest), or that runs. */
+static inline const char *storage_how(bool rest)
+{
+	return rest ? "storage-cold" : "storage";
+}
 
 /* ---- plan.c ---- */
 
@@ -168,8 +159,6 @@ int storage_rest(struct storage *s, struct err *e);
 /* Of one that is shut down the old images are locked meanwhile. */
 int storage_rest_hold(struct storage *s, struct err *e);
 void storage_rest_let_go(struct storage *s);
-/* By a signal, or by `vmferry cancel`. */
-bool storage_is_cancelled(struct storage *s);
 /* The guest goes on if we have stopped it: in whatever life. */
 int storage_let_go_on(struct storage *s, struct err *e);
 /* Has somebody cancelled it? Pumps the loop for so long. -ECANCELED, -EPIPE (QEMU is gone). */
@@ -184,13 +173,8 @@ int storage_settle(struct storage *s, struct err *e);
 /* ---- tell.c ---- */
 
 void storage_tell_plan(struct storage *s);
-void storage_tell_stage(struct storage *s, const char *stage);
 void storage_tell_progress(struct storage *s);
-json_t *storage_tell_status(const struct storage *s);
 /* why: NULL when it went well. */
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int exit_code);
-/* A sentence for the result. */
-void storage_tell_note(struct storage *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void storage_tell_leftover(struct storage *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -36,27 +36,13 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	struct storage *s = ctx;
 	json_int_t rate = json_integer_value(json_object_get(args, "bwlimit"));
 
-	if (!strcmp(command, "status"))
-		return storage_tell_status(s);
 	if (!strcmp(command, "cancel") && s->committed)
 		return json_pack("{s:s}", "error", "too late: the guest is being given its new disks; that is finished");
-	if (!strcmp(command, "cancel")) {
-		s->cancelled = true;
-		return json_pack("{s:s}", "ok", "the copies are being removed; the guest keeps its disks");
-	}
 	if (!strcmp(command, "set") && !s->rest && rate >= 0) {
 		s->bwlimit = (uint64_t)rate;
 		return json_pack("{s:s}", "ok", "the limit is changed within a second");
 	}
-	return json_pack("{s:s}", "error", "that is nothing for disks that are moved by themselves");
-}
-
-static void on_follow(void *ctx, const char *line)
-{
-	struct storage *s = ctx;
-
-	if (s->ctl)
-		control_publish(s->ctl, line);
+	return NULL;
 }
 
 static void on_closed(void *ctx, const struct err *why)
@@ -79,13 +65,13 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 	if (!broken || s->broken)
 		return;
 	s->broken = broken;
-	report_notice(&s->report, "the guest was stopped by %s (run state %s)", error_stop_cause(broken), broken);
+	report_notice(&s->life.report, "the guest was stopped by %s (run state %s)", error_stop_cause(broken), broken);
 }
 
 static int ask_qemu(struct storage *s, struct err *e)
 {
 	static const struct qmp_handlers on = {.event = on_event, .closed = on_closed};
-	int r = guest_open_qmp(&s->guest, &s->qmp, s->loop, QMP_OPEN_MS, &on, s, e);
+	int r = guest_open_qmp(&s->guest, &s->qmp, s->life.loop, QMP_OPEN_MS, &on, s, e);
 
 	return r ? r : guest_query(&s->guest, s->qmp, e);
 }
@@ -101,10 +87,13 @@ int storage_find(struct storage *s, struct err *e)
 		r = guest_find(&s->guest, s->o->vm, e);
 	if (r)
 		return r;
-	s->report.follow = on_follow;
-	s->report.ctx = s;
+	s->life.how = storage_how(s->rest);
+	s->life.guest = xstrdup(s->guest.name);
+	s->life.pid = s->guest.pid;
+	s->life.request = on_request;
+	s->life.ctx = s;
 	s->known_as = s->rest ? guest_at_rest_known_as(s->guest.disk_count ? s->guest.disks[0].real_path : NULL) : s->guest.pid;
-	r = control_open(&s->ctl, s->loop, s->o->runtime_dir, s->known_as, on_request, s, e);
+	r = life_open(&s->life, s->known_as, e);
 	return r || s->rest ? r : ask_qemu(s, e);
 }
 
@@ -122,7 +111,7 @@ static int check_guest(struct storage *s, struct err *e)
 		return err_prefix(e, "guest %s", g->name);
 	if (!text_is_utf8(g->name) || !text_is_utf8(g->qmp.path))
 		return err_set(e, EILSEQ, "the name of the guest, or of its monitor, is not UTF-8 text");
-	if (earlier_moves_check(s->o->state_dir, g, &s->report, e))
+	if (earlier_moves_check(s->o->life.state_dir, g, &s->life.report, e))
 		return -e->code;
 	if (strcmp(g->status, "running") && strcmp(g->status, "paused"))
 		return err_set(e, EBUSY, "the guest is in state '%s'; only of a running or paused one disks can be moved", g->status);
@@ -359,7 +348,7 @@ static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 static int examine_at_rest(struct storage *s, struct err *e)
 {
 	unsigned i;
-	int r = earlier_moves_check(s->o->state_dir, &s->guest, &s->report, e);
+	int r = earlier_moves_check(s->o->life.state_dir, &s->guest, &s->life.report, e);
 
 	if (!r && s->bwlimit)
 		r = err_set(e, ENOTSUP, "--bwlimit is for a guest that runs: the images of one that is shut down are copied at once");
@@ -381,7 +370,7 @@ static bool has_other_starter(const struct storage *s)
 static void tell_other_starter(struct storage *s)
 {
 	if (s->starter.other && s->old != OLD_REMOVE)
-		report_notice(&s->report, "%s, too, would start the guest, from its old images%s", s->starter.other,
+		report_notice(&s->life.report, "%s, too, would start the guest, from its old images%s", s->starter.other,
 			      s->old == OLD_ASIDE ? ": they get other names, so that it does not" : ": see to it that nobody runs it");
 }
 
@@ -458,7 +447,7 @@ static int decide_old(struct storage *s, struct err *e)
 	tell_other_starter(s);
 	if (s->starter.other_line)
 		report_notice(
-			&s->report,
+			&s->life.report,
 			"the guest was not started by %s as that is now: its command line is another. What else starts it has to name the new "
 			"images, too%s",
 			s->starter.path, s->old == OLD_ASIDE ? "; the old ones get other names, so that it does not start from them" : "");
@@ -494,7 +483,7 @@ int storage_examine(struct storage *s, struct err *e)
 		r = decide_old(s, e);
 	for (i = 0; i < s->count && !r; i++)
 		if (!s->rest && !s->disks[i].options_known)
-			report_notice(&s->report,
+			report_notice(&s->life.report,
 				      "how QEMU reads and writes %s (aio, discard) is on no command line that is known: the new image has "
 				      "QEMU's defaults",
 				      s->disks[i].from);

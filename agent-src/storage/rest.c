@@ -195,18 +195,18 @@ int storage_rest(struct storage *s, struct err *e)
 	unsigned i;
 	int r = 0;
 
-	storage_tell_stage(s, "prepare");
+	life_stage(&s->life, "prepare");
 	for (i = 0; i < s->count && !r; i++)
 		r = storage_image_make(s, &s->disks[i], e);
 	fault_point("src-made");
-	storage_tell_stage(s, "copy");
+	life_stage(&s->life, "copy");
 	for (i = 0; i < s->count && !r; i++)
 		r = copy(s, &s->disks[i], e);
-	storage_tell_stage(s, "verify");
+	life_stage(&s->life, "verify");
 	fault_point("src-copied");
 	for (i = 0; i < s->count && !r; i++)
 		r = compare(s, &s->disks[i], e);
-	storage_tell_stage(s, "switchover");
+	life_stage(&s->life, "switchover");
 	if (!r)
 		r = starter_prepare(s, e);
 	for (i = 0; i < s->count && !r; i++)

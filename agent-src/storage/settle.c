@@ -50,7 +50,7 @@ static int reach(struct storage *s, struct err *e)
 	qmp_close(s->qmp);
 	s->qmp = NULL;
 	s->qmp_lost = false;
-	r = guest_open_qmp(&s->guest, &s->qmp, s->loop, QMP_OPEN_MS, &on, s, e);
+	r = guest_open_qmp(&s->guest, &s->qmp, s->life.loop, QMP_OPEN_MS, &on, s, e);
 	s->unreachable = r != 0;
 	if (r)
 		return has_ended(s) ? 0 : err_prefix(e, "the guest's QEMU runs, and its monitor cannot be reached");
@@ -153,7 +153,7 @@ static int in_qemu(struct storage *s, struct err *e)
 	if (committed < 0)
 		committed = journal_last_state(s->journal) == HO_SRC_COMMITTED;
 	if (committed && mirrors_finalize(s, &why))
-		storage_tell_note(s, "%s", why.msg);
+		life_note(&s->life, "%s", why.msg);
 	r = mirrors_cancel(s, e);
 	if (storage_let_go_on(s, &why)) { /* the guest comes first */
 		*e = why;
@@ -162,16 +162,16 @@ static int in_qemu(struct storage *s, struct err *e)
 	if (!r)
 		r = look_at_devices(s, committed, e);
 	if (!r && note_truth(s, &why)) /* and again when all is settled */
-		storage_tell_note(s, "%s", why.msg);
+		life_note(&s->life, "%s", why.msg);
 	/* once: whatever it names later is by a later change of disks */
 	if (!r && journal_last_note(s->journal, "switching") && !journal_last_note(s->journal, "script-set") && set_script(s, &why)) {
 		if (any_switched(s))
-			storage_tell_leftover(s, "%s: do not start the guest by it before it names its new images", why.msg);
+			life_leftover(&s->life, "%s: do not start the guest by it before it names its new images", why.msg);
 		else
-			storage_tell_note(s, "%s", why.msg);
+			life_note(&s->life, "%s", why.msg);
 	}
 	if (!r && mirrors_remove_nodes(s, &why))
-		storage_tell_leftover(s, "%s", why.msg);
+		life_leftover(&s->life, "%s", why.msg);
 	return r;
 }
 
@@ -222,11 +222,11 @@ static bool settle_files(struct storage *s)
 		}
 		all = false;
 		if (old_put_back(d, &e))
-			storage_tell_leftover(s, "%s", e.msg);
+			life_leftover(&s->life, "%s", e.msg);
 		if (storage_image_remove(s, d, &e))
-			storage_tell_leftover(s, "%s", e.msg);
+			life_leftover(&s->life, "%s", e.msg);
 		else if (d->to_device)
-			storage_tell_note(s, "what is on %s now is of no use", d->to);
+			life_note(&s->life, "what is on %s now is of no use", d->to);
 	}
 	starter_remove_draft(s);
 	return all;
@@ -248,14 +248,14 @@ int storage_settle(struct storage *s, struct err *e)
 	if (note_truth(s, &why)) { /* what will be found again is the same, if it is the same of all disks */
 		if (is_mixed(s))
 			return *e = why, -why.code;
-		storage_tell_leftover(s, "%s", why.msg);
+		life_leftover(&s->life, "%s", why.msg);
 	}
 	fault_point("src-settling");
 	all = settle_files(s);
 	s->mixed = is_mixed(s);
 	if (s->mixed)
-		storage_tell_note(s, "some disks are at their new places, and others are not, as QEMU did not switch them");
+		life_note(&s->life, "some disks are at their new places, and others are not, as QEMU did not switch them");
 	if (journal_state(s->journal, all ? HO_SRC_RELEASED : HO_SRC_ABORTED, &why))
-		storage_tell_leftover(s, "%s", why.msg);
+		life_leftover(&s->life, "%s", why.msg);
 	return all;
 }

@@ -10,39 +10,12 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #define GUARD_PAUSE_MS 500
 #define PAUSE_MS       5
 #define DYING_MS       5000
-
-static volatile sig_atomic_t signal_seen;
-
-static void on_signal(int number)
-{
-	(void)number;
-	signal_seen = 1;
-}
-
-bool storage_is_cancelled(struct storage *s)
-{
-	s->cancelled |= signal_seen;
-	return s->cancelled;
-}
-
-static void catch_signals(void)
-{
-	static const int ignored[] = {SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN}; /* a guest's disks may wait */
-	struct sigaction on = {.sa_handler = on_signal};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	sigaction(SIGINT, &on, NULL);
-	sigaction(SIGTERM, &on, NULL);
-}
 
 /* ---- its life ---- */
 
@@ -64,7 +37,7 @@ static void name_nodes(struct storage *s)
 static int storage_new(struct storage **out, const struct storage_options *o, struct err *e)
 {
 	struct storage *s = xcalloc(1, sizeof(*s));
-	int r = loop_new(&s->loop, 64, e);
+	int r = life_begin(&s->life, "storage", &o->life, e);
 
 	if (r) {
 		free(s);
@@ -72,10 +45,6 @@ static int storage_new(struct storage **out, const struct storage_options *o, st
 	}
 	s->o = o;
 	s->bwlimit = o->bwlimit;
-	s->told.begin_ns = now_ns();
-	s->told.leftovers = json_array();
-	s->told.notes = json_array();
-	report_init(&s->report, o->json, o->json_fine);
 	*out = s;
 	return 0;
 }
@@ -86,7 +55,6 @@ static void storage_free(struct storage *s)
 
 	storage_rest_let_go(s);
 	qmp_close(s->qmp);
-	control_close(s->ctl);
 	journal_close(s->journal);
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
@@ -109,9 +77,7 @@ static void storage_free(struct storage *s)
 	free(s->starter.why);
 	free(s->starter.other);
 	guest_fini(&s->guest);
-	json_decref(s->told.leftovers);
-	json_decref(s->told.notes);
-	loop_free(s->loop);
+	life_fini(&s->life);
 	free(s);
 }
 
@@ -161,7 +127,7 @@ static int begin_journal(struct storage *s, struct err *e)
 			  (int)s->known_as, "script", s->starter.path, "draft", s->starter.draft);
 	if (!begin)
 		return err_set(e, EILSEQ, "a name of the guest or of its files is not UTF-8 text");
-	r = journal_create(&s->journal, s->o->state_dir, s->id, true, begin, e);
+	r = journal_create(&s->journal, s->o->life.state_dir, s->id, true, begin, e);
 	json_decref(begin);
 	return r;
 }
@@ -219,6 +185,7 @@ static int restore(struct storage *s, const char *path, struct err *e)
 	disks = json_object_get(plan, "disks");
 	all = json_object_get(begin, "monitors");
 	g->name = xstrdup(json_text(begin, "guest") ?: "?");
+	s->life.guest = xstrdup(g->name);
 	g->pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
 	g->start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	s->rebooted = boot && json_text(begin, "boot_id") && strcmp(boot, json_text(begin, "boot_id"));
@@ -230,6 +197,7 @@ static int restore(struct storage *s, const char *path, struct err *e)
 		if (json_is_string(one))
 			g->qmp.all[g->qmp.count++] = xstrdup(json_string_value(one));
 	s->rest = json_is_true(json_object_get(plan, "rest"));
+	s->life.how = storage_how(s->rest);
 	s->old = (enum old_image)json_integer_value(json_object_get(plan, "old"));
 	s->known_as = (pid_t)json_integer_value(json_object_get(plan, "known_as"));
 	s->starter.path = text(plan, "script");
@@ -249,9 +217,9 @@ static int restore(struct storage *s, const char *path, struct err *e)
 
 static json_t *on_request(void *ctx, const char *command, const json_t *args)
 {
+	(void)ctx;
 	(void)args;
-	return strcmp(command, "status") ? json_pack("{s:s}", "error", "too late: what is left of it is being settled")
-					 : storage_tell_status(ctx);
+	return strcmp(command, "status") ? json_pack("{s:s}", "error", "too late: what is left of it is being settled") : NULL;
 }
 
 /* The dead agent's goes, too. What stands in the way is no matter. */
@@ -259,16 +227,16 @@ static void remove_control_socket(struct storage *s)
 {
 	struct err e;
 
-	if (!control_open(&s->ctl, s->loop, s->o->runtime_dir, s->known_as, on_request, s, &e))
-		control_close(s->ctl);
-	s->ctl = NULL;
+	s->life.request = on_request;
+	life_open(&s->life, s->known_as, &e);
+	life_close(&s->life);
 }
 
 /* ---- its end ---- */
 
 static bool is_over(const struct storage *s)
 {
-	return !json_array_size(s->told.leftovers);
+	return !life_leftovers(&s->life);
 }
 
 /* With leftovers it stays, so that recover tries again; it is in no other move's way. */
@@ -281,11 +249,11 @@ static void end_journal(struct storage *s)
 		bool settled = s->rest || !journal_last_note(s->journal, "switching") || journal_last_note(s->journal, "script-set");
 
 		if (settled && journal_note(s->journal, "over", NULL, &e))
-			report_notice(&s->report, "%s", e.msg);
+			report_notice(&s->life.report, "%s", e.msg);
 		return;
 	}
 	if (journal_remove(s->journal, true, &e))
-		report_notice(&s->report, "%s", e.msg);
+		report_notice(&s->life.report, "%s", e.msg);
 	s->journal = NULL;
 }
 
@@ -305,7 +273,7 @@ static int finish(struct storage *s, const struct err *why)
 	if (!moved && !e.code)
 		err_set(&e, EIO, "QEMU did not switch to the new images");
 	if (moved && why->code)
-		storage_tell_note(s, "%s", why->msg);
+		life_note(&s->life, "%s", why->msg);
 	code = had_guest && !qemu_is_alive(s->guest.pid, s->guest.start_time) ? EXIT_NOWHERE
 	       : !is_over(s) || s->mixed				      ? EXIT_LEFTOVERS
 	       : moved							      ? EXIT_DESTINATION
@@ -329,7 +297,7 @@ static int begin(struct storage *s, struct err *e)
 
 	if (r || s->rest)
 		return r;
-	r = guard_start(&s->guard, journal_path(s->journal), s->o->runtime_dir, 0, s->report.quiet, e);
+	r = guard_start(&s->guard, journal_path(s->journal), s->o->life.runtime_dir, 0, s->life.report.quiet, e);
 	if (r)
 		journal_remove(s->journal, false, &(struct err){0});
 	if (r)
@@ -365,6 +333,7 @@ static int run(struct storage *s)
 	if (r)
 		return refuse(s, &e);
 	name_nodes(s);
+	s->life.to = xstrdup(s->disks[0].to);
 	storage_tell_plan(s);
 	return s->o->dry_run ? 0 : carry_out(s);
 }
@@ -379,7 +348,7 @@ int storage_run(const struct storage_options *o)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	catch_signals();
+	life_heed_signals();
 	code = run(s);
 	storage_free(s);
 	return code;
@@ -397,7 +366,7 @@ int storage_recover(const struct storage_options *o, const char *path)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
-	catch_signals();
+	life_heed_signals();
 	if (restore(s, path, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", path, e.msg);
 		code = EXIT_UNDECIDED;
@@ -437,7 +406,7 @@ static bool guard_try(const struct storage_options *o, const char *path, struct 
 
 	if (r)
 		return true;
-	s->report.quiet = true;
+	s->life.report.quiet = true;
 	r = restore_patiently(s, path, words);
 	if (r) {
 		storage_free(s);

@@ -22,6 +22,8 @@
 #ifndef VMFERRY_STORAGE_H
 #define VMFERRY_STORAGE_H
 
+#include "life.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,8 +45,8 @@ struct storage_options {
 	enum old_image old;
 	unsigned accept;  /* DISK_ACCEPT_* */
 	uint64_t bwlimit; /* bytes per second and disk; 0: none */
-	bool dry_run, json, json_fine;
-	const char *state_dir, *runtime_dir;
+	bool dry_run;
+	struct life_options life;
 };
 
 /* Runs one to its end. Returns the exit code: EXIT_DESTINATION: the guest has its disks there. */

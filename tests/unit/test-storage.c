@@ -148,7 +148,7 @@ static void describe(void)
 	strcpy(disk.names.format, "vmferry-01000000-d0");
 	strcpy(disk.names.filter, "vmferry-01000000-m0");
 	strcpy(disk.names.job, "vmferry-01000000-j0");
-	options = (struct storage_options){.state_dir = dir};
+	options = (struct storage_options){.life = {.state_dir = dir}};
 	s = (struct storage){.o = &options,
 			     .guest = {.name = xstrdup("vm1")},
 			     .id = {1},
@@ -156,9 +156,9 @@ static void describe(void)
 			     .count = 1,
 			     .starter = {.path = xstrdup(script), .draft = xasprintf("%s.draft", script)},
 			     .old = OLD_KEEP,
-			     .told = {.leftovers = json_array(), .notes = json_array()}};
+			     .life = {.how = "storage", .ctx = &s, .leftovers = json_array(), .notes = json_array()}};
 	strcpy(s.prefix, "vmferry-01000000-");
-	s.report.quiet = true;
+	s.life.report.quiet = true;
 }
 
 static int setup(void **state)
@@ -194,8 +194,8 @@ static int teardown(void **state)
 
 	(void)state;
 	journal_close(s.journal);
-	json_decref(s.told.leftovers);
-	json_decref(s.told.notes);
+	json_decref(s.life.leftovers);
+	json_decref(s.life.notes);
 	json_decref(disk.old_nodes);
 	json_decref(disk.bitmaps);
 	json_decref(disk.was);
@@ -227,7 +227,7 @@ static int live(void)
 	s.guest.pid = getpid(); /* which plays QEMU */
 	if (played_begin(answer))
 		return -1;
-	s.loop = loop;
+	s.life.loop = loop;
 	s.qmp = q;
 	r = storage_live(&s, &e);
 	kill(guard, SIGKILL);
@@ -321,13 +321,13 @@ static void replace_old_image(void *ctx, const char *line)
 
 static int rest(void)
 {
-	int r = loop_new(&s.loop, 16, &e);
+	int r = loop_new(&s.life.loop, 16, &e);
 
 	s.rest = true;
 	r = r ? r : storage_rest_hold(&s, &e);
 	r = r ? r : storage_rest(&s, &e);
 	storage_rest_let_go(&s);
-	loop_free(s.loop);
+	loop_free(s.life.loop);
 	return r;
 }
 
@@ -342,7 +342,7 @@ static void what_the_script_of_one_that_is_shut_down_names_is_there_too(void **s
 static void an_image_that_was_replaced_since_it_was_copied_is_noticed(void **state)
 {
 	(void)state;
-	s.report.follow = replace_old_image;
+	s.life.report.follow = replace_old_image;
 	assert_int_equal(rest(), -ESTALE);
 	assert_true(names(old_image));
 }
@@ -355,7 +355,7 @@ static void the_jobs_of_others_go_on(void **state)
 	qemu.job = "running";
 	qemu.backs_up = true;
 	assert_int_equal(played_begin(answer), 0);
-	s.loop = loop;
+	s.life.loop = loop;
 	s.qmp = q;
 	s.guest.pid = getpid();
 	assert_int_equal(process_start_time(s.guest.pid, &s.guest.start_time), 0);

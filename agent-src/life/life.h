@@ -1,0 +1,83 @@
+/*
+ * life.h: what the commands that change something on this host alone (storage, export, import) have in common: the report of their events, the
+ * control socket by which `vmferry status` and `cancel` reach them, signals, progress, what they leave behind, and their entry in the history.
+ *
+ * A process carries out one command. life_now() is that command's life for code that works on its behalf far below (a digest, a program that
+ * converts an image) and is handed nothing. Every function takes NULL for "no command is under way", as in unit tests: sentences then go to standard error.
+ */
+#ifndef VMFERRY_LIFE_H
+#define VMFERRY_LIFE_H
+
+#include "control.h"
+#include "report.h"
+
+#include <stddef.h>
+
+struct life_progress {
+	uint64_t at_ns, second_ns; /* when progress was told last, and that of each second */
+	uint64_t done, total;	   /* bytes */
+	double rate_bps;	   /* bytes a second */
+	double percent;		   /* of the stage; negative: bytes tell */
+};
+
+struct life {
+	const char *how; /* the command, in events and in the history */
+	const char *state_dir, *runtime_dir;
+	struct report report;
+	struct loop *loop;
+	struct control *control;
+	char *guest; /* its name; NULL: not known yet */
+	char *to;    /* where it, or its disks, go; NULL: not known yet */
+	pid_t pid;   /* of the guest's QEMU; 0: it has none */
+	bool cancelled;
+	const char *stage;
+	struct life_progress progress;
+	uint64_t begin_ns;
+	json_t *notes, *leftovers; /* sentences for the result */
+	/* What is asked of it beside `status` and `cancel`, and whether those are possible just now: a new reference; NULL: not answered here. */
+	json_t *(*request)(void *ctx, const char *command, const json_t *args);
+	void *ctx;
+};
+
+/* The options that each of these commands has. */
+struct life_options {
+	const char *state_dir, *runtime_dir;
+	bool json, json_fine;
+};
+
+/* Begins the command. -errno: this host has no room. */
+int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e);
+struct life *life_now(void);
+/* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */
+void life_heed_signals(void);
+
+/* Opens the control socket, with the guest's name and place known. -EBUSY: another command is under way with this guest. known_as: the pid of its
+ * QEMU, or what takes its place (guest_at_rest_known_as()). */
+int life_open(struct life *l, pid_t known_as, struct err *e);
+void life_close(struct life *l);
+void life_fini(struct life *l);
+
+/* The user has said so, by a signal or by `vmferry cancel`, as far as it was heard. */
+bool life_is_cancelled(struct life *l);
+/* The same, after answering whoever asks at the control socket. To be called several times a second by what works without a loop. Not from within
+ * life.loop. */
+bool life_interrupted(void);
+
+/* Takes the reference: an event of this command, whose "event" and "how" are set here. */
+void life_emit(struct life *l, const char *event, json_t *members);
+/* stage: constant. */
+void life_stage(struct life *l, const char *stage);
+/* How far the stage is, in bytes; told as often as somebody wants it. each: its disks (a new reference), called only then; may be NULL. */
+void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx));
+json_t *life_status(const struct life *l);
+
+/* A sentence for the result; a thing that is left behind. */
+void life_note(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void life_leftover(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+size_t life_leftovers(const struct life *l);
+
+/* Emits the result: outcome and exit_code, the members given (stolen), notes, leftovers, why (NULL: nothing went wrong). It goes to the history unless
+ * the command was refused, when nothing was touched. Returns exit_code. */
+int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members);
+
+#endif
