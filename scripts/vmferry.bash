@@ -15,10 +15,10 @@ _vmferry_options() { # COMMAND: its options
 	status) echo --follow --json ;;
 	report) echo --output --only-medians --last ;;
 	history) echo --json --state-dir ;;
-	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory ;;
+	export) echo --compress --bwlimit --freeze --no-media --spool --with-memory --json ;;
 	storage) echo --disk --format --start-script --old --drop --bwlimit --dry-run --json --state-dir --runtime-dir --verbose ;;
 	import)
-		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --raw --no-disk --clone --trust-line --no-memory --accel --qemu --start --paused --no-start --dry-run
+		echo --name --disk-dir --format --memory --cpus --firmware --bus --net --raw --no-disk --clone --trust-line --no-memory --accel --qemu --start --paused --no-start --json --dry-run
 		;;
 	bench)
 		echo --lab --links --delay --loss --mem --workloads --tools --repeat --max-downtime --disks --disk --disk-data --content --cached --seed --output --resume \

@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --bwlimit RATE       bytes a second, of each disk (10M)\n"
 	"  --freeze WHEN        auto (default): if its agent does it; require: fail otherwise; off\n"
 	"  --no-media           leave out what is in its CD-ROM and floppy drives\n"
+	"  --json[=fine]        events as NDJSON on standard output; the last line is the result (not of a stream)\n"
 	"  --spool DIR          where a stream is made before it is sent (default: $TMPDIR, or /var/tmp)\n"
 	"  --with-memory        what it has in memory, too, with which it can go on where it was: written down while it runs,\n"
 	"                       it stands for a moment at the end (QEMU 10.0 or later)\n"
@@ -41,13 +42,18 @@ static const char usage[] =
 	"  vmferry export vm1 /backup/vm1-2026-11-22 --compress\n"
 	"  vmferry export /srv/vm/vm2.sh - | ssh host-b vmferry import - --disk-dir /srv/vm\n";
 
-enum { OPT_COMPRESS = 256, OPT_RATE, OPT_FREEZE, OPT_NO_MEDIA, OPT_SPOOL, OPT_MEMORY, OPT_HELP };
+enum { OPT_COMPRESS = 256, OPT_RATE, OPT_FREEZE, OPT_NO_MEDIA, OPT_SPOOL, OPT_MEMORY, OPT_JSON, OPT_HELP };
 
 static const struct option options[] = {
-	{"compress", no_argument, NULL, OPT_COMPRESS},	 {"bwlimit", required_argument, NULL, OPT_RATE},
-	{"freeze", required_argument, NULL, OPT_FREEZE}, {"no-media", no_argument, NULL, OPT_NO_MEDIA},
-	{"spool", required_argument, NULL, OPT_SPOOL},	 {"with-memory", no_argument, NULL, OPT_MEMORY},
-	{"help", no_argument, NULL, OPT_HELP},		 {NULL, 0, NULL, 0},
+	{"compress", no_argument, NULL, OPT_COMPRESS},
+	{"bwlimit", required_argument, NULL, OPT_RATE},
+	{"freeze", required_argument, NULL, OPT_FREEZE},
+	{"no-media", no_argument, NULL, OPT_NO_MEDIA},
+	{"spool", required_argument, NULL, OPT_SPOOL},
+	{"with-memory", no_argument, NULL, OPT_MEMORY},
+	{"json", optional_argument, NULL, OPT_JSON},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -80,6 +86,12 @@ static int take(struct export_options *o, int c)
 	case OPT_SPOOL:
 		o->spool = optarg;
 		return 0;
+	case OPT_JSON:
+		if (optarg && strcmp(optarg, "fine"))
+			return bad("--json", optarg, "fine, or nothing");
+		o->life.json = true;
+		o->life.json_fine = optarg != NULL;
+		return 0;
 	case OPT_MEMORY:
 		o->memory = true;
 		return 0;
@@ -105,6 +117,8 @@ static int split(struct export_options *o, int argc, char **argv)
 int cmd_export(int argc, char **argv)
 {
 	struct export_options o = {.vm = NULL};
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *runtime = NULL;
 	int ours = split(&o, argc, argv), c, r, want;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words));
 
@@ -128,5 +142,11 @@ int cmd_export(int argc, char **argv)
 		return bad("--freeze", "require", "for --with-memory: what is in memory would be frozen, too");
 	o.vm = o.argv ? NULL : words[optind];
 	o.dir = words[ours - 1];
-	return *o.dir ? export_run(&o) : bad("DIR", o.dir, "the name of a directory");
+	if (!*o.dir)
+		return bad("DIR", o.dir, "the name of a directory");
+	o.life.stdout_is_data = !strcmp(o.dir, "-");
+	if (o.life.json && o.life.stdout_is_data)
+		return bad("--json", "-", "possible with a stream, which has standard output for itself");
+	life_places(&o.life, &state, &runtime);
+	return export_run(&o);
 }

@@ -53,6 +53,7 @@ static const char usage[] =
 	"  --start              start the guest when all is done\n"
 	"  --paused             start it, but let it wait for cont at its monitor\n"
 	"  --no-start           do not start it (default): NAME.sh does\n"
+	"  --json[=fine]        events as NDJSON on standard output; the last line is the result\n"
 	"  --dry-run            say what would be done, and with which command line; touch nothing\n"
 	"\n"
 	"Options of QEMU behind -- are put at the end of its command line as they are.\n"
@@ -86,31 +87,22 @@ enum {
 	OPT_PAUSED,
 	OPT_NO_START,
 	OPT_DRY,
+	OPT_JSON,
 	OPT_HELP
 };
 
 static const struct option options[] = {
-	{"name", required_argument, NULL, OPT_NAME},
-	{"disk-dir", required_argument, NULL, OPT_DIR},
-	{"format", required_argument, NULL, OPT_FORMAT},
-	{"memory", required_argument, NULL, OPT_MEMORY},
-	{"cpus", required_argument, NULL, OPT_CPUS},
-	{"firmware", required_argument, NULL, OPT_FIRMWARE},
-	{"bus", required_argument, NULL, OPT_BUS},
-	{"net", required_argument, NULL, OPT_NET},
-	{"clone", no_argument, NULL, OPT_CLONE},
-	{"no-memory", no_argument, NULL, OPT_NO_MEMORY},
-	{"trust-line", no_argument, NULL, OPT_TRUST},
-	{"accel", required_argument, NULL, OPT_ACCEL},
-	{"qemu", required_argument, NULL, OPT_QEMU},
-	{"start", no_argument, NULL, OPT_START},
-	{"paused", no_argument, NULL, OPT_PAUSED},
-	{"no-start", no_argument, NULL, OPT_NO_START},
-	{"dry-run", no_argument, NULL, OPT_DRY},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"raw", required_argument, NULL, OPT_RAW},
-	{"no-disk", no_argument, NULL, OPT_NO_DISK},
-	{NULL, 0, NULL, 0},
+	{"name", required_argument, NULL, OPT_NAME},	 {"disk-dir", required_argument, NULL, OPT_DIR},
+	{"format", required_argument, NULL, OPT_FORMAT}, {"memory", required_argument, NULL, OPT_MEMORY},
+	{"cpus", required_argument, NULL, OPT_CPUS},	 {"firmware", required_argument, NULL, OPT_FIRMWARE},
+	{"bus", required_argument, NULL, OPT_BUS},	 {"net", required_argument, NULL, OPT_NET},
+	{"clone", no_argument, NULL, OPT_CLONE},	 {"no-memory", no_argument, NULL, OPT_NO_MEMORY},
+	{"trust-line", no_argument, NULL, OPT_TRUST},	 {"accel", required_argument, NULL, OPT_ACCEL},
+	{"qemu", required_argument, NULL, OPT_QEMU},	 {"start", no_argument, NULL, OPT_START},
+	{"paused", no_argument, NULL, OPT_PAUSED},	 {"no-start", no_argument, NULL, OPT_NO_START},
+	{"dry-run", no_argument, NULL, OPT_DRY},	 {"json", optional_argument, NULL, OPT_JSON},
+	{"help", no_argument, NULL, OPT_HELP},		 {"raw", required_argument, NULL, OPT_RAW},
+	{"no-disk", no_argument, NULL, OPT_NO_DISK},	 {NULL, 0, NULL, 0},
 };
 
 static int bad(const char *option, const char *value, const char *want)
@@ -211,6 +203,12 @@ static int take(struct import_options *o, int c)
 	case OPT_NO_START:
 		o->start = IMPORT_NO_START;
 		return 0;
+	case OPT_JSON:
+		if (optarg && strcmp(optarg, "fine"))
+			return bad("--json", optarg, "fine, or nothing");
+		o->life.json = true;
+		o->life.json_fine = optarg != NULL;
+		return 0;
 	case OPT_DRY:
 		o->dry_run = true;
 		return 0;
@@ -236,6 +234,8 @@ static int split(struct import_options *o, int argc, char **argv)
 int cmd_import(int argc, char **argv)
 {
 	struct import_options o = {.name = NULL};
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *runtime = NULL;
 	int ours = split(&o, argc, argv), c, r;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words)), **raw = xcalloc((size_t)ours + 1, sizeof(*raw));
 	AUTO_FREE struct network_wish *nets = xcalloc((size_t)ours + 1, sizeof(*nets));
@@ -259,5 +259,6 @@ int cmd_import(int argc, char **argv)
 		fprintf(stderr, "vmferry: import needs a FILE; vmferry import --help tells more\n");
 		return EXIT_USAGE;
 	}
+	life_places(&o.life, &state, &runtime);
 	return import_run(&o);
 }

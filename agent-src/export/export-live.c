@@ -3,8 +3,8 @@
 #include "child.h"
 #include "error-stop.h"
 #include "json-text.h"
+#include "life.h"
 #include "process.h"
-#include "progress.h"
 #include "util.h"
 
 #include <errno.h>
@@ -34,7 +34,7 @@ static void note_error(struct live *x, const char *broken)
 	if (!broken || x->broken)
 		return;
 	x->broken = broken;
-	fprintf(stderr, "vmferry: the guest was stopped by %s (run state %s)\n", error_stop_cause(broken), broken);
+	life_notice(life_now(), "the guest was stopped by %s (run state %s)", error_stop_cause(broken), broken);
 }
 
 static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
@@ -240,7 +240,7 @@ static bool all_done(const struct live *x)
 	return i == x->count;
 }
 
-static int show(struct live *x, struct progress *p, struct err *e)
+static int show(struct live *x, struct err *e)
 {
 	double now = 0, total = 0;
 	json_t *jobs, *job;
@@ -256,29 +256,28 @@ static int show(struct live *x, struct progress *p, struct err *e)
 			n++;
 		}
 	json_decref(jobs);
-	progress_at(p, total > 0 ? 100.0 * now / total * ((double)n / (double)x->count) + 100.0 * (double)(x->count - n) / (double)x->count
-				 : 0);
+	life_percent(life_now(),
+		     total > 0 ? 100.0 * now / total * ((double)n / (double)x->count) + 100.0 * (double)(x->count - n) / (double)x->count
+			       : 0);
 	return 0;
 }
 
 int live_wait(struct live *x, struct err *e)
 {
-	struct progress p;
 	uint64_t next = 0;
 	int r = 0;
 
-	progress_begin(&p, "copying the disks");
+	life_stage(life_now(), "copying the disks");
 	while (!r && !x->bad.code && !all_done(x)) {
-		if (interrupted())
+		if (life_interrupted())
 			r = err_set(e, ECANCELED, "interrupted");
 		else if (!qmp_alive(x->q))
 			r = err_set(e, EPIPE, "the guest's QEMU has ended, or closed its monitor");
 		else if (now_ns() >= next)
-			r = show(x, &p, e), next = now_ns() + LOOK_MS * 1000000ULL;
+			r = show(x, e), next = now_ns() + LOOK_MS * 1000000ULL;
 		else
 			r = loop_step(x->l, LOOK_MS, e), r = r < 0 ? r : 0;
 	}
-	progress_end(&p);
 	if (!r && x->bad.code)
 		*e = x->bad, r = -e->code;
 	if (!r)

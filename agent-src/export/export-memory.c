@@ -4,8 +4,8 @@
 #include "error-stop.h"
 #include "fault.h"
 #include "json-text.h"
+#include "life.h"
 #include "process.h"
-#include "progress.h"
 #include "qemu-migration.h"
 #include "qemu-settings.h"
 #include "util.h"
@@ -191,16 +191,6 @@ static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd
 	_exit(0);
 }
 
-/* A terminal's ^Z would leave the guest standing until the guard has killed us. */
-static void heed_terminal(bool heed)
-{
-	static const int numbers[] = {SIGTSTP, SIGTTOU, SIGTTIN};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
-		signal(numbers[i], heed ? SIG_DFL : SIG_IGN);
-}
-
 static int guard_start(struct memory_copy *m, struct err *e)
 {
 	struct guest g = *m->x->g; /* the guard may forget a monitor that does not answer */
@@ -215,10 +205,8 @@ static int guard_start(struct memory_copy *m, struct err *e)
 		guard(&g, m->was, m->stops_first, pair[1]);
 	close(pair[1]);
 	m->fd = pair[0];
-	if (m->guard > 0 && recv(m->fd, &word, 1, 0) == 1) {
-		heed_terminal(false);
+	if (m->guard > 0 && recv(m->fd, &word, 1, 0) == 1)
 		return 0;
-	}
 	close(m->fd);
 	if (m->guard < 0)
 		err_sys(e, errno, "cannot fork");
@@ -239,7 +227,6 @@ static void guard_end(struct memory_copy *m, bool over)
 	if (over)
 		waitpid(m->guard, NULL, 0);
 	m->guard = 0;
-	heed_terminal(true);
 }
 
 /* ---- may it be? ---- */
@@ -326,12 +313,12 @@ static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct 
 }
 
 /* What its memory's copying has come to: a guest that writes faster than it is written down stands for the rest. */
-static int look(struct memory_copy *m, const json_t *all, struct progress *p, struct err *e)
+static int look(struct memory_copy *m, const json_t *all, struct err *e)
 {
 	const json_t *ram = json_object_get(all, "ram");
 	double total = json_number_value(json_object_get(ram, "total")), left = json_number_value(json_object_get(ram, "remaining"));
 
-	progress_at(p, total > 0 ? 100.0 * (total - left) / total : 0);
+	life_percent(life_now(), total > 0 ? 100.0 * (total - left) / total : 0);
 	if (m->last || json_integer_value(json_object_get(ram, "dirty-sync-count")) <= PASSES)
 		return 0;
 	m->last = true;
@@ -377,17 +364,16 @@ static bool is_at_last(const struct memory_copy *m, int r)
 static int copy(struct memory_copy *m, struct err *e)
 {
 	bool cancelled = false;
-	struct progress p;
 	int r = 0;
 
-	progress_begin(&p, "copying the memory");
+	life_stage(life_now(), "copying the memory");
 	while (!r) {
 		json_t *all = NULL;
 		char is[32];
 
 		r = state_of(m->x->q, "query-migrate", is, &all, e);
 		if (is_at_last(m, r)) {
-			r = interrupted() ? err_set(e, ECANCELED, "interrupted") : 0;
+			r = life_interrupted() ? err_set(e, ECANCELED, "interrupted") : 0;
 			continue;
 		}
 		if (r)
@@ -396,14 +382,14 @@ static int copy(struct memory_copy *m, struct err *e)
 			r = cancelled ? err_set(e, ECANCELED, "interrupted")
 				      : err_set(e, EIO, "the guest's memory cannot be written: %s", json_text(all, "error-desc") ?: is);
 		if (!r)
-			r = look(m, all, &p, e);
+			r = look(m, all, e);
 		if (!r)
 			r = check_state(m, e);
 		r = is_at_last(m, r) ? 0 : r;
 		json_decref(all);
 		if (!strcmp(is, "completed"))
 			break;
-		if (!r && interrupted() && !cancelled) {
+		if (!r && life_interrupted() && !cancelled) {
 			cancelled = true;
 			r = qmp_call(m->x->q, "migrate_cancel", NULL, NULL, e);
 			r = is_at_last(m, r) ? 0 : r;
@@ -411,7 +397,6 @@ static int copy(struct memory_copy *m, struct err *e)
 		if (!r && (r = loop_step(m->x->l, m->last ? CLOSE_MS : LOOK_MS, e)) > 0)
 			r = 0;
 	}
-	progress_end(&p);
 	return r;
 }
 
@@ -469,7 +454,7 @@ bool memory_stops_first(const struct guest *g)
 static int call_off(struct memory_copy *m, struct err *e)
 {
 	struct live *x = m->x;
-	uint64_t until = m->last && !interrupted() ? UINT64_MAX : now_ns() + WAKE_MS * 1000000ULL;
+	uint64_t until = m->last && !life_interrupted() ? UINT64_MAX : now_ns() + WAKE_MS * 1000000ULL;
 
 	if (!qmp_alive(x->q) || !qemu_migration_cancel(x->q, x->l, until, e))
 		return 0;

@@ -2,8 +2,8 @@
 #include "export-stream.h"
 #include "bundle-tar.h"
 #include "child.h"
+#include "life.h"
 #include "open-regular.h"
-#include "progress.h"
 #include "util.h"
 
 #include <errno.h>
@@ -15,7 +15,6 @@
 
 struct sending {
 	int fd;
-	struct progress p;
 	uint64_t sent, total;
 };
 
@@ -26,7 +25,7 @@ static int put(struct sending *s, const void *from, size_t n, struct err *e)
 	while (n) {
 		ssize_t w = write(s->fd, p, n);
 
-		if (interrupted())
+		if (life_interrupted())
 			return err_set(e, ECANCELED, "interrupted");
 		if (w < 0 && errno == EINTR)
 			continue;
@@ -67,7 +66,7 @@ static int send_file(struct sending *s, const char *dir, const char *name, struc
 		r = put(s, buf, (size_t)n, e);
 		left -= (uint64_t)n;
 		s->sent += (uint64_t)n;
-		progress_at(&s->p, s->total ? 100.0 * (double)s->sent / (double)s->total : 0);
+		life_percent(life_now(), s->total ? 100.0 * (double)s->sent / (double)s->total : 0);
 	}
 	return r ? r : pad(s, (uint64_t)st.st_size, e);
 }
@@ -82,7 +81,7 @@ int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 
 	for (i = 0; (f = bundle_next(b, &i));)
 		s.total += f->bytes;
-	progress_begin(&s.p, "sending");
+	life_stage(life_now(), "sending");
 	r = send_file(&s, dir, BUNDLE_MANIFEST, e);
 	if (!r)
 		r = send_file(&s, dir, BUNDLE_README, e);
@@ -90,6 +89,5 @@ int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 		r = send_file(&s, dir, f->file, e);
 	if (!r)
 		r = put(&s, end, sizeof(end), e);
-	progress_end(&s.p);
 	return r;
 }

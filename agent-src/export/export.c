@@ -15,9 +15,9 @@
 #include "guest-at-rest.h"
 #include "host-qemu.h"
 #include "image-lock.h"
+#include "life.h"
 #include "made.h"
 #include "open-regular.h"
-#include "progress.h"
 #include "qcow2-header.h"
 #include "spool.h"
 #include "util.h"
@@ -37,7 +37,7 @@
 struct export
 {
 	const struct export_options *o;
-	FILE *out; /* where it says what it does */
+	struct life life;
 	struct guest g;
 	bool runs;	  /* or is paused: it has a QEMU */
 	unsigned removed; /* of earlier exports, from that */
@@ -80,6 +80,13 @@ static bool is_at_rest(const struct export_options *o)
 	       (strchr(o->vm, '/') && !stat(o->vm, &st) && S_ISREG(st.st_mode));
 }
 
+/* From now on the user can ask how far it is, and nobody else of ours touches the guest. */
+static int begin_life(struct export *x, pid_t known_as, struct err *e)
+{
+	life_about(&x->life, x->g.name, is_stream(x) ? "a stream" : x->o->dir, x->g.pid);
+	return life_open(&x->life, known_as, e);
+}
+
 static int find(struct export *x, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
@@ -88,11 +95,15 @@ static int find(struct export *x, struct err *e)
 	if (is_at_rest(x->o)) {
 		x->b.state = xstrdup("shut down");
 		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e);
+		if (!r)
+			r = begin_life(x, guest_at_rest_known_as(x->g.disk_count ? x->g.disks[0].real_path : NULL), e);
 		return r ? r : guest_write_in_own_files(&x->g, NULL, e);
 	}
 	r = guest_find(&x->g, x->o->vm, e);
 	if (!r)
 		r = guest_check_user(&x->g, e);
+	if (!r)
+		r = begin_life(x, x->g.pid, e);
 	if (r)
 		return r;
 	x->runs = true;
@@ -248,7 +259,7 @@ static int begin_frozen(struct export *x, struct err *e)
 		if (r && (r == -EIO || x->o->freeze != FREEZE_AUTO))
 			return err_set(e, EIO, "its file systems cannot be frozen: %s", why.msg);
 		if (r)
-			fprintf(x->out, "  note    its file systems are not frozen: %s\n", why.msg);
+			life_notice(&x->life, "the guest's file systems are not frozen: %s", why.msg);
 		fault_point("export-frozen");
 	}
 	r = begin_disks(x, e);
@@ -372,7 +383,7 @@ static int copy_file(const char *from, const char *to, struct err *e)
 		if (!is_zero(buf, (size_t)n))
 			r = pwrite_all(out, buf, (size_t)n, (off_t)at);
 		at += (uint64_t)n;
-		if (interrupted())
+		if (life_interrupted())
 			return err_set(e, ECANCELED, "interrupted");
 	}
 	if (!r && n < 0)
@@ -404,7 +415,7 @@ static int on_read(void *ctx, uint64_t bytes)
 {
 	(void)ctx;
 	(void)bytes;
-	return interrupted() ? -1 : 0;
+	return life_interrupted() ? -1 : 0;
 }
 
 struct syncing {
@@ -515,7 +526,7 @@ static int make(struct export *x, struct err *e)
 		r = describe(x, e);
 	if (!r)
 		r = write_manifest(x, e);
-	if (!r && interrupted())
+	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
 		r = made_name(&x->made, e);
@@ -551,95 +562,104 @@ static int look(struct export *x, struct err *e)
 	return r || x->runs ? r : lock_disks(x, e);
 }
 
-static void say_plan(const struct export *x)
+static json_t *plan_rows(const struct export *x)
 {
-	AUTO_FREE char *name = text_shown(x->g.name);
+	json_t *rows = json_array();
 	char size[24];
 	size_t i;
 
-	fprintf(x->out, "exporting guest %s (%s)\n", name, x->b.state);
-	for (i = 0; i < x->b.disk_count; i++) {
-		AUTO_FREE char *path = text_shown(x->b.disks[i].path);
-
-		fprintf(x->out, "  disk    %s (%s, %s) -> %s%s\n", path, x->b.disks[i].format,
-			format_bytes(size, x->plan.disks[i].allocated), x->b.disks[i].file, x->o->compress ? ", compressed" : "");
-	}
+	for (i = 0; i < x->b.disk_count; i++)
+		life_row(rows, "disk", "%s (%s, %s) -> %s%s", x->b.disks[i].path, x->b.disks[i].format,
+			 format_bytes(size, x->plan.disks[i].allocated), x->b.disks[i].file, x->o->compress ? ", compressed" : "");
 	if (x->o->memory)
-		fprintf(x->out, "  memory  %s%s\n", format_bytes(size, x->g.ram_bytes),
-			memory_stops_first(&x->g) ? "; without KVM the guest stands while it is copied" : "");
-	for (i = 0; i < x->b.file_count; i++) {
-		AUTO_FREE char *path = text_shown(x->b.files[i].path);
-
+		life_row(rows, "memory", "%s%s", format_bytes(size, x->g.ram_bytes),
+			 memory_stops_first(&x->g) ? "; without KVM the guest stands while it is copied" : "");
+	for (i = 0; i < x->b.file_count; i++)
 		if (x->b.files[i].file)
-			fprintf(x->out, "  file    %s (%s) -> %s\n", path, args_role_name(x->b.files[i].role), x->b.files[i].file);
-	}
+			life_row(rows, "file", "%s (%s) -> %s", x->b.files[i].path, args_role_name(x->b.files[i].role), x->b.files[i].file);
 	if (x->removed)
-		fputs("  note    an export that was cut off had left something in the guest's QEMU: it is removed\n", x->out);
+		life_row(rows, "note", "an export that was cut off had left something in the guest's QEMU: it is removed");
 	for (i = 0; i < x->plan.note_count; i++)
-		fprintf(x->out, "  note    %s\n", x->plan.notes[i]);
-	fflush(x->out);
+		life_row(rows, "note", "%s", x->plan.notes[i]);
+	return rows;
 }
 
-/* How many things are left, each of which is listed. */
-static size_t undo(struct export *x)
+static void tell_plan(struct export *x)
 {
-	AUTO_FREE char *name = text_shown(x->g.name);
-	size_t left = 0;
+	AUTO_FREE char *title = xasprintf("exporting guest %s (%s)", x->g.name, x->b.state);
+
+	text_make_utf8(title);
+	life_emit(&x->life, "plan",
+		  json_pack("{s:s,s:s,s:s*,s:i,s:s*,s:o}", "title", title, "guest", x->life.guest, "state", x->b.state, "pid",
+			    (int)x->g.pid, "to", is_stream(x) ? NULL : x->life.to, "rows", plan_rows(x)));
+}
+
+static void undo(struct export *x)
+{
 	struct err e;
 
-	if (live_undo(&x->live, &e)) {
-		fprintf(stderr, "vmferry: left behind in the guest's QEMU, which it does not harm: %s; vmferry recover %s removes it\n",
-			e.msg, name);
-		left++;
-	}
-	left += made_undo(&x->made);
+	if (live_undo(&x->live, &e))
+		life_leftover(&x->life, "in the guest's QEMU, which it does not harm: %s; vmferry recover %s removes it", e.msg, x->g.name);
+	made_undo(&x->made);
 	if (x->spool.path)
-		left += spool_remove(&x->spool);
-	else if (x->made_dir && rmdir(x->dir) && errno != ENOENT) {
-		fprintf(stderr, "vmferry: left behind: %s: %s\n", x->dir, strerror(errno));
-		left++;
-	}
-	return left;
+		spool_remove(&x->spool);
+	else if (x->made_dir && rmdir(x->dir) && errno != ENOENT)
+		life_leftover(&x->life, "%s: %s", x->dir, strerror(errno));
 }
 
-static size_t say_what_is_not_as_before(const struct export *x)
+static void tell_what_is_not_as_before(struct export *x)
 {
 	if (x->live.unset.code)
-		fprintf(stderr, "vmferry: left behind, which later migrations of that QEMU go by: %s\n", x->live.unset.msg);
+		life_leftover(&x->life, "a setting, which later migrations of that QEMU go by: %s", x->live.unset.msg);
 	if (x->frozen.code)
-		fprintf(stderr,
-			"vmferry: left behind: the guest's file systems may be frozen, and what writes to them stands then (%s); "
-			"guest-fsfreeze-thaw, sent to its agent, thaws them\n",
-			x->frozen.msg);
-	return !!x->live.unset.code + !!x->frozen.code;
+		life_leftover(&x->life,
+			      "the guest's file systems may be frozen, and what writes to them stands then (%s); guest-fsfreeze-thaw, "
+			      "sent to its agent, thaws them",
+			      x->frozen.msg);
 }
 
-static int finish(struct export *x, struct err *e)
+static int tell_failure(struct export *x, const struct err *why)
 {
-	bool failed = make(x, e) != 0;
-	size_t left;
+	bool left = life_leftovers(&x->life);
+	AUTO_FREE char *words = x->live.stands ? xasprintf("the guest may stand still (`cont` in its monitor lets it run); %s",
+							   left ? "what is left is listed" : "nothing else is left behind")
+					       : xasprintf("%s%s", left ? "what is left is listed" : "nothing is left behind",
+							   left		    ? ""
+							   : x->live.broken ? ", and an error has stopped the guest"
+									    : ", and the guest is as before");
 
-	if (!failed) {
-		left = (is_stream(x) ? undo(x) : 0) + say_what_is_not_as_before(x);
-		fprintf(x->out, "exported: %s%s\n", is_stream(x) ? "sent" : x->dir,
-			x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
-		if (x->live.broken)
-			fprintf(x->out, "the guest stands: it was stopped by %s meanwhile (QEMU says: %s)\n",
-				error_stop_cause(x->live.broken), x->live.broken);
-		fflush(x->out);
-		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
-	}
-	left = undo(x) + say_what_is_not_as_before(x);
-	if (x->live.stands) {
-		fprintf(stderr, "vmferry: %s; the guest may stand still (`cont` in its monitor lets it run); %s\n", e->msg,
-			left ? "what is left is listed" : "nothing else is left behind");
-		return EXIT_PAUSED;
-	}
-	fprintf(stderr, "vmferry: %s; %s%s\n", e->msg, left ? "what is left is listed" : "nothing is left behind",
-		left		 ? ""
-		: x->live.broken ? ", and an error has stopped the guest"
-				 : ", and the guest is as before");
-	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
+	return life_end(&x->life, why->code == ECANCELED ? "cancelled" : "failed",
+			x->live.stands ? EXIT_PAUSED
+			: left	       ? EXIT_LEFTOVERS
+				       : EXIT_SOURCE,
+			why, json_pack("{s:s}", "guest_text", words));
+}
+
+static int tell_success(struct export *x)
+{
+	json_t *rows = json_array();
+	AUTO_FREE char *title = xasprintf(": %s%s", is_stream(x) ? "sent" : x->dir,
+					  x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
+
+	if (x->live.broken)
+		life_row(rows, "guest", "it stands: it was stopped by %s meanwhile (QEMU says: %s)", error_stop_cause(x->live.broken),
+			 x->live.broken);
+	return life_end(&x->life, "exported", life_leftovers(&x->life) ? EXIT_LEFTOVERS : EXIT_DESTINATION, NULL,
+			json_pack("{s:s,s:s*,s:b,s:o}", "title", title, "to", is_stream(x) ? NULL : x->dir, "frozen", x->b.frozen, "rows",
+				  rows));
+}
+
+static int carry_out(struct export *x)
+{
+	struct err e;
+	bool failed;
+
+	tell_plan(x);
+	failed = make(x, &e) != 0;
+	if (failed || is_stream(x))
+		undo(x);
+	tell_what_is_not_as_before(x);
+	return failed ? tell_failure(x, &e) : tell_success(x);
 }
 
 static void fini(struct export *x)
@@ -658,6 +678,7 @@ static void fini(struct export *x)
 	free(x->img);
 	free(x->dir);
 	spool_fini(&x->spool);
+	life_fini(&x->life);
 	free(x);
 }
 
@@ -665,20 +686,20 @@ int export_run(const struct export_options *o)
 {
 	struct export *x = xcalloc(1, sizeof(*x));
 	struct err e;
-	int r;
+	int code;
 
 	x->o = o;
-	x->out = is_stream(x) ? stderr : stdout;
 	made_init(&x->made);
-	interrupts_catch();
-	r = look(x, &e);
-	if (r) {
-		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
-		r = EXIT_REFUSED;
-	} else {
-		say_plan(x);
-		r = finish(x, &e);
+	if (life_begin(&x->life, "export", &o->life, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		free(x);
+		return EXIT_REFUSED;
 	}
+	life_heed_signals();
+	if (look(x, &e))
+		code = life_end(&x->life, "refused", EXIT_REFUSED, &e, json_pack("{s:s}", "guest_text", "nothing was touched"));
+	else
+		code = carry_out(x);
 	fini(x);
-	return r;
+	return code;
 }

@@ -10,6 +10,8 @@
 #ifndef VMFERRY_EXPORT_H
 #define VMFERRY_EXPORT_H
 
+#include "life.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,9 +27,10 @@ struct export_options {
 	uint64_t rate; /* bytes a second that are read of a guest's disks; 0: no limit */
 	enum export_freeze freeze;
 	bool compress, no_media, memory;
+	struct life_options life;
 };
 
-/* Says what it does on standard output (of a stream: on standard error), and why it does not on standard error. Returns an exit code
+/* Tells what it does by events (docs/report.md). Returns an exit code
  * (exit-code.h): EXIT_DESTINATION: the bundle is whole; EXIT_REFUSED: nothing was touched; EXIT_SOURCE: it failed, and nothing is left;
  * EXIT_LEFTOVERS: something is, and is listed; EXIT_PAUSED: the guest, which was stopped for a moment, may stand still. Else it is as
  * before. */

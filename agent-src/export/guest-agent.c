@@ -269,6 +269,9 @@ static void child(const char *path, int parent)
 	for (i = 0; i < ARRAY_LEN(numbers); i++)
 		signal(numbers[i], SIG_IGN);
 	prctl(PR_SET_NAME, "vmferry-thaw");
+	if (parent > 3)
+		close_range(3, (unsigned)parent - 1, 0); /* sockets at which others would wait for an answer, above all */
+	close_range((unsigned)parent + 1, ~0U, 0);
 	freeze_and_thaw(path, parent);
 	_exit(0);
 }

@@ -1,5 +1,6 @@
 /* child.c: see child.h. */
 #include "child.h"
+#include "life.h"
 #include "util.h"
 
 #include <errno.h>
@@ -13,31 +14,6 @@
 
 #define SAID_MAX 600
 #define POLL_MS	 200
-
-static volatile sig_atomic_t signal_seen;
-
-static void on_signal(int number)
-{
-	(void)number;
-	signal_seen = 1;
-}
-
-void interrupts_catch(void)
-{
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction on = {.sa_handler = on_signal};
-	size_t i;
-
-	signal_seen = 0;
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
-		sigaction(numbers[i], &on, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
-bool interrupted(void)
-{
-	return signal_seen;
-}
 
 struct said {
 	char text[SAID_MAX + 1]; /* the last of it */
@@ -63,12 +39,13 @@ static void hear(struct said *s, const char *text, size_t n)
 static pid_t spawn(char *const *argv, child_before_fn before, void *before_ctx, int out, int error)
 {
 	pid_t us = getpid(), pid = fork();
-	int null_fd, r;
+	int null_fd, r, number;
 
 	if (pid)
 		return pid;
 	null_fd = open("/dev/null", O_RDONLY);
-	signal(SIGPIPE, SIG_DFL);
+	for (number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
 	setpgid(0, 0);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != us || dup2(null_fd, 0) < 0 || dup2(out, 1) < 0 || dup2(error, 2) < 0)
 		_exit(127);
@@ -101,7 +78,7 @@ static void listen_to(pid_t pid, int out, int error, child_output_fn output, voi
 	bool ended = false;
 
 	while (p[0].fd >= 0 || p[1].fd >= 0) {
-		if (interrupted() && !ended) {
+		if (life_interrupted() && !ended) {
 			kill(-pid, SIGKILL);
 			ended = true;
 		}
@@ -142,7 +119,7 @@ int child_run_in(char *const *argv, child_before_fn before, void *before_ctx, ch
 	struct said said = {.text = ""};
 	pid_t pid;
 
-	if (interrupted())
+	if (life_interrupted())
 		return err_set(e, ECANCELED, "interrupted");
 	if (pipe2(a, O_CLOEXEC))
 		return err_sys(e, errno, "cannot create a pipe");
@@ -161,7 +138,7 @@ int child_run_in(char *const *argv, child_before_fn before, void *before_ctx, ch
 	listen_to(pid, out, error, output, ctx, &said);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (interrupted())
+	if (life_interrupted())
 		return err_set(e, ECANCELED, "interrupted");
 	return judge_end(argv[0], status, &said, e);
 }

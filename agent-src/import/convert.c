@@ -1,8 +1,8 @@
 /* convert.c: see convert.h. */
 #include "convert.h"
 #include "child.h"
+#include "life.h"
 #include "narrow.h"
-#include "progress.h"
 #include "util.h"
 
 #include <errno.h>
@@ -102,7 +102,6 @@ int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virt
 }
 
 struct shown {
-	struct progress p;
 	char line[64];
 	size_t n;
 	int target;
@@ -135,7 +134,7 @@ static void show(void *ctx, const char *text, size_t n)
 		s->line[s->n] = '\0';
 		s->n = 0;
 		if (sscanf(s->line, " (%lf/", &percent) == 1)
-			progress_at(&s->p, percent);
+			life_percent(life_now(), percent);
 		write_back(s);
 	}
 }
@@ -184,9 +183,8 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	argv[n++] = (char *)target;
 	if (how && how->unsynced)
 		shown.step = shown.next = SYNC_STEP;
-	progress_begin(&shown.p, what);
+	life_stage(life_now(), what);
 	r = convert_run(argv, s, target, target_max(s), show, &shown, e);
-	progress_end(&shown.p);
 	if (r)
 		return err_prefix(e, "converting %s", s->path);
 	if (!(how && how->unsynced) && fsync(fd))

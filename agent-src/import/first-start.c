@@ -1,6 +1,7 @@
 /* first-start.c: see first-start.h. */
 #include "first-start.h"
 #include "child.h"
+#include "life.h"
 #include "loop.h"
 #include "process.h"
 #include "qmp.h"
@@ -76,7 +77,7 @@ static int wait_for_monitor(struct loop *l, pid_t pid, const char *path, int log
 
 			return err_set(e, ECHILD, "QEMU does not start: %s", *said ? said : "it said nothing");
 		}
-		if (interrupted())
+		if (life_interrupted())
 			return err_set(e, ECANCELED, "interrupted");
 		if (now_ns() > until)
 			return err_prefix(e, "QEMU does not answer");
@@ -108,7 +109,7 @@ static int load(struct loop *l, struct qmp *q, const char *memory, struct err *e
 		json_decref(state);
 		if (done)
 			return 0;
-		if (!r && interrupted())
+		if (!r && life_interrupted())
 			r = err_set(e, ECANCELED, "interrupted");
 		if (!r && (r = loop_step(l, RETRY_MS, e)) > 0)
 			r = 0;

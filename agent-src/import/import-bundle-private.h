@@ -7,12 +7,12 @@
 #include "import-bundle.h"
 #include "line-trust.h"
 #include "made.h"
-#include "progress.h"
 #include "qemu-args.h"
 #include "spool.h"
 
 struct bundling {
 	const struct import_options *o;
+	struct life *life;
 	struct bundle b;
 	bool has_bundle;
 	int stream;	    /* it comes from there; -1: from is a directory */
@@ -25,7 +25,6 @@ struct bundling {
 	struct made made;
 	char *name, *plain, *dir, *script, *qmp;
 	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */
-	struct progress p;
 	uint64_t done, total;
 };
 

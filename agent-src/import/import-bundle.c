@@ -6,6 +6,8 @@
 #include "convert.h"
 #include "exit-code.h"
 #include "first-start.h"
+#include "import-steps.h"
+#include "life.h"
 #include "open-regular.h"
 #include "place.h"
 #include "start-script.h"
@@ -50,8 +52,8 @@ static int on_progress(void *ctx, uint64_t bytes)
 
 	m->done += bytes;
 	if (m->total)
-		progress_at(&m->p, 100.0 * (double)m->done / (double)m->total);
-	return interrupted() ? -1 : 0;
+		life_percent(life_now(), 100.0 * (double)m->done / (double)m->total);
+	return life_interrupted() ? -1 : 0;
 }
 
 static int read_manifest(struct bundling *m, struct err *e)
@@ -155,10 +157,9 @@ static int verify(struct bundling *m, struct err *e)
 	size_t i = 0;
 	int r = 0;
 
-	progress_begin(&m->p, "verifying");
+	life_stage(life_now(), "verifying");
 	while (!r && (f = bundle_next(&m->b, &i)))
 		r = verify_one(m, f, e);
-	progress_end(&m->p);
 	return r;
 }
 
@@ -227,69 +228,79 @@ static int choose_files(struct bundling *m, struct err *e)
 
 /* ---- the plan in words ---- */
 
-static void say_words(const char *what, char *const *words, size_t count)
+static void add_words(json_t *rows, const char *word, char *const *words, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		AUTO_FREE char *shown = text_shown(words[i]);
-
-		printf("  %-7s %s\n", what, shown);
-	}
+	for (i = 0; i < count; i++)
+		life_row(rows, word, "%s", words[i]);
 }
 
-static void say_plan(const struct bundling *m)
+static void add_files(const struct bundling *m, json_t *rows)
 {
-	AUTO_FREE char *name = text_shown(m->name), *was = text_shown(m->b.name), *made = text_shown(m->b.made),
-		       *state = text_shown(m->b.state);
+	size_t i;
+
+	for (i = 0; i < m->b.file_count; i++)
+		if (m->files[i])
+			life_row(rows, "file", "%s -> %s", m->b.files[i].file, m->files[i]);
+		else
+			life_row(rows, "note", "the medium %s is not in the bundle: its drive is empty", m->b.files[i].path);
+}
+
+/* What of this host the guest uses. */
+static void add_host(const struct bundling *m, json_t *rows)
+{
+	size_t i;
+
+	for (i = 0; i < m->line.nic_count; i++) {
+		const struct args_nic *n = &m->line.nics[i];
+
+		life_row(rows, "nic", "%s: %s%s%s", n->netdev ?: n->mac ?: n->type, n->to_type, n->to_attach ? " " : "", n->to_attach ?: "");
+	}
+	add_words(rows, "port", m->words.ports, m->words.port_count);
+	for (i = 0; i < m->line.file_count; i++) {
+		const struct args_file *f = &m->line.files[i];
+
+		if (!args_role_is_content(f->role) && !bundling_is_made_here(f->role) && strcmp(f->option, "L"))
+			life_row(rows, "host", "-%s: the %s %s of this host", f->option, args_role_name(f->role), f->path);
+	}
+	add_words(rows, "host", m->words.host, m->words.host_count);
+}
+
+static json_t *plan_rows(const struct bundling *m)
+{
+	json_t *rows = json_array();
 	char size[24];
 	size_t i;
 
-	printf("importing guest %s (a bundle of %s, made on %s, %s%s)\n", name, was, made, state,
-	       m->b.frozen ? ", its file systems frozen" : "");
-	for (i = 0; i < m->b.disk_count; i++) {
-		AUTO_FREE char *to = text_shown(m->disks[i]);
-
-		printf("  disk    %s (%s) -> %s\n", m->b.disks[i].file, format_bytes(size, m->b.disks[i].virtual_bytes), to);
-	}
-	for (i = 0; i < m->b.file_count; i++) {
-		AUTO_FREE char *to = text_shown(m->files[i]), *path = text_shown(m->b.files[i].path);
-
-		if (m->files[i])
-			printf("  file    %s -> %s\n", m->b.files[i].file, to);
-		else
-			printf("  note    the medium %s is not in the bundle: its drive is empty\n", path);
-	}
-	for (i = 0; i < m->line.nic_count; i++) {
-		const struct args_nic *n = &m->line.nics[i];
-		AUTO_FREE char *nic = text_shown(n->netdev ?: n->mac ?: n->type), *type = text_shown(n->to_type), *at = text_shown(n->to_attach);
-
-		printf("  nic     %s: %s%s%s\n", nic, type, n->to_attach ? " " : "", n->to_attach ? at : "");
-	}
-	say_words("port", m->words.ports, m->words.port_count);
-	for (i = 0; i < m->line.file_count; i++) {
-		const struct args_file *f = &m->line.files[i];
-		AUTO_FREE char *path = text_shown(f->path), *option = text_shown(f->option);
-
-		if (!args_role_is_content(f->role) && !bundling_is_made_here(f->role) && strcmp(f->option, "L"))
-			printf("  host    -%s: the %s %s of this host\n", option, args_role_name(f->role), path);
-	}
-	say_words("host", m->words.host, m->words.host_count);
+	for (i = 0; i < m->b.disk_count; i++)
+		life_row(rows, "disk", "%s (%s) -> %s", m->b.disks[i].file, format_bytes(size, m->b.disks[i].virtual_bytes), m->disks[i]);
+	add_files(m, rows);
+	add_host(m, rows);
 	if (m->has_other_files)
-		puts("  note    -L is left out: firmware and other files that QEMU has of its own are those of this host");
+		life_row(rows, "note", "-L is left out: firmware and other files that QEMU has of its own are those of this host");
 	if (m->b.memory.file)
-		puts(bundling_has_memory(m) ? "  memory  it goes on where it was" : "  memory  left out: it starts from its disks");
+		life_row(rows, "memory", bundling_has_memory(m) ? "it goes on where it was" : "left out: it starts from its disks");
 	if (m->o->clone)
-		puts("  clone   a new UUID, and new addresses of network cards");
-	fflush(stdout);
+		life_row(rows, "clone", "a new UUID, and new addresses of network cards");
+	return rows;
 }
 
-static void say_line(const struct bundling *m)
+static json_t *plan(const void *ctx)
 {
-	AUTO_FREE char *line = qemu_args_start_line(m->line.argv, m->line.argc, m->qemu.exe, NULL);
+	const struct bundling *m = ctx;
+	AUTO_FREE char *title = xasprintf("importing guest %s (a bundle of %s, made on %s, %s%s)", m->name, m->b.name, m->b.made,
+					  m->b.state, m->b.frozen ? ", its file systems frozen" : "");
 
-	text_make_printable(line, true);
-	printf("%s\n", line);
+	text_make_utf8(title);
+	return json_pack("{s:s,s:o}", "title", title, "rows", plan_rows(m));
+}
+
+static char *line(const void *ctx)
+{
+	const struct bundling *m = ctx;
+
+	return qemu_args_start_line(m->line.argv, m->line.argc, m->qemu.exe, NULL);
 }
 
 /* ---- what is made ---- */
@@ -306,9 +317,8 @@ static int receive(struct bundling *m, struct err *e)
 	m->from = xstrdup(m->spool.path);
 	for (i = 0; (f = bundle_next(&m->b, &i));)
 		m->total += f->bytes;
-	progress_begin(&m->p, "receiving");
+	life_stage(life_now(), "receiving");
 	r = bundle_receive_files(m->stream, &m->b, m->spool.path, on_progress, m, e);
-	progress_end(&m->p);
 	return r;
 }
 
@@ -414,8 +424,9 @@ static int start(struct bundling *m, pid_t *pid, struct err *e)
 	return r;
 }
 
-static int make(struct bundling *m, pid_t *pid, struct err *e)
+static int make(void *ctx, pid_t *pid, struct err *e)
 {
+	struct bundling *m = ctx;
 	int r = m->stream >= 0 ? receive(m, e) : 0;
 
 	if (!r && m->stream >= 0) /* before, nothing was known of its disks but how long their images are */
@@ -426,7 +437,7 @@ static int make(struct bundling *m, pid_t *pid, struct err *e)
 		r = make_files(m, e);
 	if (!r)
 		r = make_script(m, e);
-	if (!r && interrupted())
+	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
 		r = made_name(&m->made, e);
@@ -435,8 +446,9 @@ static int make(struct bundling *m, pid_t *pid, struct err *e)
 
 /* ---- ---- */
 
-static int look(struct bundling *m, struct err *e)
+static int look(void *ctx, struct err *e)
 {
+	struct bundling *m = ctx;
 	const char *binary = m->o->qemu;
 	int r = open_bundle(m, e);
 
@@ -458,6 +470,8 @@ static int look(struct bundling *m, struct err *e)
 		r = choose_files(m, e);
 	if (!r)
 		r = place_has_no_guest(m->name, e);
+	if (!r)
+		r = import_open_life(m->life, m->o, m->name, m->dir, e);
 	/* what is damaged is said to be, before anything else is made of it */
 	if (!r && m->from)
 		r = verify(m, e);
@@ -466,34 +480,24 @@ static int look(struct bundling *m, struct err *e)
 	return r ? r : bundling_make_line(m, e);
 }
 
-static void say_result(const struct bundling *m, pid_t pid)
+static void clean(void *ctx, bool failed)
 {
-	AUTO_FREE char *script = text_shown(m->script);
+	struct bundling *m = ctx;
 
-	if (pid)
-		printf("imported: the guest %s (pid %d)\n",
-		       m->o->start == IMPORT_PAUSED ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid);
-	else
-		puts("imported");
-	printf("  start   %s starts the guest%s%s\n", script, pid ? " again" : "",
-	       m->o->clone ? "" : "; see that its original does not run any more");
-	fflush(stdout);
+	if (failed)
+		made_undo(&m->made);
+	spool_remove(&m->spool);
 }
 
-static int finish(struct bundling *m, struct err *e)
+static char *start_words(const void *ctx, pid_t pid)
 {
-	pid_t pid = 0;
-	size_t left;
+	const struct bundling *m = ctx;
 
-	if (!make(m, &pid, e)) {
-		left = spool_remove(&m->spool);
-		say_result(m, pid);
-		return left ? EXIT_LEFTOVERS : EXIT_DESTINATION;
-	}
-	left = made_undo(&m->made) + spool_remove(&m->spool);
-	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind");
-	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
+	return xasprintf("%s starts the guest%s%s", m->script, pid ? " again" : "",
+			 m->o->clone ? "" : "; see that its original does not run any more");
 }
+
+static const struct import_steps steps = {.look = look, .plan = plan, .line = line, .make = make, .clean = clean, .start = start_words};
 
 static void fini(struct bundling *m)
 {
@@ -521,27 +525,16 @@ static void fini(struct bundling *m)
 	free(m);
 }
 
-int import_bundle(const struct import_options *o)
+int import_bundle(struct life *l, const struct import_options *o)
 {
 	struct bundling *m = xcalloc(1, sizeof(*m));
-	struct err e;
-	int r;
+	int code;
 
 	m->o = o;
+	m->life = l;
 	m->stream = -1;
 	made_init(&m->made);
-	interrupts_catch();
-	r = look(m, &e);
-	if (r) {
-		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
-		r = EXIT_REFUSED;
-	} else {
-		say_plan(m);
-		if (o->dry_run)
-			say_line(m);
-		else
-			r = finish(m, &e);
-	}
+	code = import_carry_out(l, o, &steps, m);
 	fini(m);
-	return r;
+	return code;
 }

@@ -7,10 +7,11 @@
 #include "host-qemu.h"
 #include "identity.h"
 #include "import-bundle.h"
+#include "import-steps.h"
+#include "life.h"
 #include "made.h"
 #include "open-regular.h"
 #include "place.h"
-#include "progress.h"
 #include "qemu-args.h"
 #include "sources.h"
 #include "start-script.h"
@@ -27,6 +28,7 @@
 
 struct import {
 	const struct import_options *o;
+	struct life *life;
 	struct guest_description d;
 	struct sources s;
 	struct host_qemu qemu;
@@ -313,7 +315,7 @@ static const char *source_name(const struct import *m, size_t i)
 	return !of || m->s.is_ova || (!strncmp(path, of, dir) && !strchr(path + dir, '/')) ? described_base(m->d.disks[i].file) : path;
 }
 
-static void say_disks(const struct import *m)
+static void add_disks(const struct import *m, json_t *rows)
 {
 	const struct guest_description *d = &m->d;
 	char size[24];
@@ -321,84 +323,80 @@ static void say_disks(const struct import *m)
 
 	for (i = 0; i < d->disk_count; i++) {
 		const struct described_disk *k = &d->disks[i];
-		AUTO_FREE char *from = k->cdrom ? NULL : text_shown(source_name(m, i));
-		AUTO_FREE char *to = k->cdrom ? NULL : text_shown(m->disks[i]);
 
 		if (k->cdrom)
-			printf("  drive   CD-ROM without a medium, %s\n", disk_bus_name(k->bus));
+			life_row(rows, "drive", "CD-ROM without a medium, %s", disk_bus_name(k->bus));
 		else
-			printf("  disk    %s (%s, %s) -> %s, on %s\n", from, m->s.disks[i].driver, format_bytes(size, m->bytes[i]), to,
-			       disk_bus_name(k->bus));
+			life_row(rows, "disk", "%s (%s, %s) -> %s, on %s", source_name(m, i), m->s.disks[i].driver,
+				 format_bytes(size, m->bytes[i]), m->disks[i], disk_bus_name(k->bus));
 	}
 }
 
-static void say_nics(const struct import *m)
+static void add_nics(const struct import *m, json_t *rows)
 {
 	size_t i;
 
 	for (i = 0; i < m->d.nic_count; i++) {
 		const struct described_nic *n = &m->d.nics[i];
-		AUTO_FREE char *there = network_there(n), *shown = there ? text_shown(there) : NULL;
+		AUTO_FREE char *there = network_there(n);
 		const uint8_t *a = n->mac;
 
-		printf("  nic     #%zu %s, %02x:%02x:%02x:%02x:%02x:%02x%s%s -> %s\n", i + 1, n->model, a[0], a[1], a[2], a[3], a[4], a[5],
-		       shown ? ", there on " : "", shown ? shown : "", net_words(m->nets[i]));
+		life_row(rows, "nic", "#%zu %s, %02x:%02x:%02x:%02x:%02x:%02x%s%s -> %s", i + 1, n->model, a[0], a[1], a[2], a[3], a[4],
+			 a[5], there ? ", there on " : "", there ? there : "", net_words(m->nets[i]));
 	}
 }
 
-static void say_vars(const struct import *m)
-{
-	AUTO_FREE char *shown = text_shown(m->d.nvram);
-
-	if (m->nvram.are_own)
-		printf("  uefi    its variables are those of %s\n", shown);
-	else
-		printf("  uefi    its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones\n", shown);
-}
-
-static void say_plan(const struct import *m)
+static json_t *plan_rows(const struct import *m)
 {
 	const struct guest_description *d = &m->d;
-	AUTO_FREE char *name = text_shown(d->name), *origin = text_shown(d->origin), *manifest = text_shown(m->s.manifest_name);
-	char memory[24];
+	json_t *rows = json_array();
 	size_t i;
 
-	printf("importing guest %s (%s): %s of memory, %u vCPU%s, %s%s, %s, %s\n", name, origin, format_bytes(memory, d->memory_bytes),
-	       d->cpu.count, d->cpu.count == 1 ? "" : "s", d->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS",
-	       d->secure_boot ? " with secure boot" : "", m->machine, m->kvm ? "KVM" : "TCG");
-	say_disks(m);
-	say_nics(m);
-	if (d->direct.kernel) {
-		AUTO_FREE char *kernel = text_shown(d->direct.kernel), *initrd = text_shown(d->direct.initrd);
-
-		printf("  kernel  %s%s%s, of this host\n", kernel, d->direct.initrd ? " with " : "", d->direct.initrd ? initrd : "");
-	}
-	if (d->nvram && d->firmware == FIRMWARE_UEFI)
-		say_vars(m);
-	printf("  uuid    %s%s\n", d->uuid, m->o->clone ? " (new)" : "");
+	add_disks(m, rows);
+	add_nics(m, rows);
+	if (d->direct.kernel)
+		life_row(rows, "kernel", "%s%s%s, of this host", d->direct.kernel, d->direct.initrd ? " with " : "",
+			 d->direct.initrd ?: "");
+	if (d->nvram && d->firmware == FIRMWARE_UEFI && m->nvram.are_own)
+		life_row(rows, "uefi", "its variables are those of %s", d->nvram);
+	else if (d->nvram && d->firmware == FIRMWARE_UEFI)
+		life_row(rows, "uefi", "its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones",
+			 d->nvram);
+	life_row(rows, "uuid", "%s%s", d->uuid, m->o->clone ? " (new)" : "");
 	for (i = 0; i < d->note_count; i++)
-		printf("  note    %s\n", d->notes[i]);
+		life_row(rows, "note", "%s", d->notes[i]);
 	if (m->s.manifest_name)
-		printf("  digests all as %s says\n", manifest);
+		life_row(rows, "digests", "all as %s says", m->s.manifest_name);
 	if (m->s.description && !m->s.manifest_name && (m->s.is_ova || !strncmp(d->origin, "OVF", 3)))
-		puts("  note    there is no manifest (.mf): nothing tells whether the files are whole");
-	puts("  inside  nothing in the guest is changed: drivers, addresses and what it knows of its old host stay as they are");
-	fflush(stdout);
+		life_row(rows, "note", "there is no manifest (.mf): nothing tells whether the files are whole");
+	life_row(rows, "inside", "nothing in the guest is changed: drivers, addresses and what it knows of its old host stay as they are");
+	return rows;
 }
 
-static void say_line(const struct import *m)
+static json_t *plan(const void *ctx)
 {
-	AUTO_FREE char *line = qemu_args_start_line(m->line.argv, m->line.argc, m->qemu.exe, NULL);
-	AUTO_FREE char *shown = xstrdup(line);
+	const struct import *m = ctx;
+	const struct guest_description *d = &m->d;
+	char memory[24];
+	AUTO_FREE char *title = xasprintf("importing guest %s (%s): %s of memory, %u vCPU%s, %s%s, %s, %s", d->name, d->origin,
+					  format_bytes(memory, d->memory_bytes), d->cpu.count, d->cpu.count == 1 ? "" : "s",
+					  d->firmware == FIRMWARE_UEFI ? "UEFI" : "BIOS", d->secure_boot ? " with secure boot" : "",
+					  m->machine, m->kvm ? "KVM" : "TCG");
 
-	text_make_printable(shown, true);
-	printf("%s\n", shown);
+	text_make_utf8(title);
+	return json_pack("{s:s,s:o}", "title", title, "rows", plan_rows(m));
+}
+
+static char *line(const void *ctx)
+{
+	const struct import *m = ctx;
+
+	return qemu_args_start_line(m->line.argv, m->line.argc, m->qemu.exe, NULL);
 }
 
 /* ---- what is read and made ---- */
 
 struct verifying {
-	struct progress p;
 	uint64_t done, total;
 };
 
@@ -407,8 +405,8 @@ static int on_verified(void *ctx, uint64_t bytes)
 	struct verifying *v = ctx;
 
 	v->done += bytes;
-	progress_at(&v->p, v->total ? 100.0 * (double)v->done / (double)v->total : 0);
-	return interrupted() ? -1 : 0;
+	life_percent(life_now(), v->total ? 100.0 * (double)v->done / (double)v->total : 0);
+	return life_interrupted() ? -1 : 0;
 }
 
 static int verify(struct import *m, struct err *e)
@@ -416,9 +414,8 @@ static int verify(struct import *m, struct err *e)
 	struct verifying v = {.total = sources_verify_bytes(&m->s)};
 	int r;
 
-	progress_begin(&v.p, "verifying");
+	life_stage(life_now(), "verifying");
 	r = sources_verify(&m->s, on_verified, &v, e);
-	progress_end(&v.p);
 	return r;
 }
 
@@ -481,15 +478,16 @@ static int start(struct import *m, pid_t *pid, struct err *e)
 	return r;
 }
 
-static int make(struct import *m, pid_t *pid, struct err *e)
+static int make(void *ctx, pid_t *pid, struct err *e)
 {
+	struct import *m = ctx;
 	int r = convert_disks(m, e);
 
 	if (!r)
 		r = make_vars(m, e);
 	if (!r)
 		r = make_script(m, e);
-	if (!r && interrupted())
+	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
 		r = made_name(&m->made, e);
@@ -511,8 +509,9 @@ static int has_disk(const struct import *m, struct err *e)
 	return err_set(e, EINVAL, "%s describes a guest without a disk: if that is meant, say --no-disk", m->s.description);
 }
 
-static int look(struct import *m, struct err *e)
+static int look(void *ctx, struct err *e)
 {
+	struct import *m = ctx;
 	int r = sources_open(&m->s, &m->d, &m->o->named, e);
 
 	if (!r)
@@ -527,6 +526,8 @@ static int look(struct import *m, struct err *e)
 		r = place_has_no_guest(m->d.name, e);
 	if (!r)
 		r = choose_files(m, e);
+	if (!r)
+		r = import_open_life(m->life, m->o, m->d.name, m->dir, e);
 	/* what is damaged is said to be, before anything else is made of it */
 	if (!r)
 		r = verify(m, e);
@@ -545,59 +546,29 @@ static int look(struct import *m, struct err *e)
 	return r ? r : make_line(m, e);
 }
 
-static void say_result(const struct import *m, pid_t pid)
+static void clean(void *ctx, bool failed)
 {
-	AUTO_FREE char *script = text_shown(m->script), *vnc = text_shown(m->vnc);
+	struct import *m = ctx;
 
-	if (pid)
-		printf("imported: the guest %s (pid %d); its screen is VNC at %s\n",
-		       m->o->start == IMPORT_PAUSED ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid, vnc);
-	else
-		puts("imported");
-	printf("  start   %s starts the guest%s; see that its original does not run any more\n", script, pid ? " again" : "");
-	fflush(stdout);
+	if (failed)
+		made_undo(&m->made);
 }
 
-static int finish(struct import *m, struct err *e)
+static char *start_words(const void *ctx, pid_t pid)
 {
-	pid_t pid = 0;
-	size_t left;
+	const struct import *m = ctx;
 
-	if (!make(m, &pid, e)) {
-		say_result(m, pid);
-		return EXIT_DESTINATION;
-	}
-	left = made_undo(&m->made);
-	fprintf(stderr, "vmferry: %s; %s\n", e->msg, left ? "what is left is listed" : "nothing is left behind");
-	return left ? EXIT_LEFTOVERS : EXIT_SOURCE;
+	return pid ? xasprintf("%s starts the guest again; its screen is VNC at %s; see that its original does not run any more", m->script,
+			       m->vnc)
+		   : xasprintf("%s starts the guest; see that its original does not run any more", m->script);
 }
 
-int import_run(const struct import_options *o)
+static const struct import_steps steps = {.look = look, .plan = plan, .line = line, .make = make, .clean = clean, .start = start_words};
+
+static void fini(struct import *m)
 {
-	struct import_options whole = *o;
-	struct import *m;
-	struct err e;
 	size_t i;
-	int r;
 
-	if (import_is_bundle(o->named.files, o->named.file_count))
-		return import_bundle(o);
-	whole.format = o->format ?: "qcow2";
-	m = xcalloc(1, sizeof(*m));
-	m->o = &whole;
-	made_init(&m->made);
-	interrupts_catch();
-	r = look(m, &e);
-	if (r) {
-		fprintf(stderr, "vmferry: %s; nothing was touched\n", e.msg);
-		r = EXIT_REFUSED;
-	} else {
-		say_plan(m);
-		if (o->dry_run)
-			say_line(m);
-		else
-			r = finish(m, &e);
-	}
 	for (i = 0; i < GUEST_DISKS_MAX; i++)
 		free(m->disks[i]);
 	free(m->dir);
@@ -615,5 +586,34 @@ int import_run(const struct import_options *o)
 	description_fini(&m->d);
 	made_fini(&m->made);
 	free(m);
-	return r;
+}
+
+static int import_foreign(struct life *l, const struct import_options *o)
+{
+	struct import_options whole = *o;
+	struct import *m = xcalloc(1, sizeof(*m));
+	int code;
+
+	whole.format = o->format ?: "qcow2";
+	m->o = &whole;
+	m->life = l;
+	made_init(&m->made);
+	code = import_carry_out(l, &whole, &steps, m);
+	fini(m);
+	return code;
+}
+
+int import_run(const struct import_options *o)
+{
+	struct life l;
+	struct err e;
+	int code;
+
+	if (life_begin(&l, "import", &o->life, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_REFUSED;
+	}
+	code = import_is_bundle(o->named.files, o->named.file_count) ? import_bundle(&l, o) : import_foreign(&l, o);
+	life_fini(&l);
+	return code;
 }

@@ -10,6 +10,7 @@
 #ifndef VMFERRY_IMPORT_H
 #define VMFERRY_IMPORT_H
 
+#include "life.h"
 #include "networks.h"
 #include "qemu-line.h"
 #include "sources.h"
@@ -31,9 +32,10 @@ struct import_options {
 	bool trust_line;   /* of a bundle: whatever its line names */
 	char *const *more; /* options of QEMU's */
 	size_t more_count;
+	struct life_options life;
 };
 
-/* Says what it does on standard output, and why it does not on standard error. Returns an exit code (exit-code.h): EXIT_DESTINATION: the
+/* Tells what it does by events (docs/report.md). Returns an exit code (exit-code.h): EXIT_DESTINATION: the
  * guest is here; EXIT_REFUSED: nothing was touched; EXIT_SOURCE: it failed, and nothing is left; EXIT_LEFTOVERS: something is, and is
  * listed. */
 int import_run(const struct import_options *o);

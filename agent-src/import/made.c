@@ -2,6 +2,7 @@
 #include "made.h"
 #include "durable-file.h"
 #include "fault.h"
+#include "life.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -48,8 +49,8 @@ static void remove_stale(const char *path)
 	if (fgetxattr(fd, DRAFT_MARK, NULL, 0) < 0)
 		return;
 	if (!lstat(path, &now) && now.st_dev == st.st_dev && now.st_ino == st.st_ino && !unlink(path))
-		fprintf(stderr, "vmferry: removed %s (%s), which one that was killed had left\n", shown,
-			format_bytes(size, (uint64_t)st.st_blocks * 512));
+		life_notice(life_now(), "removed %s (%s), which one that was killed had left", shown,
+			    format_bytes(size, (uint64_t)st.st_blocks * 512));
 }
 
 static bool is_draft_of(const char *name, const char *base)
@@ -154,8 +155,8 @@ static size_t remove_ours(const struct made_file *f, const char *path)
 		return 0;
 	if (st.st_dev == f->dev && st.st_ino == f->ino && !unlink(path))
 		return 0;
-	fprintf(stderr, "vmferry: left behind: %s: %s\n", shown,
-		st.st_dev == f->dev && st.st_ino == f->ino ? strerror(errno) : "it is another file by now");
+	life_leftover(life_now(), "%s: %s", shown,
+		      st.st_dev == f->dev && st.st_ino == f->ino ? strerror(errno) : "it is another file by now");
 	return 1;
 }
 

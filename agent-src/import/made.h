@@ -27,11 +27,11 @@ struct made {
 };
 
 void made_init(struct made *m);
-/* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. Prints what of others it has removed. */
+/* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. Says what of others it has removed. */
 int made_add(struct made *m, const char *path, const char **draft, struct err *e);
 /* Gives all of them their names, in order, where nobody has them; durable when 0 is returned. -EEXIST. */
 int made_name(struct made *m, struct err *e);
-/* Removes them, unless others have taken their names. Prints what is left, a line each on standard error; how many. */
+/* Removes them, unless others have taken their names. Each that is left becomes a leftover of the command; how many. */
 size_t made_undo(struct made *m);
 void made_fini(struct made *m);
 

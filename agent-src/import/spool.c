@@ -1,5 +1,6 @@
 /* spool.c: see spool.h. */
 #include "spool.h"
+#include "life.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -54,7 +55,7 @@ static void remove_stale(const char *path)
 	    !S_ISREG(mark.st_mode) || flock(fd, LOCK_EX | LOCK_NB))
 		return;
 	if (!remove_whole(path, fd))
-		fprintf(stderr, "vmferry: removed %s, which one that was killed had left\n", shown);
+		life_notice(life_now(), "removed %s, which one that was killed had left", shown);
 }
 
 static void remove_all_stale(const char *template)
@@ -111,7 +112,7 @@ size_t spool_remove(struct spool *s)
 	int r = s->path ? remove_whole(s->path, s->fd) : 0;
 
 	if (r)
-		fprintf(stderr, "vmferry: left behind: %s: %s\n", s->path, strerror(-r));
+		life_leftover(life_now(), "%s: %s", s->path, strerror(-r));
 	spool_fini(s);
 	return r != 0;
 }

@@ -14,9 +14,9 @@ struct spool {
 	int fd;	    /* has the lock */
 };
 
-/* template: a path with a directory in it that ends in XXXXXX (mkdtemp(3)). Prints what of others it has removed. */
+/* template: a path with a directory in it that ends in XXXXXX (mkdtemp(3)). Says what of others it has removed. */
 int spool_make(struct spool *s, const char *template, struct err *e);
-/* With all files in it; there is none afterwards. Prints what cannot be removed; 1: something is left. */
+/* With all files in it; there is none afterwards. What cannot be removed becomes a leftover of the command; 1: something is left. */
 size_t spool_remove(struct spool *s);
 /* It stays, for the next to remove. A zeroed one: nothing happens. */
 void spool_fini(struct spool *s);

@@ -4,12 +4,14 @@
 #include "history.h"
 #include "json-text.h"
 #include "log.h"
+#include "paths.h"
 #include "util.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LOOP_ENTRIES 64
@@ -59,6 +61,14 @@ bool life_interrupted(void)
 
 /* ---- begin and end ---- */
 
+void life_places(struct life_options *o, char **state, char **runtime)
+{
+	struct err ignored;
+
+	o->state_dir = state_dir_get(state, o->state_dir, &ignored) ? NULL : *state;
+	o->runtime_dir = runtime_dir_get(runtime, o->runtime_dir, &ignored) ? NULL : *runtime;
+}
+
 int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e)
 {
 	int r;
@@ -74,6 +84,7 @@ int life_begin(struct life *l, const char *how, const struct life_options *o, st
 	l->notes = json_array();
 	l->leftovers = json_array();
 	report_init(&l->report, o->json, o->json_fine);
+	l->report.stdout_is_data = o->stdout_is_data;
 	now = l;
 	return 0;
 }
@@ -90,6 +101,7 @@ void life_fini(struct life *l)
 		now = NULL;
 	free(l->guest);
 	free(l->to);
+	free(l->stage);
 	json_decref(l->notes);
 	json_decref(l->leftovers);
 	if (l->loop)
@@ -122,10 +134,29 @@ static void on_follow(void *ctx, const char *line)
 		control_publish(l->control, line);
 }
 
+static void set_text(char **to, const char *text)
+{
+	free(*to);
+	*to = text ? xstrdup(text) : NULL;
+	if (text)
+		text_make_utf8(*to);
+}
+
+void life_about(struct life *l, const char *guest, const char *to, pid_t pid)
+{
+	set_text(&l->guest, guest);
+	set_text(&l->to, to);
+	l->pid = pid;
+}
+
 int life_open(struct life *l, pid_t known_as, struct err *e)
 {
-	int r = control_open(&l->control, l->loop, l->runtime_dir, known_as, on_request, l, e);
+	int r = 0;
 
+	if (l->runtime_dir)
+		r = control_open(&l->control, l->loop, l->runtime_dir, known_as, on_request, l, e);
+	else
+		life_notice(l, "`vmferry status` and `vmferry cancel` do not reach this: there is no directory for its socket");
 	l->report.follow = on_follow;
 	l->report.ctx = l;
 	return r;
@@ -148,44 +179,96 @@ void life_emit(struct life *l, const char *event, json_t *members)
 
 void life_stage(struct life *l, const char *stage)
 {
-	l->stage = stage;
-	l->progress = (struct life_progress){.percent = -1};
+	if (!l)
+		return;
+	free(l->stage);
+	l->stage = xstrdup(stage);
+	l->progress = (struct life_progress){.percent = -1, .begin_ns = now_ns()};
 	life_emit(l, "stage", json_pack("{s:s}", "stage", stage));
 }
 
-void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx))
+static double eta_s(const struct life *l)
+{
+	const struct life_progress *p = &l->progress;
+	double lasted_s = (double)(now_ns() - p->begin_ns) / 1e9;
+
+	if (p->percent < 0)
+		return report_eta_s(p->total - p->done, p->rate_bps);
+	return p->percent >= 1 && lasted_s >= 1 ? lasted_s * (100 - p->percent) / p->percent : 0;
+}
+
+static double percent_of(const struct life_progress *p)
+{
+	return p->percent >= 0 ? p->percent : p->total ? 100.0 * (double)p->done / (double)p->total : 0;
+}
+
+/* What progress and status have in common. */
+static json_t *tell_pace(const struct life *l)
+{
+	const struct life_progress *p = &l->progress;
+	json_t *out = json_pack("{s:s,s:f,s:f,s:f}", "stage", l->stage ?: "preflight", "t_ms", (double)(now_ns() - l->begin_ns) / 1e6,
+				"percent", percent_of(p), "eta_s", eta_s(l));
+
+	if (p->percent >= 0)
+		return out;
+	json_object_set_new(out, "left", json_integer((json_int_t)(p->total - p->done)));
+	json_object_set_new(out, "rate_bps", json_real(p->rate_bps));
+	return out;
+}
+
+static bool is_due(const struct life *l)
+{
+	return now_ns() - l->progress.at_ns >= (l->report.often ? OFTEN_NS : SECOND_NS);
+}
+
+static void tell_progress(struct life *l, json_t *each)
 {
 	struct life_progress *p = &l->progress;
-	uint64_t at = now_ns(), before = p->done;
-	json_t *ev;
-	bool second;
+	uint64_t at = now_ns();
+	json_t *ev = tell_pace(l);
+	bool second = at - p->second_ns >= SECOND_NS;
 
-	p->total = total;
-	p->done = MIN(done, total);
-	if (at - p->at_ns < (l->report.often ? OFTEN_NS : SECOND_NS))
-		return;
-	second = at - p->second_ns >= SECOND_NS;
-	p->rate_bps = p->at_ns && p->done > before ? (double)(p->done - before) / ((double)(at - p->at_ns) / 1e9) : 0;
-	ev = json_pack("{s:s,s:f,s:f,s:I,s:f,s:f,s:b}", "stage", l->stage, "t_ms", (double)(at - l->begin_ns) / 1e6, "percent",
-		       total ? 100.0 * (double)p->done / (double)total : 0.0, "left", (json_int_t)(total - p->done), "rate_bps",
-		       p->rate_bps, "eta_s", report_eta_s(total - p->done, p->rate_bps), "second", second);
+	json_object_set_new(ev, "second", json_boolean(second));
 	if (each)
-		json_object_set_new(ev, "disks", each(l->ctx));
+		json_object_set_new(ev, "disks", each);
 	life_emit(l, "progress", ev);
 	if (second)
 		p->second_ns = at;
 	p->at_ns = at;
 }
 
+void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx))
+{
+	struct life_progress *p = &l->progress;
+	uint64_t before = p->done;
+
+	p->total = total;
+	p->done = MIN(done, total);
+	if (!is_due(l))
+		return;
+	p->rate_bps = p->at_ns && p->done > before ? (double)(p->done - before) / ((double)(now_ns() - p->at_ns) / 1e9) : 0;
+	tell_progress(l, each ? each(l->ctx) : NULL);
+}
+
+/* A stage that is over within a second is not told of. */
+void life_percent(struct life *l, double percent)
+{
+	if (!l)
+		return;
+	l->progress.percent = percent;
+	if (is_due(l) && now_ns() - l->progress.begin_ns >= SECOND_NS)
+		tell_progress(l, NULL);
+}
+
 json_t *life_status(const struct life *l)
 {
-	const struct life_progress *p = &l->progress;
-	uint64_t left = p->total - p->done;
+	json_t *out = tell_pace(l);
 
-	return json_pack("{s:s,s:s*,s:i,s:s*,s:s,s:f,s:f,s:I,s:I,s:f,s:f}", "how", l->how, "guest", l->guest, "pid", (int)l->pid,
-			 "destination", l->to, "stage", l->stage ?: "preflight", "t_ms", (double)(now_ns() - l->begin_ns) / 1e6, "percent",
-			 p->total ? 100.0 * (double)p->done / (double)p->total : 0.0, "left", (json_int_t)left, "disk_left",
-			 (json_int_t)left, "rate_bps", p->rate_bps, "eta_s", report_eta_s(left, p->rate_bps));
+	json_object_update_new(out, json_pack("{s:s,s:s*,s:i,s:s*}", "how", l->how, "guest", l->guest, "pid", (int)l->pid, "destination",
+					      l->to));
+	if (l->progress.percent < 0)
+		json_object_set(out, "disk_left", json_object_get(out, "left"));
+	return out;
 }
 
 /* ---- sentences ---- */
@@ -200,6 +283,34 @@ static void add_sentence(struct life *l, json_t *list, const char *without, cons
 		json_array_append_new(list, json_string(line));
 	else
 		fprintf(stderr, "vmferry: %s%s\n", without, line);
+}
+
+void life_row(json_t *rows, const char *word, const char *fmt, ...)
+{
+	AUTO_FREE char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	text_make_utf8(text);
+	json_array_append_new(rows, json_pack("[s,s]", word, text));
+}
+
+void life_notice(struct life *l, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	text_make_utf8(line);
+	if (l)
+		report_notice(&l->report, "%s", line);
+	else
+		fprintf(stderr, "vmferry: %s\n", line);
 }
 
 void life_note(struct life *l, const char *fmt, ...)

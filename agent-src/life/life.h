@@ -14,10 +14,11 @@
 #include <stddef.h>
 
 struct life_progress {
+	uint64_t begin_ns;	   /* of the stage */
 	uint64_t at_ns, second_ns; /* when progress was told last, and that of each second */
 	uint64_t done, total;	   /* bytes */
 	double rate_bps;	   /* bytes a second */
-	double percent;		   /* of the stage; negative: bytes tell */
+	double percent;		   /* of the stage, where bytes are not counted; negative: they are */
 };
 
 struct life {
@@ -30,7 +31,7 @@ struct life {
 	char *to;    /* where it, or its disks, go; NULL: not known yet */
 	pid_t pid;   /* of the guest's QEMU; 0: it has none */
 	bool cancelled;
-	const char *stage;
+	char *stage;
 	struct life_progress progress;
 	uint64_t begin_ns;
 	json_t *notes, *leftovers; /* sentences for the result */
@@ -41,17 +42,22 @@ struct life {
 
 /* The options that each of these commands has. */
 struct life_options {
-	const char *state_dir, *runtime_dir;
+	const char *state_dir, *runtime_dir; /* NULL: none can be used, and so there is no history, or no control socket */
 	bool json, json_fine;
+	bool stdout_is_data; /* what the command makes goes to standard output: nothing else does */
 };
 
+/* Where journals and sockets are, as far as there can be any for this user; the caller frees *state and *runtime. */
+void life_places(struct life_options *o, char **state, char **runtime);
 /* Begins the command. -errno: this host has no room. */
 int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e);
 struct life *life_now(void);
 /* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */
 void life_heed_signals(void);
 
-/* Opens the control socket, with the guest's name and place known. -EBUSY: another command is under way with this guest. known_as: the pid of its
+/* Says which guest it is about: its name, where it goes (NULL: not known yet), the pid of its QEMU (0: it has none). Copies, as UTF-8. */
+void life_about(struct life *l, const char *guest, const char *to, pid_t pid);
+/* Opens the control socket. -EBUSY: another command is under way with this guest. known_as: the pid of its
  * QEMU, or what takes its place (guest_at_rest_known_as()). */
 int life_open(struct life *l, pid_t known_as, struct err *e);
 void life_close(struct life *l);
@@ -65,12 +71,18 @@ bool life_interrupted(void);
 
 /* Takes the reference: an event of this command, whose "event" and "how" are set here. */
 void life_emit(struct life *l, const char *event, json_t *members);
-/* stage: constant. */
+/* The command does something else now. Nobody is told by a stage alone that it takes long. */
 void life_stage(struct life *l, const char *stage);
 /* How far the stage is, in bytes; told as often as somebody wants it. each: its disks (a new reference), called only then; may be NULL. */
 void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx));
+/* The same for a stage that is known in percent alone. */
+void life_percent(struct life *l, double percent);
 json_t *life_status(const struct life *l);
 
+/* A line of a plan or a result: a word for the margin, and a sentence. rows: an array. */
+void life_row(json_t *rows, const char *word, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A sentence for the user, at once. */
+void life_notice(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A sentence for the result; a thing that is left behind. */
 void life_note(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void life_leftover(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

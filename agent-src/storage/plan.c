@@ -88,8 +88,7 @@ int storage_find(struct storage *s, struct err *e)
 	if (r)
 		return r;
 	s->life.how = storage_how(s->rest);
-	s->life.guest = xstrdup(s->guest.name);
-	s->life.pid = s->guest.pid;
+	life_about(&s->life, s->guest.name, NULL, s->guest.pid);
 	s->life.request = on_request;
 	s->life.ctx = s;
 	s->known_as = s->rest ? guest_at_rest_known_as(s->guest.disk_count ? s->guest.disks[0].real_path : NULL) : s->guest.pid;

@@ -185,7 +185,6 @@ static int restore(struct storage *s, const char *path, struct err *e)
 	disks = json_object_get(plan, "disks");
 	all = json_object_get(begin, "monitors");
 	g->name = xstrdup(json_text(begin, "guest") ?: "?");
-	s->life.guest = xstrdup(g->name);
 	g->pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
 	g->start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	s->rebooted = boot && json_text(begin, "boot_id") && strcmp(boot, json_text(begin, "boot_id"));
@@ -212,6 +211,7 @@ static int restore(struct storage *s, const char *path, struct err *e)
 			return r;
 	}
 	name_nodes(s);
+	life_about(&s->life, g->name, s->disks[0].to, g->pid);
 	return 0;
 }
 
@@ -333,7 +333,7 @@ static int run(struct storage *s)
 	if (r)
 		return refuse(s, &e);
 	name_nodes(s);
-	s->life.to = xstrdup(s->disks[0].to);
+	life_about(&s->life, s->guest.name, s->disks[0].to, s->guest.pid);
 	storage_tell_plan(s);
 	return s->o->dry_run ? 0 : carry_out(s);
 }

@@ -45,8 +45,11 @@ static void whole_line(const json_t *ev, char *out, size_t n)
 		return;
 	}
 	put_bar(ev, bar, sizeof(bar));
-	k = snprintf(out, n, "%-10s %s%s left, %s/s", json_text(ev, "stage") ?: "", bar, bytes(left, ev, "left"),
-		     bytes(rate, ev, "rate_bps"));
+	if (json_object_get(ev, "left"))
+		k = snprintf(out, n, "%-10s %s%s left, %s/s", json_text(ev, "stage") ?: "", bar, bytes(left, ev, "left"),
+			     bytes(rate, ev, "rate_bps"));
+	else
+		k = snprintf(out, n, "%-10s %.*s", json_text(ev, "stage") ?: "", (int)strcspn(bar, "]") + 1, bar);
 	if (num(ev, "eta_s") > 0)
 		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
 	if (json_is_true(json_object_get(ev, "held")))

@@ -310,7 +310,8 @@ bool report_is_success(const json_t *ev)
 {
 	const char *outcome = event_text(ev, "outcome");
 
-	return !strcmp(outcome, "migrated") || !strcmp(outcome, "disks-copied") || !strcmp(outcome, "moved");
+	return !strcmp(outcome, "migrated") || !strcmp(outcome, "disks-copied") || !strcmp(outcome, "moved") ||
+	       !strcmp(outcome, "exported") || !strcmp(outcome, "imported");
 }
 
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details)

@@ -3,6 +3,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "output.h"
+#include "report-here.h"
 #include "report-plan.h"
 #include "report-progress.h"
 #include "report-result.h"
@@ -36,6 +37,19 @@ static void clean(json_t *v)
 		clean(member);
 }
 
+/* Where lines stay there is one each second; of what is known in percent alone, one in ten. */
+static bool is_due(struct report *r, const json_t *ev)
+{
+	double percent = event_number(ev, "percent");
+
+	if (json_object_get(ev, "left"))
+		return event_flag(ev, "second");
+	if (percent < r->next_percent)
+		return false;
+	r->next_percent = (int)(percent / 10) * 10 + 10;
+	return true;
+}
+
 static void show_progress(struct report *r, const json_t *ev)
 {
 	char *text;
@@ -44,7 +58,7 @@ static void show_progress(struct report *r, const json_t *ev)
 	unsigned logged = log_lines();
 	int lines = logged == r->logged ? r->lines : 0;
 
-	if (!r->block && !event_flag(ev, "second"))
+	if (!r->block && !is_due(r, ev))
 		return;
 	to = open_memstream(&text, &n);
 	if (!to)
@@ -60,12 +74,12 @@ static void show_progress(struct report *r, const json_t *ev)
 }
 
 /* Answers (a plan, an estimate, a result) go to standard output; progress, notices and failures to standard error. */
-static int stream_of(const json_t *ev)
+static int stream_of(const struct report *r, const json_t *ev)
 {
 	const char *kind = event_text(ev, "event");
 	bool is_answer = !strcmp(kind, "plan") || !strcmp(kind, "estimate") || (!strcmp(kind, "result") && report_is_success(ev));
 
-	return is_answer ? 1 : 2;
+	return is_answer && !r->stdout_is_data ? 1 : 2;
 }
 
 static struct report_style style_of(const struct report *r, int fd)
@@ -78,7 +92,7 @@ static struct report_style style_of(const struct report *r, int fd)
 static void show(struct report *r, const json_t *ev)
 {
 	const char *kind = event_text(ev, "event");
-	int fd = stream_of(ev);
+	int fd = stream_of(r, ev);
 	struct report_style style = style_of(r, fd);
 	char *text;
 	size_t n;
@@ -96,6 +110,12 @@ static void show(struct report *r, const json_t *ev)
 		report_storage_plan(to, ev);
 	else if (!strcmp(kind, "result") && is_storage(ev))
 		report_storage_result(to, ev);
+	else if (!strcmp(kind, "stage"))
+		r->next_percent = 0;
+	else if (!strcmp(kind, "plan") && is_made_here(ev))
+		report_here_plan(to, ev);
+	else if (!strcmp(kind, "result") && is_made_here(ev))
+		report_here_result(to, ev, &style);
 	else if (!strcmp(kind, "plan") && !r->quiet_plan)
 		report_plan(to, ev, r->details);
 	else if (!strcmp(kind, "estimate"))

@@ -18,6 +18,8 @@ struct report {
 	bool colors;				     /* where a terminal is */
 	bool quiet;				     /* the terminal is gone or was never ours */
 	bool quiet_plan;			     /* somebody else shows it */
+	bool stdout_is_data;			     /* nothing of this goes there */
+	double next_percent;			     /* of a stage, when a line is written of it next where lines stay */
 	int lines;				     /* of that block, as it stands */
 	unsigned logged;			     /* log_lines() when it was written */
 	unsigned lost;				     /* events that standard output had no room for, since the last that it had */

@@ -96,8 +96,8 @@ plays() { # FREEZE THAW: ok, refuses or closes
 }
 
 may_be_frozen() { # TEXT: the export says so, leaves nothing else, and says that
-	says "^vmferry: left behind: the guest's file systems may be frozen.*guest-fsfreeze-thaw" "$DIR/export.err"
-	says "^vmferry: .*$1.*; what is left is listed" "$DIR/export.err"
+	says "^  left behind: the guest's file systems may be frozen.*guest-fsfreeze-thaw" "$DIR/export.err"
+	says "^failed: .*$1.*; what is left is listed" "$DIR/export.err"
 	[[ ! -e $DIR/played ]] || fail "something of it is left"
 	assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 }
@@ -113,7 +113,7 @@ export_wait 4
 may_be_frozen 'its file systems cannot be frozen'
 plays refuses refuses
 export_guest "$A" "$DIR/refused"
-says 'not frozen: its agent refuses' "$DIR/export.out"
+says 'not frozen: its agent refuses' "$DIR/export.err"
 # the disks' moment fails, too
 plays ok closes
 VMFERRY_FAULT="export-frozen:stop:$DIR/busy" "$BIN/vmferry" export "$A" "$DIR/played" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
@@ -130,7 +130,7 @@ guest_stop "$A"
 # a port, and nobody in the guest who answers; none
 pair_start "$A" $(agent_port qga2)
 export_guest "$A" "$DIR/sixth"
-says 'not frozen: its agent does not answer' "$DIR/export.out"
+says 'not frozen: its agent does not answer' "$DIR/export.err"
 status=0
 vmferry export "$A" "$DIR/seventh" --freeze require </dev/null >"$DIR/export.out" 2>"$DIR/export.err" || status=$?
 assert_eq $status 1 "exit code without an answer"

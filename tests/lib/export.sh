@@ -83,6 +83,10 @@ of_ours() { # SOCKET: prints what of an export is in that QEMU
 	qmp "$1" '{"execute": "query-jobs"}' | grep -o '"vmfx-[^"]*"' || true
 }
 
+vmferry_says() { # TEXT COMMAND [ARGUMENT...]: in its answer
+	vmferry "${@:2}" 2>&1 | grep -aqE -- "$1"
+}
+
 is_copying() { # NAME: its jobs have begun, so the moment is behind us
 	[[ $(qmp "$DIR/$1.mon" '{"execute": "query-jobs"}') == *vmfx-* ]]
 }

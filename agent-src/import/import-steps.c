@@ -1,0 +1,67 @@
+/* import-steps.c: see import-steps.h. */
+#include "import-steps.h"
+#include "exit-code.h"
+#include "util.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+/* A guest that is not there yet has no process: ours stands for it. */
+int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e)
+{
+	life_about(l, guest, dir, 0);
+	return o->dry_run ? 0 : life_open(l, getpid(), e);
+}
+
+static void tell_plan(struct life *l, const struct import_options *o, const struct import_steps *steps, const void *ctx)
+{
+	json_t *plan = steps->plan(ctx);
+
+	json_object_update_new(plan, json_pack("{s:s,s:s}", "guest", l->guest, "to", l->to));
+	if (o->dry_run) {
+		AUTO_FREE char *line = steps->line(ctx);
+
+		text_make_utf8(line);
+		json_object_set_new(plan, "command_line", json_string(line));
+	}
+	life_emit(l, "plan", plan);
+}
+
+static int tell_failure(struct life *l, const struct err *why)
+{
+	bool left = life_leftovers(l);
+
+	return life_end(l, why->code == ECANCELED ? "cancelled" : "failed", left ? EXIT_LEFTOVERS : EXIT_SOURCE, why,
+			json_pack("{s:s}", "guest_text", left ? "what is left is listed" : "nothing is left behind"));
+}
+
+static int tell_success(struct life *l, const struct import_options *o, const struct import_steps *steps, const void *ctx, pid_t pid)
+{
+	bool waits = o->start == IMPORT_PAUSED;
+	AUTO_FREE char *title =
+		pid ? xasprintf(": the guest %s (pid %d)", waits ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid)
+		    : xstrdup("");
+	AUTO_FREE char *start = steps->start(ctx, pid);
+	json_t *rows = json_array();
+
+	life_row(rows, "start", "%s", start);
+	return life_end(l, "imported", life_leftovers(l) ? EXIT_LEFTOVERS : EXIT_DESTINATION, NULL,
+			json_pack("{s:s,s:s,s:i,s:o}", "title", title, "to", l->to, "pid", (int)pid, "rows", rows));
+}
+
+int import_carry_out(struct life *l, const struct import_options *o, const struct import_steps *steps, void *ctx)
+{
+	pid_t pid = 0;
+	struct err e;
+	int r;
+
+	life_heed_signals();
+	if (steps->look(ctx, &e))
+		return life_end(l, "refused", EXIT_REFUSED, &e, json_pack("{s:s}", "guest_text", "nothing was touched"));
+	tell_plan(l, o, steps, ctx);
+	if (o->dry_run)
+		return 0;
+	r = steps->make(ctx, &pid, &e);
+	steps->clean(ctx, r != 0);
+	return r ? tell_failure(l, &e) : tell_success(l, o, steps, ctx, pid);
+}

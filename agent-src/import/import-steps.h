@@ -1,0 +1,28 @@
+/* import-steps.h: an import from its first look to its result. What it is made from (a bundle, or another hypervisor's files) is a row of steps. */
+#ifndef VMFERRY_IMPORT_STEPS_H
+#define VMFERRY_IMPORT_STEPS_H
+
+#include "import.h"
+
+/* ctx: the import's own. */
+struct import_steps {
+	/* Finds out what there is, and what the guest will be; changes nothing. */
+	int (*look)(void *ctx, struct err *e);
+	/* The plan: a "title" and "rows" (life.h). */
+	json_t *(*plan)(const void *ctx);
+	/* The command line of its QEMU, for a shell; malloc'ed. */
+	char *(*line)(const void *ctx);
+	/* Makes the guest. *pid: of its QEMU, if it was started. */
+	int (*make)(void *ctx, pid_t *pid, struct err *e);
+	/* Removes what passes through, and if it failed what was made. */
+	void (*clean)(void *ctx, bool failed);
+	/* The sentence that says how it starts. pid: 0: it was not started. */
+	char *(*start)(const void *ctx, pid_t pid);
+};
+
+/* Returns the exit code. */
+int import_carry_out(struct life *l, const struct import_options *o, const struct import_steps *steps, void *ctx);
+/* The guest has a name and a place: from now on the user can ask how far it is. */
+int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e);
+
+#endif
