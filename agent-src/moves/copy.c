@@ -114,10 +114,11 @@ static void tell_held(struct transfer *t)
 	char at[MOMENT_TEXT];
 
 	if (t->opt->at)
-		report_notice(&t->report, "converged and held: the guest runs on here until %s (vmferry switch %s: until now)",
-			      moment_text(at, t->opt->at), name);
+		report_notice(&t->report, "converged and held: the guest %s here until %s (vmferry switch %s: until now)",
+			      t->src.paused ? "stays paused" : "runs on", moment_text(at, t->opt->at), name);
 	else
-		report_notice(&t->report, "converged and held: the guest runs on here until you say: vmferry switch %s", name);
+		report_notice(&t->report, "converged and held: the guest %s here until you say: vmferry switch %s",
+			      t->src.paused ? "stays paused" : "runs on", name);
 }
 
 static void hold(struct transfer *t)

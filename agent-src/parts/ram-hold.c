@@ -47,9 +47,12 @@ int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, st
 	*h = (struct ram_hold){0};
 	if (r)
 		return r;
-	if (settings_has_capability(settings, "switchover-ack") && !newer)
+	if (settings_has_capability(settings, "switchover-ack") && !newer) {
 		h->way = HOLD_ACKNOWLEDGEMENT;
-	else if (settings_has_capability(settings, "dirty-bitmaps"))
+		/* without that limit (QEMU 8.1) nothing would let it look again, once the guest runs */
+		h->while_paused = s->paused && (s->opt->hold || s->opt->at) && settings_has_capability(settings, "dirty-bitmaps") &&
+				  settings_has_parameter(settings, "avail-switchover-bandwidth");
+	} else if (settings_has_capability(settings, "dirty-bitmaps"))
 		h->way = HOLD_BITMAP;
 	return 0;
 }
@@ -59,11 +62,15 @@ uint64_t hold_limit(const struct ram_hold *h)
 	return h->begun ? TINY_PER_S : ARMED_PER_S;
 }
 
-const char *hold_capability(const struct ram_hold *h)
+unsigned hold_capabilities(const struct ram_hold *h, const char **on)
 {
-	static const char *const of[] = {[HOLD_ACKNOWLEDGEMENT] = "switchover-ack", [HOLD_BITMAP] = "dirty-bitmaps"};
+	unsigned n = 0;
 
-	return h->way == HOLD_BITMAP && !h->begun ? NULL : of[h->way];
+	if (h->way == HOLD_ACKNOWLEDGEMENT)
+		on[n++] = "switchover-ack";
+	if (h->begun)
+		on[n++] = "dirty-bitmaps";
+	return n;
 }
 
 static const char *node_name(char out[NODE_NAME_MAX], const struct source *s)
@@ -100,7 +107,7 @@ int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, str
 	json_t *before = json_object_get(json_object_get(settings, "parameters"), "block-bitmap-mapping");
 	int r;
 
-	if (h->way != HOLD_BITMAP)
+	if (h->way != HOLD_BITMAP && !h->while_paused)
 		return 0;
 	node_name(node, s);
 	r = attempt_own(s->part.a, "hold", json_pack("{s:s,s:O*}", "node", node, "mapping", before), e);

@@ -9,7 +9,8 @@
  *   pending bitmap   Any other QEMU: an empty dirty bitmap of a node that holds nothing (null-co) is migrated, too. QEMU sends it only once
  *                    the guest stands, so until then its size counts as left. As long as the downtime limit is smaller QEMU does not
  *                    switch over, and the walker drops the bitmap from the stream. (QEMU 8.1 to 11.0 would not look for what the guest
- *                    has written while the bitmap is larger than the limit.) It is made when memory is about to be copied, and not before: a
+ *                    has written while the bitmap is larger than the limit: they have it beside the acknowledgement, of which they ask nothing
+ *                    for a guest that is paused, and as long as it is.) It is made when memory is about to be copied, and not before: a
  *                    migration that somebody else begins while disks are copied would wait for it, for ever.
  */
 #ifndef VMFERRY_RAM_HOLD_H
@@ -25,16 +26,17 @@ enum hold_way {
 
 struct ram_hold {
 	enum hold_way way;
-	bool begun; /* HOLD_BITMAP: it is there */
+	bool while_paused; /* HOLD_ACKNOWLEDGEMENT: a bitmap, too, for a guest that is paused, and is to be held */
+	bool begun;	   /* the bitmap is there */
 };
 
 /* Asks QEMU, whose settings were saved, which way it knows. */
 int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
-/* The capability that this way needs now, or NULL. */
-const char *hold_capability(const struct ram_hold *h);
+/* Adds the capabilities that are needed now, at most 2 of them, to on; returns how many. */
+unsigned hold_capabilities(const struct ram_hold *h, const char **on);
 /* avail-switchover-bandwidth, with a downtime limit of 1 ms, until the switchover is asked for: in bytes a second. */
 uint64_t hold_limit(const struct ram_hold *h);
-/* HOLD_BITMAP: makes the node and its bitmap, and names it as the only one that is migrated. Journaled. Capability and limit are others then. */
+/* Where a bitmap holds it: makes the node and its bitmap, and names it as the only one that is migrated. Journaled. Capability and limit are others then. */
 int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
 /* As the undo of a part, of the record "hold". */
 int hold_undo(struct source *s, const json_t *detail, struct err *e);

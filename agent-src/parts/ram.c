@@ -146,8 +146,7 @@ static void capabilities(const struct ram *r, const char *on[8])
 	unsigned n = ARRAY_LEN(always);
 
 	memcpy(on, always, sizeof(always));
-	if (hold_capability(&r->hold))
-		on[n++] = hold_capability(&r->hold);
+	n += hold_capabilities(&r->hold, on + n);
 	if (r->multifd)
 		on[n++] = "multifd";
 	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
@@ -342,6 +341,15 @@ static void estimate_left(struct ram *r, uint64_t remaining, uint64_t qemu_dirty
 	r->left = MIN(remaining + (uint64_t)(r->dirty_per_s * since), MAX(remaining, r->total));
 }
 
+/* Of a paused guest nothing is written anew, and while a bitmap holds it beside the acknowledgement QEMU does not look for that: its only pass is over, and
+ * is as good as the second. */
+static uint64_t passes(const struct ram *r)
+{
+	bool only = r->hold.while_paused && r->src->paused && r->total && !r->left;
+
+	return only ? MAX(r->pass.queried, 2) : r->pass.queried;
+}
+
 static void on_query(void *arg, json_t *ret, const struct err *err)
 {
 	struct ram *r = arg;
@@ -353,7 +361,7 @@ static void on_query(void *arg, json_t *ret, const struct err *err)
 	r->total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
 	estimate_left(r, (uint64_t)json_integer_value(json_object_get(ram, "remaining")),
 		      (uint64_t)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES);
-	r->pass.number = r->pass.queried;
+	r->pass.number = passes(r);
 }
 
 void ram_query(struct ram *r)
@@ -395,7 +403,7 @@ void ram_arm(struct ram *r, double rate_per_s)
 	bool busy = r->pass.number >= 2 && r->dirty_per_s > rate_per_s * CONVERGE_CALM;
 	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
 
-	if (r->hold.way != HOLD_ACKNOWLEDGEMENT || !r->has_bandwidth || rate_per_s <= 0)
+	if (r->hold.way != HOLD_ACKNOWLEDGEMENT || !r->has_bandwidth || rate_per_s <= 0 || (r->hold.begun && r->src->paused))
 		return;
 	if (limit_ms == r->armed_ms && per_s < r->armed_per_s * ARM_AGAIN && per_s > r->armed_per_s / ARM_AGAIN)
 		return;

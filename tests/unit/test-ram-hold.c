@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -13,6 +14,8 @@
 
 /* The compatibility properties of its machine types; NULL: it does not tell them. */
 static const char *machines;
+
+static bool is_paused, is_to_hold, has_limit;
 
 static json_t *carry_out(const char *command, const json_t *args)
 {
@@ -27,6 +30,7 @@ static int setup(void **state)
 {
 	(void)state;
 	machines = NULL;
+	is_paused = is_to_hold = has_limit = false;
 	return played_begin(carry_out);
 }
 
@@ -37,11 +41,24 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* What it needs, in words. */
+static const char *needs(const struct ram_hold *h)
+{
+	static char text[64];
+	const char *on[2];
+	unsigned n = hold_capabilities(h, on);
+
+	snprintf(text, sizeof(text), "%s%s%s", n ? on[0] : "", n > 1 ? " " : "", n > 1 ? on[1] : "");
+	return text;
+}
+
 static struct ram_hold chosen(const char *capabilities)
 {
-	struct source s = {.qmp = q};
+	const struct move_options o = {.hold = is_to_hold};
+	struct source s = {.qmp = q, .opt = &o, .paused = is_paused};
 	struct ram_hold h;
-	json_t *settings = json_pack("{s:o,s:{}}", "capabilities", json_loads(capabilities, 0, NULL), "parameters");
+	json_t *settings = json_pack("{s:o,s:o}", "capabilities", json_loads(capabilities, 0, NULL), "parameters",
+				     has_limit ? json_pack("{s:i}", "avail-switchover-bandwidth", 0) : json_object());
 
 	assert_int_equal(hold_choose(&h, &s, settings, &e), 0);
 	json_decref(settings);
@@ -62,7 +79,7 @@ static void a_qemu_that_waits_for_an_acknowledgement_is_held_by_it(void **state)
 		" {\"name\": \"none\"}]";
 	h = chosen(ACK_AND_BITMAPS); /* 10.0 */
 	assert_int_equal(h.way, HOLD_ACKNOWLEDGEMENT);
-	assert_string_equal(hold_capability(&h), "switchover-ack");
+	assert_string_equal(needs(&h), "switchover-ack");
 	/* its limit lets it look for what the guest has written, before any rate is known */
 	assert_true(hold_limit(&h) >= 4096 * 1000);
 }
@@ -77,14 +94,34 @@ static void a_qemu_whose_acknowledgements_are_for_devices_is_held_by_a_bitmap(vo
 	h = chosen(ACK_AND_BITMAPS);
 	assert_int_equal(h.way, HOLD_BITMAP);
 	/* until memory is copied somebody else's migration is in nobody's way */
-	assert_null(hold_capability(&h));
+	assert_string_equal(needs(&h), "");
 	assert_true(hold_limit(&h) >= 4096 * 1000);
 	h.begun = true;
-	assert_string_equal(hold_capability(&h), "dirty-bitmaps");
+	assert_string_equal(needs(&h), "dirty-bitmaps");
 	/* with a downtime limit of 1 ms that is less than the smallest bitmap has bits */
 	assert_true(hold_limit(&h) / 1000 >= 1 && hold_limit(&h) / 1000 < 16);
 	machines = "[{\"name\": \"pc\", \"compat-props\": [{\"qom-type\": \"virtio\", \"property\": \"switchover-ack-legacy\"}]}]";
 	assert_int_equal(chosen(ACK_AND_BITMAPS).way, HOLD_ACKNOWLEDGEMENT);
+}
+
+static void a_paused_guest_that_is_to_be_held_has_a_bitmap_beside_the_acknowledgement(void **state)
+{
+	struct ram_hold h;
+
+	(void)state;
+	is_paused = is_to_hold = has_limit = true;
+	h = chosen(ACK_AND_BITMAPS);
+	assert_int_equal(h.way, HOLD_ACKNOWLEDGEMENT);
+	assert_true(h.while_paused);
+	h.begun = true;
+	assert_string_equal(needs(&h), "switchover-ack dirty-bitmaps");
+	assert_true(hold_limit(&h) / 1000 < 16);
+	is_to_hold = false;
+	assert_false(chosen(ACK_AND_BITMAPS).while_paused);
+	is_to_hold = true, is_paused = false;
+	assert_false(chosen(ACK_AND_BITMAPS).while_paused);
+	is_paused = true, has_limit = false;
+	assert_false(chosen(ACK_AND_BITMAPS).while_paused);
 }
 
 static void a_qemu_without_acknowledgements_is_held_by_a_bitmap(void **state)
@@ -100,7 +137,7 @@ static void a_qemu_that_knows_neither_is_not_held(void **state)
 	(void)state;
 	h = chosen("{\"events\": false}");
 	assert_int_equal(h.way, HOLD_NONE);
-	assert_null(hold_capability(&h));
+	assert_string_equal(needs(&h), "");
 }
 
 int main(void)
@@ -109,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(a_qemu_that_waits_for_an_acknowledgement_is_held_by_it),
 		test(a_qemu_whose_acknowledgements_are_for_devices_is_held_by_a_bitmap),
+		test(a_paused_guest_that_is_to_be_held_has_a_bitmap_beside_the_acknowledgement),
 		test(a_qemu_without_acknowledgements_is_held_by_a_bitmap),
 		test(a_qemu_that_knows_neither_is_not_held),
 	};
