@@ -4,6 +4,7 @@
 #include "control.h"
 #include "dest-options.h"
 #include "export-undo.h"
+#include "export.h"
 #include "journal.h"
 #include "json-text.h"
 #include "log.h"
@@ -30,8 +31,8 @@ static const char usage[] =
 	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of\n"
 	"them, and what the move had created is removed. VM is the guest's name, its pid when it was moved, or the\n"
 	"first 8 digits, or more, of the attempt that `vmferry journal` lists. Without VM: every such move from this\n"
-	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`. Of one whose export was cut off:\n"
-	"what that has left in its QEMU is removed. Of one whose last move was rolled back, or whose disks were copied\n"
+	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`. Of one whose export or\n"
+	"import was cut off: what that has made is removed, unless it is whole. Of one whose last move was rolled back, or whose disks were copied\n"
 	"(migrate --only-disks): what the destination has kept of them is removed.\n"
 	"\n"
 	"  --resume           then the move is begun again, as it was, and goes on with what the destination has kept of its disks\n"
@@ -91,7 +92,9 @@ static char *attempt_text(const struct attempt *a)
 {
 	int pid = (int)json_integer_value(json_object_get(a->begin, "pid"));
 	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
-	const char *to = storage_has_begun(a->begin) ? "other disks" : member(a, "dest");
+	const char *to = storage_has_begun(a->begin) ? "other disks"
+			 : life_has_begun(a->begin)  ? life_goes_to(a->begin)
+						     : member(a, "dest");
 	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, to, a->id);
 
 	text_make_printable(s, false);
@@ -120,7 +123,7 @@ static int attempts_find(struct attempts *all, const char *state, const char *vm
 				fprintf(stderr, "vmferry: %s\n", why.msg);
 				(*unread)++;
 			}
-		} else if ((json_is_string(json_object_get(a->begin, "dest")) || storage_has_begun(a->begin)) &&
+		} else if ((json_is_string(json_object_get(a->begin, "dest")) || storage_has_begun(a->begin) || life_has_begun(a->begin)) &&
 			   (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")),
 						 (int)json_integer_value(json_object_get(a->begin, "pid")), a->id))) {
 			all->n++;
@@ -295,6 +298,18 @@ static void take_way_of(struct move_options *o, const json_t *begin, const struc
 	dest_options_load(&o->dest, json_object_get(begin, "reach"), asked->dest != NULL);
 }
 
+/* An export, or an import. */
+static int settle_here(const struct move_options *o, const struct attempt *a)
+{
+	const struct life_options lo = {.json = o->json, .state_dir = o->state_dir, .runtime_dir = o->runtime_dir};
+	struct err e;
+	int code = export_recover_by_journal(&lo, a->path, &e);
+
+	if (code == EXIT_REFUSED || code == EXIT_UNDECIDED)
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	return code;
+}
+
 static int settle(struct move_options *o, const struct attempt *a, const struct asked *asked)
 {
 	bool resumes = o->disks.keep.resumes;
@@ -310,6 +325,8 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
 	}
+	if (life_has_begun(a->begin))
+		return settle_here(o, a);
 	if (storage_has_begun(a->begin))
 		return storage_recover(&(struct storage_options){.life = {.json = o->json,
 									  .state_dir = o->state_dir,
@@ -397,6 +414,16 @@ static int resume_finished(const struct move_options *o, const struct asked *ask
 	return r;
 }
 
+/* Exports and imports: each is settled by itself, so that several of a guest are no matter. */
+static size_t count_here(const struct attempts *all)
+{
+	size_t n = 0, i;
+
+	for (i = 0; i < all->n; i++)
+		n += life_has_begun(all->list[i].begin);
+	return n;
+}
+
 static int settle_all(struct move_options *o, const struct asked *asked)
 {
 	bool fenced = asked->fenced;
@@ -409,7 +436,7 @@ static int settle_all(struct move_options *o, const struct asked *asked)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
-	if (o->vm && all.n > 1) {
+	if (o->vm && all.n - count_here(&all) > 1) {
 		worst = refuse_several(&all, o->vm);
 	} else if (fenced && all.n && arrives_here(&all, o->vm)) {
 		fprintf(stderr,

@@ -164,12 +164,24 @@ static int choose_place(struct export *x, struct err *e)
 	return r;
 }
 
+static int own_directory(const char *dir, struct err *e)
+{
+	AUTO_FREE char *cwd = *dir == '/' ? xstrdup("") : realpath(".", NULL);
+	AUTO_FREE char *path = cwd ? xasprintf("%s%s%s", cwd, *cwd ? "/" : "", dir) : NULL;
+
+	if (!path || !text_is_utf8(path))
+		return err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", dir);
+	return life_own(life_now(), EXPORT_DIRECTORY, json_pack("{s:s}", "path", path), e);
+}
+
 static int make_place(struct export *x, struct err *e)
 {
 	char *real;
 	int r = is_stream(x) ? spool_make(&x->spool, x->dir, e) : 0;
 
 	if (r)
+		return r;
+	if (!is_stream(x) && access(x->dir, F_OK) && (r = own_directory(x->dir, e)))
 		return r;
 	if (!is_stream(x) && mkdir(x->dir, 0700) && errno != EEXIST)
 		return err_sys(e, errno, "cannot make %s", x->dir);
@@ -288,6 +300,8 @@ static int copy_live(struct export *x, struct err *e)
 		disks[n++] = x->plan.disks[i].live;
 	}
 	x->live.compress = x->o->compress;
+	if (!r)
+		r = life_own(&x->life, EXPORT_QEMU, NULL, e);
 	if (!r)
 		r = live_prepare(&x->live, disks, targets, n, e);
 	if (!r)
@@ -655,6 +669,7 @@ static int carry_out(struct export *x)
 	bool failed;
 
 	tell_plan(x);
+	life_keep_journal(&x->life);
 	failed = make(x, &e) != 0;
 	if (failed || is_stream(x))
 		undo(x);

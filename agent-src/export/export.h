@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Kinds of what is journaled (life_own()). */
+#define EXPORT_DIRECTORY "directory"
+#define EXPORT_QEMU	 "qemu"
+
 enum export_freeze { FREEZE_AUTO, FREEZE_REQUIRE, FREEZE_OFF };
 
 struct export_options {
@@ -35,5 +39,9 @@ struct export_options {
  * EXIT_LEFTOVERS: something is, and is listed; EXIT_PAUSED: the guest, which was stopped for a moment, may stand still. Else it is as
  * before. */
 int export_run(const struct export_options *o);
+
+/* Removes what an export or an import that was cut off has made, by its journal. Returns the exit code; of one that had all it was to make the files stay.
+ * *e says why it is EXIT_REFUSED: it is under way; or EXIT_UNDECIDED: its journal cannot be read. */
+int export_recover_by_journal(const struct life_options *o, const char *journal_path, struct err *e);
 
 #endif

@@ -2,7 +2,9 @@
 #include "made.h"
 #include "durable-file.h"
 #include "fault.h"
+#include "json-text.h"
 #include "life.h"
+#include "own-file.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -115,7 +117,7 @@ int made_add(struct made *m, const char *path, const char **draft, struct err *e
 
 	remove_stale_drafts(*dir ? dir : "/", slash + 1);
 	f.draft = xasprintf("%s/.%s" DRAFT_BETWEEN "%0*x", dir, slash + 1, NUMBER_CHARS, m->number);
-	if (create(&f, e)) {
+	if (life_own(life_now(), MADE_DRAFT, json_pack("{s:s}", "path", f.draft), e) || create(&f, e)) {
 		file_fini(&f);
 		return -e->code;
 	}
@@ -126,10 +128,31 @@ int made_add(struct made *m, const char *path, const char **draft, struct err *e
 	return 0;
 }
 
+/* Journals what each will be known by under its name, and that all is made when the last of them is there. */
+static int know_all(const struct made *m, struct err *e)
+{
+	json_t *known = NULL;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->n && !r; i++) {
+		json_decref(known);
+		r = own_file_know_contents(m->files[i].draft, m->files[i].path, &known, e);
+		if (!r)
+			r = life_own(life_now(), MADE_FILE, json_incref(known), e);
+	}
+	if (!r && m->n)
+		r = life_journal_note(life_now(), MADE_LAST, json_incref(known), e);
+	json_decref(known);
+	return r;
+}
+
 int made_name(struct made *m, struct err *e)
 {
 	size_t i;
 
+	if (know_all(m, e))
+		return -e->code;
 	for (i = 0; i < m->n; i++) {
 		struct made_file *f = &m->files[i];
 
@@ -173,6 +196,23 @@ size_t made_undo(struct made *m)
 			left += remove_ours(f, f->draft);
 	}
 	return left;
+}
+
+/* ---- in a later life ---- */
+
+bool made_is_whole(const struct journal *j, bool rebooted)
+{
+	const json_t *last = journal_last_note(j, MADE_LAST);
+
+	return last && own_file_is_there(last, rebooted);
+}
+
+void made_remove_draft(const json_t *detail)
+{
+	const char *path = json_text(detail, "path");
+
+	if (path)
+		remove_stale(path);
 }
 
 void made_fini(struct made *m)

@@ -6,11 +6,17 @@
 #define VMFERRY_IMPORT_MADE_H
 
 #include "err.h"
+#include "journal.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Kinds of what is journaled (life_own()), and the note of the file that gets its name last. */
+#define MADE_DRAFT "draft"
+#define MADE_FILE  "made"
+#define MADE_LAST  "last"
 
 struct made_file {
 	char *path, *draft;
@@ -34,5 +40,10 @@ int made_name(struct made *m, struct err *e);
 /* Removes them, unless others have taken their names. Each that is left becomes a leftover of the command; how many. */
 size_t made_undo(struct made *m);
 void made_fini(struct made *m);
+
+/* By the journal of one that was cut off: did all get their names? Then they are the user's. */
+bool made_is_whole(const struct journal *j, bool rebooted);
+/* Removes a MADE_DRAFT, if it is one, and nobody's who lives. */
+void made_remove_draft(const json_t *detail);
 
 #endif

@@ -1,5 +1,6 @@
 /* spool.c: see spool.h. */
 #include "spool.h"
+#include "json-text.h"
 #include "life.h"
 #include "util.h"
 
@@ -81,7 +82,7 @@ static void remove_all_stale(const char *template)
 int spool_make(struct spool *s, const char *template, struct err *e)
 {
 	struct stat st;
-	int mark;
+	int mark, r;
 
 	remove_all_stale(template);
 	*s = (struct spool){.path = xstrdup(template), .fd = -1};
@@ -97,6 +98,11 @@ int spool_make(struct spool *s, const char *template, struct err *e)
 		spool_fini(s);
 		return -e->code;
 	}
+	r = life_own(life_now(), SPOOL, json_pack("{s:s}", "path", s->path), e);
+	if (r) {
+		spool_remove(s);
+		return r;
+	}
 	mark = openat(s->fd, MARK, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (mark < 0) {
 		err_sys(e, errno, "cannot create a file in %s", s->path);
@@ -105,6 +111,14 @@ int spool_make(struct spool *s, const char *template, struct err *e)
 	}
 	close(mark);
 	return 0;
+}
+
+void spool_remove_stale(const json_t *detail)
+{
+	const char *path = json_text(detail, "path");
+
+	if (path)
+		remove_stale(path);
 }
 
 size_t spool_remove(struct spool *s)

@@ -7,7 +7,10 @@
 
 #include "err.h"
 
+#include <jansson.h>
 #include <stddef.h>
+
+#define SPOOL "spool" /* as it is journaled (life_own()) */
 
 struct spool {
 	char *path; /* NULL: there is none */
@@ -18,6 +21,8 @@ struct spool {
 int spool_make(struct spool *s, const char *template, struct err *e);
 /* With all files in it; there is none afterwards. What cannot be removed becomes a leftover of the command; 1: something is left. */
 size_t spool_remove(struct spool *s);
+/* By the journal of one that was cut off. */
+void spool_remove_stale(const json_t *detail);
 /* It stays, for the next to remove. A zeroed one: nothing happens. */
 void spool_fini(struct spool *s);
 

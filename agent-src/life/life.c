@@ -5,6 +5,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "paths.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -97,6 +98,7 @@ struct life *life_now(void)
 void life_fini(struct life *l)
 {
 	life_close(l);
+	journal_close(l->journal);
 	if (now == l)
 		now = NULL;
 	free(l->guest);
@@ -166,6 +168,100 @@ void life_close(struct life *l)
 {
 	control_close(l->control);
 	l->control = NULL;
+}
+
+/* ---- its journal ---- */
+
+static int create_journal(struct life *l, struct err *e)
+{
+	uint8_t id[ATTEMPT_ID_LEN];
+	AUTO_FREE char *boot = boot_id();
+	json_t *begin = json_pack("{s:s*,s:s*,s:{s:s,s:s*,s:i}}", "guest", l->guest, "boot_id", boot, "here", "how", l->how, "to", l->to,
+				  "pid", (int)l->pid);
+	int r = attempt_id_new(id, e);
+
+	if (!r)
+		r = journal_create(&l->journal, l->state_dir, id, true, begin, e);
+	json_decref(begin);
+	return r;
+}
+
+void life_keep_journal(struct life *l)
+{
+	struct err e;
+
+	if (!l->state_dir)
+		err_set(&e, ENOENT, "there is no directory for journals");
+	else if (!create_journal(l, &e))
+		return;
+	l->journal = NULL;
+	life_notice(l, "`vmferry recover` cannot remove what this leaves should it be killed: %s", e.msg);
+}
+
+int life_own(struct life *l, const char *kind, json_t *detail, struct err *e)
+{
+	int r = l && l->journal ? journal_own(l->journal, kind, detail, e) : 0;
+
+	json_decref(detail);
+	return r;
+}
+
+int life_journal_note(struct life *l, const char *kind, json_t *detail, struct err *e)
+{
+	int r = l && l->journal ? journal_note(l->journal, kind, detail, e) : 0;
+
+	json_decref(detail);
+	return r;
+}
+
+bool life_has_begun(const json_t *begin)
+{
+	return json_is_object(json_object_get(begin, "here"));
+}
+
+const char *life_goes_to(const json_t *begin)
+{
+	return json_text(json_object_get(begin, "here"), "to") ?: "?";
+}
+
+static const char *how_of(const json_t *begin)
+{
+	return strcmp(json_text(json_object_get(begin, "here"), "how") ?: "", "import") ? "export" : "import";
+}
+
+int life_take_up(struct life *l, const char *journal_path, const struct life_options *o, struct err *e)
+{
+	const json_t *begin;
+	int r = life_begin(l, "recover", o, e);
+
+	if (r)
+		return r;
+	r = journal_open(&l->journal, journal_path, e);
+	if (r) {
+		life_fini(l);
+		return r;
+	}
+	begin = journal_begin(l->journal);
+	l->how = how_of(begin);
+	life_about(l, json_text(begin, "guest"), life_goes_to(begin), 0);
+	return 0;
+}
+
+/* With leftovers it stays, so that recover tries again. */
+static void end_journal(struct life *l)
+{
+	struct err e;
+
+	if (!l->journal)
+		return;
+	if (life_leftovers(l)) {
+		if (journal_note(l->journal, "over", NULL, &e))
+			log_error("%s", e.msg);
+		journal_close(l->journal);
+	} else if (journal_remove(l->journal, false, &e)) {
+		log_error("%s", e.msg);
+	}
+	l->journal = NULL;
 }
 
 /* ---- events ---- */
@@ -354,6 +450,7 @@ int life_end(struct life *l, const char *outcome, int exit_code, const struct er
 			      exit_code, "guest", l->guest, "notes", l->notes, "leftovers", l->leftovers, "total_ms",
 			      (json_int_t)((now_ns() - l->begin_ns) / 1000000));
 
+	end_journal(l);
 	if (why && why->code) {
 		AUTO_FREE char *reason = xstrdup(why->msg);
 

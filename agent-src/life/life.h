@@ -9,6 +9,7 @@
 #define VMFERRY_LIFE_H
 
 #include "control.h"
+#include "journal.h"
 #include "report.h"
 
 #include <stddef.h>
@@ -27,9 +28,10 @@ struct life {
 	struct report report;
 	struct loop *loop;
 	struct control *control;
-	char *guest; /* its name; NULL: not known yet */
-	char *to;    /* where it, or its disks, go; NULL: not known yet */
-	pid_t pid;   /* of the guest's QEMU; 0: it has none */
+	struct journal *journal; /* NULL: it has none */
+	char *guest;		 /* its name; NULL: not known yet */
+	char *to;		 /* where it, or its disks, go; NULL: not known yet */
+	pid_t pid;		 /* of the guest's QEMU; 0: it has none */
 	bool cancelled;
 	char *stage;
 	struct life_progress progress;
@@ -62,6 +64,18 @@ void life_about(struct life *l, const char *guest, const char *to, pid_t pid);
 int life_open(struct life *l, pid_t known_as, struct err *e);
 void life_close(struct life *l);
 void life_fini(struct life *l);
+
+/* Keeps a journal of what the command makes from now on, so that `vmferry recover` can remove it should we die. Without a state directory, or where
+ * it cannot be written, the user is told that there is none. */
+void life_keep_journal(struct life *l);
+/* As journal_own() and the like, where there is a journal; detail is stolen. An error cancels the command. */
+int life_own(struct life *l, const char *kind, json_t *detail, struct err *e);
+int life_journal_note(struct life *l, const char *kind, json_t *detail, struct err *e);
+/* Does a journal that begins so speak of such a command? And where what it makes goes, borrowed. */
+bool life_has_begun(const json_t *begin);
+const char *life_goes_to(const json_t *begin);
+/* In a later life: opens the journal of a command that was cut off. -EBUSY: it is under way. */
+int life_take_up(struct life *l, const char *journal_path, const struct life_options *o, struct err *e);
 
 /* The user has said so, by a signal or by `vmferry cancel`, as far as it was heard. */
 bool life_is_cancelled(struct life *l);

@@ -190,6 +190,14 @@ int own_file_look(const json_t *known, bool rebooted, struct err *e)
 	return find(known, rebooted, &id, e);
 }
 
+bool own_file_is_unwritten(const json_t *known)
+{
+	struct stat st;
+
+	return !lstat(json_text(known, "path") ?: "", &st) && json_integer_value(json_object_get(known, "size")) == st.st_size &&
+	       json_integer_value(json_object_get(known, "written")) == (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
 bool own_file_is_there(const json_t *known, bool rebooted)
 {
 	struct err ignored;

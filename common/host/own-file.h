@@ -31,6 +31,8 @@ int own_file_remove(const json_t *known, bool rebooted, struct err *e);
 
 /* 0: the file that known (of own_file_know) means is at its path. 1: it is not, or another is. -errno: that cannot be told. */
 int own_file_look(const json_t *known, bool rebooted, struct err *e);
+/* The file at its path has the size and the time of its last write that own_file_know_contents() found. */
+bool own_file_is_unwritten(const json_t *known);
 /* The file that known (of own_file_know) means is at its path, and can be told from any other. */
 bool own_file_is_there(const json_t *known, bool rebooted);
 

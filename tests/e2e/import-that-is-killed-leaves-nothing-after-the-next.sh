@@ -32,6 +32,33 @@ for point in made-1 made-2; do
 	rm "$VMS/$A".*
 done
 
+# Or by recover.
+recovers() { # STATUS TEXT
+	local status=0
+	vmferry recover "$A" >"$DIR/recover.log" 2>&1 || status=$?
+	assert_eq "$status" "$1" "exit code of recover ($(<"$DIR/recover.log"))"
+	says "$2" "$DIR/recover.log"
+	assert_eq "$(vmferry journal)" "" "journals after recover"
+}
+vmferry recover >"$DIR/recover.log" 2>&1 || true # of those before
+[[ -z $(vmferry journal) ]] || fail "$(vmferry journal)"
+killed_at made-2
+vmferry journal | grep -q "^$A (shut down) -> $VMS, attempt" || fail "it is not listed: $(vmferry journal)"
+recovers 1 'nothing else is left behind'
+assert_eq "$(ls -A "$VMS")" "" "what is there after recover"
+killed_at named-1
+recovers 1 'nothing else is left behind'
+assert_eq "$(ls -A "$VMS")" "" "what is there after recover"
+killed_at named-1
+echo more >>"$VMS/$A.qcow2" # somebody has taken it over
+recovers 1 'was written to since, and stays'
+assert_eq "$(ls -A "$VMS")" "$A.qcow2" "what is there after recover"
+rm "$VMS/$A.qcow2"
+killed_at named-2
+recovers 1 'is whole, and stays'
+imported
+rm "$VMS/$A".*
+
 # One that has given its disk its name: the next one refuses to write over it, and removes nothing of that.
 killed_at named-1
 status=0

@@ -1,0 +1,103 @@
+/* export-recover.c: what an export or an import that was cut off has made is removed, by its journal. */
+#include "export.h"
+#include "exit-code.h"
+#include "export-undo.h"
+#include "json-text.h"
+#include "made.h"
+#include "own-file.h"
+#include "process.h"
+#include "spool.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct recovery {
+	struct life life;
+	bool rebooted, whole; /* whole: all that it was to make has its name */
+};
+
+/* A file of an import that is not whole may have been taken over by hand: one that was written to since is not ours any more. */
+static void remove_file(struct recovery *v, const json_t *known)
+{
+	struct err e;
+
+	if (v->whole || !own_file_is_there(known, v->rebooted))
+		return;
+	if (!own_file_is_unwritten(known))
+		life_note(&v->life, "%s was written to since, and stays", json_text(known, "path"));
+	else if (own_file_remove(known, v->rebooted, &e) < 0)
+		life_leftover(&v->life, "%s", e.msg);
+}
+
+/* What somebody has put into it is theirs. */
+static void remove_directory(struct recovery *v, const json_t *detail)
+{
+	const char *path = json_text(detail, "path");
+
+	if (!v->whole && path && rmdir(path) && errno != ENOENT && errno != ENOTEMPTY && errno != ENOTDIR)
+		life_leftover(&v->life, "%s: %s", path, strerror(errno));
+}
+
+static void clear_qemu(struct recovery *v)
+{
+	unsigned removed;
+	struct err e;
+
+	if (v->life.guest && export_recover(v->life.guest, &removed, &e))
+		life_leftover(&v->life, "in the guest's QEMU, which it does not harm: %s", e.msg);
+}
+
+static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
+{
+	if (!strcmp(kind, MADE_DRAFT))
+		made_remove_draft(detail);
+	else if (!strcmp(kind, MADE_FILE))
+		remove_file(v, detail);
+	else if (!strcmp(kind, SPOOL))
+		spool_remove_stale(detail);
+	else if (!strcmp(kind, EXPORT_DIRECTORY))
+		remove_directory(v, detail);
+	else if (!strcmp(kind, EXPORT_QEMU))
+		clear_qemu(v);
+}
+
+static void undo(struct recovery *v)
+{
+	json_t *owned, *entry;
+	size_t i;
+
+	if (journal_owned(v->life.journal, &owned))
+		return;
+	json_array_foreach(owned, i, entry)
+		undo_one(v, json_text(entry, "kind") ?: "", json_object_get(entry, "detail"));
+	json_decref(owned);
+}
+
+static bool is_since_reboot(const json_t *begin)
+{
+	AUTO_FREE char *boot = boot_id();
+	const char *then = json_text(begin, "boot_id");
+
+	return boot && then && strcmp(boot, then);
+}
+
+int export_recover_by_journal(const struct life_options *o, const char *journal_path, struct err *e)
+{
+	struct recovery v = {.whole = false};
+	struct err why;
+	int code, r = life_take_up(&v.life, journal_path, o, e);
+
+	if (r)
+		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
+	v.rebooted = is_since_reboot(journal_begin(v.life.journal));
+	v.whole = made_is_whole(v.life.journal, v.rebooted);
+	undo(&v);
+	err_set(&why, EINTR, "it had been cut off%s", v.whole ? ", when all was made: that is whole, and stays" : "");
+	code = life_leftovers(&v.life) ? EXIT_LEFTOVERS : EXIT_SOURCE;
+	life_end(&v.life, "failed", code, &why,
+		 json_pack("{s:s}", "guest_text", code == EXIT_LEFTOVERS ? "what is left is listed" : "nothing else is left behind"));
+	life_fini(&v.life);
+	return code;
+}
