@@ -2,6 +2,7 @@
 #include "transfer.h"
 #include "accept.h"
 #include "confine.h"
+#include "ending.h"
 #include "exit-code.h"
 #include "fault.h"
 #include "json-message.h"
@@ -531,40 +532,6 @@ static void signals_close(struct signals *s)
 
 /* ---- life ---- */
 
-static void settle_exit_code(struct transfer *t)
-{
-	if (!t->a.handing_off || t->a.exit_code == EXIT_PAUSED)
-		return;
-	switch (t->a.handoff.state) {
-	case HO_SRC_RELEASED:
-		cutover_look_for_another(t);
-		t->a.exit_code = t->a.undecided ? EXIT_UNDECIDED : t->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
-		break;
-	case HO_SRC_ABORTED:
-		t->a.exit_code = t->a.undecided				  ? EXIT_UNDECIDED
-				 : !t->a.handoff.qemu_alive && !t->a.over ? EXIT_NOWHERE
-				 : ahead_has_brought(t)			  ? EXIT_DESTINATION
-				 : t->peer.aborted && !has_leftovers(t)	  ? EXIT_SOURCE
-									  : EXIT_LEFTOVERS;
-		break;
-	case HO_SRC_COMMITTED:
-	case HO_SRC_REVERTING:
-	case HO_SRC_BEGUN:
-		t->a.exit_code = EXIT_UNDECIDED;
-		t->a.undecided = true;
-		break;
-	case HO_NONE:
-	case HO_DST_BEGUN:
-	case HO_DST_PREPARED:
-	case HO_DST_START:
-	case HO_DST_STARTED:
-	case HO_DST_DONE:
-	case HO_DST_NOVM:
-	case HO_DST_ABORTED:
-		break;
-	}
-}
-
 int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e)
 {
 	struct transfer *t = xcalloc(1, sizeof(*t));
@@ -646,7 +613,7 @@ int transfer_run(struct transfer *t)
 		t->end.why = e;
 		t->a.undecided = t->a.handing_off;
 	}
-	settle_exit_code(t);
+	ending_settle(t);
 	ahead_settle(t);
 	if (t->entry->last != ST_PREFLIGHT || t->a.exit_code)
 		tell_result(t);

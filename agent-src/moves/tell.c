@@ -1,5 +1,6 @@
 /* tell.c: the plan, the progress, the status and the result of a move as events (docs/report.md): each part tells its own. */
 #include "transfer.h"
+#include "ending.h"
 #include "exit-code.h"
 #include "history.h"
 #include "log.h"
@@ -226,83 +227,6 @@ json_t *tell_status(struct transfer *t)
 
 /* ---- result ---- */
 
-struct outcome {
-	const char *outcome, *guest, *text, *where;
-};
-
-static struct outcome outcome(const struct transfer *t)
-{
-	enum handoff_state s = t->a.handoff.state;
-
-	if (!t->a.handing_off && !t->src.guest.name)
-		return (struct outcome){"refused", "none", "not found", "nowhere"};
-	if (!t->a.handing_off)
-		return (struct outcome){"refused", "source", "on the source, untouched", "source"};
-	if (t->a.undecided && s == HO_SRC_BEGUN && !t->a.handoff.qemu_alive)
-		return (struct outcome){
-			"undecided", "undecided",
-			"undecided: it does not run here any more, and a complete copy of it may wait at the destination. If it has not "
-			"run here since it was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, "
-			"the same here drops that one",
-			"undecided"};
-	if (t->end.started_again)
-		return (struct outcome){"undecided", "undecided",
-					"undecided: on the destination, where it was handed over to, and, as it seems, here a second time",
-					"undecided"};
-	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
-		return (struct outcome){"undecided", "undecided", t->recipe->undecided, "undecided"};
-	if (s == HO_SRC_RELEASED)
-		return (struct outcome){"migrated", "destination", t->src.paused ? "on the destination, paused" : "on the destination",
-					"destination"};
-	if (t->a.over && t->a.handoff.qemu_alive)
-		return (struct outcome){"rolled-back", "source", "on the source, where that move left it", "source"};
-	if (t->a.over)
-		return (struct outcome){"rolled-back", "none", "not of that move any more: its source QEMU of then has ended since",
-					"nowhere"};
-	if (t->src.shut_down && !(t->src.stays_shut && t->a.handoff.qemu_alive))
-		return (struct outcome){"rolled-back", "shut-down", "shut down by itself during the move", "nowhere"};
-	if ((t->power.by_itself || t->src.stays_shut) && t->a.handoff.qemu_alive)
-		return (struct outcome){"rolled-back", "shut-down",
-					"shut down by itself during the move; its QEMU stays, as it was told to", "source"};
-	if (!t->a.handoff.qemu_alive && t->entry == &entry_recover && t->peer.forgotten)
-		return (struct outcome){
-			"rolled-back", "none",
-			"not here: its QEMU has ended since the move began, and the destination knows nothing of it any more. Unless somebody "
-			"has started the copy there (--peer-is-fenced), it is nowhere, and its disks are whole at the source",
-			"nowhere"};
-	if (!t->a.handoff.qemu_alive)
-		return (struct outcome){"rolled-back", "none",
-					"nowhere: its QEMU has ended during the move; its disks are whole at the source", "nowhere"};
-	if (t->end.migrated_away)
-		return (struct outcome){"rolled-back", "source-paused",
-					"migrated away by somebody else; its old QEMU on the source stands still", "source"};
-	if (t->a.exit_code == EXIT_PAUSED && t->power.asked)
-		return (struct outcome){"rolled-back", "source-paused", "shut down on the source (QMP system_reset, then cont, starts it)",
-					"source"};
-	if (t->a.exit_code == EXIT_PAUSED && t->a.unfinished)
-		return (struct outcome){
-			"rolled-back", "source-paused",
-			guard_is_alive(&t->guard)
-				? "on the source, and its QEMU does not say whether it runs: as soon as it answers, vmferry's guard sets it going"
-				: "on the source, and its QEMU does not say whether it runs: when it answers again, `vmferry recover` sets it "
-				  "going",
-			"source"};
-	if (t->a.exit_code == EXIT_PAUSED && t->end.silent)
-		return (struct outcome){"rolled-back", "source-paused",
-					"on the source, and its QEMU does not say whether it runs (if it does not, QMP cont resumes it)",
-					"source"};
-	if (t->a.exit_code == EXIT_PAUSED)
-		return (struct outcome){"rolled-back", "source-paused", "paused on the source (QMP cont resumes it)", "source"};
-	if (t->recipe->back)
-		return (struct outcome){"rolled-back", "source", t->recipe->back, "source"};
-	if (t->src.broken && t->src.paused)
-		return (struct outcome){ahead_has_brought(t) ? "disks-copied" : "rolled-back", "source",
-					"on the source, where an error has stopped it (QMP cont resumes it once the cause is gone)",
-					"source"};
-	return (struct outcome){ahead_has_brought(t) ? "disks-copied" : "rolled-back", "source",
-				t->src.paused ? "on the source, paused as it was" : "running on the source", "source"};
-}
-
 static json_t *downtime(const struct transfer *t)
 {
 	const struct blackout *b = &t->blackout;
@@ -453,7 +377,7 @@ static void remember(const struct transfer *t, json_t *result)
 
 void tell_result(struct transfer *t)
 {
-	struct outcome o = outcome(t);
+	struct ending_words o = ending_words(t);
 	json_t *left = leftovers(t), *ev = event_named("result");
 
 	set_text(ev, "outcome", o.outcome);

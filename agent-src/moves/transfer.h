@@ -87,8 +87,36 @@ struct peer_word {
 	json_t *afterwards; /* about starting the guest again */
 };
 
+/* How it has ended: rows of ending.c. */
+enum ending_kind {
+	ENDING_NOT_FOUND,
+	ENDING_REFUSED,
+	ENDING_MIGRATED,
+	ENDING_MIGRATED_PAUSED,
+	ENDING_COPY_MAY_WAIT,
+	ENDING_STARTED_TWICE,
+	ENDING_UNDECIDED,
+	ENDING_LEFT_AS_IT_WAS,
+	ENDING_QEMU_OF_THEN_GONE,
+	ENDING_SHUT_DOWN,
+	ENDING_SHUT_DOWN_IN_QEMU,
+	ENDING_FORGOTTEN,
+	ENDING_QEMU_GONE,
+	ENDING_MIGRATED_BY_ANOTHER,
+	ENDING_OFF_IN_QEMU,
+	ENDING_GUARD_TRIES_ON,
+	ENDING_RECOVER_WANTED,
+	ENDING_SILENT,
+	ENDING_PAUSED_HERE,
+	ENDING_AT_REST_HERE,
+	ENDING_BROKEN_HERE,
+	ENDING_STILL_PAUSED_HERE,
+	ENDING_RUNS_HERE
+};
+
 /* How it ends, and why. */
 struct ending {
+	enum ending_kind kind; /* since ending_settle() */
 	struct err why;
 	bool why_is_vague; /* a command, or a connection, failed as the monitor closed, or before: the event that is on its way tells more */
 	bool channel_lost; /* then the other side may know better why */

@@ -1,0 +1,160 @@
+/* ending.c: how a move has ended: which of the endings below, with its exit code and its words. Nothing else maps an outcome to either. */
+#include "ending.h"
+#include "exit-code.h"
+#include "util.h"
+
+static const struct {
+	int exit_code;
+	const char *outcome, *guest, *where, *text; /* text: NULL: the recipe's, or by how the guest is */
+} endings[] = {
+	[ENDING_NOT_FOUND] = {EXIT_REFUSED, "refused", "none", "nowhere", "not found"},
+	[ENDING_REFUSED] = {EXIT_REFUSED, "refused", "source", "source", "on the source, untouched"},
+	[ENDING_MIGRATED] = {EXIT_DESTINATION, "migrated", "destination", "destination", "on the destination"},
+	[ENDING_MIGRATED_PAUSED] = {EXIT_DESTINATION, "migrated", "destination", "destination", "on the destination, paused"},
+	[ENDING_COPY_MAY_WAIT] =
+		{EXIT_UNDECIDED, "undecided", "undecided", "undecided",
+		 "undecided: it does not run here any more, and a complete copy of it may wait at the destination. If it has not run here since it "
+		 "was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, the same here drops that one"},
+	[ENDING_STARTED_TWICE] = {EXIT_UNDECIDED, "undecided", "undecided", "undecided",
+				  "undecided: on the destination, where it was handed over to, and, as it seems, here a second time"},
+	[ENDING_UNDECIDED] = {EXIT_UNDECIDED, "undecided", "undecided", "undecided", NULL},
+	[ENDING_LEFT_AS_IT_WAS] = {EXIT_SOURCE, "rolled-back", "source", "source", "on the source, where that move left it"},
+	[ENDING_QEMU_OF_THEN_GONE] = {EXIT_SOURCE, "rolled-back", "none", "nowhere",
+				      "not of that move any more: its source QEMU of then has ended since"},
+	[ENDING_SHUT_DOWN] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down by itself during the move"},
+	[ENDING_SHUT_DOWN_IN_QEMU] = {EXIT_SOURCE, "rolled-back", "shut-down", "source",
+				      "shut down by itself during the move; its QEMU stays, as it was told to"},
+	[ENDING_FORGOTTEN] =
+		{EXIT_NOWHERE, "rolled-back", "none", "nowhere",
+		 "not here: its QEMU has ended since the move began, and the destination knows nothing of it any more. Unless somebody "
+		 "has started the copy there (--peer-is-fenced), it is nowhere, and its disks are whole at the source"},
+	[ENDING_QEMU_GONE] = {EXIT_NOWHERE, "rolled-back", "none", "nowhere",
+			      "nowhere: its QEMU has ended during the move; its disks are whole at the source"},
+	[ENDING_MIGRATED_BY_ANOTHER] = {EXIT_SOURCE, "rolled-back", "source-paused", "source",
+					"migrated away by somebody else; its old QEMU on the source stands still"},
+	[ENDING_OFF_IN_QEMU] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
+				"shut down on the source (QMP system_reset, then cont, starts it)"},
+	[ENDING_GUARD_TRIES_ON] =
+		{EXIT_PAUSED, "rolled-back", "source-paused", "source",
+		 "on the source, and its QEMU does not say whether it runs: as soon as it answers, vmferry's guard sets it going"},
+	[ENDING_RECOVER_WANTED] =
+		{EXIT_PAUSED, "rolled-back", "source-paused", "source",
+		 "on the source, and its QEMU does not say whether it runs: when it answers again, `vmferry recover` sets it going"},
+	[ENDING_SILENT] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
+			   "on the source, and its QEMU does not say whether it runs (if it does not, QMP cont resumes it)"},
+	[ENDING_PAUSED_HERE] = {EXIT_PAUSED, "rolled-back", "source-paused", "source", "paused on the source (QMP cont resumes it)"},
+	[ENDING_AT_REST_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source", NULL},
+	[ENDING_BROKEN_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source",
+				"on the source, where an error has stopped it (QMP cont resumes it once the cause is gone)"},
+	[ENDING_STILL_PAUSED_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source", "on the source, paused as it was"},
+	[ENDING_RUNS_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source", "running on the source"},
+};
+
+/* ---- who has the guest ---- */
+
+static enum ending_kind undecided(const struct transfer *t)
+{
+	if (t->a.handoff.state == HO_SRC_BEGUN && !t->a.handoff.qemu_alive)
+		return ENDING_COPY_MAY_WAIT;
+	return t->end.started_again ? ENDING_STARTED_TWICE : ENDING_UNDECIDED;
+}
+
+/* Its QEMU here does not run it, or does not say so. */
+static enum ending_kind stands_here(const struct transfer *t)
+{
+	if (t->power.asked)
+		return ENDING_OFF_IN_QEMU;
+	if (t->a.unfinished)
+		return guard_is_alive(&t->guard) ? ENDING_GUARD_TRIES_ON : ENDING_RECOVER_WANTED;
+	return t->end.silent ? ENDING_SILENT : ENDING_PAUSED_HERE;
+}
+
+static enum ending_kind without_qemu(const struct transfer *t)
+{
+	if (t->a.over)
+		return ENDING_QEMU_OF_THEN_GONE;
+	if (t->src.shut_down)
+		return ENDING_SHUT_DOWN;
+	return t->entry == &entry_recover && t->peer.forgotten ? ENDING_FORGOTTEN : ENDING_QEMU_GONE;
+}
+
+static enum ending_kind rolled_back(const struct transfer *t)
+{
+	if (!t->a.handoff.qemu_alive)
+		return without_qemu(t);
+	if (t->a.over)
+		return ENDING_LEFT_AS_IT_WAS;
+	if (t->src.shut_down && !t->src.stays_shut)
+		return ENDING_SHUT_DOWN;
+	if (t->power.by_itself || t->src.stays_shut)
+		return ENDING_SHUT_DOWN_IN_QEMU;
+	if (t->end.migrated_away)
+		return ENDING_MIGRATED_BY_ANOTHER;
+	if (t->a.exit_code == EXIT_PAUSED)
+		return stands_here(t);
+	if (t->recipe->back)
+		return ENDING_AT_REST_HERE;
+	if (t->src.paused)
+		return t->src.broken ? ENDING_BROKEN_HERE : ENDING_STILL_PAUSED_HERE;
+	return ENDING_RUNS_HERE;
+}
+
+static enum ending_kind kind_of(const struct transfer *t)
+{
+	if (!t->a.handing_off)
+		return t->src.guest.name ? ENDING_REFUSED : ENDING_NOT_FOUND;
+	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
+		return undecided(t);
+	if (t->a.handoff.state == HO_SRC_RELEASED)
+		return t->src.paused ? ENDING_MIGRATED_PAUSED : ENDING_MIGRATED;
+	return rolled_back(t);
+}
+
+/* ---- its exit code and its words ---- */
+
+static int exit_code_of(const struct transfer *t, enum ending_kind kind)
+{
+	int code = endings[kind].exit_code;
+
+	if (!t->a.handing_off || t->a.exit_code == EXIT_PAUSED)
+		return t->a.exit_code;
+	if (code == EXIT_DESTINATION)
+		return t->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
+	if (code == EXIT_NOWHERE && t->a.handoff.qemu_alive) /* its QEMU is about to end */
+		code = EXIT_SOURCE;
+	if (code != EXIT_SOURCE)
+		return code;
+	if (ahead_has_brought(t))
+		return EXIT_DESTINATION;
+	return t->peer.aborted && !has_leftovers(t) ? EXIT_SOURCE : EXIT_LEFTOVERS;
+}
+
+/* The hand-off has no state in which a move may end without a decision, but for those that say whose the guest is. */
+static bool is_decided(enum handoff_state state)
+{
+	return state != HO_SRC_BEGUN && state != HO_SRC_COMMITTED && state != HO_SRC_REVERTING;
+}
+
+void ending_settle(struct transfer *t)
+{
+	if (t->a.handing_off && t->a.exit_code != EXIT_PAUSED) {
+		if (t->a.handoff.state == HO_SRC_RELEASED)
+			cutover_look_for_another(t);
+		t->a.undecided |= !is_decided(t->a.handoff.state);
+	}
+	t->end.kind = kind_of(t);
+	t->a.exit_code = exit_code_of(t, t->end.kind);
+}
+
+struct ending_words ending_words(const struct transfer *t)
+{
+	enum ending_kind k = t->end.kind;
+	bool brought = t->a.exit_code == EXIT_DESTINATION && endings[k].exit_code == EXIT_SOURCE;
+
+	return (struct ending_words){.outcome = brought ? "disks-copied" : endings[k].outcome,
+				     .guest = endings[k].guest,
+				     .where = endings[k].where,
+				     .text = endings[k].text
+						     ?: k == ENDING_UNDECIDED ? t->recipe->undecided
+									      : t->recipe->back};
+}
