@@ -191,6 +191,8 @@ static int make_place(struct export *x, struct err *e)
 		return err_sys(e, errno, "%s", x->dir);
 	free(x->dir);
 	x->dir = real;
+	if (!is_stream(x))
+		life_about(&x->life, x->g.name, real, x->g.pid);
 	return text_is_utf8(real) ? 0 : err_set(e, EILSEQ, "%s has a name that is not UTF-8 text", real);
 }
 
@@ -652,7 +654,7 @@ static int tell_failure(struct export *x, const struct err *why)
 static int tell_success(struct export *x)
 {
 	json_t *rows = json_array();
-	AUTO_FREE char *title = xasprintf(": %s%s", is_stream(x) ? "sent" : x->dir,
+	AUTO_FREE char *title = xasprintf("exported: %s%s", is_stream(x) ? "sent" : x->dir,
 					  x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
 
 	if (x->live.broken)

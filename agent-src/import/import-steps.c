@@ -38,9 +38,9 @@ static int tell_failure(struct life *l, const struct err *why)
 static int tell_success(struct life *l, const struct import_options *o, const struct import_steps *steps, const void *ctx, pid_t pid)
 {
 	bool waits = o->start == IMPORT_PAUSED;
-	AUTO_FREE char *title =
-		pid ? xasprintf(": the guest %s (pid %d)", waits ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid)
-		    : xstrdup("");
+	AUTO_FREE char *title = pid ? xasprintf("imported: the guest %s (pid %d)",
+						waits ? "waits, paused; cont at its monitor lets it run" : "runs", (int)pid)
+				    : xstrdup("imported");
 	AUTO_FREE char *start = steps->start(ctx, pid);
 	json_t *rows = json_array();
 

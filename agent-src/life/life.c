@@ -104,6 +104,7 @@ void life_fini(struct life *l)
 	free(l->guest);
 	free(l->to);
 	free(l->stage);
+	json_decref(l->plan);
 	json_decref(l->notes);
 	json_decref(l->leftovers);
 	if (l->loop)
@@ -268,9 +269,15 @@ static void end_journal(struct life *l)
 
 void life_emit(struct life *l, const char *event, json_t *members)
 {
-	json_object_set_new(members, "event", json_string(event));
-	json_object_set_new(members, "how", json_string(l->how));
-	report_emit(&l->report, members);
+	json_t *ev = json_pack("{s:s,s:s}", "event", event, "how", l->how);
+
+	json_object_update(ev, members);
+	json_decref(members);
+	if (!strcmp(event, "plan")) {
+		json_decref(l->plan);
+		l->plan = json_incref(ev);
+	}
+	report_emit(&l->report, ev);
 }
 
 void life_stage(struct life *l, const char *stage)
@@ -436,7 +443,8 @@ size_t life_leftovers(const struct life *l)
 
 static void remember(const struct life *l, json_t *result)
 {
-	json_t *entry = json_pack("{s:s*,s:s*,s:s,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "result", result);
+	json_t *entry = json_pack("{s:s*,s:s*,s:s,s:O*,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "plan", l->plan,
+				  "result", result);
 	struct err e;
 
 	if (l->state_dir && history_add(l->state_dir, entry, &e))

@@ -36,6 +36,7 @@ struct life {
 	char *stage;
 	struct life_progress progress;
 	uint64_t begin_ns;
+	json_t *plan;		   /* the event, for the history; NULL: not told yet */
 	json_t *notes, *leftovers; /* sentences for the result */
 	/* What is asked of it beside `status` and `cancel`, and whether those are possible just now: a new reference; NULL: not answered here. */
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);

@@ -341,8 +341,7 @@ int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, s
 		return err_set(e, EINVAL, "it has the results of %zu moves, and a page is about one: settle, or take, one at a time",
 			       s.result_count);
 	guest = outcome_guest(s.plan, s.result);
-	title = xasprintf("%s %s", outcome_is_storage(s.plan, s.result) ? "New disks of guest" : "Move of guest",
-			  guest ? guest : "(unnamed)");
+	title = xasprintf("%s %s", outcome_subject(s.plan, s.result), guest ? guest : "(unnamed)");
 	page_begin(f, title);
 	fputs("<header><h1>", f);
 	html_text_n(f, title, 120);

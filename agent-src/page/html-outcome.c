@@ -19,6 +19,21 @@ static bool is_of_storage(const json_t *event)
 	return how && !strncmp(how, "storage", strlen("storage"));
 }
 
+/* A bundle, or a guest out of one. */
+static bool is_made_here(const json_t *event)
+{
+	return has(event, "how", "export") || has(event, "how", "import");
+}
+
+const char *outcome_subject(const json_t *plan, const json_t *result)
+{
+	const json_t *event = result ?: plan;
+
+	if (is_made_here(event))
+		return has(event, "how", "export") ? "Export of guest" : "Import of guest";
+	return outcome_is_storage(plan, result) ? "New disks of guest" : "Move of guest";
+}
+
 bool outcome_is_storage(const json_t *plan, const json_t *result)
 {
 	return is_of_storage(plan) || is_of_storage(result);
@@ -28,7 +43,7 @@ const char *outcome_guest(const json_t *plan, const json_t *result)
 {
 	if (value_text(plan, "guest"))
 		return value_text(plan, "guest");
-	return is_of_storage(result) ? value_text(result, "guest") : NULL; /* of a move it is where the guest is */
+	return is_of_storage(result) || is_made_here(result) ? value_text(result, "guest") : NULL; /* of a move it is where the guest is */
 }
 
 static void strong(FILE *f, const char *text)
@@ -49,7 +64,7 @@ static void name_guest(FILE *f, const json_t *plan, const json_t *result)
 	}
 	fputs("Guest ", f);
 	html_text_n(f, outcome_guest(plan, result), 80);
-	if (!plan)
+	if (!plan || is_made_here(plan))
 		return;
 	fputs(" (", f);
 	if (memory > 0)
@@ -277,11 +292,51 @@ static void has_old_disks(FILE *f, const json_t *result)
 	where_it_is(f, result);
 }
 
+/* ---- a bundle, or a guest out of one ---- */
+
+static void show_rows(FILE *f, const json_t *event)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(json_object_get(event, "rows"), i, row) {
+		fputs("<br>", f);
+		html_text_n(f, json_string_value(json_array_get(row, 0)) ?: "", 40);
+		fputs(": ", f);
+		html_text_n(f, json_string_value(json_array_get(row, 1)) ?: "", 400);
+	}
+}
+
+static void made_here(FILE *f, const json_t *plan, const json_t *result)
+{
+	char text[SHOW_MAX];
+
+	if (has(result, "outcome", "exported") || has(result, "outcome", "imported")) {
+		fputs(" was ", f);
+		strong(f, value_text(result, "outcome"));
+		fputs(" to ", f);
+		html_text_n(f, value_text(result, "to") ?: "a stream", 200);
+		fprintf(f, " in %s.", show_ms(text, value_of(result, "total_ms")));
+	} else {
+		fputs(": <strong class=\"bad\">", f);
+		html_text(f, value_text(result, "outcome"));
+		fputs("</strong>", f);
+		reason(f, result);
+		fputs(" ", f);
+		html_text(f, value_text(result, "guest_text"));
+		fputs(".", f);
+	}
+	show_rows(f, plan);
+	show_rows(f, result);
+}
+
 /* ---- all ---- */
 
 static void said(FILE *f, const json_t *plan, const json_t *result)
 {
-	if (outcome_is_storage(plan, result))
+	if (is_made_here(result))
+		made_here(f, plan, result);
+	else if (outcome_is_storage(plan, result))
 		(has(result, "outcome", "moved") ? has_new_disks : has_old_disks)(f, result);
 	else if (has(result, "outcome", "migrated"))
 		migrated(f, plan, result);
@@ -295,8 +350,13 @@ static void said(FILE *f, const json_t *plan, const json_t *result)
 
 static void unsaid(FILE *f, const json_t *plan, bool began)
 {
-	bool disks = is_of_storage(plan) || has(plan, "how", "disks");
+	bool here = is_made_here(plan), disks = is_of_storage(plan) || has(plan, "how", "disks");
 
+	if (here) {
+		fputs(began ? ": this is not finished, or was cut off: these events have no result." : ": this is what would be done.", f);
+		show_rows(f, plan);
+		return;
+	}
 	if (began)
 		fputs(disks ? ": its disks are being copied" : " is being moved", f);
 	else

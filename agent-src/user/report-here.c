@@ -32,11 +32,13 @@ void report_here_plan(FILE *to, const json_t *ev)
 
 void report_here_result(FILE *to, const json_t *ev, const struct report_style *style)
 {
+	const char *outcome = event_text(ev, "outcome"), *title = event_text(ev, "title");
+
 	if (report_is_success(ev))
-		fprintf(to, "%s%s%s%s\n", style->good, event_text(ev, "outcome"), style->plain, event_text(ev, "title"));
+		fprintf(to, "%s%s%s%s\n", style->good, outcome, style->plain,
+			strncmp(title, outcome, strlen(outcome)) ? "" : title + strlen(outcome));
 	else
-		fprintf(to, "%s%s%s: %s; %s\n", style->bad, event_text(ev, "outcome"), style->plain, event_text(ev, "reason"),
-			event_text(ev, "guest_text"));
+		fprintf(to, "%s%s%s: %s; %s\n", style->bad, outcome, style->plain, event_text(ev, "reason"), event_text(ev, "guest_text"));
 	print_rows(to, ev);
 	print_sentences(to, ev, "notes", "note    ");
 	print_sentences(to, ev, "leftovers", "left behind: ");
