@@ -90,8 +90,8 @@ void html_bench_ratio_table(FILE *f, const struct runs *r)
 {
 	size_t i, k;
 
-	fputs("<div class=\"scroll\"><table><caption>Medians: vmferry, divided by the best native tool. Below 1 is less than it took. "
-	      "The best is chosen for each figure on its own and is named below it.</caption>\n<thead><tr><th>Cell</th><th>Tool</th>"
+	fputs("<p class=\"soft\">Medians: vmferry, divided by the best native tool. Below 1 is less than it took. "
+	      "The best is chosen for each figure on its own and is named below it.</p><div class=\"scroll\"><table>\n<thead><tr><th>Cell</th><th>Tool</th>"
 	      "<th>Counted moves</th><th class=\"n\">Total time</th><th class=\"n\">Copy time</th><th class=\"n\">Downtime</th>"
 	      "<th class=\"n\">On the wire</th><th class=\"n\">CPU per GiB<br/><span class=\"unit\">s/GiB</span></th></tr></thead>\n<tbody>\n",
 	      f);
@@ -143,8 +143,8 @@ void html_bench_cell_table(FILE *f, const struct cell *c)
 {
 	size_t i;
 
-	fputs("<div class=\"scroll\"><table><caption>Median, and below it the least and the greatest, of the moves that went well; warm-up "
-	      "moves are not counted. p90, p99: 90 and 99 of 100 moves were below, as far as so few can tell (linear between moves).</caption>\n<thead><tr><th>Tool</th><th>Moves</th>"
+	fputs("<p class=\"soft\">Median, and below it the least and the greatest, of the moves that went well; warm-up "
+	      "moves are not counted. p90, p99: 90 and 99 of 100 moves were below, as far as so few can tell (linear between moves).</p><div class=\"scroll\"><table>\n<thead><tr><th>Tool</th><th>Moves</th>"
 	      "<th class=\"n\">Total<br/><span class=\"unit\">s</span></th><th class=\"n\">Copy<br/><span class=\"unit\">s</span></th>"
 	      "<th class=\"n\">Downtime, guest<br/><span class=\"unit\">ms</span></th><th class=\"n\">On the wire<br/>"
 	      "<span class=\"unit\">bytes</span></th><th class=\"n\">Link use<br/><span class=\"unit\">%</span></th>"
