@@ -87,6 +87,7 @@ int export_recover_by_journal(const struct life_options *o, const char *journal_
 {
 	struct recovery v = {.whole = false};
 	struct err why;
+	size_t left;
 	int code, r = life_take_up(&v.life, journal_path, o, e);
 
 	if (r)
@@ -94,10 +95,13 @@ int export_recover_by_journal(const struct life_options *o, const char *journal_
 	v.rebooted = is_since_reboot(journal_begin(v.life.journal));
 	v.whole = made_is_whole(v.life.journal, v.rebooted);
 	undo(&v);
-	err_set(&why, EINTR, "it had been cut off%s", v.whole ? ", when all was made: that is whole, and stays" : "");
-	code = life_leftovers(&v.life) ? EXIT_LEFTOVERS : EXIT_SOURCE;
-	life_end(&v.life, "failed", code, &why,
-		 json_pack("{s:s}", "guest_text", code == EXIT_LEFTOVERS ? "what is left is listed" : "nothing else is left behind"));
+	err_set(&why, EINTR, "what it had made when it was cut off cannot be removed");
+	left = life_leftovers(&v.life);
+	code = life_end(&v.life, left ? "failed" : "recovered", left ? EXIT_LEFTOVERS : 0, left ? &why : NULL,
+			json_pack("{s:s,s:s}", "title",
+				  v.whole ? "recovered: all was made before it was cut off, and stays"
+					  : "recovered: what it had made when it was cut off is removed",
+				  "guest_text", "what is left is listed"));
 	life_fini(&v.life);
 	return code;
 }

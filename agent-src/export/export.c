@@ -654,15 +654,24 @@ static int tell_failure(struct export *x, const struct err *why)
 static int tell_success(struct export *x)
 {
 	json_t *rows = json_array();
+	const struct bundle_file *f;
+	uint64_t bytes = 0;
+	char size[24];
+	size_t i;
 	AUTO_FREE char *title = xasprintf("exported: %s%s", is_stream(x) ? "sent" : x->dir,
 					  x->b.frozen ? "; the guest's file systems were frozen for the moment" : "");
 
+	for (i = 0; (f = bundle_next(&x->b, &i));)
+		bytes += f->bytes;
+	life_row(rows, "total", "%s in %.1f s", format_bytes(size, bytes), (double)(now_ns() - x->life.begin_ns) / 1e9);
+	if (x->runs && !x->b.frozen && !x->o->memory)
+		life_row(rows, "note", "the guest's file systems were not frozen: it will start from this as after a power failure");
 	if (x->live.broken)
 		life_row(rows, "guest", "it stands: it was stopped by %s meanwhile (QEMU says: %s)", error_stop_cause(x->live.broken),
 			 x->live.broken);
 	return life_end(&x->life, "exported", life_leftovers(&x->life) ? EXIT_LEFTOVERS : EXIT_DESTINATION, NULL,
-			json_pack("{s:s,s:s*,s:b,s:o}", "title", title, "to", is_stream(x) ? NULL : x->dir, "frozen", x->b.frozen, "rows",
-				  rows));
+			json_pack("{s:s,s:s*,s:b,s:I,s:o}", "title", title, "to", is_stream(x) ? NULL : x->dir, "frozen", x->b.frozen,
+				  "bytes", (json_int_t)bytes, "rows", rows));
 }
 
 static int carry_out(struct export *x)

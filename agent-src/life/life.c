@@ -86,6 +86,7 @@ int life_begin(struct life *l, const char *how, const struct life_options *o, st
 	l->leftovers = json_array();
 	report_init(&l->report, o->json, o->json_fine);
 	l->report.stdout_is_data = o->stdout_is_data;
+	l->report.block &= !o->stdout_is_data; /* who reads it may have the same terminal */
 	now = l;
 	return 0;
 }

@@ -311,7 +311,7 @@ bool report_is_success(const json_t *ev)
 	const char *outcome = event_text(ev, "outcome");
 
 	return !strcmp(outcome, "migrated") || !strcmp(outcome, "disks-copied") || !strcmp(outcome, "moved") ||
-	       !strcmp(outcome, "exported") || !strcmp(outcome, "imported");
+	       !strcmp(outcome, "exported") || !strcmp(outcome, "imported") || !strcmp(outcome, "recovered");
 }
 
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details)
