@@ -9,7 +9,7 @@
 
 #define MANY_PAGES   4096
 #define SAMPLES	     64ULL
-#define LAST_SAMPLES 8
+#define LAST_SAMPLES 32
 #define GROUPS	     4U	  /* of samples, spread alike: what disturbs for a moment disturbs one */
 #define UNKNOWN_NS   0.19 /* for a byte, where that was not measured */
 #define BESIDE	     1.15 /* threads that read beside each other share the way to memory: of 214 moves measured */
