@@ -17,22 +17,24 @@ void converge_init(struct converge *c, double max_downtime_ms)
 	*c = (struct converge){.max_downtime_ms = max_downtime_ms, .limit_ms = max_downtime_ms, .best_ms = -1};
 }
 
-static double processors(const struct converge_fixed *f)
+static double stretch(const struct converge_fixed *f)
 {
-	return MAX(f->processors, 1U);
+	return MAX(f->stretch, 1.0);
 }
 
-/* Its threads and those of others have the same right to the processors. */
 double converge_recheck_ms(const struct converge_fixed *f)
 {
-	return f->recheck_ms * MAX(1.0, (f->others + f->recheck_threads) / processors(f));
+	return f->recheck_ms * stretch(f);
+}
+
+double converge_busy(const struct converge_fixed *f)
+{
+	return MAX(stretch(f) - 1, f->busy_there);
 }
 
 double converge_fixed_ms(const struct converge_fixed *f)
 {
-	double busy = MAX(f->others / processors(f), f->busy_there);
-
-	return FIXED_MS + BUSY_MS * busy + ROUND_TRIPS * f->round_trip_ms + f->journals_ms + converge_recheck_ms(f);
+	return FIXED_MS + BUSY_MS * converge_busy(f) + ROUND_TRIPS * f->round_trip_ms + f->journals_ms + converge_recheck_ms(f);
 }
 
 /* Nothing where no rate is known. */

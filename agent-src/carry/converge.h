@@ -15,13 +15,11 @@
 
 /* The parts of a blackout that do not depend on how much is left. */
 struct converge_fixed {
-	double round_trip_ms;	  /* to the destination agent */
-	double journals_ms;	  /* what must come to stable storage, at either host, while the guest stands */
-	double recheck_ms;	  /* of CPU time, which so many threads take each */
-	unsigned recheck_threads; /* (recheck.h) */
-	double others;		  /* threads of others that want this host's processors: */
-	unsigned processors;	  /* 0 is one */
-	double busy_there;	  /* the same there, for each of its processors */
+	double round_trip_ms; /* to the destination agent */
+	double journals_ms;   /* what must come to stable storage, at either host, while the guest stands */
+	double recheck_ms;    /* of CPU time, of each of its threads */
+	double stretch;	   /* how many times as long as it computes a thread takes here, as others want the processors, too; below 1 is 1 */
+	double busy_there; /* threads of others that want each of the processors there */
 };
 
 struct converge_sample {
@@ -65,5 +63,7 @@ bool converge_is_dry(const struct converge *c);
 /* The part of a blackout that does not depend on how much is left; and of that the recheck, among all others who are busy. */
 double converge_fixed_ms(const struct converge_fixed *f);
 double converge_recheck_ms(const struct converge_fixed *f);
+/* How many others wait for each processor that we could have, where there are more of them. */
+double converge_busy(const struct converge_fixed *f);
 
 #endif

@@ -125,12 +125,23 @@ bool switchover_let_qemu_go_on(const struct transfer *t)
 
 void switchover_look_at_host(struct transfer *t)
 {
-	const pid_t there[] = {t->peer.agent_pid, t->peer.pid};
-	unsigned ours = process_runnable_threads(getpid()) + process_runnable_threads(t->src.guest.pid), i;
+	const pid_t of_move[] = {t->src.guest.pid, t->peer.agent_pid, t->peer.pid};
+	unsigned ours = process_runnable_threads(getpid()), i, n = t->peer.is_here ? ARRAY_LEN(of_move) : 1;
 
-	for (i = 0; t->peer.is_here && i < ARRAY_LEN(there); i++)
-		ours += there[i] ? process_runnable_threads(there[i]) : 0;
+	for (i = 0; i < n; i++)
+		ours += of_move[i] ? process_runnable_threads(of_move[i]) : 0;
 	host_load_glance(&t->blackout.load, ours);
+	host_share_look(&t->blackout.share, of_move, n);
+}
+
+/* Each tells too much where the other does not: the count takes threads for busy that come and go as ours do, and for as heavy as when they were
+ * weighed; and short work of ours waits for longer than it will then. */
+static double others_here(const struct transfer *t)
+{
+	const struct blackout *b = &t->blackout;
+	double counted = host_load_others(&b->load) * host_weight_of(b->weight), seen = host_share_others(&b->share);
+
+	return MIN(counted, seen);
 }
 
 struct converge_fixed switchover_takes(const struct transfer *t)
@@ -140,9 +151,7 @@ struct converge_fixed switchover_takes(const struct transfer *t)
 	return (struct converge_fixed){.round_trip_ms = b->round_trip_ms,
 				       .journals_ms = b->journals_ms,
 				       .recheck_ms = ram_recheck_ms(&t->ram),
-				       .recheck_threads = ram_recheck_threads(&t->ram),
-				       .others = host_load_others(&b->load),
-				       .processors = own_processors(),
+				       .stretch = host_share_stretch(others_here(t), ram_recheck_threads(&t->ram), own_processors()),
 				       .busy_there = b->busy_there};
 }
 
@@ -153,10 +162,10 @@ void switchover_predict(struct transfer *t)
 
 	/* a move that is over so soon that no rate was measured has next to nothing left */
 	t->blackout.predicted_ms = stood_ms + (t->pace.best_rate > 0 ? t->pace.converge.predicted_ms : converge_fixed_ms(f));
-	log_info(
-		"the guest is expected to stand still for %.0f ms: %.0f of them have passed; recheck %.0f; %.1f threads of others beside %u "
-		"processors, %.1f beside each there",
-		t->blackout.predicted_ms, stood_ms, converge_recheck_ms(f), f->others, f->processors, f->busy_there);
+	log_info("the guest is expected to stand still for %.0f ms: %.0f of them have passed; recheck %.0f; others make computing take "
+		 "%.2f times as long (%.1f threads, of %.2f of ours each; %.1f by what they took), %.1f are beside each processor there",
+		 t->blackout.predicted_ms, stood_ms, converge_recheck_ms(f), f->stretch, host_load_others(&t->blackout.load),
+		 host_weight_of(t->blackout.weight), host_share_others(&t->blackout.share), f->busy_there);
 }
 
 /* ---- the stage ---- */

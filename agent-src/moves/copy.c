@@ -176,13 +176,13 @@ static int stalled(struct transfer *t, struct err *e)
 static char *reasons(const struct transfer *t)
 {
 	const struct converge_fixed *f = &t->pace.converge.fixed;
-	double recheck_ms = converge_recheck_ms(f), busy = MAX(f->others / MAX(f->processors, 1U), f->busy_there);
+	double recheck_ms = converge_recheck_ms(f);
 	AUTO_FREE char *recheck = recheck_ms >= 1 ? xasprintf("%.0f of them a check of memory%s, ", recheck_ms,
 							      !strcmp(t->src.accel, "tcg") ? " that only TCG needs" : "")
 						  : xstrdup("");
 
 	return xasprintf("%sround trip %.1f ms%s", recheck, f->round_trip_ms,
-			 busy > CROWDED ? ", while others keep the processors busy" : "");
+			 converge_busy(f) > CROWDED ? ", while others keep the processors busy" : "");
 }
 
 /* A switchover may be longer than was said where it cannot be shorter: that is told once. -ECANCELED: it is not to be. */

@@ -143,6 +143,7 @@ int connect_enter(void *ctx, struct err *e)
 		r = reach_destination(t, &link, e);
 	if (r)
 		return r;
+	t->blackout.weight = t->blackout.weight ? t->blackout.weight : host_weight_begin(t->src.guest.pid);
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
 	r = attempt_id_new(t->a.id, e);
 	if (r)
@@ -553,6 +554,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	data_plane_init(&t->data, &t->a, opt);
 	outage_init(t);
 	host_load_open(&t->blackout.load);
+	host_share_open(&t->blackout.share);
 	revert_init(t);
 	source_init(&t->src, &t->a, opt, &t->report);
 	files_init(&t->files, &t->src, &t->data);
@@ -586,6 +588,8 @@ void transfer_free(struct transfer *t)
 	control_close(t->ctl);
 	parts_fini(&t->parts);
 	host_load_close(&t->blackout.load);
+	host_weight_free(t->blackout.weight);
+	host_share_close(&t->blackout.share);
 	attempt_disconnect(&t->a);
 	queue_fini(&t->outage.made);
 	dest_fini(&t->dest);

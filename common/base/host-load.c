@@ -21,16 +21,23 @@ void host_load_close(struct host_load *h)
 }
 
 /* "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)): runnable threads stand before the '/'. */
-void host_load_glance(struct host_load *h, unsigned ours)
+unsigned host_load_runnable(const struct host_load *h)
 {
 	char text[128];
 	ssize_t n = h->fd < 0 ? -1 : pread(h->fd, text, sizeof(text) - 1, 0);
 	unsigned runnable;
 
 	if (n <= 0)
-		return;
+		return 0;
 	text[n] = '\0';
-	if (sscanf(text, "%*s %*s %*s %u/", &runnable) != 1)
+	return sscanf(text, "%*s %*s %*s %u/", &runnable) == 1 ? runnable : 0;
+}
+
+void host_load_glance(struct host_load *h, unsigned ours)
+{
+	unsigned runnable = host_load_runnable(h);
+
+	if (!runnable)
 		return;
 	h->others[h->seen++ % HOST_LOAD_GLANCES] = (int16_t)((int)MIN(runnable, (unsigned)INT16_MAX) - (int)MIN(ours, (unsigned)INT16_MAX));
 }

@@ -597,6 +597,38 @@ bool process_has_socket(pid_t pid, const char *path)
 	return yes && !others;
 }
 
+/* "ns that it ran, ns that it waited to, …" (Documentation/scheduler/sched-stats.rst). */
+static void add_times(int tasks, const char *tid, uint64_t *ran_ns, uint64_t *waited_ns)
+{
+	AUTO_FREE char *path = xasprintf("%s/schedstat", tid);
+	AUTO_CLOSE int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	char text[128];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	unsigned long long ran, waited;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	if (sscanf(text, "%llu %llu", &ran, &waited) != 2)
+		return;
+	*ran_ns += ran;
+	*waited_ns += waited;
+}
+
+void process_times(pid_t pid, uint64_t *ran_ns, uint64_t *waited_ns)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
+	DIR *d = opendir(path);
+	struct dirent *entry;
+
+	*ran_ns = *waited_ns = 0;
+	while (d && (entry = readdir(d)))
+		if (*entry->d_name != '.')
+			add_times(dirfd(d), entry->d_name, ran_ns, waited_ns);
+	if (d)
+		closedir(d);
+}
+
 /* "7 (a name) R 1 …" (proc_pid_stat(5)); the name may have anything in it. */
 static bool is_runnable(int tasks, const char *tid)
 {

@@ -97,6 +97,8 @@ uint64_t own_rss_anon(void);
 char *boot_id(void);
 /* Threads of a process that run, or wait for a processor alone; 0 if it cannot be told. */
 unsigned process_runnable_threads(pid_t pid);
+/* How long the threads that a process has ran so far, and waited for a processor, all together; 0 what cannot be told. */
+void process_times(pid_t pid, uint64_t *ran_ns, uint64_t *waited_ns);
 /* Those that we may run on; 1 if it cannot be told. */
 unsigned own_processors(void);
 

@@ -205,30 +205,22 @@ static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 /* Memory is read once more while the guest stands still, by threads that share the processors with whoever else wants them. */
 static void everything_that_is_known_is_in_what_is_decided_by(void **state)
 {
-	struct converge_sample s = {.ram_left = 3 * MB,
-				    .pass = 5,
-				    .rate_bps = 100.0 * MB,
-				    .dirty_bps = 100.0 * MB,
-				    .fixed = {.recheck_ms = 40, .recheck_threads = 2, .processors = 2},
-				    .now_ms = 1000};
+	struct converge_sample s =
+		{.ram_left = 3 * MB, .pass = 5, .rate_bps = 100.0 * MB, .dirty_bps = 100.0 * MB, .fixed.recheck_ms = 40, .now_ms = 1000};
 	struct converge c;
 
 	(void)state;
 	converge_init(&c, 100);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	assert_float_equal(c.dry_ms, 30 + takes(0, 0) + 40, 0.001);
-	s.fixed.others = 2;
+	s.fixed.stretch = 2;
 	assert_float_equal(converge_recheck_ms(&s.fixed), 80, 0.001);
 	assert_true(converge_fixed_ms(&s.fixed) > takes(0, 0) + 80);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	s.fixed.others = 0;
+	s.fixed.stretch = 0; /* not known */
+	assert_float_equal(converge_recheck_ms(&s.fixed), 40, 0.001);
 	s.fixed.busy_there = 5; /* the destination has to load what comes */
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	s.fixed.busy_there = 0;
-	s.fixed.processors = 8; /* no thread is in two places */
-	assert_float_equal(converge_recheck_ms(&s.fixed), 40, 0.001);
-	s.fixed.processors = 0; /* not known */
-	assert_float_equal(converge_recheck_ms(&s.fixed), 80, 0.001);
 }
 
 static void without_a_rate_it_switches_only_if_nothing_is_left(void **state)

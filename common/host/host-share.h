@@ -1,0 +1,37 @@
+/*
+ * host-share.h: how many times as long as it computes a thread of ours takes on this host just now, as others want its processors, too.
+ *
+ * What our own threads were given of what they wanted (they run, and wait to) tells, beside what others were given meanwhile: while ours get a
+ * fifth each, what others get in all is that of so many threads like ours as it has fifths. Near nothing that is exact; where many wait it is too
+ * much, as ours work for less than a ms at a time then, and one that wakes waits for the others' turns to end.
+ */
+#ifndef VMFERRY_HOST_SHARE_H
+#define VMFERRY_HOST_SHARE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct host_share {
+	int stat_fd;	  /* /proc/stat; -1: cannot be told */
+	struct host_use { /* as it was last looked at, since some moment */
+		uint64_t at_ns;
+		uint64_t idle_ns;	    /* of all processors that we may run on */
+		uint64_t moves_ns;	    /* the processes of the move computed */
+		uint64_t ran_ns, waited_ns; /* this process's threads ran, and waited to */
+	} last;
+	double elapsed, others; /* the last second or so, and what others ran of it; ns */
+	double ran, waited;	/* the last quarter of a second or so that we ran */
+};
+
+void host_share_open(struct host_share *h);
+void host_share_close(struct host_share *h);
+/* To be called every few ms. of_move: processes besides this one that are the move's, some of them 0. */
+void host_share_look(struct host_share *h, const pid_t *of_move, size_t count);
+void host_share_note(struct host_share *h, const struct host_use *now, unsigned processors);
+/* How many threads like ours, that are always busy, would take what others take. */
+double host_share_others(const struct host_share *h);
+/* At least 1, for work that has so many threads on so many processors (0 is 1), when nothing else of the move runs. */
+double host_share_stretch(double others, unsigned threads, unsigned processors);
+
+#endif
