@@ -44,6 +44,8 @@ TESTS   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test-*.c
 TOOLS   := $(patsubst tests/lib/%.c,$(B)/%,$(wildcard tests/lib/*-tool.c))
 BINS    := $(B)/vmferry $(B)/vmferry-dst
 MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
+MAN_DIR := share/man/man1
+COMPLETIONS := share/bash-completion/completions
 
 # ---- rooms ----
 
@@ -194,11 +196,17 @@ $(B)/%-tool: $(B)/tests/lib/%-tool.o $(AGENTS) $(B)/libvmferry.a
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 .PHONY: man
-man: $(MANS) ## Build the man pages (needs scdoc: scripts/install-deps --docs)
+man: $(MANS) $(B)/man/done ## Build the man pages, of each command, too (needs scdoc: scripts/install-deps --docs)
+scdoc = @command -v scdoc >/dev/null || { echo "scdoc is missing: run scripts/install-deps --docs --without-qemu" >&2; exit 1; }
 $(B)/%.1: docs/%.1.scd
-	@command -v scdoc >/dev/null || { echo "scdoc is missing: run scripts/install-deps --docs --without-qemu" >&2; exit 1; }
+	$(scdoc)
 	@mkdir -p $(@D)
 	$(call quiet,MAN)scdoc <$< >$@.new && mv $@.new $@
+$(B)/man/done: docs/vmferry.1.scd agent-src/cli/main.c scripts/man-commands
+	$(scdoc)
+	@rm -rf $(@D)
+	$(call quiet,MAN)scripts/man-commands $(@D) && for page in $(@D)/*.scd; do scdoc <$$page >$${page%.scd} && rm $$page; done
+	@touch $@
 
 .PHONY: packages tests test-tools
 packages:
@@ -210,19 +218,24 @@ test-tools: $(TOOLS) $(SHARED)
 install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(BINS)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/vmferry README.md LICENSE proto/PROTOCOL.md docs/*.md
-	install -D -m 644 scripts/vmferry.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmferry
-	ln -sf vmferry $(DESTDIR)$(PREFIX)/share/bash-completion/completions/vmferry-dst
+	install -D -m 644 scripts/vmferry.bash $(DESTDIR)$(PREFIX)/$(COMPLETIONS)/vmferry
+	ln -sf vmferry $(DESTDIR)$(PREFIX)/$(COMPLETIONS)/vmferry-dst
+	install -d $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	sed 's|/usr/local/|$(PREFIX)/|' scripts/vmferry.zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_vmferry
+	sed 's|/usr/local/|$(PREFIX)/|' scripts/vmferry.fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmferry.fish
+	ln -sf vmferry.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmferry-dst.fish
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vmferry scripts/lab
 	$(if $(wildcard build/guest/initrd.img),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vmferry/guest build/guest/vmlinuz build/guest/initrd.img)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local/bin|$(PREFIX)/bin|' docs/vmferry-dst.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
-	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard $(MANS)))
+	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/$(MAN_DIR) $(wildcard $(MANS) $(B)/man/*.1))
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BINS:$(B)/%=bin/%) lib/systemd/system/vmferry-dst.service \
-		share/bash-completion/completions/vmferry share/bash-completion/completions/vmferry-dst $(MANS:$(B)/%=share/man/man1/%))
+		$(COMPLETIONS)/vmferry $(COMPLETIONS)/vmferry-dst share/zsh/site-functions/_vmferry $(addprefix share/fish/vendor_completions.d/vmferry,.fish -dst.fish) \
+		$(MANS:$(B)/%=$(MAN_DIR)/%)) $(DESTDIR)$(PREFIX)/$(MAN_DIR)/vmferry-*.1
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/vmferry $(DESTDIR)$(PREFIX)/share/vmferry
 
 # ---- trying and testing: these install what they need first (scripts/install-deps) ----

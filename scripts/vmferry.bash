@@ -63,7 +63,8 @@ _vmferry_values() { # OPTION: the words that it may have, or @file, @dir, @host,
 	--start-script | --psk-file | --token-file | --identity | -i | --output | -o | --qemu | --raw) echo @file ;;
 	--resume) [[ ${COMP_WORDS[1]} == recover ]] || echo @file ;; # of bench
 	--dest) echo @host ;;
-	--at | --name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --disk | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --revert-within | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
+	--disk) [[ ${COMP_WORDS[1]} == bench ]] && echo @any || echo @disk ;;
+	--at | --name | --memory | --cpus | --mem | --delay | --loss | --disks | --cached | --repeat | --disk-data | --seed | --timeout | --map-net | --max-downtime | --shutdown-timeout | --reconnect-timeout | --keep-partial | --revert-within | --bwlimit | --channels | --multifd | --port | -p | --via | --data-ports | \
 		--listen-address | --listen | --collector) echo @any ;;
 	esac
 }
@@ -91,6 +92,16 @@ _vmferry_hosts() { # CURRENT WORD
 	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W local -- "$1")
 }
 
+# File names of the disks of the guest that the line names, each with "=", as `--disk DISK=PATH` has them.
+_vmferry_disks() {
+	local word guest=''
+	for word in "${COMP_WORDS[@]:2}"; do
+		[[ $word == -* || $word == '=' ]] || { guest=$word; break; }
+	done
+	[[ -z $guest ]] || timeout 2 vmferry list --json "$guest" 2>/dev/null </dev/null |
+		grep -oE '"path": ?"[^"]*"' | sed 's|.*[/"]\([^/"]*\)"$|\1=|'
+}
+
 _vmferry_complete_value() { # OPTION'S VALUES, CURRENT WORD
 	case $1 in
 	@file | @dir)
@@ -99,6 +110,10 @@ _vmferry_complete_value() { # OPTION'S VALUES, CURRENT WORD
 		;;
 	@host) _vmferry_hosts "$2" ;;
 	@any) ;;
+	@disk)
+		compopt -o nospace 2>/dev/null
+		_vmferry_offer "$2" < <(_vmferry_disks)
+		;;
 	*) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
 	esac
 }
@@ -167,6 +182,13 @@ _vmferry() {
 _vmferry_dst() {
 	COMPREPLY=()
 	_vmferry_complete vmferry-dst 1
+}
+
+# For other shells: prints what is offered, a line each. The words are those of the line, up to the one that is completed.
+_vmferry_ask() { # WORD...
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+	[[ ${1##*/} == vmferry-dst ]] && _vmferry_dst || _vmferry
+	((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"
 }
 
 complete -F _vmferry vmferry
