@@ -231,6 +231,11 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
 	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/$(MAN_DIR) $(wildcard $(MANS) $(B)/man/*.1))
 
+.PHONY: deb
+deb: ## Build a Debian package, build/vmferry_*.deb (needs debhelper and what debian/control names)
+	@cd $(CURDIR) && dpkg-checkbuilddeps
+	debian/rules binary
+
 .PHONY: uninstall
 uninstall: ## Remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BINS:$(B)/%=bin/%) lib/systemd/system/vmferry-dst.service \
