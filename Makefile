@@ -322,10 +322,14 @@ bench-ram: ## Memory alone, as fast as loopback carries it
 # ---- the rest ----
 
 .PHONY: compile_commands.json
-compile_commands.json: ## For clangd and other tools
-	@printf '%s\n' $(LIB_SRC) $(wildcard agent-*/*/*.c tests/unit/*.c) | \
-		sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(call includes,tests/unit) $(CPPFLAGS) $(CFLAGS) -c &"}|' | \
-		sed '1s/^/[/; $$!s/$$/,/; $$s/$$/]/' >$@
+ROOMS := proto $(sort $(patsubst %/,%,$(dir $(wildcard common/*/*.c agent-*/*/*.c tests/unit/*.c tests/unit/both/*.c tests/unit/both/*/*.c tests/lib/*.c))))
+# FILES, DIRECTORIES OF HEADERS AS OPTIONS: a line of JSON each
+commands_of = printf '%s\n' $(1) | sed 's|.*|{"directory": "$(CURDIR)", "file": "&", "command": "$(CC) $(2) $(CPPFLAGS) $(CFLAGS) -c &"}|';
+compile_commands.json: ## For clangd and other tools: each file with the headers of its own room
+	@{ $(foreach d,$(ROOMS),$(call commands_of,$(wildcard $(d)/*.c),$(call includes,$(d)))) \
+	   $(call commands_of,$(FUZZ_SRC:%=tests/fuzz/%.c),$(addprefix -I,$(wildcard agent-src/*)) $(call includes,tests/fuzz)) \
+	   $(call commands_of,$(FUZZ_DST:%=tests/fuzz/%.c),$(addprefix -I,$(wildcard agent-dst/*)) $(call includes,tests/fuzz)) \
+	} | sed '1s/^/[/; $$!s/$$/,/; $$s/$$/]/' >$@
 
 .PHONY: clean
 clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
