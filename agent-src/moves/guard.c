@@ -3,6 +3,7 @@
 #include "journal.h"
 #include "keep.h"
 #include "log.h"
+#include "output.h"
 #include "program.h"
 #include "util.h"
 #include "watched-agent.h"
@@ -16,7 +17,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define LEAVE_MS 1000
+#define LEAVE_MS	1000
+#define SETTLE_PAUSE_MS 500
 
 /* Without VMFERRY_FAULT: a fault of the agent's is what the guard is for. */
 static char **environment(void)
@@ -136,6 +138,29 @@ struct keep *guard_wait(const char *journal, unsigned patience_s)
 	k = keep_wait(0, w.agent.pidfd < 0 ? NULL : look, AGENT_LOOK_MS, &w);
 	watched_agent_fini(&w.agent);
 	return k;
+}
+
+static void say(const struct err *words)
+{
+	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
+
+	output_put(2, OUTPUT_LAST, line, strlen(line));
+}
+
+int guard_settle(bool (*try_once)(void *ctx, struct err *words), void *ctx)
+{
+	struct err words = {.code = 0}, said = words;
+
+	for (;;) {
+		bool done = try_once(ctx, &words);
+
+		if (words.msg[0] && strcmp(words.msg, said.msg))
+			say(&words);
+		if (done)
+			return words.code != 0;
+		said = words;
+		poll(NULL, 0, SETTLE_PAUSE_MS);
+	}
 }
 
 void guard_let_go(struct keep *kept)

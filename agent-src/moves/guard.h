@@ -44,6 +44,11 @@ void guard_dismiss(struct guard *g);
  * journal: says whether the guest may be the destination's; NULL: it cannot.
  */
 struct keep *guard_wait(const char *journal, unsigned patience_s);
+/*
+ * Tries until nothing more is to be tried (try_once returns true), and says on standard error, once, whatever words it has for people. Returns what the guard
+ * exits with: 1 if the last words were of an error (words.code).
+ */
+int guard_settle(bool (*try_once)(void *ctx, struct err *words), void *ctx);
 /* Of what is not needed. */
 void guard_let_go(struct keep *kept);
 

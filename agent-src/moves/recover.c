@@ -7,7 +7,6 @@
 #include "exit-code.h"
 #include "json-text.h"
 #include "log.h"
-#include "output.h"
 #include "util.h"
 
 #include <errno.h>
@@ -18,7 +17,6 @@
 
 #define DYING_MS       2000
 #define DYING_PAUSE_MS 5
-#define GUARD_PAUSE_MS 1000
 
 /* ---- from its journal ---- */
 
@@ -192,13 +190,6 @@ static int last_state_of_the_dead(const char *journal_path, struct keep *kept, e
 	return 0;
 }
 
-static void say(const struct err *words)
-{
-	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
-
-	output_put(2, OUTPUT_LAST, line, strlen(line));
-}
-
 /* True: nothing more is to be tried. */
 static bool guard_take_back(struct transfer *t, const char *journal_path, struct err *words)
 {
@@ -246,9 +237,18 @@ static void guard_set_aside(const struct move_options *opt, const char *journal_
 	transfer_free(t);
 }
 
+struct guarded {
+	const struct move_options *opt;
+	const char *journal_path;
+	struct keep *kept;
+};
+
 /* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
-static bool guard_try(const struct move_options *opt, const char *journal_path, struct keep *kept, struct err *words)
+static bool guard_try(void *ctx, struct err *words)
 {
+	const struct move_options *opt = ((struct guarded *)ctx)->opt;
+	const char *journal_path = ((struct guarded *)ctx)->journal_path;
+	struct keep *kept = ((struct guarded *)ctx)->kept;
 	enum handoff_state state = HO_NONE;
 	struct transfer *t;
 	bool done;
@@ -273,18 +273,8 @@ static bool guard_try(const struct move_options *opt, const char *journal_path, 
 
 int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept)
 {
-	struct err words = {.code = 0}, said = words;
+	int code = guard_settle(guard_try, &(struct guarded){opt, journal_path, kept});
 
-	for (;;) {
-		bool done = guard_try(opt, journal_path, kept, &words);
-
-		if (words.msg[0] && strcmp(words.msg, said.msg))
-			say(&words);
-		if (done) {
-			keep_free(kept);
-			return words.code != 0;
-		}
-		said = words;
-		poll(NULL, 0, GUARD_PAUSE_MS);
-	}
+	keep_free(kept);
+	return code;
 }

@@ -3,7 +3,6 @@
 #include "exit-code.h"
 #include "json-text.h"
 #include "moving.h"
-#include "output.h"
 #include "own-file.h"
 #include "process.h"
 #include "util.h"
@@ -13,9 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GUARD_PAUSE_MS 500
-#define PAUSE_MS       5
-#define DYING_MS       5000
+#define PAUSE_MS 5
+#define DYING_MS 5000
 
 /* ---- its life ---- */
 
@@ -379,13 +377,6 @@ int storage_recover(const struct storage_options *o, const char *path)
 	return code;
 }
 
-static void say(const struct err *words)
-{
-	AUTO_FREE char *line = xasprintf("vmferry: %s\n", words->msg);
-
-	output_put(2, OUTPUT_LAST, line, strlen(line));
-}
-
 /* What a process held is let go of in no certain order. */
 static int restore_patiently(struct storage *s, const char *path, struct err *e)
 {
@@ -397,9 +388,16 @@ static int restore_patiently(struct storage *s, const char *path, struct err *e)
 	return r;
 }
 
+struct guarded {
+	const struct storage_options *o;
+	const char *path;
+};
+
 /* True: nothing more is to be tried. */
-static bool guard_try(const struct storage_options *o, const char *path, struct err *words)
+static bool guard_try(void *ctx, struct err *words)
 {
+	const struct storage_options *o = ((struct guarded *)ctx)->o;
+	const char *path = ((struct guarded *)ctx)->path;
 	struct storage *s;
 	bool done;
 	int r = storage_new(&s, o, words);
@@ -432,16 +430,5 @@ static bool guard_try(const struct storage_options *o, const char *path, struct 
 
 int storage_guard(const struct storage_options *o, const char *path)
 {
-	struct err words = {.code = 0}, said = words;
-
-	for (;;) {
-		bool done = guard_try(o, path, &words);
-
-		if (words.msg[0] && strcmp(words.msg, said.msg))
-			say(&words);
-		if (done)
-			return words.code != 0;
-		said = words;
-		poll(NULL, 0, GUARD_PAUSE_MS);
-	}
+	return guard_settle(guard_try, &(struct guarded){o, path});
 }
