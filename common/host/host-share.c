@@ -104,7 +104,7 @@ void host_share_note(struct host_share *h, const struct host_use *now, unsigned 
 
 double host_share_others(const struct host_share *h)
 {
-	double taken = h->elapsed > 0 ? MAX(h->others / h->elapsed, 0.0) : 0;
+	double taken = h->elapsed > 0 ? MAX(h->others / h->elapsed, 0.0) : INFINITY;
 
 	return h->ran > 0 ? taken * (h->ran + h->waited) / h->ran : taken;
 }

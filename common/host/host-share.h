@@ -29,7 +29,7 @@ void host_share_close(struct host_share *h);
 /* To be called every few ms. of_move: processes besides this one that are the move's, some of them 0. */
 void host_share_look(struct host_share *h, const pid_t *of_move, size_t count);
 void host_share_note(struct host_share *h, const struct host_use *now, unsigned processors);
-/* How many threads like ours, that are always busy, would take what others take. */
+/* How many threads like ours, that are always busy, would take what others take; INFINITY: the kernel does not tell, or was not asked twice yet. */
 double host_share_others(const struct host_share *h);
 /* At least 1, for work that has so many threads on so many processors (0 is 1), when nothing else of the move runs. */
 double host_share_stretch(double others, unsigned threads, unsigned processors);
