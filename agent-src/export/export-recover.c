@@ -2,6 +2,7 @@
 #include "export.h"
 #include "exit-code.h"
 #include "export-undo.h"
+#include "first-start.h"
 #include "json-text.h"
 #include "made.h"
 #include "own-file.h"
@@ -49,6 +50,16 @@ static void clear_qemu(struct recovery *v)
 		life_leftover(&v->life, "in the guest's QEMU, which it does not harm: %s", e.msg);
 }
 
+/* The guest is whole then, and may run: whose QEMU that is the user decides. */
+static void tell_of_qemu(struct recovery *v, const json_t *detail)
+{
+	pid_t pid = (pid_t)json_integer_value(json_object_get(detail, "pid"));
+
+	if (!v->rebooted && qemu_is_alive(pid, (uint64_t)json_integer_value(json_object_get(detail, "start_time"))))
+		life_note(&v->life, "the guest's QEMU was started, process %d: if the guest waits in it, `cont` at its monitor lets it run",
+			  (int)pid);
+}
+
 static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
 {
 	if (!strcmp(kind, MADE_DRAFT))
@@ -61,6 +72,8 @@ static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
 		remove_directory(v, detail);
 	else if (!strcmp(kind, EXPORT_QEMU))
 		clear_qemu(v);
+	else if (!strcmp(kind, FIRST_QEMU))
+		tell_of_qemu(v, detail);
 }
 
 static void undo(struct recovery *v)

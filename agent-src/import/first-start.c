@@ -1,6 +1,7 @@
 /* first-start.c: see first-start.h. */
 #include "first-start.h"
 #include "child.h"
+#include "fault.h"
 #include "life.h"
 #include "loop.h"
 #include "process.h"
@@ -155,7 +156,10 @@ int first_start(const char *exe, char *const *argv, const char *qmp, const char 
 		r = err_sys(e, errno, "cannot fork for QEMU");
 	} else {
 		process_start_time(*pid, &born);
-		r = wait_for_monitor(l, *pid, qmp, log, &q, e);
+		r = life_own(life_now(), FIRST_QEMU, json_pack("{s:i,s:I}", "pid", (int)*pid, "start_time", (json_int_t)born), e);
+		fault_point("first-start");
+		if (!r)
+			r = wait_for_monitor(l, *pid, qmp, log, &q, e);
 		if (!r && memory)
 			r = load(l, q, memory, e);
 		if (!r)

@@ -7,6 +7,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* As it is journaled (life_own()): a QEMU, by pid and start_time. */
+#define FIRST_QEMU "first-qemu"
+
 /*
  * argv begins with QEMU's name and has -S; exe is the program; qmp is its monitor. memory: a file with a migration stream, from which it goes on
  * (argv has -incoming defer then), or NULL. 0: it answers, and its guest runs, or with paused

@@ -54,6 +54,17 @@ echo more >>"$VMS/$A.qcow2" # somebody has taken it over
 recovers 0 'was written to since, and stays'
 assert_eq "$(ls -A "$VMS")" "$A.qcow2" "what is there after recover"
 rm "$VMS/$A.qcow2"
+status=0
+VMFERRY_FAULT=first-start:kill try_import "$DIR/disk.raw" --name "$A" --start --accel tcg --qemu "$QEMU" </dev/null || status=$?
+assert_eq "$status" 137 "exit code of an import that is killed while it starts the guest"
+recovers 0 "the guest's QEMU was started, process [0-9]+"
+imported_qemu=$(grep -o 'process [0-9]*' "$DIR/recover.log" | cut -d' ' -f2)
+[[ $(tr '\0' ' ' <"/proc/$imported_qemu/cmdline") == *"$VMS/$A.qcow2"* ]] || fail "that process is another"
+kill_at_exit "$imported_qemu"
+kill "$imported_qemu"
+wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
+imported
+rm -f "$VMS/$A".*
 killed_at named-2
 recovers 0 'all was made before .*, and stays'
 imported
