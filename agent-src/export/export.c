@@ -1,11 +1,11 @@
 /* export.c: see export.h. */
 #include "export.h"
-#include "bundle-digest.h"
 #include "child.h"
 #include "convert.h"
 #include "durable-file.h"
 #include "error-stop.h"
 #include "exit-code.h"
+#include "export-copy.h"
 #include "export-live.h"
 #include "export-memory.h"
 #include "export-plan.h"
@@ -17,7 +17,6 @@
 #include "image-lock.h"
 #include "life.h"
 #include "made.h"
-#include "open-regular.h"
 #include "qcow2-header.h"
 #include "spool.h"
 #include "util.h"
@@ -25,14 +24,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
-
-#define COPY_CHUNK (1u << 20)
 
 struct export
 {
@@ -226,7 +222,7 @@ static int make_drafts(struct export *x, struct err *e)
 static int convert(struct export *x, size_t i, const char *from, const char *driver, const char *to, struct err *e)
 {
 	struct image_source source = {.path = (char *)from, .driver = driver, .is_own = true};
-	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* by describe_file() */
+	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* by export_describe_file() */
 	AUTO_FREE char *what = xasprintf("%s %s", x->o->compress ? "compressing" : "copying", x->b.disks[i].file);
 
 	return convert_image(x->img, &source, to, "qcow2", &how, what, e);
@@ -377,43 +373,6 @@ static int copy_disks(struct export *x, struct err *e)
 
 /* ---- other files ---- */
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
-
-static int copy_file(const char *from, const char *to, struct err *e)
-{
-	AUTO_CLOSE int in = open_regular(from), out = open(to, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	AUTO_FREE uint8_t *buf = xmalloc(COPY_CHUNK);
-	struct stat before, after;
-	uint64_t at = 0;
-	ssize_t n;
-	int r = 0;
-
-	if (in < 0 || fstat(in, &before))
-		return err_sys(e, in < 0 ? -in : errno, "cannot read %s", from);
-	if (out < 0)
-		return err_sys(e, errno, "cannot open %s", to);
-	while (!r && (n = pread(in, buf, COPY_CHUNK, (off_t)at)) > 0) {
-		if (!is_zero(buf, (size_t)n))
-			r = pwrite_all(out, buf, (size_t)n, (off_t)at);
-		at += (uint64_t)n;
-		if (life_interrupted())
-			return err_set(e, ECANCELED, "interrupted");
-	}
-	if (!r && n < 0)
-		return err_sys(e, errno, "cannot read %s", from);
-	if (!r && (ftruncate(out, (off_t)at) || fsync(out)))
-		r = -errno;
-	if (r)
-		return err_sys(e, -r, "cannot write %s", to);
-	if (fstat(in, &after) || after.st_size != (off_t)at || after.st_mtim.tv_sec != before.st_mtim.tv_sec ||
-	    after.st_mtim.tv_nsec != before.st_mtim.tv_nsec)
-		return err_set(e, ESTALE, "%s was changed while it was copied", from);
-	return 0;
-}
-
 static int copy_files(struct export *x, struct err *e)
 {
 	size_t i;
@@ -421,50 +380,11 @@ static int copy_files(struct export *x, struct err *e)
 
 	for (i = 0; i < x->b.file_count && !r; i++)
 		if (x->files[i])
-			r = copy_file(x->plan.files[i], x->files[i], e);
+			r = export_copy_file(x->plan.files[i], x->files[i], e);
 	return r;
 }
 
 /* ---- what it is ---- */
-
-static int on_read(void *ctx, uint64_t bytes)
-{
-	(void)ctx;
-	(void)bytes;
-	return life_interrupted() ? -1 : 0;
-}
-
-struct syncing {
-	int fd, error;
-};
-
-static void *sync_file(void *ctx)
-{
-	struct syncing *s = ctx;
-
-	s->error = fsync(s->fd) ? errno : 0;
-	return NULL;
-}
-
-/* Its digest is made of what the kernel has of it in memory, while that goes to stable storage. */
-static int describe_file(struct bundle_file *f, const char *draft, struct err *e)
-{
-	AUTO_CLOSE int fd = open_regular(draft);
-	struct syncing s = {.fd = fd};
-	pthread_t thread;
-	bool beside;
-	int r;
-
-	if (fd < 0)
-		return err_sys(e, -fd, "cannot read %s", draft);
-	beside = !pthread_create(&thread, NULL, sync_file, &s);
-	r = bundle_digest_file(fd, draft, &f->bytes, f->sha256, on_read, NULL, e);
-	if (beside)
-		pthread_join(thread, NULL);
-	else
-		sync_file(&s);
-	return r ? r : s.error ? err_sys(e, s.error, "cannot write %s", draft) : 0;
-}
 
 static int describe(struct export *x, struct err *e)
 {
@@ -473,7 +393,7 @@ static int describe(struct export *x, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < x->b.disk_count && !r; i++) {
-		r = describe_file(&x->b.disks[i], x->disks[i], e);
+		r = export_describe_file(&x->b.disks[i], x->disks[i], e);
 		if (!r)
 			r = qcow2_header_read(x->disks[i], &h, e);
 		if (!r) {
@@ -482,10 +402,10 @@ static int describe(struct export *x, struct err *e)
 		}
 	}
 	if (!r && x->memory)
-		r = describe_file(&x->b.memory, x->memory, e);
+		r = export_describe_file(&x->b.memory, x->memory, e);
 	for (i = 0; i < x->b.file_count && !r; i++)
 		if (x->files[i])
-			r = describe_file(&x->b.files[i], x->files[i], e);
+			r = export_describe_file(&x->b.files[i], x->files[i], e);
 	return r;
 }
 
