@@ -62,6 +62,15 @@ bool life_interrupted(void)
 
 /* ---- begin and end ---- */
 
+/* Copies it, as UTF-8: it goes into events. */
+static void set_text(char **to, const char *text)
+{
+	free(*to);
+	*to = text ? xstrdup(text) : NULL;
+	if (text)
+		text_make_utf8(*to);
+}
+
 void life_places(struct life_options *o, char **state, char **runtime)
 {
 	struct err ignored;
@@ -136,14 +145,6 @@ static void on_follow(void *ctx, const char *line)
 
 	if (l->control)
 		control_publish(l->control, line);
-}
-
-static void set_text(char **to, const char *text)
-{
-	free(*to);
-	*to = text ? xstrdup(text) : NULL;
-	if (text)
-		text_make_utf8(*to);
 }
 
 void life_about(struct life *l, const char *guest, const char *to, pid_t pid)
@@ -285,10 +286,9 @@ void life_stage(struct life *l, const char *stage)
 {
 	if (!l)
 		return;
-	free(l->stage);
-	l->stage = xstrdup(stage);
+	set_text(&l->stage, stage);
 	l->progress = (struct life_progress){.percent = -1, .begin_ns = now_ns()};
-	life_emit(l, "stage", json_pack("{s:s}", "stage", stage));
+	life_emit(l, "stage", json_pack("{s:s}", "stage", l->stage));
 }
 
 static double eta_s(const struct life *l)
