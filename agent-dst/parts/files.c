@@ -90,43 +90,15 @@ static bool is_same(const json_t *a, const json_t *b)
 	       json_equal(json_object_get(a, "size"), json_object_get(b, "size"));
 }
 
-/* Is it what a move has brought here that is not over, and would take away again if it were rolled back? */
-static bool is_owned(const char *journal, const char *path)
-{
-	json_t *owned, *entry;
-	struct journal *j;
-	struct err ignored;
-	bool yes = false;
-	size_t i;
-
-	if (journal_look(&j, journal, &ignored))
-		return false;
-	if (!journal_owned(j, &owned)) {
-		json_array_foreach(owned, i, entry)
-			yes |= !strcmp(json_text(json_object_get(entry, "detail"), "path") ?: "", path);
-		json_decref(owned);
-	}
-	journal_close(j);
-	return yes;
-}
-
 static int check_settled(const struct files *fs, const char *path, struct err *e)
 {
-	size_t count, i;
-	char **journals;
-	bool owned = false;
-	int r = journal_list(fs->disks->state_dir, &journals, &count, e);
+	int r = made_by_another(fs->disks->state_dir, path, e);
 
-	if (r)
-		return r;
-	for (i = 0; i < count && !owned; i++)
-		owned = journal_path_is(journals[i], false) && is_owned(journals[i], path);
-	journal_list_free(journals, count);
-	return owned ? err_set(e, EBUSY,
+	return r > 0 ? err_set(e, EBUSY,
 			       "%s at the destination was brought there by another move that is not over, and may be taken away again: "
 			       "wait for that one",
 			       path)
-		     : 0;
+		     : r;
 }
 
 /* Its own name if that is free, or that name in the guest's directory. */

@@ -106,6 +106,42 @@ void made_know_what_qemu_made(struct target *t, bool found)
 	json_decref(owned);
 }
 
+/* ---- of other moves ---- */
+
+static bool is_owned(const char *journal, const char *path)
+{
+	json_t *owned, *entry;
+	struct journal *j;
+	struct err ignored;
+	bool yes = false;
+	size_t i;
+
+	if (journal_look(&j, journal, &ignored))
+		return false;
+	if (!journal_owned(j, &owned)) {
+		json_array_foreach(owned, i, entry)
+			yes |= !strcmp(json_text(json_object_get(entry, "detail"), "path") ?: "", path);
+		json_decref(owned);
+	}
+	journal_close(j);
+	return yes;
+}
+
+int made_by_another(const char *state_dir, const char *path, struct err *e)
+{
+	size_t count, i;
+	char **journals;
+	bool owned = false;
+	int r = journal_list(state_dir, &journals, &count, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < count && !owned; i++)
+		owned = journal_path_is(journals[i], false) && is_owned(journals[i], path);
+	journal_list_free(journals, count);
+	return owned;
+}
+
 /* ---- undoing ---- */
 
 /* Our QEMU has ended: what anybody uses is not its own. */
