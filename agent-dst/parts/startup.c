@@ -85,7 +85,7 @@ static int draft(const struct startup *s, const struct target *t, struct err *e)
 	const char *from = json_text(t->description, "host");
 	AUTO_FREE char *came = xasprintf("moved here from %s", from ? from : "another host");
 	char **tpm = tpm_start_line(s->tpm);
-	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path, tpm};
+	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path, tpm, NULL};
 	AUTO_FREE char *script = NULL;
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));

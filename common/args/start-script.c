@@ -49,6 +49,8 @@ char *start_script_text(const struct start_script *s)
 		fprintf(f, "export %s", key);
 		put(f, "=", value, "\n");
 	}
+	for (i = 0; s->dirs && s->dirs[i]; i++)
+		put(f, "mkdir -p -- ", s->dirs[i], "\n");
 	for (i = 0; s->tpm && s->tpm[i]; i++)
 		put(f, i ? " " : "", s->tpm[i], s->tpm[i + 1] ? "" : "\n");
 	line = qemu_args_start_line(s->argv, s->argc, s->exe, s->private_qmp);

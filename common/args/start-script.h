@@ -13,6 +13,7 @@ struct start_script {
 	char *const *env;	 /* "K=V" and a NULL; may be NULL */
 	const char *private_qmp; /* the agent's monitor in argv; may be NULL */
 	char *const *tpm;	 /* the words that start its TPM, which returns when that can be reached, and a NULL; may be NULL */
+	char *const *dirs;	 /* to be made where they are not there, and a NULL; may be NULL */
 };
 
 /* The caller frees it. It is sealed. */

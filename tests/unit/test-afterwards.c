@@ -114,6 +114,7 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 			"-qmp",
 			"unix:/run/x/vmferry.qmp,server=on,wait=on"};
 	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
+	char *dirs[] = {"/tmp", "/tmp/.", NULL};
 	struct start_script s = {"two\nlines `x`",
 				 "moved here from host\r-a",
 				 "2024-01-02",
@@ -122,7 +123,8 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 				 ARRAY_LEN(argv),
 				 env,
 				 "/run/x/vmferry.qmp",
-				 NULL};
+				 NULL,
+				 dirs};
 	AUTO_FREE char *text = NULL;
 	AUTO_FREE char *check = NULL;
 	AUTO_FREE char *quoted = NULL;
@@ -133,6 +135,7 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 	text = start_script_text(&s);
 	assert_non_null(strstr(text, "# Starts the guest two?lines `x` again, as it was moved here from host?-a on 2024-01-02"));
 	assert_non_null(strstr(text, "export LD_LIBRARY_PATH=/a:/b\nexport QEMU_MODULE_DIR='/c '\\''d'\\'''\n"));
+	assert_non_null(strstr(text, "\nmkdir -p -- /tmp\nmkdir -p -- /tmp/.\n"));
 	quoted = shell_quote(text);
 	check = xasprintf("unset LD_LIBRARY_PATH; sh -c %s", quoted);
 	run_sh(check, &out);
@@ -143,9 +146,11 @@ static char *script_for(const char *disk)
 {
 	AUTO_FREE char *drive = xasprintf("file=%s,format=raw,if=virtio", disk);
 	char *argv[] = {"qemu-system-x86_64", "-name", "vm1", "-drive", drive};
-	struct start_script s = {"vm1", "moved here from host-a", "2026-01-02", "/usr/bin/qemu-system-x86_64",
-				 argv,	ARRAY_LEN(argv),	  NULL,		NULL,
-				 NULL};
+	struct start_script s = {"vm1",	       "moved here from host-a",
+				 "2026-01-02", "/usr/bin/qemu-system-x86_64",
+				 argv,	       ARRAY_LEN(argv),
+				 NULL,	       NULL,
+				 NULL,	       NULL};
 
 	return start_script_text(&s);
 }

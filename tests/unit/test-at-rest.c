@@ -53,7 +53,7 @@ static void a_script_is_read_as_sh_would(void **state)
 	struct guest g;
 
 	(void)state;
-	parse(&g, "#!/bin/sh\n# a; b\ncd / || exit\n\nexport LD_LIBRARY_PATH='/a b'\nexport QEMU_MODULE_DIR=/m\n"
+	parse(&g, "#!/bin/sh\n# a; b\ncd / || exit\n\nexport LD_LIBRARY_PATH='/a b'\nexport QEMU_MODULE_DIR=/m\nmkdir -p -- '/run/x y'\n"
 		  "exec qemu \\\n    -name 'it'\\''s' \\\n\t-drive 'file=/x y,id=#1' \\\n    -append '' a#b\n");
 	assert_int_equal(g.line.argc, 8);
 	assert_string_equal(g.line.argv[0], "qemu");
@@ -122,6 +122,7 @@ static void a_script_that_does_more_is_refused(void **state)
 		refuse(expanded[i], "more than plain words");
 	refuse("rm -rf x\nexec q", "it runs more than QEMU (rm)");
 	refuse("export PATH=/x\nexec q", "it sets PATH");
+	refuse("mkdir /x\nexec q", "it runs more than QEMU (mkdir)");
 	refuse("exec q\nreboot\n", "something stands behind its exec");
 	refuse("#!/bin/sh\n", "no line that begins with exec");
 	refuse("exec\n", "it runs more than QEMU (exec)");
