@@ -2,6 +2,7 @@
 #include "line.h"
 #include "in-place.h"
 #include "json-text.h"
+#include "made.h"
 #include "names.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
@@ -109,6 +110,17 @@ static void refused(void *ctx, const struct err *why)
 	target_obstacle(l->target, why);
 }
 
+/* As args_options.keeps_name: what does is taken down, to be owned before QEMU makes it. */
+static bool keeps_name(void *ctx, enum args_role role, const char *path)
+{
+	struct line *l = ctx;
+	AUTO_FREE char *why_not = names_why_not(l->disks->state_dir, role, path);
+
+	if (!why_not)
+		json_object_set_new(l->kept, path, json_integer(role));
+	return !why_not;
+}
+
 /* Disks that the line has otherwise than QEMU says. */
 static void check_disks(const struct line *l)
 {
@@ -146,6 +158,7 @@ static int rewrite(struct line *l, struct err *e)
 				 .no_state = !target_has_state(l->target),
 				 .at_rest = target_is_at_rest(l->target),
 				 .refused = refused,
+				 .keeps_name = keeps_name,
 				 .ctx = l};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
@@ -188,6 +201,7 @@ static int rewrite(struct line *l, struct err *e)
 	argv = strings(json_object_get(l->target->description, "argv"), &argc);
 	if (argc < 1)
 		return err_set(e, EPROTO, "the source sent no command line");
+	l->kept = json_object();
 	r = qemu_args_rewrite(&l->target->args, argv, argc, &o, e);
 	if (!r && !l->is_part && !l->disks->refused && !target_is_refused(l->target))
 		check_disks(l);
@@ -503,6 +517,8 @@ static int examine(struct part *p, struct err *e)
 	if (l->target->makes_dir)
 		json_array_append_new(l->cautions, json_sprintf("the directory %s is not there, and is made", l->target->dir));
 	tell_of_logs(l);
+	if (!target_is_in_place(l->target))
+		names_tell(l->disks->state_dir, &l->target->args, l->cautions);
 	for (i = 0; i < l->target->args.nic_count; i++)
 		tell_of_nic(l, &l->target->args.nics[i]);
 	taps_tell(l->target, l->cautions);
@@ -540,14 +556,35 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	return 0;
 }
 
+/* The names that it keeps are its own from now on, for other moves, too. */
+static int prepare(struct part *p, struct err *e)
+{
+	struct line *l = line_of(p);
+	const char *path;
+	json_t *role;
+	int r = 0;
+
+	json_object_foreach(l->kept, path, role) {
+		AUTO_FREE char *why_not = r ? NULL : names_why_not(l->disks->state_dir, (enum args_role)json_integer_value(role), path);
+
+		if (why_not)
+			r = err_set(e, EEXIST, "%s, as the guest's QEMU was to make it, cannot be made any more: %s. Move again", path,
+				    why_not);
+		if (!r)
+			r = made_own(p->a, "name", path, e);
+	}
+	return r;
+}
+
 static void fini(struct part *p)
 {
+	json_decref(line_of(p)->kept);
 	json_decref(line_of(p)->findings);
 	json_decref(line_of(p)->cautions);
 	free(line_of(p)->qemu_version);
 }
 
-static const struct part_ops ops = {.name = "line", .examine = examine, .describe = describe, .fini = fini};
+static const struct part_ops ops = {.name = "line", .examine = examine, .describe = describe, .prepare = prepare, .fini = fini};
 
 void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files, const struct tpm *tpm)
 {

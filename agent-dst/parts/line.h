@@ -15,6 +15,7 @@ struct line {
 	const struct files *files;
 	const struct tpm *tpm;
 	json_t *findings; /* of preflight, in words; NULL: not asked yet */
+	json_t *kept;	  /* what its QEMU makes here under the name that it has at the source: of which role */
 	json_t *cautions; /* what stands in no way, and should be known before, in words; NULL likewise */
 	char *qemu_version;
 	bool is_part;	  /* some of it cannot be carried, and is left out: it is looked at, and not tried */

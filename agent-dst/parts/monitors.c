@@ -3,7 +3,7 @@
  *
  * Theory of operation. QEMU makes the guest's own monitors and consoles when it starts, and cannot be told to wait with that.
  * A `cont` there would start the guest beside the source's: at once, or as soon as it is loaded. So as soon as QEMU is up its
- * listening unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), beside their own, and back
+ * listening unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), beside each, and back
  * under their names once STARTED is durable (in place, over those of the QEMU that had the guest before: in-place.h). The sockets themselves do not change: QEMU and its command line know them by
  * their names. A monitor on a TCP port takes one client at a time: that is we, and where it wants a WebSocket handshake first we
  * make one, as QEMU does not say before whom it serves. What came in before is undone by `stop`, which takes back an early `cont`.
@@ -145,62 +145,64 @@ static bool is_socket(const char *path)
 	return !lstat(path, &st) && S_ISSOCK(st.st_mode);
 }
 
-/* NULL: this one is not in the guest's directory, but the agent's own, say. */
+/* NULL: this one is the agent's own. */
 static char *hidden_name(const struct target *t, const char *path)
 {
 	const char *base = strrchr(path, '/');
 	AUTO_FREE char *in = base ? xstrndup(path, (size_t)(base - path)) : NULL;
 	AUTO_FREE char *dir = in ? hidden_dir(t, in) : NULL;
-	bool ours = !in || (target_is_in_place(t) ? !strcmp(in, t->run_dir) : strcmp(in, t->dir) != 0);
 
-	return ours ? NULL : xasprintf("%s%s", dir, base);
+	return !in || !strcmp(in, t->run_dir) ? NULL : xasprintf("%s%s", dir, base);
 }
 
-static int hide_one(const struct target *t, const char *path, struct err *e)
+/* dirs: those that were made for others. */
+static int hide_one(struct target *t, json_t *dirs, const char *path, struct err *e)
 {
 	AUTO_FREE char *to = hidden_name(t, path);
+	AUTO_FREE char *dir = to ? xstrndup(to, (size_t)(strrchr(to, '/') - to)) : NULL;
+	int r = !to || json_object_get(dirs, dir) ? 0 : make_hidden_dir(t, dir, e);
 
-	return to && rename(path, to) ? err_sys(e, errno, "cannot move %s away until the guest is here", path) : 0;
+	if (r || !to)
+		return r;
+	json_object_set_new(dirs, dir, json_true());
+	return rename(path, to) ? err_sys(e, errno, "cannot move %s away until the guest is here", path) : 0;
 }
 
 static int hide_sockets(struct target *t, const json_t *chardevs, struct err *e)
 {
-	AUTO_FREE char *dir = hidden_dir(t, t->dir);
+	json_t *dirs = json_object(), *one;
 	struct chardev_socket s;
-	json_t *one;
 	size_t i;
-	int r = make_hidden_dir(t, dir, e);
+	int r = 0;
 
 	json_array_foreach((json_t *)chardevs, i, one)
 		if (!r && json_text(one, "filename") && monitors_parse(json_text(one, "filename"), &s) && s.is_unix && is_socket(s.address))
-			r = hide_one(t, s.address, e);
+			r = hide_one(t, dirs, s.address, e);
+	json_decref(dirs);
 	return r;
 }
 
 /* Each beside its own place: that of what was set aside for it. */
 static int hide_in_place(struct target *t, struct err *e)
 {
+	json_t *dirs = json_object();
 	struct stat st;
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < t->args.file_count && !r; i++) {
 		const struct args_file *f = &t->args.files[i];
-		AUTO_FREE char *in = in_place_is_taken(f) ? xstrndup(f->to, (size_t)(strrchr(f->to, '/') - f->to)) : NULL;
-		AUTO_FREE char *dir = in ? hidden_dir(t, in) : NULL;
 
-		if (!in || lstat(f->to, &st))
+		if (!in_place_is_taken(f) || lstat(f->to, &st))
 			continue;
-		if (lstat(dir, &st))
-			r = make_hidden_dir(t, dir, e);
-		if (!r)
-			r = hide_one(t, f->to, e);
+		r = hide_one(t, dirs, f->to, e);
 		if (!r) {
 			AUTO_FREE char *hidden = hidden_name(t, f->to);
 
 			in_place_give_rights(t, f->to, hidden);
 		}
 	}
+	json_decref(dirs);
 	fault_point("dst-hidden-in-place");
 	return r ? r : in_place_put_back(t, e);
 }

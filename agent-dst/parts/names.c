@@ -1,18 +1,24 @@
 /* names.c: see names.h. */
 #include "names.h"
 #include "image-lock.h"
+#include "made.h"
 #include "open-regular.h"
 #include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
+#include <libgen.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define HEAD	    4096 /* bytes of a file, by which it is told what that is */
 #define SECTOR	    512	 /* what an image's length is a multiple of */
 #define PIDFILE_MAX 32
+
+/* ---- what is there ---- */
 
 /* A number and no more, as in a pidfile; or nothing. */
 static bool is_a_pid(const char *head, size_t n)
@@ -67,4 +73,107 @@ int names_check_unused(const struct args_file *f, struct err *e)
 			       "directory of the guest's own: --disk-dir DIR",
 			       f->to, f->option, lost)
 		     : 0;
+}
+
+/* ---- its own name ---- */
+
+static char *dir_of(const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+
+	return xstrdup(dirname(copy));
+}
+
+static bool is_on_tmpfs(const char *path)
+{
+	struct statfs fs;
+
+	return !statfs(path, &fs) && fs.f_type == TMPFS_MAGIC;
+}
+
+/* What hides in it is not exchanged for something else. */
+static bool is_safe(const struct stat *dir)
+{
+	bool others = (dir->st_mode & (S_IWGRP | S_IWOTH)) && !(dir->st_mode & S_ISVTX);
+
+	return !others && (dir->st_uid == 0 || dir->st_uid == geteuid());
+}
+
+/* A QEMU that was killed leaves its socket and its pidfile. On other file systems they may be those of a QEMU on another host. */
+static bool is_stale(enum args_role role, const char *path, const struct stat *st)
+{
+	const struct args_file f = {.role = role, .option = (char *)"", .to = (char *)path};
+	bool may_be = role == ARGS_LISTEN ? S_ISSOCK(st->st_mode) : role == ARGS_PIDFILE && S_ISREG(st->st_mode);
+	AUTO_FREE char *dir = dir_of(path);
+	struct err ignored;
+
+	return may_be && is_on_tmpfs(dir) && !names_check_unused(&f, &ignored);
+}
+
+char *names_why_not(const char *state_dir, enum args_role role, const char *path)
+{
+	AUTO_FREE char *dir = dir_of(path);
+	struct stat st;
+	struct err e;
+
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return xasprintf("there is no directory %s", dir);
+	if (!is_safe(&st))
+		return xasprintf("others may write to %s", dir);
+	if (access(dir, W_OK | X_OK))
+		return xasprintf("%s cannot be written", dir);
+	if (!lstat(path, &st) ? !is_stale(role, path, &st) : errno != ENOENT)
+		return xasprintf("%s is there already", path);
+	return made_by_another(state_dir, path, &e) ? xasprintf("another move that is not over has %s", path) : NULL;
+}
+
+/* ---- the plan ---- */
+
+void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences)
+{
+	json_t *reasons = json_object(), *names;
+	const char *reason;
+	size_t i;
+
+	for (i = 0; i < line->file_count; i++) {
+		const struct args_file *f = &line->files[i];
+		bool elsewhere = args_role_is_written(f->role) && f->to && strcmp(f->path, f->to) != 0;
+		AUTO_FREE char *why = elsewhere ? names_why_not(state_dir, f->role, f->path) ?: xstrdup("its name is taken") : NULL;
+		const char *before = json_string_value(json_object_get(reasons, why ?: ""));
+
+		if (why)
+			json_object_set_new(reasons, why, json_sprintf("%s%s%s (-%s)", before ?: "", before ? ", " : "", f->to, f->option));
+	}
+	json_object_foreach(reasons, reason, names)
+		json_array_append_new(sentences, json_sprintf("made beside the disks, as %s: %s", reason, json_string_value(names)));
+	json_decref(reasons);
+}
+
+/* ---- after a reboot ---- */
+
+static bool is_fleeting(const char *dir)
+{
+	AUTO_FREE char *above = dir_of(dir);
+	struct stat st, parent;
+
+	return is_on_tmpfs(dir) && !stat(dir, &st) && !stat(above, &parent) && st.st_dev == parent.st_dev;
+}
+
+char **names_fleeting_dirs(const struct args_result *line, const char *dir)
+{
+	char **out = xcalloc(line->file_count + 1, sizeof(*out));
+	size_t i, k, n = 0;
+
+	for (i = 0; i < line->file_count; i++) {
+		const struct args_file *f = &line->files[i];
+		char *of = args_role_is_written(f->role) && f->to && *f->to == '/' ? dir_of(f->to) : NULL;
+
+		for (k = 0; of && k < n && strcmp(out[k], of) != 0; k++)
+			;
+		if (of && k == n && strcmp(of, dir) != 0 && is_fleeting(of))
+			out[n++] = of;
+		else
+			free(of);
+	}
+	return out;
 }

@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "monitors.h"
+#include "names.h"
 #include "start-script.h"
 #include "systemd.h"
 #include "util.h"
@@ -71,7 +72,7 @@ static void need_mounts(const struct startup *s, const struct target *t)
 	for (i = 0; i < t->args.file_count; i++) {
 		const struct args_file *f = &t->args.files[i];
 
-		if (args_role_is_content(f->role) && f->to && *f->to == '/')
+		if ((args_role_is_content(f->role) || args_role_is_written(f->role)) && f->to && *f->to == '/')
 			afterwards_need(s->plan, f->to);
 	}
 }
@@ -84,14 +85,15 @@ static int draft(const struct startup *s, const struct target *t, struct err *e)
 	char date[32];
 	const char *from = json_text(t->description, "host");
 	AUTO_FREE char *came = xasprintf("moved here from %s", from ? from : "another host");
-	char **tpm = tpm_start_line(s->tpm);
-	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path, tpm, NULL};
+	char **tpm = tpm_start_line(s->tpm), **dirs = names_fleeting_dirs(&t->args, t->dir);
+	struct start_script text = {t->name, came, date, t->exe, t->args.argv, t->args.argc, env, t->qmp_path, tpm, dirs};
 	AUTO_FREE char *script = NULL;
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	script = start_script_text(&text);
 	target_free_environment(env);
 	free_words(tpm);
+	free_words(dirs);
 	need_mounts(s, t);
 	return afterwards_prepare(s->part.a->journal, s->plan, script, e);
 }

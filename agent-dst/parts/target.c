@@ -439,8 +439,8 @@ static int undo_tap(struct part *p, const json_t *detail, struct err *e)
 	return taps_undo(target_of(p), detail, e);
 }
 
-/* It has ended, or is the guest's. */
-static int undo_qemu(struct part *p, const json_t *detail, struct err *e)
+/* Its QEMU, which has ended or is the guest's, and names that it has kept for what that makes. */
+static int undo_nothing(struct part *p, const json_t *detail, struct err *e)
 {
 	(void)p, (void)detail, (void)e;
 	return 0;
@@ -530,7 +530,8 @@ static const struct part_undo undo[] = {
 	{"hidden", "sockets of its monitors", undo_hidden},
 	{"aside", "what the other QEMU had in its places", undo_aside},
 	{"tap", "a tap that it is to have", undo_tap},
-	{"qemu", "its QEMU", undo_qemu},
+	{"qemu", "its QEMU", undo_nothing},
+	{"name", "a name", undo_nothing},
 	{NULL, NULL, NULL},
 };
 

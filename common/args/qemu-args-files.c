@@ -11,7 +11,7 @@
 enum policy {
 	CONTENT,   /* what is in it matters: copied, or brought there by the user */
 	THERE,	   /* something of that name has to be there */
-	WRITTEN,   /* QEMU makes it: SOCKET_DIR/BASENAME */
+	WRITTEN,   /* QEMU makes it: under its own name or as SOCKET_DIR/BASENAME */
 	UNNOTICED, /* every host has one */
 };
 
@@ -85,7 +85,12 @@ bool args_role_is_memory(enum args_role role)
 
 bool args_role_is_made(enum args_role role)
 {
-	return args_role_is_memory(role) || (role < ARGS_ROLES && roles[role].policy == WRITTEN);
+	return args_role_is_memory(role) || args_role_is_written(role);
+}
+
+bool args_role_is_written(enum args_role role)
+{
+	return role < ARGS_ROLES && roles[role].policy == WRITTEN;
 }
 
 const char *args_base_name(const char *path)
@@ -159,8 +164,13 @@ static char *free_name(struct rewrite *w, const char *name)
 	return to;
 }
 
-/* SOCKET_DIR/BASENAME for a file that the source writes or listens on; the same file always goes to the same name. */
-static char *move_path(struct rewrite *w, const char *from)
+static bool keeps_name(const struct rewrite *w, enum args_role role, const char *from)
+{
+	return w->o->keeps_name && *from == '/' && !is_taken(w, from) && w->o->keeps_name(w->o->ctx, role, from);
+}
+
+/* Where a file goes that the source writes or listens on; the same file always goes to the same name. */
+static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 {
 	bool device = args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/");
 	const char *before = json_string_value(json_object_get(w->moved, from));
@@ -175,7 +185,8 @@ static char *move_path(struct rewrite *w, const char *from)
 		w->moved = json_object();
 		w->taken = json_object();
 	}
-	name = xasprintf("%s/%s%s", w->o->socket_dir, w->o->socket_prefix ?: "", args_base_name(from));
+	name = keeps_name(w, role, from) ? xstrdup(from)
+					 : xasprintf("%s/%s%s", w->o->socket_dir, w->o->socket_prefix ?: "", args_base_name(from));
 	to = free_name(w, name);
 	json_object_set_new_nocheck(w->moved, from, json_string_nocheck(to));
 	return to;
@@ -229,7 +240,7 @@ const struct args_map *args_file(struct rewrite *w, const struct item *it, enum 
 		note_file(w, kind, what ? what : kind->noun, from, NULL);
 		return m;
 	}
-	to = m ? xstrdup(m->to) : kind->policy == WRITTEN ? move_path(w, from) : xstrdup(from);
+	to = m ? xstrdup(m->to) : kind->policy == WRITTEN ? move_path(w, role, from) : xstrdup(from);
 	record(w, it, role, read_only, from, to);
 	if (!m || strcmp(from, to))
 		note_file(w, kind, what ? what : kind->noun, from, to);

@@ -6,7 +6,7 @@
  *   CARRIED    as it is
  *   NOTED      as it is, and the plan says what that means there
  *   PATH       one host file: mapped, made absolute (the destination runs in /), told to the caller
- *   OUTPUT     one file that QEMU writes: SOCKET_DIR/BASENAME
+ *   OUTPUT     one file that QEMU writes: under its own name or as SOCKET_DIR/BASENAME
  *   DROPPED    left out, and the plan says why
  *   SILENT     left out: ours takes its place
  *   REFUSED    the guest cannot be moved, with the reason

@@ -66,7 +66,8 @@ struct args_config {
 #define ARGS_CONFIG_COUNT 8
 
 struct args_options {
-	const char *socket_dir;	      /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME */
+	const char
+		*socket_dir; /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME, but for those that keep their names */
 	const char *socket_prefix;    /* before each of these basenames; NULL: nothing */
 	const struct args_map *disks; /* files of every role */
 	size_t disk_count;
@@ -91,6 +92,8 @@ struct args_options {
 	/* Hears of each option that cannot be carried, and the walk goes on: the result has the others, and is good for looking at only. NULL: the
 	 * first one ends the walk. */
 	void (*refused)(void *ctx, const struct err *why);
+	/* Whether what QEMU makes there may have the name that it has here, an absolute one; NULL: nothing may. */
+	bool (*keeps_name)(void *ctx, enum args_role role, const char *path);
 	void *ctx;
 };
 
@@ -156,6 +159,8 @@ bool args_file_is_disk(const struct args_file *f);
 bool args_role_is_memory(enum args_role role);
 /* Whether QEMU makes such a file, where there is none, when it starts. */
 bool args_role_is_made(enum args_role role);
+/* Of these a socket, a log or the pidfile: what QEMU makes anew. */
+bool args_role_is_written(enum args_role role);
 
 /* Whether a character device of that kind ("pty", "stdio" …) leads to nobody but QEMU's user and root in a QEMU that vmferry-dst
  * has started, so that a monitor on it may stay. */

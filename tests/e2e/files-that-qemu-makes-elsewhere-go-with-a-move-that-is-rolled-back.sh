@@ -11,13 +11,15 @@ to_local
 move_start a local "${SLOW_DISKS[@]}"
 while_disks
 [[ -e "$DIR/elsewhere/a memory" ]] || fail "QEMU has made no file for its memory"
-[[ -e $TO/log-$(qemu_dst) ]] || fail "QEMU has made no log"
+there=$(qemu_dst)
+[[ -e $DIR/log-$there ]] || fail "QEMU has made no log"
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_eq "$(ls -A "$DIR/elsewhere")" "" "what is left of its memory's file"
+[[ ! -e $DIR/log-$there ]] || fail "its log is left"
 assert_at_source
 
 move a local
 assert_eq "$(ls -A "$DIR/elsewhere")" "a memory" "its memory's file"
-rm "$TO/log-${GUEST_PID[a]}"
+rm "$DIR/log-${GUEST_PID[a]}"
 assert_moved

@@ -17,11 +17,12 @@ first=$TO
 
 guest_order "$(orders a)" quiesce >/dev/null
 kill_now "${GUEST_PID[a]}"
+rm "$first"/a.{qmp,mon,orders} # so that it keeps their names
 TO=$DIR/d9
 mkdir "$TO"
 vmferry migrate "$first/a.sh" local --how cold --start --disk-dir "$TO" --json >"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
 guest_adopt a "$(result 'r["started_pid"]')"
-GUEST_AT[a]=$TO
-wait_for 30 eval '[[ $(status_of "$TO/a.qmp" 2>/dev/null) == running ]]' || fail "it does not start"
-assert_eq "$(qmp "$TO/a.qmp" '{"execute": "query-block"}' | grep -o "$TO/a[.a-z0-9]*" | sort -u)" "$TO/a.qcow2" "its disk"
+GUEST_AT[a]=$first
+wait_for 30 eval '[[ $(status_of "$first/a.qmp" 2>/dev/null) == running ]]' || fail "it does not start"
+assert_eq "$(qmp "$first/a.qmp" '{"execute": "query-block"}' | grep -o "$TO/a[.a-z0-9]*" | sort -u)" "$TO/a.qcow2" "its disk"
 assert_nothing_unfinished

@@ -4,9 +4,11 @@
 #
 #   cold_start SRC DEST [OPTION...]     SRC: the directory with a.sh; the move goes to $TO
 #   assert_lies_in DIRECTORY            all of it, and nowhere else anything that starts it
+#   MONITOR                             its QMP socket, when its QEMU runs: nobody has that name meanwhile, so it has it there, too
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
 
 QEMU_IO=${QEMU_IMG%/*}/qemu-io
+MONITOR=$DIR/src/a.qmp
 
 # A raw file of an odd size with holes; a qcow2 image with a snapshot and a bitmap inside, on a base; an encrypted one; and a raw disk that looks
 # like an image on a file of the host's.

@@ -599,6 +599,36 @@ static void every_rewrite_is_noted(void **state)
 				   "no display is named: the destination runs with -display none\n");
 }
 
+static bool is_in_run(void *ctx, enum args_role role, const char *path)
+{
+	(void)ctx;
+	assert_true(args_role_is_written(role));
+	return !strncmp(path, "/run/", 5) || !strcmp(path, options.private_qmp);
+}
+
+/* But for one that something else has. */
+static void what_may_keep_its_name_does(void **state)
+{
+	struct args_options o = options;
+	struct args_result r;
+	struct line l;
+	struct err e;
+	AUTO_FREE char *got = NULL;
+
+	(void)state;
+	o.keeps_name = is_in_run;
+	split(&l, "-M q35 -drive file=/srv/vm.raw -qmp unix:/run/q,server=on,wait=off -pidfile /run/p -D /d/0123456789ab/private.qmp "
+		  "-chardev socket,id=c,path=/run/q,server=on,wait=off -serial unix:/var/s,server=on,wait=off");
+	assert_int_equal(qemu_args_rewrite(&r, l.argv, l.argc, &o, &e), 0);
+	got = join(r.argv, r.argc);
+	assert_non_null(strstr(got, "-qmp unix:/run/q,"));
+	assert_non_null(strstr(got, "path=/run/q,"));
+	assert_non_null(strstr(got, "-D /d/private.qmp"));
+	assert_non_null(strstr(got, "-serial unix:/d/s,"));
+	args_result_fini(&r);
+	free(l.text);
+}
+
 /* The guest moves on: its line was rewritten once already. */
 static void rewriting_twice_keeps_one_of_each(void **state)
 {
@@ -1154,6 +1184,7 @@ int main(void)
 		cmocka_unit_test(monitors_that_others_could_use_are_refused),
 		cmocka_unit_test(monitors_that_are_hidden_occupied_or_alone_stay),
 		cmocka_unit_test(every_rewrite_is_noted),
+		cmocka_unit_test(what_may_keep_its_name_does),
 		cmocka_unit_test(rewriting_twice_keeps_one_of_each),
 		cmocka_unit_test(name_is_read_in_every_form),
 		cmocka_unit_test(qmp_sockets_are_found_in_every_form),
