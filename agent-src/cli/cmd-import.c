@@ -183,7 +183,7 @@ int cmd_import(int argc, char **argv)
 	o.named.files = words + first;
 	o.named.file_count = (size_t)(ours - first);
 	if (!o.named.file_count) {
-		fprintf(stderr, "vmferry import: which FILE? (vmferry import --help tells more)\n");
+		fprintf(stderr, "vmferry import: it needs a FILE (--help tells more)\n");
 		return EXIT_USAGE;
 	}
 	life_places(&o.life, &state, &runtime);

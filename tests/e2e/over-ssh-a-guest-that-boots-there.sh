@@ -11,7 +11,7 @@ taken=$!
 kill_at_exit "$taken"
 wait_for 10 eval 'on_b ss -Hlnt | grep -q 127.0.0.1:7777' || fail "the port is not taken"
 ssh_move_start a root@host-b --how warm
-move_wait 1
+move_wait 3 # seen by the plan, which tries that port
 assert_result '"7777" in r["reason"] and not any("told to shut down" in n for n in notices)'
 kill $(find_on_b 'time.sleep.100')
 wait_for 10 process_is_gone "$taken" || fail "the port is still taken"
