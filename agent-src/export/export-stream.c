@@ -7,14 +7,18 @@
 #include "util.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
-#define CHUNK (1u << 20)
+#define CHUNK   (1u << 20)
+#define POLL_MS 200
 
 struct sending {
 	int fd;
+	size_t at_once; /* bytes that are written without waiting once there is room: who does not read keeps nobody from asking, or cancelling */
 	uint64_t sent, total;
 };
 
@@ -23,10 +27,14 @@ static int put(struct sending *s, const void *from, size_t n, struct err *e)
 	const uint8_t *p = from;
 
 	while (n) {
-		ssize_t w = write(s->fd, p, n);
+		struct pollfd can = {.fd = s->fd, .events = POLLOUT};
+		ssize_t w;
 
 		if (life_interrupted())
 			return err_set(e, ECANCELED, "interrupted");
+		if (!poll(&can, 1, POLL_MS))
+			continue;
+		w = write(s->fd, p, MIN(n, s->at_once));
 		if (w < 0 && errno == EINTR)
 			continue;
 		if (w < 0)
@@ -74,7 +82,8 @@ static int send_file(struct sending *s, const char *dir, const char *name, struc
 int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 {
 	static const uint8_t end[2 * TAR_BLOCK];
-	struct sending s = {.fd = fd};
+	struct stat to;
+	struct sending s = {.fd = fd, .at_once = !fstat(fd, &to) && S_ISREG(to.st_mode) ? CHUNK : PIPE_BUF};
 	const struct bundle_file *f;
 	size_t i;
 	int r;

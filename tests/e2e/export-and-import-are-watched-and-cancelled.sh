@@ -33,6 +33,19 @@ assert_eq "$(last_event "$DIR/export.out" leftovers)" "[]" "what is left"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 assert_eq "$(status_of "$DIR/$A.mon")" running "state"
 
+# a stream that nobody reads any more
+mkfifo "$DIR/stalled"
+"$BIN/vmferry" export "$A" - --freeze off </dev/null >"$DIR/stalled" 2>"$DIR/export.err" &
+EXPORT_PID=$!
+kill_at_exit "$EXPORT_PID"
+exec 6<"$DIR/stalled"
+wait_for 60 vmferry_says sending status "$A" || fail "status does not tell that a stream is sent: $(cat "$DIR/export.err")"
+vmferry cancel "$A" >"$DIR/cancel.out" || fail "an export whose stream nobody reads cannot be cancelled"
+export_wait 1
+exec 6<&-
+says 'nothing is left behind' "$DIR/export.err"
+assert_eq "$(ls -A "$TMPDIR")" "" "what is left of the stream"
+
 # one that succeeds: a stream says nothing else on standard output
 vmferry export "$A" - --freeze off </dev/null >"$DIR/bundle.tar" 2>"$DIR/export.err" || fail "$(cat "$DIR/export.err")"
 says '^exported: sent' "$DIR/export.err"
