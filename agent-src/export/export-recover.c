@@ -28,8 +28,41 @@ static void remove_file(struct recovery *v, const json_t *known)
 		return;
 	if (!own_file_is_unwritten(known))
 		life_note(&v->life, "%s was written to since, and stays", json_text(known, "path"));
-	else if (own_file_remove(known, v->rebooted, &e) < 0)
+	else if (own_file_remove(known, v->rebooted, &e)) /* or somebody has it open */
 		life_leftover(&v->life, "%s", e.msg);
+}
+
+/* Where there are no locks, or no extended attributes, nothing tells that it is nobody's: it is left for people. */
+static void tell_if_left(struct recovery *v, const json_t *detail)
+{
+	const char *path = json_text(detail, "path");
+
+	if (path && !access(path, F_OK))
+		life_leftover(&v->life, "%s: whether another command makes it cannot be told; delete it if none does", path);
+}
+
+static bool is_below(const char *dir, const char *path)
+{
+	size_t n = dir ? strlen(dir) : 0;
+
+	return n && path && !strncmp(path, dir, n) && path[n] == '/';
+}
+
+/* A stream that was made there was not sent to its end. */
+static void remove_spool(struct recovery *v, const json_t *detail)
+{
+	const json_t *last = journal_last_note(v->life.journal, MADE_LAST);
+
+	spool_remove_stale(detail);
+	tell_if_left(v, detail);
+	if (is_below(json_text(detail, "path"), json_text(last, "path")))
+		v->whole = false;
+}
+
+static void remove_draft(struct recovery *v, const json_t *detail)
+{
+	made_remove_draft(detail);
+	tell_if_left(v, detail);
 }
 
 /* What somebody has put into it is theirs. */
@@ -63,11 +96,11 @@ static void tell_of_qemu(struct recovery *v, const json_t *detail)
 static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
 {
 	if (!strcmp(kind, MADE_DRAFT))
-		made_remove_draft(detail);
+		remove_draft(v, detail);
 	else if (!strcmp(kind, MADE_FILE))
 		remove_file(v, detail);
 	else if (!strcmp(kind, SPOOL))
-		spool_remove_stale(detail);
+		remove_spool(v, detail);
 	else if (!strcmp(kind, EXPORT_DIRECTORY))
 		remove_directory(v, detail);
 	else if (!strcmp(kind, EXPORT_QEMU))

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define CHUNK   (1u << 20)
+#define CHUNK	(1u << 20)
 #define POLL_MS 200
 
 struct sending {

@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "json-text.h"
 #include "life.h"
+#include "log.h"
 #include "own-file.h"
 #include "util.h"
 
@@ -165,7 +166,10 @@ int made_name(struct made *m, struct err *e)
 		fremovexattr(f->fd, DRAFT_MARK);
 		fault_point("named-%zu", i + 1);
 	}
-	return m->n ? sync_parent_dir(m->files[0].path, e) : 0;
+	if (m->n && sync_parent_dir(m->files[0].path, e))
+		return -e->code;
+	m->is_whole = true; /* from now on they are the user's, whatever becomes of their names */
+	return life_journal_note(life_now(), MADE_WHOLE, json_true(), e);
 }
 
 /* 1: it is still there. */
@@ -183,17 +187,59 @@ static size_t remove_ours(const struct made_file *f, const char *path)
 	return 1;
 }
 
+/* What has its name can be seen, and somebody may have started a guest from it. */
+static bool is_used(struct made_file *f, struct err *e)
+{
+	if (!f->is_named)
+		return false;
+	if (f->fd >= 0)
+		close(f->fd); /* which would be a use of it */
+	f->fd = -1;
+	return own_file_unused(f->path, e) == -EBUSY;
+}
+
+/* All that a guest has which somebody has started. */
+static size_t leave_to_user(struct made *m)
+{
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < m->n && !is_used(&m->files[i], &e); i++)
+		;
+	if (i == m->n)
+		return 0;
+	life_leftover(life_now(), "all that was made, as somebody uses it: %s", e.msg);
+	for (i = 0; i < m->n; i++)
+		life_leftover(life_now(), "%s", m->files[i].path);
+	return m->n;
+}
+
+static size_t remove_named(struct made_file *f)
+{
+	struct err e;
+
+	if (!is_used(f, &e))
+		return remove_ours(f, f->path);
+	life_leftover(life_now(), "%s", e.msg);
+	return 1;
+}
+
 size_t made_undo(struct made *m)
 {
-	size_t left = 0, i;
+	size_t left = m->is_whole ? leave_to_user(m) : 0, i;
+	struct err e;
 
+	if (left)
+		return left;
+	if (m->is_whole && life_journal_note(life_now(), MADE_WHOLE, json_false(), &e))
+		log_error("%s", e.msg);
 	for (i = m->n; i-- > 0;) {
-		const struct made_file *f = &m->files[i];
+		struct made_file *f = &m->files[i];
 
-		if (f->is_named)
-			left += remove_ours(f, f->path);
 		if (f->has_draft)
 			left += remove_ours(f, f->draft);
+		if (f->is_named)
+			left += remove_named(f);
 	}
 	return left;
 }
@@ -202,9 +248,9 @@ size_t made_undo(struct made *m)
 
 bool made_is_whole(const struct journal *j, bool rebooted)
 {
-	const json_t *last = journal_last_note(j, MADE_LAST);
+	const json_t *whole = journal_last_note(j, MADE_WHOLE), *last = journal_last_note(j, MADE_LAST);
 
-	return last && own_file_is_there(last, rebooted);
+	return json_is_boolean(whole) ? json_is_true(whole) : last && own_file_is_there(last, rebooted);
 }
 
 void made_remove_draft(const json_t *detail)

@@ -13,10 +13,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Kinds of what is journaled (life_own()), and the note of the file that gets its name last. */
+/* Kinds of what is journaled (life_own()), and notes: of the file that gets its name last, and whether all have theirs. */
 #define MADE_DRAFT "draft"
 #define MADE_FILE  "made"
 #define MADE_LAST  "last"
+#define MADE_WHOLE "whole"
 
 struct made_file {
 	char *path, *draft;
@@ -30,6 +31,7 @@ struct made {
 	struct made_file *files;
 	size_t n;
 	uint32_t number; /* part of the hidden names: nobody knows it before */
+	bool is_whole;	 /* so it is journaled */
 };
 
 void made_init(struct made *m);
@@ -37,7 +39,7 @@ void made_init(struct made *m);
 int made_add(struct made *m, const char *path, const char **draft, struct err *e);
 /* Gives all of them their names, in order, where nobody has them; durable when 0 is returned. -EEXIST. */
 int made_name(struct made *m, struct err *e);
-/* Removes them, unless others have taken their names. Each that is left becomes a leftover of the command; how many. */
+/* Removes them, unless others have taken their names, or use what has one. Each that is left becomes a leftover of the command; how many. */
 size_t made_undo(struct made *m);
 void made_fini(struct made *m);
 

@@ -379,9 +379,10 @@ json_t *life_status(const struct life *l)
 
 static void add_sentence(struct life *l, json_t *list, const char *without, const char *fmt, va_list ap)
 {
-	char line[1024];
+	AUTO_FREE char *line = NULL; /* a path may be long */
 
-	vsnprintf(line, sizeof(line), fmt, ap);
+	if (vasprintf(&line, fmt, ap) < 0)
+		abort();
 	text_make_utf8(line);
 	if (l)
 		json_array_append_new(list, json_string(line));

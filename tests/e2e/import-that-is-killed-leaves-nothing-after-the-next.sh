@@ -32,6 +32,16 @@ for point in made-1 made-2; do
 	rm "$VMS/$A".*
 done
 
+process_that_has() { # FILE: prints the first, but for one that has it for a moment
+	local fd
+	for fd in /proc/[0-9]*/fd/*; do
+		[[ $(readlink "$fd") == "$1" && $(<"/proc/$(cut -d/ -f3 <<<"$fd")/comm") == qemu* ]] || continue
+		cut -d/ -f3 <<<"$fd"
+		return
+	done 2>/dev/null
+	return 1
+}
+
 # Or by recover.
 recovers() { # STATUS TEXT
 	local status=0
@@ -65,10 +75,63 @@ kill "$imported_qemu"
 wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
 imported
 rm -f "$VMS/$A".*
+status=0 # what is whole is the user's, whatever becomes of its names
+VMFERRY_FAULT=first-start:kill try_import "$DIR/disk.raw" --name "$A" --start --accel tcg --qemu "$QEMU" </dev/null || status=$?
+assert_eq "$status" 137 "exit code of an import that is killed while it starts the guest"
+wait_for 30 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "its QEMU does not start"
+imported_qemu=$(<"$DIR/pid")
+kill_at_exit "$imported_qemu"
+kill "$imported_qemu"
+wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
+sed -i '1a # edited' "$VMS/$A.sh"
+recovers 0 'all was made before .*, and stays'
+imported
+rm -f "$VMS/$A".*
+killed_at named-1
+exec 5<"$VMS/$A.qcow2" # somebody looks at it
+status=0
+vmferry recover "$A" >"$DIR/recover.log" 2>&1 || status=$?
+exec 5<&-
+assert_eq "$status" 4 "exit code of recover where a disk is in use ($(<"$DIR/recover.log"))"
+says "$A.qcow2 is open in process" "$DIR/recover.log"
+[[ -e $VMS/$A.qcow2 ]] || fail "a disk that is in use is gone"
+recovers 0 'recovered: what it had made .* is removed'
+assert_eq "$(ls -A "$VMS")" "" "what is there after recover"
+killed_at made-1
+draft=$VMS/$(hidden)
+python3 -S -c 'import os, sys; os.removexattr(sys.argv[1], "user.vmferry.draft")' "$draft" # as where there are none
+status=0
+vmferry recover "$A" >"$DIR/recover.log" 2>&1 || status=$?
+assert_eq "$status" 4 "exit code of recover where a draft stays ($(<"$DIR/recover.log"))"
+says "$draft" "$DIR/recover.log"
+rm "$draft"
+recovers 0 'recovered: what it had made .* is removed'
 killed_at named-2
 recovers 0 'all was made before .*, and stays'
 imported
 rm "$VMS/$A".*
+
+# One whose guest somebody starts before it does: its disk is not removed below that.
+VMFERRY_FAULT=named-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --start --accel tcg --qemu "$QEMU" \
+	>"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
+first=$!
+kill_at_exit "$first"
+wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
+sh "$VMS/$A.sh" >"$DIR/sh.log" 2>&1 </dev/null &
+wait_for 30 eval 'process_that_has "$VMS/$A.qcow2" >"$DIR/pid"' || fail "the guest does not start: $(<"$DIR/sh.log")"
+imported_qemu=$(<"$DIR/pid")
+kill_at_exit "$imported_qemu"
+wait_for 30 test -S "$VMS/$A.qmp" || fail "it has no monitor"
+kill -CONT "$first"
+status=0
+wait "$first" || status=$?
+assert_eq "$status" 4 "exit code of the one whose guest runs ($(<"$DIR/first.err"))"
+says "$VMS/$A.qcow2 is (open in process|locked)" "$DIR/first.err"
+recovers 0 'all was made before .*, and stays'
+kill "$imported_qemu"
+wait_for 20 process_is_gone "$imported_qemu" || fail "it does not end"
+imported
+rm -f "$VMS/$A".*
 
 # One that has given its disk its name: the next one refuses to write over it, and removes nothing of that.
 killed_at named-1
@@ -152,3 +215,11 @@ to_stream || fail "$(<"$DIR/export.err")"
 says "removed $TMPDIR/$left, which one that was killed had left" "$DIR/export.err"
 diff -r "$DIR/bundle" "$TMPDIR/vmferry-export-friday" || fail "somebody's bundle is gone"
 assert_eq "$(ls -A "$TMPDIR")" vmferry-export-friday "what is there after the next export"
+
+# One whose stream was being sent: nothing of that stays.
+vmferry recover >"$DIR/recover.log" 2>&1 || fail "$(<"$DIR/recover.log")"
+status=0
+VMFERRY_FAULT=named-3:kill to_stream || status=$?
+assert_eq "$status" 137 "exit code of an export that is killed"
+recovers 0 'recovered: what it had made .* is removed'
+assert_eq "$(ls -A "$TMPDIR")" vmferry-export-friday "what is there after recover"
