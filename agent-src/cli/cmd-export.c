@@ -36,13 +36,6 @@ static const char after[] =
 	"  vmferry export vm1 /backup/vm1-2026-11-22 --compress\n"
 	"  vmferry export /srv/vm/vm2.sh - | ssh host-b vmferry import - --disk-dir /srv/vm\n";
 
-static int take_json(void *into, const char *arg)
-{
-	struct export_options *o = into;
-
-	return command_take_json("export", arg, &o->life.json, &o->life.json_fine);
-}
-
 #define MEMBER(name) offsetof(struct export_options, name)
 
 static const char *const freezes[] = {"auto", "require", "off", NULL}; /* enum export_freeze */
@@ -53,8 +46,8 @@ static const struct command_option options[] = {
 	{"freeze", "WHEN", "auto (default): if its agent does it; require: fail otherwise; off", OPT_WORD, .offset = MEMBER(freeze),
 	 .words = freezes},
 	{"no-media", NULL, "leave out what is in its CD-ROM and floppy drives", OPT_FLAG, .offset = MEMBER(no_media)},
-	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result (not of a stream)", OPT_CALL,
-	 .take = take_json},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result (not of a stream)", OPT_JSON,
+	 .offset = MEMBER(life)},
 	{"spool", "DIR", "where a stream is made before it is sent (default: $TMPDIR, or /var/tmp)", OPT_TEXT, .offset = MEMBER(spool)},
 	{"with-memory", NULL,
 	 "what it has in memory, too, with which it can go on where it was: written down while it runs,\n"

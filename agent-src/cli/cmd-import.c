@@ -91,34 +91,6 @@ static int take_raw(void *into, const char *arg)
 	return 0;
 }
 
-static int take_start(void *into, const char *arg)
-{
-	(void)arg;
-	((struct import_options *)into)->start = IMPORT_START;
-	return 0;
-}
-
-static int take_paused(void *into, const char *arg)
-{
-	(void)arg;
-	((struct import_options *)into)->start = IMPORT_PAUSED;
-	return 0;
-}
-
-static int take_no_start(void *into, const char *arg)
-{
-	(void)arg;
-	((struct import_options *)into)->start = IMPORT_NO_START;
-	return 0;
-}
-
-static int take_json(void *into, const char *arg)
-{
-	struct import_options *o = into;
-
-	return command_take_json("import", arg, &o->life.json, &o->life.json_fine);
-}
-
 #define MEMBER(name) offsetof(struct import_options, name)
 
 static const char *const formats[] = {"qcow2", "raw", NULL}, *const firmwares[] = {"bios", "uefi", NULL},
@@ -153,10 +125,10 @@ static const struct command_option options[] = {
 	{"no-memory", NULL, "leave out what a bundle has of its memory: it starts from its disks", OPT_FLAG, .offset = MEMBER(no_memory)},
 	{"accel", "WHICH", "kvm or tcg (default: kvm where it can be used)", OPT_WORD_TEXT, .offset = MEMBER(accel), .words = accels},
 	{"qemu", "BINARY", "(default: $QEMU, or qemu-system-x86_64); qemu-img is taken from beside it", OPT_TEXT, .offset = MEMBER(qemu)},
-	{"start", NULL, "start the guest when all is done", OPT_CALL, .take = take_start},
-	{"paused", NULL, "start it, but let it wait for cont at its monitor", OPT_CALL, .take = take_paused},
-	{"no-start", NULL, "do not start it (default): NAME.sh does", OPT_CALL, .take = take_no_start},
-	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result", OPT_CALL, .take = take_json},
+	{"start", NULL, "start the guest when all is done", OPT_SET, .offset = MEMBER(start), .base = IMPORT_START},
+	{"paused", NULL, "start it, but let it wait for cont at its monitor", OPT_SET, .offset = MEMBER(start), .base = IMPORT_PAUSED},
+	{"no-start", NULL, "do not start it (default): NAME.sh does", OPT_SET, .offset = MEMBER(start), .base = IMPORT_NO_START},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result", OPT_JSON, .offset = MEMBER(life)},
 	{"dry-run", NULL, "say what would be done, and with which command line; touch nothing", OPT_FLAG, .offset = MEMBER(dry_run)},
 	{.name = NULL},
 };

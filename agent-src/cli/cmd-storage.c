@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the options are put into. */
+/* The options of storage, and --verbose. */
 struct storage_command {
 	struct storage_options o;
 	bool verbose;
@@ -75,13 +75,6 @@ static int take_drop(void *into, const char *arg)
 	return 0;
 }
 
-static int take_json(void *into, const char *arg)
-{
-	struct storage_command *c = into;
-
-	return command_take_json("storage", arg, &c->o.life.json, &c->o.life.json_fine);
-}
-
 #define MEMBER(name) offsetof(struct storage_command, name)
 
 static const char *const formats[] = {"raw", "qcow2", NULL}, *const olds[] = {"keep", "aside", "remove", NULL};
@@ -104,8 +97,8 @@ static const struct command_option options[] = {
 	 .take = take_drop},
 	{"bwlimit", "RATE", "bytes per second and disk, such as 100M", OPT_RATE, .offset = MEMBER(o.bwlimit)},
 	{"dry-run", NULL, "show the plan; touch nothing", OPT_FLAG, .offset = MEMBER(o.dry_run)},
-	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_CALL,
-	 .take = take_json},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_JSON,
+	 .offset = MEMBER(o.life)},
 	{"state-dir", "DIR", "where journals are (default /var/lib/vmferry)", OPT_TEXT, .offset = MEMBER(o.life.state_dir)},
 	{"runtime-dir", "DIR", "where sockets are (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(o.life.runtime_dir)},
 	{"verbose", NULL, "say what is done", OPT_FLAG, .offset = MEMBER(verbose), .letter = 'v'},

@@ -1,6 +1,7 @@
 /* command-options.c: see command-options.h. */
 #include "command-options.h"
 #include "cmd.h"
+#include "life.h"
 #include "option-table.h"
 #include "util.h"
 #include "words.h"
@@ -51,12 +52,12 @@ int command_bad(const char *command, const char *option, const char *value, cons
 	return EXIT_USAGE;
 }
 
-int command_take_json(const char *command, const char *arg, bool *json, bool *fine)
+static int take_json(const struct command_usage *u, const char *arg, struct life_options *o)
 {
 	if (arg && strcmp(arg, "fine"))
-		return command_bad(command, "--json", arg, "fine, or nothing");
-	*json = true;
-	*fine |= arg != NULL;
+		return command_bad(u->name, "--json", arg, "fine, or nothing");
+	o->json = true;
+	o->json_fine |= arg != NULL;
 	return 0;
 }
 
@@ -86,6 +87,11 @@ static int take_option(const struct command_usage *u, const struct command_optio
 	case OPT_FLAG:
 		*(bool *)member = true;
 		return 0;
+	case OPT_SET:
+		*(int *)member = o->base;
+		return 0;
+	case OPT_JSON:
+		return take_json(u, arg, member);
 	case OPT_TEXT:
 		*(const char **)member = arg;
 		return 0;

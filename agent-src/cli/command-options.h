@@ -13,6 +13,8 @@
 
 enum option_kind {
 	OPT_FLAG,	/* a bool, which becomes true */
+	OPT_SET,	/* an int or an enum, which becomes `base` */
+	OPT_JSON,	/* a struct life_options: `--json`, or `--json=fine` */
 	OPT_TEXT,	/* a const char * */
 	OPT_WORD,	/* an int or an enum: the index in `words`, plus `base` */
 	OPT_WORD_TEXT,	/* a const char *, which is one of `words` */
@@ -48,8 +50,6 @@ enum { COMMAND_HELPED = -1 };
 int command_take(const struct command_usage *u, int argc, char **argv, void *into, int *words);
 /* "vmferry storage: --format: 'x' is not raw or qcow2"; returns EXIT_USAGE. */
 int command_bad(const char *command, const char *option, const char *value, const char *want);
-/* As OPT_CALL: `--json`, or `--json=fine`; json and fine: where it is noted. */
-int command_take_json(const char *command, const char *arg, bool *json, bool *fine);
 /* The words before "--", behind which other words are QEMU's; *behind: the first of those, NULL if there is no "--". */
 int command_words_before(int argc, char **argv, char ***behind, size_t *count);
 
