@@ -62,7 +62,7 @@ bool life_interrupted(void)
 
 /* ---- begin and end ---- */
 
-/* Copies it, as UTF-8: it goes into events. */
+/* Copies a text that goes into events, and so has to be UTF-8. */
 static void set_text(char **to, const char *text)
 {
 	free(*to);
@@ -250,7 +250,7 @@ int life_take_up(struct life *l, const char *journal_path, const struct life_opt
 	return 0;
 }
 
-/* With leftovers it stays, so that recover tries again. */
+/* Removes the journal, unless there are leftovers, which recover tries again by it. */
 static void end_journal(struct life *l)
 {
 	struct err e;
@@ -306,7 +306,7 @@ static double percent_of(const struct life_progress *p)
 	return p->percent >= 0 ? p->percent : p->total ? 100.0 * (double)p->done / (double)p->total : 0;
 }
 
-/* What progress and status have in common. */
+/* The members that progress and status have in common. */
 static json_t *tell_pace(const struct life *l)
 {
 	const struct life_progress *p = &l->progress;
@@ -377,17 +377,25 @@ json_t *life_status(const struct life *l)
 
 /* ---- sentences ---- */
 
+/* Malloc'ed, and UTF-8: paths in it may be long, and anything. */
+static char *sentence(const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	text_make_utf8(text);
+	return text;
+}
+
 static void add_sentence(struct life *l, json_t *list, const char *without, const char *fmt, va_list ap)
 {
-	AUTO_FREE char *line = NULL; /* a path may be long */
+	AUTO_FREE char *text = sentence(fmt, ap);
 
-	if (vasprintf(&line, fmt, ap) < 0)
-		abort();
-	text_make_utf8(line);
 	if (l)
-		json_array_append_new(list, json_string(line));
+		json_array_append_new(list, json_string(text));
 	else
-		fprintf(stderr, "vmferry: %s%s\n", without, line);
+		fprintf(stderr, "vmferry: %s%s\n", without, text);
 }
 
 void life_row(json_t *rows, const char *word, const char *fmt, ...)
@@ -396,26 +404,23 @@ void life_row(json_t *rows, const char *word, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		abort();
+	text = sentence(fmt, ap);
 	va_end(ap);
-	text_make_utf8(text);
 	json_array_append_new(rows, json_pack("[s,s]", word, text));
 }
 
 void life_notice(struct life *l, const char *fmt, ...)
 {
-	char line[1024];
+	AUTO_FREE char *text = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	text = sentence(fmt, ap);
 	va_end(ap);
-	text_make_utf8(line);
 	if (l)
-		report_notice(&l->report, "%s", line);
+		life_emit(l, "notice", json_pack("{s:s}", "text", text));
 	else
-		fprintf(stderr, "vmferry: %s\n", line);
+		fprintf(stderr, "vmferry: %s\n", text);
 }
 
 void life_note(struct life *l, const char *fmt, ...)
