@@ -28,6 +28,15 @@ static inline int unix_bound(const char *path)
 	return fd;
 }
 
+/* A socket of this name that takes one client. */
+static inline int unix_listening(const char *path)
+{
+	int fd = unix_bound(path);
+
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
 static inline void tcp_pair(int fd[2])
 {
 	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

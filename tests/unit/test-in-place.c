@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #include "../../agent-dst/parts/in-place.h"
 #include "process.h"
 #include "unix-socket.h"
@@ -26,17 +28,6 @@ static char path[64], aside[64];
 static struct attempt attempt;
 static struct target target = {.part = {.a = &attempt}};
 static struct err e;
-
-static int listener(const char *at)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", at);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	return fd;
-}
 
 static void write_pid(const char *at, int pid)
 {
@@ -85,7 +76,7 @@ static int begin(void **state)
 
 static void what_was_never_set_aside_stays(void **state)
 {
-	int fd = listener(path);
+	int fd = unix_listening(path);
 	ino_t it = inode(path);
 
 	(void)state;
@@ -96,7 +87,7 @@ static void what_was_never_set_aside_stays(void **state)
 
 static void who_still_listens_has_his_name_again(void **state)
 {
-	int fd = listener(aside);
+	int fd = unix_listening(aside);
 	ino_t it = inode(aside);
 
 	(void)state;
@@ -108,7 +99,7 @@ static void who_still_listens_has_his_name_again(void **state)
 
 static void who_has_it_already_keeps_it(void **state)
 {
-	int fd = listener(aside);
+	int fd = unix_listening(aside);
 	ino_t it = inode(aside);
 
 	(void)state;
@@ -122,11 +113,11 @@ static void who_has_it_already_keeps_it(void **state)
 /* Of a QEMU that died before it was hidden. */
 static void over_what_nobody_uses(void **state)
 {
-	int fd = listener(aside);
+	int fd = unix_listening(aside);
 	ino_t it = inode(aside);
 
 	(void)state;
-	close(listener(path));
+	close(unix_listening(path));
 	assert_int_equal(undo(false), 0);
 	assert_int_equal(inode(path), it);
 	close(fd);
@@ -134,7 +125,7 @@ static void over_what_nobody_uses(void **state)
 
 static void never_over_what_is_in_use(void **state)
 {
-	int fd = listener(aside), other = listener(path);
+	int fd = unix_listening(aside), other = unix_listening(path);
 	ino_t it = inode(aside), its = inode(path);
 
 	(void)state;
@@ -150,7 +141,7 @@ static void never_over_what_is_in_use(void **state)
 static void who_has_ended_has_no_name(void **state)
 {
 	(void)state;
-	close(listener(aside));
+	close(unix_listening(aside));
 	owner_lives = false;
 	assert_int_equal(undo(false), 0);
 	assert_int_equal(inode(path), 0);
@@ -176,7 +167,7 @@ static void a_pidfile_is_not_taken_from_who_lives(void **state)
 
 static void whose_socket_it_is_can_be_told(void **state)
 {
-	int fd = listener(path), ready[2];
+	int fd = unix_listening(path), ready[2];
 	pid_t other;
 	char byte;
 
@@ -191,7 +182,7 @@ static void whose_socket_it_is_can_be_told(void **state)
 	other = fork();
 	if (!other) {
 		close(fd);
-		listener(path); /* another one has the name now */
+		unix_listening(path); /* another one has the name now */
 		if (write(ready[1], "", 1) == 1)
 			pause();
 		_exit(1);
@@ -242,7 +233,7 @@ static bool seems_to_have(pid_t pid, ino_t number)
 
 static void a_name_with_lines_in_it_is_not_believed(void **state)
 {
-	int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), its = listener(aside), fd;
+	int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), its = unix_listening(aside), fd;
 
 	(void)state;
 	assert_true(tcp >= 0);
@@ -260,7 +251,7 @@ static void a_name_with_lines_in_it_is_not_believed(void **state)
 
 static void a_guest_that_has_gone_on_keeps_the_new_names(void **state)
 {
-	int fd = listener(aside), other = listener(path);
+	int fd = unix_listening(aside), other = unix_listening(path);
 	ino_t its = inode(path);
 
 	(void)state;

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "../lib/sockets.h"
+
 #include "../../agent-dst/parts/names.h"
 #include "paths.h"
 #include "systemd.h"
@@ -15,26 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 static char dir[] = "/tmp/test-names.XXXXXX", memory[] = "/dev/shm/test-names.XXXXXX", state_dir[64];
 static bool has_memory;
 static struct err e;
-
-static int listener(const char *at)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(a.sun_path, sizeof(a.sun_path), "%s", at);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	return fd;
-}
 
 static void write_text(const char *at, const char *text)
 {
@@ -66,7 +55,7 @@ static void what_is_free_keeps_its_name(void **state)
 static void what_is_there_keeps_its_own(void **state)
 {
 	AUTO_FREE char *socket = xasprintf("%s/used", dir), *file = xasprintf("%s/file", dir), *link = xasprintf("%s/link", dir);
-	int fd = listener(socket);
+	int fd = unix_listening(socket);
 
 	(void)state;
 	write_text(file, "");
@@ -90,7 +79,7 @@ static void what_a_killed_qemu_left_is_in_nobody_s_way(void **state)
 	(void)state;
 	if (!has_memory)
 		skip();
-	fd = listener(socket);
+	fd = unix_listening(socket);
 	expect(ARGS_LISTEN, memory, "socket", "is there already");
 	close(fd);
 	expect(ARGS_LISTEN, memory, "socket", NULL);
