@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 /*
- * The program exe; if it is not here one of the same name in the usual places, but not where only that is asked for (--qemu): who names a QEMU
- * means that one. Malloc'ed; NULL: none, and *e says where it was looked for, and what to do.
+ * Finds the program exe, or unless `only` (--qemu: a person means that one) another of the same name in the usual places. Malloc'ed; NULL: there is
+ * none, and *e says where it was looked for, and what to do.
  */
 char *qemu_find(const char *exe, bool only, struct err *e);
 

@@ -110,7 +110,7 @@ static void refused(void *ctx, const struct err *why)
 	target_obstacle(l->target, why);
 }
 
-/* As args_options.keeps_name: what does is taken down, to be owned before QEMU makes it. */
+/* Answers args_options.keeps_name, and notes each path that keeps its name, so that it is owned before QEMU makes it. */
 static bool keeps_name(void *ctx, enum args_role role, const char *path)
 {
 	struct line *l = ctx;
@@ -556,7 +556,7 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	return 0;
 }
 
-/* The names that it keeps are its own from now on, for other moves, too. */
+/* Owns the names that the guest keeps, so that no other move takes one. */
 static int prepare(struct part *p, struct err *e)
 {
 	struct line *l = line_of(p);

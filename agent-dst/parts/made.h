@@ -16,7 +16,7 @@ int made_own_what_qemu_makes(struct target *t, pid_t pid, struct err *e);
 /* The files that QEMU has made are its own by now: found when it starts, or (found) before it is ended. */
 void made_know_what_qemu_made(struct target *t, bool found);
 
-/* 1: it is, or is to be, what a move has made here that is not over, and would take away again if it were rolled back. 0: it is not. -errno. */
+/* Looks for a move that is not over and has made path, or is about to: it would remove path if it were rolled back. 1: there is one; 0: none; -errno. */
 int made_by_another(const char *state_dir, const char *path, struct err *e);
 /* Since the attempt began. */
 bool made_is_rebooted(const struct target *t);

@@ -145,7 +145,7 @@ static bool is_socket(const char *path)
 	return !lstat(path, &st) && S_ISSOCK(st.st_mode);
 }
 
-/* NULL: this one is the agent's own. */
+/* The path at which this socket is hidden, malloc'ed; NULL: it is the agent's own. */
 static char *hidden_name(const struct target *t, const char *path)
 {
 	const char *base = strrchr(path, '/');
@@ -155,7 +155,7 @@ static char *hidden_name(const struct target *t, const char *path)
 	return !in || !strcmp(in, t->run_dir) ? NULL : xasprintf("%s%s", dir, base);
 }
 
-/* dirs: those that were made for others. */
+/* Moves one socket away. dirs: the hidden directories that were made for others already. */
 static int hide_one(struct target *t, json_t *dirs, const char *path, struct err *e)
 {
 	AUTO_FREE char *to = hidden_name(t, path);

@@ -91,7 +91,7 @@ static bool is_on_tmpfs(const char *path)
 	return !statfs(path, &fs) && fs.f_type == TMPFS_MAGIC;
 }
 
-/* What hides in it is not exchanged for something else. */
+/* A directory is safe if nobody but root and us can replace what is in it. */
 static bool is_safe(const struct stat *dir)
 {
 	bool others = (dir->st_mode & (S_IWGRP | S_IWOTH)) && !(dir->st_mode & S_ISVTX);
@@ -99,7 +99,7 @@ static bool is_safe(const struct stat *dir)
 	return !others && (dir->st_uid == 0 || dir->st_uid == geteuid());
 }
 
-/* A QEMU that was killed leaves its socket and its pidfile. On other file systems they may be those of a QEMU on another host. */
+/* A socket or pidfile that a killed QEMU has left is stale. Only a tmpfs tells: on another file system they may be those of a QEMU of another host. */
 static bool is_stale(enum args_role role, const char *path, const struct stat *st)
 {
 	const struct args_file f = {.role = role, .option = (char *)"", .to = (char *)path};

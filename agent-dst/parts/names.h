@@ -12,9 +12,9 @@
 
 #include "target.h"
 
-/* Why what QEMU makes cannot have that name here, in words, malloc'ed; NULL: it can. */
+/* The reason why a file that QEMU makes cannot have that name here, in words, malloc'ed; NULL: it can. */
 char *names_why_not(const char *state_dir, enum args_role role, const char *path);
-/* What QEMU makes it puts in the place of whatever has the name: -EEXIST if that is another guest's monitor, say, or the log that it writes. */
+/* QEMU replaces whatever has the name of a file that it makes. -EEXIST: that would be another guest's monitor, say, or the log that it writes. */
 int names_check_unused(const struct args_file *f, struct err *e);
 /* Adds a sentence for each reason why something has another name here than at the source. */
 void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences);

@@ -439,7 +439,7 @@ static int undo_tap(struct part *p, const json_t *detail, struct err *e)
 	return taps_undo(target_of(p), detail, e);
 }
 
-/* Its QEMU, which has ended or is the guest's, and names that it has kept for what that makes. */
+/* QEMU has ended or is the guest's, and a kept name is no file: there is nothing to undo. */
 static int undo_nothing(struct part *p, const json_t *detail, struct err *e)
 {
 	(void)p, (void)detail, (void)e;

@@ -32,7 +32,7 @@ static void remove_file(struct recovery *v, const json_t *known)
 		life_leftover(&v->life, "%s", e.msg);
 }
 
-/* Where there are no locks, or no extended attributes, nothing tells that it is nobody's: it is left for people. */
+/* A draft or spool that is still there is left for people: without locks or extended attributes nothing tells whether another command makes it. */
 static void tell_if_left(struct recovery *v, const json_t *detail)
 {
 	const char *path = json_text(detail, "path");
@@ -48,7 +48,7 @@ static bool is_below(const char *dir, const char *path)
 	return n && path && !strncmp(path, dir, n) && path[n] == '/';
 }
 
-/* A stream that was made there was not sent to its end. */
+/* Removes a stream's directory. A bundle in it was not sent to its end, however complete its files are. */
 static void remove_spool(struct recovery *v, const json_t *detail)
 {
 	const json_t *last = journal_last_note(v->life.journal, MADE_LAST);
@@ -65,7 +65,7 @@ static void remove_draft(struct recovery *v, const json_t *detail)
 	tell_if_left(v, detail);
 }
 
-/* What somebody has put into it is theirs. */
+/* A directory that somebody has put something into is theirs, and stays. */
 static void remove_directory(struct recovery *v, const json_t *detail)
 {
 	const char *path = json_text(detail, "path");
@@ -83,7 +83,7 @@ static void clear_qemu(struct recovery *v)
 		life_leftover(&v->life, "in the guest's QEMU, which it does not harm: %s", e.msg);
 }
 
-/* The guest is whole then, and may run: whose QEMU that is the user decides. */
+/* A QEMU that an import has started may run the guest: the user decides what becomes of it. */
 static void tell_of_qemu(struct recovery *v, const json_t *detail)
 {
 	pid_t pid = (pid_t)json_integer_value(json_object_get(detail, "pid"));

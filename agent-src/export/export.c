@@ -76,7 +76,7 @@ static bool is_at_rest(const struct export_options *o)
 	       (strchr(o->vm, '/') && !stat(o->vm, &st) && S_ISREG(st.st_mode));
 }
 
-/* From now on the user can ask how far it is, and nobody else of ours touches the guest. */
+/* Opens the control socket: `vmferry status` and `cancel` reach the export, and other commands of ours leave the guest alone. */
 static int begin_life(struct export *x, pid_t known_as, struct err *e)
 {
 	life_about(&x->life, x->g.name, is_stream(x) ? "a stream" : x->o->dir, x->g.pid);

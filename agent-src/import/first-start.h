@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* As it is journaled (life_own()): a QEMU, by pid and start_time. */
+/* Kind of the journal's entry (life_own()) of the QEMU that was started: its pid and start_time. */
 #define FIRST_QEMU "first-qemu"
 
 /*

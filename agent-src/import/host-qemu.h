@@ -21,7 +21,7 @@ int host_qemu_find_img(char **out, const char *exe, struct err *e);
 void host_qemu_fini(struct host_qemu *q);
 /* Whether it has a device of that name. q is a struct host_qemu. */
 bool host_qemu_has(const void *q, const char *device);
-/* What QEMU, which is asked now, prints about an option; malloc'ed, and empty if it does not answer. */
+/* Asks QEMU for the help of an option ("-chardev", "socket,help"): its text, malloc'ed, empty if it does not answer. */
 char *host_qemu_help(const struct host_qemu *q, const char *option, const char *what);
 /* The version that "pc" or "q35" stands for: "pc-q35-10.0"; malloc'ed, NULL: there is none. */
 char *host_qemu_machine(const struct host_qemu *q, const char *alias);

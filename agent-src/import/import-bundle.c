@@ -247,7 +247,7 @@ static void add_files(const struct bundling *m, json_t *rows)
 			life_row(rows, "note", "the medium %s is not in the bundle: its drive is empty", m->b.files[i].path);
 }
 
-/* What of this host the guest uses. */
+/* Adds the networks, ports and files of this host that the guest uses. */
 static void add_host(const struct bundling *m, json_t *rows)
 {
 	size_t i;

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* A guest that is not there yet has no process: ours stands for it. */
+/* The guest has no process yet, so ours stands for it in the socket's name. */
 int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e)
 {
 	life_about(l, guest, dir, 0);

@@ -1,4 +1,4 @@
-/* import-steps.h: an import from its first look to its result. What it is made from (a bundle, or another hypervisor's files) is a row of steps. */
+/* import-steps.h: an import from its first look to its result. A row of steps has what differs between a bundle and another hypervisor's files. */
 #ifndef VMFERRY_IMPORT_STEPS_H
 #define VMFERRY_IMPORT_STEPS_H
 
@@ -22,7 +22,7 @@ struct import_steps {
 
 /* Returns the exit code. */
 int import_carry_out(struct life *l, const struct import_options *o, const struct import_steps *steps, void *ctx);
-/* The guest has a name and a place: from now on the user can ask how far it is. */
+/* Opens the control socket of an import whose guest has a name and a place. */
 int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e);
 
 #endif

@@ -187,7 +187,7 @@ static size_t remove_ours(const struct made_file *f, const char *path)
 	return 1;
 }
 
-/* What has its name can be seen, and somebody may have started a guest from it. */
+/* A file that has its name can be seen: somebody may have started a guest from it. */
 static bool is_used(struct made_file *f, struct err *e)
 {
 	if (!f->is_named)
@@ -198,7 +198,7 @@ static bool is_used(struct made_file *f, struct err *e)
 	return own_file_unused(f->path, e) == -EBUSY;
 }
 
-/* All that a guest has which somebody has started. */
+/* Leaves a guest that somebody has started all of its files. Returns how many; 0: nobody uses any. */
 static size_t leave_to_user(struct made *m)
 {
 	struct err e;

@@ -43,7 +43,7 @@ int made_name(struct made *m, struct err *e);
 size_t made_undo(struct made *m);
 void made_fini(struct made *m);
 
-/* By the journal of one that was cut off: did all get their names? Then they are the user's. */
+/* Reads the journal of a command that was cut off: true if all files got their names, and so are the user's. */
 bool made_is_whole(const struct journal *j, bool rebooted);
 /* Removes a MADE_DRAFT, if it is one, and nobody's who lives. */
 void made_remove_draft(const json_t *detail);

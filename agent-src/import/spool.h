@@ -19,9 +19,9 @@ struct spool {
 
 /* template: a path with a directory in it that ends in XXXXXX (mkdtemp(3)). Says what of others it has removed. */
 int spool_make(struct spool *s, const char *template, struct err *e);
-/* With all files in it; there is none afterwards. What cannot be removed becomes a leftover of the command; 1: something is left. */
+/* Removes the directory with all files in it. 1: something is left, and is a leftover of the command. */
 size_t spool_remove(struct spool *s);
-/* By the journal of one that was cut off. */
+/* Removes the directory that the journal of a command that was cut off names, unless that command is alive. */
 void spool_remove_stale(const json_t *detail);
 /* It stays, for the next to remove. A zeroed one: nothing happens. */
 void spool_fini(struct spool *s);

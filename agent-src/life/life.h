@@ -28,7 +28,7 @@ struct life {
 	struct report report;
 	struct loop *loop;
 	struct control *control;
-	struct journal *journal; /* NULL: it has none */
+	struct journal *journal; /* of what it makes; NULL: it keeps none */
 	char *guest;		 /* its name; NULL: not known yet */
 	char *to;		 /* where it, or its disks, go; NULL: not known yet */
 	pid_t pid;		 /* of the guest's QEMU; 0: it has none */
@@ -38,19 +38,20 @@ struct life {
 	uint64_t begin_ns;
 	json_t *plan;		   /* the event, for the history; NULL: not told yet */
 	json_t *notes, *leftovers; /* sentences for the result */
-	/* What is asked of it beside `status` and `cancel`, and whether those are possible just now: a new reference; NULL: not answered here. */
+	/* Answers a request in the command's own way: a new reference. NULL: life answers, which knows `status` and `cancel`. */
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);
 	void *ctx;
 };
 
 /* The options that each of these commands has. */
 struct life_options {
-	const char *state_dir, *runtime_dir; /* NULL: none can be used, and so there is no history, or no control socket */
+	const char *state_dir,
+		*runtime_dir; /* of journals and history, and of the control socket; NULL: there is none that this user can have */
 	bool json, json_fine;
 	bool stdout_is_data; /* what the command makes goes to standard output: nothing else does */
 };
 
-/* Where journals and sockets are, as far as there can be any for this user; the caller frees *state and *runtime. */
+/* Sets the directories of journals and sockets, or NULL where this user can have none; the caller frees *state and *runtime. */
 void life_places(struct life_options *o, char **state, char **runtime);
 /* Begins the command. -errno: this host has no room. */
 int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e);
@@ -69,19 +70,19 @@ void life_fini(struct life *l);
 /* Keeps a journal of what the command makes from now on, so that `vmferry recover` can remove it should we die. Without a state directory, or where
  * it cannot be written, the user is told that there is none. */
 void life_keep_journal(struct life *l);
-/* As journal_own() and the like, where there is a journal; detail is stolen. An error cancels the command. */
+/* Writes to the journal, if there is one, as journal_own() and journal_note() do; detail is stolen. An error should end the command. */
 int life_own(struct life *l, const char *kind, json_t *detail, struct err *e);
 int life_journal_note(struct life *l, const char *kind, json_t *detail, struct err *e);
-/* Does a journal that begins so speak of such a command? And where what it makes goes, borrowed. */
+/* Whether a journal that begins so is of such a command; and where that one's files go, borrowed. */
 bool life_has_begun(const json_t *begin);
 const char *life_goes_to(const json_t *begin);
 /* In a later life: opens the journal of a command that was cut off. -EBUSY: it is under way. */
 int life_take_up(struct life *l, const char *journal_path, const struct life_options *o, struct err *e);
 
-/* The user has said so, by a signal or by `vmferry cancel`, as far as it was heard. */
+/* True once a signal or `vmferry cancel` was heard. */
 bool life_is_cancelled(struct life *l);
-/* The same, after answering whoever asks at the control socket. To be called several times a second by what works without a loop. Not from within
- * life.loop. */
+/* Answers whoever asks at the control socket, then life_is_cancelled(). Code that works without a loop calls it several times a second; nothing that
+ * life.loop runs may call it. */
 bool life_interrupted(void);
 
 /* Takes the reference: an event of this command, whose "event" and "how" are set here. */
@@ -90,7 +91,7 @@ void life_emit(struct life *l, const char *event, json_t *members);
 void life_stage(struct life *l, const char *stage);
 /* How far the stage is, in bytes; told as often as somebody wants it. each: its disks (a new reference), called only then; may be NULL. */
 void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx));
-/* The same for a stage that is known in percent alone. */
+/* Progress of a stage that is known in percent alone. */
 void life_percent(struct life *l, double percent);
 json_t *life_status(const struct life *l);
 

@@ -134,8 +134,8 @@ void switchover_look_at_host(struct transfer *t)
 	host_share_look(&t->blackout.share, of_move, n);
 }
 
-/* Each tells too much where the other does not: the count takes threads for busy that come and go as ours do, and for as heavy as when they were
- * weighed; and short work of ours waits for longer than it will then. */
+/* Two measures, each too high where the other is not: the count takes threads that come and go as ours do for busy, and for as heavy as when they
+ * were weighed; our share is measured on short work, which waits longer than the recheck will. */
 static double others_here(const struct transfer *t)
 {
 	const struct blackout *b = &t->blackout;

@@ -59,7 +59,7 @@ static enum ending_kind undecided(const struct transfer *t)
 	return t->end.started_again ? ENDING_STARTED_TWICE : ENDING_UNDECIDED;
 }
 
-/* Its QEMU here does not run it, or does not say so. */
+/* The guest is here, and its QEMU does not run it, or does not say so. */
 static enum ending_kind stands_here(const struct transfer *t)
 {
 	if (t->power.asked)

@@ -9,7 +9,7 @@ struct ending_words {
 	const char *outcome, *guest, *where, *text;
 };
 
-/* To be called once, when nothing more is done: looks at who has the guest, and sets t->end.kind and t->a.exit_code. */
+/* Looks at who has the guest, and sets t->end.kind and t->a.exit_code. Called once, when nothing more is done. */
 void ending_settle(struct transfer *t);
 /* After ending_settle(). */
 struct ending_words ending_words(const struct transfer *t);

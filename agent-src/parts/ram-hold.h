@@ -36,7 +36,7 @@ int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, st
 unsigned hold_capabilities(const struct ram_hold *h, const char **on);
 /* avail-switchover-bandwidth, with a downtime limit of 1 ms, until the switchover is asked for: in bytes a second. */
 uint64_t hold_limit(const struct ram_hold *h);
-/* Where a bitmap holds it: makes the node and its bitmap, and names it as the only one that is migrated. Journaled. Capability and limit are others then. */
+/* Makes the node and its bitmap where a bitmap holds the guest, and names it as the only one that is migrated. Journaled. Capability and limit are others then. */
 int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
 /* As the undo of a part, of the record "hold". */
 int hold_undo(struct source *s, const json_t *detail, struct err *e);

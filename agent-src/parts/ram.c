@@ -341,8 +341,8 @@ static void estimate_left(struct ram *r, uint64_t remaining, uint64_t qemu_dirty
 	r->left = MIN(remaining + (uint64_t)(r->dirty_per_s * since), MAX(remaining, r->total));
 }
 
-/* Of a paused guest nothing is written anew, and while a bitmap holds it beside the acknowledgement QEMU does not look for that: its only pass is over, and
- * is as good as the second. */
+/* A paused guest writes nothing, and QEMU does not look for that while a bitmap holds it beside the acknowledgement: its only pass counts as
+ * the second once it is over. */
 static uint64_t passes(const struct ram *r)
 {
 	bool only = r->hold.while_paused && r->src->paused && r->total && !r->left;

@@ -37,7 +37,7 @@ static void clean(json_t *v)
 		clean(member);
 }
 
-/* Where lines stay there is one each second; of what is known in percent alone, one in ten. */
+/* Lines that stay on the screen are due once a second; of a stage that is known in percent alone, one at each tenth. */
 static bool is_due(struct report *r, const json_t *ev)
 {
 	double percent = event_number(ev, "percent");

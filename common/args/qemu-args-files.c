@@ -169,7 +169,7 @@ static bool keeps_name(const struct rewrite *w, enum args_role role, const char 
 	return w->o->keeps_name && *from == '/' && !is_taken(w, from) && w->o->keeps_name(w->o->ctx, role, from);
 }
 
-/* Where a file goes that the source writes or listens on; the same file always goes to the same name. */
+/* The destination's path of a file that the source writes or listens on; the same file always goes to the same path. */
 static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 {
 	bool device = args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/");

@@ -21,7 +21,7 @@ struct args_words {
 bool args_has_changed_words(char *const *argv, size_t argc);
 /* The answer of query-qmp-schema says which words a QEMU knows. */
 void args_words_known(struct args_words *out, const json_t *schema);
-/* The same of what "-object help" and "-chardev socket,help" print, where no QEMU runs that could be asked. -netdev stream changed with the latter. */
+/* Words by the output of "-object help" and "-chardev socket,help", where no QEMU runs that could be asked. -netdev stream changed with the latter. */
 void args_words_in_help(struct args_words *out, const char *objects, const char *socket);
 /* Words in the line that QEMU does not know are written in those that it does, with a note each. One that it has no word for stays, for QEMU to refuse. */
 void args_write_known_words(struct args_result *r, const struct args_words *known);

@@ -159,7 +159,7 @@ bool args_file_is_disk(const struct args_file *f);
 bool args_role_is_memory(enum args_role role);
 /* Whether QEMU makes such a file, where there is none, when it starts. */
 bool args_role_is_made(enum args_role role);
-/* Of these a socket, a log or the pidfile: what QEMU makes anew. */
+/* Whether QEMU makes such a file anew at each start: a socket, a log, the pidfile. */
 bool args_role_is_written(enum args_role role);
 
 /* Whether a character device of that kind ("pty", "stdio" …) leads to nobody but QEMU's user and root in a QEMU that vmferry-dst

@@ -1,9 +1,9 @@
 /*
  * host-share.h: how many times as long as it computes a thread of ours takes on this host just now, as others want its processors, too.
  *
- * What our own threads were given of what they wanted (they run, and wait to) tells, beside what others were given meanwhile: while ours get a
- * fifth each, what others get in all is that of so many threads like ours as it has fifths. Near nothing that is exact; where many wait it is too
- * much, as ours work for less than a ms at a time then, and one that wakes waits for the others' turns to end.
+ * The share that our own threads got of the time that they wanted (they run, or wait to) gives the scale: while each of ours gets a fifth, others
+ * who get two processors in all are ten threads like ours. That is exact while few wait. Where many do it is too high: our threads then work for less than
+ * a ms at a time, and one that wakes waits for the others' turns to end.
  */
 #ifndef VMFERRY_HOST_SHARE_H
 #define VMFERRY_HOST_SHARE_H
@@ -26,7 +26,7 @@ struct host_share {
 
 void host_share_open(struct host_share *h);
 void host_share_close(struct host_share *h);
-/* To be called every few ms. of_move: processes besides this one that are the move's, some of them 0. */
+/* Reads the kernel's figures; called every few ms. of_move: pids of the move's other processes, 0 for none. */
 void host_share_look(struct host_share *h, const pid_t *of_move, size_t count);
 void host_share_note(struct host_share *h, const struct host_use *now, unsigned processors);
 /* How many threads like ours, that are always busy, would take what others take; INFINITY: the kernel does not tell, or was not asked twice yet. */

@@ -106,7 +106,7 @@ double host_weight_of(struct host_weight *w)
 	return weight;
 }
 
-/* What all weigh is what the time that it took tells: ours one each. */
+/* The sum of all weights is how long the probe took, ours being 1 each. */
 double host_weight_from(double took, unsigned processors, double ours, double others)
 {
 	return others < FEW ? 1 : MIN(MAX((took * processors - ours) / others, 0.0), WEIGHT_MAX);

@@ -42,7 +42,7 @@ process_that_has() { # FILE: prints the first, but for one that has it for a mom
 	return 1
 }
 
-# Or by recover.
+# recover removes the same.
 recovers() { # STATUS TEXT
 	local status=0
 	vmferry recover "$A" >"$DIR/recover.log" 2>&1 || status=$?
@@ -111,7 +111,7 @@ recovers 0 'all was made before .*, and stays'
 imported
 rm "$VMS/$A".*
 
-# One whose guest somebody starts before it does: its disk is not removed below that.
+# Somebody starts the guest before its import does: the disk is not removed below that QEMU.
 VMFERRY_FAULT=named-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --start --accel tcg --qemu "$QEMU" \
 	>"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
 first=$!
@@ -216,7 +216,7 @@ says "removed $TMPDIR/$left, which one that was killed had left" "$DIR/export.er
 diff -r "$DIR/bundle" "$TMPDIR/vmferry-export-friday" || fail "somebody's bundle is gone"
 assert_eq "$(ls -A "$TMPDIR")" vmferry-export-friday "what is there after the next export"
 
-# One whose stream was being sent: nothing of that stays.
+# An export that is killed while it sends its stream: nothing of that stays.
 vmferry recover >"$DIR/recover.log" 2>&1 || fail "$(<"$DIR/recover.log")"
 status=0
 VMFERRY_FAULT=named-3:kill to_stream || status=$?

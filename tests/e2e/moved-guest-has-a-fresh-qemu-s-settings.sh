@@ -26,8 +26,8 @@ guest_disk "$DIR/b.qcow2" qcow2 32M
 MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=8" tiny_start a $(guest_drive d1 "$DIR/b.qcow2" qcow2)
 settings >"$DIR/fresh"
 for mode in pages opaque; do
-	# What QEMU 7.2's TCG loses of the rings of a disk that is written nothing finds in this mode, and the guest waits for its disk for ever. So it
-	# does with migrations of QEMU's own, once that makes some thousands of passes; with a disk at rest with none.
+	# QEMU 7.2's TCG loses writes to the rings of a busy disk, which nothing finds in opaque mode, and the guest waits for its disk for ever. Its own
+	# migration loses them, too, after some thousands of passes; that of a guest whose disk is at rest does not.
 	[[ $mode != opaque || -z ${QUIET:-} ]] || guest_order "$(orders a)" stop >/dev/null
 	move_start a local --ram-mode $mode --hold
 	wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"

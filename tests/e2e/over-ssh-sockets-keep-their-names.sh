@@ -1,5 +1,5 @@
 #!/bin/bash
-# What people know a guest's sockets and pidfile by is the same at the other host, with --disk-dir, too, where the directory is there and the
+# A guest's sockets and pidfile have the same paths at the other host, with --disk-dir, too, where the directory is there and the
 # name is free: also of what a QEMU that was killed has left. Until the guest is there nobody reaches them, and no other move takes their
 # names. What cannot keep its name is made beside the disks, and the plan says why. A move that is rolled back leaves nothing; and after a
 # reboot, which takes the directory, the guest's script makes it.

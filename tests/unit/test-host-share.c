@@ -13,8 +13,7 @@
 
 #define MS 1000000ULL
 
-/* So long as one second on two processors: others took so much of it, ours ran and waited, in ms; so did the move's other processes, in another
- * process's name. */
+/* One second on two processors: how much of it was idle, the move's processes took, and our threads ran and waited, in ms. */
 static void second(struct host_share *h, uint64_t idle_ms, uint64_t move_ms, uint64_t ran_ms, uint64_t waited_ms)
 {
 	struct host_use now = h->last;
@@ -76,7 +75,7 @@ static void what_was_long_ago_counts_no_more(void **state)
 	assert_float_equal(host_share_others(&h), 4, 0.01);
 }
 
-/* What it took is not told any more. */
+/* A thread that has ended is missing in what the kernel tells next. */
 static void a_thread_that_has_ended_hides_nobody(void **state)
 {
 	struct host_share h = fresh();
@@ -102,7 +101,7 @@ static void threads_share_processors_and_none_is_on_two(void **state)
 	assert_float_equal(host_share_stretch(2, 2, 0), 4, 0.001); /* not known is one */
 }
 
-/* Of a processor that is left out nothing is asked here: the kernel's own figures, that are read at all. */
+/* The kernel's own figures can be read; processors that we may not run on are not tested here. */
 static void this_host_can_be_looked_at(void **state)
 {
 	struct host_share h;

@@ -41,7 +41,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* What it needs, in words. */
+/* The capabilities that it needs, in words. */
 static const char *needs(const struct ram_hold *h)
 {
 	static char text[64];
