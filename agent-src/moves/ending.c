@@ -30,7 +30,7 @@ static const struct {
 		 "has started the copy there (--peer-is-fenced), it is nowhere, and its disks are whole at the source"},
 	[ENDING_QEMU_GONE] = {EXIT_NOWHERE, "rolled-back", "none", "nowhere",
 			      "nowhere: its QEMU has ended during the move; its disks are whole at the source"},
-	[ENDING_MIGRATED_BY_ANOTHER] = {EXIT_SOURCE, "rolled-back", "source-paused", "source",
+	[ENDING_MIGRATED_BY_ANOTHER] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
 					"migrated away by somebody else; its old QEMU on the source stands still"},
 	[ENDING_OFF_IN_QEMU] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
 				"shut down on the source (QMP system_reset, then cont, starts it)"},
