@@ -65,11 +65,16 @@ static const json_t *kind_of(const struct target *t, const json_t *file)
 	return json_object_get(journal_last_note(t->part.a->journal, "partials"), json_text(file, "path"));
 }
 
-static uint64_t allocated(const char *path)
+/* Bytes of a file that were written: blocks that were only set aside (a preallocated image) count as holes. */
+static uint64_t written_bytes(const char *path)
 {
-	struct stat st;
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	uint64_t sum = 0;
+	off_t from, to;
 
-	return !lstat(path, &st) && S_ISREG(st.st_mode) ? (uint64_t)st.st_blocks * 512 : 0;
+	for (to = 0; fd >= 0 && (from = lseek(fd, to, SEEK_DATA)) >= 0 && (to = lseek(fd, from, SEEK_HOLE)) > from;)
+		sum += (uint64_t)(to - from);
+	return sum;
 }
 
 /* They were brought for that, however little is in them. */
@@ -82,7 +87,7 @@ bool partial_is_to_be_kept(const struct target *t, const json_t *file)
 {
 	return !t->keep_guest && !t->drop_partial && keep_s(t->part.a->journal) > 0 && kind_of(t, file) && json_object_get(file, "inode") &&
 	       own_file_is_there(file, made_is_rebooted(t)) &&
-	       (allocated(json_text(file, "path")) >= WORTH_KEEPING || is_of_disks_alone(t->part.a->journal));
+	       (written_bytes(json_text(file, "path")) >= WORTH_KEEPING || is_of_disks_alone(t->part.a->journal));
 }
 
 static int sync_file(const char *path, struct err *e)
@@ -108,7 +113,7 @@ static void tell_kept(struct target *t, const json_t *partial)
 	const char *path = json_text(partial, "path");
 	char bytes[24], until[MOMENT_TEXT];
 	AUTO_FREE char *sentence =
-		xasprintf("%s (%s of %s) is kept until %s", path, format_bytes(bytes, allocated(path)), json_text(partial, "place"),
+		xasprintf("%s (%s of %s) is kept until %s", path, format_bytes(bytes, written_bytes(path)), json_text(partial, "place"),
 			  moment_text(until, (time_t)json_integer_value(json_object_get(partial, "until"))));
 
 	log_info("%s", sentence);
@@ -303,15 +308,6 @@ void partials_remove(struct target *t, const char *state_dir)
 	partials_close(&ps);
 }
 
-/* An image has more in it than blocks: whoever has written to it may have made one of which no hash tells what it will do. */
-static bool is_as_it_was(const json_t *partial)
-{
-	struct stat st;
-
-	return !lstat(json_text(partial, "path"), &st) && json_integer_value(json_object_get(partial, "size")) == (json_int_t)st.st_size &&
-	       json_integer_value(json_object_get(partial, "written")) == (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-}
-
 static bool fits(const json_t *entry, const char *place, const json_t *kind, bool is_raw)
 {
 	const json_t *known = json_object_get(entry, "detail");
@@ -322,7 +318,8 @@ static bool fits(const json_t *entry, const char *place, const json_t *kind, boo
 		return false;
 	if (!own_file_is_there(known, is_rebooted_since(known)))
 		return false;
-	if (!is_raw && !is_as_it_was(known)) {
+	/* an image has more in it than blocks: whoever has written to it may have made one of which no hash tells what it will do */
+	if (!is_raw && !own_file_is_unwritten(known)) {
 		log_error("%s was written to since it was kept: nothing is taken from it", json_text(known, "path"));
 		return false;
 	}
@@ -333,7 +330,7 @@ static bool fits(const json_t *entry, const char *place, const json_t *kind, boo
 	return true;
 }
 
-/* The largest, should there be several. */
+/* The one in which most has arrived, should there be several. */
 void partial_find(struct partial *p, const struct partials *ps, const char *place, const json_t *kind, bool is_raw)
 {
 	json_t *owned, *entry;
@@ -345,7 +342,8 @@ void partial_find(struct partial *p, const struct partials *ps, const char *plac
 		json_array_foreach(owned, k, entry) {
 			json_t *known = json_object_get(entry, "detail");
 
-			if (!fits(entry, place, kind, is_raw) || (p->known && allocated(json_text(known, "path")) <= partial_bytes(p)))
+			if (!fits(entry, place, kind, is_raw) ||
+			    (p->known && written_bytes(json_text(known, "path")) <= written_bytes(partial_path(p))))
 				continue;
 			partial_fini(p);
 			*p = (struct partial){ps->at[i], json_incref(known)};
@@ -361,7 +359,9 @@ const char *partial_path(const struct partial *p)
 
 uint64_t partial_bytes(const struct partial *p)
 {
-	return p->known ? allocated(partial_path(p)) : 0;
+	struct stat st;
+
+	return p->known && !lstat(partial_path(p), &st) && S_ISREG(st.st_mode) ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
 /* ---- and going on from it ---- */

@@ -11,7 +11,7 @@ on_a mkdir -m 700 "$HOME_A/keys"
 mv "$(at_a "$HOME_A/.ssh/id_ed25519")" "$(at_a "$HOME_A/keys/mine")"
 
 has_arrived() { # MIB
-	[[ -e $TO/a.raw && $(allocated "$TO/a.raw") -ge $(($1 << 20)) ]]
+	[[ -e $TO/a.raw && $(written "$TO/a.raw") -ge $(($1 << 20)) ]]
 }
 
 WD=$(at_a "$HOME_A") ssh_move_start a root@host-b -i keys/mine --keep-partial 1h --reconnect-timeout 1 --bwlimit 4M

@@ -9,12 +9,15 @@ head -c 8M "$DIR/a.raw" >"$DIR/d1/a.raw"
 old=$(sha256sum <"$DIR/d1/a.raw")
 to_listener
 move_start a "$DEST" "${KEEPING[@]}" --bwlimit 8M --reuse "$DIR/d1/a.raw"
-wait_for 60 eval 'has_arrived "$TO/a.raw" 20' || fail "nothing arrives"
+is_replaced() { # an old copy that a test has open is in use, and replaced by nothing
+	[[ $(stat -c %s "$TO/a.raw" 2>/dev/null) == $((DISK_MB << 20)) ]]
+}
+wait_for 60 eval 'is_replaced && has_arrived "$TO/a.raw" 20' || fail "nothing arrives"
 kill_now "$(qemu_dst)"
 move_wait 4
 assert_eq "$(sha256sum <"$DIR/d1/a.raw")" "$old" "the old copy"
 KEPT=$(ls "$DIR"/d1/*-partial)
-KEPT_BYTES=$(allocated "$KEPT")
+KEPT_BYTES=$(written "$KEPT")
 
 guest_order "$(orders a)" quiesce
 resume 0

@@ -6,7 +6,7 @@
 warm_guest
 to_listener
 warm --keep-partial 1h --bwlimit 2M
-wait_for 60 eval '[[ -e $TO/a.raw && $(allocated "$TO/a.raw") -ge $((6 << 20)) ]]' || fail "nothing arrives"
+wait_for 60 eval '[[ -e $TO/a.raw && $(written "$TO/a.raw") -ge $((6 << 20)) ]]' || fail "nothing arrives"
 kill_now "$MOVE_PID"
 guest_order "$(orders a)" quiesce >/dev/null # what it writes meanwhile travels
 guard_ends

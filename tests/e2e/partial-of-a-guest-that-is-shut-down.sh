@@ -6,8 +6,8 @@
 guest_at_rest
 to_listener
 cold_start "$DIR/src" "$DEST" --keep-partial 1h --bwlimit 600K
-wait_for 60 eval '[[ -e $TO/a.raw && $(allocated "$TO/a.raw") -ge $((2 << 20)) ]]' || fail "nothing arrives"
-wait_for 60 eval '[[ $(allocated "$TO/base.qcow2") -ge $((1 << 20)) ]]' || fail "nothing arrives"
+wait_for 60 eval '[[ -e $TO/a.raw && $(written "$TO/a.raw") -ge $((2 << 20)) ]]' || fail "nothing arrives"
+wait_for 60 eval '[[ $(written "$TO/base.qcow2") -ge $((1 << 20)) ]]' || fail "nothing arrives"
 kill_now "$MOVE_PID"
 
 "$QEMU_IO" -f qcow2 -c 'write -P 0x44 9M 2M' "$DIR/src/b.qcow2" >/dev/null

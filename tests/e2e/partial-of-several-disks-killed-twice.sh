@@ -37,7 +37,7 @@ for pid in "$MOVE_PID" "$DST_PID" "$session" "$qemu"; do kill_now "$pid"; done
 guard_ends
 listen_dst --listen "$DEST"
 assert_eq "$(kept)" "a.raw.ID-partial b.qcow2.ID-partial" "what is kept"
-raw=$(allocated "$TO"/a.raw.*) image=$(mapped "$TO"/b.qcow2.*)
+raw=$(written "$TO"/a.raw.*) image=$(mapped "$TO"/b.qcow2.*)
 [[ $image -ge $((6 << 20)) ]] || fail "of the image only $image bytes are kept"
 
 guest_order "$(orders a)" quiesce # what it writes from now on would travel, too

@@ -205,6 +205,18 @@ assert_sound() { # QCOW2-FILE of a guest that has ended
 	"$QEMU_IMG" check -q -f qcow2 "$1" || fail "$1 is damaged: $("$QEMU_IMG" check -f qcow2 "$1" 2>&1 | head -n 5)"
 }
 
+written() { # FILE: bytes, without holes and blocks that were only set aside
+	python3 -S -c 'import os, sys
+fd, end, total = os.open(sys.argv[1], os.O_RDONLY), 0, 0
+try:
+    while True:
+        begin = os.lseek(fd, end, os.SEEK_DATA)
+        end = os.lseek(fd, begin, os.SEEK_HOLE)
+        total += end - begin
+except OSError: # no data is behind that
+    print(total)' "$1"
+}
+
 allocated() { # FILE: bytes
 	echo $(($(stat -c '%b * %B' "$1")))
 }

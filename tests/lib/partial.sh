@@ -27,8 +27,8 @@ guest_of_48() { # [QEMU OPTION...]
 	SETTINGS=$(settings_of a)
 }
 
-has_arrived() { # FILE MIB
-	[[ -e $1 && $(allocated "$1") -ge $(($2 << 20)) ]]
+has_arrived() { # FILE MIB: so much of it was written; a preallocated one has its blocks before that
+	[[ -e $1 && $(written "$1") -ge $(($2 << 20)) ]]
 }
 
 copy_begins() { # [OPTION...]
@@ -39,7 +39,7 @@ copy_begins() { # [OPTION...]
 assert_kept() {
 	KEPT=$(ls "$TO"/*-partial)
 	[[ $KEPT == "$TO"/a.raw.vmferry-????????-partial ]] || fail "what is kept is called $KEPT"
-	KEPT_BYTES=$(allocated "$KEPT")
+	KEPT_BYTES=$(written "$KEPT")
 	assert_eq "$(ls -A "$TO")" "$(basename "$KEPT")" "files at the destination"
 	[[ $KEPT_BYTES -gt 0 ]] || fail "nothing is in $KEPT"
 }

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "../../agent-dst/parts/partial.h"
+#include "own-file.h"
 #include "process.h"
 #include "util.h"
 
@@ -177,6 +178,31 @@ static void only_what_can_be_told_from_its_base_is_kept(void **state)
 	json_decref(description);
 }
 
+/* A destination sets the blocks of a preallocated image aside before anything arrives. */
+static void blocks_that_nothing_was_written_to_are_not_kept(void **state)
+{
+	json_t *of = json_object(), *file = NULL;
+	AUTO_FREE char *path = kept_name();
+	int fd;
+
+	(void)state;
+	make(place);
+	fd = open(place, O_RDWR | O_CLOEXEC);
+	assert_int_equal(fallocate(fd, 0, 0, BYTES), 0);
+	json_object_set_new(of, place, kind(false));
+	assert_int_equal(partial_note(&attempt, of, &e), 0);
+	assert_int_equal(own_file_know(place, place, &file, &e), 0);
+	assert_false(partial_is_to_be_kept(&target, file));
+	assert_int_equal(pwrite(fd, path, 1, BYTES - 1), 1);
+	assert_false(partial_is_to_be_kept(&target, file));
+	close(fd);
+	fill(place, 'x');
+	assert_true(partial_is_to_be_kept(&target, file));
+	assert_int_equal(partial_keep(&target, file, &e), 0);
+	assert_non_null(strstr(json_string_value(json_array_get(attempt.kept, 0)), "(2.0 MiB of "));
+	json_decref(file);
+}
+
 /* That attempt is over, and another one looks for what it has left. */
 static void find(bool over)
 {
@@ -278,11 +304,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(what_the_journal_says_is_kept_survives_the_power),
-		T(only_what_can_be_told_from_its_base_is_kept),
-		T(nothing_is_taken_of_a_move_that_is_not_over),
-		T(what_is_taken_is_on_stable_storage_whoever_wrote_it),
-		T(what_has_its_name_by_now_is_not_taken),
+		T(what_the_journal_says_is_kept_survives_the_power),	T(only_what_can_be_told_from_its_base_is_kept),
+		T(blocks_that_nothing_was_written_to_are_not_kept),	T(nothing_is_taken_of_a_move_that_is_not_over),
+		T(what_is_taken_is_on_stable_storage_whoever_wrote_it), T(what_has_its_name_by_now_is_not_taken),
 		T(what_somebody_has_opened_since_is_not_taken),
 	};
 
