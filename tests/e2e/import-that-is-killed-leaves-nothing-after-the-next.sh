@@ -153,6 +153,7 @@ kill_at_exit "$first"
 wait_for 30 eval 'grep -q "^State:.T" /proc/$first/status' || fail "it does not come to that: $(<"$DIR/first.err")"
 touch "$VMS/.$A.qcow2.vmferry-draft-"{0123456,012345678,01234567} "$VMS/.$A-b.qcow2.vmferry-draft-01234567" "$VMS/$A.qcow2.vmferry-draft-01234567"
 ln -s "$DIR/disk.raw" "$VMS/.$A.qcow2.vmferry-draft-89abcdef"
+python3 -S -c 'import os, sys; os.setxattr(sys.argv[1], "user.vmferry.draft", b"")' "$VMS/.$A.qcow2.vmferry-draft-0123456" # marked, and no name of ours
 echo theirs >"$VMS/.$A.sh.vmferry-01234567" # as a move that ends here calls its own
 before=$(hidden)
 imports "$DIR/disk.raw" --name "$A" --no-start
