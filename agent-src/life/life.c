@@ -134,7 +134,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	if (!strcmp(command, "status"))
 		return life_status(l);
 	if (strcmp(command, "cancel"))
-		return json_pack("{s:s+}", "error", command, " is not possible: no guest goes to another host");
+		return json_pack("{s:s+++}", "error", "'", command, "' is not possible with ", l->how);
 	l->cancelled = true;
 	return json_pack("{s:s}", "ok", "cancelling");
 }

@@ -320,9 +320,9 @@ static void made_here(FILE *f, const json_t *plan, const json_t *result)
 	} else {
 		fputs(": <strong class=\"bad\">", f);
 		html_text(f, value_text(result, "outcome"));
-		fputs("</strong>", f);
+		fputs("</strong>.", f);
 		reason(f, result);
-		fputs(" ", f);
+		fputs(" After it: ", f);
 		html_text(f, value_text(result, "guest_text"));
 		fputs(".", f);
 	}
