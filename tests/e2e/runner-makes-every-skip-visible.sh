@@ -8,9 +8,9 @@ set -euo pipefail
 test_begins
 
 tree=$DIR/tree
-mkdir -p "$tree"/tests/{lib,unit,e2e} "$tree/build/release/tests"
+mkdir -p "$tree"/tests/{lib,unit,e2e/kind} "$tree/build/release/tests"
 cp "$TOP/tests/lib/run" "$tree/tests/lib/"
-printf '%s\n' '# comment' '' 'unit/test-*  left out: known: no such tool' 'e2e/whole  nothing to *' >"$tree/tests/expected-skips"
+printf '%s\n' '# comment' '' 'unit/test-*  left out: known: no such tool' 'e2e/kind/whole  nothing to *' >"$tree/tests/expected-skips"
 
 unit() { # NAME, its script on stdin
 	touch "$tree/tests/unit/$1.c"
@@ -19,8 +19,8 @@ unit() { # NAME, its script on stdin
 }
 
 e2e() { # NAME, its script on stdin
-	{ echo '#!/bin/bash' && cat; } >"$tree/tests/e2e/$1.sh"
-	chmod +x "$tree/tests/e2e/$1.sh"
+	{ echo '#!/bin/bash' && cat; } >"$tree/tests/e2e/kind/$1.sh"
+	chmod +x "$tree/tests/e2e/kind/$1.sh"
 }
 
 run() { # STATUS [NAME=VALUE...] WORD...: what it says is in DIR/out
@@ -55,12 +55,12 @@ e2e whole <<<'echo "skip: nothing to be seen"; exit 77'
 e2e other <<<'echo "skip: nothing to be seen"; exit 77'
 e2e part <<<'echo "skipped: one thing"'
 run 0 CI=1 whole
-said '^skip e2e/whole .*\[nothing to be seen\]'
+said '^skip e2e/kind/whole .*\[nothing to be seen\]'
 run 0 other
 said '^0 passed, 0 failed, 1 skipped'
 run 1 CI=1 other
 run 0 part
-said '^ok +e2e/part .*left out: one thing'
+said '^ok +e2e/kind/part .*left out: one thing'
 run 1 CI=1 part
 
 rm "$tree/tests/unit/test-silent.c" # its program is still there
@@ -69,7 +69,7 @@ said '^2 passed, 0 failed, 0 skipped'
 touch "$tree/tests/unit/test-unbuilt.c"
 run 1 unbuilt
 said '^FAIL unit/test-unbuilt'
-chmod -x "$tree/tests/e2e/part.sh"
+chmod -x "$tree/tests/e2e/kind/part.sh"
 run 1 part
 said 'Permission denied'
 
@@ -101,10 +101,10 @@ begin() { # FIRST-TWO: of four, two at a time
 seconds=$tree/build/test-seconds
 rm "$seconds"
 begin "d e"
-grep -q '"e2e/in-order-g": [0-9]' "$seconds" || fail "it does not remember: $(<"$seconds")"
-echo '{"e2e/in-order-f": 30.5, "e2e/in-order-g": 20}' >"$seconds"
+grep -q '"e2e/kind/in-order-g": [0-9]' "$seconds" || fail "it does not remember: $(<"$seconds")"
+echo '{"e2e/kind/in-order-f": 30.5, "e2e/kind/in-order-g": 20}' >"$seconds"
 begin "f g"
-for text in '' '{' '[1]' '{"e2e/in-order-f": "x"}'; do
+for text in '' '{' '[1]' '{"e2e/kind/in-order-f": "x"}'; do
 	echo "$text" >"$seconds"
 	begin "d e"
 done
@@ -114,8 +114,10 @@ e2e tier-one <<<'# tier: gate'
 e2e tier-two <<<''
 run 0 TIER=gate tier-
 said '^1 passed, 0 failed, 0 skipped'
-said '^ok +e2e/tier-one'
+said '^ok +e2e/kind/tier-one'
 run 0 TIER= tier-
+said '^2 passed, 0 failed, 0 skipped'
+run 0 TIER= e2e/kind/tier-
 said '^2 passed, 0 failed, 0 skipped'
 
 # What has passed once in a run that can be gone on with does not run again, and counts; what has failed does.
