@@ -1,5 +1,5 @@
 # bash completion for vmferry and vmferry-dst. It needs nothing but bash; host names come from bash-completion's helper
-# where that is loaded. tests/e2e/documents-name-every-option.sh compares what it offers with --help.
+# where that is loaded. tests/e2e/project/documents-name-every-option.sh compares what it offers with --help.
 # shellcheck shell=bash
 
 _vmferry_reach='--identity --port --ssh --ssh-accept-new --via --data-ports --listen-address --keep-agent --psk-file

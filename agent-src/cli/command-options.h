@@ -2,7 +2,7 @@
  * command-options.h: a command's options, a row each: its name, what it takes, where that goes, and what --help says of it.
  *
  * A row is all that there is of an option in C; docs/vmferry.1.scd and scripts/vmferry.bash have it as well, and
- * tests/e2e/documents-name-every-option.sh compares the three.
+ * tests/e2e/project/documents-name-every-option.sh compares the three.
  */
 #ifndef VMFERRY_COMMAND_OPTIONS_H
 #define VMFERRY_COMMAND_OPTIONS_H

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# For tests of moves that fail or are cut off (tests/e2e/fail-*, kill-*, peer-*); to be sourced. Everything of move.sh,
+# For tests of moves that fail or are cut off (tests/e2e/fail, kill, network); to be sourced. Everything of move.sh,
 # a guest `a` with one disk, faults in the agents, and what must be true afterwards. The guest is the tiny witness: nothing in
 # these tests asks for a Linux in it, but where GUEST_START=guest_start. ACCEL=kvm has it run under KVM.
 . "$(dirname "${BASH_SOURCE[0]}")/move.sh"

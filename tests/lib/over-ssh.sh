@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# For end-to-end tests of moves between two hosts by SSH (tests/e2e/over-ssh-*, shape-*); to be sourced. Everything of
+# For end-to-end tests of moves between two hosts by SSH (tests/e2e/over-ssh, guests); to be sourced. Everything of
 # aftermath.sh and ssh-host.sh; QEMU and vmferry run in host-a.
 #
 #   VM                     the directory of guests: both hosts have one of that name, and neither sees the other's

@@ -1,5 +1,5 @@
 /*
- * ssh-tool.c: the SSH client of the source agent on its own, for tests/e2e/ssh-*.sh.
+ * ssh-tool.c: the SSH client of the source agent on its own, for tests/e2e/over-ssh.
  *
  *   ssh-tool [OPTION...] TARGET exec COMMAND            our stdin, stdout and exit status are the command's
  *   ssh-tool [OPTION...] TARGET close COMMAND           starts it, reads one line of it, closes the connection

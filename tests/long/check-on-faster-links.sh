@@ -10,7 +10,7 @@ echo "memory is $said"
 TMPDIR=$(mktemp -d /dev/shm/vmferry-test.XXXXXX)
 trap 'rm -rf "$TMPDIR"' EXIT
 export TMPDIR
-FASTER=yes "$(dirname "$0")/../e2e/check-says-how-fast-the-link-is.sh"
+FASTER=yes "$(dirname "$0")/../e2e/check/says-how-fast-the-link-is.sh"
 for link in 1gbit 3gbit 10gbit; do
-	LINK=$link MEM=1024 "$(dirname "$0")/../e2e/check-says-what-a-move-then-needs.sh" || exit
+	LINK=$link MEM=1024 "$(dirname "$0")/../e2e/check/says-what-a-move-then-needs.sh" || exit
 done

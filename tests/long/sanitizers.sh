@@ -12,9 +12,10 @@ failed=''
 unset DIR               # each test makes a folder of its own
 unset MAKEFLAGS LONG CI # the long runs of single tests would take hours; what only a clean machine may not skip is no matter here
 export TIMEOUT_S=1200   # they are slow
-# bench: its figures are not of interest, and unit/sandbox have agents without a right to write that file
-ASAN_E2E=(e2e/{args,chain,check,cold,disk,dry,export,fail,guard,guest,import,journal,kill,list,media,move,old,others,partial,paused,peer,quick,recheck,recover,resume,settings,shape,shared,stalled,stop,storage,tls,tpm,undo,warm})
-TSAN_E2E=(e2e/{cold,export,import,move,partial,quick,recheck,resume,shared,storage,tls,warm})
+# project: a bench's figures are not of interest, and sandboxes, like those of guests in units, have agents without a right to write that file
+ASAN_E2E=(e2e/{check,cold,disks,export,fail,import,kill,live,others,recover,storage,warm}/ e2e/network/{peer,resume,tls}-
+	e2e/guests/{already,args,from,keep,monitors,of,on,paused,plugged,that,tpm,with}-)
+TSAN_E2E=(e2e/{cold,disks,export,import,live,storage,warm}/ e2e/network/{resume,tls}- e2e/recover/partial-)
 [[ $# -gt 0 ]] || set -- asan tsan
 for variant; do
 	echo "== $variant"

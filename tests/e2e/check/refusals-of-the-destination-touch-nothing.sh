@@ -1,0 +1,31 @@
+#!/bin/bash
+# What the destination cannot take it refuses before anything is touched there or here, with the reason.
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+refused() { # REASON DEST [OPTION...]
+	find "$DIR" ! -path "$DIR/a.console" ! -path "$DIR/*.json" ! -path "$DIR/*.log" -printf '%P %s\n' | sort >"$TOP/build/tmp/before.$$"
+	move_start a "${@:2}"
+	move_wait 3
+	result 'r["reason"]' >"$DIR/reason.log"
+	grep -q "$1" "$DIR/reason.log" || fail "the reason is not '$1': $(<"$DIR/reason.log")"
+	assert_result 'r["outcome"] == "refused" and r["guest"] == "source"'
+	rmdir "$TO" 2>/dev/null || true
+	find "$DIR" ! -path "$DIR/a.console" ! -path "$DIR/*.json" ! -path "$DIR/*.log" -printf '%P %s\n' | sort |
+		diff "$TOP/build/tmp/before.$$" - || fail "files have changed"
+}
+at_exit "rm -f $TOP/build/tmp/before.$$"
+
+guest_a
+mkdir "$DIR/taken" "$DIR/small"
+touch "$DIR/taken/a.raw"
+mount -t tmpfs -o size=8M none "$DIR/small" || skip "no right to mount a tmpfs"
+at_exit "umount $DIR/small"
+
+to_local
+refused "$DIR/taken/a.raw exists already at the destination" local --disk-dir "$DIR/taken"
+refused "$DIR/nowhere/there does not exist at the destination" local --disk-dir "$DIR/nowhere/there"
+refused 'the disks need 1.*MiB but .* has only 8' local --disk-dir "$DIR/small"
+refused 'cannot connect to 127.0.0.1:1: Connection refused' 127.0.0.1:1
+assert_settled
+assert_next_move_succeeds

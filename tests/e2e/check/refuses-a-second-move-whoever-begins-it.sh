@@ -1,0 +1,18 @@
+#!/bin/bash
+# Somebody with another runtime directory, who does not see the agent's control socket, begins a move of a guest that is being moved: the
+# journal that the agent has open says whose move that is. The first move goes on.
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+guest_a
+to_local
+move_start a local "${SLOW_DISKS[@]}"
+while_disks
+mkdir -m 700 "$DIR/elsewhere" "$DIR/second"
+status=0
+VMFERRY_RUNTIME_DIR=$DIR/elsewhere timeout 60 "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/second" </dev/null >"$DIR/second.out" 2>&1 ||
+	status=$?
+assert_eq "$status" 3 "exit code of the second move: $(<"$DIR/second.out")"
+grep -q 'a move of this guest is under way' "$DIR/second.out" || fail "it does not say why: $(<"$DIR/second.out")"
+vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
+move_wait
+assert_moved

@@ -1,0 +1,25 @@
+#!/bin/bash
+# The source agent dies right after COMMITTED, and somebody starts the guest here all the same: recover changes nothing and says so, until a
+# person says which is to live. Ended again without having written, it is handed over; after it has written it is undecided.
+# tier: gate
+. "$(dirname "$0")/../../lib/cold.sh"
+
+guest_at_rest
+to_listener
+fault after-SRC_COMMITTED
+cold_start "$DIR/src" "$DEST"
+fault_wait
+wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
+wait_for 30 test -e "$TO/a.raw"
+
+sh "$DIR"/src/a.sh.moved-* </dev/null &>/dev/null &
+guest=$!
+kill_at_exit $guest
+wait_for 30 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
+recover 6
+said recover.log 'is open here in process [0-9]*: the guest may have been started again'
+end_process $guest
+printf y | dd of="$DIR/src/a.raw" bs=1 conv=notrunc status=none
+recover 6
+said recover.log 'has been written here since the guest was handed over'
+[[ -e $(echo "$DIR"/src/a.sh.moved-*) ]] || fail "something was undone"

@@ -1,0 +1,136 @@
+#!/bin/bash
+# A disk goes onto a block device that is there already, when the user names it: of the same size, blank and nobody's; whatever it held between
+# its ends is gone. A move that fails leaves it blank again, at once or not at all.
+# takes: 16
+# tier: gate
+. "$(dirname "$0")/../../lib/cold.sh"
+[[ $EUID -eq 0 ]] || skip "loop devices need root"
+
+device() { # FILE BYTES: prints the device; it has something where a guest's disk has holes
+	truncate -s "$2" "$DIR/$1"
+	printf 'left by somebody' | dd of="$DIR/$1" bs=1M seek=5 conv=notrunc status=none
+	losetup -f --show "$DIR/$1" 2>/dev/null
+}
+
+loop=$(device behind 16M) || skip "no loop device here"
+at_exit "losetup -d $loop"
+guest_disk "$DIR/a.raw" raw 16M
+guest_disk "$DIR/b.qcow2" qcow2 16M
+MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda,vdb disk_mb=4 disk_rate=40" tiny_start a \
+	-blockdev "driver=file,filename=$DIR/a.raw,node-name=f0,discard=unmap" -blockdev driver=raw,node-name=d0,file=f0 \
+	-device virtio-blk-pci,drive=d0,id=d0-dev $(guest_drive d1 "$DIR/b.qcow2" qcow2) $(second_monitor a)
+
+refused() { # PATTERN OPTION...
+	move_start a local "${@:2}"
+	move_wait 3
+	result 'r["reason"]' | grep -q "$1" || fail "not '$1': $(result 'r["reason"]')"
+	assert_eq "$(status_of "$(free_monitor a)")" running "run state"
+	assert_eq "$(ls -A "$TO")" "" "what is at the destination"
+}
+cp "$DIR/behind" "$DIR/before"
+
+truncate -s 17M "$DIR/larger"
+larger=$(losetup -f --show "$DIR/larger")
+none=/dev/vmferry-none-$$
+at_exit "rm -f $none"
+refused "there is no block device $none at the destination" --disk "d0=$none"
+[[ ! -e $none ]] || fail "it is there now"
+refused 'has 17825792 bytes and the disk 16777216.*block_resize with size 17825792' --disk "d0=$larger"
+guest_disk "$DIR/e.raw" raw 16M
+MEM=64 WITNESS="ram_mb=4 rate=0" tiny_start e $(guest_drive e0 "$DIR/e.raw" raw) $(second_monitor e)
+qmp "$DIR/e.mon" '{"execute": "block_resize", "arguments": {"device": "e0", "size": 17825792}}' >/dev/null
+move e local --disk "e0=$larger"
+guest_stop e
+losetup -d "$larger"
+refused "b.qcow2 is a qcow2 image: onto block device $loop" --disk "d1=$loop"
+PATH=$PATH:/usr/sbin:/sbin blockdev --setro "$loop"
+refused "block device $loop is read-only" --disk "d0=$loop"
+PATH=$PATH:/usr/sbin:/sbin blockdev --setrw "$loop"
+hold_open "$loop"
+refused "open in process $HOLDER" --disk "d0=$loop"
+end_process "$HOLDER"
+printf x | dd of="$loop" bs=1 seek=$(((16 << 20) - 1)) conv=notrunc,fsync status=none
+refused 'is not blank' --disk "d0=$loop"
+printf '\0' | dd of="$loop" bs=1 seek=$(((16 << 20) - 1)) conv=notrunc,fsync status=none
+PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F "$loop"
+refused 'is not blank' --disk "d0=$loop"
+dd if="$DIR/before" of="$loop" bs=1M conv=fsync status=none
+vmferry migrate "${GUEST_PID[a]}" local --dry-run --disk-dir "$DIR/d1" --disk "d0=$loop" &>"$DIR/plan"
+grep -q "a.raw .*-> $loop, a block device, which is cleared first" "$DIR/plan" || fail "the plan: $(<"$DIR/plan")"
+cmp "$loop" "$DIR/before" || fail "something has been written"
+
+is_blank() { cmp -s -n $((16 << 20)) "$loop" /dev/zero; }
+move_start a local --disk "d0=$loop" --bwlimit 1M --json=fine
+while_disks
+vmferry cancel "${GUEST_PID[a]}" >/dev/null
+move_wait 1
+is_blank || fail "the move that failed has left something on the device"
+
+# Who has it open when the move fails is not robbed of it.
+to_listener
+move_start a "$DEST" --disk "d0=$loop" --bwlimit 3M --json=fine
+while_disks
+wait_for 20 eval '! is_blank' || fail "nothing is written"
+hold_open "$loop"
+vmferry cancel "${GUEST_PID[a]}" >/dev/null
+move_wait 4
+assert_result "'$loop is open in process $HOLDER' in str(r['leftovers'])"
+! is_blank || fail "it has been written to under somebody's hands"
+end_process "$HOLDER"
+end_process "$DST_PID"
+clear_by_hand() {
+	dd if=/dev/zero of="$loop" bs=1M count=16 conv=notrunc,fsync status=none
+}
+clear_by_hand
+listen_dst --listen "$DEST"
+wait_for 20 eval '[[ -z $(unfinished_journals) ]]' || fail "a device that is clear is still listed: $(<"$DIR/dst.log")"
+
+# The agent at the destination ends, and somebody finds the device unused before another looks: it is his.
+move_start a "$DEST" --disk "d0=$loop" --bwlimit 3M --json=fine
+while_disks
+wait_for 20 eval '! is_blank' || fail "nothing is written"
+agent=$(agent_dst)
+kill_now "$DST_PID"
+kill_now "$agent"
+move_wait 4
+PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F "$loop"
+cp "$loop" "$DIR/his"
+listen_dst --listen "$DEST"
+by_now="block device $loop was written to by a move that failed, and may be somebody.s by now: clear it"
+wait_for 20 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
+recover 4
+said recover.log "left behind at the destination: $by_now"
+end_process "$DST_PID"
+listen_dst --listen "$DEST"
+wait_for 20 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
+cmp "$loop" "$DIR/his" || fail "it has been written to though it may be somebody's"
+end_process "$DST_PID"
+clear_by_hand
+listen_dst --listen "$DEST"
+wait_for 20 eval '[[ -z $(unfinished_journals) ]]' || fail "a device that is clear is still listed: $(<"$DIR/dst.log")"
+end_process "$DST_PID"
+
+printf 'left by somebody' | dd of="$loop" bs=1M seek=5 conv=notrunc,fsync status=none
+to_local
+move a local --disk "d0=$loop"
+guest_verify "$(orders a)" blocks
+tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q "driver=host_device,filename=$loop" || fail "the new line says no host_device"
+grep -q "$loop" "$TO/a.sh" || fail "the script does not name it: $(<"$TO/a.sh")"
+guest_order "$(orders a)" quiesce
+cmp "$loop" "$DIR/a.raw" && fail "the guest has written nothing here"
+move a local # and away from it, into a file of its name
+cmp "$loop" "$TO/${loop##*/}" || fail "what it left is not what arrived"
+guest_verify "$(orders a)" blocks
+guest_stop a
+
+# And of a guest that is shut down.
+dd if="$DIR/before" of="$loop" bs=1M conv=fsync status=none
+cat >"$DIR/c.sh" <<END
+#!/bin/sh
+exec $QEMU -accel tcg -machine q35 -m 64 -name c -display none -nodefaults -no-user-config -drive file=$DIR/a.raw,format=raw,if=virtio
+END
+chmod +x "$DIR/c.sh"
+mkdir "$DIR/there"
+vmferry migrate "$DIR/c.sh" local --how cold --disk-dir "$DIR/there" --disk "a.raw=$loop" -v >"$DIR/cold.out" 2>&1 || fail "$(tail -n 3 "$DIR/cold.out")"
+cmp "$loop" "$DIR/a.raw" || fail "the device is not the disk"
+grep -q "file=$loop,format=raw" "$DIR/there/c.sh" || fail "$(<"$DIR/there/c.sh")"

@@ -1,0 +1,93 @@
+#!/bin/bash
+# A disk that both hosts see, and moves of its guest that fail: before the hand-over and after it, the guest goes on here with it, or there,
+# and never both. A person's word does not make an older memory run over a newer disk.
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+shared() { # [OPTION...]
+	move_start a "$DEST" --disk d0=shared "$@"
+}
+
+at_source() {
+	assert_settled
+	assert_eq "$(qemu_dst)" "" "QEMUs at the destination"
+	guest_verify "$(orders a)" blocks
+}
+
+guest_a
+
+# called off while it is copied
+to_local
+shared "${SLOW_RAM[@]}"
+while_ram
+"$BIN/vmferry" cancel a >/dev/null
+move_wait 1
+at_source
+
+# its agent here dies when all is promised: its guard takes the guest back at once, and the disk with it, while the other QEMU waits
+fault src-ready
+to_listener
+shared
+fault_wait
+guard_ends
+assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
+recover 1
+at_source
+
+# its QEMU there is gone when it should begin: NOVM, and what was held goes on with its disk
+fault after-DST_PREPARED stop
+to_listener
+shared
+fault_wait
+kill_now "$(qemu_dst)"
+fault_continue
+move_wait 1
+at_source
+
+# nobody there lets the other QEMU have the disk, and here it cannot be had either until that one lets go
+fault before-DST_START stop
+to_listener
+shared
+fault_wait
+another_has_the_disk
+fault_continue
+move_wait 5
+assert_result 'r["guest"] == "source-paused"'
+end_process "$OTHER"
+qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+at_source
+
+# the whole destination is gone before its guest has begun to run: a person's word brings it back
+gone_at() { # POINT
+	fault "$1" stop
+	to_listener
+	shared
+	fault_wait
+	there=$(qemu_dst)
+	kill_now "$DST_PID"
+	kill_now "$FAULT_PID"
+	DST_PID=
+	rm -rf "$DIR/dst-state" "$DIR/dst-run" # with its host
+}
+gone_at before-DST_START
+kill_now "$there"
+move_wait 6
+recover 4 --peer-is-fenced
+at_source
+
+# and when it has run there, to which its disk bears witness, an older memory does not go on
+gone_at before-DST_STARTED
+kill_at_exit "$there"
+before=$(stat -c %y "$DIR/a.raw")
+wait_for 20 eval '[[ $(stat -c %y "$DIR/a.raw") != "$before" ]]' || fail "the guest does not write there"
+kill_now "$there"
+move_wait 6
+held() { # STATUS of recover
+	recover "$1" "${@:2}"
+	said recover.log "was written since the guest was handed over"
+	assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
+}
+held 6 --peer-is-fenced
+held 6 # said once, that is asked again
+to_listener
+held 6 --dest "$DEST"

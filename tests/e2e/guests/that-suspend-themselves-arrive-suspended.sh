@@ -1,0 +1,34 @@
+#!/bin/bash
+# The guest suspends itself (S3) while it is copied: at the destination it is suspended, neither paused nor running, and can be
+# woken there; after a move that is rolled back it is suspended here. One that is suspended already is refused.
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+suspended_while_copied() {
+	guest_a
+	to_local
+	move_start a local "${SLOW_RAM[@]}"
+	while_ram
+	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null # it writes no more from here on, and would be gone in a moment
+	guest_order "$(orders a)" suspend >/dev/null
+	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == suspended ]]' || fail "the guest does not suspend itself"
+}
+
+wakes() { # as far as QEMU goes: the witness has nowhere to go back to
+	assert_eq "$(status_of "$(free_monitor a)")" suspended "the guest"
+	qmp "$(free_monitor a)" '{"execute": "system_wakeup"}' WAKEUP >/dev/null || fail "it cannot be woken"
+}
+
+suspended_while_copied
+vmferry cancel "${GUEST_PID[a]}" >/dev/null
+move_wait 1
+move_start a local
+move_wait 3
+assert_result "\"state 'suspended'\" in r['reason']"
+wakes
+guest_stop a
+
+suspended_while_copied
+vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
+move_wait
+wakes

@@ -1,0 +1,29 @@
+#!/bin/bash
+# The destination agent dies while it starts QEMU: when there is a process that is none yet, when the journal knows of that, and when QEMU has
+# begun and does not answer yet. In no case is there one left that nobody knows of, nor a file.
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+guest_a
+for point in dst-qemu-forked dst-qemu-noted dst-qemu-launched; do
+	fault "$point"
+	to_listener
+	move_start a "$DEST"
+	fault_wait
+	move_wait 1
+	assert_at_source
+done
+
+# ... and as the whole side has died, the next start ends it
+fault dst-qemu-launched stop
+to_listener
+move_start a "$DEST"
+fault_wait
+kill_now "$DST_PID"
+wait_for 20 qemu_dst >/dev/null || fail "no QEMU was started"
+wait_for 20 test -S "$TO/a.mon" || fail "QEMU did not begin"
+kill_now "$FAULT_PID"
+move_wait 4
+listen_dst --listen "$DEST"
+recover 1
+assert_at_source
+assert_next_move_succeeds

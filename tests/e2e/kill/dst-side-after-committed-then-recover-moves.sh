@@ -1,0 +1,20 @@
+#!/bin/bash
+# The whole destination side dies after COMMITTED: undecided while nobody is there, the guest runs nowhere; with a
+# listener again, recover finishes the move.
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+guest_a
+fault before-DST_START stop
+to_listener
+move_start a "$DEST"
+fault_wait
+kill_now "$DST_PID"
+kill_now "$FAULT_PID"
+move_wait 6
+assert_result 'r["outcome"] == "undecided"'
+
+listen_dst --listen "$DEST"
+recover 0
+assert_at_destination
+assert_next_move_succeeds

@@ -1,0 +1,26 @@
+#!/bin/bash
+# The destination side dies when the guest runs there, before and while its script gets its name: recover completes it.
+# takes: 27
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+guest_a
+for point in after-DST_STARTED dst-script-named; do
+	fault "$point" stop
+	to_listener
+	move_start a "$DEST"
+	fault_wait
+	kill_now "$DST_PID"
+	kill_now "$FAULT_PID"
+	move_wait 6 # nobody has told the source that the guest runs there
+	listen_dst --listen "$DEST"
+	FROM=${GUEST_AT[a]:-$DIR}
+	recover 0
+	wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+	guest_adopt a "$(qemu_dst)"
+	GUEST_AT[a]=$TO
+	assert_moved "$FROM/a.raw"
+	said recover.log "$TO/a.sh starts the guest again"
+	sh -n "$TO/a.sh"
+	[[ -x $TO/a.sh && $(stat -c %h "$TO/a.sh") -eq 1 ]] || fail "the script: $(stat "$TO/a.sh")"
+done
+assert_next_move_succeeds

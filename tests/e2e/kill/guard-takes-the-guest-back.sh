@@ -1,0 +1,48 @@
+#!/bin/bash
+# timeout: 300
+# Wherever the source agent dies before COMMITTED, the guest runs again within seconds, and nobody had to do anything: in
+# pre-switchover and while it is held, QEMU would wait for ever. recover then removes what is left at the destination.
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+runs() {
+	[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]
+}
+
+guard() { # prints its pid
+	pgrep -f "^vmferry --guard $DIR/"
+}
+
+cut_off() { # POINT
+	to_local
+	fault "$1"
+	move_start a "$DEST"
+	fault_wait
+	assert_eq "$FAULT_PID" "$MOVE_PID"
+	wait_for 30 runs || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
+	guest_verify "$(orders a)" blocks >/dev/null
+	recover 1
+	assert_at_source
+}
+
+guest_a
+for point in src-migrate src-pre-switchover src-ready src-completed src-held before-SRC_COMMITTED; do
+	cut_off "$point"
+done
+
+# A guest that was paused before stays paused.
+qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
+to_local
+fault before-SRC_COMMITTED
+move_start a "$DEST"
+fault_wait
+wait_for 30 eval '! guard >/dev/null' || fail "the guard does not end"
+assert_eq "$(status_of "$(free_monitor a)")" postmigrate "a guest that was paused"
+qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
+recover 1
+assert_at_source
+
+# After an orderly end there is none.
+move a local
+[[ -z $(guard) ]] || fail "a guard is left: $(guard)"
+assert_moved

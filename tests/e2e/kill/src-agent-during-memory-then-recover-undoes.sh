@@ -1,0 +1,29 @@
+#!/bin/bash
+# The source agent dies while memory is copied: the guest runs on; a new move says what to do first; recover removes
+# everything of the old one.
+. "$(dirname "${BASH_SOURCE[0]}")/../../lib/aftermath.sh"
+
+cut_off() {
+	move_start a "$DEST" "${SLOW_RAM[@]}"
+	while_ram
+	kill_now "$MOVE_PID"
+	assert_eq "$(status_of "$(free_monitor a)")" running "the guest without its agent"
+}
+
+guest_a
+to_local
+cut_off
+recover 1
+grep -q '^rolled-back: its move had been cut off.* undone here now\|^rolled-back: its move had been cut off: .* removed now$' "$DIR/recover.log" ||
+	fail "recover does not say what it did: $(grep -v '^[0-9]' "$DIR/recover.log")"
+assert_at_source
+
+to_listener
+cut_off
+guard_ends
+move_start a local
+move_wait 3
+assert_result '"vmferry recover a" in r["reason"]'
+recover 1
+assert_at_source
+assert_next_move_succeeds

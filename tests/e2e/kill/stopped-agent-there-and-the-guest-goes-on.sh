@@ -1,0 +1,46 @@
+#!/bin/bash
+# The destination's agent is stopped (SIGSTOP) when the guest is its, or about to be, and nobody lets it go on: the source asks again, and the agent
+# that is asked then ends the one that stands in its way; the move ends well. One that goes on in time ends it by itself.
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+stop_there() { # POINT: the agent there is stopped for ever
+	fault "$1" stop
+	to_listener
+	move_start a "$DEST"
+	fault_wait
+	if [[ $FAULT_PID == "$MOVE_PID" ]]; then
+		STOPPED=$(agent_dst)
+		kill_at_exit "$STOPPED"
+		kill -STOP "$STOPPED"
+		fault_continue
+	else
+		STOPPED=$FAULT_PID
+		kill_at_exit "$STOPPED"
+	fi
+	move_wait
+	assert_moved
+}
+
+fault_agent_is_gone() {
+	[[ -z $(state_of "$FAULT_PID") ]]
+}
+
+guest_a
+for point in src-held before-DST_STARTED; do
+	stop_there $point
+	process_is_gone "$STOPPED" || fail "the agent that was stopped is still there ($point)"
+	grep -q 'was stopped (SIGSTOP) for 10 s, and is ended' "$DIR/dst.log" || fail "the log does not say so ($point)"
+done
+
+fault after-DST_START stop
+to_listener
+move_start a "$DEST"
+fault_wait
+wait_for 30 grep -q 'trying to reach it again' "$DIR/move.json" || fail "the source does not ask again"
+! wait_for 5 fault_agent_is_gone || fail "an agent that was stopped for a moment was ended" # it has been looked at by then
+fault_continue
+move_wait
+assert_moved
+! grep -q 'was stopped' "$DIR/dst.log" || fail "an agent that went on was ended"
+assert_next_move_succeeds

@@ -1,0 +1,15 @@
+#!/bin/bash
+# The guest dirties RAM faster than it can be copied, --on-stall=stop: it is stopped for the rest.
+. "$(dirname "$0")/../../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
+
+MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
+(qmp "$DIR/a.mon" '{"execute": "query-status"}' STOP >"$DIR/stopped") & # QEMU's word
+watcher=$!
+move_start a local --bwlimit 4M --codec none --max-downtime 300 --on-stall stop
+wait_event 'ev["event"] == "notice" and "stopping it" in ev["text"]' >/dev/null
+wait "$watcher" || fail "the guest is not stopped"
+move_wait
+assert_result 'any("writes as fast as it can be copied" in text and "stopping it" in text for text in notices)'
+assert_result 'r["downtime_ms"]["total"] > 10' # it was, though more was left than the limit allows
+guest_verify "$(orders a)"

@@ -1,0 +1,15 @@
+#!/bin/bash
+# The guest dirties RAM faster than it can be copied, --on-stall=wait: vmferry says so, with numbers,
+# and goes on until someone says switch.
+# tier: gate
+. "$(dirname "$0")/../../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
+
+MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
+move_start a local --bwlimit 4M --codec none --max-downtime 300
+wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
+is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
+assert_eq "$(status_of "$DIR/a.mon")" running "run state while it waits"
+vmferry switch "${GUEST_PID[a]}"
+move_wait
+guest_verify "$(orders a)"

@@ -1,0 +1,15 @@
+#!/bin/bash
+# Who says switch means now: what is on its way, which takes a minute here, is not waited for.
+. "$(dirname "$0")/../../lib/move.sh"
+. "$TOP/tests/lib/tiny.sh"
+
+MEM=256 WITNESS="ram_mb=16 rate=20000" tiny_start a
+move_start a local --codec none --bwlimit 4M --max-downtime 30
+wait_event 'ev["event"] == "notice" and "writes as fast as" in ev["text"]'
+vmferry set "${GUEST_PID[a]}" bwlimit=256K
+from=$EPOCHREALTIME
+vmferry switch "${GUEST_PID[a]}"
+move_wait
+until=$EPOCHREALTIME
+[[ $((${until/./} - ${from/./})) -lt 30000000 ]] || fail "the move ended $((${until/./} - ${from/./})) us after switch"
+guest_verify "$(orders a)"

@@ -1,0 +1,29 @@
+#!/bin/bash
+# Somebody switches pause-before-switchover off while disks are copied, or at the last moment: QEMU would hand the guest over
+# without the last round of its disks. The move is rolled back and says what happened. A parameter that no move of ours sets stays as somebody sets it.
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+off='{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "pause-before-switchover", "state": false}]}}'
+
+guest_a
+to_local
+move_start a "$DEST" "${SLOW_DISKS[@]}"
+while_disks
+qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 7}}' >/dev/null
+qmp "$(free_monitor a)" "$off" >/dev/null
+vmferry set "${GUEST_PID[a]}" bwlimit=0
+move_wait 1
+assert_result '"somebody else has changed the migration capability pause-before-switchover" in r["reason"]'
+[[ $(qmp "$(free_monitor a)" '{"execute": "query-migrate-parameters"}') == *'"announce-rounds": 7'* ]] || fail "announce-rounds was put back"
+qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 5}}' >/dev/null
+assert_at_source
+
+fault src-migrate stop
+move_start a "$DEST"
+fault_wait
+qmp "$(free_monitor a)" "$off" >/dev/null
+fault_continue
+move_wait 1
+assert_result '"without waiting for us" in r["reason"]'
+assert_at_source
+assert_next_move_succeeds

@@ -1,0 +1,36 @@
+#!/bin/bash
+# Something at the destination (a copy job that nobody has ended) puts a file of its own where a disk arrives, so that what was written has no name any
+# more: the guest is not handed over to a QEMU that has that, or the other, but goes on where it was.
+# timeout: 400
+. "$(dirname "$0")/../../lib/warm.sh"
+
+replaced() { # DISK
+	fault_wait
+	cp "$TO/$1" "$TO/other"
+	mv "$TO/other" "$TO/$1"
+	fault_continue
+	move_wait 1
+	assert_result "'somebody has replaced $TO/$1 at the destination' in r['reason'] and r['guest'] == 'source'"
+	assert_eq "$(ls "$TO")" "$1" "files at the destination" # it is theirs
+	rm "$TO/$1"
+}
+
+guest_a
+to_local
+for how in --ram-mode=pages --ram-mode=opaque; do
+	fault src-pre-switchover stop
+	move_start a local $how
+	replaced a.raw
+	assert_at_source
+done
+guest_stop a
+
+warm_guest
+boots=1
+for disk in a.raw b.qcow2; do
+	fault src-pre-switchover stop
+	warm
+	replaced $disk
+	boots=$((boots + 1))
+	runs_at_source $boots
+done

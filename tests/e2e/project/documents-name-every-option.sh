@@ -1,0 +1,157 @@
+#!/bin/bash
+# The man pages and the bash completion name the options that --help names, no others, and the programs know them all; the values
+# that completion offers are taken. The man pages can be built where scdoc is. README and pages name commands and options that there are, and
+# places that there are.
+# tier: gate
+set -euo pipefail
+TOP=$(cd "$(dirname "$0")/../../.." && pwd)
+BIN=$TOP/build/${VARIANT:-release}
+DIR=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-documents.XXXXXX")
+trap 'rm -rf "$DIR"' EXIT
+export HOME=$DIR VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run PATH=$DIR/bin:$PATH
+commands=(list check migrate status switch set cancel revert keep recover journal history report export storage import bench)
+failed=''
+
+wrong() {
+	echo "FAIL: $*" >&2
+	failed=yes
+}
+
+run() { # COMMAND [ARGUMENT...]: of vmferry, or vmferry-dst; whatever comes of it
+	if [[ $1 == vmferry-dst ]]; then
+		"$BIN/vmferry-dst" "${@:2}"
+	else
+		"$BIN/vmferry" "$@"
+	fi </dev/null 2>&1 || true
+}
+
+# What stands in the first column of --help, and in the brackets of a usage of one line.
+in_help() { # COMMAND
+	run "$1" --help | sed -nE 's/^  (-[^ ].*)/\1/p; s/^usage: [^[]*(\[.*)/\1/p' | sed -E 's/([^,])  +.*/\1/' |
+		grep -oE -- '(^|[^[:alnum:]-])--?[a-z][a-z-]*' | grep -oE -- '--?[a-z].*' || true
+	[[ $1 != check ]] || ! run check --help | grep -q '^All other options are those of vmferry migrate' || in_help migrate
+	[[ $1 != recover ]] || echo --verbose # "-v as for migrate"
+}
+
+# Terms of the section of that command, and of the one that says to which commands it belongs.
+in_manual() { # COMMAND
+	local page=$TOP/docs/vmferry.1.scd section="## vmferry $1"
+	if [[ $1 == vmferry-dst ]]; then
+		page=$TOP/docs/vmferry-dst.1.scd section='# OPTIONS'
+	fi
+	awk -v section="$section" '/^#/ { on = $0 == section } on && /^\*-/' "$page" | terms
+	case $1 in check | migrate | recover) awk '/^# / { on = $0 == "# REACHING THE DESTINATION" } on && /^\*-/' "$page" | terms ;; esac
+	[[ $1 != check ]] || in_manual migrate
+}
+
+terms() {
+	tr -d '*' | grep -oE -- '(^|[ ,])--?[a-z][a-z-]*' | tr -d ' ,' || true
+}
+
+complete_words() { # WORD...: what is offered for the last one, a line each
+	COMP_WORDS=("$@")
+	COMP_CWORD=$(($# - 1))
+	COMPREPLY=()
+	if [[ $1 == vmferry ]]; then _vmferry; else _vmferry_dst; fi
+	[[ ${#COMPREPLY[@]} -eq 0 ]] || printf '%s\n' "${COMPREPLY[@]}"
+}
+
+in_completion() { # COMMAND
+	if [[ $1 == vmferry-dst ]]; then complete_words vmferry-dst --; else complete_words vmferry "$1" --; fi
+}
+
+compare() { # WHAT, and two files of words
+	sort -u "$2" | grep -vx -e --help -e '' >"$DIR/left" || true
+	sort -u "$3" | grep -vx -e --help -e '' >"$DIR/right" || true
+	diff "$DIR/left" "$DIR/right" >"$DIR/diff" || wrong "$1: $(tr '\n' ' ' <"$DIR/diff")"
+}
+
+. "$TOP/scripts/vmferry.bash"
+
+compare "commands in --help and in completion" <("$BIN/vmferry" --help | sed -nE 's/^  ([a-z]+)  .*/\1/p') \
+	<(complete_words vmferry '' | grep -v ^-)
+compare "commands in the manual" <(printf '%s\n' "${commands[@]}") <(sed -n 's/^## vmferry //p' "$TOP/docs/vmferry.1.scd")
+compare "commands in this test" <(printf '%s\n' "${commands[@]}") <(complete_words vmferry '' | grep -v ^-)
+
+for command in "${commands[@]}" vmferry-dst; do
+	in_help "$command" >"$DIR/help"
+	in_manual "$command" >"$DIR/manual"
+	in_completion "$command" >"$DIR/completion"
+	compare "$command: options of --help (<) and of the manual (>)" "$DIR/help" "$DIR/manual"
+	compare "$command: options of --help (<) and of completion (>)" <(grep '^--' "$DIR/help") "$DIR/completion"
+	while read -r option; do
+		[[ $option != --version ]] || continue
+		case $command in switch | set | cancel | journal) continue ;; esac
+		[[ $command != list ]] || set -- no-such-guest # leaves the guests of this host in peace
+		[[ $command != bench ]] || set -- one host too-many # which ends it
+		run "$command" "$@" "$option" >"$DIR/said"
+		! grep -qE 'unrecognized|invalid option' "$DIR/said" || wrong "$command does not know $option"
+		takes=$(grep -q 'requires an argument' "$DIR/said" && echo yes || true)
+		COMP_WORDS=("$command") # of vmferry-dst
+		[[ $command == vmferry-dst ]] || COMP_WORDS=(vmferry "$command")
+		offers=$(_vmferry_values "$option")
+		[[ ${takes:+yes} == "${offers:+yes}" ]] || wrong "$command $option ${takes:+takes a value}${offers:+has none}, unlike completion says"
+		set --
+	done < <(grep -vx -e --once -e --plaintext "$DIR/help" | sort -u)
+	[[ $command == vmferry-dst ]] || run "$command" --help | grep -q '^usage: vmferry' || wrong "vmferry $command has no --help"
+done
+
+# Examples of the pages.
+pages=("$TOP/README.md" "$TOP"/docs/*.md "$TOP/proto/PROTOCOL.md")
+"$TOP/tests/lib/pages.py" "${pages[@]}" >"$DIR/examples" || wrong "a page links to what is not there"
+[[ $(wc -l <"$DIR/examples") -ge 40 ]] || wrong "the pages have hardly any example"
+while read -r command options; do
+	[[ " ${commands[*]} " == *" $command "* ]] || wrong "a page names vmferry $command"
+	in_help "$command" >"$DIR/help"
+	for option in $options; do
+		grep -qx -- "$option" "$DIR/help" || wrong "a page names vmferry $command $option"
+	done
+done < <(sort -u "$DIR/examples")
+[[ $(wc -l <"$TOP/README.md") -le 150 ]] || wrong "README.md is longer than 150 lines"
+
+# Values: what is offered is taken, and something else is not.
+for option in --chain --drop --media --on-stall --codec --ram-mode --unit --ssh; do
+	values=$(complete_words vmferry migrate vm1 "$option" '')
+	[[ $(wc -l <<<"$values") -ge 2 ]] || wrong "no values are offered for $option"
+	for value in $values; do
+		! run migrate "$option" "$value" | grep -q "is not" || wrong "$option $value is offered and not taken"
+	done
+	run migrate "$option" nonsense | grep -q "is not" || wrong "$option takes anything"
+	for value in $(run migrate "$option" nonsense | sed -n 's/.* is not //p' | sed 's/,\| or / /g'); do
+		grep -qx -- "$value" <<<"$values" || wrong "$option $value is taken and not offered"
+	done
+done
+[[ $(complete_words vmferry migrate --codec = z) == zstd ]] || wrong "--codec=z"
+
+# Guests: where a guest is due, and a name is never expanded.
+mkdir "$DIR/bin"
+cat >"$DIR/bin/vmferry" <<-'STUB'
+	#!/bin/sh
+	[ "$1" = list ] && printf '%s\n' 'vm1 (pid 11): 1 GiB' '  disk  /a' 'vm2 (pid 12): 1 GiB' '$(touch expanded) (pid 13): 1 GiB'
+	[ "$1" = journal ] && printf '%s\n' 'vm3 (pid 14) -> root@host-b, attempt 01: /s/01-src.journal' '/s/02-dst.journal'
+	[ "$1" = status ] && echo 'vm1 (pid 11) -> root@host-b: copy, round 1'
+STUB
+chmod 755 "$DIR/bin/vmferry"
+cd "$DIR"
+[[ $(complete_words vmferry migrate vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests of migrate"
+[[ $(complete_words vmferry migrate --codec lz4 vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests behind an option"
+[[ $(complete_words vmferry switch '') == vm1 ]] || wrong "guests of switch"
+[[ $(complete_words vmferry recover '') == vm3 ]] || wrong "guests of recover"
+[[ $(complete_words vmferry migrate vm1 lo) == local ]] || wrong "destinations"
+[[ $(complete_words vmferry migrate --codec = lz4 vm1 lo) == local ]] || wrong "destinations behind --codec=lz4"
+[[ $(complete_words vmferry set vm1 b) == bwlimit= ]] || wrong "what is set"
+[[ $(complete_words vmferry migrate --reuse auto vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests behind --reuse"
+: >bench1.json
+[[ $(complete_words vmferry report bench0.json ben) == bench1.json ]] || wrong "more files of report"
+complete_words vmferry migrate '$' >/dev/null
+[[ ! -e expanded ]] || wrong "a guest's name was expanded"
+
+if ! command -v scdoc >/dev/null; then
+	echo "skipped: no scdoc: run scripts/install-deps"
+else
+	for page in vmferry vmferry-dst; do
+		scdoc <"$TOP/docs/$page.1.scd" >"$DIR/$page.1" || wrong "$page.1.scd"
+		! command -v mandoc >/dev/null || mandoc -T lint -W error "$DIR/$page.1" || wrong "$page.1"
+	done
+fi
+[[ -z $failed ]]

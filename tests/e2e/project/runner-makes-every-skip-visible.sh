@@ -1,0 +1,139 @@
+#!/bin/bash
+# What tests/lib/run makes of tests that are skipped, in part or as a whole, with CI and without; of those that nobody built, made
+# executable or removed; of time limits; of tests that nothing may run beside; of their order and their tiers; of a run that was cut off;
+# and of a place where no test can pass.
+# tier: gate
+. "$(dirname "$0")/../../lib/base.sh"
+set -euo pipefail
+test_begins
+
+tree=$DIR/tree
+mkdir -p "$tree"/tests/{lib,unit,e2e/kind} "$tree/build/release/tests"
+cp "$TOP/tests/lib/run" "$tree/tests/lib/"
+printf '%s\n' '# comment' '' 'unit/test-*  left out: known: no such tool' 'e2e/kind/whole  nothing to *' >"$tree/tests/expected-skips"
+
+unit() { # NAME, its script on stdin
+	touch "$tree/tests/unit/$1.c"
+	{ echo '#!/bin/bash' && cat; } >"$tree/build/release/tests/$1"
+	chmod +x "$tree/build/release/tests/$1"
+}
+
+e2e() { # NAME, its script on stdin
+	{ echo '#!/bin/bash' && cat; } >"$tree/tests/e2e/kind/$1.sh"
+	chmod +x "$tree/tests/e2e/kind/$1.sh"
+}
+
+run() { # STATUS [NAME=VALUE...] WORD...: what it says is in DIR/out
+	local status=0 expected=$1
+	shift
+	env -u CI -u LONG -u J -u TIMEOUT_S -u TIER -u STATE -u AMONG VARIANT=release "${@:1:$#-1}" "$tree/tests/lib/run" "${@: -1}" >"$DIR/out" 2>&1 || status=$?
+	assert_eq "$status" "$expected" "status of run $* ($(<"$DIR/out"))"
+}
+
+said() { # PATTERN
+	grep -qE -- "$1" "$DIR/out" || fail "expected '$1' in: $(<"$DIR/out")"
+}
+
+unit test-parts <<-'SCRIPT'
+	printf '%s\n' 'skipped: no such tool' '[  SKIPPED ] known' '[       OK ] other' '[  SKIPPED ] 1 test(s), listed below:' '[  SKIPPED ] known'
+SCRIPT
+unit test-silent <<<"echo '[  SKIPPED ] quiet'"
+run 0 parts
+said '^ok +unit/test-parts .*\[left out: known: no such tool\]'
+run 0 CI=1 parts
+# as a newer cmocka words its list
+unit test-newer <<-'SCRIPT'
+	printf '%s\n' 'skipped: no such tool' '[  SKIPPED ] known' '[  SKIPPED ] tests: 1 test(s), listed below:' '[  SKIPPED ] known'
+SCRIPT
+run 0 CI=1 newer
+run 0 silent
+said '\[left out: quiet: it does not say why\]'
+run 1 CI=1 silent
+said "^FAIL unit/test-silent .*expected-skips does not have: left out: quiet"
+
+e2e whole <<<'echo "skip: nothing to be seen"; exit 77'
+e2e other <<<'echo "skip: nothing to be seen"; exit 77'
+e2e part <<<'echo "skipped: one thing"'
+run 0 CI=1 whole
+said '^skip e2e/kind/whole .*\[nothing to be seen\]'
+run 0 other
+said '^0 passed, 0 failed, 1 skipped'
+run 1 CI=1 other
+run 0 part
+said '^ok +e2e/kind/part .*left out: one thing'
+run 1 CI=1 part
+
+rm "$tree/tests/unit/test-silent.c" # its program is still there
+run 0 unit/
+said '^2 passed, 0 failed, 0 skipped'
+touch "$tree/tests/unit/test-unbuilt.c"
+run 1 unbuilt
+said '^FAIL unit/test-unbuilt'
+chmod -x "$tree/tests/e2e/kind/part.sh"
+run 1 part
+said 'Permission denied'
+
+e2e slow <<<'# timeout: 1
+sleep 100'
+run 1 slow
+said 'over its limit of 1 s'
+run 1 TIMEOUT_S=540 slow
+said 'over its limit of 3 s'
+
+for name in a b c; do
+	alone=$([[ $name != b ]] || echo '# alone: it looks at the others')
+	printf '%s\n' "$alone" "echo $name >>'$DIR/began'; sleep 0.5; echo $name >>'$DIR/ended'" | e2e "at-once-$name"
+done
+run 0 J=3 at-once
+assert_eq "$(head -n 2 "$DIR/began" | sort | xargs) $(tail -n 1 "$DIR/began")" "a c b" "what began"
+assert_eq "$(tail -n 1 "$DIR/ended")" b "what ended last"
+
+# The one that took longest the last time begins first, and of new ones that which may take longest; whatever that file holds, all run.
+for name in d e f g; do
+	printf '%s\n' "$([[ $name != e ]] || echo '# timeout: 60')" "echo $name >>'$DIR/order'" "until [[ \$(wc -l <'$DIR/order') -ge 2 ]]; do :; done" |
+		e2e "in-order-$name"
+done
+begin() { # FIRST-TWO: of four, two at a time
+	rm -f "$DIR/order"
+	run 0 J=2 in-order
+	assert_eq "$(head -n 2 "$DIR/order" | sort | xargs) $(wc -l <"$DIR/order")" "$1 4" "what began"
+}
+seconds=$tree/build/test-seconds
+rm "$seconds"
+begin "d e"
+grep -q '"e2e/kind/in-order-g": [0-9]' "$seconds" || fail "it does not remember: $(<"$seconds")"
+echo '{"e2e/kind/in-order-f": 30.5, "e2e/kind/in-order-g": 20}' >"$seconds"
+begin "f g"
+for text in '' '{' '[1]' '{"e2e/kind/in-order-f": "x"}'; do
+	echo "$text" >"$seconds"
+	begin "d e"
+done
+
+# The gate is what says so; without a tier all run.
+e2e tier-one <<<'# tier: gate'
+e2e tier-two <<<''
+run 0 TIER=gate tier-
+said '^1 passed, 0 failed, 0 skipped'
+said '^ok +e2e/kind/tier-one'
+run 0 TIER= tier-
+said '^2 passed, 0 failed, 0 skipped'
+run 0 TIER= e2e/kind/tier-
+said '^2 passed, 0 failed, 0 skipped'
+
+# What has passed once in a run that can be gone on with does not run again, and counts; what has failed does.
+e2e again-one <<<"echo one >>'$DIR/again'"
+e2e again-two <<<"echo two >>'$DIR/again'; [[ -e '$DIR/mended' ]]"
+run 1 STATE="$DIR/state" again-
+said '^1 passed, 1 failed, 0 skipped'
+touch "$DIR/mended"
+run 0 STATE="$DIR/state" again-
+said '^2 passed, 0 failed, 0 skipped'
+assert_eq "$(sort "$DIR/again" | xargs)" "one two two" "what ran"
+run 0 STATE="$DIR/state" again-
+said '^2 passed, 0 failed, 0 skipped'
+
+cp -r "$tree" "$DIR/a,b"
+tree=$DIR/a,b
+run 1 TIER= tier-
+said '^FAIL the path of this checkout.* has `,`'
+said '^0 passed, 1 failed, 0 skipped'

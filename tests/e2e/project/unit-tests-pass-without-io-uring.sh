@@ -1,0 +1,11 @@
+#!/bin/bash
+# What is built on a loop behaves the same where io_uring is forbidden.
+# takes: 26
+. "$(dirname "$0")/../../lib/base.sh"
+test_begins
+set -o pipefail
+export VMFERRY_FAULT=no-io-uring:fail
+for test in loop channel channel-resume link qmp nbd disk-io disk-read data-path; do
+	echo "== test-$test"
+	"$BIN/tests/test-$test" 2>&1 | tee "$DIR/test.out" || fail "test-$test: $(grep -E '^\[ +(ERROR|LINE|FAILED) +\]' "$DIR/test.out")"
+done

@@ -1,0 +1,23 @@
+#!/bin/bash
+# Agent and guard are gone, the guest stands still, and no socket can be made as the runtime directory is full: recover has it run again
+# before it says so. With room again it settles the rest.
+[[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
+[[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+guest_a
+to_local
+fault src-pre-switchover stop
+move_start a "$DEST"
+fault_wait
+for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
+kill_now "$MOVE_PID"
+mkdir "$DIR/full"
+mount -t tmpfs -o nr_inodes=2,mode=700 none "$DIR/full" || skip "no file system can be mounted here"
+at_exit 'umount -l "$DIR/full"'
+touch "$DIR/full/1"
+run=$VMFERRY_RUNTIME_DIR
+VMFERRY_RUNTIME_DIR=$DIR/full recover 6
+assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
+VMFERRY_RUNTIME_DIR=$run recover 1
+assert_at_source

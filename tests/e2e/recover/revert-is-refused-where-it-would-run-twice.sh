@@ -1,0 +1,193 @@
+#!/bin/bash
+# A guest is not had back (--revert-within) if another copy of it may run, or if its disks here are not as it left them; and what is held here
+# does not end before the destination has said that it has the guest.
+# timeout: 400
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+moved_for_now() { # [TIME]
+	to_listener
+	move_start a "$DEST" --revert-within "${1:-1h}"
+	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+	there=$(qemu_dst)
+	kill_at_exit "$there"
+}
+
+is_told() { # TEXT
+	wait_event "ev['event'] == 'notice' and '$1' in ev['text']" >/dev/null
+}
+
+guest_a
+
+# It does not go on from there, whatever became of the mark beside its disk.
+moved_for_now
+mkdir "$DIR/onward"
+status=0
+mv "$TO/.a.raw.vmferry-held" "$DIR/mark"
+VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate "$there" local --disk-dir "$DIR/onward" 2>"$DIR/onward.log" || status=$?
+assert_eq "$status" 3 "exit code of a move onward"
+said onward.log 'may have it back.*vmferry keep a, there'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+mv "$DIR/mark" "$TO/.a.raw.vmferry-held"
+
+# Nor by a vmferry that knows nothing of its move, in whatever way.
+refused_elsewhere() { # OPTION...
+	status=0
+	VMFERRY_STATE_DIR=$DIR/other-state vmferry migrate --disk-dir "$DIR/onward" "$@" 2>"$DIR/onward.log" || status=$?
+	assert_eq "$status" 3 "exit code with another state directory"
+	said onward.log 'may have it back.*vmferry keep a, there'
+}
+refused_elsewhere "$there" local
+refused_elsewhere "$there" local --how warm
+
+# Nor when it is shut down.
+kill_now "$there"
+refused_elsewhere local --how cold -- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio"
+status=0
+mv "$TO/.a.raw.vmferry-held" "$DIR/mark"
+VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate local --how cold --disk-dir "$DIR/onward" \
+	-- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio" 2>"$DIR/onward.log" || status=$?
+assert_eq "$status" 3 "exit code of a cold move onward"
+said onward.log 'may have it back.*vmferry keep a, there'
+mv "$DIR/mark" "$TO/.a.raw.vmferry-held"
+
+# Nor when somebody has started it again.
+"$QEMU" -accel tcg -machine q35 -m 64 -name a -display none -nodefaults -drive "file=$TO/a.raw,format=raw,if=virtio" \
+	-qmp "unix:$DIR/again.qmp,server=on,wait=off" </dev/null &>"$DIR/again.log" &
+again=$!
+kill_at_exit "$again"
+wait_for 20 eval '[[ $(status_of "$DIR/again.qmp") == running ]]' || fail "it does not start again: $(<"$DIR/again.log")"
+status=0
+VMFERRY_STATE_DIR=$DIR/dst-state vmferry migrate "$again" local --disk-dir "$DIR/onward" 2>"$DIR/onward.log" || status=$?
+assert_eq "$status" 3 "exit code of a move onward of what was started again"
+said onward.log 'may have it back.*vmferry keep a, there'
+end_process "$again"
+
+vmferry revert a
+move_wait 1
+guest_verify "$(orders a)" blocks
+moved_for_now
+
+# Its disk here has another name: nobody can tell.
+mv "$DIR/a.raw" "$DIR/elsewhere.raw"
+vmferry revert a
+is_told 'nobody can tell whether its disk'
+mv "$DIR/elsewhere.raw" "$DIR/a.raw"
+
+# Somebody writes to its disk here, which its QEMU has let go of.
+date >>"$DIR/a.raw"
+vmferry revert a
+is_told 'has been written here'
+process_is_gone "$there" && fail "the destination's QEMU was ended"
+truncate -s 16M "$DIR/a.raw"
+vmferry keep a
+move_wait
+assert_moved
+
+# QEMU itself has migrated it on.
+migrated_on() { # [COMMAND BEFORE]
+	moved_for_now
+	[[ $# -eq 0 ]] || qmp "$TO/a.mon" "{\"execute\": \"$1\"}" >/dev/null
+	qmp "$TO/a.mon" '{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "return-path", "state": false}]}}' >/dev/null
+	qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
+	wait_for 20 eval '[[ $(status_of "$TO/a.mon") == postmigrate ]]' || fail "it is not migrated away: $(status_of "$TO/a.mon")"
+}
+
+migrated_on
+vmferry revert a
+move_wait 6
+assert_result '"migrated away" in r["reason"]'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+process_is_gone "$there" && fail "the destination's QEMU was ended"
+kill_now "$there" # a person ends what stands there, and knows that nothing came of it
+end_agents_there
+DST_PID=
+recover 4 --peer-is-fenced
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
+# And has ended then; it had been stopped first.
+migrated_on stop
+qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
+is_told 'its QEMU there has ended since'
+vmferry revert a
+move_wait 6
+assert_result '"migrated away" in r["reason"]'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+end_agents_there
+DST_PID=
+recover 4 --peer-is-fenced
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
+# A QEMU that hangs there, and did not migrate it before, is ended; a migration that came to nothing is none.
+moved_for_now
+qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:exit 1"}}' >/dev/null
+gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on | tail -n 1; }
+wait_for 20 eval '[[ $(gone_on) == *false* ]]' || fail "it is not noted that it has stayed: $(gone_on)"
+kill -STOP "$there"
+vmferry revert a
+move_wait 1
+process_is_gone "$there" || fail "the destination's QEMU is still there"
+guest_verify "$(orders a)" blocks
+end_agents_there
+DST_PID=
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
+# Nobody knows the guest there any more: what is held here stays.
+moved_for_now
+kill_now "$DST_PID"
+end_agents_there
+rm -f "$DIR"/dst-state/*.journal*
+DST_PID=
+listen_dst --listen "$DEST"
+vmferry keep a || true # it may have asked there by itself, and ended
+move_wait 6
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+kill_now "$there"
+recover 1 --peer-is-fenced
+assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
+guest_verify "$(orders a)" blocks
+
+# It has ended there, and the time is over: that is for a person to decide.
+moved_for_now 10s
+kill_now "$there"
+is_told 'held here until you say'
+! wait_for 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
+vmferry keep a
+move_wait 0
+process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
+end_agents_there
+DST_PID=
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+unset 'GUEST_AT[a]'
+rm -f "$DIR"/a.*
+guest_a
+
+# It has ended there, and its image has another name there: somebody may have started it from that.
+moved_for_now
+kill_now "$there"
+is_told 'its QEMU there has ended since'
+mv "$TO/a.raw" "$TO/elsewhere.raw"
+vmferry revert a
+move_wait 6
+assert_result '"have other names" in r["reason"]'
+assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
+rm "$TO/elsewhere.raw"
+end_agents_there
+DST_PID=
+recover 4 --peer-is-fenced
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
+# It has ended there, and somebody has its disk.
+moved_for_now
+kill_now "$there"
+hold_open "$TO/a.raw"
+is_told 'its QEMU there has ended since'
+vmferry revert a
+move_wait 6
+assert_result '"may have started it again" in r["reason"]'
+end_process "$HOLDER"
+recover 0 --dest "$DST_ADDRESS"
+process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
