@@ -33,16 +33,19 @@ CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 CPPFLAGS += $(shell pkg-config --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
 LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-$(B)/vmferry $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
+$(B)/vmferry $(B)/vmferry-bench $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_SRC := $(wildcard proto/*.c common/*/*.c)
 LIB_OBJ := $(call objs,$(LIB_SRC))
-SRC_OBJ := $(call objs,$(wildcard agent-src/*/*.c))
-DST_OBJ := $(call objs,$(wildcard agent-dst/*/*.c))
+BENCH_OBJ := $(call objs,$(wildcard agent-src/bench/*.c))
+BENCH_DST_OBJ := $(call objs,$(wildcard agent-dst/bench/*.c))
+SRC_OBJ := $(filter-out $(BENCH_OBJ),$(call objs,$(wildcard agent-src/*/*.c)))
+DST_OBJ := $(filter-out $(BENCH_DST_OBJ),$(call objs,$(wildcard agent-dst/*/*.c)))
 TESTS   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test-*.c))
 TOOLS   := $(patsubst tests/lib/%.c,$(B)/%,$(wildcard tests/lib/*-tool.c))
-BINS    := $(B)/vmferry $(B)/vmferry-dst
+STATICS := $(B)/vmferry-dst $(B)/vmferry-bench-dst
+BINS    := $(B)/vmferry $(B)/vmferry-bench $(STATICS)
 MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
 MAN_DIR := share/man/man1
 COMPLETIONS := share/bash-completion/completions
@@ -71,16 +74,16 @@ MAY_agent-src/bundle := $(addprefix common/,args qemu base)
 MAY_agent-src/import := $(addprefix agent-src/,life user bundle guest) $(addprefix common/,attempt wire args qemu host base) proto
 MAY_agent-src/export := $(addprefix agent-src/,life user import bundle guest) $(addprefix common/,attempt wire args qemu disk host base) proto
 MAY_agent-src/storage := $(addprefix agent-src/,life moves parts user carry guest dest) $(COMMON)
-MAY_agent-src/cli    := $(addprefix agent-src/,life moves export import storage parts user guest dest) $(addprefix common/,attempt carry args qemu wire host base) proto
-MAY_agent-src/bench  := $(addprefix agent-src/,cli dest ssh) $(addprefix common/,carry qemu wire host base) proto
-MAY_agent-src/page   := agent-src/cli common/host common/base
+MAY_agent-src/page   := common/host common/base
+MAY_agent-src/cli    := $(addprefix agent-src/,page life moves export import storage parts user guest dest) $(addprefix common/,attempt carry args qemu wire host base) proto
+MAY_agent-src/bench  := $(addprefix agent-src/,page dest ssh) $(addprefix common/,carry qemu wire host base) proto
 MAY_agent-dst/peer   := common/wire common/base proto
 MAY_agent-dst/launch := $(addprefix common/,attempt args qemu host base)
 MAY_agent-dst/carry  := common/carry common/disk common/qemu common/wire common/host common/base proto
 MAY_agent-dst/parts  := $(addprefix agent-dst/,carry launch peer) $(COMMON)
 MAY_agent-dst/moves  := $(addprefix agent-dst/,parts carry launch peer) $(COMMON)
 MAY_agent-dst/bench  := $(addprefix common/,host base)
-MAY_agent-dst/serve  := $(addprefix agent-dst/,moves parts peer bench) $(addprefix common/,attempt wire host base) proto
+MAY_agent-dst/serve  := $(addprefix agent-dst/,moves parts peer) $(addprefix common/,attempt wire host base) proto
 MAY_tests/unit       := $(wildcard agent-src/* agent-dst/*) $(COMMON)
 MAY_tests/unit/both  := $(COMMON)
 MAY_tests/unit/both/src := agent-src/moves $(MAY_agent-src/moves)
@@ -95,21 +98,27 @@ includes = $(addprefix -I,$(1) $(MAY_$(1)))
 quiet = $(if $(V),,@printf '  %-4s %s\n' $(1) $(patsubst $(B)/%,%,$@) && )
 
 .PHONY: all
-all: $(BINS) ## Build vmferry and vmferry-dst under build/$(VARIANT)/ (the default)
+all: $(BINS) ## Build vmferry, vmferry-dst and vmferry-bench under build/$(VARIANT)/ (the default)
 
 $(B)/vmferry: $(SRC_OBJ) $(B)/libvmferry.a
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# The destination agent is one static binary, as nothing is installed where it goes; but a sanitizer needs its library.
-ifneq ($(filter asan tsan,$(VARIANT)),)
-$(B)/vmferry-dst: $(DST_OBJ) $(B)/libvmferry.a
+$(B)/vmferry-bench: $(BENCH_OBJ) $(B)/libsource.a $(B)/libvmferry.a
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# What goes to another host is one static binary, as nothing is installed there; but a sanitizer needs its library.
+$(B)/vmferry-dst: $(DST_OBJ)
+$(B)/vmferry-bench-dst: $(BENCH_DST_OBJ)
+$(STATICS): $(B)/libvmferry.a
+ifneq ($(filter asan tsan,$(VARIANT)),)
+$(STATICS):
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 else
 # Its objects are those that all have, but for one: a static program loads no code, so confine.c forbids it to.
-STATIC_OBJ := $(DST_OBJ) $(filter-out %/confine.o,$(LIB_OBJ)) $(B)/static/common/host/confine.o
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
-$(B)/vmferry-dst: $(STATIC_OBJ)
-	$(call quiet,LINK)$(CC) -r -nostdlib -o $@.o $^
+$(B)/vmferry-dst: $(B)/static/common/host/confine.o
+$(STATICS):
+	$(call quiet,LINK)$(CC) -r -nostdlib -o $@.o $(filter %.o,$^) $(filter %.a,$^)
 	$(if $(V),,@)objcopy --keep-global-symbol=main $@.o # so that no name of ours is taken for one inside a library
 	$(call quiet,LINK)$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $@.o \
 		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
@@ -131,11 +140,12 @@ $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# A unit test links everything but the two mains; each agent's modules are in an archive of their own. Names that both have are the source's.
+# A unit test links everything but the mains; each agent's modules are in an archive of their own, with those of the bench. Names that both
+# have are the source's.
 AGENTS := $(B)/libsource.a $(B)/libdestination.a
-$(B)/libsource.a: $(filter-out %/main.o,$(SRC_OBJ))
+$(B)/libsource.a: $(filter-out %/main.o,$(SRC_OBJ) $(BENCH_OBJ))
 	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
-$(B)/libdestination.a: $(filter-out %/main.o,$(DST_OBJ))
+$(B)/libdestination.a: $(filter-out %/main.o,$(DST_OBJ) $(BENCH_DST_OBJ))
 	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/unit/%.o $(AGENTS) $(B)/libvmferry.a
 	@mkdir -p $(@D)
@@ -165,9 +175,9 @@ FUZZ_SRC := $(patsubst tests/fuzz/%.c,%,$(shell grep -l agent-src tests/fuzz/fuz
 FUZZ_DST := $(filter-out $(FUZZ_SRC),$(FUZZERS))
 $(FUZZ_SRC:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-src/*)) $(CPPFLAGS)
 $(FUZZ_DST:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-dst/*)) $(CPPFLAGS)
-$(B)/fuzz-src.a: $(filter-out %/main.o $(B)/agent-src/bench/%,$(SRC_OBJ))
+$(B)/fuzz-src.a: $(filter-out %/main.o,$(SRC_OBJ) $(BENCH_OBJ))
 	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
-$(B)/fuzz-dst.a: $(filter-out %/main.o $(B)/agent-dst/bench/%,$(DST_OBJ))
+$(B)/fuzz-dst.a: $(filter-out %/main.o,$(DST_OBJ))
 	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
 $(FUZZ_SRC:%=$(B)/%): $(B)/fuzz-src.a
 $(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
@@ -339,4 +349,4 @@ clean: ## Remove what was compiled (QEMU, kernel and guest under build/ stay)
 help: ## This list
 	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
--include $(STATIC_OBJ:.o=.d) $(LIB_OBJ:.o=.d) $(SRC_OBJ:.o=.d) $(DST_OBJ:.o=.d) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d) $(wildcard $(BOTH)/*.d $(BOTH)/*/*.d $(B)/tests/fuzz/*.d)
+-include $(patsubst %.o,%.d,$(B)/static/common/host/confine.o $(LIB_OBJ) $(SRC_OBJ) $(DST_OBJ) $(BENCH_OBJ) $(BENCH_DST_OBJ)) $(patsubst %,%.d,$(TESTS:$(B)/tests/%=$(B)/tests/unit/%)) $(TOOLS:$(B)/%=$(B)/tests/lib/%.d) $(wildcard $(BOTH)/*.d $(BOTH)/*/*.d $(B)/tests/fuzz/*.d)

@@ -58,7 +58,7 @@ static bool has_open(pid_t pid, const char *folder)
 /* An agent, as `vmferry migrate` and bench-ssh.c start it: all that can be seen of it is its command line, as it keeps itself to itself. */
 static bool is_agent(const char *text, size_t n, const char *folder)
 {
-	static const char option[] = "--runtime-dir", reach[] = "--bench-reach";
+	static const char option[] = "--runtime-dir", reach[] = "--reach";
 	const char *word, *next, *end = text + n;
 	size_t length = strlen(folder);
 

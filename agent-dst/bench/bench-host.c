@@ -336,10 +336,10 @@ static void serve_orders(struct host *h)
 
 /* ---- beginning and end ---- */
 
-/* A copy of this program, for --bench-reach: what was sent is removed when it runs. */
+/* A copy of this program, for --reach: what was sent is removed when it runs. */
 static int copy_self(const char *dir)
 {
-	AUTO_FREE char *path = xasprintf("%s/vmferry-dst", dir);
+	AUTO_FREE char *path = xasprintf("%s/vmferry-bench-dst", dir);
 	AUTO_CLOSE int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
 	ssize_t n;
 

@@ -1,8 +1,8 @@
 /*
- * bench-host.h: what `vmferry bench HOST` has done on that host. It sends this program there and starts it over SSH:
+ * bench-host.h: what `vmferry bench HOST` has done on that host. It sends vmferry-bench-dst there and starts it over SSH:
  *
- *     vmferry-dst --bench-host             makes a directory, then takes orders on standard input until that ends
- *     vmferry-dst --bench-reach SOCKET     joins standard input and output to a unix socket, once it is there
+ *     vmferry-bench-dst --host             makes a directory, then takes orders on standard input until that ends
+ *     vmferry-bench-dst --reach SOCKET     joins standard input and output to a unix socket, once it is there
  *
  * Orders and answers are JSON, one object a line. The first line, unasked, is {dir, client, server}: the new directory and the
  * two addresses of the SSH connection as they are seen here. Paths in orders are relative and stay within the directory.

@@ -1,5 +1,4 @@
 /* main.c: vmferry-dst, the destination agent. */
-#include "bench-host.h"
 #include "cmd-recover.h"
 #include "cmd-tap.h"
 #include "confine.h"
@@ -56,8 +55,7 @@ static const char usage[] =
 	"  vmferry migrate vm1 127.0.0.1:7788 --disk-dir /srv/vm\n"
 	"\n"
 	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches\n"
-	"that off. At start it settles what an agent that died has left, as far as that needs no peer. Called with --bench-host or\n"
-	"--bench-reach it is the other end of vmferry bench, and nothing of all this.\n";
+	"that off. At start it settles what an agent that died has left, as far as that needs no peer.\n";
 
 enum {
 	OPT_LISTEN = 256,
@@ -219,10 +217,6 @@ int main(int argc, char **argv)
 
 	if (process_open_standard())
 		return EXIT_REFUSED;
-	if (argc == 2 && !strcmp(argv[1], "--bench-host"))
-		return bench_host();
-	if (argc == 3 && !strcmp(argv[1], "--bench-reach"))
-		return bench_reach(argv[2]);
 	if (cmd_tap_is_meant(argc, argv))
 		return cmd_tap(argc, argv);
 	if (argc >= 2 && !strcmp(argv[1], "recover"))

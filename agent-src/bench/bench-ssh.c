@@ -1,7 +1,7 @@
 /*
  * bench-ssh.c: the other host of a bench, reached by SSH.
  *
- * Theory of operation. vmferry-dst is sent there and takes orders (agent-dst/bench-host.h), one at a time: folders, images, QEMUs.
+ * Theory of operation. vmferry-bench-dst is sent there and takes orders (agent-dst/bench/bench-host.h), one at a time: folders, images, QEMUs.
  * Unix sockets there are reached by one more SSH channel each, with a copy of it at the other end. When our end of the first
  * channel is gone, whatever the reason, everything there is ended and removed by that process.
  *
@@ -218,7 +218,7 @@ static int there_spawn(struct side *s, char *const *argv, int out_fd, const char
 static int there_reach(struct side *s, const char *path, int *fd, struct err *e)
 {
 	AUTO_FREE char *quoted = shell_quote(path), *program = shell_quote(s->there->dir);
-	AUTO_FREE char *command = xasprintf("%s/vmferry-dst --bench-reach %s", program, quoted);
+	AUTO_FREE char *command = xasprintf("%s/vmferry-bench-dst --reach %s", program, quoted);
 	struct ssh_proc *proc;
 	int r = s->there->lost ? lost(s->there, e) : ssh_exec(s->there->ssh, command, &proc, fd, e);
 
@@ -291,10 +291,10 @@ static int log_in(struct there *t, const struct dest_config *dest, struct err *e
 	return r;
 }
 
-static int start_helper(struct there *t, const struct dest_config *dest, struct err *e)
+static int start_helper(struct there *t, struct err *e)
 {
-	static const char *const args[] = {"--bench-host", NULL};
-	struct bootstrap_config bc = {.binary = t->b->agent, .args = args, .keep = dest->keep_agent};
+	static const char *const args[] = {"--host", NULL};
+	struct bootstrap_config bc = {.binary = t->b->helper, .args = args};
 	json_t *hello;
 	int r = ssh_bootstrap(t->ssh, &bc, &t->proc, &t->fd, NULL, e);
 
@@ -307,7 +307,7 @@ static int start_helper(struct there *t, const struct dest_config *dest, struct 
 		t->server = xstrdup(json_text(hello, "server"));
 	}
 	json_decref(hello);
-	return t->dir ? 0 : err_set(e, EPROTO, "vmferry-dst at %s does not say where it works", t->b->host);
+	return t->dir ? 0 : err_set(e, EPROTO, "vmferry-bench-dst at %s does not say where it works", t->b->host);
 }
 
 static int send_file(struct there *t, const char *name, struct err *e)
@@ -509,7 +509,7 @@ int there_open(struct bench *b, struct err *e)
 	t->first_port = ports.first;
 	t->last_port = ports.last;
 	r = r ? r : log_in(t, dest, e);
-	r = r ? r : start_helper(t, dest, e);
+	r = r ? r : start_helper(t, e);
 	r = r ? r : check_room(t, e);
 	r = r ? r : find_qemu(t, e);
 	r = r ? r : find_interface(t, e);

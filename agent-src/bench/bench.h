@@ -180,10 +180,10 @@ struct bench {
 	struct there *there;
 	struct side sides[2]; /* guests are booted on the first */
 	struct collector *collector;
-	char *work;		  /* our directory: everything lies in it, and it ends with us */
-	char *vmferry, *agent;	  /* programs */
-	unsigned folders, orders; /* how many were used, given */
-	json_t *run;		  /* the file of results */
+	char *work;			/* our directory: everything lies in it, and it ends with us */
+	char *vmferry, *agent, *helper; /* programs; the helper is for the other host */
+	unsigned folders, orders;	/* how many were used, given */
+	json_t *run;			/* the file of results */
 };
 
 /* Someone wants us to end. */

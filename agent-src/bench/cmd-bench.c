@@ -1,9 +1,11 @@
 /* cmd-bench.c: vmferry bench: its options, and what it needs from this machine. */
+#include "cmd-bench.h"
 #include "bench.h"
-#include "cmd.h"
 #include "dest-options.h"
+#include "exit-code.h"
 #include "option-table.h"
 #include "process.h"
+#include "program.h"
 #include "room.h"
 #include "util.h"
 #include "version.h"
@@ -391,18 +393,6 @@ static char *find(const char *base, const char *const *places)
 	return NULL;
 }
 
-static char *own_directory(void)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return xstrdup(".");
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	return xstrdup(self);
-}
-
 /* A guest with KVM starts and powers itself off: that there is /dev/kvm says little where this machine is a virtual one itself, nor does
  * a QEMU that starts. */
 static bool kvm_works(const char *qemu, const char *guest_dir)
@@ -452,11 +442,13 @@ static int find_all(struct bench *b, struct err *e)
 	static const char *const qemus[] = {"../qemu/bin/qemu-system-x86_64", "../../../usr/bin/qemu-system-x86_64", NULL};
 	static const char *const guests[] = {"../guest", "../share/vmferry/guest", NULL};
 	static const char *const scripts[] = {"../../scripts/lab", "../share/vmferry/lab", NULL};
-	AUTO_FREE char *base = own_directory();
+	AUTO_FREE char *base = program_beside("vmferry");
 	int r;
 
-	b->vmferry = xasprintf("%s/vmferry", base);
-	b->agent = xasprintf("%s/vmferry-dst", base);
+	b->vmferry = xstrdup(base);
+	*strrchr(base, '/') = '\0';
+	b->agent = program_beside("vmferry-dst");
+	b->helper = program_beside("vmferry-bench-dst");
 	if (!b->opt.qemu)
 		b->opt.qemu = getenv("QEMU");
 	r = b->host ? 0 : need(&b->opt.lab_script, find(base, scripts), "the script that makes the lab (scripts/lab)", e);
@@ -597,7 +589,7 @@ static int ending(const struct bench *b, int r, const struct err *e)
 	return 1;
 }
 
-int cmd_bench(int argc, char **argv)
+int bench_command(int argc, char **argv)
 {
 	struct bench b = {0};
 	struct choice c = {0};
@@ -619,5 +611,6 @@ int cmd_bench(int argc, char **argv)
 	free(b.work);
 	free(b.vmferry);
 	free(b.agent);
+	free(b.helper);
 	return status;
 }

@@ -12,6 +12,7 @@
 #include "option-table.h"
 #include "paths.h"
 #include "process.h"
+#include "program.h"
 #include "qemu-discover.h"
 #include "recover-choice.h"
 #include "storage.h"
@@ -188,7 +189,7 @@ static bool arrives_here(const struct attempts *all, const char *vm)
 /* That side's journals are its agent's. Returns only if there is none. */
 static int become_the_destination(const struct move_options *o, bool fenced)
 {
-	AUTO_FREE char *program = dest_agent_here();
+	AUTO_FREE char *program = program_beside("vmferry-dst");
 	const char *argv[6] = {program, "recover", o->vm};
 	unsigned n = 3;
 

@@ -42,25 +42,6 @@ enum dest_kind dest_kind(const char *where)
 
 /* ---- local: an agent of our own beside us ---- */
 
-char *dest_agent_here(void)
-{
-	AUTO_FREE char *path = xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/local/bin:/usr/bin");
-	char self[4096], *rest = path, *dir, *file;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		*strrchr(self, '/') = '\0';
-	}
-	for (dir = n > 0 ? self : strsep(&rest, ":"); dir; dir = strsep(&rest, ":")) {
-		file = xasprintf("%s/vmferry-dst", dir);
-		if (program_is_runnable(file))
-			return file;
-		free(file);
-	}
-	return xstrdup("vmferry-dst");
-}
-
 static pid_t run_agent(const char *path, const struct dest_config *cfg, int in, int out)
 {
 	char *argv[12] = {(char *)path,
@@ -276,7 +257,7 @@ static int meet_at_last(struct dest *d, const char *port, unsigned channel, stru
 
 static int start(struct dest *d, const struct dest_config *cfg, struct err *e)
 {
-	AUTO_FREE char *agent = dest_agent_here();
+	AUTO_FREE char *agent = program_beside("vmferry-dst");
 
 	switch (d->kind) {
 	case DEST_LOCAL:

@@ -81,7 +81,4 @@ const char *dest_transport(const struct dest *d);
 void dest_disconnect(struct dest *d);
 void dest_fini(struct dest *d);
 
-/* The vmferry-dst of this host: it lies beside vmferry, or in the search path; malloc'ed. */
-char *dest_agent_here(void);
-
 #endif

@@ -155,13 +155,21 @@ int input_read(struct input *in, const char *path, struct err *e)
 	r = read_all(fd, &text, &n, e);
 	if (!r)
 		r = input_parse(in, text, n, e);
-	return r ? err_prefix(e, "%s", is_stdin ? "standard input" : path) : 0;
+	if (r)
+		return err_prefix(e, "%s", is_stdin ? "standard input" : path);
+	if (is_stdin) {
+		in->text = text;
+		in->text_length = n;
+		text = NULL;
+	}
+	return 0;
 }
 
 void input_fini(struct input *in)
 {
 	json_decref(in->root);
-	in->root = NULL;
+	free(in->text);
+	*in = (struct input){.root = NULL};
 }
 
 /* ---- several runs ---- */

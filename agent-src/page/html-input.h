@@ -16,6 +16,8 @@ struct input {
 	json_t *root; /* of a run of bench; or an array of the events of one move */
 	bool is_move;
 	bool is_cut; /* the last event's line is not complete, and not in root */
+	char *text;  /* of standard input, which can be read but once; else NULL */
+	size_t text_length;
 };
 
 /* path: "-" is standard input. Says what is wrong with the file, and in which line. */

@@ -469,6 +469,24 @@ bool program_is_runnable(const char *path)
 	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
 }
 
+char *program_beside(const char *name)
+{
+	AUTO_FREE char *path = xstrdup(getenv("PATH") ?: "/usr/local/bin:/usr/bin");
+	char self[4096] = "/usr/bin/", *rest = path, *dir = self, *file;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n > 0)
+		self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	for (; dir; dir = strsep(&rest, ":")) {
+		file = xasprintf("%s/%s", dir, name);
+		if (program_is_runnable(file))
+			return file;
+		free(file);
+	}
+	return xasprintf("%s/%s", self, name);
+}
+
 pid_t program_start(const struct program *p)
 {
 	struct program child = *p;

@@ -42,6 +42,8 @@ struct program_failure {
 
 /* The path names a program that we may run: not a directory, which X_OK of access(2) is true of, too. */
 bool program_is_runnable(const char *path);
+/* The path of a program that lies beside this one, or else in PATH; beside this one if it is nowhere. malloc'ed. */
+char *program_beside(const char *name);
 /* Its pid, or -errno. Any thread. Default signals, none blocked. */
 pid_t program_start(const struct program *p);
 /* The same, of one without gate and report, but -errno, too, if it cannot begin. */

@@ -48,7 +48,7 @@ has_moves() { # COUNT
 }
 
 bench_pid() { # not the process that waits to remove its directory
-	pgrep -o -f "^$BIN/vmferry bench root@host-b"
+	pgrep -o -f "^$BIN/vmferry-bench bench root@host-b"
 }
 
 leaves_units_alone() { # the move under way

@@ -117,7 +117,7 @@ static void what_the_bench_has_started_is_ended(void **state)
 	static const struct process ours[] = {
 		{{"%s/1/file"}, -1, .child = true},		   /* a QEMU of an order */
 		{{"--runtime-dir", "%s/run"}, -1, .child = false}, /* an agent */
-		{{"--bench-reach", "%s/1/bench.qmp"}, -1, .child = false},
+		{{"--reach", "%s/1/bench.qmp"}, -1, .child = false},
 		{{"file=%s/1/file"}, O_RDWR, .child = false}, /* a QEMU of an agent's */
 	};
 	struct started s[ARRAY_LEN(ours)];
@@ -140,7 +140,7 @@ static void others_are_left_alone(void **state)
 		{{"%s/1/file"}, -1, .child = false},	   /* tail -f */
 		{{"%s/1/file"}, O_RDONLY, .child = false}, /* the same, that has it open */
 		{{"--runtime-dir", "%sx/run"}, -1, .child = false},
-		{{"--runtime-dir=%s/run", "--bench-reach"}, -1, .child = false},
+		{{"--runtime-dir=%s/run", "--reach"}, -1, .child = false},
 		{{"file=%s/1/file"}, O_RDWR, .contained = true}, /* a container's root has a uid like ours */
 	};
 	struct started s[ARRAY_LEN(others)];

@@ -51,6 +51,9 @@ is_page "$DIR/brief.html"
 (($(stat -c %s "$DIR/brief.html") < $(stat -c %s "$DIR/run.html"))) || fail "it has as many timelines with --only-medians"
 report 0 - <"$move"
 is_page "$DIR/out"
+cat "$sample" | report 0 -
+is_page "$DIR/out"
+grep -q 'multifd' "$DIR/out" || fail "the page of a run from standard input has no tools"
 cp "$DIR/run.json" "$DIR/plain"
 report 0 plain
 is_page "$DIR/plain.html"
@@ -121,6 +124,17 @@ for member in disks disk_mib disk_data_mib max_downtime_ms tcp_congestion; do
 	says "more.json: its $member is not that of the others"
 done
 report 0 run.json run.json -o both.html
+
+# A run is vmferry-bench's, which may not be there.
+ln "$BIN/vmferry" "$DIR/vmferry" 2>/dev/null || cp "$BIN/vmferry" "$DIR/vmferry"
+status=0
+PATH=/usr/bin:/bin "$DIR/vmferry" report "$sample" -o "$DIR/none.html" >"$DIR/out" 2>"$DIR/err" || status=$?
+assert_eq "$status" 1 "exit code without vmferry-bench"
+says "cannot run $DIR/vmferry-bench"
+[[ ! -e $DIR/none.html ]] || fail "there is a page"
+"$DIR/vmferry" report "$move" -o "$DIR/none.html" 2>/dev/null || fail "a move's page needs vmferry-bench"
+! PATH=/usr/bin:/bin "$DIR/vmferry" bench --help >"$DIR/out" 2>"$DIR/err" || fail "it measures"
+says "cannot run $DIR/vmferry-bench"
 
 # Usage.
 report 2

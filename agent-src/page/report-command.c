@@ -1,12 +1,12 @@
 /*
- * cmd-report.c: vmferry report: an HTML page about a run of `vmferry bench`, or about one move.
+ * report-command.c: see report-command.h.
  *
  * The page is made in memory and then put in place whole: whoever looks at it meanwhile sees the one before.
  */
-#include "cmd.h"
+#include "report-command.h"
 #include "durable-file.h"
+#include "exit-code.h"
 #include "history.h"
-#include "html-bench.h"
 #include "html-input.h"
 #include "html-move.h"
 #include "json-text.h"
@@ -19,6 +19,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 static const char usage[] =
@@ -133,12 +134,24 @@ static char *names_of(char *const *paths, size_t count)
 	return all;
 }
 
+/* Standard input becomes what was read of it. */
+static int give_back_stdin(const struct input *in, struct err *e)
+{
+	AUTO_CLOSE int fd = memfd_create("input", MFD_CLOEXEC);
+
+	if (fd < 0 || write_all(fd, in->text, in->text_length) || lseek(fd, 0, SEEK_SET) || dup2(fd, 0))
+		return err_sys(e, errno, "no memory for what was read");
+	return 0;
+}
+
 /* in: input_fini() in any case. */
-static int read_all_of(struct input *in, char *const *paths, size_t count, struct err *e)
+static int read_all_of(struct input *in, char *const *paths, size_t count, run_page_fn *of_run, struct err *e)
 {
 	int r = input_read(in, paths[0], e);
 	size_t i;
 
+	if (!r && !of_run && !in->is_move)
+		return in->text && give_back_stdin(in, e) ? -e->code : REPORT_OF_RUN;
 	for (i = 1; i < count && !r; i++) {
 		struct input more;
 
@@ -150,8 +163,9 @@ static int read_all_of(struct input *in, char *const *paths, size_t count, struc
 	return r;
 }
 
-/* page: malloc'ed, whatever is returned. */
-static int render_input(const struct input *in, const char *name, bool only_medians, char **page, size_t *n, struct err *e)
+/* page: malloc'ed, whatever is returned. of_run may be NULL for a move. */
+static int render_input(const struct input *in, run_page_fn *of_run, const char *name, bool only_medians, char **page, size_t *n,
+			struct err *e)
 {
 	FILE *f = open_memstream(page, n);
 	bool failed;
@@ -159,7 +173,7 @@ static int render_input(const struct input *in, const char *name, bool only_medi
 
 	if (!f)
 		return err_sys(e, errno, "no memory for the page");
-	r = in->is_move ? html_move_page(f, in->root, in->is_cut, name, e) : html_bench_page(f, in->root, only_medians, name, e);
+	r = in->is_move ? html_move_page(f, in->root, in->is_cut, name, e) : of_run(f, in->root, only_medians, name, e);
 	if (r)
 		err_prefix(e, "%s", name);
 	failed = ferror(f);
@@ -168,14 +182,14 @@ static int render_input(const struct input *in, const char *name, bool only_medi
 	return r;
 }
 
-static int render(char *const *paths, size_t count, bool only_medians, char **page, size_t *n, struct err *e)
+static int render(char *const *paths, size_t count, run_page_fn *of_run, bool only_medians, char **page, size_t *n, struct err *e)
 {
 	AUTO_FREE char *name = names_of(paths, count);
 	struct input in;
-	int r = read_all_of(&in, paths, count, e);
+	int r = read_all_of(&in, paths, count, of_run, e);
 
 	if (!r)
-		r = render_input(&in, name, only_medians, page, n, e);
+		r = render_input(&in, of_run, name, only_medians, page, n, e);
 	input_fini(&in);
 	return r;
 }
@@ -224,12 +238,12 @@ static int report_last(const char *of, char **output, struct err *e)
 	*output = *output ?: path_with_name("%n-move.html", guest);
 	r = input_parse(&in, events, strlen(events), e);
 	if (!r)
-		r = render_input(&in, "the history of this host", false, &page, &n, e);
+		r = render_input(&in, NULL, "the history of this host", false, &page, &n, e);
 	input_fini(&in);
 	return r ? r : put_page(*output, page, n, e);
 }
 
-static int make_report(char *const *inputs, size_t count, const char *output, bool only_medians, struct err *e)
+static int make_report(char *const *inputs, size_t count, run_page_fn *of_run, const char *output, bool only_medians, struct err *e)
 {
 	AUTO_FREE char *page = NULL;
 	size_t n, i;
@@ -238,13 +252,13 @@ static int make_report(char *const *inputs, size_t count, const char *output, bo
 	for (i = 0; i < count; i++)
 		if (same_file(inputs[i], output))
 			return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", output);
-	r = render(inputs, count, only_medians, &page, &n, e);
+	r = render(inputs, count, of_run, only_medians, &page, &n, e);
 	if (r)
 		return r;
 	return put_page(output, page, n, e);
 }
 
-int cmd_report(int argc, char **argv)
+int report_command(int argc, char **argv, run_page_fn *of_run)
 {
 	AUTO_FREE char *output = NULL;
 	bool only_medians = false, last = false;
@@ -277,7 +291,10 @@ int cmd_report(int argc, char **argv)
 	}
 	if (!last && !output)
 		output = default_output(argv[optind]);
-	r = last ? report_last(argv[optind], &output, &e) : make_report(argv + optind, (size_t)(argc - optind), output, only_medians, &e);
+	r = last ? report_last(argv[optind], &output, &e)
+		 : make_report(argv + optind, (size_t)(argc - optind), of_run, output, only_medians, &e);
+	if (r == REPORT_OF_RUN)
+		return r;
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_SOURCE;
