@@ -1,40 +1,49 @@
 /* cmd-guard.c: what the guard runs (guard.h). It is no command of the user's. */
 #include "cmd.h"
 #include "guard.h"
+#include "journal-kinds.h"
 #include "journal.h"
 #include "log.h"
-#include "move.h"
-#include "storage.h"
 #include "util.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-/* The journal of `vmferry storage`. */
-static bool is_of_disks(const char *path)
+/* May the guest be another host's once its agent has committed? Of a journal that cannot be read it is not known. */
+static bool may_leave(const char *path)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
+	const struct journal_kind *kind;
 	json_t *begin;
 	struct err e;
-	bool yes;
 
 	if (journal_peek(path, id, &begin, &e))
-		return false;
-	yes = storage_has_begun(begin);
+		return true;
+	kind = journal_kind_of(begin);
 	json_decref(begin);
-	return yes;
+	return !kind || kind->leaves;
+}
+
+static bool take_up(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words)
+{
+	const struct journal_kind *kind = journal_kind_of(journal_begin(j));
+
+	if (kind && kind->guard)
+		return kind->guard(o, j, kept, words);
+	err_set(words, EBADMSG, "the journal %s is of nothing that a guard follows", journal_path(j));
+	journal_close(j);
+	return true;
 }
 
 /* argv: JOURNAL RUNTIME_DIR PATIENCE_S; standard input: a socket that ends with the agent (keep.h). */
 int cmd_guard(int argc, char **argv)
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
-	struct move_options o = {.max_downtime_ms = 300, .carry.channels = 1};
 	AUTO_FREE char *state = NULL;
 	struct keep *kept;
-	bool of_disks;
 	size_t i;
 
 	if (argc != 4)
@@ -44,16 +53,9 @@ int cmd_guard(int argc, char **argv)
 	close_range(3, ~0U, 0);
 	prctl(PR_SET_NAME, "vmferry-guard");
 	log_init("guard", LOG_LEVEL_ERROR, 2);
-	of_disks = is_of_disks(argv[1]);
-	kept = guard_wait(of_disks ? NULL : argv[1], (unsigned)atoi(argv[3]));
+	kept = guard_wait(may_leave(argv[1]) ? argv[1] : NULL, (unsigned)atoi(argv[3]));
 	if (!kept)
 		return 0;
 	state = xstrndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));
-	o.state_dir = state;
-	o.runtime_dir = argv[2];
-	if (of_disks) {
-		guard_let_go(kept);
-		return storage_guard(&(struct storage_options){.life = {.state_dir = state, .runtime_dir = argv[2]}}, argv[1]);
-	}
-	return move_guard(&o, argv[1], kept);
+	return guard_settle(argv[1], kept, take_up, &(struct life_options){.state_dir = state, .runtime_dir = argv[2]});
 }

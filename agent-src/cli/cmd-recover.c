@@ -4,27 +4,22 @@
 #include "control.h"
 #include "dest-options.h"
 #include "export-undo.h"
-#include "export.h"
+#include "journal-kinds.h"
 #include "journal.h"
 #include "json-text.h"
 #include "log.h"
-#include "move.h"
 #include "option-table.h"
 #include "paths.h"
 #include "process.h"
 #include "program.h"
 #include "qemu-discover.h"
 #include "recover-choice.h"
-#include "storage.h"
 #include "util.h"
 
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-
-#define DYING_MS 5000 /* or its guard, while it takes the guest back */
 
 static const char usage[] =
 	"usage: vmferry recover [VM] [options]\n"
@@ -61,9 +56,8 @@ static const struct option options[] = {
 
 /* What the command line says. */
 struct asked {
-	struct dest_config given;
-	const char *dest;
-	bool fenced;
+	const char *vm; /* NULL: all of them */
+	struct taking_up up;
 	json_t *way; /* as again.h has it: how the destination is reached */
 };
 
@@ -71,6 +65,7 @@ struct asked {
 struct attempt {
 	const char *path; /* of its journal */
 	char id[2 * ATTEMPT_ID_LEN + 1];
+	const struct journal_kind *kind;
 	json_t *begin;
 };
 
@@ -93,13 +88,19 @@ static char *attempt_text(const struct attempt *a)
 {
 	int pid = (int)json_integer_value(json_object_get(a->begin, "pid"));
 	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
-	const char *to = storage_has_begun(a->begin) ? "other disks"
-			 : life_has_begun(a->begin)  ? life_goes_to(a->begin)
-						     : member(a, "dest");
+	const char *to = a->kind ? a->kind->goes_to(a->begin) : "?";
 	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, to, a->id);
 
 	text_make_printable(s, false);
 	return s;
+}
+
+static int attempt_peek(struct attempt *a, struct err *e)
+{
+	int r = journal_peek(a->path, a->id, &a->begin, e);
+
+	a->kind = r ? NULL : journal_kind_of(a->begin);
+	return r;
 }
 
 /* Of all source journals, those that the user means; vm NULL: all. *unread: others whose guest cannot be told. */
@@ -118,15 +119,14 @@ static int attempts_find(struct attempts *all, const char *state, const char *vm
 		if (!journal_path_is(all->paths[i], true))
 			continue;
 		a->path = all->paths[i];
-		r = journal_peek(a->path, a->id, &a->begin, &why);
+		r = attempt_peek(a, &why);
 		if (r) {
 			if (r != -ENOENT) {
 				fprintf(stderr, "vmferry: %s\n", why.msg);
 				(*unread)++;
 			}
-		} else if ((json_is_string(json_object_get(a->begin, "dest")) || storage_has_begun(a->begin) || life_has_begun(a->begin)) &&
-			   (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")),
-						 (int)json_integer_value(json_object_get(a->begin, "pid")), a->id))) {
+		} else if (a->kind && (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")),
+							    (int)json_integer_value(json_object_get(a->begin, "pid")), a->id))) {
 			all->n++;
 		} else {
 			json_decref(a->begin);
@@ -143,20 +143,6 @@ static void attempts_free(struct attempts *all)
 		json_decref(all->list[i].begin);
 	free(all->list);
 	journal_list_free(all->paths, all->path_count);
-}
-
-/* An agent that has just been killed holds its journal for a moment more. */
-static int wait_for_its_agent(const char *path, struct err *e)
-{
-	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
-	struct journal *j;
-	int r;
-
-	while ((r = journal_open(&j, path, e)) == -EBUSY && now_ns() < until)
-		poll(NULL, 0, 10);
-	if (!r)
-		journal_close(j);
-	return r;
 }
 
 static bool leaves_here(const struct attempts *all, const char *id)
@@ -187,18 +173,18 @@ static bool arrives_here(const struct attempts *all, const char *vm)
 }
 
 /* That side's journals are its agent's. Returns only if there is none. */
-static int become_the_destination(const struct move_options *o, bool fenced)
+static int become_the_destination(const struct asked *asked)
 {
 	AUTO_FREE char *program = program_beside("vmferry-dst");
-	const char *argv[6] = {program, "recover", o->vm};
+	const char *argv[6] = {program, "recover", asked->vm};
 	unsigned n = 3;
 
-	if (fenced)
+	if (asked->up.fenced)
 		argv[n++] = "--peer-is-fenced";
-	if (o->dest.verbose)
+	if (asked->up.given.verbose)
 		argv[n++] = "-v";
 	execvp(program, (char *const *)argv);
-	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", o->vm, program,
+	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", asked->vm, program,
 		strerror(errno));
 	return EXIT_UNDECIDED;
 }
@@ -247,23 +233,24 @@ static bool runs_again(const char *vm)
 }
 
 /* The move that begins so is begun again: its guest is here, and free to go. code: with which it was settled. */
-static int resume(const struct move_options *o, const json_t *begin, const struct asked *asked, int code)
+static int resume(const struct asked *asked, const json_t *begin, int code)
 {
+	const struct taking_up *u = &asked->up;
 	const json_t *move = json_object_get(begin, "move");
-	const struct again_change change = {asked->dest, guest_to_move(begin, move), asked->way, o->json, o->dest.verbose};
+	const struct again_change change = {u->dest, guest_to_move(begin, move), asked->way, u->life.json, u->given.verbose};
 
 	if (code != EXIT_SOURCE && code != EXIT_LEFTOVERS && code != EXIT_NOWHERE)
 		return code;
 	if (code == EXIT_NOWHERE && !runs_again(change.vm)) {
-		fprintf(stderr, "vmferry: no guest %s runs here: start it, then give this command again\n", o->vm);
+		fprintf(stderr, "vmferry: no guest %s runs here: start it, then give this command again\n", asked->vm);
 		return code;
 	}
 	if (move) {
-		fprintf(stderr, "vmferry: beginning the move of %s again\n", o->vm);
+		fprintf(stderr, "vmferry: beginning the move of %s again\n", asked->vm);
 		return again_run(move, &change);
 	}
 	fprintf(stderr, "vmferry: the command that began the move of %s is not in its journal: give it again, with --keep-partial\n",
-		o->vm);
+		asked->vm);
 	return code;
 }
 
@@ -285,56 +272,27 @@ static int refuse_resuming(const struct attempt *a)
 {
 	fprintf(stderr,
 		"vmferry: %s was not begun with --keep-partial: nothing of it is kept that could be gone on with. `vmferry recover %s` settles it\n",
-		storage_has_begun(a->begin) ? "the change of its disks" : "this move", member(a, "guest"));
+		a->kind->name, member(a, "guest"));
 	return EXIT_REFUSED;
 }
 
-/* The destination is reached as it was before, unless the command line says otherwise. */
-static void take_way_of(struct move_options *o, const json_t *begin, const struct asked *asked)
+static int settle(const struct asked *asked, const struct attempt *a)
 {
-	o->dest = asked->given;
-	o->dest.where = asked->dest ?: json_string_value(json_object_get(begin, "dest"));
-	o->dest.state_dir = o->state_dir;
-	o->dest.runtime_dir = o->runtime_dir;
-	dest_options_load(&o->dest, json_object_get(begin, "reach"), asked->dest != NULL);
-}
-
-/* An export, or an import. */
-static int settle_here(const struct move_options *o, const struct attempt *a)
-{
-	const struct life_options lo = {.json = o->json, .state_dir = o->state_dir, .runtime_dir = o->runtime_dir};
-	struct err e;
-	int code = export_recover_by_journal(&lo, a->path, &e);
-
-	if (code == EXIT_REFUSED || code == EXIT_UNDECIDED)
-		fprintf(stderr, "vmferry: %s\n", e.msg);
-	return code;
-}
-
-static int settle(struct move_options *o, const struct attempt *a, const struct asked *asked)
-{
-	bool resumes = o->disks.keep.resumes;
+	bool resumes = asked->up.resumes;
+	struct journal *j;
 	struct err e;
 	int r;
 
 	if (resumes && !json_object_get(a->begin, "keep_partial_s"))
 		return refuse_resuming(a);
-	r = wait_for_its_agent(a->path, &e);
+	r = life_take_journal(&j, a->path, NULL, NULL, &e);
 	if (r) {
 		if (r == -ENOENT)
 			return settled_meanwhile(a);
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
 	}
-	if (life_has_begun(a->begin))
-		return settle_here(o, a);
-	if (storage_has_begun(a->begin))
-		return storage_recover(&(struct storage_options){.life = {.json = o->json,
-									  .state_dir = o->state_dir,
-									  .runtime_dir = o->runtime_dir}},
-				       a->path);
-	take_way_of(o, a->begin, asked);
-	r = move_recover(o, a->path, asked->fenced);
+	r = a->kind->recover(&asked->up, a->begin, j);
 	if (!resumes)
 		return r;
 	if ((r == EXIT_LEFTOVERS || r == EXIT_NOWHERE) && is_unsettled(a->path)) {
@@ -342,7 +300,7 @@ static int settle(struct move_options *o, const struct attempt *a, const struct 
 			"vmferry: the move is not begun again before the destination can be reached: then give this command once more\n");
 		return r;
 	}
-	return resume(o, a->begin, asked, r);
+	return resume(asked, a->begin, r);
 }
 
 /* Whoever names a guest means one move. */
@@ -360,29 +318,30 @@ static int refuse_several(const struct attempts *all, const char *vm)
 }
 
 /* Removes what is kept at the destination of a move that has ended, or of disks that were copied ahead. 1: nothing is kept. */
-static int drop_kept(struct move_options *o, const struct asked *asked)
+static int drop_kept(const struct asked *asked)
 {
 	AUTO_FREE char *path = NULL;
+	struct move_taken_up m;
 	json_t *begin;
 	struct err e;
 	int r;
 
-	if (again_find(&begin, &path, o->state_dir, o->vm, &e))
+	if (again_find(&begin, &path, asked->up.life.state_dir, asked->vm, &e))
 		return 1;
-	take_way_of(o, begin, asked);
-	r = move_drop_kept(o, path, &e);
+	m = move_taken_up_of(&asked->up, begin);
+	r = move_drop_kept(&m, path, &e);
 	if (r)
-		fprintf(stderr, "vmferry: what is kept at %s of the disks of %s cannot be removed: %s\n", o->dest.where, o->vm, e.msg);
+		fprintf(stderr, "vmferry: what is kept at %s of the disks of %s cannot be removed: %s\n", m.dest.where, asked->vm, e.msg);
 	else
-		fprintf(stderr, "nothing is kept at %s of the disks of %s any more\n", o->dest.where, o->vm);
+		fprintf(stderr, "nothing is kept at %s of the disks of %s any more\n", m.dest.where, asked->vm);
 	json_decref(begin);
 	return r;
 }
 
 /* There is no move of it to settle: an export that was cut off has no journal, and is known in the guest's QEMU. */
-static int settle_others(struct move_options *o, const struct asked *asked)
+static int settle_others(const struct asked *asked)
 {
-	const char *vm = o->vm;
+	const char *vm = asked->vm;
 	unsigned removed;
 	struct err e;
 	int kept;
@@ -393,73 +352,74 @@ static int settle_others(struct move_options *o, const struct asked *asked)
 	}
 	if (vm && removed)
 		fprintf(stderr, "removed from the QEMU of %s what an export that was cut off had left there\n", vm);
-	kept = vm ? drop_kept(o, asked) : 1;
+	kept = vm ? drop_kept(asked) : 1;
 	if (kept == 1 && !(vm && removed))
 		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
 	return kept < 0 ? EXIT_LEFTOVERS : 0;
 }
 
 /* Of a move that was rolled back by its own agent nothing is to be settled. */
-static int resume_finished(const struct move_options *o, const struct asked *asked)
+static int resume_finished(const struct asked *asked)
 {
 	json_t *begin;
 	struct err e;
-	int r = again_find(&begin, NULL, o->state_dir, o->vm, &e);
+	int r = again_find(&begin, NULL, asked->up.life.state_dir, asked->vm, &e);
 
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	r = resume(o, begin, asked, EXIT_SOURCE);
+	r = resume(asked, begin, EXIT_SOURCE);
 	json_decref(begin);
 	return r;
 }
 
-/* Exports and imports: each is settled by itself, so that several of a guest are no matter. */
-static size_t count_here(const struct attempts *all)
+/* Of which a person who names a guest means one. */
+static size_t count_exclusive(const struct attempts *all)
 {
 	size_t n = 0, i;
 
 	for (i = 0; i < all->n; i++)
-		n += life_has_begun(all->list[i].begin);
+		n += !all->list[i].kind->apart;
 	return n;
 }
 
-static int settle_all(struct move_options *o, const struct asked *asked)
+static int settle_all(const struct asked *asked)
 {
-	bool fenced = asked->fenced;
+	bool fenced = asked->up.fenced;
+	const char *vm = asked->vm;
 	struct attempts all = {NULL, 0, NULL, 0};
 	size_t i, unread = 0;
 	struct err e;
 	int code, worst = 0;
 
-	if (attempts_find(&all, o->state_dir, o->vm, &unread, &e)) {
+	if (attempts_find(&all, asked->up.life.state_dir, vm, &unread, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
-	if (o->vm && all.n - count_here(&all) > 1) {
-		worst = refuse_several(&all, o->vm);
-	} else if (fenced && all.n && arrives_here(&all, o->vm)) {
+	if (vm && count_exclusive(&all) > 1) {
+		worst = refuse_several(&all, vm);
+	} else if (fenced && all.n && arrives_here(&all, vm)) {
 		fprintf(stderr,
 			"vmferry: %s is being moved from this host, and a guest of that name to it. Of which other host do you vouch? Say the "
 			"attempt (vmferry journal)\n",
-			o->vm);
+			vm);
 		worst = EXIT_REFUSED;
-	} else if (o->disks.keep.resumes && !all.n && !unread) {
-		worst = resume_finished(o, asked);
-	} else if (o->vm && !all.n && arrives_here(&all, o->vm)) {
-		worst = become_the_destination(o, fenced);
+	} else if (asked->up.resumes && !all.n && !unread) {
+		worst = resume_finished(asked);
+	} else if (vm && !all.n && arrives_here(&all, vm)) {
+		worst = become_the_destination(asked);
 	} else {
 		for (i = 0; i < all.n; i++) {
-			code = settle(o, &all.list[i], asked);
+			code = settle(asked, &all.list[i]);
 			worst = MAX(worst, code);
 		}
-		if (unread && !(o->vm && all.n)) /* one of these may have been meant */
+		if (unread && !(vm && all.n)) /* one of these may have been meant */
 			worst = EXIT_UNDECIDED;
 		else if (!all.n)
-			worst = fenced ? EXIT_REFUSED : settle_others(o, asked);
+			worst = fenced ? EXIT_REFUSED : settle_others(asked);
 		if (!all.n && !unread && fenced)
-			fprintf(stderr, "nothing to recover for %s\n", o->vm);
+			fprintf(stderr, "nothing to recover for %s\n", vm);
 	}
 	attempts_free(&all);
 	return worst;
@@ -475,30 +435,30 @@ static void take_way(json_t *way, int c)
 
 int cmd_recover(int argc, char **argv)
 {
-	struct move_options o = {.max_downtime_ms = 300, .carry.channels = 1};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
 	json_auto_t *way = again_new();
 	struct asked asked = {.way = way};
+	struct taking_up *u = &asked.up;
 	struct err e;
 	int c, r;
 
 	while ((c = option_next(argc, argv, "v" DEST_OPTIONS_SHORT, options)) != -1) {
 		switch (c) {
 		case 'R':
-			o.disks.keep.resumes = true;
+			u->resumes = true;
 			break;
 		case 'F':
-			asked.fenced = true;
+			u->fenced = true;
 			break;
 		case 'd':
-			asked.dest = optarg;
+			u->dest = optarg;
 			break;
 		case 'j':
-			o.json = true;
+			u->life.json = true;
 			break;
 		case 'v':
-			o.dest.verbose = asked.given.verbose = true;
+			u->given.verbose = true;
 			break;
 		case 'h':
 			fputs(usage, stdout);
@@ -506,7 +466,7 @@ int cmd_recover(int argc, char **argv)
 		default:
 			if (!dest_is_option(c))
 				return EXIT_USAGE;
-			r = dest_option(&asked.given, c, optarg);
+			r = dest_option(&u->given, c, optarg);
 			if (r)
 				return r;
 			take_way(way, c);
@@ -516,17 +476,17 @@ int cmd_recover(int argc, char **argv)
 		fputs("vmferry recover: one guest, or none for all of them (--help tells more)\n", stderr);
 		return EXIT_USAGE;
 	}
-	o.vm = argv[optind];
-	if ((asked.fenced || o.disks.keep.resumes) && !o.vm) {
+	asked.vm = argv[optind];
+	if ((u->fenced || u->resumes) && !asked.vm) {
 		fprintf(stderr, "vmferry recover: %s: say which guest, as that is %s (--help tells more)\n",
-			asked.fenced ? "--peer-is-fenced" : "--resume", asked.fenced ? "true of one move" : "done with one move");
+			u->fenced ? "--peer-is-fenced" : "--resume", u->fenced ? "true of one move" : "done with one move");
 		return EXIT_USAGE;
 	}
-	if (asked.fenced && o.disks.keep.resumes) {
+	if (u->fenced && u->resumes) {
 		fputs("vmferry recover: a destination that is gone for good has kept nothing: --peer-is-fenced or --resume\n", stderr);
 		return EXIT_USAGE;
 	}
-	log_init("src", o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	log_init("src", u->given.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, NULL, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime, NULL, &e);
@@ -534,9 +494,9 @@ int cmd_recover(int argc, char **argv)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
-	o.state_dir = state;
-	o.runtime_dir = runtime;
-	r = settle_all(&o, &asked);
+	u->life.state_dir = state;
+	u->life.runtime_dir = runtime;
+	r = settle_all(&asked);
 	control_sweep(runtime);
 	return r;
 }
@@ -551,8 +511,8 @@ static void list_journals(char **paths, size_t n)
 	for (i = 0; i < n; i++) {
 		AUTO_FREE char *text = NULL;
 
-		a.begin = NULL;
-		if (journal_path_is(paths[i], true) && !journal_peek(paths[i], a.id, &a.begin, &e))
+		a = (struct attempt){.path = paths[i]};
+		if (journal_path_is(paths[i], true) && !attempt_peek(&a, &e))
 			text = attempt_text(&a);
 		printf("%s%s%s\n", text ? text : "", text ? ": " : "", paths[i]);
 		json_decref(a.begin);

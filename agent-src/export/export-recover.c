@@ -11,6 +11,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -129,15 +130,17 @@ static bool is_since_reboot(const json_t *begin)
 	return boot && then && strcmp(boot, then);
 }
 
-int export_recover_by_journal(const struct life_options *o, const char *journal_path, struct err *e)
+int export_recover_by_journal(const struct life_options *o, struct journal *j)
 {
 	struct recovery v = {.whole = false};
 	struct err why;
 	size_t left;
-	int code, r = life_take_up(&v.life, journal_path, o, e);
+	int code;
 
-	if (r)
-		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
+	if (life_take_up(&v.life, j, o, &why)) {
+		fprintf(stderr, "vmferry: %s\n", why.msg);
+		return EXIT_UNDECIDED;
+	}
 	v.rebooted = is_since_reboot(journal_begin(v.life.journal));
 	v.whole = made_is_whole(v.life.journal, v.rebooted);
 	undo(&v);

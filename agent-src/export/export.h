@@ -40,8 +40,8 @@ struct export_options {
  * before. */
 int export_run(const struct export_options *o);
 
-/* Removes what an export or an import that was cut off has made, by its journal. Returns the exit code; of one that had all it was to make the files stay.
- * *e says why it is EXIT_REFUSED: it is under way; or EXIT_UNDECIDED: its journal cannot be read. */
-int export_recover_by_journal(const struct life_options *o, const char *journal_path, struct err *e);
+/* Removes what an export or an import that was cut off has made, by its journal, which is stolen. Returns the exit code; of one that had all it was to
+ * make the files stay. */
+int export_recover_by_journal(const struct life_options *o, struct journal *j);
 
 #endif

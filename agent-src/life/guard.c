@@ -147,23 +147,45 @@ static void say(const struct err *words)
 	output_put(2, OUTPUT_LAST, line, strlen(line));
 }
 
-int guard_settle(bool (*try_once)(void *ctx, struct err *words), void *ctx)
+bool guard_may_pass(int r)
+{
+	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
+}
+
+static void drain(void *kept)
+{
+	keep_drain(kept);
+}
+
+/* Whoever holds the journal meanwhile may be `recover`, which cancels QEMU's migration. */
+static bool try_once(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o, struct err *words)
+{
+	struct journal *j;
+	int r;
+
+	*words = (struct err){.code = 0};
+	r = life_take_journal(&j, journal, drain, kept, words);
+	if (r == -ENOENT) /* it has ended */
+		*words = (struct err){.code = 0};
+	else if (r)
+		err_prefix(words, "an agent has died");
+	return r ? !guard_may_pass(r) : take_up(o, j, kept, words);
+}
+
+int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o)
 {
 	struct err words = {.code = 0}, said = words;
 
 	for (;;) {
-		bool done = try_once(ctx, &words);
+		bool done = try_once(journal, kept, take_up, o, &words);
 
 		if (words.msg[0] && strcmp(words.msg, said.msg))
 			say(&words);
 		if (done)
-			return words.code != 0;
+			break;
 		said = words;
 		poll(NULL, 0, SETTLE_PAUSE_MS);
 	}
-}
-
-void guard_let_go(struct keep *kept)
-{
 	keep_free(kept);
+	return words.code != 0;
 }

@@ -15,7 +15,7 @@
 #ifndef VMFERRY_GUARD_H
 #define VMFERRY_GUARD_H
 
-#include "err.h"
+#include "life.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -44,12 +44,13 @@ void guard_dismiss(struct guard *g);
  * journal: says whether the guest may be the destination's; NULL: it cannot.
  */
 struct keep *guard_wait(const char *journal, unsigned patience_s);
-/*
- * Tries until nothing more is to be tried (try_once returns true), and says on standard error, once, whatever words it has for people. Returns what the guard
- * exits with: 1 if the last words were of an error (words.code).
- */
-int guard_settle(bool (*try_once)(void *ctx, struct err *words), void *ctx);
-/* Of what is not needed. */
-void guard_let_go(struct keep *kept);
+/* An error that another time may not have: somebody else has the journal, or the host has no room. */
+bool guard_may_pass(int r);
+/* Takes up what the dead agent was at, by its journal, which is stolen. True: nothing more is to be tried. words: for people, if any; code 0: not of an
+ * error. */
+typedef bool guard_take_up(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
+/* Tries that until nothing more is to be tried, and says words on standard error once. kept: stolen. Returns what the guard exits with: 1 if the last
+ * words were of an error. */
+int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o);
 
 #endif

@@ -9,15 +9,18 @@
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOP_ENTRIES 64
-#define SECOND_NS    1000000000ULL
-#define OFTEN_NS     100000000ULL
+#define LOOP_ENTRIES   64
+#define SECOND_NS      1000000000ULL
+#define OFTEN_NS       100000000ULL
+#define DYING_MS       5000 /* for an agent to die, or for its guard to take the guest back */
+#define DYING_PAUSE_MS 5
 
 static volatile sig_atomic_t signal_seen;
 static struct life *now; /* the command under way */
@@ -217,11 +220,6 @@ int life_journal_note(struct life *l, const char *kind, json_t *detail, struct e
 	return r;
 }
 
-bool life_has_begun(const json_t *begin)
-{
-	return json_is_object(json_object_get(begin, "here"));
-}
-
 const char *life_goes_to(const json_t *begin)
 {
 	return json_text(json_object_get(begin, "here"), "to") ?: "?";
@@ -232,20 +230,29 @@ static const char *how_of(const json_t *begin)
 	return strcmp(json_text(json_object_get(begin, "here"), "how") ?: "", "import") ? "export" : "import";
 }
 
-int life_take_up(struct life *l, const char *journal_path, const struct life_options *o, struct err *e)
+int life_take_journal(struct journal **out, const char *path, void (*waiting)(void *ctx), void *ctx, struct err *e)
 {
-	const json_t *begin;
-	int r = life_begin(l, "recover", o, e);
+	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
+	int r;
 
-	if (r)
-		return r;
-	r = journal_open(&l->journal, journal_path, e);
+	while ((r = journal_open(out, path, e)) == -EBUSY && now_ns() < until) {
+		if (waiting)
+			waiting(ctx);
+		poll(NULL, 0, DYING_PAUSE_MS);
+	}
+	return r;
+}
+
+int life_take_up(struct life *l, struct journal *j, const struct life_options *o, struct err *e)
+{
+	const json_t *begin = journal_begin(j);
+	int r = life_begin(l, how_of(begin), o, e);
+
 	if (r) {
-		life_fini(l);
+		journal_close(j);
 		return r;
 	}
-	begin = journal_begin(l->journal);
-	l->how = how_of(begin);
+	l->journal = j;
 	life_about(l, json_text(begin, "guest"), life_goes_to(begin), 0);
 	return 0;
 }

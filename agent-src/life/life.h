@@ -73,11 +73,13 @@ void life_keep_journal(struct life *l);
 /* Writes to the journal, if there is one, as journal_own() and journal_note() do; detail is stolen. An error should end the command. */
 int life_own(struct life *l, const char *kind, json_t *detail, struct err *e);
 int life_journal_note(struct life *l, const char *kind, json_t *detail, struct err *e);
-/* Whether a journal that begins so is of such a command; and where that one's files go, borrowed. */
-bool life_has_begun(const json_t *begin);
+/* Where the files of the command go whose journal begins so; borrowed. */
 const char *life_goes_to(const json_t *begin);
-/* In a later life: opens the journal of a command that was cut off. -EBUSY: it is under way. */
-int life_take_up(struct life *l, const char *journal_path, const struct life_options *o, struct err *e);
+/* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a moment more. waiting:
+ * called now and then meanwhile; may be NULL. */
+int life_take_journal(struct journal **out, const char *path, void (*waiting)(void *ctx), void *ctx, struct err *e);
+/* In a later life: begins with the journal of a command that was cut off, which is stolen. */
+int life_take_up(struct life *l, struct journal *j, const struct life_options *o, struct err *e);
 
 /* True once a signal or `vmferry cancel` was heard. */
 bool life_is_cancelled(struct life *l);

@@ -2,18 +2,28 @@
 #ifndef VMFERRY_SRC_MOVE_H
 #define VMFERRY_SRC_MOVE_H
 
+#include "life.h"
 #include "options.h"
 
 struct keep;
 
 /* Runs a move to its end. Returns the exit code. */
 int move_run(const struct move_options *opt);
-/* The agent of this attempt has died: before COMMITTED the guest is set going again here. kept (stolen): QEMU's connections to that agent,
- * let go of when its migration is over. Returns 0, or 1: it said why not. */
-int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept);
-/* Settles an attempt of an earlier life. fenced: a person vouches that the peer will never act again. */
-int move_recover(const struct move_options *opt, const char *journal_path, bool fenced);
+
+/* What taking up a move needs beside its journal. */
+struct move_taken_up {
+	struct life_options life;
+	struct dest_config dest; /* how the destination is reached now */
+	bool fenced;		 /* a person vouches that it will never act again */
+	bool resumes;		 /* the move is begun again: what has arrived of its disks is kept there */
+};
+
+/* The agent of this attempt has died: before COMMITTED the guest is set going again here. kept: QEMU's connections to that agent, let go of when
+ * its migration is over. As guard_settle() has it. */
+bool move_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
+/* Settles an attempt of an earlier life; j: stolen. Returns the exit code. */
+int move_recover(const struct move_taken_up *u, struct journal *j);
 /* What the destination has kept of one that was rolled back is wanted no more; finished: its journal, which goes then. */
-int move_drop_kept(const struct move_options *opt, const char *finished, struct err *e);
+int move_drop_kept(const struct move_taken_up *u, const char *finished, struct err *e);
 
 #endif

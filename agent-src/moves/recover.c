@@ -10,30 +10,46 @@
 #include "util.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define DYING_MS       2000
-#define DYING_PAUSE_MS 5
-
 /* ---- from its journal ---- */
 
-static int restore(struct transfer *t, const char *journal_path, struct err *e)
+/* All else that its user asked has come to an end with its agent. */
+static struct move_options options_of(const struct move_taken_up *u)
+{
+	return (struct move_options){.json = u->life.json,
+				     .state_dir = u->life.state_dir,
+				     .runtime_dir = u->life.runtime_dir,
+				     .dest = u->dest,
+				     .disks.keep.resumes = u->resumes};
+}
+
+/* j: stolen. */
+static int take_up(struct transfer **out, const struct move_options *opt, struct journal *j, struct err *e)
+{
+	int r = transfer_new(out, opt, &entry_recover, e);
+
+	if (r)
+		journal_close(j);
+	else
+		attempt_take_up(&(*out)->a, j);
+	return r;
+}
+
+static int restore(struct transfer *t, struct err *e)
 {
 	struct err ignored;
-	int r = attempt_open(&t->a, journal_path, e);
+	int r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
 
-	if (!r)
-		r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
 	if (r)
 		return r;
 	source_restore(&t->src);
 	power_restore(&t->power);
 	ram_restore(&t->ram);
 	if (handoff_restore(&t->a.handoff, HO_SOURCE, journal_last_state(t->a.journal), t->recipe->can_run(t)))
-		return err_set(e, EBADMSG, "the journal %s is in no state of a source", journal_path);
+		return err_set(e, EBADMSG, "the journal is in no state of a source");
 	if (!t->a.over && handoff_is_given_up(&t->a.handoff) && cutover_note_given_up(t, false, &ignored))
 		log_error("%s", ignored.msg);
 	return t->a.over ? 0 : t->recipe->take_up(t, e);
@@ -71,15 +87,13 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 	return attempt_step(&t->a, first, HO_NONE, e);
 }
 
-static int begin(struct transfer *t, const char *journal_path, bool fenced, struct err *e)
+static int begin(struct transfer *t, bool fenced, struct err *e)
 {
-	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
 	enum handoff_event first = EV_RECOVER;
 	int r;
 
 	t->end.fenced = fenced;
-	while ((r = restore(t, journal_path, e)) == -EBUSY && !t->a.journal && now_ns() < until)
-		poll(NULL, 0, DYING_PAUSE_MS); /* the guard has it, which looks again */
+	r = restore(t, e);
 	if (r && !(t->end.ran_on && fenced))
 		return r;
 	if (!r && !t->a.over && take_back_first(t)) {
@@ -98,22 +112,26 @@ static int begin(struct transfer *t, const char *journal_path, bool fenced, stru
 	return with_destination(t, first, e);
 }
 
-int move_recover(const struct move_options *opt, const char *journal_path, bool fenced)
+int move_recover(const struct move_taken_up *u, struct journal *j)
 {
+	const struct move_options opt = options_of(u);
+	AUTO_FREE char *path = xstrdup(journal_path(j));
 	struct transfer *t;
 	struct err e;
 	int code = confine_prepare(true, &e);
 
-	if (!code)
-		code = transfer_new(&t, opt, &entry_recover, &e);
+	if (code)
+		journal_close(j);
+	else
+		code = take_up(&t, &opt, j, &e);
 	if (code) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
 	confine_here(false);
 	signals_hold(); /* the guest may stand still */
-	if (begin(t, journal_path, fenced, &e)) {
-		fprintf(stderr, "vmferry: %s: %s\n", journal_path, e.msg);
+	if (begin(t, u->fenced, &e)) {
+		fprintf(stderr, "vmferry: %s: %s\n", path, e.msg);
 		code = t->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;
 		transfer_free(t);
 		return code;
@@ -143,8 +161,9 @@ static int ask_to_drop(struct transfer *t, struct err *e)
 	return t->end.why.code ? *e = t->end.why, -e->code : err_set(e, ETIMEDOUT, "the destination does not answer");
 }
 
-int move_drop_kept(const struct move_options *opt, const char *finished, struct err *e)
+int move_drop_kept(const struct move_taken_up *u, const char *finished, struct err *e)
 {
+	const struct move_options opt = options_of(u);
 	struct transfer *t;
 	struct journal *j;
 	int r = confine_prepare(true, e);
@@ -152,7 +171,7 @@ int move_drop_kept(const struct move_options *opt, const char *finished, struct 
 	r = r ? r : journal_look(&j, finished, e);
 	if (r)
 		return r;
-	r = transfer_new(&t, opt, &entry_recover, e);
+	r = transfer_new(&t, &opt, &entry_recover, e);
 	if (!r)
 		memcpy(t->a.id, journal_attempt_id(j), sizeof(t->a.id));
 	journal_close(j);
@@ -172,29 +191,11 @@ int move_drop_kept(const struct move_options *opt, const char *finished, struct 
 
 /* ---- by the guard ---- */
 
-/* What a process held is let go of in no certain order. -ENOENT: the attempt has ended. */
-static int last_state_of_the_dead(const char *journal_path, struct keep *kept, enum handoff_state *state, struct err *e)
-{
-	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
-	struct journal *j;
-	int r;
-
-	while ((r = journal_open(&j, journal_path, e)) == -EBUSY && now_ns() < until) {
-		keep_drain(kept); /* it may be `recover` that has it, and cancels */
-		poll(NULL, 0, DYING_PAUSE_MS);
-	}
-	if (r)
-		return r;
-	*state = journal_last_state(j);
-	journal_close(j);
-	return 0;
-}
-
 /* True: nothing more is to be tried. */
-static bool guard_take_back(struct transfer *t, const char *journal_path, struct err *words)
+static bool guard_take_back(struct transfer *t, struct err *words)
 {
 	struct err e;
-	int r = restore(t, journal_path, &e);
+	int r = restore(t, &e);
 
 	if (!r && !t->a.over && take_back_first(t))
 		r = attempt_step(&t->a, EV_RECOVER, HO_NONE, &e);
@@ -210,71 +211,40 @@ static bool guard_take_back(struct transfer *t, const char *journal_path, struct
 	return !r ? !t->end.unheard : r != -EBUSY && !t->a.handoff.qemu_alive;
 }
 
-/* Somebody else has the journal, or the host has no room just now. */
-static bool may_pass(int r)
-{
-	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
-}
-
 static bool is_given_up(enum handoff_state state)
 {
 	return state == HO_SRC_COMMITTED || state == HO_SRC_REVERTING;
 }
 
 /* The guest is given up: what might start it here again must not find its disks, should its QEMU end before anybody recovers the move. */
-static void guard_set_aside(const struct move_options *opt, const char *journal_path)
+static void guard_set_aside(struct transfer *t)
 {
-	struct transfer *t;
 	struct err e;
 
-	if (transfer_new(&t, opt, &entry_recover, &e)) {
-		log_error("%s", e.msg);
-		return;
-	}
-	if (attempt_open(&t->a, journal_path, &e) || (is_given_up(journal_last_state(t->a.journal)) && aside_images(&t->aside, &e)))
+	if (aside_images(&t->aside, &e))
 		log_error("%s", e.msg);
 	t->a.unfinished = true; /* recover has the rest to do */
-	transfer_free(t);
 }
 
-struct guarded {
-	const struct move_options *opt;
-	const char *journal_path;
-	struct keep *kept;
-};
-
-/* False: the guest is ours, and its QEMU hears nobody, or our journal is read by somebody else just now. words: for people. */
-static bool guard_try(void *ctx, struct err *words)
+/* False: the guest is ours, and its QEMU hears nobody. */
+bool move_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words)
 {
-	const struct move_options *opt = ((struct guarded *)ctx)->opt;
-	const char *journal_path = ((struct guarded *)ctx)->journal_path;
-	struct keep *kept = ((struct guarded *)ctx)->kept;
-	enum handoff_state state = HO_NONE;
+	const struct move_options opt = options_of(&(struct move_taken_up){.life = *o});
+	enum handoff_state state = journal_last_state(j);
 	struct transfer *t;
-	bool done;
-	int r = last_state_of_the_dead(journal_path, kept, &state, words);
+	bool done = true;
+	int r = take_up(&t, &opt, j, words);
 
-	if (!r && is_given_up(state))
-		guard_set_aside(opt, journal_path);
-	if (r == -ENOENT || (!r && state != HO_SRC_BEGUN && state != HO_SRC_ABORTED)) {
-		words->code = 0, words->msg[0] = '\0';
-		return true; /* it has ended, or only the destination may run the guest */
-	}
-	if (r || transfer_new(&t, opt, &entry_recover, words))
-		return !may_pass(err_prefix(words, "the agent of a move has died"));
-	t->ram.kept = kept;
-	t->src.patient = true;
-	done = guard_take_back(t, journal_path, words);
-	if (t->a.journal) /* otherwise somebody else has it, and cancels */
+	if (r)
+		return !guard_may_pass(err_prefix(words, "the agent of a move has died"));
+	if (is_given_up(state)) {
+		guard_set_aside(t);
+	} else if (state == HO_SRC_BEGUN || state == HO_SRC_ABORTED) { /* otherwise only the destination may run the guest */
+		t->ram.kept = kept;
+		t->src.patient = true;
+		done = guard_take_back(t, words);
 		keep_end(kept);
+	}
 	transfer_free(t); /* before anything is said: whoever is to read it may not */
 	return done;
-}
-
-int move_guard(const struct move_options *opt, const char *journal_path, struct keep *kept)
-{
-	int code = guard_settle(guard_try, &(struct guarded){opt, journal_path, kept});
-
-	keep_free(kept);
-	return code;
 }

@@ -8,12 +8,8 @@
 #include "util.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-
-#define PAUSE_MS 5
-#define DYING_MS 5000
 
 /* ---- its life ---- */
 
@@ -130,11 +126,6 @@ static int begin_journal(struct storage *s, struct err *e)
 	return r;
 }
 
-bool storage_has_begun(const json_t *begin)
-{
-	return json_is_object(json_object_get(begin, "storage"));
-}
-
 static char *text(const json_t *o, const char *key)
 {
 	return json_text(o, key) ? xstrdup(json_text(o, key)) : NULL;
@@ -166,17 +157,15 @@ static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
 		       : err_set(e, EBADMSG, "the journal does not say which disks were to be moved");
 }
 
-static int restore(struct storage *s, const char *path, struct err *e)
+static int restore(struct storage *s, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
 	const json_t *begin, *plan;
 	json_t *disks, *one, *all;
 	struct guest *g = &s->guest;
 	size_t i;
-	int r = journal_open(&s->journal, path, e);
+	int r;
 
-	if (r)
-		return r;
 	memcpy(s->id, journal_attempt_id(s->journal), sizeof(s->id));
 	begin = journal_begin(s->journal);
 	plan = json_object_get(begin, "storage");
@@ -354,19 +343,32 @@ int storage_run(const struct storage_options *o)
 
 /* ---- taken up again ---- */
 
-int storage_recover(const struct storage_options *o, const char *path)
+/* j: stolen. */
+static int storage_take_up(struct storage **out, const struct storage_options *o, struct journal *j, struct err *e)
 {
+	int r = storage_new(out, o, e);
+
+	if (r)
+		journal_close(j);
+	else
+		(*out)->journal = j;
+	return r;
+}
+
+int storage_recover(const struct life_options *o, struct journal *j)
+{
+	const struct storage_options so = {.life = *o};
 	struct storage *s;
 	struct err e;
 	int code;
 
-	if (storage_new(&s, o, &e)) {
+	if (storage_take_up(&s, &so, j, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
 	life_heed_signals();
-	if (restore(s, path, &e)) {
-		fprintf(stderr, "vmferry: %s: %s\n", path, e.msg);
+	if (restore(s, &e)) {
+		fprintf(stderr, "vmferry: %s: %s\n", journal_path(j), e.msg);
 		code = EXIT_UNDECIDED;
 	} else {
 		err_set(&e, ECANCELED, "the agent that moved the disks has died");
@@ -377,39 +379,20 @@ int storage_recover(const struct storage_options *o, const char *path)
 	return code;
 }
 
-/* What a process held is let go of in no certain order. */
-static int restore_patiently(struct storage *s, const char *path, struct err *e)
+bool storage_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words)
 {
-	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
-	int r;
-
-	while ((r = restore(s, path, e)) == -EBUSY && now_ns() < until)
-		poll(NULL, 0, PAUSE_MS);
-	return r;
-}
-
-struct guarded {
-	const struct storage_options *o;
-	const char *path;
-};
-
-/* True: nothing more is to be tried. */
-static bool guard_try(void *ctx, struct err *words)
-{
-	const struct storage_options *o = ((struct guarded *)ctx)->o;
-	const char *path = ((struct guarded *)ctx)->path;
+	const struct storage_options so = {.life = *o};
 	struct storage *s;
 	bool done;
-	int r = storage_new(&s, o, words);
+	int r = storage_take_up(&s, &so, j, words);
 
+	(void)kept;
 	if (r)
-		return true;
+		return !guard_may_pass(r);
 	s->life.report.quiet = true;
-	r = restore_patiently(s, path, words);
+	r = restore(s, words);
 	if (r) {
 		storage_free(s);
-		if (r == -ENOENT)
-			words->code = 0, words->msg[0] = '\0'; /* it has ended */
 		return true;
 	}
 	r = storage_settle(s, words);
@@ -426,9 +409,4 @@ static bool guard_try(void *ctx, struct err *words)
 	}
 	storage_free(s);
 	return done;
-}
-
-int storage_guard(const struct storage_options *o, const char *path)
-{
-	return guard_settle(guard_try, &(struct guarded){o, path});
 }

@@ -29,6 +29,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct keep;
+
 #define STORAGE_DISKS_MAX 64
 
 /* What becomes of an image that the guest does not use any more. */
@@ -52,10 +54,8 @@ struct storage_options {
 /* Runs one to its end. Returns the exit code: EXIT_DESTINATION: the guest has its disks there. */
 int storage_run(const struct storage_options *o);
 /* Settles one whose agent died. Returns the exit code. */
-int storage_recover(const struct storage_options *o, const char *journal_path);
-/* The same by its guard, which says nothing but why it cannot, and tries until it can. Returns 0 or 1. */
-int storage_guard(const struct storage_options *o, const char *journal_path);
-/* Is this journal (what it begins with) of such an attempt? */
-bool storage_has_begun(const json_t *begin);
+int storage_recover(const struct life_options *o, struct journal *j);
+/* The same by its guard: as guard_settle() has it. */
+bool storage_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
 
 #endif

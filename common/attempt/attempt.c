@@ -84,16 +84,22 @@ int attempt_begin(struct attempt *a, const char *state_dir, enum handoff_role ro
 	return 0;
 }
 
+void attempt_take_up(struct attempt *a, struct journal *j)
+{
+	a->journal = j;
+	memcpy(a->id, journal_attempt_id(j), sizeof(a->id));
+	a->over = journal_last_note(j, "over") != NULL;
+	a->handing_off = a->taken_up = true;
+}
+
 int attempt_open(struct attempt *a, const char *journal_path, struct err *e)
 {
-	int r = journal_open(&a->journal, journal_path, e);
+	struct journal *j;
+	int r = journal_open(&j, journal_path, e);
 
-	if (r)
-		return r;
-	memcpy(a->id, journal_attempt_id(a->journal), sizeof(a->id));
-	a->over = journal_last_note(a->journal, "over") != NULL;
-	a->handing_off = a->taken_up = true;
-	return 0;
+	if (!r)
+		attempt_take_up(a, j);
+	return r;
 }
 
 int attempt_own(struct attempt *a, const char *kind, json_t *detail /* stolen */, struct err *e)

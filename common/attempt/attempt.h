@@ -80,6 +80,8 @@ bool attempt_can_tell(const struct attempt *a);
 int attempt_begin(struct attempt *a, const char *state_dir, enum handoff_role role, json_t *begin, struct err *e);
 /* That of an earlier life: a->id, over and handing_off are set. The hand-off is restored by the agent, who looks for its QEMU first. */
 int attempt_open(struct attempt *a, const char *journal_path, struct err *e);
+/* The same with one that is open; stolen. */
+void attempt_take_up(struct attempt *a, struct journal *j);
 
 /* Steps the hand-off machine and carries its actions out. -EPROTO: the event does not fit, nothing was changed. */
 int attempt_step(struct attempt *a, enum handoff_event ev, enum handoff_state peer, struct err *e);

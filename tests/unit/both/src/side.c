@@ -1,5 +1,6 @@
 /* side.c: the source agent from the end of the copy on, for test-both-conductors: nothing is carried, all else is its own code. */
 #include "transfer.h"
+#include "exit-code.h"
 #include "qemu-rp.h"
 #include "util.h"
 
@@ -434,18 +435,27 @@ static char *journal_of(void)
 	return xasprintf("%s/%s-src.journal", both->state[SOURCE], attempt_id_format(both->attempt, id));
 }
 
+static struct move_taken_up taken_up(bool fenced)
+{
+	return (struct move_taken_up){.life = {.state_dir = both->state[SOURCE], .runtime_dir = both->runtime[SOURCE]},
+				      .dest = {.where = "there"},
+				      .fenced = fenced};
+}
+
 int src_guard(void)
 {
-	struct move_options opt = options();
+	const struct move_taken_up u = taken_up(false);
 	AUTO_FREE char *path = journal_of();
 
-	return move_guard(&opt, path, NULL);
+	return guard_settle(path, NULL, move_guard, &u.life);
 }
 
 int src_recover(bool fenced)
 {
-	struct move_options opt = options();
+	const struct move_taken_up u = taken_up(fenced);
 	AUTO_FREE char *path = journal_of();
+	struct journal *j;
+	struct err e;
 
-	return move_recover(&opt, path, fenced);
+	return life_take_journal(&j, path, NULL, NULL, &e) ? EXIT_UNDECIDED : move_recover(&u, j);
 }

@@ -1,0 +1,91 @@
+/* journal-kinds.c: see journal-kinds.h. */
+#include "journal-kinds.h"
+#include "dest-options.h"
+#include "exit-code.h"
+#include "export.h"
+#include "journal.h"
+#include "json-text.h"
+#include "storage.h"
+#include "util.h"
+
+#include <stdio.h>
+
+/* ---- a move to another host ---- */
+
+static const char *move_goes_to(const json_t *begin)
+{
+	return json_text(begin, "dest") ?: "?";
+}
+
+struct move_taken_up move_taken_up_of(const struct taking_up *u, const json_t *begin)
+{
+	struct move_taken_up m = {.life = u->life, .dest = u->given, .fenced = u->fenced, .resumes = u->resumes};
+
+	m.dest.where = u->dest ?: move_goes_to(begin);
+	m.dest.state_dir = u->life.state_dir;
+	m.dest.runtime_dir = u->life.runtime_dir;
+	dest_options_load(&m.dest, json_object_get(begin, "reach"), u->dest != NULL);
+	return m;
+}
+
+static int recover_move(const struct taking_up *u, const json_t *begin, struct journal *j)
+{
+	const struct move_taken_up m = move_taken_up_of(u, begin);
+
+	return move_recover(&m, j);
+}
+
+/* ---- what goes on on this host alone ---- */
+
+static const char *storage_goes_to(const json_t *begin)
+{
+	(void)begin;
+	return "other disks";
+}
+
+static int recover_storage(const struct taking_up *u, const json_t *begin, struct journal *j)
+{
+	(void)begin;
+	return storage_recover(&u->life, j);
+}
+
+static int recover_made(const struct taking_up *u, const json_t *begin, struct journal *j)
+{
+	(void)begin;
+	return export_recover_by_journal(&u->life, j);
+}
+
+static const struct journal_kind kinds[] = {
+	{.member = "dest",
+	 .type = JSON_STRING,
+	 .name = "this move",
+	 .leaves = true,
+	 .goes_to = move_goes_to,
+	 .recover = recover_move,
+	 .guard = move_guard},
+	{.member = "storage",
+	 .type = JSON_OBJECT,
+	 .name = "the change of its disks",
+	 .goes_to = storage_goes_to,
+	 .recover = recover_storage,
+	 .guard = storage_guard},
+	{.member = "here",
+	 .type = JSON_OBJECT,
+	 .name = "its export or import",
+	 .apart = true,
+	 .goes_to = life_goes_to,
+	 .recover = recover_made},
+};
+
+const struct journal_kind *journal_kind_of(const json_t *begin)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kinds); i++) {
+		const json_t *member = json_object_get(begin, kinds[i].member);
+
+		if (member && json_typeof(member) == kinds[i].type)
+			return &kinds[i];
+	}
+	return NULL;
+}
