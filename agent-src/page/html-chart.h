@@ -5,7 +5,6 @@
 #ifndef VMFERRY_HTML_CHART_H
 #define VMFERRY_HTML_CHART_H
 
-#include "html-runs.h"
 #include "html-scale.h"
 
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* html-value.c: see html-value.h. */
 #include "html-value.h"
+#include "percentile.h"
 #include "text-code.h"
 #include "util.h"
 
@@ -39,6 +40,40 @@ const char *value_text(const json_t *o, const char *key)
 bool value_true(const json_t *o, const char *key)
 {
 	return json_is_true(json_object_get(o, key));
+}
+
+/* ---- many of them ---- */
+
+static int compare_double(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct spread spread_of(double *values, size_t count)
+{
+	struct spread s = {.median = NAN, .p90 = NAN, .p99 = NAN, .min = NAN, .max = NAN, .values = values};
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!isnan(values[i]))
+			values[s.count++] = values[i];
+	if (!s.count)
+		return s;
+	qsort(values, s.count, sizeof(*values), compare_double);
+	s.median = percentile(values, s.count, 50);
+	s.p90 = percentile(values, s.count, 90);
+	s.p99 = percentile(values, s.count, 99);
+	s.min = values[0];
+	s.max = values[s.count - 1];
+	return s;
+}
+
+void spread_fini(struct spread *s)
+{
+	free(s->values);
+	s->values = NULL;
 }
 
 /* ---- */

@@ -28,6 +28,19 @@ double value_signed(const json_t *o, const char *key);
 const char *value_text(const json_t *o, const char *key);
 bool value_true(const json_t *o, const char *key);
 
+/* ---- many of them ---- */
+
+/* NAN in all where count is 0. */
+struct spread {
+	double median, p90, p99, min, max; /* percentiles are linear between moves */
+	double *values;			   /* ascending */
+	size_t count;
+};
+
+/* Sorts them, but for those that are NAN; takes the array. */
+struct spread spread_of(double *values, size_t count);
+void spread_fini(struct spread *s);
+
 /* ---- showing; each writes to buf and returns it, DASH for NAN ---- */
 
 /* Three digits or so: 0.123, 1.23, 12.3, 123; whole numbers as they are. */

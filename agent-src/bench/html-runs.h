@@ -8,6 +8,7 @@
 #define VMFERRY_HTML_RUNS_H
 
 #include "err.h"
+#include "html-value.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -60,13 +61,6 @@ struct runs {
 	size_t move_count, warmups, ok, failed, damaged, ignored;
 };
 
-/* NAN in all where count is 0. */
-struct spread {
-	double median, p90, p99, min, max; /* percentiles are linear between moves */
-	double *values;			   /* ascending */
-	size_t count;
-};
-
 /* Refuses what is no such file. Frees nothing of root, which must outlive it. */
 int runs_init(struct runs *r, const json_t *root, struct err *e);
 void runs_fini(struct runs *r);
@@ -79,7 +73,6 @@ double move_payload_gib(const json_t *move);
 struct spread tool_spread(const struct tool *t, enum figure what);
 /* The same of any number in a move: member, or group.member. */
 struct spread tool_spread_of(const struct tool *t, const char *group, const char *member);
-void spread_fini(struct spread *s);
 /* The move whose total is the median (the lower one of two); NULL if none went well. */
 const json_t *tool_median_move(const struct tool *t);
 /* The native tool with the smallest median; NULL if there is none. */
@@ -89,8 +82,5 @@ double tool_median(const struct tool *t, enum figure what);
 bool cell_has(const struct cell *c, const json_t *move);
 /* Bytes per second of a link named as in "100mbit" or "10gbit"; NAN of any other. */
 double cell_link_bytes_per_s(const struct cell *c);
-
-/* Sorts them; takes the array. */
-struct spread spread_of(double *values, size_t count);
 
 #endif

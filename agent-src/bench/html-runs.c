@@ -1,7 +1,6 @@
 /* html-runs.c: see html-runs.h. */
 #include "html-runs.h"
 #include "html-value.h"
-#include "percentile.h"
 #include "util.h"
 
 #include <errno.h>
@@ -61,38 +60,6 @@ double move_figure(const json_t *move, enum figure what)
 }
 
 /* ---- spread ---- */
-
-static int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-struct spread spread_of(double *values, size_t count)
-{
-	struct spread s = {.median = NAN, .p90 = NAN, .p99 = NAN, .min = NAN, .max = NAN, .values = values};
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (!isnan(values[i]))
-			values[s.count++] = values[i];
-	if (!s.count)
-		return s;
-	qsort(values, s.count, sizeof(*values), compare_double);
-	s.median = percentile(values, s.count, 50);
-	s.p90 = percentile(values, s.count, 90);
-	s.p99 = percentile(values, s.count, 99);
-	s.min = values[0];
-	s.max = values[s.count - 1];
-	return s;
-}
-
-void spread_fini(struct spread *s)
-{
-	free(s->values);
-	s->values = NULL;
-}
 
 struct spread tool_spread(const struct tool *t, enum figure what)
 {
