@@ -3,6 +3,7 @@
 #include "conn-link.h"
 #include "log.h"
 #include "resume.h"
+#include "urgent.h"
 #include "util.h"
 
 #include <errno.h>
@@ -324,6 +325,8 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 
 	if (msg_end_decode(&m, p, n))
 		return malformed(MSG_END, n, e);
+	if (!object_is_disk(m.object)) /* the guest stands, from here until it is started */
+		urgent_begin();
 	if (receive_disks_ending(r)) { /* what it says is true of writes that have completed */
 		r->end_waits = true;
 		channel_pause(r->ch);

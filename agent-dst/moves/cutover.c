@@ -11,6 +11,7 @@
 #include "monitors.h"
 #include "process.h"
 #include "qemu-settings.h"
+#include "urgent.h"
 #include "util.h"
 #include "words.h"
 
@@ -222,6 +223,8 @@ void cutover_entered(struct attempt *a)
 {
 	if (a->handoff.state == HO_DST_PREPARED)
 		conductor_goto(&a->con, ST_COMMIT);
+	if (a->handoff.state == HO_DST_STARTED || a->handoff.state == HO_DST_ABORTED)
+		urgent_end();
 	if (a->handoff.state == HO_DST_PREPARED || a->handoff.state == HO_DST_START)
 		transfer_of(a)->noted_ns += a->noted_ns;
 }

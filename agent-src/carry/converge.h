@@ -20,6 +20,7 @@ struct converge_fixed {
 	double recheck_ms;    /* of CPU time, of each of its threads */
 	double stretch;	   /* how many times as long as it computes a thread takes here, as others want the processors, too; below 1 is 1 */
 	double busy_there; /* threads of others that want each of the processors there */
+	bool urgent;	   /* our threads come before others' then (urgent.h), and only QEMU's wait */
 };
 
 struct converge_sample {

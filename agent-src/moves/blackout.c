@@ -12,6 +12,7 @@
 #include "log.h"
 #include "milestone.h"
 #include "process.h"
+#include "urgent.h"
 #include "util.h"
 
 #include <errno.h>
@@ -134,14 +135,12 @@ void switchover_look_at_host(struct transfer *t)
 	host_share_look(&t->blackout.share, of_move, n);
 }
 
-/* Two measures, each too high where the other is not: the count takes threads that come and go as ours do for busy, and for as heavy as when they
- * were weighed; our share is measured on short work, which waits longer than the recheck will. */
+/* The smaller of two measures, each of which is now and then too high: the count takes threads that come and go as ours do for busy; our share is
+ * measured on short work, which waits longer than the recheck will. */
 static double others_here(const struct transfer *t)
 {
 	const struct blackout *b = &t->blackout;
-	double counted = host_load_others(&b->load) * host_weight_of(b->weight), seen = host_share_others(&b->share);
-
-	return MIN(counted, seen);
+	return MIN(host_load_others(&b->load), host_share_others(&b->share));
 }
 
 struct converge_fixed switchover_takes(const struct transfer *t)
@@ -152,6 +151,7 @@ struct converge_fixed switchover_takes(const struct transfer *t)
 				       .journals_ms = b->journals_ms,
 				       .recheck_ms = ram_recheck_ms(&t->ram),
 				       .stretch = host_share_stretch(others_here(t), ram_recheck_threads(&t->ram), own_processors()),
+				       .urgent = b->urgent,
 				       .busy_there = b->busy_there};
 }
 
@@ -163,9 +163,9 @@ void switchover_predict(struct transfer *t)
 	/* a move that is over so soon that no rate was measured has next to nothing left */
 	t->blackout.predicted_ms = stood_ms + (t->pace.best_rate > 0 ? t->pace.converge.predicted_ms : converge_fixed_ms(f));
 	log_info("the guest is expected to stand still for %.0f ms: %.0f of them have passed; recheck %.0f; others make computing take "
-		 "%.2f times as long (%.1f threads, of %.2f of ours each; %.1f by what they took), %.1f are beside each processor there",
+		 "%.2f times as long (%.1f threads; %.1f by what they took), %.1f are beside each processor there",
 		 t->blackout.predicted_ms, stood_ms, converge_recheck_ms(f), f->stretch, host_load_others(&t->blackout.load),
-		 host_weight_of(t->blackout.weight), host_share_others(&t->blackout.share), f->busy_there);
+		 host_share_others(&t->blackout.share), f->busy_there);
 }
 
 /* ---- the stage ---- */
@@ -177,6 +177,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	guard_tell(&t->guard, true);
 	fault_point("src-pre-switchover");
 	t->blackout.stopped = true;
+	urgent_begin();
 	if (!t->blackout.stop_ns)
 		t->blackout.stop_ns = at_ns;
 	outage_watch_silence(t);

@@ -10,6 +10,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "process.h"
+#include "urgent.h"
 #include "util.h"
 
 #include <errno.h>
@@ -447,8 +448,10 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		t->peer.start_ms = start;
 	if (!t->a.handoff.restarted && pid > 0 && pid <= INT_MAX) /* warm: it had none when it was ready */
 		t->peer.pid = (int)pid;
-	if (peer == HO_DST_STARTED && !t->blackout.started_ns)
+	if (peer == HO_DST_STARTED && !t->blackout.started_ns) {
+		urgent_end();
 		t->blackout.started_ns = ran_since_ns(t, runs, at_ns);
+	}
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)
 		t->peer.aborted = true;
 	t->peer.forgotten = peer == HO_NONE;

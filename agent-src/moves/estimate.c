@@ -334,6 +334,7 @@ static double live_downtime_ms(const struct transfer *t, const struct model_inpu
 
 	fixed.round_trip_ms = round_trip_ms;
 	fixed.stretch = host_share_stretch(in->others, ram_recheck_threads(&t->ram), (unsigned)in->processors);
+	fixed.urgent = t->blackout.urgent;
 	return converge_fixed_ms(&fixed) + in->dirty_bps * last_s / r->ram_bps * 1000;
 }
 

@@ -6,6 +6,7 @@
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
+#include "urgent.h"
 #include "util.h"
 
 #include <errno.h>
@@ -220,6 +221,7 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		if (t->blackout.stopped || t->src.stopped)
 			return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 		t->blackout.stop_ns = 0;
+		urgent_end();
 		return source_set_paused(&t->src, false, e);
 	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
 		t->src.suspended = *ev->name == 'S';

@@ -11,6 +11,7 @@
 #include "option-words.h"
 #include "paths.h"
 #include "qemu-cpu.h"
+#include "urgent.h"
 #include "util.h"
 #include "version.h"
 
@@ -143,7 +144,6 @@ int connect_enter(void *ctx, struct err *e)
 		r = reach_destination(t, &link, e);
 	if (r)
 		return r;
-	t->blackout.weight = t->blackout.weight ? t->blackout.weight : host_weight_begin(t->src.guest.pid);
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
 	r = attempt_id_new(t->a.id, e);
 	if (r)
@@ -428,6 +428,7 @@ static void fail(void *ctx, const struct err *why)
 	struct transfer *t = ctx;
 	struct err e;
 
+	urgent_end();
 	log_info("%s failed: %s", stage_names[t->a.con.stage], why->msg);
 	if (!t->end.why.code) {
 		t->end.why = *why;
@@ -555,6 +556,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	outage_init(t);
 	host_load_open(&t->blackout.load);
 	host_share_open(&t->blackout.share);
+	t->blackout.urgent = urgent_is_allowed();
 	revert_init(t);
 	source_init(&t->src, &t->a, opt, &t->report);
 	files_init(&t->files, &t->src, &t->data);
@@ -588,7 +590,7 @@ void transfer_free(struct transfer *t)
 	control_close(t->ctl);
 	parts_fini(&t->parts);
 	host_load_close(&t->blackout.load);
-	host_weight_free(t->blackout.weight);
+	urgent_end();
 	host_share_close(&t->blackout.share);
 	attempt_disconnect(&t->a);
 	queue_fini(&t->outage.made);

@@ -22,7 +22,6 @@
 #include "guard.h"
 #include "host-load.h"
 #include "host-share.h"
-#include "host-weight.h"
 #include "move.h"
 #include "power.h"
 #include "ram.h"
@@ -66,13 +65,13 @@ struct blackout {
 	uint64_t stop_ns, prepared_ns, started_ns;
 	uint64_t noted_ns; /* so long it waited for our journal */
 	double predicted_ms, round_trip_ms;
-	double journals_ms;	    /* what both journals must write meanwhile */
-	struct host_load load;	    /* of this host, as far as it was looked at */
-	struct host_weight *weight; /* of others' threads there; NULL: not asked for yet */
-	struct host_share share;    /* that we get of this host's processors */
-	double busy_there;	    /* threads that want each processor of the destination's, when the copy began */
-	uint64_t moved, moved_ns;   /* when it last got further (data_plane_moved) */
-	bool told;		    /* that it has not, for a while */
+	bool urgent;		  /* its threads come before others' meanwhile */
+	double journals_ms;	  /* what both journals must write meanwhile */
+	struct host_load load;	  /* of this host, as far as it was looked at */
+	struct host_share share;  /* that we get of this host's processors */
+	double busy_there;	  /* threads that want each processor of the destination's, when the copy began */
+	uint64_t moved, moved_ns; /* when it last got further (data_plane_moved) */
+	bool told;		  /* that it has not, for a while */
 };
 
 /* What the destination has said of itself. */

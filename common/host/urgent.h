@@ -1,0 +1,21 @@
+/*
+ * urgent.h: real-time priority for this process while a guest stands still, so that what else the host computes does not make that longer.
+ *
+ * All threads of the process get the lowest real-time priority (SCHED_RR, 1), which comes before every ordinary one's, and lose it after URGENT_MS
+ * at the latest. Programs that are started meanwhile do not inherit it. The kernel takes it away when the process ends. It needs root, CAP_SYS_NICE or
+ * RLIMIT_RTPRIO; without, nothing changes.
+ */
+#ifndef VMFERRY_URGENT_H
+#define VMFERRY_URGENT_H
+
+#include <stdbool.h>
+
+#define URGENT_MS 2000
+
+/* Whether this process may have it: tried for a moment on the calling thread. */
+bool urgent_is_allowed(void);
+/* Any thread may call both; a second urgent_begin() before the end changes nothing. */
+void urgent_begin(void);
+void urgent_end(void);
+
+#endif
