@@ -38,41 +38,43 @@ static const char after[] =
 
 #define MEMBER(name) offsetof(struct export_options, name)
 
-static const char *const freezes[] = {"auto", "require", "off", NULL}; /* enum export_freeze */
+static const char *const freezes[] = {"auto", "require", "off", NULL}, /* enum export_freeze */
+	*const fine[] = {"fine", NULL};
 
-static const struct command_option options[] = {
+static const struct command_option rows[] = {
 	{"compress", NULL, "the disks (zstd, if qemu-img can, which QEMU reads since 5.1)", OPT_FLAG, .offset = MEMBER(compress)},
-	{"bwlimit", "RATE", "bytes a second, of each disk (10M)", OPT_RATE_ABOVE, .offset = MEMBER(rate)},
+	{"bwlimit", "RATE", "bytes a second, of each disk (10M)", OPT_RATE, .offset = MEMBER(rate), .min = 1},
 	{"freeze", "WHEN", "auto (default): if its agent does it; require: fail otherwise; off", OPT_WORD, .offset = MEMBER(freeze),
 	 .words = freezes},
 	{"no-media", NULL, "leave out what is in its CD-ROM and floppy drives", OPT_FLAG, .offset = MEMBER(no_media)},
-	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result (not of a stream)", OPT_JSON,
-	 .offset = MEMBER(life)},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result (not of a stream)", OPT_FLAG,
+	 .offset = MEMBER(life.json), .also = MEMBER(life.json_fine), .words = fine},
 	{"spool", "DIR", "where a stream is made before it is sent (default: $TMPDIR, or /var/tmp)", OPT_TEXT, .offset = MEMBER(spool)},
 	{"with-memory", NULL,
-	 "what it has in memory, too, with which it can go on where it was: written down while it runs,\n"
-	 "it stands for a moment at the end (QEMU 10.0 or later)",
+	 "what it has in memory, too, with which it can go on where it was: written down while it runs, it stands for a moment at the end "
+	 "(QEMU 10.0 or later)",
 	 OPT_FLAG, .offset = MEMBER(memory)},
 	{.name = NULL},
 };
 
-static int check(const struct export_options *o)
+/* NULL: nothing is wrong. */
+static const char *find_clash(const struct export_options *o)
 {
-	if (o->memory && o->freeze == FREEZE_REQUIRE)
-		return command_bad("export", "--freeze", "require", "for --with-memory: what is in memory would be frozen, too");
-	if (!*o->dir)
-		return command_bad("export", "DIR", o->dir, "the name of a directory");
-	if (o->life.json && o->life.stdout_is_data)
-		return command_bad("export", "--json", "-", "possible with a stream, which has standard output for itself");
-	return 0;
+	return o->memory && o->freeze == FREEZE_REQUIRE ? "--freeze require is not for --with-memory: what is in memory would be frozen, too"
+	       : !*o->dir				? "DIR is empty: name a directory, or - for a stream"
+	       : o->life.json && o->life.stdout_is_data
+		       ? "--json is not possible with a stream, which has standard output for itself"
+		       : NULL;
 }
 
 int cmd_export(int argc, char **argv)
 {
-	static const struct command_usage usage = {"export", before, after, options};
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry export", before, after, .tables = tables};
 	struct export_options o = {.vm = NULL};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
+	const char *clash;
 	char **line;
 	int ours = command_words_before(argc, argv, &line, &o.argc), first, r;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words));
@@ -82,7 +84,7 @@ int cmd_export(int argc, char **argv)
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);
 	r = command_take(&usage, ours, words, &o, &first);
 	if (r)
-		return r == COMMAND_HELPED ? 0 : r;
+		return MAX(r, 0);
 	if (ours - first != (o.argv ? 1 : 2)) {
 		fputs("vmferry: export needs a guest, and a directory or -; vmferry export --help tells more\n", stderr);
 		return EXIT_USAGE;
@@ -90,9 +92,11 @@ int cmd_export(int argc, char **argv)
 	o.vm = o.argv ? NULL : words[first];
 	o.dir = words[ours - 1];
 	o.life.stdout_is_data = !strcmp(o.dir, "-");
-	r = check(&o);
-	if (r)
-		return r;
+	clash = find_clash(&o);
+	if (clash) {
+		fprintf(stderr, "vmferry export: %s\n", clash);
+		return EXIT_USAGE;
+	}
 	life_places(&o.life, &state, &runtime);
 	return export_run(&o);
 }

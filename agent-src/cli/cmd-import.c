@@ -4,7 +4,6 @@
 #include "import.h"
 #include "log.h"
 #include "util.h"
-#include "words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,7 +19,8 @@ static const char before[] =
 	"  .ova           what VMware, VirtualBox and others export; digests in its manifest are verified\n"
 	"  .ovf           the same, unpacked: its disks lie beside it\n"
 	"  .vmx           a guest of VMware's: its disks lie beside it\n"
-	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported configuration of Hyper-V's\n"
+	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported\n"
+	"                 configuration of Hyper-V's\n"
 	"  disk images    VHDX, VHD, VMDK, VDI, qcow2 or raw: those that a description names and that are elsewhere; or\n"
 	"                 alone, in their order, for a guest that is described by the options below\n"
 	"and is told apart by what is in it. The guest must be shut down there.\n"
@@ -43,50 +43,20 @@ static const char after[] =
 	"  vmferry import firewall.ovf --net Outside=bridge=br0 --net Inside=bridge=br1\n"
 	"  vmferry import server.vhdx --firmware uefi --memory 8G --cpus 4 --name server\n";
 
-static int take_memory(void *into, const char *arg)
-{
-	struct import_options *o = into;
-
-	if (parse_bytes(arg, &o->wishes.memory_bytes) || o->wishes.memory_bytes < GUEST_MEMORY_MIN ||
-	    o->wishes.memory_bytes > GUEST_MEMORY_MAX)
-		return command_bad("import", "--memory", arg, "a size such as 4G");
-	return 0;
-}
-
-static int take_cpus(void *into, const char *arg)
-{
-	struct import_options *o = into;
-	uint64_t n;
-	struct err e;
-
-	if (described_number(&n, arg, 1, GUEST_CPUS_MAX, "--cpus", &e))
-		return command_bad("import", "--cpus", arg, "a number of processors");
-	o->wishes.cpus = (unsigned)n;
-	return 0;
-}
-
-static int take_bus(void *into, const char *arg)
-{
-	struct import_options *o = into;
-	AUTO_FREE char *want = words_or(disk_bus_words);
-
-	o->wishes.bus = disk_bus_of(arg);
-	return word_index(disk_bus_words, arg) < 0 ? command_bad("import", "--bus", arg, want) : 0;
-}
-
-static int take_net(void *into, const char *arg)
+static int take_net(void *into, const char *arg, struct err *e)
 {
 	struct import_options *o = into;
 
 	return network_wish_parse(&o->nets[o->net_count++], arg)
 		       ? 0
-		       : command_bad("import", "--net", arg, "user, bridge=BRIDGE or none, or one of these behind CARD=");
+		       : option_bad(e, arg, "user, bridge=BRIDGE or none, or one of these behind CARD=");
 }
 
-static int take_raw(void *into, const char *arg)
+static int take_raw(void *into, const char *arg, struct err *e)
 {
 	struct import_options *o = into;
 
+	(void)e;
 	o->named.raw[o->named.raw_count++] = (char *)arg;
 	return 0;
 }
@@ -94,48 +64,52 @@ static int take_raw(void *into, const char *arg)
 #define MEMBER(name) offsetof(struct import_options, name)
 
 static const char *const formats[] = {"qcow2", "raw", NULL}, *const firmwares[] = {"bios", "uefi", NULL},
-			 *const accels[] = {"kvm", "tcg", NULL};
+			 *const accels[] = {"kvm", "tcg", NULL}, *const net_words[] = {"user", "none", "bridge=", NULL},
+			 *const fine[] = {"fine", NULL};
 
-static const struct command_option options[] = {
+static const struct command_option rows[] = {
 	{"name", "NEW", "the guest's name (default: as described)", OPT_TEXT, .offset = MEMBER(name)},
 	{"disk-dir", "DIR", "where its disks, its script NAME.sh and its sockets go (default: here)", OPT_TEXT, .offset = MEMBER(dir)},
 	{"format", "FORMAT", "of its disks: qcow2 (default) or raw", OPT_WORD_TEXT, .offset = MEMBER(format), .words = formats},
-	{"memory", "SIZE", "such as 4G (default: as described; of images alone 2G)", OPT_CALL, .take = take_memory},
-	{"cpus", "N", "(default: as described; of images alone 2)", OPT_CALL, .take = take_cpus},
+	{"memory", "SIZE", "such as 4G (default: as described; of images alone 2G)", OPT_SIZE, .offset = MEMBER(wishes.memory_bytes),
+	 .min = GUEST_MEMORY_MIN, .max = GUEST_MEMORY_MAX},
+	{"cpus", "N", "(default: as described; of images alone 2)", OPT_NUMBER, .offset = MEMBER(wishes.cpus), .min = 1,
+	 .max = GUEST_CPUS_MAX},
 	{"firmware", "WHICH", "bios or uefi (default: as described; else uefi if nothing but that boots from the disk)", OPT_WORD,
 	 .offset = MEMBER(wishes.firmware), .words = firmwares, .base = FIRMWARE_BIOS},
 	{"bus", "BUS",
-	 "of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb\n"
-	 "(default: as described, where firmware and guest have a driver; else sata, or ide for Windows\n"
-	 "before Vista; of images alone sata)",
-	 OPT_CALL, .take = take_bus},
+	 "of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb (default: as described, where "
+	 "firmware and guest have a driver; else sata, or ide for Windows before Vista; of images alone sata)",
+	 OPT_WORD, .offset = MEMBER(wishes.bus), .words = disk_bus_words, .base = 1},
 	{"net", "[CARD=]WHAT",
-	 "what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT;\n"
-	 "bridge=BRIDGE; none. CARD is a card's network there, its address, or its number ('#1'): of\n"
-	 "that card alone (not of a bundle); --net again says it of others, and without CARD of the rest",
-	 OPT_CALL, .take = take_net},
+	 "what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT; bridge=BRIDGE; none. CARD is a card's "
+	 "network there, its address, or its number ('#1'): of that card alone (not of a bundle); --net again says it of others, and "
+	 "without CARD of the rest",
+	 OPT_CALL, .words = net_words, .take = take_net},
 	{"raw", "FILE", "FILE, one of those, is a raw disk whatever is in it: also if it looks like something else, or cut off", OPT_CALL,
 	 .take = take_raw},
 	{"no-disk", NULL, "the guest has none, and is meant so; else such a description is refused", OPT_FLAG, .offset = MEMBER(no_disk)},
 	{"clone", NULL, "a copy beside the original: a new UUID, and new addresses of network cards", OPT_FLAG, .offset = MEMBER(clone)},
 	{"trust-line", NULL,
-	 "of a bundle: let its command line name what vmferry does not know to be harmless: files, programs\n"
-	 "and devices of this host, monitors that a network reaches. The plan says which",
+	 "of a bundle: let its command line name what vmferry does not know to be harmless: files, programs and devices of this host, "
+	 "monitors that a network reaches. The plan says which",
 	 OPT_FLAG, .offset = MEMBER(trust_line)},
 	{"no-memory", NULL, "leave out what a bundle has of its memory: it starts from its disks", OPT_FLAG, .offset = MEMBER(no_memory)},
 	{"accel", "WHICH", "kvm or tcg (default: kvm where it can be used)", OPT_WORD_TEXT, .offset = MEMBER(accel), .words = accels},
-	{"qemu", "BINARY", "(default: $QEMU, or qemu-system-x86_64); qemu-img is taken from beside it", OPT_TEXT, .offset = MEMBER(qemu)},
+	{"qemu", "FILE", "(default: $QEMU, or qemu-system-x86_64); qemu-img is taken from beside it", OPT_TEXT, .offset = MEMBER(qemu)},
 	{"start", NULL, "start the guest when all is done", OPT_SET, .offset = MEMBER(start), .base = IMPORT_START},
 	{"paused", NULL, "start it, but let it wait for cont at its monitor", OPT_SET, .offset = MEMBER(start), .base = IMPORT_PAUSED},
 	{"no-start", NULL, "do not start it (default): NAME.sh does", OPT_SET, .offset = MEMBER(start), .base = IMPORT_NO_START},
-	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result", OPT_JSON, .offset = MEMBER(life)},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result", OPT_FLAG, .offset = MEMBER(life.json),
+	 .also = MEMBER(life.json_fine), .words = fine},
 	{"dry-run", NULL, "say what would be done, and with which command line; touch nothing", OPT_FLAG, .offset = MEMBER(dry_run)},
 	{.name = NULL},
 };
 
 int cmd_import(int argc, char **argv)
 {
-	static const struct command_usage usage = {"import", before, after, options};
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry import", before, after, .tables = tables};
 	struct import_options o = {.name = NULL};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
@@ -151,7 +125,7 @@ int cmd_import(int argc, char **argv)
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);
 	r = command_take(&usage, ours, words, &o, &first);
 	if (r)
-		return r == COMMAND_HELPED ? 0 : r;
+		return MAX(r, 0);
 	o.named.files = words + first;
 	o.named.file_count = (size_t)(ours - first);
 	if (!o.named.file_count) {

@@ -8,8 +8,8 @@
 #include "paths.h"
 #include "qemu-args.h"
 #include "util.h"
-#include "words.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,62 +43,43 @@ static const char after[] =
 	"  vmferry storage vm1 --disk vda=/dev/vg0/vm1 --format raw --old remove\n"
 	"  vmferry storage /srv/vm1.sh --disk vm1.qcow2=/srv2/vm1.qcow2\n";
 
-static int take_disk(void *into, const char *arg)
+static int take_disk(void *into, const char *arg, struct err *e)
 {
 	struct storage_options *o = &((struct storage_command *)into)->o;
 	const char *path = option_pair_value(arg);
 
 	if (!path || *path != '/')
-		return command_bad("storage", "--disk", arg, "DISK=PATH with an absolute path");
-	if (o->disk_count == STORAGE_DISKS_MAX) {
-		fprintf(stderr, "vmferry storage: --disk: at most %u disks\n", STORAGE_DISKS_MAX);
-		return EXIT_USAGE;
-	}
+		return option_bad(e, arg, "DISK=PATH with an absolute path");
+	if (o->disk_count == STORAGE_DISKS_MAX)
+		return err_set(e, EINVAL, "at most %u disks", STORAGE_DISKS_MAX);
 	o->disks[o->disk_count++] = arg;
-	return 0;
-}
-
-/* "snapshots,bitmaps" */
-static int take_drop(void *into, const char *arg)
-{
-	struct storage_options *o = &((struct storage_command *)into)->o;
-	AUTO_FREE char *copy = xstrdup(arg), *want = words_or(drop_words);
-	char *rest = copy, *word;
-
-	while ((word = strsep(&rest, ","))) {
-		int i = word_index(drop_words, word);
-
-		if (i < 0)
-			return command_bad("storage", "--drop", word, want);
-		o->accept |= 1u << i; /* DISK_ACCEPT_*, in this order */
-	}
 	return 0;
 }
 
 #define MEMBER(name) offsetof(struct storage_command, name)
 
-static const char *const formats[] = {"raw", "qcow2", NULL}, *const olds[] = {"keep", "aside", "remove", NULL};
+static const char *const formats[] = {"raw", "qcow2", NULL}, *const olds[] = {"keep", "aside", "remove", NULL},
+			 *const fine[] = {"fine", NULL};
 
-static const struct command_option options[] = {
+static const struct command_option rows[] = {
 	{"disk", "DISK=PATH",
-	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A file must not\n"
-	 "exist; a block device must be large enough and in nobody's use: it is overwritten",
+	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A file must not exist; a block device must be "
+	 "large enough and in nobody's use: it is overwritten",
 	 OPT_CALL, .take = take_disk},
 	{"format", "FORMAT", "of the new images: raw or qcow2 (default: as each is). Backing files become part of the new image",
 	 OPT_WORD_TEXT, .offset = MEMBER(o.format), .words = formats},
 	{"start-script", "FILE", "the script that starts the guest (default: what its unit runs, or one beside its disks)", OPT_TEXT,
 	 .offset = MEMBER(o.start_script)},
 	{"old", "WHAT",
-	 "what becomes of the old images: keep: they stay where they are; aside: they get another name, from\n"
-	 "which nothing starts the guest; remove (default: keep; aside where it is not known what starts\n"
-	 "the guest)",
+	 "what becomes of the old images: keep: they stay where they are; aside: they get another name, from which nothing starts the "
+	 "guest; remove (default: keep; aside where it is not known what starts the guest)",
 	 OPT_WORD, .offset = MEMBER(o.old), .words = olds, .base = OLD_KEEP},
-	{"drop", "WHAT,...", "leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image", OPT_CALL,
-	 .take = take_drop},
+	{"drop", "WHAT,...", "leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image", OPT_BITS,
+	 .offset = MEMBER(o.accept), .words = drop_words},
 	{"bwlimit", "RATE", "bytes per second and disk, such as 100M", OPT_RATE, .offset = MEMBER(o.bwlimit)},
 	{"dry-run", NULL, "show the plan; touch nothing", OPT_FLAG, .offset = MEMBER(o.dry_run)},
-	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_JSON,
-	 .offset = MEMBER(o.life)},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_FLAG,
+	 .offset = MEMBER(o.life.json), .also = MEMBER(o.life.json_fine), .words = fine},
 	{"state-dir", "DIR", "where journals are (default /var/lib/vmferry)", OPT_TEXT, .offset = MEMBER(o.life.state_dir)},
 	{"runtime-dir", "DIR", "where sockets are (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(o.life.runtime_dir)},
 	{"verbose", NULL, "say what is done", OPT_FLAG, .offset = MEMBER(verbose), .letter = 'v'},
@@ -113,7 +94,8 @@ static int complain(const char *what)
 
 int cmd_storage(int argc, char **argv)
 {
-	static const struct command_usage usage = {"storage", before, after, options};
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry storage", before, after, .tables = tables};
 	struct storage_command c = {.verbose = false};
 	struct storage_options *o = &c.o;
 	AUTO_FREE char *state = NULL;
@@ -126,7 +108,7 @@ int cmd_storage(int argc, char **argv)
 	o->line = o->words ? line : NULL;
 	r = command_take(&usage, ours, argv, &c, &first);
 	if (r)
-		return r == COMMAND_HELPED ? 0 : r;
+		return MAX(r, 0);
 	if (ours - first != (o->line ? 0 : 1))
 		return complain("say which guest: vmferry storage VM --disk DISK=PATH");
 	if (!o->disk_count)
