@@ -1,21 +1,20 @@
 /* cmd-recover.c: see cmd-recover.h. */
 #include "cmd-recover.h"
+#include "command-options.h"
 #include "exit-code.h"
 #include "journal.h"
 #include "log.h"
 #include "move.h"
-#include "option-table.h"
 #include "paths.h"
 #include "util.h"
 
-#include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #define ID_MIN 8 /* digits by which an attempt may be named */
 
-static const char usage[] =
+static const char before[] =
 	"usage: vmferry-dst recover [GUEST] [options]\n"
 	"\n"
 	"Settles, on the destination, what moves to this host have left, as far as that needs no source. Without GUEST: all of\n"
@@ -23,60 +22,46 @@ static const char usage[] =
 	"\n"
 	"What a source asked to be kept of a move that was cut off (vmferry migrate --keep-partial) stays until its time is over, and\n"
 	"is listed.\n"
-	"\n"
-	"  --peer-is-fenced   the source is gone for good: destroyed, or switched off, and its copy of the guest will never run\n"
-	"                     again. A guest that waits here, complete, for the source's word is started; of one whose QEMU has\n"
-	"                     ended while it waited the disks stay, with the script that boots it from them. If that is not\n"
-	"                     true, it may run twice. One GUEST must be named\n"
-	"  --state-dir DIR    journals (default /var/lib/vmferry, or ~/.local/state/vmferry)\n"
-	"  --runtime-dir DIR  sockets of moves (default /run/vmferry, or $XDG_RUNTIME_DIR/vmferry)\n"
-	"  -v, --verbose      say what is done, on standard error\n"
+	"\n";
+
+static const char after[] =
 	"\n"
 	"The exit code: 0 the guest runs here, or there was nothing to do; 1 it is not here, and nothing of the move is left; 4 it\n"
 	"is not here, and what is left is listed; 6 it waits for its source, has ended, or cannot be settled.\n";
-
-enum { OPT_FENCED = 256, OPT_STATE, OPT_RUNTIME, OPT_HELP };
-
-static const struct option options[] = {
-	{"peer-is-fenced", no_argument, NULL, OPT_FENCED},
-	{"state-dir", required_argument, NULL, OPT_STATE},
-	{"runtime-dir", required_argument, NULL, OPT_RUNTIME},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
 
 struct choice {
 	const char *guest, *state, *runtime;
 	bool fenced, verbose;
 };
 
-static const struct option_row rows[] = {
-	{OPT_FENCED, OPTION_FLAG, offsetof(struct choice, fenced)},
-	{OPT_STATE, OPTION_TEXT, offsetof(struct choice, state)},
-	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct choice, runtime)},
-	{'v', OPTION_FLAG, offsetof(struct choice, verbose)},
+#define MEMBER(name) offsetof(struct choice, name)
+
+static const struct command_option rows[] = {
+	{"peer-is-fenced", NULL,
+	 "the source is gone for good: destroyed, or switched off, and its copy of the guest will never run again. A guest that waits here, "
+	 "complete, for the source's word is started; of one whose QEMU has ended while it waited the disks stay, with the script that boots "
+	 "it from them. If that is not true, it may run twice. One GUEST must be named",
+	 OPT_FLAG, .offset = MEMBER(fenced)},
+	{"state-dir", "DIR", "journals (default /var/lib/vmferry, or ~/.local/state/vmferry)", OPT_TEXT, .offset = MEMBER(state)},
+	{"runtime-dir", "DIR", "sockets of moves (default /run/vmferry, or $XDG_RUNTIME_DIR/vmferry)", OPT_TEXT, .offset = MEMBER(runtime)},
+	{"verbose", NULL, "say what is done, on standard error", OPT_FLAG, .offset = MEMBER(verbose), .letter = 'v'},
+	{.name = NULL},
 };
 
 /* -1: go on; else the exit code. */
 static int read_options(struct choice *o, int argc, char **argv)
 {
-	int c;
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry-dst recover", before, after, tables,
+						   .words = "one guest, or none for all of them", .most = 1};
+	int first, r = command_take(&usage, argc, argv, o, &first);
 
-	while ((c = option_next(argc, argv, "v", options)) != -1) {
-		if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
-			continue;
-		if (c != OPT_HELP)
-			return EXIT_USAGE;
-		fputs(usage, stdout);
-		return 0;
-	}
-	o->guest = argv[optind];
-	if (argc - optind <= 1 && (!o->fenced || o->guest))
+	if (r)
+		return MAX(r, 0);
+	o->guest = argv[first];
+	if (!o->fenced || o->guest)
 		return -1;
-	fputs(o->fenced ? "vmferry-dst recover: --peer-is-fenced is said of one guest: name it\n"
-			: "vmferry-dst recover: one guest, or none for all of them (--help tells more)\n",
-	      stderr);
+	fputs("vmferry-dst recover: --peer-is-fenced is said of one guest: name it\n", stderr);
 	return EXIT_USAGE;
 }
 

@@ -1,12 +1,12 @@
 /* main.c: vmferry-dst, the destination agent. */
 #include "cmd-recover.h"
 #include "cmd-tap.h"
+#include "command-options.h"
 #include "confine.h"
 #include "exit-code.h"
 #include "journal.h"
 #include "libraries.h"
 #include "log.h"
-#include "option-table.h"
 #include "paths.h"
 #include "process.h"
 #include "psk.h"
@@ -15,37 +15,22 @@
 #include "util.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] =
+static const char before[] =
 	"usage: vmferry-dst --listen ADDRESS:PORT [options]\n"
 	"       vmferry-dst recover [GUEST] [--peer-is-fenced]     (recover --help tells more)\n"
 	"\n"
 	"The destination side of a vmferry move: waits for a source, starts its guest's QEMU here, fills its memory and\n"
 	"disks, and starts the guest when the source has let go of it. Needs nothing but QEMU. `vmferry migrate VM\n"
 	"USER@HOST` starts it by itself; by hand it is started to stand, for sources that may come without SSH.\n"
-	"\n"
-	"  --listen ADDRESS:PORT  where to wait: a numeric address, or * for all; port 0 takes a free one. It is printed\n"
-	"                         once it is open\n"
-	"  --psk-file FILE        who may come: a line NAME:KEY (64 hex digits) for each source; connections use TLS 1.3.\n"
-	"                         Whoever has such a key may start programs here as this user. A source is given its\n"
-	"                         own line: vmferry migrate --psk-file FILE. Make one with:\n"
-	"                         (umask 077; echo \"host-a:$(openssl rand -hex 32)\" >>FILE)\n"
-	"  --data-ports A-B       TCP ports for data (default: any free one). With --once it listens on one of\n"
-	"                         these, and data comes there, too\n"
-	"  --once                 serve one source, then end\n"
-	"  --psk-stdin            the key is the first line of standard input\n"
-	"  --plaintext            without keys, on any address, in clear: for a test network of your own\n"
-	"  --token-stdin          as --psk-stdin, for connections in clear\n"
-	"  --state-dir DIR        journals (default /var/lib/vmferry, or ~/.local/state/vmferry)\n"
-	"  --runtime-dir DIR      sockets of moves under way (default /run/vmferry, or $XDG_RUNTIME_DIR/vmferry)\n"
-	"  -v, --verbose          say what is done, on standard error\n"
-	"  --version, --help\n"
+	"\n";
+
+static const char after[] =
 	"\n"
 	"Without keys only a loopback address will do, in clear, and a source must prove that it knows the token in\n"
 	"STATE-DIR/token (made at first): on the same machine vmferry finds it.\n"
@@ -57,77 +42,53 @@ static const char usage[] =
 	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches\n"
 	"that off. At start it settles what an agent that died has left, as far as that needs no peer.\n";
 
-enum {
-	OPT_LISTEN = 256,
-	OPT_PLAINTEXT,
-	OPT_ONCE,
-	OPT_TOKEN,
-	OPT_PSK_FILE,
-	OPT_PSK_STDIN,
-	OPT_DATA_PORTS,
-	OPT_STATE,
-	OPT_RUNTIME,
-	OPT_VERSION,
-	OPT_HELP
-};
-
-static const struct option options[] = {
-	{"listen", required_argument, NULL, OPT_LISTEN},
-	{"plaintext", no_argument, NULL, OPT_PLAINTEXT},
-	{"once", no_argument, NULL, OPT_ONCE},
-	{"token-stdin", no_argument, NULL, OPT_TOKEN},
-	{"psk-file", required_argument, NULL, OPT_PSK_FILE},
-	{"psk-stdin", no_argument, NULL, OPT_PSK_STDIN},
-	{"data-ports", required_argument, NULL, OPT_DATA_PORTS},
-	{"state-dir", required_argument, NULL, OPT_STATE},
-	{"runtime-dir", required_argument, NULL, OPT_RUNTIME},
-	{"verbose", no_argument, NULL, 'v'},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
-
 /* What the command line says. */
 struct choice {
 	const char *listen, *data_ports, *psk_file, *state, *runtime;
-	bool plaintext, once, token_stdin, psk_stdin, verbose;
+	bool plaintext, once, token_stdin, psk_stdin, verbose, version;
 };
 
-static const struct option_row rows[] = {
-	{OPT_LISTEN, OPTION_TEXT, offsetof(struct choice, listen)},
-	{OPT_PLAINTEXT, OPTION_FLAG, offsetof(struct choice, plaintext)},
-	{OPT_ONCE, OPTION_FLAG, offsetof(struct choice, once)},
-	{OPT_TOKEN, OPTION_FLAG, offsetof(struct choice, token_stdin)},
-	{OPT_PSK_FILE, OPTION_TEXT, offsetof(struct choice, psk_file)},
-	{OPT_PSK_STDIN, OPTION_FLAG, offsetof(struct choice, psk_stdin)},
-	{OPT_DATA_PORTS, OPTION_TEXT, offsetof(struct choice, data_ports)},
-	{OPT_STATE, OPTION_TEXT, offsetof(struct choice, state)},
-	{OPT_RUNTIME, OPTION_TEXT, offsetof(struct choice, runtime)},
-	{'v', OPTION_FLAG, offsetof(struct choice, verbose)},
+#define MEMBER(name) offsetof(struct choice, name)
+
+static const struct command_option rows[] = {
+	{"listen", "ADDRESS:PORT", "where to wait: a numeric address, or * for all; port 0 takes a free one. It is printed once it is open",
+	 OPT_TEXT, .offset = MEMBER(listen)},
+	{"psk-file", "FILE",
+	 "who may come: a line NAME:KEY (64 hex digits) for each source; connections use TLS 1.3. Whoever has such a key may start programs "
+	 "here as this user. A source is given its own line: vmferry migrate --psk-file FILE. Make one with:\n(umask 077; echo "
+	 "\"host-a:$(openssl rand -hex 32)\" >>FILE)",
+	 OPT_TEXT, .offset = MEMBER(psk_file)},
+	{"data-ports", "A-B",
+	 "TCP ports for data (default: any free one). With --once it listens on one of these, and data comes there, too", OPT_TEXT,
+	 .offset = MEMBER(data_ports)},
+	{"once", NULL, "serve one source, then end", OPT_FLAG, .offset = MEMBER(once)},
+	{"psk-stdin", NULL, "the key is the first line of standard input", OPT_FLAG, .offset = MEMBER(psk_stdin)},
+	{"plaintext", NULL, "without keys, on any address, in clear: for a test network of your own", OPT_FLAG, .offset = MEMBER(plaintext)},
+	{"token-stdin", NULL, "as --psk-stdin, for connections in clear", OPT_FLAG, .offset = MEMBER(token_stdin)},
+	{"state-dir", "DIR", "journals (default /var/lib/vmferry, or ~/.local/state/vmferry)", OPT_TEXT, .offset = MEMBER(state)},
+	{"runtime-dir", "DIR", "sockets of moves under way (default /run/vmferry, or $XDG_RUNTIME_DIR/vmferry)", OPT_TEXT,
+	 .offset = MEMBER(runtime)},
+	{"verbose", NULL, "say what is done, on standard error", OPT_FLAG, .offset = MEMBER(verbose), .letter = 'v'},
+	{"version", NULL, "print the versions of vmferry-dst and of the libraries in it", OPT_FLAG, .offset = MEMBER(version)},
+	{.name = NULL},
 };
 
 /* -1: go on; else the exit code. */
 static int read_options(struct choice *o, int argc, char **argv)
 {
-	int c;
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry-dst", before, after, .tables = tables};
+	int first, r = command_take(&usage, argc, argv, o, &first);
 
-	while ((c = option_next(argc, argv, "v", options)) != -1) {
-		if (option_take(rows, ARRAY_LEN(rows), o, c, optarg))
-			continue;
-		if (c == OPT_VERSION) {
-			AUTO_FREE char *more = confine_library();
+	if (r)
+		return MAX(r, 0);
+	if (o->version) {
+		AUTO_FREE char *more = confine_library();
 
-			libraries_print("vmferry-dst", more);
-			return 0;
-		}
-		if (c == OPT_HELP) {
-			fputs(usage, stdout);
-			return 0;
-		}
-		fputs("try: vmferry-dst --help\n", stderr);
-		return EXIT_USAGE;
+		libraries_print("vmferry-dst", more);
+		return 0;
 	}
-	if (o->listen && optind == argc && o->token_stdin + o->psk_stdin + (o->psk_file != NULL) <= 1)
+	if (o->listen && first == argc && o->token_stdin + o->psk_stdin + (o->psk_file != NULL) <= 1)
 		return -1;
 	fputs(o->listen ? "vmferry-dst: one of --psk-file, --psk-stdin and --token-stdin, and no further words\n"
 			: "vmferry-dst: say where to listen: --listen ADDR:PORT (--help tells more)\n",

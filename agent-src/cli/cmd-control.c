@@ -1,16 +1,15 @@
 /* cmd-control.c: vmferry status, switch, cancel, revert, keep, set: words to a move under way. */
 #include "cmd.h"
+#include "command-options.h"
 #include "control.h"
 #include "history.h"
 #include "json-text.h"
 #include "moment.h"
-#include "option-table.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "util.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -89,20 +88,6 @@ static int fail(const struct err *e)
 	return EXIT_SOURCE;
 }
 
-static int usage_error(const char *text)
-{
-	fprintf(stderr, "usage: %s\n", text);
-	return EXIT_USAGE;
-}
-
-static bool wants_help(int argc, char **argv, const char *text)
-{
-	if (argc < 2 || strcmp(argv[1], "--help"))
-		return false;
-	printf("usage: %s\n", text);
-	return true;
-}
-
 static int order(const char *vm, json_t *request)
 {
 	struct target t = {NULL, 0};
@@ -128,54 +113,65 @@ static int order(const char *vm, json_t *request)
 	return refused ? EXIT_SOURCE : 0;
 }
 
+static const struct option_table no_options[] = {{NULL, 0}};
+
+/* A command that is one order: its name is the command's. */
+static int run_order(int argc, char **argv, const char *before)
+{
+	AUTO_FREE char *name = xasprintf("vmferry %s", argv[0]);
+	const struct command_usage usage = {name, before, .tables = no_options, .words = "say which guest", .least = 1, .most = 1};
+	int first, r = command_take(&usage, argc, argv, NULL, &first);
+
+	return r ? MAX(r, 0) : order(argv[first], json_pack("{s:s}", "command", argv[0]));
+}
+
 int cmd_switch(int argc, char **argv)
 {
-	static const char text[] = "vmferry switch VM      stop the guest and switch it over now";
-
-	if (wants_help(argc, argv, text))
-		return 0;
-	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "switch")) : usage_error(text);
+	return run_order(argc, argv,
+			 "usage: vmferry switch VM\n"
+			 "\n"
+			 "Stops the guest and switches it over now: one that waits (migrate --hold), or whose move does not converge.\n");
 }
 
 int cmd_cancel(int argc, char **argv)
 {
-	static const char text[] = "vmferry cancel VM      roll the move back; the guest stays here";
-
-	if (wants_help(argc, argv, text))
-		return 0;
-	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "cancel")) : usage_error(text);
+	return run_order(argc, argv, "usage: vmferry cancel VM\n\nRolls the move back; the guest stays here.\n");
 }
 
 int cmd_revert(int argc, char **argv)
 {
-	static const char text[] =
-		"vmferry revert VM      have the guest back as it was when it was handed over (migrate --revert-within): what it\n"
-		"       has done at the destination since is lost";
-
-	if (wants_help(argc, argv, text))
-		return 0;
-	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "revert")) : usage_error(text);
+	return run_order(argc, argv,
+			 "usage: vmferry revert VM\n"
+			 "\n"
+			 "Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the destination\n"
+			 "since is lost.\n");
 }
 
 int cmd_keep(int argc, char **argv)
 {
-	static const char text[] = "vmferry keep VM      let the guest stay at the destination now, before its --revert-within is over";
-
-	if (wants_help(argc, argv, text))
-		return 0;
-	return argc == 2 ? order(argv[1], json_pack("{s:s}", "command", "keep")) : usage_error(text);
+	return run_order(argc, argv,
+			 "usage: vmferry keep VM\n"
+			 "\n"
+			 "Lets the guest stay at the destination now, before its --revert-within is over.\n");
 }
 
 int cmd_set(int argc, char **argv)
 {
-	static const char text[] = "vmferry set VM bwlimit=RATE      RATE in bytes per second, such as 100M; 0: no limit";
+	static const struct command_usage usage = {"vmferry set",
+						   "usage: vmferry set VM bwlimit=RATE\n"
+						   "\n"
+						   "Changes a move under way. RATE is in bytes per second, such as 100M; 0: no limit.\n",
+						   .tables = no_options, .words = "say which guest, and bwlimit=RATE", .least = 2, .most = 2};
 	uint64_t rate;
+	int first, r = command_take(&usage, argc, argv, NULL, &first);
 
-	if (wants_help(argc, argv, text))
-		return 0;
-	if (argc != 3 || strncmp(argv[2], "bwlimit=", 8) || parse_rate(argv[2] + 8, &rate))
-		return usage_error(text);
-	return order(argv[1], json_pack("{s:s,s:I}", "command", "set", "bwlimit", (json_int_t)rate));
+	if (r)
+		return MAX(r, 0);
+	if (strncmp(argv[first + 1], "bwlimit=", 8) || parse_rate(argv[first + 1] + 8, &rate)) {
+		fprintf(stderr, "vmferry set: '%s' is not bwlimit=RATE with a rate such as 100M\n", argv[first + 1]);
+		return EXIT_USAGE;
+	}
+	return order(argv[first], json_pack("{s:s,s:I}", "command", "set", "bwlimit", (json_int_t)rate));
 }
 
 /* ---- status ---- */
@@ -293,48 +289,58 @@ static void print_last_moves(void)
 	json_decref(all);
 }
 
-int cmd_status(int argc, char **argv)
+/* All that are under way, or else how the last ones ended. */
+static void show_all(const char *runtime, bool json)
 {
-	static const char text[] =
-		"vmferry status [VM] [--follow] [--json]      moves under way here; --follow: every event as it comes, as JSON";
-	static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
-						{"json", no_argument, NULL, 'j'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL, 0, NULL, 0}};
-	struct target t = {NULL, 0};
-	bool follow = false, json = false;
 	pid_t *pids = NULL;
-	size_t n, i, shown = 0;
+	size_t n = control_list(runtime, &pids), i, shown = 0;
 	struct err e;
-	int c, r;
 
-	while ((c = option_next(argc, argv, "f", options)) != -1) {
-		if (c == 'h')
-			return printf("usage: %s\n", text) < 0;
-		if (c == '?')
-			return usage_error(text);
-		follow |= c == 'f';
-		json |= c == 'j';
-	}
-	if (argc - optind > 1 || (follow && argc - optind != 1))
-		return usage_error(text);
-	if (argc - optind == 1) {
-		r = target_open(&t, argv[optind], &e);
-		if (!r)
-			r = show(t.runtime, t.pid, follow, json, &e);
-		free(t.runtime);
-		return r ? fail(&e) : 0;
-	}
-	if (runtime_dir_get(&t.runtime, NULL, &e))
-		return fail(&e);
-	n = control_list(t.runtime, &pids);
 	for (i = 0; i < n; i++)
-		shown += !show(t.runtime, pids[i], false, json, &e);
+		shown += !show(runtime, pids[i], false, json, &e);
 	if (!shown && !json) {
 		puts("no move is under way here");
 		print_last_moves();
 	}
 	free(pids);
+}
+
+struct status_command {
+	bool follow, json;
+};
+
+static const struct command_option status_rows[] = {
+	{"follow", NULL, "of VM: every event as it comes, as JSON, until the move ends", OPT_FLAG,
+	 .offset = offsetof(struct status_command, follow), .letter = 'f'},
+	{"json", NULL, "a JSON object for each move", OPT_FLAG, .offset = offsetof(struct status_command, json)},
+	{.name = NULL},
+};
+
+int cmd_status(int argc, char **argv)
+{
+	static const struct option_table tables[] = {{status_rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry status",
+						   "usage: vmferry status [VM] [--follow] [--json]\n"
+						   "\n"
+						   "Shows the moves under way here, or that of VM.\n"
+						   "\n",
+						   .tables = tables, .words = "one guest, or none for all of them", .most = 1};
+	struct status_command c = {.follow = false};
+	struct target t = {NULL, 0};
+	struct err e;
+	int first, r = command_take(&usage, argc, argv, &c, &first);
+
+	if (r)
+		return MAX(r, 0);
+	if (c.follow && !argv[first]) {
+		fputs("vmferry status: --follow: say which guest\n", stderr);
+		return EXIT_USAGE;
+	}
+	r = argv[first] ? target_open(&t, argv[first], &e) : runtime_dir_get(&t.runtime, NULL, &e);
+	if (!r && argv[first])
+		r = show(t.runtime, t.pid, c.follow, c.json, &e);
+	else if (!r)
+		show_all(t.runtime, c.json);
 	free(t.runtime);
-	return 0;
+	return r ? fail(&e) : 0;
 }

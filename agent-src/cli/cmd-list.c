@@ -5,9 +5,9 @@
  * somebody else holds is said so and not waited for. What QEMU cannot be asked comes from its command line.
  */
 #include "cmd.h"
+#include "command-options.h"
 #include "control.h"
 #include "json-text.h"
-#include "option-table.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "qmp-advice.h"
@@ -16,7 +16,6 @@
 #include "util.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -581,50 +580,40 @@ static int list_guests(struct listing *l, enum layout layout, struct err *e)
 	return r;
 }
 
-static const char usage[] =
+static const char before[] =
 	"usage: vmferry list [-v] [--json] [VM…]\n"
 	"\n"
 	"Lists the QEMU guests that run here, one line each, and whether vmferry can move them, or why not. VM (a name or a\n"
 	"pid) shows all about that guest: its disks, and each reason why it cannot be moved, with what to do. Nothing is\n"
 	"changed.\n"
-	"\n"
-	"  -v, --verbose   all about every guest\n"
-	"  --json          one JSON object; docs/report.md says what is in it\n";
+	"\n";
 
-static const struct option options[] = {
-	{"json", no_argument, NULL, 'j'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+struct list_command {
+	bool verbose, json;
+};
+
+static const struct command_option rows[] = {
+	{"verbose", NULL, "all about every guest", OPT_FLAG, .offset = offsetof(struct list_command, verbose), .letter = 'v'},
+	{"json", NULL, "one JSON object; docs/report.md says what is in it", OPT_FLAG, .offset = offsetof(struct list_command, json)},
+	{.name = NULL},
 };
 
 int cmd_list(int argc, char **argv)
 {
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry list", before, .tables = tables};
+	struct list_command c = {.json = false};
 	AUTO_FREE char *runtime = NULL;
 	struct listing l = {.loop = NULL};
-	enum layout layout = LAYOUT_TABLE;
+	enum layout layout;
 	struct err e;
-	int c, r;
+	int first, r = command_take(&usage, argc, argv, &c, &first);
 
-	while ((c = option_next(argc, argv, "v", options)) != -1) {
-		switch (c) {
-		case 'j':
-			layout = LAYOUT_JSON;
-			break;
-		case 'v':
-			layout = layout == LAYOUT_JSON ? layout : LAYOUT_DETAILS;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	l.wanted = argv + optind;
-	l.wanted_count = (size_t)(argc - optind);
-	if (l.wanted_count && layout == LAYOUT_TABLE)
-		layout = LAYOUT_DETAILS;
+	if (r)
+		return MAX(r, 0);
+	l.wanted = argv + first;
+	l.wanted_count = (size_t)(argc - first);
+	layout = c.json ? LAYOUT_JSON : c.verbose || l.wanted_count ? LAYOUT_DETAILS : LAYOUT_TABLE;
 	signal(SIGPIPE, SIG_IGN);
 	r = loop_new(&l.loop, 64, &e);
 	if (!r && !runtime_dir_get(&runtime, NULL, &e))

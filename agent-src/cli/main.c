@@ -70,22 +70,33 @@ static int say_no_such_command(const char *typed)
 	return EXIT_USAGE;
 }
 
-/* "help COMMAND" is "COMMAND --help". */
-static int help_on(const char *command)
+static int run(int argc, char **argv)
 {
-	char help_word[] = "--help";
-	char *words[] = {(char *)command, help_word, NULL};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(commands); i++)
-		if (!strcmp(command, commands[i].name))
-			return commands[i].run(2, words);
-	return say_no_such_command(command);
+		if (!strcmp(argv[0], commands[i].name))
+			return commands[i].run(argc, argv);
+	return say_no_such_command(argv[0]);
+}
+
+/* For completion, what there is to say: commands, or a command's options. */
+static int print_words(char *command)
+{
+	char options[] = "--options";
+	char *words[] = {command, options, NULL};
+	size_t i;
+
+	if (command)
+		return run(2, words);
+	for (i = 0; i < ARRAY_LEN(commands); i++)
+		puts(commands[i].name);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	size_t i;
+	char help_word[] = "--help";
 
 	if (process_open_standard())
 		return EXIT_REFUSED;
@@ -95,8 +106,10 @@ int main(int argc, char **argv)
 		help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "help") && argc == 3)
-		return help_on(argv[2]);
+	if (!strcmp(argv[1], "help") && argc == 3) /* is "COMMAND --help" */
+		return run(2, (char *[]){argv[2], help_word, NULL});
+	if (!strcmp(argv[1], "--options") && argc <= 3)
+		return print_words(argv[2]);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		help(stdout);
 		return 0;
@@ -110,8 +123,5 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */
 		return cmd_guard(argc - 1, argv + 1);
-	for (i = 0; i < ARRAY_LEN(commands); i++)
-		if (!strcmp(argv[1], commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	return say_no_such_command(argv[1]);
+	return run(argc - 1, argv + 1);
 }
