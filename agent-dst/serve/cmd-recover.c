@@ -52,8 +52,8 @@ static const struct command_option rows[] = {
 static int read_options(struct choice *o, int argc, char **argv)
 {
 	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
-	static const struct command_usage usage = {"vmferry-dst recover", before, after, tables,
-						   .words = "one guest, or none for all of them", .most = 1};
+	static const struct command_usage usage =
+		{"vmferry-dst recover", before, after, tables, .words = "one guest, or none for all of them", .most = 1};
 	int first, r = command_take(&usage, argc, argv, o, &first);
 
 	if (r)

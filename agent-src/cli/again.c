@@ -31,14 +31,21 @@ static void add(json_t *move, char *word /* stolen */)
 	free(word);
 }
 
-void again_option(json_t *move, const struct option *table, int option, const char *arg)
+char *again_path(const char *path)
 {
-	const struct option *o;
+	char cwd[4096];
 
-	for (o = table; o->name && o->val != option; o++)
-		;
-	if (o->name)
-		add(move, arg ? xasprintf("--%s=%s", o->name, arg) : xasprintf("--%s", o->name));
+	if (!path || path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return path ? xstrdup(path) : NULL;
+	return xasprintf("%s/%s", cwd, path);
+}
+
+void again_option(json_t *move, const struct command_option *o, const char *arg)
+{
+	AUTO_FREE char *full = o->file ? again_path(arg) : NULL;
+
+	if (!o->once)
+		add(move, arg ? xasprintf("--%s=%s", o->name, full ?: arg) : xasprintf("--%s", o->name));
 }
 
 json_t *again_end(json_t *move, const char *vm, const char *dest)
@@ -91,7 +98,6 @@ int again_run(const json_t *move, const struct again_change *change)
 		argv[n++] = "--verbose";
 	argv[n++] = change->vm ?: json_string_value(json_object_get(move, "vm"));
 	argv[n++] = change->dest ?: json_string_value(json_object_get(move, "dest"));
-	optind = 0; /* getopt_long(3): from the beginning */
 	return migrate_again((int)n, (char **)(uintptr_t)argv);
 }
 
@@ -171,7 +177,7 @@ void again_with_kept(struct move_options *o, const char *command)
 	if (!strcmp(json_text(begin, "dest") ?: "", o->dest.where)) {
 		o->disks.keep.partial_s = (unsigned)json_integer_value(json_object_get(begin, "keep_partial_s"));
 		fprintf(stderr,
-			"vmferry %s: what is kept at %s of the guest's disks is used, if they go to the same places (--keep-partial no: it is "
+			"%s: what is kept at %s of the guest's disks is used, if they go to the same places (--keep-partial no: it is "
 			"not)\n",
 			command, o->dest.where);
 	}

@@ -7,18 +7,21 @@
 
 #include "err.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 
+struct command_option;
 struct move_options;
 
 /* Of a command that is being read; json_decref(). */
 json_t *again_new(void);
-/* An option of the table, by its value there, as it was given. */
-void again_option(json_t *move, const struct option *table, int option, const char *arg);
+/* An option that was taken, but for those that are about one call. */
+void again_option(json_t *move, const struct command_option *o, const char *arg);
 /* All have been read. NULL, and *move is freed, if it is too long for a journal. */
 json_t *again_end(json_t *move, const char *vm, const char *dest);
+
+/* The path as it is from every directory, malloc'ed; NULL for NULL. */
+char *again_path(const char *path);
 
 /* What is to be different. */
 struct again_change {
@@ -35,7 +38,7 @@ int again_run(const json_t *move, const struct again_change *change);
  * NULL: is not wanted). -ENOENT: there is no such move. */
 int again_find(json_t **begin, char **path, const char *state_dir, const char *vm, struct err *e);
 /* A move goes on from what was brought there ahead, or is left of an earlier one, as that is the guest's own; it is kept if this move ends before its
- * time, too. Says so. command: "migrate" or "check". */
+ * time, too. Says so. command: "vmferry migrate". */
 void again_with_kept(struct move_options *o, const char *command);
 
 #endif

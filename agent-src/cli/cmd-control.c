@@ -140,11 +140,12 @@ int cmd_cancel(int argc, char **argv)
 
 int cmd_revert(int argc, char **argv)
 {
-	return run_order(argc, argv,
-			 "usage: vmferry revert VM\n"
-			 "\n"
-			 "Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the destination\n"
-			 "since is lost.\n");
+	return run_order(
+		argc, argv,
+		"usage: vmferry revert VM\n"
+		"\n"
+		"Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the destination\n"
+		"since is lost.\n");
 }
 
 int cmd_keep(int argc, char **argv)
@@ -161,7 +162,10 @@ int cmd_set(int argc, char **argv)
 						   "usage: vmferry set VM bwlimit=RATE\n"
 						   "\n"
 						   "Changes a move under way. RATE is in bytes per second, such as 100M; 0: no limit.\n",
-						   .tables = no_options, .words = "say which guest, and bwlimit=RATE", .least = 2, .most = 2};
+						   .tables = no_options,
+						   .words = "say which guest, and bwlimit=RATE",
+						   .least = 2,
+						   .most = 2};
 	uint64_t rate;
 	int first, r = command_take(&usage, argc, argv, NULL, &first);
 

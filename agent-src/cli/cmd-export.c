@@ -60,11 +60,11 @@ static const struct command_option rows[] = {
 /* NULL: nothing is wrong. */
 static const char *find_clash(const struct export_options *o)
 {
-	return o->memory && o->freeze == FREEZE_REQUIRE ? "--freeze require is not for --with-memory: what is in memory would be frozen, too"
+	return o->memory && o->freeze == FREEZE_REQUIRE
+		       ? "--freeze require is not for --with-memory: what is in memory would be frozen, too"
 	       : !*o->dir				? "DIR is empty: name a directory, or - for a stream"
-	       : o->life.json && o->life.stdout_is_data
-		       ? "--json is not possible with a stream, which has standard output for itself"
-		       : NULL;
+	       : o->life.json && o->life.stdout_is_data ? "--json is not possible with a stream, which has standard output for itself"
+							: NULL;
 }
 
 int cmd_export(int argc, char **argv)

@@ -8,7 +8,6 @@
 #include "journal.h"
 #include "json-text.h"
 #include "log.h"
-#include "option-table.h"
 #include "paths.h"
 #include "process.h"
 #include "program.h"
@@ -17,42 +16,21 @@
 #include "util.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char usage[] =
+static const char before[] =
 	"usage: vmferry recover [VM] [options]\n"
 	"\n"
-	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of\n"
-	"them, and what the move had created is removed. VM is the guest's name, its pid when it was moved, or the\n"
-	"first 8 digits, or more, of the attempt that `vmferry journal` lists. Without VM: every such move from this\n"
-	"host. Of a VM that was being moved to this host: as `vmferry-dst recover VM`. Of one whose export or\n"
-	"import was cut off: what that has made is removed, unless it is whole. Of one whose last move was rolled back, or whose disks were copied\n"
-	"(migrate --only-disks): what the destination has kept of them is removed.\n"
-	"\n"
-	"  --resume           then the move is begun again, as it was, and goes on with what the destination has kept of its disks\n"
-	"                     (migrate --keep-partial); memory starts anew. Without it nothing is kept any more. Needs VM\n"
-	"  --peer-is-fenced   the destination will never run the guest (it is destroyed, or switched off for good, or\n"
-	"                     you know what became of its QEMU): take the guest back unless the destination answers\n"
-	"                     and says that it runs there. If that is not true, the guest may run twice and its disks\n"
-	"                     be ruined. Needs VM\n"
-	"  --dest DEST        where the destination agent is now, if not where it was\n"
-	"  --json             events as NDJSON on standard output\n"
-	"  -v, --verbose      as for migrate\n"
-	"\n"
-	"How the destination was reached is in the journal; these options are for what has changed.\n" DEST_OPTIONS_HELP;
+	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of them, and what the\n"
+	"move had created is removed. VM is the guest's name, its pid when it was moved, or the first 8 digits, or more, of the\n"
+	"attempt that `vmferry journal` lists. Without VM: every such move from this host. Of a VM that was being moved to this\n"
+	"host: as `vmferry-dst recover VM`. Of one whose export or import was cut off: what that has made is removed, unless it\n"
+	"is whole. Of one whose last move was rolled back, or whose disks were copied (migrate --only-disks): what the destination\n"
+	"has kept of them is removed.\n"
+	"\n";
 
-static const struct option options[] = {
-	{"resume", no_argument, NULL, 'R'},
-	{"peer-is-fenced", no_argument, NULL, 'F'},
-	{"dest", required_argument, NULL, 'd'},
-	{"json", no_argument, NULL, 'j'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	DEST_OPTIONS,
-	{NULL, 0, NULL, 0},
-};
+static const char after[] = "\nHow the destination was reached is in the journal; these options are for what has changed.\n";
 
 /* What the command line says. */
 struct asked {
@@ -425,58 +403,48 @@ static int settle_all(const struct asked *asked)
 	return worst;
 }
 
-/* For the move that is begun again, perhaps from another directory. */
-static void take_way(json_t *way, int c)
-{
-	AUTO_FREE char *full = optarg && dest_option_is_file(c) ? realpath(optarg, NULL) : NULL;
+#define MEMBER(name) offsetof(struct asked, up.name)
 
-	again_option(way, options, c, full ?: optarg);
+static const struct command_option rows[] = {
+	{"resume", NULL,
+	 "then the move is begun again, as it was, and goes on with what the destination has kept of its disks (migrate --keep-partial); "
+	 "memory starts anew. Without it nothing is kept any more. Needs VM",
+	 OPT_FLAG, .offset = MEMBER(resumes), .once = true},
+	{"peer-is-fenced", NULL,
+	 "the destination will never run the guest (it is destroyed, or switched off for good, or you know what became of its QEMU): take "
+	 "the guest back unless the destination answers and says that it runs there. If that is not true, the guest may run twice and its "
+	 "disks be ruined. Needs VM",
+	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
+	{"dest", "DEST", "where the destination agent is now, if not where it was", OPT_TEXT, .offset = MEMBER(dest), .once = true},
+	{"json", NULL, "events as NDJSON on standard output", OPT_FLAG, .offset = MEMBER(life.json), .once = true},
+	{"verbose", NULL, "say what is done, and show the result with all details", OPT_FLAG, .offset = MEMBER(given.verbose),
+	 .letter = 'v', .once = true},
+	{.name = NULL},
+};
+
+/* For the move that is begun again. */
+static void keep_way(void *into, const struct command_option *row, const char *arg)
+{
+	again_option(((struct asked *)into)->way, row, arg);
 }
+
+static const struct option_table tables[] = {{rows, 0}, {dest_ssh_rows, MEMBER(given)}, {dest_standing_rows, MEMBER(given)}, {NULL, 0}};
 
 int cmd_recover(int argc, char **argv)
 {
+	static const struct command_usage usage =
+		{"vmferry recover", before, after, tables, .words = "one guest, or none for all of them", .most = 1, .taken = keep_way};
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
 	json_auto_t *way = again_new();
 	struct asked asked = {.way = way};
 	struct taking_up *u = &asked.up;
 	struct err e;
-	int c, r;
+	int first, r = command_take(&usage, argc, argv, &asked, &first);
 
-	while ((c = option_next(argc, argv, "v" DEST_OPTIONS_SHORT, options)) != -1) {
-		switch (c) {
-		case 'R':
-			u->resumes = true;
-			break;
-		case 'F':
-			u->fenced = true;
-			break;
-		case 'd':
-			u->dest = optarg;
-			break;
-		case 'j':
-			u->life.json = true;
-			break;
-		case 'v':
-			u->given.verbose = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			if (!dest_is_option(c))
-				return EXIT_USAGE;
-			r = dest_option(&u->given, c, optarg);
-			if (r)
-				return r;
-			take_way(way, c);
-		}
-	}
-	if (argc - optind > 1) {
-		fputs("vmferry recover: one guest, or none for all of them (--help tells more)\n", stderr);
-		return EXIT_USAGE;
-	}
-	asked.vm = argv[optind];
+	if (r)
+		return MAX(r, 0);
+	asked.vm = argv[first];
 	if ((u->fenced || u->resumes) && !asked.vm) {
 		fprintf(stderr, "vmferry recover: %s: say which guest, as that is %s (--help tells more)\n",
 			u->fenced ? "--peer-is-fenced" : "--resume", u->fenced ? "true of one move" : "done with one move");
@@ -521,22 +489,22 @@ static void list_journals(char **paths, size_t n)
 
 int cmd_journal(int argc, char **argv)
 {
-	static const char text[] = "usage: vmferry journal [FILE]      prints a journal; without FILE, lists the unfinished ones\n";
+	static const struct option_table none[] = {{NULL, 0}};
+	static const struct command_usage usage = {"vmferry journal",
+						   "usage: vmferry journal [FILE]\n"
+						   "\n"
+						   "Prints a journal; without FILE, lists the unfinished ones.\n",
+						   .tables = none, .words = "one journal, or none to list them", .most = 1};
 	AUTO_FREE char *state = NULL;
 	char **paths;
 	size_t n;
 	struct err e;
+	int first, r = command_take(&usage, argc, argv, NULL, &first);
 
-	if (argc == 2 && !strcmp(argv[1], "--help")) {
-		fputs(text, stdout);
-		return 0;
-	}
-	if (argc > 2) {
-		fputs(text, stderr);
-		return EXIT_USAGE;
-	}
-	if (argc == 2) {
-		if (!journal_dump(argv[1], stdout, &e))
+	if (r)
+		return r == COMMAND_HELPED ? 0 : r;
+	if (argv[first]) {
+		if (!journal_dump(argv[first], stdout, &e))
 			return 0;
 	} else if (!state_dir_get(&state, NULL, &e) && !journal_list(state, &paths, &n, &e)) {
 		list_journals(paths, n);

@@ -3,7 +3,6 @@
 #include "cmd.h"
 #include "command-options.h"
 #include "log.h"
-#include "option-words.h"
 #include "options.h"
 #include "paths.h"
 #include "qemu-args.h"

@@ -30,34 +30,26 @@ static char *without_blanks(char *line)
 	return line;
 }
 
-static const struct option *find_option(const struct option *options, const char *name)
-{
-	for (; options->name; options++)
-		if (!strcmp(options->name, name))
-			return strcmp(name, "help") ? options : NULL;
-	return NULL;
-}
-
-static int take_line(struct defaults *d, char *line, const struct option *options, struct err *e)
+static int take_line(struct defaults *d, char *line, const struct option_table *tables, struct err *e)
 {
 	char *value = line + strcspn(line, " \t");
-	const struct option *option;
+	const struct command_option *option;
 
 	if (*value)
 		*value++ = '\0';
 	value = without_blanks(value);
-	option = find_option(options, line);
+	option = option_find(tables, line);
 	if (!option)
 		return err_set(e, EINVAL, "there is no option --%s", line);
-	if (option->has_arg != no_argument && !*value)
+	if (option->argument && !option_may_have_value(option) && !*value)
 		return err_set(e, EINVAL, "%s needs a value", line);
-	if (option->has_arg == no_argument && *value)
+	if (!option->argument && *value)
 		return err_set(e, EINVAL, "%s has no value", line);
 	add(d, *value ? xasprintf("--%s=%s", line, value) : xasprintf("--%s", line));
 	return 0;
 }
 
-int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option *options, struct err *e)
+int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option_table *tables, struct err *e)
 {
 	bool is_for_dest = true;
 	unsigned number = 0;
@@ -72,7 +64,7 @@ int defaults_parse(struct defaults *d, char *text, const char *name, const char 
 		if (*line != '[') {
 			struct defaults elsewhere = {.words = NULL};
 
-			r = take_line(is_for_dest ? d : &elsewhere, line, options, e);
+			r = take_line(is_for_dest ? d : &elsewhere, line, tables, e);
 			defaults_fini(&elsewhere);
 		} else if (line[strlen(line) - 1] != ']') {
 			r = err_set(e, EINVAL, "a section is [DESTINATION]");
@@ -96,7 +88,7 @@ static int check_file(int fd, const char *path, struct err *e)
 	return 0;
 }
 
-static int read_file(struct defaults *d, const char *path, const char *dest, const struct option *options, struct err *e)
+static int read_file(struct defaults *d, const char *path, const char *dest, const struct option_table *tables, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
 	AUTO_FREE char *text = NULL;
@@ -117,10 +109,10 @@ static int read_file(struct defaults *d, const char *path, const char *dest, con
 		return err_sys(e, -r, "cannot read %s", path);
 	if (strlen(text) != n || !text_is_utf8(text))
 		return err_set(e, EILSEQ, "%s is not UTF-8 text", path);
-	return defaults_parse(d, text, path, dest, options, e);
+	return defaults_parse(d, text, path, dest, tables, e);
 }
 
-int defaults_read(struct defaults *d, const char *dest, const struct option *options, struct err *e)
+int defaults_read(struct defaults *d, const char *dest, const struct option_table *tables, struct err *e)
 {
 	const char *only = getenv("VMFERRY_CONFIG"), *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
 	AUTO_FREE char *own = config && *config == '/' ? xasprintf("%s/vmferry/config", config)
@@ -130,9 +122,9 @@ int defaults_read(struct defaults *d, const char *dest, const struct option *opt
 
 	*d = (struct defaults){.words = NULL};
 	if (only)
-		r = *only ? read_file(d, only, dest, options, e) : 0;
+		r = *only ? read_file(d, only, dest, tables, e) : 0;
 	else
-		r = read_file(d, OF_HOST, dest, options, e) ?: own ? read_file(d, own, dest, options, e) : 0;
+		r = read_file(d, OF_HOST, dest, tables, e) ?: own ? read_file(d, own, dest, tables, e) : 0;
 	if (r)
 		defaults_fini(d);
 	return r;

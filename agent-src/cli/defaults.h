@@ -13,9 +13,7 @@
 #ifndef VMFERRY_DEFAULTS_H
 #define VMFERRY_DEFAULTS_H
 
-#include "err.h"
-
-#include <getopt.h>
+#include "command-options.h"
 
 struct defaults {
 	char **words; /* "--disk-dir=/srv/vm/%n"; count strings and a NULL */
@@ -23,12 +21,12 @@ struct defaults {
 };
 
 /*
- * What both files have for dest ("" for what is for all alone); neither has to be there. Errors say file and line: an option that is none of
- * options, a value where there must be none or the other way round, and a file that somebody else could have written (EPERM).
+ * What both files have for dest ("" for what is for all alone); neither has to be there. Errors say file and line: an option that is not in
+ * the tables, a value where there must be none or the other way round, and a file that somebody else could have written (EPERM).
  */
-int defaults_read(struct defaults *d, const char *dest, const struct option *options, struct err *e);
+int defaults_read(struct defaults *d, const char *dest, const struct option_table *tables, struct err *e);
 /* The same of a text; name: for errors. For tests. */
-int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option *options, struct err *e);
+int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option_table *tables, struct err *e);
 void defaults_fini(struct defaults *d);
 
 #endif

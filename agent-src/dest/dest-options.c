@@ -10,106 +10,75 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The strings among the options, by the name that the journal has for them. */
-static const struct text_option {
-	const char *name;
-	size_t offset;
-	int option;
-	bool file; /* a name that depends on where we are */
-} texts[] = {
-	{"psk_file", offsetof(struct dest_config, psk_file), DEST_OPT_PSK, true},
-	{"token_file", offsetof(struct dest_config, token_file), DEST_OPT_TOKEN, true},
-	{"identity", offsetof(struct dest_config, identity), 'i', true},
-	{"port", offsetof(struct dest_config, ssh_port), 'p', false},
-	{"listen_address", offsetof(struct dest_config, listen_address), DEST_OPT_LISTEN, false},
-	{"via", offsetof(struct dest_config, via), DEST_OPT_VIA, false},
-	{"data_ports", offsetof(struct dest_config, data_ports), DEST_OPT_PORTS, false},
-};
+#define MEMBER(name) offsetof(struct dest_config, name)
 
-static const char **text_of(struct dest_config *cfg, const struct text_option *t)
-{
-	return (const char **)(void *)((char *)cfg + t->offset);
-}
-
-bool dest_is_option(int c)
-{
-	return (c >= DEST_OPT_FIRST && c < DEST_OPT_END) || (c > 0 && c < 256 && c != ':' && strchr(DEST_OPTIONS_SHORT, c));
-}
-
-static int bad(const char *option, const char *value, const char *want)
-{
-	fprintf(stderr, "vmferry: %s: '%s' is not %s\n", option, value, want);
-	return EXIT_USAGE;
-}
-
-bool dest_option_is_file(int c)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(texts); i++)
-		if (texts[i].option == c)
-			return texts[i].file;
-	return false;
-}
-
-int dest_option(struct dest_config *cfg, int c, const char *arg)
+static int check_ports(void *into, const char *arg, struct err *e)
 {
 	struct net_ports ports;
-	struct err e;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(texts); i++)
-		if (texts[i].option == c)
-			*text_of(cfg, &texts[i]) = arg;
-	if (c == DEST_OPT_PLAIN)
-		cfg->plaintext = true;
-	if (c == DEST_OPT_ACCEPT_NEW)
-		cfg->ssh_accept_new = true;
-	if (c == DEST_OPT_KEEP)
-		cfg->keep_agent = true;
-	if (c == DEST_OPT_SSH) {
-		cfg->ssh_chosen = true;
-		cfg->openssh = !strcmp(arg, "openssh");
-		if (!cfg->openssh && strcmp(arg, "libssh2"))
-			return bad("--ssh", arg, "libssh2 or openssh");
-	}
-	if (c == DEST_OPT_PORTS && net_parse_ports(arg, &ports, &e))
-		return bad("--data-ports", arg, "a range of ports such as 50000-50100");
-	if (c == 'p' && (net_parse_ports(arg, &ports, &e) || !ports.first || ports.last != ports.first))
-		return bad("--port", arg, "a TCP port");
-	return 0;
+	(void)into;
+	return net_parse_ports(arg, &ports, e) ? option_bad(e, arg, "a range of ports such as 50000-50100") : 0;
 }
 
-static const struct option rows[] = {DEST_OPTIONS, {NULL, 0, NULL, 0}};
-
-/* Of which kind of destination it tells how that is reached. */
-static enum dest_kind kind_of(int option)
+static int check_port(void *into, const char *arg, struct err *e)
 {
-	return option == DEST_OPT_PSK || option == DEST_OPT_TOKEN || option == DEST_OPT_PLAIN ? DEST_STANDING : DEST_SSH;
+	struct net_ports ports;
+
+	(void)into;
+	return net_parse_ports(arg, &ports, e) || !ports.first || ports.last != ports.first ? option_bad(e, arg, "a TCP port") : 0;
 }
+
+static const char *const ssh_words[] = {"libssh2", "openssh", NULL};
+
+const struct command_option dest_ssh_rows[] = {
+	{"identity", "FILE", "a private key (default: the SSH agent's, then ~/.ssh/id_*)", OPT_TEXT, .offset = MEMBER(identity),
+	 .letter = 'i', .file = true, .heading = "Reaching the destination by SSH:"},
+	{"port", "PORT", "of sshd", OPT_TEXT, .offset = MEMBER(ssh_port), .letter = 'p', .take = check_port},
+	{"ssh", "HOW", "libssh2 (default); openssh: use the ssh program and all of its configuration", OPT_SECOND,
+	 .offset = MEMBER(openssh), .also = MEMBER(ssh_chosen), .words = ssh_words},
+	{"ssh-accept-new", NULL, "accept the key of a host that is not in known_hosts yet; never a changed one", OPT_FLAG,
+	 .offset = MEMBER(ssh_accept_new)},
+	{"via", "ADDRESS", "connect to this address of the destination for data (default: where SSH connects to)", OPT_TEXT,
+	 .offset = MEMBER(via)},
+	{"data-ports", "A-B",
+	 "TCP ports the destination may use (default: any). If none can be reached, data goes through SSH, which is slower", OPT_TEXT,
+	 .offset = MEMBER(data_ports), .take = check_ports},
+	{"listen-address", "A", "the address that it listens on there (default: all)", OPT_TEXT, .offset = MEMBER(listen_address)},
+	{"keep-agent", NULL, "leave vmferry-dst there for the next time", OPT_FLAG, .offset = MEMBER(keep_agent)},
+	{.name = NULL},
+};
+
+const struct command_option dest_standing_rows[] = {
+	{"psk-file", "FILE", "our key there: a line NAME:KEY; the connection uses TLS 1.3", OPT_TEXT, .offset = MEMBER(psk_file),
+	 .file = true, .heading = "Reaching a vmferry-dst that stands already:"},
+	{"token-file", "FILE", "without TLS, on loopback: a copy of its token (default: this host's own)", OPT_TEXT,
+	 .offset = MEMBER(token_file), .file = true},
+	{"plaintext", NULL, "without TLS, on any address, in clear: in a test network of your own", OPT_FLAG, .offset = MEMBER(plaintext)},
+	{.name = NULL},
+};
+
+/* ---- do they fit the destination? ---- */
+
+static const struct option_table ssh_table[] = {{dest_ssh_rows, 0}, {NULL, 0}}, standing_table[] = {{dest_standing_rows, 0}, {NULL, 0}};
 
 bool dest_option_is_odd(const char *word, enum dest_kind kind)
 {
-	AUTO_FREE char *name = xstrndup(word, strcspn(word, "="));
-	const struct option *o;
+	AUTO_FREE char *name = strncmp(word, "--", 2) ? xstrdup("") : xstrndup(word + 2, strcspn(word + 2, "="));
 
-	for (o = rows; o->name; o++)
-		if (!strncmp(name, "--", 2) && !strcmp(name + 2, o->name))
-			return kind_of(o->val) != kind;
-	return false;
+	return (kind != DEST_SSH && option_find(ssh_table, name)) || (kind != DEST_STANDING && option_find(standing_table, name));
 }
 
-static bool is_given(const struct dest_config *cfg, int option)
+static void *member(const struct dest_config *cfg, const struct command_option *o)
 {
-	size_t i;
+	return (char *)(uintptr_t)cfg + o->offset;
+}
 
-	for (i = 0; i < ARRAY_LEN(texts); i++)
-		if (texts[i].option == option)
-			return *text_of((struct dest_config *)cfg, &texts[i]);
-	return option == DEST_OPT_PLAIN	       ? cfg->plaintext
-	       : option == DEST_OPT_SSH	       ? cfg->openssh
-	       : option == DEST_OPT_ACCEPT_NEW ? cfg->ssh_accept_new
-					       : cfg->keep_agent;
+static const char *find_given(const struct dest_config *cfg, const struct command_option *rows)
+{
+	for (; rows->name; rows++)
+		if (rows->kind == OPT_TEXT ? *(const char **)member(cfg, rows) != NULL : *(bool *)member(cfg, rows))
+			break;
+	return rows->name;
 }
 
 int dest_options_check(const struct dest_config *cfg)
@@ -117,30 +86,48 @@ int dest_options_check(const struct dest_config *cfg)
 	static const char *const kinds[] =
 		{[DEST_LOCAL] = "this host itself", [DEST_STANDING] = "a vmferry-dst that stands already", [DEST_SSH] = "reached by SSH"};
 	enum dest_kind kind = dest_kind(cfg->where);
-	const struct option *o;
+	const char *odd = kind != DEST_SSH ? find_given(cfg, dest_ssh_rows) : NULL;
 
-	for (o = rows; o->name && (kind_of(o->val) == kind || !is_given(cfg, o->val)); o++)
-		;
-	if (!o->name)
+	if (!odd && kind != DEST_STANDING)
+		odd = find_given(cfg, dest_standing_rows);
+	if (!odd)
 		return 0;
-	fprintf(stderr, "vmferry: --%s does not go with the destination %s, which is %s (--help tells more)\n", o->name, cfg->where,
+	fprintf(stderr, "vmferry: --%s does not go with the destination %s, which is %s (--help tells more)\n", odd, cfg->where,
 		kinds[kind]);
 	return EXIT_USAGE;
+}
+
+/* ---- in the journal ---- */
+
+/* Texts are there by the options' names, with _ in place of -. */
+static char *name_of(const struct command_option *o)
+{
+	char *name = xstrdup(o->name), *dash;
+
+	while ((dash = strchr(name, '-')))
+		*dash = '_';
+	return name;
+}
+
+static void save_texts(json_t *json, const struct dest_config *cfg, const struct command_option *rows)
+{
+	for (; rows->name; rows++) {
+		const char *s = rows->kind == OPT_TEXT ? *(const char **)member(cfg, rows) : NULL;
+		AUTO_FREE char *full = s && rows->file ? realpath(s, NULL) : NULL;
+		AUTO_FREE char *name = name_of(rows);
+
+		if (s)
+			json_object_set_new(json, name, json_string(full ?: s));
+	}
 }
 
 json_t *dest_options_save(const struct dest_config *cfg)
 {
 	json_t *o = json_pack("{s:b,s:b,s:b,s:b}", "plaintext", cfg->plaintext, "accept_new", cfg->ssh_accept_new, "openssh", cfg->openssh,
 			      "keep_agent", cfg->keep_agent);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(texts); i++) {
-		const char *s = *text_of((struct dest_config *)cfg, &texts[i]);
-		AUTO_FREE char *full = s && texts[i].file ? realpath(s, NULL) : NULL;
-
-		if (s)
-			json_object_set_new(o, texts[i].name, json_string(full ? full : s));
-	}
+	save_texts(o, cfg, dest_ssh_rows);
+	save_texts(o, cfg, dest_standing_rows);
 	return o;
 }
 
@@ -157,27 +144,52 @@ static bool says_port(const char *where)
 	return yes;
 }
 
-/* Does what was given now speak of the same? */
-static bool is_answered(const struct dest_config *cfg, int option, bool elsewhere)
+static void load_texts(struct dest_config *cfg, const json_t *json, const struct command_option *rows, bool answered)
 {
-	return ((option == DEST_OPT_PSK || option == DEST_OPT_TOKEN) && (cfg->psk_file || cfg->token_file)) ||
-	       (elsewhere && ((option == 'p' && says_port(cfg->where)) || option == DEST_OPT_VIA));
+	for (; rows->name && !answered; rows++) {
+		AUTO_FREE char *name = name_of(rows);
+		const char *s = rows->kind == OPT_TEXT ? json_string_value(json_object_get(json, name)) : NULL;
+
+		if (s && !*(const char **)member(cfg, rows))
+			*(const char **)member(cfg, rows) = s;
+	}
 }
 
 void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhere)
 {
 	const struct dest_config given = *cfg;
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(texts); i++) {
-		const char *s = json_string_value(json_object_get(json, texts[i].name));
-
-		if (s && !*text_of(cfg, &texts[i]) && !is_answered(&given, texts[i].option, elsewhere))
-			*text_of(cfg, &texts[i]) = s;
-	}
+	load_texts(cfg, json, dest_standing_rows, given.psk_file || given.token_file);
+	load_texts(cfg, json, dest_ssh_rows, false);
+	if (elsewhere) /* where these do not lead */
+		cfg->via = given.via;
+	if (elsewhere && says_port(cfg->where))
+		cfg->ssh_port = given.ssh_port;
 	cfg->plaintext |= json_is_true(json_object_get(json, "plaintext"));
 	cfg->ssh_accept_new |= json_is_true(json_object_get(json, "accept_new"));
 	if (!cfg->ssh_chosen)
 		cfg->openssh = json_is_true(json_object_get(json, "openssh"));
 	cfg->keep_agent |= json_is_true(json_object_get(json, "keep_agent"));
+}
+
+/* ---- for vmferry bench ---- */
+
+bool dest_is_option(int c)
+{
+	return (c >= DEST_OPT_FIRST && c < DEST_OPT_END) || (c > 0 && c < 256 && c != ':' && strchr(DEST_OPTIONS_SHORT, c));
+}
+
+int dest_option(struct dest_config *cfg, int c, const char *arg)
+{
+	static const struct option_table tables[] = {{dest_ssh_rows, 0}, {dest_standing_rows, 0}, {NULL, 0}};
+	static const struct option rows[] = {DEST_OPTIONS, {NULL, 0, NULL, 0}};
+	const struct option *o;
+	struct err e;
+
+	for (o = rows; o->val != c; o++)
+		;
+	if (option_put(option_find(tables, o->name), cfg, arg, &e) >= 0)
+		return 0;
+	fprintf(stderr, "vmferry bench: --%s: %s\n", o->name, e.msg);
+	return EXIT_USAGE;
 }

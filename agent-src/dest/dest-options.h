@@ -5,9 +5,25 @@
 #ifndef VMFERRY_DEST_OPTIONS_H
 #define VMFERRY_DEST_OPTIONS_H
 
+#include "command-options.h"
 #include "dest-connect.h"
 
 #include <jansson.h>
+
+/* Of struct dest_config: of a destination that SSH reaches, and of a vmferry-dst that stands already. */
+extern const struct command_option dest_ssh_rows[], dest_standing_rows[];
+
+/* The option that this word of a command line gives is one of another kind of destination. */
+bool dest_option_is_odd(const char *word, enum dest_kind kind);
+/* Options that do not fit the destination: 0, or the exit code, having said why. */
+int dest_options_check(const struct dest_config *cfg);
+
+/* To and from the journal. What cfg has already stays, and what it answers is not loaded: a token in place of a key; elsewhere: cfg->where is another
+ * than the journal's, and its port and address are. Strings that are loaded belong to *json. */
+json_t *dest_options_save(const struct dest_config *cfg);
+void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhere);
+
+/* ---- for `vmferry bench`, which has a table of getopt_long(3) ---- */
 
 enum {
 	DEST_OPT_FIRST = 512,
@@ -38,36 +54,8 @@ enum {
 /* clang-format on */
 #define DEST_OPTIONS_SHORT "i:p:"
 
-/* What --help says of them. */
-#define DEST_OPTIONS_HELP                                                                                                                  \
-	"Reaching the destination by SSH:\n"                                                                                               \
-	"  -i, --identity FILE   a private key (default: the SSH agent's, then ~/.ssh/id_*)\n"                                             \
-	"  -p, --port PORT       of sshd\n"                                                                                                \
-	"  --ssh=openssh         use the ssh program and all of its configuration (default: --ssh=libssh2)\n"                              \
-	"  --ssh-accept-new      accept the key of a host that is not in known_hosts yet; never a changed one\n"                           \
-	"  --via ADDRESS         connect to this address of the destination for data (default: where SSH connects to)\n"                   \
-	"  --data-ports A-B      TCP ports the destination may use (default: any). If none can be reached, data goes\n"                    \
-	"                        through SSH, which is slower\n"                                                                           \
-	"  --listen-address A    the address that it listens on there (default: all)\n"                                                    \
-	"  --keep-agent          leave vmferry-dst there for the next time\n"                                                              \
-	"Reaching a vmferry-dst that stands already:\n"                                                                                    \
-	"  --psk-file FILE       our key there: a line NAME:KEY; the connection uses TLS 1.3\n"                                            \
-	"  --token-file FILE     without TLS, on loopback: a copy of its token (default: this host's own)\n"                               \
-	"  --plaintext           without TLS, on any address, in clear: in a test network of your own\n"
-
-/* Takes the option c with optarg; c is DEST_OPT_* or one of DEST_OPTIONS_SHORT. 0, or the exit code, having said why. */
-int dest_option(struct dest_config *cfg, int c, const char *arg);
 bool dest_is_option(int c);
-/* Its value is a name that depends on where we are. */
-bool dest_option_is_file(int c);
-/* The option of that name, a word of a command line as getopt_long() takes it, is one of another kind of destination. */
-bool dest_option_is_odd(const char *word, enum dest_kind kind);
-/* Options that do not fit the destination: 0, or the exit code, having said why. */
-int dest_options_check(const struct dest_config *cfg);
-
-/* To and from the journal. What cfg has already stays, and what it answers is not loaded: a token in place of a key; elsewhere: cfg->where is another
- * than the journal's, and its port and address are. Strings that are loaded belong to *json. */
-json_t *dest_options_save(const struct dest_config *cfg);
-void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhere);
+/* Takes the option c. 0, or the exit code, having said why. */
+int dest_option(struct dest_config *cfg, int c, const char *arg);
 
 #endif

@@ -8,7 +8,6 @@
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
-#include "option-words.h"
 #include "paths.h"
 #include "qemu-cpu.h"
 #include "urgent.h"

@@ -35,7 +35,7 @@ bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 /* ---- may they be moved? ---- */
 
 /* What the user said of it, or NULL. */
-static const char *said_of(const struct option_pairs *pairs, const struct guest_disk *d)
+static const char *said_of(const struct option_list *pairs, const struct guest_disk *d)
 {
 	unsigned i;
 
@@ -175,7 +175,7 @@ const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
 }
 
 /* Each names one disk of this guest. */
-static int check_pairs(const struct disks *ds, const struct option_pairs *pairs, const char *option, struct err *e)
+static int check_pairs(const struct disks *ds, const struct option_list *pairs, const char *option, struct err *e)
 {
 	unsigned i, k, hits;
 	int r = 0;

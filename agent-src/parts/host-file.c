@@ -2,7 +2,6 @@
 #include "host-file.h"
 #include "file-digest.h"
 #include "json-text.h"
-#include "option-words.h"
 #include "qemu-args.h"
 #include "util.h"
 

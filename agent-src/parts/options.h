@@ -1,8 +1,9 @@
-/* options.h: what the user asked of a move. */
+/* options.h: what the user asked of a move, and the rows by which it is asked. */
 #ifndef VMFERRY_OPTIONS_H
 #define VMFERRY_OPTIONS_H
 
 #include "codec.h"
+#include "command-options.h"
 #include "dest-connect.h"
 
 #include <stdbool.h>
@@ -10,20 +11,11 @@
 #include <time.h>
 #include <string.h>
 
-/* option-words.h has what each is called on the command line. */
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
 enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* what becomes of backing files */
 enum media { MEDIA_AUTO, MEDIA_COPY, MEDIA_PATH, MEDIA_EJECT };	  /* files that the guest only reads */
 enum recheck_wish { RECHECK_AUTO, RECHECK_ON, RECHECK_OFF };	  /* of the stopped guest's memory */
 enum ram_wish { RAM_WISH_AUTO, RAM_WISH_PAGES, RAM_WISH_OPAQUE }; /* how memory travels */
-
-#define PAIRS_MAX 64
-
-/* "WHAT=WHERE" words, with a '=' each. */
-struct option_pairs {
-	const char *at[PAIRS_MAX];
-	unsigned count;
-};
 
 /* What is behind the '=' of a pair: the first that a path follows, as names of files may have others. */
 static inline const char *option_pair_value(const char *pair)
@@ -45,9 +37,9 @@ struct keep_options {
 };
 
 struct disk_options {
-	struct option_pairs map;   /* DISK=PATH */
-	struct option_pairs reuse; /* DISK=FILE: old copies there */
-	const char *reuse_all;	   /* of all others: FILE, or "auto"; NULL: none */
+	struct option_list map;	  /* DISK=PATH */
+	struct option_list reuse; /* DISK=FILE: old copies there */
+	const char *reuse_all;	  /* of all others: FILE, or "auto"; NULL: none */
 	enum chain chain;
 	unsigned accept; /* DISK_ACCEPT_* */
 	struct keep_options keep;
@@ -98,9 +90,14 @@ struct move_options {
 	bool in_place;	       /* another QEMU of this host goes on with the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;
-	struct option_pairs map_net; /* NIC=WHAT */
+	struct option_list map_net; /* NIC=WHAT */
 	const char *state_dir, *runtime_dir;
 	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
 };
+
+/* Of struct move_options, with those that say how its destination is reached. */
+extern const struct option_table move_tables[];
+/* What some of the enums are called on the command line, and elsewhere; each list ends with NULL. */
+extern const char *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
 
 #endif

@@ -5,7 +5,6 @@
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"
-#include "option-words.h"
 #include "qemu-blocked.h"
 #include "qemu-migration.h"
 #include "qemu-rp.h"

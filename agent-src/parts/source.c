@@ -335,7 +335,7 @@ static int examine_at_rest(struct part *p, struct err *e)
 
 /* ---- what is told of it ---- */
 
-static json_t *map_net(const struct option_pairs *nets)
+static json_t *map_net(const struct option_list *nets)
 {
 	json_t *out = json_object();
 	unsigned i;

@@ -58,7 +58,8 @@ bool option_may_have_value(const struct command_option *o)
 static void print_option(const struct command_option *o)
 {
 	AUTO_FREE char *letter = o->letter ? xasprintf("-%c, ", o->letter) : xstrdup("");
-	AUTO_FREE char *label = xasprintf("  %s--%s%s%s", letter, o->name, o->argument && !option_may_have_value(o) ? " " : "", o->argument ?: "");
+	AUTO_FREE char *label =
+		xasprintf("  %s--%s%s%s", letter, o->name, o->argument && !option_may_have_value(o) ? " " : "", o->argument ?: "");
 	const char *text;
 
 	if (strlen(label) < HELP_COLUMN)
@@ -175,7 +176,8 @@ static int take_size(const struct command_option *o, const char *arg, uint64_t *
 	char least[24], most[24];
 
 	if (parse_bytes(arg, bytes) || *bytes < o->min || *bytes > o->max) {
-		AUTO_FREE char *want = xasprintf("a size such as 4G, from %s to %s", format_bytes(least, o->min), format_bytes(most, o->max));
+		AUTO_FREE char *want =
+			xasprintf("a size such as 4G, from %s to %s", format_bytes(least, o->min), format_bytes(most, o->max));
 
 		return option_bad(e, arg, want);
 	}

@@ -38,9 +38,10 @@ enum option_kind {
 };
 
 struct command_option {
-	const char *name;     /* without "--" */
-	const char *argument; /* as --help calls the value; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST and DISK=PATH are completed */
-	const char *help;     /* --help breaks it into lines, and at each \n */
+	const char *name; /* without "--" */
+	const char *
+		argument; /* as --help calls the value; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST and DISK=PATH are completed */
+	const char *help; /* --help breaks it into lines, and at each \n */
 	enum option_kind kind;
 	size_t offset;		  /* of the member, in the struct that the table is about */
 	size_t also;		  /* of a bool, which says that a value was given; of an OPT_SPAN, that it was words[0]. 0: there is none */

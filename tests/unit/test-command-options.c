@@ -96,8 +96,9 @@ static void hear(void *into, const struct command_option *o, const char *arg)
 }
 
 static const struct option_table tables[] = {{rows, 0}, {way_rows, MEMBER(way)}, {NULL, 0}};
-static const struct command_usage usage = {"program do", "usage: program do\n\n", "\nthe end\n", tables, .words = "two words at most",
-					   .most = 2, .taken = hear};
+static const struct command_usage usage = {"program do", "usage: program do\n\n",      "\nthe end\n",
+					   tables,	 .words = "two words at most", .most = 2,
+					   .taken = hear};
 
 /* What is said meanwhile; to be freed. */
 struct said {
@@ -231,8 +232,7 @@ static void what_is_wrong_is_said_with_the_command(void **state)
 	assert_refused("do --rate 0", "program do: --rate: '0' is not a rate such as 100M (bytes per second) or 800mbit\n");
 	assert_refused("do --rate fast", "program do: --rate: 'fast' is not a rate such as 100M (bytes per second) or 800mbit\n");
 	assert_refused("do --keep 3d", "program do: --keep: '3d' is not a time such as 90s, 10m or 2h, of at most 2 days, or no\n");
-	assert_refused("do --at yesterday",
-		       "program do: --at: 'yesterday' is not a time to come (3:00, '2026-12-24 3:00:00', +90m)\n");
+	assert_refused("do --at yesterday", "program do: --at: 'yesterday' is not a time to come (3:00, '2026-12-24 3:00:00', +90m)\n");
 	assert_refused("do --at @", "program do: --at: '@' is not a time to come (3:00, '2026-12-24 3:00:00', +90m)\n");
 	assert_refused("do a b c", "program do: two words at most (--help tells more)\n");
 }
@@ -296,9 +296,10 @@ static void help_has_every_row(void **state)
 
 static void completion_hears_of_values(void **state)
 {
-	static const char text[] = "--quick\n-q\n--json\n--blue\n--colour red blue\n--shape round square\n--side this that\n--name @file\n-n @file\n"
-				   "--pair all\n--drop a b c\n--timeout @any\n--size @any\n--rate @any\n--keep no\n--at @any\n--seen\n"
-				   "--host @host\n--plain\n--help\n";
+	static const char text[] =
+		"--quick\n-q\n--json\n--blue\n--colour red blue\n--shape round square\n--side this that\n--name @file\n-n @file\n"
+		"--pair all\n--drop a b c\n--timeout @any\n--size @any\n--rate @any\n--keep no\n--at @any\n--seen\n"
+		"--host @host\n--plain\n--help\n";
 	struct wishes w;
 	struct said s;
 	int first;
@@ -321,8 +322,9 @@ static void give(const char *name, const char *value)
 
 static void what_was_given_can_be_given_again(void **state)
 {
-	static const char line[] = "do --quick --colour=blue --shape=round --side=this --name=f --pair=a=b --pair=c=d --drop=a,c --timeout=7 "
-				   "--size=2048 --rate=5 --keep=90s --host=h --plain";
+	static const char line[] =
+		"do --quick --colour=blue --shape=round --side=this --name=f --pair=a=b --pair=c=d --drop=a,c --timeout=7 "
+		"--size=2048 --rate=5 --keep=90s --host=h --plain";
 	struct wishes w;
 
 	(void)state;

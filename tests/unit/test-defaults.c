@@ -14,13 +14,14 @@
 
 #include <cmocka.h>
 
-static const struct option options[] = {
-	{"disk-dir", required_argument, NULL, 1},
-	{"map-net", required_argument, NULL, 2},
-	{"hold", no_argument, NULL, 3},
-	{"help", no_argument, NULL, 4},
-	{NULL, 0, NULL, 0},
+static const struct command_option rows[] = {
+	{.name = "disk-dir", .argument = "DIR"},
+	{.name = "map-net", .argument = "NIC=WHAT"},
+	{.name = "hold"},
+	{.name = "json", .argument = "[=fine]"},
+	{.name = NULL},
 };
+static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
 
 static char *joined(const struct defaults *d)
 {
@@ -42,7 +43,7 @@ static void assert_words(const char *text, const char *dest, const char *expecte
 	AUTO_FREE char *got = NULL;
 	struct err e;
 
-	assert_int_equal(defaults_parse(&d, copy, "config", dest, options, &e), 0);
+	assert_int_equal(defaults_parse(&d, copy, "config", dest, tables, &e), 0);
 	got = joined(&d);
 	assert_string_equal(got, expected);
 	assert_true(!d.count || !d.words[d.count]);
@@ -55,7 +56,7 @@ static void assert_refused(const char *text, const char *words)
 	AUTO_FREE char *copy = xstrdup(text);
 	struct err e;
 
-	assert_int_equal(defaults_parse(&d, copy, "config", "host-b", options, &e), -EINVAL);
+	assert_int_equal(defaults_parse(&d, copy, "config", "host-b", tables, &e), -EINVAL);
 	assert_string_equal(e.msg, words);
 	defaults_fini(&d);
 }
@@ -70,6 +71,8 @@ static void a_destination_has_what_is_for_all_and_its_own(void **state)
 	assert_words(text, "host-c", "--hold --disk-dir=/srv/a b --disk-dir=/c");
 	assert_words(text, "host-d", "--hold --disk-dir=/srv/a b");
 	assert_words(text, "", "--hold --disk-dir=/srv/a b");
+	assert_words("json\n", "host-b", "--json");
+	assert_words("json fine\n", "host-b", "--json=fine");
 	assert_words("", "host-b", "");
 }
 
@@ -93,7 +96,7 @@ static int read_with_mode(mode_t mode, const char *text, struct err *e)
 
 	assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && !fchmod(fd, mode));
 	setenv("VMFERRY_CONFIG", path, 1);
-	r = defaults_read(&d, "", options, e);
+	r = defaults_read(&d, "", tables, e);
 	unlink(path);
 	if (!r)
 		defaults_fini(&d);
@@ -116,10 +119,10 @@ static void a_file_that_others_can_write_is_not_obeyed(void **state)
 	assert_int_equal(read_with_mode(0600, long_text, &e), -EFBIG);
 	long_text[64 * KIB] = '\0';
 	assert_int_equal(read_with_mode(0600, long_text, &e), 0);
-	assert_int_equal(defaults_read(&d, "", options, &e), 0); /* the file is gone */
+	assert_int_equal(defaults_read(&d, "", tables, &e), 0); /* the file is gone */
 	assert_int_equal(d.count, 0);
 	setenv("VMFERRY_CONFIG", "", 1);
-	assert_int_equal(defaults_read(&d, "", options, &e), 0);
+	assert_int_equal(defaults_read(&d, "", tables, &e), 0);
 	assert_int_equal(d.count, 0);
 }
 

@@ -50,14 +50,22 @@ static void what_was_not_said_is_as_before(void **state)
 	assert_null(now.token_file);
 }
 
+static int give(struct dest_config *to, const char *name, const char *value)
+{
+	static const struct option_table tables[] = {{dest_ssh_rows, 0}, {dest_standing_rows, 0}, {NULL, 0}};
+	struct err e;
+
+	return option_put(option_find(tables, name), to, value, &e);
+}
+
 static void what_was_said_comes_first(void **state)
 {
 	struct dest_config now = {.where = "host:7788"};
 
 	(void)state;
-	assert_int_equal(dest_option(&now, DEST_OPT_TOKEN, "/tmp/token"), 0);
-	assert_int_equal(dest_option(&now, DEST_OPT_SSH, "libssh2"), 0);
-	assert_int_equal(dest_option(&now, 'p', "2303"), 0);
+	assert_int_equal(give(&now, "token-file", "/tmp/token"), 0);
+	assert_int_equal(give(&now, "ssh", "libssh2"), 0);
+	assert_int_equal(give(&now, "port", "2303"), 0);
 	dest_options_load(&now, journal, false);
 	assert_string_equal(now.token_file, "/tmp/token");
 	assert_null(now.psk_file); /* a token in its place */
@@ -77,6 +85,27 @@ static void elsewhere_its_port_and_address_are_no_more(void **state)
 	dest_options_load(&same_port, journal, true);
 	assert_string_equal(same_port.ssh_port, "2202"); /* it has another address, perhaps */
 	assert_null(same_port.via);
+}
+
+static void ports_are_ports(void **state)
+{
+	struct dest_config c = {.where = "root@h"};
+
+	(void)state;
+	assert_int_equal(give(&c, "port", "22"), 0);
+	assert_int_equal(give(&c, "data-ports", "5000-5001"), 0);
+	assert_true(give(&c, "port", "0") && give(&c, "port", "ssh") && give(&c, "port", "22-23") && give(&c, "data-ports", "5001-5000"));
+	assert_string_equal(c.ssh_port, "22");
+	assert_string_equal(c.data_ports, "5000-5001");
+}
+
+static void an_option_of_another_kind_of_destination_is_odd(void **state)
+{
+	(void)state;
+	assert_true(dest_option_is_odd("--port=22", DEST_STANDING) && dest_option_is_odd("--plaintext", DEST_SSH));
+	assert_true(dest_option_is_odd("--keep-agent", DEST_LOCAL) && dest_option_is_odd("--psk-file=/k", DEST_LOCAL));
+	assert_false(dest_option_is_odd("--port=22", DEST_SSH) || dest_option_is_odd("--psk-file=/k", DEST_STANDING));
+	assert_false(dest_option_is_odd("--bwlimit=1M", DEST_STANDING) || dest_option_is_odd("port", DEST_STANDING));
 }
 
 static void what_does_not_fit_is_refused(void **state)
@@ -108,6 +137,8 @@ int main(void)
 		cmocka_unit_test(what_was_not_said_is_as_before),
 		cmocka_unit_test(what_was_said_comes_first),
 		cmocka_unit_test(elsewhere_its_port_and_address_are_no_more),
+		cmocka_unit_test(ports_are_ports),
+		cmocka_unit_test(an_option_of_another_kind_of_destination_is_odd),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 	};
 

@@ -1,0 +1,201 @@
+/* options.c: see options.h. */
+#include "options.h"
+#include "dest-options.h"
+#include "object.h"
+
+#include <errno.h>
+
+#define REVERT_WITHIN_S_MAX (7 * 24 * 3600)
+#define KEPT_S_MAX	    (366 * 24 * 3600)
+
+const char *const how_words[] =
+	{[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_WARM] = "warm", [HOW_COLD] = "cold", [HOW_DISKS] = "disks", NULL};
+const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
+const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};
+const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /* DISK_ACCEPT_*, a bit each */
+static const char *const chain_words[] = {[CHAIN_COPY] = "copy", [CHAIN_TOP] = "top", [CHAIN_FLATTEN] = "flatten", NULL};
+static const char *const on_stall_words[] =
+	{[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop", [ON_STALL_CANCEL] = "cancel", NULL};
+static const char *const recheck_words[] = {[RECHECK_AUTO] = "auto", [RECHECK_ON] = "on", [RECHECK_OFF] = "off", NULL};
+static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[] = {"disable", "keep", NULL}, *const no[] = {"no", NULL},
+			 *const fine[] = {"fine", NULL}, *const reuse_words[] = {"auto", NULL};
+
+/* ---- values that no kind has ---- */
+
+static int check_net(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return strchr(arg, '=') ? 0 : option_bad(e, arg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
+}
+
+static int check_disk(void *into, const char *arg, struct err *e)
+{
+	const char *value = option_pair_value(arg);
+
+	(void)into;
+	if (value && (*value == '/' || !strcmp(value, "shared") || !strcmp(value, "copy") || !strcmp(value, "empty")))
+		return 0;
+	return option_bad(e, arg, "DISK=PATH with an absolute path, DISK=shared, DISK=copy or DISK=empty");
+}
+
+/* "auto", "/a/file", "DISK=/a/file" or "DISK=auto"; a DISK may be a path, too. */
+static int take_reuse(void *into, const char *arg, struct err *e)
+{
+	struct disk_options *o = &((struct move_options *)into)->disks;
+	const char *value = option_pair_value(arg);
+
+	if (value && (*value == '/' || !strcmp(value, "auto")))
+		return 0;
+	if (strcmp(arg, "auto") && *arg != '/')
+		return option_bad(e, arg, "auto, FILE or DISK=FILE, with an absolute path of the destination");
+	if (o->reuse_all && strcmp(o->reuse_all, arg))
+		return option_bad(e, arg, "possible beside another one: say DISK=FILE for each disk");
+	o->reuse_all = arg;
+	return OPTION_TAKEN;
+}
+
+/* With another path than that which was meant a guest would get another QEMU, and nobody would notice. */
+static int check_qemu(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return *arg == '/' ? 0 : option_bad(e, arg, "an absolute path");
+}
+
+static int take_script(void *into, const char *arg, struct err *e)
+{
+	struct move_options *o = into;
+
+	(void)arg;
+	(void)e;
+	o->script = o->dry_run = true;
+	o->estimate = false;
+	return 0;
+}
+
+/* ---- rows ---- */
+
+#define MEMBER(name) offsetof(struct move_options, name)
+
+static const struct command_option rows[] = {
+	{"disk-dir", "DIR",
+	 "where its disks and sockets go at the destination; %n is the guest's name (default: disks keep their paths, and sockets and logs "
+	 "are made beside the first of them)",
+	 OPT_TEXT, .offset = MEMBER(disk_dir), .heading = "The most common:"},
+	{"map-net", "NIC=WHAT",
+	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); may be repeated",
+	 OPT_LIST, .offset = MEMBER(map_net), .take = check_net},
+	{"bwlimit", "RATE", "bytes per second, such as 100M, or bits: 800mbit; not obeyed while the guest is stopped", OPT_RATE,
+	 .offset = MEMBER(carry.bwlimit)},
+	{"dry-run", NULL, "show the plan and change nothing (vmferry check also says what the move would cost)", OPT_FLAG,
+	 .offset = MEMBER(dry_run), .once = true},
+	{"verbose", NULL, "say what is done, and show plan and result with all details", OPT_FLAG, .offset = MEMBER(dest.verbose),
+	 .letter = 'v', .once = true},
+
+	{"how", "HOW",
+	 "live (default): it runs on meanwhile; quick: it is stopped first, everything goes over once, and it goes on there; warm: its "
+	 "disks go over while it runs, then it is shut down, and boots there: for one that cannot take its memory along; cold: it is shut "
+	 "down, and stays so: its disks are copied as the files that they are, with snapshots, keys and all",
+	 OPT_WORD, .offset = MEMBER(how), .words = how_words, .heading = "How it moves:"},
+	{"in-place", NULL,
+	 "of DEST local: another QEMU of this machine goes on with the guest, with the same disks, sockets and pidfile; only its memory is "
+	 "copied",
+	 OPT_FLAG, .offset = MEMBER(in_place)},
+	{"only-disks", NULL,
+	 "copy its disks, as they are written to, and no more: the guest stays here. They are kept there for seven days, or as "
+	 "--keep-partial says; its move then carries what has changed since",
+	 OPT_SET, .offset = MEMBER(how), .base = HOW_DISKS},
+	{"start", NULL, "with --how cold: its script is run there at the end", OPT_FLAG, .offset = MEMBER(cold.start)},
+	{"shutdown-timeout", "S", "with --how warm: how many seconds the guest may take to shut down (default 60)", OPT_NUMBER,
+	 .offset = MEMBER(warm.shutdown_timeout_s), .min = 1, .max = 86400, .unit = "seconds"},
+	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug was pulled", OPT_FLAG,
+	 .offset = MEMBER(warm.force)},
+	{"qemu", "FILE", "the QEMU there that is to run it (default: the one that has the same name as here)", OPT_TEXT,
+	 .offset = MEMBER(qemu), .take = check_qemu},
+
+	{"max-downtime", "MS", "switch over when the guest will be stopped no longer than this (default 300)", OPT_NUMBER,
+	 .offset = MEMBER(max_downtime_ms), .min = 1, .max = 3600000, .unit = "milliseconds", .heading = "When it switches over:"},
+	{"hold", NULL, "when that is reached, wait for: vmferry switch VM", OPT_FLAG, .offset = MEMBER(hold)},
+	{"at", "TIME",
+	 "the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); all is copied until then; with "
+	 "--how quick, it begins then",
+	 OPT_MOMENT, .offset = MEMBER(at)},
+	{"on-stall", "WHAT",
+	 "what to do if the guest writes too fast for that: wait (default), throttle the guest, stop it for the rest, or cancel", OPT_WORD,
+	 .offset = MEMBER(on_stall), .words = on_stall_words},
+
+	{"disk", "DISK=PATH",
+	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A raw disk may go onto a blank block device "
+	 "of its size. DISK=shared: both hosts see it, and it stays where it is (a file does so by itself, without --disk-dir; for a block "
+	 "device, and for what is behind a network (NBD, RBD, iSCSI), that is your word); DISK=copy: it is copied anyway; DISK=empty "
+	 "(warm, cold): its contents are left behind, and there it is a new one of its size",
+	 OPT_LIST, .offset = MEMBER(disks.map), .take = check_disk, .heading = "Disks and files:"},
+	{"reuse", "FILE",
+	 "an old copy of its disk there (a backup, a base image): what is the same in it does not travel; for several disks: DISK=FILE; "
+	 "auto: what an earlier move of the guest left at the disk's place, which the disk then replaces",
+	 OPT_LIST, .offset = MEMBER(disks.reuse), .words = reuse_words, .take = take_reuse},
+	{"chain", "HOW",
+	 "of backing files: copy (default): the same chain there; files that are there already are used; top: they must be there; flatten: "
+	 "one image of all",
+	 OPT_WORD, .offset = MEMBER(disks.chain), .words = chain_words},
+	{"drop", "WHAT,...", "leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image", OPT_BITS,
+	 .offset = MEMBER(disks.accept), .words = drop_words},
+	{"media", "WHAT",
+	 "of files that the guest only reads (media, kernel, firmware): auto (default): those that are there with the same content are "
+	 "used, others copied; copy: all of them; path: none, they must be there; eject: media are taken out of their drives, the rest is "
+	 "as with auto",
+	 OPT_WORD, .offset = MEMBER(media), .words = media_words},
+
+	{"install-unit", NULL, "make and enable a systemd unit there, which starts the guest when that host boots", OPT_FLAG,
+	 .offset = MEMBER(install_unit), .heading = "What starts the guest afterwards:"},
+	{"unit", "disable|keep", "the unit that the guest runs in here: stop and disable it (default), or leave it alone", OPT_SECOND,
+	 .offset = MEMBER(keep_unit), .words = unit_words},
+	{"starter-stopped", NULL,
+	 "your word that whatever else has started the guest here (a loop in a script, a supervisor) does not do so again: the disks here "
+	 "keep their names",
+	 OPT_FLAG, .offset = MEMBER(starter_stopped)},
+
+	{"reconnect-timeout", "S",
+	 "connections that break are made again, and the move goes on where it was, for so many seconds (default 60; 0: it is rolled back "
+	 "at once); while the guest stands still, for two",
+	 OPT_NUMBER, .offset = MEMBER(reconnect_ms), .max = 86400, .times = 1000, .unit = "seconds", .heading = "When something fails:"},
+	{"keep-partial", "TIME",
+	 "if the move ends before its time, for any reason but a cancel, keep there for so long (90m, 12h, 3d) what has arrived of its "
+	 "disks: vmferry recover VM --resume goes on with it, or any move of it from here to there; no: such a move does not",
+	 OPT_SPAN, .offset = MEMBER(disks.keep.partial_s), .also = MEMBER(disks.keep.none), .words = no, .max = KEPT_S_MAX},
+	{"revert-within", "TIME",
+	 "for so long (10m, 2h) after it has begun to run there, vmferry revert VM takes it back as it was when it was handed over; what it "
+	 "does there meanwhile is lost then",
+	 OPT_SPAN, .offset = MEMBER(revert_within_s), .max = REVERT_WITHIN_S_MAX},
+
+	{"detach", NULL, "go on in the background once nothing stands in the way (vmferry status, vmferry history)", OPT_FLAG,
+	 .offset = MEMBER(dest.background), .once = true, .heading = "Running it:"},
+	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_FLAG,
+	 .offset = MEMBER(json), .also = MEMBER(json_fine), .words = fine, .once = true},
+	{"script", NULL,
+	 "print the migrate command with every choice made explicit, and the command line of the destination's QEMU; change nothing",
+	 OPT_CALL, .take = take_script, .once = true},
+	{"state-dir", "DIR", "where journals are (default /var/lib/vmferry)", OPT_TEXT, .offset = MEMBER(state_dir)},
+	{"runtime-dir", "DIR", "where sockets are (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(runtime_dir)},
+
+	{"channels", "N", "data connections (default: as many as processors here, 2 to 8)", OPT_NUMBER, .offset = MEMBER(carry.channels),
+	 .min = 1, .max = CHANNELS_MAX - 1, .heading = "For experts:"},
+	{"codec", "CODEC", "auto (default), none, lz4 or zstd", OPT_WORD, .offset = MEMBER(carry.codec), .words = codec_words},
+	{"dedup", "on|off", "content that is in memory and on disk travels once (default on)", OPT_SECOND, .offset = MEMBER(carry.no_dedup),
+	 .words = dedup_words},
+	{"recheck", "auto|on|off",
+	 "read the stopped guest's memory once more, and send what QEMU left out: auto (default): where it is known to, which is without "
+	 "KVM",
+	 OPT_WORD, .offset = MEMBER(carry.recheck), .words = recheck_words},
+	{"ram-mode", "MODE", "auto (default), pages, or opaque: QEMU's stream as it is", OPT_WORD, .offset = MEMBER(carry.ram_mode),
+	 .words = ram_mode_words},
+	{"multifd", "N", "channels that QEMU uses towards us; 0: its single stream (default: as --channels)", OPT_NUMBER,
+	 .offset = MEMBER(carry.multifd), .max = MULTIFD_MAX},
+	{.name = NULL},
+};
+
+const struct option_table move_tables[] = {
+	{rows, 0},
+	{dest_ssh_rows, MEMBER(dest)},
+	{dest_standing_rows, MEMBER(dest)},
+	{NULL, 0},
+};
