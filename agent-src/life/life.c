@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #define LOOP_ENTRIES   64
 #define SECOND_NS      1000000000ULL
@@ -27,24 +29,106 @@ static struct life *now; /* the command under way */
 
 /* ---- signals ---- */
 
+/* A guest may wait for the command, which therefore goes on without its terminal and cannot be suspended: `--detach` is for the background. */
+static void ignore_terminal(void)
+{
+	static const int ignored[] = {SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ignored); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
 static void on_signal(int number)
 {
 	(void)number;
 	signal_seen = 1;
 }
 
-/* A guest may wait for the command, which therefore goes on without its terminal and cannot be suspended. */
 void life_heed_signals(void)
 {
-	static const int ignored[] = {SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};
 	struct sigaction on = {.sa_handler = on_signal};
-	size_t i;
 
 	signal_seen = 0;
-	for (i = 0; i < ARRAY_LEN(ignored); i++)
-		signal(ignored[i], SIG_IGN);
+	ignore_terminal();
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);
+}
+
+/* Reads them from a signalfd. */
+struct life_signals {
+	struct op op;
+	struct life *life;
+	void (*heard)(void *ctx, int number);
+	int fd;
+	bool reading, closing;
+	struct signalfd_siginfo si;
+};
+
+static sigset_t orders(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	return set;
+}
+
+void life_hold_signals(void)
+{
+	sigset_t set = orders();
+
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	ignore_terminal();
+}
+
+static void signals_read(struct life_signals *s)
+{
+	struct io_uring_sqe *sqe = loop_sqe(s->life->loop);
+
+	io_uring_prep_read(sqe, s->fd, &s->si, sizeof(s->si), 0);
+	loop_bind(sqe, &s->op);
+	s->reading = true;
+}
+
+static void signal_is_read(struct op *op, int res, uint32_t flags)
+{
+	struct life_signals *s = container_of(op, struct life_signals, op);
+
+	(void)flags;
+	s->reading = false;
+	if (res == sizeof(s->si))
+		s->heard(s->life->ctx, (int)s->si.ssi_signo);
+	if (!s->closing)
+		signals_read(s);
+}
+
+void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number))
+{
+	struct life_signals *s = l->signals = xcalloc(1, sizeof(*s));
+	sigset_t set = orders();
+
+	life_hold_signals();
+	*s = (struct life_signals){.life = l, .heard = heard, .op = {.done = signal_is_read}, .fd = signalfd(-1, &set, SFD_CLOEXEC)};
+	signals_read(s);
+}
+
+static void signals_close(struct life *l)
+{
+	struct life_signals *s = l->signals;
+	struct err e;
+
+	if (!s)
+		return;
+	s->closing = true;
+	loop_cancel(l->loop, &s->op);
+	while (s->reading)
+		if (loop_step(l->loop, 1000, &e))
+			break;
+	close(s->fd);
+	free(s);
+	l->signals = NULL;
 }
 
 bool life_is_cancelled(struct life *l)
@@ -82,24 +166,31 @@ void life_places(struct life_options *o, char **state, char **runtime)
 	o->runtime_dir = runtime_dir_get(runtime, o->runtime_dir, &ignored) ? NULL : *runtime;
 }
 
-int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e)
+void life_begin_on(struct life *l, struct loop *loop, const char *how, const struct life_options *o)
 {
-	int r;
-
 	*l = (struct life){.how = how,
 			   .state_dir = o->state_dir,
 			   .runtime_dir = o->runtime_dir,
+			   .loop = loop,
 			   .begin_ns = now_ns(),
-			   .progress.percent = -1};
-	r = loop_new(&l->loop, LOOP_ENTRIES, e);
-	if (r)
-		return r;
-	l->notes = json_array();
-	l->leftovers = json_array();
+			   .progress.percent = -1,
+			   .notes = json_array(),
+			   .leftovers = json_array()};
 	report_init(&l->report, o->json, o->json_fine);
 	l->report.stdout_is_data = o->stdout_is_data;
 	l->report.block &= !o->stdout_is_data; /* who reads it may have the same terminal */
 	now = l;
+}
+
+int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e)
+{
+	struct loop *loop;
+	int r = loop_new(&loop, LOOP_ENTRIES, e);
+
+	if (r)
+		return r;
+	life_begin_on(l, loop, how, o);
+	l->loop_is_ours = true;
 	return 0;
 }
 
@@ -120,7 +211,7 @@ void life_fini(struct life *l)
 	json_decref(l->plan);
 	json_decref(l->notes);
 	json_decref(l->leftovers);
-	if (l->loop)
+	if (l->loop_is_ours)
 		loop_free(l->loop);
 	*l = (struct life){.how = l->how};
 }
@@ -172,6 +263,7 @@ int life_open(struct life *l, pid_t known_as, struct err *e)
 
 void life_close(struct life *l)
 {
+	signals_close(l);
 	control_close(l->control);
 	l->control = NULL;
 }
@@ -455,15 +547,26 @@ size_t life_leftovers(const struct life *l)
 
 /* ---- the end ---- */
 
+/* A command line may have secrets in it, and is left out of the plan. */
 static void remember(const struct life *l, json_t *result)
 {
-	json_t *entry = json_pack("{s:s*,s:s*,s:s,s:O*,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "plan", l->plan,
+	json_t *plan = l->plan ? json_copy(l->plan) : NULL;
+	json_t *entry = json_pack("{s:s*,s:s*,s:s,s:o*,s:O}", "guest", l->guest, "destination", l->to, "how", l->how, "plan", plan,
 				  "result", result);
 	struct err e;
+
+	json_object_del(plan, "command_line");
 
 	if (l->state_dir && history_add(l->state_dir, entry, &e))
 		log_error("the end of this is not in the history: %s", e.msg);
 	json_decref(entry);
+}
+
+void life_over(struct life *l, json_t *result)
+{
+	if (json_integer_value(json_object_get(result, "exit_code")) != EXIT_REFUSED)
+		remember(l, result);
+	report_emit(&l->report, result);
 }
 
 int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members)
@@ -481,8 +584,6 @@ int life_end(struct life *l, const char *outcome, int exit_code, const struct er
 	}
 	json_object_update(r, members);
 	json_decref(members);
-	if (exit_code != EXIT_REFUSED)
-		remember(l, r);
-	report_emit(&l->report, r);
+	life_over(l, r);
 	return exit_code;
 }

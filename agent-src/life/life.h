@@ -1,6 +1,7 @@
 /*
- * life.h: what the commands that change something on this host alone (storage, export, import) have in common: the report of their events, the
- * control socket by which `vmferry status` and `cancel` reach them, signals, progress, what they leave behind, and their entry in the history.
+ * life.h: what all commands that change a guest, or make one, have in common: the report of their events, the control socket by which `vmferry status`
+ * and `cancel` reach them, signals, progress, what they leave behind, and their entry in the history. A move between two hosts has an attempt (attempt.h)
+ * beside it, whose loop and journal it uses.
  *
  * A process carries out one command. life_now() is that command's life for code that works on its behalf far below (a digest, a program that
  * converts an image) and is handed nothing. Every function takes NULL for "no command is under way", as in unit tests: sentences then go to standard error.
@@ -27,6 +28,8 @@ struct life {
 	const char *state_dir, *runtime_dir;
 	struct report report;
 	struct loop *loop;
+	bool loop_is_ours;
+	struct life_signals *signals; /* those that life_hear_signals() reads; NULL: none */
 	struct control *control;
 	struct journal *journal; /* of what it makes; NULL: it keeps none */
 	char *guest;		 /* its name; NULL: not known yet */
@@ -55,9 +58,15 @@ struct life_options {
 void life_places(struct life_options *o, char **state, char **runtime);
 /* Begins the command. -errno: this host has no room. */
 int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e);
+/* The same on a loop of the caller's, which outlives it. */
+void life_begin_on(struct life *l, struct loop *loop, const char *how, const struct life_options *o);
 struct life *life_now(void);
 /* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */
 void life_heed_signals(void);
+/* The same for a command that never blocks: SIGINT and SIGTERM wait from now on, */
+void life_hold_signals(void);
+/* and go to heard() in the loop, with l->ctx, until life_close(). */
+void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number));
 
 /* Says which guest it is about: its name, where it goes (NULL: not known yet), the pid of its QEMU (0: it has none). Copies, as UTF-8. */
 void life_about(struct life *l, const char *guest, const char *to, pid_t pid);
@@ -106,8 +115,10 @@ void life_note(struct life *l, const char *fmt, ...) __attribute__((format(print
 void life_leftover(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t life_leftovers(const struct life *l);
 
-/* Emits the result: outcome and exit_code, the members given (stolen), notes, leftovers, why (NULL: nothing went wrong). It goes to the history unless
- * the command was refused, when nothing was touched. Returns exit_code. */
+/* Emits the result, which is complete (the reference is taken). It goes to the history unless the command was refused. */
+void life_over(struct life *l, json_t *result);
+/* Emits the result: outcome and exit_code, the members given (stolen), notes, leftovers, why (NULL: nothing went wrong). Returns
+ * exit_code. */
 int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members);
 
 #endif

@@ -229,7 +229,8 @@ int switchover_watch(struct transfer *t, struct err *e)
 		return err_set(e, ETIMEDOUT, "the guest is stopped and the destination takes nothing more for %d s", BLACKOUT_MS / 1000);
 	if (!b->told && now - b->moved_ns >= TELL_MS * 1000000ULL) {
 		b->told = true;
-		report_notice(&t->report, "the destination has taken nothing for %d s; %s (vmferry cancel %s ends that)", TELL_MS / 1000,
+		report_notice(&t->life.report, "the destination has taken nothing for %d s; %s (vmferry cancel %s ends that)",
+			      TELL_MS / 1000,
 			      stands ? "the guest stands still, for a minute of that at most"
 				     : "it is waited for, and the guest is here as before",
 			      t->src.guest.name);

@@ -22,7 +22,7 @@ int cold_find(struct transfer *t, struct err *e)
 	disks_rest(&t->disks);
 	if (t->src.script)
 		t->aside.script = xstrdup(t->src.script);
-	return r ? r : open_control_socket(t, e);
+	return r ? r : transfer_open(t, e);
 }
 
 pid_t cold_known_as(const struct transfer *t)
@@ -45,7 +45,7 @@ static int copy_cold_enter(void *ctx, struct err *e)
 	int r = tpm_send(&t->tpm, e);
 
 	if (!t->aside.script && !t->unit.autostart.unit && !t->aside.starter)
-		report_notice(&t->report, "what starts this guest here is not known: see to it that nothing does once it has gone");
+		report_notice(&t->life.report, "what starts this guest here is not known: see to it that nothing does once it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
 	return r ? r : parts_begin(&t->parts, e);
 }
@@ -56,7 +56,7 @@ static void tick(struct transfer *t)
 
 	if (often)
 		copy_measure(t);
-	if (second || (often && t->report.often))
+	if (second || (often && t->life.report.often))
 		tell_progress(t, second);
 }
 

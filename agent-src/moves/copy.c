@@ -33,7 +33,7 @@ static int start_ram(struct transfer *t, struct err *e)
 
 	r = r ? r : ram_recheck(&t->ram, &notice, e);
 	if (notice)
-		report_notice(&t->report, "%s", notice);
+		report_notice(&t->life.report, "%s", notice);
 	if (!t->src.is_held) /* QEMU stops the guest when it likes */
 		guard_tell(&t->guard, true);
 	t->pace.at_ns = 0;
@@ -114,10 +114,10 @@ static void tell_held(struct transfer *t)
 	char at[MOMENT_TEXT];
 
 	if (t->opt->at)
-		report_notice(&t->report, "converged and held: the guest %s here until %s (vmferry switch %s: until now)",
+		report_notice(&t->life.report, "converged and held: the guest %s here until %s (vmferry switch %s: until now)",
 			      t->src.paused ? "stays paused" : "runs on", moment_text(at, t->opt->at), name);
 	else
-		report_notice(&t->report, "converged and held: the guest %s here until you say: vmferry switch %s",
+		report_notice(&t->life.report, "converged and held: the guest %s here until you say: vmferry switch %s",
 			      t->src.paused ? "stays paused" : "runs on", name);
 }
 
@@ -151,7 +151,7 @@ static int stalled(struct transfer *t, struct err *e)
 
 	if (!t->pace.stall_told) {
 		t->pace.stall_told = true;
-		report_notice(&t->report,
+		report_notice(&t->life.report,
 			      "the guest writes as fast as it can be copied: %s are left after %llu rounds at %s/s; switching "
 			      "now would stop it for about %.0f ms, more than the %u allowed: %s",
 			      format_bytes(left, t->ram.left + disks_left(&t->disks)), (unsigned long long)t->ram.pass.number,
@@ -201,7 +201,7 @@ static int allow_for_longer(struct transfer *t, double ms, struct err *e)
 			"it (--on-stall=cancel)",
 			ms, why, t->opt->max_downtime_ms, cure);
 	t->pace.limit_told = true;
-	report_notice(&t->report,
+	report_notice(&t->life.report,
 		      "the guest will stand still for about %.0f ms, however little is left (%s), more than the %u allowed: it is switched "
 		      "over when hardly anything is left. %s allows it",
 		      ms, why, t->opt->max_downtime_ms, cure);
@@ -344,7 +344,7 @@ static int tick(struct transfer *t, struct err *e)
 		r = decide(t, e);
 	if (!r && t->a.con.stage == ST_COPY && !t->blackout.stopping)
 		r = disks_next_round(&t->disks, worth_a_round(t), e);
-	if (t->a.con.stage == ST_COPY && (t->pace.ticks % SECOND_TICKS == 0 || (whole && t->report.often)))
+	if (t->a.con.stage == ST_COPY && (t->pace.ticks % SECOND_TICKS == 0 || (whole && t->life.report.often)))
 		tell_progress(t, t->pace.ticks % SECOND_TICKS == 0);
 	return r;
 }
@@ -358,7 +358,7 @@ static int stop_first(struct transfer *t, struct err *e)
 	guard_tell(&t->guard, true);
 	r = source_stop(&t->src, false, e);
 	if (!r && t->src.stopped)
-		report_notice(&t->report, "the guest is stopped now, and goes on at the destination when all of it is there");
+		report_notice(&t->life.report, "the guest is stopped now, and goes on at the destination when all of it is there");
 	return r;
 }
 
@@ -372,7 +372,7 @@ static int begin(struct transfer *t, struct err *e)
 	if (!r && seeds)
 		r = ram_seed(&t->ram, &notice, e);
 	if (notice)
-		report_notice(&t->report, "%s", notice);
+		report_notice(&t->life.report, "%s", notice);
 	r = r ? r : parts_begin(&t->parts, e);
 	if (!r && !t->disks.count)
 		r = start_ram(t, e);
@@ -388,7 +388,7 @@ static int begin_in_time(struct transfer *t, struct err *e)
 	if (!t->recipe->stops_first || (!is_too_early(t) && !outage_is_away(t)))
 		return begin(t, e);
 	if (!t->pace.held && is_too_early(t))
-		report_notice(&t->report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",
+		report_notice(&t->life.report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",
 			      moment_text(at, t->opt->at), t->src.guest.name);
 	t->pace.held = true;
 	return guest_watch_result(&t->src.watch, e);
@@ -410,7 +410,7 @@ int copy_enter(void *ctx, struct err *e)
 	int r = begin_in_time(t, e);
 
 	conductor_tick(&t->a.con, GLANCE_MS);
-	if (!r && t->report.often)
+	if (!r && t->life.report.often)
 		tell_progress(t, false);
 	return r;
 }

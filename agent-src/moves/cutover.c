@@ -344,7 +344,7 @@ static int cont_source(struct attempt *a, struct err *e)
 	r = t->recipe->take_back(t, e);
 	loop_timer_set(a->loop, &t->end.patience, CLEAN_MS);
 	if (r && !source_has_ended(&t->src)) {
-		report_notice(&t->report, "%s", e->msg);
+		report_notice(&t->life.report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
 		t->end.unheard = r != -ECANCELED;
 		a->unfinished = t->end.unheard && r != -EREMOTEIO; /* who refuses has heard: that is for a person */
@@ -432,7 +432,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	}
 	if (json_is_true(json_object_get(detail, "ended")) && !t->peer.ended)
 		report_notice(
-			&t->report,
+			&t->life.report,
 			"the guest began to run at the destination, and its QEMU there has ended since: by itself, or as its log says");
 	t->peer.ended |= json_is_true(json_object_get(detail, "ended"));
 	if (json_object_get(detail, "leftovers"))

@@ -397,8 +397,8 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 		      : t->src.boots_there   ? warm_downtime_ms(in)
 		      : is_running(t)	     ? live_downtime_ms(t, in, &r, round_trip_ms)
 					     : 0;
-	return json_pack("{s:s,s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "event", "estimate", "link_bps", in->link_bps,
-			 "round_trip_ms", round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
+	return json_pack("{s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "link_bps", in->link_bps, "round_trip_ms",
+			 round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
 			 "bytes_wire_most", (json_int_t)most, "limited_by", limits[r.limited_by], "total_s", r.seconds, "downtime_ms",
@@ -428,7 +428,6 @@ int estimate(struct transfer *t, struct err *e)
 	if (t->src.boots_there)
 		in.ram.bytes = 0;
 	ev = event(t, &in, round_trip_ms);
-	json_object_set_new(ev, "how", json_string(t->recipe->how));
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
 	json_object_set_new(ev, "seeded", json_real(in.seeded));
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
@@ -440,6 +439,6 @@ int estimate(struct transfer *t, struct err *e)
 	}
 	if (why.code && is_running(t))
 		json_object_set_new(ev, "memory_not_sampled", json_string(why.msg));
-	report_emit(&t->report, ev);
+	life_emit(&t->life, "estimate", ev);
 	return 0;
 }

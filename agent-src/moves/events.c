@@ -25,7 +25,7 @@ int reach_destination(struct transfer *t, struct link *link, struct err *e)
 	int r = dest_connect(&t->dest, &t->opt->dest, link, e);
 
 	if (t->dest.note)
-		report_notice(&t->report, "%s", t->dest.note);
+		report_notice(&t->life.report, "%s", t->dest.note);
 	return r;
 }
 
@@ -46,7 +46,7 @@ bool reach_destination_again(struct transfer *t)
 	channel_free(t->a.control);
 	t->a.control = NULL;
 	dest_disconnect(&t->dest);
-	report_notice(&t->report, "lost the destination agent; trying to reach it again");
+	report_notice(&t->life.report, "lost the destination agent; trying to reach it again");
 	do {
 		poll(NULL, 0, RECONNECT_PAUSE_MS);
 		if (!reach_destination(t, &link, &e)) {
@@ -119,7 +119,7 @@ static int stopped_by_error(struct transfer *t, const char *state, struct err *e
 	int r = source_set_paused(&t->src, true, e);
 
 	t->src.broken = state;
-	report_notice(&t->report, "the guest was stopped by %s (run state %s)", error_stop_cause(state), state);
+	report_notice(&t->life.report, "the guest was stopped by %s (run state %s)", error_stop_cause(state), state);
 	if (r || t->opt->how == HOW_DISKS)
 		return r;
 	return err_set(e, EBUSY,
@@ -131,7 +131,7 @@ static int stopped_by_error(struct transfer *t, const char *state, struct err *e
 static int stopped_by_somebody(struct transfer *t, const char *state, struct err *e)
 {
 	if (!t->src.paused && !t->src.shut_down && !strcmp(state, "paused"))
-		report_notice(&t->report, "another client has stopped the guest (QMP stop): it stays so, wherever it is");
+		report_notice(&t->life.report, "another client has stopped the guest (QMP stop): it stays so, wherever it is");
 	return source_set_paused(&t->src, true, e);
 }
 
@@ -290,21 +290,21 @@ void question_is_over(struct timer *timer)
 {
 	struct transfer *t = container_of(timer, struct transfer, end.question);
 
-	report_notice(&t->report, t->revert.open ? "Ctrl-C was not pressed again: the guest can still be had back."
-						 : "Ctrl-C was not pressed again: the move goes on.");
+	report_notice(&t->life.report, t->revert.open ? "Ctrl-C was not pressed again: the guest can still be had back."
+						      : "Ctrl-C was not pressed again: the move goes on.");
 }
 
 /* At a terminal one Ctrl-C is a question, and another within a few seconds the answer to it. */
 static bool is_a_question(struct transfer *t, bool late)
 {
-	if (!t->report.tty || (late && !t->revert.open))
+	if (!t->life.report.tty || (late && !t->revert.open))
 		return false;
 	if (t->end.question.at_ns) {
 		loop_timer_clear(t->a.loop, &t->end.question);
 		return false;
 	}
 	loop_timer_set(t->a.loop, &t->end.question, ANSWER_WITHIN_S * 1000);
-	report_notice(&t->report,
+	report_notice(&t->life.report,
 		      late ? "Let the guest stay at the destination for good? Press Ctrl-C again within %d s for that; wait, and it "
 			     "can still be had back."
 			   : "Roll back and keep the guest here? Press Ctrl-C again within %d s to roll back; wait, and the move "

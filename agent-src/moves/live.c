@@ -26,7 +26,7 @@ int live_find(struct transfer *t, struct err *e)
 		err_set(e, ENOENT, "%s is no monitor of a guest that runs. If it is the script of one that is shut down: --how cold",
 			t->opt->vm);
 	if (!r)
-		r = open_control_socket(t, e); /* nobody else moves it */
+		r = transfer_open(t, e); /* nobody else moves it */
 	return r ? r : source_query(&t->src, e);
 }
 

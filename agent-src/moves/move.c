@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 
 #define PLAN_MS	     60000	/* for the destination to say what it would do */
 #define ESTIMATE_MS  120000	/* and to try its disks first */
@@ -104,20 +103,20 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 	}
 	if (!strcmp(command, "set") && json_is_integer(limit) && json_integer_value(limit) >= 0)
 		return limit_request(t, (uint64_t)json_integer_value(limit));
-	return json_pack("{s:s}", "error", "unknown request");
+	return NULL;
 }
 
-int open_control_socket(struct transfer *t, struct err *e)
+int transfer_open(struct transfer *t, struct err *e)
 {
-	return control_open(&t->ctl, t->a.loop, t->opt->runtime_dir, t->recipe->known_as(t), on_request, t, e);
+	life_about(&t->life, t->src.guest.name, t->opt->dest.where, t->src.guest.pid);
+	return life_open(&t->life, t->recipe->known_as(t), e);
 }
 
-static void on_follow(void *ctx, const char *line)
+static void on_signal(void *ctx, int number)
 {
 	struct transfer *t = ctx;
 
-	if (t->ctl)
-		control_publish(t->ctl, line);
+	conductor_put(&t->a.con, event_new(EVENT_USER, number == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL, NULL, 0));
 }
 
 /* ---- connect ---- */
@@ -400,11 +399,11 @@ static void tell_other_ways(struct transfer *t)
 			return;
 	if (may_go_warm(t))
 		report_notice(
-			&t->report,
+			&t->life.report,
 			"this guest may be moved warm, as its memory stays here then: its disks go over while it runs, then it is shut down, and "
 			"boots there: --how warm (vmferry check %s %s --how warm says whether)",
 			t->opt->vm, t->opt->dest.where);
-	report_notice(&t->report,
+	report_notice(&t->life.report,
 		      "what cannot be moved while it runs can be moved when it is shut down: vmferry migrate SCRIPT DEST --how cold "
 		      "(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
 }
@@ -446,7 +445,7 @@ static void fail(void *ctx, const struct err *why)
 		return;
 	}
 	if (attempt_step(&t->a, EV_ABORT, HO_NONE, &e)) {
-		report_notice(&t->report, "%s", e.msg);
+		report_notice(&t->life.report, "%s", e.msg);
 		return;
 	}
 	if (t->a.con.finished)
@@ -455,86 +454,14 @@ static void fail(void *ctx, const struct err *why)
 		conductor_finish(&t->a.con);
 }
 
-/* ---- signals ---- */
-
-struct signals {
-	struct op op;
-	struct transfer *t;
-	int fd;
-	bool reading, closing;
-	struct signalfd_siginfo si;
-};
-
-static void signals_read(struct signals *s)
-{
-	struct io_uring_sqe *sqe = loop_sqe(s->t->a.loop);
-
-	io_uring_prep_read(sqe, s->fd, &s->si, sizeof(s->si), 0);
-	loop_bind(sqe, &s->op);
-	s->reading = true;
-}
-
-static void on_signal(struct op *op, int res, uint32_t flags)
-{
-	struct signals *s = container_of(op, struct signals, op);
-
-	(void)flags;
-	s->reading = false;
-	if (res == sizeof(s->si))
-		conductor_put(&s->t->a.con, event_new(EVENT_USER, s->si.ssi_signo == SIGINT ? ORDER_INTERRUPT : ORDER_CANCEL, NULL, 0));
-	if (!s->closing)
-		signals_read(s);
-}
-
-/* Those that are read. */
-static sigset_t orders(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	return set;
-}
-
-void signals_hold(void)
-{
-	sigset_t set = orders();
-
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGHUP, SIG_IGN); /* a move survives its terminal */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTSTP, SIG_IGN); /* a guest may be waiting; `--detach` is for the background */
-	signal(SIGTTOU, SIG_IGN);
-	signal(SIGTTIN, SIG_IGN);
-}
-
-static void signals_open(struct signals *s, struct transfer *t)
-{
-	sigset_t set = orders();
-
-	signals_hold();
-	*s = (struct signals){.t = t, .op = {.done = on_signal}};
-	s->fd = signalfd(-1, &set, SFD_CLOEXEC);
-	signals_read(s);
-}
-
-static void signals_close(struct signals *s)
-{
-	struct err e;
-
-	s->closing = true;
-	loop_cancel(s->t->a.loop, &s->op);
-	while (s->reading)
-		if (loop_step(s->t->a.loop, 1000, &e))
-			break;
-	close(s->fd);
-}
-
 /* ---- life ---- */
 
 int transfer_new(struct transfer **out, const struct move_options *opt, const struct entry *entry, struct err *e)
 {
+	const struct life_options lo = {.state_dir = opt->state_dir,
+					.runtime_dir = opt->runtime_dir,
+					.json = opt->json,
+					.json_fine = opt->json_fine};
 	struct transfer *t = xcalloc(1, sizeof(*t));
 	int r = attempt_init(&t->a, NULL, 256, NULL, t, fail, e);
 
@@ -546,10 +473,10 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	t->end.patience.fire = on_patience;
 	t->end.question.fire = question_is_over;
 	t->end.plan.fire = on_plan_is_due;
-	report_init(&t->report, opt->json, opt->json_fine);
-	t->report.quiet_plan = opt->script;
-	t->report.follow = on_follow;
-	t->report.ctx = t;
+	life_begin_on(&t->life, t->a.loop, how_words[opt->how], &lo);
+	t->life.report.quiet_plan = opt->script;
+	t->life.request = on_request;
+	t->life.ctx = t;
 	converge_init(&t->pace.converge, opt->max_downtime_ms);
 	data_plane_init(&t->data, &t->a, opt);
 	outage_init(t);
@@ -557,7 +484,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	host_share_open(&t->blackout.share);
 	t->blackout.urgent = urgent_is_allowed();
 	revert_init(t);
-	source_init(&t->src, &t->a, opt, &t->report);
+	source_init(&t->src, &t->a, opt, &t->life.report);
 	files_init(&t->files, &t->src, &t->data);
 	power_init(&t->power, &t->src);
 	ram_init(&t->ram, &t->src, &t->data);
@@ -568,7 +495,6 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	recipe_choose(t, how_words[opt->how], e);
 	t->entry = entry;
 	conductor_begin_at(&t->a.con, entry->first);
-	t->begin_ns = now_ns();
 	*out = t;
 	return 0;
 }
@@ -586,7 +512,7 @@ void transfer_free(struct transfer *t)
 	loop_timer_clear(t->a.loop, &t->end.plan);
 	loop_timer_clear(t->a.loop, &t->end.question);
 	revert_end(t);
-	control_close(t->ctl);
+	life_close(&t->life);
 	parts_fini(&t->parts);
 	host_load_close(&t->blackout.load);
 	urgent_end();
@@ -599,8 +525,8 @@ void transfer_free(struct transfer *t)
 	json_decref(t->peer.afterwards);
 	json_decref(t->peer.leftovers);
 	json_decref(t->plan);
-	json_decref(t->plan_told);
 	json_decref(t->description);
+	life_fini(&t->life);
 	loop_free(t->a.loop);
 	cpu_thread_end();
 	free(t->disk_dir);
@@ -609,21 +535,21 @@ void transfer_free(struct transfer *t)
 
 int transfer_run(struct transfer *t)
 {
-	struct signals signals;
 	struct err e;
 	int code;
 
-	signals_open(&signals, t);
+	life_hear_signals(&t->life, on_signal);
 	if (conductor_run(&t->a.con, &e)) {
 		t->end.why = e;
 		t->a.undecided = t->a.handing_off;
+		if (!t->a.handing_off)
+			t->a.exit_code = EXIT_REFUSED;
 	}
 	ending_settle(t);
 	ahead_settle(t);
 	if (t->entry->last != ST_PREFLIGHT || t->a.exit_code)
 		tell_result(t);
 	code = t->a.exit_code;
-	signals_close(&signals);
 	transfer_free(t);
 	return code;
 }

@@ -85,8 +85,8 @@ static void look(struct timer *timer)
 	reconnect_hurry(o->reconnect, in_a_hurry(t));
 	if (!o->told && now - o->since_ns > TELL_MS * 1000000ULL) {
 		o->told = true;
-		report_notice(&t->report, "no connection to the destination (%s): %s, and it is tried again for up to %.0f s", o->why.msg,
-			      t->blackout.stopped || t->src.stopped ? "the guest stands still" : "the guest runs on here",
+		report_notice(&t->life.report, "no connection to the destination (%s): %s, and it is tried again for up to %.0f s",
+			      o->why.msg, t->blackout.stopped || t->src.stopped ? "the guest stands still" : "the guest runs on here",
 			      (double)patience_ms(t) / 1000);
 	}
 	if (now - from <= patience_ms(t) * 1000000) {
@@ -145,7 +145,7 @@ static void back(struct transfer *t, unsigned channel)
 		return;
 	over(t);
 	if (o->told)
-		report_notice(&t->report, "connected to the destination again after %.1f s: going on where it was",
+		report_notice(&t->life.report, "connected to the destination again after %.1f s: going on where it was",
 			      (double)o->last_ns / 1e9);
 }
 

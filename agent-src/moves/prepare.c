@@ -78,7 +78,7 @@ int prepare_enter(void *ctx, struct err *e)
 		return r;
 	t->ram.keeper = t->guard.fd;
 	r = parts_prepare(&t->parts, e);
-	t->begin_ns = now_ns();
+	t->life.begin_ns = now_ns();
 	if (!r)
 		r = outage_agree(t, e);
 	if (!r)
@@ -94,9 +94,9 @@ static void tell_patience(struct transfer *t)
 {
 	AUTO_FREE char *name = t->pace.prepare_told ? NULL : text_shown(t->src.guest.name);
 
-	if (name && now_ns() - t->begin_ns >= TELL_MS * 1000000ULL) {
+	if (name && now_ns() - t->life.begin_ns >= TELL_MS * 1000000ULL) {
 		report_notice(
-			&t->report,
+			&t->life.report,
 			"the destination has not been ready for %d s: it is waited for, and the guest is here as before (vmferry cancel %s ends that)",
 			TELL_MS / 1000, name);
 		t->pace.prepare_told = true;
@@ -170,12 +170,12 @@ static void tell_what_is_slower(struct transfer *t)
 	bool here = loop_has_io_uring(t->a.loop), there = t->peer.has_io_uring;
 
 	if (!here || !there)
-		report_notice(&t->report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
+		report_notice(&t->life.report, "io_uring is not allowed %s: ordinary system calls are used there, which is slower",
 			      here    ? "at the destination"
 			      : there ? "here"
 				      : "here and at the destination");
 	if (t->ram.mode == RAM_MODE_OPAQUE)
-		report_notice(&t->report, "memory travels in opaque mode: %s", t->ram.mode_why ? t->ram.mode_why : "asked for");
+		report_notice(&t->life.report, "memory travels in opaque mode: %s", t->ram.mode_why ? t->ram.mode_why : "asked for");
 }
 
 int prepare_event(void *ctx, const struct event *ev, struct err *e)

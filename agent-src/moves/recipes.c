@@ -60,7 +60,7 @@ int recipe_choose(struct transfer *t, const char *how, struct err *e)
 	if (i == ARRAY_LEN(recipes))
 		return err_set(e, ENOTSUP, "this vmferry does not know how to move a guest '%s': a newer one began that", how);
 	t->recipe = &recipes[i];
-	t->src.how = t->recipe->how;
+	t->src.how = t->life.how = t->recipe->how;
 	t->a.ops = t->recipe->cutover;
 	t->a.con.stages = t->recipe->stages;
 	t->parts.count = 0;

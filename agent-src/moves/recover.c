@@ -76,7 +76,7 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 			return -e->code;
 		if (t->end.fenced)
 			return attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
-		report_notice(&t->report, "%s", why.msg);
+		report_notice(&t->life.report, "%s", why.msg);
 	} else if (t->end.ran_on) {
 		link_close(&link);
 		return -e->code; /* of restore() */
@@ -102,7 +102,7 @@ static int begin(struct transfer *t, bool fenced, struct err *e)
 	}
 	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
 	if (!r)
-		r = open_control_socket(t, e);
+		r = transfer_open(t, e);
 	if (r && !t->end.ran_on)
 		return r;
 	if (t->a.over) {
@@ -129,7 +129,7 @@ int move_recover(const struct move_taken_up *u, struct journal *j)
 		return EXIT_UNDECIDED;
 	}
 	confine_here(false);
-	signals_hold(); /* the guest may stand still */
+	life_hold_signals(); /* the guest may stand still */
 	if (begin(t, u->fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", path, e.msg);
 		code = t->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;

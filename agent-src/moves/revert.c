@@ -63,7 +63,8 @@ int revert_agreed(const struct transfer *t, struct err *e)
 static void tell_ended(struct transfer *t)
 {
 	if (t->peer.ended && !t->revert.told_ended)
-		report_notice(&t->report, "it is held here until you say what is to become of it: vmferry revert %s, or vmferry keep %s",
+		report_notice(&t->life.report,
+			      "it is held here until you say what is to become of it: vmferry revert %s, or vmferry keep %s",
 			      t->src.guest.name, t->src.guest.name);
 	t->revert.told_ended |= t->peer.ended;
 }
@@ -82,7 +83,7 @@ void revert_begin(struct transfer *t)
 	v->until = time(NULL) + (time_t)t->opt->revert_within_s;
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_set(t->a.loop, &v->time, (uint64_t)t->opt->revert_within_s * 1000);
-	report_notice(&t->report,
+	report_notice(&t->life.report,
 		      "the guest runs at the destination. Until %s it can be had back as it was when it was handed over: vmferry revert %s "
 		      "(what it does there is lost then); vmferry keep %s, or Ctrl-C here: it stays there",
 		      moment_text(at, v->until), t->src.guest.name, t->src.guest.name);
@@ -115,7 +116,7 @@ bool revert_outlives_control(struct transfer *t)
 	if (!t->revert.open)
 		return false;
 	if (!reach(t))
-		report_notice(&t->report,
+		report_notice(&t->life.report,
 			      "%s; it is tried again when the guest is to be had back, or to stay (vmferry revert, vmferry keep)",
 			      t->end.why.code ? t->end.why.msg : "the destination cannot be reached");
 	return true;
@@ -125,7 +126,7 @@ int revert_qemu_gone(struct transfer *t, struct err *e)
 {
 	if (!t->revert.open)
 		return 0;
-	report_notice(&t->report, "the guest's QEMU here has ended: it cannot be had back any more, and stays at the destination");
+	report_notice(&t->life.report, "the guest's QEMU here has ended: it cannot be had back any more, and stays at the destination");
 	return revert_order(t, ORDER_KEEP, e);
 }
 
@@ -167,25 +168,25 @@ static void want_back(struct transfer *t)
 		t->revert.asked = t->end.user_cancelled = false;
 	}
 	t->end.why.code = 0; /* it is still to be decided */
-	report_notice(&t->report, "the guest is not had back: %s", why.msg);
+	report_notice(&t->life.report, "the guest is not had back: %s", why.msg);
 }
 
 int revert_order(struct transfer *t, enum user_order order, struct err *e)
 {
 	if (t->a.handoff.state == HO_SRC_REVERTING) {
-		report_notice(&t->report, "the guest is being had back from the destination");
+		report_notice(&t->life.report, "the guest is being had back from the destination");
 	} else if (t->revert.open && order == ORDER_REVERT) {
 		want_back(t);
 	} else if (t->revert.open) {
 		if (order != ORDER_KEEP && order != ORDER_TIME)
-			report_notice(&t->report, "the guest stays at the destination; finishing");
+			report_notice(&t->life.report, "the guest stays at the destination; finishing");
 		t->revert.time_is_over = order == ORDER_TIME;
 		return keep(t, e);
 	} else if (order == ORDER_CANCEL || order == ORDER_INTERRUPT) {
-		report_notice(&t->report, "too late to roll back: the guest is the destination's%s",
+		report_notice(&t->life.report, "too late to roll back: the guest is the destination's%s",
 			      t->a.handoff.revertible ? ". As soon as it runs there it can be had back: vmferry revert" : "; finishing");
 	} else if (order == ORDER_REVERT) {
-		report_notice(&t->report, "too late: the guest stays at the destination");
+		report_notice(&t->life.report, "too late: the guest stays at the destination");
 	}
 	return 0;
 }

@@ -2,7 +2,6 @@
 #include "transfer.h"
 #include "ending.h"
 #include "exit-code.h"
-#include "history.h"
 #include "log.h"
 #include "util.h"
 #include "version.h"
@@ -29,11 +28,6 @@ static void set_real(json_t *ev, const char *key, double value)
 static void set_flag(json_t *ev, const char *key, bool value)
 {
 	json_object_set_new(ev, key, json_boolean(value));
-}
-
-static json_t *event_named(const char *name)
-{
-	return json_pack("{s:s}", "event", name);
 }
 
 static double ms(uint64_t from, uint64_t to)
@@ -134,11 +128,10 @@ void tell_plan(struct transfer *t)
 	static const char *const as_said[][2] = {{"nics", "nics"},	   {"destination_qemu_version", "qemu_version"},
 						 {"findings", "findings"}, {"cautions", "cautions"},
 						 {"notes", "notes"},	   {"command_line", "argv"}};
-	json_t *ev = event_named("plan");
+	json_t *ev = json_object();
 	size_t i;
 
 	set_text(ev, "software", VMFERRY_VERSION);
-	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "destination", t->opt->dest.where);
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
@@ -149,9 +142,7 @@ void tell_plan(struct transfer *t)
 	for (i = 0; i < ARRAY_LEN(as_said); i++)
 		if (json_object_get(t->plan, as_said[i][1]))
 			json_object_set(ev, as_said[i][0], json_object_get(t->plan, as_said[i][1]));
-	json_decref(t->plan_told);
-	t->plan_told = json_incref(ev);
-	report_emit(&t->report, ev);
+	life_emit(&t->life, "plan", ev);
 }
 
 /* ---- progress and status ---- */
@@ -181,9 +172,8 @@ static void set_pace(struct transfer *t, json_t *ev)
 
 	if (t->recipe->back) /* all has been read soon, and may be on its way for long */
 		left += data_plane_unacked(&t->data);
-	set_text(ev, "how", t->recipe->how);
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
-	set_real(ev, "t_ms", (double)(now_ns() - t->begin_ns) / 1e6);
+	set_real(ev, "t_ms", (double)(now_ns() - t->life.begin_ns) / 1e6);
 	set_number(ev, "left", left);
 	t->pace.most_left = MAX(t->pace.most_left, left);
 	if (t->pace.most_left)
@@ -200,7 +190,7 @@ static void set_pace(struct transfer *t, json_t *ev)
 
 void tell_progress(struct transfer *t, bool second)
 {
-	json_t *ev = event_named("progress");
+	json_t *ev = json_object();
 
 	set_pace(t, ev);
 	set_flag(ev, "second", second);
@@ -209,14 +199,13 @@ void tell_progress(struct transfer *t, bool second)
 	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	parts_tell(&t->parts, TELL_PROGRESS, ev);
 	set_outages(t, ev);
-	report_emit(&t->report, ev);
+	life_emit(&t->life, "progress", ev);
 }
 
 json_t *tell_status(struct transfer *t)
 {
-	json_t *status = json_object();
+	json_t *status = json_pack("{s:s,s:s*}", "how", t->recipe->how, "destination", t->life.to);
 
-	set_text(status, "destination", t->opt->dest.where);
 	set_pace(t, status);
 	if (t->revert.open)
 		set_number(status, "revert_until", (uint64_t)t->revert.until);
@@ -355,30 +344,10 @@ static const char *what_recover_did(const struct transfer *t)
 				 : "its move had been cut off: what it had made here and at the destination is removed now";
 }
 
-/* The history gets this end, for whoever asks later; not of a move that was refused before anything was changed. The command line may have secrets in
- * it, and is left out of the plan. */
-static void remember(const struct transfer *t, json_t *result)
-{
-	json_t *entry, *plan;
-	struct err e;
-
-	if (!t->a.handing_off)
-		return;
-	entry = json_pack("{s:s*,s:s*,s:s,s:O}", "guest", t->src.guest.name, "destination", t->opt->dest.where, "how", t->recipe->how,
-			  "result", result);
-	plan = t->plan_told ? json_copy(t->plan_told) : NULL;
-	json_object_del(plan, "command_line");
-	if (plan)
-		json_object_set_new(entry, "plan", plan);
-	if (history_add(t->opt->state_dir, entry, &e))
-		log_error("the end of this move is not in the history: %s", e.msg);
-	json_decref(entry);
-}
-
 void tell_result(struct transfer *t)
 {
 	struct ending_words o = ending_words(t);
-	json_t *left = leftovers(t), *ev = event_named("result");
+	json_t *left = leftovers(t), *ev = json_pack("{s:s}", "event", "result");
 
 	set_text(ev, "outcome", o.outcome);
 	set_text(ev, "guest", o.guest);
@@ -390,7 +359,7 @@ void tell_result(struct transfer *t)
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
-	set_real(ev, "total_ms", ms(t->begin_ns, now_ns() - t->revert.lasted_ns));
+	set_real(ev, "total_ms", ms(t->life.begin_ns, now_ns() - t->revert.lasted_ns));
 	set_flag(ev, "verified", t->blackout.prepared_ns != 0 && ram_is_known_whole(&t->ram));
 	if (t->blackout.prepared_ns && !ram_is_known_whole(&t->ram))
 		set_text(
@@ -414,6 +383,5 @@ void tell_result(struct transfer *t)
 	if (t->peer.kept)
 		set_number(ev, "kept", t->peer.kept);
 	json_decref(left);
-	remember(t, ev);
-	report_emit(&t->report, ev);
+	life_over(&t->life, ev);
 }

@@ -15,7 +15,6 @@
 
 #include "aside.h"
 #include "attempt.h"
-#include "control.h"
 #include "converge.h"
 #include "disks.h"
 #include "files.h"
@@ -169,16 +168,14 @@ struct outage {
 
 struct transfer {
 	struct attempt a;
+	struct life life;
 	const struct recipe *recipe;
 	const struct entry *entry;
 	const struct move_options *opt;
 	char *disk_dir; /* transfer_disk_dir() */
-	struct report report;
-	struct control *ctl;
 	struct dest dest;
 	struct guard guard;
 	json_t *description, *plan; /* DESCRIBE and ACCEPT */
-	json_t *plan_told;	    /* the event */
 
 	struct parts parts; /* those of these that the recipe has */
 	struct source src;
@@ -197,7 +194,6 @@ struct transfer {
 	struct ending end;
 	struct outage outage;
 	struct revert revert;
-	uint64_t begin_ns;
 };
 
 /* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
@@ -391,8 +387,6 @@ int common_event(void *ctx, const struct event *ev, struct err *e);
 /* A control connection to the destination agent; and again after it was lost: false when nobody is there. */
 int reach_destination(struct transfer *t, struct link *link, struct err *e);
 bool reach_destination_again(struct transfer *t);
-/* No signal of a terminal, and none but SIGKILL, ends this process from now on: SIGINT and SIGTERM wait for transfer_run(). */
-void signals_hold(void);
 
 /* outage.c */
 void outage_init(struct transfer *t);
@@ -420,6 +414,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 /* To its end, and frees it. Returns the exit code. */
 int transfer_run(struct transfer *t);
 void transfer_free(struct transfer *t);
-int open_control_socket(struct transfer *t, struct err *e);
+/* The guest is known: `vmferry status` and the others reach this move from now on. -EBUSY: another is under way. */
+int transfer_open(struct transfer *t, struct err *e);
 
 #endif

@@ -47,11 +47,11 @@ static void tell_held(struct transfer *t)
 	char at[MOMENT_TEXT];
 
 	if (!t->pace.held && t->opt->at)
-		report_notice(&t->report,
+		report_notice(&t->life.report,
 			      "its disks are there: the guest runs on here, and is told to shut down at %s (vmferry switch %s: now)",
 			      moment_text(at, t->opt->at), name);
 	else if (!t->pace.held)
-		report_notice(&t->report, "its disks are there: the guest runs on here until you say: vmferry switch %s", name);
+		report_notice(&t->life.report, "its disks are there: the guest runs on here until you say: vmferry switch %s", name);
 	t->pace.held = true;
 }
 
@@ -85,7 +85,7 @@ int warm_measure(struct transfer *t, struct err *e)
 		copy_measure(t);
 		disks_query_dirty(&t->disks);
 	}
-	if (second || (often && t->report.often))
+	if (second || (often && t->life.report.often))
 		tell_progress(t, second);
 	return guest_watch_result(&t->src.watch, e);
 }
@@ -125,7 +125,7 @@ static int shut_down_early(struct transfer *t, struct err *e)
 	AUTO_FREE char *name = text_shown(t->src.guest.name);
 
 	if (!t->pace.off_told)
-		report_notice(&t->report,
+		report_notice(&t->life.report,
 			      "the guest has shut down by itself: what is left of its disks goes over now, and it is started at the "
 			      "destination (vmferry cancel %s leaves it here, shut down)",
 			      name);
@@ -136,7 +136,7 @@ static int shut_down_early(struct transfer *t, struct err *e)
 static void tell_started_again(struct transfer *t)
 {
 	if (t->pace.off_told)
-		report_notice(&t->report, "somebody has started the guest again here: it is moved as one that runs");
+		report_notice(&t->life.report, "somebody has started the guest again here: it is moved as one that runs");
 	t->pace.off_told = false;
 }
 
@@ -175,7 +175,7 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 	if (t->src.paused)
 		return err_set(e, EBUSY,
 			       "the guest is to shut down now, and somebody has paused it: resume it (QMP cont), then move it again");
-	report_notice(&t->report, "the guest is told to shut down now (ACPI power button)");
+	report_notice(&t->life.report, "the guest is told to shut down now (ACPI power button)");
 	guard_tell(&t->guard, true);
 	return power_press(&t->power, t->opt->warm.shutdown_timeout_s, e);
 }
@@ -191,7 +191,8 @@ static int does_not(struct transfer *t, struct err *e)
 			"longer (--shutdown-timeout), shut it down from inside while its move waits (--hold), or have it stopped as "
 			"if the plug was pulled (--force)",
 			s);
-	report_notice(&t->report, "the guest has not shut down within %u s: it is stopped now, as if the plug was pulled (--force)", s);
+	report_notice(&t->life.report, "the guest has not shut down within %u s: it is stopped now, as if the plug was pulled (--force)",
+		      s);
 	return check_is_here(t, e) ?: power_cut(&t->power, e);
 }
 

@@ -53,7 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	json_array_append_new(t->disks.described, json_pack("{s:i,s:i}", "mode", 420, "uid", 0));
 	disk_add(&t->disks, &disk);
 	t->description = json_pack("{s:O}", "files", t->files.described);
-	t->report.json = n & 1;
+	t->life.report.json = n & 1;
 	terminal = open_memstream(&shown, &shown_bytes);
 	stdout = stderr = terminal;
 	if (!accept_check(t->plan, &e) && !parts_agree(&t->parts, t->plan, &t->src.obstacles, &e)) {

@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	add_disk(t);
 	begin_attempt(&t->a, HO_SOURCE);
 	t->a.con.stage = ST_COPY;
-	t->report.json = read_u8(&r) & 1;
+	t->life.report.json = read_u8(&r) & 1;
 	terminal = open_memstream(&shown, &shown_bytes);
 	stdout = stderr = terminal;
 	while (!k && !t->a.con.finished && t->a.journal && next_frame(&r, types, ARRAY_LEN(types), t->a.id, &f)) {

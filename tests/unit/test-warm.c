@@ -64,8 +64,8 @@ static int setup(void **state)
 	t.opt = &opt;
 	t.a.loop = loop;
 	t.a.id[0] = 1;
-	t.report.quiet = true;
-	source_init(&t.src, &t.a, &opt, &t.report);
+	t.life.report.quiet = true;
+	source_init(&t.src, &t.a, &opt, &t.life.report);
 	t.src.qmp = q;
 	t.src.guest.name = xstrdup("vm1");
 	unit_init(&t.unit, &t.src);
