@@ -20,7 +20,7 @@ MAY_BE_NOWHERE=0 # 1: a QEMU was killed that had the guest, or may have had it; 
 MAY_END_THERE=0	 # 1: even after it had arrived at the destination
 AGENT_STARTS_AGAIN= # not empty: that at the destination, after the move
 SOURCE_ENDED_LATER=0 # the guest's QEMU was killed when the move had ended
-TO_DESTINATION=to_listener # to_local: vmferry starts the agent there itself
+TO_DESTINATION=${TO_DESTINATION:-to_listener} # to_local: vmferry starts the agent there itself
 WATCHED_BY=open	 # lock: a QEMU may have an image open that it does not write to
 FENCED=0	 # the destination's QEMU is known to be dead
 STOPPED=()	 # pids that nobody but this cell continues
@@ -46,9 +46,10 @@ absent() { # WHY
 }
 
 cell_begins() {
-	local disk_mb=8 ram_mb=16
+	local disk_mb=8 ram_mb=16 rate=500
+	[[ $ACCEL != kvm ]] || disk_mb=4 ram_mb=4 rate=100 # as guest_a
 	head -c ${disk_mb}M /dev/urandom >"$DIR/a.raw"
-	MEM=128 WITNESS="ram_mb=$ram_mb rate=500 disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=10 ${WITNESS_MORE:-}" \
+	MEM=128 WITNESS="ram_mb=$ram_mb rate=$rate disks=vda disk_mb=$((disk_mb / 2)) disk_rate=20 hb_ms=10 ${WITNESS_MORE:-}" \
 		"${STARTER:+starter_}tiny_start" a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) "$@"
 	SETTINGS=$(settings_of a)
 	"$TO_DESTINATION" "${DST_OPTIONS[@]}"
@@ -271,6 +272,12 @@ somebody_starts_it_there() {
 	CODE=0 SAID_BY='recover --peer-is-fenced, there,'
 }
 
+note_reason() { # of the move, if it says one
+	local reason
+	reason=$(result 'r.get("reason", "")' 2>/dev/null) || true
+	[[ -z $reason ]] || note "it says: $reason"
+}
+
 qemu_dst_is_gone() {
 	[[ -z $(qemu_dst) ]]
 }
@@ -289,6 +296,7 @@ settle() {
 	CODE=0 SAID_BY=migrate
 	wait "$MOVE_PID" || CODE=$?
 	[[ $CODE -ge 128 ]] || NOTHING=$CODE
+	note_reason
 	guard_ends
 	[[ -z $DST_PID ]] || { [[ -z $AGENT_STARTS_AGAIN ]] && ! process_is_gone "$DST_PID"; } || listen_again
 	for i in 1 2 3; do

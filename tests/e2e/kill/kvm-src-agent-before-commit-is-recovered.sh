@@ -1,5 +1,6 @@
 #!/bin/bash
-# As kill/src-agent-before-commit-then-recover-undoes.sh, with a guest under KVM.
+# Recover takes back a guest under KVM whose source agent dies before COMMITTED.
 # timeout: 300
-ACCEL=kvm
-. "$(dirname "$0")/src-agent-before-commit-then-recover-undoes.sh"
+. "$(dirname "$0")/../../faults/promised.sh"
+export ACCEL=kvm
+promised <<<"before-SRC_COMMITTED src-agent listener source, recover says 1"

@@ -1,5 +1,0 @@
-#!/bin/bash
-# As kill/dst-qemu-after-ready-rolls-back.sh, with a guest under KVM.
-# timeout: 300
-ACCEL=kvm
-. "$(dirname "$0")/../e2e/kill/dst-qemu-after-ready-rolls-back.sh"
