@@ -270,18 +270,23 @@ void life_close(struct life *l)
 
 /* ---- its journal ---- */
 
+int life_create_journal(struct life *l, const uint8_t id[ATTEMPT_ID_LEN], json_t *begin, struct err *e)
+{
+	int r = begin ? journal_create(&l->journal, l->state_dir, id, true, begin, e)
+		      : err_set(e, EILSEQ, "a name of the guest or of its files is not UTF-8 text");
+
+	json_decref(begin);
+	return r;
+}
+
 static int create_journal(struct life *l, struct err *e)
 {
 	uint8_t id[ATTEMPT_ID_LEN];
 	AUTO_FREE char *boot = boot_id();
 	json_t *begin = json_pack("{s:s*,s:s*,s:{s:s,s:s*,s:i}}", "guest", l->guest, "boot_id", boot, "here", "how", l->how, "to", l->to,
 				  "pid", (int)l->pid);
-	int r = attempt_id_new(id, e);
 
-	if (!r)
-		r = journal_create(&l->journal, l->state_dir, id, true, begin, e);
-	json_decref(begin);
-	return r;
+	return attempt_id_new(id, e) ?: life_create_journal(l, id, begin, e);
 }
 
 void life_keep_journal(struct life *l)
@@ -296,7 +301,7 @@ void life_keep_journal(struct life *l)
 	life_notice(l, "`vmferry recover` cannot remove what this leaves should it be killed: %s", e.msg);
 }
 
-int life_own(struct life *l, const char *kind, json_t *detail, struct err *e)
+int life_own(const struct life *l, const char *kind, json_t *detail, struct err *e)
 {
 	int r = l && l->journal ? journal_own(l->journal, kind, detail, e) : 0;
 
@@ -304,7 +309,7 @@ int life_own(struct life *l, const char *kind, json_t *detail, struct err *e)
 	return r;
 }
 
-int life_journal_note(struct life *l, const char *kind, json_t *detail, struct err *e)
+int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e)
 {
 	int r = l && l->journal ? journal_note(l->journal, kind, detail, e) : 0;
 
@@ -349,20 +354,23 @@ int life_take_up(struct life *l, struct journal *j, const struct life_options *o
 	return 0;
 }
 
-/* Removes the journal, unless there are leftovers, which recover tries again by it. */
-static void end_journal(struct life *l)
+/* What is left is in no other command's way: a note says so. */
+void life_end_journal(struct life *l)
 {
 	struct err e;
+	int r = 0;
 
 	if (!l->journal)
 		return;
-	if (life_leftovers(l)) {
-		if (journal_note(l->journal, "over", NULL, &e))
-			log_error("%s", e.msg);
+	if (!l->undecided && !life_leftovers(l)) {
+		r = journal_remove(l->journal, l->journal_is_kept, &e);
+	} else {
+		if (!l->undecided)
+			r = journal_note(l->journal, "over", NULL, &e);
 		journal_close(l->journal);
-	} else if (journal_remove(l->journal, false, &e)) {
-		log_error("%s", e.msg);
 	}
+	if (r)
+		log_error("%s", e.msg);
 	l->journal = NULL;
 }
 
@@ -575,7 +583,7 @@ int life_end(struct life *l, const char *outcome, int exit_code, const struct er
 			      exit_code, "guest", l->guest, "notes", l->notes, "leftovers", l->leftovers, "total_ms",
 			      (json_int_t)((now_ns() - l->begin_ns) / 1000000));
 
-	end_journal(l);
+	life_end_journal(l);
 	if (why && why->code) {
 		AUTO_FREE char *reason = xstrdup(why->msg);
 

@@ -32,6 +32,8 @@ struct life {
 	struct life_signals *signals; /* those that life_hear_signals() reads; NULL: none */
 	struct control *control;
 	struct journal *journal; /* of what it makes; NULL: it keeps none */
+	bool journal_is_kept;	 /* for a while when it has ended, for whoever looks for it then */
+	bool undecided;		 /* somebody else has to go on by the journal, which stays as it is */
 	char *guest;		 /* its name; NULL: not known yet */
 	char *to;		 /* where it, or its disks, go; NULL: not known yet */
 	pid_t pid;		 /* of the guest's QEMU; 0: it has none */
@@ -76,12 +78,16 @@ int life_open(struct life *l, pid_t known_as, struct err *e);
 void life_close(struct life *l);
 void life_fini(struct life *l);
 
-/* Keeps a journal of what the command makes from now on, so that `vmferry recover` can remove it should we die. Without a state directory, or where
- * it cannot be written, the user is told that there is none. */
+/* Keeps a journal from now on. begin: what it begins with; stolen. */
+int life_create_journal(struct life *l, const uint8_t id[ATTEMPT_ID_LEN], json_t *begin, struct err *e);
+/* The same of what an export or an import makes, so that `vmferry recover` can remove it should we die. Without a state directory, or where it cannot be
+ * written, the user is told that there is none. */
 void life_keep_journal(struct life *l);
+/* Removes the journal, unless there are leftovers, which recover tries again by it. life_end() does so, too. */
+void life_end_journal(struct life *l);
 /* Writes to the journal, if there is one, as journal_own() and journal_note() do; detail is stolen. An error should end the command. */
-int life_own(struct life *l, const char *kind, json_t *detail, struct err *e);
-int life_journal_note(struct life *l, const char *kind, json_t *detail, struct err *e);
+int life_own(const struct life *l, const char *kind, json_t *detail, struct err *e);
+int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e);
 /* Where the files of the command go whose journal begins so; borrowed. */
 const char *life_goes_to(const json_t *begin);
 /* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a moment more. waiting:

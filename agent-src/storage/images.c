@@ -134,17 +134,15 @@ static unsigned index_of(const struct storage *s, const struct moving_disk *d)
 static int note(struct storage *s, const struct moving_disk *d, const char *what, json_t *detail /* stolen */, struct err *e)
 {
 	AUTO_FREE char *kind = xasprintf("%s-%u", what, index_of(s, d));
-	int r = journal_note(s->journal, kind, detail, e);
 
-	json_decref(detail);
-	return r;
+	return life_journal_note(&s->life, kind, detail, e);
 }
 
 static const json_t *noted(const struct storage *s, const struct moving_disk *d, const char *what)
 {
 	AUTO_FREE char *kind = xasprintf("%s-%u", what, index_of(s, d));
 
-	return journal_last_note(s->journal, kind);
+	return journal_last_note(s->life.journal, kind);
 }
 
 /* Who may use the one may use the other. Of a block device that is who we are. */

@@ -99,11 +99,7 @@ static int wait_until_pending(struct storage *s, unsigned ms, struct err *e)
 
 static int note_stopped(struct storage *s, bool ours, struct err *e)
 {
-	json_t *note = json_pack("{s:b}", "ours", ours);
-	int r = journal_note(s->journal, "stopped", note, e);
-
-	json_decref(note);
-	return r;
+	return life_journal_note(&s->life, "stopped", json_pack("{s:b}", "ours", ours), e);
 }
 
 int storage_run_state(struct storage *s, char out[32], struct err *e)
@@ -144,7 +140,7 @@ int storage_let_go_on(struct storage *s, struct err *e)
 	char state[32];
 	int r;
 
-	if (!json_is_true(json_object_get(journal_last_note(s->journal, "stopped"), "ours")))
+	if (!json_is_true(json_object_get(journal_last_note(s->life.journal, "stopped"), "ours")))
 		return 0;
 	r = storage_run_state(s, state, e);
 	if (!r && !strcmp(state, "paused"))
@@ -209,7 +205,7 @@ static int commit(struct storage *s, struct err *e)
 	if (!r)
 		r = starter_switch(s, e);
 	if (!r)
-		r = journal_state(s->journal, HO_SRC_COMMITTED, e);
+		r = journal_state(s->life.journal, HO_SRC_COMMITTED, e);
 	if (r)
 		return r;
 	s->committed = true;

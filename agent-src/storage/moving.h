@@ -5,7 +5,6 @@
 #include "attempt-id.h"
 #include "disk-line.h"
 #include "guard.h"
-#include "journal.h"
 #include "life.h"
 #include "qemu-discover.h"
 #include "qemu-undo.h"
@@ -68,7 +67,6 @@ struct storage {
 	const char *broken;	    /* the run state in which an error has stopped the guest since; NULL: none has */
 	pid_t known_as;		    /* by its control socket */
 	struct guard guard;
-	struct journal *journal;
 	uint8_t id[ATTEMPT_ID_LEN];
 	char prefix[QEMU_PREFIX_MAX]; /* of what is ours in QEMU */
 	struct moving_disk *disks;

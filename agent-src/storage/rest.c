@@ -216,7 +216,7 @@ int storage_rest(struct storage *s, struct err *e)
 	if (!r)
 		r = starter_switch(s, e);
 	if (!r)
-		r = journal_state(s->journal, HO_SRC_COMMITTED, e);
+		r = journal_state(s->life.journal, HO_SRC_COMMITTED, e);
 	if (r)
 		return r;
 	s->committed = true;

@@ -60,13 +60,13 @@ static int reach(struct storage *s, struct err *e)
 /* As far as it is known without QEMU. 1: beyond its point of no return, 0: not, -errno: that cannot be told. */
 static int is_committed(struct storage *s, struct err *e)
 {
-	enum handoff_state state = journal_last_state(s->journal);
+	enum handoff_state state = journal_last_state(s->life.journal);
 
 	if (state == HO_SRC_RELEASED || state == HO_SRC_ABORTED)
 		return state == HO_SRC_RELEASED;
 	if (!s->starter.path)
 		return state == HO_SRC_COMMITTED;
-	return journal_last_note(s->journal, "switching") ? starter_names_new(s, e) : 0;
+	return journal_last_note(s->life.journal, "switching") ? starter_names_new(s, e) : 0;
 }
 
 static void mark_all(struct storage *s, bool switched)
@@ -80,22 +80,18 @@ static void mark_all(struct storage *s, bool switched)
 /* Of each disk, what was found to be true: noted before anything is removed that somebody might think is in use. */
 static int note_truth(struct storage *s, struct err *e)
 {
-	json_t *list = json_array(), *note;
+	json_t *list = json_array();
 	unsigned i;
-	int r;
 
 	for (i = 0; i < s->count; i++)
 		json_array_append_new(list, json_boolean(s->disks[i].switched));
-	note = json_pack("{s:o}", "switched", list);
-	r = journal_note(s->journal, "truth", note, e);
-	json_decref(note);
-	return r;
+	return life_journal_note(&s->life, "truth", json_pack("{s:o}", "switched", list), e);
 }
 
 /* False: nothing was found yet. */
 static bool take_noted_truth(struct storage *s)
 {
-	const json_t *list = json_object_get(journal_last_note(s->journal, "truth"), "switched");
+	const json_t *list = json_object_get(journal_last_note(s->life.journal, "truth"), "switched");
 	unsigned i;
 
 	for (i = 0; i < s->count && list; i++)
@@ -129,7 +125,7 @@ static bool is_mixed(const struct storage *s)
  */
 static int look_at_devices(struct storage *s, bool committed, struct err *e)
 {
-	enum handoff_state state = journal_last_state(s->journal);
+	enum handoff_state state = journal_last_state(s->life.journal);
 	int r;
 
 	if ((state == HO_SRC_RELEASED || state == HO_SRC_ABORTED) && take_noted_truth(s))
@@ -142,7 +138,7 @@ static int set_script(struct storage *s, struct err *e)
 {
 	int r = starter_set(s, e);
 
-	return r ? r : journal_note(s->journal, "script-set", NULL, e);
+	return r ? r : journal_note(s->life.journal, "script-set", NULL, e);
 }
 
 static int in_qemu(struct storage *s, struct err *e)
@@ -151,7 +147,7 @@ static int in_qemu(struct storage *s, struct err *e)
 	int committed = is_committed(s, &why), r;
 
 	if (committed < 0)
-		committed = journal_last_state(s->journal) == HO_SRC_COMMITTED;
+		committed = journal_last_state(s->life.journal) == HO_SRC_COMMITTED;
 	if (committed && mirrors_finalize(s, &why))
 		life_note(&s->life, "%s", why.msg);
 	r = mirrors_cancel(s, e);
@@ -164,7 +160,8 @@ static int in_qemu(struct storage *s, struct err *e)
 	if (!r && note_truth(s, &why)) /* and again when all is settled */
 		life_note(&s->life, "%s", why.msg);
 	/* once: whatever it names later is by a later change of disks */
-	if (!r && journal_last_note(s->journal, "switching") && !journal_last_note(s->journal, "script-set") && set_script(s, &why)) {
+	if (!r && journal_last_note(s->life.journal, "switching") && !journal_last_note(s->life.journal, "script-set") &&
+	    set_script(s, &why)) {
 		if (any_switched(s))
 			life_leftover(&s->life, "%s: do not start the guest by it before it names its new images", why.msg);
 		else
@@ -255,7 +252,7 @@ int storage_settle(struct storage *s, struct err *e)
 	s->mixed = is_mixed(s);
 	if (s->mixed)
 		life_note(&s->life, "some disks are at their new places, and others are not, as QEMU did not switch them");
-	if (journal_state(s->journal, all ? HO_SRC_RELEASED : HO_SRC_ABORTED, &why))
+	if (journal_state(s->life.journal, all ? HO_SRC_RELEASED : HO_SRC_ABORTED, &why))
 		life_leftover(&s->life, "%s", why.msg);
 	return all;
 }

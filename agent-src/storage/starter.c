@@ -150,12 +150,8 @@ int starter_prepare(struct storage *s, struct err *e)
 		r = err_set(e, ESTALE, "the script %s names the new images already", s->starter.path);
 	if (!r)
 		r = write_draft(&s->starter, text, e);
-	if (!r) { /* from here on the script is looked at to know what has happened */
-		json_t *note = json_pack("{s:s}", "script", s->starter.path);
-
-		r = journal_note(s->journal, "switching", note, e);
-		json_decref(note);
-	}
+	if (!r) /* from here on the script is looked at to know what has happened */
+		r = life_journal_note(&s->life, "switching", json_pack("{s:s}", "script", s->starter.path), e);
 	return r;
 }
 

@@ -28,15 +28,17 @@ static void name_nodes(struct storage *s)
 	}
 }
 
-static int storage_new(struct storage **out, const struct storage_options *o, struct err *e)
+/* j: of an earlier life, and stolen; NULL: it begins. */
+static int storage_new(struct storage **out, const struct storage_options *o, struct journal *j, struct err *e)
 {
 	struct storage *s = xcalloc(1, sizeof(*s));
-	int r = life_begin(&s->life, "storage", &o->life, e);
+	int r = j ? life_take_up(&s->life, j, &o->life, e) : life_begin(&s->life, "storage", &o->life, e);
 
 	if (r) {
 		free(s);
 		return r;
 	}
+	s->life.journal_is_kept = true;
 	s->o = o;
 	s->bwlimit = o->bwlimit;
 	*out = s;
@@ -49,7 +51,6 @@ static void storage_free(struct storage *s)
 
 	storage_rest_let_go(s);
 	qmp_close(s->qmp);
-	journal_close(s->journal);
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
@@ -99,7 +100,6 @@ static int begin_journal(struct storage *s, struct err *e)
 	AUTO_FREE char *boot = boot_id();
 	json_t *disks = json_array(), *paths = json_array(), *begin;
 	size_t i;
-	int r;
 
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
@@ -119,11 +119,7 @@ static int begin_journal(struct storage *s, struct err *e)
 			  "start_time", (json_int_t)s->guest.start_time, "qmp", s->guest.qmp.path, "monitors", monitors(&s->guest),
 			  "boot_id", boot, "disks", paths, "storage", "disks", disks, "rest", s->rest, "old", (int)s->old, "known_as",
 			  (int)s->known_as, "script", s->starter.path, "draft", s->starter.draft);
-	if (!begin)
-		return err_set(e, EILSEQ, "a name of the guest or of its files is not UTF-8 text");
-	r = journal_create(&s->journal, s->o->life.state_dir, s->id, true, begin, e);
-	json_decref(begin);
-	return r;
+	return life_create_journal(&s->life, s->id, begin, e);
 }
 
 static char *text(const json_t *o, const char *key)
@@ -166,8 +162,8 @@ static int restore(struct storage *s, struct err *e)
 	size_t i;
 	int r;
 
-	memcpy(s->id, journal_attempt_id(s->journal), sizeof(s->id));
-	begin = journal_begin(s->journal);
+	memcpy(s->id, journal_attempt_id(s->life.journal), sizeof(s->id));
+	begin = journal_begin(s->life.journal);
 	plan = json_object_get(begin, "storage");
 	disks = json_object_get(plan, "disks");
 	all = json_object_get(begin, "monitors");
@@ -226,22 +222,11 @@ static bool is_over(const struct storage *s)
 	return !life_leftovers(&s->life);
 }
 
-/* With leftovers it stays, so that recover tries again; it is in no other move's way. */
-static void end_journal(struct storage *s)
+/* With leftovers one whose script is not as it is to be may be in the way of the next. */
+static bool is_unsettled(const struct storage *s)
 {
-	struct err e;
-
-	if (!is_over(s)) {
-		/* one whose script is not as it is to be may be in the way of the next */
-		bool settled = s->rest || !journal_last_note(s->journal, "switching") || journal_last_note(s->journal, "script-set");
-
-		if (settled && journal_note(s->journal, "over", NULL, &e))
-			report_notice(&s->life.report, "%s", e.msg);
-		return;
-	}
-	if (journal_remove(s->journal, true, &e))
-		report_notice(&s->life.report, "%s", e.msg);
-	s->journal = NULL;
+	return !is_over(s) && !s->rest && journal_last_note(s->life.journal, "switching") &&
+	       !journal_last_note(s->life.journal, "script-set");
 }
 
 /* why: what had gone wrong before; code 0: nothing. */
@@ -251,6 +236,7 @@ static int finish(struct storage *s, const struct err *why)
 	struct err e;
 	int r = storage_settle(s, &e), code;
 
+	s->life.undecided = r < 0 || is_unsettled(s);
 	if (r < 0) {
 		storage_tell_result(s, false, &e, EXIT_UNDECIDED);
 		return EXIT_UNDECIDED;
@@ -265,7 +251,6 @@ static int finish(struct storage *s, const struct err *why)
 	       : !is_over(s) || s->mixed				      ? EXIT_LEFTOVERS
 	       : moved							      ? EXIT_DESTINATION
 									      : EXIT_SOURCE;
-	end_journal(s);
 	storage_tell_result(s, moved, &e, code);
 	return code;
 }
@@ -284,11 +269,11 @@ static int begin(struct storage *s, struct err *e)
 
 	if (r || s->rest)
 		return r;
-	r = guard_start(&s->guard, journal_path(s->journal), s->o->life.runtime_dir, 0, s->life.report.quiet, e);
+	r = guard_start(&s->guard, journal_path(s->life.journal), s->o->life.runtime_dir, 0, s->life.report.quiet, e);
 	if (r)
-		journal_remove(s->journal, false, &(struct err){0});
+		journal_remove(s->life.journal, false, &(struct err){0});
 	if (r)
-		s->journal = NULL;
+		s->life.journal = NULL;
 	return r;
 }
 
@@ -303,7 +288,7 @@ static int carry_out(struct storage *s)
 		code = finish(s, &e);
 	else
 		code = finish(s, &(struct err){.code = 0});
-	if (!s->journal || code == EXIT_LEFTOVERS)
+	if (code != EXIT_UNDECIDED)
 		guard_dismiss(&s->guard); /* otherwise it has something to do */
 	return code;
 }
@@ -331,7 +316,7 @@ int storage_run(const struct storage_options *o)
 	struct err e;
 	int code;
 
-	if (storage_new(&s, o, &e)) {
+	if (storage_new(&s, o, NULL, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
@@ -343,18 +328,6 @@ int storage_run(const struct storage_options *o)
 
 /* ---- taken up again ---- */
 
-/* j: stolen. */
-static int storage_take_up(struct storage **out, const struct storage_options *o, struct journal *j, struct err *e)
-{
-	int r = storage_new(out, o, e);
-
-	if (r)
-		journal_close(j);
-	else
-		(*out)->journal = j;
-	return r;
-}
-
 int storage_recover(const struct life_options *o, struct journal *j)
 {
 	const struct storage_options so = {.life = *o};
@@ -362,7 +335,7 @@ int storage_recover(const struct life_options *o, struct journal *j)
 	struct err e;
 	int code;
 
-	if (storage_take_up(&s, &so, j, &e)) {
+	if (storage_new(&s, &so, j, &e)) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;
 	}
@@ -384,7 +357,7 @@ bool storage_guard(const struct life_options *o, struct journal *j, struct keep 
 	const struct storage_options so = {.life = *o};
 	struct storage *s;
 	bool done;
-	int r = storage_take_up(&s, &so, j, words);
+	int r = storage_new(&s, &so, j, words);
 
 	(void)kept;
 	if (r)
@@ -401,7 +374,8 @@ bool storage_guard(const struct life_options *o, struct journal *j, struct keep 
 		err_set(words, 0, "the agent that moved disks of guest %s has died: %s%s", s->guest.name,
 			r ? "the guest has its new disks" : "the guest keeps its old disks",
 			is_over(s) ? "" : "; what is left is settled by vmferry recover");
-		end_journal(s);
+		s->life.undecided = is_unsettled(s);
+		life_end_journal(&s->life);
 		remove_control_socket(s);
 	} else {
 		done = !s->unreachable; /* otherwise it will be no other */

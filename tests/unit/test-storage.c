@@ -125,7 +125,7 @@ static const char *get(const char *path, off_t at)
 static int begin_journal(void)
 {
 	json_t *begin = json_pack("{s:s}", "guest", "vm1");
-	int r = journal_create(&s.journal, dir, s.id, true, begin, &e);
+	int r = journal_create(&s.life.journal, dir, s.id, true, begin, &e);
 
 	json_decref(begin);
 	return r;
@@ -193,7 +193,7 @@ static int teardown(void **state)
 	AUTO_FREE char *rm = xasprintf("rm -rf '%s'", dir);
 
 	(void)state;
-	journal_close(s.journal);
+	journal_close(s.life.journal);
 	json_decref(s.life.leftovers);
 	json_decref(s.life.notes);
 	json_decref(disk.old_nodes);
@@ -274,7 +274,7 @@ static void nothing_is_switched_while_somebody_migrates_the_guest(void **state)
 	assert_int_equal(live(), -EBUSY);
 	assert_int_equal(qemu.finalized, 0);
 	assert_true(names(old_image));
-	assert_int_equal(journal_last_state(s.journal), HO_SRC_BEGUN);
+	assert_int_equal(journal_last_state(s.life.journal), HO_SRC_BEGUN);
 	played_end();
 	close(qemu.fd);
 }
@@ -373,7 +373,7 @@ static void settle_without_qemu(enum handoff_state state)
 	s.rest = true;
 	s.old = OLD_REMOVE;
 	assert_int_equal(own_file_know(old_image, old_image, &disk.was, &e), 0);
-	assert_int_equal(journal_state(s.journal, state, &e), 0);
+	assert_int_equal(journal_state(s.life.journal, state, &e), 0);
 }
 
 /* What starts the guest is not known, so that the journal alone says which image it has. */
