@@ -3,8 +3,8 @@
  * each move. What has been measured is in the file at once; a run that was interrupted goes on behind it.
  */
 #include "bench.h"
-#include "bench-figures.h"
 #include "bench-heartbeat.h"
+#include "bench-runs.h"
 #include "digest.h"
 #include "json-text.h"
 #include "paths.h"
@@ -25,7 +25,7 @@
 
 volatile sig_atomic_t bench_stop;
 
-struct cell {
+struct planned_cell {
 	unsigned number;
 	const char *link;
 	unsigned mem_mib;
@@ -68,7 +68,7 @@ static int pause_ms(struct bench *b, unsigned ms, struct err *e)
 
 /* ---- the file ---- */
 
-static bool is_of(const json_t *move, const struct cell *c)
+static bool is_of(const json_t *move, const struct planned_cell *c)
 {
 	const char *link = json_text(move, "link"), *workload = json_text(move, "workload");
 
@@ -76,7 +76,7 @@ static bool is_of(const json_t *move, const struct cell *c)
 	       json_integer_value(json_object_get(move, "mem_mib")) == c->mem_mib;
 }
 
-static bool is_done(const struct bench *b, const struct cell *c, unsigned round, const struct tool *t)
+static bool is_done(const struct bench *b, const struct planned_cell *c, unsigned round, const struct tool *t)
 {
 	const json_t *move;
 	const char *tool;
@@ -212,7 +212,8 @@ static int left_unharmed(struct bench *b, struct bench_guest *g, struct outcome 
 }
 
 /* Moves and judges; the guest is gone afterwards unless all went well. An error: nothing is to be kept. */
-static int move_once(struct bench *b, const struct cell *c, const struct tool *t, struct bench_guest *g, json_t *move, struct err *e)
+static int move_once(struct bench *b, const struct planned_cell *c, const struct tool *t, struct bench_guest *g, json_t *move,
+		     struct err *e)
 {
 	struct outcome o = {0};
 	struct watch w;
@@ -262,7 +263,7 @@ static int move_once(struct bench *b, const struct cell *c, const struct tool *t
 
 /* ---- cells ---- */
 
-static json_t *move_begin(const struct bench *b, const struct cell *c, unsigned round, const struct tool *t)
+static json_t *move_begin(const struct bench *b, const struct planned_cell *c, unsigned round, const struct tool *t)
 {
 	json_t *move = json_pack("{s:i,s:i,s:b,s:s,s:i,s:s,s:s}", "number", (int)json_array_size(json_object_get(b->run, "moves")) + 1,
 				 "round", (int)round, "warmup", round == 0, "link", c->link, "mem_mib", (int)c->mem_mib, "workload",
@@ -276,10 +277,11 @@ static json_t *move_begin(const struct bench *b, const struct cell *c, unsigned 
 	return move;
 }
 
-static int one(struct bench *b, const struct cell *c, unsigned round, const struct tool *t, struct bench_guest *g, struct progress *p,
-	       struct err *e)
+static int one(struct bench *b, const struct planned_cell *c, unsigned round, const struct tool *t, struct bench_guest *g,
+	       struct progress *p, struct err *e)
 {
 	bool libvirt = t->kind == TOOL_VIRSH;
+	struct runs all;
 	json_t *move;
 	int r = 0;
 
@@ -298,13 +300,17 @@ static int one(struct bench *b, const struct cell *c, unsigned round, const stru
 	p->done++;
 	tell_move(b, p, move);
 	json_array_append_new(json_object_get(b->run, "moves"), move);
-	bench_set_payload(json_object_get(b->run, "moves"), move);
-	json_object_set_new(b->run, "statistics", bench_statistics(json_object_get(b->run, "moves"), b->plan.tools[0].text));
+	run_set_payload(json_object_get(b->run, "moves"), move);
+	r = runs_init(&all, b->run, e);
+	if (r)
+		return r;
+	json_object_set_new(b->run, "statistics", runs_statistics(&all));
+	runs_fini(&all);
 	return bench_save(b, e);
 }
 
 /* A disk that holds less than is to be in memory. */
-static void tell_cached(const struct bench *b, const struct cell *c)
+static void tell_cached(const struct bench *b, const struct planned_cell *c)
 {
 	unsigned wanted = b->plan.cached_percent, found = bench_guest_cached_percent(&b->plan, c->workload, c->mem_mib);
 
@@ -313,7 +319,7 @@ static void tell_cached(const struct bench *b, const struct cell *c)
 			c->mem_mib, c->workload->name, found, wanted);
 }
 
-static int run_cell(struct bench *b, const struct cell *c, struct progress *p, struct err *e)
+static int run_cell(struct bench *b, const struct planned_cell *c, struct progress *p, struct err *e)
 {
 	unsigned order[BENCH_LIST_MAX], round, i;
 	struct bench_guest g = {0};
@@ -332,11 +338,11 @@ static int run_cell(struct bench *b, const struct cell *c, struct progress *p, s
 	return r;
 }
 
-typedef int (*cell_fn)(struct bench *b, const struct cell *c, struct progress *p, struct err *e);
+typedef int (*cell_fn)(struct bench *b, const struct planned_cell *c, struct progress *p, struct err *e);
 
 static int each_cell(struct bench *b, cell_fn fn, struct progress *p, struct err *e)
 {
-	struct cell c = {0};
+	struct planned_cell c = {0};
 	unsigned link, mem, work;
 	int r = 0;
 
@@ -351,7 +357,7 @@ static int each_cell(struct bench *b, cell_fn fn, struct progress *p, struct err
 	return r;
 }
 
-static int count_cell(struct bench *b, const struct cell *c, struct progress *p, struct err *e)
+static int count_cell(struct bench *b, const struct planned_cell *c, struct progress *p, struct err *e)
 {
 	unsigned round, i, before = p->all;
 

@@ -18,7 +18,7 @@
  * bench-watch   what is sampled while a move runs
  * bench-result  what becomes of it
  * bench-file    the file of results
- * bench-figures what the moves of a cell and tool add up to (pure)
+ * bench-runs    what the moves of a cell and tool add up to (pure)
  * bench-table   the table in the terminal
  *
  * All times of a move are CLOCK_REALTIME, which QEMU's events and the kernel's receive timestamps have, too.

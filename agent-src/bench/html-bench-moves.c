@@ -1,5 +1,6 @@
 /* html-bench-moves.c: see html-bench.h: what happened when in a move, and the guest around its switchover. */
 #include "html-bench.h"
+#include "bench.h"
 #include "html-page.h"
 #include "html-timeline.h"
 #include "html-value.h"
@@ -120,7 +121,7 @@ static double move_end(const json_t *move)
 	return fmax(value_of(move, "total_ms"), lasted);
 }
 
-static void write_timeline(FILE *f, const struct cell *c, const json_t *move, double end, const char *caption)
+static void write_timeline(FILE *f, const struct run_cell *c, const json_t *move, double end, const char *caption)
 {
 	const json_t *series = json_object_get(move, "series");
 	struct timeline t = {.width = TIMELINE_WIDE, .to = end, .axis = "time since the move began", .shade_from = NAN};
@@ -132,7 +133,7 @@ static void write_timeline(FILE *f, const struct cell *c, const json_t *move, do
 	add_strip(&t, "codec", json_object_get(series, "codec"), &moving);
 	add_strip(&t, "round", json_object_get(series, "round"), &moving);
 	add_line(&t, series, "On the wire", Q_BYTES_PER_S, "wire_bps", false, &all);
-	t.panels[0].limit = cell_link_bytes_per_s(c);
+	t.panels[0].limit = c->link ? link_bytes_per_s(c->link, true) : 0;
 	t.panels[0].limit_name = c->link;
 	add_left(&t, series, &moving);
 	add_line(&t, series, "The guest writes memory", Q_BYTES_PER_S, "dirty_bps", false, &moving);
@@ -148,7 +149,7 @@ static void write_timeline(FILE *f, const struct cell *c, const json_t *move, do
 /* ---- one move ---- */
 
 /* Malloc'ed. */
-static char *caption_of(const struct tool *t, const json_t *move, const char *which)
+static char *caption_of(const struct run_tool *t, const json_t *move, const char *which)
 {
 	char number[SHOW_MAX], round[SHOW_MAX], total[SHOW_MAX], down[SHOW_MAX];
 
@@ -157,7 +158,7 @@ static char *caption_of(const struct tool *t, const json_t *move, const char *wh
 			 show_ms(down, move_figure(move, FIGURE_DOWNTIME)));
 }
 
-static void median_timeline(FILE *f, const struct cell *c, const struct tool *t, double end)
+static void median_timeline(FILE *f, const struct run_cell *c, const struct run_tool *t, double end)
 {
 	const json_t *move = tool_median_move(t);
 	AUTO_FREE char *which = xasprintf(", the median of %zu", t->good_count);
@@ -166,10 +167,10 @@ static void median_timeline(FILE *f, const struct cell *c, const struct tool *t,
 	write_timeline(f, c, move, end, caption);
 }
 
-static void other_timeline(FILE *f, const struct cell *c, const struct tool *t, const json_t *move)
+static void other_timeline(FILE *f, const struct run_cell *c, const struct run_tool *t, const json_t *move)
 {
-	enum outcome_kind outcome = move_outcome(move);
-	AUTO_FREE char *caption = caption_of(t, move, outcome == OUTCOME_OK ? "" : outcome == OUTCOME_FAILED ? ", failed" : ", damaged");
+	AUTO_FREE char *which = xasprintf(", %s", move_outcome(move));
+	AUTO_FREE char *caption = caption_of(t, move, strcmp(move_outcome(move), "ok") ? which : "");
 
 	fputs("<details class=\"more\"><summary>", f);
 	html_text_n(f, caption, 160);
@@ -178,7 +179,7 @@ static void other_timeline(FILE *f, const struct cell *c, const struct tool *t, 
 	page_details_end(f);
 }
 
-static void other_timelines(FILE *f, const struct cell *c, const struct tool *t, struct timelines *lines)
+static void other_timelines(FILE *f, const struct run_cell *c, const struct run_tool *t, struct timelines *lines)
 {
 	size_t i;
 
@@ -204,7 +205,7 @@ static void look_closely(struct timeline *t, struct steps *p, double gap_ms)
 	p->until = t->to;
 }
 
-static void write_around(FILE *f, const struct tool *t, const json_t *move)
+static void write_around(FILE *f, const struct run_tool *t, const json_t *move)
 {
 	const json_t *around = json_object_get(move, "around");
 	double from = value_signed(around, "from_ms"), gap = value_of(around, "gap_t_ms"), zero = isnan(gap) ? 0 : gap;
@@ -227,7 +228,7 @@ static void write_around(FILE *f, const struct tool *t, const json_t *move)
 	timeline_fini(&line);
 }
 
-static bool has_around(const struct cell *c)
+static bool has_around(const struct run_cell *c)
 {
 	size_t i;
 
@@ -237,7 +238,7 @@ static bool has_around(const struct cell *c)
 	return false;
 }
 
-static void all_around(FILE *f, const struct cell *c)
+static void all_around(FILE *f, const struct run_cell *c)
 {
 	size_t i;
 
@@ -250,7 +251,7 @@ static void all_around(FILE *f, const struct cell *c)
 	fputs("</div>\n", f);
 }
 
-void html_bench_moves(FILE *f, const struct cell *c, struct timelines *lines)
+void html_bench_moves(FILE *f, const struct run_cell *c, struct timelines *lines)
 {
 	double end = 0;
 	size_t i;

@@ -1,6 +1,5 @@
 /* html-bench-tables.c: see html-bench.h: ratios, a cell's figures, its moves. */
 #include "html-bench.h"
-#include "html-value.h"
 #include "util.h"
 
 #include <math.h>
@@ -9,6 +8,31 @@
 #define ERRORS_MAX    50
 #define ERROR_MAX     300 /* characters */
 #define TOOL_NAME_MAX 120 /* bytes */
+
+/* The figures as the tables have them. */
+static const struct column {
+	enum figure what;
+	const char *name, *unit;
+	double size; /* of that unit */
+	bool percentiles, compared;
+} columns[] = {
+	{FIGURE_TOTAL, "Total", "s", 1000, true, true},
+	{FIGURE_COPY, "Copy", "s", 1000, false, true},
+	{FIGURE_DOWNTIME, "Downtime, guest", "ms", 1, true, true},
+	{FIGURE_WIRE, "On the wire", "bytes", 1, true, true},
+	{FIGURE_USE, "Link use", "%", 0.01, false, false},
+	{FIGURE_CPU, "CPU", "s per GiB", 1, false, true},
+};
+
+static const char *show(char buf[SHOW_MAX], const struct column *k, double v)
+{
+	return k->what == FIGURE_WIRE ? show_bytes(buf, v) : show_number(buf, v / k->size);
+}
+
+static void number_head(FILE *f, const char *name, const char *unit)
+{
+	fprintf(f, "<th class=\"n\">%s<br/><span class=\"unit\">%s</span></th>", name, unit);
+}
 
 void html_bench_tool_name(FILE *f, const char *name)
 {
@@ -26,37 +50,30 @@ void html_bench_tool_name(FILE *f, const char *name)
 		fputs(DASH, f);
 }
 
-void html_bench_outcomes(FILE *f, const struct tool *t)
+/* The name's cell and that of its outcomes. */
+static void tool_cells(FILE *f, const char *tag, const struct run_tool *t)
 {
-	fprintf(f, "%zu ok", t->good_count);
-	if (t->failed)
-		fprintf(f, "<br/><span class=\"bad\">%zu failed</span>", t->failed);
+	fprintf(f, "<%s>", tag);
+	html_bench_tool_name(f, t->name);
+	fprintf(f, "</%.2s><td>%zu ok", tag, t->good_count);
+	if (t->bad_count > t->damaged)
+		fprintf(f, "<br/><span class=\"bad\">%zu failed</span>", t->bad_count - t->damaged);
 	if (t->damaged)
 		fprintf(f, "<br/><span class=\"bad\">%zu damaged</span>", t->damaged);
+	fputs("</td>", f);
 }
 
 /* ---- ratios ---- */
 
+/* With its unit. */
 static const char *show_figure(char buf[SHOW_MAX], enum figure what, double v)
 {
-	switch (what) {
-	case FIGURE_TOTAL:
-	case FIGURE_COPY:
-	case FIGURE_DOWNTIME:
-		return show_ms(buf, v);
-	case FIGURE_WIRE:
-		return show_bytes(buf, v);
-	case FIGURE_USE:
-	case FIGURE_CPU:
-	case FIGURES:
-		break;
-	}
-	return show_number(buf, v);
+	return what == FIGURE_WIRE ? show_bytes(buf, v) : what == FIGURE_CPU ? show_number(buf, v) : show_ms(buf, v);
 }
 
-static void ratio(FILE *f, const struct cell *c, const struct tool *t, enum figure what)
+static void ratio_cell(FILE *f, const struct run_cell *c, const struct run_tool *t, enum figure what)
 {
-	const struct tool *native = cell_best_native(c, what);
+	const struct run_tool *native = cell_best_native(c, what);
 	double ours = tool_median(t, what), theirs = native ? tool_median(native, what) : NAN;
 	char a[SHOW_MAX], b[SHOW_MAX];
 
@@ -69,118 +86,94 @@ static void ratio(FILE *f, const struct cell *c, const struct tool *t, enum figu
 	fputs("</td>", f);
 }
 
-static void ratio_row(FILE *f, const struct cell *c, const struct tool *t)
-{
-	fputs("<tr><th scope=\"row\">", f);
-	html_bench_cell_name(f, c);
-	fputs("</th><td>", f);
-	html_bench_tool_name(f, t->name);
-	fputs("</td><td>", f);
-	html_bench_outcomes(f, t);
-	fputs("</td>", f);
-	ratio(f, c, t, FIGURE_TOTAL);
-	ratio(f, c, t, FIGURE_COPY);
-	ratio(f, c, t, FIGURE_DOWNTIME);
-	ratio(f, c, t, FIGURE_WIRE);
-	ratio(f, c, t, FIGURE_CPU);
-	fputs("</tr>\n", f);
-}
-
 void html_bench_ratio_table(FILE *f, const struct runs *r)
 {
-	size_t i, k;
+	size_t i, k, n;
 
 	fputs("<p class=\"soft\">Medians: vmferry, divided by the best native tool. Below 1 is less than it took. "
 	      "The best is chosen for each figure on its own and is named below it.</p><div class=\"scroll\"><table>\n<thead><tr><th>Cell</th><th>Tool</th>"
-	      "<th>Counted moves</th><th class=\"n\">Total time</th><th class=\"n\">Copy time</th><th class=\"n\">Downtime</th>"
-	      "<th class=\"n\">On the wire</th><th class=\"n\">CPU per GiB<br/><span class=\"unit\">s/GiB</span></th></tr></thead>\n<tbody>\n",
+	      "<th>Counted moves</th>",
 	      f);
-	for (i = 0; i < r->cell_count; i++)
-		for (k = 0; k < r->cells[i].tool_count; k++)
-			if (r->cells[i].tools[k].ours)
-				ratio_row(f, &r->cells[i], &r->cells[i].tools[k]);
+	for (n = 0; n < ARRAY_LEN(columns); n++)
+		if (columns[n].compared)
+			number_head(f, columns[n].name, columns[n].what == FIGURE_CPU ? columns[n].unit : "");
+	fputs("</tr></thead>\n<tbody>\n", f);
+	for (i = 0; i < r->cell_count; i++) {
+		const struct run_cell *c = &r->cells[i];
+
+		for (k = 0; k < c->tool_count; k++) {
+			if (!c->tools[k].ours)
+				continue;
+			fputs("<tr><th scope=\"row\">", f);
+			html_bench_cell_name(f, c);
+			fputs("</th>", f);
+			tool_cells(f, "td", &c->tools[k]);
+			for (n = 0; n < ARRAY_LEN(columns); n++)
+				if (columns[n].compared)
+					ratio_cell(f, c, &c->tools[k], columns[n].what);
+			fputs("</tr>\n", f);
+		}
+	}
 	fputs("</tbody></table></div>\n", f);
 }
 
 /* ---- a cell's figures ---- */
 
-static const char *show_in(char buf[SHOW_MAX], enum figure what, double v, double unit)
+static void spread_cell(FILE *f, const struct run_tool *t, const struct column *k)
 {
-	return what == FIGURE_WIRE ? show_bytes(buf, v) : show_number(buf, v / unit);
-}
-
-static void spread_cell(FILE *f, const struct tool *t, enum figure what, double unit)
-{
-	struct spread s = tool_spread(t, what);
+	struct spread s = tool_spread(t, k->what);
 	char a[SHOW_MAX], b[SHOW_MAX];
 
-	fprintf(f, "<td class=\"n\">%s", show_in(a, what, s.median, unit));
+	fprintf(f, "<td class=\"n\">%s", show(a, k, s.median));
 	if (s.count > 1)
-		fprintf(f, "<small>%s – %s", show_in(a, what, s.min, unit), show_in(b, what, s.max, unit));
-	if (s.count > 1 && (what == FIGURE_TOTAL || what == FIGURE_DOWNTIME || what == FIGURE_WIRE))
-		fprintf(f, "<br/>p90 %s<br/>p99 %s", show_in(a, what, s.p90, unit), show_in(b, what, s.p99, unit));
+		fprintf(f, "<small>%s – %s", show(a, k, s.min), show(b, k, s.max));
+	if (s.count > 1 && k->percentiles)
+		fprintf(f, "<br/>p90 %s<br/>p99 %s", show(a, k, s.p90), show(b, k, s.p99));
 	fputs(s.count > 1 ? "</small></td>" : "</td>", f);
 	spread_fini(&s);
 }
 
-static void tool_row(FILE *f, const struct tool *t)
+void html_bench_cell_table(FILE *f, const struct run_cell *c)
 {
-	fprintf(f, "<tr%s><th scope=\"row\">", t->ours ? " class=\"ours\"" : "");
-	html_bench_tool_name(f, t->name);
-	fputs("</th><td>", f);
-	html_bench_outcomes(f, t);
-	fputs("</td>", f);
-	spread_cell(f, t, FIGURE_TOTAL, 1000);
-	spread_cell(f, t, FIGURE_COPY, 1000);
-	spread_cell(f, t, FIGURE_DOWNTIME, 1);
-	spread_cell(f, t, FIGURE_WIRE, 1);
-	spread_cell(f, t, FIGURE_USE, 0.01);
-	spread_cell(f, t, FIGURE_CPU, 1);
-	fputs("</tr>\n", f);
-}
-
-void html_bench_cell_table(FILE *f, const struct cell *c)
-{
-	size_t i;
+	size_t i, n;
 
 	fputs("<p class=\"soft\">Median, and below it the least and the greatest, of the moves that went well; warm-up "
-	      "moves are not counted. p90, p99: 90 and 99 of 100 moves were below, as far as so few can tell (linear between moves).</p><div class=\"scroll\"><table>\n<thead><tr><th>Tool</th><th>Moves</th>"
-	      "<th class=\"n\">Total<br/><span class=\"unit\">s</span></th><th class=\"n\">Copy<br/><span class=\"unit\">s</span></th>"
-	      "<th class=\"n\">Downtime, guest<br/><span class=\"unit\">ms</span></th><th class=\"n\">On the wire<br/>"
-	      "<span class=\"unit\">bytes</span></th><th class=\"n\">Link use<br/><span class=\"unit\">%</span></th>"
-	      "<th class=\"n\">CPU<br/><span class=\"unit\">s per GiB</span></th></tr></thead>\n<tbody>\n",
+	      "moves are not counted. p90, p99: 90 and 99 of 100 moves were below, as far as so few can tell (linear between moves).</p><div class=\"scroll\"><table>\n<thead><tr><th>Tool</th><th>Moves</th>",
 	      f);
-	for (i = 0; i < c->tool_count; i++)
-		tool_row(f, &c->tools[i]);
+	for (n = 0; n < ARRAY_LEN(columns); n++)
+		number_head(f, columns[n].name, columns[n].unit);
+	fputs("</tr></thead>\n<tbody>\n", f);
+	for (i = 0; i < c->tool_count; i++) {
+		fputs(c->tools[i].ours ? "<tr class=\"ours\">" : "<tr>", f);
+		tool_cells(f, "th scope=\"row\"", &c->tools[i]);
+		for (n = 0; n < ARRAY_LEN(columns); n++)
+			spread_cell(f, &c->tools[i], &columns[n]);
+		fputs("</tr>\n", f);
+	}
 	fputs("</tbody></table></div>\n", f);
 }
 
 /* ---- its moves ---- */
 
-static const char *const outcome_words[] = {"ok", "failed", "damaged"};
-
-static void bad_move(FILE *f, const struct tool *t, const json_t *move)
-{
-	char number[SHOW_MAX];
-
-	fprintf(f, "<li><span class=\"bad\">%s</span>: move %s, ", outcome_words[move_outcome(move)],
-		show_number(number, value_of(move, "number")));
-	html_bench_tool_name(f, t->name);
-	fputs(": ", f);
-	html_text_n(f, value_text(move, "error"), ERROR_MAX);
-	fputs("</li>\n", f);
-}
-
-static void bad_moves(FILE *f, const struct cell *c)
+static void bad_moves(FILE *f, const struct run_cell *c)
 {
 	size_t i, k, shown = 0;
+	char number[SHOW_MAX];
 
 	for (i = 0; i < c->tool_count; i++)
 		for (k = 0; k < c->tools[i].bad_count; k++) {
+			const json_t *move = c->tools[i].bad[k];
+
 			if (!shown++)
 				fputs("<p class=\"before-list\">In no figure, as they did not go well:</p>\n<ul>\n", f);
-			if (shown <= ERRORS_MAX)
-				bad_move(f, &c->tools[i], c->tools[i].bad[k]);
+			if (shown > ERRORS_MAX)
+				continue;
+			fprintf(f, "<li><span class=\"bad\">%s</span>: move %s, ", move_outcome(move),
+				show_number(number, value_of(move, "number")));
+			html_bench_tool_name(f, c->tools[i].name);
+			fputs(": ", f);
+			html_text_n(f, value_text(move, "error"), ERROR_MAX);
+			fputs("</li>\n", f);
 		}
 	if (shown > ERRORS_MAX)
 		fprintf(f, "<li>and %zu more</li>\n", shown - ERRORS_MAX);
@@ -211,47 +204,46 @@ static void number_cell(FILE *f, double v)
 
 static void move_row(FILE *f, const json_t *move)
 {
-	const json_t *alive = json_object_get(json_object_get(move, "tcp"), "alive");
-	enum outcome_kind outcome = move_outcome(move);
+	const json_t *alive = json_object_get(json_object_get(move, "tcp"), "alive"), *beats = json_object_get(move, "heartbeat");
 	char text[SHOW_MAX];
+	size_t n;
 
 	fputs("<tr>", f);
 	number_cell(f, value_of(move, "number"));
 	number_cell(f, value_of(move, "round"));
 	fputs("<td>", f);
 	html_bench_tool_name(f, value_text(move, "tool"));
-	fprintf(f, "</td><td><span class=\"%s\">%s</span>%s</td>", outcome == OUTCOME_OK ? "good" : "bad", outcome_words[outcome],
+	fprintf(f, "</td><td><span class=\"%s\">%s</span>%s</td>", strcmp(move_outcome(move), "ok") ? "bad" : "good", move_outcome(move),
 		value_true(move, "warmup") ? " (warm-up)" : "");
-	number_cell(f, move_figure(move, FIGURE_TOTAL) / 1000);
-	number_cell(f, move_figure(move, FIGURE_COPY) / 1000);
-	number_cell(f, move_figure(move, FIGURE_DOWNTIME));
-	fprintf(f, "<td class=\"n\">%s</td>", show_bytes(text, move_figure(move, FIGURE_WIRE)));
-	number_cell(f, move_figure(move, FIGURE_CPU));
+	for (n = 0; n < ARRAY_LEN(columns); n++)
+		if (columns[n].compared)
+			fprintf(f, "<td class=\"n\">%s</td>", show(text, &columns[n], move_figure(move, columns[n].what)));
 	number_cell(f, value_of(move, "others_cpu_s"));
-	number_cell(f, value_of(json_object_get(move, "heartbeat"), "before_ms"));
-	number_cell(f, value_of(json_object_get(move, "heartbeat"), "lost"));
+	number_cell(f, value_of(beats, "before_ms"));
+	number_cell(f, value_of(beats, "lost"));
 	fprintf(f, "<td>%s</td><td>", json_is_true(alive) ? "alive" : json_is_false(alive) ? "<span class=\"bad\">broken</span>" : DASH);
 	witness(f, move);
 	fputs("</td></tr>\n", f);
 }
 
-void html_bench_move_table(FILE *f, const struct runs *r, const struct cell *c)
+void html_bench_move_table(FILE *f, const struct runs *r, const struct run_cell *c)
 {
 	json_t *move;
-	size_t i;
+	size_t i, n;
 
 	bad_moves(f, c);
 	fputs("<details class=\"more\"><summary>Every move of this cell in numbers</summary>\n<div class=\"scroll\"><table>\n<thead><tr>"
-	      "<th class=\"n\">No.</th><th class=\"n\">Round</th><th>Tool</th><th>Outcome</th><th class=\"n\">Total<br/>"
-	      "<span class=\"unit\">s</span></th><th class=\"n\">Copy<br/><span class=\"unit\">s</span></th><th class=\"n\">Downtime<br/>"
-	      "<span class=\"unit\">ms</span></th><th class=\"n\">Wire<br/><span class=\"unit\">bytes</span></th><th class=\"n\">CPU<br/>"
-	      "<span class=\"unit\">s per GiB</span></th><th class=\"n\">Others’ CPU<br/><span class=\"unit\">s</span></th>"
-	      "<th class=\"n\">Gap before<br/><span class=\"unit\">ms</span></th>"
-	      "<th class=\"n\">Lost<br/><span class=\"unit\">datagrams</span></th><th>TCP</th>"
-	      "<th>The witness checked</th></tr></thead>\n<tbody>\n",
+	      "<th class=\"n\">No.</th><th class=\"n\">Round</th><th>Tool</th><th>Outcome</th>",
 	      f);
+	for (n = 0; n < ARRAY_LEN(columns); n++)
+		if (columns[n].compared)
+			number_head(f, columns[n].name, columns[n].unit);
+	number_head(f, "Others’ CPU", "s");
+	number_head(f, "Gap before", "ms");
+	number_head(f, "Lost", "datagrams");
+	fputs("<th>TCP</th><th>The witness checked</th></tr></thead>\n<tbody>\n", f);
 	json_array_foreach(json_object_get(r->root, "moves"), i, move)
-		if (json_is_object(move) && cell_has(c, move))
+		if (json_is_object(move) && moves_compare(c->first, move))
 			move_row(f, move);
 	fputs("</tbody></table></div></details>\n", f);
 }

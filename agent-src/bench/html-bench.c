@@ -9,22 +9,24 @@
 
 #define TIMELINES_MAX 1000
 
-void html_bench_cell_name(FILE *f, const struct cell *c)
+void html_bench_cell_name(FILE *f, const struct run_cell *c)
 {
+	double delay = value_of(c->first, "delay_ms"), loss = value_of(c->first, "loss_percent"),
+	       cached = value_of(c->first, "cached_percent");
 	char text[SHOW_MAX];
 
 	html_text_n(f, c->link, 40);
-	if (!isnan(c->delay_ms))
-		fprintf(f, ", %s ms of delay", show_number(text, c->delay_ms));
-	if (!isnan(c->loss_percent))
-		fprintf(f, ", %s %% lost", show_number(text, c->loss_percent));
+	if (!isnan(delay))
+		fprintf(f, ", %s ms of delay", show_number(text, delay));
+	if (!isnan(loss))
+		fprintf(f, ", %s %% lost", show_number(text, loss));
 	fprintf(f, ", %s, ", show_bytes(text, c->mem_mib * (double)MIB));
 	html_text_n(f, c->workload, 40);
-	if (!isnan(c->cached_percent))
-		fprintf(f, ", %s %% cached", show_number(text, c->cached_percent));
-	if (c->content) {
+	if (!isnan(cached))
+		fprintf(f, ", %s %% cached", show_number(text, cached));
+	if (value_text(c->first, "content")) { /* where a page is of several runs */
 		fputs(", ", f);
-		html_text_n(f, c->content, 40);
+		html_text_n(f, value_text(c->first, "content"), 40);
 	}
 }
 
@@ -89,7 +91,7 @@ static bool ratio_range(const struct runs *r, enum figure what, double *least, d
 	*least = INFINITY;
 	*greatest = -INFINITY;
 	for (i = 0; i < r->cell_count; i++) {
-		const struct tool *native = cell_best_native(&r->cells[i], what);
+		const struct run_tool *native = cell_best_native(&r->cells[i], what);
 		double theirs = native ? tool_median(native, what) : NAN;
 
 		for (k = 0; k < r->cells[i].tool_count; k++) {
@@ -102,23 +104,19 @@ static bool ratio_range(const struct runs *r, enum figure what, double *least, d
 	return *greatest >= *least;
 }
 
-static void ratio_words(FILE *f, const struct runs *r, enum figure what, const char *name, const char *before)
-{
-	char a[SHOW_MAX], b[SHOW_MAX];
-	double least, greatest;
-
-	fprintf(f, "%s%s ", before, name);
-	if (!ratio_range(r, what, &least, &greatest))
-		fputs("–", f);
-	else if (least == greatest)
-		fprintf(f, "<strong>%s</strong>", show_ratio(a, least));
-	else
-		fprintf(f, "<strong>%s to %s</strong>", show_ratio(a, least), show_ratio(b, greatest));
-}
-
 static void ratios(FILE *f, const struct runs *r)
 {
+	static const struct {
+		enum figure what;
+		const char *name;
+	} all[] = {{FIGURE_TOTAL, "total time"},
+		   {FIGURE_COPY, ", copy time"},
+		   {FIGURE_DOWNTIME, ", downtime"},
+		   {FIGURE_WIRE, ", bytes on the wire"},
+		   {FIGURE_CPU, ", CPU per GiB"}};
+	char a[SHOW_MAX], b[SHOW_MAX];
 	double least, greatest;
+	size_t i;
 
 	if (!ratio_range(r, FIGURE_TOTAL, &least, &greatest)) {
 		fputs("<p class=\"lead\">There is nothing to compare vmferry with: no cell has a move that went well both of vmferry and of a "
@@ -128,17 +126,21 @@ static void ratios(FILE *f, const struct runs *r)
 	}
 	fputs("<p class=\"lead\">Measured against the best native tool of each cell (1 is equal, less is better), vmferry’s medians are: ",
 	      f);
-	ratio_words(f, r, FIGURE_TOTAL, "total time", "");
-	ratio_words(f, r, FIGURE_COPY, "copy time", ", ");
-	ratio_words(f, r, FIGURE_DOWNTIME, "downtime", ", ");
-	ratio_words(f, r, FIGURE_WIRE, "bytes on the wire", ", ");
-	ratio_words(f, r, FIGURE_CPU, "CPU per GiB", ", ");
+	for (i = 0; i < ARRAY_LEN(all); i++) {
+		fprintf(f, "%s ", all[i].name);
+		if (!ratio_range(r, all[i].what, &least, &greatest))
+			fputs(DASH, f);
+		else if (least == greatest)
+			fprintf(f, "<strong>%s</strong>", show_ratio(a, least));
+		else
+			fprintf(f, "<strong>%s to %s</strong>", show_ratio(a, least), show_ratio(b, greatest));
+	}
 	fputs(".</p>\n", f);
 }
 
 /* ---- the rest ---- */
 
-static void workload_words(FILE *f, const struct runs *r, const struct cell *c)
+static void workload_words(FILE *f, const struct runs *r, const struct run_cell *c)
 {
 	json_t *w;
 	size_t i;
@@ -157,7 +159,7 @@ static void workload_words(FILE *f, const struct runs *r, const struct cell *c)
 	}
 }
 
-static void cell_section(FILE *f, const struct runs *r, const struct cell *c, struct timelines *lines)
+static void cell_section(FILE *f, const struct runs *r, const struct run_cell *c, struct timelines *lines)
 {
 	fputs("<section>\n<h2>", f);
 	html_bench_cell_name(f, c);

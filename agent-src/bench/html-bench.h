@@ -5,7 +5,7 @@
 #ifndef VMFERRY_HTML_BENCH_H
 #define VMFERRY_HTML_BENCH_H
 
-#include "html-runs.h"
+#include "bench-runs.h"
 
 #include <stdio.h>
 
@@ -16,20 +16,18 @@ int html_bench_page(FILE *f, const json_t *root, bool only_medians, const char *
 /* ---- between these files ---- */
 
 /* "1gbit, 512 MiB, busy" */
-void html_bench_cell_name(FILE *f, const struct cell *c);
+void html_bench_cell_name(FILE *f, const struct run_cell *c);
 /* It may be broken after each "+". */
 void html_bench_tool_name(FILE *f, const char *name);
-/* The outcomes of a tool, as HTML. */
-void html_bench_outcomes(FILE *f, const struct tool *t);
 
 void html_bench_ratio_table(FILE *f, const struct runs *r);
-void html_bench_cell_table(FILE *f, const struct cell *c);
+void html_bench_cell_table(FILE *f, const struct run_cell *c);
 /* What went wrong, and every move in a table that is closed. */
-void html_bench_move_table(FILE *f, const struct runs *r, const struct cell *c);
+void html_bench_move_table(FILE *f, const struct runs *r, const struct run_cell *c);
 
-void html_bench_comparison(FILE *f, const struct cell *c);
-void html_bench_downtime(FILE *f, const struct cell *c);
-void html_bench_cpu(FILE *f, const struct cell *c);
+void html_bench_comparison(FILE *f, const struct run_cell *c);
+void html_bench_downtime(FILE *f, const struct run_cell *c);
+void html_bench_cpu(FILE *f, const struct run_cell *c);
 
 /* Which moves have a timeline. */
 struct timelines {
@@ -38,6 +36,6 @@ struct timelines {
 };
 
 /* The guest around the switchover, and what happened when. */
-void html_bench_moves(FILE *f, const struct cell *c, struct timelines *lines);
+void html_bench_moves(FILE *f, const struct run_cell *c, struct timelines *lines);
 
 #endif

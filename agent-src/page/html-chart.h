@@ -1,5 +1,5 @@
 /*
- * html-chart.h: charts of horizontal bars as inline SVG. Names stand above their bars, so that none is too long and none is in the
+ * html-chart.h: a chart of horizontal bars as inline SVG. Names stand above their bars, so that none is too long and none is in the
  * way of another; values are written beside them. Colours are classes of the page's style sheet (html-page.c).
  */
 #ifndef VMFERRY_HTML_CHART_H
@@ -9,33 +9,20 @@
 
 #include <stdio.h>
 
-/* One bar to the median with whiskers from min to max, and a dot for each value. */
+#define CHART_PARTS 8
+
 struct chart_bar {
-	const char *name;
-	const char *class; /* its fill */
-	struct spread spread;
-	const char *none; /* what is said when it has no values */
+	const char *name;  /* above it; NULL: none, it belongs to the bar before */
+	const char *label; /* small, on its left; NULL in all bars of a chart, or in none */
+	const char *class; /* its fill; NULL: c0, c1 … for its parts */
+	double from;
+	double part[CHART_PARTS];    /* lengths, one behind the other; 0: none, NAN in the first: not measured */
+	const struct spread *spread; /* its whiskers, and a dot for each value; may be NULL */
+	const char *none;	     /* what is said where nothing was measured; NULL: a dash */
 };
 
-void chart_bars(FILE *f, const char *title, enum quantity q, const char *axis, const struct chart_bar *bars, size_t count);
-
-/* A stretch from one value to another under a heading of its own, or below that of the row before (heading NULL). */
-struct chart_row {
-	const char *heading, *name, *class;
-	double from, to; /* to NAN: not measured */
-};
-
-void chart_rows(FILE *f, const char *title, enum quantity q, const char *axis, const struct chart_row *rows, size_t count);
-
-#define STACK_MAX 8
-
-struct chart_stack {
-	const char *name;
-	double part[STACK_MAX]; /* one for each of the names; NAN: none */
-};
-
-/* Parts of a whole, one beside the other; names and their classes c0… are in the legend. */
-void chart_stacks(FILE *f, const char *title, enum quantity q, const char *axis, const char *const *names, size_t name_count,
-		  const struct chart_stack *stacks, size_t count);
+/* legend: the names of c0, c1 …, up to a NULL; or NULL. */
+void chart_write(FILE *f, const char *title, enum quantity q, const char *axis, const char *const *legend, const struct chart_bar *bars,
+		 size_t count);
 
 #endif

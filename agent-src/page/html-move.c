@@ -75,10 +75,10 @@ static void summary(FILE *f, const struct story *s)
 
 /* ---- figures ---- */
 
-static void add_row(struct chart_row *rows, size_t *n, const char *name, const char *class, double from, double length)
+static void add_bar(struct chart_bar *bars, size_t *n, const char *label, const char *class, double from, double length)
 {
 	if (length > 0)
-		rows[(*n)++] = (struct chart_row){NULL, name, class, from, from + length};
+		bars[(*n)++] = (struct chart_bar){.label = label, .class = class, .from = from, .part = {length}};
 }
 
 /* Disk and memory count from the stop; what follows them is drawn behind them. */
@@ -87,30 +87,30 @@ static void downtime(FILE *f, const struct story *s)
 	const json_t *d = json_object_get(s->result, "downtime_ms");
 	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), check = value_of(d, "recheck"), load = value_of(d, "device_state"),
 	       noted = value_of(d, "journal"), begin;
-	struct chart_row rows[8];
+	struct chart_bar bars[8];
 	bool warm = json_object_get(s->result, "shutdown_ms");
 	size_t n = 0;
 
 	if (!(value_of(d, "total") > 0)) /* it did not start there */
 		return;
-	add_row(rows, &n, "total", "ours-bar", 0, value_of(d, "total"));
-	add_row(rows, &n, "predicted", "native-bar", 0, value_of(d, "predicted"));
-	add_row(rows, &n, "disk", "c1", 0, disk);
-	add_row(rows, &n, "memory", "c1", 0, ram);
-	add_row(rows, &n, "recheck", "c2", isnan(ram) ? 0 : ram, check);
+	add_bar(bars, &n, "total", "ours-bar", 0, value_of(d, "total"));
+	add_bar(bars, &n, "predicted", "native-bar", 0, value_of(d, "predicted"));
+	add_bar(bars, &n, "disk", "c1", 0, disk);
+	add_bar(bars, &n, "memory", "c1", 0, ram);
+	add_bar(bars, &n, "recheck", "c2", isnan(ram) ? 0 : ram, check);
 	begin = fmax(fmax(disk, fmax(ram, ram + check)), 0);
-	add_row(rows, &n, "device state", "c2", isnan(begin) ? 0 : begin, load);
+	add_bar(bars, &n, "device state", "c2", isnan(begin) ? 0 : begin, load);
 	begin = fmax(begin + load, begin);
-	add_row(rows, &n, "journals", "c2", isnan(begin) ? 0 : begin, noted);
+	add_bar(bars, &n, "journals", "c2", isnan(begin) ? 0 : begin, noted);
 	begin = fmax(begin + noted, begin);
-	add_row(rows, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));
+	add_bar(bars, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));
 	fputs(warm ? "<section><h2>Downtime</h2>\n<p class=\"soft\">From when the guest had shut down until it began to boot at the "
 		     "destination, by the source’s clock.</p>\n<div class=\"charts\">\n"
 		   : "<section><h2>Downtime</h2>\n<p class=\"soft\">From QEMU’s STOP to the guest’s start at the destination, by the "
 		     "source’s clock. Disk and memory travel side by side and count from the stop; device state is drawn behind the longer of them, "
 		     "what both wrote to their journals and the start behind that. The guest’s peers see a gap that is some 10 to 40 ms longer.</p>\n<div class=\"charts\">\n",
 	      f);
-	chart_rows(f, "What the guest stood still for", Q_MS, "time since the guest stopped", rows, n);
+	chart_write(f, "What the guest stood still for", Q_MS, "time since the guest stopped", NULL, bars, n);
 	fputs("</div></section>\n", f);
 }
 

@@ -6,7 +6,7 @@
 #include "html-bench.h"
 #include "html-input.h"
 #include "html-move.h"
-#include "html-runs.h"
+#include "bench-runs.h"
 #include "html-scale.h"
 #include "html-timeline.h"
 #include "util.h"
@@ -882,8 +882,8 @@ static void several_runs_of_one_machine_make_one_page(void **state)
 	input_fini(&move);
 	assert_int_equal(runs_init(&r, in.root, &e), 0);
 	assert_int_equal(r.cell_count, 2); /* what they hold is not the same */
-	assert_string_equal(r.cells[0].content, "living");
-	assert_string_equal(r.cells[1].content, "noise");
+	assert_string_equal(value_text(r.cells[0].first, "content"), "living");
+	assert_string_equal(value_text(r.cells[1].first, "content"), "noise");
 	assert_int_equal(r.cells[1].tools[0].good_count, 2);
 	assert_int_equal(json_array_size(json_object_get(r.plan, "tools")), 2);
 	assert_int_equal(json_integer_value(json_object_get(r.plan, "repeat")), 3);

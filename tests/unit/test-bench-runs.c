@@ -1,6 +1,6 @@
-/* test-bench-figures.c: what the moves of a cell and tool add up to. */
+/* test-bench-runs.c: what the moves of a cell and tool add up to. */
 #include "bench.h"
-#include "bench-figures.h"
+#include "bench-runs.h"
 #include "percentile.h"
 #include "util.h"
 
@@ -51,10 +51,29 @@ static double at(const json_t *o, const char *figure, const char *name)
 	return v ? json_number_value(v) : NAN;
 }
 
+/* The run that has these moves, whose reference it takes. */
+static struct runs runs_with(json_t *moves, const char *first_tool)
+{
+	struct runs r;
+	struct err e;
+
+	if (runs_init(&r, json_pack("{s:i,s:o,s:{s:[s]}}", "schema", 1, "moves", moves, "plan", "tools", first_tool), &e))
+		fail_msg("%s", e.msg);
+	return r;
+}
+
+static void runs_end(struct runs *r)
+{
+	runs_fini(r);
+	json_decref((json_t *)r->root);
+}
+
 /* Two moves of one tool in one cell: neither those of others, nor warm-ups, nor what went wrong. */
 static void statistics_are_of_the_moves_that_count(void **state)
 {
 	json_t *moves = json_array(), *list, *o;
+	struct runs r;
+	size_t i;
 
 	(void)state;
 	add(moves, "1gbit", "single", true, "ok", 1, 1);
@@ -64,9 +83,11 @@ static void statistics_are_of_the_moves_that_count(void **state)
 	add(moves, "1gbit", "single", false, "damaged", 1, 1);
 	add(moves, "1gbit", "single", false, "failed", 1, 1);
 	add(moves, "1gbit", "single", false, "ok", 1000, 10);
+	for (i = 0; i < json_array_size(moves); i++)
+		json_object_set_new(json_array_get(moves, i), "cached_percent", json_integer(80));
 	json_array_append_new(moves, json_pack("{s:s}", "tool", "single"));
-	json_object_set_new(json_array_get(moves, 0), "cached_percent", json_integer(80));
-	list = bench_statistics(moves, NULL);
+	r = runs_with(moves, "single");
+	list = runs_statistics(&r);
 	assert_int_equal(json_array_size(list), 1);
 	o = json_array_get(list, 0);
 	assert_string_equal(json_string_value(json_object_get(o, "tool")), "single");
@@ -81,30 +102,32 @@ static void statistics_are_of_the_moves_that_count(void **state)
 	assert_float_equal(at(o, "downtime_ms", "p99"), 29.8, NEAR);
 	assert_float_equal(at(o, "bytes_wire", "p90"), 1000, NEAR);
 	json_decref(list);
-	json_decref(moves);
+	runs_end(&r);
 }
 
-static void a_row_counts_what_went_wrong_and_keeps_it_out_of_figures(void **state)
+static void a_tool_counts_what_went_wrong_and_keeps_it_out_of_figures(void **state)
 {
-	struct figures of[FIGURES];
 	json_t *moves = json_array();
-	unsigned ok, bad;
-	struct row row;
+	const struct run_tool *t;
+	struct spread total;
+	struct runs r;
 
 	(void)state;
 	add(moves, "1gbit", "single", true, "damaged", 1, 1);
 	add(moves, "1gbit", "single", false, "failed", 2, 2);
 	add(moves, "1gbit", "single", false, "ok", 5, 5);
 	add(moves, "1gbit", "single", false, "ok", 4, 4);
-	row = row_of(json_array_get(moves, 0));
-	row_figures(moves, &row, of, &ok, &bad);
-	assert_int_equal(ok, 2);
-	assert_int_equal(bad, 2);
-	assert_int_equal(of[FIGURE_TOTAL].count, 2);
-	assert_float_equal(of[FIGURE_TOTAL].values[0], 4, 0);
-	assert_int_equal(of[FIGURE_USE].count, 0);
-	figures_fini(of);
-	json_decref(moves);
+	r = runs_with(moves, "single");
+	t = &r.cells[0].tools[0];
+	assert_int_equal(t->good_count, 2);
+	assert_int_equal(t->bad_count, 2);
+	assert_int_equal(t->damaged, 1);
+	total = tool_spread(t, FIGURE_TOTAL);
+	assert_int_equal(total.count, 2);
+	assert_float_equal(total.min, 4, 0);
+	assert_true(isnan(tool_median(t, FIGURE_USE)));
+	spread_fini(&total);
+	runs_end(&r);
 }
 
 static void add_round(json_t *moves, const char *tool, int round, double total, double yardstick)
@@ -118,8 +141,9 @@ static void add_round(json_t *moves, const char *tool, int round, double total, 
 static void moves_are_compared_within_their_round(void **state)
 {
 	json_t *moves = json_array(), *list, *o;
-	struct row a, b;
-	struct figures f;
+	const struct run_tool *native, *ours;
+	struct spread s;
+	struct runs r;
 
 	(void)state;
 	add_round(moves, "multifd", 0, 1, 1);
@@ -131,24 +155,24 @@ static void moves_are_compared_within_their_round(void **state)
 	add_round(moves, "vmferry", 3, 5, 20);
 	add(moves, "1gbit", "multifd", false, "failed", 1, 1);
 	add_round(moves, "multifd", 4, 1000, 20);
-	a = row_of(json_array_get(moves, 1)), b = row_of(json_array_get(moves, 0));
-	assert_float_equal(row_beside(moves, &a, &b), (0.5 + 0.55) / 2, NEAR);
-	assert_float_equal(row_beside(moves, &b, &a), (2 + 1 / 0.55) / 2, NEAR);
-	b.tool = "single";
-	assert_true(isnan(row_beside(moves, &a, &b)));
-	list = bench_statistics(moves, "multifd");
+	r = runs_with(moves, "multifd");
+	native = &r.cells[0].tools[0], ours = &r.cells[0].tools[1];
+	assert_string_equal(native->name, "multifd");
+	assert_float_equal(tool_beside(ours, native), (0.5 + 0.55) / 2, NEAR);
+	assert_float_equal(tool_beside(native, ours), (2 + 1 / 0.55) / 2, NEAR);
+	list = runs_statistics(&r);
 	assert_int_equal(json_array_size(list), 2);
 	assert_null(json_object_get(json_array_get(list, 0), "beside"));
 	o = json_object_get(json_array_get(list, 1), "beside");
 	assert_string_equal(json_string_value(json_object_get(o, "tool")), "multifd");
 	assert_float_equal(json_number_value(json_object_get(o, "total")), 0.525, NEAR);
-	bench_yardsticks(moves, &f);
-	assert_int_equal(f.count, 6);
-	assert_float_equal(f.values[0], 20, 0);
-	assert_float_equal(f.values[5], 41, 0);
-	free(f.values);
+	s = runs_yardsticks(&r);
+	assert_int_equal(s.count, 6);
+	assert_float_equal(s.min, 20, 0);
+	assert_float_equal(s.max, 41, 0);
+	spread_fini(&s);
 	json_decref(list);
-	json_decref(moves);
+	runs_end(&r);
 }
 
 static void add_carried(json_t *moves, const char *link, const char *tool, const char *outcome, int carried)
@@ -169,13 +193,13 @@ static void the_payload_is_what_a_tool_without_tricks_carries(void **state)
 
 	(void)state;
 	add_carried(moves, "1gbit", "vmferry+tls", "ok", 500);
-	bench_set_payload(moves, json_array_get(moves, 0));
+	run_set_payload(moves, json_array_get(moves, 0));
 	assert_int_equal(payload(moves, 0), 500);
 	add_carried(moves, "1gbit", "multifd", "ok", 900);
 	add_carried(moves, "1gbit", "single", "ok", 800);
 	add_carried(moves, "1gbit", "single", "failed", 10);
 	add_carried(moves, "10gbit", "single", "ok", 7);
-	bench_set_payload(moves, json_array_get(moves, 3));
+	run_set_payload(moves, json_array_get(moves, 3));
 	assert_int_equal(payload(moves, 0), 800);
 	assert_int_equal(payload(moves, 1), 800);
 	assert_int_equal(payload(moves, 2), 800);
@@ -194,7 +218,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(percentiles_are_linear_between_values),
 		cmocka_unit_test(statistics_are_of_the_moves_that_count),
-		cmocka_unit_test(a_row_counts_what_went_wrong_and_keeps_it_out_of_figures),
+		cmocka_unit_test(a_tool_counts_what_went_wrong_and_keeps_it_out_of_figures),
 		cmocka_unit_test(moves_are_compared_within_their_round),
 		cmocka_unit_test(the_payload_is_what_a_tool_without_tricks_carries),
 	};
