@@ -1,9 +1,9 @@
 /* cmd-bench.c: vmferry bench: its options, and what it needs from this machine. */
 #include "cmd-bench.h"
 #include "bench.h"
+#include "command-options.h"
 #include "dest-options.h"
 #include "exit-code.h"
-#include "option-table.h"
 #include "process.h"
 #include "program.h"
 #include "room.h"
@@ -11,7 +11,6 @@
 #include "version.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <libgen.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -24,7 +23,7 @@
 #define DISK_MIN_MIB 64
 #define WORK_MAX     54 /* /123/run-target must not be longer than 70 (agents), and their sockets not than 107 (unix(7)) */
 
-static const char help_text[] =
+static const char before[] =
 	"usage: vmferry bench --lab [options]\n"
 	"       vmferry bench [USER@]HOST [options]\n"
 	"\n"
@@ -32,54 +31,14 @@ static const char help_text[] =
 	"peers feel them: boots a small guest that keeps itself busy and knows what its memory and disk must hold, and\n"
 	"moves it to and fro. A move after which anything is wrong is in no figure.\n"
 	"\n"
-	"  --lab                 between two hosts out of network namespaces on this machine; needs root, and changes\n"
-	"                        nothing outside them\n"
-	"  [USER@]HOST           from this host to that one, by SSH, over the network that they have. Needs QEMU with a user\n"
-	"                        network (-netdev user) and sshd there, and root nowhere. After each move the guest is\n"
-	"                        verified and ended there, and another is booted here for the next. All that was brought\n"
-	"                        there is removed, also when the connection breaks. QEMU's own migration and NBD are in\n"
-	"                        clear but with +tls, and anyone may reach their ports there meanwhile. docs/bench.md says\n"
-	"                        what cannot be measured so\n"
-	"\n"
-	"What is measured; each takes a list with commas, and all combinations are:\n"
-	"  --links LIST          unshaped, or rates as 100mbit, 1gbit (default), 10gbit. Not with HOST\n"
-	"  --delay MS, --loss PERCENT   what the lab's links do to each packet, each way: a round trip takes twice the delay.\n"
-	"                        One number for the whole run; needs the kernel's netem. Not with HOST\n"
-	"  --mem LIST            the guest's memory (default 1G)\n"
-	"  --workloads LIST      default: idle,writer,disk. writer=5000 is one at another rate a second. There are:\n"
-	"%s"
-	"  --tools LIST          default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and\n"
-	"                        xbzrle, their disks by blockdev-mirror over NBD; virsh (migrate --copy-storage-all, where\n"
-	"                        libvirt is installed; with --lab); and vmferry. Options follow a +:\n"
-	"                        multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all but virsh;\n"
-	"                        vmferry+recheck=off believes QEMU, as with KVM it does; vmferry+from=/DIR is another build\n"
-	"  --repeat N            moves of each tool that count (default 5); one more before does not\n"
-	"  --max-downtime MS     limit for every tool (default 100)\n"
-	"  --disks N, --disk SIZE   how many the guest has, and of what size (default 1 of 1G)\n"
-	"  --disk-data SIZE      how much of it is allocated (default 768M)\n"
-	"  --content WORD        what disks and memory hold. living (default): the contents of this host's files in /usr, and\n"
-	"                        most of the memory is page cache of them; noise: what hardly compresses, and is nowhere twice\n"
-	"                        (as living is, too, where no disk holds data);\n"
-	"                        zeros: nothing, but all of it was written\n"
-	"  --cached PERCENT      how much of a living guest's memory is page cache of its first disk (default 80, as on a\n"
-	"                        server with a database); less where that disk has less data\n"
-	"  --seed N              of the random order of the tools (default: of the clock)\n"
-	"\n"
-	"  -o, --output FILE     results, as JSON (docs/bench.md), complete after every move (default bench-DATE.json);\n"
-	"                        results that are there are not overwritten. vmferry report FILE makes a page of them\n"
-	"  --resume FILE         go on with a run that was interrupted, as it was planned, on the same machine\n"
-	"  --timeout S           for one move (default 300); longer is a failure\n"
-	"  --dir DIR             for images and sockets (default /var/tmp); removed in any case. Guests and images must leave 1 GiB\n"
-	"                        of memory, and of that file system, to others\n"
-	"  --qemu PROGRAM, --accel kvm|tcg, --guest DIR   which QEMU; how (default: KVM where it works); kernel and\n"
-	"                        initrd of the test guest\n"
-	"\n"
-	"With HOST:\n"
-	"  --collector ADDRESS   IPv4 address of this host for the guest's heartbeat, by UDP (default: where SSH comes from, as\n"
-	"                        that host sees it)\n"
-	"  --identity, --port, --ssh, --ssh-accept-new, --via, --data-ports, --listen-address, --keep-agent\n"
-	"                        as for vmferry migrate. Nobody is asked for a password: use a key, or an SSH agent\n"
-	"\n"
+	"With HOST it moves guests from this host to that one, by SSH, over the network that they have. That needs QEMU with a\n"
+	"user network (-netdev user) and sshd there, and root nowhere. After each move the guest is verified and ended there,\n"
+	"and another is booted here for the next. All that was brought there is removed, also when the connection breaks.\n"
+	"QEMU's own migration and NBD are in clear but with +tls, and anyone may reach their ports there meanwhile. Nobody is\n"
+	"asked for a password: use a key, or an SSH agent. docs/bench.md says what cannot be measured so.\n"
+	"\n";
+
+static const char after[] =
 	"exit code: 0 the run is complete   1 it is not: --resume   2 the command line is wrong\n"
 	"\n"
 	"examples:\n"
@@ -87,199 +46,151 @@ static const char help_text[] =
 	"  vmferry bench root@host-b --mem 2G --tools multifd,vmferry\n"
 	"  vmferry bench --lab --links 1gbit,10gbit --mem 1G,4G --workloads writer,database --tools single,multifd,vmferry\n";
 
-enum {
-	OPT_LAB = 256,
-	OPT_LINKS,
-	OPT_DELAY,
-	OPT_LOSS,
-	OPT_MEM,
-	OPT_WORKLOADS,
-	OPT_TOOLS,
-	OPT_REPEAT,
-	OPT_DOWNTIME,
-	OPT_DISKS,
-	OPT_DISK,
-	OPT_DISK_DATA,
-	OPT_CONTENT,
-	OPT_CACHED,
-	OPT_SEED,
-	OPT_RESUME,
-	OPT_TIMEOUT,
-	OPT_DIR,
-	OPT_QEMU,
-	OPT_ACCEL,
-	OPT_GUEST,
-	OPT_COLLECTOR,
-	OPT_HELP
-};
-
-static const struct option options[] = {
-	{"lab", no_argument, NULL, OPT_LAB},
-	{"links", required_argument, NULL, OPT_LINKS},
-	{"delay", required_argument, NULL, OPT_DELAY},
-	{"loss", required_argument, NULL, OPT_LOSS},
-	{"mem", required_argument, NULL, OPT_MEM},
-	{"workloads", required_argument, NULL, OPT_WORKLOADS},
-	{"tools", required_argument, NULL, OPT_TOOLS},
-	{"repeat", required_argument, NULL, OPT_REPEAT},
-	{"max-downtime", required_argument, NULL, OPT_DOWNTIME},
-	{"disks", required_argument, NULL, OPT_DISKS},
-	{"disk", required_argument, NULL, OPT_DISK},
-	{"disk-data", required_argument, NULL, OPT_DISK_DATA},
-	{"content", required_argument, NULL, OPT_CONTENT},
-	{"cached", required_argument, NULL, OPT_CACHED},
-	{"seed", required_argument, NULL, OPT_SEED},
-	{"output", required_argument, NULL, 'o'},
-	{"resume", required_argument, NULL, OPT_RESUME},
-	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"dir", required_argument, NULL, OPT_DIR},
-	{"qemu", required_argument, NULL, OPT_QEMU},
-	{"accel", required_argument, NULL, OPT_ACCEL},
-	{"guest", required_argument, NULL, OPT_GUEST},
-	{"collector", required_argument, NULL, OPT_COLLECTOR},
-	{"help", no_argument, NULL, OPT_HELP},
-	DEST_OPTIONS,
-	{NULL, 0, NULL, 0},
-};
-
+/* What the command line says, where the plan has it otherwise or not at all. */
 struct choice {
-	bool lab, links, cached, reaching; /* links: what the lab's are to be like; reaching: an option that says how to reach HOST */
+	bool lab;
+	bool planned, cached, reaching; /* an option of the plan, --cached, one that says how to reach HOST */
+	const char *links, *delay, *loss, *mems, *workloads, *tools, *content;
+	unsigned max_downtime_ms;
+	uint64_t disk_bytes, data_bytes;
 	const char *resume;
-	char *own_out, *base; /* ours to free; base: where what belongs to us lies */
+	char *own_out; /* ours to free */
 };
 
-static void print_help(void)
+struct command {
+	struct bench b;
+	struct choice c;
+};
+
+#define OF(name)     offsetof(struct command, b.name)
+#define CHOICE(name) offsetof(struct command, c.name)
+#define PLANNED	     .also = CHOICE(planned)
+#define DISK_MAX     (1024 * 1024 * GIB)
+
+static const char *const link_words[] = {"unshaped", "100mbit", "1gbit", "10gbit", NULL};
+static const char *const workload_words[] = {"idle",	     "writer",	       "hot",	   "disk", "cache", "churn",
+					     "compressible", "incompressible", "database", NULL};
+static const char *const tool_words[] = {"single", "multifd", "multifd+zstd", "xbzrle", "virsh", "vmferry", NULL};
+static const char *const content_words[] = {"living", "noise", "zeros", NULL};
+static const char *const accel_words[] = {"kvm", "tcg", NULL};
+
+static const struct command_option rows[] = {
+	{"lab", NULL, "between two hosts out of network namespaces on this machine; needs root, and changes nothing outside them", OPT_FLAG,
+	 .offset = CHOICE(lab)},
+
+	{"links", "LIST", "unshaped, or rates as 100mbit, 1gbit (default), 10gbit. Not with HOST", OPT_TEXT, .offset = CHOICE(links),
+	 PLANNED, .words = link_words, .heading = "What is measured; each LIST has commas, and all combinations are:"},
+	{"delay", "MS",
+	 "what the lab's links add to each packet, each way: a round trip takes twice the delay. One number for the whole run; needs the "
+	 "kernel's netem. Not with HOST",
+	 OPT_TEXT, .offset = CHOICE(delay), PLANNED},
+	{"loss", "PERCENT", "how many packets the lab's links lose, each way; likewise", OPT_TEXT, .offset = CHOICE(loss), PLANNED},
+	{"mem", "LIST", "the guest's memory (default 1G)", OPT_TEXT, .offset = CHOICE(mems), PLANNED},
+	{"workloads", "LIST", "default: idle,writer,disk. writer=5000 is one at another rate a second. They are listed below", OPT_TEXT,
+	 .offset = CHOICE(workloads), PLANNED, .words = workload_words},
+	{"tools", "LIST",
+	 "default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and xbzrle, their disks by blockdev-mirror "
+	 "over NBD; virsh (migrate --copy-storage-all, where libvirt is installed; with --lab); and vmferry. Options follow a +: "
+	 "multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all but virsh; vmferry+recheck=off believes QEMU, as with "
+	 "KVM it does; vmferry+from=/DIR is another build",
+	 OPT_TEXT, .offset = CHOICE(tools), PLANNED, .words = tool_words},
+	{"repeat", "N", "moves of each tool that count (default 5); one more before does not", OPT_NUMBER, .offset = OF(plan.repeat),
+	 PLANNED, .min = 1, .max = BENCH_REPEAT_MAX},
+	{"max-downtime", "MS", "limit for every tool (default 100)", OPT_NUMBER, .offset = CHOICE(max_downtime_ms), PLANNED, .min = 1,
+	 .max = 60000, .unit = "milliseconds"},
+	{"disks", "N", "how many disks the guest has (default 1)", OPT_NUMBER, .offset = OF(plan.disks), PLANNED,
+	 .max = BENCH_DISKS_MAX - 1},
+	{"disk", "SIZE", "of what size each is (default 1G)", OPT_SIZE, .offset = CHOICE(disk_bytes), PLANNED, .max = DISK_MAX},
+	{"disk-data", "SIZE", "how much of it is allocated (default 768M)", OPT_SIZE, .offset = CHOICE(data_bytes), PLANNED,
+	 .max = DISK_MAX},
+	{"content", "WORD",
+	 "what disks and memory hold. living (default): the contents of this host's files in /usr, and most of the memory is page cache of "
+	 "them; noise: what hardly compresses, and is nowhere twice (as living is, too, where no disk holds data); zeros: nothing, but all "
+	 "of it was written",
+	 OPT_TEXT, .offset = CHOICE(content), PLANNED, .words = content_words},
+	{"cached", "PERCENT",
+	 "how much of a living guest's memory is page cache of its first disk (default 80, as on a server with a database); less where "
+	 "that disk has less data",
+	 OPT_NUMBER, .offset = OF(plan.cached_percent), .also = CHOICE(cached), .max = BENCH_CACHED_MAX},
+	{"seed", "N", "of the random order of the tools (default: of the clock)", OPT_NUMBER, .offset = OF(plan.seed), PLANNED,
+	 .max = INT32_MAX},
+
+	{"output", "FILE",
+	 "results, as JSON (docs/bench.md), complete after every move (default bench-DATE.json); results that are there are not "
+	 "overwritten. vmferry report FILE makes a page of them",
+	 OPT_TEXT, .offset = OF(opt.out), .letter = 'o', .heading = "The run:"},
+	{"resume", "FILE", "go on with a run that was interrupted, as it was planned, on the same machine", OPT_TEXT,
+	 .offset = CHOICE(resume)},
+	{"timeout", "S", "for one move (default 300); longer is a failure", OPT_NUMBER, .offset = OF(opt.timeout_s), .min = 10,
+	 .max = 86400, .unit = "seconds"},
+	{"dir", "DIR",
+	 "for images and sockets (default /var/tmp); removed in any case. Guests and images must leave 1 GiB of memory, and of that file "
+	 "system, to others",
+	 OPT_TEXT, .offset = OF(opt.dir)},
+	{"qemu", "FILE", "which QEMU", OPT_TEXT, .offset = OF(opt.qemu)},
+	{"accel", "kvm|tcg", "(default: KVM where it works)", OPT_TEXT, .offset = OF(opt.accel), .words = accel_words},
+	{"guest", "DIR", "kernel and initrd of the test guest", OPT_TEXT, .offset = OF(opt.guest_dir)},
+
+	{"collector", "ADDRESS",
+	 "with HOST: IPv4 address of this host for the guest's heartbeat, by UDP (default: where SSH comes from, as that host sees it)",
+	 OPT_TEXT, .offset = OF(opt.collector), .also = CHOICE(reaching)},
+	{.name = NULL},
+};
+
+static const struct option_table reach[] = {{dest_ssh_rows, 0}, {NULL, 0}}, tables[] = {{rows, 0}, {dest_ssh_rows, OF(dest)}, {NULL, 0}};
+
+static void note_reaching(void *into, const struct command_option *o, const char *arg)
 {
-	AUTO_FREE char *list = xstrdup("");
+	(void)arg;
+	((struct command *)into)->c.reaching |= option_find(reach, o->name) == o;
+}
+
+/* What --help says behind the options, malloc'ed: workloads, a line each. */
+static char *text_after(void)
+{
+	char *text = xstrdup("\nWorkloads:\n"), *longer;
 	const struct workload *w;
 	unsigned i;
-	char *longer;
 
 	for (i = 0; (w = plan_workload(i)); i++) {
-		longer = xasprintf("%s      %-16s  %s\n", list, w->name, w->text);
-		free(list);
-		list = longer;
+		longer = xasprintf("%s  %-16s  %s\n", text, w->name, w->text);
+		free(text);
+		text = longer;
 	}
-	printf(help_text, list);
+	longer = xasprintf("%s\n%s", text, after);
+	free(text);
+	return longer;
 }
 
-/* ---- options ---- */
-
-static int number(const char *option, const char *text, unsigned min, unsigned max, unsigned *out)
+/* Those that are read one after the other. */
+static int take_lists(struct bench_plan *p, const struct choice *c, struct err *e)
 {
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || end == text || *end || *text == '-' || n < min || n > max) {
-		fprintf(stderr, "vmferry bench: %s: '%s' is not a number from %u to %u\n", option, text, min, max);
-		return EXIT_USAGE;
-	}
-	*out = (unsigned)n;
-	return 0;
-}
-
-static int size_mib(const char *option, const char *text, unsigned *out)
-{
-	uint64_t bytes;
-
-	if (parse_bytes(text, &bytes) || bytes > 1024 * 1024 * GIB || bytes / MIB > INT32_MAX) {
-		fprintf(stderr, "vmferry bench: %s: '%s' is not a size such as 1G\n", option, text);
-		return EXIT_USAGE;
-	}
-	*out = (unsigned)(bytes / MIB);
-	return 0;
-}
-
-static int list(int (*take)(struct bench_plan *p, const char *list, struct err *e), struct bench *b)
-{
-	struct err e;
-
-	if (!take(&b->plan, optarg, &e))
-		return 0;
-	fprintf(stderr, "vmferry bench: %s\n", e.msg);
-	return EXIT_USAGE;
-}
-
-static int take_plan(struct bench *b, int option)
-{
-	unsigned ms;
+	const struct {
+		const char *said;
+		int (*take)(struct bench_plan *p, const char *said, struct err *e);
+	} lists[] = {{c->links, plan_links},	     {c->delay, plan_delay}, {c->loss, plan_loss},	{c->mems, plan_mems},
+		     {c->workloads, plan_workloads}, {c->tools, plan_tools}, {c->content, plan_content}};
+	size_t i;
 	int r = 0;
 
-	switch (option) {
-	case OPT_LINKS:
-		return list(plan_links, b);
-	case OPT_DELAY:
-		return list(plan_delay, b);
-	case OPT_LOSS:
-		return list(plan_loss, b);
-	case OPT_MEM:
-		return list(plan_mems, b);
-	case OPT_WORKLOADS:
-		return list(plan_workloads, b);
-	case OPT_TOOLS:
-		return list(plan_tools, b);
-	case OPT_REPEAT:
-		return number("--repeat", optarg, 1, BENCH_REPEAT_MAX, &b->plan.repeat);
-	case OPT_DOWNTIME:
-		r = number("--max-downtime", optarg, 1, 60000, &ms);
-		if (!r)
-			b->plan.max_downtime_ms = ms;
-		return r;
-	case OPT_DISKS:
-		return number("--disks", optarg, 0, BENCH_DISKS_MAX - 1, &b->plan.disks);
-	case OPT_DISK:
-		return size_mib("--disk", optarg, &b->plan.disk_mib);
-	case OPT_DISK_DATA:
-		return size_mib("--disk-data", optarg, &b->plan.disk_data_mib);
-	case OPT_CONTENT:
-		return list(plan_content, b);
-	case OPT_CACHED:
-		return number("--cached", optarg, 0, BENCH_CACHED_MAX, &b->plan.cached_percent);
-	case OPT_SEED:
-		return number("--seed", optarg, 0, INT32_MAX, &b->plan.seed);
-	default:
-		return -1;
-	}
+	for (i = 0; i < ARRAY_LEN(lists) && !r; i++)
+		r = lists[i].said ? lists[i].take(p, lists[i].said, e) : 0;
+	return r;
 }
 
-static const struct option_row rows[] = {
-	{'o', OPTION_TEXT, offsetof(struct bench, opt.out)},	     {OPT_COLLECTOR, OPTION_TEXT, offsetof(struct bench, opt.collector)},
-	{OPT_DIR, OPTION_TEXT, offsetof(struct bench, opt.dir)},     {OPT_QEMU, OPTION_TEXT, offsetof(struct bench, opt.qemu)},
-	{OPT_ACCEL, OPTION_TEXT, offsetof(struct bench, opt.accel)}, {OPT_GUEST, OPTION_TEXT, offsetof(struct bench, opt.guest_dir)},
-};
-
-static const struct option_row choice_rows[] = {
-	{OPT_LAB, OPTION_FLAG, offsetof(struct choice, lab)},
-	{OPT_RESUME, OPTION_TEXT, offsetof(struct choice, resume)},
-};
-
-static int take_other(struct bench *b, struct choice *c, int option)
-{
-	if (option == OPT_TIMEOUT)
-		return number("--timeout", optarg, 10, 86400, &b->opt.timeout_s);
-	c->reaching |= option == OPT_COLLECTOR || dest_is_option(option);
-	if (dest_is_option(option))
-		return dest_option(&b->dest, option, optarg);
-	return option_take(rows, ARRAY_LEN(rows), b, option, optarg) || option_take(choice_rows, ARRAY_LEN(choice_rows), c, option, optarg)
-		       ? 0
-		       : EXIT_USAGE;
-}
-
-static void defaults(struct bench *b)
+static void defaults(struct bench *b, struct choice *c)
 {
 	struct err e;
 
 	b->plan.repeat = 5;
-	b->plan.max_downtime_ms = 100;
 	b->plan.disks = 1;
-	b->plan.disk_mib = 1024;
-	b->plan.disk_data_mib = 768;
 	b->plan.cached_percent = 80;
 	b->plan.seed = (unsigned)(realtime_ns() / 1000000000 % 1000000);
 	b->opt.timeout_s = 300;
 	b->opt.dir = "/var/tmp";
+	c->max_downtime_ms = 100;
+	c->disk_bytes = GIB;
+	c->data_bytes = 768 * MIB;
 	plan_links(&b->plan, "1gbit", &e);
 	plan_mems(&b->plan, "1G", &e);
 	plan_workloads(&b->plan, "idle,writer,disk", &e);
@@ -314,7 +225,7 @@ static int check_plan(const struct bench *b)
 	return 0;
 }
 
-static int usage(const char *why)
+static int wrong(const char *why)
 {
 	fprintf(stderr, "vmferry bench: %s\n", why);
 	return EXIT_USAGE;
@@ -323,57 +234,52 @@ static int usage(const char *why)
 static int check_lab(const struct bench *b, const struct choice *c)
 {
 	if (b->host)
-		return usage("--lab or a HOST, not both");
-	return c->reaching ? usage("how to reach a host does not go with --lab, which has its own") : 0;
+		return wrong("--lab or a HOST, not both");
+	return c->reaching ? wrong("how to reach a host does not go with --lab, which has its own") : 0;
 }
 
 static int check_host(struct bench *b, const struct choice *c)
 {
 	if (!b->host)
-		return usage("say where: --lab, or [USER@]HOST. vmferry bench --help tells more");
+		return wrong("say where: --lab, or [USER@]HOST. vmferry bench --help tells more");
 	if (dest_kind(b->host) != DEST_SSH)
-		return usage("that host must be one that SSH reaches: [USER@]HOST");
-	if (c->links)
-		return usage(
+		return wrong("that host must be one that SSH reaches: [USER@]HOST");
+	if (c->links || c->delay || c->loss)
+		return wrong(
 			"--links, --delay and --loss make links of their own, with --lab only: between two hosts there is the network that they "
 			"have");
 	if (plan_has(&b->plan, TOOL_VIRSH))
-		return usage("the tool virsh is measured with --lab only");
+		return wrong("the tool virsh is measured with --lab only");
 	plan_network(&b->plan);
 	return dest_options_check(&b->dest);
 }
 
-static int read_options(struct bench *b, struct choice *c, int argc, char **argv)
+/* -1: --help was all; or the exit code. */
+static int read_options(struct command *all, int argc, char **argv)
 {
-	bool planned = false;
-	int option, r;
+	AUTO_FREE char *text = text_after();
+	const struct command_usage usage =
+		{"vmferry bench",	before, text, tables, .words = "it takes one HOST, and no further words", .most = 1,
+		 .taken = note_reaching};
+	struct bench *b = &all->b;
+	struct choice *c = &all->c;
+	int first, r = command_take(&usage, argc, argv, all, &first);
+	struct err e;
 
-	while ((option = option_next(argc, argv, "o:" DEST_OPTIONS_SHORT, options)) != -1) {
-		if (option == OPT_HELP) {
-			print_help();
-			return -1;
-		}
-		if (option == '?')
-			return EXIT_USAGE;
-		r = take_plan(b, option);
-		planned |= r >= 0;
-		c->cached |= option == OPT_CACHED;
-		c->links |= option == OPT_LINKS || option == OPT_DELAY || option == OPT_LOSS;
-		if (r < 0)
-			r = take_other(b, c, option);
-		if (r)
-			return r;
-	}
-	if (optind < argc)
-		b->host = b->dest.where = argv[optind++];
-	if (optind < argc)
-		return usage("it takes one HOST, and no further words");
-	if (planned && c->resume)
-		return usage("--resume goes on as the run was planned: no other plan can be given");
+	if (r)
+		return r;
+	b->host = b->dest.where = argv[first];
+	b->plan.max_downtime_ms = c->max_downtime_ms;
+	b->plan.disk_mib = (unsigned)(c->disk_bytes / MIB);
+	b->plan.disk_data_mib = (unsigned)(c->data_bytes / MIB);
+	if (take_lists(&b->plan, c, &e))
+		return wrong(e.msg);
+	if ((c->planned || c->cached) && c->resume)
+		return wrong("--resume goes on as the run was planned: no other plan can be given");
 	if (c->resume && b->opt.out)
-		return usage("--resume adds to the file that it names: there is no other output");
+		return wrong("--resume adds to the file that it names: there is no other output");
 	if (c->cached && plan_really(&b->plan) != CONTENT_LIVING)
-		return usage("--cached is of a living guest with data on a disk, and of no other --content");
+		return wrong("--cached is of a living guest with data on a disk, and of no other --content");
 	r = c->lab ? check_lab(b, c) : check_host(b, c);
 	return r ? r : check_plan(b);
 }
@@ -591,26 +497,26 @@ static int ending(const struct bench *b, int r, const struct err *e)
 
 int bench_command(int argc, char **argv)
 {
-	struct bench b = {0};
-	struct choice c = {0};
+	struct command all = {.c = {.lab = false}};
+	struct bench *b = &all.b;
 	struct err e;
 	int r, status = 0;
 
-	defaults(&b);
-	r = read_options(&b, &c, argc, argv);
+	defaults(b, &all.c);
+	r = read_options(&all, argc, argv);
 	if (r)
-		return r < 0 ? 0 : r;
-	r = prepare(&b, &c, &e);
-	if (!r && c.lab)
-		r = lab_enter(&b, &status, &e);
+		return MAX(r, 0);
+	r = prepare(b, &all.c, &e);
+	if (!r && all.c.lab)
+		r = lab_enter(b, &status, &e);
 	if (r <= 0)
-		status = ending(&b, r ? r : inside(&b, &e), &e);
-	json_decref(b.run);
-	plan_fini(&b.plan);
-	free(c.own_out);
-	free(b.work);
-	free(b.vmferry);
-	free(b.agent);
-	free(b.helper);
+		status = ending(b, r ? r : inside(b, &e), &e);
+	json_decref(b->run);
+	plan_fini(&b->plan);
+	free(all.c.own_out);
+	free(b->work);
+	free(b->vmferry);
+	free(b->agent);
+	free(b->helper);
 	return status;
 }

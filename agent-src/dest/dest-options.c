@@ -5,7 +5,6 @@
 #include "ssh.h"
 #include "util.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,26 +169,4 @@ void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhe
 	if (!cfg->ssh_chosen)
 		cfg->openssh = json_is_true(json_object_get(json, "openssh"));
 	cfg->keep_agent |= json_is_true(json_object_get(json, "keep_agent"));
-}
-
-/* ---- for vmferry bench ---- */
-
-bool dest_is_option(int c)
-{
-	return (c >= DEST_OPT_FIRST && c < DEST_OPT_END) || (c > 0 && c < 256 && c != ':' && strchr(DEST_OPTIONS_SHORT, c));
-}
-
-int dest_option(struct dest_config *cfg, int c, const char *arg)
-{
-	static const struct option_table tables[] = {{dest_ssh_rows, 0}, {dest_standing_rows, 0}, {NULL, 0}};
-	static const struct option rows[] = {DEST_OPTIONS, {NULL, 0, NULL, 0}};
-	const struct option *o;
-	struct err e;
-
-	for (o = rows; o->val != c; o++)
-		;
-	if (option_put(option_find(tables, o->name), cfg, arg, &e) >= 0)
-		return 0;
-	fprintf(stderr, "vmferry bench: --%s: %s\n", o->name, e.msg);
-	return EXIT_USAGE;
 }

@@ -4,25 +4,24 @@
  * The page is made in memory and then put in place whole: whoever looks at it meanwhile sees the one before.
  */
 #include "report-command.h"
+#include "command-options.h"
 #include "durable-file.h"
 #include "exit-code.h"
 #include "history.h"
 #include "html-input.h"
 #include "html-move.h"
 #include "json-text.h"
-#include "option-table.h"
 #include "paths.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-static const char usage[] =
+static const char before[] =
 	"usage: vmferry report [FILE... | --last [VM]] [-o OUTPUT] [--only-medians]\n"
 	"\n"
 	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it\n"
@@ -31,30 +30,37 @@ static const char usage[] =
 	"  what vmferry bench wrote: the page compares vmferry with QEMU's own migration; while the run goes on, too\n"
 	"  what vmferry migrate --json printed, or storage --json: the page is about that move; --json=fine makes a finer timeline\n"
 	"\n"
-	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page. docs/bench.md and docs/report.md say what these files hold.\n"
-	"\n"
-	"      --last            the page is about the last move from this host (of VM) that vmferry history has: without timelines,\n"
-	"                        as its progress was not kept\n"
-	"  -o, --output OUTPUT   where the page goes; - is standard output. Default: FILE with .html in place of its ending;\n"
-	"                        with --last NAME-move.html\n"
-	"      --only-medians    of a run, no timelines but of the move in the middle of each tool's, and of what did not go\n"
-	"                        well: a page of many moves is far smaller\n"
-	"\n"
-	"For example:\n"
-	"\n"
-	"  vmferry bench --lab -o run.json; vmferry report run.json     # makes run.html\n"
-	"  vmferry migrate vm1 root@host-b --json=fine >move.json; vmferry report move.json\n"
-	"\n"
-	"Exit code: 0 the page was made; 1 it was not, and why; 2 wrong usage.\n";
+	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page.\n"
+	"docs/bench.md and docs/report.md say what these files hold.\n"
+	"\n";
 
-enum { OPT_ONLY_MEDIANS = 1000, OPT_LAST };
+static const char after[] = "\n"
+			    "For example:\n"
+			    "\n"
+			    "  vmferry bench --lab -o run.json; vmferry report run.json     # makes run.html\n"
+			    "  vmferry migrate vm1 root@host-b --json=fine >move.json; vmferry report move.json\n"
+			    "\n"
+			    "Exit code: 0 the page was made; 1 it was not, and why; 2 wrong usage.\n";
 
-static const struct option options[] = {
-	{"output", required_argument, NULL, 'o'},
-	{"only-medians", no_argument, NULL, OPT_ONLY_MEDIANS},
-	{"last", no_argument, NULL, OPT_LAST},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
+struct choice {
+	const char *output;
+	bool only_medians, last;
+};
+
+#define MEMBER(name) offsetof(struct choice, name)
+
+static const struct command_option rows[] = {
+	{"last", NULL,
+	 "the page is about the last move from this host (of VM) that vmferry history has: without timelines, as its progress was not kept",
+	 OPT_FLAG, .offset = MEMBER(last)},
+	{"output", "FILE",
+	 "where the page goes; - is standard output. Default: FILE with .html in place of its ending; with --last NAME-move.html", OPT_TEXT,
+	 .offset = MEMBER(output), .letter = 'o'},
+	{"only-medians", NULL,
+	 "of a run, no timelines but of the move in the middle of each tool's, and of what did not go well: a page of many moves is far "
+	 "smaller",
+	 OPT_FLAG, .offset = MEMBER(only_medians)},
+	{.name = NULL},
 };
 
 /* ---- where it goes ---- */
@@ -260,39 +266,23 @@ static int make_report(char *const *inputs, size_t count, run_page_fn *of_run, c
 
 int report_command(int argc, char **argv, run_page_fn *of_run)
 {
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry report", before, after, .tables = tables};
+	struct choice c = {.last = false};
 	AUTO_FREE char *output = NULL;
-	bool only_medians = false, last = false;
 	struct err e;
-	int c, r;
+	int first, r = command_take(&usage, argc, argv, &c, &first);
 
-	while ((c = option_next(argc, argv, "o:", options)) != -1) {
-		switch (c) {
-		case 'o':
-			free(output);
-			output = xstrdup(optarg);
-			break;
-		case OPT_ONLY_MEDIANS:
-			only_medians = true;
-			break;
-		case OPT_LAST:
-			last = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
-			return EXIT_USAGE;
-		}
-	}
-	if (last ? argc - optind > 1 : argc - optind < 1 || (output && !*output)) {
+	if (r)
+		return MAX(r, 0);
+	if (c.last ? argc - first > 1 : argc - first < 1 || (c.output && !*c.output)) {
 		fprintf(stderr,
 			"vmferry: report takes a FILE, or several of vmferry bench, or --last, and -o where the page goes; vmferry report --help tells more\n");
 		return EXIT_USAGE;
 	}
-	if (!last && !output)
-		output = default_output(argv[optind]);
-	r = last ? report_last(argv[optind], &output, &e)
-		 : make_report(argv + optind, (size_t)(argc - optind), of_run, output, only_medians, &e);
+	output = c.output ? xstrdup(c.output) : c.last ? NULL : default_output(argv[first]);
+	r = c.last ? report_last(argv[first], &output, &e)
+		   : make_report(argv + first, (size_t)(argc - first), of_run, output, c.only_medians, &e);
 	if (r == REPORT_OF_RUN)
 		return r;
 	if (r) {

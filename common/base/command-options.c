@@ -234,7 +234,8 @@ static int take_more(const struct command_option *o, void *into, const char *arg
 	return 0;
 }
 
-int option_put(const struct command_option *o, void *into, const char *arg, struct err *e)
+/* 0 or OPTION_TAKEN; -errno: *e says what is wrong with the value. */
+static int put_value(const struct command_option *o, void *into, const char *arg, struct err *e)
 {
 	void *member = (char *)into + o->offset;
 	bool *also = o->also ? (bool *)((char *)into + o->also) : NULL;
@@ -377,7 +378,7 @@ static int take_options(const struct command_usage *u, const struct taker *t, in
 			fprintf(stderr, "try: %s --help\n", u->name);
 			return EXIT_USAGE;
 		}
-		r = option_put(o, (char *)into + at, optarg, &e);
+		r = put_value(o, (char *)into + at, optarg, &e);
 		if (r < 0) {
 			fprintf(stderr, "%s: --%s: %s\n", u->name, o->name, e.msg);
 			return EXIT_USAGE;

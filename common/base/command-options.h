@@ -94,8 +94,6 @@ int command_words_before(int argc, char **argv, char ***behind, size_t *count);
 bool option_may_have_value(const struct command_option *o);
 /* Fills *e with "'ARG' is not WANT", for `take`; returns -EINVAL. */
 int option_bad(struct err *e, const char *arg, const char *want);
-/* Puts the value where the row says. 0 or OPTION_TAKEN; -errno: *e says what is wrong with it. */
-int option_put(const struct command_option *o, void *into, const char *arg, struct err *e);
 /* NULL: there is no such option. */
 const struct command_option *option_find(const struct option_table *tables, const char *name);
 /* Calls put with each option that would make *from what it is, but for those that are given once; value: NULL if it takes none. */

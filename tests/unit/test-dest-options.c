@@ -50,12 +50,14 @@ static void what_was_not_said_is_as_before(void **state)
 	assert_null(now.token_file);
 }
 
-static int give(struct dest_config *to, const char *name, const char *value)
+static int give(struct dest_config *to, char *option, char *value)
 {
 	static const struct option_table tables[] = {{dest_ssh_rows, 0}, {dest_standing_rows, 0}, {NULL, 0}};
-	struct err e;
+	static const struct command_usage usage = {.name = "test", .tables = tables};
+	char *argv[] = {"test", option, value, NULL};
+	int first;
 
-	return option_put(option_find(tables, name), to, value, &e);
+	return command_take(&usage, 3, argv, to, &first);
 }
 
 static void what_was_said_comes_first(void **state)
@@ -63,9 +65,9 @@ static void what_was_said_comes_first(void **state)
 	struct dest_config now = {.where = "host:7788"};
 
 	(void)state;
-	assert_int_equal(give(&now, "token-file", "/tmp/token"), 0);
-	assert_int_equal(give(&now, "ssh", "libssh2"), 0);
-	assert_int_equal(give(&now, "port", "2303"), 0);
+	assert_int_equal(give(&now, "--token-file", "/tmp/token"), 0);
+	assert_int_equal(give(&now, "--ssh", "libssh2"), 0);
+	assert_int_equal(give(&now, "-p", "2303"), 0);
 	dest_options_load(&now, journal, false);
 	assert_string_equal(now.token_file, "/tmp/token");
 	assert_null(now.psk_file); /* a token in its place */
@@ -92,9 +94,10 @@ static void ports_are_ports(void **state)
 	struct dest_config c = {.where = "root@h"};
 
 	(void)state;
-	assert_int_equal(give(&c, "port", "22"), 0);
-	assert_int_equal(give(&c, "data-ports", "5000-5001"), 0);
-	assert_true(give(&c, "port", "0") && give(&c, "port", "ssh") && give(&c, "port", "22-23") && give(&c, "data-ports", "5001-5000"));
+	assert_int_equal(give(&c, "--port", "22"), 0);
+	assert_int_equal(give(&c, "--data-ports", "5000-5001"), 0);
+	assert_true(give(&c, "--port", "0") && give(&c, "--port", "ssh") && give(&c, "--port", "22-23") &&
+		    give(&c, "--data-ports", "5001-5000"));
 	assert_string_equal(c.ssh_port, "22");
 	assert_string_equal(c.data_ports, "5000-5001");
 }
