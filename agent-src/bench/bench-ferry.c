@@ -35,7 +35,6 @@ struct ferry {
 	pid_t pid, agent;
 	int out, agent_out; /* their standard outputs, ours to read */
 	bool copying;	    /* the destination's QEMU waits */
-	int monitor;	    /* of the target, before it greets; -1: not reached, or met */
 	char *text;	    /* what of a line has been read */
 	size_t length;
 	json_t *result;
@@ -249,33 +248,15 @@ static int read_events(struct ferry *f, struct err *e)
 	return f->length > LINE_MAX_BYTES ? err_set(e, EPROTO, "vmferry printed a line that does not end") : 0;
 }
 
-static pid_t peer_pid(int fd)
-{
-	struct ucred peer = {0};
-	socklen_t length = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
-}
-
-/* The QEMU that vmferry-dst has started for the guest, once it shows and greets. Until the guest is there vmferry-dst keeps its
- * monitors where others do not look, and takes nobody who was quicker. */
+/* The QEMU that vmferry-dst has started for the guest. Until the guest is there vmferry-dst keeps its monitors where others do not look, and
+ * takes nobody who was quicker. */
 static void meet_target(struct ferry *f)
 {
 	AUTO_FREE char *path =
 		f->result ? bench_guest_path(f->target, "mon") : xasprintf("%s/" HIDDEN_DIR_PREFIX "*/bench.mon", f->target->folder);
-	struct side *s = &f->b->sides[f->target->side];
-	struct pollfd p = {.events = POLLIN};
-	struct err e;
 
-	if (!f->copying || f->w->target.qmp || (f->monitor < 0 && s->ops->reach(s, path, &f->monitor, &e)))
-		return;
-	p.fd = f->monitor;
-	if (poll(&p, 1, 0) <= 0)
-		return;
-	if (!f->there)
-		f->w->process[ROLE_TARGET_QEMU].pid = f->target->pid = peer_pid(f->monitor);
-	watch_join(&f->w->target, f->monitor, f->target, &e);
-	f->monitor = -1;
+	if (f->copying)
+		watch_meet(f->w, f->target, path);
 }
 
 /* Its CPU time when it has ended; false: it runs. */
@@ -388,8 +369,6 @@ static void end_all(struct ferry *f)
 		close(f->out);
 	if (f->agent_out >= 0)
 		close(f->agent_out);
-	if (f->monitor >= 0)
-		close(f->monitor);
 	free(f->text);
 	json_decref(f->result);
 }
@@ -404,7 +383,6 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 			  .there = b->sides[!g->side].there,
 			  .out = -1,
 			  .agent_out = -1,
-			  .monitor = -1,
 			  .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
 	AUTO_FREE char *key = NULL, *address = NULL;
 	int r;

@@ -10,10 +10,8 @@
 #include "util.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define GUEST_DIR "/run/libvirt/bench"
@@ -121,15 +119,6 @@ static int folder_show(const struct side *s, const struct bench_guest *g, struct
 	return symlink(g->folder, link) ? err_sys(e, errno, "cannot make %s", link) : 0;
 }
 
-/* Whose monitor that is. */
-static pid_t peer_pid(int fd)
-{
-	struct ucred peer = {0};
-	socklen_t length = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
-}
-
 /* ---- the guest ---- */
 
 static void put_escaped(FILE *f, const char *text)
@@ -222,8 +211,7 @@ struct virsh_move {
 	struct bench_guest *source, *target;
 	struct watch *w;
 	uint64_t until_ns;
-	pid_t pid;   /* virsh's; 0: it has ended */
-	int monitor; /* of the target, before it greets; -1: not reached, or met */
+	pid_t pid; /* virsh's; 0: it has ended */
 };
 
 static int target_make(struct virsh_move *m, struct err *e)
@@ -263,34 +251,16 @@ static int begin(struct virsh_move *m, struct err *e)
 	return from->ops->spawn(from, argv, -1, log, &m->pid, e);
 }
 
-/* The destination's QEMU, once libvirt has started it. */
-static void meet_target(struct virsh_move *m)
-{
-	AUTO_FREE char *path = bench_guest_path(m->target, "mon");
-	struct side *s = &m->b->sides[m->target->side];
-	struct pollfd p = {.events = POLLIN};
-	struct err e;
-
-	if (m->w->target.qmp || (m->monitor < 0 && s->ops->reach(s, path, &m->monitor, &e)))
-		return;
-	p.fd = m->monitor;
-	if (poll(&p, 1, 0) <= 0)
-		return;
-	m->w->process[ROLE_TARGET_QEMU].pid = m->target->pid = peer_pid(m->monitor);
-	watch_join(&m->w->target, m->monitor, m->target, &e);
-	m->monitor = -1;
-}
-
 static int follow(struct virsh_move *m, struct err *e)
 {
-	AUTO_FREE char *log = xasprintf("%s/virsh.log", m->source->folder);
+	AUTO_FREE char *log = xasprintf("%s/virsh.log", m->source->folder), *monitor = bench_guest_path(m->target, "mon");
 	int status, r;
 
 	while (waitpid(m->pid, &status, WNOHANG) == 0) {
 		r = watch_step(m->w, m->until_ns, e);
 		if (r)
 			return r == -ETIMEDOUT ? err_set(e, ETIMEDOUT, "it did not end within %u s", m->b->opt.timeout_s) : r;
-		meet_target(m);
+		watch_meet(m->w, m->target, monitor);
 	}
 	m->pid = 0;
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
@@ -311,6 +281,7 @@ static double value_of_line(const char *text, const char *key)
 static int settle(struct virsh_move *m, struct outcome *o, struct err *e)
 {
 	static const char *const words[] = {"domjobinfo", "--completed", NAME, NULL};
+	AUTO_FREE char *monitor = bench_guest_path(m->target, "mon");
 	uint64_t until_ns = now_ns() + END_MS * 1000000ULL;
 	struct process_output out;
 	int r = 0;
@@ -320,7 +291,7 @@ static int settle(struct virsh_move *m, struct outcome *o, struct err *e)
 	m->source->pid = 0;
 	while (!r && !watch_heard_all(m->w)) {
 		r = watch_step(m->w, until_ns, e);
-		meet_target(m);
+		watch_meet(m->w, m->target, monitor);
 	}
 	if (r)
 		return err_prefix(e, "waiting for word of the guest's QEMU");
@@ -339,17 +310,15 @@ static void give_up(struct virsh_move *m)
 	struct process_output out;
 	struct err e;
 
-	if (m->pid) {
-		virsh(&m->b->sides[m->source->side], words, &out, &e);
-		m->b->sides[0].ops->remove(&m->b->sides[0], m->pid, NULL);
-	}
-	if (m->monitor >= 0)
-		close(m->monitor);
+	if (!m->pid)
+		return;
+	virsh(&m->b->sides[m->source->side], words, &out, &e);
+	m->b->sides[0].ops->remove(&m->b->sides[0], m->pid, NULL);
 }
 
 int move_virsh(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
 {
-	struct virsh_move m = {b, t, g, &o->target, w, now_ns() + b->opt.timeout_s * 1000000000ULL, 0, -1};
+	struct virsh_move m = {b, t, g, &o->target, w, now_ns() + b->opt.timeout_s * 1000000000ULL, 0};
 	int r = target_make(&m, e);
 
 	r = r ? r : watch_open(&w->source, g, e);

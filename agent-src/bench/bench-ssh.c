@@ -145,11 +145,18 @@ static const char *relative(const struct there *t, const char *path)
 	return path + strlen(t->dir) + 1;
 }
 
+/* An order about a path. */
+static int order_path(struct side *s, const char *verb, const char *path, uint64_t bytes, json_t **answer, struct err *e)
+{
+	return order(s->there, json_pack("{s:s,s:s,s:I}", "order", verb, "path", relative(s->there, path), "bytes", (json_int_t)bytes),
+		     answer, e);
+}
+
 /* ---- the side ---- */
 
 static int there_folder(struct side *s, const char *path, struct err *e)
 {
-	return order(s->there, json_pack("{s:s,s:s}", "order", "folder", "path", relative(s->there, path)), NULL, e);
+	return order_path(s, "folder", path, 0, NULL, e);
 }
 
 static int there_file(struct side *s, const char *path, const char *text, struct err *e)
@@ -164,8 +171,7 @@ static int there_file(struct side *s, const char *path, const char *text, struct
 static int there_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
 {
 	json_t *answer;
-	int r = order(s->there, json_pack("{s:s,s:s,s:I}", "order", "image", "path", relative(s->there, path), "bytes", (json_int_t)bytes),
-		      &answer, e);
+	int r = order_path(s, "image", path, bytes, &answer, e);
 
 	if (r)
 		return r;
@@ -180,7 +186,7 @@ static uint64_t there_allocated(struct side *s, const char *path)
 	json_t *answer;
 	struct err e;
 
-	if (order(s->there, json_pack("{s:s,s:s}", "order", "allocated", "path", relative(s->there, path)), &answer, &e))
+	if (order_path(s, "allocated", path, 0, &answer, &e))
 		return 0;
 	bytes = (uint64_t)json_integer_value(json_object_get(answer, "bytes"));
 	json_decref(answer);
@@ -192,9 +198,9 @@ static void there_tail(struct side *s, const char *path, char *text, size_t room
 	json_t *answer = NULL;
 	struct err e;
 
-	if (order(s->there, json_pack("{s:s,s:s}", "order", "tail", "path", relative(s->there, path)), &answer, &e))
+	if (order_path(s, "tail", path, 0, &answer, &e))
 		answer = NULL;
-	snprintf(text, room, "%s", json_text(answer, "text") ? json_text(answer, "text") : "");
+	snprintf(text, room, "%s", json_text(answer, "text") ?: "");
 	text_make_printable(text, true);
 	json_decref(answer);
 }
@@ -249,7 +255,7 @@ static void there_remove(struct side *s, pid_t pid, const char *folder)
 
 	(void)pid; /* whoever names the folder is ended */
 	if (folder)
-		order(s->there, json_pack("{s:s,s:s}", "order", "remove", "path", relative(s->there, folder)), NULL, &e);
+		order_path(s, "remove", folder, 0, NULL, &e);
 }
 
 static const struct side_ops side_there = {

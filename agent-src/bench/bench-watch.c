@@ -8,8 +8,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define SAMPLE_MS    20
 #define ASK_MS	     100
@@ -157,7 +159,7 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t unused)
 
 static const struct qmp_handlers handlers = {.event = on_event};
 
-int watch_join(struct watch_end *end, int fd, const struct bench_guest *g, struct err *e)
+static int join(struct watch_end *end, int fd, const struct bench_guest *g, struct err *e)
 {
 	AUTO_FREE char *path = bench_guest_path(g, "mon");
 
@@ -177,7 +179,32 @@ int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e
 		if (r)
 			return err_prefix(e, "waiting for the monitor of a QEMU");
 	}
-	return r ? r : watch_join(end, fd, g, e);
+	return r ? r : join(end, fd, g, e);
+}
+
+pid_t peer_pid(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) ? 0 : peer.pid;
+}
+
+void watch_meet(struct watch *w, struct bench_guest *target, const char *path)
+{
+	struct side *s = &w->b->sides[target->side];
+	struct pollfd p = {.events = POLLIN};
+	struct err e;
+
+	if (w->target.qmp || (w->target.fd < 0 && s->ops->reach(s, path, &w->target.fd, &e)))
+		return;
+	p.fd = w->target.fd;
+	if (poll(&p, 1, 0) <= 0)
+		return;
+	if (!s->there)
+		w->process[ROLE_TARGET_QEMU].pid = target->pid = peer_pid(w->target.fd);
+	join(&w->target, w->target.fd, target, &e);
+	w->target.fd = -1;
 }
 
 /* ---- sampling ---- */
@@ -272,6 +299,7 @@ void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g)
 			    .now = {.ram_left = -1, .disk_left = -1, .round = -1, .dirty_bytes_per_s = -1}};
 	w->source.watch = w->target.watch = w;
 	w->target.is_target = true;
+	w->target.fd = -1;
 	w->process[ROLE_SOURCE_QEMU] = (struct watch_process){.pid = g->pid, .cpu_base_s = process_cpu_s(g->pid)};
 	w->busy_base_s = machine_busy_s();
 	w->source_side = g->side;
@@ -299,6 +327,9 @@ void watch_close(struct watch *w)
 	qmp_close(w->source.qmp);
 	qmp_close(w->target.qmp);
 	w->source.qmp = w->target.qmp = NULL;
+	if (w->target.fd >= 0)
+		close(w->target.fd);
+	w->target.fd = -1;
 }
 
 void watch_fini(struct watch *w)

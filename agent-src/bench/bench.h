@@ -307,6 +307,7 @@ struct watch;
 struct watch_end {
 	struct watch *watch;
 	struct qmp *qmp;
+	int fd; /* of its monitor, before it greets; -1: not reached, or met */
 	bool is_target;
 };
 
@@ -348,8 +349,10 @@ extern const char *const role_names[ROLES];
 void watch_begin(struct watch *w, struct bench *b, const struct bench_guest *g);
 /* Opens the second monitor of a QEMU of ours. */
 int watch_open(struct watch_end *end, const struct bench_guest *g, struct err *e);
-/* The same over a connection to it, which belongs to the end from then on. */
-int watch_join(struct watch_end *end, int fd, const struct bench_guest *g, struct err *e);
+/* The QEMU that the tool starts for the guest: once its monitor shows at that path and greets, it is watched. */
+void watch_meet(struct watch *w, struct bench_guest *target, const char *path);
+/* Whose socket that is; 0: nobody's here. */
+pid_t peer_pid(int fd);
 /* Takes a sample now. */
 void watch_sample(struct watch *w);
 /* Steps the loop and samples. */

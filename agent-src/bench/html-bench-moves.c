@@ -14,7 +14,11 @@
 #define AROUND_MS      250.0 /* at least so much before and behind the gap */
 #define EVENTS_LOOKED  20000 /* QEMU makes thousands of passes near the end */
 
-/* ---- from the file ---- */
+/* Where a member of so many steps is drawn: when its first step was, how long each is, and what is left out. */
+struct steps {
+	double first, step;
+	double from, until;
+};
 
 static double step_of(const json_t *o, double usual)
 {
@@ -22,12 +26,6 @@ static double step_of(const json_t *o, double usual)
 
 	return step > 0 ? step : usual;
 }
-
-/* Where a member of so many steps is drawn: when its first step was, how long each is, and what is left out. */
-struct steps {
-	double first, step;
-	double from, until;
-};
 
 static double time_of(const struct steps *p, size_t i)
 {
@@ -51,26 +49,22 @@ static void fill(struct series *s, const json_t *array, const struct steps *p)
 		series_add(s, s->t[s->n - 1] + p->step, s->v[s->n - 1]);
 }
 
-static void add_line(struct timeline *t, const json_t *o, const char *title, enum quantity q, const char *member, bool counts,
-		     const struct steps *p)
+static void add_rate(struct timeline *t, const json_t *o, const char *title, const char *member, const struct steps *p)
 {
-	fill(panel_series(timeline_panel(t, title, q), NULL, counts), json_object_get(o, member), p);
+	fill(panel_series(timeline_panel(t, title, Q_BYTES_PER_S), NULL, false), json_object_get(o, member), p);
 }
 
-/* Counts of each step; what: "Datagrams of the guest". */
-static void add_counts(struct timeline *t, const json_t *o, const char *what, const char *member, const struct steps *p)
+/* The guest's own counts in each step. */
+static void add_counts(struct timeline *t, const json_t *o, const struct steps *p)
 {
-	AUTO_FREE char *title = xasprintf("%s per %.0f ms", what, p->step);
+	static const char *const all[][2] = {{"Datagrams of the guest", "beats"}, {"Work of the guest (pages, blocks)", "work"}};
+	size_t i;
 
-	add_line(t, o, title, Q_PLAIN, member, true, p);
-}
+	for (i = 0; i < ARRAY_LEN(all); i++) {
+		AUTO_FREE char *title = xasprintf("%s per %.0f ms", all[i][0], p->step);
 
-static void add_left(struct timeline *t, const json_t *series, const struct steps *p)
-{
-	struct panel *left = timeline_panel(t, "Left to copy", Q_BYTES);
-
-	fill(panel_series(left, "memory", false), json_object_get(series, "ram_left"), p);
-	fill(panel_series(left, "disk", false), json_object_get(series, "disk_left"), p);
+		fill(panel_series(timeline_panel(t, title, Q_PLAIN), NULL, true), json_object_get(o, all[i][1]), p);
+	}
 }
 
 /* A strip of what a member says: numbers or strings. */
@@ -97,22 +91,6 @@ static void add_strip(struct timeline *t, const char *title, const json_t *array
 		strip_add(s, last, "");
 }
 
-/* Passes are in the strip of rounds. */
-static void add_events(struct timeline *t, const json_t *move, double zero)
-{
-	const char *what;
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(move, "events"), i, v) {
-		what = value_text(v, "what");
-		if (i == EVENTS_LOOKED)
-			break;
-		if (what && strncmp(what, "pass", 4))
-			timeline_mark(t, value_of(v, "t_ms") - zero, what);
-	}
-}
-
 static double move_end(const json_t *move)
 {
 	const json_t *series = json_object_get(move, "series");
@@ -121,89 +99,82 @@ static double move_end(const json_t *move)
 	return fmax(value_of(move, "total_ms"), lasted);
 }
 
+/* ---- one move ---- */
+
 static void write_timeline(FILE *f, const struct run_cell *c, const json_t *move, double end, const char *caption)
 {
-	const json_t *series = json_object_get(move, "series");
+	const json_t *series = json_object_get(move, "series"), *events = json_object_get(move, "events");
 	struct timeline t = {.width = TIMELINE_WIDE, .to = end, .axis = "time since the move began", .shade_from = NAN};
 	struct steps all = {.step = step_of(series, STEP_MS), .until = INFINITY}, moving = all;
+	struct panel *left;
 	size_t i;
 
 	if (move_figure(move, FIGURE_TOTAL) > 0)
 		moving.until = move_figure(move, FIGURE_TOTAL) + all.step / 2; /* later the tool has nothing to say */
 	add_strip(&t, "codec", json_object_get(series, "codec"), &moving);
 	add_strip(&t, "round", json_object_get(series, "round"), &moving);
-	add_line(&t, series, "On the wire", Q_BYTES_PER_S, "wire_bps", false, &all);
+	add_rate(&t, series, "On the wire", "wire_bps", &all);
 	t.panels[0].limit = c->link ? link_bytes_per_s(c->link, true) : 0;
 	t.panels[0].limit_name = c->link;
-	add_left(&t, series, &moving);
-	add_line(&t, series, "The guest writes memory", Q_BYTES_PER_S, "dirty_bps", false, &moving);
-	add_counts(&t, series, "Datagrams of the guest", "beats", &all);
-	add_counts(&t, series, "Work of the guest (pages, blocks)", "work", &all);
-	add_events(&t, move, 0);
+	left = timeline_panel(&t, "Left to copy", Q_BYTES);
+	fill(panel_series(left, "memory", false), json_object_get(series, "ram_left"), &moving);
+	fill(panel_series(left, "disk", false), json_object_get(series, "disk_left"), &moving);
+	add_rate(&t, series, "The guest writes memory", "dirty_bps", &moving);
+	add_counts(&t, series, &all);
+	for (i = 0; i < MIN(json_array_size(events), EVENTS_LOOKED); i++) {
+		const json_t *v = json_array_get(events, i);
+		const char *what = value_text(v, "what");
+
+		if (what && strncmp(what, "pass", 4)) /* passes are in the strip of rounds */
+			timeline_mark(&t, value_of(v, "t_ms"), what);
+	}
 	for (i = 0; i < t.mark_count; i++)
 		t.to = fmax(t.to, t.marks[i].t);
 	timeline_write(f, &t, caption);
 	timeline_fini(&t);
 }
 
-/* ---- one move ---- */
-
-/* Malloc'ed. */
-static char *caption_of(const struct run_tool *t, const json_t *move, const char *which)
+/* end: of the time axis; NAN: it is the move's own, and the timeline is closed at first. */
+static void tell_move(FILE *f, const struct run_cell *c, const struct run_tool *t, const json_t *move, double end, const char *which)
 {
 	char number[SHOW_MAX], round[SHOW_MAX], total[SHOW_MAX], down[SHOW_MAX];
+	AUTO_FREE char *caption =
+		xasprintf("%s: move %s, round %s%s: total %s, downtime %s", t->name, show_number(number, value_of(move, "number")),
+			  show_number(round, value_of(move, "round")), which, show_ms(total, move_figure(move, FIGURE_TOTAL)),
+			  show_ms(down, move_figure(move, FIGURE_DOWNTIME)));
 
-	return xasprintf("%s: move %s, round %s%s: total %s, downtime %s", t->name, show_number(number, value_of(move, "number")),
-			 show_number(round, value_of(move, "round")), which, show_ms(total, move_figure(move, FIGURE_TOTAL)),
-			 show_ms(down, move_figure(move, FIGURE_DOWNTIME)));
+	if (isnan(end)) {
+		fputs("<details class=\"more\"><summary>", f);
+		html_text_n(f, caption, 160);
+		fputs("</summary>\n", f);
+	}
+	write_timeline(f, c, move, isnan(end) ? move_end(move) : end, caption);
+	if (isnan(end))
+		page_details_end(f);
 }
 
-static void median_timeline(FILE *f, const struct run_cell *c, const struct run_tool *t, double end)
+static void tool_moves(FILE *f, const struct run_cell *c, const struct run_tool *t, double end, struct timelines *lines)
 {
-	const json_t *move = tool_median_move(t);
-	AUTO_FREE char *which = xasprintf(", the median of %zu", t->good_count);
-	AUTO_FREE char *caption = caption_of(t, move, t->good_count > 1 ? which : "");
-
-	write_timeline(f, c, move, end, caption);
-}
-
-static void other_timeline(FILE *f, const struct run_cell *c, const struct run_tool *t, const json_t *move)
-{
-	AUTO_FREE char *which = xasprintf(", %s", move_outcome(move));
-	AUTO_FREE char *caption = caption_of(t, move, strcmp(move_outcome(move), "ok") ? which : "");
-
-	fputs("<details class=\"more\"><summary>", f);
-	html_text_n(f, caption, 160);
-	fputs("</summary>\n", f);
-	write_timeline(f, c, move, move_end(move), caption);
-	page_details_end(f);
-}
-
-static void other_timelines(FILE *f, const struct run_cell *c, const struct run_tool *t, struct timelines *lines)
-{
+	AUTO_FREE char *of_all = t->good_count > 1 ? xasprintf(", the median of %zu", t->good_count) : xstrdup("");
 	size_t i;
 
+	if (t->good_count && lines->left) {
+		tell_move(f, c, t, tool_median_move(t), end, of_all);
+		lines->left--;
+	}
 	for (i = 0; i < t->good_count && lines->left && !lines->only_medians; i++)
 		if (t->good[i] != tool_median_move(t)) {
-			other_timeline(f, c, t, t->good[i]);
+			tell_move(f, c, t, t->good[i], NAN, "");
 			lines->left--;
 		}
-	for (i = 0; i < t->bad_count && lines->left; i++, lines->left--)
-		other_timeline(f, c, t, t->bad[i]);
+	for (i = 0; i < t->bad_count && lines->left; i++, lines->left--) {
+		AUTO_FREE char *outcome = xasprintf(", %s", move_outcome(t->bad[i]));
+
+		tell_move(f, c, t, t->bad[i], NAN, outcome);
+	}
 }
 
 /* ---- around the switchover ---- */
-
-/* As much before and behind the gap as lets it be seen; all of it where there is no gap. */
-static void look_closely(struct timeline *t, struct steps *p, double gap_ms)
-{
-	if (gap_ms > 0) {
-		t->from = fmax(t->from, -fmax(AROUND_MS, 2 * gap_ms));
-		t->to = fmin(t->to, gap_ms + fmax(AROUND_MS, 3 * gap_ms));
-	}
-	p->from = t->from;
-	p->until = t->to;
-}
 
 static void write_around(FILE *f, const struct run_tool *t, const json_t *move)
 {
@@ -221,21 +192,15 @@ static void write_around(FILE *f, const struct run_tool *t, const json_t *move)
 	AUTO_FREE char *caption = xasprintf("%s: move %s, silent for %s", t->name, show_number(number, value_of(move, "number")),
 					    show_ms(down, value_of(around, "gap_ms")));
 
-	look_closely(&line, &p, isnan(gap) ? 0 : line.shade_to);
-	add_counts(&line, around, "Datagrams of the guest", "beats", &p);
-	add_counts(&line, around, "Work of the guest (pages, blocks)", "work", &p);
+	if (!isnan(gap) && line.shade_to > 0) { /* as much before and behind the gap as lets it be seen */
+		line.from = fmax(line.from, -fmax(AROUND_MS, 2 * line.shade_to));
+		line.to = fmin(line.to, line.shade_to + fmax(AROUND_MS, 3 * line.shade_to));
+	}
+	p.from = line.from;
+	p.until = line.to;
+	add_counts(&line, around, &p);
 	timeline_write(f, &line, caption);
 	timeline_fini(&line);
-}
-
-static bool has_around(const struct run_cell *c)
-{
-	size_t i;
-
-	for (i = 0; i < c->tool_count; i++)
-		if (json_array_size(json_object_get(json_object_get(tool_median_move(&c->tools[i]), "around"), "beats")))
-			return true;
-	return false;
 }
 
 static void all_around(FILE *f, const struct run_cell *c)
@@ -253,23 +218,23 @@ static void all_around(FILE *f, const struct run_cell *c)
 
 void html_bench_moves(FILE *f, const struct run_cell *c, struct timelines *lines)
 {
+	bool around = false;
 	double end = 0;
 	size_t i;
 
-	if (has_around(c) && lines->left)
+	for (i = 0; i < c->tool_count; i++) {
+		const json_t *move = tool_median_move(&c->tools[i]);
+
+		around |= json_array_size(json_object_get(json_object_get(move, "around"), "beats")) > 0;
+		end = fmax(end, move ? move_end(move) : 0);
+	}
+	if (around && lines->left)
 		all_around(f, c);
-	for (i = 0; i < c->tool_count; i++)
-		end = fmax(end, c->tools[i].good_count ? move_end(tool_median_move(&c->tools[i])) : 0);
 	fprintf(f, "<h3>How the moves went</h3>\n<p class=\"soft\">Each tool’s median move is shown, all on the same time axis; %s</p>\n",
 		lines->only_medians ? "of the others only those that did not go well."
 				    : "the others, each on its own, open with a click (and are not printed).");
-	for (i = 0; i < c->tool_count; i++) {
-		if (c->tools[i].good_count && lines->left) {
-			median_timeline(f, c, &c->tools[i], end);
-			lines->left--;
-		}
-		other_timelines(f, c, &c->tools[i], lines);
-	}
+	for (i = 0; i < c->tool_count; i++)
+		tool_moves(f, c, &c->tools[i], end, lines);
 	if (!lines->left)
 		fputs("<p class=\"soft\">There are more moves than this page shows timelines of.</p>\n", f);
 }

@@ -46,11 +46,6 @@ const char *outcome_guest(const json_t *plan, const json_t *result)
 	return is_of_storage(result) || is_made_here(result) ? value_text(result, "guest") : NULL; /* of a move it is where the guest is */
 }
 
-static void strong(FILE *f, const char *text)
-{
-	fprintf(f, "<strong>%s</strong>", text);
-}
-
 /* The guest's name, and how large it is as far as that is told. */
 static void name_guest(FILE *f, const json_t *plan, const json_t *result)
 {
@@ -84,52 +79,53 @@ static void destination(FILE *f, const json_t *plan)
 	}
 }
 
+/* "The reason: X." where there is one. */
+static void reason(FILE *f, const json_t *result)
+{
+	if (!value_text(result, "reason"))
+		return;
+	fputs(" The reason: ", f);
+	html_text(f, value_text(result, "reason"));
+	fputs(".", f);
+}
+
+/* The outcome in its own word, why, and where the guest is. */
+static void told_in_words(FILE *f, const json_t *result)
+{
+	fputs(": ", f);
+	html_text(f, value_text(result, "outcome"));
+	fputs(".", f);
+	reason(f, result);
+	fputs(" The guest is: ", f);
+	html_text(f, value_text(result, "guest_text"));
+	fputs(".", f);
+}
+
 /* ---- it is at the destination ---- */
 
-static void wire(FILE *f, const json_t *result)
+/* What went over the wire, and whether it was verified. before: "started". */
+static void carried(FILE *f, const json_t *result, const char *before)
 {
 	double total = value_of(result, "total_ms"), bytes = value_of(result, "bytes_wire");
 	char text[SHOW_MAX];
 
-	fputs(". ", f);
-	strong(f, show_bytes(text, bytes));
-	fputs(" went over the wire", f);
+	fprintf(f, ". <strong>%s</strong> went over the wire", show_bytes(text, bytes));
 	if (total > 0 && !isnan(bytes))
 		fprintf(f, ", %s/s on average", show_bytes(text, bytes / total * 1000));
-}
-
-static void show_unverified(FILE *f, const json_t *result)
-{
-	fputs(". <span class=\"bad\">Not verified: ", f);
-	html_text(f, value_text(result, "unverified"));
-	fputs(".</span>", f);
-}
-
-static void verified(FILE *f, const json_t *result, const char *before)
-{
-	if (value_true(result, "verified"))
+	if (value_true(result, "verified")) {
 		fprintf(f, ". The destination found every digest equal before the guest was %s.", before);
-	else if (json_object_get(result, "unverified"))
-		show_unverified(f, result);
-	else
+	} else if (json_object_get(result, "unverified")) {
+		fputs(". <span class=\"bad\">Not verified: ", f);
+		html_text(f, value_text(result, "unverified"));
+		fputs(".</span>", f);
+	} else {
 		fputs(". <span class=\"bad\">The result does not say that it was verified.</span>", f);
+	}
 }
 
 /* It was settled by recover. */
-static void unmeasured(FILE *f)
-{
-	fputs(". That was settled afterwards (vmferry recover); what was measured was lost with the agent that began the move.", f);
-}
-
-static void moved_in(FILE *f, const json_t *plan, const json_t *result)
-{
-	char text[SHOW_MAX];
-
-	fputs(" was moved", f);
-	destination(f, plan);
-	fputs(" in ", f);
-	strong(f, show_ms(text, value_of(result, "total_ms")));
-}
+static const char unmeasured[] =
+	". That was settled afterwards (vmferry recover); what was measured was lost with the agent that began the move.";
 
 static void cold(FILE *f, const json_t *plan, const json_t *result)
 {
@@ -137,36 +133,18 @@ static void cold(FILE *f, const json_t *plan, const json_t *result)
 	bool measured = value_text(result, "transport");
 	char text[SHOW_MAX];
 
-	if (measured) {
-		moved_in(f, plan, result);
-	} else {
-		fputs(" was moved", f);
-		destination(f, plan);
-	}
+	fputs(" was moved", f);
+	destination(f, plan);
+	if (measured)
+		fprintf(f, " in <strong>%s</strong>", show_ms(text, value_of(result, "total_ms")));
 	if (pid > 0)
 		fprintf(f, " while it was shut down, and was started there (pid %s)", show_number(text, pid));
 	else
 		fputs(", where it is shut down, as it was", f);
-	if (!measured) {
-		unmeasured(f);
-		return;
-	}
-	wire(f, result);
-	verified(f, result, "given up here");
-}
-
-static void how_it_went_down(FILE *f, const json_t *result)
-{
-	char text[SHOW_MAX];
-
-	if (value_true(result, "forced")) {
-		fputs(", was stopped as if the plug was pulled (--force)", f);
-	} else if (value_of(result, "shutdown_ms") > 0) {
-		fputs(", was shut down in ", f);
-		strong(f, show_ms(text, value_of(result, "shutdown_ms")));
-	} else {
-		fputs(", shut down by itself before it was told to", f);
-	}
+	if (measured)
+		carried(f, result, "given up here");
+	else
+		fputs(unmeasured, f);
 }
 
 static void migrated(FILE *f, const json_t *plan, const json_t *result)
@@ -179,42 +157,29 @@ static void migrated(FILE *f, const json_t *plan, const json_t *result)
 		return;
 	}
 	if (!(value_of(result, "destination_pid") > 0)) {
-		fputs(" runs", f);
-		fputs(value_true(result, "in_place") ? " in another QEMU of its host" : " at the destination", f);
-		unmeasured(f);
+		fprintf(f, " runs%s%s", value_true(result, "in_place") ? " in another QEMU of its host" : " at the destination",
+			unmeasured);
 		return;
 	}
-	moved_in(f, plan, result);
-	if (json_object_get(result, "shutdown_ms")) {
-		how_it_went_down(f, result);
-		fputs(", and began to boot there after ", f);
-	} else {
+	fputs(" was moved", f);
+	destination(f, plan);
+	fprintf(f, " in <strong>%s</strong>", show_ms(text, value_of(result, "total_ms")));
+	if (!json_object_get(result, "shutdown_ms"))
 		fputs(" and stood still for ", f);
-	}
-	strong(f, show_ms(text, value_of(down, "total")));
+	else if (value_true(result, "forced"))
+		fputs(", was stopped as if the plug was pulled (--force), and began to boot there after ", f);
+	else if (value_of(result, "shutdown_ms") > 0)
+		fprintf(f, ", was shut down in <strong>%s</strong>, and began to boot there after ",
+			show_ms(text, value_of(result, "shutdown_ms")));
+	else
+		fputs(", shut down by itself before it was told to, and began to boot there after ", f);
+	fprintf(f, "<strong>%s</strong>", show_ms(text, value_of(down, "total")));
 	if (value_of(down, "predicted") > 0)
 		fprintf(f, " (%s were expected)", show_ms(text, value_of(down, "predicted")));
-	wire(f, result);
-	verified(f, result, "started");
+	carried(f, result, "started");
 }
 
 /* ---- it is not, or nobody knows ---- */
-
-static void reason(FILE *f, const json_t *result)
-{
-	if (!value_text(result, "reason"))
-		return;
-	fputs(" The reason: ", f);
-	html_text(f, value_text(result, "reason"));
-	fputs(".", f);
-}
-
-static void where_it_is(FILE *f, const json_t *result)
-{
-	fputs(" The guest is: ", f);
-	html_text(f, value_text(result, "guest_text"));
-	fputs(".", f);
-}
 
 static void not_migrated(FILE *f, const json_t *plan, const json_t *result)
 {
@@ -222,11 +187,7 @@ static void not_migrated(FILE *f, const json_t *plan, const json_t *result)
 					  : " was <strong class=\"bad\">not moved</strong>",
 	      f);
 	destination(f, plan);
-	fputs(": ", f);
-	html_text(f, value_text(result, "outcome"));
-	fputs(".", f);
-	reason(f, result);
-	where_it_is(f, result);
+	told_in_words(f, result);
 }
 
 static void undecided(FILE *f, const json_t *plan, const json_t *result)
@@ -234,9 +195,10 @@ static void undecided(FILE *f, const json_t *plan, const json_t *result)
 	fputs(" was to be moved", f);
 	destination(f, plan);
 	fputs(", and <strong class=\"bad\">it is not known where it is</strong>. Until that is settled start no copy of it by hand, and delete "
-	      "nothing.",
+	      "nothing. The guest is: ",
 	      f);
-	where_it_is(f, result);
+	html_text(f, value_text(result, "guest_text"));
+	fputs(".", f);
 	reason(f, result);
 }
 
@@ -256,9 +218,7 @@ static void has_new_disks(FILE *f, const json_t *result)
 	double held = value_of(result, "held_ms");
 	char text[SHOW_MAX];
 
-	fputs(" has its new disks after ", f);
-	strong(f, show_ms(text, value_of(result, "total_ms")));
-	fputs(": ", f);
+	fprintf(f, " has its new disks after <strong>%s</strong>: ", show_ms(text, value_of(result, "total_ms")));
 	html_text(f, value_text(result, "guest_text"));
 	if (held > 0)
 		fprintf(f, ". Requests to these disks waited for <strong>%s</strong>", show_ms(text, held));
@@ -279,17 +239,13 @@ static void has_new_disks(FILE *f, const json_t *result)
 
 static void has_old_disks(FILE *f, const json_t *result)
 {
-	if (has(result, "outcome", "undecided")) {
-		fputs(": <strong class=\"bad\">it is not known which disks it has</strong>. Delete nothing.", f);
-	} else if (value_true(result, "mixed")) {
-		fputs(": <strong class=\"bad\">some of its disks</strong> are at their new places, and others are not.", f);
-	} else {
-		fputs(" <strong class=\"bad\">keeps its disks</strong> where they were: ", f);
-		html_text(f, value_text(result, "outcome"));
-		fputs(".", f);
-	}
-	reason(f, result);
-	where_it_is(f, result);
+	if (has(result, "outcome", "undecided"))
+		fputs(": <strong class=\"bad\">it is not known which disks it has</strong>. Delete nothing. It ended as", f);
+	else if (value_true(result, "mixed"))
+		fputs(": <strong class=\"bad\">some of its disks</strong> are at their new places, and others are not. It ended as", f);
+	else
+		fputs(" <strong class=\"bad\">keeps its disks</strong> where they were", f);
+	told_in_words(f, result);
 }
 
 /* ---- a bundle, or a guest out of one ---- */
@@ -312,9 +268,7 @@ static void made_here(FILE *f, const json_t *plan, const json_t *result)
 	char text[SHOW_MAX];
 
 	if (has(result, "outcome", "exported") || has(result, "outcome", "imported")) {
-		fputs(" was ", f);
-		strong(f, value_text(result, "outcome"));
-		fputs(" to ", f);
+		fprintf(f, " was <strong>%s</strong> to ", value_text(result, "outcome"));
 		html_text_n(f, value_text(result, "to") ?: "a stream", 200);
 		fprintf(f, " in %s.", show_ms(text, value_of(result, "total_ms")));
 	} else {
