@@ -1,6 +1,6 @@
 #!/bin/bash
-# The man pages and the bash completion name the options that --help names, no others, and the programs know them all; the values
-# that completion offers are taken. The man pages can be built where scdoc is. README and pages name commands and options that there are, and
+# The man pages and --help name the options that the programs have, no others, and the bash completion offers them; the values
+# that it offers are taken. The man pages can be built where scdoc is. README and pages name commands and options that there are, and
 # places that there are.
 # tier: gate
 set -euo pipefail
@@ -8,8 +8,7 @@ TOP=$(cd "$(dirname "$0")/../../.." && pwd)
 BIN=$TOP/build/${VARIANT:-release}
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/vmferry-documents.XXXXXX")
 trap 'rm -rf "$DIR"' EXIT
-export HOME=$DIR VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run PATH=$DIR/bin:$PATH
-commands=(list check migrate status switch set cancel revert keep recover journal history report export storage import bench)
+export HOME=$DIR VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run PATH=$DIR/bin:$BIN:$PATH
 failed=''
 
 wrong() {
@@ -30,7 +29,6 @@ in_help() { # COMMAND
 	run "$1" --help | sed -nE 's/^  (-[^ ].*)/\1/p; s/^usage: [^[]*(\[.*)/\1/p' | sed -E 's/([^,])  +.*/\1/' |
 		grep -oE -- '(^|[^[:alnum:]-])--?[a-z][a-z-]*' | grep -oE -- '--?[a-z].*' || true
 	[[ $1 != check ]] || ! run check --help | grep -q '^All other options are those of vmferry migrate' || in_help migrate
-	[[ $1 != recover ]] || echo --verbose # "-v as for migrate"
 }
 
 # Terms of the section of that command, and of the one that says to which commands it belongs.
@@ -67,18 +65,21 @@ compare() { # WHAT, and two files of words
 }
 
 . "$TOP/scripts/vmferry.bash"
+mapfile -t commands < <(vmferry --options)
+[[ ${#commands[@]} -ge 17 ]] || wrong "vmferry --options lists no commands"
 
-compare "commands in --help and in completion" <("$BIN/vmferry" --help | sed -nE 's/^  ([a-z]+)  .*/\1/p') \
-	<(complete_words vmferry '' | grep -v ^-)
 compare "commands in the manual" <(printf '%s\n' "${commands[@]}") <(sed -n 's/^## vmferry //p' "$TOP/docs/vmferry.1.scd")
-compare "commands in this test" <(printf '%s\n' "${commands[@]}") <(complete_words vmferry '' | grep -v ^-)
+compare "commands in --help" <(printf '%s\n' "${commands[@]}") <(vmferry --help | sed -nE 's/^  ([a-z]+)  .*/\1/p')
+compare "commands in completion" <(printf '%s\n' "${commands[@]}") <(complete_words vmferry '' | grep -v ^-)
 
 for command in "${commands[@]}" vmferry-dst; do
+	_vmferry_rows "$command"
+	printf '%s\n' "${_vmferry_row[@]%% *}" >"$DIR/rows"
 	in_help "$command" >"$DIR/help"
 	in_manual "$command" >"$DIR/manual"
-	in_completion "$command" >"$DIR/completion"
-	compare "$command: options of --help (<) and of the manual (>)" "$DIR/help" "$DIR/manual"
-	compare "$command: options of --help (<) and of completion (>)" <(grep '^--' "$DIR/help") "$DIR/completion"
+	compare "$command: its options (<) and those of --help (>)" "$DIR/rows" "$DIR/help"
+	compare "$command: its options (<) and those of the manual (>)" "$DIR/rows" "$DIR/manual"
+	compare "$command: its options (<) and those of completion (>)" <(grep '^--' "$DIR/rows") <(in_completion "$command")
 	while read -r option; do
 		[[ $option != --version ]] || continue
 		case $command in switch | set | cancel | journal) continue ;; esac
@@ -87,12 +88,16 @@ for command in "${commands[@]}" vmferry-dst; do
 		run "$command" "$@" "$option" >"$DIR/said"
 		! grep -qE 'unrecognized|invalid option' "$DIR/said" || wrong "$command does not know $option"
 		takes=$(grep -q 'requires an argument' "$DIR/said" && echo yes || true)
-		COMP_WORDS=("$command") # of vmferry-dst
-		[[ $command == vmferry-dst ]] || COMP_WORDS=(vmferry "$command")
 		offers=$(_vmferry_values "$option")
 		[[ ${takes:+yes} == "${offers:+yes}" ]] || wrong "$command $option ${takes:+takes a value}${offers:+has none}, unlike completion says"
+		for value in $offers; do
+			[[ $value != @* && $value != *= ]] || continue
+			! run "$command" "$option" "$value" | grep -q "is not" || wrong "$command $option $value is offered and not taken"
+		done
+		[[ $command != migrate || -z $offers || $offers == @* ]] || run migrate "$option" nonsense | grep -q "'nonsense' is not" ||
+			wrong "$option takes anything"
 		set --
-	done < <(grep -vx -e --once -e --plaintext "$DIR/help" | sort -u)
+	done < <(grep -vx -e --once -e --plaintext "$DIR/rows" | sort -u)
 	[[ $command == vmferry-dst ]] || run "$command" --help | grep -q '^usage: vmferry' || wrong "vmferry $command has no --help"
 done
 
@@ -109,24 +114,16 @@ while read -r command options; do
 done < <(sort -u "$DIR/examples")
 [[ $(wc -l <"$TOP/README.md") -le 150 ]] || wrong "README.md is longer than 150 lines"
 
-# Values: what is offered is taken, and something else is not.
-for option in --chain --drop --media --on-stall --codec --ram-mode --unit --ssh; do
-	values=$(complete_words vmferry migrate vm1 "$option" '')
-	[[ $(wc -l <<<"$values") -ge 2 ]] || wrong "no values are offered for $option"
-	for value in $values; do
-		! run migrate "$option" "$value" | grep -q "is not" || wrong "$option $value is offered and not taken"
-	done
-	run migrate "$option" nonsense | grep -q "is not" || wrong "$option takes anything"
-	for value in $(run migrate "$option" nonsense | sed -n 's/.* is not //p' | sed 's/,\| or / /g'); do
-		grep -qx -- "$value" <<<"$values" || wrong "$option $value is taken and not offered"
-	done
-done
+[[ $(complete_words vmferry migrate --dedup '' | tr '\n' ' ') == 'on off ' ]] || wrong "values of --dedup"
+[[ $(complete_words vmferry-dst recover --peer) == --peer-is-fenced ]] || wrong "options of vmferry-dst recover"
 [[ $(complete_words vmferry migrate --codec = z) == zstd ]] || wrong "--codec=z"
 
 # Guests: where a guest is due, and a name is never expanded.
 mkdir "$DIR/bin"
+export BIN
 cat >"$DIR/bin/vmferry" <<-'STUB'
 	#!/bin/sh
+	[ "$1" = --options ] && exec "$BIN/vmferry" "$@"
 	[ "$1" = list ] && printf '%s\n' 'vm1 (pid 11): 1 GiB' '  disk  /a' 'vm2 (pid 12): 1 GiB' '$(touch expanded) (pid 13): 1 GiB'
 	[ "$1" = journal ] && printf '%s\n' 'vm3 (pid 14) -> root@host-b, attempt 01: /s/01-src.journal' '/s/02-dst.journal'
 	[ "$1" = status ] && echo 'vm1 (pid 11) -> root@host-b: copy, round 1'
