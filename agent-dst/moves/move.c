@@ -7,7 +7,7 @@
 #include "log.h"
 #include "place-cost.h"
 #include "process.h"
-#include "space.h"
+#include "disks-space.h"
 #include "util.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "made.h"
-#include "space.h"
+#include "disks-space.h"
 #include "util.h"
 #include "xxh.h"
 

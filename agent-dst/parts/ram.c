@@ -3,7 +3,7 @@
 #include "be.h"
 #include "json-text.h"
 #include "log.h"
-#include "space.h"
+#include "disks-space.h"
 #include "util.h"
 
 #include <errno.h>

@@ -18,6 +18,7 @@
 #include "life.h"
 #include "made.h"
 #include "qcow2-header.h"
+#include "space.h"
 #include "spool.h"
 #include "util.h"
 
@@ -27,7 +28,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 
 struct export
@@ -130,8 +130,6 @@ static int choose_place(struct export *x, struct err *e)
 {
 	const char *spool = x->o->spool ?: getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp";
 	AUTO_FREE char *copy = xstrdup(x->o->dir), *above = NULL;
-	struct statvfs fs;
-	char need[24], have[24];
 	struct stat st;
 	char *slash;
 	int r = 0;
@@ -144,15 +142,13 @@ static int choose_place(struct export *x, struct err *e)
 		: slash == copy	   ? xstrdup("/")
 		: slash		   ? xasprintf("%.*s", (int)(slash - copy), copy)
 				   : xstrdup(".");
-	if (stat(above, &st) || statvfs(above, &fs))
+	if (stat(above, &st))
 		return err_sys(e, errno, "%s", above);
 	if (!S_ISDIR(st.st_mode) || access(above, W_OK | X_OK))
 		return err_sys(e, S_ISDIR(st.st_mode) ? errno : ENOTDIR, "%s", above);
 	if (!is_stream(x) && !strcmp(above, copy))
 		r = is_empty(copy, e);
-	if (!r && x->plan.needed > (uint64_t)fs.f_bavail * fs.f_frsize)
-		r = err_set(e, ENOSPC, "the bundle may take %s, and %s has %s left", format_bytes(need, x->plan.needed), above,
-			    format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize));
+	r = r ?: space_check_dir(above, x->plan.needed, "the bundle's files", e);
 	if (!r && is_stream(x))
 		x->dir = xasprintf("%s/vmferry-export-XXXXXX", above);
 	else if (!r)

@@ -10,6 +10,7 @@
 #include "life.h"
 #include "open-regular.h"
 #include "place.h"
+#include "space.h"
 #include "start-script.h"
 #include "unit-text.h"
 #include "util.h"
@@ -202,7 +203,7 @@ static int measure(struct bundling *m, struct err *e)
 		image_source_fini(&s);
 		needed += each;
 	}
-	return r ? r : place_has_room(m->dir, needed, e);
+	return r ? r : space_check_dir(m->dir, needed, "the disks", e);
 }
 
 /* ---- where it goes ---- */

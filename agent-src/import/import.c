@@ -14,6 +14,7 @@
 #include "place.h"
 #include "qemu-args.h"
 #include "sources.h"
+#include "space.h"
 #include "start-script.h"
 #include "unit-text.h"
 #include "util.h"
@@ -294,7 +295,7 @@ static int measure(struct import *m, struct err *e)
 					 (unsigned long long)m->bytes[i], (unsigned long long)m->d.disks[i].capacity);
 		needed += each;
 	}
-	return place_has_room(m->dir, needed, e);
+	return space_check_dir(m->dir, needed, "the disks", e);
 }
 
 /* ---- the plan in words ---- */

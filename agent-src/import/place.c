@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #define SCRIPT_MAX (1u << 20) /* bytes */
 
@@ -105,19 +104,6 @@ int place_has_no_guest(const char *name, struct err *e)
 	}
 	free(list);
 	return pid ? err_set(e, EEXIST, "a guest %s runs here already (pid %d): take another --name", name, (int)pid) : 0;
-}
-
-int place_has_room(const char *dir, uint64_t needed, struct err *e)
-{
-	char need[24], have[24];
-	struct statvfs fs;
-
-	if (statvfs(dir, &fs))
-		return err_sys(e, errno, "cannot look at %s", dir);
-	if (needed <= (uint64_t)fs.f_bavail * fs.f_frsize)
-		return 0;
-	return err_set(e, ENOSPC, "the disks need %s, and %s has %s left", format_bytes(need, needed), dir,
-		       format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize));
 }
 
 int place_write(const char *draft, const void *p, size_t n, mode_t mode, struct err *e)

@@ -7,13 +7,13 @@
 #include "own-file.h"
 #include "paths.h"
 #include "process.h"
+#include "space.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -82,29 +82,21 @@ static int check_place(const struct storage *s, struct moving_disk *d, struct er
 	return 0;
 }
 
-/* On one file system all of them together. */
-static int check_room(const struct storage *s, const struct moving_disk *d, struct err *e)
+static int check_room(const struct storage *s, struct err *e)
 {
-	AUTO_FREE char *copy = xstrdup(d->to);
-	const char *dir = dirname(copy);
-	char need[24], have[24];
-	uint64_t needed = 0;
-	struct stat here, there;
-	struct statvfs fs;
+	struct space space = {.count = 0};
 	unsigned i;
+	int r = 0;
 
-	if (stat(dir, &here) || statvfs(dir, &fs))
-		return err_sys(e, errno, "cannot look at %s", dir);
-	for (i = 0; i < s->count; i++) {
-		AUTO_FREE char *other = xstrdup(s->disks[i].to);
+	for (i = 0; i < s->count && !r; i++) {
+		AUTO_FREE char *copy = xstrdup(s->disks[i].to);
 
-		if (!s->disks[i].to_device && !stat(dirname(other), &there) && there.st_dev == here.st_dev)
-			needed += s->disks[i].needed;
+		if (!s->disks[i].to_device)
+			r = space_add(&space, dirname(copy), s->disks[i].needed, e);
 	}
-	return needed > (uint64_t)fs.f_bavail * fs.f_frsize
-		       ? err_set(e, ENOSPC, "about %s are needed in %s, and %s are left", format_bytes(need, needed), dir,
-				 format_bytes(have, (uint64_t)fs.f_bavail * fs.f_frsize))
-		       : 0;
+	r = r ?: space_check(&space, "the disks", e);
+	space_fini(&space);
+	return r;
 }
 
 int storage_images_check(const struct storage *s, struct err *e)
@@ -118,10 +110,7 @@ int storage_images_check(const struct storage *s, struct err *e)
 		for (k = 0; k < i && !r; k++)
 			if (!strcmp(s->disks[i].to, s->disks[k].to))
 				r = err_set(e, EINVAL, "two disks cannot go to %s", s->disks[i].to);
-	for (i = 0; i < s->count && !r; i++)
-		if (!s->disks[i].to_device)
-			r = check_room(s, &s->disks[i], e);
-	return r;
+	return r ?: check_room(s, e);
 }
 
 /* ---- making ---- */

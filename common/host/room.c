@@ -28,7 +28,7 @@ int room_get(const char *dir, struct room *out)
 	if (statfs(dir, &fs))
 		return -errno;
 	*out = (struct room){.memory = memory_available(),
-			     .disk = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize,
+			     .disk = (uint64_t)fs.f_bavail * (uint64_t)(fs.f_frsize ?: fs.f_bsize),
 			     .disk_is_memory = fs.f_type == TMPFS_MAGIC};
 	return 0;
 }

@@ -50,7 +50,7 @@ refused "does not name these disks" --disk "d0-dev=$new" --start-script "$DIR/ot
 mkdir -m 700 "$DIR/small"
 if [[ $EUID -eq 0 ]] && mount -n -t tmpfs -o size=4M small "$DIR/small" 2>/dev/null; then
 	at_exit 'umount "$DIR/small"'
-	refused "are needed in $DIR/small" --disk "d0-dev=$DIR/small/x"
+	refused "but $DIR/small has only" --disk "d0-dev=$DIR/small/x"
 else
 	echo "skipped: no right to mount a tmpfs"
 fi

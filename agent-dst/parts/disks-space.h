@@ -1,6 +1,6 @@
-/* space.h: is there room for what is to be written here? */
-#ifndef VMFERRY_SPACE_H
-#define VMFERRY_SPACE_H
+/* disks-space.h: is there room for what is to be written here? */
+#ifndef VMFERRY_DISKS_SPACE_H
+#define VMFERRY_DISKS_SPACE_H
 
 #include "files.h"
 

@@ -1,0 +1,100 @@
+/* disks-space.c: see disks-space.h. */
+#include "disks-space.h"
+#include "room.h"
+#include "space.h"
+#include "store-cost.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STORES_TRIED 4 /* each takes a moment */
+
+/* The directory of path, or where that is to be made; malloc'ed. */
+static char *dir_of(const struct disks *d, const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	const char *dir = dirname(copy);
+
+	if (!d->target->makes_dir || strcmp(dir, d->target->dir))
+		return xstrdup(dir);
+	AUTO_FREE char *parent = xstrdup(dir);
+
+	return xstrdup(dirname(parent));
+}
+
+/* Counts what goes to path's directory. */
+static int need_space(struct space *s, const struct disks *d, const char *path, uint64_t bytes, struct err *e)
+{
+	AUTO_FREE char *dir = dir_of(d, path);
+	struct stat st;
+
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return disks_refuse_dir(d, dir, e);
+	if (access(dir, W_OK))
+		return err_sys(e, errno, "%s at the destination cannot be written", dir);
+	return space_add(s, dir, bytes, e);
+}
+
+static int need_space_for_disk(struct space *s, const struct disks *d, const struct arriving_disk *a, struct err *e)
+{
+	return a->device ? 0 : need_space(s, d, a->path, a->allocated - MIN(a->allocated, partial_bytes(&a->partial)), e);
+}
+
+void space_for_files(const struct disks *d, const struct files *f)
+{
+	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
+	struct space s = {.count = 0};
+	struct err e;
+	size_t i;
+
+	if (need_space(&s, d, here, 0, &e))
+		target_obstacle(d->target, &e);
+	for (i = 0; i < d->count; i++)
+		if (need_space_for_disk(&s, d, &d->list[i], &e))
+			target_obstacle(d->target, &e);
+	for (i = 0; i < f->count; i++)
+		if (f->list[i].transfer == CARRY_COPY && need_space(&s, d, f->list[i].to, f->list[i].size, &e))
+			target_obstacle(d->target, &e);
+	for (i = 0; i < s.count; i++)
+		if (space_check_volume(&s.volumes[i], "the disks", &e)) {
+			err_prefix(&e, "at the destination");
+			target_obstacle(d->target, &e);
+		}
+	space_fini(&s);
+}
+
+double space_store_bps(const struct disks *d)
+{
+	double all = 0, longest_s = 0, bps;
+	struct space s = {.count = 0};
+	struct err ignored;
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		need_space_for_disk(&s, d, &d->list[i], &ignored);
+	for (i = 0; i < MIN(s.count, STORES_TRIED); i++) {
+		const struct volume *v = &s.volumes[i];
+
+		bps = v->need ? store_bps(v->dir) : 0;
+		all += (double)v->need;
+		longest_s = MAX(longest_s, bps > 0 ? (double)v->need / bps : 0);
+	}
+	space_fini(&s);
+	return longest_s > 0 ? all / longest_s : 0;
+}
+
+int space_in_memory(const struct target *t, struct err *e)
+{
+	uint64_t ram = (uint64_t)json_integer_value(json_object_get(t->description, "ram_bytes")), available = memory_available();
+	char a[24], b[24];
+
+	if (available && ram > available)
+		return err_set(e, ENOMEM, "the guest has %s of memory but only %s is available at the destination", format_bytes(a, ram),
+			       format_bytes(b, available));
+	return 0;
+}
