@@ -140,7 +140,6 @@ void arriving_disk_fini(struct arriving_disk *d)
 	free(d->node);
 	free(d->backing);
 	free(d->backing_format);
-	free(d->acl);
 	json_decref(d->qcow2);
 	old_copy_fini(&d->old);
 	partial_fini(&d->partial);
@@ -295,11 +294,10 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	}
 	d->cluster_size = (unsigned)json_integer_value(json_object_get(o, "cluster_size"));
 	d->qcow2 = json_incref(json_object_get(o, "qcow2"));
-	d->mode = (unsigned)json_integer_value(json_object_get(o, "mode"));
-	d->uid = (long)json_integer_value(json_object_get(o, "uid"));
-	d->gid = (long)json_integer_value(json_object_get(o, "gid"));
-	if (json_text(o, "acl"))
-		d->acl = xstrdup(json_text(o, "acl"));
+	d->rights = (struct rights){.uid = (long)json_integer_value(json_object_get(o, "uid")),
+				    .gid = (long)json_integer_value(json_object_get(o, "gid")),
+				    .mode = (int)json_integer_value(json_object_get(o, "mode")) ?: -1};
+	rights_parse_acl(&d->rights, json_text(o, "acl"));
 	if (json_text(backing, "name"))
 		d->backing = xstrdup(json_text(backing, "name"));
 	if (json_text(backing, "format"))

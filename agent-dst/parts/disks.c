@@ -42,22 +42,24 @@ bool disk_fills_zeros(const struct arriving_disk *d)
 static int make_image(struct disks *ds, struct arriving_disk *d, char *const *env, struct err *e)
 {
 	AUTO_FREE char *temp = attempt_id_name(ds->part.a->id, d->path);
-	struct image im = {temp,
-			   d->as_file ? "raw" : d->format,
-			   d->backing,
-			   d->backing_format,
-			   d->virtual_size,
-			   d->cluster_size,
-			   d->qcow2,
-			   d->mode,
-			   d->uid,
-			   d->gid,
-			   d->acl,
-			   has_all_blocks(d)};
+	const struct image im = {.path = temp,
+				 .as = d->path,
+				 .format = d->as_file ? "raw" : d->format,
+				 .backing = d->backing,
+				 .backing_format = d->backing_format,
+				 .bytes = d->virtual_size,
+				 .cluster_size = d->cluster_size,
+				 .qcow2 = d->qcow2,
+				 .rights = &d->rights,
+				 .full = has_all_blocks(d)};
 	int r = made_own(ds->part.a, "file", temp, e);
 
 	if (!r)
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
+	if (r > 0) {
+		json_array_append_new(ds->notices, json_string(e->msg));
+		r = 0;
+	}
 	if (!r) /* until our QEMU has it open nobody else is to find it unused */
 		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
 	if (!r && d->empty && fsync(d->held_fd)) /* nobody writes to it any more */
@@ -638,6 +640,7 @@ static void fini(struct part *p)
 
 	end_helper(ds);
 	unlock_images(ds);
+	json_decref(ds->notices);
 	for (i = 0; i < ds->held_device_count; i++)
 		close(ds->held_devices[i]);
 	for (i = 0; i < ds->count; i++)
@@ -678,5 +681,5 @@ static const struct part_ops ops =
 
 void disks_init(struct disks *ds, struct target *target, const char *state_dir)
 {
-	*ds = (struct disks){.part = {&ops, target->part.a}, .target = target, .state_dir = state_dir};
+	*ds = (struct disks){.part = {&ops, target->part.a}, .target = target, .state_dir = state_dir, .notices = json_array()};
 }

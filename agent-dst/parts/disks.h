@@ -7,6 +7,7 @@
 #include "old-read.h"
 #include "partial.h"
 #include "qemu-helper.h"
+#include "rights.h"
 #include "target.h"
 #include "unit-set.h"
 
@@ -27,9 +28,7 @@ struct arriving_disk {
 	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */
 	unsigned cluster_size;
 	json_t *qcow2; /* as the source sent it (qcow2_options_add()), or NULL */
-	unsigned mode;
-	long uid, gid;
-	char *acl; /* as the source sent it, or NULL */
+	struct rights rights;
 	struct old_copy old;
 	struct partial partial; /* that it begins with */
 	struct arriving_bitmap *bitmap;
@@ -67,6 +66,7 @@ struct disks {
 	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;
+	json_t *notices; /* sentences for people, told with COPY_READY: how the disks' files are not as the source's */
 	bool refused; /* some is not in the list, as it cannot be had here */
 	struct staying_disk *stay;
 	size_t stays;

@@ -378,15 +378,14 @@ static int on_data(struct files *fs, const struct event *ev, struct err *e)
 /* As it was on the source, as far as this user may. */
 static int dress(const struct carried *c, struct err *e)
 {
-	uid_t uid = (uid_t)number(c->description, "uid");
-	gid_t gid = (gid_t)number(c->description, "gid");
+	const struct rights rights = {.uid = (long)number(c->description, "uid"),
+				      .gid = (long)number(c->description, "gid"),
+				      .mode = (int)(number(c->description, "mode") & 07777)};
 
 	if (ftruncate(c->fd, (off_t)c->size))
 		return err_sys(e, errno, "cannot make %s as long as it should be", c->temp);
-	if (geteuid() == 0 && fchown(c->fd, uid, gid))
-		return err_sys(e, errno, "cannot give %s its owner", c->temp);
-	if (fchmod(c->fd, (mode_t)number(c->description, "mode") & 0777))
-		return err_sys(e, errno, "cannot set the mode of %s", c->temp);
+	if (rights_give(&rights, c->fd, c->temp, e))
+		return -e->code;
 	return fsync(c->fd) ? err_sys(e, errno, "cannot write %s", c->temp) : 0;
 }
 

@@ -26,6 +26,7 @@
 #define BUSY_MAX       1000.0
 #define LOOK_MS	       1000
 #define TELL_MS	       15000
+#define NOTICES_MAX    64 /* a guest has no more disks */
 
 /* ---- preparing ---- */
 
@@ -165,6 +166,16 @@ static int connect_data(struct transfer *t, const json_t *ready, struct err *e)
 	return disks_connect(&t->disks, e);
 }
 
+static void tell_notices(struct transfer *t, json_t *ready)
+{
+	json_t *list = json_object_get(ready, "notices");
+	size_t i;
+
+	for (i = 0; i < MIN(json_array_size(list), NOTICES_MAX); i++)
+		if (json_string_value(json_array_get(list, i)))
+			report_notice(&t->life.report, "at the destination: %s", json_string_value(json_array_get(list, i)));
+}
+
 static void tell_what_is_slower(struct transfer *t)
 {
 	bool here = loop_has_io_uring(t->a.loop), there = t->peer.has_io_uring;
@@ -191,6 +202,8 @@ int prepare_event(void *ctx, const struct event *ev, struct err *e)
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &ready, e);
 	if (!r)
 		r = connect_data(t, ready, e);
+	if (!r)
+		tell_notices(t, ready);
 	json_decref(ready);
 	if (r)
 		return r;

@@ -2,15 +2,14 @@
 #include "disks-private.h"
 #include "block-device.h"
 #include "disk-line.h"
-#include "hex.h"
 #include "host-file.h"
 #include "image-mark.h"
 #include "json-text.h"
 #include "open-regular.h"
-#include "paths.h"
 #include "process.h"
 #include "qemu-opts.h"
 #include "qemu-undo.h"
+#include "rights.h"
 #include "shell-quote.h"
 
 #include <errno.h>
@@ -20,7 +19,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #define LONG_READ	(2 * GIB) /* takes more than a second */
@@ -296,13 +294,13 @@ static uint64_t allocated(const struct disks *ds, const struct guest_disk *d)
 	return MIN(sum, MAX(d->virtual_size, d->allocated));
 }
 
-/* Who else may use the file, beyond owner and mode, as the file system keeps it (acl(5)); in hex, malloc'ed, or NULL. */
+/* The file's access control list; in hex, malloc'ed, or NULL. */
 static char *acl_of(const char *path)
 {
-	uint8_t acl[ACL_BYTES_MAX];
-	ssize_t n = getxattr(path, ACL_XATTR, acl, sizeof(acl));
+	struct rights r = RIGHTS_NONE;
 
-	return n > 0 ? hex_format(acl, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
+	rights_read_acl(&r, path);
+	return rights_print_acl(&r);
 }
 
 /* In place what this host's memory has is the other QEMU's, too; but of what is behind a network each process may have a cache of its own. */

@@ -2,10 +2,10 @@
 #include "block-device.h"
 #include "durable-file.h"
 #include "fault.h"
+#include "image-create.h"
 #include "json-text.h"
 #include "moving.h"
 #include "own-file.h"
-#include "paths.h"
 #include "process.h"
 #include "space.h"
 #include "util.h"
@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 /* ---- may it be made? ---- */
@@ -134,29 +133,11 @@ static const json_t *noted(const struct storage *s, const struct moving_disk *d,
 	return journal_last_note(s->life.journal, kind);
 }
 
-/* Who may use the one may use the other. Of a block device that is who we are. */
-static int give_rights(const struct moving_disk *d, int fd, struct err *e)
-{
-	uint8_t acl[ACL_BYTES_MAX];
-	struct stat st;
-	ssize_t n;
-
-	if (d->from_device)
-		return 0;
-	if (stat(d->from, &st))
-		return err_sys(e, errno, "cannot look at %s", d->from);
-	if (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid))
-		return err_sys(e, errno, "cannot give %s its owner", d->to);
-	if (fchmod(fd, st.st_mode & 0777))
-		return err_sys(e, errno, "cannot set the mode of %s", d->to);
-	n = getxattr(d->from, ACL_XATTR, acl, sizeof(acl));
-	if (n > 0 && fsetxattr(fd, ACL_XATTR, acl, (size_t)n, 0) && errno != EOPNOTSUPP)
-		return err_sys(e, errno, "cannot set the access control list of %s", d->to);
-	return 0;
-}
-
 int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 {
+	/* Who may use the old image may use the new one; if that is a block device, we alone. */
+	struct rights rights = RIGHTS_NONE;
+	const struct image im = {.path = d->to, .format = d->format, .bytes = s->rest ? 0 : d->bytes, .rights = &rights};
 	AUTO_CLOSE int fd = -1;
 	json_t *made;
 	int r;
@@ -172,11 +153,12 @@ int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 		return err_sys(e, errno, "cannot create %s", d->to);
 	r = own_file_know(d->to, d->to, &made, e);
 	r = r ? r : note(s, d, "made", made, e);
-	if (!r && !s->rest && !strcmp(d->format, "raw") && ftruncate(fd, (off_t)d->bytes))
-		r = err_sys(e, errno, "cannot make %s %llu bytes long", d->to, (unsigned long long)d->bytes);
-	if (!r)
-		r = give_rights(d, fd, e);
-	return r ? r : sync_parent_dir(d->to, e);
+	if (!r && !d->from_device)
+		r = rights_read(&rights, d->from, e);
+	r = r ? r : image_dress(fd, &im, e);
+	if (r > 0)
+		life_note(&s->life, "%s", e->msg);
+	return MIN(r, 0);
 }
 
 /* Its name still stands for what was written: a restore, or a copy of another host's files, may have put another file in its place. */

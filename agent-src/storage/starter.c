@@ -5,9 +5,9 @@
 #include "guest-at-rest.h"
 #include "guest-scripts.h"
 #include "moving.h"
-#include "paths.h"
 #include "qemu-args.h"
 #include "qemu-opts.h"
+#include "rights.h"
 #include "script-read.h"
 #include "shell-quote.h"
 #include "start-script.h"
@@ -19,7 +19,6 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 /* ---- what a line names ---- */
@@ -75,13 +74,11 @@ static char *text_with(const char *text, size_t exec_at, const struct guest *scr
 static int write_draft(const struct starter *s, const char *text, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
-	uint8_t acl[ACL_BYTES_MAX];
-	struct stat st;
-	ssize_t n;
-	int r;
+	struct rights rights;
+	int r = rights_read(&rights, s->path, e);
 
-	if (stat(s->path, &st))
-		return err_sys(e, errno, "cannot look at %s", s->path);
+	if (r)
+		return r;
 	if (unlink(s->draft) && errno != ENOENT) /* of an earlier life; nobody else takes such a name */
 		return err_sys(e, errno, "cannot remove %s", s->draft);
 	fd = open(s->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -90,11 +87,10 @@ static int write_draft(const struct starter *s, const char *text, struct err *e)
 	r = pwrite_all(fd, text, strlen(text), 0);
 	if (r)
 		return err_sys(e, -r, "cannot write %s", s->draft);
-	n = getxattr(s->path, ACL_XATTR, acl, sizeof(acl));
-	if ((geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid)) || fchmod(fd, st.st_mode & 0777) ||
-	    (n > 0 && fsetxattr(fd, ACL_XATTR, acl, (size_t)n, 0) && errno != EOPNOTSUPP) || fsync(fd))
-		return err_sys(e, errno, "cannot make %s as %s is", s->draft, s->path);
-	return 0;
+	r = rights_give(&rights, fd, s->draft, e);
+	if (r > 0)
+		life_note(life_now(), "%s", e->msg);
+	return r < 0 ? r : fsync(fd) ? err_sys(e, errno, "cannot write %s", s->draft) : 0;
 }
 
 void starter_remove_draft(struct storage *s)

@@ -188,6 +188,7 @@ void report_notice(struct report *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	text_make_utf8(text);
 	report_emit(r, json_pack("{s:s,s:s}", "event", "notice", "text", text));
 }
 

@@ -1,9 +1,7 @@
 /* image-create.c: see image-create.h. */
 #include "image-create.h"
 #include "durable-file.h"
-#include "hex.h"
 #include "log.h"
-#include "paths.h"
 #include "qcow2-options.h"
 #include "qemu-helper.h"
 #include "util.h"
@@ -13,23 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 
 #define JOB_MS 60000
 
 bool image_format_known(const char *format)
 {
 	return format && (!strcmp(format, "raw") || !strcmp(format, "qcow2"));
-}
-
-/* Where the file system has no such lists, owner and mode must do. */
-static void set_acl(int fd, const char *hex)
-{
-	uint8_t acl[ACL_BYTES_MAX];
-	size_t n = strlen(hex) / 2;
-
-	if (n <= sizeof(acl) && hex_parse(hex, acl, n) && fsetxattr(fd, ACL_XATTR, acl, n, 0))
-		log_info("the access control list of a disk cannot be set: %s", strerror(errno));
 }
 
 static int set_blocks_aside(int fd, const struct image *im, struct err *e)
@@ -41,29 +28,32 @@ static int set_blocks_aside(int fd, const struct image *im, struct err *e)
 	while (r == -EINTR);
 	if (r == -ENOSPC || r == -EDQUOT)
 		return err_sys(e, -r, "cannot set %llu bytes aside for %s, which has all its blocks at the source",
-			       (unsigned long long)im->bytes, im->path);
+			       (unsigned long long)im->bytes, im->as ?: im->path);
 	if (r)
 		log_info("%s gets its blocks when it is written to: %s", im->path, strerror(-r));
 	return 0;
+}
+
+int image_dress(int fd, const struct image *im, struct err *e)
+{
+	struct err why;
+	int r;
+
+	if (!strcmp(im->format, "raw") && ftruncate(fd, (off_t)im->bytes))
+		return err_sys(e, errno, "cannot make %s %llu bytes long", im->path, (unsigned long long)im->bytes);
+	if (im->full && set_blocks_aside(fd, im, e))
+		return -e->code;
+	r = im->rights ? rights_give(im->rights, fd, im->as ?: im->path, e) : 0;
+	if (r >= 0 && sync_parent_dir(im->path, &why))
+		return *e = why, -e->code;
+	return r;
 }
 
 static int create_file(const struct image *im, struct err *e)
 {
 	AUTO_CLOSE int fd = open(im->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
-	if (fd < 0)
-		return err_sys(e, errno, "cannot create %s", im->path);
-	if (!strcmp(im->format, "raw") && ftruncate(fd, (off_t)im->bytes))
-		return err_sys(e, errno, "cannot make %s %llu bytes long", im->path, (unsigned long long)im->bytes);
-	if (im->full && set_blocks_aside(fd, im, e))
-		return -e->code;
-	if (im->uid >= 0 && geteuid() == 0 && fchown(fd, (uid_t)im->uid, (gid_t)im->gid))
-		return err_sys(e, errno, "cannot give %s its owner", im->path);
-	if (im->mode && fchmod(fd, im->mode & 0777))
-		return err_sys(e, errno, "cannot set the mode of %s", im->path);
-	if (im->acl)
-		set_acl(fd, im->acl);
-	return sync_parent_dir(im->path, e);
+	return fd < 0 ? err_sys(e, errno, "cannot create %s", im->path) : image_dress(fd, im, e);
 }
 
 struct job_watch {
@@ -140,11 +130,10 @@ static int run_qemu(struct loop *l, const char *qemu, char *const *env, const ch
 int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e)
 {
 	int r = create_file(im, e);
+	struct err why;
 
-	if (!r && strcmp(im->format, "raw")) {
-		r = run_qemu(l, qemu, env, work_dir, im, e);
-		if (r)
-			err_prefix(e, "formatting %s as %s", im->path, im->format);
-	}
-	return r;
+	if (r < 0 || !strcmp(im->format, "raw") || !run_qemu(l, qemu, env, work_dir, im, &why))
+		return r;
+	*e = why;
+	return err_prefix(e, "formatting %s as %s", im->path, im->format);
 }

@@ -2,10 +2,6 @@
 #ifndef VMFERRY_PATHS_H
 #define VMFERRY_PATHS_H
 
-/* The access control list of a file as an extended attribute (xattr(7)), and the longest that is carried. */
-#define ACL_XATTR     "system.posix_acl_access"
-#define ACL_BYTES_MAX 1024
-
 #include "err.h"
 
 /*

@@ -1,6 +1,6 @@
 /*
  * error-shim.c: a file system with faults under the agents, by LD_PRELOAD (build/VARIANT/shared). ERRORS="CALL NTH WHAT PART" in the environment: from the
- * NTH CALL (create, write, sync, rename, slow) on of a file whose path has PART in it, and as long as the file named by ERRORS_WHILE is there, WHAT happens: an
+ * NTH CALL (create, write, sync, rename, list (of access control), slow) on of a file whose path has PART in it, and as long as the file named by ERRORS_WHILE is there, WHAT happens: an
  * error by its number, or for a write 0, half of it (and then that of the rest, as a disk does that is nearly full: ENOSPC), or for slow a sync, and a write that is one (O_DSYNC), takes so
  * many ms more. The first time the call is
  * appended to the file named by ERRORS_SEEN. Other programs that they start go on as if it were not there. It does not see io_uring, which is off.
@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 enum { CALL_BYTES = 16, PART_BYTES = 64, NUMBER_BYTES = 32 };
@@ -164,6 +165,13 @@ int fdatasync(int fd)
 
 	dawdle(fd);
 	return strikes_fd("sync", fd) ? (int)fails(0, NULL) : real(fd);
+}
+
+int fsetxattr(int fd, const char *name, const void *value, size_t n, int flags)
+{
+	REAL("fsetxattr", int, int, const char *, const void *, size_t, int);
+
+	return strikes_fd("list", fd) ? (int)fails(0, NULL) : real(fd, name, value, n, flags);
 }
 
 int rename(const char *from, const char *to)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A disk image has the same owner, mode and access control list at the destination.
+# A disk image has the same owner, mode and access control list at the destination. Where no list can be set, that is said, and the disk is moved.
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 
@@ -30,3 +30,12 @@ assert_eq "$(rights "$TO/a.qcow2")" "$a" "rights of a at the destination"
 assert_eq "$(rights "$TO/b.raw")" "$b" "rights of b at the destination"
 assert_result '[d["mode"] for d in plan["disks"]] == ["640", "660"] and plan["disks"][0]["owner"] == "1731:1732"'
 assert_result '[d["acl"] for d in plan["disks"]] == [False, True]'
+
+cp --preserve=all "$DIR/b.raw" "$DIR/c.raw"
+tiny_start b $(guest_drive d0 "$DIR/c.raw" raw)
+: >"$DIR/errors-on"
+DST_ON=(env LD_PRELOAD="$BIN/shared/error.so" ERRORS="list 1 95 /c.raw" ERRORS_SEEN="$DIR/errors-seen" ERRORS_WHILE="$DIR/errors-on")
+BIN=$BIN/shared listen_dst
+move b "$DST_ADDRESS"
+assert_result "['the access control list of $TO/c.raw cannot be set' in n for n in notices].count(True) == 1"
+assert_eq "$(rights "$TO/c.raw" | tail -1)" none "the list of c at the destination"
