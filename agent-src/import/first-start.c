@@ -1,91 +1,31 @@
 /* first-start.c: see first-start.h. */
 #include "first-start.h"
-#include "child.h"
 #include "fault.h"
 #include "life.h"
 #include "loop.h"
 #include "process.h"
+#include "qemu-launch.h"
 #include "qmp.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/close_range.h>
-#include <signal.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
+#include <unistd.h>
 
-#define START_MS  60000
-#define RETRY_MS  20
-#define END_MS	  10000
-#define LOG_BYTES (256u << 10)
-#define TAIL	  600
+#define START_MS 60000
+#define LOOK_MS	 1000 /* between two looks whether it is cancelled */
+#define RETRY_MS 20
+#define END_MS	 10000
 
-/* What it says, in memory, as long as there is room: a guest that talks without end fills nothing. */
-static int new_log(void)
-{
-	int fd = memfd_create("qemu.log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd >= 0 && (ftruncate(fd, LOG_BYTES) || fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-static void child(const char *exe, char *const *argv, int log)
-{
-	int null_fd = open("/dev/null", O_RDWR), s;
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (s = 1; s < NSIG; s++)
-		signal(s, SIG_DFL);
-	if (setsid() < 0 || chdir("/") || dup2(null_fd, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
-		_exit(127);
-	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-	execv(exe, argv);
-	dprintf(2, "cannot start %s: %s\n", exe, strerror(errno));
-	_exit(127);
-}
-
-static char *tail(int log)
-{
-	off_t end = lseek(log, 0, SEEK_CUR); /* where it writes next */
-	char *text = xcalloc(1, TAIL + 1);
-	ssize_t n = end > 0 ? pread(log, text, (size_t)MIN(end, TAIL), MAX(0, end - TAIL)) : 0;
-
-	while (n > 0 && text[n - 1] == '\n')
-		text[--n] = '\0';
-	text_make_printable(text, false);
-	return text;
-}
-
-static int wait_for_monitor(struct loop *l, pid_t pid, const char *path, int log, struct qmp **q, struct err *e)
+static int wait_for_monitor(struct qemu_proc *p, struct loop *l, const char *path, struct qmp **q, struct err *e)
 {
 	uint64_t until = now_ns() + START_MS * 1000000ull;
-	int r, status;
+	int r;
 
-	for (;;) {
-		r = qmp_open_of(q, l, path, pid, 1000, NULL, NULL, e);
-		if (!r)
-			return 0;
-		if (waitpid(pid, &status, WNOHANG) == pid) {
-			AUTO_FREE char *said = tail(log);
-
-			return err_set(e, ECHILD, "QEMU does not start: %s", *said ? said : "it said nothing");
-		}
+	while ((r = qemu_launch_wait_qmp(p, l, path, LOOK_MS, NULL, NULL, q, e)) == -ETIMEDOUT && now_ns() < until)
 		if (life_interrupted())
 			return err_set(e, ECANCELED, "interrupted");
-		if (now_ns() > until)
-			return err_prefix(e, "QEMU does not answer");
-		r = loop_step(l, RETRY_MS, e);
-		if (r < 0)
-			return r;
-	}
+	return r;
 }
 
 /* Until all of it is loaded; QEMU ends if it does not take it. */
@@ -135,48 +75,50 @@ static int let_go_on(struct qmp *q, bool paused, struct err *e)
 	return r;
 }
 
+/* It is journaled before it begins. */
+static int born(void *ctx, const struct qemu_proc *p, struct err *e)
+{
+	(void)ctx;
+	return life_own(life_now(), FIRST_QEMU, json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time), e);
+}
+
+/* e: why it failed, to which is added what QEMU says, and that it is still there. */
+static void give_up(struct qemu_proc *p, const char *memory, struct err *e)
+{
+	AUTO_FREE char *said = qemu_log_tail(p);
+	struct err first, why;
+
+	if (!p->pid) /* it has ended */
+		return;
+	if (memory && *said)
+		err_prefix(e, "%s", said);
+	first = *e;
+	if (process_end(p->pid, p->start_time, END_MS, &why))
+		err_set(e, first.code, "%s. Its QEMU, process %d, is still there: %s", first.msg, (int)p->pid, why.msg);
+}
+
 int first_start(const char *exe, char *const *argv, const char *qmp, const char *memory, bool paused, pid_t *pid, struct err *e)
 {
-	AUTO_CLOSE int log = new_log();
+	struct qemu_proc p = QEMU_PROC_NONE;
 	struct qmp *q = NULL;
-	struct loop *l = NULL;
-	uint64_t born = 0;
-	struct err why;
-	int r;
+	struct loop *l;
+	int r = loop_new(&l, 64, e);
 
-	if (log < 0)
-		return err_sys(e, errno, "cannot make a log for QEMU");
-	r = loop_new(&l, 64, e);
 	if (r)
 		return r;
-	*pid = fork();
-	if (!*pid)
-		child(exe, argv, log);
-	if (*pid < 0) {
-		r = err_sys(e, errno, "cannot fork for QEMU");
-	} else {
-		process_start_time(*pid, &born);
-		r = life_own(life_now(), FIRST_QEMU, json_pack("{s:i,s:I}", "pid", (int)*pid, "start_time", (json_int_t)born), e);
-		fault_point("first-start");
-		if (!r)
-			r = wait_for_monitor(l, *pid, qmp, log, &q, e);
-		if (!r && memory)
-			r = load(l, q, memory, e);
-		if (!r)
-			r = let_go_on(q, paused, e);
-	}
+	r = qemu_launch(&p, exe, argv, environ, NULL, born, NULL, e);
+	*pid = p.pid;
+	fault_point("first-start");
+	if (!r)
+		r = wait_for_monitor(&p, l, qmp, &q, e);
+	if (!r && memory)
+		r = load(l, q, memory, e);
+	if (!r)
+		r = let_go_on(q, paused, e);
 	qmp_close(q);
 	loop_free(l);
-	if (r && memory && *pid > 0) { /* why it does not take it */
-		AUTO_FREE char *said = tail(log);
-
-		if (*said && r != -ECHILD)
-			err_prefix(e, "%s", said);
-	}
-	if (r && r != -ECHILD && *pid > 0 && process_end(*pid, born, END_MS, &why)) {
-		struct err first = *e;
-
-		err_set(e, first.code, "%s. Its QEMU, process %d, is still there: %s", first.msg, (int)*pid, why.msg);
-	}
+	if (r)
+		give_up(&p, memory, e);
+	qemu_let_go(&p);
 	return r;
 }

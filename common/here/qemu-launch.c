@@ -131,7 +131,7 @@ static char **with_scope(char *const *scope, const char *exe, char *const *argv)
 	return all;
 }
 
-static void forget(struct qemu_proc *p)
+void qemu_let_go(struct qemu_proc *p)
 {
 	if (p->pidfd >= 0)
 		close(p->pidfd);
@@ -206,7 +206,7 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 	if (r) {
 		kill(q.pid, SIGKILL);
 		program_wait_end(q.pid, NULL);
-		forget(&q);
+		qemu_let_go(&q);
 		return r;
 	}
 	q.log_fd = log_fd;
@@ -274,7 +274,7 @@ static int report_exit(struct qemu_proc *p, struct err *e)
 			why);
 	else
 		err_set(e, ECHILD, "QEMU ended with status %d while starting: %s", WEXITSTATUS(status), why);
-	forget(p);
+	qemu_let_go(p);
 	return -e->code;
 }
 
@@ -327,5 +327,5 @@ void qemu_end(struct qemu_proc *p)
 
 	if (process_end(p->pid, p->start_time, END_TIMEOUT_MS, &e) < 0)
 		log_error("%s", e.msg);
-	forget(p);
+	qemu_let_go(p);
 }

@@ -1,7 +1,4 @@
-/*
- * qemu-launch.h: starts the destination's QEMU as a process that outlives this agent, and ends it
- * again.
- */
+/* qemu-launch.h: starts a QEMU (or a swtpm) as a process that outlives this agent, and ends it again. */
 #ifndef VMFERRY_QEMU_LAUNCH_H
 #define VMFERRY_QEMU_LAUNCH_H
 
@@ -47,6 +44,8 @@ int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_pa
 /* SIGKILL by pidfd when (pid, start_time) still is it; reaps when it is our child; waits until it
  * is gone. */
 void qemu_end(struct qemu_proc *p);
+/* It runs on, and nobody watches it. Of QEMU_PROC_NONE nothing happens. */
+void qemu_let_go(struct qemu_proc *p);
 /* The last lines of what it has said as one line ("a / b"), malloc'ed; "" when there are none. */
 char *qemu_log_tail(const struct qemu_proc *p);
 

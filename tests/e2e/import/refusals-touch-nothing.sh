@@ -242,7 +242,7 @@ wait_for 20 listed || fail "the other guest does not run"
 refused "a guest $ID-runs runs here already" "$DIR/a.raw" --name "$ID-runs"
 
 # --- what fails later ---------------------------------------------------------------------------
-refuses 1 'QEMU does not start: .*nothing-like-that.*; nothing is left behind' "$DIR/a.raw" --name "$ID-fails" --start -- -device nothing-like-that
+refuses 1 'QEMU ended with status 1 while starting: .*nothing-like-that.*; nothing is left behind' "$DIR/a.raw" --name "$ID-fails" --start -- -device nothing-like-that
 
 # a qemu-img of our own beside a QEMU: it does what it is told while it converts
 mkdir "$DIR/bin"
