@@ -1,6 +1,5 @@
 /* export-live.c: see export-live.h. */
 #include "export-live.h"
-#include "child.h"
 #include "error-stop.h"
 #include "json-text.h"
 #include "life.h"

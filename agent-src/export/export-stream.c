@@ -1,7 +1,6 @@
 /* export-stream.c: see export-stream.h. */
 #include "export-stream.h"
 #include "bundle-tar.h"
-#include "child.h"
 #include "life.h"
 #include "open-regular.h"
 #include "util.h"

@@ -30,7 +30,7 @@ static void gather(void *ctx, const char *text, size_t n)
 	a->n += n;
 }
 
-int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, child_output_fn output,
+int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, program_said_fn output,
 		void *ctx, struct err *e)
 {
 	AUTO_FREE char **files = xcalloc(s->extent_count + 1, sizeof(*files));

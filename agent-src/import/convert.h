@@ -12,7 +12,7 @@
  * Runs qemu-img on an image. If a stranger has made it qemu-img sees nothing but its files and target (NULL: it only looks), makes no file that it may
  * write to longer than write_bytes, and ends when it has taken more CPU time than such an image can need. As child_run().
  */
-int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, child_output_fn output,
+int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, program_said_fn output,
 		void *ctx, struct err *e);
 /* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
 int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);

@@ -7,6 +7,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -207,14 +208,15 @@ static int copy_head(const char *qemu_img, const struct image_source *s, int fd,
 
 static int read_head(const char *qemu_img, const struct image_source *s, uint8_t *head, size_t *n, struct err *e)
 {
-	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int memory = -1, fd = -1;
 	ssize_t got;
 	int r;
 
 	*n = (size_t)MIN(s->size, DISK_CONTENT_BYTES);
 	if (!strcmp(s->driver, "raw"))
 		return read_at(s, head, *n, 0, e);
-	fd = memfd_create("head", 0); /* which qemu-img inherits */
+	memory = memfd_create("head", MFD_CLOEXEC);
+	fd = memory < 0 ? -1 : fcntl(memory, F_DUPFD, PROGRAM_INHERITED); /* which qemu-img inherits */
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create a file in memory");
 	r = copy_head(qemu_img, s, fd, e);

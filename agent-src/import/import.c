@@ -1,6 +1,5 @@
 /* import.c: see import.h. */
 #include "import.h"
-#include "child.h"
 #include "convert.h"
 #include "exit-code.h"
 #include "first-start.h"

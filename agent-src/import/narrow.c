@@ -286,10 +286,8 @@ struct narrowing {
 	const struct narrow *n;
 };
 
-/* In the child. */
-static int make_narrow(void *ctx)
+static int narrow_all(const struct narrowing *x)
 {
-	const struct narrowing *x = ctx;
 	uint64_t access = governed();
 	int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 
@@ -310,7 +308,18 @@ static int make_narrow(void *ctx)
 	return r;
 }
 
-int narrow_run(char *const *argv, const struct narrow *n, child_output_fn output, void *ctx, struct err *e)
+/* In the child, which says why it does not begin. */
+static int make_narrow(void *ctx)
+{
+	int r = narrow_all(ctx);
+
+	if (!r)
+		return 0;
+	dprintf(2, "it cannot be confined: %s\n", strerror(-r));
+	_exit(127);
+}
+
+int narrow_run(char *const *argv, const struct narrow *n, program_said_fn output, void *ctx, struct err *e)
 {
 	const char *said = getenv(CONFINE_ENV);
 	struct narrowing x = {argv[0], n};

@@ -23,6 +23,6 @@ struct narrow {
  * As child_run(). Without Landlock in the kernel it is held by mounts of its own if we are root, and otherwise to the bounds alone; with
  * VMFERRY_SANDBOX=off in the environment to nothing.
  */
-int narrow_run(char *const *argv, const struct narrow *n, child_output_fn output, void *ctx, struct err *e);
+int narrow_run(char *const *argv, const struct narrow *n, program_said_fn output, void *ctx, struct err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /* process.c: see process.h. */
 #include "process.h"
-#include "program.h"
+#include "program-run.h"
 #include "util.h"
 
 #include <errno.h>
@@ -197,73 +197,26 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 
 /* ---- running a program ---- */
 
-static pid_t start(char *const *argv, int out_fd)
+/* What does not fit is forgotten. */
+static void keep_output(void *ctx, const char *text, size_t n)
 {
-	AUTO_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct program p = PROGRAM_NONE;
+	struct process_output *out = ctx;
+	size_t have = strlen(out->text), more = MIN(n, sizeof(out->text) - 1 - have);
 
-	p.file = argv[0];
-	p.argv = argv;
-	p.fd[0] = null;
-	p.fd[1] = p.fd[2] = out_fd;
-	p.how = PROGRAM_OWN_GROUP;
-	return program_begin(&p);
-}
-
-/* Until its output ends: true. What does not fit is read and forgotten. */
-static bool read_output(int fd, uint64_t until_ns, struct process_output *out)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	size_t have = 0;
-	char waste[1024];
-	uint64_t now;
-	ssize_t n;
-
-	while ((now = now_ns()) < until_ns) {
-		size_t room = sizeof(out->text) - 1 - have;
-
-		if (poll(&p, 1, (int)((until_ns - now + 999999) / 1000000)) <= 0)
-			continue;
-		n = room ? read(fd, out->text + have, room) : read(fd, waste, sizeof(waste));
-		if (n <= 0)
-			return true;
-		have += room ? (size_t)n : 0;
-		out->text[have] = '\0';
-	}
-	return false;
-}
-
-static bool reaped_in_time(pid_t pid, uint64_t until_ns, int *status)
-{
-	pid_t r;
-
-	while ((r = program_wait(pid, status)) == 0 && now_ns() < until_ns)
-		poll(NULL, 0, 2);
-	return r == pid;
+	memcpy(out->text + have, text, more);
+	out->text[have + more] = '\0';
 }
 
 int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e)
 {
-	uint64_t until_ns = now_ns() + timeout_ms * 1000000ULL;
-	AUTO_CLOSE int read_fd = -1;
-	int fds[2], status = 0;
-	pid_t pid;
+	const struct program_run run = {.argv = argv, .output = keep_output, .output_ctx = out, .timeout_ms = timeout_ms};
+	int status, r;
 
 	*out = (struct process_output){.status = 0};
-	if (pipe2(fds, O_CLOEXEC))
-		return err_sys(e, errno, "cannot create a pipe");
-	read_fd = fds[0];
-	pid = start(argv, fds[1]);
-	close(fds[1]);
-	if (pid < 0)
-		return err_sys(e, -pid, "cannot run %s", argv[0]);
-	if (!read_output(read_fd, until_ns, out) || !reaped_in_time(pid, until_ns, &status)) {
-		kill(-pid, SIGKILL);
-		program_wait_end(pid, NULL);
-		return err_set(e, ETIMEDOUT, "%s did not end within %u ms", argv[0], timeout_ms);
-	}
-	out->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-	return 0;
+	r = program_run(&run, &status, e);
+	if (!r)
+		out->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	return r;
 }
 
 /* A line of /proc/PID/status, in bytes. */

@@ -84,11 +84,11 @@ static void wait_at(int gate)
 		_exit(127);
 }
 
-/* Its three descriptors, gate as 3 and report as 4, and no others: what we have open keeps nobody waiting. */
+/* Its three descriptors, gate as 3 and report as 4, and no others that it does not inherit: what we have open keeps nobody waiting. */
 static void take_descriptors(struct program *p)
 {
-	int gate = p->gate < 0 ? -1 : fcntl(p->gate, F_DUPFD_CLOEXEC, 5);
-	int report = p->report < 0 ? -1 : fcntl(p->report, F_DUPFD_CLOEXEC, 5), i;
+	int gate = p->gate < 0 ? -1 : fcntl(p->gate, F_DUPFD_CLOEXEC, PROGRAM_INHERITED);
+	int report = p->report < 0 ? -1 : fcntl(p->report, F_DUPFD_CLOEXEC, PROGRAM_INHERITED), i;
 
 	for (i = 0; i < 3; i++)
 		if (dup2(p->fd[i], i) < 0)
@@ -97,11 +97,20 @@ static void take_descriptors(struct program *p)
 	close(4);
 	p->gate = gate < 0 ? -1 : dup3(gate, 3, O_CLOEXEC);
 	p->report = report < 0 ? -1 : dup3(report, 4, O_CLOEXEC);
-	if (close_range(5, ~0U, 0) < 0)
+	if (!(p->how & PROGRAM_INHERITS) && close_range(PROGRAM_INHERITED, ~0U, 0) < 0)
 		die(p, "close_range");
 }
 
-static _Noreturn void become(struct program *p)
+/* Last of all: the kernel forgets it when a process becomes another user's. */
+static void die_with(const struct program *p, pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		die(p, "prctl");
+	if (getppid() != parent) /* before that */
+		_exit(127);
+}
+
+static _Noreturn void become(struct program *p, pid_t parent)
 {
 	take_descriptors(p);
 	if (users_files.rlim_max && setrlimit(RLIMIT_NOFILE, &users_files) < 0)
@@ -111,15 +120,17 @@ static _Noreturn void become(struct program *p)
 	default_signals();
 	if (p->how & PROGRAM_OUTLIVES_TERMINAL)
 		ignore_terminal();
-	if ((p->how & PROGRAM_DIES_WITH_US) && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-		die(p, "prctl");
 	if ((p->how & PROGRAM_OWN_SESSION) && setsid() < 0)
 		die(p, "setsid");
 	if ((p->how & PROGRAM_OWN_GROUP) && setpgid(0, 0) < 0)
 		die(p, "setpgid");
 	if ((p->how & PROGRAM_AT_ROOT) && chdir("/") < 0)
 		die(p, "chdir to /");
-	execvpe(p->file, p->argv, p->env);
+	if (p->before && (errno = -p->before(p->before_ctx)))
+		die(p, "preparing it");
+	if (p->how & PROGRAM_DIES_WITH_US)
+		die_with(p, parent);
+	execvpe(p->file, p->argv, p->env ?: environ);
 	die(p, "exec");
 	_exit(127);
 }
@@ -246,20 +257,21 @@ static pid_t start_words(const struct launcher *l, const struct request *q, char
 {
 	char *at = words, **file = take_words(&at, words + n, 1), **argv = file ? take_words(&at, words + n, q->argc) : NULL,
 	     **env = argv ? take_words(&at, words + n, q->envc) : NULL;
-	pid_t pid = -EBADMSG;
+	pid_t pid = -EBADMSG, parent;
 
 	if (env) {
 		struct program p = {.file = file[0],
 				    .argv = argv,
-				    .env = q->envc ? env : environ,
+				    .env = q->envc ? env : NULL,
 				    .fd = {fds[0], fds[1], fds[2]},
 				    .gate = q->has_gate ? fds[3] : -1,
 				    .report = q->has_report ? fds[3 + q->has_gate] : -1,
 				    .how = q->how};
 
+		parent = l->as_ours ? getppid() : getpid();
 		pid = fork_for(l);
 		if (!pid)
-			become(&p);
+			become(&p, parent);
 		pid = pid < 0 ? -errno : pid;
 	}
 	free(file);
@@ -490,17 +502,16 @@ char *program_beside(const char *name)
 pid_t program_start(const struct program *p)
 {
 	struct program child = *p;
-	pid_t pid;
+	pid_t us = getpid(), pid;
 	int i;
 
 	if (launcher >= 0)
-		return ask_to_start(p);
+		return p->before ? -ENOTSUP : ask_to_start(p);
 	for (i = 0; i < 3; i++)
 		child.fd[i] = p->fd[i] < 0 ? i : p->fd[i];
-	child.env = p->env ?: environ;
 	pid = fork();
 	if (!pid)
-		become(&child);
+		become(&child, us);
 	return pid < 0 ? -errno : pid;
 }
 

@@ -2,7 +2,7 @@
 #include "confine.h"
 #include "loop.h"
 #include "process.h"
-#include "program.h"
+#include "program-run.h"
 #include "util.h"
 
 #include <errno.h>
@@ -114,6 +114,8 @@ static void with_launcher(bool as_ours)
 
 /* ---- programs ---- */
 
+static program_before_fn before_it; /* of what start_sh() starts */
+
 /* What sh says to a script, on standard output. */
 static pid_t start_sh(const char *script, int out, char *const *env, unsigned how, int gate)
 {
@@ -126,6 +128,7 @@ static pid_t start_sh(const char *script, int out, char *const *env, unsigned ho
 	p.fd[1] = out;
 	p.how = how;
 	p.gate = gate;
+	p.before = before_it;
 	return program_start(&p);
 }
 
@@ -307,7 +310,8 @@ static void leaves_one_behind(int fd, unsigned how, bool another)
 	pid_t pid;
 	char c;
 
-	with_launcher(false);
+	if (!before_it)
+		with_launcher(false);
 	if (another)
 		require(launcher_begin_another(&e) == 0);
 	require(!pipe2(begun, O_CLOEXEC));
@@ -346,6 +350,88 @@ static void what_dies_with_us_does_and_the_rest_lives_on(void **state)
 	left_by_a_dead_agent(PROGRAM_DIES_WITH_US, true, true);
 	left_by_a_dead_agent(0, false, false);
 	left_by_a_dead_agent(0, true, false);
+}
+
+static int become_nobody(void *ctx)
+{
+	(void)ctx;
+	return setresuid(65534, 65534, 65534) ? -errno : 0;
+}
+
+static void what_becomes_another_users_dies_with_us(void **state)
+{
+	(void)state;
+	if (geteuid())
+		skip();
+	before_it = become_nobody;
+	left_by_a_dead_agent(PROGRAM_DIES_WITH_US, false, true);
+	before_it = NULL;
+}
+
+/* ---- to their end ---- */
+
+static int refuse(void *ctx)
+{
+	(void)ctx;
+	return -EPERM;
+}
+
+static void what_is_done_before_a_program_may_refuse_it(void **state)
+{
+	char *argv[] = {"true", NULL};
+	const struct program_run run = {.argv = argv, .before = refuse};
+	struct err e;
+	int status;
+
+	(void)state;
+	assert_int_equal(program_run(&run, &status, &e), -EPERM);
+	assert_non_null(strstr(e.msg, "cannot run true"));
+}
+
+static void gather(void *ctx, const char *text, size_t n)
+{
+	strncat(ctx, text, n);
+}
+
+static void what_a_program_says_is_heard_by_stream(void **state)
+{
+	char *argv[] = {"sh", "-c", "echo out; echo error >&2; exit 3", NULL};
+	char out[64] = "", error[64] = "";
+	const struct program_run run = {.argv = argv, .output = gather, .output_ctx = out, .error = gather, .error_ctx = error};
+	struct err e;
+	int status;
+
+	(void)state;
+	assert_int_equal(program_run(&run, &status, &e), 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	assert_string_equal(out, "out\n");
+	assert_string_equal(error, "error\n");
+}
+
+static char said[64];
+
+static bool once_it_has_spoken(void)
+{
+	return *said;
+}
+
+/* Whether it still says something, or has closed its streams. */
+static void a_program_is_stopped_when_that_is_wanted(void **state)
+{
+	char *speaks[] = {"sh", "-c", "echo $$; sleep 1000", NULL}, *is_silent[] = {"sh", "-c", "echo $$; exec >&- 2>&-; sleep 1000", NULL};
+	char **both[] = {speaks, is_silent};
+	struct err e;
+	int status;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		const struct program_run run = {.argv = both[i], .output = gather, .output_ctx = said, .stop = once_it_has_spoken};
+
+		said[0] = '\0';
+		assert_int_equal(program_run(&run, &status, &e), -ECANCELED);
+		assert_true(kill(atoi(said), 0) && errno == ESRCH);
+	}
 }
 
 static void another(void)
@@ -658,6 +744,10 @@ int main(void)
 		cmocka_unit_test(threads_do_not_hear_each_others_answers),
 		cmocka_unit_test(whose_child_it_is),
 		cmocka_unit_test(what_dies_with_us_does_and_the_rest_lives_on),
+		cmocka_unit_test(what_becomes_another_users_dies_with_us),
+		cmocka_unit_test(what_is_done_before_a_program_may_refuse_it),
+		cmocka_unit_test(what_a_program_says_is_heard_by_stream),
+		cmocka_unit_test(a_program_is_stopped_when_that_is_wanted),
 		cmocka_unit_test(a_process_of_the_agents_has_a_launcher_of_its_own),
 		cmocka_unit_test(a_confined_agent_starts_nothing_itself),
 		cmocka_unit_test(a_confined_agent_gives_no_file_capabilities),
