@@ -1,6 +1,5 @@
 /* export-memory.c: see export-memory.h. QEMU's run states: qapi/run-state.json; a migration's: qapi/migration.json. */
 #include "export-memory.h"
-#include "child.h"
 #include "error-stop.h"
 #include "fault.h"
 #include "json-text.h"
@@ -8,19 +7,15 @@
 #include "process.h"
 #include "qemu-migration.h"
 #include "qemu-settings.h"
+#include "rescuer.h"
 #include "util.h"
 #include "watched-agent.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #define LOOK_MS	     20
 #define CLOSE_MS     2		 /* between two looks while it stands */
@@ -37,8 +32,7 @@ struct memory_copy {
 	struct live *x;
 	bool stops_first; /* QEMU's TCG would lose what the guest writes meanwhile: it does not always note it */
 	bool stopped;	  /* so we have */
-	pid_t guard;	  /* 0: none */
-	int fd;
+	struct rescuer guard;
 	json_t *was; /* QEMU's settings before, by settings_save */
 	bool ours;   /* `migrate` was not refused: what is under way then is ours */
 	bool last;   /* QEMU has been told to write the rest, and does not answer until it has */
@@ -137,8 +131,8 @@ enum word { WORD_BEGINS = 'B', WORD_REFUSED = 'R', WORD_OVER = 'O' };
 
 static void tell_guard(const struct memory_copy *m, char word)
 {
-	if (m->guard)
-		send(m->fd, &word, 1, MSG_NOSIGNAL);
+	if (m->guard.pid)
+		send(m->guard.fd, &word, 1, MSG_NOSIGNAL);
 }
 
 /* The exporter's next word; 0: it has died, or was stopped for so long that it was killed. */
@@ -170,63 +164,35 @@ static bool exporter_died(int sock, bool *ours)
 	return !word;
 }
 
-static void guard(struct guest *g, const json_t *was, bool stopped_first, int fd)
-{
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	bool ours;
-	size_t i;
+struct guarded {
+	struct guest g;
+	const json_t *was;
+	bool stopped_first;
+};
 
-	setsid(); /* a signal to the exporter's group is not for it */
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
-		signal(numbers[i], SIG_IGN);
-	prctl(PR_SET_NAME, "vmferry-wake");
-	/* nor is what we read and write: a pipe that it holds does not end */
-	if (dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0 || dup2(fd, 3) < 0)
-		_exit(1);
-	close_range(4, ~0U, 0);	      /* the monitor, above all, which QEMU gives to nobody else while it is open */
-	send(3, "", 1, MSG_NOSIGNAL); /* ready, out of the reach of a signal to the exporter's group */
-	if (exporter_died(3, &ours))
-		rescue(g, was, ours, stopped_first);
-	_exit(0);
+/* In that process. */
+static void guard(void *ctx)
+{
+	struct guarded *d = ctx;
+	bool ours;
+
+	if (exporter_died(RESCUER_SOCK, &ours))
+		rescue(&d->g, d->was, ours, d->stopped_first);
 }
 
 static int guard_start(struct memory_copy *m, struct err *e)
 {
-	struct guest g = *m->x->g; /* the guard may forget a monitor that does not answer */
-	int pair[2];
-	char word;
+	struct guarded d = {*m->x->g, m->was, m->stops_first}; /* the guard may forget a monitor that does not answer */
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_sys(e, errno, "cannot create a pair of sockets");
-	fflush(NULL);
-	m->guard = fork();
-	if (!m->guard)
-		guard(&g, m->was, m->stops_first, pair[1]);
-	close(pair[1]);
-	m->fd = pair[0];
-	if (m->guard > 0 && recv(m->fd, &word, 1, 0) == 1)
-		return 0;
-	close(m->fd);
-	if (m->guard < 0)
-		err_sys(e, errno, "cannot fork");
-	else
-		err_set(e, ECHILD, "the guard, which wakes the guest should this exporter die, has ended");
-	m->guard = 0;
-	return -e->code;
+	return rescuer_start(&m->guard, "vmferry-wake", guard, &d, e);
 }
 
 /* over: there is nothing to be done by it; otherwise it does what it can, and ends then. */
 static void guard_end(struct memory_copy *m, bool over)
 {
-	if (!m->guard)
-		return;
 	if (over)
 		tell_guard(m, WORD_OVER);
-	close(m->fd);
-	if (over)
-		waitpid(m->guard, NULL, 0);
-	m->guard = 0;
+	rescuer_leave(&m->guard, over);
 }
 
 /* ---- may it be? ---- */

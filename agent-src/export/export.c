@@ -253,7 +253,7 @@ static int begin_disks(void *ctx, struct err *e)
 static int begin_frozen(struct export *x, struct err *e)
 {
 	AUTO_FREE char *path = x->o->freeze == FREEZE_OFF ? NULL : guest_agent_path(&x->g);
-	struct freeze f = {.child = 0};
+	struct freeze f = {.thaws = {.pid = 0}};
 	struct err why;
 	int r = 0, thawed;
 

@@ -8,12 +8,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #define ANSWER_MAX   65536
 #define SYNC_MS	     3000  /* a guest without a running agent does not answer at all */
@@ -211,26 +208,27 @@ static int thaw(struct agent *a, struct err *e)
 /* STUCK: nothing says that they are not frozen. */
 enum word { WORD_FROZEN = 'F', WORD_THAWED = 'T', WORD_LATE = 'L', WORD_FAILED = 'E', WORD_STUCK = 'S' };
 
-static void tell(int fd, char word, const struct err *e)
+static void tell(char word, const struct err *e)
 {
 	AUTO_FREE char *text = xasprintf("%c%s", word, e ? e->msg : "");
 
-	send(fd, text, strlen(text), MSG_NOSIGNAL);
+	send(RESCUER_SOCK, text, strlen(text), MSG_NOSIGNAL);
 }
 
 /* True: in time; also when the other end has died. */
-static bool wait_for_end(int fd)
+static bool wait_for_end(void)
 {
 	uint64_t until = now_ns() + FREEZE_MAX_MS * 1000000ULL;
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	struct pollfd p = {.fd = RESCUER_SOCK, .events = POLLIN};
 	char word;
 
 	while (poll(&p, 1, left_ms(until)) < 0 && errno == EINTR)
 		;
-	return p.revents && recv(fd, &word, 1, MSG_DONTWAIT) >= 0; /* what is not read would take our answer with it */
+	return p.revents && recv(RESCUER_SOCK, &word, 1, MSG_DONTWAIT) >= 0; /* what is not read would take our answer with it */
 }
 
-static void freeze_and_thaw(const char *path, int parent)
+/* In that process. */
+static void freeze_and_thaw(void *path)
 {
 	struct agent *a = xcalloc(1, sizeof(*a));
 	json_t *count = NULL;
@@ -239,41 +237,25 @@ static void freeze_and_thaw(const char *path, int parent)
 	int r;
 
 	a->fd = unix_connect(path, SOCK_NONBLOCK);
-	r = a->fd < 0 ? err_sys(&e, -a->fd, "its agent's socket %s", path) : synchronize(a, &e);
+	r = a->fd < 0 ? err_sys(&e, -a->fd, "its agent's socket %s", (const char *)path) : synchronize(a, &e);
 	if (!r)
 		r = check_thawed(a, &e);
 	if (r) {
-		tell(parent, WORD_FAILED, &e);
+		tell(WORD_FAILED, &e);
 		return;
 	}
 	r = call(a, "guest-fsfreeze-freeze", FREEZE_MS, &count, &e);
 	json_decref(count);
 	if (!r)
-		tell(parent, WORD_FROZEN, NULL);
-	in_time = r || wait_for_end(parent);
+		tell(WORD_FROZEN, NULL);
+	in_time = r || wait_for_end();
 	refused = r == -EREMOTEIO;     /* then the agent itself thaws what it has frozen */
 	if (thaw(a, &why) && !refused) /* whatever became of the freeze */
-		tell(parent, WORD_STUCK, &why);
+		tell(WORD_STUCK, &why);
 	else if (r)
-		tell(parent, WORD_FAILED, &e);
+		tell(WORD_FAILED, &e);
 	else
-		tell(parent, in_time ? WORD_THAWED : WORD_LATE, NULL);
-}
-
-static void child(const char *path, int parent)
-{
-	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
-	size_t i;
-
-	setsid(); /* a signal to the exporter's group is not for it */
-	for (i = 0; i < ARRAY_LEN(numbers); i++)
-		signal(numbers[i], SIG_IGN);
-	prctl(PR_SET_NAME, "vmferry-thaw");
-	if (parent > 3)
-		close_range(3, (unsigned)parent - 1, 0); /* sockets at which others would wait for an answer, above all */
-	close_range((unsigned)parent + 1, ~0U, 0);
-	freeze_and_thaw(path, parent);
-	_exit(0);
+		tell(in_time ? WORD_THAWED : WORD_LATE, NULL);
 }
 
 /* ---- ours ---- */
@@ -281,7 +263,7 @@ static void child(const char *path, int parent)
 /* Its next word, with what it says of it in e; 0: it has died. */
 static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 {
-	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	struct pollfd p = {.fd = f->thaws.fd, .events = POLLIN};
 	uint64_t until = now_ns() + ms * 1000000ULL;
 	char text[ERR_MAX + 2] = "";
 	ssize_t n = -1;
@@ -289,7 +271,7 @@ static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 	while (poll(&p, 1, left_ms(until)) < 0 && errno == EINTR)
 		;
 	if (p.revents)
-		n = recv(f->fd, text, sizeof(text) - 1, 0);
+		n = recv(f->thaws.fd, text, sizeof(text) - 1, 0);
 	if (n <= 0) {
 		err_set(e, EIO, "what was to freeze the guest's file systems for a moment does not answer");
 		return 0;
@@ -299,39 +281,17 @@ static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 	return *text;
 }
 
-/* It ends by itself, when it has thawed. */
-static void leave(struct freeze *f)
-{
-	close(f->fd);
-	waitpid(f->child, NULL, 0);
-	f->child = 0;
-}
-
 int freeze_begin(struct freeze *f, const char *path, struct err *e)
 {
-	int pair[2];
+	int r = rescuer_start(&f->thaws, "vmferry-thaw", freeze_and_thaw, (void *)(uintptr_t)path, e);
 	char word;
 
-	*f = (struct freeze){.child = 0};
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		return err_sys(e, errno, "cannot create a pair of sockets");
-	fflush(NULL);
-	f->child = fork();
-	if (!f->child) {
-		close(pair[0]);
-		child(path, pair[1]);
-	}
-	close(pair[1]);
-	f->fd = pair[0];
-	if (f->child < 0) {
-		close(f->fd);
-		f->child = 0;
-		return err_sys(e, errno, "cannot fork");
-	}
+	if (r)
+		return r;
 	word = listen_to(f, 3 * SYNC_MS + FREEZE_MS + THAW_MS, e);
 	if (word == WORD_FROZEN)
 		return 0;
-	leave(f);
+	rescuer_leave(&f->thaws, true); /* it ends by itself, when it has thawed */
 	return word == WORD_FAILED ? -EREMOTEIO : -EIO;
 }
 
@@ -339,11 +299,11 @@ int freeze_end(struct freeze *f, struct err *e)
 {
 	char word;
 
-	if (!f->child)
+	if (!f->thaws.pid)
 		return 0;
-	send(f->fd, "", 1, MSG_NOSIGNAL);
+	send(f->thaws.fd, "", 1, MSG_NOSIGNAL);
 	word = listen_to(f, CHILD_END_MS, e);
-	leave(f);
+	rescuer_leave(&f->thaws, true);
 	return word == WORD_THAWED ? 0
 	       : word == WORD_LATE
 		       ? err_set(e, ETIMEDOUT, "the guest's file systems were thawed before the disks' moment, which took too long")

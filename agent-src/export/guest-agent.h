@@ -9,12 +9,12 @@
 
 #include "err.h"
 #include "qemu-discover.h"
+#include "rescuer.h"
 
 #define FREEZE_MAX_MS 10000 /* as long as Windows allows it, too */
 
 struct freeze {
-	pid_t child; /* 0: none */
-	int fd;
+	struct rescuer thaws;
 };
 
 /* The socket that leads to the guest's agent (a virtio-serial port org.qemu.guest_agent.0), by its command line; malloc'ed, NULL: it has
