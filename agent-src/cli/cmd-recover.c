@@ -3,7 +3,7 @@
 #include "cmd.h"
 #include "control.h"
 #include "dest-options.h"
-#include "export-undo.h"
+#include "export.h"
 #include "journal-kinds.h"
 #include "journal.h"
 #include "json-text.h"

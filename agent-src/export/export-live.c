@@ -16,13 +16,13 @@
 
 /* ---- what QEMU says ---- */
 
-/* The index behind "vmfx-PID-START-j"; count: it is none of ours. */
+/* The index behind "vmferry-xPID-START-j"; count: it is none of ours. */
 static size_t index_of(const struct live *x, const char *name, char letter)
 {
-	size_t n = strlen(x->tag), i;
+	size_t n = strlen(x->prefix), i;
 	char *end;
 
-	if (!name || strncmp(name, x->tag, n) || name[n] != letter)
+	if (!name || strncmp(name, x->prefix, n) || name[n] != letter)
 		return x->count;
 	i = strtoul(name + n + 1, &end, 10);
 	return *end || i >= x->count ? x->count : i;
@@ -129,12 +129,12 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 
 	*x = (struct live){.g = g};
 	*removed = 0;
-	export_tag(x->tag);
+	qemu_prefix_of_process(x->prefix);
 	r = loop_new(&x->l, 64, e);
 	if (!r)
 		r = guest_open_qmp(g, &x->q, x->l, OPEN_MS, &handlers, x, e);
 	if (!r) /* before its disks are looked at, which a filter of a job may be in front of */
-		r = export_undo_dead(x->q, x->l, removed, e);
+		r = qemu_undo_dead(x->q, x->l, removed, e);
 	if (!r)
 		r = guest_query(g, x->q, e);
 	if (!r)
@@ -152,7 +152,7 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 
 static char *node_name(const struct live *x, char letter, size_t i)
 {
-	return xasprintf("%s%c%zu", x->tag, letter, i);
+	return xasprintf("%s%c%zu", x->prefix, letter, i);
 }
 
 /* Our file, which is brought onto stable storage by us, later, and not by QEMU when it is closed: its main loop would wait for that, and the guest with it.
@@ -296,7 +296,7 @@ int live_undo(struct live *x, struct err *e)
 		return qemu_is_alive(x->g->pid, x->g->start_time)
 			       ? err_set(e, EPIPE, "the guest's monitor was lost, and nodes and jobs of the export are still in its QEMU")
 			       : 0;
-	r = export_undo(x->q, x->l, x->tag, e);
+	r = qemu_undo_jobs(x->q, x->l, x->prefix, e) ?: qemu_undo_nodes(x->q, x->prefix, e);
 	if (!r)
 		qmp_drain(x->q);
 	x->began = r != 0;

@@ -4,19 +4,19 @@
  * Each disk's backup job writes into a quorum of two: our qcow2 file (below a node that compresses, if that is wished), and a null device that takes
  * everything. So a write of the guest's that waits for old contents to be saved cannot fail because ours does (a full disk): QEMU says that the file is
  * bad (QUORUM_REPORT_BAD), and the export fails in its place. The jobs need nobody: if we die they go on to their end, the guest runs on, and the nodes
- * are found by their names (export-undo.h).
+ * are found by their names (qemu-names.h).
  */
 #ifndef VMFERRY_EXPORT_LIVE_H
 #define VMFERRY_EXPORT_LIVE_H
 
-#include "export-undo.h"
 #include "qemu-discover.h"
+#include "qemu-names.h"
 
 struct live {
 	struct loop *l;
 	struct qmp *q;
 	const struct guest *g;
-	char tag[EXPORT_TAG_MAX];
+	char prefix[QEMU_PREFIX_MAX];
 	bool began; /* there is something in QEMU to be undone */
 	bool compress;
 	bool stands;	       /* the guest was stopped for a moment, and may not run on */

@@ -1,12 +1,13 @@
 /* export-recover.c: what an export or an import that was cut off has made is removed, by its journal. */
 #include "export.h"
 #include "exit-code.h"
-#include "export-undo.h"
 #include "first-start.h"
 #include "json-text.h"
 #include "made.h"
 #include "own-file.h"
 #include "process.h"
+#include "qemu-discover.h"
+#include "qemu-names.h"
 #include "spool.h"
 #include "util.h"
 
@@ -14,6 +15,31 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define OPEN_MS 5000
+
+int export_recover(const char *vm, unsigned *removed, struct err *e)
+{
+	struct loop *l = NULL;
+	struct qmp *q = NULL;
+	struct err ignored;
+	struct guest g;
+	int r = 0;
+
+	*removed = 0;
+	if (!guest_find(&g, vm, &ignored) && !guest_check_user(&g, &ignored)) {
+		r = loop_new(&l, 64, e);
+		if (!r)
+			r = guest_open_qmp(&g, &q, l, OPEN_MS, NULL, NULL, e);
+		if (!r)
+			r = qemu_undo_dead(q, l, removed, e);
+		qmp_close(q);
+		if (l)
+			loop_free(l);
+	}
+	guest_fini(&g);
+	return r;
+}
 
 struct recovery {
 	struct life life;

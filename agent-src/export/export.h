@@ -44,4 +44,7 @@ int export_run(const struct export_options *o);
  * make the files stay. */
 int export_recover_by_journal(const struct life_options *o, struct journal *j);
 
+/* Removes what exports that have died have left in the QEMU of the guest that vm names, if one runs. *removed: what there was. */
+int export_recover(const char *vm, unsigned *removed, struct err *e);
+
 #endif

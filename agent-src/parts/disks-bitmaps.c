@@ -8,7 +8,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "nbd.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* disks-dirty.c: what the guest has written to its disks, as QEMU's dirty bitmaps have it. */
 #include "disks-private.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 #include "open-regular.h"
 #include "process.h"
 #include "qemu-opts.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 #include "rights.h"
 #include "shell-quote.h"
 

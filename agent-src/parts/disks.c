@@ -3,7 +3,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "qemu-migration.h"
 #include "qemu-settings.h"
 #include "qemu-stream.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 #include "util.h"
 
 #include <errno.h>

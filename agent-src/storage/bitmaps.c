@@ -4,7 +4,7 @@
  */
 #include "json-text.h"
 #include "moving.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 #include "util.h"
 
 #include <errno.h>

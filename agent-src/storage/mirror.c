@@ -260,84 +260,25 @@ int mirrors_finalize(struct storage *s, struct err *e)
 	return mirrors_look_at_devices(s, &one) ? (*e = one, -one.code) : r;
 }
 
-static bool begins_with(const char *name, const char *prefix)
-{
-	return name && !strncmp(name, prefix, strlen(prefix));
-}
-
-/* Whatever their state is: a pending one ends without having switched, too. */
+/* Whatever their state is: a pending one ends without having switched, too. With which error one ends is no matter. */
 int mirrors_cancel(struct storage *s, struct err *e)
 {
-	json_t *jobs, *job;
-	struct err one;
-	size_t i;
-	int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
-
-	if (r)
-		return r;
-	json_array_foreach(jobs, i, job) {
-		const char *id = json_text(job, "id"), *status = json_text(job, "status");
-
-		if (!begins_with(id, s->prefix))
-			continue;
-		if (!status || strcmp(status, "concluded"))
-			qmp_call(s->qmp, "job-cancel", json_pack("{s:s}", "id", id), NULL, &one); /* it may have ended just now */
-		/* with which error it ends is no matter */
-		if (conclude(s, id, CONCLUDE_MS, &one) && one.code != EIO && !r) {
-			*e = one;
-			r = -one.code;
-		}
-	}
-	json_decref(jobs);
-	return r;
+	return qemu_undo_jobs(s->qmp, s->life.loop, s->prefix, e);
 }
 
-static bool has_node(json_t *nodes, const char *node)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(nodes, i, one)
-		if (json_text(one, "node-name") && !strcmp(json_text(one, "node-name"), node))
-			return true;
-	return false;
-}
-
-/* Those below the uppermost can go only after it, so each is tried until nothing more goes. */
 static int remove_old(struct storage *s, const struct moving_disk *d, struct err *e)
 {
-	json_t *left = json_deep_copy(d->old_nodes), *nodes = NULL, *node;
-	size_t i, before;
-	int r;
+	int r = qemu_undo_these_nodes(s->qmp, d->old_nodes, e);
 
-	do {
-		before = json_array_size(left);
-		r = qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
-		for (i = 0; !r && i < json_array_size(left);) {
-			node = json_array_get(left, i);
-			if (has_node(nodes, json_string_value(node)) &&
-			    qmp_call(s->qmp, "blockdev-del", json_pack("{s:O}", "node-name", node), NULL, e))
-				i++;
-			else
-				json_array_remove(left, i);
-		}
-		json_decref(nodes);
-		nodes = NULL;
-	} while (!r && json_array_size(left) && json_array_size(left) < before);
-	if (!r && json_array_size(left))
-		r = err_prefix(e, "the old image %s is still open", d->from);
-	json_decref(left);
-	return r;
+	return r ? err_prefix(e, "the old image %s is still open", d->from) : 0;
 }
 
-static int remove_new(struct storage *s, const char *node, struct err *e)
+static int remove_new(struct storage *s, const struct moving_disk *d, struct err *e)
 {
-	json_t *nodes = NULL;
-	int r = qmp_call(s->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
+	json_t *names = json_pack("[s,s]", d->names.format, d->names.file);
+	int r = qemu_undo_these_nodes(s->qmp, names, e);
 
-	if (!r && has_node(nodes, node))
-		r = qmp_call(s->qmp, "blockdev-del", json_pack("{s:s}", "node-name", node), NULL, e);
-	json_decref(nodes);
+	json_decref(names);
 	return r;
 }
 
@@ -350,10 +291,7 @@ int mirrors_remove_nodes(struct storage *s, struct err *e)
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		if (d->switched)
-			k = remove_old(s, d, &one);
-		else if (!(k = remove_new(s, d->names.format, &one)))
-			k = remove_new(s, d->names.file, &one);
+		k = d->switched ? remove_old(s, d, &one) : remove_new(s, d, &one);
 		if (k && !r) {
 			*e = one;
 			r = k;

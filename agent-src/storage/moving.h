@@ -7,7 +7,7 @@
 #include "guard.h"
 #include "life.h"
 #include "qemu-discover.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 #include "storage.h"
 
 #include <sys/stat.h>

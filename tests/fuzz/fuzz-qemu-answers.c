@@ -10,7 +10,7 @@
 #include "qemu-discover.h"
 #include "qemu-migration.h"
 #include "qemu-settings.h"
-#include "qemu-undo.h"
+#include "qemu-names.h"
 #include "ram-blocks.h"
 #include "seed.h"
 

@@ -79,8 +79,8 @@ says() { # TEXT FILE
 }
 
 of_ours() { # SOCKET: prints what of an export is in that QEMU
-	qmp "$1" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | grep -o '"vmfx-[^"]*"' || true
-	qmp "$1" '{"execute": "query-jobs"}' | grep -o '"vmfx-[^"]*"' || true
+	qmp "$1" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | grep -o '"vmferry-x[^"]*"' || true
+	qmp "$1" '{"execute": "query-jobs"}' | grep -o '"vmferry-x[^"]*"' || true
 }
 
 vmferry_says() { # TEXT COMMAND [ARGUMENT...]: in its answer
@@ -88,7 +88,7 @@ vmferry_says() { # TEXT COMMAND [ARGUMENT...]: in its answer
 }
 
 is_copying() { # NAME: its jobs have begun, so the moment is behind us
-	[[ $(qmp "$DIR/$1.mon" '{"execute": "query-jobs"}') == *vmfx-* ]]
+	[[ $(qmp "$DIR/$1.mon" '{"execute": "query-jobs"}') == *vmferry-x* ]]
 }
 
 try_import() { # FILE [OPTION...]: to VMS; what it said is in DIR/import.out and import.err

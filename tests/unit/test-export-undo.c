@@ -1,6 +1,6 @@
 /* test-export-undo.c: what an export leaves in a QEMU is removed, and nothing of anybody else's; against a QEMU that is played here. */
-#include "export-undo.h"
 #include "process.h"
+#include "qemu-names.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -14,8 +14,9 @@
 #include "../lib/played-names.h"
 #include "../lib/played-qemu.h"
 
-#define DEAD  "vmfx-1-ffffffffff-" /* process 1 was not born then */
-#define OTHER "vmfx-1-fffffffffe-"
+#define DEAD  QEMU_PREFIX "x1-ffffffffff-" /* process 1 was not born then */
+#define OTHER QEMU_PREFIX "x1-fffffffffe-"
+#define OLDER "vmfx-1-fffffffffe-"	   /* as versions until 0.1 had it */
 
 static struct {
 	json_t *jobs, *nodes; /* names; of nodes those that come first are above the others */
@@ -55,7 +56,7 @@ static json_t *answer(const char *command, const json_t *args)
 	if (!strcmp(command, "job-cancel") || !strcmp(command, "job-dismiss"))
 		return take(qemu.jobs, id);
 	if (!strcmp(command, "blockdev-del"))
-		return is_below(node) || (qemu.stuck && strstr(node, "vmfx-")) ? error("it is in use") : take(qemu.nodes, node);
+		return is_below(node) || (qemu.stuck && strstr(node, DEAD)) ? error("it is in use") : take(qemu.nodes, node);
 	return done(json_object());
 }
 
@@ -80,7 +81,7 @@ static int teardown(void **state)
 static void what_is_the_exports_goes_from_the_top_down(void **state)
 {
 	(void)state;
-	if (export_undo(q, loop, DEAD, &e))
+	if (qemu_undo_jobs(q, loop, DEAD, &e) || qemu_undo_nodes(q, DEAD, &e))
 		fail_msg("%s", e.msg);
 	assert_names(qemu.jobs, "backup-of-the-night");
 	assert_names(qemu.nodes, "spare disk0");
@@ -89,7 +90,8 @@ static void what_is_the_exports_goes_from_the_top_down(void **state)
 static void what_another_export_has_stays(void **state)
 {
 	(void)state;
-	assert_int_equal(export_undo(q, loop, OTHER, &e), 0);
+	assert_int_equal(qemu_undo_jobs(q, loop, OTHER, &e), 0);
+	assert_int_equal(qemu_undo_nodes(q, OTHER, &e), 0);
 	assert_names(qemu.jobs, "backup-of-the-night " DEAD "j0 " DEAD "j1");
 	assert_names(qemu.nodes, "spare " DEAD "t0 " DEAD "n0 " DEAD "q0 disk0");
 }
@@ -98,8 +100,7 @@ static void what_cannot_go_is_an_error(void **state)
 {
 	(void)state;
 	qemu.stuck = true;
-	assert_int_equal(export_undo(q, loop, DEAD, &e), -EREMOTEIO);
-	assert_names(qemu.jobs, "backup-of-the-night");
+	assert_int_equal(qemu_undo_nodes(q, DEAD, &e), -EREMOTEIO);
 	assert_names(qemu.nodes, "spare " DEAD "t0 " DEAD "n0 " DEAD "q0 disk0");
 }
 
@@ -109,7 +110,9 @@ static void what_dead_exporters_have_left_goes(void **state)
 
 	(void)state;
 	json_array_append_new(qemu.nodes, json_string(OTHER "t0"));
-	assert_int_equal(export_undo_dead(q, loop, &removed, &e), 0);
+	json_array_append_new(qemu.nodes, json_string(OLDER "t0"));
+	json_array_append_new(qemu.jobs, json_string(OLDER "j0"));
+	assert_int_equal(qemu_undo_dead(q, loop, &removed, &e), 0);
 	assert_true(removed > 0);
 	assert_names(qemu.jobs, "backup-of-the-night");
 	assert_names(qemu.nodes, "spare disk0");
@@ -117,15 +120,15 @@ static void what_dead_exporters_have_left_goes(void **state)
 
 static void what_a_living_exporter_has_stays(void **state)
 {
-	char tag[EXPORT_TAG_MAX], name[EXPORT_TAG_MAX + 2];
+	char prefix[QEMU_PREFIX_MAX], name[QEMU_PREFIX_MAX + 2];
 	unsigned removed;
 
 	(void)state;
-	snprintf(name, sizeof(name), "%st0", export_tag(tag));
+	snprintf(name, sizeof(name), "%st0", qemu_prefix_of_process(prefix));
 	json_array_clear(qemu.jobs);
 	json_array_clear(qemu.nodes);
 	json_array_append_new(qemu.nodes, json_string(name));
-	assert_int_equal(export_undo_dead(q, loop, &removed, &e), -EBUSY);
+	assert_int_equal(qemu_undo_dead(q, loop, &removed, &e), -EBUSY);
 	assert_names(qemu.nodes, name);
 }
 

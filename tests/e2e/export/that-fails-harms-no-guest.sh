@@ -54,7 +54,7 @@ assert len(ours) == 6 and all(n["cache"]["no-flush"] for n in ours), ours' "$DIR
 
 # somebody ends a job: what it has copied is no disk
 begins "$DIR/one"
-job=$(qmp "$DIR/$A.mon" '{"execute": "query-jobs"}' | grep -o 'vmfx-[^"]*-j1')
+job=$(qmp "$DIR/$A.mon" '{"execute": "query-jobs"}' | grep -o 'vmferry-x[^"]*-j1')
 qmp "$DIR/$A.mon" "{\"execute\": \"job-cancel\", \"arguments\": {\"id\": \"$job\"}}" >/dev/null
 export_wait 1
 says 'cannot be copied: its job was cancelled' "$DIR/export.err"

@@ -1,8 +1,8 @@
 /*
- * test-qemu-undo.c: what counts as undone in the source QEMU, against a QEMU that is played here: it has bitmaps, exports and an NBD server,
+ * test-qemu-names.c: what counts as undone in the source QEMU, against a QEMU that is played here: it has bitmaps, exports and an NBD server,
  * and may refuse.
  */
-#include "qemu-undo.h"
+#include "qemu-names.h"
 #include "util.h"
 
 #include <errno.h>
