@@ -1,5 +1,6 @@
 /* made.c: see made.h. */
 #include "made.h"
+#include "draft.h"
 #include "durable-file.h"
 #include "in-place.h"
 #include "json-text.h"
@@ -19,10 +20,7 @@ int made_own(struct attempt *a, const char *kind, const char *path, struct err *
 	return attempt_own(a, kind, json_pack("{s:s}", "path", path), e);
 }
 
-/*
- * Under a name of this attempt first, then linked to its own, which fails if somebody else has that by now. The journal
- * knows the final name only with what the file is known by, so that no rollback can remove another's file.
- */
+/* The journal knows the final name only with what the file is known by, so that no rollback can remove another's file. */
 int made_publish(struct attempt *a, const char *temp, const char *path, struct err *e)
 {
 	json_t *final;
@@ -30,14 +28,8 @@ int made_publish(struct attempt *a, const char *temp, const char *path, struct e
 
 	if (r)
 		return r;
-	r = attempt_own(a, "file", json_incref(final), e);
-	if (!r && link(temp, path)) {
-		r = err_sys(e, errno, "cannot create %s", path);
-		attempt_disown(a, "file", json_incref(final));
-	}
-	json_decref(final);
-	if (!r && unlink(temp))
-		r = err_sys(e, errno, "cannot remove %s", temp);
+	r = attempt_own(a, "file", final, e);
+	r = r ? r : draft_publish(temp, path, e); /* if that fails nothing but our file is removed there */
 	if (!r)
 		attempt_disown(a, "file", json_pack("{s:s}", "path", temp));
 	return r ? r : sync_parent_dir(path, e);

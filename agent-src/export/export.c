@@ -2,6 +2,7 @@
 #include "export.h"
 #include "child.h"
 #include "convert.h"
+#include "draft.h"
 #include "durable-file.h"
 #include "error-stop.h"
 #include "exit-code.h"
@@ -410,14 +411,8 @@ static int write_text(struct export *x, const char *name, const char *text, stru
 	AUTO_FREE char *path = xasprintf("%s/%s", x->dir, name);
 	const char *draft;
 	int r = made_add(&x->made, path, &draft, e);
-	AUTO_CLOSE int fd = r ? -1 : open(draft, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (r)
-		return r;
-	r = fd < 0 ? -errno : pwrite_all(fd, text, strlen(text), 0);
-	if (!r && fsync(fd))
-		r = -errno;
-	return r ? err_sys(e, -r, "cannot write %s", draft) : 0;
+	return r ? r : draft_write(draft, text, strlen(text), 0600, e);
 }
 
 /* The manifest is the last to get its name. */

@@ -4,6 +4,7 @@
 #include "bundle-tar.h"
 #include "child.h"
 #include "convert.h"
+#include "draft.h"
 #include "exit-code.h"
 #include "first-start.h"
 #include "import-steps.h"
@@ -390,7 +391,7 @@ static int make_script(struct bundling *m, struct err *e)
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	text = start_script_text(&s);
-	return r ? r : place_write(draft, text, strlen(text), 0700, e);
+	return r ? r : draft_write(draft, text, strlen(text), 0700, e);
 }
 
 /* What a QEMU that was ended again has made: none of it was there when it was started. */

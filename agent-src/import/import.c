@@ -1,6 +1,7 @@
 /* import.c: see import.h. */
 #include "import.h"
 #include "convert.h"
+#include "draft.h"
 #include "exit-code.h"
 #include "first-start.h"
 #include "host-qemu.h"
@@ -443,7 +444,7 @@ static int make_vars(struct import *m, struct err *e)
 	const char *draft;
 	int r = m->nvram.bytes ? made_add(&m->made, m->vars, &draft, e) : 0;
 
-	return r || !m->nvram.bytes ? r : place_write(draft, m->nvram.p, m->nvram.bytes, 0600, e);
+	return r || !m->nvram.bytes ? r : draft_write(draft, m->nvram.p, m->nvram.bytes, 0600, e);
 }
 
 static int make_script(struct import *m, struct err *e)
@@ -459,7 +460,7 @@ static int make_script(struct import *m, struct err *e)
 
 	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
 	text = start_script_text(&s);
-	return r ? r : place_write(draft, text, strlen(text), 0700, e);
+	return r ? r : draft_write(draft, text, strlen(text), 0700, e);
 }
 
 static int start(struct import *m, pid_t *pid, struct err *e)

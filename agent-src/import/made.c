@@ -1,5 +1,6 @@
 /* made.c: see made.h. */
 #include "made.h"
+#include "draft.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
@@ -98,7 +99,6 @@ static int create(struct made_file *f, struct err *e)
 	fsetxattr(f->fd, DRAFT_MARK, "", 0, 0);
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
-	f->has_draft = true;
 	return 0;
 }
 
@@ -151,18 +151,17 @@ static int know_all(const struct made *m, struct err *e)
 int made_name(struct made *m, struct err *e)
 {
 	size_t i;
+	int r;
 
 	if (know_all(m, e))
 		return -e->code;
 	for (i = 0; i < m->n; i++) {
 		struct made_file *f = &m->files[i];
 
-		if (link(f->draft, f->path))
-			return err_sys(e, errno, "cannot give %s its name", f->path);
-		f->is_named = true;
-		if (unlink(f->draft))
-			return err_sys(e, errno, "cannot remove %s", f->draft);
-		f->has_draft = false;
+		r = draft_publish(f->draft, f->path, e);
+		f->is_named = r != -EEXIST; /* it may be, in spite of an error */
+		if (r)
+			return r;
 		fremovexattr(f->fd, DRAFT_MARK);
 		fault_point("named-%zu", i + 1);
 	}
@@ -236,8 +235,7 @@ size_t made_undo(struct made *m)
 	for (i = m->n; i-- > 0;) {
 		struct made_file *f = &m->files[i];
 
-		if (f->has_draft)
-			left += remove_ours(f, f->draft);
+		left += remove_ours(f, f->draft);
 		if (f->is_named)
 			left += remove_named(f);
 	}

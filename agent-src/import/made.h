@@ -23,7 +23,7 @@ struct made_file {
 	char *path, *draft;
 	dev_t dev;
 	ino_t ino;
-	bool is_named, has_draft;
+	bool is_named;
 	int fd; /* has the lock */
 };
 

@@ -1,6 +1,5 @@
 /* place.c: see place.h. */
 #include "place.h"
-#include "durable-file.h"
 #include "open-regular.h"
 #include "qemu-discover.h"
 #include "unix-socket.h"
@@ -104,16 +103,6 @@ int place_has_no_guest(const char *name, struct err *e)
 	}
 	free(list);
 	return pid ? err_set(e, EEXIST, "a guest %s runs here already (pid %d): take another --name", name, (int)pid) : 0;
-}
-
-int place_write(const char *draft, const void *p, size_t n, mode_t mode, struct err *e)
-{
-	AUTO_CLOSE int fd = open(draft, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	int r = fd < 0 ? -errno : pwrite_all(fd, p, n, 0);
-
-	if (!r && (fchmod(fd, mode) || fsync(fd)))
-		r = -errno;
-	return r ? err_sys(e, -r, "cannot write %s", draft) : 0;
 }
 
 void place_remove_socket(const char *path)

@@ -22,8 +22,6 @@ int place_fits_socket(const char *path, struct err *e);
 bool place_is_named(const char *dir, const char *path);
 /* 0: no guest of that name runs here. */
 int place_has_no_guest(const char *name, struct err *e);
-/* Into an empty file that made_add() has made; durable when 0 is returned. */
-int place_write(const char *draft, const void *p, size_t n, mode_t mode, struct err *e);
 /* A socket of that name that a QEMU has left; not that of one that lives. */
 void place_remove_socket(const char *path);
 

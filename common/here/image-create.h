@@ -16,8 +16,8 @@ struct image {
 	const char *format;
 	const char *backing, *backing_format; /* NULL: none */
 	uint64_t bytes;
-	unsigned cluster_size; /* 0: the format's default */
-	const json_t *qcow2;   /* qcow2_options_add(); NULL: all as QEMU has it */
+	unsigned cluster_size;	     /* 0: the format's default */
+	const json_t *qcow2;	     /* qcow2_options_add(); NULL: all as QEMU has it */
 	const struct rights *rights; /* NULL: as it was made */
 	bool full;		     /* raw: all its blocks are set aside, where the file system does that */
 };

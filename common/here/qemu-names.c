@@ -284,7 +284,8 @@ static bool prefix_of(const char *name, char out[QEMU_PREFIX_MAX], int *pid, uin
 	unsigned long long start;
 	int n = 0;
 
-	if (!name || (sscanf(name, QEMU_PREFIX "x%d-%llx-%n", pid, &start, &n) != 2 && sscanf(name, "vmfx-%d-%llx-%n", pid, &start, &n) != 2) ||
+	if (!name ||
+	    (sscanf(name, QEMU_PREFIX "x%d-%llx-%n", pid, &start, &n) != 2 && sscanf(name, "vmfx-%d-%llx-%n", pid, &start, &n) != 2) ||
 	    !n || n >= QEMU_PREFIX_MAX || *pid <= 0)
 		return false;
 	*born = start;

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 struct rights {
-	long uid, gid; /* -1: as it was made; given by root alone */
-	int mode;      /* of rwx for three; -1: as it was made */
+	long uid, gid;	   /* -1: as it was made; given by root alone */
+	int mode;	   /* of rwx for three; -1: as it was made */
 	uint8_t acl[1024]; /* as the extended attribute has it */
 	size_t acl_bytes;  /* 0: none */
 };

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define PROGRAM_INHERITED 5 /* the lowest descriptor that is inherited */
+#define PROGRAM_INHERITED 5		    /* the lowest descriptor that is inherited */
 #define PROGRAM_BYTES_MAX (4 * 1024 * 1024) /* of its words */
 
 enum program_how {
@@ -21,8 +21,8 @@ enum program_how {
 	PROGRAM_OWN_GROUP = 1 << 1,	    /* setpgid(2) */
 	PROGRAM_AT_ROOT = 1 << 2,	    /* its directory is / */
 	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* what comes from there, but Ctrl-C, is ignored */
-	PROGRAM_INHERITS = 1 << 5,	    /* what we have open from PROGRAM_INHERITED on, unless it is closed by exec(2); without a launcher */
-	PROGRAM_DIES_WITH_US = 1 << 3,	    /* it is killed when the thread that started it has ended, or the agent that has the launcher */
+	PROGRAM_INHERITS = 1 << 5,     /* what we have open from PROGRAM_INHERITED on, unless it is closed by exec(2); without a launcher */
+	PROGRAM_DIES_WITH_US = 1 << 3, /* it is killed when the thread that started it has ended, or the agent that has the launcher */
 };
 
 /* Called in the new process before its program begins: 0, or -errno, and it does not. */

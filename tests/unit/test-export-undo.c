@@ -16,7 +16,7 @@
 
 #define DEAD  QEMU_PREFIX "x1-ffffffffff-" /* process 1 was not born then */
 #define OTHER QEMU_PREFIX "x1-fffffffffe-"
-#define OLDER "vmfx-1-fffffffffe-"	   /* as versions until 0.1 had it */
+#define OLDER "vmfx-1-fffffffffe-" /* as versions until 0.1 had it */
 
 static struct {
 	json_t *jobs, *nodes; /* names; of nodes those that come first are above the others */
