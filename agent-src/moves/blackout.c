@@ -86,7 +86,7 @@ static const struct gate *gates_of(const struct transfer *t)
 {
 	static const struct gate *const by_mode[] = {[RAM_MODE_PAGES] = pages, [RAM_MODE_OPAQUE] = opaque};
 
-	return t->src.boots_there ? shut_down : by_mode[t->ram.mode];
+	return t->src.traits.carries_memory ? by_mode[t->ram.mode] : shut_down;
 }
 
 /* An event of its own, so that the blackout goes on. */
@@ -184,7 +184,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
-		if (copy_was_to_hold(t) && !t->src.boots_there && !t->src.paused && !t->src.stopped && !t->src.suspended)
+		if (copy_was_to_hold(t) && t->src.traits.carries_memory && !t->src.paused && !t->src.stopped && !t->src.suspended)
 			return err_set(e, EBUSY,
 				       "QEMU %d.%d.%d has stopped the guest for its switchover though it was held; it does not wait as "
 				       "the versions do that vmferry knows (move it without --hold and --at)",

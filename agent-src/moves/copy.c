@@ -366,7 +366,7 @@ static int begin(struct transfer *t, struct err *e)
 {
 	AUTO_FREE char *notice = NULL;
 	bool seeds = disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
-	int r = t->recipe->stops_first ? stop_first(t, e) : 0;
+	int r = t->src.traits.stops_first ? stop_first(t, e) : 0;
 
 	t->blackout.moved_ns = now_ns();
 	if (!r && seeds)
@@ -385,7 +385,7 @@ static int begin_in_time(struct transfer *t, struct err *e)
 {
 	char at[MOMENT_TEXT];
 
-	if (!t->recipe->stops_first || (!is_too_early(t) && !outage_is_away(t)))
+	if (!t->src.traits.stops_first || (!is_too_early(t) && !outage_is_away(t)))
 		return begin(t, e);
 	if (!t->pace.held && is_too_early(t))
 		report_notice(&t->life.report, "all is prepared: the guest is stopped at %s (vmferry switch %s: now)",

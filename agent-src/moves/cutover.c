@@ -38,7 +38,7 @@ static struct transfer *transfer_of(struct attempt *a)
 bool cutover_keeps_partial(const struct transfer *t)
 {
 	const struct keep_options *keep = &t->opt->disks.keep;
-	bool drops = t->end.user_cancelled && t->opt->how != HOW_DISKS && !disks_have_begun(&t->disks);
+	bool drops = t->end.user_cancelled && !t->src.traits.stays_here && !disks_have_begun(&t->disks);
 
 	return t->entry == &entry_recover ? keep->resumes : keep->partial_s && !drops;
 }
@@ -489,7 +489,7 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 	else if (!t->end.why.code)
 		err_set(&t->end.why, EREMOTEIO,
 			"the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
-	if (begun && t->recipe->has_guard && t->a.handoff.qemu_alive)
+	if (begun && t->src.traits.guest_runs && t->a.handoff.qemu_alive)
 		hold_for_a_person(t);
 	leave_undecided(t);
 	return 0;

@@ -143,7 +143,7 @@ static bool dirty_begin(struct transfer *t)
 	uint64_t per_gib = MAX(SAMPLES_MIN, MIN(SAMPLES_MAX, SAMPLES * GIB / MAX(t->src.guest.ram_bytes, MIB)));
 	struct err e;
 
-	return t->src.was_running && !t->recipe->stops_first && !t->src.boots_there &&
+	return t->src.was_running && t->src.traits.carries_memory && !t->src.traits.stops_first &&
 	       !qmp_call(t->src.qmp, "calc-dirty-rate", json_pack("{s:i,s:I}", "calc-time", SAMPLE_S, "sample-pages", (json_int_t)per_gib),
 			 NULL, &e);
 }
@@ -238,7 +238,7 @@ static void contents_as(struct model_contents *c, const struct model_contents *o
 /* Would a move look for seeds? copy.c, ram.c */
 static bool wants_seeds(const struct transfer *t)
 {
-	return is_running(t) && !t->src.boots_there && !t->opt->carry.no_dedup && t->opt->carry.ram_mode != RAM_WISH_OPAQUE &&
+	return is_running(t) && t->src.traits.carries_memory && !t->opt->carry.no_dedup && t->opt->carry.ram_mode != RAM_WISH_OPAQUE &&
 	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 }
 
@@ -393,16 +393,16 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 
 	model_estimate(in, &r);
 	model_wire_range(in, &least, &most);
-	downtime_ms = t->recipe->stops_first ? r.seconds * 1000
-		      : t->src.boots_there   ? warm_downtime_ms(in)
-		      : is_running(t)	     ? live_downtime_ms(t, in, &r, round_trip_ms)
-					     : 0;
+	downtime_ms = t->src.traits.stops_first			      ? r.seconds * 1000
+		      : t->src.traits.boots_after		      ? warm_downtime_ms(in)
+		      : t->src.traits.carries_memory && is_running(t) ? live_downtime_ms(t, in, &r, round_trip_ms)
+								      : 0;
 	return json_pack("{s:f,s:f,s:f,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:b}", "link_bps", in->link_bps, "round_trip_ms",
 			 round_trip_ms, "dirty_bps", in->dirty_bps, "ram_bytes", (json_int_t)in->ram.bytes, "disk_bytes",
 			 (json_int_t)in->disks.bytes, "bytes", (json_int_t)(in->disks.bytes + in->ram.bytes + r.again), "bytes_carried",
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
 			 "bytes_wire_most", (json_int_t)most, "limited_by", limits[r.limited_by], "total_s", r.seconds, "downtime_ms",
-			 downtime_ms, "converges", !is_running(t) || t->recipe->stops_first || converges(t, in, &r, downtime_ms));
+			 downtime_ms, "converges", !is_running(t) || t->src.traits.stops_first || converges(t, in, &r, downtime_ms));
 }
 
 int estimate(struct transfer *t, struct err *e)
@@ -425,7 +425,7 @@ int estimate(struct transfer *t, struct err *e)
 		in.link_bps = MIN(in.link_bps, (double)t->opt->carry.bwlimit);
 	look(t, &in, &seeded_error, &why);
 	in.dirty_bps = sampling ? dirty_result(t) : 0;
-	if (t->src.boots_there)
+	if (!t->src.traits.carries_memory)
 		in.ram.bytes = 0;
 	ev = event(t, &in, round_trip_ms);
 	json_object_set_new(ev, "zero", json_real(in.ram.zero));
@@ -433,7 +433,7 @@ int estimate(struct transfer *t, struct err *e)
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
 	if (in.store_bps > 0)
 		json_object_set_new(ev, "store_bps", json_real(in.store_bps));
-	if (!strcmp(t->recipe->how, "live")) {
+	if (t->src.traits.carries_memory && !t->src.traits.stops_first) {
 		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->max_downtime_ms));
 		json_object_set_new(ev, "kinds", kinds_of(t, &in, round_trip_ms));
 	}

@@ -120,7 +120,7 @@ static int stopped_by_error(struct transfer *t, const char *state, struct err *e
 
 	t->src.broken = state;
 	report_notice(&t->life.report, "the guest was stopped by %s (run state %s)", error_stop_cause(state), state);
-	if (r || t->opt->how == HOW_DISKS)
+	if (r || t->src.traits.stays_here)
 		return r;
 	return err_set(e, EBUSY,
 		       "during the move the guest was stopped by %s: it stays at the source as it is (QEMU says: %s). See to the cause and "

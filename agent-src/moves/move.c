@@ -52,9 +52,9 @@ static const char *will_switch(const struct transfer *t)
 {
 	if (t->entry->last == ST_COPY)
 		return t->pace.held ? "ending now" : "ending as soon as its disks have been copied once";
-	if (t->src.boots_there)
+	if (t->src.traits.boots_after)
 		return t->pace.held ? "shutting the guest down now" : "shutting the guest down as soon as its disks have been copied once";
-	if (t->recipe->stops_first)
+	if (t->src.traits.stops_first)
 		return t->pace.begun ? "the guest is stopped already, and goes on at the destination as soon as all of it is there"
 				     : "stopping the guest now";
 	return t->src.migrating && t->ram.pass.number >= 2 ? "switching over now" : "switching over as soon as memory has been copied once";
@@ -279,7 +279,7 @@ static int check_keeps(const struct transfer *t, struct err *e)
 	return t->opt->disks.keep.partial_s && !json_is_integer(json_object_get(t->plan, "keep_partial_s"))
 		       ? err_set(e, ENOTSUP,
 				 "the destination's vmferry is an older one, which would not keep what has arrived: %sinstall the same version there",
-				 t->opt->how == HOW_DISKS ? "" : "move with --keep-partial no, or ")
+				 t->src.traits.stays_here ? "" : "move with --keep-partial no, or ")
 		       : 0;
 }
 
@@ -387,7 +387,7 @@ static bool may_go_warm(const struct transfer *t)
 	for (i = 0; i < g->disk_count; i++)
 		if (guest_disk_movable(&g->disks[i], t->opt->disks.accept, &e))
 			return false;
-	return t->src.examined && t->src.was_running && !t->src.boots_there;
+	return t->src.examined && t->src.was_running && t->src.traits.carries_memory;
 }
 
 static void tell_other_ways(struct transfer *t)
@@ -438,7 +438,7 @@ static void fail(void *ctx, const struct err *why)
 	if (t->a.dead)
 		return;
 	if (!t->a.handing_off) {
-		if (t->end.why.code == ENOTSUP && t->opt->how != HOW_DISKS && t->recipe->has_guard && !t->src.guest.owner_hint)
+		if (t->end.why.code == ENOTSUP && t->src.traits.guest_runs && !t->src.traits.stays_here && !t->src.guest.owner_hint)
 			tell_other_ways(t);
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);

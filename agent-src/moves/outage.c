@@ -20,7 +20,7 @@
 /* To go on at once, here or there: one that is shut down would have to boot again. */
 static bool stands(const struct transfer *t)
 {
-	return t->blackout.stopped && !t->recipe->stops_first && !t->src.boots_there;
+	return t->blackout.stopped && t->src.traits.carries_memory && !t->src.traits.stops_first;
 }
 
 static bool in_a_hurry(const struct transfer *t)

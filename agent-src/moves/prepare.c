@@ -73,7 +73,7 @@ int prepare_enter(void *ctx, struct err *e)
 
 	if (!r)
 		r = begin_journal(t, e);
-	if (!r && t->recipe->has_guard)
+	if (!r && t->src.traits.guest_runs)
 		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
 	if (r)
 		return r;

@@ -9,31 +9,31 @@
 #define PART(name) offsetof(struct transfer, name.part)
 
 /* Of a guest that runs, or is paused. */
-#define RUNS .cutover = &live_cutover, .known_as = live_known_as, .has_guard = true, .can_run = live_can_run, .take_up = live_take_up
+#define RUNS .cutover = &live_cutover, .find = live_find, .known_as = live_known_as, .can_run = live_can_run, .take_up = live_take_up
 
 #define LIVE                                                                                                                               \
 	RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                     \
 	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit), PART(aside)}, .stages = live_stages,        \
-	      .find = live_find, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
+	      .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
 
 static const struct recipe recipes[] = {
-	{.how = "live", LIVE},
-	{.how = "quick", LIVE, .stops_first = true},
+	{.how = "live", .traits = {.guest_runs = true, .carries_memory = true}, LIVE},
+	{.how = "quick", .traits = {.guest_runs = true, .carries_memory = true, .stops_first = true}, LIVE},
 	{.how = "warm",
+	 .traits = {.guest_runs = true, .boots_after = true},
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",
 	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside)},
 	 .stages = warm_stages,
 	 RUNS,
-	 .find = warm_find,
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
 	{.how = "disks",
+	 .traits = {.guest_runs = true, .stays_here = true},
 	 .undecided = "undecided. Run: vmferry recover",
 	 .parts = {PART(src), PART(disks)},
 	 .stages = ahead_stages,
 	 RUNS,
-	 .find = warm_find,
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = ahead_take_back},
 	{.how = "cold",
@@ -61,6 +61,7 @@ int recipe_choose(struct transfer *t, const char *how, struct err *e)
 		return err_set(e, ENOTSUP, "this vmferry does not know how to move a guest '%s': a newer one began that", how);
 	t->recipe = &recipes[i];
 	t->src.how = t->life.how = t->recipe->how;
+	t->src.traits = t->recipe->traits;
 	t->a.ops = t->recipe->cutover;
 	t->a.con.stages = t->recipe->stages;
 	t->parts.count = 0;

@@ -159,7 +159,7 @@ static void want_back(struct transfer *t)
 	r = cutover_memory_fits_disks(t, &why);
 	if (!r && reach(t)) {
 		t->revert.asked = t->end.user_cancelled = true;
-		r = t->src.boots_there ? power_is_wanted(&t->power, &why) : 0;
+		r = t->src.traits.boots_after ? power_is_wanted(&t->power, &why) : 0;
 		if (!r && !(r = attempt_step(&t->a, EV_REVERT, HO_NONE, &why))) { /* otherwise what has happened is the next event */
 			revert_end(t);
 			loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* then another agent there is asked */
@@ -221,8 +221,9 @@ void revert_done(struct transfer *t)
 
 	if (!t->revert.asked)
 		return;
-	if (!t->src.boots_there && qmp_call(t->src.qmp, "announce-self",
-					    json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 50), NULL, &e))
+	if (t->src.traits.carries_memory &&
+	    qmp_call(t->src.qmp, "announce-self", json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 50), NULL,
+		     &e))
 		log_info("%s", e.msg);
 	t->src.shut_down = t->src.stays_shut = false;
 	err_set(&t->end.why, ECANCELED,

@@ -170,7 +170,7 @@ static void set_pace(struct transfer *t, json_t *ev)
 {
 	uint64_t left = disks_left(&t->disks) + ram_left_to_come(&t->ram);
 
-	if (t->recipe->back) /* all has been read soon, and may be on its way for long */
+	if (!t->src.traits.guest_runs) /* all has been read soon, and may be on its way for long */
 		left += data_plane_unacked(&t->data);
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
 	set_real(ev, "t_ms", (double)(now_ns() - t->life.begin_ns) / 1e6);
@@ -182,7 +182,7 @@ static void set_pace(struct transfer *t, json_t *ev)
 	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
 	set_real(ev, "eta_s", t->pace.held ? 0 : report_eta_s(left, t->pace.rate));
 	set_flag(ev, "held", t->pace.held);
-	if (t->recipe->stops_first)
+	if (t->src.traits.stops_first)
 		predict_stopped(t, left, ev);
 	else if (t->src.migrating && t->ram.pass.number > 1)
 		set_real(ev, "predicted_downtime_ms", t->pace.converge.dry_ms);
@@ -229,7 +229,7 @@ static json_t *downtime(const struct transfer *t)
 	set_real(d, "journal", (double)b->noted_ns / 1e6 + t->peer.noted_ms);
 	set_real(d, "start", t->peer.start_ms);
 	set_real(d, "predicted", b->predicted_ms > 1e8 ? 0 : b->predicted_ms);
-	if (!t->src.boots_there && !t->recipe->stops_first)
+	if (t->src.traits.carries_memory && !t->src.traits.stops_first)
 		set_number(d, "allowed", t->opt->max_downtime_ms);
 	return d;
 }

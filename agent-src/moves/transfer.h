@@ -207,8 +207,7 @@ struct recipe {
 	/* In the name of the control socket: the pid of the guest's QEMU, or what takes its place. */
 	pid_t (*known_as)(const struct transfer *t);
 	void (*describe_for_journal)(struct transfer *t, json_t *begin);
-	bool stops_first;      /* the guest, before anything is copied */
-	bool has_guard;	       /* something must be done for the guest at once, should this agent die */
+	struct traits traits;
 	const char *undecided; /* in words, where the guest may be */
 	const char *back;      /* after a rollback, in words, how the guest is; NULL: as its QEMU says */
 	/* Of an earlier life, from its journal: can the guest's QEMU still run it? */
@@ -249,7 +248,6 @@ int live_take_up(struct transfer *t, struct err *e);
 
 /* warm.c: a guest that is shut down when its disks are there but for what it still writes, and boots there */
 extern const struct stage warm_stages[];
-int warm_find(struct transfer *t, struct err *e);
 void warm_describe_for_journal(struct transfer *t, json_t *begin);
 int warm_take_back(struct transfer *t, struct err *e);
 int warm_copy_enter(void *ctx, struct err *e);

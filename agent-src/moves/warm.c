@@ -22,12 +22,6 @@
 #define WORTH_A_ROUND (8 * MIB)
 #define SETTLES_MS    5000 /* a migration of somebody's that is about to end */
 
-int warm_find(struct transfer *t, struct err *e)
-{
-	source_boots_there(&t->src);
-	return live_find(t, e);
-}
-
 void warm_describe_for_journal(struct transfer *t, json_t *begin)
 {
 	source_describe_for_journal(&t->src, begin);

@@ -22,9 +22,7 @@
 
 bool disks_carry_bitmaps(const struct disks *ds)
 {
-	const struct move_options *o = ds->src->opt;
-
-	return !ds->rests && o->how != HOW_DISKS && !(o->disks.accept & DISK_ACCEPT_BITMAPS);
+	return !ds->rests && !ds->src->traits.stays_here && !(ds->src->opt->disks.accept & DISK_ACCEPT_BITMAPS);
 }
 
 static struct disk *disk_of_node(struct disks *ds, const json_t *node)
@@ -96,7 +94,7 @@ int disks_find_bitmaps(struct disks *ds, struct err *e)
 	size_t i, k;
 	int r;
 
-	if (ds->src->opt->how == HOW_DISKS)
+	if (ds->src->traits.stays_here)
 		return 0;
 	r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 	if (r)

@@ -57,8 +57,8 @@ bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g)
 
 int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
-	bool boots = ds->rests || ds->src->boots_there, known = !strcmp(g->format, "raw") || !strcmp(g->format, "qcow2");
-	const char *why = ds->src->opt->how == HOW_DISKS ? "nothing of it would be brought"
+	bool boots = !ds->src->traits.carries_memory, known = !strcmp(g->format, "raw") || !strcmp(g->format, "qcow2");
+	const char *why = ds->src->traits.stays_here ? "nothing of it would be brought"
 			  : !boots ? "a guest that runs on needs what is in it; one that boots there may not (--how warm, --how cold)"
 			  : g->chain_count	      ? "it has backing files"
 			  : ds->rests && g->encrypted ? "it is encrypted by QEMU"
@@ -74,7 +74,7 @@ int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct 
 static int check_contents(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	unsigned accept = ds->src->opt->disks.accept | (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0) |
-			  (disks_carry_bitmaps(ds) || ds->src->opt->how == HOW_DISKS ? DISK_ACCEPT_BITMAPS : 0);
+			  (disks_carry_bitmaps(ds) || ds->src->traits.stays_here ? DISK_ACCEPT_BITMAPS : 0);
 	int r = disk_is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
 
 	return r ? r : disks_check_left(ds, g, e);
@@ -97,7 +97,7 @@ static int check_reopens(const struct disks *ds, const struct guest_disk *g, str
 {
 	const struct guest *guest = &ds->src->guest;
 	bool relative = g->file && *g->file != '/' && !qemu_path_has_protocol(g->file);
-	AUTO_FREE char *seen = relative && !ds->src->boots_there ? xasprintf("/proc/%d/cwd/%s", (int)guest->pid, g->file) : NULL;
+	AUTO_FREE char *seen = relative && ds->src->traits.carries_memory ? xasprintf("/proc/%d/cwd/%s", (int)guest->pid, g->file) : NULL;
 	const char *base = seen && g->real_path ? strrchr(g->real_path, '/') : NULL;
 	AUTO_FREE char *where = NULL;
 	struct stat there, is;
@@ -627,7 +627,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			      ds->src->opt->in_place ? "in its new QEMU, nothing may start it again because its old one has ended"
 						     : "at the destination, do not start it here again");
 	disks_unmark(ds);
-	return r || ds->src->opt->how != HOW_DISKS ? r : check_kept(ds, e);
+	return r || !ds->src->traits.stays_here ? r : check_kept(ds, e);
 }
 
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)

@@ -60,7 +60,7 @@ static int check_replaced(struct files *fs, size_t i, struct err *e)
 	if (!stays_open || !path || *path != '/' || !json_is_true(json_object_get(entry, "read_only")) ||
 	    json_is_true(json_object_get(entry, "ejected")) || other_will_do || !guest_reads_what_is_there(&fs->src->guest, path, e))
 		return 0;
-	if (is == ARGS_PFLASH_CODE && fs->src->boots_there && !access(path, F_OK)) {
+	if (is == ARGS_PFLASH_CODE && fs->src->traits.boots_after && !access(path, F_OK)) {
 		report_notice(fs->src->report,
 			      "%s (the guest's firmware) was replaced since the guest started: it boots there from the new one", path);
 		return 0;
@@ -82,8 +82,8 @@ static void tell_what_changed(const struct files *fs, const json_t *entry)
 	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
 	const char *how;
 
-	if (!fs->src->qmp || fs->src->boots_there || !args_role_is_content(is) || is == ARGS_DISK || is == ARGS_MEDIA ||
-	    is == ARGS_PFLASH_CODE || is == ARGS_PFLASH_VARS || !path || *path != '/')
+	if (!fs->src->traits.carries_memory || !args_role_is_content(is) || is == ARGS_DISK || is == ARGS_MEDIA || is == ARGS_PFLASH_CODE ||
+	    is == ARGS_PFLASH_VARS || !path || *path != '/')
 		return;
 	how = guest_read_another(&fs->src->guest, path);
 	if (how)
@@ -100,7 +100,7 @@ static int check_bios(const struct files *fs, const json_t *entry, struct err *e
 	bool differs = false;
 	size_t n, i;
 
-	if (!fs->src->qmp || fs->src->boots_there || !role || args_role_of(role) != ARGS_BIOS || !size ||
+	if (!fs->src->traits.carries_memory || !role || args_role_of(role) != ARGS_BIOS || !size ||
 	    ram_blocks_ask(fs->src->qmp, &told, &n, &ignored))
 		return 0;
 	for (i = 0; i < n; i++)
@@ -124,7 +124,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 
 	fs->described = json_array();
 	json_object_set(out, "files", fs->described);
-	if (guest_look_at_line(g, !fs->src->qmp || fs->src->boots_there, &r, e))
+	if (guest_look_at_line(g, !fs->src->traits.carries_memory, &r, e))
 		return 0; /* the destination comes to the same result, and says it */
 	files = args_files_json(&r);
 	json_array_extend(fs->described, files);

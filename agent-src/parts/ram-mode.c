@@ -54,7 +54,7 @@ int ram_mode_refuse(struct err *e)
 /* The owner of a paused guest may let it go on meanwhile. */
 bool ram_mode_runs_without_kvm(const struct ram *r)
 {
-	return r->src->accel && !strcmp(r->src->accel, "tcg") && (!r->src->was_running || r->src->opt->how != HOW_QUICK);
+	return r->src->accel && !strcmp(r->src->accel, "tcg") && (!r->src->was_running || !r->src->traits.stops_first);
 }
 
 /* QEMU 7.2 does not tell where it has any block but pc.ram. */

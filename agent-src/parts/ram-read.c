@@ -110,7 +110,7 @@ static bool wants_recheck(const struct ram *r)
 	enum recheck_wish asked = r->src->opt->carry.recheck;
 
 	/* its memory does not travel; or it stood before QEMU looked for the first time */
-	if (!r->src->accel || r->src->boots_there || r->src->stopped)
+	if (!r->src->accel || !r->src->traits.carries_memory || r->src->stopped)
 		return false;
 	return asked == RECHECK_ON || (asked == RECHECK_AUTO && !strcmp(r->src->accel, "tcg"));
 }
@@ -122,7 +122,7 @@ int ram_recheck(struct ram *r, char **notice, struct err *e)
 
 	*notice = NULL;
 	if (!wants_recheck(r)) {
-		r->unchecked = r->src->accel && !strcmp(r->src->accel, "tcg") && !r->src->boots_there && !r->src->stopped;
+		r->unchecked = r->src->accel && !strcmp(r->src->accel, "tcg") && r->src->traits.carries_memory && !r->src->stopped;
 		return 0;
 	}
 	code = code ? code : recheck_start(r, &why);

@@ -184,11 +184,11 @@ static int prepare(struct part *p, struct err *e)
 	if (!code)
 		code = attempt_own(p->a, "settings", json_incref(r->settings), e);
 	/* a guest that is stopped first is to be switched over as soon as all of it is there */
-	if (!code && r->src->opt->how != HOW_QUICK)
+	if (!code && !r->src->traits.stops_first)
 		code = hold_choose(&r->hold, r->src, r->settings, e);
 	if (code)
 		return code;
-	r->src->is_held = r->hold.way != HOLD_NONE || r->src->opt->how == HOW_QUICK;
+	r->src->is_held = r->hold.way != HOLD_NONE || r->src->traits.stops_first;
 	r->has_bandwidth = settings_has_parameter(r->settings, "avail-switchover-bandwidth");
 	capabilities(r, on);
 	code = settings_capabilities(r->src->qmp, r->settings, on, e);
@@ -509,7 +509,7 @@ static uint32_t reached(const struct part *p)
 
 uint64_t ram_left_to_come(const struct ram *r)
 {
-	return r->done_ns || r->src->boots_there ? 0 : r->capture && r->total ? r->left : r->src->guest.ram_bytes;
+	return r->done_ns || !r->src->traits.carries_memory ? 0 : r->capture && r->total ? r->left : r->src->guest.ram_bytes;
 }
 
 static void tell(const struct part *p, enum part_tale tale, json_t *out)

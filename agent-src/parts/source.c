@@ -305,9 +305,9 @@ static int watch(struct source *s, struct err *e)
 
 static int check_kind(struct source *s, struct err *e)
 {
-	if (s->opt->how == HOW_DISKS)
-		return check_stays(s, e);
-	return s->boots_there ? check_boots(s, e) : examine_cpu(s, e) ?: examine_rings(s, e);
+	if (s->traits.carries_memory)
+		return examine_cpu(s, e) ?: examine_rings(s, e);
+	return s->traits.stays_here ? check_stays(s, e) : check_boots(s, e);
 }
 
 static int examine(struct part *p, struct err *e)
@@ -392,11 +392,11 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	set_text(out, "exe", s->opt->qemu ?: g->exe);
 	if (s->opt->qemu)
 		json_object_set_new(out, "only_exe", json_true());
-	set_text(out, "machine", s->boots_there ? NULL : g->machine);
+	set_text(out, "machine", s->traits.carries_memory ? g->machine : NULL);
 	set_text(out, "cwd", g->cwd);
 	set_text(out, "accel", s->accel);
 	set_text(out, "cpu_model", g->cpu_model);
-	if (g->version.major && !s->boots_there)
+	if (g->version.major && s->traits.carries_memory)
 		set_text(out, "qemu_version", version);
 	json_object_set_new(out, "argv", argv);
 	json_object_set_new(out, "env", env);
@@ -532,11 +532,6 @@ static const struct part_ops ops =
 	{.name = "source", .examine = examine, .describe = describe, .reached = reached, .tell = tell, .fini = fini};
 
 static const struct part_ops at_rest = {.name = "source", .examine = examine_at_rest, .describe = describe, .tell = tell, .fini = fini};
-
-void source_boots_there(struct source *s)
-{
-	s->boots_there = true;
-}
 
 int source_find_at_rest(struct source *s, struct err *e)
 {

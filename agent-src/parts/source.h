@@ -15,12 +15,22 @@
 #include "qemu-discover.h"
 #include "report.h"
 
+/* What a kind of move does with the guest: for whoever would ask for the kind. Of one that is shut down, nothing. */
+struct traits {
+	bool guest_runs;     /* it has a QEMU here, and something must be done for it at once should this agent die */
+	bool carries_memory; /* and the state of its processors and devices: it goes on there, or is paused there */
+	bool boots_after;    /* it is shut down here, and boots there */
+	bool stays_here;     /* its disks are copied */
+	bool stops_first;    /* it is stopped before anything is copied */
+};
+
 struct source {
 	struct part part;
 	struct obstacles obstacles; /* of either end, before anything was touched */
 	const struct move_options *opt;
 	struct report *report;
 	const char *how; /* it moves: as in `plan` */
+	struct traits traits;
 	struct guest guest;
 	struct guest_watch watch; /* what others do to it */
 	struct qmp *qmp;	  /* NULL: no monitor, or none any more */
@@ -40,7 +50,6 @@ struct source {
 	bool cannot_be_complete; /* of a later life: ours had not come so far */
 	bool unreachable;	 /* QEMU is alive and its monitor is not */
 	bool examined;		 /* and found good */
-	bool boots_there;	 /* at the destination, instead of going on */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */
@@ -57,8 +66,6 @@ int source_obstacle(struct source *s, const struct err *e);
 /* Finds the guest, and asks QEMU about it. */
 int source_find(struct source *s, struct err *e);
 int source_query(struct source *s, struct err *e);
-/* It is to boot there, so that neither its CPU nor the state that it is in need go there. */
-void source_boots_there(struct source *s);
 /* Finds one that is shut down, by what starts it. */
 int source_find_at_rest(struct source *s, struct err *e);
 /* What an earlier life knew of it: from the journal's beginning and notes. */

@@ -85,7 +85,7 @@ static int examine(struct part *p, struct err *e)
 	t->socket = find_socket(&t->src->guest);
 	if (t->socket)
 		r = at_rest ? find_at_rest(t, e) : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
-	if (t->socket && !r && (at_rest || t->src->boots_there))
+	if (t->socket && !r && !t->src->traits.carries_memory)
 		r = find_kept(t, e);
 	if (r) { /* not ENOTSUP: it is in the way of other kinds of moves, too */
 		e->code = EINVAL;

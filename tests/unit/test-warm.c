@@ -67,6 +67,7 @@ static int setup(void **state)
 	t.life.report.quiet = true;
 	source_init(&t.src, &t.a, &opt, &t.life.report);
 	t.src.qmp = q;
+	t.src.traits = (struct traits){.guest_runs = true, .boots_after = true};
 	t.src.guest.name = xstrdup("vm1");
 	unit_init(&t.unit, &t.src);
 	aside_init(&t.aside, &t.src, &t.unit);

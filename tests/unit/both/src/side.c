@@ -326,7 +326,6 @@ static int begin_warm(struct transfer *t, struct err *e)
 	int r;
 
 	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
-	source_boots_there(&t->src);
 	begin_with_its_guest(&t->src);
 	r = source_open_monitor(&t->src, e);
 	if (!r)
