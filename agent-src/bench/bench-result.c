@@ -6,6 +6,7 @@
 #include "version.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -27,11 +28,6 @@ static void set_ms(json_t *o, const char *key, double ms)
 {
 	if (ms > 0)
 		json_object_set_new(o, key, json_real(ms));
-}
-
-static json_t *number_or_null(int64_t n)
-{
-	return n < 0 ? json_null() : json_integer((json_int_t)n);
 }
 
 /* ---- the guest's heartbeat ---- */
@@ -72,9 +68,10 @@ static json_t *heartbeat_json(const struct beats *b, const struct watch *w, uint
 	return o;
 }
 
+/* Arrays of what the guest's datagrams say of each step. */
 static void add_beats(json_t *o, const struct beats *b, uint64_t from_ns, uint64_t step_ns, size_t steps)
 {
-	struct beat_step *s = xcalloc(steps + 1, sizeof(*s));
+	AUTO_FREE struct beat_step *s = xcalloc(steps + 1, sizeof(*s));
 	json_t *beats = json_array(), *work = json_array();
 	size_t i;
 
@@ -85,7 +82,6 @@ static void add_beats(json_t *o, const struct beats *b, uint64_t from_ns, uint64
 	}
 	json_object_set_new(o, "beats", beats);
 	json_object_set_new(o, "work", work);
-	free(s);
 }
 
 static json_t *around_json(const struct beats *b, const struct watch *w, uint64_t end_ns)
@@ -111,26 +107,19 @@ static json_t *probe_json(const struct watch *w)
 
 /* ---- the link and the tool ---- */
 
-/* Bytes that had left by then, between two samples in proportion. */
-static double wire_at(const struct watch *w, uint64_t at_ns)
+/* Bytes that had left by then, between two samples in proportion. *at: a sample before it, which is looked for from there on. */
+static double wire_at(const struct watch *w, uint64_t at_ns, size_t *at)
 {
-	size_t low = 0, high = w->sample_count;
 	const struct watch_sample *a, *b;
 
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (w->samples[middle].at_ns <= at_ns)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!w->sample_count || low == 0)
+	while (*at + 1 < w->sample_count && w->samples[*at + 1].at_ns <= at_ns)
+		++*at;
+	if (!w->sample_count || w->samples[0].at_ns > at_ns)
 		return 0;
-	a = &w->samples[low - 1];
-	if (low == w->sample_count)
+	a = &w->samples[*at];
+	if (*at + 1 == w->sample_count)
 		return (double)a->wire_bytes;
-	b = &w->samples[low];
+	b = a + 1;
 	return (double)a->wire_bytes + (double)(b->wire_bytes - a->wire_bytes) * (double)(at_ns - a->at_ns) / (double)(b->at_ns - a->at_ns);
 }
 
@@ -157,32 +146,33 @@ static double utilisation(const struct watch *w, double capacity_bytes_per_s)
 	return capacity_bytes_per_s > 0 && to > from ? 0.8 * all / ((double)(to - from) / 1e9) / capacity_bytes_per_s : 0;
 }
 
-static const struct watch_sample *sample_at(const struct watch *w, uint64_t at_ns, size_t *from)
-{
-	while (*from + 1 < w->sample_count && w->samples[*from + 1].at_ns <= at_ns)
-		++*from;
-	return w->sample_count ? &w->samples[*from] : NULL;
-}
-
 static json_t *series_json(const struct watch *w, const struct beats *b, uint64_t end_ns)
 {
-	json_t *wire = json_array(), *ram = json_array(), *disk = json_array(), *round = json_array(), *dirty = json_array(),
-	       *codec = json_array(), *o;
-	size_t steps = (end_ns - w->began_ns + STEP_NS - 1) / STEP_NS, i, from = 0;
+	static const struct {
+		const char *name;
+		size_t offset; /* of an int64_t of a sample; -1 in it: not known */
+	} members[] = {{"ram_left", offsetof(struct watch_sample, ram_left)},
+		       {"disk_left", offsetof(struct watch_sample, disk_left)},
+		       {"round", offsetof(struct watch_sample, round)},
+		       {"dirty_bps", offsetof(struct watch_sample, dirty_bytes_per_s)}};
+	json_t *o = json_pack("{s:f,s:[],s:[],s:[],s:[],s:[],s:[]}", "step_ms", (double)STEP_NS / 1e6, "wire_bps", "ram_left", "disk_left",
+			      "round", "dirty_bps", "codec");
+	size_t steps = (end_ns - w->began_ns + STEP_NS - 1) / STEP_NS, i, k, from = 0;
+	double sent = wire_at(w, w->began_ns, &from);
 
 	for (i = 0; i < steps; i++) {
-		uint64_t at = w->began_ns + i * STEP_NS;
-		const struct watch_sample *s = sample_at(w, at + STEP_NS, &from);
+		double now = wire_at(w, w->began_ns + (i + 1) * STEP_NS, &from);
+		const struct watch_sample *s = w->sample_count ? &w->samples[from] : NULL;
 
-		json_array_append_new(wire, json_real((wire_at(w, at + STEP_NS) - wire_at(w, at)) / ((double)STEP_NS / 1e9)));
-		json_array_append_new(ram, number_or_null(s ? s->ram_left : -1));
-		json_array_append_new(disk, number_or_null(s ? s->disk_left : -1));
-		json_array_append_new(round, number_or_null(s ? s->round : -1));
-		json_array_append_new(dirty, number_or_null(s ? s->dirty_bytes_per_s : -1));
-		json_array_append_new(codec, s && s->codec ? json_string(s->codec) : json_null());
+		json_array_append_new(json_object_get(o, "wire_bps"), json_real((now - sent) / ((double)STEP_NS / 1e9)));
+		for (k = 0; k < ARRAY_LEN(members); k++) {
+			int64_t n = s ? *(const int64_t *)((const char *)s + members[k].offset) : -1;
+
+			json_array_append_new(json_object_get(o, members[k].name), n < 0 ? json_null() : json_integer(n));
+		}
+		json_array_append_new(json_object_get(o, "codec"), s && s->codec ? json_string(s->codec) : json_null());
+		sent = now;
 	}
-	o = json_pack("{s:f,s:o,s:o,s:o,s:o,s:o,s:o}", "step_ms", (double)STEP_NS / 1e6, "wire_bps", wire, "ram_left", ram, "disk_left",
-		      disk, "round", round, "dirty_bps", dirty, "codec", codec);
 	add_beats(o, b, w->began_ns, STEP_NS, steps);
 	return o;
 }
@@ -265,7 +255,7 @@ int result_fill(json_t *move, struct watch *w, const struct outcome *o, double c
 
 /* ---- the environment ---- */
 
-/* The value of a line "KEY<separator>value", without quotes. */
+/* The value of the first line "KEY<separator>value", without quotes. */
 static void file_value(const char *path, const char *key, char *out, size_t room)
 {
 	FILE *f = fopen(path, "re");
@@ -304,23 +294,11 @@ static char *qemu_version(const char *qemu)
 	return process_run(argv, 10000, &said, &e) || said.status ? xstrdup("unknown") : version_of(said.text);
 }
 
-static char *own_congestion(void)
-{
-	FILE *f = fopen("/proc/sys/net/ipv4/tcp_congestion_control", "re");
-	char text[64] = "unknown";
-
-	if (f && fgets(text, sizeof(text), f))
-		text[strcspn(text, "\n")] = '\0';
-	if (f)
-		fclose(f);
-	return xstrdup(text);
-}
-
 json_t *bench_environment(const struct bench *b)
 {
-	char cpu[128], os[128];
+	char cpu[128], os[128], own[64];
 	AUTO_FREE char *qemu = qemu_version(b->opt.qemu), *there = b->there ? version_of(there_qemu_version(b->there)) : NULL;
-	AUTO_FREE char *congestion = b->host ? own_congestion() : lab_congestion(b);
+	AUTO_FREE char *congestion = b->host ? NULL : lab_congestion(b);
 	struct utsname name;
 	struct sysinfo info;
 	json_t *o = json_object();
@@ -331,6 +309,7 @@ json_t *bench_environment(const struct bench *b)
 	getloadavg(&load, 1);
 	file_value("/proc/cpuinfo", "model name", cpu, sizeof(cpu));
 	file_value("/etc/os-release", "PRETTY_NAME", os, sizeof(os));
+	file_value("/proc/sys/net/ipv4/tcp_congestion_control", "", own, sizeof(own));
 	json_object_set_new(o, "cpu", json_string(cpu));
 	json_object_set_new(o, "cores", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 	json_object_set_new(o, "memory_bytes", json_integer((json_int_t)info.totalram * info.mem_unit));
@@ -338,7 +317,7 @@ json_t *bench_environment(const struct bench *b)
 	json_object_set_new(o, "kernel", json_string(name.release));
 	json_object_set_new(o, "qemu", json_string(qemu));
 	json_object_set_new(o, "accel", json_string(b->opt.accel));
-	json_object_set_new(o, "tcp_congestion", json_string(congestion));
+	json_object_set_new(o, "tcp_congestion", json_string(congestion ?: own));
 	json_object_set_new(o, "where", json_string(b->host ? b->host : "lab"));
 	json_object_set_new(o, "load", json_real(load));
 	json_object_set_new(o, "io_uring", json_boolean(loop_has_io_uring(b->loop)));

@@ -99,23 +99,14 @@ void timeline_fini(struct timeline *t)
 
 /* ---- what there is to be seen ---- */
 
-static double series_max(const struct series *s)
-{
-	double max = NAN;
-	size_t i;
-
-	for (i = 0; i < s->n; i++)
-		max = fmax(max, s->v[i]);
-	return max;
-}
-
 static double panel_max(const struct panel *p)
 {
 	double max = NAN;
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < p->count; i++)
-		max = fmax(max, series_max(&p->series[i]));
+		for (k = 0; k < p->series[i].n; k++)
+			max = fmax(max, p->series[i].v[k]);
 	return max;
 }
 
@@ -240,11 +231,6 @@ static double draw_key(FILE *f, const char *class, const char *name, double x, d
 	return x + 30 + CHARACTER * (double)strnlen(name, KEY_MAX) + 14;
 }
 
-static bool shows_limit(const struct plot *plot, const struct panel *p)
-{
-	return p->limit > 0 && p->limit <= plot->scale.max && p->limit_name;
-}
-
 /* "Left to copy, MiB   — memory  – – disk" */
 static void draw_title(FILE *f, const struct plot *plot, const struct panel *p)
 {
@@ -256,14 +242,10 @@ static void draw_title(FILE *f, const struct plot *plot, const struct panel *p)
 	for (i = 0; i < p->count; i++)
 		if (p->series[i].name)
 			x = draw_key(f, i ? "line l1" : "line l0", p->series[i].name, x, y);
-	if (shows_limit(plot, p))
+	if (p->limit > 0 && p->limit <= plot->scale.max && p->limit_name) {
 		draw_key(f, "limit", p->limit_name, x, y);
-}
-
-static void draw_limit(FILE *f, const struct plot *plot, const struct panel *p)
-{
-	if (shows_limit(plot, p))
 		fprintf(f, "<path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/>\n", LEFT, y_of(plot, p->limit), plot->line->width - MARGIN);
+	}
 }
 
 static void draw_panel(FILE *f, const struct timeline *t, const struct panel *p, double top)
@@ -282,7 +264,6 @@ static void draw_panel(FILE *f, const struct timeline *t, const struct panel *p,
 			scale_tick(text, &plot.scale, v));
 	}
 	draw_title(f, &plot, p);
-	draw_limit(f, &plot, p);
 	for (i = 0; i < p->count; i++)
 		draw_series(f, &plot, &p->series[i], i);
 }
@@ -311,19 +292,6 @@ static void draw_strip(FILE *f, const struct timeline *t, const struct strip *s,
 	}
 }
 
-/* Where the name of a mark goes: the first lane in which nothing is in the way; LANES if there is none. */
-static size_t lane_for(double *lane_ends, double from, double to)
-{
-	size_t i;
-
-	for (i = 0; i < LANES; i++)
-		if (lane_ends[i] <= from) {
-			lane_ends[i] = to + 8;
-			break;
-		}
-	return i;
-}
-
 static void name_extent(const struct timeline *t, const struct mark *m, double *from, double *to)
 {
 	double x = x_of(t, m->t), width = CHARACTER * (double)strlen(m->text) + 4;
@@ -339,16 +307,20 @@ static int compare_mark(const void *a, const void *b)
 	return x->t < y->t ? -1 : x->t > y->t;
 }
 
-/* Those at the right edge have their names on the left: lanes are given from there. */
+/* A name goes to the first lane in which nothing is in the way; LANES: there is none. Those at the right edge have their names on the left. */
 static size_t lay_out_marks(const struct timeline *t, size_t lane[TIMELINE_MARKS])
 {
 	double ends[LANES] = {0}, from, to;
-	size_t i, used = 0;
+	size_t i, k, used = 0;
 
 	for (i = 0; i < t->mark_count; i++) {
 		name_extent(t, &t->marks[i], &from, &to);
-		lane[i] = lane_for(ends, from, to);
-		used = MAX(used, MIN(lane[i] + 1, LANES));
+		for (k = 0; k < LANES && ends[k] > from; k++)
+			;
+		if (k < LANES)
+			ends[k] = to + 8;
+		lane[i] = k;
+		used = MAX(used, MIN(k + 1, LANES));
 	}
 	return used;
 }
@@ -385,39 +357,31 @@ static void draw_axis(FILE *f, const struct timeline *t, double top, double bott
 		t->axis, s.unit_name);
 }
 
-static void draw(FILE *f, const struct timeline *t, const size_t *lane, double lanes_height, double bottom)
-{
-	double y = lanes_height + 4;
-	size_t i;
-
-	if (!isnan(t->shade_from) && t->shade_to > t->shade_from)
-		fprintf(f, "<rect class=\"shade\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", x_of(t, t->shade_from),
-			lanes_height, MAX(x_of(t, t->shade_to) - x_of(t, t->shade_from), 1), bottom - lanes_height);
-	draw_axis(f, t, lanes_height, bottom);
-	for (i = 0; i < t->mark_count; i++)
-		draw_mark(f, t, &t->marks[i], lane[i], bottom);
-	for (i = 0; i < t->strip_count; i++, y += STRIP)
-		draw_strip(f, t, &t->strips[i], y);
-	for (i = 0; i < t->panel_count; i++, y += TITLE + PLOT)
-		draw_panel(f, t, &t->panels[i], y + TITLE);
-}
-
 void timeline_write(FILE *f, struct timeline *t, const char *caption)
 {
-	size_t lane[TIMELINE_MARKS];
-	double lanes, bottom;
+	size_t lane[TIMELINE_MARKS], i;
+	double top, bottom, y;
 
 	drop_empty(t);
 	if (!t->panel_count || !(t->to > t->from))
 		return;
 	qsort(t->marks, t->mark_count, sizeof(*t->marks), compare_mark);
-	lanes = LANE * (double)lay_out_marks(t, lane);
-	bottom = lanes + 4 + STRIP * (double)t->strip_count + (TITLE + PLOT) * (double)t->panel_count + 4;
+	top = LANE * (double)lay_out_marks(t, lane);
+	bottom = top + 4 + STRIP * (double)t->strip_count + (TITLE + PLOT) * (double)t->panel_count + 4;
 	fputs("<figure class=\"timeline\"><figcaption>", f);
 	html_text(f, caption);
 	fprintf(f, "</figcaption>\n<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" aria-label=\"", t->width, bottom + AXIS);
 	html_text(f, caption);
 	fputs("\">\n", f);
-	draw(f, t, lane, lanes, bottom);
+	if (!isnan(t->shade_from) && t->shade_to > t->shade_from)
+		fprintf(f, "<rect class=\"shade\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", x_of(t, t->shade_from), top,
+			MAX(x_of(t, t->shade_to) - x_of(t, t->shade_from), 1), bottom - top);
+	draw_axis(f, t, top, bottom);
+	for (i = 0; i < t->mark_count; i++)
+		draw_mark(f, t, &t->marks[i], lane[i], bottom);
+	for (i = 0, y = top + 4; i < t->strip_count; i++, y += STRIP)
+		draw_strip(f, t, &t->strips[i], y);
+	for (i = 0; i < t->panel_count; i++, y += TITLE + PLOT)
+		draw_panel(f, t, &t->panels[i], y + TITLE);
 	fputs("</svg></figure>\n", f);
 }

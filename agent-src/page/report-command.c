@@ -96,46 +96,38 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* A device or a pipe is written to; a file is replaced. */
-static bool is_special(const char *path)
+/* A file is replaced; a device, a pipe and standard output are written to. */
+static int put_page(const char *output, const char *page, size_t n, struct err *e)
 {
+	bool is_stdout = !strcmp(output, "-");
 	struct stat st;
+	int fd, r;
 
-	return !stat(path, &st) && !S_ISREG(st.st_mode);
+	if (!is_stdout && (stat(output, &st) || S_ISREG(st.st_mode)))
+		return replace_file(output, page, n, e) ? err_prefix(e, "the page has no place; another: -o FILE") : 0;
+	fd = is_stdout ? dup(1) : open(output, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	r = fd < 0 ? -errno : write_all(fd, page, n);
+	if (fd >= 0)
+		close(fd);
+	return r ? err_sys(e, -r, "cannot write the page to %s", is_stdout ? "standard output" : output) : 0;
 }
 
-static int put_special(const char *path, const char *page, size_t n, struct err *e)
-{
-	AUTO_CLOSE int fd = strcmp(path, "-") ? open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY) : dup(1);
-	int r = fd < 0 ? -errno : write_all(fd, page, n);
-
-	return r ? err_sys(e, -r, "cannot write the page to %s", strcmp(path, "-") ? path : "standard output") : 0;
-}
-
-static int put_file(const char *path, const char *page, size_t n, struct err *e)
-{
-	return replace_file(path, page, n, e) ? err_prefix(e, "the page has no place; another: -o FILE") : 0;
-}
-
-/* ---- */
-
-static const char *name_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return !strcmp(path, "-") ? "standard input" : slash ? slash + 1 : path;
-}
+/* ---- what it is about ---- */
 
 /* "a.json, b.json"; malloc'ed. */
 static char *names_of(char *const *paths, size_t count)
 {
-	char *all = xstrdup(name_of(paths[0])), *longer;
+	char *all = NULL, *longer;
 	size_t i;
 
-	for (i = 1; i < count; i++) {
-		longer = xasprintf("%s, %s", all, name_of(paths[i]));
+	for (i = 0; i < count; i++, all = longer) {
+		const char *slash = strrchr(paths[i], '/');
+
+		longer = xasprintf("%s%s%s", all ?: "", all ? ", " : "",
+				   !strcmp(paths[i], "-") ? "standard input"
+				   : slash		  ? slash + 1
+							  : paths[i]);
 		free(all);
-		all = longer;
 	}
 	return all;
 }
@@ -145,7 +137,7 @@ static int give_back_stdin(const struct input *in, struct err *e)
 {
 	AUTO_CLOSE int fd = memfd_create("input", MFD_CLOEXEC);
 
-	if (fd < 0 || write_all(fd, in->text, in->text_length) || lseek(fd, 0, SEEK_SET) || dup2(fd, 0))
+	if (fd < 0 || pwrite_all(fd, in->text, in->text_length, 0) || dup2(fd, 0))
 		return err_sys(e, errno, "no memory for what was read");
 	return 0;
 }
@@ -169,9 +161,34 @@ static int read_all_of(struct input *in, char *const *paths, size_t count, run_p
 	return r;
 }
 
-/* page: malloc'ed, whatever is returned. of_run may be NULL for a move. */
-static int render_input(const struct input *in, run_page_fn *of_run, const char *name, bool only_medians, char **page, size_t *n,
-			struct err *e)
+/* The events of the last move that has ended, as it printed them. *guest: whose, malloc'ed. in: input_fini() in any case. */
+static int read_last(struct input *in, const char *of, char **guest, struct err *e)
+{
+	AUTO_FREE char *dir = NULL, *events = NULL;
+	json_t *all, *last;
+	int r = state_dir_get(&dir, NULL, e);
+
+	*in = (struct input){.root = NULL};
+	if (r)
+		return r;
+	all = history_read(dir, of);
+	last = json_array_get(all, json_array_size(all) ? json_array_size(all) - 1 : 0);
+	if (last) {
+		AUTO_FREE char *plan = json_dumps(json_object_get(last, "plan"), JSON_COMPACT);
+		AUTO_FREE char *result = json_dumps(json_object_get(last, "result"), JSON_COMPACT);
+
+		*guest = xstrdup(json_text(last, "guest") ?: "guest");
+		events = xasprintf("%s%s%s\n", plan ?: "", plan ? "\n" : "", result ?: "");
+		r = input_parse(in, events, strlen(events), e);
+	} else {
+		r = err_set(e, ENOENT, "the history has no move that has ended: vmferry history shows it");
+	}
+	json_decref(all);
+	return r;
+}
+
+/* page: malloc'ed, whatever is returned. */
+static int render(const struct input *in, run_page_fn *of_run, const char *name, bool only_medians, char **page, size_t *n, struct err *e)
 {
 	FILE *f = open_memstream(page, n);
 	bool failed;
@@ -188,80 +205,23 @@ static int render_input(const struct input *in, run_page_fn *of_run, const char 
 	return r;
 }
 
-static int render(char *const *paths, size_t count, run_page_fn *of_run, bool only_medians, char **page, size_t *n, struct err *e)
-{
-	AUTO_FREE char *name = names_of(paths, count);
-	struct input in;
-	int r = read_all_of(&in, paths, count, of_run, e);
-
-	if (!r)
-		r = render_input(&in, of_run, name, only_medians, page, n, e);
-	input_fini(&in);
-	return r;
-}
-
-/* The events of a move that has ended, as it printed them; *guest: whose. Both malloc'ed. */
-static int last_events(const char *of, char **events, char **guest, struct err *e)
-{
-	AUTO_FREE char *dir = NULL;
-	json_t *all, *last;
-	int r = state_dir_get(&dir, NULL, e);
-
-	if (r)
-		return r;
-	all = history_read(dir, of);
-	last = json_array_get(all, json_array_size(all) ? json_array_size(all) - 1 : 0);
-	if (last) {
-		AUTO_FREE char *plan = json_dumps(json_object_get(last, "plan"), JSON_COMPACT);
-		AUTO_FREE char *result = json_dumps(json_object_get(last, "result"), JSON_COMPACT);
-
-		*guest = xstrdup(json_text(last, "guest") ?: "guest");
-		*events = xasprintf("%s%s%s\n", plan ?: "", plan ? "\n" : "", result ?: "");
-	} else {
-		r = err_set(e, ENOENT, "the history has no move that has ended: vmferry history shows it");
-	}
-	json_decref(all);
-	return r;
-}
-
-static int put_page(const char *output, const char *page, size_t n, struct err *e)
-{
-	return !strcmp(output, "-") || is_special(output) ? put_special(output, page, n, e) : put_file(output, page, n, e);
-}
-
 /* *output: NULL, or malloc'ed; where the page is then. */
-static int report_last(const char *of, char **output, struct err *e)
+static int make_report(const struct choice *c, char *const *words, size_t count, run_page_fn *of_run, char **output, struct err *e)
 {
-	AUTO_FREE char *events = NULL;
-	AUTO_FREE char *guest = NULL;
-	AUTO_FREE char *page = NULL;
+	AUTO_FREE char *page = NULL, *name = c->last ? xstrdup("the history of this host") : names_of(words, count), *guest = NULL;
 	struct input in;
-	size_t n;
-	int r = last_events(of, &events, &guest, e);
-
-	if (r)
-		return r;
-	*output = *output ?: path_with_name("%n-move.html", guest);
-	r = input_parse(&in, events, strlen(events), e);
-	if (!r)
-		r = render_input(&in, NULL, "the history of this host", false, &page, &n, e);
-	input_fini(&in);
-	return r ? r : put_page(*output, page, n, e);
-}
-
-static int make_report(char *const *inputs, size_t count, run_page_fn *of_run, const char *output, bool only_medians, struct err *e)
-{
-	AUTO_FREE char *page = NULL;
 	size_t n, i;
 	int r;
 
-	for (i = 0; i < count; i++)
-		if (same_file(inputs[i], output))
-			return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", output);
-	r = render(inputs, count, of_run, only_medians, &page, &n, e);
-	if (r)
-		return r;
-	return put_page(output, page, n, e);
+	for (i = 0; i < count && !c->last; i++)
+		if (same_file(words[i], *output))
+			return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", *output);
+	r = c->last ? read_last(&in, words[0], &guest, e) : read_all_of(&in, words, count, of_run, e);
+	r = r ? r : render(&in, of_run, name, c->only_medians, &page, &n, e);
+	input_fini(&in);
+	if (!*output && guest)
+		*output = path_with_name("%n-move.html", guest);
+	return r ? r : put_page(*output, page, n, e);
 }
 
 int report_command(int argc, char **argv, run_page_fn *of_run)
@@ -281,8 +241,7 @@ int report_command(int argc, char **argv, run_page_fn *of_run)
 		return EXIT_USAGE;
 	}
 	output = c.output ? xstrdup(c.output) : c.last ? NULL : default_output(argv[first]);
-	r = c.last ? report_last(argv[first], &output, &e)
-		   : make_report(argv + first, (size_t)(argc - first), of_run, output, c.only_medians, &e);
+	r = make_report(&c, argv + first, (size_t)(argc - first), of_run, &output, &e);
 	if (r == REPORT_OF_RUN)
 		return r;
 	if (r) {
