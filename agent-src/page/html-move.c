@@ -64,15 +64,6 @@ static void read_story(struct story *s)
 	}
 }
 
-static void summary(FILE *f, const struct story *s)
-{
-	fputs("<p class=\"lead\">", f);
-	html_outcome(f, s->plan, s->result, s->began);
-	if (s->cut)
-		fputs(" <span class=\"bad\">The last line of the file is cut off and was left out.</span>", f);
-	fputs("</p>\n", f);
-}
-
 /* ---- figures ---- */
 
 static void add_bar(struct chart_bar *bars, size_t *n, const char *label, const char *class, double from, double length)
@@ -114,69 +105,39 @@ static void downtime(FILE *f, const struct story *s)
 	fputs("</div></section>\n", f);
 }
 
-struct panels {
-	struct series *rate, *ram, *disk, *dirty, *predicted;
-	struct strip *codec, *round;
-};
-
-static void add_progress(struct panels *p, const json_t *ev, double t)
-{
-	double round = value_of(ev, "ram_round");
-	char text[SHOW_MAX];
-
-	series_add(p->rate, t, value_of(ev, "rate_bps"));
-	series_add(p->ram, t, value_of(ev, "ram_left"));
-	series_add(p->disk, t, value_of(ev, json_object_get(ev, "disk_left") ? "disk_left" : "left"));
-	series_add(p->dirty, t, value_of(ev, "dirty_bps"));
-	series_add(p->predicted, t, value_of(ev, "predicted_downtime_ms"));
-	if (value_text(ev, "codec"))
-		strip_add(p->codec, t, value_text(ev, "codec"));
-	if (!isnan(round))
-		strip_add(p->round, t, show_number(text, round));
-}
-
-static void make_panels(struct panels *p, struct timeline *t)
-{
-	struct panel *left;
-
-	p->codec = timeline_strip(t, "codec");
-	p->round = timeline_strip(t, "round");
-	p->rate = panel_series(timeline_panel(t, "Read from QEMU", Q_BYTES_PER_S), NULL, false);
-	left = timeline_panel(t, "Left to copy", Q_BYTES);
-	p->ram = panel_series(left, "memory", false);
-	p->disk = panel_series(left, "disk", false);
-	p->dirty = panel_series(timeline_panel(t, "The guest writes memory", Q_BYTES_PER_S), NULL, false);
-	p->predicted = panel_series(timeline_panel(t, "Downtime if it were switched over now", Q_MS), NULL, false);
-}
-
-static void mark_notices(struct timeline *t, const struct story *s)
-{
-	char text[32];
-	size_t i;
-
-	for (i = 0; i < s->notice_count; i++) {
-		snprintf(text, sizeof(text), "notice %zu", i + 1);
-		timeline_mark(t, s->notice_at[i], text);
-	}
-}
-
 static void timeline(FILE *f, const struct story *s)
 {
 	struct timeline line = {.width = TIMELINE_WIDE, .axis = "time since the plan was accepted", .shade_from = NAN};
+	struct strip *codec = timeline_strip(&line, "codec"), *round = timeline_strip(&line, "round");
+	struct series *rate = panel_series(timeline_panel(&line, "Read from QEMU", Q_BYTES_PER_S), NULL, false);
+	struct panel *left = timeline_panel(&line, "Left to copy", Q_BYTES);
+	struct series *ram = panel_series(left, "memory", false), *disk = panel_series(left, "disk", false);
+	struct series *dirty = panel_series(timeline_panel(&line, "The guest writes memory", Q_BYTES_PER_S), NULL, false);
+	struct series *predicted = panel_series(timeline_panel(&line, "Downtime if it were switched over now", Q_MS), NULL, false);
 	double total = value_of(s->result, "total_ms"), at = 0;
-	struct panels p;
+	char text[SHOW_MAX];
 	json_t *ev;
 	size_t i;
 
-	make_panels(&p, &line);
 	json_array_foreach(s->events, i, ev) {
 		if (!is(ev, "progress"))
 			continue;
 		at = time_of(ev, at);
 		line.to = fmax(line.to, at);
-		add_progress(&p, ev, at);
+		series_add(rate, at, value_of(ev, "rate_bps"));
+		series_add(ram, at, value_of(ev, "ram_left"));
+		series_add(disk, at, value_of(ev, json_object_get(ev, "disk_left") ? "disk_left" : "left"));
+		series_add(dirty, at, value_of(ev, "dirty_bps"));
+		series_add(predicted, at, value_of(ev, "predicted_downtime_ms"));
+		if (value_text(ev, "codec"))
+			strip_add(codec, at, value_text(ev, "codec"));
+		if (!isnan(value_of(ev, "ram_round")))
+			strip_add(round, at, show_number(text, value_of(ev, "ram_round")));
 	}
-	mark_notices(&line, s);
+	for (i = 0; i < s->notice_count; i++) {
+		snprintf(text, sizeof(text), "notice %zu", i + 1);
+		timeline_mark(&line, s->notice_at[i], text);
+	}
 	if (total > 0) {
 		line.to = fmax(line.to, total);
 		timeline_mark(&line, total, "done");
@@ -207,67 +168,55 @@ static void notices(FILE *f, const struct story *s)
 
 /* ---- what was carried ---- */
 
-static void bytes_cell(FILE *f, const json_t *o, const char *key)
+/* The last three cells of a row. */
+static void number_cells(FILE *f, double rounds, double read, double wire)
 {
-	char text[SHOW_MAX];
+	char a[SHOW_MAX], b[SHOW_MAX], c[SHOW_MAX];
 
-	fprintf(f, "<td class=\"n\">%s</td>", show_bytes(text, value_of(o, key)));
+	fprintf(f, "<td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n", show_number(a, rounds),
+		show_bytes(b, read), show_bytes(c, wire));
 }
 
-static void memory_row(FILE *f, const struct story *s)
+/* A path, and the format there where it is known. */
+static void place_cell(FILE *f, const json_t *d, const char *path, const char *format)
 {
-	const json_t *ram = json_object_get(s->result, "ram");
-	char rounds[SHOW_MAX];
-
-	if (!ram) /* it stayed */
-		return;
-	fputs("<tr><th scope=\"row\">memory</th><td>mode ", f);
-	html_text_n(f, value_text(ram, "mode"), 30);
-	fprintf(f, "</td><td></td><td class=\"n\">%s</td>", show_number(rounds, value_of(ram, "rounds")));
-	bytes_cell(f, s->plan, "ram_bytes");
-	bytes_cell(f, ram, "bytes_wire");
-	fputs("</tr>\n", f);
-}
-
-static void disk_format(FILE *f, const json_t *d, const char *key)
-{
-	fputs("<small>", f);
-	html_text_n(f, value_text(d, key), 20);
-	fputs("</small>", f);
-}
-
-static void disk_row(FILE *f, const json_t *d)
-{
-	char rounds[SHOW_MAX];
-
-	fputs("<tr><th scope=\"row\">disk ", f);
-	html_text_n(f, value_text(d, "node") ? value_text(d, "node") : "", 60);
-	fputs("</th><td>", f);
-	html_text_n(f, value_text(d, "from"), 200);
-	disk_format(f, d, value_text(d, "from_format") ? "from_format" : "format");
-	fputs("</td><td>", f);
-	html_text_n(f, value_text(d, "to"), 200);
-	if (value_text(d, "from_format"))
-		disk_format(f, d, "format");
-	fprintf(f, "</td><td class=\"n\">%s</td>", show_number(rounds, value_of(d, "rounds")));
-	bytes_cell(f, d, "bytes_read");
-	bytes_cell(f, d, "bytes_wire");
-	fputs("</tr>\n", f);
+	fputs("<td>", f);
+	html_text_n(f, value_text(d, path), 200);
+	if (format) {
+		fputs("<small>", f);
+		html_text_n(f, value_text(d, format), 20);
+		fputs("</small>", f);
+	}
+	fputs("</td>", f);
 }
 
 static void carried(FILE *f, const struct story *s)
 {
-	const json_t *disks = json_object_get(s->result, "disks");
+	const json_t *disks = json_object_get(s->result, "disks"), *ram = json_object_get(s->result, "ram");
 	size_t i, n = MIN(json_array_size(disks), 64);
 
-	if (!json_is_object(json_object_get(s->result, "ram")) && !n)
+	if (!json_is_object(ram) && !n)
 		return;
 	fputs("<section><h2>What was carried</h2>\n<div class=\"scroll\"><table><thead><tr><th>What</th><th>From</th><th>To</th>"
 	      "<th class=\"n\">Rounds</th><th class=\"n\">Read, or its size</th><th class=\"n\">On the wire</th></tr></thead>\n<tbody>\n",
 	      f);
-	memory_row(f, s);
-	for (i = 0; i < n; i++)
-		disk_row(f, json_array_get(disks, i));
+	if (ram) { /* else it stayed */
+		fputs("<tr><th scope=\"row\">memory</th><td>mode ", f);
+		html_text_n(f, value_text(ram, "mode"), 30);
+		fputs("</td><td></td>", f);
+		number_cells(f, value_of(ram, "rounds"), value_of(s->plan, "ram_bytes"), value_of(ram, "bytes_wire"));
+	}
+	for (i = 0; i < n; i++) {
+		const json_t *d = json_array_get(disks, i);
+		bool converted = value_text(d, "from_format");
+
+		fputs("<tr><th scope=\"row\">disk ", f);
+		html_text_n(f, value_text(d, "node") ?: "", 60);
+		fputs("</th>", f);
+		place_cell(f, d, "from", converted ? "from_format" : "format");
+		place_cell(f, d, "to", converted ? "format" : NULL);
+		number_cells(f, value_of(d, "rounds"), value_of(d, "bytes_read"), value_of(d, "bytes_wire"));
+	}
 	fputs("</tbody></table></div></section>\n", f);
 }
 
@@ -302,7 +251,19 @@ static void members(FILE *f, const char *title, const json_t *event)
 
 static void details(FILE *f, const struct story *s)
 {
+	static const struct {
+		const char *title, *member;
+		bool of_result;
+	} lists[] = {{"Disks", "disks", false},
+		     {"Files that the guest only reads", "files", false},
+		     {"Networks", "nics", false},
+		     {"To be known before", "cautions", false},
+		     {"Compared at the destination and found good", "findings", false},
+		     {"What differs in the destination’s command line", "notes", false},
+		     {"Notes", "notes", true},
+		     {"What else is changed once the guest runs there", "afterwards", false}};
 	const char *outcome = value_text(s->result, "outcome");
+	size_t i;
 
 	fputs("<section><h2>Details</h2>\n", f);
 	members(f, "Result", s->result);
@@ -310,14 +271,8 @@ static void details(FILE *f, const struct story *s)
 	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
 	members(f, "Estimate", s->estimate);
 	members(f, "Plan", s->plan);
-	list(f, "Disks", json_object_get(s->plan, "disks"));
-	list(f, "Files that the guest only reads", json_object_get(s->plan, "files"));
-	list(f, "Networks", json_object_get(s->plan, "nics"));
-	list(f, "To be known before", json_object_get(s->plan, "cautions"));
-	list(f, "Compared at the destination and found good", json_object_get(s->plan, "findings"));
-	list(f, "What differs in the destination’s command line", json_object_get(s->plan, "notes"));
-	list(f, "Notes", json_object_get(s->result, "notes"));
-	list(f, "What else is changed once the guest runs there", json_object_get(s->plan, "afterwards"));
+	for (i = 0; i < ARRAY_LEN(lists); i++)
+		list(f, lists[i].title, json_object_get(lists[i].of_result ? s->result : s->plan, lists[i].member));
 	if (json_array_size(json_object_get(s->plan, "command_line"))) {
 		page_details_begin(f, "The destination’s command line");
 		list(f, "Arguments", json_object_get(s->plan, "command_line"));
@@ -346,7 +301,9 @@ int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, s
 	fputs("<header><h1>", f);
 	html_text_n(f, title, 120);
 	fputs("</h1></header>\n<main>\n", f);
-	summary(f, &s);
+	fputs("<p class=\"lead\">", f);
+	html_outcome(f, s.plan, s.result, s.began);
+	fputs(s.cut ? " <span class=\"bad\">The last line of the file is cut off and was left out.</span></p>\n" : "</p>\n", f);
 	timeline(f, &s);
 	notices(f, &s);
 	downtime(f, &s);
