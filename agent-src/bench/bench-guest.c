@@ -191,58 +191,22 @@ static void add(struct words *w, const char *fmt, ...)
 	w->v[++w->n] = NULL;
 }
 
-static void words_free(struct words *w)
-{
-	while (w->n)
-		free(w->v[--w->n]);
-}
-
-static void add_disk(struct words *w, const struct bench_guest *g, unsigned disk)
-{
-	const char *direct = g->direct ? "on" : "off";
-	AUTO_FREE char *path = disk_path(g, disk);
-
-	add(w, "-blockdev");
-	add(w,
-	    "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,file.filename=%s,"
-	    "file.discard=unmap,file.cache.direct=%s",
-	    disk, direct, path, direct);
-	add(w, "-device");
-	add(w, "virtio-blk-pci,drive=d%u,id=d%u-dev", disk, disk);
-}
-
-/* A connection does not survive a move from one user network to another: there is no probe of it. */
-static char *witness_net(const struct bench *b)
-{
-	unsigned port = collector_port(b->collector);
-
-	if (b->host)
-		return xasprintf("witness.net=10.0.2.15/24 witness.gw=10.0.2.2 witness.hb_udp=%s:%u", b->opt.collector, port);
-	return xasprintf("witness.net=" BENCH_GUEST_IP "/24 witness.hb_udp=" BENCH_COLLECTOR_IP ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
-			 port, port);
-}
-
-/* What the witness is to fill its memory with. */
-static const char *content_word(const struct bench_plan *p)
-{
-	static const char *const words[] =
-		{[CONTENT_LIVING] = " witness.content=living", [CONTENT_NOISE] = "", [CONTENT_ZEROS] = " witness.content=zeros"};
-
-	return words[plan_really(p)];
-}
-
-/* malloc'ed */
+/* malloc'ed. A connection does not survive a move from one user network to another: there is no probe of it. */
 static char *kernel_line(const struct bench *b, const struct bench_guest *g)
 {
-	unsigned cache_mib = bench_guest_cache_mib(&b->plan, g->workload, g->mem_mib);
+	static const char *const contents[] =
+		{[CONTENT_LIVING] = " witness.content=living", [CONTENT_NOISE] = "", [CONTENT_ZEROS] = " witness.content=zeros"};
+	unsigned cache_mib = bench_guest_cache_mib(&b->plan, g->workload, g->mem_mib), port = collector_port(b->collector), i;
 	unsigned ram_mib = bench_guest_heap_mib(&b->plan, g->workload, g->mem_mib);
-	AUTO_FREE char *load = xstrdup(g->workload->witness);
-	AUTO_FREE char *net = witness_net(b);
-	AUTO_FREE char *line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check%s", content_word(&b->plan));
+	AUTO_FREE char *load = xstrdup(g->workload->witness), *line = NULL, *net = NULL;
 	char *rest = load, *word, *longer, disks[64] = "";
 	size_t at;
-	unsigned i;
 
+	line = xasprintf("console=ttyS0 quiet mitigations=off nokaslr no_timer_check%s", contents[plan_really(&b->plan)]);
+	net = b->host ? xasprintf("witness.net=10.0.2.15/24 witness.gw=10.0.2.2 witness.hb_udp=%s:%u", b->opt.collector, port)
+		      : xasprintf("witness.net=" BENCH_GUEST_IP "/24 witness.hb_udp=" BENCH_COLLECTOR_IP
+				  ":%u witness.tcp=" BENCH_COLLECTOR_IP ":%u",
+				  port, port);
 	while ((word = strsep(&rest, " "))) {
 		longer = xasprintf("%s witness.%s", line, word);
 		free(line);
@@ -258,33 +222,18 @@ static char *kernel_line(const struct bench *b, const struct bench_guest *g)
 		line, ram_mib, disks, BENCH_WINDOWS_MIB, MIN(b->plan.disk_data_mib, STILL_MAX_MIB), cache_mib, net);
 }
 
-static void add_kernel(struct words *w, const struct bench *b, const struct bench_guest *g)
-{
-	const char *dir = b->sides[g->side].guest_dir;
-	AUTO_FREE char *line = kernel_line(b, g);
-
-	add(w, "-kernel");
-	add(w, "%s/vmlinuz", dir);
-	add(w, "-initrd");
-	add(w, "%s/initrd.img", dir);
-	add(w, "-append");
-	add(w, "%s", line);
-}
-
 static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, struct err *e)
 {
-	static const char *const monitors[] = {"qmp", "mon"};
-	AUTO_FREE char *log = bench_guest_path(g, "log");
+	AUTO_FREE char *log = bench_guest_path(g, "log"), *line = kernel_line(b, g);
+	const char *direct = g->direct ? "on" : "off";
 	struct side *s = &b->sides[g->side];
 	struct words w = {0};
 	unsigned i;
 	int r;
 
 	add(&w, "%s", s->qemu);
-	for (i = 0; i < 2; i++) {
-		add(&w, "-qmp");
-		add(&w, "unix:%s/bench.%s,server=on,wait=off", g->folder, monitors[i]);
-	}
+	add(&w, "-qmp"), add(&w, "unix:%s/bench.qmp,server=on,wait=off", g->folder);
+	add(&w, "-qmp"), add(&w, "unix:%s/bench.mon,server=on,wait=off", g->folder);
 	add(&w, "-accel"), add(&w, "%s", b->opt.accel);
 	add(&w, "-machine"), add(&w, "q35");
 	if (!strcmp(b->opt.accel, "kvm"))
@@ -297,13 +246,22 @@ static int guest_launch(struct bench *b, struct bench_guest *g, bool incoming, s
 	add(&w, "-serial"), add(&w, "unix:%s/bench.orders,server=on,wait=off", g->folder);
 	add(&w, "-netdev"), add(&w, b->host ? "user,id=n0" : "tap,id=n0,ifname=tap0,script=no,downscript=no");
 	add(&w, "-device"), add(&w, "virtio-net-pci,netdev=n0,mac=52:54:00:78:00:32");
-	for (i = 0; i < g->disk_count; i++)
-		add_disk(&w, g, i);
-	add_kernel(&w, b, g);
+	for (i = 0; i < g->disk_count; i++) {
+		add(&w, "-blockdev");
+		add(&w,
+		    "driver=raw,node-name=d%u,discard=unmap,detect-zeroes=unmap,cache.direct=%s,file.driver=file,"
+		    "file.filename=%s/disk%u.raw,file.discard=unmap,file.cache.direct=%s",
+		    i, direct, g->folder, i, direct);
+		add(&w, "-device"), add(&w, "virtio-blk-pci,drive=d%u,id=d%u-dev", i, i);
+	}
+	add(&w, "-kernel"), add(&w, "%s/vmlinuz", s->guest_dir);
+	add(&w, "-initrd"), add(&w, "%s/initrd.img", s->guest_dir);
+	add(&w, "-append"), add(&w, "%s", line);
 	if (incoming)
 		add(&w, "-incoming"), add(&w, "defer");
 	r = s->ops->spawn(s, w.v, -1, log, &g->pid, e);
-	words_free(&w);
+	while (w.n)
+		free(w.v[--w.n]);
 	return r;
 }
 
@@ -354,15 +312,9 @@ static int wait_ready(struct bench *b, const struct bench_guest *g, struct err *
 
 static int tell_token(struct bench *b, const struct bench_guest *g, struct err *e);
 
-static int guest_start(struct bench *b, struct bench_guest *g, struct err *e)
-{
-	AUTO_FREE char *line = kernel_line(b, g);
-
-	return g->libvirt ? libvirt_create(b, g, line, e) : guest_launch(b, g, false, e);
-}
-
 int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct workload *w, unsigned mem_mib, bool libvirt, struct err *e)
 {
+	AUTO_FREE char *line = NULL;
 	int r;
 
 	*g = (struct bench_guest){.mem_mib = mem_mib, .workload = w, .disk_count = b->plan.disks + w->database, .libvirt = libvirt};
@@ -371,7 +323,8 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 		return -e->code;
 	r = bench_guest_disks(b, g, e);
 	r = r ? r : disks_fill(b, g, e);
-	r = r ? r : guest_start(b, g, e);
+	line = kernel_line(b, g);
+	r = r ? r : libvirt ? libvirt_create(b, g, line, e) : guest_launch(b, g, false, e);
 	r = r ? r : wait_ready(b, g, e);
 	r = r ? r : tell_token(b, g, e);
 	return r;
@@ -439,17 +392,6 @@ void bench_guest_end(struct bench *b, struct bench_guest *g)
 
 /* ---- the witness ---- */
 
-static int orders_connect(struct bench *b, const struct bench_guest *g, struct err *e)
-{
-	AUTO_FREE char *path = bench_guest_path(g, "orders");
-	struct side *s = &b->sides[g->side];
-	int fd = -1;
-
-	if (s->ops->reach(s, path, &fd, e))
-		err_prefix(e, "speaking with the witness");
-	return fd;
-}
-
 /* Reads lines that begin with the tag until `ok` or `err`; the last complete one that begins with word is kept in line. */
 static int read_answer(struct bench *b, int fd, const char *tag, const char *word, char *line, size_t room, struct err *e)
 {
@@ -496,10 +438,12 @@ static int read_answer(struct bench *b, int fd, const char *tag, const char *wor
 static int order(struct bench *b, const struct bench_guest *g, const char *what, const char *word, char *line, size_t room, struct err *e)
 {
 	AUTO_FREE char *tag = xasprintf("@bench%u", ++b->orders), *text = xasprintf("\n%s %s\n", tag, what);
-	AUTO_CLOSE int fd = orders_connect(b, g, e);
+	AUTO_FREE char *path = bench_guest_path(g, "orders");
+	struct side *s = &b->sides[g->side];
+	AUTO_CLOSE int fd = -1;
 
-	if (fd < 0)
-		return -EIO;
+	if (s->ops->reach(s, path, &fd, e))
+		return err_prefix(e, "speaking with the witness");
 	if (write(fd, text, strlen(text)) < 0)
 		return err_sys(e, EIO, "cannot speak with the witness");
 	return read_answer(b, fd, tag, word, line, room, e);

@@ -6,6 +6,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -304,33 +305,36 @@ enum bench_content plan_really(const struct bench_plan *p)
 	return p->content == CONTENT_LIVING && !(p->disks && p->disk_data_mib) ? CONTENT_NOISE : p->content;
 }
 
+/* Members of the plan that are whole numbers. */
+static const struct {
+	const char *name;
+	size_t offset; /* of an unsigned */
+	unsigned max;
+} numbers[] = {{"repeat", offsetof(struct bench_plan, repeat), BENCH_REPEAT_MAX},
+	       {"seed", offsetof(struct bench_plan, seed), INT32_MAX},
+	       {"disks", offsetof(struct bench_plan, disks), BENCH_DISKS_MAX - 1},
+	       {"disk_mib", offsetof(struct bench_plan, disk_mib), INT32_MAX},
+	       {"disk_data_mib", offsetof(struct bench_plan, disk_data_mib), INT32_MAX},
+	       {"cached_percent", offsetof(struct bench_plan, cached_percent), BENCH_CACHED_MAX}};
+
 json_t *plan_json(const struct bench_plan *p)
 {
-	json_t *links = json_array(), *mems = json_array(), *works = json_array(), *tools = json_array(), *o = json_object();
+	json_t *o = json_pack("{s:[],s:[],s:[],s:[],s:f,s:f,s:f,s:s}", "links", "mem_mib", "workloads", "tools", "max_downtime_ms",
+			      p->max_downtime_ms, "delay_ms", p->delay_ms, "loss_percent", p->loss_percent, "content",
+			      contents[plan_really(p)]);
 	unsigned i;
 
 	for (i = 0; i < p->link_count; i++)
-		json_array_append_new(links, json_string(p->links[i]));
+		json_array_append_new(json_object_get(o, "links"), json_string(p->links[i]));
 	for (i = 0; i < p->mem_count; i++)
-		json_array_append_new(mems, json_integer(p->mem_mib[i]));
+		json_array_append_new(json_object_get(o, "mem_mib"), json_integer(p->mem_mib[i]));
 	for (i = 0; i < p->workload_count; i++)
-		json_array_append_new(works, json_pack("{s:s,s:s}", "name", p->workloads[i].name, "text", p->workloads[i].text));
+		json_array_append_new(json_object_get(o, "workloads"),
+				      json_pack("{s:s,s:s}", "name", p->workloads[i].name, "text", p->workloads[i].text));
 	for (i = 0; i < p->tool_count; i++)
-		json_array_append_new(tools, json_string(p->tools[i].text));
-	json_object_set_new(o, "links", links);
-	json_object_set_new(o, "mem_mib", mems);
-	json_object_set_new(o, "workloads", works);
-	json_object_set_new(o, "tools", tools);
-	json_object_set_new(o, "repeat", json_integer(p->repeat));
-	json_object_set_new(o, "seed", json_integer((int)p->seed));
-	json_object_set_new(o, "max_downtime_ms", json_real(p->max_downtime_ms));
-	json_object_set_new(o, "delay_ms", json_real(p->delay_ms));
-	json_object_set_new(o, "loss_percent", json_real(p->loss_percent));
-	json_object_set_new(o, "disks", json_integer(p->disks));
-	json_object_set_new(o, "disk_mib", json_integer(p->disk_mib));
-	json_object_set_new(o, "disk_data_mib", json_integer(p->disk_data_mib));
-	json_object_set_new(o, "content", json_string(contents[plan_really(p)]));
-	json_object_set_new(o, "cached_percent", json_integer(p->cached_percent));
+		json_array_append_new(json_object_get(o, "tools"), json_string(p->tools[i].text));
+	for (i = 0; i < ARRAY_LEN(numbers); i++)
+		json_object_set_new(o, numbers[i].name, json_integer(*(const unsigned *)((const char *)p + numbers[i].offset)));
 	return o;
 }
 
@@ -359,28 +363,23 @@ static int take_array(struct bench_plan *p, const json_t *list, unsigned *count,
 	return *count ? 0 : err_set(e, EINVAL, "its plan is not complete");
 }
 
-static unsigned number(const json_t *plan, const char *key, unsigned max)
-{
-	json_int_t n = json_integer_value(json_object_get(plan, key));
-
-	return n < 0 || n > max ? 0 : (unsigned)n;
-}
-
 int plan_from_json(struct bench_plan *p, const json_t *plan, struct err *e)
 {
 	int r = take_array(p, json_object_get(plan, "links"), &p->link_count, take_planned_link, e);
+	size_t i;
 
 	r = r ? r : take_array(p, json_object_get(plan, "mem_mib"), &p->mem_count, take_mem, e);
 	r = r ? r : take_array(p, json_object_get(plan, "workloads"), &p->workload_count, take_workload, e);
 	r = r ? r : take_array(p, json_object_get(plan, "tools"), &p->tool_count, take_tool, e);
-	r = r ? r : plan_content(p, json_text(plan, "content") ? json_text(plan, "content") : contents[CONTENT_NOISE], e);
-	p->repeat = number(plan, "repeat", BENCH_REPEAT_MAX);
-	p->seed = number(plan, "seed", INT32_MAX);
-	p->disks = number(plan, "disks", BENCH_DISKS_MAX - 1);
-	p->disk_mib = number(plan, "disk_mib", INT32_MAX);
-	p->disk_data_mib = number(plan, "disk_data_mib", INT32_MAX);
+	r = r ? r : plan_content(p, json_text(plan, "content") ?: contents[CONTENT_NOISE], e);
+	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+		json_int_t n = json_integer_value(json_object_get(plan, numbers[i].name));
+
+		*(unsigned *)((char *)p + numbers[i].offset) = n < 0 || n > numbers[i].max ? 0 : (unsigned)n;
+	}
+	if (!json_object_get(plan, "cached_percent"))
+		p->cached_percent = CACHED_BEFORE;
 	p->max_downtime_ms = json_number_value(json_object_get(plan, "max_downtime_ms"));
-	p->cached_percent = json_object_get(plan, "cached_percent") ? number(plan, "cached_percent", BENCH_CACHED_MAX) : CACHED_BEFORE;
 	p->delay_ms = json_number_value(json_object_get(plan, "delay_ms"));
 	p->loss_percent = json_number_value(json_object_get(plan, "loss_percent"));
 	if (!r && (!p->repeat || !json_is_integer(json_object_get(plan, "disks")) || !p->disk_mib || p->disk_data_mib > p->disk_mib ||
