@@ -158,7 +158,7 @@ void report_plan(FILE *to, const json_t *ev, bool details)
 		print_disk_plan(&p, v);
 	if (is_of_disks_only(ev))
 		return;
-	if (!is_cold(ev) && !is_warm(ev) && is_shown(&p))
+	if (json_object_get(ev, "ram_mode") && is_shown(&p))
 		fprintf(to, "  memory   %s\n", event_text(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
 		print_file(&p, v);
@@ -213,7 +213,7 @@ static void print_samples(FILE *to, const json_t *ev)
 	const char *not_sampled = json_text(ev, "memory_not_sampled");
 	char a[24], b[24];
 
-	if (is_without_memory(ev))
+	if (!event_number(ev, "ram_bytes"))
 		fprintf(to, "  holds   %s on disks\n", event_bytes(b, ev, "disk_bytes"));
 	else if (not_sampled)
 		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", event_bytes(a, ev, "ram_bytes"),
@@ -244,7 +244,7 @@ void report_estimate(FILE *to, const json_t *ev, bool details)
 	char a[24], b[24], c[24];
 
 	fprintf(to, "  link    %s/s, round trip %.2f ms", event_bytes(a, ev, "link_bps"), event_number(ev, "round_trip_ms"));
-	if (is_without_memory(ev))
+	if (!event_number(ev, "ram_bytes"))
 		fputc('\n', to);
 	else
 		fprintf(to, "; the guest writes %s/s of memory\n", event_bytes(b, ev, "dirty_bps"));

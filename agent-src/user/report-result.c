@@ -283,15 +283,16 @@ static void print_failure(FILE *to, const json_t *ev, const struct report_style 
 
 static void print_migrated(FILE *to, const json_t *ev, const struct report_style *style, bool details)
 {
+	bool was_shut_down = json_object_get(ev, "shutdown_ms");
 	char a[24], b[24];
 
 	fprintf(to, "%smigrated%s: the guest %s (pid %d)\n", style->good, style->plain,
 		is_in_place(ev) ? "runs on in another QEMU of this host"
-		: is_warm(ev)	? "boots at the destination"
+		: was_shut_down ? "boots at the destination"
 				: "runs at the destination",
 		(int)event_number(ev, "destination_pid"));
 	print_total(to, ev);
-	if (is_warm(ev))
+	if (was_shut_down)
 		print_shutdown(to, ev);
 	else
 		print_blackout(to, ev, details);

@@ -84,11 +84,12 @@ static void print_list(FILE *to, const json_t *ev, const char *key, const char *
 		fprintf(to, "  %s%s\n", before, json_string_value(v));
 }
 
-void report_storage_result(FILE *to, const json_t *ev)
+void report_storage_result(FILE *to, const json_t *ev, const struct report_style *style)
 {
 	json_t *d;
 	size_t i;
 
+	(void)style;
 	if (strcmp(str(ev, "outcome"), "moved")) {
 		fprintf(to, "%s: %s\n", str(ev, "outcome"), str(ev, "reason"));
 		if (!strcmp(str(ev, "outcome"), "undecided"))

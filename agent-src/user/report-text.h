@@ -53,26 +53,10 @@ static inline bool is_of_disks_only(const json_t *ev)
 	return how_is(ev, "disks");
 }
 
-static inline bool is_storage(const json_t *ev)
-{
-	return !strncmp(event_text(ev, "how"), "storage", strlen("storage"));
-}
-
-/* A bundle, or a guest out of one. */
-static inline bool is_made_here(const json_t *ev)
-{
-	return how_is(ev, "export") || how_is(ev, "import");
-}
-
 /* The guest goes to another QEMU of this host. */
 static inline bool is_in_place(const json_t *ev)
 {
 	return event_flag(ev, "in_place");
-}
-
-static inline bool is_without_memory(const json_t *ev)
-{
-	return is_cold(ev) || is_warm(ev) || is_of_disks_only(ev) || is_storage(ev) || is_made_here(ev);
 }
 
 #endif

@@ -37,6 +37,31 @@ static void clean(json_t *v)
 		clean(member);
 }
 
+/* Words for the events of each kind, but for moves that carry memory. NULL: those of a move. */
+static const struct kind_words {
+	const char *how;
+	void (*plan)(FILE *to, const json_t *ev);
+	void (*result)(FILE *to, const json_t *ev, const struct report_style *style);
+} kinds[] = {
+	{"warm", NULL, NULL},
+	{"cold", NULL, NULL},
+	{"disks", NULL, NULL},
+	{"storage", report_storage_plan, report_storage_result},
+	{"storage-cold", report_storage_plan, report_storage_result},
+	{"export", report_here_plan, report_here_result},
+	{"import", report_here_plan, report_here_result},
+};
+
+/* NULL: it is of a move that carries memory. */
+static const struct kind_words *words_of(const json_t *ev)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kinds) && !how_is(ev, kinds[i].how); i++)
+		;
+	return i < ARRAY_LEN(kinds) ? &kinds[i] : NULL;
+}
+
 /* Lines that stay on the screen are due once a second; of a stage that is known in percent alone, one at each tenth. */
 static bool is_due(struct report *r, const json_t *ev)
 {
@@ -64,7 +89,7 @@ static void show_progress(struct report *r, const json_t *ev)
 	if (!to)
 		return;
 	if (r->block)
-		report_progress_block(to, ev, !is_without_memory(ev), &lines);
+		report_progress_block(to, ev, !words_of(ev), &lines);
 	else
 		report_progress_line(to, ev);
 	fclose(to);
@@ -94,6 +119,7 @@ static void show(struct report *r, const json_t *ev)
 	const char *kind = event_text(ev, "event");
 	int fd = stream_of(r, ev);
 	struct report_style style = style_of(r, fd);
+	const struct kind_words *words = words_of(ev);
 	char *text;
 	size_t n;
 	FILE *to;
@@ -106,16 +132,12 @@ static void show(struct report *r, const json_t *ev)
 	if (!to)
 		return;
 	r->lines = 0; /* what follows stands below the last progress */
-	if (!strcmp(kind, "plan") && is_storage(ev))
-		report_storage_plan(to, ev);
-	else if (!strcmp(kind, "result") && is_storage(ev))
-		report_storage_result(to, ev);
-	else if (!strcmp(kind, "stage"))
+	if (!strcmp(kind, "stage"))
 		r->next_percent = 0;
-	else if (!strcmp(kind, "plan") && is_made_here(ev))
-		report_here_plan(to, ev);
-	else if (!strcmp(kind, "result") && is_made_here(ev))
-		report_here_result(to, ev, &style);
+	else if (!strcmp(kind, "plan") && words && words->plan)
+		words->plan(to, ev);
+	else if (!strcmp(kind, "result") && words && words->result)
+		words->result(to, ev, &style);
 	else if (!strcmp(kind, "plan") && !r->quiet_plan)
 		report_plan(to, ev, r->details);
 	else if (!strcmp(kind, "estimate"))
