@@ -1,14 +1,14 @@
 /*
- * journal-kinds.h: what agents of this host keep journals of, a row each: what such a journal begins with, what it is called, and who takes it up when
- * its agent has died. `vmferry recover`, `vmferry journal` and the guard look here, and ask for no kind by name.
+ * journal-kinds.h: what agents of this host keep journals of, a row each: what such a journal begins with, what it is called, and
+ * who takes it up when its agent has died. `vmferry recover`, `vmferry journal` and the guard look here, and ask for no kind by
+ * name.
  */
 #ifndef VMFERRY_CLI_JOURNAL_KINDS_H
 #define VMFERRY_CLI_JOURNAL_KINDS_H
 
+#include "guard.h"
 #include "life.h"
 #include "move.h"
-
-struct keep;
 
 /* What the user says of a journal that is taken up. */
 struct taking_up {
@@ -28,8 +28,7 @@ struct journal_kind {
 	const char *(*goes_to)(const json_t *begin);
 	/* Settles it, and returns the exit code. begin: what the journal begins with, which outlives it. Steals j, as guard does. */
 	int (*recover)(const struct taking_up *u, const json_t *begin, struct journal *j);
-	/* As guard_settle() has it; NULL: the agent has no guard. */
-	bool (*guard)(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
+	guard_take_up *guard; /* NULL: the agent has none */
 };
 
 /* NULL: it is of no kind that this vmferry knows. */

@@ -40,8 +40,8 @@ struct export_options {
  * before. */
 int export_run(const struct export_options *o);
 
-/* Removes what an export or an import that was cut off has made, by its journal, which is stolen. Returns the exit code; of one that had all it was to
- * make the files stay. */
+/* Removes what an export or an import that was cut off has made, by its journal, which is stolen. Returns the exit code. The files
+ * of one that had made all stay. */
 int export_recover_by_journal(const struct life_options *o, struct journal *j);
 
 /* Removes what exports that have died have left in the QEMU of the guest that vm names, if one runs. *removed: what there was. */

@@ -46,11 +46,11 @@ void guard_dismiss(struct guard *g);
 struct keep *guard_wait(const char *journal, unsigned patience_s);
 /* An error that another time may not have: somebody else has the journal, or the host has no room. */
 bool guard_may_pass(int r);
-/* Takes up what the dead agent was at, by its journal, which is stolen. True: nothing more is to be tried. words: for people, if any; code 0: not of an
- * error. */
+/* Takes up what the dead agent was at, by its journal, which is stolen. True: nothing more is to be tried. words: for people, if
+ * there are any; code 0: they are not of an error. */
 typedef bool guard_take_up(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
-/* Tries that until nothing more is to be tried, and says words on standard error once. kept: stolen. Returns what the guard exits with: 1 if the last
- * words were of an error. */
+/* Calls take_up until nothing more is to be tried, and says its words on standard error once. kept: stolen. Returns what the guard
+ * exits with: 1 if the last words were of an error. */
 int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o);
 
 #endif

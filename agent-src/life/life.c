@@ -29,7 +29,7 @@ static struct life *now; /* the command under way */
 
 /* ---- signals ---- */
 
-/* A guest may wait for the command, which therefore goes on without its terminal and cannot be suspended: `--detach` is for the background. */
+/* A guest may wait for the command: it goes on without its terminal, and cannot be suspended (`--detach` is for the background). */
 static void ignore_terminal(void)
 {
 	static const int ignored[] = {SIGHUP, SIGPIPE, SIGTSTP, SIGTTOU, SIGTTIN};

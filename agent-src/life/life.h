@@ -1,10 +1,11 @@
 /*
- * life.h: what all commands that change a guest, or make one, have in common: the report of their events, the control socket by which `vmferry status`
- * and `cancel` reach them, signals, progress, what they leave behind, and their entry in the history. A move between two hosts has an attempt (attempt.h)
- * beside it, whose loop and journal it uses.
+ * life.h: what all commands that change or make a guest have in common: the report of their events, the control socket by
+ * which `vmferry status` and `cancel` reach them, signals, progress, a journal, what they leave behind, and their entry in the
+ * history. A move between two hosts has an attempt (attempt.h) beside it, with a loop and a journal of its own.
  *
- * A process carries out one command. life_now() is that command's life for code that works on its behalf far below (a digest, a program that
- * converts an image) and is handed nothing. Every function takes NULL for "no command is under way", as in unit tests: sentences then go to standard error.
+ * A process carries out one command. life_now() is that command's life for code that works on its behalf far below (a digest, a
+ * program that converts an image) and is handed nothing. Every function takes NULL for "no command is under way", as in unit
+ * tests: sentences then go to standard error.
  */
 #ifndef VMFERRY_LIFE_H
 #define VMFERRY_LIFE_H
@@ -65,9 +66,9 @@ void life_begin_on(struct life *l, struct loop *loop, const char *how, const str
 struct life *life_now(void);
 /* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */
 void life_heed_signals(void);
-/* The same for a command that never blocks: SIGINT and SIGTERM wait from now on, */
+/* For a command that never blocks: SIGINT and SIGTERM wait for life_hear_signals(); no terminal ends or stops it. */
 void life_hold_signals(void);
-/* and go to heard() in the loop, with l->ctx, until life_close(). */
+/* SIGINT and SIGTERM go to heard() in the loop, with l->ctx, until life_close(). */
 void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number));
 
 /* Says which guest it is about: its name, where it goes (NULL: not known yet), the pid of its QEMU (0: it has none). Copies, as UTF-8. */
@@ -80,8 +81,8 @@ void life_fini(struct life *l);
 
 /* Keeps a journal from now on. begin: what it begins with; stolen. */
 int life_create_journal(struct life *l, const uint8_t id[ATTEMPT_ID_LEN], json_t *begin, struct err *e);
-/* The same of what an export or an import makes, so that `vmferry recover` can remove it should we die. Without a state directory, or where it cannot be
- * written, the user is told that there is none. */
+/* The same of what an export or an import makes, so that `vmferry recover` can remove it should we die. Without a state
+ * directory, or where it cannot be written, the user is told that there is none. */
 void life_keep_journal(struct life *l);
 /* Removes the journal, unless there are leftovers, which recover tries again by it. life_end() does so, too. */
 void life_end_journal(struct life *l);
@@ -90,8 +91,8 @@ int life_own(const struct life *l, const char *kind, json_t *detail, struct err 
 int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e);
 /* Where the files of the command go whose journal begins so; borrowed. */
 const char *life_goes_to(const json_t *begin);
-/* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a moment more. waiting:
- * called now and then meanwhile; may be NULL. */
+/* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a
+ * moment more. waiting: called now and then meanwhile; may be NULL. */
 int life_take_journal(struct journal **out, const char *path, void (*waiting)(void *ctx), void *ctx, struct err *e);
 /* In a later life: begins with the journal of a command that was cut off, which is stolen. */
 int life_take_up(struct life *l, struct journal *j, const struct life_options *o, struct err *e);
@@ -121,7 +122,8 @@ void life_note(struct life *l, const char *fmt, ...) __attribute__((format(print
 void life_leftover(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t life_leftovers(const struct life *l);
 
-/* Emits the result, which is complete (the reference is taken). It goes to the history unless the command was refused. */
+/* Emits the result, which is complete (the reference is taken). It goes to the history unless the command was refused, when
+ * nothing was touched. */
 void life_over(struct life *l, json_t *result);
 /* Emits the result: outcome and exit_code, the members given (stolen), notes, leftovers, why (NULL: nothing went wrong). Returns
  * exit_code. */

@@ -18,8 +18,8 @@ struct move_taken_up {
 	bool resumes;		 /* the move is begun again: what has arrived of its disks is kept there */
 };
 
-/* The agent of this attempt has died: before COMMITTED the guest is set going again here. kept: QEMU's connections to that agent, let go of when
- * its migration is over. As guard_settle() has it. */
+/* As guard_take_up has it: before COMMITTED the guest is set going again here. kept: QEMU's connections to the dead agent, let go
+ * of when its migration is over. */
 bool move_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
 /* Settles an attempt of an earlier life; j: stolen. Returns the exit code. */
 int move_recover(const struct move_taken_up *u, struct journal *j);

@@ -55,7 +55,7 @@ struct storage_options {
 int storage_run(const struct storage_options *o);
 /* Settles one whose agent died. Returns the exit code. */
 int storage_recover(const struct life_options *o, struct journal *j);
-/* The same by its guard: as guard_settle() has it. */
+/* The same by its guard: as guard_take_up has it. */
 bool storage_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
 
 #endif
