@@ -59,7 +59,7 @@ struct collector {
 	uint64_t record_at_ns; /* of the last record, or the beginning */
 };
 
-static uint64_t realtime_ns(void)
+uint64_t realtime_ns(void)
 {
 	struct timespec ts;
 

@@ -36,6 +36,9 @@ struct probe {
 	uint64_t unechoed;
 };
 
+/* CLOCK_REALTIME. */
+uint64_t realtime_ns(void);
+
 /* Listens on the same port for both. address: numeric; NULL: any (the only one that hears a broadcast). port 0: chosen by the
  * kernel, see collector_port(). */
 int collector_new(struct collector **out, const char *address, unsigned port, struct err *e);

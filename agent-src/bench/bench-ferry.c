@@ -4,7 +4,6 @@
  */
 #include "bench.h"
 #include "codec.h"
-#include "hex.h"
 #include "json-text.h"
 #include "paths.h"
 #include "util.h"
@@ -42,35 +41,6 @@ struct ferry {
 };
 
 /* ---- starting both ---- */
-
-static int make_dirs(struct ferry *f, struct err *e)
-{
-	static const char *const names[] = {"run-source", "run-target"};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(names); i++) {
-		AUTO_FREE char *path = xasprintf("%s/%s", f->folder, names[i]);
-
-		if (mkdir(path, 0700))
-			return err_sys(e, errno, "cannot make %s", path);
-	}
-	return 0;
-}
-
-static int write_key(const struct ferry *f, char **path, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-	uint8_t key[32];
-	char text[80] = "bench:";
-
-	*path = xasprintf("%s/key", f->folder);
-	fd = open(*path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || getentropy(key, sizeof(key)))
-		return err_sys(e, errno, "cannot make %s", *path);
-	hex_format(key, sizeof(key), text + strlen(text));
-	strcat(text, "\n");
-	return write(fd, text, strlen(text)) < 0 ? err_sys(e, errno, "cannot write %s", *path) : 0;
-}
 
 static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *name, int *out, pid_t *pid, struct err *e)
 {
@@ -164,14 +134,6 @@ static void add_ssh(const struct dest_config *d, char **argv, size_t n)
 			argv[n++] = plain[i].option;
 }
 
-static void add_access(char **argv, size_t n, const char *key, char *token)
-{
-	argv[n++] = key ? "--psk-file" : "--token-file";
-	argv[n++] = key ? (char *)key : token;
-	if (!key)
-		argv[n++] = "--plaintext";
-}
-
 static int start_move(struct ferry *f, char *address, const char *key, struct err *e)
 {
 	AUTO_FREE char *qmp = bench_guest_path(f->source, "qmp"), *limit = xasprintf("%.0f", f->b->plan.max_downtime_ms);
@@ -192,8 +154,10 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 		argv[n++] = "--recheck", argv[n++] = "off";
 	if (f->there)
 		add_ssh(&f->b->dest, argv, n);
+	else if (key)
+		argv[n++] = "--psk-file", argv[n++] = (char *)key;
 	else
-		add_access(argv, n, key, token);
+		argv[n++] = "--token-file", argv[n++] = token, argv[n++] = "--plaintext";
 	return spawn(f, f->source->side, argv, "vmferry.log", &f->out, &f->pid, e);
 }
 
@@ -384,7 +348,8 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 			  .out = -1,
 			  .agent_out = -1,
 			  .until_ns = now_ns() + b->opt.timeout_s * 1000000000ULL};
-	AUTO_FREE char *key = NULL, *address = NULL;
+	AUTO_FREE char *key = NULL, *address = NULL, *run_source = NULL, *run_target = NULL;
+	char text[KEY_TEXT_MAX];
 	int r;
 
 	o->target = *g;
@@ -392,9 +357,16 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 	o->target.side = !g->side;
 	o->target.folder = bench_folder(b, o->target.side, e);
 	f.folder = f.there ? g->folder : o->target.folder;
-	r = o->target.folder ? make_dirs(&f, e) : -e->code;
-	if (!r && t->tls && !f.there)
-		r = write_key(&f, &key, e);
+	run_source = xasprintf("%s/run-source", f.folder);
+	run_target = xasprintf("%s/run-target", f.folder);
+	r = !o->target.folder					 ? -e->code
+	    : mkdir(run_source, 0700) || mkdir(run_target, 0700) ? err_sys(e, errno, "cannot make %s or %s", run_source, run_target)
+								 : 0;
+	if (!r && t->tls && !f.there) {
+		key = xasprintf("%s/key", f.folder);
+		r = key_make("bench", text, e);
+		r = r ? r : b->sides[g->side].ops->file(&b->sides[g->side], key, text, e);
+	}
 	r = r ? r : watch_open(&w->source, g, e);
 	if (!f.there) {
 		r = r ? r : start_agent(&f, key, e);

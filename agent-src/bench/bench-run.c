@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #define HEARD_MS  20000 /* for the guest to be heard */
 #define BEFORE_MS 1100	/* listening before a move, */
@@ -36,14 +35,6 @@ struct progress {
 	unsigned done, all; /* moves; of this sitting, but for those that were there before */
 	uint64_t began_ns;
 };
-
-uint64_t realtime_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 int bench_step(struct bench *b, uint64_t until_ns, unsigned max_wait_ms, struct err *e)
 {

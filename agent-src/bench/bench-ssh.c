@@ -41,8 +41,10 @@ struct there {
 	struct bench *b;
 	struct ssh *ssh;
 	struct ssh_proc *proc;
-	int fd; /* orders and answers; -1: none */
-	char *dir, *client, *server, *address, *interface, *qemu, *qemu_version;
+	int fd;					  /* orders and answers; -1: none */
+	json_t *hello, *found;			  /* what it has answered, as the next ones are in these */
+	const char *dir, *client, *server, *qemu; /* client, server: addresses of SSH's connection */
+	char *address, *interface;
 	unsigned first_port, last_port;
 	uint64_t beat_ns;
 	bool lost;
@@ -301,19 +303,15 @@ static int start_helper(struct there *t, struct err *e)
 {
 	static const char *const args[] = {"--host", NULL};
 	struct bootstrap_config bc = {.binary = t->b->helper, .args = args};
-	json_t *hello;
 	int r = ssh_bootstrap(t->ssh, &bc, &t->proc, &t->fd, NULL, e);
 
-	r = r ? r : answered(t, &hello, e);
+	r = r ? r : answered(t, &t->hello, e);
 	if (r)
 		return r;
-	if (json_text(hello, "dir") && json_text(hello, "client") && json_text(hello, "server")) {
-		t->dir = xstrdup(json_text(hello, "dir"));
-		t->client = xstrdup(json_text(hello, "client"));
-		t->server = xstrdup(json_text(hello, "server"));
-	}
-	json_decref(hello);
-	return t->dir ? 0 : err_set(e, EPROTO, "vmferry-bench-dst at %s does not say where it works", t->b->host);
+	t->dir = json_text(t->hello, "dir");
+	t->client = json_text(t->hello, "client");
+	t->server = json_text(t->hello, "server");
+	return t->dir && t->client && t->server ? 0 : err_set(e, EPROTO, "vmferry-bench-dst at %s does not say where it works", t->b->host);
 }
 
 static int send_file(struct there *t, const char *name, struct err *e)
@@ -372,21 +370,14 @@ static int find_qemu(struct there *t, struct err *e)
 {
 	json_t *names = json_pack("[s,s,s,s,s,s]", t->b->opt.qemu, "qemu-system-x86_64", "/usr/libexec/qemu-system-x86_64",
 				  "/usr/local/bin/qemu-system-x86_64", "/usr/lib/qemu/qemu-system-x86_64", "/usr/libexec/qemu-kvm");
-	json_t *answer;
-	int r = order(t, json_pack("{s:s,s:o}", "order", "qemu", "names", names), &answer, e);
+	int r = order(t, json_pack("{s:s,s:o}", "order", "qemu", "names", names), &t->found, e);
 
 	if (r)
 		return err_prefix(e, "looking for QEMU (package qemu-system-x86)");
-	if (json_text(answer, "path") && json_text(answer, "version") && json_text(answer, "netdevs")) {
-		t->qemu = xstrdup(json_text(answer, "path"));
-		t->qemu_version = xstrdup(json_text(answer, "version"));
-	}
-	if (!t->qemu)
-		r = err_set(e, EPROTO, "%s does not say which QEMU it has", t->b->host);
-	else if (!has_line(json_text(answer, "netdevs"), "user"))
-		r = no_user_network(t->qemu, t->b->host, e);
-	json_decref(answer);
-	return r;
+	t->qemu = json_text(t->found, "path");
+	if (!t->qemu || !json_text(t->found, "version") || !json_text(t->found, "netdevs"))
+		return err_set(e, EPROTO, "%s does not say which QEMU it has", t->b->host);
+	return has_line(json_text(t->found, "netdevs"), "user") ? 0 : no_user_network(t->qemu, t->b->host, e);
 }
 
 static int check_room(struct there *t, struct err *e)
@@ -529,7 +520,7 @@ int there_open(struct bench *b, struct err *e)
 
 const char *there_qemu_version(const struct there *t)
 {
-	return t->qemu_version;
+	return json_text(t->found, "version");
 }
 
 void there_close(struct bench *b)
@@ -548,13 +539,10 @@ void there_close(struct bench *b)
 	}
 	ssh_proc_free(t->proc);
 	ssh_close(t->ssh);
-	free(t->dir);
-	free(t->client);
-	free(t->server);
+	json_decref(t->hello);
+	json_decref(t->found);
 	free(t->address);
 	free(t->interface);
-	free(t->qemu);
-	free(t->qemu_version);
 	free(t);
 	b->there = NULL;
 }

@@ -54,20 +54,28 @@ static int trial(struct bench *b, struct side *s, const struct tool *t, struct e
 		       s->there ? b->host : "this host", *said ? "; it said: " : "", said);
 }
 
+int key_make(const char *user, char text[KEY_TEXT_MAX], struct err *e)
+{
+	uint8_t key[KEY_BYTES];
+	char hex[2 * KEY_BYTES + 1];
+
+	if (getentropy(key, sizeof(key)))
+		return err_sys(e, errno, "cannot make a key");
+	hex_format(key, sizeof(key), hex);
+	snprintf(text, KEY_TEXT_MAX, "%s:%s\n", user, hex);
+	return 0;
+}
+
 int tls_prepare(struct bench *b, struct err *e)
 {
 	const struct tool *t = first_with_tls(&b->plan);
-	char text[2 * KEY_BYTES + 16] = USER ":";
-	uint8_t key[KEY_BYTES];
+	char text[KEY_TEXT_MAX];
 	unsigned i;
-	int r = 0;
+	int r;
 
 	if (!t)
 		return 0;
-	if (getentropy(key, sizeof(key)))
-		return err_sys(e, errno, "cannot make a key");
-	hex_format(key, sizeof(key), text + strlen(text));
-	strcat(text, "\n");
+	r = key_make(USER, text, e);
 	for (i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
 		struct side *s = &b->sides[i];
 

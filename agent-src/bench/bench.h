@@ -190,7 +190,6 @@ struct bench {
 extern volatile sig_atomic_t bench_stop;
 /* One step of the loop; -EINTR when we are to end, -ETIMEDOUT after until_ns (CLOCK_MONOTONIC). */
 int bench_step(struct bench *b, uint64_t until_ns, unsigned max_wait_ms, struct err *e);
-uint64_t realtime_ns(void);
 
 /* Everything in that directory is removed when this process, and whoever inherited from it, has ended, however it does. */
 int remove_when_we_end(const char *dir, struct err *e);
@@ -221,6 +220,9 @@ void there_close(struct bench *b);
  * their directories. -ENOTSUP: one cannot. */
 int tls_prepare(struct bench *b, struct err *e);
 void tls_fini(struct bench *b);
+#define KEY_TEXT_MAX 96
+/* A line "USER:KEY" with a new key, as QEMU and vmferry have it in a file. */
+int key_make(const char *user, char text[KEY_TEXT_MAX], struct err *e);
 
 /* ---- bench-libvirt ---- */
 

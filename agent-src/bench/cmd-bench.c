@@ -197,31 +197,25 @@ static void defaults(struct bench *b, struct choice *c)
 	plan_tools(&b->plan, "multifd,multifd+zstd,vmferry", &e);
 }
 
-static int check_plan(const struct bench *b)
+static int check_plan(const struct bench_plan *p, struct err *e)
 {
 	unsigned i, most = 0, cached = 0;
 
-	for (i = 0; i < b->plan.mem_count; i++)
-		most = MAX(most, b->plan.mem_mib[i]);
-	if (b->plan.disk_data_mib > b->plan.disk_mib || b->plan.disk_mib < DISK_MIN_MIB) {
-		fprintf(stderr, "vmferry bench: a disk has %d MiB at least, and no more data than its size\n", DISK_MIN_MIB);
-		return EXIT_USAGE;
+	for (i = 0; i < p->mem_count; i++)
+		most = MAX(most, p->mem_mib[i]);
+	if (p->disk_data_mib > p->disk_mib || p->disk_mib < DISK_MIN_MIB)
+		return err_set(e, EINVAL, "a disk has %d MiB at least, and no more data than its size", DISK_MIN_MIB);
+	for (i = 0; i < p->workload_count; i++) {
+		if (p->workloads[i].disk && !p->disks)
+			return err_set(e, EINVAL, "the workload %s needs a disk", p->workloads[i].name);
+		if (p->workloads[i].cache == CACHE_HALF)
+			cached = bench_guest_cache_mib(p, &p->workloads[i], most);
 	}
-	for (i = 0; i < b->plan.workload_count; i++) {
-		if (b->plan.workloads[i].disk && !b->plan.disks) {
-			fprintf(stderr, "vmferry bench: the workload %s needs a disk\n", b->plan.workloads[i].name);
-			return EXIT_USAGE;
-		}
-		if (b->plan.workloads[i].cache == CACHE_HALF)
-			cached = bench_guest_cache_mib(&b->plan, &b->plan.workloads[i], most);
-	}
-	if (cached > b->plan.disk_mib - BENCH_WINDOWS_MIB) {
-		fprintf(stderr,
-			"vmferry bench: the workload cache reads %u MiB of a disk into memory of %u MiB: --disk %uM at least, and "
-			"--disk-data, so that these are no holes\n",
-			cached, most, cached + BENCH_WINDOWS_MIB);
-		return EXIT_USAGE;
-	}
+	if (cached > p->disk_mib - BENCH_WINDOWS_MIB)
+		return err_set(e, EINVAL,
+			       "the workload cache reads %u MiB of a disk into memory of %u MiB: --disk %uM at least, and --disk-data, so "
+			       "that these are no holes",
+			       cached, most, cached + BENCH_WINDOWS_MIB);
 	return 0;
 }
 
@@ -231,15 +225,13 @@ static int wrong(const char *why)
 	return EXIT_USAGE;
 }
 
-static int check_lab(const struct bench *b, const struct choice *c)
+/* Where it is to happen. 0, or the exit code. */
+static int check_place(struct bench *b, const struct choice *c)
 {
-	if (b->host)
+	if (c->lab && b->host)
 		return wrong("--lab or a HOST, not both");
-	return c->reaching ? wrong("how to reach a host does not go with --lab, which has its own") : 0;
-}
-
-static int check_host(struct bench *b, const struct choice *c)
-{
+	if (c->lab)
+		return c->reaching ? wrong("how to reach a host does not go with --lab, which has its own") : 0;
 	if (!b->host)
 		return wrong("say where: --lab, or [USER@]HOST. vmferry bench --help tells more");
 	if (dest_kind(b->host) != DEST_SSH)
@@ -280,8 +272,8 @@ static int read_options(struct command *all, int argc, char **argv)
 		return wrong("--resume adds to the file that it names: there is no other output");
 	if (c->cached && plan_really(&b->plan) != CONTENT_LIVING)
 		return wrong("--cached is of a living guest with data on a disk, and of no other --content");
-	r = c->lab ? check_lab(b, c) : check_host(b, c);
-	return r ? r : check_plan(b);
+	r = check_place(b, c);
+	return r || !check_plan(&b->plan, &e) ? r : wrong(e.msg);
 }
 
 /* ---- what it needs ---- */
@@ -410,8 +402,8 @@ static int prepare(struct bench *b, struct choice *c, struct err *e)
 	if (!c->resume && !b->opt.out)
 		b->opt.out = c->own_out = bench_default_output();
 	r = c->resume ? bench_load(b, c->resume, e) : bench_check_output(b->opt.out, e);
-	if (!r && check_plan(b))
-		r = err_set(e, EINVAL, "the plan of %s cannot be carried out", b->opt.out);
+	if (!r && check_plan(&b->plan, e))
+		r = err_prefix(e, "the plan of %s cannot be carried out", b->opt.out);
 	if (!r && !b->host)
 		r = check_not_in_run("--dir", b->opt.dir, true, e);
 	if (!r && !b->host)

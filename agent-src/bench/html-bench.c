@@ -32,29 +32,33 @@ void html_bench_cell_name(FILE *f, const struct run_cell *c)
 
 /* ---- the summary ---- */
 
-static const char *plural(size_t n, const char *one, const char *many)
+static const char *plural(double n, const char *one, const char *many)
 {
 	return n == 1 ? one : many;
 }
 
-static void names(FILE *f, const json_t *list)
+static void subject(FILE *f, const struct runs *r)
 {
-	size_t i, n = MIN(json_array_size(list), RUNS_TOOLS_MAX);
+	const json_t *tools = json_object_get(r->plan, "tools");
+	const char *where = value_text(r->environment, "where");
+	size_t i, n = MIN(json_array_size(tools), RUNS_TOOLS_MAX), moves = r->move_count - r->ignored;
+	double repeat = value_of(r->plan, "repeat");
+	char date[SHOW_MAX], number[SHOW_MAX];
 
+	fprintf(f, "<p class=\"lead\">Running guests were moved with their memory and disks, %s, by ",
+		!where			? "from one QEMU to another"
+		: !strcmp(where, "lab") ? "between two network namespaces of one machine"
+					: "between two hosts");
 	for (i = 0; i < n; i++) {
 		fputs(!i ? "" : i + 1 == n ? " and " : ", ", f);
-		html_text_n(f, json_string_value(json_array_get(list, i)), 60);
+		html_text_n(f, json_string_value(json_array_get(tools, i)), 60);
 	}
-	if (!n)
-		fputs(DASH, f);
-}
-
-static void counts(FILE *f, const struct runs *r)
-{
-	size_t moves = r->move_count - r->ignored;
-
+	fprintf(f, "%s, in %zu %s of link, memory and workload, %s%s counted %s of each in random order, on %s. ", n ? "" : DASH,
+		r->cell_count, plural((double)r->cell_count, "combination", "combinations"),
+		value_true(r->plan, "repeat_is_least") ? "at least " : "", show_number(number, repeat), plural(repeat, "move", "moves"),
+		show_date(date, value_of(r->root, "began_at")));
 	fprintf(f, "Of %zu %s %zu %s to warm up: no figures are made of them. Of the others <strong>%zu went well</strong>. Of all, ",
-		moves, plural(moves, "move", "moves"), r->warmups, plural(r->warmups, "was", "were"), r->ok);
+		moves, plural((double)moves, "move", "moves"), r->warmups, plural((double)r->warmups, "was", "were"), r->ok);
 	fprintf(f,
 		"<strong%s>%zu failed</strong> (the guest stayed where it was) and <strong%s>%zu did damage</strong> (the witness inside "
 		"the guest found something wrong, or the guest was gone).",
@@ -62,23 +66,6 @@ static void counts(FILE *f, const struct runs *r)
 	if (r->ignored)
 		fprintf(f, " %zu entries of the file are no moves and were left out.", r->ignored);
 	fputs("</p>\n", f);
-}
-
-static void subject(FILE *f, const struct runs *r)
-{
-	char date[SHOW_MAX], number[SHOW_MAX];
-	const char *where = value_text(r->environment, "where");
-
-	fprintf(f, "<p class=\"lead\">Running guests were moved with their memory and disks, %s, by ",
-		!where			? "from one QEMU to another"
-		: !strcmp(where, "lab") ? "between two network namespaces of one machine"
-					: "between two hosts");
-	names(f, json_object_get(r->plan, "tools"));
-	fprintf(f, ", in %zu %s of link, memory and workload, %s%s counted %s of each in random order, on %s. ", r->cell_count,
-		plural(r->cell_count, "combination", "combinations"), value_true(r->plan, "repeat_is_least") ? "at least " : "",
-		show_number(number, value_of(r->plan, "repeat")), value_of(r->plan, "repeat") == 1 ? "move" : "moves",
-		show_date(date, value_of(r->root, "began_at")));
-	counts(f, r);
 	if (isnan(value_of(r->root, "ended_at")))
 		fputs("<p class=\"bad\">The run is not complete: this is what there was so far.</p>\n", f);
 }
@@ -140,31 +127,24 @@ static void ratios(FILE *f, const struct runs *r)
 
 /* ---- the rest ---- */
 
-static void workload_words(FILE *f, const struct runs *r, const struct run_cell *c)
+static void cell_section(FILE *f, const struct runs *r, const struct run_cell *c, struct timelines *lines)
 {
 	json_t *w;
 	size_t i;
 
-	json_array_foreach(json_object_get(r->plan, "workloads"), i, w) {
-		const char *name = value_text(w, "name");
-
-		if (!name || !c->workload || strcmp(name, c->workload) || !value_text(w, "text"))
-			continue;
-		fputs("<p class=\"soft\">The guest’s workload, ", f);
-		html_text_n(f, name, 40);
-		fputs(": ", f);
-		html_text(f, value_text(w, "text"));
-		fputs(".</p>\n", f);
-		return;
-	}
-}
-
-static void cell_section(FILE *f, const struct runs *r, const struct run_cell *c, struct timelines *lines)
-{
 	fputs("<section>\n<h2>", f);
 	html_bench_cell_name(f, c);
 	fputs("</h2>\n", f);
-	workload_words(f, r, c);
+	json_array_foreach(json_object_get(r->plan, "workloads"), i, w) {
+		if (!value_text(w, "text") || !c->workload || strcmp(value_text(w, "name") ?: "", c->workload))
+			continue;
+		fputs("<p class=\"soft\">The guest’s workload, ", f);
+		html_text_n(f, c->workload, 40);
+		fputs(": ", f);
+		html_text(f, value_text(w, "text"));
+		fputs(".</p>\n", f);
+		break;
+	}
 	html_bench_cell_table(f, c);
 	html_bench_move_table(f, r, c);
 	fputs("<h3>Comparison</h3>\n", f);

@@ -16,14 +16,6 @@
 #include <string.h>
 #include <time.h>
 
-static uint64_t realtime_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
-
 static json_t *gap_json(uint64_t begin_ns, uint64_t ns)
 {
 	return json_pack("{s:f,s:f}", "at", (double)begin_ns / 1e9, "ms", (double)ns / 1e6);

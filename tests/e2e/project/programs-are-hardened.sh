@@ -12,7 +12,7 @@ fail() {
 
 built=build/release # whatever else is tested now: it is what users get
 [[ -x $built/vmferry ]] || fail "there is no $built/vmferry: make"
-for program in vmferry vmferry-dst; do
+for program in vmferry vmferry-dst vmferry-bench vmferry-bench-dst; do
 	readelf -hW "$built/$program" | grep -q 'Type: *DYN' || fail "$program is not position-independent"
 	segments=$(readelf -lW "$built/$program")
 	grep -q ' GNU_RELRO ' <<<"$segments" || fail "$program has no read-only relocations"
