@@ -4,6 +4,7 @@
  * Harmless and quick: the guests are asked one after the other with short deadlines, nothing is changed, and a monitor that
  * somebody else holds is said so and not waited for. What QEMU cannot be asked comes from its command line.
  */
+#include "attach.h"
 #include "cmd.h"
 #include "command-options.h"
 #include "control.h"
@@ -155,7 +156,10 @@ static void ask(struct entry *n, struct loop *loop)
 	if (!n->g.qmp.path) {
 		AUTO_FREE char *options = qmp_advice(n->g.name, n->g.line.expanded, n->g.line.expanded_count);
 
-		because(n, xstrdup("it has no QMP monitor on a unix socket"), xasprintf("start it with: %s", options));
+		because(n, xstrdup("it has no QMP monitor on a unix socket"),
+			attach_is_possible(&n->g, &e)
+				? xasprintf("start it with: %s (%s)", options, e.msg)
+				: xasprintf("give it one while it runs: vmferry attach %d; or start it with: %s", (int)n->g.pid, options));
 		return;
 	}
 	n->monitor = MONITOR_SILENT;

@@ -1,5 +1,6 @@
 /* cmd-recover.c: vmferry recover and vmferry journal. */
 #include "again.h"
+#include "attach.h"
 #include "cmd.h"
 #include "control.h"
 #include "dest-options.h"
@@ -466,6 +467,7 @@ int cmd_recover(int argc, char **argv)
 	u->life.runtime_dir = runtime;
 	r = settle_all(&asked);
 	control_sweep(runtime);
+	attach_sweep(runtime);
 	return r;
 }
 

@@ -21,6 +21,7 @@ int cmd_history(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_attach(int argc, char **argv);
 int cmd_storage(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_guard(int argc, char **argv);

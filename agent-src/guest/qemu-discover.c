@@ -160,16 +160,43 @@ char *guest_path(const struct guest *g, const char *path)
 	return xasprintf("%s/%s", g->cwd, path);
 }
 
-static void find_monitors(struct guest *g)
+char *guest_attached_path(pid_t pid)
 {
-	char **paths;
+	AUTO_FREE char *base = xasprintf(ATTACHED_PREFIX "%d" ATTACHED_SUFFIX, (int)pid);
+	char *path = process_socket_called(pid, base);
+
+	if (path && access(path, F_OK)) { /* somebody has removed it: QEMU listens, and nobody finds it */
+		free(path);
+		path = NULL;
+	}
+	return path;
+}
+
+void guest_remove_attached(const struct guest *g)
+{
+	AUTO_FREE char *base = xasprintf("/" ATTACHED_PREFIX "%d" ATTACHED_SUFFIX, (int)g->pid);
 	size_t i;
 
-	g->qmp.count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths);
-	g->qmp.all = xcalloc(g->qmp.count, sizeof(*g->qmp.all));
-	for (i = 0; i < g->qmp.count; i++)
-		g->qmp.all[i] = guest_path(g, paths[i]);
-	args_free_strings(paths, g->qmp.count);
+	for (i = 0; i < g->qmp.count; i++) {
+		const char *slash = strrchr(g->qmp.all[i], '/');
+
+		if (slash && !strcmp(slash, base))
+			unlink(g->qmp.all[i]);
+	}
+}
+
+/* Those on its line, and the one that it was given since. */
+static void find_monitors(struct guest *g)
+{
+	char **paths, *attached = guest_attached_path(g->pid);
+	size_t i, on_line = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths);
+
+	g->qmp.all = xcalloc(on_line + 1, sizeof(*g->qmp.all));
+	for (i = 0; i < on_line; i++)
+		g->qmp.all[g->qmp.count++] = guest_path(g, paths[i]);
+	args_free_strings(paths, on_line);
+	if (attached)
+		g->qmp.all[g->qmp.count++] = attached;
 	if (g->qmp.count)
 		g->qmp.path = xstrdup(g->qmp.all[0]);
 }
@@ -469,8 +496,11 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	if (r == 0 && !g->qmp.path) {
 		AUTO_FREE char *options = qmp_advice(g->name, g->line.expanded, g->line.expanded_count);
 
-		r = err_set(e, ENXIO, "guest %s (pid %d) has no QMP monitor on a unix socket; start it with: %s", g->name, (int)g->pid,
-			    options);
+		r = err_set(
+			e, ENXIO,
+			"guest %s (pid %d) has no QMP monitor that vmferry can reach. While it runs it can be given one: vmferry attach %d. Or start "
+			"it with: %s",
+			g->name, (int)g->pid, (int)g->pid, options);
 	}
 	return r;
 }

@@ -125,6 +125,12 @@ struct guest {
  * but the monitor is filled: guest_fini() always.
  */
 int guest_find(struct guest *g, const char *vm, struct err *e);
+/* The monitor that `vmferry attach` has given this QEMU of ours, which is not on its line: the path of its socket, malloc'ed; NULL: there is none. */
+#define ATTACHED_PREFIX "vmferry-"
+#define ATTACHED_SUFFIX ".qmp"
+char *guest_attached_path(pid_t pid);
+/* Removes the file of that socket, once its QEMU has ended. */
+void guest_remove_attached(const struct guest *g);
 /*
  * Every QEMU of ours on this host, with a monitor or without, and at most GUESTS_FOREIGN_MAX others'; *cut_off: there may be more of those, which
  * whoever asks about others must not take for none. *out is malloc'ed: guest_fini() each, free(*out).

@@ -31,23 +31,29 @@ static bool has_monitor(char *const *argv, size_t argc)
 	return yes;
 }
 
-/* Without a monitor on the line QEMU has one on its terminal (mixed with the guest's console, Ctrl-A c) or in its window. */
-static const char *keeps_console(char *const *argv, size_t argc)
+/* Without a monitor on the line QEMU has one on its terminal (mixed with the guest's console, Ctrl-A c) or in its window. Sets two words, or
+ * none. */
+static size_t keep_console(char *const *argv, size_t argc, const char *words[2])
 {
-	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "nodefaults"}, *const hidden[] = {"display", "daemonize"};
+	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "nodefaults"}, *const hidden[] = {"display", "daemonize",
+														 "vnc"};
+	bool in_terminal = qemu_args_has(argv, argc, "nographic");
 
-	if (has_any(argv, argc, monitors, ARRAY_LEN(monitors)) || has_monitor(argv, argc))
-		return "";
-	if (qemu_args_has(argv, argc, "nographic"))
-		return qemu_args_has(argv, argc, "serial") ? "" : " -serial mon:stdio";
-	return has_any(argv, argc, hidden, ARRAY_LEN(hidden)) ? "" : " -monitor vc";
+	if (has_any(argv, argc, monitors, ARRAY_LEN(monitors)) || has_monitor(argv, argc) ||
+	    (in_terminal ? qemu_args_has(argv, argc, "serial") : has_any(argv, argc, hidden, ARRAY_LEN(hidden))))
+		return 0;
+	words[0] = in_terminal ? "-serial" : "-monitor";
+	words[1] = in_terminal ? "mon:stdio" : "vc";
+	return 2;
 }
 
-char *qmp_advice(const char *name, char *const *argv, size_t argc)
+size_t qmp_words(const char *name, char *const *argv, size_t argc, char *out[QMP_WORDS_MAX])
 {
 	AUTO_FREE char *plain = xstrdup(name);
-	AUTO_FREE char *path = NULL, *value = NULL, *quoted = NULL;
+	AUTO_FREE char *path = NULL;
+	const char *console[2];
 	struct kv_list l = {.n = 0};
+	size_t n = 0, more, i;
 	char *slash;
 
 	while ((slash = strchr(plain, '/')))
@@ -56,8 +62,25 @@ char *qmp_advice(const char *name, char *const *argv, size_t argc)
 	kv_append(&l, NULL, path);
 	kv_append(&l, "server", "on");
 	kv_append(&l, "wait", "off");
-	value = kv_print(&l);
-	quoted = shell_quote_shown(value);
+	out[n++] = xstrdup("-qmp");
+	out[n++] = kv_print(&l);
 	kv_fini(&l);
-	return xasprintf("-qmp %s%s", quoted, keeps_console(argv, argc));
+	more = keep_console(argv, argc, console);
+	for (i = 0; i < more; i++)
+		out[n++] = xstrdup(console[i]);
+	return n;
+}
+
+char *qmp_advice(const char *name, char *const *argv, size_t argc)
+{
+	char *words[QMP_WORDS_MAX], *text = NULL;
+	size_t n = qmp_words(name, argv, argc, words), i;
+
+	for (i = 0; i < n; i++) {
+		AUTO_FREE char *before = text, *quoted = i % 2 ? shell_quote_shown(words[i]) : xstrdup(words[i]);
+
+		text = before ? xasprintf("%s %s", before, quoted) : xstrdup(quoted);
+		free(words[i]);
+	}
+	return text;
 }

@@ -188,6 +188,7 @@ static int end_source(struct attempt *a, struct err *e)
 
 	if (!r) {
 		t->end.qemu_ended_ns = now_ns();
+		guest_remove_attached(&t->src.guest);
 		return 0;
 	}
 	t->end.why = *e;

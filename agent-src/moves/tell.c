@@ -82,6 +82,10 @@ static json_t *plan_afterwards(const struct transfer *t)
 	}
 	if (t->unit.autostart.note)
 		json_array_append_new(list, json_string(t->unit.autostart.note));
+	if (t->src.adds_monitor)
+		json_array_append_new(list,
+				      json_string(
+					      "its command line there has a QMP monitor, which it lacks here, so that it can be moved on"));
 	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
 	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
 	plan_starters(t, list);

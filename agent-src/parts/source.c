@@ -10,6 +10,7 @@
 #include "qemu-args-json.h"
 #include "qemu-cpu.h"
 #include "qemu-migration.h"
+#include "qmp-advice.h"
 #include "util.h"
 #include "virtio-rings.h"
 
@@ -373,6 +374,24 @@ static json_t *generation_of(const struct source *s)
 	return guid;
 }
 
+/* A guest whose line has no QMP monitor on a unix socket gets one there, so that it can be moved on. */
+static void add_monitor(struct source *s, json_t *argv)
+{
+	const struct guest *g = &s->guest;
+	char **paths, *words[QMP_WORDS_MAX];
+	size_t count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths), n, i;
+
+	args_free_strings(paths, count);
+	if (count || !g->line.expanded_count)
+		return;
+	n = qmp_words(g->name, g->line.expanded, g->line.expanded_count, words);
+	for (i = 0; i < n; i++) {
+		json_array_append_new(argv, json_string(words[i]));
+		free(words[i]);
+	}
+	s->adds_monitor = true;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct source *s = source_of(p);
@@ -384,6 +403,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	(void)e;
 	for (i = 0; i < g->line.argc; i++)
 		json_array_append_new(argv, json_string(g->line.argv[i]));
+	add_monitor(s, argv);
 	if (!s->opt->qemu) { /* of another QEMU they would be wrong */
 		set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
 		set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);

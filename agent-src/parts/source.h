@@ -50,6 +50,7 @@ struct source {
 	bool cannot_be_complete; /* of a later life: ours had not come so far */
 	bool unreachable;	 /* QEMU is alive and its monitor is not */
 	bool examined;		 /* and found good */
+	bool adds_monitor;	 /* its line at the destination has a QMP monitor, which it lacks here */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */

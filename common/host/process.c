@@ -550,6 +550,21 @@ bool process_has_socket(pid_t pid, const char *path)
 	return yes && !others;
 }
 
+char *process_socket_called(pid_t pid, const char *base)
+{
+	AUTO_FREE char *all = unix_lines(pid);
+	char *next = all, *found = NULL;
+	struct unix_line l;
+
+	while (!found && next_unix_line(&next, &l)) {
+		const char *slash = strrchr(l.path, '/');
+
+		if (*l.path == '/' && !strcmp(slash + 1, base) && l.type == SOCK_STREAM && process_has_socket(pid, l.path))
+			found = xstrdup(l.path);
+	}
+	return found;
+}
+
 /* "ns that it ran, ns that it waited to, …" (Documentation/scheduler/sched-stats.rst). */
 static void add_times(int tasks, const char *tid, uint64_t *ran_ns, uint64_t *waited_ns)
 {

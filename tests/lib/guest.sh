@@ -105,13 +105,15 @@ guest_cmdline() {
 # Starts a QEMU and does not wait for the guest: for one with -incoming, say.
 guest_launch() { # NAME [QEMU OPTION...]
 	local name=$1
+	local -a monitor=(-qmp "unix:$DIR/$1.qmp,server=on,wait=off")
 	shift
+	[[ -z ${NO_QMP:-} ]] || monitor=(-monitor none)
 	rm -f "$DIR/$name".{console,orders,qmp}
 	"${ON[@]}" "$QEMU" -accel tcg -machine "${MACHINE:-q35}" -m "${MEM:-512}" -smp "${SMP:-1}" \
 		-display none -nodefaults -no-user-config -name "$name" \
 		-serial "file:$DIR/$name.console" \
 		-serial "unix:$DIR/$name.orders,server=on,wait=off" \
-		-qmp "unix:$DIR/$name.qmp,server=on,wait=off" \
+		"${monitor[@]}" \
 		-kernel "$TOP/build/guest/${KERNEL:-vmlinux}" -initrd "$TOP/build/guest/initrd.img" \
 		-append "$(guest_cmdline)" "$@" </dev/null >"$DIR/$name.stderr" 2>&1 &
 	guest_adopt "$name" $!

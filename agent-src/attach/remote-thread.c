@@ -1,0 +1,317 @@
+/* remote-thread.c: see remote-thread.h. */
+#include "remote-thread.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#ifdef __x86_64__
+
+#define STACK_WORDS	 512
+#define ERESTARTNOHAND	 514 /* the kernel's, of a wait that a signal has ended */
+#define ERESTART_RESTART 516
+#define SYSCALL_OPCODE	 0x050f /* little-endian */
+#define SYSCALL_BYTES	 2
+#define LOOK_AGAIN_US	 1000
+
+/* ---- being traced ---- */
+
+/* Who has traced it already; 0: nobody. */
+static pid_t tracer_of(pid_t pid)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "re");
+	char line[256];
+	int tracer = 0;
+
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "TracerPid: %d", &tracer) != 1)
+		;
+	if (f)
+		fclose(f);
+	return tracer;
+}
+
+/* kernel.yama.ptrace_scope; 0 where the kernel has no Yama. */
+static int yama_scope(void)
+{
+	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = 0;
+
+	if (f && fscanf(f, "%d", &scope) != 1)
+		scope = 0;
+	if (f)
+		fclose(f);
+	return scope;
+}
+
+static int say_why_not(pid_t pid, int error, struct err *e)
+{
+	pid_t other = tracer_of(pid);
+
+	if (other)
+		return err_set(e, EBUSY, "process %d is traced by process %d (a debugger?) already", (int)pid, (int)other);
+	if (error == EPERM && yama_scope())
+		return err_set(e, EPERM, "process %d may not be traced by this user (kernel.yama.ptrace_scope is %d): do it as root%s",
+			       (int)pid, yama_scope(), yama_scope() > 2 ? ", after a boot with another value" : "");
+	return err_sys(e, error, "process %d cannot be traced (ptrace)", (int)pid);
+}
+
+int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/mem", (int)pid);
+
+	*t = (struct remote_thread){.pid = pid, .memory = open(path, O_RDWR | O_CLOEXEC)};
+	if (t->memory < 0)
+		return err_sys(e, errno, "cannot open the memory of process %d", (int)pid);
+	/* TRACESYSGOOD: a tracer that dies at a system call's stop leaves no SIGTRAP behind */
+	if (ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD)) {
+		say_why_not(pid, errno, e);
+		close(t->memory);
+		t->memory = -1;
+		return -e->code;
+	}
+	t->traced = true;
+	return 0;
+}
+
+void remote_thread_close(struct remote_thread *t)
+{
+	remote_thread_go_on(t);
+	if (t->traced) {
+		ptrace(PTRACE_INTERRUPT, t->pid, 0, 0); /* a thread must be stopped to be let go of */
+		if (waitpid(t->pid, NULL, __WALL) == t->pid)
+			ptrace(PTRACE_DETACH, t->pid, 0, 0);
+	}
+	t->traced = false;
+	if (t->memory >= 0)
+		close(t->memory);
+	t->memory = -1;
+}
+
+/* ---- stopped ---- */
+
+static int wait_for_stop(struct remote_thread *t, int *status, struct err *e)
+{
+	pid_t r;
+
+	do
+		r = waitpid(t->pid, status, __WALL);
+	while (r < 0 && errno == EINTR);
+	if (r == t->pid && WIFSTOPPED(*status))
+		return 0;
+	t->traced = false;
+	return err_set(e, ESRCH, "process %d has ended meanwhile", (int)t->pid);
+}
+
+/* It waits in ppoll, and no more than that: the kernel would begin that wait again. */
+static bool is_waiting(const struct user_regs_struct *r)
+{
+	return (long)r->orig_rax == SYS_ppoll && ((long)r->rax == -ERESTARTNOHAND || (long)r->rax == -ERESTART_RESTART);
+}
+
+/* A signal that came just then is its own, and is given to it. */
+static void let_run(struct remote_thread *t, int status)
+{
+	bool is_signal = status >> 16 != PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
+
+	ptrace(PTRACE_CONT, t->pid, 0, is_signal ? WSTOPSIG(status) : 0);
+}
+
+static int look_once(struct remote_thread *t, bool *there, struct err *e)
+{
+	uint16_t opcode = 0;
+	int status, r;
+
+	if (ptrace(PTRACE_INTERRUPT, t->pid, 0, 0))
+		return err_sys(e, errno, "cannot stop process %d", (int)t->pid);
+	r = wait_for_stop(t, &status, e);
+	if (r)
+		return r;
+	t->stopped_ns = now_ns();
+	*there = status >> 16 == PTRACE_EVENT_STOP && !ptrace(PTRACE_GETREGS, t->pid, 0, &t->regs) && is_waiting(&t->regs) &&
+		 !remote_thread_read(t, t->regs.rip - SYSCALL_BYTES, &opcode, sizeof(opcode), e) && opcode == SYSCALL_OPCODE;
+	if (!*there) {
+		t->stopped_ns = 0;
+		let_run(t, status);
+	}
+	return 0;
+}
+
+int remote_thread_stop(struct remote_thread *t, unsigned ms, struct err *e)
+{
+	uint64_t until = now_ns() + ms * 1000000ULL;
+	bool there = false;
+	int r;
+
+	while (!(r = look_once(t, &there, e)) && !there) {
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "the main thread of process %d did not wait for anything within %u s", (int)t->pid,
+				       ms / 1000);
+		usleep(LOOK_AGAIN_US);
+	}
+	return r;
+}
+
+/* Registers with which it waits again, by itself: the kernel does that for a thread which was stopped in its wait, and not after another call. */
+static struct user_regs_struct waiting_again(const struct remote_thread *t)
+{
+	struct user_regs_struct regs = t->regs;
+
+	regs.rip -= SYSCALL_BYTES;
+	regs.rax = SYS_ppoll;
+	regs.orig_rax = (unsigned long)-1;
+	return regs;
+}
+
+void remote_thread_go_on(struct remote_thread *t)
+{
+	struct user_regs_struct regs = waiting_again(t);
+
+	if (!t->traced || !t->stopped_ns)
+		return;
+	ptrace(PTRACE_SETREGS, t->pid, 0, &regs);
+	t->stopped_ns = 0;
+	t->traced = ptrace(PTRACE_DETACH, t->pid, 0, 0) != 0;
+}
+
+int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
+{
+	struct user_regs_struct regs = t->regs;
+
+	regs.rip = rip;
+	regs.rax = 0;
+	regs.orig_rax = (unsigned long)-1; /* so that the kernel begins no system call again */
+	if (ptrace(PTRACE_SETREGS, t->pid, 0, &regs))
+		return err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
+	t->stopped_ns = 0;
+	t->traced = ptrace(PTRACE_DETACH, t->pid, 0, 0) != 0;
+	return 0;
+}
+
+/* To the next stop at its system call's beginning or end. */
+static int step_call(struct remote_thread *t, struct err *e)
+{
+	int status, r;
+
+	if (ptrace(PTRACE_SYSCALL, t->pid, 0, 0))
+		return err_sys(e, errno, "cannot have process %d make a system call", (int)t->pid);
+	r = wait_for_stop(t, &status, e);
+	if (!r && WSTOPSIG(status) != (SIGTRAP | 0x80))
+		r = err_set(e, EIO, "process %d was stopped by signal %d where it should have made a system call", (int)t->pid,
+			    WSTOPSIG(status));
+	return r;
+}
+
+int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t args[6], int64_t *ret, struct err *e)
+{
+	struct user_regs_struct regs = waiting_again(t), after = regs;
+	int r;
+
+	regs.rax = (unsigned long)number;
+	regs.rdi = args[0];
+	regs.rsi = args[1];
+	regs.rdx = args[2];
+	regs.r10 = args[3];
+	regs.r8 = args[4];
+	regs.r9 = args[5];
+	if (ptrace(PTRACE_SETREGS, t->pid, 0, &regs))
+		return err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
+	r = step_call(t, e);
+	r = r ? r : step_call(t, e);
+	if (!r && ptrace(PTRACE_GETREGS, t->pid, 0, &regs))
+		r = err_sys(e, errno, "cannot read the registers of process %d", (int)t->pid);
+	if (t->traced && ptrace(PTRACE_SETREGS, t->pid, 0, &after) && !r)
+		r = err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
+	*ret = (int64_t)regs.rax;
+	return r;
+}
+
+/* ---- memory ---- */
+
+int remote_thread_read(const struct remote_thread *t, uint64_t at, void *to, size_t n, struct err *e)
+{
+	ssize_t r = pread(t->memory, to, n, (off_t)at);
+
+	return r == (ssize_t)n ? 0 : err_sys(e, r < 0 ? errno : EIO, "cannot read the memory of process %d", (int)t->pid);
+}
+
+int remote_thread_write(const struct remote_thread *t, uint64_t at, const void *from, size_t n, struct err *e)
+{
+	ssize_t r = pwrite(t->memory, from, n, (off_t)at);
+
+	return r == (ssize_t)n ? 0 : err_sys(e, r < 0 ? errno : EIO, "cannot write to the memory of process %d", (int)t->pid);
+}
+
+bool remote_thread_is_within(const struct remote_thread *t, uint64_t from, uint64_t n)
+{
+	uint64_t words[STACK_WORDS];
+	ssize_t got = pread(t->memory, words, sizeof(words), (off_t)t->regs.rsp);
+	size_t i;
+
+	for (i = 0; got > 0 && i < (size_t)got / sizeof(words[0]); i++)
+		if (words[i] - from < n)
+			return true;
+	return false;
+}
+
+#else
+
+int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e)
+{
+	*t = (struct remote_thread){.pid = pid, .memory = -1};
+	return err_set(e, ENOTSUP, "vmferry attaches to QEMUs of x86_64 hosts alone");
+}
+int remote_thread_stop(struct remote_thread *t, unsigned ms, struct err *e)
+{
+	(void)ms;
+	return err_set(e, ENOTSUP, "process %d cannot be attached to here", (int)t->pid);
+}
+void remote_thread_go_on(struct remote_thread *t)
+{
+	(void)t;
+}
+int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
+{
+	(void)rip;
+	return remote_thread_stop(t, 0, e);
+}
+int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t args[6], int64_t *ret, struct err *e)
+{
+	(void)number;
+	(void)args;
+	(void)ret;
+	return remote_thread_stop(t, 0, e);
+}
+int remote_thread_read(const struct remote_thread *t, uint64_t at, void *to, size_t n, struct err *e)
+{
+	(void)at;
+	(void)to;
+	(void)n;
+	return remote_thread_stop((struct remote_thread *)t, 0, e);
+}
+int remote_thread_write(const struct remote_thread *t, uint64_t at, const void *from, size_t n, struct err *e)
+{
+	(void)at;
+	(void)from;
+	(void)n;
+	return remote_thread_stop((struct remote_thread *)t, 0, e);
+}
+bool remote_thread_is_within(const struct remote_thread *t, uint64_t from, uint64_t n)
+{
+	(void)t;
+	(void)from;
+	(void)n;
+	return false;
+}
+void remote_thread_close(struct remote_thread *t)
+{
+	(void)t;
+}
+
+#endif

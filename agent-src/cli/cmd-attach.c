@@ -1,0 +1,109 @@
+/* cmd-attach.c: vmferry attach: gives a running QEMU without a QMP monitor one. */
+#include "attach.h"
+#include "cmd.h"
+#include "command-options.h"
+#include "log.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+
+struct attach_options {
+	const char *runtime_dir; /* of the socket */
+	bool json, verbose;
+};
+
+static const char before[] =
+	"usage: vmferry attach VM [options]\n"
+	"\n"
+	"Gives a guest that was started without a QMP monitor one, while it runs, so that every other command of vmferry can work\n"
+	"with it. VM is its name or its pid.\n"
+	"\n"
+	"QEMU's main thread is stopped for a moment (ptrace), and sent to call QEMU's own functions for a monitor on a unix socket; the\n"
+	"guest's processors run on. vmferry knows these functions in QEMU 7.2, 10.0 and 11.1 on x86_64, and does nothing to any other.\n"
+	"The socket, in vmferry's runtime directory, which only this user may enter, stays until that QEMU ends. Whatever the guest\n"
+	"is moved to is started with a monitor on its command line.\n"
+	"\n";
+
+static const char after[] = "\n"
+			    "Guests of libvirt and Proxmox are refused: they have monitors, and owners.\n"
+			    "\n"
+			    "Exit code: 0 it has a monitor; 2 wrong usage; 3 it has none, and runs as before.\n"
+			    "\n"
+			    "examples:\n"
+			    "  vmferry attach 4711\n"
+			    "  vmferry migrate 4711 root@host-b\n";
+
+#define MEMBER(name) offsetof(struct attach_options, name)
+
+static const struct command_option rows[] = {
+	{"runtime-dir", "DIR", "where the socket is made (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(runtime_dir)},
+	{"json", NULL, "the result as JSON on standard output", OPT_FLAG, .offset = MEMBER(json)},
+	{"verbose", NULL, "say what is done", OPT_FLAG, .offset = MEMBER(verbose), .letter = 'v'},
+	{.name = NULL},
+};
+
+static void tell(const struct guest *g, const struct attached *a, bool json)
+{
+	AUTO_FREE char *name = text_shown(g->name), *path = text_shown(a->path);
+
+	json_auto_t *o = json_pack("{s:s,s:i,s:s,s:b,s:f,s:f}", "guest", name, "pid", (int)g->pid, "qmp", path, "was_there", a->was_there,
+				   "held_ms", a->held_ms, "called_ms", a->called_ms);
+
+	if (json)
+		json_dumpf(o, stdout, 0), putchar('\n');
+	else if (a->was_there)
+		printf("%s (pid %d) has its monitor already: %s\n", name, (int)g->pid, path);
+	else
+		printf("%s (pid %d) has a QMP monitor now: %s\n"
+		       "QEMU's main thread stood still for %.1f ms and made it in %.1f ms; the guest's processors ran on. It stays until that QEMU ends.\n",
+		       name, (int)g->pid, path, a->held_ms, a->called_ms);
+}
+
+/* 0, also of a guest that was found to have no monitor. */
+static int find(struct guest *g, const char *vm, struct err *e)
+{
+	int r = guest_find(g, vm, e);
+
+	return r == -ENXIO ? 0 : r;
+}
+
+static int attach(const char *vm, struct attach_options *o, struct err *e)
+{
+	AUTO_FREE char *runtime = NULL;
+	struct attached a = {.path = NULL};
+	struct guest g;
+	int r = find(&g, vm, e);
+
+	r = r ? r : runtime_dir_get(&runtime, o->runtime_dir, e);
+	if (!r)
+		attach_sweep(runtime);
+	r = r ? r : attach_guest(&g, runtime, &a, e);
+	if (!r)
+		tell(&g, &a, o->json);
+	else if (g.name)
+		err_prefix(e, "guest %s (pid %d) was not given a monitor, and runs as before", g.name, (int)g.pid);
+	free(a.path);
+	guest_fini(&g);
+	return r;
+}
+
+int cmd_attach(int argc, char **argv)
+{
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage =
+		{"vmferry attach", before, after, .tables = tables, .words = "say which guest: vmferry attach VM", .least = 1, .most = 1};
+	struct attach_options o = {.json = false};
+	struct err e;
+	int first, r = command_take(&usage, argc, argv, &o, &first);
+
+	if (r)
+		return MAX(r, 0);
+	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	if (!attach(argv[first], &o, &e))
+		return 0;
+	fprintf(stderr, "vmferry: %s\n", e.msg);
+	return EXIT_REFUSED;
+}

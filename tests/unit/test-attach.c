@@ -1,0 +1,452 @@
+/* test-attach.c: another process's main thread is sent through functions of its own, and comes back as if nothing had been (attach.h). */
+#include "attach.h"
+#include "process.h"
+#include "qemu-calls.h"
+#include "util.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+/* ---- a process that stands in for a QEMU ---- */
+
+/* What it and the test share. */
+struct stage {
+	volatile unsigned turns, wrong_registers; /* of its loop */
+	volatile bool holds_lock;		  /* its main thread does, while it waits */
+	volatile bool lock_is_taken;		  /* by another of its threads */
+	volatile uint64_t chardev;		  /* what is returned for one */
+	volatile bool refuses_monitor;
+	volatile unsigned locked, unlocked, chardevs, monitors;
+	char label[64], socket[512], monitor[256];
+	volatile uint64_t monitor_of;
+};
+
+static struct stage *stage;
+static pid_t other;
+
+static bool fake_is_locked(void)
+{
+	return stage->holds_lock;
+}
+
+static void fake_lock(const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	while (stage->lock_is_taken)
+		usleep(1000);
+	stage->locked++;
+}
+
+static void fake_unlock(void)
+{
+	stage->unlocked++;
+}
+
+static void *fake_new_chardev(const char *label, const char *socket, bool mux, void *context)
+{
+	snprintf(stage->label, sizeof(stage->label), "%s", label);
+	snprintf(stage->socket, sizeof(stage->socket), "%s", socket);
+	stage->chardevs += !mux && !context;
+	return (void *)(uintptr_t)stage->chardev;
+}
+
+static void fake_monitor_init(void *chardev, bool pretty, void *errp)
+{
+	stage->monitor_of = (uintptr_t)chardev;
+	stage->monitors += !pretty && !errp;
+}
+
+static bool fake_add_object(const char *text, void *errp)
+{
+	snprintf(stage->monitor, sizeof(stage->monitor), "%s", text);
+	stage->monitors += !errp;
+	return !stage->refuses_monitor;
+}
+
+#ifdef __x86_64__
+
+/* ppoll(2) on nothing for 20 ms. False: a register that a system call leaves alone has another value then. */
+static __attribute__((noinline)) bool wait_a_moment(void)
+{
+	struct timespec ms20 = {.tv_nsec = 20000000};
+	register uint64_t sigmask __asm__("r10") = 0, size __asm__("r8") = 8, ninth __asm__("r9") = 0x1234567;
+	uint64_t rdi = 0, rsi = 0, rdx = (uintptr_t)&ms20;
+	int64_t ret = SYS_ppoll;
+
+	__asm__ volatile("syscall"
+			 : "+a"(ret), "+D"(rdi), "+S"(rsi), "+d"(rdx), "+r"(sigmask), "+r"(size), "+r"(ninth)
+			 :
+			 : "rcx", "r11", "memory");
+	return ret == 0 && !rdi && !rsi && rdx == (uintptr_t)&ms20 && !sigmask && size == 8 && ninth == 0x1234567;
+}
+
+static __attribute__((noinline)) void main_loop(void)
+{
+	for (;;) {
+		stage->wrong_registers += !wait_a_moment();
+		stage->turns++;
+	}
+}
+
+static struct qemu_calls calls_of_other(bool is_object)
+{
+	return (struct qemu_calls){.is_object = is_object,
+				   .is_locked = (uintptr_t)fake_is_locked,
+				   .lock = (uintptr_t)fake_lock,
+				   .unlock = (uintptr_t)fake_unlock,
+				   .new_chardev = (uintptr_t)fake_new_chardev,
+				   .new_monitor = is_object ? (uintptr_t)fake_add_object : (uintptr_t)fake_monitor_init,
+				   .main_loop = (uintptr_t)main_loop,
+				   .main_loop_bytes = 256};
+}
+
+static int begin_other(void **state)
+{
+	(void)state;
+	memset(stage, 0, sizeof(*stage));
+	stage->chardev = 0xabcdef0123;
+	other = fork();
+	if (!other)
+		main_loop();
+	while (!stage->turns)
+		usleep(100);
+	return 0;
+}
+
+static int end_other(void **state)
+{
+	(void)state;
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	return 0;
+}
+
+/* It goes through its loop, and every register is right. */
+static void assert_lives_on(void)
+{
+	unsigned turns = stage->turns;
+
+	while (stage->turns < turns + 3)
+		usleep(1000);
+	assert_int_equal(stage->wrong_registers, 0);
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+}
+
+/* Memory that holds code and belongs to no file. */
+static bool has_code_of_no_file(void)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/maps", (int)other);
+	char line[512];
+	bool yes = false;
+	FILE *f = fopen(path, "r");
+	int at;
+
+	while (f && fgets(line, sizeof(line), f))
+		yes |= at = 0, sscanf(line, "%*x-%*x r-xp 00000000 00:00 0%n", &at) == 0 && at && line[at] == '\n';
+	if (f)
+		fclose(f);
+	return yes;
+}
+
+static void it_makes_a_socket_and_a_monitor_on_it(void **state)
+{
+	struct qemu_calls c = calls_of_other(false);
+	struct attached a = {.path = NULL};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(attach_try(other, &c, "/run/x,y.qmp", &a, &e), 0);
+	assert_int_equal(stage->locked, 1);
+	assert_int_equal(stage->unlocked, 1);
+	assert_int_equal(stage->chardevs, 1);
+	assert_string_equal(stage->socket, "unix:/run/x,,y.qmp,server=on,wait=off");
+	assert_int_equal(strncmp(stage->label, "vmferry-attach-", 15), 0);
+	assert_int_equal(stage->monitors, 1);
+	assert_int_equal(stage->monitor_of, stage->chardev);
+	assert_lives_on();
+	assert_false(has_code_of_no_file());
+}
+
+static void where_a_monitor_is_an_object_it_is_added(void **state)
+{
+	struct qemu_calls c = calls_of_other(true);
+	struct attached a = {.path = NULL};
+	struct err e;
+	AUTO_FREE char *chardev = NULL;
+
+	(void)state;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), 0);
+	assert_int_equal(stage->monitors, 1);
+	assert_int_equal(strncmp(stage->monitor, "monitor-qmp,id=vmferry-qmp-", 27), 0);
+	chardev = xasprintf(",chardev=%s", stage->label);
+	assert_non_null(strstr(stage->monitor, chardev));
+	assert_lives_on();
+}
+
+static void a_thread_that_holds_the_lock_is_left_alone(void **state)
+{
+	struct qemu_calls c = calls_of_other(false);
+	struct attached a = {.path = NULL};
+	struct err e;
+
+	(void)state;
+	stage->holds_lock = true;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), -EBUSY);
+	assert_int_equal(stage->locked + stage->unlocked + stage->chardevs + stage->monitors, 0);
+	assert_lives_on();
+	assert_false(has_code_of_no_file());
+}
+
+static void a_thread_outside_its_main_loop_is_left_alone(void **state)
+{
+	struct qemu_calls c = calls_of_other(false);
+	struct attached a = {.path = NULL};
+	struct err e;
+
+	(void)state;
+	c.main_loop = (uintptr_t)fake_unlock;
+	c.main_loop_bytes = 4;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), -EBUSY);
+	assert_int_equal(stage->locked + stage->chardevs, 0);
+	assert_lives_on();
+	assert_false(has_code_of_no_file());
+}
+
+/* It is told to do nothing when it gets the lock, and does nothing then. */
+static void a_lock_that_is_not_free_in_time_ends_it(void **state)
+{
+	struct qemu_calls c = calls_of_other(false);
+	struct attached a = {.path = NULL};
+	struct err e;
+
+	(void)state;
+	stage->lock_is_taken = true;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), -ETIMEDOUT);
+	stage->lock_is_taken = false;
+	assert_lives_on();
+	assert_int_equal(stage->locked, 1);
+	assert_int_equal(stage->unlocked, 1);
+	assert_int_equal(stage->chardevs + stage->monitors, 0);
+}
+
+static void no_socket_and_no_monitor_are_told_apart(void **state)
+{
+	struct qemu_calls c = calls_of_other(true);
+	struct attached a = {.path = NULL};
+	struct err e;
+
+	(void)state;
+	stage->chardev = 0;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), -EIO);
+	assert_non_null(strstr(e.msg, "could not make the socket"));
+	assert_int_equal(stage->monitors, 0);
+	stage->chardev = 1;
+	stage->refuses_monitor = true;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), -EIO);
+	assert_non_null(strstr(e.msg, "no monitor on it"));
+	assert_int_equal(stage->unlocked, 2);
+	assert_lives_on();
+}
+
+static void one_that_is_gone_or_traced_is_an_error(void **state)
+{
+	struct qemu_calls c = calls_of_other(false);
+	struct attached a = {.path = NULL};
+	struct err e;
+
+	(void)state;
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	assert_true(attach_try(other, &c, "/run/x.qmp", &a, &e) < 0);
+}
+
+#endif
+
+/* ---- what a program's file says ---- */
+
+/* The smallest program that exports a function, "f", and says that it is QEMU 10.0.2. */
+struct small_program {
+	Elf64_Ehdr header;
+	Elf64_Shdr sections[3];
+	Elf64_Sym symbols[2];
+	char names[8];
+	char text[64];
+};
+
+static struct small_program small_program(void)
+{
+	struct small_program p =
+		{.header = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64},
+#ifdef __aarch64__
+			    .e_machine = EM_AARCH64,
+#else
+			    .e_machine = EM_X86_64,
+#endif
+			    .e_shoff = offsetof(struct small_program, sections),
+			    .e_shentsize = sizeof(Elf64_Shdr),
+			    .e_shnum = 3},
+		 .sections = {{.sh_type = SHT_NULL},
+			      {.sh_type = SHT_DYNSYM,
+			       .sh_link = 2,
+			       .sh_offset = offsetof(struct small_program, symbols),
+			       .sh_size = sizeof(p.symbols)},
+			      {.sh_type = SHT_STRTAB, .sh_offset = offsetof(struct small_program, names), .sh_size = sizeof(p.names)}},
+		 .symbols = {{.st_name = 0},
+			     {.st_name = 1, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC), .st_value = 0x40, .st_size = 7}},
+		 .names = "\0f",
+		 .text = "QEMU emulator version 10.0.2 (Debian)\n"};
+
+	return p;
+}
+
+static char *write_file(const char *name, const void *bytes, size_t n)
+{
+	char *path = xasprintf("%s/vmferry-test-attach-%d-%s", getenv("TMPDIR") ?: "/tmp", (int)getpid(), name);
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0 && write(fd, bytes, n) == (ssize_t)n);
+	return path;
+}
+
+static void functions_are_found_by_name(void **state)
+{
+	struct small_program p = small_program();
+	AUTO_FREE char *path = write_file("program", &p, sizeof(p));
+	struct exe_symbols s;
+	struct qemu_calls c;
+	uint64_t size = 0;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(exe_symbols_read(&s, path, 0x1000, &e), 0);
+	assert_int_equal(exe_symbol(&s, "f", &size), 0x1040);
+	assert_int_equal(size, 7);
+	assert_int_equal(exe_symbol(&s, "g", NULL), 0);
+	assert_int_equal(qemu_calls_find(&c, &s, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "10.0.2 (Debian), was built without"));
+	exe_symbols_close(&s);
+	unlink(path);
+}
+
+/* A QEMU that nobody has tried may take other things, however its functions are called. */
+static void versions_that_were_not_tried_are_refused(void **state)
+{
+	static const char *const versions[] = {"7.1.0", "8.2.2", "10.1.0", "11.2.0", "12.0.0", "x"};
+	struct small_program p = small_program();
+	struct exe_symbols s;
+	struct qemu_calls c;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(versions); i++) {
+		AUTO_FREE char *path = NULL;
+
+		snprintf(p.text, sizeof(p.text), "QEMU emulator version %s\n", versions[i]);
+		path = write_file("version", &p, sizeof(p));
+		assert_int_equal(exe_symbols_read(&s, path, 0, &e), 0);
+		assert_int_equal(qemu_calls_find(&c, &s, &e), -ENOTSUP);
+		assert_non_null(strstr(e.msg, *versions[i] == 'x' ? "does not say which version" : versions[i]));
+		assert_null(strstr(e.msg, "was built without"));
+		exe_symbols_close(&s);
+		unlink(path);
+	}
+}
+
+/* Every byte of it, wrong in four ways: an error, or symbols that lie in the file. */
+static void headers_that_lie_are_survived(void **state)
+{
+	static const uint8_t lies[] = {0, 0x7f, 0x80, 0xff};
+	struct small_program p = small_program();
+	uint8_t *bytes = (uint8_t *)&p;
+	struct exe_symbols s;
+	struct err e;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < offsetof(struct small_program, text); i++) {
+		uint8_t was = bytes[i];
+
+		for (k = 0; k < ARRAY_LEN(lies); k++) {
+			AUTO_FREE char *path = NULL;
+
+			bytes[i] = lies[k];
+			path = write_file("lie", &p, sizeof(p));
+			if (!exe_symbols_read(&s, path, 0, &e)) {
+				exe_symbol(&s, "f", NULL);
+				exe_symbols_close(&s);
+			}
+			unlink(path);
+		}
+		bytes[i] = was;
+	}
+}
+
+static void what_is_no_program_is_an_error(void **state)
+{
+	AUTO_FREE char *empty = write_file("empty", "", 0), *text = write_file("text", "#!/bin/sh\n", 10);
+	struct exe_symbols s;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(exe_symbols_read(&s, empty, 0, &e), -ENOEXEC);
+	assert_int_equal(exe_symbols_read(&s, text, 0, &e), -ENOEXEC);
+	assert_int_equal(exe_symbols_read(&s, "/dev/null", 0, &e), -ENOEXEC);
+	assert_int_equal(exe_symbols_read(&s, "/nonexistent", 0, &e), -ENOENT);
+	unlink(empty);
+	unlink(text);
+}
+
+static void paths_that_cannot_be_are_refused(void **state)
+{
+	struct qemu_calls c = {.is_object = false};
+	struct calls_data d;
+	char path[600];
+	struct err e;
+
+	(void)state;
+	assert_int_equal(qemu_calls_fill(&c, &d, "x.qmp", 1, &e), -EINVAL);
+	assert_int_equal(qemu_calls_fill(&c, &d, "/run/a\nb", 1, &e), -EINVAL);
+	memset(path, ',', sizeof(path));
+	path[0] = '/';
+	path[300] = '\0';
+	assert_int_equal(qemu_calls_fill(&c, &d, path, 1, &e), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+#ifdef __x86_64__
+		cmocka_unit_test_setup_teardown(it_makes_a_socket_and_a_monitor_on_it, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(where_a_monitor_is_an_object_it_is_added, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(a_thread_that_holds_the_lock_is_left_alone, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(a_thread_outside_its_main_loop_is_left_alone, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(a_lock_that_is_not_free_in_time_ends_it, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(no_socket_and_no_monitor_are_told_apart, begin_other, end_other),
+		cmocka_unit_test_setup(one_that_is_gone_or_traced_is_an_error, begin_other),
+#endif
+		cmocka_unit_test(functions_are_found_by_name),
+		cmocka_unit_test(versions_that_were_not_tried_are_refused),
+		cmocka_unit_test(headers_that_lie_are_survived),
+		cmocka_unit_test(what_is_no_program_is_an_error),
+		cmocka_unit_test(paths_that_cannot_be_are_refused)};
+
+	stage = mmap(NULL, sizeof(*stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return stage == MAP_FAILED ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
