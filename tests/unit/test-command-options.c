@@ -79,7 +79,7 @@ static const struct command_option rows[] = {
 static const struct command_option way_rows[] = {
 	{"host", "DEST", "where to", OPT_TEXT, .offset = offsetof(struct way, host), .heading = "How to get there:"},
 	{"plain", NULL,
-	 "in clear, which is for a network of one's own; a text that is longer than a line is broken where words end, and indented as "
+	 "in clear, which is for a network of one's own; a text that is longer than one line is broken where words end, and indented as "
 	 "the first was\n(as is this)",
 	 OPT_FLAG, .offset = offsetof(struct way, plain)},
 	{.name = NULL},
@@ -272,8 +272,8 @@ static void help_has_every_row(void **state)
 		"\n"
 		"How to get there:\n"
 		"  --host DEST           where to\n"
-		"  --plain               in clear, which is for a network of one's own; a text that is longer than a line is broken where\n"
-		"                        words end, and indented as the first was\n"
+		"  --plain               in clear, which is for a network of one's own; a text that is longer than one line is broken\n"
+		"                        where words end, and indented as the first was\n"
 		"                        (as is this)\n"
 		"\nthe end\n";
 	static const char *const shown[] = {"host", NULL};
