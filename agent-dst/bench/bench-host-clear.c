@@ -1,11 +1,11 @@
 /* bench-host-clear.c: see bench-host-clear.h. */
 #include "bench-host-clear.h"
 #include "process.h"
+#include "scratch.h"
 #include "util.h"
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -128,20 +128,6 @@ static void all_end(const char *dir)
 		quiet = found ? 0 : quiet + 1;
 		poll(NULL, 0, LOOK_MS);
 	}
-}
-
-/* ---- files ---- */
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-	(void)st, (void)kind, (void)where;
-	remove(path);
-	return 0;
-}
-
-void folder_remove(const char *folder)
-{
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 void clear_all(const char *dir)

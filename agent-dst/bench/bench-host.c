@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "process.h"
 #include "room.h"
+#include "scratch.h"
 #include "util.h"
 
 #include "bench-host-clear.h"
@@ -15,7 +16,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -129,32 +129,26 @@ static json_t *order_file(struct host *h, const json_t *order, const char *path)
 
 static json_t *order_image(struct host *h, const json_t *order, const char *path)
 {
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), trial = -1;
+	bool direct;
+	int r = scratch_image(path, number(order, "bytes"), &direct);
 
 	(void)h;
-	if (fd < 0 || ftruncate(fd, (off_t)number(order, "bytes")))
-		return failed(path);
-	trial = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	return json_pack("{s:b}", "direct", trial >= 0);
+	errno = -r;
+	return r ? failed(path) : json_pack("{s:b}", "direct", direct);
 }
 
 static json_t *order_allocated(struct host *h, const json_t *order, const char *path)
 {
-	struct stat st;
-
 	(void)h, (void)order;
-	return stat(path, &st) ? failed(path) : json_pack("{s:I}", "bytes", (json_int_t)st.st_blocks * 512);
+	return json_pack("{s:I}", "bytes", (json_int_t)scratch_allocated(path));
 }
 
 static json_t *order_tail(struct host *h, const json_t *order, const char *path)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[1024];
-	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t n = fd < 0 ? 0 : pread(fd, text, sizeof(text) - 1, MAX(size - (off_t)sizeof(text) + 1, 0));
 
 	(void)h, (void)order;
-	text[MAX(n, 0)] = '\0';
+	scratch_tail(path, text, sizeof(text));
 	text_make_utf8(text);
 	return json_pack("{s:s}", "text", text);
 }
@@ -219,42 +213,22 @@ static json_t *order_qemu(struct host *h, const json_t *order, const char *path)
 	return wrong("there is no QEMU");
 }
 
-static void become(char *const *argv, int log)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	setsid();
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	dup2(null, 0);
-	dup2(log, 1);
-	dup2(log, 2);
-	execvp(argv[0], argv);
-	dprintf(2, "%s: %s\n", argv[0], strerror(errno));
-	_exit(127);
-}
-
 static json_t *order_spawn(struct host *h, const json_t *order, const char *path)
 {
-	AUTO_FREE char *log_path = within(h, order, "log");
-	AUTO_CLOSE int log = log_path ? open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	AUTO_FREE char *log = within(h, order, "log");
 	const json_t *words = json_object_get(order, "argv");
 	char *argv[ARGS_MAX + 1] = {NULL};
 	size_t i;
 	pid_t pid;
 
 	(void)path;
-	if (log < 0)
-		return failed("the log");
 	for (i = 0; i < json_array_size(words) && i < ARGS_MAX; i++)
 		argv[i] = (char *)json_string_value(json_array_get(words, i));
-	if (!argv[0])
-		return wrong("no program");
-	pid = fork();
-	if (pid < 0)
-		return failed(argv[0]);
-	if (pid == 0)
-		become(argv, log);
-	return json_pack("{s:i}", "pid", (int)pid);
+	if (!argv[0] || !log)
+		return wrong("no program, or no log");
+	pid = scratch_spawn(argv, -1, log);
+	errno = pid < 0 ? -pid : 0;
+	return pid < 0 ? failed(argv[0]) : json_pack("{s:i}", "pid", (int)pid);
 }
 
 static json_t *order_beat(struct host *h, const json_t *order, const char *path)

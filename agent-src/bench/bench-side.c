@@ -5,12 +5,12 @@
 #include "bench.h"
 #include "paths.h"
 #include "process.h"
+#include "scratch.h"
 #include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,18 +24,6 @@
 #define REMOVE_TRIES 50
 
 /* ---- files ---- */
-
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
-{
-	(void)st, (void)kind, (void)where;
-	remove(path);
-	return 0;
-}
-
-static void folder_remove(const char *folder)
-{
-	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 int remove_when_we_end(const char *dir, struct err *e)
 {
@@ -84,32 +72,22 @@ static int here_file(struct side *s, const char *path, const char *text, struct 
 
 static int here_image(struct side *s, const char *path, uint64_t bytes, bool *direct, struct err *e)
 {
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), trial = -1;
+	int r = scratch_image(path, bytes, direct);
 
 	(void)s;
-	if (fd < 0 || ftruncate(fd, (off_t)bytes))
-		return err_sys(e, errno, "cannot make %s", path);
-	trial = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	*direct = trial >= 0;
-	return 0;
+	return r ? err_sys(e, -r, "cannot make %s", path) : 0;
 }
 
 static uint64_t here_allocated(struct side *s, const char *path)
 {
-	struct stat st;
-
 	(void)s;
-	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+	return scratch_allocated(path);
 }
 
 static void here_tail(struct side *s, const char *path, char *text, size_t room)
 {
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	ssize_t n = fd < 0 ? 0 : pread(fd, text, room - 1, size > (off_t)room - 1 ? size - (off_t)room + 1 : 0);
-
 	(void)s;
-	text[n > 0 ? n : 0] = '\0';
+	scratch_tail(path, text, room);
 	text_make_printable(text, true);
 }
 
@@ -127,43 +105,20 @@ static void here_remove(struct side *s, pid_t pid, const char *folder)
 
 /* ---- processes and sockets ---- */
 
-static void become(const struct side *s, char *const *argv, int out_fd, int log_fd)
+static int here_spawn(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e)
 {
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	char *words[WORDS_MAX] = {"ip", "netns", "exec", (char *)s->namespace};
 	size_t n = s->namespace ? 4 : 0;
-	sigset_t none;
+	pid_t child;
 
 	while (*argv && n + 1 < ARRAY_LEN(words))
 		words[n++] = *argv++;
-	if (*argv) {
-		dprintf(log_fd, "more than %zu words in a command\n", n);
-		_exit(127);
-	}
+	if (*argv)
+		return err_set(e, E2BIG, "a command has more than %zu words", n);
 	words[n] = NULL;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setsid();
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	dup2(null, 0);
-	dup2(out_fd < 0 ? log_fd : out_fd, 1);
-	dup2(log_fd, 2);
-	execvp(words[0], words);
-	_exit(127);
-}
-
-static int here_spawn(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e)
-{
-	AUTO_CLOSE int log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	pid_t child;
-
-	if (log_fd < 0)
-		return err_sys(e, errno, "cannot make %s", log);
-	child = fork();
+	child = scratch_spawn(words, out_fd, log);
 	if (child < 0)
-		return err_sys(e, errno, "cannot start %s", argv[0]);
-	if (child == 0)
-		become(s, argv, out_fd, log_fd);
+		return err_sys(e, -child, "cannot start %s, which writes to %s", words[0], log);
 	*pid = child;
 	return 0;
 }
