@@ -174,43 +174,25 @@ void input_fini(struct input *in)
 
 /* ---- several runs ---- */
 
-static bool equal(const json_t *a, const json_t *b)
-{
-	return (!a && !b) || json_equal(a, b);
-}
-
-/* What makes figures of two runs ones that may stand beside each other. */
-static bool is_of_one_machine(const json_t *a, const json_t *b)
-{
-	static const char *const members[] = {"cpu", "cores", "memory_bytes", "kernel", "qemu", "accel", "where"};
-	const json_t *x = json_object_get(a, "environment"), *y = json_object_get(b, "environment");
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(members); i++)
-		if (!equal(json_object_get(x, members[i]), json_object_get(y, members[i])))
-			return false;
-	return equal(json_object_get(a, "software"), json_object_get(b, "software"));
-}
-
-/* What else changes the figures and is not told apart by cells: NULL, or what of it differs. */
+/* What changes the figures of a run and is not told apart by cells: NULL, or what of it differs. What one of them does not say may be missing in
+ * files that are older, but for what makes the machine. */
 static const char *different(const json_t *a, const json_t *b)
 {
 	static const struct {
-		const char *part, *member;
-	} all[] = {{"plan", "disks"},
-		   {"plan", "disk_mib"},
-		   {"plan", "disk_data_mib"},
-		   {"plan", "max_downtime_ms"},
-		   {"environment", "tcp_congestion"},
-		   {"environment", "qemu_there"},
-		   {"environment", "libvirt"}};
+		const char *part, *member; /* part NULL: of the file itself */
+		bool machine;
+	} all[] = {{"environment", "cpu", true},	 {"environment", "cores", true},    {"environment", "memory_bytes", true},
+		   {"environment", "kernel", true},	 {"environment", "qemu", true},	    {"environment", "accel", true},
+		   {"environment", "where", true},	 {NULL, "software", true},	    {"environment", "tcp_congestion", false},
+		   {"environment", "qemu_there", false}, {"environment", "libvirt", false}, {"plan", "disks", false},
+		   {"plan", "disk_mib", false},		 {"plan", "disk_data_mib", false},  {"plan", "max_downtime_ms", false}};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(all); i++) {
-		const json_t *x = json_object_get(json_object_get(a, all[i].part), all[i].member);
-		const json_t *y = json_object_get(json_object_get(b, all[i].part), all[i].member);
+		const json_t *x = json_object_get(all[i].part ? json_object_get(a, all[i].part) : a, all[i].member);
+		const json_t *y = json_object_get(all[i].part ? json_object_get(b, all[i].part) : b, all[i].member);
 
-		if (x && y && !json_equal(x, y))
+		if (x && y ? !json_equal(x, y) : all[i].machine && x != y)
 			return all[i].member;
 	}
 	return NULL;
@@ -271,9 +253,6 @@ int input_join(struct input *in, const struct input *more, struct err *e)
 
 	if (in->is_move || more->is_move || !json_is_array(moves) || !json_is_array(others))
 		return err_set(e, EINVAL, "several files make one page only if each is of a run of `vmferry bench`");
-	if (!is_of_one_machine(in->root, more->root))
-		return err_set(e, ESTALE,
-			       "it is of another machine, kernel, QEMU or vmferry, and its figures cannot stand beside the others");
 	if (different(in->root, more->root))
 		return err_set(e, ESTALE,
 			       "its %s is not that of the others, and its figures cannot stand beside theirs: make a page of its own",

@@ -110,7 +110,7 @@ report 1 run.json "$move" -o both.html
 says 'move.json: several files make one page only if each is of a run of `vmferry bench`'
 sed 's/"cpu": *"/&Another /' "$sample" >"$DIR/more.json"
 report 1 run.json more.json -o both.html
-says 'more.json: it is of another machine'
+says 'more.json: its cpu is not that of the others'
 for member in disks disk_mib disk_data_mib max_downtime_ms tcp_congestion; do
 	python3 -S - "$sample" "$member" "$DIR" <<-'END'
 		import json, sys
