@@ -1,19 +1,17 @@
 /* mirror.c: the copy by QEMU: its nodes and jobs, known by their names (moving.h, qemu_prefix). */
 #include "fault.h"
+#include "image-create.h"
 #include "json-text.h"
 #include "log.h"
 #include "moving.h"
 #include "process.h"
-#include "qcow2-options.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define CREATE_MS   60000
 #define CONCLUDE_MS 30000
-#define PAUSE_MS    2
 
 /* ---- nodes ---- */
 
@@ -48,60 +46,11 @@ static json_t *format_options(const struct moving_disk *d, bool final)
 	return o;
 }
 
-static json_t *find_job(json_t *jobs, const char *id)
-{
-	json_t *job;
-	size_t i;
-
-	json_array_foreach(jobs, i, job)
-		if (json_text(job, "id") && !strcmp(json_text(job, "id"), id))
-			return job;
-	return NULL;
-}
-
-/* Waits for a job's end, and takes it off. */
-static int conclude(struct storage *s, const char *id, unsigned ms, struct err *e)
-{
-	uint64_t until = now_ns() + ms * 1000000ULL;
-
-	for (;;) {
-		json_t *jobs, *job;
-		const char *status, *error;
-		int r = qmp_call(s->qmp, "query-jobs", NULL, &jobs, e);
-
-		if (r)
-			return r;
-		job = find_job(jobs, id);
-		status = json_text(job, "status");
-		if (!job || (status && !strcmp(status, "concluded"))) {
-			error = json_text(job, "error");
-			if (error)
-				r = err_set(e, EIO, "%s", error);
-			json_decref(jobs);
-			if (job)
-				qmp_call(s->qmp, "job-dismiss", json_pack("{s:s}", "id", id), NULL, &(struct err){0});
-			return r;
-		}
-		json_decref(jobs);
-		if (now_ns() > until)
-			return err_set(e, ETIMEDOUT, "QEMU does not end its job %s", id);
-		r = loop_step(s->life.loop, PAUSE_MS, e);
-		if (r)
-			return r;
-	}
-}
-
 static int create_format(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	json_t *o = json_pack("{s:s,s:s,s:I}", "driver", d->format, "file", d->names.file, "size", (json_int_t)d->bytes);
-	int r;
+	const struct image im = {.format = d->format, .bytes = d->bytes, .cluster_size = d->cluster, .qcow2 = d->qcow2};
 
-	if (d->cluster)
-		json_object_set_new(o, "cluster-size", json_integer(d->cluster));
-	if (!strcmp(d->format, "qcow2"))
-		qcow2_options_add(o, d->qcow2);
-	r = qmp_call(s->qmp, "blockdev-create", json_pack("{s:s,s:o}", "job-id", d->names.job, "options", o), NULL, e);
-	return r ? r : conclude(s, d->names.job, CREATE_MS, e);
+	return image_format(s->life.loop, s->qmp, &im, d->names.file, d->names.job, e);
 }
 
 int mirror_add(struct storage *s, struct moving_disk *d, struct err *e)
@@ -152,7 +101,7 @@ static enum mirror_state state_of(const char *status)
 
 static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum mirror_state *least, struct err *e)
 {
-	json_t *job = find_job(jobs, d->names.job);
+	json_t *job = qemu_find_job(jobs, d->names.job);
 	enum mirror_state state;
 
 	if (!job)
@@ -253,7 +202,7 @@ int mirrors_finalize(struct storage *s, struct err *e)
 		fault_point("src-finalized-%u", i);
 	}
 	for (i = 0; i < s->count; i++)
-		if (conclude(s, s->disks[i].names.job, CONCLUDE_MS, &one) && !r) {
+		if (qemu_conclude_job(s->qmp, s->life.loop, s->disks[i].names.job, CONCLUDE_MS, &one) && !r) {
 			*e = one;
 			r = err_prefix(e, "QEMU did not switch disk %s", s->disks[i].from);
 		}

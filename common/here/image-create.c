@@ -4,6 +4,7 @@
 #include "log.h"
 #include "qcow2-options.h"
 #include "qemu-helper.h"
+#include "qemu-names.h"
 #include "util.h"
 
 #include <errno.h>
@@ -56,38 +57,9 @@ static int create_file(const struct image *im, struct err *e)
 	return fd < 0 ? err_sys(e, errno, "cannot create %s", im->path) : image_dress(fd, im, e);
 }
 
-struct job_watch {
-	bool concluded;
-};
-
-static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
+int image_format(struct loop *l, struct qmp *q, const struct image *im, const char *node, const char *job, struct err *e)
 {
-	struct job_watch *w = ctx;
-	const char *status = json_string_value(json_object_get(data, "status"));
-
-	(void)at_ns;
-	if (!strcmp(name, "JOB_STATUS_CHANGE") && status && !strcmp(status, "concluded"))
-		w->concluded = true;
-}
-
-static int job_result(struct qmp *q, struct err *e)
-{
-	json_t *jobs, *error;
-	int r = qmp_call(q, "query-jobs", NULL, &jobs, e);
-
-	if (r)
-		return r;
-	error = json_object_get(json_array_get(jobs, 0), "error");
-	if (error)
-		r = err_set(e, EIO, "%s", json_string_value(error));
-	json_decref(jobs);
-	return r;
-}
-
-static int format_image(struct loop *l, struct qmp *q, const struct image *im, struct job_watch *w, struct err *e)
-{
-	json_t *opt = json_pack("{s:s,s:s,s:I}", "driver", im->format, "file", "f", "size", (json_int_t)im->bytes);
-	uint64_t until = now_ns() + JOB_MS * 1000000ULL;
+	json_t *opt = json_pack("{s:s,s:s,s:I}", "driver", im->format, "file", node, "size", (json_int_t)im->bytes);
 	int r;
 
 	if (im->backing)
@@ -98,31 +70,23 @@ static int format_image(struct loop *l, struct qmp *q, const struct image *im, s
 		json_object_set_new(opt, "cluster-size", json_integer(im->cluster_size));
 	if (!strcmp(im->format, "qcow2"))
 		qcow2_options_add(opt, im->qcow2);
-	r = qmp_call(q, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path), NULL, e);
-	if (r) {
-		json_decref(opt);
-		return r;
-	}
-	r = qmp_call(q, "blockdev-create", json_pack("{s:s,s:o}", "job-id", "create", "options", opt), NULL, e);
-	while (!r && !w->concluded && now_ns() < until && qmp_alive(q))
-		r = loop_step(l, 1000, e);
-	if (!r && !w->concluded)
-		r = err_set(e, ETIMEDOUT, "QEMU did not finish it");
-	return r ? r : job_result(q, e);
+	r = qmp_call(q, "blockdev-create", json_pack("{s:s,s:o}", "job-id", job, "options", opt), NULL, e);
+	return r ? r : qemu_conclude_job(q, l, job, JOB_MS, e);
 }
 
 /* A QEMU with no machine at all does what qemu-img would. */
 static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e)
 {
 	char *options[] = {"-machine", "none", NULL};
-	struct job_watch watch = {false};
-	const struct qmp_handlers on = {.event = on_event};
+	const struct qmp_handlers none = {.event = NULL};
 	struct qemu_helper h;
-	int r = qemu_helper_start(&h, l, qemu, env, work_dir, options, &on, &watch, e);
+	int r = qemu_helper_start(&h, l, qemu, env, work_dir, options, &none, NULL, e);
 
 	if (r)
 		return r;
-	r = format_image(l, h.qmp, im, &watch, e);
+	r = qmp_call(h.qmp, "blockdev-add", json_pack("{s:s,s:s,s:s}", "driver", "file", "node-name", "f", "filename", im->path), NULL, e);
+	if (!r)
+		r = image_format(l, h.qmp, im, "f", "create", e);
 	qemu_helper_end(&h);
 	return r;
 }

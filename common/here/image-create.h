@@ -4,6 +4,7 @@
 
 #include "err.h"
 #include "loop.h"
+#include "qmp.h"
 #include "rights.h"
 
 #include <jansson.h>
@@ -29,6 +30,8 @@ bool image_format_known(const char *format);
  * access control list, and *e says why; -errno.
  */
 int image_dress(int fd, const struct image *im, struct err *e);
+/* Writes the image's header by a QEMU that has the file open as that node, in a job of that name. */
+int image_format(struct loop *l, struct qmp *q, const struct image *im, const char *node, const char *job, struct err *e);
 /* Makes the file, dresses it, and formats it. qemu, env: the binary that will run the guest; work_dir: for a socket and a log. As image_dress(). */
 int image_create(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e);
 

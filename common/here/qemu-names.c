@@ -43,6 +43,49 @@ static int query_nodes(struct qmp *q, json_t **out, struct err *e)
 
 /* ---- jobs ---- */
 
+json_t *qemu_find_job(json_t *jobs, const char *id)
+{
+	json_t *job;
+	size_t i;
+
+	json_array_foreach(jobs, i, job)
+		if (!strcmp(json_text(job, "id") ?: "", id))
+			return job;
+	return NULL;
+}
+
+static bool has_concluded(const json_t *job)
+{
+	return !strcmp(json_text(job, "status") ?: "", "concluded");
+}
+
+int qemu_conclude_job(struct qmp *q, struct loop *l, const char *id, unsigned ms, struct err *e)
+{
+	uint64_t until = now_ns() + ms * 1000000ULL;
+	json_t *jobs, *job;
+	struct err ignored;
+	int r;
+
+	while (!(r = qmp_call(q, "query-jobs", NULL, &jobs, e))) {
+		job = qemu_find_job(jobs, id);
+		if (!job || has_concluded(job)) {
+			if (json_text(job, "error"))
+				r = err_set(e, EIO, "%s", json_text(job, "error"));
+			if (job)
+				qmp_call(q, "job-dismiss", json_pack("{s:s}", "id", id), NULL, &ignored);
+			json_decref(jobs);
+			return r;
+		}
+		json_decref(jobs);
+		if (now_ns() > until)
+			return err_set(e, ETIMEDOUT, "QEMU does not end its job %s", id);
+		r = loop_step(l, GONE_PAUSE_MS, e);
+		if (r < 0)
+			return r;
+	}
+	return r;
+}
+
 /* Asks all of them to end; *left: how many there are. */
 static int cancel_jobs(struct qmp *q, const char *prefix, unsigned *left, struct err *e)
 {
@@ -56,12 +99,11 @@ static int cancel_jobs(struct qmp *q, const char *prefix, unsigned *left, struct
 		return r;
 	json_array_foreach(jobs, i, job) {
 		json_t *id = json_object_get(job, "id");
-		bool concluded = !strcmp(json_text(job, "status") ?: "", "concluded");
 
 		if (!begins_with(id, prefix))
 			continue;
 		(*left)++;
-		qmp_call(q, concluded ? "job-dismiss" : "job-cancel", json_pack("{s:O}", "id", id), NULL, &ignored);
+		qmp_call(q, has_concluded(job) ? "job-dismiss" : "job-cancel", json_pack("{s:O}", "id", id), NULL, &ignored);
 	}
 	json_decref(jobs);
 	return 0;
