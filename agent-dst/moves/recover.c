@@ -52,7 +52,6 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 /* The agent that has that journal is stopped (SIGSTOP): its pid. 0: it is not, or cannot be seen. */
 static pid_t stopped_agent(const char *journal_path)
 {
-	AUTO_FREE char *boot = boot_id();
 	struct journal *j;
 	struct err ignored;
 	const json_t *agent;
@@ -61,7 +60,7 @@ static pid_t stopped_agent(const char *journal_path)
 	if (journal_look(&j, journal_path, &ignored))
 		return 0;
 	agent = journal_last_note(j, "agent") ?: json_object_get(journal_begin(j), "agent");
-	if (boot && !strcmp(boot, json_text(agent, "boot_id") ?: ""))
+	if (is_this_boot(json_text(agent, "boot_id")))
 		pid = (pid_t)json_integer_value(json_object_get(agent, "pid"));
 	if (!qemu_is_alive(pid, (uint64_t)json_integer_value(json_object_get(agent, "start_time"))) || !process_is_stopped(pid))
 		pid = 0;

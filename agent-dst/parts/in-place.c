@@ -129,10 +129,7 @@ static int give_name(const char *path, const char *aside, struct err *e)
 /* Whose it is, which may have ended meanwhile, and removed it rightly. */
 static bool has_owner(const json_t *detail)
 {
-	const char *then = json_text(detail, "boot_id");
-	AUTO_FREE char *now = boot_id();
-
-	return then && now && !strcmp(then, now) &&
+	return is_this_boot(json_text(detail, "boot_id")) &&
 	       qemu_is_alive((pid_t)json_integer_value(json_object_get(detail, "pid")),
 			     (uint64_t)json_integer_value(json_object_get(detail, "start_time")));
 }

@@ -152,10 +152,7 @@ static int remove_unknown(const char *path, struct err *e)
 
 bool made_is_rebooted(const struct target *t)
 {
-	const char *then = json_text(journal_begin(t->part.a->journal), "boot_id");
-	AUTO_FREE char *now = boot_id();
-
-	return !then || !now || strcmp(then, now);
+	return !is_this_boot(json_text(journal_begin(t->part.a->journal), "boot_id"));
 }
 
 /* Of a guest that runs here, all but the hidden name of its script, once that has its own. */

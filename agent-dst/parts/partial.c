@@ -147,10 +147,7 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 
 static bool is_rebooted_since(const json_t *partial)
 {
-	const char *then = json_text(partial, "boot_id");
-	AUTO_FREE char *now = boot_id();
-
-	return !then || !now || strcmp(then, now);
+	return !is_this_boot(json_text(partial, "boot_id"));
 }
 
 int partial_undo(struct target *t, const json_t *detail, struct err *e)

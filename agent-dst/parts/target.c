@@ -488,13 +488,11 @@ void target_restore(struct target *t)
 void target_find_qemu_again(struct target *t, bool is_users)
 {
 	const json_t *note = journal_last_note(t->part.a->journal, "qemu");
-	const char *then = json_string_value(json_object_get(journal_begin(t->part.a->journal), "boot_id"));
 	pid_t pid = (pid_t)json_integer_value(json_object_get(note, "pid"));
 	uint64_t start = (uint64_t)json_integer_value(json_object_get(note, "start_time"));
-	AUTO_FREE char *now = boot_id();
 	struct err e;
 
-	if (!then || !now || strcmp(then, now) || !qemu_is_alive(pid, start))
+	if (!is_this_boot(json_text(journal_begin(t->part.a->journal), "boot_id")) || !qemu_is_alive(pid, start))
 		return;
 	t->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
 	if (!is_users && qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {

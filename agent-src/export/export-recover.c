@@ -148,14 +148,6 @@ static void undo(struct recovery *v)
 	json_decref(owned);
 }
 
-static bool is_since_reboot(const json_t *begin)
-{
-	AUTO_FREE char *boot = boot_id();
-	const char *then = json_text(begin, "boot_id");
-
-	return boot && then && strcmp(boot, then);
-}
-
 int export_recover_by_journal(const struct life_options *o, struct journal *j)
 {
 	struct recovery v = {.whole = false};
@@ -167,7 +159,7 @@ int export_recover_by_journal(const struct life_options *o, struct journal *j)
 		fprintf(stderr, "vmferry: %s\n", why.msg);
 		return EXIT_UNDECIDED;
 	}
-	v.rebooted = is_since_reboot(journal_begin(v.life.journal));
+	v.rebooted = !is_this_boot(json_text(journal_begin(v.life.journal), "boot_id"));
 	v.whole = made_is_whole(v.life.journal, v.rebooted);
 	undo(&v);
 	err_set(&why, EINTR, "what it had made when it was cut off cannot be removed");

@@ -368,10 +368,7 @@ static json_t *noted_images(const struct aside *a)
 /* The journal is of an earlier boot. */
 static bool has_rebooted(const struct aside *a)
 {
-	const char *then = json_text(journal_begin(a->part.a->journal), "boot_id");
-	AUTO_FREE char *boot = boot_id();
-
-	return boot && then && strcmp(boot, then);
+	return !is_this_boot(json_text(journal_begin(a->part.a->journal), "boot_id"));
 }
 
 /* All of them, whatever becomes of one; the first error. */

@@ -645,3 +645,10 @@ char *boot_id(void)
 	buf[strcspn(buf, "\n")] = 0;
 	return xstrdup(buf);
 }
+
+bool is_this_boot(const char *id)
+{
+	AUTO_FREE char *now = boot_id();
+
+	return id && now && !strcmp(id, now);
+}

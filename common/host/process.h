@@ -97,6 +97,8 @@ uint64_t own_rss_anon(void);
 
 /* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
 char *boot_id(void);
+/* This host has not booted since its boot's id was that one; false, too, if that cannot be told. */
+bool is_this_boot(const char *id);
 /* Threads of a process that run, or wait for a processor alone; 0 if it cannot be told. */
 unsigned process_runnable_threads(pid_t pid);
 /* How long the threads that a process has ran so far, and waited for a processor, all together; 0 what cannot be told. */
