@@ -203,7 +203,8 @@ static int take(const struct target *t, const char *tap, const json_t *detail, s
 /* Since the host was booted, or where it was removed, there is nothing to put back. */
 static bool is_that_tap(const json_t *detail, const char *tap)
 {
-	return is_this_boot(json_text(detail, "boot_id")) && (json_int_t)if_nametoindex(tap) == json_integer_value(json_object_get(detail, "index"));
+	return is_this_boot(json_text(detail, "boot_id")) &&
+	       (json_int_t)if_nametoindex(tap) == json_integer_value(json_object_get(detail, "index"));
 }
 
 int taps_undo(const struct target *t, const json_t *detail, struct err *e)

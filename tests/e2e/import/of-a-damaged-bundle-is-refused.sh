@@ -188,9 +188,9 @@ m = json.load(open(sys.argv[1]))
 m["disks"][0]["virtual_bytes"] = int(sys.argv[2]) << 29
 json.dump(m, open(sys.argv[1], "w"))
 END
-refuses 3 'the disks need .* left' "$DIR/bad"
+refuses 3 'the disks need .* has only .* free' "$DIR/bad"
 stream "$DIR/bad" $MANIFEST disk0.qcow2 file0-rom
-refuses 1 'the disks need .* left; nothing is left behind' "$DIR/bad.tar"
+refuses 1 'the disks need .* has only .* free; nothing is left behind' "$DIR/bad.tar"
 
 # streams
 stream "$DIR/bundle" README $MANIFEST disk0.qcow2 file0-rom

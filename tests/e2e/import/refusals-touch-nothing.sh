@@ -297,7 +297,7 @@ mv "$DIR/kept" "$DIR/bin/qemu-img"
 export VMFERRY_SANDBOX=off # so that it can do what it is told to from here on
 
 echo '{"required": 4611686018427387904, "fully-allocated": 4611686018427387904}' >"$DIR/bin/measured"
-refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB, and .* left' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
+refused 'the disks need 4.0 EiB|the disks need [0-9.]* [A-Z]iB but .* free' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
 echo 'nonsense' >"$DIR/bin/measured"
 refused 'says nothing of its size' "$DIR/a.raw" --name "$ID-full" --qemu "$DIR/bin/qemu-system-x86_64"
 : >"$DIR/bin/measured"
