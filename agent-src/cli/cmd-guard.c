@@ -12,21 +12,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-/* May the guest be another host's once its agent has committed? Of a journal that cannot be read it is not known. */
-static bool may_leave(const char *path)
-{
-	char id[2 * ATTEMPT_ID_LEN + 1];
-	const struct journal_kind *kind;
-	json_t *begin;
-	struct err e;
-
-	if (journal_peek(path, id, &begin, &e))
-		return true;
-	kind = journal_kind_of(begin);
-	json_decref(begin);
-	return !kind || kind->leaves;
-}
-
 static bool take_up(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words)
 {
 	const struct journal_kind *kind = journal_kind_of(journal_begin(j));
@@ -53,7 +38,7 @@ int cmd_guard(int argc, char **argv)
 	close_range(3, ~0U, 0);
 	prctl(PR_SET_NAME, "vmferry-guard");
 	log_init("guard", LOG_LEVEL_ERROR, 2);
-	kept = guard_wait(may_leave(argv[1]) ? argv[1] : NULL, (unsigned)atoi(argv[3]));
+	kept = guard_wait(argv[1], (unsigned)atoi(argv[3]));
 	if (!kept)
 		return 0;
 	state = xstrndup(argv[1], (size_t)(strrchr(argv[1], '/') - argv[1]));

@@ -67,8 +67,7 @@ static char *attempt_text(const struct attempt *a)
 {
 	int pid = (int)json_integer_value(json_object_get(a->begin, "pid"));
 	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
-	const char *to = a->kind ? a->kind->goes_to(a->begin) : "?";
-	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, to, a->id);
+	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, life_goes_to(a->begin), a->id);
 
 	text_make_printable(s, false);
 	return s;

@@ -12,16 +12,11 @@
 
 /* ---- a move to another host ---- */
 
-static const char *move_goes_to(const json_t *begin)
-{
-	return json_text(begin, "dest") ?: "?";
-}
-
 struct move_taken_up move_taken_up_of(const struct taking_up *u, const json_t *begin)
 {
 	struct move_taken_up m = {.life = u->life, .dest = u->given, .fenced = u->fenced, .resumes = u->resumes};
 
-	m.dest.where = u->dest ?: move_goes_to(begin);
+	m.dest.where = u->dest ?: life_goes_to(begin);
 	m.dest.state_dir = u->life.state_dir;
 	m.dest.runtime_dir = u->life.runtime_dir;
 	dest_options_load(&m.dest, json_object_get(begin, "reach"), u->dest != NULL);
@@ -37,12 +32,6 @@ static int recover_move(const struct taking_up *u, const json_t *begin, struct j
 
 /* ---- what goes on on this host alone ---- */
 
-static const char *storage_goes_to(const json_t *begin)
-{
-	(void)begin;
-	return "other disks";
-}
-
 static int recover_storage(const struct taking_up *u, const json_t *begin, struct journal *j)
 {
 	(void)begin;
@@ -56,25 +45,9 @@ static int recover_made(const struct taking_up *u, const json_t *begin, struct j
 }
 
 static const struct journal_kind kinds[] = {
-	{.member = "dest",
-	 .type = JSON_STRING,
-	 .name = "this move",
-	 .leaves = true,
-	 .goes_to = move_goes_to,
-	 .recover = recover_move,
-	 .guard = move_guard},
-	{.member = "storage",
-	 .type = JSON_OBJECT,
-	 .name = "the change of its disks",
-	 .goes_to = storage_goes_to,
-	 .recover = recover_storage,
-	 .guard = storage_guard},
-	{.member = "here",
-	 .type = JSON_OBJECT,
-	 .name = "its export or import",
-	 .apart = true,
-	 .goes_to = life_goes_to,
-	 .recover = recover_made},
+	{"dest", JSON_STRING, "this move", .recover = recover_move, .guard = move_guard},
+	{"storage", JSON_OBJECT, "the change of its disks", .recover = recover_storage, .guard = storage_guard},
+	{"here", JSON_OBJECT, "its export or import", .apart = true, .recover = recover_made},
 };
 
 const struct journal_kind *journal_kind_of(const json_t *begin)

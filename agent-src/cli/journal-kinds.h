@@ -23,9 +23,7 @@ struct journal_kind {
 	const char *member; /* that a journal of this kind begins with, and no other */
 	json_type type;	    /* of that */
 	const char *name;   /* "this move" */
-	bool leaves;	    /* once COMMITTED the guest is another host's */
 	bool apart;	    /* each is settled by itself, so that several of a guest are no matter */
-	const char *(*goes_to)(const json_t *begin);
 	/* Settles it, and returns the exit code. begin: what the journal begins with, which outlives it. Steals j, as guard does. */
 	int (*recover)(const struct taking_up *u, const json_t *begin, struct journal *j);
 	guard_take_up *guard; /* NULL: the agent has none */

@@ -102,20 +102,20 @@ struct watch {
 	const char *journal;
 };
 
-/* What cannot be read does not say so. */
+/* A guest without a destination stays. A journal that cannot be read does not say so. */
 static bool is_ours(const char *journal)
 {
 	enum handoff_state state;
 	struct journal *j;
 	struct err e;
+	bool stays;
 
-	if (!journal)
-		return true;
 	if (journal_look(&j, journal, &e))
 		return false;
 	state = journal_last_state(j);
+	stays = !json_object_get(journal_begin(j), "dest");
 	journal_close(j);
-	return state == HO_SRC_BEGUN || state == HO_SRC_ABORTED;
+	return stays || state == HO_SRC_BEGUN || state == HO_SRC_ABORTED;
 }
 
 static void look(void *ctx, bool stands)
@@ -147,7 +147,8 @@ static void say(const struct err *words)
 	output_put(2, OUTPUT_LAST, line, strlen(line));
 }
 
-bool guard_may_pass(int r)
+/* Somebody else has the journal, or the host has no room just now. */
+static bool may_pass(int r)
 {
 	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
 }
@@ -169,7 +170,7 @@ static bool try_once(const char *journal, struct keep *kept, guard_take_up *take
 		*words = (struct err){.code = 0};
 	else if (r)
 		err_prefix(words, "an agent has died");
-	return r ? !guard_may_pass(r) : take_up(o, j, kept, words);
+	return r ? !may_pass(r) : take_up(o, j, kept, words);
 }
 
 int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o)

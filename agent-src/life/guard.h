@@ -41,11 +41,9 @@ void guard_dismiss(struct guard *g);
 
 /*
  * What the guard itself begins with: waits for the agent's end on standard input. NULL: an orderly one; otherwise what it has of it.
- * journal: says whether the guest may be the destination's; NULL: it cannot.
+ * journal: says whether the guest may be the destination's.
  */
 struct keep *guard_wait(const char *journal, unsigned patience_s);
-/* An error that another time may not have: somebody else has the journal, or the host has no room. */
-bool guard_may_pass(int r);
 /* Takes up what the dead agent was at, by its journal, which is stolen. True: nothing more is to be tried. words: for people, if
  * there are any; code 0: they are not of an error. */
 typedef bool guard_take_up(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);

@@ -319,7 +319,9 @@ int life_journal_note(const struct life *l, const char *kind, json_t *detail, st
 
 const char *life_goes_to(const json_t *begin)
 {
-	return json_text(json_object_get(begin, "here"), "to") ?: "?";
+	const json_t *here = json_object_get(begin, "here");
+
+	return here ? json_text(here, "to") ?: "?" : json_text(begin, "dest") ?: "other disks";
 }
 
 static const char *how_of(const json_t *begin)

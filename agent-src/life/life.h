@@ -89,7 +89,7 @@ void life_end_journal(struct life *l);
 /* Writes to the journal, if there is one, as journal_own() and journal_note() do; detail is stolen. An error should end the command. */
 int life_own(const struct life *l, const char *kind, json_t *detail, struct err *e);
 int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e);
-/* Where the files of the command go whose journal begins so; borrowed. */
+/* Where the guest, or what the command makes, goes, in words: of any command whose journal begins so. Borrowed. */
 const char *life_goes_to(const json_t *begin);
 /* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a
  * moment more. waiting: called now and then meanwhile; may be NULL. */

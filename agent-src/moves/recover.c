@@ -226,17 +226,18 @@ static void guard_set_aside(struct transfer *t)
 	t->a.unfinished = true; /* recover has the rest to do */
 }
 
-/* False: the guest is ours, and its QEMU hears nobody. */
+/* False: the guest is ours, and its QEMU hears nobody; or the host has no room just now. */
 bool move_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words)
 {
 	const struct move_options opt = options_of(&(struct move_taken_up){.life = *o});
 	enum handoff_state state = journal_last_state(j);
 	struct transfer *t;
 	bool done = true;
-	int r = take_up(&t, &opt, j, words);
 
-	if (r)
-		return !guard_may_pass(err_prefix(words, "the agent of a move has died"));
+	if (take_up(&t, &opt, j, words)) {
+		err_prefix(words, "the agent of a move has died");
+		return false;
+	}
 	if (is_given_up(state)) {
 		guard_set_aside(t);
 	} else if (state == HO_SRC_BEGUN || state == HO_SRC_ABORTED) { /* otherwise only the destination may run the guest */

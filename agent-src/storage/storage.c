@@ -357,11 +357,11 @@ bool storage_guard(const struct life_options *o, struct journal *j, struct keep 
 	const struct storage_options so = {.life = *o};
 	struct storage *s;
 	bool done;
-	int r = storage_new(&s, &so, j, words);
+	int r;
 
 	(void)kept;
-	if (r)
-		return !guard_may_pass(r);
+	if (storage_new(&s, &so, j, words))
+		return false;
 	s->life.report.quiet = true;
 	r = restore(s, words);
 	if (r) {

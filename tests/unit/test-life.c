@@ -6,6 +6,7 @@
 #include "journal.h"
 #include "keep.h"
 #include "life.h"
+#include "storage.h"
 #include "util.h"
 
 #include <errno.h>
@@ -162,13 +163,6 @@ static void a_guard_has_nothing_to_do_for_what_has_ended(void **state)
 	assert_int_equal(tries, 0);
 }
 
-static void a_guard_waits_for_who_has_the_journal(void **state)
-{
-	(void)state;
-	assert_true(guard_may_pass(-EBUSY));
-	assert_false(guard_may_pass(-EBADMSG));
-}
-
 /* As they have begun in all versions. */
 static void journals_are_known_by_what_they_begin_with(void **state)
 {
@@ -178,12 +172,12 @@ static void journals_are_known_by_what_they_begin_with(void **state)
 	json_auto_t *other = json_pack("{s:s}", "guest", "vm1");
 
 	(void)state;
-	assert_string_equal(journal_kind_of(move)->goes_to(move), "host-b");
-	assert_true(journal_kind_of(move)->leaves && journal_kind_of(move)->guard);
-	assert_string_equal(journal_kind_of(storage)->goes_to(storage), "other disks");
-	assert_true(!journal_kind_of(storage)->leaves && journal_kind_of(storage)->guard);
-	assert_string_equal(journal_kind_of(import)->goes_to(import), "/vms");
-	assert_true(journal_kind_of(import)->apart);
+	assert_string_equal(life_goes_to(move), "host-b");
+	assert_true(journal_kind_of(move)->guard == move_guard);
+	assert_string_equal(life_goes_to(storage), "other disks");
+	assert_true(journal_kind_of(storage)->guard == storage_guard);
+	assert_string_equal(life_goes_to(import), "/vms");
+	assert_true(journal_kind_of(import)->apart && !journal_kind_of(import)->guard);
 	assert_null(journal_kind_of(other));
 }
 
@@ -233,7 +227,6 @@ int main(void)
 		TEST(an_agent_that_is_dying_is_waited_for),
 		TEST(a_guard_tries_until_it_is_done),
 		TEST(a_guard_has_nothing_to_do_for_what_has_ended),
-		TEST(a_guard_waits_for_who_has_the_journal),
 		TEST(journals_are_known_by_what_they_begin_with),
 		TEST(a_command_that_was_refused_is_not_remembered),
 		TEST(a_plan_is_remembered_without_its_command_line),
