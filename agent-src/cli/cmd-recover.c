@@ -36,7 +36,7 @@ static const char after[] = "\nHow the destination was reached is in the journal
 /* What the command line says. */
 struct asked {
 	const char *vm; /* NULL: all of them */
-	struct taking_up up;
+	struct move_taken_up up;
 	json_t *way; /* as again.h has it: how the destination is reached */
 };
 
@@ -159,7 +159,7 @@ static int become_the_destination(const struct asked *asked)
 
 	if (asked->up.fenced)
 		argv[n++] = "--peer-is-fenced";
-	if (asked->up.given.verbose)
+	if (asked->up.dest.verbose)
 		argv[n++] = "-v";
 	execvp(program, (char *const *)argv);
 	fprintf(stderr, "vmferry: the move of %s came to this host, and cannot be settled: cannot run %s: %s\n", asked->vm, program,
@@ -213,9 +213,9 @@ static bool runs_again(const char *vm)
 /* The move that begins so is begun again: its guest is here, and free to go. code: with which it was settled. */
 static int resume(const struct asked *asked, const json_t *begin, int code)
 {
-	const struct taking_up *u = &asked->up;
+	const struct move_taken_up *u = &asked->up;
 	const json_t *move = json_object_get(begin, "move");
-	const struct again_change change = {u->dest, guest_to_move(begin, move), asked->way, u->life.json, u->given.verbose};
+	const struct again_change change = {u->dest.where, guest_to_move(begin, move), asked->way, u->life.json, u->dest.verbose};
 
 	if (code != EXIT_SOURCE && code != EXIT_LEFTOVERS && code != EXIT_NOWHERE)
 		return code;
@@ -415,10 +415,10 @@ static const struct command_option rows[] = {
 	 "the guest back unless the destination answers and says that it runs there. If that is not true, the guest may run twice and its "
 	 "disks be ruined. Needs VM",
 	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
-	{"dest", "DEST", "where the destination agent is now, if not where it was", OPT_TEXT, .offset = MEMBER(dest), .once = true},
+	{"dest", "DEST", "where the destination agent is now, if not where it was", OPT_TEXT, .offset = MEMBER(dest.where), .once = true},
 	{"json", NULL, "events as NDJSON on standard output", OPT_FLAG, .offset = MEMBER(life.json), .once = true},
-	{"verbose", NULL, "say what is done, and show the result with all details", OPT_FLAG, .offset = MEMBER(given.verbose),
-	 .letter = 'v', .once = true},
+	{"verbose", NULL, "say what is done, and show the result with all details", OPT_FLAG, .offset = MEMBER(dest.verbose), .letter = 'v',
+	 .once = true},
 	{.name = NULL},
 };
 
@@ -428,7 +428,7 @@ static void keep_way(void *into, const struct command_option *row, const char *a
 	again_option(((struct asked *)into)->way, row, arg);
 }
 
-static const struct option_table tables[] = {{rows, 0}, {dest_ssh_rows, MEMBER(given)}, {dest_standing_rows, MEMBER(given)}, {NULL, 0}};
+static const struct option_table tables[] = {{rows, 0}, {dest_ssh_rows, MEMBER(dest)}, {dest_standing_rows, MEMBER(dest)}, {NULL, 0}};
 
 int cmd_recover(int argc, char **argv)
 {
@@ -438,7 +438,7 @@ int cmd_recover(int argc, char **argv)
 	AUTO_FREE char *runtime = NULL;
 	json_auto_t *way = again_new();
 	struct asked asked = {.way = way};
-	struct taking_up *u = &asked.up;
+	struct move_taken_up *u = &asked.up;
 	struct err e;
 	int first, r = command_take(&usage, argc, argv, &asked, &first);
 
@@ -454,7 +454,7 @@ int cmd_recover(int argc, char **argv)
 		fputs("vmferry recover: a destination that is gone for good has kept nothing: --peer-is-fenced or --resume\n", stderr);
 		return EXIT_USAGE;
 	}
-	log_init("src", u->given.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	log_init("src", u->dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	r = state_dir_get(&state, NULL, &e);
 	if (!r)
 		r = runtime_dir_get(&runtime, NULL, &e);

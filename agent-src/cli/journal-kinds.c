@@ -12,18 +12,18 @@
 
 /* ---- a move to another host ---- */
 
-struct move_taken_up move_taken_up_of(const struct taking_up *u, const json_t *begin)
+struct move_taken_up move_taken_up_of(const struct move_taken_up *u, const json_t *begin)
 {
-	struct move_taken_up m = {.life = u->life, .dest = u->given, .fenced = u->fenced, .resumes = u->resumes};
+	struct move_taken_up m = *u;
 
-	m.dest.where = u->dest ?: life_goes_to(begin);
+	m.dest.where = u->dest.where ?: life_goes_to(begin);
 	m.dest.state_dir = u->life.state_dir;
 	m.dest.runtime_dir = u->life.runtime_dir;
-	dest_options_load(&m.dest, json_object_get(begin, "reach"), u->dest != NULL);
+	dest_options_load(&m.dest, json_object_get(begin, "reach"), u->dest.where != NULL);
 	return m;
 }
 
-static int recover_move(const struct taking_up *u, const json_t *begin, struct journal *j)
+static int recover_move(const struct move_taken_up *u, const json_t *begin, struct journal *j)
 {
 	const struct move_taken_up m = move_taken_up_of(u, begin);
 
@@ -32,13 +32,13 @@ static int recover_move(const struct taking_up *u, const json_t *begin, struct j
 
 /* ---- what goes on on this host alone ---- */
 
-static int recover_storage(const struct taking_up *u, const json_t *begin, struct journal *j)
+static int recover_storage(const struct move_taken_up *u, const json_t *begin, struct journal *j)
 {
 	(void)begin;
 	return storage_recover(&u->life, j);
 }
 
-static int recover_made(const struct taking_up *u, const json_t *begin, struct journal *j)
+static int recover_made(const struct move_taken_up *u, const json_t *begin, struct journal *j)
 {
 	(void)begin;
 	return export_recover_by_journal(&u->life, j);

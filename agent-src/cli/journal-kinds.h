@@ -10,28 +10,20 @@
 #include "life.h"
 #include "move.h"
 
-/* What the user says of a journal that is taken up. */
-struct taking_up {
-	struct life_options life;
-	struct dest_config given; /* how the destination is reached, where that is not as the journal says */
-	const char *dest;	  /* where it is now; NULL: where it was */
-	bool fenced;		  /* it will never run the guest */
-	bool resumes;		  /* the move is begun again after this */
-};
-
 struct journal_kind {
 	const char *member; /* that a journal of this kind begins with, and no other */
 	json_type type;	    /* of that */
 	const char *name;   /* "this move" */
 	bool apart;	    /* each is settled by itself, so that several of a guest are no matter */
-	/* Settles it, and returns the exit code. begin: what the journal begins with, which outlives it. Steals j, as guard does. */
-	int (*recover)(const struct taking_up *u, const json_t *begin, struct journal *j);
+	/* Settles it, and returns the exit code. u: what the user says. begin: what the journal begins with, which outlives it. Steals j, as
+	 * guard does. */
+	int (*recover)(const struct move_taken_up *u, const json_t *begin, struct journal *j);
 	guard_take_up *guard; /* NULL: the agent has none */
 };
 
 /* NULL: it is of no kind that this vmferry knows. */
 const struct journal_kind *journal_kind_of(const json_t *begin);
 /* The destination is reached as the journal says, unless the user says otherwise. What the result refers to belongs to u and begin. */
-struct move_taken_up move_taken_up_of(const struct taking_up *u, const json_t *begin);
+struct move_taken_up move_taken_up_of(const struct move_taken_up *u, const json_t *begin);
 
 #endif
