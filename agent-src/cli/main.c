@@ -5,6 +5,7 @@
 #include "libraries.h"
 #include "nearest.h"
 #include "process.h"
+#include "record.h"
 #include "util.h"
 #include "version.h"
 
@@ -122,6 +123,8 @@ int main(int argc, char **argv)
 		libraries_print("vmferry", more);
 		return 0;
 	}
+	if (!strcmp(argv[1], RECORD_WORD) && argc == 3)
+		return record_script(argv[2]);
 	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */
 		return cmd_guard(argc - 1, argv + 1);
 	return run(argc - 1, argv + 1);

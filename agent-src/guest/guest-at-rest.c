@@ -4,6 +4,7 @@
 #include "qcow2-header.h"
 #include "qemu-opts.h"
 #include "script-read.h"
+#include "script-record.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
@@ -332,6 +333,20 @@ static char *name_of(const struct guest *g, const char *script)
 	return base ? xstrdup(base) : NULL;
 }
 
+/* As plain words, which is what vmferry leaves; or else as its shell does. */
+static int read_script(const char *path, struct guest *g, struct err *e)
+{
+	struct err plain;
+	int r = script_read(path, g, &plain);
+
+	if (r != -ENOTSUP) {
+		*e = plain;
+		return r;
+	}
+	guest_fini(g);
+	return script_record(path, g, e);
+}
+
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e)
 {
 	struct stat st;
@@ -360,7 +375,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			vm, vm);
 	g->name = name_of(g, *script); /* until its line has been read */
 	if (!r && *script)
-		r = script_read(*script, g, e);
+		r = read_script(*script, g, e);
 	if (r)
 		return r;
 	if (!is_qemu(g->line.argv[0]))

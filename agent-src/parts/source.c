@@ -331,6 +331,8 @@ static int examine_at_rest(struct part *p, struct err *e)
 	struct source *s = source_of(p);
 	int r = check_can_be_told(s, e);
 
+	if (!r)
+		tell_what_was_written_in(s);
 	return r || !check_earlier_moves(s, e) ? r : source_obstacle(s, e);
 }
 

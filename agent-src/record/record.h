@@ -1,0 +1,19 @@
+/*
+ * record.h: runs a script that starts a guest, with a QEMU that only prints its words, where it can do nothing to this host.
+ *
+ * The script is run by its own interpreter, so that it means what it means: variables, arrays, functions, conditions. It runs in namespaces of its
+ * own (no network, no other process), without a capability; every file system is read-only but for an empty /run, device nodes but a few do not open, and
+ * a filter refuses sockets and what changes the system. Each QEMU of this host, and swtpm, is a script there that writes its words to
+ * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed.
+ */
+#ifndef VMFERRY_RECORD_H
+#define VMFERRY_RECORD_H
+
+#define RECORD_WORD "--record-script"
+/* How a record begins: then how many words QEMU has, its directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR, its program, and its words; each ends with NUL. */
+#define RECORD_MARK "vmferry-record"
+
+/* `vmferry --record-script PATH`: records on standard output, why not on standard error. Returns the exit code: 0, also if the script failed after all. */
+int record_script(const char *path);
+
+#endif

@@ -1,0 +1,102 @@
+#!/bin/bash
+# A script that is more than plain words is run to see what it starts: by its own shell, so that variables, arrays, functions and conditions mean what
+# they mean, and where it can do nothing: no file, no named pipe, no socket, no process of this host hears of it.
+# takes: 12
+# tier: gate
+. "$(dirname "$0")/../../lib/move.sh"
+
+record() { # SCRIPT: prints QEMU's words, one a line
+	vmferry --record-script "$1" | tr '\0' '\n'
+}
+
+# --- nothing happens -----------------------------------------------------------------------
+
+mkdir "$DIR/precious" && mkfifo "$DIR/fifo"
+sleep 1000 & VICTIM=$!
+kill_at_exit "$VICTIM"
+python3 -S - "$DIR/sock" >"$DIR/heard" <<-'END' &
+	import socket, sys
+	s = socket.socket(socket.AF_UNIX)
+	s.bind(sys.argv[1])
+	s.listen()
+	s.accept()
+	print("somebody has connected", flush=True)
+END
+kill_at_exit $!
+wait_for 20 test -S "$DIR/sock" || fail "nobody listens"
+exec 7<>"$DIR/fifo"
+cat >"$DIR/evil.sh" <<-END
+	#!/bin/bash
+	touch "$DIR/touched"
+	/usr/bin/touch "$DIR/touched" /tmp/touched-$$ "\$HOME/touched-$$"
+	/bin/rm -rf "$DIR/precious"
+	echo quit >"$DIR/fifo"
+	kill -KILL $VICTIM; /bin/kill -KILL $VICTIM; kill -KILL -1
+	python3 -S -c 'import socket; socket.socket(socket.AF_UNIX).connect("$DIR/sock")'
+	echo 0 >/proc/sys/kernel/panic_on_oops; echo c >/proc/sysrq-trigger
+	/bin/mount -t tmpfs none "$DIR/precious"
+	dd if=/dev/zero of="$DIR/evil.sh" bs=1 count=1 conv=notrunc
+	sleep 1000
+	qemu-system-x86_64 --version
+	qemu-system-x86_64 -name evil -m 64
+END
+chmod +x "$DIR/evil.sh"
+words=$(record "$DIR/evil.sh") || fail "it is not run"
+[[ $words == *$'\n-name\nevil\n-m\n64' ]] || fail "its QEMU is not told: $words"
+[[ ! -e $DIR/touched && ! -e /tmp/touched-$$ && ! -e $HOME/touched-$$ ]] || fail "it has made a file"
+[[ -d $DIR/precious && $(head -c 11 "$DIR/evil.sh") == '#!/bin/bash' ]] || fail "it has changed a file"
+kill -0 "$VICTIM" || fail "it has ended a process"
+[[ ! -s $DIR/heard ]] || fail "it has connected to a socket"
+read -r -t 0.1 line <&7 && fail "it has written to a named pipe: $line"
+
+# --- forms ---------------------------------------------------------------------------------
+
+starts() { # NAME WANTED-WORDS, script on standard input
+	local got
+	{ echo "#!${SHELL_OF:-/bin/bash}"; cat; } >"$DIR/$1.sh"
+	chmod +x "$DIR/$1.sh"
+	got=$(record "$DIR/$1.sh" | tail -n +7 | paste -sd' ')
+	assert_eq "$got" "$2" "words of $1"
+}
+
+starts variables '-m 64 -drive file=/srv/a b.qcow2,if=virtio' <<-'END'
+	DIR="/srv/a b"; MEM=${MEM:-64}
+	exec qemu-system-x86_64 -m $MEM -drive "file=$DIR.qcow2,if=virtio"
+END
+starts array '-name vm -m 64 -nic user' <<-'END'
+	args=(-name vm
+	      -m 64) # the machine
+	args+=(-nic user)
+	exec qemu-system-x86_64 "${args[@]}" "$@"
+END
+SHELL_OF=/bin/sh starts daemonize '-name vm -serial unix:/nowhere/serial,server=on,wait=off -daemonize' <<-'END'
+	set -e
+	mkdir -p /nowhere
+	ip tuntap add dev tap99 mode tap
+	sudo -E qemu-system-x86_64 -name vm -serial unix:/nowhere/serial,server=on,wait=off -daemonize
+	chmod g+w /nowhere/serial
+END
+starts function '-m 128 -display none' <<-'END'
+	start() { taskset -c 0 nice -n 5 qemu-system-x86_64 -m "$1" "${@:2}"; }
+	if [ -e /nonexistent ]; then start 64; else start $((64 * 2)) -display none; fi
+END
+starts background '-name bg' <<-'END'
+	nohup qemu-system-x86_64 -name bg >/dev/null 2>&1 &
+	wait
+END
+printf 'cd "$(dirname "$0")" && qemu-system-x86_64 -name %s' beside >"$DIR/no-program.sh"
+assert_eq "$(record "$DIR/no-program.sh" | sed -n 3p)" "$DIR" "directory of a script that is not executable"
+
+# --- refused -------------------------------------------------------------------------------
+
+refused() { # SCRIPT WORDS
+	vmferry check "$1" local --how cold --disk-dir "$DIR" >"$DIR/check" 2>&1 && fail "check takes $1"
+	grep -q -- "$2" "$DIR/check" || fail "check of $1 says: $(cat "$DIR/check")"
+}
+
+printf '#!/bin/sh\nfor i in 1 2; do qemu-system-x86_64 -name vm$i -m 64; done\n' >"$DIR/two.sh"
+refused "$DIR/two.sh" 'starts 2 QEMUs'
+printf '#!/bin/sh\nif false; then qemu-system-x86_64 -name vm; fi\n' >"$DIR/none.sh"
+refused "$DIR/none.sh" 'started no QEMU'
+chmod go+w "$DIR/none.sh"
+refused "$DIR/none.sh" 'others than this user may write to it'
