@@ -117,7 +117,7 @@ ifneq ($(filter asan tsan,$(VARIANT)),)
 $(STATICS):
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS)
 else
-# Its objects are those that all have, but for one: a static program loads no code, so confine.c forbids it to.
+# Their objects are those that all have, but for one of vmferry-dst's: a static program loads no code, so confine.c forbids it to.
 # no-warnings: libcrypto could resolve names, for which it would need glibc's shared libraries; we never ask it to
 $(B)/vmferry-dst: $(B)/static/common/host/confine.o
 $(STATICS):

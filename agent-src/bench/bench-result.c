@@ -255,26 +255,6 @@ int result_fill(json_t *move, struct watch *w, const struct outcome *o, double c
 
 /* ---- the environment ---- */
 
-/* The value of the first line "KEY<separator>value", without quotes. */
-static void file_value(const char *path, const char *key, char *out, size_t room)
-{
-	FILE *f = fopen(path, "re");
-	char line[512], *at;
-
-	snprintf(out, room, "unknown");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, key, strlen(key)))
-			continue;
-		at = line + strlen(key);
-		at += strspn(at, " \t:=\"");
-		at[strcspn(at, "\"\n")] = '\0';
-		snprintf(out, room, "%s", at);
-		break;
-	}
-	if (f)
-		fclose(f);
-}
-
 /* Of what QEMU prints, "10.0.2 (…)"; malloc'ed. */
 static char *version_of(const char *said)
 {

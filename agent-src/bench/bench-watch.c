@@ -6,7 +6,6 @@
 #include "json-text.h"
 #include "util.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -23,24 +22,33 @@ const char *const role_names[ROLES] = {"source QEMU", "destination QEMU", "vmfer
 
 /* ---- /proc ---- */
 
-/* Reads at most room - 1 bytes of a file of a process; "" when it is gone. */
-static void proc_read(pid_t pid, const char *name, char *text, size_t room)
+void file_value(const char *path, const char *key, char *out, size_t room)
 {
-	AUTO_FREE char *path = xasprintf("/proc/%d/%s", (int)pid, name);
 	FILE *f = fopen(path, "re");
-	size_t n = f ? fread(text, 1, room - 1, f) : 0;
+	char line[1024], *at;
 
-	text[n] = '\0';
+	snprintf(out, room, "unknown");
+	while (f && fgets(line, sizeof(line), f)) {
+		at = line + strspn(line, " ");
+		if (strncmp(at, key, strlen(key)))
+			continue;
+		at += strlen(key);
+		at += strspn(at, " \t:=\"");
+		at[strcspn(at, "\"\n")] = '\0';
+		snprintf(out, room, "%s", at);
+		break;
+	}
 	if (f)
 		fclose(f);
 }
 
 double process_cpu_s(pid_t pid)
 {
+	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)pid);
 	unsigned long user, kernel;
 	char text[1024], *at;
 
-	proc_read(pid, "stat", text, sizeof(text));
+	file_value(path, "", text, sizeof(text));
 	at = strrchr(text, ')');
 	if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &kernel) != 2)
 		return -1;
@@ -49,44 +57,34 @@ double process_cpu_s(pid_t pid)
 
 static uint64_t process_rss_anon(pid_t pid)
 {
-	char text[4096], *at;
+	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
+	char text[64];
 
-	proc_read(pid, "status", text, sizeof(text));
-	at = strstr(text, "RssAnon:");
-	return at ? strtoull(at + 8, NULL, 10) * 1024 : 0;
+	file_value(path, "RssAnon:", text, sizeof(text));
+	return strtoull(text, NULL, 10) * 1024;
 }
 
 /* What left that guest's host on the migration's link; 0: its QEMU is gone. */
 static uint64_t wire_bytes(const struct watch *w)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/net/dev", (int)w->process[ROLE_SOURCE_QEMU].pid);
-	const char *name = w->b->sides[w->source_side].interface;
-	FILE *f = fopen(path, "re");
-	unsigned long long sent, found = 0;
-	char text[512], *line;
+	AUTO_FREE char *key = xasprintf("%s:", w->b->sides[w->source_side].interface);
+	unsigned long long sent;
+	char text[512];
 
-	while (f && !found && fgets(text, sizeof(text), f)) {
-		line = text + strspn(text, " ");
-		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':' &&
-		    sscanf(line + strlen(name) + 1, "%*u %*u %*u %*u %*u %*u %*u %*u %llu", &sent) == 1)
-			found = sent;
-	}
-	if (f)
-		fclose(f);
-	return found;
+	file_value(path, key, text, sizeof(text));
+	return sscanf(text, "%*u %*u %*u %*u %*u %*u %*u %*u %llu", &sent) == 1 ? sent : 0;
 }
 
 static double machine_busy_s(void)
 {
-	unsigned long long v[8] = {0};
-	FILE *f = fopen("/proc/stat", "re");
-	double busy = 0;
+	unsigned long long v[8];
+	char text[512];
 
-	if (f && fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7) == 8)
-		busy = (double)(v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) / (double)sysconf(_SC_CLK_TCK);
-	if (f)
-		fclose(f);
-	return busy;
+	file_value("/proc/stat", "cpu ", text, sizeof(text));
+	if (sscanf(text, "%llu %llu %llu %llu %llu %llu %llu %llu", v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7) != 8)
+		return 0;
+	return (double)(v[0] + v[1] + v[2] + v[5] + v[6] + v[7]) / (double)sysconf(_SC_CLK_TCK);
 }
 
 /* ---- events ---- */
