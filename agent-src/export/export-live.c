@@ -296,7 +296,7 @@ int live_undo(struct live *x, struct err *e)
 		return qemu_is_alive(x->g->pid, x->g->start_time)
 			       ? err_set(e, EPIPE, "the guest's monitor was lost, and nodes and jobs of the export are still in its QEMU")
 			       : 0;
-	r = qemu_undo_jobs(x->q, x->l, x->prefix, e) ?: qemu_undo_nodes(x->q, x->prefix, e);
+	r = qemu_undo_jobs(x->q, x->l, x->prefix, e) ?: qemu_undo_nodes(x->q, x->prefix, NULL, e);
 	if (!r)
 		qmp_drain(x->q);
 	x->began = r != 0;

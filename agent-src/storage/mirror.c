@@ -215,22 +215,6 @@ int mirrors_cancel(struct storage *s, struct err *e)
 	return qemu_undo_jobs(s->qmp, s->life.loop, s->prefix, e);
 }
 
-static int remove_old(struct storage *s, const struct moving_disk *d, struct err *e)
-{
-	int r = qemu_undo_these_nodes(s->qmp, d->old_nodes, e);
-
-	return r ? err_prefix(e, "the old image %s is still open", d->from) : 0;
-}
-
-static int remove_new(struct storage *s, const struct moving_disk *d, struct err *e)
-{
-	json_t *names = json_pack("[s,s]", d->names.format, d->names.file);
-	int r = qemu_undo_these_nodes(s->qmp, names, e);
-
-	json_decref(names);
-	return r;
-}
-
 int mirrors_remove_nodes(struct storage *s, struct err *e)
 {
 	struct err one;
@@ -239,8 +223,12 @@ int mirrors_remove_nodes(struct storage *s, struct err *e)
 
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
+		json_t *new = json_pack("[s,s]", d->names.format, d->names.file);
 
-		k = d->switched ? remove_old(s, d, &one) : remove_new(s, d, &one);
+		k = qemu_undo_nodes(s->qmp, NULL, d->switched ? d->old_nodes : new, &one);
+		json_decref(new);
+		if (k && d->switched)
+			err_prefix(&one, "the old image %s is still open", d->from);
 		if (k && !r) {
 			*e = one;
 			r = k;

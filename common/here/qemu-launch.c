@@ -75,23 +75,10 @@ static char **make_environment(char *const *extra, bool scope)
 	return env;
 }
 
-/* Descriptors 0–2 may be closed in a daemon: then what we open must not land there, or dup2 would
- * mix them up. */
-static int above_stdio(int fd)
-{
-	int high;
-
-	if (fd < 0 || fd > 2)
-		return fd;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	close(fd);
-	return high;
-}
-
 /* What may be written to it is bounded, whoever has it and however long: a file of a fixed size that nobody can change. */
 static int new_log(struct err *e)
 {
-	int fd = above_stdio(memfd_create("qemu.log", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	int fd = memfd_create("qemu.log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd >= 0 && !ftruncate(fd, LOG_BYTES_MAX) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		return fd;
@@ -171,22 +158,16 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 	struct qemu_proc q = QEMU_PROC_NONE;
 	AUTO_CLOSE int log_fd = -1, null_fd = -1, report_r = -1, report_w = -1, gate_r = -1, gate_w = -1;
 	AUTO_FREE char **full_env = make_environment(env, scope && *scope), **words = with_scope(scope, exe, argv);
-	int pipe_fd[2], gate_fd[2], r;
+	int r;
 
 	log_fd = new_log(e);
 	if (log_fd < 0)
 		return log_fd;
-	null_fd = above_stdio(open("/dev/null", O_RDWR | O_CLOEXEC));
+	null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null_fd < 0)
 		return err_sys(e, errno, "cannot open /dev/null");
-	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "cannot create a pipe");
-	report_r = above_stdio(pipe_fd[0]);
-	report_w = above_stdio(pipe_fd[1]);
-	if (pipe2(gate_fd, O_CLOEXEC) < 0)
-		return err_sys(e, errno, "cannot create a pipe");
-	gate_r = above_stdio(gate_fd[0]);
-	gate_w = above_stdio(gate_fd[1]);
+	if (program_pipe(&report_r, &report_w, e) || program_pipe(&gate_r, &gate_w, e))
+		return -e->code;
 	q.pid = program_start(&(struct program){.file = scope ? scope[0] : exe,
 						.argv = words,
 						.env = full_env,

@@ -160,8 +160,7 @@ static int remove_nodes(struct qmp *q, const char *prefix, const json_t *names, 
 	return 0;
 }
 
-/* From the top down: what is below another can go when that has. */
-static int remove_all_nodes(struct qmp *q, const char *prefix, const json_t *names, struct err *e)
+int qemu_undo_nodes(struct qmp *q, const char *prefix, const json_t *names, struct err *e)
 {
 	unsigned left, gone;
 	int r;
@@ -170,16 +169,6 @@ static int remove_all_nodes(struct qmp *q, const char *prefix, const json_t *nam
 		if (!gone)
 			return err_prefix(e, "a block node of ours stays in the guest's QEMU");
 	return r;
-}
-
-int qemu_undo_nodes(struct qmp *q, const char *prefix, struct err *e)
-{
-	return remove_all_nodes(q, prefix, NULL, e);
-}
-
-int qemu_undo_these_nodes(struct qmp *q, const json_t *names, struct err *e)
-{
-	return remove_all_nodes(q, NULL, names, e);
 }
 
 /* ---- bitmaps ---- */
@@ -357,7 +346,8 @@ static int undo_listed(struct qmp *q, struct loop *l, const json_t *list, const 
 		if (lives(pid, born))
 			return err_set(e, EBUSY, "an export of this guest is under way (pid %d): wait for it, or end it", pid);
 		(*removed)++;
-		r = qemu_undo_jobs(q, l, prefix, e) ?: qemu_undo_nodes(q, prefix, e); /* nothing to be done for the others of that prefix */
+		r = qemu_undo_jobs(q, l, prefix, e)
+			    ?: qemu_undo_nodes(q, prefix, NULL, e); /* nothing to be done for the others of that prefix */
 	}
 	return r;
 }

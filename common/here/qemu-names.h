@@ -28,11 +28,10 @@ int qemu_conclude_job(struct qmp *q, struct loop *l, const char *id, unsigned ms
 /* Each: 0 when none is left whose name begins with prefix, wherever in its block graph it was. Jobs are cancelled, and wait for what they have
  * under way. */
 int qemu_undo_jobs(struct qmp *q, struct loop *l, const char *prefix, struct err *e);
-int qemu_undo_nodes(struct qmp *q, const char *prefix, struct err *e);
 int qemu_undo_bitmaps(struct qmp *q, const char *prefix, struct err *e);
 int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct err *e);
-/* Removes the nodes that have these names, with those that are below others last. */
-int qemu_undo_these_nodes(struct qmp *q, const json_t *names, struct err *e);
+/* Likewise nodes whose names begin with prefix, or (NULL) are among names: from the top down, as what is below another can go when that has. */
+int qemu_undo_nodes(struct qmp *q, const char *prefix, const json_t *names, struct err *e);
 /* Stops QEMU's NBD server, unless it is another one than that at this socket; the socket goes, too. */
 int qemu_undo_nbd_server(struct qmp *q, pid_t pid, const char *socket, struct err *e);
 /* Jobs and nodes of processes that have died (of older versions, too, whose names begin with "vmfx-"). *removed: what there was of them. -EBUSY: one

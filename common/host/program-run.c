@@ -83,17 +83,6 @@ static int attend(const struct program_run *r, pid_t pid, int *out, int *error, 
 	return ended < 0 ? ended : 0;
 }
 
-static int make_pipe(int *read_end, int *write_end, struct err *e)
-{
-	int fds[2];
-
-	if (pipe2(fds, O_CLOEXEC))
-		return err_sys(e, errno, "cannot create a pipe");
-	*read_end = fds[0];
-	*write_end = fds[1];
-	return 0;
-}
-
 int program_run(const struct program_run *r, int *status, struct err *e)
 {
 	AUTO_CLOSE int out = -1, error = -1, to_out = -1, to_error = -1;
@@ -101,7 +90,7 @@ int program_run(const struct program_run *r, int *status, struct err *e)
 	int why;
 
 	*status = 0;
-	if (make_pipe(&out, &to_out, e) || (r->error && make_pipe(&error, &to_error, e)))
+	if (program_pipe(&out, &to_out, e) || (r->error && program_pipe(&error, &to_error, e)))
 		return -e->code;
 	pid = begin(r, to_out, r->error ? to_error : to_out);
 	if (pid < 0)

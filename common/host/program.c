@@ -474,6 +474,17 @@ static pid_t ask_to_start(const struct program *p)
 	return pid;
 }
 
+int program_pipe(int *read_end, int *write_end, struct err *e)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC))
+		return err_sys(e, errno, "cannot create a pipe");
+	*read_end = fds[0];
+	*write_end = fds[1];
+	return 0;
+}
+
 bool program_is_runnable(const char *path)
 {
 	struct stat st;

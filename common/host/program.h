@@ -47,6 +47,8 @@ struct program_failure {
 	char step[32];
 };
 
+/* A pipe of which no program gets an end that it is not given. */
+int program_pipe(int *read_end, int *write_end, struct err *e);
 /* The path names a program that we may run: not a directory, which X_OK of access(2) is true of, too. */
 bool program_is_runnable(const char *path);
 /* The path of a program that lies beside this one, or else in PATH; beside this one if it is nowhere. malloc'ed. */

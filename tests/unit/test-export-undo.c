@@ -81,7 +81,7 @@ static int teardown(void **state)
 static void what_is_the_exports_goes_from_the_top_down(void **state)
 {
 	(void)state;
-	if (qemu_undo_jobs(q, loop, DEAD, &e) || qemu_undo_nodes(q, DEAD, &e))
+	if (qemu_undo_jobs(q, loop, DEAD, &e) || qemu_undo_nodes(q, DEAD, NULL, &e))
 		fail_msg("%s", e.msg);
 	assert_names(qemu.jobs, "backup-of-the-night");
 	assert_names(qemu.nodes, "spare disk0");
@@ -91,7 +91,7 @@ static void what_another_export_has_stays(void **state)
 {
 	(void)state;
 	assert_int_equal(qemu_undo_jobs(q, loop, OTHER, &e), 0);
-	assert_int_equal(qemu_undo_nodes(q, OTHER, &e), 0);
+	assert_int_equal(qemu_undo_nodes(q, OTHER, NULL, &e), 0);
 	assert_names(qemu.jobs, "backup-of-the-night " DEAD "j0 " DEAD "j1");
 	assert_names(qemu.nodes, "spare " DEAD "t0 " DEAD "n0 " DEAD "q0 disk0");
 }
@@ -100,7 +100,7 @@ static void what_cannot_go_is_an_error(void **state)
 {
 	(void)state;
 	qemu.stuck = true;
-	assert_int_equal(qemu_undo_nodes(q, DEAD, &e), -EREMOTEIO);
+	assert_int_equal(qemu_undo_nodes(q, DEAD, NULL, &e), -EREMOTEIO);
 	assert_names(qemu.nodes, "spare " DEAD "t0 " DEAD "n0 " DEAD "q0 disk0");
 }
 
