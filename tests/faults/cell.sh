@@ -446,8 +446,7 @@ verdict() {
 		name_script_that_is_listed
 		if [[ $(qemu_dst) != "${GUEST_PID[a]}" ]]; then
 			wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
-			guest_adopt a "$(qemu_dst)"
-			GUEST_AT[a]=$TO
+			guest_is_there
 		fi
 		assert_names destination
 		assert_moved "$(old_disk)"

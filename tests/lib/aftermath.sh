@@ -38,6 +38,15 @@ free_monitor() { # NAME: prints the path of the monitor that vmferry leaves alon
 	echo "${GUEST_AT[$1]:-$DIR}/$1.mon"
 }
 
+runs_here() { # [NAME (a)]: the guest, where it was last
+	[[ $(status_of "$(free_monitor "${1:-a}")" 2>/dev/null) == running ]]
+}
+
+guest_is_there() { # [PID]: guest a is the destination's, of that QEMU
+	guest_adopt a "${1:-$(qemu_dst)}" || fail "no QEMU at the destination"
+	GUEST_AT[a]=$TO
+}
+
 settings_of() { # NAME: prints everything that a move changes in a QEMU
 	"$ASK" settings "$(free_monitor "$1")" "$DIR/nbd-probe"
 }
@@ -94,6 +103,17 @@ kill_now() { # PID: and wait until it is gone
 	wait "$1" 2>/dev/null || true
 }
 
+guard_pid() { # prints the pid of the source agent's guard
+	pgrep -f "^vmferry --guard $DIR/"
+}
+
+# That of the source, and its guard, which would take the guest back.
+kill_agent_here() {
+	local guard
+	for guard in $(guard_pid); do kill_now "$guard"; done
+	kill_now "$MOVE_PID"
+}
+
 # All of the destination's: first the listener, which would begin others that settle what those that are killed leave.
 end_agents_there() {
 	local agents agent
@@ -105,7 +125,7 @@ end_agents_there() {
 
 # The dead agent's guard has done what it can, and let go of the journal.
 guard_ends() {
-	wait_for 60 eval '! pgrep -f "^vmferry --guard $DIR/" >/dev/null' || fail "the guard does not end"
+	wait_for 60 eval '! guard_pid >/dev/null' || fail "the guard does not end"
 }
 
 # DESTINATION for the next move: a new agent of vmferry's, or a new listener that knows of the fault.
@@ -152,6 +172,34 @@ fault_wait() { # until the agent has reached it
 
 fault_continue() {
 	kill -CONT "$FAULT_PID"
+}
+
+# Guest a is moved until WHEN: a fault point, at which the agent that comes to it dies (POINT), or is stopped (POINT:stop); or the middle of its disks or
+# its memory. To a new agent of vmferry's (local), a new listener that knows of the fault (listener), or where $DEST is (there).
+move_until() { # local|listener|there WHEN|disks|memory [OPTION...]
+	local to=$1 when=$2
+	shift 2
+	case $when in
+	disks) set -- "${SLOW_DISKS[@]}" "$@" ;;
+	memory) set -- "${SLOW_RAM[@]}" "$@" ;;
+	*) fault ${when/:/ } ;;
+	esac
+	[[ $to == there ]] || "to_$to"
+	move_start a "$DEST" "$@"
+	case $when in
+	disks) while_disks ;;
+	memory) while_ram ;;
+	*) fault_wait ;;
+	esac
+}
+
+# Likewise until the guest runs at the destination, as $there, and may be had back for WITHIN (1h).
+moved_for_now() { # local|listener|there [OPTION...]
+	[[ $1 == there ]] || "to_$1"
+	move_start a "$DEST" --revert-within "${WITHIN:-1h}" "${@:2}"
+	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+	there=$(qemu_dst)
+	kill_at_exit "$there"
 }
 
 # A QEMU that does not answer an agent's COMMAND, the Nth time (1), as it should (qmp-shim.c): what it is to find in its environment is SHIM. It does so
@@ -248,8 +296,7 @@ assert_moved() { # after a move to its end, by this vmferry or by recover
 
 assert_at_destination() { # after recover
 	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
-	guest_adopt a "$(qemu_dst)" || fail "no QEMU at the destination"
-	GUEST_AT[a]=$TO
+	guest_is_there
 	assert_moved
 }
 

@@ -107,7 +107,3 @@ assert_kept() { # it has its old disks, as if nothing had been
 	assert_eq "$(ls -A "$DIR/new")" "" "files at the new place"
 	assert_eq "$(cd "$DIR/src" && ls -A | xargs)" "a.raw a.sh b.qcow2" "files at the old place"
 }
-
-guard_pid() {
-	pgrep -f "^vmferry --guard $DIR/"
-}

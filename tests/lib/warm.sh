@@ -27,6 +27,10 @@ warm() { # [OPTION...]
 	move_start a "$DEST" --how warm "$@"
 }
 
+is_shut_down() { # guest a, whose QEMU is there still
+	[[ $(status_of "$(free_monitor a)") == shutdown ]]
+}
+
 somebody_starts_it_again() { # here, when it has shut down and its QEMU is there still
 	qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
 	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == prelaunch ]]' || fail "it is not reset"

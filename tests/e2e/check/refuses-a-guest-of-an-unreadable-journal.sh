@@ -24,9 +24,7 @@ refused "$garbage is not a journal.*another is not begun"
 rm "$garbage"
 
 # that of a move of this guest, damaged in the middle
-to_local
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 kill_now "$MOVE_PID"
 wait_for 20 is_alone
 guard_ends # which puts the settings back

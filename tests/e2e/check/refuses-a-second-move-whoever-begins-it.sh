@@ -4,9 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_local
-move_start a local "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 mkdir -m 700 "$DIR/elsewhere" "$DIR/second"
 status=0
 VMFERRY_RUNTIME_DIR=$DIR/elsewhere timeout 60 "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/second" </dev/null >"$DIR/second.out" 2>&1 ||

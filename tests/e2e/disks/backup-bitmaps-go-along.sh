@@ -58,8 +58,7 @@ check_backups quick
 
 # called off, they are as they were
 before=$(bitmaps)
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 vmferry cancel a >/dev/null
 move_wait 1
 assert_eq "$(bitmaps)" "$before" "after a move that was called off"
@@ -71,8 +70,7 @@ bitmap_add "$image" failed '"disabled": true'
 bitmap_add "$image" other
 write_outside d1 56 ""
 bitmap_add "$image" last '"persistent": true'
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 ask block-dirty-bitmap-enable '{"node": "'"$image"'", "name": "weekly"}' >/dev/null
 ask block-dirty-bitmap-remove '{"node": "'"$raw"'", "name": "in memory"}' >/dev/null
 ask block-dirty-bitmap-merge '{"node": "'"$image"'", "target": "last", "bitmaps": ["other"]}' >/dev/null

@@ -4,10 +4,6 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/network-disk.sh"
 
-stays() { # [OPTION...]
-	move_start a "$DEST" --disk d0=shared "$@"
-}
-
 at_source() {
 	assert_settled
 	assert_eq "$(qemu_dst)" "" "QEMUs at the destination"
@@ -16,49 +12,34 @@ at_source() {
 guest_with_nbd_disk
 
 # called off while memory is copied
-to_local
-stays "${SLOW_RAM[@]}"
-while_ram
+move_until local memory --disk d0=shared
 "$BIN/vmferry" cancel a >/dev/null
 move_wait 1
 at_source
 
 # its agent here dies when all is promised: its guard takes the guest back
-fault src-ready
-to_listener
-stays
-fault_wait
+move_until listener src-ready --disk d0=shared
 guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
 recover 1
 at_source
 
 # its QEMU there is gone when it should begin: what was held goes on
-fault after-DST_PREPARED stop
-to_listener
-stays
-fault_wait
+move_until listener after-DST_PREPARED:stop --disk d0=shared
 kill_now "$(qemu_dst)"
 fault_continue
 move_wait 1
 at_source
 
 # both agents die when the guest is handed over: it goes on there
-fault after-SRC_COMMITTED
-to_listener
-stays
-fault_wait
+move_until listener after-SRC_COMMITTED --disk d0=shared
 guard_ends
 recover 0
-guest_adopt a "$(qemu_dst)"
-GUEST_AT[a]=$TO
+guest_is_there
 assert_settled
 
 # the whole destination is gone after that: whether it has run there nobody knows
-fault before-DST_START stop
-to_listener
-stays
-fault_wait
+move_until listener before-DST_START:stop --disk d0=shared
 there=$(qemu_dst)
 kill_now "$DST_PID"
 kill_now "$FAULT_PID"
@@ -83,11 +64,8 @@ assert_nothing_unfinished
 # here its agent and its QEMU are gone after it was handed over, as if the host had crashed: who knows what was started since
 GUEST_AT=()
 guest_with_nbd_disk
-fault after-SRC_COMMITTED
-to_listener
-stays
-fault_wait
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
+move_until listener after-SRC_COMMITTED --disk d0=shared
+kill_agent_here
 kill_now "${GUEST_PID[a]}"
 recover 8
 said recover.log "nobody can see whether disk .* was written to since the source's QEMU was lost"
@@ -97,14 +75,10 @@ assert_eq "$(qemu_dst)" "" "QEMUs at the destination"
 # the whole source is gone when the destination has promised
 GUEST_AT=()
 guest_with_nbd_disk
-fault src-ready stop
-to_listener
-stays
-fault_wait
+move_until listener src-ready:stop --disk d0=shared
 there=$(qemu_dst)
 kill_now "${GUEST_PID[a]}"
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
-kill_now "$MOVE_PID"
+kill_agent_here
 end_agents_there
 kill_at_exit "$there"
 recover_there 6 a --peer-is-fenced

@@ -10,13 +10,10 @@ somebody_writes() {
 	"$TOP/build/qemu/bin/qemu-io" -f raw -c 'write -q -P 0x5a 15M 4k' "$DIR/a.raw" || fail "the disk is locked"
 }
 
-begin() { # POINT [ACTION]
+begin() { # POINT[:stop]
 	GUEST_AT=()
 	guest_a
-	fault "$@"
-	to_listener
-	move_start a "$DEST" --disk d0=shared
-	fault_wait
+	move_until listener "$1" --disk d0=shared
 	there=$(qemu_dst)
 	kill_at_exit "$there"
 }
@@ -30,7 +27,7 @@ said recover.log "was written since the guest's memory came here"
 process_is_gone "$there" || fail "the guest is there: $(status_of "$TO/a.mon")"
 
 # NOVM comes late
-begin before-DST_START stop
+begin before-DST_START:stop
 kill_now "$DST_PID"
 kill_now "$FAULT_PID"
 DST_PID=

@@ -4,10 +4,6 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-shared() { # [OPTION...]
-	move_start a "$DEST" --disk d0=shared "$@"
-}
-
 at_source() {
 	assert_settled
 	assert_eq "$(qemu_dst)" "" "QEMUs at the destination"
@@ -17,38 +13,27 @@ at_source() {
 guest_a
 
 # called off while it is copied
-to_local
-shared "${SLOW_RAM[@]}"
-while_ram
+move_until local memory --disk d0=shared
 "$BIN/vmferry" cancel a >/dev/null
 move_wait 1
 at_source
 
 # its agent here dies when all is promised: its guard takes the guest back at once, and the disk with it, while the other QEMU waits
-fault src-ready
-to_listener
-shared
-fault_wait
+move_until listener src-ready --disk d0=shared
 guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
 recover 1
 at_source
 
 # its QEMU there is gone when it should begin: NOVM, and what was held goes on with its disk
-fault after-DST_PREPARED stop
-to_listener
-shared
-fault_wait
+move_until listener after-DST_PREPARED:stop --disk d0=shared
 kill_now "$(qemu_dst)"
 fault_continue
 move_wait 1
 at_source
 
 # nobody there lets the other QEMU have the disk, and here it cannot be had either until that one lets go
-fault before-DST_START stop
-to_listener
-shared
-fault_wait
+move_until listener before-DST_START:stop --disk d0=shared
 another_has_the_disk
 fault_continue
 move_wait 5
@@ -59,10 +44,7 @@ at_source
 
 # the whole destination is gone before its guest has begun to run: a person's word brings it back
 gone_at() { # POINT
-	fault "$1" stop
-	to_listener
-	shared
-	fault_wait
+	move_until listener "$1:stop" --disk d0=shared
 	there=$(qemu_dst)
 	kill_now "$DST_PID"
 	kill_now "$FAULT_PID"

@@ -4,14 +4,10 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-fault src-ready stop
-move_start a "$DEST" --disk d0=shared
-fault_wait
+move_until listener src-ready:stop --disk d0=shared
 there=$(qemu_dst)
 kill_now "${GUEST_PID[a]}" # first: without its agent it would go on, and write
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
-kill_now "$MOVE_PID"
+kill_agent_here
 end_agents_there
 kill_at_exit "$there"
 then=$(stat -c %y "$DIR/a.raw")
@@ -24,6 +20,5 @@ process_is_gone "$there" && fail "its QEMU was ended"
 
 touch -d "$then" "$DIR/a.raw"
 recover_there 0 a --peer-is-fenced
-guest_adopt a "$there"
-GUEST_AT[a]=$TO
+guest_is_there "$there"
 guest_verify "$(orders a)" blocks

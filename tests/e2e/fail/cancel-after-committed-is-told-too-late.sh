@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_local
-fault before-DST_START stop
-move_start a local
-fault_wait
+move_until local before-DST_START:stop
 ! vmferry cancel "${GUEST_PID[a]}" 2>"$DIR/cancel.err" || fail "vmferry cancel says that it did"
 assert_eq "$(<"$DIR/cancel.err")" "vmferry: too late: the guest is the destination's"
 kill -INT "$MOVE_PID"

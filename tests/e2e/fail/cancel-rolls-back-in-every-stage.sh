@@ -13,18 +13,13 @@ cancel() {
 }
 
 guest_a
-to_local
-fault dst-prepare stop
-move_start a local
-fault_wait
+move_until local dst-prepare:stop
 cancel fault_continue
 
-move_start a local "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 cancel
 
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 cancel
 
 move_start a local --hold

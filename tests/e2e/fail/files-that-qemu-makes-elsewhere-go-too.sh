@@ -7,9 +7,7 @@ mkdir "$DIR/elsewhere"
 MACHINE=q35,memory-backend=m0 guest_a -D "$DIR/log-%d" -d guest_errors \
 	-object "memory-backend-file,id=m0,size=256M,share=on,mem-path=$DIR/elsewhere/a memory"
 rm "$DIR/elsewhere/a memory"
-to_local
-move_start a local "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 [[ -e "$DIR/elsewhere/a memory" ]] || fail "QEMU has made no file for its memory"
 there=$(qemu_dst)
 [[ -e $DIR/log-$there ]] || fail "QEMU has made no log"

@@ -54,9 +54,7 @@ done
 
 # the agent that had set the names aside, or hidden the others, dies: the next one gives them back
 for point in dst-set-aside dst-qemu-forked dst-qemu-noted dst-qemu-launched dst-hidden-in-place after-DST_PREPARED; do
-	fault $point
-	in_place
-	fault_wait
+	move_until local $point --in-place
 	move_wait 1
 	at_source
 done
@@ -65,9 +63,7 @@ done
 it_has_its_pidfile() {
 	[[ -s $DIR/a.pid && $(<"$DIR/a.pid") == "$(the_other_qemu)" ]]
 }
-fault dst-qemu-launched stop
-in_place
-fault_wait
+move_until local dst-qemu-launched:stop --in-place
 wait_for 30 it_has_its_pidfile || fail "the other QEMU does not start"
 kill_now "$(the_other_qemu)"
 kill_now "$FAULT_PID"
@@ -76,18 +72,14 @@ at_source
 
 # or cannot go on
 for point in dst-set-aside dst-hidden-in-place; do
-	fault $point exit
-	in_place
-	fault_wait
+	move_until local $point:exit --in-place
 	move_wait 1
 	at_source
 done
 
 # both do, and a person comes
 for point in dst-set-aside dst-qemu-launched dst-hidden-in-place; do
-	fault $point stop
-	in_place
-	fault_wait
+	move_until local $point:stop --in-place
 	kill_now "$MOVE_PID"
 	kill_now "$FAULT_PID"
 	guard_ends
@@ -97,9 +89,7 @@ done
 goes_on
 
 # a person vouches for the wrong one: the new QEMU is dead, and the names stay where the guest is
-fault after-DST_PREPARED stop
-in_place
-fault_wait
+move_until local after-DST_PREPARED:stop --in-place
 kill_now "$(the_other_qemu)"
 kill_now "$MOVE_PID"
 kill_now "$FAULT_PID"
@@ -112,9 +102,7 @@ at_source
 
 # the source agent dies when the guest is given up: it is the other QEMU's, and gets its names
 for point in after-SRC_COMMITTED before-SRC_RELEASED; do
-	fault $point
-	in_place
-	fault_wait
+	move_until local $point --in-place
 	wait "$MOVE_PID" || true
 	recover 0
 	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
@@ -124,9 +112,7 @@ for point in after-SRC_COMMITTED before-SRC_RELEASED; do
 done
 
 # its agent dies when it has begun to run it, and has not given it its names
-fault after-DST_STARTED
-in_place
-fault_wait
+move_until local after-DST_STARTED --in-place
 move_wait
 has_its_names "${GUEST_PID[a]}"
 assert_settled

@@ -39,9 +39,7 @@ kill -KILL "$(the_other_qemu)"
 move_wait 1
 at_source "the other QEMU died"
 for point in dst-taps-held dst-qemu-launched after-DST_PREPARED; do
-	fault $point
-	in_place
-	fault_wait
+	move_until local $point --in-place
 	move_wait 1
 	at_source "$point"
 done
@@ -56,17 +54,13 @@ at_source "the name is taken"
 
 # after it: the destination's agent dies, or what it has pass the tap on
 for point in after-DST_STARTED before-DST_DONE after-DST_DONE dst-tap-removed dst-tap-taken; do
-	fault $point
-	in_place
-	fault_wait
+	move_until local $point --in-place
 	move_wait
 	settled "$point"
 done
 # both agents
 for point in after-SRC_COMMITTED before-SRC_RELEASED; do
-	fault $point
-	in_place
-	fault_wait
+	move_until local $point --in-place
 	wait "$MOVE_PID" || true
 	recover 0
 	guest_adopt a "$(the_other_qemu)"
@@ -74,9 +68,7 @@ for point in after-SRC_COMMITTED before-SRC_RELEASED; do
 done
 
 # somebody takes it as soon as it is free, and uses it in another way
-fault before-DST_DONE stop
-in_place
-fault_wait
+move_until local before-DST_DONE:stop --in-place
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU does not end"
 python3 -S -c 'import fcntl, struct, time
 tap = open("/dev/net/tun", "r+b", buffering=0)

@@ -30,9 +30,7 @@ mount -o loop "$DIR/ext4" "$DIR/d1" || skip "no file system can be mounted here"
 at_exit 'umount -l "$DIR/d1"'
 
 guest_a
-to_listener
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until listener disks
 wait_for 20 eval 'test -S "$TO"/.vmferry-*/a.mon' || fail "no QEMU at the destination: $(ls "$TO")"
 session=$(agent_dst)
 qemu=$(qemu_dst)

@@ -18,16 +18,10 @@ writable() { # again, checked and whole
 	loop=${loop##*/}
 }
 
-runs() {
-	[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]
-}
-
 until_point() { # POINT
 	to_listener # whose journals are elsewhere
 	sync "$VMFERRY_STATE_DIR/token"
-	fault "$1" stop
-	move_start a "$DEST"
-	fault_wait
+	move_until there "$1:stop"
 	read_only
 }
 
@@ -47,7 +41,7 @@ for point in src-pre-switchover src-completed; do
 	fault_continue
 	move_wait 4
 	assert_result 'r["guest"] == "source" and "journal" in r["reason"] + str(r["leftovers"])'
-	runs || fail "$point: the guest does not run: $(status_of "$(free_monitor a)")"
+	runs_here || fail "$point: the guest does not run: $(status_of "$(free_monitor a)")"
 	guest_verify "$(orders a)" blocks >/dev/null
 	writable
 	recover 1
@@ -56,7 +50,7 @@ done
 
 until_point src-completed
 kill_now "$MOVE_PID"
-wait_for 10 runs || fail "the guard does not take the guest back"
+wait_for 10 runs_here || fail "the guard does not take the guest back"
 writable
 recover 1
 assert_settled

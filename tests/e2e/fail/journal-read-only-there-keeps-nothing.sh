@@ -42,16 +42,12 @@ guest_a
 
 to_listener
 sync "$DIR/dst-state/token"
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until there disks
 read_only
 kill -TERM "$MOVE_PID"
 only_its_journal_is_left
 
-fault before-DST_PREPARED stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener before-DST_PREPARED:stop
 read_only
 only_its_journal_is_left
 assert_result '"cannot write journal" in r["reason"]'

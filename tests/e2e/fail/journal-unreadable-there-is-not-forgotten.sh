@@ -4,9 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until listener disks
 session=$(agent_dst)
 kill_now "$DST_PID"
 kill_now "$session"

@@ -6,9 +6,7 @@ qmp_shim query-status never
 ON=(env "${SHIM[@]}")
 guest_a
 ON=()
-to_local
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 qmp_misanswers
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 5

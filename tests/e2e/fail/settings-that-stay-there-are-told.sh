@@ -3,10 +3,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-fault after-DST_STARTED stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener after-DST_STARTED:stop
 pid=$(qemu_dst)
 kill_at_exit "$pid"
 kill -STOP "$pid"

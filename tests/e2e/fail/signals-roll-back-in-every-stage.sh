@@ -11,18 +11,13 @@ interrupt() { # SIGNAL [COMMAND]
 }
 
 guest_a
-fault dst-prepare stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener dst-prepare:stop
 interrupt INT fault_continue
 
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until there disks
 interrupt TERM true
 
-move_start a "$DEST" "${SLOW_RAM[@]}"
-while_ram
+move_until there memory
 interrupt INT true
 
 move_start a "$DEST" --hold

@@ -33,9 +33,7 @@ has_dirt() {
 }
 
 guest_a
-to_listener
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until listener disks
 wait_for 20 has_dirt
 hold_bitmap
 vmferry cancel "${GUEST_PID[a]}" >/dev/null || true # the job alone may have ended the move
@@ -56,8 +54,7 @@ mon '{"execute": "cont"}' >/dev/null
 
 # Beside what is left another move begins, and is rolled back.
 let_bitmap_go
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until there disks
 assert_eq "$(bitmaps | wc -l)" 2 "bitmaps of two moves"
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1

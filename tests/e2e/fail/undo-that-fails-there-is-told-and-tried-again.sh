@@ -20,8 +20,7 @@ session_ends() { # of the move that is over
 guest_a
 to_listener
 address=$DEST
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until there disks
 first=$TO
 run_dir=$(find "$DIR/dst-run" -mindepth 1 -type d)
 touch "$run_dir/note"
@@ -38,8 +37,7 @@ assert_eq "$(left)" "d1/a.raw ${run_dir#"$DIR"/}/note" "left"
 
 # The source knows nothing of it any more; another move comes and goes.
 recover 0
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until there disks
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 [[ -z $(ls -A "$TO") ]] || fail "left by the second move: $(ls -A "$TO")"

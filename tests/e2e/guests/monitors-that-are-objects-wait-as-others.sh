@@ -23,10 +23,7 @@ guest_a -chardev "socket,id=cq,path=$DIR/a.obj,server=on,wait=off" -object monit
 	-chardev "socket,id=ch,host=127.0.0.1,port=$PORT,to=$((PORT + 1)),server=on,wait=off"
 
 # Loaded and promised, the guest is nobody's to start: there is no socket, and who comes to the port is not heard.
-to_local
-fault src-ready stop
-move_start a local
-fault_wait
+move_until local src-ready:stop
 [[ ! -e $TO/a.obj ]] || fail "the monitor is there before the guest is"
 assert_eq "$(status_of "$(echo "$TO"/.vmferry-*/a.obj)")" paused "the guest at the destination"
 "$TOP/tests/lib/monitors.py" cont "hmp:$((PORT + 1))"

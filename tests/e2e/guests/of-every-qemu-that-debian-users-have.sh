@@ -31,8 +31,7 @@ goes() { # FROM TO [MACHINE]: FROM may be a file
 		rm -f "$DIR"/a.*
 		return
 	fi
-	move_start a local "${SLOW_DISKS[@]}"
-	while_disks
+	move_until local disks
 	kill -TERM "$MOVE_PID"
 	move_wait 1
 	assert_at_source

@@ -4,8 +4,7 @@
 
 guest_a
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_result 'r["guest"] == "source" and r["guest_text"] == "on the source, paused as it was"'

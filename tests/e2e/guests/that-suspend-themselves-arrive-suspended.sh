@@ -6,9 +6,7 @@
 
 suspended_while_copied() {
 	guest_a
-	to_local
-	move_start a local "${SLOW_RAM[@]}"
-	while_ram
+	move_until local memory
 	vmferry set "${GUEST_PID[a]}" bwlimit=1M >/dev/null # it writes no more from here on, and would be gone in a moment
 	guest_order "$(orders a)" suspend >/dev/null
 	wait_for 10 eval '[[ $(status_of "$(free_monitor a)") == suspended ]]' || fail "the guest does not suspend itself"

@@ -40,9 +40,7 @@ else
 	echo "skipped: no file system can be mounted here"
 fi
 
-fault src-ready stop
-move_start a local
-fault_wait
+move_until local src-ready:stop
 assert_tpms 2
 kill_now "$(qemu_dst)"
 fault_continue
@@ -53,8 +51,7 @@ tpm_assert a
 tpm_write a second
 guest_verify "$(orders a)" blocks
 
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 assert_tpms 2
 vmferry cancel "${GUEST_PID[a]}" >/dev/null
 move_wait 1

@@ -7,19 +7,13 @@
 tpm_start a
 guest_a $TPM
 for point in dst-swtpm-forked dst-swtpm-noted dst-swtpm-launched dst-qemu-launched; do
-	fault "$point"
-	to_listener
-	move_start a "$DEST"
-	fault_wait
+	move_until listener "$point"
 	move_wait 1
 	assert_at_source
 	assert_tpms 1
 done
 
-fault dst-qemu-forked stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener dst-qemu-forked:stop
 assert_tpms 2
 kill_now "$DST_PID"
 kill_now "$FAULT_PID"
@@ -32,10 +26,7 @@ recover 1
 assert_at_source
 
 # what somebody put into its directory is not removed with it
-fault dst-qemu-forked stop
-to_local
-move_start a local
-fault_wait
+move_until local dst-qemu-forked:stop
 dir=$(echo "$TO"/a.tpm-*)
 echo mine >"$dir/notes"
 kill_now "$(qemu_dst || pgrep -f "swtpm socket .*$TO")"

@@ -21,9 +21,7 @@ MEM=256 APPEND=$TPM_APPEND WITNESS="ram_mb=16 rate=100 disks=vda disk_mb=8" gues
 tpm_write a first
 
 # when all is there, and the guest was stopped for it, the destination QEMU dies
-fault src-ready stop
-move_start a local --how warm --shutdown-timeout 1 --force
-fault_wait
+move_until local src-ready:stop --how warm --shutdown-timeout 1 --force
 dir=$(echo "$TO"/a.tpm-*)
 [[ -s $dir/tpm2-00.permall ]] || fail "nothing of the TPM is there"
 assert_tpms 2

@@ -8,8 +8,7 @@ MOVES=$BOOT
 case $BOOT in
 1)
 	unit_guest a vm-a.service Restart=always RestartSec=100ms
-	move_start a local "${SLOW_RAM[@]}"
-	while_ram
+	move_until local memory
 	[[ $(show DropInPaths vm-a.service) == /run/* ]] || fail "the unit is not held"
 	;;
 2)
@@ -19,9 +18,7 @@ case $BOOT in
 	assert_eq "$(show MainPID vm-a.service) $(show DropInPaths vm-a.service)" "${GUEST_PID[a]} " "the unit after recover"
 	guest_verify "$DIR/a.orders" blocks
 
-	fault after-DST_START stop
-	move_start a local
-	fault_wait
+	move_until local after-DST_START:stop
 	;;
 3)
 	assert_eq "$(show ActiveState vm-a.service) $(show Restart vm-a.service)" "inactive no" "the unit after COMMITTED"

@@ -15,8 +15,7 @@ SETTINGS=$(settings_of a)
 BEFORE=$(unit_as_it_is vm-a.service)
 
 # cancelled while memory is copied, when the unit is held already
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 assert_eq "$(show Restart vm-a.service)" no "Restart= while memory is copied"
 vmferry cancel "${GUEST_PID[a]}"
 move_wait 1
@@ -42,8 +41,7 @@ for point in memory before-SRC_COMMITTED; do
 done
 
 # the guest's QEMU dies meanwhile: it starts again, as it would have without the move
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 kill -KILL "${GUEST_PID[a]}"
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["outcome"] == "rolled-back"'
@@ -56,8 +54,7 @@ guest_stop a
 systemctl --user stop vm-a.service
 rm -f "$DIR/a.console"
 unit_guest a vm-a.service Restart=no
-move_start a local "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 systemctl --user restart vm-a.service 2>/dev/null || true
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["outcome"] == "rolled-back"'

@@ -17,9 +17,7 @@ SCRIPT=$(show MainPID vm-a.service)
 [[ $SCRIPT != "${GUEST_PID[a]}" ]] || fail "the QEMU is the unit's main process"
 
 # rolled back when the script is stopped already
-fault src-ready stop
-move_start a local
-fault_wait
+move_until local src-ready:stop
 assert_eq "$(state_of "$SCRIPT")" T "state of the script before COMMITTED"
 kill_now "$FAULT_PID"
 wait_for 10 process_is_gone "$MOVE_PID"
@@ -30,9 +28,7 @@ guest_verify "$DIR/a.orders" blocks
 
 # its QEMU dies when all was sent
 rm -rf "$DIR/d1"
-fault src-ready stop
-move_start a local
-fault_wait
+move_until local src-ready:stop
 kill -KILL "${GUEST_PID[a]}"
 wait_for 10 process_is_gone "${GUEST_PID[a]}" || true # a zombie of the stopped script's
 nobody_has_open "$DIR/a.raw" || fail "the guest was started again"

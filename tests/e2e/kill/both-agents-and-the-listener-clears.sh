@@ -9,8 +9,7 @@ nothing_there() {
 
 cut_off() { # [and-qemu]
 	local session
-	move_start a "$DEST" "${SLOW_DISKS[@]}"
-	while_disks
+	move_until there disks
 	session=$(agent_dst)
 	kill_at_exit "$session"
 	kill -STOP "$session" # so that it does not notice the other's end

@@ -28,8 +28,7 @@ guest_a
 export VMFERRY_FAULT=before-DST_ABORTED:kill # not once, but each time
 to_listener
 unset VMFERRY_FAULT
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until there disks
 session=$(agent_dst)
 kill_at_exit "$session"
 kill -STOP "$session" # so that it does not notice the other's end

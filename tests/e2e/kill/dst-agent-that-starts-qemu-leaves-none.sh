@@ -5,19 +5,13 @@
 
 guest_a
 for point in dst-qemu-forked dst-qemu-noted dst-qemu-launched; do
-	fault "$point"
-	to_listener
-	move_start a "$DEST"
-	fault_wait
+	move_until listener "$point"
 	move_wait 1
 	assert_at_source
 done
 
 # ... and as the whole side has died, the next start ends it
-fault dst-qemu-launched stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener dst-qemu-launched:stop
 kill_now "$DST_PID"
 wait_for 20 qemu_dst >/dev/null || fail "no QEMU was started"
 wait_for 20 test -S "$TO/a.mon" || fail "QEMU did not begin"

@@ -5,10 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/aftermath.sh"
 
 cut_off() {
-	fault after-DST_START stop
-	"to_$1"
-	move_start a "$DEST"
-	fault_wait
+	move_until "$1" after-DST_START:stop
 	kill_now "$(qemu_dst)"
 	fault_continue
 	move_wait 6

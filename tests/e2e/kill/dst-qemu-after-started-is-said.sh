@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-fault after-DST_STARTED stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener after-DST_STARTED:stop
 kill_now "$(qemu_dst)"
 fault_continue
 move_wait

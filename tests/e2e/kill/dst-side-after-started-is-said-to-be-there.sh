@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-fault before-DST_DONE stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener before-DST_DONE:stop
 kill_now "$DST_PID"
 kill_now "$FAULT_PID"
 move_wait 7

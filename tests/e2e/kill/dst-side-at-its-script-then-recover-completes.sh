@@ -5,10 +5,7 @@
 
 guest_a
 for point in after-DST_STARTED dst-script-named; do
-	fault "$point" stop
-	to_listener
-	move_start a "$DEST"
-	fault_wait
+	move_until listener "$point:stop"
 	kill_now "$DST_PID"
 	kill_now "$FAULT_PID"
 	move_wait 6 # nobody has told the source that the guest runs there
@@ -16,8 +13,7 @@ for point in after-DST_STARTED dst-script-named; do
 	FROM=${GUEST_AT[a]:-$DIR}
 	recover 0
 	wait_for 10 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
-	guest_adopt a "$(qemu_dst)"
-	GUEST_AT[a]=$TO
+	guest_is_there
 	assert_moved "$FROM/a.raw"
 	said recover.log "$TO/a.sh starts the guest again"
 	sh -n "$TO/a.sh"

@@ -5,9 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-move_start a "$DEST" "${SLOW_RAM[@]}"
-while_ram
+move_until listener memory
 session=$(agent_dst)
 kill_now "$DST_PID"
 kill_now "$session"

@@ -15,15 +15,8 @@ guard() {
 	pgrep -f "^vmferry --guard $DIR/" >/dev/null
 }
 
-runs() {
-	[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]
-}
-
 stands() { # with the agent dead, and so many of its monitors taken
-	to_local
-	fault src-pre-switchover stop
-	move_start a "$DEST"
-	fault_wait
+	move_until local src-pre-switchover:stop
 	occupy "$DIR/a.qmp"
 	first=$CLIENT
 }
@@ -31,7 +24,7 @@ stands() { # with the agent dead, and so many of its monitors taken
 guest_a
 stands
 kill_now "$MOVE_PID"
-wait_for 30 runs || fail "the guard does not try the other monitor: $(<"$DIR/move.log")"
+wait_for 30 runs_here || fail "the guard does not try the other monitor: $(<"$DIR/move.log")"
 end_process "$first"
 recover 1
 assert_at_source
@@ -42,7 +35,7 @@ kill_now "$MOVE_PID"
 wait_for 20 grep -q "cannot be told to go on\|has died: " "$DIR/move.log" || fail "the guard says nothing"
 guard || fail "the guard has given up"
 end_process "$CLIENT"
-wait_for 30 runs || fail "the guard does not find the monitor that became free"
+wait_for 30 runs_here || fail "the guard does not find the monitor that became free"
 end_process "$first"
 recover 1
 assert_at_source

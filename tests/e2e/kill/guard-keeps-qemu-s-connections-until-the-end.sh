@@ -7,10 +7,6 @@
 
 [[ $EUID -eq 0 ]] || skip "only root can look at what the guard has open"
 
-guard() { # prints its pid
-	pgrep -f "^vmferry --guard $DIR/"
-}
-
 connections() { # prints how many of QEMU's to its agent are open there, whoever has them (proc_net(5): unix)
 	awk -v at="$DIR/run/" '$6 == "03" && index($8, at) == 1 && $8 ~ /\.migrate$/' /proc/net/unix | wc -l
 }
@@ -28,10 +24,8 @@ kept() { # COUNT: the guard has as many sockets, the listening one, and the one 
 }
 
 cut_off() { # CONNECTIONS OPTION...: sets GUARD, which stands still
-	to_local
-	move_start a "$DEST" "${SLOW_RAM[@]}" --hold "${@:2}"
-	while_ram
-	GUARD=$(guard)
+	move_until local memory --hold "${@:2}"
+	GUARD=$(guard_pid)
 	wait_for 10 kept "$1" || fail "the guard has $(ls -l "/proc/$GUARD/fd")"
 	assert_eq "$(connections)" "$1" "QEMU's connections"
 	kill -STOP "$GUARD"
@@ -41,7 +35,7 @@ cut_off() { # CONNECTIONS OPTION...: sets GUARD, which stands still
 }
 
 assert_let_go() {
-	wait_for 30 eval '! guard >/dev/null' || fail "the guard does not end"
+	wait_for 30 eval '! guard_pid >/dev/null' || fail "the guard does not end"
 	is_over || fail "the migration is $(migration), or not cleaned up"
 	assert_eq "$(connections)" 0 "QEMU's connections in the end"
 }

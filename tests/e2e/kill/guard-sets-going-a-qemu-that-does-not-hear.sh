@@ -8,10 +8,7 @@ qmp_shim migrate_cancel never
 ON=(env "${SHIM[@]}")
 guest_a
 ON=()
-to_local
-fault src-pre-switchover stop
-move_start a local --reconnect-timeout 0
-fault_wait
+move_until local src-pre-switchover:stop --reconnect-timeout 0
 assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "run state"
 qmp_misanswers
 kill_now "$(qemu_dst)"

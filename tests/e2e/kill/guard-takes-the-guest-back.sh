@@ -5,21 +5,10 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-runs() {
-	[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]
-}
-
-guard() { # prints its pid
-	pgrep -f "^vmferry --guard $DIR/"
-}
-
 cut_off() { # POINT
-	to_local
-	fault "$1"
-	move_start a "$DEST"
-	fault_wait
+	move_until local "$1"
 	assert_eq "$FAULT_PID" "$MOVE_PID"
-	wait_for 30 runs || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
+	wait_for 30 runs_here || fail "$1: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
 	guest_verify "$(orders a)" blocks >/dev/null
 	recover 1
 	assert_at_source
@@ -32,11 +21,8 @@ done
 
 # A guest that was paused before stays paused.
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
-to_local
-fault before-SRC_COMMITTED
-move_start a "$DEST"
-fault_wait
-wait_for 30 eval '! guard >/dev/null' || fail "the guard does not end"
+move_until local before-SRC_COMMITTED
+wait_for 30 eval '! guard_pid >/dev/null' || fail "the guard does not end"
 assert_eq "$(status_of "$(free_monitor a)")" postmigrate "a guest that was paused"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 recover 1
@@ -44,5 +30,5 @@ assert_at_source
 
 # After an orderly end there is none.
 move a local
-[[ -z $(guard) ]] || fail "a guard is left: $(guard)"
+[[ -z $(guard_pid) ]] || fail "a guard is left: $(guard_pid)"
 assert_moved

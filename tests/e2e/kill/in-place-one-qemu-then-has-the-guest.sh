@@ -25,9 +25,7 @@ began_there() { # the new QEMU may have run it
 at() { # POINT WHO: it is killed there
 	local pid i lost=
 	touch "$DIR/began"
-	fault "$1" stop
-	move_start a local --in-place
-	fault_wait
+	move_until local "$1:stop" --in-place
 	pid=$(victim "$2")
 	[[ -n $pid ]] || { fault_continue; move_wait; return; }
 	[[ $2 != dst-qemu ]] || ! began_there || lost=possible

@@ -4,8 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/aftermath.sh"
 
 cut_off() {
-	move_start a "$DEST" "${SLOW_RAM[@]}"
-	while_ram
+	move_until there memory
 	kill_now "$MOVE_PID"
 	assert_eq "$(status_of "$(free_monitor a)")" running "the guest without its agent"
 }

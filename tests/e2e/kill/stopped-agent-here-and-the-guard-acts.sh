@@ -5,15 +5,8 @@
 # is left alone.
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-runs() {
-	[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]
-}
-
 stop_at() { # POINT [OPTION...]
-	to_local
-	fault "$1" stop
-	move_start a "$DEST" "${@:2}"
-	fault_wait
+	move_until local "$1:stop" "${@:2}"
 	assert_eq "$FAULT_PID" "$MOVE_PID"
 }
 
@@ -25,7 +18,7 @@ for point in src-acknowledge src-pre-switchover src-held; do
 	wait_for 40 process_is_gone "$MOVE_PID" || fail "$point: the agent is still there"
 	had=$(($(date +%s) - since))
 	((had >= 9)) || fail "$point: the agent had only $had s"
-	wait_for 30 runs || fail "$point: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
+	wait_for 30 runs_here || fail "$point: the guest does not run: $(status_of "$(free_monitor a)" || state_of "${GUEST_PID[a]}")"
 	guest_verify "$(orders a)" blocks >/dev/null
 	wait_for 10 grep -aq 'the guest goes on here' "$DIR/move.log" || fail "nobody was told: $(tail -n 3 "$DIR/move.log")"
 	recover 1

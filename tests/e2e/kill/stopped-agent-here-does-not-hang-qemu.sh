@@ -5,9 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_local
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 begin=$SECONDS
 kill -STOP "$MOVE_PID"
 timeout 60 "$ASK" qmp "$(free_monitor a)" '{"execute": "stop"}' >"$DIR/stop" 2>&1 || fail "QEMU does not answer: $(<"$DIR/stop")"

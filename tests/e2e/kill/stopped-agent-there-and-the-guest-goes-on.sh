@@ -5,10 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 stop_there() { # POINT: the agent there is stopped for ever
-	fault "$1" stop
-	to_listener
-	move_start a "$DEST"
-	fault_wait
+	move_until listener "$1:stop"
 	if [[ $FAULT_PID == "$MOVE_PID" ]]; then
 		STOPPED=$(agent_dst)
 		kill_at_exit "$STOPPED"
@@ -33,10 +30,7 @@ for point in src-held before-DST_STARTED; do
 	grep -q 'was stopped (SIGSTOP) for 10 s, and is ended' "$DIR/dst.log" || fail "the log does not say so ($point)"
 done
 
-fault after-DST_START stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener after-DST_START:stop
 wait_for 30 grep -q 'trying to reach it again' "$DIR/move.json" || fail "the source does not ask again"
 ! wait_for 5 fault_agent_is_gone || fail "an agent that was stopped for a moment was ended" # it has been looked at by then
 fault_continue

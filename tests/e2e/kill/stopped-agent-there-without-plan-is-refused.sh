@@ -16,10 +16,7 @@ wait_for 10 process_is_gone "$FAULT_PID" || fail "the agent that was stopped doe
 assert_at_source
 
 # It has said it, and is stopped before it is ready: that is told, and waited for until somebody cancels.
-fault dst-prepare stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener dst-prepare:stop
 kill_at_exit "$FAULT_PID"
 wait_event 'ev["event"] == "notice" and "has not been ready for 15 s" in ev["text"]' >/dev/null
 vmferry cancel "${GUEST_PID[a]}" >/dev/null

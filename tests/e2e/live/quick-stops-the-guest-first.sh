@@ -34,7 +34,7 @@ while_ram
 hangs=$(agent_dst | head -n 1)
 kill -STOP "$hangs"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
-wait_for 30 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guest stands still for ever"
+wait_for 30 runs_here || fail "the guest stands still for ever"
 kill -CONT "$hangs"
 move_wait 1
 assert_result '"the destination takes nothing more" in r["reason"]'
@@ -50,10 +50,8 @@ assert_at_source
 
 # The agent dies around its `stop`, and while all goes over: its guard lets the guest go on.
 for point in src-stop-noted src-stopped src-migrate src-pre-switchover; do
-	fault $point
-	quick
-	fault_wait
-	wait_for 30 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "$point: the guest stands still"
+	move_until local $point --how quick
+	wait_for 30 runs_here || fail "$point: the guest stands still"
 	guard_ends
 	wait_for 10 process_is_gone "$MOVE_PID"
 	qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null # a person's, who does not want it undone
@@ -82,9 +80,7 @@ assert_eq "$(status_of "$(free_monitor a)")" paused "QEMU's run state"
 
 # So does one that somebody stops in the moment before the move does.
 qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
-fault src-stop-noted stop
-quick
-fault_wait
+move_until local src-stop-noted:stop --how quick
 qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null
 fault_continue
 move_wait

@@ -40,9 +40,7 @@ tell "0x8010 $attempt []"
 grep -q '^error: ' "$DIR/answer" || fail "an array: $(<"$DIR/answer")"
 
 guest_a
-fault after-SRC_COMMITTED
-move_start a "$DEST"
-fault_wait
+move_until there after-SRC_COMMITTED
 journal=$(find "$DIR/dst-state" -name '*-dst.journal')
 id=$(basename "$journal" -dst.journal)
 odd_state=$'\005' # of a destination, which changes nothing

@@ -10,10 +10,6 @@ ssh_guest
 WITNESS='ram_mb=32 rate=100 disks=vda disk_mb=8 disk_rate=0' ssh_guest b # whose disk is not written to: that would keep it from being stopped, too
 ON=(on_a)
 
-runs_here() { # NAME
-	[[ $(status_of "$(free_monitor "$1")") == running ]]
-}
-
 large_ones() { # add|delete
 	if [[ $1 == add ]]; then
 		on_b nft 'table inet test { chain in { type filter hook input priority 0; iifname "to-a" meta length > 900 drop; }; }'

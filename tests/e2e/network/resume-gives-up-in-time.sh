@@ -27,10 +27,6 @@ gives_up_after() { # SECONDS
 	guest_verify "$(orders a)" blocks
 }
 
-runs_here() {
-	[[ $(status_of "$(free_monitor a)") == running ]]
-}
-
 ssh_move_start a root@host-b "${SLOW_DISKS[@]}" --reconnect-timeout 1
 while_disks
 breaks

@@ -30,10 +30,6 @@ comes_back() {
 	on_b ip link set to-a up
 }
 
-runs_here() { # NAME
-	[[ $(status_of "$(free_monitor "$1")") == running ]]
-}
-
 ssh_move_start a root@host-b --how quick --at +600 --json=fine
 wait_event 'ev["event"] == "notice" and "the guest is stopped at" in ev["text"]' >/dev/null
 goes_away 1 switch

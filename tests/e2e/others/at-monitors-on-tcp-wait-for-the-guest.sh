@@ -63,9 +63,7 @@ signal.pause()' "$1" "$DIR/sitting" &
 }
 
 refused_for() { # REASON COMMAND...
-	fault dst-qemu-launched stop
-	move_start a local
-	fault_wait
+	move_until local dst-qemu-launched:stop
 	wait_for 30 test -S "$TO/a.mon" || fail "QEMU at the destination has no monitor"
 	"${@:2}"
 	fault_continue
@@ -83,9 +81,7 @@ rm "$DIR/mon"
 assert_at_source
 
 # Loaded and promised.
-fault src-ready stop
-move_start a local
-fault_wait
+move_until local src-ready:stop
 "$TOP/tests/lib/monitors.py" cont $(there)
 assert_eq "$(status_of "$(echo "$TO"/.vmferry-*/a.mon)")" paused "the guest at the destination"
 assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "the source's guest"

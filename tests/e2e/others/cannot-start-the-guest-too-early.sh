@@ -34,9 +34,7 @@ guest_a -monitor pty
 to_local
 
 # Loaded and promised.
-fault src-ready stop
-move_start a local
-fault_wait
+move_until local src-ready:stop
 resume_there now
 assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "the source's guest"
 fault_continue
@@ -45,8 +43,7 @@ assert_result '"resumed at the destination by somebody else" in r["reason"]'
 assert_at_source
 
 # Not loaded yet: QEMU would start it by itself later.
-move_start a local "${SLOW_RAM[@]}" --hold
-while_ram
+move_until local memory --hold
 resume_there
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 vmferry switch "${GUEST_PID[a]}" >/dev/null || true # it may have been noticed by then
@@ -55,9 +52,7 @@ assert_result '"resumed at the destination by somebody else" in r["reason"]'
 assert_at_source
 
 # The sockets are there as soon as the guest is.
-fault before-DST_START stop
-move_start a local
-fault_wait
+move_until local before-DST_START:stop
 for name in a.qmp a.mon a.orders; do
 	[[ ! -e $TO/$name ]] || fail "$name is there before the guest is"
 	[[ -S $(echo "$TO"/.vmferry-*/$name) ]] || fail "$name is nowhere"

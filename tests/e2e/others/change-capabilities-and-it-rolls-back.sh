@@ -6,9 +6,7 @@
 off='{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "pause-before-switchover", "state": false}]}}'
 
 guest_a
-to_local
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 7}}' >/dev/null
 qmp "$(free_monitor a)" "$off" >/dev/null
 vmferry set "${GUEST_PID[a]}" bwlimit=0
@@ -18,9 +16,7 @@ assert_result '"somebody else has changed the migration capability pause-before-
 qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 5}}' >/dev/null
 assert_at_source
 
-fault src-migrate stop
-move_start a "$DEST"
-fault_wait
+move_until there src-migrate:stop
 qmp "$(free_monitor a)" "$off" >/dev/null
 fault_continue
 move_wait 1

@@ -53,10 +53,7 @@ done
 
 # In the blackout itself.
 n=$((n + 1))
-to_local
-fault src-pre-switchover stop
-move_start a local
-fault_wait
+move_until local src-pre-switchover:stop
 ask "${snapshot/snapN/snap$n}"
 fault_continue
 rolled_back "somebody else changed drive"

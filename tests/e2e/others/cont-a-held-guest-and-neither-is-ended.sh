@@ -5,10 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-fault after-SRC_COMMITTED stop
-move_start a "$DEST"
-fault_wait
+move_until listener after-SRC_COMMITTED:stop
 kill -CONT "${GUEST_PID[a]}"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 fault_continue

@@ -5,10 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_local
-fault src-completed stop
-move_start a "$DEST"
-fault_wait
+move_until local src-completed:stop
 qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
 fault_continue
 move_wait 1

@@ -8,9 +8,7 @@ ask() { # COMMAND-JSON
 }
 
 guest_a
-to_local
-move_start a local "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 ask '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "theirs", "size": 1048576}}'
 ask '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "backup", "node-name": "theirs"}}'
 vmferry cancel "${GUEST_PID[a]}" >/dev/null

@@ -34,10 +34,7 @@ let_it_go() {
 }
 
 guest_a
-to_local
-fault src-migrate stop
-move_start a local "${SLOW_RAM[@]}"
-fault_wait
+move_until local src-migrate:stop "${SLOW_RAM[@]}"
 leave_a_migration
 fault_continue
 move_wait 4

@@ -8,9 +8,7 @@ ask() { # COMMAND-JSON
 }
 
 guest_a
-to_local
-move_start a "$DEST" "${SLOW_RAM[@]}"
-while_ram
+move_until local memory
 kill_now "$MOVE_PID"
 guard_ends
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest that the guard took back"
@@ -24,8 +22,7 @@ assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is else
 ask '{"execute": "cont"}'
 rm -rf "$DIR"/d*/
 vmferry recover "${GUEST_PID[a]}" >/dev/null 2>&1 || true
-move_start a "$DEST" "${SLOW_RAM[@]}"
-while_ram
+move_until there memory
 kill_now "$(pgrep -f "^vmferry --guard $DIR/")"
 kill_now "$MOVE_PID"
 ended() { [[ $(qmp "$(free_monitor a)" '{"execute": "query-migrate"}') =~ '"status": "'(failed|cancelled)'"' ]]; }

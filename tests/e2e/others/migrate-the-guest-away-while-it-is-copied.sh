@@ -20,9 +20,7 @@ migration() { # prints its status
 }
 
 guest_a
-to_local
-move_start a local "${SLOW_DISKS[@]}"
-while_disks
+move_until local disks
 off multifd pause-before-switchover switchover-ack return-path
 ask '{"execute": "migrate", "arguments": {"uri": "exec:exec tail -f /dev/null"}}'
 wait_for 10 eval '[[ $(migration) == active ]]' || fail "somebody's migration is $(migration)"

@@ -4,14 +4,11 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-fault src-ready stop
-move_start a "$DEST"
-fault_wait
+move_until listener src-ready:stop
 there=$(qemu_dst)
 end_agents_there
 kill_now "$MOVE_PID"
-wait_for 30 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guard does not take the guest back"
+wait_for 30 runs_here || fail "the guard does not take the guest back"
 qmp "$(echo "$DIR"/dst-run/*/vmferry.qmp)" '{"execute": "cont"}' >/dev/null
 kill_at_exit "$there"
 

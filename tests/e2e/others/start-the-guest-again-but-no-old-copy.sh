@@ -66,16 +66,13 @@ to_local
 # an agent that dies as the guest is given up: its guard sees to the names, before anybody recovers the move
 to_listener
 loop_start 1
-fault after-SRC_COMMITTED
-move_start a "$DEST"
-fault_wait
+move_until there after-SRC_COMMITTED
 guard_ends
 [[ ! -e $DIR/a.raw ]] || fail "the disk of a guest that was given up has its name, and nobody looks after it"
 kill_now "${GUEST_PID[a]}"
 wait_for 60 was_tried_again || fail "the script has not tried again: this test tests nothing"
 recover 0
-guest_adopt a "$(qemu_dst)"
-GUEST_AT[a]=$TO
+guest_is_there
 guest_verify "$(orders a)" blocks
 loop_end
 to_local
@@ -91,14 +88,14 @@ move_wait 1
 guest_verify "$(orders a)" blocks
 
 # refused: in place, and a disk that cannot have another name
-move_refused() { # OPTION...
+refused() { # OPTION...
 	move_start a local "$@"
 	move_wait 3
 	assert_result "'process $LOOP (' in r['reason'] and '--starter-stopped' in r['reason']"
 	assert_eq "$(status_of "$DIR/a.qmp")" running "QEMU's run state"
 }
-move_refused --in-place
-move_refused --disk d0=shared
+refused --in-place
+refused --disk d0=shared
 move a local --starter-stopped
 [[ -e $DIR/a.raw ]] || fail "the disk has another name, though its starter was said to be stopped"
 loop_end
@@ -108,9 +105,7 @@ has_been_started_again() {
 	[[ $(wc -l <"$DIR/loop.pids") -ge 2 ]] && [[ -n $(find "/proc/$(tail -n 1 "$DIR/loop.pids")/fd" -lname "$DIR/a.raw" 2>/dev/null) ]]
 }
 loop_start 0
-fault after-SRC_RELEASED stop
-move_start a local --starter-stopped
-fault_wait
+move_until local after-SRC_RELEASED:stop --starter-stopped
 wait_for 60 has_been_started_again || fail "the script has not started it again: this test tests nothing"
 fault_continue
 move_wait 6
@@ -122,7 +117,7 @@ if loop=$(losetup -f --show "$DIR/a.raw" 2>/dev/null); then
 	at_exit "losetup -d $loop"
 	LOOP_DISK=$loop
 	loop_start 1
-	move_refused
+	refused
 	loop_end
 else
 	echo "skipped: a disk on a block device, as no loop device can be had"

@@ -4,10 +4,7 @@
 
 guest_a
 for mode in pages opaque; do
-	to_local
-	fault src-acknowledge stop
-	move_start a "$DEST" --ram-mode $mode
-	fault_wait
+	move_until local src-acknowledge:stop --ram-mode $mode
 	assert_eq "$(status_of "$(free_monitor a)")" running "run state before the stop"
 	qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null
 	fault_continue

@@ -5,10 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-fault before-DST_START stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener before-DST_START:stop
 wait_for 10 eval 'grep -q disks-written "$VMFERRY_STATE_DIR"/*-src.journal' || fail "the source does not note how its disks are"
 kill_now "$MOVE_PID"
 kill_now "${GUEST_PID[a]}"

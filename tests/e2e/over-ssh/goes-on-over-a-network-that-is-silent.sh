@@ -18,10 +18,6 @@ forgets() { # PORTS at the source
 	END
 }
 
-runs_here() {
-	[[ $(status_of "$(free_monitor a)") == running ]]
-}
-
 ssh_move_start a root@host-b --listen-address 127.0.0.1 "${SLOW_DISKS[@]}"
 while_disks
 port=$(on_a ss -tnH state established "dport = :22" | sed -nE 's/.*:([0-9]+) +[^ ]*:22 *$/\1/p')

@@ -17,8 +17,7 @@ on_b nft -f - <<-END
 		chain out { type filter hook output priority 0; oifname "to-a" drop; }
 	}
 END
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
-kill_now "$MOVE_PID"
+kill_agent_here
 kill_now "${GUEST_PID[a]}"
 begin=$SECONDS
 timeout 60 nsenter -t "$HOST_B" -n -m -u env -u VMFERRY_STATE_DIR -u VMFERRY_RUNTIME_DIR "/proc/$agent/exe" recover a --peer-is-fenced \

@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-fault after-SRC_COMMITTED
-move_start a "$DEST"
-fault_wait
+move_until listener after-SRC_COMMITTED
 wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 kill_now "${GUEST_PID[a]}"
 then=$(stat -c %y "$DIR/a.raw")

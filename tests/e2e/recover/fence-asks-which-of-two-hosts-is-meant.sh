@@ -14,17 +14,14 @@ kill_at_exit "$there"
 agent=$(agent_dst)
 kill -KILL "$agent" "$MOVE_PID" # whichever is left alone would end by itself
 wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent does not die"
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
+kill_agent_here
 rm "$VMFERRY_STATE_DIR"/*-src.journal
 kill_now "${GUEST_PID[a]}"
 
 guest_a # and a move from here
-to_listener
-fault before-SRC_COMMITTED stop
-move_start a "$DEST"
-fault_wait
+move_until listener before-SRC_COMMITTED:stop
 kill_now "$MOVE_PID"
-wait_for 30 eval '[[ $(status_of "$(free_monitor a)" 2>/dev/null) == running ]]' || fail "the guard does not take the guest back"
+wait_for 30 runs_here || fail "the guard does not take the guest back"
 
 recover 3 --peer-is-fenced
 said recover.log 'Of which other host do you vouch'

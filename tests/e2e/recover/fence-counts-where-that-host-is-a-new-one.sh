@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-fault before-DST_START stop
-to_listener
-move_start a "$DEST"
-fault_wait
+move_until listener before-DST_START:stop
 kill_now "$MOVE_PID"
 there=$(qemu_dst)
 for pid in "$FAULT_PID" "$DST_PID" "$there"; do

@@ -5,19 +5,11 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
 
-moved_for_now() {
-	to_listener
-	move_start a "$DEST" --revert-within 1h
-	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-	there=$(qemu_dst)
-	kill_at_exit "$there"
-}
-
 guest_disk "$DIR/a.raw" raw 16M
 MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 
 # It was shut down there, and the agent there answers.
-moved_for_now
+moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
 wait_for 20 process_is_gone "$there"
 vmferry revert a
@@ -26,14 +18,14 @@ assert_result '"shut down there" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 vmferry recover a --peer-is-fenced --dest "$DST_ADDRESS" >"$DIR/recover.log" 2>&1 || true
 process_is_gone "${GUEST_PID[a]}" && fail "the source QEMU was ended: $(<"$DIR/recover.log")"
-wait_for 20 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guest is not had back: $(<"$DIR/recover.log")"
+wait_for 20 runs_here || fail "the guest is not had back: $(<"$DIR/recover.log")"
 guest_verify "$(orders a)" blocks
 end_agents_there
 DST_PID=
 rm -rf "$DIR/dst-state" "$DIR/dst-run" "$DIR"/state/*
 
 # Its disk has another name; and was written to, when it has its own again.
-moved_for_now
+moved_for_now listener
 kill_now "$MOVE_PID"
 kill_now "$there"
 end_agents_there

@@ -6,12 +6,8 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_local
-fault src-pre-switchover stop
-move_start a "$DEST"
-fault_wait
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
-kill_now "$MOVE_PID"
+move_until local src-pre-switchover:stop
+kill_agent_here
 mkdir "$DIR/full"
 mount -t tmpfs -o nr_inodes=2,mode=700 none "$DIR/full" || skip "no file system can be mounted here"
 at_exit 'umount -l "$DIR/full"'

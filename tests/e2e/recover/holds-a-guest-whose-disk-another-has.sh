@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-fault after-SRC_COMMITTED stop
-to_local
-move_start a local
-fault_wait
+move_until local after-SRC_COMMITTED:stop
 kill_now "$(qemu_dst)"
 another_has_the_disk
 fault_continue

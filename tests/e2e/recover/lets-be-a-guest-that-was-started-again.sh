@@ -5,9 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-move_start a "$DEST" "${SLOW_RAM[@]}"
-while_ram
+move_until listener memory
 mapfile -d '' line <"/proc/${GUEST_PID[a]}/cmdline"
 guards=$(pgrep -f "^vmferry --guard $DIR/")
 kill -STOP "$MOVE_PID" $guards # so that none of them sees another's end

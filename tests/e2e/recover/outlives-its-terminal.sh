@@ -4,10 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_local
-fault src-pre-switchover stop
-move_start a local
-fault_wait
+move_until local src-pre-switchover:stop
 unset VMFERRY_FAULT
 assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "run state"
 kill_now "$(pgrep -f "^vmferry --guard $DIR/")"
@@ -19,7 +16,7 @@ kill_at_exit $pid
 fault_wait
 for signal in HUP INT TSTP TERM; do kill -$signal $pid; done
 kill -CONT $pid
-wait_for 20 eval '[[ $(status_of "$(free_monitor a)") == running ]]' || fail "the guest stands still: $(tail -n 3 "$DIR/recover.log")"
+wait_for 20 runs_here || fail "the guest stands still: $(tail -n 3 "$DIR/recover.log")"
 wait_for 60 process_is_gone $pid || fail "recover does not end"
 [[ -z $(unfinished_journals) ]] || recover 1
 guest_verify "$(orders a)" blocks

@@ -43,8 +43,7 @@ raw=$(written "$TO"/a.raw.*) image=$(mapped "$TO"/b.qcow2.*)
 guest_order "$(orders a)" quiesce # what it writes from now on would travel, too
 resume 0 -v
 assert_result 'r["disks"][2]["bytes_kept"] == 0'
-guest_adopt a "$(qemu_dst)"
-GUEST_AT[a]=$TO
+guest_is_there
 guest_verify "$(orders a)" blocks
 assert_result "r['disks'][0]['bytes_kept'] > $raw - (5 << 20)" "of the raw disk, of $raw bytes"
 assert_result "r['disks'][1]['bytes_kept'] > $image - (5 << 20)" "of the image, of $image bytes"

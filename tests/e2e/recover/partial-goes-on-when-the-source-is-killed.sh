@@ -17,10 +17,7 @@ kept=$(kept_mib)
 [[ ${kept%.*} -ge 12 ]] || fail "of a third of the disk $kept MiB were kept"
 assert_resumed $((${kept%.*} << 20))
 
-fault after-SRC_COMMITTED
-to_listener
-move_start a "$DEST" "${KEEPING[@]}"
-fault_wait
+move_until listener after-SRC_COMMITTED "${KEEPING[@]}"
 resume 0
 assert_at_destination
 ! grep -q 'beginning the move' "$DIR/recover.log" || fail "it is moved again"

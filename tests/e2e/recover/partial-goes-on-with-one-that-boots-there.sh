@@ -13,7 +13,6 @@ guard_ends
 status=0
 timeout 90 "$BIN/vmferry" recover a --resume --json </dev/null >"$DIR/move.json" 2>"$DIR/recover.log" || status=$?
 assert_eq "$status" 0 "exit code of recover --resume: $(tail -n 2 "$DIR/recover.log")"
-guest_adopt a "$(qemu_dst)"
-GUEST_AT[a]=$TO
+guest_is_there
 assert_arrived
 assert_result 'r["disks"][0]["bytes_kept"] > 3 << 20 and any(d["bytes_kept"] for d in r["disks"] if d["format"] == "qcow2")'

@@ -82,9 +82,7 @@ wait_for 40 eval '[[ ! -e $KEPT ]]' || fail "it stays: $(tail -n 3 "$DIR/dst.log
 recover 1
 assert_at_source
 
-to_listener
-move_start a "$DEST" "${SLOW_DISKS[@]}"
-while_disks
+move_until listener disks
 kill_now "$MOVE_PID"
 guard_ends
 status=0

@@ -72,8 +72,7 @@ assert_eq "$(sha256sum <"$KEPT")" "$before" "what is kept, after all that"
 
 guest_order "$(orders a)" quiesce
 resume 0
-guest_adopt a "$(qemu_dst)"
-GUEST_AT[a]=$TO
+guest_is_there
 guest_verify "$(orders a)" blocks
 assert_result 'r["disks"][0]["bytes_kept"] > 3 << 20'
 assert_eq "$(ls "$TO"/*vmferry* 2>/dev/null || true)" "" "what is left"

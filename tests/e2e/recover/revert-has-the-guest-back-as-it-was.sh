@@ -5,12 +5,6 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-moved_for_now() { # OPTION...
-	move_start a "$DEST" --revert-within 1h "$@"
-	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-	there=$(qemu_dst)
-}
-
 guest_a
 status=0
 mkdir "$DIR/none"
@@ -21,7 +15,7 @@ said refused.log "both hosts use $DIR/a.raw"
 to_listener
 
 # Had back: what runs there is ended, and nothing of it stays.
-moved_for_now
+moved_for_now there
 assert_result 'any("for 3600 s" in line for line in plan["afterwards"])' "the plan"
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 held=$(sha256sum <"$DIR/a.raw")
@@ -48,7 +42,7 @@ assert_at_source
 vmferry revert a 2>"$DIR/revert.log" && fail "there is nothing to be had back any more"
 
 # Its QEMU there may have ended meanwhile.
-moved_for_now
+moved_for_now there
 kill_now "$there"
 vmferry revert a
 move_wait 1
@@ -56,11 +50,11 @@ assert_at_source
 
 # It stays there: somebody says so, the terminal does, or nobody does in time.
 to_local
-moved_for_now
+moved_for_now there
 vmferry keep a
 move_wait
 assert_moved
-moved_for_now
+moved_for_now there
 kill -INT "$MOVE_PID"
 move_wait
 assert_moved "${MOVED_AT:-$DIR/d$((MOVES - 1))}/a.raw"

@@ -10,17 +10,17 @@ loop=$(losetup -f --show "$DIR/behind" 2>/dev/null) || skip "no loop device here
 at_exit "losetup -d $loop"
 MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a $(guest_drive d0 "$loop" raw)
 
-moved_for_now() {
+moved_to() {
 	move_start a local --revert-within 1h --disk "d0=$DIR/there$1.raw"
 	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
 }
 
-moved_for_now 1
+moved_to 1
 vmferry revert a
 move_wait 1
 guest_verify "$(orders a)" blocks
 
-moved_for_now 2
+moved_to 2
 printf x | dd of="$loop" bs=1 seek=$((20 << 20)) conv=notrunc status=none
 vmferry revert a
 wait_event 'ev["event"] == "notice" and "has been written here" in ev["text"]' >/dev/null

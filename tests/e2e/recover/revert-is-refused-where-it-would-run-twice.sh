@@ -5,14 +5,6 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-moved_for_now() { # [TIME]
-	to_listener
-	move_start a "$DEST" --revert-within "${1:-1h}"
-	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-	there=$(qemu_dst)
-	kill_at_exit "$there"
-}
-
 is_told() { # TEXT
 	wait_event "ev['event'] == 'notice' and '$1' in ev['text']" >/dev/null
 }
@@ -20,7 +12,7 @@ is_told() { # TEXT
 guest_a
 
 # It does not go on from there, whatever became of the mark beside its disk.
-moved_for_now
+moved_for_now listener
 mkdir "$DIR/onward"
 status=0
 mv "$TO/.a.raw.vmferry-held" "$DIR/mark"
@@ -66,7 +58,7 @@ end_process "$again"
 vmferry revert a
 move_wait 1
 guest_verify "$(orders a)" blocks
-moved_for_now
+moved_for_now listener
 
 # Its disk here has another name: nobody can tell.
 mv "$DIR/a.raw" "$DIR/elsewhere.raw"
@@ -86,7 +78,7 @@ assert_moved
 
 # QEMU itself has migrated it on.
 migrated_on() { # [COMMAND BEFORE]
-	moved_for_now
+	moved_for_now listener
 	[[ $# -eq 0 ]] || qmp "$TO/a.mon" "{\"execute\": \"$1\"}" >/dev/null
 	qmp "$TO/a.mon" '{"execute": "migrate-set-capabilities", "arguments": {"capabilities": [{"capability": "return-path", "state": false}]}}' >/dev/null
 	qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
@@ -121,7 +113,7 @@ guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
 # A QEMU that hangs there, and did not migrate it before, is ended; a migration that came to nothing is none.
-moved_for_now
+moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:exit 1"}}' >/dev/null
 gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on | tail -n 1; }
 wait_for 20 eval '[[ $(gone_on) == *false* ]]' || fail "it is not noted that it has stayed: $(gone_on)"
@@ -135,7 +127,7 @@ DST_PID=
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
 # Nobody knows the guest there any more: what is held here stays.
-moved_for_now
+moved_for_now listener
 kill_now "$DST_PID"
 end_agents_there
 rm -f "$DIR"/dst-state/*.journal*
@@ -150,7 +142,7 @@ assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state"
 guest_verify "$(orders a)" blocks
 
 # It has ended there, and the time is over: that is for a person to decide.
-moved_for_now 10s
+WITHIN=10s moved_for_now listener
 kill_now "$there"
 is_told 'held here until you say'
 ! wait_for 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
@@ -165,7 +157,7 @@ rm -f "$DIR"/a.*
 guest_a
 
 # It has ended there, and its image has another name there: somebody may have started it from that.
-moved_for_now
+moved_for_now listener
 kill_now "$there"
 is_told 'its QEMU there has ended since'
 mv "$TO/a.raw" "$TO/elsewhere.raw"
@@ -181,7 +173,7 @@ guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
 # It has ended there, and somebody has its disk.
-moved_for_now
+moved_for_now listener
 kill_now "$there"
 hold_open "$TO/a.raw"
 is_told 'its QEMU there has ended since'

@@ -3,20 +3,12 @@
 # timeout: 400
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
-moved_for_now() {
-	to_listener
-	move_start a "$DEST" --revert-within 1h "$@"
-	wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-	there=$(qemu_dst)
-	kill_at_exit "$there"
-}
-
 guest_a
 
 # Its agents die as they have it back.
 for point in before-SRC_REVERTING after-SRC_REVERTING; do
 	fault $point
-	moved_for_now
+	moved_for_now listener
 	vmferry revert a || true
 	fault_wait
 	wait_for 10 process_is_gone "$MOVE_PID"
@@ -27,7 +19,7 @@ done
 
 # The destination has given it back by then.
 fault after-DST_NOVM stop
-moved_for_now
+moved_for_now listener
 vmferry revert a
 fault_wait
 kill_now "$MOVE_PID"
@@ -37,7 +29,7 @@ recover 1 --dest "$DST_ADDRESS"
 assert_at_source
 for point in before-DST_NOVM after-DST_NOVM after-DST_ABORTED; do
 	fault $point
-	moved_for_now
+	moved_for_now listener
 	vmferry revert a
 	fault_wait
 	move_wait 1
@@ -45,20 +37,20 @@ for point in before-DST_NOVM after-DST_NOVM after-DST_ABORTED; do
 done
 
 # The destination's agent dies while the guest runs there: another one gives it back.
-moved_for_now
+moved_for_now listener
 kill_now "$(agent_dst)"
 vmferry revert a
 move_wait 1
 assert_at_source
 
 # The source's: then nobody wants it back any more.
-moved_for_now
+moved_for_now listener
 kill_now "$MOVE_PID"
 recover 0 --dest "$DST_ADDRESS"
 assert_at_destination
 
 # What is held here dies: then it stays there.
-moved_for_now
+moved_for_now listener
 kill_now "${GUEST_PID[a]}"
 move_wait 0
 assert_result '"cannot be had back any more" in " ".join(notices)'
@@ -66,7 +58,7 @@ assert_moved "$DIR/d$((MOVES - 1))/a.raw"
 
 # What is held here dies when it was asked for: what runs there is all there is, and is let live.
 fault after-SRC_REVERTING stop
-moved_for_now
+moved_for_now listener
 vmferry revert a
 fault_wait
 kill_now "$(agent_dst)"
@@ -81,7 +73,7 @@ recover 0 --dest "$DST_ADDRESS"
 assert_at_destination
 
 # Nothing answers at the destination: it may run there.
-moved_for_now
+moved_for_now listener
 kill_now "$DST_PID"
 end_agents_there
 DST_PID=

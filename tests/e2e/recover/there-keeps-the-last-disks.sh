@@ -5,10 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-fault src-ready stop
-move_start a "$DEST"
-fault_wait
+move_until listener src-ready:stop
 there=$(qemu_dst)
 cp "$DIR/a.raw" "$DIR/promised.raw"
 # some end by themselves when others have ended

@@ -13,14 +13,12 @@ qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null
 kill_at_exit $!
 fault_wait
 there=$(qemu_dst)
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
-kill_now "$MOVE_PID"
+kill_agent_here
 kill_now "${GUEST_PID[a]}"
 end_agents_there
 kill_at_exit "$there"
 VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run recover 0 --peer-is-fenced
-guest_adopt a "$there"
-GUEST_AT[a]=$TO
+guest_is_there "$there"
 assert_eq "$(status_of "$(free_monitor a)")" paused "the guest"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 guest_verify "$(orders a)" blocks

@@ -6,14 +6,10 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a
-to_listener
-fault src-ready stop
-move_start a "$DEST"
-fault_wait
+move_until listener src-ready:stop
 there=$(qemu_dst)
 mapfile -d '' line <"/proc/${GUEST_PID[a]}/cmdline"
-for guard in $(pgrep -f "^vmferry --guard $DIR/"); do kill_now "$guard"; done
-kill_now "$MOVE_PID"
+kill_agent_here
 kill_now "${GUEST_PID[a]}"
 end_agents_there
 kill_at_exit "$there"
@@ -24,8 +20,7 @@ recover_there 2 --peer-is-fenced
 recover_there 0 b --peer-is-fenced # there is none
 process_is_gone "$there" && fail "the last copy was ended"
 VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run recover 0 --peer-is-fenced # by vmferry, which leaves it to vmferry-dst
-guest_adopt a "$there"
-GUEST_AT[a]=$TO
+guest_is_there "$there"
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest"
 guest_verify "$(orders a)" blocks
 [[ -x $TO/a.sh ]] || fail "nothing starts it again"

@@ -8,9 +8,7 @@ declare -i BOOTS=1
 
 # POINT: it has not been told to shut down when the source agent is killed there
 source_dies_before() {
-	fault "$1"
-	warm --shutdown-timeout 2
-	fault_wait
+	move_until there "$1" --how warm --shutdown-timeout 2
 	guard_ends
 	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	recover 1
@@ -19,9 +17,7 @@ source_dies_before() {
 
 # It has: the guard boots it, before anybody asks.
 source_dies_after() {
-	fault "$1"
-	warm
-	fault_wait
+	move_until there "$1" --how warm
 	BOOTS+=1
 	wait_for 30 eval '[[ $(boots a) == $BOOTS ]]' || fail "$1: it does not boot again"
 	guard_ends
@@ -30,11 +26,7 @@ source_dies_after() {
 }
 
 destination_dies() { # POINT
-	to_local
-	fault "$1"
-	to_listener
-	warm
-	fault_wait
+	move_until listener "$1" --how warm
 	move_wait 1
 	[[ $1 == dst-prepare || $1 == dst-try-* || $1 == dst-helper-noted ]] || BOOTS+=1
 	runs_at_source $BOOTS
@@ -49,27 +41,18 @@ for point in $(some_of dst-prepare dst-try-forked dst-try-noted dst-try-launched
 # From here on it is the destination's: each time it moves on from where it came to.
 arrived() { # as assert_at_destination
 	process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
-	guest_adopt a "$(qemu_dst)" || fail "no QEMU at the destination"
-	GUEST_AT[a]=$TO
+	guest_is_there
 	assert_arrived
 	SETTINGS=$(settings_of a)
 }
 
 for point in $(some_of after-SRC_COMMITTED before-SRC_RELEASED after-SRC_RELEASED); do
-	to_local
-	to_listener
-	fault $point
-	warm
-	fault_wait
+	move_until listener $point --how warm
 	recover 0
 	arrived
 done
 for point in $(some_of before-DST_START after-DST_START before-DST_STARTED after-DST_STARTED before-DST_DONE); do
-	to_local
-	fault $point
-	to_listener
-	warm
-	fault_wait
+	move_until listener $point --how warm
 	move_wait
 	assert_arrived
 	SETTINGS=$(settings_of a)

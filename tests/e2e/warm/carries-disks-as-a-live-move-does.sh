@@ -50,9 +50,7 @@ if [[ $EUID -eq 0 ]] && truncate -s 24M "$DIR/behind" && loop=$(losetup -f --sho
 	move_wait 1
 	cmp -n $((24 << 20)) "$loop" /dev/zero || fail "left on the device"
 	from=$(dirname "$(orders a)")
-	fault before-DST_START stop
-	move_start a local --how warm --disk "d0=$loop"
-	fault_wait
+	move_until local before-DST_START:stop --how warm --disk "d0=$loop"
 	assert_same_content "$from/a.raw" raw "$loop" raw
 	fault_continue
 	move_wait

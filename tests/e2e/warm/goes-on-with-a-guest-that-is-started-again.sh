@@ -4,10 +4,6 @@
 # timeout: 300
 . "$(dirname "$0")/../../lib/warm.sh"
 
-is_shut_down() {
-	[[ $(status_of "$(free_monitor a)") == shutdown ]]
-}
-
 shuts_down_while_it_is_copied() {
 	warm "${SLOW_DISKS[@]}" --bwlimit 300K
 	while_disks

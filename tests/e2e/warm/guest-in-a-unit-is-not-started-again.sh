@@ -8,9 +8,7 @@ BUTTON=1 unit_guest a vm-a.service Restart=always RestartSec=100ms
 SETTINGS=$(settings_of a)
 BEFORE=$(unit_as_it_is vm-a.service)
 
-fault src-pre-switchover stop
-move_start a local --how warm
-fault_wait
+move_until local src-pre-switchover:stop --how warm
 [[ $(unit_as_it_is vm-a.service) != "$BEFORE" ]] || fail "the unit was not held"
 kill -TERM "$MOVE_PID"
 fault_continue

@@ -13,10 +13,7 @@ assert_result '"has not shut down within 1 s" in r["reason"] and "--force" in r[
 runs_at_source 1
 
 # Rolled back when it was stopped: it has lost nothing.
-to_local
-fault src-pre-switchover stop
-warm --shutdown-timeout 1 --force
-fault_wait
+move_until local src-pre-switchover:stop --how warm --shutdown-timeout 1 --force
 kill -TERM "$MOVE_PID"
 fault_continue
 move_wait 1

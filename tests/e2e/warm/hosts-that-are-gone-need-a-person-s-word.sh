@@ -4,11 +4,7 @@
 
 # The destination, once the guest was handed over.
 warm_guest
-to_listener
-fault before-DST_START stop
-to_listener
-warm
-fault_wait
+move_until listener before-DST_START:stop --how warm
 kill_now "$MOVE_PID"
 there=$(qemu_dst)
 kill_at_exit "$there"
@@ -23,9 +19,7 @@ recover 1 --peer-is-fenced
 runs_at_source 2
 
 # The source, once the destination has promised.
-fault src-ready stop
-warm
-fault_wait
+move_until there src-ready:stop --how warm
 there=$(qemu_dst)
 kill_at_exit "$there"
 for pid in $(pgrep -f "^vmferry --guard $DIR/") "$MOVE_PID" "${GUEST_PID[a]}" $(pgrep -f "^$BIN/vmferry-dst .*$DIR/"); do kill_now "$pid"; done
@@ -37,8 +31,7 @@ settle() { # STATUS [OPTION...]
 settle 6
 [[ ! -s $TO/a.console ]] || fail "it has begun to boot"
 settle 0 --peer-is-fenced
-guest_adopt a "$there"
-GUEST_AT[a]=$TO
+guest_is_there "$there"
 wait_for 60 grep -aq '^witness ready' "$TO/a.console" || fail "it does not boot at the destination"
 goes_on a
 [[ -x $TO/a.sh ]] || fail "nothing starts it again"

@@ -8,9 +8,7 @@ warm_guest
 to_local
 
 # Somebody starts it again here while the rest goes over: that counts.
-fault src-pre-switchover stop
-warm
-fault_wait
+move_until there src-pre-switchover:stop --how warm
 somebody_starts_it_again
 fault_continue
 move_wait 1
@@ -18,31 +16,21 @@ assert_result '"resumed at the source by somebody else" in r["reason"]'
 runs_at_source 2
 
 # And when all is promised, right before it is held.
-to_local
-fault src-completed stop
-warm
-fault_wait
+move_until local src-completed:stop --how warm
 somebody_starts_it_again
 fault_continue
 move_wait 1
 runs_at_source 3
 
 # The QEMU that is to boot it dies: it boots here again.
-to_local
-fault after-DST_PREPARED stop
-to_listener
-warm
-fault_wait
+move_until listener after-DST_PREPARED:stop --how warm
 kill_now "$(qemu_dst)"
 fault_continue
 move_wait 1
 runs_at_source 4
 
 # The one here dies when it has shut down, before and after the destination has promised.
-to_local
-fault src-pre-switchover stop
-warm
-fault_wait
+move_until local src-pre-switchover:stop --how warm
 kill_now "${GUEST_PID[a]}"
 fault_continue
 move_wait 8
@@ -50,10 +38,7 @@ assert_result '"its disks are whole at the source" in r["guest_text"]'
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 assert_nothing_unfinished
 warm_guest
-to_local
-fault src-completed stop
-warm
-fault_wait
+move_until local src-completed:stop --how warm
 kill_now "${GUEST_PID[a]}"
 fault_continue
 move_wait
@@ -61,11 +46,7 @@ assert_arrived
 
 committed_and_let_go_on() {
 	SETTINGS=$(settings_of a)
-	to_local
-	to_listener
-	fault after-SRC_COMMITTED
-	warm
-	fault_wait
+	move_until listener after-SRC_COMMITTED --how warm
 	kill -CONT "${GUEST_PID[a]}"
 }
 
@@ -73,8 +54,7 @@ committed_and_let_go_on() {
 committed_and_let_go_on
 recover 0
 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
-guest_adopt a "$(qemu_dst)"
-GUEST_AT[a]=$TO
+guest_is_there
 assert_arrived
 committed_and_let_go_on
 somebody_starts_it_again

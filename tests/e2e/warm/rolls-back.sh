@@ -28,9 +28,7 @@ again 1
 
 # Cancelled when it has been told to shut down, or has.
 for point in src-power-pressed src-pre-switchover; do
-	fault $point stop
-	warm
-	fault_wait
+	move_until there $point:stop --how warm
 	kill -TERM "$MOVE_PID"
 	fault_continue
 	move_wait 1
@@ -52,9 +50,7 @@ move_wait 1
 again 4
 
 # It reboots instead.
-fault src-power-noted stop
-warm
-fault_wait
+move_until there src-power-noted:stop --how warm
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null # the button is not seen
 fault_continue
 is_told
@@ -91,9 +87,6 @@ assert_nothing_unfinished
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
 # One whose QEMU stays when it shuts down is left so, whenever that is.
-is_shut_down() {
-	[[ $(status_of "$(free_monitor a)") == shutdown ]]
-}
 warm_guest -action shutdown=pause,reboot=reset
 to_local
 fault after-SRC_ABORTED stop
