@@ -37,6 +37,7 @@ ASK=$TOP/build/${VARIANT:-release}/ask-tool
 declare -a ON=()
 
 declare -A GUEST_PID=()
+declare -A GUEST_AT=()  # NAME: the directory where the guest's sockets are now
 declare -A PID_BORN=()
 
 # --- processes -----------------------------------------------------------------------------
@@ -173,6 +174,18 @@ guest_stop() { # NAME
 # The answer's lines without the closing `ok`; fails when the witness says `err`.
 guest_order() { # SOCKET ORDER [DEADLINE_S]
 	"$ASK" order "$1" "$2" "${3:-60}"
+}
+
+orders() { # NAME: prints the path of its witness's socket
+	echo "${GUEST_AT[$1]:-$DIR}/$1.orders"
+}
+
+disk_ops() { # NAME: how many writes its witness has made
+	guest_order "$(orders "$1")" stats | sed -n 's/.* disk_ops=\([0-9]*\) .*/\1/p'
+}
+
+has_disk_ops() { # NAME AT-LEAST
+	[[ $(disk_ops "$1") -ge $2 ]]
 }
 
 guest_verify() { # SOCKET [blocks]: with `blocks`, blocks must have been checked, too

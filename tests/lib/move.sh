@@ -13,7 +13,6 @@
 # the first: guest_start NAME $(second_monitor NAME).
 . "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
 
-declare -A GUEST_AT=()  # NAME: the directory where the guest's sockets are now
 declare -A MOVED_FROM=() # NAME: pid of the QEMU that it was moved from last
 MOVES=0                 # how many were started
 TO=                     # the directory that the last one goes to
@@ -27,10 +26,6 @@ export VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/run VMFERRY_CONFIG=
 mkdir -p -m 700 "$VMFERRY_STATE_DIR" "$VMFERRY_RUNTIME_DIR"
 
 # --- where a guest is ----------------------------------------------------------------------
-
-orders() { # NAME: prints the path of its witness's socket
-	echo "${GUEST_AT[$1]:-$DIR}/$1.orders"
-}
 
 monitor() { # NAME: prints the path of its QMP socket
 	echo "${GUEST_AT[$1]:-$DIR}/$1.qmp"
@@ -46,14 +41,6 @@ monitor_answers() { # SOCKET: that it is there is not enough, it may be left by 
 
 status_of() { # SOCKET: QEMU's run state
 	"$ASK" state "$1"
-}
-
-disk_ops() { # NAME: how many writes its witness has made
-	guest_order "$(orders "$1")" stats | sed -n 's/.* disk_ops=\([0-9]*\) .*/\1/p'
-}
-
-has_disk_ops() { # NAME AT-LEAST
-	[[ $(disk_ops "$1") -ge $2 ]]
 }
 
 # --- moving --------------------------------------------------------------------------------
@@ -103,6 +90,13 @@ move_wait() { # [STATUS (0)]
 move() { # NAME DEST [OPTION...]
 	move_start "$@"
 	move_wait
+}
+
+# It must be refused, for a reason that has PATTERN (grep's) in it.
+move_refused() { # PATTERN DEST [OPTION...]
+	move_start a "${@:2}"
+	move_wait 3
+	result 'r["reason"]' | grep -q -- "$1" || fail "the reason is not '$1': $(result 'r["reason"]')"
 }
 
 # A destination agent for many moves: $DST_ADDRESS. Its journals are its own.

@@ -10,10 +10,7 @@ ACCEL=kvm
 without_kvm=(unshare --mount --propagation private sh -c 'mount --bind /dev/null /dev/kvm && exec "$@"' sh)
 
 refused() { # REASON DEST
-	move_start a "$2"
-	move_wait 3
-	result 'r["reason"]' >"$DIR/reason"
-	grep -q "$1" "$DIR/reason" || fail "the reason is not '$1': $(<"$DIR/reason")"
+	move_refused "$@"
 	assert_nothing_left ${DST_PID}
 	guest_verify "$(orders a)"
 }

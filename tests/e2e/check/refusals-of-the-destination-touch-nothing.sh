@@ -5,10 +5,7 @@
 
 refused() { # REASON DEST [OPTION...]
 	find "$DIR" ! -path "$DIR/a.console" ! -path "$DIR/*.json" ! -path "$DIR/*.log" -printf '%P %s\n' | sort >"$TOP/build/tmp/before.$$"
-	move_start a "${@:2}"
-	move_wait 3
-	result 'r["reason"]' >"$DIR/reason.log"
-	grep -q "$1" "$DIR/reason.log" || fail "the reason is not '$1': $(<"$DIR/reason.log")"
+	move_refused "$@"
 	assert_result 'r["outcome"] == "refused" and r["guest"] == "source"'
 	rmdir "$TO" 2>/dev/null || true
 	find "$DIR" ! -path "$DIR/a.console" ! -path "$DIR/*.json" ! -path "$DIR/*.log" -printf '%P %s\n' | sort |

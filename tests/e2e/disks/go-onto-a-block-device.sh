@@ -21,9 +21,7 @@ MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda,vdb disk_mb=4 disk_rate=40" tiny_s
 	-device virtio-blk-pci,drive=d0,id=d0-dev $(guest_drive d1 "$DIR/b.qcow2" qcow2) $(second_monitor a)
 
 refused() { # PATTERN OPTION...
-	move_start a local "${@:2}"
-	move_wait 3
-	result 'r["reason"]' | grep -q "$1" || fail "not '$1': $(result 'r["reason"]')"
+	move_refused "$1" local "${@:2}"
 	assert_eq "$(status_of "$(free_monitor a)")" running "run state"
 	assert_eq "$(ls -A "$TO")" "" "what is at the destination"
 }

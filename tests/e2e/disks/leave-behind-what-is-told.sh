@@ -12,9 +12,7 @@ MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda,vdb disk_mb=8 disk_rate=40 still_m
 	-device qemu-xhci -drive "file=$DIR/c.raw,format=raw,if=none,id=d2" -device usb-storage,drive=d2
 
 refused() { # WORDS OPTION...
-	move_start a local "${@:2}"
-	move_wait 3
-	result 'r["reason"]' | grep -q -- "$1" || fail "the reason is not '$1': $(result 'r["reason"]')"
+	move_refused "$1" local "${@:2}"
 	[[ -z $(ls -A "$TO") ]] || fail "something was made: $(ls -A "$TO")"
 }
 

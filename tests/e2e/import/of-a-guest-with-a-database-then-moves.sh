@@ -10,10 +10,6 @@ rows() { # NAME: prints how many were checked
 	sed -n 's/.* blocks_checked=\([0-9]*\) .*/\1/p' <<<"$said"
 }
 
-has_committed() { # TRANSACTIONS
-	[[ $(guest_order "$DIR/a.orders" stats | sed -n 's/.* disk_ops=\([0-9]*\) .*/\1/p') -ge $1 ]]
-}
-
 # What a guest of guest.sh has besides its disk, as options of QEMU's.
 inside_of() { # NAME
 	INSIDE=(-serial "file:$VM/$1.console" -serial "unix:$VM/$1.orders,server=on,wait=off"
@@ -30,7 +26,7 @@ adopt() { # NAME: the guest that was imported last
 WITNESS="ram_mb=8 rate=0 db=vda db_rate=0"
 guest_ext4 "$DIR/a.raw" raw 64M
 MEM=256 guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
-wait_for 180 has_committed 300 || fail "the database takes no transactions"
+wait_for 180 has_disk_ops a 300 || fail "the database takes no transactions"
 before=$(rows a)
 guest_order "$DIR/a.orders" poweroff >/dev/null || true
 wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not power off"

@@ -4,9 +4,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 refused() { # ADDRESS REASON [OPTION...]
-	move_start a "$1" "${@:3}"
-	move_wait 3
-	result 'r["reason"]' | grep -q "$2" || fail "the reason is not '$2': $(result 'r["reason"]')"
+	move_refused "$2" "$1" "${@:3}"
 	assert_at_source
 }
 

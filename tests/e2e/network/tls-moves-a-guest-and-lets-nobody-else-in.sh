@@ -33,9 +33,7 @@ assert_moved "$DIR/d2/a.raw"
 assert_result 'r["transport"] == "TLS 1.3, TLS_AES_128_GCM_SHA256"'
 
 refused() { # WORDS OPTION...
-	move_start a "$DEST" "${@:2}"
-	move_wait 3
-	result 'r["reason"]' | grep -q "$1" || fail "the reason is not '$1': $(result 'r["reason"]')"
+	move_refused "$1" "$DEST" "${@:2}"
 	assert_at_source
 }
 

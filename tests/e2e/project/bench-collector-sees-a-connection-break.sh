@@ -8,10 +8,6 @@ stat_of() { # NAME
 	guest_order "$DIR/a.orders" stats | sed -n "s/.* $1=\([0-9]*\) .*/\1/p"
 }
 
-has_written() { # BLOCKS
-	[[ $(stat_of disk_ops) -ge $1 ]]
-}
-
 is_connected() {
 	[[ -n $(ss -Htn state established "sport = :$COLLECTOR_PORT") ]]
 }
@@ -22,7 +18,7 @@ MEM=256 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb=8 disk_rate=100 $(collecto
 	$(collector_net) $(guest_drive d0 "$DIR/a.raw" raw)
 wait_for 30 is_connected || fail "the guest does not connect"
 collector_greet "$DIR/a.orders"
-wait_for 30 has_written 50 || fail "the guest does not write"
+wait_for 30 has_disk_ops a 50 || fail "the guest does not write"
 guest_order "$DIR/a.orders" quiesce
 ram=$(stat_of ram_ops) disk=$(stat_of disk_ops)
 collector_stop

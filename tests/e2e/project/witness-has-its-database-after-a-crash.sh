@@ -8,17 +8,13 @@ rows() { # prints how many were checked
 	sed -n 's/.* blocks_checked=\([0-9]*\) .*/\1/p' <<<"$said"
 }
 
-has_committed() { # TRANSACTIONS
-	[[ $(guest_order "$DIR/a.orders" stats | sed -n 's/.* disk_ops=\([0-9]*\) .*/\1/p') -ge $1 ]]
-}
-
 start() {
 	MEM=256 WITNESS="ram_mb=8 rate=0 db=vda db_rate=0" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
 }
 
 guest_ext4 "$DIR/a.raw" raw 64M
 start
-wait_for 180 has_committed 300 || fail "the database takes no transactions"
+wait_for 180 has_disk_ops a 300 || fail "the database takes no transactions"
 before=$(rows)
 kill -KILL "${GUEST_PID[a]}"
 wait_for 10 process_is_gone "${GUEST_PID[a]}"
@@ -26,4 +22,4 @@ start
 after=$(rows)
 echo "rows: $before before, $after after"
 [[ $before -gt 0 && $after -ge $before ]] || fail "rows are gone"
-wait_for 60 has_committed 10 || fail "the database takes no more transactions"
+wait_for 60 has_disk_ops a 10 || fail "the database takes no more transactions"

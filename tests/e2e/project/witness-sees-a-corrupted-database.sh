@@ -8,10 +8,6 @@ verdict() { # prints how many are wrong
 	guest_order "$DIR/a.orders" verify 120 | tee -a /dev/stderr | sed -n 's/.* blocks_wrong=\([0-9]*\)$/\1/p'
 }
 
-has_committed() { # TRANSACTIONS
-	[[ $(guest_order "$DIR/a.orders" stats | sed -n 's/.* disk_ops=\([0-9]*\) .*/\1/p') -ge $1 ]]
-}
-
 spoil_image() { # COMMAND...
 	qmp "$DIR/a.qmp" '{"execute": "stop"}'
 	"$@"
@@ -20,7 +16,7 @@ spoil_image() { # COMMAND...
 
 guest_ext4 "$DIR/a.raw" raw 64M
 MEM=256 WITNESS="ram_mb=8 rate=100 db=vda db_rate=0" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
-wait_for 60 has_committed 200 || fail "the database takes no transactions"
+wait_for 60 has_disk_ops a 200 || fail "the database takes no transactions"
 guest_verify "$DIR/a.orders" blocks
 
 guest_order "$DIR/a.orders" "corrupt row"
@@ -35,7 +31,7 @@ assert_eq "$(verdict)" 2 "wrong rows, asked again"
 guest_order "$DIR/a.orders" quiesce
 spoil_image cp "$DIR/a.raw" "$DIR/old.raw"
 guest_order "$DIR/a.orders" start
-wait_for 60 has_committed 400 || fail "the database takes no more transactions"
+wait_for 60 has_disk_ops a 400 || fail "the database takes no more transactions"
 guest_order "$DIR/a.orders" quiesce
 assert_eq "$(verdict)" 2 "wrong rows after more transactions"
 guest_order "$DIR/a.orders" quiesce
@@ -47,7 +43,7 @@ guest_stop a
 rm "$DIR/a.raw"
 guest_ext4 "$DIR/a.raw" raw 64M
 MEM=256 WITNESS="ram_mb=8 rate=100 db=vda db_rate=0" guest_start a $(guest_drive d0 "$DIR/a.raw" raw)
-wait_for 60 has_committed 200 || fail "the database takes no transactions"
+wait_for 60 has_disk_ops a 200 || fail "the database takes no transactions"
 guest_order "$DIR/a.orders" quiesce
 spoil_image "$TOP/tests/lib/rows.py" "$DIR/a.raw" page
 said=$(guest_order "$DIR/a.orders" verify 120)

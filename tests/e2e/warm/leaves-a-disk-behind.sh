@@ -17,9 +17,7 @@ MEM=128 WITNESS="ram_mb=8 rate=100 disks=vda disk_mb=4 disk_rate=20 button=1" \
 	$(second_monitor a)
 
 refused() { # PATTERN OPTION...
-	move_start a local "${@:2}"
-	move_wait 3
-	result 'r["reason"]' | grep -q "$1" || fail "not '$1': $(result 'r["reason"]')"
+	move_refused "$1" local "${@:2}"
 	assert_eq "$(status_of "$(free_monitor a)")" running "run state"
 	assert_eq "$(ls -A "$TO")" "" "what is at the destination"
 }

@@ -1,31 +1,16 @@
 #!/bin/bash
 # The destination's QEMU gives a CPU without features that the guest has found: what runs cannot go there, and what boots there can.
 . "$(dirname "$0")/../../lib/aftermath.sh"
+. "$(dirname "$0")/../../lib/qemu-copy.sh"
 
-real=$(readlink -f "$QEMU")
-# What QEMU is started as at the destination is what /proc/PID/exe is: a copy that can be replaced.
-copy=$DIR/tree/usr/bin/qemu-system-x86_64
-root=
-[[ $real == /usr/* ]] || root=${real%/bin/*}
-mkdir -p "$DIR/tree/usr/bin" # it finds its libraries from where it lies
-ln -s "$root/usr/lib" "$DIR/tree/usr/lib"
-ln -s "$root/lib" "$DIR/tree/lib"
-cp --reflink=auto "$root/usr/bin/qemu-system-x86_64" "$copy.real"
-cp --reflink=auto "$copy.real" "$copy"
-lib=$root/usr/lib/x86_64-linux-gnu
-cat >"$DIR/run-qemu" <<-END
-	#!/bin/sh
-	export QEMU_MODULE_DIR=$lib/qemu
-	exec "$copy" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "\$@"
-END
-chmod +x "$DIR/run-qemu"
 head -c 8M /dev/urandom >"$DIR/a.raw"
 QEMU=$DIR/run-qemu MEM=64 WITNESS="ram_mb=8 rate=100 disks=vda disk_rate=20 button=1" tiny_start a -cpu max,vendor=GenuineIntel \
 	$(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 SETTINGS=$(settings_of a)
-rm "$copy"
-printf '#!/bin/sh\ncase " $* " in *" -cpu "*) set -- "$@" -cpu max,vendor=AuthenticAMD,-sse4.1,-popcnt ;; esac\nexec "%s.real" "$@"\n' "$copy" >"$copy"
-chmod +x "$copy"
+replace_copy <<-'END'
+	case " $* " in *" -cpu "*) set -- "$@" -cpu max,vendor=AuthenticAMD,-sse4.1,-popcnt ;; esac
+	exec "$0.real" "$@"
+END
 
 move_start a local
 move_wait 3
