@@ -41,6 +41,7 @@ char *qemu_args_name(char *const *argv, size_t argc)
 struct strings {
 	char **v;
 	size_t n;
+	bool of_tcp; /* ports are wanted, and no paths */
 };
 
 static void add_string(struct strings *s, const char *text)
@@ -49,7 +50,17 @@ static void add_string(struct strings *s, const char *text)
 	s->v[s->n++] = xstrdup(text);
 }
 
-/* The path of -chardev socket,id=ID,path=… if it listens. */
+/* A port, if it is one, as TCP_MONITOR_PREFIX and that number. What speaks telnet, WebSocket or TLS there does not speak QMP. */
+static void add_port(struct strings *s, const char *port, const struct kv_list *l)
+{
+	AUTO_FREE char *text = port ? xasprintf(TCP_MONITOR_PREFIX "%s", port) : NULL;
+
+	if (text && *port && strspn(port, "0123456789") == strlen(port) && kv_flag(l, "server", false) && !kv_flag(l, "telnet", false) &&
+	    !kv_flag(l, "tn3270", false) && !kv_flag(l, "websocket", false) && !kv_get(l, "tls-creds", NULL))
+		add_string(s, text);
+}
+
+/* What -chardev socket,id=ID has, if it listens: its path, or its port. */
 static void add_chardev_path(struct strings *s, char *const *argv, size_t argc, const char *id)
 {
 	struct qemu_opt opt;
@@ -65,8 +76,12 @@ static void add_chardev_path(struct strings *s, char *const *argv, size_t argc, 
 		found = kv_get(&l, "id", NULL);
 		backend = kv_get(&l, "backend", "backend");
 		path = kv_get(&l, "path", NULL);
-		if (found && !strcmp(found, id) && backend && !strcmp(backend, "socket") && path && kv_flag(&l, "server", false))
-			add_string(s, path);
+		if (found && !strcmp(found, id) && backend && !strcmp(backend, "socket")) {
+			if (s->of_tcp && !path)
+				add_port(s, kv_get(&l, "port", NULL), &l);
+			else if (!s->of_tcp && path && kv_flag(&l, "server", false))
+				add_string(s, path);
+		}
 		kv_fini(&l);
 	}
 }
@@ -80,11 +95,13 @@ static void add_compat_path(struct strings *s, char *const *argv, size_t argc, c
 		add_chardev_path(s, argv, argc, dev + 8);
 		return;
 	}
-	if (strncmp(dev, "unix:", 5))
+	if (strncmp(dev, s->of_tcp ? "tcp:" : "unix:", s->of_tcp ? 4 : 5))
 		return;
-	kv_parse(&l, dev + 5);
+	kv_parse(&l, strchr(dev, ':') + 1);
 	path = kv_get(&l, "path", "path");
-	if (path && kv_flag(&l, "server", false))
+	if (s->of_tcp && path && strrchr(path, ':'))
+		add_port(s, strrchr(path, ':') + 1, &l);
+	else if (!s->of_tcp && path && kv_flag(&l, "server", false))
 		add_string(s, path);
 	kv_fini(&l);
 }
@@ -112,9 +129,9 @@ bool args_monitor_of(struct args_monitor *out, const char *name, const char *val
 	return out->chardev != NULL;
 }
 
-size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
+static size_t monitors_of(char *const *argv, size_t argc, bool of_tcp, char ***out)
 {
-	struct strings s = {.n = 0};
+	struct strings s = {.of_tcp = of_tcp};
 	struct qemu_opt opt;
 	size_t i = 1;
 
@@ -131,6 +148,16 @@ size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
 	}
 	*out = s.v;
 	return s.n;
+}
+
+size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out)
+{
+	return monitors_of(argv, argc, false, out);
+}
+
+size_t qemu_args_qmp_ports(char *const *argv, size_t argc, char ***out)
+{
+	return monitors_of(argv, argc, true, out);
 }
 
 /* -m: MiB unless a unit stands behind it. */

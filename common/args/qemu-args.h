@@ -171,6 +171,9 @@ char *qemu_args_name(char *const *argv, size_t argc);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
  * Returns how many; *out and each string are malloc'ed (args_free_strings). */
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
+/* The same of TCP ports: "tcp:4444" each, as qmp_open_of() takes it. */
+#define TCP_MONITOR_PREFIX "tcp:"
+size_t qemu_args_qmp_ports(char *const *argv, size_t argc, char ***out);
 /* A monitor on a character device that another option defines: of -mon, or of -object monitor-qmp or monitor-hmp (QEMU 11.1). */
 struct args_monitor {
 	char *chardev; /* its id; malloc'ed */

@@ -12,6 +12,7 @@
 #include "qmp.h"
 #include "log.h"
 #include "qmp-framer.h"
+#include "tcp-listener.h"
 #include "unix-socket.h"
 #include "util.h"
 
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -487,6 +489,25 @@ static int check_listener(struct qmp *q, pid_t pid, struct err *e)
 	return 0;
 }
 
+/* A TCP port: its socket is the guest's own, before we connect to it, and still is when we have. */
+static int connect_port(struct qmp *q, pid_t pid, struct err *e)
+{
+	unsigned port = (unsigned)strtoul(q->path + strlen(QMP_TCP_PREFIX), NULL, 10);
+	struct sockaddr_storage at;
+	unsigned long before = pid ? tcp_listener_of(pid, port, &at) : 0;
+
+	if (!before)
+		return err_set(e, ENOENT, "no QMP monitor of process %d listens on TCP port %u (of this network namespace)", (int)pid,
+			       port);
+	q->fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (q->fd < 0 || connect(q->fd, (struct sockaddr *)&at, tcp_address_bytes(&at)))
+		return err_sys(e, errno, "cannot connect to the QMP monitor %s", q->path);
+	if (tcp_listener_of(pid, port, &at) != before)
+		return err_set(e, ESRCH, "%s is not served by the guest (pid %d) any more", q->path, (int)pid);
+	q->peer_pid = pid;
+	return 0;
+}
+
 /* A unix connect never waits when non-blocking: EAGAIN means that the listener's queue is full. */
 static int connect_monitor(struct qmp *q, pid_t pid, uint64_t until_ns, struct err *e)
 {
@@ -568,7 +589,9 @@ int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, u
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 	struct qmp *q = qmp_new(l, -1, path, h, ctx);
 
-	return meet(out, q, connect_monitor(q, pid, until_ns, e), until_ns, e);
+	bool is_port = !strncmp(path, QMP_TCP_PREFIX, strlen(QMP_TCP_PREFIX));
+
+	return meet(out, q, is_port ? connect_port(q, pid, e) : connect_monitor(q, pid, until_ns, e), until_ns, e);
 }
 
 int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,

@@ -44,6 +44,8 @@ typedef void (*qmp_reply_fn)(void *arg, json_t *ret, const struct err *e);
  */
 int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 	     struct err *e);
+/* "tcp:PORT" in place of a path: a port on which that process listens, in our network namespace. */
+#define QMP_TCP_PREFIX "tcp:"
 /* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was said to it. */
 int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e);

@@ -692,6 +692,28 @@ static void qmp_sockets_are_found_in_every_form(void **state)
 	free(l.text);
 }
 
+/* Where QMP is spoken plainly. */
+static void ports_of_monitors_are_found(void **state)
+{
+	struct line l;
+	char **ports;
+	size_t n;
+
+	(void)state;
+	split(&l,
+	      "-qmp tcp:localhost:4444,server,nowait -qmp unix:/a,server=on -qmp tcp::4445,server=on,wait=off -qmp tcp:host:4446 -monitor tcp::1,server=on "
+	      "-qmp tcp:[::1]:4447,server=on,telnet=on -qmp telnet::4448,server=on -qmp tcp::4449,server=on,websocket=on -qmp tcp::port,server=on "
+	      "-chardev socket,id=c1,host=0.0.0.0,port=4450,server=on -mon chardev=c1,mode=control -mon c1,mode=readline "
+	      "-chardev socket,id=c2,port=4451,server=on,tls-creds=t -mon c2,mode=control");
+	n = qemu_args_qmp_ports(l.argv, l.argc, &ports);
+	assert_int_equal(n, 3);
+	assert_string_equal(ports[0], "tcp:4444");
+	assert_string_equal(ports[1], "tcp:4445");
+	assert_string_equal(ports[2], "tcp:4450");
+	args_free_strings(ports, n);
+	free(l.text);
+}
+
 static void key_value_text_survives_a_round_trip(void **state)
 {
 	static const char *const texts[] = {"a", "a,b=c", "a=,b", "x=1,,2,y=,,", "a=b=c", "-", "a,,b,c"};
@@ -1188,6 +1210,7 @@ int main(void)
 		cmocka_unit_test(rewriting_twice_keeps_one_of_each),
 		cmocka_unit_test(name_is_read_in_every_form),
 		cmocka_unit_test(qmp_sockets_are_found_in_every_form),
+		cmocka_unit_test(ports_of_monitors_are_found),
 		cmocka_unit_test(key_value_text_survives_a_round_trip),
 		cmocka_unit_test(json_options_are_read_as_a_flat_list),
 		cmocka_unit_test(memory_processors_and_accelerator_are_read_in_every_form),

@@ -1,0 +1,16 @@
+/* tcp-listener.h: the TCP port on which another process listens, by what the kernel says of both (/proc/PID/net/tcp, /proc/PID/fd). */
+#ifndef VMFERRY_TCP_LISTENER_H
+#define VMFERRY_TCP_LISTENER_H
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/*
+ * The number of the socket on which this process listens at this port; *at: how we reach it, on the loopback interface where it
+ * listens on all addresses. 0: it does not, or in another network namespace than ours, or it cannot be told.
+ */
+unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage *at);
+/* Of an IPv4 or IPv6 address. */
+socklen_t tcp_address_bytes(const struct sockaddr_storage *at);
+
+#endif
