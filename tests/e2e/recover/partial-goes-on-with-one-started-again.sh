@@ -14,7 +14,8 @@ resume() { # STATUS
 
 guest_of_48 -name "$NAME"
 to_listener
-copy_begins --at "$(date -d '+8 seconds' '+%F %T')"
+AT=$(($(date +%s) + 8))
+copy_begins --at "$(date -d "@$AT" '+%F %T')"
 kill_now "$MOVE_PID"
 guard_ends
 status=0
@@ -36,6 +37,7 @@ MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=4 disk_rate=20" tiny_start
 	-name "$NAME"
 SETTINGS=$(settings_of a)
 guest_order "$(orders a)" quiesce
+wait_for 30 eval '(($(date +%s) > AT))' || fail "the moment is not over"
 resume 0
 mv "$TO/$NAME.sh" "$TO/a.sh"
 assert_at_destination
