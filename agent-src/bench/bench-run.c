@@ -59,38 +59,33 @@ static int pause_ms(struct bench *b, unsigned ms, struct err *e)
 
 /* ---- the file ---- */
 
-static bool is_of(const json_t *move, const struct planned_cell *c)
+static bool is_text(const json_t *move, const char *key, const char *text)
 {
-	const char *link = json_text(move, "link"), *workload = json_text(move, "workload");
-
-	return link && workload && !strcmp(link, c->link) && !strcmp(workload, c->workload->name) &&
-	       json_integer_value(json_object_get(move, "mem_mib")) == c->mem_mib;
+	return !strcmp(json_text(move, key) ?: "", text);
 }
 
 static bool is_done(const struct bench *b, const struct planned_cell *c, unsigned round, const struct tool *t)
 {
 	const json_t *move;
-	const char *tool;
 	size_t i;
 
-	json_array_foreach(json_object_get(b->run, "moves"), i, move) {
-		tool = json_text(move, "tool");
-		if (is_of(move, c) && tool && !strcmp(tool, t->text) && json_integer_value(json_object_get(move, "round")) == round)
+	json_array_foreach(json_object_get(b->run, "moves"), i, move)
+		if (is_text(move, "link", c->link) && is_text(move, "workload", c->workload->name) && is_text(move, "tool", t->text) &&
+		    json_integer_value(json_object_get(move, "mem_mib")) == c->mem_mib &&
+		    json_integer_value(json_object_get(move, "round")) == round)
 			return true;
-	}
 	return false;
 }
 
 /* ---- telling ---- */
 
-static void tell_move(const struct bench *b, const struct progress *p, const json_t *move)
+static void tell_move(const struct progress *p, const json_t *move)
 {
 	const json_t *down = json_object_get(move, "downtime_ms");
 	const char *error = json_text(move, "error");
 	double left_s = (double)(now_ns() - p->began_ns) / 1e9 / p->done * (p->all - p->done);
 	char bytes[24];
 
-	(void)b;
 	fprintf(stderr, "[%u/%u] %s, %lld MiB, %s: %s%s: ", p->done, p->all, json_text(move, "link"),
 		(long long)json_integer_value(json_object_get(move, "mem_mib")), json_text(move, "workload"), json_text(move, "tool"),
 		json_is_true(json_object_get(move, "warmup")) ? " (warm-up)" : "");
@@ -182,15 +177,6 @@ static int wait_going_on(struct bench *b, const struct watch *w, struct err *e)
 		       : r;
 }
 
-static int move_by(struct bench *b, const struct tool *t, struct bench_guest *g, struct watch *w, struct outcome *o, struct err *e)
-{
-	if (t->kind == TOOL_VMFERRY)
-		return move_vmferry(b, t, g, w, o, e);
-	if (t->kind == TOOL_VIRSH)
-		return move_virsh(b, t, g, w, o, e);
-	return move_native(b, t, g, w, o, e);
-}
-
 /* The tool says that the guest did not move: is it as it was, then? */
 static int left_unharmed(struct bench *b, struct bench_guest *g, struct outcome *o, struct watch *w, struct err *e)
 {
@@ -222,7 +208,7 @@ static int move_once(struct bench *b, const struct planned_cell *c, const struct
 	watch_begin(&w, b, g);
 	w.quiet_ns = quiet_ns;
 	json_object_set_new(move, "began_at", json_real((double)w.began_ns / 1e9));
-	moved = move_by(b, t, g, &w, &o, e);
+	moved = (t->kind == TOOL_VMFERRY ? move_vmferry : t->kind == TOOL_VIRSH ? move_virsh : move_native)(b, t, g, &w, &o, e);
 	watch_others(&w);
 	if (moved && !bench_stop)
 		harmed = left_unharmed(b, g, &o, &w, e);
@@ -289,7 +275,7 @@ static int one(struct bench *b, const struct planned_cell *c, unsigned round, co
 		return r;
 	}
 	p->done++;
-	tell_move(b, p, move);
+	tell_move(p, move);
 	json_array_append_new(json_object_get(b->run, "moves"), move);
 	run_set_payload(json_object_get(b->run, "moves"), move);
 	r = runs_init(&all, b->run, e);

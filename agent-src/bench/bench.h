@@ -1,5 +1,5 @@
 /*
- * bench.h: what the files of `vmferry bench` share. A bench moves one guest to and fro between two sides, by one tool after the
+ * bench.h: what the files of vmferry-bench share. A bench moves one guest to and fro between two sides, by one tool after the
  * other, and writes down what it saw (docs/bench.md).
  *
  * cmd-bench     options
@@ -13,13 +13,14 @@
  * bench-content what its disks are filled with
  * bench-native  a move by QEMU's own migration, with its mirror for disks
  * bench-libvirt a move by virsh
- * bench-tls     a key for QEMU's own TLS, at both sides
+ * bench-tls     keys; the one for QEMU's own TLS, at both sides
  * bench-ferry   a move by vmferry
  * bench-watch   what is sampled while a move runs
  * bench-result  what becomes of it
  * bench-file    the file of results
  * bench-runs    what the moves of a cell and tool add up to (pure)
  * bench-table   the table in the terminal
+ * html-bench*   the page, of which `vmferry report` is asked
  *
  * All times of a move are CLOCK_REALTIME, which QEMU's events and the kernel's receive timestamps have, too.
  */
