@@ -90,6 +90,24 @@ static int attach(const char *vm, struct attach_options *o, struct err *e)
 	return r;
 }
 
+/* A QEMU that has a monitor needs none, and why it cannot be found is told by whoever looks next. */
+int attach_if_needed(const char *vm, const char *runtime_dir)
+{
+	struct attached a = {.path = NULL};
+	struct guest g;
+	struct err e;
+	int r = guest_find(&g, vm, &e) == -ENXIO ? attach_guest(&g, runtime_dir, &a, &e) : 0;
+
+	if (r)
+		fprintf(stderr, "vmferry: guest %s (pid %d) was not given a monitor (--attach), and runs as before: %s\n", g.name,
+			(int)g.pid, e.msg);
+	else if (a.path)
+		fprintf(stderr, "vmferry: the guest's QEMU has a QMP monitor now: %s\n", a.path);
+	free(a.path);
+	guest_fini(&g);
+	return r ? EXIT_REFUSED : 0;
+}
+
 int cmd_attach(int argc, char **argv)
 {
 	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};

@@ -194,8 +194,9 @@ static void say_that_it_can(const struct move_options *o)
 /* The move runs while the guest's name, which may lie in its command line, is still in memory. */
 static int move_or_check(struct move_options *o)
 {
-	int code = move_run(o);
+	int code = o->attach && !o->cold.line && o->vm ? attach_if_needed(o->vm, o->runtime_dir) : 0;
 
+	code = code ? code : move_run(o);
 	if (!code && o->estimate && !o->json && !o->script)
 		say_that_it_can(o);
 	return code;

@@ -167,8 +167,11 @@ static const struct command_option rows[] = {
 	 "does there meanwhile is lost then",
 	 OPT_SPAN, .offset = MEMBER(revert_within_s), .max = REVERT_WITHIN_S_MAX},
 
+	{"attach", NULL,
+	 "if its QEMU has no QMP monitor that can be reached, give it one first, by calling QEMU's own functions in it (vmferry attach --help)",
+	 OPT_FLAG, .offset = MEMBER(attach), .heading = "Running it:"},
 	{"detach", NULL, "go on in the background once nothing stands in the way (vmferry status, vmferry history)", OPT_FLAG,
-	 .offset = MEMBER(dest.background), .once = true, .heading = "Running it:"},
+	 .offset = MEMBER(dest.background), .once = true},
 	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result. fine: progress ten times a second", OPT_FLAG,
 	 .offset = MEMBER(json), .also = MEMBER(json_fine), .words = fine, .once = true},
 	{"script", NULL,

@@ -87,6 +87,7 @@ struct move_options {
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
 	bool starter_stopped;  /* here: whatever else has started the guest does not do so again */
+	bool attach;	       /* a QEMU without a monitor is given one first (attach.h) */
 	bool in_place;	       /* another QEMU of this host goes on with the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;

@@ -30,7 +30,6 @@ for point in src-attach-stopped src-attach-mapped src-attach-written src-attach-
 	fi
 	guest_verify "$(orders a)" blocks
 done
-vmferry attach "${GUEST_PID[a]}" || fail "it cannot be attached to any more"
-move a local
+move a local --attach
 guest_verify "$(orders a)" blocks
 rm -f "/run/a.qmp"
