@@ -51,14 +51,10 @@ status=0
 [[ $status == 0 ]] && grep -q "$DIR/src/OVMF.fd (bios" "$DIR/own.out" && grep -q '^x can be moved to local' "$DIR/own.out" || fail "$status: $(<"$DIR/own.out")"
 rm "$DIR/src/OVMF.fd"
 
-sed -i '3i modprobe kvm' "$DIR/src/a.sh"
-refused 'it runs more than QEMU (modprobe).*behind --: … -- qemu-system'
-make_script "$DIR/src"
-echo 'reboot' >>"$DIR/src/a.sh"
-refused 'something stands behind its exec'
-make_script "$DIR/src"
-sed -i 's/-m 64/-m $(cat size)/' "$DIR/src/a.sh"
-refused 'more than plain words'
+sed -i 's/-m 64/-m $(cat size)/' "$DIR/src/a.sh" # more than plain words: it would be run to see what it starts
+chmod o+w "$DIR/src/a.sh"
+refused 'a.sh is not run to see what it starts, as others than this user may write to it'
+chmod o-w "$DIR/src/a.sh"
 make_script "$DIR/src"
 sed -i '/^cd /d; s/-m 64/-m 64 -kernel vmlinuz/' "$DIR/src/a.sh" # of which directory, this one's or the root's?
 refused 'kernel vmlinuz is a name without a directory'
