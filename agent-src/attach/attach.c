@@ -10,10 +10,12 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,7 +31,8 @@
 struct attempt_to_attach {
 	struct remote_thread thread;
 	struct qemu_calls calls;
-	uint64_t pages; /* two in its memory, of code and of data; 0: not mapped */
+	uint64_t start_time; /* of the process */
+	uint64_t pages;	     /* two in its memory, of code and of data; 0: not mapped */
 	double held_ms;
 };
 
@@ -167,7 +170,7 @@ static enum calls_state wait_while(const struct attempt_to_attach *a, enum calls
 	return state;
 }
 
-/* Of one that waits for QEMU's lock for too long: when it gets it, it is to do nothing. */
+/* Of one that waits for QEMU's lock for too long: when it gets it, it is to do nothing. One that has it already ends what it does. */
 static enum calls_state give_up(const struct attempt_to_attach *a)
 {
 	const uint32_t yes = 1;
@@ -175,7 +178,7 @@ static enum calls_state give_up(const struct attempt_to_attach *a)
 
 	if (remote_thread_write(&a->thread, data_at(a) + offsetof(struct calls_data, give_up), &yes, sizeof(yes), &ignored))
 		log_info("%s", ignored.msg);
-	return wait_while(a, CALLS_WAIT, 10);
+	return state_of(a);
 }
 
 static int outcome(enum calls_state state, const char *path, struct err *e)
@@ -199,7 +202,7 @@ static int outcome(enum calls_state state, const char *path, struct err *e)
 	case CALLS_WORK:
 		break;
 	}
-	return err_set(e, ETIMEDOUT, "QEMU makes its monitor at %s since %u s, and has not ended with it", path, WORK_MS / 1000);
+	return err_set(e, EIO, "QEMU has not ended with making its monitor at %s: it may still do so (vmferry list tells)", path);
 }
 
 static int await(struct attempt_to_attach *a, const char *path, struct attached *out, struct err *e)
@@ -211,6 +214,8 @@ static int await(struct attempt_to_attach *a, const char *path, struct attached 
 		state = give_up(a);
 	if (state == CALLS_WORK)
 		state = wait_while(a, CALLS_WORK, WORK_MS);
+	if (!calls_state_is_over(state) && !qemu_is_alive(a->thread.pid, a->start_time))
+		return err_set(e, ESRCH, "process %d has ended meanwhile", (int)a->thread.pid);
 	out->called_ms = (double)(now_ns() - since) / 1e6;
 	return outcome(state, path, e);
 }
@@ -253,13 +258,30 @@ void attach_sweep(const char *runtime_dir)
 
 /* ---- all of it ---- */
 
+/* A terminal's: were we stopped while QEMU is, it would stand for as long. */
+static void hold_signals(sigset_t *before)
+{
+	static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU};
+	sigset_t set;
+	size_t i;
+
+	sigemptyset(&set);
+	for (i = 0; i < ARRAY_LEN(held); i++)
+		sigaddset(&set, held[i]);
+	sigprocmask(SIG_BLOCK, &set, before);
+}
+
 /* -EBUSY: the thread held QEMU's lock, as it does while a disk is drained. */
 int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, struct attached *out, struct err *e)
 {
 	struct attempt_to_attach a = {.calls = *calls, .thread.memory = -1};
 	struct calls_data data;
+	sigset_t before;
 	int r = qemu_calls_fill(calls, &data, path, (unsigned)getpid(), e);
 
+	if (!r && process_start_time(pid, &a.start_time))
+		r = err_set(e, ESRCH, "process %d has ended meanwhile", (int)pid);
+	hold_signals(&before);
 	r = r ? r : stop_thread(&a, pid, e);
 	fault_point("src-attach-stopped");
 	r = r ? r : send_thread(&a, &data, e);
@@ -268,6 +290,7 @@ int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, stru
 		clean_up(&a, pid);
 	}
 	let_thread_go(&a);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	out->held_ms += a.held_ms;
 	return r;
 }
@@ -286,14 +309,18 @@ static bool listens(const struct guest *g, const char *path)
 
 int attach_guest(const struct guest *g, const char *runtime_dir, struct attached *out, struct err *e)
 {
+	AUTO_CLOSE int lock = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct qemu_calls calls;
 	unsigned tries = 0;
 	uint64_t start;
 	int r = attach_is_possible(g, e);
 
-	*out = (struct attached){.path = guest_attached_path(g->pid)};
+	*out = (struct attached){.path = NULL};
 	if (r)
 		return r;
+	if (lock < 0 || flock(lock, LOCK_EX)) /* of several that attach at once each finds what the one before has made */
+		return err_sys(e, errno, "cannot lock %s", runtime_dir);
+	out->path = guest_attached_path(g->pid);
 	out->was_there = out->path && !fault_point("src-attach-again");
 	if (out->was_there)
 		return 0;
@@ -307,7 +334,8 @@ int attach_guest(const struct guest *g, const char *runtime_dir, struct attached
 	r = find_functions(&calls, g->pid, e);
 	if (!r && (process_start_time(g->pid, &start) || start != g->start_time))
 		r = err_set(e, ESRCH, "process %d has ended meanwhile", (int)g->pid);
-	unlink(out->path); /* of an earlier process of that number */
+	if (!r && !unix_is_bound(out->path))
+		unlink(out->path); /* of an earlier process of that number */
 	while (!r && (r = attach_try(g->pid, &calls, out->path, out, e)) == -EBUSY && ++tries < TRIES) {
 		poll(NULL, 0, 20);
 		r = 0;

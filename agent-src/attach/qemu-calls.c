@@ -8,6 +8,7 @@
 
 /* ---- versions ---- */
 
+#define DEVELOPMENT	      50 /* 10.0.50 is on its way to 10.1 */
 #define VERSION(major, minor) ((major)*100 + (minor))
 
 /*
@@ -49,7 +50,7 @@ int qemu_calls_find(struct qemu_calls *c, const struct exe_symbols *s, struct er
 	*c = (struct qemu_calls){.lock = 0};
 	if (!text || sscanf(text, "%d.%d.%d", &c->version[0], &c->version[1], &c->version[2]) != 3)
 		return err_set(e, ENOTSUP, "its program does not say which version of QEMU it is");
-	row = row_for(VERSION(c->version[0], c->version[1]));
+	row = c->version[2] < DEVELOPMENT ? row_for(VERSION(c->version[0], c->version[1])) : NULL;
 	if (!row)
 		return err_set(e, ENOTSUP, "its QEMU is %s: vmferry knows how to attach to 7.2, 10.0 and 11.1", text);
 	c->is_object = row->is_object;
@@ -189,12 +190,15 @@ static void take_lock(struct code *c, const struct qemu_calls *q)
 	load(c, RDI, member(c, offsetof(struct calls_data, where)));
 	load(c, RSI, 1);
 	call(c, q->lock);
+	set_state(
+		c,
+		CALLS_WORK); /* before give_up is read: whoever writes that, and reads CALLS_WAIT after it, knows that nothing will be done */
+	PUT(c, 0x0f, 0xae, 0xf0); /* mfence */
 	load(c, RCX, member(c, offsetof(struct calls_data, give_up)));
 	PUT(c, 0x83, 0x39, 0); /* cmpl $0, (%rcx) */
 	jump = jump_if(c, 0x84);
 	unlock_and_end(c, q, CALLS_TOLD_TO_GO);
 	land(c, jump);
-	set_state(c, CALLS_WORK);
 }
 
 static void make_socket(struct code *c, const struct qemu_calls *q)

@@ -80,13 +80,49 @@ int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e)
 	return 0;
 }
 
+/* It is about to get a signal, and was stopped for that. */
+static bool is_signal(int status)
+{
+	return !(status >> 16) && WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != (SIGTRAP | 0x80);
+}
+
+static int wait_for_stop(struct remote_thread *t, int *status, struct err *e)
+{
+	pid_t r;
+
+	do
+		r = waitpid(t->pid, status, __WALL);
+	while (r < 0 && errno == EINTR);
+	if (r == t->pid && WIFSTOPPED(*status)) {
+		if (is_signal(*status))
+			t->signal = WSTOPSIG(*status);
+		return 0;
+	}
+	t->traced = false;
+	return err_set(e, ESRCH, "process %d has ended meanwhile", (int)t->pid);
+}
+
+/* Nobody traces it any more. A signal that came while it was stopped is its own, and comes now. */
+static void detach(struct remote_thread *t)
+{
+	t->stopped_ns = 0;
+	t->traced = ptrace(PTRACE_DETACH, t->pid, 0, 0) != 0;
+	if (!t->traced && t->signal)
+		syscall(SYS_tgkill, t->pid, t->pid, t->signal);
+	if (!t->traced)
+		t->signal = 0;
+}
+
 void remote_thread_close(struct remote_thread *t)
 {
+	struct err ignored;
+	int status;
+
 	remote_thread_go_on(t);
 	if (t->traced) {
 		ptrace(PTRACE_INTERRUPT, t->pid, 0, 0); /* a thread must be stopped to be let go of */
-		if (waitpid(t->pid, NULL, __WALL) == t->pid)
-			ptrace(PTRACE_DETACH, t->pid, 0, 0);
+		if (!wait_for_stop(t, &status, &ignored))
+			detach(t);
 	}
 	t->traced = false;
 	if (t->memory >= 0)
@@ -96,49 +132,54 @@ void remote_thread_close(struct remote_thread *t)
 
 /* ---- stopped ---- */
 
-static int wait_for_stop(struct remote_thread *t, int *status, struct err *e)
-{
-	pid_t r;
-
-	do
-		r = waitpid(t->pid, status, __WALL);
-	while (r < 0 && errno == EINTR);
-	if (r == t->pid && WIFSTOPPED(*status))
-		return 0;
-	t->traced = false;
-	return err_set(e, ESRCH, "process %d has ended meanwhile", (int)t->pid);
-}
-
 /* It waits in ppoll, and no more than that: the kernel would begin that wait again. */
 static bool is_waiting(const struct user_regs_struct *r)
 {
 	return (long)r->orig_rax == SYS_ppoll && ((long)r->rax == -ERESTARTNOHAND || (long)r->rax == -ERESTART_RESTART);
 }
 
-/* A signal that came just then is its own, and is given to it. */
-static void let_run(struct remote_thread *t, int status)
+/* With the signal that it was stopped for. */
+static void let_run(struct remote_thread *t)
 {
-	bool is_signal = status >> 16 != PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
+	ptrace(PTRACE_CONT, t->pid, 0, t->signal);
+	t->signal = 0;
+}
 
-	ptrace(PTRACE_CONT, t->pid, 0, is_signal ? WSTOPSIG(status) : 0);
+/* Stops that came before we asked for one: a signal's. Each that is left would be taken for ours. */
+static int let_run_before(struct remote_thread *t, struct err *e)
+{
+	int status;
+
+	while (waitpid(t->pid, &status, __WALL | WNOHANG) == t->pid) {
+		if (!WIFSTOPPED(status)) {
+			t->traced = false;
+			return err_set(e, ESRCH, "process %d has ended meanwhile", (int)t->pid);
+		}
+		t->signal = is_signal(status) ? WSTOPSIG(status) : 0;
+		let_run(t);
+	}
+	return 0;
 }
 
 static int look_once(struct remote_thread *t, bool *there, struct err *e)
 {
 	uint16_t opcode = 0;
-	int status, r;
+	int status, r = let_run_before(t, e);
 
+	if (r)
+		return r;
 	if (ptrace(PTRACE_INTERRUPT, t->pid, 0, 0))
 		return err_sys(e, errno, "cannot stop process %d", (int)t->pid);
 	r = wait_for_stop(t, &status, e);
 	if (r)
 		return r;
 	t->stopped_ns = now_ns();
-	*there = status >> 16 == PTRACE_EVENT_STOP && !ptrace(PTRACE_GETREGS, t->pid, 0, &t->regs) && is_waiting(&t->regs) &&
-		 !remote_thread_read(t, t->regs.rip - SYSCALL_BYTES, &opcode, sizeof(opcode), e) && opcode == SYSCALL_OPCODE;
+	*there = status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) == SIGTRAP && !ptrace(PTRACE_GETREGS, t->pid, 0, &t->regs) &&
+		 is_waiting(&t->regs) && !remote_thread_read(t, t->regs.rip - SYSCALL_BYTES, &opcode, sizeof(opcode), e) &&
+		 opcode == SYSCALL_OPCODE;
 	if (!*there) {
 		t->stopped_ns = 0;
-		let_run(t, status);
+		let_run(t);
 	}
 	return 0;
 }
@@ -176,8 +217,7 @@ void remote_thread_go_on(struct remote_thread *t)
 	if (!t->traced || !t->stopped_ns)
 		return;
 	ptrace(PTRACE_SETREGS, t->pid, 0, &regs);
-	t->stopped_ns = 0;
-	t->traced = ptrace(PTRACE_DETACH, t->pid, 0, 0) != 0;
+	detach(t);
 }
 
 int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
@@ -189,8 +229,7 @@ int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
 	regs.orig_rax = (unsigned long)-1; /* so that the kernel begins no system call again */
 	if (ptrace(PTRACE_SETREGS, t->pid, 0, &regs))
 		return err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
-	t->stopped_ns = 0;
-	t->traced = ptrace(PTRACE_DETACH, t->pid, 0, 0) != 0;
+	detach(t);
 	return 0;
 }
 
@@ -203,7 +242,7 @@ static int step_call(struct remote_thread *t, struct err *e)
 		return err_sys(e, errno, "cannot have process %d make a system call", (int)t->pid);
 	r = wait_for_stop(t, &status, e);
 	if (!r && WSTOPSIG(status) != (SIGTRAP | 0x80))
-		r = err_set(e, EIO, "process %d was stopped by signal %d where it should have made a system call", (int)t->pid,
+		r = err_set(e, EBUSY, "process %d was stopped by signal %d where it should have made a system call", (int)t->pid,
 			    WSTOPSIG(status));
 	return r;
 }
@@ -219,7 +258,7 @@ int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t a
 	regs.rdx = args[2];
 	regs.r10 = args[3];
 	regs.r8 = args[4];
-	regs.r9 = args[5];
+	regs.r9 = args[5]; /* 0 in every call of ours: the C library keeps 0 there while it waits, should we die just now */
 	if (ptrace(PTRACE_SETREGS, t->pid, 0, &regs))
 		return err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
 	r = step_call(t, e);

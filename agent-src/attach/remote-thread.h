@@ -21,6 +21,7 @@ struct remote_thread {
 	struct user_regs_struct regs; /* as it was stopped in its system call */
 	int memory;		      /* /proc/PID/mem */
 	uint64_t stopped_ns;	      /* since when it is */
+	int signal;		      /* that it was to get meanwhile; 0: none */
 };
 
 /* -EPERM: we may not trace it, or another does; -ENOTSUP: not on this machine. */

@@ -70,6 +70,12 @@ static int find(struct guest *g, const char *vm, struct err *e)
 	return r == -ENXIO ? 0 : r;
 }
 
+/* Not one that has ended, or was begun with. */
+static bool is_as_before(int r)
+{
+	return r != -ESRCH && r != -EIO;
+}
+
 static int attach(const char *vm, struct attach_options *o, struct err *e)
 {
 	AUTO_FREE char *runtime = NULL;
@@ -84,7 +90,8 @@ static int attach(const char *vm, struct attach_options *o, struct err *e)
 	if (!r)
 		tell(&g, &a, o->json);
 	else if (g.name)
-		err_prefix(e, "guest %s (pid %d) was not given a monitor, and runs as before", g.name, (int)g.pid);
+		err_prefix(e, "guest %s (pid %d) was not given a monitor%s", g.name, (int)g.pid,
+			   is_as_before(r) ? ", and runs as before" : "");
 	free(a.path);
 	guest_fini(&g);
 	return r;
@@ -99,8 +106,8 @@ int attach_if_needed(const char *vm, const char *runtime_dir)
 	int r = guest_find(&g, vm, &e) == -ENXIO ? attach_guest(&g, runtime_dir, &a, &e) : 0;
 
 	if (r)
-		fprintf(stderr, "vmferry: guest %s (pid %d) was not given a monitor (--attach), and runs as before: %s\n", g.name,
-			(int)g.pid, e.msg);
+		fprintf(stderr, "vmferry: guest %s (pid %d) was not given a monitor (--attach)%s: %s\n", g.name, (int)g.pid,
+			is_as_before(r) ? ", and runs as before" : "", e.msg);
 	else if (a.path)
 		fprintf(stderr, "vmferry: the guest's QEMU has a QMP monitor now: %s\n", a.path);
 	free(a.path);

@@ -128,7 +128,7 @@ int script_take_records(const char *path, const char *records, size_t n, struct 
 				"%s starts %u QEMUs. Give one guest's command line instead, behind --: … -- qemu-system-x86_64 …", path,
 				guests)
 		      : err_set(e, ENOTSUP,
-				"%s started no QEMU where it could change nothing (it may need something that was not allowed). Give the guest's "
+				"%s started no QEMU where it could change nothing (it may need something that was not allowed, or name its QEMU in a way that was not seen through). Give the guest's "
 				"command line instead, behind --: … -- qemu-system-x86_64 …",
 				path);
 }
@@ -183,8 +183,13 @@ int script_record(const char *path, struct guest *g, struct err *e)
 	char program[] = "/proc/self/exe", word[] = RECORD_WORD;
 	char *const argv[] = {program, word, (char *)path, NULL};
 	struct heard records = {.text = NULL}, why = {.text = NULL};
-	const struct program_run run =
-		{.argv = argv, .output = hear, .output_ctx = &records, .error = hear, .error_ctx = &why, .timeout_ms = RUN_MS};
+	const struct program_run run = {.argv = argv,
+					.output = hear,
+					.output_ctx = &records,
+					.error = hear,
+					.error_ctx = &why,
+					.how = PROGRAM_DIES_WITH_US,
+					.timeout_ms = RUN_MS};
 	int status = 0, r = check_owner(path, e);
 
 	if (!r)

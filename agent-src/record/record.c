@@ -26,6 +26,8 @@
 #define SCRIPT_MAX MIB
 #define MEMORY_MAX GIB
 #define CPU_S	   10
+#define ALL_S	   17 /* by the clock, whatever becomes of who asked */
+#define ORPHANS_MS 2000
 #define FILE_MAX   (64 * MIB)
 #define QEMUS_MAX  256
 
@@ -125,8 +127,16 @@ static void add_named(struct qemus *q, char *text)
 	while ((word = strsep(&rest, ends))) {
 		const char *slash = strrchr(word, '/');
 
-		if (*word == '/' && slash && is_qemu(slash + 1))
+		if (*word != '/' || !slash)
+			continue;
+		if (is_qemu(slash + 1)) {
 			add_qemu(q, word);
+		} else { /* of D=/opt/qemu; "$D/bin/qemu-system-x86_64" */
+			AUTO_FREE char *bin = xasprintf("%s/bin", word);
+
+			add_directory(q, word);
+			add_directory(q, bin);
+		}
 	}
 }
 
@@ -185,10 +195,11 @@ static int become_root_there(uid_t uid, gid_t gid)
 {
 	AUTO_FREE char *uids = xasprintf("%u %u 1", (unsigned)uid, (unsigned)uid),
 		       *gids = xasprintf("%u %u 1", (unsigned)gid, (unsigned)gid);
-	int r = write_text("/proc/self/setgroups", "deny");
+	int r = prctl(PR_SET_DUMPABLE, 1) ? -errno : write_text("/proc/self/setgroups", "deny"); /* otherwise these files are root's */
 
 	r = r ? r : write_text("/proc/self/uid_map", uids);
-	return r ? r : write_text("/proc/self/gid_map", gids);
+	r = r ? r : write_text("/proc/self/gid_map", gids);
+	return prctl(PR_SET_DUMPABLE, 0) ? -errno : r;
 }
 
 static int separate(void)
@@ -249,6 +260,9 @@ static int refuse_calls(void)
 					      "move_mount",
 					      "open_tree",
 					      "fsopen",
+					      "fspick",
+					      "fsconfig",
+					      "open_tree_attr",
 					      "fsmount",
 					      "pivot_root",
 					      "chroot",
@@ -302,6 +316,12 @@ static int refuse_calls(void)
 	}
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
+	if (!r)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
+				     SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+	if (!r)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(0), SCMP_SYS(flock),
+				     0); /* as if it had the lock, which others then do not wait for */
 	if (!r)
 		r = seccomp_load(c);
 	if (c)
@@ -361,22 +381,40 @@ static int run_script(const char *path, const char *text, int output)
 	return -errno;
 }
 
+/* For the script, and then for a moment for what it has left in the background: QEMU, perhaps. */
+static void wait_for_all(pid_t script)
+{
+	uint64_t until = 0;
+	pid_t ended;
+
+	while ((ended = waitpid(-1, NULL, until ? WNOHANG : 0)) >= 0 || errno == EINTR) {
+		if (ended == script)
+			until = now_ns() + ORPHANS_MS * 1000000ULL;
+		if (until && now_ns() > until)
+			return;
+		if (!ended)
+			usleep(1000);
+	}
+}
+
 /* In the first process of the new namespace of processes, with which all others end. */
 static int be_first(const char *path, const char *text, int output)
 {
-	int status, r = prctl(PR_SET_PDEATHSIG, SIGKILL) ? -errno : give_up_rights();
-	pid_t script, ended;
+	/* not dumpable: through /proc/1 a script would come to files of this program, at mounts that are none of its own */
+	int r = prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) ? -errno : give_up_rights();
+	pid_t script;
 
 	if (r)
 		return r;
 	script = fork();
 	if (!script) {
-		r = run_script(path, text, output);
+		r = setsid() < 0 ? -errno : run_script(path, text, output); /* a process group is one of the host, too */
 		_exit(r ? 127 : 0);
 	}
-	while ((ended = wait(&status)) > 0 && ended != script)
-		;
-	return script < 0 ? -errno : 0;
+	if (script < 0)
+		return -errno;
+	wait_for_all(script);
+	return 0;
 }
 
 static int fail(const char *path, const char *what, int r)
@@ -392,12 +430,16 @@ int record_script(const char *path)
 	AUTO_CLOSE int fd = open_regular(path), output = fcntl(1, F_DUPFD_CLOEXEC, RECORD_FD + 1);
 	AUTO_FREE char *text = NULL, *copy = NULL;
 	struct qemus q = {.count = 0};
+	struct stat st;
 	size_t n;
 	pid_t first;
 	int status, r = fd < 0 ? fd : read_regular(fd, SCRIPT_MAX, &text, &n);
 
+	alarm(ALL_S); /* which ends us, and so the others */
 	if (r || output < 0)
 		return fail(path, "cannot be read", r ? r : -errno);
+	if (fstat(fd, &st) || (st.st_uid && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		return fail(path, "is not run to see what it starts, as others than this user may write to it", -EPERM);
 	copy = xstrdup(text);
 	add_path(&q, getenv("PATH") ?: "");
 	add_path(&q, "/usr/bin:/usr/local/bin:/usr/libexec");

@@ -3,7 +3,7 @@
  *
  * The script is run by its own interpreter, so that it means what it means: variables, arrays, functions, conditions. It runs in namespaces of its
  * own (no network, no other process), without a capability; every file system is read-only but for an empty /run, device nodes but a few do not open, and
- * a filter refuses sockets and what changes the system. Each QEMU of this host, and swtpm, is a script there that writes its words to
+ * a filter refuses sockets and what changes the system. What it may still do is to read, from a named pipe, too. Each QEMU of this host, and swtpm, is a script there that writes its words to
  * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed.
  */
 #ifndef VMFERRY_RECORD_H

@@ -9,19 +9,31 @@
 #include <time.h>
 #include <unistd.h>
 
+#define URGENT_POLICY (SCHED_RR | SCHED_RESET_ON_FORK)
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool is_urgent;
+static bool is_spent;	   /* the limit has ended it, and urgent_end() was not called since */
 static unsigned long turn; /* counts urgent_begin(), so that an old limit does not end a new one */
 
 static int set_thread(pid_t thread, bool urgent)
 {
 	const struct sched_param lowest = {.sched_priority = 1}, ordinary = {.sched_priority = 0};
 
-	return urgent ? sched_setscheduler(thread, SCHED_RR | SCHED_RESET_ON_FORK, &lowest)
-		      : sched_setscheduler(thread, SCHED_OTHER, &ordinary);
+	if (urgent)
+		return sched_setscheduler(thread, URGENT_POLICY, &lowest);
+	/* who has it by RLIMIT_RTPRIO may not take the flag off again */
+	return sched_setscheduler(thread, SCHED_OTHER, &ordinary) ? sched_setscheduler(thread, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary)
+								  : 0;
 }
 
-/* A thread that is gone, or may not have it, stays as it is. One that works at another policy than ours keeps that. */
+/* A thread that has real-time priority of its own is not ours to change. */
+static bool is_to_change(int policy, bool urgent)
+{
+	return urgent ? (policy & ~SCHED_RESET_ON_FORK) == SCHED_OTHER : policy == URGENT_POLICY;
+}
+
+/* A thread that is gone, or may not have it, stays as it is. */
 static void set_all(bool urgent)
 {
 	DIR *dir = opendir("/proc/self/task");
@@ -31,7 +43,7 @@ static void set_all(bool urgent)
 		pid_t thread = (pid_t)atoi(d->d_name);
 		int is = thread > 0 ? sched_getscheduler(thread) : -1;
 
-		if (is >= 0 && (is & ~SCHED_RESET_ON_FORK) == (urgent ? SCHED_OTHER : SCHED_RR))
+		if (is >= 0 && is_to_change(is, urgent))
 			set_thread(thread, urgent);
 	}
 	if (dir)
@@ -43,7 +55,7 @@ bool urgent_is_allowed(void)
 	bool yes;
 
 	pthread_mutex_lock(&lock);
-	yes = is_urgent || (sched_getscheduler(0) == SCHED_OTHER && !set_thread(0, true) && !set_thread(0, false));
+	yes = is_urgent || (is_to_change(sched_getscheduler(0), true) && !set_thread(0, true) && !set_thread(0, false));
 	pthread_mutex_unlock(&lock);
 	return yes;
 }
@@ -51,11 +63,14 @@ bool urgent_is_allowed(void)
 static void *limit(void *arg)
 {
 	const unsigned long begun = (unsigned long)(uintptr_t)arg;
+	struct timespec left = {.tv_sec = URGENT_MS / 1000, .tv_nsec = URGENT_MS % 1000 * 1000000L};
 
-	nanosleep(&(struct timespec){.tv_sec = URGENT_MS / 1000, .tv_nsec = URGENT_MS % 1000 * 1000000L}, NULL);
+	while (nanosleep(&left, &left)) /* a signal has ended it */
+		;
 	pthread_mutex_lock(&lock);
 	if (is_urgent && turn == begun) {
 		is_urgent = false;
+		is_spent = true;
 		set_all(false);
 	}
 	pthread_mutex_unlock(&lock);
@@ -79,7 +94,7 @@ static bool start_limit(void)
 void urgent_begin(void)
 {
 	pthread_mutex_lock(&lock);
-	if (!is_urgent) {
+	if (!is_urgent && !is_spent) {
 		turn++;
 		is_urgent = start_limit();
 		if (is_urgent)
@@ -93,6 +108,6 @@ void urgent_end(void)
 	pthread_mutex_lock(&lock);
 	if (is_urgent)
 		set_all(false);
-	is_urgent = false;
+	is_urgent = is_spent = false;
 	pthread_mutex_unlock(&lock);
 }

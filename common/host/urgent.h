@@ -14,7 +14,7 @@
 
 /* Whether this process may have it: tried for a moment on the calling thread. */
 bool urgent_is_allowed(void);
-/* Any thread may call both; a second urgent_begin() before the end changes nothing. */
+/* Any thread may call both; a second urgent_begin() before urgent_end() changes nothing, also when the limit has ended the first. */
 void urgent_begin(void);
 void urgent_end(void);
 

@@ -493,6 +493,7 @@ static int check_listener(struct qmp *q, pid_t pid, struct err *e)
 static int connect_port(struct qmp *q, pid_t pid, struct err *e)
 {
 	unsigned port = (unsigned)strtoul(q->path + strlen(QMP_TCP_PREFIX), NULL, 10);
+	const struct timeval patience = {.tv_sec = 1}, none = {.tv_sec = 0};
 	struct sockaddr_storage at;
 	unsigned long before = pid ? tcp_listener_of(pid, port, &at) : 0;
 
@@ -500,8 +501,11 @@ static int connect_port(struct qmp *q, pid_t pid, struct err *e)
 		return err_set(e, ENOENT, "no QMP monitor of process %d listens on TCP port %u (of this network namespace)", (int)pid,
 			       port);
 	q->fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (q->fd < 0 || connect(q->fd, (struct sockaddr *)&at, tcp_address_bytes(&at)))
-		return err_sys(e, errno, "cannot connect to the QMP monitor %s", q->path);
+	/* a monitor that somebody occupies, and others wait for, takes no more connections */
+	if (q->fd < 0 || setsockopt(q->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    connect(q->fd, (struct sockaddr *)&at, tcp_address_bytes(&at)))
+		return errno == EINPROGRESS ? busy(q->path, e) : err_sys(e, errno, "cannot connect to the QMP monitor %s", q->path);
+	setsockopt(q->fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
 	if (tcp_listener_of(pid, port, &at) != before)
 		return err_set(e, ESRCH, "%s is not served by the guest (pid %d) any more", q->path, (int)pid);
 	q->peer_pid = pid;

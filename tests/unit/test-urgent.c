@@ -91,6 +91,27 @@ static void it_ends_by_itself(void **state)
 	while (policy(other) != SCHED_OTHER)
 		usleep(1000);
 	assert_int_equal(policy(0), SCHED_OTHER);
+	urgent_begin(); /* once is enough */
+	assert_int_equal(policy(0), SCHED_OTHER);
+	urgent_end();
+}
+
+/* As of one who has it by RLIMIT_RTPRIO: without CAP_SYS_NICE SCHED_RESET_ON_FORK cannot be taken off again. */
+static void who_lacks_the_right_gives_it_back_all_the_same(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		urgent_begin();
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534))
+			_exit(1);
+		urgent_end();
+		_exit(policy(0) == SCHED_OTHER ? 0 : 2);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 static void trying_leaves_all_as_it_was(void **state)
@@ -103,9 +124,11 @@ static void trying_leaves_all_as_it_was(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(it_ends_by_itself), cmocka_unit_test(all_threads_have_it_until_the_end),
+	static const struct CMUnitTest tests[] = {cmocka_unit_test(it_ends_by_itself),
+						  cmocka_unit_test(all_threads_have_it_until_the_end),
 						  cmocka_unit_test(a_program_that_is_started_meanwhile_does_not),
 						  cmocka_unit_test(a_thread_of_another_policy_keeps_it),
+						  cmocka_unit_test(who_lacks_the_right_gives_it_back_all_the_same),
 						  cmocka_unit_test(trying_leaves_all_as_it_was)};
 	pthread_t thread;
 	int failed;

@@ -11,6 +11,7 @@ record() { # SCRIPT: prints QEMU's words, one a line
 
 # --- nothing happens -----------------------------------------------------------------------
 
+at_exit "rm -f /tmp/touched-${DIR##*/} $HOME/touched-${DIR##*/}"
 mkdir "$DIR/precious" && mkfifo "$DIR/fifo"
 sleep 1000 & VICTIM=$!
 kill_at_exit "$VICTIM"
@@ -28,13 +29,14 @@ exec 7<>"$DIR/fifo"
 cat >"$DIR/evil.sh" <<-END
 	#!/bin/bash
 	touch "$DIR/touched"
-	/usr/bin/touch "$DIR/touched" /tmp/touched-$$ "\$HOME/touched-$$"
+	/usr/bin/touch "$DIR/touched" /tmp/touched-${DIR##*/} "\$HOME/touched-${DIR##*/}"
 	/bin/rm -rf "$DIR/precious"
 	echo quit >"$DIR/fifo"
 	kill -KILL $VICTIM; /bin/kill -KILL $VICTIM; kill -KILL -1
 	python3 -S -c 'import socket; socket.socket(socket.AF_UNIX).connect("$DIR/sock")'
 	echo 0 >/proc/sys/kernel/panic_on_oops; echo c >/proc/sysrq-trigger
 	/bin/mount -t tmpfs none "$DIR/precious"
+	/bin/chmod 0777 /proc/1/exe "$DIR/precious"
 	dd if=/dev/zero of="$DIR/evil.sh" bs=1 count=1 conv=notrunc
 	sleep 1000
 	qemu-system-x86_64 --version
@@ -43,7 +45,8 @@ END
 chmod +x "$DIR/evil.sh"
 words=$(record "$DIR/evil.sh") || fail "it is not run"
 [[ $words == *$'\n-name\nevil\n-m\n64' ]] || fail "its QEMU is not told: $words"
-[[ ! -e $DIR/touched && ! -e /tmp/touched-$$ && ! -e $HOME/touched-$$ ]] || fail "it has made a file"
+[[ ! -e $DIR/touched && ! -e /tmp/touched-${DIR##*/} && ! -e $HOME/touched-${DIR##*/} ]] || fail "it has made a file"
+[[ $(stat -c %a "$BIN/vmferry") != 777 && $(stat -c %a "$DIR/precious") != 777 ]] || fail "it has changed who may use a file"
 [[ -d $DIR/precious && $(head -c 11 "$DIR/evil.sh") == '#!/bin/bash' ]] || fail "it has changed a file"
 kill -0 "$VICTIM" || fail "it has ended a process"
 [[ ! -s $DIR/heard ]] || fail "it has connected to a socket"
@@ -59,6 +62,8 @@ starts() { # NAME WANTED-WORDS, script on standard input
 	assert_eq "$got" "$2" "words of $1"
 }
 
+mkdir -p "$DIR/opt/bin"
+cp /bin/false "$DIR/opt/bin/qemu-system-x86_64"
 starts variables '-m 64 -drive file=/srv/a b.qcow2,if=virtio' <<-'END'
 	DIR="/srv/a b"; MEM=${MEM:-64}
 	exec qemu-system-x86_64 -m $MEM -drive "file=$DIR.qcow2,if=virtio"
@@ -81,8 +86,15 @@ starts function '-m 128 -display none' <<-'END'
 	if [ -e /nonexistent ]; then start 64; else start $((64 * 2)) -display none; fi
 END
 starts background '-name bg' <<-'END'
-	nohup qemu-system-x86_64 -name bg >/dev/null 2>&1 &
-	wait
+	nohup setsid qemu-system-x86_64 -name bg >/dev/null 2>&1 &
+END
+starts group '-name group' <<-'END'
+	trap 'kill 0' EXIT
+	qemu-system-x86_64 -name group
+END
+starts elsewhere '-name opt' <<-END
+	D=$DIR/opt
+	"\$D/bin/qemu-system-x86_64" -name opt
 END
 printf 'cd "$(dirname "$0")" && qemu-system-x86_64 -name %s' beside >"$DIR/no-program.sh"
 assert_eq "$(record "$DIR/no-program.sh" | sed -n 3p)" "$DIR" "directory of a script that is not executable"
