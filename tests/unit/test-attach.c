@@ -166,8 +166,10 @@ static bool has_code_of_no_file(void)
 	FILE *f = fopen(path, "r");
 	int at;
 
-	while (f && fgets(line, sizeof(line), f))
-		yes |= at = 0, sscanf(line, "%*x-%*x r-xp 00000000 00:00 0%n", &at) == 0 && at && line[at] == '\n';
+	while (f && fgets(line, sizeof(line), f)) {
+		at = 0;
+		yes |= sscanf(line, "%*x-%*x r-xp 00000000 00:00 0%n", &at) == 0 && at && line[at] == '\n';
+	}
 	if (f)
 		fclose(f);
 	return yes;
