@@ -168,7 +168,7 @@ static bool has_code_of_no_file(void)
 
 	while (f && fgets(line, sizeof(line), f)) {
 		at = 0;
-		yes |= sscanf(line, "%*x-%*x r-xp 00000000 00:00 0%n", &at) == 0 && at && line[at] == '\n';
+		yes |= sscanf(line, "%*x-%*x r-xp 00000000 00:00 0%n", &at) == 0 && at && line[at + (int)strspn(line + at, " ")] == '\n';
 	}
 	if (f)
 		fclose(f);
