@@ -99,6 +99,26 @@ END
 printf 'cd "$(dirname "$0")" && qemu-system-x86_64 -name %s' beside >"$DIR/no-program.sh"
 assert_eq "$(record "$DIR/no-program.sh" | sed -n 3p)" "$DIR" "directory of a script that is not executable"
 
+# --- as an ordinary user, who has namespaces only with one of users --------------------------
+
+as_nobody() { # COMMAND...
+	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/ PATH="$OPEN:/usr/bin:/bin" "$@"
+}
+
+OPEN=/var/tmp/vmferry-test-${DIR##*/} # this checkout may lie where nobody else comes
+at_exit "rm -rf $OPEN"
+if [[ $EUID -eq 0 ]] && as_nobody unshare -Urpf true 2>/dev/null; then
+	mkdir -m 755 "$OPEN"
+	cp "$BIN/vmferry" "$OPEN/"
+	cp /bin/false "$OPEN/qemu-system-x86_64"
+	printf '#!/bin/bash\n/bin/chmod 777 /proc/1/exe\na=(-name nobody)\nqemu-system-x86_64 "${a[@]}"\n' >"$OPEN/a.sh"
+	chown 65534 "$OPEN"/*
+	chmod 755 "$OPEN"/*
+	words=$(as_nobody "$OPEN/vmferry" --record-script "$OPEN/a.sh" | tr '\0' '\n' | tail -n 2 | paste -sd' ') || fail "an ordinary user's script is not run"
+	assert_eq "$words" '-name nobody' "words of an ordinary user's script"
+	[[ $(stat -c %a "$OPEN/vmferry") == 755 ]] || fail "it has changed who may use a file of this user"
+fi
+
 # --- refused -------------------------------------------------------------------------------
 
 refused() { # SCRIPT WORDS
