@@ -27,7 +27,7 @@
 #define PAGE	  4096ULL
 #define LISTEN_MS 1000
 
-/* One attachment under way. */
+/* An attachment under way. */
 struct attempt_to_attach {
 	struct remote_thread thread;
 	struct qemu_calls calls;
@@ -170,7 +170,7 @@ static enum calls_state wait_while(const struct attempt_to_attach *a, enum calls
 	return state;
 }
 
-/* Of one that waits for QEMU's lock for too long: when it gets it, it is to do nothing. One that has it already ends what it does. */
+/* Tells code that waits for QEMU's lock for too long to do nothing when it gets it. Code that has the lock already ends what it does. */
 static enum calls_state give_up(const struct attempt_to_attach *a)
 {
 	const uint32_t yes = 1;

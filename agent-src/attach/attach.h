@@ -31,7 +31,7 @@ int attach_is_possible(const struct guest *g, struct err *e);
 /* runtime_dir: of sockets. On failure QEMU is as it was, but for what *e names. -EBUSY: try again. */
 int attach_guest(const struct guest *g, const char *runtime_dir, struct attached *out, struct err *e);
 
-/* One try at a process of which that is known already: what attach_guest() does in the end, and repeats while it is -EBUSY. */
+/* Tries once, at a process whose functions are known. attach_guest() calls this, again while it returns -EBUSY. */
 struct qemu_calls;
 int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, struct attached *out, struct err *e);
 /* Removes sockets of QEMUs that have ended. */

@@ -28,7 +28,7 @@ enum calls_state {
 	CALLS_DONE,	  /* over */
 };
 
-/* What the code reads and writes. Everything that it may not change lies behind these. */
+/* The data page: the code reads and writes it, and the tracer does. */
 struct calls_data {
 	uint32_t state;	   /* enum calls_state */
 	uint32_t give_up;  /* not 0: what has not begun is not to begin */

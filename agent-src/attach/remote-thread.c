@@ -22,7 +22,7 @@
 
 /* ---- being traced ---- */
 
-/* Who has traced it already; 0: nobody. */
+/* The pid of the process that traces this one; 0: none does. */
 static pid_t tracer_of(pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
@@ -80,7 +80,7 @@ int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e)
 	return 0;
 }
 
-/* It is about to get a signal, and was stopped for that. */
+/* True if the thread was stopped because it is about to get a signal. */
 static bool is_signal(int status)
 {
 	return !(status >> 16) && WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != (SIGTRAP | 0x80);
@@ -102,7 +102,7 @@ static int wait_for_stop(struct remote_thread *t, int *status, struct err *e)
 	return err_set(e, ESRCH, "process %d has ended meanwhile", (int)t->pid);
 }
 
-/* Nobody traces it any more. A signal that came while it was stopped is its own, and comes now. */
+/* Ends the tracing. A signal that came while the thread was stopped is delivered now. */
 static void detach(struct remote_thread *t)
 {
 	t->stopped_ns = 0;
@@ -132,7 +132,7 @@ void remote_thread_close(struct remote_thread *t)
 
 /* ---- stopped ---- */
 
-/* It waits in ppoll, and no more than that: the kernel would begin that wait again. */
+/* True if the thread waits in ppoll, so that the kernel would begin that wait again. */
 static bool is_waiting(const struct user_regs_struct *r)
 {
 	return (long)r->orig_rax == SYS_ppoll && ((long)r->rax == -ERESTARTNOHAND || (long)r->rax == -ERESTART_RESTART);

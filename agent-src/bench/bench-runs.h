@@ -29,7 +29,7 @@ enum figure {
 	FIGURES,
 };
 
-/* What one tool did in one cell. */
+/* The moves of one tool in one cell. */
 struct run_tool {
 	const char *name;
 	bool ours;	     /* some vmferry */
@@ -78,7 +78,7 @@ struct spread tool_spread_of(const struct run_tool *t, const char *group, const 
 double tool_median(const struct run_tool *t, enum figure what);
 /* The move whose total is the median (the lower one of two); NULL if none went well. */
 const json_t *tool_median_move(const struct run_tool *t);
-/* What the tool's moves took of the time of the other's, in all: the median of each round's, in which a machine is what it is; NAN if no round has both. */
+/* The time of the tool's moves over that of the other's: the median of each round's, in which a machine is what it is; NAN if no round has both. */
 double tool_beside(const struct run_tool *t, const struct run_tool *other);
 /* The native tool with the smallest median; NULL if there is none. */
 const struct run_tool *cell_best_native(const struct run_cell *c, enum figure what);

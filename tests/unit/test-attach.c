@@ -493,6 +493,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_program_is_an_error),
 		cmocka_unit_test(paths_that_cannot_be_are_refused)};
 
+	alarm(120); /* the deadline of every wait here */
 	stage = mmap(NULL, sizeof(*stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	return stage == MAP_FAILED ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

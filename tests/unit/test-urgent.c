@@ -133,6 +133,7 @@ int main(void)
 	pthread_t thread;
 	int failed;
 
+	alarm(60); /* the deadline of every wait here */
 	sem_init(&up, 0, 0);
 	sem_init(&over, 0, 0);
 	if (pthread_create(&thread, NULL, wait_for_end, NULL))
