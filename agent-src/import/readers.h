@@ -3,7 +3,7 @@
  *
  * A reader is pure: it opens nothing, believes nothing, and leaves *d to be freed by the caller whatever it returns. 0, or -EINVAL:
  * it is not what it claims to be, or something without which there would be no guest. All else that is not understood is a note.
- * A further kind of description (a bundle of vmferry's own, say) is a row of `readers` in sources.c and a function here.
+ * A further kind of description (a bundle of vmferry's own, say) is a row of `readers` in file-kind.c and a function here.
  */
 #ifndef VMFERRY_READERS_H
 #define VMFERRY_READERS_H

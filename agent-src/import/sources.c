@@ -1,8 +1,8 @@
 /* sources.c: see sources.h. */
 #include "sources.h"
+#include "file-kind.h"
 #include "image-whole.h"
 #include "open-regular.h"
-#include "readers.h"
 #include "util.h"
 #include "xml.h"
 
@@ -13,120 +13,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
-
-#define HEAD_BYTES 1024u
-
-/* ---- what a file is ---- */
-
-enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV };
-
-typedef int (*read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
-
-/* Every kind of description; XML is told apart by its outermost element. */
-static const struct {
-	enum file_kind kind;
-	const char *element; /* NULL: no XML */
-	read_fn read;
-} readers[] = {
-	{KIND_OVF, "Envelope", read_ovf},
-	{KIND_OVA, NULL, read_ovf},
-	{KIND_VMX, NULL, read_vmx},
-	{KIND_LIBVIRT, "domain", read_libvirt},
-	{KIND_HYPERV, "configuration", read_hyperv},
-};
-
-static const struct {
-	const char *ending, *why;
-} refused[] = {
-	{".vmcx", "it is Hyper-V's binary configuration, whose format nobody has published: import the guest's VHDX alone, with --memory, "
-		  "--cpus and --firmware (uefi for generation 2)"},
-	{".vmrs", "it is what a guest of Hyper-V's had in memory, and no disk"},
-	{".vmgs", "it is the state of a guest's firmware in Hyper-V, and no disk"},
-	{".vmem", "it is what a guest of VMware's had in memory, and no disk"},
-	{".vmss", "it is the state of a suspended guest of VMware's: shut it down there first"},
-	{".vmsn", "it is the state of a snapshot of VMware's, and no disk"},
-	{".vmsd", "it is a list of snapshots of VMware's, and no disk"},
-	{".nvram", "it holds the settings of a firmware, and no disk"},
-	{".vbox", "it is a configuration of VirtualBox's own: export the guest (VBoxManage export VM -o vm.ova)"},
-	{".mf", "it is a manifest: name the OVF, beside which it is found"},
-	{".avhdx", "it is a difference to another image: merge the guest's checkpoints there first"},
-	{".avhd", "it is a difference to another image: merge the guest's checkpoints there first"},
-};
-
-static bool ends_with(const char *path, const char *ending)
-{
-	size_t n = strlen(path), m = strlen(ending);
-
-	return n >= m && !strcasecmp(path + n - m, ending);
-}
-
-/* The name of the outermost element, if that looks like XML; what is UTF-16 is looked at without its zeros. */
-static bool outermost(const char *head, size_t n, char *name, size_t size)
-{
-	char plain[HEAD_BYTES + 1], *p;
-	size_t i, len = 0;
-
-	for (i = 0; i < n; i++)
-		if (head[i] && (unsigned char)head[i] < 0x80)
-			plain[len++] = head[i];
-	plain[len] = '\0';
-	p = plain + strspn(plain, " \t\r\n");
-	while (*p == '<' && (p[1] == '?' || p[1] == '!')) {
-		const char *end = strncmp(p, "<!--", 4) ? ">" : "-->";
-
-		p = strstr(p, end);
-		if (!p)
-			return false;
-		p += strlen(end);
-		p += strspn(p, " \t\r\n");
-	}
-	if (*p++ != '<' || !isalpha((unsigned char)*p))
-		return false;
-	len = strcspn(p, " \t\r\n/>");
-	for (i = 0; i < len; i++)
-		if (p[i] == ':') {
-			p += i + 1;
-			len -= i + 1;
-			break;
-		}
-	if (!len || len >= size)
-		return false;
-	memcpy(name, p, len);
-	name[len] = '\0';
-	return true;
-}
-
-static int kind_of(enum file_kind *out, const char *path, struct err *e)
-{
-	AUTO_CLOSE int fd = open_regular(path);
-	char head[HEAD_BYTES + 1] = "", element[64];
-	ssize_t n;
-	size_t i;
-
-	if (fd < 0)
-		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", path) : err_sys(e, -fd, "cannot open %s", path);
-	for (i = 0; i < ARRAY_LEN(refused); i++)
-		if (ends_with(path, refused[i].ending))
-			return err_set(e, EINVAL, "%s: %s", path, refused[i].why);
-	n = pread(fd, head, HEAD_BYTES, 0);
-	if (n < 0)
-		return err_sys(e, errno, "cannot read %s", path);
-	*out = KIND_IMAGE;
-	if (n > 262 && !memcmp(head + 257, "ustar", 5))
-		*out = KIND_OVA;
-	else if (ends_with(path, ".vmx"))
-		*out = KIND_VMX;
-	else if (outermost(head, (size_t)n, element, sizeof(element))) {
-		for (i = 0; i < ARRAY_LEN(readers); i++)
-			if (readers[i].element && !strcmp(readers[i].element, element))
-				*out = readers[i].kind;
-		if (*out == KIND_IMAGE)
-			return err_set(e, EINVAL, "%s is XML, but describes no guest that is known: it begins with <%s>", path, element);
-	} else if (ends_with(path, ".ova") || ends_with(path, ".ovf") || ends_with(path, ".xml")) {
-		return err_set(e, EINVAL, "%s is not what its name says", path);
-	}
-	return 0;
-}
 
 /* ---- reading ---- */
 
@@ -170,7 +56,7 @@ static int only_member(const struct ova *o, const char *ending, const struct ova
 
 	*out = NULL;
 	for (i = 0; i < o->n; i++) {
-		if (!ends_with(o->members[i].name, ending))
+		if (!path_ends_with(o->members[i].name, ending))
 			continue;
 		if (*out)
 			return err_set(e, EINVAL, "it has several files '*%s'", ending);
@@ -219,7 +105,7 @@ static int open_ova(struct sources *s, struct guest_description *d, struct err *
 static int open_ovf_manifest(struct sources *s, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *text = NULL;
-	size_t stem = strlen(s->description) - (ends_with(s->description, ".ovf") ? 4 : 0), n;
+	size_t stem = strlen(s->description) - (path_ends_with(s->description, ".ovf") ? 4 : 0), n;
 	int r;
 
 	path = xasprintf("%.*s.mf", (int)stem, s->description);
@@ -234,16 +120,13 @@ static int open_ovf_manifest(struct sources *s, struct err *e)
 
 static int read_description(struct sources *s, struct guest_description *d, enum file_kind kind, struct err *e)
 {
-	size_t i;
 	int r = kind == KIND_OVA ? open_ova(s, d, e) : read_whole(&s->text, &s->text_bytes, s->description, e);
 
 	if (!r && kind == KIND_OVF)
 		r = open_ovf_manifest(s, e);
 	if (r)
 		return r;
-	for (i = 0; readers[i].kind != kind; i++)
-		;
-	r = readers[i].read(d, s->text, s->text_bytes, e);
+	r = file_kind_reader(kind)(d, s->text, s->text_bytes, e);
 	return r ? err_prefix(e, "%s", s->description) : 0;
 }
 
@@ -431,7 +314,7 @@ static int sort_files(struct sources *s, enum file_kind *kind, const struct sour
 
 		if (!path)
 			return err_sys(e, errno, "cannot open %s", n->files[i]);
-		r = is_said_raw(n, path) ? 0 : kind_of(&this, path, e);
+		r = is_said_raw(n, path) ? 0 : file_kind_of(&this, path, e);
 		if (r)
 			return r;
 		if (this != KIND_IMAGE && s->description)

@@ -1,0 +1,129 @@
+/* file-kind.c: see file-kind.h. */
+#include "file-kind.h"
+#include "open-regular.h"
+#include "readers.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define HEAD_BYTES 1024u
+
+/* Every kind of description; XML is told apart by its outermost element. */
+static const struct {
+	enum file_kind kind;
+	const char *element; /* NULL: no XML */
+	description_read_fn read;
+} readers[] = {
+	{KIND_OVF, "Envelope", read_ovf},
+	{KIND_OVA, NULL, read_ovf},
+	{KIND_VMX, NULL, read_vmx},
+	{KIND_LIBVIRT, "domain", read_libvirt},
+	{KIND_HYPERV, "configuration", read_hyperv},
+};
+
+static const struct {
+	const char *ending, *why;
+} refused[] = {
+	{".vmcx", "it is Hyper-V's binary configuration, whose format nobody has published: import the guest's VHDX alone, with --memory, "
+		  "--cpus and --firmware (uefi for generation 2)"},
+	{".vmrs", "it is what a guest of Hyper-V's had in memory, and no disk"},
+	{".vmgs", "it is the state of a guest's firmware in Hyper-V, and no disk"},
+	{".vmem", "it is what a guest of VMware's had in memory, and no disk"},
+	{".vmss", "it is the state of a suspended guest of VMware's: shut it down there first"},
+	{".vmsn", "it is the state of a snapshot of VMware's, and no disk"},
+	{".vmsd", "it is a list of snapshots of VMware's, and no disk"},
+	{".nvram", "it holds the settings of a firmware, and no disk"},
+	{".vbox", "it is a configuration of VirtualBox's own: export the guest (VBoxManage export VM -o vm.ova)"},
+	{".mf", "it is a manifest: name the OVF, beside which it is found"},
+	{".avhdx", "it is a difference to another image: merge the guest's checkpoints there first"},
+	{".avhd", "it is a difference to another image: merge the guest's checkpoints there first"},
+};
+
+bool path_ends_with(const char *path, const char *ending)
+{
+	size_t n = strlen(path), m = strlen(ending);
+
+	return n >= m && !strcasecmp(path + n - m, ending);
+}
+
+/* The name of the outermost element, if that looks like XML; what is UTF-16 is looked at without its zeros. */
+static bool outermost(const char *head, size_t n, char *name, size_t size)
+{
+	char plain[HEAD_BYTES + 1], *p;
+	size_t i, len = 0;
+
+	for (i = 0; i < n; i++)
+		if (head[i] && (unsigned char)head[i] < 0x80)
+			plain[len++] = head[i];
+	plain[len] = '\0';
+	p = plain + strspn(plain, " \t\r\n");
+	while (*p == '<' && (p[1] == '?' || p[1] == '!')) {
+		const char *end = strncmp(p, "<!--", 4) ? ">" : "-->";
+
+		p = strstr(p, end);
+		if (!p)
+			return false;
+		p += strlen(end);
+		p += strspn(p, " \t\r\n");
+	}
+	if (*p++ != '<' || !isalpha((unsigned char)*p))
+		return false;
+	len = strcspn(p, " \t\r\n/>");
+	for (i = 0; i < len; i++)
+		if (p[i] == ':') {
+			p += i + 1;
+			len -= i + 1;
+			break;
+		}
+	if (!len || len >= size)
+		return false;
+	memcpy(name, p, len);
+	name[len] = '\0';
+	return true;
+}
+
+int file_kind_of(enum file_kind *out, const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	char head[HEAD_BYTES + 1] = "", element[64];
+	ssize_t n;
+	size_t i;
+
+	if (fd < 0)
+		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", path) : err_sys(e, -fd, "cannot open %s", path);
+	for (i = 0; i < ARRAY_LEN(refused); i++)
+		if (path_ends_with(path, refused[i].ending))
+			return err_set(e, EINVAL, "%s: %s", path, refused[i].why);
+	n = pread(fd, head, HEAD_BYTES, 0);
+	if (n < 0)
+		return err_sys(e, errno, "cannot read %s", path);
+	*out = KIND_IMAGE;
+	if (n > 262 && !memcmp(head + 257, "ustar", 5))
+		*out = KIND_OVA;
+	else if (path_ends_with(path, ".vmx"))
+		*out = KIND_VMX;
+	else if (outermost(head, (size_t)n, element, sizeof(element))) {
+		for (i = 0; i < ARRAY_LEN(readers); i++)
+			if (readers[i].element && !strcmp(readers[i].element, element))
+				*out = readers[i].kind;
+		if (*out == KIND_IMAGE)
+			return err_set(e, EINVAL, "%s is XML, but describes no guest that is known: it begins with <%s>", path, element);
+	} else if (path_ends_with(path, ".ova") || path_ends_with(path, ".ovf") || path_ends_with(path, ".xml")) {
+		return err_set(e, EINVAL, "%s is not what its name says", path);
+	}
+	return 0;
+}
+
+description_read_fn file_kind_reader(enum file_kind kind)
+{
+	size_t i;
+
+	for (i = 0; readers[i].kind != kind; i++)
+		;
+	return readers[i].read;
+}

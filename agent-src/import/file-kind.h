@@ -1,0 +1,21 @@
+/* file-kind.h: a file that the user names for an import is told apart by what is in it: a description, and of which kind, or an image. */
+#ifndef VMFERRY_IMPORT_FILE_KIND_H
+#define VMFERRY_IMPORT_FILE_KIND_H
+
+#include "guest-description.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV };
+
+typedef int (*description_read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
+
+/* 0; -EINVAL: nothing can be made of such a file; -errno: it cannot be read. */
+int file_kind_of(enum file_kind *out, const char *path, struct err *e);
+/* The reader of a kind of description (readers.h). */
+description_read_fn file_kind_reader(enum file_kind kind);
+/* In any case of letters. */
+bool path_ends_with(const char *path, const char *ending);
+
+#endif
