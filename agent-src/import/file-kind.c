@@ -12,18 +12,21 @@
 #include <strings.h>
 
 #define HEAD_BYTES 1024u
+#define TEXT_BYTES (64u << 10) /* so much of a text is looked at */
 
-/* Every kind of description; XML is told apart by its outermost element. */
+/* Every kind of description; XML is told apart by its outermost element, and other text by what is in it. */
 static const struct {
 	enum file_kind kind;
 	const char *element; /* NULL: no XML */
 	description_read_fn read;
+	bool (*is)(const char *text, size_t n); /* NULL: told apart otherwise */
 } readers[] = {
-	{KIND_OVF, "Envelope", read_ovf},
-	{KIND_OVA, NULL, read_ovf},
-	{KIND_VMX, NULL, read_vmx},
-	{KIND_LIBVIRT, "domain", read_libvirt},
-	{KIND_HYPERV, "configuration", read_hyperv},
+	{KIND_OVF, "Envelope", read_ovf, NULL},
+	{KIND_OVA, NULL, read_ovf, NULL},
+	{KIND_VMX, NULL, read_vmx, NULL},
+	{KIND_LIBVIRT, "domain", read_libvirt, NULL},
+	{KIND_HYPERV, "configuration", read_hyperv, NULL},
+	{KIND_PROXMOX, NULL, read_proxmox, is_proxmox},
 };
 
 static const struct {
@@ -43,13 +46,6 @@ static const struct {
 	{".avhdx", "it is a difference to another image: merge the guest's checkpoints there first"},
 	{".avhd", "it is a difference to another image: merge the guest's checkpoints there first"},
 };
-
-bool path_ends_with(const char *path, const char *ending)
-{
-	size_t n = strlen(path), m = strlen(ending);
-
-	return n >= m && !strcasecmp(path + n - m, ending);
-}
 
 /* The name of the outermost element, if that looks like XML; what is UTF-16 is looked at without its zeros. */
 static bool outermost(const char *head, size_t n, char *name, size_t size)
@@ -87,6 +83,20 @@ static bool outermost(const char *head, size_t n, char *name, size_t size)
 	return true;
 }
 
+/* Sets *out if that is a text of a kind that is known by what is in it. */
+static void look_at_text(enum file_kind *out, int fd)
+{
+	AUTO_FREE char *text = xcalloc(1, TEXT_BYTES + 1);
+	ssize_t n = pread(fd, text, TEXT_BYTES, 0);
+	size_t i;
+
+	if (n <= 0 || memchr(text, '\0', (size_t)n))
+		return;
+	for (i = 0; i < ARRAY_LEN(readers); i++)
+		if (readers[i].is && readers[i].is(text, (size_t)n))
+			*out = readers[i].kind;
+}
+
 int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
@@ -97,7 +107,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	if (fd < 0)
 		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", path) : err_sys(e, -fd, "cannot open %s", path);
 	for (i = 0; i < ARRAY_LEN(refused); i++)
-		if (path_ends_with(path, refused[i].ending))
+		if (described_ends_with(path, refused[i].ending))
 			return err_set(e, EINVAL, "%s: %s", path, refused[i].why);
 	n = pread(fd, head, HEAD_BYTES, 0);
 	if (n < 0)
@@ -105,7 +115,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	*out = KIND_IMAGE;
 	if (n > 262 && !memcmp(head + 257, "ustar", 5))
 		*out = KIND_OVA;
-	else if (path_ends_with(path, ".vmx"))
+	else if (described_ends_with(path, ".vmx"))
 		*out = KIND_VMX;
 	else if (outermost(head, (size_t)n, element, sizeof(element))) {
 		for (i = 0; i < ARRAY_LEN(readers); i++)
@@ -113,8 +123,10 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 				*out = readers[i].kind;
 		if (*out == KIND_IMAGE)
 			return err_set(e, EINVAL, "%s is XML, but describes no guest that is known: it begins with <%s>", path, element);
-	} else if (path_ends_with(path, ".ova") || path_ends_with(path, ".ovf") || path_ends_with(path, ".xml")) {
+	} else if (described_ends_with(path, ".ova") || described_ends_with(path, ".ovf") || described_ends_with(path, ".xml")) {
 		return err_set(e, EINVAL, "%s is not what its name says", path);
+	} else {
+		look_at_text(out, fd);
 	}
 	return 0;
 }

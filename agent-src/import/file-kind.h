@@ -4,10 +4,9 @@
 
 #include "guest-description.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 
-enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV };
+enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV, KIND_PROXMOX };
 
 typedef int (*description_read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
 
@@ -15,7 +14,5 @@ typedef int (*description_read_fn)(struct guest_description *d, const char *text
 int file_kind_of(enum file_kind *out, const char *path, struct err *e);
 /* The reader of a kind of description (readers.h). */
 description_read_fn file_kind_reader(enum file_kind kind);
-/* In any case of letters. */
-bool path_ends_with(const char *path, const char *ending);
 
 #endif

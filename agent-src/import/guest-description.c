@@ -4,10 +4,22 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#define SERIAL_MAX 36 /* bytes: what a SCSI disk of QEMU's takes */
+
+static void free_disk(struct described_disk *k)
+{
+	free(k->label);
+	free(k->volume);
+	free(k->file);
+	free(k->device_id);
+	free(k->serial);
+}
 
 void description_fini(struct guest_description *d)
 {
@@ -19,13 +31,15 @@ void description_fini(struct guest_description *d)
 	free(d->cpu_model);
 	free(d->nvram);
 	free(d->video);
+	free(d->genid);
 	free(d->direct.kernel);
 	free(d->direct.initrd);
 	free(d->direct.append);
-	for (i = 0; i < d->disk_count; i++) {
-		free(d->disks[i].file);
-		free(d->disks[i].serial);
-	}
+	for (i = 0; i < d->disk_count; i++)
+		free_disk(&d->disks[i]);
+	free_disk(&d->efi);
+	for (i = 0; i < SMBIOS_COUNT; i++)
+		free(d->smbios[i]);
 	for (i = 0; i < d->nic_count; i++) {
 		free(d->nics[i].model);
 		free(d->nics[i].network);
@@ -150,10 +164,56 @@ char *described_uuid(const char *text)
 			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
+static const char word_letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+bool described_is_word(const char *text)
+{
+	size_t n = strspn(text, word_letters);
+
+	return n && !text[n] && n < 64 && *text != '-';
+}
+
+bool described_is_serial(const char *text)
+{
+	size_t n = strspn(text, word_letters);
+
+	return n && !text[n] && n <= SERIAL_MAX;
+}
+
+bool described_ends_with(const char *text, const char *ending)
+{
+	size_t n = strlen(text), m = strlen(ending);
+
+	return n >= m && !strcasecmp(text + n - m, ending);
+}
+
+const char *const described_smbios[SMBIOS_COUNT] = {"manufacturer", "product", "version", "serial", "sku", "family"};
+
+char *described_base64(const char *coded)
+{
+	size_t n = strlen(coded), pad = n - strcspn(coded, "="), i;
+	uint8_t *out;
+	int bytes;
+
+	if (!n || n % 4 || pad > 2 || n > GUEST_TEXT_MAX)
+		return NULL;
+	out = xcalloc(1, n + 1);
+	bytes = EVP_DecodeBlock(out, (const uint8_t *)coded, (int)n);
+	for (i = 0; bytes > 0 && i < (size_t)bytes - pad && out[i] >= 0x20 && out[i] != 0x7f; i++)
+		;
+	if (bytes > 0 && i == (size_t)bytes - pad && text_is_utf8((const char *)out)) {
+		out[i] = '\0';
+		return (char *)out;
+	}
+	free(out);
+	return NULL;
+}
+
 /* What the sources call it, and QEMU. */
 static const char *const nic_models[][2] = {
 	{"e1000", "e1000"},
 	{"82540EM", "e1000"},
+	{"e1000-82540em", "e1000"},
 	{"82543GC", "e1000-82544gc"},
 	{"82545EM", "e1000-82545em"},
 	{"e1000-82544gc", "e1000-82544gc"},
@@ -173,6 +233,9 @@ static const char *const nic_models[][2] = {
 	{"Am79C973", "pcnet"},
 	{"vlance", "pcnet"},
 	{"tulip", "tulip"},
+	{"i82551", "i82551"},
+	{"i82557b", "i82557b"},
+	{"i82559er", "i82559er"},
 };
 
 const char *described_word(const char **p, size_t *n)

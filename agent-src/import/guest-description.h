@@ -14,15 +14,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUEST_DISKS_MAX	 64
-#define GUEST_NICS_MAX	 32
-#define GUEST_NOTES_MAX	 200
-#define GUEST_PORTS_MAX	 32
-#define BUS_CHOICES_MAX	 3
-#define GUEST_CPUS_MAX	 4096
-#define GUEST_MEMORY_MIN (1ULL << 20)
-#define GUEST_MEMORY_MAX (64ULL << 40)
-#define GUEST_TEXT_MAX	 4096 /* of one text of the file */
+#define GUEST_DISKS_MAX	  64
+#define GUEST_NICS_MAX	  32
+#define GUEST_NOTES_MAX	  200
+#define GUEST_PORTS_MAX	  32
+#define GUEST_SERIALS_MAX 4 /* of a PC */
+#define SMBIOS_COUNT	  6
+#define BUS_CHOICES_MAX	  3
+#define GUEST_CPUS_MAX	  4096
+#define GUEST_MEMORY_MIN  (1ULL << 20)
+#define GUEST_MEMORY_MAX  (64ULL << 40)
+#define GUEST_TEXT_MAX	  4096 /* of one text of the file */
 
 enum guest_machine { MACHINE_UNSAID, MACHINE_PC, MACHINE_Q35 };
 enum guest_firmware { FIRMWARE_UNSAID, FIRMWARE_BIOS, FIRMWARE_UEFI };
@@ -48,11 +50,14 @@ struct described_disk {
 	enum disk_bus bus;
 	enum disk_bus others[BUS_CHOICES_MAX]; /* further ones that the description allows, in its order; BUS_UNSAID: no more */
 	unsigned controller, unit;	       /* which one of that kind, and where on it, as the guest sees it */
+	char *label;			       /* what it is called there: "vda", "scsi0:0"; NULL: not said */
+	char *volume;			       /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
 	char *file;			       /* as the description names it */
 	const char *format;		       /* of a file without a header of its own: "raw"; NULL: it says itself */
 	bool absolute;			       /* file may be an absolute path of this host */
 	uint64_t capacity;		       /* bytes; 0: not said */
 	unsigned boot_order;		       /* 1: first; 0: not said */
+	char *device_id;		       /* of a SCSI disk, by which a Linux guest may know it; NULL: QEMU's own */
 	char *serial;			       /* letters, digits, ".", "_" and "-"; NULL: not said */
 	unsigned sector, physical;	       /* bytes, of virtio and SCSI; 0: not said */
 	struct disk_content content;	       /* not of the description: as its image begins */
@@ -94,13 +99,18 @@ struct guest_description {
 	enum guest_machine machine;
 	enum guest_firmware firmware;
 	bool secure_boot;
-	char *nvram; /* a file of this host: the variables of its UEFI */
+	char *nvram;		    /* a file of this host: the variables of its UEFI */
+	struct described_disk efi;  /* the same in a disk image; file NULL: there is none */
+	char *smbios[SMBIOS_COUNT]; /* of described_smbios[] what it says of its maker; NULL: QEMU's own */
 	bool windows;
 	bool old_windows;     /* one that has no driver for SATA: before Vista */
 	bool of_qemu;	      /* it ran in a QEMU: its devices were the same */
 	bool local_time, utc; /* of the clock, where it is said */
 	char *video;	      /* QEMU's device; "none" */
 	bool xhci, rng, balloon;
+	bool agent;	  /* it has a port for QEMU's guest agent */
+	unsigned serials; /* ports; at most GUEST_SERIALS_MAX */
+	char *genid;	  /* of the form of uuid: another one tells the guest that it is a copy; "": a new one; NULL: it has none */
 	struct {
 		char *kernel, *initrd, *append; /* files of this host */
 	} direct;
@@ -132,6 +142,16 @@ int described_memory(uint64_t *out, const char *text, uint64_t unit, struct err 
 bool described_mac(struct described_nic *n, const char *text);
 /* Braces, capitals, blanks or a dash anywhere: only the 32 digits count. NULL: it is none; malloc'ed. */
 char *described_uuid(const char *text);
+/* A name as QEMU has for devices and processors: letters, digits, ".", "_" and "-". */
+bool described_is_word(const char *text);
+/* What a disk of QEMU's takes for its serial number. */
+bool described_is_serial(const char *text);
+/* In any case of letters. */
+bool described_ends_with(const char *text, const char *ending);
+/* The text that is coded so; malloc'ed. NULL: it is not, or no text of one line. */
+char *described_base64(const char *coded);
+/* QEMU's names of what a system says of its maker (SMBIOS, type 1). */
+extern const char *const described_smbios[SMBIOS_COUNT];
 /* What the source calls the guest's system: sets windows and old_windows. -EINVAL: it is one of another processor. text may be NULL. */
 int described_system(struct guest_description *d, const char *text, struct err *e);
 /* Sets model to QEMU's name of what the source calls text, or notes that it is not known. In a list the first words are preferred. */

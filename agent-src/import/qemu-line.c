@@ -92,6 +92,26 @@ static bool needs_programs(const struct line_host *h, const struct guest_descrip
 	return false;
 }
 
+static void add_smbios(struct line *l, const struct guest_description *d)
+{
+	char *value = xstrdup("type=1"), *longer;
+	size_t i, n = 0;
+
+	for (i = 0; i < SMBIOS_COUNT; i++) {
+		AUTO_FREE char *part = d->smbios[i] ? quoted(d->smbios[i]) : NULL;
+
+		if (!part)
+			continue;
+		longer = xasprintf("%s,%s=%s", value, described_smbios[i], part);
+		free(value);
+		value = longer;
+		n++;
+	}
+	if (n)
+		option(l, "smbios", "%s", value);
+	free(value);
+}
+
 static void add_machine(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	bool smm = d->firmware == FIRMWARE_UEFI && h->uefi->smm;
@@ -104,7 +124,7 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 		option(l, "global", "driver=cfi.pflash01,property=secure,value=on");
 	option(l, "accel", "%s", h->kvm ? "kvm" : "tcg");
 	if (d->cpu_model)
-		option(l, "cpu", "%s", d->cpu_model);
+		option(l, "cpu", "%s%s", d->cpu_model, h->kvm ? hyperv : "");
 	else if (h->kvm)
 		option(l, "cpu", "host%s", hyperv);
 	else
@@ -116,6 +136,7 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 		option(l, "smp", "cpus=%u", d->cpu.count);
 	if (d->uuid)
 		option(l, "uuid", "%s", d->uuid);
+	add_smbios(l, d);
 	option(l, "rtc", "base=%s", d->local_time || (d->windows && !d->utc) ? "localtime" : "utc");
 	add(l, xstrdup("-nodefaults"));
 	add(l, xstrdup("-no-user-config"));
@@ -198,6 +219,8 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 	const struct line_bus *b = &line_buses[k->bus];
 	AUTO_FREE char *file = k->cdrom ? NULL : quoted(h->disks[i]), *bus = NULL;
 	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup(""), *serial = NULL, *sectors = NULL;
+	AUTO_FREE char *name =
+		k->device_id && b->unit && !strcmp(b->disk, "scsi-hd") ? xasprintf(",device_id=%s", k->device_id) : xstrdup("");
 	unsigned controller = 0, unit = 0;
 	int r = b->id ? place(y, d, k, &controller, &unit, e) : 0;
 
@@ -216,7 +239,8 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 	serial = k->serial ? xasprintf(",serial=%s", k->serial) : k->bus == BUS_NVME ? xasprintf(",serial=vmferry%zu", i) : xstrdup("");
 	sectors = xasprintf("%s%.0u%s%.0u", k->sector ? ",logical_block_size=" : "", k->sector, k->physical ? ",physical_block_size=" : "",
 			    k->physical);
-	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus, serial, sectors, boots);
+	option(l, "device", "%s,id=disk%zu,drive=drive%zu%s%s%s%s%s", k->cdrom ? b->cdrom : b->disk, i, i, bus, name, serial, sectors,
+	       boots);
 	return 0;
 }
 

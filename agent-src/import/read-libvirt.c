@@ -10,8 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define SERIAL_MAX 36 /* bytes: what a SCSI disk of QEMU's takes */
-
 struct domain {
 	struct guest_description *d;
 	const xmlNode *root, *devices;
@@ -136,11 +134,9 @@ static int find_file(struct described_disk *disk, const xmlNode *node, const cha
 /* By it the guest may know a disk (/dev/disk/by-id). */
 static void take_serial(struct described_disk *disk, const xmlNode *node)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	AUTO_FREE char *text = xml_text_at(node, "serial");
-	size_t n = text ? strlen(text) : 0;
 
-	if (n && n <= SERIAL_MAX && strspn(text, letters) == n)
+	if (text && described_is_serial(text))
 		disk->serial = xstrdup(text);
 }
 
@@ -404,13 +400,6 @@ static int cpus_of(struct domain *x, struct err *e)
 	return 0;
 }
 
-static bool is_word(const char *s)
-{
-	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
-
-	return n && !s[n] && n < 64 && *s != '-';
-}
-
 /* "Skylake-Client,+vmx,-hle", as QEMU has the same names. */
 static void cpu_model(struct domain *x)
 {
@@ -420,7 +409,7 @@ static void cpu_model(struct domain *x)
 
 	if (!cpu || !name || (mode && strcmp(mode, "custom")))
 		return;
-	if (!is_word(name)) {
+	if (!described_is_word(name)) {
 		description_note(x->d, "the processor '%.60s' is no name: it becomes this host's", name);
 		return;
 	}
@@ -430,7 +419,7 @@ static void cpu_model(struct domain *x)
 		bool off = policy && (!strcmp(policy, "disable") || !strcmp(policy, "forbid"));
 		char *longer;
 
-		if (!feature || !is_word(feature) || strlen(model) > GUEST_TEXT_MAX)
+		if (!feature || !described_is_word(feature) || strlen(model) > GUEST_TEXT_MAX)
 			continue;
 		longer = xasprintf("%s,%s=%s", model, feature, off ? "off" : "on");
 		free(model);

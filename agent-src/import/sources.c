@@ -56,7 +56,7 @@ static int only_member(const struct ova *o, const char *ending, const struct ova
 
 	*out = NULL;
 	for (i = 0; i < o->n; i++) {
-		if (!path_ends_with(o->members[i].name, ending))
+		if (!described_ends_with(o->members[i].name, ending))
 			continue;
 		if (*out)
 			return err_set(e, EINVAL, "it has several files '*%s'", ending);
@@ -105,7 +105,7 @@ static int open_ova(struct sources *s, struct guest_description *d, struct err *
 static int open_ovf_manifest(struct sources *s, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *text = NULL;
-	size_t stem = strlen(s->description) - (path_ends_with(s->description, ".ovf") ? 4 : 0), n;
+	size_t stem = strlen(s->description) - (described_ends_with(s->description, ".ovf") ? 4 : 0), n;
 	int r;
 
 	path = xasprintf("%.*s.mf", (int)stem, s->description);

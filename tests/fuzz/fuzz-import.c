@@ -17,12 +17,27 @@
 #include <sys/mman.h>
 
 static int (*const readers[])(struct guest_description *d, const char *text, size_t n, struct err *e) = {read_ovf, read_vmx, read_libvirt,
-													 read_hyperv};
+													 read_hyperv, read_proxmox};
+#define KINDS	   10 /* of which the first, and those from the last on, are descriptions */
+#define FIRST_ONES 4
+
+static size_t reader_of(unsigned kind)
+{
+	return kind < FIRST_ONES				  ? kind
+	       : kind < KINDS - (ARRAY_LEN(readers) - FIRST_ONES) ? ARRAY_LEN(readers)
+								  : kind - (KINDS - ARRAY_LEN(readers));
+}
+
+static char kind_of(size_t reader)
+{
+	return (char)(reader < FIRST_ONES ? reader : reader + KINDS - ARRAY_LEN(readers));
+}
 
 static void write_seeds(void)
 {
 	/* with paths that are those of the tree, from where this runs */
-	static const char *const files[] = {"virtualbox.ovf", "esxi.vmx", "virt-manager.libvirt.xml", "generation1.hyperv.xml"};
+	static const char *const files[] = {"virtualbox.ovf", "esxi.vmx", "virt-manager.libvirt.xml", "generation1.hyperv.xml",
+					    "windows.proxmox.conf"};
 	static const char manifest[] = "\4SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\n";
 	/* clusters of 512 bytes: the list of tables in the first, one table in the second */
 	static const char qcow2[1 + 3 * 512] =
@@ -36,7 +51,7 @@ static void write_seeds(void)
 		FILE *f = fopen(path, "re");
 
 		require(f);
-		text[0] = (char)i;
+		text[0] = kind_of(i);
 		seed_write(files[i], text, 1 + fread(text + 1, 1, sizeof(text) - 1, f));
 		fclose(f);
 	}
@@ -74,6 +89,7 @@ static void describe(unsigned reader, const char *text, size_t n)
 	for (i = 0; i < GUEST_DISKS_MAX; i++)
 		disks[i] = (char *)"/d";
 	h.disks = disks;
+	is_proxmox(text, n);
 	if (!readers[reader](&d, text, n, &e)) {
 		if (!d.name)
 			d.name = xstrdup("x");
@@ -142,13 +158,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	if (!n)
 		return 0;
-	kind = *p++ % 9;
+	kind = *p++ % KINDS;
 	n--;
 	text = xmalloc(n + 1);
 	memcpy(text, p, n);
 	text[n] = '\0';
-	if (kind < ARRAY_LEN(readers)) {
-		describe(kind, text, n);
+	if (reader_of(kind) < ARRAY_LEN(readers)) {
+		describe((unsigned)reader_of(kind), text, n);
 	} else if (kind == 4) {
 		manifest_parse(&m, text, n, &e);
 		manifest_fini(&m);

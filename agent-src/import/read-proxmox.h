@@ -1,0 +1,41 @@
+/* read-proxmox.h: what read-proxmox.c and read-proxmox-devices.c share: the lines of a configuration of Proxmox VE's, and values in them. */
+#ifndef VMFERRY_IMPORT_READ_PROXMOX_H
+#define VMFERRY_IMPORT_READ_PROXMOX_H
+
+#include "guest-description.h"
+
+#define CONF_LINES_MAX 4096
+
+struct conf_line {
+	char *key, *value;
+	bool known;
+};
+
+struct conf {
+	struct guest_description *d;
+	struct conf_line *lines;
+	size_t n;
+	unsigned net_numbers[GUEST_NICS_MAX]; /* "net3" of each network card */
+	char *snapshots, *idle;		      /* names */
+	size_t idle_count;
+	bool pending;
+};
+
+/* The value of a key that printf makes; NULL: there is none, or it is empty. */
+const char *conf_get(struct conf *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The value of name in "…,NAME=VALUE,…"; of NULL the first that has no name. malloc'ed; NULL: it is not there. */
+char *conf_property(const char *list, const char *name);
+/* The same of one that may stand without its name. */
+char *conf_main_property(const char *list, const char *name);
+bool conf_is_true(const char *value);
+/* A setting that is about the host is counted. */
+void conf_idle(struct conf *c, const char *name);
+
+/* ---- read-proxmox-devices.c ---- */
+
+int conf_disks(struct conf *c, struct err *e);
+void conf_nics(struct conf *c);
+/* From which of these the guest starts; after both. */
+void conf_boot(struct conf *c);
+
+#endif
