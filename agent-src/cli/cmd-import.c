@@ -53,6 +53,17 @@ static int take_net(void *into, const char *arg, struct err *e)
 		       : option_bad(e, arg, "user, bridge=BRIDGE or none, or one of these behind CARD=");
 }
 
+static int take_disk(void *into, const char *arg, struct err *e)
+{
+	struct import_options *o = into;
+	const char *equals = strchr(arg, '=');
+
+	if (!equals || equals == arg || !equals[1])
+		return option_bad(e, arg, "DISK=FILE: a disk of the description, and the image that it is");
+	o->named.disks[o->named.disk_count++] = (struct disk_wish){arg, (size_t)(equals - arg), equals + 1};
+	return 0;
+}
+
 static int take_raw(void *into, const char *arg, struct err *e)
 {
 	struct import_options *o = into;
@@ -89,6 +100,10 @@ static const struct command_option rows[] = {
 	 OPT_CALL, .words = net_words, .take = take_net},
 	{"raw", "FILE", "FILE, one of those, is a raw disk whatever is in it: also if it looks like something else, or cut off", OPT_CALL,
 	 .take = take_raw},
+	{"disk", "DISK=FILE",
+	 "the image of a disk that the description has elsewhere (a volume of a pool, a disk of that host, a file by another name). DISK is "
+	 "its name there (vda, scsi0:0), its file's, or its number ('#1'); again for each",
+	 OPT_CALL, .take = take_disk},
 	{"no-disk", NULL, "the guest has none, and is meant so; else such a description is refused", OPT_FLAG, .offset = MEMBER(no_disk)},
 	{"clone", NULL, "a copy beside the original: a new UUID, and new addresses of network cards", OPT_FLAG, .offset = MEMBER(clone)},
 	{"trust-line", NULL,
@@ -103,6 +118,8 @@ static const struct command_option rows[] = {
 	{"no-start", NULL, "do not start it (default): NAME.sh does", OPT_SET, .offset = MEMBER(start), .base = IMPORT_NO_START},
 	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result", OPT_FLAG, .offset = MEMBER(life.json),
 	 .also = MEMBER(life.json_fine), .words = fine},
+	{"verbose", NULL, "each setting that is left out, also what says nothing of the hardware", OPT_FLAG,
+	 .offset = MEMBER(named.verbose), .letter = 'v'},
 	{"dry-run", NULL, "say what would be done, and with which command line; touch nothing", OPT_FLAG, .offset = MEMBER(dry_run)},
 	{.name = NULL},
 };
@@ -117,10 +134,12 @@ int cmd_import(int argc, char **argv)
 	char **more;
 	int ours = command_words_before(argc, argv, &more, &o.more_count), first, r;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words)), **raw = xcalloc((size_t)ours + 1, sizeof(*raw));
+	AUTO_FREE struct disk_wish *disks = xcalloc((size_t)ours + 1, sizeof(*disks));
 	AUTO_FREE struct network_wish *nets = xcalloc((size_t)ours + 1, sizeof(*nets));
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words)); /* getopt would put what is QEMU's among the files */
 	o.named.raw = raw;
+	o.named.disks = disks;
 	o.nets = nets;
 	o.more = more;
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);

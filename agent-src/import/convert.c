@@ -96,6 +96,9 @@ int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virt
 		r = measure(qemu_img, s, name, "qcow2", needed, &ignored, e);
 	if (r)
 		return err_prefix(e, "%s", s->path);
+	/* QEMU does not tell what of it is allocated, but it compresses nothing: all that there is lies in the file */
+	if (!strcmp(s->driver, "vhdx"))
+		*needed = MIN(*needed, s->size + *virtual_bytes / 1024 + 4 * MIB);
 	s->virtual_bytes = *virtual_bytes;
 	s->needed_bytes = *needed;
 	return 0;
@@ -190,4 +193,16 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 	if (!(how && how->unsynced) && fsync(fd))
 		return err_sys(e, errno, "cannot sync %s", target);
 	return 0;
+}
+
+int convert_blank(const char *qemu_img, const char *target, const char *format, uint64_t bytes, struct err *e)
+{
+	AUTO_FREE char *size = xasprintf("%llu", (unsigned long long)bytes);
+	char *argv[] = {(char *)qemu_img, "create", "-q", "-f", (char *)format, "--", (char *)target, size, NULL};
+	AUTO_CLOSE int fd = open(target, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r = child_run(argv, NULL, NULL, e);
+
+	if (r)
+		return err_prefix(e, "making a blank disk %s", target);
+	return fd >= 0 && !fsync(fd) ? 0 : err_sys(e, errno, "cannot sync %s", target);
 }

@@ -32,4 +32,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 /* The option by which qemu-img makes a qcow2 image in target, an empty file of ours, that is compressed by the best it can; NULL: its own default. */
 const char *convert_codec(const char *qemu_img, const char *target);
 
+/* An empty disk of that size in target. */
+int convert_blank(const char *qemu_img, const char *target, const char *format, uint64_t bytes, struct err *e);
+
 #endif

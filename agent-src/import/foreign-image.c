@@ -203,6 +203,43 @@ static int check_qcow2(const uint8_t head[HEAD_BYTES], struct err *e)
 	return check_size(be64(head + 24), e);
 }
 
+#define SNAPSHOT_HEAD	40u
+#define SNAPSHOTS_SHOWN 5u
+
+/* docs/interop/qcow2.txt, "Snapshots": each entry has its extra data, its id and its name behind it, and ends at a multiple of 8. */
+char *image_snapshot_names(const struct image_source *s)
+{
+	AUTO_CLOSE int fd = open_regular(s->path);
+	uint8_t head[HEAD_BYTES], entry[SNAPSHOT_HEAD];
+	char *names = xstrdup("");
+	struct err ignored;
+	uint64_t at;
+	unsigned i;
+
+	if (fd < 0 || read_part(fd, s, head, sizeof(head), 0, &ignored))
+		return names;
+	at = be64(head + 64);
+	for (i = 0; i < s->snapshots && i < SNAPSHOTS_SHOWN && !read_part(fd, s, entry, sizeof(entry), at, &ignored); i++) {
+		unsigned id = (unsigned)entry[12] << 8 | entry[13], n = (unsigned)entry[14] << 8 | entry[15];
+		char name[256] = "", *longer;
+		uint64_t behind = at + SNAPSHOT_HEAD + be32(entry + 36) + id;
+
+		if (read_part(fd, s, name, MIN(n, sizeof(name) - 1), behind, &ignored))
+			break;
+		longer = xasprintf("%s%s%s", names, i ? ", " : "", name);
+		free(names);
+		names = longer;
+		at = (behind + n + 7) & ~7ull;
+	}
+	if (i < s->snapshots && *names) {
+		char *longer = xasprintf("%s …", names);
+
+		free(names);
+		names = longer;
+	}
+	return names;
+}
+
 /* A dynamic one begins with a copy of the footer that a fixed one has at its end only. 4: a difference. */
 static int check_vpc(const uint8_t footer[HEAD_BYTES], struct err *e)
 {
@@ -277,6 +314,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 			return err_set(e, EINVAL, "%s", refused[i][1]);
 	if (!memcmp(head, "QFI\xfb", 4)) {
 		s->driver = "qcow2";
+		s->snapshots = be32(head + 60);
 		return check_qcow2(head, e);
 	}
 	if (!memcmp(head, "KDMV", 4) || !memcmp(head, VMDK_TEXT, strlen(VMDK_TEXT))) {

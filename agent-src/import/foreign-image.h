@@ -24,6 +24,7 @@ struct image_source {
 	bool is_own;			      /* made by this user: qemu-img is not held to anything */
 	bool is_raw;			      /* the user says so, whatever it looks like */
 	uint64_t virtual_bytes, needed_bytes; /* what its guest sees, and what about that takes; convert_measure() sets them */
+	unsigned snapshots;		      /* within it, which do not come along */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 
@@ -37,6 +38,8 @@ int image_examine(struct image_source *s, const char *format, struct err *e);
 int image_check_alone(const char *path, struct err *e);
 /* The image as qemu-img takes it, with nothing left to be guessed: "json:{…}"; malloc'ed. */
 char *image_source_name(const struct image_source *s);
+/* The names of its snapshots, with commas, as far as there are few; malloc'ed, for people. */
+char *image_snapshot_names(const struct image_source *s);
 void image_source_fini(struct image_source *s);
 
 #endif

@@ -4,19 +4,22 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <iconv.h>
 #include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-#define SERIAL_MAX 36 /* bytes: what a SCSI disk of QEMU's takes */
+#define NOTE_BYTES (4 * GUEST_TEXT_MAX) /* one that is longer is cut off */
+#define SERIAL_MAX 36			/* bytes: what a SCSI disk of QEMU's takes */
 
 static void free_disk(struct described_disk *k)
 {
 	free(k->label);
 	free(k->volume);
 	free(k->file);
+	free(k->elsewhere);
 	free(k->device_id);
 	free(k->serial);
 }
@@ -53,7 +56,7 @@ void description_fini(struct guest_description *d)
 
 void description_note(struct guest_description *d, const char *fmt, ...)
 {
-	char text[512];
+	char text[NOTE_BYTES];
 	va_list ap;
 
 	if (d->note_count > GUEST_NOTES_MAX)
@@ -354,4 +357,59 @@ uint64_t described_unit(const char *text)
 		}
 	free(lower);
 	return 0;
+}
+
+/* ---- encodings ---- */
+
+static bool is_one_byte_each(const char *encoding)
+{
+	return !strncasecmp(encoding, "windows-125", 11) || !strncasecmp(encoding, "iso-8859", 8);
+}
+
+/* Microsoft's code pages have other names in the C library. */
+static iconv_t open_encoding(const char *name)
+{
+	iconv_t c = iconv_open("UTF-8", name);
+	AUTO_FREE char *page = c == (iconv_t)-1 && !strncasecmp(name, "windows-", 8) ? xasprintf("CP%s", name + 8) : NULL;
+
+	return page ? iconv_open("UTF-8", page) : c;
+}
+
+/* What is no text of that encoding becomes '?', a byte at a time. */
+static char *convert_text(iconv_t c, const char *text, size_t n)
+{
+	size_t size = 4 * n + 1, left = size - 1;
+	char *out = xmalloc(size), *to = out, *from = (char *)text;
+
+	while (n) {
+		if (iconv(c, &from, &n, &to, &left) != (size_t)-1 || !n || !left)
+			break;
+		*to++ = '?';
+		left--;
+		from++;
+		n--;
+	}
+	*to = '\0';
+	return out;
+}
+
+char *described_utf8(const char *text, size_t n, const char *encoding, struct guest_description *d)
+{
+	AUTO_FREE char *whole = xasprintf("%.*s", (int)n, text);
+	bool is_utf8 = text_is_utf8(whole);
+	iconv_t c;
+	char *out;
+
+	if (!encoding || !strcasecmp(encoding, "UTF-8"))
+		encoding = "windows-1252";
+	if (is_utf8 && is_one_byte_each(encoding)) /* an editor may have changed it */
+		return NULL;
+	c = open_encoding(encoding);
+	if (c == (iconv_t)-1) {
+		description_note(d, "its encoding '%.40s' is not known here: names in it that are not ASCII are not read", encoding);
+		return NULL;
+	}
+	out = convert_text(c, text, n);
+	iconv_close(c);
+	return out;
 }

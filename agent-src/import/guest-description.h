@@ -52,7 +52,8 @@ struct described_disk {
 	unsigned controller, unit;	       /* which one of that kind, and where on it, as the guest sees it */
 	char *label;			       /* what it is called there: "vda", "scsi0:0"; NULL: not said */
 	char *volume;			       /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
-	char *file;			       /* as the description names it */
+	char *file;			       /* as the description names it; NULL, with a capacity: it is blank */
+	char *elsewhere;		       /* where it is, if that is no file, for people; the file is a copy, of whatever format */
 	const char *format;		       /* of a file without a header of its own: "raw"; NULL: it says itself */
 	bool absolute;			       /* file may be an absolute path of this host */
 	uint64_t capacity;		       /* bytes; 0: not said */
@@ -121,6 +122,7 @@ struct guest_description {
 	struct described_port ports[GUEST_PORTS_MAX];
 	size_t port_count;
 	unsigned odd_bus;		  /* the lowest bus behind something that is no such port; 0: there is none */
+	bool verbose;			  /* said before: settings that say nothing of the hardware are noted, too */
 	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
 	size_t note_count;
 };
@@ -162,5 +164,11 @@ const char *described_base(const char *path);
 const char *described_word(const char **p, size_t *n);
 /* The bytes of a unit: "byte * 2^20", "MegaBytes", "KiB", …; 0: it is none. */
 uint64_t described_unit(const char *text);
+
+/*
+ * The text in UTF-8, if it is in another encoding, of that name (NULL: Windows' for western Europe); malloc'ed. NULL: it is in UTF-8 already,
+ * or that encoding is not known, of which a note tells.
+ */
+char *described_utf8(const char *text, size_t n, const char *encoding, struct guest_description *d);
 
 #endif

@@ -27,6 +27,9 @@
 
 #define VARS_BYTES_MAX (64u << 20)
 
+enum { SOCKET_QMP, SOCKET_VNC, SOCKET_AGENT, SOCKET_SERIAL, SOCKET_COUNT = SOCKET_SERIAL + GUEST_SERIALS_MAX };
+static const char *const socket_endings[SOCKET_COUNT] = {"qmp", "vnc", "agent", "serial", "serial2", "serial3", "serial4"};
+
 struct import {
 	const struct import_options *o;
 	struct life *life;
@@ -37,7 +40,8 @@ struct import {
 	struct line line;
 	struct made made;
 	char *dir, *plain; /* the name as part of a file's */
-	char *machine, *script, *qmp, *vnc, *vars;
+	char *machine, *script, *vars;
+	char *sockets[SOCKET_COUNT];
 	struct {
 		uint8_t *p; /* NULL: it has none */
 		size_t bytes;
@@ -64,6 +68,25 @@ static int choose_name(struct import *m, struct err *e)
 	return 0;
 }
 
+static bool has_socket(const struct guest_description *d, size_t i)
+{
+	return i < SOCKET_AGENT || (i == SOCKET_AGENT ? d->agent : i - SOCKET_SERIAL < d->serials);
+}
+
+static int choose_sockets(struct import *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < SOCKET_COUNT; i++) {
+		if (!has_socket(&m->d, i))
+			continue;
+		m->sockets[i] = xasprintf("%s/%s.%s", m->dir, m->plain, socket_endings[i]);
+		r = place_fits_socket(m->sockets[i], e);
+	}
+	return r;
+}
+
 static int choose_files(struct import *m, struct err *e)
 {
 	size_t disks = 0, n = 0, i;
@@ -81,29 +104,27 @@ static int choose_files(struct import *m, struct err *e)
 			return r;
 	}
 	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
-	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
-	m->vnc = xasprintf("%s/%s.vnc", m->dir, m->plain);
 	m->vars = xasprintf("%s/%s-vars.fd", m->dir, m->plain);
 	r = place_is_free(m->script, e);
-	if (!r)
-		r = place_fits_socket(m->qmp, e);
-	if (!r)
-		r = place_fits_socket(m->vnc, e);
-	return r;
+	return r ? r : choose_sockets(m, e);
 }
 
 /* ---- identity ---- */
 
 static void give_identity(struct import *m)
 {
+	char uuid[UUID_CHARS + 1];
 	size_t i;
 
 	if (m->o->clone || !m->d.uuid) {
-		char uuid[UUID_CHARS + 1];
-
 		identity_uuid(uuid);
 		free(m->d.uuid);
 		m->d.uuid = xstrdup(uuid);
+	}
+	if (m->d.genid && (m->o->clone || !*m->d.genid)) {
+		free(m->d.genid);
+		identity_uuid(uuid);
+		m->d.genid = xstrdup(uuid);
 	}
 	for (i = 0; i < m->d.nic_count; i++) {
 		struct described_nic *n = &m->d.nics[i];
@@ -264,8 +285,10 @@ static int make_line(struct import *m, struct err *e)
 			      .format = m->o->format,
 			      .disks = m->disks,
 			      .nets = m->nets,
-			      .qmp = m->qmp,
-			      .vnc = m->vnc,
+			      .qmp = m->sockets[SOCKET_QMP],
+			      .vnc = m->sockets[SOCKET_VNC],
+			      .agent = m->sockets[SOCKET_AGENT],
+			      .serials = m->sockets + SOCKET_SERIAL,
 			      .sandbox = m->qemu.sandbox,
 			      .more = m->o->more,
 			      .more_count = m->o->more_count};
@@ -278,6 +301,17 @@ static int make_line(struct import *m, struct err *e)
 
 /* ---- room ---- */
 
+/* A disk that has no file where it comes from is empty there: a data disk that the appliance formats. */
+static void note_blank(struct import *m, size_t i)
+{
+	const struct described_disk *k = &m->d.disks[i];
+	char size[24];
+
+	m->bytes[i] = (k->capacity + 511) / 512 * 512;
+	description_note(&m->d, "the disk %.60s has no file there: a blank one of %s is made", k->label ? k->label : "?",
+			 format_bytes(size, m->bytes[i]));
+}
+
 static int measure(struct import *m, struct err *e)
 {
 	uint64_t needed = 0, each;
@@ -287,6 +321,10 @@ static int measure(struct import *m, struct err *e)
 	for (i = 0; i < m->d.disk_count; i++) {
 		if (!m->disks[i])
 			continue;
+		if (!m->s.disks[i].path) {
+			note_blank(m, i);
+			continue;
+		}
 		r = convert_measure(m->qemu.img, &m->s.disks[i], &m->bytes[i], &each, e);
 		if (r)
 			return r;
@@ -327,6 +365,9 @@ static void add_disks(const struct import *m, json_t *rows)
 
 		if (k->cdrom)
 			life_row(rows, "drive", "CD-ROM without a medium, %s", disk_bus_name(k->bus));
+		else if (!m->s.disks[i].path)
+			life_row(rows, "disk", "blank (%s) -> %s, on %s", format_bytes(size, m->bytes[i]), m->disks[i],
+				 disk_bus_name(k->bus));
 		else
 			life_row(rows, "disk", "%s (%s, %s) -> %s, on %s", source_name(m, i), m->s.disks[i].driver,
 				 format_bytes(size, m->bytes[i]), m->disks[i], disk_bus_name(k->bus));
@@ -363,6 +404,10 @@ static json_t *plan_rows(const struct import *m)
 	else if (d->nvram && d->firmware == FIRMWARE_UEFI)
 		life_row(rows, "uefi", "its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones",
 			 d->nvram);
+	if (m->sockets[SOCKET_AGENT])
+		life_row(rows, "agent", "its guest agent is heard at %s", m->sockets[SOCKET_AGENT]);
+	for (i = SOCKET_SERIAL; i < SOCKET_COUNT && m->sockets[i]; i++)
+		life_row(rows, "serial", "port %zu is the socket %s", i - SOCKET_SERIAL + 1, m->sockets[i]);
 	life_row(rows, "uuid", "%s%s", d->uuid, m->o->clone ? " (new)" : "");
 	for (i = 0; i < d->note_count; i++)
 		life_row(rows, "note", "%s", d->notes[i]);
@@ -434,7 +479,8 @@ static int convert_disks(struct import *m, struct err *e)
 		what = xasprintf("converting %s", described_base(m->disks[i]));
 		r = made_add(&m->made, m->disks[i], &draft, e);
 		if (!r)
-			r = convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, NULL, what, e);
+			r = m->s.disks[i].path ? convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, NULL, what, e)
+					       : convert_blank(m->qemu.img, draft, m->o->format, m->bytes[i], e);
 	}
 	return r;
 }
@@ -465,17 +511,18 @@ static int make_script(struct import *m, struct err *e)
 
 static int start(struct import *m, pid_t *pid, struct err *e)
 {
+	size_t i;
 	int r;
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
-	if (place_is_free(m->qmp, e) || place_is_free(m->vnc, e)) /* looked at before the disks were made */
-		return -e->code;
-	r = first_start(m->qemu.exe, m->line.argv, m->qmp, NULL, m->o->start == IMPORT_PAUSED, pid, e);
-	if (r) {
-		place_remove_socket(m->qmp);
-		place_remove_socket(m->vnc);
-	}
+	for (i = 0; i < SOCKET_COUNT; i++)
+		if (m->sockets[i] && place_is_free(m->sockets[i], e)) /* looked at before the disks were made */
+			return -e->code;
+	r = first_start(m->qemu.exe, m->line.argv, m->sockets[SOCKET_QMP], NULL, m->o->start == IMPORT_PAUSED, pid, e);
+	for (i = 0; r && i < SOCKET_COUNT; i++)
+		if (m->sockets[i])
+			place_remove_socket(m->sockets[i]);
 	return r;
 }
 
@@ -560,7 +607,7 @@ static char *start_words(const void *ctx, pid_t pid)
 	const struct import *m = ctx;
 
 	return pid ? xasprintf("%s starts the guest again; its screen is VNC at %s; see that its original does not run any more", m->script,
-			       m->vnc)
+			       m->sockets[SOCKET_VNC])
 		   : xasprintf("%s starts the guest; see that its original does not run any more", m->script);
 }
 
@@ -576,8 +623,8 @@ static void fini(struct import *m)
 	free(m->plain);
 	free(m->machine);
 	free(m->script);
-	free(m->qmp);
-	free(m->vnc);
+	for (i = 0; i < SOCKET_COUNT; i++)
+		free(m->sockets[i]);
 	free(m->vars);
 	free(m->nvram.p);
 	line_fini(&m->line);

@@ -353,4 +353,8 @@ void line_decide(struct guest_description *d, const struct line_wishes *w, line_
 	decide_nics(d, has, ctx);
 	note_unplugged(d);
 	decide_video(d, has, ctx);
+	if (d->genid && !has(ctx, "vmgenid")) {
+		free(d->genid);
+		d->genid = NULL;
+	}
 }

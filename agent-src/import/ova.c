@@ -32,6 +32,21 @@ bool plain_file_name(const char *name)
 	return true;
 }
 
+bool file_name_below(const char *name)
+{
+	AUTO_FREE char *copy = xstrdup(name);
+	char *part = copy, *slash;
+
+	if (strlen(name) > NAME_MAX_LEN)
+		return false;
+	for (; (slash = strchr(part, '/')); part = slash + 1) {
+		*slash = '\0';
+		if (!plain_file_name(part))
+			return false;
+	}
+	return plain_file_name(part);
+}
+
 /* ---- tar ---- */
 
 struct tar {
@@ -245,7 +260,8 @@ static int parse_line(struct manifest_line *l, char *line, unsigned at, struct e
 	l->bytes = digests[i].bytes;
 	if (strlen(hex) != 2 * l->bytes || !hex_parse(hex, l->value, l->bytes))
 		return err_set(e, EINVAL, "line %u has no digest of %zu bytes", at, l->bytes);
-	if (!plain_file_name(name))
+	name += strncmp(name, "./", 2) ? 0 : 2;
+	if (!file_name_below(name))
 		return err_set(e, EINVAL, "line %u names '%.100s', which is no file beside it", at, name);
 	l->name = xstrdup(name);
 	return 0;

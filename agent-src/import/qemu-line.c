@@ -350,6 +350,28 @@ static bool needs_usb2(const struct guest_description *d)
 	return d->xhci;
 }
 
+/* What libvirt and Proxmox give their guests; each has its socket beside the others. */
+static void add_channels(struct line *l, const struct guest_description *d, const struct line_host *h)
+{
+	size_t i;
+
+	for (i = 0; i < d->serials; i++) {
+		AUTO_FREE char *path = quoted(h->serials[i]);
+
+		option(l, "chardev", "socket,id=serial%zu,path=%s,server=on,wait=off", i, path);
+		option(l, "serial", "chardev:serial%zu", i);
+	}
+	if (d->agent) {
+		AUTO_FREE char *path = quoted(h->agent);
+
+		option(l, "chardev", "socket,id=agent0,path=%s,server=on,wait=off", path);
+		option(l, "device", "virtio-serial-pci,id=ports0");
+		option(l, "device", "virtserialport,id=agent0-port,bus=ports0.0,chardev=agent0,name=org.qemu.guest_agent.0");
+	}
+	if (d->genid)
+		option(l, "device", "vmgenid,id=genid0,guid=%s", d->genid);
+}
+
 static void add_rest(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	AUTO_FREE char *qmp = quoted(h->qmp), *vnc = quoted(h->vnc);
@@ -358,6 +380,7 @@ static void add_rest(struct line *l, const struct guest_description *d, const st
 	if (strcmp(d->video, "none"))
 		option(l, "device", "%s,id=video0", d->video);
 	option(l, "device", "usb-tablet,id=tablet0,bus=usb.0"); /* the pointer is where the viewer's is */
+	add_channels(l, d, h);
 	if (d->balloon)
 		option(l, "device", "virtio-balloon-pci,id=balloon0");
 	if (d->rng) {

@@ -35,6 +35,8 @@ struct line_host {
 	char *const *disks;	     /* the file of each disk of the description; NULL for a drive */
 	const char *const *nets;     /* of each network card: "user", "none" or "bridge=BR" */
 	const char *qmp, *vnc;	     /* sockets */
+	const char *agent;	     /* likewise, of a guest that has one */
+	char *const *serials;	     /* likewise, one a port */
 	bool sandbox;		     /* QEMU is to be kept from what no guest needs, if its network lets it */
 	char *const *more;	     /* further options, as they are */
 	size_t more_count;

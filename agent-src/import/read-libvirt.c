@@ -1,5 +1,6 @@
 /* read-libvirt.c: a domain of libvirt's (virsh dumpxml; https://libvirt.org/formatdomain.html), of an x86 machine. */
 #include "readers.h"
+#include "shell-quote.h"
 #include "util.h"
 #include "words.h"
 #include "xml.h"
@@ -112,22 +113,39 @@ static int place(struct described_disk *disk, const xmlNode *node, struct err *e
 	return 0;
 }
 
+/* One that is no file of a directory: the words are for people. */
+static void take_elsewhere(struct described_disk *disk, const xmlNode *source, const char *type)
+{
+	AUTO_FREE char *pool = xml_attr(source, "pool"), *volume = xml_attr(source, "volume"), *name = xml_attr(source, "name"),
+		       *protocol = xml_attr(source, "protocol"), *dev = xml_attr(source, "dev");
+	const char *what = volume ? volume : name ? name : dev;
+
+	disk->file = what ? xstrdup(what) : NULL;
+	if (volume)
+		disk->elsewhere = xasprintf("the volume '%.200s' of the pool '%.60s'", volume, pool ? pool : "?");
+	else if (protocol)
+		disk->elsewhere = xasprintf("%.40s '%.200s', on the network", protocol, name ? name : "?");
+	else
+		disk->elsewhere = xasprintf("of type '%.40s'", type);
+}
+
 static int find_file(struct described_disk *disk, const xmlNode *node, const char *target, struct err *e)
 {
 	const xmlNode *source = xml_child(node, "source");
 	AUTO_FREE char *type = xml_attr(node, "type"), *format = xml_attr_at(node, "driver", "type");
 
-	if (!type || (strcmp(type, "file") && strcmp(type, "block")))
-		return err_set(e, EINVAL, "the disk %.40s is of type '%.40s': only files can be imported; make an image of it", target,
-			       type ? type : "?");
 	if (xml_below(source, "encryption") || xml_child(node, "encryption"))
 		return err_set(e, EINVAL, "the disk %.40s is encrypted: decrypt it there first", target);
+	if (!format || !strcmp(format, "raw")) /* libvirt never guesses, and takes raw */
+		disk->format = "raw";
+	if (!type || (strcmp(type, "file") && strcmp(type, "block"))) {
+		take_elsewhere(disk, source, type ? type : "?");
+		return 0;
+	}
 	disk->file = xml_attr(source, strcmp(type, "file") ? "dev" : "file");
 	if (!disk->file)
 		return err_set(e, EINVAL, "the disk %.40s has no source", target);
 	disk->absolute = true;
-	if (!format || !strcmp(format, "raw")) /* libvirt never guesses, and takes raw */
-		disk->format = "raw";
 	return 0;
 }
 
@@ -202,6 +220,7 @@ static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
 	disk = description_add_disk(x->d);
 	if (!disk)
 		return 0;
+	disk->label = target ? xstrdup(target) : NULL;
 	disk->cdrom = kind && !strcmp(kind, "cdrom");
 	disk->bus = bus_of(x, bus, index ? index : "0");
 	if (small_number(&disk->boot_order, xml_child(node, "boot"), "order", "a boot order", e) ||
@@ -319,18 +338,47 @@ static void add_video(struct domain *x, const xmlNode *node)
 /* What needs no word: it is there anyway, comes with something else, or is the host's side only. */
 static bool is_idle(const xmlNode *n)
 {
-	static const char *const names[] = {"emulator", "graphics", "console", "memballoon", "input"};
+	static const char *const names[] = {"emulator", "graphics", "memballoon", "input"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (xml_is(n, names[i]))
 			return true;
-	return xml_is(n, "audio") && xml_attr_is(n, "type", "none");
+	if (xml_is(n, "channel")) /* of a viewer's that is not here */
+		return xml_attr_is(n, "type", "spicevmc") || xml_attr_is(n, "type", "spiceport");
+	return (xml_is(n, "audio") && xml_attr_is(n, "type", "none")) || xml_is(n, "redirdev") ||
+	       (xml_is(n, "watchdog") && xml_attr_is(n, "model", "itco")); /* a part of q35 */
+}
+
+/* <serial>, and <console>, which stands for the first of them where there is none. */
+static void add_serial(struct domain *x, const xmlNode *n)
+{
+	AUTO_FREE char *kind = xml_attr_at(n, "target", "type");
+	bool is_first = xml_is(n, "console") && !xml_child(x->devices, "serial") && !x->d->serials;
+
+	if (xml_is(n, "console") && kind && strcmp(kind, "serial") != 0)
+		description_note(x->d, "its console of kind %.40s is not mapped", kind);
+	else if (xml_is(n, "serial") && kind && strncmp(kind, "isa", 3) != 0)
+		description_note(x->d, "its serial port of kind %.40s is not mapped", kind);
+	else if (xml_is(n, "console") && !is_first)
+		return;
+	else if (x->d->serials < GUEST_SERIALS_MAX)
+		x->d->serials++;
+	else
+		description_note(x->d, "a PC has %d serial ports: a further one is left out", GUEST_SERIALS_MAX);
+}
+
+static void note_device(struct domain *x, const xmlNode *n)
+{
+	AUTO_FREE char *type = xml_attr(n, "type"), *model = xml_attr(n, "model"), *name = xml_attr_at(n, "target", "name");
+
+	description_note(x->d, "the device <%.40s%s%.40s%s%.40s%s%.60s> is not mapped", (const char *)n->name, type ? " type=" : "",
+			 type ? type : "", model ? " model=" : "", model ? model : "", name ? " name=" : "", name ? name : "");
 }
 
 static int add_device(struct domain *x, const xmlNode *n, struct err *e)
 {
-	AUTO_FREE char *type = xml_attr(n, "type"), *model = xml_attr(n, "model");
+	AUTO_FREE char *model = xml_attr(n, "model");
 
 	if (xml_is(n, "disk"))
 		return add_disk(x, n, e);
@@ -341,13 +389,16 @@ static int add_device(struct domain *x, const xmlNode *n, struct err *e)
 	} else if (xml_is(n, "controller")) {
 		x->d->xhci |= model && strstr(model, "xhci");
 		add_pci_controller(x, n);
-	} else if (xml_is(n, "serial")) {
-		description_note(x->d, "its serial port is not mapped: a QEMU option behind -- gives it one (-- -serial pty, say)");
+	} else if (xml_is(n, "serial") || xml_is(n, "console")) {
+		add_serial(x, n);
+	} else if (xml_is(n, "channel") && xml_attr_is(xml_child(n, "target"), "name", "org.qemu.guest_agent.0")) {
+		x->d->agent = true;
 	} else if (xml_is(n, "rng")) {
 		x->d->rng = true;
+	} else if (xml_is(n, "tpm")) {
+		description_note(x->d, "its TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
 	} else if (!is_idle(n)) {
-		description_note(x->d, "the device <%.40s%s%.40s%s%.40s> is not mapped", (const char *)n->name, type ? " type=" : "",
-				 type ? type : "", model ? " model=" : "", model ? model : "");
+		note_device(x, n);
 	}
 	if (xml_is(n, "memballoon"))
 		x->d->balloon = model && !strncmp(model, "virtio", 6);
@@ -489,12 +540,36 @@ static void say_unknown(struct domain *x, const char *path, const char *const *k
 			description_note(x->d, "<%s%s%.60s> is not mapped", path, *path ? "/" : "", (const char *)n->name);
 }
 
+/* Whoever wrote the description could have QEMU do anything by them: they are shown, and taken if the user gives them. */
+static void note_arguments(struct domain *x)
+{
+	const xmlNode *line = xml_child(x->root, "commandline"), *n;
+	char *words = xstrdup(""), *longer;
+
+	for (n = xml_first(line); n; n = xml_after(n)) {
+		AUTO_FREE char *value = xml_attr(n, "value"), *name = xml_attr(n, "name"), *quoted = shell_quote(value ? value : "");
+
+		if (xml_is(n, "env"))
+			description_note(x->d, "its QEMU had %.60s=%.100s in its environment there, and has not here", name ? name : "?",
+					 value ? value : "");
+		if (!xml_is(n, "arg") || strlen(words) > GUEST_TEXT_MAX)
+			continue;
+		longer = xasprintf("%s %s", words, quoted);
+		free(words);
+		words = longer;
+	}
+	if (*words)
+		description_note(x->d, "its QEMU had arguments of its own there, which go behind -- if they are to be here:%s", words);
+	free(words);
+}
+
 /* What is there by itself in QEMU, or is about how libvirt treats the guest, is no loss. */
 static void say_the_rest(struct domain *x)
 {
-	static const char *const top[] = {"name",      "uuid",	   "title", "description", "metadata", "memory",  "currentMemory",
-					  "vcpu",      "os",	   "cpu",   "clock",	   "features", "devices", "on_poweroff",
-					  "on_reboot", "on_crash", "pm",    "resource",	   "seclabel", NULL};
+	static const char *const top[] = {"name",	   "uuid",	  "title",	 "description", "metadata", "memory",
+					  "currentMemory", "vcpu",	  "os",		 "cpu",		"clock",    "features",
+					  "devices",	   "on_poweroff", "on_reboot",	 "on_crash",	"pm",	    "resource",
+					  "seclabel",	   "genid",	  "commandline", NULL};
 	static const char *const os[] = {"type",    "loader",	"nvram",    "boot", "kernel", "initrd",
 					 "cmdline", "firmware", "bootmenu", "bios", NULL};
 	static const char *const features[] = {"acpi", "apic", "pae", "hyperv", "smm", "vmport", NULL};
@@ -508,6 +583,7 @@ static void say_the_rest(struct domain *x)
 
 static int read_domain(struct domain *x, struct err *e)
 {
+	AUTO_FREE char *genid = xml_text_at(x->root, "genid");
 	AUTO_FREE char *uuid = xml_text_at(x->root, "uuid"), *os = NULL, *type = xml_attr(x->root, "type");
 	const xmlNode *n, *info = xml_below(xml_child(x->root, "metadata"), "os");
 
@@ -515,6 +591,8 @@ static int read_domain(struct domain *x, struct err *e)
 	x->d->origin = xstrdup("libvirt domain");
 	x->d->name = xml_text_at(x->root, "name");
 	x->d->uuid = described_uuid(uuid);
+	if (xml_child(x->root, "genid"))
+		x->d->genid = described_uuid(genid) ?: xstrdup("");
 	x->is_xen = xml_attr_is(x->root, "type", "xen");
 	x->d->of_qemu = !type || !strcmp(type, "kvm") || !strcmp(type, "qemu") || !strcmp(type, "hvf");
 	x->d->windows = xml_at(x->root, "features/hyperv") != NULL;
@@ -530,6 +608,7 @@ static int read_domain(struct domain *x, struct err *e)
 		if (add_device(x, n, e))
 			return -EINVAL;
 	boot_devices(x);
+	note_arguments(x);
 	say_the_rest(x);
 	return 0;
 }

@@ -257,12 +257,15 @@ static int find_file(struct ovf *o, struct described_disk *disk, const struct it
 	parent = xml_attr(node, "parentRef");
 	if (parent)
 		return err_set(e, EINVAL, "the disk '%.60s' is a difference to another one: export the guest without snapshots", id);
+	disk->label = xstrdup(id);
 	ref = xml_attr(node, "fileRef");
-	if (!ref)
-		return err_set(e, EINVAL, "the disk '%.60s' has no file: it is empty there; give it one, or take it from the OVF", id);
 	if (capacity_of(disk, node, e))
 		return -EINVAL;
-	return file_of(o, disk, ref, e);
+	if (ref)
+		return file_of(o, disk, ref, e);
+	if (!disk->capacity)
+		return err_set(e, EINVAL, "the disk '%.60s' has neither a file nor a capacity: there is no telling what it is", id);
+	return 0;
 }
 
 /* Which one of its kind, by the order of the items. */

@@ -9,12 +9,12 @@
 #include <string.h>
 #include <strings.h>
 
-#define VMX_BYTES_MAX (1u << 20)
+#define VMX_BYTES_MAX (4u << 20)
 #define LINES_MAX     4096
 
 struct line {
 	char *key, *value;
-	bool known;
+	bool known, is_long;
 };
 
 struct vmx {
@@ -55,6 +55,7 @@ static char *trimmed(const char *from, const char *to)
 	return xasprintf("%.*s", (int)(to - from), from);
 }
 
+/* A value that is longer than any that says something of the hardware is kept by its beginning alone. */
 static int add_line(struct vmx *v, const char *from, const char *to, unsigned number, struct err *e)
 {
 	const char *equals = memchr(from, '=', (size_t)(to - from));
@@ -65,15 +66,16 @@ static int add_line(struct vmx *v, const char *from, const char *to, unsigned nu
 		from++;
 	if (from == to || *from == '#')
 		return 0;
-	if (!equals || to - from > GUEST_TEXT_MAX)
+	if (!equals || equals - from > GUEST_TEXT_MAX)
 		return err_set(e, EINVAL, "line %u is not KEY = \"VALUE\"", number);
 	if (v->n == LINES_MAX)
 		return err_set(e, EINVAL, "it has more than %d lines", LINES_MAX);
 	l->key = trimmed(from, equals);
-	l->value = trimmed(equals + 1, to);
+	l->is_long = to - equals > GUEST_TEXT_MAX;
+	l->value = trimmed(equals + 1, l->is_long ? equals + GUEST_TEXT_MAX : to);
 	v->n++;
 	n = strlen(l->value);
-	if (n >= 2 && l->value[0] == '"' && l->value[n - 1] == '"') {
+	if (n >= 2 && l->value[0] == '"' && (l->value[n - 1] == '"' || l->is_long)) {
 		memmove(l->value, l->value + 1, n - 2);
 		l->value[n - 2] = '\0';
 	}
@@ -81,8 +83,27 @@ static int add_line(struct vmx *v, const char *from, const char *to, unsigned nu
 	return 0;
 }
 
+/* What .encoding says, which is in ASCII whatever it says; malloc'ed, NULL: nothing. */
+static char *encoding_of(const char *text, size_t n)
+{
+	const char *end = text + n, *p = text, *next;
+
+	for (; p < end; p = next) {
+		const char *stop = memchr(p, '\n', (size_t)(end - p));
+		char word[64];
+		AUTO_FREE char *line = NULL;
+
+		next = stop ? stop + 1 : end;
+		line = xasprintf("%.*s", (int)MIN(next - p, 200), p);
+		if (strncasecmp(line + strspn(line, " \t"), ".encoding", 9) == 0 && sscanf(line, " %*[^=]= \"%63[^\"]", word) == 1)
+			return xstrdup(word);
+	}
+	return NULL;
+}
+
 static int split(struct vmx *v, const char *text, size_t n, struct err *e)
 {
+	AUTO_FREE char *encoding = encoding_of(text, n), *utf8 = NULL;
 	const char *end = text + n, *next;
 	unsigned number = 1;
 	int r = 0;
@@ -91,6 +112,11 @@ static int split(struct vmx *v, const char *text, size_t n, struct err *e)
 		return err_set(e, EINVAL, "it is no text of at most %u KiB", VMX_BYTES_MAX >> 10);
 	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
 		text += 3;
+	utf8 = described_utf8(text, (size_t)(end - text), encoding, v->d);
+	if (utf8) {
+		text = utf8;
+		end = text + strlen(text);
+	}
 	for (; !r && text < end; text = next, number++) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 
@@ -113,7 +139,7 @@ __attribute__((format(printf, 2, 3))) static const char *get(struct vmx *v, cons
 	for (i = v->n; i-- > 0;)
 		if (!strcasecmp(v->lines[i].key, key)) {
 			v->lines[i].known = true;
-			return *v->lines[i].value ? v->lines[i].value : NULL;
+			return *v->lines[i].value && !v->lines[i].is_long ? v->lines[i].value : NULL;
 		}
 	return NULL;
 }
@@ -176,6 +202,7 @@ static int add_drive(struct vmx *v, const char *prefix, unsigned c, unsigned u, 
 	disk = description_add_disk(v->d);
 	if (!disk)
 		return 0;
+	disk->label = xasprintf("%s%u:%u", prefix, c, u);
 	disk->bus = bus;
 	disk->controller = c;
 	disk->unit = u;
@@ -393,10 +420,99 @@ static bool is_idle(const struct line *l)
 	return !*l->value || !strcasecmp(l->value, "FALSE");
 }
 
+/* A port that prints is an application's of the host. */
+static void add_serials(struct vmx *v)
+{
+	unsigned i;
+
+	for (i = 0; i < GUEST_SERIALS_MAX; i++) {
+		const char *kind = get(v, "serial%u.fileType", i);
+
+		get(v, "serial%u.fileName", i);
+		get(v, "serial%u.yieldOnMsrRead", i);
+		if (is_true(get(v, "serial%u.present", i)) && (!kind || strcasecmp(kind, "thinprint") != 0))
+			v->d->serials++;
+	}
+}
+
+/* Two signed numbers, of 64 bits each, in the order of their bytes. */
+static char *genid_of(struct vmx *v)
+{
+	const char *words[] = {get(v, "vm.genid"), get(v, "vm.genidX")};
+	uint8_t b[16];
+	size_t i, k;
+
+	for (i = 0; i < ARRAY_LEN(words); i++) {
+		unsigned long long n = words[i] ? (unsigned long long)strtoll(words[i], NULL, 10) : 0;
+
+		if (!n)
+			return NULL;
+		for (k = 0; k < 8; k++)
+			b[8 * i + k] = (uint8_t)(n >> 8 * k);
+	}
+	/* of a GUID the first three parts are numbers */
+	return xasprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[3], b[2], b[1], b[0], b[5], b[4], b[7],
+			 b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+static bool begins_with_any(const char *key, const char *const *words)
+{
+	for (; *words; words++)
+		if (!strncasecmp(key, *words, strlen(*words)))
+			return true;
+	return false;
+}
+
+/* What the guest sees of the machine, or is told by it, and does not find here; all else that is not mapped is counted. */
+static bool is_seen(const struct line *l)
+{
+	static const char *const seen[] = {"sound.present",
+					   "parallel",
+					   "floppy",
+					   "pciPassthru",
+					   "sharedFolder",
+					   "vtpm.present",
+					   "managedVM.auto",
+					   "disk.EnableUUID",
+					   "bios.boot",
+					   "guestinfo.userdata",
+					   "guestinfo.metadata",
+					   "guestinfo.vendordata",
+					   "guestinfo.ovfEnv",
+					   "smbios.",
+					   "smc.",
+					   "board-id",
+					   "hw.model",
+					   "serialNumber",
+					   "firewire",
+					   "ethernet",
+					   "serial",
+					   NULL};
+
+	return begins_with_any(l->key, seen) && !strcasestr(l->key, "sasWWID");
+}
+
+static void note_the_rest(struct vmx *v)
+{
+	unsigned others = 0;
+	size_t i;
+
+	for (i = 0; i < v->n; i++) {
+		if (v->lines[i].known || is_idle(&v->lines[i]))
+			continue;
+		if (v->d->verbose || is_seen(&v->lines[i]))
+			description_note(v->d, "the setting %.60s = \"%.60s\" is not mapped", v->lines[i].key, v->lines[i].value);
+		else
+			others++;
+	}
+	if (others)
+		description_note(v->d, "%u setting%s of VMware's own, which say%s nothing of the hardware, %s left out (-v lists them)",
+				 others, others == 1 ? "" : "s", others == 1 ? "s" : "", others == 1 ? "is" : "are");
+}
+
 static int read_guest(struct vmx *v, struct err *e)
 {
 	const char *memory = get(v, "memsize");
-	size_t i;
 
 	if (!get(v, "config.version") && !get(v, "virtualHW.version"))
 		return err_set(e, EINVAL, "it is no VMX: it has no config.version");
@@ -409,9 +525,9 @@ static int read_guest(struct vmx *v, struct err *e)
 	if (add_cpus(v, e) || add_drives(v, e))
 		return -EINVAL;
 	add_nics(v);
-	for (i = 0; i < v->n; i++)
-		if (!v->lines[i].known && !is_idle(&v->lines[i]))
-			description_note(v->d, "the setting %.60s = \"%.60s\" is not mapped", v->lines[i].key, v->lines[i].value);
+	add_serials(v);
+	v->d->genid = genid_of(v);
+	note_the_rest(v);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* sources.c: see sources.h. */
 #include "sources.h"
+#include "disk-files.h"
 #include "file-kind.h"
 #include "image-whole.h"
 #include "open-regular.h"
@@ -130,122 +131,25 @@ static int read_description(struct sources *s, struct guest_description *d, enum
 	return r ? err_prefix(e, "%s", s->description) : 0;
 }
 
-/* ---- which file each disk is ---- */
+/* ---- manifests ---- */
 
-/* "disk%201.vmdk"; malloc'ed. */
-static char *percent_decoded(const char *text)
+/* As a manifest names what is below the description's directory; else the last part of the path. */
+static const char *name_there(const struct sources *s, const char *path)
 {
-	char *out = xstrdup(text), *to = out;
+	size_t dir = (size_t)(described_base(s->description) - s->description);
 
-	for (; *text; text++) {
-		unsigned v;
-
-		if (*text == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]) &&
-		    sscanf(text + 1, "%2x", &v) == 1 && v) {
-			*to++ = (char)v;
-			text += 2;
-		} else {
-			*to++ = *text;
-		}
-	}
-	*to = '\0';
-	return out;
+	return !strncmp(path, s->description, dir) ? path + dir : described_base(path);
 }
 
-static int in_ova(struct sources *s, struct image_source *to, const char *name, struct err *e)
-{
-	const struct ova_member *m = ova_find(&s->ova, name);
-	AUTO_FREE char *decoded = percent_decoded(name);
-
-	if (!m)
-		m = ova_find(&s->ova, decoded);
-	if (!m)
-		return err_set(e, EINVAL, "%s: the disk '%.200s' is not in it", s->description, name);
-	*to = (struct image_source){.path = xstrdup(s->description), .is_slice = true, .offset = m->offset, .size = m->size};
-	return 0;
-}
-
-/* One that the user has named. */
-static bool among_images(struct sources *s, struct image_source *to, const char *name)
+/* The file that is imported under that name, wherever the user has it; NULL: none. */
+static const char *disk_called(const struct sources *s, const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < s->image_count; i++)
-		if (!strcasecmp(described_base(s->images[i]), described_base(name))) {
-			s->image_used[i] = true;
-			to->path = xstrdup(s->images[i]);
-			return true;
-		}
-	return false;
-}
-
-/* What lies there, and is no link, which would lead elsewhere. */
-static bool beside(struct sources *s, struct image_source *to, const char *name)
-{
-	int dir = (int)(strrchr(s->description, '/') - s->description);
-	AUTO_FREE char *path = NULL;
-	struct stat st;
-
-	if (!plain_file_name(name))
-		return false;
-	path = xasprintf("%.*s/%s", dir, s->description, name);
-	if (lstat(path, &st) || !S_ISREG(st.st_mode))
-		return false;
-	to->path = xstrdup(path);
-	return true;
-}
-
-/* Of a description that is of this host itself: it means that file, which is not one that is called alike. */
-static bool is_elsewhere(const struct sources *s, const struct described_disk *k)
-{
-	size_t dir = (size_t)(described_base(s->description) - s->description), n = (size_t)(described_base(k->file) - k->file);
-
-	return k->absolute && *k->file == '/' && (n != dir || memcmp(k->file, s->description, dir) != 0);
-}
-
-static int in_directory(struct sources *s, struct image_source *to, const struct described_disk *k, struct err *e)
-{
-	AUTO_FREE char *decoded = percent_decoded(k->file);
-
-	if (among_images(s, to, k->file) || beside(s, to, k->file) || beside(s, to, decoded))
-		return 0;
-	/* the directory is one of the host that it comes from */
-	if (!is_elsewhere(s, k) && strpbrk(k->file, "/\\") && beside(s, to, described_base(k->file)))
-		return 0;
-	return err_set(e, ENOENT, "%s: the disk '%.200s' is not beside it: name that file, too (vmferry import %s FILE…)", s->description,
-		       k->file, described_base(s->description));
-}
-
-/* Of two names from directories that are not here one file may be meant. */
-static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
-{
-	size_t k;
-
-	for (k = 0; k < i; k++)
-		if (s->disks[k].path && !strcmp(s->disks[k].path, s->disks[i].path) && s->disks[k].offset == s->disks[i].offset)
-			return err_set(e, EINVAL, "%s: the disks '%.200s' and '%.200s' would be the same file", s->description,
-				       d->disks[k].file, d->disks[i].file);
-	return 0;
-}
-
-static int find_disks(struct sources *s, const struct guest_description *d, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < d->disk_count; i++) {
-		const struct described_disk *k = &d->disks[i];
-
-		if (k->cdrom)
-			continue;
-		r = s->is_ova ? in_ova(s, &s->disks[i], k->file, e) : in_directory(s, &s->disks[i], k, e);
-		if (!r)
-			r = is_another(s, d, i, e);
-	}
-	for (i = 0; !r && i < s->image_count; i++)
-		if (!s->image_used[i])
-			r = err_set(e, EINVAL, "%s is no disk of the guest that %s describes", s->images[i], s->description);
-	return r;
+	for (i = 0; i < GUEST_DISKS_MAX; i++)
+		if (s->disks[i].path && !s->disks[i].is_slice && !strcmp(name_there(s, s->disks[i].path), name))
+			return s->disks[i].path;
+	return NULL;
 }
 
 /* ---- ---- */
@@ -327,6 +231,31 @@ static int sort_files(struct sources *s, enum file_kind *kind, const struct sour
 	return 0;
 }
 
+static bool is_used(const struct sources *s, const char *name)
+{
+	return !strcmp(name, s->is_ova ? s->text_name : described_base(s->description)) || (!s->is_ova && disk_called(s, name));
+}
+
+/* What somebody has taken out of an appliance (an ISO, say) nobody misses, if its guest does not use it. */
+static void drop_missing(struct sources *s, struct guest_description *d)
+{
+	int dir = (int)(strrchr(s->description, '/') - s->description);
+	size_t i, kept = 0;
+
+	for (i = 0; i < s->manifest.n; i++) {
+		struct manifest_line *l = &s->manifest.lines[i];
+		AUTO_FREE char *path = xasprintf("%.*s/%s", dir, s->description, l->name);
+
+		if (is_used(s, l->name) || (s->is_ova ? ova_find(&s->ova, l->name) != NULL : !access(path, F_OK) || errno != ENOENT)) {
+			s->manifest.lines[kept++] = *l;
+			continue;
+		}
+		description_note(d, "%s names %s, which is not there: the guest does not use it", s->manifest_name, l->name);
+		free(l->name);
+	}
+	s->manifest.n = kept;
+}
+
 int sources_open(struct sources *s, struct guest_description *d, const struct sources_named *n, struct err *e)
 {
 	enum file_kind kind = KIND_IMAGE;
@@ -334,14 +263,16 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	int r;
 
 	*s = (struct sources){.text = NULL};
-	*d = (struct guest_description){.name = NULL};
+	*d = (struct guest_description){.verbose = n->verbose};
 	r = sort_files(s, &kind, n, e);
 	if (r)
 		return r;
 	if (s->description) {
 		r = read_description(s, d, kind, e);
 		if (!r)
-			r = find_disks(s, d, e);
+			r = disk_files_find(s, d, n, e);
+		if (!r)
+			drop_missing(s, d);
 	} else {
 		r = describe_images(s, d, e);
 	}
@@ -350,18 +281,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	return r;
 }
 
-/* ---- digests ---- */
-
-/* The file that is imported under that name, wherever the user has it; NULL: none. */
-static const char *disk_called(const struct sources *s, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < GUEST_DISKS_MAX; i++)
-		if (s->disks[i].path && !s->disks[i].is_slice && !strcmp(described_base(s->disks[i].path), name))
-			return s->disks[i].path;
-	return NULL;
-}
+/* ---- digests, compared ---- */
 
 /* 0 and a descriptor in *fd, which is to be closed. */
 static int open_named(const struct sources *s, const char *name, int *fd, uint64_t *offset, uint64_t *size, struct err *e)
@@ -408,7 +328,7 @@ static int all_listed(const struct sources *s, struct err *e)
 		if (!d->path)
 			continue;
 		if (!d->is_slice)
-			r = is_listed(s, described_base(d->path), e);
+			r = is_listed(s, name_there(s, d->path), e);
 		for (k = 0; !r && d->is_slice && k < s->ova.n; k++)
 			if (s->ova.members[k].offset == d->offset && s->ova.members[k].size == d->size)
 				r = is_listed(s, s->ova.members[k].name, e);
@@ -434,6 +354,14 @@ static int extents_listed(const struct sources *s, const struct image_source *d,
 	return r;
 }
 
+static void note_snapshots(const struct image_source *k, struct guest_description *d)
+{
+	AUTO_FREE char *names = image_snapshot_names(k);
+
+	description_note(d, "the image %.100s has %u snapshot%s within it (%s), which do%s not come along: the disk is as it is now",
+			 described_base(k->path), k->snapshots, k->snapshots == 1 ? "" : "s", names, k->snapshots == 1 ? "es" : "");
+}
+
 int sources_examine(struct sources *s, struct guest_description *d, const char *qemu_img, struct err *e)
 {
 	size_t i;
@@ -442,7 +370,9 @@ int sources_examine(struct sources *s, struct guest_description *d, const char *
 	for (i = 0; !r && i < d->disk_count; i++) {
 		if (!s->disks[i].path)
 			continue;
-		r = image_examine(&s->disks[i], d->disks[i].format, e);
+		r = image_examine(&s->disks[i], d->disks[i].elsewhere ? NULL : d->disks[i].format, e);
+		if (!r && s->disks[i].snapshots)
+			note_snapshots(&s->disks[i], d);
 		if (!r && s->manifest_name)
 			r = extents_listed(s, &s->disks[i], e);
 		if (!r)
@@ -451,6 +381,15 @@ int sources_examine(struct sources *s, struct guest_description *d, const char *
 			err_prefix(e, "disk %s", d->disks[i].file);
 	}
 	return r;
+}
+
+static int hint_at_own_change(const struct sources *s, struct err *e)
+{
+	struct err why = *e;
+
+	return err_set(e, EBADMSG, "%s. Copy it again; if you have changed it yourself, %s", why.msg,
+		       s->is_ova ? "unpack the archive (tar xf), and import its OVF without the manifest (.mf)"
+				 : "import it without its manifest (move the .mf away)");
 }
 
 int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e)
@@ -469,7 +408,7 @@ int sources_verify(const struct sources *s, digest_progress_fn progress, void *c
 		r = manifest_check(l, fd, offset, size, progress, ctx, e);
 		close(fd);
 	}
-	return r;
+	return r == -EBADMSG ? hint_at_own_change(s, e) : r;
 }
 
 uint64_t sources_verify_bytes(const struct sources *s)

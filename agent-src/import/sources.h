@@ -22,7 +22,15 @@ struct sources {
 	char **images;	     /* the other files of the user's, absolute */
 	bool *image_used;
 	size_t image_count;
-	struct image_source disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive */
+	struct image_source
+		disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive, or one that is to be made blank */
+};
+
+/* --disk NAME=FILE */
+struct disk_wish {
+	const char *name; /* a disk of the description: its label, number ("#1") or file */
+	size_t name_bytes;
+	const char *file;
 };
 
 /* Files on the command line. */
@@ -31,6 +39,9 @@ struct sources_named {
 	size_t file_count;
 	char **raw; /* those of them, or of the description's disks, that are raw, whatever they look like */
 	size_t raw_count;
+	struct disk_wish *disks;
+	size_t disk_count;
+	bool verbose; /* guest-description.h */
 };
 
 /*

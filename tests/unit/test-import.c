@@ -110,6 +110,7 @@ static char *become(const char *name, size_t reader)
 	static const struct line_wishes wishes = {.memory_bytes = 0};
 	AUTO_FREE char *path = xasprintf(DIRECTORY "/%s", name), *source = NULL;
 	char *disks[GUEST_DISKS_MAX] = {NULL};
+	char *const serials[GUEST_SERIALS_MAX] = {(char *)"/vm/it.serial", (char *)"/vm/it.serial2"};
 	struct guest_description d = {.name = NULL};
 	struct line line = {.argc = 0};
 	struct line_host h = {.uefi = &uefi,
@@ -118,7 +119,9 @@ static char *become(const char *name, size_t reader)
 			      .disks = disks,
 			      .nets = nets,
 			      .qmp = "/vm/it.qmp",
-			      .vnc = "/vm/it.vnc"};
+			      .vnc = "/vm/it.vnc",
+			      .agent = "/vm/it.agent",
+			      .serials = serials};
 	struct err e;
 	char *text;
 	size_t n, size, i;

@@ -1,0 +1,273 @@
+/* disk-files.c: see disk-files.h. */
+#include "disk-files.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+/* "disk%201.vmdk"; malloc'ed. */
+static char *percent_decoded(const char *text)
+{
+	char *out = xstrdup(text), *to = out;
+
+	for (; *text; text++) {
+		unsigned v;
+
+		if (*text == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]) &&
+		    sscanf(text + 1, "%2x", &v) == 1 && v) {
+			*to++ = (char)v;
+			text += 2;
+		} else {
+			*to++ = *text;
+		}
+	}
+	*to = '\0';
+	return out;
+}
+
+static int in_ova(struct sources *s, struct image_source *to, const char *name, struct err *e)
+{
+	const struct ova_member *m = ova_find(&s->ova, name);
+	AUTO_FREE char *decoded = percent_decoded(name);
+
+	if (!m)
+		m = ova_find(&s->ova, decoded);
+	if (!m)
+		return err_set(e, EINVAL, "%s: the disk '%.200s' is not in it", s->description, name);
+	*to = (struct image_source){.path = xstrdup(s->description), .is_slice = true, .offset = m->offset, .size = m->size};
+	return 0;
+}
+
+/* One that the user has named. */
+static bool among_images(struct sources *s, struct image_source *to, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < s->image_count; i++)
+		if (!strcasecmp(described_base(s->images[i]), described_base(name))) {
+			s->image_used[i] = true;
+			to->path = xstrdup(s->images[i]);
+			return true;
+		}
+	return false;
+}
+
+/* Whether path, which is below its first dir bytes, is a file there and not elsewhere by a link. */
+static bool lies_there(char *path, size_t dir)
+{
+	struct stat st;
+	char *slash;
+
+	for (slash = path + dir; (slash = strchr(slash + 1, '/')); *slash = '/') {
+		*slash = '\0';
+		if (lstat(path, &st) || !S_ISDIR(st.st_mode))
+			return false;
+	}
+	return !lstat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/* Windows and macOS find a file by a name in other letters: the one that there is. */
+static char *in_other_letters(const char *path)
+{
+	const char *base = described_base(path);
+	AUTO_FREE char *dir = xasprintf("%.*s", (int)(base - path), path);
+	DIR *d = opendir(dir);
+	char *found = NULL;
+	struct dirent *entry;
+	unsigned n = 0;
+
+	while (d && (entry = readdir(d)))
+		if (!strcasecmp(entry->d_name, base)) {
+			free(found);
+			found = xasprintf("%s%s", dir, entry->d_name);
+			n++;
+		}
+	if (d)
+		closedir(d);
+	if (n > 1) {
+		free(found);
+		found = NULL;
+	}
+	return found;
+}
+
+/* What lies there, or in a folder below. */
+static bool beside(struct sources *s, struct image_source *to, const char *name)
+{
+	int dir = (int)(strrchr(s->description, '/') - s->description);
+	AUTO_FREE char *path = NULL;
+
+	while (!strncmp(name, "./", 2))
+		name += 2;
+	if (!file_name_below(name))
+		return false;
+	path = xasprintf("%.*s/%s", dir, s->description, name);
+	if (!lies_there(path, (size_t)dir)) {
+		char *other = in_other_letters(path);
+
+		free(path);
+		path = other;
+	}
+	if (!path || !lies_there(path, (size_t)dir))
+		return false;
+	to->path = xstrdup(path);
+	return true;
+}
+
+/* Windows' way to write it; malloc'ed. */
+static char *with_slashes(const char *name)
+{
+	char *out = xstrdup(name), *p;
+
+	for (p = out; (p = strchr(p, '\\'));)
+		*p++ = '/';
+	return out;
+}
+
+/* Of a description that is of this host itself: it means that file, which is not one that is called alike. */
+static bool is_elsewhere(const struct sources *s, const struct described_disk *k)
+{
+	size_t dir = (size_t)(described_base(s->description) - s->description), n = (size_t)(described_base(k->file) - k->file);
+
+	return k->absolute && *k->file == '/' && (n != dir || memcmp(k->file, s->description, dir) != 0);
+}
+
+static int not_found(const struct sources *s, const struct described_disk *k, size_t number, struct err *e)
+{
+	AUTO_FREE char *label = k->label ? xstrdup(k->label) : xasprintf("#%zu", number);
+
+	if (k->elsewhere)
+		return err_set(e, ENOENT, "%s: the disk %.60s is %.200s: make an image of it there, and name it (--disk %.60s=FILE)",
+			       s->description, label, k->elsewhere, label);
+	return err_set(e, ENOENT,
+		       "%s: the disk '%.200s' is not beside it: name that file, too (vmferry import %s FILE…, or --disk %.60s=FILE)",
+		       s->description, k->file, described_base(s->description), label);
+}
+
+static int in_directory(struct sources *s, struct image_source *to, const struct described_disk *k, size_t number, struct err *e)
+{
+	AUTO_FREE char *decoded = percent_decoded(k->file), *slashes = with_slashes(k->file);
+
+	if (among_images(s, to, k->file) || beside(s, to, k->file) || beside(s, to, slashes) || beside(s, to, decoded))
+		return 0;
+	/* the directory is one of the host that it comes from */
+	if (!is_elsewhere(s, k) && strpbrk(k->file, "/\\") && beside(s, to, described_base(k->file)))
+		return 0;
+	return not_found(s, k, number, e);
+}
+
+/* ---- what the user says ---- */
+
+static bool is_called(const struct described_disk *k, size_t number, const char *name, size_t n)
+{
+	AUTO_FREE char *own = xasprintf("#%zu", number), *wish = xasprintf("%.*s", (int)n, name);
+
+	return !strcmp(wish, own) || (k->label && !strcmp(wish, k->label)) ||
+	       (k->file && (!strcmp(wish, k->file) || !strcmp(wish, described_base(k->file))));
+}
+
+/* 1: the user has not said it. */
+static int as_said(struct image_source *to, const struct described_disk *k, size_t number, const struct sources_named *named, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < named->disk_count; i++) {
+		const struct disk_wish *w = &named->disks[i];
+
+		if (!is_called(k, number, w->name, w->name_bytes))
+			continue;
+		to->path = realpath(w->file, NULL);
+		return to->path ? 0 : err_sys(e, errno, "--disk %.*s: cannot open %s", (int)w->name_bytes, w->name, w->file);
+	}
+	return 1;
+}
+
+static int no_such_disk(const struct sources *s, const struct guest_description *d, const struct disk_wish *w, struct err *e)
+{
+	char *list = xstrdup(""), *longer;
+	size_t i, n = 0;
+
+	for (i = 0; i < d->disk_count; i++) {
+		const struct described_disk *k = &d->disks[i];
+
+		if (k->cdrom)
+			continue;
+		n++;
+		longer = xasprintf("%s%s#%zu%s%.60s", list, n > 1 ? ", " : "", n, k->label ? " " : "", k->label ? k->label : "");
+		free(list);
+		list = longer;
+	}
+	err_set(e, EINVAL, "--disk %.*s: %s describes no such disk; it has %s", (int)MIN(w->name_bytes, 60), w->name, s->description,
+		n ? list : "none");
+	free(list);
+	return -EINVAL;
+}
+
+static int all_known(const struct sources *s, const struct guest_description *d, const struct sources_named *named, struct err *e)
+{
+	size_t i, k;
+
+	for (i = 0; i < named->disk_count; i++) {
+		const struct disk_wish *w = &named->disks[i];
+		size_t number = 0;
+		bool known = false;
+
+		for (k = 0; k < d->disk_count; k++)
+			known |= !d->disks[k].cdrom && is_called(&d->disks[k], ++number, w->name, w->name_bytes);
+		if (!known)
+			return no_such_disk(s, d, w, e);
+	}
+	return 0;
+}
+
+/* Of two names from directories that are not here one file may be meant. */
+static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
+{
+	size_t k;
+
+	for (k = 0; k < i; k++)
+		if (s->disks[k].path && !strcmp(s->disks[k].path, s->disks[i].path) && s->disks[k].offset == s->disks[i].offset)
+			return err_set(e, EINVAL, "%s: the disks '%.200s' and '%.200s' would be the same file", s->description,
+				       d->disks[k].file, d->disks[i].file);
+	return 0;
+}
+
+static int find_disk(struct sources *s, struct described_disk *k, size_t i, size_t number, const struct sources_named *named, struct err *e)
+{
+	int r = as_said(&s->disks[i], k, number, named, e);
+
+	if (r == 1 && !k->file && k->capacity)
+		return 0; /* blank */
+	if (r == 1 && !k->file)
+		return not_found(s, k, number, e);
+	if (r != 1) {
+		free(k->elsewhere); /* whatever it is there */
+		k->elsewhere = xstrdup(s->disks[i].path ?: "");
+		return r;
+	}
+	return s->is_ova ? in_ova(s, &s->disks[i], k->file, e) : in_directory(s, &s->disks[i], k, number, e);
+}
+
+int disk_files_find(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e)
+{
+	size_t i, number = 0;
+	int r = all_known(s, d, named, e);
+
+	for (i = 0; !r && i < d->disk_count; i++) {
+		if (d->disks[i].cdrom)
+			continue;
+		r = find_disk(s, &d->disks[i], i, ++number, named, e);
+		if (!r && s->disks[i].path)
+			r = is_another(s, d, i, e);
+	}
+	for (i = 0; !r && i < s->image_count; i++)
+		if (!s->image_used[i])
+			r = err_set(e, EINVAL, "%s is no disk of the guest that %s describes (--disk DISK=%s says which one it is)",
+				    s->images[i], s->description, s->images[i]);
+	return r;
+}

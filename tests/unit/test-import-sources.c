@@ -1,0 +1,313 @@
+/* test-import-sources.c: which file each disk of a description is, and what a manifest may name. */
+#include "disk-files.h"
+#include "sources.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[] = "/tmp/test-import-sources-XXXXXX";
+
+static char *path_of(const char *name)
+{
+	return xasprintf("%s/%s", dir, name);
+}
+
+static void write_file(const char *name, const char *text)
+{
+	AUTO_FREE char *path = path_of(name);
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void make_dir(const char *name)
+{
+	AUTO_FREE char *path = path_of(name);
+
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static int clean(void **state)
+{
+	AUTO_FREE char *command = xasprintf("rm -rf '%s'/*", dir);
+
+	(void)state;
+	return system(command);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	return clean(state) || rmdir(dir);
+}
+
+/* What becomes of a description: the file of its first disk within dir, or why it is refused; malloc'ed. */
+struct outcome {
+	char *file, *why, *notes;
+	size_t disks;
+	char *name;
+};
+
+static void open_with(struct outcome *o, struct sources_named *n)
+{
+	struct guest_description d;
+	struct sources s;
+	struct err e;
+	size_t i;
+	int r = sources_open(&s, &d, n, &e);
+
+	*o = (struct outcome){.why = r ? xstrdup(e.msg) : NULL, .disks = d.disk_count, .notes = xstrdup("")};
+	o->name = d.name ? xstrdup(d.name) : NULL;
+	if (!r && s.disks[0].path && !strncmp(s.disks[0].path, dir, strlen(dir)))
+		o->file = xstrdup(s.disks[0].path + strlen(dir) + 1);
+	for (i = 0; i < d.note_count; i++) {
+		char *longer = xasprintf("%s%s\n", o->notes, d.notes[i]);
+
+		free(o->notes);
+		o->notes = longer;
+	}
+	sources_fini(&s);
+	description_fini(&d);
+}
+
+static void outcome_fini(struct outcome *o)
+{
+	free(o->file);
+	free(o->why);
+	free(o->notes);
+	free(o->name);
+}
+
+static void open_description(struct outcome *o, const char *name, struct sources_named more)
+{
+	AUTO_FREE char *path = path_of(name);
+	char *files[] = {path};
+
+	more.files = files;
+	more.file_count = 1;
+	open_with(o, &more);
+}
+
+/* ---- where a disk lies ---- */
+
+static void write_vmx(const char *disk)
+{
+	AUTO_FREE char *text = xasprintf("config.version = \"8\"\r\nscsi0.present = \"TRUE\"\r\nscsi0:0.present = \"TRUE\"\r\n"
+					 "scsi0:0.fileName = \"%s\"\r\n",
+					 disk);
+
+	write_file("a.vmx", text);
+}
+
+static void is_found(const char *disk, const char *file)
+{
+	struct outcome o;
+
+	write_vmx(disk);
+	open_description(&o, "a.vmx", (struct sources_named){.raw = NULL});
+	if (!file && !o.why)
+		fail_msg("'%s' is found: %s", disk, o.file);
+	if (file && (!o.file || strcmp(o.file, file) != 0))
+		fail_msg("'%s' is not %s: %s", disk, file, o.why ? o.why : o.file);
+	outcome_fini(&o);
+}
+
+static void a_disk_lies_beside_or_in_a_folder_below(void **state)
+{
+	AUTO_FREE char *link = path_of("link"), *linked = path_of("data/linked.vmdk");
+
+	(void)state;
+	make_dir("data");
+	make_dir("data/more");
+	write_file("a.vmdk", "x");
+	write_file("data/b.vmdk", "x");
+	write_file("data/more/Disk C.vmdk", "x");
+	assert_int_equal(symlink("data", link), 0);
+	assert_int_equal(symlink("b.vmdk", linked), 0);
+	is_found("a.vmdk", "a.vmdk");
+	is_found("./a.vmdk", "a.vmdk");
+	is_found("data/b.vmdk", "data/b.vmdk");
+	is_found("./data/b.vmdk", "data/b.vmdk");
+	is_found("data\\b.vmdk", "data/b.vmdk");
+	is_found("data/more/Disk C.vmdk", "data/more/Disk C.vmdk");
+	is_found("/vmfs/volumes/one/a.vmdk", "a.vmdk");
+	/* on a host where letters are all one */
+	is_found("A.VMDK", "a.vmdk");
+	is_found("data/B.vmdk", "data/b.vmdk");
+	is_found("b.vmdk", NULL);
+	is_found("link/b.vmdk", NULL);
+	is_found("data/linked.vmdk", NULL);
+	is_found("data/../../above.vmdk", NULL);
+	is_found("data", NULL);
+}
+
+static void of_two_names_in_other_letters_none_is_taken(void **state)
+{
+	(void)state;
+	write_file("a.vmdk", "x");
+	write_file("A.vmdk", "x");
+	is_found("a.vmdk", "a.vmdk");
+	is_found("a.VMDK", NULL);
+}
+
+/* A name that is longer than any is none, and no part of one. */
+static void a_value_is_as_long_as_it_likes(void **state)
+{
+	AUTO_FREE char *text = NULL;
+	char name[6001];
+	struct outcome o;
+
+	(void)state;
+	memset(name, 'a', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	text = xasprintf("config.version = \"8\"\nguestinfo.userdata = \"%s\"\ndisplayName = \"%s\"\n", name, name);
+	write_file("long.vmx", text);
+	open_description(&o, "long.vmx", (struct sources_named){.raw = NULL});
+	assert_null(o.why);
+	assert_null(o.name);
+	assert_non_null(strstr(o.notes, "the setting guestinfo.userdata = \"aaaa"));
+	outcome_fini(&o);
+}
+
+/* ---- --disk ---- */
+
+static void said(const char *description, const char *disk, const char *file, const char *why)
+{
+	AUTO_FREE char *path = path_of("image");
+	struct disk_wish wish = {disk, strlen(disk), path};
+	struct outcome o;
+
+	open_description(&o, description, (struct sources_named){.disks = &wish, .disk_count = 1});
+	if (file ? !o.file || strcmp(o.file, file) != 0 : !o.why || !strstr(o.why, why))
+		fail_msg("--disk %s: %s", disk, o.why ? o.why : o.file);
+	outcome_fini(&o);
+}
+
+static void a_disk_is_the_file_that_the_user_says(void **state)
+{
+	(void)state;
+	write_file("image", "x");
+	write_file("pool.xml", "<domain type='kvm'><name>p</name><memory>262144</memory><os><type>hvm</type></os><devices>"
+			       "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/></disk>"
+			       "<disk type='volume'><driver type='raw'/><source pool='default' volume='root'/><target dev='vda'/></disk>"
+			       "</devices></domain>");
+	write_vmx("/vmfs/volumes/elsewhere/c.vmdk");
+	said("a.vmx", "scsi0:0", "image", NULL);
+	said("a.vmx", "#1", "image", NULL);
+	said("a.vmx", "c.vmdk", "image", NULL);
+	said("a.vmx", "scsi0:1", NULL, "describes no such disk; it has #1 scsi0:0");
+	said("pool.xml", "vdb", NULL, "describes no such disk; it has #1 vda");
+	said("pool.xml", "sda", NULL, "describes no such disk"); /* a drive */
+}
+
+static void what_is_elsewhere_is_found_by_its_name(void **state)
+{
+	AUTO_FREE char *description = path_of("net.xml"), *image = path_of("sub/root.img");
+	char *files[] = {description, image};
+	struct sources_named n = {.files = files, .file_count = 1};
+	struct outcome o;
+
+	(void)state;
+	make_dir("sub");
+	write_file("sub/root.img", "x");
+	write_file("net.xml",
+		   "<domain type='kvm'><name>p</name><memory>262144</memory><os><type>hvm</type></os><devices>"
+		   "<disk type='network'><driver type='raw'/><source protocol='rbd' name='ssd/root.img'><host name='mon'/></source>"
+		   "<target dev='vda'/></disk></devices></domain>");
+	open_with(&o, &n);
+	assert_non_null(o.why);
+	assert_non_null(strstr(o.why, "the disk vda is rbd 'ssd/root.img', on the network: make an image of it there, and name it (--disk "
+				      "vda=FILE)"));
+	outcome_fini(&o);
+	n.file_count = 2;
+	open_with(&o, &n);
+	assert_non_null(o.file);
+	assert_string_equal(o.file, "sub/root.img");
+	outcome_fini(&o);
+}
+
+/* ---- manifests ---- */
+
+static void write_ovf(const char *href, const char *manifest)
+{
+	AUTO_FREE char *text = xasprintf("<Envelope><References><File id='f' href='%s'/></References><DiskSection><Disk diskId='d' "
+					 "fileRef='f'/></DiskSection><VirtualSystem id='a'><VirtualHardwareSection><Item><InstanceID>1"
+					 "</InstanceID><ResourceType>17</ResourceType><HostResource>ovf:/disk/d</HostResource></Item>"
+					 "</VirtualHardwareSection></VirtualSystem></Envelope>",
+					 href);
+
+	write_file("a.ovf", text);
+	write_file("a.mf", manifest);
+}
+
+static void verify(const char *name, struct err *e, int want)
+{
+	AUTO_FREE char *path = path_of(name);
+	char *files[] = {path};
+	struct sources_named n = {.files = files, .file_count = 1};
+	struct guest_description d;
+	struct sources s;
+
+	assert_int_equal(sources_open(&s, &d, &n, e), 0);
+	assert_int_equal(sources_verify(&s, NULL, NULL, e), want);
+	sources_fini(&s);
+	description_fini(&d);
+}
+
+#define OF_X "11f6ad8ec52a2984abaafd7c3b516503785c2072" /* SHA1 of "x" */
+
+static void what_a_guest_does_not_use_may_be_missing(void **state)
+{
+	struct outcome o;
+	struct err e;
+
+	(void)state;
+	make_dir("disks");
+	write_file("disks/d.vmdk", "x");
+	write_ovf("disks/d.vmdk", "SHA1(disks/d.vmdk)= " OF_X "\nSHA1(tools.iso)= " OF_X "\nSHA1(a.ovf)= " OF_X "\n");
+	open_description(&o, "a.ovf", (struct sources_named){.raw = NULL});
+	if (o.why || !strstr(o.notes, "a.mf names tools.iso, which is not there: the guest does not use it"))
+		fail_msg("%s", o.why ? o.why : o.notes);
+	outcome_fini(&o);
+	verify("a.ovf", &e, -EBADMSG);
+	if (!strstr(e.msg, "a.ovf is damaged: its SHA1 is not what the manifest says. Copy it again; if you have changed it yourself, "
+			   "import it without its manifest (move the .mf away)"))
+		fail_msg("%s", e.msg);
+	/* what is there is compared, used or not */
+	write_file("tools.iso", "y");
+	write_ovf("disks/d.vmdk", "SHA1(disks/d.vmdk)= " OF_X "\nSHA1(tools.iso)= " OF_X "\nSHA1(a.ovf)= " OF_X "\n");
+	verify("a.ovf", &e, -EBADMSG);
+	assert_non_null(strstr(e.msg, "tools.iso is damaged"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(a_disk_lies_beside_or_in_a_folder_below, clean),
+		cmocka_unit_test_teardown(of_two_names_in_other_letters_none_is_taken, clean),
+		cmocka_unit_test_teardown(a_value_is_as_long_as_it_likes, clean),
+		cmocka_unit_test_teardown(a_disk_is_the_file_that_the_user_says, clean),
+		cmocka_unit_test_teardown(what_is_elsewhere_is_found_by_its_name, clean),
+		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
