@@ -108,8 +108,8 @@ static int check_reopens(const struct disks *ds, const struct guest_disk *g, str
 	return err_set(
 		e, ENOTSUP,
 		"QEMU cannot hand over disk %s: it was given the name %s, which leads nowhere from its directory now (-daemonize), and QEMU "
-		"opens it by that once more when it lets go of it. Give it a whole name while the guest runs (vmferry storage %s --disk "
-		"%s=/NEW/PLACE), and move it then; or start the guest with whole names",
+		"opens it by that once more when it lets go of it. --attach puts that QEMU back into the directory that it was started in; or "
+		"give the disk a whole name while the guest runs (vmferry storage %s --disk %s=/NEW/PLACE), and move it then",
 		g->real_path, g->file, guest->name, where);
 }
 

@@ -168,7 +168,8 @@ static const struct command_option rows[] = {
 	 OPT_SPAN, .offset = MEMBER(revert_within_s), .max = REVERT_WITHIN_S_MAX},
 
 	{"attach", NULL,
-	 "if its QEMU has no QMP monitor that can be reached, give it one first, by calling QEMU's own functions in it (vmferry attach --help)",
+	 "if its QEMU has no QMP monitor that can be reached, give it one first, by calling QEMU's own functions in it (vmferry attach "
+	 "--help); and put one that was daemonized back into its directory, if its disks have names without one",
 	 OPT_FLAG, .offset = MEMBER(attach), .heading = "Running it:"},
 	{"detach", NULL, "go on in the background once nothing stands in the way (vmferry status, vmferry history)", OPT_FLAG,
 	 .offset = MEMBER(dest.background), .once = true},

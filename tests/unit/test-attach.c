@@ -3,6 +3,7 @@
 #include "process.h"
 #include "qemu-calls.h"
 #include "util.h"
+#include "working-dir.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -321,6 +323,46 @@ static void one_that_is_gone_or_traced_is_an_error(void **state)
 	assert_true(attach_try(other, &c, "/run/x.qmp", &a, &e) < 0);
 }
 
+static char *directory_of_other(void)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/cwd", (int)other);
+
+	return realpath(path, NULL);
+}
+
+static unsigned mappings_of_other(void)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/maps", (int)other);
+	FILE *f = fopen(path, "r");
+	unsigned n = 0;
+	int c;
+
+	while (f && (c = fgetc(f)) != EOF)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void it_is_put_into_another_directory(void **state)
+{
+	AUTO_FREE char *before = directory_of_other(), *now = NULL, *still = NULL;
+	unsigned mappings = mappings_of_other();
+	struct err e;
+
+	(void)state;
+	assert_string_not_equal(before, "/proc");
+	assert_int_equal(working_dir_change(other, "/proc", &e), 0);
+	now = directory_of_other();
+	assert_string_equal(now, "/proc");
+	assert_lives_on();
+	assert_int_equal(mappings_of_other(), mappings);
+	assert_int_equal(working_dir_change(other, "/proc/none/such", &e), -ENOENT);
+	still = directory_of_other();
+	assert_string_equal(still, "/proc");
+	assert_lives_on();
+}
+
 #endif
 
 /* ---- what a program's file says ---- */
@@ -485,6 +527,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_lock_that_is_not_free_in_time_ends_it, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(no_socket_and_no_monitor_are_told_apart, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(signals_that_come_meanwhile_are_its_own, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(it_is_put_into_another_directory, begin_other, end_other),
 		cmocka_unit_test_setup(one_that_is_gone_or_traced_is_an_error, begin_other),
 #endif
 		cmocka_unit_test(functions_are_found_by_name),
