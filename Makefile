@@ -244,10 +244,15 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
 	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/$(MAN_DIR) $(wildcard $(MANS) $(B)/man/*.1))
 
+# Of a copy, so that nothing of it is left in this tree; with its source package, which needs no git.
 .PHONY: deb
-deb: ## Build a Debian package, build/vmferry_*.deb (needs debhelper and what debian/control names)
+PACKAGE := build/deb
+deb: ## Build a Debian package, build/vmferry_*.deb, and its source package in build/deb (needs debhelper and what debian/control names)
 	@cd $(CURDIR) && dpkg-checkbuilddeps
-	debian/rules binary
+	rm -rf $(PACKAGE) build/vmferry_*.deb && mkdir -p $(PACKAGE)/vmferry
+	tar -c --exclude=./build --exclude-vcs . | tar -x --no-same-owner -C $(PACKAGE)/vmferry
+	cd $(PACKAGE)/vmferry && dpkg-buildpackage --no-sign
+	cp $(PACKAGE)/vmferry_*.deb build/
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there
