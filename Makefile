@@ -1,8 +1,11 @@
 # vmferry: `make help` lists the targets.
 VARIANT ?= release
 PREFIX  ?= /usr/local
-CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
-B       := build/$(VARIANT)
+# for another kind of processor: make CROSS=aarch64-linux-gnu-
+CROSS   ?=
+CC      := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
+PKG_CONFIG ?= $(CROSS)pkg-config
+B       := build/$(CROSS)$(VARIANT)
 PKGS    := jansson liburing liblz4 libzstd libxxhash openssl libseccomp
 SRC_PKGS := libssh2 libxml-2.0
 # For the targets that call make again: as many jobs as processors, unless the caller said -j.
@@ -31,9 +34,9 @@ LDFLAGS_fuzz   := -fsanitize=fuzzer,address,undefined
 LDFLAGS_cover  := -fsanitize=fuzzer -fprofile-instr-generate
 CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
-CPPFLAGS += $(shell pkg-config --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
-LDLIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-$(B)/vmferry $(B)/vmferry-bench $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
+CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
+LDLIBS  := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+$(B)/vmferry $(B)/vmferry-bench $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_SRC := $(wildcard proto/*.c common/*/*.c)
@@ -122,10 +125,10 @@ else
 $(B)/vmferry-dst: $(B)/static/common/host/confine.o
 $(STATICS):
 	$(call quiet,LINK)$(CC) -r -nostdlib -o $@.o $(filter %.o,$^) $(filter %.a,$^)
-	$(if $(V),,@)objcopy --keep-global-symbol=main $@.o # so that no name of ours is taken for one inside a library
+	$(if $(V),,@)$(CROSS)objcopy --keep-global-symbol=main $@.o # so that no name of ours is taken for one inside a library
 	$(call quiet,LINK)$(CC) $(filter-out -pie,$(LDFLAGS)) -static-pie -Wl,--gc-sections,--no-warnings,-z,defs -o $@.full $@.o \
-		$(shell pkg-config --static --libs $(PKGS) 2>/dev/null)
-	$(if $(V),,@)strip -o $@ $@.full
+		$(shell $(PKG_CONFIG) --static --libs $(PKGS) 2>/dev/null)
+	$(if $(V),,@)$(CROSS)strip -o $@ $@.full
 	@printf '%s: %s bytes, static\n' $@ $$(stat -c %s $@)
 $(B)/static/%.o: %.c | packages
 	@mkdir -p $(@D)
@@ -133,12 +136,12 @@ $(B)/static/%.o: %.c | packages
 endif
 
 $(B)/libvmferry.a: $(LIB_OBJ)
-	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
 
 # which its headers do not tell
-LIBURING = -DLIBURING_VERSION='"$(shell pkg-config --modversion liburing)"'
+LIBURING = -DLIBURING_VERSION='"$(shell $(PKG_CONFIG) --modversion liburing)"'
 $(B)/common/base/libraries.o: CPPFLAGS += $(LIBURING)
-$(B)/proto/xxh-avx2.o: CFLAGS += $(if $(filter x86_64,$(shell uname -m)),-mavx2)
+$(B)/proto/xxh-avx2.o: CFLAGS += $(call cc-option,-mavx2)
 $(B)/%.o: %.c | packages
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(call includes,$(<D)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
@@ -147,9 +150,9 @@ $(B)/%.o: %.c | packages
 # have are the source's.
 AGENTS := $(B)/libsource.a $(B)/libdestination.a
 $(B)/libsource.a: $(filter-out %/main.o,$(SRC_OBJ) $(BENCH_OBJ))
-	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
 $(B)/libdestination.a: $(filter-out %/main.o,$(DST_OBJ) $(BENCH_DST_OBJ))
-	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
 $(B)/tests/%: $(B)/tests/unit/%.o $(AGENTS) $(B)/libvmferry.a
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(AGENTS) $(B)/libvmferry.a $(LDLIBS) -lcmocka
@@ -164,8 +167,8 @@ BOTH_WRAPS := now_ns loop_step loop_run loop_stop loop_post poll send sendmsg sh
 	      data_plane_unacked program_start systemd_scope
 $(BOTH)/dst-side.o: $(BOTH)/dst/side.o $(filter-out %/main.o,$(DST_OBJ))
 	$(call quiet,LINK)$(CC) -r -nostdlib -o $@.all $^
-	$(if $(V),,@)nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names
-	$(if $(V),,@)objcopy --redefine-syms=$@.names $@.all $@
+	$(if $(V),,@)$(CROSS)nm --defined-only -g $@.all | sed 's/.* \(.*\)/\1 dst_\1/' >$@.names
+	$(if $(V),,@)$(CROSS)objcopy --redefine-syms=$@.names $@.all $@
 $(B)/tests/test-both-conductors: $(addprefix $(B)/tests/unit/,test-both-conductors.o both/qemu.o both/disk.o both/src/side.o both/dst-side.o) \
 				 $(filter-out %/main.o,$(SRC_OBJ)) $(B)/libvmferry.a
 	@mkdir -p $(@D)
@@ -179,13 +182,13 @@ FUZZ_DST := $(filter-out $(FUZZ_SRC),$(FUZZERS))
 $(FUZZ_SRC:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-src/*)) $(CPPFLAGS)
 $(FUZZ_DST:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-dst/*)) $(CPPFLAGS)
 $(B)/fuzz-src.a: $(filter-out %/main.o,$(SRC_OBJ) $(BENCH_OBJ))
-	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
 $(B)/fuzz-dst.a: $(filter-out %/main.o,$(DST_OBJ))
-	$(call quiet,AR)rm -f $@ && ar rcs $@ $^
+	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
 $(FUZZ_SRC:%=$(B)/%): $(B)/fuzz-src.a
 $(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
 $(FUZZERS:%=$(B)/%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz-%.o $(B)/libvmferry.a
-	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell pkg-config --libs $(SRC_PKGS) 2>/dev/null) -lm
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 # The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, shim.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so $(B)/shared/clock.so $(B)/shared/qmp.so
@@ -204,7 +207,7 @@ $(B)/shared/%.so: tests/lib/%-shim.c tests/lib/shim.h
 # What end-to-end tests call: the source agent's SSH client and the benchmark's collector, each on its own.
 # It is called so often that it has no library but the one it needs; the demo calls it, too.
 $(B)/ask-tool: $(B)/tests/lib/ask-tool.o
-	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs jansson)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(shell $(PKG_CONFIG) --libs jansson)
 $(B)/%-tool: $(B)/tests/lib/%-tool.o $(AGENTS) $(B)/libvmferry.a
 	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -223,7 +226,7 @@ $(B)/man/done: docs/vmferry.1.scd agent-src/cli/main.c scripts/man-commands
 
 .PHONY: packages tests test-tools
 packages:
-	@pkg-config --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
+	@$(PKG_CONFIG) --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
 tests: $(TESTS) test-tools $(FUZZERS:%=$(B)/tests/fuzz/%.o) ## Build the unit tests, and what end-to-end tests call; compile the fuzzers
 test-tools: $(TOOLS) $(SHARED)
 

@@ -231,7 +231,7 @@ static void clean_up(struct attempt_to_attach *a, pid_t pid)
 		log_info("two pages of memory stay in QEMU");
 		return;
 	}
-	if (remote_thread_stop(&a->thread, STOP_MS, &e) || (a->thread.regs.rip - a->pages >= 2 * PAGE && unmap_pages(a, &e)))
+	if (remote_thread_stop(&a->thread, STOP_MS, &e) || (remote_thread_at(&a->thread) - a->pages >= 2 * PAGE && unmap_pages(a, &e)))
 		log_info("two pages of memory stay in QEMU: %s", e.msg);
 	let_thread_go(a);
 }

@@ -1,8 +1,8 @@
 /* exe-symbols.c: see exe-symbols.h. */
 #include "exe-symbols.h"
+#include "processor.h"
 #include "util.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,14 +11,6 @@
 #include <sys/stat.h>
 
 #define FILE_MAX_BYTES (1ULL << 30)
-
-#if defined(__x86_64__)
-#define MACHINE EM_X86_64
-#elif defined(__aarch64__)
-#define MACHINE EM_AARCH64
-#else
-#define MACHINE EM_NONE
-#endif
 
 /* n items of size bytes at offset lie in the file. */
 static bool is_inside(const struct exe_symbols *s, uint64_t offset, uint64_t n, uint64_t size)
@@ -31,7 +23,7 @@ static const Elf64_Ehdr *header_of(const struct exe_symbols *s)
 	const Elf64_Ehdr *h = (const Elf64_Ehdr *)s->file;
 
 	return s->bytes >= sizeof(*h) && !memcmp(h->e_ident, ELFMAG, SELFMAG) && h->e_ident[EI_CLASS] == ELFCLASS64 &&
-			       h->e_machine == MACHINE
+			       h->e_machine == PROCESSOR_ELF
 		       ? h
 		       : NULL;
 }

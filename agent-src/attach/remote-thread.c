@@ -287,6 +287,11 @@ int remote_thread_write(const struct remote_thread *t, uint64_t at, const void *
 	return r == (ssize_t)n ? 0 : err_sys(e, r < 0 ? errno : EIO, "cannot write to the memory of process %d", (int)t->pid);
 }
 
+uint64_t remote_thread_at(const struct remote_thread *t)
+{
+	return t->regs.rip;
+}
+
 bool remote_thread_is_within(const struct remote_thread *t, uint64_t from, uint64_t n)
 {
 	uint64_t words[STACK_WORDS];
@@ -310,6 +315,10 @@ int remote_thread_stop(struct remote_thread *t, unsigned ms, struct err *e)
 {
 	(void)ms;
 	return err_set(e, ENOTSUP, "process %d cannot be attached to here", (int)t->pid);
+}
+uint64_t remote_thread_at(const struct remote_thread *t)
+{
+	return t->regs.pc;
 }
 void remote_thread_go_on(struct remote_thread *t)
 {

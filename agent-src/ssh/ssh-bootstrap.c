@@ -1,6 +1,7 @@
 /* ssh-bootstrap.c: see ssh-bootstrap.h. */
 #include "log.h"
 #include "hex.h"
+#include "processor.h"
 #include "shell-quote.h"
 #include "ssh-bootstrap.h"
 #include "util.h"
@@ -33,7 +34,7 @@ static const char script[] =
 	"umask 077\n"
 	"PATH=$PATH:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\n"
 	"it=$(uname -s)/$(uname -m)\n"
-	"[ \"$it\" = Linux/x86_64 ] || stop \"it is $it there, but the program is for Linux/x86_64\"\n"
+	"[ \"$it\" = Linux/" PROCESSOR_NAME " ] || stop \"it is $it there, but the program is for Linux/" PROCESSOR_NAME "\"\n"
 	"for tool in sha256sum head id ls df chmod mkdir mv rm find readlink; do\n"
 	"	command -v \"$tool\" >/dev/null 2>&1 || stop \"there is no $tool there\"\n"
 	"done\n"
@@ -161,8 +162,8 @@ static int read_binary(const char *path, uint8_t **out, size_t *n, struct err *e
 	data = xmalloc((size_t)size);
 	if (pread(fd, data, (size_t)size, 0) != size)
 		return err_set(e, EIO, "%s cannot be read", path);
-	if (memcmp(data, "\177ELF\2\1", 6) || data[18] != 62 || data[19] != 0) /* elf(5): 64 bits, LSB; e_machine EM_X86_64 */
-		return err_set(e, EINVAL, "%s is no program for x86_64 Linux", path);
+	if (memcmp(data, "\177ELF\2\1", 6) || data[18] != PROCESSOR_ELF || data[19] != 0) /* elf(5): 64 bits, LSB; e_machine */
+		return err_set(e, EINVAL, "%s is not a program for " PROCESSOR_NAME " Linux", path);
 	*n = (size_t)size;
 	*out = data;
 	data = NULL;

@@ -25,7 +25,7 @@
 #include <stddef.h>
 
 struct bootstrap_config {
-	const char *binary;	 /* path here of a vmferry-dst for x86_64 Linux */
+	const char *binary;	 /* path here of a vmferry-dst for PROCESSOR_NAME Linux */
 	const char *const *args; /* what it is started with, up to a NULL; not the place for secrets */
 	bool keep;
 };
