@@ -13,6 +13,7 @@
 #include "export-stream.h"
 #include "fault.h"
 #include "guest-agent.h"
+#include "agent-talk.h"
 #include "guest-at-rest.h"
 #include "host-qemu.h"
 #include "image-lock.h"

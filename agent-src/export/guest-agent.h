@@ -17,9 +17,6 @@ struct freeze {
 	struct rescuer thaws;
 };
 
-/* The socket that leads to the guest's agent (a virtio-serial port org.qemu.guest_agent.0), by its command line; malloc'ed, NULL: it has
- * none. */
-char *guest_agent_path(const struct guest *g);
 /* 0: its file systems are frozen, until freeze_end(), or for FREEZE_MAX_MS. -EIO: nothing says that they are not. Otherwise they are not, or
  * not any more. e says why. */
 int freeze_begin(struct freeze *f, const char *path, struct err *e);
