@@ -25,6 +25,7 @@ struct raw {
 	bool again;
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
+	bool changes;	 /* somebody writes to it: it may end before that, or behind it */
 	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
 	bool is_device, closing;
 	bool hoards; /* its file system keeps room behind each small write in a hole */
@@ -72,7 +73,7 @@ static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
 		at = (uint64_t)end;
 		data = !data;
 	}
-	if (!r && lseek(o->buffered_fd, 0, SEEK_END) != (off_t)o->end)
+	if (!r && !o->changes && lseek(o->buffered_fd, 0, SEEK_END) != (off_t)o->end)
 		return err_set(e, ESTALE, "the size changed from %llu bytes while the file's holes were looked for",
 			       (unsigned long long)o->end);
 	return r;
@@ -163,10 +164,10 @@ static void transfer(struct raw *o, struct disk_req *r)
 	loop_bind(sqe, &r->op);
 }
 
-/* What lies behind the file's end, in a sector that has begun before it. */
+/* Zeros stand for what lies behind the file's end, in a sector that has begun before it, or where the file has become shorter. */
 static int pad(const struct raw *o, struct disk_req *r)
 {
-	if (!r->reads || o->end == o->base.caps.size || r->offset + r->moved < o->end)
+	if (!r->reads || (!o->changes && (o->end == o->base.caps.size || r->offset + r->moved < o->end)))
 		return 0;
 	memset(r->buf + r->moved, 0, r->bytes - r->moved);
 	return (int)(r->bytes - r->moved);
@@ -421,7 +422,8 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->again = at->again && !at->writable && !o->is_device;
 	o->direct_fd = o->again ? -1 : open(at->path, flags | O_DIRECT);
 	o->hoards = at->writable && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
-	o->end = (uint64_t)size;
+	o->changes = at->was_bytes && !at->writable && !o->is_device;
+	o->end = o->changes ? at->was_bytes : (uint64_t)size;
 	if (at->cached && o->direct_fd >= 0 && !at->writable && !o->is_device)
 		o->mapped = map_file(fd, o->end, st.st_uid, at->path);
 	o->base = (struct disk_io){&ops,

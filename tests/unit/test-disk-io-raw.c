@@ -278,6 +278,38 @@ static void only_what_is_not_in_the_page_cache_comes_from_the_disk(void **state)
 }
 
 /* What it wrote before the sync is there after a power failure, and what came later is not: so the sync it was. */
+/* An image is read while its QEMU writes to it: it may have become longer, or shorter. */
+static void a_file_that_changes_is_read_as_long_as_it_was(void **state)
+{
+	struct disk_map map = {NULL, 0};
+	struct disk_req r = {.done = done};
+	size_t i;
+	uint64_t covered = 0;
+
+	(void)state;
+	begin();
+	assert_int_equal(put(0, 256 * KIB, 3), 0);
+	disk_io_close(disk);
+	assert_int_equal(truncate(file, MIB), 0);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true, .was_bytes = 64 * KIB}, &err), 0);
+	assert_int_equal(disk->caps.size, 64 * KIB); /* what it is longer by comes later */
+	expect(0, 64 * KIB);
+	left = 1;
+	disk_io_read(disk, &r, buf, 4096, 64 * KIB);
+	assert_int_equal(finish(), -EINVAL);
+	result = 0;
+	disk_io_close(disk);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true, .was_bytes = 2 * MIB}, &err), 0);
+	memset(model + MIB, 0, MIB);
+	expect(MIB - 64 * KIB, 128 * KIB);
+	assert_int_equal(disk_io_map(disk, &map, &err), 0);
+	for (i = 0; i < map.count; i++)
+		covered += map.extent[i].length;
+	assert_int_equal(covered, 2 * MIB);
+	disk_map_free(&map);
+	end();
+}
+
 static void what_was_synced_is_there_after_a_power_failure(void **state)
 {
 	uint8_t *want = mmap(NULL, FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -338,6 +370,7 @@ int main(void)
 		cmocka_unit_test(small_writes_have_room_of_their_own_on_ext4),
 		cmocka_unit_test(a_write_of_nothing_and_a_sync_that_fails_are_errors),
 		cmocka_unit_test(only_what_is_not_in_the_page_cache_comes_from_the_disk),
+		cmocka_unit_test(a_file_that_changes_is_read_as_long_as_it_was),
 		cmocka_unit_test(what_was_synced_is_there_after_a_power_failure),
 	};
 
