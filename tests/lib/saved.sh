@@ -49,7 +49,7 @@ saved_make() { # MACHINE FILE
 	local QEMU=$TOP/build/qemu/bin/qemu-system-x86_64
 	local -a ON=() backend=()
 	[[ $1 != *memory-backend=* ]] || backend=(-object "memory-backend-ram,id=${1#*memory-backend=},size=256M")
-	KERNEL=vmlinux WITNESS=saved guest_launch saved "${backend[@]}"
+	NO_QMP= KERNEL=vmlinux WITNESS=saved guest_launch saved "${backend[@]}"
 	wait_for "${READY_S:-180}" has_waited && ! process_is_gone "${GUEST_PID[saved]}" || fail "no guest to save: $(tail -n 1 "$DIR/saved.stderr")"
 	qmp "$DIR/saved.qmp" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 10737418240}}' >/dev/null
 	qmp "$DIR/saved.qmp" "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"file:$2.new\"}}" >/dev/null
