@@ -4,6 +4,7 @@
 #include "defaults.h"
 #include "dest-options.h"
 #include "detach.h"
+#include "guest-at-rest.h"
 #include "journal.h"
 #include "log.h"
 #include "move.h"
@@ -15,8 +16,10 @@
 #include "shell-quote.h"
 #include "util.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SHUTDOWN_S	  60 /* unless it is said */
 #define ONLY_DISKS_KEPT_S (7 * 24 * 3600)
@@ -25,8 +28,9 @@ static const char migrate_before[] =
 	"usage: vmferry migrate VM DEST [options]\n"
 	"       vmferry migrate DEST --how cold [options] -- qemu-system-x86_64 ...\n"
 	"\n"
-	"Moves a guest, with its memory and its disks, while it runs. VM is its name, pid or QMP socket. With --how cold the\n"
-	"guest is shut down: VM is the script that starts it (NAME.sh) or its unit, or its command line stands behind --.\n"
+	"Moves a guest, with its memory and its disks, while it runs. VM is its name, pid or QMP socket. With --how cold it\n"
+	"goes shut down: VM is the script that starts it (NAME.sh) or its unit, or its command line stands behind --. Named by\n"
+	"its name or pid a guest that runs goes cold, too: its disks go ahead, it is shut down, and started there.\n"
 	"DEST is\n"
 	"  [USER@]HOST   another host, reached by SSH; it needs QEMU, and nothing of vmferry (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
 	"  HOST:PORT     a vmferry-dst that stands there already\n"
@@ -36,6 +40,7 @@ static const char migrate_before[] =
 	"  vmferry migrate vm1 root@host-b --disk-dir /srv/vm/%n  each guest in a directory of its own\n"
 	"  vmferry migrate vm1 local --in-place                   another QEMU of this machine: after an upgrade, say\n"
 	"  vmferry migrate vm1.sh root@host-b --how cold          a guest that is shut down\n"
+	"  vmferry migrate 4711 root@host-b --how cold            one that runs, with a monitor or without\n"
 	"\n";
 
 static const char migrate_after[] =
@@ -103,8 +108,8 @@ static const char *find_clash(const struct move_options *o)
 		{o->cold.start && o->how != HOW_COLD,
 		 "--start is for a guest that is shut down (--how cold): one that runs goes on there by itself"},
 		{o->warm.force && o->how != HOW_WARM, "--force is for a guest that is shut down for its move (--how warm)"},
-		{o->warm.shutdown_timeout_s && o->how != HOW_WARM,
-		 "--shutdown-timeout is for a guest that is shut down for its move (--how warm)"},
+		{o->warm.shutdown_timeout_s && o->how != HOW_WARM && o->how != HOW_COLD,
+		 "--shutdown-timeout is for a guest that is shut down for its move (--how warm, --how cold)"},
 		{o->revert_within_s && o->how == HOW_COLD,
 		 "--revert-within is for a guest that runs: one that is shut down (--how cold) is here as it was until its files are "
 		 "deleted"},
@@ -191,12 +196,39 @@ static void say_that_it_can(const struct move_options *o)
 	output_put(1, OUTPUT_LAST, line, strlen(line));
 }
 
+/* A guest that runs goes cold, too, named as one that runs: nothing that starts a guest has that name. 0: there is none such; 1; -errno: it is not
+ * known which, or it is another's. */
+static int find_running(const struct move_options *o, struct guest *g, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	*g = (struct guest){.pid = 0};
+	if (o->how != HOW_COLD || o->cold.line || strchr(o->vm, '/') || !stat(o->vm, &st) || guest_is_unit(o->vm))
+		return 0;
+	r = guest_find(g, o->vm, e);
+	return r == -ENOENT ? 0 : !r || r == -ENXIO ? 1 : r;
+}
+
+static int move_by_kind(struct move_options *o)
+{
+	struct guest running;
+	struct err e;
+	int code, found = find_running(o, &running, &e);
+
+	if (found < 0)
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	code = found < 0 ? EXIT_REFUSED : found ? head_start_run(o, &running) : move_run(o);
+	guest_fini(&running);
+	return code;
+}
+
 /* The move runs while the guest's name, which may lie in its command line, is still in memory. */
 static int move_or_check(struct move_options *o)
 {
 	int code = o->attach && !o->cold.line && o->vm ? attach_if_needed(o->vm, o->runtime_dir) : 0;
 
-	code = code ? code : move_run(o);
+	code = code ? code : move_by_kind(o);
 	if (!code && o->estimate && !o->json && !o->script)
 		say_that_it_can(o);
 	return code;

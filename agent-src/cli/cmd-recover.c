@@ -386,7 +386,8 @@ static int settle_all(const struct asked *asked)
 	} else if (asked->up.resumes && !all.n && !unread) {
 		worst = resume_finished(asked);
 	} else if (vm && !all.n && arrives_here(&all, vm)) {
-		worst = become_the_destination(asked);
+		worst = drop_kept(asked); /* of a move within this host both journals are here */
+		worst = worst == 1 ? become_the_destination(asked) : worst;
 	} else {
 		for (i = 0; i < all.n; i++) {
 			code = settle(asked, &all.list[i]);

@@ -314,7 +314,7 @@ static bool ends_with(const char *s, const char *end)
 	return n > k && !strcmp(s + n - k, end);
 }
 
-static bool is_unit(const char *vm)
+bool guest_is_unit(const char *vm)
 {
 	return ends_with(vm, ".service") && !strchr(vm, '/');
 }
@@ -356,7 +356,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	*script = NULL;
 	if (argv)
 		r = take_line(g, argv, argc, e);
-	else if (is_unit(vm))
+	else if (guest_is_unit(vm))
 		r = take_unit(g, vm, script, e);
 	else if (!stat(vm, &st) && !S_ISREG(st.st_mode))
 		r = err_set(
@@ -390,6 +390,29 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	r = find_disks(g, e);
 	g->cwd = g->cwd ?: xstrdup("/"); /* it has whole paths only */
 	return r || g->name ? r : err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
+}
+
+static char *copy_of(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e)
+{
+	size_t i;
+
+	*g = (struct guest){.name = copy_of(running->name),
+			    .exe = copy_of(running->exe),
+			    .cwd = copy_of(running->cwd),
+			    .env = {copy_of(running->env.ld_library_path), copy_of(running->env.module_dir)},
+			    .unit = running->unit,
+			    .tpm = swtpm_copy(&running->tpm)};
+	g->unit.name = copy_of(running->unit.name);
+	g->line.argv = xcalloc(running->line.argc + 1, sizeof(*g->line.argv));
+	for (i = 0; i < running->line.argc; i++)
+		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);
+	guest_expand_line(g);
+	return check_configs(g, e) ?: find_disks(g, e);
 }
 
 pid_t guest_at_rest_known_as(const char *first_disk)

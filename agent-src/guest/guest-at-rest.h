@@ -15,6 +15,20 @@
  */
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e);
 
+/*
+ * A guest that runs, as it will be when it is shut down: by its command line, directory, environment and unit, which nobody tells any more then. Its
+ * disks are those of the line. running->tpm is copied. Changes nothing. guest_fini() in any case; errors as above.
+ */
+int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e);
+/*
+ * What a QEMU has open is what its line says: each of the disks of `down`, which guest_at_rest_of() has read, and no other image to write to. Who
+ * boots the guest by its line gets what it has written then. -ENOTSUP: it is not so (a snapshot, a plugged disk, a replaced file), or that cannot be
+ * told.
+ */
+int guest_writes_to_its_line(const struct guest *running, const struct guest *down, struct err *e);
+
+/* Is it a systemd unit, by its name? */
+bool guest_is_unit(const char *vm);
 /* The script that this unit runs, as a unit of vmferry's does (ExecStart=/bin/sh SCRIPT), malloc'ed; -ENOTSUP: it runs something else. */
 int unit_script(const char *unit, bool user, char **script, struct err *e);
 /* In place of a pid, for its control socket: a number that no process can have, the same as long as this file is its first disk. NULL: none. */

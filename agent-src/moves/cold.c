@@ -35,6 +35,7 @@ pid_t cold_known_as(const struct transfer *t)
 void cold_describe_for_journal(struct transfer *t, json_t *begin)
 {
 	source_describe_for_journal(&t->src, begin);
+	head_start_describe(t, begin);
 }
 
 /* ---- copy ---- */

@@ -146,6 +146,12 @@ void ending_settle(struct transfer *t)
 	t->a.exit_code = exit_code_of(t, t->end.kind);
 }
 
+/* Its QEMU ran when the command began. */
+static bool has_gone_down_meanwhile(const struct transfer *t)
+{
+	return t->opt && t->opt->cold.head && t->opt->cold.head->is_down;
+}
+
 struct ending_words ending_words(const struct transfer *t)
 {
 	enum ending_kind k = t->end.kind;
@@ -156,5 +162,6 @@ struct ending_words ending_words(const struct transfer *t)
 				     .where = endings[k].where,
 				     .text = endings[k].text
 						     ?: k == ENDING_UNDECIDED ? t->recipe->undecided
+						: has_gone_down_meanwhile(t)  ? "shut down on the source"
 									      : t->recipe->back};
 }

@@ -50,6 +50,8 @@ static const char *too_late(const struct transfer *t)
 
 static const char *will_switch(const struct transfer *t)
 {
+	if (head_start_runs(t->opt))
+		return "telling the guest to shut down as soon as its disks have been copied once";
 	if (t->entry->last == ST_COPY)
 		return t->pace.held ? "ending now" : "ending as soon as its disks have been copied once";
 	if (t->src.traits.boots_after)
@@ -230,7 +232,7 @@ int preflight_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r;
 
-	t->description = json_pack("{s:s}", "how", t->recipe->how);
+	t->description = json_pack("{s:s}", "how", recipe_described(t->recipe));
 	describe_ourselves(t, t->description);
 	r = parts_describe(&t->parts, t->description, e);
 	if (obstacles_count(&t->src.obstacles)) /* what the destination says then is for the list of them */
@@ -267,9 +269,9 @@ static int check_kind(const struct transfer *t, struct err *e)
 {
 	const char *how = json_text(t->plan, "how") ?: "live";
 
-	return strcmp(how, t->recipe->how)
+	return strcmp(how, recipe_described(t->recipe))
 		       ? err_set(e, ENOTSUP, "the destination's vmferry plans to move the guest %s, and not %s: it is an older one", how,
-				 t->recipe->how)
+				 recipe_described(t->recipe))
 		       : 0;
 }
 
@@ -474,7 +476,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	t->end.question.fire = question_is_over;
 	t->end.plan.fire = on_plan_is_due;
 	life_begin_on(&t->life, t->a.loop, how_words[opt->how], &lo);
-	t->life.report.quiet_plan = opt->script;
+	t->life.report.quiet_plan = opt->script || (opt->cold.head && opt->cold.head->passes);
 	t->life.request = on_request;
 	t->life.ctx = t;
 	converge_init(&t->pace.converge, opt->max_downtime_ms);
@@ -492,7 +494,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	unit_init(&t->unit, &t->src);
 	aside_init(&t->aside, &t->src, &t->unit);
 	tpm_init(&t->tpm, &t->src);
-	recipe_choose(t, how_words[opt->how], e);
+	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], e);
 	t->entry = entry;
 	conductor_begin_at(&t->a.con, entry->first);
 	*out = t;
@@ -547,11 +549,17 @@ int transfer_run(struct transfer *t)
 	}
 	ending_settle(t);
 	ahead_settle(t);
-	if (t->entry->last != ST_PREFLIGHT || t->a.exit_code)
+	if ((t->entry->last != ST_PREFLIGHT || t->a.exit_code) && !head_start_goes_on(t))
 		tell_result(t);
 	code = t->a.exit_code;
 	transfer_free(t);
 	return code;
+}
+
+static int failed_to_begin(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
 }
 
 int move_run(const struct move_options *opt)
@@ -562,10 +570,16 @@ int move_run(const struct move_options *opt)
 
 	if (!r)
 		r = transfer_new(&t, opt, entry_for(opt), &e);
-	if (r) {
-		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return EXIT_REFUSED;
-	}
+	if (r)
+		return failed_to_begin(&e);
 	confine_here(false);
 	return transfer_run(t);
+}
+
+int move_run_another(const struct move_options *opt)
+{
+	struct transfer *t;
+	struct err e;
+
+	return transfer_new(&t, opt, entry_for(opt), &e) ? failed_to_begin(&e) : transfer_run(t);
 }

@@ -9,6 +9,11 @@ struct keep;
 
 /* Runs a move to its end. Returns the exit code. */
 int move_run(const struct move_options *opt);
+/* The same once more, in a process that has run one. */
+int move_run_another(const struct move_options *opt);
+/* A guest that runs is moved cold, or with dry_run is only looked at: its disks go ahead, it is waited for until it is down, and it is started there.
+ * running: as guest_find() has found it, with or without a monitor. Returns the exit code. */
+int head_start_run(struct move_options *o, struct guest *running);
 
 /* What taking up a move needs beside its journal. */
 struct move_taken_up {

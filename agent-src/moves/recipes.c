@@ -48,6 +48,19 @@ static const struct recipe recipes[] = {
 	 .back = "shut down on the source, as it was",
 	 .can_run = cold_can_run,
 	 .take_up = cold_take_up},
+	{.how = "head-start",
+	 .described = "cold",
+	 .traits = {.stays_here = true},
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside)},
+	 .stages = head_start_stages,
+	 .cutover = &cold_cutover,
+	 .find = head_start_find,
+	 .known_as = head_start_known_as,
+	 .describe_for_journal = cold_describe_for_journal,
+	 .undecided = "undecided. Run: vmferry recover",
+	 .back = "on the source, as it was",
+	 .can_run = cold_can_run,
+	 .take_up = cold_take_up},
 };
 
 int recipe_choose(struct transfer *t, const char *how, struct err *e)
@@ -73,6 +86,7 @@ int recipe_choose(struct transfer *t, const char *how, struct err *e)
 
 static const struct entry migrate = {.name = "migrate", .first = ST_CONNECT, .last = ST_RELEASE};
 static const struct entry bring = {.name = "bring", .first = ST_CONNECT, .last = ST_COPY};
+static const struct entry head_start = {.name = "head-start", .first = ST_CONNECT, .last = ST_COPY};
 static const struct entry dry_run = {.name = "dry-run", .first = ST_CONNECT, .last = ST_PREFLIGHT};
 static const struct entry check = {.name = "check", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
 static const struct entry script = {.name = "script", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = print_script};
@@ -82,5 +96,7 @@ const struct entry entry_recover = {.name = "recover", .first = ST_COMMIT, .last
 
 const struct entry *entry_for(const struct move_options *opt)
 {
-	return !opt->dry_run ? opt->how == HOW_DISKS ? &bring : &migrate : opt->script ? &script : opt->estimate ? &check : &dry_run;
+	if (opt->dry_run)
+		return opt->script ? &script : opt->estimate ? &check : &dry_run;
+	return opt->how == HOW_DISKS ? &bring : head_start_runs(opt) ? &head_start : &migrate;
 }

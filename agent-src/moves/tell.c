@@ -382,6 +382,7 @@ void tell_result(struct transfer *t)
 		json_object_set(ev, "obstacles", t->src.obstacles.list);
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);
+	head_start_tell(t, ev);
 	if (json_array_size(left))
 		json_object_set(ev, "leftovers", left);
 	if (t->peer.kept)

@@ -198,7 +198,8 @@ struct transfer {
 
 /* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
 struct recipe {
-	const char *how;	 /* in DESCRIBE, and where the journal begins */
+	const char *how;	 /* where the journal begins, and in DESCRIBE */
+	const char *described;	 /* in DESCRIBE, where the destination does what it does for another kind; NULL: how */
 	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
 	const struct stage *stages;
 	const struct attempt_ops *cutover;
@@ -228,6 +229,11 @@ struct entry {
 
 const struct entry *entry_for(const struct move_options *opt);
 extern const struct entry entry_recover;
+static inline const char *recipe_described(const struct recipe *r)
+{
+	return r->described ?: r->how;
+}
+
 /* Puts together what `how` says (NULL: live). -ENOTSUP: this vmferry knows no such kind. */
 int recipe_choose(struct transfer *t, const char *how, struct err *e);
 
@@ -272,6 +278,19 @@ pid_t cold_known_as(const struct transfer *t);
 void cold_describe_for_journal(struct transfer *t, json_t *begin);
 bool cold_can_run(const struct transfer *t);
 int cold_take_up(struct transfer *t, struct err *e);
+
+/* head-start.c: the files of a guest's disks, which go ahead while it runs; then it goes cold */
+extern const struct stage head_start_stages[];
+/* Of these options the guest still runs. */
+bool head_start_runs(const struct move_options *opt);
+int head_start_find(struct transfer *t, struct err *e);
+pid_t head_start_known_as(const struct transfer *t);
+/* Into the result of the move that follows: for how long the guest was away, or how it was started here. */
+void head_start_tell(const struct transfer *t, json_t *result);
+/* Into what the journal of that move begins with. */
+void head_start_describe(const struct transfer *t, json_t *begin);
+/* Once, at the end: this pass is over, and the destination keeps what has arrived. So the move goes on, and this is no result. */
+bool head_start_goes_on(const struct transfer *t);
 
 /* prepare.c: from the plan to two agents that are connected; and all of that undone */
 int prepare_enter(void *ctx, struct err *e);

@@ -55,6 +55,12 @@ static int hold(struct disks *ds, const char *path, enum image_use use, struct e
 	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", path, (int)pid) : 0;
 }
 
+/* Its QEMU runs, and has them: they are read as they are at that moment. */
+static bool is_written_to(const struct disks *ds)
+{
+	return ds->src->opt->cold.head && !ds->src->opt->cold.head->is_down;
+}
+
 static int hold_chain(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	size_t i;
@@ -114,10 +120,10 @@ static int examine(struct part *p, struct err *e)
 		json_array_append_new(ds->src->disk_paths, json_string(d->guest->real_path));
 		if (disks_check_left(ds, d->guest, e))
 			r = source_obstacle(ds->src, e);
-		if (!r && hold(ds, d->guest->real_path, IMAGE_READ, e))
+		if (!r && !is_written_to(ds) && hold(ds, d->guest->real_path, IMAGE_READ, e))
 			r = source_obstacle(ds->src, e);
 	}
-	for (i = 0; i < ds->count && !r; i++) /* behind the disks, as describe() counts on */
+	for (i = 0; i < ds->count && !r && !is_written_to(ds); i++) /* behind the disks, as describe() counts on */
 		r = hold_chain(ds, &g->disks[i], e);
 	return r ? r : disks_check_words(ds, e);
 }
@@ -128,6 +134,8 @@ static json_int_t size_of(const struct disks *ds, const struct guest_disk *g)
 	struct stat st;
 	size_t i;
 
+	if (is_written_to(ds)) /* it may be longer by now than when it was found */
+		return (json_int_t)g->virtual_size;
 	for (i = 0; i < ds->held_count; i++)
 		if (!strcmp(ds->held[i].path, g->real_path))
 			return (json_int_t)ds->held[i].st.st_size;
@@ -158,7 +166,10 @@ static int begin(struct part *p, struct err *e)
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 		struct disk_round round = {.object = d->object,
-					   .at = {.path = d->guest->real_path, .pads = true, .cached = true},
+					   .at = {.path = d->guest->real_path,
+						  .pads = true,
+						  .cached = true,
+						  .was_bytes = is_written_to(ds) ? d->guest->virtual_size : 0},
 					   .name = d->guest->real_path,
 					   .size = d->guest->virtual_size,
 					   .have = d->have,

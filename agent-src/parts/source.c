@@ -164,7 +164,7 @@ static int check_text(const struct guest *g, struct err *e)
 	return 0;
 }
 
-static int check_owner(const struct guest *g, struct err *e)
+int source_check_owner(const struct guest *g, struct err *e)
 {
 	if (g->owner_hint)
 		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with %s", g->name, g->owner_hint,
@@ -273,7 +273,7 @@ static void tell_what_was_written_in(const struct source *s)
 /* Without these it cannot be told of, or is not ours to tell of. */
 static int check_can_be_told(const struct source *s, struct err *e)
 {
-	int r = s->guest.pid ? check_owner(&s->guest, e) : 0;
+	int r = s->guest.pid ? source_check_owner(&s->guest, e) : 0;
 
 	if (!r)
 		r = check_text(&s->guest, e);
@@ -438,6 +438,14 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	return 0;
 }
 
+/* 0: it is shut down. */
+static pid_t runs_as(const struct source *s)
+{
+	const struct head_start *h = s->opt->cold.head;
+
+	return h && !h->is_down ? h->guest->pid : s->guest.pid;
+}
+
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct source *s = container_of(p, const struct source, part);
@@ -446,7 +454,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	if (tale != TELL_PLAN && tale != TELL_STATUS)
 		return;
 	set_text(out, "guest", s->guest.name);
-	json_object_set_new(out, "pid", json_integer(s->guest.pid));
+	json_object_set_new(out, "pid", json_integer(runs_as(s)));
 	if (tale == TELL_STATUS)
 		return;
 	set_text(out, "machine", s->guest.machine);
@@ -560,7 +568,10 @@ int source_find_at_rest(struct source *s, struct err *e)
 	int r;
 
 	s->part.ops = &at_rest;
-	r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
+	if (s->opt->cold.head)
+		r = guest_at_rest_of(&s->guest, s->opt->cold.head->guest, e);
+	else
+		r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
 	return r || !guest_write_in_own_files(&s->guest, &s->obstacles, e) ? r : source_obstacle(s, e);
 }
 

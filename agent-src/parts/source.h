@@ -64,6 +64,8 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
  * answers nothing more. */
 int source_obstacle(struct source *s, const struct err *e);
 
+/* -ENOTSUP: it is libvirt's or Proxmox's; -EPERM: another user's. */
+int source_check_owner(const struct guest *g, struct err *e);
 /* Finds the guest, and asks QEMU about it. */
 int source_find(struct source *s, struct err *e);
 int source_query(struct source *s, struct err *e);

@@ -52,11 +52,23 @@ static int find_at_rest(struct tpm *t, struct err *e)
 			"the guest has a TPM at %s, and nothing says where what it keeps is: that is known of a guest whose script starts "
 			"its swtpm, as NAME.sh of an earlier move does",
 			t->socket);
-	if (!access(t->socket, F_OK) && !swtpm_find(&t->swtpm, &t->pid, t->socket, &ignored))
+	/* the swtpm of a guest that ran when the command began does nothing more once that is down */
+	if (!t->src->opt->cold.head && !access(t->socket, F_OK) && !swtpm_find(&t->swtpm, &t->pid, t->socket, &ignored))
 		return err_set(e, EBUSY, "the guest's TPM, a swtpm (process %d), runs: end it before the guest is moved", (int)t->pid);
 	t->swtpm = g->tpm;
 	g->tpm = (struct swtpm){.socket = NULL};
 	return 0;
+}
+
+/* Of one that is to go cold: who it is, and where it keeps what it holds, is told once the guest is down, too. */
+static int find_for_later(struct tpm *t, struct err *e)
+{
+	struct swtpm *later = &t->src->opt->cold.head->guest->tpm;
+	int r = swtpm_find(&t->swtpm, &t->pid, t->socket, e);
+
+	if (!r && !later->socket)
+		*later = swtpm_copy(&t->swtpm);
+	return r;
 }
 
 static int find_kept(struct tpm *t, struct err *e)
@@ -79,12 +91,15 @@ static int find_kept(struct tpm *t, struct err *e)
 static int examine(struct part *p, struct err *e)
 {
 	struct tpm *t = tpm_of(p);
+	const struct head_start *head = t->src->opt->cold.head;
 	bool at_rest = !t->src->guest.pid;
 	int r = 0;
 
 	t->socket = find_socket(&t->src->guest);
 	if (t->socket)
-		r = at_rest ? find_at_rest(t, e) : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
+		r = head && !head->is_down ? find_for_later(t, e)
+		    : at_rest		   ? find_at_rest(t, e)
+					   : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
 	if (t->socket && !r && !t->src->traits.carries_memory)
 		r = find_kept(t, e);
 	if (r) { /* not ENOTSUP: it is in the way of other kinds of moves, too */

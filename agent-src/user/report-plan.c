@@ -123,6 +123,13 @@ static void print_head(const struct plan *p)
 		fprintf(p->to, "moving guest %s, which is shut down, to %s\n", event_text(ev, "guest"), event_text(ev, "destination"));
 		return;
 	}
+	if (is_head_start(ev)) {
+		fprintf(p->to, "moving guest %s (pid %d), which runs, cold to %s\n", event_text(ev, "guest"), (int)event_number(ev, "pid"),
+			event_text(ev, "destination"));
+		fputs("  its disks go ahead while it runs; once it is down what has changed since follows, and it is started there\n",
+		      p->to);
+		return;
+	}
 	if (is_of_disks_only(ev)) {
 		fprintf(p->to, "copying the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n", event_text(ev, "guest"),
 			(int)event_number(ev, "pid"), event_text(ev, "qemu_version"), event_text(ev, "destination"));
@@ -232,6 +239,8 @@ static void print_downtime(FILE *to, const json_t *ev)
 		fputs("; the guest stays shut down\n", to);
 	else if (is_of_disks_only(ev))
 		fputs("; the guest stays here\n", to);
+	else if (is_head_start(ev))
+		fputs(" while it runs; then it is away for its shutdown, a comparison of its disks, and its boot\n", to);
 	else if (is_warm(ev))
 		fprintf(to, ", and %.0f ms of downtime beside its shutdown and boot\n", ms);
 	else

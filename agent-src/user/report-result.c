@@ -163,6 +163,9 @@ static void print_cold_result(FILE *to, const json_t *ev, const struct report_st
 		fputs("shut down\n", to);
 	if (json_object_get(ev, "transport")) { /* else recover: what was measured died with the first agent */
 		print_total(to, ev);
+		if (json_object_get(ev, "away_ms"))
+			fprintf(to, "  away      %.1f s, from the end of its QEMU here to its start there\n",
+				event_number(ev, "away_ms") / 1000);
 		if (details)
 			print_disks(to, ev);
 		print_verified(to, ev, "was given up here");
@@ -278,6 +281,8 @@ static void print_failure(FILE *to, const json_t *ev, const struct report_style 
 		fprintf(to, "%s%s%s: %s\n", style->bad, event_text(ev, "outcome"), style->plain, event_text(ev, "reason"));
 	if (strcmp(event_text(ev, "guest_text"), "not found"))
 		fprintf(to, "the guest is now: %s\n", event_text(ev, "guest_text"));
+	if (json_object_get(ev, "start_line"))
+		fprintf(to, "it was started here by: %s\n", event_text(ev, "start_line"));
 	print_leftovers(to, ev);
 }
 

@@ -41,6 +41,12 @@ static inline bool is_cold(const json_t *ev)
 	return how_is(ev, "cold");
 }
 
+/* The guest runs, and goes cold: its disks go ahead. */
+static inline bool is_head_start(const json_t *ev)
+{
+	return how_is(ev, "head-start");
+}
+
 /* The guest is shut down, and boots there. */
 static inline bool is_warm(const json_t *ev)
 {

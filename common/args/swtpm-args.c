@@ -296,6 +296,23 @@ char **swtpm_line(const struct swtpm *s, const char *exe, bool daemon)
 	return words;
 }
 
+static char *copy_of(const char *s)
+{
+	return s ? xstrdup(s) : NULL;
+}
+
+struct swtpm swtpm_copy(const struct swtpm *s)
+{
+	struct swtpm out = *s;
+
+	out.socket = copy_of(s->socket);
+	out.state = copy_of(s->state);
+	out.locality = copy_of(s->locality);
+	out.seccomp = copy_of(s->seccomp);
+	out.left_out = copy_of(s->left_out);
+	return out;
+}
+
 void swtpm_fini(struct swtpm *s)
 {
 	free(s->socket);

@@ -33,6 +33,7 @@ bool swtpm_locality_is_known(const char *value);
 bool swtpm_seccomp_is_known(const char *value);
 /* The line that starts exe with s: words and a NULL; it ends with its QEMU. daemon: and returns when it can be reached. */
 char **swtpm_line(const struct swtpm *s, const char *exe, bool daemon);
+struct swtpm swtpm_copy(const struct swtpm *s);
 void swtpm_fini(struct swtpm *s);
 
 #endif

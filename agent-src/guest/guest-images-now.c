@@ -1,0 +1,128 @@
+/* guest-images-now.c: which images a running QEMU has, by what it has open: for a guest without a monitor that could tell. See guest-at-rest.h. */
+#include "guest-at-rest.h"
+#include "image-lock.h"
+#include "process.h"
+#include "qcow2-header.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Flags of open(2) that the descriptor has; -1: it is gone. */
+static int flags_of(pid_t pid, const char *number)
+{
+	char path[64], text[256] = "";
+	const char *at;
+	AUTO_CLOSE int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%s", (int)pid, number);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0)
+		return -1;
+	at = strstr(text, "flags:");
+	return at ? (int)strtol(at + strlen("flags:"), NULL, 8) : -1;
+}
+
+static bool is_file_of(const struct guest *down, const struct args_result *line, const struct stat *st)
+{
+	struct stat other;
+	size_t i;
+
+	for (i = 0; i < down->disk_count; i++)
+		if (!stat(down->disks[i].real_path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev)
+			return true;
+	for (i = 0; i < line->file_count; i++)
+		if (line->files[i].path && !stat(line->files[i].path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev)
+			return true;
+	return false;
+}
+
+/* An image of a disk, and not a log, a lock file or memory: QEMU locks it, or it has the header of one. */
+static bool is_image(const char *path)
+{
+	struct qcow2_header h;
+	struct err ignored;
+	int fd, r = image_lock(path, IMAGE_READ, &fd, &ignored);
+
+	if (!r)
+		close(fd);
+	if (r == -EBUSY)
+		return true;
+	if (qcow2_header_read(path, &h, &ignored))
+		return false;
+	r = h.is_qcow2;
+	qcow2_header_fini(&h);
+	return r;
+}
+
+/* snapshot=on, and -snapshot: a temporary file without a name. */
+static bool has_temporary_files(const struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->line.expanded_count; i++)
+		if (strstr(g->line.expanded[i], "snapshot"))
+			return true;
+	return false;
+}
+
+/* One descriptor of its QEMU's, by its number in /proc. */
+static int check_open(const struct guest *running, const struct guest *down, const struct args_result *line, const char *number,
+		      struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/fd/%s", (int)running->pid, number);
+	char name[4096] = "";
+	int flags = flags_of(running->pid, number);
+	struct stat st;
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || stat(path, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) ||
+	    readlink(path, name, sizeof(name) - 1) <= 0 || *name != '/' || !strncmp(name, "/memfd:", strlen("/memfd:")) ||
+	    is_file_of(down, line, &st) || (!st.st_nlink && has_temporary_files(running)) || (S_ISREG(st.st_mode) && !is_image(path)))
+		return 0;
+	return err_set(
+		e, ENOTSUP,
+		"its QEMU writes to %s, which its command line does not name (a snapshot was made, or a disk plugged in, since it was started): "
+		"started again by its line, the guest would be without what is in it",
+		name);
+}
+
+static int check_disks(const struct guest *running, const struct guest *down, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < down->disk_count; i++)
+		if (!process_has_open(running->pid, down->disks[i].real_path))
+			return err_set(
+				e, ENOTSUP,
+				"its QEMU does not have %s open, which its command line names as a disk (it was replaced, renamed or taken out since it was "
+				"started): what the guest has written would not be there",
+				down->disks[i].real_path);
+	return 0;
+}
+
+int guest_writes_to_its_line(const struct guest *running, const struct guest *down, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/fd", (int)running->pid);
+	DIR *dir = process_shows_files(running->pid) ? opendir(path) : NULL;
+	struct args_result line;
+	struct dirent *d;
+	int r;
+
+	if (!dir)
+		return err_set(e, ENOTSUP, "cannot tell which files its QEMU (process %d) has open", (int)running->pid);
+	r = guest_look_at_line(down, true, &line, e);
+	if (!r) {
+		r = check_disks(running, down, e);
+		while (!r && (d = readdir(dir)))
+			r = *d->d_name == '.' ? 0 : check_open(running, down, &line, d->d_name, e);
+		args_result_fini(&line);
+	}
+	closedir(dir);
+	return r;
+}

@@ -1,0 +1,17 @@
+/*
+ * guest-power.h: the power button of a guest that runs, for whoever waits until it is down: by whichever way into it there is.
+ */
+#ifndef VMFERRY_GUEST_POWER_H
+#define VMFERRY_GUEST_POWER_H
+
+#include "qemu-discover.h"
+
+/* Somebody can be told to shut the guest down, by its line; nothing is connected to. */
+bool guest_has_power_button(const struct guest *g);
+/*
+ * Tells the guest to shut down: by QMP's system_powerdown, or else by its agent. *by: who was told, in words. -ENXIO: there is nobody to be told;
+ * otherwise -errno of the last of them, which was not reached. Blocks for some seconds at most.
+ */
+int guest_press_power(struct guest *g, struct loop *l, const char **by, struct err *e);
+
+#endif

@@ -1,0 +1,59 @@
+#!/bin/bash
+# A guest whose QEMU has other images than its command line says, or that something starts again as soon as it is down, gets no head start: booted by its
+# line, it would be without what it wrote since, or run twice. One whose agent is killed while it waits runs on, and nothing is left once that is settled.
+# takes: 8
+# tier: gate
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+refused() { # PATTERN
+	local status=0
+	vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/to" --how cold >"$DIR/said" 2>&1 || status=$?
+	assert_eq "$status" 3 "exit code ($(tail -n 2 "$DIR/said"))"
+	grep -q -- "$1" "$DIR/said" || fail "the reason is not '$1': $(cat "$DIR/said")"
+	[[ ! -e $DIR/to && $(status_of "$(free_monitor a)") == running ]] || fail "something was touched"
+}
+
+head -c 4M /dev/urandom >"$DIR/a.raw"
+tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
+
+# --- something starts it again -----------------------------------------------------------------
+
+guest_stop a
+cat >"$DIR/loop.sh" <<-END
+	while :; do
+		"\$@"
+		sleep 1
+	done
+END
+ON=(bash "$DIR/loop.sh")
+tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
+ON=()
+LOOP=${GUEST_PID[a]}
+GUEST_PID[a]=$(pgrep -P "$LOOP" -f qemu-system)
+kill_at_exit "${GUEST_PID[a]}"
+refused "process $LOOP (bash .*) runs the guest's QEMU.*--starter-stopped"
+kill -KILL "$LOOP"
+
+# --- other images than those of its line -----------------------------------------------------------
+
+mv "$DIR/a.raw" "$DIR/b.raw"
+cp "$DIR/b.raw" "$DIR/a.raw"
+refused "does not have $DIR/a.raw open"
+mv "$DIR/b.raw" "$DIR/a.raw"
+qmp "$(free_monitor a)" "{\"execute\": \"blockdev-snapshot-sync\", \"arguments\": {\"device\": \"d0\", \"snapshot-file\": \"$DIR/over.qcow2\"}}" >/dev/null
+refused "writes to $DIR/over.qcow2, which its command line does not name"
+guest_stop a
+
+# --- the agent is killed while it waits --------------------------------------------------------------
+
+tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
+move_start a local --how cold --hold
+wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
+kill -KILL "$MOVE_PID"
+wait_for 20 process_is_gone "$MOVE_PID" || fail "it is not killed"
+[[ $(status_of "$(free_monitor a)") == running ]] || fail "the guest does not run on"
+vmferry recover a >"$DIR/said" 2>&1 || true
+wait_for 30 eval '! pgrep -f "vmferry-dst.*$DIR" >/dev/null' || true
+vmferry recover a >>"$DIR/said" 2>&1 || true
+[[ -z $(ls "$TO") ]] || fail "something is left: $(ls "$TO"), and recover says: $(cat "$DIR/said")"
+[[ $(status_of "$(free_monitor a)") == running ]] || fail "the guest does not run on"
