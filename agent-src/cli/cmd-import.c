@@ -81,6 +81,7 @@ static const char *const formats[] = {"qcow2", "raw", NULL}, *const firmwares[] 
 
 static const struct command_option rows[] = {
 	{"name", "NEW", "the guest's name (default: as described)", OPT_TEXT, .offset = MEMBER(name)},
+	{"guest", "NAME", "of an OVF or OVA with several guests: the one of that name", OPT_TEXT, .offset = MEMBER(named.guest)},
 	{"disk-dir", "DIR", "where its disks, its script NAME.sh and its sockets go (default: here)", OPT_TEXT, .offset = MEMBER(dir)},
 	{"format", "FORMAT", "of its disks: qcow2 (default) or raw", OPT_WORD_TEXT, .offset = MEMBER(format), .words = formats},
 	{"memory", "SIZE", "such as 4G (default: as described; of images alone 2G)", OPT_SIZE, .offset = MEMBER(wishes.memory_bytes),

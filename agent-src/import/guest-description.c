@@ -296,11 +296,12 @@ int described_system(struct guest_description *d, const char *text, struct err *
 {
 	/* of VMware ("winNetEnterprise" is Server 2003), VirtualBox, libosinfo, and in words */
 	static const char *const windows[] = {"windows", "microsoft.com", NULL};
-	static const char *const old[] = {"winxp",	  "windowsxp",	 "windows xp", "winnet",     "win2000", "windows2000",
-					  "windows 2000", "winnt",	 "windowsnt",  "windows nt", "win2003", "windows2003",
-					  "windows 2003", "server 2003", "windowsme",  "windows me", "win95",	"windows95",
-					  "windows 95",	  "win98",	 "windows98",  "windows 98", "/win/xp", "/win/2k3",
-					  "/win/me",	  "/win/9",	 "/winnt/",    NULL};
+	static const char *const old[] =
+		{"winxp",      "windowsxp",  "windows xp", "winnet",	 "win2000",	 "windows2000",	 "windows 2000",
+		 "winnt",      "windowsnt",  "windows nt", "win2003",	 "windows2003",	 "windows 2003", "server 2003",
+		 "windowsme",  "windows me", "win95",	   "windows95",	 "windows 95",	 "win98",	 "windows98",
+		 "windows 98", "/win/xp",    "/win/2k3",   "windows_xp", "windows_2003", "windows_2000", "/win/me",
+		 "/win/9",     "/winnt/",    NULL};
 	static const char *const arm[] = {"arm64", "arm32", "aarch64", "(arm", "armv7", "armv8", NULL};
 	const char *two_thousand;
 

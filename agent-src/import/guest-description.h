@@ -122,6 +122,7 @@ struct guest_description {
 	struct described_port ports[GUEST_PORTS_MAX];
 	size_t port_count;
 	unsigned odd_bus;		  /* the lowest bus behind something that is no such port; 0: there is none */
+	const char *wish;		  /* said before: which of several guests it is to be, by name; NULL: the only one */
 	bool verbose;			  /* said before: settings that say nothing of the hardware are noted, too */
 	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
 	size_t note_count;

@@ -2,6 +2,7 @@
  * read-ovf.c: an OVF envelope (DSP0243), as VMware, VirtualBox and others write it, with what their extensions say that the standard
  * cannot: firmware, clock, MAC addresses.
  */
+#include "read-ovirt.h"
 #include "readers.h"
 #include "util.h"
 #include "words.h"
@@ -37,11 +38,15 @@ struct item {
 	char *id, *parent, *sub, *name;
 };
 
-#define ITEMS_MAX 256
+#define ITEMS_MAX   256
+#define SYSTEMS_MAX 64
 
 struct ovf {
 	struct guest_description *d;
 	const xmlNode *envelope, *system, *vbox;
+	const xmlNode *systems[SYSTEMS_MAX];
+	size_t system_count;
+	bool is_ovirt;
 	struct item items[ITEMS_MAX];
 	size_t n;
 };
@@ -168,6 +173,8 @@ static int collect_items(struct ovf *o, struct err *e)
 		it->node = n;
 		it->type = (unsigned)number;
 		it->id = xml_text_at(n, "InstanceID");
+		if (!it->id)
+			it->id = xml_text_at(n, "InstanceId");
 		it->parent = xml_text_at(n, "Parent");
 		it->sub = xml_text_at(n, "ResourceSubType");
 		it->name = xml_text_at(n, "ElementName");
@@ -201,9 +208,13 @@ static const xmlNode *by_id(const xmlNode *section, const char *element, const c
 
 static int file_of(struct ovf *o, struct described_disk *disk, const char *id, struct err *e)
 {
-	const xmlNode *file = by_id(xml_child(o->envelope, "References"), "File", "id", id);
-	AUTO_FREE char *compression = xml_attr(file, "compression"), *chunk = xml_attr(file, "chunkSize");
+	const xmlNode *references = xml_child(o->envelope, "References"), *file = by_id(references, "File", "id", id);
+	AUTO_FREE char *compression = NULL, *chunk = NULL;
 
+	if (!file && o->is_ovirt) /* GROUP/VOLUME */
+		file = by_id(references, "File", "href", id);
+	compression = xml_attr(file, "compression");
+	chunk = xml_attr(file, "chunkSize");
 	if (!file)
 		return err_set(e, EINVAL, "a disk refers to the file '%.60s', which is not in its References", id);
 	if (compression && strcasecmp(compression, "identity"))
@@ -249,9 +260,11 @@ static int find_file(struct ovf *o, struct described_disk *disk, const struct it
 
 	if (resource && behind(resource, "file"))
 		return file_of(o, disk, behind(resource, "file"), e);
-	if (!id)
+	if (!id && !(o->is_ovirt && resource))
 		return err_set(e, EINVAL, "the disk '%.60s' does not say which it is", it->name ? it->name : "?");
-	node = by_id(xml_child(o->envelope, "DiskSection"), "Disk", "diskId", id);
+	node = by_id(xml_child(o->envelope, "DiskSection"), "Disk", id ? "diskId" : "fileRef", id ? id : resource);
+	if (!id)
+		id = resource;
 	if (!node)
 		return err_set(e, EINVAL, "there is no disk '%.60s' in its DiskSection", id);
 	parent = xml_attr(node, "parentRef");
@@ -261,6 +274,8 @@ static int find_file(struct ovf *o, struct described_disk *disk, const struct it
 	ref = xml_attr(node, "fileRef");
 	if (capacity_of(disk, node, e))
 		return -EINVAL;
+	if (o->is_ovirt)
+		ovirt_disk(disk, node, it->node);
 	if (ref)
 		return file_of(o, disk, ref, e);
 	if (!disk->capacity)
@@ -304,7 +319,7 @@ static int add_drive(struct ovf *o, const struct item *it, struct err *e)
 		memcpy(disk->others, all + 1, sizeof(disk->others));
 		disk->controller = controller_number(o, on);
 	}
-	if (disk->bus == BUS_UNSAID && !disk->cdrom)
+	if (disk->bus == BUS_UNSAID && !disk->cdrom && !o->is_ovirt)
 		description_note(o->d, "the disk '%.60s' is on a controller that is not known (%.40s): it goes to the usual one",
 				 it->name ? it->name : "?", on && on->sub ? on->sub : "none");
 	return disk->cdrom ? 0 : find_file(o, disk, it, e);
@@ -390,6 +405,13 @@ static void add_nic(struct ovf *o, const struct item *it)
 
 	if (!nic)
 		return;
+	nic->kind = xml_text_at(it->node, "Connection");
+	if (o->is_ovirt) {
+		nic->network = nic->kind;
+		nic->kind = NULL;
+		ovirt_nic(o->d, nic, it->node);
+		return;
+	}
 	adapter = vbox_adapter(o, o->d->nic_count - 1);
 	if (!mac)
 		mac = xml_attr(adapter, "MACAddress");
@@ -397,7 +419,6 @@ static void add_nic(struct ovf *o, const struct item *it)
 	described_nic_model(o->d, nic, model ? model : it->sub);
 	if (mac && !described_mac(nic, mac))
 		description_note(o->d, "'%.40s' is no address of a network card: it gets a new one", mac);
-	nic->kind = xml_text_at(it->node, "Connection");
 	nic->network = vbox_network(adapter);
 	if (!nic->network) {
 		nic->network = nic->kind;
@@ -419,11 +440,25 @@ static void leave_out(struct ovf *o, const struct item *it)
 			 it->sub ? it->sub : "");
 }
 
+static bool is_device_of_ovirt(const struct item *it)
+{
+	static const enum resource others[] = {RES_CPU, RES_MEMORY, RES_DISK, RES_CD, RES_NIC};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(others) && it->type != others[i]; i++)
+		;
+	return i == ARRAY_LEN(others);
+}
+
 static int add_item(struct ovf *o, const struct item *it, struct err *e)
 {
+	if (o->is_ovirt && is_device_of_ovirt(it)) {
+		ovirt_device(o->d, it->node);
+		return 0;
+	}
 	switch (it->type) {
 	case RES_CPU:
-		return add_cpus(o, it, e);
+		return o->is_ovirt ? ovirt_cpus(o->d, it->node, e) : add_cpus(o, it, e);
 	case RES_MEMORY:
 		return add_memory(o, it, e);
 	case RES_CD:
@@ -529,10 +564,10 @@ static int name_and_system(struct ovf *o, struct err *e)
 		o->d->name = xml_text_at(o->system, "VirtualHardwareSection/System/VirtualSystemIdentifier");
 	if (!o->d->name)
 		o->d->name = xml_attr(o->system, "id");
-	o->d->origin = virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
+	o->d->origin = o->is_ovirt ? xstrdup("OVF of oVirt") : virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
 	if (described_system(o->d, type, e) || described_system(o->d, vbox_type, e) || described_system(o->d, words, e))
 		return -EINVAL;
-	if (!type && !vbox_type)
+	if (!type && !vbox_type && id && strlen(id) < 6) /* of oVirt it may be the guest's UUID */
 		system_by_number(o, id);
 	if (virtual && !strncmp(virtual, "vmx-", 4) && atoi(virtual + 4) < 8) /* before PCI Express */
 		o->d->machine = MACHINE_PC;
@@ -545,7 +580,8 @@ static void say_sections(struct ovf *o)
 		{"Info", "Name", "OperatingSystemSection", "VirtualHardwareSection", "Machine", "AnnotationSection", "EulaSection", NULL};
 	const xmlNode *n;
 
-	for (n = xml_first(o->system); n; n = xml_after(n))
+	/* of oVirt it has each setting of the engine's, and a ProductSection for each program in the guest */
+	for (n = o->is_ovirt ? NULL : xml_first(o->system); n; n = xml_after(n))
 		if (xml_is(n, "ProductSection"))
 			description_note(o->d, "its properties (ProductSection) are not given to the guest");
 		else if (word_index(known, (const char *)n->name) < 0)
@@ -566,33 +602,89 @@ static int read_system(struct ovf *o, struct err *e)
 		r = add_item(o, &o->items[i], e);
 	if (r)
 		return r;
+	if (o->is_ovirt)
+		ovirt_machine(o->d, o->system);
 	vmware_extras(o);
 	r = virtualbox_extras(o, e);
 	say_sections(o);
 	return r;
 }
 
+/* ---- which guest ---- */
+
+/* All guests below, of collections in collections, too. */
+static void collect_systems(struct ovf *o, const xmlNode *parent)
+{
+	const xmlNode *n;
+
+	for (n = xml_first(parent); n; n = xml_after(n)) {
+		if (xml_is(n, "VirtualSystem") && o->system_count < SYSTEMS_MAX)
+			o->systems[o->system_count++] = n;
+		else if (xml_is(n, "VirtualSystemCollection"))
+			collect_systems(o, n); /* libxml2 has bounded the depth */
+	}
+}
+
+static bool is_called(const xmlNode *system, const char *name)
+{
+	AUTO_FREE char *own = xml_text_at(system, "Name"), *id = xml_attr(system, "id");
+
+	return (own && !strcmp(own, name)) || (id && !strcmp(id, name));
+}
+
+static int which_guest(const struct ovf *o, const char *why, struct err *e)
+{
+	char *list = xstrdup(""), *longer;
+	size_t i;
+
+	for (i = 0; i < o->system_count; i++) {
+		AUTO_FREE char *name = xml_text_at(o->systems[i], "Name"), *id = xml_attr(o->systems[i], "id");
+
+		longer = xasprintf("%s%s%.60s", list, i ? ", " : "", name ? name : id ? id : "?");
+		free(list);
+		list = longer;
+	}
+	err_set(e, EINVAL, "%s: it has %.400s (--guest NAME takes one)", why, list);
+	free(list);
+	return -EINVAL;
+}
+
+static int choose_system(struct ovf *o, const char *wish, struct err *e)
+{
+	size_t i, n = 0;
+
+	collect_systems(o, o->envelope);
+	if (!o->system_count)
+		return err_set(e, EINVAL, "it describes no guest (no VirtualSystem)");
+	for (i = 0; i < o->system_count; i++)
+		if (!wish || is_called(o->systems[i], wish)) {
+			o->system = o->systems[i];
+			n++;
+		}
+	if (n > 1)
+		return which_guest(o, wish ? "several of its guests are called so" : "it has several guests", e);
+	return n ? 0 : which_guest(o, "it has no guest of that name", e);
+}
+
 int read_ovf(struct guest_description *d, const char *text, size_t n, struct err *e)
 {
 	struct ovf o = {.d = d};
-	const xmlNode *collection;
+	xmlNode *envelope;
 	xmlDoc *doc;
 	size_t i;
 	int r = xml_read(&doc, text, n, e);
 
 	if (r)
 		return r;
-	o.envelope = xmlDocGetRootElement(doc);
-	o.system = xml_child(o.envelope, "VirtualSystem");
-	collection = xml_child(o.envelope, "VirtualSystemCollection");
-	if (!o.system && collection && !xml_next(xml_child(collection, "VirtualSystem") ?: collection, "VirtualSystem"))
-		o.system = xml_child(collection, "VirtualSystem");
-	o.vbox = xml_child(o.system, "Machine");
+	envelope = xmlDocGetRootElement(doc);
+	o.envelope = envelope;
+	o.is_ovirt = ovirt_normalize(envelope);
 	if (!xml_is(o.envelope, "Envelope"))
 		r = err_set(e, EINVAL, "it is no OVF: its outermost element is no Envelope");
-	else if (!o.system)
-		r = err_set(e, EINVAL, collection ? "it has several guests: export one alone" : "it describes no guest (no VirtualSystem)");
 	else
+		r = choose_system(&o, d->wish, e);
+	o.vbox = xml_child(o.system, "Machine");
+	if (!r)
 		r = read_system(&o, e);
 	for (i = 0; i < o.n; i++) {
 		free(o.items[i].id);

@@ -263,8 +263,10 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	int r;
 
 	*s = (struct sources){.text = NULL};
-	*d = (struct guest_description){.verbose = n->verbose};
+	*d = (struct guest_description){.verbose = n->verbose, .wish = n->guest};
 	r = sort_files(s, &kind, n, e);
+	if (!r && n->guest && kind != KIND_OVF && kind != KIND_OVA)
+		r = err_set(e, EINVAL, "--guest %s: only an OVF, or an OVA, describes several guests", n->guest);
 	if (r)
 		return r;
 	if (s->description) {

@@ -41,7 +41,8 @@ struct sources_named {
 	size_t raw_count;
 	struct disk_wish *disks;
 	size_t disk_count;
-	bool verbose; /* guest-description.h */
+	const char *guest; /* guest-description.h: wish */
+	bool verbose;	   /* guest-description.h */
 };
 
 /*

@@ -244,6 +244,41 @@ static void what_is_elsewhere_is_found_by_its_name(void **state)
 	outcome_fini(&o);
 }
 
+/* ---- which guest ---- */
+
+#define GUEST(id, name, disk)                                                                                                              \
+	"<VirtualSystem id='" id "'><Name>" name "</Name><VirtualHardwareSection><Item><InstanceID>1</InstanceID><ResourceType>17"         \
+	"</ResourceType><HostResource>ovf:/disk/" disk "</HostResource></Item></VirtualHardwareSection></VirtualSystem>"
+
+static void takes_guest(const char *wish, const char *file, const char *why)
+{
+	struct outcome o;
+
+	open_description(&o, "app.ovf", (struct sources_named){.guest = wish});
+	if (file ? !o.file || strcmp(o.file, file) != 0 || o.disks != 1 : !o.why || !strstr(o.why, why))
+		fail_msg("--guest %s: %s", wish ? wish : "", o.why ? o.why : o.file);
+	outcome_fini(&o);
+}
+
+static void of_several_guests_one_is_taken_by_its_name(void **state)
+{
+	(void)state;
+	write_file("d1.vmdk", "x"); /* the disks of the others are not asked for */
+	write_file("app.ovf",
+		   "<Envelope><References><File id='f1' href='d1.vmdk'/><File id='f2' href='d2.vmdk'/></References><DiskSection>"
+		   "<Disk diskId='d1' fileRef='f1'/><Disk diskId='d2' fileRef='f2'/></DiskSection><VirtualSystemCollection id='c'>" GUEST(
+			   "vm2", "database", "d2") "<VirtualSystemCollection id='inner'>" GUEST("vm1", "web", "d1")
+			   GUEST("vm3", "twin", "d2")
+				   GUEST("vm4", "twin", "d1") "</VirtualSystemCollection></VirtualSystemCollection></Envelope>");
+	takes_guest(NULL, NULL, "it has several guests: it has database, web, twin, twin (--guest NAME takes one)");
+	takes_guest("web", "d1.vmdk", NULL);
+	takes_guest("vm1", "d1.vmdk", NULL);
+	takes_guest("database", NULL, "the disk 'd2.vmdk' is not beside it");
+	takes_guest("Web", NULL, "it has no guest of that name");
+	takes_guest("twin", NULL, "several of its guests are called so");
+	takes_guest("vm4", "d1.vmdk", NULL);
+}
+
 /* ---- manifests ---- */
 
 static void write_ovf(const char *href, const char *manifest)
@@ -306,6 +341,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_value_is_as_long_as_it_likes, clean),
 		cmocka_unit_test_teardown(a_disk_is_the_file_that_the_user_says, clean),
 		cmocka_unit_test_teardown(what_is_elsewhere_is_found_by_its_name, clean),
+		cmocka_unit_test_teardown(of_several_guests_one_is_taken_by_its_name, clean),
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
 	};
 
