@@ -19,6 +19,7 @@ static const char before[] =
 	"  .ova           what VMware, VirtualBox and others export; digests in its manifest are verified\n"
 	"  .ovf           the same, unpacked: its disks lie beside it\n"
 	"  .vmx           a guest of VMware's: its disks lie beside it\n"
+	"  .vma           an archive of vzdump's, also .vma.gz and .vma.zst\n"
 	"  VMID.conf      a guest of Proxmox VE's: images of its volumes' names lie beside it, or are named\n"
 	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported\n"
 	"                 configuration of Hyper-V's\n"

@@ -6,6 +6,7 @@
 #include "nearest.h"
 #include "process.h"
 #include "record.h"
+#include "unpack.h"
 #include "util.h"
 #include "version.h"
 
@@ -14,6 +15,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
 static const struct command {
 	const char *name;
@@ -118,13 +120,16 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version")) {
 		AUTO_FREE char *sandbox = confine_library();
-		AUTO_FREE char *more = xasprintf("%s, libssh2 %s, libxml2 %s", sandbox, libssh2_version(0), LIBXML_DOTTED_VERSION);
+		AUTO_FREE char *more =
+			xasprintf("%s, libssh2 %s, libxml2 %s, zlib %s", sandbox, libssh2_version(0), LIBXML_DOTTED_VERSION, zlibVersion());
 
 		libraries_print("vmferry", more);
 		return 0;
 	}
 	if (!strcmp(argv[1], RECORD_WORD) && argc == 3)
 		return record_script(argv[2]);
+	if (!strcmp(argv[1], UNPACK_WORD))
+		return unpack_child(argc - 1, argv + 1);
 	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */
 		return cmd_guard(argc - 1, argv + 1);
 	return run(argc - 1, argv + 1);

@@ -241,8 +241,8 @@ static int find_disk(struct sources *s, struct described_disk *k, size_t i, size
 {
 	int r = as_said(&s->disks[i], k, number, named, e);
 
-	if (r == 1 && !k->file && k->capacity)
-		return 0; /* blank */
+	if (r == 1 && (s->numbers[i] || (!k->file && k->capacity)))
+		return 0; /* in the archive, or blank */
 	if (r == 1 && !k->file)
 		return not_found(s, k, number, e);
 	if (r != 1) {

@@ -2,6 +2,8 @@
 #include "file-kind.h"
 #include "open-regular.h"
 #include "readers.h"
+#include "unpack.h"
+#include "vma.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -27,6 +29,7 @@ static const struct {
 	{KIND_LIBVIRT, "domain", read_libvirt, NULL},
 	{KIND_HYPERV, "configuration", read_hyperv, NULL},
 	{KIND_PROXMOX, NULL, read_proxmox, is_proxmox},
+	{KIND_VMA, NULL, read_proxmox, NULL},
 };
 
 static const struct {
@@ -97,6 +100,24 @@ static void look_at_text(enum file_kind *out, int fd)
 			*out = readers[i].kind;
 }
 
+/* An archive that may be compressed. */
+static int look_at_archive(enum file_kind *out, const char *path, const char *head, struct err *e)
+{
+	static const char *const packed[] = {VMA_MAGIC, "\x1f\x8b", "\x28\xb5\x2f\xfd"};
+	struct packed_content c = {.kind = PACKED_OTHER};
+	bool may = false;
+	size_t i;
+	int r;
+
+	for (i = 0; i < ARRAY_LEN(packed); i++)
+		may |= !memcmp(head, packed[i], strlen(packed[i]));
+	r = may ? unpack_look(&c, path, e) : 0;
+	if (c.kind == PACKED_VMA)
+		*out = KIND_VMA;
+	packed_content_fini(&c);
+	return r;
+}
+
 int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
@@ -128,7 +149,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	} else {
 		look_at_text(out, fd);
 	}
-	return 0;
+	return *out == KIND_IMAGE ? look_at_archive(out, path, head, e) : 0;
 }
 
 description_read_fn file_kind_reader(enum file_kind kind)

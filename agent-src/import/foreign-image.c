@@ -297,6 +297,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		 "it is compressed (xz): unpack it first"},
 		{"BZh", "it is compressed (bzip2): unpack it first"},
 		{"\x28\xb5\x2f\xfd", "it is compressed (zstd): unpack it first"},
+		{"\x89LZO", "it is compressed (lzop): unpack it first (lzop -d FILE)"},
 		{"PK\x03\x04", "it is a zip archive: unpack it first"},
 		{"QED", "it is an image of format qed, which nobody maintains: qemu-img convert makes another of it"},
 	};

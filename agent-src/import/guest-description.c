@@ -79,6 +79,14 @@ struct described_disk *description_add_disk(struct guest_description *d)
 	return NULL;
 }
 
+void description_drop_disk(struct guest_description *d, size_t i)
+{
+	free_disk(&d->disks[i]);
+	d->disk_count--;
+	memmove(&d->disks[i], &d->disks[i + 1], (d->disk_count - i) * sizeof(d->disks[i]));
+	memset(&d->disks[d->disk_count], 0, sizeof(d->disks[i]));
+}
+
 struct described_nic *description_add_nic(struct guest_description *d)
 {
 	if (d->nic_count < GUEST_NICS_MAX)

@@ -134,6 +134,7 @@ void description_note(struct guest_description *d, const char *fmt, ...) __attri
 /* The next one, all zero; NULL: there are too many (a note says so). */
 struct described_disk *description_add_disk(struct guest_description *d);
 struct described_nic *description_add_nic(struct guest_description *d);
+void description_drop_disk(struct guest_description *d, size_t i);
 
 /* ---- values as these files write them. 0 or -EINVAL, with a sentence that names what. ---- */
 

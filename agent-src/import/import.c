@@ -205,6 +205,17 @@ static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
 	return 0;
 }
 
+/* A volume that they are on may be longer than they are, which their header tells (EFI_FIRMWARE_VOLUME_HEADER: FvLength, Signature). */
+static bool vars_fit(const uint8_t *own, size_t n, size_t bytes)
+{
+	uint64_t length = 0;
+	size_t i;
+
+	for (i = 0; n > 44 && i < 8; i++)
+		length |= (uint64_t)own[32 + i] << 8 * i;
+	return n == bytes || (n > bytes && length == bytes && !memcmp(own + 40, "_FVH", 4));
+}
+
 /* The guest's own variables where they fit this firmware, or new ones. */
 static int read_vars(struct import *m, struct err *e)
 {
@@ -215,7 +226,7 @@ static int read_vars(struct import *m, struct err *e)
 
 	if (r || !m->d.nvram)
 		return r;
-	if (*m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && own_bytes == m->nvram.bytes) {
+	if (*m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && vars_fit(own, own_bytes, m->nvram.bytes)) {
 		free(m->nvram.p);
 		m->nvram.p = own;
 		m->nvram.are_own = true;
@@ -351,7 +362,9 @@ static const char *source_name(const struct import *m, size_t i)
 	const char *path = m->s.disks[i].path, *of = m->s.description;
 	size_t dir = of ? (size_t)(described_base(of) - of) : 0;
 
-	return !of || m->s.is_ova || (!strncmp(path, of, dir) && !strchr(path + dir, '/')) ? described_base(m->d.disks[i].file) : path;
+	return !of || m->s.is_ova || m->s.is_vma || (!strncmp(path, of, dir) && !strchr(path + dir, '/'))
+		       ? described_base(m->d.disks[i].file)
+		       : path;
 }
 
 static void add_disks(const struct import *m, json_t *rows)
@@ -463,6 +476,13 @@ static int verify(struct import *m, struct err *e)
 	life_stage(life_now(), "verifying");
 	r = sources_verify(&m->s, on_verified, &v, e);
 	return r;
+}
+
+static int unpack(struct import *m, struct err *e)
+{
+	if (m->s.is_vma)
+		life_stage(life_now(), "unpacking");
+	return sources_unpack(&m->s, &m->d, m->dir, e);
 }
 
 static int convert_disks(struct import *m, struct err *e)
@@ -580,6 +600,8 @@ static int look(void *ctx, struct err *e)
 	if (!r)
 		r = verify(m, e);
 	if (!r)
+		r = unpack(m, e);
+	if (!r)
 		r = sources_examine(&m->s, &m->d, m->qemu.img, e);
 	if (!r)
 		r = decide(m, e);
@@ -600,6 +622,7 @@ static void clean(void *ctx, bool failed)
 
 	if (failed)
 		made_undo(&m->made);
+	sources_clean(&m->s);
 }
 
 static char *start_words(const void *ctx, pid_t pid)

@@ -5,6 +5,7 @@
 #include "image-whole.h"
 #include "open-regular.h"
 #include "util.h"
+#include "vma-disks.h"
 #include "xml.h"
 
 #include <ctype.h>
@@ -121,7 +122,9 @@ static int open_ovf_manifest(struct sources *s, struct err *e)
 
 static int read_description(struct sources *s, struct guest_description *d, enum file_kind kind, struct err *e)
 {
-	int r = kind == KIND_OVA ? open_ova(s, d, e) : read_whole(&s->text, &s->text_bytes, s->description, e);
+	int r = kind == KIND_VMA   ? vma_disks_open(s, e)
+		: kind == KIND_OVA ? open_ova(s, d, e)
+				   : read_whole(&s->text, &s->text_bytes, s->description, e);
 
 	if (!r && kind == KIND_OVF)
 		r = open_ovf_manifest(s, e);
@@ -271,6 +274,8 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 		return r;
 	if (s->description) {
 		r = read_description(s, d, kind, e);
+		if (!r && s->is_vma)
+			vma_disks_find(s, d, n);
 		if (!r)
 			r = disk_files_find(s, d, n, e);
 		if (!r)
@@ -445,6 +450,8 @@ void sources_fini(struct sources *s)
 	free(s->text);
 	free(s->text_name);
 	free(s->manifest_name);
+	packed_content_fini(&s->packed);
+	sources_clean(s);
 	manifest_fini(&s->manifest);
 	ova_fini(&s->ova);
 }

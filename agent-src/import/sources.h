@@ -9,6 +9,8 @@
 #include "foreign-image.h"
 #include "guest-description.h"
 #include "ova.h"
+#include "spool.h"
+#include "unpack.h"
 
 struct sources {
 	char *description; /* the file, absolute; NULL: only images */
@@ -17,6 +19,10 @@ struct sources {
 	char *text_name; /* of the OVF within an OVA */
 	bool is_ova;
 	struct ova ova;
+	bool is_vma;
+	struct packed_content packed;
+	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* in the VMA, of each disk */
+	struct spool spool;			       /* what is unpacked, or path NULL */
 	struct manifest manifest;
 	char *manifest_name; /* NULL: there is none */
 	char **images;	     /* the other files of the user's, absolute */
@@ -53,6 +59,9 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 /* Compares all that is named in the manifest. 0; -EBADMSG; -ECANCELED. total: its bytes, for progress. */
 int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e);
 uint64_t sources_verify_bytes(const struct sources *s);
+/* What is in an archive that has to be unpacked gets files below dir until sources_clean(). 0; -EINVAL: it is damaged; -ENOSPC, -ECANCELED, -errno. */
+int sources_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e);
+void sources_clean(struct sources *s);
 /* Looks at the images (foreign-image.h, image-whole.h), and sets what each disk of d begins with. 0, or -EINVAL and others. */
 int sources_examine(struct sources *s, struct guest_description *d, const char *qemu_img, struct err *e);
 void sources_fini(struct sources *s);

@@ -1,0 +1,187 @@
+/* unpack.c: see unpack.h: what runs that process, and hears it. */
+#include "unpack.h"
+#include "life.h"
+#include "narrow.h"
+#include "open-regular.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SAID_MAX (256u << 10)
+#define READ_S	 (4ULL << 20)  /* bytes: so many at least of an archive are read in a second of CPU time */
+#define MADE_S	 (64ULL << 20) /* so many of its disks, of which most may be holes */
+
+struct heard {
+	char *text; /* all that was said but of its progress */
+	size_t n, line;
+	uint64_t bytes; /* of the archive */
+	bool is_told;	/* its progress */
+};
+
+static void end_line(struct heard *h)
+{
+	unsigned long long taken;
+
+	h->text[h->n] = '\0';
+	if (sscanf(h->text + h->line, "taken %llu", &taken) == 1) {
+		if (h->is_told && h->bytes)
+			life_percent(life_now(), 100.0 * (double)taken / (double)h->bytes);
+		h->n = h->line;
+	}
+	h->line = h->n;
+}
+
+static void hear(void *ctx, const char *text, size_t n)
+{
+	struct heard *h = ctx;
+	size_t i;
+
+	for (i = 0; i < n && h->n < SAID_MAX; i++) {
+		h->text[h->n++] = text[i];
+		if (text[i] == '\n')
+			end_line(h);
+	}
+	h->text[h->n] = '\0';
+}
+
+/* What it said last is whether it could. */
+static int judge(const struct heard *h, const char *path, struct err *e)
+{
+	const char *end = h->text + h->n, *last = end;
+
+	while (last > h->text && last[-1] == '\n')
+		last--;
+	while (last > h->text && last[-1] != '\n')
+		last--;
+	if (!strncmp(last, "ok\n", 3))
+		return 0;
+	if (!strncmp(last, "error ", 6))
+		return err_set(e, EINVAL, "%s: %.*s", path, (int)strcspn(last + 6, "\n"), last + 6);
+	return err_set(e, EIO, "%s: what unpacks it ended without a word", path);
+}
+
+/* A descriptor that the process inherits. */
+static int inherited(int fd)
+{
+	int copy = fd < 0 ? -errno : fcntl(fd, F_DUPFD, PROGRAM_INHERITED);
+
+	if (fd >= 0)
+		close(fd);
+	return copy;
+}
+
+static int run(const char *path, char **argv /* [3] is set */, struct narrow *n, struct heard *h, struct err *e)
+{
+	AUTO_FREE char *self = realpath("/proc/self/exe", NULL), *number = NULL;
+	AUTO_CLOSE int fd = -1;
+	int opened = open_regular(path), r;
+	struct stat st;
+
+	if (opened < 0)
+		return err_sys(e, -opened, "cannot open %s", path);
+	fd = inherited(opened);
+	if (!self || fd < 0 || fstat(fd, &st))
+		return err_sys(e, errno, "cannot read %s", path);
+	h->text = xcalloc(1, SAID_MAX + 1);
+	h->bytes = (uint64_t)st.st_size;
+	n->more_s += (unsigned)MIN(h->bytes / READ_S, 10000000u);
+	argv[0] = self;
+	argv[3] = number = xasprintf("%d", fd);
+	r = narrow_run(argv, n, hear, h, e);
+	return r ? r : judge(h, path, e);
+}
+
+/* ---- what there is ---- */
+
+static void take_disk(struct packed_content *c, const char *line)
+{
+	unsigned long long bytes;
+	unsigned number;
+	char name[101];
+
+	if (c->disk_count < UNPACK_DISKS_MAX && sscanf(line, "disk %u %llu %100s", &number, &bytes, name) == 3)
+		c->disks[c->disk_count++] = (struct packed_disk){number, bytes, xstrdup(name)};
+}
+
+static void take_content(struct packed_content *c, const struct heard *h)
+{
+	const char *p = h->text, *end = h->text + h->n;
+	size_t bytes;
+
+	for (; p < end; p += strcspn(p, "\n"), p += p < end) {
+		if (!strncmp(p, "vma\n", 4))
+			c->kind = PACKED_VMA;
+		take_disk(c, p);
+		if (sscanf(p, "config %zu", &bytes) != 1)
+			continue;
+		p += strcspn(p, "\n") + 1;
+		if (p > end || bytes > (size_t)(end - p))
+			return;
+		c->config = xcalloc(1, bytes + 1);
+		memcpy(c->config, p, bytes);
+		c->config_bytes = bytes;
+		return;
+	}
+}
+
+int unpack_look(struct packed_content *c, const char *path, struct err *e)
+{
+	char *argv[] = {NULL, (char *)UNPACK_WORD, (char *)"look", NULL, NULL};
+	struct narrow n = {.write_bytes = 0};
+	struct heard h = {.text = NULL};
+	int r;
+
+	*c = (struct packed_content){.kind = PACKED_OTHER};
+	r = run(path, argv, &n, &h, e);
+	if (!r)
+		take_content(c, &h);
+	free(h.text);
+	return r;
+}
+
+void packed_content_fini(struct packed_content *c)
+{
+	free(c->config);
+	while (c->disk_count)
+		free(c->disks[--c->disk_count].name);
+	*c = (struct packed_content){.kind = PACKED_OTHER};
+}
+
+/* ---- its disks ---- */
+
+static int open_target(const struct unpack_target *t, int *fd, struct err *e)
+{
+	*fd = inherited(open(t->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+	return *fd < 0 ? err_sys(e, errno, "cannot make %s", t->path) : 0;
+}
+
+int unpack_vma(const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max, uint64_t disk_bytes_all,
+	       struct err *e)
+{
+	char *argv[UNPACK_DISKS_MAX + 5] = {NULL, (char *)UNPACK_WORD, (char *)"vma"};
+	struct narrow n = {.write_bytes = disk_bytes_max, .more_s = (unsigned)MIN(disk_bytes_all / MADE_S, 10000000u)};
+	struct heard h = {.is_told = true};
+	int files[UNPACK_DISKS_MAX], r = 0;
+	size_t i, made;
+
+	if (count > UNPACK_DISKS_MAX)
+		return err_set(e, EINVAL, "%s: it has more than %d disks", path, UNPACK_DISKS_MAX);
+	for (made = 0; made < count && !r; made++) {
+		r = open_target(&targets[made], &files[made], e);
+		argv[4 + made] = r ? NULL : xasprintf("%u=%d", targets[made].number, files[made]);
+	}
+	if (!r)
+		r = run(path, argv, &n, &h, e);
+	for (i = 0; i < made; i++) {
+		if (files[i] >= 0)
+			close(files[i]);
+		free(argv[4 + i]);
+	}
+	free(h.text);
+	return r;
+}

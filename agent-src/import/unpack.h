@@ -1,0 +1,51 @@
+/*
+ * unpack.h: archives and compressed files that a stranger has made are read by a process of our own that is held as qemu-img is (narrow.h): it has
+ * nothing but the open archive, and the open files that it writes to.
+ */
+#ifndef VMFERRY_IMPORT_UNPACK_H
+#define VMFERRY_IMPORT_UNPACK_H
+
+#include "err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define UNPACK_WORD	 "--unpack" /* of the command line of that process */
+#define UNPACK_DISKS_MAX 128
+
+enum packed_kind { PACKED_OTHER, PACKED_VMA };
+
+struct packed_disk {
+	unsigned number;
+	uint64_t bytes;
+	char *name;
+};
+
+/* What there is in an archive. */
+struct packed_content {
+	enum packed_kind kind;
+	char *config; /* of a VMA; NULL: it has none */
+	size_t config_bytes;
+	struct packed_disk disks[UNPACK_DISKS_MAX];
+	size_t disk_count;
+};
+
+struct unpack_target {
+	unsigned number;  /* of the disk */
+	const char *path; /* a file that is made */
+};
+
+/* Reads the beginning. 0; -EINVAL: it is damaged; -errno. packed_content_fini() whatever is returned. */
+int unpack_look(struct packed_content *c, const char *path, struct err *e);
+void packed_content_fini(struct packed_content *c);
+/*
+ * Reads a VMA to its end, and writes those of its disks as raw images with holes, of at most that many bytes each; tells of its progress (life.h).
+ * 0; -EINVAL: it is damaged or cut off; -ECANCELED; -errno.
+ */
+int unpack_vma(const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max, uint64_t disk_bytes_all,
+	       struct err *e);
+
+/* In that process: argv from UNPACK_WORD on. Returns the exit code: 0, also if it is damaged, which it says. */
+int unpack_child(int argc, char **argv);
+
+#endif

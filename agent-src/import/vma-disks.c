@@ -1,0 +1,131 @@
+/* vma-disks.c: see vma-disks.h. */
+#include "vma-disks.h"
+#include "space.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+int vma_disks_open(struct sources *s, struct err *e)
+{
+	int r = unpack_look(&s->packed, s->description, e);
+
+	s->is_vma = true;
+	if (!r && !s->packed.config)
+		r = err_set(e, EINVAL, "%s: it has no configuration of a guest", s->description);
+	if (r)
+		return r;
+	s->text = xstrdup(s->packed.config);
+	s->text_bytes = s->packed.config_bytes;
+	return 0;
+}
+
+static const struct packed_disk *in_vma(const struct sources *s, const char *label)
+{
+	AUTO_FREE char *name = xasprintf("drive-%s", label);
+	size_t i;
+
+	for (i = 0; i < s->packed.disk_count; i++)
+		if (!strcmp(s->packed.disks[i].name, name))
+			return &s->packed.disks[i];
+	return NULL;
+}
+
+static bool is_named(const struct sources_named *named, const char *label)
+{
+	size_t i;
+
+	for (i = 0; i < named->disk_count; i++)
+		if (strlen(label) == named->disks[i].name_bytes && !strncmp(label, named->disks[i].name, named->disks[i].name_bytes))
+			return true;
+	return false;
+}
+
+void vma_disks_find(struct sources *s, struct guest_description *d, const struct sources_named *named)
+{
+	const struct packed_disk *efi = d->efi.label ? in_vma(s, d->efi.label) : NULL;
+	size_t i = 0;
+
+	s->efi_number = efi ? efi->number : 0;
+	while (i < d->disk_count) {
+		struct described_disk *k = &d->disks[i];
+		const struct packed_disk *p = k->cdrom || is_named(named, k->label) ? NULL : in_vma(s, k->label);
+
+		if (!p && !k->cdrom && !is_named(named, k->label)) {
+			description_note(d, "the disk %s is not in the archive, and is left out (--disk %s=FILE gives it)", k->label,
+					 k->label);
+			description_drop_disk(d, i);
+			continue;
+		}
+		s->numbers[i++] = p ? p->number : 0;
+		if (p)
+			k->capacity = p->bytes;
+	}
+}
+
+/* ---- unpacked ---- */
+
+struct targets {
+	struct unpack_target list[GUEST_DISKS_MAX + 1];
+	size_t n;
+};
+
+/* The file that a disk gets in the spool; malloc'ed. */
+static char *unpack_to(struct sources *s, struct targets *t, unsigned number)
+{
+	char *path = xasprintf("%s/%u.raw", s->spool.path, number);
+
+	t->list[t->n++] = (struct unpack_target){number, path};
+	return path;
+}
+
+static int unpack(struct sources *s, const struct targets *t, struct err *e)
+{
+	uint64_t max = 0, all = 0;
+	size_t i;
+
+	for (i = 0; i < s->packed.disk_count; i++) {
+		max = MAX(max, s->packed.disks[i].bytes);
+		all += MIN(s->packed.disks[i].bytes, UINT64_MAX / 2 - all);
+	}
+	return unpack_vma(s->description, t->list, t->n, max, all, e);
+}
+
+/* However much there is in it, it is no less than the archive itself. */
+static int check_space(const struct sources *s, const char *dir, struct err *e)
+{
+	struct stat st;
+
+	return stat(s->description, &st) ? err_sys(e, errno, "cannot read %s", s->description)
+					 : space_check_dir(dir, (uint64_t)st.st_size, "what is in the archive", e);
+}
+
+int sources_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e)
+{
+	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
+	struct targets t = {.n = 0};
+	size_t i;
+	int r;
+
+	if (!s->is_vma)
+		return 0;
+	r = check_space(s, dir, e);
+	if (!r)
+		r = spool_make(&s->spool, template, e);
+	if (r)
+		return r;
+	for (i = 0; i < d->disk_count; i++)
+		if (s->numbers[i]) {
+			s->disks[i].path = unpack_to(s, &t, s->numbers[i]);
+			d->disks[i].format = "raw";
+		}
+	if (s->efi_number)
+		d->nvram = unpack_to(s, &t, s->efi_number);
+	return unpack(s, &t, e);
+}
+
+void sources_clean(struct sources *s)
+{
+	spool_remove(&s->spool);
+}

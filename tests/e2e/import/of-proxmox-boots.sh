@@ -1,0 +1,70 @@
+#!/bin/bash
+# A guest of Proxmox VE's boots from its disk: by its configuration with the image beside it, and out of an archive of vzdump's, as it is
+# and compressed. An archive that is damaged or cut off leaves nothing.
+# timeout: 300
+. "$(dirname "$0")/../../lib/import.sh"
+
+boots() { # NAME FILE...
+	local name=$1
+	shift
+	imports --name "$name" --start "$@" -- -serial "file:$VM/$name.serial"
+	wait_for 30 says "$VM/$name.serial" "disk $SUM" || fail "$name has another disk: $(cat "$VM/$name.serial" "$DIR/import.out")"
+	end_process "$IMPORTED"
+}
+
+refused() { # PATTERN ARGUMENT...
+	refuses 3 "$@"
+	says "$DIR/import.err" 'nothing was touched' || fail "$(cat "$DIR/import.err")"
+}
+
+bootable_disk "$DIR/vm-100-disk-0.raw"
+guest_disk "$DIR/vm-100-disk-1.raw" raw 4M
+cat >"$DIR/100.conf" <<-END
+	boot: order=scsi0;net0
+	cores: 1
+	memory: 128
+	name: web
+	net0: virtio=BC:24:11:00:00:01,bridge=vmbr0
+	ostype: l26
+	scsi0: local:100/vm-100-disk-0.raw,iothread=1,size=16M
+	scsi1: local:100/vm-100-disk-1.raw,size=4M
+	scsihw: virtio-scsi-single
+
+	[before-upgrade]
+	cores: 1000
+END
+boots "$ID-conf" "$DIR/100.conf"
+
+archive() { # OUT
+	python3 -S "$TOP/tests/lib/vma.py" "$1" "$DIR/100.conf" drive-scsi0="$DIR/vm-100-disk-0.raw" drive-scsi1="$DIR/vm-100-disk-1.raw"
+}
+archive "$DIR/a.vma"
+zstd -qk "$DIR/a.vma"
+gzip -k "$DIR/a.vma"
+boots "$ID-vma" "$DIR/a.vma"
+boots "$ID-zst" "$DIR/a.vma.zst" --format raw
+assert_same_content "$DIR/vm-100-disk-0.raw" raw "$VM/$ID-zst-1.raw" raw
+assert_same_content "$DIR/vm-100-disk-1.raw" raw "$VM/$ID-zst-2.raw" raw
+[[ $(allocated "$VM/$ID-zst-1.raw") -lt $((4 << 20)) ]] || fail "the holes of a disk are gone: $(allocated "$VM/$ID-zst-1.raw")"
+VMFERRY_FAULT=no-landlock:fail boots "$ID-gz" "$DIR/a.vma.gz"
+assert_eq "$(find "$VM" -name '.*vmferry*')" "" "what is left of hidden names"
+
+# one disk is given, and one is left out
+python3 -S "$TOP/tests/lib/vma.py" "$DIR/one.vma" "$DIR/100.conf" drive-scsi0="$DIR/vm-100-disk-0.raw"
+imports --name "$ID-one" --dry-run "$DIR/one.vma"
+says "$DIR/import.out" 'the disk scsi1 is not in the archive, and is left out' || fail "$(cat "$DIR/import.out")"
+boots "$ID-given" "$DIR/one.vma" --disk "scsi1=$DIR/vm-100-disk-1.raw"
+
+for size in 5000 20000 $(($(stat -c %s "$DIR/a.vma") - 512)); do
+	head -c "$size" "$DIR/a.vma" >"$DIR/cut.vma"
+	refused 'it is cut off' "$DIR/cut.vma"
+done
+head -c 100000 "$DIR/a.vma.zst" >"$DIR/cut.vma.zst"
+refused 'it is cut off' "$DIR/cut.vma.zst"
+python3 -S - "$DIR/a.vma" <<'END'
+import sys
+with open(sys.argv[1], "r+b") as f: # which cluster an extent has
+    at = f.read().index(b"VMAE") + 47
+    f.seek(at); byte = f.read(1); f.seek(at); f.write(bytes([byte[0] ^ 1]))
+END
+refused 'it is damaged' "$DIR/a.vma"
