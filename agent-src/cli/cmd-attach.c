@@ -5,7 +5,7 @@
 #include "log.h"
 #include "paths.h"
 #include "util.h"
-#include "working-dir.h"
+#include "with-monitor.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -77,21 +77,6 @@ static bool is_as_before(int r)
 	return r != -ESRCH && r != -EIO;
 }
 
-/* A QEMU that has put itself into the background, and whose disks have names that lead nowhere without the directory that it left. */
-static int restore_directory(const struct guest *g, FILE *to, struct err *e)
-{
-	AUTO_FREE char *where = text_shown(g->cwd ?: "");
-	int r;
-
-	if (!working_dir_is_needed(g))
-		return 0;
-	r = working_dir_restore(g, e);
-	if (!r && to)
-		fprintf(to, "%sits QEMU is back in the directory that it was started in, so that it can hand over its disks: %s\n",
-			to == stderr ? "vmferry: " : "", where);
-	return r;
-}
-
 static int attach(const char *vm, struct attach_options *o, struct err *e)
 {
 	AUTO_FREE char *runtime = NULL;
@@ -105,38 +90,13 @@ static int attach(const char *vm, struct attach_options *o, struct err *e)
 	r = r ? r : attach_guest(&g, runtime, &a, e);
 	if (!r) {
 		tell(&g, &a, o->json);
-		r = restore_directory(&g, o->json ? NULL : stdout, e);
+		r = monitor_directory(&g, o->json ? NULL : stdout, e);
 	} else if (g.name)
 		err_prefix(e, "guest %s (pid %d) was not given a monitor%s", g.name, (int)g.pid,
 			   is_as_before(r) ? ", and runs as before" : "");
 	free(a.path);
 	guest_fini(&g);
 	return r;
-}
-
-/* A QEMU that has a monitor needs none, and why it cannot be found is told by whoever looks next. */
-int attach_if_needed(const char *vm, const char *runtime_dir)
-{
-	struct attached a = {.path = NULL};
-	struct guest g;
-	struct err e;
-	int r = guest_find(&g, vm, &e);
-	bool lacks = r == -ENXIO;
-
-	if (!r || lacks) {
-		r = lacks ? attach_guest(&g, runtime_dir, &a, &e) : 0;
-		if (!r && a.path)
-			fprintf(stderr, "vmferry: the guest's QEMU has a QMP monitor now: %s\n", a.path);
-		else if (r)
-			err_prefix(&e, "it was not given a monitor%s", is_as_before(r) ? ", and runs as before" : "");
-		r = r ? r : restore_directory(&g, stderr, &e);
-		if (r)
-			fprintf(stderr, "vmferry: guest %s (pid %d), --attach: %s\n", g.name, (int)g.pid, e.msg);
-	} else
-		r = 0;
-	free(a.path);
-	guest_fini(&g);
-	return r ? EXIT_REFUSED : 0;
 }
 
 int cmd_attach(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include "export.h"
 #include "log.h"
 #include "util.h"
+#include "with-monitor.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -67,6 +68,17 @@ static const char *find_clash(const struct export_options *o)
 							: NULL;
 }
 
+static int export(const struct export_options *o)
+{
+	const struct lent_need need = {.state_dir = o->life.state_dir, .runtime_dir = o->life.runtime_dir};
+	struct lent_monitor monitor = {.path = NULL};
+	int code = monitor_begin(&monitor, o->vm, &need);
+
+	code = code ? code : export_run(o);
+	monitor_end(&monitor);
+	return code;
+}
+
 int cmd_export(int argc, char **argv)
 {
 	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
@@ -98,5 +110,5 @@ int cmd_export(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	life_places(&o.life, &state, &runtime);
-	return export_run(&o);
+	return export(&o);
 }

@@ -15,6 +15,7 @@
 #include "qemu-args.h"
 #include "shell-quote.h"
 #include "util.h"
+#include "with-monitor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -223,12 +224,21 @@ static int move_by_kind(struct move_options *o)
 	return code;
 }
 
+/* A guest that is shut down has none, and one that is going to be is asked by it only if the user wants that. */
+static bool needs_monitor(const struct move_options *o)
+{
+	return !o->cold.line && (o->how != HOW_COLD || o->attach);
+}
+
 /* The move runs while the guest's name, which may lie in its command line, is still in memory. */
 static int move_or_check(struct move_options *o)
 {
-	int code = o->attach && !o->cold.line && o->vm ? attach_if_needed(o->vm, o->runtime_dir) : 0;
+	const struct lent_need need = {o->state_dir, o->runtime_dir, o->attach};
+	struct lent_monitor monitor = {.path = NULL};
+	int code = monitor_begin(&monitor, needs_monitor(o) ? o->vm : NULL, &need);
 
 	code = code ? code : move_by_kind(o);
+	monitor_end(&monitor);
 	if (!code && o->estimate && !o->json && !o->script)
 		say_that_it_can(o);
 	return code;
@@ -293,7 +303,7 @@ static int run(struct move_options *o, const char *command)
 	o->state_dir = o->dest.state_dir = state;
 	o->runtime_dir = o->dest.runtime_dir = runtime;
 	again_with_kept(o, command);
-	return o->dest.background && !o->dry_run ? detach_run(o) : move_or_check(o);
+	return o->dest.background && !o->dry_run ? detach_run(o, move_or_check) : move_or_check(o);
 }
 
 #define DEFAULTS .max_downtime_ms = 300, .reconnect_ms = 60000, .carry = {.multifd = -1}

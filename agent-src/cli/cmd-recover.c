@@ -8,6 +8,7 @@
 #include "journal-kinds.h"
 #include "journal.h"
 #include "json-text.h"
+#include "lent-monitor.h"
 #include "log.h"
 #include "paths.h"
 #include "process.h"
@@ -62,10 +63,18 @@ static const char *member(const struct attempt *a, const char *key)
 	return s ? s : "?";
 }
 
+/* Of the QEMU; 0: it had none. */
+static int pid_of(const struct attempt *a)
+{
+	const json_t *lent = json_object_get(a->begin, LENT_MEMBER);
+
+	return (int)json_integer_value(json_object_get(lent ?: a->begin, "pid"));
+}
+
 /* As the user is told of it: "vm1 (pid 17) -> root@host-b, attempt 0123…". The caller frees it. */
 static char *attempt_text(const struct attempt *a)
 {
-	int pid = (int)json_integer_value(json_object_get(a->begin, "pid"));
+	int pid = pid_of(a);
 	AUTO_FREE char *of = pid ? xasprintf("pid %d", pid) : xstrdup("shut down");
 	char *s = xasprintf("%s (%s) -> %s, attempt %s", member(a, "guest"), of, life_goes_to(a->begin), a->id);
 
@@ -103,8 +112,7 @@ static int attempts_find(struct attempts *all, const char *state, const char *vm
 				fprintf(stderr, "vmferry: %s\n", why.msg);
 				(*unread)++;
 			}
-		} else if (a->kind && (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")),
-							    (int)json_integer_value(json_object_get(a->begin, "pid")), a->id))) {
+		} else if (a->kind && (!vm || recover_means(vm, json_string_value(json_object_get(a->begin, "guest")), pid_of(a), a->id))) {
 			all->n++;
 		} else {
 			json_decref(a->begin);
@@ -389,8 +397,10 @@ static int settle_all(const struct asked *asked)
 		worst = drop_kept(asked); /* of a move within this host both journals are here */
 		worst = worst == 1 ? become_the_destination(asked) : worst;
 	} else {
-		for (i = 0; i < all.n; i++) {
-			code = settle(asked, &all.list[i]);
+		for (i = 0; i < 2 * all.n; i++) {
+			const struct attempt *a = &all.list[i % all.n];
+
+			code = a->kind->last == (i >= all.n) ? settle(asked, a) : 0;
 			worst = MAX(worst, code);
 		}
 		if (unread && !(vm && all.n)) /* one of these may have been meant */

@@ -7,6 +7,7 @@
 #include "paths.h"
 #include "qemu-args.h"
 #include "util.h"
+#include "with-monitor.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -91,6 +92,17 @@ static int complain(const char *what)
 	return EXIT_USAGE;
 }
 
+static int change(struct storage_options *o)
+{
+	const struct lent_need need = {.state_dir = o->life.state_dir, .runtime_dir = o->life.runtime_dir};
+	struct lent_monitor monitor = {.path = NULL};
+	int code = monitor_begin(&monitor, o->line ? NULL : o->vm, &need);
+
+	code = code ? code : storage_run(o);
+	monitor_end(&monitor);
+	return code;
+}
+
 int cmd_storage(int argc, char **argv)
 {
 	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
@@ -120,5 +132,5 @@ int cmd_storage(int argc, char **argv)
 	}
 	o->life.state_dir = state;
 	o->life.runtime_dir = runtime;
-	return storage_run(o);
+	return change(o);
 }

@@ -22,8 +22,6 @@ int cmd_bench(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
-/* --attach of another command. 0; EXIT_REFUSED: it was not possible, and stderr says why. */
-int attach_if_needed(const char *vm, const char *runtime_dir);
 int cmd_storage(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_guard(int argc, char **argv);

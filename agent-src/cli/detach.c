@@ -1,7 +1,6 @@
 /* detach.c: see detach.h. */
 #include "detach.h"
 #include "exit-code.h"
-#include "move.h"
 #include "output.h"
 
 #include <fcntl.h>
@@ -41,7 +40,7 @@ static int wait_for_child(pid_t pid, int fd, const char *vm)
 	return EXIT_UNDECIDED;
 }
 
-int detach_run(struct move_options *o)
+int detach_run(struct move_options *o, int (*run)(struct move_options *o))
 {
 	int fds[2];
 	pid_t pid;
@@ -57,5 +56,5 @@ int detach_run(struct move_options *o)
 	close(fds[0]);
 	detach_pipe = fds[1];
 	o->prepared = go_to_background;
-	return move_run(o);
+	return run(o);
 }

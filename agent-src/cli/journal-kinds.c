@@ -5,9 +5,11 @@
 #include "export.h"
 #include "journal.h"
 #include "json-text.h"
+#include "lent-monitor.h"
 #include "storage.h"
 #include "util.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 /* ---- a move to another host ---- */
@@ -44,10 +46,40 @@ static int recover_made(const struct move_taken_up *u, const json_t *begin, stru
 	return export_recover_by_journal(&u->life, j);
 }
 
+/* ---- a monitor that a command was lent ---- */
+
+/* As long as something of that QEMU is not settled it is needed for that. */
+static int recover_lent(const struct move_taken_up *u, const json_t *begin, struct journal *j)
+{
+	const char *guest = json_text(begin, "guest") ?: "?";
+	struct err e;
+	int r;
+
+	if (lent_is_needed(u->life.state_dir, begin)) {
+		journal_close(j);
+		fprintf(stderr, "vmferry: the monitor that vmferry has made in the QEMU of %s stays until its move is settled\n", guest);
+		return EXIT_LEFTOVERS;
+	}
+	r = lent_undo(begin, &e);
+	if (r && r != -ENOTSUP) {
+		journal_close(j);
+		fprintf(stderr, "vmferry: the monitor that vmferry has made in the QEMU of %s is left there: %s\n", guest, e.msg);
+		return EXIT_LEFTOVERS;
+	}
+	fprintf(stderr,
+		r ? "vmferry: the monitor that vmferry has made in the QEMU of %s stays until that ends\n"
+		  : "removed from the QEMU of %s the monitor that vmferry had made there\n",
+		guest);
+	if (journal_remove(j, false, &e))
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	return 0;
+}
+
 static const struct journal_kind kinds[] = {
 	{"dest", JSON_STRING, "this move", .recover = recover_move, .guard = move_guard},
 	{"storage", JSON_OBJECT, "the change of its disks", .recover = recover_storage, .guard = storage_guard},
 	{"here", JSON_OBJECT, "its export or import", .apart = true, .recover = recover_made},
+	{LENT_MEMBER, JSON_OBJECT, "the monitor that it was lent", .apart = true, .last = true, .recover = recover_lent},
 };
 
 const struct journal_kind *journal_kind_of(const json_t *begin)

@@ -15,6 +15,7 @@ struct journal_kind {
 	json_type type;	    /* of that */
 	const char *name;   /* "this move" */
 	bool apart;	    /* each is settled by itself, so that several of a guest are no matter */
+	bool last;	    /* after the others, which need it */
 	/* Settles it, and returns the exit code. u: what the user says. begin: what the journal begins with, which outlives it. Steals j, as
 	 * guard does. */
 	int (*recover)(const struct move_taken_up *u, const json_t *begin, struct journal *j);

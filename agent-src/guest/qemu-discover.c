@@ -185,7 +185,7 @@ void guest_remove_attached(const struct guest *g)
 	}
 }
 
-/* Those on its line, and the one that it was given since. */
+/* The one that it was given, which nobody else looks for, and those on its line. */
 static void find_monitors(struct guest *g)
 {
 	char **paths, **ports, *attached = guest_attached_path(g->pid);
@@ -193,14 +193,14 @@ static void find_monitors(struct guest *g)
 		  of_tcp = qemu_args_qmp_ports(g->line.expanded, g->line.expanded_count, &ports);
 
 	g->qmp.all = xcalloc(on_line + of_tcp + 1, sizeof(*g->qmp.all));
+	if (attached)
+		g->qmp.all[g->qmp.count++] = attached;
 	for (i = 0; i < on_line; i++)
 		g->qmp.all[g->qmp.count++] = guest_path(g, paths[i]);
 	for (i = 0; i < of_tcp; i++)
 		g->qmp.all[g->qmp.count++] = xstrdup(ports[i]);
 	args_free_strings(paths, on_line);
 	args_free_strings(ports, of_tcp);
-	if (attached)
-		g->qmp.all[g->qmp.count++] = attached;
 	if (g->qmp.count)
 		g->qmp.path = xstrdup(g->qmp.all[0]);
 }

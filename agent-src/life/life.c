@@ -321,6 +321,8 @@ const char *life_goes_to(const json_t *begin)
 {
 	const json_t *here = json_object_get(begin, "here");
 
+	if (json_object_get(begin, "lent"))
+		return "a monitor of its own";
 	return here ? json_text(here, "to") ?: "?" : json_text(begin, "dest") ?: "other disks";
 }
 

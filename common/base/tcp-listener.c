@@ -5,12 +5,13 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define LISTENS 0x0a /* TCP_LISTEN, as /proc/net/tcp has it */
+/* TCP_ESTABLISHED and TCP_LISTEN, as /proc/net/tcp has them */
+#define CONNECTED 0x01
+#define LISTENS	  0x0a
 
 /* Both have the same one. */
 static bool is_in_our_network(pid_t pid)
@@ -65,7 +66,7 @@ static void take_address(struct sockaddr_storage *at, const char *hex, unsigned 
 }
 
 /* Of one table, /proc/PID/net/tcp or tcp6. */
-static unsigned long look_in(pid_t pid, const char *table, unsigned port, struct sockaddr_storage *at)
+static unsigned long look_in(pid_t pid, const char *table, unsigned port, unsigned wanted, struct sockaddr_storage *at)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/net/%s", (int)pid, table);
 	FILE *f = fopen(path, "re");
@@ -76,7 +77,7 @@ static unsigned long look_in(pid_t pid, const char *table, unsigned port, struct
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%*d: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", hex, &local, &state, &inode) !=
 			    4 ||
-		    local != port || state != LISTENS || !inode || (strlen(hex) != 8 && strlen(hex) != 32) || !has_socket(pid, inode))
+		    local != port || state != wanted || !inode || (strlen(hex) != 8 && strlen(hex) != 32) || !has_socket(pid, inode))
 			continue;
 		take_address(at, hex, port);
 		found = inode;
@@ -92,8 +93,15 @@ unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage 
 
 	if (!port || port > 65535 || !is_in_our_network(pid))
 		return 0;
-	inode = look_in(pid, "tcp", port, at);
-	return inode ? inode : look_in(pid, "tcp6", port, at);
+	inode = look_in(pid, "tcp", port, LISTENS, at);
+	return inode ? inode : look_in(pid, "tcp6", port, LISTENS, at);
+}
+
+bool tcp_serves_client(pid_t pid, unsigned port)
+{
+	struct sockaddr_storage at;
+
+	return look_in(pid, "tcp", port, CONNECTED, &at) || look_in(pid, "tcp6", port, CONNECTED, &at);
 }
 
 socklen_t tcp_address_bytes(const struct sockaddr_storage *at)

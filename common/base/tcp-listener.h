@@ -2,6 +2,7 @@
 #ifndef VMFERRY_TCP_LISTENER_H
 #define VMFERRY_TCP_LISTENER_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
@@ -10,6 +11,8 @@
  * listens on all addresses. 0: it does not, or in another network namespace than ours, or it cannot be told.
  */
 unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage *at);
+/* Whether the process has a connection that it has taken at this port. */
+bool tcp_serves_client(pid_t pid, unsigned port);
 /* Of an IPv4 or IPv6 address. */
 socklen_t tcp_address_bytes(const struct sockaddr_storage *at);
 

@@ -550,6 +550,19 @@ bool process_has_socket(pid_t pid, const char *path)
 	return yes && !others;
 }
 
+bool process_serves_client(pid_t pid, const char *path)
+{
+	AUTO_FREE char *all = unix_lines(pid);
+	char *next = all;
+	struct unix_line l;
+	bool yes = false;
+
+	while (!yes && next_unix_line(&next, &l))
+		yes = l.type == SOCK_STREAM && !(l.flags & 0x10000) && (!strcmp(l.path, path) || is_end_of(l.path, path)) &&
+		      has_socket_of(pid, l.inode);
+	return yes;
+}
+
 char *process_socket_called(pid_t pid, const char *base)
 {
 	AUTO_FREE char *all = unix_lines(pid);

@@ -69,6 +69,8 @@ bool process_may_have_socket(pid_t pid, const char *path);
  * taken its name). One that was bound to a relative path counts if the end is the same. What somebody's socket says by a name with newlines in it makes
  * no yes, but may make a no. */
 bool process_has_socket(pid_t pid, const char *path);
+/* Whether the process has a connection that it has taken at that path, or at one with the same end. */
+bool process_serves_client(pid_t pid, const char *path);
 /* The absolute path of a stream socket on which the process listens (as process_has_socket()), whose last component is base; malloc'ed, NULL: none. */
 char *process_socket_called(pid_t pid, const char *base);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */

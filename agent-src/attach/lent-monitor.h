@@ -1,0 +1,54 @@
+/*
+ * lent-monitor.h: a QMP monitor of our own in a guest's QEMU, for as long as a command needs it, where none of those that it has can be used.
+ *
+ * QEMU 11.1 can be told by any of its monitors, HMP too, to make another one (-object monitor-qmp). What a QEMU can is asked of it. vmferry has it make one
+ * on a unix socket in its runtime directory, named as the one of `vmferry attach`, so that everything finds it there; and afterwards has QEMU
+ * remove it, with its socket: by its property close-action=delete, which QEMU heeds when its client leaves, whoever that is.
+ *
+ * A journal of its own says so before it is made, and is locked by whoever uses the monitor: once that has died, the guard of its move, or `vmferry
+ * recover`, removes the monitor. It stays as long as the move has not been settled, which needs it.
+ */
+#ifndef VMFERRY_LENT_MONITOR_H
+#define VMFERRY_LENT_MONITOR_H
+
+#include "attach.h"
+#include "err.h"
+#include "journal.h"
+#include "qemu-discover.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define LENT_MEMBER "lent" /* of what its journal begins with */
+
+struct lent_monitor {
+	char *path; /* of its socket; NULL: none was needed, or none made */
+	char *by;   /* the monitor by which it was made, in words; NULL: attached to */
+	struct attached attached;
+	struct journal *journal;
+	struct loop *loop;
+};
+
+/* Why one is needed. */
+struct lent_need {
+	const char *state_dir, *runtime_dir;
+	bool attach; /* the user says so */
+};
+
+/*
+ * Makes one if no QMP monitor of the guest vm can be used. 0: one was made, or none is needed, or it is not for us to say why not (whoever looks for
+ * the guest next does). Otherwise -errno: none can be used, and *e says of each why.
+ */
+int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *need, struct err *e);
+/* Has QEMU remove it. -errno: it stays, and *e says why. Once, and of one that was not made: nothing happens. */
+int lent_return(struct lent_monitor *m, struct err *e);
+/* By the monitor itself: the one at this path of that process, made by whatever command. -ENOTSUP: this QEMU cannot (before 11.1). */
+int lent_remove(pid_t pid, const char *path, struct loop *l, struct err *e);
+/* By what its journal begins with. 0: it is gone. */
+int lent_undo(const json_t *begin, struct err *e);
+/* Removes those of this QEMU whose users have died, and their journals. */
+void lent_undo_dead(const char *state_dir, pid_t pid, uint64_t start_time);
+/* Whether a move of the same QEMU, or whatever else has a journal, is not settled yet, which needs it. */
+bool lent_is_needed(const char *state_dir, const json_t *begin);
+
+#endif

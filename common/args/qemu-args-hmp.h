@@ -1,0 +1,36 @@
+/*
+ * qemu-args-hmp.h: which human monitors (HMP) a QEMU command line makes, and where they are reached. Pure: no I/O.
+ *
+ * Those of -monitor, of -mon and -object monitor-hmp with a -chardev, and those that share a connection with the guest's console (a mux): -serial mon:…, or
+ * a -chardev with mux=on that both name.
+ */
+#ifndef VMFERRY_QEMU_ARGS_HMP_H
+#define VMFERRY_QEMU_ARGS_HMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum args_hmp_kind {
+	HMP_NOWHERE, /* nobody of this host can connect to it: why says so */
+	HMP_UNIX,
+	HMP_TCP,
+	HMP_PTY,
+};
+
+struct args_hmp {
+	enum args_hmp_kind kind;
+	char *at;	 /* its path, port, or the pseudo-terminal's path=; NULL: none is said */
+	bool telnet;	 /* spoken there */
+	bool mux;	 /* shared with others */
+	char escape;	 /* of a mux that two share; 0: it is none, or others share it, too */
+	const char *why; /* HMP_NOWHERE */
+	char *option;	 /* that names it, for people: "-monitor stdio" */
+};
+
+/* How many; *out has them in the line's order: args_hmp_free(). */
+size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out);
+void args_hmp_free(struct args_hmp *list, size_t count);
+/* How many of the line's character devices are pseudo-terminals. */
+size_t qemu_args_ptys(char *const *argv, size_t argc);
+
+#endif
