@@ -16,7 +16,7 @@
 #include "agent-talk.h"
 #include "guest-at-rest.h"
 #include "host-qemu.h"
-#include "image-lock.h"
+#include "locked-images.h"
 #include "life.h"
 #include "made.h"
 #include "qcow2-header.h"
@@ -49,10 +49,8 @@ struct export
 	struct made made;					       /* what is to be the bundle */
 	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
 	const char *memory;
-	int *locks;
-	struct stat *locked; /* as they were then */
-	size_t lock_count;
-	struct err frozen; /* code: nothing says that the guest's file systems are thawed */
+	struct locked_images locked; /* of a guest that is shut down */
+	struct err frozen;	     /* code: nothing says that the guest's file systems are thawed */
 };
 
 static bool is_stream(const struct export *x)
@@ -305,24 +303,10 @@ static int copy_live(struct export *x, struct err *e)
 	return r ? r : live_wait(&x->live, e);
 }
 
-/* Nobody starts the guest, or writes to them, meanwhile. */
+/* Nobody starts the guest, or writes to them, meanwhile; who reads them is let be. */
 static int lock(struct export *x, const char *path, enum image_use use, struct err *e)
 {
-	int fd, r = image_lock(path, use, &fd, e);
-
-	if (r == -EBUSY)
-		return err_set(e, EBUSY,
-			       "%s is in use: a QEMU, or another agent of ours, has locked it. A guest that runs is exported by its name",
-			       path);
-	if (r)
-		return r;
-	x->locks = xrealloc(x->locks, (x->lock_count + 1) * sizeof(*x->locks));
-	x->locked = xrealloc(x->locked, (x->lock_count + 1) * sizeof(*x->locked));
-	x->locks[x->lock_count] = fd;
-	if (fstat(fd, &x->locked[x->lock_count++]))
-		return err_sys(e, errno, "cannot look at %s", path);
-	return image_is_written(fd) ? err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone", path)
-				    : 0;
+	return images_lock(&x->locked, path, use, false, "A guest that runs is exported by its name", e);
 }
 
 static int lock_disks(struct export *x, struct err *e)
@@ -340,22 +324,6 @@ static int lock_disks(struct export *x, struct err *e)
 			r = lock(x, d->chain[k].real_path, IMAGE_SHARE, e);
 	}
 	return r;
-}
-
-static int check_unchanged(const struct export *x, struct err *e)
-{
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < x->lock_count; i++) {
-		const struct stat *was = &x->locked[i];
-
-		if (fstat(x->locks[i], &st) || st.st_size != was->st_size || st.st_mtim.tv_sec != was->st_mtim.tv_sec ||
-		    st.st_mtim.tv_nsec != was->st_mtim.tv_nsec || image_is_written(x->locks[i]))
-			return err_set(e, ESTALE,
-				       "a disk of the guest was written to while it was copied: has somebody started the guest?");
-	}
-	return 0;
 }
 
 static int copy_disks(struct export *x, struct err *e)
@@ -449,7 +417,7 @@ static int make(struct export *x, struct err *e)
 	if (!r)
 		r = copy_files(x, e);
 	if (!r && !x->runs)
-		r = check_unchanged(x, e);
+		r = images_unchanged(&x->locked, e);
 	if (!r)
 		r = describe(x, e);
 	if (!r)
@@ -602,12 +570,7 @@ static int carry_out(struct export *x)
 
 static void fini(struct export *x)
 {
-	size_t i;
-
-	for (i = 0; i < x->lock_count; i++)
-		close(x->locks[i]);
-	free(x->locks);
-	free(x->locked);
+	images_unlock(&x->locked);
 	live_close(&x->live);
 	export_plan_fini(&x->plan);
 	bundle_fini(&x->b);

@@ -4,7 +4,6 @@
  * them all the same is noticed before anything is promised.
  */
 #include "disks-private.h"
-#include "image-lock.h"
 #include "json-text.h"
 #include "process.h"
 
@@ -13,52 +12,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct held_image {
-	const char *path;
-	int fd;
-	struct stat st; /* when it was locked */
-};
-
-/* ---- nobody else has them ---- */
-
-void disks_let_go(struct disks *ds)
-{
-	size_t i;
-
-	for (i = 0; i < ds->held_count; i++)
-		close(ds->held[i].fd);
-	free(ds->held);
-	ds->held = NULL;
-	ds->held_count = 0;
-}
-
-static int hold(struct disks *ds, const char *path, enum image_use use, struct err *e)
-{
-	struct held_image *h;
-	pid_t pid;
-	int fd, r = image_lock(path, use, &fd, e);
-
-	if (r == -EBUSY)
-		return err_set(e, EBUSY,
-			       "%s is in use: a QEMU, or another move, has locked it. A guest that runs is moved without --how cold", path);
-	if (r)
-		return r;
-	ds->held = xrealloc(ds->held, (ds->held_count + 1) * sizeof(*ds->held));
-	h = &ds->held[ds->held_count++];
-	*h = (struct held_image){.path = path, .fd = fd};
-	if (fstat(fd, &h->st))
-		return err_sys(e, errno, "cannot look at %s", path);
-	if (image_is_written(fd))
-		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
-			       path);
-	pid = use == IMAGE_SHARE ? 0 : process_that_opened(path, 0); /* a base may be read by others */
-	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", path, (int)pid) : 0;
-}
-
 /* Its QEMU runs, and has them: they are read as they are at that moment. */
 static bool is_written_to(const struct disks *ds)
 {
 	return ds->src->opt->cold.head && !ds->src->opt->cold.head->is_down;
+}
+
+static int hold(struct disks *ds, const char *path, enum image_use use, struct err *e)
+{
+	return images_lock(&ds->locked, path, use, use != IMAGE_SHARE, "A guest that runs is moved without --how cold",
+			   e); /* a base may be read by others */
 }
 
 static int hold_chain(struct disks *ds, const struct guest_disk *g, struct err *e)
@@ -72,28 +35,9 @@ static int hold_chain(struct disks *ds, const struct guest_disk *g, struct err *
 	return r;
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 int disks_unchanged(const struct disks *ds, struct err *e)
 {
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < ds->held_count; i++) {
-		const struct held_image *h = &ds->held[i];
-
-		if (stat(h->path, &st))
-			return err_sys(e, errno, "%s, while it was copied", h->path);
-		if (image_is_written(h->fd))
-			return err_set(e, EBUSY, "%s was opened for writing while it was copied: has somebody started the guest?", h->path);
-		if (st.st_ino != h->st.st_ino || st.st_dev != h->st.st_dev || st.st_size != h->st.st_size ||
-		    !same_time(st.st_mtim, h->st.st_mtim) || !same_time(st.st_ctim, h->st.st_ctim))
-			return err_set(e, ESTALE, "%s was written to, or replaced, while it was copied", h->path);
-	}
-	return 0;
+	return images_unchanged(&ds->locked, e);
 }
 
 /* ---- the plan ---- */
@@ -131,14 +75,13 @@ static int examine(struct part *p, struct err *e)
 /* As it was when it was locked; of one that could not be, as it is. */
 static json_int_t size_of(const struct disks *ds, const struct guest_disk *g)
 {
+	const struct locked_image *h = images_locked(&ds->locked, g->real_path);
 	struct stat st;
-	size_t i;
 
 	if (is_written_to(ds)) /* it may be longer by now than when it was found */
 		return (json_int_t)g->virtual_size;
-	for (i = 0; i < ds->held_count; i++)
-		if (!strcmp(ds->held[i].path, g->real_path))
-			return (json_int_t)ds->held[i].st.st_size;
+	if (h)
+		return (json_int_t)h->st.st_size;
 	return (json_int_t)(stat(g->real_path, &st) ? (off_t)g->virtual_size : st.st_size);
 }
 

@@ -26,7 +26,6 @@ int disks_event(struct part *p, const struct event *ev, struct err *e);
 uint32_t disks_reached(const struct part *p);
 void disks_tell(const struct part *p, enum part_tale tale, json_t *out);
 void disks_fini(struct part *p);
-void disks_let_go(struct disks *ds);
 int disks_describe(struct part *p, json_t *out, struct err *e);
 /* Nobody asks any more whether both hosts see them. */
 void disks_unmark(struct disks *ds);

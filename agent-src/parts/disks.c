@@ -658,7 +658,7 @@ void disks_fini(struct part *p)
 
 	on_results(&ds->results); /* what it told last goes with the conductor */
 	disks_end_writeback(ds);
-	disks_let_go(ds);
+	images_unlock(&ds->locked);
 	disks_unmark(ds);
 	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX; i++) {
 		free(ds->at[i].to);

@@ -7,6 +7,7 @@
 #ifndef VMFERRY_DISKS_H
 #define VMFERRY_DISKS_H
 
+#include "locked-images.h"
 #include "data-plane.h"
 #include "disk-read.h"
 #include "source.h"
@@ -54,8 +55,6 @@ struct disk {
 	unsigned carried_count;
 };
 
-struct held_image;
-
 struct disks {
 	struct part part;
 	struct source *src;
@@ -67,9 +66,8 @@ struct disks {
 	unsigned stays;
 	struct disk *left[OBJECT_DISK_MAX + 1]; /* those that are left behind */
 	unsigned lefts;
-	json_t *described;	 /* as the destination was told */
-	struct held_image *held; /* of a guest at rest; NULL: none */
-	size_t held_count;
+	json_t *described;	     /* as the destination was told */
+	struct locked_images locked; /* of a guest at rest */
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not yet, or no more */
 	struct queue results;

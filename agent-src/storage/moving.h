@@ -2,6 +2,7 @@
 #ifndef VMFERRY_STORAGE_MOVING_H
 #define VMFERRY_STORAGE_MOVING_H
 
+#include "locked-images.h"
 #include "attempt-id.h"
 #include "disk-line.h"
 #include "guard.h"
@@ -37,12 +38,12 @@ struct moving_disk {
 		char file[NODE_MAX], format[NODE_MAX], filter[NODE_MAX], job[NODE_MAX];
 	} names; /* of what is ours in QEMU */
 	struct {
-		bool yes;
+		bool is_open;
 		int from, to;
-		struct stat was; /* of the old image, when it was locked */
-	} held;			 /* of a guest that is shut down */
-	bool switched;		 /* QEMU uses the new image */
-	uint64_t done, total;	 /* progress, as QEMU counts it */
+		off_t size;
+	} rest;		      /* of a guest that is shut down */
+	bool switched;	      /* QEMU uses the new image */
+	uint64_t done, total; /* progress, as QEMU counts it */
 };
 
 /* What starts the guest. */
@@ -76,6 +77,7 @@ struct storage {
 	uint64_t bwlimit;
 	bool committed, mixed;		 /* mixed: some disks were switched, in the end */
 	uint64_t held_since_ns, held_ns; /* requests to disks wait; for so long they did; 0: not measured */
+	struct locked_images locked;	 /* of a guest that is shut down */
 };
 
 /* The name of this command in events: of a guest that is shut down (rest), or that runs. */

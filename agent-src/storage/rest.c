@@ -1,8 +1,6 @@
 /* rest.c: the disks of a guest that is shut down: files, locked, copied as they are and compared (storage.h). */
 #include "fault.h"
-#include "image-lock.h"
 #include "moving.h"
-#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -17,36 +15,14 @@
 
 /* ---- nobody else has it ---- */
 
-static int hold(struct moving_disk *d, struct err *e)
-{
-	pid_t pid;
-	int r = image_lock(d->from, IMAGE_READ, &d->held.from, e);
-
-	if (r == -EBUSY)
-		return err_set(
-			e, EBUSY,
-			"%s is in use: a QEMU, or another move, has locked it. Of a guest that runs disks are moved by its name or pid",
-			d->from);
-	if (r)
-		return r;
-	d->held.yes = true;
-	d->held.to = -1;
-	if (fstat(d->held.from, &d->held.was))
-		return err_sys(e, errno, "cannot look at %s", d->from);
-	if (image_is_written(d->held.from))
-		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
-			       d->from);
-	pid = process_that_opened(d->from, 0);
-	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", d->from, (int)pid) : 0;
-}
-
 int storage_rest_hold(struct storage *s, struct err *e)
 {
 	unsigned i;
 	int r = 0;
 
 	for (i = 0; i < s->count && !r; i++)
-		r = hold(&s->disks[i], e);
+		r = images_lock(&s->locked, s->disks[i].from, IMAGE_READ, true, "Of a guest that runs disks are moved by its name or pid",
+				e);
 	return r;
 }
 
@@ -55,32 +31,11 @@ void storage_rest_let_go(struct storage *s)
 	unsigned i;
 
 	for (i = 0; i < s->count; i++) {
-		struct moving_disk *d = &s->disks[i];
-
-		if (!d->held.yes)
-			continue;
-		close(d->held.from);
-		if (d->held.to >= 0)
-			close(d->held.to);
-		d->held.yes = false;
+		if (s->disks[i].rest.is_open)
+			close(s->disks[i].rest.to);
+		s->disks[i].rest.is_open = false;
 	}
-}
-
-static bool same_time(struct timespec a, struct timespec b)
-{
-	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-static int unchanged(const struct moving_disk *d, struct err *e)
-{
-	struct stat st;
-
-	if (stat(d->from, &st))
-		return err_sys(e, errno, "%s, while it was copied", d->from);
-	return image_is_written(d->held.from) || st.st_ino != d->held.was.st_ino || st.st_dev != d->held.was.st_dev ||
-			       st.st_size != d->held.was.st_size || !same_time(st.st_mtim, d->held.was.st_mtim)
-		       ? err_set(e, ESTALE, "%s was written to, or replaced, while it was copied: has somebody started the guest?", d->from)
-		       : 0;
+	images_unlock(&s->locked);
 }
 
 /* ---- copying ---- */
@@ -93,11 +48,11 @@ static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct er
 	ssize_t k;
 
 	while (n) {
-		k = copy_file_range(d->held.from, &in, d->held.to, &out, n, 0);
+		k = copy_file_range(d->rest.from, &in, d->rest.to, &out, n, 0);
 		if (k < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
-			k = pread(d->held.from, buf, MIN(n, sizeof(buf)), in);
+			k = pread(d->rest.from, buf, MIN(n, sizeof(buf)), in);
 			if (k > 0)
-				k = pwrite(d->held.to, buf, (size_t)k, out);
+				k = pwrite(d->rest.to, buf, (size_t)k, out);
 			in += MAX(k, 0);
 			out += MAX(k, 0);
 		}
@@ -125,13 +80,13 @@ static void next_data(int fd, off_t at, off_t size, off_t *begin, off_t *end)
 
 static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	off_t at = 0, size = d->held.was.st_size, begin, end;
+	off_t at = 0, size = d->rest.size, begin, end;
 	int r;
 
-	if (ftruncate(d->held.to, size))
+	if (ftruncate(d->rest.to, size))
 		return err_sys(e, errno, "cannot make %s %lld bytes long", d->to, (long long)size);
 	while (at < size) {
-		next_data(d->held.from, at, size, &begin, &end);
+		next_data(d->rest.from, at, size, &begin, &end);
 		for (at = begin; at < end; at += (off_t)MIN(CHUNK, (uint64_t)(end - at))) {
 			r = copy_range(d, at, MIN(CHUNK, (uint64_t)(end - at)), e);
 			d->done = (uint64_t)at;
@@ -149,14 +104,18 @@ static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
 
 static int copy(struct storage *s, struct moving_disk *d, struct err *e)
 {
+	const struct locked_image *from = images_locked(&s->locked, d->from);
 	int r;
 
-	d->total = 2 * (uint64_t)d->held.was.st_size; /* it is read again */
-	d->held.to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (d->held.to < 0)
+	d->rest.from = from->fd;
+	d->rest.size = from->st.st_size;
+	d->total = 2 * (uint64_t)d->rest.size; /* it is read again */
+	d->rest.to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	d->rest.is_open = d->rest.to >= 0;
+	if (!d->rest.is_open)
 		return err_sys(e, errno, "cannot open %s", d->to);
-	r = ioctl(d->held.to, FICLONE, d->held.from) ? copy_data(s, d, e) : 0;
-	if (!r && fsync(d->held.to))
+	r = ioctl(d->rest.to, FICLONE, d->rest.from) ? copy_data(s, d, e) : 0;
+	if (!r && fsync(d->rest.to))
 		r = err_sys(e, errno, "cannot sync %s", d->to);
 	return r;
 }
@@ -167,14 +126,14 @@ static int copy(struct storage *s, struct moving_disk *d, struct err *e)
 static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	static uint8_t a[PART], b[PART];
-	off_t at, size = d->held.was.st_size;
+	off_t at, size = d->rest.size;
 	ssize_t n, m;
 	int r = 0;
 
-	posix_fadvise(d->held.to, 0, 0, POSIX_FADV_DONTNEED);
+	posix_fadvise(d->rest.to, 0, 0, POSIX_FADV_DONTNEED);
 	for (at = 0; at < size && !r; at += n) {
-		n = pread(d->held.from, a, sizeof(a), at);
-		m = pread(d->held.to, b, sizeof(b), at);
+		n = pread(d->rest.from, a, sizeof(a), at);
+		m = pread(d->rest.to, b, sizeof(b), at);
 		if (n <= 0 || m < 0)
 			return err_sys(e, n ? errno : EIO, "cannot read %s", m < 0 ? d->to : d->from);
 		if (n != m || memcmp(a, b, (size_t)n))
@@ -183,7 +142,7 @@ static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 		storage_tell_progress(s);
 		r = storage_wait(s, 0, e);
 	}
-	if (!r && lseek(d->held.to, 0, SEEK_END) != size)
+	if (!r && lseek(d->rest.to, 0, SEEK_END) != size)
 		r = err_set(e, EIO, "%s has another size than %s", d->to, d->from);
 	return r;
 }
@@ -209,8 +168,9 @@ int storage_rest(struct storage *s, struct err *e)
 	life_stage(&s->life, "switchover");
 	if (!r)
 		r = starter_prepare(s, e);
+	r = r ? r : images_unchanged(&s->locked, e);
 	for (i = 0; i < s->count && !r; i++)
-		r = unchanged(&s->disks[i], e) ?: storage_image_sync(s, &s->disks[i], e);
+		r = storage_image_sync(s, &s->disks[i], e);
 	for (i = 0; i < s->count && !r && !s->starter.path; i++)
 		r = old_set_aside(s, &s->disks[i], e);
 	if (!r)

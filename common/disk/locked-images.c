@@ -1,0 +1,81 @@
+/* locked-images.c: see locked-images.h. */
+#include "locked-images.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int images_lock(struct locked_images *h, const char *path, enum image_use use, bool alone, const char *of_running, struct err *e)
+{
+	struct locked_image *one;
+	pid_t pid;
+	int fd, r = image_lock(path, use, &fd, e);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s is in use: a QEMU, or another agent of ours, has locked it. %s", path, of_running);
+	if (r)
+		return r;
+	h->list = xrealloc(h->list, (h->count + 1) * sizeof(*h->list));
+	one = &h->list[h->count++];
+	*one = (struct locked_image){.path = xstrdup(path), .fd = fd};
+	if (fstat(fd, &one->st))
+		return err_sys(e, errno, "cannot look at %s", path);
+	if (image_is_written(fd))
+		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
+			       path);
+	pid = alone ? process_that_opened(path, 0) : 0;
+	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", path, (int)pid) : 0;
+}
+
+const struct locked_image *images_locked(const struct locked_images *h, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < h->count && strcmp(h->list[i].path, path); i++)
+		;
+	return i < h->count ? &h->list[i] : NULL;
+}
+
+static bool same_time(struct timespec a, struct timespec b)
+{
+	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static int unchanged(const struct locked_image *h, struct err *e)
+{
+	struct stat st;
+
+	if (stat(h->path, &st))
+		return err_sys(e, errno, "%s, while it was copied", h->path);
+	if (image_is_written(h->fd))
+		return err_set(e, EBUSY, "%s was opened for writing while it was copied: has somebody started the guest?", h->path);
+	return st.st_ino == h->st.st_ino && st.st_dev == h->st.st_dev && st.st_size == h->st.st_size &&
+			       same_time(st.st_mtim, h->st.st_mtim) && same_time(st.st_ctim, h->st.st_ctim)
+		       ? 0
+		       : err_set(e, ESTALE, "%s was written to, or replaced, while it was copied", h->path);
+}
+
+int images_unchanged(const struct locked_images *h, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < h->count && !r; i++)
+		r = unchanged(&h->list[i], e);
+	return r;
+}
+
+void images_unlock(struct locked_images *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->count; i++) {
+		close(h->list[i].fd);
+		free(h->list[i].path);
+	}
+	free(h->list);
+	*h = (struct locked_images){NULL, 0};
+}
