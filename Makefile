@@ -281,6 +281,8 @@ check: check-prepared ## The gate: unit tests, and of end-to-end tests what noth
 check-all: check-prepared ## Every end-to-end test on every QEMU (hours); T=WORD; C='COLUMN...' (tests/lib/check-all --list); goes on where it was cut off
 	GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/check-all $(C)
 check-prepared:
+	@cd "$(CURDIR)" 2>/dev/null || { echo "this user may not enter $(CURDIR): move the checkout, or be its owner" >&2; exit 1; }
+	@! command -v python3 >/dev/null || tests/lib/run --place # at once, and not after all is built
 	scripts/install-deps --cross
 	$(MAKE) $(JOBS) all tests
 	tests/guest/build-guest

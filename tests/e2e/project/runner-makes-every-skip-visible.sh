@@ -137,3 +137,19 @@ tree=$DIR/a,b
 run 1 TIER= tier-
 said '^FAIL the path of this checkout.* has `,`'
 said '^0 passed, 1 failed, 0 skipped'
+run 1 --place
+said '^FAIL the path of this checkout.* has `,`'
+
+# So is a checkout of another user's, and, by make, one below a directory that this user may not enter: before anything is built.
+[[ $EUID -eq 0 ]] || exit 0
+tree=$DIR/tree
+cp "$TOP/Makefile" "$tree/"
+chmod 711 "$DIR"
+as_nobody() { (cd "$tree" && ! setpriv --reuid=65534 --regid=65534 --clear-groups env PATH=/usr/bin:/bin make check) >"$DIR/out" 2>&1; }
+if [[ -z $(closed_directory) ]]; then
+	as_nobody || fail "a checkout of another user's is good enough: $(<"$DIR/out")"
+	said "^FAIL this user may not write to .*/build"
+fi
+chmod 700 "$DIR"
+as_nobody || fail "a checkout below a closed directory is good enough: $(<"$DIR/out")"
+said "^this user may not enter $tree: move the checkout"
