@@ -20,12 +20,24 @@ static uint64_t mix(uint64_t x)
 	return x ^ x >> 29;
 }
 
+static uint64_t processor_ticks(void)
+{
+#ifdef __aarch64__
+	uint64_t ticks;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	return ticks;
+#else
+	return __builtin_ia32_rdtsc();
+#endif
+}
+
 void tag_start(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	run_number = mix((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ __builtin_ia32_rdtsc();
+	run_number = mix((uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec) ^ processor_ticks();
 }
 
 uint64_t tag_run(void)
