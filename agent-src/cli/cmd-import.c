@@ -106,6 +106,10 @@ static const struct command_option rows[] = {
 	 "the image of a disk that the description has elsewhere (a volume of a pool, a disk of that host, a file by another name). DISK is "
 	 "its name there (vda, scsi0:0), its file's, or its number ('#1'); again for each",
 	 OPT_CALL, .take = take_disk},
+	{"storage-cfg", "FILE",
+	 "of Proxmox VE: where volumes are, which are then taken from there (default: /etc/pve/storage.cfg for a configuration in /etc/pve; "
+	 "else images of their names beside it)",
+	 OPT_TEXT, .offset = MEMBER(named.storage_cfg)},
 	{"no-disk", NULL, "the guest has none, and is meant so; else such a description is refused", OPT_FLAG, .offset = MEMBER(no_disk)},
 	{"clone", NULL, "a copy beside the original: a new UUID, and new addresses of network cards", OPT_FLAG, .offset = MEMBER(clone)},
 	{"trust-line", NULL,

@@ -1,5 +1,7 @@
 /* disk-files.c: see disk-files.h. */
 #include "disk-files.h"
+#include "open-regular.h"
+#include "pve-storage.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -149,11 +151,64 @@ static int not_found(const struct sources *s, const struct described_disk *k, si
 		       s->description, k->file, described_base(s->description), label);
 }
 
+/* ---- volumes of Proxmox VE's ---- */
+
+#define STORAGE_CFG_MAX (1u << 20)
+
+/* A configuration of this host's means what this host has; another one may name a disk of any guest here. */
+static const char *storage_cfg(const struct sources *s, const struct sources_named *named)
+{
+	if (named->storage_cfg)
+		return named->storage_cfg;
+	return !strncmp(s->description, PVE_DIRECTORY, strlen(PVE_DIRECTORY)) ? PVE_STORAGE_CFG : NULL;
+}
+
+/* 1: it is not there. */
+static int in_storage(const struct sources *s, struct image_source *to, struct described_disk *k, const struct sources_named *named,
+		      struct err *e)
+{
+	const char *cfg = k->volume ? storage_cfg(s, named) : NULL;
+	AUTO_CLOSE int fd = cfg ? open_regular(cfg) : -ENOENT;
+	AUTO_FREE char *text = NULL, *path = NULL;
+	struct stat st;
+	size_t n;
+	int r = fd < 0 ? fd : read_regular(fd, STORAGE_CFG_MAX, &text, &n);
+
+	if (r && named->storage_cfg)
+		return err_sys(e, -r, "--storage-cfg: cannot read %s", cfg);
+	path = r ? NULL : pve_volume_path(text, k->volume);
+	to->path = path ? realpath(path, NULL) : NULL; /* a volume is a link to a device */
+	if (!to->path || stat(to->path, &st))
+		return 1;
+	if (S_ISBLK(st.st_mode))
+		k->format = "raw";
+	free(k->elsewhere);
+	k->elsewhere = NULL;
+	return 0;
+}
+
+/* The name of a volume that is no file has an ending as soon as it is copied to one. */
+static bool as_copy(struct sources *s, struct image_source *to, const char *name)
+{
+	static const char *const endings[] = {"raw", "qcow2", "img", "vmdk", "vhdx", "vdi"};
+	bool found = false;
+	size_t i;
+
+	for (i = 0; !found && i < ARRAY_LEN(endings); i++) {
+		AUTO_FREE char *file = xasprintf("%s.%s", name, endings[i]);
+
+		found = among_images(s, to, file) || beside(s, to, file);
+	}
+	return found;
+}
+
 static int in_directory(struct sources *s, struct image_source *to, const struct described_disk *k, size_t number, struct err *e)
 {
 	AUTO_FREE char *decoded = percent_decoded(k->file), *slashes = with_slashes(k->file);
 
 	if (among_images(s, to, k->file) || beside(s, to, k->file) || beside(s, to, slashes) || beside(s, to, decoded))
+		return 0;
+	if (k->volume && k->elsewhere && as_copy(s, to, k->file))
 		return 0;
 	/* the directory is one of the host that it comes from */
 	if (!is_elsewhere(s, k) && strpbrk(k->file, "/\\") && beside(s, to, described_base(k->file)))
@@ -219,7 +274,7 @@ static int all_known(const struct sources *s, const struct guest_description *d,
 
 		for (k = 0; k < d->disk_count; k++)
 			known |= !d->disks[k].cdrom && is_called(&d->disks[k], ++number, w->name, w->name_bytes);
-		if (!known)
+		if (!known && !(d->efi.file && is_called(&d->efi, 0, w->name, w->name_bytes)))
 			return no_such_disk(s, d, w, e);
 	}
 	return 0;
@@ -250,7 +305,25 @@ static int find_disk(struct sources *s, struct described_disk *k, size_t i, size
 		k->elsewhere = xstrdup(s->disks[i].path ?: "");
 		return r;
 	}
-	return s->is_ova ? in_ova(s, &s->disks[i], k->file, e) : in_directory(s, &s->disks[i], k, number, e);
+	if (s->is_ova)
+		return in_ova(s, &s->disks[i], k->file, e);
+	if (k->volume && among_images(s, &s->disks[i], k->file))
+		return 0;
+	r = in_storage(s, &s->disks[i], k, named, e);
+	return r == 1 ? in_directory(s, &s->disks[i], k, number, e) : r;
+}
+
+/* What a firmware remembers may be missing. */
+static int find_efi(struct sources *s, struct described_disk *k, const struct sources_named *named, struct err *e)
+{
+	struct err ignored;
+	int r = as_said(&s->efi, k, 0, named, e);
+
+	if (r == 1)
+		r = in_storage(s, &s->efi, k, named, e);
+	if (r == 1)
+		r = in_directory(s, &s->efi, k, 0, &ignored) ? 1 : 0;
+	return r == 1 ? 0 : r;
 }
 
 int disk_files_find(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e)
@@ -265,6 +338,8 @@ int disk_files_find(struct sources *s, struct guest_description *d, const struct
 		if (!r && s->disks[i].path)
 			r = is_another(s, d, i, e);
 	}
+	if (!r && d->efi.file && !s->efi_number)
+		r = find_efi(s, &d->efi, named, e);
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])
 			r = err_set(e, EINVAL, "%s is no disk of the guest that %s describes (--disk DISK=%s says which one it is)",

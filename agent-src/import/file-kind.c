@@ -1,6 +1,6 @@
 /* file-kind.c: see file-kind.h. */
 #include "file-kind.h"
-#include "open-regular.h"
+#include "foreign-image.h"
 #include "readers.h"
 #include "unpack.h"
 #include "vma.h"
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define HEAD_BYTES 1024u
 #define TEXT_BYTES (64u << 10) /* so much of a text is looked at */
@@ -120,20 +121,23 @@ static int look_at_archive(enum file_kind *out, const char *path, const char *he
 
 int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 {
-	AUTO_CLOSE int fd = open_regular(path);
+	AUTO_CLOSE int fd = image_open(path);
+	struct stat st;
 	char head[HEAD_BYTES + 1] = "", element[64];
 	ssize_t n;
 	size_t i;
 
 	if (fd < 0)
 		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", path) : err_sys(e, -fd, "cannot open %s", path);
+	*out = KIND_IMAGE;
+	if (!fstat(fd, &st) && S_ISBLK(st.st_mode))
+		return 0;
 	for (i = 0; i < ARRAY_LEN(refused); i++)
 		if (described_ends_with(path, refused[i].ending))
 			return err_set(e, EINVAL, "%s: %s", path, refused[i].why);
 	n = pread(fd, head, HEAD_BYTES, 0);
 	if (n < 0)
 		return err_sys(e, errno, "cannot read %s", path);
-	*out = KIND_IMAGE;
 	if (n > 262 && !memcmp(head + 257, "ustar", 5))
 		*out = KIND_OVA;
 	else if (described_ends_with(path, ".vmx"))

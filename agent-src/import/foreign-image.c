@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define HEAD_BYTES	    512u
 #define DESCRIPTOR_MAX	    (64u << 10)
@@ -305,7 +306,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	size_t i;
 	int r;
 
-	if (s->is_raw || (format && !strcmp(format, "raw")))
+	if (s->is_raw || s->is_block || (format && !strcmp(format, "raw")))
 		return check_raw(s, fd, e);
 	r = read_part(fd, s, head, MIN(s->size, HEAD_BYTES), 0, e);
 	if (r)
@@ -340,18 +341,31 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	return check_raw(s, fd, e);
 }
 
+int image_open(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) || !S_ISBLK(st.st_mode))
+		return open_regular(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
 int image_examine(struct image_source *s, const char *format, struct err *e)
 {
-	AUTO_CLOSE int fd = open_regular(s->path);
+	AUTO_CLOSE int fd = image_open(s->path);
 	struct stat st;
 	int r;
 
 	if (fd < 0)
-		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", s->path) : err_sys(e, -fd, "cannot open %s", s->path);
+		return fd == -EINVAL ? err_set(e, EINVAL, "%s is neither a regular file nor a block device", s->path)
+				     : err_sys(e, -fd, "cannot open %s", s->path);
 	if (fstat(fd, &st))
 		return err_sys(e, errno, "cannot read %s", s->path);
+	s->is_block = S_ISBLK(st.st_mode);
 	if (!s->is_slice)
-		s->size = (uint64_t)st.st_size;
+		s->size = s->is_block ? (uint64_t)lseek(fd, 0, SEEK_END) : (uint64_t)st.st_size;
 	r = examine(s, fd, format, e);
 	return r ? err_prefix(e, "%s", s->path) : 0;
 }
@@ -395,7 +409,7 @@ int image_check_alone(const char *path, struct err *e)
 
 char *image_source_name(const struct image_source *s)
 {
-	json_t *file = json_pack("{s:s,s:s}", "driver", "file", "filename", s->path), *slice, *all;
+	json_t *file = json_pack("{s:s,s:s}", "driver", s->is_block ? "host_device" : "file", "filename", s->path), *slice, *all;
 	char *text, *name;
 
 	if (s->is_slice) {

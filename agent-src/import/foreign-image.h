@@ -16,6 +16,7 @@
 
 struct image_source {
 	char *path;    /* absolute */
+	bool is_block; /* a block device, which is a raw disk whatever is in it */
 	bool is_slice; /* a member of an OVA: so many bytes at that offset */
 	uint64_t offset, size;
 	char **extents; /* names of files beside it that it consists of */
@@ -40,6 +41,8 @@ int image_check_alone(const char *path, struct err *e);
 char *image_source_name(const struct image_source *s);
 /* The names of its snapshots, with commas, as far as there are few; malloc'ed, for people. */
 char *image_snapshot_names(const struct image_source *s);
+/* For reading: a regular file or a block device. A descriptor, or -errno; -EINVAL: it is something else. */
+int image_open(const char *path);
 void image_source_fini(struct image_source *s);
 
 #endif

@@ -12,12 +12,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SECTOR	    512u
-#define LINE_BYTES  512u
-#define COPY_BLOCK  "bs=65536"
-#define COPY_BLOCKS "count=4"
-
-_Static_assert(DISK_CONTENT_BYTES == 4 * 65536, "what is copied of a disk");
+#define SECTOR	   512u
+#define LINE_BYTES 512u
+#define COPY_BLOCK 65536u
 
 static int cut_off(struct err *e, const char *why)
 {
@@ -26,7 +23,7 @@ static int cut_off(struct err *e, const char *why)
 
 static int read_at(const struct image_source *s, void *to, size_t n, uint64_t at, struct err *e)
 {
-	AUTO_CLOSE int fd = open_regular(s->path);
+	AUTO_CLOSE int fd = image_open(s->path);
 	size_t got = 0;
 
 	if (fd < 0)
@@ -198,31 +195,32 @@ static int check_raw(const struct image_source *s, const struct disk_content *c,
 /* ---- content ---- */
 
 /* The beginning of the disk, through a file in memory, as qemu-img writes to files alone. */
-static int copy_head(const char *qemu_img, const struct image_source *s, int fd, struct err *e)
+static int copy_start(const char *qemu_img, const struct image_source *s, size_t max, int fd, struct err *e)
 {
 	AUTO_FREE char *name = image_source_name(s), *from = xasprintf("if=%s", name ? name : ""), *to = xasprintf("of=/dev/fd/%d", fd);
-	char *argv[] = {(char *)qemu_img, "dd", "-O", "raw", COPY_BLOCK, COPY_BLOCKS, from, to, NULL};
+	AUTO_FREE char *block = xasprintf("bs=%u", COPY_BLOCK), *count = xasprintf("count=%zu", max / COPY_BLOCK);
+	char *argv[] = {(char *)qemu_img, "dd", "-O", "raw", block, count, from, to, NULL};
 
-	return name ? convert_run(argv, s, NULL, DISK_CONTENT_BYTES, NULL, NULL, e) : err_set(e, EILSEQ, "its name is not UTF-8 text");
+	return name ? convert_run(argv, s, NULL, max, NULL, NULL, e) : err_set(e, EILSEQ, "its name is not UTF-8 text");
 }
 
-static int read_head(const char *qemu_img, const struct image_source *s, uint8_t *head, size_t *n, struct err *e)
+int image_start(const char *qemu_img, const struct image_source *s, size_t max, uint8_t *to, size_t *n, struct err *e)
 {
 	AUTO_CLOSE int memory = -1, fd = -1;
 	ssize_t got;
 	int r;
 
-	*n = (size_t)MIN(s->size, DISK_CONTENT_BYTES);
+	*n = (size_t)MIN(s->size, max);
 	if (!strcmp(s->driver, "raw"))
-		return read_at(s, head, *n, 0, e);
+		return read_at(s, to, *n, 0, e);
 	memory = memfd_create("head", MFD_CLOEXEC);
 	fd = memory < 0 ? -1 : fcntl(memory, F_DUPFD, PROGRAM_INHERITED); /* which qemu-img inherits */
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create a file in memory");
-	r = copy_head(qemu_img, s, fd, e);
+	r = copy_start(qemu_img, s, max, fd, e);
 	if (r)
 		return r;
-	got = pread(fd, head, DISK_CONTENT_BYTES, 0);
+	got = pread(fd, to, max, 0);
 	*n = got < 0 ? 0 : (size_t)got;
 	return got < 0 ? err_sys(e, errno, "cannot read a file in memory") : 0;
 }
@@ -246,7 +244,7 @@ int image_check_whole(const char *qemu_img, const struct image_source *s, bool i
 	int r = is_raw ? 0 : check_container(qemu_img, s, e);
 
 	if (!r)
-		r = read_head(qemu_img, s, head, &n, e);
+		r = image_start(qemu_img, s, DISK_CONTENT_BYTES, head, &n, e);
 	if (!r) {
 		disk_content_read(out, head, n);
 		r = is_raw ? check_raw(s, out, is_said, e) : 0;

@@ -17,5 +17,9 @@
  * -EIO, -errno: it cannot be read.
  */
 int image_check_whole(const char *qemu_img, const struct image_source *s, bool is_said, struct disk_content *out, struct err *e);
+/*
+ * The first max bytes of the disk, a multiple of 64 KiB, or as many as it has. 0; -EIO, -errno: they cannot be read. After image_examine().
+ */
+int image_start(const char *qemu_img, const struct image_source *s, size_t max, uint8_t *to, size_t *n, struct err *e);
 
 #endif

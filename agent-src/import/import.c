@@ -224,9 +224,16 @@ static int read_vars(struct import *m, struct err *e)
 	struct err why;
 	int r = read_file(m->uefi.vars, &m->nvram.p, &m->nvram.bytes, e);
 
-	if (r || !m->d.nvram)
+	if (r)
 		return r;
-	if (*m->d.nvram == '/' && !read_file(m->d.nvram, &own, &own_bytes, &why) && vars_fit(own, own_bytes, m->nvram.bytes)) {
+	if (m->s.vars) {
+		own = m->s.vars;
+		own_bytes = m->s.vars_bytes;
+		m->s.vars = NULL;
+	} else if (!m->d.nvram || *m->d.nvram != '/' || read_file(m->d.nvram, &own, &own_bytes, &why)) {
+		return 0;
+	}
+	if (vars_fit(own, own_bytes, m->nvram.bytes)) {
 		free(m->nvram.p);
 		m->nvram.p = own;
 		m->nvram.are_own = true;
@@ -404,6 +411,7 @@ static void add_nics(const struct import *m, json_t *rows)
 static json_t *plan_rows(const struct import *m)
 {
 	const struct guest_description *d = &m->d;
+	const char *vars = d->nvram ? d->nvram : d->efi.label;
 	json_t *rows = json_array();
 	size_t i;
 
@@ -412,11 +420,10 @@ static json_t *plan_rows(const struct import *m)
 	if (d->direct.kernel)
 		life_row(rows, "kernel", "%s%s%s, of this host", d->direct.kernel, d->direct.initrd ? " with " : "",
 			 d->direct.initrd ?: "");
-	if (d->nvram && d->firmware == FIRMWARE_UEFI && m->nvram.are_own)
-		life_row(rows, "uefi", "its variables are those of %s", d->nvram);
-	else if (d->nvram && d->firmware == FIRMWARE_UEFI)
-		life_row(rows, "uefi", "its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones",
-			 d->nvram);
+	if (vars && d->firmware == FIRMWARE_UEFI && m->nvram.are_own)
+		life_row(rows, "uefi", "its variables are those of %s", vars);
+	else if (vars && d->firmware == FIRMWARE_UEFI)
+		life_row(rows, "uefi", "its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones", vars);
 	if (m->sockets[SOCKET_AGENT])
 		life_row(rows, "agent", "its guest agent is heard at %s", m->sockets[SOCKET_AGENT]);
 	for (i = SOCKET_SERIAL; i < SOCKET_COUNT && m->sockets[i]; i++)

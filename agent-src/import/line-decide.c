@@ -58,7 +58,7 @@ static void decide_firmware(struct guest_description *d, enum guest_firmware wis
 	}
 	if (d->firmware == FIRMWARE_BIOS)
 		d->secure_boot = false;
-	else if (!d->nvram)
+	else if (!d->nvram && !d->efi.file)
 		description_note(
 			d,
 			"its UEFI begins with new variables: it finds the boot loader where removable media have theirs, or by its menu");

@@ -29,8 +29,10 @@
 #define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
 #endif
 
-#define READS	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
-#define OF_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE)
+#define READS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_EXECUTE)
+#define OF_FILE                                                                                                                            \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE |         \
+	 LANDLOCK_ACCESS_FS_IOCTL_DEV)
 
 /* What every program needs. */
 static const char *const everybody_s[] =
@@ -93,11 +95,12 @@ static int restrict_files(const char *program, const struct narrow *n, uint64_t 
 	for (i = 0; i < ARRAY_LEN(everybody_s) && !r; i++)
 		r = allow(rules, everybody_s[i], READS);
 	for (i = 0; i < n->read_count && !r; i++)
-		r = allow(rules, n->read[i], LANDLOCK_ACCESS_FS_READ_FILE);
+		r = allow(rules, n->read[i],
+			  LANDLOCK_ACCESS_FS_READ_FILE | (LANDLOCK_ACCESS_FS_IOCTL_DEV & access)); /* the size of a device's sectors */
 	if (!r)
 		r = allow(rules, "/dev/null", (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE) & access);
 	if (!r && n->write)
-		r = allow(rules, n->write, OF_FILE & ~LANDLOCK_ACCESS_FS_EXECUTE & access);
+		r = allow(rules, n->write, OF_FILE & ~(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_IOCTL_DEV) & access);
 	return r ? r : syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
 }
 

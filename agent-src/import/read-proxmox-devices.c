@@ -119,8 +119,11 @@ static void name_file(struct described_disk *k, char *volume /* stolen */, const
 	if (!k->absolute && colon) {
 		k->volume = volume;
 		k->file = xstrdup(described_base(colon + 1));
+		if (!strchr(k->file, '.'))
+			k->elsewhere = xasprintf("the volume %.100s", volume);
 	} else {
 		k->file = volume;
+		k->elsewhere = xasprintf("%.100s of the host that it ran on", volume);
 	}
 	if ((format && !strcmp(format, "raw")) || !strncmp(k->file, "/dev/", 5) || described_ends_with(k->file, ".raw"))
 		k->format = "raw";

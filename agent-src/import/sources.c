@@ -16,6 +16,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#define EFI_VARS_MAX (4u << 20)
+
 /* ---- reading ---- */
 
 static int read_text(char **out, size_t *n, int fd, uint64_t offset, uint64_t size, const char *name, struct err *e)
@@ -369,6 +371,18 @@ static void note_snapshots(const struct image_source *k, struct guest_descriptio
 			 described_base(k->path), k->snapshots, k->snapshots == 1 ? "" : "s", names, k->snapshots == 1 ? "es" : "");
 }
 
+/* Without them its firmware begins with new ones, which the plan says. */
+static void read_efi(struct sources *s, const struct guest_description *d, const char *qemu_img)
+{
+	struct err ignored;
+
+	if (!s->efi.path || image_examine(&s->efi, d->efi.elsewhere ? NULL : d->efi.format, &ignored))
+		return;
+	s->vars = xmalloc(EFI_VARS_MAX);
+	if (image_start(qemu_img, &s->efi, EFI_VARS_MAX, s->vars, &s->vars_bytes, &ignored))
+		s->vars_bytes = 0;
+}
+
 int sources_examine(struct sources *s, struct guest_description *d, const char *qemu_img, struct err *e)
 {
 	size_t i;
@@ -387,6 +401,8 @@ int sources_examine(struct sources *s, struct guest_description *d, const char *
 		if (r && s->is_ova)
 			err_prefix(e, "disk %s", d->disks[i].file);
 	}
+	if (!r)
+		read_efi(s, d, qemu_img);
 	return r;
 }
 
@@ -450,6 +466,8 @@ void sources_fini(struct sources *s)
 	free(s->text);
 	free(s->text_name);
 	free(s->manifest_name);
+	image_source_fini(&s->efi);
+	free(s->vars);
 	packed_content_fini(&s->packed);
 	sources_clean(s);
 	manifest_fini(&s->manifest);

@@ -22,7 +22,10 @@ struct sources {
 	bool is_vma;
 	struct packed_content packed;
 	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* in the VMA, of each disk */
-	struct spool spool;			       /* what is unpacked, or path NULL */
+	struct image_source efi;		       /* the image of described efi; path NULL: it is not found */
+	uint8_t *vars;				       /* what is in that, malloc'ed; NULL: nothing */
+	size_t vars_bytes;
+	struct spool spool; /* what is unpacked, or path NULL */
 	struct manifest manifest;
 	char *manifest_name; /* NULL: there is none */
 	char **images;	     /* the other files of the user's, absolute */
@@ -47,8 +50,9 @@ struct sources_named {
 	size_t raw_count;
 	struct disk_wish *disks;
 	size_t disk_count;
-	const char *guest; /* guest-description.h: wish */
-	bool verbose;	   /* guest-description.h */
+	const char *guest;	 /* guest-description.h: wish */
+	bool verbose;		 /* guest-description.h */
+	const char *storage_cfg; /* of Proxmox VE; NULL: that of this host, for a configuration that is its own */
 };
 
 /*

@@ -121,7 +121,9 @@ int sources_unpack(struct sources *s, struct guest_description *d, const char *d
 			d->disks[i].format = "raw";
 		}
 	if (s->efi_number)
-		d->nvram = unpack_to(s, &t, s->efi_number);
+		s->efi.path = unpack_to(s, &t, s->efi_number);
+	if (s->efi_number)
+		d->efi.format = "raw";
 	return unpack(s, &t, e);
 }
 

@@ -1,5 +1,6 @@
 /* test-import-sources.c: which file each disk of a description is, and what a manifest may name. */
 #include "disk-files.h"
+#include "pve-storage.h"
 #include "sources.h"
 #include "util.h"
 
@@ -333,6 +334,83 @@ static void what_a_guest_does_not_use_may_be_missing(void **state)
 	assert_non_null(strstr(e.msg, "tools.iso is damaged"));
 }
 
+/* ---- volumes of Proxmox VE's ---- */
+
+static void a_volume_is_where_its_storage_says(void **state)
+{
+	static const char cfg[] =
+		"# ours\ndir: local\n\tpath /var/lib/vz\n\tcontent iso,images\n\nlvmthin: local-lvm\n\tthinpool data\n\tvgname pve\n"
+		"\nzfspool: local-zfs\n\tsparse\n\tpool rpool/data\n\nnfs: nas\n\tserver 10.0.0.1\n\texport /srv\n\n"
+		"btrfs: b\n\tpath /b\n\ndir: own\n\tpath /own\n\tcontent-dirs iso=i,images=disks\n\nrbd: ceph\n\tpool rbd\n";
+	static const char *const cases[][2] = {
+		{"local:100/vm-100-disk-0.qcow2", "/var/lib/vz/images/100/vm-100-disk-0.qcow2"},
+		{"local:100/base-100-disk-0.qcow2/101/vm-101-disk-0.qcow2", "/var/lib/vz/images/101/vm-101-disk-0.qcow2"},
+		{"local-lvm:vm-100-disk-0", "/dev/pve/vm-100-disk-0"},
+		{"local-zfs:base-100-disk-0/vm-101-disk-0", "/dev/zvol/rpool/data/vm-101-disk-0"},
+		{"nas:100/vm-100-disk-0.raw", "/mnt/pve/nas/images/100/vm-100-disk-0.raw"},
+		{"b:100/vm-100-disk-0.raw", "/b/images/100/vm-100-disk-0/disk.raw"},
+		{"own:100/vm-100-disk-0.vmdk", "/own/disks/100/vm-100-disk-0.vmdk"},
+		{"ceph:vm-100-disk-0", NULL},
+		{"other:vm-100-disk-0", NULL},
+		{"local", NULL},
+		{"local:vm-100-disk-0.raw", NULL},
+		{"local:../vm-100-disk-0.raw", NULL},
+		{"local:100/..", NULL},
+		{"local-lvm:..", NULL},
+		{"local-lvm:a b", NULL},
+		{"local-lvm:", NULL},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		AUTO_FREE char *path = pve_volume_path(cfg, cases[i][0]);
+
+		if (!!path != !!cases[i][1] || (path && strcmp(path, cases[i][1]) != 0))
+			fail_msg("%s is %s", cases[i][0], path ? path : "nowhere");
+	}
+}
+
+static void write_conf(const char *volume)
+{
+	AUTO_FREE char *text = xasprintf("cores: 1\nmemory: 512\nname: x\nostype: l26\nscsi0: %s\n", volume);
+
+	write_file("100.conf", text);
+}
+
+static void of_a_volume(const char *volume, const char *cfg, const char *file)
+{
+	AUTO_FREE char *path = cfg ? path_of(cfg) : NULL;
+	struct outcome o;
+
+	write_conf(volume);
+	open_description(&o, "100.conf", (struct sources_named){.storage_cfg = path});
+	if (!file != !o.file || (file && strcmp(o.file, file) != 0))
+		fail_msg("%s is %s", volume, o.file ? o.file : o.why);
+	outcome_fini(&o);
+}
+
+static void a_volume_is_found_by_its_name_or_storage(void **state)
+{
+	AUTO_FREE char *cfg = xasprintf("dir: local\n\tpath %s/store\n\nlvm: lvm\n\tvgname no-such-one\n", dir);
+
+	(void)state;
+	make_dir("store");
+	make_dir("store/images");
+	make_dir("store/images/100");
+	write_file("storage.cfg", cfg);
+	write_file("store/images/100/vm-100-disk-0.raw", "there");
+	of_a_volume("local:100/vm-100-disk-0.raw", NULL, NULL);
+	of_a_volume("local:100/vm-100-disk-0.raw", "storage.cfg", "store/images/100/vm-100-disk-0.raw");
+	write_file("vm-100-disk-0.raw", "beside");
+	of_a_volume("local:100/vm-100-disk-0.raw", NULL, "vm-100-disk-0.raw");
+	/* a copy of what is no file has an ending */
+	of_a_volume("lvm:vm-100-disk-0", "storage.cfg", "vm-100-disk-0.raw");
+	of_a_volume("lvm:vm-100-disk-1", "storage.cfg", NULL);
+	of_a_volume("lvm:vm-100-disk-0", "no-such-file", NULL);
+	of_a_volume("/dev/vm-100-disk-0", NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +421,8 @@ int main(void)
 		cmocka_unit_test_teardown(what_is_elsewhere_is_found_by_its_name, clean),
 		cmocka_unit_test_teardown(of_several_guests_one_is_taken_by_its_name, clean),
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
+		cmocka_unit_test(a_volume_is_where_its_storage_says),
+		cmocka_unit_test_teardown(a_volume_is_found_by_its_name_or_storage, clean),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

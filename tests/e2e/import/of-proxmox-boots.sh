@@ -35,6 +35,15 @@ cat >"$DIR/100.conf" <<-END
 END
 boots "$ID-conf" "$DIR/100.conf"
 
+# a volume that is a block device
+if [[ $EUID -eq 0 ]] && loop=$(losetup -r -f --show "$DIR/vm-100-disk-0.raw" 2>/dev/null); then
+	at_exit "losetup -d $loop"
+	boots "$ID-block" "$DIR/100.conf" --disk "scsi0=$loop"
+	boots "$ID-alone" "$loop" --memory 128M --cpus 1
+else
+	echo "skipped: a block device, as there is no loop device here"
+fi
+
 archive() { # OUT
 	python3 -S "$TOP/tests/lib/vma.py" "$1" "$DIR/100.conf" drive-scsi0="$DIR/vm-100-disk-0.raw" drive-scsi1="$DIR/vm-100-disk-1.raw"
 }

@@ -1,0 +1,16 @@
+/* pve-storage.h: where a host of Proxmox VE's has a volume, by its storage.cfg (pvesm(1)). Pure. */
+#ifndef VMFERRY_IMPORT_PVE_STORAGE_H
+#define VMFERRY_IMPORT_PVE_STORAGE_H
+
+#include <stdbool.h>
+
+#define PVE_DIRECTORY	"/etc/pve/"
+#define PVE_STORAGE_CFG PVE_DIRECTORY "storage.cfg"
+
+/*
+ * volume: STORAGE:NAME. The path of a file or a block device; malloc'ed. NULL: cfg has no such storage, or one that has no path on that host (Ceph,
+ * iSCSI), or the name is no volume's.
+ */
+char *pve_volume_path(const char *cfg, const char *volume);
+
+#endif
