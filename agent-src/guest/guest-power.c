@@ -1,6 +1,7 @@
 /* guest-power.c: see guest-power.h. */
 #include "guest-power.h"
 #include "agent-talk.h"
+#include "hmp-reach.h"
 #include "util.h"
 
 #include <errno.h>
@@ -22,6 +23,49 @@ static int press_by_qmp(struct guest *g, struct loop *l, struct err *e)
 		return r;
 	r = qmp_call(q, "system_powerdown", NULL, NULL, e);
 	qmp_close(q);
+	return r;
+}
+
+/* A human monitor that this host reaches, by the line. */
+static bool has_hmp(const struct guest *g)
+{
+	struct args_hmp *list;
+	size_t n = qemu_args_hmp(g->line.expanded, g->line.expanded_count, &list), i;
+
+	for (i = 0; i < n && list[i].kind == HMP_NOWHERE; i++)
+		;
+	args_hmp_free(list, n);
+	return i < n;
+}
+
+static int press_at(const struct guest *g, const struct args_hmp *on_line, struct err *e)
+{
+	struct hmp_place p;
+	struct hmp h;
+	int r = hmp_locate(&p, g, on_line, e);
+
+	if (r)
+		return r;
+	r = hmp_reach(&h, &p, g->pid, e);
+	if (!r) {
+		r = hmp_order(&h, "system_powerdown", e);
+		hmp_end(&h);
+	}
+	hmp_place_fini(&p);
+	return r;
+}
+
+static int press_by_hmp(struct guest *g, struct loop *l, struct err *e)
+{
+	struct args_hmp *list;
+	size_t n = qemu_args_hmp(g->line.expanded, g->line.expanded_count, &list), i;
+	int r = -ENXIO;
+
+	(void)l;
+	for (i = 0; i < n && r; i++)
+		if (list[i].kind != HMP_NOWHERE)
+			r = press_at(g, &list[i], e);
+	args_hmp_free(list, n);
 	return r;
 }
 
@@ -55,6 +99,7 @@ static const struct {
 	int (*press)(struct guest *g, struct loop *l, struct err *e);
 } ways[] = {
 	{"the ACPI power button", has_qmp, press_by_qmp},
+	{"the ACPI power button, by its human monitor", has_hmp, press_by_hmp},
 	{"its guest agent", has_agent, press_by_agent},
 };
 

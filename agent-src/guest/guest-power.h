@@ -9,7 +9,7 @@
 /* Somebody can be told to shut the guest down, by its line; nothing is connected to. */
 bool guest_has_power_button(const struct guest *g);
 /*
- * Tells the guest to shut down: by QMP's system_powerdown, or else by its agent. *by: who was told, in words. -ENXIO: there is nobody to be told;
+ * Tells the guest to shut down: by system_powerdown of its QMP or human monitor, or else by its agent. *by: who was told, in words. -ENXIO: there is nobody to be told;
  * otherwise -errno of the last of them, which was not reached. Blocks for some seconds at most.
  */
 int guest_press_power(struct guest *g, struct loop *l, const char **by, struct err *e);

@@ -260,6 +260,7 @@ int head_start_run(struct move_options *o, struct guest *running)
 	o->cold.start = true;
 	o->disks.keep.partial_s = o->disks.keep.partial_s ?: KEPT_S;
 	code = move_run(o);
+	o->prepared = NULL; /* told once */
 	while (head.passes > passes && !head.is_over) {
 		passes = head.passes;
 		head.is_over = head.is_down;

@@ -10,14 +10,16 @@ ACCEL=${ACCEL:-tcg}
 
 tiny_launch() { # NAME [QEMU OPTION...]
 	local name=$1 cpu=${CPU:-}
+	local -a monitor=(-qmp "unix:$DIR/$1.qmp,server=on,wait=off")
 	shift
+	[[ -z ${NO_QMP:-} ]] || monitor=()
 	[[ -n $cpu || $ACCEL != kvm ]] || cpu=host
 	rm -f "$DIR/$name".{console,orders,qmp}
 	"${ON[@]}" "$QEMU" -accel "$ACCEL" ${cpu:+-cpu "$cpu"} -machine "${MACHINE:-q35}" -m "${MEM:-256}" -smp "${SMP:-1}" \
 		-display none -nodefaults -no-user-config -name "$name" \
 		-serial "file:$DIR/$name.console" \
 		-serial "unix:$DIR/$name.orders,server=on,wait=off" \
-		-qmp "unix:$DIR/$name.qmp,server=on,wait=off" \
+		"${monitor[@]}" \
 		-kernel "$TOP/build/guest/tiny.elf" -append "$(witness_words)" "$@" </dev/null >"$DIR/$name.stderr" 2>&1 &
 	guest_adopt "$name" $!
 }
