@@ -5,6 +5,7 @@
 #include "history.h"
 #include "json-text.h"
 #include "moment.h"
+#include "order-wait.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "util.h"
@@ -34,7 +35,7 @@ static bool is_called(const char *runtime, pid_t pid, const char *vm)
 	bool yes;
 
 	request = json_pack("{s:s}", "command", "status");
-	if (control_call(runtime, pid, request, &status, NULL, NULL, &e))
+	if (control_ask(runtime, pid, request, &status, &e))
 		status = NULL;
 	name = json_string_value(json_object_get(status, "guest"));
 	yes = name && !strcmp(name, vm);
@@ -88,73 +89,66 @@ static int fail(const struct err *e)
 	return EXIT_SOURCE;
 }
 
-static int order(const char *vm, json_t *request)
+static int order(const char *vm, json_t *request, bool waits)
 {
 	struct target t = {NULL, 0};
-	json_t *answer = NULL;
-	AUTO_FREE char *text = NULL;
-	bool refused;
 	struct err e;
-	int r = target_open(&t, vm, &e);
+	int code = target_open(&t, vm, &e) ? fail(&e) : order_give(t.runtime, t.pid, request, waits);
 
-	if (!r)
-		r = control_call(t.runtime, t.pid, request, &answer, NULL, NULL, &e);
 	json_decref(request);
 	free(t.runtime);
-	if (r)
-		return fail(&e);
-	refused = json_object_get(answer, "error");
-	text = text_shown(json_string_value(json_object_get(answer, refused ? "error" : "ok")));
-	if (refused)
-		fprintf(stderr, "vmferry: %s\n", text);
-	else
-		printf("%s\n", text);
-	json_decref(answer);
-	return refused ? EXIT_SOURCE : 0;
+	return code;
 }
 
-static const struct option_table no_options[] = {{NULL, 0}};
+struct order_options {
+	bool no_wait;
+};
+
+static const struct command_option order_rows[] = {
+	{"no-wait", NULL, "return at once, before anything has come of it: exit code 0 once the agent has heard it", OPT_FLAG,
+	 .offset = offsetof(struct order_options, no_wait)},
+	{.name = NULL},
+};
 
 /* A command that is one order: its name is the command's. */
 static int run_order(int argc, char **argv, const char *before)
 {
+	static const struct option_table tables[] = {{order_rows, 0}, {NULL, 0}};
 	AUTO_FREE char *name = xasprintf("vmferry %s", argv[0]);
-	const struct command_usage usage = {name, before, .tables = no_options, .words = "say which guest", .least = 1, .most = 1};
-	int first, r = command_take(&usage, argc, argv, NULL, &first);
+	AUTO_FREE char *text =
+		xasprintf("usage: vmferry %s [--no-wait] VM\n\n%s%s\n", argv[0], before,
+			  "Waits for what comes of it and says it; Ctrl-C ends the wait, not the move. The exit code is migrate's.\n");
+	const struct command_usage usage = {name, text, .tables = tables, .words = "say which guest", .least = 1, .most = 1};
+	struct order_options c = {.no_wait = false};
+	int first, r = command_take(&usage, argc, argv, &c, &first);
 
-	return r ? MAX(r, 0) : order(argv[first], json_pack("{s:s}", "command", argv[0]));
+	return r ? MAX(r, 0) : order(argv[first], json_pack("{s:s}", "command", argv[0]), !c.no_wait);
 }
 
 int cmd_switch(int argc, char **argv)
 {
 	return run_order(argc, argv,
-			 "usage: vmferry switch VM\n"
-			 "\n"
 			 "Stops the guest and switches it over now: one that waits (migrate --hold), or whose move does not converge.\n");
 }
 
 int cmd_cancel(int argc, char **argv)
 {
-	return run_order(argc, argv, "usage: vmferry cancel VM\n\nRolls the move back; the guest stays here.\n");
+	return run_order(argc, argv, "Rolls the move back; the guest stays here.\n");
 }
 
 int cmd_revert(int argc, char **argv)
 {
-	return run_order(
-		argc, argv,
-		"usage: vmferry revert VM\n"
-		"\n"
-		"Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the destination\n"
-		"since is lost.\n");
+	return run_order(argc, argv,
+			 "Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the\n"
+			 "destination since is lost.\n");
 }
 
 int cmd_keep(int argc, char **argv)
 {
-	return run_order(argc, argv,
-			 "usage: vmferry keep VM\n"
-			 "\n"
-			 "Lets the guest stay at the destination now, before its --revert-within is over.\n");
+	return run_order(argc, argv, "Lets the guest stay at the destination now, before its --revert-within is over.\n");
 }
+
+static const struct option_table no_options[] = {{NULL, 0}};
 
 int cmd_set(int argc, char **argv)
 {
@@ -175,7 +169,7 @@ int cmd_set(int argc, char **argv)
 		fprintf(stderr, "vmferry set: '%s' is not bwlimit=RATE with a rate such as 100M\n", argv[first + 1]);
 		return EXIT_USAGE;
 	}
-	return order(argv[first], json_pack("{s:s,s:I}", "command", "set", "bwlimit", (json_int_t)rate));
+	return order(argv[first], json_pack("{s:s,s:I}", "command", "set", "bwlimit", (json_int_t)rate), false);
 }
 
 /* ---- status ---- */
@@ -256,17 +250,11 @@ static bool print_event(void *ctx, const json_t *event)
 static int show(const char *runtime, pid_t pid, bool follow, bool json, struct err *e)
 {
 	json_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", follow), *answer = NULL;
-	int r = control_call(runtime, pid, request, &answer, NULL, NULL, e);
+	int r = follow ? control_follow(runtime, pid, request, print_event, NULL, e) : control_ask(runtime, pid, request, &answer, e);
 
-	if (!r)
-		print_status(answer, json || follow);
+	if (answer)
+		print_status(answer, json);
 	json_decref(answer);
-	answer = NULL;
-	if (!r && follow) {
-		fflush(stdout);
-		r = control_call(runtime, pid, request, &answer, print_event, NULL, e);
-		json_decref(answer);
-	}
 	json_decref(request);
 	return r;
 }

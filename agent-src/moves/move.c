@@ -67,7 +67,7 @@ static json_t *switch_request(struct transfer *t)
 	const char *late = too_late(t);
 
 	if (late)
-		return json_pack("{s:s}", "error", late);
+		return json_pack("{s:s,s:b}", "error", late, "late", !t->revert.open);
 	conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
 	return json_pack("{s:s}", "ok", will_switch(t));
 }
@@ -95,7 +95,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 		return revert_request(t, *command == 'r');
 	if (!strcmp(command, "cancel")) {
 		if (t->a.handing_off && handoff_point_of_no_return(&t->a.handoff))
-			return json_pack("{s:s}", "error",
+			return json_pack("{s:b,s:s}", "late", !t->revert.open, "error",
 					 t->revert.open
 						 ? "too late to roll back: the guest runs at the destination. It can be had back as it "
 						   "was when it was handed over: vmferry revert"

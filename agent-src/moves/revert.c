@@ -83,7 +83,7 @@ void revert_begin(struct transfer *t)
 	v->until = time(NULL) + (time_t)t->opt->revert_within_s;
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_set(t->a.loop, &v->time, (uint64_t)t->opt->revert_within_s * 1000);
-	report_notice(&t->life.report,
+	report_answer(&t->life.report, EXIT_DESTINATION,
 		      "the guest runs at the destination. Until %s it can be had back as it was when it was handed over: vmferry revert %s "
 		      "(what it does there is lost then); vmferry keep %s, or Ctrl-C here: it stays there",
 		      moment_text(at, v->until), t->src.guest.name, t->src.guest.name);
@@ -168,7 +168,7 @@ static void want_back(struct transfer *t)
 		t->revert.asked = t->end.user_cancelled = false;
 	}
 	t->end.why.code = 0; /* it is still to be decided */
-	report_notice(&t->life.report, "the guest is not had back: %s", why.msg);
+	report_answer(&t->life.report, EXIT_REFUSED, "the guest is not had back: %s", why.msg);
 }
 
 int revert_order(struct transfer *t, enum user_order order, struct err *e)
@@ -208,8 +208,8 @@ json_t *revert_request(struct transfer *t, bool back)
 		return json_pack("{s:s}", "error", not_now(t));
 	conductor_put(&t->a.con, event_new(EVENT_USER, back ? ORDER_REVERT : ORDER_KEEP, NULL, 0));
 	return json_pack("{s:s}", "ok",
-			 back ? "the destination is asked for the guest, as it was when it was handed over; the move tells what comes of it"
-			      : "the guest is to stay at the destination; the move tells what comes of it");
+			 back ? "the destination is asked for the guest, as it was when it was handed over"
+			      : "the guest is to stay at the destination");
 }
 
 /* ---- as it is taken back ---- */

@@ -329,42 +329,74 @@ static void set_patience(int fd, int seconds)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
-int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer_out,
-		 bool (*each)(void *ctx, const json_t *event), void *ctx, struct err *e)
+static FILE *ask(const char *runtime_dir, pid_t guest, const json_t *request, struct err *e)
 {
 	AUTO_FREE char *text = json_dumps(request, JSON_COMPACT);
-	AUTO_FREE char *line = NULL;
-	size_t cap = 0;
 	struct sockaddr_un sa;
-	json_t *event;
-	bool more = true;
 	FILE *f;
-	int fd, r = socket_path(runtime_dir, guest, &sa, e);
+	int fd;
 
-	if (r)
-		return r;
+	if (socket_path(runtime_dir, guest, &sa, e))
+		return NULL;
 	fd = unix_connect(sa.sun_path, 0);
-	if (fd < 0)
-		return err_set(e, ENOENT, "no move of this guest (pid %d) is under way here", (int)guest);
+	if (fd < 0) {
+		err_set(e, ENOENT, "no move of this guest (pid %d) is under way here", (int)guest);
+		return NULL;
+	}
 	set_patience(fd, ANSWER_S);
 	f = fdopen(fd, "r+");
 	fprintf(f, "%s\n", text);
 	fflush(f);
 	errno = 0;
-	if (getline(&line, &cap, f) <= 0)
-		r = errno == EAGAIN
-			    ? err_set(e, ETIMEDOUT, "the agent of this move has not answered for %d s; is it stopped (SIGSTOP)?", ANSWER_S)
-			    : err_set(e, EPIPE, "the agent of this move ended without an answer");
-	else if (!(*answer_out = json_loads(line, 0, NULL)))
-		r = err_set(e, EPROTO, "what the agent of this move answers cannot be read");
-	set_patience(fd, 0);
-	while (!r && each && more && getline(&line, &cap, f) > 0) {
-		event = json_loads(line, 0, NULL);
-		more = event && each(ctx, event);
-		json_decref(event);
+	return f;
+}
+
+/* A new reference; NULL, and why. */
+static json_t *read_answer(FILE *f, struct err *e)
+{
+	AUTO_FREE char *line = NULL;
+	size_t cap = 0;
+	json_t *answer = NULL;
+
+	if (getline(&line, &cap, f) > 0 && !(answer = json_loads(line, 0, NULL)))
+		err_set(e, EPROTO, "what the agent of this move answers cannot be read");
+	else if (!answer && errno == EAGAIN)
+		err_set(e, ETIMEDOUT, "the agent of this move has not answered for %d s; is it stopped (SIGSTOP)?", ANSWER_S);
+	else if (!answer)
+		err_set(e, EPIPE, "the agent of this move ended without an answer");
+	return answer;
+}
+
+int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e)
+{
+	FILE *f = ask(runtime_dir, guest, request, e);
+
+	*answer = f ? read_answer(f, e) : NULL;
+	if (f)
+		fclose(f);
+	return *answer ? 0 : -e->code;
+}
+
+int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,
+		   struct err *e)
+{
+	FILE *f = ask(runtime_dir, guest, request, e);
+	json_t *line = f ? read_answer(f, e) : NULL;
+	bool answered = line, more = answered;
+	AUTO_FREE char *text = NULL;
+	size_t cap = 0;
+
+	if (f)
+		set_patience(fileno(f), 0);
+	while (more) {
+		more = line && each(ctx, line);
+		json_decref(line);
+		line = more && getline(&text, &cap, f) > 0 ? json_loads(text, 0, NULL) : NULL;
+		more = line;
 	}
-	fclose(f);
-	return r;
+	if (f)
+		fclose(f);
+	return answered ? 0 : -e->code;
 }
 
 size_t control_list(const char *runtime_dir, pid_t **pids)

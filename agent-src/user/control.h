@@ -26,10 +26,12 @@ void control_close(struct control *c);
 
 /* ---- client side, blocking ---- */
 
-/* Sends request, gives the first answer. Then, if each is not NULL, calls it for every further line until the end or
- * until it returns false. */
-int control_call(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, bool (*each)(void *ctx, const json_t *event),
-		 void *ctx, struct err *e);
+/* Sends the request. *answer: a new reference; NULL on error. */
+int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e);
+/* The same of a request with "follow": calls each for the answer, and then for every event, until the end or until it returns false. 0: there was an
+ * answer. */
+int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,
+		   struct err *e);
 /* Pids of guests with a move under way here; malloc'ed. */
 size_t control_list(const char *runtime_dir, pid_t **pids);
 /* Removes what agents that died have left: sockets at which nobody listens. */

@@ -103,7 +103,8 @@ static void show_progress(struct report *r, const json_t *ev)
 static int stream_of(const struct report *r, const json_t *ev)
 {
 	const char *kind = event_text(ev, "event");
-	bool is_answer = !strcmp(kind, "plan") || !strcmp(kind, "estimate") || (!strcmp(kind, "result") && report_is_success(ev));
+	bool is_answer = !strcmp(kind, "plan") || !strcmp(kind, "estimate") ||
+			 (!strcmp(kind, "result") && (r->result_is_answer || report_is_success(ev)));
 
 	return is_answer && !r->stdout_is_data ? 1 : 2;
 }
@@ -203,16 +204,34 @@ double report_eta_s(uint64_t left, double rate_bps)
 	return rate_bps >= 1024 ? (double)left / rate_bps : 0;
 }
 
-void report_notice(struct report *r, const char *fmt, ...)
+static json_t *notice(const char *fmt, va_list ap)
 {
 	char text[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	text_make_utf8(text);
+	return json_pack("{s:s,s:s}", "event", "notice", "text", text);
+}
+
+void report_notice(struct report *r, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	report_emit(r, notice(fmt, ap));
 	va_end(ap);
-	text_make_utf8(text);
-	report_emit(r, json_pack("{s:s,s:s}", "event", "notice", "text", text));
+}
+
+void report_answer(struct report *r, enum exit_code wait_ends, const char *fmt, ...)
+{
+	json_t *ev;
+	va_list ap;
+
+	va_start(ap, fmt);
+	ev = notice(fmt, ap);
+	va_end(ap);
+	json_object_set_new(ev, "wait_ends", json_integer(wait_ends));
+	report_emit(r, ev);
 }
 
 void report_warning(json_t *event, const char *fmt, ...)

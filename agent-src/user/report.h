@@ -5,6 +5,8 @@
 #ifndef VMFERRY_REPORT_H
 #define VMFERRY_REPORT_H
 
+#include "exit-code.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,6 +21,7 @@ struct report {
 	bool quiet;				     /* the terminal is gone or was never ours */
 	bool quiet_plan;			     /* somebody else shows it */
 	bool stdout_is_data;			     /* nothing of this goes there */
+	bool result_is_answer;			     /* whatever it is, it is what was asked for */
 	double next_percent;			     /* of a stage, when a line is written of it next where lines stay */
 	int lines;				     /* of that block, as it stands */
 	unsigned logged;			     /* log_lines() when it was written */
@@ -35,6 +38,8 @@ double report_eta_s(uint64_t left, double rate_bps);
 /* A sentence for the user. */
 void report_notice(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same, with which the wait of whoever gave the order ends (order-wait.h), though the move goes on. */
+void report_answer(struct report *r, enum exit_code wait_ends, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same among the warnings of an event. */
 void report_warning(json_t *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -240,7 +240,7 @@ ask_recover() { # [OPTION...]: sets CODE
 somebody_acts() {
 	if runs_at "$DIR" || [[ $(timeout 5 "$ASK" state "$DIR/a.mon" 2>/dev/null) =~ ^(paused|prelaunch)$ ]]; then
 		note "the guest is as it was, the move waits: it is cancelled"
-		timeout 20 "${ON[@]}" "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null 2>&1 || true
+		timeout 20 "${ON[@]}" "$BIN/vmferry" cancel --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true
 	elif is_stopped "${GUEST_PID[a]}"; then
 		note "the move waits for the guest's QEMU, which goes on"
 		release_stopped

@@ -21,7 +21,7 @@ names_lead_to() { # QEMU
 # Its sockets may have no names at that moment, so nobody can ask it whether it runs.
 somebody_acts() {
 	note "the move waits: it is cancelled"
-	timeout 20 "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null 2>&1 || true
+	timeout 20 "$BIN/vmferry" cancel --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true
 }
 
 verdict() {

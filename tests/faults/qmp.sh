@@ -20,7 +20,7 @@ ON=()
 if [[ ${CANCELLED:-} ]]; then
 	reach memory
 	qmp_misanswers
-	if [[ $CANCELLED == killed ]]; then kill_it src-agent "$MOVE_PID"; else "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null; fi
+	if [[ $CANCELLED == killed ]]; then kill_it src-agent "$MOVE_PID"; else "$BIN/vmferry" cancel --no-wait "${GUEST_PID[a]}" >/dev/null; fi
 else
 	qmp_misanswers
 	reach begun

@@ -30,7 +30,7 @@ strike() { # WHAT
 	reset) ss -KtnH "sport = :${DST_ADDRESS##*:} or dport = :${DST_ADDRESS##*:}" >/dev/null 2>&1 || true ;;
 	cont | stop) timeout 5 "$ASK" qmp "$(free_monitor a)" "{\"execute\": \"$1\"}" >/dev/null 2>&1 || true ;;
 	system_reset) timeout 5 "$ASK" qmp "$(free_monitor a)" '{"execute": "system_reset"}' >/dev/null 2>&1 || true ;;
-	cancel) timeout 20 "$BIN/vmferry" cancel "${GUEST_PID[a]}" >/dev/null 2>&1 || true ;;
+	cancel) timeout 20 "$BIN/vmferry" cancel --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true ;;
 	term) kill -TERM "$MOVE_PID" 2>/dev/null || true ;;
 	listener)
 		kill_now "$DST_PID"

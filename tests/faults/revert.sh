@@ -8,7 +8,7 @@ RECONNECT_S=8
 MOVE_OPTIONS=(--revert-within 1h)
 
 want_it_back() {
-	timeout 20 "$BIN/vmferry" revert a >/dev/null 2>&1 || note "it is not had back"
+	timeout 20 "$BIN/vmferry" revert --no-wait a >/dev/null 2>&1 || note "it is not had back"
 }
 
 # Whoever waits for it in vain lets it stay.

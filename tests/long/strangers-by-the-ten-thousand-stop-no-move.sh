@@ -63,7 +63,7 @@ moves_among() { # one|many OPTION...: strangers from there
 	crowd "$(data_address)" "$((COUNT / 10))"
 	assert_bounded "a move under way, strangers from $FROM"
 	vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
-	vmferry switch "${GUEST_PID[a]}"
+	vmferry switch --no-wait "${GUEST_PID[a]}"
 	begun=$SECONDS
 	move_wait
 	in_time "it ended" "$begun"

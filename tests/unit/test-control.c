@@ -89,7 +89,7 @@ static int pid_that_answers(void)
 	struct err e;
 	int pid = 0;
 
-	if (!control_call(dir, GUEST, request, &answer, NULL, NULL, &e))
+	if (!control_ask(dir, GUEST, request, &answer, &e))
 		pid = (int)json_integer_value(json_object_get(answer, "pid"));
 	json_decref(answer);
 	json_decref(request);

@@ -62,7 +62,7 @@ within() { # NAME RATE MS: of a move that is cancelled after so long
 		check "$2"
 		move_start a "${AGENT[dst]}" --codec none --hold --json=fine "${FERRY_OPTIONS[@]}"
 		wait_event "ev['event'] == 'progress' and ev['t_ms'] > $3" >/dev/null
-		VMFERRY_RUNTIME_DIR=$DIR/src/run vmferry cancel "${GUEST_PID[a]}" >/dev/null
+		VMFERRY_RUNTIME_DIR=$DIR/src/run vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 		move_wait 1
 		moved=$(move_s_rate)
 		echo "$1: check says $SAID in $TOOK s, the move gets $moved bytes/s: $(ratio "$SAID" "$moved")"

@@ -20,7 +20,7 @@ onto_it() { # [OPTION...]
 }
 mkdir "$DIR/fs/live"
 onto_it
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_result '"leftovers" not in r'
 assert_eq "$(ls -A "$TO")" "" "files at the destination"

@@ -59,7 +59,7 @@ check_backups quick
 # called off, they are as they were
 before=$(bitmaps)
 move_until local memory
-vmferry cancel a >/dev/null
+vmferry cancel --no-wait a >/dev/null
 move_wait 1
 assert_eq "$(bitmaps)" "$before" "after a move that was called off"
 move a local --ram-mode opaque

@@ -60,7 +60,7 @@ cmp "$loop" "$DIR/before" || fail "something has been written"
 is_blank() { cmp -s -n $((16 << 20)) "$loop" /dev/zero; }
 move_start a local --disk "d0=$loop" --bwlimit 1M --json=fine
 while_disks
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 is_blank || fail "the move that failed has left something on the device"
 
@@ -70,7 +70,7 @@ move_start a "$DEST" --disk "d0=$loop" --bwlimit 3M --json=fine
 while_disks
 wait_for 20 eval '! is_blank' || fail "nothing is written"
 hold_open "$loop"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result "'$loop is open in process $HOLDER' in str(r['leftovers'])"
 ! is_blank || fail "it has been written to under somebody's hands"

@@ -12,7 +12,7 @@ MEM=256 WITNESS="ram_mb=32 disks=vda disk_mb=16 disk_rate=200" tiny_start a $(gu
 move_start a local --hold
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 guest_order "$(orders a)" quiesce
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 guest_verify "$(orders a)" blocks
 assert_eq "$(stat -c %s "$TO/a.raw")" $((100 * 1024 * 1024 + 512)) "size of the image"

@@ -11,7 +11,7 @@ wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 guest_order "$(orders a)" start
 wait_for 30 has_disk_ops a 600 || fail "the guest writes nothing during the move"
 guest_order "$(orders a)" quiesce
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 guest_verify "$(orders a)" blocks
 

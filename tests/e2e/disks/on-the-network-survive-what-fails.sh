@@ -13,7 +13,7 @@ guest_with_nbd_disk
 
 # called off while memory is copied
 move_until local memory --disk d0=shared
-"$BIN/vmferry" cancel a >/dev/null
+"$BIN/vmferry" cancel --no-wait a >/dev/null
 move_wait 1
 at_source
 

@@ -28,7 +28,7 @@ it_stays() {
 guest_of_48
 to_listener
 copy_crawls
-VMFERRY_RUNTIME_DIR=$DIR/run vmferry cancel "${GUEST_PID[a]}"
+VMFERRY_RUNTIME_DIR=$DIR/run vmferry cancel --no-wait "${GUEST_PID[a]}"
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and r["where"] == "source"'
 assert_kept

@@ -61,7 +61,7 @@ assert_result 'r["guest_text"] == "on the source, paused as it was"'
 qmp "$DIR/a.mon" '{"execute": "cont"}' >/dev/null
 
 is_cut_off_elsewhere() { # and a part of a disk is kept there
-	vmferry cancel "${GUEST_PID[a]}" >/dev/null
+	vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 	move_wait 4
 	assert_result 'r["kept"] == len(r["leftovers"]) > 0'
 	[[ -n $(ls -A "$DIR/elsewhere") ]] || fail "nothing is kept elsewhere"
@@ -93,7 +93,7 @@ TO=$DIR/there
 wait_event 'ev["event"] == "progress" and ev["stage"] == "copy"' >/dev/null
 vmferry list >"$DIR/out"
 grep -q 'cannot be moved: it is arriving: vmferry moves it here' "$DIR/out" || fail "list: $(<"$DIR/out")"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result 'r["outcome"] == "rolled-back" and len([s for s in r["leftovers"] if "is kept until" in s]) >= 2'
 begins_elsewhere

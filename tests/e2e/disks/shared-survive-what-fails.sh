@@ -14,7 +14,7 @@ guest_a
 
 # called off while it is copied
 move_until local memory --disk d0=shared
-"$BIN/vmferry" cancel a >/dev/null
+"$BIN/vmferry" cancel --no-wait a >/dev/null
 move_wait 1
 at_source
 

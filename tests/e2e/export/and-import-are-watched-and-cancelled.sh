@@ -23,9 +23,9 @@ for command in "export $A $DIR/two" "storage $A --disk d0=$DIR/new.raw" "migrate
 	assert_eq $status 3 "exit code of $command while the guest is exported ($(cat "$DIR/other.err"))"
 done
 status=0
-vmferry switch "$A" 2>"$DIR/other.err" || status=$?
+vmferry switch --no-wait "$A" 2>"$DIR/other.err" || status=$?
 says 'not possible' "$DIR/other.err"
-vmferry cancel "$A" >"$DIR/cancel.out" || fail "an export cannot be cancelled"
+vmferry cancel --no-wait "$A" >"$DIR/cancel.out" || fail "an export cannot be cancelled"
 export_wait 1
 assert_eq "$(last_event "$DIR/export.out" outcome)" cancelled "outcome"
 assert_eq "$(last_event "$DIR/export.out" leftovers)" "[]" "what is left"
@@ -40,7 +40,7 @@ EXPORT_PID=$!
 kill_at_exit "$EXPORT_PID"
 exec 6<"$DIR/stalled"
 wait_for 60 vmferry_says sending status "$A" || fail "status does not tell that a stream is sent: $(cat "$DIR/export.err")"
-vmferry cancel "$A" >"$DIR/cancel.out" || fail "an export whose stream nobody reads cannot be cancelled"
+vmferry cancel --no-wait "$A" >"$DIR/cancel.out" || fail "an export whose stream nobody reads cannot be cancelled"
 export_wait 1
 exec 6<&-
 says 'nothing is left behind' "$DIR/export.err"
@@ -62,7 +62,7 @@ kill_at_exit "$IMPORT_PID"
 exec 7>"$DIR/slow"
 head -c 1M "$DIR/bundle.tar" >&7
 wait_for 60 vmferry_says receiving status "$ID-b" || fail "status does not tell the import: $(cat "$DIR/import.err")"
-vmferry cancel "$ID-b" >/dev/null || fail "an import cannot be cancelled"
+vmferry cancel --no-wait "$ID-b" >/dev/null || fail "an import cannot be cancelled"
 status=0
 wait "$IMPORT_PID" || status=$?
 exec 7>&-

@@ -5,7 +5,7 @@
 
 guest_a
 move_until local before-DST_START:stop
-! vmferry cancel "${GUEST_PID[a]}" 2>"$DIR/cancel.err" || fail "vmferry cancel says that it did"
+! vmferry cancel --no-wait "${GUEST_PID[a]}" 2>"$DIR/cancel.err" || fail "vmferry cancel says that it did"
 assert_eq "$(<"$DIR/cancel.err")" "vmferry: too late: the guest is the destination's"
 kill -INT "$MOVE_PID"
 wait_event 'ev["event"] == "notice" and "too late to roll back" in ev["text"]' >/dev/null

@@ -4,7 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/aftermath.sh"
 
 cancel() {
-	vmferry cancel "${GUEST_PID[a]}" >"$DIR/cancel.out"
+	vmferry cancel --no-wait "${GUEST_PID[a]}" >"$DIR/cancel.out"
 	assert_eq "$(<"$DIR/cancel.out")" "rolling back"
 	[[ $# -eq 0 ]] || "$@"
 	move_wait 1
@@ -24,5 +24,11 @@ cancel
 
 move_start a local --hold
 wait_event '"held" in ev.get("text", "")' >/dev/null
-cancel
+status=0
+vmferry cancel a >"$DIR/cancel.out" || status=$?
+assert_eq "$status" 1 "exit code of a cancel that waits for its end"
+process_is_gone "$MOVE_PID" || wait_for 10 process_is_gone "$MOVE_PID" || fail "cancel returns before the move has ended"
+said cancel.out '^rolled-back: cancelled by the user' '^the guest is now: running on the source'
+move_wait 1
+assert_at_source
 assert_next_move_succeeds

@@ -13,7 +13,7 @@ move_into() { # DIRECTORY [OPTION...]
 }
 
 cancel() {
-	vmferry cancel "${GUEST_PID[a]}" >/dev/null
+	vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 	[[ $# -eq 0 ]] || "$@"
 	move_wait 1
 	assert_result 'r["guest"] == "source" and not r.get("left_behind")'

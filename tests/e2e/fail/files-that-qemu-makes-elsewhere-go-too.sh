@@ -11,7 +11,7 @@ move_until local disks
 [[ -e "$DIR/elsewhere/a memory" ]] || fail "QEMU has made no file for its memory"
 there=$(qemu_dst)
 [[ -e $DIR/log-$there ]] || fail "QEMU has made no log"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_eq "$(ls -A "$DIR/elsewhere")" "" "what is left of its memory's file"
 [[ ! -e $DIR/log-$there ]] || fail "its log is left"

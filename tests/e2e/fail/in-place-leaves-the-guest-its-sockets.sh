@@ -39,7 +39,7 @@ to_local
 in_place "${SLOW_RAM[@]}"
 while_ram
 has_its_names "${GUEST_PID[a]}"
-"$BIN/vmferry" cancel a >/dev/null
+"$BIN/vmferry" cancel --no-wait a >/dev/null
 move_wait 1
 at_source
 

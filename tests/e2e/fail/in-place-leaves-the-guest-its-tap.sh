@@ -30,7 +30,7 @@ settled "before"
 in_place "${SLOW_RAM[@]}"
 while_ram
 is_persistent tap0 || fail "the tap would go with the QEMU that ends"
-"$BIN/vmferry" cancel a >/dev/null
+"$BIN/vmferry" cancel --no-wait a >/dev/null
 move_wait 1
 at_source cancelled
 in_place "${SLOW_RAM[@]}"

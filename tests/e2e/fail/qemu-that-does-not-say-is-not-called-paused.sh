@@ -8,7 +8,7 @@ guest_a
 ON=()
 move_until local memory
 qmp_misanswers
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 5
 assert_result 'r["outcome"] == "rolled-back" and "does not say whether it runs" in r["guest_text"] and "paused" not in r["guest_text"]'
 qmp_answers

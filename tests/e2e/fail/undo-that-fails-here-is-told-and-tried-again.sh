@@ -36,7 +36,7 @@ guest_a
 move_until listener disks
 wait_for 20 has_dirt
 hold_bitmap
-vmferry cancel "${GUEST_PID[a]}" >/dev/null || true # the job alone may have ended the move
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null || true # the job alone may have ended the move
 move_wait 4
 assert_result 'r["guest"] == "source"'
 assert_result 'len(r["leftovers"]) == 1 and "at the source: dirty bitmaps" in r["leftovers"][0] and "vmferry recover a" in r["leftovers"][0]'
@@ -56,7 +56,7 @@ mon '{"execute": "cont"}' >/dev/null
 let_bitmap_go
 move_until there disks
 assert_eq "$(bitmaps | wc -l)" 2 "bitmaps of two moves"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_eq "$(bitmaps)" "$BITMAP"
 

@@ -25,7 +25,7 @@ first=$TO
 run_dir=$(find "$DIR/dst-run" -mindepth 1 -type d)
 touch "$run_dir/note"
 chattr +i "$first/a.raw"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null || true # unless writing to it has failed first, which ends the move in the same way
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null || true # unless writing to it has failed first, which ends the move in the same way
 move_wait 4
 assert_result 'r["guest"] == "source" and len(r["leftovers"]) == 2'
 assert_result "any('at the destination: cannot remove $first/a.raw: Operation not permitted' in l for l in r['leftovers'])"
@@ -38,7 +38,7 @@ assert_eq "$(left)" "d1/a.raw ${run_dir#"$DIR"/}/note" "left"
 # The source knows nothing of it any more; another move comes and goes.
 recover 0
 move_until there disks
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 [[ -z $(ls -A "$TO") ]] || fail "left by the second move: $(ls -A "$TO")"
 

@@ -23,7 +23,7 @@ has_lost_some() { # there were passes enough
 	is_moving_with a 's["ram_round"] >= 6' || process_is_gone "$MOVE_PID"
 }
 wait_for 60 has_lost_some || fail "there are not passes enough for some of it to be lost"
-vmferry switch "${GUEST_PID[a]}" >/dev/null 2>&1 || true # a QEMU that has lost so much that nothing is left switches over by itself
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # a QEMU that has lost so much that nothing is left switches over by itself
 move_wait
 assert_arrived
 assert_result 'r["ram"]["missed_pages"] > 0' "QEMU 7.2 has left out some of the guest's memory"

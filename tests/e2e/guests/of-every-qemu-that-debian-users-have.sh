@@ -40,7 +40,7 @@ goes() { # FROM TO [MACHINE]: FROM may be a file
 	written=$(disk_ops a)
 	wait_for 60 has_disk_ops a $((written + 20)) || fail "$1 to $2: the guest does not run on while it is held"
 	wait_for 60 is_moving_with a 's["held"] and s["stage"] == "copy"' || fail "$1 to $2: the guest is not held: $(vmferry status --json)"
-	vmferry switch "${GUEST_PID[a]}"
+	vmferry switch --no-wait "${GUEST_PID[a]}"
 	move_wait
 	assert_moved
 	[[ $(result 'plan["qemu_version"] + " " + plan["destination_qemu_version"]') == "$1."*" $2."* ]] || fail "$1 to $2: $(result plan)"

@@ -16,12 +16,12 @@ for which in a b; do
 	wait_for 60 grep -q '"converged and held' "$DIR/$which.json" || fail "the move of $which is not held: $(tail -n 3 "$DIR/$which.log")"
 done
 status=0
-vmferry cancel "$NAME" >"$DIR/out" 2>&1 || status=$?
+vmferry cancel --no-wait "$NAME" >"$DIR/out" 2>&1 || status=$?
 pids=$(printf '%s\n' "${GUEST_PID[a]}" "${GUEST_PID[b]}" | sort -n | xargs | sed 's/ / and /')
 grep -q "two guests called $NAME are moved, processes $pids: say which by its pid" "$DIR/out" || fail "$(<"$DIR/out")"
 assert_eq "$status" 1 "exit code"
-vmferry cancel "${GUEST_PID[b]}" >/dev/null || fail "it cannot be cancelled by its pid"
+vmferry cancel --no-wait "${GUEST_PID[b]}" >/dev/null || fail "it cannot be cancelled by its pid"
 wait_for 30 process_is_gone "${MOVES[b]}" || fail "that move does not end"
 ! process_is_gone "${MOVES[a]}" || fail "the other has ended, too"
-vmferry cancel "$NAME" >/dev/null || fail "one alone is not found by its name"
+vmferry cancel --no-wait "$NAME" >/dev/null || fail "one alone is not found by its name"
 wait_for 30 process_is_gone "${MOVES[a]}" || fail "that move does not end"

@@ -5,7 +5,7 @@
 guest_a
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
 move_until local memory
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_result 'r["guest"] == "source" and r["guest_text"] == "on the source, paused as it was"'
 assert_eq "$(status_of "$(free_monitor a)")" paused "run state after the move"

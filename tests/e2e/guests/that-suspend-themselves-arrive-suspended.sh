@@ -18,7 +18,7 @@ wakes() { # as far as QEMU goes: the witness has nowhere to go back to
 }
 
 suspended_while_copied
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 move_start a local
 move_wait 3

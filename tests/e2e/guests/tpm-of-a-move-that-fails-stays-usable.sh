@@ -53,7 +53,7 @@ guest_verify "$(orders a)" blocks
 
 move_until local memory
 assert_tpms 2
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_at_source
 assert_tpms 1

@@ -22,7 +22,7 @@ systemctl --user daemon-reload
 move_start a local --install-unit "${SLOW_RAM[@]}"
 while_ram
 [[ ! -e $TO/$PLAIN.sh && ! -e $UNITS/$UNIT ]] || fail "the guest could be started at the destination before it is there"
-vmferry cancel "${GUEST_PID[a]}"
+vmferry cancel --no-wait "${GUEST_PID[a]}"
 move_wait 1
 assert_nothing_left
 [[ ! -e $UNITS/$UNIT ]] || fail "the unit is there after a rollback"

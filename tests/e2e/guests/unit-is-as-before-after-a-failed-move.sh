@@ -17,7 +17,7 @@ BEFORE=$(unit_as_it_is vm-a.service)
 # cancelled while memory is copied, when the unit is held already
 move_until local memory
 assert_eq "$(show Restart vm-a.service)" no "Restart= while memory is copied"
-vmferry cancel "${GUEST_PID[a]}"
+vmferry cancel --no-wait "${GUEST_PID[a]}"
 move_wait 1
 still_as_before
 assert_at_source

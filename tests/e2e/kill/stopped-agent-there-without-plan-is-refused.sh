@@ -19,7 +19,7 @@ assert_at_source
 move_until listener dst-prepare:stop
 kill_at_exit "$FAULT_PID"
 wait_event 'ev["event"] == "notice" and "has not been ready for 15 s" in ev["text"]' >/dev/null
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 fault_continue
 wait_for 10 process_is_gone "$FAULT_PID" || fail "the agent that was stopped does not end"

@@ -55,13 +55,13 @@ guest_verify "$(orders a)" blocks
 move_start a local --how quick --at +1h
 wait_event 'ev["event"] == "notice" and "the guest is stopped at 2" in ev["text"]' >/dev/null
 assert_eq "$(status_of "$(free_monitor a)")" running "QEMU's run state before its time"
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 [[ -z $(ls -A "$TO") ]] || fail "left: $(ls -A "$TO")"
 guest_verify "$(orders a)" blocks
 move_start a local --how quick --at +1h
 wait_event 'ev["event"] == "notice" and "the guest is stopped at 2" in ev["text"]' >/dev/null
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait
 guest_verify "$(orders a)" blocks
 at=$(($(date +%s) + 5))

@@ -59,7 +59,7 @@ at_terminal() { # STATUS PRESSES [OPTION...]: vmferry migrate at a terminal of i
 		wait_for 60 test -e "$DIR/typed.over" || fail "its question is never over: $(tail -c 500 "$DIR/screen")"
 		wait_for 60 test -e "$DIR/typed.anew" || fail "it does not ask anew: $(tail -c 500 "$DIR/screen")"
 		wait_for 60 is_moving_with a 's["held"]' || fail "the move does not go on: $(vmferry status --json)"
-		vmferry switch "${GUEST_PID[a]}"
+		vmferry switch --no-wait "${GUEST_PID[a]}"
 	fi
 	local status=0
 	wait_for 60 process_is_gone "$MOVE_PID" || fail "it does not end: $(tail -c 500 "$DIR/screen")"

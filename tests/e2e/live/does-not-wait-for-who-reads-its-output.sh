@@ -39,7 +39,7 @@ reader_gets() { # STATUS: read what it said, until it ends
 }
 
 switch_and_verify() {
-	vmferry switch "${GUEST_PID[a]}" >/dev/null
+	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 	wait_for 30 process_is_gone "${GUEST_PID[a]}" || fail "the guest does not move while the output is not read"
 	guest_is_there
 	guest_verify "$(orders a)" blocks

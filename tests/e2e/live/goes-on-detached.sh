@@ -12,7 +12,7 @@ said=$(vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/there" --detach 
 vmferry status "${GUEST_PID[a]}" --follow >"$DIR/move.json" &
 MOVE_PID=$!
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 wait "$MOVE_PID" || fail "status --follow: exit code $?"
 assert_result 'r["outcome"] == "migrated" and r["exit_code"] == 0'
 guest_adopt a "$(result 'r["destination_pid"]')"

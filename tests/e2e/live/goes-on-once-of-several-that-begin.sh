@@ -41,7 +41,7 @@ for round in 1 2; do
 		fi
 	done
 	vmferry status "${GUEST_PID[a]}" | grep -q held || fail "the move cannot be reached"
-	vmferry switch "${GUEST_PID[a]}" >/dev/null
+	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 	wait "${pids[one]}" || fail "the move that goes on fails: $(tail -n 1 "$DIR/said$round$one")"
 	cp "$DIR/said$round$one" "$DIR/move.json"
 	guest_adopt a "$(result 'r["destination_pid"]')"

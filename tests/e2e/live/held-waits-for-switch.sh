@@ -15,7 +15,9 @@ written=$(disk_ops a)
 wait_for 30 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is no more held"
 ! vmferry status | grep -q round || fail "status tells of rounds that QEMU makes for nothing: $(vmferry status)"
-assert_eq "$(vmferry switch "${GUEST_PID[a]}")" 'switching over now' "the answer"
+vmferry switch "${GUEST_PID[a]}" >"$DIR/switch.out" || fail "switch: exit code $?"
+assert_eq "$(head -n 1 "$DIR/switch.out")" 'switching over now' "the answer"
+grep -q '^migrated: the guest runs at the destination' "$DIR/switch.out" || fail "switch has not waited: $(<"$DIR/switch.out")"
 move_wait
 guest_verify "$(orders a)" blocks
 vmferry status | grep -qx 'no move is under way here' || fail "status after the end: $(vmferry status)"

@@ -15,14 +15,14 @@ qmp "$(monitor a)" '{"execute": "stop"}' STOP >/dev/null
 qmp "$(monitor a)" '{"execute": "query-migrate-capabilities"}' >"$DIR/fresh"
 move_start a local --hold --ram-mode opaque
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
-vmferry cancel "${GUEST_PID[a]}"
+vmferry cancel --no-wait "${GUEST_PID[a]}"
 move_wait 1
 assert_eq "$(state)" '"status": "paused"' "the guest after a move that was cancelled"
 diff -u "$DIR/fresh" <(qmp "$(monitor a)" '{"execute": "query-migrate-capabilities"}') || fail "the source QEMU has other capabilities"
 move_start a local --hold --ram-mode opaque
 wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]'
 wait_for 60 is_moving_with a 's["held"] and s["stage"] == "copy"' || fail "status: $(vmferry status --json)"
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait
 assert_eq "$(state)" '"status": "paused"' "the guest there"
 
@@ -32,7 +32,7 @@ qmp "${GUEST_AT[a]}/a.mon" '{"execute": "cont"}' RESUME >/dev/null
 written=$(disk_ops a)
 wait_for 30 has_disk_ops a $((written + 50)) || fail "the guest does not run on while held"
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is no more held"
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait
 assert_eq "$(state)" '"status": "running"' "the guest there"
 guest_verify "$(orders a)" blocks

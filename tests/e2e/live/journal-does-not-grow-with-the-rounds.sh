@@ -21,7 +21,7 @@ before=$(records)
 made_rounds 45
 after=$(records)
 [[ $after -le $((before + 2)) ]] || fail "the journal has grown by $((after - before)) records in 40 rounds"
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait
 assert_nothing_unfinished
 assert_eq "$(settings_of a | grep -v '^node')" "$(grep -v '^node' <<<"$SETTINGS")" "settings of QEMU"

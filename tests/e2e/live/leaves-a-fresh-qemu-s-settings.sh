@@ -31,7 +31,7 @@ for mode in pages opaque; do
 	[[ $mode != opaque || -z ${QUIET:-} ]] || guest_order "$(orders a)" stop >/dev/null
 	move_start a local --ram-mode $mode --hold
 	wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
-	vmferry cancel "${GUEST_PID[a]}"
+	vmferry cancel --no-wait "${GUEST_PID[a]}"
 	move_wait 1
 	diff -u "$DIR/fresh" <(settings_at_source) || fail "the source QEMU has other settings after a cancelled move ($mode)"
 	assert_nothing_left

@@ -35,7 +35,7 @@ printf '#!/bin/sh\ncd "$(dirname "$0")" || exit\nexec qemu-system-x86_64 -drive 
 echo 1 >"$HERE/a.pid"
 move_start a local --how live --bwlimit 2M
 while_disks
-"$BIN/vmferry" cancel a >/dev/null
+"$BIN/vmferry" cancel --no-wait a >/dev/null
 move_wait 1
 assert_eq "$(cd "$HERE" && ls a-2.sh*)" a-2.sh "the script after a rollback"
 go() { # DIRECTORY HOW [OPTION...]: as move, to that directory

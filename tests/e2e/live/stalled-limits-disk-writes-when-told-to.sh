@@ -18,7 +18,7 @@ MEM=256 WITNESS="ram_mb=16 rate=0 disks=vda disk_mb=8 disk_rate=6000" tiny_start
 move_start a local --bwlimit 2M --codec none --max-downtime 10 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
 wait_for 20 is_limited || fail "the guest's writes are not limited"
-vmferry cancel "${GUEST_PID[a]}"
+vmferry cancel --no-wait "${GUEST_PID[a]}"
 move_wait 1
 assert_eq "$(write_limit "$(monitor a)")" 0 "limit after the rollback"
 assert_nothing_left

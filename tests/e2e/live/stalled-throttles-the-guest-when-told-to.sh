@@ -17,7 +17,7 @@ MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
 move_start a local --bwlimit 4M --codec none --max-downtime 300 --on-stall throttle
 wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
 wait_for 60 is_throttled 40 || fail "the guest is not slowed down enough: $(throttled_by) percent"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 guest_verify "$(orders a)"
 qmp "$(monitor a)" '{"execute": "query-migrate-capabilities"}' | grep -q '"capability": "auto-converge", "state": true' &&

@@ -10,6 +10,6 @@ move_start a local --bwlimit 4M --codec none --max-downtime 300
 wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
 is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
 assert_eq "$(status_of "$DIR/a.mon")" running "run state while it waits"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 guest_verify "$(orders a)"

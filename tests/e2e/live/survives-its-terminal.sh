@@ -22,7 +22,7 @@ vmferry status "${GUEST_PID[a]}" --follow --json >"$DIR/move.json" &
 follower=$!
 wait_for 20 test -s "$DIR/move.json" || fail "nothing to follow"
 kill -HUP "$MOVE_PID"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 wait "$MOVE_PID" || fail "exit code $? of a move whose output nobody reads"
 wait "$follower"
 guest_adopt a "$(result 'r["destination_pid"]')"

@@ -8,7 +8,7 @@ move_start a local --codec none --bwlimit 4M --max-downtime 30
 wait_event 'ev["event"] == "notice" and "writes as fast as" in ev["text"]'
 vmferry set "${GUEST_PID[a]}" bwlimit=256K
 from=$EPOCHREALTIME
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 until=$EPOCHREALTIME
 [[ $((${until/./} - ${from/./})) -lt 30000000 ]] || fail "the move ended $((${until/./} - ${from/./})) us after switch"

@@ -23,7 +23,7 @@ vmferry migrate "${GUEST_PID[a]}" "$DEST" --disk-dir "$TO" >"$DIR/second" 2>&1 |
 assert_eq "$status" 3 "exit code of a second move of the same guest"
 grep -q 'under way already' "$DIR/second" || fail "$(<"$DIR/second")"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 exec 7>&-
 move_wait
 assert_moved

@@ -20,7 +20,7 @@ again_and_again() { # OPTION...
 		[[ $n -ne 3 ]] || while_ram
 	done
 	vmferry set "${GUEST_PID[a]}" bwlimit=0
-	vmferry switch "${GUEST_PID[a]}" >/dev/null
+	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 	move_wait
 	assert_result '(r["verified"] or "unverified" in r) and r["outages"]["count"] >= 5 and not r["outages"]["now"]'
 	assert_result 'r["outages"]["bytes_again"] <= 16 * 1048576 * r["outages"]["count"]' "what was sent again"

@@ -39,7 +39,7 @@ mapfile -t ports < <(ports_of_move)
 on_b ip link set to-a down
 reset_at on_a "${ports[@]}"
 wait_event 'ev["event"] == "notice" and "no connection to the destination" in ev["text"]' >/dev/null
-vmferry switch "${GUEST_PID[b]}"
+vmferry switch --no-wait "${GUEST_PID[b]}"
 wait_event 'ev["event"] == "progress" and ev["second"] and ev.get("outages", {}).get("ms", 0) > 3500' >/dev/null
 runs_here b || fail "the guest was stopped for a switchover that cannot be"
 on_b ip link set to-a up

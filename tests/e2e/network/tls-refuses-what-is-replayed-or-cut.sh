@@ -39,7 +39,7 @@ held() { # OPTION...
 }
 
 goes_on() { # OLD DISK
-	vmferry switch "${GUEST_PID[a]}"
+	vmferry switch --no-wait "${GUEST_PID[a]}"
 	move_wait
 	assert_moved "$1"
 }

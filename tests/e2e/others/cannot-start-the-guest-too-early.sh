@@ -46,7 +46,7 @@ assert_at_source
 move_until local memory --hold
 resume_there
 vmferry set "${GUEST_PID[a]}" bwlimit=0
-vmferry switch "${GUEST_PID[a]}" >/dev/null || true # it may have been noticed by then
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null || true # it may have been noticed by then
 move_wait 1
 assert_result '"resumed at the destination by somebody else" in r["reason"]'
 assert_at_source

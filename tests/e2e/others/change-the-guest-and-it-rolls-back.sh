@@ -81,11 +81,11 @@ ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename":
 begin while_ram --hold
 resize='{"execute": "block_resize", "arguments": {"device": "d0", "size": 33554432}}'
 if wait_for 10 eval 'qmp "$(free_monitor a)" "$resize" >/dev/null 2>&1'; then
-	vmferry switch "${GUEST_PID[a]}" >/dev/null 2>&1 || true # it may have been noticed by then
+	vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # it may have been noticed by then
 	rolled_back "33554432 bytes"
 	ask "${resize/33554432/16777216}"
 else
-	vmferry cancel "${GUEST_PID[a]}" >/dev/null
+	vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 	move_wait 1
 fi
 

@@ -11,7 +11,7 @@ guest_a
 move_until local disks
 ask '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "theirs", "size": 1048576}}'
 ask '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "backup", "node-name": "theirs"}}'
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 4
 assert_result 'any("backup" in x and "NBD server" in x for x in r["leftovers"])'
 exports=$(qmp "$(free_monitor a)" '{"execute": "query-block-exports"}')

@@ -82,7 +82,7 @@ loop_start 1
 move_start a local --revert-within 5m
 wait_event 'ev["event"] == "notice" and "vmferry revert" in ev["text"]' >/dev/null
 wait_for 20 eval '[[ ! -e $DIR/a.raw ]]' || fail "the disk of the guest that runs elsewhere has its name"
-"$BIN/vmferry" revert a >/dev/null || fail "vmferry revert is refused"
+"$BIN/vmferry" revert --no-wait a >/dev/null || fail "vmferry revert is refused"
 move_wait 1
 [[ -e $DIR/a.raw && -z $(compgen -G "$DIR/a.raw.moved-*") ]] || fail "the disk has not its name: $(ls "$DIR")"
 guest_verify "$(orders a)" blocks

@@ -25,7 +25,7 @@ port=$(on_a ss -tnH state established "dport = :22" | sed -nE 's/.*:([0-9]+) +[^
 forgets "$port"
 wait_for 40 has_outages 1 || fail "not connected again: $(tail -n 5 "$DIR/move.log")"
 on_b nft delete table inet test
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_as_remembered
 

@@ -33,7 +33,7 @@ held_move() {
 }
 
 held_move
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_as_remembered
 
@@ -42,7 +42,7 @@ end_process "$B_PID"
 echo 4194305 >"$(there /run/web/a.pid)"
 held_move
 on_b bash -c 'grep -aqE "\"path\": ?\"/run/web/a.ctl\"" /var/lib/vmferry/*.journal' || fail "to other moves there the name of a hidden monitor is free"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 assert_result 'any(c == "made beside the disks, as /run/web/a.tty is there already: '"$DISK_DIR"'/a.tty (-serial)" for c in plan["cautions"])'
 assert_result 'any(c == "made beside the disks, as there is no directory /run/elsewhere: '"$DISK_DIR"'/a.hmp (-monitor)" for c in plan["cautions"])'

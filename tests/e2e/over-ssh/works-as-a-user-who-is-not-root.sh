@@ -32,7 +32,7 @@ sockets=$(on_b find /run/ferry -type s)
 [[ $sockets == *vmferry.qmp* ]] || fail "no sockets of the move: $sockets"
 for socket in $sockets; do assert_eq "$(try 65534 "$socket")" PermissionError "nobody at $socket"; done
 assert_eq "$(try 1731 "$(grep -m 1 qmp <<<"$sockets")")" connected "ferry at its own"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 assert_eq "$(stat -c %u "/proc/${GUEST_PID[a]}" "$TO/a.raw" | xargs)" "1731 1731" "whose QEMU and disk are"
 assert_arrived

@@ -18,7 +18,7 @@ ssh_move_start a the-other --ssh=openssh --data-ports 47000-47001 --listen-addre
 wait_for 60 is_moving_with a 's["held"]' || fail "the move is not held"
 assert_eq "$(listens)" "" "what the agent still listens on"
 assert_eq "$(peers)" "22 47000" "where vmferry is connected to"
-vmferry switch "${GUEST_PID[a]}"
+vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait
 cache=$(there "$HOME_B/.cache/vmferry")
 assert_eq "$(ls "$cache" | wc -l)" 1 "agents that are kept"

@@ -12,7 +12,7 @@ MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
 wait_for 20 process_is_gone "$there"
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 6
 assert_result '"shut down there" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"

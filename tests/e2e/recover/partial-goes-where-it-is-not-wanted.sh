@@ -25,7 +25,7 @@ is_cut_off() { # [OPTION...]: at both ends, and kept
 guest_of_48
 to_listener
 copy_begins
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait 1
 assert_at_source
 

@@ -25,7 +25,7 @@ wait_for 60 grep -aq '^witness ready' "$TO/a.console" || fail "it does not boot 
 GUEST_AT[a]=$TO
 goes_on a
 unset "GUEST_AT[a]"
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 process_is_gone "$there" || fail "the destination's QEMU was not ended"
 runs_at_source 2
@@ -35,13 +35,13 @@ move_start a "$DEST" --how warm --hold --revert-within 1h
 wait_event 'ev["event"] == "notice" and "until you say" in ev["text"]' >/dev/null
 guest_order "$(orders a)" poweroff >/dev/null
 wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 assert_result 'r["guest_text"] == "running on the source"'
 runs_at_source 3
 
 move_start a "$DEST" --how warm --revert-within 1h
 wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
-vmferry keep a
+vmferry keep --no-wait a
 move_wait
 assert_arrived

@@ -25,33 +25,36 @@ unset "GUEST_AT[a]"
 ! cmp -s "$DIR/a.raw" "$TO/a.raw" || fail "the guest writes nothing there"
 [[ ! -e $TO/a.sh ]] || fail "it can be started there again already"
 is_moving_with a 's["stage"] == "commit" and s["revert_until"] > '"$EPOCHSECONDS" || fail "status: $(vmferry status --json)"
-vmferry cancel a 2>"$DIR/cancel.log" && fail "cancel has not been refused"
+vmferry cancel --no-wait a 2>"$DIR/cancel.log" && fail "cancel has not been refused"
 said cancel.log 'too late.*vmferry revert'
-vmferry switch a 2>"$DIR/switch.log" && fail "switch has not been refused"
+vmferry switch --no-wait a 2>"$DIR/switch.log" && fail "switch has not been refused"
 said switch.log 'too late: the guest has been switched over'
 vmferry set a bwlimit=1M 2>"$DIR/set.log" && fail "set has not been refused"
 said set.log 'too late: the guest has been switched over'
 vmferry status a | grep -q 'runs at .*, and can be had back until [0-9].*: vmferry revert' || fail "status: $(vmferry status a)"
 kill_at_exit "$there"
 assert_eq "$(sha256sum <"$DIR/a.raw")" "$held" "the source's disk"
-vmferry revert a
+status=0
+vmferry revert a >"$DIR/revert.out" || status=$?
+assert_eq "$status" 1 "exit code of revert"
+said revert.out 'rolled-back: had back as it was'
 move_wait 1
 process_is_gone "$there" || fail "the destination's QEMU was not ended"
 assert_result '"had back as it was" in r["reason"] and r["guest_text"] == "running on the source"'
 assert_at_source
-vmferry revert a 2>"$DIR/revert.log" && fail "there is nothing to be had back any more"
+vmferry revert --no-wait a 2>"$DIR/revert.log" && fail "there is nothing to be had back any more"
 
 # Its QEMU there may have ended meanwhile.
 moved_for_now there
 kill_now "$there"
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 assert_at_source
 
 # It stays there: somebody says so, the terminal does, or nobody does in time.
 to_local
 moved_for_now there
-vmferry keep a
+vmferry keep --no-wait a
 move_wait
 assert_moved
 moved_for_now there

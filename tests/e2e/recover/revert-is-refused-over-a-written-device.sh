@@ -16,15 +16,17 @@ moved_to() {
 }
 
 moved_to 1
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 guest_verify "$(orders a)" blocks
 
 moved_to 2
 printf x | dd of="$loop" bs=1 seek=$((20 << 20)) conv=notrunc status=none
-vmferry revert a
+status=0
+timeout 60 "$BIN/vmferry" revert a || status=$?
+assert_eq "$status" 3 "exit code of a revert that the move goes on without"
 wait_event 'ev["event"] == "notice" and "has been written here" in ev["text"]' >/dev/null
 [[ $(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/${GUEST_PID[a]}/status") == T ]] || fail "the source's QEMU is not held"
-vmferry keep a
+vmferry keep --no-wait a
 move_wait
 guest_verify "$(orders a)" blocks

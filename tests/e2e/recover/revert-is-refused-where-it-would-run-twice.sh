@@ -55,24 +55,24 @@ assert_eq "$status" 3 "exit code of a move onward of what was started again"
 said onward.log 'may have it back.*vmferry keep a, there'
 end_process "$again"
 
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 guest_verify "$(orders a)" blocks
 moved_for_now listener
 
 # Its disk here has another name: nobody can tell.
 mv "$DIR/a.raw" "$DIR/elsewhere.raw"
-vmferry revert a
+vmferry revert --no-wait a
 is_told 'nobody can tell whether its disk'
 mv "$DIR/elsewhere.raw" "$DIR/a.raw"
 
 # Somebody writes to its disk here, which its QEMU has let go of.
 date >>"$DIR/a.raw"
-vmferry revert a
+vmferry revert --no-wait a
 is_told 'has been written here'
 process_is_gone "$there" && fail "the destination's QEMU was ended"
 truncate -s 16M "$DIR/a.raw"
-vmferry keep a
+vmferry keep --no-wait a
 move_wait
 assert_moved
 
@@ -86,7 +86,7 @@ migrated_on() { # [COMMAND BEFORE]
 }
 
 migrated_on
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 6
 assert_result '"migrated away" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
@@ -102,7 +102,7 @@ rm -rf "$DIR/dst-state" "$DIR/dst-run"
 migrated_on stop
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
 is_told 'its QEMU there has ended since'
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 6
 assert_result '"migrated away" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
@@ -118,7 +118,7 @@ qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:exit 1"}}' >/
 gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on | tail -n 1; }
 wait_for 20 eval '[[ $(gone_on) == *false* ]]' || fail "it is not noted that it has stayed: $(gone_on)"
 kill -STOP "$there"
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 process_is_gone "$there" || fail "the destination's QEMU is still there"
 guest_verify "$(orders a)" blocks
@@ -133,7 +133,7 @@ end_agents_there
 rm -f "$DIR"/dst-state/*.journal*
 DST_PID=
 listen_dst --listen "$DEST"
-vmferry keep a || true # it may have asked there by itself, and ended
+vmferry keep --no-wait a || true # it may have asked there by itself, and ended
 move_wait 6
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 kill_now "$there"
@@ -146,7 +146,7 @@ WITHIN=10s moved_for_now listener
 kill_now "$there"
 is_told 'held here until you say'
 ! wait_for 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
-vmferry keep a
+vmferry keep --no-wait a
 move_wait 0
 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"
 end_agents_there
@@ -161,7 +161,7 @@ moved_for_now listener
 kill_now "$there"
 is_told 'its QEMU there has ended since'
 mv "$TO/a.raw" "$TO/elsewhere.raw"
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 6
 assert_result '"have other names" in r["reason"]'
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
@@ -177,7 +177,7 @@ moved_for_now listener
 kill_now "$there"
 hold_open "$TO/a.raw"
 is_told 'its QEMU there has ended since'
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 6
 assert_result '"may have started it again" in r["reason"]'
 end_process "$HOLDER"

@@ -9,7 +9,7 @@ guest_a
 for point in before-SRC_REVERTING after-SRC_REVERTING; do
 	fault $point
 	moved_for_now listener
-	vmferry revert a || true
+	vmferry revert --no-wait a || true
 	fault_wait
 	wait_for 10 process_is_gone "$MOVE_PID"
 	process_is_gone "$there" && fail "the destination's QEMU has ended already"
@@ -20,7 +20,7 @@ done
 # The destination has given it back by then.
 fault after-DST_NOVM stop
 moved_for_now listener
-vmferry revert a
+vmferry revert --no-wait a
 fault_wait
 kill_now "$MOVE_PID"
 fault_continue
@@ -30,7 +30,7 @@ assert_at_source
 for point in before-DST_NOVM after-DST_NOVM after-DST_ABORTED; do
 	fault $point
 	moved_for_now listener
-	vmferry revert a
+	vmferry revert --no-wait a
 	fault_wait
 	move_wait 1
 	assert_at_source
@@ -39,7 +39,7 @@ done
 # The destination's agent dies while the guest runs there: another one gives it back.
 moved_for_now listener
 kill_now "$(agent_dst)"
-vmferry revert a
+vmferry revert --no-wait a
 move_wait 1
 assert_at_source
 
@@ -59,7 +59,7 @@ assert_moved "$DIR/d$((MOVES - 1))/a.raw"
 # What is held here dies when it was asked for: what runs there is all there is, and is let live.
 fault after-SRC_REVERTING stop
 moved_for_now listener
-vmferry revert a
+vmferry revert --no-wait a
 fault_wait
 kill_now "$(agent_dst)"
 kill_now "$DST_PID"
@@ -77,7 +77,7 @@ moved_for_now listener
 kill_now "$DST_PID"
 end_agents_there
 DST_PID=
-vmferry revert a
+vmferry revert --no-wait a
 wait_event 'ev["event"] == "notice" and "is not had back" in ev["text"]' >/dev/null
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 kill -INT "$MOVE_PID"

@@ -18,7 +18,7 @@ id_of_job() { # NUMBER
 }
 
 copying
-vmferry cancel "${GUEST_PID[a]}" >/dev/null
+vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null
 storage_wait 1
 assert_result '"cancelled" in r["reason"] and r["outcome"] == "rolled-back"'
 assert_kept
@@ -101,7 +101,7 @@ storage_wait 1
 assert_kept
 
 at committed
-vmferry cancel "${GUEST_PID[a]}" >"$DIR/cancel.out" 2>&1 &
+vmferry cancel --no-wait "${GUEST_PID[a]}" >"$DIR/cancel.out" 2>&1 &
 canceller=$!
 kill_at_exit $canceller
 kill -TERM "$MOVE_PID"

@@ -11,7 +11,7 @@ for more in '' --force; do
 	wait_event 'ev["event"] == "notice" and "until you say: vmferry switch a" in ev["text"]' >/dev/null
 	qmp "$(free_monitor a)" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
 	wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated: $(status_of "$(free_monitor a)")"
-	vmferry switch "${GUEST_PID[a]}"
+	vmferry switch --no-wait "${GUEST_PID[a]}"
 	move_wait 5
 	assert_result '"migrated away by somebody else" in r["guest_text"]'
 	assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is elsewhere"

@@ -17,7 +17,7 @@ fault before-DST_START stop
 to_listener
 warm --at +1h
 wait_event 'ev["event"] == "notice" and re.search("is told to shut down at .*vmferry switch a: now", ev["text"])' >/dev/null
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 fault_wait
 assert_same_disks
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
@@ -37,6 +37,6 @@ warm --hold
 wait_event 'ev["event"] == "notice" and "vmferry switch a" in ev["text"]' >/dev/null
 qmp "$(free_monitor a)" '{"execute": "system_reset"}' RESET >/dev/null
 wait_for 60 eval '[[ $(boots a) == 2 ]]' || fail "it does not boot again"
-vmferry switch "${GUEST_PID[a]}" >/dev/null
+vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null
 move_wait
 assert_arrived
