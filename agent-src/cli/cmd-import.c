@@ -20,6 +20,8 @@ static const char before[] =
 	"  .ovf           the same, unpacked: its disks lie beside it\n"
 	"  .vmx           a guest of VMware's: its disks lie beside it\n"
 	"  .vma           an archive of vzdump's, also .vma.gz and .vma.zst\n"
+	"  a directory    with one of these in it\n"
+	"  .conf          a guest of quickemu's: its disk lies below it\n"
 	"  VMID.conf      a guest of Proxmox VE's: images of its volumes' names lie beside it, or are named\n"
 	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported\n"
 	"                 configuration of Hyper-V's\n"

@@ -1,5 +1,6 @@
 /* file-kind.c: see file-kind.h. */
 #include "file-kind.h"
+#include "bundle.h"
 #include "foreign-image.h"
 #include "readers.h"
 #include "unpack.h"
@@ -7,6 +8,7 @@
 #include "util.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +32,7 @@ static const struct {
 	{KIND_LIBVIRT, "domain", read_libvirt, NULL},
 	{KIND_HYPERV, "configuration", read_hyperv, NULL},
 	{KIND_PROXMOX, NULL, read_proxmox, is_proxmox},
+	{KIND_QUICKEMU, NULL, read_quickemu, is_quickemu},
 	{KIND_VMA, NULL, read_proxmox, NULL},
 };
 
@@ -154,6 +157,72 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 		look_at_text(out, fd);
 	}
 	return *out == KIND_IMAGE ? look_at_archive(out, path, head, e) : 0;
+}
+
+/* ---- directories ---- */
+
+#define ENTRIES_MAX 1000u
+
+static bool describes(const char *path, enum file_kind *kind)
+{
+	struct stat st;
+	struct err ignored;
+
+	return !lstat(path, &st) && S_ISREG(st.st_mode) && !file_kind_of(kind, path, &ignored) && *kind != KIND_IMAGE;
+}
+
+/* Adds a name to a list for people. */
+static void list_name(char **list, const char *name)
+{
+	char *longer = xasprintf("%s%s%.100s", *list ? *list : "", *list ? ", " : "", name);
+
+	free(*list);
+	*list = longer;
+}
+
+static int judge_found(const char *dir, size_t found, const char *names, struct err *e)
+{
+	if (found > 1)
+		return err_set(e, EINVAL, "%s has several descriptions of guests: name one of %s", dir, names);
+	return found ? 0
+		     : err_set(e, ENOENT,
+			       "%s has no " BUNDLE_MANIFEST
+			       ", so it is no bundle, or one that was not finished; and no description of a guest "
+			       "is in it",
+			       dir);
+}
+
+int file_kind_in(char **path, enum file_kind *kind, const char *dir, struct err *e)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	AUTO_FREE char *names = NULL;
+	size_t found = 0, n = 0;
+	int r;
+
+	*path = NULL;
+	if (!d)
+		return err_sys(e, errno, "cannot open %s", dir);
+	while (n++ < ENTRIES_MAX && found < 10 && (entry = readdir(d))) {
+		AUTO_FREE char *this = xasprintf("%s/%s", dir, entry->d_name);
+		enum file_kind is;
+
+		if (!describes(this, &is))
+			continue;
+		found++;
+		list_name(&names, entry->d_name);
+		*kind = is;
+		free(*path);
+		*path = this;
+		this = NULL;
+	}
+	closedir(d);
+	r = judge_found(dir, found, names, e);
+	if (r) {
+		free(*path);
+		*path = NULL;
+	}
+	return r;
 }
 
 description_read_fn file_kind_reader(enum file_kind kind)

@@ -6,12 +6,16 @@
 
 #include <stddef.h>
 
-enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV, KIND_PROXMOX, KIND_VMA };
+enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV, KIND_PROXMOX, KIND_QUICKEMU, KIND_VMA };
 
 typedef int (*description_read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
 
 /* 0; -EINVAL: nothing can be made of such a file; -errno: it cannot be read. */
 int file_kind_of(enum file_kind *out, const char *path, struct err *e);
+/*
+ * The only description in a directory, and its kind; *path is malloc'ed. 0; -ENOENT: there is none; -EINVAL: there are several; -errno.
+ */
+int file_kind_in(char **path, enum file_kind *kind, const char *dir, struct err *e);
 /* The reader of a kind of description (readers.h). */
 description_read_fn file_kind_reader(enum file_kind kind);
 

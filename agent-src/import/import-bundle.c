@@ -43,9 +43,9 @@ static bool begins_with_manifest(const char *path)
 
 bool import_is_bundle(char *const *files, size_t count)
 {
-	struct stat st;
+	AUTO_FREE char *manifest = count == 1 ? xasprintf("%s/" BUNDLE_MANIFEST, files[0]) : NULL;
 
-	return count == 1 && (!strcmp(files[0], "-") || (!stat(files[0], &st) && S_ISDIR(st.st_mode)) || begins_with_manifest(files[0]));
+	return count == 1 && (!strcmp(files[0], "-") || !access(manifest, F_OK) || begins_with_manifest(files[0]));
 }
 
 static int on_progress(void *ctx, uint64_t bytes)

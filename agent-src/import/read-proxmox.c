@@ -469,7 +469,7 @@ void conf_idle(struct conf *c, const char *name)
 {
 	char *longer;
 
-	if (c->idle_count++ >= 8)
+	if (c->idle_count++ >= 8 && !c->d->verbose)
 		return;
 	longer = xasprintf("%s%s%.40s", c->idle ? c->idle : "", c->idle ? ", " : "", name);
 	free(c->idle);
@@ -490,7 +490,7 @@ static void say_the_rest(struct conf *c)
 	if (c->idle_count)
 		description_note(c->d, "%zu setting%s of Proxmox VE's that say%s nothing of the hardware %s left out: %s%s", c->idle_count,
 				 c->idle_count == 1 ? "" : "s", c->idle_count == 1 ? "s" : "", c->idle_count == 1 ? "is" : "are", c->idle,
-				 c->idle_count > 8 ? " …" : "");
+				 c->idle_count > 8 && !c->d->verbose ? " … (--verbose)" : "");
 }
 
 static int read_guest(struct conf *c, struct err *e)

@@ -159,14 +159,21 @@ static const char *disk_called(const struct sources *s, const char *name)
 
 /* ---- ---- */
 
+/* The file's own, without its ending. */
+static char *stem_of(const char *path)
+{
+	const char *base = described_base(path), *dot = strrchr(base, '.');
+
+	return xasprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+}
+
 /* A guest of images alone: the disks in that order. */
 static int describe_images(struct sources *s, struct guest_description *d, struct err *e)
 {
-	const char *base = described_base(s->images[0]), *dot = strrchr(base, '.');
 	size_t i;
 
 	d->origin = xstrdup(s->image_count == 1 ? "a disk image" : "disk images");
-	d->name = xasprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
+	d->name = stem_of(s->images[0]);
 	for (i = 0; i < s->image_count; i++) {
 		struct described_disk *k = description_add_disk(d);
 
@@ -210,6 +217,18 @@ static int take_raw(struct sources *s, const struct guest_description *d, const 
 	return found ? 0 : err_set(e, EINVAL, "--raw %s: that is not a disk of this guest", name);
 }
 
+/* Of a directory the description in it. */
+static int look_at(char **path, enum file_kind *kind, struct err *e)
+{
+	AUTO_FREE char *dir = NULL;
+	struct stat st;
+
+	if (stat(*path, &st) || !S_ISDIR(st.st_mode))
+		return file_kind_of(kind, *path, e);
+	dir = *path;
+	return file_kind_in(path, kind, dir, e);
+}
+
 static int sort_files(struct sources *s, enum file_kind *kind, const struct sources_named *n, struct err *e)
 {
 	size_t i;
@@ -223,7 +242,7 @@ static int sort_files(struct sources *s, enum file_kind *kind, const struct sour
 
 		if (!path)
 			return err_sys(e, errno, "cannot open %s", n->files[i]);
-		r = is_said_raw(n, path) ? 0 : file_kind_of(&this, path, e);
+		r = is_said_raw(n, path) ? 0 : look_at(&path, &this, e);
 		if (r)
 			return r;
 		if (this != KIND_IMAGE && s->description)
@@ -276,6 +295,8 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 		return r;
 	if (s->description) {
 		r = read_description(s, d, kind, e);
+		if (!r && !d->name && (kind == KIND_QUICKEMU || kind == KIND_PROXMOX)) /* whose file is called as the guest */
+			d->name = stem_of(s->description);
 		if (!r && s->is_vma)
 			vma_disks_find(s, d, n);
 		if (!r)

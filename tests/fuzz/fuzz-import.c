@@ -16,9 +16,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static int (*const readers[])(struct guest_description *d, const char *text, size_t n, struct err *e) = {read_ovf, read_vmx, read_libvirt,
-													 read_hyperv, read_proxmox};
-#define KINDS	   10 /* of which the first, and those from the last on, are descriptions */
+static int (*const readers[])(struct guest_description *d, const char *text, size_t n,
+			      struct err *e) = {read_ovf, read_vmx, read_libvirt, read_hyperv, read_proxmox, read_quickemu};
+#define KINDS	   11 /* of which the first, and those from the last on, are descriptions */
 #define FIRST_ONES 4
 
 static size_t reader_of(unsigned kind)
@@ -36,8 +36,9 @@ static char kind_of(size_t reader)
 static void write_seeds(void)
 {
 	/* with paths that are those of the tree, from where this runs */
-	static const char *const files[] = {"virtualbox.ovf", "esxi.vmx", "virt-manager.libvirt.xml", "generation1.hyperv.xml",
-					    "windows.proxmox.conf"};
+	static const char *const files[] = {"virtualbox.ovf",		"esxi.vmx",
+					    "virt-manager.libvirt.xml", "generation1.hyperv.xml",
+					    "windows.proxmox.conf",	"linux.quickemu.conf"};
 	static const char manifest[] = "\4SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\n";
 	/* clusters of 512 bytes: the list of tables in the first, one table in the second */
 	static const char qcow2[1 + 3 * 512] =

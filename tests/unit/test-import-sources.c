@@ -411,6 +411,36 @@ static void a_volume_is_found_by_its_name_or_storage(void **state)
 	of_a_volume("/dev/vm-100-disk-0", NULL, NULL);
 }
 
+/* ---- directories ---- */
+
+static void of_a_directory_its_description_is_taken(void **state)
+{
+	AUTO_FREE char *path = path_of("vm");
+	char *files[] = {path};
+	struct sources_named n = {.files = files, .file_count = 1};
+	struct outcome o;
+
+	(void)state;
+	make_dir("vm");
+	open_with(&o, &n);
+	assert_non_null(strstr(o.why, "no description of a guest is in it"));
+	outcome_fini(&o);
+	write_file("vm/web.conf", "guest_os=\"linux\"\ndisk_img=\"web/disk.qcow2\"\n");
+	write_file("vm/read.me", "a text");
+	make_dir("vm/web");
+	write_file("vm/web/disk.qcow2", "a disk");
+	open_with(&o, &n);
+	if (!o.file || strcmp(o.file, "vm/web/disk.qcow2") != 0)
+		fail_msg("%s", o.why ? o.why : o.file);
+	assert_string_equal(o.name, "web"); /* which the description does not say */
+	outcome_fini(&o);
+	write_file("vm/b.vmx", "config.version = \"8\"\n");
+	open_with(&o, &n);
+	if (!strstr(o.why, "has several descriptions of guests: name one of ") || !strstr(o.why, "web.conf") || !strstr(o.why, "b.vmx"))
+		fail_msg("%s", o.why);
+	outcome_fini(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +451,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_is_elsewhere_is_found_by_its_name, clean),
 		cmocka_unit_test_teardown(of_several_guests_one_is_taken_by_its_name, clean),
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
+		cmocka_unit_test_teardown(of_a_directory_its_description_is_taken, clean),
 		cmocka_unit_test(a_volume_is_where_its_storage_says),
 		cmocka_unit_test_teardown(a_volume_is_found_by_its_name_or_storage, clean),
 	};

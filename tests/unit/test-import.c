@@ -1,6 +1,6 @@
 /*
  * test-import.c: descriptions of guests as their exporters write them, and what becomes of each: one test for each
- * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,proxmox.conf}. NAME….expect says it: the description, what is noted, and the command line, or
+ * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,proxmox.conf,quickemu.conf}. NAME….expect says it: the description, what is noted, and the command line, or
  * why it is refused.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
@@ -37,6 +37,7 @@ static const struct {
 	{".libvirt.xml", read_libvirt},
 	{".hyperv.xml", read_hyperv},
 	{".proxmox.conf", read_proxmox},
+	{".quickemu.conf", read_quickemu},
 };
 
 static bool ends_with(const char *s, const char *ending)
