@@ -107,7 +107,9 @@ static int note_what_stays(struct export_plan *p, const char *path, const char *
 
 static int take_written(struct export_plan *p, struct export_disk *from, const struct guest *g, const struct guest_disk *d, struct err *e)
 {
-	int r = guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE, e);
+	int r = d->filter ? err_set(e, ENOTSUP, "disk %s is seen through a filter ('%s'), which no bundle has", d->real_path ?: d->node,
+				    d->filter)
+			  : guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE, e);
 
 	if (!r)
 		r = note_what_stays(p, d->real_path, d->format, g->pid ? d : NULL, e);

@@ -188,7 +188,7 @@ static bool is_among(const struct guest *g, const char *node)
 	size_t i;
 
 	for (i = 0; i < g->disk_count; i++)
-		if (g->disks[i].node && !strcmp(g->disks[i].node, node))
+		if (g->disks[i].node && !strcmp(g->disks[i].filter ?: g->disks[i].node, node))
 			return true;
 	return false;
 }

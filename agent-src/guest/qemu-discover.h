@@ -32,8 +32,8 @@ struct guest_backing {
 
 /* One entry of query-block. Strings may be NULL where QEMU does not say. */
 struct guest_disk {
-	char *node;	 /* name of the root node that the device is attached to (the format layer or a
-		       filter above it) */
+	char *node; /* name of its image's node: what the device is attached to, or what is below filter */
+	char *filter; /* name of the node of a filter that the device has, and that is above node (qemu-filters.h); NULL: it has node itself */
 	char *file;	 /* file name as QEMU was given it; NULL when it is not a file (nbd, rbd, …) */
 	char *network;	 /* as QEMU names what is behind a network, without a key in it; NULL: it is not */
 	char *real_path; /* realpath of file; NULL when it cannot be resolved */

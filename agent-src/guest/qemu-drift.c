@@ -59,6 +59,8 @@ static json_t *ids_on_line(const struct guest *g)
 		const char *id;
 		struct props p;
 
+		if (opt.value && !strcmp(opt.name, "debugcon")) /* QEMU makes a device of that id */
+			json_object_set_new(ids, opt.name, json_true());
 		if (!opt.value || strcmp(opt.name, "device"))
 			continue;
 		props_parse(&p, opt.value);
@@ -300,7 +302,7 @@ static int check_drive(const struct guest *g, const struct kv_list *device, stru
 	const char *id = kv_get(device, "id", NULL), *drive = kv_get(device, "drive", NULL);
 	const struct guest_disk *d = id && drive ? guest_disk_of_device(g, id) : NULL;
 
-	if (!d || d->removable_empty || (d->drive_id && !strcmp(d->drive_id, drive)) || (d->node && !strcmp(d->node, drive)) ||
+	if (!d || d->removable_empty || (d->drive_id && !strcmp(d->drive_id, drive)) || (d->node && !strcmp(d->filter ?: d->node, drive)) ||
 	    guest_node_is_of(g, drive, d))
 		return 0;
 	return err_set(

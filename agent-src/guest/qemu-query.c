@@ -1,6 +1,7 @@
 /* qemu-query.c: what QEMU itself says about a guest: guest_query() of qemu-discover.h. Nothing is changed. */
 #include "qemu-discover.h"
 #include "qcow2-options.h"
+#include "qemu-filters.h"
 #include "qemu-opts.h"
 #include "util.h"
 
@@ -168,6 +169,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 
 	*d = (struct guest_disk){.qdev = dup_member(block, "qdev"),
 				 .drive_id = dup_member(block, "device"),
+				 .filter = dup_member(block, FILTER_NODE),
 				 .removable = json_is_true(json_object_get(block, "removable"))};
 	if (!inserted) {
 		d->removable_empty = true;
@@ -187,6 +189,33 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	look_at_file(g, d);
 }
 
+static bool has_filter(const json_t *blocks)
+{
+	json_t *block;
+	bool yes = false;
+	size_t i;
+
+	json_array_foreach((json_t *)blocks, i, block)
+		yes |= filter_is_seen_through(json_string_value(json_object_get(json_object_get(block, "inserted"), "drv")) ?: "");
+	return yes;
+}
+
+/* Most guests have no filter, and are not asked for more. */
+static int see_through_filters(struct guest *g, struct qmp *q, json_t *blocks, struct err *e)
+{
+	json_t *nodes = NULL, *graph = NULL;
+	int r;
+
+	if (!has_filter(blocks))
+		return 0;
+	r = ask(g, q, "query-named-block-nodes", NULL, &nodes, e);
+	r = r < 0 ? r : ask(g, q, "x-debug-query-block-graph", NULL, &graph, e);
+	r = r < 0 ? r : filters_look_below(blocks, nodes, graph, e);
+	json_decref(nodes);
+	json_decref(graph);
+	return r;
+}
+
 static int query_disks(struct guest *g, struct qmp *q, struct err *e)
 {
 	json_t *blocks, *block;
@@ -195,6 +224,11 @@ static int query_disks(struct guest *g, struct qmp *q, struct err *e)
 
 	if (r < 0)
 		return r;
+	r = see_through_filters(g, q, blocks, e);
+	if (r < 0) {
+		json_decref(blocks);
+		return r;
+	}
 	g->disks = xcalloc(json_array_size(blocks), sizeof(*g->disks));
 	json_array_foreach(blocks, i, block) {
 		struct guest_disk *d = &g->disks[g->disk_count++];
@@ -300,6 +334,7 @@ static void free_disks(struct guest *g)
 		struct guest_disk *d = &g->disks[i];
 
 		free(d->node);
+		free(d->filter);
 		free(d->file);
 		free(d->network);
 		free(d->real_path);
@@ -353,8 +388,7 @@ bool guest_filter_is_of_job(const char *driver)
 
 static bool among_filters(const char *driver)
 {
-	static const char *const filters[] = {"throttle",    "blkdebug", "blkverify",	   "blklogwrites",
-					      "preallocate", "compress", "snapshot-access"};
+	static const char *const filters[] = {"blkdebug", "blkverify", "blklogwrites", "preallocate", "compress", "snapshot-access"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(filters) && strcmp(filters[i], driver); i++)
@@ -379,11 +413,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 		return err_set(
 			e, ENOTSUP,
 			"disk %s is seen through the filter '%s', which vmferry does not make again at the destination: give the guest its disk "
-			"without it%s, or move it shut down (--how cold), when it goes as it is",
-			d->real_path, d->format,
-			strcmp(d->format, "throttle")
-				? ""
-				: " (limits can be said as throttling.iops-total= and the like of -drive, and go along)");
+			"without it, or move it shut down (--how cold), when it goes as it is",
+			d->real_path, d->format);
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
 	else if (d->begins_later)

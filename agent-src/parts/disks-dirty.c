@@ -23,7 +23,18 @@ static void note_bitmap(struct disk *d, const json_t *bitmap)
 		       !json_is_true(json_object_get(bitmap, "inconsistent"));
 }
 
-/* drives: of query-block */
+/* Nodes below filters are no drive's. */
+static bool some_are_below_filters(const struct disks *ds)
+{
+	bool yes = false;
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		yes |= ds->list[i]->guest->filter != NULL;
+	return yes;
+}
+
+/* drives: of query-block, or of query-named-block-nodes */
 static void note_dirty(struct disks *ds, json_t *drives)
 {
 	json_t *entry, *bitmap;
@@ -32,7 +43,7 @@ static void note_dirty(struct disks *ds, json_t *drives)
 	char name[48];
 
 	json_array_foreach(drives, i, entry) {
-		json_t *inserted = json_object_get(entry, "inserted");
+		json_t *inserted = json_object_get(entry, "inserted") ?: entry;
 		const char *node = json_string_value(json_object_get(inserted, "node-name"));
 
 		for (k = 0; node && k < ds->count; k++) {
@@ -40,7 +51,7 @@ static void note_dirty(struct disks *ds, json_t *drives)
 
 			if (strcmp(d->guest->node, node))
 				continue;
-			if (!ds->throttled)
+			if (!ds->throttled && inserted != entry)
 				d->has_throttle = guest_disk_has_limits(inserted);
 			disk_bitmap_name(ds, name, d, d->bitmap);
 			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
@@ -66,12 +77,28 @@ int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 		return r;
 	note_dirty(ds, drives);
 	json_decref(drives);
+	if (some_are_below_filters(ds)) {
+		r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &drives, e);
+		if (r)
+			return r;
+		note_dirty(ds, drives);
+		json_decref(drives);
+	}
 	for (i = 0; i < ds->count; i++)
 		if (ds->list[i]->looked_at && !ds->list[i]->recording)
 			return err_set(e, EBUSY,
 				       "somebody has switched off the dirty bitmap by which vmferry knows what is written to disk %s",
 				       ds->list[i]->guest->real_path);
 	return 0;
+}
+
+static void on_query_nodes(void *arg, json_t *ret, const struct err *err)
+{
+	struct disks *ds = arg;
+
+	ds->query_pending = false;
+	if (!err && !ds->final)
+		note_dirty(ds, ret);
 }
 
 static void on_query_block(void *arg, json_t *ret, const struct err *err)
@@ -83,6 +110,10 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 		return;
 	guest_watch_drives(&ds->src->watch, ret);
 	note_dirty(ds, ret);
+	if (!some_are_below_filters(ds))
+		return;
+	ds->query_pending = true;
+	qmp_send(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), QMP_DEADLINE_MS, on_query_nodes, ds);
 }
 
 void disks_query_dirty(struct disks *ds)

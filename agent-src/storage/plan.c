@@ -172,6 +172,9 @@ static int check_disk(const struct storage *s, const struct guest_disk *d, struc
 		return 0;
 	if (guest_disk_movable(d, s->o->accept | DISK_ACCEPT_BITMAPS, e))
 		return -e->code;
+	if (d->filter)
+		return err_set(e, ENOTSUP, "disk %s is seen through a filter ('%s'), which would go on with the old image", d->real_path,
+			       d->filter);
 	if (!d->qdev && !d->drive_id)
 		return err_set(e, ENOTSUP, "disk %s is used by no device that QEMU names", d->real_path);
 	for (i = 0; i < s->guest.disk_count; i++)

@@ -341,6 +341,21 @@ static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 	qemu_end(&p);
 }
 
+/* -debugcon makes a device with an id, which no -device has. */
+static void a_debug_console_of_the_line_was_not_plugged_in(void **state)
+{
+	char *words[] = {"qemu-system-x86_64", "-debugcon", "stdio", NULL};
+	struct guest g = {.name = "a", .line = {.expanded = words, .expanded_count = 3}};
+	json_auto_t *present = json_pack("[{s:s,s:s}]", "name", "debugcon", "type", "child<isa-debugcon>");
+	struct err e;
+
+	(void)state;
+	assert_int_equal(guest_check_devices(&g, present, &e), 0);
+	g.line.expanded_count = 1;
+	assert_int_equal(guest_check_devices(&g, present, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "device debugcon (isa-debugcon) was plugged in"));
+}
+
 static void processors_are_described(void **state)
 {
 	struct qemu_proc p = QEMU_PROC_NONE;
@@ -699,6 +714,7 @@ int main(void)
 		TEST(second_monitor_is_used_when_the_first_is_taken),
 		TEST(disks_memory_and_machine_are_described),
 		TEST(relative_paths_of_a_daemonized_guest_are_found),
+		TEST(a_debug_console_of_the_line_was_not_plugged_in),
 		TEST(processors_are_described),
 		TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
 		TEST(disks_that_a_copy_would_spoil_are_named),

@@ -76,11 +76,11 @@ rm -f "$DIR"/{backup,mirror}.raw
 exec 9<>/dev/udp/127.0.0.1/9
 touch "$DIR/there/a.raw" "$DIR/there/d1.qcow2"
 launch -chardev null,id=c0 -device qemu-xhci -device "usb-mtp,rootdir=$DIR/there" -device usb-serial,chardev=c0 -fsdev "local,id=f0,path=$DIR/there,security_model=none" \
-	-netdev socket,id=n1,fd=9 -device e1000,netdev=n1 -object throttle-group,id=g0,x-iops-total=500 \
-	-blockdev "driver=throttle,node-name=t0,throttle-group=g0,file.driver=raw,file.file.driver=file,file.file.filename=$DIR/t.raw" -device virtio-blk-pci,drive=t0
+	-netdev socket,id=n1,fd=9 -device e1000,netdev=n1 \
+	-blockdev "driver=preallocate,node-name=t0,file.driver=raw,file.file.driver=file,file.file.filename=$DIR/t.raw" -device virtio-blk-pci,drive=t0
 exec 9<&-
 try check --disk-dir "$DIR/there"
-lists 'd1.qcow2 has internal snapshots' "t.raw is seen through the filter 'throttle'" 'uses a file descriptor' 'there/a.raw exists already' \
+lists 'd1.qcow2 has internal snapshots' "t.raw is seen through the filter 'preallocate'" 'uses a file descriptor' 'there/a.raw exists already' \
 	'there/d1.qcow2 exists already' 'QEMU [0-9.]* cannot migrate this guest: .*serial' 'QEMU [0-9.]* cannot migrate this guest: .*mtp'
 guest_stop a
 rm "$DIR"/there/*

@@ -37,12 +37,12 @@ mkdir "$DIR/b"
 head -c 1M /dev/urandom >"$DIR/b/x.iso"
 "$QEMU_IMG" create -q -f qcow2 "$DIR/b/d.qcow2" 16M
 (cd "$DIR/b" && exec "$QEMU" -name b -accel tcg -m 64 -display none -nic none -qmp unix:q,server=on,wait=off -cdrom x.iso \
-	-object throttle-group,id=tg0,x-iops-total=100 -blockdev driver=qcow2,node-name=q0,file.driver=file,file.filename=d.qcow2 \
-	-blockdev driver=throttle,node-name=t0,throttle-group=tg0,file=q0 -device virtio-blk-pci,drive=t0 </dev/null >/dev/null 2>&1) &
+	-blockdev driver=qcow2,node-name=q0,file.driver=file,file.filename=d.qcow2 \
+	-blockdev driver=compress,node-name=t0,file=q0 -device virtio-blk-pci,drive=t0 </dev/null >/dev/null 2>&1) &
 kill_at_exit $!
 wait_for 20 monitor_answers "$DIR/b/q" || fail "QEMU does not answer"
 rm "$DIR/b/x.iso"
-refused "is seen through the filter 'throttle'" check "$DIR/b/q" local --disk-dir "$DIR/there"
+refused "is seen through the filter 'compress'" check "$DIR/b/q" local --disk-dir "$DIR/there"
 ! grep -q "was inserted while the guest ran" "$DIR/said" || fail "a medium of the line is said to be inserted: $(<"$DIR/said")"
 
 # what is proposed for one without QMP can be pasted, and keeps its console
