@@ -347,6 +347,33 @@ static int read_script(const char *path, struct guest *g, struct err *e)
 	return script_record(path, g, e);
 }
 
+static void add_word(struct guest_line *l, const char *word)
+{
+	l->argv = xrealloc(l->argv, (l->argc + 2) * sizeof(*l->argv));
+	l->argv[l->argc++] = xstrdup(word);
+	l->argv[l->argc] = NULL;
+	l->expanded = xrealloc(l->expanded, (l->expanded_count + 2) * sizeof(*l->expanded));
+	l->expanded[l->expanded_count++] = xstrdup(word);
+	l->expanded[l->expanded_count] = NULL;
+}
+
+/* Neither its line nor a script calls it anything: it is called as its first disk from now on. */
+static void call_by_disk(struct guest *g)
+{
+	AUTO_FREE char *copy = xstrdup(g->disks[0].file);
+	char *base = basename(copy), *dot = strrchr(base, '.');
+
+	if (dot && dot > base)
+		*dot = '\0';
+	if (strchr(base, ',')) /* which divides the values of an option */
+		return;
+	free(g->name);
+	g->name = xstrdup(base);
+	add_word(&g->line, "-name");
+	add_word(&g->line, base);
+	guest_note(g, "the guest has no name: it is called %s, as its first disk", base);
+}
+
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e)
 {
 	struct stat st;
@@ -389,6 +416,8 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	g->name = name_of(g, *script);
 	r = find_disks(g, e);
 	g->cwd = g->cwd ?: xstrdup("/"); /* it has whole paths only */
+	if (!r && !g->name && g->disk_count)
+		call_by_disk(g);
 	return r || g->name ? r : err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
 }
 
@@ -399,7 +428,9 @@ static char *copy_of(const char *s)
 
 int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e)
 {
+	AUTO_FREE char *said = NULL;
 	size_t i;
+	int r;
 
 	*g = (struct guest){.name = copy_of(running->name),
 			    .exe = copy_of(running->exe),
@@ -412,7 +443,11 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	for (i = 0; i < running->line.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);
 	guest_expand_line(g);
-	return check_configs(g, e) ?: find_disks(g, e);
+	r = check_configs(g, e) ?: find_disks(g, e);
+	said = qemu_args_name(g->line.expanded, g->line.expanded_count);
+	if (!r && !said && g->disk_count)
+		call_by_disk(g);
+	return r;
 }
 
 pid_t guest_at_rest_known_as(const char *first_disk)

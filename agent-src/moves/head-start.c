@@ -58,6 +58,10 @@ int head_start_find(struct transfer *t, struct err *e)
 		r = source_obstacle(&t->src, e);
 	if (!r && check_starter(t, running, e))
 		r = source_obstacle(&t->src, e);
+	if (!r && !guest_has_power_button(running) && !t->opt->cold.head->passes)
+		report_notice(
+			&t->life.report,
+			"the guest has no monitor and no agent by which it could be told to shut down: that is for you to do, once its disks are there");
 	return r ? r : transfer_open(t, e);
 }
 

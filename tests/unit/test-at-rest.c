@@ -252,6 +252,33 @@ static void a_rom_that_a_config_file_names_is_refused(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
+/* Its line calls it nothing: it has the name of its first disk, and has it there, too. One that runs is described as it will be when it is down. */
+static void a_guest_without_a_name_is_called_as_its_disk(void **state)
+{
+	AUTO_FREE char *disk = xasprintf("%s/web disk.raw", dir), *option = xasprintf("file=%s,format=raw", disk);
+	char *words[] = {"qemu-system-x86_64", "-m", "64", "-drive", option};
+	struct guest g, later;
+	char *script = NULL;
+
+	(void)state;
+	put_text(disk, "x");
+	assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
+	assert_string_equal(g.name, "web disk");
+	assert_string_equal(g.line.argv[g.line.argc - 2], "-name");
+	assert_string_equal(g.line.expanded[g.line.expanded_count - 1], "web disk");
+	g.pid = getpid();
+	g.tpm = (struct swtpm){.socket = xstrdup("/run/t"), .state = xstrdup("/srv/t"), .tpm2 = true};
+	assert_int_equal(guest_at_rest_of(&later, &g, &e), 0);
+	assert_int_equal(later.pid, 0);
+	assert_int_equal(later.line.argc, g.line.argc); /* it has a name by now */
+	assert_int_equal(later.disk_count, 1);
+	assert_string_equal(later.disks[0].real_path, disk);
+	assert_string_equal(later.tpm.state, "/srv/t");
+	guest_fini(&later);
+	guest_fini(&g);
+	unlink(disk);
+}
+
 /* ---- headers of images ---- */
 
 struct header {
@@ -454,6 +481,7 @@ int main(void)
 		cmocka_unit_test(a_header_that_lies_is_refused),
 		cmocka_unit_test(a_config_file_is_read_as_it_is),
 		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
+		cmocka_unit_test(a_guest_without_a_name_is_called_as_its_disk),
 		cmocka_unit_test(a_rom_that_a_config_file_names_is_refused),
 		cmocka_unit_test(an_image_in_use_is_not_ours),
 		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),

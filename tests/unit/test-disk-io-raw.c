@@ -302,9 +302,14 @@ static void a_file_that_changes_is_read_as_long_as_it_was(void **state)
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true, .was_bytes = 2 * MIB}, &err), 0);
 	memset(model + MIB, 0, MIB);
 	expect(MIB - 64 * KIB, 128 * KIB);
+	assert_int_equal(truncate(file, 192 * KIB + 8), 0); /* as long as an image of QEMU's is */
+	memset(model + 192 * KIB + 8, 0, 2 * MIB - 192 * KIB - 8);
+	expect(192 * KIB, 4096);
 	assert_int_equal(disk_io_map(disk, &map, &err), 0);
-	for (i = 0; i < map.count; i++)
+	for (i = 0; i < map.count; i++) {
+		assert_int_equal(map.extent[i].length % DISK_SECTOR, 0);
 		covered += map.extent[i].length;
+	}
 	assert_int_equal(covered, 2 * MIB);
 	disk_map_free(&map);
 	end();
