@@ -5,8 +5,8 @@
  * on a unix socket in its runtime directory, named as the one of `vmferry attach`, so that everything finds it there; and afterwards has QEMU
  * remove it, with its socket: by its property close-action=delete, which QEMU heeds when its client leaves, whoever that is.
  *
- * A journal of its own says so before it is made, and is locked by whoever uses the monitor: once that has died, the guard of its move, or `vmferry
- * recover`, removes the monitor. It stays as long as the move has not been settled, which needs it.
+ * A journal of its own says so before it is made, and is locked by whoever uses the monitor: once that has died, `vmferry
+ * recover` removes the monitor, or the guard if it leaves nothing to settle, as whoever settles the move needs the monitor.
  */
 #ifndef VMFERRY_LENT_MONITOR_H
 #define VMFERRY_LENT_MONITOR_H

@@ -48,3 +48,35 @@ assert_nothing_lent() { # NAME
 	left=$(compgen -G "$VMFERRY_RUNTIME_DIR/vmferry-*.qmp"; compgen -G "$VMFERRY_STATE_DIR/*.journal") || true
 	[[ -z $left ]] || fail "left: $left"
 }
+
+# Which has the keyboard of a mux on a unix socket: a monitor that has it greets its client.
+keyboard_is_at() { # SOCKET
+	python3 -S - "$1" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.connect(sys.argv[1])
+		s.settimeout(2)
+		try:
+		    print("monitor" if b"QEMU " in s.recv(4096) else "console")
+		except TimeoutError:
+		    print("console")
+	END
+}
+
+hmp_takes_keyboard() { # SOCKET
+	python3 -S - "$1" <<-'END'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.settimeout(20)
+		s.connect(sys.argv[1])
+		s.sendall(b"\1c")
+		said = b""
+		while b"(qemu) " not in said:
+		    said += s.recv(4096)
+	END
+}
+
+# A TCP port on which nobody listens.
+free_port() {
+	python3 -S -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
