@@ -1,5 +1,6 @@
 /* hmp-reach.c: see hmp-reach.h. */
 #include "hmp-reach.h"
+#include "guest-ptys.h"
 #include "json-text.h"
 #include "process.h"
 #include "pty-master.h"
@@ -21,23 +22,12 @@
 
 /* ---- where it is ---- */
 
-/* A pseudo-terminal without path= has a number that the line does not say: of several it cannot be told which is the monitor's, and another is typed into the
- * guest. */
 static int find_pty(struct hmp_place *p, const struct guest *g, const struct args_hmp *on_line, struct err *e)
 {
-	unsigned number;
-	size_t on_the_line = qemu_args_ptys(g->line.expanded, g->line.expanded_count), there = pty_masters_of(g->pid, &number, 1);
-
-	if (on_line->at) {
-		p->at = guest_path(g, on_line->at);
-		return 0;
-	}
-	if (on_the_line != 1 || there != 1)
-		return err_set(e, ENOTSUP,
-			       "%s: which of QEMU's %zu pseudo-terminals that is cannot be told (path= in the option would say)",
-			       on_line->option, MAX(there, on_the_line));
-	p->at = xasprintf("/dev/pts/%u", number);
-	return 0;
+	p->at = guest_pty_of(g, on_line);
+	return p->at ? 0
+		     : err_set(e, ENOTSUP, "%s: which of QEMU's pseudo-terminals that is cannot be told (path= in the option would say)",
+			       on_line->option);
 }
 
 static int fill(struct hmp_place *p, const struct guest *g, const struct args_hmp *on_line, struct err *e)

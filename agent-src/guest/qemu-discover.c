@@ -6,6 +6,7 @@
  */
 #include "qemu-discover.h"
 #include "deleted-file.h"
+#include "guest-ptys.h"
 #include "process.h"
 #include "qmp-advice.h"
 #include "qemu-args.h"
@@ -188,17 +189,20 @@ void guest_remove_attached(const struct guest *g)
 /* The one that it was given, which nobody else looks for, and those on its line. */
 static void find_monitors(struct guest *g)
 {
-	char **paths, **ports, *attached = guest_attached_path(g->pid);
+	char **paths, **ports, **ptys, *attached = guest_attached_path(g->pid);
 	size_t i, on_line = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths),
-		  of_tcp = qemu_args_qmp_ports(g->line.expanded, g->line.expanded_count, &ports);
+		  of_tcp = qemu_args_qmp_ports(g->line.expanded, g->line.expanded_count, &ports), of_ptys = guest_qmp_ptys(g, &ptys);
 
-	g->qmp.all = xcalloc(on_line + of_tcp + 1, sizeof(*g->qmp.all));
+	g->qmp.all = xcalloc(on_line + of_tcp + of_ptys + 1, sizeof(*g->qmp.all));
 	if (attached)
 		g->qmp.all[g->qmp.count++] = attached;
 	for (i = 0; i < on_line; i++)
 		g->qmp.all[g->qmp.count++] = guest_path(g, paths[i]);
 	for (i = 0; i < of_tcp; i++)
 		g->qmp.all[g->qmp.count++] = xstrdup(ports[i]);
+	for (i = 0; i < of_ptys; i++)
+		g->qmp.all[g->qmp.count++] = ptys[i];
+	free(ptys);
 	args_free_strings(paths, on_line);
 	args_free_strings(ports, of_tcp);
 	if (g->qmp.count)
@@ -583,6 +587,14 @@ int guest_check_user(const struct guest *g, struct err *e)
 
 /* QMP */
 
+static int open_one(struct guest *g, const char *path, struct qmp **out, struct loop *l, unsigned timeout_ms, const struct qmp_handlers *h,
+		    void *ctx, struct err *e)
+{
+	if (guest_pty_is_taken(g, path))
+		return err_set(e, EBUSY, "another process has the QMP monitor %s open", path);
+	return qmp_open_of(out, l, path, g->pid, timeout_ms, h, ctx, e);
+}
+
 int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		   struct err *e)
 {
@@ -593,12 +605,12 @@ int guest_open_qmp(struct guest *g, struct qmp **out, struct loop *l, unsigned t
 	if (guest_check_user(g, e))
 		return -e->code;
 	if (!g->qmp.path)
-		return err_set(e, ENXIO, "guest %s has no QMP monitor on a unix socket", g->name);
-	r = qmp_open_of(out, l, g->qmp.path, g->pid, timeout_ms, h, ctx, e);
+		return err_set(e, ENXIO, "guest %s has no QMP monitor", g->name);
+	r = open_one(g, g->qmp.path, out, l, timeout_ms, h, ctx, e);
 	for (i = 0; r < 0 && i < g->qmp.count; i++) {
 		if (!strcmp(g->qmp.all[i], g->qmp.path))
 			continue;
-		r = qmp_open_of(out, l, g->qmp.all[i], g->pid, timeout_ms, h, ctx, &other);
+		r = open_one(g, g->qmp.all[i], out, l, timeout_ms, h, ctx, &other);
 		if (r < 0)
 			continue;
 		free(g->qmp.path);

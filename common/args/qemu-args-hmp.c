@@ -185,6 +185,12 @@ static void at_device(const struct line *l, struct args_hmp *h, const char *dev)
 
 /* ---- all of the line ---- */
 
+static void args_hmp_fini(struct args_hmp *h)
+{
+	free(h->at);
+	free(h->option);
+}
+
 static struct args_hmp *add(struct line *l, const struct qemu_opt *opt)
 {
 	l->list = xrealloc(l->list, (l->n + 1) * sizeof(*l->list));
@@ -225,14 +231,45 @@ size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out)
 	return l.n;
 }
 
+/* Of -qmp, of -mon with mode=control and -object monitor-qmp that QEMU does not remove when we have asked. */
+static void look_for_qmp(struct line *l, const struct qemu_opt *opt)
+{
+	struct args_monitor m;
+
+	if (!opt->value)
+		return;
+	if (!strcmp(opt->name, "qmp") || !strcmp(opt->name, "qmp-pretty"))
+		at_device(l, add(l, opt), opt->value);
+	if (!args_monitor_of(&m, opt->name, opt->value))
+		return;
+	if (m.control && !m.ends)
+		at_chardev(l, add(l, opt), m.chardev);
+	free(m.chardev);
+}
+
+size_t qemu_args_qmp_ptys(char *const *argv, size_t argc, struct args_hmp **out)
+{
+	struct line l = {.argv = argv, .argc = argc};
+	struct qemu_opt opt;
+	size_t i = 1, n = 0, k;
+
+	while (qemu_opt_next(argv, argc, &i, &opt))
+		look_for_qmp(&l, &opt);
+	for (k = 0; k < l.n; k++)
+		if (l.list[k].kind == HMP_PTY && !l.list[k].mux)
+			l.list[n++] = l.list[k];
+		else
+			args_hmp_fini(&l.list[k]);
+	*out = l.list;
+	return n;
+}
+
 void args_hmp_free(struct args_hmp *list, size_t count)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		free(list[i].at);
-		free(list[i].option);
-	}
+	for (i = 0; i < count; i++)
+		args_hmp_fini(&list[i]);
 	free(list);
 }
 

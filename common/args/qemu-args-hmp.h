@@ -30,6 +30,8 @@ struct args_hmp {
 /* How many; *out has them in the line's order: args_hmp_free(). */
 size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out);
 void args_hmp_free(struct args_hmp *list, size_t count);
+/* The QMP monitors of the line that are on pseudo-terminals, likewise. */
+size_t qemu_args_qmp_ptys(char *const *argv, size_t argc, struct args_hmp **out);
 /* How many of the line's character devices are pseudo-terminals. */
 size_t qemu_args_ptys(char *const *argv, size_t argc);
 

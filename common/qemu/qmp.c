@@ -11,21 +11,22 @@
  */
 #include "qmp.h"
 #include "log.h"
+#include "qmp-connect.h"
 #include "qmp-framer.h"
-#include "tcp-listener.h"
-#include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#define RX_CHUNK	 65536
-#define RETRY_CONNECT_MS 20
+#define RX_CHUNK     65536
+#define PTY_LEAST_MS 2500U /* for QEMU to see that its pseudo-terminal is open, and greet */
 
 struct receiving {
 	struct op op;
@@ -57,6 +58,7 @@ struct qmp {
 	struct loop *loop;
 	char *path;
 	int fd;
+	bool is_terminal; /* and no socket */
 	pid_t peer_pid;
 	const struct qmp_handlers *handlers;
 	void *ctx;
@@ -258,7 +260,10 @@ static void arm_recv(struct qmp *q)
 {
 	struct io_uring_sqe *sqe = loop_sqe(q->loop);
 
-	io_uring_prep_recv(sqe, q->fd, q->rx.chunk, sizeof(q->rx.chunk), 0);
+	if (q->is_terminal)
+		io_uring_prep_read(sqe, q->fd, q->rx.chunk, sizeof(q->rx.chunk), 0);
+	else
+		io_uring_prep_recv(sqe, q->fd, q->rx.chunk, sizeof(q->rx.chunk), 0);
 	loop_bind(sqe, &q->rx.op);
 	q->rx.busy = true;
 }
@@ -297,7 +302,10 @@ static void arm_send(struct qmp *q)
 {
 	struct io_uring_sqe *sqe = loop_sqe(q->loop);
 
-	io_uring_prep_send(sqe, q->fd, q->tx.flight.data + q->tx.sent, q->tx.flight.len - q->tx.sent, MSG_NOSIGNAL);
+	if (q->is_terminal)
+		io_uring_prep_write(sqe, q->fd, q->tx.flight.data + q->tx.sent, (unsigned)(q->tx.flight.len - q->tx.sent), 0);
+	else
+		io_uring_prep_send(sqe, q->fd, q->tx.flight.data + q->tx.sent, q->tx.flight.len - q->tx.sent, MSG_NOSIGNAL);
 	loop_bind(sqe, &q->tx.op);
 	q->tx.busy = true;
 }
@@ -419,6 +427,15 @@ int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, str
 	return qmp_call_ms(q, QMP_DEADLINE_MS, command, args, ret, e);
 }
 
+static ssize_t take_what_is_there(struct qmp *q)
+{
+	struct pollfd ready = {.fd = q->fd, .events = POLLIN};
+
+	if (!q->is_terminal)
+		return recv(q->fd, q->rx.chunk, sizeof(q->rx.chunk), MSG_DONTWAIT);
+	return poll(&ready, 1, 0) > 0 ? read(q->fd, q->rx.chunk, sizeof(q->rx.chunk)) : -1;
+}
+
 /* The recv in flight first, whatever it has taken: what the socket holds beyond that comes after it. */
 void qmp_drain(struct qmp *q)
 {
@@ -433,7 +450,7 @@ void qmp_drain(struct qmp *q)
 	while (q->rx.busy)
 		if (loop_step(q->loop, 1000, &e))
 			break;
-	while (!q->dead && !q->rx.busy && (n = recv(q->fd, q->rx.chunk, sizeof(q->rx.chunk), MSG_DONTWAIT)) > 0)
+	while (!q->dead && !q->rx.busy && (n = take_what_is_there(q)) > 0)
 		take_bytes(q, (size_t)n);
 	q->draining = false;
 	if (!q->dead && !q->rx.busy)
@@ -457,99 +474,20 @@ int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)
 
 /* Opening and closing */
 
-static int busy(const char *path, struct err *e)
-{
-	return err_set(e, EBUSY,
-		       "another client occupies the QMP monitor %s; start the guest with a second "
-		       "-qmp for vmferry, "
-		       "or close that client",
-		       path);
-}
-
-static unsigned ms_left(uint64_t until_ns)
-{
-	uint64_t now = now_ns();
-
-	return now >= until_ns ? 0 : (unsigned)((until_ns - now + 999999) / 1000000);
-}
-
-/* Who listens: before anything is said, as a path is only a name. pid 0: any process of ours. */
-static int check_listener(struct qmp *q, pid_t pid, struct err *e)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (getsockopt(q->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return err_sys(e, errno, "cannot tell who listens on %s", q->path);
-	if (peer.uid != geteuid())
-		return err_set(e, EPERM, "the QMP monitor %s is served by another user (uid %u)", q->path, (unsigned)peer.uid);
-	if (pid && peer.pid && peer.pid != pid)
-		return err_set(e, ESRCH, "%s is served by process %d, not by the guest (pid %d)", q->path, (int)peer.pid, (int)pid);
-	q->peer_pid = peer.pid;
-	return 0;
-}
-
-/* A TCP port: its socket is the guest's own, before we connect to it, and still is when we have. */
-static int connect_port(struct qmp *q, pid_t pid, struct err *e)
-{
-	unsigned port = (unsigned)strtoul(q->path + strlen(QMP_TCP_PREFIX), NULL, 10);
-	const struct timeval patience = {.tv_sec = 1}, none = {.tv_sec = 0};
-	struct sockaddr_storage at;
-	unsigned long before = pid ? tcp_listener_of(pid, port, &at) : 0;
-
-	if (!before)
-		return err_set(e, ENOENT, "no QMP monitor of process %d listens on TCP port %u (of this network namespace)", (int)pid,
-			       port);
-	q->fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* a monitor that somebody occupies, and others wait for, takes no more connections */
-	if (q->fd < 0 || setsockopt(q->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
-	    connect(q->fd, (struct sockaddr *)&at, tcp_address_bytes(&at)))
-		return errno == EINPROGRESS ? busy(q->path, e) : err_sys(e, errno, "cannot connect to the QMP monitor %s", q->path);
-	setsockopt(q->fd, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof(none));
-	if (tcp_listener_of(pid, port, &at) != before)
-		return err_set(e, ESRCH, "%s is not served by the guest (pid %d) any more", q->path, (int)pid);
-	q->peer_pid = pid;
-	return 0;
-}
-
-/* A unix connect never waits when non-blocking: EAGAIN means that the listener's queue is full. */
-static int connect_monitor(struct qmp *q, pid_t pid, uint64_t until_ns, struct err *e)
-{
-	int fd, r;
-
-	while ((fd = unix_connect(q->path, SOCK_NONBLOCK)) < 0) {
-		if (fd == -ENAMETOOLONG)
-			return err_set(e, ENAMETOOLONG, "the QMP socket path %s is longer than the %d bytes that a unix socket allows",
-				       q->path, UNIX_SOCKET_PATH_MAX);
-		if (fd != -EAGAIN && fd != -EINTR)
-			return err_sys(e, -fd, "cannot connect to the QMP monitor %s", q->path);
-		if (!ms_left(until_ns))
-			return busy(q->path, e);
-		r = loop_step(q->loop, RETRY_CONNECT_MS, e);
-		if (r < 0)
-			return r;
-	}
-	q->fd = fd;
-	/* io_uring must wait for data, not return EAGAIN */
-	if (fcntl(q->fd, F_SETFL, fcntl(q->fd, F_GETFL) & ~O_NONBLOCK) < 0)
-		return err_sys(e, errno, "fcntl on %s", q->path);
-	return check_listener(q, pid, e);
-}
-
 static int await_greeting(struct qmp *q, uint64_t until_ns, struct err *e)
 {
 	int r = 0;
 
 	arm_recv(q);
-	while (!q->greeted && !q->dead && ms_left(until_ns) && r == 0)
-		r = loop_step(q->loop, ms_left(until_ns), e);
+	while (!q->greeted && !q->dead && qmp_ms_left(until_ns) && r == 0)
+		r = loop_step(q->loop, qmp_ms_left(until_ns), e);
 	if (r < 0)
 		return r;
 	if (q->dead) {
 		*e = q->why;
 		return -e->code;
 	}
-	return q->greeted ? 0 : busy(q->path, e);
+	return q->greeted ? 0 : qmp_is_busy(q->path, e);
 }
 
 static struct qmp *qmp_new(struct loop *l, int fd, const char *name, const struct qmp_handlers *h, void *ctx)
@@ -572,7 +510,7 @@ static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struc
 	if (r == 0)
 		r = await_greeting(q, until_ns, e);
 	if (r == 0)
-		r = qmp_call_ms(q, MAX(ms_left(until_ns), 1U), "qmp_capabilities", NULL, NULL, e);
+		r = qmp_call_ms(q, MAX(qmp_ms_left(until_ns), 1U), "qmp_capabilities", NULL, NULL, e);
 	if (r == 0 && q->dead) {
 		*e = q->why;
 		r = -e->code;
@@ -590,12 +528,15 @@ static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struc
 int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e)
 {
-	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
-	struct qmp *q = qmp_new(l, -1, path, h, ctx);
+	bool is_terminal = !strncmp(path, QMP_PTY_PREFIX, strlen(QMP_PTY_PREFIX));
+	uint64_t until_ns = now_ns() + (uint64_t)(is_terminal ? MAX(timeout_ms, PTY_LEAST_MS) : timeout_ms) * 1000000;
+	struct qmp_connection c = {.loop = l, .path = path};
+	int r = qmp_connect(&c, pid, until_ns, e);
+	struct qmp *q = qmp_new(l, c.fd, path, h, ctx);
 
-	bool is_port = !strncmp(path, QMP_TCP_PREFIX, strlen(QMP_TCP_PREFIX));
-
-	return meet(out, q, is_port ? connect_port(q, pid, e) : connect_monitor(q, pid, until_ns, e), until_ns, e);
+	q->is_terminal = c.is_terminal;
+	q->peer_pid = c.peer_pid;
+	return meet(out, q, r, until_ns, e);
 }
 
 int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,

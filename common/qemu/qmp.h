@@ -46,6 +46,8 @@ int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeou
 	     struct err *e);
 /* "tcp:PORT" in place of a path: a port on which that process listens, in our network namespace. */
 #define QMP_TCP_PREFIX "tcp:"
+/* "pty:/dev/pts/3": a pseudo-terminal of that process. */
+#define QMP_PTY_PREFIX "pty:"
 /* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was said to it. */
 int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e);
