@@ -34,6 +34,7 @@ static const struct {
 	{KIND_PROXMOX, NULL, read_proxmox, is_proxmox},
 	{KIND_QUICKEMU, NULL, read_quickemu, is_quickemu},
 	{KIND_VMA, NULL, read_proxmox, NULL},
+	{KIND_VBOX, "VirtualBox", read_virtualbox, NULL},
 };
 
 static const struct {
@@ -48,7 +49,6 @@ static const struct {
 	{".vmsn", "it is the state of a snapshot of VMware's, and no disk"},
 	{".vmsd", "it is a list of snapshots of VMware's, and no disk"},
 	{".nvram", "it holds the settings of a firmware, and no disk"},
-	{".vbox", "it is a configuration of VirtualBox's own: export the guest (VBoxManage export VM -o vm.ova)"},
 	{".mf", "it is a manifest: name the OVF, beside which it is found"},
 	{".avhdx", "it is a difference to another image: merge the guest's checkpoints there first"},
 	{".avhd", "it is a difference to another image: merge the guest's checkpoints there first"},

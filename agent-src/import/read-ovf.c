@@ -3,6 +3,7 @@
  * cannot: firmware, clock, MAC addresses.
  */
 #include "read-ovirt.h"
+#include "read-virtualbox.h"
 #include "readers.h"
 #include "util.h"
 #include "words.h"
@@ -357,29 +358,6 @@ static int add_cpus(struct ovf *o, const struct item *it, struct err *e)
 	return 0;
 }
 
-/* VirtualBox keeps addresses and models to itself: its n-th adapter that is on. */
-static const xmlNode *vbox_adapter(const struct ovf *o, size_t number)
-{
-	const xmlNode *a = xml_child(xml_at(o->vbox, "Hardware/Network"), "Adapter");
-
-	for (; a; a = xml_next(a, "Adapter"))
-		if (xml_attr_is(a, "enabled", "true") && !number--)
-			return a;
-	return NULL;
-}
-
-/* The name of the adapter's network; the item has only its kind. */
-static char *vbox_network(const xmlNode *adapter)
-{
-	static const char *const kinds[] = {"InternalNetwork", "BridgedInterface", "HostOnlyInterface", "HostOnlyNetwork", "NATNetwork"};
-	char *name = NULL;
-	size_t i;
-
-	for (i = 0; !name && i < ARRAY_LEN(kinds); i++)
-		name = xml_attr_at(adapter, kinds[i], "name");
-	return name;
-}
-
 /* <vmw:Config vmw:key="slotInfo.pciSlotNumber" vmw:value="160"/> */
 static char *vmware_name(const xmlNode *item)
 {
@@ -396,35 +374,33 @@ static char *vmware_name(const xmlNode *item)
 	return NULL;
 }
 
+/* VirtualBox keeps addresses, models and networks to itself: the item has only the kind of network. */
 static void add_nic(struct ovf *o, const struct item *it)
 {
 	AUTO_FREE char *mac = xml_text_at(it->node, "Address"), *automatic = xml_text_at(it->node, "AutomaticAllocation");
 	struct described_nic *nic = description_add_nic(o->d);
-	AUTO_FREE char *model = NULL;
-	const xmlNode *adapter;
 
 	if (!nic)
 		return;
-	nic->kind = xml_text_at(it->node, "Connection");
+	nic->network = xml_text_at(it->node, "Connection");
 	if (o->is_ovirt) {
-		nic->network = nic->kind;
-		nic->kind = NULL;
 		ovirt_nic(o->d, nic, it->node);
 		return;
 	}
-	adapter = vbox_adapter(o, o->d->nic_count - 1);
-	if (!mac)
-		mac = xml_attr(adapter, "MACAddress");
-	model = xml_attr(adapter, "type");
-	described_nic_model(o->d, nic, model ? model : it->sub);
 	if (mac && !described_mac(nic, mac))
 		description_note(o->d, "'%.40s' is no address of a network card: it gets a new one", mac);
-	nic->network = vbox_network(adapter);
-	if (!nic->network) {
-		nic->network = nic->kind;
-		nic->kind = NULL;
+	if (o->vbox) {
+		nic->kind = nic->network;
+		nic->network = NULL;
+		virtualbox_nic(o->d, nic, virtualbox_adapter(o->vbox, o->d->nic_count - 1), it->sub);
+		if (!nic->network) {
+			nic->network = nic->kind;
+			nic->kind = NULL;
+		}
+	} else {
+		described_nic_model(o->d, nic, it->sub);
 	}
-	nic->unplugged = (automatic && !strcasecmp(automatic, "false")) || xml_attr_is(adapter, "cable", "false");
+	nic->unplugged |= automatic && !strcasecmp(automatic, "false");
 	nic->name_there = vmware_name(it->node);
 }
 
@@ -504,40 +480,6 @@ static void vmware_extras(struct ovf *o)
 	}
 }
 
-/* Like VirtualBox itself, which then ignores the standard's sections. */
-static int virtualbox_extras(struct ovf *o, struct err *e)
-{
-	const xmlNode *hw = xml_child(o->vbox, "Hardware"), *platform = xml_child(o->vbox, "Platform"); /* since 7.1 */
-	const xmlNode *board = platform ? platform : hw;
-	AUTO_FREE char *firmware = xml_attr_at(hw, "Firmware", "type"), *uuid = xml_attr(o->vbox, "uuid");
-	AUTO_FREE char *os = xml_attr(o->vbox, "OSType"), *chipset = xml_attr_at(board, "Chipset", "type");
-	AUTO_FREE char *display = xml_attr_at(hw, "Display", "controller");
-	AUTO_FREE char *clock = xml_attr_at(board, "RTC", "localOrUTC"), *tpm = xml_attr_at(hw, "TrustedPlatformModule", "type");
-
-	AUTO_FREE char *processor = xml_attr(platform, "architecture");
-
-	if (!o->vbox)
-		return 0;
-	if (processor && strcasecmp(processor, "x86"))
-		return err_set(e, EINVAL, "its processor is %.40s; only guests of x86 can be imported", processor);
-	if (described_system(o->d, os, e))
-		return -EINVAL;
-	o->d->firmware = firmware && !strncasecmp(firmware, "EFI", 3) ? FIRMWARE_UEFI : FIRMWARE_BIOS;
-	o->d->machine = chipset && !strcasecmp(chipset, "ICH9") ? MACHINE_Q35 : MACHINE_PC;
-	o->d->local_time |= clock && !strcmp(clock, "local");
-	o->d->utc |= clock && !strcmp(clock, "UTC");
-	o->d->uuid = described_uuid(uuid);
-	if (display && strcasecmp(display, "VBoxVGA"))
-		description_note(o->d, "its display adapter was %.40s: it becomes a standard VGA", display);
-	if (tpm && strcasecmp(tpm, "none"))
-		description_note(o->d, "its TPM (%.20s) is not mapped: what is sealed in it is not there", tpm);
-	if (xml_child(o->vbox, "Snapshot"))
-		description_note(o->d, "its snapshots are not taken along: the disks are as they are in the file");
-	if (xml_at(hw, "SharedFolders/SharedFolder"))
-		description_note(o->d, "its shared folders are not mapped");
-	return 0;
-}
-
 /* CIM_OperatingSystem.OSType */
 static void system_by_number(struct ovf *o, const char *id)
 {
@@ -605,7 +547,7 @@ static int read_system(struct ovf *o, struct err *e)
 	if (o->is_ovirt)
 		ovirt_machine(o->d, o->system);
 	vmware_extras(o);
-	r = virtualbox_extras(o, e);
+	r = virtualbox_machine(o->d, o->vbox, e); /* VirtualBox itself ignores the standard's sections then */
 	say_sections(o);
 	return r;
 }

@@ -15,6 +15,8 @@ int read_vmx(struct guest_description *d, const char *text, size_t n, struct err
 int read_libvirt(struct guest_description *d, const char *text, size_t n, struct err *e);
 /* The configuration of an exported guest as Windows Server 2008 to 2012 R2 write it. */
 int read_hyperv(struct guest_description *d, const char *text, size_t n, struct err *e);
+/* A .vbox, which VirtualBox itself keeps a guest's settings in. */
+int read_virtualbox(struct guest_description *d, const char *text, size_t n, struct err *e);
 /* The configuration of a guest of Proxmox VE's; is_…: whether a text that begins so is one. */
 int read_proxmox(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_proxmox(const char *text, size_t n);

@@ -202,6 +202,16 @@ static void said(const char *description, const char *disk, const char *file, co
 	outcome_fini(&o);
 }
 
+static void is_refused(const char *description, const char *why)
+{
+	struct outcome o;
+
+	open_description(&o, description, (struct sources_named){.raw = NULL});
+	if (!o.why || !strstr(o.why, why))
+		fail_msg("%s: %s", description, o.why ? o.why : o.file);
+	outcome_fini(&o);
+}
+
 static void a_disk_is_the_file_that_the_user_says(void **state)
 {
 	(void)state;
@@ -217,6 +227,25 @@ static void a_disk_is_the_file_that_the_user_says(void **state)
 	said("a.vmx", "scsi0:1", NULL, "describes no such disk; it has #1 scsi0:0");
 	said("pool.xml", "vdb", NULL, "describes no such disk; it has #1 vda");
 	said("pool.xml", "sda", NULL, "describes no such disk"); /* a drive */
+}
+
+/* QEMU reads no chain of VirtualBox's: one image is to be made of it there. */
+static void a_snapshot_of_virtualbox_is_not_its_base(void **state)
+{
+	(void)state;
+	make_dir("Snapshots");
+	write_file("image", "x");
+	write_file("base.vdi", "x");
+	write_file("Snapshots/{2}.vdi", "x");
+	write_file("a.vbox", "<VirtualBox><Machine name='a'><MediaRegistry><HardDisks><HardDisk uuid='{1}' location='base.vdi'><HardDisk "
+			     "uuid='{2}' location='Snapshots/{2}.vdi'/></HardDisk></HardDisks></MediaRegistry><Hardware><StorageControllers>"
+			     "<StorageController name='SATA' type='AHCI'><AttachedDevice type='HardDisk' port='0' device='0'><Image uuid='{2}'/>"
+			     "</AttachedDevice></StorageController></StorageControllers></Hardware></Machine></VirtualBox>");
+	said("a.vbox", "SATA:0:0", "image", NULL);
+	said("a.vbox", "#1", "image", NULL);
+	said("a.vbox", "base.vdi", NULL, "describes no such disk; it has #1 SATA:0:0");
+	is_refused("a.vbox", "the disk SATA:0:0 is a difference to another image, of a snapshot (VBoxManage clonemedium disk {2} NEW.vdi makes "
+			     "one of both): make an image of it there, and name it (--disk SATA:0:0=FILE)");
 }
 
 static void what_is_elsewhere_is_found_by_its_name(void **state)
@@ -448,6 +477,7 @@ int main(void)
 		cmocka_unit_test_teardown(of_two_names_in_other_letters_none_is_taken, clean),
 		cmocka_unit_test_teardown(a_value_is_as_long_as_it_likes, clean),
 		cmocka_unit_test_teardown(a_disk_is_the_file_that_the_user_says, clean),
+		cmocka_unit_test_teardown(a_snapshot_of_virtualbox_is_not_its_base, clean),
 		cmocka_unit_test_teardown(what_is_elsewhere_is_found_by_its_name, clean),
 		cmocka_unit_test_teardown(of_several_guests_one_is_taken_by_its_name, clean),
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
