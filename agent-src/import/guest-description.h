@@ -75,6 +75,8 @@ struct described_nic {
 	unsigned boot_order;
 	char *network, *kind; /* where it was attached: the name there ("Outside", "br0"), and what that is ("bridge"); NULL: not said */
 	char *name_there;     /* as a Linux guest calls it there: "ens160"; NULL: not known */
+	unsigned slot;	      /* the number of its slot, by which Linux calls it ens160; 0: not known */
+	bool keeps_slot;
 	bool unplugged;	      /* its cable was not plugged in */
 	bool has_pci, keeps_pci;
 	struct described_pci pci; /* if has_pci: where the guest has it */
@@ -123,6 +125,7 @@ struct guest_description {
 	size_t port_count;
 	unsigned odd_bus;		  /* the lowest bus behind something that is no such port; 0: there is none */
 	const char *wish;		  /* said before: which of several guests it is to be, by name; NULL: the only one */
+	bool no_slots;			  /* no PCI slot has a number there: Linux calls a card enp0s3, and not ens3 */
 	bool verbose;			  /* said before: settings that say nothing of the hardware are noted, too */
 	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
 	size_t note_count;

@@ -279,29 +279,69 @@ static bool keeps_pci(const struct guest_description *d, size_t i)
 {
 	const struct described_pci *a = &d->nics[i].pci;
 
-	if (!d->of_qemu || !d->nics[i].has_pci || a->domain || a->function || is_taken(d, i))
+	if (!d->nics[i].has_pci || a->domain || a->function || is_taken(d, i))
 		return false;
 	if (!a->bus) /* behind what the machine has itself, and before ICH9 */
 		return a->slot > 1 && a->slot < (d->machine == MACHINE_Q35 ? 0x1d : 0x20);
-	return d->machine == MACHINE_Q35 && !a->slot && is_port(d, a->bus) && ports_fit(d) && (!d->odd_bus || a->bus < d->odd_bus);
+	return d->of_qemu && d->machine == MACHINE_Q35 && !a->slot && is_port(d, a->bus) && ports_fit(d) &&
+	       (!d->odd_bus || a->bus < d->odd_bus);
 }
 
-/* Linux names a card by its PCI address (enp1s0), and Windows keeps a card's settings by it. */
+/* A port of PCI Express has the number of its slot in 13 bits. */
+static bool keeps_slot(const struct guest_description *d, size_t i)
+{
+	unsigned slot = d->nics[i].slot;
+	size_t k;
+
+	for (k = 0; k < i && d->nics[k].slot != slot; k++)
+		;
+	return slot && slot < 1u << 13 && k == i && d->machine == MACHINE_Q35;
+}
+
+/* Where a description has no ports, but cards behind them: as libvirt makes them, from the third slot on. */
+static void make_ports(struct guest_description *d)
+{
+	unsigned last = 0, i;
+
+	for (i = 0; i < d->nic_count; i++)
+		if (d->nics[i].has_pci && !d->nics[i].pci.domain && !d->nics[i].pci.slot)
+			last = MAX(last, d->nics[i].pci.bus);
+	if (!d->of_qemu || d->machine != MACHINE_Q35 || d->port_count || d->odd_bus || last > GUEST_PORTS_MAX)
+		return;
+	for (i = 0; i < last; i++)
+		d->ports[d->port_count++] = (struct described_port){.bus = i + 1,
+								    .chassis = i + 1,
+								    .port = 0x10 + i,
+								    .multifunction = i % 8 == 0,
+								    .pci = {.slot = 2 + i / 8, .function = i % 8}};
+}
+
+static char *name_there(const struct described_nic *n)
+{
+	const struct described_pci *a = &n->pci;
+
+	return n->name_there ? xasprintf(": %s there", n->name_there)
+	       : n->slot     ? xasprintf(": ens%u there", n->slot)
+	       : n->has_pci  ? xasprintf(": %02x:%02x.%u there", a->bus, a->slot, a->function)
+			     : xstrdup("");
+}
+
+/* Linux names a card by its PCI address (enp1s0) or slot (ens160), and Windows keeps a card's settings by its place. */
 static void decide_addresses(struct guest_description *d)
 {
 	char *cards = xstrdup("");
 	size_t i, count = 0;
 
+	make_ports(d);
 	for (i = 0; i < d->nic_count; i++) {
 		struct described_nic *n = &d->nics[i];
-		const struct described_pci *a = &n->pci;
-		AUTO_FREE char *there = n->name_there ? xasprintf(": %s there", n->name_there)
-					: n->has_pci  ? xasprintf(": %02x:%02x.%u there", a->bus, a->slot, a->function)
-						      : xstrdup("");
+		AUTO_FREE char *there = name_there(n);
 		char *longer;
 
 		n->keeps_pci = keeps_pci(d, i);
-		if (n->keeps_pci || (!n->has_pci && (d->of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
+		n->keeps_slot = !n->keeps_pci && keeps_slot(d, i);
+		if (n->keeps_pci || n->keeps_slot ||
+		    (!n->has_pci && (d->of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
 			continue;
 		longer = xasprintf("%s%s#%zu%s", cards, count++ ? ", " : "", i + 1, there);
 		free(cards);

@@ -112,6 +112,22 @@ static void add_smbios(struct line *l, const struct guest_description *d)
 	free(value);
 }
 
+/* ACPI numbers slots in another way than the ports themselves, and than hypervisors in which none has a number. */
+static void add_slots(struct line *l, const struct guest_description *d)
+{
+	bool numbered = false, placed = false;
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++) {
+		numbered |= d->nics[i].keeps_slot;
+		placed |= d->nics[i].keeps_pci;
+	}
+	if (numbered)
+		option(l, "global", "driver=ICH9-LPC,property=acpi-pci-hotplug-with-bridge-support,value=off");
+	else if (placed && d->no_slots && d->machine == MACHINE_PC)
+		option(l, "global", "driver=PIIX4_PM,property=acpi-root-pci-hotplug,value=off");
+}
+
 static void add_machine(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	bool smm = d->firmware == FIRMWARE_UEFI && h->uefi->smm;
@@ -122,6 +138,7 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 	option(l, "machine", "%s%s", h->machine, smm ? ",smm=on" : "");
 	if (smm)
 		option(l, "global", "driver=cfi.pflash01,property=secure,value=on");
+	add_slots(l, d);
 	option(l, "accel", "%s", h->kvm ? "kvm" : "tcg");
 	if (d->cpu_model)
 		option(l, "cpu", "%s%s", d->cpu_model, h->kvm ? hyperv : "");
@@ -301,10 +318,13 @@ static void add_nic(struct line *l, const struct guest_description *d, const str
 	const uint8_t *m = n->mac;
 	AUTO_FREE char *boots =
 		n->boot_order && !order_is_used(d, d->disk_count, n->boot_order) ? xasprintf(",bootindex=%u", n->boot_order) : xstrdup("");
-	AUTO_FREE char *at = !n->keeps_pci ? xstrdup("")
+	AUTO_FREE char *at = n->keeps_slot   ? xasprintf(",bus=slot%u", n->slot)
+			     : !n->keeps_pci ? xstrdup("")
 			     : n->pci.bus  ? xasprintf(",bus=pci.%u,addr=0x0", n->pci.bus)
 					   : xasprintf(",bus=%s,addr=0x%x", d->machine == MACHINE_Q35 ? "pcie.0" : "pci.0", n->pci.slot);
 
+	if (n->keeps_slot)
+		option(l, "device", "pcie-root-port,id=slot%u,bus=pcie.0,chassis=%zu,slot=%u", n->slot, i + 1, n->slot);
 	if (!strncmp(net, "bridge=", 7))
 		option(l, "netdev", "bridge,id=net%zu,br=%s", i, net + 7);
 	else if (!strcmp(net, "none"))

@@ -358,8 +358,8 @@ static int add_cpus(struct ovf *o, const struct item *it, struct err *e)
 	return 0;
 }
 
-/* <vmw:Config vmw:key="slotInfo.pciSlotNumber" vmw:value="160"/> */
-static char *vmware_name(const xmlNode *item)
+/* <vmw:Config vmw:key="slotInfo.pciSlotNumber" vmw:value="160"/>; 0: it is not said. */
+static unsigned vmware_slot(const xmlNode *item)
 {
 	const xmlNode *c;
 
@@ -369,9 +369,9 @@ static char *vmware_name(const xmlNode *item)
 		uint64_t n;
 
 		if (value && !described_number(&n, value, 1, 65535, "a slot", &ignored))
-			return xasprintf("ens%u", (unsigned)n);
+			return (unsigned)n;
 	}
-	return NULL;
+	return 0;
 }
 
 /* VirtualBox keeps addresses, models and networks to itself: the item has only the kind of network. */
@@ -401,7 +401,7 @@ static void add_nic(struct ovf *o, const struct item *it)
 		described_nic_model(o->d, nic, it->sub);
 	}
 	nic->unplugged |= automatic && !strcasecmp(automatic, "false");
-	nic->name_there = vmware_name(it->node);
+	nic->slot = vmware_slot(it->node);
 }
 
 static void add_video(struct ovf *o)

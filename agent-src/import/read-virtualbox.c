@@ -117,7 +117,7 @@ static void take_network(struct described_nic *to, const xmlNode *adapter)
 }
 
 /* Where the cards of VirtualBox's are on its PCI bus: the first is enp0s3. */
-static void take_place(struct described_nic *to, const xmlNode *adapter)
+static void take_place(struct guest_description *d, struct described_nic *to, const xmlNode *adapter)
 {
 	static const unsigned slots[] = {3, 8, 9, 10, 16, 17, 18, 19};
 	AUTO_FREE char *slot = xml_attr(adapter, "slot");
@@ -126,7 +126,7 @@ static void take_place(struct described_nic *to, const xmlNode *adapter)
 
 	if (described_number(&n, slot ? slot : "", 0, ARRAY_LEN(slots) - 1, "a slot", &ignored))
 		return;
-	to->has_pci = true;
+	d->no_slots = to->has_pci = true;
 	to->pci = (struct described_pci){.slot = slots[n]};
 }
 
@@ -139,7 +139,7 @@ void virtualbox_nic(struct guest_description *d, struct described_nic *to, const
 		description_note(d, "'%.40s' is no address of a network card: it gets a new one", mac);
 	to->unplugged |= xml_attr_is(adapter, "cable", "false");
 	take_network(to, adapter);
-	take_place(to, adapter);
+	take_place(d, to, adapter);
 }
 
 /* ---- disks ---- */

@@ -249,7 +249,7 @@ static void add_network(struct vmx *v, struct described_nic *nic, unsigned i)
 	nic->kind = kind ? xstrdup(kind) : NULL;
 	nic->unplugged = connected && !is_true(connected);
 	if (slot && !described_number(&n, slot, 1, 65535, "a slot", &ignored))
-		nic->name_there = xasprintf("ens%u", (unsigned)n);
+		nic->slot = (unsigned)n;
 }
 
 static void add_nics(struct vmx *v)

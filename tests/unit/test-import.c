@@ -86,7 +86,7 @@ static void print_description(FILE *f, const struct guest_description *d)
 	for (i = 0; i < d->disk_count; i++) {
 		const struct described_disk *k = &d->disks[i];
 
-		fprintf(f, "disk %zu: %s, %llu bytes\n", i, k->cdrom ? "a drive" : k->file, (unsigned long long)k->capacity);
+		fprintf(f, "disk %zu: %s, %llu bytes\n", i, k->cdrom ? "a drive" : k->file ? k->file : k->capacity ? "blank" : k->elsewhere, (unsigned long long)k->capacity);
 	}
 	for (i = 0; i < d->nic_count; i++) {
 		AUTO_FREE char *there = network_there(&d->nics[i]);
