@@ -22,6 +22,7 @@ static const char before[] =
 	"  .vma           an archive of vzdump's, also .vma.gz and .vma.zst\n"
 	"  a directory    with one of these in it\n"
 	"  .conf          a guest of quickemu's: its disk lies below it\n"
+	"  .xva           of XenServer's and XCP-ng's, also .xva.gz and .xva.zst; digests in it are verified\n"
 	"  .vbox          a guest of VirtualBox's: its disks lie beside it\n"
 	"  VMID.conf      a guest of Proxmox VE's: images of its volumes' names lie beside it, or are named\n"
 	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported\n"

@@ -5,6 +5,7 @@
 #include "readers.h"
 #include "unpack.h"
 #include "vma.h"
+#include "xva.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -34,6 +35,7 @@ static const struct {
 	{KIND_PROXMOX, NULL, read_proxmox, is_proxmox},
 	{KIND_QUICKEMU, NULL, read_quickemu, is_quickemu},
 	{KIND_VMA, NULL, read_proxmox, NULL},
+	{KIND_XVA, NULL, read_xva, NULL},
 	{KIND_VBOX, "VirtualBox", read_virtualbox, NULL},
 };
 
@@ -118,6 +120,8 @@ static int look_at_archive(enum file_kind *out, const char *path, const char *he
 	r = may ? unpack_look(&c, path, e) : 0;
 	if (c.kind == PACKED_VMA)
 		*out = KIND_VMA;
+	if (c.kind == PACKED_XVA)
+		*out = KIND_XVA;
 	packed_content_fini(&c);
 	return r;
 }
@@ -141,7 +145,9 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	n = pread(fd, head, HEAD_BYTES, 0);
 	if (n < 0)
 		return err_sys(e, errno, "cannot read %s", path);
-	if (n > 262 && !memcmp(head + 257, "ustar", 5))
+	if (n >= (ssize_t)XVA_HEAD && xva_is((const uint8_t *)head))
+		*out = KIND_XVA;
+	else if (n > 262 && !memcmp(head + 257, "ustar", 5))
 		*out = KIND_OVA;
 	else if (described_ends_with(path, ".vmx"))
 		*out = KIND_VMX;

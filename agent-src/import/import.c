@@ -369,7 +369,9 @@ static const char *source_name(const struct import *m, size_t i)
 	const char *path = m->s.disks[i].path, *of = m->s.description;
 	size_t dir = of ? (size_t)(described_base(of) - of) : 0;
 
-	return !of || m->s.is_ova || m->s.is_vma || (!strncmp(path, of, dir) && !strchr(path + dir, '/'))
+	if (m->s.spool.path && !strncmp(path, m->s.spool.path, strlen(m->s.spool.path)))
+		return described_base(m->d.disks[i].file);
+	return !of || m->s.is_ova || m->s.is_vma || m->s.is_xva || (!strncmp(path, of, dir) && !strchr(path + dir, '/'))
 		       ? described_base(m->d.disks[i].file)
 		       : path;
 }
@@ -487,7 +489,7 @@ static int verify(struct import *m, struct err *e)
 
 static int unpack(struct import *m, struct err *e)
 {
-	if (m->s.is_vma)
+	if (m->s.is_vma || m->s.is_xva)
 		life_stage(life_now(), "unpacking");
 	return sources_unpack(&m->s, &m->d, m->dir, e);
 }

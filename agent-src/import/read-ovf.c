@@ -218,7 +218,7 @@ static int file_of(struct ovf *o, struct described_disk *disk, const char *id, s
 	chunk = xml_attr(file, "chunkSize");
 	if (!file)
 		return err_set(e, EINVAL, "a disk refers to the file '%.60s', which is not in its References", id);
-	if (compression && strcasecmp(compression, "identity"))
+	if (compression && strcasecmp(compression, "identity") && strcasecmp(compression, "gzip") && strcasecmp(compression, "zstd"))
 		return err_set(e, EINVAL, "the file of the disk '%.60s' is compressed (%.20s): unpack it, and take that from the OVF", id,
 			       compression);
 	if (chunk)

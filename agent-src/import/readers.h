@@ -17,6 +17,8 @@ int read_libvirt(struct guest_description *d, const char *text, size_t n, struct
 int read_hyperv(struct guest_description *d, const char *text, size_t n, struct err *e);
 /* A .vbox, which VirtualBox itself keeps a guest's settings in. */
 int read_virtualbox(struct guest_description *d, const char *text, size_t n, struct err *e);
+/* The ova.xml of an XVA. Of a disk the file is "Ref:NUMBER", its folder there. */
+int read_xva(struct guest_description *d, const char *text, size_t n, struct err *e);
 /* The configuration of a guest of Proxmox VE's; is_…: whether a text that begins so is one. */
 int read_proxmox(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_proxmox(const char *text, size_t n);

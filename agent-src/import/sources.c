@@ -6,6 +6,7 @@
 #include "open-regular.h"
 #include "util.h"
 #include "vma-disks.h"
+#include "xva-disks.h"
 #include "xml.h"
 
 #include <ctype.h>
@@ -125,6 +126,7 @@ static int open_ovf_manifest(struct sources *s, struct err *e)
 static int read_description(struct sources *s, struct guest_description *d, enum file_kind kind, struct err *e)
 {
 	int r = kind == KIND_VMA   ? vma_disks_open(s, e)
+		: kind == KIND_XVA ? xva_disks_open(s, e)
 		: kind == KIND_OVA ? open_ova(s, d, e)
 				   : read_whole(&s->text, &s->text_bytes, s->description, e);
 
@@ -299,6 +301,8 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 			d->name = stem_of(s->description);
 		if (!r && s->is_vma)
 			vma_disks_find(s, d, n);
+		if (!r && s->is_xva)
+			xva_disks_find(s, d);
 		if (!r)
 			r = disk_files_find(s, d, n, e);
 		if (!r)

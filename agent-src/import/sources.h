@@ -19,7 +19,7 @@ struct sources {
 	char *text_name; /* of the OVF within an OVA */
 	bool is_ova;
 	struct ova ova;
-	bool is_vma;
+	bool is_vma, is_xva;
 	struct packed_content packed;
 	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* in the VMA, of each disk */
 	struct image_source efi;		       /* the image of described efi; path NULL: it is not found */

@@ -6,6 +6,7 @@
 #include "unpack.h"
 #include "util.h"
 #include "vma.h"
+#include "xva.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -20,6 +21,15 @@ struct job {
 	int files[VMA_DEVICES]; /* -1: it is not wanted */
 };
 
+static void tell_taken(struct job *j)
+{
+	if (packed_taken(j->in) - j->told < TELL_STEP)
+		return;
+	j->told = packed_taken(j->in);
+	printf("taken %llu\n", (unsigned long long)j->told);
+	fflush(stdout);
+}
+
 static int read_exactly(void *ctx, void *to, size_t n, struct err *e)
 {
 	struct job *j = ctx;
@@ -28,20 +38,14 @@ static int read_exactly(void *ctx, void *to, size_t n, struct err *e)
 
 	if (r)
 		return r;
-	if (packed_taken(j->in) - j->told >= TELL_STEP) {
-		j->told = packed_taken(j->in);
-		printf("taken %llu\n", (unsigned long long)j->told);
-		fflush(stdout);
-	}
+	tell_taken(j);
 	return got == n ? 0 : !got ? 1 : err_set(e, EINVAL, "it is cut off");
 }
 
-static int write_part(void *ctx, unsigned device, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+static int write_whole(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
 {
-	struct job *j = ctx;
-
-	while (j->files[device] >= 0 && n) {
-		ssize_t r = pwrite(j->files[device], p, n, (off_t)at);
+	while (n) {
+		ssize_t r = pwrite(fd, p, n, (off_t)at);
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -52,6 +56,13 @@ static int write_part(void *ctx, unsigned device, uint64_t at, const uint8_t *p,
 		at += (uint64_t)r;
 	}
 	return 0;
+}
+
+static int write_part(void *ctx, unsigned device, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	struct job *j = ctx;
+
+	return j->files[device] < 0 ? 0 : write_whole(j->files[device], p, n, at, e);
 }
 
 static void say_content(const struct vma *v)
@@ -68,15 +79,33 @@ static void say_content(const struct vma *v)
 	putchar('\n');
 }
 
+static int look_at_xva(struct job *j, struct err *e)
+{
+	char *config;
+	size_t n;
+	int r = xva_read_config(&config, &n, read_exactly, j, e);
+
+	if (r)
+		return r;
+	printf("xva\nconfig %zu\n", n);
+	fwrite(config, 1, n, stdout);
+	putchar('\n');
+	free(config);
+	return 0;
+}
+
 /* Another kind of file is not an error. */
 static int look(struct job *j, int fd, struct err *e)
 {
-	char magic[sizeof(VMA_MAGIC)] = "";
+	uint8_t head[XVA_HEAD] = {0};
+	bool is_xva, is_vma;
 	struct vma v;
 	size_t got;
-	int r = packed_read(j->in, magic, sizeof(magic), &got, e);
+	int r = packed_read(j->in, head, sizeof(head), &got, e);
 
-	if (r || memcmp(magic, VMA_MAGIC, sizeof(magic)) != 0)
+	is_xva = xva_is(head);
+	is_vma = !memcmp(head, VMA_MAGIC, sizeof(VMA_MAGIC));
+	if (r || (!is_vma && !is_xva))
 		return r;
 	packed_close(j->in);
 	j->in = NULL;
@@ -85,6 +114,8 @@ static int look(struct job *j, int fd, struct err *e)
 	r = packed_open(&j->in, fd, e);
 	if (r)
 		return r;
+	if (is_xva)
+		return look_at_xva(j, e);
 	printf("vma\n");
 	r = vma_read_header(&v, read_exactly, j, e);
 	if (!r)
@@ -131,6 +162,74 @@ static int unpack(struct job *j, struct err *e)
 	return r;
 }
 
+/* ---- an XVA, and what is compressed alone ---- */
+
+struct numbered_file {
+	unsigned number;
+	int fd;
+};
+
+struct xva_job {
+	struct job *j;
+	struct numbered_file files[XVA_DISKS_MAX];
+};
+
+static int read_for_xva(void *ctx, void *to, size_t n, struct err *e)
+{
+	return read_exactly(((struct xva_job *)ctx)->j, to, n, e);
+}
+
+static int write_block(void *ctx, unsigned disk, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	const struct xva_job *x = ctx;
+	size_t i;
+
+	for (i = 0; x->files[i].number != disk; i++)
+		;
+	return write_whole(x->files[i].fd, p, n, at, e);
+}
+
+/* "4=12=1048576": disk 4, which has so many bytes, goes to descriptor 12. */
+static int make_disks_of_xva(struct job *j, int argc, char **argv, struct err *e)
+{
+	struct xva_job job = {.j = j};
+	struct xva x = {.disk_count = 0};
+	int i, r;
+
+	for (i = 0; i < argc && i < XVA_DISKS_MAX; i++) {
+		unsigned long long bytes;
+
+		if (sscanf(argv[i], "%u=%d=%llu", &job.files[i].number, &job.files[i].fd, &bytes) != 3)
+			return err_set(e, EINVAL, "'%s' is no disk and its file", argv[i]);
+		x.disks[x.disk_count++] = (struct xva_disk){.number = job.files[i].number, .bytes = bytes};
+		if (ftruncate(job.files[i].fd, (off_t)bytes))
+			return err_sys(e, errno, "cannot make an image of %llu bytes", bytes);
+	}
+	r = xva_read_disks(&x, read_for_xva, write_block, &job, e);
+	xva_fini(&x);
+	return r;
+}
+
+/* "1=12=…": all of it goes to descriptor 12, with holes for zeros. */
+static int make_plain(struct job *j, int argc, char **argv, struct err *e)
+{
+	static uint8_t buf[1u << 20];
+	uint64_t at = 0;
+	size_t got;
+	int fd, r;
+
+	if (argc != 1 || sscanf(argv[0], "1=%d=", &fd) != 1)
+		return err_set(e, EINVAL, "it needs one file");
+	do {
+		r = packed_read(j->in, buf, sizeof(buf), &got, e);
+		if (!r && got && (*buf || memcmp(buf, buf + 1, got - 1) != 0))
+			r = write_whole(fd, buf, got, at, e);
+		at += got;
+		tell_taken(j);
+	} while (!r && got == sizeof(buf));
+	return r || !ftruncate(fd, (off_t)at) ? r : err_sys(e, errno, "cannot make a file of %llu bytes", (unsigned long long)at);
+}
+
 static int carry_out(int argc, char **argv, struct err *e)
 {
 	struct job j = {.in = NULL};
@@ -138,11 +237,15 @@ static int carry_out(int argc, char **argv, struct err *e)
 
 	if (fd < 0)
 		return err_set(e, EINVAL, "%s needs a word and a descriptor", UNPACK_WORD);
-	r = take_files(&j, argc - 3, argv + 3, e);
-	if (!r)
-		r = packed_open(&j.in, fd, e);
-	if (!r)
-		r = strcmp(argv[1], "look") ? unpack(&j, e) : look(&j, fd, e);
+	r = packed_open(&j.in, fd, e);
+	if (!r && !strcmp(argv[1], "vma"))
+		r = take_files(&j, argc - 3, argv + 3, e) ? -EINVAL : unpack(&j, e);
+	else if (!r && !strcmp(argv[1], "xva"))
+		r = make_disks_of_xva(&j, argc - 3, argv + 3, e);
+	else if (!r && !strcmp(argv[1], "plain"))
+		r = make_plain(&j, argc - 3, argv + 3, e);
+	else if (!r)
+		r = look(&j, fd, e);
 	packed_close(j.in);
 	return r;
 }

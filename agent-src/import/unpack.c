@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SAID_MAX (256u << 10)
+#define SAID_MAX (5u << 20)
 #define READ_S	 (4ULL << 20)  /* bytes: so many at least of an archive are read in a second of CPU time */
 #define MADE_S	 (64ULL << 20) /* so many of its disks, of which most may be holes */
 
@@ -116,6 +116,8 @@ static void take_content(struct packed_content *c, const struct heard *h)
 	for (; p < end; p += strcspn(p, "\n"), p += p < end) {
 		if (!strncmp(p, "vma\n", 4))
 			c->kind = PACKED_VMA;
+		if (!strncmp(p, "xva\n", 4))
+			c->kind = PACKED_XVA;
 		take_disk(c, p);
 		if (sscanf(p, "config %zu", &bytes) != 1)
 			continue;
@@ -160,10 +162,10 @@ static int open_target(const struct unpack_target *t, int *fd, struct err *e)
 	return *fd < 0 ? err_sys(e, errno, "cannot make %s", t->path) : 0;
 }
 
-int unpack_vma(const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max, uint64_t disk_bytes_all,
-	       struct err *e)
+static int unpack_as(const char *word, const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max,
+		     uint64_t disk_bytes_all, struct err *e)
 {
-	char *argv[UNPACK_DISKS_MAX + 5] = {NULL, (char *)UNPACK_WORD, (char *)"vma"};
+	char *argv[UNPACK_DISKS_MAX + 5] = {NULL, (char *)UNPACK_WORD, (char *)word};
 	struct narrow n = {.write_bytes = disk_bytes_max, .more_s = (unsigned)MIN(disk_bytes_all / MADE_S, 10000000u)};
 	struct heard h = {.is_told = true};
 	int files[UNPACK_DISKS_MAX], r = 0;
@@ -173,7 +175,8 @@ int unpack_vma(const char *path, const struct unpack_target *targets, size_t cou
 		return err_set(e, EINVAL, "%s: it has more than %d disks", path, UNPACK_DISKS_MAX);
 	for (made = 0; made < count && !r; made++) {
 		r = open_target(&targets[made], &files[made], e);
-		argv[4 + made] = r ? NULL : xasprintf("%u=%d", targets[made].number, files[made]);
+		argv[4 + made] = r ? NULL : xasprintf("%u=%d=%llu", targets[made].number, files[made],
+						   (unsigned long long)targets[made].bytes);
 	}
 	if (!r)
 		r = run(path, argv, &n, &h, e);
@@ -184,4 +187,29 @@ int unpack_vma(const char *path, const struct unpack_target *targets, size_t cou
 	}
 	free(h.text);
 	return r;
+}
+
+int unpack_vma(const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max, uint64_t disk_bytes_all,
+	       struct err *e)
+{
+	return unpack_as("vma", path, targets, count, disk_bytes_max, disk_bytes_all, e);
+}
+
+int unpack_xva(const char *path, const struct unpack_target *targets, size_t count, struct err *e)
+{
+	uint64_t max = 0, all = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		max = MAX(max, targets[i].bytes);
+		all += MIN(targets[i].bytes, UINT64_MAX / 2 - all);
+	}
+	return unpack_as("xva", path, targets, count, max, all, e);
+}
+
+int unpack_plain(const char *path, const char *to, uint64_t bytes_max, struct err *e)
+{
+	const struct unpack_target t = {.number = 1, .path = to};
+
+	return unpack_as("plain", path, &t, 1, bytes_max, bytes_max, e);
 }

@@ -13,7 +13,7 @@
 #define UNPACK_WORD	 "--unpack" /* of the command line of that process */
 #define UNPACK_DISKS_MAX 128
 
-enum packed_kind { PACKED_OTHER, PACKED_VMA };
+enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA };
 
 struct packed_disk {
 	unsigned number;
@@ -24,7 +24,7 @@ struct packed_disk {
 /* What there is in an archive. */
 struct packed_content {
 	enum packed_kind kind;
-	char *config; /* of a VMA; NULL: it has none */
+	char *config; /* of a VMA or XVA; NULL: it has none */
 	size_t config_bytes;
 	struct packed_disk disks[UNPACK_DISKS_MAX];
 	size_t disk_count;
@@ -32,6 +32,7 @@ struct packed_content {
 
 struct unpack_target {
 	unsigned number;  /* of the disk */
+	uint64_t bytes;	  /* of an XVA: what its guest sees of it */
 	const char *path; /* a file that is made */
 };
 
@@ -44,6 +45,11 @@ void packed_content_fini(struct packed_content *c);
  */
 int unpack_vma(const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max, uint64_t disk_bytes_all,
 	       struct err *e);
+
+/* The same of an XVA, and its digests are compared. */
+int unpack_xva(const char *path, const struct unpack_target *targets, size_t count, struct err *e);
+/* What is compressed, of at most that many bytes, to the file to, which is made. */
+int unpack_plain(const char *path, const char *to, uint64_t bytes_max, struct err *e);
 
 /* In that process: argv from UNPACK_WORD on. Returns the exit code: 0, also if it is damaged, which it says. */
 int unpack_child(int argc, char **argv);

@@ -1,6 +1,7 @@
 /* vma-disks.c: see vma-disks.h. */
 #include "vma-disks.h"
 #include "space.h"
+#include "xva-disks.h"
 #include "util.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ static char *unpack_to(struct sources *s, struct targets *t, unsigned number)
 {
 	char *path = xasprintf("%s/%u.raw", s->spool.path, number);
 
-	t->list[t->n++] = (struct unpack_target){number, path};
+	t->list[t->n++] = (struct unpack_target){.number = number, .path = path};
 	return path;
 }
 
@@ -109,7 +110,7 @@ int sources_unpack(struct sources *s, struct guest_description *d, const char *d
 	int r;
 
 	if (!s->is_vma)
-		return 0;
+		return s->is_xva ? xva_disks_unpack(s, d, dir, e) : packed_disks_unpack(s, d, dir, e);
 	r = check_space(s, dir, e);
 	if (!r)
 		r = spool_make(&s->spool, template, e);

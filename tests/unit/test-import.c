@@ -1,6 +1,6 @@
 /*
  * test-import.c: descriptions of guests as their exporters write them, and what becomes of each: one test for each
- * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,proxmox.conf,quickemu.conf,vbox}. NAME….expect says it: the description, what is noted, and the command line, or
+ * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,proxmox.conf,quickemu.conf,vbox,ova.xml}. NAME….expect says it: the description, what is noted, and the command line, or
  * why it is refused.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
@@ -39,6 +39,7 @@ static const struct {
 	{".proxmox.conf", read_proxmox},
 	{".quickemu.conf", read_quickemu},
 	{".vbox", read_virtualbox},
+	{".ova.xml", read_xva},
 };
 
 static bool ends_with(const char *s, const char *ending)

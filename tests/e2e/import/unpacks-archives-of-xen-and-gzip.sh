@@ -1,0 +1,55 @@
+#!/bin/bash
+# The disks of an XVA (XenServer, XCP-ng) are put together from its blocks, also of a compressed one, and so is a disk that is compressed by itself, or
+# within an OVA. What is damaged or cut off is refused, and nothing that was unpacked stays.
+# timeout: 300
+. "$(dirname "$0")/../../lib/import.sh"
+
+bootable_disk "$DIR/boot.raw"
+python3 -S - "$DIR" "$TOP/tests/data/import/xcp-ng.ova.xml" <<'END'
+import hashlib, io, sys, tarfile
+directory, description = sys.argv[1:]
+disk = open(directory + "/boot.raw", "rb").read()
+xml = open(description).read().replace("10737418240", str(len(disk))).encode()
+
+def archive(name, spoil):
+    with tarfile.open(f"{directory}/{name}", "w", format=tarfile.USTAR_FORMAT) as tar:
+        def add(name, content):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+        add("ova.xml", xml)
+        last = (len(disk) >> 20) - 1
+        for n in range(last + 1):
+            block = disk[n << 20:(n + 1) << 20]
+            if 0 < n < last and not any(block):
+                continue
+            add(f"Ref:4/{n:08}", b"x" + block[1:] if spoil and n == 1 else block)
+            add(f"Ref:4/{n:08}.checksum", hashlib.sha1(block).hexdigest().encode())
+archive("good.xva", False)
+archive("bad.xva", True)
+END
+gzip -k "$DIR/good.xva"
+
+for file in good.xva good.xva.gz; do
+	imports "$DIR/$file" --name "$ID-$file"
+	"$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$(basename "$(sed -n 's/^  disk .* -> \(.*\), on .*/\1/p' "$DIR/import.out")")" "$DIR/boot.raw" || fail "$file: another disk"
+done
+refuses 3 "block 1 of Ref:4 is not what its digest \(.checksum\) says" "$DIR/bad.xva"
+head -c 2500000 "$DIR/good.xva" >"$DIR/cut.xva"
+refuses 3 "it is cut off" "$DIR/cut.xva"
+head -c 1000000 "$DIR/good.xva.gz" >"$DIR/cut.xva.gz"
+refuses 3 "cut off|damaged" "$DIR/cut.xva.gz"
+
+# --- compressed by itself ------------------------------------------------------------------------
+gzip -k "$DIR/boot.raw"
+imports "$DIR/boot.raw.gz" --name "$ID-packed"
+"$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$ID-packed.qcow2" "$DIR/boot.raw" || fail "another disk"
+to_ova "$ID" "$DIR/boot.raw"
+gzip "$DIR/$ID.d/$ID-disk1.vmdk"
+mv "$DIR/$ID.d/$ID-disk1.vmdk.gz" "$DIR/$ID.d/$ID-disk1.vmdk"
+sed -i 's/<File /<File ovf:compression="gzip" /' "$DIR/$ID.d/$ID.ovf"
+rm "$DIR/$ID.d/$ID.mf"
+tar -C "$DIR/$ID.d" --format=ustar -cf "$DIR/$ID.ova" "$ID.ovf" "$ID-disk1.vmdk"
+imports "$DIR/$ID.ova" --name "$ID-member"
+"$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$ID-member.qcow2" "$DIR/boot.raw" || fail "another disk of the OVA"
+[[ -z $(find "$VM" -name '.vmferry*') ]] || fail "something that was unpacked stays: $(ls -A "$VM")"
