@@ -69,6 +69,15 @@ static int take_disk(void *into, const char *arg, struct err *e)
 	return 0;
 }
 
+static int take_base(void *into, const char *arg, struct err *e)
+{
+	struct import_options *o = into;
+
+	(void)e;
+	((char **)o->named.bases.files)[o->named.bases.count++] = (char *)arg;
+	return 0;
+}
+
 static int take_raw(void *into, const char *arg, struct err *e)
 {
 	struct import_options *o = into;
@@ -114,6 +123,10 @@ static const struct command_option rows[] = {
 	 "of Proxmox VE: where volumes are, which are then taken from there (default: /etc/pve/storage.cfg for a configuration in /etc/pve; "
 	 "else images of their names beside it)",
 	 OPT_TEXT, .offset = MEMBER(named.storage_cfg)},
+	{"base", "FILE", "a backing file of an image, which does not lie beside it; one image is made of them. Again for each", OPT_CALL,
+	 .take = take_base},
+	{"flatten", NULL, "let all backing files of the images be read, wherever they lie, and make one image of them", OPT_FLAG,
+	 .offset = MEMBER(named.bases.all)},
 	{"no-disk", NULL, "the guest has none, and is meant so; else such a description is refused", OPT_FLAG, .offset = MEMBER(no_disk)},
 	{"clone", NULL, "a copy beside the original: a new UUID, and new addresses of network cards", OPT_FLAG, .offset = MEMBER(clone)},
 	{"trust-line", NULL,
@@ -144,12 +157,14 @@ int cmd_import(int argc, char **argv)
 	char **more;
 	int ours = command_words_before(argc, argv, &more, &o.more_count), first, r;
 	AUTO_FREE char **words = xcalloc((size_t)ours + 1, sizeof(*words)), **raw = xcalloc((size_t)ours + 1, sizeof(*raw));
+	AUTO_FREE char **bases = xcalloc((size_t)ours + 1, sizeof(*bases));
 	AUTO_FREE struct disk_wish *disks = xcalloc((size_t)ours + 1, sizeof(*disks));
 	AUTO_FREE struct network_wish *nets = xcalloc((size_t)ours + 1, sizeof(*nets));
 
 	memcpy(words, argv, (size_t)ours * sizeof(*words)); /* getopt would put what is QEMU's among the files */
 	o.named.raw = raw;
 	o.named.disks = disks;
+	o.named.bases.files = bases;
 	o.nets = nets;
 	o.more = more;
 	log_init("vmferry", LOG_LEVEL_ERROR, 2);

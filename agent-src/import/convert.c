@@ -33,9 +33,10 @@ static void gather(void *ctx, const char *text, size_t n)
 int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, program_said_fn output,
 		void *ctx, struct err *e)
 {
-	AUTO_FREE char **files = xcalloc(s->extent_count + 1, sizeof(*files));
+	size_t count = s->extent_count + s->base_count + 1;
+	AUTO_FREE char **files = xcalloc(count, sizeof(*files));
 	const struct narrow n = {.read = files,
-				 .read_count = s->extent_count + 1,
+				 .read_count = count,
 				 .write = target,
 				 .write_bytes = write_bytes,
 				 .more_s = (unsigned)MIN((s->size >> 30) + (target ? s->needed_bytes / WRITES_S : 0), 100000000u)};
@@ -47,8 +48,10 @@ int convert_run(char *const *argv, const struct image_source *s, const char *tar
 	files[0] = xstrdup(s->path);
 	for (i = 0; i < s->extent_count; i++)
 		files[i + 1] = xasprintf("%.*s/%s", dir, s->path, s->extents[i]);
+	for (i = 0; i < s->base_count; i++)
+		files[s->extent_count + 1 + i] = xstrdup(s->bases[i].path);
 	r = narrow_run(argv, &n, output, ctx, e);
-	for (i = 0; i <= s->extent_count; i++)
+	for (i = 0; i < count; i++)
 		free(files[i]);
 	return r;
 }

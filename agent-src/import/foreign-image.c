@@ -2,6 +2,7 @@
 #include "foreign-image.h"
 #include "be.h"
 #include "disk-content.h"
+#include "image-base.h"
 #include "json-text.h"
 #include "open-regular.h"
 #include "ova.h"
@@ -188,13 +189,13 @@ static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BY
 
 /* ---- others ---- */
 
-static int check_qcow2(const uint8_t head[HEAD_BYTES], struct err *e)
+static int check_qcow2(const uint8_t head[HEAD_BYTES], bool has_bases, struct err *e)
 {
 	uint32_t version = be32(head + 4);
 
 	if (version != 2 && version != 3)
 		return err_set(e, EINVAL, "it is qcow of version %u, which is not supported", version);
-	if (be64(head + 8))
+	if (be64(head + 8) && !has_bases)
 		return err_set(e, EINVAL, "it has a backing file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)");
 	if (be32(head + 32))
 		return err_set(e, EINVAL, "it is encrypted: decrypt it first (qemu-img convert)");
@@ -317,7 +318,8 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	if (!memcmp(head, "QFI\xfb", 4)) {
 		s->driver = "qcow2";
 		s->snapshots = be32(head + 60);
-		return check_qcow2(head, e);
+		r = check_qcow2(head, s->may && !s->is_slice, e);
+		return r || !s->may || s->is_base || s->is_slice ? r : image_find_bases(s, e);
 	}
 	if (!memcmp(head, "KDMV", 4) || !memcmp(head, VMDK_TEXT, strlen(VMDK_TEXT))) {
 		s->driver = "vmdk";
@@ -407,6 +409,23 @@ int image_check_alone(const char *path, struct err *e)
 	return r;
 }
 
+/* From the last one on; NULL: it is on none. */
+static json_t *bases_as_json(const struct image_source *s)
+{
+	json_t *on = NULL;
+	size_t i;
+
+	for (i = s->base_count; i-- > 0;) {
+		json_t *base = json_pack("{s:s,s:{s:s,s:s}}", "driver", s->bases[i].driver, "file", "driver", "file", "filename",
+					 s->bases[i].path);
+
+		if (on)
+			json_object_set_new(base, "backing", on);
+		on = base;
+	}
+	return on;
+}
+
 char *image_source_name(const struct image_source *s)
 {
 	json_t *file = json_pack("{s:s,s:s}", "driver", s->is_block ? "host_device" : "file", "filename", s->path), *slice, *all;
@@ -418,6 +437,8 @@ char *image_source_name(const struct image_source *s)
 		file = slice;
 	}
 	all = json_pack("{s:s,s:o,s:s*}", "driver", s->driver, "file", file, "force_size_calc", s->by_size ? "current_size" : NULL);
+	if (s->base_count)
+		json_object_set_new(all, "backing", bases_as_json(s));
 	text = json_text_dump(all, JSON_COMPACT);
 	json_decref(all);
 	if (!text)
@@ -433,6 +454,11 @@ void image_source_fini(struct image_source *s)
 
 	for (i = 0; i < s->extent_count; i++)
 		free(s->extents[i]);
+	for (i = 0; i < s->base_count; i++)
+		free(s->bases[i].path);
+	free(s->bases);
+	s->bases = NULL;
+	s->base_count = 0;
 	free(s->extents);
 	s->extents = NULL;
 	s->extent_count = 0;

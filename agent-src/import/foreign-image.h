@@ -14,6 +14,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Backing files that the user lets be read, besides those that lie beside the image. */
+struct base_wish {
+	char *const *files; /* named by the user */
+	size_t count;
+	bool all;
+};
+
+struct image_base {
+	char *path;
+	const char *driver;
+	uint64_t size;
+	bool is_named; /* by the user */
+};
+
 struct image_source {
 	char *path;    /* absolute */
 	bool is_block; /* a block device, which is a raw disk whatever is in it */
@@ -25,7 +39,11 @@ struct image_source {
 	bool is_own;			      /* made by this user: qemu-img is not held to anything */
 	bool is_raw;			      /* the user says so, whatever it looks like */
 	uint64_t virtual_bytes, needed_bytes; /* what its guest sees, and what about that takes; convert_measure() sets them */
-	unsigned snapshots;		      /* within it, which do not come along */
+	const struct base_wish *may;	      /* NULL: it may have no base */
+	bool is_base;			      /* of another, whose bases are looked for there */
+	struct image_base *bases;	      /* image-base.h: it is on the first, that on the second … */
+	size_t base_count;
+	unsigned snapshots; /* within it, which do not come along */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 

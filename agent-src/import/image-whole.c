@@ -2,6 +2,7 @@
 #include "image-whole.h"
 #include "be.h"
 #include "convert.h"
+#include "image-base.h"
 #include "open-regular.h"
 #include "qcow2-end.h"
 #include "util.h"
@@ -71,7 +72,7 @@ static void take_line(struct lines *l)
 	l->clusters_end += member(l->line, "image-end-offset");
 	l->answered |= strstr(l->line, "\"check-errors\"") != NULL;
 	l->errors += member(l->line, "corruptions") + member(l->line, "check-errors");
-	if (at && length < UINT64_MAX - at)
+	if (at && !member(l->line, "depth") && length < UINT64_MAX - at) /* of what is on a base the data lies in that */
 		l->end = MAX(l->end, at + length);
 }
 
@@ -236,6 +237,21 @@ static int check_container(const char *qemu_img, const struct image_source *s, s
 	return r || s->extent_count ? r : check_map(qemu_img, s, e);
 }
 
+/* A raw file that the user has not named is not read as a disk unless it begins as one. */
+static int check_bases(const char *qemu_img, const struct image_source *s, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; !r && i < s->base_count; i++) {
+		const struct image_source b = image_base_source(s, i);
+		struct disk_content ignored;
+
+		r = image_check_whole(qemu_img, &b, s->bases[i].is_named, &ignored, e);
+	}
+	return r;
+}
+
 int image_check_whole(const char *qemu_img, const struct image_source *s, bool is_said, struct disk_content *out, struct err *e)
 {
 	AUTO_FREE uint8_t *head = xcalloc(1, DISK_CONTENT_BYTES);
@@ -243,6 +259,8 @@ int image_check_whole(const char *qemu_img, const struct image_source *s, bool i
 	size_t n = 0;
 	int r = is_raw ? 0 : check_container(qemu_img, s, e);
 
+	if (!r && s->may) /* each of them is looked at alone */
+		r = check_bases(qemu_img, s, e);
 	if (!r)
 		r = image_start(qemu_img, s, DISK_CONTENT_BYTES, head, &n, e);
 	if (!r) {

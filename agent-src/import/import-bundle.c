@@ -105,6 +105,8 @@ static int check_options(const struct import_options *o, struct err *e)
 			     : o->format			     ? "--format"
 			     : o->accel				     ? "--accel"
 			     : o->named.raw_count		     ? "--raw"
+			     : o->named.bases.count		     ? "--base"
+			     : o->named.bases.all		     ? "--flatten"
 			     : o->named.guest			     ? "--guest"
 			     : o->named.disk_count		     ? "--disk"
 			     : o->no_disk			     ? "--no-disk"

@@ -288,7 +288,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	size_t i;
 	int r;
 
-	*s = (struct sources){.text = NULL};
+	*s = (struct sources){.bases = n->bases};
 	*d = (struct guest_description){.verbose = n->verbose, .wish = n->guest};
 	r = sort_files(s, &kind, n, e);
 	if (!r && n->guest && kind != KIND_OVF && kind != KIND_OVA)
@@ -388,6 +388,12 @@ static int extents_listed(const struct sources *s, const struct image_source *d,
 	return r;
 }
 
+static void note_bases(const struct image_source *k, struct guest_description *d)
+{
+	description_note(d, "the image %.100s is on %.100s%s: one image is made of them", described_base(k->path),
+			 described_base(k->bases[0].path), k->base_count > 1 ? " and others" : "");
+}
+
 static void note_snapshots(const struct image_source *k, struct guest_description *d)
 {
 	AUTO_FREE char *names = image_snapshot_names(k);
@@ -416,7 +422,10 @@ int sources_examine(struct sources *s, struct guest_description *d, const char *
 	for (i = 0; !r && i < d->disk_count; i++) {
 		if (!s->disks[i].path)
 			continue;
+		s->disks[i].may = &s->bases;
 		r = image_examine(&s->disks[i], d->disks[i].elsewhere ? NULL : d->disks[i].format, e);
+		if (!r && s->disks[i].base_count)
+			note_bases(&s->disks[i], d);
 		if (!r && s->disks[i].snapshots)
 			note_snapshots(&s->disks[i], d);
 		if (!r && s->manifest_name)

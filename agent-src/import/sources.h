@@ -31,6 +31,7 @@ struct sources {
 	char **images;	     /* the other files of the user's, absolute */
 	bool *image_used;
 	size_t image_count;
+	struct base_wish bases; /* the user's */
 	struct image_source
 		disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive, or one that is to be made blank */
 };
@@ -48,6 +49,7 @@ struct sources_named {
 	size_t file_count;
 	char **raw; /* those of them, or of the description's disks, that are raw, whatever they look like */
 	size_t raw_count;
+	struct base_wish bases; /* of images */
 	struct disk_wish *disks;
 	size_t disk_count;
 	const char *guest;	 /* guest-description.h: wish */

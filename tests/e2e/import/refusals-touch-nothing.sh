@@ -93,7 +93,7 @@ refused "the disk '$ID-disk1.vmdk' is not beside it" "$DIR/$ID.d/$ID.ovf"
 
 # --- images that name other files ---------------------------------------------------------------
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw "$DIR/backing.qcow2"
-refused 'it has a backing file' "$DIR/backing.qcow2"
+refused 'secret: it is not a disk: it is a text' "$DIR/backing.qcow2"
 for extent in '/../secret' "$DIR/secret" 'nbd:127.0.0.1:10809' 'json:{}' 'linked.vmdk'; do
 	ln -sf "$DIR/secret" "$DIR/linked.vmdk"
 	printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 1 FLAT "%s" 0\n' "$extent" >"$DIR/evil.vmdk"

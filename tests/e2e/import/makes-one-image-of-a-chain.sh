@@ -1,0 +1,54 @@
+#!/bin/bash
+# One image is made of a qcow2 and what it is on: of backing files that lie beside it, and of others if the user names them or lets all be read. Another
+# file of this host never gets into a guest by an image that names it, and of a base, too, all must be there.
+# timeout: 300
+. "$(dirname "$0")/../../lib/import.sh"
+
+bootable_disk "$DIR/boot.raw"
+mkdir "$DIR/images" "$DIR/bases"
+cd "$DIR/images"
+"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/boot.raw" base.qcow2
+"$QEMU_IMG" create -q -f qcow2 -b base.qcow2 -F qcow2 middle.qcow2
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/images/middle.qcow2" -F qcow2 top.qcow2
+"$(dirname "$QEMU_IMG")/qemu-io" -c 'write -P 7 5M 64k' middle.qcow2 >/dev/null
+"$(dirname "$QEMU_IMG")/qemu-io" -c 'write -P 9 6M 64k' top.qcow2 >/dev/null
+"$QEMU_IMG" convert -O raw top.qcow2 "$DIR/whole.raw"
+cd "$TOP"
+
+same() { # NAME
+	"$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$1.qcow2" "$DIR/whole.raw" || fail "$1 has another disk"
+	! "$QEMU_IMG" info "$VM/$1.qcow2" | grep -q backing || fail "$1 is on another image"
+}
+
+imports "$DIR/images/top.qcow2" --name "$ID-beside"
+says "$DIR/import.out" "the image top.qcow2 is on middle.qcow2 and others: one image is made of them" || fail "$(<"$DIR/import.out")"
+same "$ID-beside"
+
+mv "$DIR/images/base.qcow2" "$DIR/bases"
+refuses 3 "middle.qcow2 has a backing file, base.qcow2, which is not beside it: name it \(--base FILE\)" "$DIR/images/top.qcow2"
+imports "$DIR/images/top.qcow2" --base "$DIR/bases/base.qcow2" --name "$ID-named"
+same "$ID-named"
+"$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b "$DIR/bases/base.qcow2" "$DIR/images/middle.qcow2"
+refuses 3 "has a backing file, $DIR/bases/base.qcow2, which is not beside it" "$DIR/images/top.qcow2"
+imports "$DIR/images/top.qcow2" --flatten --name "$ID-all"
+same "$ID-all"
+
+# --- what a stranger's image may not have -----------------------------------------------------------
+ln -s "$DIR/bases/base.qcow2" "$DIR/images/link.qcow2"
+"$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b link.qcow2 "$DIR/images/middle.qcow2"
+refuses 3 "has a backing file, link.qcow2, which is not beside it" "$DIR/images/top.qcow2"
+printf 'a secret of this host, in a file of 512 bytes%467s' '' >"$DIR/images/secret"
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/images/secret" -F raw "$DIR/images/greedy.qcow2"
+refuses 3 "secret: it is not a disk: it is a text" "$DIR/images/greedy.qcow2"
+"$QEMU_IMG" create -q -f qcow2 "$DIR/images/remote.qcow2" 16M
+"$QEMU_IMG" rebase -u -f qcow2 -F raw -b nbd://127.0.0.1:10809/x "$DIR/images/remote.qcow2"
+refuses 3 "is on 'nbd://127.0.0.1:10809/x', which is no file" "$DIR/images/remote.qcow2" --flatten
+"$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b round.qcow2 "$DIR/images/remote.qcow2"
+mv "$DIR/images/remote.qcow2" "$DIR/images/round.qcow2"
+refuses 3 "is on more than 32 others" "$DIR/images/round.qcow2"
+
+# --- and all of it must be there --------------------------------------------------------------------
+mv "$DIR/bases/base.qcow2" "$DIR/images"
+"$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b base.qcow2 "$DIR/images/middle.qcow2"
+truncate -s $(($(stat -c %s "$DIR/images/base.qcow2") / 2)) "$DIR/images/base.qcow2"
+refuses 3 "base.qcow2: it is cut off" "$DIR/images/top.qcow2"
