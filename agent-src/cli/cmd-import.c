@@ -27,6 +27,7 @@ static const char before[] =
 	"  VMID.conf      a guest of Proxmox VE's: images of its volumes' names lie beside it, or are named\n"
 	"  .xml           a domain of libvirt's (virsh dumpxml --inactive; name disks that are elsewhere), or an exported\n"
 	"                 configuration of Hyper-V's\n"
+	"  .json          what Hyper-V's PowerShell prints of a guest: .vmcx, when refused, says by which command\n"
 	"  disk images    VHDX, VHD, VMDK, VDI, qcow2 or raw: those that a description names and that are elsewhere; or\n"
 	"                 alone, in their order, for a guest that is described by the options below\n"
 	"and is told apart by what is in it. The guest must be shut down there.\n"

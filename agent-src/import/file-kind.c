@@ -37,13 +37,16 @@ static const struct {
 	{KIND_VMA, NULL, read_proxmox, NULL},
 	{KIND_XVA, NULL, read_xva, NULL},
 	{KIND_VBOX, "VirtualBox", read_virtualbox, NULL},
+	{KIND_HYPERV_JSON, NULL, read_hyperv_json, is_hyperv_json},
 };
 
 static const struct {
 	const char *ending, *why;
 } refused[] = {
-	{".vmcx", "it is Hyper-V's binary configuration, whose format nobody has published: import the guest's VHDX alone, with --memory, "
-		  "--cpus and --firmware (uefi for generation 2)"},
+	{".vmcx",
+	 "it is Hyper-V's binary configuration, whose format nobody has published. Have Hyper-V print it, and import that, with its VHDX beside it: "
+	 "Get-VM NAME | Select-Object Name,Id,Generation,ProcessorCount,MemoryStartup,DynamicMemoryEnabled,HardDrives,DVDDrives,NetworkAdapters | "
+	 "ConvertTo-Json -Depth 3 | Out-File NAME.json -Encoding utf8"},
 	{".vmrs", "it is what a guest of Hyper-V's had in memory, and no disk"},
 	{".vmgs", "it is the state of a guest's firmware in Hyper-V, and no disk"},
 	{".vmem", "it is what a guest of VMware's had in memory, and no disk"},

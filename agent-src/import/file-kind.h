@@ -6,7 +6,20 @@
 
 #include <stddef.h>
 
-enum file_kind { KIND_IMAGE, KIND_OVA, KIND_OVF, KIND_VMX, KIND_LIBVIRT, KIND_HYPERV, KIND_PROXMOX, KIND_QUICKEMU, KIND_VMA, KIND_VBOX, KIND_XVA };
+enum file_kind {
+	KIND_IMAGE,
+	KIND_OVA,
+	KIND_OVF,
+	KIND_VMX,
+	KIND_LIBVIRT,
+	KIND_HYPERV,
+	KIND_HYPERV_JSON,
+	KIND_PROXMOX,
+	KIND_QUICKEMU,
+	KIND_VMA,
+	KIND_VBOX,
+	KIND_XVA
+};
 
 typedef int (*description_read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
 

@@ -77,7 +77,7 @@ struct described_nic {
 	char *name_there;     /* as a Linux guest calls it there: "ens160"; NULL: not known */
 	unsigned slot;	      /* the number of its slot, by which Linux calls it ens160; 0: not known */
 	bool keeps_slot;
-	bool unplugged;	      /* its cable was not plugged in */
+	bool unplugged; /* its cable was not plugged in */
 	bool has_pci, keeps_pci;
 	struct described_pci pci; /* if has_pci: where the guest has it */
 };

@@ -340,8 +340,7 @@ static void decide_addresses(struct guest_description *d)
 
 		n->keeps_pci = keeps_pci(d, i);
 		n->keeps_slot = !n->keeps_pci && keeps_slot(d, i);
-		if (n->keeps_pci || n->keeps_slot ||
-		    (!n->has_pci && (d->of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
+		if (n->keeps_pci || n->keeps_slot || (!n->has_pci && (d->of_qemu || (!n->model && !n->has_mac && !n->network && !n->kind))))
 			continue;
 		longer = xasprintf("%s%s#%zu%s", cards, count++ ? ", " : "", i + 1, there);
 		free(cards);

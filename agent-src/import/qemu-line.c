@@ -320,8 +320,8 @@ static void add_nic(struct line *l, const struct guest_description *d, const str
 		n->boot_order && !order_is_used(d, d->disk_count, n->boot_order) ? xasprintf(",bootindex=%u", n->boot_order) : xstrdup("");
 	AUTO_FREE char *at = n->keeps_slot   ? xasprintf(",bus=slot%u", n->slot)
 			     : !n->keeps_pci ? xstrdup("")
-			     : n->pci.bus  ? xasprintf(",bus=pci.%u,addr=0x0", n->pci.bus)
-					   : xasprintf(",bus=%s,addr=0x%x", d->machine == MACHINE_Q35 ? "pcie.0" : "pci.0", n->pci.slot);
+			     : n->pci.bus    ? xasprintf(",bus=pci.%u,addr=0x0", n->pci.bus)
+					     : xasprintf(",bus=%s,addr=0x%x", d->machine == MACHINE_Q35 ? "pcie.0" : "pci.0", n->pci.slot);
 
 	if (n->keeps_slot)
 		option(l, "device", "pcie-root-port,id=slot%u,bus=pcie.0,chassis=%zu,slot=%u", n->slot, i + 1, n->slot);

@@ -147,8 +147,16 @@ void virtualbox_nic(struct guest_description *d, struct described_nic *to, const
 static const struct {
 	const char *type;
 	enum disk_bus bus;
-} controllers[] = {{"AHCI", BUS_SATA},	       {"IntelAhci", BUS_SATA}, {"PIIX3", BUS_IDE}, {"PIIX4", BUS_IDE},	 {"ICH6", BUS_IDE},
-		   {"LsiLogicSas", BUS_LSISAS}, {"LsiLogic", BUS_LSILOGIC}, {"USB", BUS_USB},   {"NVMe", BUS_NVME}, {"VirtioSCSI", BUS_VIRTIO_SCSI},
+} controllers[] = {{"AHCI", BUS_SATA},
+		   {"IntelAhci", BUS_SATA},
+		   {"PIIX3", BUS_IDE},
+		   {"PIIX4", BUS_IDE},
+		   {"ICH6", BUS_IDE},
+		   {"LsiLogicSas", BUS_LSISAS},
+		   {"LsiLogic", BUS_LSILOGIC},
+		   {"USB", BUS_USB},
+		   {"NVMe", BUS_NVME},
+		   {"VirtioSCSI", BUS_VIRTIO_SCSI},
 		   {"virtio-scsi", BUS_VIRTIO_SCSI}};
 
 static enum disk_bus bus_called(const char *type)
@@ -193,14 +201,15 @@ static int take_medium(struct vbox *x, struct described_disk *to, const xmlNode 
 	const xmlNode *disk = uuid ? medium(xml_at(x->machine, "MediaRegistry/HardDisks"), uuid) : NULL;
 
 	if (!disk) {
-		to->elsewhere = xasprintf("the medium %.60s, which is not in its registry (VBoxManage showmediuminfo finds it)", uuid ? uuid : "?");
+		to->elsewhere =
+			xasprintf("the medium %.60s, which is not in its registry (VBoxManage showmediuminfo finds it)", uuid ? uuid : "?");
 		return 0;
 	}
 	if (is_encrypted(disk))
 		return err_set(e, EINVAL, "the disk %.60s is encrypted: decrypt it there first (VBoxManage encryptmedium)", to->label);
 	if (xml_is(disk->parent, "HardDisk"))
-		to->elsewhere = xasprintf("a difference to another image, of a snapshot (VBoxManage clonemedium disk %.60s NEW.vdi makes one of both)",
-					  uuid);
+		to->elsewhere = xasprintf(
+			"a difference to another image, of a snapshot (VBoxManage clonemedium disk %.60s NEW.vdi makes one of both)", uuid);
 	else
 		to->file = xml_attr(disk, "location");
 	return 0;
@@ -214,7 +223,8 @@ static int add_device(struct vbox *x, const char *name, enum disk_bus bus, unsig
 
 	if (type && !strcasecmp(type, "Floppy"))
 		return 0;
-	if (described_number(&p, port ? port : "0", 0, PORTS_MAX, "a port", e) || described_number(&u, unit ? unit : "0", 0, 1, "a device", e))
+	if (described_number(&p, port ? port : "0", 0, PORTS_MAX, "a port", e) ||
+	    described_number(&u, unit ? unit : "0", 0, 1, "a device", e))
 		return -EINVAL;
 	to = description_add_disk(x->d);
 	if (!to)
@@ -304,7 +314,9 @@ static int read_machine(struct vbox *x, struct err *e)
 	}
 	take_usb_and_sound(x);
 	if (state)
-		description_note(x->d, "its saved state does not come along: it starts as after a power failure, unless it is shut down there first");
+		description_note(
+			x->d,
+			"its saved state does not come along: it starts as after a power failure, unless it is shut down there first");
 	return 0;
 }
 

@@ -313,7 +313,9 @@ static int add_system(struct vmx *v, struct err *e)
 	v->d->xhci = is_true(get(v, "usb_xhci.present"));
 	get(v, "nvram"); /* told of with the firmware */
 	if (get(v, "checkpoint.vmState"))
-		description_note(v->d, "its suspended state does not come along: it starts as after a power failure, unless it is shut down there first");
+		description_note(
+			v->d,
+			"its suspended state does not come along: it starts as after a power failure, unless it is shut down there first");
 	return 0;
 }
 

@@ -159,8 +159,9 @@ static void take_firmware(struct xva_text *x)
 	x->d->secure_boot = flag_of(platform, "secureboot");
 	if ((domain && !strncmp(domain, "pv", 2)) || (!domain && !policy)) {
 		x->d->firmware = FIRMWARE_UNSAID;
-		description_note(x->d, "it was paravirtual: Xen read its kernel itself, and its disk may have no boot loader that a firmware "
-				       "starts (grub-install), and no driver but Xen's");
+		description_note(x->d,
+				 "it was paravirtual: Xen read its kernel itself, and its disk may have no boot loader that a firmware "
+				 "starts (grub-install), and no driver but Xen's");
 	}
 	if (flag_of(platform, "vtpm") || xml_at(value_of(v, "VTPMs"), "array/data/value"))
 		description_note(x->d, "its TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
@@ -278,8 +279,9 @@ static int read_guest(struct xva_text *x, struct err *e)
 		return -EINVAL;
 	add_nics(x);
 	if (suspended && !strcasecmp(suspended, "suspended"))
-		description_note(x->d, "its suspended state does not come along: it starts as after a power failure, unless it is shut down there "
-				       "first");
+		description_note(
+			x->d, "its suspended state does not come along: it starts as after a power failure, unless it is shut down there "
+			      "first");
 	return 0;
 }
 

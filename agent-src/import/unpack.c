@@ -175,8 +175,8 @@ static int unpack_as(const char *word, const char *path, const struct unpack_tar
 		return err_set(e, EINVAL, "%s: it has more than %d disks", path, UNPACK_DISKS_MAX);
 	for (made = 0; made < count && !r; made++) {
 		r = open_target(&targets[made], &files[made], e);
-		argv[4 + made] = r ? NULL : xasprintf("%u=%d=%llu", targets[made].number, files[made],
-						   (unsigned long long)targets[made].bytes);
+		argv[4 + made] =
+			r ? NULL : xasprintf("%u=%d=%llu", targets[made].number, files[made], (unsigned long long)targets[made].bytes);
 	}
 	if (!r)
 		r = run(path, argv, &n, &h, e);

@@ -67,8 +67,7 @@ int xva_disks_unpack(struct sources *s, struct guest_description *d, const char 
 		if (!s->numbers[i] || s->disks[i].path) /* the user has another for it */
 			continue;
 		s->disks[i].path = xasprintf("%s/%u.raw", s->spool.path, s->numbers[i] - 1);
-		list[n++] = (struct unpack_target){
-			.number = s->numbers[i] - 1, .bytes = d->disks[i].capacity, .path = s->disks[i].path};
+		list[n++] = (struct unpack_target){.number = s->numbers[i] - 1, .bytes = d->disks[i].capacity, .path = s->disks[i].path};
 	}
 	return n ? unpack_xva(s->description, list, n, e) : 0;
 }

@@ -52,8 +52,7 @@ static int next_member(struct member *m, xva_read_fn read, void *ctx, struct err
 		return r == 1 ? err_set(e, EINVAL, "it is cut off: it ends without an end") : r;
 	if (!memcmp(h, zeros, sizeof(h)))
 		return 1;
-	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &m->size) ||
-	    m->size > INT64_MAX)
+	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &m->size) || m->size > INT64_MAX)
 		return err_set(e, EINVAL, "it is damaged: a header of its tar is none");
 	memcpy(m->name, h + AT_NAME, 100);
 	m->name[100] = '\0';
@@ -119,8 +118,8 @@ static const char *parse_name(const char *name, unsigned *disk, uint64_t *block)
 	unsigned number;
 	int used = 0;
 
-	if (strncmp(name, "Ref:", 4) || !isdigit((unsigned char)name[4]) || sscanf(name + 4, "%9u/%12llu%n", &number, &n, &used) != 2 || !used ||
-	    !strchr(name, '/') || !isdigit((unsigned char)strchr(name, '/')[1]))
+	if (strncmp(name, "Ref:", 4) || !isdigit((unsigned char)name[4]) || sscanf(name + 4, "%9u/%12llu%n", &number, &n, &used) != 2 ||
+	    !used || !strchr(name, '/') || !isdigit((unsigned char)strchr(name, '/')[1]))
 		return NULL;
 	*disk = number;
 	*block = n;
@@ -213,12 +212,13 @@ static int check_digest(struct xva *x, const struct xva_disk *d, uint64_t block,
 	x->has_last = false;
 	if (strcmp(kind, ".checksum") ? is_xxhash(x, hex) : is_sha1(x, hex))
 		return 0;
-	return err_set(e, EINVAL, "it is damaged: block %llu of Ref:%u is not what its digest (%s) says", (unsigned long long)block, d->number,
-		       kind);
+	return err_set(e, EINVAL, "it is damaged: block %llu of Ref:%u is not what its digest (%s) says", (unsigned long long)block,
+		       d->number, kind);
 }
 
 /* Sets *left to what of the member is not read yet. */
-static int take_member(struct xva *x, const struct member *m, uint64_t *left, xva_read_fn read, xva_write_fn write, void *ctx, struct err *e)
+static int take_member(struct xva *x, const struct member *m, uint64_t *left, xva_read_fn read, xva_write_fn write, void *ctx,
+		       struct err *e)
 {
 	struct xva_disk *d;
 	uint64_t block;

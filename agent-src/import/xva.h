@@ -12,11 +12,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define XVA_CONFIG	 "ova.xml" /* the first member */
-#define XVA_CONFIG_MAX	 (4u << 20) /* bytes */
-#define XVA_BLOCK_MAX	 (64u << 20)
-#define XVA_HEAD	 512u
-#define XVA_DISKS_MAX	 128
+#define XVA_CONFIG     "ova.xml"  /* the first member */
+#define XVA_CONFIG_MAX (4u << 20) /* bytes */
+#define XVA_BLOCK_MAX  (64u << 20)
+#define XVA_HEAD       512u
+#define XVA_DISKS_MAX  128
 
 /* Sets n bytes of to. 0; 1: the stream has ended before the first of them; -errno, also where it ends within. */
 typedef int (*xva_read_fn)(void *ctx, void *to, size_t n, struct err *e);

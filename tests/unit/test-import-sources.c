@@ -237,15 +237,17 @@ static void a_snapshot_of_virtualbox_is_not_its_base(void **state)
 	write_file("image", "x");
 	write_file("base.vdi", "x");
 	write_file("Snapshots/{2}.vdi", "x");
-	write_file("a.vbox", "<VirtualBox><Machine name='a'><MediaRegistry><HardDisks><HardDisk uuid='{1}' location='base.vdi'><HardDisk "
-			     "uuid='{2}' location='Snapshots/{2}.vdi'/></HardDisk></HardDisks></MediaRegistry><Hardware><StorageControllers>"
-			     "<StorageController name='SATA' type='AHCI'><AttachedDevice type='HardDisk' port='0' device='0'><Image uuid='{2}'/>"
-			     "</AttachedDevice></StorageController></StorageControllers></Hardware></Machine></VirtualBox>");
+	write_file("a.vbox",
+		   "<VirtualBox><Machine name='a'><MediaRegistry><HardDisks><HardDisk uuid='{1}' location='base.vdi'><HardDisk "
+		   "uuid='{2}' location='Snapshots/{2}.vdi'/></HardDisk></HardDisks></MediaRegistry><Hardware><StorageControllers>"
+		   "<StorageController name='SATA' type='AHCI'><AttachedDevice type='HardDisk' port='0' device='0'><Image uuid='{2}'/>"
+		   "</AttachedDevice></StorageController></StorageControllers></Hardware></Machine></VirtualBox>");
 	said("a.vbox", "SATA:0:0", "image", NULL);
 	said("a.vbox", "#1", "image", NULL);
 	said("a.vbox", "base.vdi", NULL, "describes no such disk; it has #1 SATA:0:0");
-	is_refused("a.vbox", "the disk SATA:0:0 is a difference to another image, of a snapshot (VBoxManage clonemedium disk {2} NEW.vdi makes "
-			     "one of both): make an image of it there, and name it (--disk SATA:0:0=FILE)");
+	is_refused("a.vbox",
+		   "the disk SATA:0:0 is a difference to another image, of a snapshot (VBoxManage clonemedium disk {2} NEW.vdi makes "
+		   "one of both): make an image of it there, and name it (--disk SATA:0:0=FILE)");
 }
 
 static void what_is_elsewhere_is_found_by_its_name(void **state)

@@ -1,6 +1,6 @@
 /*
  * test-import.c: descriptions of guests as their exporters write them, and what becomes of each: one test for each
- * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,proxmox.conf,quickemu.conf,vbox,ova.xml}. NAME….expect says it: the description, what is noted, and the command line, or
+ * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,hyperv.json,proxmox.conf,quickemu.conf,vbox,ova.xml}. NAME….expect says it: the description, what is noted, and the command line, or
  * why it is refused.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
@@ -39,6 +39,7 @@ static const struct {
 	{".proxmox.conf", read_proxmox},
 	{".quickemu.conf", read_quickemu},
 	{".vbox", read_virtualbox},
+	{".hyperv.json", read_hyperv_json},
 	{".ova.xml", read_xva},
 };
 
@@ -87,7 +88,12 @@ static void print_description(FILE *f, const struct guest_description *d)
 	for (i = 0; i < d->disk_count; i++) {
 		const struct described_disk *k = &d->disks[i];
 
-		fprintf(f, "disk %zu: %s, %llu bytes\n", i, k->cdrom ? "a drive" : k->file ? k->file : k->capacity ? "blank" : k->elsewhere, (unsigned long long)k->capacity);
+		fprintf(f, "disk %zu: %s, %llu bytes\n", i,
+			k->cdrom      ? "a drive"
+			: k->file     ? k->file
+			: k->capacity ? "blank"
+				      : k->elsewhere,
+			(unsigned long long)k->capacity);
 	}
 	for (i = 0; i < d->nic_count; i++) {
 		AUTO_FREE char *there = network_there(&d->nics[i]);
