@@ -183,6 +183,18 @@ static int refuse_protocol(struct rewrite *w, const struct place *at, const char
 		       at->role == ARGS_DISK ? "disk" : "medium", what);
 }
 
+/* "fat:[floppy:][SIZE:][rw:]DIRECTORY", of which QEMU makes a disk when it starts (vvfat). One that goes on with its memory has seen another disk than what
+ * would be made of the directory there; one that boots there sees it anew. */
+static void map_directory(struct rewrite *w, const struct place *at, char **value)
+{
+	const char *path = strrchr(*value, ':') + 1;
+	int prefix = (int)(path - *value);
+	AUTO_FREE char *name = xstrdup(path);
+
+	args_file(w, at->it, ARGS_DIRECTORY, at->read_only, NULL, &name);
+	kv_replace(value, xasprintf("%.*s%s", prefix, *value, name));
+}
+
 /* Something that QEMU reaches over the network, or makes up. */
 static int on_protocol(struct rewrite *w, const struct place *at, const char *name)
 {
@@ -208,6 +220,10 @@ static int map_filename(struct rewrite *w, char **value, const struct place *at,
 		return map_json_filename(w, value, at, found);
 	if (!*path)
 		return 0;
+	if (args_starts(*value, "fat:") && w->o->no_state) {
+		map_directory(w, at, value);
+		return 0;
+	}
 	if (path == *value && qemu_path_has_protocol(path))
 		return on_protocol(w, at, path);
 	name = xstrdup(path);
