@@ -40,6 +40,43 @@ static bool is_vmdk(const char *path)
 	       (!memcmp(magic, "KDMV", 4) || !memcmp(magic, "COWD", 4) || !memcmp(magic, text, 4));
 }
 
+/* A number of a VMDK's header, whose low byte is the first. */
+static uint64_t vmdk_number(const uint8_t *p)
+{
+	uint64_t v = 0;
+	int i;
+
+	for (i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
+#define VMDK_SECTOR	    512
+#define VMDK_CAPACITY_AT    12
+#define VMDK_DESCRIPTION_AT 28 /* in sectors: where it is, and how long */
+#define VMDK_TABLE_AT	    56 /* UINT64_MAX: another header, at the end, counts */
+#define VMDK_TEXT_MAX	    20480
+
+/* A "hosted sparse extent" that has its own description, which says that it is all of the disk, and stands on no other (VMDK 5.0, and block/vmdk.c of
+ * QEMU). */
+static bool is_whole_vmdk(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO_FREE char *text = xcalloc(1, VMDK_TEXT_MAX + 1);
+	uint64_t at, sectors;
+	uint8_t h[VMDK_SECTOR];
+
+	if (fd < 0 || pread(fd, h, sizeof(h), 0) != sizeof(h) || memcmp(h, "KDMV", 4) || !vmdk_number(h + VMDK_CAPACITY_AT) ||
+	    vmdk_number(h + VMDK_TABLE_AT) == UINT64_MAX)
+		return false;
+	at = vmdk_number(h + VMDK_DESCRIPTION_AT);
+	sectors = vmdk_number(h + VMDK_DESCRIPTION_AT + 8);
+	if (!at || at > UINT32_MAX || !sectors || sectors > VMDK_TEXT_MAX / VMDK_SECTOR ||
+	    pread(fd, text, sectors * VMDK_SECTOR, (off_t)(at * VMDK_SECTOR)) != (ssize_t)(sectors * VMDK_SECTOR))
+		return false;
+	return strstr(text, "createType=\"monolithicSparse\"") && !strstr(text, "parentFileNameHint");
+}
+
 static uint64_t allocated(const char *path)
 {
 	struct stat st;
@@ -57,6 +94,10 @@ static int look(const char *path, const char *said, struct qcow2_header *h, cons
 	*h = (struct qcow2_header){.is_qcow2 = false};
 	for (i = 0; said && i < ARRAY_LEN(whole) && strcmp(whole[i], said); i++)
 		;
+	if ((!said || !strcmp(said, "vmdk")) && is_whole_vmdk(path)) {
+		*format = "vmdk";
+		return 0;
+	}
 	if (said && i == ARRAY_LEN(whole))
 		return err_set(e, ENOTSUP, "%s has the format %s, which may lie in more files than this one: convert it to qcow2 first",
 			       path, said);
