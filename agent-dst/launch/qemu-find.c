@@ -9,9 +9,12 @@
 
 #define PLACES "/usr/bin, /usr/libexec, /usr/local/bin, /usr/lib/qemu"
 
-static char *in_usual_places(const char *name)
+/* Distributions call one and the same program so: Debian, Fedora; RHEL; and an older habit of Debian's, now a script there that asks for KVM, and so the last. */
+static const char *const x86_64_names[] = {"qemu-system-x86_64", "qemu-kvm", "kvm"};
+
+static char *in_places(const char *among, const char *name)
 {
-	AUTO_FREE char *places = xstrdup(PLACES);
+	AUTO_FREE char *places = xstrdup(among);
 	char *dir, *save = NULL;
 
 	for (dir = strtok_r(places, ", ", &save); dir; dir = strtok_r(NULL, ", ", &save)) {
@@ -24,7 +27,21 @@ static char *in_usual_places(const char *name)
 	return NULL;
 }
 
-char *qemu_find(const char *exe, bool only, struct err *e)
+/* Under its own name, or one of those that mean the same. */
+static char *find_by_name(const char *among, const char *name)
+{
+	char *path = *name ? in_places(among, name) : NULL;
+	bool is_x86_64 = false;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(x86_64_names); i++)
+		is_x86_64 |= !strcmp(name, x86_64_names[i]);
+	for (i = 0; i < ARRAY_LEN(x86_64_names) && is_x86_64 && !path; i++)
+		path = in_places(among, x86_64_names[i]);
+	return path;
+}
+
+char *qemu_find_among(const char *places, const char *exe, bool only, struct err *e)
 {
 	const char *slash = strrchr(exe, '/'), *name = slash ? slash + 1 : exe;
 	struct utsname host = {.nodename = ""};
@@ -32,8 +49,8 @@ char *qemu_find(const char *exe, bool only, struct err *e)
 
 	if (exe[0] == '/' && program_is_runnable(exe))
 		return xstrdup(exe);
-	if (!only && *name)
-		path = in_usual_places(name);
+	if (!only)
+		path = find_by_name(places, name);
 	if (path)
 		return path;
 	uname(&host);
@@ -44,8 +61,13 @@ char *qemu_find(const char *exe, bool only, struct err *e)
 			host.nodename, exe);
 	else
 		err_set(e, ENOENT,
-			"no QEMU at the destination, %s: neither %s nor a program of that name in " PLACES
-			"; install it there, or name another with --qemu",
-			host.nodename, exe);
+			"no QEMU at the destination, %s: neither %s nor a program of that name, or of another that means the same, in %s; install "
+			"it there, or name another with --qemu",
+			host.nodename, exe, places);
 	return NULL;
+}
+
+char *qemu_find(const char *exe, bool only, struct err *e)
+{
+	return qemu_find_among(PLACES, exe, only, e);
 }

@@ -3,11 +3,13 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -64,6 +66,52 @@ static void a_directory_is_no_program(void **state)
 	finds_none("/no/such/..", false);
 }
 
+static char tree[] = "/tmp/vmferry-qemu-find-XXXXXX";
+
+static char *put_program(const char *name)
+{
+	char *path = xasprintf("%s/%s", tree, name);
+	int fd = open(path, O_WRONLY | O_CREAT, 0755);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return path;
+}
+
+static void finds_in_tree(const char *exe, const char *there)
+{
+	AUTO_FREE char *places = xasprintf("/nowhere, %s", tree);
+	struct err e;
+	AUTO_FREE char *path = qemu_find_among(places, exe, false, &e);
+
+	if (!there)
+		assert_null(path);
+	else
+		assert_string_equal(path, there);
+}
+
+static void it_is_found_under_the_names_of_other_distributions(void **state)
+{
+	AUTO_FREE char *kvm = NULL, *rhel = NULL, *usual = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(tree));
+	finds_in_tree("/no/such/qemu-system-x86_64", NULL);
+	kvm = put_program("kvm");
+	finds_in_tree("/no/such/qemu-system-x86_64", kvm);
+	rhel = put_program("qemu-kvm");
+	finds_in_tree("/no/such/qemu-system-x86_64", rhel);
+	finds_in_tree("/no/such/kvm", kvm);
+	finds_in_tree("/no/such/qemu-system-i386", NULL);
+	finds_in_tree("/no/such/qemu-system-aarch64", NULL);
+	usual = put_program("qemu-system-x86_64");
+	finds_in_tree("/no/such/qemu-system-x86_64", usual);
+	finds_in_tree("/no/such/qemu-kvm", rhel);
+	unlink(rhel);
+	finds_in_tree("/no/such/qemu-kvm", usual);
+	unlink(kvm), unlink(usual), rmdir(tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -71,6 +119,7 @@ int main(void)
 		cmocka_unit_test(what_the_guest_runs_in_is_looked_for),
 		cmocka_unit_test(what_a_person_has_named_is_not_taken_for_another),
 		cmocka_unit_test(a_directory_is_no_program),
+		cmocka_unit_test(it_is_found_under_the_names_of_other_distributions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
