@@ -10,6 +10,7 @@
 #include "process.h"
 #include "qmp-advice.h"
 #include "qemu-args.h"
+#include "start-dir.h"
 #include "unix-socket.h"
 #include "util.h"
 
@@ -123,8 +124,10 @@ static void read_environment(struct guest *g)
 	g->env.module_dir = environment_value(text, len, "QEMU_MODULE_DIR");
 	/* -daemonize goes to / once everything is open: relative paths were against where the shell
 	 * stood */
-	pwd = environment_value(text, len, "PWD");
-	if (pwd && *pwd == '/' && qemu_args_has(g->line.argv, g->line.argc, "daemonize")) {
+	if (!qemu_args_has(g->line.argv, g->line.argc, "daemonize"))
+		return;
+	pwd = start_dir_find(g->pid, g->line.argv, g->line.argc) ?: environment_value(text, len, "PWD");
+	if (pwd && *pwd == '/') {
 		free(g->cwd);
 		g->cwd = pwd;
 	} else {

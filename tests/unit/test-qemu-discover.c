@@ -6,6 +6,7 @@
 #include "process.h"
 #include "qemu-args.h"
 #include "qemu-discover.h"
+#include "start-dir.h"
 #include "qemu-launch.h"
 #include "util.h"
 
@@ -316,10 +317,10 @@ static void disks_memory_and_machine_are_described(void **state)
 static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 {
 	AUTO_FREE char *name = xasprintf("vmferry-daemon-%d", getpid()); /* one that a killed test left is another */
-	AUTO_FREE char *command = xasprintf("PWD=%s %s -daemonize -name %s -accel tcg -m 32 -display none "
+	AUTO_FREE char *command = xasprintf("env -u PWD %s -daemonize -name %s -accel tcg -m 32 -display none "
 					    "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
 					    "file=rel.img,format=raw,if=virtio",
-					    dir, exe, name);
+					    exe, name);
 	struct qemu_proc p = QEMU_PROC_NONE;
 	struct err e = {.code = 0};
 	struct guest g;
@@ -339,6 +340,34 @@ static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 	guest_fini(&g);
 	qmp_close(q);
 	qemu_end(&p);
+}
+
+static void directory_is(const char *path, const char *word, const char *directory)
+{
+	char *words[] = {"qemu", "-drive", (char *)word, NULL};
+	size_t end = 0;
+
+	assert_int_equal(start_dir_of_file(path, words, 3, &end), directory != NULL);
+	if (directory) {
+		assert_int_equal(end, strlen(directory));
+		assert_memory_equal(path, directory, end);
+	}
+}
+
+static void a_relative_name_of_an_open_file_says_where_qemu_was(void **state)
+{
+	(void)state;
+	directory_is("/srv/vm/d.img", "file=d.img,format=raw", "/srv/vm");
+	directory_is("/srv/vm/d.img", "d.img", "/srv/vm");
+	directory_is("/srv/vm/sub/d.img", "if=virtio,file=sub/d.img", "/srv/vm");
+	directory_is("/srv/vm/d.img", "{\"driver\": \"file\", \"filename\": \"d.img\"}", "/srv/vm");
+	directory_is("/d.img", "d.img", NULL);
+	directory_is("/srv/vm/d.img", "file=/srv/vm/d.img", NULL);
+	directory_is("/srv/vm/d.img", "id=d.img,file=/srv/vm/d.img", NULL);
+	directory_is("/srv/vm/d.img", "file=old-d.img", NULL);
+	directory_is("/srv/vm/d.img", "file=d.img.old", NULL);
+	directory_is("/srv/vm/sub/d.img", "file=/srv/sub/d.img", NULL);
+	directory_is("pipe:[1]", "pipe:[1]", NULL);
 }
 
 /* -debugcon makes a device with an id, which no -device has. */
@@ -714,6 +743,7 @@ int main(void)
 		TEST(second_monitor_is_used_when_the_first_is_taken),
 		TEST(disks_memory_and_machine_are_described),
 		TEST(relative_paths_of_a_daemonized_guest_are_found),
+		TEST(a_relative_name_of_an_open_file_says_where_qemu_was),
 		TEST(a_debug_console_of_the_line_was_not_plugged_in),
 		TEST(processors_are_described),
 		TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
