@@ -9,7 +9,7 @@
 start() { # NAME DISK
 	mkdir "$DIR/$1"
 	"$QEMU_IMG" create -q -f qcow2 "$DIR/$1/d.qcow2" 64M
-	(cd "$DIR/$1" && PWD=$DIR/$1 "$QEMU" -name "$1" -accel tcg -m 256 -machine q35 -display none -nodefaults -no-user-config -daemonize \
+	(cd "$DIR/$1" && env ${env_of_sudo:+-u PWD} "$QEMU" -name "$1" -accel tcg -m 256 -machine q35 -display none -nodefaults -no-user-config -daemonize \
 		-kernel "$TOP/build/guest/tiny.elf" -append "$(WITNESS="ram_mb=32 rate=200 disks=vda disk_mb=16 disk_rate=20" witness_words)" \
 		-serial "file:$DIR/$1.console" -serial "unix:$DIR/$1.orders,server=on,wait=off" -pidfile "$DIR/$1/pid" \
 		-drive "file=$2,if=virtio,format=qcow2" ${3:+-qmp "unix:$DIR/$1.qmp,server=on,wait=off"}) || fail "QEMU does not start"
@@ -29,7 +29,7 @@ move a local --attach
 grep -q "its QEMU is back in the directory that it was started in.*: $DIR/a$" "$DIR/move.log" || fail "it is not said: $(<"$DIR/move.log")"
 guest_verify "$(orders a)" blocks
 
-start b d.qcow2
+env_of_sudo=yes start b d.qcow2 # which takes PWD away
 at_exit "rm -f /run/b.qmp"
 move b local --attach --how quick
 guest_verify "$(orders b)" blocks
