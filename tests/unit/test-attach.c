@@ -40,6 +40,8 @@ struct stage {
 };
 
 static struct stage *stage;
+#ifdef __x86_64__
+
 static pid_t other;
 
 static bool fake_is_locked(void)
@@ -81,8 +83,6 @@ static bool fake_add_object(const char *text, void *errp)
 	stage->monitors += !errp;
 	return !stage->refuses_monitor;
 }
-
-#ifdef __x86_64__
 
 /* ppoll(2) on nothing for 20 ms. False: a register that a system call leaves alone has another value then. */
 static __attribute__((noinline)) bool wait_a_moment(void)
