@@ -271,13 +271,18 @@ static void hold_signals(sigset_t *before)
 	sigprocmask(SIG_BLOCK, &set, before);
 }
 
+unsigned attach_number(void)
+{
+	return (unsigned)(now_ns() / 10000);
+}
+
 /* -EBUSY: the thread held QEMU's lock, as it does while a disk is drained. */
 int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, struct attached *out, struct err *e)
 {
 	struct attempt_to_attach a = {.calls = *calls, .thread.memory = -1};
 	struct calls_data data;
 	sigset_t before;
-	int r = qemu_calls_fill(calls, &data, path, (unsigned)getpid(), e);
+	int r = qemu_calls_fill(calls, &data, path, attach_number(), e);
 
 	if (!r && process_start_time(pid, &a.start_time))
 		r = err_set(e, ESRCH, "process %d has ended meanwhile", (int)pid);

@@ -34,6 +34,8 @@ int attach_guest(const struct guest *g, const char *runtime_dir, struct attached
 /* Tries once, at a process whose functions are known. attach_guest() calls this, again while it returns -EBUSY. */
 struct qemu_calls;
 int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, struct attached *out, struct err *e);
+/* For names in a QEMU: another at each call, by the clock, as pids come again. */
+unsigned attach_number(void);
 /* Removes sockets of QEMUs that have ended. */
 void attach_sweep(const char *runtime_dir);
 

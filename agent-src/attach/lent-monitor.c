@@ -29,18 +29,18 @@
 
 /* ---- its journal ---- */
 
-static json_t *describe(const struct guest *g, const char *path, const struct hmp_place *by)
+static json_t *describe(const struct guest *g, const char *path, unsigned number, const struct hmp_place *by)
 {
 	AUTO_FREE char *boot = boot_id();
 
-	return json_pack("{s:s,s:s*,s:{s:i,s:I,s:s,s:i,s:o*}}", "guest", g->name, "boot_id", boot, LENT_MEMBER, "pid", (int)g->pid,
-			 "start_time", (json_int_t)g->start_time, "path", path, "number", (int)getpid(), "by",
+	return json_pack("{s:s,s:s*,s:{s:i,s:I,s:s,s:I,s:o*}}", "guest", g->name, "boot_id", boot, LENT_MEMBER, "pid", (int)g->pid,
+			 "start_time", (json_int_t)g->start_time, "path", path, "number", (json_int_t)number, "by",
 			 by ? hmp_place_json(by) : NULL);
 }
 
 static int begin_journal(struct lent_monitor *m, const struct guest *g, const char *state_dir, const struct hmp_place *by, struct err *e)
 {
-	json_auto_t *begin = describe(g, m->path, by);
+	json_auto_t *begin = describe(g, m->path, m->number, by);
 	uint8_t id[ATTEMPT_ID_LEN];
 	int r = begin ? attempt_id_new(id, e) : err_set(e, EILSEQ, "the name of the guest, or of its monitor, is not UTF-8 text");
 
@@ -94,12 +94,12 @@ static int check_path(const char *path, struct err *e)
 		       : 0;
 }
 
-static int make_by(struct hmp *h, const char *path, int number, struct err *e)
+static int make_by(struct hmp *h, const char *path, unsigned number, struct err *e)
 {
-	int r = order(h, e, "chardev-add socket,id=" CHARDEV "%d,path=%s,server=on,wait=off", number, path);
+	int r = order(h, e, "chardev-add socket,id=" CHARDEV "%u,path=%s,server=on,wait=off", number, path);
 
 	fault_point("src-lent-chardev");
-	r = r ? r : order(h, e, "object_add monitor-qmp,id=" OBJECT "%d,chardev=" CHARDEV "%d", number, number);
+	r = r ? r : order(h, e, "object_add monitor-qmp,id=" OBJECT "%u,chardev=" CHARDEV "%u", number, number);
 	fault_point("src-lent-object");
 	return r;
 }
@@ -117,12 +117,12 @@ static int wait_for_socket(pid_t pid, const char *path, bool there, unsigned ms)
 }
 
 /* Takes both away again, or whatever of them is there. */
-static int unmake_by(struct hmp *h, pid_t pid, const char *path, int number, struct err *e)
+static int unmake_by(struct hmp *h, pid_t pid, const char *path, unsigned number, struct err *e)
 {
 	struct err ignored;
 
-	order(h, &ignored, "object_del " OBJECT "%d", number);
-	if (order(h, e, "chardev-remove " CHARDEV "%d", number) && process_has_socket(pid, path))
+	order(h, &ignored, "object_del " OBJECT "%u", number);
+	if (order(h, e, "chardev-remove " CHARDEV "%u", number) && process_has_socket(pid, path))
 		return -e->code;
 	return wait_for_socket(pid, path, false, GONE_MS)
 		       ? err_set(e, ETIMEDOUT, "QEMU still listens on %s after it was told to remove that", path)
@@ -139,14 +139,14 @@ static int make_at(struct lent_monitor *m, struct hmp *h, const struct hmp_place
 	fault_point("src-lent-noted");
 	if (r)
 		return r;
-	r = make_by(h, m->path, (int)getpid(), e);
+	r = make_by(h, m->path, m->number, e);
 	if (!r && wait_for_socket(g->pid, m->path, true, OWN_MS))
 		r = err_set(e, EIO, "the monitor %s said nothing against it, and QEMU does not listen on %s", p->name, m->path);
 	if (!r) {
 		m->by = xstrdup(p->name);
 		return 0;
 	}
-	if (!unmake_by(h, g->pid, m->path, (int)getpid(), &ignored))
+	if (!unmake_by(h, g->pid, m->path, m->number, &ignored))
 		end_journal(m);
 	return r;
 }
@@ -193,6 +193,41 @@ static int make_by_hmp(struct lent_monitor *m, const struct guest *g, const char
 			add_words(words, e.msg);
 	args_hmp_free(list, n);
 	return r;
+}
+
+static int is_able_at(const struct args_hmp *on_line, const struct guest *g, char **by, struct err *e)
+{
+	struct hmp_place p;
+	struct hmp h;
+	int r = hmp_locate(&p, g, on_line, e);
+
+	if (r)
+		return r;
+	r = p.escape ? err_set(e, ENOTSUP, "the monitor %s is tried by the commands that need it, and not asked before", p.name)
+		     : hmp_reach(&h, &p, g->pid, e);
+	if (!r) {
+		r = is_able(&h, e);
+		hmp_end(&h);
+	}
+	if (!r)
+		*by = xstrdup(p.name);
+	hmp_place_fini(&p);
+	return r;
+}
+
+char *lent_way(const struct guest *g, char **why)
+{
+	struct args_hmp *list;
+	size_t n = qemu_args_hmp(g->line.expanded, g->line.expanded_count, &list), i;
+	char *by = NULL;
+	struct err e;
+
+	*why = NULL;
+	for (i = 0; i < n && !by; i++)
+		if (is_able_at(&list[i], g, &by, &e))
+			add_words(why, e.msg);
+	args_hmp_free(list, n);
+	return by;
 }
 
 /* ---- is one needed? ---- */
@@ -267,6 +302,7 @@ int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *ne
 		guest_fini(&g);
 		return 0;
 	}
+	m->number = attach_number();
 	m->path = xasprintf("%s/" ATTACHED_PREFIX "%d" ATTACHED_SUFFIX, need->runtime_dir, (int)g.pid);
 	r = loop_new(&m->loop, 64, e);
 	if (!r && !has_one_that_answers(&g, m->loop, &words)) {
@@ -357,7 +393,7 @@ static int unmake(const json_t *lent, pid_t pid, const char *path, struct err *e
 		return -e->code;
 	r = hmp_reach(&h, &p, pid, e);
 	if (!r) {
-		r = unmake_by(&h, pid, path, (int)json_integer_value(json_object_get(lent, "number")), e);
+		r = unmake_by(&h, pid, path, (unsigned)json_integer_value(json_object_get(lent, "number")), e);
 		hmp_end(&h);
 	}
 	hmp_place_fini(&p);

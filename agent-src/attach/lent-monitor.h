@@ -22,8 +22,9 @@
 #define LENT_MEMBER "lent" /* of what its journal begins with */
 
 struct lent_monitor {
-	char *path; /* of its socket; NULL: none was needed, or none made */
-	char *by;   /* the monitor by which it was made, in words; NULL: attached to */
+	char *path;	 /* of its socket; NULL: none was needed, or none made */
+	char *by;	 /* the monitor by which it was made, in words; NULL: attached to */
+	unsigned number; /* of what is made in QEMU */
 	struct attached attached;
 	struct journal *journal;
 	struct loop *loop;
@@ -40,6 +41,11 @@ struct lent_need {
  * the guest next does). Otherwise -errno: none can be used, and *e says of each why.
  */
 int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *need, struct err *e);
+/*
+ * Whether lent_make() could: by which monitor (malloc'ed), or NULL, and why not (malloc'ed, NULL: the guest has no human monitor). QEMU is asked, and
+ * nothing is changed; on a mux, whose keyboard would have to be taken, it is not asked.
+ */
+char *lent_way(const struct guest *g, char **why);
 /* Has QEMU remove it. -errno: it stays, and *e says why. Once, and of one that was not made: nothing happens. */
 int lent_return(struct lent_monitor *m, struct err *e);
 /* By the monitor itself: the one at this path of that process, made by whatever command. -ENOTSUP: this QEMU cannot (before 11.1). */

@@ -13,7 +13,7 @@
 
 struct attach_options {
 	const char *runtime_dir; /* of the socket */
-	bool json, verbose;
+	bool json, verbose, detach;
 };
 
 static const char before[] =
@@ -24,7 +24,7 @@ static const char before[] =
 	"\n"
 	"QEMU's main thread is stopped for a moment (ptrace), and sent to call QEMU's own functions for a monitor on a unix socket; the\n"
 	"guest's processors run on. vmferry knows these functions in QEMU 7.2, 10.0 and 11.1 on x86_64, and does nothing to any other.\n"
-	"The socket, in vmferry's runtime directory, which only this user may enter, stays until that QEMU ends. Whatever the guest\n"
+	"The socket, in vmferry's runtime directory, which only this user may enter, stays until that QEMU ends, or --detach. Whatever the guest\n"
 	"is moved to is started with a monitor on its command line.\n"
 	"\n";
 
@@ -41,6 +41,8 @@ static const char after[] = "\n"
 
 static const struct command_option rows[] = {
 	{"runtime-dir", "DIR", "where the socket is made (default /run/vmferry)", OPT_TEXT, .offset = MEMBER(runtime_dir)},
+	{"detach", NULL, "have QEMU remove the monitor that it was given so, as QEMU 11.1 and later can", OPT_FLAG,
+	 .offset = MEMBER(detach)},
 	{"json", NULL, "the result as JSON on standard output", OPT_FLAG, .offset = MEMBER(json)},
 	{"verbose", NULL, "say what is done", OPT_FLAG, .offset = MEMBER(verbose), .letter = 'v'},
 	{.name = NULL},
@@ -99,6 +101,34 @@ static int attach(const char *vm, struct attach_options *o, struct err *e)
 	return r;
 }
 
+static int remove_monitor(const struct guest *g, const char *path, struct err *e)
+{
+	struct loop *l;
+	int r = loop_new(&l, 64, e);
+
+	if (r)
+		return r;
+	r = guest_check_user(g, e) ? -e->code : lent_remove(g->pid, path, l, e);
+	loop_free(l);
+	return r;
+}
+
+/* Having none is as good. */
+static int detach(const char *vm, struct err *e)
+{
+	AUTO_FREE char *path = NULL;
+	struct guest g;
+	int r = find(&g, vm, e);
+
+	path = r ? NULL : guest_attached_path(g.pid);
+	if (path)
+		r = remove_monitor(&g, path, e);
+	if (!r)
+		printf("%s (pid %d) has no monitor of vmferry's%s\n", g.name, (int)g.pid, path ? " any more" : "");
+	guest_fini(&g);
+	return r;
+}
+
 int cmd_attach(int argc, char **argv)
 {
 	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
@@ -111,7 +141,7 @@ int cmd_attach(int argc, char **argv)
 	if (r)
 		return MAX(r, 0);
 	log_init("src", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	if (!attach(argv[first], &o, &e))
+	if (!(o.detach ? detach(argv[first], &e) : attach(argv[first], &o, &e)))
 		return 0;
 	fprintf(stderr, "vmferry: %s\n", e.msg);
 	return EXIT_REFUSED;

@@ -9,6 +9,7 @@
 #include "command-options.h"
 #include "control.h"
 #include "json-text.h"
+#include "lent-monitor.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "qmp-advice.h"
@@ -30,9 +31,10 @@ enum monitor {
 	MONITOR_SILENT,
 	MONITOR_ANSWERED,
 	MONITOR_FOREIGN, /* another user's: not even looked for */
+	MONITOR_HMP,	 /* its human monitor makes one when that is needed */
 };
 
-static const char *const monitor_names[] = {"none", "busy", "silent", "answered", "foreign"};
+static const char *const monitor_names[] = {"none", "busy", "silent", "answered", "foreign", "hmp"};
 
 #define REASONS_MAX 16
 
@@ -46,6 +48,7 @@ struct entry {
 	struct args_result line; /* empty if it cannot be rewritten */
 	struct args_basics basics;
 	enum monitor monitor;
+	char *hmp; /* that one's place */
 	bool moving, arriving;
 	struct reason reasons[REASONS_MAX]; /* why it cannot be moved */
 	size_t reason_count;
@@ -147,6 +150,25 @@ static void check_answers(struct entry *n, struct qmp *q)
 		because(n, xstrdup(e.msg), NULL);
 }
 
+/* No QMP monitor of it can be used. why: malloc'ed. */
+static void look_for_another_way(struct entry *n, char *why)
+{
+	AUTO_FREE char *options = qmp_advice(n->g.name, n->g.line.expanded, n->g.line.expanded_count);
+	AUTO_FREE char *words = NULL;
+	AUTO_FREE char *before = why;
+	struct err e;
+
+	n->hmp = lent_way(&n->g, &words);
+	if (n->hmp) {
+		n->monitor = MONITOR_HMP;
+		return;
+	}
+	because(n, words ? xasprintf("%s; %s", why, words) : xstrdup(why),
+		attach_is_possible(&n->g, &e)
+			? xasprintf("restart it, with: %s (%s)", options, e.msg)
+			: xasprintf("give it one while it runs: vmferry attach %d; or restart it, with: %s", (int)n->g.pid, options));
+}
+
 static void ask(struct entry *n, struct loop *loop)
 {
 	struct qmp *q = NULL;
@@ -154,12 +176,7 @@ static void ask(struct entry *n, struct loop *loop)
 	int r;
 
 	if (!n->g.qmp.path) {
-		AUTO_FREE char *options = qmp_advice(n->g.name, n->g.line.expanded, n->g.line.expanded_count);
-
-		because(n, xstrdup("it has no QMP monitor on a unix socket"),
-			attach_is_possible(&n->g, &e)
-				? xasprintf("start it with: %s (%s)", options, e.msg)
-				: xasprintf("give it one while it runs: vmferry attach %d; or start it with: %s", (int)n->g.pid, options));
+		look_for_another_way(n, xstrdup("it has no QMP monitor that vmferry can reach"));
 		return;
 	}
 	n->monitor = MONITOR_SILENT;
@@ -172,8 +189,8 @@ static void ask(struct entry *n, struct loop *loop)
 	}
 	if (r == -EBUSY) {
 		n->monitor = MONITOR_BUSY;
-		because(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs", n->g.qmp.path),
-			xstrdup("end that program, or start the guest with a second -qmp"));
+		look_for_another_way(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs",
+						  n->g.qmp.path));
 		return;
 	}
 	n->g.deadline_ms = QUERY_MS;
@@ -219,6 +236,7 @@ static void entry_fini(struct entry *n)
 	size_t i;
 
 	guest_fini(&n->g);
+	free(n->hmp);
 	args_result_fini(&n->line);
 	for (i = 0; i < n->reason_count; i++) {
 		free(n->reasons[i].why);
@@ -305,6 +323,8 @@ static json_t *entry_json(const struct entry *n)
 	}
 	if (g->qmp.path)
 		json_object_set_new(o, "qmp", json_string(g->qmp.path));
+	if (n->hmp)
+		json_object_set_new(o, "hmp", json_string(n->hmp));
 	json_object_set_new(o, "reasons", reasons_json(n));
 	if (!answered(n))
 		return o;
@@ -360,6 +380,19 @@ static void print_owner(const struct guest *g)
 		printf("  owner    systemd unit %s%s\n", unit, g->unit.is_user ? " (of a user)" : "");
 }
 
+/* By which way it is asked. */
+static void print_monitor(const struct entry *n)
+{
+	AUTO_FREE char *path = text_shown(n->hmp ?: n->g.qmp.path);
+	bool attached = n->g.qmp.path && guest_is_attached_path(&n->g, n->g.qmp.path);
+
+	if (n->hmp)
+		printf("  monitor  QMP that its human monitor makes while vmferry needs it: %s\n", path);
+	else if (answered(n))
+		printf("  monitor  QMP, %s%s\n", path,
+		       attached ? " (made by vmferry; in QEMU 11.1 and later vmferry attach --detach removes it)" : "");
+}
+
 static void print_entry(const struct entry *n)
 {
 	const struct guest *g = &n->g;
@@ -378,6 +411,7 @@ static void print_entry(const struct entry *n)
 	putchar('\n');
 	print_owner(g);
 	print_disks(n);
+	print_monitor(n);
 	if (!n->reason_count)
 		printf("  movable  vmferry migrate %s HOST\n", quoted);
 	for (i = 0; i < n->reason_count; i++) {

@@ -176,17 +176,21 @@ char *guest_attached_path(pid_t pid)
 	return path;
 }
 
-void guest_remove_attached(const struct guest *g)
+bool guest_is_attached_path(const struct guest *g, const char *path)
 {
 	AUTO_FREE char *base = xasprintf("/" ATTACHED_PREFIX "%d" ATTACHED_SUFFIX, (int)g->pid);
+	const char *slash = strrchr(path, '/');
+
+	return slash && !strcmp(slash, base);
+}
+
+void guest_remove_attached(const struct guest *g)
+{
 	size_t i;
 
-	for (i = 0; i < g->qmp.count; i++) {
-		const char *slash = strrchr(g->qmp.all[i], '/');
-
-		if (slash && !strcmp(slash, base))
+	for (i = 0; i < g->qmp.count; i++)
+		if (guest_is_attached_path(g, g->qmp.all[i]))
 			unlink(g->qmp.all[i]);
-	}
 }
 
 /* The one that it was given, which nobody else looks for, and those on its line. */
@@ -509,8 +513,8 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 
 		r = err_set(
 			e, ENXIO,
-			"guest %s (pid %d) has no QMP monitor that vmferry can reach. While it runs it can be given one: vmferry attach %d. Or start "
-			"it with: %s",
+			"guest %s (pid %d) has no QMP monitor that vmferry can reach. While it runs it can be given one: vmferry attach %d. Or restart "
+			"it, with: %s",
 			g->name, (int)g->pid, (int)g->pid, options);
 	}
 	return r;

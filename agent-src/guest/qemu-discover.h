@@ -129,6 +129,7 @@ int guest_find(struct guest *g, const char *vm, struct err *e);
 #define ATTACHED_PREFIX "vmferry-"
 #define ATTACHED_SUFFIX ".qmp"
 char *guest_attached_path(pid_t pid);
+bool guest_is_attached_path(const struct guest *g, const char *path);
 /* Removes the file of that socket, once its QEMU has ended. */
 void guest_remove_attached(const struct guest *g);
 /*

@@ -196,6 +196,21 @@ static void it_makes_a_socket_and_a_monitor_on_it(void **state)
 	assert_false(has_code_of_no_file());
 }
 
+static void each_has_a_name_of_its_own(void **state)
+{
+	struct qemu_calls c = calls_of_other(false);
+	struct attached a = {.path = NULL};
+	AUTO_FREE char *first = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), 0);
+	first = xstrdup(stage->label);
+	assert_int_equal(attach_try(other, &c, "/run/x.qmp", &a, &e), 0);
+	assert_string_not_equal(stage->label, first);
+	assert_lives_on();
+}
+
 static void where_a_monitor_is_an_object_it_is_added(void **state)
 {
 	struct qemu_calls c = calls_of_other(true);
@@ -521,6 +536,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 #ifdef __x86_64__
 		cmocka_unit_test_setup_teardown(it_makes_a_socket_and_a_monitor_on_it, begin_other, end_other),
+		cmocka_unit_test_setup_teardown(each_has_a_name_of_its_own, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(where_a_monitor_is_an_object_it_is_added, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(a_thread_that_holds_the_lock_is_left_alone, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(a_thread_outside_its_main_loop_is_left_alone, begin_other, end_other),

@@ -51,4 +51,4 @@ kill_at_exit $!
 PID=$!
 listed() { vmferry list "$PID" >"$DIR/said" 2>/dev/null && grep -q 'Snow Leopard' "$DIR/said"; }
 wait_for 20 listed || fail "it is not listed"
-grep -qF "start it with: -qmp 'unix:/run/Snow Leopard.qmp,server=on,wait=off' -serial mon:stdio" "$DIR/said" || fail "$(<"$DIR/said")"
+grep -qF "restart it, with: -qmp 'unix:/run/Snow Leopard.qmp,server=on,wait=off' -serial mon:stdio" "$DIR/said" || fail "$(<"$DIR/said")"
