@@ -20,6 +20,7 @@ static const char before[] =
 	"  .ovf           the same, unpacked: its disks lie beside it\n"
 	"  .vmx           a guest of VMware's: its disks lie beside it\n"
 	"  .vma           an archive of vzdump's, also .vma.gz and .vma.zst\n"
+	"  .box           Vagrant's, of libvirt, VirtualBox or VMware\n"
 	"  a directory    with one of these in it\n"
 	"  .conf          a guest of quickemu's: its disk lies below it\n"
 	"  .xva           of XenServer's and XCP-ng's, also .xva.gz and .xva.zst; digests in it are verified\n"

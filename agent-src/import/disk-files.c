@@ -41,7 +41,7 @@ static int in_ova(struct sources *s, struct image_source *to, const char *name, 
 		m = ova_find(&s->ova, decoded);
 	if (!m)
 		return err_set(e, EINVAL, "%s: the disk '%.200s' is not in it", s->description, name);
-	*to = (struct image_source){.path = xstrdup(s->description), .is_slice = true, .offset = m->offset, .size = m->size};
+	*to = (struct image_source){.path = xstrdup(s->tar), .is_slice = true, .offset = m->offset, .size = m->size};
 	return 0;
 }
 

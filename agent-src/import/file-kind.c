@@ -34,6 +34,7 @@ static const struct {
 	{KIND_HYPERV, "configuration", read_hyperv, NULL},
 	{KIND_PROXMOX, NULL, read_proxmox, is_proxmox},
 	{KIND_QUICKEMU, NULL, read_quickemu, is_quickemu},
+	{KIND_BOX, NULL, read_box, NULL},
 	{KIND_VMA, NULL, read_proxmox, NULL},
 	{KIND_XVA, NULL, read_xva, NULL},
 	{KIND_VBOX, "VirtualBox", read_virtualbox, NULL},
@@ -123,6 +124,8 @@ static int look_at_archive(enum file_kind *out, const char *path, const char *he
 	r = may ? unpack_look(&c, path, e) : 0;
 	if (c.kind == PACKED_VMA)
 		*out = KIND_VMA;
+	if (c.kind == PACKED_TAR)
+		*out = KIND_PACKED;
 	if (c.kind == PACKED_XVA)
 		*out = KIND_XVA;
 	packed_content_fini(&c);

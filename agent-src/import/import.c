@@ -435,7 +435,7 @@ static json_t *plan_rows(const struct import *m)
 		life_row(rows, "note", "%s", d->notes[i]);
 	if (m->s.manifest_name)
 		life_row(rows, "digests", "all as %s says", m->s.manifest_name);
-	if (m->s.description && !m->s.manifest_name && (m->s.is_ova || !strncmp(d->origin, "OVF", 3)))
+	if (m->s.description && !m->s.manifest_name && !strncmp(d->origin, "OVF", 3))
 		life_row(rows, "note", "there is no manifest (.mf): nothing tells whether the files are whole");
 	life_row(rows, "inside", "nothing in the guest is changed: drivers, addresses and what it knows of its old host stay as they are");
 	return rows;
@@ -675,6 +675,7 @@ static int import_foreign(struct life *l, const struct import_options *o)
 	int code;
 
 	whole.format = o->format ?: "qcow2";
+	whole.named.dir = o->dir ?: ".";
 	m->o = &whole;
 	m->life = l;
 	made_init(&m->made);

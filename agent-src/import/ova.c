@@ -151,7 +151,9 @@ static int add_member(struct ova *o, struct tar *t, const uint8_t h[BLOCK], uint
 	char *name = name_of(t, h), *plain = strncmp(name, "./", 2) ? name : name + 2;
 	int r = 0;
 
-	if (!plain_file_name(plain))
+	if (!*plain && h[AT_TYPE] == '5') /* "./", as tar has it of a directory that is packed whole */
+		;
+	else if (!plain_file_name(plain))
 		r = err_set(e, EINVAL, "it has a member '%.100s', which is no name of a file beside the others", name);
 	else if (h[AT_TYPE] != '0' && h[AT_TYPE])
 		r = err_set(e, EINVAL, "its member '%.100s' is no regular file", name);

@@ -2,7 +2,7 @@
  * ova.h: an OVA, which is a tar of an OVF, its disks, and a manifest of digests; and that manifest, which lies beside an OVF, too.
  *
  * The reader of tar is strict, and takes nothing out: a member is where it is in the file, and is read there. Members are regular
- * files with plain names; anything else (a link, a directory, "..", a name twice) refuses the whole.
+ * files with plain names; anything else (a link, a directory but "./", "..", a name twice) refuses the whole.
  */
 #ifndef VMFERRY_OVA_H
 #define VMFERRY_OVA_H

@@ -25,6 +25,8 @@ int read_xva(struct guest_description *d, const char *text, size_t n, struct err
 /* The configuration of a guest of Proxmox VE's; is_…: whether a text that begins so is one. */
 int read_proxmox(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_proxmox(const char *text, size_t n);
+/* The metadata.json of a Vagrant box of libvirt's. */
+int read_box(struct guest_description *d, const char *text, size_t n, struct err *e);
 /* The same of quickemu's. */
 int read_quickemu(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_quickemu(const char *text, size_t n);

@@ -1,6 +1,7 @@
 /* sources.c: see sources.h. */
 #include "sources.h"
 #include "disk-files.h"
+#include "box.h"
 #include "file-kind.h"
 #include "image-whole.h"
 #include "open-regular.h"
@@ -70,9 +71,10 @@ static int only_member(const struct ova *o, const char *ending, const struct ova
 	return 0;
 }
 
-static int open_ova(struct sources *s, struct guest_description *d, struct err *e)
+/* what: the member that describes the guest. */
+static int open_ova(struct sources *s, struct guest_description *d, const char *what, struct err *e)
 {
-	AUTO_CLOSE int fd = open_regular(s->description);
+	AUTO_CLOSE int fd = open_regular(s->tar);
 	const struct ova_member *ovf, *mf, *cert;
 	AUTO_FREE char *text = NULL;
 	size_t n;
@@ -83,13 +85,13 @@ static int open_ova(struct sources *s, struct guest_description *d, struct err *
 	s->is_ova = true;
 	r = ova_read(&s->ova, fd, e);
 	if (!r)
-		r = only_member(&s->ova, ".ovf", &ovf, e);
+		r = only_member(&s->ova, what, &ovf, e);
 	if (!r)
 		r = only_member(&s->ova, ".mf", &mf, e);
 	if (!r)
 		r = only_member(&s->ova, ".cert", &cert, e);
 	if (!r && !ovf)
-		r = err_set(e, EINVAL, "it is a tar archive without an OVF");
+		r = err_set(e, EINVAL, "it is a tar archive without an OVF, a VMX or a metadata.json of Vagrant's");
 	if (!r)
 		r = read_text(&s->text, &s->text_bytes, fd, ovf->offset, ovf->size, ovf->name, e);
 	if (!r && mf) {
@@ -127,7 +129,8 @@ static int read_description(struct sources *s, struct guest_description *d, enum
 {
 	int r = kind == KIND_VMA   ? vma_disks_open(s, e)
 		: kind == KIND_XVA ? xva_disks_open(s, e)
-		: kind == KIND_OVA ? open_ova(s, d, e)
+		: kind == KIND_OVA ? open_ova(s, d, ".ovf", e)
+		: kind == KIND_BOX ? open_ova(s, d, "metadata.json", e)
 				   : read_whole(&s->text, &s->text_bytes, s->description, e);
 
 	if (!r && kind == KIND_OVF)
@@ -291,13 +294,15 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	*s = (struct sources){.bases = n->bases};
 	*d = (struct guest_description){.verbose = n->verbose, .wish = n->guest};
 	r = sort_files(s, &kind, n, e);
+	if (!r && (kind == KIND_OVA || kind == KIND_PACKED))
+		r = box_open(s, &kind, n->dir ? n->dir : ".", e);
 	if (!r && n->guest && kind != KIND_OVF && kind != KIND_OVA)
 		r = err_set(e, EINVAL, "--guest %s: only an OVF, or an OVA, describes several guests", n->guest);
 	if (r)
 		return r;
 	if (s->description) {
 		r = read_description(s, d, kind, e);
-		if (!r && !d->name && (kind == KIND_QUICKEMU || kind == KIND_PROXMOX)) /* whose file is called as the guest */
+		if (!r && !d->name && (kind == KIND_QUICKEMU || kind == KIND_PROXMOX || kind == KIND_BOX)) /* whose file is called as the guest */
 			d->name = stem_of(s->description);
 		if (!r && s->is_vma)
 			vma_disks_find(s, d, n);
@@ -321,7 +326,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 static int open_named(const struct sources *s, const char *name, int *fd, uint64_t *offset, uint64_t *size, struct err *e)
 {
 	int dir = (int)(strrchr(s->description, '/') - s->description);
-	const char *used = s->is_ova ? s->description : disk_called(s, name);
+	const char *used = s->is_ova ? s->tar : disk_called(s, name);
 	AUTO_FREE char *path = used ? xstrdup(used) : xasprintf("%.*s/%s", dir, s->description, name);
 	const struct ova_member *m = s->is_ova ? ova_find(&s->ova, name) : NULL;
 	struct stat st;
@@ -496,6 +501,7 @@ void sources_fini(struct sources *s)
 		free(s->images[i]);
 	free(s->images);
 	free(s->image_used);
+	free(s->tar);
 	free(s->description);
 	free(s->text);
 	free(s->text_name);

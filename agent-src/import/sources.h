@@ -19,6 +19,7 @@ struct sources {
 	char *text_name; /* of the OVF within an OVA */
 	bool is_ova;
 	struct ova ova;
+	char *tar; /* the archive that this is in: the description's file, or what was unpacked of it */
 	bool is_vma, is_xva;
 	struct packed_content packed;
 	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* in the VMA, of each disk */
@@ -54,6 +55,7 @@ struct sources_named {
 	size_t disk_count;
 	const char *guest;	 /* guest-description.h: wish */
 	bool verbose;		 /* guest-description.h */
+	const char *dir; /* where something may be unpacked */
 	const char *storage_cfg; /* of Proxmox VE; NULL: that of this host, for a configuration that is its own */
 };
 

@@ -118,6 +118,8 @@ static void take_content(struct packed_content *c, const struct heard *h)
 			c->kind = PACKED_VMA;
 		if (!strncmp(p, "xva\n", 4))
 			c->kind = PACKED_XVA;
+		if (!strncmp(p, "tar\n", 4))
+			c->kind = PACKED_TAR;
 		take_disk(c, p);
 		if (sscanf(p, "config %zu", &bytes) != 1)
 			continue;

@@ -13,7 +13,7 @@
 #define UNPACK_WORD	 "--unpack" /* of the command line of that process */
 #define UNPACK_DISKS_MAX 128
 
-enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA };
+enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA, PACKED_TAR };
 
 struct packed_disk {
 	unsigned number;

@@ -17,8 +17,8 @@
 #include <sys/mman.h>
 
 static int (*const readers[])(struct guest_description *d, const char *text, size_t n,
-			      struct err *e) = {read_ovf, read_vmx, read_libvirt, read_hyperv, read_proxmox, read_quickemu};
-#define KINDS	   11 /* of which the first, and those from the last on, are descriptions */
+			      struct err *e) = {read_ovf, read_vmx, read_libvirt, read_hyperv, read_proxmox, read_quickemu, read_box};
+#define KINDS	   12 /* of which the first, and those from the last on, are descriptions */
 #define FIRST_ONES 4
 
 static size_t reader_of(unsigned kind)
