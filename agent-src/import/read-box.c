@@ -12,7 +12,8 @@ static int check_provider(const json_t *o, struct err *e)
 	const char *provider = json_text(o, "provider"), *arch = json_text(o, "architecture");
 
 	if (!provider || (strcmp(provider, "libvirt") && strcmp(provider, "qemu")))
-		return err_set(e, EINVAL, "it is a box of the provider '%.40s', and has neither an OVF nor a VMX", provider ? provider : "?");
+		return err_set(e, EINVAL, "it is a box of the provider '%.40s', and has neither an OVF nor a VMX",
+			       provider ? provider : "?");
 	if (arch && strcmp(arch, "amd64") && strcmp(arch, "x86_64") && strcmp(arch, "i386"))
 		return err_set(e, EINVAL, "its processor is %.40s; only x86_64 and i686 can be imported", arch);
 	return 0;
@@ -39,8 +40,7 @@ static int add_disks(struct guest_description *d, const json_t *o, struct err *e
 		add_disk(d, "box.img", json_text(o, "format"));
 		return 0;
 	}
-	json_array_foreach(disks, i, each)
-	{
+	json_array_foreach(disks, i, each) {
 		const char *path = json_text(each, "path");
 
 		if (!path)

@@ -302,7 +302,8 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 		return r;
 	if (s->description) {
 		r = read_description(s, d, kind, e);
-		if (!r && !d->name && (kind == KIND_QUICKEMU || kind == KIND_PROXMOX || kind == KIND_BOX)) /* whose file is called as the guest */
+		if (!r && !d->name &&
+		    (kind == KIND_QUICKEMU || kind == KIND_PROXMOX || kind == KIND_BOX)) /* whose file is called as the guest */
 			d->name = stem_of(s->description);
 		if (!r && s->is_vma)
 			vma_disks_find(s, d, n);

@@ -55,7 +55,7 @@ struct sources_named {
 	size_t disk_count;
 	const char *guest;	 /* guest-description.h: wish */
 	bool verbose;		 /* guest-description.h */
-	const char *dir; /* where something may be unpacked */
+	const char *dir;	 /* where something may be unpacked */
 	const char *storage_cfg; /* of Proxmox VE; NULL: that of this host, for a configuration that is its own */
 };
 
