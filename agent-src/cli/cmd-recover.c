@@ -304,7 +304,7 @@ static int refuse_several(const struct attempts *all, const char *vm)
 }
 
 /* Removes what is kept at the destination of a move that has ended, or of disks that were copied ahead. 1: nothing is kept. */
-static int drop_kept(const struct asked *asked)
+static int drop_kept(const struct asked *asked, bool within_host)
 {
 	AUTO_FREE char *path = NULL;
 	struct move_taken_up m;
@@ -314,6 +314,10 @@ static int drop_kept(const struct asked *asked)
 
 	if (again_find(&begin, &path, asked->up.life.state_dir, asked->vm, &e))
 		return 1;
+	if (within_host && strcmp(json_text(begin, "dest") ?: "", "local")) {
+		json_decref(begin);
+		return 1;
+	}
 	m = move_taken_up_of(&asked->up, begin);
 	r = move_drop_kept(&m, path, &e);
 	if (r)
@@ -338,7 +342,7 @@ static int settle_others(const struct asked *asked)
 	}
 	if (vm && removed)
 		fprintf(stderr, "removed from the QEMU of %s what an export that was cut off had left there\n", vm);
-	kept = vm ? drop_kept(asked) : 1;
+	kept = vm ? drop_kept(asked, false) : 1;
 	if (kept == 1 && !(vm && removed))
 		fprintf(stderr, "nothing to recover%s%s\n", vm ? " for " : "", vm ? vm : "");
 	return kept < 0 ? EXIT_LEFTOVERS : 0;
@@ -370,6 +374,22 @@ static size_t count_exclusive(const struct attempts *all)
 	return n;
 }
 
+/* Of a move within this host both journals are here. What else arrives is for the agent that it came to. */
+static int settle_arriving(const struct asked *asked)
+{
+	struct attempts all = {NULL, 0, NULL, 0};
+	int kept = asked->up.fenced ? 1 : drop_kept(asked, true);
+	size_t unread = 0;
+	struct err e;
+	bool arrives;
+
+	if (kept < 0)
+		return EXIT_LEFTOVERS;
+	arrives = kept || attempts_find(&all, asked->up.life.state_dir, asked->vm, &unread, &e) || arrives_here(&all, asked->vm);
+	attempts_free(&all);
+	return arrives ? become_the_destination(asked) : 0;
+}
+
 static int settle_all(const struct asked *asked)
 {
 	bool fenced = asked->up.fenced;
@@ -394,8 +414,7 @@ static int settle_all(const struct asked *asked)
 	} else if (asked->up.resumes && !all.n && !unread) {
 		worst = resume_finished(asked);
 	} else if (vm && !all.n && arrives_here(&all, vm)) {
-		worst = drop_kept(asked); /* of a move within this host both journals are here */
-		worst = worst == 1 ? become_the_destination(asked) : worst;
+		worst = settle_arriving(asked);
 	} else {
 		for (i = 0; i < 2 * all.n; i++) {
 			const struct attempt *a = &all.list[i % all.n];

@@ -258,7 +258,7 @@ static int begin_frozen(struct export *x, struct err *e)
 	int r = 0, thawed;
 
 	if (path && !strcmp(x->g.status, "running")) {
-		r = freeze_begin(&f, path, &why);
+		r = freeze_begin(&f, path, x->g.pid, &why);
 		x->b.frozen = !r;
 		if (r == -EIO)
 			x->frozen = why;

@@ -72,16 +72,22 @@ static bool wait_for_end(void)
 	return p.revents && recv(RESCUER_SOCK, &word, 1, MSG_DONTWAIT) >= 0; /* what is not read would take our answer with it */
 }
 
+struct freeze_of {
+	const char *path;
+	pid_t pid; /* whose socket it is */
+};
+
 /* In that process. */
-static void freeze_and_thaw(void *path)
+static void freeze_and_thaw(void *of)
 {
+	const struct freeze_of *at = of;
 	struct agent *a = xcalloc(1, sizeof(*a));
 	json_t *count = NULL;
 	struct err e, why;
 	bool in_time, refused;
 	int r;
 
-	r = agent_connect(a, path, &e);
+	r = agent_connect(a, at->path, at->pid, &e);
 	r = r ? r : agent_synchronize(a, &e);
 	if (!r)
 		r = check_thawed(a, &e);
@@ -126,9 +132,10 @@ static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 	return *text;
 }
 
-int freeze_begin(struct freeze *f, const char *path, struct err *e)
+int freeze_begin(struct freeze *f, const char *path, pid_t qemu, struct err *e)
 {
-	int r = rescuer_start(&f->thaws, "vmferry-thaw", freeze_and_thaw, (void *)(uintptr_t)path, e);
+	struct freeze_of at = {path, qemu};
+	int r = rescuer_start(&f->thaws, "vmferry-thaw", freeze_and_thaw, &at, e);
 	char word;
 
 	if (r)

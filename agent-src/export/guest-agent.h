@@ -19,7 +19,7 @@ struct freeze {
 
 /* 0: its file systems are frozen, until freeze_end(), or for FREEZE_MAX_MS. -EIO: nothing says that they are not. Otherwise they are not, or
  * not any more. e says why. */
-int freeze_begin(struct freeze *f, const char *path, struct err *e);
+int freeze_begin(struct freeze *f, const char *path, pid_t qemu, struct err *e);
 /* Thaws. 0: they were frozen all the time, and are not any more. -ETIMEDOUT: not all the time; -EIO: nothing says that they are thawed. */
 int freeze_end(struct freeze *f, struct err *e);
 

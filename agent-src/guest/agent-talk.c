@@ -1,6 +1,7 @@
 /* agent-talk.c: see agent-talk.h. */
 #include "agent-talk.h"
 #include "json-text.h"
+#include "process.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "unix-socket.h"
@@ -119,9 +120,12 @@ static int say_why(int r, const char *what, struct err *e)
 		       what);
 }
 
-int agent_connect(struct agent *a, const char *path, struct err *e)
+int agent_connect(struct agent *a, const char *path, pid_t pid, struct err *e)
 {
 	a->n = 0;
+	if (!process_has_socket(pid, path))
+		return err_set(e, ESRCH, "its agent's socket %s is not its QEMU's (process %d): another guest may have taken the name",
+			       path, (int)pid);
 	a->fd = unix_connect(path, SOCK_NONBLOCK);
 	return a->fd < 0 ? err_sys(e, -a->fd, "its agent's socket %s", path) : 0;
 }

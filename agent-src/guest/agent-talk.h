@@ -20,8 +20,8 @@ struct agent {
 /* The socket that leads to the guest's agent (a virtio-serial port org.qemu.guest_agent.0), by its command line; malloc'ed, NULL: it has
  * none. */
 char *guest_agent_path(const struct guest *g);
-/* -errno of connect(2). The caller closes a->fd. */
-int agent_connect(struct agent *a, const char *path, struct err *e);
+/* -ESRCH: it is not this process that listens there; -errno of connect(2). The caller closes a->fd after 0. */
+int agent_connect(struct agent *a, const char *path, pid_t pid, struct err *e);
 /* Answers to others' commands, which nobody has read, are behind us once the delimiter has come (guest-sync-delimited). -ETIMEDOUT: no agent answers;
  * -EPIPE, -EMSGSIZE. */
 int agent_synchronize(struct agent *a, struct err *e);

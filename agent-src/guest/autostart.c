@@ -37,13 +37,21 @@ static const char no_stop[] = "ExecStop=\n";
 
 enum relation { MAIN, WRAPPED, APART };
 
+/* Its QEMU; 0: it has none. */
+static pid_t process_of(const struct guest *g)
+{
+	return g->pid ? g->pid : g->ran_as;
+}
+
 /* MAIN: the service is this QEMU. WRAPPED: a script of the service's runs it. APART: it was started in a session of its own
  * by something that lives in the service, or beside other programs of a supervisor's. */
 static enum relation relation_to(const struct guest *g, pid_t main_pid)
 {
-	if (!main_pid || !g->pid || main_pid == g->pid)
+	pid_t qemu = process_of(g);
+
+	if (!main_pid || !qemu || main_pid == qemu)
 		return MAIN;
-	return getsid(main_pid) == getsid(g->pid) && !started_beside_others(g->pid, main_pid) ? WRAPPED : APART;
+	return getsid(main_pid) == getsid(qemu) && !started_beside_others(qemu, main_pid) ? WRAPPED : APART;
 }
 
 static bool same_file_name(const char *name, const char *full, const char *real)
@@ -58,7 +66,7 @@ static bool is_in_its_unit(pid_t pid, const void *ctx)
 	bool yes;
 
 	guest_unit_of(&u, pid);
-	yes = pid != g->pid && u.name && !strcmp(u.name, g->unit.name) && u.is_user == g->unit.is_user && u.uid == g->unit.uid;
+	yes = pid != process_of(g) && u.name && !strcmp(u.name, g->unit.name) && u.is_user == g->unit.is_user && u.uid == g->unit.uid;
 	free(u.name);
 	return yes;
 }
@@ -204,7 +212,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 	if (r)
 		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
 	a->wrapped = relation == WRAPPED;
-	a->guest_pid = g->pid;
+	a->guest_pid = process_of(g);
 	a->enabled = !strncmp(state, "enabled", strlen("enabled"));
 	a->note = xasprintf("unit %s will be stopped and disabled here", a->unit);
 	return 0;

@@ -467,6 +467,19 @@ static char *copy_of(const char *s)
 	return s ? xstrdup(s) : NULL;
 }
 
+static void copy_expanded(struct guest_line *to, const struct guest_line *from)
+{
+	size_t i;
+
+	to->configs = xcalloc(from->config_count + 1, sizeof(*to->configs));
+	for (i = 0; i < from->config_count; i++)
+		to->configs[to->config_count++] =
+			(struct args_config){.path = xstrdup(from->configs[i].path), .text = xstrdup(from->configs[i].text)};
+	to->expanded = xcalloc(from->expanded_count + 1, sizeof(*to->expanded));
+	for (i = 0; i < from->expanded_count; i++)
+		to->expanded[to->expanded_count++] = xstrdup(from->expanded[i]);
+}
+
 int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e)
 {
 	AUTO_FREE char *said = NULL;
@@ -483,12 +496,31 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	g->line.argv = xcalloc(running->line.argc + 1, sizeof(*g->line.argv));
 	for (i = 0; i < running->line.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);
-	guest_expand_line(g);
+	copy_expanded(&g->line, &running->line); /* as its QEMU has read it */
 	r = check_configs(g, e) ?: find_disks(g, e);
 	said = qemu_args_name(g->line.expanded, g->line.expanded_count);
 	if (!r && !said && g->disk_count)
 		call_by_disk(g);
 	return r;
+}
+
+bool guest_writes_to_temporary(const struct guest *g)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+	bool yes = false;
+
+	while (!yes && qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		struct kv_list l;
+
+		yes = !strcmp(opt.name, "snapshot");
+		if (yes || !opt.value || strcmp(opt.name, "drive"))
+			continue;
+		kv_parse(&l, opt.value);
+		yes = kv_flag(&l, "snapshot", false);
+		kv_fini(&l);
+	}
+	return yes;
 }
 
 pid_t guest_at_rest_known_as(const char *first_disk)

@@ -27,6 +27,8 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
  */
 int guest_writes_to_its_line(const struct guest *running, const struct guest *down, struct err *e);
 
+/* Some of what it writes goes to a temporary file that ends with its QEMU (-snapshot, snapshot=on), by its line. */
+bool guest_writes_to_temporary(const struct guest *g);
 /* Is it a systemd unit, by its name? */
 bool guest_is_unit(const char *vm);
 /* The script that this unit runs, as a unit of vmferry's does (ExecStart=/bin/sh SCRIPT), malloc'ed; -ENOTSUP: it runs something else. */

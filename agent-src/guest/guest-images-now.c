@@ -48,28 +48,15 @@ static bool is_image(const char *path)
 {
 	struct qcow2_header h;
 	struct err ignored;
-	int fd, r = image_lock(path, IMAGE_READ, &fd, &ignored);
+	bool yes;
 
-	if (!r)
-		close(fd);
-	if (r == -EBUSY)
+	if (image_is_locked_to_write(path))
 		return true;
 	if (qcow2_header_read(path, &h, &ignored))
 		return false;
-	r = h.is_qcow2;
+	yes = h.is_qcow2;
 	qcow2_header_fini(&h);
-	return r;
-}
-
-/* snapshot=on, and -snapshot: a temporary file without a name. */
-static bool has_temporary_files(const struct guest *g)
-{
-	size_t i;
-
-	for (i = 0; i < g->line.expanded_count; i++)
-		if (strstr(g->line.expanded[i], "snapshot"))
-			return true;
-	return false;
+	return yes;
 }
 
 /* One descriptor of its QEMU's, by its number in /proc. */
@@ -83,7 +70,7 @@ static int check_open(const struct guest *running, const struct guest *down, con
 
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || stat(path, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) ||
 	    readlink(path, name, sizeof(name) - 1) <= 0 || *name != '/' || !strncmp(name, "/memfd:", strlen("/memfd:")) ||
-	    is_file_of(down, line, &st) || (!st.st_nlink && has_temporary_files(running)) || (S_ISREG(st.st_mode) && !is_image(path)))
+	    is_file_of(down, line, &st) || (S_ISREG(st.st_mode) && !is_image(path)))
 		return 0;
 	return err_set(
 		e, ENOTSUP,

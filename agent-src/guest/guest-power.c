@@ -7,23 +7,16 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define QMP_MS 5000
-
 static bool has_qmp(const struct guest *g)
 {
 	return g->qmp.path != NULL;
 }
 
-static int press_by_qmp(struct guest *g, struct loop *l, struct err *e)
+static int press_by_qmp(const struct guest *g, struct qmp *q, struct err *e)
 {
-	struct qmp *q;
-	int r = guest_open_qmp(g, &q, l, QMP_MS, &(struct qmp_handlers){NULL, NULL}, NULL, e);
-
-	if (r)
-		return r;
-	r = qmp_call(q, "system_powerdown", NULL, NULL, e);
-	qmp_close(q);
-	return r;
+	if (!q || !qmp_alive(q))
+		return err_set(e, EPIPE, "its QMP monitor %s does not answer", g->qmp.path);
+	return qmp_call(q, "system_powerdown", NULL, NULL, e);
 }
 
 /* A human monitor that this host reaches, by the line. */
@@ -55,13 +48,13 @@ static int press_at(const struct guest *g, const struct args_hmp *on_line, struc
 	return r;
 }
 
-static int press_by_hmp(struct guest *g, struct loop *l, struct err *e)
+static int press_by_hmp(const struct guest *g, struct qmp *q, struct err *e)
 {
 	struct args_hmp *list;
 	size_t n = qemu_args_hmp(g->line.expanded, g->line.expanded_count, &list), i;
 	int r = -ENXIO;
 
-	(void)l;
+	(void)q;
 	for (i = 0; i < n && r; i++)
 		if (list[i].kind != HMP_NOWHERE)
 			r = press_at(g, &list[i], e);
@@ -77,13 +70,13 @@ static bool has_agent(const struct guest *g)
 }
 
 /* An agent that carries it out does not answer it. */
-static int press_by_agent(struct guest *g, struct loop *l, struct err *e)
+static int press_by_agent(const struct guest *g, struct qmp *q, struct err *e)
 {
 	AUTO_FREE struct agent *a = xcalloc(1, sizeof(*a));
 	AUTO_FREE char *path = guest_agent_path(g);
-	int r = agent_connect(a, path, e);
+	int r = agent_connect(a, path, g->pid, e);
 
-	(void)l;
+	(void)q;
 	if (r)
 		return r;
 	r = agent_synchronize(a, e);
@@ -96,7 +89,7 @@ static int press_by_agent(struct guest *g, struct loop *l, struct err *e)
 static const struct {
 	const char *by;
 	bool (*is_there)(const struct guest *g);
-	int (*press)(struct guest *g, struct loop *l, struct err *e);
+	int (*press)(const struct guest *g, struct qmp *q, struct err *e);
 } ways[] = {
 	{"the ACPI power button", has_qmp, press_by_qmp},
 	{"the ACPI power button, by its human monitor", has_hmp, press_by_hmp},
@@ -112,7 +105,7 @@ bool guest_has_power_button(const struct guest *g)
 	return i < ARRAY_LEN(ways);
 }
 
-int guest_press_power(struct guest *g, struct loop *l, const char **by, struct err *e)
+int guest_press_power(const struct guest *g, struct qmp *q, const char **by, struct err *e)
 {
 	int r = err_set(e, ENXIO, "the guest has no monitor and no agent that could be told to shut it down");
 	size_t i;
@@ -121,7 +114,7 @@ int guest_press_power(struct guest *g, struct loop *l, const char **by, struct e
 		if (!ways[i].is_there(g))
 			continue;
 		*by = ways[i].by;
-		r = ways[i].press(g, l, e);
+		r = ways[i].press(g, q, e);
 	}
 	return r;
 }

@@ -10,8 +10,8 @@
 bool guest_has_power_button(const struct guest *g);
 /*
  * Tells the guest to shut down: by system_powerdown of its QMP or human monitor, or else by its agent. *by: who was told, in words. -ENXIO: there is nobody to be told;
- * otherwise -errno of the last of them, which was not reached. Blocks for some seconds at most.
+ * otherwise -errno of the last of them, which was not reached. q: its QMP monitor, open; NULL: it is not. Blocks for some seconds at most.
  */
-int guest_press_power(struct guest *g, struct loop *l, const char **by, struct err *e);
+int guest_press_power(const struct guest *g, struct qmp *q, const char **by, struct err *e);
 
 #endif

@@ -85,6 +85,7 @@ struct guest {
 	char *name;   /* -name; "qemu-PID" without one */
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
+	pid_t ran_as;	     /* of one that is described as it will be when it is shut down, and still runs: its QEMU; otherwise 0 */
 	char *exe;	     /* /proc/PID/exe, without " (deleted)" */
 	char *cwd;	     /* where QEMU was started: relative paths in argv are against it */
 	struct guest_line line;

@@ -19,6 +19,8 @@ int cold_find(struct transfer *t, struct err *e)
 {
 	int r = source_find_at_rest(&t->src, e);
 
+	if (!r && head_start_check_images(t, e))
+		r = source_obstacle(&t->src, e);
 	disks_rest(&t->disks);
 	if (t->src.script)
 		t->aside.script = xstrdup(t->src.script);

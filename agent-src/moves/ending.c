@@ -1,6 +1,7 @@
 /* ending.c: how a move has ended: which of the endings below, with its exit code and its words. Nothing else maps an outcome to either. */
 #include "ending.h"
 #include "exit-code.h"
+#include "head-start.h"
 #include "util.h"
 
 static const struct {
@@ -43,6 +44,9 @@ static const struct {
 	[ENDING_SILENT] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
 			   "on the source, and its QEMU does not say whether it runs (if it does not, QMP cont resumes it)"},
 	[ENDING_PAUSED_HERE] = {EXIT_PAUSED, "rolled-back", "source-paused", "source", "paused on the source (QMP cont resumes it)"},
+	[ENDING_DOWN_FOR_IT] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down on the source, for its move"},
+	[ENDING_MAY_GO_DOWN] = {EXIT_SOURCE, "rolled-back", "source", "source",
+				"on the source: it was told to shut down, and may still do so"},
 	[ENDING_AT_REST_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source", NULL},
 	[ENDING_BROKEN_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source",
 				"on the source, where an error has stopped it (QMP cont resumes it once the cause is gone)"},
@@ -92,6 +96,8 @@ static enum ending_kind rolled_back(const struct transfer *t)
 		return ENDING_MIGRATED_BY_ANOTHER;
 	if (t->a.exit_code == EXIT_PAUSED)
 		return stands_here(t);
+	if (t->opt && t->opt->cold.head && t->opt->cold.head->is_told)
+		return ENDING_MAY_GO_DOWN;
 	if (t->recipe->back)
 		return ENDING_AT_REST_HERE;
 	if (t->src.paused)
@@ -99,8 +105,17 @@ static enum ending_kind rolled_back(const struct transfer *t)
 	return ENDING_RUNS_HERE;
 }
 
+/* Its QEMU ran when the command began, and has ended; nobody else has the guest. */
+static bool is_head_start_over(const struct transfer *t)
+{
+	return t->opt && t->opt->cold.head && t->opt->cold.head->is_down &&
+	       (!t->a.handing_off || (t->a.handoff.state == HO_SRC_ABORTED && !t->a.undecided));
+}
+
 static enum ending_kind kind_of(const struct transfer *t)
 {
+	if (is_head_start_over(t))
+		return ENDING_DOWN_FOR_IT;
 	if (!t->a.handing_off)
 		return t->src.guest.name ? ENDING_REFUSED : ENDING_NOT_FOUND;
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))
@@ -116,6 +131,8 @@ static int exit_code_of(const struct transfer *t, enum ending_kind kind)
 {
 	int code = endings[kind].exit_code;
 
+	if (kind == ENDING_DOWN_FOR_IT)
+		return code;
 	if (!t->a.handing_off || t->a.exit_code == EXIT_PAUSED)
 		return t->a.exit_code;
 	if (code == EXIT_DESTINATION)
@@ -146,12 +163,6 @@ void ending_settle(struct transfer *t)
 	t->a.exit_code = exit_code_of(t, t->end.kind);
 }
 
-/* Its QEMU ran when the command began. */
-static bool has_gone_down_meanwhile(const struct transfer *t)
-{
-	return t->opt && t->opt->cold.head && t->opt->cold.head->is_down;
-}
-
 struct ending_words ending_words(const struct transfer *t)
 {
 	enum ending_kind k = t->end.kind;
@@ -162,6 +173,5 @@ struct ending_words ending_words(const struct transfer *t)
 				     .where = endings[k].where,
 				     .text = endings[k].text
 						     ?: k == ENDING_UNDECIDED ? t->recipe->undecided
-						: has_gone_down_meanwhile(t)  ? "shut down on the source"
 									      : t->recipe->back};
 }

@@ -6,19 +6,25 @@
  * Each pass is an attempt. The last of them stays connected until the guest is down.
  */
 #include "transfer.h"
+#include "durable-file.h"
 #include "exit-code.h"
 #include "guest-at-rest.h"
 #include "guest-power.h"
+#include "head-start.h"
 #include "milestone.h"
 #include "move.h"
 #include "process.h"
+#include "qemu-migration.h"
 #include "shell-quote.h"
 #include "started-by.h"
 #include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define TICK_MS		25
 #define MEASURE_TICKS	4
@@ -27,6 +33,11 @@
 #define WORTH_A_PASS	(64 * MIB) /* as one reads all of the disks, at both ends */
 #define LASTING_PASS_NS 10000000000ULL
 #define KEPT_S		(24 * 3600) /* what has arrived, should it not get there today */
+#define QMP_MS		3000
+
+/* Once the guest is down it is not left so for a network that is away, or a reader of its disks. */
+#define TRIES_MORE 3
+static const unsigned pauses_s[TRIES_MORE] = {3, 10, 30};
 
 bool head_start_runs(const struct move_options *opt)
 {
@@ -36,7 +47,7 @@ bool head_start_runs(const struct move_options *opt)
 /* ---- may it go? ---- */
 
 /* Whoever starts it again at once would have it run before its disks are locked. */
-static int check_starter(struct transfer *t, const struct guest *running, struct err *e)
+static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	AUTO_FREE char *words = NULL;
 	pid_t pid = t->opt->starter_stopped ? 0 : started_by(running->pid, &words);
@@ -48,16 +59,93 @@ static int check_starter(struct transfer *t, const struct guest *running, struct
 		   : 0;
 }
 
+static int check_temporary(const struct transfer *t, const struct guest *running, struct err *e)
+{
+	(void)t;
+	return guest_writes_to_temporary(running)
+		       ? err_set(e, ENOTSUP,
+				 "what the guest writes is in a temporary file (-snapshot), which goes with its QEMU: shut it down, if it can lose that, and "
+				 "move it by what starts it")
+		       : 0;
+}
+
+/* Whoever reads them would be in the way once the guest is down. */
+static int check_readers(const struct transfer *t, const struct guest *running, struct err *e)
+{
+	const struct guest *g = &t->src.guest;
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		pid_t pid = process_that_opened(g->disks[i].real_path, running->pid);
+
+		if (pid)
+			return err_set(e, EBUSY,
+				       "%s is open in process %d, too: it must be left alone when the guest is down, until that has moved",
+				       g->disks[i].real_path, (int)pid);
+	}
+	return 0;
+}
+
+/* Which files its disks are, for the move that follows. */
+static void note_images(struct head_start *h, const struct guest *g)
+{
+	struct stat st;
+	size_t i;
+
+	json_decref(h->images);
+	h->images = json_object();
+	for (i = 0; i < g->disk_count; i++)
+		if (!stat(g->disks[i].real_path, &st))
+			json_object_set_new(h->images, g->disks[i].real_path,
+					    json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino));
+}
+
+/* Somebody may make a snapshot at any time, plug a disk in, or replace an image. */
+static int check_images(const struct transfer *t, const struct guest *running, struct err *e)
+{
+	int r = guest_writes_to_its_line(running, &t->src.guest, e);
+
+	if (!r)
+		note_images(t->opt->cold.head, &t->src.guest);
+	return r;
+}
+
+int head_start_check_images(const struct transfer *t, struct err *e)
+{
+	const struct head_start *h = t->opt->cold.head;
+	const struct guest *g = &t->src.guest;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; h && i < g->disk_count; i++) {
+		const json_t *was = json_object_get(h->images, g->disks[i].real_path);
+
+		if (stat(g->disks[i].real_path, &st))
+			return err_sys(e, errno, "cannot look at %s", g->disks[i].real_path);
+		if (json_integer_value(json_array_get(was, 0)) != (json_int_t)st.st_dev ||
+		    json_integer_value(json_array_get(was, 1)) != (json_int_t)st.st_ino)
+			return err_set(
+				e, ESTALE,
+				"%s is not the file that the guest's QEMU had when it ended: somebody has replaced it. What the guest has written would not "
+				"be there",
+				g->disks[i].real_path);
+	}
+	return 0;
+}
+
 int head_start_find(struct transfer *t, struct err *e)
 {
+	static int (*const checks[])(const struct transfer *t, const struct guest *running, struct err *e) = {check_temporary, check_images,
+													      check_readers, check_starter};
 	const struct guest *running = t->opt->cold.head->guest;
 	int r = source_check_owner(running, e) ?: source_find_at_rest(&t->src, e);
+	size_t i;
 
+	t->src.guest.ran_as = running->pid;
 	disks_rest(&t->disks);
-	if (!r && guest_writes_to_its_line(running, &t->src.guest, e))
-		r = source_obstacle(&t->src, e);
-	if (!r && check_starter(t, running, e))
-		r = source_obstacle(&t->src, e);
+	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+		if (checks[i](t, running, e))
+			r = source_obstacle(&t->src, e);
 	if (!r && !guest_has_power_button(running) && !t->opt->cold.head->passes)
 		report_notice(
 			&t->life.report,
@@ -65,22 +153,98 @@ int head_start_find(struct transfer *t, struct err *e)
 	return r ? r : transfer_open(t, e);
 }
 
+/* A later life knows its QEMU from the journal. */
 pid_t head_start_known_as(const struct transfer *t)
 {
-	return t->opt->cold.head ? t->opt->cold.head->guest->pid : cold_known_as(t); /* a later life knows it by its disks */
+	return t->opt->cold.head ? t->opt->cold.head->guest->pid : t->src.guest.pid;
+}
+
+/* ---- what its QEMU says, if it has a monitor ---- */
+
+static void on_qmp_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
+{
+	struct head_start *h = ctx;
+
+	(void)data, (void)at_ns;
+	h->has_said_shutdown |= !strcmp(name, "SHUTDOWN");
+}
+
+static const struct qmp_handlers listens = {on_qmp_event, NULL};
+
+static void close_monitor(struct head_start *h)
+{
+	qmp_close(h->qmp);
+	h->qmp = NULL;
+}
+
+/* Whoever migrates it away has it run elsewhere. */
+static int check_is_here(struct transfer *t, struct err *e)
+{
+	struct qmp *q = t->opt->cold.head->qmp;
+	char status[MIGRATION_STATUS_MAX];
+
+	if (!q || !qmp_alive(q) || (qemu_migration_is_over(q) && strcmp(qemu_migration_status(q, status), "completed")))
+		return 0;
+	t->end.migrated_away = true;
+	return qmp_alive(q) ? err_set(e, ECANCELED, MIGRATED_AWAY) : 0;
+}
+
+/* ---- how it was started ---- */
+
+/* Under the state directory: nobody else may know it any more once its QEMU has ended, and it may have secrets in it. Malloc'ed. */
+static char *start_script_of(const struct transfer *t, pid_t pid)
+{
+	return xasprintf("%s/start-%d.sh", t->opt->state_dir, (int)pid);
+}
+
+static char *joined(char **words)
+{
+	char *text = xstrdup("");
+	size_t i;
+
+	for (i = 0; words && words[i]; i++) {
+		AUTO_FREE char *before = text, *word = shell_quote(words[i]);
+
+		text = xasprintf("%s%s%s", before, i ? " " : "", word);
+	}
+	args_free_strings(words, i);
+	return text;
+}
+
+static int write_start_script(const struct transfer *t, struct err *e)
+{
+	struct head_start *h = t->opt->cold.head;
+	const struct guest *g = h->guest;
+	AUTO_FREE char *path = start_script_of(t, g->pid), *cwd = shell_quote(g->cwd ?: "/");
+	AUTO_FREE char *line = qemu_args_start_line(g->line.argv, g->line.argc, g->exe, NULL);
+	AUTO_FREE char *libraries = shell_quote(g->env.ld_library_path ?: ""), *modules = shell_quote(g->env.module_dir ?: "");
+	AUTO_FREE char *swtpm = joined(g->tpm.socket ? swtpm_line(&g->tpm, "swtpm", true) : NULL);
+	AUTO_FREE char *text = xasprintf(
+		"#!/bin/sh\n# Starts the guest %s as it ran here before it was shut down for a move.\ncd %s || exit\n%s%s%s%s%s%s%s%s"
+		"exec %s\n",
+		g->name, cwd, g->env.ld_library_path ? "export LD_LIBRARY_PATH=" : "", g->env.ld_library_path ? libraries : "",
+		g->env.ld_library_path ? "\n" : "", g->env.module_dir ? "export QEMU_MODULE_DIR=" : "", g->env.module_dir ? modules : "",
+		g->env.module_dir ? "\n" : "", swtpm, *swtpm ? "\n" : "", line);
+
+	if (h->start_script)
+		return 0;
+	unlink(path); /* of a process that had that pid before */
+	if (write_new_file(path, 0700, text, e))
+		return err_prefix(e, "how the guest was started here");
+	h->start_script = xstrdup(path);
+	return 0;
 }
 
 /* ---- copy ---- */
 
-static bool is_down(const struct head_start *h)
-{
-	return !qemu_is_alive(h->guest->pid, h->guest->start_time);
-}
-
 static int copy_head_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
+	struct head_start *h = t->opt->cold.head;
+	struct err ignored;
 
+	if (h->guest->qmp.path && guest_open_qmp(h->guest, &h->qmp, t->a.loop, QMP_MS, &listens, h, &ignored))
+		h->qmp = NULL;
 	conductor_tick(&t->a.con, TICK_MS);
 	t->pace.begun = true;
 	return parts_begin(&t->parts, e);
@@ -90,7 +254,22 @@ static int copy_head_enter(void *ctx, struct err *e)
 static int end_pass(struct transfer *t, struct err *e)
 {
 	t->end.brought = true;
-	return err_set(e, ECANCELED, "this pass over its disks is over");
+	return err_set(e, ECANCELED, "the destination does not say that it keeps what has arrived");
+}
+
+static int has_gone_down(struct transfer *t, struct err *e)
+{
+	struct head_start *h = t->opt->cold.head;
+
+	if (h->qmp)
+		qmp_drain(h->qmp);
+	if (h->qmp && !h->has_said_shutdown)
+		report_notice(
+			&t->life.report,
+			"its QEMU has ended without a shutdown of the guest: its disks are as after a power failure, and it is moved so");
+	h->is_down = true;
+	h->down_ns = now_ns();
+	return write_start_script(t, e) ?: end_pass(t, e);
 }
 
 /* So much has changed, or may have, while this pass lasted, that it is worth another one before anybody waits. */
@@ -104,11 +283,13 @@ static bool is_worth_another(const struct transfer *t)
 
 static int tell_to_shut_down(struct transfer *t, struct err *e)
 {
+	struct head_start *h = t->opt->cold.head;
 	const char *by = "";
-	int r = guest_press_power(t->opt->cold.head->guest, t->a.loop, &by, e);
+	int r = guest_press_power(h->guest, h->qmp, &by, e);
 
 	if (r)
 		return r;
+	h->is_told = true;
 	t->power.until_ns = now_ns() + t->opt->warm.shutdown_timeout_s * 1000000000ULL;
 	report_notice(&t->life.report, "its disks are there: the guest is told to shut down now (%s)", by);
 	return 0;
@@ -126,14 +307,19 @@ static void wait_for_owner(struct transfer *t, const char *why)
 		name, *why ? ". It was not told to from here: " : "", why);
 }
 
-static void ask_for_end(struct transfer *t)
+/* What would start it again at once does not, from here on. */
+static int ask_for_end(struct transfer *t, struct err *e)
 {
 	struct head_start *h = t->opt->cold.head;
-	struct err e = {.msg = ""};
+	struct err why = {.msg = ""};
+	int r = write_start_script(t, e) ?: unit_hold(&t->unit, e);
 
+	if (r)
+		return r;
 	h->is_asked = true;
-	if (!guest_has_power_button(h->guest) || tell_to_shut_down(t, &e))
-		wait_for_owner(t, e.msg);
+	if (!guest_has_power_button(h->guest) || tell_to_shut_down(t, &why))
+		wait_for_owner(t, why.msg);
+	return 0;
 }
 
 /* The guest runs on until it is down, or has taken too long for that. */
@@ -147,37 +333,43 @@ static int wait_on(struct transfer *t, struct err *e)
 	if (h->is_asked)
 		return !t->power.until_ns || now_ns() < t->power.until_ns
 			       ? 0
-			       : err_set(e, ETIMEDOUT, "the guest did not shut down within %u s (--shutdown-timeout), and runs on here",
+			       : err_set(e, ETIMEDOUT, "the guest did not shut down within %u s (--shutdown-timeout)",
 					 t->opt->warm.shutdown_timeout_s);
 	if (!t->opt->hold || t->pace.stop_wanted)
-		ask_for_end(t);
-	else if (!was_held)
+		return ask_for_end(t, e);
+	if (!was_held)
 		report_notice(&t->life.report,
 			      "its disks are there: the guest runs on here until it is shut down, or you say: vmferry switch %s", name);
 	return 0;
 }
 
+static int tick(struct transfer *t, struct err *e)
+{
+	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
+	const struct guest *running = t->opt->cold.head->guest;
+
+	if (often)
+		copy_measure(t);
+	if (second || (often && t->life.report.often))
+		tell_progress(t, second);
+	if (!qemu_is_alive(running->pid, running->start_time))
+		return has_gone_down(t, e);
+	/* what it has open cannot be told of one that is just ending */
+	if (second && check_images(t, running, e) && qemu_is_alive(running->pid, running->start_time))
+		return -e->code;
+	return second ? check_is_here(t, e) : 0;
+}
+
 static int copy_head_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
-	struct head_start *h = t->opt->cold.head;
 	int r = common_event(t, ev, e);
-	bool second = false;
 
 	if (r || t->a.con.stage != ST_COPY || ev->kind != EVENT_TICK)
 		return r;
-	second = ++t->pace.ticks % SECOND_TICKS == 0;
-	if (t->pace.ticks % MEASURE_TICKS == 0)
-		copy_measure(t);
-	if (second || (t->pace.ticks % MEASURE_TICKS == 0 && t->life.report.often))
-		tell_progress(t, second);
-	if (is_down(h)) {
-		h->is_down = true;
-		h->down_ns = now_ns();
-		return end_pass(t, e);
-	}
-	if (!disks_read(&t->disks) || !disks_idle(&t->disks))
-		return 0;
+	r = tick(t, e);
+	if (r || !disks_read(&t->disks) || !disks_idle(&t->disks))
+		return r;
 	return !t->pace.held && is_worth_another(t) ? end_pass(t, e) : wait_on(t, e);
 }
 
@@ -197,83 +389,130 @@ const struct stage head_start_stages[] = {
 	[ST_RELEASE] = {"release", NULL, common_event},
 };
 
-bool head_start_goes_on(const struct transfer *t)
+static bool has_moved(const struct transfer *t)
+{
+	return t->a.handoff.state == HO_SRC_RELEASED;
+}
+
+/* The guest is down here, and where it is is beyond doubt. */
+static bool may_be_tried_again(const struct transfer *t)
+{
+	const struct head_start *h = t->opt->cold.head;
+
+	return h->is_over && h->tries < TRIES_MORE && !has_moved(t) && !t->a.undecided && !handoff_is_given_up(&t->a.handoff) &&
+	       !t->end.user_cancelled && !t->a.dead;
+}
+
+bool head_start_goes_on(struct transfer *t)
 {
 	struct head_start *h = t->opt->cold.head;
 
-	if (!h || !t->end.brought || !t->peer.aborted)
+	if (!h)
 		return false;
+	close_monitor(h);
+	if (t->src.guest.ran_as && !t->unit.autostart.unit) { /* its unit is no business of the move's, nor of the one that follows */
+		free(h->guest->unit.name);
+		h->guest->unit.name = NULL;
+	}
+	if (!(t->end.brought && t->peer.aborted) && !may_be_tried_again(t))
+		return false;
+	if (h->is_over)
+		report_notice(&t->life.report, "the guest is shut down, and its move has failed: %s. It is tried again in %u s",
+			      t->end.why.msg, pauses_s[h->tries]);
 	h->passes++;
 	return true;
 }
 
-/* ---- the move that follows ---- */
-
-/* Nobody else may know it any more. Malloc'ed. */
-static char *start_line(const struct guest *g)
-{
-	AUTO_FREE char *cwd = shell_quote(g->cwd ?: "/");
-	char *line = xasprintf("cd %s &&", cwd);
-	size_t i;
-
-	for (i = 0; i < g->line.argc; i++) {
-		AUTO_FREE char *before = line, *word = shell_quote(i ? g->line.argv[i] : g->exe ?: g->line.argv[0]);
-
-		line = xasprintf("%s %s", before, word);
-	}
-	return line;
-}
+/* ---- the journal, and the result ---- */
 
 void head_start_describe(const struct transfer *t, json_t *begin)
 {
-	AUTO_FREE char *line = t->opt->cold.head && t->opt->cold.head->is_down ? start_line(&t->src.guest) : NULL;
+	const struct head_start *h = t->opt->cold.head;
+	AUTO_FREE char *path = h ? start_script_of(t, h->guest->pid) : NULL;
 
-	if (line && text_is_utf8(line))
-		json_object_set_new(begin, "start_line", json_string(line));
+	if (path && text_is_utf8(path))
+		json_object_set_new(begin, "start_here", json_string(path));
 }
 
+/* A pass is known by the QEMU whose disks it reads. */
+void head_start_describe_for_journal(struct transfer *t, json_t *begin)
+{
+	const struct guest *running = t->opt->cold.head->guest;
+
+	cold_describe_for_journal(t, begin);
+	json_object_set_new(begin, "pid", json_integer(running->pid));
+	json_object_set_new(begin, "start_time", json_integer((json_int_t)running->start_time));
+}
+
+/* It runs here, and nobody has told it to shut down. */
+static bool is_as_before(const struct transfer *t)
+{
+	const struct head_start *h = t->opt->cold.head;
+
+	return h ? !h->is_told && !h->is_down : t->src.guest.pid && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
+}
+
+/* The script is for whoever must start the guest here again. */
 void head_start_tell(const struct transfer *t, json_t *result)
 {
 	const struct head_start *h = t->opt->cold.head;
-	json_t *line = t->a.journal ? json_incref(json_object_get(journal_begin(t->a.journal), "start_line")) : NULL;
-	uint64_t until = t->blackout.started_ns ?: now_ns();
+	const json_t *begin = t->a.journal ? journal_begin(t->a.journal) : NULL;
+	const char *script = h ? h->start_script : json_string_value(json_object_get(begin, "start_here"));
+	bool is_here = !t->a.handing_off || t->a.handoff.state == HO_SRC_ABORTED;
 
-	if (h && !h->is_down)
+	if (has_moved(t) && h)
+		json_object_set_new(result, "away_ms", json_real((double)((t->blackout.started_ns ?: now_ns()) - h->down_ns) / 1e6));
+	if (!script || access(script, F_OK))
 		return;
-	if (t->a.handoff.state == HO_SRC_RELEASED && h)
-		json_object_set_new(result, "away_ms", json_real((double)(until - h->down_ns) / 1e6));
-	if (t->a.handoff.state != HO_SRC_RELEASED && !line && h) {
-		AUTO_FREE char *text = start_line(h->guest);
-
-		line = json_string(text);
-	}
-	if (t->a.handoff.state != HO_SRC_RELEASED)
-		json_object_set(result, "start_line", line);
-	json_decref(line);
+	if (has_moved(t) || (is_here && is_as_before(t)))
+		unlink(script);
+	else if (is_here && !t->a.undecided)
+		json_object_set_new(result, "start_here", json_string(script));
 }
 
 /* ---- all of it ---- */
+
+static int refuse_words(const struct move_options *o)
+{
+	const char *why = o->disks.keep.none ? "--keep-partial no" : !o->reconnect_ms ? "--reconnect-timeout 0" : NULL;
+
+	if (why)
+		fprintf(stderr,
+			"vmferry: with %s nothing of its disks could go ahead, as that is kept at the destination. Shut the guest down, and move it by what starts it\n",
+			why);
+	return why ? EXIT_USAGE : 0;
+}
+
+static void pause_before(const struct head_start *h)
+{
+	if (h->is_over)
+		poll(NULL, 0, (int)pauses_s[h->tries] * 1000);
+}
 
 int head_start_run(struct move_options *o, struct guest *running)
 {
 	struct head_start head = {.guest = running};
 	unsigned passes = 0;
-	int code;
+	int code = refuse_words(o);
 
+	if (code)
+		return code;
 	o->cold.head = &head;
 	o->cold.start = true;
 	o->disks.keep.partial_s = o->disks.keep.partial_s ?: KEPT_S;
 	code = move_run(o);
 	o->prepared = NULL; /* told once */
-	while (head.passes > passes && !head.is_over) {
+	while (head.passes > passes) {
 		passes = head.passes;
+		pause_before(&head);
+		head.tries += head.is_over;
+		head.is_down |= !qemu_is_alive(running->pid, running->start_time);
+		head.down_ns = head.down_ns ?: now_ns();
 		head.is_over = head.is_down;
 		code = move_run_another(o);
 	}
 	o->cold.head = NULL;
-	if (code && passes && !o->json)
-		fprintf(stderr,
-			"vmferry: what has arrived of its disks is kept at %s, and the same command goes on with it (vmferry recover %s removes it)\n",
-			o->dest.where, running->name);
+	json_decref(head.images);
+	free(head.start_script);
 	return code;
 }

@@ -5,6 +5,7 @@
 #include "ending.h"
 #include "exit-code.h"
 #include "fault.h"
+#include "head-start.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"

@@ -5,6 +5,7 @@
 #include "life.h"
 #include "options.h"
 
+struct guest;
 struct keep;
 
 /* Runs a move to its end. Returns the exit code. */

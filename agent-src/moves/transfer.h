@@ -110,6 +110,8 @@ enum ending_kind {
 	ENDING_RECOVER_WANTED,
 	ENDING_SILENT,
 	ENDING_PAUSED_HERE,
+	ENDING_DOWN_FOR_IT,
+	ENDING_MAY_GO_DOWN,
 	ENDING_AT_REST_HERE,
 	ENDING_BROKEN_HERE,
 	ENDING_STILL_PAUSED_HERE,
@@ -289,8 +291,12 @@ pid_t head_start_known_as(const struct transfer *t);
 void head_start_tell(const struct transfer *t, json_t *result);
 /* Into what the journal of that move begins with. */
 void head_start_describe(const struct transfer *t, json_t *begin);
-/* Once, at the end: this pass is over, and the destination keeps what has arrived. So the move goes on, and this is no result. */
-bool head_start_goes_on(const struct transfer *t);
+/* Once, at the end: the move goes on with another attempt, and this is no result: a pass is over, and the destination keeps what has arrived; or the
+ * guest is down, and another try is worth it. */
+bool head_start_goes_on(struct transfer *t);
+/* Of the move that follows: its disks are the files that its QEMU had. */
+int head_start_check_images(const struct transfer *t, struct err *e);
+void head_start_describe_for_journal(struct transfer *t, json_t *begin);
 
 /* prepare.c: from the plan to two agents that are connected; and all of that undone */
 int prepare_enter(void *ctx, struct err *e);

@@ -4,6 +4,7 @@
  * them all the same is noticed before anything is promised.
  */
 #include "disks-private.h"
+#include "head-start.h"
 #include "json-text.h"
 #include "process.h"
 
@@ -20,7 +21,7 @@ static bool is_written_to(const struct disks *ds)
 
 static int hold(struct disks *ds, const char *path, enum image_use use, struct err *e)
 {
-	return images_lock(&ds->locked, path, use, use != IMAGE_SHARE, "A guest that runs is moved without --how cold",
+	return images_lock(&ds->locked, path, use, use != IMAGE_SHARE, "A guest that runs is named by its name or pid",
 			   e); /* a base may be read by others */
 }
 

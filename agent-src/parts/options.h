@@ -45,22 +45,14 @@ struct disk_options {
 	struct keep_options keep;
 };
 
+struct head_start;
+
 /* Of a guest that is shut down. */
 struct cold_options {
 	char *const *line; /* its command line, in place of move_options.vm; NULL: none */
 	size_t words;
 	bool start;		 /* it is to be started there */
-	struct head_start *head; /* it runs, or did when the command began; NULL: it was shut down before */
-};
-
-/* A guest that runs and is to go cold: its disks go ahead while it does. Then it is waited for until it is down. */
-struct head_start {
-	struct guest *guest; /* as it runs, or ran */
-	unsigned passes;     /* over its disks, that are over */
-	bool is_asked;	     /* its owner, or it, to shut it down */
-	bool is_down;	     /* its QEMU has ended */
-	uint64_t down_ns;
-	bool is_over; /* and what follows is the move itself */
+	struct head_start *head; /* it runs, or did when the command began (head-start.h); NULL: it was shut down before */
 };
 
 /* Of one that is shut down for its move. */
@@ -79,8 +71,6 @@ struct carry_options {
 	uint64_t bwlimit; /* bytes per second; 0: none */
 	int multifd;	  /* QEMU's channels towards us; -1: as many as data channels */
 };
-
-struct guest;
 
 struct move_options {
 	enum how how;

@@ -3,6 +3,7 @@
 #include "earlier-moves.h"
 #include "fault.h"
 #include "guest-at-rest.h"
+#include "head-start.h"
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"

@@ -1,5 +1,6 @@
 /* tpm.c: see tpm.h. */
 #include "tpm.h"
+#include "head-start.h"
 #include "json-text.h"
 #include "messages.h"
 #include "open-regular.h"
@@ -53,8 +54,9 @@ static int find_at_rest(struct tpm *t, struct err *e)
 			"its swtpm, as NAME.sh of an earlier move does",
 			t->socket);
 	/* the swtpm of a guest that ran when the command began does nothing more once that is down */
-	if (!t->src->opt->cold.head && !access(t->socket, F_OK) && !swtpm_find(&t->swtpm, &t->pid, t->socket, &ignored))
+	if (!access(t->socket, F_OK) && !swtpm_find(&t->swtpm, &t->pid, t->socket, &ignored) && !t->src->opt->cold.head)
 		return err_set(e, EBUSY, "the guest's TPM, a swtpm (process %d), runs: end it before the guest is moved", (int)t->pid);
+	swtpm_fini(&t->swtpm);
 	t->swtpm = g->tpm;
 	g->tpm = (struct swtpm){.socket = NULL};
 	return 0;
@@ -204,7 +206,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 	if (tale != TELL_RESULT || !t->socket || p->a->handoff.state != HO_SRC_RELEASED)
 		return;
 	left = json_pack("{s:s*}", "dir", t->swtpm.state && text_is_utf8(t->swtpm.state) ? t->swtpm.state : NULL);
-	if (!t->swtpm.terminates)
+	if (!t->swtpm.terminates && t->pid)
 		json_object_set_new(left, "pid", json_integer(t->pid));
 	json_object_set_new(out, "tpm_left", left);
 }

@@ -281,8 +281,8 @@ static void print_failure(FILE *to, const json_t *ev, const struct report_style 
 		fprintf(to, "%s%s%s: %s\n", style->bad, event_text(ev, "outcome"), style->plain, event_text(ev, "reason"));
 	if (strcmp(event_text(ev, "guest_text"), "not found"))
 		fprintf(to, "the guest is now: %s\n", event_text(ev, "guest_text"));
-	if (json_object_get(ev, "start_line"))
-		fprintf(to, "it was started here by: %s\n", event_text(ev, "start_line"));
+	if (json_object_get(ev, "start_here"))
+		fprintf(to, "what starts it here as it was: sh %s\n", event_text(ev, "start_here"));
 	print_leftovers(to, ev);
 }
 

@@ -52,6 +52,16 @@ bool image_is_written(int fd)
 	return lease_try(fd, F_RDLCK) == -EAGAIN;
 }
 
+bool image_is_locked_to_write(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool yes = fd >= 0 && is_locked(fd, HAS + 1); /* WRITE */
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
 {
 	int r = 0;

@@ -19,6 +19,8 @@ enum image_use {
 /* Somebody has it open for writing, in whatever process, namespace or loop device; fd: a descriptor for reading, of image_lock (not
  * IMAGE_OWN) or other. False, too, where the file system does not tell. */
 bool image_is_written(int fd);
+/* A QEMU has locked the file of that name as one that it writes to. False, too, where the file system does not tell, and with locking=off. */
+bool image_is_locked_to_write(const char *path);
 /* *fd: for close(). -EBUSY: a QEMU has it open in a way that does not go with this, or another of our agents has it. Block devices and
  * file systems without locks: -errno of fcntl. */
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e);

@@ -1,6 +1,8 @@
 #!/bin/bash
 # A guest that has a human monitor and no QMP goes cold by itself: it is told to shut down there, which one that somebody is connected to is not asked.
-# takes: 6
+# Once it is down its move is tried again while somebody reads its disk, or has replaced it; and if it cannot be moved at all, that is said, and a script starts
+# it here as it was.
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -41,3 +43,53 @@ wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["outcome"] == "migrated" and r["started_pid"] > 0'
 guest_adopt a "$(result 'r["started_pid"]')"
 wait_for 60 grep -aqs '^witness ready' "$TO/a.console" || fail "it does not boot there"
+
+# --- what is in its way once it is down ----------------------------------------------------------------
+
+# It is tried again, as somebody reads the disk for a moment; and ends with a script by which it starts here, as somebody replaces it.
+start_waiting() {
+	move_start a local --how cold --hold
+	wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
+}
+
+start_waiting
+sleep 1000 9<"$DIR/d2/a.raw" &
+READER=$!
+kill_at_exit "$READER"
+guest_stop a
+wait_event 'ev["event"] == "notice" and "It is tried again" in ev["text"]' >/dev/null
+end_process "$READER"
+wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
+assert_result 'r["outcome"] == "migrated" and len([ev for ev in events if ev["event"] == "result"]) == 1'
+guest_adopt a "$(result 'r["started_pid"]')"
+[[ -z $(ls "$VMFERRY_STATE_DIR"/start-*.sh 2>/dev/null) ]] || fail "a script is left: $(ls "$VMFERRY_STATE_DIR")"
+
+image=$DIR/d3/a.raw
+start_waiting
+kill -STOP "$MOVE_PID" # it does not see what happens just before the end
+guest_stop a
+mv "$image" "$DIR/b.raw"
+cp "$DIR/b.raw" "$image"
+kill -CONT "$MOVE_PID"
+wait_event 'ev["event"] == "notice" and "is not the file that" in ev["text"]' >/dev/null
+mv "$DIR/b.raw" "$image"
+wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
+assert_result 'r["outcome"] == "migrated"'
+guest_adopt a "$(result 'r["started_pid"]')"
+
+# --- the destination is away for good -------------------------------------------------------------------
+
+MOVE_PID=
+listen_dst
+move_start a "$DST_ADDRESS" --how cold --hold
+wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
+guest_stop a
+kill -KILL "$DST_PID"
+wait_for 180 process_is_gone "$MOVE_PID" || fail "the move does not end"
+assert_result 'r["exit_code"] == 8 and r["guest"] == "shut-down"'
+script=$(result 'r["start_here"]')
+grep -q "^exec .*qemu-system-x86_64" "$script" || fail "no script that starts it: $(cat "$script")"
+[[ $(stat -c %a "$script") == 700 ]] || fail "others may read what starts it"
+sh "$script" >"$DIR/again" 2>&1 &
+guest_adopt a $!
+wait_for 60 monitor_answers /run/a.qmp || fail "it does not start here again: $(cat "$DIR/again")"

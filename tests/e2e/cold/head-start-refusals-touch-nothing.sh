@@ -1,7 +1,7 @@
 #!/bin/bash
 # A guest whose QEMU has other images than its command line says, or that something starts again as soon as it is down, gets no head start: booted by its
 # line, it would be without what it wrote since, or run twice. One whose agent is killed while it waits runs on, and nothing is left once that is settled.
-# takes: 8
+# takes: 12
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -42,6 +42,24 @@ refused "does not have $DIR/a.raw open"
 mv "$DIR/b.raw" "$DIR/a.raw"
 qmp "$(free_monitor a)" "{\"execute\": \"blockdev-snapshot-sync\", \"arguments\": {\"device\": \"d0\", \"snapshot-file\": \"$DIR/over.qcow2\"}}" >/dev/null
 refused "writes to $DIR/over.qcow2, which its command line does not name"
+guest_stop a
+
+# --- what is only in a temporary file --------------------------------------------------------------
+
+tiny_start a -snapshot $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
+refused "in a temporary file (-snapshot)"
+guest_stop a
+
+# --- a snapshot is made while the guest is waited for ----------------------------------------------
+
+rm -f "$DIR/over.qcow2"
+tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
+move_start a local --how cold --hold
+wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
+qmp "$(free_monitor a)" "{\"execute\": \"blockdev-snapshot-sync\", \"arguments\": {\"device\": \"d0\", \"snapshot-file\": \"$DIR/over.qcow2\"}}" >/dev/null
+move_wait 4
+assert_result '"which its command line does not name" in r["reason"] and r["guest"] == "source"'
+vmferry recover a >/dev/null 2>&1 || true
 guest_stop a
 
 # --- the agent is killed while it waits --------------------------------------------------------------

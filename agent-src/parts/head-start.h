@@ -1,0 +1,25 @@
+/*
+ * head-start.h: a guest that runs when the command begins, and is to go cold: its disks go ahead while it does, and then it is waited for until it is down.
+ * What is known of it from one attempt to the next. The attempts: agent-src/moves/head-start.c.
+ */
+#ifndef VMFERRY_HEAD_START_H
+#define VMFERRY_HEAD_START_H
+
+#include "qemu-discover.h"
+
+struct head_start {
+	struct guest *guest;	/* as it runs, or ran */
+	struct qmp *qmp;	/* of the attempt that waits, if there is a monitor; NULL: none */
+	unsigned passes;	/* attempts that are over, after which there is another */
+	bool is_asked;		/* its owner, or it, to shut it down */
+	bool is_told;		/* it, by us */
+	bool has_said_shutdown; /* its QEMU, of the guest */
+	bool is_down;		/* its QEMU has ended */
+	bool is_over;		/* and what follows is the move itself, which is tried so many times more */
+	unsigned tries;
+	uint64_t down_ns;
+	json_t *images;	    /* path to [device, inode], as its QEMU had them open when that was last looked at */
+	char *start_script; /* by which it was started here, once it may go down; NULL: not yet written */
+};
+
+#endif
