@@ -9,6 +9,7 @@
 #include "xva.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,7 @@
 
 struct job {
 	struct packed *in;
-	uint64_t told;
+	uint64_t told, room;	/* room: bytes that may be written yet, of all disks */
 	int files[VMA_DEVICES]; /* -1: it is not wanted */
 };
 
@@ -43,8 +44,11 @@ static int read_exactly(void *ctx, void *to, size_t n, struct err *e)
 	return got == n ? 0 : !got ? 1 : err_set(e, EINVAL, "it is cut off");
 }
 
-static int write_whole(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
+static int write_whole(struct job *j, int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
 {
+	if (n > j->room)
+		return err_set(e, ENOSPC, "no room: what is in it is more than the file system that it goes to has room for");
+	j->room -= n;
 	while (n) {
 		ssize_t r = pwrite(fd, p, n, (off_t)at);
 
@@ -63,7 +67,7 @@ static int write_part(void *ctx, unsigned device, uint64_t at, const uint8_t *p,
 {
 	struct job *j = ctx;
 
-	return j->files[device] < 0 ? 0 : write_whole(j->files[device], p, n, at, e);
+	return j->files[device] < 0 ? 0 : write_whole(j, j->files[device], p, n, at, e);
 }
 
 static void say_content(const struct vma *v)
@@ -189,7 +193,7 @@ static int write_block(void *ctx, unsigned disk, uint64_t at, const uint8_t *p, 
 
 	for (i = 0; x->files[i].number != disk; i++)
 		;
-	return write_whole(x->files[i].fd, p, n, at, e);
+	return write_whole(x->j, x->files[i].fd, p, n, at, e);
 }
 
 /* "4=12=1048576": disk 4, which has so many bytes, goes to descriptor 12. */
@@ -226,7 +230,7 @@ static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 	do {
 		r = packed_read(j->in, buf, sizeof(buf), &got, e);
 		if (!r && got && (*buf || memcmp(buf, buf + 1, got - 1) != 0))
-			r = write_whole(fd, buf, got, at, e);
+			r = write_whole(j, fd, buf, got, at, e);
 		at += got;
 		tell_taken(j);
 	} while (!r && got == sizeof(buf));
@@ -236,17 +240,19 @@ static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 static int carry_out(int argc, char **argv, struct err *e)
 {
 	struct job j = {.in = NULL};
-	int fd = argc > 2 ? atoi(argv[2]) : -1, r;
+	int fd = argc > 3 ? atoi(argv[2]) : -1, r;
+	unsigned long long room;
 
-	if (fd < 0)
-		return err_set(e, EINVAL, "%s needs a word and a descriptor", UNPACK_WORD);
+	if (fd < 0 || sscanf(argv[3], "room=%llu", &room) != 1)
+		return err_set(e, EINVAL, "%s needs a word, a descriptor and how much may be written", UNPACK_WORD);
+	j.room = room;
 	r = packed_open(&j.in, fd, e);
 	if (!r && !strcmp(argv[1], "vma"))
-		r = take_files(&j, argc - 3, argv + 3, e) ? -EINVAL : unpack(&j, e);
+		r = take_files(&j, argc - 4, argv + 4, e) ? -EINVAL : unpack(&j, e);
 	else if (!r && !strcmp(argv[1], "xva"))
-		r = make_disks_of_xva(&j, argc - 3, argv + 3, e);
+		r = make_disks_of_xva(&j, argc - 4, argv + 4, e);
 	else if (!r && !strcmp(argv[1], "plain"))
-		r = make_plain(&j, argc - 3, argv + 3, e);
+		r = make_plain(&j, argc - 4, argv + 4, e);
 	else if (!r)
 		r = look(&j, fd, e);
 	packed_close(j.in);
@@ -257,6 +263,7 @@ int unpack_child(int argc, char **argv)
 {
 	struct err e;
 
+	signal(SIGXFSZ, SIG_IGN); /* so that it can say so */
 	if (carry_out(argc, argv, &e))
 		printf("error %s\n", e.msg);
 	else

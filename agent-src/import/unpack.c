@@ -10,15 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-#define SAID_MAX (5u << 20)
-#define READ_S	 (4ULL << 20)  /* bytes: so many at least of an archive are read in a second of CPU time */
-#define MADE_S	 (64ULL << 20) /* so many of its disks, of which most may be holes */
+#define SAID_MAX  (5u << 20)
+#define READ_S	  (4ULL << 20)	/* bytes: so many at least of an archive are read in a second of CPU time */
+#define CPU_MAX_S 86400u	/* whatever it says of itself */
+#define MADE_S	  (64ULL << 20) /* so many of its disks, of which most may be holes */
 
 struct heard {
 	char *text; /* all that was said but of its progress */
 	size_t n, line;
+	size_t config;	/* bytes of a configuration that are to come: whatever they say */
 	uint64_t bytes; /* of the archive */
 	bool is_told;	/* its progress */
 };
@@ -33,6 +36,14 @@ static void end_line(struct heard *h)
 			life_percent(life_now(), 100.0 * (double)taken / (double)h->bytes);
 		h->n = h->line;
 	}
+	if (sscanf(h->text + h->line, "config %zu", &h->config) != 1)
+		h->config = 0;
+	h->line = h->n;
+}
+
+static void take_config_byte(struct heard *h)
+{
+	h->config--;
 	h->line = h->n;
 }
 
@@ -43,7 +54,9 @@ static void hear(void *ctx, const char *text, size_t n)
 
 	for (i = 0; i < n && h->n < SAID_MAX; i++) {
 		h->text[h->n++] = text[i];
-		if (text[i] == '\n')
+		if (h->config)
+			take_config_byte(h);
+		else if (text[i] == '\n')
 			end_line(h);
 	}
 	h->text[h->n] = '\0';
@@ -75,9 +88,19 @@ static int inherited(int fd)
 	return copy;
 }
 
-static int run(const char *path, char **argv /* [3] is set */, struct narrow *n, struct heard *h, struct err *e)
+/* What is compressed does not tell how much it is, so a part of what is free is left to others. */
+static uint64_t room_beside(int fd)
 {
-	AUTO_FREE char *self = realpath("/proc/self/exe", NULL), *number = NULL;
+	struct statvfs v;
+	uint64_t bytes = fstatvfs(fd, &v) ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+
+	return bytes - MAX(bytes / 20, MIN(GIB, bytes / 4));
+}
+
+static int run(const char *path, uint64_t room, char **argv /* [0], [3] and [4] are set */, struct narrow *n, struct heard *h,
+	       struct err *e)
+{
+	AUTO_FREE char *self = realpath("/proc/self/exe", NULL), *number = NULL, *bound = xasprintf("room=%llu", (unsigned long long)room);
 	AUTO_CLOSE int fd = -1;
 	int opened = open_regular(path), r;
 	struct stat st;
@@ -89,9 +112,10 @@ static int run(const char *path, char **argv /* [3] is set */, struct narrow *n,
 		return err_sys(e, errno, "cannot read %s", path);
 	h->text = xcalloc(1, SAID_MAX + 1);
 	h->bytes = (uint64_t)st.st_size;
-	n->more_s += (unsigned)MIN(h->bytes / READ_S, 10000000u);
+	n->more_s = (unsigned)MIN(n->more_s + h->bytes / READ_S, CPU_MAX_S);
 	argv[0] = self;
 	argv[3] = number = xasprintf("%d", fd);
+	argv[4] = bound;
 	r = narrow_run(argv, n, hear, h, e);
 	return r ? r : judge(h, path, e);
 }
@@ -135,13 +159,13 @@ static void take_content(struct packed_content *c, const struct heard *h)
 
 int unpack_look(struct packed_content *c, const char *path, struct err *e)
 {
-	char *argv[] = {NULL, (char *)UNPACK_WORD, (char *)"look", NULL, NULL};
+	char *argv[] = {NULL, (char *)UNPACK_WORD, (char *)"look", NULL, NULL, NULL};
 	struct narrow n = {.write_bytes = 0};
 	struct heard h = {.text = NULL};
 	int r;
 
 	*c = (struct packed_content){.kind = PACKED_OTHER};
-	r = run(path, argv, &n, &h, e);
+	r = run(path, 0, argv, &n, &h, e);
 	if (!r)
 		take_content(c, &h);
 	free(h.text);
@@ -167,25 +191,28 @@ static int open_target(const struct unpack_target *t, int *fd, struct err *e)
 static int unpack_as(const char *word, const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max,
 		     uint64_t disk_bytes_all, struct err *e)
 {
-	char *argv[UNPACK_DISKS_MAX + 5] = {NULL, (char *)UNPACK_WORD, (char *)word};
-	struct narrow n = {.write_bytes = disk_bytes_max, .more_s = (unsigned)MIN(disk_bytes_all / MADE_S, 10000000u)};
+	char *argv[UNPACK_DISKS_MAX + 6] = {NULL, (char *)UNPACK_WORD, (char *)word};
+	struct narrow n = {.write_bytes = disk_bytes_max, .more_s = (unsigned)MIN(disk_bytes_all / MADE_S, CPU_MAX_S)};
 	struct heard h = {.is_told = true};
 	int files[UNPACK_DISKS_MAX], r = 0;
 	size_t i, made;
 
 	if (count > UNPACK_DISKS_MAX)
 		return err_set(e, EINVAL, "%s: it has more than %d disks", path, UNPACK_DISKS_MAX);
+	if (disk_bytes_max > UNPACK_DISK_BYTES)
+		return err_set(e, EFBIG, "%s: it says that one of its disks has %llu bytes, and none may have more than %llu TiB", path,
+			       (unsigned long long)disk_bytes_max, UNPACK_DISK_BYTES >> 40);
 	for (made = 0; made < count && !r; made++) {
 		r = open_target(&targets[made], &files[made], e);
-		argv[4 + made] =
+		argv[5 + made] =
 			r ? NULL : xasprintf("%u=%d=%llu", targets[made].number, files[made], (unsigned long long)targets[made].bytes);
 	}
 	if (!r)
-		r = run(path, argv, &n, &h, e);
+		r = run(path, made ? room_beside(files[0]) : 0, argv, &n, &h, e);
 	for (i = 0; i < made; i++) {
 		if (files[i] >= 0)
 			close(files[i]);
-		free(argv[4 + i]);
+		free(argv[5 + i]);
 	}
 	free(h.text);
 	return r;

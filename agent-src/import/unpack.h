@@ -10,8 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNPACK_WORD	 "--unpack" /* of the command line of that process */
-#define UNPACK_DISKS_MAX 128
+#define UNPACK_WORD	  "--unpack" /* of the command line of that process */
+#define UNPACK_DISKS_MAX  128
+#define UNPACK_DISK_BYTES (64ULL << 40) /* no disk may have more */
 
 enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA, PACKED_TAR };
 

@@ -88,6 +88,21 @@ static void take_config(struct vma *v, const struct header *h)
 	}
 }
 
+/* A name leads to a disk of the configuration, so no two may have the same. */
+static int check_device(const struct vma *v, const char *name, uint64_t bytes, struct err *e)
+{
+	size_t i;
+
+	for (i = 1; i < VMA_DEVICES; i++)
+		if (v->devices[i].name && !strcmp(v->devices[i].name, name))
+			return err_set(e, EINVAL, "it is damaged: it has two disks %.40s", name);
+	if (!bytes)
+		return err_set(e, EINVAL, "it is damaged: its disk %.40s has no bytes", name);
+	return bytes <= VMA_DEVICE_MAX ? 0
+				       : err_set(e, EINVAL, "its disk %.40s has %llu bytes, and no disk may have more than %llu TiB", name,
+						 (unsigned long long)bytes, VMA_DEVICE_MAX >> 40);
+}
+
 static int take_devices(struct vma *v, const struct header *h, struct err *e)
 {
 	size_t i, count = 0;
@@ -97,11 +112,10 @@ static int take_devices(struct vma *v, const struct header *h, struct err *e)
 		const char *name = blob_text(h, be32(p));
 		uint64_t bytes = be64(p + 8);
 
-		if (!name || !bytes)
+		if (!name)
 			continue;
-		if (bytes > VMA_DEVICE_MAX)
-			return err_set(e, EINVAL, "its disk %.40s has %llu bytes, and no disk may have more than %llu TiB", name,
-				       (unsigned long long)bytes, VMA_DEVICE_MAX >> 40);
+		if (check_device(v, name, bytes, e))
+			return -e->code;
 		v->devices[i] = (struct vma_device){.name = xstrdup(name), .bytes = bytes};
 		count++;
 	}
@@ -172,6 +186,7 @@ struct extent {
 	uint8_t head[EXTENT_HEADER];
 	uint8_t *data;
 	size_t bytes, at; /* of data: read, and used */
+	bool is_empty;	  /* it says nothing of any disk */
 	vma_write_fn write;
 	void *ctx;
 };
@@ -195,6 +210,14 @@ static int mark(struct vma_device *d, uint32_t cluster, struct err *e)
 	d->seen[cluster / 8] |= (uint8_t)(1u << cluster % 8);
 	d->clusters++;
 	return 0;
+}
+
+/* Memory comes as a stream: as many clusters at most as its size says. */
+static int count_memory(struct vma_device *d, struct err *e)
+{
+	return d->clusters++ < (d->bytes + VMA_CLUSTER - 1) / VMA_CLUSTER
+		       ? 0
+		       : err_set(e, EINVAL, "it is damaged: it has data behind the end of %.40s", d->name);
 }
 
 /* Blocks from first on that the mask has without a gap. */
@@ -238,7 +261,8 @@ static int take_info(struct extent *x, uint64_t info, struct err *e)
 		return 0;
 	if (!x->v->devices[device].name)
 		return err_set(e, EINVAL, "it is damaged: it has data of a disk that it does not have");
-	r = is_memory(&x->v->devices[device]) ? 0 : mark(&x->v->devices[device], cluster, e);
+	x->is_empty = false;
+	r = is_memory(&x->v->devices[device]) ? count_memory(&x->v->devices[device], e) : mark(&x->v->devices[device], cluster, e);
 	return r ? r : write_cluster(x, device, cluster, (uint16_t)(info >> 48), e);
 }
 
@@ -255,9 +279,13 @@ static int check_head(struct extent *x, struct err *e)
 
 static int read_extent(struct extent *x, vma_read_fn read, struct err *e)
 {
+	bool was_empty = x->is_empty;
 	size_t i;
 	int r = check_head(x, e);
 
+	if (!r && was_empty) /* only the last one may be: they could go on for ever */
+		r = err_set(e, EINVAL, "it is damaged: a part of it has nothing in it");
+	x->is_empty = true;
 	if (!r && x->bytes)
 		r = read_part(read, x->ctx, x->data, x->bytes, e);
 	for (i = 0; !r && i < EXTENT_INFOS; i++)

@@ -117,8 +117,10 @@ static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *
 	struct image_source *k = &s->disks[i];
 	AUTO_FREE char *part = xasprintf("%s/%zu.packed", s->spool.path, i);
 	char *to = xasprintf("%s/%zu.image", s->spool.path, i);
-	int r = k->is_slice ? copy_slice(k, part, e) : 0;
+	int r = k->is_slice ? space_check_dir(dir, k->size, "what is in the archive", e) : 0;
 
+	if (!r && k->is_slice)
+		r = copy_slice(k, part, e);
 	if (!r)
 		r = unpack_plain(k->is_slice ? part : k->path, to, free_bytes(dir), e);
 	if (k->is_slice)

@@ -155,14 +155,24 @@ static int check_place(struct xva_disk *d, uint64_t block, uint64_t size, struct
 		return err_set(e, EINVAL, "it is damaged: block %llu of Ref:%u lies behind the end of the disk, which has %llu bytes",
 			       (unsigned long long)block, d->number, (unsigned long long)d->bytes);
 	d->next = size < d->block ? UINT64_MAX : block + 1; /* a short one is the last */
+	d->is_ended = block * d->block + size == d->bytes;
 	return 0;
+}
+
+static int last_has_digest(const struct xva *x, struct err *e)
+{
+	return !x->has_last ? 0
+			    : err_set(e, EINVAL, "it is damaged: there is no digest of block %llu of Ref:%u",
+				      (unsigned long long)x->last_number, x->disks[x->last_disk].number);
 }
 
 static int take_block(struct xva *x, struct xva_disk *d, uint64_t block, uint64_t size, xva_read_fn read, xva_write_fn write, void *ctx,
 		      struct err *e)
 {
-	int r = check_place(d, block, size, e);
+	int r = last_has_digest(x, e);
 
+	if (!r)
+		r = check_place(d, block, size, e);
 	if (r)
 		return r;
 	x->last = xrealloc(x->last, (size_t)size);
@@ -216,6 +226,14 @@ static int check_digest(struct xva *x, const struct xva_disk *d, uint64_t block,
 		       d->number, kind);
 }
 
+/* A block whose name is another would be a hole. */
+static bool is_below_wanted(struct xva *x, const struct member *m)
+{
+	unsigned number;
+
+	return m->type != '5' && sscanf(m->name, "Ref:%9u", &number) == 1 && wanted(x, number);
+}
+
 /* Sets *left to what of the member is not read yet. */
 static int take_member(struct xva *x, const struct member *m, uint64_t *left, xva_read_fn read, xva_write_fn write, void *ctx,
 		       struct err *e)
@@ -226,8 +244,10 @@ static int take_member(struct xva *x, const struct member *m, uint64_t *left, xv
 	const char *kind = is_file(m) ? parse_name(m->name, &number, &block) : NULL;
 
 	*left = m->size;
-	d = kind ? wanted(x, number) : NULL;
-	if (!d || (*kind && strcmp(kind, ".checksum") && strcmp(kind, ".xxhash") != 0))
+	if (!kind || (*kind && strcmp(kind, ".checksum") && strcmp(kind, ".xxhash") != 0))
+		return is_below_wanted(x, m) ? err_set(e, EINVAL, "it is damaged: nobody knows what its member '%.100s' is", m->name) : 0;
+	d = wanted(x, number);
+	if (!d)
 		return 0;
 	*left = 0;
 	return *kind ? check_digest(x, d, block, kind, m->size, read, ctx, e) : take_block(x, d, block, m->size, read, write, ctx, e);
@@ -247,10 +267,15 @@ int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ct
 		if (r)
 			return r;
 	}
-	for (i = 0; r == 1 && i < x->disk_count; i++)
+	if (r != 1)
+		return r;
+	for (i = 0; i < x->disk_count; i++) {
 		if (!x->disks[i].block)
 			return err_set(e, EINVAL, "it has no block of the disk Ref:%u", x->disks[i].number);
-	return r == 1 ? 0 : r;
+		if (!x->disks[i].is_ended) /* it is there whatever is in it */
+			return err_set(e, EINVAL, "it is cut off: the last block of the disk Ref:%u is missing", x->disks[i].number);
+	}
+	return last_has_digest(x, e);
 }
 
 void xva_fini(struct xva *x)

@@ -28,6 +28,7 @@ struct xva_disk {
 	uint64_t bytes;	 /* what its guest sees */
 	uint64_t block;	 /* bytes of its first one: that of each, but for the last; 0: none has come */
 	uint64_t next;	 /* the lowest number that a block may have */
+	bool is_ended;	 /* the last one has come, which is there also if it is all zeros */
 };
 
 struct xva {

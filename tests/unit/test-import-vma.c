@@ -1,6 +1,7 @@
 /* test-import-vma.c: archives of Proxmox VE's, whole, damaged and cut off; and files that are compressed. */
 #include "be.h"
 #include "packed.h"
+#include "unpack.h"
 #include "util.h"
 #include "vma.h"
 
@@ -13,7 +14,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -57,7 +60,7 @@ static uint32_t put_blob(struct archive *a, size_t *at, const char *text, size_t
 	return pointer;
 }
 
-static void begin(struct archive *a)
+static void begin_with(struct archive *a, const char *config, const char *second, uint64_t second_bytes)
 {
 	size_t at = HEADER + 1;
 
@@ -69,11 +72,20 @@ static void begin(struct archive *a)
 	put32(a->bytes + 52, BLOBS);
 	put32(a->bytes + 56, HEADER + BLOBS);
 	put32(a->bytes + 2044, put_blob(a, &at, "qemu-server.conf", 17));
-	put32(a->bytes + 3068, put_blob(a, &at, CONFIG, strlen(CONFIG)));
+	put32(a->bytes + 3068, put_blob(a, &at, config, strlen(config)));
 	put32(a->bytes + 4096 + 32, put_blob(a, &at, "drive-scsi0", 12));
 	put64(a->bytes + 4096 + 32 + 8, DISK_BYTES);
+	if (second) {
+		put32(a->bytes + 4096 + 64, put_blob(a, &at, second, strlen(second) + 1));
+		put64(a->bytes + 4096 + 64 + 8, second_bytes);
+	}
 	digest(a->bytes, HEADER + BLOBS, 32);
 	a->n = HEADER + BLOBS;
+}
+
+static void begin(struct archive *a)
+{
+	begin_with(a, CONFIG, NULL, 0);
 }
 
 static void extent(struct archive *a, size_t n, const uint64_t infos[], size_t blocks)
@@ -261,6 +273,112 @@ static void extents_that_cannot_be_are_refused(void **state)
 	refused(&a, "longer than can be");
 }
 
+/* A disk is found by its name, and each has something. */
+static void disks_that_cannot_be_are_refused(void **state)
+{
+	static struct archive a;
+
+	(void)state;
+	begin_with(&a, CONFIG, "drive-scsi0", DISK_BYTES);
+	refused(&a, "two disks drive-scsi0");
+	begin_with(&a, CONFIG, "drive-scsi1", 0);
+	refused(&a, "drive-scsi1 has no bytes");
+	begin_with(&a, CONFIG, "drive-scsi1", VMA_DEVICE_MAX + 1);
+	refused(&a, "more than 64 TiB");
+}
+
+static void an_archive_does_not_go_on_for_ever(void **state)
+{
+	static const uint64_t memory[] = {2ull << 32, 2ull << 32};
+	static struct archive a;
+	static struct reading r;
+	struct err e;
+
+	(void)state;
+	whole(&a);
+	extent(&a, 0, NULL, 0);
+	assert_int_equal(read_all(a.bytes, a.n, &r, &e), 0);
+	extent(&a, 0, NULL, 0);
+	refused(&a, "nothing in it");
+	begin_with(&a, CONFIG, "vmstate", VMA_CLUSTER);
+	extent(&a, 2, memory, 0);
+	refused(&a, "behind the end of vmstate");
+}
+
+/* ---- in its process ---- */
+
+static int file_with(const void *p, size_t n)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, p, n), n);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	return fd;
+}
+
+/* Whether it may write so much; its answer goes to our standard output. */
+static bool fits_into(unsigned long long room, const char *word, int in)
+{
+	AUTO_CLOSE int out = memfd_create("out", MFD_CLOEXEC), said = memfd_create("said", MFD_CLOEXEC);
+	AUTO_FREE char *from = xasprintf("%d", in), *bound = xasprintf("room=%llu", room), *to = xasprintf("1=%d=%u", out, DISK_BYTES);
+	char *argv[] = {(char *)UNPACK_WORD, (char *)word, from, bound, to}, text[200] = "";
+	int kept = dup(1);
+	struct stat st;
+
+	fflush(stdout);
+	dup2(said, 1);
+	assert_int_equal(unpack_child(ARRAY_LEN(argv), argv), 0);
+	dup2(kept, 1);
+	close(kept);
+	assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+	assert_true(pread(said, text, sizeof(text) - 1, 0) > 0 && !fstat(out, &st));
+	if (strstr(text, "ok\n"))
+		return true;
+	assert_non_null(strstr(text, "no room"));
+	assert_true((unsigned long long)st.st_blocks * 512 <= room + 65536);
+	return false;
+}
+
+static void no_more_is_written_than_there_is_room_for(void **state)
+{
+	static struct archive a;
+	AUTO_FREE char *text = xmalloc(3u << 20);
+	AUTO_CLOSE int vma = -1, plain = -1;
+
+	(void)state;
+	whole(&a);
+	vma = file_with(a.bytes, a.n);
+	assert_true(fits_into(8 * BLOCK, "vma", vma));
+	assert_false(fits_into(7 * BLOCK, "vma", vma));
+	memset(text, 'x', 3u << 20);
+	plain = file_with(text, 3u << 20);
+	assert_true(fits_into(3u << 20, "plain", plain));
+	assert_false(fits_into((3u << 20) - 1, "plain", plain));
+}
+
+/* A configuration may say whatever the process says itself. */
+static void a_configuration_is_what_it_was(void **state)
+{
+	static const char config[] = "name: a\ntaken 5\nconfig 3\nerror no\nok\n";
+	static struct archive a;
+	char path[] = "/tmp/test-import-vma-XXXXXX";
+	AUTO_CLOSE int fd = mkstemp(path);
+	struct packed_content c;
+	struct err e;
+	int r;
+
+	(void)state;
+	begin_with(&a, config, NULL, 0);
+	assert_int_equal(write(fd, a.bytes, a.n), a.n);
+	r = unpack_look(&c, path, &e);
+	unlink(path);
+	if (r)
+		fail_msg("%s", e.msg);
+	assert_int_equal(c.config_bytes, strlen(config));
+	assert_string_equal(c.config, config);
+	packed_content_fini(&c);
+}
+
 /* ---- compressed ---- */
 
 #define TEXT_BYTES (3u << 20)
@@ -342,13 +460,18 @@ static void what_is_compressed_is_read_as_it_was(void **state)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_disk_is_what_its_extents_say),	cmocka_unit_test(an_archive_that_is_cut_off_is_refused),
 		cmocka_unit_test(a_damaged_archive_is_refused),		cmocka_unit_test(extents_that_cannot_be_are_refused),
-		cmocka_unit_test(what_is_compressed_is_read_as_it_was),
+		cmocka_unit_test(what_is_compressed_is_read_as_it_was), cmocka_unit_test(disks_that_cannot_be_are_refused),
+		cmocka_unit_test(an_archive_does_not_go_on_for_ever),	cmocka_unit_test(no_more_is_written_than_there_is_room_for),
+		cmocka_unit_test(a_configuration_is_what_it_was),
 	};
+
+	if (argc > 1 && !strcmp(argv[1], UNPACK_WORD)) /* it runs itself */
+		return unpack_child(argc - 1, argv + 1);
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

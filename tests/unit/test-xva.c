@@ -177,6 +177,30 @@ static void damaged_archives_are_refused(void **state)
 	refused(s, 8 * BLOCK, "a header of its tar is none");
 }
 
+/* What is missing would be a hole, which nobody sees. */
+static void all_that_must_be_there_is(void **state)
+{
+	uint8_t block[BLOCK];
+	struct stream *s = archive();
+
+	(void)state;
+	memset(block, 9, sizeof(block));
+	refused(s, 4 * BLOCK, "the last block of the disk Ref:4 is missing");
+	s = xcalloc(1, sizeof(*s));
+	add(s, "Ref:4/00000000", block, sizeof(block));
+	refused(s, BLOCK, "no digest of block 0 of Ref:4");
+	s = xcalloc(1, sizeof(*s));
+	add(s, "Ref:4/00000000", block, sizeof(block));
+	add_block(s, 1, BLOCK, 1);
+	refused(s, 2 * BLOCK, "no digest of block 0 of Ref:4");
+	s = archive();
+	add(s, "Ref:4/00000002.checksums", block, 40);
+	refused(s, 3 * BLOCK + 512, "what its member 'Ref:4/00000002.checksums' is");
+	s = archive();
+	add(s, "Ref:4/x00000002", block, BLOCK);
+	refused(s, 3 * BLOCK + 512, "what its member 'Ref:4/x00000002' is");
+}
+
 static void what_is_cut_off_is_refused(void **state)
 {
 	struct stream *s = archive();
@@ -219,9 +243,8 @@ static void a_digest_may_be_an_xxhash(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blocks_are_where_their_numbers_say),
-		cmocka_unit_test(damaged_archives_are_refused),
-		cmocka_unit_test(what_is_cut_off_is_refused),
+		cmocka_unit_test(blocks_are_where_their_numbers_say), cmocka_unit_test(damaged_archives_are_refused),
+		cmocka_unit_test(all_that_must_be_there_is),	      cmocka_unit_test(what_is_cut_off_is_refused),
 		cmocka_unit_test(a_digest_may_be_an_xxhash),
 	};
 
