@@ -76,6 +76,11 @@ bool have_covers(const struct have *h, uint64_t end)
 	return known == h->blocks || known << HAVE_SHIFT >= end;
 }
 
+uint64_t have_told(const struct have *h)
+{
+	return MIN(__atomic_load_n(&h->known, __ATOMIC_ACQUIRE) << HAVE_SHIFT, h->bytes);
+}
+
 /* Of the block that offset lies in, as far as the content goes. */
 static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 {

@@ -19,6 +19,8 @@ void have_free(struct have *h);
 int have_take(struct have *h, const struct msg_have *m, struct err *e);
 /* Has everything before that byte been told of? Any thread. */
 bool have_covers(const struct have *h, uint64_t end);
+/* Bytes of the disk, from its beginning on, that have been told of. Any thread. */
+uint64_t have_told(const struct have *h);
 /* The length of the first run of [offset, offset + bytes) that the old copy has (*has), or has not. Covered; data is what is there here. */
 uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has);
 

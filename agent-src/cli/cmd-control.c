@@ -8,6 +8,7 @@
 #include "order-wait.h"
 #include "paths.h"
 #include "qemu-discover.h"
+#include "report-progress.h"
 #include "util.h"
 
 #include <errno.h>
@@ -199,14 +200,21 @@ static void print_copy(const json_t *s, const char *who, const char *to, const c
 	bool held = json_is_true(json_object_get(s, "held")), cut = json_is_true(json_object_get(json_object_get(s, "outages"), "now"));
 	double eta_s = json_number_value(json_object_get(s, "eta_s")), t_ms = json_number_value(json_object_get(s, "t_ms"));
 	AUTO_FREE char *left = what_is_left(s);
-	char rate[24];
+	char rate[24], wait[128];
+	bool waits = !cut && report_progress_wait(s, wait, sizeof(wait));
 
-	printf("%s -> %s: %s%s", who, to, stage, held ? ", held" : "");
+	printf("%s -> %s: %s%s", who, to, stage, held && !waits ? ", held" : "");
 	if (t_ms >= 1000)
 		printf(" (%.0f s since it began)", t_ms / 1000);
 	if (json_object_get(s, "percent"))
 		printf(", %.0f %%", json_number_value(json_object_get(s, "percent")));
+	if (waits) {
+		printf(", %s\n", wait);
+		return;
+	}
 	printf(", %s left", left);
+	if (json_object_get(s, "silent_s"))
+		printf(", no answer from there for %.0f s", json_number_value(json_object_get(s, "silent_s")));
 	if (cut)
 		puts(", no connection: it is tried again");
 	else if (eta_s > 0 && !held)

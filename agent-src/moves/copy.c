@@ -85,6 +85,7 @@ void copy_measure(struct transfer *t)
 	p->at_ns = now;
 	p->bytes = bytes;
 	p->wire_bytes = wire;
+	tell_left(t);
 	t->a.rss_anon_max = MAX(t->a.rss_anon_max, own_rss_anon());
 }
 

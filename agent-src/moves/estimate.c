@@ -349,10 +349,15 @@ static double warm_downtime_ms(const struct model_input *in)
 	return LAST_ROUND / in->link_bps * 1000 + QEMU_STARTS_MS;
 }
 
+/* away_ms: negative: nobody misses it. */
 static void add_kind(json_t *kinds, const char *how, const struct model_result *r, double away_ms, bool proposed, const char *why)
 {
-	json_array_append_new(kinds, json_pack("{s:s,s:f,s:I,s:f,s:b,s:s}", "how", how, "total_s", r->seconds, "bytes_wire",
-					       (json_int_t)r->wire_bytes, "away_ms", away_ms, "proposed", proposed, "why", why));
+	json_t *kind = json_pack("{s:s,s:f,s:I,s:b,s:s}", "how", how, "total_s", r->seconds, "bytes_wire", (json_int_t)r->wire_bytes,
+				 "proposed", proposed, "why", why);
+
+	if (away_ms >= 0)
+		json_object_set_new(kind, "away_ms", json_real(away_ms));
+	json_array_append_new(kinds, kind);
 }
 
 /* What each would cost, of a guest that can move live. */
@@ -368,6 +373,10 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	shut_down = stopped;
 	shut_down.ram.bytes = shut_down.seeded = 0;
 	model_estimate(in, &r);
+	if (t->src.paused) { /* so no other kind is shorter, and none that shuts it down is possible */
+		add_kind(kinds, "live", &r, -1, true, "it is paused, and stays so there");
+		return kinds;
+	}
 	away_ms = live_downtime_ms(t, in, &r, round_trip_ms);
 	live = converges(t, in, &r, away_ms);
 	add_kind(kinds, "live", &r, away_ms, live,
@@ -433,6 +442,8 @@ int estimate(struct transfer *t, struct err *e)
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
 	if (in.store_bps > 0)
 		json_object_set_new(ev, "store_bps", json_real(in.store_bps));
+	if (t->src.paused && t->src.traits.carries_memory)
+		json_object_set_new(ev, "paused", json_true());
 	if (t->src.traits.carries_memory && !t->src.traits.stops_first) {
 		json_object_set_new(ev, "max_downtime_ms", json_integer(t->opt->max_downtime_ms));
 		json_object_set_new(ev, "kinds", kinds_of(t, &in, round_trip_ms));

@@ -417,9 +417,11 @@ bool head_start_goes_on(struct transfer *t)
 	if (!(t->end.brought && t->peer.aborted) && !may_be_tried_again(t))
 		return false;
 	if (h->is_over)
-		report_notice(&t->life.report, "the guest is shut down, and its move has failed: %s. It is tried again in %u s",
-			      t->end.why.msg, pauses_s[h->tries]);
+		report_again(&t->life.report, pauses_s[h->tries],
+			     "the guest is shut down, and its move has failed: %s. It is tried again in %u s", t->end.why.msg,
+			     pauses_s[h->tries]);
 	h->passes++;
+	h->wire_bytes += t->data.wire_bytes;
 	return true;
 }
 
@@ -460,6 +462,10 @@ void head_start_tell(const struct transfer *t, json_t *result)
 	const char *script = h ? h->start_script : json_string_value(json_object_get(begin, "start_here"));
 	bool is_here = !t->a.handing_off || t->a.handoff.state == HO_SRC_ABORTED;
 
+	if (h && h->is_down && h->passes > h->tries)
+		json_object_set_new(result, "ahead",
+				    json_pack("{s:i,s:f,s:I}", "passes", (int)(h->passes - h->tries), "ms",
+					      (double)(t->life.begin_ns - h->begin_ns) / 1e6, "bytes_wire", (json_int_t)h->wire_bytes));
 	if (has_moved(t) && h)
 		json_object_set_new(result, "away_ms", json_real((double)((t->blackout.started_ns ?: now_ns()) - h->down_ns) / 1e6));
 	if (!script || access(script, F_OK))
@@ -491,7 +497,7 @@ static void pause_before(const struct head_start *h)
 
 int head_start_run(struct move_options *o, struct guest *running)
 {
-	struct head_start head = {.guest = running};
+	struct head_start head = {.guest = running, .begin_ns = now_ns()};
 	unsigned passes = 0;
 	int code = refuse_words(o);
 

@@ -69,16 +69,22 @@ static json_t *switch_request(struct transfer *t)
 
 	if (late)
 		return json_pack("{s:s,s:b}", "error", late, "late", !t->revert.open);
+	report_notice(&t->life.report, "vmferry switch: %s", will_switch(t));
 	conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_SWITCH, NULL, 0));
 	return json_pack("{s:s}", "ok", will_switch(t));
 }
 
 static json_t *limit_request(struct transfer *t, uint64_t bytes_per_s)
 {
+	char text[24];
 	const char *late = too_late(t);
 
 	if (late)
 		return json_pack("{s:s}", "error", late);
+	if (bytes_per_s)
+		report_notice(&t->life.report, "vmferry set: %s/s at most from now on", format_bytes(text, bytes_per_s));
+	else
+		report_notice(&t->life.report, "vmferry set: no limit any more");
 	data_plane_limit(&t->data, bytes_per_s);
 	return json_pack("{s:s}", "ok", bytes_per_s ? "bandwidth limit set" : "bandwidth limit lifted");
 }
@@ -101,6 +107,7 @@ static json_t *on_request(void *ctx, const char *command, const json_t *args)
 						 ? "too late to roll back: the guest runs at the destination. It can be had back as it "
 						   "was when it was handed over: vmferry revert"
 						 : "too late: the guest is the destination's");
+		report_notice(&t->life.report, "vmferry cancel: the move is rolled back");
 		conductor_put(&t->a.con, event_new(EVENT_USER, ORDER_CANCEL, NULL, 0));
 		return json_pack("{s:s}", "ok", "rolling back");
 	}

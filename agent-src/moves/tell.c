@@ -2,6 +2,7 @@
 #include "transfer.h"
 #include "ending.h"
 #include "exit-code.h"
+#include "head-start.h"
 #include "log.h"
 #include "util.h"
 #include "version.h"
@@ -75,7 +76,8 @@ static json_t *plan_afterwards(const struct transfer *t)
 
 	if (t->opt->revert_within_s) {
 		AUTO_FREE char *held = xasprintf(
-			"for %u s after it has begun to run there the guest is held here, and can be had back as it was: vmferry revert",
+			"for %u s after it has begun to run there the guest is held here, and can be had back as it was, with its clock behind by as long "
+			"as it ran there: vmferry revert",
 			t->opt->revert_within_s);
 
 		json_array_append_new(list, json_string(held));
@@ -139,6 +141,8 @@ void tell_plan(struct transfer *t)
 	set_text(ev, "destination", t->opt->dest.where);
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
+	if (t->opt->at)
+		set_number(ev, "held_until", (uint64_t)t->opt->at);
 	parts_tell(&t->parts, TELL_PLAN, ev);
 	json_object_set_new(ev, "files", plan_files(t));
 	json_object_set_new(ev, "programs", plan_programs(t));
@@ -159,6 +163,16 @@ static void set_outages(const struct transfer *t, json_t *ev)
 		json_object_set_new(ev, "outages", outages);
 }
 
+uint64_t tell_left(struct transfer *t)
+{
+	uint64_t left = disks_left(&t->disks) + ram_left_to_come(&t->ram);
+
+	if (!t->src.traits.guest_runs) /* all has been read soon, and may be on its way for long */
+		left += data_plane_unacked(&t->data);
+	t->pace.most_left = MAX(t->pace.most_left, left);
+	return left;
+}
+
 /* One that is stopped first stands still until all of it is there. */
 static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 {
@@ -169,23 +183,50 @@ static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 		set_real(ev, "predicted_downtime_ms", ms(t->blackout.stop_ns, now_ns()) + eta_s * 1000 + converge_fixed_ms(&fixed));
 }
 
+#define SILENT_S 2
+
+/* What was sent is not acknowledged: long before a connection is given up. */
+static void set_silence(struct transfer *t, json_t *ev)
+{
+	struct pace *p = &t->pace;
+	uint64_t acked = data_plane_acked(&t->data), now = now_ns();
+
+	if (acked != p->acked || !p->acked_ns || !data_plane_unacked(&t->data)) {
+		p->acked = acked;
+		p->acked_ns = now;
+	}
+	if (now - p->acked_ns >= SILENT_S * 1000000000ULL)
+		set_number(ev, "silent_s", (now - p->acked_ns) / 1000000000);
+}
+
+/* Nothing is copied: it is waited for the guest's end. */
+static void set_wait(const struct transfer *t, json_t *ev)
+{
+	const struct head_start *h = t->opt->cold.head;
+	bool is_asked = h && !h->is_down && h->is_asked;
+
+	if ((t->a.con.stage == ST_SWITCHOVER && t->power.asked && !t->power.off) || (is_asked && t->power.until_ns))
+		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->power.until_ns) / 1000));
+	else if (is_asked)
+		set_flag(ev, "waits_for_owner", true);
+}
+
 /* What progress and status have in common. */
 static void set_pace(struct transfer *t, json_t *ev)
 {
-	uint64_t left = disks_left(&t->disks) + ram_left_to_come(&t->ram);
+	uint64_t left = tell_left(t);
 
-	if (!t->src.traits.guest_runs) /* all has been read soon, and may be on its way for long */
-		left += data_plane_unacked(&t->data);
 	set_text(ev, "stage", stage_names[t->a.con.stage]);
 	set_real(ev, "t_ms", (double)(now_ns() - t->life.begin_ns) / 1e6);
 	set_number(ev, "left", left);
-	t->pace.most_left = MAX(t->pace.most_left, left);
 	if (t->pace.most_left)
 		set_real(ev, "percent", 100.0 * (double)(t->pace.most_left - left) / (double)t->pace.most_left);
 	set_real(ev, "rate_bps", t->pace.rate);
 	set_real(ev, "dirty_bps", t->ram.dirty_per_s);
 	set_real(ev, "eta_s", t->pace.held ? 0 : report_eta_s(left, t->pace.rate));
 	set_flag(ev, "held", t->pace.held);
+	set_silence(t, ev);
+	set_wait(t, ev);
 	if (t->src.traits.stops_first)
 		predict_stopped(t, left, ev);
 	else if (t->src.migrating && t->ram.pass.number > 1)
@@ -198,8 +239,6 @@ void tell_progress(struct transfer *t, bool second)
 
 	set_pace(t, ev);
 	set_flag(ev, "second", second);
-	if (t->a.con.stage == ST_SWITCHOVER && t->power.asked && !t->power.off)
-		set_number(ev, "shutdown_left_s", (uint64_t)(ms(now_ns(), t->power.until_ns) / 1000));
 	set_text(ev, "codec", codec_name((enum data_codec)__atomic_load_n(&t->data.shared.codec_now, __ATOMIC_RELAXED)));
 	parts_tell(&t->parts, TELL_PROGRESS, ev);
 	set_outages(t, ev);
@@ -378,6 +417,8 @@ void tell_result(struct transfer *t)
 		set_text(ev, "reason", t->end.why.msg);
 	else if (t->entry == &entry_recover && t->a.handoff.state == HO_SRC_ABORTED)
 		set_text(ev, "reason", what_recover_did(t));
+	if (t->entry == &entry_recover)
+		set_flag(ev, "by_recover", true);
 	if (obstacles_count(&t->src.obstacles) && !t->a.handing_off)
 		json_object_set(ev, "obstacles", t->src.obstacles.list);
 	if (!strcmp(o.outcome, "migrated"))

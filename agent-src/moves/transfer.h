@@ -45,12 +45,13 @@ struct pace {
 	struct converge converge;
 	bool begun; /* something is being copied: not yet if it is to be stopped first, at a time to come */
 	bool held, stall_told, limit_told, off_told, prepare_told;
-	uint64_t most_left; /* bytes that the destination lacked, the largest that was told */
+	uint64_t most_left; /* bytes that the destination lacked, the most that there were */
 	bool stop_wanted;   /* the user's `switch`, or --on-stall=stop */
 	unsigned ticks, glances;
 	/* bytes a second: of content, of it at best, and of what travels at best */
 	double rate, best_rate, best_wire_rate;
 	uint64_t at_ns, bytes, wire_bytes; /* when it was last measured, and what there was */
+	uint64_t acked, acked_ns;	   /* what the destination had acknowledged when that was told last, and since when no more */
 };
 
 /* From the guest's stop here to its start there: blackout.c. */
@@ -398,6 +399,8 @@ int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e);
 
 /* tell.c */
 void tell_plan(struct transfer *t);
+/* Bytes that the destination lacks; noted, if there were never so many. */
+uint64_t tell_left(struct transfer *t);
 void tell_progress(struct transfer *t, bool second);
 json_t *tell_status(struct transfer *t);
 void tell_result(struct transfer *t);

@@ -48,6 +48,21 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 			 d->guest->format, "reuse", d->old);
 }
 
+/* How much of the old copies there has been told of, while that is not all. */
+static void tell_compared(const struct disks *ds, json_t *out)
+{
+	uint64_t told = 0, all = 0;
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i]->have && !ds->list[i]->round) {
+			told += have_told(ds->list[i]->have);
+			all += ds->list[i]->guest->virtual_size;
+		}
+	if (told < all)
+		json_object_set_new(out, "compared_percent", json_real(100.0 * (double)told / (double)all));
+}
+
 void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	static json_t *(*const of_one[])(const struct disks *, const struct disk *) =
@@ -58,6 +73,8 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 
 	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
 		json_object_set_new(out, "disk_left", json_integer((json_int_t)disks_left(ds)));
+	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
+		tell_compared(ds, out);
 	if (!of_one[tale])
 		return;
 	list = json_array();

@@ -11,6 +11,8 @@ struct head_start {
 	struct guest *guest;	/* as it runs, or ran */
 	struct qmp *qmp;	/* of the attempt that waits, if there is a monitor; NULL: none */
 	unsigned passes;	/* attempts that are over, after which there is another */
+	uint64_t begin_ns;	/* of the first of them */
+	uint64_t wire_bytes;	/* that they took */
 	bool is_asked;		/* its owner, or it, to shut it down */
 	bool is_told;		/* it, by us */
 	bool has_said_shutdown; /* its QEMU, of the guest */

@@ -101,7 +101,7 @@ void storage_tell_result(struct storage *s, bool moved, const struct err *why, i
 	const char *outcome = moved			      ? "moved"
 			      : code == EXIT_REFUSED	      ? "refused"
 			      : code == EXIT_UNDECIDED	      ? "undecided"
-			      : why && why->code == ECANCELED ? "rolled-back"
+			      : why && why->code == ECANCELED ? "cancelled"
 							      : "failed";
 	json_t *r = json_pack("{s:s,s:o,s:b}", "guest_text", words, "disks", tell_disks(s), "verified", s->rest && moved);
 

@@ -20,8 +20,9 @@ struct order_wait {
 	struct report report;
 	uint64_t begin_ns;
 	bool waits, is_answered, is_over;
-	bool has_next; /* another attempt may follow, with an agent of its own */
-	int exit_code; /* once it is answered, or over */
+	bool has_next;	   /* another attempt may follow, with an agent of its own */
+	uint64_t pause_ns; /* before it does */
+	int exit_code;	   /* once it is answered, or over */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -65,6 +66,10 @@ static bool take_event(struct order_wait *w, const json_t *event)
 
 	if (json_text(event, "how"))
 		w->has_next = !strcmp(json_text(event, "how"), "head-start");
+	if (json_is_integer(json_object_get(event, "again_in_s"))) {
+		w->has_next = true;
+		w->pause_ns = (uint64_t)json_integer_value(json_object_get(event, "again_in_s")) * 1000000000;
+	}
 	if (is_shown(w, kind))
 		report_emit(&w->report, json_deep_copy(event));
 	if (json_is_integer(code)) {
@@ -99,7 +104,7 @@ static bool take_line(void *ctx, const json_t *line)
 static bool follow_next_agent(struct order_wait *w, const char *runtime_dir, pid_t guest)
 {
 	json_t *request = json_pack("{s:s,s:b}", "command", "status", "follow", 1);
-	uint64_t until = now_ns() + (w->has_next ? NEXT_AGENT_NS : 0);
+	uint64_t until = now_ns() + (w->has_next ? NEXT_AGENT_NS + w->pause_ns : 0);
 	struct err e;
 	int r;
 

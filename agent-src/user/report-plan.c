@@ -1,5 +1,6 @@
 /* report-plan.c: see report-plan.h. */
 #include "report-plan.h"
+#include "moment.h"
 #include "report-storage.h"
 #include "report-text.h"
 
@@ -154,6 +155,15 @@ static void print_sentences(struct plan *p, const char *key, const char *label, 
 			fprintf(p->to, "  %-8s %s\n", label, json_string_value(v));
 }
 
+static void print_moment(const struct plan *p)
+{
+	char at[MOMENT_TEXT];
+
+	if (json_object_get(p->ev, "held_until"))
+		fprintf(p->to, "  when     copied at once, and switched over at %s\n",
+			moment_text(at, (time_t)event_number(p->ev, "held_until")));
+}
+
 void report_plan(FILE *to, const json_t *ev, bool details)
 {
 	struct plan p = {.to = to, .ev = ev, .details = details};
@@ -172,6 +182,7 @@ void report_plan(FILE *to, const json_t *ev, bool details)
 	print_sentences(&p, "programs", "runs", true); /* what QEMU there will run */
 	json_array_foreach(json_object_get(ev, "nics"), i, v)
 		print_nic(&p, v, i + 1);
+	print_moment(&p);
 	print_sentences(&p, "findings", "there", false);
 	print_sentences(&p, "cautions", "there", true);
 	print_sentences(&p, "notes", "change", false);
@@ -194,26 +205,40 @@ static const char *time_text(char buf[24], double ms)
 	return buf;
 }
 
+/* "87 ms", "2.1 s + boot"; "-" of a guest that is paused anyway. */
+static void print_downtime_of(char *to, size_t cap, const json_t *kind)
+{
+	char away[24];
+
+	if (json_object_get(kind, "away_ms"))
+		snprintf(to, cap, "%s%s", time_text(away, event_number(kind, "away_ms")), is_cold(kind) || is_warm(kind) ? " + boot" : "");
+	else
+		snprintf(to, cap, "-");
+}
+
 static void print_kinds(FILE *to, const json_t *kinds)
 {
 	json_t *v;
 	size_t i;
-	char a[24], total[24], away[24], stands[48];
+	char a[24], total[24], down[48];
 
 	if (json_array_size(kinds))
-		fprintf(to, "  %-7s %-8s %-10s %-14s %s\n", "HOW", "TAKES", "SENDS", "STANDS STILL", "");
+		fprintf(to, "  %-7s %-8s %-10s %-14s %s\n", "HOW", "TAKES", "SENDS", "DOWNTIME", "");
 	json_array_foreach(kinds, i, v) {
-		time_text(away, event_number(v, "away_ms"));
-		snprintf(stands, sizeof(stands), "%s%s", away, is_cold(v) || is_warm(v) ? " + boot" : "");
+		print_downtime_of(down, sizeof(down), v);
 		fprintf(to, "  %-7s %-8s %-10s %-14s %s%s\n", event_text(v, "how"), time_text(total, event_number(v, "total_s") * 1000),
-			event_bytes(a, v, "bytes_wire"), stands, event_text(v, "why"), event_flag(v, "proposed") ? "; the best here" : "");
+			event_bytes(a, v, "bytes_wire"), down, event_text(v, "why"),
+			event_flag(v, "proposed") && json_array_size(kinds) > 1 ? "; the best here" : "");
 	}
 }
 
 static bool is_over_its_limit(const json_t *ev)
 {
-	return json_object_get(ev, "max_downtime_ms") && event_number(ev, "downtime_ms") > event_number(ev, "max_downtime_ms");
+	return !event_flag(ev, "paused") && json_object_get(ev, "max_downtime_ms") &&
+	       event_number(ev, "downtime_ms") > event_number(ev, "max_downtime_ms");
 }
+
+static const char over_its_limit[] = ", more than is allowed (--max-downtime): no waiting makes it shorter";
 
 static void print_samples(FILE *to, const json_t *ev)
 {
@@ -221,12 +246,13 @@ static void print_samples(FILE *to, const json_t *ev)
 	char a[24], b[24];
 
 	if (!event_number(ev, "ram_bytes"))
-		fprintf(to, "  holds   %s on disks\n", event_bytes(b, ev, "disk_bytes"));
+		fprintf(to, "  in use  %s on disks\n", event_bytes(b, ev, "disk_bytes"));
 	else if (not_sampled)
-		fprintf(to, "  holds   %s of memory, taken to be like its disks (%s), and %s on disks\n", event_bytes(a, ev, "ram_bytes"),
-			not_sampled, event_bytes(b, ev, "disk_bytes"));
+		fprintf(to, "  in use  %s of its memory, taken to be like its disks (%s), and %s on disks\n",
+			event_bytes(a, ev, "ram_bytes"), not_sampled, event_bytes(b, ev, "disk_bytes"));
 	else
-		fprintf(to, "  holds   %s of memory, %.0f %% of it zeros and %.0f %% of the rest on a disk, too, and %s on disks\n",
+		fprintf(to,
+			"  in use  %s of its memory so far, %.0f %% of that zeros and %.0f %% of the rest on a disk, too, and %s on disks\n",
 			event_bytes(a, ev, "ram_bytes"), 100 * event_number(ev, "zero"), 100 * event_number(ev, "seeded"),
 			event_bytes(b, ev, "disk_bytes"));
 }
@@ -235,7 +261,9 @@ static void print_downtime(FILE *to, const json_t *ev)
 {
 	double ms = event_number(ev, "downtime_ms");
 
-	if (is_cold(ev))
+	if (event_flag(ev, "paused"))
+		fputs("; the guest stays paused\n", to);
+	else if (is_cold(ev))
 		fputs("; the guest stays shut down\n", to);
 	else if (is_of_disks_only(ev))
 		fputs("; the guest stays here\n", to);
@@ -244,8 +272,7 @@ static void print_downtime(FILE *to, const json_t *ev)
 	else if (is_warm(ev))
 		fprintf(to, ", and %.0f ms of downtime beside its shutdown and boot\n", ms);
 	else
-		fprintf(to, ", and %.0f ms of downtime%s\n", ms,
-			is_over_its_limit(ev) ? ", more than is allowed (--max-downtime): no waiting makes it shorter" : "");
+		fprintf(to, ", and %.0f ms of downtime%s\n", ms, is_over_its_limit(ev) ? over_its_limit : "");
 }
 
 void report_estimate(FILE *to, const json_t *ev, bool details)
@@ -260,8 +287,11 @@ void report_estimate(FILE *to, const json_t *ev, bool details)
 	if (details || json_text(ev, "memory_not_sampled"))
 		print_samples(to, ev);
 	print_kinds(to, json_object_get(ev, "kinds"));
-	if (event_flag(ev, "converges") && !details && json_array_size(json_object_get(ev, "kinds")) && !is_over_its_limit(ev))
+	if (event_flag(ev, "converges") && !details && json_array_size(json_object_get(ev, "kinds"))) { /* the table has said all else */
+		if (is_over_its_limit(ev))
+			fprintf(to, "  about   %.0f ms of downtime%s\n", event_number(ev, "downtime_ms"), over_its_limit);
 		return;
+	}
 	if (!event_flag(ev, "converges")) {
 		fputs("  about   it writes too fast for this link: say what is to be done about that (--on-stall)\n", to);
 		return;

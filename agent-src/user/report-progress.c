@@ -21,9 +21,9 @@ static const char *bytes(char buf[24], const json_t *o, const char *key)
 
 /* ---- the lines ---- */
 
-#define BAR_COLUMNS 20
+#define BAR_COLUMNS 10
 
-/* " 52% [##########          ]  "; "" where nothing is known. */
+/* " 52% [#####     ]  "; "" where nothing is known. */
 static void put_bar(const json_t *ev, char *out, size_t n)
 {
 	double percent = num(ev, "percent");
@@ -31,31 +31,52 @@ static void put_bar(const json_t *ev, char *out, size_t n)
 
 	out[0] = '\0';
 	if (json_object_get(ev, "percent") && percent >= 0 && percent <= 100)
-		snprintf(out, n, "%3d%% [%.*s%*s]  ", (int)percent, done, "####################", BAR_COLUMNS - done, "");
+		snprintf(out, n, "%3d%% [%.*s%*s]  ", (int)percent, done, "##########", BAR_COLUMNS - done, "");
 }
 
-static void whole_line(const json_t *ev, char *out, size_t n)
+bool report_progress_wait(const json_t *ev, char *out, size_t n)
+{
+	if (json_object_get(ev, "shutdown_left_s"))
+		snprintf(out, n, "waiting for the guest to shut down, %.0f s left", num(ev, "shutdown_left_s"));
+	else if (json_is_true(json_object_get(ev, "waits_for_owner")))
+		snprintf(out, n, "waiting for the guest to be shut down");
+	else if (json_object_get(ev, "compared_percent"))
+		snprintf(out, n, "comparing with the old copy: %.0f %%", num(ev, "compared_percent"));
+	else
+		return false;
+	return true;
+}
+
+static void put_copy(const json_t *ev, char *out, size_t n)
 {
 	char left[24], rate[24], bar[48];
 	int k;
 
-	if (json_object_get(ev, "shutdown_left_s")) {
-		snprintf(out, n, "%-10s waiting for the guest to shut down, %.0f s left", json_text(ev, "stage") ?: "",
-			 num(ev, "shutdown_left_s"));
-		return;
-	}
 	put_bar(ev, bar, sizeof(bar));
 	if (json_object_get(ev, "left"))
-		k = snprintf(out, n, "%-10s %s%s left, %s/s", json_text(ev, "stage") ?: "", bar, bytes(left, ev, "left"),
-			     bytes(rate, ev, "rate_bps"));
+		k = snprintf(out, n, "%s%s left, %s/s", bar, bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
 	else
-		k = snprintf(out, n, "%-10s %.*s", json_text(ev, "stage") ?: "", (int)strcspn(bar, "]") + 1, bar);
+		k = snprintf(out, n, "%.*s", (int)strcspn(bar, "]") + 1, bar);
 	if (num(ev, "eta_s") > 0)
 		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
 	if (json_is_true(json_object_get(ev, "held")))
 		k += snprintf(out + k, n - (size_t)k, ", held");
 	if (json_object_get(ev, "scanned_percent"))
 		snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
+}
+
+/* "copy       12 s  52% [#####     ]  1.2 GiB left, 39 MiB/s" */
+static void whole_line(const json_t *ev, char *out, size_t n)
+{
+	int k = snprintf(out, n, "%-10s ", json_text(ev, "stage") ?: "");
+
+	if (num(ev, "t_ms") >= 1000)
+		k += snprintf(out + k, n - (size_t)k, "%.0f s ", num(ev, "t_ms") / 1000);
+	if (!report_progress_wait(ev, out + k, n - (size_t)k))
+		put_copy(ev, out + k, n - (size_t)k);
+	k = (int)strlen(out);
+	if (json_object_get(ev, "silent_s"))
+		snprintf(out + k, n - (size_t)k, ", no answer from there for %.0f s", num(ev, "silent_s"));
 }
 
 /* How long the guest would stand still if it was switched over now. */
@@ -65,7 +86,7 @@ static void add_downtime(const json_t *ev, char *line, size_t n)
 	size_t k = strlen(line);
 
 	if (predicted > 0 && predicted < 1e6)
-		snprintf(line + k, n - k, ", stands still %.0f ms", predicted);
+		snprintf(line + k, n - k, ", downtime %.0f ms", predicted);
 }
 
 #define NAME_COLUMNS 28

@@ -1,6 +1,6 @@
 /*
- * report-progress.h: a progress event for people: a block of lines on a terminal, rewritten by the next, or one line. For report.c
- * only.
+ * report-progress.h: a progress event for people: a block of lines on a terminal, rewritten by the next, or one line. For report.c;
+ * `vmferry status` has words of it.
  */
 #ifndef VMFERRY_REPORT_PROGRESS_H
 #define VMFERRY_REPORT_PROGRESS_H
@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* What the move waits for while nothing is copied, in words, of a progress or a status. False: it copies. */
+bool report_progress_wait(const json_t *ev, char *out, size_t n);
 void report_progress_line(FILE *to, const json_t *ev);
 /*
  * Over the block of *lines lines that stands there (0: none), and says how many it has now. It is cut to the terminal at standard

@@ -1,5 +1,6 @@
 /* report-result.c: see report-result.h. */
 #include "report-result.h"
+#include "exit-code.h"
 #include "report-text.h"
 
 static void print_leftovers(FILE *to, const json_t *ev)
@@ -128,6 +129,18 @@ static void print_outages(FILE *to, const json_t *ev)
 			event_number(o, "ms") / 1000, event_bytes(again, o, "bytes_again"));
 }
 
+/* Of a guest that ran, and went cold: what was there before it went down. */
+static void print_ahead(FILE *to, const json_t *ev)
+{
+	const json_t *ahead = json_object_get(ev, "ahead");
+	int passes = (int)event_number(ahead, "passes");
+	char a[24];
+
+	if (ahead)
+		fprintf(to, "  ahead     %.1f s while it ran, and until it was down: %d pass%s over its disks, %s on the wire\n",
+			event_number(ahead, "ms") / 1000, passes, passes == 1 ? "" : "es", event_bytes(a, ahead, "bytes_wire"));
+}
+
 static void print_total(FILE *to, const json_t *ev)
 {
 	char a[24], b[24];
@@ -161,6 +174,7 @@ static void print_cold_result(FILE *to, const json_t *ev, const struct report_st
 		fprintf(to, "and was started there (pid %d)\n", (int)event_number(ev, "started_pid"));
 	else
 		fputs("shut down\n", to);
+	print_ahead(to, ev);
 	if (json_object_get(ev, "transport")) { /* else recover: what was measured died with the first agent */
 		print_total(to, ev);
 		if (json_object_get(ev, "away_ms"))
@@ -273,17 +287,33 @@ static void print_obstacles(FILE *to, const json_t *ev, const struct report_styl
 		fprintf(to, "  %zu  %s\n", i + 1, json_string_value(one));
 }
 
+/* It was undone, and nothing is wrong with that: recover has done its work. */
+static bool is_as_asked(const json_t *ev)
+{
+	return event_flag(ev, "by_recover") && event_number(ev, "exit_code") == EXIT_SOURCE;
+}
+
+static bool leaves_nothing(const json_t *ev)
+{
+	return !strcmp(event_text(ev, "outcome"), "rolled-back") && event_number(ev, "exit_code") == EXIT_SOURCE &&
+	       !event_flag(ev, "by_recover") && !json_array_size(json_object_get(ev, "leftovers"));
+}
+
 static void print_failure(FILE *to, const json_t *ev, const struct report_style *style)
 {
 	if (json_array_size(json_object_get(ev, "obstacles")) > 1)
 		print_obstacles(to, ev, style);
 	else
-		fprintf(to, "%s%s%s: %s\n", style->bad, event_text(ev, "outcome"), style->plain, event_text(ev, "reason"));
+		fprintf(to, "%s%s%s: %s\n", is_as_asked(ev) ? style->good : style->bad, event_text(ev, "outcome"), style->plain,
+			event_text(ev, "reason"));
 	if (strcmp(event_text(ev, "guest_text"), "not found"))
 		fprintf(to, "the guest is now: %s\n", event_text(ev, "guest_text"));
 	if (json_object_get(ev, "start_here"))
 		fprintf(to, "what starts it here as it was: sh %s\n", event_text(ev, "start_here"));
 	print_leftovers(to, ev);
+	if (leaves_nothing(ev))
+		fprintf(to, "nothing of the move is left%s, after %.1f s\n", is_in_place(ev) ? "" : ", here or at the destination",
+			event_number(ev, "total_ms") / 1000);
 }
 
 static void print_migrated(FILE *to, const json_t *ev, const struct report_style *style, bool details)

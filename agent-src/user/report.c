@@ -180,7 +180,7 @@ void report_init(struct report *r, bool json, bool fine)
 
 void report_emit(struct report *r, json_t *event)
 {
-	char *line = json_text_dump(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	char *line = json_text_line(event);
 	json_t *shown;
 
 	if (line) {
@@ -222,16 +222,30 @@ void report_notice(struct report *r, const char *fmt, ...)
 	va_end(ap);
 }
 
+static void emit_notice_with(struct report *r, const char *member, int value, const char *fmt, va_list ap)
+{
+	json_t *ev = notice(fmt, ap);
+
+	json_object_set_new(ev, member, json_integer(value));
+	report_emit(r, ev);
+}
+
 void report_answer(struct report *r, enum exit_code wait_ends, const char *fmt, ...)
 {
-	json_t *ev;
 	va_list ap;
 
 	va_start(ap, fmt);
-	ev = notice(fmt, ap);
+	emit_notice_with(r, "wait_ends", (int)wait_ends, fmt, ap);
 	va_end(ap);
-	json_object_set_new(ev, "wait_ends", json_integer(wait_ends));
-	report_emit(r, ev);
+}
+
+void report_again(struct report *r, unsigned in_s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	emit_notice_with(r, "again_in_s", (int)in_s, fmt, ap);
+	va_end(ap);
 }
 
 void report_warning(json_t *event, const char *fmt, ...)

@@ -40,6 +40,8 @@ void report_notice(struct report *r, const char *fmt, ...) __attribute__((format
 
 /* The same, with which the wait of whoever gave the order ends (order-wait.h), though the move goes on. */
 void report_answer(struct report *r, enum exit_code wait_ends, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The same, though this attempt ends without a result: another one begins after so long. */
+void report_again(struct report *r, unsigned in_s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same among the warnings of an event. */
 void report_warning(json_t *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -3,6 +3,7 @@
 #include "text-code.h"
 #include "util.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,9 +31,38 @@ char *json_text_dump(const json_t *v, size_t flags)
 	return out;
 }
 
+#define DECIMALS 1000
+#define DIGITS	 15
+
+static void round_reals(json_t *v)
+{
+	double scaled = json_is_real(v) ? json_real_value(v) * DECIMALS : 0;
+	json_t *member;
+	const char *key;
+	size_t i;
+
+	if (scaled && scaled > -1e15 && scaled < 1e15)
+		json_real_set(v, (double)(int64_t)(scaled + (scaled < 0 ? -0.5 : 0.5)) / DECIMALS);
+	json_array_foreach(v, i, member)
+		round_reals(member);
+	json_object_foreach(v, key, member)
+		round_reals(member);
+}
+
+char *json_text_line(const json_t *v)
+{
+	json_t *rounded = json_deep_copy(v);
+	char *text;
+
+	round_reals(rounded);
+	text = json_text_dump(rounded, JSON_COMPACT | JSON_REAL_PRECISION(DIGITS));
+	json_decref(rounded);
+	return text;
+}
+
 void json_text_print(const json_t *v)
 {
-	AUTO_FREE char *text = json_text_dump(v, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	AUTO_FREE char *text = json_text_line(v);
 
 	puts(text ? text : "null");
 }

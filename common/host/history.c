@@ -53,7 +53,7 @@ static char *text_with(json_t *all, json_t *entry)
 	json_array_append(all, entry);
 	count = json_array_size(all);
 	json_array_foreach(all, i, one) {
-		AUTO_FREE char *line = i + HISTORY_KEPT < count ? NULL : json_dumps(one, JSON_COMPACT | JSON_REAL_PRECISION(9));
+		AUTO_FREE char *line = i + HISTORY_KEPT < count ? NULL : json_text_line(one);
 
 		if (!line)
 			continue;
@@ -113,12 +113,15 @@ char *history_line(const json_t *entry)
 {
 	const json_t *result = json_object_get(entry, "result");
 	const char *reason = json_text(result, "reason"), *to = json_text(entry, "destination");
-	double downtime_ms = number(json_object_get(result, "downtime_ms"), "total");
+	double ahead_ms = number(json_object_get(result, "ahead"), "ms"),
+	       downtime_ms = number(json_object_get(result, "downtime_ms"), "total");
 	AUTO_FREE char *stood = downtime_ms > 0 ? xasprintf(", stood still %.0f ms", downtime_ms) : xstrdup("");
+	AUTO_FREE char *ahead = ahead_ms > 0 ? xasprintf(" after a head start of %.1f s", ahead_ms / 1000) : xstrdup("");
 	char at[MOMENT_TEXT];
-	char *line = xasprintf("%s%s%s, %s: %s (%s) in %.1f s%s%s%s", json_text(entry, "guest") ?: "?", to ? " -> " : "", to ?: "",
-			       moment_text(at, (time_t)number(entry, "at")), json_text(result, "outcome") ?: "?",
-			       json_text(entry, "how") ?: "?", number(result, "total_ms") / 1000, stood, reason ? ": " : "", reason ?: "");
+	char *line =
+		xasprintf("%s%s%s, %s: %s (%s) in %.1f s%s%s%s%s", json_text(entry, "guest") ?: "?", to ? " -> " : "", to ?: "",
+			  moment_text(at, (time_t)number(entry, "at")), json_text(result, "outcome") ?: "?", json_text(entry, "how") ?: "?",
+			  number(result, "total_ms") / 1000, ahead, stood, reason ? ": " : "", reason ?: "");
 
 	text_make_printable(line, false);
 	return line;

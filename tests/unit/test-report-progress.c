@@ -238,25 +238,51 @@ static int as_before(void **state)
 	return 0;
 }
 
-static void a_guest_that_is_waited_for_is_not_said_to_be_copied(void **state)
+static void assert_line(json_t *ev, const char *expected)
 {
-	json_t *ev = json_pack("{s:s,s:i,s:f,s:i}", "stage", "switchover", "left", 0, "rate_bps", 25.0, "shutdown_left_s", 52);
 	char *text;
 	size_t n;
 	FILE *to = open_memstream(&text, &n);
 
-	(void)state;
 	report_progress_line(to, ev);
 	fclose(to);
-	assert_string_equal(text, "switchover waiting for the guest to shut down, 52 s left\n");
+	assert_string_equal(text, expected);
 	free(text);
 	json_decref(ev);
+}
+
+static void a_guest_that_is_waited_for_is_not_said_to_be_copied(void **state)
+{
+	(void)state;
+	assert_line(json_pack("{s:s,s:i,s:f,s:i}", "stage", "switchover", "left", 0, "rate_bps", 25.0, "shutdown_left_s", 52),
+		    "switchover waiting for the guest to shut down, 52 s left\n");
+	assert_line(json_pack("{s:s,s:i,s:f,s:b,s:b}", "stage", "copy", "left", 0, "rate_bps", 0.0, "held", 1, "waits_for_owner", 1),
+		    "copy       waiting for the guest to be shut down\n");
+}
+
+static void whole_has_a_percent_and_how_long_it_has_taken(void **state)
+{
+	(void)state;
+	assert_line(json_pack("{s:s,s:i,s:f,s:f,s:f,s:f}", "stage", "copy", "left", 1 << 30, "rate_bps", 1048576.0, "percent", 52.0, "t_ms",
+			      12345.0, "eta_s", 14.0),
+		    "copy       12 s  52% [#####     ]  1.0 GiB left, 1.0 MiB/s, ETA 14 s\n");
+}
+
+static void copy_that_stands_says_why(void **state)
+{
+	(void)state;
+	assert_line(json_pack("{s:s,s:i,s:f,s:f}", "stage", "copy", "left", 1 << 30, "rate_bps", 0.0, "compared_percent", 53.2),
+		    "copy       comparing with the old copy: 53 %\n");
+	assert_line(json_pack("{s:s,s:i,s:f,s:i}", "stage", "copy", "left", 1 << 30, "rate_bps", 0.0, "silent_s", 4),
+		    "copy       1.0 GiB left, 0 B/s, no answer from there for 4 s\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_that_is_waited_for_is_not_said_to_be_copied),
+		cmocka_unit_test(whole_has_a_percent_and_how_long_it_has_taken),
+		cmocka_unit_test(copy_that_stands_says_why),
 		cmocka_unit_test(no_row_of_the_block_before_stays),
 		cmocka_unit_test(disks_that_have_no_row_are_counted),
 		cmocka_unit_test(a_shorter_block_leaves_nothing_of_a_longer_one),

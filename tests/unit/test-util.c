@@ -359,6 +359,18 @@ static void json_for_a_terminal_has_no_control_characters_and_says_the_same(void
 	assert_null(json_text_dump(NULL, 0));
 }
 
+static void reals_of_a_line_have_three_decimals_at_most(void **state)
+{
+	json_t *v = json_pack("{s:f,s:f,s:[f,{s:f}],s:I}", "t_ms", 1429.5547899999999, "bps", 123456789012.34567, "more", 0.00049, "x",
+			      -0.0625, "n", (json_int_t)1 << 53);
+	AUTO_FREE char *text = json_text_line(v);
+
+	(void)state;
+	assert_string_equal(text, "{\"t_ms\":1429.555,\"bps\":123456789012.346,\"more\":[0.0,{\"x\":-0.063}],\"n\":9007199254740992}");
+	json_decref(v);
+	assert_null(json_text_line(NULL));
+}
+
 /* What sh makes of a word. */
 static void expect_word(const char *s)
 {
@@ -486,6 +498,7 @@ static void a_text_takes_as_many_columns_as_a_terminal_may_need(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(reals_of_a_line_have_three_decimals_at_most),
 		cmocka_unit_test(sizes_with_every_unit_are_understood),
 		cmocka_unit_test(what_is_not_a_size_is_refused_and_leaves_the_result_alone),
 		cmocka_unit_test(sizes_are_written_with_the_unit_that_reads_best),

@@ -34,7 +34,7 @@ says check.out "quick .*it is stopped first.*--how quick\); the best here"
 check 0 -v
 says check.out "kernel, .* is there already"
 says check.out "all features of the guest"
-says check.out "holds .* of memory, [0-9]+ % of it zeros"
+says check.out "in use .* of its memory so far, [0-9]+ % of that zeros"
 says check.out "about .* on the wire .*in .* s, as fast as the .* of downtime"
 says check.err "reading and hashing: .*, placing there 0*[.0-9]*[1-9][0-9]*; "
 check 0 --json
@@ -68,7 +68,7 @@ says errors-seen "^slow $TO/#"
 assert_eq "$(ls -A "$TO")" "" "files at the destination"
 
 VMFERRY_FAULT=src-no-process-vm:fail check 0
-says check.out "holds .* of memory, taken to be like its disks \\(QEMU's memory cannot be read from outside: .*\\)"
+says check.out "in use .* of its memory, taken to be like its disks \\(QEMU's memory cannot be read from outside: .*\\)"
 VMFERRY_FAULT=src-no-process-vm:fail check 0 --json
 python3 -S - "$DIR/check.out" <<-'END'
 	import json, sys

@@ -36,7 +36,7 @@ vmferry check "$OLD" local --disk-dir "$DIR/d1" --how cold >"$DIR/check" || fail
 grep -q "(pid $OLD), which runs, cold to" "$DIR/check" || fail "check says: $(cat "$DIR/check")"
 [[ ! -e $DIR/d1 ]] || fail "check has made something"
 start_cold
-vmferry status a | grep -q "a (pid $OLD)" || fail "status says: $(vmferry status a)"
+vmferry status a | grep -q "a (pid $OLD).*, waiting for the guest to be shut down$" || fail "status says: $(vmferry status a)"
 before=$(rows)
 guest_order "$(orders a)" poweroff >/dev/null || true
 wait_cold
@@ -45,7 +45,8 @@ wait_for 120 grep -aqs '^witness ready' "$TO/a.console" || fail "it does not boo
 after=$(rows)
 echo "rows: $before before, $after after"
 [[ $before -gt 0 && $after -ge $before ]] || fail "rows are gone"
-assert_result 'r["away_ms"] > 0 and r["disks"][0]["bytes_kept"] > 0'
+assert_result 'r["away_ms"] > 0 and r["disks"][0]["bytes_kept"] > 0 and r["ahead"]["passes"] > 0 and r["ahead"]["bytes_wire"] > 0'
+vmferry history a | grep -q 'migrated (cold) in .* after a head start of' || fail "history: $(vmferry history)"
 tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- '-qmp unix:/run/a.qmp' || fail "it has no monitor there"
 [[ -z $(find "$TO" -name '*partial*') ]] || fail "something is left: $(ls "$TO")"
 

@@ -68,6 +68,7 @@ at=$(($(date +%s) + 5))
 watch_stop
 move_start a local --how quick --at +5
 move_wait
+assert_result "plan['held_until'] >= $at - 1" "the moment in the plan"
 wait "$WATCHER"
 [[ $(stopped_at) -ge $at && $(stopped_at) -le $((at + 15)) ]] || fail "stopped at $(stopped_at), not at $at"
 assert_result 'r["verified"] and r["how"] == "quick"'
