@@ -4,7 +4,7 @@
 
 _vmferry_say() { timeout 2 "$@" 2>/dev/null </dev/null; }
 
-# A line an option, of a command in an array: its name, and the words that it may have, or @file, @dir, @host, @disk, @any; no more: it has no value.
+# A line an option, of a command in an array: its name, and the words that it may have, or @file, @dir, @host, @disk, @nic, @any; no more: it has no value.
 _vmferry_rows() { # COMMAND: of vmferry; vmferry-dst and "vmferry-dst recover" are commands, too
 	local command=(vmferry --options "$1")
 	[[ $1 != vmferry-dst* ]] || read -ra command <<<"$1 --options"
@@ -41,14 +41,24 @@ _vmferry_hosts() { # CURRENT WORD
 	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W local -- "$1")
 }
 
-# File names of the disks of the guest that the line names, each with "=", as `--disk DISK=PATH` has them.
-_vmferry_disks() {
+# Of the guest that the line names, as JSON.
+_vmferry_guest() {
 	local word guest=''
 	for word in "${COMP_WORDS[@]:2}"; do
 		[[ $word == -* || $word == '=' ]] || { guest=$word; break; }
 	done
-	[[ -z $guest ]] || _vmferry_say vmferry list --json "$guest" |
-		grep -oE '"path": ?"[^"]*"' | sed 's|.*[/"]\([^/"]*\)"$|\1=|'
+	[[ -z $guest ]] || _vmferry_say vmferry list --json "$guest"
+}
+
+# File names of its disks, each with "=", as `--disk DISK=PATH` has them.
+_vmferry_disks() {
+	_vmferry_guest | grep -oE '"path": ?"[^"]*"' | sed 's|.*[/"]\([^/"]*\)"$|\1=|'
+}
+
+# Its network cards by their ids, as `--map-net NIC=WHAT` has them; by the address of one that has no id.
+_vmferry_nics() {
+	_vmferry_guest | sed 's/.*"nics"//; s/\].*//' | grep -oE '\{[^}]*\}' |
+		sed -nE 's/.*"netdev": ?"([^"]*)".*/\1=/p; t; s/.*"device": ?"([^"]*)".*/\1=/p; t; s/.*"mac": ?"([^"]*)".*/\1=/p'
 }
 
 _vmferry_complete_value() { # OPTION'S VALUES, CURRENT WORD
@@ -62,6 +72,10 @@ _vmferry_complete_value() { # OPTION'S VALUES, CURRENT WORD
 	@disk)
 		compopt -o nospace 2>/dev/null
 		_vmferry_offer "$2" < <(_vmferry_disks)
+		;;
+	@nic)
+		compopt -o nospace 2>/dev/null
+		_vmferry_offer "$2" < <(_vmferry_nics)
 		;;
 	*) mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2") ;;
 	esac

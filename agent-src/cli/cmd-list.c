@@ -294,6 +294,20 @@ static json_t *disks_json(const struct entry *n)
 	return out;
 }
 
+static json_t *nics_json(const struct entry *n)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < n->line.nic_count; i++) {
+		const struct args_nic *c = &n->line.nics[i];
+
+		json_array_append_new(out, json_pack("{s:s*,s:s*,s:s*,s:s*,s:s*,s:s*}", "netdev", c->netdev, "device", c->device, "model",
+						     c->model, "mac", c->mac, "type", c->type, "attach", c->attach));
+	}
+	return out;
+}
+
 static json_t *reasons_json(const struct entry *n)
 {
 	json_t *out = json_array();
@@ -325,6 +339,7 @@ static json_t *entry_json(const struct entry *n)
 		json_object_set_new(o, "qmp", json_string(g->qmp.path));
 	if (n->hmp)
 		json_object_set_new(o, "hmp", json_string(n->hmp));
+	json_object_set_new(o, "nics", nics_json(n));
 	json_object_set_new(o, "reasons", reasons_json(n));
 	if (!answered(n))
 		return o;

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOOP_ENTRIES   64
@@ -380,6 +382,17 @@ void life_end_journal(struct life *l)
 
 /* ---- events ---- */
 
+/* When, and on which host: of events that are looked at later. */
+static void stamp(json_t *ev)
+{
+	struct utsname u = {.nodename = ""};
+
+	uname(&u);
+	text_make_utf8(u.nodename);
+	json_object_set_new(ev, "at", json_integer((json_int_t)time(NULL)));
+	json_object_set_new(ev, "host", json_string(u.nodename));
+}
+
 void life_emit(struct life *l, const char *event, json_t *members)
 {
 	json_t *ev = json_pack("{s:s,s:s}", "event", event, "how", l->how);
@@ -387,6 +400,7 @@ void life_emit(struct life *l, const char *event, json_t *members)
 	json_object_update(ev, members);
 	json_decref(members);
 	if (!strcmp(event, "plan")) {
+		stamp(ev);
 		json_decref(l->plan);
 		l->plan = json_incref(ev);
 	}
@@ -576,6 +590,7 @@ static void remember(const struct life *l, json_t *result)
 
 void life_over(struct life *l, json_t *result)
 {
+	stamp(result);
 	if (json_integer_value(json_object_get(result, "exit_code")) != EXIT_REFUSED)
 		remember(l, result);
 	report_emit(&l->report, result);

@@ -419,6 +419,8 @@ void tell_result(struct transfer *t)
 		set_text(ev, "reason", what_recover_did(t));
 	if (t->entry == &entry_recover)
 		set_flag(ev, "by_recover", true);
+	if (t->revert.asked && t->a.handoff.state == HO_SRC_ABORTED)
+		set_flag(ev, "reverted", true);
 	if (obstacles_count(&t->src.obstacles) && !t->a.handing_off)
 		json_object_set(ev, "obstacles", t->src.obstacles.list);
 	if (!strcmp(o.outcome, "migrated"))

@@ -5,6 +5,7 @@
 #include "html-page.h"
 #include "html-timeline.h"
 #include "html-value.h"
+#include "report-result.h"
 #include "util.h"
 
 #include <errno.h>
@@ -105,6 +106,18 @@ static void downtime(FILE *f, const struct story *s)
 	fputs("</div></section>\n", f);
 }
 
+/* "done", or how else it ended. */
+static const char *name_end(const json_t *result)
+{
+	const char *outcome = value_text(result, "outcome");
+
+	return !outcome || report_is_success(result) ? "done"
+	       : value_true(result, "reverted")	     ? "had back"
+	       : !strcmp(outcome, "cancelled")	     ? "cancelled"
+	       : !strcmp(outcome, "undecided")	     ? "undecided"
+						     : "failed";
+}
+
 static void timeline(FILE *f, const struct story *s)
 {
 	struct timeline line = {.width = TIMELINE_WIDE, .axis = "time since the plan was accepted", .shade_from = NAN};
@@ -140,7 +153,7 @@ static void timeline(FILE *f, const struct story *s)
 	}
 	if (total > 0) {
 		line.to = fmax(line.to, total);
-		timeline_mark(&line, total, "done");
+		timeline_mark(&line, total, name_end(s->result));
 	}
 	if (!timeline_is_empty(&line)) {
 		fputs("<section><h2>How it went</h2>\n", f);
@@ -190,6 +203,14 @@ static void place_cell(FILE *f, const json_t *d, const char *path, const char *f
 	fputs("</td>", f);
 }
 
+/* By which a person knows it: a node's name may be QEMU's own. */
+static const char *file_name(const json_t *disk)
+{
+	const char *path = value_text(disk, "from") ?: value_text(disk, "node") ?: "", *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
 static void carried(FILE *f, const struct story *s)
 {
 	const json_t *disks = json_object_get(s->result, "disks"), *ram = json_object_get(s->result, "ram");
@@ -197,7 +218,7 @@ static void carried(FILE *f, const struct story *s)
 
 	if (!json_is_object(ram) && !n)
 		return;
-	fputs("<section><h2>What was carried</h2>\n<div class=\"scroll\"><table><thead><tr><th>What</th><th>From</th><th>To</th>"
+	fputs("<section><h2>What was carried</h2>\n<div class=\"scroll\"><table class=\"fit\"><thead><tr><th>What</th><th>From</th><th>To</th>"
 	      "<th class=\"n\">Rounds</th><th class=\"n\">Read, or its size</th><th class=\"n\">On the wire</th></tr></thead>\n<tbody>\n",
 	      f);
 	if (ram) { /* else it stayed */
@@ -211,7 +232,7 @@ static void carried(FILE *f, const struct story *s)
 		bool converted = value_text(d, "from_format");
 
 		fputs("<tr><th scope=\"row\">disk ", f);
-		html_text_n(f, value_text(d, "node") ?: "", 60);
+		html_text_n(f, file_name(d), 60);
 		fputs("</th>", f);
 		place_cell(f, d, "from", converted ? "from_format" : "format");
 		place_cell(f, d, "to", converted ? "format" : NULL);
@@ -266,11 +287,8 @@ static void details(FILE *f, const struct story *s)
 	size_t i;
 
 	fputs("<section><h2>Details</h2>\n", f);
-	members(f, "Result", s->result);
 	list(f, outcome && !strcmp(outcome, "disks-copied") ? "Kept" : "Left behind", json_object_get(s->result, "leftovers"));
 	list(f, "May be deleted at the source", json_object_get(s->result, "deletable"));
-	members(f, "Estimate", s->estimate);
-	members(f, "Plan", s->plan);
 	for (i = 0; i < ARRAY_LEN(lists); i++)
 		list(f, lists[i].title, json_object_get(lists[i].of_result ? s->result : s->plan, lists[i].member));
 	if (json_array_size(json_object_get(s->plan, "command_line"))) {
@@ -278,7 +296,66 @@ static void details(FILE *f, const struct story *s)
 		list(f, "Arguments", json_object_get(s->plan, "command_line"));
 		page_details_end(f);
 	}
+	page_details_begin(f, "All figures");
+	members(f, "Result", s->result);
+	members(f, "Estimate", s->estimate);
+	members(f, "Plan", s->plan);
+	page_details_end(f);
 	fputs("</section>\n", f);
+}
+
+/* When it was, and on which host it began. */
+static void when(FILE *f, const struct story *s)
+{
+	double began = value_of(s->plan, "at"), ended = value_of(s->result, "at");
+	const char *host = value_text(s->plan, "host") ?: value_text(s->result, "host");
+	char date[SHOW_MAX];
+
+	if (isnan(began) && isnan(ended))
+		return;
+	fputs("<p class=\"soft\">", f);
+	if (!isnan(began))
+		fprintf(f, "%s %s", s->began || s->result ? "Begun" : "Planned", show_date(date, began));
+	if (!isnan(ended))
+		fprintf(f, "%s %s", isnan(began) ? "Ended" : ", ended", show_date(date, ended));
+	if (host) {
+		fputs(", from host ", f);
+		html_text_n(f, host, 80);
+	}
+	fputs("</p>\n", f);
+}
+
+/* The lines that the command printed, a list. */
+static void to_do(FILE *f, const struct story *s)
+{
+	static const struct report_style plain = {"", "", "", ""};
+	AUTO_FREE char *text = NULL;
+	char *rest, *line;
+	size_t n;
+	FILE *to = s->result ? open_memstream(&text, &n) : NULL;
+
+	if (!to)
+		return;
+	report_to_do(to, s->result, &plain);
+	if (fclose(to) || !n)
+		return;
+	fputs("<section><h2>What to do now</h2>\n<ul>\n", f);
+	for (rest = text; (line = strsep(&rest, "\n")) && *line;) {
+		size_t word;
+
+		line += strspn(line, " ");
+		word = strcspn(line, " ");
+		fputs("<li>", f);
+		if (!strncmp(line + word, "  ", 2)) { /* "here      it may be deleted" */
+			fputs("<strong>", f);
+			html_text_n(f, line, word);
+			fputs(":</strong> ", f);
+			line += word + strspn(line + word, " ");
+		}
+		html_text(f, line);
+		fputs("</li>\n", f);
+	}
+	fputs("</ul></section>\n", f);
 }
 
 int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, struct err *e)
@@ -304,6 +381,8 @@ int html_move_page(FILE *f, const json_t *events, bool cut, const char *input, s
 	fputs("<p class=\"lead\">", f);
 	html_outcome(f, s.plan, s.result, s.began);
 	fputs(s.cut ? " <span class=\"bad\">The last line of the file is cut off and was left out.</span></p>\n" : "</p>\n", f);
+	when(f, &s);
+	to_do(f, &s);
 	timeline(f, &s);
 	notices(f, &s);
 	downtime(f, &s);

@@ -109,11 +109,13 @@ static void carried(FILE *f, const json_t *result, const char *before)
 	double total = value_of(result, "total_ms"), bytes = value_of(result, "bytes_wire");
 	char text[SHOW_MAX];
 
-	fprintf(f, ". <strong>%s</strong> went over the wire", show_bytes(text, bytes));
+	fprintf(f, ". <strong>%s</strong> %s", show_bytes(text, bytes),
+		value_true(result, "in_place") ? "was carried from one process to another" : "went over the wire");
 	if (total > 0 && !isnan(bytes))
 		fprintf(f, ", %s/s on average", show_bytes(text, bytes / total * 1000));
 	if (value_true(result, "verified")) {
-		fprintf(f, ". The destination found every digest equal before the guest was %s.", before);
+		fprintf(f, ". The %s found every digest equal before the guest was %s.",
+			value_true(result, "in_place") ? "other QEMU" : "destination", before);
 	} else if (json_object_get(result, "unverified")) {
 		fputs(". <span class=\"bad\">Not verified: ", f);
 		html_text(f, value_text(result, "unverified"));
@@ -137,6 +139,9 @@ static void cold(FILE *f, const json_t *plan, const json_t *result)
 	destination(f, plan);
 	if (measured)
 		fprintf(f, " in <strong>%s</strong>", show_ms(text, value_of(result, "total_ms")));
+	if (json_object_get(result, "ahead"))
+		fprintf(f, ", after its disks had gone ahead for <strong>%s</strong> while it ran,",
+			show_ms(text, value_of(json_object_get(result, "ahead"), "ms")));
 	if (pid > 0)
 		fprintf(f, " while it was shut down, and was started there (pid %s)", show_number(text, pid));
 	else
@@ -183,6 +188,14 @@ static void migrated(FILE *f, const json_t *plan, const json_t *result)
 
 static void not_migrated(FILE *f, const json_t *plan, const json_t *result)
 {
+	if (value_true(result, "reverted")) {
+		fputs(" was moved", f);
+		destination(f, plan);
+		fputs(", and was had back, as asked. It is ", f);
+		html_text(f, value_text(result, "guest_text"));
+		fputs(".", f);
+		return;
+	}
 	fputs(has(result, "how", "disks") ? " stays, and its disks were <strong class=\"bad\">not copied</strong>"
 					  : " was <strong class=\"bad\">not moved</strong>",
 	      f);

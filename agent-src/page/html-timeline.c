@@ -115,12 +115,12 @@ bool timeline_is_empty(const struct timeline *t)
 	size_t i;
 
 	for (i = 0; i < t->panel_count; i++)
-		if (!isnan(panel_max(&t->panels[i])))
+		if (panel_max(&t->panels[i]) > 0)
 			return false;
 	return true;
 }
 
-/* Panels without a single value, and strips without a span, change places with those that are shown and no longer count. */
+/* Panels without a single value that is more than 0, and strips without a span, change places with those that are shown and no longer count. */
 static void drop_empty(struct timeline *t)
 {
 	size_t i, n = 0;
@@ -128,7 +128,7 @@ static void drop_empty(struct timeline *t)
 	for (i = 0; i < t->panel_count; i++) {
 		struct panel p = t->panels[i];
 
-		if (isnan(panel_max(&p)))
+		if (!(panel_max(&p) > 0))
 			continue;
 		t->panels[i] = t->panels[n];
 		t->panels[n++] = p;

@@ -174,6 +174,12 @@ static int read_last(struct input *in, const char *of, char **guest, struct err 
 	all = history_read(dir, of);
 	last = json_array_get(all, json_array_size(all) ? json_array_size(all) - 1 : 0);
 	if (last) {
+		json_t *of_last = json_object_get(last, "result");
+
+		if (!json_object_get(of_last, "at"))
+			json_object_set(of_last, "at", json_object_get(last, "at"));
+	}
+	if (last) {
 		AUTO_FREE char *plan = json_dumps(json_object_get(last, "plan"), JSON_COMPACT);
 		AUTO_FREE char *result = json_dumps(json_object_get(last, "result"), JSON_COMPACT);
 

@@ -340,7 +340,9 @@ static FILE *ask(const char *runtime_dir, pid_t guest, const json_t *request, st
 		return NULL;
 	fd = unix_connect(sa.sun_path, 0);
 	if (fd < 0) {
-		err_set(e, ENOENT, "no move of this guest (pid %d) is under way here", (int)guest);
+		err_set(e, ENOENT,
+			"no move of this guest (pid %d) is under way here; vmferry status lists those that are, and history how others ended",
+			(int)guest);
 		return NULL;
 	}
 	set_patience(fd, ANSWER_S);

@@ -276,6 +276,17 @@ static void print_brought(FILE *to, const json_t *ev, const struct report_style 
 	      to);
 }
 
+void report_to_do(FILE *to, const json_t *ev, const struct report_style *style)
+{
+	if (report_is_success(ev)) {
+		print_afterwards(to, ev, style);
+		return;
+	}
+	if (json_object_get(ev, "start_here"))
+		fprintf(to, "what starts it here as it was: sh %s\n", event_text(ev, "start_here"));
+	print_leftovers(to, ev);
+}
+
 static void print_obstacles(FILE *to, const json_t *ev, const struct report_style *style)
 {
 	const json_t *list = json_object_get(ev, "obstacles");
@@ -287,16 +298,16 @@ static void print_obstacles(FILE *to, const json_t *ev, const struct report_styl
 		fprintf(to, "  %zu  %s\n", i + 1, json_string_value(one));
 }
 
-/* It was undone, and nothing is wrong with that: recover has done its work. */
+/* It was undone, and nothing is wrong with that: recover has done its work, or somebody wanted the guest back. */
 static bool is_as_asked(const json_t *ev)
 {
-	return event_flag(ev, "by_recover") && event_number(ev, "exit_code") == EXIT_SOURCE;
+	return (event_flag(ev, "by_recover") || event_flag(ev, "reverted")) && event_number(ev, "exit_code") == EXIT_SOURCE;
 }
 
 static bool leaves_nothing(const json_t *ev)
 {
 	return !strcmp(event_text(ev, "outcome"), "rolled-back") && event_number(ev, "exit_code") == EXIT_SOURCE &&
-	       !event_flag(ev, "by_recover") && !json_array_size(json_object_get(ev, "leftovers"));
+	       !event_flag(ev, "by_recover") && !json_object_get(ev, "start_here") && !json_array_size(json_object_get(ev, "leftovers"));
 }
 
 static void print_failure(FILE *to, const json_t *ev, const struct report_style *style)
@@ -308,9 +319,7 @@ static void print_failure(FILE *to, const json_t *ev, const struct report_style 
 			event_text(ev, "reason"));
 	if (strcmp(event_text(ev, "guest_text"), "not found"))
 		fprintf(to, "the guest is now: %s\n", event_text(ev, "guest_text"));
-	if (json_object_get(ev, "start_here"))
-		fprintf(to, "what starts it here as it was: sh %s\n", event_text(ev, "start_here"));
-	print_leftovers(to, ev);
+	report_to_do(to, ev, style);
 	if (leaves_nothing(ev))
 		fprintf(to, "nothing of the move is left%s, after %.1f s\n", is_in_place(ev) ? "" : ", here or at the destination",
 			event_number(ev, "total_ms") / 1000);

@@ -1,4 +1,4 @@
-/* report-result.h: how a move has ended, in words. For report.c only. What is in the event is printable. */
+/* report-result.h: how a move has ended, in words. For report.c, and a page. What is in the event is printable. */
 #ifndef VMFERRY_REPORT_RESULT_H
 #define VMFERRY_REPORT_RESULT_H
 
@@ -10,6 +10,8 @@
 
 /* The guest, or its disks, are where they were to be. */
 bool report_is_success(const json_t *ev);
+/* What of it is left for a person to do, or to know: lines of its own, as in report_result(). */
+void report_to_do(FILE *to, const json_t *ev, const struct report_style *style);
 /* details: also how much memory and processor time it took, and what became of each disk. */
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details);
 

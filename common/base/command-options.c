@@ -94,7 +94,11 @@ static void print_help(const struct command_usage *u)
 
 static void print_values(const struct command_option *o)
 {
-	static const char *const places[][2] = {{"FILE", "@file"}, {"DIR", "@dir"}, {"DEST", "@host"}, {"DISK=PATH", "@disk"}};
+	static const char *const places[][2] = {{"FILE", "@file"},
+						{"DIR", "@dir"},
+						{"DEST", "@host"},
+						{"DISK=PATH", "@disk"},
+						{"NIC=WHAT", "@nic"}};
 	size_t i;
 
 	if (!o->argument || option_may_have_value(o)) {
@@ -108,7 +112,7 @@ static void print_values(const struct command_option *o)
 	printf("%s%s\n", o->words ? "" : " ", o->words ? "" : i < ARRAY_LEN(places) ? places[i][1] : "@any");
 }
 
-/* A line an option: its name, and the values that it may have, or @file, @dir, @host, @disk, @any. */
+/* A line an option: its name, and the values that it may have, or @file, @dir, @host, @disk, @nic, @any. */
 static void print_for_completion(const struct option_table *tables)
 {
 	const struct command_option *o;

@@ -40,7 +40,7 @@ enum option_kind {
 struct command_option {
 	const char *name; /* without "--" */
 	const char *
-		argument; /* as --help calls the value; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST and DISK=PATH are completed */
+		argument; /* as --help calls the value; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST, DISK=PATH and NIC=WHAT are completed */
 	const char *help; /* --help breaks it into lines, and at each \n */
 	enum option_kind kind;
 	size_t offset;		  /* of the member, in the struct that the table is about */

@@ -274,7 +274,36 @@ static void the_events_of_a_move_make_its_page(void **state)
 	assert_says(page, "memory is copied while the disk&#39;s last blocks are written");
 	assert_says(page, "notice 1");
 	assert_int_equal(occurrences(page, "<figure"), 2);
+	assert_says(page, ">done</text>");
+	assert_says(page, "disk a.raw</th>");
+	assert_null(strstr(page, "disk #block"));
+	assert_says(page, "<h2>What to do now</h2>");
 	free(page);
+}
+
+static void page_says_when_it_was_and_from_where(void **state)
+{
+	static const char text[] =
+		"{\"event\":\"plan\",\"guest\":\"a\",\"host\":\"host-<a>\",\"at\":1795834800}\n"
+		"{\"event\":\"progress\",\"t_ms\":5.0,\"dirty_bps\":0.0,\"rate_bps\":1e6}\n"
+		"{\"event\":\"progress\",\"t_ms\":10.0,\"dirty_bps\":0.0,\"rate_bps\":1e6}\n"
+		"{\"event\":\"result\",\"outcome\":\"rolled-back\",\"guest_text\":\"running on the source\",\"reason\":\"x\","
+		"\"host\":\"host-<a>\",\"at\":1795834860,\"total_ms\":12.5%s}\n";
+	AUTO_FREE char *failed = xasprintf(text, ""), *reverted = xasprintf(text, ",\"reverted\":true,\"exit_code\":1");
+	struct err e;
+	AUTO_FREE char *of_failed = render_text(failed, strlen(failed), &e), *of_reverted = render_text(reverted, strlen(reverted), &e);
+
+	(void)state;
+	assert_clean(of_failed);
+	assert_says(of_failed, "Begun 2026-11-28");
+	assert_says(of_failed, "from host host-&lt;a&gt;");
+	assert_says(of_failed, "not moved");
+	assert_says(of_failed, ">failed</text>");
+	assert_says(of_failed, "Read from QEMU");
+	assert_null(strstr(of_failed, "The guest writes memory")); /* it was idle */
+	assert_says(of_reverted, "and was had back, as asked. It is running on the source.");
+	assert_says(of_reverted, ">had back</text>");
+	assert_null(strstr(of_reverted, "not moved"));
 }
 
 static void a_move_that_failed_says_why_and_where_the_guest_is(void **state)
@@ -331,6 +360,9 @@ static void each_outcome_is_told_as_what_it_is(void **state)
 		 "Guest vm1 (1 disk) was moved to root@b in <strong>5 s</strong>, where it is shut down, as it was", "stood still"},
 		{"cold", RESULT("cold", "\"outcome\":\"migrated\",\"started_pid\":77," CARRIED),
 		 "while it was shut down, and was started there (pid 77). <strong>1", "stood still"},
+		{"cold", RESULT("cold", "\"outcome\":\"migrated\",\"started_pid\":77,\"ahead\":{\"passes\":1,\"ms\":8000}," CARRIED),
+		 "in <strong>5 s</strong>, after its disks had gone ahead for <strong>8 s</strong> while it ran, while it was shut down",
+		 "stood still"},
 		{"cold", RESULT("cold", "\"outcome\":\"migrated\"," CARRIED), "found every digest equal before the guest was given up here",
 		 "started"},
 		{"warm",
@@ -343,6 +375,9 @@ static void each_outcome_is_told_as_what_it_is(void **state)
 		 "was stopped as if the plug was pulled (--force), and began to boot there", "shut down in"},
 		{"quick", RESULT("quick", "\"outcome\":\"migrated\",\"destination_pid\":7,\"downtime_ms\":{\"total\":900}," CARRIED),
 		 "was moved to root@b in <strong>5 s</strong> and stood still for <strong>900 ms</strong>", "not moved"},
+		{"live",
+		 RESULT("live", "\"outcome\":\"migrated\",\"in_place\":true,\"destination_pid\":7,\"downtime_ms\":{\"total\":9}," CARRIED),
+		 "was carried from one process to another, 205 KiB/s on average. The other QEMU found every digest equal", "over the wire"},
 		{NULL, RESULT("live", "\"outcome\":\"migrated\",\"destination_pid\":0,\"total_ms\":0,\"bytes_wire\":0,\"verified\":false"),
 		 "The guest runs at the destination. That was settled afterwards (vmferry recover)", "over the wire"},
 		{NULL, RESULT("cold", "\"outcome\":\"migrated\",\"total_ms\":0,\"bytes_wire\":0,\"verified\":false"),
@@ -905,6 +940,7 @@ int main(void)
 		cmocka_unit_test(a_tool_without_a_good_move_has_dashes_and_no_ratio),
 		cmocka_unit_test(a_run_that_goes_on_says_so),
 		cmocka_unit_test(the_events_of_a_move_make_its_page),
+		cmocka_unit_test(page_says_when_it_was_and_from_where),
 		cmocka_unit_test(a_move_that_failed_says_why_and_where_the_guest_is),
 		cmocka_unit_test(disks_that_were_brought_are_no_failure),
 		cmocka_unit_test(each_outcome_is_told_as_what_it_is),

@@ -124,6 +124,7 @@ export BIN
 cat >"$DIR/bin/vmferry" <<-'STUB'
 	#!/bin/sh
 	[ "$1" = --options ] && exec "$BIN/vmferry" "$@"
+	[ "$1 $2" = 'list --json' ] && echo '{"guests":[{"name":"vm1","disks":[{"path":"/srv/a.raw"}],"nics":[{"netdev":"lan","mac":"52:54:00:00:00:01"},{"mac":"52:54:00:00:00:02"}],"reasons":[]}]}' && exit
 	[ "$1" = list ] && printf '%s\n' 'vm1 (pid 11): 1 GiB' '  disk  /a' 'vm2 (pid 12): 1 GiB' '$(touch expanded) (pid 13): 1 GiB'
 	[ "$1" = journal ] && printf '%s\n' 'vm3 (pid 14) -> root@host-b, attempt 01: /s/01-src.journal' '/s/02-dst.journal'
 	[ "$1" = status ] && echo 'vm1 (pid 11) -> root@host-b: copy, round 1'
@@ -132,6 +133,8 @@ chmod 755 "$DIR/bin/vmferry"
 cd "$DIR"
 [[ $(complete_words vmferry migrate vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests of migrate"
 [[ $(complete_words vmferry migrate --codec lz4 vm | tr '\n' ' ') == 'vm1 vm2 ' ]] || wrong "guests behind an option"
+[[ $(complete_words vmferry migrate vm1 --disk '' | tr '\n' ' ') == 'a.raw= ' ]] || wrong "disks of a guest"
+[[ $(complete_words vmferry migrate vm1 --map-net '' | tr '\n' ' ') == 'lan= 52:54:00:00:00:02= ' ]] || wrong "network cards of a guest"
 [[ $(complete_words vmferry switch '') == vm1 ]] || wrong "guests of switch"
 [[ $(complete_words vmferry recover '') == vm3 ]] || wrong "guests of recover"
 [[ $(complete_words vmferry migrate vm1 lo) == local ]] || wrong "destinations"
