@@ -22,6 +22,8 @@ static int make_spool(struct sources *s, const char *dir, struct err *e)
 
 	if (s->spool.path)
 		return 0;
+	if (life_now()) /* until it is known how the guest is called */
+		life_about(life_now(), described_base(s->description), real, 0);
 	return template ? spool_make(&s->spool, template, e) : err_sys(e, errno, "--disk-dir %s", dir);
 }
 

@@ -220,10 +220,20 @@ static int in_directory(struct sources *s, struct image_source *to, const struct
 
 static bool is_called(const struct described_disk *k, size_t number, const char *name, size_t n)
 {
-	AUTO_FREE char *own = xasprintf("#%zu", number), *wish = xasprintf("%.*s", (int)n, name);
+	AUTO_FREE char *own = xasprintf("#%zu", k->number ? k->number : number), *wish = xasprintf("%.*s", (int)n, name);
 
 	return !strcmp(wish, own) || (k->label && !strcmp(wish, k->label)) ||
 	       (k->file && (!strcmp(wish, k->file) || !strcmp(wish, described_base(k->file))));
+}
+
+bool disk_is_said(const struct described_disk *k, const struct sources_named *named)
+{
+	size_t i;
+
+	for (i = 0; i < named->disk_count; i++)
+		if (is_called(k, k->number, named->disks[i].name, named->disks[i].name_bytes))
+			return true;
+	return false;
 }
 
 /* 1: the user has not said it. */
@@ -253,7 +263,7 @@ static int no_such_disk(const struct sources *s, const struct guest_description 
 		if (k->cdrom)
 			continue;
 		n++;
-		longer = xasprintf("%s%s#%zu%s%.60s", list, n > 1 ? ", " : "", n, k->label ? " " : "", k->label ? k->label : "");
+		longer = xasprintf("%s%s#%zu%s%.60s", list, n > 1 ? ", " : "", k->number ? k->number : n, k->label ? " " : "", k->label ? k->label : "");
 		free(list);
 		list = longer;
 	}
@@ -303,6 +313,8 @@ static int find_disk(struct sources *s, struct described_disk *k, size_t i, size
 	if (r != 1) {
 		free(k->elsewhere); /* whatever it is there */
 		k->elsewhere = xstrdup(s->disks[i].path ?: "");
+		if (!k->file && s->disks[i].path) /* it is blank there */
+			k->file = xstrdup(s->disks[i].path);
 		return r;
 	}
 	if (s->is_ova)

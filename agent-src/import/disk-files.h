@@ -7,4 +7,7 @@
 /* Sets s->disks, whose path stays NULL for a drive, and for a disk that is to be made blank. 0; -ENOENT, -EINVAL; -errno. */
 int disk_files_find(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e);
 
+/* Whether the user has another file for it (--disk). */
+bool disk_is_said(const struct described_disk *k, const struct sources_named *named);
+
 #endif

@@ -46,7 +46,8 @@ enum disk_bus {
 };
 
 struct described_disk {
-	bool cdrom; /* a drive; its medium is never taken along */
+	bool cdrom;	 /* a drive; its medium is never taken along */
+	unsigned number; /* "#1" of the user's; 0: as it comes, drives not counted */
 	enum disk_bus bus;
 	enum disk_bus others[BUS_CHOICES_MAX]; /* further ones that the description allows, in its order; BUS_UNSAID: no more */
 	unsigned controller, unit;	       /* which one of that kind, and where on it, as the guest sees it */

@@ -55,9 +55,12 @@ int import_carry_out(struct life *l, const struct import_options *o, const struc
 	struct err e;
 	int r;
 
+	l->is_trial = o->dry_run;
 	life_heed_signals();
-	if (steps->look(ctx, &e))
+	if (steps->look(ctx, &e)) {
+		steps->clean(ctx, true);
 		return life_end(l, "refused", EXIT_REFUSED, &e, json_pack("{s:s}", "guest_text", "nothing was touched"));
+	}
 	tell_plan(l, o, steps, ctx);
 	if (o->dry_run)
 		return 0;

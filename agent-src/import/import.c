@@ -251,7 +251,7 @@ static int check_sectors(const struct guest_description *d, struct err *e)
 	for (i = 0; i < d->disk_count; i++)
 		if (d->disks[i].sector > 512 && (d->disks[i].bus == BUS_IDE || d->disks[i].bus == BUS_SATA))
 			return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on %s (--bus)",
-				       described_base(d->disks[i].file), d->disks[i].sector, disk_bus_name(d->disks[i].bus));
+				       described_base(d->disks[i].file ?: d->disks[i].label ?: "?"), d->disks[i].sector, disk_bus_name(d->disks[i].bus));
 	return 0;
 }
 
@@ -339,6 +339,10 @@ static int measure(struct import *m, struct err *e)
 	for (i = 0; i < m->d.disk_count; i++) {
 		if (!m->disks[i])
 			continue;
+		if (!m->s.disks[i].path && m->s.numbers[i]) {
+			m->bytes[i] = m->d.disks[i].capacity;
+			continue;
+		}
 		if (!m->s.disks[i].path) {
 			note_blank(m, i);
 			continue;
@@ -387,6 +391,9 @@ static void add_disks(const struct import *m, json_t *rows)
 
 		if (k->cdrom)
 			life_row(rows, "drive", "CD-ROM without a medium, %s", disk_bus_name(k->bus));
+		else if (!m->s.disks[i].path && m->s.numbers[i])
+			life_row(rows, "disk", "%s (in the archive, %s) -> %s, on %s", k->label ?: described_base(k->file ?: "?"),
+				 format_bytes(size, m->bytes[i]), m->disks[i], disk_bus_name(k->bus));
 		else if (!m->s.disks[i].path)
 			life_row(rows, "disk", "blank (%s) -> %s, on %s", format_bytes(size, m->bytes[i]), m->disks[i],
 				 disk_bus_name(k->bus));
@@ -424,6 +431,8 @@ static json_t *plan_rows(const struct import *m)
 			 d->direct.initrd ?: "");
 	if (vars && d->firmware == FIRMWARE_UEFI && m->nvram.are_own)
 		life_row(rows, "uefi", "its variables are those of %s", vars);
+	else if (vars && d->firmware == FIRMWARE_UEFI && m->s.efi_number && m->o->dry_run)
+		life_row(rows, "uefi", "its variables (%s) are in the archive", vars);
 	else if (vars && d->firmware == FIRMWARE_UEFI)
 		life_row(rows, "uefi", "its variables (%s) do not fit the firmware here, or cannot be read: it begins with new ones", vars);
 	if (m->sockets[SOCKET_AGENT])
@@ -487,8 +496,18 @@ static int verify(struct import *m, struct err *e)
 	return r;
 }
 
+/* A plan writes nothing, so it is made of what the archive says of itself. */
+static bool stays_packed(const struct import *m)
+{
+	return m->o->dry_run && (m->s.is_vma || m->s.is_xva);
+}
+
 static int unpack(struct import *m, struct err *e)
 {
+	if (stays_packed(m)) {
+		description_note(&m->d, "the disks stay in the archive: what is on them is looked at when they are imported");
+		return 0;
+	}
 	if (m->s.is_vma || m->s.is_xva)
 		life_stage(life_now(), "unpacking");
 	return sources_unpack(&m->s, &m->d, m->dir, e);

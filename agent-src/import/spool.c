@@ -85,6 +85,7 @@ int spool_make(struct spool *s, const char *template, struct err *e)
 	int mark, r;
 
 	remove_all_stale(template);
+	life_keep_journal(life_now());
 	*s = (struct spool){.path = xstrdup(template), .fd = -1};
 	if (!mkdtemp(s->path)) {
 		err_sys(e, errno, "cannot make a directory %s", template);

@@ -1,5 +1,6 @@
 /* vma-disks.c: see vma-disks.h. */
 #include "vma-disks.h"
+#include "disk-files.h"
 #include "space.h"
 #include "xva-disks.h"
 #include "util.h"
@@ -33,35 +34,69 @@ static const struct packed_disk *in_vma(const struct sources *s, const char *lab
 	return NULL;
 }
 
-static bool is_named(const struct sources_named *named, const char *label)
+/* As the configuration has them, whatever of them is in the archive. */
+static void number_disks(struct guest_description *d)
 {
+	unsigned number = 0;
 	size_t i;
 
-	for (i = 0; i < named->disk_count; i++)
-		if (strlen(label) == named->disks[i].name_bytes && !strncmp(label, named->disks[i].name, named->disks[i].name_bytes))
+	for (i = 0; i < d->disk_count; i++)
+		if (!d->disks[i].cdrom)
+			d->disks[i].number = ++number;
+}
+
+/* It has no header of its own that could be believed: its guest writes to its first byte. */
+static unsigned take(struct described_disk *k, const struct packed_disk *p)
+{
+	free(k->elsewhere);
+	k->elsewhere = NULL;
+	k->format = "raw";
+	k->capacity = p->bytes;
+	return p->number;
+}
+
+static bool is_configured(const struct guest_description *d, const char *name)
+{
+	const char *label = strncmp(name, "drive-", 6) ? "" : name + 6;
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (d->disks[i].label && !strcmp(d->disks[i].label, label))
 			return true;
-	return false;
+	return (d->efi.label && !strcmp(d->efi.label, label)) || !strcmp(name, "vmstate");
+}
+
+static void note_others(const struct sources *s, struct guest_description *d)
+{
+	char size[24];
+	size_t i;
+
+	for (i = 0; i < s->packed.disk_count; i++)
+		if (!is_configured(d, s->packed.disks[i].name))
+			description_note(d, "the archive has %.60s (%s), which is no disk of its configuration: it is left out",
+					 s->packed.disks[i].name, format_bytes(size, s->packed.disks[i].bytes));
 }
 
 void vma_disks_find(struct sources *s, struct guest_description *d, const struct sources_named *named)
 {
-	const struct packed_disk *efi = d->efi.label ? in_vma(s, d->efi.label) : NULL;
+	const struct packed_disk *efi = d->efi.label && !disk_is_said(&d->efi, named) ? in_vma(s, d->efi.label) : NULL;
 	size_t i = 0;
 
-	s->efi_number = efi ? efi->number : 0;
+	number_disks(d);
+	note_others(s, d);
+	s->efi_number = efi ? take(&d->efi, efi) : 0;
 	while (i < d->disk_count) {
 		struct described_disk *k = &d->disks[i];
-		const struct packed_disk *p = k->cdrom || is_named(named, k->label) ? NULL : in_vma(s, k->label);
+		bool is_given = k->cdrom || disk_is_said(k, named);
+		const struct packed_disk *p = is_given ? NULL : in_vma(s, k->label);
 
-		if (!p && !k->cdrom && !is_named(named, k->label)) {
+		if (!p && !is_given) {
 			description_note(d, "the disk %s is not in the archive, and is left out (--disk %s=FILE gives it)", k->label,
 					 k->label);
 			description_drop_disk(d, i);
 			continue;
 		}
-		s->numbers[i++] = p ? p->number : 0;
-		if (p)
-			k->capacity = p->bytes;
+		s->numbers[i++] = p ? take(k, p) : 0;
 	}
 }
 
@@ -117,14 +152,10 @@ int sources_unpack(struct sources *s, struct guest_description *d, const char *d
 	if (r)
 		return r;
 	for (i = 0; i < d->disk_count; i++)
-		if (s->numbers[i]) {
+		if (s->numbers[i] && !s->disks[i].path)
 			s->disks[i].path = unpack_to(s, &t, s->numbers[i]);
-			d->disks[i].format = "raw";
-		}
-	if (s->efi_number)
+	if (s->efi_number && !s->efi.path)
 		s->efi.path = unpack_to(s, &t, s->efi_number);
-	if (s->efi_number)
-		d->efi.format = "raw";
 	return unpack(s, &t, e);
 }
 

@@ -74,12 +74,14 @@ int xva_disks_unpack(struct sources *s, struct guest_description *d, const char 
 
 /* ---- what is compressed by itself ---- */
 
-static bool is_packed(const struct image_source *k)
+/* A disk that is raw begins with whatever its guest writes. */
+static bool is_packed(const struct image_source *k, const struct described_disk *d)
 {
+	bool is_raw = k->is_raw || (d->format && !d->elsewhere && !strcmp(d->format, "raw"));
 	AUTO_CLOSE int fd = open_regular(k->path);
 	char head[4] = "";
 
-	return !k->is_raw && fd >= 0 && pread(fd, head, sizeof(head), (off_t)k->offset) == sizeof(head) &&
+	return !is_raw && fd >= 0 && pread(fd, head, sizeof(head), (off_t)k->offset) == sizeof(head) &&
 	       (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5\x2f\xfd", 4));
 }
 
@@ -140,7 +142,7 @@ int packed_disks_unpack(struct sources *s, struct guest_description *d, const ch
 	int r = 0;
 
 	for (i = 0; !r && i < d->disk_count; i++) {
-		if (!s->disks[i].path || !is_packed(&s->disks[i]))
+		if (!s->disks[i].path || !is_packed(&s->disks[i], &d->disks[i]))
 			continue;
 		life_stage(life_now(), "unpacking");
 		r = make_spool(s, dir, e);

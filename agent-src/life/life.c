@@ -295,6 +295,8 @@ void life_keep_journal(struct life *l)
 {
 	struct err e;
 
+	if (!l || l->is_trial || l->journal)
+		return;
 	if (!l->state_dir)
 		err_set(&e, ENOENT, "there is no directory for journals");
 	else if (!create_journal(l, &e))

@@ -34,6 +34,7 @@ struct life {
 	struct control *control;
 	struct journal *journal; /* of what it makes; NULL: it keeps none */
 	bool journal_is_kept;	 /* for a while when it has ended, for whoever looks for it then */
+	bool is_trial;		 /* it only looks (`--dry-run`): it keeps none */
 	bool undecided;		 /* somebody else has to go on by the journal, which stays as it is */
 	char *guest;		 /* its name; NULL: not known yet */
 	char *to;		 /* where it, or its disks, go; NULL: not known yet */

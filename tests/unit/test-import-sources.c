@@ -3,6 +3,7 @@
 #include "pve-storage.h"
 #include "sources.h"
 #include "util.h"
+#include "vma-disks.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -472,6 +473,128 @@ static void of_a_directory_its_description_is_taken(void **state)
 	outcome_fini(&o);
 }
 
+/* ---- archives of Proxmox VE's ---- */
+
+/* Disks 3 and 4 of an archive are scsi0 and scsi2; scsi1 is not in it. */
+static void find_in_vma(struct sources *s, struct guest_description *d, struct sources_named *n, int want)
+{
+	static const char *const labels[] = {"scsi0", "scsi1", "scsi2"};
+	struct err e;
+	size_t i;
+
+	*s = (struct sources){.description = xstrdup("/there/a.vma"), .is_vma = true};
+	*d = (struct guest_description){.origin = NULL};
+	for (i = 0; i < ARRAY_LEN(labels); i++) {
+		struct described_disk *k = description_add_disk(d);
+
+		k->label = xstrdup(labels[i]);
+		k->file = xasprintf("vm-7-disk-%zu", i);
+		k->volume = xasprintf("local-lvm:vm-7-disk-%zu", i);
+		k->elsewhere = xasprintf("the volume local-lvm:vm-7-disk-%zu", i);
+	}
+	s->packed.disks[0] = (struct packed_disk){3, 1 << 20, xstrdup("drive-scsi0")};
+	s->packed.disks[1] = (struct packed_disk){4, 1 << 20, xstrdup("drive-scsi2")};
+	s->packed.disks[2] = (struct packed_disk){5, 1 << 20, xstrdup("drive-scsi9")};
+	s->packed.disk_count = 3;
+	vma_disks_find(s, d, n);
+	assert_int_equal(disk_files_find(s, d, n, &e), want);
+}
+
+static void find_fini(struct sources *s, struct guest_description *d)
+{
+	sources_fini(s);
+	description_fini(d);
+}
+
+/* Whatever it begins with, and whatever storage it was on. */
+static void a_disk_of_an_archive_is_raw(void **state)
+{
+	struct sources_named n = {.raw = NULL};
+	struct guest_description d;
+	struct sources s;
+	size_t i;
+
+	(void)state;
+	find_in_vma(&s, &d, &n, 0);
+	assert_int_equal(d.disk_count, 2);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(s.numbers[i], 3 + i);
+		assert_null(d.disks[i].elsewhere);
+		assert_string_equal(d.disks[i].format, "raw");
+	}
+	assert_non_null(strstr(d.notes[0], "drive-scsi9")); /* which no one asks for */
+	find_fini(&s, &d);
+}
+
+static void a_disk_of_an_archive_has_all_its_names(void **state)
+{
+	static const char *const names[] = {"#2", "scsi1", "vm-7-disk-1", "#3", "scsi2", "vm-7-disk-2"};
+	AUTO_FREE char *path = path_of("given.raw");
+	size_t i;
+
+	(void)state;
+	write_file("given.raw", "x");
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		struct disk_wish w = {.name = names[i], .name_bytes = strlen(names[i]), .file = path};
+		struct sources_named n = {.disks = &w, .disk_count = 1};
+		struct guest_description d;
+		struct sources s;
+		size_t given = 1, count = i < 3 ? 3 : 2;
+
+		find_in_vma(&s, &d, &n, 0);
+		assert_int_equal(d.disk_count, count);
+		assert_string_equal(s.disks[given].path, path);
+		assert_int_equal(s.numbers[given], 0);
+		assert_int_equal(s.numbers[0], 3);
+		assert_null(s.disks[0].path);
+		find_fini(&s, &d);
+	}
+}
+
+/* It has no file there, and the user gives it one. */
+static void a_blank_disk_may_be_given(void **state)
+{
+	AUTO_FREE char *path = path_of("given.raw");
+	char *raw[] = {path};
+	struct disk_wish w = {.name = "#1", .name_bytes = 2, .file = path};
+	struct outcome o;
+
+	(void)state;
+	write_file("given.raw", "x");
+	write_file("a.ovf", "<Envelope xmlns=\"http://schemas.dmtf.org/ovf/envelope/1\" xmlns:ovf=\"http://schemas.dmtf.org/ovf/envelope/1\" "
+			    "xmlns:rasd=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData\">"
+			    "<DiskSection><Disk ovf:diskId=\"d\" ovf:capacity=\"1048576\"/></DiskSection>"
+			    "<VirtualSystem ovf:id=\"a\"><VirtualHardwareSection>"
+			    "<Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceType>20</rasd:ResourceType></Item>"
+			    "<Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d</rasd:HostResource>"
+			    "<rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>"
+			    "</VirtualHardwareSection></VirtualSystem></Envelope>");
+	open_description(&o, "a.ovf", (struct sources_named){.disks = &w, .disk_count = 1, .raw = raw, .raw_count = 1});
+	if (!o.file || strcmp(o.file, "given.raw") != 0)
+		fail_msg("%s", o.why ? o.why : "another file");
+	outcome_fini(&o);
+}
+
+/* Of two disks that begin as gzip does one is said to be raw, and stays as it is. */
+static void what_is_said_to_be_raw_is_not_unpacked(void **state)
+{
+	AUTO_FREE char *path = path_of("a.raw");
+	struct sources s = {.description = NULL};
+	struct guest_description d = {.origin = NULL};
+	struct described_disk *k = description_add_disk(&d);
+	struct err e;
+
+	(void)state;
+	write_file("a.raw", "\x1f\x8b and so on");
+	k->file = xstrdup("a.raw");
+	k->format = "raw";
+	s.disks[0].path = xstrdup(path);
+	assert_int_equal(sources_unpack(&s, &d, dir, &e), 0);
+	assert_string_equal(s.disks[0].path, path);
+	assert_null(s.spool.path);
+	find_fini(&s, &d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -485,6 +608,10 @@ int main(void)
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
 		cmocka_unit_test_teardown(of_a_directory_its_description_is_taken, clean),
 		cmocka_unit_test(a_volume_is_where_its_storage_says),
+		cmocka_unit_test(a_disk_of_an_archive_is_raw),
+		cmocka_unit_test_teardown(a_disk_of_an_archive_has_all_its_names, clean),
+		cmocka_unit_test_teardown(a_blank_disk_may_be_given, clean),
+		cmocka_unit_test_teardown(what_is_said_to_be_raw_is_not_unpacked, clean),
 		cmocka_unit_test_teardown(a_volume_is_found_by_its_name_or_storage, clean),
 	};
 

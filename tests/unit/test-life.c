@@ -6,6 +6,7 @@
 #include "journal.h"
 #include "keep.h"
 #include "life.h"
+#include "spool.h"
 #include "storage.h"
 #include "util.h"
 
@@ -48,6 +49,25 @@ static char *begin(void)
 {
 	assert_int_equal(life_create_journal(&life, id, json_pack("{s:s}", "guest", "vm1"), &e), 0);
 	return xstrdup(journal_path(life.journal));
+}
+
+/* What is unpacked is found again by `recover`, whenever we are killed; a plan has nothing to be found. */
+static void a_spool_is_journaled_before_it_is_there(void **state)
+{
+	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
+	struct spool s;
+
+	(void)state;
+	assert_null(life.journal);
+	life.is_trial = true;
+	assert_int_equal(spool_make(&s, template, &e), 0);
+	assert_null(life.journal);
+	spool_remove(&s);
+	life.is_trial = false;
+	assert_int_equal(spool_make(&s, template, &e), 0);
+	assert_non_null(life.journal);
+	spool_remove(&s);
+	life_end_journal(&life);
 }
 
 /* ---- how a journal ends ---- */
@@ -220,6 +240,7 @@ static void a_plan_is_remembered_without_its_command_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_spool_is_journaled_before_it_is_there),
 		TEST(a_command_that_leaves_nothing_has_no_journal),
 		TEST(a_journal_that_is_kept_is_found_when_it_has_ended),
 		TEST(what_is_left_is_in_nobody_s_way),
