@@ -12,6 +12,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#define DEPTH_MAX 2 /* folders below a description's */
+
 /* "disk%201.vmdk"; malloc'ed. */
 static char *percent_decoded(const char *text)
 {
@@ -98,6 +100,18 @@ static char *in_other_letters(const char *path)
 	return found;
 }
 
+/* Hidden files are no images, and what lies deeper belongs to others. */
+static bool is_shallow(const char *name)
+{
+	const char *p;
+	unsigned depth = 0;
+
+	for (p = name; (p = strchr(p, '/')); p++)
+		if (p[1] == '.' || ++depth > DEPTH_MAX)
+			return false;
+	return *name != '.';
+}
+
 /* What lies there, or in a folder below. */
 static bool beside(struct sources *s, struct image_source *to, const char *name)
 {
@@ -106,7 +120,7 @@ static bool beside(struct sources *s, struct image_source *to, const char *name)
 
 	while (!strncmp(name, "./", 2))
 		name += 2;
-	if (!file_name_below(name))
+	if (s->is_vma || s->is_xva || !file_name_below(name) || !is_shallow(name))
 		return false;
 	path = xasprintf("%.*s/%s", dir, s->description, name);
 	if (!lies_there(path, (size_t)dir)) {
@@ -263,7 +277,8 @@ static int no_such_disk(const struct sources *s, const struct guest_description 
 		if (k->cdrom)
 			continue;
 		n++;
-		longer = xasprintf("%s%s#%zu%s%.60s", list, n > 1 ? ", " : "", k->number ? k->number : n, k->label ? " " : "", k->label ? k->label : "");
+		longer = xasprintf("%s%s#%zu%s%.60s", list, n > 1 ? ", " : "", k->number ? k->number : n, k->label ? " " : "",
+				   k->label ? k->label : "");
 		free(list);
 		list = longer;
 	}
@@ -338,6 +353,39 @@ static int find_efi(struct sources *s, struct described_disk *k, const struct so
 	return r == 1 ? 0 : r;
 }
 
+/* *path: of the host that the description is of. Here it may be any file, so only one beside it, or that the user has named, is the guest's. */
+static bool find_boot_file(struct sources *s, char **path)
+{
+	struct image_source found = {.path = NULL};
+
+	if (!among_images(s, &found, *path) && !beside(s, &found, described_base(*path)))
+		return false;
+	free(*path);
+	*path = found.path;
+	return true;
+}
+
+static int find_boot_files(struct sources *s, struct guest_description *d, struct err *e)
+{
+	char **each[] = {&d->direct.kernel, &d->direct.initrd};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(each); i++)
+		if (d->direct.kernel && *each[i] && !find_boot_file(s, each[i]))
+			return err_set(
+				e, ENOENT,
+				"%s: the guest is started from %.200s, which is not beside it: copy it there, or name it, too (vmferry "
+				"import %s FILE…)",
+				s->description, *each[i], described_base(s->description));
+	if (!d->nvram || find_boot_file(s, &d->nvram))
+		return 0;
+	description_note(d, "the variables of its UEFI, %.200s, are not beside its description, and are not named: it begins with new ones",
+			 d->nvram);
+	free(d->nvram);
+	d->nvram = NULL;
+	return 0;
+}
+
 int disk_files_find(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e)
 {
 	size_t i, number = 0;
@@ -352,6 +400,8 @@ int disk_files_find(struct sources *s, struct guest_description *d, const struct
 	}
 	if (!r && d->efi.file && !s->efi_number)
 		r = find_efi(s, &d->efi, named, e);
+	if (!r)
+		r = find_boot_files(s, d, e);
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])
 			r = err_set(e, EINVAL, "%s is no disk of the guest that %s describes (--disk DISK=%s says which one it is)",

@@ -409,16 +409,21 @@ int image_check_alone(const char *path, struct err *e)
 	return r;
 }
 
-/* From the last one on; NULL: it is on none. */
+/* QEMU is told that the last one is on none, whatever may be in it by then. NULL: a name is not UTF-8. */
 static json_t *bases_as_json(const struct image_source *s)
 {
-	json_t *on = NULL;
+	const char *last = s->base_count ? s->bases[s->base_count - 1].driver : s->driver;
+	json_t *on = strcmp(last, "qcow2") ? NULL : json_null();
 	size_t i;
 
 	for (i = s->base_count; i-- > 0;) {
 		json_t *base = json_pack("{s:s,s:{s:s,s:s}}", "driver", s->bases[i].driver, "file", "driver", "file", "filename",
 					 s->bases[i].path);
 
+		if (!base) {
+			json_decref(on);
+			return NULL;
+		}
 		if (on)
 			json_object_set_new(base, "backing", on);
 		on = base;
@@ -437,8 +442,14 @@ char *image_source_name(const struct image_source *s)
 		file = slice;
 	}
 	all = json_pack("{s:s,s:o,s:s*}", "driver", s->driver, "file", file, "force_size_calc", s->by_size ? "current_size" : NULL);
-	if (s->base_count)
-		json_object_set_new(all, "backing", bases_as_json(s));
+	if (s->base_count || !strcmp(s->driver, "qcow2")) {
+		json_t *on = bases_as_json(s);
+
+		if (!on || json_object_set_new(all, "backing", on)) {
+			json_decref(all);
+			return NULL;
+		}
+	}
 	text = json_text_dump(all, JSON_COMPACT);
 	json_decref(all);
 	if (!text)

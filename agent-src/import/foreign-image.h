@@ -19,6 +19,7 @@ struct base_wish {
 	char *const *files; /* named by the user */
 	size_t count;
 	bool all;
+	const char *folder; /* of the description, ends in a slash: what lies there belongs to its guest; NULL: images alone are named */
 };
 
 struct image_base {

@@ -53,7 +53,9 @@ static int read_base(char **name, char **format, const char *path, struct err *e
 	*name = *format = NULL;
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open %s", path);
-	if (!read_all(fd, head, sizeof(head), 0) || memcmp(head, "QFI\xfb", 4) || !be64(head + AT_NAME))
+	if (!read_all(fd, head, sizeof(head), 0) || memcmp(head, "QFI\xfb", 4) != 0) /* QEMU might read a base that we have not seen */
+		return err_set(e, EINVAL, "%s: its header cannot be read, so nobody knows whether it has a backing file", path);
+	if (!be64(head + AT_NAME))
 		return 0;
 	n = be32(head + AT_NAME_BYTES);
 	if (!n || n > NAME_MAX_BYTES)
@@ -63,6 +65,12 @@ static int read_base(char **name, char **format, const char *path, struct err *e
 		return err_set(e, EINVAL, "%s is damaged: the name of its base is not there", path);
 	*format = read_format(fd, head);
 	return 0;
+}
+
+/* Beside an image alone there may be those of other guests, so only a description's own folder is one's own. */
+static bool is_own_folder(const struct base_wish *w, const char *of, size_t dir)
+{
+	return w->folder && strlen(w->folder) == dir && !strncmp(w->folder, of, dir);
 }
 
 static bool lies_beside(const char *path)
@@ -100,16 +108,20 @@ static int find_base(char **out, bool *is_named, const struct base_wish *w, cons
 	if (*out)
 		return 0;
 	path = *plain == '/' ? xstrdup(plain) : xasprintf("%.*s%s", (int)dir, of, plain);
-	is_beside = !strncmp(path, of, dir) && plain_file_name(path + dir) && lies_beside(path);
+	is_beside = is_own_folder(w, of, dir) && !strncmp(path, of, dir) && plain_file_name(path + dir) && lies_beside(path);
 	if (is_beside || w->all)
 		*out = realpath(path, NULL);
 	if (*out)
 		return 0;
 	return err_set(
 		e, access(path, F_OK) ? ENOENT : EINVAL,
-		"%s has a backing file, %.200s, which is not %s: name it (--base FILE)%s, or make one image of both first (qemu-img convert "
+		"%s has a backing file, %.200s, which %s: name it (--base FILE)%s, or make one image of both first (qemu-img convert "
 		"-O qcow2 IMAGE NEW)",
-		of, name, w->all ? "here" : "beside it", w->all ? "" : ", let all be read (--flatten)");
+		of, name,
+		w->all	    ? "is not here"
+		: w->folder ? "is not beside it"
+			    : "may be another guest's",
+		w->all ? "" : ", let all be read (--flatten)");
 }
 
 static int add_base(struct image_source *s, char *path, const char *format, bool is_named, struct err *e)

@@ -427,8 +427,7 @@ static json_t *plan_rows(const struct import *m)
 	add_disks(m, rows);
 	add_nics(m, rows);
 	if (d->direct.kernel)
-		life_row(rows, "kernel", "%s%s%s, of this host", d->direct.kernel, d->direct.initrd ? " with " : "",
-			 d->direct.initrd ?: "");
+		life_row(rows, "kernel", "%s%s%s", d->direct.kernel, d->direct.initrd ? " with " : "", d->direct.initrd ?: "");
 	if (vars && d->firmware == FIRMWARE_UEFI && m->nvram.are_own)
 		life_row(rows, "uefi", "its variables are those of %s", vars);
 	else if (vars && d->firmware == FIRMWARE_UEFI && m->s.efi_number && m->o->dry_run)

@@ -316,6 +316,10 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	} else {
 		r = describe_images(s, d, e);
 	}
+	if (!r && s->description && !s->is_ova && !s->is_vma && !s->is_xva) {
+		s->folder = xasprintf("%.*s", (int)(described_base(s->description) - s->description), s->description);
+		s->bases.folder = s->folder;
+	}
 	for (i = 0; !r && i < n->raw_count; i++)
 		r = take_raw(s, d, n->raw[i], e);
 	return r;
@@ -506,6 +510,7 @@ void sources_fini(struct sources *s)
 	free(s->description);
 	free(s->text);
 	free(s->text_name);
+	free(s->folder);
 	free(s->manifest_name);
 	image_source_fini(&s->efi);
 	free(s->vars);

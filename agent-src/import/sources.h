@@ -16,6 +16,7 @@ struct sources {
 	char *description; /* the file, absolute; NULL: only images */
 	char *text;	   /* what the reader gets */
 	size_t text_bytes;
+	char *folder;	 /* that it lies in, with a slash; NULL: it is an archive, or there is none */
 	char *text_name; /* of the OVF within an OVA */
 	bool is_ova;
 	struct ova ova;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -390,6 +391,47 @@ static void qcow2_that_names_files_is_refused(void **state)
 	}
 }
 
+/* How an image is named to QEMU that is on one called so, which has so many bytes; or why it is refused; malloc'ed. */
+static char *on(const char *name, const struct base_wish *w, size_t bytes)
+{
+	AUTO_FREE char *folder = path_of(""), *below = NULL;
+	uint8_t top[1024] = "QFI\xfb\0\0\0\3", base[1024] = "QFI\xfb\0\0\0\3";
+	struct base_wish wish = *w;
+	struct image_source s = {.may = &wish};
+	char *said;
+	struct err e;
+
+	top[14] = 2; /* its name is at 512 */
+	top[19] = (uint8_t)strlen(name);
+	memcpy(top + 512, name, strlen(name));
+	wish.folder = w->folder ? folder : NULL;
+	s.path = write_file("top", top, sizeof(top));
+	below = write_file(name, base, bytes);
+	said = image_examine(&s, NULL, &e) ? xstrdup(e.msg) : image_source_name(&s);
+	image_source_fini(&s);
+	unlink(below);
+	return said ? said : xstrdup("not UTF-8");
+}
+
+static void is_on(const char *name, const struct base_wish *w, size_t bytes, const char *what)
+{
+	AUTO_FREE char *said = on(name, w, bytes);
+
+	if (!strstr(said, what))
+		fail_msg("'%s' is not in: %s", what, said);
+}
+
+/* Beside an image alone may lie another guest's. */
+static void a_base_is_a_description_s_or_named(void **state)
+{
+	(void)state;
+	is_on("base", &(struct base_wish){.count = 0}, 1024, "may be another guest's");
+	is_on("base", &(struct base_wish){.folder = "own"}, 1024, "/base\"},\"backing\":null}}");
+	is_on("base", &(struct base_wish){.all = true}, 1024, "\"backing\":null}}");
+	is_on("base", &(struct base_wish){.all = true}, 103, "nobody knows whether it has a backing file");
+	is_on("b\xff", &(struct base_wish){.all = true}, 1024, "not UTF-8");
+}
+
 #define VMDK "# Disk DescriptorFile\nCID=1\nparentCID=ffffffff\n"
 
 static void vmdk_extents_lie_beside_it(void **state)
@@ -750,6 +792,7 @@ int main(void)
 		cmocka_unit_test(a_raw_image_that_ends_within_a_sector_is_refused),
 		cmocka_unit_test(a_vhd_is_as_large_as_its_maker_means),
 		cmocka_unit_test(qcow2_that_names_files_is_refused),
+		cmocka_unit_test(a_base_is_a_description_s_or_named),
 		cmocka_unit_test(vmdk_extents_lie_beside_it),
 		cmocka_unit_test(embedded_descriptors_are_read),
 		cmocka_unit_test(nothing_is_left_to_guess),

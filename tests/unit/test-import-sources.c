@@ -44,7 +44,7 @@ static void make_dir(const char *name)
 
 static int clean(void **state)
 {
-	AUTO_FREE char *command = xasprintf("rm -rf '%s'/*", dir);
+	AUTO_FREE char *command = xasprintf("find '%s' -mindepth 1 -delete", dir);
 
 	(void)state;
 	return system(command);
@@ -150,6 +150,13 @@ static void a_disk_lies_beside_or_in_a_folder_below(void **state)
 	is_found("./data/b.vmdk", "data/b.vmdk");
 	is_found("data\\b.vmdk", "data/b.vmdk");
 	is_found("data/more/Disk C.vmdk", "data/more/Disk C.vmdk");
+	make_dir("data/more/deep");
+	write_file("data/more/deep/d.vmdk", "x");
+	write_file(".hidden.vmdk", "x");
+	write_file("data/.hidden.vmdk", "x");
+	is_found("data/more/deep/d.vmdk", NULL);
+	is_found(".hidden.vmdk", NULL);
+	is_found("data/.hidden.vmdk", NULL);
 	is_found("/vmfs/volumes/one/a.vmdk", "a.vmdk");
 	/* on a host where letters are all one */
 	is_found("A.VMDK", "a.vmdk");
@@ -473,6 +480,51 @@ static void of_a_directory_its_description_is_taken(void **state)
 	outcome_fini(&o);
 }
 
+/* ---- a domain of libvirt's ---- */
+
+static void write_domain(const char *kernel, const char *initrd)
+{
+	AUTO_FREE char *text =
+		xasprintf("<domain type='kvm'><name>a</name><memory unit='MiB'>128</memory><os firmware='efi'><type arch='x86_64' "
+			  "machine='q35'>hvm</type><nvram>/var/lib/a_VARS.fd</nvram><kernel>%s</kernel><initrd>%s</initrd></os>"
+			  "<devices><disk type='file'><source file='%s/a.qcow2'/><target dev='vda'/></disk></devices></domain>",
+			  kernel, initrd, dir);
+
+	write_file("a.xml", text);
+}
+
+/* A stranger's may name any file of this host. */
+static void a_kernel_lies_beside_its_description(void **state)
+{
+	AUTO_FREE char *given = path_of("named/initrd"), *xml = path_of("a.xml");
+	char *files[] = {xml, given};
+	struct outcome o;
+
+	(void)state;
+	write_file("a.qcow2", "x");
+	write_domain("/etc/passwd", "/etc/passwd");
+	open_description(&o, "a.xml", (struct sources_named){.raw = NULL});
+	assert_non_null(strstr(o.why, "/etc/passwd, which is not beside it"));
+	outcome_fini(&o);
+	write_file("kernel", "x");
+	write_domain("/boot/kernel", "/etc/passwd");
+	open_description(&o, "a.xml", (struct sources_named){.raw = NULL});
+	assert_non_null(strstr(o.why, "/etc/passwd, which is not beside it"));
+	outcome_fini(&o);
+	make_dir("named");
+	write_file("named/initrd", "\1");
+	write_domain("/boot/kernel", "/boot/initrd");
+	open_with(&o, &(struct sources_named){.files = files, .file_count = 2});
+	assert_null(o.why);
+	if (!strstr(o.notes, "a_VARS.fd, are not beside")) /* which it needs less */
+		fail_msg("%s", o.notes);
+	outcome_fini(&o);
+	write_file("a_VARS.fd", "x");
+	open_with(&o, &(struct sources_named){.files = files, .file_count = 2});
+	assert_null(strstr(o.notes, "a_VARS.fd"));
+	outcome_fini(&o);
+}
+
 /* ---- archives of Proxmox VE's ---- */
 
 /* Disks 3 and 4 of an archive are scsi0 and scsi2; scsi1 is not in it. */
@@ -561,14 +613,15 @@ static void a_blank_disk_may_be_given(void **state)
 
 	(void)state;
 	write_file("given.raw", "x");
-	write_file("a.ovf", "<Envelope xmlns=\"http://schemas.dmtf.org/ovf/envelope/1\" xmlns:ovf=\"http://schemas.dmtf.org/ovf/envelope/1\" "
-			    "xmlns:rasd=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData\">"
-			    "<DiskSection><Disk ovf:diskId=\"d\" ovf:capacity=\"1048576\"/></DiskSection>"
-			    "<VirtualSystem ovf:id=\"a\"><VirtualHardwareSection>"
-			    "<Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceType>20</rasd:ResourceType></Item>"
-			    "<Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d</rasd:HostResource>"
-			    "<rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>"
-			    "</VirtualHardwareSection></VirtualSystem></Envelope>");
+	write_file("a.ovf",
+		   "<Envelope xmlns=\"http://schemas.dmtf.org/ovf/envelope/1\" xmlns:ovf=\"http://schemas.dmtf.org/ovf/envelope/1\" "
+		   "xmlns:rasd=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData\">"
+		   "<DiskSection><Disk ovf:diskId=\"d\" ovf:capacity=\"1048576\"/></DiskSection>"
+		   "<VirtualSystem ovf:id=\"a\"><VirtualHardwareSection>"
+		   "<Item><rasd:InstanceID>3</rasd:InstanceID><rasd:ResourceType>20</rasd:ResourceType></Item>"
+		   "<Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/d</rasd:HostResource>"
+		   "<rasd:InstanceID>4</rasd:InstanceID><rasd:Parent>3</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>"
+		   "</VirtualHardwareSection></VirtualSystem></Envelope>");
 	open_description(&o, "a.ovf", (struct sources_named){.disks = &w, .disk_count = 1, .raw = raw, .raw_count = 1});
 	if (!o.file || strcmp(o.file, "given.raw") != 0)
 		fail_msg("%s", o.why ? o.why : "another file");
@@ -608,6 +661,7 @@ int main(void)
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
 		cmocka_unit_test_teardown(of_a_directory_its_description_is_taken, clean),
 		cmocka_unit_test(a_volume_is_where_its_storage_says),
+		cmocka_unit_test_teardown(a_kernel_lies_beside_its_description, clean),
 		cmocka_unit_test(a_disk_of_an_archive_is_raw),
 		cmocka_unit_test_teardown(a_disk_of_an_archive_has_all_its_names, clean),
 		cmocka_unit_test_teardown(a_blank_disk_may_be_given, clean),

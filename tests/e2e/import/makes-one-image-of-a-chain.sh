@@ -1,5 +1,5 @@
 #!/bin/bash
-# One image is made of a qcow2 and what it is on: of backing files that lie beside it, and of others if the user names them or lets all be read. Another
+# One image is made of a qcow2 and what it is on: of backing files that lie beside its description, and of others if the user names them or lets all be read. Another
 # file of this host never gets into a guest by an image that names it, and of a base, too, all must be there.
 # timeout: 300
 . "$(dirname "$0")/../../lib/import.sh"
@@ -20,35 +20,41 @@ same() { # NAME
 	! "$QEMU_IMG" info "$VM/$1.qcow2" | grep -q backing || fail "$1 is on another image"
 }
 
-imports "$DIR/images/top.qcow2" --name "$ID-beside"
+refuses 3 "which may be another guest's: name it" "$DIR/images/top.qcow2"
+cat >"$DIR/images/a.xml" <<-END
+	<domain type='kvm'><name>$ID-beside</name><memory unit='MiB'>128</memory><os><type arch='x86_64' machine='q35'>hvm</type></os>
+	 <devices><disk type='file'><driver type='qcow2'/><source file='$DIR/images/top.qcow2'/><target dev='vda' bus='virtio'/></disk></devices></domain>
+END
+own=$DIR/images/a.xml
+imports "$own"
 says "$DIR/import.out" "the image top.qcow2 is on middle.qcow2 and others: one image is made of them" || fail "$(<"$DIR/import.out")"
 same "$ID-beside"
 
 mv "$DIR/images/base.qcow2" "$DIR/bases"
-refuses 3 "middle.qcow2 has a backing file, base.qcow2, which is not beside it: name it \(--base FILE\)" "$DIR/images/top.qcow2"
-imports "$DIR/images/top.qcow2" --base "$DIR/bases/base.qcow2" --name "$ID-named"
+refuses 3 "middle.qcow2 has a backing file, base.qcow2, which is not beside it: name it \(--base FILE\)" "$own" --name "$ID-refused"
+imports "$own" --base "$DIR/bases/base.qcow2" --name "$ID-named"
 same "$ID-named"
 "$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b "$DIR/bases/base.qcow2" "$DIR/images/middle.qcow2"
-refuses 3 "has a backing file, $DIR/bases/base.qcow2, which is not beside it" "$DIR/images/top.qcow2"
+refuses 3 "has a backing file, $DIR/bases/base.qcow2, which is not beside it" "$own" --name "$ID-refused"
 imports "$DIR/images/top.qcow2" --flatten --name "$ID-all"
 same "$ID-all"
 
 # --- what a stranger's image may not have -----------------------------------------------------------
 ln -s "$DIR/bases/base.qcow2" "$DIR/images/link.qcow2"
 "$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b link.qcow2 "$DIR/images/middle.qcow2"
-refuses 3 "has a backing file, link.qcow2, which is not beside it" "$DIR/images/top.qcow2"
+refuses 3 "has a backing file, link.qcow2, which is not beside it" "$own" --name "$ID-refused"
 printf 'a secret of this host, in a file of 512 bytes%467s' '' >"$DIR/images/secret"
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/images/secret" -F raw "$DIR/images/greedy.qcow2"
-refuses 3 "secret: it is not a disk: it is a text" "$DIR/images/greedy.qcow2"
+refuses 3 "secret: it is not a disk: it is a text" "$DIR/images/greedy.qcow2" --flatten
 "$QEMU_IMG" create -q -f qcow2 "$DIR/images/remote.qcow2" 16M
 "$QEMU_IMG" rebase -u -f qcow2 -F raw -b nbd://127.0.0.1:10809/x "$DIR/images/remote.qcow2"
 refuses 3 "is on 'nbd://127.0.0.1:10809/x', which is no file" "$DIR/images/remote.qcow2" --flatten
 "$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b round.qcow2 "$DIR/images/remote.qcow2"
 mv "$DIR/images/remote.qcow2" "$DIR/images/round.qcow2"
-refuses 3 "is on more than 32 others" "$DIR/images/round.qcow2"
+refuses 3 "is on more than 32 others" "$DIR/images/round.qcow2" --flatten
 
 # --- and all of it must be there --------------------------------------------------------------------
 mv "$DIR/bases/base.qcow2" "$DIR/images"
 "$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b base.qcow2 "$DIR/images/middle.qcow2"
 truncate -s $(($(stat -c %s "$DIR/images/base.qcow2") / 2)) "$DIR/images/base.qcow2"
-refuses 3 "base.qcow2: it is cut off" "$DIR/images/top.qcow2"
+refuses 3 "base.qcow2: it is cut off" "$DIR/images/top.qcow2" --flatten

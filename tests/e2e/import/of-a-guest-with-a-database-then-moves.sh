@@ -45,6 +45,7 @@ after=$(rows "$ID-db")
 guest_stop "$ID-db"
 
 # libvirt's description says kernel, serial lines it does not
+cp "$TOP/build/guest/vmlinux" "$TOP/build/guest/initrd.img" "$DIR"
 cat >"$DIR/d.xml" <<-END
 	<domain type='kvm'>
 	  <name>$ID-virt</name>

@@ -45,7 +45,8 @@ cat >"$DIR/d.xml" <<END
 END
 sed "s|$VM/$ID-uefi-vars.fd|$DIR/none.fd|" "$DIR/d.xml" >"$DIR/none.xml"
 vmferry import "$DIR/none.xml" --disk-dir "$VM" --dry-run >"$DIR/import.out" 2>&1 || fail "$(cat "$DIR/import.out")"
-grep -q "its variables ($DIR/none.fd) do not fit the firmware here, or cannot be read: it begins with new ones" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+grep -q "the variables of its UEFI, $DIR/none.fd, are not beside its description, and are not named: it begins with new ones" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
+cp "$VM/$ID-uefi-vars.fd" "$DIR"
 imports "$DIR/d.xml"
 cmp "$VM/$ID-uefi-vars.fd" "$VM/$ID-virt-vars.fd" || fail "its variables did not come along"
 grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
