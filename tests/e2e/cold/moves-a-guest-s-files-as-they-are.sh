@@ -30,7 +30,7 @@ wait_for 30 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail 
 first=$TO
 cold_start "$first" local
 cold_wait 3
-assert_result '"in use: a QEMU" in r["reason"] and "without --how cold" in r["reason"]'
+assert_result '"in use: a QEMU" in r["reason"] and "by its name or pid" in r["reason"]'
 qmp "$MONITOR" '{"execute": "quit"}' >/dev/null
 wait_for 10 process_is_gone $guest || fail "QEMU does not end"
 (cd "$first" && md5sum $IMAGES) >"$DIR/sums" # its bitmap says that it was in use

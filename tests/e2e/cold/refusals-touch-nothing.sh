@@ -39,7 +39,7 @@ kill_at_exit $guest
 wait_for 30 eval '[[ $(status_of "$DIR/src/a.qmp" 2>/dev/null) == running ]]' || fail "the guest does not start"
 cold_start "$DIR/src" local
 cold_wait 3
-result 'r["reason"]' | grep -q 'in use: a QEMU.*without --how cold' || fail "$(result 'r["reason"]')"
+result 'r["reason"]' | grep -q 'in use: a QEMU.*by its name or pid' || fail "$(result 'r["reason"]')"
 end_process $guest
 rm -f "$DIR/src/a.qmp"
 (cd "$DIR/src" && md5sum $IMAGES) >"$DIR/sums" # the bitmap says that it was in use

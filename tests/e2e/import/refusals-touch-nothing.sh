@@ -194,7 +194,7 @@ cp "$DIR/install.iso" "$DIR/hybrid.iso" # which a BIOS starts from a disk, too
 dd if="$DIR/boot.raw" of="$DIR/hybrid.iso" bs=512 count=1 conv=notrunc status=none
 head -c 1M /dev/urandom >"$DIR/random.img"
 for file in settings.conf a.pdf a.elf a.zip install.iso; do sectors "$DIR/$file"; done
-gzip -c "$DIR/boot.raw" >"$DIR/a.gz"
+xz -c "$DIR/boot.raw" >"$DIR/a.xz"
 tar -C "$DIR" -cf "$DIR/a.tar" settings.conf
 while read -r file what; do
 	refused "$what" "$DIR/$file"
@@ -206,7 +206,7 @@ done <<-END
 	install.iso it is not a disk: it is an ISO image
 	hybrid.iso it is not a disk: it is an ISO image
 	random.img nothing in it says that it is a disk
-	a.gz it is compressed .gzip.
+	a.xz it is compressed .xz.
 	a.tar it is a tar archive without an OVF
 END
 refused 'settings.conf: it is not a disk' "$DIR/boot.raw" "$DIR/settings.conf"
@@ -218,7 +218,7 @@ done
 
 # --- what cannot be ---------------------------------------------------------------------------
 : >"$DIR/x.vmcx"
-refused "Hyper-V's binary configuration.*--memory" "$DIR/x.vmcx"
+refused "Hyper-V's binary configuration.*Get-VM" "$DIR/x.vmcx"
 refused 'cannot open .*/none.vhdx' "$DIR/none.vhdx"
 refused 'describe a guest: one at a time' "$DIR/good.ova" "$DIR/d.xml"
 refused 'is no disk of the guest' "$DIR/good.ova" "$DIR/a.raw"
