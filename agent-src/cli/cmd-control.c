@@ -116,9 +116,10 @@ static int run_order(int argc, char **argv, const char *before)
 {
 	static const struct option_table tables[] = {{order_rows, 0}, {NULL, 0}};
 	AUTO_FREE char *name = xasprintf("vmferry %s", argv[0]);
-	AUTO_FREE char *text =
-		xasprintf("usage: vmferry %s [--no-wait] VM\n\n%s%s\n", argv[0], before,
-			  "Waits for what comes of it and says it; Ctrl-C ends the wait, not the move. The exit code is migrate's.\n");
+	AUTO_FREE char *text = xasprintf(
+		"usage: vmferry %s [--no-wait] VM\n\n%s%s\n", argv[0], before,
+		"Waits for what comes of it and says it; Ctrl-C ends the wait, not the move. The exit code is migrate's,\n"
+		"but that cancel and revert end with 0 once the guest is here and nothing is left, and with 1 if they came too late.\n");
 	const struct command_usage usage = {name, text, .tables = tables, .words = "say which guest", .least = 1, .most = 1};
 	struct order_options c = {.no_wait = false};
 	int first, r = command_take(&usage, argc, argv, &c, &first);

@@ -23,6 +23,7 @@ struct order_wait {
 	bool has_next;	   /* another attempt may follow, with an agent of its own */
 	uint64_t pause_ns; /* before it does */
 	int exit_code;	   /* once it is answered, or over */
+	bool wants_back;   /* cancel, revert: the guest is to be here */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -114,12 +115,18 @@ static bool follow_next_agent(struct order_wait *w, const char *runtime_dir, pid
 	return !r;
 }
 
+/* The order was to have the guest here, with nothing left: that is no failure of the order's, and a move that was faster is one. */
+static int code_of_back(int code)
+{
+	return code == EXIT_SOURCE ? 0 : code == EXIT_DESTINATION ? EXIT_SOURCE : code;
+}
+
 static int wait_for_end(struct order_wait *w, const char *runtime_dir, pid_t guest)
 {
 	while (!w->is_over && !interrupted && follow_next_agent(w, runtime_dir, guest))
 		;
 	if (w->is_over)
-		return w->exit_code;
+		return w->wants_back ? code_of_back(w->exit_code) : w->exit_code;
 	if (interrupted)
 		leave_it_to_go_on();
 	fputs("vmferry: the agent of this move is gone and has not said how it ended: see vmferry history, or else vmferry recover\n",
@@ -129,7 +136,10 @@ static int wait_for_end(struct order_wait *w, const char *runtime_dir, pid_t gue
 
 int order_give(const char *runtime_dir, pid_t guest, json_t *request, bool waits)
 {
-	struct order_wait w = {.begin_ns = now_ns(), .waits = waits};
+	const char *command = json_text(request, "command") ?: "";
+	struct order_wait w = {.begin_ns = now_ns(),
+			       .waits = waits,
+			       .wants_back = !strcmp(command, "cancel") || !strcmp(command, "revert")};
 	struct err e;
 
 	report_init(&w.report, false, false);

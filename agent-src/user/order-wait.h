@@ -13,7 +13,7 @@
 
 /* Gives the order and prints the agent's answer. waits: then prints what becomes of the move until it has ended, or until an event says that the
  * wait is over (its "wait_ends", an exit code). Progress is shown of a wait that lasts; SIGINT ends the wait, the process with it, and not the move.
- * The exit code as of the move that was waited for; EXIT_SOURCE: the order was refused, or nobody was there (stderr says so); EXIT_UNDECIDED: the
+ * The exit code as of the move that was waited for, but 0 for a cancel or revert after which the guest is here and nothing is left; EXIT_SOURCE: the order came too late, was refused, or nobody was there (stderr says so); EXIT_UNDECIDED: the
  * agent is gone and has not said how it ended. */
 int order_give(const char *runtime_dir, pid_t guest, json_t *request, bool waits);
 

@@ -213,7 +213,7 @@ static void cards_keep_their_pci_address_where_they_can(void **state)
 		 " moved"},
 		{"kvm", "q35", FIRST "<controller type='pci' index='2' model='pcie-to-pci-bridge'/>" NIC("1", "0"),
 		 "pcie-root-port@bus=pcie.0,addr=0x2.0x0,multifunction=on,chassis=1,port=0x11 virtio-net-pci@bus=pci.1,addr=0x0"},
-		{"vmware", "pc", NIC("0x00", "0x03"), " moved"},
+		{"vmware", "pc", NIC("0x00", "0x03"), "virtio-net-pci@bus=pci.0,addr=0x3"},
 		{"kvm", "q35", NIC("0x100", "0x00"), ""}, /* an address that is none */
 	};
 	size_t i;

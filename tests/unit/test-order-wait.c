@@ -78,9 +78,11 @@ static pid_t agent(void)
 	return pid;
 }
 
+static const char *ordered = "cancel";
+
 static int gives(const char *const *says, bool waits)
 {
-	json_t *request = json_pack("{s:s}", "command", "cancel");
+	json_t *request = json_pack("{s:s}", "command", ordered);
 	pid_t pid;
 	int code;
 
@@ -108,8 +110,12 @@ static void code_is_that_of_the_move_that_was_waited_for(void **state)
 	static const char *const back[] = {OK, PROGRESS, BACK, NULL}, *const moved[] = {OK, PROGRESS, MOVED, NULL};
 
 	(void)state;
+	assert_int_equal(gives(back, true), 0); /* which is what a cancel is for */
+	assert_int_equal(gives(moved, true), EXIT_SOURCE);
+	ordered = "switch";
 	assert_int_equal(gives(back, true), EXIT_SOURCE);
 	assert_int_equal(gives(moved, true), EXIT_DESTINATION);
+	ordered = "cancel";
 }
 
 static void nobody_waits_who_does_not_want_to(void **state)
@@ -127,7 +133,7 @@ static void refusal_ends_it_unless_the_move_was_faster(void **state)
 
 	(void)state;
 	assert_int_equal(gives(refused, true), EXIT_SOURCE);
-	assert_int_equal(gives(late, true), EXIT_DESTINATION);
+	assert_int_equal(gives(late, true), EXIT_SOURCE);
 }
 
 static void event_may_end_the_wait_though_the_move_goes_on(void **state)
@@ -143,7 +149,7 @@ static void next_attempt_of_the_same_command_is_followed(void **state)
 	static const char *const says[] = {OK, PASS, "-", PROGRESS, MOVED, NULL};
 
 	(void)state;
-	assert_int_equal(gives(says, true), EXIT_DESTINATION);
+	assert_int_equal(gives(says, true), EXIT_SOURCE); /* the move was faster */
 }
 
 static void agent_that_is_gone_leaves_it_open(void **state)
