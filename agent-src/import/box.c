@@ -104,13 +104,28 @@ static const char *member_with(const struct ova *o, const char *ending)
 	return NULL;
 }
 
+static const char *member_behind(const struct ova *o, const char *name, const char *ending)
+{
+	bool is_behind = false;
+	size_t i;
+
+	for (i = 0; i < o->n; i++) {
+		if (is_behind && described_ends_with(o->members[i].name, ending))
+			return o->members[i].name;
+		is_behind |= o->members[i].name == name;
+	}
+	return NULL;
+}
+
 static int look(struct sources *s, const struct ova *o, int tar, enum file_kind *kind, const char *dir, struct err *e)
 {
-	const char *vmx = member_with(o, ".vmx");
+	const char *vmx = member_with(o, ".vmx"), *another = vmx ? member_behind(o, vmx, ".vmx") : NULL;
 
 	*kind = KIND_OVA;
 	if (member_with(o, ".ovf"))
 		return 0;
+	if (another)
+		return err_set(e, EINVAL, "%.100s and %.100s in it each describe a guest: unpack it, and name one", vmx, another);
 	if (vmx) {
 		*kind = KIND_VMX;
 		return extract_all(s, o, tar, vmx, dir, e);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define DEPTH_MAX 2 /* folders below a description's */
 
@@ -177,6 +178,21 @@ static const char *storage_cfg(const struct sources *s, const struct sources_nam
 	return !strncmp(s->description, PVE_DIRECTORY, strlen(PVE_DIRECTORY)) ? PVE_STORAGE_CFG : NULL;
 }
 
+/* Of a configuration of this cluster's, the node that its guest is on; false: it is another one, or the user says where its volumes are. */
+static bool find_nodes(struct pve_nodes *n, const struct sources *s, const struct sources_named *named)
+{
+	const char *there = s->description + strlen(PVE_NODES);
+
+	if (named->storage_cfg || strncmp(s->description, PVE_NODES, strlen(PVE_NODES)) != 0)
+		return false;
+	if (gethostname(n->here, sizeof(n->here)))
+		*n->here = '\0';
+	n->here[sizeof(n->here) - 1] = '\0';
+	n->here[strcspn(n->here, ".")] = '\0';
+	snprintf(n->there, sizeof(n->there), "%.*s", (int)strcspn(there, "/"), there);
+	return true;
+}
+
 /* 1: it is not there. */
 static int in_storage(const struct sources *s, struct image_source *to, struct described_disk *k, const struct sources_named *named,
 		      struct err *e)
@@ -184,13 +200,14 @@ static int in_storage(const struct sources *s, struct image_source *to, struct d
 	const char *cfg = k->volume ? storage_cfg(s, named) : NULL;
 	AUTO_CLOSE int fd = cfg ? open_regular(cfg) : -ENOENT;
 	AUTO_FREE char *text = NULL, *path = NULL;
+	struct pve_nodes nodes;
 	struct stat st;
 	size_t n;
 	int r = fd < 0 ? fd : read_regular(fd, STORAGE_CFG_MAX, &text, &n);
 
 	if (r && named->storage_cfg)
 		return err_sys(e, -r, "--storage-cfg: cannot read %s", cfg);
-	path = r ? NULL : pve_volume_path(text, k->volume);
+	path = r ? NULL : pve_volume_path(text, k->volume, find_nodes(&nodes, s, named) ? &nodes : NULL);
 	to->path = path ? realpath(path, NULL) : NULL; /* a volume is a link to a device */
 	if (!to->path || stat(to->path, &st))
 		return 1;

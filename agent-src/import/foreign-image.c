@@ -105,6 +105,8 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 		return 0; /* not an extent's line */
 	if (fields < 3)	  /* QEMU would go on in the next one */
 		return err_set(e, EINVAL, "the line of one of its extents is cut off");
+	if (sectors > IMAGE_VIRTUAL_MAX / 512)
+		return check_size(sectors > UINT64_MAX / 512 ? UINT64_MAX : sectors * 512, e);
 	if (++*extents > EXTENTS_MAX)
 		return err_set(e, EINVAL, "it has more than %u extents", EXTENTS_MAX);
 	if (!strcmp(type, "ZERO") && fields == 3)

@@ -375,6 +375,22 @@ static bool is_one_byte_each(const char *encoding)
 	return !strncasecmp(encoding, "windows-125", 11) || !strncasecmp(encoding, "iso-8859", 8);
 }
 
+/* Those that VMware writes. The C library has others, which do more than to read a text, by names with options. */
+static bool is_known_encoding(const char *name)
+{
+	static const char *const others[] = {"Shift_JIS",   "GBK",	   "GB18030",	  "Big5",	 "EUC-KR",  "EUC-JP",
+					     "windows-949", "windows-932", "windows-936", "windows-950", "US-ASCII"};
+	const char *number = !strncasecmp(name, "windows-125", 11) ? name + 11 : !strncasecmp(name, "iso-8859-", 9) ? name + 9 : NULL;
+	size_t i;
+
+	if (number)
+		return *number && strlen(number) <= 2 && strspn(number, "0123456789") == strlen(number);
+	for (i = 0; i < ARRAY_LEN(others); i++)
+		if (!strcasecmp(name, others[i]))
+			return true;
+	return false;
+}
+
 /* Microsoft's code pages have other names in the C library. */
 static iconv_t open_encoding(const char *name)
 {
@@ -413,7 +429,7 @@ char *described_utf8(const char *text, size_t n, const char *encoding, struct gu
 		encoding = "windows-1252";
 	if (is_utf8 && is_one_byte_each(encoding)) /* an editor may have changed it */
 		return NULL;
-	c = open_encoding(encoding);
+	c = is_known_encoding(encoding) ? open_encoding(encoding) : (iconv_t)-1;
 	if (c == (iconv_t)-1) {
 		description_note(d, "its encoding '%.40s' is not known here: names in it that are not ASCII are not read", encoding);
 		return NULL;

@@ -24,7 +24,8 @@
 #define GUEST_CPUS_MAX	  4096
 #define GUEST_MEMORY_MIN  (1ULL << 20)
 #define GUEST_MEMORY_MAX  (64ULL << 40)
-#define GUEST_TEXT_MAX	  4096 /* of one text of the file */
+#define DISK_BYTES_MAX	  (64ULL << 40) /* no hypervisor has larger ones */
+#define GUEST_TEXT_MAX	  4096		/* of one text of the file */
 
 enum guest_machine { MACHINE_UNSAID, MACHINE_PC, MACHINE_Q35 };
 enum guest_firmware { FIRMWARE_UNSAID, FIRMWARE_BIOS, FIRMWARE_UEFI };

@@ -136,26 +136,6 @@ static void give_identity(struct import *m)
 	}
 }
 
-/* ---- networks ---- */
-
-/* A bridge of the same name may be another one: it is offered, and not taken. */
-static void offer_bridges(struct import *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->d.nic_count; i++) {
-		const struct described_nic *n = &m->d.nics[i];
-		AUTO_FREE char *net = n->network ? xasprintf("bridge=%s", n->network) : NULL, *path = NULL;
-
-		if (!net || !line_net_known(net) || !n->kind || strcmp(n->kind, "bridge") || !strcmp(m->nets[i], net))
-			continue;
-		path = xasprintf("/sys/class/net/%s/bridge", n->network);
-		if (!access(path, F_OK))
-			description_note(&m->d, "network card #%zu was on the bridge %s, and one of that name is here: --net %s=bridge=%s",
-					 i + 1, n->network, n->network, n->network);
-	}
-}
-
 /* ---- the machine ---- */
 
 static int is_host_file(const char *path, const char *what, struct err *e)
@@ -243,24 +223,15 @@ static int read_vars(struct import *m, struct err *e)
 	return 0;
 }
 
-/* With sectors of another size the guest does not find its partitions. */
-static int check_sectors(const struct guest_description *d, struct err *e)
-{
-	size_t i;
-
-	for (i = 0; i < d->disk_count; i++)
-		if (d->disks[i].sector > 512 && (d->disks[i].bus == BUS_IDE || d->disks[i].bus == BUS_SATA))
-			return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on %s (--bus)",
-				       described_base(d->disks[i].file ?: d->disks[i].label ?: "?"), d->disks[i].sector, disk_bus_name(d->disks[i].bus));
-	return 0;
-}
-
 static int decide(struct import *m, struct err *e)
 {
 	struct guest_description *d = &m->d;
+	AUTO_FREE char *help = NULL;
 	const char *alias;
 	int r;
 
+	help = d->cpu_model ? host_qemu_help(&m->qemu, "-cpu", "help") : NULL;
+	line_check_cpu(d, help);
 	line_decide(d, &m->o->wishes, host_qemu_has, &m->qemu);
 	alias = d->machine == MACHINE_PC ? "pc" : "q35";
 	m->machine = host_qemu_machine(&m->qemu, alias);
@@ -277,7 +248,7 @@ static int decide(struct import *m, struct err *e)
 	if (!r && d->firmware == FIRMWARE_UEFI)
 		r = read_vars(m, e);
 	if (!r)
-		r = check_sectors(d, e);
+		r = line_check_sectors(d, e);
 	return r ? r : check_direct_boot(d, e);
 }
 
@@ -594,14 +565,18 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 /* A description that has lost its disks makes a guest that cannot start. */
 static int has_disk(const struct import *m, struct err *e)
 {
+	bool is_blank = false;
 	size_t i;
 
-	for (i = 0; i < m->d.disk_count; i++)
-		if (!m->d.disks[i].cdrom)
+	for (i = 0; i < m->d.disk_count; i++) {
+		if (m->s.disks[i].path || m->s.numbers[i])
 			return 0;
+		is_blank |= !m->d.disks[i].cdrom;
+	}
 	if (m->d.direct.kernel || m->o->no_disk)
 		return 0;
-	return err_set(e, EINVAL, "%s describes a guest without a disk: if that is meant, say --no-disk", m->s.description);
+	return err_set(e, EINVAL, "%s describes a guest %s: if that is meant, say --no-disk", m->s.description,
+		       is_blank ? "whose disks are all blank" : "without a disk");
 }
 
 static int look(void *ctx, struct err *e)
@@ -637,7 +612,7 @@ static int look(void *ctx, struct err *e)
 	r = networks_choose(m->nets, &m->d, m->o->nets, m->o->net_count, e);
 	if (r)
 		return r;
-	offer_bridges(m);
+	networks_offer(m->nets, &m->d);
 	give_identity(m);
 	r = measure(m, e);
 	return r ? r : make_line(m, e);

@@ -2,6 +2,8 @@
 #include "qemu-line-private.h"
 #include "util.h"
 
+#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 /* ---- firmware ---- */
@@ -396,4 +398,99 @@ void line_decide(struct guest_description *d, const struct line_wishes *w, line_
 		free(d->genid);
 		d->genid = NULL;
 	}
+}
+
+/* ---- its processor, as this QEMU knows it ---- */
+
+#define FLAGS_HEADING "Recognized CPUID flags"
+
+/* "sse4_1", "sse4-1" and "sse4.1" are one. */
+static bool is_same_word(const char *a, const char *b, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (a[i] != b[i] && !(strchr("_-.", a[i]) && strchr("_-.", b[i])))
+			return false;
+	return true;
+}
+
+static bool has_word(const char *p, const char *end, const char *word, size_t n)
+{
+	for (; p < end; p += strspn(p, " \n\r\t")) {
+		size_t bytes = strcspn(p, " \n\r\t");
+
+		if (bytes == n && is_same_word(p, word, n))
+			return true;
+		p += bytes;
+	}
+	return false;
+}
+
+/* "Haswell    (alias of …)" at the beginning of a line; before QEMU 9 behind "x86". */
+static bool is_model(const char *help, const char *end, const char *model, size_t n)
+{
+	for (; help < end; help += strcspn(help, "\n") + 1) {
+		const char *word = help + strspn(help, " ");
+
+		if (!strncmp(word, "x86 ", 4))
+			word += 4;
+		if (word != help && strcspn(word, " \n") == n && !strncmp(word, model, n))
+			return true;
+	}
+	return false;
+}
+
+/* Flags that are QEMU's own, of Hyper-V's and KVM's, are not in the list. */
+static bool is_flag(const char *flags, const char *word, size_t n)
+{
+	const char *name = word + (*word == '+' || *word == '-');
+	size_t bytes = strcspn(name, "=,");
+
+	if (bytes > n || !strncmp(name, "hv", 2) || !strncmp(name, "kvm", 3))
+		return bytes <= n;
+	return has_word(flags, flags + strlen(flags), name, bytes);
+}
+
+void line_check_cpu(struct guest_description *d, const char *help)
+{
+	const char *flags = help ? strstr(help, FLAGS_HEADING) : NULL, *p = d->cpu_model;
+	size_t n = p ? strcspn(p, ",") : 0;
+	char *known;
+
+	if (!p || !flags)
+		return;
+	if (!is_model(help, flags, p, n)) {
+		description_note(d, "the processor %.*s is not known to this QEMU: it becomes this host's", (int)MIN(n, 60), p);
+		free(d->cpu_model);
+		d->cpu_model = NULL;
+		return;
+	}
+	known = xasprintf("%.*s", (int)n, p);
+	for (p += n; *p; p += n) {
+		n = strcspn(++p, ",");
+		if (is_flag(flags, p, n)) {
+			char *longer = xasprintf("%s,%.*s", known, (int)n, p);
+
+			free(known);
+			known = longer;
+		} else {
+			description_note(d, "the flag %.*s of its processor is not known to this QEMU: it is left out", (int)MIN(n, 60), p);
+		}
+	}
+	free(d->cpu_model);
+	d->cpu_model = known;
+}
+
+/* ---- sectors ---- */
+
+int line_check_sectors(const struct guest_description *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (d->disks[i].sector > 512 && (d->disks[i].bus == BUS_IDE || d->disks[i].bus == BUS_SATA))
+			return err_set(e, EINVAL, "the disk %.40s has sectors of %u bytes, which QEMU has not on %s (--bus)",
+				       described_base(d->disks[i].file ?: d->disks[i].label ?: "?"), d->disks[i].sector, disk_bus_name(d->disks[i].bus));
+	return 0;
 }

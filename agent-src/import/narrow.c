@@ -65,21 +65,40 @@ static int allow(int rules, const char *path, uint64_t access)
 	return syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &a, 0) ? -errno : 0;
 }
 
+/* A directory of programs, and not one where a user has, or a file system begins with, whatever there is. */
+bool narrow_may_have(const char *dir)
+{
+	AUTO_FREE char *real = realpath(dir, NULL), *above = real ? xasprintf("%s/..", real) : NULL;
+	AUTO_FREE char *home = getenv("HOME") ? realpath(getenv("HOME"), NULL) : NULL;
+	struct stat st, up;
+
+	return real && strcmp(real, "/") != 0 && !(home && !strcmp(real, home)) && !stat(real, &st) && !stat(above, &up) &&
+	       st.st_dev == up.st_dev;
+}
+
+/* Ours reads archives itself, and needs nothing that lies beside it. */
+static bool is_own_program(const char *real)
+{
+	AUTO_FREE char *self = realpath("/proc/self/exe", NULL);
+
+	return real && self && !strcmp(real, self);
+}
+
 /* The program and what belongs to it: beside it, and its libraries. */
 static int allow_program(int rules, const char *program)
 {
 	AUTO_FREE char *real = realpath(program, NULL);
 	const char *each[] = {program, real};
 	size_t i;
-	int r = 0;
+	int r = real ? allow(rules, real, READS) : 0;
 
-	for (i = 0; i < ARRAY_LEN(each) && !r; i++) {
+	for (i = 0; i < ARRAY_LEN(each) && !r && !is_own_program(real); i++) {
 		const char *slash = each[i] ? strrchr(each[i], '/') : NULL;
 		AUTO_FREE char *dir = slash ? xasprintf("%.*s", (int)(slash - each[i]) + 1, each[i]) : NULL;
 		AUTO_FREE char *libraries = dir ? xasprintf("%s../lib", dir) : NULL;
 
-		r = dir ? allow(rules, dir, READS) : 0;
-		if (!r && libraries)
+		r = dir && narrow_may_have(dir) ? allow(rules, dir, READS) : 0;
+		if (!r && libraries && narrow_may_have(libraries))
 			r = allow(rules, libraries, READS);
 	}
 	return r;
@@ -121,9 +140,11 @@ static int hide_files(const char *program, const struct narrow *n)
 		real_dir = xasprintf("%.*s", (int)(strrchr(real, '/') - real), real);
 		beside = xasprintf("%s/../lib", real_dir);
 		libraries = realpath(beside, NULL);
-		l[count++].path = dir;
-		l[count++].path = real_dir;
-		if (libraries)
+		bool is_own = is_own_program(real);
+
+		l[count++].path = is_own || !narrow_may_have(dir) ? program : dir;
+		l[count++].path = is_own || !narrow_may_have(real_dir) ? real : real_dir;
+		if (libraries && !is_own && narrow_may_have(libraries))
 			l[count++].path = libraries;
 	}
 	l[count++] = (struct left){"/dev/null", true};

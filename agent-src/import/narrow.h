@@ -7,6 +7,7 @@
 
 #include "child.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define NARROW_LOOK_S 30u /* of CPU time */
@@ -24,5 +25,8 @@ struct narrow {
  * VMFERRY_SANDBOX=off in the environment to nothing.
  */
 int narrow_run(char *const *argv, const struct narrow *n, program_said_fn output, void *ctx, struct err *e);
+
+/* Whether a program may read all that is in the directory that it lies in. */
+bool narrow_may_have(const char *dir);
 
 #endif

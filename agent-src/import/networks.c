@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <unistd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -145,4 +146,21 @@ int networks_choose(const char *nets[GUEST_NICS_MAX], struct guest_description *
 	}
 	note_joined(d, nets, n > 0);
 	return 0;
+}
+
+void networks_offer(const char *const *nets, struct guest_description *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->nic_count; i++) {
+		const struct described_nic *n = &d->nics[i];
+		AUTO_FREE char *net = n->network ? xasprintf("bridge=%s", n->network) : NULL, *path = NULL;
+
+		if (!net || !line_net_known(net) || !n->kind || strcmp(n->kind, "bridge") || !strcmp(nets[i], net))
+			continue;
+		path = xasprintf("/sys/class/net/%s/bridge", n->network);
+		if (!access(path, F_OK))
+			description_note(d, "network card #%zu was on the bridge %s, and one of that name is here: --net %s=bridge=%s",
+					 i + 1, n->network, n->network, n->network);
+	}
 }

@@ -32,4 +32,7 @@ int networks_choose(const char *nets[GUEST_NICS_MAX], struct guest_description *
 /* "'Outside'", or the kind of network, for people; malloc'ed, NULL: not said. */
 char *network_there(const struct described_nic *n);
 
+/* A bridge of the same name may be another one: it is offered in a note, and not taken. */
+void networks_offer(const char *const *nets, struct guest_description *d);
+
 #endif

@@ -10,10 +10,11 @@
 static const struct {
 	const char *type, *property;
 	enum { IN_DIRECTORY, VOLUME_GROUP, POOL } how;
+	bool is_shared; /* all nodes have the same */
 } types[] = {
-	{"dir", "path", IN_DIRECTORY},	  {"nfs", "path", IN_DIRECTORY},       {"cifs", "path", IN_DIRECTORY},
-	{"cephfs", "path", IN_DIRECTORY}, {"glusterfs", "path", IN_DIRECTORY}, {"btrfs", "path", IN_DIRECTORY},
-	{"lvm", "vgname", VOLUME_GROUP},  {"lvmthin", "vgname", VOLUME_GROUP}, {"zfspool", "pool", POOL},
+	{"dir", "path", IN_DIRECTORY, false},	{"nfs", "path", IN_DIRECTORY, true},	    {"cifs", "path", IN_DIRECTORY, true},
+	{"cephfs", "path", IN_DIRECTORY, true}, {"glusterfs", "path", IN_DIRECTORY, true},  {"btrfs", "path", IN_DIRECTORY, false},
+	{"lvm", "vgname", VOLUME_GROUP, false}, {"lvmthin", "vgname", VOLUME_GROUP, false}, {"zfspool", "pool", POOL, false},
 };
 
 struct storage {
@@ -69,6 +70,62 @@ static bool is_name(const char *p, size_t n)
 	return n && n < 200 && *p != '.';
 }
 
+/* "rpool/data": names between slashes, so that nothing leads elsewhere. */
+static bool is_path_of_names(const char *p, size_t n)
+{
+	const char *end = p + n;
+
+	for (; p < end; p++) {
+		size_t part = MIN(strcspn(p, "/"), (size_t)(end - p));
+
+		if (!is_name(p, part))
+			return false;
+		p += part;
+		if (p + 1 == end)
+			return false;
+	}
+	return n > 0;
+}
+
+/* A property that may stand alone: "disable", "shared 1". */
+static bool is_set(const struct storage *s, const char *name)
+{
+	const char *p;
+	size_t n = strlen(name);
+
+	for (p = s->properties; *p == ' ' || *p == '\t'; p = next_line(p)) {
+		const char *word = p + strspn(p, " \t");
+
+		if (!strncmp(word, name, n) && strchr(" \t\r\n", word[n]))
+			return word[n + strspn(word + n, " \t")] != '0';
+	}
+	return false;
+}
+
+static bool is_among(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (; *list; list += strcspn(list, ", "), list += strspn(list, ", "))
+		if (strcspn(list, ", ") == n && !strncmp(list, word, n))
+			return true;
+	return false;
+}
+
+/* What is called so here is what is meant there. */
+static bool is_usable(const struct storage *s, bool is_always_shared, const struct pve_nodes *nodes)
+{
+	AUTO_FREE char *list = property(s, "nodes");
+
+	if (is_set(s, "disable"))
+		return false;
+	if (!nodes)
+		return true;
+	if (list && (!is_among(list, nodes->here) || !is_among(list, nodes->there)))
+		return false;
+	return !strcmp(nodes->here, nodes->there) || is_always_shared || is_set(s, "shared");
+}
+
 /* "100/vm-100-disk-0.qcow2", of a linked clone "100/base-100-disk-0.qcow2/101/vm-101-disk-0.qcow2": the last two are its own. */
 static char *in_directory(const struct storage *s, const char *path, const char *name)
 {
@@ -79,6 +136,8 @@ static char *in_directory(const struct storage *s, const char *path, const char 
 
 	while (owner && owner > name && owner[-1] != '/')
 		owner--;
+	if (own && !is_path_of_names(own + 7, (size_t)dir))
+		return NULL;
 	if (!base || !is_name(owner, (size_t)(base - owner)) || !is_name(base + 1, strlen(base + 1)))
 		return NULL;
 	if (!strcmp(s->type, "btrfs") && strlen(base) > 4 && !strcmp(base + strlen(base) - 4, ".raw"))
@@ -93,12 +152,13 @@ static char *place_of(const struct storage *s, size_t type, const char *value, c
 
 	if (types[type].how == IN_DIRECTORY)
 		return in_directory(s, value, name);
-	if (!is_name(base, strlen(base)))
+	if (!is_name(base, strlen(base)) || !is_path_of_names(value, strlen(value)) ||
+	    (types[type].how == VOLUME_GROUP && strchr(value, '/')))
 		return NULL;
 	return xasprintf(types[type].how == POOL ? "/dev/zvol/%s/%s" : "/dev/%s/%s", value, base);
 }
 
-char *pve_volume_path(const char *cfg, const char *volume)
+char *pve_volume_path(const char *cfg, const char *volume, const struct pve_nodes *nodes)
 {
 	size_t n = strcspn(volume, ":"), i;
 	struct storage s;
@@ -109,6 +169,8 @@ char *pve_volume_path(const char *cfg, const char *volume)
 	for (i = 0; i < ARRAY_LEN(types) && strcmp(types[i].type, s.type) != 0; i++)
 		;
 	if (i == ARRAY_LEN(types))
+		return NULL;
+	if (!is_usable(&s, types[i].is_shared, nodes))
 		return NULL;
 	value = property(&s, types[i].property);
 	if (!value && types[i].how == IN_DIRECTORY)

@@ -49,6 +49,10 @@ struct line {
 	size_t argc;
 };
 
+/* Drops what of its processor QEMU's `-cpu help` does not have, and notes it. help NULL: all of it is believed. */
+void line_check_cpu(struct guest_description *d, const char *help);
+/* With sectors of another size than its bus has the guest does not find its partitions. 0; -EINVAL. */
+int line_check_sectors(const struct guest_description *d, struct err *e);
 void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx);
 /* 0; -EINVAL: the disks do not fit on the machine. line_fini() whatever is returned. */
 int line_make(struct line *out, struct guest_description *d, const struct line_host *h, struct err *e);

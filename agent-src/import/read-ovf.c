@@ -236,7 +236,7 @@ static int capacity_of(struct described_disk *disk, const xmlNode *node, struct 
 		return 0;
 	if (!factor)
 		return err_set(e, EINVAL, "a disk's capacity is in '%.40s', which is no unit", unit);
-	if (described_number(&n, capacity, 0, (1ULL << 60) / factor, "a disk's capacity", e))
+	if (described_number(&n, capacity, 0, DISK_BYTES_MAX / factor, "a disk's capacity", e))
 		return -EINVAL;
 	disk->capacity = n * factor;
 	return 0;
@@ -273,6 +273,8 @@ static int find_file(struct ovf *o, struct described_disk *disk, const struct it
 		return err_set(e, EINVAL, "the disk '%.60s' is a difference to another one: export the guest without snapshots", id);
 	disk->label = xstrdup(id);
 	ref = xml_attr(node, "fileRef");
+	if (!ref && xmlHasProp(node, BAD_CAST "fileRef")) /* it has a file, so it is not blank */
+		return err_set(e, EINVAL, "the disk '%.60s' has a file whose name cannot be read", id);
 	if (capacity_of(disk, node, e))
 		return -EINVAL;
 	if (o->is_ovirt)

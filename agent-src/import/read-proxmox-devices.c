@@ -70,9 +70,11 @@ static uint64_t size_of(const char *text)
 	double n = text ? strtod(text, &end) : 0;
 	const char *unit = text && *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
 
-	if (!text || n < 512 / 1024.0 || n > 1e15 || (*end && (!unit || end[1])))
+	if (!text || (*end && (!unit || end[1])))
 		return 0;
-	return (uint64_t)(unit ? n * (double)(1ULL << (10 * (unit - units + 1))) : n);
+	if (unit)
+		n *= (double)(1ULL << (10 * (unit - units + 1)));
+	return n >= 512 && n <= (double)DISK_BYTES_MAX ? (uint64_t)n : 0; /* nor is what is no number */
 }
 
 /* Of a guest whose disk is called so there: /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0. */

@@ -18,6 +18,18 @@
 
 /* ---- lines ---- */
 
+/* Texts that are not the guest's hardware. */
+static bool may_be_long(const char *key, size_t n)
+{
+	static const char *const keys[] = {"sshkeys", "description", "tags", "cicustom"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(keys); i++)
+		if (strlen(keys[i]) == n && !strncmp(key, keys[i], n))
+			return true;
+	return false;
+}
+
 static int add_line(struct conf *c, const char *from, size_t n, unsigned number, struct err *e)
 {
 	const char *colon = memchr(from, ':', n), *value, *end = from + n;
@@ -26,7 +38,7 @@ static int add_line(struct conf *c, const char *from, size_t n, unsigned number,
 		end--;
 	if (end == from || *from == '#')
 		return 0;
-	if (!colon || colon == from || end - from > GUEST_TEXT_MAX)
+	if (!colon || colon == from || (end - from > GUEST_TEXT_MAX && !may_be_long(from, (size_t)(colon - from))))
 		return err_set(e, EINVAL, "line %u is not KEY: VALUE", number);
 	if (c->n == CONF_LINES_MAX)
 		return err_set(e, EINVAL, "it has more than %d lines", CONF_LINES_MAX);
@@ -159,7 +171,7 @@ bool is_proxmox(const char *text, size_t n)
 	for (; text < end && *text != '[' && (stop = memchr(text, '\n', (size_t)(end - text))); text = stop + 1) {
 		size_t key = key_of(text, (size_t)(stop - text));
 
-		if (*text == '#' || text == stop)
+		if (*text == '#' || text == stop || *text == '\r')
 			continue;
 		if (!key)
 			return false;

@@ -1,6 +1,7 @@
 /* test-import-files.c: what strangers' files may be: archives, manifests, and images that name other files. */
 #include "firmware.h"
 #include "foreign-image.h"
+#include "narrow.h"
 #include "ova.h"
 #include "sources.h"
 #include "util.h"
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -445,7 +447,8 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"RW 2 FLAT \"flat\" 0\n", "is cut off: it has 512 bytes of 1024"},
 		{"RW 1 FLAT \"flat\" 1\n", "is cut off: it has 512 bytes of 1024"},
 		{"RW 2 VMFS \"flat\"\n", "is cut off"},
-		{"RW 36028797018963968 FLAT \"flat\" 0\n", "is longer than can be"}, /* 2^64 bytes */
+		{"RW 36028797018963968 FLAT \"flat\" 0\n", "more than 64 TiB"}, /* 2^64 bytes */
+		{"RW 137438953473 ZERO\n", "more than 64 TiB"},
 		{"RW 1 FLAT \"../flat\" 0\n", "no name of a file beside it"},
 		{"RW 1 FLAT \"nbd:localhost:1\" 0\n", "no name of a file beside it"},
 		{"RW 1 FLAT \"linked\" 0\n", "cannot open its extent"},
@@ -530,6 +533,20 @@ static void embedded_descriptors_are_read(void **state)
 		if ((r != 0) != (cases[i].why != NULL) || (r && !strstr(e.msg, cases[i].why)))
 			fail_msg("case %zu: %d %s", i, r, r ? e.msg : "taken");
 	}
+}
+
+static void a_program_has_no_more_than_its_directory(void **state)
+{
+	AUTO_FREE char *home = xstrdup(getenv("HOME") ?: "/");
+
+	(void)state;
+	assert_true(narrow_may_have(dir));
+	assert_false(narrow_may_have("/"));
+	assert_false(narrow_may_have("/proc/"));
+	assert_false(narrow_may_have("/no-such-one"));
+	setenv("HOME", dir, 1);
+	assert_false(narrow_may_have(dir));
+	setenv("HOME", home, 1);
 }
 
 static void nothing_is_left_to_guess(void **state)
@@ -796,6 +813,7 @@ int main(void)
 		cmocka_unit_test(vmdk_extents_lie_beside_it),
 		cmocka_unit_test(embedded_descriptors_are_read),
 		cmocka_unit_test(nothing_is_left_to_guess),
+		cmocka_unit_test(a_program_has_no_more_than_its_directory),
 		cmocka_unit_test(compressed_clusters_reach_as_far_as_the_last_does),
 		cmocka_unit_test(nothing_is_read_behind_the_end),
 		cmocka_unit_test(firmware_is_what_the_descriptors_say),

@@ -403,10 +403,58 @@ static void a_volume_is_where_its_storage_says(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		AUTO_FREE char *path = pve_volume_path(cfg, cases[i][0]);
+		AUTO_FREE char *path = pve_volume_path(cfg, cases[i][0], NULL);
 
 		if (!!path != !!cases[i][1] || (path && strcmp(path, cases[i][1]) != 0))
 			fail_msg("%s is %s", cases[i][0], path ? path : "nowhere");
+	}
+}
+
+/* What is called alike on another node is another guest's. */
+static void a_volume_of_another_node_is_not_here(void **state)
+{
+	static const char cfg[] =
+		"dir: local\n\tpath /l\n\nlvm: san\n\tvgname san\n\tshared 1\n\nlvm: unshared\n\tvgname x\n\tshared 0\n\nnfs: nas\n"
+		"\tserver s\n\nnfs: some\n\tnodes b, c\n\ndir: off\n\tpath /off\n\tdisable\n";
+	static const struct {
+		const char *storage, *there;
+		bool is_here;
+	} cases[] = {{"local", "a", true}, {"local", "b", false}, {"san", "b", true},	{"unshared", "b", false}, {"unshared", "a", true},
+		     {"nas", "b", true},   {"some", "b", false},  {"some", "a", false}, {"off", "a", false},	  {"off", NULL, false}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct pve_nodes nodes = {.here = "a"};
+		AUTO_FREE char *volume = xasprintf("%s:100/vm-100-disk-0.raw", cases[i].storage), *path = NULL;
+
+		snprintf(nodes.there, sizeof(nodes.there), "%s", cases[i].there ?: "");
+		path = pve_volume_path(cfg, volume, cases[i].there ? &nodes : NULL);
+		if (!!path != cases[i].is_here)
+			fail_msg("%s of %s is %s", cases[i].storage, cases[i].there ?: "?", path ?: "nowhere");
+	}
+}
+
+static void a_storage_leads_to_no_other_place(void **state)
+{
+	static const char *const cfgs[] = {"lvm: s\n\tvgname ../etc\n",
+					   "lvm: s\n\tvgname a/b\n",
+					   "zfspool: s\n\tpool a/../b\n",
+					   "zfspool: s\n\tpool /a\n",
+					   "zfspool: s\n\tpool a//b\n",
+					   "zfspool: s\n\tpool a/\n",
+					   "dir: s\n\tpath /p\n\tcontent-dirs images=../../etc\n",
+					   "dir: s\n\tpath /p\n\tcontent-dirs images=/etc\n",
+					   "dir: s\n\tpath /p\n\tcontent-dirs images=.ssh\n",
+					   "dir: s\n\tpath /p\n\tcontent-dirs images=\n"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cfgs); i++) {
+		AUTO_FREE char *path = pve_volume_path(cfgs[i], "s:100/vm-100-disk-0.raw", NULL);
+
+		if (path)
+			fail_msg("%s leads to %s", cfgs[i], path);
 	}
 }
 
@@ -661,6 +709,8 @@ int main(void)
 		cmocka_unit_test_teardown(what_a_guest_does_not_use_may_be_missing, clean),
 		cmocka_unit_test_teardown(of_a_directory_its_description_is_taken, clean),
 		cmocka_unit_test(a_volume_is_where_its_storage_says),
+		cmocka_unit_test(a_volume_of_another_node_is_not_here),
+		cmocka_unit_test(a_storage_leads_to_no_other_place),
 		cmocka_unit_test_teardown(a_kernel_lies_beside_its_description, clean),
 		cmocka_unit_test(a_disk_of_an_archive_is_raw),
 		cmocka_unit_test_teardown(a_disk_of_an_archive_has_all_its_names, clean),

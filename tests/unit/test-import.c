@@ -599,9 +599,98 @@ static void a_machine_that_needs_no_programs_is_kept_from_them(void **state)
 	}
 }
 
+/* What QEMU does not know it does not start with. */
+static void a_processor_is_one_that_qemu_knows(void **state)
+{
+	static const char help[] =
+		"Available CPUs:\n  486                   (alias configured by machine type)\nx86 Haswell (alias of Haswell-v1)\n"
+		"  host\n\nRecognized CPUID flags:\n  aes sse4.1 spec-ctrl\n  vmx\n";
+	static const struct {
+		const char *model, *is;
+		size_t notes;
+	} cases[] = {
+		{"486", "486", 0},
+		{"Haswell,+aes,-vmx", "Haswell,+aes,-vmx", 0},
+		{"host,sse4_1=on,hv-tlbflush=on", "host,sse4_1=on,hv-tlbflush=on", 0},
+		{"host,+no-such,+spec-ctrl,migratable=off", "host,+spec-ctrl", 2},
+		{"help", NULL, 1},
+		{"alias", NULL, 1},
+		{"Available", NULL, 1},
+		{"aes", NULL, 1},
+		{"Haswel", NULL, 1},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct guest_description d = {.cpu_model = xstrdup(cases[i].model)};
+
+		line_check_cpu(&d, help);
+		if (!d.cpu_model != !cases[i].is || (d.cpu_model && strcmp(d.cpu_model, cases[i].is) != 0))
+			fail_msg("%s is %s", cases[i].model, d.cpu_model ? d.cpu_model : "dropped");
+		assert_int_equal(d.note_count, cases[i].notes);
+		description_fini(&d);
+	}
+}
+
+static void encodings_are_those_that_vmware_writes(void **state)
+{
+	static const char *const known[] = {"windows-1252", "ISO-8859-15", "Shift_JIS", "GBK", "Big5", "EUC-KR"};
+	static const char *const others[] = {"UTF-7",	  "UTF-16",	 "GBK//TRANSLIT", "windows-1252//IGNORE",
+					     "ISO-8859-", "ISO-2022-KR", "../x"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(known) + ARRAY_LEN(others); i++) {
+		bool is_known = i < ARRAY_LEN(known);
+		struct guest_description d = {.origin = NULL};
+		AUTO_FREE char *text = described_utf8("\xa1\xa1", 2, is_known ? known[i] : others[i - ARRAY_LEN(known)], &d);
+
+		assert_int_equal(text != NULL, is_known);
+		assert_int_equal(d.note_count, !is_known);
+		description_fini(&d);
+	}
+}
+
+static void a_configuration_may_have_been_on_windows(void **state)
+{
+	static const char text[] = "cores: 1\r\n\r\nmemory: 512\r\nscsi0: local:1/a.raw\r\nostype: l26\r\n";
+
+	(void)state;
+	assert_true(is_proxmox(text, strlen(text)));
+}
+
+static void a_size_is_one_that_a_disk_may_have(void **state)
+{
+	static const struct {
+		const char *size;
+		uint64_t bytes;
+	} cases[] = {{"1M", 1 << 20}, {"1.5K", 1536}, {"64T", 64ULL << 40}, {"65T", 0},	   {"nan", 0},
+		     {"nanG", 0},     {"inf", 0},     {"-1G", 0},	    {"1e300T", 0}, {"511", 0}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct guest_description d = {.origin = NULL};
+		AUTO_FREE char *text =
+			xasprintf("cores: 1\nmemory: 512\nname: x\nostype: l26\nscsi0: local:1/a.raw,size=%s\n", cases[i].size);
+		struct err e;
+
+		if (read_proxmox(&d, text, strlen(text), &e))
+			fail_msg("%s", e.msg);
+		if (d.disks[0].capacity != cases[i].bytes)
+			fail_msg("%s is %llu", cases[i].size, (unsigned long long)d.disks[0].capacity);
+		description_fini(&d);
+	}
+}
+
 int main(void)
 {
 	static struct CMUnitTest tests[CASES_MAX] = {
+		{"a_processor_is_one_that_qemu_knows", a_processor_is_one_that_qemu_knows, NULL, NULL, NULL},
+		{"encodings_are_those_that_vmware_writes", encodings_are_those_that_vmware_writes, NULL, NULL, NULL},
+		{"a_configuration_may_have_been_on_windows", a_configuration_may_have_been_on_windows, NULL, NULL, NULL},
+		{"a_size_is_one_that_a_disk_may_have", a_size_is_one_that_a_disk_may_have, NULL, NULL, NULL},
 		{"numbers_are_within_their_bounds", numbers_are_within_their_bounds, NULL, NULL, NULL},
 		{"addresses_are_those_of_one_card", addresses_are_those_of_one_card, NULL, NULL, NULL},
 		{"texts_cannot_leave_their_option", texts_cannot_leave_their_option, NULL, NULL, NULL},
@@ -618,7 +707,7 @@ int main(void)
 		{"a_machine_that_needs_no_programs_is_kept_from_them", a_machine_that_needs_no_programs_is_kept_from_them, NULL, NULL,
 		 NULL},
 	};
-	size_t n = 12, fixed = n, i;
+	size_t n = 16, fixed = n, i;
 	DIR *dir = opendir(DIRECTORY);
 	struct dirent *x;
 	int failed;

@@ -93,7 +93,8 @@ refused "the disk '$ID-disk1.vmdk' is not beside it" "$DIR/$ID.d/$ID.ovf"
 
 # --- images that name other files ---------------------------------------------------------------
 "$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw "$DIR/backing.qcow2"
-refused 'secret: it is not a disk: it is a text' "$DIR/backing.qcow2"
+refused "may be another guest's" "$DIR/backing.qcow2"
+refused 'secret: it is not a disk: it is a text' "$DIR/backing.qcow2" --flatten
 for extent in '/../secret' "$DIR/secret" 'nbd:127.0.0.1:10809' 'json:{}' 'linked.vmdk'; do
 	ln -sf "$DIR/secret" "$DIR/linked.vmdk"
 	printf '# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW 1 FLAT "%s" 0\n' "$extent" >"$DIR/evil.vmdk"
@@ -228,6 +229,9 @@ rmdir "$DIR/empty"
 printf 'config.version = "8"\nmemsize = "64"\nide1:0.present = "TRUE"\nide1:0.deviceType = "cdrom-image"\nide1:0.fileName = "a.iso"\n' >"$DIR/diskless.vmx"
 refused 'diskless.vmx describes a guest without a disk: if that is meant, say --no-disk' "$DIR/diskless.vmx"
 import "$DIR/diskless.vmx" --no-disk --dry-run || fail "$(<"$DIR/import.err")"
+sed 's| ovf:fileRef="f1"||; /<References>/d' "$TOP/tests/data/import/blank-data-disk.ovf" >"$DIR/blank.ovf"
+refused "describes a guest whose disks are all blank" "$DIR/blank.ovf"
+import "$DIR/blank.ovf" --no-disk --dry-run || fail "$(<"$DIR/import.err")"
 cp "$TOP/tests/data/import/virtualbox-arm.ovf" "$DIR/arm.ovf"
 cp "$DIR/boot.raw" "$DIR/disk.vmdk"
 refused 'arm.ovf: its processor is ARM' "$DIR/arm.ovf"
