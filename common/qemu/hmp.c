@@ -80,10 +80,35 @@ static int switch_keyboard(struct hmp *h, struct err *e)
 	return type_bytes(h, keys, sizeof(keys), e);
 }
 
+/* The first line of what a mux itself answers to its escape and h, whoever has the keyboard. */
+static const char mux_help[] = "print this help";
+
+static bool has_helped(const struct hmp_text *t)
+{
+	return memmem(t->bytes, t->n, mux_help, strlen(mux_help)) != NULL;
+}
+
+/* A QEMU that was slow has said so by now: its mux helps only after it has opened the connection, upon which a monitor that has the keyboard greets. 1, 0,
+ * or -errno. */
+static int has_keyboard(struct hmp *h, struct err *e)
+{
+	const char keys[2] = {h->escape, 'h'};
+	int r = type_bytes(h, keys, sizeof(keys), e);
+
+	r = r ? r : wait_until(h, has_helped, HMP_ANSWER_MS, e);
+	if (r < 0)
+		return r;
+	return r ? hmp_text_greeted(&h->text)
+		 : err_set(e, EBUSY, "the monitor %s shares its connection, and does not answer: QEMU hangs, or is no mux there", h->name);
+}
+
 static int take_keyboard(struct hmp *h, struct err *e)
 {
-	int r = switch_keyboard(h, e);
+	int r = has_keyboard(h, e);
 
+	if (r)
+		return MIN(r, 0);
+	r = switch_keyboard(h, e);
 	h->took_keyboard = !r;
 	r = r ? r : wait_until(h, hmp_text_prompted, KEYBOARD_MS, e);
 	return r < 0 ? r

@@ -134,6 +134,8 @@ static void an_error_is_a_line_of_its_own(void **state)
 
 /* ---- a conversation ---- */
 
+#define HELP "\n\rC-a h    print this help\n\rC-a x    exit emulator\n\r"
+
 /* Answers each line with the next of its texts; nothing for NULL. */
 struct played {
 	int fd;
@@ -214,7 +216,7 @@ static void nothing_is_typed_where_nobody_greets(void **state)
 
 static void a_mux_gives_the_keyboard_and_has_it_back(void **state)
 {
-	struct played p = {.first = "console of the guest\r\n", .texts = {greeting, answered}};
+	struct played p = {.first = "console of the guest\r\n", .texts = {HELP, greeting, answered}};
 	struct hmp h = {.escape = 1};
 	pthread_t thread = begin(&p, &h);
 	char *answer = NULL;
@@ -225,7 +227,25 @@ static void a_mux_gives_the_keyboard_and_has_it_back(void **state)
 	assert_int_equal(hmp_ask(&h, "ab", &answer, &e), 0);
 	free(answer);
 	end(&p, &h, thread);
-	assert_string_equal(p.heard, "\001cab\n\001c");
+	assert_string_equal(p.heard, "\001h\001cab\n\001c");
+}
+
+/* It greets later than it was waited for: to switch then would give the keyboard to the guest's console. */
+static void a_mux_that_is_slow_keeps_the_keyboard(void **state)
+{
+	AUTO_FREE char *late = xasprintf("%s%s", greeting, HELP);
+	struct played p = {.first = NULL, .texts = {late, answered}};
+	struct hmp h = {.escape = 1};
+	pthread_t thread = begin(&p, &h);
+	char *answer = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(hmp_begin(&h, h.fd, &e), 0);
+	assert_int_equal(hmp_ask(&h, "ab", &answer, &e), 0);
+	free(answer);
+	end(&p, &h, thread);
+	assert_string_equal(p.heard, "\001hab\n");
 }
 
 static void a_mux_that_has_the_keyboard_keeps_it(void **state)
@@ -246,7 +266,7 @@ static void a_mux_that_has_the_keyboard_keeps_it(void **state)
 
 static void a_mux_that_gives_no_keyboard_is_refused(void **state)
 {
-	struct played p = {.texts = {"console of the guest\r\n"}};
+	struct played p = {.texts = {HELP, "console of the guest\r\n"}};
 	struct hmp h = {.escape = 1};
 	pthread_t thread = begin(&p, &h);
 	struct err e;
@@ -254,7 +274,7 @@ static void a_mux_that_gives_no_keyboard_is_refused(void **state)
 	(void)state;
 	assert_int_equal(hmp_begin(&h, h.fd, &e), -ENOTSUP);
 	end(&p, &h, thread);
-	assert_string_equal(p.heard, "\001c\001c");
+	assert_string_equal(p.heard, "\001h\001c\001c");
 }
 
 /* ---- where it is ---- */
@@ -334,6 +354,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_typed_where_nobody_greets),
 		cmocka_unit_test(a_mux_gives_the_keyboard_and_has_it_back),
 		cmocka_unit_test(a_mux_that_has_the_keyboard_keeps_it),
+		cmocka_unit_test(a_mux_that_is_slow_keeps_the_keyboard),
 		cmocka_unit_test(a_mux_that_gives_no_keyboard_is_refused),
 		cmocka_unit_test(monitors_are_found_on_the_line),
 		cmocka_unit_test(monitors_out_of_reach_say_why),
