@@ -324,7 +324,7 @@ cat >"$DIR/bin/then" <<-END
 END
 imports "$DIR/a.raw" --name "$ID-slow" --qemu "$DIR/bin/qemu-system-x86_64"
 assert_same_content "$DIR/a.raw" raw "$VM/$ID-slow.qcow2" qcow2
-grep -q "converting $ID-slow.qcow2  *42%" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
+grep -q "converting $ID-slow.qcow2 .*42%" "$DIR/import.err" || fail "$(cat "$DIR/import.err")"
 
 # ended by a signal while it converts: the child goes, too
 echo 'echo $$ >"'"$DIR"'/import.child"; exec sleep 1000' >"$DIR/bin/then"
