@@ -150,12 +150,12 @@ static void check_answers(struct entry *n, struct qmp *q)
 		because(n, xstrdup(e.msg), NULL);
 }
 
-/* No QMP monitor of it can be used. why: malloc'ed. */
-static void look_for_another_way(struct entry *n, char *why)
+/* No QMP monitor of it can be used. said: why, malloc'ed, and stolen. */
+static void look_for_another_way(struct entry *n, char *said)
 {
+	AUTO_FREE char *why = said;
 	AUTO_FREE char *options = qmp_advice(n->g.name, n->g.line.expanded, n->g.line.expanded_count);
 	AUTO_FREE char *words = NULL;
-	AUTO_FREE char *before = why;
 	struct err e;
 
 	n->hmp = lent_way(&n->g, &words);

@@ -7,14 +7,16 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 
+NAME=cold-$$ # of its socket in /run
+
 rows() { # prints how many were checked
 	local said
-	said=$(guest_verify "$(orders a)" blocks) || fail "the database is damaged"
+	said=$(guest_verify "$(orders "$NAME")" blocks) || fail "the database is damaged"
 	sed -n 's/.* blocks_checked=\([0-9]*\) .*/\1/p' <<<"$said"
 }
 
 start_cold() { # [OPTION...]
-	move_start a local --how cold "$@"
+	move_start "$NAME" local --how cold "$@"
 	wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
 }
 
@@ -29,25 +31,25 @@ wait_cold() { # [STATUS]
 # --- without a monitor: its owner shuts it down --------------------------------------------------
 
 guest_ext4 "$DIR/a.qcow2" qcow2 64M
-NO_QMP=yes MEM=256 WITNESS="ram_mb=8 rate=0 db=vda db_rate=0" guest_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
-at_exit "rm -f /run/a.qmp"
-OLD=${GUEST_PID[a]}
+NO_QMP=yes MEM=256 WITNESS="ram_mb=8 rate=0 db=vda db_rate=0" guest_start "$NAME" $(guest_drive d0 "$DIR/a.qcow2" qcow2)
+at_exit "rm -f /run/$NAME.qmp"
+OLD=${GUEST_PID[$NAME]}
 vmferry check "$OLD" local --disk-dir "$DIR/d1" --how cold >"$DIR/check" || fail "check refuses it: $(cat "$DIR/check")"
 grep -q "(pid $OLD), which runs, cold to" "$DIR/check" || fail "check says: $(cat "$DIR/check")"
 [[ ! -e $DIR/d1 ]] || fail "check has made something"
 start_cold
-vmferry status a | grep -q "a (pid $OLD).*, waiting for the guest to be shut down$" || fail "status says: $(vmferry status a)"
+vmferry status "$NAME" | grep -q "$NAME (pid $OLD).*, waiting for the guest to be shut down$" || fail "status says: $(vmferry status "$NAME")"
 before=$(rows)
-guest_order "$(orders a)" poweroff >/dev/null || true
+guest_order "$(orders "$NAME")" poweroff >/dev/null || true
 wait_cold
-guest_adopt a "$(result 'r["started_pid"]')" # its socket of orders has its old name: nothing has it any more
-wait_for 120 grep -aqs '^witness ready' "$TO/a.console" || fail "it does not boot there: $(tail -n 3 "$TO/a.console")"
+guest_adopt "$NAME" "$(result 'r["started_pid"]')" # its socket of orders has its old name: nothing has it any more
+wait_for 120 grep -aqs '^witness ready' "$TO/$NAME.console" || fail "it does not boot there: $(tail -n 3 "$TO/$NAME.console")"
 after=$(rows)
 echo "rows: $before before, $after after"
 [[ $before -gt 0 && $after -ge $before ]] || fail "rows are gone"
 assert_result 'r["away_ms"] > 0 and r["disks"][0]["bytes_kept"] > 0 and r["ahead"]["passes"] > 0 and r["ahead"]["bytes_wire"] > 0'
-vmferry history a | grep -q 'migrated (cold) in .* after a head start of' || fail "history: $(vmferry history)"
-tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- '-qmp unix:/run/a.qmp' || fail "it has no monitor there"
+vmferry history "$NAME" | grep -q 'migrated (cold) in .* after a head start of' || fail "history: $(vmferry history)"
+tr '\0' ' ' <"/proc/${GUEST_PID[$NAME]}/cmdline" | grep -q -- "-qmp unix:/run/$NAME.qmp" || fail "it has no monitor there"
 [[ -z $(find "$TO" -name '*partial*') ]] || fail "something is left: $(ls "$TO")"
 
 # --- with one that can tell it, and that it does not obey ------------------------------------------
@@ -55,7 +57,7 @@ tr '\0' ' ' <"/proc/${GUEST_PID[a]}/cmdline" | grep -q -- '-qmp unix:/run/a.qmp'
 start_cold --shutdown-timeout 1
 wait_cold 4
 assert_result '"did not shut down within 1 s" in r["reason"] and r["guest"] == "source"'
-wait_for 60 has_disk_ops a $(($(disk_ops a) + 10)) || fail "the guest does not run on"
+wait_for 60 has_disk_ops "$NAME" $(($(disk_ops "$NAME") + 10)) || fail "the guest does not run on"
 [[ -n $(find "$TO" -name '*partial*') ]] || fail "what has arrived is not kept"
-vmferry recover a >"$DIR/recover" 2>&1 || true
+vmferry recover "$NAME" >"$DIR/recover" 2>&1 || true
 [[ -z $(find "$TO" -name '*partial*') ]] || fail "recover does not remove it: $(cat "$DIR/recover")"

@@ -6,14 +6,16 @@
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
+NAME=cold-$$ # of its socket in /run
+
 cold_start_of() { # NAME
 	move_start "$1" local --how cold
 	wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
 }
 
 head -c 4M /dev/urandom >"$DIR/a.raw"
-at_exit "rm -f /run/a.qmp"
-NO_QMP=yes MEM=64 WITNESS="ram_mb=8 rate=100 disks=vda disk_rate=20 button=1" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) -monitor "unix:$DIR/a.hmp,server=on,wait=off"
+at_exit "rm -f /run/$NAME.qmp"
+NO_QMP=yes MEM=64 WITNESS="ram_mb=8 rate=100 disks=vda disk_rate=20 button=1" tiny_start "$NAME" $(guest_drive d0 "$DIR/a.raw" raw) -monitor "unix:$DIR/a.hmp,server=on,wait=off"
 
 # --- while a person is connected ------------------------------------------------------------------
 
@@ -28,27 +30,27 @@ END
 PERSON=$!
 kill_at_exit "$PERSON"
 wait_for 20 test -e "$DIR/a.hmp.taken" || fail "nobody is connected to the monitor"
-cold_start_of a
+cold_start_of "$NAME"
 grep -q "shut the guest down now, from inside" "$DIR/move.json" || fail "a monitor that somebody has was asked: $(cat "$DIR/move.json")"
 kill "$MOVE_PID"
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
-has_disk_ops a 1 || fail "the guest does not run on"
+has_disk_ops "$NAME" 1 || fail "the guest does not run on"
 end_process "$PERSON"
 
 # --- and afterwards ----------------------------------------------------------------------------------
 
-cold_start_of a
+cold_start_of "$NAME"
 grep -q "told to shut down now (the ACPI power button, by its human monitor)" "$DIR/move.json" || fail "it is not told: $(tail -n 2 "$DIR/move.json")"
 wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["outcome"] == "migrated" and r["started_pid"] > 0'
-guest_adopt a "$(result 'r["started_pid"]')"
-wait_for 60 grep -aqs '^witness ready' "$TO/a.console" || fail "it does not boot there"
+guest_adopt "$NAME" "$(result 'r["started_pid"]')"
+wait_for 60 grep -aqs '^witness ready' "$TO/$NAME.console" || fail "it does not boot there"
 
 # --- what is in its way once it is down ----------------------------------------------------------------
 
 # It is tried again, as somebody reads the disk for a moment; and ends with a script by which it starts here, as somebody replaces it.
 start_waiting() {
-	move_start a local --how cold --hold
+	move_start "$NAME" local --how cold --hold
 	wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
 }
 
@@ -56,18 +58,18 @@ start_waiting
 sleep 1000 9<"$DIR/d2/a.raw" &
 READER=$!
 kill_at_exit "$READER"
-guest_stop a
+guest_stop "$NAME"
 wait_event 'ev["event"] == "notice" and "It is tried again" in ev["text"]' >/dev/null
 end_process "$READER"
 wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["outcome"] == "migrated" and len([ev for ev in events if ev["event"] == "result"]) == 1'
-guest_adopt a "$(result 'r["started_pid"]')"
+guest_adopt "$NAME" "$(result 'r["started_pid"]')"
 [[ -z $(ls "$VMFERRY_STATE_DIR"/start-*.sh 2>/dev/null) ]] || fail "a script is left: $(ls "$VMFERRY_STATE_DIR")"
 
 image=$DIR/d3/a.raw
 start_waiting
 kill -STOP "$MOVE_PID" # it does not see what happens just before the end
-guest_stop a
+guest_stop "$NAME"
 mv "$image" "$DIR/b.raw"
 cp "$DIR/b.raw" "$image"
 kill -CONT "$MOVE_PID"
@@ -75,15 +77,15 @@ wait_event 'ev["event"] == "notice" and "is not the file that" in ev["text"]' >/
 mv "$DIR/b.raw" "$image"
 wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["outcome"] == "migrated"'
-guest_adopt a "$(result 'r["started_pid"]')"
+guest_adopt "$NAME" "$(result 'r["started_pid"]')"
 
 # --- the destination is away for good -------------------------------------------------------------------
 
 MOVE_PID=
 listen_dst
-move_start a "$DST_ADDRESS" --how cold --hold
+move_start "$NAME" "$DST_ADDRESS" --how cold --hold
 wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
-guest_stop a
+guest_stop "$NAME"
 kill -KILL "$DST_PID"
 wait_for 180 process_is_gone "$MOVE_PID" || fail "the move does not end"
 assert_result 'r["exit_code"] == 8 and r["guest"] == "shut-down"'
@@ -91,5 +93,5 @@ script=$(result 'r["start_here"]')
 grep -q "^exec .*qemu-system-x86_64" "$script" || fail "no script that starts it: $(cat "$script")"
 [[ $(stat -c %a "$script") == 700 ]] || fail "others may read what starts it"
 sh "$script" >"$DIR/again" 2>&1 &
-guest_adopt a $!
-wait_for 60 monitor_answers /run/a.qmp || fail "it does not start here again: $(cat "$DIR/again")"
+guest_adopt "$NAME" $!
+wait_for 60 monitor_answers /run/$NAME.qmp || fail "it does not start here again: $(cat "$DIR/again")"
