@@ -444,7 +444,8 @@ char *image_source_name(const struct image_source *s)
 		file = slice;
 	}
 	all = json_pack("{s:s,s:o,s:s*}", "driver", s->driver, "file", file, "force_size_calc", s->by_size ? "current_size" : NULL);
-	if (s->base_count || !strcmp(s->driver, "qcow2")) {
+	/* the chain of one's own image is what the image itself says */
+	if (s->base_count || (!s->is_own && !strcmp(s->driver, "qcow2"))) {
 		json_t *on = bases_as_json(s);
 
 		if (!on || json_object_set_new(all, "backing", on)) {
