@@ -67,6 +67,16 @@ static int put(const char *root, const struct left *l)
 	return mount(from, to, NULL, MS_BIND, NULL) || mount(NULL, to, NULL, flags, NULL) ? -errno : 0;
 }
 
+/* The file has its name already: a program that runs cannot be opened once more to make one. */
+static bool stands_before(const struct left *l, size_t at)
+{
+	size_t i;
+
+	for (i = 0; i < at && (strcmp(l[i].path, l[at].path) || l[i].writable != l[at].writable); i++)
+		;
+	return i < at;
+}
+
 int narrow_mounts(const struct left *l, size_t count)
 {
 	const char *root = place_for(l, count);
@@ -80,7 +90,7 @@ int narrow_mounts(const struct left *l, size_t count)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("none", root, "tmpfs", MS_NOSUID, "mode=755,size=4m"))
 		return -errno;
 	for (i = 0; i < count && !r; i++)
-		r = put(root, &l[i]);
+		r = stands_before(l, i) ? 0 : put(root, &l[i]);
 	if (r)
 		return r;
 	if (mount(NULL, root, NULL, MS_REMOUNT | MS_BIND | MS_NOSUID | MS_RDONLY, NULL) || chdir(root) ||

@@ -128,6 +128,7 @@ static int hide_files(const char *program, const struct narrow *n)
 {
 	AUTO_FREE char *real = realpath(program, NULL), *libraries = NULL, *dir = NULL, *real_dir = NULL, *beside = NULL;
 	AUTO_FREE struct left *l = xcalloc(ARRAY_LEN(everybody_s) + n->read_count + 7, sizeof(*l));
+	bool is_own = real && is_own_program(real);
 	size_t count = 0, i;
 	int r;
 
@@ -140,8 +141,6 @@ static int hide_files(const char *program, const struct narrow *n)
 		real_dir = xasprintf("%.*s", (int)(strrchr(real, '/') - real), real);
 		beside = xasprintf("%s/../lib", real_dir);
 		libraries = realpath(beside, NULL);
-		bool is_own = is_own_program(real);
-
 		l[count++].path = is_own || !narrow_may_have(dir) ? program : dir;
 		l[count++].path = is_own || !narrow_may_have(real_dir) ? real : real_dir;
 		if (libraries && !is_own && narrow_may_have(libraries))
@@ -158,8 +157,8 @@ static int hide_files(const char *program, const struct narrow *n)
 
 /* ---- calls ---- */
 
-/* What Landlock does not govern, all that leads to a network or into another process, and what a filter does not see (rings). */
-/* Calls that nothing which looks at a foreign image needs. */
+/* Calls that nothing which looks at a foreign image needs: those that Landlock does not govern, that lead to a network or into another process, or whose
+ * effect a filter does not see (rings). */
 static const char *const refused_calls[] = {
 	"socket",
 	"socketpair",
