@@ -1,0 +1,69 @@
+/* disks-tell.c: the disks of a guest in the plan, the progress, the status and the result of its move. */
+#include "disks-private.h"
+
+#include <string.h>
+
+static json_t *tell_progress(const struct disks *ds, const struct disk *d)
+{
+	const char *slash = strrchr(d->guest->real_path, '/');
+	uint64_t done, left, whole;
+
+	disk_reader_progress(ds->reader, d->object, &done, &left);
+	whole = d->round ? d->last_dirty : d->guest->allocated;
+	if (!d->round && !d->queued && !done) /* it has not begun */
+		left = whole;
+	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path, "round",
+			 (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
+			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole
+			 : left	      ? 0.0
+				      : 100.0);
+}
+
+static json_t *tell_result(const struct disks *ds, const struct disk *d)
+{
+	const struct send_stats *sent = &ds->data->sent;
+
+	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:I,s:s,s:s*}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to,
+			 "rounds", (int)d->round + 1, "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
+			 (json_int_t)sent->disk_bytes[d->object], "bytes_kept", (json_int_t)sent->kept_bytes[d->object], "format",
+			 d->guest->format, "reuse", d->old);
+}
+
+/* How much of the old copies there has been told of, while that is not all. */
+static void tell_compared(const struct disks *ds, json_t *out)
+{
+	uint64_t told = 0, all = 0;
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i]->have && !ds->list[i]->round) {
+			told += have_told(ds->list[i]->have);
+			all += ds->list[i]->guest->virtual_size;
+		}
+	if (told < all)
+		json_object_set_new(out, "compared_percent", json_real(100.0 * (double)told / (double)all));
+}
+
+void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	static json_t *(*const of_one[])(const struct disks *, const struct disk *) =
+		{[TELL_PLAN] = disk_tell_plan, [TELL_PROGRESS] = tell_progress, [TELL_STATUS] = NULL, [TELL_RESULT] = tell_result};
+	const struct disks *ds = container_of(p, const struct disks, part);
+	json_t *list;
+	unsigned i;
+
+	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
+		json_object_set_new(out, "disk_left", json_integer((json_int_t)disks_left(ds)));
+	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
+		tell_compared(ds, out);
+	if (!of_one[tale])
+		return;
+	list = json_array();
+	for (i = 0; i < ds->count; i++)
+		json_array_append_new(list, of_one[tale](ds, ds->list[i]));
+	for (i = 0; i < ds->stays && tale == TELL_PLAN; i++)
+		json_array_append_new(list, disk_tell_plan(ds, ds->stay[i]));
+	for (i = 0; i < ds->lefts && tale == TELL_PLAN; i++)
+		json_array_append_new(list, disk_tell_plan(ds, ds->left[i]));
+	json_object_set_new(out, "disks", list);
+}
