@@ -129,43 +129,33 @@ static int unmake_by(struct hmp *h, pid_t pid, const char *path, unsigned number
 		       : 0;
 }
 
-static int make_at(struct lent_monitor *m, struct hmp *h, const struct hmp_place *p, const struct guest *g, const char *state_dir,
-		   struct err *e)
+/* A monitor that is to be made, and for which guest. */
+struct making {
+	struct lent_monitor *m;
+	const struct guest *g;
+	const char *state_dir;
+};
+
+static int make_at(struct hmp *h, const struct hmp_place *p, void *ctx, struct err *e)
 {
+	const struct making *x = ctx;
+	struct lent_monitor *m = x->m;
 	struct err ignored;
 	int r = is_able(h, e);
 
-	r = r ? r : begin_journal(m, g, state_dir, p, e);
+	r = r ? r : begin_journal(m, x->g, x->state_dir, p, e);
 	fault_point("src-lent-noted");
 	if (r)
 		return r;
 	r = make_by(h, m->path, m->number, e);
-	if (!r && wait_for_socket(g->pid, m->path, true, OWN_MS))
+	if (!r && wait_for_socket(x->g->pid, m->path, true, OWN_MS))
 		r = err_set(e, EIO, "the monitor %s said nothing against it, and QEMU does not listen on %s", p->name, m->path);
 	if (!r) {
 		m->by = xstrdup(p->name);
 		return 0;
 	}
-	if (!unmake_by(h, g->pid, m->path, m->number, &ignored))
+	if (!unmake_by(h, x->g->pid, m->path, m->number, &ignored))
 		end_journal(m);
-	return r;
-}
-
-/* One of the line's, tried. */
-static int make_at_one(struct lent_monitor *m, const struct args_hmp *on_line, const struct guest *g, const char *state_dir, struct err *e)
-{
-	struct hmp_place p;
-	struct hmp h;
-	int r = hmp_locate(&p, g, on_line, e);
-
-	if (r)
-		return r;
-	r = hmp_reach(&h, &p, g->pid, e);
-	if (!r) {
-		r = make_at(m, &h, &p, g, state_dir, e);
-		hmp_end(&h);
-	}
-	hmp_place_fini(&p);
 	return r;
 }
 
@@ -181,13 +171,14 @@ static int make_by_hmp(struct lent_monitor *m, const struct guest *g, const char
 {
 	struct args_hmp *list;
 	size_t n = qemu_args_hmp(g->line.expanded, g->line.expanded_count, &list), i;
+	struct making x = {m, g, state_dir};
 	struct err e;
 	int r = check_path(m->path, &e) ?: -ENXIO;
 
 	if (r != -ENXIO)
 		add_words(words, e.msg);
 	for (i = 0; i < n && r == -ENXIO; i++)
-		if (!make_at_one(m, &list[i], g, state_dir, &e))
+		if (!hmp_visit(g, &list[i], make_at, &x, &e))
 			r = 0;
 		else
 			add_words(words, e.msg);
@@ -244,7 +235,7 @@ static bool has_one_that_answers(struct guest *g, struct loop *l, char **words)
 	return !r;
 }
 
-/* Who belongs to somebody else, or arrives, is told so by whoever looks next. */
+/* A guest that is somebody else's, or still arrives, is left to the next check, which says so. */
 static bool is_for_us(const struct guest *g)
 {
 	struct err ignored;
@@ -400,7 +391,7 @@ static int unmake(const json_t *lent, pid_t pid, const char *path, struct err *e
 	return r;
 }
 
-/* One that has left is QEMU's client until QEMU has noticed. */
+/* A client that has left counts as connected until QEMU has noticed. */
 static int wait_until_alone(pid_t pid, const char *path)
 {
 	uint64_t until = now_ns() + GONE_MS * 1000000ULL;

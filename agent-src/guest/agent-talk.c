@@ -95,7 +95,7 @@ static void forget(struct agent *a, size_t n)
 	a->n -= n;
 }
 
-/* One line of what it says, as JSON. */
+/* The next line that the agent says, as JSON. */
 static int next_answer(struct agent *a, uint64_t until, json_t **out)
 {
 	const char *end;

@@ -59,7 +59,7 @@ static bool is_image(const char *path)
 	return yes;
 }
 
-/* One descriptor of its QEMU's, by its number in /proc. */
+/* A descriptor of the running QEMU, by its number in /proc, leads to a file that its line names, or to no image. */
 static int check_open(const struct guest *running, const struct guest *down, const struct args_result *line, const char *number,
 		      struct err *e)
 {

@@ -31,21 +31,10 @@ static bool has_hmp(const struct guest *g)
 	return i < n;
 }
 
-static int press_at(const struct guest *g, const struct args_hmp *on_line, struct err *e)
+static int press_at(struct hmp *h, const struct hmp_place *p, void *ctx, struct err *e)
 {
-	struct hmp_place p;
-	struct hmp h;
-	int r = hmp_locate(&p, g, on_line, e);
-
-	if (r)
-		return r;
-	r = hmp_reach(&h, &p, g->pid, e);
-	if (!r) {
-		r = hmp_order(&h, "system_powerdown", e);
-		hmp_end(&h);
-	}
-	hmp_place_fini(&p);
-	return r;
+	(void)p, (void)ctx;
+	return hmp_order(h, "system_powerdown", e);
 }
 
 static int press_by_hmp(const struct guest *g, struct qmp *q, struct err *e)
@@ -57,7 +46,7 @@ static int press_by_hmp(const struct guest *g, struct qmp *q, struct err *e)
 	(void)q;
 	for (i = 0; i < n && r; i++)
 		if (list[i].kind != HMP_NOWHERE)
-			r = press_at(g, &list[i], e);
+			r = hmp_visit(g, &list[i], press_at, NULL, e);
 	args_hmp_free(list, n);
 	return r;
 }

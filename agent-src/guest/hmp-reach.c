@@ -195,3 +195,21 @@ int hmp_reach(struct hmp *h, const struct hmp_place *p, pid_t pid, struct err *e
 		hmp_end(h);
 	return r;
 }
+
+int hmp_visit(const struct guest *g, const struct args_hmp *on_line,
+	      int (*ask)(struct hmp *h, const struct hmp_place *p, void *ctx, struct err *e), void *ctx, struct err *e)
+{
+	struct hmp_place p;
+	struct hmp h;
+	int r = hmp_locate(&p, g, on_line, e);
+
+	if (r)
+		return r;
+	r = hmp_reach(&h, &p, g->pid, e);
+	if (!r) {
+		r = ask(&h, &p, ctx, e);
+		hmp_end(&h);
+	}
+	hmp_place_fini(&p);
+	return r;
+}

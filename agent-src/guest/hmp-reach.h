@@ -27,6 +27,9 @@ int hmp_locate(struct hmp_place *out, const struct guest *g, const struct args_h
 void hmp_place_fini(struct hmp_place *p);
 /* 0: a connection on which it has asked for a command: hmp_end(). -EBUSY: another has it; -ESRCH: it is not that process's. */
 int hmp_reach(struct hmp *h, const struct hmp_place *p, pid_t pid, struct err *e);
+/* Finds, reaches and asks one monitor of the line, and leaves it. ask: with ctx; its result is returned. Otherwise as hmp_locate() and hmp_reach(). */
+int hmp_visit(const struct guest *g, const struct args_hmp *on_line,
+	      int (*ask)(struct hmp *h, const struct hmp_place *p, void *ctx, struct err *e), void *ctx, struct err *e);
 /* As a journal has it; hmp_place_load(): false, it is none. */
 json_t *hmp_place_json(const struct hmp_place *p);
 bool hmp_place_load(struct hmp_place *p, const json_t *from);
