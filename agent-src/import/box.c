@@ -18,13 +18,13 @@
 
 static int make_spool(struct sources *s, const char *dir, struct err *e)
 {
-	AUTO_FREE char *real = realpath(dir, NULL), *template = real ? xasprintf("%s/.vmferry-import-XXXXXX", real) : NULL;
+	AUTO_FREE char *real = realpath(dir, NULL);
 
 	if (s->spool.path)
 		return 0;
 	if (life_now()) /* until it is known how the guest is called */
 		life_about(life_now(), described_base(s->description), real, 0);
-	return template ? spool_make(&s->spool, template, e) : err_sys(e, errno, "--disk-dir %s", dir);
+	return real ? spool_make_in(&s->spool, real, e) : err_sys(e, errno, "--disk-dir %s", dir);
 }
 
 /* As much as there is room for: what is in it does not tell how much it is. */

@@ -48,7 +48,7 @@ static int in_ova(struct sources *s, struct image_source *to, const char *name, 
 	return 0;
 }
 
-/* One that the user has named. */
+/* The image of that name is among those that the user has given. */
 static bool among_images(struct sources *s, struct image_source *to, const char *name)
 {
 	size_t i;
@@ -113,7 +113,7 @@ static bool is_shallow(const char *name)
 	return *name != '.';
 }
 
-/* What lies there, or in a folder below. */
+/* A file beside the description, or in a folder below it. */
 static bool beside(struct sources *s, struct image_source *to, const char *name)
 {
 	int dir = (int)(strrchr(s->description, '/') - s->description);
@@ -121,7 +121,7 @@ static bool beside(struct sources *s, struct image_source *to, const char *name)
 
 	while (!strncmp(name, "./", 2))
 		name += 2;
-	if (s->is_vma || s->is_xva || !file_name_below(name) || !is_shallow(name))
+	if (s->archive || !file_name_below(name) || !is_shallow(name))
 		return false;
 	path = xasprintf("%.*s/%s", dir, s->description, name);
 	if (!lies_there(path, (size_t)dir)) {
@@ -146,7 +146,7 @@ static char *with_slashes(const char *name)
 	return out;
 }
 
-/* Of a description that is of this host itself: it means that file, which is not one that is called alike. */
+/* A description of this host's own means that very file, and not one that has the same name elsewhere. */
 static bool is_elsewhere(const struct sources *s, const struct described_disk *k)
 {
 	size_t dir = (size_t)(described_base(s->description) - s->description), n = (size_t)(described_base(k->file) - k->file);
@@ -178,7 +178,7 @@ static const char *storage_cfg(const struct sources *s, const struct sources_nam
 	return !strncmp(s->description, PVE_DIRECTORY, strlen(PVE_DIRECTORY)) ? PVE_STORAGE_CFG : NULL;
 }
 
-/* Of a configuration of this cluster's, the node that its guest is on; false: it is another one, or the user says where its volumes are. */
+/* The node of this cluster that the configuration's guest is on; false: the configuration is another cluster's, or the user says where its volumes are. */
 static bool find_nodes(struct pve_nodes *n, const struct sources *s, const struct sources_named *named)
 {
 	const char *there = s->description + strlen(PVE_NODES);
@@ -322,7 +322,7 @@ static int all_known(const struct sources *s, const struct guest_description *d,
 	return 0;
 }
 
-/* Of two names from directories that are not here one file may be meant. */
+/* Two names from directories that are not here may mean one file. */
 static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
 {
 	size_t k;
@@ -357,7 +357,7 @@ static int find_disk(struct sources *s, struct described_disk *k, size_t i, size
 	return r == 1 ? in_directory(s, &s->disks[i], k, number, e) : r;
 }
 
-/* What a firmware remembers may be missing. */
+/* The firmware's variables may be missing. */
 static int find_efi(struct sources *s, struct described_disk *k, const struct sources_named *named, struct err *e)
 {
 	struct err ignored;

@@ -400,7 +400,7 @@ static iconv_t open_encoding(const char *name)
 	return page ? iconv_open("UTF-8", page) : c;
 }
 
-/* What is no text of that encoding becomes '?', a byte at a time. */
+/* Bytes that are no text of that encoding become '?', one at a time. */
 static char *convert_text(iconv_t c, const char *text, size_t n)
 {
 	size_t size = 4 * n + 1, left = size - 1;

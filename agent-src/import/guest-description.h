@@ -153,7 +153,7 @@ bool described_mac(struct described_nic *n, const char *text);
 char *described_uuid(const char *text);
 /* A name as QEMU has for devices and processors: letters, digits, ".", "_" and "-". */
 bool described_is_word(const char *text);
-/* What a disk of QEMU's takes for its serial number. */
+/* The characters and length that a disk of QEMU's takes for its serial number. */
 bool described_is_serial(const char *text);
 /* In any case of letters. */
 bool described_ends_with(const char *text, const char *ending);

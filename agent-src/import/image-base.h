@@ -14,7 +14,7 @@
  * is not here.
  */
 int image_find_bases(struct image_source *s, struct err *e);
-/* That base, as a source of its own, on those behind it; what it has is s's. */
+/* The i-th base as a source of its own, on the bases behind it; its strings are s's. */
 struct image_source image_base_source(const struct image_source *s, size_t i);
 
 #endif

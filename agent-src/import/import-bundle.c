@@ -313,10 +313,9 @@ static char *line(const void *ctx)
 
 static int receive(struct bundling *m, struct err *e)
 {
-	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", m->dir);
 	const struct bundle_file *f;
 	size_t i;
-	int r = spool_make(&m->spool, template, e);
+	int r = spool_make_in(&m->spool, m->dir, e);
 
 	if (r)
 		return r;

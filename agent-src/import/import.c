@@ -346,7 +346,7 @@ static const char *source_name(const struct import *m, size_t i)
 
 	if (m->s.spool.path && !strncmp(path, m->s.spool.path, strlen(m->s.spool.path)))
 		return described_base(m->d.disks[i].file);
-	return !of || m->s.is_ova || m->s.is_vma || m->s.is_xva || (!strncmp(path, of, dir) && !strchr(path + dir, '/'))
+	return !of || m->s.is_ova || m->s.archive || (!strncmp(path, of, dir) && !strchr(path + dir, '/'))
 		       ? described_base(m->d.disks[i].file)
 		       : path;
 }
@@ -469,7 +469,7 @@ static int verify(struct import *m, struct err *e)
 /* A plan writes nothing, so it is made of what the archive says of itself. */
 static bool stays_packed(const struct import *m)
 {
-	return m->o->dry_run && (m->s.is_vma || m->s.is_xva);
+	return m->o->dry_run && m->s.archive;
 }
 
 static int unpack(struct import *m, struct err *e)
@@ -478,7 +478,7 @@ static int unpack(struct import *m, struct err *e)
 		description_note(&m->d, "the disks stay in the archive: what is on them is looked at when they are imported");
 		return 0;
 	}
-	if (m->s.is_vma || m->s.is_xva)
+	if (m->s.archive)
 		life_stage(life_now(), "unpacking");
 	return sources_unpack(&m->s, &m->d, m->dir, e);
 }

@@ -112,7 +112,7 @@ static bool is_among(const char *list, const char *word)
 	return false;
 }
 
-/* What is called so here is what is meant there. */
+/* A volume of this storage's has one meaning on both nodes. */
 static bool is_usable(const struct storage *s, bool is_always_shared, const struct pve_nodes *nodes)
 {
 	AUTO_FREE char *list = property(s, "nodes");

@@ -370,7 +370,7 @@ static bool needs_usb2(const struct guest_description *d)
 	return d->xhci;
 }
 
-/* What libvirt and Proxmox give their guests; each has its socket beside the others. */
+/* Channels as libvirt and Proxmox give them to their guests; each has its socket beside the others. */
 static void add_channels(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	size_t i;

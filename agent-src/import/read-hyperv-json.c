@@ -77,7 +77,7 @@ static void add_drive(struct guest_description *d, json_t *drive, bool cdrom, bo
 				 path ? described_base(path) : "?");
 }
 
-/* What is on IDE comes first, as nothing else boots where there is IDE. */
+/* Drives on IDE come first, as nothing else boots where there is IDE. */
 static void add_drives(struct guest_description *d, json_t *vm)
 {
 	static const char *const lists[] = {"HardDrives", "DVDDrives"};

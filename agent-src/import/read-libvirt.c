@@ -113,7 +113,7 @@ static int place(struct described_disk *disk, const xmlNode *node, struct err *e
 	return 0;
 }
 
-/* One that is no file of a directory: the words are for people. */
+/* A disk that is no file of a directory is told of in words for people. */
 static void take_elsewhere(struct described_disk *disk, const xmlNode *source, const char *type)
 {
 	AUTO_FREE char *pool = xml_attr(source, "pool"), *volume = xml_attr(source, "volume"), *name = xml_attr(source, "name"),
@@ -540,7 +540,7 @@ static void say_unknown(struct domain *x, const char *path, const char *const *k
 			description_note(x->d, "<%s%s%.60s> is not mapped", path, *path ? "/" : "", (const char *)n->name);
 }
 
-/* Whoever wrote the description could have QEMU do anything by them: they are shown, and taken if the user gives them. */
+/* Arguments of the description's own could have QEMU do anything: they are shown, and taken if the user gives them. */
 static void note_arguments(struct domain *x)
 {
 	const xmlNode *line = xml_child(x->root, "commandline"), *n;

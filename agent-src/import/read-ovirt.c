@@ -182,7 +182,7 @@ static void take_video(struct guest_description *d, const char *device)
 			d->video = xstrdup(models[i][1]);
 }
 
-/* What comes with something else, or is the host's side of it. */
+/* Devices that come with something else, or are the host's side of it. */
 static bool is_idle(const char *type)
 {
 	static const char *const words[] = {"controller", "graphics", "balloon", "disk", "interface", "spicevmc"};

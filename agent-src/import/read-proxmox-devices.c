@@ -77,7 +77,7 @@ static uint64_t size_of(const char *text)
 	return n >= 512 && n <= (double)DISK_BYTES_MAX ? (uint64_t)n : 0; /* nor is what is no number */
 }
 
-/* Of a guest whose disk is called so there: /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0. */
+/* The name by which a guest finds its disk: /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi0. */
 static void name_device(struct described_disk *k, const char *value)
 {
 	AUTO_FREE char *serial = conf_property(value, "serial");

@@ -179,7 +179,7 @@ static int take_machine(struct settings *s, const char *os, struct err *e)
 
 /* ---- devices ---- */
 
-/* What its firmware remembers lies beside the disk. */
+/* The firmware's variables lie beside the disk. */
 static void take_variables(struct settings *s, const char *disk)
 {
 	size_t dir = (size_t)(described_base(disk) - disk);

@@ -169,7 +169,7 @@ static enum disk_bus bus_called(const char *type)
 	return BUS_UNSAID;
 }
 
-/* That medium, wherever in the tree. */
+/* The medium of that UUID, wherever it is in the tree. */
 static const xmlNode *medium(const xmlNode *above, const char *uuid)
 {
 	const xmlNode *n, *found = NULL;

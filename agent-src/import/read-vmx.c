@@ -83,7 +83,7 @@ static int add_line(struct vmx *v, const char *from, const char *to, unsigned nu
 	return 0;
 }
 
-/* What .encoding says, which is in ASCII whatever it says; malloc'ed, NULL: nothing. */
+/* The encoding that .encoding names, itself in ASCII; malloc'ed, NULL: none. */
 static char *encoding_of(const char *text, size_t n)
 {
 	const char *end = text + n, *p = text, *next;
@@ -467,7 +467,7 @@ static bool begins_with_any(const char *key, const char *const *words)
 	return false;
 }
 
-/* What the guest sees of the machine, or is told by it, and does not find here; all else that is not mapped is counted. */
+/* Settings of what the guest sees of the machine, or is told by it, and does not find here; all others that are not mapped are counted. */
 static bool is_seen(const struct line *l)
 {
 	static const char *const seen[] = {"sound.present",

@@ -135,7 +135,7 @@ static int take_numbers(struct xva_text *x, struct err *e)
 	return 0;
 }
 
-/* What the guest says of itself, or else the template that it was made from. */
+/* The system is what the guest says of itself, or else the template that it was made from. */
 static int take_system(struct xva_text *x, struct err *e)
 {
 	const xmlNode *v = x->vm->values;

@@ -15,7 +15,7 @@ int read_vmx(struct guest_description *d, const char *text, size_t n, struct err
 int read_libvirt(struct guest_description *d, const char *text, size_t n, struct err *e);
 /* The configuration of an exported guest as Windows Server 2008 to 2012 R2 write it. */
 int read_hyperv(struct guest_description *d, const char *text, size_t n, struct err *e);
-/* What Get-VM … | ConvertTo-Json prints; is_…: whether a text that begins so is that. */
+/* Output of Get-VM … | ConvertTo-Json; is_…: whether a text that begins so is that. */
 int read_hyperv_json(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_hyperv_json(const char *text, size_t n);
 /* A .vbox, which VirtualBox itself keeps a guest's settings in. */

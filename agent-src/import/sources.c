@@ -1,13 +1,12 @@
 /* sources.c: see sources.h. */
 #include "sources.h"
+#include "packed-sources.h"
 #include "disk-files.h"
 #include "box.h"
 #include "file-kind.h"
 #include "image-whole.h"
 #include "open-regular.h"
 #include "util.h"
-#include "vma-disks.h"
-#include "xva-disks.h"
 #include "xml.h"
 
 #include <ctype.h>
@@ -127,8 +126,8 @@ static int open_ovf_manifest(struct sources *s, struct err *e)
 
 static int read_description(struct sources *s, struct guest_description *d, enum file_kind kind, struct err *e)
 {
-	int r = kind == KIND_VMA   ? vma_disks_open(s, e)
-		: kind == KIND_XVA ? xva_disks_open(s, e)
+	int r = kind == KIND_VMA   ? archive_open(s, &vma_archive, e)
+		: kind == KIND_XVA ? archive_open(s, &xva_archive, e)
 		: kind == KIND_OVA ? open_ova(s, d, ".ovf", e)
 		: kind == KIND_BOX ? open_ova(s, d, "metadata.json", e)
 				   : read_whole(&s->text, &s->text_bytes, s->description, e);
@@ -222,7 +221,7 @@ static int take_raw(struct sources *s, const struct guest_description *d, const 
 	return found ? 0 : err_set(e, EINVAL, "--raw %s: that is not a disk of this guest", name);
 }
 
-/* Of a directory the description in it. */
+/* A directory stands for the only description in it. */
 static int look_at(char **path, enum file_kind *kind, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
@@ -265,7 +264,7 @@ static bool is_used(const struct sources *s, const char *name)
 	return !strcmp(name, s->is_ova ? s->text_name : described_base(s->description)) || (!s->is_ova && disk_called(s, name));
 }
 
-/* What somebody has taken out of an appliance (an ISO, say) nobody misses, if its guest does not use it. */
+/* A file that somebody has taken out of an appliance (an ISO, say) is not missed, if its guest does not use it. */
 static void drop_missing(struct sources *s, struct guest_description *d)
 {
 	int dir = (int)(strrchr(s->description, '/') - s->description);
@@ -305,10 +304,8 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 		if (!r && !d->name &&
 		    (kind == KIND_QUICKEMU || kind == KIND_PROXMOX || kind == KIND_BOX)) /* whose file is called as the guest */
 			d->name = stem_of(s->description);
-		if (!r && s->is_vma)
-			vma_disks_find(s, d, n);
-		if (!r && s->is_xva)
-			xva_disks_find(s, d);
+		if (!r && s->archive)
+			s->archive->find(s, d, n);
 		if (!r)
 			r = disk_files_find(s, d, n, e);
 		if (!r)
@@ -316,7 +313,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	} else {
 		r = describe_images(s, d, e);
 	}
-	if (!r && s->description && !s->is_ova && !s->is_vma && !s->is_xva) {
+	if (!r && s->description && !s->is_ova && !s->archive) {
 		s->folder = xasprintf("%.*s", (int)(described_base(s->description) - s->description), s->description);
 		s->bases.folder = s->folder;
 	}

@@ -12,6 +12,8 @@
 #include "spool.h"
 #include "unpack.h"
 
+struct archive_kind;
+
 struct sources {
 	char *description; /* the file, absolute; NULL: only images */
 	char *text;	   /* what the reader gets */
@@ -20,8 +22,8 @@ struct sources {
 	char *text_name; /* of the OVF within an OVA */
 	bool is_ova;
 	struct ova ova;
-	char *tar; /* the archive that this is in: the description's file, or what was unpacked of it */
-	bool is_vma, is_xva;
+	char *tar;			    /* the archive that this is in: the description's file, or what was unpacked of it */
+	const struct archive_kind *archive; /* its disks are to be unpacked (packed-sources.h); NULL: they are files */
 	struct packed_content packed;
 	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* in the VMA, of each disk */
 	struct image_source efi;		       /* the image of described efi; path NULL: it is not found */
@@ -68,7 +70,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 /* Compares all that is named in the manifest. 0; -EBADMSG; -ECANCELED. total: its bytes, for progress. */
 int sources_verify(const struct sources *s, digest_progress_fn progress, void *ctx, struct err *e);
 uint64_t sources_verify_bytes(const struct sources *s);
-/* What is in an archive that has to be unpacked gets files below dir until sources_clean(). 0; -EINVAL: it is damaged; -ENOSPC, -ECANCELED, -errno. */
+/* Disks in an archive that has to be unpacked get files below dir until sources_clean(). 0; -EINVAL: it is damaged; -ENOSPC, -ECANCELED, -errno. */
 int sources_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e);
 void sources_clean(struct sources *s);
 /* Looks at the images (foreign-image.h, image-whole.h), and sets what each disk of d begins with. 0, or -EINVAL and others. */

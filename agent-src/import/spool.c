@@ -114,6 +114,13 @@ int spool_make(struct spool *s, const char *template, struct err *e)
 	return 0;
 }
 
+int spool_make_in(struct spool *s, const char *dir, struct err *e)
+{
+	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
+
+	return spool_make(s, template, e);
+}
+
 void spool_remove_stale(const json_t *detail)
 {
 	const char *path = json_text(detail, "path");

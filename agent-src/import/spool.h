@@ -19,6 +19,8 @@ struct spool {
 
 /* template: a path with a directory in it that ends in XXXXXX (mkdtemp(3)). Says what of others it has removed. */
 int spool_make(struct spool *s, const char *template, struct err *e);
+/* The spool of an import, in that directory, into which its guest comes. */
+int spool_make_in(struct spool *s, const char *dir, struct err *e);
 /* Removes the directory with all files in it. 1: something is left, and is a leftover of the command. */
 size_t spool_remove(struct spool *s);
 /* Removes the directory that the journal of a command that was cut off names, unless that command is alive. */

@@ -62,7 +62,7 @@ static void hear(void *ctx, const char *text, size_t n)
 	h->text[h->n] = '\0';
 }
 
-/* What it said last is whether it could. */
+/* The child's last line says whether it could unpack. */
 static int judge(const struct heard *h, const char *path, struct err *e)
 {
 	const char *end = h->text + h->n, *last = end;
@@ -88,7 +88,7 @@ static int inherited(int fd)
 	return copy;
 }
 
-/* What is compressed does not tell how much it is, so a part of what is free is left to others. */
+/* Compressed content does not tell its size, so a part of the free room is left to others. */
 static uint64_t room_beside(int fd)
 {
 	struct statvfs v;

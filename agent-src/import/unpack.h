@@ -22,7 +22,7 @@ struct packed_disk {
 	char *name;
 };
 
-/* What there is in an archive. */
+/* The contents of an archive. */
 struct packed_content {
 	enum packed_kind kind;
 	char *config; /* of a VMA or XVA; NULL: it has none */
@@ -49,7 +49,7 @@ int unpack_vma(const char *path, const struct unpack_target *targets, size_t cou
 
 /* The same of an XVA, and its digests are compared. */
 int unpack_xva(const char *path, const struct unpack_target *targets, size_t count, struct err *e);
-/* What is compressed, of at most that many bytes, to the file to, which is made. */
+/* Compressed content of at most bytes_max bytes is written to the file to, which is made. */
 int unpack_plain(const char *path, const char *to, uint64_t bytes_max, struct err *e);
 
 /* In that process: argv from UNPACK_WORD on. Returns the exit code: 0, also if it is damaged, which it says. */

@@ -1,27 +1,9 @@
-/* vma-disks.c: see vma-disks.h. */
-#include "vma-disks.h"
+/* vma-disks.c: the disks of an archive of Proxmox VE's (vma.h), which of them are there, and these unpacked: a row of packed-sources.h. */
+#include "packed-sources.h"
 #include "disk-files.h"
-#include "space.h"
-#include "xva-disks.h"
 #include "util.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-
-int vma_disks_open(struct sources *s, struct err *e)
-{
-	int r = unpack_look(&s->packed, s->description, e);
-
-	s->is_vma = true;
-	if (!r && !s->packed.config)
-		r = err_set(e, EINVAL, "%s: it has no configuration of a guest", s->description);
-	if (r)
-		return r;
-	s->text = xstrdup(s->packed.config);
-	s->text_bytes = s->packed.config_bytes;
-	return 0;
-}
 
 static const struct packed_disk *in_vma(const struct sources *s, const char *label)
 {
@@ -45,7 +27,7 @@ static void number_disks(struct guest_description *d)
 			d->disks[i].number = ++number;
 }
 
-/* It has no header of its own that could be believed: its guest writes to its first byte. */
+/* A disk of an archive is raw, whatever its first bytes say, as its guest writes them. */
 static unsigned take(struct described_disk *k, const struct packed_disk *p)
 {
 	free(k->elsewhere);
@@ -77,7 +59,8 @@ static void note_others(const struct sources *s, struct guest_description *d)
 					 s->packed.disks[i].name, format_bytes(size, s->packed.disks[i].bytes));
 }
 
-void vma_disks_find(struct sources *s, struct guest_description *d, const struct sources_named *named)
+/* Leaves out those disks of d that are neither in it nor named by the user. */
+static void find(struct sources *s, struct guest_description *d, const struct sources_named *named)
 {
 	const struct packed_disk *efi = d->efi.label && !disk_is_said(&d->efi, named) ? in_vma(s, d->efi.label) : NULL;
 	size_t i = 0;
@@ -116,7 +99,7 @@ static char *unpack_to(struct sources *s, struct targets *t, unsigned number)
 	return path;
 }
 
-static int unpack(struct sources *s, const struct targets *t, struct err *e)
+static int unpack_targets(struct sources *s, const struct targets *t, struct err *e)
 {
 	uint64_t max = 0, all = 0;
 	size_t i;
@@ -128,38 +111,17 @@ static int unpack(struct sources *s, const struct targets *t, struct err *e)
 	return unpack_vma(s->description, t->list, t->n, max, all, e);
 }
 
-/* However much there is in it, it is no less than the archive itself. */
-static int check_space(const struct sources *s, const char *dir, struct err *e)
+static int unpack(struct sources *s, struct guest_description *d, struct err *e)
 {
-	struct stat st;
-
-	return stat(s->description, &st) ? err_sys(e, errno, "cannot read %s", s->description)
-					 : space_check_dir(dir, (uint64_t)st.st_size, "what is in the archive", e);
-}
-
-int sources_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e)
-{
-	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
 	struct targets t = {.n = 0};
 	size_t i;
-	int r;
 
-	if (!s->is_vma)
-		return s->is_xva ? xva_disks_unpack(s, d, dir, e) : packed_disks_unpack(s, d, dir, e);
-	r = check_space(s, dir, e);
-	if (!r)
-		r = spool_make(&s->spool, template, e);
-	if (r)
-		return r;
 	for (i = 0; i < d->disk_count; i++)
 		if (s->numbers[i] && !s->disks[i].path)
 			s->disks[i].path = unpack_to(s, &t, s->numbers[i]);
 	if (s->efi_number && !s->efi.path)
 		s->efi.path = unpack_to(s, &t, s->efi_number);
-	return unpack(s, &t, e);
+	return unpack_targets(s, &t, e);
 }
 
-void sources_clean(struct sources *s)
-{
-	spool_remove(&s->spool);
-}
+const struct archive_kind vma_archive = {.text = "configuration", .find = find, .unpack = unpack};

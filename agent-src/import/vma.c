@@ -51,7 +51,7 @@ struct header {
 	size_t blobs, blobs_end;
 };
 
-/* What a pointer leads to, a length of two bytes and so many bytes. NULL: nothing. */
+/* The bytes that a pointer leads to, behind a length of two bytes. NULL: none. */
 static const uint8_t *blob(const struct header *h, uint32_t pointer, size_t *n)
 {
 	size_t room = h->blobs_end - h->blobs;

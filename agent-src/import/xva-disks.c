@@ -1,39 +1,17 @@
-/* xva-disks.c: see xva-disks.h. */
-#include "xva-disks.h"
-#include "life.h"
-#include "open-regular.h"
-#include "space.h"
+/* xva-disks.c: the disks of an XVA (xva.h), unpacked to where they are converted from: a row of packed-sources.h. */
+#include "packed-sources.h"
 #include "util.h"
 #include "xva.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-#define COPY_BYTES (1u << 20)
-
-int xva_disks_open(struct sources *s, struct err *e)
-{
-	int r = unpack_look(&s->packed, s->description, e);
-
-	s->is_xva = true;
-	if (!r && !s->packed.config)
-		r = err_set(e, EINVAL, "%s: it has no description of a guest", s->description);
-	if (r)
-		return r;
-	s->text = xstrdup(s->packed.config);
-	s->text_bytes = s->packed.config_bytes;
-	return 0;
-}
-
-void xva_disks_find(struct sources *s, struct guest_description *d)
+/* Finds the folder of each disk of d. */
+static void find(struct sources *s, struct guest_description *d, const struct sources_named *named)
 {
 	size_t i;
 
+	(void)named;
 	for (i = 0; i < d->disk_count; i++) {
 		unsigned number;
 
@@ -42,27 +20,11 @@ void xva_disks_find(struct sources *s, struct guest_description *d)
 	}
 }
 
-static int make_spool(struct sources *s, const char *dir, struct err *e)
-{
-	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
-
-	return s->spool.path ? 0 : spool_make(&s->spool, template, e);
-}
-
-int xva_disks_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e)
+static int unpack(struct sources *s, struct guest_description *d, struct err *e)
 {
 	struct unpack_target list[GUEST_DISKS_MAX];
 	size_t i, n = 0;
-	struct stat st;
-	int r;
 
-	if (stat(s->description, &st))
-		return err_sys(e, errno, "cannot read %s", s->description);
-	r = space_check_dir(dir, (uint64_t)st.st_size, "what is in the archive", e);
-	if (!r)
-		r = make_spool(s, dir, e);
-	if (r)
-		return r;
 	for (i = 0; i < d->disk_count; i++) {
 		if (!s->numbers[i] || s->disks[i].path) /* the user has another for it */
 			continue;
@@ -72,82 +34,4 @@ int xva_disks_unpack(struct sources *s, struct guest_description *d, const char 
 	return n ? unpack_xva(s->description, list, n, e) : 0;
 }
 
-/* ---- what is compressed by itself ---- */
-
-/* A disk that is raw begins with whatever its guest writes. */
-static bool is_packed(const struct image_source *k, const struct described_disk *d)
-{
-	bool is_raw = k->is_raw || (d->format && !d->elsewhere && !strcmp(d->format, "raw"));
-	AUTO_CLOSE int fd = open_regular(k->path);
-	char head[4] = "";
-
-	return !is_raw && fd >= 0 && pread(fd, head, sizeof(head), (off_t)k->offset) == sizeof(head) &&
-	       (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5\x2f\xfd", 4));
-}
-
-/* A member of an archive, as a file of its own: what is behind it is not of it. */
-static int copy_slice(const struct image_source *k, const char *to, struct err *e)
-{
-	AUTO_CLOSE int in = open_regular(k->path), out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	AUTO_FREE char *buf = xmalloc(COPY_BYTES);
-	uint64_t at;
-
-	if (in < 0 || out < 0)
-		return err_sys(e, in < 0 ? -in : errno, "cannot copy %s", k->path);
-	for (at = 0; at < k->size;) {
-		ssize_t n = pread(in, buf, (size_t)MIN(COPY_BYTES, k->size - at), (off_t)(k->offset + at));
-
-		if (n <= 0 || write(out, buf, (size_t)n) != n)
-			return err_sys(e, n ? errno : EIO, "cannot copy %s", k->path);
-		at += (uint64_t)n;
-		if (life_interrupted())
-			return err_set(e, ECANCELED, "interrupted");
-	}
-	return 0;
-}
-
-/* So many bytes there are at most, as it says nothing of them that can be believed. */
-static uint64_t free_bytes(const char *dir)
-{
-	struct statvfs v;
-
-	return statvfs(dir, &v) ? 0 : (uint64_t)v.f_bavail * v.f_frsize / 100 * 95;
-}
-
-static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *e)
-{
-	struct image_source *k = &s->disks[i];
-	AUTO_FREE char *part = xasprintf("%s/%zu.packed", s->spool.path, i);
-	char *to = xasprintf("%s/%zu.image", s->spool.path, i);
-	int r = k->is_slice ? space_check_dir(dir, k->size, "what is in the archive", e) : 0;
-
-	if (!r && k->is_slice)
-		r = copy_slice(k, part, e);
-	if (!r)
-		r = unpack_plain(k->is_slice ? part : k->path, to, free_bytes(dir), e);
-	if (k->is_slice)
-		unlink(part);
-	if (r) {
-		free(to);
-		return r;
-	}
-	free(k->path);
-	*k = (struct image_source){.path = to};
-	return 0;
-}
-
-int packed_disks_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < d->disk_count; i++) {
-		if (!s->disks[i].path || !is_packed(&s->disks[i], &d->disks[i]))
-			continue;
-		life_stage(life_now(), "unpacking");
-		r = make_spool(s, dir, e);
-		if (!r)
-			r = unpack_one(s, i, dir, e);
-	}
-	return r;
-}
+const struct archive_kind xva_archive = {.text = "description", .find = find, .unpack = unpack};

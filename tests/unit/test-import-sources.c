@@ -3,7 +3,7 @@
 #include "pve-storage.h"
 #include "sources.h"
 #include "util.h"
-#include "vma-disks.h"
+#include "packed-sources.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -61,7 +61,7 @@ static int teardown(void **state)
 	return clean(state) || rmdir(dir);
 }
 
-/* What becomes of a description: the file of its first disk within dir, or why it is refused; malloc'ed. */
+/* The outcome of a description: the file of its first disk within dir, or why it is refused; malloc'ed. */
 struct outcome {
 	char *file, *why, *notes;
 	size_t disks;
@@ -410,7 +410,7 @@ static void a_volume_is_where_its_storage_says(void **state)
 	}
 }
 
-/* What is called alike on another node is another guest's. */
+/* A volume of the same name on another node is another guest's. */
 static void a_volume_of_another_node_is_not_here(void **state)
 {
 	static const char cfg[] =
@@ -582,7 +582,7 @@ static void find_in_vma(struct sources *s, struct guest_description *d, struct s
 	struct err e;
 	size_t i;
 
-	*s = (struct sources){.description = xstrdup("/there/a.vma"), .is_vma = true};
+	*s = (struct sources){.description = xstrdup("/there/a.vma"), .archive = &vma_archive};
 	*d = (struct guest_description){.origin = NULL};
 	for (i = 0; i < ARRAY_LEN(labels); i++) {
 		struct described_disk *k = description_add_disk(d);
@@ -596,7 +596,7 @@ static void find_in_vma(struct sources *s, struct guest_description *d, struct s
 	s->packed.disks[1] = (struct packed_disk){4, 1 << 20, xstrdup("drive-scsi2")};
 	s->packed.disks[2] = (struct packed_disk){5, 1 << 20, xstrdup("drive-scsi9")};
 	s->packed.disk_count = 3;
-	vma_disks_find(s, d, n);
+	s->archive->find(s, d, n);
 	assert_int_equal(disk_files_find(s, d, n, &e), want);
 }
 
@@ -651,7 +651,7 @@ static void a_disk_of_an_archive_has_all_its_names(void **state)
 	}
 }
 
-/* It has no file there, and the user gives it one. */
+/* A blank disk has no file there, and the user gives it one. */
 static void a_blank_disk_may_be_given(void **state)
 {
 	AUTO_FREE char *path = path_of("given.raw");
@@ -676,7 +676,7 @@ static void a_blank_disk_may_be_given(void **state)
 	outcome_fini(&o);
 }
 
-/* Of two disks that begin as gzip does one is said to be raw, and stays as it is. */
+/* Two disks begin as gzip does; the one that is said to be raw stays as it is. */
 static void what_is_said_to_be_raw_is_not_unpacked(void **state)
 {
 	AUTO_FREE char *path = path_of("a.raw");

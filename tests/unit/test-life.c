@@ -51,20 +51,19 @@ static char *begin(void)
 	return xstrdup(journal_path(life.journal));
 }
 
-/* What is unpacked is found again by `recover`, whenever we are killed; a plan has nothing to be found. */
+/* An unpacked archive is found again by `recover`, whenever we are killed; a plan leaves nothing to be found. */
 static void a_spool_is_journaled_before_it_is_there(void **state)
 {
-	AUTO_FREE char *template = xasprintf("%s/.vmferry-import-XXXXXX", dir);
 	struct spool s;
 
 	(void)state;
 	assert_null(life.journal);
 	life.is_trial = true;
-	assert_int_equal(spool_make(&s, template, &e), 0);
+	assert_int_equal(spool_make_in(&s, dir, &e), 0);
 	assert_null(life.journal);
 	spool_remove(&s);
 	life.is_trial = false;
-	assert_int_equal(spool_make(&s, template, &e), 0);
+	assert_int_equal(spool_make_in(&s, dir, &e), 0);
 	assert_non_null(life.journal);
 	spool_remove(&s);
 	life_end_journal(&life);
