@@ -22,7 +22,6 @@ guest_stop a
 cat >"$DIR/loop.sh" <<-END
 	while :; do
 		"\$@"
-		sleep 1
 	done
 END
 ON=(bash "$DIR/loop.sh")
