@@ -63,7 +63,7 @@ static const char *member(const struct attempt *a, const char *key)
 	return s ? s : "?";
 }
 
-/* Of the QEMU; 0: it had none. */
+/* The pid of the attempt's QEMU; 0: it had none. */
 static int pid_of(const struct attempt *a)
 {
 	const json_t *lent = json_object_get(a->begin, LENT_MEMBER);
@@ -374,7 +374,7 @@ static size_t count_exclusive(const struct attempts *all)
 	return n;
 }
 
-/* Of a move within this host both journals are here. What else arrives is for the agent that it came to. */
+/* A move within this host has both journals here: what it kept is removed first. Anything else that arrives is settled by the agent that it came to. */
 static int settle_arriving(const struct asked *asked)
 {
 	struct attempts all = {NULL, 0, NULL, 0};

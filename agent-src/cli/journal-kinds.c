@@ -48,7 +48,7 @@ static int recover_made(const struct move_taken_up *u, const json_t *begin, stru
 
 /* ---- a monitor that a command was lent ---- */
 
-/* As long as something of that QEMU is not settled it is needed for that. */
+/* A lent monitor is needed as long as something of that QEMU is not settled. */
 static int recover_lent(const struct move_taken_up *u, const json_t *begin, struct journal *j)
 {
 	const char *guest = json_text(begin, "guest") ?: "?";

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* What the guest's QEMU was given, for people. */
+/* The monitor that the guest's QEMU was given is named for people. */
 static void tell_of_lent(const struct lent_monitor *m)
 {
 	if (m->by)

@@ -303,7 +303,7 @@ static int copy_live(struct export *x, struct err *e)
 	return r ? r : live_wait(&x->live, e);
 }
 
-/* Nobody starts the guest, or writes to them, meanwhile; who reads them is let be. */
+/* Locks keep everybody from starting the guest or writing to its images meanwhile; who reads them is let be. */
 static int lock(struct export *x, const char *path, enum image_use use, struct err *e)
 {
 	return images_lock(&x->locked, path, use, false, "A guest that runs is exported by its name", e);

@@ -46,7 +46,7 @@ bool head_start_runs(const struct move_options *opt)
 
 /* ---- may it go? ---- */
 
-/* Whoever starts it again at once would have it run before its disks are locked. */
+/* A starter that runs the guest again at once would do so before its disks are locked. */
 static int check_starter(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	AUTO_FREE char *words = NULL;
@@ -69,7 +69,7 @@ static int check_temporary(const struct transfer *t, const struct guest *running
 		       : 0;
 }
 
-/* Whoever reads them would be in the way once the guest is down. */
+/* A reader of the disks would be in the way once the guest is down. */
 static int check_readers(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	const struct guest *g = &t->src.guest;
@@ -177,7 +177,7 @@ static void close_monitor(struct head_start *h)
 	h->qmp = NULL;
 }
 
-/* Whoever migrates it away has it run elsewhere. */
+/* A guest that somebody migrates away runs elsewhere. */
 static int check_is_here(struct transfer *t, struct err *e)
 {
 	struct qmp *q = t->opt->cold.head->qmp;
@@ -307,7 +307,7 @@ static void wait_for_owner(struct transfer *t, const char *why)
 		name, *why ? ". It was not told to from here: " : "", why);
 }
 
-/* What would start it again at once does not, from here on. */
+/* The guest's unit is held first, so that it does not start the guest again at once. */
 static int ask_for_end(struct transfer *t, struct err *e)
 {
 	struct head_start *h = t->opt->cold.head;
@@ -446,7 +446,7 @@ void head_start_describe_for_journal(struct transfer *t, json_t *begin)
 	json_object_set_new(begin, "start_time", json_integer((json_int_t)running->start_time));
 }
 
-/* It runs here, and nobody has told it to shut down. */
+/* The guest runs here, and nobody has told it to shut down. */
 static bool is_as_before(const struct transfer *t)
 {
 	const struct head_start *h = t->opt->cold.head;

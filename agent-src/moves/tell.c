@@ -185,7 +185,7 @@ static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 
 #define SILENT_S 2
 
-/* What was sent is not acknowledged: long before a connection is given up. */
+/* Silence is told once sent data stay unacknowledged, long before a connection is given up. */
 static void set_silence(struct transfer *t, json_t *ev)
 {
 	struct pace *p = &t->pace;

@@ -284,7 +284,7 @@ int cold_take_up(struct transfer *t, struct err *e);
 
 /* head-start.c: the files of a guest's disks, which go ahead while it runs; then it goes cold */
 extern const struct stage head_start_stages[];
-/* Of these options the guest still runs. */
+/* The guest of these options runs, and is to go cold. */
 bool head_start_runs(const struct move_options *opt);
 int head_start_find(struct transfer *t, struct err *e);
 pid_t head_start_known_as(const struct transfer *t);
@@ -295,7 +295,7 @@ void head_start_describe(const struct transfer *t, json_t *begin);
 /* Once, at the end: the move goes on with another attempt, and this is no result: a pass is over, and the destination keeps what has arrived; or the
  * guest is down, and another try is worth it. */
 bool head_start_goes_on(struct transfer *t);
-/* Of the move that follows: its disks are the files that its QEMU had. */
+/* The move that follows finds the files that the guest's QEMU had as its disks; -ESTALE: another file has a disk's name. */
 int head_start_check_images(const struct transfer *t, struct err *e);
 void head_start_describe_for_journal(struct transfer *t, json_t *begin);
 

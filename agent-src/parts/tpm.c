@@ -62,7 +62,7 @@ static int find_at_rest(struct tpm *t, struct err *e)
 	return 0;
 }
 
-/* Of one that is to go cold: who it is, and where it keeps what it holds, is told once the guest is down, too. */
+/* The swtpm of a guest that is to go cold is noted, as nothing tells of it once the guest is down. */
 static int find_for_later(struct tpm *t, struct err *e)
 {
 	struct swtpm *later = &t->src->opt->cold.head->guest->tpm;

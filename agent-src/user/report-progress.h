@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* What the move waits for while nothing is copied, in words, of a progress or a status. False: it copies. */
+/* The reason, in words, why a move of which this is a progress or a status copies nothing now. False: it copies. */
 bool report_progress_wait(const json_t *ev, char *out, size_t n);
 void report_progress_line(FILE *to, const json_t *ev);
 /*

@@ -129,7 +129,7 @@ static void print_outages(FILE *to, const json_t *ev)
 			event_number(o, "ms") / 1000, event_bytes(again, o, "bytes_again"));
 }
 
-/* Of a guest that ran, and went cold: what was there before it went down. */
+/* The head start of a guest that ran and went cold: how much was there before it went down. */
 static void print_ahead(FILE *to, const json_t *ev)
 {
 	const json_t *ahead = json_object_get(ev, "ahead");
@@ -298,7 +298,7 @@ static void print_obstacles(FILE *to, const json_t *ev, const struct report_styl
 		fprintf(to, "  %zu  %s\n", i + 1, json_string_value(one));
 }
 
-/* It was undone, and nothing is wrong with that: recover has done its work, or somebody wanted the guest back. */
+/* A move that was undone as somebody asked is no failure: recover has done its work, or the guest was wanted back. */
 static bool is_as_asked(const json_t *ev)
 {
 	return (event_flag(ev, "by_recover") || event_flag(ev, "reverted")) && event_number(ev, "exit_code") == EXIT_SOURCE;

@@ -10,7 +10,7 @@
 
 /* The guest, or its disks, are where they were to be. */
 bool report_is_success(const json_t *ev);
-/* What of it is left for a person to do, or to know: lines of its own, as in report_result(). */
+/* The lines of a result that say what is left for a person to do, or to know, as in report_result(). */
 void report_to_do(FILE *to, const json_t *ev, const struct report_style *style);
 /* details: also how much memory and processor time it took, and what became of each disk. */
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details);

@@ -46,7 +46,7 @@ static char escape_of(const struct line *l)
 
 /* ---- where a character device is ---- */
 
-/* What only one kind of socket lets a stranger do. */
+/* The reason why nobody can connect to a socket of these options; NULL: somebody can. */
 static const char *socket_is_closed(const struct kv_list *l)
 {
 	if (!kv_flag(l, "server", false))
@@ -94,7 +94,7 @@ static void at_backend(struct args_hmp *h, const char *backend, const struct kv_
 	}
 }
 
-/* What an option names a character device by: its own member, or "chardev:ID". */
+/* The id of the character device that an option names, by its own member or as "chardev:ID". */
 static bool names_chardev(const struct qemu_opt *opt, const char *id)
 {
 	struct props p;
@@ -148,7 +148,7 @@ static void at_chardev(const struct line *l, struct args_hmp *h, const char *id)
 	}
 }
 
-/* What -monitor takes, and -serial behind mon: */
+/* A character device as -monitor takes it, and -serial behind mon: */
 static void at_device(const struct line *l, struct args_hmp *h, const char *dev)
 {
 	const char *rest = strchr(dev, ':');
@@ -231,7 +231,7 @@ size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out)
 	return l.n;
 }
 
-/* Of -qmp, of -mon with mode=control and -object monitor-qmp that QEMU does not remove when we have asked. */
+/* QMP monitors of -qmp, of -mon with mode=control, and of -object monitor-qmp that QEMU does not remove once we have asked. */
 static void look_for_qmp(struct line *l, const struct qemu_opt *opt)
 {
 	struct args_monitor m;

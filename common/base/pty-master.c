@@ -17,7 +17,7 @@
 #define PTS_PER_MAJOR 256
 #define MANY	      64
 
-/* Of one descriptor; false: it is no master of a pseudo-terminal. */
+/* The number of the pseudo-terminal whose master this descriptor is; false: it is none. */
 static bool number_of(pid_t pid, const char *fd, unsigned *number)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/fdinfo/%s", (int)pid, fd);

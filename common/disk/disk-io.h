@@ -39,8 +39,8 @@ struct disk_at {
 	bool cached;   /* a file, open for reading, that nobody writes to: what of it is in the page cache may come from there */
 	bool again;    /* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
 	bool pads;     /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
-	/* Of a file, open for reading, to which somebody writes: its size when it was looked at, up to which it is read, and as zeros what is
-	 * not there any more. 0: the file keeps its size. */
+	/* The size that a file had when it was looked at, open for reading, to which somebody writes: it is read up to there, and as zeros
+	 * where it has become shorter. 0: the file keeps its size. */
 	uint64_t was_bytes;
 };
 

@@ -9,7 +9,7 @@ static const char prompt[] = "(qemu) ";
 /* Bytes of telnet (RFC 854). */
 enum { TELNET_SE = 240, TELNET_SB = 250, TELNET_WILL = 251, TELNET_DONT = 254, TELNET_IAC = 255, ESCAPE = 0x1b };
 
-/* What came before the next byte. */
+/* The state that the bytes read so far have left. */
 enum state {
 	PLAIN,
 	IN_ESCAPE,  /* ESC */

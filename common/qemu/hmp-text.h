@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of one answer with its echo, which grows with the square of a line. */
+/* The most bytes of one answer with its echo, which grows with the square of a line. */
 #define HMP_TEXT_MAX (512U << 10)
 
 struct hmp_text {

@@ -31,7 +31,7 @@ unsigned qmp_ms_left(uint64_t until_ns)
 	return now >= until_ns ? 0 : (unsigned)((until_ns - now + 999999) / 1000000);
 }
 
-/* Who listens: before anything is said, as a path is only a name. pid 0: any process of ours. */
+/* The listener is checked before anything is said, as a path is only a name. pid 0: any process of ours. */
 static int check_listener(struct qmp_connection *c, pid_t pid, struct err *e)
 {
 	struct ucred peer;

@@ -230,7 +230,7 @@ static void a_mux_gives_the_keyboard_and_has_it_back(void **state)
 	assert_string_equal(p.heard, "\001h\001cab\n\001c");
 }
 
-/* It greets later than it was waited for: to switch then would give the keyboard to the guest's console. */
+/* A monitor that greets late has the keyboard: to switch then would give it to the guest's console. */
 static void a_mux_that_is_slow_keeps_the_keyboard(void **state)
 {
 	AUTO_FREE char *late = xasprintf("%s%s", greeting, HELP);

@@ -599,7 +599,7 @@ static void a_machine_that_needs_no_programs_is_kept_from_them(void **state)
 	}
 }
 
-/* What QEMU does not know it does not start with. */
+/* A processor or flag that QEMU does not know would keep it from starting. */
 static void a_processor_is_one_that_qemu_knows(void **state)
 {
 	static const char help[] =

@@ -24,7 +24,7 @@
 
 static char dir[] = "/tmp/vmferry-order-XXXXXX";
 
-/* What the agent does once it is asked, a word each: its answer, then events, or "-" where its socket goes and another agent's comes. */
+/* The script of an agent that is asked: its answer, then events, or "-" where its socket goes and another agent's comes. */
 static const char *const *script;
 static const char *answered;
 
@@ -35,7 +35,7 @@ static json_t *answer(void *ctx, const char *command, const json_t *args)
 	return json_loads(answered ?: "{\"stage\":\"copy\"}", 0, NULL);
 }
 
-/* Of an agent: serves one who asks, says all up to the next "-", and ends. Where in the script it has come to. */
+/* An agent serves one who asks, says all up to the next "-", and ends. Returns where in the script it has come to. */
 static size_t serve(struct loop *l, size_t at, int ready)
 {
 	struct control *c;

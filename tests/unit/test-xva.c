@@ -177,7 +177,7 @@ static void damaged_archives_are_refused(void **state)
 	refused(s, 8 * BLOCK, "a header of its tar is none");
 }
 
-/* What is missing would be a hole, which nobody sees. */
+/* A missing block would be a hole, which nobody sees. */
 static void all_that_must_be_there_is(void **state)
 {
 	uint8_t block[BLOCK];
