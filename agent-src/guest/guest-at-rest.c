@@ -438,7 +438,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	else
 		r = err_set(
 			e, ENOENT,
-			"a guest that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
+			"no guest of that name runs here, and one that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
 			"line, behind --: … -- qemu-system-x86_64 …",
 			vm, vm);
 	g->name = name_of(g, *script); /* until its line has been read */

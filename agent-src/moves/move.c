@@ -450,6 +450,10 @@ static void fail(void *ctx, const struct err *why)
 	if (!t->a.handing_off) {
 		if (t->end.why.code == ENOTSUP && t->src.traits.guest_runs && !t->src.traits.stays_here && !t->src.guest.owner_hint)
 			tell_other_ways(t);
+		if (t->end.why.code == ENXIO && t->src.traits.guest_runs)
+			report_notice(
+				&t->life.report,
+				"a guest without a monitor can go cold: its disks go ahead while it runs, it is shut down, and boots there (--how cold)");
 		t->a.exit_code = EXIT_REFUSED;
 		conductor_finish(&t->a.con);
 		return;
