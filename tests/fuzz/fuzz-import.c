@@ -7,58 +7,70 @@
 #include "foreign-image.h"
 #include "networks.h"
 #include "ova.h"
+#include "pve-storage.h"
 #include "qcow2-end.h"
 #include "qemu-line.h"
 #include "readers.h"
 #include "seed.h"
+#include "xva.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
-static int (*const readers[])(struct guest_description *d, const char *text, size_t n,
-			      struct err *e) = {read_ovf, read_vmx, read_libvirt, read_hyperv, read_proxmox, read_quickemu, read_box};
-#define KINDS	   12 /* of which the first, and those from the last on, are descriptions */
-#define FIRST_ONES 4
+/* Kinds of input, which the first byte tells: a description of each reader; behind them what is read beside descriptions. */
+static const struct {
+	int (*read)(struct guest_description *d, const char *text, size_t n, struct err *e);
+	const char *seed; /* a file of tests/data/import */
+} readers[] = {
+	{read_ovf, "virtualbox.ovf"},
+	{read_ovf, "ovirt.ovf"},
+	{read_vmx, "esxi.vmx"},
+	{read_libvirt, "agent-and-serial.libvirt.xml"},
+	{read_hyperv, "generation1.hyperv.xml"},
+	{read_hyperv_json, "generation2.hyperv.json"},
+	{read_virtualbox, "linux.vbox"},
+	{read_xva, "xcp-ng.ova.xml"},
+	{read_proxmox, "windows.proxmox.conf"},
+	{read_quickemu, "linux.quickemu.conf"},
+	{read_box, "two-images.box.json"},
+};
+enum { KIND_MANIFEST = ARRAY_LEN(readers), KIND_ARCHIVE, KIND_IMAGE, KIND_CONTENT, KIND_QCOW2, KIND_XVA, KIND_STORAGE, KINDS };
 
-static size_t reader_of(unsigned kind)
+static void seed(unsigned kind, const char *name, const char *p, size_t n)
 {
-	return kind < FIRST_ONES				  ? kind
-	       : kind < KINDS - (ARRAY_LEN(readers) - FIRST_ONES) ? ARRAY_LEN(readers)
-								  : kind - (KINDS - ARRAY_LEN(readers));
-}
+	char text[16384];
 
-static char kind_of(size_t reader)
-{
-	return (char)(reader < FIRST_ONES ? reader : reader + KINDS - ARRAY_LEN(readers));
+	require(n < sizeof(text));
+	text[0] = (char)kind;
+	memcpy(text + 1, p, n);
+	seed_write(name, text, n + 1);
 }
 
 static void write_seeds(void)
 {
-	/* with paths that are those of the tree, from where this runs */
-	static const char *const files[] = {"virtualbox.ovf",		"esxi.vmx",
-					    "virt-manager.libvirt.xml", "generation1.hyperv.xml",
-					    "windows.proxmox.conf",	"linux.quickemu.conf"};
-	static const char manifest[] = "\4SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\n";
+	static const char manifest[] = "SHA1(a b.vmdk)= a9993e364706816aba3e25717850c26c9cd0d89d\n";
 	/* clusters of 512 bytes: the list of tables in the first, one table in the second */
-	static const char qcow2[1 + 3 * 512] =
-		{8, 'Q', 'F', 'I', '\xfb', [8] = 3, [24] = 9, [40] = 1, [47] = 2, [1 + 518] = 4, [1 + 1024] = 0x40};
-	static const char vmdk[] = "\6# Disk DescriptorFile\nparentCID=ffffffff\nRW 1 FLAT \"a\" 0\n";
+	static const char qcow2[3 * 512] = {'Q', 'F', 'I', '\xfb', [7] = 3, [23] = 9, [39] = 1, [46] = 2, [517] = 4, [1023] = 0x40};
+	static const char vmdk[] = "# Disk DescriptorFile\nparentCID=ffffffff\nRW 1 FLAT \"a\" 0\n";
+	static const char storage[] = "lvmthin: l\n\tvgname pve\n\nzfspool: z\n\tpool a/b\n\nz:vm-1-disk-0\n";
 	char text[16384];
-	size_t i;
+	unsigned i;
 
-	for (i = 0; i < ARRAY_LEN(files); i++) {
-		AUTO_FREE char *path = xasprintf("tests/data/import/%s", files[i]);
+	for (i = 0; i < ARRAY_LEN(readers); i++) {
+		/* with paths that are those of the tree, from where this runs */
+		AUTO_FREE char *path = xasprintf("tests/data/import/%s", readers[i].seed);
 		FILE *f = fopen(path, "re");
 
 		require(f);
-		text[0] = kind_of(i);
-		seed_write(files[i], text, 1 + fread(text + 1, 1, sizeof(text) - 1, f));
+		seed(i, readers[i].seed, text, fread(text, 1, sizeof(text) - 1, f));
 		fclose(f);
 	}
-	seed_write("manifest", manifest, strlen(manifest));
-	seed_write("vmdk", vmdk, strlen(vmdk));
-	seed_write("qcow2", qcow2, sizeof(qcow2));
+	seed(KIND_MANIFEST, "manifest", manifest, strlen(manifest));
+	seed(KIND_IMAGE, "vmdk", vmdk, strlen(vmdk));
+	seed(KIND_QCOW2, "qcow2", qcow2, sizeof(qcow2));
+	seed(KIND_STORAGE, "storage", storage, strlen(storage));
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -76,12 +88,20 @@ static bool has(const void *ctx, const char *device)
 
 static void describe(unsigned reader, const char *text, size_t n)
 {
-	static char *disks[GUEST_DISKS_MAX];
+	static char *disks[GUEST_DISKS_MAX], *serials[GUEST_SERIALS_MAX];
 	static const struct network_wish wish = {.net = "user"};
 	const char *nets[GUEST_NICS_MAX];
 	static const struct firmware uefi = {.code = (char *)"/c", .vars = (char *)"/v"};
 	const struct line_wishes w = {.memory_bytes = 0};
-	struct line_host h = {.machine = "m", .uefi = &uefi, .vars = "/v", .format = "raw", .nets = nets, .qmp = "/q", .vnc = "/n"};
+	struct line_host h = {.machine = "m",
+			      .uefi = &uefi,
+			      .vars = "/v",
+			      .format = "raw",
+			      .nets = nets,
+			      .qmp = "/q",
+			      .vnc = "/n",
+			      .agent = "/a",
+			      .serials = serials};
 	struct guest_description d = {.name = NULL};
 	struct line line;
 	struct err e;
@@ -90,8 +110,12 @@ static void describe(unsigned reader, const char *text, size_t n)
 	for (i = 0; i < GUEST_DISKS_MAX; i++)
 		disks[i] = (char *)"/d";
 	h.disks = disks;
+	for (i = 0; i < GUEST_SERIALS_MAX; i++)
+		serials[i] = (char *)"/s";
 	is_proxmox(text, n);
-	if (!readers[reader](&d, text, n, &e)) {
+	is_quickemu(text, n);
+	is_hyperv_json(text, n);
+	if (!readers[reader].read(&d, text, n, &e)) {
 		if (!d.name)
 			d.name = xstrdup("x");
 		line_decide(&d, &w, has, NULL);
@@ -148,6 +172,55 @@ static void find_end(const uint8_t *p, size_t n)
 	require(!qcow2_compressed_end(read_image, &i, n, &end, &e));
 }
 
+/* A stream of an archive of XenServer's. */
+static int read_stream(void *ctx, void *to, size_t n, struct err *e)
+{
+	struct image *i = ctx;
+
+	if (!i->n)
+		return 1;
+	if (n > i->n)
+		return err_set(e, EINVAL, "it ends early");
+	memcpy(to, i->p, n);
+	i->p += n;
+	i->n -= n;
+	return 0;
+}
+
+static int write_block(void *ctx, unsigned disk, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	(void)ctx, (void)e;
+	require(disk < 2 && at + n <= 1 << 20 && n && p[n - 1] + 1);
+	return 0;
+}
+
+static void unpack_xva(const uint8_t *p, size_t n)
+{
+	struct image i = {p, n, 0};
+	struct xva x = {.disks = {{.number = 1, .bytes = 1 << 20}, {.number = 2, .bytes = 1 << 16}}, .disk_count = 2};
+	AUTO_FREE char *config = NULL;
+	struct err e;
+	size_t length;
+
+	if (!xva_read_config(&config, &length, read_stream, &i, &e))
+		require(strnlen(config, length + 1) <= length);
+	i = (struct image){p, n, 0};
+	xva_read_disks(&x, read_stream, write_block, &i, &e);
+	xva_fini(&x);
+}
+
+/* A configuration of storage, whose last line is a volume. */
+static void find_volume(char *text)
+{
+	char *last = strrchr(text, '\n');
+
+	if (last) {
+		*last = '\0';
+		free(pve_volume_path(text, last + 1, NULL));
+		free(pve_volume_path(text, last + 1, &(struct pve_nodes){"a", "b"}));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	/* what is beyond the end of it is another's */
@@ -164,17 +237,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	text = xmalloc(n + 1);
 	memcpy(text, p, n);
 	text[n] = '\0';
-	if (reader_of(kind) < ARRAY_LEN(readers)) {
-		describe((unsigned)reader_of(kind), text, n);
-	} else if (kind == 4) {
+	switch (kind) {
+	case KIND_MANIFEST:
 		manifest_parse(&m, text, n, &e);
 		manifest_fini(&m);
-	} else if (kind == 7) {
+		break;
+	case KIND_ARCHIVE:
+	case KIND_IMAGE:
+		look(kind == KIND_ARCHIVE, p, n);
+		break;
+	case KIND_CONTENT:
 		disk_content_read(&content, (const uint8_t *)text, n);
-	} else if (kind == 8) {
+		break;
+	case KIND_QCOW2:
 		find_end(p, n);
-	} else {
-		look(kind == 5, p, n);
+		break;
+	case KIND_XVA:
+		unpack_xva(p, n);
+		break;
+	case KIND_STORAGE:
+		find_volume(text);
+		break;
+	default:
+		describe(kind, text, n);
 	}
 	return 0;
 }
