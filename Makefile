@@ -181,14 +181,16 @@ FUZZ_SRC := $(patsubst tests/fuzz/%.c,%,$(shell grep -l agent-src tests/fuzz/fuz
 FUZZ_DST := $(filter-out $(FUZZ_SRC),$(FUZZERS))
 $(FUZZ_SRC:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-src/*)) $(CPPFLAGS)
 $(FUZZ_DST:%=$(B)/tests/fuzz/%.o): CPPFLAGS := $(addprefix -I,$(wildcard agent-dst/*)) $(CPPFLAGS)
-$(B)/fuzz-src.a: $(filter-out %/main.o,$(SRC_OBJ) $(BENCH_OBJ))
-	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
-$(B)/fuzz-dst.a: $(filter-out %/main.o,$(DST_OBJ))
-	$(call quiet,AR)rm -f $@ && $(CROSS)ar rcs $@ $^
-$(FUZZ_SRC:%=$(B)/%): $(B)/fuzz-src.a
-$(FUZZ_DST:%=$(B)/%): $(B)/fuzz-dst.a
-$(FUZZERS:%=$(B)/%): $(B)/fuzz-%: $(B)/tests/fuzz/fuzz-%.o $(B)/libvmferry.a
-	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $< $(filter %/fuzz-src.a %/fuzz-dst.a,$^) $(B)/libvmferry.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lm
+FUZZ_BINS := $(FUZZERS:%=$(B)/%)
+SEED_BINS := $(FUZZERS:%=$(B)/seeds/%)
+$(FUZZ_SRC:%=$(B)/%) $(FUZZ_SRC:%=$(B)/seeds/%): $(B)/libsource.a
+$(FUZZ_DST:%=$(B)/%) $(FUZZ_DST:%=$(B)/seeds/%): $(B)/libdestination.a
+$(FUZZ_BINS): $(B)/%: $(B)/tests/fuzz/%.o $(B)/libvmferry.a
+# which only run their seeds, in any variant
+$(SEED_BINS): $(B)/seeds/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/seeds.o $(B)/libvmferry.a
+$(FUZZ_BINS) $(SEED_BINS):
+	@mkdir -p $(@D)
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(AGENTS),$^) $(B)/libvmferry.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lm
 
 # The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, shim.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so $(B)/shared/clock.so $(B)/shared/qmp.so
@@ -224,11 +226,12 @@ $(B)/man/done: docs/vmferry.1.scd agent-src/cli/main.c scripts/man-commands
 	$(call quiet,MAN)scripts/man-commands $(@D) && for page in $(@D)/*.scd; do scdoc <$$page >$${page%.scd} && rm $$page; done
 	@touch $@
 
-.PHONY: packages tests test-tools
+.PHONY: packages tests test-tools fuzz-seeds
 packages:
 	@$(PKG_CONFIG) --exists $(PKGS) $(SRC_PKGS) || { echo "libraries are missing: run scripts/install-deps first" >&2; exit 1; }
-tests: $(TESTS) test-tools $(FUZZERS:%=$(B)/tests/fuzz/%.o) ## Build the unit tests, and what end-to-end tests call; compile the fuzzers
+tests: $(TESTS) test-tools fuzz-seeds ## Build the unit tests, what end-to-end tests call, and the fuzzers with their seeds alone
 test-tools: $(TOOLS) $(SHARED)
+fuzz-seeds: $(SEED_BINS)
 
 .PHONY: install
 install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
