@@ -3,6 +3,7 @@
 #include "disk-line.h"
 #include "foreign-image.h"
 #include "qcow2-header.h"
+#include "qemu-find.h"
 #include "qemu-opts.h"
 #include "unit-text.h"
 #include "util.h"
@@ -33,7 +34,6 @@ static void __attribute__((format(printf, 2, 3))) note(struct export_plan *p, co
 
 static int take_line(struct bundle *b, const struct guest *g, struct err *e)
 {
-	const char *slash = strrchr(g->exe, '/');
 	size_t i;
 	int r = qemu_args_expand(&b->argv, &b->argc, g->line.argv, g->line.argc, g->line.configs, g->line.config_count, e);
 
@@ -44,10 +44,11 @@ static int take_line(struct bundle *b, const struct guest *g, struct err *e)
 			return err_set(e, EILSEQ, "argument %zu of the guest's command line is not UTF-8 text", i);
 	if (!text_is_utf8(g->cwd) || !text_is_utf8(g->name))
 		return err_set(e, EILSEQ, "the guest's name, or its QEMU's directory, is not UTF-8 text");
-	b->program = xstrdup(slash ? slash + 1 : g->exe);
-	if (strncmp(b->program, "qemu-system-", 12))
-		return err_set(e, ENOTSUP, "the guest's QEMU is called %s, and not qemu-system-…: a bundle could not say which it is",
-			       b->program);
+	b->program = qemu_find_program(g->exe);
+	if (!b->program)
+		return err_set(e, ENOTSUP,
+			       "the guest's QEMU is %s, and not called qemu-system-…, qemu-kvm or kvm: a bundle could not say which it is",
+			       g->exe);
 	b->cwd = xstrdup(g->cwd);
 	b->name = xstrdup(g->name);
 	b->machine = g->machine ? xstrdup(g->machine) : NULL;

@@ -2,6 +2,7 @@
 #include "host-qemu.h"
 #include "child.h"
 #include "program.h"
+#include "qemu-find.h"
 #include "util.h"
 
 #include <errno.h>
@@ -70,23 +71,33 @@ int host_qemu_find_img(char **out, const char *exe, struct err *e)
 	AUTO_FREE char *beside = slash ? xasprintf("%.*s/qemu-img", (int)(slash - exe), exe) : NULL;
 
 	*out = !beside || !program_is_runnable(beside) ? find("qemu-img") : xstrdup(beside);
-	return *out ? 0 : err_set(e, ENOENT, "there is no qemu-img here, which converts the disks: apt install qemu-utils");
+	return *out ? 0
+		    : err_set(e, ENOENT, "there is no qemu-img here, which converts the disks: install it (Debian, Ubuntu: qemu-utils)");
 }
 
-int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e)
+/* is_named: a person has named it, and another program is not taken for it. */
+static char *find_qemu(const char *name, bool is_named)
 {
-	const char *name = binary ? binary : getenv("QEMU") && *getenv("QEMU") ? getenv("QEMU") : "qemu-system-x86_64";
+	char *exe = find(name);
+
+	return exe || strchr(name, '/') ? exe : qemu_find_name(name, is_named);
+}
+
+int host_qemu_find(struct host_qemu *q, const char *wish, const char *usual, struct err *e)
+{
+	const char *named = wish ? wish : getenv("QEMU") && *getenv("QEMU") ? getenv("QEMU") : NULL, *name = named ?: usual;
 	int r;
 
-	*q = (struct host_qemu){.exe = find(name), .kvm = !access("/dev/kvm", R_OK | W_OK)};
+	*q = (struct host_qemu){.exe = find_qemu(name, named), .kvm = !access("/dev/kvm", R_OK | W_OK)};
 	if (!q->exe)
-		return strchr(name, '/')
-			       ? err_set(e, ENOENT,
-					 "there is no program %s on this host (--qemu, or $QEMU), and no other is taken for it: name one that "
-					 "is here",
-					 name)
-			       : err_set(e, ENOENT,
-					 "there is no %s in PATH on this host: apt install qemu-system-x86, or name one with --qemu", name);
+		return named ? err_set(e, ENOENT,
+				       "there is no program %s on this host (--qemu, or $QEMU), and no other is taken for it: name one that "
+				       "is here",
+				       name)
+			     : err_set(e, ENOENT,
+				       "there is no %s on this host, and no qemu-kvm or kvm that would be the same: install it " QEMU_PACKAGES
+				       ", or name one with --qemu",
+				       name);
 	r = host_qemu_find_img(&q->img, q->exe, e);
 	if (!r)
 		r = ask(q, "-device", "help", &q->devices, e);

@@ -14,8 +14,9 @@ struct host_qemu {
 	bool sandbox;	 /* it has -sandbox */
 };
 
-/* binary: a path or a name in PATH; NULL: $QEMU, or qemu-system-x86_64. 0, or -ENOENT and others, with what to do about it. */
-int host_qemu_find(struct host_qemu *q, const char *binary, struct err *e);
+/* wish: a path, or a name in PATH or the usual places; NULL: $QEMU, or `usual` ("qemu-system-x86_64"), which may have another name here
+ * (qemu-find.h). 0, or -ENOENT and others, with what to do about it. */
+int host_qemu_find(struct host_qemu *q, const char *wish, const char *usual, struct err *e);
 /* qemu-img alone: beside that QEMU, or in PATH; malloc'ed. */
 int host_qemu_find_img(char **out, const char *exe, struct err *e);
 void host_qemu_fini(struct host_qemu *q);

@@ -454,17 +454,14 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 static int look(void *ctx, struct err *e)
 {
 	struct bundling *m = ctx;
-	const char *binary = m->o->qemu;
 	int r = open_bundle(m, e);
 
 	if (!r)
 		r = check_options(m->o, e);
 	if (!r)
 		r = check_memory(m, e);
-	if (!r && !binary && !(getenv("QEMU") && *getenv("QEMU")))
-		binary = m->b.program;
 	if (!r)
-		r = host_qemu_find(&m->qemu, binary, e);
+		r = host_qemu_find(&m->qemu, m->o->qemu, m->b.program, e);
 	if (!r)
 		r = place_name(&m->name, m->o->name, m->b.name, e);
 	if (r)

@@ -587,7 +587,7 @@ static int look(void *ctx, struct err *e)
 	if (!r)
 		r = has_disk(m, e);
 	if (!r)
-		r = host_qemu_find(&m->qemu, m->o->qemu, e);
+		r = host_qemu_find(&m->qemu, m->o->qemu, "qemu-system-x86_64", e);
 	if (!r)
 		r = choose_name(m, e);
 	if (!r)

@@ -1,0 +1,33 @@
+/*
+ * qemu-find.h: the QEMU of this host that is to run a guest. Distributions call one and the same program otherwise, and put it elsewhere: on an
+ * x86_64 host qemu-system-x86_64, qemu-kvm and kvm are one, and on an aarch64 host qemu-system-aarch64, qemu-kvm and kvm are.
+ */
+#ifndef VMFERRY_QEMU_FIND_H
+#define VMFERRY_QEMU_FIND_H
+
+#include "err.h"
+
+#include <stdbool.h>
+
+/* Where to look. machine: the host's, as uname(2) says it ("x86_64"); places: directories, separated by ", ". */
+struct qemu_host {
+	const char *machine, *places;
+};
+
+/*
+ * Finds the program exe, or unless `only` (--qemu: a person means that one) another of the same name in the usual places, or of one that means the
+ * same. Malloc'ed; NULL: there is none, and *e says where it was looked for, and what to do.
+ */
+char *qemu_find(const char *exe, bool only, struct err *e);
+/* In these places. */
+char *qemu_find_among(const struct qemu_host *h, const char *exe, bool only, struct err *e);
+/* By its name alone, in the usual places, or by one that means the same unless `only`. Malloc'ed; NULL: there is none. */
+char *qemu_find_name(const char *name, bool only);
+/* "qemu-system-ARCHITECTURE" of the program exe, which may be called qemu-kvm here. Malloc'ed; NULL: it is no QEMU by its name. */
+char *qemu_find_program(const char *exe);
+char *qemu_find_program_on(const struct qemu_host *h, const char *exe);
+
+/* What has QEMU in it, by distribution: the end of a sentence that says to install it. */
+#define QEMU_PACKAGES "(Debian, Ubuntu: qemu-system-x86; Fedora, RHEL: qemu-kvm; openSUSE: qemu-x86; Arch: qemu-base)"
+
+#endif
