@@ -1,6 +1,7 @@
 /* files.c: see files.h. */
 #include "files.h"
 #include "file-digest.h"
+#include "firmware-here.h"
 #include "json-text.h"
 #include "log.h"
 #include "made.h"
@@ -101,6 +102,14 @@ static int check_settled(const struct files *fs, const char *path, struct err *e
 		     : r;
 }
 
+/* Its packages put files there, and replace what has such a name. */
+static bool is_distributions(const char *path)
+{
+	static const char usr[] = "/usr/", local[] = "/usr/local/";
+
+	return !strncmp(path, usr, strlen(usr)) && strncmp(path, local, strlen(local)) != 0;
+}
+
 /* Its own name if that is free, or that name in the guest's directory. */
 static char *place_for(const struct files *fs, const char *path)
 {
@@ -110,7 +119,7 @@ static char *place_for(const struct files *fs, const char *path)
 	unsigned n;
 
 	if (!json_text(fs->target->description, "disk_dir") && !disks_path_taken(fs->disks, to) && !carried_to(fs, to) &&
-	    is_writable_dir_of(to))
+	    is_writable_dir_of(to) && !is_distributions(to))
 		return to;
 	for (n = 1;; n++) {
 		free(to);
@@ -201,9 +210,34 @@ static int decide_backing(struct files *fs, struct carried *c, const json_t *fil
 	return 0;
 }
 
+/* Under its own name, or firmware under another one; malloc'ed, NULL: it is not here. by_name: what has its name is taken for it. */
+static char *present_at(const struct files *fs, const json_t *file, bool by_name)
+{
+	const char *path = json_text(file, "path");
+
+	if (by_name ? !access(path, F_OK) : is_here(path, file))
+		return xstrdup(path);
+	return target_is_in_place(fs->target) ? NULL : firmware_here("", file);
+}
+
+static int decide_by_name(const struct files *fs, struct carried *c, const json_t *file, bool regular, struct err *e)
+{
+	c->to = present_at(fs, file, true);
+	if (c->to) {
+		c->other = regular && !is_here(c->to, file);
+		return 0;
+	}
+	c->to = xstrdup(json_text(file, "path"));
+	return refuse(file,
+		      target_is_in_place(fs->target) ? "does not exist any more, and its new QEMU would read it"
+		      : regular			     ? "does not exist at the destination (--media=copy brings it along)"
+				: "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
+		      e);
+}
+
 static int decide(struct files *fs, struct carried *c, const json_t *file, struct err *e)
 {
-	const char *path = json_text(file, "path"), *kind = json_text(file, "kind"), *wish = json_text(file, "wish");
+	const char *kind = json_text(file, "kind"), *wish = json_text(file, "wish");
 	bool regular = kind && !strcmp(kind, "file");
 
 	if (wish && !strcmp(wish, "eject")) {
@@ -211,23 +245,14 @@ static int decide(struct files *fs, struct carried *c, const json_t *file, struc
 		return 0;
 	}
 	c->transfer = CARRY_PRESENT;
-	c->to = xstrdup(path);
-	if (regular && wish && strcmp(wish, "path")) {
-		if (!strcmp(wish, "auto") && is_here(path, file))
-			return check_settled(fs, path, e);
-		free(c->to);
-		c->to = place_for(fs, path);
-		c->transfer = CARRY_COPY;
-		c->size = number(file, "size");
-		return 0;
-	}
-	if (access(path, F_OK))
-		return refuse(file,
-			      target_is_in_place(fs->target) ? "does not exist any more, and its new QEMU would read it"
-			      : regular			     ? "does not exist at the destination (--media=copy brings it along)"
-					: "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
-			      e);
-	c->other = regular && !is_here(path, file);
+	if (!regular || !wish || !strcmp(wish, "path"))
+		return decide_by_name(fs, c, file, regular, e);
+	c->to = strcmp(wish, "auto") ? NULL : present_at(fs, file, false);
+	if (c->to)
+		return check_settled(fs, c->to, e);
+	c->to = place_for(fs, json_text(file, "path"));
+	c->transfer = CARRY_COPY;
+	c->size = number(file, "size");
 	return 0;
 }
 

@@ -1,81 +1,13 @@
 /* firmware.c: see firmware.h. */
 #include "firmware.h"
+#include "firmware-list.h"
 #include "json-text.h"
-#include "open-regular.h"
 #include "util.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <stdio.h>
 #include <string.h>
-
-#define DESCRIPTOR_BYTES_MAX (256u << 10)
-
-struct descriptor {
-	char *name, *path;
-};
-
-struct descriptors {
-	struct descriptor *of;
-	size_t n;
-};
-
-static void add_directory(struct descriptors *l, const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct dirent *x;
-	size_t i;
-
-	while (d && (x = readdir(d))) {
-		const char *dot = strrchr(x->d_name, '.');
-
-		for (i = 0; i < l->n && strcmp(l->of[i].name, x->d_name); i++)
-			;
-		if (i < l->n || !dot || strcmp(dot, ".json"))
-			continue;
-		l->of = xrealloc(l->of, (l->n + 1) * sizeof(*l->of));
-		l->of[l->n++] = (struct descriptor){xstrdup(x->d_name), xasprintf("%s/%s", dir, x->d_name)};
-	}
-	if (d)
-		closedir(d);
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct descriptor *)a)->name, ((const struct descriptor *)b)->name);
-}
-
-static void collect(struct descriptors *l)
-{
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	AUTO_FREE char *own = config && *config ? xasprintf("%s/qemu/firmware", config)
-			      : home		? xasprintf("%s/.config/qemu/firmware", home)
-						: NULL;
-
-	if (own)
-		add_directory(l, own);
-	add_directory(l, "/etc/qemu/firmware");
-	add_directory(l, "/usr/share/qemu/firmware");
-	if (l->n)
-		qsort(l->of, l->n, sizeof(*l->of), by_name);
-}
-
-static json_t *load(const char *path)
-{
-	int fd = open_regular(path);
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "re");
-	char *text = xmalloc(DESCRIPTOR_BYTES_MAX);
-	size_t n = f ? fread(text, 1, DESCRIPTOR_BYTES_MAX, f) : 0;
-	json_t *o = n && n < DESCRIPTOR_BYTES_MAX ? json_loadb(text, n, 0, NULL) : NULL; /* one that is empty masks those below it */
-
-	if (f)
-		fclose(f);
-	else if (fd >= 0)
-		close(fd);
-	free(text);
-	return o;
-}
+#include <unistd.h>
 
 static bool has_word(const json_t *list, const char *word)
 {
@@ -135,28 +67,30 @@ static bool take(struct firmware *f, const json_t *o, const char *machine, bool 
 	return true;
 }
 
+struct wish {
+	struct firmware *out;
+	const char *machine;
+	bool secure_boot;
+};
+
+static bool on_descriptor(void *ctx, const json_t *descriptor)
+{
+	const struct wish *w = ctx;
+
+	return take(w->out, descriptor, w->machine, w->secure_boot);
+}
+
 int firmware_find(struct firmware *out, const char *machine, bool secure_boot, struct err *e)
 {
-	struct descriptors l = {.n = 0};
-	bool found = false;
-	size_t i;
+	struct wish w = {out, machine, secure_boot};
 
 	*out = (struct firmware){.code = NULL};
-	collect(&l);
-	for (i = 0; i < l.n; i++) {
-		json_t *o = found ? NULL : load(l.of[i].path);
-
-		found = found || take(out, o, machine, secure_boot);
-		json_decref(o);
-		free(l.of[i].name);
-		free(l.of[i].path);
-	}
-	free(l.of);
-	if (!found)
-		return err_set(e, ENOENT,
-			       "no UEFI firmware%s for %s is described in /usr/share/qemu/firmware or /etc/qemu/firmware: apt install ovmf",
-			       secure_boot ? " with secure boot" : "", machine);
-	return 0;
+	if (firmware_each("", on_descriptor, &w))
+		return 0;
+	return err_set(
+		e, ENOENT,
+		"no UEFI firmware%s for %s is described in /usr/share/qemu/firmware or /etc/qemu/firmware: install it " FIRMWARE_PACKAGES,
+		secure_boot ? " with secure boot" : "", machine);
 }
 
 void firmware_fini(struct firmware *f)

@@ -13,8 +13,7 @@ struct firmware {
 };
 
 /*
- * The first that fits in the order of the names of the descriptors in $XDG_CONFIG_HOME (~/.config), /etc and /usr/share, each with
- * /qemu/firmware: of the same name in several the first counts. machine: "pc-q35-10.0". 0; -ENOENT: there is none.
+ * The first that fits, in the order of firmware_each() (firmware-list.h). machine: "pc-q35-10.0". 0; -ENOENT: there is none.
  */
 int firmware_find(struct firmware *out, const char *machine, bool secure_boot, struct err *e);
 void firmware_fini(struct firmware *f);

@@ -22,9 +22,10 @@ static void print_file(struct plan *p, const json_t *f)
 {
 	const char *transfer = event_text(f, "transfer"), *kind = event_text(f, "kind");
 	bool copied = !strcmp(transfer, "copy"), ejected = !strcmp(transfer, "eject"), unknown = *kind && strcmp(kind, "file") != 0;
+	bool renamed = !ejected && strcmp(event_text(f, "from"), event_text(f, "to")) != 0;
 	char a[24];
 
-	if (!copied && !ejected && !unknown && !event_flag(f, "other") && !is_shown(p))
+	if (!copied && !ejected && !unknown && !renamed && !event_flag(f, "other") && !is_shown(p))
 		return;
 	fprintf(p->to, "  file     %s (%s, %s)", event_text(f, "from"), event_text(f, "role"), event_bytes(a, f, "size"));
 	if (copied)
@@ -33,6 +34,8 @@ static void print_file(struct plan *p, const json_t *f)
 		fputs(": not taken along, its drive is empty there\n", p->to);
 	else if (unknown)
 		fprintf(p->to, " is there; its contents were not compared, as it is a %s here\n", kind);
+	else if (renamed)
+		fprintf(p->to, " is there already, as %s\n", event_text(f, "to"));
 	else
 		fputs(event_flag(f, "other") ? " is there, though with other content\n" : " is there already\n", p->to);
 }

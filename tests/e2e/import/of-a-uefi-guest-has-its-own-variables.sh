@@ -80,4 +80,4 @@ import "$DIR/esp.raw" --name "$ID-esp" --firmware bios --dry-run || fail "$(cat 
 
 # where there is no such firmware nothing is begun
 rm "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
-[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*apt install ovmf' "$DIR/uefi.vmx" --name "$ID-none"
+[[ -e /usr/share/qemu/firmware ]] || refuses 3 'no UEFI firmware for pc-q35-.*install it' "$DIR/uefi.vmx" --name "$ID-none"

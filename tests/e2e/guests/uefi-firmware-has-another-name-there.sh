@@ -1,0 +1,27 @@
+#!/bin/bash
+# A guest's firmware is used under the name that the other host's distribution gives it, if it is the same to the byte; otherwise it goes along beside
+# the disks, and not into a folder of the distribution's.
+# takes: 6
+. "$(dirname "$0")/../../lib/over-ssh.sh"
+hosts_start
+for host in a b; do "on_$host" mount -t tmpfs usr /usr/share/doc; done
+on_a sh -c 'head -c 256K /dev/urandom >/usr/share/doc/OVMF_CODE_4M.fd; head -c 256K /dev/urandom >/usr/share/doc/bios.bin'
+head -c 1M /dev/urandom >"$VM/a.raw"
+cat >"$VM/a.sh" <<END
+#!/bin/sh
+exec $QEMU -name a -accel tcg -machine pc -m 64 -nodefaults -display none -bios /usr/share/doc/bios.bin \\
+    -drive if=pflash,format=raw,readonly=on,file=/usr/share/doc/OVMF_CODE_4M.fd -drive file=$VM/a.raw,format=raw,if=virtio
+END
+chmod 700 "$VM/a.sh"
+found=$VM/edk2/ovmf/code.fd
+mkdir -p "$(dirname "$(there "$found")")" "$(at_b "$HOME_B")/.config/qemu/firmware"
+on_a cat /usr/share/doc/OVMF_CODE_4M.fd >"$(there "$found")"
+echo "{\"mapping\": {\"device\": \"flash\", \"executable\": {\"filename\": \"$found\"}}}" >"$(at_b "$HOME_B")/.config/qemu/firmware/50-ovmf.json"
+
+on_a "$BIN/vmferry" migrate "$VM/a.sh" root@host-b --how cold >"$DIR/move.log" 2>&1 || fail "$(tail -n 5 "$DIR/move.log")"
+grep -q "OVMF_CODE_4M.fd .* is there already, as $found\$" "$DIR/move.log" || fail "the plan does not say so: $(<"$DIR/move.log")"
+grep -q "file=$found" "$(there "$VM/a.sh")" || fail "it starts there from another file: $(<"$(there "$VM/a.sh")")"
+grep -q "bios.bin .* -> $VM/bios.bin\$" "$DIR/move.log" || fail "the plan does not say so: $(<"$DIR/move.log")"
+grep -q -- "-bios '*$VM/bios.bin" "$(there "$VM/a.sh")" || fail "it starts there from another file: $(<"$(there "$VM/a.sh")")"
+assert_eq "$(on_a sha256sum </dev/null /usr/share/doc/bios.bin | cut -c1-64)" "$(sha256sum "$(there "$VM/bios.bin")" | cut -c1-64)" "the firmware"
+assert_eq "$(on_b ls -A /usr/share/doc)" "" "what is in the distribution's folder"
