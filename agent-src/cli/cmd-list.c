@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "command-options.h"
 #include "control.h"
+#include "error-stop.h"
 #include "json-text.h"
 #include "lent-monitor.h"
 #include "paths.h"
@@ -141,8 +142,8 @@ static void check_answers(struct entry *n, struct qmp *q)
 	struct err e;
 	size_t i;
 
-	if (strcmp(n->g.status, "running") && strcmp(n->g.status, "paused"))
-		because(n, xasprintf("it is in state '%s'; only a running or paused guest can be moved", n->g.status), NULL);
+	if (!run_state_moves(n->g.status))
+		because(n, xasprintf("it is in state '%s'; a guest can be moved that runs, or would go on by cont", n->g.status), NULL);
 	for (i = 0; i < n->g.disk_count; i++)
 		if (guest_disk_movable(&n->g.disks[i], 0, &e))
 			because(n, xstrdup(e.msg), NULL);

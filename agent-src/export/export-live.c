@@ -68,9 +68,9 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 
 static int check_state(const struct guest *g, struct err *e)
 {
-	if (!strcmp(g->status, "running") || !strcmp(g->status, "paused"))
+	if (run_state_moves(g->status))
 		return 0;
-	return err_set(e, EBUSY, "the guest is in state '%s'; only a running or paused one can be exported", g->status);
+	return err_set(e, EBUSY, "the guest is in state '%s'; a guest can be exported that runs, or would go on by cont", g->status);
 }
 
 static int check_list(struct live *x, const char *command, const char *key, const char *what, struct err *e)

@@ -40,6 +40,43 @@ const char *error_stop_state(const char *run_state)
 	return i < ARRAY_LEN(kinds) ? kinds[i].state : NULL;
 }
 
+/* States other than "paused" in which a guest only waits for `cont`, and a notice for each. */
+static const struct {
+	const char *state, *notice;
+} standing[] = {
+	{"prelaunch", "nothing of the guest has run yet (-S); it is moved so, and waits for its first cont there"},
+	{"io-error",
+	 "a disk's error has stopped the guest; it is moved as it stands, with the requests that failed. See that they can succeed there "
+	 "(room where its disks are, say), then let it go on (QMP cont)"},
+	{"watchdog", "the guest's watchdog has stopped it; it is moved as it stands. Let it go on there (QMP cont), or reset it"},
+};
+
+static size_t standing_in(const char *run_state)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(standing) && strcmp(run_state, standing[i].state); i++)
+		;
+	return i;
+}
+
+bool run_state_stands(const char *run_state)
+{
+	return !strcmp(run_state, "paused") || standing_in(run_state) < ARRAY_LEN(standing);
+}
+
+bool run_state_moves(const char *run_state)
+{
+	return !strcmp(run_state, "running") || run_state_stands(run_state);
+}
+
+const char *run_state_notice(const char *run_state)
+{
+	size_t i = standing_in(run_state);
+
+	return i < ARRAY_LEN(standing) ? standing[i].notice : NULL;
+}
+
 const char *error_stop_cause(const char *run_state)
 {
 	size_t i = kind_of(run_state);

@@ -165,11 +165,11 @@ static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
 
-	if (found == RUNSTATE_STOPPED_BY_ERROR)
+	if (found == RUNSTATE_STOPPED_BY_ERROR && (t->src.ran || !t->src.paused)) /* else it stood so before, and is moved so */
 		return stopped_by_error(t, t->src.broken ?: "internal-error", e);
 	if (t->src.stopped) /* by us, whatever else was done to it */
 		return 0;
-	if (found == RUNSTATE_UNKNOWN || (found == RUNSTATE_STOPPED) == t->src.paused)
+	if (found == RUNSTATE_UNKNOWN || (found != RUNSTATE_LIVE) == t->src.paused)
 		return 0;
 	log_info("QEMU says that the guest %s before its switchover", t->src.paused ? "ran" : "was stopped");
 	return source_set_paused(&t->src, !t->src.paused, e);

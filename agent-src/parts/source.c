@@ -1,6 +1,7 @@
 /* source.c: see source.h. */
 #include "source.h"
 #include "earlier-moves.h"
+#include "error-stop.h"
 #include "fault.h"
 #include "guest-at-rest.h"
 #include "head-start.h"
@@ -199,13 +200,9 @@ static int examine_rings(struct source *s, struct err *e)
 static const char *way_out_of(const char *state)
 {
 	static const char *const ways[][2] = {
-		{"prelaunch", "nothing of it has run yet (-S): let it run (QMP cont), or end its QEMU and " SHUT_DOWN},
-		{"io-error",
-		 "a disk has failed it: put that right (room where its disks are, say) and let it go on (QMP cont), or end its QEMU and " SHUT_DOWN},
 		{"shutdown", "it has shut down, and its QEMU stays (-no-shutdown): end that (QMP quit) and " SHUT_DOWN},
 		{"guest-panicked", "it has crashed: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
 		{"internal-error", "QEMU could not go on with it: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
-		{"watchdog", "its watchdog has stopped it: let it go on (QMP cont), or reset it (QMP system_reset, then cont)"},
 		{"suspended", "it sleeps: wake it (QMP system_wakeup)"},
 		{"inmigrate", "it is still to come from another QEMU, which has it: wait for that move, or move it from there"},
 		{"postmigrate", "it was migrated to another QEMU, and runs there, if anywhere: move it from there"},
@@ -221,14 +218,16 @@ static const char *way_out_of(const char *state)
 
 static int check_state(struct source *s, struct err *e)
 {
-	const char *state = s->guest.status;
+	const char *state = s->guest.status, *notice = run_state_notice(state);
 
 	s->was_running = !strcmp(state, "running");
-	if (!s->was_running && strcmp(state, "paused"))
-		return err_set(e, EBUSY, "the guest is in state '%s', and only a running or paused one can be moved; %s", state,
-			       way_out_of(state));
+	if (!run_state_moves(state))
+		return err_set(e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s",
+			       state, way_out_of(state));
 	s->paused = !s->was_running;
 	s->ran = s->was_running;
+	if (notice)
+		report_notice(s->report, "%s", notice);
 	return 0;
 }
 
@@ -249,7 +248,7 @@ static int check_nvdimm(const struct guest *g, struct err *e)
 
 static int check_boots(const struct source *s, struct err *e)
 {
-	return s->paused ? err_set(e, EBUSY, "the guest is paused, and cannot shut down: resume it (QMP cont) before it is moved warm")
+	return s->paused ? err_set(e, EBUSY, "the guest is stopped, and cannot shut down: let it go on (QMP cont) before it is moved warm")
 			 : check_nvdimm(&s->guest, e);
 }
 

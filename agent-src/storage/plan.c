@@ -112,8 +112,9 @@ static int check_guest(struct storage *s, struct err *e)
 		return err_set(e, EILSEQ, "the name of the guest, or of its monitor, is not UTF-8 text");
 	if (earlier_moves_check(s->o->life.state_dir, g, &s->life.report, e))
 		return -e->code;
-	if (strcmp(g->status, "running") && strcmp(g->status, "paused"))
-		return err_set(e, EBUSY, "the guest is in state '%s'; only of a running or paused one disks can be moved", g->status);
+	if (!run_state_moves(g->status))
+		return err_set(e, EBUSY, "the guest is in state '%s'; disks can be moved of a guest that runs, or would go on by cont",
+			       g->status);
 	if (!qemu_migration_is_over(s->qmp))
 		return err_set(e, EBUSY, "a migration of this guest is under way (%s)", qemu_migration_status(s->qmp, status));
 	return 0;

@@ -80,7 +80,7 @@ static char *words_for(const char *run_state)
 
 	if (broken)
 		return xasprintf("the guest stands, stopped by %s (QEMU says: %s)", error_stop_cause(broken), broken);
-	return strcmp(run_state, "paused") ? xstrdup("the guest runs as before") : xstrdup("the guest is paused");
+	return run_state_stands(run_state) ? xstrdup("the guest is paused") : xstrdup("the guest runs as before");
 }
 
 static char *guest_words(struct storage *s, int code)

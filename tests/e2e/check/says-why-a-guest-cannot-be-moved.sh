@@ -45,8 +45,9 @@ guest_b -drive "file=$DIR/b.vmdk,format=vmdk,if=none,id=d0" -device virtio-blk-p
 not_moved 3 "QEMU .* cannot migrate this guest: The vmdk format .* does not support live migration" b
 guest_stop b
 
-guest_b $(guest_drive d0 "$image" qcow2) -S
-not_moved 3 "is in state 'prelaunch'.*let it run (QMP cont), or end its QEMU and move it shut down (--how cold" b
+guest_b $(guest_drive d0 "$image" qcow2) -device pvpanic -action panic=pause
+qmp "$DIR/b.mon" '{"execute": "human-monitor-command", "arguments": {"command-line": "o /b 0x505 1"}}' >/dev/null
+not_moved 3 "is in state 'guest-panicked'.*reset it (QMP system_reset, then cont)" b
 guest_stop b
 
 head -c 2M /dev/urandom >"$DIR/part.raw"
