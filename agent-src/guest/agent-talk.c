@@ -80,8 +80,10 @@ static int hear(struct agent *a, uint64_t until)
 
 	if (a->n == AGENT_ANSWER_MAX)
 		return -EMSGSIZE;
+	if (!left_ms(until)) /* also of one that never stops */
+		return -ETIMEDOUT;
 	if (poll(&p, 1, left_ms(until)) <= 0)
-		return now_ns() >= until ? -ETIMEDOUT : 0;
+		return 0;
 	n = recv(a->fd, a->text + a->n, AGENT_ANSWER_MAX - a->n, 0);
 	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 		return -EPIPE;

@@ -1,5 +1,6 @@
 /*
- * fuzz-import.c: libFuzzer on what vmferry import (agent-src/import) reads: descriptions, archives, manifests and headers of images, which strangers made.
+ * fuzz-import.c: libFuzzer on what vmferry import (agent-src/import) reads: descriptions, manifests and headers of images, which strangers made.
+ * Archives are fuzz-archive.c's.
  *
  * The first byte says which it is. What a reader takes becomes a command line, with a QEMU that has some devices and not others.
  */
@@ -12,7 +13,6 @@
 #include "qemu-line.h"
 #include "readers.h"
 #include "seed.h"
-#include "xva.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +36,7 @@ static const struct {
 	{read_quickemu, "linux.quickemu.conf"},
 	{read_box, "two-images.box.json"},
 };
-enum { KIND_MANIFEST = ARRAY_LEN(readers), KIND_ARCHIVE, KIND_IMAGE, KIND_CONTENT, KIND_QCOW2, KIND_XVA, KIND_STORAGE, KINDS };
+enum { KIND_MANIFEST = ARRAY_LEN(readers), KIND_IMAGE, KIND_CONTENT, KIND_QCOW2, KIND_STORAGE, KINDS };
 
 static void seed(unsigned kind, const char *name, const char *p, size_t n)
 {
@@ -128,20 +128,14 @@ static void describe(unsigned reader, const char *text, size_t n)
 }
 
 /* As a file without a name. */
-static void look(bool archive, const uint8_t *p, size_t n)
+static void look(const uint8_t *p, size_t n)
 {
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 	struct image_source s = {.path = xasprintf("/proc/self/fd/%d", fd)};
-	struct ova o;
 	struct err e;
 
 	require(fd >= 0 && write(fd, p, n) == (ssize_t)n);
-	if (archive) {
-		ova_read(&o, fd, &e);
-		ova_fini(&o);
-	} else {
-		image_examine(&s, NULL, &e);
-	}
+	image_examine(&s, NULL, &e);
 	image_source_fini(&s);
 	close(fd);
 }
@@ -170,43 +164,6 @@ static void find_end(const uint8_t *p, size_t n)
 	struct err e;
 
 	require(!qcow2_compressed_end(read_image, &i, n, &end, &e));
-}
-
-/* A stream of an archive of XenServer's. */
-static int read_stream(void *ctx, void *to, size_t n, struct err *e)
-{
-	struct image *i = ctx;
-
-	if (!i->n)
-		return 1;
-	if (n > i->n)
-		return err_set(e, EINVAL, "it ends early");
-	memcpy(to, i->p, n);
-	i->p += n;
-	i->n -= n;
-	return 0;
-}
-
-static int write_block(void *ctx, unsigned disk, uint64_t at, const uint8_t *p, size_t n, struct err *e)
-{
-	(void)ctx, (void)e;
-	require(disk < 2 && at + n <= 1 << 20 && n && p[n - 1] + 1);
-	return 0;
-}
-
-static void unpack_xva(const uint8_t *p, size_t n)
-{
-	struct image i = {p, n, 0};
-	struct xva x = {.disks = {{.number = 1, .bytes = 1 << 20}, {.number = 2, .bytes = 1 << 16}}, .disk_count = 2};
-	AUTO_FREE char *config = NULL;
-	struct err e;
-	size_t length;
-
-	if (!xva_read_config(&config, &length, read_stream, &i, &e))
-		require(strnlen(config, length + 1) <= length);
-	i = (struct image){p, n, 0};
-	xva_read_disks(&x, read_stream, write_block, &i, &e);
-	xva_fini(&x);
 }
 
 /* A configuration of storage, whose last line is a volume. */
@@ -242,18 +199,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		manifest_parse(&m, text, n, &e);
 		manifest_fini(&m);
 		break;
-	case KIND_ARCHIVE:
 	case KIND_IMAGE:
-		look(kind == KIND_ARCHIVE, p, n);
+		look(p, n);
 		break;
 	case KIND_CONTENT:
 		disk_content_read(&content, (const uint8_t *)text, n);
 		break;
 	case KIND_QCOW2:
 		find_end(p, n);
-		break;
-	case KIND_XVA:
-		unpack_xva(p, n);
 		break;
 	case KIND_STORAGE:
 		find_volume(text);

@@ -1,15 +1,20 @@
 /*
  * fuzz-texts.c: libFuzzer on small texts that others wrote: what systemctl shows and what goes into units (common/host), words for a shell
- * and keys (common), the formats of SSH that are read here (agent-src/ssh), scripts that start a guest (agent-src/guest), and what an image
- * says of the files that it needs (common/disk).
+ * and keys (common), the formats of SSH that are read here (agent-src/ssh), scripts that start a guest and what they start (agent-src/guest), what an image
+ * says of the files that it needs (common/disk) and of its options (common/qemu), and which functions a program exports (agent-src/attach).
  *
  * The first byte chooses. What is quoted is unquoted here, by the rules of who will read it.
  */
+#include "exe-symbols.h"
 #include "hex.h"
 #include "net.h"
+#include "processor.h"
 #include "psk.h"
 #include "qcow2-header.h"
+#include "qcow2-options.h"
+#include "qemu-calls.h"
 #include "script-read.h"
+#include "script-record.h"
 #include "seed.h"
 #include "shell-quote.h"
 #include "ssh-format.h"
@@ -17,7 +22,10 @@
 #include "unit-text.h"
 
 #include <ctype.h>
+#include <elf.h>
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum selector {
 	SHOWN,
@@ -33,6 +41,9 @@ enum selector {
 	ADDRESS,
 	START_SCRIPT,
 	QCOW2,
+	QCOW2_OPTIONS,
+	RECORDS,
+	PROGRAM,
 	SELECT_COUNT
 };
 
@@ -247,6 +258,62 @@ static void try_qcow2(const uint8_t *p, size_t n)
 	qcow2_header_fini(&h);
 }
 
+/* What a peer may have an image made with. */
+static void try_qcow2_options(const char *text)
+{
+	json_t *said = json_loads(text, 0, NULL), *create = json_object(), *of = qcow2_options_of(said);
+	static const char *const words[] = {"v2", "v3", "zlib", "zstd"};
+	const char *key;
+	json_t *value;
+	size_t i;
+
+	qcow2_options_add(create, said);
+	qcow2_options_add(create, of);
+	json_object_foreach(create, key, value) {
+		for (i = 0; i < ARRAY_LEN(words) && json_is_string(value) && strcmp(json_string_value(value), words[i]); i++)
+			;
+		require(i < ARRAY_LEN(words) && (json_is_string(value) || json_is_boolean(value) || json_is_integer(value)));
+		require(!json_is_integer(value) || (json_integer_value(value) >= 1 && json_integer_value(value) <= 64));
+	}
+	json_decref(said);
+	json_decref(create);
+	json_decref(of);
+}
+
+static void try_records(const char *text, size_t n)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+	size_t i;
+
+	if (!script_take_records("x", text, n, &g, &e)) {
+		require(g.line.argc > 1 && g.cwd && !g.line.argv[g.line.argc]);
+		for (i = 0; i < g.line.argc; i++)
+			require(strlen(g.line.argv[i]) < n);
+	}
+	guest_fini(&g);
+}
+
+static void try_program(const uint8_t *p, size_t n)
+{
+	AUTO_CLOSE int fd = memfd_create("fuzz", MFD_CLOEXEC);
+	AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd), *text = NULL;
+	struct exe_symbols s;
+	struct qemu_calls c;
+	struct err e;
+
+	require(fd >= 0 && write(fd, p, n) == (ssize_t)n);
+	if (exe_symbols_read(&s, path, 0, &e))
+		return;
+	require((const uint8_t *)s.symbols >= s.file && (const uint8_t *)s.symbols + s.count * sizeof(Elf64_Sym) <= s.file + n);
+	require((const uint8_t *)s.names + s.names_bytes <= s.file + n && !s.names[s.names_bytes - 1]);
+	if (!qemu_calls_find(&c, &s, &e))
+		require(c.main_loop && c.lock);
+	text = exe_text_after(&s, "version ", 80);
+	require(!text || strlen(text) <= 80);
+	exe_symbols_close(&s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	char *text;
@@ -296,6 +363,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	case QCOW2:
 		try_qcow2((uint8_t *)text, n - 1);
 		break;
+	case QCOW2_OPTIONS:
+		try_qcow2_options(text);
+		break;
+	case RECORDS:
+		try_records(text, n - 1);
+		break;
+	case PROGRAM:
+		try_program((uint8_t *)text, n - 1);
+		break;
 	case SELECT_COUNT:
 		break;
 	}
@@ -327,11 +403,50 @@ static const struct {
 	{PRIVATE_KEY, "private-key",
 	 "-----BEGIN OPENSSH PRIVATE KEY-----\n"
 	 "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAFwAAAAtzc2gtZWQyNTUxOQAAAAJhYgAA\n-----END OPENSSH PRIVATE KEY-----\n"},
+	{QCOW2_OPTIONS, "qcow2-options",
+	 "{\"compat\":\"1.1\",\"version\":\"v3\",\"refcount-bits\":16,\"lazy-refcounts\":true,\"extended-l2\":false,"
+	 "\"compression-type\":\"zstd\"}"},
 	{PRIVATE_KEY, "private-pem", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n-----END"},
 };
 
+/* A program with a QEMU's functions. */
+static void write_program(void)
+{
+	static const char names[] = "\0bql_locked\0bql_lock_impl\0bql_unlock\0monitor_init_qmp\0qemu_chr_new_noreplay\0main_loop_wait";
+	static struct {
+		Elf64_Ehdr head;
+		Elf64_Shdr sections[3];
+		Elf64_Sym symbols[7];
+		char names[sizeof(names)], banner[40];
+	} f = {.head = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64},
+			.e_machine = PROCESSOR_ELF,
+			.e_shoff = sizeof(Elf64_Ehdr),
+			.e_shentsize = sizeof(Elf64_Shdr),
+			.e_shnum = 3},
+	       .sections = {{.sh_type = SHT_NULL},
+			    {.sh_type = SHT_DYNSYM,
+			     .sh_link = 2,
+			     .sh_offset = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Shdr),
+			     .sh_size = 7 * sizeof(Elf64_Sym)},
+			    {.sh_type = SHT_STRTAB,
+			     .sh_offset = sizeof(Elf64_Ehdr) + 3 * sizeof(Elf64_Shdr) + 7 * sizeof(Elf64_Sym),
+			     .sh_size = sizeof(names)}},
+	       .banner = "QEMU emulator version 10.0.2 (Debian)"};
+	char buf[1 + sizeof(f)] = {PROGRAM};
+	size_t i, at = 0;
+
+	memcpy(f.names, names, sizeof(names));
+	for (i = 1; i < 7; i++) {
+		at += strlen(names + at) + 1;
+		f.symbols[i] = (Elf64_Sym){.st_name = (Elf64_Word)at, .st_info = STT_FUNC, .st_value = 4096 * i, .st_size = 64};
+	}
+	memcpy(buf + 1, &f, sizeof(f));
+	seed_write("program", buf, sizeof(buf));
+}
+
 static void write_seeds(void)
 {
+	static const char record[] = "vmferry-record\0003\0/vm\0\0\0/usr/bin/qemu-system-x86_64\0-name\0a\0-S";
 	static const char key[] = "\x07\0\0\0\x0bssh-ed25519\0\0\0\2ab";
 	static const char kexinit[] = "\x9hi\nSSH-2.0-x\r\n\0\0\0\x2e\4\x14"
 				      "0123456789abcdef\0\0\0\3kex\0\0\0\x0bssh-ed25519\0\0\0\3aes";
@@ -360,6 +475,10 @@ static void write_seeds(void)
 	for (i = 0; i < ARRAY_LEN(seeds); i++)
 		seed_write(seeds[i].name, buf,
 			   (size_t)snprintf(buf, sizeof(buf), "%c%s", (int)seeds[i].selector + 10 * SELECT_COUNT, seeds[i].text));
+	buf[0] = RECORDS;
+	memcpy(buf + 1, record, sizeof(record));
+	seed_write("record", buf, 1 + sizeof(record));
+	write_program();
 	seed_write("qcow2", qcow2, sizeof(qcow2));
 	seed_write("known-host", key, sizeof(key) - 1);
 	seed_write("kexinit", kexinit, sizeof(kexinit) - 1);

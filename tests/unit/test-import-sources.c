@@ -65,7 +65,7 @@ static int teardown(void **state)
 struct outcome {
 	char *file, *why, *notes;
 	size_t disks;
-	char *name;
+	char *name, *described; /* the first disk's file, as the description has it now */
 };
 
 static void open_with(struct outcome *o, struct sources_named *n)
@@ -78,6 +78,7 @@ static void open_with(struct outcome *o, struct sources_named *n)
 
 	*o = (struct outcome){.why = r ? xstrdup(e.msg) : NULL, .disks = d.disk_count, .notes = xstrdup("")};
 	o->name = d.name ? xstrdup(d.name) : NULL;
+	o->described = d.disk_count && d.disks[0].file ? xstrdup(d.disks[0].file) : NULL;
 	if (!r && s.disks[0].path && !strncmp(s.disks[0].path, dir, strlen(dir)))
 		o->file = xstrdup(s.disks[0].path + strlen(dir) + 1);
 	for (i = 0; i < d.note_count; i++) {
@@ -96,6 +97,7 @@ static void outcome_fini(struct outcome *o)
 	free(o->why);
 	free(o->notes);
 	free(o->name);
+	free(o->described);
 }
 
 static void open_description(struct outcome *o, const char *name, struct sources_named more)
@@ -673,6 +675,8 @@ static void a_blank_disk_may_be_given(void **state)
 	open_description(&o, "a.ovf", (struct sources_named){.disks = &w, .disk_count = 1, .raw = raw, .raw_count = 1});
 	if (!o.file || strcmp(o.file, "given.raw") != 0)
 		fail_msg("%s", o.why ? o.why : "another file");
+	assert_non_null(o.described);
+	assert_string_equal(o.described, path); /* without a name it would be made blank */
 	outcome_fini(&o);
 }
 

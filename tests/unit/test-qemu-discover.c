@@ -317,10 +317,12 @@ static void disks_memory_and_machine_are_described(void **state)
 static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 {
 	AUTO_FREE char *name = xasprintf("vmferry-daemon-%d", getpid()); /* one that a killed test left is another */
-	AUTO_FREE char *command = xasprintf("env -u PWD %s -daemonize -name %s -accel tcg -m 32 -display none "
-					    "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
-					    "file=rel.img,format=raw,if=virtio",
-					    exe, name);
+	/* its PWD is another name of the directory, so that it is seen who has said it */
+	AUTO_FREE char *command =
+		xasprintf("ln -s . here && cd here && export PWD && %s -daemonize -name %s -accel tcg -m 32 -display none "
+			  "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
+			  "file=rel.img,format=raw,if=virtio",
+			  exe, name);
 	struct qemu_proc p = QEMU_PROC_NONE;
 	struct err e = {.code = 0};
 	struct guest g;
