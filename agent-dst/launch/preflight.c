@@ -203,6 +203,97 @@ static int ask_words(struct preflight *p, struct qmp *q, struct err *e)
 	return 0;
 }
 
+/* ---- a machine type that it does not have ---- */
+
+/* What the newest type of a kind is called in each QEMU that has the kind: those of RHEL (pc-q35-rhel9.4.0) and Ubuntu (pc-q35-noble), too. */
+static const struct {
+	const char *begin, *alias;
+} kinds[] = {{"pc-q35-", "q35"}, {"pc-i440fx-", "pc"}, {"virt-", "virt"}};
+
+static const char *alias_of_kind(const char *type)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kinds); i++)
+		if (!strncmp(type, kinds[i].begin, strlen(kinds[i].begin)))
+			return kinds[i].alias;
+	return NULL;
+}
+
+/* What that alias stands for here; malloc'ed, NULL: nothing. */
+static char *type_here(const struct preflight *p, struct loop *l, const char *alias)
+{
+	static const struct qmp_handlers none = {NULL, NULL};
+	char *options[] = {"-machine", "none", NULL}, *name = NULL;
+	json_t *types = NULL, *type;
+	struct qemu_helper h;
+	struct err ignored;
+	size_t i;
+
+	if (!alias || qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, options, &none, NULL, &ignored))
+		return NULL;
+	if (!qmp_call(h.qmp, "query-machines", NULL, &types, &ignored))
+		json_array_foreach(types, i, type)
+			if (!name && !strcmp(json_text(type, "alias") ?: "", alias) && json_text(type, "name"))
+				name = xstrdup(json_text(type, "name"));
+	json_decref(types);
+	qemu_helper_end(&h);
+	return name;
+}
+
+static char *type_in_line(const struct preflight *p)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+	char *type = NULL;
+
+	while (qemu_opt_next(p->argv, p->argc, &i, &opt)) {
+		struct kv_list l;
+
+		if ((strcmp(opt.name, "machine") && strcmp(opt.name, "M")) || !opt.value || *opt.value == '{')
+			continue;
+		kv_parse(&l, opt.value);
+		if (kv_get(&l, "type", "type")) {
+			free(type);
+			type = xstrdup(kv_get(&l, "type", "type"));
+		}
+		kv_fini(&l);
+	}
+	return type;
+}
+
+static int refuse_type(const struct preflight *p, struct loop *l, const char *type, struct err *e)
+{
+	const char *alias = alias_of_kind(type);
+	AUTO_FREE char *there = type_here(p, l, alias), *said = xstrdup(e->msg);
+	AUTO_FREE char *which = there ? xasprintf("%s, which is %s there", alias, there) : xstrdup("a type that it has");
+
+	if (p->takes_state)
+		return err_set(
+			e, ENOTSUP,
+			"QEMU at the destination (%s) does not take this guest's machine type, %s (%s). A guest that runs on needs the very "
+			"same: install a QEMU there that has it and name it with --qemu, or let the guest boot there with another type, "
+			"--how warm --machine TYPE (%s)",
+			p->exe, type, said, which);
+	return err_set(
+		e, ENOTSUP,
+		"QEMU at the destination (%s) does not take this guest's machine type, %s (%s). As the guest boots there, it can do so with "
+		"another one: --machine TYPE (%s)",
+		p->exe, type, said, which);
+}
+
+/* *e: QEMU's words. */
+static int refuse(const struct preflight *p, struct loop *l, struct err *e)
+{
+	AUTO_FREE char *type = type_in_line(p);
+
+	if (type && strstr(e->msg, "unsupported machine type"))
+		return refuse_type(p, l, type, e);
+	err_prefix(e, "QEMU at the destination does not take this guest's machine (%s), accelerator or CPU", type ?: "?");
+	e->code = ENOTSUP;
+	return -ENOTSUP;
+}
+
 int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **version, struct err *e)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
@@ -215,13 +306,8 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 
 	free_words(&w);
 	if (r) {
-		const char *machine = json_text(p->description, "machine");
-
 		json_decref(notes);
-		err_prefix(e, "QEMU at the destination does not take this guest's machine (%s), accelerator or CPU",
-			   machine ? machine : "?");
-		e->code = ENOTSUP;
-		return -ENOTSUP;
+		return refuse(p, l, e);
 	}
 	p->started = true;
 	p->start_ms = (double)(now_ns() - from_ns) / 1e6;

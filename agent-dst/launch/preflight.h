@@ -20,6 +20,7 @@ struct preflight {
 	size_t argc;
 	const char *work_dir;	   /* an empty directory */
 	const json_t *description; /* DESCRIBE: cpu, accel, qemu_version; each may be missing */
+	bool takes_state;	   /* the guest goes on here, instead of booting */
 	json_t *cautions;	   /* an array: what should be known before is added to it, in words */
 	double start_ms;	   /* out, if started: it took so long to start, and to be asked */
 	bool started;		   /* out: its machine and processor can be had here, whatever else is in the way */

@@ -476,7 +476,8 @@ static int ask_qemu(struct line *l, struct err *e)
 			      .argv = l->target->args.argv,
 			      .argc = l->target->args.argc,
 			      .work_dir = l->target->run_dir,
-			      .description = l->target->description};
+			      .description = l->target->description,
+			      .takes_state = target_has_state(l->target)};
 	int r = 0;
 
 	json_decref(l->cautions);

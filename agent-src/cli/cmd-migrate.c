@@ -111,6 +111,8 @@ static const char *find_clash(const struct move_options *o)
 		{o->warm.force && o->how != HOW_WARM, "--force is for a guest that is shut down for its move (--how warm)"},
 		{o->warm.shutdown_timeout_s && o->how != HOW_WARM && o->how != HOW_COLD,
 		 "--shutdown-timeout is for a guest that is shut down for its move (--how warm, --how cold)"},
+		{o->machine && o->how != HOW_WARM && o->how != HOW_COLD,
+		 "--machine is for a guest that boots there (--how warm, --how cold): one that runs on keeps the machine that it has"},
 		{o->revert_within_s && o->how == HOW_COLD,
 		 "--revert-within is for a guest that runs: one that is shut down (--how cold) is here as it was until its files are "
 		 "deleted"},

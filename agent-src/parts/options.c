@@ -61,6 +61,12 @@ static int check_qemu(void *into, const char *arg, struct err *e)
 	return *arg == '/' ? 0 : option_bad(e, arg, "an absolute path");
 }
 
+static int check_machine(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return *arg && !strpbrk(arg, ",= ") ? 0 : option_bad(e, arg, "a machine type of QEMU's, without options");
+}
+
 static int take_script(void *into, const char *arg, struct err *e)
 {
 	struct move_options *o = into;
@@ -111,6 +117,9 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(warm.force)},
 	{"qemu", "FILE", "the QEMU there that is to run it (default: the one that has the same name as here)", OPT_TEXT,
 	 .offset = MEMBER(qemu), .take = check_qemu},
+	{"machine", "TYPE",
+	 "with --how warm or cold: the machine type that it boots with there: q35, say, where QEMU lacks the guest's own", OPT_TEXT,
+	 .offset = MEMBER(machine), .take = check_machine},
 
 	{"max-downtime", "MS", "switch over when the guest will be stopped no longer than this (default 300)", OPT_NUMBER,
 	 .offset = MEMBER(max_downtime_ms), .min = 1, .max = 3600000, .unit = "milliseconds", .heading = "When it switches over:"},

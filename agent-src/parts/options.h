@@ -78,6 +78,7 @@ struct move_options {
 	struct warm_options warm;
 	const char *vm, *disk_dir;
 	const char *qemu;	 /* which is to run it there; NULL: one that is called as here */
+	const char *machine;	 /* the type that it boots with there; NULL: as here */
 	struct dest_config dest; /* where to, and how to get there */
 	struct carry_options carry;
 	unsigned max_downtime_ms;

@@ -414,7 +414,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	set_text(out, "exe", s->opt->qemu ?: g->exe);
 	if (s->opt->qemu)
 		json_object_set_new(out, "only_exe", json_true());
-	set_text(out, "machine", s->traits.carries_memory ? g->machine : NULL);
+	set_text(out, "machine", s->traits.carries_memory ? g->machine : s->opt->machine);
 	set_text(out, "cwd", g->cwd);
 	set_text(out, "accel", s->accel);
 	set_text(out, "cpu_model", g->cpu_model);

@@ -32,7 +32,8 @@ int args_on_machine(struct rewrite *w, struct item *it)
 	if (type) {
 		w->machine_typed = true;
 		if (w->o->machine && strcmp(type->value, w->o->machine)) {
-			args_note(w, "machine type %s is pinned to %s", type->value, w->o->machine);
+			args_note(w, w->o->no_state ? "machine type %s becomes %s" : "machine type %s is pinned to %s", type->value,
+				  w->o->machine);
 			kv_replace(&type->value, xstrdup(w->o->machine));
 		}
 	}

@@ -459,7 +459,8 @@ static void append_ours(struct rewrite *w)
 
 	if (!w->machine_typed && w->o->machine) {
 		args_emit(w, "machine", w->o->machine);
-		args_note(w, "machine type is pinned to %s, the default of the source's QEMU", w->o->machine);
+		args_note(w, w->o->no_state ? "machine type is %s" : "machine type is pinned to %s, the default of the source's QEMU",
+			  w->o->machine);
 	}
 	if (!w->has_display) {
 		args_emit(w, "display", "none");
