@@ -241,27 +241,6 @@ static char *type_here(const struct preflight *p, struct loop *l, const char *al
 	return name;
 }
 
-static char *type_in_line(const struct preflight *p)
-{
-	struct qemu_opt opt;
-	size_t i = 1;
-	char *type = NULL;
-
-	while (qemu_opt_next(p->argv, p->argc, &i, &opt)) {
-		struct kv_list l;
-
-		if ((strcmp(opt.name, "machine") && strcmp(opt.name, "M")) || !opt.value || *opt.value == '{')
-			continue;
-		kv_parse(&l, opt.value);
-		if (kv_get(&l, "type", "type")) {
-			free(type);
-			type = xstrdup(kv_get(&l, "type", "type"));
-		}
-		kv_fini(&l);
-	}
-	return type;
-}
-
 static int refuse_type(const struct preflight *p, struct loop *l, const char *type, struct err *e)
 {
 	const char *alias = alias_of_kind(type);
@@ -285,7 +264,7 @@ static int refuse_type(const struct preflight *p, struct loop *l, const char *ty
 /* *e: QEMU's words. */
 static int refuse(const struct preflight *p, struct loop *l, struct err *e)
 {
-	AUTO_FREE char *type = type_in_line(p);
+	AUTO_FREE char *type = qemu_machine_type(p->argv, p->argc);
 
 	if (type && strstr(e->msg, "unsupported machine type"))
 		return refuse_type(p, l, type, e);

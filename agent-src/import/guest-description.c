@@ -32,6 +32,7 @@ void description_fini(struct guest_description *d)
 	free(d->name);
 	free(d->uuid);
 	free(d->cpu_model);
+	free(d->machine_type);
 	free(d->nvram);
 	free(d->video);
 	free(d->genid);
@@ -182,6 +183,12 @@ bool described_is_word(const char *text)
 	size_t n = strspn(text, word_letters);
 
 	return n && !text[n] && n < 64 && *text != '-';
+}
+
+void described_machine_type(struct guest_description *d, const char *type)
+{
+	free(d->machine_type);
+	d->machine_type = !*type || !strcmp(type, "pc") || !strcmp(type, "q35") ? NULL : xstrdup(type);
 }
 
 bool described_is_serial(const char *text)

@@ -102,6 +102,7 @@ struct guest_description {
 	} cpu;
 	char *cpu_model; /* QEMU's word for it; NULL: as this host's */
 	enum guest_machine machine;
+	char *machine_type; /* QEMU's, of a version or a distribution: "pc-q35-8.2"; NULL: the newest of this QEMU */
 	enum guest_firmware firmware;
 	bool secure_boot;
 	char *nvram;		    /* a file of this host: the variables of its UEFI */
@@ -153,6 +154,8 @@ bool described_mac(struct described_nic *n, const char *text);
 char *described_uuid(const char *text);
 /* A name as QEMU has for devices and processors: letters, digits, ".", "_" and "-". */
 bool described_is_word(const char *text);
+/* The machine type of a guest of QEMU's; one that every version has ("pc", "q35") is none. */
+void described_machine_type(struct guest_description *d, const char *type);
 /* The characters and length that a disk of QEMU's takes for its serial number. */
 bool described_is_serial(const char *text);
 /* In any case of letters. */

@@ -1,6 +1,7 @@
 /* host-qemu.c: see host-qemu.h. */
 #include "host-qemu.h"
 #include "child.h"
+#include "machine-type.h"
 #include "program.h"
 #include "qemu-find.h"
 #include "util.h"
@@ -134,7 +135,7 @@ char *host_qemu_help(const struct host_qemu *q, const char *option, const char *
 }
 
 /* "q35    Standard PC (Q35 + ICH9, 2009) (alias of pc-q35-10.0)" */
-char *host_qemu_machine(const struct host_qemu *q, const char *alias)
+static char *newest_machine(const struct host_qemu *q, const char *alias)
 {
 	static const char of[] = "(alias of ";
 	size_t n = strlen(alias);
@@ -147,4 +148,18 @@ char *host_qemu_machine(const struct host_qemu *q, const char *alias)
 			return xasprintf("%.*s", (int)strcspn(p + strlen(of), ") \n"), p + strlen(of));
 	}
 	return NULL;
+}
+
+char *host_qemu_machine(const struct host_qemu *q, struct guest_description *d)
+{
+	const bool is_pc = d->machine == MACHINE_PC;
+	const char *was = d->machine_type;
+	bool is_of_kind = was && !strstr(was, "q35") == is_pc;
+	char *type = is_of_kind ? machine_type_nearest(q->machines, was) : NULL;
+
+	type = type ?: newest_machine(q, is_pc ? "pc" : "q35");
+	if (was && type && strcmp(was, type) != 0)
+		description_note(d, "its machine was %.60s: here it is %.60s%s", was, type,
+				 is_of_kind ? ", the nearest that this QEMU has" : "");
+	return type;
 }

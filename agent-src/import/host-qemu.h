@@ -3,6 +3,7 @@
 #define VMFERRY_HOST_QEMU_H
 
 #include "err.h"
+#include "guest-description.h"
 
 #include <stdbool.h>
 
@@ -24,7 +25,8 @@ void host_qemu_fini(struct host_qemu *q);
 bool host_qemu_has(const void *q, const char *device);
 /* Asks QEMU for the help of an option ("-chardev", "socket,help"): its text, malloc'ed, empty if it does not answer. */
 char *host_qemu_help(const struct host_qemu *q, const char *option, const char *what);
-/* The version that "pc" or "q35" stands for: "pc-q35-10.0"; malloc'ed, NULL: there is none. */
-char *host_qemu_machine(const struct host_qemu *q, const char *alias);
+/* The machine type that the guest is to have: its own, or the nearest (machine-type.h), of which it gets a note, or the newest of its kind. Malloc'ed,
+ * NULL: there is none of the kind. */
+char *host_qemu_machine(const struct host_qemu *q, struct guest_description *d);
 
 #endif

@@ -1,6 +1,7 @@
 /* import-bundle-line.c: the command line of a bundle's guest, as it is to be here. */
 #include "import-bundle-private.h"
 #include "identity.h"
+#include "machine-type.h"
 #include "place.h"
 #include "process.h"
 #include "qemu-args-words.h"
@@ -60,7 +61,7 @@ static int rewrite(struct bundling *m, const char *prefix, struct err *e)
 				 .disks = map,
 				 .socket_dir = m->dir,
 				 .socket_prefix = prefix,
-				 .machine = m->b.machine,
+				 .machine = m->machine,
 				 .no_state = !bundling_has_memory(m),
 				 .at_rest = !bundling_has_memory(m)};
 	AUTO_FREE struct args_net_map *nets = NULL;
@@ -286,12 +287,37 @@ static void write_known_words(struct bundling *m)
 	args_write_known_words(&m->line, &known);
 }
 
+/* One that boots anew can have another machine of the same kind, and one that goes on with its memory cannot. */
+static int choose_machine(struct bundling *m, struct err *e)
+{
+	char *type = m->b.machine ? xstrdup(m->b.machine) : qemu_machine_type(m->b.argv, m->b.argc), *nearest;
+
+	m->machine_was = type;
+	m->machine = m->b.machine ? xstrdup(m->b.machine) : NULL;
+	if (!type || machine_type_is_in(m->qemu.machines, type))
+		return 0;
+	nearest = machine_type_nearest(m->qemu.machines, type);
+	if (!nearest)
+		return err_set(e, ENOTSUP, "the guest's machine is %s, and %s has none of its kind: name another QEMU with --qemu", type,
+			       m->qemu.exe);
+	free(m->machine);
+	m->machine = nearest;
+	if (bundling_has_memory(m))
+		return err_set(e, ENOTSUP,
+			       "the guest's machine is %s, which %s does not have, and what it has in memory goes on in no other: name "
+			       "another QEMU with --qemu; or --no-memory, and it boots with %s",
+			       type, m->qemu.exe, nearest);
+	return 0;
+}
+
 int bundling_make_line(struct bundling *m, struct err *e)
 {
 	AUTO_FREE char *prefix = xasprintf("%s-", m->plain);
 	size_t i;
-	int r = rewrite(m, NULL, e);
+	int r = choose_machine(m, e);
 
+	if (!r)
+		r = rewrite(m, NULL, e);
 	if (!r && has_names_of_others(m)) {
 		args_result_fini(&m->line);
 		r = rewrite(m, prefix, e);

@@ -20,8 +20,9 @@ struct bundling {
 	struct spool spool; /* where a stream's are put */
 	struct host_qemu qemu;
 	struct args_result line;
-	struct line_words words; /* of the line */
-	bool has_other_files;	 /* the line had a directory of files of QEMU's own (-L), which is left out */
+	struct line_words words;     /* of the line */
+	char *machine_was, *machine; /* the type that the guest had, and that it gets here; NULL: as its line says */
+	bool has_other_files;	     /* the line had a directory of files of QEMU's own (-L), which is left out */
 	struct made made;
 	char *name, *plain, *dir, *script, *qmp;
 	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */

@@ -283,6 +283,8 @@ static json_t *plan_rows(const struct bundling *m)
 		life_row(rows, "disk", "%s (%s) -> %s", m->b.disks[i].file, format_bytes(size, m->b.disks[i].virtual_bytes), m->disks[i]);
 	add_files(m, rows);
 	add_host(m, rows);
+	if (m->machine && strcmp(m->machine, m->machine_was) != 0)
+		life_row(rows, "note", "its machine was %s: here it is %s, the nearest that this QEMU has", m->machine_was, m->machine);
 	if (m->has_other_files)
 		life_row(rows, "note", "-L is left out: firmware and other files that QEMU has of its own are those of this host");
 	if (m->b.memory.file)
@@ -524,6 +526,8 @@ static void fini(struct bundling *m)
 	free(m->dir);
 	free(m->script);
 	free(m->qmp);
+	free(m->machine_was);
+	free(m->machine);
 	free(m);
 }
 

@@ -227,16 +227,15 @@ static int decide(struct import *m, struct err *e)
 {
 	struct guest_description *d = &m->d;
 	AUTO_FREE char *help = NULL;
-	const char *alias;
 	int r;
 
 	help = d->cpu_model ? host_qemu_help(&m->qemu, "-cpu", "help") : NULL;
 	line_check_cpu(d, help);
 	line_decide(d, &m->o->wishes, host_qemu_has, &m->qemu);
-	alias = d->machine == MACHINE_PC ? "pc" : "q35";
-	m->machine = host_qemu_machine(&m->qemu, alias);
+	m->machine = host_qemu_machine(&m->qemu, d);
 	if (!m->machine)
-		return err_set(e, ENOTSUP, "%s has no machine %s", m->qemu.exe, alias);
+		return err_set(e, ENOTSUP, "%s has no machine of the guest's kind, %s", m->qemu.exe,
+			       d->machine == MACHINE_PC ? "pc (i440fx)" : "q35");
 	if (m->o->accel && !strcmp(m->o->accel, "kvm") && !m->qemu.kvm)
 		return err_set(e, ENODEV, "--accel kvm: /dev/kvm cannot be used by this user");
 	m->kvm = m->o->accel ? !strcmp(m->o->accel, "kvm") : m->qemu.kvm;

@@ -495,8 +495,8 @@ static int machine_of(struct domain *x, struct err *e)
 		x->d->machine = MACHINE_PC;
 	else
 		description_note(x->d, "the machine '%.60s' is not known", machine);
-	if (machine && x->d->of_qemu && strcmp(machine, "pc") && strcmp(machine, "q35") != 0)
-		description_note(x->d, "its machine was %.60s: here it is of the newest version that this QEMU has", machine);
+	if (machine && x->d->of_qemu)
+		described_machine_type(x->d, machine);
 	x->d->firmware = (firmware && !strcmp(firmware, "efi")) || xml_attr_is(loader, "type", "pflash") ||
 					 (path && (strcasestr(path, "OVMF") || strcasestr(path, "edk2")))
 				 ? FIRMWARE_UEFI

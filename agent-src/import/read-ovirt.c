@@ -70,8 +70,10 @@ void ovirt_machine(struct guest_description *d, const xmlNode *system)
 		d->firmware = types[n].firmware;
 		d->secure_boot = n == 4;
 	}
-	if (machine)
+	if (machine) {
 		d->machine = strstr(machine, "q35") ? MACHINE_Q35 : MACHINE_PC;
+		described_machine_type(d, machine);
+	}
 	d->uuid = described_uuid(own) ?: described_uuid(of_os);
 }
 

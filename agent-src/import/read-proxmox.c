@@ -214,8 +214,8 @@ static int take_machine(struct conf *c, struct err *e)
 	if (arch && strcmp(arch, "x86_64") != 0)
 		return err_set(e, EINVAL, "its processor is %.40s; only x86_64 can be imported", arch);
 	c->d->machine = type && strstr(type, "q35") ? MACHINE_Q35 : MACHINE_PC;
-	if (type && strcmp(type, "pc") && strcmp(type, "q35") != 0)
-		description_note(c->d, "its machine was %.60s: here it is of the newest version that this QEMU has", type);
+	if (type)
+		described_machine_type(c->d, type);
 	if (viommu)
 		description_note(c->d, "its IOMMU (viommu=%.20s) is not mapped", viommu);
 	c->d->firmware = bios && !strcmp(bios, "ovmf") ? FIRMWARE_UEFI : FIRMWARE_BIOS;

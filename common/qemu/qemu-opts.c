@@ -277,3 +277,23 @@ bool qemu_is_network_storage(const char *text)
 			return true;
 	return false;
 }
+
+char *qemu_machine_type(char *const *argv, size_t argc)
+{
+	struct qemu_opt opt;
+	struct kv_list l;
+	char *type = NULL;
+	size_t i = 1;
+
+	while (qemu_opt_next(argv, argc, &i, &opt)) {
+		if ((strcmp(opt.name, "machine") && strcmp(opt.name, "M")) || !opt.value)
+			continue;
+		kv_parse(&l, opt.value);
+		if (kv_get(&l, "type", "type")) {
+			free(type);
+			type = xstrdup(kv_get(&l, "type", "type"));
+		}
+		kv_fini(&l);
+	}
+	return type;
+}

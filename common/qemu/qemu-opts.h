@@ -45,6 +45,9 @@ void kv_remove(struct kv_list *l, const char *key);
 /* Frees *value and puts by, which it then owns, in its place. */
 void kv_replace(char **value, char *by);
 
+/* The type that -machine or -M of a line names, the last one; malloc'ed, NULL: none does. */
+char *qemu_machine_type(char *const *argv, size_t argc);
+
 /* As QEMU's path_has_protocol(): "nbd:…", "rbd:…", but not "/a:b". */
 bool qemu_path_has_protocol(const char *path);
 /* Whether a block driver, or the protocol that a path begins with, leads to storage that other hosts can reach, too: "nbd", "rbd:pool/image" … */

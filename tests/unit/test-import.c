@@ -101,6 +101,8 @@ static void print_description(FILE *f, const struct guest_description *d)
 
 		fprintf(f, "nic %zu: on %s\n", i, there ? there : "-");
 	}
+	if (d->machine_type)
+		fprintf(f, "machine: %s\n", d->machine_type);
 	if (d->nvram)
 		fprintf(f, "nvram: %s\n", d->nvram);
 }

@@ -1,0 +1,18 @@
+/*
+ * machine-type.h: which machine type of a QEMU is nearest to one that it may not have. Distributions have types of their own: RHEL's
+ * pc-q35-rhel9.4.0, Ubuntu's pc-q35-noble and pc-i440fx-noble-v2, Proxmox VE's pc-q35-8.1+pve0; each is made from the type of a version of QEMU. Pure.
+ */
+#ifndef VMFERRY_MACHINE_TYPE_H
+#define VMFERRY_MACHINE_TYPE_H
+
+#include <stdbool.h>
+
+/* help: what "-machine help" says. */
+bool machine_type_is_in(const char *help, const char *type);
+/*
+ * That type, if it is there; else the one of its kind (q35, i440fx, virt) whose version of QEMU comes next, or the newest of that kind.
+ * Malloc'ed; NULL: its kind is not known, or there is none of it.
+ */
+char *machine_type_nearest(const char *help, const char *type);
+
+#endif
