@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -24,32 +26,35 @@ bool disk_device_is(const char *path)
 	return !stat(path, &st) && S_ISBLK(st.st_mode);
 }
 
-static int check(int fd, const char *path, uint64_t bytes, struct err *e)
+/* Linux reads and writes whole sectors, and QEMU's raw driver lets no request go beyond its size: the end of such a disk could not be written. */
+static int check_sectors(int fd, const char *path, uint64_t bytes, struct err *e)
 {
-	uint64_t has;
-	int r = block_device_size(fd, path, &has, e);
+	int sector = 0;
+
+	return ioctl(fd, BLKSSZGET, &sector) || sector <= 0 || bytes % (unsigned)sector == 0
+		       ? 0
+		       : err_set(e, EINVAL, "block device %s has sectors of %d bytes, and the disk's %llu bytes are no multiple of that",
+				 path, sector, (unsigned long long)bytes);
+}
+
+static int check(int fd, const char *path, uint64_t bytes, uint64_t *has, struct err *e)
+{
+	int r = block_device_size(fd, path, has, e);
 
 	if (r)
 		return r;
-	if (has > bytes)
-		return err_set(
-			e, EINVAL,
-			"block device %s has %llu bytes and the disk %llu: a guest sees the size of its disk, so they must be equal. Make the disk "
-			"as large first (QMP block_resize with size %llu, or of a guest that is shut down qemu-img resize -f raw), or give it a device of "
-			"its size",
-			path, (unsigned long long)has, (unsigned long long)bytes, (unsigned long long)has);
-	if (has != bytes)
-		return err_set(e, EINVAL, "block device %s has %llu bytes and the disk %llu: give it a device of its size", path,
-			       (unsigned long long)has, (unsigned long long)bytes);
-	return block_device_check_blank(fd, path, bytes, e);
+	if (*has < bytes)
+		return err_set(e, EINVAL, "block device %s has %llu bytes and the disk %llu: give it a device that is as large, or larger",
+			       path, (unsigned long long)*has, (unsigned long long)bytes);
+	return check_sectors(fd, path, bytes, e) ?: block_device_check_blank(fd, path, *has, e);
 }
 
-int disk_device_check(const char *path, uint64_t bytes, struct err *e)
+int disk_device_check(const char *path, uint64_t bytes, uint64_t *has, struct err *e)
 {
 	int fd, r = block_device_open_alone(path, &fd, e);
 
 	if (!r) {
-		r = check(fd, path, bytes, e);
+		r = check(fd, path, bytes, has, e);
 		close(fd);
 	}
 	return r ? err_prefix(e, "at the destination") : 0;
@@ -112,9 +117,10 @@ static json_t *known(const char *path, uint64_t bytes)
 
 int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *fd, struct err *e)
 {
+	uint64_t has;
 	int r = block_device_open_alone(path, fd, e);
 
-	r = r ? r : check(*fd, path, bytes, e);
+	r = r ? r : check(*fd, path, bytes, &has, e);
 	r = r ? r : attempt_own(a, "device", known(path, bytes), e);
 	return r ? r : clear(a->loop, path, bytes, e);
 }

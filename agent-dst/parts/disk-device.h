@@ -9,8 +9,9 @@
 #include "target.h"
 
 bool disk_device_is(const char *path);
-/* A raw disk of so many bytes can go there. -EINVAL: the size; -EBUSY: it is in use; -EEXIST: it is not blank. */
-int disk_device_check(const char *path, uint64_t bytes, struct err *e);
+/* A raw disk of so many bytes can go there; the device may have more (*has), which are left alone. -EINVAL: the size; -EBUSY: it is in use; -EEXIST: it
+ * is not blank. */
+int disk_device_check(const char *path, uint64_t bytes, uint64_t *has, struct err *e);
 /* Owned by the journal, then all zeros. *fd keeps it from being mounted meanwhile; for close(). Pumps the attempt's loop. */
 int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *fd, struct err *e);
 /* Still the one that was taken, as far as can be told. detail: the journal's. */

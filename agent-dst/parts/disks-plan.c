@@ -105,7 +105,7 @@ static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *
 		return err_set(e, ENOTSUP, "disk %s is a %s image: onto block device %s at the destination goes a raw disk",
 			       json_text(o, "real_path"), format, d->path);
 	d->device = true;
-	return disk_device_check(d->path, (uint64_t)json_integer_value(json_object_get(o, "virtual_size")), e);
+	return disk_device_check(d->path, (uint64_t)json_integer_value(json_object_get(o, "virtual_size")), &d->device_bytes, e);
 }
 
 /* Where it goes, and what may be there already. */
@@ -378,6 +378,18 @@ int disks_examine(struct part *p, struct err *e)
 	return r ? r : choose_dir(ds, e);
 }
 
+static json_t *describe_disk(const struct arriving_disk *d)
+{
+	json_t *o = json_pack("{s:i,s:s,s:s,s:b,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)d->object, "path", d->path, "format", d->format,
+			      "device", d->device, "fills", disk_fills_zeros(d), "reuse", partial_path(&d->partial) ?: d->old.path,
+			      "replaces", d->old.replaced, "begun", partial_path(&d->partial) != NULL, "transfer",
+			      d->empty ? "empty" : NULL, "bitmaps", d->bitmap_count > 0);
+
+	if (disk_is_on_larger(d))
+		json_object_set_new(o, "device_bytes", json_integer((json_int_t)d->device_bytes));
+	return o;
+}
+
 int disks_describe(struct part *p, json_t *accept, struct err *e)
 {
 	const struct disks *ds = disks_of(p);
@@ -386,13 +398,7 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 
 	(void)e;
 	for (i = 0; i < ds->count; i++)
-		json_array_append_new(out,
-				      json_pack("{s:i,s:s,s:s,s:b,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)ds->list[i].object, "path",
-						ds->list[i].path, "format", ds->list[i].format, "device", ds->list[i].device, "fills",
-						disk_fills_zeros(&ds->list[i]), "reuse",
-						partial_path(&ds->list[i].partial) ?: ds->list[i].old.path, "replaces",
-						ds->list[i].old.replaced, "begun", partial_path(&ds->list[i].partial) != NULL, "transfer",
-						ds->list[i].empty ? "empty" : NULL, "bitmaps", ds->list[i].bitmap_count > 0));
+		json_array_append_new(out, describe_disk(&ds->list[i]));
 	for (i = 0; i < ds->stays; i++)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s}", "object", (int)ds->stay[i].object, "path", ds->stay[i].path,
 						     "format", ds->stay[i].format, "transfer", "shared"));

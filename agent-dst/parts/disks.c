@@ -6,6 +6,7 @@
 #include "image-create.h"
 #include "image-held.h"
 #include "image-lock.h"
+#include "image-name.h"
 #include "image-mark.h"
 #include "json-text.h"
 #include "log.h"
@@ -295,7 +296,8 @@ int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, b
 	if (r)
 		return r;
 	json_array_foreach(nodes, i, one) {
-		const char *file = json_text(one, "file"), *drv = json_text(one, "drv");
+		const char *drv = json_text(one, "drv");
+		AUTO_FREE char *file = image_name_file(json_text(one, "file")); /* on a larger device its name is not all (size=) */
 
 		if (file && drv && !strcmp(file, d->path) && !strcmp(drv, d->format) && json_text(one, "node-name")) {
 			*node = xstrdup(json_text(one, "node-name"));

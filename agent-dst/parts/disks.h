@@ -19,13 +19,14 @@ struct arriving_disk {
 	char *node;			/* in the destination QEMU; of formats that go through it */
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
-	bool set_aside;	     /* its file has blocks that nobody has written to, and is to have them here */
-	bool device;	     /* path is a block device that is there already */
-	bool unsafe;	     /* its QEMU says that it is durable, and does nothing for that (cache=unsafe) */
-	bool empty;	     /* nothing of it comes: what is in it is left behind */
-	bool as_file;	     /* with whatever format is in it: its bytes are not looked at */
-	uint64_t file_bytes; /* as_file: its size, up to the last byte */
-	int lock_fd;	     /* as_file: so that no QEMU opens it before it may; -1: not */
+	uint64_t device_bytes; /* of the block device that it goes onto; what is behind the disk's own is left alone */
+	bool set_aside;	       /* its file has blocks that nobody has written to, and is to have them here */
+	bool device;	       /* path is a block device that is there already */
+	bool unsafe;	       /* its QEMU says that it is durable, and does nothing for that (cache=unsafe) */
+	bool empty;	       /* nothing of it comes: what is in it is left behind */
+	bool as_file;	       /* with whatever format is in it: its bytes are not looked at */
+	uint64_t file_bytes;   /* as_file: its size, up to the last byte */
+	int lock_fd;	       /* as_file: so that no QEMU opens it before it may; -1: not */
 	unsigned cluster_size;
 	json_t *qcow2; /* as the source sent it (qcow2_options_add()), or NULL */
 	struct rights rights;
@@ -57,6 +58,12 @@ struct staying_disk {
 	char *path;	   /* here; by_word: what it is called */
 	char *format;
 };
+
+/* It goes onto a block device that has more bytes: the guest's command line says how many are the disk's. */
+static inline bool disk_is_on_larger(const struct arriving_disk *d)
+{
+	return d->device_bytes > d->virtual_size;
+}
 
 #define HELD_DEVICES_MAX 64 /* a guest has no more disks (args) */
 

@@ -144,6 +144,17 @@ static void check_disks(const struct line *l)
 			target_obstacle(l->target, &e);
 }
 
+/* What is carried as a file is read there as it was here. */
+static struct args_map map_of(const struct arriving_disk *d, const char *from)
+{
+	return (struct args_map){.from = from,
+				 .to = d->path,
+				 .format = d->as_file ? NULL : d->format,
+				 .to_device = d->device,
+				 .anew = !d->as_file && !strcmp(d->format, "raw"),
+				 .shows = disk_is_on_larger(d) ? d->virtual_size : 0};
+}
+
 static int rewrite(struct line *l, struct err *e)
 {
 	const json_t *files = json_object_get(l->target->description, "files");
@@ -170,11 +181,8 @@ static int rewrite(struct line *l, struct err *e)
 	for (i = 0; i < l->disks->count; i++) {
 		const struct arriving_disk *d = &l->disks->list[i];
 
-		const char *format = d->as_file ? NULL : d->format; /* as it was, so it stays */
-
-		map[o.disk_count++] = (struct args_map){d->from, d->path, format, d->device};
-		map[o.disk_count++] =
-			(struct args_map){json_text(target_described_disk(l->target, d->object), "real_path"), d->path, format, d->device};
+		map[o.disk_count++] = map_of(d, d->from);
+		map[o.disk_count++] = map_of(d, json_text(target_described_disk(l->target, d->object), "real_path"));
 	}
 	for (i = 0; i < l->disks->stays; i++) {
 		const struct staying_disk *d = &l->disks->stay[i];
@@ -183,8 +191,8 @@ static int rewrite(struct line *l, struct err *e)
 			o.network_count += names_of(l, d, network + o.network_count);
 			continue;
 		}
-		map[o.disk_count++] = (struct args_map){d->from, d->path, d->format, false};
-		map[o.disk_count++] = (struct args_map){d->real, d->path, d->format, false};
+		map[o.disk_count++] = (struct args_map){.from = d->from, .to = d->path, .format = d->format};
+		map[o.disk_count++] = (struct args_map){.from = d->real, .to = d->path, .format = d->format};
 	}
 	o.disk_count += files_map(l->files, map + o.disk_count);
 	if (l->tpm->from)

@@ -51,6 +51,8 @@ struct guest_disk {
 	bool no_flush;		      /* cache=unsafe: what the guest has flushed may be in this host's memory only */
 	bool named_by_json;	      /* QEMU says that file and format alone do not make it what it is */
 	bool begins_later;	      /* a raw disk that is not at the beginning of its file */
+	bool ends_by_size;	      /* a raw disk that may end before its file does: size= */
+	bool ends_below;	      /* its image ends by size= of a raw driver below its format */
 	int64_t limits[GUEST_LIMITS]; /* of its I/O, by whomever: bps, bps_rd, bps_wr, iops, iops_rd, iops_wr; 0: none */
 	bool block_device;	      /* real_path is a block device, not a regular file */
 	struct guest_backing *chain;  /* its backing files, nearest first */

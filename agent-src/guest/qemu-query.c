@@ -1,5 +1,6 @@
 /* qemu-query.c: what QEMU itself says about a guest: guest_query() of qemu-discover.h. Nothing is changed. */
 #include "qemu-discover.h"
+#include "image-name.h"
 #include "qcow2-options.h"
 #include "qemu-filters.h"
 #include "qemu-opts.h"
@@ -26,45 +27,6 @@ static uint64_t size_member(json_t *object, const char *key)
 	json_int_t v = json_integer_value(json_object_get(object, key));
 
 	return v > 0 ? (uint64_t)v : 0;
-}
-
-/* The file behind a "json:{…}" name: the innermost "filename" that goes down along "file". */
-static char *json_filename(const char *text)
-{
-	json_t *root = json_loads(text, 0, NULL), *node = root;
-	char *name = NULL;
-
-	while (json_is_object(node) && !name) {
-		name = dup_member(node, "filename");
-		node = json_object_get(node, "file");
-	}
-	json_decref(root);
-	return name;
-}
-
-/* By the raw driver's "offset": QEMU names whatever has one by json, and a -drive's is text there. */
-static bool begins_later(const char *name)
-{
-	json_t *root = name && !strncmp(name, "json:", 5) ? json_loads(name + 5, 0, NULL) : NULL, *node = root, *offset;
-	bool yes = false;
-
-	for (; json_is_object(node) && !yes; node = json_object_get(node, "file")) {
-		offset = json_object_get(node, "offset");
-		yes = json_integer_value(offset) || (json_is_string(offset) && strcmp(json_string_value(offset), "0"));
-	}
-	json_decref(root);
-	return yes;
-}
-
-static char *plain_filename(const char *text)
-{
-	if (!text)
-		return NULL;
-	if (!strncmp(text, "json:", 5))
-		return json_filename(text + 5);
-	if (!strncmp(text, "file:", 5))
-		return xstrdup(text + 5);
-	return qemu_path_has_protocol(text) ? NULL : xstrdup(text);
 }
 
 static char *network_name(const char *text)
@@ -115,7 +77,7 @@ static void fill_chain(const struct guest *g, struct guest_disk *d, json_t *imag
 	d->chain = xcalloc(CHAIN_MAX, sizeof(*d->chain));
 	for (; d->chain_count < CHAIN_MAX && (below = json_object_get(image, "backing-image")); image = below) {
 		struct guest_backing *b = &d->chain[d->chain_count++];
-		AUTO_FREE char *full = plain_filename(json_string_value(json_object_get(below, "filename")));
+		AUTO_FREE char *full = image_name_file(json_string_value(json_object_get(below, "filename")));
 		AUTO_FREE char *path = full ? guest_path(g, full) : NULL;
 
 		b->name = dup_member(image, "backing-filename");
@@ -181,10 +143,12 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->no_flush = json_is_true(json_object_get(json_object_get(inserted, "cache"), "no-flush"));
 	fill_image(g, d, json_object_get(inserted, "image"));
 	d->encrypted |= json_is_true(json_object_get(inserted, "encrypted"));
-	d->file = plain_filename(file);
-	d->named_by_json = file && !strncmp(file, "json:", 5);
+	d->file = image_name_file(file);
+	d->named_by_json = file && !image_is_plain(file);
 	d->network = network_name(file);
-	d->begins_later = begins_later(file);
+	d->begins_later = image_begins_later(file);
+	d->ends_by_size = image_ends_by_size(file);
+	d->ends_below = image_ends_by_size_below(file);
 	read_limits(inserted, d->limits);
 	look_at_file(g, d);
 }
@@ -419,6 +383,8 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 		why = "has a format that cannot be moved (raw and qcow2 can)";
 	else if (d->begins_later)
 		why = "begins in the middle of its file (offset= of the raw driver): its copy would begin at 0, and the command line skip that";
+	else if (d->ends_below)
+		why = "lies in a part of its file (size= of a raw driver below its format): its copy would be cut off there";
 	else if (d->snapshot_count && !(accept & DISK_ACCEPT_SNAPSHOTS))
 		why = "has internal snapshots, which a copy of a running disk cannot carry (--drop=snapshots leaves them behind)";
 	else if (d->bitmap_count && !(accept & DISK_ACCEPT_BITMAPS))

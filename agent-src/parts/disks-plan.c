@@ -548,6 +548,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->to = xstrdup(json_text(said, "path") ?: "?");
 	d->stays = (d->mark_fd >= 0 || d->by_word) && is_to_be(said, "shared");
 	d->to_device = json_is_true(json_object_get(said, "device"));
+	d->device_bytes = json_integer_value(json_object_get(said, "device_bytes"));
 	d->fills = json_is_true(json_object_get(said, "fills"));
 	if (d->left_behind)
 		return;
@@ -638,8 +639,9 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:b,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b,s:o*}", "node", g->node, "from", disk_name(d),
-			 "to", d->to, "device", d->to_device, "format", g->format, "virtual_size",
+	return json_pack("{s:s,s:s,s:s,s:b,s:o*,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b,s:o*}", "node", g->node, "from",
+			 disk_name(d), "to", d->to, "device", d->to_device, "device_bytes",
+			 d->device_bytes ? json_integer(d->device_bytes) : NULL, "format", g->format, "virtual_size",
 			 (json_int_t)(d->left_behind && g->inner_size ? g->inner_size : g->virtual_size), "allocated",
 			 json_object_get(said, "allocated") /* NULL: it is not told */, "transfer",
 			 d->stays	  ? "shared"

@@ -31,13 +31,14 @@ struct disk {
 	bool stays;   /* both hosts see it: nothing of it is copied */
 	bool by_word; /* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
 	bool refused; /* it cannot be moved, and only its place is told */
-	bool left_behind; /* an empty one takes its place there */
-	bool to_device;	  /* to is a block device, which is there already */
-	bool fills;	  /* qcow2: zeros are written there as contents are, so that they may be told as zeros */
-	bool replaces;	  /* the disk takes its place */
-	bool begun;	  /* old is what an earlier move has left of it, and becomes the disk */
-	unsigned round;	  /* being copied, or copied last */
-	unsigned bitmap;  /* generation of the recording bitmap */
+	bool left_behind;	 /* an empty one takes its place there */
+	bool to_device;		 /* to is a block device, which is there already */
+	json_int_t device_bytes; /* of that, if it has more than the disk; else 0 */
+	bool fills;		 /* qcow2: zeros are written there as contents are, so that they may be told as zeros */
+	bool replaces;		 /* the disk takes its place */
+	bool begun;		 /* old is what an earlier move has left of it, and becomes the disk */
+	unsigned round;		 /* being copied, or copied last */
+	unsigned bitmap;	 /* generation of the recording bitmap */
 	bool started;
 	bool in_flight;	     /* queued by us or not yet durable there */
 	bool queued;	     /* the reader has queued every block of the round */

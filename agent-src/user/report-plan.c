@@ -108,7 +108,11 @@ static void print_disk_plan(const struct plan *p, const json_t *d)
 	fprintf(p->to, "  disk     %s (%s, %s, %s in use) -> %s%s", event_text(d, "from"), event_text(d, "format"),
 		event_bytes(a, d, "virtual_size"), event_bytes(b, d, "allocated"), event_text(d, "to"),
 		event_flag(d, "flatten") ? ", with its backing files in one image" : "");
-	if (event_flag(d, "device"))
+	if (event_number(d, "device_bytes") > 0)
+		fprintf(p->to,
+			", a block device of %s, which is cleared first as far as the disk goes; the guest sees the size that it sees now\n",
+			event_bytes(a, d, "device_bytes"));
+	else if (event_flag(d, "device"))
 		fputs(", a block device, which is cleared first\n", p->to);
 	else if (p->details)
 		fprintf(p->to, ", mode %s, owner %s\n", event_text(d, "mode"), event_text(d, "owner"));

@@ -128,7 +128,7 @@ static void drive_place(const struct rewrite *w, const struct item *it, struct p
 
 /* ---- names ---- */
 
-static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at, const struct args_map **found);
+static int map_list(struct rewrite *w, struct props *in, const char *file_key, const struct place *at, const struct args_map **found);
 
 /* "json:{…}" in place of a file name. */
 static int map_json_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
@@ -145,7 +145,7 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 	}
 	if (is_format(kv_get(&p.l, "driver", NULL)))
 		here.format = kv_get(&p.l, "driver", NULL);
-	r = map_list(w, &p.l, "filename", &here, found);
+	r = map_list(w, &p, "filename", &here, found);
 	text = props_print(&p);
 	kv_replace(value, xasprintf("json:%s", text));
 	free(text);
@@ -266,8 +266,11 @@ static bool is_filename_key(const char *key)
 }
 
 /* *found: the entry of the last file that is in the map. */
-static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, const struct place *at, const struct args_map **found)
+static int map_list(struct rewrite *w, struct props *in, const char *file_key, const struct place *at, const struct args_map **found)
 {
+	struct kv_list *l = &in->l;
+	const struct args_map *part = NULL;
+	const char *part_key = NULL;
 	size_t i;
 	int r = 0;
 
@@ -275,19 +278,23 @@ static int map_list(struct rewrite *w, struct kv_list *l, const char *file_key, 
 		const struct args_map *m = NULL;
 		const char *key = l->v[i].key;
 		struct place here = *at;
+		bool json;
 
 		if (!key || (strcmp(key, file_key) && !is_filename_key(key)))
 			continue;
 		/* QEMU opens what is below an image read-only */
 		here.read_only |= args_starts(key, "backing.") || strstr(key, ".backing.");
+		json = args_starts(l->v[i].value, "json:");
 		r = map_filename(w, &l->v[i].value, &here, &m);
 		if (!m)
 			continue;
 		*found = m;
 		if (is_filename_key(key))
 			fit_driver(l, key, m);
+		if (!json && !args_is_file_node(at->it, in, key))
+			part = m, part_key = key;
 	}
-	return r;
+	return r || !part ? r : args_show_part(w, at->it, in, part_key, part);
 }
 
 /* "driver=rbd", "file.driver=nbd" and so on have no filename at all. */
@@ -366,7 +373,7 @@ int args_on_drive(struct rewrite *w, struct item *it)
 	drive_place(w, it, &at);
 	r = check_drivers(w, l, &at);
 	if (r == 0)
-		r = map_list(w, l, "file", &at, &m);
+		r = map_list(w, &it->p, "file", &at, &m);
 	if (r < 0)
 		return r;
 	if (m && m->to)
@@ -389,7 +396,8 @@ int args_on_blockdev(struct rewrite *w, struct item *it)
 	at.role = args_drive_role(w, node, at.read_only);
 	r = check_drivers(w, &it->p.l, &at);
 	if (r == 0)
-		r = map_list(w, &it->p.l, "filename", &at, &m); /* file= names a node here */
+		r = map_list(w, &it->p, "filename", &at, &m); /* file= names a node here */
+	r = r ?: args_show_part_of_node(w, it);
 	if (r == 0 && !it->ejected)
 		args_emit_item(w, it);
 	return r;
@@ -457,17 +465,21 @@ static const char *as_drive(const char *name)
 	return i < ARRAY_LEN(forms) ? forms[i].as : "";
 }
 
-static void emit_as_drive(struct rewrite *w, const char *name, const char *file, const struct args_map *m)
+static int emit_as_drive(struct rewrite *w, const struct item *it, const char *file, const struct args_map *m)
 {
-	struct kv_list l;
+	struct props p;
+	int r = 0;
 
-	kv_parse(&l, as_drive(name));
-	if (file)
-		kv_append(&l, "file", file);
-	if (file)
-		add_format(w, &l, m);
-	args_emit_list(w, "drive", &l);
-	kv_fini(&l);
+	props_parse(&p, as_drive(it->name));
+	if (file) {
+		kv_append(&p.l, "file", file);
+		add_format(w, &p.l, m);
+		r = args_show_part(w, it, &p, "file", m);
+	}
+	if (!r)
+		args_emit_list(w, "drive", &p.l);
+	props_fini(&p);
+	return r;
 }
 
 int args_on_disk_file(struct rewrite *w, struct item *it)
@@ -477,8 +489,8 @@ int args_on_disk_file(struct rewrite *w, struct item *it)
 	char *file = xstrdup(it->value);
 	int r = map_filename(w, &file, &at, &m);
 
-	if (r == 0 && m && m->to && m->format)
-		emit_as_drive(w, it->name, file, m);
+	if (r == 0 && m && m->to && (m->format || m->shows))
+		r = emit_as_drive(w, it, file, m);
 	else if (r == 0)
 		args_emit(w, it->name, file);
 	free(file);
@@ -493,7 +505,7 @@ int args_on_media(struct rewrite *w, struct item *it)
 	int r = map_filename(w, &file, &at, &m);
 
 	if (r == 0 && m && !m->to)
-		emit_as_drive(w, it->name, NULL, m);
+		r = emit_as_drive(w, it, NULL, m);
 	else if (r == 0)
 		args_emit(w, it->name, file);
 	free(file);

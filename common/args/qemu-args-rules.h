@@ -13,8 +13,9 @@
 struct item {
 	const char *name, *value;
 	struct props p;
-	bool ejected; /* -blockdev: its medium is not taken along */
-	size_t nic;   /* a network's back end: its index in the result */
+	bool ejected;		    /* -blockdev: its medium is not taken along */
+	size_t nic;		    /* a network's back end: its index in the result */
+	const struct args_map *map; /* -blockdev: of the file that it names itself; NULL: it is in none, or names no file */
 };
 
 /* An item by what it is called, or refers to. */
@@ -81,6 +82,17 @@ const struct args_map *args_file(struct rewrite *w, const struct item *it, enum 
 				 char **path);
 /* As args_file() for one that QEMU listens on; refuses a path that would be too long. */
 int args_listen(struct rewrite *w, const struct item *it, const char *what, char **path);
+
+/* qemu-args-part.c */
+
+/* Gives the node above the file that filename_key of this list names ("file" of a -drive, "file.filename" …) the options by which it shows what m says. */
+int args_show_part(struct rewrite *w, const struct item *it, struct props *in, const char *filename_key, const struct args_map *m);
+/* That list is a -blockdev which is the file itself. */
+bool args_is_file_node(const struct item *it, const struct props *in, const char *filename_key);
+/* The same of a -blockdev whose file is another node, or which is such a file. */
+int args_show_part_of_node(struct rewrite *w, struct item *it);
+/* Before the walk: the map's entry of each -blockdev that is a file. */
+void args_find_files(struct rewrite *w);
 
 /* Rules: 0 or -errno. */
 rule_fn args_on_machine, args_on_accel, args_on_cpu, args_on_mem_path, args_on_icount;	     /* qemu-args-machine.c */

@@ -540,6 +540,7 @@ static int rewrite_expanded(struct rewrite *w, char *const *argv, size_t argc)
 	read_items(w, argv, argc);
 	args_index(w);
 	args_mark_ejected(w);
+	args_find_files(w);
 	emit(w, argv[0]);
 	write_in_accelerator(w, argv, argc);
 	r = w->o->at_rest ? 0 : go_on(w, args_check_monitors(w));

@@ -50,6 +50,8 @@ struct args_map {
 	const char *to;	    /* the destination's file; NULL: a medium that is not taken along (its drive stays, empty) */
 	const char *format; /* "raw", "qcow2": made explicit where the line leaves it to guessing; NULL: leave */
 	bool to_device;	    /* to is a block device: -blockdev needs host_device instead of file */
+	bool anew;	/* to begins with what the guest sees, and not with what is in its file: offset= and size= of the raw driver go */
+	uint64_t shows; /* bytes of to that the guest sees, as it is larger: size= of the raw driver; 0: all of it */
 };
 
 struct args_net_map {

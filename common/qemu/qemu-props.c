@@ -125,6 +125,32 @@ char *props_print(struct props *p)
 	return out;
 }
 
+static json_t *member_of(json_t *tree, const char *prefix)
+{
+	const char *dot;
+
+	for (; tree && (dot = strchr(prefix, '.')); prefix = dot + 1) {
+		AUTO_FREE char *name = xasprintf("%.*s", (int)(dot - prefix), prefix);
+
+		tree = json_object_get(tree, name);
+	}
+	return tree;
+}
+
+void props_set_number(struct props *p, const char *prefix, const char *key, uint64_t n)
+{
+	AUTO_FREE char *full = xasprintf("%s%s", prefix, key);
+	AUTO_FREE char *text = xasprintf("%llu", (unsigned long long)n);
+	struct kv *has = kv_find(&p->l, full, NULL);
+
+	if (has)
+		kv_replace(&has->value, xstrdup(text));
+	else
+		kv_append(&p->l, full, text);
+	if (p->tree)
+		json_object_set_new(member_of(p->tree, prefix), key, json_integer((json_int_t)n));
+}
+
 void props_fini(struct props *p)
 {
 	kv_fini(&p->l);

@@ -11,6 +11,7 @@
 #include "qemu-opts.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 struct props {
 	struct kv_list l; /* to be looked at and changed */
@@ -21,6 +22,8 @@ struct props {
 void props_parse(struct props *p, const char *text);
 /* In the syntax that it was written in, with l's changes; malloc'ed. */
 char *props_print(struct props *p);
+/* Adds KEY=N, or changes it, where the member stands that prefix ("", "file.") leads to. JSON has it as a number, which QEMU wants. */
+void props_set_number(struct props *p, const char *prefix, const char *key, uint64_t n);
 void props_fini(struct props *p);
 
 #endif

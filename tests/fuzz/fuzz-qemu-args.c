@@ -15,8 +15,8 @@
 #define WORDS_MAX 256
 
 static const struct args_map maps[] = {
-	{"/a", "/d/a", "raw", false},
-	{"/b", "/dev/b", "qcow2", true},
+	{.from = "/a", .to = "/dev/a", .format = "raw", .to_device = true, .anew = true, .shows = 512},
+	{.from = "/b", .to = "/dev/b", .format = "qcow2", .to_device = true},
 	{.from = "/c"},
 };
 /* Each option of a few that have rules of their own. */

@@ -27,6 +27,9 @@ static const struct args_map disks[] = {
 	{.from = "/srv/odd,name.raw", .to = "/d/odd,name.raw", .format = "raw"},
 	{.from = "/dev/vg/lv", .to = "/d/lv.raw", .format = "raw"},
 	{.from = "/srv/to-lv.raw", .to = "/dev/vg/new", .format = "raw", .to_device = true},
+	{.from = "/srv/more.raw", .to = "/dev/vg/more", .format = "raw", .to_device = true, .anew = true, .shows = 73465856},
+	{.from = "/srv/part.raw", .to = "/d/part.raw", .format = "raw", .anew = true},
+	{.from = "/srv/whole", .to = "/dev/vg/whole", .to_device = true, .shows = 4096},
 	{.from = "/srv/install.iso", .to = "/d/install.iso", .format = "raw"},
 	{.from = "/srv/unformatted", .to = "/d/unformatted"},
 	{.from = "/srv/swtpm", .to = "/d/tpm/socket"},
@@ -231,6 +234,66 @@ static void protocol_driver_follows_from_file_to_device_and_back(void **state)
 	expect_plain("-blockdev "
 		     "{\"driver\":\"host_device\",\"filename\":\"/dev/vg/lv\",\"node-name\":\"f\"}",
 		     "-blockdev {\"driver\":\"file\",\"filename\":\"/d/lv.raw\",\"node-name\":\"f\"}");
+}
+
+static void a_disk_on_a_larger_device_keeps_its_size(void **state)
+{
+	(void)state;
+	expect_plain("-drive file=/srv/more.raw,format=raw,if=virtio", "-drive file=/dev/vg/more,format=raw,if=virtio,size=73465856");
+	expect_plain("-drive file=more.raw,if=virtio", "-drive file=/dev/vg/more,if=virtio,size=73465856,format=raw");
+	expect_plain("-drive driver=raw,file.driver=file,file.filename=/srv/more.raw,size=1,id=d",
+		     "-drive driver=raw,file.driver=host_device,file.filename=/dev/vg/more,id=d,size=73465856");
+	expect_plain("-hda more.raw", "-drive index=0,media=disk,file=/dev/vg/more,format=raw,size=73465856");
+	expect_plain("-hda whole", "-drive index=0,media=disk,file=/dev/vg/whole,size=4096");
+	expect_plain("-blockdev file,filename=/srv/more.raw,node-name=f -blockdev raw,file=f,node-name=d",
+		     "-blockdev host_device,filename=/dev/vg/more,node-name=f -blockdev raw,file=f,node-name=d,size=73465856");
+	expect_plain("-blockdev raw,file=f,node-name=d,size=64M -blockdev file,filename=/srv/more.raw,node-name=f",
+		     "-blockdev raw,file=f,node-name=d,size=73465856 -blockdev host_device,filename=/dev/vg/more,node-name=f");
+	expect_plain(
+		"-blockdev throttle,throttle-group=g,node-name=t,file.driver=raw,file.file.driver=file,file.file.filename=/srv/more.raw",
+		"-blockdev throttle,throttle-group=g,node-name=t,file.driver=raw,file.file.driver=host_device,file.file.filename=/dev/vg/"
+		"more,file.size=73465856");
+}
+
+static void a_disk_on_a_larger_device_keeps_its_size_in_json(void **state)
+{
+	(void)state;
+	expect_plain(
+		"-blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/srv/more.raw\"}}",
+		"-blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/dev/vg/more\"},\"size\":73465856}");
+	expect_plain(
+		"-blockdev {\"driver\":\"throttle\",\"file\":{\"driver\":\"raw\",\"size\":512,\"file\":{\"driver\":\"file\",\"filename\":"
+		"\"/srv/more.raw\"}}}",
+		"-blockdev {\"driver\":\"throttle\",\"file\":{\"driver\":\"raw\",\"size\":73465856,\"file\":{\"driver\":\"host_device\","
+		"\"filename\":\"/dev/vg/more\"}}}");
+	expect_plain(
+		"-drive file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"file\",,\"filename\":\"/srv/more.raw\"}},if=virtio",
+		"-drive file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"host_device\",,\"filename\":\"/dev/vg/more\"},,\"size\":73465856},if="
+		"virtio,format=raw");
+}
+
+static void a_disk_that_is_a_part_of_its_file_has_one_of_its_own(void **state)
+{
+	(void)state;
+	expect_plain("-drive file=/srv/part.raw,format=raw,offset=1M,size=64M,id=d", "-drive file=/d/part.raw,format=raw,id=d");
+	expect_plain(
+		"-blockdev {\"driver\":\"raw\",\"size\":64,\"offset\":512,\"file\":{\"driver\":\"file\",\"filename\":\"/srv/part.raw\"}}",
+		"-blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/d/part.raw\"}}");
+	/* what is carried as a file, or stays, is as it was */
+	expect_plain("-drive file=/srv/vm.raw,format=raw,offset=1M,size=64M", "-drive file=/d/vm.raw,format=raw,offset=1M,size=64M");
+	expect_plain("-drive file=/srv/whole,size=2K", "-drive file=/dev/vg/whole,size=2K");
+}
+
+static void a_size_that_the_line_cannot_tell_is_refused(void **state)
+{
+	(void)state;
+	expect_refused("-drive file=/srv/whole,format=raw,offset=512", "begins in the middle of its file");
+	expect_refused("-drive file=/srv/more.raw,format=vdi", "/dev/vg/more is larger than its disk");
+	expect_refused("-blockdev file,filename=/srv/more.raw,node-name=f", "no raw driver stands above");
+	expect_refused("-blockdev file,filename=/srv/more.raw,node-name=f -blockdev throttle,file=f,node-name=t,throttle-group=g",
+		       "no raw driver stands above");
+	expect_refused("-drive file=json:{\"driver\":\"file\",,\"filename\":\"/srv/more.raw\"}", "not raw");
+	expect_refused("-blockdev throttle,throttle-group=g,file.driver=file,file.filename=/srv/more.raw", "not raw");
 }
 
 static void short_disk_options_become_drives_with_a_format(void **state)
@@ -1186,6 +1249,10 @@ int main(void)
 		cmocka_unit_test(drives_outside_the_map_stay),
 		cmocka_unit_test(blockdevs_are_mapped_in_both_syntaxes),
 		cmocka_unit_test(protocol_driver_follows_from_file_to_device_and_back),
+		cmocka_unit_test(a_disk_on_a_larger_device_keeps_its_size),
+		cmocka_unit_test(a_disk_on_a_larger_device_keeps_its_size_in_json),
+		cmocka_unit_test(a_disk_that_is_a_part_of_its_file_has_one_of_its_own),
+		cmocka_unit_test(a_size_that_the_line_cannot_tell_is_refused),
 		cmocka_unit_test(short_disk_options_become_drives_with_a_format),
 		cmocka_unit_test(listening_sockets_move_and_never_wait),
 		cmocka_unit_test(sockets_of_other_services_stay),

@@ -1,6 +1,7 @@
 #!/bin/bash
-# A disk goes onto a block device that is there already, when the user names it: of the same size, blank and nobody's; whatever it held between
-# its ends is gone. A move that fails leaves it blank again, at once or not at all.
+# A disk goes onto a block device that is there already, when the user names it: of the same size or larger, blank and nobody's; whatever it held
+# between its ends is gone, as far as the disk goes. Its guest sees the size that the disk has. A move that fails leaves it blank again, at once or not at
+# all.
 # takes: 16
 # tier: gate
 . "$(dirname "$0")/../../lib/cold.sh"
@@ -27,19 +28,42 @@ refused() { # PATTERN OPTION...
 }
 cp "$DIR/behind" "$DIR/before"
 
-truncate -s 17M "$DIR/larger"
+truncate -s 20M "$DIR/larger"
+printf 'behind the disk' | dd of="$DIR/larger" bs=1M seek=18 conv=notrunc status=none
 larger=$(losetup -f --show "$DIR/larger")
+at_exit "losetup -d $larger"
+truncate -s 15M "$DIR/smaller"
+smaller=$(losetup -f --show "$DIR/smaller")
+at_exit "losetup -d $smaller"
 none=/dev/vmferry-none-$$
 at_exit "rm -f $none"
 refused "there is no block device $none at the destination" --disk "d0=$none"
 [[ ! -e $none ]] || fail "it is there now"
-refused 'has 17825792 bytes and the disk 16777216.*block_resize with size 17825792' --disk "d0=$larger"
+refused 'has 15728640 bytes and the disk 16777216: give it a device that is as large, or larger' --disk "d0=$smaller"
+
 guest_disk "$DIR/e.raw" raw 16M
-MEM=64 WITNESS="ram_mb=4 rate=0" tiny_start e $(guest_drive e0 "$DIR/e.raw" raw) $(second_monitor e)
-qmp "$DIR/e.mon" '{"execute": "block_resize", "arguments": {"device": "e0", "size": 17825792}}' >/dev/null
+MEM=64 WITNESS="ram_mb=4 rate=0 disks=vda disk_mb=4 disk_rate=40" tiny_start e $(guest_drive e0 "$DIR/e.raw" raw) $(second_monitor e)
+qmp "$DIR/e.mon" '{"execute": "block-dirty-bitmap-add", "arguments": {"node": "e0", "name": "since"}}' >/dev/null
+vmferry migrate "${GUEST_PID[e]}" local --dry-run --disk-dir "$DIR/d2" --disk "e0=$larger" &>"$DIR/plan"
+grep -q "a block device of 20.0 MiB, which is cleared first as far as the disk goes; the guest sees the size" "$DIR/plan" || fail "the plan: $(<"$DIR/plan")"
 move e local --disk "e0=$larger"
+guest_verify "$(orders e)" blocks
+in_qemu() { # PYTHON EXPRESSION over d, its disk
+	qmp "$(free_monitor e)" '{"execute": "query-block"}' | python3 -S -c 'import json, sys; d = json.load(sys.stdin)[0]["inserted"]; print(eval(sys.argv[1]))' "$1"
+}
+bitmaps='[b["name"] for b in d["dirty-bitmaps"]]'
+assert_eq "$(in_qemu 'd["image"]["virtual-size"]')" 16777216 "the size that the guest sees"
+assert_eq "$(in_qemu "$bitmaps")" "['since']" "a backup tool's bitmap"
+grep -q "file=$larger,.*size=16777216" "$TO/e.sh" || fail "the script does not say its size: $(<"$TO/e.sh")"
+assert_eq "$(dd if="$larger" bs=1M skip=18 count=1 status=none | tr -d '\0')" 'behind the disk' "what is behind the disk"
+move e local # and away from it, into a file that has the disk's size without being told
+assert_eq "$(stat -c %s "$TO/${larger##*/}")" 16777216 "the size of its file"
+assert_eq "$(in_qemu "$bitmaps")" "['since']" "a backup tool's bitmap"
+! grep -q size= "$TO/e.sh" || fail "the script says a size: $(<"$TO/e.sh")"
+cmp -n 16777216 "$larger" "$TO/${larger##*/}" && fail "the guest has written nothing since"
+guest_verify "$(orders e)" blocks
 guest_stop e
-losetup -d "$larger"
+
 refused "b.qcow2 is a qcow2 image: onto block device $loop" --disk "d1=$loop"
 PATH=$PATH:/usr/sbin:/sbin blockdev --setro "$loop"
 refused "block device $loop is read-only" --disk "d0=$loop"
@@ -122,13 +146,18 @@ guest_verify "$(orders a)" blocks
 guest_stop a
 
 # And of a guest that is shut down.
-dd if="$DIR/before" of="$loop" bs=1M conv=fsync status=none
-cat >"$DIR/c.sh" <<END
-#!/bin/sh
-exec $QEMU -accel tcg -machine q35 -m 64 -name c -display none -nodefaults -no-user-config -drive file=$DIR/a.raw,format=raw,if=virtio
-END
-chmod +x "$DIR/c.sh"
-mkdir "$DIR/there"
-vmferry migrate "$DIR/c.sh" local --how cold --disk-dir "$DIR/there" --disk "a.raw=$loop" -v >"$DIR/cold.out" 2>&1 || fail "$(tail -n 3 "$DIR/cold.out")"
-cmp "$loop" "$DIR/a.raw" || fail "the device is not the disk"
-grep -q "file=$loop,format=raw" "$DIR/there/c.sh" || fail "$(<"$DIR/there/c.sh")"
+goes_cold() { # NAME DEVICE PATTERN
+	cat >"$DIR/$1.sh" <<-END
+		#!/bin/sh
+		exec $QEMU -accel tcg -machine q35 -m 64 -name $1 -display none -nodefaults -no-user-config -drive file=$DIR/$1.raw,format=raw,if=virtio
+	END
+	chmod +x "$DIR/$1.sh"
+	cp "$DIR/a.raw" "$DIR/$1.raw"
+	dd if="$DIR/before" of="$2" bs=1M conv=fsync status=none
+	mkdir "$DIR/$1-there"
+	vmferry migrate "$DIR/$1.sh" local --how cold --disk-dir "$DIR/$1-there" --disk "$1.raw=$2" -v >"$DIR/cold.out" 2>&1 || fail "$(tail -n 3 "$DIR/cold.out")"
+	cmp -n $((16 << 20)) "$2" "$DIR/a.raw" || fail "the device is not the disk"
+	grep -q "file=$2,$3" "$DIR/$1-there/$1.sh" || fail "$(<"$DIR/$1-there/$1.sh")"
+}
+goes_cold c "$loop" "format=raw,if=virtio "
+goes_cold d "$larger" "format=raw,if=virtio,size=16777216 "

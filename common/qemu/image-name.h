@@ -1,0 +1,20 @@
+/*
+ * image-name.h: what QEMU calls an image (the "file" of a drive or a block node): its file's name, or "json:{…}" where name and format do not tell
+ * all. Pure.
+ */
+#ifndef VMFERRY_QEMU_IMAGE_NAME_H
+#define VMFERRY_QEMU_IMAGE_NAME_H
+
+#include <stdbool.h>
+
+/* The name of the local file, malloc'ed; NULL: there is none. */
+char *image_name_file(const char *name);
+/* Which part of the file a raw disk shows: `offset` of QEMU's raw driver, at any node. */
+bool image_begins_later(const char *name);
+/* Likewise `size`: at the top node, or below. */
+bool image_ends_by_size(const char *name);
+bool image_ends_by_size_below(const char *name);
+/* Only name, format and the part that is shown make the disk what it is. */
+bool image_is_plain(const char *name);
+
+#endif
