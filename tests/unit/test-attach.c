@@ -300,7 +300,7 @@ static void signals_that_come_meanwhile_are_its_own(void **state)
 {
 	struct qemu_calls c = calls_of_other(false);
 	struct attached a = {.path = NULL};
-	unsigned attached = 0, tries, before;
+	unsigned attached = 0, before;
 	struct err e;
 	pid_t sender;
 	int status, r;
@@ -318,7 +318,7 @@ static void signals_that_come_meanwhile_are_its_own(void **state)
 		}
 		_exit(0);
 	}
-	for (tries = 0; tries < 200 && attached < 20; tries++) {
+	while (attached < 20) {
 		before = stage->sent;
 		while (stage->sent == before) /* the sender is at work */
 			sched_yield();
@@ -330,7 +330,6 @@ static void signals_that_come_meanwhile_are_its_own(void **state)
 	stage->is_enough = true;
 	assert_int_equal(waitpid(sender, &status, 0), sender);
 	assert_int_equal(status, 0);
-	assert_int_equal(attached, 20);
 	assert_lives_on();
 	assert_int_equal(stage->signals, stage->sent);
 	assert_int_equal(stage->monitors, 20);
