@@ -5,6 +5,7 @@
 #include "qemu-blocked.h"
 #include "qemu-helper.h"
 #include "util.h"
+#include "rom-sizes.h"
 #include "virtio-rings.h"
 
 #include <errno.h>
@@ -131,6 +132,19 @@ char *trial_reason(const char *said)
 }
 
 /* A QEMU that does not answer is a reason for nothing. */
+static char *rom_misfit_of(const struct trial *t, struct qmp *q)
+{
+	json_t *there;
+	struct err ignored;
+	char *words;
+
+	if (!t->roms || rom_sizes_ask(q, &there, &ignored))
+		return NULL;
+	words = rom_sizes_misfit(t->roms, there, t->own_bios);
+	json_decref(there);
+	return words;
+}
+
 static char *misfit_of(const struct trial *t, struct qmp *q)
 {
 	json_t *longest;
@@ -165,7 +179,7 @@ static int try_once(const struct trial *t, struct loop *l, const struct args_tri
 
 	if (r)
 		return r;
-	*out = (struct trial_misfits){.rings = misfit_of(t, h.qmp), .devices = devices_of(t, h.qmp)};
+	*out = (struct trial_misfits){.rings = misfit_of(t, h.qmp), .roms = rom_misfit_of(t, h.qmp), .devices = devices_of(t, h.qmp)};
 	qemu_helper_end(&h);
 	return 0;
 }

@@ -19,12 +19,15 @@ struct trial {
 	size_t argc;
 	const char *work_dir; /* an empty directory */
 	const json_t *rings;  /* virtio_rings_used() of the source's QEMU; NULL: not known */
+	const json_t *roms;   /* rom_sizes_ask() of the source's QEMU; NULL: not known */
+	bool own_bios;	      /* the line names a file of the guest's for its BIOS, which is not loaded for a trial */
 	bool takes_state;     /* the guest comes with the state of its devices, which this QEMU must be able to take */
 };
 
 /* Why it starts, and cannot load this guest. */
 struct trial_misfits {
 	char *rings;	 /* malloc'ed; NULL: no reason is known */
+	char *roms;	 /* likewise */
 	json_t *devices; /* a new reference to an array of sentences, of each device whose state it cannot take; or NULL */
 };
 

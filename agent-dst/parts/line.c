@@ -447,6 +447,34 @@ static void add_obstacles(struct target *t, int code, const json_t *sentences)
 	}
 }
 
+static void add_misfit(struct target *t, char *why /* freed */)
+{
+	struct err e;
+
+	if (why) {
+		target_misfit(&e, why);
+		target_obstacle(t, &e);
+	}
+	free(why);
+}
+
+/* Whether the guest has a file of such a role, by that option (NULL: any), which a trial is without. */
+static bool has_own(const struct args_result *args, enum args_role role, const char *option)
+{
+	size_t i;
+
+	for (i = 0; i < args->file_count; i++)
+		if (args->files[i].role == role && (!option || !strcmp(args->files[i].option, option)))
+			return true;
+	return false;
+}
+
+/* A trial has the ROMs of this host in place of those that -global names. */
+static const json_t *roms_to_try(const struct target *t)
+{
+	return has_own(&t->args, ARGS_ROM, "global") ? NULL : json_object_get(t->description, "roms");
+}
+
 /* In place the ports and sockets are the other QEMU's still, and what two cannot have is refused by the line. */
 static void try_line(struct line *l, char *const *env)
 {
@@ -456,10 +484,11 @@ static void try_line(struct line *l, char *const *env)
 				    .argc = l->target->args.argc,
 				    .work_dir = l->target->run_dir,
 				    .rings = json_object_get(l->target->description, "rings"),
+				    .roms = roms_to_try(l->target),
+				    .own_bios = has_own(&l->target->args, ARGS_BIOS, NULL),
 				    .takes_state = target_has_state(l->target)};
 	struct trial_misfits misfits;
 	json_t *reasons;
-	struct err e;
 
 	if (target_is_in_place(l->target))
 		return;
@@ -468,11 +497,8 @@ static void try_line(struct line *l, char *const *env)
 	add_obstacles(l->target, ENOTSUP, misfits.devices);
 	json_decref(reasons);
 	json_decref(misfits.devices);
-	if (misfits.rings) {
-		target_misfit(&e, misfits.rings);
-		target_obstacle(l->target, &e);
-	}
-	free(misfits.rings);
+	add_misfit(l->target, misfits.rings);
+	add_misfit(l->target, misfits.roms);
 }
 
 /* Its directory is for this moment only. */

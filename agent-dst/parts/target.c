@@ -15,6 +15,7 @@
 #include "taps.h"
 #include "unit-text.h"
 #include "util.h"
+#include "rom-sizes.h"
 #include "virtio-rings.h"
 
 #include <errno.h>
@@ -259,6 +260,17 @@ static int check_rings(struct target *t, struct err *e)
 	return words ? target_misfit(e, words) : r;
 }
 
+static int check_roms(struct target *t, struct err *e)
+{
+	const json_t *used = json_object_get(t->description, "roms");
+	json_t *there = NULL;
+	int r = used ? rom_sizes_ask(t->qmp, &there, e) : 0;
+	AUTO_FREE char *words = rom_sizes_misfit(used, there, false);
+
+	json_decref(there);
+	return words ? target_misfit(e, words) : r;
+}
+
 int target_start_qemu(struct target *t, struct err *e)
 {
 	char **env = target_environment(t);
@@ -271,7 +283,7 @@ int target_start_qemu(struct target *t, struct err *e)
 	if (!r)
 		r = monitors_hide(t, e);
 	if (!r)
-		r = check_rings(t, e);
+		r = check_rings(t, e) ?: check_roms(t, e);
 	return r || !target_is_in_place(t) ? r : taps_try(t, e);
 }
 

@@ -14,6 +14,7 @@
 #include "qemu-migration.h"
 #include "qmp-advice.h"
 #include "util.h"
+#include "rom-sizes.h"
 #include "virtio-rings.h"
 
 #include <errno.h>
@@ -194,6 +195,11 @@ static int examine_rings(struct source *s, struct err *e)
 	return virtio_rings_used(s->qmp, &s->rings, e);
 }
 
+static int examine_roms(struct source *s, struct err *e)
+{
+	return rom_sizes_ask(s->qmp, &s->roms, e);
+}
+
 #define SHUT_DOWN "move it shut down (--how cold, by what starts it)"
 
 /* The next steps of a person whose guest is in a state that QEMU calls so. */
@@ -307,7 +313,7 @@ static int watch(struct source *s, struct err *e)
 static int check_kind(struct source *s, struct err *e)
 {
 	if (s->traits.carries_memory)
-		return examine_cpu(s, e) ?: examine_rings(s, e);
+		return examine_cpu(s, e) ?: examine_rings(s, e) ?: examine_roms(s, e);
 	return s->traits.stays_here ? check_stays(s, e) : check_boots(s, e);
 }
 
@@ -426,6 +432,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		json_object_set(out, "cpu", s->cpu);
 	if (s->rings)
 		json_object_set(out, "rings", s->rings);
+	if (json_object_size(s->roms))
+		json_object_set(out, "roms", s->roms);
 	json_object_set_new(out, "vcpus", json_integer((json_int_t)g->vcpus));
 	json_object_set_new(out, "ram_bytes", json_integer((json_int_t)g->ram_bytes));
 	json_object_set_new(out, "paused", json_boolean(s->paused));
@@ -551,6 +559,7 @@ static void fini(struct part *p)
 	guest_fini(&s->guest);
 	json_decref(s->cpu);
 	json_decref(s->rings);
+	json_decref(s->roms);
 	obstacles_fini(&s->obstacles);
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);

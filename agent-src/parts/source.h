@@ -35,6 +35,7 @@ struct source {
 	struct guest_watch watch; /* what others do to it */
 	struct qmp *qmp;	  /* NULL: no monitor, or none any more */
 	json_t *cpu;		  /* qemu_cpu() */
+	json_t *roms;		  /* rom_sizes_ask(), NULL: not known */
 	json_t *rings;		  /* virtio_rings_used(), NULL: not known */
 	const char *accel;	  /* "kvm", "tcg" */
 	bool was_running;
