@@ -35,8 +35,12 @@
 	 LANDLOCK_ACCESS_FS_IOCTL_DEV)
 
 /* What every program needs. */
-static const char *const everybody_s[] =
-	{"/usr", "/lib", "/lib64", "/bin", "/sys/devices/system/cpu", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom"};
+static const char *const everybody_s[] = {
+	"/usr",	 "/lib", "/lib64", "/bin", "/sys/devices/system/cpu", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom",
+#ifdef __SANITIZE_ADDRESS__ /* whose search for leaks looks at the threads there, and is a ptrace */
+	"/proc",
+#endif
+};
 
 /* ---- files ---- */
 
@@ -165,7 +169,9 @@ static const char *const refused_calls[] = {
 	"io_uring_setup",
 	"io_uring_enter",
 	"io_uring_register",
+#ifndef __SANITIZE_ADDRESS__
 	"ptrace",
+#endif
 	"process_vm_readv",
 	"process_vm_writev",
 	"bpf",
@@ -248,20 +254,33 @@ static int refuse_calls(void)
 
 /* ---- bounds ---- */
 
-static int bound(int what, rlim_t bytes)
+static int bound(int what, rlim_t most)
 {
+	/* at its hard limit of time it would be killed, and not told by SIGXCPU */
+	rlim_t hard = what == RLIMIT_CPU ? most + 1 : most;
 	struct rlimit l;
 
 	if (getrlimit((__rlimit_resource_t)what, &l))
 		return -errno;
-	l.rlim_max = MIN(l.rlim_max, bytes);
-	l.rlim_cur = MIN(l.rlim_cur, bytes);
+	l.rlim_max = MIN(l.rlim_max, hard);
+	l.rlim_cur = MIN(l.rlim_cur, most);
 	return setrlimit((__rlimit_resource_t)what, &l) ? -errno : 0;
 }
 
-static int set_bounds(const struct narrow *n)
+/* A sanitizer in our own program has terabytes of addresses. */
+static rlim_t memory_of(bool is_own)
 {
-	int r = bound(RLIMIT_AS, MEMORY_BYTES);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	return is_own ? RLIM_INFINITY : MEMORY_BYTES;
+#else
+	(void)is_own;
+	return MEMORY_BYTES;
+#endif
+}
+
+static int set_bounds(const struct narrow *n, bool is_own)
+{
+	int r = bound(RLIMIT_AS, memory_of(is_own));
 
 	if (!r)
 		r = bound(RLIMIT_STACK, STACK_BYTES);
@@ -306,6 +325,7 @@ static int become_nobody(const struct narrow *n)
 
 struct narrowing {
 	const char *program;
+	bool is_own; /* which nothing tells any more when files are hidden */
 	const struct narrow *n;
 };
 
@@ -322,13 +342,11 @@ static int narrow_all(const struct narrowing *x)
 		r = become_nobody(x->n);
 	if (!r)
 		r = refuse_calls();
-	if (!r)
-		r = set_bounds(x->n);
 	if (!r && chdir("/"))
 		r = -errno;
 	if (!r && setenv("MALLOC_ARENA_MAX", "1", 1)) /* an arena of each thread's would use up the bound */
 		r = -errno;
-	return r;
+	return r ? r : set_bounds(x->n, x->is_own); /* last: there may be no more memory for us within them */
 }
 
 /* In the child, which says why it does not begin. */
@@ -344,8 +362,9 @@ static int make_narrow(void *ctx)
 
 int narrow_run(char *const *argv, const struct narrow *n, program_said_fn output, void *ctx, struct err *e)
 {
+	AUTO_FREE char *real = realpath(argv[0], NULL);
 	const char *said = getenv(CONFINE_ENV);
-	struct narrowing x = {argv[0], n};
+	struct narrowing x = {argv[0], is_own_program(real), n};
 
 	return child_run_in(argv, said && !strcmp(said, "off") ? NULL : make_narrow, &x, output, ctx, e);
 }

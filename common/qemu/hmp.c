@@ -85,7 +85,7 @@ static const char mux_help[] = "print this help";
 
 static bool has_helped(const struct hmp_text *t)
 {
-	return memmem(t->bytes, t->n, mux_help, strlen(mux_help)) != NULL;
+	return t->n && memmem(t->bytes, t->n, mux_help, strlen(mux_help));
 }
 
 /* A QEMU that was slow has said so by now: its mux helps only after it has opened the connection, upon which a monitor that has the keyboard greets. 1, 0,

@@ -5,7 +5,9 @@
  *
  * The first byte chooses. What is quoted is unquoted here, by the rules of who will read it.
  */
+#include "disk-line.h"
 #include "exe-symbols.h"
+#include "guest-scripts.h"
 #include "hex.h"
 #include "net.h"
 #include "processor.h"
@@ -19,6 +21,7 @@
 #include "shell-quote.h"
 #include "ssh-format.h"
 #include "ssh.h"
+#include "start-script.h"
 #include "unit-text.h"
 
 #include <ctype.h>
@@ -221,6 +224,29 @@ static void try_address(const char *text)
 		require(ports.first <= ports.last && ports.last <= 65535);
 }
 
+static bool is_path(void *ctx, const char *path)
+{
+	return !strcmp(ctx, path);
+}
+
+/* A line that has the disk once has the other in its place afterwards, and says the same of it. */
+static void try_disk(char *const *argv, size_t argc)
+{
+	static char is[] = "/a", to[] = "/n,w";
+	struct disk_line_change change = {.is_it = is_path, .ctx = is, .to = to, .format = "raw"}, look = {.is_it = is_path, .ctx = to};
+	char **out = NULL;
+	struct err e;
+	size_t n = 0;
+
+	if (disk_line_change(argv, argc, &change, &out, &n, NULL, &e) != 1)
+		return;
+	require(n >= argc && !out[n]);
+	require(disk_line_change(out, n, &look, NULL, NULL, NULL, &e) == 1);
+	look.ctx = is;
+	require(!disk_line_change(out, n, &look, NULL, NULL, NULL, &e));
+	args_free_strings(out, n);
+}
+
 /* What it has is what sh would have: quoted again it is the same. */
 static void try_script(const char *text)
 {
@@ -229,7 +255,10 @@ static void try_script(const char *text)
 	struct err e;
 	size_t i;
 
+	start_script_origin(text);
+	text_has_name(text, "a.img");
 	if (!script_parse("x", text, &g, &e)) {
+		try_disk(g.line.argv, g.line.argc);
 		for (i = 0; i < g.line.argc; i++) {
 			AUTO_FREE char *quoted = shell_quote(g.line.argv[i]);
 
@@ -396,6 +425,10 @@ static const struct {
 	{ADDRESS, "ports", "50000-50100"},
 	{START_SCRIPT, "script",
 	 "#!/bin/sh\n# a\ncd / || exit\nexport QEMU_MODULE_DIR='/a b'\nexec q \\\n  -name 'it'\\''s' \\\n  a#b ''\n"},
+	{START_SCRIPT, "disk", "exec q -drive file=/a,format=raw,if=none,id=d,discard=unmap -device virtio-blk-pci,drive=d"},
+	{START_SCRIPT, "blockdev",
+	 "exec q -blockdev '{\"driver\":\"qcow2\",\"node-name\":\"d\",\"file\":{\"driver\":\"file\",\"filename\":\"/a\"}}'"},
+	{START_SCRIPT, "blockdevs", "exec q -blockdev driver=file,node-name=f,filename=/a -blockdev driver=raw,node-name=d,file=f -hda /b"},
 	{KNOWN_HOSTS, "known-hosts",
 	 "# c\n[host-b]:2222 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi x\n@revoked *,!host-c ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFj\n"
 	 "|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|AAAAAAAAAAAAAAAAAAAAAAAAAAA= ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAAmFi\n"
