@@ -5,6 +5,7 @@
 #include "qemu-opts.h"
 #include "script-read.h"
 #include "script-record.h"
+#include "unit-read.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
@@ -336,12 +337,7 @@ static int take_unit(struct guest *g, const char *unit, char **script, struct er
 	bool user = geteuid() != 0;
 
 	if (unit_script(unit, user, script, e))
-		return e->code != ENOTSUP
-			       ? -e->code
-			       : err_set(e, ENOTSUP,
-					 "the unit %s does not run a script of vmferry's (ExecStart=/bin/sh …/NAME.sh). Give the guest's "
-					 "command line instead, behind --: … -- qemu-system-x86_64 …",
-					 unit);
+		return e->code != ENOTSUP ? -e->code : unit_read_named(unit, g, e);
 	g->unit.name = xstrdup(unit);
 	g->unit.is_user = user;
 	g->unit.uid = geteuid();
@@ -426,6 +422,8 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 		r = take_line(g, argv, argc, e);
 	else if (guest_is_unit(vm))
 		r = take_unit(g, vm, script, e);
+	else if (unit_is_file(vm))
+		r = unit_read_file(vm, g, e);
 	else if (!stat(vm, &st) && !S_ISREG(st.st_mode))
 		r = err_set(
 			e, EINVAL,
@@ -447,7 +445,10 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	if (r)
 		return r;
 	if (!is_qemu(g->line.argv[0]))
-		return err_set(e, ENOTSUP, "%s runs %s, which is no QEMU", *script, g->line.argv[0]);
+		return err_set(
+			e, ENOTSUP,
+			"%s runs %s, which is no QEMU. Give the script that it runs, or the guest's command line behind --: … -- qemu-system-x86_64 …",
+			*script ?: vm, g->line.argv[0]);
 	g->exe = xstrdup(g->line.argv[0]);
 	r = check_configs(g, e);
 	if (r)

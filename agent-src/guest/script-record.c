@@ -152,22 +152,22 @@ static void hear(void *ctx, const char *text, size_t n)
 	h->text[h->n] = '\0';
 }
 
-/* It is run with this user's files before it: nobody else may have chosen what it does. */
-static int check_owner(const char *path, struct err *e)
+/* It is run, or what it says is, with this user's files before it: nobody else may have chosen what it does. */
+int script_check_owner(const char *path, struct err *e)
 {
 	struct stat st;
 
 	if (stat(path, &st))
 		return err_sys(e, errno, "cannot look at %s", path);
 	if ((st.st_uid && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return err_set(e, EPERM, "%s is not run to see what it starts, as others than this user may write to it", path);
+		return err_set(e, EPERM, "%s is not believed, or run to see what it starts, as others than this user may write to it",
+			       path);
 	return 0;
 }
 
-/* It is shown before it is believed. */
-static void note_line(struct guest *g, const char *path)
+char *script_shown_line(const struct guest *g)
 {
-	AUTO_FREE char *line = xstrdup(g->line.argv[0]);
+	char *line = xstrdup(g->line.argv[0]);
 	size_t i;
 
 	for (i = 1; i < g->line.argc; i++) {
@@ -175,6 +175,14 @@ static void note_line(struct guest *g, const char *path)
 
 		line = xasprintf("%s %s", before, word);
 	}
+	return line;
+}
+
+/* It is shown before it is believed. */
+static void note_line(struct guest *g, const char *path)
+{
+	AUTO_FREE char *line = script_shown_line(g);
+
 	guest_note(g, "%s was run where it could change nothing, with a QEMU that only printed its words. It starts: %s", path, line);
 }
 
@@ -190,7 +198,7 @@ int script_record(const char *path, struct guest *g, struct err *e)
 					.error_ctx = &why,
 					.how = PROGRAM_DIES_WITH_US,
 					.timeout_ms = RUN_MS};
-	int status = 0, r = check_owner(path, e);
+	int status = 0, r = script_check_owner(path, e);
 
 	if (!r)
 		r = program_run(&run, &status, e);

@@ -1,0 +1,34 @@
+#!/bin/bash
+# A guest that is shut down goes by the name of its unit, an instance of a template that runs QEMU itself: its line is what systemd makes of the unit's
+# files, and is shown. The unit does not start the guest here afterwards.
+# takes: 15
+. "$(dirname "$0")/../../lib/systemd.sh"
+
+manager_start
+head -c 8M /dev/urandom >"$DIR/web1.raw"
+cat >"$UNITS/vm@.service" <<END
+[Unit]
+Description=Guest %i
+[Service]
+Environment=MEM=64 "OTHER=a b"
+EnvironmentFile=-$DIR/%i.conf
+WorkingDirectory=$DIR
+ExecStart=/usr/bin/env $QEMU -accel tcg -machine q35 -m \${MEM} -display none -nodefaults -no-user-config \\
+    # its name, and its disk
+    -name %i \$DISK \\
+    -smbios 'type=11,value=a b' -pidfile $DIR/%i.pid
+END
+echo "DISK='-drive file=web1.raw,format=raw,if=virtio'" >"$DIR/web1.conf"
+"${SYSTEMCTL[@]}" daemon-reload
+goes() { "$BIN/vmferry" migrate vm@web1.service local --how cold --disk-dir "$DIR/there" "$@" >"$DIR/cold.out" 2>&1; }
+
+mkdir "$DIR/there"
+sum=$(md5sum <"$DIR/web1.raw")
+goes -v || fail "$(tail -n 5 "$DIR/cold.out")"
+grep -q "the unit vm@web1.service starts: .*-m 64 .*-name web1 -drive file=web1.raw,format=raw,if=virtio" "$DIR/cold.out" || fail "$(<"$DIR/cold.out")"
+assert_eq "$(md5sum <"$DIR/there/web1.raw")" "$sum" "the disk"
+grep -q "file=$DIR/there/web1.raw" "$DIR/there/web1.sh" || fail "$(<"$DIR/there/web1.sh")"
+grep -q "'type=11,value=a b'" "$DIR/there/web1.sh" || fail "$(<"$DIR/there/web1.sh")"
+"${SYSTEMCTL[@]}" start vm@web1.service || true
+assert_eq "$(show ConditionResult vm@web1.service)" no "may the unit start"
+[[ ! -e $DIR/web1.pid ]] || fail "the unit has started the guest here"
