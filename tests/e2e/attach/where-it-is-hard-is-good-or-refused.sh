@@ -1,6 +1,7 @@
 #!/bin/bash
-# A guest is attached to under a sandbox that denies all, with many iothreads, before it runs (-S), in the background, and with several busy processors; or it is
-# refused before anything is touched: where its QEMU has another root, as in a container, is traced already, or is stopped. QEMU 11.1 removes the monitor again.
+# A guest is attached to under a sandbox that denies all, with many iothreads, before it runs (-S), in the background, with several busy processors, and in
+# namespaces of its own; or it is refused before anything is touched: where its QEMU has another root, is traced already, or is stopped. QEMU 11.1 removes the
+# monitor again.
 # timeout: 400
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
@@ -87,6 +88,15 @@ end_process "$TRACER"
 guest_verify "$(orders a)"
 guest_stop a
 [[ $EUID -eq 0 ]] || exit 0 # what follows needs root
+
+echo "--- in namespaces of its own, as a container has them"
+ON=(unshare --pid --fork --kill-child --net --ipc --uts)
+tiny_launch n $(guest_drive d0 "$DIR/a.raw" raw)
+wait_for 20 eval 'INSIDE=$(pgrep -P "${GUEST_PID[n]}" qemu)' || fail "QEMU does not start"
+[[ $(state_by_attaching "$INSIDE") == running ]] || fail "the guest does not run"
+guest_wait_ready n
+guest_verify "$(orders n)"
+guest_stop n
 
 ON=(unshare --mount --propagation private -- sh -c 'mount -t tmpfs none "$0" && exec "$@"' "$VMFERRY_RUNTIME_DIR")
 tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
