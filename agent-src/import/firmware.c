@@ -62,7 +62,6 @@ static bool take(struct firmware *f, const json_t *o, const char *machine, bool 
 	f->code = dup_text(code, "filename");
 	f->code_format = dup_text(code, "format");
 	f->vars = dup_text(vars, "filename");
-	f->vars_format = dup_text(vars, "format");
 	f->smm = has_word(features, "requires-smm");
 	return true;
 }
@@ -98,6 +97,5 @@ void firmware_fini(struct firmware *f)
 	free(f->code);
 	free(f->code_format);
 	free(f->vars);
-	free(f->vars_format);
 	*f = (struct firmware){.code = NULL};
 }

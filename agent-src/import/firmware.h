@@ -8,8 +8,8 @@
 
 struct firmware {
 	char *code, *code_format;
-	char *vars, *vars_format; /* the template of a guest's own variables; NULL: it has none */
-	bool smm;		  /* it needs a machine with SMM, and a flash that only SMM may write to */
+	char *vars; /* the template of a guest's own variables; NULL: it has none */
+	bool smm;   /* it needs a machine with SMM, and a flash that only SMM may write to */
 };
 
 /*

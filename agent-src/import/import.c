@@ -16,6 +16,7 @@
 #include "sources.h"
 #include "space.h"
 #include "start-script.h"
+#include "uefi-vars.h"
 #include "unit-text.h"
 #include "util.h"
 
@@ -24,8 +25,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-
-#define VARS_BYTES_MAX (64u << 20)
 
 enum { SOCKET_QMP, SOCKET_VNC, SOCKET_AGENT, SOCKET_SERIAL, SOCKET_COUNT = SOCKET_SERIAL + GUEST_SERIALS_MAX };
 static const char *const socket_endings[SOCKET_COUNT] = {"qmp", "vnc", "agent", "serial", "serial2", "serial3", "serial4"};
@@ -169,40 +168,13 @@ static int find_firmware(struct import *m, struct err *e)
 	return 0;
 }
 
-static int read_file(const char *path, uint8_t **out, size_t *n, struct err *e)
-{
-	AUTO_CLOSE int fd = open_regular(path);
-	char *bytes;
-	int r = fd < 0 ? fd : read_regular(fd, VARS_BYTES_MAX, &bytes, n);
-
-	if (r)
-		return err_sys(e, -r, "cannot read %s", path);
-	if (!*n) {
-		free(bytes);
-		return err_set(e, EINVAL, "%s is empty", path);
-	}
-	*out = (uint8_t *)bytes;
-	return 0;
-}
-
-/* A volume that they are on may be longer than they are, which their header tells (EFI_FIRMWARE_VOLUME_HEADER: FvLength, Signature). */
-static bool vars_fit(const uint8_t *own, size_t n, size_t bytes)
-{
-	uint64_t length = 0;
-	size_t i;
-
-	for (i = 0; n > 44 && i < 8; i++)
-		length |= (uint64_t)own[32 + i] << 8 * i;
-	return n == bytes || (n > bytes && length == bytes && !memcmp(own + 40, "_FVH", 4));
-}
-
 /* The guest's own variables where they fit this firmware, or new ones. */
 static int read_vars(struct import *m, struct err *e)
 {
 	uint8_t *own = NULL;
 	size_t own_bytes = 0;
 	struct err why;
-	int r = read_file(m->uefi.vars, &m->nvram.p, &m->nvram.bytes, e);
+	int r = uefi_vars_read(m->qemu.img, m->uefi.vars, &m->nvram.p, &m->nvram.bytes, e);
 
 	if (r)
 		return r;
@@ -210,10 +182,10 @@ static int read_vars(struct import *m, struct err *e)
 		own = m->s.vars;
 		own_bytes = m->s.vars_bytes;
 		m->s.vars = NULL;
-	} else if (!m->d.nvram || *m->d.nvram != '/' || read_file(m->d.nvram, &own, &own_bytes, &why)) {
+	} else if (!m->d.nvram || *m->d.nvram != '/' || uefi_vars_read(m->qemu.img, m->d.nvram, &own, &own_bytes, &why)) {
 		return 0;
 	}
-	if (vars_fit(own, own_bytes, m->nvram.bytes)) {
+	if (uefi_vars_fit(own, own_bytes, m->nvram.bytes)) {
 		free(m->nvram.p);
 		m->nvram.p = own;
 		m->nvram.are_own = true;

@@ -171,7 +171,7 @@ static void add_firmware(struct line *l, const struct guest_description *d, cons
 	code = quoted(h->uefi->code);
 	vars = quoted(h->vars);
 	option(l, "drive", "if=pflash,unit=0,format=%s,readonly=on,file=%s", h->uefi->code_format ? h->uefi->code_format : "raw", code);
-	option(l, "drive", "if=pflash,unit=1,format=%s,file=%s", h->uefi->vars_format ? h->uefi->vars_format : "raw", vars);
+	option(l, "drive", "if=pflash,unit=1,format=raw,file=%s", vars);
 }
 
 /* What is taken of each controller. */

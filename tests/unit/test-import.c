@@ -118,7 +118,7 @@ static void print_line(FILE *f, const struct line *l)
 
 static char *become(const char *name, size_t reader)
 {
-	static const struct firmware uefi = {(char *)"/fw/CODE.fd", (char *)"raw", (char *)"/fw/VARS.fd", (char *)"raw", true};
+	static const struct firmware uefi = {(char *)"/fw/CODE.fd", (char *)"raw", (char *)"/fw/VARS.fd", true};
 	static const struct line_wishes wishes = {.memory_bytes = 0};
 	AUTO_FREE char *path = xasprintf(DIRECTORY "/%s", name), *source = NULL;
 	char *disks[GUEST_DISKS_MAX] = {NULL};

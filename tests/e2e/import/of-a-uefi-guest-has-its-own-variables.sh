@@ -51,6 +51,23 @@ imports "$DIR/d.xml"
 cmp "$VM/$ID-uefi-vars.fd" "$VM/$ID-virt-vars.fd" || fail "its variables did not come along"
 grep -q "its variables are those of" "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 
+# as Fedora has firmware, and libvirt there variables: in qcow2 images
+"$QEMU_IMG" convert -f raw -O qcow2 "$DIR/$ID-uefi-vars.fd" "$DIR/own.qcow2"
+for part in CODE VARS; do "$QEMU_IMG" convert -f raw -O qcow2 "$ovmf/OVMF_${part}_4M.fd" "$DIR/OVMF_${part}_4M.qcow2"; done
+cp "$XDG_CONFIG_HOME/qemu/firmware/00-test.json" "$DIR/raw.json"
+sed "s|$ovmf/\(OVMF_[A-Z]*_4M\).fd\", \"format\": \"raw\"|$DIR/\1.qcow2\", \"format\": \"qcow2\"|g" "$DIR/raw.json" >"$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
+for own in "$VM/$ID-uefi-vars.fd" "$DIR/own.qcow2"; do
+	name=$ID-f${own##*.}
+	sed "s|<nvram>[^<]*|<nvram>$own|; s|$ID-virt|$name|" "$DIR/d.xml" >"$DIR/f.xml"
+	imports "$DIR/f.xml"
+	cmp "$VM/$ID-uefi-vars.fd" "$VM/$name-vars.fd" || fail "its variables did not come along"
+	grep -q -- "format=qcow2,readonly=on,file=$DIR/OVMF_CODE_4M.qcow2" "$VM/$name.sh" || fail "$(<"$VM/$name.sh")"
+	grep -q -- "unit=1,format=raw,file=$VM/$name-vars.fd" "$VM/$name.sh" || fail "$(<"$VM/$name.sh")"
+done
+imports "$DIR/uefi.vmx" --name "$ID-fnew"
+cmp "$ovmf/OVMF_VARS_4M.fd" "$VM/$ID-fnew-vars.fd" || fail "its variables are not those of the template"
+mv "$DIR/raw.json" "$XDG_CONFIG_HOME/qemu/firmware/00-test.json"
+
 # sectors of 4096 bytes, which some buses have not
 sed "s|<target|<blockio logical_block_size='4096'/>&|; s|$ID-virt|$ID-sectors|" "$DIR/d.xml" >"$DIR/sectors.xml"
 refuses 3 'virt.raw has sectors of 4096 bytes, which QEMU has not on' "$DIR/sectors.xml" --bus sata
