@@ -26,8 +26,9 @@ static const char *const file_keys[] = {"driver",	 "filename",  "node-name",	"ai
 					"drop-cache",	 "read-only", "auto-read-only", "cache.direct", "cache.no-flush", "discard",
 					"detect-zeroes", NULL};
 /* Of the format's. What only one format has, or what shows a part of the file, is not here. */
-static const char *const format_keys[] = {"driver",	  "file",	    "node-name", "read-only",	  "auto-read-only",
-					  "cache.direct", "cache.no-flush", "discard",	 "detect-zeroes", NULL};
+static const char *const format_keys[] =
+	{"driver",  "file",	     "node-name", "read-only", "auto-read-only", "cache.direct", "cache.no-flush",
+	 "discard", "detect-zeroes", "size",	  NULL};
 /* Of a -drive, beside those. */
 static const char *const drive_keys[] =
 	{"if",		"id",	       "index",	    "bus",     "unit",	  "media",    "format",	      "cache",	    "cache.writeback",
@@ -129,6 +130,16 @@ static void set_file(const struct walk *w, struct kv_list *l, const char *name_k
 		kv_replace(&kv_find(l, driver_key, "driver")->value, xstrdup(w->c->to_device ? "host_device" : "file"));
 }
 
+/* The format's options stand at the top of p. */
+static void set_size(const struct walk *w, struct props *p)
+{
+	if (w->c->same_bytes)
+		return;
+	kv_remove(&p->l, "size");
+	if (w->c->shows)
+		props_set_number(p, "", "size", w->c->shows);
+}
+
 static const char *plain(const char *value)
 {
 	return !strncmp(value, "file:", 5) ? value + 5 : value;
@@ -141,33 +152,35 @@ static bool names_it(const struct walk *w, const char *value)
 
 static int on_drive(struct walk *w, char **value)
 {
-	struct kv_list l;
+	struct props p;
+	struct kv_list *l = &p.l;
 	const char *key, *format;
 	int r = 0;
 
-	kv_parse(&l, *value);
-	key = kv_get(&l, "file.filename", NULL) ? "file.filename" : "file";
-	if (!names_it(w, kv_get(&l, key, NULL)))
+	props_parse(&p, *value);
+	key = kv_get(l, "file.filename", NULL) ? "file.filename" : "file";
+	if (!names_it(w, kv_get(l, key, NULL)))
 		goto out;
 	w->hits++;
-	r = check_keys(w, &l, "drive", true);
-	format = kv_get(&l, "format", NULL) ?: kv_get(&l, "driver", NULL);
+	r = check_keys(w, l, "drive", true);
+	format = kv_get(l, "format", NULL) ?: kv_get(l, "driver", NULL);
 	if (!r && format && !is_format(format))
 		r = refuse(w, "drive", format);
 	if (r)
 		goto out;
-	note_file_options(&w->o, &l, "file.");
-	if (kv_get(&l, "aio", NULL))
-		snprintf(w->o.aio, sizeof(w->o.aio), "%s", kv_get(&l, "aio", NULL));
-	w->o.unmap |= unmaps(kv_get(&l, "discard", NULL));
+	note_file_options(&w->o, l, "file.");
+	if (kv_get(l, "aio", NULL))
+		snprintf(w->o.aio, sizeof(w->o.aio), "%s", kv_get(l, "aio", NULL));
+	w->o.unmap |= unmaps(kv_get(l, "discard", NULL));
 	w->o.file_unmap |= w->o.unmap; /* the file's node has what the drive says */
 	if (w->c->to) {
-		set_file(w, &l, key, "file.driver");
-		set(&l, kv_get(&l, "driver", NULL) ? "driver" : "format", w->c->format);
-		kv_replace(value, kv_print(&l));
+		set_file(w, l, key, "file.driver");
+		set(l, kv_get(l, "driver", NULL) ? "driver" : "format", w->c->format);
+		set_size(w, &p);
+		kv_replace(value, props_print(&p));
 	}
 out:
-	kv_fini(&l);
+	props_fini(&p);
 	return r;
 }
 
@@ -200,6 +213,7 @@ static int on_node_above(struct walk *w, const char *node)
 			w->o.unmap |= unmaps(kv_get(&p.l, "discard", NULL));
 			if (!r && w->c->to) {
 				kv_replace(&kv_find(&p.l, "driver", "driver")->value, xstrdup(w->c->format));
+				set_size(w, &p);
 				kv_replace(&w->argv[i - 1], props_print(&p));
 			}
 		}
@@ -225,6 +239,7 @@ static int on_blockdev(struct walk *w, char **value)
 		if (!r && w->c->to) {
 			set_file(w, &p.l, "file.filename", "file.driver");
 			kv_replace(&kv_find(&p.l, "driver", "driver")->value, xstrdup(w->c->format));
+			set_size(w, &p);
 			kv_replace(value, props_print(&p));
 		}
 	} else if (names_it(w, kv_get(&p.l, "filename", NULL))) {

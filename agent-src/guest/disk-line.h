@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Of the node of a format, and of the file below it; 0: not said. */
 struct disk_line_options {
@@ -28,6 +29,8 @@ struct disk_line_change {
 	const char *to;	    /* NULL: only look */
 	const char *format; /* of that: "raw" or "qcow2" */
 	bool to_device;	    /* it is a block device */
+	uint64_t shows;	    /* bytes of it that the guest sees, as it is larger: size= of the raw driver; 0: all of it */
+	bool same_bytes;    /* it is what the old one was, byte for byte: size= stays as it is */
 	bool may_have_base; /* so the line must not say what it is based on, as {"backing": null} does */
 };
 

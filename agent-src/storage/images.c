@@ -52,7 +52,7 @@ static int check_device(const struct storage *s, struct moving_disk *d, const st
 		return err_set(e, ENOSPC, "the block device %s has %s, and the disk %s", d->to, format_bytes(have, bytes),
 			       format_bytes(need, d->bytes));
 	d->to_device = true;
-	d->to_is_larger = bytes > d->bytes;
+	d->to_shows = bytes > d->bytes ? d->bytes : 0;
 	d->needed = 0;
 	return block_device_check_blank(fd, d->to, bytes, e);
 }

@@ -41,8 +41,8 @@ static json_t *format_options(const struct moving_disk *d, bool final)
 			      "read-only", 0, "cache", cache(d->direct, d->no_flush), "discard", final && !d->o.unmap ? "ignore" : "unmap",
 			      "detect-zeroes", d->detect_zeroes);
 
-	if (d->to_is_larger) /* which the guest sees at its next start */
-		json_object_set_new(o, "size", json_integer((json_int_t)d->bytes));
+	if (d->to_shows)
+		json_object_set_new(o, "size", json_integer((json_int_t)d->to_shows));
 	return o;
 }
 

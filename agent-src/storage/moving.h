@@ -21,14 +21,15 @@ struct moving_disk {
 	char *node;			/* of the old image */
 	char *from, *to;		/* real paths */
 	char *from_format, *format;
-	bool from_device, to_device, to_is_larger;
-	json_t *old_nodes;	    /* of the old image, that have names of their own */
-	json_t *bitmaps;	    /* names of the dirty bitmaps that go along */
-	uint64_t bytes;		    /* of the disk */
-	uint64_t needed;	    /* about what the new image takes */
-	unsigned cluster;	    /* of a qcow2 image; 0: the format's default */
-	const json_t *qcow2;	    /* the guest's; NULL: as QEMU makes one */
-	struct disk_line_options o; /* how QEMU uses the old one */
+	bool from_device, to_device;
+	uint64_t from_shows, to_shows; /* bytes of them that the guest sees, as they are larger (size= of the raw driver); 0: all */
+	json_t *old_nodes;	       /* of the old image, that have names of their own */
+	json_t *bitmaps;	       /* names of the dirty bitmaps that go along */
+	uint64_t bytes;		       /* of the disk */
+	uint64_t needed;	       /* about what the new image takes */
+	unsigned cluster;	       /* of a qcow2 image; 0: the format's default */
+	const json_t *qcow2;	       /* the guest's; NULL: as QEMU makes one */
+	struct disk_line_options o;    /* how QEMU uses the old one */
 	bool options_known;
 	bool direct, no_flush; /* its cache */
 	char detect_zeroes[8];

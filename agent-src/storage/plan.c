@@ -4,6 +4,7 @@
 #include "guest-at-rest.h"
 #include "guest-scripts.h"
 #include "image-lock.h"
+#include "image-name.h"
 #include "json-text.h"
 #include "moving.h"
 #include "options.h"
@@ -222,7 +223,8 @@ static int list_old_nodes(struct storage *s, struct err *e)
 	if (r)
 		return r;
 	json_array_foreach(nodes, i, one) {
-		const char *node = json_text(one, "node-name"), *file = json_text(one, "file");
+		const char *node = json_text(one, "node-name");
+		AUTO_FREE char *file = image_name_file(json_text(one, "file"));
 		AUTO_FREE char *full = file ? guest_path(&s->guest, file) : NULL;
 		AUTO_FREE char *real = full ? realpath(full, NULL) : NULL;
 
@@ -284,6 +286,7 @@ static void take_disk(struct storage *s, const struct guest_disk *g, const char 
 				  .old_nodes = json_array(),
 				  .bitmaps = json_array(),
 				  .bytes = g->virtual_size,
+				  .from_shows = g->ends_by_size ? g->virtual_size : 0,
 				  .needed = s->rest ? g->allocated : needed(g)};
 	if (!strcmp(d->format, "qcow2") && !strcmp(d->from_format, "qcow2"))
 		d->cluster = g->cluster_size, d->qcow2 = g->qcow2;

@@ -24,10 +24,17 @@
 /* ---- what a line names ---- */
 
 /* One image takes the other's place in the words of that script. */
-static int change(struct guest *script, const char *from, const char *to, const char *format, bool to_device, struct err *e)
+static int change(const struct storage *s, struct guest *script, const struct moving_disk *d, bool to_new, struct err *e)
 {
+	const char *from = to_new ? d->from : d->to;
 	struct script_image is = {script, from};
-	struct disk_line_change c = {.is_it = guest_script_is_image, .ctx = &is, .to = to, .format = format, .to_device = to_device};
+	struct disk_line_change c = {.is_it = guest_script_is_image,
+				     .ctx = &is,
+				     .to = to_new ? d->to : d->from,
+				     .format = to_new ? d->format : d->from_format,
+				     .to_device = to_new ? d->to_device : d->from_device,
+				     .shows = to_new ? d->to_shows : d->from_shows,
+				     .same_bytes = s->rest};
 	char **words;
 	size_t count;
 	int r = disk_line_change(script->line.argv, script->line.argc, &c, &words, &count, NULL, e);
@@ -118,8 +125,7 @@ static int text_wanted(const struct storage *s, bool all_new, char **text, char 
 		if (has)
 			r = has < 0 ? has : 0;
 		else
-			r = change(&script, is_new ? d->from : d->to, is_new ? d->to : d->from, is_new ? d->format : d->from_format,
-				   is_new ? d->to_device : d->from_device, e);
+			r = change(s, &script, d, is_new, e);
 		changed |= !has;
 	}
 	if (!r && changed)

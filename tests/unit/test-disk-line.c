@@ -46,9 +46,8 @@ static char *joined(char *const *argv, size_t argc)
 	return out;
 }
 
-static void becomes(const char *line, const char *to, const char *format, bool device, const char *expected)
+static void change_to(const char *line, const struct disk_line_change *c, const char *expected)
 {
-	struct disk_line_change c = {.is_it = is_old, .to = to, .format = format, .to_device = device};
 	AUTO_FREE char *is = NULL;
 	struct words w;
 	char **out;
@@ -56,12 +55,19 @@ static void becomes(const char *line, const char *to, const char *format, bool d
 	struct err e;
 
 	cut(&w, line);
-	assert_int_equal(disk_line_change(w.argv, w.argc, &c, &out, &count, NULL, &e), 1);
+	assert_int_equal(disk_line_change(w.argv, w.argc, c, &out, &count, NULL, &e), 1);
 	is = joined(out, count);
 	assert_string_equal(is, expected);
 	assert_null(out[count]);
 	args_free_strings(out, count);
 	free(w.text);
+}
+
+static void becomes(const char *line, const char *to, const char *format, bool device, const char *expected)
+{
+	struct disk_line_change c = {.is_it = is_old, .to = to, .format = format, .to_device = device};
+
+	change_to(line, &c, expected);
 }
 
 static void refused(const char *line, const char *why)
@@ -111,6 +117,29 @@ static void a_drive_of_cdrom_gets_another_medium(void **state)
 	refused("q -cdrom /a/old", "-cdrom, which has no place for its format"); /* qcow2 */
 }
 
+static void becomes_larger(const char *line, uint64_t shows, bool same_bytes, const char *expected)
+{
+	struct disk_line_change c =
+		{.is_it = is_old, .to = "/dev/b", .format = "raw", .to_device = true, .shows = shows, .same_bytes = same_bytes};
+
+	change_to(line, &c, expected);
+}
+
+static void a_larger_device_shows_the_disk_s_size(void **state)
+{
+	(void)state;
+	becomes_larger("q -drive file=/a/old,format=raw,if=virtio", 512, false, "q -drive file=/dev/b,format=raw,if=virtio,size=512");
+	becomes_larger("q -drive file=/a/old,format=raw,size=64M", 512, false, "q -drive file=/dev/b,format=raw,size=512");
+	becomes_larger("q -drive file=/a/old,format=raw,size=64M", 0, false, "q -drive file=/dev/b,format=raw");
+	becomes_larger("q -drive file=/a/old,format=raw,size=64M", 0, true, "q -drive file=/dev/b,format=raw,size=64M");
+	becomes_larger("q -blockdev driver=raw,node-name=d,file=p -blockdev file,filename=/a/old,node-name=p", 512, false,
+		       "q -blockdev driver=raw,node-name=d,file=p,size=512 -blockdev host_device,filename=/dev/b,node-name=p");
+	becomes_larger("q -blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/a/old\"}}", 512, false,
+		       "q -blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/dev/b\"},\"size\":512}");
+	becomes_larger("q -blockdev {\"driver\":\"raw\",\"size\":7,\"file\":{\"driver\":\"file\",\"filename\":\"/a/old\"}}", 0, false,
+		       "q -blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/dev/b\"}}");
+}
+
 static void nodes_get_another_image(void **state)
 {
 	(void)state;
@@ -152,7 +181,7 @@ static void what_another_image_would_change_is_refused(void **state)
 	refused("q -pflash /a/old", "-pflash");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p", "that it has no format");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=throttle,file=p,node-name=d", "throttle");
-	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d,size=512", "size");
+	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d,offset=512", "offset");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p,x-check=on -blockdev driver=raw,file=p,node-name=d", "x-check");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d -blockdev "
 		"driver=raw,file=p,node-name=e",
@@ -187,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_drive_gets_another_image),
 		cmocka_unit_test(a_drive_of_cdrom_gets_another_medium),
+		cmocka_unit_test(a_larger_device_shows_the_disk_s_size),
 		cmocka_unit_test(nodes_get_another_image),
 		cmocka_unit_test(what_names_it_not_is_left_alone),
 		cmocka_unit_test(what_another_image_would_change_is_refused),

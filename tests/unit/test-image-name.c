@@ -58,6 +58,7 @@ static void nothing_else_makes_a_plain_image(void **state)
 	assert_true(image_is_plain("/a/b") && image_is_plain(BY_SIZE) && image_is_plain(BY_TEXT) && image_is_plain(LATER));
 	assert_false(image_is_plain(BELOW) || image_is_plain(THROTTLE) || image_is_plain("json:{") || image_is_plain(NULL));
 	assert_false(image_is_plain("json:{\"driver\": \"raw\", " FILE_AT));
+	assert_false(image_is_plain("json:{\"driver\": \"raw\", \"size\": 1, \"detect-zeroes\": \"on\", " FILE_AT));
 	assert_false(image_is_plain(
 		"json:{\"driver\": \"raw\", \"size\": 1, \"file\": {\"driver\": \"file\", \"filename\": \"/a\", \"locking\": \"off\"}}"));
 }
