@@ -126,6 +126,7 @@ struct guest_description {
 	size_t nic_count;
 	struct described_port ports[GUEST_PORTS_MAX];
 	size_t port_count;
+	bool bridges_of_proxmox;	  /* its cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
 	unsigned odd_bus;		  /* the lowest bus behind something that is no such port; 0: there is none */
 	const char *wish;		  /* said before: which of several guests it is to be, by name; NULL: the only one */
 	bool no_slots;			  /* no PCI slot has a number there: Linux calls a card enp0s3, and not ens3 */

@@ -285,6 +285,8 @@ static bool keeps_pci(const struct guest_description *d, size_t i)
 		return false;
 	if (!a->bus) /* behind what the machine has itself, and before ICH9 */
 		return a->slot > 1 && a->slot < (d->machine == MACHINE_Q35 ? 0x1d : 0x20);
+	if (d->bridges_of_proxmox)
+		return d->machine == MACHINE_Q35 && (a->bus == 6 || a->bus == 7) && a->slot && a->slot < 0x20;
 	return d->of_qemu && d->machine == MACHINE_Q35 && !a->slot && is_port(d, a->bus) && ports_fit(d) &&
 	       (!d->odd_bus || a->bus < d->odd_bus);
 }

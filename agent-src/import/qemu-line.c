@@ -320,7 +320,7 @@ static void add_nic(struct line *l, const struct guest_description *d, const str
 		n->boot_order && !order_is_used(d, d->disk_count, n->boot_order) ? xasprintf(",bootindex=%u", n->boot_order) : xstrdup("");
 	AUTO_FREE char *at = n->keeps_slot   ? xasprintf(",bus=slot%u", n->slot)
 			     : !n->keeps_pci ? xstrdup("")
-			     : n->pci.bus    ? xasprintf(",bus=pci.%u,addr=0x0", n->pci.bus)
+			     : n->pci.bus    ? xasprintf(",bus=pci.%u,addr=0x%x", n->pci.bus, n->pci.slot)
 					     : xasprintf(",bus=%s,addr=0x%x", d->machine == MACHINE_Q35 ? "pcie.0" : "pci.0", n->pci.slot);
 
 	if (n->keeps_slot)
@@ -358,6 +358,24 @@ static void add_ports(struct line *l, const struct guest_description *d)
 		option(l, "device", "pcie-root-port,id=pci.%u,bus=pcie.0,addr=0x%x.0x%x%s,chassis=%u,port=0x%x", p->bus, p->pci.slot,
 		       p->pci.function, p->multifunction ? ",multifunction=on" : "", p->chassis, p->port);
 	}
+}
+
+/* Bridges as Proxmox VE adds them to q35 (pve-q35-4.0.cfg): firmware numbers buses as it finds them, so those that nothing is on come along. */
+static void add_bridges(struct line *l, const struct guest_description *d)
+{
+	unsigned last = 0, i;
+
+	for (i = 0; d->bridges_of_proxmox && i < d->nic_count; i++)
+		if (d->nics[i].keeps_pci)
+			last = MAX(last, d->nics[i].pci.bus);
+	if (last < 6)
+		return;
+	for (i = 1; i <= 4; i++)
+		option(l, "device", "pcie-root-port,id=pci.%u,bus=pcie.0,addr=0x1c.0x%x%s,chassis=%u,port=0x%x", i, i - 1,
+		       i == 1 ? ",multifunction=on" : "", i, i);
+	option(l, "device", "i82801b11-bridge,id=pci.5,bus=pcie.0,addr=0x1e");
+	for (i = 6; i <= last; i++)
+		option(l, "device", "pci-bridge,id=pci.%u,bus=pci.5,addr=0x%x,chassis_nr=%u", i, i - 5, i);
 }
 
 static bool needs_usb2(const struct guest_description *d)
@@ -430,6 +448,7 @@ int line_make(struct line *out, struct guest_description *d, const struct line_h
 	add_firmware(out, d, h);
 	/* what has an address comes before what takes the next free one */
 	add_ports(out, d);
+	add_bridges(out, d);
 	add_nics(out, d, h, true);
 	/* before the disks, which may be on it */
 	option(out, "device", "%s,id=usb", needs_usb2(d) ? "qemu-xhci" : "piix3-usb-uhci");

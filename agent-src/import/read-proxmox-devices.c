@@ -207,11 +207,30 @@ int conf_disks(struct conf *c, struct err *e)
 
 /* ---- network cards ---- */
 
+/* From the fifth on a device of the host gets a port before the bridges, by which their buses have other numbers. */
+static bool has_further_ports(struct conf *c)
+{
+	unsigned i;
+
+	for (i = 4; i < 16; i++)
+		if (conf_get(c, "hostpci%u", i))
+			return true;
+	return false;
+}
+
 /* Where Proxmox VE has it: of a q35 on a bus behind two bridges, and by that the guest calls the first one enp6s18. */
 static void place_nic(struct conf *c, struct described_nic *nic, unsigned number)
 {
 	bool is_first = number < 6, is_q35 = c->d->machine == MACHINE_Q35;
 
+	if (is_q35 && has_further_ports(c)) {
+		description_note(
+			c->d,
+			"network card #%zu is behind ports of more than four devices of its host there, and by that has another name here",
+			c->d->nic_count);
+		return;
+	}
+	c->d->bridges_of_proxmox = is_q35;
 	nic->has_pci = true;
 	nic->pci.bus = (is_first ? 0 : 1) + (is_q35 ? 6 : 0);
 	nic->pci.slot = is_first ? 18 + number : number - 5;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest is attached to under a sandbox that denies all, with many iothreads, before it runs (-S), in the background, with several busy processors, and in
-# namespaces of its own; or it is refused before anything is touched: where its QEMU has another root, is traced already, or is stopped. QEMU 11.1 removes the
+# namespaces of its own; or it is refused before anything is touched: where its QEMU is in a container, has another root, is traced already, or is stopped. QEMU 11.1 removes the
 # monitor again.
 # timeout: 400
 . "$(dirname "$0")/../../lib/move.sh"
@@ -89,11 +89,18 @@ guest_verify "$(orders a)"
 guest_stop a
 [[ $EUID -eq 0 ]] || exit 0 # what follows needs root
 
-echo "--- in namespaces of its own, as a container has them"
-ON=(unshare --pid --fork --kill-child --net --ipc --uts)
+echo "--- in namespaces of its own"
+ON=(unshare --net --ipc --uts --cgroup)
+tiny_start n $(guest_drive d0 "$DIR/a.raw" raw)
+[[ $(state_by_attaching "${GUEST_PID[n]}") == running ]] || fail "the guest does not run"
+guest_verify "$(orders n)"
+guest_stop n
+
+echo "--- in a container"
+ON=(unshare --pid --fork --kill-child)
 tiny_launch n $(guest_drive d0 "$DIR/a.raw" raw)
 wait_for 20 eval 'INSIDE=$(pgrep -P "${GUEST_PID[n]}" qemu)' || fail "QEMU does not start"
-[[ $(state_by_attaching "$INSIDE") == running ]] || fail "the guest does not run"
+is_refused "$INSIDE" 'runs in a container'
 guest_wait_ready n
 guest_verify "$(orders n)"
 guest_stop n

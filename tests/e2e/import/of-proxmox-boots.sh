@@ -35,6 +35,21 @@ cat >"$DIR/100.conf" <<-END
 END
 boots "$ID-conf" "$DIR/100.conf"
 
+# a q35 guest's first card is on bus 6 in slot 18, where its firmware finds it behind Proxmox VE's bridges: Linux calls it enp6s18
+sed '0,/^cores/s//machine: q35\n&/' "$DIR/100.conf" >"$DIR/101.conf"
+imports --name "$ID-q35" --start "$DIR/101.conf" -- -serial "file:$VM/$ID-q35.serial"
+wait_for 30 says "$VM/$ID-q35.serial" "disk $SUM" || fail "it has another disk: $(cat "$VM/$ID-q35.serial" "$DIR/import.out")"
+qmp "$VM/$ID-q35.qmp" '{"execute": "query-pci"}' | python3 -S -c '
+import json, sys
+def devices(buses):
+    for bus in buses:
+        for device in bus["devices"]:
+            yield device
+            yield from devices([device["pci_bridge"]] if "devices" in device.get("pci_bridge", {}) else [])
+cards = [(d["bus"], d["slot"]) for d in devices(json.load(sys.stdin)) if d["qdev_id"] == "nic0"]
+sys.exit(cards != [(6, 18)] and f"the card is at {cards}")' || fail "its card is elsewhere"
+end_process "$IMPORTED"
+
 # a volume that is a block device
 if [[ $EUID -eq 0 ]] && loop=$(losetup -r -f --show "$DIR/vm-100-disk-0.raw" 2>/dev/null); then
 	at_exit "losetup -d $loop"
