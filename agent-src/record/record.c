@@ -348,7 +348,6 @@ static int give_up_rights(void)
 	r = r ? r : drop_capabilities();
 	if (!r)
 		forbid_writing();
-	r = r ? r : bound(RLIMIT_AS, MEMORY_MAX);
 	r = r ? r : bound(RLIMIT_CPU, CPU_S);
 	r = r ? r : bound(RLIMIT_FSIZE, FILE_MAX);
 	r = r ? r : bound(RLIMIT_CORE, 0);
@@ -375,6 +374,8 @@ static int run_script(const char *path, const char *text, int output)
 		return -errno;
 	close_range(RECORD_FD + 1, ~0U, 0);
 	setenv("PATH", list, 1);
+	if (bound(RLIMIT_AS, MEMORY_MAX)) /* last: we may need more, with a sanitizer */
+		return -errno;
 	if (!access(path, X_OK))
 		execv(path, (char *const *)direct);
 	execv(by_shell[0], (char *const *)by_shell);

@@ -92,6 +92,9 @@ starts group '-name group' <<-'END'
 	trap 'kill 0' EXIT
 	qemu-system-x86_64 -name group
 END
+starts bounds '-m 1048576 -smp 10' <<-'END'
+	qemu-system-x86_64 -m "$(ulimit -v)" -smp "$(ulimit -t)"
+END
 starts elsewhere '-name opt' <<-END
 	D=$DIR/opt
 	"\$D/bin/qemu-system-x86_64" -name opt
