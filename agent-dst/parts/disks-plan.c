@@ -293,6 +293,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 			       (unsigned long long)d->virtual_size);
 	}
 	d->cluster_size = (unsigned)json_integer_value(json_object_get(o, "cluster_size"));
+	d->part = !d->as_file && json_is_true(json_object_get(o, "part"));
 	d->qcow2 = json_incref(json_object_get(o, "qcow2"));
 	d->rights = (struct rights){.uid = (long)json_integer_value(json_object_get(o, "uid")),
 				    .gid = (long)json_integer_value(json_object_get(o, "gid")),
@@ -387,6 +388,8 @@ static json_t *describe_disk(const struct arriving_disk *d)
 
 	if (disk_is_on_larger(d))
 		json_object_set_new(o, "device_bytes", json_integer((json_int_t)d->device_bytes));
+	if (d->part)
+		json_object_set_new(o, "part", json_true());
 	return o;
 }
 

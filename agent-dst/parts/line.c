@@ -121,14 +121,20 @@ static bool keeps_name(void *ctx, enum args_role role, const char *path)
 	return !why_not;
 }
 
+/* With the options that it has in the source's line the guest would see another disk. */
+static bool must_be_shown(const struct arriving_disk *d)
+{
+	return d->part || disk_is_on_larger(d);
+}
+
 /* Disks that the line has otherwise than QEMU says. */
-static void check_disks(const struct line *l)
+static void check_disks(const struct line *l, const bool *shown)
 {
 	struct err e;
 	size_t i;
 
 	for (i = 0; i < l->disks->count; i++)
-		if (!is_named(l, l->disks->list[i].path)) {
+		if (!is_named(l, l->disks->list[i].path) || (!shown[i] && must_be_shown(&l->disks->list[i]))) {
 			err_set(&e, ENOTSUP, "disk %s does not stand in the guest's command line in a way that can be rewritten",
 				l->disks->list[i].from);
 			target_obstacle(l->target, &e);
@@ -145,14 +151,15 @@ static void check_disks(const struct line *l)
 }
 
 /* What is carried as a file is read there as it was here. */
-static struct args_map map_of(const struct arriving_disk *d, const char *from)
+static struct args_map map_of(const struct arriving_disk *d, const char *from, bool *shown)
 {
 	return (struct args_map){.from = from,
 				 .to = d->path,
 				 .format = d->as_file ? NULL : d->format,
 				 .to_device = d->device,
 				 .anew = !d->as_file && !strcmp(d->format, "raw"),
-				 .shows = disk_is_on_larger(d) ? d->virtual_size : 0};
+				 .shows = disk_is_on_larger(d) ? d->virtual_size : 0,
+				 .shown = shown};
 }
 
 static int rewrite(struct line *l, struct err *e)
@@ -175,14 +182,15 @@ static int rewrite(struct line *l, struct err *e)
 	AUTO_FREE struct args_net_map *nets = NULL;
 	AUTO_FREE const char **network = xcalloc(2 * l->disks->stays + 1, sizeof(*network));
 	AUTO_FREE char **argv = NULL;
+	AUTO_FREE bool *shown = xcalloc(l->disks->count + 1, sizeof(*shown));
 	size_t argc, i;
 	int r;
 
 	for (i = 0; i < l->disks->count; i++) {
 		const struct arriving_disk *d = &l->disks->list[i];
 
-		map[o.disk_count++] = map_of(d, d->from);
-		map[o.disk_count++] = map_of(d, json_text(target_described_disk(l->target, d->object), "real_path"));
+		map[o.disk_count++] = map_of(d, d->from, &shown[i]);
+		map[o.disk_count++] = map_of(d, json_text(target_described_disk(l->target, d->object), "real_path"), &shown[i]);
 	}
 	for (i = 0; i < l->disks->stays; i++) {
 		const struct staying_disk *d = &l->disks->stay[i];
@@ -212,7 +220,7 @@ static int rewrite(struct line *l, struct err *e)
 	l->kept = json_object();
 	r = qemu_args_rewrite(&l->target->args, argv, argc, &o, e);
 	if (!r && !l->is_part && !l->disks->refused && !target_is_refused(l->target))
-		check_disks(l);
+		check_disks(l, shown);
 	return r;
 }
 

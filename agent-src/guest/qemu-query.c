@@ -381,7 +381,7 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 			d->real_path, d->format);
 	else if (!d->format || (strcmp(d->format, "raw") && strcmp(d->format, "qcow2")))
 		why = "has a format that cannot be moved (raw and qcow2 can)";
-	else if (d->begins_later)
+	else if (d->begins_later && (d->named_by_json || !(accept & DISK_ACCEPT_PART)))
 		why = "begins in the middle of its file (offset= of the raw driver): its copy would begin at 0, and the command line skip that";
 	else if (d->ends_below)
 		why = "lies in a part of its file (size= of a raw driver below its format): its copy would be cut off there";

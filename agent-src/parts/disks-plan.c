@@ -73,7 +73,8 @@ int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct 
 /* What is in it can be carried, if it is to be. */
 static int check_contents(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
-	unsigned accept = ds->src->opt->disks.accept | (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0) |
+	unsigned accept = ds->src->opt->disks.accept | DISK_ACCEPT_PART |
+			  (disk_is_left_behind(ds, g) ? DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS : 0) |
 			  (disks_carry_bitmaps(ds) || ds->src->traits.stays_here ? DISK_ACCEPT_BITMAPS : 0);
 	int r = disk_is_to(ds, g, "shared") ? 0 : guest_disk_movable(g, accept, e);
 
@@ -427,6 +428,12 @@ static json_t *describe_by_word(const struct disk *d)
 			 "virtual_size", (json_int_t)g->virtual_size);
 }
 
+/* Its copy begins where it does, and the line there must not say otherwise. */
+static bool is_part(const struct disks *ds, const struct disk *d)
+{
+	return d->guest->begins_later && !ds->rests && !disk_is_to(ds, d->guest, "shared");
+}
+
 static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 {
 	const struct disk_options *o = &ds->src->opt->disks;
@@ -456,6 +463,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 		json_object_set_new(out, "mark", json_integer(d->mark));
 	if (disk_is_to(ds, g, "shared"))
 		json_object_set_new(out, "shared", json_true());
+	if (is_part(ds, d))
+		json_object_set_new(out, "part", json_true());
 	if (d->left_behind)
 		json_object_set_new(out, "empty", json_true());
 	else if (o->keep.partial_s &&
@@ -615,6 +624,10 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			r = err_set(e, EPROTO, "the destination would copy disk %s, which is to stay where it is", disk_name(d));
 		if (!r)
 			r = disk_agree_bitmaps(ds, d, said, e);
+		if (!r && is_part(ds, d) && !d->stays && !json_is_true(json_object_get(said, "part")))
+			r = err_set(e, ENOTSUP,
+				    "the vmferry at the destination is older, and would skip the beginning of disk %s (offset=)",
+				    disk_name(d));
 		if (!r && d->left_behind && !is_to_be(said, "empty"))
 			r = err_set(e, ENOTSUP, "the vmferry at the destination is older, and would not leave disk %s behind",
 				    disk_name(d));

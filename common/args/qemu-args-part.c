@@ -65,10 +65,14 @@ int args_show_part(struct rewrite *w, const struct item *it, struct props *in, c
 		remove_option(&in->l, prefix, "offset");
 		remove_option(&in->l, prefix, "size");
 	} else if (has_option(&in->l, prefix, "size")) { /* the file is there as it was */
+		if (m->shown)
+			*m->shown = true;
 		return 0;
 	} else if (has_option(&in->l, prefix, "offset")) {
 		return refuse(w, it, m, "the disk begins in the middle of its file (offset=)");
 	}
+	if (m->shown)
+		*m->shown = true;
 	if (!m->shows)
 		return 0;
 	props_set_number(in, prefix, "size", m->shows);

@@ -52,6 +52,7 @@ struct args_map {
 	bool to_device;	    /* to is a block device: -blockdev needs host_device instead of file */
 	bool anew;	/* to begins with what the guest sees, and not with what is in its file: offset= and size= of the raw driver go */
 	uint64_t shows; /* bytes of to that the guest sees, as it is larger: size= of the raw driver; 0: all of it */
+	bool *shown;	/* set where a raw driver was found above the file, and has been told so; may be NULL */
 };
 
 struct args_net_map {

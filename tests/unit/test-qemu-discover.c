@@ -453,6 +453,22 @@ static void disks_that_a_copy_would_spoil_are_named(void **state)
 	assert_int_equal(guest_disk_movable(&bad, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS, &e), 0);
 }
 
+static void a_part_of_a_file_is_a_disk_where_the_line_can_follow(void **state)
+{
+	struct guest_disk d = {.real_path = "/d", .format = "raw", .begins_later = true};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(guest_disk_movable(&d, DISK_ACCEPT_PART, &e), 0);
+	assert_int_equal(guest_disk_movable(&d, 0, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "begins in the middle of its file"));
+	d.named_by_json = true; /* by more than the raw driver */
+	assert_int_equal(guest_disk_movable(&d, DISK_ACCEPT_PART, &e), -ENOTSUP);
+	d = (struct guest_disk){.real_path = "/d", .format = "qcow2", .ends_below = true};
+	assert_int_equal(guest_disk_movable(&d, DISK_ACCEPT_PART, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "lies in a part of its file"));
+}
+
 static void what_was_found_starts_again_as_a_destination(void **state)
 {
 	struct qemu_proc src = QEMU_PROC_NONE, dst = QEMU_PROC_NONE;
@@ -750,6 +766,7 @@ int main(void)
 		TEST(processors_are_described),
 		TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
 		TEST(disks_that_a_copy_would_spoil_are_named),
+		TEST(a_part_of_a_file_is_a_disk_where_the_line_can_follow),
 		TEST(what_was_found_starts_again_as_a_destination),
 		TEST(unknown_option_is_reported_from_the_log),
 		TEST(missing_binary_fails_at_once),

@@ -50,14 +50,6 @@ qmp "$DIR/b.mon" '{"execute": "human-monitor-command", "arguments": {"command-li
 not_moved 3 "is in state 'guest-panicked'.*reset it (QMP system_reset, then cont)" b
 guest_stop b
 
-head -c 2M /dev/urandom >"$DIR/part.raw"
-guest_b -drive "file=$DIR/part.raw,format=raw,offset=1048576,if=none,id=d0" -device virtio-blk-pci,drive=d0
-not_moved 3 "part.raw begins in the middle of its file" b
-guest_stop b
-guest_b -blockdev "driver=raw,node-name=d0,offset=1048576,file.driver=file,file.filename=$DIR/part.raw" -device virtio-blk-pci,drive=d0
-not_moved 3 "part.raw begins in the middle of its file" b
-guest_stop b
-
 secret=(--object secret,id=key,data=hush)
 "$QEMU_IMG" create -q "${secret[@]}" -f qcow2 -o encrypt.format=luks,encrypt.key-secret=key,encrypt.iter-time=10 "$DIR/luks.qcow2" 16M
 guest_b "${secret[@]/#--/-}" -drive "file=$DIR/luks.qcow2,format=qcow2,encrypt.key-secret=key,if=none,id=d0" -device virtio-blk-pci,drive=d0
