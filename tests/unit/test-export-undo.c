@@ -23,6 +23,9 @@ static struct {
 	bool stuck;	      /* one of the export's nodes cannot go */
 } qemu;
 
+/* The test and the QEMU wait for each other anyway, which ThreadSanitizer does not see. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
+
 static json_t *list(const json_t *names, const char *key)
 {
 	return done(names_told(names, key, json_pack("{s:s}", "status", "running")));
@@ -45,7 +48,7 @@ static bool is_below(const char *node)
 	return false;
 }
 
-static json_t *answer(const char *command, const json_t *args)
+static json_t *answer_in_turn(const char *command, const json_t *args)
 {
 	const char *id = json_string_value(json_object_get(args, "id")), *node = json_string_value(json_object_get(args, "node-name"));
 
@@ -58,6 +61,16 @@ static json_t *answer(const char *command, const json_t *args)
 	if (!strcmp(command, "blockdev-del"))
 		return is_below(node) || (qemu.stuck && strstr(node, DEAD)) ? error("it is in use") : take(qemu.nodes, node);
 	return done(json_object());
+}
+
+static json_t *answer(const char *command, const json_t *args)
+{
+	json_t *a;
+
+	pthread_mutex_lock(&turn);
+	a = answer_in_turn(command, args);
+	pthread_mutex_unlock(&turn);
+	return a;
 }
 
 static int setup(void **state)
@@ -109,9 +122,11 @@ static void what_dead_exporters_have_left_goes(void **state)
 	unsigned removed;
 
 	(void)state;
+	pthread_mutex_lock(&turn);
 	json_array_append_new(qemu.nodes, json_string(OTHER "t0"));
 	json_array_append_new(qemu.nodes, json_string(OLDER "t0"));
 	json_array_append_new(qemu.jobs, json_string(OLDER "j0"));
+	pthread_mutex_unlock(&turn);
 	assert_int_equal(qemu_undo_dead(q, loop, &removed, &e), 0);
 	assert_true(removed > 0);
 	assert_names(qemu.jobs, "backup-of-the-night");
@@ -125,9 +140,11 @@ static void what_a_living_exporter_has_stays(void **state)
 
 	(void)state;
 	snprintf(name, sizeof(name), "%st0", qemu_prefix_of_process(prefix));
+	pthread_mutex_lock(&turn);
 	json_array_clear(qemu.jobs);
 	json_array_clear(qemu.nodes);
 	json_array_append_new(qemu.nodes, json_string(name));
+	pthread_mutex_unlock(&turn);
 	assert_int_equal(qemu_undo_dead(q, loop, &removed, &e), -EBUSY);
 	assert_names(qemu.nodes, name);
 }
