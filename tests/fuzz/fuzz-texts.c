@@ -1,7 +1,7 @@
 /*
  * fuzz-texts.c: libFuzzer on small texts that others wrote: what systemctl shows and what goes into units (common/host), words for a shell
  * and keys (common), the formats of SSH that are read here (agent-src/ssh), scripts that start a guest and what they start (agent-src/guest), what an image
- * says of the files that it needs (common/disk) and of its options (common/qemu), and which functions a program exports (agent-src/attach).
+ * says of the files that it needs (common/disk) and of its options and its base (common/qemu), and which functions a program exports (agent-src/attach).
  *
  * The first byte chooses. What is quoted is unquoted here, by the rules of who will read it.
  */
@@ -9,6 +9,7 @@
 #include "exe-symbols.h"
 #include "guest-scripts.h"
 #include "hex.h"
+#include "image-name.h"
 #include "net.h"
 #include "processor.h"
 #include "psk.h"
@@ -47,6 +48,7 @@ enum selector {
 	QCOW2_OPTIONS,
 	RECORDS,
 	PROGRAM,
+	IMAGE_NAME,
 	SELECT_COUNT
 };
 
@@ -309,6 +311,18 @@ static void try_qcow2_options(const char *text)
 	json_decref(of);
 }
 
+/* What an image says that it is on. */
+static void try_image_name(const char *text)
+{
+	AUTO_FREE char *file = image_name_file(text);
+
+	require(!file || strstr(text, file) || !strncmp(text, "json:", 5));
+	require(!image_is_plain(text) || file || strncmp(text, "json:", 5) != 0);
+	image_begins_later(text);
+	require(!image_ends_by_size(text) || !strncmp(text, "json:", 5));
+	image_ends_by_size_below(text);
+}
+
 static void try_records(const char *text, size_t n)
 {
 	struct guest g = {.pid = 0};
@@ -401,6 +415,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	case PROGRAM:
 		try_program((uint8_t *)text, n - 1);
 		break;
+	case IMAGE_NAME:
+		try_image_name(text);
+		break;
 	case SELECT_COUNT:
 		break;
 	}
@@ -439,6 +456,8 @@ static const struct {
 	{QCOW2_OPTIONS, "qcow2-options",
 	 "{\"compat\":\"1.1\",\"version\":\"v3\",\"refcount-bits\":16,\"lazy-refcounts\":true,\"extended-l2\":false,"
 	 "\"compression-type\":\"zstd\"}"},
+	{IMAGE_NAME, "image-name",
+	 "json:{\"driver\":\"raw\",\"size\":512,\"offset\":\"0\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/a\"}}"},
 	{PRIVATE_KEY, "private-pem", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n-----END"},
 };
 
