@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 other=$TOP/build/qemu72/bin/qemu-system-x86_64
 [[ -x $other ]] || skip "no QEMU 7.2 at build/qemu72: run scripts/install-deps --cross"
+QEMU=$(qemu_called 10.0)
 to_local
 TO=$DIR/there
 mkdir "$TO"

@@ -3,7 +3,7 @@
 # nothing is copied. A guest that boots there can go, and so can one that brings its ROM.
 # takes: 8
 . "$(dirname "$0")/../../lib/aftermath.sh"
-root=$TOP/build/qemu
+root=$TOP/build/qemu QEMU=$(qemu_called 10.0)
 rom=$root/usr/lib/ipxe/qemu/efi-virtio.rom
 [[ -e $rom && $QEMU == "$root"/* ]] || skip "QEMU 10 is the system's here"
 mkdir "$DIR/roms" "$DIR/there"
