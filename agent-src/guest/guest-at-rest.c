@@ -373,6 +373,7 @@ static char *name_of(const struct guest *g, const char *script)
 /* As plain words, which is what vmferry leaves; or else as its shell does. */
 static int read_script(const char *path, struct guest *g, struct err *e)
 {
+	struct guest_unit unit = g->unit;
 	struct err plain;
 	int r = script_read(path, g, &plain);
 
@@ -380,7 +381,9 @@ static int read_script(const char *path, struct guest *g, struct err *e)
 		*e = plain;
 		return r;
 	}
+	g->unit.name = NULL; /* the unit that runs the script is known already, and is to be kept from starting the guest */
 	guest_fini(g);
+	g->unit = unit;
 	return script_record(path, g, e);
 }
 

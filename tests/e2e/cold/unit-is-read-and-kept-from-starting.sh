@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest that is shut down goes by the name of its unit, an instance of a template that runs QEMU itself: its line is what systemd makes of the unit's
-# files, and is shown. The unit does not start the guest here afterwards.
+# files, and is shown. The unit does not start the guest here afterwards, nor does one that runs a script whose words are the shell's to find.
 # takes: 15
 . "$(dirname "$0")/../../lib/systemd.sh"
 
@@ -32,3 +32,16 @@ grep -q "'type=11,value=a b'" "$DIR/there/web1.sh" || fail "$(<"$DIR/there/web1.
 "${SYSTEMCTL[@]}" start vm@web1.service || true
 assert_eq "$(show ConditionResult vm@web1.service)" no "may the unit start"
 [[ ! -e $DIR/web1.pid ]] || fail "the unit has started the guest here"
+
+head -c 8M /dev/urandom >"$DIR/web2.raw"
+cat >"$DIR/web2.sh" <<END
+#!/bin/sh
+MEM=\$((32 + 32))
+exec $QEMU -accel tcg -machine q35 -m \$MEM -display none -nodefaults -no-user-config -name web2 -drive file=$DIR/web2.raw,format=raw,if=virtio
+END
+chmod 700 "$DIR/web2.sh"
+printf '[Service]\nExecStart=/bin/sh %s\n' "$DIR/web2.sh" >"$UNITS/web2.service"
+"${SYSTEMCTL[@]}" daemon-reload
+"$BIN/vmferry" migrate web2.service local --how cold --disk-dir "$DIR/there" >"$DIR/cold.out" 2>&1 || fail "$(tail -n 5 "$DIR/cold.out")"
+"${SYSTEMCTL[@]}" start web2.service || true
+assert_eq "$(show ConditionResult web2.service)" no "may the unit of a script start"
