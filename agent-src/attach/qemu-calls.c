@@ -48,7 +48,7 @@ int qemu_calls_find(struct qemu_calls *c, const struct exe_symbols *s, struct er
 	const struct qemu_calls_row *row;
 
 	*c = (struct qemu_calls){.lock = 0};
-	if (!text || sscanf(text, "%d.%d.%d", &c->version[0], &c->version[1], &c->version[2]) != 3)
+	if (!text || sscanf(text, "%3d.%3d.%3d", &c->version[0], &c->version[1], &c->version[2]) != 3)
 		return err_set(e, ENOTSUP, "its program does not say which version of QEMU it is");
 	row = c->version[2] < DEVELOPMENT ? row_for(VERSION(c->version[0], c->version[1])) : NULL;
 	if (!row)

@@ -160,8 +160,7 @@ int script_check_owner(const char *path, struct err *e)
 	if (stat(path, &st))
 		return err_sys(e, errno, "cannot look at %s", path);
 	if ((st.st_uid && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return err_set(e, EPERM, "%s is not believed, or run to see what it starts, as others than this user may write to it",
-			       path);
+		return err_set(e, EPERM, "%s is not believed, as others than this user may write to it", path);
 	return 0;
 }
 

@@ -284,6 +284,17 @@ static json_t *cpu_used(const struct transfer *t)
 			 t->peer.cpu_used);
 }
 
+/* A raw disk that is a part of its file: what else is in there was not copied. */
+static bool holds_more(const struct guest *g, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if ((g->disks[i].begins_later || g->disks[i].ends_by_size) && g->disks[i].real_path && !strcmp(g->disks[i].real_path, path))
+			return true;
+	return false;
+}
+
 /* The source's files that nobody needs any more. */
 static json_t *deletable(const struct transfer *t)
 {
@@ -294,7 +305,7 @@ static json_t *deletable(const struct transfer *t)
 	json_array_foreach(t->src.disk_paths, i, path) {
 		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
 
-		if (!stat(now, &st) && S_ISREG(st.st_mode))
+		if (!stat(now, &st) && S_ISREG(st.st_mode) && !holds_more(&t->src.guest, json_string_value(path)))
 			json_array_append_new(out, json_pack("{s:s,s:I}", "path", now, "bytes", (json_int_t)st.st_blocks * 512));
 	}
 	return out;

@@ -53,7 +53,7 @@ rm "$DIR/src/OVMF.fd"
 
 sed -i 's/-m 64/-m $(cat size)/' "$DIR/src/a.sh" # more than plain words: it would be run to see what it starts
 chmod o+w "$DIR/src/a.sh"
-refused 'a.sh is not run to see what it starts, as others than this user may write to it'
+refused 'a.sh is not believed, as others than this user may write to it'
 chmod o-w "$DIR/src/a.sh"
 make_script "$DIR/src"
 sed -i '/^cd /d; s/-m 64/-m 64 -kernel vmlinuz/' "$DIR/src/a.sh" # of which directory, this one's or the root's?

@@ -10,6 +10,7 @@ MEM=64 WITNESS="ram_mb=4 rate=0 disks=vda disk_mb=4 disk_rate=20" tiny_start a \
 	-device virtio-blk-pci,drive=d0,id=d0-dev
 move a local
 guest_verify "$(orders a)" blocks
+assert_result 'r["deletable"] == []' "what may be deleted, as the file has more than the disk"
 assert_eq "$(stat -c %s "$TO/part.raw")" 16777216 "the file's size"
 ! grep -Eq 'offset=|size=' "$TO/a.sh" || fail "the script shows a part: $(<"$TO/a.sh")"
 cmp -n 1048576 "$DIR/before" "$DIR/part.raw" && cmp -i 17825792 "$DIR/before" "$DIR/part.raw" || fail "what is around the disk has changed"

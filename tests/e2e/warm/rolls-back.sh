@@ -64,7 +64,7 @@ again 5
 qmp "$(free_monitor a)" '{"execute": "stop"}' >/dev/null
 warm
 move_wait 3
-assert_result '"is paused, and cannot shut down" in r["reason"]'
+assert_result '"is stopped, and cannot shut down" in r["reason"]'
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 again 5
 
