@@ -205,7 +205,7 @@ static int ask_words(struct preflight *p, struct qmp *q, struct err *e)
 
 /* ---- a machine type that it does not have ---- */
 
-/* What the newest type of a kind is called in each QEMU that has the kind: those of RHEL (pc-q35-rhel9.4.0) and Ubuntu (pc-q35-noble), too. */
+/* Aliases of the newest machine type of each kind; a type of RHEL (pc-q35-rhel9.4.0) or Ubuntu (pc-q35-noble) is of these kinds, too. */
 static const struct {
 	const char *begin, *alias;
 } kinds[] = {{"pc-q35-", "q35"}, {"pc-i440fx-", "pc"}, {"virt-", "virt"}};
@@ -220,7 +220,7 @@ static const char *alias_of_kind(const char *type)
 	return NULL;
 }
 
-/* What that alias stands for here; malloc'ed, NULL: nothing. */
+/* The machine type that an alias stands for on this host's QEMU; malloc'ed. NULL: none. */
 static char *type_here(const struct preflight *p, struct loop *l, const char *alias)
 {
 	static const struct qmp_handlers none = {NULL, NULL};

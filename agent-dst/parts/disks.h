@@ -60,7 +60,7 @@ struct staying_disk {
 	char *format;
 };
 
-/* It goes onto a block device that has more bytes: the guest's command line says how many are the disk's. */
+/* Whether a disk goes onto a block device of more bytes: the guest's command line says then how many are the disk's. */
 static inline bool disk_is_on_larger(const struct arriving_disk *d)
 {
 	return d->device_bytes > d->virtual_size;

@@ -150,7 +150,7 @@ static void check_disks(const struct line *l, const bool *shown)
 			target_obstacle(l->target, &e);
 }
 
-/* What is carried as a file is read there as it was here. */
+/* The entry of a disk for the rewriting of the line. An image that is carried as a file keeps the options that it is read with. */
 static struct args_map map_of(const struct arriving_disk *d, const char *from, bool *shown)
 {
 	return (struct args_map){.from = from,

@@ -152,7 +152,7 @@ static void hear(void *ctx, const char *text, size_t n)
 	h->text[h->n] = '\0';
 }
 
-/* It is run, or what it says is, with this user's files before it: nobody else may have chosen what it does. */
+/* A script is run, and a unit's line is believed, with this user's rights: only root and this user may have written the file. */
 int script_check_owner(const char *path, struct err *e)
 {
 	struct stat st;
@@ -177,7 +177,7 @@ char *script_shown_line(const struct guest *g)
 	return line;
 }
 
-/* It is shown before it is believed. */
+/* The guest's line is shown to the user before it is believed. */
 static void note_line(struct guest *g, const char *path)
 {
 	AUTO_FREE char *line = script_shown_line(g);

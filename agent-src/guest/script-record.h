@@ -6,7 +6,7 @@
 
 /* Fills line, cwd, env and tpm of *g, and adds a note that says so. -ENOTSUP: it starts no QEMU there, or several; -EPERM: others could have written it. */
 int script_record(const char *path, struct guest *g, struct err *e);
-/* Nobody but root and this user may have written it: -EPERM. */
+/* Checks that nobody but root and this user may write to the file at path. 0; -EPERM: others may. */
 int script_check_owner(const char *path, struct err *e);
 /* The guest's line, for people; malloc'ed. */
 char *script_shown_line(const struct guest *g);

@@ -112,7 +112,7 @@ static size_t first_of(const struct kv_list *l, const char *key)
 	return first;
 }
 
-/* What files say replaces what the unit itself says, wherever that stands. */
+/* Variables of EnvironmentFile= replace those of Environment=, in whichever order the unit has them. */
 static int take_environment(struct kv_list *env, const struct kv_list *l, const struct unit_names *names, struct err *e)
 {
 	size_t i;
@@ -167,7 +167,7 @@ static int put_specifiers_in(struct unit_word_list *w, const struct unit_names *
 	return 0;
 }
 
-/* As systemctl shows it: words with blanks between them. */
+/* Words are compared as systemctl shows them, with blanks between. */
 static int compare(const struct unit_word_list *w, const char *systemd_line, struct err *e)
 {
 	AUTO_FREE char *all = NULL;
@@ -183,7 +183,7 @@ static int compare(const struct unit_word_list *w, const char *systemd_line, str
 	return !systemd_line || strstr(systemd_line, all) ? 0 : err_set(e, ENOTSUP, "systemd reads its ExecStart= otherwise than vmferry");
 }
 
-/* It was a way to name a program without its directory. */
+/* /usr/bin/env at the beginning is dropped: it only finds the program in PATH. */
 static void drop_env(struct unit_word_list *w)
 {
 	if (w->n < 2 || strcmp(w->v[0], "/usr/bin/env") || *w->v[1] == '-' || strchr(w->v[1], '='))

@@ -254,7 +254,7 @@ static char *copy_or_null(const char *s)
 	return s ? xstrdup(s) : NULL;
 }
 
-/* Of the host's own directories, for the system's units. */
+/* The directory of the host that a specifier stands for in a unit of the system's. */
 static char *directory_of(char c)
 {
 	static const struct {

@@ -8,7 +8,7 @@
 #include "err.h"
 #include "qemu-opts.h"
 
-/* What specifiers stand for. */
+/* Values of a unit's specifiers. */
 struct unit_names {
 	const char *unit;			      /* "qemu@web1.service" */
 	const char *home, *runtime_dir, *user, *host; /* NULL: not known, and refused */

@@ -287,7 +287,7 @@ static void write_known_words(struct bundling *m)
 	args_write_known_words(&m->line, &known);
 }
 
-/* One that boots anew can have another machine of the same kind, and one that goes on with its memory cannot. */
+/* A guest that boots anew can have another machine of the same kind; a guest that goes on with its memory cannot. */
 static int choose_machine(struct bundling *m, struct err *e)
 {
 	char *type = m->b.machine ? xstrdup(m->b.machine) : qemu_machine_type(m->b.argv, m->b.argc), *nearest;

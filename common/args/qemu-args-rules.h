@@ -87,7 +87,7 @@ int args_listen(struct rewrite *w, const struct item *it, const char *what, char
 
 /* Gives the node above the file that filename_key of this list names ("file" of a -drive, "file.filename" …) the options by which it shows what m says. */
 int args_show_part(struct rewrite *w, const struct item *it, struct props *in, const char *filename_key, const struct args_map *m);
-/* That list is a -blockdev which is the file itself. */
+/* Whether the list is a -blockdev that is the file itself. */
 bool args_is_file_node(const struct item *it, const struct props *in, const char *filename_key);
 /* The same of a -blockdev whose file is another node, or which is such a file. */
 int args_show_part_of_node(struct rewrite *w, struct item *it);

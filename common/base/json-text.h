@@ -8,7 +8,7 @@
 /* As json_dumps(), but a terminal obeys nothing in it: DEL and C1, which JSON allows as they are, are escaped, too. NULL when v
  * is nothing that can be written. */
 char *json_text_dump(const json_t *v, size_t flags);
-/* One line of JSON, for programs and people who read along: reals have three decimals at most. */
+/* A line of JSON, for programs and people who read along: reals have three decimals at most. */
 char *json_text_line(const json_t *v);
 /* The same, to standard output, with a newline. */
 void json_text_print(const json_t *v);

@@ -36,7 +36,7 @@ static bool is_json(const char *name)
 	return dot && !strcmp(dot, ".json");
 }
 
-/* What is in dir, but for names that are in the list already. */
+/* Names of files in dir are added, but for those that the list has already. */
 static void add_directory(struct names *l, const char *dir, bool json)
 {
 	DIR *d = opendir(dir);
@@ -92,7 +92,7 @@ static void collect(struct names *l, const char *root)
 	sort(l);
 }
 
-/* One that is empty masks those below it. */
+/* A descriptor that is empty masks those of its name in later directories. */
 static json_t *load(const char *path)
 {
 	AUTO_CLOSE int fd = open_regular(path);

@@ -20,7 +20,7 @@ bool firmware_each(const char *root, firmware_descriptor_fn fn, void *ctx);
 /* Calls fn for each file that has firmware in it: those that descriptors name, then what is in the folders of distributions, in the order of names. */
 bool firmware_each_file(const char *root, firmware_file_fn fn, void *ctx);
 
-/* What has UEFI firmware in it, by distribution: the end of a sentence that says to install it. */
+/* Packages with UEFI firmware, by distribution: the end of a sentence that says to install one. */
 #define FIRMWARE_PACKAGES "(Debian, Ubuntu: ovmf; Fedora, RHEL, Arch: edk2-ovmf; openSUSE: qemu-ovmf-x86_64)"
 
 #endif

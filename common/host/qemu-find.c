@@ -11,7 +11,7 @@
 
 static const char begin[] = "qemu-system-";
 
-/* Of RHEL, CentOS and their like; and an older habit of Debian's, now a script there that asks for KVM, and so the last. */
+/* Names of RHEL's QEMU (qemu-kvm) and of an older one of Debian's (kvm), now a script that asks for KVM, and so the last. */
 static const char *const other_names[] = {"qemu-kvm", "kvm"};
 
 static struct utsname this_host(void)

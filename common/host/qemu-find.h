@@ -27,7 +27,7 @@ char *qemu_find_name(const char *name, bool only);
 char *qemu_find_program(const char *exe);
 char *qemu_find_program_on(const struct qemu_host *h, const char *exe);
 
-/* What has QEMU in it, by distribution: the end of a sentence that says to install it. */
+/* Packages with QEMU, by distribution: the end of a sentence that says to install one. */
 #define QEMU_PACKAGES "(Debian, Ubuntu: qemu-system-x86; Fedora, RHEL: qemu-kvm; openSUSE: qemu-x86; Arch: qemu-base)"
 
 #endif
