@@ -1,0 +1,109 @@
+/*
+ * libvirt-rpc.h: a client of the libvirt daemon of this host, over its unix socket, by libvirt's own RPC. No library of libvirt's is
+ * linked or loaded: the wire is what stays the same between old clients and new daemons (numbers are only appended, structures are
+ * frozen). One struct lv is one connection, of one thread.
+ *
+ * Each call waits for its reply, at most as long as lv_set_deadline() says. After a timeout, or after a message that is not one of this
+ * protocol's, the connection is dead, and every later call ends with -EPIPE. What a call returns is the caller's to free; nothing is
+ * touched on failure, but for *e.
+ *
+ * What libvirt refuses has libvirt's words in *e, behind what it was asked for, and as code:
+ *   -ENOENT     no such guest, network, pool, volume, secret, snapshot
+ *   -EEXIST     lv_define(): another guest has that name or UUID
+ *   -EALREADY   not in this state of the guest ("domain is already running")
+ *   -EBUSY      something else is under way with it, for longer than libvirt waits (30 s)
+ *   -EACCES     denied
+ *   -ENOTSUP    this libvirt has no such call or driver (a package that is not installed)
+ *   -EREMOTEIO  all else; lv_error_code() has libvirt's own number
+ * and for the connection: -ETIMEDOUT, -EPROTO, -EPIPE. -E2BIG: what is to be sent is longer than libvirt takes; the connection lives.
+ */
+#ifndef VMFERRY_LIBVIRT_RPC_H
+#define VMFERRY_LIBVIRT_RPC_H
+
+#include "err.h"
+#include "lv-xdr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LV_DEADLINE_MS 40000U	/* more than the 30 s for which libvirt waits for a guest that is busy */
+#define LV_OLDEST      9000000U /* of libvirt's versions: 9.0.0, Debian 12's */
+
+struct lv;
+
+struct lv_domain {
+	char *name;
+	uint8_t uuid[LV_UUID_LEN];
+	int32_t id; /* -1: it does not run */
+};
+
+void lv_domain_fini(struct lv_domain *d);
+/* An array of them, as lv_domains() makes it. */
+void lv_domains_free(struct lv_domain *d, size_t count);
+/* An array of strings, as lv_snapshots() and lv_networks() make it. */
+void lv_strings_free(char **s, size_t count);
+
+/* As virDomainState has them. */
+enum lv_state { LV_NOSTATE, LV_RUNNING, LV_BLOCKED, LV_PAUSED, LV_SHUTDOWN, LV_SHUTOFF, LV_CRASHED, LV_PMSUSPENDED };
+
+/*
+ * Connects to the libvirt of this user: root's is qemu:///system at /run/libvirt/virtqemud-sock, else libvirt-sock; other users'
+ * qemu:///session, at sockets of these names in $XDG_RUNTIME_DIR/libvirt. Nothing is started, but for what systemd starts when somebody
+ * connects. It and each of its steps has timeout_ms. -ENOENT: nobody listens there (a socket that was left behind counts as none);
+ * -ENOTSUP: libvirt is older than LV_OLDEST, or wants a password (SASL); -EACCES: polkit or the socket's mode forbids it, or another user
+ * listens there, to whom nothing was said.
+ */
+int lv_open(struct lv **out, unsigned timeout_ms, struct err *e);
+int lv_open_at(struct lv **out, const char *socket, const char *uri, unsigned timeout_ms, struct err *e);
+/* NULL is fine. */
+void lv_close(struct lv *v);
+/* For each of the calls from now on. */
+void lv_set_deadline(struct lv *v, unsigned ms);
+/* 9000000: 9.0.0 */
+unsigned long lv_version(const struct lv *v);
+/* qemu:///session */
+bool lv_is_user(const struct lv *v);
+/* virErrorNumber of the last call that libvirt refused; 0: none was. */
+int lv_error_code(const struct lv *v);
+
+/* All, running or not. */
+int lv_domains(struct lv *v, struct lv_domain **out, size_t *count, struct err *e);
+int lv_lookup(struct lv *v, const char *name, struct lv_domain *out, struct err *e);
+int lv_lookup_uuid(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct lv_domain *out, struct err *e);
+/* With secrets in it (VIR_DOMAIN_XML_SECURE). inactive: as it is at the next start. */
+int lv_xml(struct lv *v, const struct lv_domain *d, bool inactive, char **xml, struct err *e);
+/* reason: of this state's enum in libvirt-domain.h; may be NULL. */
+int lv_state_of(struct lv *v, const struct lv_domain *d, enum lv_state *state, int *reason, struct err *e);
+int lv_is_persistent(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
+int lv_autostart(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
+int lv_set_autostart(struct lv *v, const struct lv_domain *d, bool yes, struct err *e);
+int lv_has_managed_save(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
+/* Defines the guest, or redefines one of the same name and UUID; libvirt does not compare the XML with its schema. */
+int lv_define(struct lv *v, const char *xml, struct lv_domain *out, struct err *e);
+/* With what libvirt notes of its snapshots; NVRAM and TPM state stay, as do disks. A managed save or a checkpoint is in the way. */
+int lv_undefine(struct lv *v, const struct lv_domain *d, struct err *e);
+/* Starts it; from a managed save, if there is one. */
+int lv_create(struct lv *v, const struct lv_domain *d, struct err *e);
+
+/* Each snapshot's XML with secrets, parents before children; *current: the name of the current one, or NULL. */
+int lv_snapshots(struct lv *v, const struct lv_domain *d, char ***xmls, size_t *count, char **current, struct err *e);
+/* Notes a snapshot that the disks have already. */
+int lv_snapshot_redefine(struct lv *v, const struct lv_domain *d, const char *xml, bool current, struct err *e);
+int lv_checkpoint_count(struct lv *v, const struct lv_domain *d, unsigned *n, struct err *e);
+
+int lv_network(struct lv *v, const char *name, bool *active, struct err *e);
+int lv_networks(struct lv *v, char ***names, size_t *count, struct err *e);
+/* active and xml may be NULL. */
+int lv_pool(struct lv *v, const char *name, bool *active, char **xml, struct err *e);
+int lv_pool_refresh(struct lv *v, const char *name, struct err *e);
+int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **path, struct err *e);
+/* The pool that this file is a volume of, as far as libvirt's books have it. */
+int lv_volume_pool(struct lv *v, const char *path, char **pool, struct err *e);
+/* Whether it has a value is not asked. */
+int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err *e);
+/* Each of the four may be NULL: libvirt chooses. */
+int lv_domain_capabilities(struct lv *v, const char *emulator, const char *arch, const char *machine, const char *virttype, char **xml,
+			   struct err *e);
+
+#endif

@@ -1,0 +1,802 @@
+/*
+ * test-libvirt-rpc.c: the client of libvirt's RPC against a libvirtd that is played by a thread: late, of other numbers, too long, too
+ * short, gone at every byte. A real one is asked by e2e/libvirt.
+ */
+#include "libvirt-rpc.h"
+#include "unix-socket.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <cmocka.h>
+
+#include "../lib/played-libvirtd.h"
+
+#define PATIENCE_MS 10000
+#define WHOLE	    SIZE_MAX
+enum { NO_CUT = -1 };
+
+/* How the played one errs, in its reply to one procedure. */
+static struct plan {
+	int32_t procedure; /* 0: nowhere */
+	/* what it sends instead of the good reply, if there is any; the head has its length, unless it is said otherwise */
+	struct lv_writer body;
+	bool own_body;
+	uint32_t status, length;
+	uint32_t xor_serial, xor_program, xor_procedure, xor_type, xor_version;
+	size_t body_bytes; /* the body has so many bytes, as the head says: a reply that is too short, or too long */
+	long sent_bytes;   /* of head and body, and then it hangs up; NO_CUT: all */
+	bool silent;	   /* it takes the call, and does not reply */
+	unsigned pings, events;
+	uint32_t auth; /* who may connect; 0: all */
+} plan;
+
+static struct {
+	int fd;
+	pthread_t thread;
+	struct lv_writer args; /* of the last call of that procedure */
+	unsigned pongs;
+	bool strange; /* something came that is not a call */
+} libvirtd;
+
+static struct err err;
+static struct lv_domain guest = {.name = (char *)"web", .id = -1};
+
+/* ---- libvirtd ---- */
+
+static bool take_bytes(void *to, size_t n)
+{
+	return !n || recv(libvirtd.fd, to, n, MSG_WAITALL) == (ssize_t)n;
+}
+
+static void say(const void *p, size_t n)
+{
+	const uint8_t *from = p;
+	ssize_t r;
+
+	while (n && (r = send(libvirtd.fd, from, n, MSG_NOSIGNAL)) > 0) {
+		from += r;
+		n -= (size_t)r;
+	}
+}
+
+static void say_event(void)
+{
+	static uint8_t event[LV_HEAD_BYTES + 100000];
+
+	played_head(event, sizeof(event), 0x20008087, 6, LV_MESSAGE, 0, LV_OK);
+	say(event, sizeof(event));
+}
+
+/* Sends a ping, and takes nothing but its pong. */
+static void ping(void)
+{
+	uint8_t head[LV_HEAD_BYTES], pong[LV_HEAD_BYTES];
+
+	played_head(head, LV_HEAD_BYTES, LV_KEEPALIVE, LV_PING, LV_MESSAGE, 0, LV_OK);
+	say(head, sizeof(head));
+	played_head(pong, LV_HEAD_BYTES, LV_KEEPALIVE, LV_PONG, LV_MESSAGE, 0, LV_OK);
+	if (take_bytes(head, sizeof(head)) && !memcmp(head, pong, sizeof(pong)))
+		libvirtd.pongs++;
+}
+
+static void set_words(struct lv_writer *w, const uint8_t *p, size_t n)
+{
+	size_t i;
+
+	w->n = 0;
+	for (i = 0; i + 4 <= n; i += 4)
+		lv_write_u32(w, be32(p + i));
+}
+
+static void err_as_planned(struct lv_writer *body, uint8_t *head, int32_t procedure, uint32_t serial)
+{
+	unsigned i;
+
+	for (i = 0; i < plan.pings; i++)
+		ping();
+	for (i = 0; i < plan.events; i++)
+		say_event();
+	if (plan.own_body)
+		set_words(body, plan.body.data, plan.body.n);
+	if (plan.body_bytes != WHOLE) {
+		while (body->n < plan.body_bytes)
+			lv_write_u32(body, 0);
+		body->n = plan.body_bytes;
+	}
+	played_head(head, plan.length ? plan.length : (uint32_t)(LV_HEAD_BYTES + body->n), LV_PROGRAM ^ plan.xor_program,
+		    procedure ^ (int32_t)plan.xor_procedure, LV_REPLY ^ plan.xor_type, serial ^ plan.xor_serial, plan.status);
+	put32(head + 8, LV_VERSION_ONE ^ plan.xor_version);
+}
+
+/* Whether it goes on. */
+static bool reply(int32_t procedure, uint32_t serial)
+{
+	struct lv_writer body = {0};
+	uint8_t *all;
+	size_t n;
+
+	played_reply(&body, procedure);
+	if (procedure == LV_AUTH_LIST)
+		put32(body.data + 4, plan.auth);
+	all = xmalloc(LV_HEAD_BYTES + body.n + 1024 + plan.body.n);
+	played_head(all, (uint32_t)(LV_HEAD_BYTES + body.n), LV_PROGRAM, procedure, LV_REPLY, serial, LV_OK);
+	if (procedure == plan.procedure)
+		err_as_planned(&body, all, procedure, serial);
+	n = LV_HEAD_BYTES + body.n;
+	if (body.n)
+		memcpy(all + LV_HEAD_BYTES, body.data, body.n);
+	lv_writer_fini(&body);
+	if (procedure == plan.procedure && plan.sent_bytes != NO_CUT)
+		n = (size_t)plan.sent_bytes;
+	if (procedure != plan.procedure || !plan.silent)
+		say(all, n);
+	free(all);
+	return procedure != plan.procedure || plan.sent_bytes == NO_CUT;
+}
+
+static void *libvirtd_main(void *arg)
+{
+	uint8_t head[LV_HEAD_BYTES];
+
+	while (take_bytes(head, sizeof(head))) {
+		uint32_t n = be32(head) - LV_HEAD_BYTES;
+		uint8_t *args = xmalloc(n + 1);
+		int32_t procedure = (int32_t)be32(head + 12);
+		bool is_there = take_bytes(args, n);
+
+		if (!is_there || be32(head + 4) != LV_PROGRAM || be32(head + 8) != 1 || be32(head + 16) != LV_CALL || be32(head + 24))
+			libvirtd.strange = true;
+		if (procedure == plan.procedure)
+			set_words(&libvirtd.args, args, is_there ? n : 0);
+		free(args);
+		if (libvirtd.strange || !reply(procedure, be32(head + 20)))
+			break;
+	}
+	shutdown(libvirtd.fd, SHUT_RDWR);
+	return arg;
+}
+
+static struct plan no_plan(void)
+{
+	return (struct plan){.body_bytes = WHOLE, .sent_bytes = NO_CUT};
+}
+
+static struct plan plan_for(int32_t procedure)
+{
+	struct plan p = no_plan();
+
+	p.procedure = procedure;
+	return p;
+}
+
+static int connect_to_played(struct lv **v)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	libvirtd.fd = pair[1];
+	libvirtd.pongs = 0;
+	libvirtd.strange = false;
+	assert_int_equal(pthread_create(&libvirtd.thread, NULL, libvirtd_main, NULL), 0);
+	return lv_open_fd(v, pair[0], "/run/played", "qemu:///system", PATIENCE_MS, &err);
+}
+
+static void disconnect(struct lv *v)
+{
+	lv_close(v);
+	shutdown(libvirtd.fd, SHUT_RDWR);
+	pthread_join(libvirtd.thread, NULL);
+	close(libvirtd.fd);
+	assert_false(libvirtd.strange);
+	lv_writer_fini(&plan.body);
+	plan = no_plan();
+}
+
+static struct lv *connected(void)
+{
+	struct lv *v = NULL;
+
+	if (connect_to_played(&v) < 0)
+		fail_msg("%s", err.msg);
+	return v;
+}
+
+/* The call ends so, and whether the connection is dead then. */
+static void check_end(int code, bool dead)
+{
+	struct lv *v = connected();
+	int r = call_lookup(v, &guest, &err);
+
+	assert_int_equal(r, -code);
+	assert_true(!code || (err.code == code && strstr(err.msg, "'web'")));
+	plan.procedure = 0;
+	assert_int_equal(call_lookup(v, &guest, &err), dead ? -EPIPE : 0);
+	disconnect(v);
+}
+
+/* ---- what goes well ---- */
+
+static void test_every_call_goes_well(void **state)
+{
+	size_t i;
+	struct lv *v;
+
+	(void)state;
+	plan = no_plan();
+	v = connected();
+	assert_int_equal(lv_version(v), PLAYED_VERSION);
+	assert_false(lv_is_user(v));
+	for (i = 0; i < ARRAY_LEN(played_calls); i++)
+		if (played_calls[i].call(v, &guest, &err) < 0)
+			fail_msg("call %zu: %s", i, err.msg);
+	assert_int_equal(lv_error_code(v), 0);
+	disconnect(v);
+}
+
+static void test_replies_are_read(void **state)
+{
+	struct lv_domain *all, one;
+	enum lv_state is;
+	struct lv *v;
+	unsigned checkpoints;
+	char **list, *text;
+	size_t n;
+	bool yes;
+	int reason;
+
+	(void)state;
+	plan = no_plan();
+	v = connected();
+	assert_int_equal(lv_domains(v, &all, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(all[1].name, "web");
+	assert_memory_equal(all[1].uuid, played_uuid, LV_UUID_LEN);
+	assert_int_equal(all[1].id, -1);
+	lv_domains_free(all, n);
+	assert_int_equal(lv_lookup(v, "web", &one, &err), 0);
+	assert_string_equal(one.name, "web");
+	assert_int_equal(lv_state_of(v, &one, &is, &reason, &err), 0);
+	assert_true(is == LV_PAUSED && reason == 1);
+	assert_int_equal(lv_checkpoint_count(v, &one, &checkpoints, &err), 0);
+	assert_int_equal(checkpoints, 3);
+	assert_int_equal(lv_snapshots(v, &one, &list, &n, &text, &err), 0);
+	assert_true(n == 2 && !strcmp(list[1], "<xml/>") && !strcmp(text, "second"));
+	lv_strings_free(list, n);
+	free(text);
+	lv_domain_fini(&one);
+	assert_int_equal(lv_networks(v, &list, &n, &err), 0);
+	assert_true(n == 2 && !strcmp(list[1], "dmz"));
+	lv_strings_free(list, n);
+	assert_int_equal(lv_pool(v, "default", &yes, &text, &err), 0);
+	assert_true(yes && !strcmp(text, "<xml/>"));
+	free(text);
+	assert_int_equal(lv_volume_pool(v, "/images/web.qcow2", &text, &err), 0);
+	assert_string_equal(text, "default");
+	free(text);
+	disconnect(v);
+}
+
+static void test_no_snapshot_need_be_current(void **state)
+{
+	char **xmls, *current = (char *)"?";
+	struct lv *v;
+	size_t n;
+
+	(void)state;
+	plan = plan_for(LV_HAS_CURRENT_SNAPSHOT);
+	plan.own_body = true;
+	lv_write_u32(&plan.body, 0);
+	v = connected();
+	assert_int_equal(lv_snapshots(v, &guest, &xmls, &n, &current, &err), 0);
+	assert_null(current);
+	lv_strings_free(xmls, n);
+	disconnect(v);
+}
+
+/* What is asked for as the definition of the protocol has it. */
+static void test_arguments_are_as_libvirt_has_them(void **state)
+{
+	struct lv_writer w = {0};
+	struct lv *v;
+
+	(void)state;
+	plan = plan_for(LV_DOMAIN_UNDEFINE_FLAGS);
+	v = connected();
+	assert_int_equal(lv_undefine(v, &guest, &err), 0);
+	lv_write_string(&w, "web");
+	lv_write_uuid(&w, guest.uuid);
+	lv_write_u32(&w, (uint32_t)-1);
+	lv_write_u32(&w, 2 | 8 | 64); /* SNAPSHOTS_METADATA, KEEP_NVRAM, KEEP_TPM */
+	assert_int_equal(libvirtd.args.n, w.n);
+	assert_memory_equal(libvirtd.args.data, w.data, w.n);
+	lv_writer_fini(&w);
+	plan.procedure = LV_GET_DOMAIN_CAPABILITIES;
+	assert_int_equal(call_domain_capabilities(v, &guest, &err), 0);
+	lv_write_optional(&w, NULL);
+	lv_write_optional(&w, "x86_64");
+	lv_write_optional(&w, "q35");
+	lv_write_optional(&w, "qemu");
+	lv_write_u32(&w, 0);
+	assert_int_equal(libvirtd.args.n, w.n);
+	assert_memory_equal(libvirtd.args.data, w.data, w.n);
+	lv_writer_fini(&w);
+	disconnect(v);
+	lv_writer_fini(&libvirtd.args);
+}
+
+static void test_pings_are_answered_and_events_passed_over(void **state)
+{
+	struct lv *v;
+
+	(void)state;
+	plan = plan_for(LV_DOMAIN_LOOKUP_NAME);
+	plan.pings = 3;
+	plan.events = 2;
+	v = connected();
+	assert_int_equal(call_lookup(v, &guest, &err), 0);
+	assert_int_equal(libvirtd.pongs, 3);
+	disconnect(v);
+}
+
+static void test_longest_string_is_sent_and_no_longer_one(void **state)
+{
+	char *name = xcalloc(1, LV_STRING_MAX + 2);
+	struct lv_domain out;
+	struct lv *v;
+
+	(void)state;
+	plan = plan_for(LV_DOMAIN_LOOKUP_NAME);
+	v = connected();
+	memset(name, 'x', LV_STRING_MAX);
+	assert_int_equal(lv_lookup(v, name, &out, &err), 0);
+	lv_domain_fini(&out);
+	assert_int_equal(libvirtd.args.n, 4 + LV_STRING_MAX);
+	name[LV_STRING_MAX] = 'x';
+	assert_int_equal(lv_lookup(v, name, &out, &err), -E2BIG);
+	assert_int_equal(call_lookup(v, &guest, &err), 0);
+	free(name);
+	disconnect(v);
+	lv_writer_fini(&libvirtd.args);
+}
+
+/* ---- a libvirtd that errs ---- */
+
+static void test_heads_of_other_calls_end_the_connection(void **state)
+{
+	struct plan cases[] = {
+		{.xor_serial = 1},
+		{.xor_program = 1},
+		{.xor_program = LV_PROGRAM ^ LV_KEEPALIVE},
+		{.xor_procedure = 1},
+		{.xor_type = LV_REPLY},	    /* a call */
+		{.xor_type = LV_REPLY ^ 3}, /* a stream */
+		{.xor_type = 0x80000000U},  /* nothing */
+		{.xor_version = 2},
+		{.status = 2},
+		{.length = LV_HEAD_BYTES - 1},
+		{.length = 4},
+		{.length = LV_MESSAGE_MAX + 1},
+		{.length = 0xffffffff},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		plan = cases[i];
+		plan.procedure = LV_DOMAIN_LOOKUP_NAME;
+		plan.body_bytes = WHOLE;
+		plan.sent_bytes = NO_CUT;
+		check_end(EPROTO, true);
+	}
+}
+
+static void test_no_reply_is_a_timeout(void **state)
+{
+	struct lv *v;
+
+	(void)state;
+	plan = plan_for(LV_DOMAIN_LOOKUP_NAME);
+	plan.silent = true;
+	v = connected();
+	lv_set_deadline(v, 30);
+	assert_int_equal(call_lookup(v, &guest, &err), -ETIMEDOUT);
+	plan.silent = false;
+	assert_int_equal(call_lookup(v, &guest, &err), -EPIPE);
+	disconnect(v);
+}
+
+/* Its head says more than what comes. */
+static void test_half_a_reply_is_a_timeout(void **state)
+{
+	struct lv *v;
+
+	(void)state;
+	plan = plan_for(LV_DOMAIN_LOOKUP_NAME);
+	plan.length = 1000;
+	v = connected();
+	lv_set_deadline(v, 30);
+	assert_int_equal(call_lookup(v, &guest, &err), -ETIMEDOUT);
+	disconnect(v);
+}
+
+static void test_gone_at_every_byte_of_a_reply(void **state)
+{
+	struct lv_writer w = {0};
+	long i, all;
+
+	(void)state;
+	played_reply(&w, LV_DOMAIN_LOOKUP_NAME);
+	all = (long)(LV_HEAD_BYTES + w.n);
+	lv_writer_fini(&w);
+	for (i = 0; i < all; i++) {
+		plan = plan_for(LV_DOMAIN_LOOKUP_NAME);
+		plan.sent_bytes = i;
+		check_end(ECONNRESET, true);
+	}
+}
+
+/* One procedure of one call has a reply of so many bytes. */
+static void check_reply_of(const struct played_call *c, int32_t procedure, size_t bytes)
+{
+	struct lv *v;
+	int r;
+
+	plan = plan_for(procedure);
+	plan.body_bytes = bytes;
+	v = connected();
+	r = c->call(v, &guest, &err);
+	if (r != -EPROTO)
+		fail_msg("procedure %d with %zu bytes: %d %s", procedure, bytes, r, r ? err.msg : "");
+	assert_int_equal(c->call(v, &guest, &err), -EPIPE);
+	disconnect(v);
+}
+
+static void test_replies_of_every_other_length_are_refused(void **state)
+{
+	size_t i, k, n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(played_calls); i++) {
+		const struct played_call *c = &played_calls[i];
+
+		for (k = 0; k < ARRAY_LEN(c->procedures) && c->procedures[k]; k++) {
+			struct lv_writer w = {0};
+
+			played_reply(&w, c->procedures[k]);
+			for (n = 0; n < w.n; n++)
+				check_reply_of(c, c->procedures[k], n);
+			check_reply_of(c, c->procedures[k], w.n + 1);
+			check_reply_of(c, c->procedures[k], w.n + 4);
+			lv_writer_fini(&w);
+		}
+	}
+}
+
+/* Replies of a list: how many it says to have, and what its first member begins with. */
+static void test_hostile_counts_are_refused(void **state)
+{
+	static const struct {
+		int32_t procedure;
+		int (*call)(struct lv *v, const struct lv_domain *d, struct err *e);
+	} lists[] = {
+		{LV_LIST_ALL_DOMAINS, call_domains},
+		{LV_LIST_ALL_SNAPSHOTS, call_snapshots},
+		{LV_LIST_ALL_NETWORKS, call_networks},
+		{LV_LIST_ALL_CHECKPOINTS, call_checkpoint_count},
+	};
+	static const uint32_t counts[] = {1, 3, LV_LIST_MAX, LV_LIST_MAX + 1, 0x10000000, 0x80000000, 0xffffffff};
+	struct lv *v;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(lists) * ARRAY_LEN(counts); i++) {
+		plan = plan_for(lists[i / ARRAY_LEN(counts)].procedure);
+		plan.own_body = true;
+		lv_write_u32(&plan.body, counts[i % ARRAY_LEN(counts)]);
+		for (k = 0; k < 16; k++)
+			lv_write_u32(&plan.body, 0x7fffffff);
+		v = connected();
+		assert_int_equal(lists[i / ARRAY_LEN(counts)].call(v, &guest, &err), -EPROTO);
+		disconnect(v);
+	}
+}
+
+/* More members than a list may have, each of them good. */
+static void test_list_has_a_limit(void **state)
+{
+	size_t i, n;
+
+	(void)state;
+	for (n = LV_LIST_MAX; n <= LV_LIST_MAX + 1; n++) {
+		struct lv *v;
+
+		plan = plan_for(LV_LIST_ALL_DOMAINS);
+		plan.own_body = true;
+		lv_write_u32(&plan.body, (uint32_t)n);
+		for (i = 0; i < n; i++)
+			played_domain(&plan.body);
+		lv_write_u32(&plan.body, (uint32_t)n);
+		v = connected();
+		assert_int_equal(call_domains(v, &guest, &err), n > LV_LIST_MAX ? -EPROTO : 0);
+		disconnect(v);
+	}
+}
+
+/* ---- what libvirt refuses ---- */
+
+static void plan_refusal(int32_t procedure, int number, const char *words)
+{
+	int i;
+
+	plan = plan_for(procedure);
+	plan.own_body = true;
+	plan.status = LV_ERROR;
+	lv_write_u32(&plan.body, (uint32_t)number);
+	lv_write_u32(&plan.body, 10); /* of QEMU's driver */
+	lv_write_optional(&plan.body, words);
+	lv_write_u32(&plan.body, 2); /* an error */
+	for (i = 0; i < 4; i++)
+		lv_write_optional(&plan.body, NULL);
+	lv_write_u32(&plan.body, 0);
+	lv_write_u32(&plan.body, 0);
+	lv_write_u32(&plan.body, 0);
+}
+
+static void test_refusals_have_codes_and_libvirt_s_words(void **state)
+{
+	static const struct {
+		int number, code;
+	} cases[] = {
+		{42, ENOENT}, {43, ENOENT}, {49, ENOENT}, {50, ENOENT}, {66, ENOENT}, {72, ENOENT},   {28, EEXIST},   {55, EALREADY},
+		{68, EBUSY},  {87, EBUSY},  {88, EACCES}, {29, EACCES}, {3, ENOTSUP}, {1, EREMOTEIO}, {9, EREMOTEIO}, {-1, EREMOTEIO},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct lv *v;
+
+		plan_refusal(LV_DOMAIN_LOOKUP_NAME, cases[i].number, "Domain\nnot found");
+		v = connected();
+		assert_int_equal(call_lookup(v, &guest, &err), -cases[i].code);
+		assert_int_equal(err.code, cases[i].code);
+		assert_int_equal(lv_error_code(v), cases[i].number);
+		assert_non_null(strstr(err.msg, "cannot find guest 'web': Domain not found"));
+		plan.procedure = 0;
+		assert_int_equal(call_lookup(v, &guest, &err), 0);
+		disconnect(v);
+	}
+}
+
+static void test_refusal_need_not_have_words(void **state)
+{
+	(void)state;
+	plan_refusal(LV_DOMAIN_LOOKUP_NAME, 42, NULL);
+	check_end(ENOENT, false);
+}
+
+static void test_taken_name_is_told_from_other_failures(void **state)
+{
+	struct lv *v;
+
+	(void)state;
+	plan_refusal(LV_DOMAIN_DEFINE_XML_FLAGS, 9, "domain 'web' already exists with uuid x");
+	v = connected();
+	assert_int_equal(call_define(v, &guest, &err), -EEXIST);
+	assert_int_equal(err.code, EEXIST);
+	disconnect(v);
+	plan_refusal(LV_DOMAIN_DEFINE_XML_FLAGS, 27, "no domain element");
+	v = connected();
+	assert_int_equal(call_define(v, &guest, &err), -EREMOTEIO);
+	disconnect(v);
+}
+
+static void test_refusal_that_is_none_ends_the_connection(void **state)
+{
+	(void)state;
+	plan_refusal(LV_DOMAIN_LOOKUP_NAME, 42, "no");
+	plan.body_bytes = 14;
+	check_end(EPROTO, true);
+}
+
+/* ---- its beginning ---- */
+
+static void check_open(int code, const char *words)
+{
+	struct lv *v = NULL;
+
+	assert_int_equal(connect_to_played(&v), -code);
+	assert_true(!code == !!v);
+	assert_true(!code || strstr(err.msg, words));
+	disconnect(v);
+}
+
+static void plan_auth(unsigned count, uint32_t one, uint32_t other)
+{
+	plan = plan_for(LV_AUTH_LIST);
+	plan.own_body = true;
+	lv_write_u32(&plan.body, count);
+	if (count > 0)
+		lv_write_u32(&plan.body, one);
+	if (count > 1)
+		lv_write_u32(&plan.body, other);
+}
+
+static void test_ways_to_be_let_in(void **state)
+{
+	(void)state;
+	plan_auth(0, 0, 0);
+	check_open(0, NULL);
+	plan_auth(2, 1, 0); /* SASL or none */
+	check_open(0, NULL);
+	plan_auth(1, 2, 0); /* polkit, which agrees */
+	check_open(0, NULL);
+	plan_auth(1, 1, 0);
+	check_open(ENOTSUP, "SASL");
+	plan_auth(1, 0x20, 0); /* not 1 << 32 */
+	check_open(ENOTSUP, "password");
+	plan_auth(1, 0xffffffff, 0);
+	check_open(ENOTSUP, "password");
+	plan_auth(3, 0, 0);
+	check_open(EPROTO, "not one");
+}
+
+static void test_polkit_may_say_no(void **state)
+{
+	(void)state;
+	plan = plan_for(LV_AUTH_POLKIT);
+	plan.auth = 2;
+	plan.own_body = true;
+	lv_write_u32(&plan.body, 0); /* not complete */
+	check_open(EACCES, "polkit");
+	plan_refusal(LV_AUTH_POLKIT, 94, "authentication unavailable: no polkit agent available");
+	plan.auth = 2;
+	check_open(EACCES, "no polkit agent");
+}
+
+static void test_old_libvirt_is_refused(void **state)
+{
+	(void)state;
+	plan = plan_for(LV_GET_LIB_VERSION);
+	plan.own_body = true;
+	lv_write_u64(&plan.body, 8009000);
+	check_open(ENOTSUP, "libvirt 8.9.0");
+	plan = plan_for(LV_GET_LIB_VERSION);
+	plan.own_body = true;
+	lv_write_u64(&plan.body, 9000000);
+	check_open(0, NULL);
+}
+
+static void test_refused_uri_has_libvirt_s_words(void **state)
+{
+	(void)state;
+	plan_refusal(LV_CONNECT_OPEN, 5, "no connection driver available for qemu:///system");
+	check_open(ENOTSUP, "no connection driver");
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0 && strlen(path) <= UNIX_SOCKET_PATH_MAX);
+	strcpy(sa.sun_path, path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void test_nobody_listens(void **state)
+{
+	char dir[] = "/tmp/test-libvirt-rpc-XXXXXX";
+	AUTO_FREE char *path = NULL;
+	struct lv *v = NULL;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	path = xasprintf("%s/libvirt-sock", dir);
+	assert_int_equal(lv_open_at(&v, path, "qemu:///system", PATIENCE_MS, &err), -ENOENT);
+	close(listen_at(path)); /* the socket stays */
+	assert_int_equal(lv_open_at(&v, path, "qemu:///system", PATIENCE_MS, &err), -ENOENT);
+	assert_non_null(strstr(err.msg, path));
+	assert_null(v);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void test_listener_that_says_nothing_is_a_timeout(void **state)
+{
+	char dir[] = "/tmp/test-libvirt-rpc-XXXXXX";
+	AUTO_FREE char *path = NULL;
+	struct lv *v = NULL;
+	int fd;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	path = xasprintf("%s/libvirt-sock", dir);
+	fd = listen_at(path);
+	assert_int_equal(lv_open_at(&v, path, "qemu:///system", 30, &err), -ETIMEDOUT);
+	close(fd);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Another user's socket is a name in a directory as any other: nothing is said to it. */
+static void test_listener_of_another_user_is_not_believed(void **state)
+{
+	char dir[] = "/tmp/test-libvirt-rpc-XXXXXX", byte;
+	AUTO_FREE char *path = NULL;
+	struct lv *v = NULL;
+	int fd, pair[2], to;
+	pid_t child;
+
+	(void)state;
+	if (geteuid()) {
+		print_message("skipped: only root can be another user\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chmod(dir, 0777), 0);
+	path = xasprintf("%s/libvirt-sock", dir);
+	assert_int_equal(pipe(pair), 0);
+	child = fork();
+	if (!child) {
+		if (setresuid(65534, 65534, 65534))
+			_exit(1);
+		fd = listen_at(path);
+		if (write(pair[1], "", 1) != 1)
+			_exit(1);
+		to = accept(fd, NULL, NULL);
+		_exit(to < 0 || recv(to, &byte, 1, 0) ? 1 : 0);
+	}
+	assert_int_equal(read(pair[0], &byte, 1), 1);
+	assert_int_equal(lv_open_at(&v, path, "qemu:///system", PATIENCE_MS, &err), -EACCES);
+	assert_non_null(strstr(err.msg, "65534"));
+	assert_int_equal(waitpid(child, &fd, 0), child);
+	assert_int_equal(fd, 0);
+	close(pair[0]);
+	close(pair[1]);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_call_goes_well),
+		cmocka_unit_test(test_replies_are_read),
+		cmocka_unit_test(test_no_snapshot_need_be_current),
+		cmocka_unit_test(test_arguments_are_as_libvirt_has_them),
+		cmocka_unit_test(test_pings_are_answered_and_events_passed_over),
+		cmocka_unit_test(test_longest_string_is_sent_and_no_longer_one),
+		cmocka_unit_test(test_heads_of_other_calls_end_the_connection),
+		cmocka_unit_test(test_no_reply_is_a_timeout),
+		cmocka_unit_test(test_half_a_reply_is_a_timeout),
+		cmocka_unit_test(test_gone_at_every_byte_of_a_reply),
+		cmocka_unit_test(test_replies_of_every_other_length_are_refused),
+		cmocka_unit_test(test_hostile_counts_are_refused),
+		cmocka_unit_test(test_list_has_a_limit),
+		cmocka_unit_test(test_refusals_have_codes_and_libvirt_s_words),
+		cmocka_unit_test(test_refusal_need_not_have_words),
+		cmocka_unit_test(test_taken_name_is_told_from_other_failures),
+		cmocka_unit_test(test_refusal_that_is_none_ends_the_connection),
+		cmocka_unit_test(test_ways_to_be_let_in),
+		cmocka_unit_test(test_polkit_may_say_no),
+		cmocka_unit_test(test_old_libvirt_is_refused),
+		cmocka_unit_test(test_refused_uri_has_libvirt_s_words),
+		cmocka_unit_test(test_nobody_listens),
+		cmocka_unit_test(test_listener_that_says_nothing_is_a_timeout),
+		cmocka_unit_test(test_listener_of_another_user_is_not_believed),
+	};
+
+	plan = no_plan();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
