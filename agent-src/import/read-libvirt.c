@@ -1,9 +1,9 @@
 /* read-libvirt.c: a domain of libvirt's (virsh dumpxml; https://libvirt.org/formatdomain.html), of an x86 machine. */
+#include "libvirt-walk.h"
 #include "readers.h"
 #include "shell-quote.h"
 #include "util.h"
 #include "words.h"
-#include "xml.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -113,39 +113,25 @@ static int place(struct described_disk *disk, const xmlNode *node, struct err *e
 	return 0;
 }
 
-/* A disk that is no file of a directory is told of in words for people. */
-static void take_elsewhere(struct described_disk *disk, const xmlNode *source, const char *type)
+static char *move_text(char **from)
 {
-	AUTO_FREE char *pool = xml_attr(source, "pool"), *volume = xml_attr(source, "volume"), *name = xml_attr(source, "name"),
-		       *protocol = xml_attr(source, "protocol"), *dev = xml_attr(source, "dev");
-	const char *what = volume ? volume : name ? name : dev;
+	char *text = *from;
 
-	disk->file = what ? xstrdup(what) : NULL;
-	if (volume)
-		disk->elsewhere = xasprintf("the volume '%.200s' of the pool '%.60s'", volume, pool ? pool : "?");
-	else if (protocol)
-		disk->elsewhere = xasprintf("%.40s '%.200s', on the network", protocol, name ? name : "?");
-	else
-		disk->elsewhere = xasprintf("of type '%.40s'", type);
+	*from = NULL;
+	return text;
 }
 
-static int find_file(struct described_disk *disk, const xmlNode *node, const char *target, struct err *e)
+static int find_file(struct described_disk *disk, struct libvirt_disk *k, const char *target, struct err *e)
 {
-	const xmlNode *source = xml_child(node, "source");
-	AUTO_FREE char *type = xml_attr(node, "type"), *format = xml_attr_at(node, "driver", "type");
-
-	if (xml_below(source, "encryption") || xml_child(node, "encryption"))
+	if (k->encrypted)
 		return err_set(e, EINVAL, "the disk %.40s is encrypted: decrypt it there first", target);
-	if (!format || !strcmp(format, "raw")) /* libvirt never guesses, and takes raw */
-		disk->format = "raw";
-	if (!type || (strcmp(type, "file") && strcmp(type, "block"))) {
-		take_elsewhere(disk, source, type ? type : "?");
-		return 0;
-	}
-	disk->file = xml_attr(source, strcmp(type, "file") ? "dev" : "file");
-	if (!disk->file)
+	if (k->source == LIBVIRT_NONE)
 		return err_set(e, EINVAL, "the disk %.40s has no source", target);
-	disk->absolute = true;
+	if (!strcmp(k->format, "raw"))
+		disk->format = "raw";
+	disk->file = move_text(k->path ? &k->path : k->volume ? &k->volume : &k->remote);
+	disk->elsewhere = move_text(&k->elsewhere);
+	disk->absolute = !disk->elsewhere;
 	return 0;
 }
 
@@ -207,32 +193,43 @@ static void note_cache(struct domain *x, const xmlNode *node, const char *target
 	}
 }
 
-static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
+static int take_disk(struct domain *x, const xmlNode *node, struct libvirt_disk *k, struct err *e)
 {
-	AUTO_FREE char *kind = xml_attr(node, "device"), *bus = xml_attr_at(node, "target", "bus");
-	AUTO_FREE char *target = xml_attr_at(node, "target", "dev"), *index = xml_attr_at(node, "address", "controller");
+	AUTO_FREE char *bus = xml_attr_at(node, "target", "bus"), *index = xml_attr_at(node, "address", "controller");
+	const char *target = k->target ? k->target : "?";
 	struct described_disk *disk;
 
-	if (kind && strcmp(kind, "disk") && strcmp(kind, "cdrom")) {
-		description_note(x->d, "the drive %.40s (%.20s) is left out", target ? target : "?", kind);
+	if (strcmp(k->device, "disk") && strcmp(k->device, "cdrom")) {
+		description_note(x->d, "the drive %.40s (%.20s) is left out", target, k->device);
 		return 0;
 	}
 	disk = description_add_disk(x->d);
 	if (!disk)
 		return 0;
-	disk->label = target ? xstrdup(target) : NULL;
-	disk->cdrom = kind && !strcmp(kind, "cdrom");
+	disk->label = k->target ? xstrdup(k->target) : NULL;
+	disk->cdrom = !strcmp(k->device, "cdrom");
 	disk->bus = bus_of(x, bus, index ? index : "0");
 	if (small_number(&disk->boot_order, xml_child(node, "boot"), "order", "a boot order", e) ||
-	    (!place_of_xen(x, disk, target) && place(disk, node, e)))
+	    (!place_of_xen(x, disk, k->target) && place(disk, node, e)))
 		return -EINVAL;
-	if (!disk->cdrom && take_sectors(disk, node, target ? target : "?", e))
+	if (!disk->cdrom && take_sectors(disk, node, target, e))
 		return -EINVAL;
 	take_serial(disk, node);
-	note_disk(x, disk, node, target ? target : "?");
+	note_disk(x, disk, node, target);
 	if (!disk->cdrom)
-		note_cache(x, node, target ? target : "?");
-	return disk->cdrom ? 0 : find_file(disk, node, target ? target : "?", e);
+		note_cache(x, node, target);
+	return disk->cdrom ? 0 : find_file(disk, k, target, e);
+}
+
+static int add_disk(struct domain *x, const xmlNode *node, struct err *e)
+{
+	struct libvirt_disk k;
+	int r;
+
+	libvirt_disk_read(&k, node);
+	r = take_disk(x, node, &k, e);
+	libvirt_disk_fini(&k);
+	return r;
 }
 
 /* ---- NICs ---- */
@@ -291,14 +288,12 @@ static void note_nic(struct domain *x, const xmlNode *node)
 			description_note(x->d, "<%.40s> of network card #%zu is not mapped", (const char *)n->name, x->d->nic_count);
 }
 
-static int add_nic(struct domain *x, const xmlNode *node, struct err *e)
+static int take_nic(struct domain *x, const xmlNode *node, struct libvirt_nic *n, struct err *e)
 {
-	AUTO_FREE char *mac = xml_attr_at(node, "mac", "address"), *model = xml_attr_at(node, "model", "type");
-	AUTO_FREE char *type = xml_attr(node, "type");
-	AUTO_FREE char *network = type ? xml_attr_at(node, "source", type) : NULL;
+	AUTO_FREE char *model = xml_attr_at(node, "model", "type");
 	struct described_nic *nic;
 
-	if (type && !strcmp(type, "hostdev")) {
+	if (n->kind && !strcmp(n->kind, "hostdev")) {
 		description_note(x->d, "a network card of its host (hostdev) is left out");
 		return 0;
 	}
@@ -306,15 +301,25 @@ static int add_nic(struct domain *x, const xmlNode *node, struct err *e)
 	if (!nic)
 		return 0;
 	described_nic_model(x->d, nic, model ? model : "rtl8139"); /* libvirt's own default */
-	if (mac && !described_mac(nic, mac))
-		description_note(x->d, "'%.40s' is no address of a network card: it gets a new one", mac);
-	nic->network = network;
-	nic->kind = type;
-	network = type = NULL;
+	if (n->mac && !described_mac(nic, n->mac))
+		description_note(x->d, "'%.40s' is no address of a network card: it gets a new one", n->mac);
+	nic->network = move_text(&n->source);
+	nic->kind = move_text(&n->kind);
 	nic->unplugged = xml_attr_is(xml_child(node, "link"), "state", "down");
 	nic->has_pci = read_pci(&nic->pci, xml_child(node, "address"));
 	note_nic(x, node);
 	return small_number(&nic->boot_order, xml_child(node, "boot"), "order", "a boot order", e);
+}
+
+static int add_nic(struct domain *x, const xmlNode *node, struct err *e)
+{
+	struct libvirt_nic n;
+	int r;
+
+	libvirt_nic_read(&n, node);
+	r = take_nic(x, node, &n, e);
+	libvirt_nic_fini(&n);
+	return r;
 }
 
 /* ---- other devices ---- */
@@ -503,7 +508,7 @@ static int machine_of(struct domain *x, struct err *e)
 				 : FIRMWARE_BIOS;
 	x->d->secure_boot = xml_attr_is(loader, "secure", "yes");
 	if (x->d->firmware == FIRMWARE_UEFI)
-		x->d->nvram = xml_text_at(os, "nvram");
+		x->d->nvram = libvirt_nvram_name(xml_child(os, "nvram"));
 	x->d->direct.kernel = xml_text_at(os, "kernel");
 	x->d->direct.initrd = xml_text_at(os, "initrd");
 	x->d->direct.append = xml_text_at(os, "cmdline");

@@ -1,6 +1,5 @@
 /* xml.c: see xml.h. */
 #include "xml.h"
-#include "guest-description.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -9,10 +8,10 @@
 #include <libxml/xmlerror.h>
 #include <string.h>
 
-int xml_read(xmlDoc **out, const char *text, size_t n, struct err *e)
+static int parse(xmlDoc **out, const char *text, size_t n, int more, struct err *e)
 {
 	/* neither XML_PARSE_NOENT nor XML_PARSE_DTDLOAD nor XML_PARSE_HUGE: libxml2's own bounds of depth and length hold */
-	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA;
+	const int flags = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | more;
 	xmlDoc *doc;
 
 	if (n > XML_BYTES_MAX)
@@ -31,6 +30,16 @@ int xml_read(xmlDoc **out, const char *text, size_t n, struct err *e)
 	}
 	*out = doc;
 	return 0;
+}
+
+int xml_read(xmlDoc **out, const char *text, size_t n, struct err *e)
+{
+	return parse(out, text, n, XML_PARSE_NOBLANKS | XML_PARSE_NOCDATA, e);
+}
+
+int xml_read_whole(xmlDoc **out, const char *text, size_t n, struct err *e)
+{
+	return parse(out, text, n, 0, e);
 }
 
 bool xml_is(const xmlNode *node, const char *name)
@@ -114,7 +123,7 @@ static char *own(xmlChar *s)
 	n = strlen(from);
 	while (n && isspace((unsigned char)from[n - 1]))
 		n--;
-	if (n && n <= GUEST_TEXT_MAX)
+	if (n && n <= XML_TEXT_MAX)
 		out = xasprintf("%.*s", (int)n, from);
 	xmlFree(s);
 	return out;

@@ -2,8 +2,8 @@
  * xml.h: XML that somebody else wrote, read by libxml2: bounded in size, from memory only, without a document type, so that nothing
  * in it is expanded or fetched. Names are compared without their namespace's prefix. What is returned is malloc'ed unless it says not.
  */
-#ifndef VMFERRY_IMPORT_XML_H
-#define VMFERRY_IMPORT_XML_H
+#ifndef VMFERRY_XML_H
+#define VMFERRY_XML_H
 
 #include "err.h"
 
@@ -12,9 +12,12 @@
 #include <stddef.h>
 
 #define XML_BYTES_MAX (4u << 20)
+#define XML_TEXT_MAX  4096 /* bytes of one text that is taken out of it */
 
 /* 0 or -EINVAL; xmlFreeDoc(). */
 int xml_read(xmlDoc **out, const char *text, size_t n, struct err *e);
+/* The same with its blanks between elements and its CDATA, which xml_read() drops: for a document that is written again. */
+int xml_read_whole(xmlDoc **out, const char *text, size_t n, struct err *e);
 /* The first child element of that name, or the next sibling; NULL. */
 xmlNode *xml_child(const xmlNode *parent, const char *name);
 xmlNode *xml_next(const xmlNode *node, const char *name);

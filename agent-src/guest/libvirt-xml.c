@@ -1,0 +1,261 @@
+/* libvirt-xml.c: the reader of libvirt-xml.h. */
+#include "libvirt-xml.h"
+#include "libvirt-notes.h"
+#include "libvirt-walk.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- checks ---- */
+
+/* 8-4-4-4-12 hexadecimal digits, as libvirt writes it. */
+static bool is_uuid(const char *s)
+{
+	size_t i;
+
+	for (i = 0; i < 36; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23 ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+			return false;
+	return !s[36];
+}
+
+static int take_number(uint64_t *out, const char *text, uint64_t max, const char *what, struct err *e)
+{
+	const char *p = text ? text : "";
+	unsigned long long n;
+	char *end;
+
+	while (isspace((unsigned char)*p))
+		p++;
+	errno = 0;
+	n = strtoull(p, &end, 10);
+	while (isspace((unsigned char)*end))
+		end++;
+	if (!isdigit((unsigned char)*p) || *end || errno || !n || n > max)
+		return err_set(e, EINVAL, "%s is '%.40s', not a number from 1 to %llu", what, p, (unsigned long long)max);
+	*out = n;
+	return 0;
+}
+
+/* ---- the machine ---- */
+
+static int read_memory(struct libvirt_definition *d, const xmlNode *domain, struct err *e)
+{
+	static const struct {
+		const char *unit;
+		uint64_t bytes;
+	} units[] = {{"b", 1},		{"bytes", 1},	    {"KB", 1000},	{"k", KIB}, {"KiB", KIB}, {"MB", 1000000},
+		     {"M", MIB},	{"MiB", MIB},	    {"GB", 1000000000}, {"G", GIB}, {"GiB", GIB}, {"TB", 1000000000000},
+		     {"T", GIB * 1024}, {"TiB", GIB * 1024}};
+	const xmlNode *node = libvirt_child(domain, "memory");
+	AUTO_FREE char *text = libvirt_text(node), *unit = libvirt_attr(node, "unit");
+	uint64_t n;
+	size_t i;
+
+	for (i = 0; unit && i < ARRAY_LEN(units) && strcmp(unit, units[i].unit); i++)
+		;
+	if (i == ARRAY_LEN(units))
+		return err_set(e, EINVAL, "its memory is in '%.40s', which is no unit", unit);
+	if (take_number(&n, text, (1ULL << 50) / (unit ? units[i].bytes : KIB), "its memory", e))
+		return -EINVAL;
+	d->ram_bytes = n * (unit ? units[i].bytes : KIB);
+	return 0;
+}
+
+static char *element_text(const xmlNode *node)
+{
+	xmlBuffer *b = node ? xmlBufferCreate() : NULL;
+	char *out = NULL;
+
+	if (b && xmlNodeDump(b, node->doc, (xmlNode *)node, 0, 0) >= 0)
+		out = xstrdup((const char *)xmlBufferContent(b));
+	xmlBufferFree(b);
+	return out;
+}
+
+static int read_machine(struct libvirt_definition *d, const xmlNode *domain, struct err *e)
+{
+	AUTO_FREE char *vcpus = libvirt_text(libvirt_child(domain, "vcpu"));
+	uint64_t n = 1;
+
+	d->name = libvirt_text(libvirt_child(domain, "name"));
+	d->uuid = libvirt_text(libvirt_child(domain, "uuid"));
+	d->virttype = libvirt_attr(domain, "type");
+	d->emulator = libvirt_text(libvirt_at(domain, "devices/emulator"));
+	d->arch = libvirt_attr_at(domain, "os/type", "arch");
+	d->machine = libvirt_attr_at(domain, "os/type", "machine");
+	d->cpu = element_text(libvirt_child(domain, "cpu"));
+	if (libvirt_name_check(d->name, e))
+		return -EINVAL;
+	if (!d->uuid || !is_uuid(d->uuid))
+		return err_set(e, EINVAL, "its UUID is '%.60s', which is none", d->uuid ? d->uuid : "");
+	if (!d->virttype)
+		return err_set(e, EINVAL, "it does not say what kind of guest it is (<domain type=…>)");
+	if (libvirt_path_check(d->emulator, "its emulator", e) || read_memory(d, domain, e) ||
+	    (vcpus && take_number(&n, vcpus, LIBVIRT_CPUS_MAX, "the number of its processors", e)))
+		return -EINVAL;
+	d->vcpus = (unsigned)n;
+	return 0;
+}
+
+/* ---- firmware and kernel ---- */
+
+static void read_nvram(struct libvirt_definition *d, const xmlNode *os)
+{
+	const xmlNode *nvram = libvirt_child(os, "nvram");
+	enum libvirt_source kind = libvirt_source_of(nvram);
+
+	d->nvram = libvirt_nvram_name(nvram);
+	d->nvram_is_elsewhere = kind != LIBVIRT_NONE && kind != LIBVIRT_FILE;
+	d->nvram_template = libvirt_attr(nvram, "template");
+	d->nvram_format = libvirt_attr(nvram, "format");
+}
+
+static int read_firmware(struct libvirt_definition *d, const xmlNode *domain, struct err *e)
+{
+	const xmlNode *os = libvirt_child(domain, "os");
+	AUTO_FREE char *firmware = libvirt_attr(os, "firmware"), *type = libvirt_attr_at(os, "loader", "type");
+
+	d->loader = libvirt_text(libvirt_child(os, "loader"));
+	read_nvram(d, os);
+	d->is_uefi = (firmware && !strcmp(firmware, "efi")) || (type && !strcmp(type, "pflash")) || libvirt_child(os, "nvram");
+	d->kernel = libvirt_text(libvirt_child(os, "kernel"));
+	d->initrd = libvirt_text(libvirt_child(os, "initrd"));
+	d->dtb = libvirt_text(libvirt_child(os, "dtb"));
+	d->acpi_table = libvirt_text(libvirt_at(os, "acpi/table"));
+	if (libvirt_path_check(d->loader, "its loader", e) || libvirt_path_check(d->nvram, "its nvram", e) ||
+	    libvirt_path_check(d->nvram_template, "its nvram's template", e) || libvirt_path_check(d->kernel, "its kernel", e) ||
+	    libvirt_path_check(d->initrd, "its initrd", e) || libvirt_path_check(d->dtb, "its device tree", e) ||
+	    libvirt_path_check(d->acpi_table, "its ACPI table", e))
+		return -EINVAL;
+	return 0;
+}
+
+static void read_tpm(struct libvirt_definition *d, const xmlNode *domain)
+{
+	const xmlNode *tpm = libvirt_at(domain, "devices/tpm"), *backend = libvirt_child(tpm, "backend");
+	AUTO_FREE char *type = libvirt_attr(backend, "type");
+
+	d->has_tpm = tpm;
+	d->tpm_is_emulator = type && !strcmp(type, "emulator");
+	d->tpm_is_encrypted = libvirt_child(backend, "encryption");
+	d->tpm_version = libvirt_attr(backend, "version");
+	d->tpm_path = libvirt_attr_at(backend, "source", "path");
+}
+
+/* ---- devices ---- */
+
+static int check_disk(const struct libvirt_disk *k, struct err *e)
+{
+	AUTO_FREE char *what = xasprintf("the disk %.40s", k->target ? k->target : "?");
+	size_t i;
+
+	if (!k->target)
+		return err_set(e, EINVAL, "a disk has no <target dev=…>");
+	if (k->source == LIBVIRT_VOLUME && (!k->pool || !k->volume))
+		return err_set(e, EINVAL, "%s: its source has no pool or no volume", what);
+	if (k->backing_count > LIBVIRT_BACKING_MAX)
+		return err_set(e, EINVAL, "%s has more than %d backing files", what, LIBVIRT_BACKING_MAX);
+	for (i = 0; i < k->backing_count; i++)
+		if (!strchr(k->backing[i], '/'))
+			return err_set(e, EINVAL, "%s: its backing file '%.200s' is no absolute path", what, k->backing[i]);
+	return libvirt_path_check(k->path, what, e);
+}
+
+static int read_disks(struct libvirt_definition *d, const xmlNode *devices, struct err *e)
+{
+	const xmlNode *n;
+
+	for (n = libvirt_child(devices, "disk"); n; n = libvirt_next(n, "disk")) {
+		if (d->disk_count == LIBVIRT_DISKS_MAX)
+			return err_set(e, EINVAL, "it has more than %d disks", LIBVIRT_DISKS_MAX);
+		d->disks = xrealloc(d->disks, (d->disk_count + 1) * sizeof(*d->disks));
+		libvirt_disk_read(&d->disks[d->disk_count++], n);
+		if (check_disk(&d->disks[d->disk_count - 1], e))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int read_nics(struct libvirt_definition *d, const xmlNode *devices, struct err *e)
+{
+	const xmlNode *n;
+
+	for (n = libvirt_child(devices, "interface"); n; n = libvirt_next(n, "interface")) {
+		if (d->nic_count == LIBVIRT_NICS_MAX)
+			return err_set(e, EINVAL, "it has more than %d network cards", LIBVIRT_NICS_MAX);
+		d->nics = xrealloc(d->nics, (d->nic_count + 1) * sizeof(*d->nics));
+		libvirt_nic_read(&d->nics[d->nic_count++], n);
+		if (!d->nics[d->nic_count - 1].kind)
+			return err_set(e, EINVAL, "network card #%zu does not say of which type it is", d->nic_count);
+	}
+	return 0;
+}
+
+static int read_domain(struct libvirt_definition *d, const xmlNode *domain, struct err *e)
+{
+	const xmlNode *devices = libvirt_child(domain, "devices");
+
+	if (!libvirt_is(domain, "domain"))
+		return err_set(e, EINVAL, "it is no domain of libvirt's: its outermost element is no <domain>");
+	read_tpm(d, domain);
+	if (read_machine(d, domain, e) || read_firmware(d, domain, e) || read_disks(d, devices, e) || read_nics(d, devices, e))
+		return -EINVAL;
+	return libvirt_notes_read(d, domain, e);
+}
+
+int libvirt_definition_read(struct libvirt_definition *out, const char *xml, size_t n, struct err *e)
+{
+	struct libvirt_definition d = {.name = NULL};
+	xmlDoc *doc;
+	int r;
+
+	*out = d;
+	if (n > LIBVIRT_XML_MAX)
+		return err_set(e, EINVAL, "it is longer than %u KiB, which no definition is", LIBVIRT_XML_MAX >> 10);
+	r = xml_read(&doc, xml, n, e);
+	if (r)
+		return r;
+	r = read_domain(&d, xmlDocGetRootElement(doc), e);
+	xmlFreeDoc(doc);
+	if (r)
+		libvirt_definition_fini(&d);
+	else
+		*out = d;
+	return r;
+}
+
+static void free_list(char **list, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		free(list[i]);
+	free(list);
+}
+
+void libvirt_definition_fini(struct libvirt_definition *d)
+{
+	char *texts[] = {d->name,   d->uuid,   d->emulator,   d->arch,		 d->machine,	  d->virttype,
+			 d->cpu,    d->loader, d->nvram,      d->nvram_template, d->nvram_format, d->kernel,
+			 d->initrd, d->dtb,    d->acpi_table, d->tpm_version,	 d->tpm_path};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(texts); i++)
+		free(texts[i]);
+	for (i = 0; i < d->disk_count; i++)
+		libvirt_disk_fini(&d->disks[i]);
+	for (i = 0; i < d->nic_count; i++)
+		libvirt_nic_fini(&d->nics[i]);
+	free(d->disks);
+	free(d->nics);
+	free_list(d->secrets, d->secret_count);
+	free_list(d->secret_types, d->secret_count);
+	free_list(d->listens, d->listen_count);
+	free_list(d->files, d->file_count);
+	free_list(d->blocks_live, d->block_count);
+	*d = (struct libvirt_definition){.name = NULL};
+}

@@ -1,0 +1,107 @@
+/*
+ * libvirt-xml.h: the definition of a libvirt guest (https://libvirt.org/formatdomain.html), inactive or of one that runs: read and
+ * rewritten. Pure; nothing that the text names is opened. The text comes from this host's libvirtd, its content may be a stranger's.
+ */
+#ifndef VMFERRY_LIBVIRT_XML_H
+#define VMFERRY_LIBVIRT_XML_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LIBVIRT_XML_MAX	    (1u << 20)
+#define LIBVIRT_DISKS_MAX   256
+#define LIBVIRT_NICS_MAX    64
+#define LIBVIRT_BACKING_MAX 200 /* images below one disk, as libvirt has it */
+#define LIBVIRT_WORDS_MAX   256 /* of one list of texts */
+#define LIBVIRT_CPUS_MAX    65536
+#define LIBVIRT_NAME_MAX    200 /* bytes: libvirt makes names of files of it */
+
+enum libvirt_source { LIBVIRT_FILE, LIBVIRT_BLOCK, LIBVIRT_VOLUME, LIBVIRT_NETWORK, LIBVIRT_NONE /* an empty drive */, LIBVIRT_OTHER };
+
+struct libvirt_disk {
+	char *target; /* "vda" */
+	char *device; /* "disk", "cdrom", "floppy", "lun" */
+	enum libvirt_source source;
+	char *path;	     /* of a file or a block device */
+	char *pool, *volume; /* LIBVIRT_VOLUME */
+	char *remote;	     /* LIBVIRT_NETWORK: its name there, "rbd/web" */
+	char *elsewhere;     /* in words for people: all but LIBVIRT_FILE, LIBVIRT_BLOCK and LIBVIRT_NONE */
+	char *format;	     /* driver type=, "raw" where it does not say */
+	char **backing;	     /* sources that <backingStore> and <dataStore> name, top first: paths, or "POOL/VOLUME" */
+	size_t backing_count;
+	bool read_only, shareable, transient, encrypted;
+	bool has_backing_named; /* <backingStore> names files that the XML pins */
+};
+
+struct libvirt_nic {
+	char *mac, *target;
+	char *kind;   /* "network", "bridge", "direct", "user", …: "network" also of one that runs on what its network is made of */
+	char *source; /* name of network, bridge or device; NULL: it has none */
+};
+
+struct libvirt_definition {
+	char *name, *uuid, *emulator, *arch, *machine, *virttype;
+	char *cpu; /* the element <cpu>, as XML; NULL: there is none */
+	uint64_t ram_bytes;
+	unsigned vcpus;
+	struct libvirt_disk *disks;
+	size_t disk_count;
+	struct libvirt_nic *nics;
+	size_t nic_count;
+	bool is_uefi; /* also where libvirt chooses loader and nvram itself, and has not yet */
+	char *loader, *nvram, *nvram_template, *nvram_format;
+	bool nvram_is_elsewhere; /* network or block */
+	char *kernel, *initrd, *dtb, *acpi_table;
+	bool has_tpm, tpm_is_emulator, tpm_is_encrypted;
+	char *tpm_version, *tpm_path; /* path NULL: libvirt's own place */
+	char **secrets;		      /* UUIDs or usage names that anything of it needs */
+	char **secret_types;	      /* of each: "ceph", "iscsi", "passphrase" of LUKS, "vtpm"; "" where it does not say */
+	size_t secret_count;
+	char **listens; /* addresses of graphics, whatever they are */
+	size_t listen_count;
+	char **files; /* other host paths that it names: "<serial> /var/log/a", and devices of the host, in words */
+	size_t file_count;
+	char **blocks_live; /* in words: what keeps it from a live move */
+	size_t block_count;
+	bool has_qemu_words; /* <qemu:commandline> and its like; `files` has those of its words that name a path */
+};
+
+/* 0, or -EINVAL with a sentence that begins with a lower case letter, for a prefix; then *out is empty. */
+int libvirt_definition_read(struct libvirt_definition *out, const char *xml, size_t n, struct err *e);
+void libvirt_definition_fini(struct libvirt_definition *d);
+
+/* from: a disk's, a backing file's or the nvram's whole path, or "POOL/VOLUME"; of a NIC its MAC, target, network, bridge or device. */
+struct libvirt_change {
+	const char *from, *to;
+	const char *type;   /* of a path: "file" or "block"; NULL: as it is, and a volume becomes a file */
+	const char *format; /* of a path: the image's there; NULL: as it is */
+	bool is_alone;	    /* of a disk's path: the image there has no backing file, so that <backingStore> goes */
+};
+
+struct libvirt_changes {
+	const struct libvirt_change *paths; /* to: an absolute path, or for a disk "POOL/VOLUME" */
+	size_t path_count;
+	const struct libvirt_change *nets; /* to: "network:N" or "bridge:BR"; a MAC goes before a target, that before a network */
+	size_t net_count;
+	const char *name, *emulator; /* NULL: as it is */
+	const char
+		*listen; /* for each address of graphics that not every host has (127.0.0.1, ::1, 0.0.0.0, ::, localhost); NULL: as it is */
+	bool drop_tpm;
+};
+
+/*
+ * The same XML but for that, malloc'ed. A path is changed wherever a disk's, a backing file's or the nvram's source is it, and nowhere else;
+ * unknown elements, namespaces, comments and blanks stay. -ENOENT names a change that found no place, -ENOTSUP one that would need
+ * more than another source, -EINVAL what is no definition or no name or path.
+ */
+int libvirt_xml_rewrite(const char *xml, size_t n, const struct libvirt_changes *c, char **out, struct err *e);
+/*
+ * A snapshot's XML (domainsnapshot): the same in its <domain> and <inactiveDomain>, and the paths in <disks> and <memory>. It shows the
+ * guest as it was, perhaps without a disk or NIC of today's: a change that finds no place is none.
+ */
+int libvirt_snapshot_rewrite(const char *xml, size_t n, const struct libvirt_changes *c, char **out, struct err *e);
+
+#endif
