@@ -34,7 +34,7 @@ int receive_disk_open(struct receiver *r, const struct msg_object *m, struct err
 	k = disk_io_open(&d->io, r->loop, &t->at, e);
 	if (k)
 		return err_prefix(e, "opening the destination disk %s", t->name);
-	k = t->old.path && !t->begun ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
+	k = t->old.path && (!t->begun || t->old.stays) ? disk_io_open(&d->old, r->loop, &t->old, e) : 0;
 	if (k)
 		return err_prefix(e, "opening the old copy %s", t->old_name);
 	d->receiver = r;
@@ -209,7 +209,7 @@ static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 {
 	struct received_disk *disk = &r->disk[d->m.object];
 	bool begun = r->shared->disk[d->m.object].begun;
-	struct disk_io *old = begun ? disk->io : disk->old;
+	struct disk_io *old = disk->old ?: begun ? disk->io : NULL;
 	struct reader hash = reader_of(d->payload.p, d->payload.n);
 	struct write_batch *batch;
 	struct kept *k;
@@ -227,7 +227,7 @@ static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
 	batch = batch_get(r);
 	k->w = write_req_new(r, d->m.object, &d->x[0], k->content, batch);
 	k->in_place = begun || (r->shared->disk[d->m.object].replaces && !disk_io_share(disk->io, old, d->x[0].offset, d->m.raw_bytes));
-	disk_io_read(k->in_place ? disk->io : old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
+	disk_io_read(k->in_place && !begun ? disk->io : old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
 	cpu_stage_enter(CPU_DISK);
 	loop_submit(r->loop);
 	return 0;

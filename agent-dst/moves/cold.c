@@ -47,7 +47,10 @@ int cold_finish(struct transfer *t, struct err *e)
 /* There is no process here that runs it, to be let go on or to be ended. */
 static int start(struct attempt *a, struct err *e)
 {
-	disks_stop(&container_of(a, struct transfer, a)->disks); /* who starts it now may */
+	struct disks *ds = &container_of(a, struct transfer, a)->disks;
+
+	disks_stop(ds); /* who starts it now may */
+	disks_close_images(ds, false);
 	return attempt_step(a, EV_CONT_OK, HO_NONE, e);
 }
 

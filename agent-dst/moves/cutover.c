@@ -151,6 +151,7 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 	ram_stop_feeding(&t->ram);
 	disks_stop(&t->disks);
 	data_plane_stop(&t->data);
+	disks_close_images(&t->disks, !keep);
 	settings_stay = keep && t->target.qmp && t->target.settings && settings_restore(t->target.qmp, t->target.settings, &e);
 	if (keep && !t->a.over)
 		startup_settle(&t->startup);

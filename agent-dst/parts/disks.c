@@ -13,6 +13,7 @@
 #include "made.h"
 #include "own-file.h"
 #include "process.h"
+#include "room.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,14 +124,21 @@ static int make_disks(struct disks *ds, char *const *env, struct err *e)
 	return r;
 }
 
-static void let_images_go(struct disks *ds)
+static void close_image(struct arriving_disk *d)
+{
+	if (d->held_fd >= 0)
+		close(d->held_fd);
+	d->held_fd = -1;
+}
+
+void disks_close_images(struct disks *ds, bool is_over)
 {
 	size_t i;
 
 	for (i = 0; i < ds->count; i++) {
-		if (ds->list[i].held_fd >= 0)
-			close(ds->list[i].held_fd);
-		ds->list[i].held_fd = -1;
+		if (is_over && ds->list[i].held_fd >= 0)
+			partial_note_whole(ds->target, ds->list[i].path, ds->list[i].held_fd);
+		close_image(&ds->list[i]);
 	}
 }
 
@@ -358,6 +366,15 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 	return add_export(ds, d, true, node, d->old.export_name, e);
 }
 
+/* All of what is kept is read twice, and soon again if another move goes on from it: in memory, unless others would have to go for it. */
+static bool takes_memory(struct disks *ds, const struct arriving_disk *d)
+{
+	if (!is_raw(d) || d->virtual_size > ds->cache_bytes)
+		return false;
+	ds->cache_bytes -= d->virtual_size;
+	return true;
+}
+
 static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
 {
 	struct err why;
@@ -368,7 +385,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->at.writable = true;
 	t->bitmaps = d->bitmap_count;
 	t->begun = d->partial.known != NULL;
-	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun};
+	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
 	t->fills = disk_fills_zeros(d);
@@ -396,6 +413,7 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 	size_t i;
 	int r = disks_look_at_word(ds, e);
 
+	ds->cache_bytes = memory_available() / 4 * 3; /* some is the source's, if that is on this host */
 	for (i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i].empty)
 			r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
@@ -446,7 +464,7 @@ int disks_let_go(struct disks *ds, struct err *e)
 				"somebody has replaced %s at the destination while the disk arrived there: a copy or a backup that writes there, "
 				"say. End that, and move the guest again",
 				ds->list[i].path);
-	let_images_go(ds);
+	disks_close_images(ds, false);
 	return 0;
 }
 
@@ -567,7 +585,6 @@ int disks_shared_unwritten(const struct disks *ds, struct err *e)
 void disks_stop(struct disks *ds)
 {
 	end_helper(ds);
-	let_images_go(ds);
 	unlock_images(ds);
 	old_reader_stop(ds->old_reader);
 	ds->old_reader = NULL;
@@ -645,6 +662,7 @@ static void fini(struct part *p)
 	json_decref(ds->notices);
 	for (i = 0; i < ds->held_device_count; i++)
 		close(ds->held_devices[i]);
+	disks_close_images(ds, false);
 	for (i = 0; i < ds->count; i++)
 		arriving_disk_fini(&ds->list[i]);
 	for (i = 0; i < ds->stays; i++)

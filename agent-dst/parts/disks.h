@@ -83,6 +83,7 @@ struct disks {
 	bool nbd_running;
 	bool late;			    /* the guest's own QEMU is not there yet */
 	struct qemu_helper helper;	    /* writes them where the guest's own QEMU is not there yet; qmp NULL: there is none */
+	uint64_t cache_bytes;		    /* of memory that what is kept may still take */
 	struct old_reader *old_reader;	    /* NULL: not yet, or no more */
 	int held_devices[HELD_DEVICES_MAX]; /* locks on those whose guest may be taken back (image-held.h) */
 	size_t held_device_count;
@@ -112,6 +113,8 @@ int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);
+/* Of what has arrived nothing is watched any more. is_over: nobody writes to it, and what of it is whole is noted (partial.h). */
+void disks_close_images(struct disks *d, bool is_over);
 /* The disk's bulk round is here: nobody asks any more. */
 void disks_compared(struct disks *d, uint32_t object);
 /* as_file: gives them the size that they are to have, durably. */

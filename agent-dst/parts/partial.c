@@ -60,9 +60,9 @@ static json_int_t keep_s(const struct journal *j)
 	return json_integer_value(json_object_get(journal_begin(j), "keep_partial_s"));
 }
 
-static const json_t *kind_of(const struct target *t, const json_t *file)
+static const json_t *kind_of(const struct target *t, const char *place)
 {
-	return json_object_get(journal_last_note(t->part.a->journal, "partials"), json_text(file, "path"));
+	return json_object_get(journal_last_note(t->part.a->journal, "partials"), place);
 }
 
 /* Bytes of a file that were written: blocks that were only set aside (a preallocated image) count as holes. */
@@ -85,9 +85,17 @@ static bool is_of_disks_alone(const struct journal *j)
 
 bool partial_is_to_be_kept(const struct target *t, const json_t *file)
 {
-	return !t->keep_guest && !t->drop_partial && keep_s(t->part.a->journal) > 0 && kind_of(t, file) && json_object_get(file, "inode") &&
-	       own_file_is_there(file, made_is_rebooted(t)) &&
+	return !t->keep_guest && !t->drop_partial && keep_s(t->part.a->journal) > 0 && kind_of(t, json_text(file, "path")) &&
+	       json_object_get(file, "inode") && own_file_is_there(file, made_is_rebooted(t)) &&
 	       (written_bytes(json_text(file, "path")) >= WORTH_KEEPING || is_of_disks_alone(t->part.a->journal));
+}
+
+void partial_note_whole(struct target *t, const char *path, int fd)
+{
+	if (t->drop_partial || keep_s(t->part.a->journal) <= 0 || !kind_of(t, path) || fsync(fd))
+		return;
+	t->whole = t->whole ?: json_object();
+	json_object_set_new(t->whole, path, json_true());
 }
 
 static int sync_file(const char *path, struct err *e)
@@ -134,8 +142,9 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 	if (r)
 		return r;
 	json_object_set_new(known, "place", json_string(place));
+	json_object_set_new(known, "whole", json_boolean(json_object_get(t->whole, place) != NULL));
 	json_object_set_new(known, "until", json_integer((json_int_t)time(NULL) + keep_s(a->journal)));
-	json_object_set(known, "kind", (json_t *)kind_of(t, file));
+	json_object_set(known, "kind", (json_t *)kind_of(t, place));
 	r = attempt_own(a, "partial", json_incref(known), e);
 	r = r ? r : own_file_set_aside(place, path, e);
 	fault_point("dst-partial-kept");
@@ -363,8 +372,17 @@ uint64_t partial_bytes(const struct partial *p)
 
 /* ---- and going on from it ---- */
 
+/*
+ * Nothing of it is in the page cache that its disk may not have: the agent that kept it found by a descriptor of its own that no writeback had failed, nobody
+ * has written to it since, and it is the same page cache.
+ */
+static bool is_whole(const json_t *known)
+{
+	return json_is_true(json_object_get(known, "whole")) && !is_rebooted_since(known) && own_file_is_unwritten(known);
+}
+
 /* A QEMU that writes nothing to an image does not sync it either. */
-static int make_whole(const char *path, uint64_t raw_bytes, struct err *e)
+static int make_whole(const char *path, uint64_t raw_bytes, bool whole, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 
@@ -375,7 +393,8 @@ static int make_whole(const char *path, uint64_t raw_bytes, struct err *e)
 	if (fsync(fd))
 		return err_sys(e, errno, "cannot write %s to stable storage", path);
 	/* what could not be written before is in memory only, and no error any more: what is read of it from now on is what the disk has */
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	if (!whole)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
 
@@ -388,7 +407,7 @@ int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_
 
 	if (!r && !own_file_is_there(p->known, is_rebooted_since(p->known)))
 		r = err_set(e, ESTALE, "%s is not what it was when the move was planned", from);
-	r = r ? r : make_whole(from, raw_bytes, e);
+	r = r ? r : make_whole(from, raw_bytes, is_whole(p->known), e);
 	r = r ? r : own_file_know(from, path, &known, e);
 	if (r)
 		return r;

@@ -29,6 +29,11 @@ struct partial {
 json_t *partial_kind(const json_t *description, const json_t *disk);
 /* Into the journal, before the files are made: those at these places are such disks. of: partial_kind() by place. */
 int partial_note(struct attempt *a, json_t *of /* stolen */, struct err *e);
+/*
+ * Once nobody writes to the image at path any more: all that was written to it is on stable storage. fd: open since before the first write, so that no
+ * writeback has failed meanwhile of which fsync(2) would not tell it.
+ */
+void partial_note_whole(struct target *t, const char *path, int fd);
 /* When "file" is undone: is it a disk that is to be kept? */
 bool partial_is_to_be_kept(const struct target *t, const json_t *file);
 /* Then that, in place of removing it. a->kept says so. */

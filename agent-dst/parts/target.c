@@ -525,6 +525,7 @@ static void fini(struct part *p)
 	obstacles_fini(&t->obstacles);
 	json_decref(t->description);
 	json_decref(t->settings);
+	json_decref(t->whole);
 	free(t->name);
 	free(t->exe);
 	free(t->dir);

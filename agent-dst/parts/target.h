@@ -33,6 +33,7 @@ struct target {
 	bool disks_stay;   /* some of its disks, which the source's QEMU has open still */
 	bool tried;	   /* its QEMU is, only */
 	bool keep_guest;   /* it runs here: what is undone is our scaffolding only */
+	json_t *whole;	   /* paths of images all of which is on stable storage, to true; NULL: of none is that known (partial.h) */
 	bool drop_partial; /* nobody is to go on from what has arrived: partial.h */
 };
 

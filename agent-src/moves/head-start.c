@@ -272,13 +272,16 @@ static int has_gone_down(struct transfer *t, struct err *e)
 	return write_start_script(t, e) ?: end_pass(t, e);
 }
 
-/* So much has changed, or may have, while this pass lasted, that it is worth another one before anybody waits. */
+/*
+ * The first pass is followed by one that compares: less has changed by its end, and what the last step has to read was read just before, so that it lies in
+ * the page cache. Others follow where so much has changed while this one lasted that it is worth it before anybody waits.
+ */
 static bool is_worth_another(const struct transfer *t)
 {
 	const struct head_start *h = t->opt->cold.head;
 
-	return h->passes + 1 < PASSES_MAX && now_ns() - t->life.begin_ns > LASTING_PASS_NS &&
-	       (!h->passes || data_plane_moved(&t->data) > WORTH_A_PASS);
+	return !h->passes ||
+	       (h->passes + 1 < PASSES_MAX && now_ns() - t->life.begin_ns > LASTING_PASS_NS && data_plane_moved(&t->data) > WORTH_A_PASS);
 }
 
 static int tell_to_shut_down(struct transfer *t, struct err *e)

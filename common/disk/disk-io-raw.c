@@ -22,7 +22,7 @@
 struct raw {
 	struct disk_io base;
 	int direct_fd; /* O_DIRECT; -1 where it is refused, or not wanted */
-	bool again;
+	bool drops; /* the file leaves the page cache when it is closed */
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
 	bool changes;	 /* somebody writes to it: it may end before that, or behind it */
@@ -355,7 +355,7 @@ static void raw_close(struct disk_io *d)
 		munmap(o->mapped, o->end);
 	if (o->direct_fd >= 0)
 		close(o->direct_fd);
-	if (o->again)
+	if (o->drops)
 		posix_fadvise(o->buffered_fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(o->buffered_fd);
 	free(o);
@@ -410,6 +410,7 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	int flags = (at->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC, fd = open(at->path, flags);
 	struct stat st;
 	struct raw *o;
+	bool stays;
 	off_t size;
 
 	if (fd < 0)
@@ -421,8 +422,9 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o = xcalloc(1, sizeof(*o));
 	o->buffered_fd = fd;
 	o->is_device = S_ISBLK(st.st_mode);
-	o->again = at->again && !at->writable && !o->is_device;
-	o->direct_fd = o->again ? -1 : open(at->path, flags | O_DIRECT);
+	o->drops = at->again && !at->writable && !o->is_device;
+	stays = at->stays && !at->writable && !o->is_device && is_local(fd);
+	o->direct_fd = o->drops || stays ? -1 : open(at->path, flags | O_DIRECT);
 	o->hoards = at->writable && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
 	o->changes = at->was_bytes && !at->writable && !o->is_device;
 	o->end = o->changes ? at->was_bytes : (uint64_t)size;

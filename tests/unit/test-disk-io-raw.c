@@ -51,6 +51,16 @@ int mincore(void *p, size_t bytes, unsigned char *there)
 	return 0;
 }
 
+/* How often a file was. */
+static unsigned dropped;
+
+int posix_fadvise(int fd, off_t from, off_t bytes, int advice)
+{
+	(void)fd, (void)from, (void)bytes;
+	dropped += advice == POSIX_FADV_DONTNEED;
+	return 0;
+}
+
 ssize_t preadv(int fd, const struct iovec *iov, int count, off_t offset)
 {
 	read_directly = (fcntl(fd, F_GETFL) & O_DIRECT) != 0;
@@ -277,6 +287,34 @@ static void only_what_is_not_in_the_page_cache_comes_from_the_disk(void **state)
 	end();
 }
 
+static void what_is_to_stay_in_the_page_cache_is_read_through_it(void **state)
+{
+	bool direct;
+
+	(void)state;
+	begin();
+	assert_int_equal(put(0, 256 * KIB, 3), 0);
+	expect(0, 256 * KIB);
+	direct = read_directly;
+	disk_io_close(disk);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .stays = true}, &err), 0);
+	expect(0, 256 * KIB);
+	assert_false(read_directly);
+	disk_io_close(disk);
+	assert_int_equal(dropped, 0);
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .again = true}, &err), 0);
+	expect(0, 256 * KIB);
+	assert_false(read_directly);
+	disk_io_close(disk);
+	assert_int_equal(dropped, 1);
+	file_system = NFS_SUPER_MAGIC; /* another host may have changed it, and what is in memory here is older */
+	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .stays = true}, &err), 0);
+	file_system = XFS_SUPER_MAGIC;
+	expect(0, 256 * KIB);
+	assert_true(read_directly == direct);
+	end();
+}
+
 /* What it wrote before the sync is there after a power failure, and what came later is not: so the sync it was. */
 /* An image is read while its QEMU writes to it: it may have become longer, or shorter. */
 static void a_file_that_changes_is_read_as_long_as_it_was(void **state)
@@ -375,6 +413,7 @@ int main(void)
 		cmocka_unit_test(small_writes_have_room_of_their_own_on_ext4),
 		cmocka_unit_test(a_write_of_nothing_and_a_sync_that_fails_are_errors),
 		cmocka_unit_test(only_what_is_not_in_the_page_cache_comes_from_the_disk),
+		cmocka_unit_test(what_is_to_stay_in_the_page_cache_is_read_through_it),
 		cmocka_unit_test(a_file_that_changes_is_read_as_long_as_it_was),
 		cmocka_unit_test(what_was_synced_is_there_after_a_power_failure),
 	};

@@ -45,6 +45,7 @@ static char dir[] = "/tmp/test-old-copy-XXXXXX", file[3][64]; /* the disk, the d
 static uint8_t disk[DISK_BYTES], old[2 * DISK_BYTES];
 static struct err err;
 static unsigned busy; /* channels of the destination, for ever */
+static bool stays;    /* what has begun is read through the page cache */
 
 /* ---- the two ends ---- */
 
@@ -138,7 +139,7 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 	t.in.disk[1] = (struct disk_target){.bytes = DISK_BYTES,
 					    .at = {.path = file[1], .writable = true},
 					    .name = "vda",
-					    .old = {.path = file[begun ? 1 : 2]},
+					    .old = {.path = file[begun ? 1 : 2], .stays = stays},
 					    .old_name = "last night's",
 					    .begun = begun};
 	t.have = have_new(DISK_BYTES);
@@ -416,6 +417,15 @@ static void a_disk_that_has_begun_and_changes_ends_the_move(void **state)
 	end();
 }
 
+/* By another descriptor than that by which it is written. */
+static void a_disk_that_has_begun_is_compared_in_the_page_cache(void **state)
+{
+	stays = true;
+	a_disk_that_has_begun_is_what_the_source_has_in_the_end(state);
+	a_disk_that_has_begun_and_changes_ends_the_move(state);
+	stays = false;
+}
+
 /* A destination whose disks have no time for more than what arrives reads no old copy: all of it travels, no later than without one. */
 static void receiving_comes_before_reading(void **state)
 {
@@ -539,6 +549,7 @@ int main(void)
 		cmocka_unit_test(a_hole_within_a_cluster_is_told_as_data),
 		cmocka_unit_test(a_disk_that_has_begun_is_not_left_as_it_was_found),
 		cmocka_unit_test(a_disk_that_has_begun_and_changes_ends_the_move),
+		cmocka_unit_test(a_disk_that_has_begun_is_compared_in_the_page_cache),
 		cmocka_unit_test(receiving_comes_before_reading),
 		cmocka_unit_test(whoever_stops_meanwhile_leaves_nothing),
 		cmocka_unit_test(blocks_come_in_order_and_within_the_disk),

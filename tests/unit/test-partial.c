@@ -64,6 +64,7 @@ static int teardown(void **state)
 	partials_close(&ps);
 	journal_close(attempt.journal);
 	json_decref(attempt.kept);
+	json_decref(target.whole);
 	return system(rm);
 }
 
@@ -141,6 +142,16 @@ static int keep(void)
 	r = r ? r : partial_keep(&target, file, &e);
 	json_decref(file);
 	return r;
+}
+
+/* How often a file left the page cache. */
+static unsigned dropped;
+
+int posix_fadvise(int fd, off_t from, off_t bytes, int advice)
+{
+	(void)fd, (void)from, (void)bytes;
+	dropped += advice == POSIX_FADV_DONTNEED;
+	return 0;
 }
 
 static int fill_and_keep(void)
@@ -300,6 +311,80 @@ static void what_somebody_has_opened_since_is_not_taken(void **state)
 	close(fd);
 }
 
+/* Kept by an agent that has had it open since before anything was written to it; sync_error: of what was written. */
+static void keep_watched(int sync_error)
+{
+	json_t *of = json_object();
+	int fd;
+
+	make(place);
+	fd = open(place, O_RDONLY | O_CLOEXEC);
+	fill(place, 'x');
+	json_object_set_new(of, place, kind(false));
+	assert_int_equal(partial_note(&attempt, of, &e), 0);
+	power_sync_error = sync_error;
+	partial_note_whole(&target, place, fd);
+	power_sync_error = 0;
+	close(fd);
+	assert_int_equal(keep(), 0);
+	find(true);
+	assert_non_null(partial_path(&p));
+}
+
+static unsigned drops_when_taken(void)
+{
+	AUTO_FREE char *at = xasprintf("%s.vmferry-02000000", place);
+
+	dropped = 0;
+	assert_int_equal(take(at), 0);
+	return dropped;
+}
+
+static void what_is_on_its_disk_may_be_read_from_memory(void **state)
+{
+	(void)state;
+	keep_watched(0);
+	assert_int_equal(drops_when_taken(), 0);
+}
+
+/* As fsync(2) tells of a writeback that has failed once, and of the next none: who opened the file later knows nothing. */
+static void what_could_not_be_written_is_not_read_from_memory(void **state)
+{
+	(void)state;
+	keep_watched(EIO);
+	assert_int_equal(drops_when_taken(), 1);
+}
+
+/* As in a life after the one that wrote it. */
+static void what_nobody_watched_is_not_read_from_memory(void **state)
+{
+	(void)state;
+	make(place);
+	fill(place, 'x');
+	assert_int_equal(keep(), 0);
+	find(true);
+	assert_int_equal(drops_when_taken(), 1);
+}
+
+static void what_others_wrote_since_is_not_read_from_memory(void **state)
+{
+	const struct timespec then[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = 1}};
+
+	(void)state;
+	keep_watched(0);
+	fill(partial_path(&p), 'y');
+	assert_int_equal(utimensat(AT_FDCWD, partial_path(&p), then, 0), 0); /* the clock may be too coarse to show it */
+	assert_int_equal(drops_when_taken(), 1);
+}
+
+static void what_another_boot_wrote_is_not_read_from_memory(void **state)
+{
+	(void)state;
+	keep_watched(0);
+	json_object_set_new(p.known, "boot_id", json_string("another"));
+	assert_int_equal(drops_when_taken(), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -307,7 +392,9 @@ int main(void)
 		T(what_the_journal_says_is_kept_survives_the_power),	T(only_what_can_be_told_from_its_base_is_kept),
 		T(blocks_that_nothing_was_written_to_are_not_kept),	T(nothing_is_taken_of_a_move_that_is_not_over),
 		T(what_is_taken_is_on_stable_storage_whoever_wrote_it), T(what_has_its_name_by_now_is_not_taken),
-		T(what_somebody_has_opened_since_is_not_taken),
+		T(what_somebody_has_opened_since_is_not_taken),		T(what_is_on_its_disk_may_be_read_from_memory),
+		T(what_could_not_be_written_is_not_read_from_memory),	T(what_nobody_watched_is_not_read_from_memory),
+		T(what_others_wrote_since_is_not_read_from_memory),	T(what_another_boot_wrote_is_not_read_from_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
