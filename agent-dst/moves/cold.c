@@ -75,6 +75,7 @@ static int remove_scaffolding(struct attempt *a, struct err *e)
 	struct transfer *t = container_of(a, struct transfer, a);
 	int r = cutover_remove_scaffolding(a, e);
 
+	startup_look_at_started(&t->startup);
 	if (a->handoff.state == HO_DST_DONE && target_is_to_start(&t->target))
 		startup_tell_not_run(&t->startup);
 	return r;

@@ -111,36 +111,51 @@ void startup_settle(struct startup *s)
 	s->settled = afterwards_settle(s->part.a->journal);
 }
 
-static int run_script(struct startup *s, const char *script, struct qemu_proc *p, struct err *e)
+static int run_script(struct startup *s, const char *script, struct err *e)
 {
 	char *argv[] = {"sh", (char *)script, NULL};
 	char **scope = target_scope(s->target);
-	int r = qemu_launch(p, "/bin/sh", argv, NULL, scope, NULL, NULL, e);
+	int r = qemu_launch(&s->started, "/bin/sh", argv, NULL, scope, NULL, NULL, e);
 
 	free_words(scope);
-	if (!r && poll(&(struct pollfd){.fd = p->pidfd, .events = POLLIN}, 1, AT_ONCE_MS) > 0) {
-		AUTO_FREE char *tail = qemu_log_tail(p);
-
-		r = err_set(e, ECHILD, "%s was run, and ended at once: %s", script, tail);
-	}
 	return r;
+}
+
+static void note_error(struct startup *s, const char *why)
+{
+	log_error("%s", why);
+	json_object_del(s->settled, "started_pid");
+	json_object_set_new(s->settled, "after_error", json_string(why));
 }
 
 void startup_run(struct startup *s)
 {
 	const char *script = json_text(s->settled, "start_script");
-	struct qemu_proc p = QEMU_PROC_NONE;
 	struct err e;
 
 	if (s->run || !script || json_object_get(s->settled, "after_error"))
 		return;
 	s->run = true;
-	if (run_script(s, script, &p, &e)) {
-		log_error("%s", e.msg);
-		json_object_set_new(s->settled, "after_error", json_string(e.msg));
-	} else {
-		json_object_set_new(s->settled, "started_pid", json_integer(p.pid));
+	s->started_ns = now_ns();
+	if (run_script(s, script, &e))
+		note_error(s, e.msg);
+	else
+		json_object_set_new(s->settled, "started_pid", json_integer(s->started.pid));
+}
+
+void startup_look_at_started(struct startup *s)
+{
+	uint64_t ran_ms = (now_ns() - s->started_ns) / 1000000;
+
+	if (s->started.pidfd < 0)
+		return;
+	if (poll(&(struct pollfd){.fd = s->started.pidfd, .events = POLLIN}, 1, (int)(AT_ONCE_MS - MIN(AT_ONCE_MS, ran_ms))) > 0) {
+		AUTO_FREE char *tail = qemu_log_tail(&s->started);
+		AUTO_FREE char *why = xasprintf("%s was run, and ended at once: %s", json_text(s->settled, "start_script"), tail);
+
+		note_error(s, why);
 	}
+	qemu_let_go(&s->started);
 }
 
 void startup_tell_not_run(struct startup *s)
@@ -162,6 +177,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 static void fini(struct part *p)
 {
+	qemu_let_go(&startup_of(p)->started);
 	json_decref(startup_of(p)->plan);
 	json_decref(startup_of(p)->settled);
 }
@@ -170,5 +186,5 @@ static const struct part_ops ops = {.name = "startup", .examine = examine, .desc
 
 void startup_init(struct startup *s, struct target *target, const struct disks *disks, const struct tpm *tpm)
 {
-	*s = (struct startup){.part = {&ops, target->part.a}, .target = target, .disks = disks, .tpm = tpm};
+	*s = (struct startup){.part = {&ops, target->part.a}, .target = target, .disks = disks, .tpm = tpm, .started = QEMU_PROC_NONE};
 }

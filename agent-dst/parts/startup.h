@@ -10,8 +10,10 @@ struct startup {
 	struct target *target;
 	const struct disks *disks;
 	const struct tpm *tpm;
-	json_t *plan, *settled; /* and what came of it; NULL: not yet */
-	bool run;		/* once a life, too */
+	json_t *plan, *settled;	  /* and what came of it; NULL: not yet */
+	bool run;		  /* once a life, too */
+	struct qemu_proc started; /* by its script, and not looked at yet */
+	uint64_t started_ns;
 };
 
 void startup_init(struct startup *s, struct target *target, const struct disks *disks, const struct tpm *tpm);
@@ -21,6 +23,8 @@ int startup_draft(struct startup *s, struct err *e);
 void startup_settle(struct startup *s);
 /* Settled: runs its script. What came of it is told with the rest. */
 void startup_run(struct startup *s);
+/* Waits until it has run for a moment, for which the source, which has heard that the guest is started, need not wait. */
+void startup_look_at_started(struct startup *s);
 /* It was to be run, and not in this life: that is told. */
 void startup_tell_not_run(struct startup *s);
 

@@ -21,8 +21,8 @@
 
 struct raw {
 	struct disk_io base;
-	int direct_fd; /* O_DIRECT; -1 where it is refused, or not wanted */
-	bool drops; /* the file leaves the page cache when it is closed */
+	int direct_fd;	 /* O_DIRECT; -1 where it is refused, or not wanted */
+	bool drops;	 /* the file leaves the page cache when it is closed */
 	int buffered_fd; /* for what is not aligned, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
 	bool changes;	 /* somebody writes to it: it may end before that, or behind it */
