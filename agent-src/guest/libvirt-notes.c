@@ -167,7 +167,7 @@ static char *hostdev_words(const xmlNode *n)
 	return pci ? pci : xasprintf("%.20s %.60s", type ? type : "?", mdev ? mdev : adapter ? adapter : wwpn ? wwpn : "");
 }
 
-/* Elements below <domain> or <devices> that have an element at a path, with an attribute that is so. */
+/* Elements below <domain> or <devices> that have an element at a path, with an attribute that is so; "!a": that is not "a". */
 static const struct {
 	const char *element, *path, *attr, *value, *words;
 	bool is_of_host; /* which one it is is told behind the words, and is among the files */
@@ -182,7 +182,8 @@ static const struct {
 	{"disk", "mirror", NULL, NULL, "a block job on one of its disks", false},
 	{"tpm", "backend", "type", "passthrough", "its host's TPM", false},
 	{"video", "model/acceleration", "accel3d", "yes", "3D acceleration", false},
-	{"shmem", "", "role", "peer", "shared memory in the role of a peer", false},
+	{"disk", "transient", NULL, NULL, "a transient disk", false},
+	{"shmem", "", "role", "!master", "shared memory in another role than master", false},
 	{"smartcard", "", "mode", "host", "a smartcard of its host", false},
 	{"memory", "", "model", "sgx-epc", "SGX memory", false},
 	{"launchSecurity", "", NULL, NULL, "encrypted memory", false},
@@ -193,8 +194,11 @@ static bool is_blocking(size_t i, const xmlNode *n)
 {
 	const xmlNode *at = libvirt_at(n, blocking[i].path);
 	AUTO_FREE char *value = blocking[i].attr ? libvirt_attr(at, blocking[i].attr) : NULL;
+	const char *is = value ? value : "", *wanted = blocking[i].value;
 
-	return libvirt_is(n, blocking[i].element) && at && (!blocking[i].attr || (value && !strcmp(value, blocking[i].value)));
+	if (!libvirt_is(n, blocking[i].element) || !at)
+		return false;
+	return !wanted || (*wanted == '!' ? strcmp(is, wanted + 1) != 0 : !strcmp(is, wanted));
 }
 
 static int note_blocking(struct libvirt_definition *d, const xmlNode *n, struct err *e)

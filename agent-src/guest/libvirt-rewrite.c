@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <libxml/xmlsave.h>
 #include <string.h>
+#include <strings.h>
 
 /* A change, and whether it has found a place. */
 struct rewriter {
@@ -366,7 +367,7 @@ static int change_domain(struct rewriter *w, xmlNode *domain, struct err *e)
 
 static int change_snapshot(struct rewriter *w, xmlNode *root, struct err *e)
 {
-	static const char *const domains[] = {"domain", "inactiveDomain"};
+	static const char *const domains[] = {"domain", "inactiveDomain"}, *const lists[] = {"disks", "revertDisks"};
 	xmlNode *memory = libvirt_child(root, "memory");
 	AUTO_FREE char *file = libvirt_attr(memory, "file");
 	const struct libvirt_change *p;
@@ -377,8 +378,8 @@ static int change_snapshot(struct rewriter *w, xmlNode *root, struct err *e)
 		r = err_set(e, ENOTSUP, "a snapshot's memory '%.200s' cannot become '%.200s'", p->from, p->to);
 	if (!r && p)
 		set_attr(memory, "file", p->to);
-	if (!r)
-		r = change_disks(w, libvirt_child(root, "disks"), e);
+	for (i = 0; i < ARRAY_LEN(lists) && !r; i++)
+		r = change_disks(w, libvirt_child(root, lists[i]), e);
 	for (i = 0; i < ARRAY_LEN(domains) && !r; i++)
 		if (libvirt_child(root, domains[i]))
 			r = change_domain(w, libvirt_child(root, domains[i]), e);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- checks ---- */
 
@@ -55,7 +56,7 @@ static int read_memory(struct libvirt_definition *d, const xmlNode *domain, stru
 	uint64_t n;
 	size_t i;
 
-	for (i = 0; unit && i < ARRAY_LEN(units) && strcmp(unit, units[i].unit); i++)
+	for (i = 0; unit && i < ARRAY_LEN(units) && strcasecmp(unit, units[i].unit); i++)
 		;
 	if (i == ARRAY_LEN(units))
 		return err_set(e, EINVAL, "its memory is in '%.40s', which is no unit", unit);

@@ -17,7 +17,7 @@
 #define LIBVIRT_BACKING_MAX 200 /* images below one disk, as libvirt has it */
 #define LIBVIRT_WORDS_MAX   256 /* of one list of texts */
 #define LIBVIRT_CPUS_MAX    65536
-#define LIBVIRT_NAME_MAX    200 /* bytes: libvirt makes names of files of it */
+#define LIBVIRT_NAME_MAX    250 /* bytes: NAME.xml is a file of libvirt's */
 
 enum libvirt_source { LIBVIRT_FILE, LIBVIRT_BLOCK, LIBVIRT_VOLUME, LIBVIRT_NETWORK, LIBVIRT_NONE /* an empty drive */, LIBVIRT_OTHER };
 

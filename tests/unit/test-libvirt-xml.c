@@ -294,8 +294,6 @@ static void rewrite_all(FILE *out, const char *text, const struct libvirt_change
 	}
 	differs = differences(text, again);
 	fprintf(out, "--- all changed\n%s", differs);
-	if (getenv("WRITE_TO")) /* for a validator */
-		fprintf(stderr, "%s", again);
 }
 
 static void of_domain(FILE *out, const char *text)
@@ -354,8 +352,353 @@ static void is_as_expected(void **state)
 	assert_string_equal(is, expected);
 }
 
+/* ---- one change, or one odd text ---- */
+
+#define HEAD                                                                                                                               \
+	"<domain type='kvm'><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a001</uuid><memory>65536</memory>"                         \
+	"<os><type arch='x86_64' machine='q35'>hvm</type>%s</os><devices>%s</devices></domain>"
+#define DISK(type, source) "<disk type='" type "'><driver type='qcow2'/>" source "<target dev='vda'/></disk>"
+
+static void refused_to_read(const char *text, size_t n, const char *why)
+{
+	struct guarded g = guarded_copy(text, n);
+	struct libvirt_definition d;
+	struct err e;
+
+	if (libvirt_definition_read(&d, (const char *)g.p, g.n, &e) != -EINVAL)
+		fail_msg("taken: %.300s", text);
+	if (!strstr(e.msg, why))
+		fail_msg("'%s' is not why: %s", why, e.msg);
+	assert_null(d.name);
+	guarded_free(&g);
+}
+
+static void refuses(const char *os, const char *devices, const char *why)
+{
+	AUTO_FREE char *text = xasprintf(HEAD, os, devices);
+
+	refused_to_read(text, strlen(text), why);
+}
+
+static char *many(const char *text, size_t n)
+{
+	size_t i, len = strlen(text);
+	char *all = xcalloc(n, len + 1);
+
+	for (i = 0; i < n; i++)
+		memcpy(all + i * len, text, len);
+	return all;
+}
+
+static void odd_definitions_are_refused(void **state)
+{
+	static const char *const texts[][2] = {
+		{"", "no well-formed XML"},
+		{"<domain", "no well-formed XML"},
+		{"<x/>", "no domain"},
+		{"<domain xmlns='urn:x' type='kvm'/>", "no domain"},
+		{"<domain type='kvm'/>", "guest's name"},
+		{"<domain type='kvm'><name>a/b</name></domain>", "guest's name"},
+		{"<domain type='kvm'><name>a&#10;b</name></domain>", "guest's name"},
+		{"<domain type='kvm'><name>a</name></domain>", "UUID"},
+		{"<domain type='kvm'><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a00g</uuid></domain>", "UUID"},
+		{"<domain type='kvm'><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a0011</uuid></domain>", "UUID"},
+		{"<domain><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a001</uuid></domain>", "what kind of guest"},
+		{"<domain type='kvm'><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a001</uuid></domain>", "its memory is ''"},
+		{"<domain type='kvm'><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a001</uuid><memory unit='TiB'>18014398509481985</memory>"
+		 "</domain>",
+		 "its memory is"},
+		{"<domain type='kvm'><name>a</name><uuid>7b1b2f80-5f02-4b6c-8cf6-0d3ad0a4a001</uuid><memory unit='x'>1</memory></domain>",
+		 "no unit"},
+		{"<!DOCTYPE domain [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><domain type='kvm'><name>&x;</name></domain>",
+		 "document type"},
+		{"<domain type='kvm'><name>&x;</name></domain>", "no well-formed XML"},
+	};
+	AUTO_FREE char *disks = many(DISK("file", "<source file='/a'/>"), LIBVIRT_DISKS_MAX + 1), *nics = NULL, *logs = NULL,
+		       *long_one = NULL;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(texts); i++)
+		refused_to_read(texts[i][0], strlen(texts[i][0]), texts[i][1]);
+	refuses("", disks, "more than 256 disks");
+	nics = many("<interface type='user'/>", LIBVIRT_NICS_MAX + 1);
+	refuses("", nics, "more than 64 network cards");
+	logs = many("<a>", 300);
+	refuses("", logs, "no well-formed XML");
+	long_one = many("<a/> <!--                    -->", LIBVIRT_XML_MAX / 32 + 1);
+	refuses("", long_one, "longer than 1024 KiB");
+	refuses("", DISK("file", "<source file='relative'/>"), "the disk vda: 'relative' is no absolute path");
+	refuses("", DISK("file", "<source file='/a&#10;b'/>"), "no absolute path");
+	refuses("", DISK("file", "<backingStore type='file'><source file='relative'/></backingStore>"), "backing file 'relative'");
+	refuses("", DISK("volume", "<source pool='a'/>"), "no pool or no volume");
+	refuses("", "<disk/>", "no <target");
+	refuses("", "<interface/>", "does not say of which type");
+	refuses("<nvram>relative</nvram>", "", "its nvram: 'relative'");
+	refuses("<loader>relative</loader>", "", "its loader: 'relative'");
+}
+
+/* As many as there may be, and no more. */
+static void as_much_as_may_be_is_read(void **state)
+{
+	AUTO_FREE char *disks = many(DISK("file", "<source file='/a'/>"), LIBVIRT_DISKS_MAX),
+		       *nics = many("<interface type='user'/>", LIBVIRT_NICS_MAX);
+	AUTO_FREE char *devices = xasprintf("%s%s", disks, nics), *text = xasprintf(HEAD, "", devices);
+	struct libvirt_definition d;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(libvirt_definition_read(&d, text, strlen(text), &e), 0);
+	assert_int_equal(d.disk_count, LIBVIRT_DISKS_MAX);
+	assert_int_equal(d.nic_count, LIBVIRT_NICS_MAX);
+	assert_int_equal(d.vcpus, 1);
+	assert_int_equal(d.ram_bytes, 64 << 20);
+	libvirt_definition_fini(&d);
+	/* every prefix of a text is well-formed or refused */
+	for (i = 0; i < 600; i++)
+		refused_to_read(text, i, "");
+}
+
+struct one {
+	const char *os, *devices;
+	struct libvirt_change path, net;
+	const char *listen, *emulator, *name;
+	int code;
+	const char *so; /* the differences, or why it is refused */
+};
+
+static void one_change(const struct one *o)
+{
+	AUTO_FREE char *text = xasprintf(HEAD, o->os ? o->os : "", o->devices ? o->devices : ""), *again = NULL, *differs = NULL;
+	struct libvirt_changes c = {.listen = o->listen, .emulator = o->emulator, .name = o->name};
+	struct err e;
+	int r;
+
+	c.paths = &o->path;
+	c.path_count = o->path.from != NULL;
+	c.nets = &o->net;
+	c.net_count = o->net.from != NULL;
+	r = libvirt_xml_rewrite(text, strlen(text), &c, &again, &e);
+	if (r != o->code)
+		fail_msg("%s: %d, %s", text, r, r ? e.msg : again);
+	differs = r ? xstrdup(e.msg) : differences(text, again);
+	if (r ? !strstr(differs, o->so) : strcmp(differs, o->so))
+		fail_msg("%s\nis not: %s\n%s", o->so, differs, text);
+}
+
+static void a_source_is_changed_with_its_type(void **state)
+{
+	static const struct one cases[] = {
+		{.devices = DISK("block", "<source dev='/dev/a'/>"),
+		 .path = {.from = "/dev/a", .to = "/b", .type = "file", .format = "raw"},
+		 .so = "/domain/devices/disk: type='block' is 'file'\n/domain/devices/disk/driver: type='qcow2' is 'raw'\n"
+		       "/domain/devices/disk/source: dev='/dev/a' is gone\n/domain/devices/disk/source: file='/b' is new\n"},
+		{.devices = DISK("volume", "<source pool='p' volume='v/w' mode='host'/>"),
+		 .path = {.from = "p/v/w", .to = "q/x"},
+		 .so = "/domain/devices/disk/source: pool='p' is 'q'\n/domain/devices/disk/source: volume='v/w' is 'x'\n"},
+		{.devices = DISK("volume", "<source pool='p' volume='v' mode='host'/>"),
+		 .path = {.from = "p/v", .to = "/dev/b", .type = "block"},
+		 .so = "/domain/devices/disk: type='volume' is 'block'\n/domain/devices/disk/source: pool='p' is gone\n"
+		       "/domain/devices/disk/source: volume='v' is gone\n/domain/devices/disk/source: mode='host' is gone\n"
+		       "/domain/devices/disk/source: dev='/dev/b' is new\n"},
+		{.devices = DISK("file", "<source file='/a'/>"),
+		 .path = {.from = "/a", .to = "p/v"},
+		 .so = "/domain/devices/disk: type='file' is 'volume'\n/domain/devices/disk/source: file='/a' is gone\n"
+		       "/domain/devices/disk/source: pool='p' is new\n/domain/devices/disk/source: volume='v' is new\n"},
+		{.devices = DISK("file",
+				 "<source file='/a'/><backingStore type='file'><format type='raw'/><source file='/b'/></backingStore>"),
+		 .path = {.from = "/a", .to = "/c", .is_alone = true},
+		 .so = "/domain/devices/disk/source: file='/a' is '/c'\n/domain/devices/disk/backingStore is gone\n"},
+		{.devices = DISK("file",
+				 "<source file='/a'/><backingStore type='file'><format type='raw'/><source file='/b'/></backingStore>"),
+		 .path = {.from = "/b", .to = "/c", .format = "qcow2"},
+		 .so = "/domain/devices/disk/backingStore/format: type='raw' is 'qcow2'\n"
+		       "/domain/devices/disk/backingStore/source: file='/b' is '/c'\n"},
+		{.devices = DISK("file",
+				 "<source file='/a'><dataStore type='file'><format type='raw'/><source file='/b'/></dataStore></source>"),
+		 .path = {.from = "/b", .to = "/c"},
+		 .so = "/domain/devices/disk/source/dataStore/source: file='/b' is '/c'\n"},
+		{.devices = "<disk><source file='/a&amp;&quot;&lt;'/><target dev='vda'/></disk>",
+		 .path = {.from = "/a&\"<", .to = "/\xc3\xa4&'\"<>"},
+		 .so = "/domain/devices/disk/source: file='/a&\"<' is '/\xc3\xa4&'\"<>'\n"},
+		{.os = "<nvram template='/t'>/a<!-- here --></nvram>",
+		 .path = {.from = "/a", .to = "/&b", .format = "qcow2"},
+		 .so = "/domain/os/nvram: format='qcow2' is new\n/domain/os/nvram/text is gone\n/domain/os/nvram/text is new\n"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++)
+		one_change(&cases[i]);
+}
+
+static void a_change_that_finds_no_place_is_named(void **state)
+{
+	static const struct one cases[] = {
+		{.devices = DISK("file", "<source file='/a'/>"),
+		 .path = {.from = "/b", .to = "/c"},
+		 .so = "no disk, backing file or nvram of it is '/b'"},
+		{.devices = DISK("file", "<source file='/a'/>"), .path = {.from = "/", .to = "/c"}, .so = "'/'"},
+		{.devices = DISK("network", "<source protocol='rbd' name='/a'/>"), .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
+		{.devices = "<serial type='file'><source path='/a'/></serial>", .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
+		{.os = "<loader>/a</loader>", .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
+		{.devices = "<interface type='user'/>", .net = {.from = "default", .to = "bridge:b"}, .so = "network 'default'"},
+		{.devices = "<graphics type='vnc' listen='127.0.0.1'/>", .listen = "10.0.0.1", .so = "no graphics"},
+		{.emulator = "/q", .so = "no <emulator>"},
+	};
+	static const struct libvirt_changes no_tpm = {.drop_tpm = true};
+	AUTO_FREE char *text = xasprintf(HEAD, "", ""), *again = NULL;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		struct one o = cases[i];
+
+		o.code = -ENOENT;
+		one_change(&o);
+	}
+	assert_int_equal(libvirt_xml_rewrite(text, strlen(text), &no_tpm, &again, &e), -ENOENT);
+	assert_string_equal(e.msg, "it has no TPM");
+}
+
+static void a_change_that_is_more_than_a_source_is_refused(void **state)
+{
+	static const struct one cases[] = {
+		{.devices = "<disk type='block' device='lun'><source dev='/a'/><target dev='sda'/></disk>",
+		 .path = {.from = "/a", .to = "/b", .type = "file"},
+		 .code = -ENOTSUP,
+		 .so = "LUN"},
+		{.devices = DISK("file", "<source file='/a'><slices><slice type='storage' offset='0' size='1'/></slices></source>"),
+		 .path = {.from = "/a", .to = "/b"},
+		 .code = -ENOTSUP,
+		 .so = "<slices>"},
+		{.devices = DISK("file", "<source file='/a'/><mirror type='file'/>"),
+		 .path = {.from = "/a", .to = "/b"},
+		 .code = -ENOTSUP,
+		 .so = "block job"},
+		{.devices = DISK("file", "<source file='/a'/><backingStore type='file'><source file='/b'/></backingStore>"),
+		 .path = {.from = "/b", .to = "p/v"},
+		 .code = -ENOTSUP,
+		 .so = "only a disk can be on a volume"},
+		{.devices = "<disk type='file'><source file='/a'/><target dev='vda'/></disk>",
+		 .path = {.from = "/a", .to = "/b", .format = "qcow2"},
+		 .code = -ENOTSUP,
+		 .so = "does not say of which format"},
+		{.os = "<nvram>/a</nvram>", .path = {.from = "/a", .to = "p/v"}, .code = -ENOTSUP, .so = "only a disk"},
+		{.os = "<nvram>/a</nvram>",
+		 .path = {.from = "/a", .to = "/dev/b", .type = "block"},
+		 .code = -ENOTSUP,
+		 .so = "block device"},
+		{.devices = DISK("file", "<source file='/a'/>"), .path = {.from = "/a", .to = "b"}, .code = -EINVAL, .so = "neither"},
+		{.devices = DISK("file", "<source file='/a'/>"), .path = {.from = "/a", .to = "b/"}, .code = -EINVAL, .so = "neither"},
+		{.devices = DISK("file", "<source file='/a'/>"), .path = {.from = "/a", .to = ""}, .code = -EINVAL, .so = "neither"},
+		{.devices = DISK("file", "<source file='/a'/>"),
+		 .path = {.from = "/a", .to = "/b\n"},
+		 .code = -EINVAL,
+		 .so = "no absolute path"},
+		{.devices = DISK("file", "<source file='/a'/>"),
+		 .path = {.from = "/a", .to = "/b", .type = "dir"},
+		 .code = -EINVAL,
+		 .so = "no type"},
+		{.devices = "<interface type='hostdev'><mac address='a'/></interface>",
+		 .net = {.from = "a", .to = "bridge:b"},
+		 .code = -ENOTSUP,
+		 .so = "of type 'hostdev'"},
+		{.devices = "<interface type='user'><mac address='a'/><ip address='10.0.2.3'/></interface>",
+		 .net = {.from = "a", .to = "bridge:b"},
+		 .code = -ENOTSUP,
+		 .so = "has <ip>"},
+		{.devices = "<interface type='user'><mac address='a'/><backend type='passt'/></interface>",
+		 .net = {.from = "a", .to = "bridge:b"},
+		 .code = -ENOTSUP,
+		 .so = "has <backend>"},
+		{.devices = "<interface type='direct'><mac address='a'/><source dev='e'/><virtualport type='802.1Qbh'/></interface>",
+		 .net = {.from = "a", .to = "bridge:b"},
+		 .code = -ENOTSUP,
+		 .so = "<virtualport>"},
+		{.net = {.from = "a", .to = "b"}, .code = -EINVAL, .so = "neither network:NAME"},
+		{.net = {.from = "a", .to = "bridge:"}, .code = -EINVAL, .so = "neither network:NAME"},
+		{.name = "a/b", .code = -EINVAL, .so = "cannot be a guest's name"},
+		{.emulator = "qemu", .code = -EINVAL, .so = "no absolute path"},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++)
+		one_change(&cases[i]);
+}
+
+/* Each is looked up by what the source was. */
+static void paths_may_change_places(void **state)
+{
+	static const char two[] = DISK("file", "<source file='/a'/>") DISK("file", "<source file='/b'/>");
+	static const struct libvirt_change swap[] = {{.from = "/a", .to = "/b"}, {.from = "/b", .to = "/a"}},
+					   both[] = {{.from = "/a", .to = "/b"}, {.from = "/a", .to = "/c"}};
+	static const struct libvirt_changes swapped = {.paths = swap, .path_count = 2}, unclear = {.paths = both, .path_count = 2};
+	AUTO_FREE char *text = xasprintf(HEAD, "", two), *again = NULL, *differs = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(libvirt_xml_rewrite(text, strlen(text), &swapped, &again, &e), 0);
+	differs = differences(text, again);
+	assert_string_equal(differs, "/domain/devices/disk/source: file='/a' is '/b'\n/domain/devices/disk/source: file='/b' is '/a'\n");
+	free(again);
+	again = NULL;
+	assert_int_equal(libvirt_xml_rewrite(text, strlen(text), &unclear, &again, &e), -ENOTSUP);
+	assert_string_equal(e.msg, "'/a' cannot become both '/b' and '/c'");
+}
+
+/* By its address a card is meant alone; others of its network go where that goes. */
+static void a_card_goes_where_its_nearest_word_says(void **state)
+{
+	static const char nics[] = "<interface type='network'><mac address='52:54:00:00:00:0A'/><source network='lan'/></interface>"
+				   "<interface type='network'><mac address='52:54:00:00:00:0b'/><source network='lan'/></interface>"
+				   "<interface type='bridge'><source bridge='br9'/><target dev='tap7'/></interface>";
+	static const struct libvirt_change to[] = {{.from = "lan", .to = "network:other"},
+						   {.from = "52:54:00:00:00:0a", .to = "bridge:br0"},
+						   {.from = "br9", .to = "bridge:br1"},
+						   {.from = "tap7", .to = "bridge:br2"}};
+	static const struct libvirt_changes c = {.nets = to, .net_count = ARRAY_LEN(to)};
+	AUTO_FREE char *text = xasprintf(HEAD, "", nics), *again = NULL, *differs = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(libvirt_xml_rewrite(text, strlen(text), &c, &again, &e), 0);
+	differs = differences(text, again);
+	assert_string_equal(differs, "/domain/devices/interface: type='network' is 'bridge'\n"
+				     "/domain/devices/interface/source: network='lan' is gone\n"
+				     "/domain/devices/interface/source: bridge='br0' is new\n"
+				     "/domain/devices/interface/source: network='lan' is 'other'\n"
+				     "/domain/devices/interface/source: bridge='br9' is 'br2'\n");
+}
+
+/* One in another encoding is written in UTF-8, which a text without a declaration is. */
+static void another_encoding_becomes_utf8(void **state)
+{
+	static const char text[] = "<?xml version='1.0' encoding='ISO-8859-1'?><domain type='kvm'><title>B\xfcro</title></domain>";
+	static const struct libvirt_changes none;
+	AUTO_FREE char *again = NULL;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(libvirt_xml_rewrite(text, strlen(text), &none, &again, &e), 0);
+	assert_string_equal(again, "<domain type=\"kvm\"><title>B\xc3\xbcro</title></domain>\n");
+}
+
 int main(void)
 {
+	static const struct CMUnitTest single[] = {
+		cmocka_unit_test(odd_definitions_are_refused),
+		cmocka_unit_test(as_much_as_may_be_is_read),
+		cmocka_unit_test(a_source_is_changed_with_its_type),
+		cmocka_unit_test(a_change_that_finds_no_place_is_named),
+		cmocka_unit_test(a_change_that_is_more_than_a_source_is_refused),
+		cmocka_unit_test(paths_may_change_places),
+		cmocka_unit_test(a_card_goes_where_its_nearest_word_says),
+		cmocka_unit_test(another_encoding_becomes_utf8),
+	};
 	static struct CMUnitTest tests[CASES_MAX];
 	static char names[CASES_MAX][64];
 	struct dirent **found = NULL;
@@ -376,5 +719,5 @@ int main(void)
 	free(found);
 	if (!count)
 		return 1;
-	return _cmocka_run_group_tests("libvirt-xml", tests, count, NULL, NULL);
+	return cmocka_run_group_tests(single, NULL, NULL) + _cmocka_run_group_tests("libvirt-xml", tests, count, NULL, NULL);
 }

@@ -1,0 +1,134 @@
+/*
+ * fuzz-libvirt-xml.c: libFuzzer on definitions of libvirt's guests (agent-src/guest/libvirt-xml.h), read, rewritten, and read again: nothing is
+ * different but for what was to be changed.
+ */
+#include "libvirt-xml.h"
+#include "seed.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void write_seeds(void)
+{
+	/* with paths that are those of the tree, from where this runs */
+	static const char *const names[] = {"q35-uefi-tpm",    "i440fx-ide",
+					    "pools",	       "network-disks",
+					    "host-devices",    "macvtap-and-graphics",
+					    "live-with-chain", "qemu-words",
+					    "nvram-as-source", "snapshot-external.snapshot"};
+	char text[16384];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *path = xasprintf("tests/data/libvirt/%s.xml", names[i]);
+		FILE *f = fopen(path, "re");
+
+		require(f);
+		seed_write(names[i], text, fread(text, 1, sizeof(text), f));
+		fclose(f);
+	}
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc, (void)argv;
+	seeds_if_asked(write_seeds);
+	return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+	return !a == !b && (!a || !strcmp(a, b));
+}
+
+/* Where the source was from, it is to; all others are as they were. */
+static void require_changed(const char *was, const char *is, const char *from, const char *to)
+{
+	require(same_text(is, was && from && !strcmp(was, from) ? to : was));
+}
+
+static void compare(const struct libvirt_definition *a, const struct libvirt_definition *b, const char *from, const char *to)
+{
+	size_t i, k;
+
+	require(same_text(a->name, b->name) && same_text(a->uuid, b->uuid) && same_text(a->emulator, b->emulator) &&
+		same_text(a->loader, b->loader) && a->ram_bytes == b->ram_bytes && a->vcpus == b->vcpus && a->has_tpm == b->has_tpm);
+	require(a->disk_count == b->disk_count && a->nic_count == b->nic_count && a->secret_count == b->secret_count &&
+		a->listen_count == b->listen_count && a->file_count == b->file_count && a->block_count == b->block_count);
+	require_changed(a->nvram, b->nvram, from, to);
+	for (i = 0; i < a->disk_count; i++) {
+		require(same_text(a->disks[i].target, b->disks[i].target) && same_text(a->disks[i].format, b->disks[i].format));
+		require_changed(a->disks[i].path, b->disks[i].path, from, to);
+		require(a->disks[i].backing_count == b->disks[i].backing_count);
+		for (k = 0; k < a->disks[i].backing_count; k++)
+			require_changed(a->disks[i].backing[k], b->disks[i].backing[k], from, to);
+	}
+	for (i = 0; i < a->file_count; i++)
+		require(same_text(a->files[i], b->files[i]));
+}
+
+static void rewrite(const struct libvirt_definition *d, const char *text, size_t n, const struct libvirt_change *p)
+{
+	const struct libvirt_changes c = {.paths = p, .path_count = p != NULL};
+	struct libvirt_definition again;
+	struct err e;
+	char *out = NULL;
+	int r = libvirt_xml_rewrite(text, n, &c, &out, &e);
+
+	require(!r || (p && r == -ENOTSUP));
+	if (r)
+		return;
+	require(!libvirt_definition_read(&again, out, strlen(out), &e));
+	compare(d, &again, p ? p->from : NULL, p ? p->to : NULL);
+	libvirt_definition_fini(&again);
+	free(out);
+}
+
+/* All that there is to change, in whatever text. */
+static void change_all(const char *text, size_t n)
+{
+	static const struct libvirt_change paths[] = {{.from = "/var/lib/libvirt/images/web.qcow2", .to = "default/web"},
+						      {.from = "default/pools.qcow2", .to = "/there", .type = "block", .is_alone = true}},
+					   nets[] = {{.from = "default", .to = "bridge:br0"},
+						     {.from = "52:54:00:11:22:02", .to = "network:n"}};
+	static const struct libvirt_changes c = {.paths = paths,
+						 .path_count = ARRAY_LEN(paths),
+						 .nets = nets,
+						 .net_count = ARRAY_LEN(nets),
+						 .name = "b",
+						 .listen = "10.0.0.1",
+						 .emulator = "/q",
+						 .drop_tpm = true};
+	struct err e;
+	char *out = NULL;
+
+	if (!libvirt_snapshot_rewrite(text, n, &c, &out, &e))
+		free(out);
+	out = NULL;
+	if (!libvirt_xml_rewrite(text, n, &c, &out, &e))
+		free(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	/* without a zero behind it, in memory of its size */
+	char *text = xmalloc(n ? n : 1);
+	struct libvirt_definition d;
+	struct err e;
+	size_t i;
+
+	memcpy(text, p, n);
+	change_all(text, n);
+	if (!libvirt_definition_read(&d, text, n, &e)) {
+		rewrite(&d, text, n, NULL);
+		for (i = 0; i < d.disk_count && i < 4; i++)
+			if (d.disks[i].path)
+				rewrite(&d, text, n, &(struct libvirt_change){.from = d.disks[i].path, .to = "/there"});
+		if (d.nvram)
+			rewrite(&d, text, n, &(struct libvirt_change){.from = d.nvram, .to = "/there"});
+	}
+	libvirt_definition_fini(&d);
+	free(text);
+	return 0;
+}
