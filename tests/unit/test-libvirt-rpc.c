@@ -328,6 +328,10 @@ static void test_arguments_are_as_libvirt_has_them(void **state)
 	assert_int_equal(libvirtd.args.n, w.n);
 	assert_memory_equal(libvirtd.args.data, w.data, w.n);
 	lv_writer_fini(&w);
+	plan.procedure = LV_LIST_ALL_SNAPSHOTS;
+	assert_int_equal(call_snapshots(v, &guest, &err), 0);
+	assert_int_equal(be32(libvirtd.args.data + libvirtd.args.n - 8), 1);
+	assert_int_equal(be32(libvirtd.args.data + libvirtd.args.n - 4), 1 << 10); /* parents before children */
 	disconnect(v);
 	lv_writer_fini(&libvirtd.args);
 }
