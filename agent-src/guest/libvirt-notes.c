@@ -45,9 +45,22 @@ static bool is_everywhere(const char *path)
 	return word_index(same, path) >= 0 || !strncmp(path, "/dev/pts/", 9) || strstr(path, "/qemu/channel/");
 }
 
+/* libvirt shows the first <serial> once more as <console>. */
+static bool is_serial_again(const struct libvirt_definition *d, const char *element, const char *value)
+{
+	AUTO_FREE char *serial = xasprintf("<serial> %.*s", SHOWN_MAX, value);
+	size_t i;
+
+	for (i = 0; i < d->file_count && strcmp(d->files[i], serial); i++)
+		;
+	return !strcmp(element, "console") && i < d->file_count;
+}
+
 static int note_path(struct libvirt_definition *d, const char *element, const char *value, struct err *e)
 {
-	return value && *value == '/' && !is_everywhere(value) ? add_file(d, element, value, e) : 0;
+	if (!value || *value != '/' || is_everywhere(value) || is_serial_again(d, element, value))
+		return 0;
+	return add_file(d, element, value, e);
 }
 
 /* Subtrees of which members of the definition tell, or which are the guest's own: where it mounts a folder, how people call it. */
@@ -76,12 +89,9 @@ static int note_attributes(struct libvirt_definition *d, const char *device, con
 {
 	const xmlAttr *a;
 
-	for (a = n->properties; a; a = a->next) {
-		AUTO_FREE char *value = a->ns ? NULL : libvirt_attr(n, (const char *)a->name);
-
-		if (note_path(d, device, value, e))
+	for (a = n->properties; a; a = a->next) /* without entities it has one text */
+		if (!a->ns && a->children && note_path(d, device, (const char *)a->children->content, e))
 			return -EINVAL;
-	}
 	return 0;
 }
 

@@ -31,18 +31,7 @@ xmlNode *libvirt_next(const xmlNode *node, const char *name)
 
 xmlNode *libvirt_at(const xmlNode *parent, const char *path)
 {
-	xmlNode *n = (xmlNode *)parent;
-	char name[64];
-
-	while (n && *path) {
-		size_t len = MIN(strcspn(path, "/"), sizeof(name) - 1);
-
-		memcpy(name, path, len);
-		name[len] = '\0';
-		n = libvirt_child(n, name);
-		path += len + (path[len] == '/');
-	}
-	return n;
+	return xml_walk(parent, path, libvirt_child);
 }
 
 /* Takes s, which is libxml2's. */

@@ -83,7 +83,7 @@ xmlNode *xml_after(const xmlNode *node)
 	return n;
 }
 
-xmlNode *xml_at(const xmlNode *parent, const char *path)
+xmlNode *xml_walk(const xmlNode *parent, const char *path, xmlNode *(*child)(const xmlNode *, const char *))
 {
 	xmlNode *n = (xmlNode *)parent;
 	char name[64];
@@ -95,10 +95,15 @@ xmlNode *xml_at(const xmlNode *parent, const char *path)
 			return NULL;
 		memcpy(name, path, len);
 		name[len] = '\0';
-		n = xml_child(n, name);
+		n = child(n, name);
 		path += len + (path[len] == '/');
 	}
 	return n;
+}
+
+xmlNode *xml_at(const xmlNode *parent, const char *path)
+{
+	return xml_walk(parent, path, xml_child);
 }
 
 xmlNode *xml_below(const xmlNode *parent, const char *name)

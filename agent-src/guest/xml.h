@@ -27,6 +27,8 @@ xmlNode *xml_after(const xmlNode *node);
 bool xml_is(const xmlNode *node, const char *name);
 /* The element at the end of "a/b/c", by the first of each name; NULL: none. */
 xmlNode *xml_at(const xmlNode *parent, const char *path);
+/* The same by another notion of which child has a name. */
+xmlNode *xml_walk(const xmlNode *parent, const char *path, xmlNode *(*child)(const xmlNode *, const char *));
 /* The first element of that name below, at any depth; NULL: none. */
 xmlNode *xml_below(const xmlNode *parent, const char *name);
 /* Text of an element without the blanks around it, NULL: none, empty, or too long; of what is at the end of a path. */

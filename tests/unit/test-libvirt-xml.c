@@ -428,6 +428,11 @@ static void odd_definitions_are_refused(void **state)
 	refuses("", logs, "no well-formed XML");
 	long_one = many("<a/> <!--                    -->", LIBVIRT_XML_MAX / 32 + 1);
 	refuses("", long_one, "longer than 1024 KiB");
+	free(logs);
+	logs = xcalloc(LIBVIRT_WORDS_MAX + 1, 16);
+	for (i = 0; i <= LIBVIRT_WORDS_MAX; i++)
+		sprintf(logs + strlen(logs), "<a b='/%zu'/>", i);
+	refuses("", logs, "more than 256 files");
 	refuses("", DISK("file", "<source file='relative'/>"), "the disk vda: 'relative' is no absolute path");
 	refuses("", DISK("file", "<source file='/a&#10;b'/>"), "no absolute path");
 	refuses("", DISK("file", "<backingStore type='file'><source file='relative'/></backingStore>"), "backing file 'relative'");
