@@ -39,6 +39,7 @@ int fstatfs(int fd, struct statfs *fs)
 
 /* What of a file is in the page cache, and whether the last read passed that. */
 static bool first_is_cached, second_is_cached;
+static size_t missing_at; /* behind the first */
 static bool read_directly;
 
 int mincore(void *p, size_t bytes, unsigned char *there)
@@ -47,7 +48,8 @@ int mincore(void *p, size_t bytes, unsigned char *there)
 
 	(void)p;
 	for (i = 0; i < bytes / (size_t)sysconf(_SC_PAGESIZE); i++)
-		there[i] = (i ? second_is_cached : first_is_cached) | 0xfe; /* the other bits mean nothing */
+		there[i] = ((i ? second_is_cached : first_is_cached) && (!missing_at || i != missing_at)) |
+			   0xfe; /* the other bits mean nothing */
 	return 0;
 }
 
@@ -266,6 +268,12 @@ static void only_what_is_not_in_the_page_cache_comes_from_the_disk(void **state)
 	expect(0, 256 * KIB);
 	assert_false(read_directly);
 	expect(FILE_BYTES - 512, 512);
+	missing_at = 3;
+	expect(0, 256 * KIB);
+	assert_false(read_directly);
+	expect(0, 32 * KIB);
+	assert_true(read_directly == (fd >= 0));
+	missing_at = 0;
 	second_is_cached = false;
 	expect(0, 256 * KIB);
 	assert_true(read_directly == (fd >= 0));
