@@ -26,6 +26,7 @@ struct disk_target {
 	unsigned bitmaps; /* so many dirty bitmaps of the guest's come along, in which it is marked what is written meanwhile */
 	bool replaces;	  /* that goes when the guest runs here: its blocks may be shared with it */
 	bool fills;	  /* what comes as zeros has blocks at the source, and is to have them here */
+	bool known;	  /* the source knows what old has: it is not told */
 	bool begun;	  /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
 };
 

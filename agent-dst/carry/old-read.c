@@ -198,7 +198,7 @@ static void *run(void *arg)
 	cpu_thread_begin(r->shared->cpu, CPU_DISK);
 	setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST); /* of this thread alone */
 	for (r->object = OBJECT_DISK_BASE; r->object <= OBJECT_DISK_MAX; r->object++)
-		if (r->shared->disk[r->object].old_name && !is_enough(r))
+		if (r->shared->disk[r->object].old_name && !r->shared->disk[r->object].known && !is_enough(r))
 			read_disk(r, &r->shared->disk[r->object]);
 	cpu_thread_end();
 	return NULL;

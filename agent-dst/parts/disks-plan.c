@@ -128,6 +128,7 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 	if (kind)
 		partial_find(&d->partial, &ds->partials, d->path, kind, d->as_file || !strcmp(json_text(o, "format"), "raw"));
 	json_decref(kind);
+	d->known = partial_is_as_left(&d->partial, json_text(o, "known"));
 	r = r ? r : check_apart(ds, d, e);
 	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, json_text(o, "reuse"), e) : r;
 }
@@ -390,6 +391,8 @@ static json_t *describe_disk(const struct arriving_disk *d)
 		json_object_set_new(o, "device_bytes", json_integer((json_int_t)d->device_bytes));
 	if (d->part)
 		json_object_set_new(o, "part", json_true());
+	if (d->known)
+		json_object_set_new(o, "known", json_true());
 	return o;
 }
 

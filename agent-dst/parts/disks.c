@@ -385,6 +385,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->at.writable = true;
 	t->bitmaps = d->bitmap_count;
 	t->begun = d->partial.known != NULL;
+	t->known = d->known;
 	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;

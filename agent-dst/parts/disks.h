@@ -33,6 +33,7 @@ struct arriving_disk {
 	struct rights rights;
 	struct old_copy old;
 	struct partial partial; /* that it begins with */
+	bool known;		/* what is in there the source knows */
 	struct arriving_bitmap *bitmap;
 	unsigned bitmap_count, bitmap_shift;
 	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */

@@ -381,6 +381,13 @@ static bool is_whole(const json_t *known)
 	return json_is_true(json_object_get(known, "whole")) && !is_rebooted_since(known) && own_file_is_unwritten(known);
 }
 
+bool partial_is_as_left(const struct partial *p, const char *attempt)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return p->known && attempt && !strcmp(attempt_id_format(journal_attempt_id(p->journal), id), attempt) && is_whole(p->known);
+}
+
 /* A QEMU that writes nothing to an image does not sync it either. */
 static int make_whole(const char *path, uint64_t raw_bytes, bool whole, struct err *e)
 {

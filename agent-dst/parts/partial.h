@@ -54,6 +54,8 @@ void partial_find(struct partial *p, const struct partials *ps, const char *plac
 uint64_t partial_bytes(const struct partial *p);
 /* Where it lies until it is taken; NULL: there is none. */
 const char *partial_path(const struct partial *p);
+/* It was kept of the attempt of that id (hex; NULL: of none), whole, and nobody has written to it since. */
+bool partial_is_as_left(const struct partial *p, const char *attempt);
 /* It becomes the file at path, ours, and all that is in it is durable. raw_bytes: to be so long; 0: it is an image, and is left as it is. */
 int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_t raw_bytes, struct err *e);
 void partial_fini(struct partial *p);

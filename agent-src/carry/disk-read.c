@@ -203,10 +203,20 @@ static void compare_and_send(struct chunk *c)
 	}
 }
 
+static void note(const struct chunk *c)
+{
+	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, c->bytes);
+
+	have_note(c->round->notes, &c->reader->shared->key, c->offset, c->data, c->bytes);
+	cpu_stage_enter(before);
+}
+
 static void chunk_send(struct chunk *c)
 {
 	const struct disk_round *d = c->round;
 
+	if (d->notes)
+		note(c);
 	if (d->detect_zeros && bytes_are_zero(c->data, c->bytes))
 		part_send(c, SEND_ZERO, 0, c->bytes);
 	else if (d->have && !c->back)
@@ -289,7 +299,7 @@ static bool may_read_back(const struct disk_round *d, uint64_t at)
 {
 	const struct disk_reader *r = d->reader;
 
-	return d->have && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
+	return d->have && !d->knows && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
 	       has_room(r, place_channel(d->object, at, r->to.count)) && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
 	       !fault_point("src-compares-all");
 }

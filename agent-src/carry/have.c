@@ -90,11 +90,39 @@ static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 }
 
 /* Only whole blocks can be told; the disk's last may be short. */
+static bool is_block(const struct have *h, uint64_t offset, uint32_t bytes)
+{
+	return offset % BLOCK_BYTES == 0 && bytes == MIN(BLOCK_BYTES, h->bytes - offset);
+}
+
 static bool has_piece(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes)
 {
 	uint64_t hash = get(h, offset >> HAVE_SHIFT);
 
-	return hash && bytes == MIN(BLOCK_BYTES, h->bytes - offset) && hash_content(key, data, bytes).lo == hash;
+	return hash && is_block(h, offset, bytes) && hash_content(key, data, bytes).lo == hash;
+}
+
+void have_note(struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes)
+{
+	uint32_t at, n;
+
+	for (at = 0; at < bytes; at += n) {
+		n = piece(h, offset + at, bytes - at);
+		if (is_block(h, offset + at, n))
+			set(h, (offset + at) >> HAVE_SHIFT, hash_content(key, data + at, n).lo);
+	}
+}
+
+struct have *have_resized(const struct have *h, uint64_t bytes)
+{
+	struct have *to = have_new(bytes);
+	uint64_t i;
+
+	for (i = 0; i < MIN(h->blocks, to->blocks); i++) /* one that is cut short has another hash than the whole one */
+		if (get(h, i))
+			set(to, i, get(h, i));
+	to->known = to->blocks;
+	return to;
 }
 
 uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has)

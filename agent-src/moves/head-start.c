@@ -373,6 +373,7 @@ static int copy_head_event(void *ctx, const struct event *ev, struct err *e)
 	r = tick(t, e);
 	if (r || !disks_read(&t->disks) || !disks_idle(&t->disks))
 		return r;
+	disks_note_known(&t->disks);
 	return !t->pace.held && is_worth_another(t) ? end_pass(t, e) : wait_on(t, e);
 }
 
@@ -522,6 +523,7 @@ int head_start_run(struct move_options *o, struct guest *running)
 	}
 	o->cold.head = NULL;
 	json_decref(head.images);
+	disks_forget_known(&head);
 	free(head.start_script);
 	return code;
 }

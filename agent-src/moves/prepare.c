@@ -8,6 +8,7 @@
 #include "confine.h"
 #include "fault.h"
 #include "dest-options.h"
+#include "head-start.h"
 #include "hex.h"
 #include "json-message.h"
 #include "json-text.h"
@@ -33,10 +34,17 @@
 static json_t *decisions(struct transfer *t)
 {
 	uint8_t *secret = t->data.shared.key.secret;
+	struct head_start *head = t->opt->cold.head;
 	char hex[2 * DIGEST_SECRET_BYTES + 1];
 
-	if (getrandom(secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
+	if (head && head->has_key)
+		t->data.shared.key = head->key;
+	else if (getrandom(secret, DIGEST_SECRET_BYTES, 0) != DIGEST_SECRET_BYTES)
 		abort();
+	if (head) {
+		head->key = t->data.shared.key;
+		head->has_key = true;
+	}
 	return json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms",
 			 t->outage.agreed ? (int)t->opt->reconnect_ms : 0);
 }

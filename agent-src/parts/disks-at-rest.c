@@ -73,6 +73,52 @@ static int examine(struct part *p, struct err *e)
 	return r ? r : disks_check_words(ds, e);
 }
 
+/* ---- what the last pass of a head start has left there ---- */
+
+static const struct known_disk *find_known(const struct disks *ds, const struct guest_disk *g)
+{
+	const struct head_start *h = ds->src->opt->cold.head;
+	unsigned i;
+
+	for (i = 0; h && i < h->known_count; i++)
+		if (!strcmp(h->known[i].path, g->real_path))
+			return &h->known[i];
+	return NULL;
+}
+
+struct have *disks_known(const struct disks *ds, const struct guest_disk *g)
+{
+	const struct known_disk *k = find_known(ds, g);
+
+	return k ? have_resized(k->have, g->virtual_size) : NULL;
+}
+
+void disks_note_known(struct disks *ds)
+{
+	struct head_start *h = ds->src->opt->cold.head;
+	unsigned i;
+
+	attempt_id_format(ds->part.a->id, h->known_by);
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = ds->list[i];
+
+		if (!d->notes)
+			continue;
+		h->known[h->known_count++] = (struct known_disk){xstrdup(d->guest->real_path), d->notes};
+		d->notes = NULL;
+	}
+}
+
+void disks_forget_known(struct head_start *h)
+{
+	while (h->known_count) {
+		struct known_disk *k = &h->known[--h->known_count];
+
+		free(k->path);
+		have_free(k->have);
+	}
+}
+
 /* As it was when it was locked; of one that could not be, as it is. */
 static json_int_t size_of(const struct disks *ds, const struct guest_disk *g)
 {
@@ -92,9 +138,14 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	int r = disks_describe(p, out, e);
 	unsigned i;
 
-	for (i = 0; i < ds->count && !r; i++)
+	for (i = 0; i < ds->count && !r; i++) {
+		json_t *o = json_array_get(ds->described, i);
+
 		if (!ds->list[i]->left_behind)
-			json_object_set_new(json_array_get(ds->described, i), "file_bytes", json_integer(size_of(ds, ds->list[i]->guest)));
+			json_object_set_new(o, "file_bytes", json_integer(size_of(ds, ds->list[i]->guest)));
+		if (find_known(ds, ds->list[i]->guest))
+			json_object_set_new(o, "known", json_string(ds->src->opt->cold.head->known_by));
+	}
 	return r;
 }
 
@@ -117,12 +168,16 @@ static int begin(struct part *p, struct err *e)
 					   .name = d->guest->real_path,
 					   .size = d->guest->virtual_size,
 					   .have = d->have,
+					   .knows = d->knows,
+					   .notes = d->notes = is_written_to(ds) ? have_new(d->guest->virtual_size) : NULL,
 					   .fills = d->begun ? DISK_SECTOR : 0,
 					   .detect_zeros = true};
 
 		d->started = d->final = d->in_flight = true;
 		disk_reader_round(ds->reader, &round);
 	}
+	if (ds->src->opt->cold.head) /* from here on it is another */
+		disks_forget_known(ds->src->opt->cold.head);
 	return 0;
 }
 

@@ -566,7 +566,9 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 		return;
 	d->old = xstrdup(old);
 	d->replaces = json_is_true(json_object_get(said, "replaces"));
-	d->have = have_new(d->guest->virtual_size);
+	d->have = d->begun && json_is_true(json_object_get(said, "known")) ? disks_known(ds, d->guest) : NULL;
+	d->knows = d->have;
+	d->have = d->have ?: have_new(d->guest->virtual_size);
 }
 
 /* They are not copied, and not ours to tell the user to delete, nor proof that somebody has started the guest again. */

@@ -62,4 +62,7 @@ void disk_forget_bitmaps(struct disk *d);
 void disks_end_writeback(struct disks *ds);
 int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);
 
+/* disks-at-rest.c: what the last pass of a head start has left of it at the destination, a new one; NULL: that is not known. */
+struct have *disks_known(const struct disks *ds, const struct guest_disk *g);
+
 #endif

@@ -615,6 +615,7 @@ void disks_fini(struct part *p)
 		free(ds->at[i].old);
 		disk_forget_bitmaps(&ds->at[i]);
 		have_free(ds->at[i].have); /* its reader has ended */
+		have_free(ds->at[i].notes);
 	}
 	json_decref(ds->described);
 	free(ds->nbd_socket);

@@ -10,6 +10,7 @@
 #include "locked-images.h"
 #include "data-plane.h"
 #include "disk-read.h"
+#include "head-start.h"
 #include "source.h"
 
 /* A dirty bitmap of the guest's own (a backup tool's), which goes along. */
@@ -26,9 +27,10 @@ struct disk {
 	char *to;    /* path at the destination */
 	int mark_fd; /* by which the destination knows it again, until it has said so (image-mark.h); -1: none */
 	int64_t mark;
-	char *old; /* an old copy of it there, and what that has; NULL: there is none */
-	struct have *have;
-	bool stays;   /* both hosts see it: nothing of it is copied */
+	char *old;		   /* an old copy of it there, and what that has; NULL: there is none */
+	struct have *have, *notes; /* notes: what this attempt leaves there, for the next of a head start; NULL: there is none */
+	bool knows;		   /* have is such notes */
+	bool stays;		   /* both hosts see it: nothing of it is copied */
 	bool by_word; /* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
 	bool refused; /* it cannot be moved, and only its place is told */
 	bool left_behind;	 /* an empty one takes its place there */
@@ -94,6 +96,9 @@ const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
 void disks_rest(struct disks *d);
 /* At rest: nobody has written to them since they were looked at. */
 int disks_unchanged(const struct disks *d, struct err *e);
+/* All that was to come is durable: what the destination has is known to the next attempt. */
+void disks_note_known(struct disks *d);
+void disks_forget_known(struct head_start *h);
 /* Reads them from now on into data's senders. */
 int disks_connect(struct disks *d, struct err *e);
 /* Starts a further round of all disks, if none is under way and at least this many bytes are dirty. */

@@ -5,7 +5,16 @@
 #ifndef VMFERRY_HEAD_START_H
 #define VMFERRY_HEAD_START_H
 
+#include "attempt-id.h"
+#include "digest.h"
+#include "have.h"
 #include "qemu-discover.h"
+
+/* A disk all of which the destination had on stable storage when the attempt known_by ended. */
+struct known_disk {
+	char *path;
+	struct have *have;
+};
 
 struct head_start {
 	struct guest *guest;	/* as it runs, or ran */
@@ -20,7 +29,12 @@ struct head_start {
 	bool is_over;		/* and what follows is the move itself, which is tried so many times more */
 	unsigned tries;
 	uint64_t down_ns;
-	json_t *images;	    /* path to [device, inode], as its QEMU had them open when that was last looked at */
+	json_t *images; /* path to [device, inode], as its QEMU had them open when that was last looked at */
+	struct known_disk known[OBJECT_DISK_MAX];
+	unsigned known_count; /* 0: nothing is known of what the destination has */
+	char known_by[2 * ATTEMPT_ID_LEN + 1];
+	struct digest_key key; /* of all attempts, as what is known is told by it */
+	bool has_key;
 	char *start_script; /* by which it was started here, once it may go down; NULL: not yet written */
 };
 

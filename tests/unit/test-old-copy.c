@@ -44,8 +44,9 @@ static struct {
 static char dir[] = "/tmp/test-old-copy-XXXXXX", file[3][64]; /* the disk, the disk there, its old copy */
 static uint8_t disk[DISK_BYTES], old[2 * DISK_BYTES];
 static struct err err;
-static unsigned busy; /* channels of the destination, for ever */
-static bool stays;    /* what has begun is read through the page cache */
+static unsigned busy;		   /* channels of the destination, for ever */
+static struct have *known, *notes; /* known: of an earlier round, in place of what is told */
+static bool stays;		   /* what has begun is read through the page cache */
 
 /* ---- the two ends ---- */
 
@@ -142,7 +143,8 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 					    .old = {.path = file[begun ? 1 : 2], .stays = stays},
 					    .old_name = "last night's",
 					    .begun = begun};
-	t.have = have_new(DISK_BYTES);
+	t.in.disk[1].known = known != NULL;
+	t.have = known ?: have_new(DISK_BYTES);
 	for (i = 0; i < CHANNELS; i++) {
 		int fd[2];
 
@@ -157,7 +159,9 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 							 .size = DISK_BYTES,
 							 .detect_zeros = fills <= DISK_SECTOR,
 							 .fills = fills,
-							 .have = t.have});
+							 .have = t.have,
+							 .knows = known != NULL,
+							 .notes = notes});
 	assert_int_equal(old_reader_start(&t.old, &t.in, &err), 0);
 }
 
@@ -426,6 +430,48 @@ static void a_disk_that_has_begun_is_compared_in_the_page_cache(void **state)
 	stays = false;
 }
 
+/* A round into a new file, what it has left of which is known to the next. */
+static void carry_with_notes(void)
+{
+	paint();
+	notes = have_new(DISK_BYTES);
+	begin(0, old);
+	carry();
+	check_arrived();
+	end();
+	known = have_resized(notes, DISK_BYTES);
+	have_free(notes);
+	notes = NULL;
+}
+
+static void what_was_sent_before_is_known_without_being_told(void **state)
+{
+	(void)state;
+	carry_with_notes();
+	disk[5 * BLOCK]++;
+	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
+	carry();
+	check_arrived();
+	assert_int_equal(kept(), DISK_BYTES - MIB - BLOCK);
+	assert_int_equal(t.told, 0);
+	end();
+	known = NULL;
+}
+
+/* As somebody has written to it. */
+static void what_is_not_as_it_was_sent_ends_the_move(void **state)
+{
+	(void)state;
+	carry_with_notes();
+	old[8 * MIB + 4711]++;
+	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
+	carry();
+	assert_true(t.lost && t.complete < CHANNELS);
+	assert_non_null(strstr(t.why.msg, "what was kept of disk vda has changed at byte 8388608"));
+	end();
+	known = NULL;
+}
+
 /* A destination whose disks have no time for more than what arrives reads no old copy: all of it travels, no later than without one. */
 static void receiving_comes_before_reading(void **state)
 {
@@ -514,6 +560,45 @@ static void a_run_ends_where_the_copy_differs_and_only_whole_blocks_count(void *
 	have_free(h);
 }
 
+static bool has_block(const struct have *h, const struct digest_key *key, unsigned i)
+{
+	bool has;
+
+	have_run(h, key, i * BLOCK, disk + i * BLOCK, BLOCK, &has);
+	return has;
+}
+
+/* The last block of a disk is as short as the disk: in a longer one it is another. */
+static void what_was_noted_is_of_whole_blocks_of_the_disk_as_it_is_now(void **state)
+{
+	struct digest_key key = {{1, 2, 3}};
+	struct have *h = have_new(2 * BLOCK + 512), *longer, *shorter, *same;
+	bool has;
+
+	(void)state;
+	paint();
+	have_note(h, &key, 512, disk + 512, 2 * BLOCK); /* of the first a part */
+	have_note(h, &key, 2 * BLOCK + 256, disk + 2 * BLOCK + 256, 256);
+	same = have_resized(h, 2 * BLOCK + 512);
+	assert_true(have_covers(same, 2 * BLOCK + 512));
+	assert_false(has_block(same, &key, 0));
+	assert_true(has_block(same, &key, 1));
+	assert_int_equal(have_run(same, &key, 2 * BLOCK, disk + 2 * BLOCK, 512, &has), 512);
+	assert_true(has);
+	longer = have_resized(h, 4 * BLOCK);
+	assert_true(has_block(longer, &key, 1));
+	assert_false(has_block(longer, &key, 2));
+	assert_false(has_block(longer, &key, 3));
+	assert_true(have_covers(longer, 4 * BLOCK));
+	shorter = have_resized(h, BLOCK + 512);
+	assert_int_equal(have_run(shorter, &key, BLOCK, disk + BLOCK, 512, &has), 512);
+	assert_false(has);
+	have_free(h);
+	have_free(same);
+	have_free(longer);
+	have_free(shorter);
+}
+
 static int setup(void **state)
 {
 	unsigned i;
@@ -550,6 +635,9 @@ int main(void)
 		cmocka_unit_test(a_disk_that_has_begun_is_not_left_as_it_was_found),
 		cmocka_unit_test(a_disk_that_has_begun_and_changes_ends_the_move),
 		cmocka_unit_test(a_disk_that_has_begun_is_compared_in_the_page_cache),
+		cmocka_unit_test(what_was_sent_before_is_known_without_being_told),
+		cmocka_unit_test(what_is_not_as_it_was_sent_ends_the_move),
+		cmocka_unit_test(what_was_noted_is_of_whole_blocks_of_the_disk_as_it_is_now),
 		cmocka_unit_test(receiving_comes_before_reading),
 		cmocka_unit_test(whoever_stops_meanwhile_leaves_nothing),
 		cmocka_unit_test(blocks_come_in_order_and_within_the_disk),

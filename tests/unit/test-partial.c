@@ -344,6 +344,9 @@ static void what_is_on_its_disk_may_be_read_from_memory(void **state)
 {
 	(void)state;
 	keep_watched(0);
+	assert_true(partial_is_as_left(&p, "01000000000000000000000000000000"));
+	assert_false(partial_is_as_left(&p, "02000000000000000000000000000000"));
+	assert_false(partial_is_as_left(&p, NULL));
 	assert_int_equal(drops_when_taken(), 0);
 }
 
@@ -374,6 +377,7 @@ static void what_others_wrote_since_is_not_read_from_memory(void **state)
 	keep_watched(0);
 	fill(partial_path(&p), 'y');
 	assert_int_equal(utimensat(AT_FDCWD, partial_path(&p), then, 0), 0); /* the clock may be too coarse to show it */
+	assert_false(partial_is_as_left(&p, "01000000000000000000000000000000"));
 	assert_int_equal(drops_when_taken(), 1);
 }
 

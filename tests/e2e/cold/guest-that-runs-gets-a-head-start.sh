@@ -48,6 +48,7 @@ after=$(rows)
 echo "rows: $before before, $after after"
 [[ $before -gt 0 && $after -ge $before ]] || fail "rows are gone"
 assert_result 'r["away_ms"] > 0 and r["disks"][0]["bytes_kept"] > 0 and r["ahead"]["passes"] > 1 and r["ahead"]["bytes_wire"] > 0'
+! grep -q 'the old copy .* was read in' "$DIR/move.log" || fail "it is told what it has sent itself"
 vmferry history "$NAME" | grep -q 'migrated (cold) in .* after a head start of' || fail "history: $(vmferry history)"
 tr '\0' ' ' <"/proc/${GUEST_PID[$NAME]}/cmdline" | grep -q -- "-qmp unix:/run/$NAME.qmp" || fail "it has no monitor there"
 [[ -z $(find "$TO" -name '*partial*') ]] || fail "something is left: $(ls "$TO")"
