@@ -85,6 +85,8 @@ int lv_define(struct lv *v, const char *xml, struct lv_domain *out, struct err *
 int lv_undefine(struct lv *v, const struct lv_domain *d, struct err *e);
 /* Starts it; from a managed save, if there is one. */
 int lv_create(struct lv *v, const struct lv_domain *d, struct err *e);
+/* Tells the guest to shut down, by whichever way libvirt has; it may not obey. */
+int lv_shutdown(struct lv *v, const struct lv_domain *d, struct err *e);
 
 /* Each snapshot's XML with secrets, parents before children; *current: the name of the current one, or NULL. */
 int lv_snapshots(struct lv *v, const struct lv_domain *d, char ***xmls, size_t *count, char **current, struct err *e);
@@ -96,6 +98,8 @@ int lv_network(struct lv *v, const char *name, bool *active, struct err *e);
 int lv_networks(struct lv *v, char ***names, size_t *count, struct err *e);
 /* active and xml may be NULL. */
 int lv_pool(struct lv *v, const char *name, bool *active, char **xml, struct err *e);
+/* The pool whose volumes are in that directory. */
+int lv_pool_at(struct lv *v, const char *dir, char **pool, struct err *e);
 int lv_pool_refresh(struct lv *v, const char *name, struct err *e);
 int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **path, struct err *e);
 /* The pool that this file is a volume of, as far as libvirt's books have it. */

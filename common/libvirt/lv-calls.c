@@ -339,6 +339,13 @@ int lv_create(struct lv *v, const struct lv_domain *d, struct err *e)
 	return lv_call(v, &ask, NULL, e);
 }
 
+int lv_shutdown(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	struct lv_ask ask = about(d, LV_DOMAIN_SHUTDOWN, "shut down guest");
+
+	return lv_call(v, &ask, NULL, e);
+}
+
 /* ---- snapshots and checkpoints ---- */
 
 static void moments_free(struct moment *m, size_t count)
@@ -565,6 +572,16 @@ int lv_pool(struct lv *v, const char *name, bool *active, char **xml, struct err
 	if (!r && active)
 		*active = is_active;
 	free(p.name);
+	return r;
+}
+
+int lv_pool_at(struct lv *v, const char *dir, char **pool, struct err *e)
+{
+	struct place p;
+	int r = find_place(v, LV_POOL_LOOKUP_TARGET_PATH, "find the storage pool at", dir, &p, e);
+
+	if (!r)
+		*pool = p.name;
 	return r;
 }
 
