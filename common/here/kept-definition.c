@@ -1,0 +1,158 @@
+/* kept-definition.c: see kept-definition.h. */
+#include "kept-definition.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "open-regular.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define UUID_TEXT 36
+
+static bool uuid_parse(const char *text, uint8_t out[LV_UUID_LEN])
+{
+	size_t i, k = 0;
+
+	if (strlen(text) != UUID_TEXT)
+		return false;
+	for (i = 0; i < UUID_TEXT; i += 2) {
+		unsigned byte;
+		char digits[3] = {0};
+
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (text[i++] != '-')
+				return false;
+		}
+		memcpy(digits, text + i, 2);
+		if (strspn(digits, "0123456789abcdefABCDEF") != 2 || sscanf(digits, "%2x", &byte) != 1)
+			return false;
+		out[k++] = (uint8_t)byte;
+	}
+	return k == LV_UUID_LEN;
+}
+
+int kept_definition_check(const json_t *kept, struct err *e)
+{
+	const json_t *snapshots = json_object_get(kept, "snapshots");
+	uint8_t uuid[LV_UUID_LEN];
+	AUTO_FREE char *text = NULL;
+	json_t *one;
+	size_t i;
+
+	if (!json_text(kept, "name") || !json_text(kept, "uuid") || !json_text(kept, "xml") || !uuid_parse(json_text(kept, "uuid"), uuid) ||
+	    (snapshots && !json_is_array(snapshots)))
+		return err_set(e, EPROTO, "a guest's definition is malformed");
+	json_array_foreach((json_t *)(uintptr_t)snapshots, i, one)
+		if (!json_is_string(one))
+			return err_set(e, EPROTO, "a guest's definition is malformed: snapshot %zu", i);
+	text = json_dumps(kept, JSON_COMPACT);
+	return text && strlen(text) <= KEPT_DEFINITION_MAX
+		       ? 0
+		       : err_set(e, E2BIG, "the guest's definition has, with its %zu snapshots, more than the %d bytes that can be carried",
+				 json_array_size(snapshots), KEPT_DEFINITION_MAX);
+}
+
+int kept_definition_write(const char *path, const json_t *kept, struct err *e)
+{
+	AUTO_FREE char *text = json_dumps(kept, JSON_COMPACT);
+	int r = text ? write_new_file(path, 0600, text, e) : err_set(e, ENOMEM, "the guest's definition cannot be written down");
+
+	return r ? err_prefix(e, "keeping the guest's definition in %s", path) : 0;
+}
+
+char *kept_definition_place(const char *state_dir, const char *uuid)
+{
+	return xasprintf("%s/libvirt-%s.xml", state_dir, uuid);
+}
+
+int kept_definition_read(const char *path, json_t **kept, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	AUTO_FREE char *text = NULL;
+	json_error_t why;
+	size_t n;
+	int r = fd < 0 ? fd : read_regular(fd, KEPT_DEFINITION_MAX, &text, &n);
+
+	*kept = NULL;
+	if (r)
+		return err_sys(e, -r, "the guest's definition, which is kept in %s", path);
+	*kept = json_loadb(text, n, 0, &why);
+	if (!*kept)
+		return err_set(e, EBADMSG, "%s, which keeps the guest's definition, is no JSON: %s", path, why.text);
+	r = kept_definition_check(*kept, e);
+	if (r) {
+		json_decref(*kept);
+		*kept = NULL;
+	}
+	return r ? err_prefix(e, "%s", path) : 0;
+}
+
+int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e)
+{
+	struct lv_domain d;
+	uint8_t uuid[LV_UUID_LEN];
+	int r;
+
+	uuid_parse(json_text(kept, "uuid"), uuid);
+	r = lv_lookup_uuid(v, uuid, &d, e);
+	*yes = !r;
+	if (!r)
+		lv_domain_fini(&d);
+	return r == -ENOENT ? 0 : r;
+}
+
+int kept_definition_define(struct lv *v, const json_t *kept, struct err *e)
+{
+	struct lv_domain d;
+	int r = lv_define(v, json_text(kept, "xml"), &d, e);
+
+	if (r)
+		return err_prefix(e, "defining the guest %s", json_text(kept, "name"));
+	lv_domain_fini(&d);
+	return 0;
+}
+
+static void tell_failure(json_t *failed, const struct err *e)
+{
+	json_array_append_new(failed, json_string(e->msg));
+}
+
+/* The name of a snapshot stands in its XML first, before the guest's. */
+static bool is_named(const char *xml, const char *name)
+{
+	const char *begin = strstr(xml, "<name>"), *end = begin ? strstr(begin, "</name>") : NULL;
+
+	begin = begin ? begin + strlen("<name>") : NULL;
+	return begin && end && (size_t)(end - begin) == strlen(name) && !strncmp(begin, name, strlen(name));
+}
+
+void kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed)
+{
+	const char *current = json_text(kept, "current"), *name = json_text(kept, "name");
+	struct lv_domain d;
+	struct err e;
+	json_t *xml;
+	size_t i;
+
+	if (lv_lookup(v, name, &d, &e)) {
+		tell_failure(failed, &e);
+		return;
+	}
+	json_array_foreach(json_object_get(kept, "snapshots"), i, xml) {
+		const char *text = json_string_value(xml);
+
+		if (lv_snapshot_redefine(v, &d, text, current && is_named(text, current), &e)) {
+			err_prefix(&e, "snapshot %zu of guest %s", i + 1, name);
+			tell_failure(failed, &e);
+		}
+	}
+	if (json_is_true(json_object_get(kept, "autostart")) && lv_set_autostart(v, &d, true, &e)) {
+		err_prefix(&e, "having guest %s started when its host boots", name);
+		tell_failure(failed, &e);
+	}
+	lv_domain_fini(&d);
+}

@@ -1,0 +1,33 @@
+/*
+ * kept-definition.h: a libvirt guest's definition as it is carried and kept: in a message, and in a file of an agent's while neither host's libvirt may have
+ * it. Defining again is the same at both ends: at the destination when the guest may start there, at the source when it stays after all.
+ *
+ * {"name", "uuid", "xml", "autostart", "snapshots": [xml, parents first], "current": name of one of them, or missing}
+ */
+#ifndef VMFERRY_KEPT_DEFINITION_H
+#define VMFERRY_KEPT_DEFINITION_H
+
+#include "err.h"
+#include "libvirt-rpc.h"
+
+#include <jansson.h>
+
+#define KEPT_DEFINITION_MAX (900 * 1024) /* bytes of it as JSON: it travels in one message */
+
+/* 0, or -EPROTO: it is not of that shape; or -E2BIG. */
+int kept_definition_check(const json_t *kept, struct err *e);
+/* A new file of mode 0600, durable: its XML may have secrets in it. */
+int kept_definition_write(const char *path, const json_t *kept, struct err *e);
+/* Where a guest's XML is left for people when the guest has gone: one file for each guest. Malloc'ed. */
+char *kept_definition_place(const char *state_dir, const char *uuid);
+/* A new reference. -ENOENT: there is no such file. */
+int kept_definition_read(const char *path, json_t **kept, struct err *e);
+
+/* Is a guest of that UUID defined? 0 and *yes; -errno: libvirt cannot be asked. */
+int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e);
+/* Defines the guest. 0; -errno: it is not defined, if libvirt has answered (lv_error_code()). */
+int kept_definition_define(struct lv *v, const json_t *kept, struct err *e);
+/* And what goes with it: metadata of snapshots, autostart. May be repeated. Each failure is a sentence in `failed`. */
+void kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed);
+
+#endif
