@@ -44,13 +44,39 @@ int cold_finish(struct transfer *t, struct err *e)
 
 /* ---- the hand-off ---- */
 
+/* Who starts it now may. */
+static void let_go_of_disks(struct disks *ds)
+{
+	disks_stop(ds);
+	disks_close_images(ds, false);
+}
+
+/* A guest of libvirt's may be started once it is defined. */
+static int start_defined(struct transfer *t, struct err *e)
+{
+	struct err why = {.code = 0};
+	enum handoff_event what;
+	int r = definition_define(&t->definition, &what, &why);
+
+	if (why.code)
+		log_error("defining the guest: %s", why.msg);
+	if (r) {
+		*e = why;
+		return attempt_die(&t->a, r);
+	}
+	if (what == EV_CONT_OK)
+		let_go_of_disks(&t->disks);
+	return cutover_step(t, what, what == EV_CONT_OK ? NULL : why.msg, e);
+}
+
 /* There is no process here that runs it, to be let go on or to be ended. */
 static int start(struct attempt *a, struct err *e)
 {
-	struct disks *ds = &container_of(a, struct transfer, a)->disks;
+	struct transfer *t = container_of(a, struct transfer, a);
 
-	disks_stop(ds); /* who starts it now may */
-	disks_close_images(ds, false);
+	if (t->recipe->owner)
+		return start_defined(t, e);
+	let_go_of_disks(&t->disks);
 	return attempt_step(a, EV_CONT_OK, HO_NONE, e);
 }
 
@@ -66,7 +92,11 @@ static void carried_out(struct attempt *a, bool has_entered)
 	struct transfer *t = container_of(a, struct transfer, a);
 
 	cutover_carried_out(a, has_entered);
-	if (has_entered && a->handoff.state == HO_DST_STARTED && target_is_to_start(&t->target))
+	if (!has_entered || a->handoff.state != HO_DST_STARTED || !target_is_to_start(&t->target))
+		return;
+	if (t->recipe->owner)
+		definition_start(&t->definition);
+	else
 		startup_run(&t->startup);
 }
 

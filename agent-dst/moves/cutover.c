@@ -141,6 +141,15 @@ static int end_qemu(struct attempt *a, struct err *e)
 	return r ? attempt_die(a, r) : 0;
 }
 
+/* What would start it here again gets its name. */
+static void settle(struct transfer *t)
+{
+	if (t->recipe->owner)
+		definition_settle(&t->definition);
+	else
+		startup_settle(&t->startup);
+}
+
 int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 {
 	struct transfer *t = transfer_of(a);
@@ -154,7 +163,7 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 	disks_close_images(&t->disks, !keep);
 	settings_stay = keep && t->target.qmp && t->target.settings && settings_restore(t->target.qmp, t->target.settings, &e);
 	if (keep && !t->a.over)
-		startup_settle(&t->startup);
+		settle(t);
 	transfer_undo(t, keep);
 	if (keep)
 		partials_remove(&t->target, t->disks.state_dir);
@@ -174,13 +183,12 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 
 void cutover_keep_disks(struct transfer *t)
 {
-	startup_settle(&t->startup);
+	settle(t);
 	transfer_undo(t, true);
 	attempt_finish(&t->a);
 }
 
-/* The source is told why, if the step is one that it hears of. */
-static int step_because(struct transfer *t, enum handoff_event ev, const char *why, struct err *e)
+int cutover_step(struct transfer *t, enum handoff_event ev, const char *why, struct err *e)
 {
 	int r;
 
@@ -199,7 +207,7 @@ static int cont_destination(struct attempt *a, struct err *e)
 	if (why.code)
 		log_error("starting the guest: %s", why.msg);
 	if (!r)
-		return step_because(transfer_of(a), what, why.code && what != EV_CONT_OK ? why.msg : NULL, e);
+		return cutover_step(transfer_of(a), what, why.code && what != EV_CONT_OK ? why.msg : NULL, e);
 	*e = why;
 	return attempt_die(a, r);
 }
@@ -236,7 +244,7 @@ static void give_to_user(struct transfer *t)
 	if (target_is_revertible(&t->target))
 		monitors_give_back(&t->target);
 	else
-		startup_settle(&t->startup);
+		settle(t);
 }
 
 void cutover_carried_out(struct attempt *a, bool has_entered)
@@ -262,12 +270,12 @@ const struct attempt_ops live_cutover = {
 
 int cutover_abort(struct transfer *t, const char *why, struct err *e)
 {
-	return step_because(t, EV_ABORT, why, e);
+	return cutover_step(t, EV_ABORT, why, e);
 }
 
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e)
 {
-	return step_because(t, EV_QEMU_DEAD, why, e);
+	return cutover_step(t, EV_QEMU_DEAD, why, e);
 }
 
 /* Its monitor's end may come after COMMIT. It has never run the guest: NOVM, where START would be undecided for ever. */

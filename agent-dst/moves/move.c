@@ -33,7 +33,7 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 	fault_point("dst-described");
 	r = json_message_take(ev->type, ev->bytes, ev->n, NULL, t->a.id, &t->target.description, e);
 	if (!r)
-		r = recipe_choose(t, json_text(t->target.description, "how"), e);
+		r = recipe_choose(t, json_text(t->target.description, "how"), json_text(t->target.description, "owner"), e);
 	if (!r)
 		conductor_goto(&t->a.con, ST_PREFLIGHT);
 	return r;
@@ -191,8 +191,9 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	files_init(&t->files, &t->target, &t->disks);
 	tpm_init(&t->tpm, &t->target);
 	startup_init(&t->startup, &t->target, &t->disks, &t->tpm);
+	definition_init(&t->definition, &t->target, &t->disks);
 	line_init(&t->line, &t->target, &t->disks, &t->files, &t->tpm);
-	recipe_choose(t, NULL, e); /* until it is told */
+	recipe_choose(t, NULL, NULL, e); /* until it is told */
 	*out = t;
 	return 0;
 }

@@ -40,6 +40,8 @@ static int begin_journal(struct transfer *t, struct err *e)
 	int r;
 
 	json_object_set_new(begin, "how", json_string(t->recipe->how));
+	if (t->recipe->owner)
+		json_object_set_new(begin, "owner", json_string(t->recipe->owner));
 	json_object_set_new(begin, "agent", transfer_agent());
 	target_describe_for_journal(&t->target, begin);
 	r = attempt_begin(&t->a, t->cfg->state_dir, HO_DESTINATION, begin, e);
@@ -73,6 +75,8 @@ int prepare_enter(void *ctx, struct err *e)
 		r = take_secret(t, t->decisions, e);
 	if (!r)
 		r = begin_journal(t, e);
+	if (!r && t->recipe->owner)
+		r = definition_take(&t->definition, t->decisions, e);
 	if (!r)
 		r = data_plane_open_door(&t->data, e);
 	if (!r)

@@ -39,17 +39,32 @@ static const struct recipe recipes[] = {
 	 .receive = cold_receive,
 	 .tell_ready = cold_tell_ready,
 	 .finish = cold_finish},
+	{.how = "cold",
+	 .owner = "libvirt",
+	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(definition), PART(line)},
+	 .cutover = &cold_cutover,
+	 .lost = "its files at the destination were removed, or replaced by others",
+	 .can_run = cold_can_run,
+	 .receive = cold_receive,
+	 .tell_ready = cold_tell_ready,
+	 .finish = cold_finish},
 };
 
-int recipe_choose(struct transfer *t, const char *how, struct err *e)
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
 {
 	size_t i;
 	unsigned k;
 
-	for (i = 0; i < ARRAY_LEN(recipes) && strcmp(recipes[i].how, how ?: "live"); i++)
+	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !is_same(recipes[i].owner, owner)); i++)
 		;
 	if (i == ARRAY_LEN(recipes))
-		return err_set(e, ENOTSUP, "this vmferry-dst does not know how to move a guest '%s': is it older than the source's?", how);
+		return err_set(e, ENOTSUP, "this vmferry-dst does not know how to move a guest%s%s '%s': is it older than the source's?",
+			       owner ? " of " : "", owner ?: "", how);
 	t->recipe = &recipes[i];
 	t->a.ops = t->recipe->cutover;
 	t->parts.count = 0;

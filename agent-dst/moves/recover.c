@@ -36,7 +36,7 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 	if (!r)
 		attempt_note(&t->a, "agent", transfer_agent(), &ignored);
 	if (!r)
-		r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
+		r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), json_text(journal_begin(t->a.journal), "owner"), e);
 	if (r)
 		return r;
 	target_restore(&t->target);

@@ -15,6 +15,7 @@
 #include "attempt.h"
 #include "bitmaps.h"
 #include "data-plane.h"
+#include "definition.h"
 #include "line.h"
 #include "move.h"
 #include "outage.h"
@@ -31,6 +32,7 @@ struct transfer;
 /* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
 struct recipe {
 	const char *how;	 /* in DESCRIBE, and where the journal begins */
+	const char *owner;	 /* likewise: who keeps the guest's books, "libvirt"; NULL: nobody does */
 	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
 	const struct attempt_ops *cutover;
 	const char *lost; /* in words: it cannot run any more */
@@ -55,6 +57,7 @@ struct transfer {
 	struct files files;
 	struct tpm tpm;
 	struct startup startup;
+	struct definition definition;
 	struct line line;
 	struct data_plane data;
 	struct outage outage;
@@ -67,8 +70,8 @@ struct transfer {
 	const char *given_up_because; /* while a step is carried out that the source hears of */
 };
 
-/* Puts together what `how` says (NULL: live), in DESCRIBE or a journal. -ENOTSUP: this vmferry-dst knows no such kind. */
-int recipe_choose(struct transfer *t, const char *how, struct err *e);
+/* Puts together what `how` says (NULL: live) of a guest of that owner's, in DESCRIBE or a journal. -ENOTSUP: this vmferry-dst knows no such kind. */
+int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e);
 
 /* live.c: a guest that runs, or is paused: with its memory, into a QEMU that waits */
 bool live_can_run(const struct transfer *t);
@@ -117,6 +120,8 @@ void cutover_carried_out(struct attempt *a, bool has_entered);
 /* Gives up if that is still ours to decide (-EPROTO if not); the source is told why. */
 int cutover_abort(struct transfer *t, const char *why, struct err *e);
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);
+/* Steps the hand-off machine; the source is told why, if the step is one that it hears of. why: NULL for none. */
+int cutover_step(struct transfer *t, enum handoff_event ev, const char *why, struct err *e);
 void cutover_on_qemu(struct transfer *t, const struct event *ev);
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */

@@ -23,6 +23,7 @@
 #define LISTEN_MS	10000
 #define PAUSE_MS	5
 #define END_MS		10000
+#define SWTPM_DIR	"/var/lib/libvirt/swtpm"
 
 static struct tpm *tpm_of(struct part *p)
 {
@@ -56,12 +57,26 @@ static int take(struct tpm *t, const json_t *said, struct err *e)
 	return 0;
 }
 
+/* Where libvirt looks for it when it starts the guest, and gives it to swtpm's user. NULL: the guest is not libvirt's. */
+static const char *uuid_of(const struct tpm *t)
+{
+	const char *uuid = json_text(json_object_get(t->target->description, "definition"), "uuid");
+
+	return uuid && !strchr(uuid, '/') ? uuid : NULL;
+}
+
 /* Beside the guest's disks. */
 static int place(struct tpm *t, struct err *e)
 {
 	AUTO_FREE char *plain = unit_plain_name(t->target->name);
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
+	if (uuid_of(t)) {
+		t->above = xasprintf(SWTPM_DIR "/%s", uuid_of(t));
+		t->swtpm.state = xasprintf("%s/%s", t->above, t->swtpm.tpm2 ? "tpm2" : "tpm1.2");
+		t->swtpm.socket = xasprintf("%s/socket", t->swtpm.state);
+		return 0;
+	}
 	t->swtpm.state = xasprintf("%s/%s.tpm-%.8s", t->target->dir, plain, attempt_id_format(t->part.a->id, id));
 	t->swtpm.socket = xasprintf("%s/socket", t->swtpm.state);
 	if (strchr(t->swtpm.state, ','))
@@ -111,10 +126,41 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 
 /* ---- making it ---- */
 
+/* The state of an earlier stay here, which nothing has any more. */
+static int set_aside(struct tpm *t, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *to = xasprintf("%s.vmferry-%.8s", t->above, attempt_id_format(t->part.a->id, id));
+	int r;
+
+	if (access(t->above, F_OK))
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", t->above);
+	r = attempt_own(t->part.a, "tpm-aside", json_pack("{s:s,s:s}", "path", t->above, "aside", to), e);
+	if (r)
+		return r;
+	r = rename_new(t->above, to);
+	return r ? err_sys(e, -r, "cannot give %s, of an earlier stay of the guest, another name", t->above) : 0;
+}
+
+/* The directories of libvirt's, as libvirt makes them. */
+static int make_above(struct tpm *t, struct err *e)
+{
+	int r = set_aside(t, e);
+
+	if (!r && mkdir(SWTPM_DIR, 0711) && errno != EEXIST)
+		r = err_sys(e, errno, "cannot create " SWTPM_DIR);
+	r = r ? r : made_own(t->part.a, "tpm-dir", t->above, e);
+	return !r && mkdir(t->above, 0711) ? err_sys(e, errno, "cannot create %s", t->above) : r;
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	struct tpm *t = tpm_of(p);
-	int r = t->from ? made_own(p->a, "tpm-dir", t->swtpm.state, e) : 0;
+	int r = t->from && t->above ? make_above(t, e) : 0;
+
+	if (r)
+		return r;
+	r = t->from ? made_own(p->a, "tpm-dir", t->swtpm.state, e) : 0;
 
 	return !r && t->from && mkdir(t->swtpm.state, 0700) ? err_sys(e, errno, "cannot create %s", t->swtpm.state) : r;
 }
@@ -356,9 +402,24 @@ static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 	return tpm_of(p)->target->keep_guest ? 0 : remove_dir(json_text(detail, "path") ?: "", e);
 }
 
+/* Of a guest that is to stay the old one is nobody's. */
+static int undo_aside(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path"), *aside = json_text(detail, "aside");
+	struct stat st;
+	int r;
+
+	if (tpm_of(p)->target->keep_guest || !path || !aside || lstat(aside, &st))
+		return 0;
+	r = rename_new(aside, path);
+	return r ? err_sys(e, -r, "cannot give %s its name %s back", aside, path) : 0;
+}
+
 static void fini(struct part *p)
 {
 	struct tpm *t = tpm_of(p);
+
+	free(t->above);
 
 	swtpm_fini(&t->swtpm);
 	free(t->exe);
@@ -366,6 +427,7 @@ static void fini(struct part *p)
 }
 
 static const struct part_undo undo[] = {{"tpm-dir", "what its TPM holds", undo_dir},
+					{"tpm-aside", "what an older TPM of it held", undo_aside},
 					{"swtpm", "its TPM, a swtpm", undo_swtpm},
 					{NULL, NULL, NULL}};
 

@@ -2,14 +2,35 @@
 #include "guest-power.h"
 #include "agent-talk.h"
 #include "hmp-reach.h"
+#include "libvirt-rpc.h"
 #include "util.h"
 
 #include <errno.h>
 #include <unistd.h>
 
+#define LIBVIRT_MS 5000
+
+static int press_by_libvirt(const struct guest *g, struct qmp *q, struct err *e)
+{
+	struct lv_domain d;
+	struct lv *v;
+	int r = lv_open(&v, LIBVIRT_MS, e);
+
+	(void)q;
+	if (r)
+		return r;
+	r = lv_lookup(v, g->name, &d, e);
+	if (!r) {
+		r = lv_shutdown(v, &d, e);
+		lv_domain_fini(&d);
+	}
+	lv_close(v);
+	return r;
+}
+
 static bool has_qmp(const struct guest *g)
 {
-	return g->qmp.path != NULL;
+	return g->qmp.path && !guest_is_libvirts(g);
 }
 
 static int press_by_qmp(const struct guest *g, struct qmp *q, struct err *e)
@@ -28,7 +49,7 @@ static bool has_hmp(const struct guest *g)
 	for (i = 0; i < n && list[i].kind == HMP_NOWHERE; i++)
 		;
 	args_hmp_free(list, n);
-	return i < n;
+	return i < n && !guest_is_libvirts(g);
 }
 
 static int press_at(struct hmp *h, const struct hmp_place *p, void *ctx, struct err *e)
@@ -55,7 +76,7 @@ static bool has_agent(const struct guest *g)
 {
 	AUTO_FREE char *path = guest_agent_path(g);
 
-	return path != NULL;
+	return path && !guest_is_libvirts(g);
 }
 
 /* An agent that carries it out does not answer it. */
@@ -80,6 +101,7 @@ static const struct {
 	bool (*is_there)(const struct guest *g);
 	int (*press)(const struct guest *g, struct qmp *q, struct err *e);
 } ways[] = {
+	{"by libvirt", guest_is_libvirts, press_by_libvirt},
 	{"the ACPI power button", has_qmp, press_by_qmp},
 	{"the ACPI power button, by its human monitor", has_hmp, press_by_hmp},
 	{"its guest agent", has_agent, press_by_agent},

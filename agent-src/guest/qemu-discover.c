@@ -572,6 +572,11 @@ int guest_find(struct guest *g, const char *vm, struct err *e)
 	return is_path(vm) ? find_by_socket(g, vm, e) : find_by_name(g, vm, e);
 }
 
+bool guest_is_libvirts(const struct guest *g)
+{
+	return g->owner_hint && !strcmp(g->owner_hint, "libvirt");
+}
+
 int guest_check_user(const struct guest *g, struct err *e)
 {
 	struct passwd *pw;

@@ -158,6 +158,8 @@ enum {
 	DISK_ACCEPT_DATA_FILE = 4, /* contents come into the image itself */
 	DISK_ACCEPT_PART = 8,	   /* it may begin in the middle of its file: what is copied has a file of its own */
 };
+/* libvirt started its QEMU, and has its monitors. */
+bool guest_is_libvirts(const struct guest *g);
 /* 0, or -EPERM: its QEMU is another user's, or a container's, which could not use our sockets, and whose word on what it is we must not
  * take with our rights. */
 int guest_check_user(const struct guest *g, struct err *e);

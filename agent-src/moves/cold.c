@@ -6,18 +6,38 @@
 #include "transfer.h"
 #include "fault.h"
 #include "guest-at-rest.h"
+#include "head-start.h"
 #include "milestone.h"
 #include "util.h"
 
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #define TICK_MS	      25
 #define MEASURE_TICKS 4
 #define SECOND_TICKS  (1000 / TICK_MS)
 
+/* A guest of libvirt's is called by its name, which nothing that starts a guest has; one that ran when the command began may have been called otherwise. */
+static int find_libvirts(struct transfer *t, struct err *e)
+{
+	const struct move_options *o = t->opt;
+	const struct guest *ran = o->cold.head ? o->cold.head->guest : NULL;
+	bool has_other_name = o->cold.line || strchr(o->vm, '/') || !access(o->vm, F_OK) || guest_is_unit(o->vm);
+	int r = 0;
+
+	if (ran && guest_is_libvirts(ran))
+		r = definition_find(&t->definition, ran->name, LIBVIRT_GOES_DOWN, e);
+	else if (!ran && !has_other_name)
+		r = definition_find(&t->definition, o->vm, LIBVIRT_SHUT_DOWN, e);
+	if (!r && ran && guest_is_libvirts(ran))
+		r = err_set(e, ESTALE, "libvirt does not define the guest %s any more", ran->name);
+	return r > 0 ? recipe_choose(t, "cold", "libvirt", e) : r;
+}
+
 int cold_find(struct transfer *t, struct err *e)
 {
-	int r = source_find_at_rest(&t->src, e);
+	int r = find_libvirts(t, e) ?: source_find_at_rest(&t->src, t->recipe->owner ? &t->definition.guest : NULL, e);
 
 	if (!r && head_start_check_images(t, e))
 		r = source_obstacle(&t->src, e);
@@ -47,7 +67,7 @@ static int copy_cold_enter(void *ctx, struct err *e)
 	struct transfer *t = ctx;
 	int r = tpm_send(&t->tpm, e);
 
-	if (!t->aside.script && !t->unit.autostart.unit && !t->aside.starter)
+	if (!t->recipe->owner && !t->aside.script && !t->unit.autostart.unit && !t->aside.starter)
 		report_notice(&t->life.report, "what starts this guest here is not known: see to it that nothing does once it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
 	return r ? r : parts_begin(&t->parts, e);
@@ -98,6 +118,8 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 
 	if (!r)
 		r = aside_scripts(&t->aside, e);
+	if (!r)
+		r = definition_undefine(&t->definition, e);
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
 	if (!r)

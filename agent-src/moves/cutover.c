@@ -427,7 +427,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		json_decref(t->peer.cpu_used);
 		t->peer.cpu_used = cpu;
 	}
-	if (json_object_get(detail, "start_script") || json_object_get(detail, "after_error")) {
+	if (json_object_get(detail, "start_script") || json_object_get(detail, "defined") || json_object_get(detail, "after_error")) {
 		json_decref(t->peer.afterwards);
 		t->peer.afterwards = json_deep_copy(detail);
 	}

@@ -133,12 +133,27 @@ int head_start_check_images(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+/* libvirt's guests are described as libvirt defines them; it starts them, too, so that nothing else is asked who does. */
+static int find_running(struct transfer *t, const struct guest *running, struct err *e)
+{
+	int r;
+
+	if (!guest_is_libvirts(running))
+		return source_check_owner(running, e) ?: source_find_at_rest(&t->src, NULL, e);
+	r = definition_find(&t->definition, running->name, LIBVIRT_RUNNING, e);
+	if (!r)
+		return err_set(e, ENOENT, "guest %s seems to be libvirt's, and no libvirt that answers defines it: is it of a session (qemu:///session)?",
+			       running->name);
+	r = r < 0 ? r : recipe_choose(t, "head-start", "libvirt", e);
+	return r ? r : source_find_at_rest(&t->src, &t->definition.guest, e);
+}
+
 int head_start_find(struct transfer *t, struct err *e)
 {
 	static int (*const checks[])(const struct transfer *t, const struct guest *running, struct err *e) = {check_temporary, check_images,
 													      check_readers, check_starter};
 	const struct guest *running = t->opt->cold.head->guest;
-	int r = source_check_owner(running, e) ?: source_find_at_rest(&t->src, e);
+	int r = find_running(t, running, e);
 	size_t i;
 
 	t->src.guest.ran_as = running->pid;
@@ -226,7 +241,7 @@ static int write_start_script(const struct transfer *t, struct err *e)
 		g->env.ld_library_path ? "\n" : "", g->env.module_dir ? "export QEMU_MODULE_DIR=" : "", g->env.module_dir ? modules : "",
 		g->env.module_dir ? "\n" : "", swtpm, *swtpm ? "\n" : "", line);
 
-	if (h->start_script)
+	if (h->start_script || t->recipe->owner)
 		return 0;
 	unlink(path); /* of a process that had that pid before */
 	if (write_new_file(path, 0700, text, e))
@@ -243,7 +258,7 @@ static int copy_head_enter(void *ctx, struct err *e)
 	struct head_start *h = t->opt->cold.head;
 	struct err ignored;
 
-	if (h->guest->qmp.path && guest_open_qmp(h->guest, &h->qmp, t->a.loop, QMP_MS, &listens, h, &ignored))
+	if (h->guest->qmp.path && !t->recipe->owner && guest_open_qmp(h->guest, &h->qmp, t->a.loop, QMP_MS, &listens, h, &ignored))
 		h->qmp = NULL;
 	conductor_tick(&t->a.con, TICK_MS);
 	t->pace.begun = true;

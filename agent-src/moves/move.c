@@ -504,9 +504,10 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	ram_init(&t->ram, &t->src, &t->data);
 	disks_init(&t->disks, &t->src, &t->data);
 	unit_init(&t->unit, &t->src);
+	definition_init(&t->definition, &t->src, &t->disks, &t->files);
 	aside_init(&t->aside, &t->src, &t->unit);
 	tpm_init(&t->tpm, &t->src);
-	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], e);
+	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], NULL, e);
 	t->entry = entry;
 	conductor_begin_at(&t->a.con, entry->first);
 	*out = t;

@@ -36,6 +36,7 @@ static json_t *decisions(struct transfer *t)
 	uint8_t *secret = t->data.shared.key.secret;
 	struct head_start *head = t->opt->cold.head;
 	char hex[2 * DIGEST_SECRET_BYTES + 1];
+	json_t *out;
 
 	if (head && head->has_key)
 		t->data.shared.key = head->key;
@@ -45,8 +46,10 @@ static json_t *decisions(struct transfer *t)
 		head->key = t->data.shared.key;
 		head->has_key = true;
 	}
-	return json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms",
-			 t->outage.agreed ? (int)t->opt->reconnect_ms : 0);
+	out = json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms",
+			t->outage.agreed ? (int)t->opt->reconnect_ms : 0);
+	definition_decide(&t->definition, out);
+	return out;
 }
 
 /* What recovering needs: who it is, and how the destination is reached. */
@@ -61,6 +64,8 @@ static int begin_journal(struct transfer *t, struct err *e)
 		json_object_set_new(begin, "keep_partial_s", json_integer(keep->partial_s));
 	if (keep->partial_s && keep->move)
 		json_object_set(begin, "move", (json_t *)(uintptr_t)keep->move);
+	if (t->recipe->owner)
+		json_object_set_new(begin, "owner", json_string(t->recipe->owner));
 	t->recipe->describe_for_journal(t, begin);
 	r = attempt_begin(&t->a, t->opt->state_dir, HO_SOURCE, begin, e);
 	json_decref(begin);
@@ -74,6 +79,12 @@ static unsigned guard_patience_s(const struct transfer *t)
 	return (t->opt->reconnect_ms + OUTAGE_MARGIN_MS) / 1000;
 }
 
+/* Somebody goes on at once should this agent die: the guest stands still, or libvirt does not define it. */
+static bool needs_guard(const struct transfer *t)
+{
+	return t->src.traits.guest_runs || (t->recipe->owner && !t->src.traits.stays_here);
+}
+
 int prepare_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -81,7 +92,7 @@ int prepare_enter(void *ctx, struct err *e)
 
 	if (!r)
 		r = begin_journal(t, e);
-	if (!r && t->src.traits.guest_runs)
+	if (!r && needs_guard(t))
 		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
 	if (r)
 		return r;

@@ -48,6 +48,32 @@ static const struct recipe recipes[] = {
 	 .back = "shut down on the source, as it was",
 	 .can_run = cold_can_run,
 	 .take_up = cold_take_up},
+	{.how = "cold",
+	 .owner = "libvirt",
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(definition)},
+	 .stages = cold_stages,
+	 .cutover = &cold_cutover,
+	 .find = cold_find,
+	 .known_as = cold_known_as,
+	 .describe_for_journal = cold_describe_for_journal,
+	 .undecided = "undecided: it may be the destination's; it is shut down, and libvirt does not define it here. Run: vmferry recover",
+	 .back = "shut down on the source, as it was",
+	 .can_run = cold_can_run,
+	 .take_up = cold_take_up},
+	{.how = "head-start",
+	 .owner = "libvirt",
+	 .described = "cold",
+	 .traits = {.stays_here = true},
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(definition)},
+	 .stages = head_start_stages,
+	 .cutover = &cold_cutover,
+	 .find = head_start_find,
+	 .known_as = head_start_known_as,
+	 .describe_for_journal = head_start_describe_for_journal,
+	 .undecided = "undecided. Run: vmferry recover",
+	 .back = "on the source, as it was",
+	 .can_run = cold_can_run,
+	 .take_up = cold_take_up},
 	{.how = "head-start",
 	 .described = "cold",
 	 .traits = {.stays_here = true},
@@ -63,12 +89,17 @@ static const struct recipe recipes[] = {
 	 .take_up = cold_take_up},
 };
 
-int recipe_choose(struct transfer *t, const char *how, struct err *e)
+static bool is_same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
 {
 	size_t i;
 	unsigned k;
 
-	for (i = 0; i < ARRAY_LEN(recipes) && strcmp(recipes[i].how, how ?: "live"); i++)
+	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !is_same(recipes[i].owner, owner)); i++)
 		;
 	if (i == ARRAY_LEN(recipes))
 		return err_set(e, ENOTSUP, "this vmferry does not know how to move a guest '%s': a newer one began that", how);

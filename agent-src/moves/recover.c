@@ -41,7 +41,7 @@ static int take_up(struct transfer **out, const struct move_options *opt, struct
 static int restore(struct transfer *t, struct err *e)
 {
 	struct err ignored;
-	int r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), e);
+	int r = recipe_choose(t, json_text(journal_begin(t->a.journal), "how"), json_text(journal_begin(t->a.journal), "owner"), e);
 
 	if (r)
 		return r;
@@ -203,8 +203,8 @@ static bool guard_take_back(struct transfer *t, struct err *words)
 		err_set(words, -r, "the agent that moved guest %s has died: %s", t->src.guest.name ? t->src.guest.name : "?", e.msg);
 	else if (!t->a.exit_code && t->a.handoff.qemu_alive)
 		err_set(words, 0,
-			"the agent that moved guest %s has died; the guest goes on here. What the move left is settled by: vmferry recover %s%s",
-			t->src.guest.name, t->src.guest.name,
+			"the agent that moved guest %s has died; the guest %s%s. What the move left is settled by: vmferry recover %s%s",
+			t->src.guest.name, t->recipe->back ? "is " : "goes on here", t->recipe->back ?: "", t->src.guest.name,
 			json_object_get(journal_begin(t->a.journal), "keep_partial_s")
 				? " (--resume begins it again, and goes on with what has arrived)"
 				: "");

@@ -3,6 +3,7 @@
 #include "ending.h"
 #include "exit-code.h"
 #include "head-start.h"
+#include "json-text.h"
 #include "log.h"
 #include "util.h"
 #include "version.h"
@@ -69,6 +70,19 @@ static void plan_starters(const struct transfer *t, json_t *list)
 				   xasprintf("%s gets another name here, so that nobody starts the guest by it", a->scripts.list[i].path));
 }
 
+static void plan_libvirt(const struct transfer *t, json_t *list)
+{
+	const struct libvirt_guest *l = &t->definition.guest;
+	AUTO_FREE char *snapshots = l->snapshot_count ? xasprintf(", with %zu snapshot%s", l->snapshot_count, l->snapshot_count == 1 ? "" : "s")
+						      : xstrdup("");
+
+	if (!t->recipe->owner)
+		return;
+	append_new(list, xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?", snapshots,
+				   l->autostart ? "it starts when that host boots, as it does here" : "it does not start when that host boots"));
+	append_new(list, xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
+}
+
 /* What will be changed outside of both QEMUs once the guest runs there. */
 static json_t *plan_afterwards(const struct transfer *t)
 {
@@ -89,6 +103,7 @@ static json_t *plan_afterwards(const struct transfer *t)
 				      json_string(
 					      "its command line there has a QMP monitor, which it lacks here, so that it can be moved on"));
 	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
+	plan_libvirt(t, list);
 	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
 	plan_starters(t, list);
 	return list;
@@ -313,12 +328,16 @@ static json_t *deletable(const struct transfer *t)
 
 static void add_afterwards(const struct transfer *t, json_t *ev)
 {
-	static const char *const from_there[] = {"start_script", "unit", "after_reboot", "after_error"};
+	static const char *const from_there[] = {"start_script", "unit", "after_reboot", "after_error", "defined"};
+	static const char *const flags[] = {"autostart", "started"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(from_there); i++)
 		if (json_is_string(json_object_get(t->peer.afterwards, from_there[i])))
 			json_object_set(ev, from_there[i], json_object_get(t->peer.afterwards, from_there[i]));
+	for (i = 0; i < ARRAY_LEN(flags); i++)
+		if (json_is_boolean(json_object_get(t->peer.afterwards, flags[i])))
+			json_object_set(ev, flags[i], json_object_get(t->peer.afterwards, flags[i]));
 	if (json_is_integer(json_object_get(t->peer.afterwards, "started_pid")))
 		json_object_set(ev, "started_pid", json_object_get(t->peer.afterwards, "started_pid"));
 	json_object_set_new(ev, "disabled", t->unit.disabled ? json_incref(t->unit.disabled) : json_array());

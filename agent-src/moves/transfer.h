@@ -16,6 +16,7 @@
 #include "aside.h"
 #include "attempt.h"
 #include "converge.h"
+#include "definition.h"
 #include "disks.h"
 #include "files.h"
 #include "guard.h"
@@ -184,6 +185,7 @@ struct transfer {
 	struct source src;
 	struct unit unit;
 	struct aside aside;
+	struct definition definition;
 	struct tpm tpm;
 	struct power power;
 	struct ram ram;
@@ -202,6 +204,7 @@ struct transfer {
 /* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
 struct recipe {
 	const char *how;	 /* where the journal begins, and in DESCRIBE */
+	const char *owner;	 /* likewise: who keeps the guest's books, "libvirt"; NULL: nobody does */
 	const char *described;	 /* in DESCRIBE, where the destination does what it does for another kind; NULL: how */
 	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
 	const struct stage *stages;
@@ -237,8 +240,8 @@ static inline const char *recipe_described(const struct recipe *r)
 	return r->described ?: r->how;
 }
 
-/* Puts together what `how` says (NULL: live). -ENOTSUP: this vmferry knows no such kind. */
-int recipe_choose(struct transfer *t, const char *how, struct err *e);
+/* Puts together what `how` says (NULL: live) of a guest of that owner's. -ENOTSUP: this vmferry knows no such kind. */
+int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e);
 
 /* move.c: stages that are the same in all recipes, for their tables */
 int connect_enter(void *ctx, struct err *e);

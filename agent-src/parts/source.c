@@ -169,9 +169,14 @@ static int check_text(const struct guest *g, struct err *e)
 
 int source_check_owner(const struct guest *g, struct err *e)
 {
+	if (g->owner_hint && strcmp(g->owner_hint, "libvirt"))
+		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with `qm remote-migrate`", g->name,
+			       g->owner_hint);
 	if (g->owner_hint)
-		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with %s", g->name, g->owner_hint,
-			       strcmp(g->owner_hint, "libvirt") ? "`qm remote-migrate`" : "`virsh migrate --live --copy-storage-all`");
+		return err_set(e, ENOTSUP,
+			       "guest %s belongs to libvirt, whose guests go shut down: --how cold has its disks go ahead while it runs, and libvirt "
+			       "shut it down then; or move it as it runs with `virsh migrate --live --copy-storage-all`",
+			       g->name);
 	return guest_check_user(g, e) ? err_prefix(e, "guest %s", g->name) : 0;
 }
 
@@ -390,7 +395,7 @@ static void add_monitor(struct source *s, json_t *argv)
 	size_t count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths), n, i;
 
 	args_free_strings(paths, count);
-	if (count || !g->line.expanded_count)
+	if (count || !g->line.expanded_count || s->is_libvirts)
 		return;
 	n = qmp_words(g->name, g->line.expanded, g->line.expanded_count, words);
 	for (i = 0; i < n; i++) {
@@ -572,12 +577,15 @@ static const struct part_ops ops =
 
 static const struct part_ops at_rest = {.name = "source", .examine = examine_at_rest, .describe = describe, .tell = tell, .fini = fini};
 
-int source_find_at_rest(struct source *s, struct err *e)
+int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, struct err *e)
 {
 	int r;
 
 	s->part.ops = &at_rest;
-	if (s->opt->cold.head)
+	s->is_libvirts = libvirts;
+	if (libvirts)
+		r = libvirt_describe(libvirts, &s->guest, e);
+	else if (s->opt->cold.head)
 		r = guest_at_rest_of(&s->guest, s->opt->cold.head->guest, e);
 	else
 		r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);

@@ -10,6 +10,7 @@
 #include "attempt.h"
 #include "obstacles.h"
 #include "guest-watch.h"
+#include "libvirt-find.h"
 #include "options.h"
 #include "part.h"
 #include "qemu-discover.h"
@@ -52,6 +53,7 @@ struct source {
 	bool unreachable;	 /* QEMU is alive and its monitor is not */
 	bool examined;		 /* and found good */
 	bool adds_monitor;	 /* its line at the destination has a QMP monitor, which it lacks here */
+	bool is_libvirts;	 /* and at rest: libvirt starts it */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */
@@ -70,8 +72,8 @@ int source_check_owner(const struct guest *g, struct err *e);
 /* Finds the guest, and asks QEMU about it. */
 int source_find(struct source *s, struct err *e);
 int source_query(struct source *s, struct err *e);
-/* Finds one that is shut down, by what starts it. */
-int source_find_at_rest(struct source *s, struct err *e);
+/* Finds one that is shut down, by what starts it, or as libvirt defines it. */
+int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, struct err *e);
 /* What an earlier life knew of it: from the journal's beginning and notes. */
 void source_restore(struct source *s);
 /* Into what a journal begins with. */

@@ -31,6 +31,11 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 
 	if (json_object_get(ev, "start_script"))
 		fprintf(to, "  there     %s starts the guest again; %s\n", event_text(ev, "start_script"), event_text(ev, "after_reboot"));
+	if (json_object_get(ev, "defined"))
+		fprintf(to, "  there     libvirt has it: virsh start %s%s\n", event_text(ev, "defined"),
+			event_flag(ev, "autostart") ? "; it starts when that host boots" : "");
+	if (json_object_get(ev, "definition_left"))
+		fprintf(to, "  here      libvirt does not define it any more; its definition: %s\n", event_text(ev, "definition_left"));
 	if (json_object_get(ev, "after_error"))
 		fprintf(to, "  there     could not be done: %s\n", event_text(ev, "after_error"));
 	json_array_foreach(json_object_get(ev, "disabled"), i, v)
@@ -172,6 +177,8 @@ static void print_cold_result(FILE *to, const json_t *ev, const struct report_st
 	fprintf(to, "%smigrated%s: the guest is at the destination, ", style->good, style->plain);
 	if (json_object_get(ev, "started_pid"))
 		fprintf(to, "and was started there (pid %d)\n", (int)event_number(ev, "started_pid"));
+	else if (event_flag(ev, "started"))
+		fputs("and libvirt has started it there\n", to);
 	else
 		fputs("shut down\n", to);
 	print_ahead(to, ev);

@@ -148,7 +148,7 @@ static int begin(struct transfer *t, struct err *e)
 static int begin_shut_down(struct transfer *t, const char *how, struct err *e)
 {
 	json_t *begin = json_pack("{s:s}", "how", how);
-	int r = recipe_choose(t, how, e);
+	int r = recipe_choose(t, how, NULL, e);
 
 	memcpy(t->a.id, both->attempt, sizeof(t->a.id));
 	t->target.name = xstrdup("guest");

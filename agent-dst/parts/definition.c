@@ -1,0 +1,400 @@
+/* definition.c: see definition.h. */
+#include "definition.h"
+#include "fault.h"
+#include "json-text.h"
+#include "kept-definition.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFINITION "definition"
+#define DEFINED	   "defined" /* in the journal */
+#define ASK_MS	   5000
+#define POOLS_MAX  64
+
+static struct definition *definition_of(struct part *p)
+{
+	return container_of(p, struct definition, part);
+}
+
+/* ---- the plan ---- */
+
+static int open_libvirt(struct lv **v, struct err *e)
+{
+	int r = lv_open(v, ASK_MS, e);
+
+	return r == -ENOENT ? err_set(e, ENOENT,
+				      "the guest is libvirt's, and no libvirt runs at the destination that could have it: install it there (Debian: "
+				      "libvirt-daemon-system), and start it")
+			    : r;
+}
+
+static int check_is_free(struct definition *d, struct lv *v, const json_t *told, struct err *e)
+{
+	const char *name = json_text(told, "name");
+	struct lv_domain other;
+	bool there;
+	int r = kept_definition_is_there(v, told, &there, e);
+
+	if (r)
+		return r;
+	if (there)
+		return err_set(e, EEXIST, "libvirt has a guest with the UUID %s at the destination already: undefine it there (virsh undefine %s)",
+			       json_text(told, "uuid"), json_text(told, "uuid"));
+	r = lv_lookup(v, name, &other, e);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	lv_domain_fini(&other);
+	(void)d;
+	return err_set(e, EEXIST, "libvirt has another guest %s at the destination already: rename or undefine it there (virsh domrename)", name);
+}
+
+static char *joined(char **names, size_t count)
+{
+	char *all = xstrdup("");
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		AUTO_FREE char *before = all;
+
+		all = xasprintf("%s%s%s", before, i ? ", " : "", names[i]);
+	}
+	return all;
+}
+
+static char *networks_here(struct lv *v)
+{
+	char **names, *all;
+	size_t count, i;
+	struct err ignored;
+
+	if (lv_networks(v, &names, &count, &ignored))
+		return xstrdup("?");
+	all = joined(names, count);
+	for (i = 0; i < count; i++)
+		free(names[i]);
+	free(names);
+	return all;
+}
+
+static void caution(const struct definition *d, char *sentence /* freed */)
+{
+	json_array_append_new(json_object_get(d->accept, "cautions"), json_string(sentence));
+	free(sentence);
+}
+
+/* Missing networks keep nobody from having the guest there, but it does not start before they are made. */
+static void look_at_network(const struct definition *d, struct lv *v, const json_t *net)
+{
+	const char *kind = json_text(net, "kind") ?: "", *name = json_text(net, "name") ?: "";
+	AUTO_FREE char *bridge = xasprintf("/sys/class/net/%s/bridge", name);
+	bool active;
+	struct err e;
+
+	if (!strcmp(kind, "bridge") && !strchr(name, '/') && access(bridge, F_OK))
+		caution(d, xasprintf("there is no bridge %s, which the guest's network card needs before it can start", name));
+	if (strcmp(kind, "network"))
+		return;
+	if (lv_network(v, name, &active, &e) == -ENOENT) {
+		AUTO_FREE char *all = networks_here(v);
+
+		caution(d, xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start", name,
+				     *all ? all : "none"));
+	} else if (e.code == 0 && !active) {
+		caution(d, xasprintf("libvirt's network %s is not active: virsh net-start %s", name, name));
+	}
+}
+
+static void look_at_networks(const struct definition *d, struct lv *v, const json_t *told)
+{
+	json_t *net;
+	size_t i;
+
+	json_array_foreach(json_object_get(told, "networks"), i, net)
+		if (i < POOLS_MAX)
+			look_at_network(d, v, net);
+}
+
+/* "<path>/srv/vm</path>", of a pool's <target>; malloc'ed, or NULL. */
+static char *place_of_pool(const char *xml)
+{
+	const char *target = strstr(xml, "<target>"), *path = target ? strstr(target, "<path>") : NULL,
+		   *end = path ? strstr(path, "</path>") : NULL;
+
+	return end ? xasprintf("%.*s", (int)(end - path - (long)strlen("<path>")), path + strlen("<path>")) : NULL;
+}
+
+static void look_at_pools(const struct definition *d, struct lv *v, const json_t *told)
+{
+	json_t *out = json_object(), *name;
+	struct err e;
+	size_t i;
+
+	json_array_foreach(json_object_get(told, "pools"), i, name) {
+		AUTO_FREE char *xml = NULL;
+		AUTO_FREE char *place = NULL;
+		bool active;
+
+		if (i >= POOLS_MAX || !json_is_string(name) || lv_pool(v, json_string_value(name), &active, &xml, &e))
+			continue;
+		place = active ? place_of_pool(xml) : NULL;
+		if (place && text_is_utf8(place))
+			json_object_set_new(out, json_string_value(name), json_string(place));
+	}
+	json_object_set_new(d->accept, "pools", out);
+}
+
+static char *version_text(unsigned long v)
+{
+	return xasprintf("%lu.%lu.%lu", v / 1000000, v / 1000 % 1000, v % 1000);
+}
+
+static int look(struct definition *d, const json_t *told, struct err *e)
+{
+	AUTO_FREE char *version = NULL;
+	struct lv *v;
+	int r = open_libvirt(&v, e);
+
+	if (r)
+		return r;
+	version = version_text(lv_version(v));
+	d->accept = json_pack("{s:s,s:[]}", "libvirt", version, "cautions");
+	r = check_is_free(d, v, told, e);
+	if (!r) {
+		look_at_networks(d, v, told);
+		look_at_pools(d, v, told);
+	}
+	lv_close(v);
+	return r;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct definition *d = definition_of(p);
+	const json_t *told = json_object_get(d->target->description, DEFINITION);
+	json_t *with_xml = told ? json_copy((json_t *)(uintptr_t)told) : json_object();
+	int r;
+
+	json_object_set_new(with_xml, "xml", json_string("")); /* which comes with PREPARE */
+	r = kept_definition_check(with_xml, e);
+	json_decref(with_xml);
+	return r ? r : look(d, told, e) ? target_obstacle(d->target, e) : 0;
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	struct definition *d = definition_of(p);
+	json_t *all = json_object_get(accept, "cautions"), *ours = json_object_get(d->accept, "cautions");
+
+	(void)e;
+	if (all)
+		json_array_extend(all, ours);
+	else if (json_array_size(ours))
+		json_object_set(accept, "cautions", ours);
+	json_object_set(accept, DEFINITION, d->accept);
+	return 0;
+}
+
+/* ---- kept ---- */
+
+static char *place_of(const struct definition *d)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	return xasprintf("%s/%s-dst.definition", d->disks->state_dir, attempt_id_format(d->part.a->id, id));
+}
+
+int definition_take(struct definition *d, const json_t *prepare, struct err *e)
+{
+	const json_t *kept = json_object_get(prepare, DEFINITION), *told = json_object_get(d->target->description, DEFINITION);
+	AUTO_FREE char *path = place_of(d);
+	int r = kept_definition_check(kept, e);
+
+	if (!r && (strcmp(json_text(kept, "uuid"), json_text(told, "uuid")) || strcmp(json_text(kept, "name"), json_text(told, "name"))))
+		r = err_set(e, EPROTO, "the source sends the definition of another guest than it has described");
+	if (!r)
+		r = attempt_own(d->part.a, DEFINITION, json_pack("{s:s}", "path", path), e);
+	if (!r)
+		r = kept_definition_write(path, kept, e);
+	fault_point("dst-definition-kept");
+	return r;
+}
+
+/* What there is to be removed is the file: libvirt has the guest only if it was to have it. */
+static int undo_definition(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path");
+
+	(void)p;
+	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+/* ---- defined ---- */
+
+static bool was_defined(const struct definition *d)
+{
+	return journal_last_note(d->part.a->journal, DEFINED) != NULL;
+}
+
+static int define(struct definition *d, struct lv *v, const json_t *kept, enum handoff_event *out, struct err *e)
+{
+	struct err why;
+	bool there;
+	int r = kept_definition_is_there(v, kept, &there, e);
+
+	if (r)
+		return r;
+	if (!there && !was_defined(d) && kept_definition_define(v, kept, e)) {
+		why = *e;
+		if (kept_definition_is_there(v, kept, &there, e))
+			return -e->code;
+		*e = why;
+	} else {
+		there = true; /* or somebody has undefined it since: it was here */
+	}
+	fault_point("dst-defined");
+	*out = there ? EV_CONT_OK : EV_CONT_FAILED_NEVER_RAN;
+	if (there && !was_defined(d))
+		r = attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
+	return r;
+}
+
+int definition_define(struct definition *d, enum handoff_event *out, struct err *e)
+{
+	AUTO_FREE char *path = place_of(d);
+	struct lv *v;
+	json_t *kept;
+	int r = kept_definition_read(path, &kept, e);
+
+	if (r)
+		return err_set(e, EAGAIN, "the guest's definition cannot be read: %s", e->msg);
+	r = lv_open(&v, ASK_MS, e);
+	if (!r) {
+		r = define(d, v, kept, out, e);
+		lv_close(v);
+	}
+	json_decref(kept);
+	return r ? err_set(e, EAGAIN, "whether libvirt has the guest here cannot be told: %s", e->msg) : 0;
+}
+
+/* libvirt finds new volumes when a pool is looked at anew. */
+static void refresh_pools(const struct definition *d, struct lv *v)
+{
+	struct err ignored;
+	size_t i;
+
+	for (i = 0; i < d->disks->count; i++) {
+		AUTO_FREE char *copy = xstrdup(d->disks->list[i].path);
+		AUTO_FREE char *pool = NULL;
+
+		if (!lv_pool_at(v, dirname(copy), &pool, &ignored))
+			lv_pool_refresh(v, pool, &ignored);
+	}
+}
+
+static void add_error(struct definition *d, const char *text)
+{
+	const char *before = json_text(d->settled, "after_error");
+
+	json_object_set_new(d->settled, "after_error", json_sprintf("%s%s%s", before ?: "", before ? "; " : "", text));
+}
+
+static void complete(struct definition *d, const json_t *kept)
+{
+	json_t *failed = json_array(), *one;
+	struct lv *v;
+	struct err e;
+	size_t i;
+
+	if (lv_open(&v, ASK_MS, &e)) {
+		add_error(d, e.msg);
+	} else {
+		kept_definition_complete(v, kept, failed);
+		refresh_pools(d, v);
+		lv_close(v);
+	}
+	json_array_foreach(failed, i, one)
+		add_error(d, json_string_value(one));
+	json_decref(failed);
+	json_object_set(d->settled, "defined", json_object_get(kept, "name"));
+	json_object_set(d->settled, "autostart", json_object_get(kept, "autostart"));
+}
+
+/* The definition that an earlier stay here has left for people: the guest is back. */
+static void forget_earlier(const struct definition *d, const json_t *kept)
+{
+	AUTO_FREE char *left = kept_definition_place(d->disks->state_dir, json_text(kept, "uuid"));
+
+	unlink(left);
+}
+
+void definition_settle(struct definition *d)
+{
+	AUTO_FREE char *path = place_of(d);
+	struct err e;
+	json_t *kept;
+
+	if (d->settled || d->part.a->dead || kept_definition_read(path, &kept, &e))
+		return;
+	d->settled = json_object();
+	forget_earlier(d, kept);
+	complete(d, kept);
+	json_decref(kept);
+}
+
+void definition_start(struct definition *d)
+{
+	const char *name = json_text(d->settled, "defined");
+	struct lv_domain domain;
+	struct lv *v;
+	struct err e;
+	int r;
+
+	if (!name || d->started)
+		return;
+	d->started = true;
+	r = lv_open(&v, ASK_MS, &e);
+	if (!r) {
+		r = lv_lookup(v, name, &domain, &e);
+		if (!r) {
+			r = lv_create(v, &domain, &e);
+			lv_domain_fini(&domain);
+		}
+		lv_close(v);
+	}
+	if (r) {
+		err_prefix(&e, "starting the guest (--start)");
+		add_error(d, e.msg);
+	} else {
+		json_object_set_new(d->settled, "started", json_true());
+	}
+}
+
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	const struct definition *d = container_of(p, const struct definition, part);
+
+	if (tale == TELL_RESULT && d->settled)
+		json_object_update(out, d->settled);
+}
+
+static void fini(struct part *p)
+{
+	json_decref(definition_of(p)->accept);
+	json_decref(definition_of(p)->settled);
+}
+
+static const struct part_undo undo[] = {{DEFINITION, "its definition", undo_definition}, {NULL, NULL, NULL}};
+
+static const struct part_ops ops =
+	{.name = "definition", .examine = examine, .describe = describe, .undo = undo, .tell = tell, .fini = fini};
+
+void definition_init(struct definition *d, struct target *target, const struct disks *disks)
+{
+	*d = (struct definition){.part = {&ops, target->part.a}, .target = target, .disks = disks};
+}

@@ -1,0 +1,31 @@
+/*
+ * definition.h: the definition of a libvirt guest that comes shut down, as a part of its move: looked at with this host's libvirt, kept in a file that the
+ * journal owns, defined when the guest may start here, and completed (snapshots, autostart) once it can be nowhere else.
+ */
+#ifndef VMFERRY_DST_DEFINITION_H
+#define VMFERRY_DST_DEFINITION_H
+
+#include "disks.h"
+#include "handoff.h"
+#include "target.h"
+
+struct definition {
+	struct part part;
+	struct target *target;
+	const struct disks *disks;
+	json_t *accept; /* what is told of this host's libvirt; NULL: it was not asked */
+	json_t *settled;
+	bool started; /* tried, in this life */
+};
+
+void definition_init(struct definition *d, struct target *target, const struct disks *disks);
+/* Of PREPARE. The journal owns its file from then on. */
+int definition_take(struct definition *d, const json_t *prepare, struct err *e);
+/* Defines the guest, in this life or a later one. 0: *out says whether it is defined; -EAGAIN: that cannot be told. */
+int definition_define(struct definition *d, enum handoff_event *out, struct err *e);
+/* The guest can only be ours from here on. Once a life. */
+void definition_settle(struct definition *d);
+/* Settled: libvirt starts it, once a life. What came of it is told with the rest. */
+void definition_start(struct definition *d);
+
+#endif

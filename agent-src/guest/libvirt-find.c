@@ -1,0 +1,394 @@
+/* libvirt-find.c: see libvirt-find.h. */
+#include "libvirt-find.h"
+#include "guest-at-rest.h"
+#include "json-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ASK_MS	      5000
+#define DOWN_MS	      15000
+#define DOWN_PAUSE_MS 50
+
+/* ---- what libvirt says of it ---- */
+
+#define SHUTOFF_MIGRATED 4 /* virDomainShutoffReason */
+
+static bool is_down(enum lv_state state)
+{
+	return state == LV_SHUTOFF || state == LV_CRASHED;
+}
+
+/* libvirt notices the end of a QEMU a moment later. */
+static int state_of(struct lv *v, const struct lv_domain *d, enum libvirt_wanted wanted, enum lv_state *state, int *reason, struct err *e)
+{
+	uint64_t until = now_ns() + DOWN_MS * 1000000ULL;
+	int r;
+
+	while (!(r = lv_state_of(v, d, state, reason, e)) && wanted == LIBVIRT_GOES_DOWN && !is_down(*state) && now_ns() < until)
+		poll(NULL, 0, DOWN_PAUSE_MS);
+	return r;
+}
+
+static int check_state(struct lv *v, const struct lv_domain *d, enum libvirt_wanted wanted, struct err *e)
+{
+	enum lv_state state;
+	bool saved;
+	int reason, r = state_of(v, d, wanted, &state, &reason, e);
+
+	if (r)
+		return r;
+	if (wanted == LIBVIRT_RUNNING)
+		return 0;
+	if (!is_down(state))
+		return err_set(e, EBUSY, "guest %s of libvirt runs", d->name);
+	if (reason == SHUTOFF_MIGRATED && wanted == LIBVIRT_GOES_DOWN)
+		return err_set(e, ECANCELED, "guest %s of libvirt was migrated away by somebody else", d->name);
+	r = lv_has_managed_save(v, d, &saved, e);
+	if (r || !saved)
+		return r;
+	return err_set(e, EBUSY,
+		       "guest %s of libvirt has a saved state (virsh managedsave), which is not carried: let it go on (virsh start %s) and shut it "
+		       "down, or drop that state (virsh managedsave-remove %s)",
+		       d->name, d->name, d->name);
+}
+
+static int check_checkpoints(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	unsigned n;
+	int r = lv_checkpoint_count(v, d, &n, e);
+
+	if (r || !n)
+		return r;
+	return err_set(e, ENOTSUP,
+		       "guest %s of libvirt has %u checkpoints, whose bitmaps would be lost: delete them first (virsh checkpoint-list %s; virsh "
+		       "checkpoint-delete)",
+		       d->name, n, d->name);
+}
+
+static int read_definition(struct libvirt_guest *l, struct lv *v, struct err *e)
+{
+	int r = lv_xml(v, &l->domain, true, &l->xml, e);
+
+	if (!r)
+		r = libvirt_definition_read(&l->def, l->xml, strlen(l->xml), e);
+	if (!r)
+		r = lv_autostart(v, &l->domain, &l->autostart, e);
+	if (!r)
+		r = lv_snapshots(v, &l->domain, &l->snapshots, &l->snapshot_count, &l->current, e);
+	return r;
+}
+
+/* A volume is a file, or a device, that its pool knows the path of. */
+static int find_volumes(struct libvirt_guest *l, struct lv *v, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < l->def.disk_count && !r; i++) {
+		struct libvirt_disk *d = &l->def.disks[i];
+
+		if (d->source == LIBVIRT_VOLUME && !d->path)
+			r = lv_volume_path(v, d->pool, d->volume, &d->path, e);
+	}
+	return r;
+}
+
+static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wanted, struct err *e)
+{
+	int r = check_state(v, &l->domain, wanted, e);
+
+	r = r ? r : check_checkpoints(v, &l->domain, e);
+	r = r ? r : read_definition(l, v, e);
+	return r ? r : find_volumes(l, v, e);
+}
+
+int libvirt_find(struct libvirt_guest *l, const char *name, enum libvirt_wanted wanted, struct err *e)
+{
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	*l = (struct libvirt_guest){.autostart = false};
+	if (r)
+		return r == -ENOENT ? 0 : err_prefix(e, "whether libvirt has a guest %s cannot be told", name);
+	r = lv_lookup(v, name, &l->domain, e);
+	if (!r)
+		r = look(l, v, wanted, e);
+	else
+		r = r == -ENOENT ? 0 : r;
+	lv_close(v);
+	return r ? r : l->xml != NULL;
+}
+
+static char *describe_one(struct lv *v, const struct lv_domain *d, struct guest *g)
+{
+	struct libvirt_guest l = {.xml = NULL};
+	char *why = NULL;
+	struct err e;
+
+	*g = (struct guest){.pid = 0};
+	if (lv_lookup_uuid(v, d->uuid, &l.domain, &e) || look(&l, v, LIBVIRT_SHUT_DOWN, &e) || libvirt_describe(&l, g, &e))
+		why = xstrdup(e.msg);
+	if (!g->name)
+		g->name = xstrdup(d->name);
+	g->owner_hint = xstrdup("libvirt");
+	libvirt_guest_fini(&l);
+	return why;
+}
+
+int libvirt_list(struct guest **out, char ***whys, size_t *count, struct err *e)
+{
+	struct lv_domain *all;
+	struct lv *v;
+	size_t n, i;
+	int r = lv_open(&v, ASK_MS, e);
+
+	*out = NULL;
+	*whys = NULL;
+	*count = 0;
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = lv_domains(v, &all, &n, e);
+	if (!r) {
+		*out = xcalloc(n + 1, sizeof(**out));
+		*whys = xcalloc(n + 1, sizeof(**whys));
+		for (i = 0; i < n; i++)
+			if (all[i].id < 0) {
+				(*whys)[*count] = describe_one(v, &all[i], &(*out)[*count]);
+				++*count;
+			}
+		lv_domains_free(all, n);
+	}
+	lv_close(v);
+	return r;
+}
+
+int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e)
+{
+	AUTO_FREE char *xml = NULL;
+	int r = check_state(v, &l->domain, LIBVIRT_SHUT_DOWN, e);
+
+	r = r ? r : lv_xml(v, &l->domain, true, &xml, e);
+	return r || !strcmp(xml, l->xml)
+		       ? r
+		       : err_set(e, ESTALE, "the definition of guest %s was changed (virsh edit) while the guest was moved", l->domain.name);
+}
+
+/* ---- as a command line ---- */
+
+#define WORDS_MAX 2048 /* libvirt_definition_read() bounds all lists */
+
+struct words {
+	char *at[WORDS_MAX];
+	size_t count;
+};
+
+static void add(struct words *w, char *word)
+{
+	if (w->count < WORDS_MAX - 1)
+		w->at[w->count++] = word;
+	else
+		free(word);
+}
+
+static void add_option(struct words *w, const char *option, char *value)
+{
+	add(w, xstrdup(option));
+	add(w, value);
+}
+
+/* A value of an option, in which a comma stands twice; malloc'ed. */
+static char *doubled(const char *value)
+{
+	char *out = xmalloc(2 * strlen(value) + 1), *p = out;
+
+	for (; *value; value++) {
+		if (*value == ',')
+			*p++ = ',';
+		*p++ = *value;
+	}
+	*p = '\0';
+	return out;
+}
+
+static bool is_there(const char *path)
+{
+	return path && !access(path, F_OK);
+}
+
+static void add_disk(struct words *w, const struct libvirt_disk *d)
+{
+	bool cdrom = !strcmp(d->device, "cdrom"), floppy = !strcmp(d->device, "floppy");
+	AUTO_FREE char *path = d->path ? doubled(d->path) : NULL;
+	AUTO_FREE char *id = doubled(d->target);
+
+	if (path)
+		add_option(w, "-drive",
+			   xasprintf("if=none,id=%s,file=%s,format=%s%s%s", id, path, d->format, cdrom ? ",media=cdrom" : "",
+				     d->read_only || cdrom ? ",readonly=on" : floppy ? "" : ",discard=unmap"));
+}
+
+/* Variables that were never written have no file: libvirt makes them at the guest's first start. */
+static void add_firmware(struct words *w, const struct libvirt_definition *d)
+{
+	AUTO_FREE char *code = d->loader ? doubled(d->loader) : NULL, *vars = is_there(d->nvram) ? doubled(d->nvram) : NULL;
+
+	if (code && d->nvram)
+		add_option(w, "-drive", xasprintf("if=pflash,unit=0,format=raw,readonly=on,file=%s", code));
+	if (code && vars)
+		add_option(w, "-drive", xasprintf("if=pflash,unit=1,format=%s,file=%s", d->nvram_format ?: "raw", vars));
+}
+
+static void add_kernel(struct words *w, const struct libvirt_definition *d)
+{
+	const struct {
+		const char *option, *path;
+	} files[] = {{"-kernel", d->kernel}, {"-initrd", d->initrd}, {"-dtb", d->dtb}};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(files); i++)
+		if (files[i].path)
+			add_option(w, files[i].option, xstrdup(files[i].path));
+}
+
+static void make_words(struct words *w, const struct libvirt_definition *d)
+{
+	size_t i;
+
+	add(w, xstrdup(d->emulator));
+	add_option(w, "-name", doubled(d->name));
+	add_option(w, "-machine", xasprintf("%s,accel=%s", d->machine, !strcmp(d->virttype, "kvm") ? "kvm" : "tcg"));
+	add(w, xstrdup("-nodefaults"));
+	add_option(w, "-display", xstrdup("none"));
+	add_firmware(w, d);
+	add_kernel(w, d);
+	for (i = 0; i < d->disk_count; i++)
+		add_disk(w, &d->disks[i]);
+}
+
+/* ---- what stays, or is not carried ---- */
+
+#define SWTPM_DIR "/var/lib/libvirt/swtpm"
+
+static bool tpm_is_2(const struct libvirt_definition *d)
+{
+	return !d->tpm_version || strcmp(d->tpm_version, "1.2");
+}
+
+static int check_disk(const struct libvirt_disk *d, struct err *e)
+{
+	if (d->shareable)
+		return err_set(e, ENOTSUP,
+			       "disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config), move the guest, "
+			       "and attach it there",
+			       d->target);
+	if (d->has_backing_named && d->source != LIBVIRT_NONE)
+		return err_set(e, ENOTSUP,
+			       "the definition says itself on which images disk %s is based (<backingStore>), which is not carried so far: leave that to "
+			       "the image (virsh edit)",
+			       d->target);
+	return 0;
+}
+
+static int check_firmware(const struct libvirt_definition *d, struct err *e)
+{
+	if (d->nvram_is_elsewhere)
+		return err_set(e, ENOTSUP, "its UEFI variables are in no file of this host, and are not carried");
+	if (d->has_tpm && d->tpm_is_emulator && (d->tpm_path || geteuid()))
+		return err_set(e, ENOTSUP,
+			       "its TPM (swtpm) keeps its state in a place of its own, and not in " SWTPM_DIR ", from which vmferry could carry it");
+	return 0;
+}
+
+static char *tpm_state(const struct libvirt_definition *d)
+{
+	return xasprintf(SWTPM_DIR "/%s/%s", d->uuid, tpm_is_2(d) ? "tpm2" : "tpm1.2");
+}
+
+/* Nothing listens at the socket while the guest is down: it only stands for the state. */
+static void add_tpm(struct words *w, const struct libvirt_definition *d, struct swtpm *out)
+{
+	AUTO_FREE char *state = tpm_state(d);
+
+	if (!d->has_tpm || !d->tpm_is_emulator)
+		return;
+	add_option(w, "-chardev", xasprintf("socket,id=chrtpm,path=%s/socket", state));
+	add_option(w, "-tpmdev", xstrdup("emulator,id=tpm0,chardev=chrtpm"));
+	*out = (struct swtpm){.socket = xasprintf("%s/socket", state), .state = xstrdup(state), .tpm2 = tpm_is_2(d), .terminates = true};
+}
+
+static void note_what_stays(const struct libvirt_definition *d, struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (d->disks[i].source == LIBVIRT_NETWORK || d->disks[i].source == LIBVIRT_OTHER)
+			guest_note(g, "disk %s (%s) is not copied: the guest uses it there as here", d->disks[i].target,
+				   d->disks[i].elsewhere ?: "no file");
+	for (i = 0; i < d->file_count; i++)
+		guest_note(g, "the definition names %s, which is not carried: see that it is there", d->files[i]);
+	for (i = 0; i < d->secret_count; i++)
+		guest_note(g, "it needs the secret %s, which is not carried (virsh secret-define, secret-set-value there)", d->secrets[i]);
+	if (d->has_qemu_words)
+		guest_note(g, "it has options of its own for QEMU (<qemu:commandline>), which go as they are");
+}
+
+/* A disk is called as libvirt calls it: --disk vda=PATH. */
+static void name_disks(const struct libvirt_definition *d, struct guest *g)
+{
+	size_t i, k;
+
+	for (i = 0; i < g->disk_count; i++)
+		for (k = 0; k < d->disk_count; k++)
+			if (d->disks[k].path && g->disks[i].file && !strcmp(d->disks[k].path, g->disks[i].file) && !g->disks[i].drive_id)
+				g->disks[i].drive_id = xstrdup(d->disks[k].target);
+}
+
+int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e)
+{
+	struct words w = {.count = 0};
+	struct swtpm tpm = {.socket = NULL};
+	AUTO_FREE char *script = NULL;
+	size_t i;
+	int r = check_firmware(&l->def, e);
+
+	*g = (struct guest){.pid = 0};
+	for (i = 0; i < l->def.disk_count && !r; i++)
+		r = check_disk(&l->def.disks[i], e);
+	if (r) {
+		g->name = xstrdup(l->domain.name);
+		return err_prefix(e, "guest %s of libvirt", l->domain.name);
+	}
+	make_words(&w, &l->def);
+	add_tpm(&w, &l->def, &tpm);
+	r = guest_at_rest(g, l->domain.name, w.at, w.count, &script, e);
+	for (i = 0; i < w.count; i++)
+		free(w.at[i]);
+	free(g->cwd);
+	g->cwd = xstrdup("/");
+	g->tpm = tpm;
+	g->vcpus = l->def.vcpus;
+	g->ram_bytes = l->def.ram_bytes;
+	if (r)
+		return err_prefix(e, "guest %s of libvirt", l->domain.name);
+	name_disks(&l->def, g);
+	note_what_stays(&l->def, g);
+	return 0;
+}
+
+void libvirt_guest_fini(struct libvirt_guest *l)
+{
+	size_t i;
+
+	lv_domain_fini(&l->domain);
+	libvirt_definition_fini(&l->def);
+	for (i = 0; i < l->snapshot_count; i++)
+		free(l->snapshots[i]);
+	free(l->snapshots);
+	free(l->current);
+	free(l->xml);
+}

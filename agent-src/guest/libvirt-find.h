@@ -1,0 +1,44 @@
+/*
+ * libvirt-find.h: a guest that libvirt has defined and that is shut down: found by its name, and described as one whose command line is known.
+ *
+ * vmferry plans by command lines. A libvirt guest gets one that names its files alone (disks, firmware, media); nobody runs the guest by it. At the
+ * destination libvirt starts the guest by its definition, with the paths that the plan has given to these files.
+ */
+#ifndef VMFERRY_LIBVIRT_FIND_H
+#define VMFERRY_LIBVIRT_FIND_H
+
+#include "libvirt-rpc.h"
+#include "libvirt-xml.h"
+#include "qemu-discover.h"
+
+struct libvirt_guest {
+	struct lv_domain domain;
+	char *xml; /* inactive, with secrets */
+	struct libvirt_definition def;
+	bool autostart;
+	char **snapshots; /* XML of each, parents first */
+	size_t snapshot_count;
+	char *current; /* the name of the current one; NULL: none is */
+};
+
+/* In which state it is to be found. */
+enum libvirt_wanted {
+	LIBVIRT_SHUT_DOWN,
+	LIBVIRT_RUNNING,
+	LIBVIRT_GOES_DOWN, /* its QEMU has ended: libvirt is waited for until it has seen that */
+};
+
+/* The guest that libvirt calls so. 1: there is one; 0: there is none, or no libvirt; -EBUSY: it is in another state, or has a saved one; -ENOTSUP: what it
+ * has cannot be carried; -errno: libvirt cannot be asked. libvirt_guest_fini() always. */
+int libvirt_find(struct libvirt_guest *l, const char *name, enum libvirt_wanted wanted, struct err *e);
+/* Its disks, and what else it reads, into *g, which is as guest_at_rest() makes it. */
+int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e);
+/* 0: libvirt defines it as it was when it was found, and it is still shut down; -ESTALE or -EBUSY: not any more. */
+int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e);
+void libvirt_guest_fini(struct libvirt_guest *l);
+
+/* Every guest of libvirt's that is shut down, as guest_list() has those that run: *out is malloc'ed, each guest's pid is 0 and its owner_hint "libvirt". One that
+ * cannot be moved is there with its name alone; whys[i] says why not, malloc'ed (NULL: it can). 0, also without a libvirt; -errno. */
+int libvirt_list(struct guest **out, char ***whys, size_t *count, struct err *e);
+
+#endif

@@ -1,0 +1,398 @@
+/* definition.c: see definition.h. */
+#include "definition.h"
+#include "durable-file.h"
+#include "fault.h"
+#include "json-text.h"
+#include "kept-definition.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFINITION "definition"
+#define ASK_MS	   5000
+
+static struct definition *definition_of(struct part *p)
+{
+	return container_of(p, struct definition, part);
+}
+
+bool definition_is_libvirts(const struct definition *d)
+{
+	return d->guest.xml != NULL;
+}
+
+int definition_find(struct definition *d, const char *name, enum libvirt_wanted wanted, struct err *e)
+{
+	int found = libvirt_find(&d->guest, name, wanted, e);
+
+	if (found < 0 && d->guest.domain.name && !d->src->guest.name)
+		d->src->guest.name = xstrdup(d->guest.domain.name);
+	if (found <= 0) { /* a move of another kind does not have this part */
+		libvirt_guest_fini(&d->guest);
+		d->guest = (struct libvirt_guest){.xml = NULL};
+	}
+	return found;
+}
+
+/* ---- the plan ---- */
+
+static int check_words(const struct definition *d, struct err *e)
+{
+	const struct move_options *o = d->src->opt;
+	const struct {
+		bool said;
+		const char *why;
+	} words[] = {
+		{o->install_unit, "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
+		{o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
+		{o->map_net.count, "--map-net cannot be given for a guest of libvirt's that is shut down: change its definition there (virsh edit)"},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		if (words[i].said)
+			return err_set(e, ENOTSUP, "%s", words[i].why);
+	return 0;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct definition *d = definition_of(p);
+
+	return check_words(d, e) ? source_obstacle(d->src, e) : 0;
+}
+
+static json_t *names_of_networks(const struct libvirt_definition *def)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < def->nic_count; i++)
+		if (def->nics[i].kind && def->nics[i].source)
+			json_array_append_new(out, json_pack("{s:s,s:s}", "kind", def->nics[i].kind, "name", def->nics[i].source));
+	return out;
+}
+
+static json_t *pools_of(const struct libvirt_definition *def)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < def->disk_count; i++)
+		if (def->disks[i].source == LIBVIRT_VOLUME)
+			json_array_append_new(out, json_string(def->disks[i].pool));
+	return out;
+}
+
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	const struct definition *d = definition_of(p);
+	const struct libvirt_definition *def = &d->guest.def;
+
+	(void)e;
+	json_object_set_new(out, "owner", json_string("libvirt"));
+	json_object_set_new(out, DEFINITION,
+			    json_pack("{s:s,s:s,s:o,s:o,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def), "pools",
+				      pools_of(def), "autostart", d->guest.autostart));
+	return 0;
+}
+
+/* ---- as it is to be there ---- */
+
+struct changes {
+	struct libvirt_change *list;
+	size_t count;
+};
+
+static void change(struct changes *c, const char *from, const char *to)
+{
+	if (from && to && strcmp(from, to))
+		c->list[c->count++] = (struct libvirt_change){.from = from, .to = to};
+}
+
+/* The path that the destination has for it; NULL: it does not say. */
+static const char *place_of(const json_t *accept, uint32_t object)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(accept, "disks"), i, disk)
+		if (json_integer_value(json_object_get(disk, "object")) == (json_int_t)object)
+			return json_text(disk, "path");
+	return NULL;
+}
+
+/* Does the pool of that name have its volumes in the directory of that path, there? */
+static bool pool_has(const json_t *accept, const char *pool, const char *path)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	const char *target = json_text(json_object_get(json_object_get(accept, DEFINITION), "pools"), pool);
+
+	return target && !strcmp(target, dirname(copy));
+}
+
+/* A volume stays one where a pool of its name has its place there; elsewhere it is a file. */
+static void change_volume(struct definition *d, struct changes *c, const json_t *accept, const struct libvirt_disk *disk, const char *to,
+			  char **name)
+{
+	AUTO_FREE char *copy = xstrdup(to);
+	AUTO_FREE char *there = xasprintf("%s/%s", disk->pool, basename(copy));
+
+	*name = xasprintf("%s/%s", disk->pool, disk->volume);
+	if (!pool_has(accept, disk->pool, to)) {
+		report_notice(d->src->report, "disk %s is no volume of the pool %s there, which has no such place: it is the file %s",
+			      disk->target, disk->pool, to);
+		change(c, *name, to);
+	} else if (strcmp(*name, there)) {
+		report_notice(d->src->report, "disk %s has another name in its pool there: it is the file %s", disk->target, to);
+		change(c, *name, to);
+	}
+}
+
+static const struct libvirt_disk *disk_at(const struct libvirt_definition *def, const char *path)
+{
+	size_t i;
+
+	for (i = 0; path && i < def->disk_count; i++)
+		if (def->disks[i].path && !strcmp(def->disks[i].path, path))
+			return &def->disks[i];
+	return NULL;
+}
+
+static void change_disks(struct definition *d, struct changes *c, const json_t *accept, char **names)
+{
+	unsigned i;
+
+	for (i = 0; i < d->disks->count; i++) {
+		const struct disk *one = d->disks->list[i];
+		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
+		const char *to = place_of(accept, one->object);
+
+		if (to && disk && disk->source == LIBVIRT_VOLUME)
+			change_volume(d, c, accept, disk, to, &names[i]);
+		else
+			change(c, one->guest->file, to);
+	}
+}
+
+static void change_files(struct changes *c, const json_t *described, const json_t *accept)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(accept, "carry"), i, one) {
+		const json_t *file = json_array_get(described, (size_t)json_integer_value(json_object_get(one, "file")));
+
+		change(c, json_text(file, "path"), json_text(one, "to"));
+	}
+}
+
+static int rewrite_all(struct definition *d, const struct libvirt_changes *c, struct err *e)
+{
+	json_t *snapshots = json_array();
+	AUTO_FREE char *xml = NULL;
+	size_t i;
+	int r = libvirt_xml_rewrite(d->guest.xml, strlen(d->guest.xml), c, &xml, e);
+
+	for (i = 0; i < d->guest.snapshot_count && !r; i++) {
+		AUTO_FREE char *text = NULL;
+
+		r = libvirt_snapshot_rewrite(d->guest.snapshots[i], strlen(d->guest.snapshots[i]), c, &text, e);
+		if (!r)
+			json_array_append_new(snapshots, json_string(text));
+	}
+	if (!r)
+		d->kept = json_pack("{s:s,s:s,s:s,s:b,s:O,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", xml, "autostart",
+				    d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
+	json_decref(snapshots);
+	if (!r && !d->kept)
+		r = err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
+	return r ? r : kept_definition_check(d->kept, e);
+}
+
+static int rewrite(struct definition *d, const json_t *accept, struct err *e)
+{
+	size_t most = d->disks->count + json_array_size(json_object_get(accept, "carry"));
+	AUTO_FREE struct libvirt_change *list = xcalloc(most + 1, sizeof(*list));
+	AUTO_FREE char **names = xcalloc(d->disks->count + 1U, sizeof(*names));
+	const char *emulator = json_text(accept, "qemu");
+	struct changes c = {list, 0};
+	size_t i;
+	int r;
+
+	change_disks(d, &c, accept, names);
+	change_files(&c, d->files->described, accept);
+	r = rewrite_all(d,
+			&(struct libvirt_changes){.paths = c.list,
+						  .path_count = c.count,
+						  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
+			e);
+	for (i = 0; i < d->disks->count; i++)
+		free(names[i]);
+	return r;
+}
+
+static int agree(struct part *p, const json_t *accept, struct err *e)
+{
+	struct definition *d = definition_of(p);
+
+	if (!json_text(json_object_get(accept, DEFINITION), "libvirt"))
+		return err_set(e, ENOTSUP,
+			       "the destination's plan says nothing of its libvirt: its vmferry is an older one, which would not define the guest. "
+			       "Install the same version there");
+	d->there = json_incref(json_object_get(accept, DEFINITION));
+	return rewrite(d, accept, e);
+}
+
+void definition_decide(const struct definition *d, json_t *prepare)
+{
+	if (d->kept)
+		json_object_set(prepare, DEFINITION, d->kept);
+}
+
+/* ---- undefined, and defined again ---- */
+
+/* As it is here, unlike what goes to the destination. */
+static json_t *keep_own(const struct definition *d)
+{
+	json_t *snapshots = json_array();
+	size_t i;
+
+	for (i = 0; i < d->guest.snapshot_count; i++)
+		json_array_append_new(snapshots, json_string(d->guest.snapshots[i]));
+	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml, "autostart",
+			 d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
+}
+
+static int keep(struct definition *d, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
+	json_t *own = keep_own(d);
+	int r = attempt_own(d->part.a, DEFINITION, json_pack("{s:s,s:s}", "path", path, "name", d->guest.def.name), e);
+
+	if (!r)
+		r = kept_definition_write(path, own, e);
+	json_decref(own);
+	fault_point("src-definition-kept");
+	return r;
+}
+
+int definition_undefine(struct definition *d, struct err *e)
+{
+	struct lv *v;
+	int r;
+
+	if (!definition_is_libvirts(d))
+		return 0;
+	r = keep(d, e);
+	if (!r)
+		r = lv_open(&v, ASK_MS, e);
+	if (r)
+		return err_prefix(e, "undefining the guest here");
+	r = libvirt_is_unchanged(&d->guest, v, e);
+	if (!r)
+		r = lv_undefine(v, &d->guest.domain, e);
+	lv_close(v);
+	fault_point("src-undefined");
+	return r;
+}
+
+/* Whoever has defined it again meanwhile is right. */
+static int define_again(const json_t *kept, struct err *e)
+{
+	json_t *failed = json_array();
+	struct lv *v;
+	bool there;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (!r) {
+		r = kept_definition_is_there(v, kept, &there, e);
+		if (!r && !there) {
+			r = kept_definition_define(v, kept, e);
+			if (!r)
+				kept_definition_complete(v, kept, failed);
+		}
+		lv_close(v);
+	}
+	if (!r && json_array_size(failed))
+		r = err_set(e, EREMOTEIO, "%s", json_string_value(json_array_get(failed, 0)));
+	json_decref(failed);
+	return r;
+}
+
+/* The XML is left for people: "virsh define FILE" has the guest here again. */
+static int leave_for_people(struct definition *d, const json_t *kept, struct err *e)
+{
+	AUTO_FREE char *place = kept_definition_place(d->src->opt->state_dir, json_text(kept, "uuid"));
+	int r = unlink(place) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s, of an earlier move", place) : 0;
+
+	r = r ? r : write_new_file(place, 0600, json_text(kept, "xml"), e);
+	if (!r)
+		d->left = xstrdup(place);
+	return r;
+}
+
+static int remove_file(const char *path, struct err *e)
+{
+	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+static int undo_definition(struct part *p, const json_t *detail, struct err *e)
+{
+	struct definition *d = definition_of(p);
+	bool has_gone = p->a->handoff.state == HO_SRC_RELEASED;
+	const char *path = json_text(detail, "path");
+	json_t *kept;
+	int r = path ? kept_definition_read(path, &kept, e) : err_set(e, EBADMSG, "the journal does not say which");
+
+	if (r == -ENOENT) /* it was never undefined */
+		return 0;
+	if (r)
+		return r;
+	r = has_gone ? leave_for_people(d, kept, e) : define_again(kept, e);
+	if (r)
+		err_prefix(e, has_gone ? "the definition of guest %s" : "guest %s is to be defined in libvirt here again",
+			   json_text(detail, "name") ?: "?");
+	json_decref(kept);
+	fault_point("src-defined-again");
+	return r ? r : remove_file(path, e);
+}
+
+/* ---- what is told ---- */
+
+static void tell(const struct part *p, enum part_tale tale, json_t *out)
+{
+	const struct definition *d = container_of(p, const struct definition, part);
+
+	if (tale == TELL_PLAN)
+		json_object_set_new(out, "libvirt",
+				    json_pack("{s:s*,s:b,s:i}", "there", json_text(d->there, "libvirt"), "autostart", d->guest.autostart, "snapshots",
+					      (int)d->guest.snapshot_count));
+	if (tale == TELL_RESULT && d->left)
+		json_object_set_new(out, "definition_left", json_string(d->left));
+}
+
+static void fini(struct part *p)
+{
+	struct definition *d = definition_of(p);
+
+	libvirt_guest_fini(&d->guest);
+	json_decref(d->there);
+	json_decref(d->kept);
+	free(d->left);
+}
+
+static const struct part_undo undo[] = {{DEFINITION, "its definition in libvirt", undo_definition}, {NULL, NULL, NULL}};
+
+static const struct part_ops ops =
+	{.name = "definition", .examine = examine, .describe = describe, .agree = agree, .undo = undo, .tell = tell, .fini = fini};
+
+void definition_init(struct definition *d, struct source *src, const struct disks *disks, const struct files *files)
+{
+	*d = (struct definition){.part = {&ops, src->part.a}, .src = src, .disks = disks, .files = files};
+}
