@@ -28,10 +28,11 @@ static int open_libvirt(struct lv **v, struct err *e)
 {
 	int r = lv_open(v, ASK_MS, e);
 
-	return r == -ENOENT ? err_set(e, ENOENT,
-				      "the guest is libvirt's, and no libvirt runs at the destination that could have it: install it there (Debian: "
-				      "libvirt-daemon-system), and start it")
-			    : r;
+	return r == -ENOENT
+		       ? err_set(e, ENOENT,
+				 "the guest is libvirt's, and no libvirt runs at the destination that could have it: install it there (Debian: "
+				 "libvirt-daemon-system), and start it")
+		       : r;
 }
 
 static int check_is_free(struct definition *d, struct lv *v, const json_t *told, struct err *e)
@@ -44,14 +45,16 @@ static int check_is_free(struct definition *d, struct lv *v, const json_t *told,
 	if (r)
 		return r;
 	if (there)
-		return err_set(e, EEXIST, "libvirt has a guest with the UUID %s at the destination already: undefine it there (virsh undefine %s)",
+		return err_set(e, EEXIST,
+			       "libvirt has a guest with the UUID %s at the destination already: undefine it there (virsh undefine %s)",
 			       json_text(told, "uuid"), json_text(told, "uuid"));
 	r = lv_lookup(v, name, &other, e);
 	if (r)
 		return r == -ENOENT ? 0 : r;
 	lv_domain_fini(&other);
 	(void)d;
-	return err_set(e, EEXIST, "libvirt has another guest %s at the destination already: rename or undefine it there (virsh domrename)", name);
+	return err_set(e, EEXIST, "libvirt has another guest %s at the destination already: rename or undefine it there (virsh domrename)",
+		       name);
 }
 
 static char *joined(char **names, size_t count)
@@ -103,8 +106,8 @@ static void look_at_network(const struct definition *d, struct lv *v, const json
 	if (lv_network(v, name, &active, &e) == -ENOENT) {
 		AUTO_FREE char *all = networks_here(v);
 
-		caution(d, xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start", name,
-				     *all ? all : "none"));
+		caution(d, xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start",
+				     name, *all ? all : "none"));
 	} else if (e.code == 0 && !active) {
 		caution(d, xasprintf("libvirt's network %s is not active: virsh net-start %s", name, name));
 	}

@@ -14,7 +14,7 @@ struct tpm {
 	struct target *target;
 	const char *from; /* its socket at the source; NULL: the guest has no such TPM */
 	char *exe;
-	char *above; /* of a guest of libvirt's: the directory that libvirt has for it; NULL: it is none */
+	char *above;	    /* of a guest of libvirt's: the directory that libvirt has for it; NULL: it is none */
 	struct swtpm swtpm; /* as it is to be here: in a directory that only this attempt can have made */
 	struct qemu_proc proc;
 	bool awaited;  /* what it keeps is still on its way; */

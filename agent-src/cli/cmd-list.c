@@ -68,9 +68,10 @@ static void check_owner(struct entry *n)
 		return;
 	if (!strcmp(n->g.owner_hint, "libvirt"))
 		because(n, xstrdup("it belongs to libvirt, whose guests do not go while they run"),
-			xasprintf("vmferry migrate %s HOST --how cold: its disks go ahead, it is shut down, and started there; or virsh migrate "
-				  "--live --copy-storage-all --verbose %s qemu+ssh://HOST/system",
-				  n->g.name, n->g.name));
+			xasprintf(
+				"vmferry migrate %s HOST --how cold: its disks go ahead, it is shut down, and started there; or virsh migrate "
+				"--live --copy-storage-all --verbose %s qemu+ssh://HOST/system",
+				n->g.name, n->g.name));
 	else
 		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
 			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "

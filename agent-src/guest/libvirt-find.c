@@ -51,10 +51,11 @@ static int check_state(struct lv *v, const struct lv_domain *d, enum libvirt_wan
 	r = lv_has_managed_save(v, d, &saved, e);
 	if (r || !saved)
 		return r;
-	return err_set(e, EBUSY,
-		       "guest %s of libvirt has a saved state (virsh managedsave), which is not carried: let it go on (virsh start %s) and shut it "
-		       "down, or drop that state (virsh managedsave-remove %s)",
-		       d->name, d->name, d->name);
+	return err_set(
+		e, EBUSY,
+		"guest %s of libvirt has a saved state (virsh managedsave), which is not carried: let it go on (virsh start %s) and shut it "
+		"down, or drop that state (virsh managedsave-remove %s)",
+		d->name, d->name, d->name);
 }
 
 static int check_checkpoints(struct lv *v, const struct lv_domain *d, struct err *e)
@@ -64,10 +65,11 @@ static int check_checkpoints(struct lv *v, const struct lv_domain *d, struct err
 
 	if (r || !n)
 		return r;
-	return err_set(e, ENOTSUP,
-		       "guest %s of libvirt has %u checkpoints, whose bitmaps would be lost: delete them first (virsh checkpoint-list %s; virsh "
-		       "checkpoint-delete)",
-		       d->name, n, d->name);
+	return err_set(
+		e, ENOTSUP,
+		"guest %s of libvirt has %u checkpoints, whose bitmaps would be lost: delete them first (virsh checkpoint-list %s; virsh "
+		"checkpoint-delete)",
+		d->name, n, d->name);
 }
 
 static int read_definition(struct libvirt_guest *l, struct lv *v, struct err *e)
@@ -175,7 +177,8 @@ int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err
 	r = r ? r : lv_xml(v, &l->domain, true, &xml, e);
 	return r || !strcmp(xml, l->xml)
 		       ? r
-		       : err_set(e, ESTALE, "the definition of guest %s was changed (virsh edit) while the guest was moved", l->domain.name);
+		       : err_set(e, ESTALE, "the definition of guest %s was changed (virsh edit) while the guest was moved",
+				 l->domain.name);
 }
 
 /* ---- as a command line ---- */
@@ -229,7 +232,9 @@ static void add_disk(struct words *w, const struct libvirt_disk *d)
 	if (path)
 		add_option(w, "-drive",
 			   xasprintf("if=none,id=%s,file=%s,format=%s%s%s", id, path, d->format, cdrom ? ",media=cdrom" : "",
-				     d->read_only || cdrom ? ",readonly=on" : floppy ? "" : ",discard=unmap"));
+				     d->read_only || cdrom ? ",readonly=on"
+				     : floppy		   ? ""
+							   : ",discard=unmap"));
 }
 
 /* Variables that were never written have no file: libvirt makes them at the guest's first start. */
@@ -282,15 +287,17 @@ static bool tpm_is_2(const struct libvirt_definition *d)
 static int check_disk(const struct libvirt_disk *d, struct err *e)
 {
 	if (d->shareable)
-		return err_set(e, ENOTSUP,
-			       "disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config), move the guest, "
-			       "and attach it there",
-			       d->target);
+		return err_set(
+			e, ENOTSUP,
+			"disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config), move the guest, "
+			"and attach it there",
+			d->target);
 	if (d->has_backing_named && d->source != LIBVIRT_NONE)
-		return err_set(e, ENOTSUP,
-			       "the definition says itself on which images disk %s is based (<backingStore>), which is not carried so far: leave that to "
-			       "the image (virsh edit)",
-			       d->target);
+		return err_set(
+			e, ENOTSUP,
+			"the definition says itself on which images disk %s is based (<backingStore>), which is not carried so far: leave that to "
+			"the image (virsh edit)",
+			d->target);
 	return 0;
 }
 
@@ -300,7 +307,8 @@ static int check_firmware(const struct libvirt_definition *d, struct err *e)
 		return err_set(e, ENOTSUP, "its UEFI variables are in no file of this host, and are not carried");
 	if (d->has_tpm && d->tpm_is_emulator && (d->tpm_path || geteuid()))
 		return err_set(e, ENOTSUP,
-			       "its TPM (swtpm) keeps its state in a place of its own, and not in " SWTPM_DIR ", from which vmferry could carry it");
+			       "its TPM (swtpm) keeps its state in a place of its own, and not in " SWTPM_DIR
+			       ", from which vmferry could carry it");
 	return 0;
 }
 

@@ -73,13 +73,14 @@ static void plan_starters(const struct transfer *t, json_t *list)
 static void plan_libvirt(const struct transfer *t, json_t *list)
 {
 	const struct libvirt_guest *l = &t->definition.guest;
-	AUTO_FREE char *snapshots = l->snapshot_count ? xasprintf(", with %zu snapshot%s", l->snapshot_count, l->snapshot_count == 1 ? "" : "s")
-						      : xstrdup("");
+	AUTO_FREE char *snapshots =
+		l->snapshot_count ? xasprintf(", with %zu snapshot%s", l->snapshot_count, l->snapshot_count == 1 ? "" : "s") : xstrdup("");
 
 	if (!t->recipe->owner)
 		return;
-	append_new(list, xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?", snapshots,
-				   l->autostart ? "it starts when that host boots, as it does here" : "it does not start when that host boots"));
+	append_new(list,
+		   xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?", snapshots,
+			     l->autostart ? "it starts when that host boots, as it does here" : "it does not start when that host boots"));
 	append_new(list, xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
 }
 

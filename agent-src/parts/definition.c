@@ -49,7 +49,8 @@ static int check_words(const struct definition *d, struct err *e)
 	} words[] = {
 		{o->install_unit, "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
 		{o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
-		{o->map_net.count, "--map-net cannot be given for a guest of libvirt's that is shut down: change its definition there (virsh edit)"},
+		{o->map_net.count,
+		 "--map-net cannot be given for a guest of libvirt's that is shut down: change its definition there (virsh edit)"},
 	};
 	size_t i;
 
@@ -96,8 +97,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	(void)e;
 	json_object_set_new(out, "owner", json_string("libvirt"));
 	json_object_set_new(out, DEFINITION,
-			    json_pack("{s:s,s:s,s:o,s:o,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def), "pools",
-				      pools_of(def), "autostart", d->guest.autostart));
+			    json_pack("{s:s,s:s,s:o,s:o,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def),
+				      "pools", pools_of(def), "autostart", d->guest.autostart));
 	return 0;
 }
 
@@ -206,8 +207,8 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, st
 			json_array_append_new(snapshots, json_string(text));
 	}
 	if (!r)
-		d->kept = json_pack("{s:s,s:s,s:s,s:b,s:O,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", xml, "autostart",
-				    d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
+		d->kept = json_pack("{s:s,s:s,s:s,s:b,s:O,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", xml,
+				    "autostart", d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
 	json_decref(snapshots);
 	if (!r && !d->kept)
 		r = err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
@@ -241,9 +242,10 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 	struct definition *d = definition_of(p);
 
 	if (!json_text(json_object_get(accept, DEFINITION), "libvirt"))
-		return err_set(e, ENOTSUP,
-			       "the destination's plan says nothing of its libvirt: its vmferry is an older one, which would not define the guest. "
-			       "Install the same version there");
+		return err_set(
+			e, ENOTSUP,
+			"the destination's plan says nothing of its libvirt: its vmferry is an older one, which would not define the guest. "
+			"Install the same version there");
 	d->there = json_incref(json_object_get(accept, DEFINITION));
 	return rewrite(d, accept, e);
 }
@@ -264,8 +266,8 @@ static json_t *keep_own(const struct definition *d)
 
 	for (i = 0; i < d->guest.snapshot_count; i++)
 		json_array_append_new(snapshots, json_string(d->guest.snapshots[i]));
-	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml, "autostart",
-			 d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
+	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml,
+			 "autostart", d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
 }
 
 static int keep(struct definition *d, struct err *e)
@@ -371,8 +373,8 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 	if (tale == TELL_PLAN)
 		json_object_set_new(out, "libvirt",
-				    json_pack("{s:s*,s:b,s:i}", "there", json_text(d->there, "libvirt"), "autostart", d->guest.autostart, "snapshots",
-					      (int)d->guest.snapshot_count));
+				    json_pack("{s:s*,s:b,s:i}", "there", json_text(d->there, "libvirt"), "autostart", d->guest.autostart,
+					      "snapshots", (int)d->guest.snapshot_count));
 	if (tale == TELL_RESULT && d->left)
 		json_object_set_new(out, "definition_left", json_string(d->left));
 }

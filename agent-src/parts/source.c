@@ -170,13 +170,14 @@ static int check_text(const struct guest *g, struct err *e)
 int source_check_owner(const struct guest *g, struct err *e)
 {
 	if (g->owner_hint && strcmp(g->owner_hint, "libvirt"))
-		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with `qm remote-migrate`", g->name,
-			       g->owner_hint);
+		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with `qm remote-migrate`",
+			       g->name, g->owner_hint);
 	if (g->owner_hint)
-		return err_set(e, ENOTSUP,
-			       "guest %s belongs to libvirt, whose guests go shut down: --how cold has its disks go ahead while it runs, and libvirt "
-			       "shut it down then; or move it as it runs with `virsh migrate --live --copy-storage-all`",
-			       g->name);
+		return err_set(
+			e, ENOTSUP,
+			"guest %s belongs to libvirt, whose guests go shut down: --how cold has its disks go ahead while it runs, and libvirt "
+			"shut it down then; or move it as it runs with `virsh migrate --live --copy-storage-all`",
+			g->name);
 	return guest_check_user(g, e) ? err_prefix(e, "guest %s", g->name) : 0;
 }
 

@@ -54,7 +54,8 @@ static int find_at_rest(struct tpm *t, struct err *e)
 			"its swtpm, as NAME.sh of an earlier move does",
 			t->socket);
 	/* the swtpm of a guest that ran when the command began does nothing more once that is down */
-	if (!t->src->is_libvirts && !access(t->socket, F_OK) && !swtpm_find(&t->swtpm, &t->pid, t->socket, &ignored) && !t->src->opt->cold.head)
+	if (!t->src->is_libvirts && !access(t->socket, F_OK) && !swtpm_find(&t->swtpm, &t->pid, t->socket, &ignored) &&
+	    !t->src->opt->cold.head)
 		return err_set(e, EBUSY, "the guest's TPM, a swtpm (process %d), runs: end it before the guest is moved", (int)t->pid);
 	swtpm_fini(&t->swtpm);
 	t->swtpm = g->tpm;
@@ -100,8 +101,8 @@ static int examine(struct part *p, struct err *e)
 	t->socket = find_socket(&t->src->guest);
 	if (t->socket)
 		r = head && !head->is_down && !t->src->is_libvirts ? find_for_later(t, e)
-		    : at_rest ? find_at_rest(t, e)
-					   : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
+		    : at_rest					   ? find_at_rest(t, e)
+								   : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
 	if (t->socket && !r && !t->src->traits.carries_memory)
 		r = find_kept(t, e);
 	if (r) { /* not ENOTSUP: it is in the way of other kinds of moves, too */
