@@ -1,11 +1,9 @@
-/* libvirt-rpc.c: see libvirt-rpc.h. The connection: frames, serials, what libvirt refuses, who may be at the other end. */
-#include "be.h"
+/* libvirt-rpc.c: see libvirt-rpc.h. A call that is waited for, what libvirt refuses, and who may be at the other end. */
 #include "lv-private.h"
 #include "unix-socket.h"
 #include "util.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +17,6 @@
 #define RETRY_CONNECT_MS 10
 #define AUTH_TYPES_MAX	 20 /* REMOTE_AUTH_TYPE_LIST_MAX */
 enum { AUTH_NONE = 0, AUTH_SASL = 1, AUTH_POLKIT = 2 };
-
-struct lv {
-	int fd; /* -1: dead */
-	char *socket;
-	uint32_t serial; /* of the last call */
-	unsigned deadline_ms;
-	unsigned long version;
-	bool is_user;
-	int error_code;
-	uint8_t *body;	/* of the message last received */
-	struct err why; /* it is dead */
-};
 
 /* ---- what libvirt refuses ---- */
 
@@ -67,135 +53,47 @@ static int code_of(int number)
 	return EREMOTEIO;
 }
 
-/* ---- the connection ---- */
+/* ---- a call ---- */
 
-/* Nothing more can be said, as nobody knows where the next message begins, or what it answers. */
-static int lose(struct lv *v, const struct err *e)
+/* Of a caller that waits for the reply. */
+struct waiter {
+	struct lv_pending p;
+	bool done;
+	struct lv_head h;
+	uint8_t *body;
+};
+
+static void wake(struct lv_pending *p, const struct lv_head *h, uint8_t *body)
 {
-	close(v->fd);
-	v->fd = -1;
-	v->why = *e;
-	return -e->code;
+	struct waiter *w = container_of(p, struct waiter, p);
+
+	if (!h)
+		return; /* the connection is lost, which is seen without */
+	w->h = *h;
+	w->body = body;
+	w->done = true;
 }
 
-static int wait_for(const struct lv *v, short events, uint64_t until_ns, struct err *e)
-{
-	struct pollfd p = {.fd = v->fd, .events = events};
-	uint64_t now = now_ns();
-
-	if (now >= until_ns)
-		return err_set(e, ETIMEDOUT, "libvirt does not answer at %s", v->socket);
-	if (poll(&p, 1, (int)MIN((until_ns - now) / 1000000 + 1, (uint64_t)INT_MAX)) < 0 && errno != EINTR)
-		return err_sys(e, errno, "poll");
-	return 0;
-}
-
-static int send_all(const struct lv *v, const void *from, size_t n, uint64_t until_ns, struct err *e)
-{
-	const uint8_t *p = from;
-
-	while (n) {
-		ssize_t sent = send(v->fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (sent < 0 && errno != EAGAIN && errno != EINTR)
-			return err_sys(e, errno == EPIPE ? ECONNRESET : errno, "cannot write to libvirt at %s", v->socket);
-		if (sent < 0 && wait_for(v, POLLOUT, until_ns, e) < 0)
-			return -e->code;
-		p += MAX(sent, 0);
-		n -= (size_t)MAX(sent, 0);
-	}
-	return 0;
-}
-
-static int receive_all(const struct lv *v, void *to, size_t n, uint64_t until_ns, struct err *e)
-{
-	uint8_t *p = to;
-
-	while (n) {
-		ssize_t got = recv(v->fd, p, n, MSG_DONTWAIT);
-
-		if (!got)
-			return err_set(e, ECONNRESET, "libvirt closed the connection at %s", v->socket);
-		if (got < 0 && errno != EAGAIN && errno != EINTR)
-			return err_sys(e, errno, "cannot read from libvirt at %s", v->socket);
-		if (got < 0 && wait_for(v, POLLIN, until_ns, e) < 0)
-			return -e->code;
-		p += MAX(got, 0);
-		n -= (size_t)MAX(got, 0);
-	}
-	return 0;
-}
-
-static void put_head(uint8_t at[LV_HEAD_BYTES], const struct lv_head *h)
-{
-	put32(put32(put32(at, h->length), h->program), h->version);
-	put32(put32(put32(put32(at + 12, (uint32_t)h->procedure), h->type), h->serial), h->status);
-}
-
-static int send_message(const struct lv *v, const struct lv_head *h, const struct lv_writer *body, uint64_t until_ns, struct err *e)
-{
-	uint8_t head[LV_HEAD_BYTES];
-
-	put_head(head, h);
-	if (send_all(v, head, sizeof(head), until_ns, e) < 0)
-		return -e->code;
-	return body ? send_all(v, body->data, body->n, until_ns, e) : 0;
-}
-
-/* The next message: its body is v->body. */
-static int receive_message(struct lv *v, struct lv_head *h, uint64_t until_ns, struct err *e)
-{
-	uint8_t head[LV_HEAD_BYTES];
-
-	if (receive_all(v, head, sizeof(head), until_ns, e) < 0)
-		return -e->code;
-	*h = (struct lv_head){be32(head),      be32(head + 4),	be32(head + 8), (int32_t)be32(head + 12),
-			      be32(head + 16), be32(head + 20), be32(head + 24)};
-	if (h->length < LV_HEAD_BYTES || h->length > LV_MESSAGE_MAX)
-		return err_set(e, EPROTO, "libvirt sent a message of %u bytes, which is not between %u and %u", h->length, LV_HEAD_BYTES,
-			       LV_MESSAGE_MAX);
-	if (h->version != LV_VERSION_ONE || h->type < LV_REPLY || h->type > LV_MESSAGE)
-		return err_set(e, EPROTO, "libvirt sent a message of type %u, version %u, which nobody asked for", h->type, h->version);
-	free(v->body);
-	v->body = xmalloc(MAX(h->length - LV_HEAD_BYTES, 1U));
-	return receive_all(v, v->body, h->length - LV_HEAD_BYTES, until_ns, e);
-}
-
-/* A message that answers no call: libvirt ends connections that do not answer its pings; all else is an event that nobody waits for. */
-static int take_message(const struct lv *v, const struct lv_head *h, uint64_t until_ns, struct err *e)
-{
-	struct lv_head pong = {LV_HEAD_BYTES, LV_KEEPALIVE, LV_VERSION_ONE, LV_PONG, LV_MESSAGE, 0, LV_OK};
-
-	if (h->program != LV_KEEPALIVE || h->procedure != LV_PING)
-		return 0;
-	return send_message(v, &pong, NULL, until_ns, e);
-}
-
-/* Receives until the reply to the last call is there. */
-static int await_reply(struct lv *v, const struct lv_ask *ask, struct lv_head *h, uint64_t until_ns, struct err *e)
-{
-	do {
-		if (receive_message(v, h, until_ns, e) < 0)
-			return -e->code;
-		if (h->type == LV_MESSAGE && take_message(v, h, until_ns, e) < 0)
-			return -e->code;
-	} while (h->type == LV_MESSAGE);
-	if (h->program != LV_PROGRAM || h->procedure != (int32_t)ask->procedure || h->serial != v->serial || h->status > LV_ERROR)
-		return err_set(e, EPROTO,
-			       "libvirt replied to call %u (procedure %d, program %#x, status %u), not to call %u (procedure %d)",
-			       h->serial, h->procedure, h->program, h->status, v->serial, (int)ask->procedure);
-	return 0;
-}
-
+/* The reply is v->reply then. */
 static int exchange(struct lv *v, const struct lv_ask *ask, struct lv_head *h, struct err *e)
 {
 	uint64_t until_ns = now_ns() + v->deadline_ms * 1000000ULL;
-	struct lv_head call =
-		{(uint32_t)(LV_HEAD_BYTES + ask->args.n), LV_PROGRAM, LV_VERSION_ONE, (int32_t)ask->procedure, LV_CALL, ++v->serial, LV_OK};
+	struct waiter w = {
+		.p = {.program = ask->of_qemu ? LV_QEMU_PROGRAM : LV_PROGRAM, .procedure = ask->procedure, .replied = wake},
+	};
+	int r = lv_frames_send(v, &w.p, &ask->args, e);
 
-	if (send_message(v, &call, &ask->args, until_ns, e) < 0)
-		return -e->code;
-	return await_reply(v, ask, h, until_ns, e);
+	if (!r)
+		r = lv_frames_until(v, &w.done, until_ns, e);
+	if (r < 0) {
+		lv_frames_forget(v, &w.p);
+		free(w.body);
+		return r;
+	}
+	free(v->reply);
+	v->reply = w.body;
+	*h = w.h;
+	return 0;
 }
 
 /* What is being asked, for an error: room for a name as people give them. */
@@ -205,8 +103,8 @@ static const char *asked(const struct lv_ask *ask, char text[300])
 	return text;
 }
 
-/* A remote_error follows; its first three members are what matters. */
-static int take_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader r, struct err *e)
+/* A remote_error; its first three members are what matters. */
+int lv_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader r, struct err *e)
 {
 	int number = lv_read_i32(&r);
 	AUTO_FREE char *words = NULL;
@@ -214,10 +112,8 @@ static int take_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader
 
 	lv_read_u32(&r); /* the part of libvirt that it comes from */
 	words = lv_read_optional(&r);
-	if (r.bad) {
-		err_set(e, EPROTO, "libvirt cannot %s, and its error is not one", asked(ask, what));
-		return lose(v, e);
-	}
+	if (r.bad)
+		return err_set(e, EPROTO, "libvirt cannot %s, and its error is not one", asked(ask, what));
 	v->error_code = number;
 	return err_set(e, code_of(number), "libvirt cannot %s: %s (its error %d)", asked(ask, what), words ? words : "it does not say why",
 		       number);
@@ -228,16 +124,18 @@ static int call(struct lv *v, const struct lv_ask *ask, struct lv_reader *r, str
 	struct lv_head h = {0};
 	char what[300];
 
-	if (v->fd < 0)
+	if (v->dead)
 		return err_set(e, EPIPE, "cannot %s: the connection to libvirt is lost: %s", asked(ask, what), v->why.msg);
 	if (ask->args.bad || ask->args.n > LV_MESSAGE_MAX - LV_HEAD_BYTES)
 		return err_set(e, E2BIG, "cannot %s: libvirt takes no text of more than %u bytes", asked(ask, what), LV_STRING_MAX);
 	if (exchange(v, ask, &h, e) < 0) {
 		err_prefix(e, "cannot %s", asked(ask, what));
-		return lose(v, e);
+		return lv_frames_lose(v, e);
 	}
-	*r = lv_reader_of(v->body, h.length - LV_HEAD_BYTES);
-	return h.status == LV_ERROR ? take_refusal(v, ask, *r, e) : 0;
+	*r = lv_reader_of(v->reply, h.length - LV_HEAD_BYTES);
+	if (h.status != LV_ERROR)
+		return 0;
+	return lv_refusal(v, ask, *r, e) == -EPROTO ? lv_frames_lose(v, e) : -e->code;
 }
 
 int lv_reply_end(struct lv *v, const struct lv_ask *ask, const struct lv_reader *r, struct err *e)
@@ -247,7 +145,7 @@ int lv_reply_end(struct lv *v, const struct lv_ask *ask, const struct lv_reader 
 	if (lv_reader_done(r))
 		return 0;
 	err_set(e, EPROTO, "cannot %s: libvirt's reply of procedure %d is not one", asked(ask, what), (int)ask->procedure);
-	return lose(v, e);
+	return lv_frames_lose(v, e);
 }
 
 int lv_call(struct lv *v, struct lv_ask *ask, struct lv_reader *r, struct err *e)
@@ -418,10 +316,9 @@ void lv_close(struct lv *v)
 {
 	if (!v)
 		return;
-	if (v->fd >= 0)
-		close(v->fd);
+	lv_frames_fini(v);
 	free(v->socket);
-	free(v->body);
+	free(v->reply);
 	free(v);
 }
 

@@ -54,14 +54,14 @@ void lv_strings_free(char **s, size_t count)
 	free(s);
 }
 
-static void write_domain(struct lv_writer *w, const struct lv_domain *d)
+void lv_write_domain(struct lv_writer *w, const struct lv_domain *d)
 {
 	lv_write_string(w, d->name);
 	lv_write_uuid(w, d->uuid);
 	lv_write_u32(w, (uint32_t)d->id);
 }
 
-static void read_domain(struct lv_reader *r, struct lv_domain *d)
+void lv_read_domain(struct lv_reader *r, struct lv_domain *d)
 {
 	d->name = lv_read_string(r);
 	lv_read_uuid(r, d->uuid);
@@ -110,13 +110,13 @@ static void moment_fini(struct moment *m)
 static void write_moment(struct lv_writer *w, const struct moment *m)
 {
 	lv_write_string(w, m->name);
-	write_domain(w, &m->of);
+	lv_write_domain(w, &m->of);
 }
 
 static void read_moment(struct lv_reader *r, struct moment *m)
 {
 	m->name = lv_read_string(r);
-	read_domain(r, &m->of);
+	lv_read_domain(r, &m->of);
 }
 
 /* The call, whose reply is one text. */
@@ -159,7 +159,7 @@ static int call_domain(struct lv *v, struct lv_ask *ask, struct lv_domain *out, 
 
 	if (lv_call(v, ask, &r, e) < 0)
 		return -e->code;
-	read_domain(&r, &d);
+	lv_read_domain(&r, &d);
 	if (lv_reply_end(v, ask, &r, e) < 0) {
 		lv_domain_fini(&d);
 		return -e->code;
@@ -196,18 +196,17 @@ static int call_volume(struct lv *v, struct lv_ask *ask, struct volume *out, str
 	return 0;
 }
 
-/* A call about a guest: it comes first in the arguments. */
-static struct lv_ask about(const struct lv_domain *d, enum lv_procedure procedure, const char *what)
+struct lv_ask lv_ask_of(const struct lv_domain *d, int32_t procedure, const char *what)
 {
 	struct lv_ask ask = {procedure, .what = what, .object = d->name};
 
-	write_domain(&ask.args, d);
+	lv_write_domain(&ask.args, d);
 	return ask;
 }
 
 static struct lv_ask about_flags(const struct lv_domain *d, enum lv_procedure procedure, const char *what, uint32_t flags)
 {
-	struct lv_ask ask = about(d, procedure, what);
+	struct lv_ask ask = lv_ask_of(d, procedure, what);
 
 	lv_write_u32(&ask.args, flags);
 	return ask;
@@ -229,7 +228,7 @@ int lv_domains(struct lv *v, struct lv_domain **out, size_t *count, struct err *
 	n = lv_read_count(&r, LV_LIST_MAX, DOMAIN_BYTES);
 	all = xcalloc(MAX(n, (size_t)1), sizeof(*all));
 	for (i = 0; i < n; i++)
-		read_domain(&r, &all[i]);
+		lv_read_domain(&r, &all[i]);
 	lv_read_u32(&r); /* how many, once more */
 	if (lv_reply_end(v, &ask, &r, e) < 0) {
 		lv_domains_free(all, n);
@@ -284,14 +283,14 @@ int lv_state_of(struct lv *v, const struct lv_domain *d, enum lv_state *state, i
 
 int lv_is_persistent(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_DOMAIN_IS_PERSISTENT, "tell whether it keeps the definition of guest");
+	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_IS_PERSISTENT, "tell whether it keeps the definition of guest");
 
 	return call_bool(v, &ask, yes, e);
 }
 
 int lv_autostart(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_DOMAIN_GET_AUTOSTART, "read autostart of guest");
+	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_GET_AUTOSTART, "read autostart of guest");
 
 	return call_bool(v, &ask, yes, e);
 }
@@ -334,14 +333,14 @@ int lv_undefine(struct lv *v, const struct lv_domain *d, struct err *e)
 
 int lv_create(struct lv *v, const struct lv_domain *d, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_DOMAIN_CREATE, "start guest");
+	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_CREATE, "start guest");
 
 	return lv_call(v, &ask, NULL, e);
 }
 
 int lv_shutdown(struct lv *v, const struct lv_domain *d, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_DOMAIN_SHUTDOWN, "shut down guest");
+	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_SHUTDOWN, "shut down guest");
 
 	return lv_call(v, &ask, NULL, e);
 }
@@ -357,7 +356,7 @@ static void moments_free(struct moment *m, size_t count)
 
 static int list_snapshots(struct lv *v, const struct lv_domain *d, struct moment **out, size_t *count, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_LIST_ALL_SNAPSHOTS, "list the snapshots of guest");
+	struct lv_ask ask = lv_ask_of(d, LV_LIST_ALL_SNAPSHOTS, "list the snapshots of guest");
 	struct moment *all;
 	struct lv_reader r;
 	size_t i, n;
@@ -451,7 +450,7 @@ int lv_snapshots(struct lv *v, const struct lv_domain *d, char ***xmls, size_t *
 
 int lv_snapshot_redefine(struct lv *v, const struct lv_domain *d, const char *xml, bool current, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_SNAPSHOT_CREATE_XML, "note a snapshot of guest");
+	struct lv_ask ask = lv_ask_of(d, LV_SNAPSHOT_CREATE_XML, "note a snapshot of guest");
 	struct moment m;
 	struct lv_reader r;
 	int ret;
@@ -468,7 +467,7 @@ int lv_snapshot_redefine(struct lv *v, const struct lv_domain *d, const char *xm
 
 int lv_checkpoint_count(struct lv *v, const struct lv_domain *d, unsigned *n, struct err *e)
 {
-	struct lv_ask ask = about(d, LV_LIST_ALL_CHECKPOINTS, "count the checkpoints of guest");
+	struct lv_ask ask = lv_ask_of(d, LV_LIST_ALL_CHECKPOINTS, "count the checkpoints of guest");
 	struct lv_reader r;
 	uint32_t count;
 

@@ -151,7 +151,7 @@ void lv_write_u64(struct lv_writer *w, uint64_t v)
 		put64(p, v);
 }
 
-static void put_bytes(struct lv_writer *w, const void *from, size_t n)
+void lv_write_bytes(struct lv_writer *w, const void *from, size_t n)
 {
 	uint8_t *p = grow(w, n);
 
@@ -164,7 +164,7 @@ void lv_write_opaque(struct lv_writer *w, const void *p, size_t n)
 	if (n > LV_STRING_MAX)
 		w->bad = true;
 	lv_write_u32(w, (uint32_t)n);
-	put_bytes(w, p, n);
+	lv_write_bytes(w, p, n);
 }
 
 void lv_write_string(struct lv_writer *w, const char *s)
@@ -181,5 +181,5 @@ void lv_write_optional(struct lv_writer *w, const char *s)
 
 void lv_write_uuid(struct lv_writer *w, const uint8_t uuid[LV_UUID_LEN])
 {
-	put_bytes(w, uuid, LV_UUID_LEN);
+	lv_write_bytes(w, uuid, LV_UUID_LEN);
 }

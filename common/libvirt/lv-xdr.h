@@ -48,6 +48,8 @@ struct lv_writer {
 };
 
 void lv_writer_fini(struct lv_writer *w);
+/* So many bytes, filled up to a multiple of four. */
+void lv_write_bytes(struct lv_writer *w, const void *p, size_t n);
 void lv_write_u32(struct lv_writer *w, uint32_t v);
 void lv_write_u64(struct lv_writer *w, uint64_t v);
 void lv_write_string(struct lv_writer *w, const char *s);

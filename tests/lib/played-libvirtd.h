@@ -13,6 +13,17 @@
 
 static const uint8_t played_uuid[LV_UUID_LEN] = {0xde, 0xad, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
 #define PLAYED_VERSION 9000000U
+#define PLAYED_QEMU    0x10000 /* is added to what is called of QEMU's program */
+
+static inline uint32_t played_program(int32_t procedure)
+{
+	return procedure >= PLAYED_QEMU ? LV_QEMU_PROGRAM : LV_PROGRAM;
+}
+
+static inline int32_t played_number(int32_t procedure)
+{
+	return procedure % PLAYED_QEMU;
+}
 
 static inline void played_domain(struct lv_writer *w)
 {
@@ -100,6 +111,7 @@ static inline void played_reply(struct lv_writer *w, int32_t procedure)
 		break;
 	case LV_NETWORK_LOOKUP_NAME:
 	case LV_POOL_LOOKUP_NAME:
+	case LV_POOL_LOOKUP_TARGET_PATH:
 		played_place(w, "default");
 		break;
 	case LV_LIST_ALL_NETWORKS:
@@ -116,6 +128,21 @@ static inline void played_reply(struct lv_writer *w, int32_t procedure)
 		lv_write_uuid(w, played_uuid);
 		lv_write_u32(w, 1);
 		lv_write_string(w, "/images/web.qcow2");
+		break;
+	case LV_DOMAIN_BEGIN3:
+		lv_write_opaque(w, "<cookie/>", 10);
+		lv_write_string(w, "<domain/>");
+		break;
+	case LV_DOMAIN_PREPARE3:
+		lv_write_opaque(w, "", 0);
+		lv_write_optional(w, "unix:///run/ram");
+		break;
+	case LV_DOMAIN_FINISH3:
+		played_domain(w);
+		lv_write_opaque(w, "<cookie/>", 10);
+		break;
+	case PLAYED_QEMU + LV_MONITOR_EVENT_REGISTER:
+		lv_write_u32(w, 7);
 		break;
 	default: /* nothing in it */
 		break;
@@ -273,6 +300,14 @@ static inline int call_pool(struct lv *v, const struct lv_domain *d, struct err 
 	return drop_string(lv_pool(v, "default", NULL, &xml, e), &xml);
 }
 
+static inline int call_pool_at(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	char *pool = NULL;
+
+	(void)d;
+	return drop_string(lv_pool_at(v, "/images", &pool, e), &pool);
+}
+
 static inline int call_pool_refresh(struct lv *v, const struct lv_domain *d, struct err *e)
 {
 	(void)d;
@@ -308,6 +343,46 @@ static inline int call_domain_capabilities(struct lv *v, const struct lv_domain 
 	return drop_string(lv_domain_capabilities(v, NULL, "x86_64", "q35", "qemu", &xml, e), &xml);
 }
 
+static const struct lv_params played_params = {.migrate_uri = "unix:///run/ram", .parallel_connections = 2};
+
+static inline int call_begin(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	struct lv_cookie cookie = {0};
+	char *xml = NULL;
+	int r = lv_begin(v, d, &played_params, LV_MIGRATE_LIVE, &cookie, &xml, e);
+
+	lv_cookie_fini(&cookie);
+	free(xml);
+	return r;
+}
+
+static inline int call_prepare(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	const struct lv_cookie cookie = {(uint8_t *)(uintptr_t) "<cookie/>", 10};
+
+	(void)d;
+	return lv_prepare(v, &played_params, &cookie, LV_MIGRATE_LIVE, e);
+}
+
+static inline int call_finish(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	struct lv_domain out;
+
+	(void)d;
+	return drop_domain(lv_finish(v, &played_params, "<cookie/>", LV_MIGRATE_PAUSED, false, &out, e), &out);
+}
+
+static inline int call_finish_cancelled(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	(void)d;
+	return lv_finish(v, &played_params, NULL, 0, true, NULL, e);
+}
+
+static inline int call_confirm(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	return lv_confirm(v, d, LV_MIGRATE_LIVE, true, e);
+}
+
 /* With the procedures that each is made of. */
 static const struct played_call {
 	int (*call)(struct lv *v, const struct lv_domain *d, struct err *e);
@@ -336,6 +411,17 @@ static const struct played_call {
 	{call_volume_pool, {LV_VOLUME_LOOKUP_PATH}},
 	{call_secret_is_there, {LV_SECRET_LOOKUP_UUID}},
 	{call_domain_capabilities, {LV_GET_DOMAIN_CAPABILITIES}},
+	{call_begin, {LV_DOMAIN_BEGIN3}},
+	{call_prepare, {LV_DOMAIN_PREPARE3}},
+	{call_finish, {LV_DOMAIN_FINISH3}},
+	{call_finish_cancelled, {LV_DOMAIN_FINISH3}},
+	{call_confirm, {LV_DOMAIN_CONFIRM3}},
+	{lv_shutdown, {LV_DOMAIN_SHUTDOWN}},
+	{call_pool_at, {LV_POOL_LOOKUP_TARGET_PATH}},
+	{lv_resume, {LV_DOMAIN_RESUME}},
+	{lv_suspend, {LV_DOMAIN_SUSPEND}},
+	{lv_destroy, {LV_DOMAIN_DESTROY}},
+	{lv_watch, {PLAYED_QEMU + LV_MONITOR_EVENT_REGISTER}},
 };
 
 #endif
