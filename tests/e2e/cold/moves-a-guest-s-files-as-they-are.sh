@@ -56,3 +56,17 @@ wait_for 30 eval '[[ $(status_of "$MONITOR" 2>/dev/null) == running ]]' || fail 
 assert_eq "$(qmp "$MONITOR" '{"execute": "query-block"}' | grep -o "$TO/[ab][.a-z0-9]*" | sort -u | xargs)" "$TO/a.raw $TO/b.qcow2 $TO/base.qcow2" "its disks"
 cmp "$DIR/src/floppy.img" "$TO/floppy.img" || fail "its floppy is another"
 qmp "$MONITOR" '{"execute": "query-block"}' | grep -q "$TO/floppy.img" || fail "it has no floppy there"
+
+# One whose QEMU ends at once is there, and the result says so.
+mkdir "$DIR/fails" "$DIR/fails/there"
+cd "$DIR/fails"
+head -c 64K /dev/urandom >fails.raw
+cat >qemu-system-x86_64 <<END
+#!/bin/sh
+case "\$*" in *fails.raw*) echo "no luck today" >&2; exit 1 ;; esac
+exec $QEMU "\$@"
+END
+chmod +x qemu-system-x86_64
+vmferry migrate local --how cold --start --disk-dir "$DIR/fails/there" --json -- "$DIR/fails/qemu-system-x86_64" -machine pc -m 64 -name fails -nodefaults \
+	-display none -drive file=fails.raw,format=raw,if=virtio >"$DIR/move.json" 2>"$DIR/move.log" || fail "$(tail -n 3 "$DIR/move.log")"
+assert_result '"was run, and ended at once: no luck today" in r["after_error"] and "started_pid" not in r'
