@@ -36,15 +36,20 @@ libvirt_wrap() { # PROGRAM DIRECTORY: where it is called
 	cat >"$wrapper" <<-END
 		#!/bin/sh
 		export LD_LIBRARY_PATH=$lib:$LIBVIRT_ROOT/lib/x86_64-linux-gnu
-		export LIBVIRT_DRIVER_DIR=$lib/libvirt/connection-driver LIBVIRT_STORAGE_BACKEND_DIR=$lib/libvirt/storage-backend
+		export LIBVIRT_DRIVER_DIR=$DIR/libvirt-drivers LIBVIRT_STORAGE_BACKEND_DIR=$lib/libvirt/storage-backend
 		export LIBVIRT_STORAGE_FILE_DIR=$lib/libvirt/storage-file
 		exec $1 "\$@"
 	END
 	chmod 755 "$wrapper"
 }
 
+# The driver of the host's devices is left out: its threads are at work while libvirtd forks, whose child then now and then waits for ever for a
+# lock that one of them had.
 libvirt_wrap_all() {
 	local program
+	mkdir "$DIR/libvirt-drivers"
+	ln -s -t "$DIR/libvirt-drivers" "$LIBVIRT_ROOT"/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/*.so
+	rm -f "$DIR"/libvirt-drivers/*_{nodedev,interface}.so
 	for program in "$LIBVIRT_ROOT"/usr/{bin/virsh,sbin/libvirtd}; do libvirt_wrap "$program" "$DIR/libvirt-bin"; done
 	for program in "$LIBVIRT_ROOT"/usr/lib/libvirt/*; do libvirt_wrap "$program" "$DIR/libvirt-helpers"; done
 }
@@ -153,19 +158,31 @@ libvirt_furnish() { # NAME [PID]: PID has a /run, a /var/lib and a /var/cache of
 }
 
 libvirt_answers() { # NAME
-	libvirt_in "$1" virsh -q list >/dev/null 2>&1
+	libvirt_in "$1" timeout 5 virsh -q list >/dev/null 2>&1
 }
 
 libvirt_answers_or_ended() { # NAME
 	process_is_gone "${LIBVIRT_DAEMON[$1]}" || libvirt_answers "$1"
 }
 
-libvirt_start_daemon() { # NAME
+libvirt_launch() { # NAME
 	libvirt_way "$1"
 	"${LIBVIRT_WAY[@]}" setpriv --pdeathsig KILL libvirtd -f /etc/libvirt/libvirtd.conf </dev/null >>"$DIR/libvirt-$1/log" 2>&1 &
 	LIBVIRT_DAEMON[$1]=$!
 	kill_at_exit "$!"
-	wait_for 30 libvirt_answers_or_ended "$1" && libvirt_answers "$1" || fail "libvirtd of $1 does not answer: $(tail -n 5 "$DIR/libvirt-$1/log")"
+	wait_for 20 libvirt_answers_or_ended "$1" && libvirt_answers "$1"
+}
+
+# A libvirtd that hangs as it begins is ended, with what it has forked, and another one begins.
+libvirt_start_daemon() { # NAME
+	local try
+	for try in 1 2 3; do
+		libvirt_launch "$1" && return
+		pkill -KILL -P "${LIBVIRT_DAEMON[$1]}" || true
+		kill -KILL "${LIBVIRT_DAEMON[$1]}" 2>/dev/null || true
+		wait "${LIBVIRT_DAEMON[$1]}" 2>/dev/null || true
+	done
+	fail "libvirtd of $1 does not answer: $(tail -n 5 "$DIR/libvirt-$1/log")"
 }
 
 libvirt_stop() { # NAME
