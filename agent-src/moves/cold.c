@@ -136,6 +136,7 @@ static int let_go(struct transfer *t, struct err *e)
 	fault_point("src-completed");
 	r = disks_unchanged(&t->disks, e);
 	r = r ? r : tpm_unchanged(&t->tpm, e);
+	r = r ? r : definition_stays_undefined(&t->definition, e);
 	return r ? r : attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
 }
 

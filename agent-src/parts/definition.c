@@ -14,6 +14,10 @@
 
 #define DEFINITION "definition"
 #define ASK_MS	   5000
+#define UNDEFINING "undefining" /* in the journal, with one of these words */
+#define ASKED	   "asked"	/* libvirt may do so yet: it has not answered, or has done it */
+#define REFUSED	   "refused"
+#define UNDONE	   "undone"
 
 static struct definition *definition_of(struct part *p)
 {
@@ -284,6 +288,24 @@ static int keep(struct definition *d, struct err *e)
 	return r;
 }
 
+static int note(struct definition *d, const char *word, struct err *e)
+{
+	return attempt_note(d->part.a, UNDEFINING, json_pack("{s:s}", "libvirt", word), e);
+}
+
+/* A libvirt that says no has not done it, and will not. */
+static int undefine(struct definition *d, struct lv *v, struct err *e)
+{
+	struct err ignored;
+	int r = note(d, ASKED, e);
+
+	fault_point("src-undefining");
+	r = r ? r : lv_undefine(v, &d->guest.domain, e);
+	if (r && lv_error_code(v))
+		note(d, REFUSED, &ignored);
+	return r;
+}
+
 int definition_undefine(struct definition *d, struct err *e)
 {
 	struct lv *v;
@@ -298,29 +320,84 @@ int definition_undefine(struct definition *d, struct err *e)
 		return err_prefix(e, "undefining the guest here");
 	r = libvirt_is_unchanged(&d->guest, v, e);
 	if (!r)
-		r = lv_undefine(v, &d->guest.domain, e);
+		r = undefine(d, v, e);
 	lv_close(v);
 	fault_point("src-undefined");
 	return r;
 }
 
-/* Whoever has defined it again meanwhile is right. */
-static int define_again(const json_t *kept, struct err *e)
+/* False also if libvirt cannot be asked: then nobody can have it define a guest. */
+static bool is_defined_here(const json_t *kept)
 {
-	json_t *failed = json_array();
+	struct err ignored;
+	bool there = false;
 	struct lv *v;
-	bool there;
-	int r = lv_open(&v, ASK_MS, e);
 
-	if (!r) {
-		r = kept_definition_is_there(v, kept, &there, e);
-		if (!r && !there) {
-			r = kept_definition_define(v, kept, e);
-			if (!r)
-				kept_definition_complete(v, kept, failed);
-		}
+	if (!lv_open(&v, ASK_MS, &ignored)) {
+		kept_definition_is_there(v, kept, &there, &ignored);
 		lv_close(v);
 	}
+	return there;
+}
+
+int definition_stays_undefined(const struct definition *d, struct err *e)
+{
+	return definition_is_libvirts(d) && is_defined_here(d->kept)
+		       ? err_set(e, ECANCELED, "somebody has defined the guest %s in libvirt here again (virsh define) while it was moved",
+				 d->guest.domain.name)
+		       : 0;
+}
+
+/*
+ * libvirt carries out what it was asked once whatever else it does with the guest is over, also for an agent that has died since. Before the guest is defined
+ * again that must have come to its end, or libvirt would undefine it afterwards. It has if the guest is undefined by a call that is answered. A definition that
+ * somebody has changed meanwhile stays the guest's.
+ */
+static int undefine_for_certain(struct lv *v, json_t *kept, struct err *e)
+{
+	AUTO_FREE char *xml = NULL;
+	struct lv_domain domain;
+	int r = kept_definition_lookup(v, kept, &domain, e);
+
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = lv_xml(v, &domain, true, &xml, e);
+	if (!r)
+		json_object_set_new(kept, "xml", json_string(xml));
+	r = r ? r : lv_undefine(v, &domain, e);
+	lv_domain_fini(&domain);
+	return r == -ENOENT || r == -EALREADY
+		       ? 0
+		       : r; /* EALREADY: it runs, and is defined no more; or has what keeps libvirt from undefining it */
+}
+
+static int define_again(json_t *kept, json_t *failed, struct err *e)
+{
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (r)
+		return r;
+	r = undefine_for_certain(v, kept, e);
+	r = r ? r : kept_definition_define(v, kept, e);
+	if (!r)
+		kept_definition_complete(v, kept, failed);
+	lv_close(v);
+	return r;
+}
+
+/* What of its snapshots or its autostart cannot be noted again is told once. */
+static int take_back(struct definition *d, json_t *kept, struct err *e)
+{
+	const char *word = json_text(journal_last_note(d->part.a->journal, UNDEFINING), "libvirt");
+	json_t *failed;
+	int r;
+
+	if (!word || strcmp(word, ASKED) != 0) /* libvirt has it as it was, or as somebody else wants it */
+		return 0;
+	failed = json_array();
+	r = define_again(kept, failed, e);
+	r = r ? r : note(d, UNDONE, e);
 	if (!r && json_array_size(failed))
 		r = err_set(e, EREMOTEIO, "%s", json_string_value(json_array_get(failed, 0)));
 	json_decref(failed);
@@ -334,9 +411,16 @@ static int leave_for_people(struct definition *d, const json_t *kept, struct err
 	int r = unlink(place) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s, of an earlier move", place) : 0;
 
 	r = r ? r : write_new_file(place, 0600, json_text(kept, "xml"), e);
-	if (!r)
-		d->left = xstrdup(place);
-	return r;
+	if (r)
+		return r;
+	d->left = xstrdup(place);
+	if (is_defined_here(kept))
+		report_notice(
+			d->src->report,
+			"somebody has defined the guest %s in libvirt here again, and it is at the destination: do not start it here, undefine "
+			"it (virsh undefine --keep-nvram %s)",
+			json_text(kept, "name"), json_text(kept, "uuid"));
+	return 0;
 }
 
 static int remove_file(const char *path, struct err *e)
@@ -356,7 +440,7 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 		return 0;
 	if (r)
 		return r;
-	r = has_gone ? leave_for_people(d, kept, e) : define_again(kept, e);
+	r = has_gone ? leave_for_people(d, kept, e) : take_back(d, kept, e);
 	if (r)
 		err_prefix(e, has_gone ? "the definition of guest %s" : "guest %s is to be defined in libvirt here again",
 			   json_text(detail, "name") ?: "?");

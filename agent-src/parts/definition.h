@@ -31,5 +31,7 @@ void definition_decide(const struct definition *d, json_t *prepare);
 bool definition_is_libvirts(const struct definition *d);
 /* Nobody starts it here any more. Of another's guest nothing is done. */
 int definition_undefine(struct definition *d, struct err *e);
+/* -ECANCELED: somebody has defined it here again since. */
+int definition_stays_undefined(const struct definition *d, struct err *e);
 
 #endif

@@ -91,14 +91,19 @@ int kept_definition_read(const char *path, json_t **kept, struct err *e)
 	return r ? err_prefix(e, "%s", path) : 0;
 }
 
+int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *out, struct err *e)
+{
+	uint8_t uuid[LV_UUID_LEN];
+
+	uuid_parse(json_text(kept, "uuid"), uuid);
+	return lv_lookup_uuid(v, uuid, out, e);
+}
+
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e)
 {
 	struct lv_domain d;
-	uint8_t uuid[LV_UUID_LEN];
-	int r;
+	int r = kept_definition_lookup(v, kept, &d, e);
 
-	uuid_parse(json_text(kept, "uuid"), uuid);
-	r = lv_lookup_uuid(v, uuid, &d, e);
 	*yes = !r;
 	if (!r)
 		lv_domain_fini(&d);
@@ -138,7 +143,7 @@ void kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed)
 	json_t *xml;
 	size_t i;
 
-	if (lv_lookup(v, name, &d, &e)) {
+	if (kept_definition_lookup(v, kept, &d, &e)) {
 		tell_failure(failed, &e);
 		return;
 	}

@@ -23,6 +23,8 @@ char *kept_definition_place(const char *state_dir, const char *uuid);
 /* A new reference. -ENOENT: there is no such file. */
 int kept_definition_read(const char *path, json_t **kept, struct err *e);
 
+/* The guest of that UUID, whatever its name is now. As lv_lookup_uuid(). */
+int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *out, struct err *e);
 /* Is a guest of that UUID defined? 0 and *yes; -errno: libvirt cannot be asked. */
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e);
 /* Defines the guest. 0; -errno: it is not defined, if libvirt has answered (lv_error_code()). */
