@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #define DEFINITION "definition"
-#define DEFINED	   "defined" /* in the journal */
+#define DEFINED	   "defined"  /* in the journal; what libvirt has done */
+#define DEFINING   "defining" /* what it was asked */
 #define ASK_MS	   5000
 #define POOLS_MAX  64
 
@@ -239,17 +240,36 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 
 /* ---- defined ---- */
 
+static bool is_noted(const struct definition *d, const char *kind)
+{
+	return journal_last_note(d->part.a->journal, kind) != NULL;
+}
+
 static bool was_defined(const struct definition *d)
 {
-	return journal_last_note(d->part.a->journal, DEFINED) != NULL;
+	return is_noted(d, DEFINED);
+}
+
+/* libvirt has it without having been asked by us: somebody has defined one of that UUID here since the move was planned, whose disks may be others. */
+static int is_another(const json_t *kept, enum handoff_event *out, struct err *e)
+{
+	err_set(e, EEXIST,
+		"somebody has defined a guest with the UUID %s in libvirt at the destination while the guest was moved: undefine it there",
+		json_text(kept, "uuid"));
+	*out = EV_CONT_FAILED_NEVER_RAN;
+	return 0;
 }
 
 static int define(struct definition *d, struct lv *v, const json_t *kept, enum handoff_event *out, struct err *e)
 {
+	bool there, is_asked = is_noted(d, DEFINING);
 	struct err why;
-	bool there;
 	int r = kept_definition_is_there(v, kept, &there, e);
 
+	if (!r && there && !is_asked)
+		return is_another(kept, out, e);
+	if (!r && !is_asked)
+		r = attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e);
 	if (r)
 		return r;
 	if (!there && !was_defined(d) && kept_definition_define(v, kept, e)) {
@@ -345,25 +365,24 @@ void definition_settle(struct definition *d)
 	if (d->settled || d->part.a->dead || kept_definition_read(path, &kept, &e))
 		return;
 	d->settled = json_object();
+	d->kept = kept;
 	forget_earlier(d, kept);
 	complete(d, kept);
-	json_decref(kept);
 }
 
 void definition_start(struct definition *d)
 {
-	const char *name = json_text(d->settled, "defined");
 	struct lv_domain domain;
 	struct lv *v;
 	struct err e;
 	int r;
 
-	if (!name || d->started)
+	if (!d->kept || d->started)
 		return;
 	d->started = true;
 	r = lv_open(&v, ASK_MS, &e);
 	if (!r) {
-		r = lv_lookup(v, name, &domain, &e);
+		r = kept_definition_lookup(v, d->kept, &domain, &e);
 		if (!r) {
 			r = lv_create(v, &domain, &e);
 			lv_domain_fini(&domain);
@@ -390,6 +409,7 @@ static void fini(struct part *p)
 {
 	json_decref(definition_of(p)->accept);
 	json_decref(definition_of(p)->settled);
+	json_decref(definition_of(p)->kept);
 }
 
 static const struct part_undo undo[] = {{DEFINITION, "its definition", undo_definition}, {NULL, NULL, NULL}};

@@ -15,6 +15,7 @@ struct definition {
 	const struct disks *disks;
 	json_t *accept; /* what is told of this host's libvirt; NULL: it was not asked */
 	json_t *settled;
+	json_t *kept; /* of a settled one */
 	bool started; /* tried, in this life */
 };
 
