@@ -191,6 +191,12 @@ int move_drop_kept(const struct move_taken_up *u, const char *finished, struct e
 
 /* ---- by the guard ---- */
 
+/* All of a guest that is shut down was there: a person may have had it started there. */
+static bool is_the_destinations_to_say(const struct transfer *t)
+{
+	return t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.asks && !t->a.over;
+}
+
 /* True: nothing more is to be tried. */
 static bool guard_take_back(struct transfer *t, struct err *words)
 {
@@ -201,6 +207,9 @@ static bool guard_take_back(struct transfer *t, struct err *words)
 		r = attempt_step(&t->a, EV_RECOVER, HO_NONE, &e);
 	if (r)
 		err_set(words, -r, "the agent that moved guest %s has died: %s", t->src.guest.name ? t->src.guest.name : "?", e.msg);
+	else if (is_the_destinations_to_say(t))
+		err_set(words, 0, "the agent that moved guest %s has died. The guest is %s %s", t->src.guest.name, t->recipe->undecided,
+			t->src.guest.name);
 	else if (!t->a.exit_code && t->a.handoff.qemu_alive)
 		err_set(words, 0,
 			"the agent that moved guest %s has died; the guest %s%s. What the move left is settled by: vmferry recover %s%s",

@@ -39,9 +39,12 @@ int source_obstacle(struct source *s, const struct err *e)
 
 /* ---- its monitor ---- */
 
+/* A guest that has an owner lacks no monitor: its owner has it. */
 int source_find(struct source *s, struct err *e)
 {
-	return guest_find(&s->guest, s->opt->vm, e);
+	int r = guest_find(&s->guest, s->opt->vm, e);
+
+	return r == -ENXIO && s->guest.owner_hint ? source_check_owner(&s->guest, e) : r;
 }
 
 int source_query(struct source *s, struct err *e)
