@@ -65,7 +65,7 @@ libvirt_move() { # FROM TO GUEST STATUS [OPTION...]
 }
 
 defined_at() { # HOST
-	libvirt_in "$1" virsh -q list --all --name | grep . | sort | xargs
+	libvirt_in "$1" virsh -q list --all --name | sort | xargs
 }
 
 assert_is_at() { # HOST OTHER GUEST: in the books of one of them
