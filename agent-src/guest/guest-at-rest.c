@@ -1,5 +1,6 @@
 /* guest-at-rest.c: see guest-at-rest.h. */
 #include "guest-at-rest.h"
+#include "block-device.h"
 #include "disk-io.h"
 #include "qcow2-header.h"
 #include "qemu-opts.h"
@@ -168,12 +169,35 @@ static bool is_same_file(const char *path, const struct stat *st)
 	return !stat(path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
 }
 
+/* How many bytes it has, and whether it is a block device. */
+static int measure(struct guest_disk *d, const char *said, const struct stat *st, uint64_t *bytes, struct err *e)
+{
+	AUTO_CLOSE int fd = S_ISBLK(st->st_mode) ? open(d->real_path, O_RDONLY | O_CLOEXEC) : -1;
+
+	*bytes = (uint64_t)st->st_size;
+	d->block_device = S_ISBLK(st->st_mode);
+	if (!d->block_device && !S_ISREG(st->st_mode))
+		return err_set(e, ENOTSUP, "the disk %s of the guest is neither a file nor a block device: it cannot be moved", d->file);
+	if (d->block_device && (!said || strcmp(said, "raw")))
+		return err_set(
+			e, ENOTSUP,
+			"the disk %s of the guest is a block device, and what starts the guest does not say that it is a raw disk: say so "
+			"(format=raw), or move the guest while it runs",
+			d->file);
+	if (d->block_device && fd < 0)
+		return err_sys(e, errno, "the disk %s of the guest", d->file);
+	if (d->block_device && block_device_size(fd, d->real_path, bytes, e))
+		return -e->code;
+	return *bytes ? 0 : err_set(e, ENOTSUP, "the disk %s of the guest is empty: there is nothing to be moved", d->file);
+}
+
 static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 {
 	struct guest_disk *d = &g->disks[g->disk_count];
 	const char *format = NULL;
 	struct qcow2_header h;
 	struct stat st;
+	uint64_t bytes;
 	size_t i;
 	int r;
 
@@ -181,11 +205,9 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	g->disk_count++;
 	if (!d->real_path || stat(d->real_path, &st))
 		return err_sys(e, errno, "the disk %s of the guest", f->path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ENOTSUP, "the disk %s of the guest is not a file: it cannot be moved while the guest is shut down",
-			       f->path);
-	if (!st.st_size)
-		return err_set(e, ENOTSUP, "the disk %s of the guest is an empty file: there is nothing to be moved", f->path);
+	r = measure(d, f->format, &st, &bytes, e);
+	if (r)
+		return r;
 	for (i = 0; i + 1 < g->disk_count; i++)
 		if (is_same_file(g->disks[i].real_path, &st))
 			return err_set(e, EINVAL, "two disks of the guest are the same file: %s and %s", g->disks[i].file, f->path);
@@ -194,10 +216,10 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 		return r;
 	d->node = xasprintf("disk%zu", g->disk_count - 1);
 	d->format = xstrdup(format);
-	d->virtual_size = disk_padded((uint64_t)st.st_size);
-	d->inner_size = h.is_qcow2 ? h.bytes : (uint64_t)st.st_size;
+	d->virtual_size = disk_padded(bytes);
+	d->inner_size = h.is_qcow2 ? h.bytes : bytes;
 	d->encrypted = h.encrypted;
-	d->allocated = allocated(d->real_path);
+	d->allocated = d->block_device ? bytes : allocated(d->real_path);
 	r = read_chain(d, f->path, &h, e);
 	qcow2_header_fini(&h);
 	return r;
@@ -506,6 +528,18 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	if (!r && !said && g->disk_count)
 		call_by_disk(g);
 	return r;
+}
+
+int guest_at_rest_has_files(const struct guest *g, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (g->disks[i].block_device)
+			return err_set(e, ENOTSUP,
+				       "the disk %s of the guest, which is shut down, is a block device: that is done while the guest runs",
+				       g->disks[i].file);
+	return 0;
 }
 
 bool guest_writes_to_temporary(const struct guest *g)

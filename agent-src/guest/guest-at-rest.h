@@ -15,6 +15,8 @@
  */
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e);
 
+/* 0; -ENOTSUP: one of its disks is a block device, which storage and export take of a guest that runs only. */
+int guest_at_rest_has_files(const struct guest *g, struct err *e);
 /*
  * A guest that runs, as it will be when it is shut down: by its command line, directory, environment and unit, which nobody tells any more then. Its
  * disks are those of the line. running->tpm is copied. Changes nothing. guest_fini() in any case; errors as above.

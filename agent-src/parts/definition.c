@@ -113,21 +113,22 @@ struct changes {
 	size_t count;
 };
 
-static void change(struct changes *c, const char *from, const char *to)
+/* type: "file" or "block"; NULL: as it is. */
+static void change(struct changes *c, const char *from, const char *to, const char *type)
 {
 	if (from && to && strcmp(from, to))
-		c->list[c->count++] = (struct libvirt_change){.from = from, .to = to};
+		c->list[c->count++] = (struct libvirt_change){.from = from, .to = to, .type = type};
 }
 
-/* The path that the destination has for it; NULL: it does not say. */
-static const char *place_of(const json_t *accept, uint32_t object)
+/* As the destination has planned it; NULL: it has not. */
+static const json_t *plan_of(const json_t *accept, uint32_t object)
 {
 	json_t *disk;
 	size_t i;
 
 	json_array_foreach(json_object_get(accept, "disks"), i, disk)
 		if (json_integer_value(json_object_get(disk, "object")) == (json_int_t)object)
-			return json_text(disk, "path");
+			return disk;
 	return NULL;
 }
 
@@ -151,10 +152,10 @@ static void change_volume(struct definition *d, struct changes *c, const json_t 
 	if (!pool_has(accept, disk->pool, to)) {
 		report_notice(d->src->report, "disk %s is no volume of the pool %s there, which has no such place: it is the file %s",
 			      disk->target, disk->pool, to);
-		change(c, *name, to);
+		change(c, *name, to, "file");
 	} else if (strcmp(*name, there)) {
 		report_notice(d->src->report, "disk %s has another name in its pool there: it is the file %s", disk->target, to);
-		change(c, *name, to);
+		change(c, *name, to, "file");
 	}
 }
 
@@ -175,12 +176,13 @@ static void change_disks(struct definition *d, struct changes *c, const json_t *
 	for (i = 0; i < d->disks->count; i++) {
 		const struct disk *one = d->disks->list[i];
 		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
-		const char *to = place_of(accept, one->object);
+		const json_t *plan = plan_of(accept, one->object);
+		const char *to = json_text(plan, "path"), *type = json_is_true(json_object_get(plan, "device")) ? "block" : "file";
 
 		if (to && disk && disk->source == LIBVIRT_VOLUME)
 			change_volume(d, c, accept, disk, to, &names[i]);
 		else
-			change(c, one->guest->file, to);
+			change(c, one->guest->file, to, disk ? type : NULL);
 	}
 }
 
@@ -192,7 +194,7 @@ static void change_files(struct changes *c, const json_t *described, const json_
 	json_array_foreach(json_object_get(accept, "carry"), i, one) {
 		const json_t *file = json_array_get(described, (size_t)json_integer_value(json_object_get(one, "file")));
 
-		change(c, json_text(file, "path"), json_text(one, "to"));
+		change(c, json_text(file, "path"), json_text(one, "to"), NULL);
 	}
 }
 

@@ -83,7 +83,8 @@ int storage_find(struct storage *s, struct err *e)
 
 	s->rest = names_one_at_rest(s->o);
 	if (s->rest)
-		r = guest_at_rest(&s->guest, s->o->vm, s->o->line, s->o->words, &s->starter.path, e);
+		r = guest_at_rest(&s->guest, s->o->vm, s->o->line, s->o->words, &s->starter.path, e)
+			    ?: guest_at_rest_has_files(&s->guest, e);
 	else
 		r = guest_find(&s->guest, s->o->vm, e);
 	if (r)

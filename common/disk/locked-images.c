@@ -1,5 +1,6 @@
 /* locked-images.c: see locked-images.h. */
 #include "locked-images.h"
+#include "block-device.h"
 #include "process.h"
 #include "util.h"
 
@@ -20,9 +21,11 @@ int images_lock(struct locked_images *h, const char *path, enum image_use use, b
 		return r;
 	h->list = xrealloc(h->list, (h->count + 1) * sizeof(*h->list));
 	one = &h->list[h->count++];
-	*one = (struct locked_image){.path = xstrdup(path), .fd = fd};
+	*one = (struct locked_image){.path = xstrdup(path), .fd = fd, .alone_fd = -1};
 	if (fstat(fd, &one->st))
 		return err_sys(e, errno, "cannot look at %s", path);
+	if (S_ISBLK(one->st.st_mode))
+		return block_device_open_alone(path, &one->alone_fd, e);
 	if (image_is_written(fd))
 		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
 			       path);
@@ -50,6 +53,8 @@ static int unchanged(const struct locked_image *h, struct err *e)
 
 	if (stat(h->path, &st))
 		return err_sys(e, errno, "%s, while it was copied", h->path);
+	if (S_ISBLK(h->st.st_mode) && st.st_rdev == h->st.st_rdev)
+		return 0;
 	if (image_is_written(h->fd))
 		return err_set(e, EBUSY, "%s was opened for writing while it was copied: has somebody started the guest?", h->path);
 	return st.st_ino == h->st.st_ino && st.st_dev == h->st.st_dev && st.st_size == h->st.st_size &&
@@ -74,6 +79,8 @@ void images_unlock(struct locked_images *h)
 
 	for (i = 0; i < h->count; i++) {
 		close(h->list[i].fd);
+		if (h->list[i].alone_fd >= 0)
+			close(h->list[i].alone_fd);
 		free(h->list[i].path);
 	}
 	free(h->list);

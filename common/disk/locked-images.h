@@ -13,6 +13,7 @@
 struct locked_image {
 	char *path;
 	int fd;		/* for reading */
+	int alone_fd;	/* of a block device: nobody mounts it meanwhile; -1: it is a file */
 	struct stat st; /* when it was locked */
 };
 
@@ -29,7 +30,8 @@ struct locked_images {
 int images_lock(struct locked_images *h, const char *path, enum image_use use, bool alone, const char *of_running, struct err *e);
 /* NULL: it is not locked. */
 const struct locked_image *images_locked(const struct locked_images *h, const char *path);
-/* 0: all of them are what they were. -EBUSY: somebody has one open for writing; -ESTALE: it was written to, or another file has its name. */
+/* 0: all of them are what they were. -EBUSY: somebody has one open for writing; -ESTALE: it was written to, or another file has its name. Whether a block
+ * device was written to cannot be told: that nobody could mount it, and no QEMU open it, is what there is. */
 int images_unchanged(const struct locked_images *h, struct err *e);
 void images_unlock(struct locked_images *h);
 
