@@ -35,8 +35,10 @@ cold_wait 3
 assert_result '"format=raw" in r["reason"]'
 
 script "$DIR/src" "$first" raw
-for command in storage export; do
-	! "$BIN/vmferry" "$command" "$DIR/src/a.sh" --to "$DIR/elsewhere" >"$DIR/said" 2>&1 || fail "$command takes it"
+for command in "storage $DIR/src/a.sh --disk disk0=$DIR/elsewhere" "export $DIR/src/a.sh $DIR/bundle"; do
+	read -ra words <<<"$command"
+	! "$BIN/vmferry" "${words[@]}" >"$DIR/said" 2>&1 || fail "$command takes it"
+	grep -q "which is shut down, is a block device" "$DIR/said" || fail "$command is refused for another reason: $(<"$DIR/said")"
 done
 
 fault src-set-aside stop
