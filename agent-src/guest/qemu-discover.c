@@ -5,6 +5,7 @@
  * /proc tells comes first, since it needs no one's cooperation; QMP fills in the rest.
  */
 #include "qemu-discover.h"
+#include "libvirt-rpc.h"
 #include "deleted-file.h"
 #include "guest-ptys.h"
 #include "process.h"
@@ -466,6 +467,36 @@ static bool matches(const struct guest *g, const char *vm, bool foreign)
 	return g->foreign == foreign && (!strcmp(g->name, vm) || !strcmp(pid, vm));
 }
 
+#define LIBVIRT_MS 2000
+
+/* A guest that does not run may be one of libvirt's: " libvirt defines one …"; malloc'ed, "" if not. */
+static char *libvirts_word(const char *vm)
+{
+	struct lv_domain d;
+	struct err ignored;
+	struct lv *v;
+	char *word = NULL;
+
+	if (lv_open(&v, LIBVIRT_MS, &ignored))
+		return xstrdup("");
+	if (!lv_lookup(v, vm, &d, &ignored)) {
+		word = xasprintf(
+			". libvirt has a guest of that name, which is shut down: it is moved with --how cold, and what else is to be "
+			"done with it is virsh's");
+		lv_domain_fini(&d);
+	}
+	lv_close(v);
+	return word ?: xstrdup("");
+}
+
+static int nobody_is_called(const char *vm, const char *all, struct err *e)
+{
+	AUTO_FREE char *libvirts = libvirts_word(vm);
+
+	return *all ? err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s%s", vm, all, libvirts)
+		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s", vm, libvirts);
+}
+
 /* Moves the one guest that matches into *g. */
 static int choose(struct guest *g, struct guest *list, size_t count, const char *vm, struct err *e)
 {
@@ -484,10 +515,8 @@ static int choose(struct guest *g, struct guest *list, size_t count, const char 
 	}
 	if (hits > 1)
 		return err_set(e, EEXIST, "more than one guest is called %s: give its pid instead; guests here: %s", vm, all);
-	if (!hits && !count)
-		return err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host", vm);
 	if (!hits)
-		return err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s", vm, all);
+		return nobody_is_called(vm, count ? all : "", e);
 	*g = list[found];
 	list[found] = (struct guest){.pid = 0};
 	return 0;

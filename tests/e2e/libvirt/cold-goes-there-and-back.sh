@@ -57,6 +57,8 @@ vmferry_at a list >"$DIR/list"
 grep -qE '^web +- +shut down .* libvirt +cold$' "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
 vmferry_at a check web "${ADDRESS_AT[b]}" --how cold >"$DIR/check" 2>&1 || fail "check refuses it: $(cat "$DIR/check")"
 assert_eq "$(defined_at a) - $(defined_at b)" "efi web - " "guests of either libvirt"
+! vmferry_at a check web "${ADDRESS_AT[b]}" >"$DIR/check" 2>&1 || fail "a guest that is shut down is to go live"
+grep -q -- '--how cold' "$DIR/check" || fail "the way is not said: $(<"$DIR/check")"
 
 libvirt_move a b web 0 --how cold
 assert_result 'r["verified"] and r["defined"] == "web" and r["autostart"]'
