@@ -166,6 +166,12 @@ static enum outcome try_encrypted(struct auth *a, const char *path)
 	struct err e;
 	int i, rc;
 
+	if (prompt_recall(question, answer)) {
+		rc = use_file(a, path, answer);
+		prompt_wipe(answer, sizeof(answer));
+		if (!rc || is_lost(rc) || is_refusal(rc))
+			return after_file(a, path, rc);
+	}
 	if (!a->may_ask) {
 		a->passphrase_left_out = true;
 		note(a, "%s: left out, as nobody can be asked for its passphrase", path);
@@ -177,7 +183,9 @@ static enum outcome try_encrypted(struct auth *a, const char *path)
 		if (!*answer)
 			break;
 		rc = use_file(a, path, answer);
+		prompt_hold(question, answer);
 		prompt_wipe(answer, sizeof(answer));
+		rc ? prompt_refused() : prompt_accepted();
 		if (!rc || is_lost(rc) || is_refusal(rc))
 			return after_file(a, path, rc);
 	}
@@ -251,16 +259,26 @@ static enum outcome try_keys(struct auth *a)
 
 /* ---- questions ---- */
 
+/* A known answer is given in the first try only: it may have been good for one login. */
+static int get_answer(struct ssh_session *s, const char *question, bool echo, char answer[PROMPT_MAX])
+{
+	struct err e;
+
+	if (s->recalls && prompt_recall(question, answer))
+		return 0;
+	return s->only_recalls ? -ECANCELED : prompt_ask(question, echo, answer, &e);
+}
+
 static char *answer_one(struct ssh_session *s, const char *text, size_t n, bool echo)
 {
 	AUTO_FREE char *question = xasprintf("(%s@%s) %.*s", s->user, s->host, (int)MIN(n, 512), text);
 	char answer[PROMPT_MAX], *copy;
-	struct err e;
 
-	if (s->cancelled || prompt_ask(question, echo, answer, &e)) {
+	if (s->cancelled || get_answer(s, question, echo, answer)) {
 		s->cancelled = true;
 		return NULL;
 	}
+	prompt_hold(question, answer);
 	copy = strdup(answer); /* libssh2 frees it */
 	prompt_wipe(answer, sizeof(answer));
 	return copy;
@@ -285,15 +303,16 @@ static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_all)
 
 static int ask_password(struct auth *a, bool is_again, struct err *e)
 {
-	AUTO_FREE char *question =
-		xasprintf("%s%s@%s's password: ", is_again ? "Permission denied, please try again.\n" : "", a->s->user, a->s->host);
+	AUTO_FREE char *question = xasprintf("%s@%s's password: ", a->s->user, a->s->host);
+	AUTO_FREE char *shown = xasprintf("%s%s", is_again ? "Permission denied, please try again.\n" : "", question);
 	char answer[PROMPT_MAX];
 	int rc;
 
-	if (prompt_ask(question, false, answer, e)) {
+	if (!(a->s->recalls && prompt_recall(question, answer)) && (a->s->only_recalls || prompt_ask(shown, false, answer, e))) {
 		a->s->cancelled = true;
 		return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
 	}
+	prompt_hold(question, answer);
 	rc = libssh2_userauth_password_ex(a->s->lib, a->s->user, (unsigned)strlen(a->s->user), answer, (unsigned)strlen(answer), NULL);
 	prompt_wipe(answer, sizeof(answer));
 	return rc;
@@ -316,12 +335,20 @@ static enum outcome try_questions(struct auth *a)
 	int i, rc;
 
 	err_set(&e, ECANCELED, "cancelled at the terminal");
+	a->s->only_recalls = !a->may_ask;
 	for (i = 0; i < TRIES; i++) {
+		a->s->recalls = !i;
 		rc = password ? ask_password(a, i > 0, &e) : ask_server(a);
+		if (rc || a->s->cancelled)
+			prompt_refused();
+		if (a->s->cancelled && a->s->only_recalls)
+			return REFUSED; /* nobody can be asked, and nothing is known */
 		if (a->s->cancelled)
 			return cancelled(a, &e);
-		if (!rc)
+		if (!rc) {
+			prompt_accepted();
 			return IN;
+		}
 		if (is_lost(rc))
 			return lost(a);
 		if (rc == LIBSSH2_ERROR_PASSWORD_EXPIRED) {
@@ -374,7 +401,7 @@ int session_log_in(struct ssh_session *s, const struct ssh_config *cfg, const ch
 	a.may_ask = !cfg->batch && prompt_possible();
 	if (offers(&a, "publickey"))
 		o = try_keys(&a);
-	if (o != IN && o != LOST && a.may_ask && (offers(&a, "password") || offers(&a, "keyboard-interactive")))
+	if (o != IN && o != LOST && (a.may_ask || prompt_knows()) && (offers(&a, "password") || offers(&a, "keyboard-interactive")))
 		o = try_questions(&a);
 	if (o == LOST)
 		*e = a.lost;

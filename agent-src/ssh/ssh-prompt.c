@@ -4,10 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 
-#define CTRL_C 3
+#define CTRL_C	  3
+#define KNOWN_MAX 8 /* questions of one login */
 
 bool prompt_possible(void)
 {
@@ -75,4 +79,105 @@ int prompt_ask(const char *question, bool echo, char answer[PROMPT_MAX], struct 
 void prompt_wipe(void *p, size_t n)
 {
 	explicit_bzero(p, n);
+}
+
+/* ---- answers that were right ---- */
+
+static struct known {
+	char *question;
+	char answer[PROMPT_MAX];
+	bool is_right;
+} known[KNOWN_MAX];
+static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void forget(struct known *k)
+{
+	free(k->question);
+	prompt_wipe(k, sizeof(*k));
+}
+
+static struct known *find(const char *question)
+{
+	size_t i;
+
+	for (i = 0; i < KNOWN_MAX; i++)
+		if (known[i].question && !strcmp(known[i].question, question))
+			return &known[i];
+	return NULL;
+}
+
+static struct known *find_free(void)
+{
+	size_t i;
+
+	for (i = 0; i < KNOWN_MAX; i++)
+		if (!known[i].question)
+			return &known[i];
+	return NULL;
+}
+
+bool prompt_recall(const char *question, char answer[PROMPT_MAX])
+{
+	const struct known *k;
+	bool yes;
+
+	pthread_mutex_lock(&known_lock);
+	k = find(question);
+	yes = k && k->is_right;
+	if (yes)
+		memcpy(answer, k->answer, PROMPT_MAX);
+	pthread_mutex_unlock(&known_lock);
+	return yes;
+}
+
+bool prompt_knows(void)
+{
+	bool yes = false;
+	size_t i;
+
+	pthread_mutex_lock(&known_lock);
+	for (i = 0; i < KNOWN_MAX; i++)
+		yes |= known[i].question && known[i].is_right;
+	pthread_mutex_unlock(&known_lock);
+	return yes;
+}
+
+void prompt_hold(const char *question, const char *answer)
+{
+	struct known *k;
+
+	pthread_mutex_lock(&known_lock);
+	k = find(question);
+	if (k)
+		forget(k);
+	k = find_free();
+	if (k) {
+		k->question = xstrdup(question);
+		snprintf(k->answer, sizeof(k->answer), "%s", answer);
+	}
+	pthread_mutex_unlock(&known_lock);
+}
+
+static void settle(bool is_right)
+{
+	size_t i;
+
+	pthread_mutex_lock(&known_lock);
+	for (i = 0; i < KNOWN_MAX; i++) {
+		if (known[i].question && !known[i].is_right && !is_right)
+			forget(&known[i]);
+		else if (known[i].question)
+			known[i].is_right = true;
+	}
+	pthread_mutex_unlock(&known_lock);
+}
+
+void prompt_accepted(void)
+{
+	settle(true);
+}
+
+void prompt_refused(void)
+{
+	settle(false);
 }

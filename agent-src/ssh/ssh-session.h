@@ -33,6 +33,7 @@ struct ssh_session {
 	size_t first_n;
 	/* while the user answers the server's questions */
 	bool cancelled;
+	bool recalls, only_recalls; /* an answer that was right before is given; and nobody is asked */
 	uint64_t asked_ns;
 	/* from here on: the pump's */
 	uint8_t *out; /* NULL: send directly */

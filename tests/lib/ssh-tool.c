@@ -11,7 +11,7 @@
  *   ssh-tool [OPTION...] TARGET bootstrap yes|no BINARY [ARGUMENT...]    yes: keep it
  *   ssh-tool serve PORT                                 the other end of forward, send, bulk, stuck and ends
  *
- * Options: -i KEY, -n (accept new hosts), -b (batch), -o (OpenSSH), -k KNOWN_HOSTS, -t CONNECT_MS, -v.
+ * Options: -i KEY, -n (accept new hosts), -b (batch), -2 (logs in, and once more in batch), -o (OpenSSH), -k KNOWN_HOSTS, -t CONNECT_MS, -v.
  * Errors: "ssh-tool: …" on stderr, status 99.
  */
 #include "log.h"
@@ -378,17 +378,20 @@ int main(int argc, char **argv)
 {
 	struct ssh_config cfg = {.connect_ms = 5000};
 	enum log_level level = LOG_LEVEL_ERROR;
+	bool twice = false;
 	struct ssh *s;
 	struct err e;
 	int c, r;
 
-	while ((c = getopt(argc, argv, "+i:nbok:t:v")) != -1) {
+	while ((c = getopt(argc, argv, "+i:nb2ok:t:v")) != -1) {
 		if (c == 'i')
 			cfg.identity = optarg;
 		else if (c == 'n')
 			cfg.accept_new = true;
 		else if (c == 'b')
 			cfg.batch = true;
+		else if (c == '2')
+			twice = true;
 		else if (c == 'o')
 			cfg.backend = SSH_OPENSSH;
 		else if (c == 'k')
@@ -410,6 +413,11 @@ int main(int argc, char **argv)
 	if (ssh_target_parse(argv[0], &cfg.target, &e))
 		return sorry(&e);
 	r = ssh_open(&s, &cfg, &e);
+	if (!r && twice) {
+		ssh_close(s);
+		cfg.batch = true;
+		r = ssh_open(&s, &cfg, &e);
+	}
 	ssh_target_fini(&cfg.target);
 	if (r)
 		return sorry(&e);

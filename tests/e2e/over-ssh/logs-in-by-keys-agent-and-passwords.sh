@@ -37,6 +37,7 @@ for key in locked locked_pem; do
 	typed 99 wrong 'not it' 'nor this' -- "$tool_path" -i "$keys/$key" root@host-b exec true
 	said "$key: not the right passphrase"
 done
+typed 0 wrong 'open sesame' -- "$tool_path" -2 -i "$keys/locked" root@host-b exec true # known for the second login
 typed 99 -- "$tool_path" -b -i "$keys/locked" root@host-b exec true
 typed 99 '^C' -- "$tool_path" -i "$keys/locked" root@host-b exec true
 said 'ssh-tool: cancelled at the terminal'
@@ -88,6 +89,7 @@ tool 99 ferry@host-b exec true
 said 'it accepts: password. Call from a terminal'
 typed 0 "$FERRY_PASSWORD" -- "$tool_path" ferry@host-b exec true
 typed 0 wrong "$FERRY_PASSWORD" -- "$tool_path" ferry@host-b exec true
+typed 0 wrong "$FERRY_PASSWORD" -- "$tool_path" -2 ferry@host-b exec true # asked once, and known for the second login
 typed 99 wrong wrong wrong -- "$tool_path" ferry@host-b exec true
 said 'password: refused 3 times'
 typed 0 "$FERRY_PASSWORD" -- "$tool_path" -o ferry@host-b exec true
