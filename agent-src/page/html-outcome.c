@@ -144,6 +144,8 @@ static void cold(FILE *f, const json_t *plan, const json_t *result)
 			show_ms(text, value_of(json_object_get(result, "ahead"), "ms")));
 	if (pid > 0)
 		fprintf(f, " while it was shut down, and was started there (pid %s)", show_number(text, pid));
+	else if (value_true(result, "started"))
+		fputs(" while it was shut down, and was started there by libvirt", f);
 	else
 		fputs(", where it is shut down, as it was", f);
 	if (measured)
