@@ -10,6 +10,18 @@
 
 #define LIBVIRT_MS 5000
 
+/* A guest that somebody has undefined meanwhile would be gone with its QEMU. */
+static int shut_down(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	bool is_defined;
+	int r = lv_is_persistent(v, d, &is_defined, e);
+
+	if (!r && !is_defined)
+		r = err_set(e, ESTALE,
+			    "somebody has undefined it in libvirt, which would forget it then (virsh define has it defined again)");
+	return r ? r : lv_shutdown(v, d, e);
+}
+
 static int press_by_libvirt(const struct guest *g, struct qmp *q, struct err *e)
 {
 	struct lv_domain d;
@@ -21,7 +33,7 @@ static int press_by_libvirt(const struct guest *g, struct qmp *q, struct err *e)
 		return r;
 	r = lv_lookup(v, g->name, &d, e);
 	if (!r) {
-		r = lv_shutdown(v, &d, e);
+		r = shut_down(v, &d, e);
 		lv_domain_fini(&d);
 	}
 	lv_close(v);

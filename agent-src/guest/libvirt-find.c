@@ -72,6 +72,20 @@ static int check_checkpoints(struct lv *v, const struct lv_domain *d, struct err
 		d->name, n, d->name);
 }
 
+/* libvirt forgets a transient guest, and its definition, when it goes down. */
+static int check_persistent(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	bool yes;
+	int r = lv_is_persistent(v, d, &yes, e);
+
+	if (r || yes)
+		return r;
+	return err_set(e, ENOTSUP,
+		       "guest %s of libvirt is transient, and would be forgotten once it is shut down: define it first (virsh dumpxml "
+		       "--security-info --inactive %s >FILE; virsh define FILE)",
+		       d->name, d->name);
+}
+
 static int read_definition(struct libvirt_guest *l, struct lv *v, struct err *e)
 {
 	int r = lv_xml(v, &l->domain, true, &l->xml, e);
@@ -104,6 +118,7 @@ static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wante
 {
 	int r = check_state(v, &l->domain, wanted, e);
 
+	r = r ? r : check_persistent(v, &l->domain, e);
 	r = r ? r : check_checkpoints(v, &l->domain, e);
 	r = r ? r : read_definition(l, v, e);
 	return r ? r : find_volumes(l, v, e);
