@@ -118,9 +118,13 @@ static void read_nvram(struct libvirt_definition *d, const xmlNode *os)
 static int read_firmware(struct libvirt_definition *d, const xmlNode *domain, struct err *e)
 {
 	const xmlNode *os = libvirt_child(domain, "os");
-	AUTO_FREE char *firmware = libvirt_attr(os, "firmware"), *type = libvirt_attr_at(os, "loader", "type");
+	AUTO_FREE char *firmware = libvirt_attr(os, "firmware"), *type = libvirt_attr_at(os, "loader", "type"),
+		       *secure = libvirt_attr_at(os, "loader", "secure");
 
 	d->loader = libvirt_text(libvirt_child(os, "loader"));
+	d->loader_format = libvirt_attr_at(os, "loader", "format");
+	d->loader_is_flash = type && !strcmp(type, "pflash");
+	d->loader_is_secure = secure && !strcmp(secure, "yes");
 	read_nvram(d, os);
 	d->is_uefi = (firmware && !strcmp(firmware, "efi")) || (type && !strcmp(type, "pflash")) || libvirt_child(os, "nvram");
 	d->kernel = libvirt_text(libvirt_child(os, "kernel"));
@@ -242,7 +246,7 @@ void libvirt_definition_fini(struct libvirt_definition *d)
 {
 	char *texts[] = {d->name,   d->uuid,   d->emulator,   d->arch,		 d->machine,	  d->virttype,
 			 d->cpu,    d->loader, d->nvram,      d->nvram_template, d->nvram_format, d->kernel,
-			 d->initrd, d->dtb,    d->acpi_table, d->tpm_version,	 d->tpm_path};
+			 d->initrd, d->dtb,    d->acpi_table, d->tpm_version,	 d->tpm_path,	  d->loader_format};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(texts); i++)
@@ -259,4 +263,27 @@ void libvirt_definition_fini(struct libvirt_definition *d)
 	free_list(d->files, d->file_count);
 	free_list(d->blocks_live, d->block_count);
 	*d = (struct libvirt_definition){.name = NULL};
+}
+
+void libvirt_plain_fini(struct libvirt_plain *p)
+{
+	free_list(p->argv, p->argc);
+	free_list(p->notes, p->note_count);
+	*p = (struct libvirt_plain){.argv = NULL};
+}
+
+/* ---- its TPM ---- */
+
+char *libvirt_tpm_state(const struct libvirt_definition *d)
+{
+	bool is_1_2 = d->tpm_version && !strcmp(d->tpm_version, "1.2");
+
+	return xasprintf(LIBVIRT_SWTPM_DIR "/%s/%s", d->uuid, is_1_2 ? "tpm1.2" : "tpm2");
+}
+
+char *libvirt_tpm_socket(const struct libvirt_definition *d)
+{
+	AUTO_FREE char *state = libvirt_tpm_state(d);
+
+	return xasprintf("%s/socket", state);
 }

@@ -17,6 +17,7 @@
 #define LIBVIRT_BACKING_MAX 200 /* images below one disk, as libvirt has it */
 #define LIBVIRT_WORDS_MAX   256 /* of one list of texts */
 #define LIBVIRT_CPUS_MAX    65536
+#define LIBVIRT_SWTPM_DIR   "/var/lib/libvirt/swtpm"
 #define LIBVIRT_NAME_MAX    250 /* bytes: NAME.xml is a file of libvirt's */
 
 enum libvirt_source { LIBVIRT_FILE, LIBVIRT_BLOCK, LIBVIRT_VOLUME, LIBVIRT_NETWORK, LIBVIRT_NONE /* an empty drive */, LIBVIRT_OTHER };
@@ -52,7 +53,8 @@ struct libvirt_definition {
 	struct libvirt_nic *nics;
 	size_t nic_count;
 	bool is_uefi; /* also where libvirt chooses loader and nvram itself, and has not yet */
-	char *loader, *nvram, *nvram_template, *nvram_format;
+	char *loader, *loader_format, *nvram, *nvram_template, *nvram_format;
+	bool loader_is_flash, loader_is_secure;
 	bool nvram_is_elsewhere; /* network or block */
 	char *kernel, *initrd, *dtb, *acpi_table;
 	bool has_tpm, tpm_is_emulator, tpm_is_encrypted;
@@ -72,6 +74,19 @@ struct libvirt_definition {
 /* 0, or -EINVAL with a sentence that begins with a lower case letter, for a prefix; then *out is empty. */
 int libvirt_definition_read(struct libvirt_definition *out, const char *xml, size_t n, struct err *e);
 void libvirt_definition_fini(struct libvirt_definition *d);
+/* The directory in which libvirt has a swtpm keep the guest's TPM, and the socket that its QEMU finds it by: malloc'ed. */
+char *libvirt_tpm_state(const struct libvirt_definition *d);
+char *libvirt_tpm_socket(const struct libvirt_definition *d);
+
+/* The guest without libvirt: QEMU's command line, and in sentences what is not as it was. */
+struct libvirt_plain {
+	char **argv; /* argc words, and a NULL; NULL: there is none */
+	size_t argc;
+	char **notes;
+	size_t note_count;
+};
+
+void libvirt_plain_fini(struct libvirt_plain *p);
 
 /* from: a disk's, a backing file's or the nvram's whole path, or "POOL/VOLUME"; of a NIC its MAC, target, network, bridge or device. */
 struct libvirt_change {

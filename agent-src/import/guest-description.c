@@ -35,6 +35,7 @@ void description_fini(struct guest_description *d)
 	free(d->machine_type);
 	free(d->nvram);
 	free(d->video);
+	free(d->tpm);
 	free(d->genid);
 	free(d->direct.kernel);
 	free(d->direct.initrd);

@@ -113,6 +113,7 @@ struct guest_description {
 	bool of_qemu;	      /* it ran in a QEMU: its devices were the same */
 	bool local_time, utc; /* of the clock, where it is said */
 	char *video;	      /* QEMU's device; "none" */
+	char *tpm;	      /* of one that goes on: QEMU's device; NULL: it has none */
 	bool xhci, rng, balloon;
 	bool agent;	  /* it has a port for QEMU's guest agent */
 	unsigned serials; /* ports; at most GUEST_SERIALS_MAX */
@@ -126,11 +127,12 @@ struct guest_description {
 	size_t nic_count;
 	struct described_port ports[GUEST_PORTS_MAX];
 	size_t port_count;
-	bool bridges_of_proxmox;	  /* its cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
-	unsigned odd_bus;		  /* the lowest bus behind something that is no such port; 0: there is none */
-	const char *wish;		  /* said before: which of several guests it is to be, by name; NULL: the only one */
-	bool no_slots;			  /* no PCI slot has a number there: Linux calls a card enp0s3, and not ens3 */
-	bool verbose;			  /* said before: settings that say nothing of the hardware are noted, too */
+	bool bridges_of_proxmox; /* its cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
+	unsigned odd_bus;	 /* the lowest bus behind something that is no such port; 0: there is none */
+	const char *wish;	 /* said before: which of several guests it is to be, by name; NULL: the only one */
+	bool no_slots;		 /* no PCI slot has a number there: Linux calls a card enp0s3, and not ens3 */
+	bool verbose;		 /* said before: settings that say nothing of the hardware are noted, too */
+	bool goes_on;		 /* said before: it is the guest itself, with its media, TPM and buses, and no copy of its machine */
 	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
 	size_t note_count;
 };

@@ -113,7 +113,7 @@ static bool all_there(const struct line_bus *b, line_has_fn has, const void *ctx
 
 static bool firmware_knows(const struct guest_description *d, enum disk_bus bus)
 {
-	return d->firmware != FIRMWARE_UEFI || !line_buses[bus].without_uefi_driver;
+	return d->firmware != FIRMWARE_UEFI || !line_buses[bus].without_uefi_driver || d->goes_on;
 }
 
 /* The first of those that the description allows that QEMU and the firmware have. */
@@ -363,7 +363,7 @@ static void note_unplugged(struct guest_description *d)
 	size_t i;
 
 	for (i = 0; i < d->nic_count; i++)
-		if (d->nics[i].unplugged)
+		if (d->nics[i].unplugged && !d->goes_on)
 			description_note(
 				d, "network card #%zu was not plugged in there (link down), and is here: --net '#%zu=none' leaves it so",
 				i + 1, i + 1);

@@ -171,7 +171,7 @@ static void add_firmware(struct line *l, const struct guest_description *d, cons
 	code = quoted(h->uefi->code);
 	vars = quoted(h->vars);
 	option(l, "drive", "if=pflash,unit=0,format=%s,readonly=on,file=%s", h->uefi->code_format ? h->uefi->code_format : "raw", code);
-	option(l, "drive", "if=pflash,unit=1,format=raw,file=%s", vars);
+	option(l, "drive", "if=pflash,unit=1,format=%s,file=%s", h->vars_format ?: "raw", vars);
 }
 
 /* What is taken of each controller. */
@@ -234,7 +234,8 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 {
 	const struct described_disk *k = &d->disks[i];
 	const struct line_bus *b = &line_buses[k->bus];
-	AUTO_FREE char *file = k->cdrom ? NULL : quoted(h->disks[i]), *bus = NULL;
+	AUTO_FREE char *file = h->disks[i] ? quoted(h->disks[i]) : NULL, *bus = NULL;
+	const char *format = h->formats ? h->formats[i] : h->format;
 	AUTO_FREE char *boots = boot ? xasprintf(",bootindex=%u", boot) : xstrdup(""), *serial = NULL, *sectors = NULL;
 	AUTO_FREE char *name =
 		k->device_id && b->unit && !strcmp(b->disk, "scsi-hd") ? xasprintf(",device_id=%s", k->device_id) : xstrdup("");
@@ -248,10 +249,12 @@ static int add_disk(struct line *l, struct layout *y, const struct guest_descrip
 		y->made[k->bus][controller] = true;
 	}
 	bus = bus_property(d, k->bus, controller, unit);
-	if (k->cdrom)
+	if (k->cdrom && file)
+		option(l, "drive", "if=none,id=drive%zu,media=cdrom,readonly=on,format=%s,file=%s", i, format, file);
+	else if (k->cdrom)
 		option(l, "drive", "if=none,id=drive%zu,media=cdrom,readonly=on", i);
 	else
-		option(l, "drive", "if=none,id=drive%zu,format=%s,discard=unmap,file=%s", i, h->format, file);
+		option(l, "drive", "if=none,id=drive%zu,format=%s,discard=unmap,file=%s", i, format, file);
 	/* Linux refuses a second controller of the same serial number */
 	serial = k->serial ? xasprintf(",serial=%s", k->serial) : k->bus == BUS_NVME ? xasprintf(",serial=vmferry%zu", i) : xstrdup("");
 	sectors = xasprintf("%s%.0u%s%.0u", k->sector ? ",logical_block_size=" : "", k->sector, k->physical ? ",physical_block_size=" : "",
@@ -410,6 +413,17 @@ static void add_channels(struct line *l, const struct guest_description *d, cons
 		option(l, "device", "vmgenid,id=genid0,guid=%s", d->genid);
 }
 
+static void add_tpm(struct line *l, const struct guest_description *d, const struct line_host *h)
+{
+	AUTO_FREE char *path = d->tpm && h->tpm ? quoted(h->tpm) : NULL;
+
+	if (!path)
+		return;
+	option(l, "chardev", "socket,id=chrtpm,path=%s", path);
+	option(l, "tpmdev", "emulator,id=tpm0,chardev=chrtpm");
+	option(l, "device", "%s,tpmdev=tpm0", d->tpm);
+}
+
 static void add_rest(struct line *l, const struct guest_description *d, const struct line_host *h)
 {
 	AUTO_FREE char *qmp = quoted(h->qmp), *vnc = quoted(h->vnc);
@@ -419,6 +433,7 @@ static void add_rest(struct line *l, const struct guest_description *d, const st
 		option(l, "device", "%s,id=video0", d->video);
 	option(l, "device", "usb-tablet,id=tablet0,bus=usb.0"); /* the pointer is where the viewer's is */
 	add_channels(l, d, h);
+	add_tpm(l, d, h);
 	if (d->balloon)
 		option(l, "device", "virtio-balloon-pci,id=balloon0");
 	if (d->rng) {

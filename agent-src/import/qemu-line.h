@@ -31,8 +31,11 @@ struct line_host {
 	bool kvm;
 	const struct firmware *uefi; /* for FIRMWARE_UEFI */
 	const char *vars;	     /* the guest's copy of its variables */
+	const char *vars_format;     /* NULL: raw */
+	const char *tpm;	     /* the socket of its swtpm, for a description with a TPM */
 	const char *format;	     /* of all disks */
-	char *const *disks;	     /* the file of each disk of the description; NULL for a drive */
+	const char *const *formats;  /* of each disk; NULL: format */
+	char *const *disks;	     /* the file of each disk of the description; NULL for an empty drive */
 	const char *const *nets;     /* of each network card: "user", "none" or "bridge=BR" */
 	const char *qmp, *vnc;	     /* sockets */
 	const char *agent;	     /* likewise, of a guest that has one */

@@ -400,6 +400,8 @@ static int add_device(struct domain *x, const xmlNode *n, struct err *e)
 		x->d->agent = true;
 	} else if (xml_is(n, "rng")) {
 		x->d->rng = true;
+	} else if (xml_is(n, "tpm") && x->d->goes_on) {
+		x->d->tpm = xstrdup(model && !strcmp(model, "tpm-crb") ? "tpm-crb" : "tpm-tis");
 	} else if (xml_is(n, "tpm")) {
 		description_note(x->d, "its TPM is not mapped: what is sealed in it (BitLocker's keys, say) is not there");
 	} else if (!is_idle(n)) {
@@ -440,7 +442,8 @@ static int cpus_of(struct domain *x, struct err *e)
 		return -EINVAL;
 	x->d->cpu.count = (unsigned)n;
 	if (current && strcmp(current, text ? text : "1") != 0)
-		description_note(x->d, "%.20s of its %u processors were in use there: here all are (--cpus)", current, (unsigned)n);
+		description_note(x->d, "%.20s of its %u processors were in use there: here all are%s", current, (unsigned)n,
+				 x->d->goes_on ? "" : " (--cpus)");
 	for (i = 0; topology && i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *value = xml_attr(topology, names[i]);
 
