@@ -292,8 +292,6 @@ static void make_words(struct words *w, const struct libvirt_definition *d)
 
 /* ---- what stays, or is not carried ---- */
 
-#define SWTPM_DIR "/var/lib/libvirt/swtpm"
-
 static bool tpm_is_2(const struct libvirt_definition *d)
 {
 	return !d->tpm_version || strcmp(d->tpm_version, "1.2");
@@ -322,26 +320,55 @@ static int check_firmware(const struct libvirt_definition *d, struct err *e)
 		return err_set(e, ENOTSUP, "its UEFI variables are in no file of this host, and are not carried");
 	if (d->has_tpm && d->tpm_is_emulator && (d->tpm_path || geteuid()))
 		return err_set(e, ENOTSUP,
-			       "its TPM (swtpm) keeps its state in a place of its own, and not in " SWTPM_DIR
+			       "its TPM (swtpm) keeps its state in a place of its own, and not in " LIBVIRT_SWTPM_DIR
 			       ", from which vmferry could carry it");
 	return 0;
 }
 
-static char *tpm_state(const struct libvirt_definition *d)
-{
-	return xasprintf(SWTPM_DIR "/%s/%s", d->uuid, tpm_is_2(d) ? "tpm2" : "tpm1.2");
-}
-
 /* Nothing listens at the socket while the guest is down: it only stands for the state. */
-static void add_tpm(struct words *w, const struct libvirt_definition *d, struct swtpm *out)
+static void add_tpm(struct words *w, const struct libvirt_definition *d)
 {
-	AUTO_FREE char *state = tpm_state(d);
+	AUTO_FREE char *socket = libvirt_tpm_socket(d);
 
 	if (!d->has_tpm || !d->tpm_is_emulator)
 		return;
-	add_option(w, "-chardev", xasprintf("socket,id=chrtpm,path=%s/socket", state));
+	add_option(w, "-chardev", xasprintf("socket,id=chrtpm,path=%s", socket));
 	add_option(w, "-tpmdev", xstrdup("emulator,id=tpm0,chardev=chrtpm"));
-	*out = (struct swtpm){.socket = xasprintf("%s/socket", state), .state = xstrdup(state), .tpm2 = tpm_is_2(d), .terminates = true};
+}
+
+static struct swtpm swtpm_of(const struct libvirt_definition *d)
+{
+	if (!d->has_tpm || !d->tpm_is_emulator)
+		return (struct swtpm){.socket = NULL};
+	return (struct swtpm){.socket = libvirt_tpm_socket(d), .state = libvirt_tpm_state(d), .tpm2 = tpm_is_2(d), .terminates = true};
+}
+
+/* Nobody makes its variables where there is no libvirt, and QEMU does not start without. */
+static int check_variables(const struct libvirt_guest *l, struct err *e)
+{
+	return l->plain.argv && l->def.nvram && !is_there(l->def.nvram)
+		       ? err_set(e, ENOENT,
+				 "its UEFI variables are not there yet, %s: libvirt makes them when it starts the guest for the first time (virsh "
+				 "start %s), so do that before it goes as a plain one",
+				 l->def.nvram, l->def.name)
+		       : 0;
+}
+
+/* What a plain guest has and has not, besides. */
+static void note_plain(const struct libvirt_guest *l, struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < l->plain.note_count; i++)
+		guest_note(g, "as a plain guest: %s", l->plain.notes[i]);
+	if (l->snapshot_count)
+		guest_note(
+			g,
+			"libvirt knows of %zu snapshot%s of it: those that are in its images go along (qemu-img snapshot -l), and what libvirt "
+			"has written down of them does not",
+			l->snapshot_count, l->snapshot_count == 1 ? "" : "s");
+	if (l->autostart)
+		guest_note(g, "libvirt starts it when this host boots: --install-unit has it started there");
 }
 
 static void note_what_stays(const struct libvirt_definition *d, struct guest *g)
@@ -374,10 +401,10 @@ static void name_disks(const struct libvirt_definition *d, struct guest *g)
 int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e)
 {
 	struct words w = {.count = 0};
-	struct swtpm tpm = {.socket = NULL};
 	AUTO_FREE char *script = NULL;
+	bool is_plain = l->plain.argv;
 	size_t i;
-	int r = check_firmware(&l->def, e);
+	int r = check_firmware(&l->def, e) ?: check_variables(l, e);
 
 	*g = (struct guest){.pid = 0};
 	for (i = 0; i < l->def.disk_count && !r; i++)
@@ -387,19 +414,22 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 		return err_prefix(e, "guest %s of libvirt", l->domain.name);
 	}
 	make_words(&w, &l->def);
-	add_tpm(&w, &l->def, &tpm);
-	r = guest_at_rest(g, l->domain.name, w.at, w.count, &script, e);
+	add_tpm(&w, &l->def);
+	r = guest_at_rest(g, l->domain.name, is_plain ? l->plain.argv : w.at, is_plain ? l->plain.argc : w.count, &script, e);
 	for (i = 0; i < w.count; i++)
 		free(w.at[i]);
 	free(g->cwd);
 	g->cwd = xstrdup("/");
-	g->tpm = tpm;
+	g->tpm = swtpm_of(&l->def);
 	g->vcpus = l->def.vcpus;
 	g->ram_bytes = l->def.ram_bytes;
 	if (r)
 		return err_prefix(e, "guest %s of libvirt", l->domain.name);
 	name_disks(&l->def, g);
-	note_what_stays(&l->def, g);
+	if (is_plain)
+		note_plain(l, g);
+	else
+		note_what_stays(&l->def, g);
 	return 0;
 }
 
@@ -409,6 +439,7 @@ void libvirt_guest_fini(struct libvirt_guest *l)
 
 	lv_domain_fini(&l->domain);
 	libvirt_definition_fini(&l->def);
+	libvirt_plain_fini(&l->plain);
 	for (i = 0; i < l->snapshot_count; i++)
 		free(l->snapshots[i]);
 	free(l->snapshots);

@@ -2,7 +2,8 @@
  * libvirt-find.h: a guest that libvirt has defined and that is shut down: found by its name, and described as one whose command line is known.
  *
  * vmferry plans by command lines. A libvirt guest gets one that names its files alone (disks, firmware, media); nobody runs the guest by it. At the
- * destination libvirt starts the guest by its definition, with the paths that the plan has given to these files.
+ * destination libvirt starts the guest by its definition, with the paths that the plan has given to these files. One that is to be plain there has a line
+ * that starts it (import's libvirt-plain.h).
  */
 #ifndef VMFERRY_LIBVIRT_FIND_H
 #define VMFERRY_LIBVIRT_FIND_H
@@ -18,7 +19,8 @@ struct libvirt_guest {
 	bool autostart;
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;
-	char *current; /* the name of the current one; NULL: none is */
+	char *current;		    /* the name of the current one; NULL: none is */
+	struct libvirt_plain plain; /* it goes as a plain guest, by this line; argv NULL: it stays libvirt's */
 };
 
 /* In which state it is to be found. */

@@ -139,14 +139,14 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 	int r;
 
 	if (!guest_is_libvirts(running))
-		return source_check_owner(running, e) ?: source_find_at_rest(&t->src, NULL, e);
+		return source_check_owner(running, e) ?: cold_decide_as(t, e) ?: source_find_at_rest(&t->src, NULL, e);
 	r = definition_find(&t->definition, running->name, LIBVIRT_RUNNING, e);
 	if (!r)
 		return err_set(
 			e, ENOENT,
 			"guest %s seems to be libvirt's, and no libvirt that answers defines it: is it of a session (qemu:///session)?",
 			running->name);
-	r = r < 0 ? r : recipe_choose(t, "head-start", "libvirt", e);
+	r = r < 0 ? r : recipe_choose(t, "head-start", "libvirt", e) ?: cold_decide_as(t, e);
 	return r ? r : source_find_at_rest(&t->src, &t->definition.guest, e);
 }
 

@@ -78,9 +78,11 @@ static void plan_libvirt(const struct transfer *t, json_t *list)
 
 	if (!t->recipe->owner)
 		return;
-	append_new(list,
-		   xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?", snapshots,
-			     l->autostart ? "it starts when that host boots, as it does here" : "it does not start when that host boots"));
+	if (!definition_is_left_behind(&t->definition))
+		append_new(list, xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?",
+					   snapshots,
+					   l->autostart ? "it starts when that host boots, as it does here"
+							: "it does not start when that host boots"));
 	append_new(list, xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
 }
 

@@ -29,6 +29,11 @@ bool definition_is_libvirts(const struct definition *d)
 	return d->guest.xml != NULL;
 }
 
+bool definition_is_left_behind(const struct definition *d)
+{
+	return d->guest.plain.argv;
+}
+
 int definition_find(struct definition *d, const char *name, enum libvirt_wanted wanted, struct err *e)
 {
 	int found = libvirt_find(&d->guest, name, wanted, e);
@@ -68,7 +73,7 @@ static int examine(struct part *p, struct err *e)
 {
 	struct definition *d = definition_of(p);
 
-	return check_words(d, e) ? source_obstacle(d->src, e) : 0;
+	return !definition_is_left_behind(d) && check_words(d, e) ? source_obstacle(d->src, e) : 0;
 }
 
 static json_t *names_of_networks(const struct libvirt_definition *def)
@@ -99,6 +104,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct libvirt_definition *def = &d->guest.def;
 
 	(void)e;
+	if (definition_is_left_behind(d))
+		return 0;
 	json_object_set_new(out, "owner", json_string("libvirt"));
 	json_object_set_new(out, DEFINITION,
 			    json_pack("{s:s,s:s,s:o,s:o,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def),
@@ -243,10 +250,34 @@ static int rewrite(struct definition *d, const json_t *accept, struct err *e)
 	return r;
 }
 
+/* As it is here, unlike what goes to the destination. */
+static json_t *keep_own(const struct definition *d)
+{
+	json_t *snapshots = json_array();
+	size_t i;
+
+	for (i = 0; i < d->guest.snapshot_count; i++)
+		json_array_append_new(snapshots, json_string(d->guest.snapshots[i]));
+	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml,
+			 "autostart", d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
+}
+
+/* It is not told to the destination, but must be whole to be defined here again. */
+static int check_own(const struct definition *d, struct err *e)
+{
+	json_t *own = keep_own(d);
+	int r = own ? kept_definition_check(own, e) : err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
+
+	json_decref(own);
+	return r;
+}
+
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct definition *d = definition_of(p);
 
+	if (definition_is_left_behind(d))
+		return check_own(d, e);
 	if (!json_text(json_object_get(accept, DEFINITION), "libvirt"))
 		return err_set(
 			e, ENOTSUP,
@@ -263,18 +294,6 @@ void definition_decide(const struct definition *d, json_t *prepare)
 }
 
 /* ---- undefined, and defined again ---- */
-
-/* As it is here, unlike what goes to the destination. */
-static json_t *keep_own(const struct definition *d)
-{
-	json_t *snapshots = json_array();
-	size_t i;
-
-	for (i = 0; i < d->guest.snapshot_count; i++)
-		json_array_append_new(snapshots, json_string(d->guest.snapshots[i]));
-	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml,
-			 "autostart", d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
-}
 
 static int keep(struct definition *d, struct err *e)
 {
@@ -344,10 +363,14 @@ static bool is_defined_here(const json_t *kept)
 
 int definition_stays_undefined(const struct definition *d, struct err *e)
 {
-	return definition_is_libvirts(d) && is_defined_here(d->kept)
-		       ? err_set(e, ECANCELED, "somebody has defined the guest %s in libvirt here again (virsh define) while it was moved",
-				 d->guest.domain.name)
-		       : 0;
+	json_t *own = definition_is_libvirts(d) ? keep_own(d) : NULL;
+	int r = own && is_defined_here(own)
+			? err_set(e, ECANCELED, "somebody has defined the guest %s in libvirt here again (virsh define) while it was moved",
+				  d->guest.domain.name)
+			: 0;
+
+	json_decref(own);
+	return r;
 }
 
 /*

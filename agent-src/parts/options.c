@@ -10,6 +10,7 @@
 
 const char *const how_words[] =
 	{[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_WARM] = "warm", [HOW_COLD] = "cold", [HOW_DISKS] = "disks", NULL};
+const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
 const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};
 const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /* DISK_ACCEPT_*, a bit each */
@@ -67,6 +68,17 @@ static int check_machine(void *into, const char *arg, struct err *e)
 	return *arg && !strpbrk(arg, ",= ") ? 0 : option_bad(e, arg, "a machine type of QEMU's, without options");
 }
 
+/* What people would look for. */
+static int check_as(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return strcmp(arg, "libvirt")
+		       ? 0
+		       : err_set(e, EINVAL,
+				 "'libvirt' is not built: a plain guest stays one, also on a host with libvirt, where virt-install "
+				 "--import makes it one of libvirt's");
+}
+
 static int take_script(void *into, const char *arg, struct err *e)
 {
 	struct move_options *o = into;
@@ -111,6 +123,10 @@ static const struct command_option rows[] = {
 	 "--keep-partial says; its move then carries what has changed since",
 	 OPT_SET, .offset = MEMBER(how), .base = HOW_DISKS},
 	{"start", NULL, "with --how cold: its script is run there at the end", OPT_FLAG, .offset = MEMBER(cold.start)},
+	{"as", "WHAT",
+	 "with --how cold, of a guest of libvirt's: same (default): it is libvirt's there, too; plain: that host needs no libvirt, and a script "
+	 "starts the guest there",
+	 OPT_WORD, .offset = MEMBER(cold.as), .words = as_words, .take = check_as},
 	{"shutdown-timeout", "S", "with --how warm, or cold for a guest that runs: how many seconds it may take to shut down (default 60)",
 	 OPT_NUMBER, .offset = MEMBER(warm.shutdown_timeout_s), .min = 1, .max = 86400, .unit = "seconds"},
 	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug was pulled", OPT_FLAG,

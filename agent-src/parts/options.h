@@ -47,11 +47,15 @@ struct disk_options {
 
 struct head_start;
 
+/* As which guest a guest of libvirt's arrives. */
+enum as_guest { AS_SAME, AS_PLAIN };
+
 /* Of a guest that is shut down. */
 struct cold_options {
 	char *const *line; /* its command line, in place of move_options.vm; NULL: none */
 	size_t words;
-	bool start;		 /* it is to be started there */
+	bool start; /* it is to be started there */
+	enum as_guest as;
 	struct head_start *head; /* it runs, or did when the command began (head-start.h); NULL: it was shut down before */
 };
 
@@ -103,6 +107,6 @@ struct move_options {
 /* Of struct move_options, with those that say how its destination is reached. */
 extern const struct option_table move_tables[];
 /* What some of the enums are called on the command line, and elsewhere; each list ends with NULL. */
-extern const char *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
+extern const char *const as_words[], *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
 
 #endif

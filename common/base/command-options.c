@@ -245,10 +245,10 @@ static int put_value(const struct command_option *o, void *into, const char *arg
 	bool *also = o->also ? (bool *)((char *)into + o->also) : NULL;
 	int index = 0, r = 0;
 
-	if (o->kind == OPT_WORD || o->kind == OPT_WORD_TEXT || o->kind == OPT_SECOND || (o->kind == OPT_FLAG && arg))
-		r = take_word(o, arg, &index, e);
-	else if (o->kind == OPT_TEXT && o->take)
+	if ((o->kind == OPT_TEXT || o->kind == OPT_WORD) && o->take)
 		r = o->take(into, arg, e);
+	if (!r && (o->kind == OPT_WORD || o->kind == OPT_WORD_TEXT || o->kind == OPT_SECOND || (o->kind == OPT_FLAG && arg)))
+		r = take_word(o, arg, &index, e);
 	if (r)
 		return r;
 	if (also && arg)

@@ -53,7 +53,7 @@ struct command_option {
 	char letter;	  /* a short name beside it; 0: there is none */
 	bool once;	  /* it is about this call, and not given again */
 	bool file;	  /* its value names a file, by where we are */
-	/* OPT_CALL: takes it. OPT_TEXT and OPT_LIST: looks at the value first; OPTION_TAKEN: has dealt with it. NULL: any value will do. */
+	/* OPT_CALL: takes it. OPT_TEXT, OPT_WORD and OPT_LIST: looks at the value first; OPTION_TAKEN: has dealt with it. NULL: any value will do. */
 	int (*take)(void *into, const char *arg, struct err *e);
 	const char *heading; /* --help prints it before this row; NULL: there is none */
 };
