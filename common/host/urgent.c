@@ -52,10 +52,12 @@ static void set_all(bool urgent)
 
 bool urgent_is_allowed(void)
 {
+	int policy;
 	bool yes;
 
 	pthread_mutex_lock(&lock);
-	yes = is_urgent || (is_to_change(sched_getscheduler(0), true) && !set_thread(0, true) && !set_thread(0, false));
+	policy = sched_getscheduler(0);
+	yes = policy == URGENT_POLICY || (is_to_change(policy, true) && !set_thread(0, true) && !set_thread(0, false));
 	pthread_mutex_unlock(&lock);
 	return yes;
 }

@@ -361,8 +361,10 @@ static int become_nobody(void *ctx)
 static void what_becomes_another_users_dies_with_us(void **state)
 {
 	(void)state;
-	if (geteuid())
+	if (geteuid()) {
+		print_message("skipped: need root\n");
 		skip();
+	}
 	before_it = become_nobody;
 	left_by_a_dead_agent(PROGRAM_DIES_WITH_US, false, true);
 	before_it = NULL;
