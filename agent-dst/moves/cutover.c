@@ -81,6 +81,11 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 	handoff_message_send(t->a.control, t->a.id, t->a.handoff.state, detail);
 }
 
+void cutover_tell(struct transfer *t, const char *why)
+{
+	tell_state(t, why, false);
+}
+
 int cutover_send_state(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);

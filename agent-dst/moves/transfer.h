@@ -122,6 +122,8 @@ int cutover_abort(struct transfer *t, const char *why, struct err *e);
 int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);
 /* Steps the hand-off machine; the source is told why, if the step is one that it hears of. why: NULL for none. */
 int cutover_step(struct transfer *t, enum handoff_event ev, const char *why, struct err *e);
+/* The source hears what its guest waits for here. */
+void cutover_tell(struct transfer *t, const char *why);
 void cutover_on_qemu(struct transfer *t, const struct event *ev);
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */

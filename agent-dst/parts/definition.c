@@ -287,6 +287,12 @@ static int define(struct definition *d, struct lv *v, const json_t *kept, enum h
 	return r;
 }
 
+static int cannot_tell(struct err *e)
+{
+	e->code = EAGAIN;
+	return err_prefix(e, "whether libvirt has the guest at the destination cannot be told");
+}
+
 int definition_define(struct definition *d, enum handoff_event *out, struct err *e)
 {
 	AUTO_FREE char *path = place_of(d);
@@ -295,14 +301,14 @@ int definition_define(struct definition *d, enum handoff_event *out, struct err 
 	int r = kept_definition_read(path, &kept, e);
 
 	if (r)
-		return err_set(e, EAGAIN, "the guest's definition cannot be read: %s", e->msg);
+		return cannot_tell(e);
 	r = lv_open(&v, ASK_MS, e);
 	if (!r) {
 		r = define(d, v, kept, out, e);
 		lv_close(v);
 	}
 	json_decref(kept);
-	return r ? err_set(e, EAGAIN, "whether libvirt has the guest here cannot be told: %s", e->msg) : 0;
+	return r ? cannot_tell(e) : 0;
 }
 
 /* libvirt finds new volumes when a pool is looked at anew. */

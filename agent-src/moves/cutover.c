@@ -438,6 +438,8 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	t->peer.ended |= json_is_true(json_object_get(detail, "ended"));
 	if (json_object_get(detail, "leftovers"))
 		take_leftovers(t, detail);
+	if (error && peer == HO_DST_START && strcmp(error, t->peer.error) != 0)
+		report_notice(&t->life.report, "the guest is not at the destination yet: %s", error);
 	if (error)
 		snprintf(t->peer.error, sizeof(t->peer.error), "%s", error);
 	t->peer.rss_anon = MAX(t->peer.rss_anon, rss);

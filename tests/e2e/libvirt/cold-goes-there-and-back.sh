@@ -71,6 +71,11 @@ assert_nothing_unfinished
 
 # Back again, over the old copies.
 libvirt_move b a web 0 --how cold --reuse auto
+VMFERRY_FAULT=dst-tpm-not-durable:fail listen_at a
+libvirt_move b a efi 1 --how cold --reuse auto
+md5sum <"$(libvirt_at a "$tpm")" | diff - <(md5sum <"$(libvirt_at b "$tpm")") || fail "what its TPM held in its earlier stay is gone"
+[[ -z $(find "$(libvirt_at a "${tpm%/*/*/*}")" -name '*.vmferry-*') ]] || fail "what its TPM held has another name"
+listen_at a
 libvirt_move b a efi 0 --how cold --reuse auto
 assert_is_at a b "efi web"
 facts a | diff "$DIR/before" - || fail "they are not back as they were"
