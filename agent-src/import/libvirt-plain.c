@@ -156,6 +156,8 @@ static int take_disks(struct plain *p, struct err *e)
 			continue;
 		if (!to)
 			return err_set(e, ENOTSUP, "disk %s would not be one of a plain guest's (--as plain)", k->target);
+		if (!k->path && k->source != LIBVIRT_NONE)
+			return err_set(e, EINVAL, "where disk %s is cannot be told", k->target);
 		if (p->disks[to - p->d.disks])
 			return err_set(e, EINVAL, "two disks are called %s", k->target);
 		p->disks[to - p->d.disks] = k->path;
@@ -225,6 +227,25 @@ static bool has_all(const void *ctx, const char *device)
 {
 	(void)ctx, (void)device;
 	return true;
+}
+
+/* What goes into options as it is may be nothing but a word. */
+static int check_words(const struct libvirt_definition *def, struct err *e)
+{
+	const char *const words[] = {def->machine, def->loader_format, def->nvram_format};
+	size_t i;
+
+	if (!def->emulator)
+		return err_set(e, EINVAL, "it does not say which QEMU runs it (<emulator>)");
+	for (i = 0; i < ARRAY_LEN(words); i++)
+		if (words[i] && !described_is_word(words[i]))
+			return err_set(e, EINVAL, "'%.60s' is neither a machine nor a format", words[i]);
+	for (i = 0; i < def->disk_count; i++)
+		if (!described_is_word(def->disks[i].format))
+			return err_set(e, EINVAL, "'%.60s' is no format of a disk", def->disks[i].format);
+	return strcmp(def->virttype, "kvm") && strcmp(def->virttype, "qemu")
+		       ? err_set(e, ENOTSUP, "it is a guest of %.60s, and not of QEMU", def->virttype)
+		       : 0;
 }
 
 static int decide(struct plain *p, struct err *e)
@@ -351,6 +372,8 @@ static int compose(struct plain *p, struct line *line, const char *xml, struct e
 		r = read_libvirt(&p->d, xml, strlen(xml), e);
 	if (!r)
 		r = take_disks(p, e);
+	if (!r)
+		r = check_words(p->def, e);
 	if (!r)
 		r = decide(p, e);
 	if (r)

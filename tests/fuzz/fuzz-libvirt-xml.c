@@ -1,8 +1,8 @@
 /*
  * fuzz-libvirt-xml.c: libFuzzer on definitions of libvirt's guests (agent-src/guest/libvirt-xml.h), read, rewritten, and read again: nothing is
- * different but for what was to be changed.
+ * different but for what was to be changed. And as a plain command line (agent-src/import/libvirt-plain.h), which names the files of all disks.
  */
-#include "libvirt-xml.h"
+#include "libvirt-plain.h"
 #include "seed.h"
 #include "util.h"
 
@@ -110,6 +110,42 @@ static void change_all(const char *text, size_t n)
 		free(out);
 }
 
+static bool names(const struct libvirt_plain *p, const char *path)
+{
+	AUTO_FREE char *doubled = xmalloc(2 * strlen(path) + 1);
+	char *to = doubled;
+	size_t i;
+
+	for (; *path; path++) {
+		*to++ = *path;
+		if (*path == ',')
+			*to++ = ',';
+	}
+	*to = '\0';
+	for (i = 0; i < p->argc; i++)
+		if (strstr(p->argv[i], doubled))
+			return true;
+	return false;
+}
+
+static void as_plain(const struct libvirt_definition *d, const char *text, size_t n)
+{
+	AUTO_FREE char *whole = xstrndup(text, n);
+	struct libvirt_plain p;
+	struct err e;
+	size_t i;
+
+	if (!libvirt_plain_line(&p, whole, d, &e)) {
+		require(p.argc > 1 && !p.argv[p.argc] && same_text(p.argv[0], d->emulator));
+		for (i = 0; i < d->disk_count; i++)
+			require(!d->disks[i].path || names(&p, d->disks[i].path));
+		require(!d->nvram || !d->is_uefi || names(&p, d->nvram));
+	} else {
+		require(!p.argv && !p.notes);
+	}
+	libvirt_plain_fini(&p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	/* without a zero behind it, in memory of its size */
@@ -125,6 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		for (i = 0; i < d.disk_count && i < 4; i++)
 			if (d.disks[i].path)
 				rewrite(&d, text, n, &(struct libvirt_change){.from = d.disks[i].path, .to = "/there"});
+		as_plain(&d, text, n);
 		if (d.nvram)
 			rewrite(&d, text, n, &(struct libvirt_change){.from = d.nvram, .to = "/there"});
 	}

@@ -187,6 +187,11 @@ static void what_a_plain_guest_cannot_have_is_refused(void **state)
 		{.devices = DISK("") DISK(""), .so = "refused: two disks are called vda"},
 		{.devices = "<interface type='user'/>", .so = "refused: network card #1 has no address"},
 		{.machine = "microvm", .so = "refused: its machine microvm is neither"},
+		{.machine = "pc-q35-7.2,accel=tcg", .so = "refused: 'pc-q35-7.2,accel=tcg' is neither a machine"},
+		{.os = "<loader type='pflash' format='raw,x=y'>/c</loader><nvram>/v</nvram>", .so = "refused: 'raw,x=y' is neither"},
+		{.os = "<loader type='pflash'>/c</loader><nvram format='raw,x=y'>/v</nvram>", .so = "refused: 'raw,x=y' is neither"},
+		{.devices = "<disk type='file' device='disk'><driver type='raw,x=y'/><source file='/a'/><target dev='vda'/></disk>",
+		 .so = "refused: 'raw,x=y' is no format of a disk"},
 	};
 
 	(void)state;
