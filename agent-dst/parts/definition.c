@@ -287,6 +287,34 @@ static int define(struct definition *d, struct lv *v, const json_t *kept, enum h
 	return r;
 }
 
+/* libvirt finds new volumes when a pool is looked at anew. */
+static void refresh_pools(const struct definition *d, struct lv *v)
+{
+	struct err ignored;
+	size_t i;
+
+	for (i = 0; i < d->disks->count; i++) {
+		AUTO_FREE char *copy = xstrdup(d->disks->list[i].path);
+		AUTO_FREE char *pool = NULL;
+
+		if (!lv_pool_at(v, dirname(copy), &pool, &ignored))
+			lv_pool_refresh(v, pool, &ignored);
+	}
+}
+
+/* Snapshots and autostart are the guest's as much as its definition is: a libvirt that is lost meanwhile is asked again. */
+static int complete(struct definition *d, struct lv *v, const json_t *kept, struct err *e)
+{
+	int r;
+
+	json_decref(d->failed);
+	d->failed = json_array();
+	r = kept_definition_complete(v, kept, d->failed, e);
+	if (!r)
+		refresh_pools(d, v);
+	return r;
+}
+
 static int cannot_tell(struct err *e)
 {
 	e->code = EAGAIN;
@@ -305,25 +333,12 @@ int definition_define(struct definition *d, enum handoff_event *out, struct err 
 	r = lv_open(&v, ASK_MS, e);
 	if (!r) {
 		r = define(d, v, kept, out, e);
+		if (!r && *out == EV_CONT_OK)
+			r = complete(d, v, kept, e);
 		lv_close(v);
 	}
 	json_decref(kept);
 	return r ? cannot_tell(e) : 0;
-}
-
-/* libvirt finds new volumes when a pool is looked at anew. */
-static void refresh_pools(const struct definition *d, struct lv *v)
-{
-	struct err ignored;
-	size_t i;
-
-	for (i = 0; i < d->disks->count; i++) {
-		AUTO_FREE char *copy = xstrdup(d->disks->list[i].path);
-		AUTO_FREE char *pool = NULL;
-
-		if (!lv_pool_at(v, dirname(copy), &pool, &ignored))
-			lv_pool_refresh(v, pool, &ignored);
-	}
 }
 
 static void add_error(struct definition *d, const char *text)
@@ -331,27 +346,6 @@ static void add_error(struct definition *d, const char *text)
 	const char *before = json_text(d->settled, "after_error");
 
 	json_object_set_new(d->settled, "after_error", json_sprintf("%s%s%s", before ?: "", before ? "; " : "", text));
-}
-
-static void complete(struct definition *d, const json_t *kept)
-{
-	json_t *failed = json_array(), *one;
-	struct lv *v;
-	struct err e;
-	size_t i;
-
-	if (lv_open(&v, ASK_MS, &e)) {
-		add_error(d, e.msg);
-	} else {
-		kept_definition_complete(v, kept, failed);
-		refresh_pools(d, v);
-		lv_close(v);
-	}
-	json_array_foreach(failed, i, one)
-		add_error(d, json_string_value(one));
-	json_decref(failed);
-	json_object_set(d->settled, "defined", json_object_get(kept, "name"));
-	json_object_set(d->settled, "autostart", json_object_get(kept, "autostart"));
 }
 
 /* The definition that an earlier stay here has left for people: the guest is back. */
@@ -365,15 +359,19 @@ static void forget_earlier(const struct definition *d, const json_t *kept)
 void definition_settle(struct definition *d)
 {
 	AUTO_FREE char *path = place_of(d);
+	json_t *kept, *one;
 	struct err e;
-	json_t *kept;
+	size_t i;
 
 	if (d->settled || d->part.a->dead || kept_definition_read(path, &kept, &e))
 		return;
 	d->settled = json_object();
 	d->kept = kept;
 	forget_earlier(d, kept);
-	complete(d, kept);
+	json_array_foreach(d->failed, i, one)
+		add_error(d, json_string_value(one));
+	json_object_set(d->settled, "defined", json_object_get(kept, "name"));
+	json_object_set(d->settled, "autostart", json_object_get(kept, "autostart"));
 }
 
 void definition_start(struct definition *d)
@@ -416,6 +414,7 @@ static void fini(struct part *p)
 	json_decref(definition_of(p)->accept);
 	json_decref(definition_of(p)->settled);
 	json_decref(definition_of(p)->kept);
+	json_decref(definition_of(p)->failed);
 }
 
 static const struct part_undo undo[] = {{DEFINITION, "its definition", undo_definition}, {NULL, NULL, NULL}};

@@ -1,6 +1,6 @@
 /*
  * definition.h: the definition of a libvirt guest that comes shut down, as a part of its move: looked at with this host's libvirt, kept in a file that the
- * journal owns, defined when the guest may start here, and completed (snapshots, autostart) once it can be nowhere else.
+ * journal owns, and defined with its snapshots and its autostart when the guest may start here.
  */
 #ifndef VMFERRY_DST_DEFINITION_H
 #define VMFERRY_DST_DEFINITION_H
@@ -15,8 +15,9 @@ struct definition {
 	const struct disks *disks;
 	json_t *accept; /* what is told of this host's libvirt; NULL: it was not asked */
 	json_t *settled;
-	json_t *kept; /* of a settled one */
-	bool started; /* tried, in this life */
+	json_t *kept;	/* of a settled one */
+	json_t *failed; /* of its snapshots and autostart: a sentence each */
+	bool started;	/* tried, in this life */
 };
 
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);

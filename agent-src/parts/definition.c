@@ -405,8 +405,7 @@ static int define_again(json_t *kept, json_t *failed, struct err *e)
 		return r;
 	r = undefine_for_certain(v, kept, e);
 	r = r ? r : kept_definition_define(v, kept, e);
-	if (!r)
-		kept_definition_complete(v, kept, failed);
+	r = r ? r : kept_definition_complete(v, kept, failed, e);
 	lv_close(v);
 	return r;
 }

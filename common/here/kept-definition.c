@@ -135,29 +135,41 @@ static bool is_named(const char *xml, const char *name)
 	return begin && end && (size_t)(end - begin) == strlen(name) && !strncmp(begin, name, strlen(name));
 }
 
-void kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed)
+static int set_autostart(struct lv *v, const struct lv_domain *d, struct err *e)
 {
-	const char *current = json_text(kept, "current"), *name = json_text(kept, "name");
-	struct lv_domain d;
+	int r = lv_set_autostart(v, d, true, e);
+
+	return r ? err_prefix(e, "having guest %s started when its host boots", d->name) : 0;
+}
+
+static void note_snapshots(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *failed)
+{
+	const char *current = json_text(kept, "current");
 	struct err e;
 	json_t *xml;
 	size_t i;
 
-	if (kept_definition_lookup(v, kept, &d, &e)) {
-		tell_failure(failed, &e);
-		return;
-	}
 	json_array_foreach(json_object_get(kept, "snapshots"), i, xml) {
 		const char *text = json_string_value(xml);
 
-		if (lv_snapshot_redefine(v, &d, text, current && is_named(text, current), &e)) {
-			err_prefix(&e, "snapshot %zu of guest %s", i + 1, name);
+		if (lv_snapshot_redefine(v, d, text, current && is_named(text, current), &e)) {
+			err_prefix(&e, "snapshot %zu of guest %s", i + 1, d->name);
 			tell_failure(failed, &e);
 		}
 	}
-	if (json_is_true(json_object_get(kept, "autostart")) && lv_set_autostart(v, &d, true, &e)) {
-		err_prefix(&e, "having guest %s started when its host boots", name);
-		tell_failure(failed, &e);
+}
+
+int kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed, struct err *e)
+{
+	struct lv_domain d;
+
+	if (kept_definition_lookup(v, kept, &d, e)) {
+		tell_failure(failed, e);
+	} else {
+		note_snapshots(v, &d, kept, failed);
+		if (json_is_true(json_object_get(kept, "autostart")) && set_autostart(v, &d, e))
+			tell_failure(failed, e);
+		lv_domain_fini(&d);
 	}
-	lv_domain_fini(&d);
+	return lv_is_lost(v) ? err_set(e, ECONNRESET, "libvirt was lost while it was told of the guest's snapshots and autostart") : 0;
 }

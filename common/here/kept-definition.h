@@ -29,7 +29,8 @@ int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *o
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e);
 /* Defines the guest. 0; -errno: it is not defined, if libvirt has answered (lv_error_code()). */
 int kept_definition_define(struct lv *v, const json_t *kept, struct err *e);
-/* And what goes with it: metadata of snapshots, autostart. May be repeated. Each failure is a sentence in `failed`. */
-void kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed);
+/* And what goes with it: metadata of snapshots, autostart. May be repeated. What libvirt refuses is a sentence in `failed` each; -ECONNRESET: libvirt was lost
+ * meanwhile, so that this is to be repeated. */
+int kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed, struct err *e);
 
 #endif

@@ -337,6 +337,11 @@ bool lv_is_user(const struct lv *v)
 	return v->is_user;
 }
 
+bool lv_is_lost(const struct lv *v)
+{
+	return v->dead;
+}
+
 int lv_error_code(const struct lv *v)
 {
 	return v->error_code;

@@ -64,6 +64,8 @@ void lv_set_deadline(struct lv *v, unsigned ms);
 unsigned long lv_version(const struct lv *v);
 /* qemu:///session */
 bool lv_is_user(const struct lv *v);
+/* After a timeout, say: nothing more can be asked over this connection. */
+bool lv_is_lost(const struct lv *v);
 /* virErrorNumber of the last call that libvirt refused; 0: none was. */
 int lv_error_code(const struct lv *v);
 

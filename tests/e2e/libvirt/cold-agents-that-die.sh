@@ -59,17 +59,20 @@ for point in $(some_of before-DST_START after-DST_START dst-defined before-DST_S
 	libvirt_guest_again
 done
 
-# The destination's libvirtd is away when it is to define the guest: that is said, and waited for.
-to_local
-fault after-DST_START stop
-to_listener
-libvirt_cold_start "$DEST"
-fault_wait
-kill_now "${LIBVIRT_DAEMON[b]}"
-fault_continue
-wait_event 'ev["event"] == "notice" and "is not at the destination yet: whether libvirt has the guest at the destination cannot be told: libvirt does not run" in ev["text"]' >/dev/null
-libvirt_start_daemon b
-libvirt_cold_wait
-assert_whole destination
-assert_nothing_unfinished
+# The destination's libvirtd is away when it is to define the guest, or to note its snapshots: that is said, and waited for.
+for point in after-DST_START dst-defined; do
+	to_local
+	fault "$point" stop
+	to_listener
+	libvirt_cold_start "$DEST"
+	fault_wait
+	kill_now "${LIBVIRT_DAEMON[b]}"
+	fault_continue
+	wait_event 'ev["event"] == "notice" and "is not at the destination yet: whether libvirt has the guest at the destination cannot be told: libvirt " in ev["text"]' >/dev/null
+	libvirt_start_daemon b
+	libvirt_cold_wait
+	assert_whole destination
+	assert_nothing_unfinished
+	libvirt_guest_again
+done
 assert_never_two_books
