@@ -87,14 +87,14 @@ mv "$at_a/efi_VARS.fd" "$DIR/efi_VARS.fd"
 moves 3 efi --as plain
 assert_result '"variables are not there yet" in r["reason"]'
 mv "$DIR/efi_VARS.fd" "$at_a/efi_VARS.fd"
-moves 0 efi --as plain --disk-dir "$LIBVIRT_GUESTS/new"
+moves 0 efi --as plain --disk-dir "$LIBVIRT_GUESTS/new" --map-net 52:54:00:12:34:56=none
 assert_result 'r["verified"]'
 for name in efi.raw efi_VARS.fd; do cmp "$at_a/$name" "$at_b/new/$name"; done
 cmp "$(libvirt_at a "$tpm")" "$at_b"/new/efi.tpm-*/tpm2-00.permall
 script=$at_b/new/efi.sh
 code=$(sed -n 's/.*readonly=on,file=\([^ ,]*\).*/\1/p' "$script")
 cmp "$at_a/code.fd" "$(libvirt_at b "$code")"
-for words in "file=$LIBVIRT_GUESTS/new/efi_VARS.fd" "tpm-crb,tpmdev=" "mac=52:54:00:12:34:56" "swtpm socket"; do
+for words in "file=$LIBVIRT_GUESTS/new/efi_VARS.fd" "tpm-crb,tpmdev=" "mac=52:54:00:12:34:56" hubport "swtpm socket"; do
 	grep -q -- "$words" "$script" || fail "$words is not in its script: $(cat "$script")"
 done
 assert_eq "$(defined_at a)" "" "guests of libvirt"
