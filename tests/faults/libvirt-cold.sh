@@ -52,7 +52,7 @@ release_stopped() { # and what is away
 ask_recover() { # [OPTION...]: sets CODE
 	CODE=0 SAID_BY="recover${*:+ $*}"
 	"${ON[@]}" timeout 100 "$BIN/vmferry" recover "$NAME" -v "$@" </dev/null >"$DIR/recover.out" 2>>"$DIR/recover.log" || CODE=$?
-	! tail -n 1 "$DIR/recover.log" | grep -q 'nothing to recover' || CODE=$NOTHING
+	! tail -n 1 "$DIR/recover.log" | says 'nothing to recover' || CODE=$NOTHING
 }
 
 libvirt_guest_at_rest

@@ -54,6 +54,11 @@ libvirt_wrap_all() {
 	for program in "$LIBVIRT_ROOT"/usr/lib/libvirt/*; do libvirt_wrap "$program" "$DIR/libvirt-helpers"; done
 }
 
+# Whether what comes in has a line of that pattern. All of it is read: virsh, whose output is cut off, counts as one that has failed.
+says() { # [OPTION OF grep...] PATTERN
+	grep "$@" >/dev/null
+}
+
 # --- commands there ------------------------------------------------------------------------
 
 libvirt_way() { # NAME: sets LIBVIRT_WAY, what starts a command there, and becomes it

@@ -41,7 +41,7 @@ libvirt_define a other
 assert_eq "$(asked domains | sort)" "$(printf -- '-1 %s %s\n' "$(uuid_of other)" other "$(uuid_of web)" web | sort)" domains
 assert_eq "$(asked lookup web)" "-1 $(uuid_of web) web" lookup
 same "dumpxml --security-info --inactive web" xml web inactive
-asked xml web | grep -q geheim || fail "the definition lacks its secret"
+asked xml web | says geheim || fail "the definition lacks its secret"
 refused 2 "no domain with matching name 'nobody'" lookup nobody
 refused 17 "already exists" define <(libvirt_xml web | sed 's|<name>|<uuid>11111111-1111-4111-8111-111111111111</uuid>&|')
 refused 121 "cannot define the guest" define <(echo "<domain/>")

@@ -66,7 +66,7 @@ there=$at_b/web.serial2
 wait_for 60 "$ASK" order "$there" ping 1 >/dev/null 2>&1 || fail "it does not come up there"
 guest_verify "$there" blocks
 [[ -S $at_b/web.qmp ]] || fail "it has no monitor"
-"$QEMU_IMG" snapshot -l -U "$at_b/web.qcow2" | grep -q first || fail "its snapshot has not gone along"
+"$QEMU_IMG" snapshot -l -U "$at_b/web.qcow2" | says first || fail "its snapshot has not gone along"
 qmp "$at_b/web.qmp" '{"execute": "quit"}' >/dev/null
 assert_nothing_unfinished
 

@@ -99,6 +99,6 @@ runs_here
 vmferry_at a cancel --no-wait "$NAME" >/dev/null 2>&1
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
 libvirt_move a b "$NAME" 3 --how cold
-result 'r["reason"]' | grep -q 'is transient, and would be forgotten' || fail "transient: $(result 'r["reason"]')"
+result 'r["reason"]' | says 'is transient, and would be forgotten' || fail "transient: $(result 'r["reason"]')"
 runs_here
 assert_no_definition_left

@@ -43,7 +43,7 @@ refused() { # PATTERN [OPTION...]: of the guest as it is now, which `check` says
 	assert_eq "$status" 3 "exit code of check, for $1 ($(tail -n 1 "$DIR/check"))"
 	grep -q -- "$1" "$DIR/check" || fail "check does not say '$1': $(cat "$DIR/check")"
 	libvirt_move a b "$NAME" 3 --how cold "${@:2}"
-	result 'r["reason"]' | grep -q -- "$1" || fail "not '$1': $(result 'r["reason"]')"
+	result 'r["reason"]' | says -- "$1" || fail "not '$1': $(result 'r["reason"]')"
 	assert_untouched
 }
 
@@ -70,12 +70,12 @@ v b undefine other
 remember
 kill -STOP "${LIBVIRT_DAEMON[b]}" # its socket is there, and nobody answers
 libvirt_move a b "$NAME" 3 --how cold
-result 'r["reason"]' | grep -q 'libvirt does not answer at /run/libvirt' || fail "a libvirt that hangs there: $(result 'r["reason"]')"
+result 'r["reason"]' | says 'libvirt does not answer at /run/libvirt' || fail "a libvirt that hangs there: $(result 'r["reason"]')"
 kill -CONT "${LIBVIRT_DAEMON[b]}"
 assert_untouched
 libvirt_stop b
 libvirt_move a b "$NAME" 3 --how cold
-result 'r["reason"]' | grep -q 'no libvirt runs at the destination' || fail "no libvirt there: $(result 'r["reason"]')"
+result 'r["reason"]' | says 'no libvirt runs at the destination' || fail "no libvirt there: $(result 'r["reason"]')"
 libvirt_start_daemon b
 assert_untouched
 
@@ -97,7 +97,7 @@ v a checkpoint-delete $NAME monday --metadata
 v a start $NAME
 guest_adopt "$NAME" "$(<"$(libvirt_at a "/run/libvirt/qemu/$NAME.pid")")"
 libvirt_move a b "$NAME" 3
-result 'r["reason"]' | grep -q 'belongs to libvirt, whose guests go shut down: --how cold' || fail "live: $(result 'r["reason"]')"
+result 'r["reason"]' | says 'belongs to libvirt, whose guests go shut down: --how cold' || fail "live: $(result 'r["reason"]')"
 v a managedsave $NAME
 refused 'has a saved state (virsh managedsave)'
 v a managedsave-remove $NAME
@@ -106,7 +106,7 @@ v a managedsave-remove $NAME
 remember
 kill -STOP "${LIBVIRT_DAEMON[a]}"
 libvirt_move a b "$NAME" 3 --how cold
-result 'r["reason"]' | grep -q "whether libvirt has a guest $NAME cannot be told: .*does not answer" || fail "hung here: $(result 'r["reason"]')"
+result 'r["reason"]' | says "whether libvirt has a guest $NAME cannot be told: .*does not answer" || fail "hung here: $(result 'r["reason"]')"
 kill -CONT "${LIBVIRT_DAEMON[a]}"
 assert_untouched
 
@@ -125,8 +125,8 @@ before_it_is_undefined
 sed 's|<memory unit=.MiB.>32|<memory unit="MiB">48|' "$DIR/$NAME.xml" >"$DIR/more.xml"
 with_uuid "$DIR/more.xml"
 goes_on 1
-result 'r["reason"]' | grep -q "the definition of guest $NAME was changed (virsh edit)" || fail "changed: $(result 'r["reason"]')"
-libvirt_in a virsh dumpxml $NAME | grep -q "<memory unit='KiB'>49152" || fail "somebody's change is lost"
+result 'r["reason"]' | says "the definition of guest $NAME was changed (virsh edit)" || fail "changed: $(result 'r["reason"]')"
+libvirt_in a virsh dumpxml $NAME | says "<memory unit='KiB'>49152" || fail "somebody's change is lost"
 with_uuid "$DIR/$NAME.xml"
 assert_untouched
 before_it_is_undefined

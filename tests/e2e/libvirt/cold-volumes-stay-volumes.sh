@@ -3,6 +3,8 @@
 # where it has another place, or there is none, the disk is a file there, and that is said.
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
+web=web-$$
+db=db-$$
 libvirt_host a
 libvirt_host b
 pool() { # HOST NAME DIRECTORY
@@ -32,19 +34,19 @@ pool a fast "$LIBVIRT_GUESTS/fast"
 pool b fast "$LIBVIRT_GUESTS/elsewhere"
 for at in images/web.img fast/db.img; do head -c 2M /dev/urandom >"$(libvirt_at a "$LIBVIRT_GUESTS/$at")"; done
 for name in images fast; do libvirt_in a virsh -q pool-refresh "$name" >/dev/null; done
-define web images web.img
-define db fast db.img
+define $web images web.img
+define $db fast db.img
 mkdir -p "$(libvirt_at b "$LIBVIRT_GUESTS/fast")"
 listen_at b
 
-libvirt_move a b web 0 --how cold
-assert_eq "$(source_of b web)" "volume
+libvirt_move a b $web 0 --how cold
+assert_eq "$(source_of b $web)" "volume
 <source pool='images' volume='web.img'/>" "its disk there"
 assert_eq "$(volumes b images)" web.img "volumes of the pool there"
 cmp "$(libvirt_at a "$LIBVIRT_GUESTS/images/web.img")" "$(libvirt_at b "$LIBVIRT_GUESTS/images/web.img")"
 
-libvirt_move a b db 0 --how cold
-result 'notices' | grep -q "is no volume of the pool fast there" || fail "it is not said that the disk is no volume there: $(result 'notices')"
-assert_eq "$(source_of b db)" "file
+libvirt_move a b $db 0 --how cold
+result 'notices' | says "is no volume of the pool fast there" || fail "it is not said that the disk is no volume there: $(result 'notices')"
+assert_eq "$(source_of b $db)" "file
 <source file='$LIBVIRT_GUESTS/fast/db.img'/>" "its disk there"
 cmp "$(libvirt_at a "$LIBVIRT_GUESTS/fast/db.img")" "$(libvirt_at b "$LIBVIRT_GUESTS/fast/db.img")"
