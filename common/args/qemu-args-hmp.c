@@ -140,6 +140,8 @@ static void at_chardev(const struct line *l, struct args_hmp *h, const char *id)
 		backend = kv_get(&kv, "backend", "backend");
 		if (found && backend && !strcmp(found, id)) {
 			h->why = NULL;
+			free(h->at); /* of another of that id, which QEMU refuses */
+			h->at = NULL;
 			at_backend(h, backend, &kv);
 			h->mux = kv_flag(&kv, "mux", false);
 			h->escape = h->mux && count_users(l, id) == 2 ? escape_of(l) : 0;
