@@ -59,8 +59,8 @@ COMPLETIONS := share/bash-completion/completions
 # named here is not found. Whoever includes a header may include what that does.
 MAY_common/host      := common/base
 MAY_common/wire      := common/host common/base proto
-MAY_common/qemu      := common/base
 MAY_common/libvirt   := common/base
+MAY_common/qemu      := common/libvirt common/base
 MAY_common/args      := common/qemu common/base
 MAY_common/disk      := common/wire common/host common/base proto
 MAY_common/carry     := common/base proto

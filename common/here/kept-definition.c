@@ -11,30 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define UUID_TEXT 36
-
-static bool uuid_parse(const char *text, uint8_t out[LV_UUID_LEN])
-{
-	size_t i, k = 0;
-
-	if (strlen(text) != UUID_TEXT)
-		return false;
-	for (i = 0; i < UUID_TEXT; i += 2) {
-		unsigned byte;
-		char digits[3] = {0};
-
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (text[i++] != '-')
-				return false;
-		}
-		memcpy(digits, text + i, 2);
-		if (strspn(digits, "0123456789abcdefABCDEF") != 2 || sscanf(digits, "%2x", &byte) != 1)
-			return false;
-		out[k++] = (uint8_t)byte;
-	}
-	return k == LV_UUID_LEN;
-}
-
 int kept_definition_check(const json_t *kept, struct err *e)
 {
 	const json_t *snapshots = json_object_get(kept, "snapshots");
@@ -43,7 +19,7 @@ int kept_definition_check(const json_t *kept, struct err *e)
 	json_t *one;
 	size_t i;
 
-	if (!json_text(kept, "name") || !json_text(kept, "uuid") || !json_text(kept, "xml") || !uuid_parse(json_text(kept, "uuid"), uuid) ||
+	if (!json_text(kept, "name") || !json_text(kept, "uuid") || !json_text(kept, "xml") || !lv_uuid_parse(json_text(kept, "uuid"), uuid) ||
 	    (snapshots && !json_is_array(snapshots)))
 		return err_set(e, EPROTO, "a guest's definition is malformed");
 	json_array_foreach((json_t *)(uintptr_t)snapshots, i, one)
@@ -95,7 +71,7 @@ int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *o
 {
 	uint8_t uuid[LV_UUID_LEN];
 
-	uuid_parse(json_text(kept, "uuid"), uuid);
+	lv_uuid_parse(json_text(kept, "uuid"), uuid);
 	return lv_lookup_uuid(v, uuid, out, e);
 }
 

@@ -3,6 +3,7 @@
 #include "be.h"
 #include "util.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static size_t padded(size_t n)
@@ -182,4 +183,30 @@ void lv_write_optional(struct lv_writer *w, const char *s)
 void lv_write_uuid(struct lv_writer *w, const uint8_t uuid[LV_UUID_LEN])
 {
 	lv_write_bytes(w, uuid, LV_UUID_LEN);
+}
+
+/* ---- UUIDs as text ---- */
+
+#define UUID_TEXT 36
+
+bool lv_uuid_parse(const char *text, uint8_t out[LV_UUID_LEN])
+{
+	size_t i, k = 0;
+
+	if (strlen(text) != UUID_TEXT)
+		return false;
+	for (i = 0; i < UUID_TEXT; i += 2) {
+		unsigned byte;
+		char digits[3] = {0};
+
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (text[i++] != '-')
+				return false;
+		}
+		memcpy(digits, text + i, 2);
+		if (strspn(digits, "0123456789abcdefABCDEF") != 2 || sscanf(digits, "%2x", &byte) != 1)
+			return false;
+		out[k++] = (uint8_t)byte;
+	}
+	return k == LV_UUID_LEN;
 }

@@ -40,6 +40,9 @@ size_t lv_reader_left(const struct lv_reader *r);
 /* Whether all was read, and well. */
 bool lv_reader_done(const struct lv_reader *r);
 
+/* Of 8-4-4-4-12 hexadecimal digits; false: text is none. */
+bool lv_uuid_parse(const char *text, uint8_t out[LV_UUID_LEN]);
+
 /* Grows as it is written to; starts as zeroes. */
 struct lv_writer {
 	uint8_t *data;

@@ -11,6 +11,7 @@
  */
 #include "qmp.h"
 #include "log.h"
+#include "qmp-carrier.h"
 #include "qmp-connect.h"
 #include "qmp-framer.h"
 #include "util.h"
@@ -48,6 +49,7 @@ struct request {
 	struct qmp *q;
 	json_int_t id;
 	char *command;
+	struct err not_sent; /* why its carrier did not take it */
 	qmp_reply_fn fn;
 	void *arg;
 	unsigned deadline_ms;
@@ -59,6 +61,8 @@ struct qmp {
 	char *path;
 	int fd;
 	bool is_terminal; /* and no socket */
+	const struct qmp_carrier *carrier; /* in place of fd */
+	void *carried_by;
 	pid_t peer_pid;
 	const struct qmp_handlers *handlers;
 	void *ctx;
@@ -111,6 +115,8 @@ static void request_expired(struct timer *t)
 
 	if (r->q->dead) {
 		e = r->q->why;
+	} else if (r->not_sent.code) {
+		e = r->not_sent;
 	} else {
 		err_set(&e, ETIMEDOUT, "QEMU did not answer %s within %u ms", r->command, r->deadline_ms);
 		log_info("QMP %s: %s", r->q->path, e.msg);
@@ -147,7 +153,8 @@ static void lost(struct qmp *q, int code, const char *reason)
 	if (q->dead)
 		return;
 	q->dead = true;
-	shutdown(q->fd, SHUT_RDWR);
+	if (q->fd >= 0)
+		shutdown(q->fd, SHUT_RDWR);
 	err_set(&q->why, code, "the QMP connection to %s is lost: %s", q->path, reason);
 	if (q->closing)
 		return;
@@ -177,10 +184,10 @@ static void on_greeting(struct qmp *q, json_t *msg)
 	q->greeted = true;
 }
 
-static void on_reply(struct qmp *q, json_t *msg)
+static void on_reply(struct qmp *q, json_int_t id, json_t *msg)
 {
 	json_t *ret = json_object_get(msg, "return"), *error = json_object_get(msg, "error");
-	struct request *r = request_find(q, json_integer_value(json_object_get(msg, "id")));
+	struct request *r = request_find(q, id);
 	const char *desc = json_string_value(json_object_get(error, "desc"));
 	struct err e;
 
@@ -216,7 +223,7 @@ static void on_message(struct qmp *q, json_t *msg)
 		if (q->handlers && q->handlers->event)
 			q->handlers->event(q->ctx, event, json_object_get(msg, "data"), q->rx.at_ns);
 	} else if (json_object_get(msg, "return") || json_object_get(msg, "error")) {
-		on_reply(q, msg);
+		on_reply(q, json_integer_value(json_object_get(msg, "id")), msg);
 	} else {
 		lost(q, EPROTO, "it sent a message that is neither event nor reply");
 	}
@@ -344,11 +351,32 @@ static void send_done(struct op *op, int res, uint32_t flags)
 		flush_tx(q);
 }
 
+/* What it refuses is told by the request's own timer, as nothing is from inside qmp_send(). */
+static void give_to_carrier(struct qmp *q, struct request *r, json_t *msg)
+{
+	AUTO_FREE char *text = NULL;
+
+	json_object_del(msg, "id"); /* it has its own */
+	text = json_dumps(msg, JSON_COMPACT);
+	if (q->carrier->send(q->carried_by, q, r->id, text, r->deadline_ms, &r->not_sent))
+		loop_timer_set(q->loop, &r->timer, 0);
+	else
+		r->not_sent.code = 0;
+}
+
+static void give_to_socket(struct qmp *q, const json_t *msg)
+{
+	AUTO_FREE char *text = json_dumps(msg, JSON_COMPACT);
+
+	buffer_append(&q->tx.waiting, text, strlen(text));
+	buffer_append(&q->tx.waiting, "\n", 1);
+	flush_tx(q);
+}
+
 static struct request *request_new(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms, qmp_reply_fn fn, void *arg)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
 	json_t *msg = json_pack("{s:s, s:I}", "execute", command, "id", ++q->last_id);
-	char *text;
 
 	if (args)
 		json_object_set_new(msg, "arguments", args);
@@ -362,13 +390,10 @@ static struct request *request_new(struct qmp *q, const char *command, json_t *a
 			      .timer.fire = request_expired};
 	q->requests = r;
 	loop_timer_set(q->loop, &r->timer, q->dead ? 0 : deadline_ms);
-	if (!q->dead) {
-		text = json_dumps(msg, JSON_COMPACT);
-		buffer_append(&q->tx.waiting, text, strlen(text));
-		buffer_append(&q->tx.waiting, "\n", 1);
-		free(text);
-		flush_tx(q);
-	}
+	if (!q->dead && q->carrier)
+		give_to_carrier(q, r, msg);
+	else if (!q->dead)
+		give_to_socket(q, msg);
 	json_decref(msg);
 	return r;
 }
@@ -444,6 +469,10 @@ void qmp_drain(struct qmp *q)
 
 	if (q->dead)
 		return;
+	if (q->carrier) {
+		q->carrier->drain(q->carried_by);
+		return;
+	}
 	q->draining = true;
 	if (q->rx.busy)
 		loop_cancel(q->loop, &q->rx.op);
@@ -553,6 +582,71 @@ int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsi
 	return meet(out, qmp_new(l, fd, name, h, ctx), 0, until_ns, e);
 }
 
+/* ---- over somebody else's monitor ---- */
+
+struct qmp *qmp_new_carried(struct loop *l, const char *name, pid_t pid, const struct qmp_carrier *carrier, void *carried_by,
+			    const struct qmp_handlers *h, void *ctx)
+{
+	struct qmp *q = qmp_new(l, -1, name, h, ctx);
+
+	q->carrier = carrier;
+	q->carried_by = carried_by;
+	q->peer_pid = pid;
+	q->greeted = true;
+	return q;
+}
+
+int qmp_meet_carried(struct qmp *q, struct err *e)
+{
+	json_t *version = NULL;
+	int r = qmp_call(q, "query-version", NULL, &version, e);
+	json_t *qemu = json_object_get(version, "qemu");
+
+	q->version[0] = (int)json_integer_value(json_object_get(qemu, "major"));
+	q->version[1] = (int)json_integer_value(json_object_get(qemu, "minor"));
+	q->version[2] = (int)json_integer_value(json_object_get(qemu, "micro"));
+	json_decref(version);
+	q->opened = !r;
+	return r;
+}
+
+void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const struct err *why)
+{
+	json_t *msg = text ? json_loads(text, 0, NULL) : NULL;
+	struct request *r = request_find(q, id);
+	struct err e;
+
+	if (!r || q->closing) {
+		json_decref(msg);
+		return;
+	}
+	if (!why && !json_object_get(msg, "return") && !json_object_get(msg, "error")) {
+		err_set(&e, EPROTO, "the answer to %s is no QMP", r->command);
+		why = &e;
+	}
+	if (why)
+		request_finish(r, NULL, why);
+	else
+		on_reply(q, id, msg);
+	json_decref(msg);
+}
+
+void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns)
+{
+	json_t *json = data ? json_loads(data, 0, NULL) : NULL;
+
+	log_debug("QMP %s: event %s", q->path, name);
+	q->event_realtime_ns = realtime_ns;
+	if (!q->dead && !q->closing && q->opened && q->handlers && q->handlers->event)
+		q->handlers->event(q->ctx, name, json, now_ns());
+	json_decref(json);
+}
+
+void qmp_carried_lost(struct qmp *q, const char *reason)
+{
+	lost(q, EPIPE, reason);
+}
+
 void qmp_close(struct qmp *q)
 {
 	struct err canceled, e;
@@ -560,6 +654,8 @@ void qmp_close(struct qmp *q)
 	if (!q)
 		return;
 	q->closing = true;
+	if (q->carrier)
+		q->carrier->close(q->carried_by);
 	if (q->fd >= 0)
 		shutdown(q->fd, SHUT_RDWR);
 	if (q->rx.busy)

@@ -1,0 +1,14 @@
+/* lv-process.h: which process is the QEMU of a guest that libvirt runs. libvirt's RPC does not tell, but its pidfile does, which only libvirt can write. */
+#ifndef VMFERRY_LV_PROCESS_H
+#define VMFERRY_LV_PROCESS_H
+
+#include "libvirt-rpc.h"
+
+#include <sys/types.h>
+
+/* 0 and *pid; -ESRCH: it does not run, or its pidfile names a process that is not this guest's. */
+int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, struct err *e);
+/* "8a3c…-…": malloc'ed. */
+char *lv_uuid_text(const uint8_t uuid[LV_UUID_LEN]);
+
+#endif

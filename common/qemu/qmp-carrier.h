@@ -1,0 +1,30 @@
+/*
+ * qmp-carrier.h: a struct qmp over a monitor that somebody else has, who passes on commands and events (qmp-libvirt.c). Nobody else's, but for
+ * qmp.c.
+ */
+#ifndef VMFERRY_QMP_CARRIER_H
+#define VMFERRY_QMP_CARRIER_H
+
+#include "qmp.h"
+
+struct qmp_carrier {
+	/* Sends a command, JSON without an id; qmp_carried_answer() comes for it, later. -errno: it was not sent. */
+	int (*send)(void *by, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, struct err *e);
+	/* As qmp_drain(). */
+	void (*drain)(void *by);
+	/* Frees it; neither answers nor events come afterwards. */
+	void (*close)(void *by);
+};
+
+/* by is its own from now on, and freed by qmp_close(). */
+struct qmp *qmp_new_carried(struct loop *l, const char *name, pid_t pid, const struct qmp_carrier *carrier, void *by, const struct qmp_handlers *h,
+			    void *ctx);
+/* Asks for QEMU's version: from then on handlers are called. */
+int qmp_meet_carried(struct qmp *q, struct err *e);
+/* text: QEMU's whole answer; NULL: why says why there is none. */
+void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const struct err *why);
+/* data: JSON, or NULL. */
+void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns);
+void qmp_carried_lost(struct qmp *q, const char *reason);
+
+#endif

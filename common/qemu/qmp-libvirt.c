@@ -1,0 +1,164 @@
+/*
+ * qmp-libvirt.c: qmp_open_libvirt() of qmp.h: QMP of a guest of libvirt's, through libvirt.
+ *
+ * libvirt's replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
+ * of libvirt's about the guest, some time apart, before the last event counts as heard. libvirt tells nobody here of the end of a QEMU, so
+ * the process itself is watched.
+ */
+#include "libvirt-monitor.h"
+#include "log.h"
+#include "qmp-carrier.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#define DRAIN_PAUSE_MS 5
+
+struct by_libvirt {
+	struct qmp *q;
+	struct loop *loop;
+	struct lv *v;
+	struct lv_domain domain;
+	int pidfd;
+	bool watching;
+	struct op ended;
+};
+
+struct question {
+	struct by_libvirt *by;
+	json_int_t id;
+};
+
+static void on_reply(void *arg, const char *reply, const struct err *e)
+{
+	struct question *question = arg;
+
+	qmp_carried_answer(question->by->q, question->id, reply, e);
+	free(question);
+}
+
+static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, struct err *e)
+{
+	struct by_libvirt *by = ctx;
+	struct question *question = xcalloc(1, sizeof(*question));
+	int r;
+
+	(void)q;
+	*question = (struct question){by, id};
+	r = lv_monitor(by->v, &by->domain, text, deadline_ms, on_reply, question, e);
+	if (r)
+		free(question);
+	return r;
+}
+
+static void drain(void *ctx)
+{
+	struct by_libvirt *by = ctx;
+	enum lv_state state;
+	struct err e;
+	int tries;
+
+	for (tries = 0; tries < 2; tries++) {
+		if (tries)
+			poll(NULL, 0, DRAIN_PAUSE_MS);
+		if (lv_state_of(by->v, &by->domain, &state, NULL, &e))
+			log_info("%s", e.msg);
+	}
+	loop_step(by->loop, 0, &e);
+}
+
+static void close_all(void *ctx)
+{
+	struct by_libvirt *by = ctx;
+	struct err e;
+
+	if (by->watching)
+		loop_cancel(by->loop, &by->ended);
+	while (by->watching)
+		if (loop_step(by->loop, 1000, &e) < 0)
+			return; /* the kernel may still write to it */
+	lv_close(by->v);
+	lv_domain_fini(&by->domain);
+	if (by->pidfd >= 0)
+		close(by->pidfd);
+	free(by);
+}
+
+static const struct qmp_carrier carrier = {send_command, drain, close_all};
+
+static void on_event(void *ctx, const char *name, const char *data, uint64_t realtime_ns)
+{
+	qmp_carried_event(((struct by_libvirt *)ctx)->q, name, data, realtime_ns);
+}
+
+static void on_closed(void *ctx, const struct err *why)
+{
+	qmp_carried_lost(((struct by_libvirt *)ctx)->q, why->msg);
+}
+
+static const struct lv_handlers handlers = {on_event, on_closed};
+
+static void on_ended(struct op *op, int res, uint32_t flags)
+{
+	struct by_libvirt *by = container_of(op, struct by_libvirt, ended);
+
+	(void)flags;
+	by->watching = false;
+	if (res >= 0)
+		qmp_carried_lost(by->q, "QEMU has ended");
+}
+
+static void watch_process(struct by_libvirt *by)
+{
+	struct io_uring_sqe *sqe = loop_sqe(by->loop);
+
+	by->ended.done = on_ended;
+	io_uring_prep_poll_add(sqe, by->pidfd, POLLIN);
+	loop_bind(sqe, &by->ended);
+	by->watching = true;
+}
+
+static int find(struct by_libvirt *by, const char *uuid, pid_t pid, unsigned timeout_ms, struct err *e)
+{
+	uint8_t binary[LV_UUID_LEN];
+	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EINVAL, "'%.60s' is no UUID of a guest of libvirt's", uuid);
+
+	r = r ? r : lv_open(&by->v, timeout_ms, e);
+	if (r)
+		return r;
+	lv_attach(by->v, by->loop, &handlers, by);
+	r = lv_lookup_uuid(by->v, binary, &by->domain, e);
+	if (!r && by->domain.id < 0)
+		r = err_set(e, ESRCH, "guest %s of libvirt does not run", by->domain.name);
+	by->pidfd = r ? -1 : pidfd_open(pid, 0);
+	if (!r && by->pidfd < 0)
+		r = err_set(e, ESRCH, "the QEMU of guest %s (process %d) has ended", by->domain.name, (int)pid);
+	return r ? r : lv_watch(by->v, &by->domain, e);
+}
+
+int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		     struct err *e)
+{
+	struct by_libvirt *by = xcalloc(1, sizeof(*by));
+	AUTO_FREE char *name = xasprintf("of libvirt's guest %s", uuid);
+	int r;
+
+	*by = (struct by_libvirt){.loop = l, .pidfd = -1};
+	by->q = qmp_new_carried(l, name, pid, &carrier, by, h, ctx);
+	r = find(by, uuid, pid, timeout_ms, e);
+	if (!r) {
+		watch_process(by);
+		r = qmp_meet_carried(by->q, e);
+	}
+	if (r) {
+		qmp_close(by->q);
+		return r;
+	}
+	*out = by->q;
+	return 0;
+}
