@@ -45,19 +45,16 @@ struct ram_place {
 
 /* ---- what QEMU tells ---- */
 
-static int ask_blocks(struct ram_place *p, struct qmp *q, struct err *e)
+static void take_blocks(struct ram_place *p, const struct ram_block_place *told, size_t count)
 {
-	struct ram_block_place *told;
-	int r = ram_blocks_ask(q, &told, &p->block_count, e);
 	size_t i;
 
+	p->block_count = count;
 	p->blocks = xcalloc(p->block_count + 1, sizeof(*p->blocks));
 	for (i = 0; i < p->block_count; i++) {
 		p->blocks[i] = (struct host_block){.max_bytes = told[i].max_bytes, .host = told[i].host, .fd = -1};
 		memcpy(p->blocks[i].name, told[i].name, sizeof(p->blocks[i].name));
 	}
-	free(told);
-	return r;
 }
 
 /* ---- QEMU's memory ---- */
@@ -173,18 +170,18 @@ static int map_blocks(struct ram_place *p, struct err *e)
 	return 0;
 }
 
-int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e)
+int ram_place_open_at(struct ram_place **out, const struct ram_block_place *blocks, size_t count, pid_t pid, struct err *e)
 {
 	struct ram_place *p = xcalloc(1, sizeof(*p));
 	char path[64];
-	int r;
+	int r = 0;
 
 	p->pid = pid;
 	pthread_mutex_init(&p->lock, NULL);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)pid);
 	p->pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	r = ask_blocks(p, q, e);
-	if (!r && (fault_point("dst-no-process-vm") ? err_set(e, EACCES, "fault") : probe(p, e)))
+	take_blocks(p, blocks, count);
+	if (fault_point("dst-no-process-vm") ? err_set(e, EACCES, "fault") : probe(p, e))
 		r = map_blocks(p, e);
 	if (r) {
 		ram_place_free(p);
@@ -194,6 +191,19 @@ int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err 
 		 p->block_count);
 	*out = p;
 	return 0;
+}
+
+int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e)
+{
+	struct ram_block_place *told;
+	size_t count;
+	int r = ram_blocks_ask(q, &told, &count, e);
+
+	if (r)
+		return r;
+	r = ram_place_open_at(out, told, count, pid, e);
+	free(told);
+	return r;
 }
 
 void ram_place_free(struct ram_place *p)

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "object.h"
 #include "qmp.h"
+#include "ram-blocks.h"
 
 struct ram_target {
 	char name[256];
@@ -29,6 +30,8 @@ struct ram_place;
 /* Asks the waiting QEMU for its blocks and probes one write. -EACCES when its memory may not be written (then only
  * opaque is possible). pid: the destination QEMU. */
 int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e);
+/* The same with blocks whose addresses are known (name, max_bytes and host): of a QEMU that nobody may ask. */
+int ram_place_open_at(struct ram_place **out, const struct ram_block_place *blocks, size_t count, pid_t pid, struct err *e);
 void ram_place_free(struct ram_place *p);
 
 /* From channels' threads: the target of a block that the source announced. */

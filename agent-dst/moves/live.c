@@ -7,9 +7,21 @@ bool live_can_run(const struct transfer *t)
 	return qemu_is_alive(t->target.qemu.pid, t->target.qemu.start_time);
 }
 
-int live_receive(struct transfer *t, struct err *e)
+void live_set_streams(struct transfer *t)
 {
 	struct data_plane *d = &t->data;
+
+	if (t->ram.opaque) {
+		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
+		d->shared.streams = 1 + t->ram.multifd;
+		d->channels = d->shared.streams + (t->disks.count ? 1 : 0);
+		d->shared.incoming = t->ram.incoming;
+	}
+	d->shared.ram = t->ram.place;
+}
+
+int live_receive(struct transfer *t, struct err *e)
+{
 	int r = startup_draft(&t->startup, e);
 
 	if (!r)
@@ -21,16 +33,10 @@ int live_receive(struct transfer *t, struct err *e)
 	if (!r)
 		r = ram_choose_mode(&t->ram, e);
 	if (!r)
-		r = disks_open(&t->disks, &d->shared, e);
+		r = disks_open(&t->disks, &t->data.shared, e);
 	if (!r)
 		r = ram_listen(&t->ram, e);
-	if (t->ram.opaque) {
-		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
-		d->shared.streams = 1 + t->ram.multifd;
-		d->channels = d->shared.streams + (t->disks.count ? 1 : 0);
-		d->shared.incoming = t->ram.incoming;
-	}
-	d->shared.ram = t->ram.place;
+	live_set_streams(t);
 	return r;
 }
 
@@ -47,7 +53,7 @@ void live_tell_ready(const struct transfer *t, json_t *ready)
 
 /* What is written to files directly may be on its way to stable storage still; but what is written through our QEMU is to be there before
  * its exports are closed. */
-static int load_if_disks_allow(struct transfer *t, struct err *e)
+int live_load(struct transfer *t, struct err *e)
 {
 	int r;
 
@@ -60,7 +66,7 @@ static int load_if_disks_allow(struct transfer *t, struct err *e)
 /* Disks synced, too, and the state loaded: activate the disks and promise. */
 int live_finish(struct transfer *t, struct err *e)
 {
-	int r = load_if_disks_allow(t, e);
+	int r = live_load(t, e);
 
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;

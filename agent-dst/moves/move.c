@@ -192,6 +192,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	tpm_init(&t->tpm, &t->target);
 	startup_init(&t->startup, &t->target, &t->disks, &t->tpm);
 	definition_init(&t->definition, &t->target, &t->disks);
+	domain_init(&t->domain, &t->target);
 	line_init(&t->line, &t->target, &t->disks, &t->files, &t->tpm);
 	recipe_choose(t, NULL, NULL, e); /* until it is told */
 	*out = t;

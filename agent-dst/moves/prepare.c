@@ -77,6 +77,8 @@ int prepare_enter(void *ctx, struct err *e)
 		r = begin_journal(t, e);
 	if (!r && t->recipe->owner)
 		r = definition_take(&t->definition, t->decisions, e);
+	if (!r && t->target.domain)
+		r = domain_take(&t->domain, t->decisions, e);
 	if (!r)
 		r = data_plane_open_door(&t->data, e);
 	if (!r)

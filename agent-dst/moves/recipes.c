@@ -12,9 +12,16 @@
 	.lost = "the destination QEMU ended", .can_run = live_can_run, .receive = live_receive, .tell_ready = live_tell_ready,             \
 	.finish = live_finish
 
+#define LIBVIRT                                                                                                                            \
+	.owner = "libvirt", .parts = {PART(target), PART(ram), PART(disks), PART(files), PART(domain), PART(definition), PART(line)},      \
+	.cutover = &libvirt_cutover, .lost = "the destination QEMU ended", .can_run = live_can_run, .receive = libvirt_receive,            \
+	.tell_ready = live_tell_ready, .finish = libvirt_finish
+
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
 	{.how = "quick", LIVE}, /* the same here: it is the source that stops the guest first */
+	{.how = "live", LIBVIRT},
+	{.how = "quick", LIBVIRT},
 	{.how = "warm",
 	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)},
 	 .cutover = &live_cutover,

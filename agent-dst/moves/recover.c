@@ -40,6 +40,8 @@ int transfer_restore(struct transfer *t, const char *journal_path, struct err *e
 	if (r)
 		return r;
 	target_restore(&t->target);
+	if (t->target.uuid)
+		domain_restore(&t->domain);
 	disks_restore(&t->disks);
 	if (!t->a.over || journal_last_state(t->a.journal) == HO_DST_DONE)
 		target_find_qemu_again(&t->target, t->a.over);

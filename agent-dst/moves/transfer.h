@@ -16,6 +16,7 @@
 #include "bitmaps.h"
 #include "data-plane.h"
 #include "definition.h"
+#include "domain.h"
 #include "line.h"
 #include "move.h"
 #include "outage.h"
@@ -58,6 +59,7 @@ struct transfer {
 	struct tpm tpm;
 	struct startup startup;
 	struct definition definition;
+	struct domain domain;
 	struct line line;
 	struct data_plane data;
 	struct outage outage;
@@ -78,6 +80,15 @@ bool live_can_run(const struct transfer *t);
 int live_receive(struct transfer *t, struct err *e);
 void live_tell_ready(const struct transfer *t, json_t *ready);
 int live_finish(struct transfer *t, struct err *e);
+/* How its memory comes is decided: as many channels for it. */
+void live_set_streams(struct transfer *t);
+/* What is held of its state goes to QEMU, once its disks allow that. */
+int live_load(struct transfer *t, struct err *e);
+
+/* libvirt.c: the same of a guest of libvirt's */
+extern const struct attempt_ops libvirt_cutover;
+int libvirt_receive(struct transfer *t, struct err *e);
+int libvirt_finish(struct transfer *t, struct err *e);
 
 /* warm.c: a guest that runs on while its disks arrive, and boots here */
 bool warm_can_run(const struct transfer *t);

@@ -86,8 +86,17 @@ static char *networks_here(struct lv *v)
 	return all;
 }
 
+/* A guest that comes as it runs needs it at once. */
 static void caution(const struct definition *d, char *sentence /* freed */)
 {
+	struct err e;
+
+	if (d->target->domain) {
+		err_set(&e, ENODEV, "%s", sentence);
+		target_obstacle(d->target, &e);
+		free(sentence);
+		return;
+	}
 	json_array_append_new(json_object_get(d->accept, "cautions"), json_string(sentence));
 	free(sentence);
 }
@@ -356,6 +365,21 @@ static void forget_earlier(const struct definition *d, const json_t *kept)
 	unlink(left);
 }
 
+/* Of one that came as it runs: libvirt has it, and forgets it with its QEMU until it is defined, too. May be repeated. */
+static int define_running(struct definition *d, const json_t *kept, struct err *e)
+{
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (r)
+		return r;
+	r = kept_definition_define(v, kept, e);
+	r = r ? r : complete(d, v, kept, e);
+	lv_close(v);
+	fault_point("dst-defined");
+	return r;
+}
+
 void definition_settle(struct definition *d)
 {
 	AUTO_FREE char *path = place_of(d);
@@ -367,6 +391,10 @@ void definition_settle(struct definition *d)
 		return;
 	d->settled = json_object();
 	d->kept = kept;
+	if (d->target->domain && define_running(d, kept, &e)) {
+		err_prefix(&e, "the guest runs there, and libvirt would forget it once it is shut down");
+		add_error(d, e.msg);
+	}
 	forget_earlier(d, kept);
 	json_array_foreach(d->failed, i, one)
 		add_error(d, json_string_value(one));

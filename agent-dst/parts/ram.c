@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "disks-space.h"
+#include "ram-find.h"
 #include "util.h"
 
 #include <errno.h>
@@ -123,10 +124,55 @@ static void feed(struct ram *r)
 	}
 }
 
+#define BLOCK_BYTES_MAX (1ULL << 46)
+
+/* As the source describes them; those that are found in the waiting QEMU. */
+static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *count, struct err *e)
+{
+	const json_t *told = json_object_get(r->target->description, "ram_blocks");
+	size_t i, n = 0, known = 0;
+	json_t *one;
+	int code;
+
+	json_array_foreach((json_t *)(uintptr_t)told, i, one) {
+		const char *name = json_text(one, "name") ?: "";
+		json_int_t bytes = json_integer_value(json_object_get(one, "bytes"));
+
+		if (n == RAM_BLOCKS_MAX || !*name || strlen(name) >= sizeof(blocks[n].name) || bytes <= 0 ||
+		    bytes > (json_int_t)BLOCK_BYTES_MAX)
+			return err_set(e, EPROTO, "the source describes an impossible block of its guest's memory");
+		blocks[n] = (struct ram_block_place){.max_bytes = (uint64_t)bytes};
+		strcpy(blocks[n++].name, name);
+	}
+	code = ram_find(r->target->qemu.pid, blocks, n, e);
+	for (i = 0; i < n && !code; i++)
+		if (blocks[i].host)
+			blocks[known++] = blocks[i];
+	*count = known;
+	return code;
+}
+
+int ram_take_waiting(struct ram *r, const char *socket, struct err *e)
+{
+	AUTO_FREE struct ram_block_place *blocks = xcalloc(RAM_BLOCKS_MAX, sizeof(*blocks));
+	size_t count = 0;
+	int code;
+
+	free(r->incoming);
+	r->incoming = xstrdup(socket);
+	r->waits = true;
+	if (r->opaque) {
+		r->why = "asked for";
+		return 0;
+	}
+	code = find_blocks(r, blocks, &count, e) ?: ram_place_open_at(&r->place, blocks, count, r->target->qemu.pid, e);
+	return code ? err_prefix(e, "the memory of the QEMU that libvirt has started is not found (--ram-mode opaque goes without)") : 0;
+}
+
 int ram_load(struct ram *r, struct err *e)
 {
 	AUTO_FREE char *uri = xasprintf("unix:%s", r->incoming);
-	int code = qmp_call(r->target->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
+	int code = r->waits ? 0 : qmp_call(r->target->qmp, "migrate-incoming", json_pack("{s:s}", "uri", uri), NULL, e);
 
 	if (!code)
 		code = feed_open(&r->feed, r->part.a->loop, r->incoming, &feed_on, r, e);
@@ -178,6 +224,10 @@ static int on_return_path(struct ram *r, const struct receive_event *rev, struct
 	}
 	if (rev->rp_type == RP_SHUT || r->opaque)
 		send_return_path(r, rev);
+	if (rev->rp_type == RP_SHUT && r->waits && !r->loaded) { /* whose monitor is not ours */
+		r->loaded = true;
+		r->loaded_ns = now_ns();
+	}
 	return 0;
 }
 

@@ -28,6 +28,7 @@ struct ram {
 	struct thin_stream thin;
 	struct feed *feed;
 	unsigned streams_open, streams_ended;
+	bool waits; /* QEMU was told to wait by somebody else, who alone has its monitor */
 	bool loaded;
 	uint64_t loaded_ns;
 };
@@ -37,6 +38,8 @@ void ram_init(struct ram *r, struct target *target);
 int ram_choose_mode(struct ram *r, struct err *e);
 /* opaque: QEMU waits for its streams from now on. */
 int ram_listen(struct ram *r, struct err *e);
+/* Of a QEMU that waits at that socket already. */
+int ram_take_waiting(struct ram *r, const char *socket, struct err *e);
 /* pages: only now does QEMU learn of a migration at all. */
 int ram_load(struct ram *r, struct err *e);
 /* What a receiver has of the streams. */

@@ -355,6 +355,8 @@ enum run_state target_run_state(struct target *t)
 	const char *s;
 	struct err e;
 
+	if (t->run_state)
+		return t->run_state(t);
 	if (!t->qmp || qmp_call_ms(t->qmp, STATUS_MS, "query-status", NULL, &status, &e))
 		return UNKNOWN;
 	s = json_text(status, "status");
@@ -470,6 +472,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 	json_object_set_new(begin, "dir", json_string(t->dir));
 	json_object_set_new(begin, "run_dir", json_string(t->run_dir));
 	json_object_set_new(begin, "qmp", json_string(t->qmp_path));
+	if (t->uuid)
+		json_object_set_new(begin, "libvirt_uuid", json_string(t->uuid));
 	json_object_set_new(begin, "paused", json_boolean(target_is_paused(t)));
 	if (target_is_to_start(t))
 		json_object_set_new(begin, "start", json_true());
@@ -494,6 +498,7 @@ void target_restore(struct target *t)
 	if (json_is_object(json_object_get(begin, "in_place")))
 		json_object_set(t->description, "in_place", json_object_get(begin, "in_place"));
 	t->name = xstrdup(json_text(begin, "guest") ?: "?");
+	t->uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
 }
 
 /* There is none that the journal does not know of. */
@@ -507,7 +512,7 @@ void target_find_qemu_again(struct target *t, bool is_users)
 	if (!is_this_boot(json_text(journal_begin(t->part.a->journal), "boot_id")) || !qemu_is_alive(pid, start))
 		return;
 	t->qemu = (struct qemu_proc){.pid = pid, .pidfd = -1, .start_time = start};
-	if (!is_users && qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
+	if (!is_users && !t->uuid && qmp_open(&t->qmp, t->part.a->loop, t->qmp_path, STATUS_MS, &conductor_qmp, &t->part.a->con, &e)) {
 		t->qmp = NULL;
 		log_info("QEMU of an earlier life: %s", e.msg);
 	}
@@ -527,6 +532,7 @@ static void fini(struct part *p)
 	json_decref(t->settings);
 	json_decref(t->whole);
 	free(t->name);
+	free(t->uuid);
 	free(t->exe);
 	free(t->dir);
 	free(t->run_dir);

@@ -14,6 +14,10 @@
 #define OCCUPIED_MAX	   8
 #define KEEP_PARTIAL_S_MAX (366L * 24 * 3600)
 
+enum run_state { RUNS, STANDS, MIGRATED, UNKNOWN }; /* MIGRATED: away from here, or it is being */
+
+struct domain;
+
 struct target {
 	struct part part;
 	const char *runtime_dir;
@@ -24,10 +28,13 @@ struct target {
 	char *qmp_path;
 	struct args_result args; /* the line that runs it here: line.h */
 	struct qemu_proc qemu;
-	struct qmp *qmp;
-	json_t *settings;	    /* of its QEMU, to be put back */
-	struct obstacles obstacles; /* that the plan has found: they do not end it */
-	int occupied[OCCUPIED_MAX]; /* connections to monitors on TCP ports, so that nobody else has one */
+	struct qmp *qmp;			       /* NULL: not yet, or it is libvirt's */
+	struct domain *domain;			       /* of a guest that comes as it runs from libvirt (domain.h); NULL: of any other */
+	char *uuid;				       /* of that */
+	enum run_state (*run_state)(struct target *t); /* as libvirt has it */
+	json_t *settings;			       /* of its QEMU, to be put back */
+	struct obstacles obstacles;		       /* that the plan has found: they do not end it */
+	int occupied[OCCUPIED_MAX];		       /* connections to monitors on TCP ports, so that nobody else has one */
 	unsigned occupied_count;
 	bool makes_dir;	   /* dir: the last part of its name is not there yet */
 	bool disks_stay;   /* some of its disks, which the source's QEMU has open still */
@@ -83,7 +90,6 @@ int target_end_qemu(struct target *t, struct err *e);
 int target_activate(struct target *t, struct err *e);
 /* 0: the guest is loaded and has not run; what may be promised. */
 int target_stands(struct target *t, struct err *e);
-enum run_state { RUNS, STANDS, MIGRATED, UNKNOWN }; /* MIGRATED: away from here, or it is being */
 enum run_state target_run_state(struct target *t);
 
 #endif

@@ -60,18 +60,44 @@ static const char *proxmox_id(const struct guest *g)
 	return NULL;
 }
 
+static char *goes_shut_down(const struct guest *g)
+{
+	return xasprintf(
+		"vmferry migrate %s HOST --how cold: its disks go ahead, it is shut down, and started there; or virsh migrate --live "
+		"--copy-storage-all --verbose %s qemu+ssh://HOST/system",
+		g->name, g->name);
+}
+
+/* What libvirt knows of it takes the place of what its QEMU says of itself. */
+static void check_libvirts(struct entry *n)
+{
+	AUTO_FREE char *pid = xasprintf("%d", (int)n->g.pid);
+	struct libvirt_guest l;
+	struct guest g;
+	struct err e;
+	int found = libvirt_find_running(&l, &g, pid, &e);
+	size_t i;
+
+	if (found > 0) {
+		guest_fini(&n->g);
+		n->g = g;
+		for (i = 0; i < l.def.block_count; i++)
+			because(n, xstrdup(l.def.blocks_live[i]), goes_shut_down(&n->g));
+	} else {
+		guest_fini(&g);
+		because(n, xstrdup(found ? e.msg : "it looks like libvirt's, and no libvirt here says that it is"), goes_shut_down(&n->g));
+	}
+	libvirt_guest_fini(&l);
+}
+
 static void check_owner(struct entry *n)
 {
 	const char *id = proxmox_id(&n->g);
 
 	if (!n->g.owner_hint)
 		return;
-	if (!strcmp(n->g.owner_hint, "libvirt"))
-		because(n, xstrdup("it belongs to libvirt, whose guests do not go while they run"),
-			xasprintf(
-				"vmferry migrate %s HOST --how cold: its disks go ahead, it is shut down, and started there; or virsh migrate "
-				"--live --copy-storage-all --verbose %s qemu+ssh://HOST/system",
-				n->g.name, n->g.name));
+	if (guest_is_libvirts(&n->g))
+		check_libvirts(n);
 	else
 		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
 			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "

@@ -117,7 +117,10 @@ static void on_devices(void *arg, json_t *ret, const struct err *e)
 	struct guest_watch *w = arg;
 	struct err why;
 
-	if (ret && guest_check_devices(w->guest, ret, &why)) {
+	if (ret && w->devices && !json_equal(w->devices, ret)) {
+		err_set(&why, EBUSY, "somebody else plugged a device in or out during the move");
+		wrong(w, &why);
+	} else if (ret && !w->devices && guest_check_devices(w->guest, ret, &why)) {
 		err_prefix(&why, "somebody else changed the guest during the move");
 		wrong(w, &why);
 	}
@@ -229,11 +232,12 @@ int guest_watch_begin(struct guest_watch *w, const struct guest *g, struct qmp *
 		return r;
 	w->anonymous = json_array_size(answer);
 	json_decref(answer);
-	return 0;
+	return guest_is_libvirts(g) ? qmp_call(q, "qom-list", json_pack("{s:s}", "path", PERIPHERAL), &w->devices, e) : 0;
 }
 
 void guest_watch_fini(struct guest_watch *w)
 {
 	json_decref(w->drives);
+	json_decref(w->devices);
 	*w = (struct guest_watch){.guest = NULL};
 }

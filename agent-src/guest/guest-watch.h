@@ -14,6 +14,7 @@ struct guest_watch {
 	const struct guest *guest;
 	json_t *drives;	  /* by name: node, file, size */
 	size_t anonymous; /* devices without an id */
+	json_t *devices;  /* the others, of a guest of libvirt's, whose line does not say them; otherwise NULL */
 	unsigned awaited; /* answers to guest_watch_ask() */
 	bool asked;
 	struct err wrong;	     /* the first thing that has changed */

@@ -2,11 +2,14 @@
 #include "libvirt-find.h"
 #include "guest-at-rest.h"
 #include "json-text.h"
+#include "lv-process.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -42,7 +45,7 @@ static int check_state(struct lv *v, const struct lv_domain *d, enum libvirt_wan
 
 	if (r)
 		return r;
-	if (wanted == LIBVIRT_RUNNING)
+	if (wanted == LIBVIRT_RUNNING || wanted == LIBVIRT_LIVE)
 		return 0;
 	if (!is_down(state))
 		return err_set(e, EBUSY, "guest %s of libvirt runs", d->name);
@@ -80,18 +83,21 @@ static int check_persistent(struct lv *v, const struct lv_domain *d, struct err 
 
 	if (r || yes)
 		return r;
-	return err_set(e, ENOTSUP,
-		       "guest %s of libvirt is transient, and would be forgotten once it is shut down: define it first (virsh dumpxml "
-		       "--security-info --inactive %s >FILE; virsh define FILE)",
-		       d->name, d->name);
+	return err_set(
+		e, ENOTSUP,
+		"guest %s of libvirt is transient, and would be forgotten once it is shut down, here or there: define it first (virsh "
+		"dumpxml --security-info --inactive %s >FILE; virsh define FILE)",
+		d->name, d->name);
 }
 
-static int read_definition(struct libvirt_guest *l, struct lv *v, struct err *e)
+static int read_definition(struct libvirt_guest *l, struct lv *v, bool live, struct err *e)
 {
 	int r = lv_xml(v, &l->domain, true, &l->xml, e);
 
+	if (!r && live)
+		r = lv_xml(v, &l->domain, false, &l->live_xml, e);
 	if (!r)
-		r = libvirt_definition_read(&l->def, l->xml, strlen(l->xml), e);
+		r = libvirt_definition_read(&l->def, l->live_xml ?: l->xml, strlen(l->live_xml ?: l->xml), e);
 	if (!r)
 		r = lv_autostart(v, &l->domain, &l->autostart, e);
 	if (!r)
@@ -120,7 +126,7 @@ static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wante
 
 	r = r ? r : check_persistent(v, &l->domain, e);
 	r = r ? r : check_checkpoints(v, &l->domain, e);
-	r = r ? r : read_definition(l, v, e);
+	r = r ? r : read_definition(l, v, wanted == LIBVIRT_LIVE, e);
 	return r ? r : find_volumes(l, v, e);
 }
 
@@ -398,6 +404,92 @@ static void name_disks(const struct libvirt_definition *d, struct guest *g)
 				g->disks[i].drive_id = xstrdup(d->disks[k].target);
 }
 
+void libvirt_name_disks(const struct libvirt_guest *l, struct guest *g)
+{
+	name_disks(&l->def, g);
+}
+
+/* ---- one that runs ---- */
+
+static int find_by_pid(struct libvirt_guest *l, struct lv *v, const char *vm, struct err *e)
+{
+	struct lv_domain *all;
+	size_t count, i;
+	long wanted = strspn(vm, "0123456789") == strlen(vm) ? strtol(vm, NULL, 10) : 0;
+	int r = wanted > 0 ? lv_domains(v, &all, &count, e) : 0;
+	pid_t pid;
+
+	if (r || wanted <= 0)
+		return r;
+	for (i = 0; i < count && !l->domain.name; i++)
+		if (all[i].id >= 0 && !lv_process_of(v, &all[i], &pid, e) && pid == wanted) {
+			l->domain = all[i];
+			all[i].name = NULL;
+		}
+	lv_domains_free(all, count);
+	return 0;
+}
+
+/* What its real command line says of the processor: libvirt's words for it are not QEMU's. */
+static void add_cpu(struct words *w, pid_t pid)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/cmdline", (int)pid);
+	AUTO_FREE char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+	bool next = false;
+	FILE *f = fopen(path, "re");
+
+	while (f && (n = getdelim(&line, &room, 0, f)) > 0) {
+		if (next)
+			add_option(w, "-cpu", xstrdup(line));
+		next = !strcmp(line, "-cpu");
+	}
+	if (f)
+		fclose(f);
+}
+
+static int describe_running(const struct libvirt_guest *l, pid_t pid, struct guest *g, struct err *e)
+{
+	struct words w = {.count = 0};
+
+	if (process_start_time(pid, &g->start_time))
+		return err_set(e, ESRCH, "the QEMU of guest %s (process %d) has ended", g->name, (int)pid);
+	g->pid = pid;
+	g->exe = xstrdup(l->def.emulator);
+	g->cwd = xstrdup("/");
+	g->owner_hint = xstrdup("libvirt");
+	make_words(&w, &l->def);
+	add_cpu(&w, pid);
+	g->line.argv = xcalloc(w.count + 1, sizeof(*g->line.argv));
+	memcpy(g->line.argv, w.at, w.count * sizeof(*w.at));
+	g->line.argc = w.count;
+	guest_expand_line(g);
+	note_what_stays(&l->def, g);
+	return 0;
+}
+
+int libvirt_find_running(struct libvirt_guest *l, struct guest *g, const char *vm, struct err *e)
+{
+	struct lv *v;
+	pid_t pid = 0;
+	int r = lv_open(&v, ASK_MS, e);
+
+	*l = (struct libvirt_guest){.autostart = false};
+	*g = (struct guest){.pid = 0};
+	if (r)
+		return r == -ENOENT ? 0 : err_prefix(e, "whether libvirt runs a guest %s cannot be told", vm);
+	r = lv_lookup(v, vm, &l->domain, e);
+	if (r == -ENOENT)
+		r = find_by_pid(l, v, vm, e);
+	if (!r && l->domain.name && l->domain.id >= 0) {
+		g->name = xstrdup(l->domain.name);
+		r = lv_process_of(v, &l->domain, &pid, e) ?: look(l, v, LIBVIRT_LIVE, e) ?: describe_running(l, pid, g, e);
+	}
+	lv_close(v);
+	return r ? r : pid > 0;
+}
+
 int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e)
 {
 	struct words w = {.count = 0};
@@ -445,4 +537,5 @@ void libvirt_guest_fini(struct libvirt_guest *l)
 	free(l->snapshots);
 	free(l->current);
 	free(l->xml);
+	free(l->live_xml);
 }

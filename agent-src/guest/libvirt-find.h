@@ -14,8 +14,9 @@
 
 struct libvirt_guest {
 	struct lv_domain domain;
-	char *xml; /* inactive, with secrets */
-	struct libvirt_definition def;
+	char *xml;		       /* inactive, with secrets */
+	char *live_xml;		       /* of one that is to go as it runs: as it is now; NULL: it is not */
+	struct libvirt_definition def; /* of live_xml, where there is one */
 	bool autostart;
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;
@@ -28,11 +29,17 @@ enum libvirt_wanted {
 	LIBVIRT_SHUT_DOWN,
 	LIBVIRT_RUNNING,
 	LIBVIRT_GOES_DOWN, /* its QEMU has ended: libvirt is waited for until it has seen that */
+	LIBVIRT_LIVE,	   /* running, to be moved so */
 };
 
 /* The guest that libvirt calls so. 1: there is one; 0: there is none, or no libvirt; -EBUSY: it is in another state, or has a saved one; -ENOTSUP: what it
  * has cannot be carried; -errno: libvirt cannot be asked. libvirt_guest_fini() always. */
 int libvirt_find(struct libvirt_guest *l, const char *name, enum libvirt_wanted wanted, struct err *e);
+/* The guest that libvirt calls so, or whose QEMU has that pid, if libvirt runs it: described in *g as guest_find() does, but with a line as of
+ * libvirt_describe(). 1: there is one; 0: there is none, or no libvirt; -errno: as libvirt_find(), and then at least g->name is filled if there is one. */
+int libvirt_find_running(struct libvirt_guest *l, struct guest *g, const char *vm, struct err *e);
+/* Its disks, after guest_query(), are called as libvirt calls them: --disk vda=PATH. */
+void libvirt_name_disks(const struct libvirt_guest *l, struct guest *g);
 /* Its disks, and what else it reads, into *g, which is as guest_at_rest() makes it. */
 int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e);
 /* 0: libvirt defines it as it was when it was found, and it is still shut down; -ESTALE or -EBUSY: not any more. */

@@ -391,7 +391,7 @@ static int missing(const struct rewriter *w, struct err *e)
 	const struct libvirt_changes *c = w->c;
 	size_t i;
 
-	for (i = 0; i < c->path_count; i++)
+	for (i = 0; i < c->path_count && !c->may_miss; i++)
 		if (!w->paths_found[i])
 			return err_set(e, ENOENT, "no disk, backing file or nvram of it is '%.200s'", c->paths[i].from);
 	for (i = 0; i < c->net_count; i++)

@@ -29,7 +29,7 @@
 static int start_ram(struct transfer *t, struct err *e)
 {
 	AUTO_FREE char *notice = NULL;
-	int r = unit_hold(&t->unit, e);
+	int r = unit_hold(&t->unit, e) ?: definition_set_aside(&t->definition, e);
 
 	r = r ? r : ram_recheck(&t->ram, &notice, e);
 	if (notice)

@@ -166,6 +166,8 @@ static int end_qemu(struct transfer *t, struct err *e)
 			       "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
 			       "guest beside the destination. End whichever is not to live (by SIGKILL), then run vmferry recover",
 			       (int)t->src.guest.pid);
+	if (definition_let_go(&t->definition, e))
+		return -e->code;
 	autostart_expect_end(t->a.journal);
 	/* it is gone only when the kernel has taken back all of its memory */
 	return process_end(t->src.guest.pid, t->src.guest.start_time,

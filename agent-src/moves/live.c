@@ -18,16 +18,40 @@ const struct stage live_stages[] = {
 	[ST_RELEASE] = {"release", NULL, common_event},
 };
 
+/* libvirt knows best which of its guests is called so: what their QEMUs say of themselves is mostly another user's word. r, e: without libvirt. */
+static int find_libvirts(struct transfer *t, int r, struct err *e)
+{
+	bool says_so = guest_is_libvirts(&t->src.guest), can_go = t->src.traits.carries_memory && !t->opt->in_place;
+	struct err why;
+	int found = strchr(t->opt->vm, '/') ? 0 : definition_find_running(&t->definition, t->opt->vm, &why);
+
+	if (found < 0) {
+		*e = why;
+		return -e->code;
+	}
+	if (found ? !can_go : says_so)
+		return source_check_owner(&t->src.guest, e);
+	return found ? recipe_choose(t, t->recipe->how, "libvirt", e) : r;
+}
+
 int live_find(struct transfer *t, struct err *e)
 {
-	int r = source_find(&t->src, e);
+	int r = guest_find(&t->src.guest, t->opt->vm, e);
 
+	if (guest_is_libvirts(&t->src.guest) || r == -EPERM || r == -ENOENT)
+		r = find_libvirts(t, r, e);
+	else if (r == -ENXIO && t->src.guest.owner_hint)
+		r = source_check_owner(&t->src.guest, e);
 	if (r == -ENOENT && !access(t->opt->vm, R_OK))
 		err_set(e, ENOENT, "%s is no monitor of a guest that runs. If it is the script of one that is shut down: --how cold",
 			t->opt->vm);
 	if (!r)
 		r = transfer_open(t, e); /* nobody else moves it */
-	return r ? r : source_query(&t->src, e);
+	if (!r)
+		r = source_query(&t->src, e);
+	if (!r && t->src.libvirt_uuid)
+		libvirt_name_disks(&t->definition.guest, &t->src.guest);
+	return r;
 }
 
 pid_t live_known_as(const struct transfer *t)
@@ -75,4 +99,14 @@ int live_take_up(struct transfer *t, struct err *e)
 		return -e->code;
 	kill(t->src.guest.pid, SIGCONT);
 	return source_open_monitor(&t->src, e);
+}
+
+/* libvirt has done nothing in its job, and nothing of the guest depends on it. */
+int libvirt_take_back(struct transfer *t, struct err *e)
+{
+	int r = live_take_back(t, e);
+
+	if (!r)
+		definition_end_job(&t->definition);
+	return r;
 }

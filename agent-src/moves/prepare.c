@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define MONITOR_MS     3000
 #define JOURNAL_MS_MAX 1000.0 /* a peer that says more is not believed */
 #define BUSY_MAX       1000.0
 #define LOOK_MS	       1000
@@ -285,7 +284,7 @@ void transfer_undo_again(struct transfer *t)
 	struct source *s = &t->src;
 	struct err e;
 
-	if (t->a.handoff.qemu_alive && guest_open_qmp(&s->guest, &s->qmp, t->a.loop, MONITOR_MS, &conductor_qmp, &t->a.con, &e)) {
+	if (t->a.handoff.qemu_alive && source_open_monitor(s, &e)) {
 		log_info("%s", e.msg);
 		s->qmp = NULL;
 	}

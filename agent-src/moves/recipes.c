@@ -16,9 +16,17 @@
 	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit), PART(aside)}, .stages = live_stages,        \
 	      .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
 
+/* The same of libvirt's: it starts the guest's TPM there by itself, and what may start the guest here is its definition. */
+#define LIBVIRT                                                                                                                            \
+	.owner = "libvirt", RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover", \
+	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks)}, .stages = live_stages,                                \
+	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
+
 static const struct recipe recipes[] = {
 	{.how = "live", .traits = {.guest_runs = true, .carries_memory = true}, LIVE},
 	{.how = "quick", .traits = {.guest_runs = true, .carries_memory = true, .stops_first = true}, LIVE},
+	{.how = "live", .traits = {.guest_runs = true, .carries_memory = true}, LIBVIRT},
+	{.how = "quick", .traits = {.guest_runs = true, .carries_memory = true, .stops_first = true}, LIBVIRT},
 	{.how = "warm",
 	 .traits = {.guest_runs = true, .boots_after = true},
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",

@@ -256,6 +256,8 @@ int live_find(struct transfer *t, struct err *e);
 pid_t live_known_as(const struct transfer *t);
 void live_describe_for_journal(struct transfer *t, json_t *begin);
 bool live_can_run(const struct transfer *t);
+/* Likewise live_take_back() (cutover.c) of a guest of libvirt's. */
+int libvirt_take_back(struct transfer *t, struct err *e);
 int live_take_up(struct transfer *t, struct err *e);
 
 /* warm.c: a guest that is shut down when its disks are there but for what it still writes, and boots there */

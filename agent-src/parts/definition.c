@@ -1,5 +1,5 @@
 /* definition.c: see definition.h. */
-#include "definition.h"
+#include "definition-private.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
@@ -12,17 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFINITION "definition"
-#define ASK_MS	   5000
 #define UNDEFINING "undefining" /* in the journal, with one of these words */
 #define ASKED	   "asked"	/* libvirt may do so yet: it has not answered, or has done it */
 #define REFUSED	   "refused"
 #define UNDONE	   "undone"
-
-static struct definition *definition_of(struct part *p)
-{
-	return container_of(p, struct definition, part);
-}
 
 bool definition_is_libvirts(const struct definition *d)
 {
@@ -58,8 +51,9 @@ static int check_words(const struct definition *d, struct err *e)
 	} words[] = {
 		{o->install_unit, "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
 		{o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
-		{o->map_net.count,
-		 "--map-net cannot be given for a guest of libvirt's that is shut down: change its definition there (virsh edit)"},
+		{o->map_net.count, "--map-net cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
+		{definition_is_live(d) && (o->revert_within_s || o->in_place),
+		 "--revert-within and --in-place are not for guests of libvirt's"},
 	};
 	size_t i;
 
@@ -72,8 +66,9 @@ static int check_words(const struct definition *d, struct err *e)
 static int examine(struct part *p, struct err *e)
 {
 	struct definition *d = definition_of(p);
+	int r = !definition_is_left_behind(d) && check_words(d, e) ? source_obstacle(d->src, e) : 0;
 
-	return !definition_is_left_behind(d) && check_words(d, e) ? source_obstacle(d->src, e) : 0;
+	return r || !definition_is_live(d) ? r : definition_examine_live(d, e);
 }
 
 static json_t *names_of_networks(const struct libvirt_definition *def)
@@ -148,6 +143,8 @@ static bool pool_has(const json_t *accept, const char *pool, const char *path)
 	return target && !strcmp(target, dirname(copy));
 }
 
+#define tell_once(d, ...) ((d)->told ? (void)0 : report_notice((d)->src->report, __VA_ARGS__))
+
 /* A volume stays one where a pool of its name has its place there; elsewhere it is a file. */
 static void change_volume(struct definition *d, struct changes *c, const json_t *accept, const struct libvirt_disk *disk, const char *to,
 			  char **name)
@@ -157,11 +154,11 @@ static void change_volume(struct definition *d, struct changes *c, const json_t 
 
 	*name = xasprintf("%s/%s", disk->pool, disk->volume);
 	if (!pool_has(accept, disk->pool, to)) {
-		report_notice(d->src->report, "disk %s is no volume of the pool %s there, which has no such place: it is the file %s",
-			      disk->target, disk->pool, to);
+		tell_once(d, "disk %s is no volume of the pool %s there, which has no such place: it is the file %s", disk->target,
+			  disk->pool, to);
 		change(c, *name, to, "file");
 	} else if (strcmp(*name, there)) {
-		report_notice(d->src->report, "disk %s has another name in its pool there: it is the file %s", disk->target, to);
+		tell_once(d, "disk %s has another name in its pool there: it is the file %s", disk->target, to);
 		change(c, *name, to, "file");
 	}
 }
@@ -205,13 +202,14 @@ static void change_files(struct changes *c, const json_t *described, const json_
 	}
 }
 
-static int rewrite_all(struct definition *d, const struct libvirt_changes *c, struct err *e)
+static int rewrite_all(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e)
 {
 	json_t *snapshots = json_array();
 	AUTO_FREE char *xml = NULL;
 	size_t i;
 	int r = libvirt_xml_rewrite(d->guest.xml, strlen(d->guest.xml), c, &xml, e);
 
+	(void)ctx;
 	for (i = 0; i < d->guest.snapshot_count && !r; i++) {
 		AUTO_FREE char *text = NULL;
 
@@ -228,26 +226,55 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, st
 	return r ? r : kept_definition_check(d->kept, e);
 }
 
-static int rewrite(struct definition *d, const json_t *accept, struct err *e)
+/* What is done by the changes that the plan has. */
+typedef int use_changes(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e);
+
+static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err *e)
 {
-	size_t most = d->disks->count + json_array_size(json_object_get(accept, "carry"));
+	size_t most = d->disks->count + json_array_size(json_object_get(d->accepted, "carry"));
 	AUTO_FREE struct libvirt_change *list = xcalloc(most + 1, sizeof(*list));
 	AUTO_FREE char **names = xcalloc(d->disks->count + 1U, sizeof(*names));
-	const char *emulator = json_text(accept, "qemu");
+	const char *emulator = json_text(d->accepted, "qemu");
 	struct changes c = {list, 0};
 	size_t i;
 	int r;
 
-	change_disks(d, &c, accept, names);
-	change_files(&c, d->files->described, accept);
-	r = rewrite_all(d,
-			&(struct libvirt_changes){.paths = c.list,
-						  .path_count = c.count,
-						  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
-			e);
+	change_disks(d, &c, d->accepted, names);
+	change_files(&c, d->files->described, d->accepted);
+	r = use(d,
+		&(struct libvirt_changes){.paths = c.list,
+					  .path_count = c.count,
+					  .may_miss = definition_is_live(d), /* what was plugged in is not there at the next start */
+					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
+		ctx, e);
 	for (i = 0; i < d->disks->count; i++)
 		free(names[i]);
+	d->told = true;
 	return r;
+}
+
+static int change_xml(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e)
+{
+	struct libvirt_changes strict = *c;
+	char **xml = ctx;
+	AUTO_FREE char *from = *xml;
+
+	(void)d;
+	*xml = NULL;
+	strict.may_miss = false;
+	return libvirt_xml_rewrite(from, strlen(from), &strict, xml, e);
+}
+
+int definition_change(struct definition *d, char **xml, struct err *e)
+{
+	return by_plan(d, change_xml, xml, e);
+}
+
+static int check_change(struct definition *d, struct err *e)
+{
+	AUTO_FREE char *xml = definition_is_live(d) ? xstrdup(d->guest.live_xml) : NULL;
+
+	return xml ? definition_change(d, &xml, e) : 0;
 }
 
 /* As it is here, unlike what goes to the destination. */
@@ -284,18 +311,21 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 			"the destination's plan says nothing of its libvirt: its vmferry is an older one, which would not define the guest. "
 			"Install the same version there");
 	d->there = json_incref(json_object_get(accept, DEFINITION));
-	return rewrite(d, accept, e);
+	d->accepted = json_incref((json_t *)(uintptr_t)accept);
+	return by_plan(d, rewrite_all, NULL, e) ?: check_change(d, e);
 }
 
 void definition_decide(const struct definition *d, json_t *prepare)
 {
 	if (d->kept)
 		json_object_set(prepare, DEFINITION, d->kept);
+	if (d->begun)
+		json_object_set(prepare, "domain", d->begun);
 }
 
 /* ---- undefined, and defined again ---- */
 
-static int keep(struct definition *d, struct err *e)
+int definition_keep(struct definition *d, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
@@ -334,7 +364,7 @@ int definition_undefine(struct definition *d, struct err *e)
 
 	if (!definition_is_libvirts(d))
 		return 0;
-	r = keep(d, e);
+	r = definition_keep(d, e);
 	if (!r)
 		r = lv_open(&v, ASK_MS, e);
 	if (r)
@@ -396,7 +426,7 @@ static int undefine_for_certain(struct lv *v, json_t *kept, struct err *e)
 		       : r; /* EALREADY: it runs, and is defined no more; or has what keeps libvirt from undefining it */
 }
 
-static int define_again(json_t *kept, json_t *failed, struct err *e)
+int definition_define_again(json_t *kept, json_t *failed, struct err *e)
 {
 	struct lv *v;
 	int r = lv_open(&v, ASK_MS, e);
@@ -420,7 +450,7 @@ static int take_back(struct definition *d, json_t *kept, struct err *e)
 	if (!word || strcmp(word, ASKED) != 0) /* libvirt has it as it was, or as somebody else wants it */
 		return 0;
 	failed = json_array();
-	r = define_again(kept, failed, e);
+	r = definition_define_again(kept, failed, e);
 	r = r ? r : note(d, UNDONE, e);
 	if (!r && json_array_size(failed))
 		r = err_set(e, EREMOTEIO, "%s", json_string_value(json_array_get(failed, 0)));
@@ -491,16 +521,27 @@ static void fini(struct part *p)
 {
 	struct definition *d = definition_of(p);
 
+	definition_end_job(d);
 	libvirt_guest_fini(&d->guest);
+	json_decref(d->begun);
+	json_decref(d->accepted);
 	json_decref(d->there);
 	json_decref(d->kept);
 	free(d->left);
 }
 
-static const struct part_undo undo[] = {{DEFINITION, "its definition in libvirt", undo_definition}, {NULL, NULL, NULL}};
+static const struct part_undo undo[] = {{DEFINITION, "its definition in libvirt", undo_definition},
+					{DEFINITION_ASIDE, "the other name of its definition", definition_undo_aside},
+					{NULL, NULL, NULL}};
 
-static const struct part_ops ops =
-	{.name = "definition", .examine = examine, .describe = describe, .agree = agree, .undo = undo, .tell = tell, .fini = fini};
+static const struct part_ops ops = {.name = "definition",
+				    .examine = examine,
+				    .describe = describe,
+				    .agree = agree,
+				    .prepare = definition_begin_job,
+				    .undo = undo,
+				    .tell = tell,
+				    .fini = fini};
 
 void definition_init(struct definition *d, struct source *src, const struct disks *disks, const struct files *files)
 {

@@ -111,13 +111,34 @@ static int examine(struct part *p, struct err *e)
 	return code;
 }
 
+/* Nobody there may ask the QEMU that waits. */
+static int describe_blocks(const struct ram *r, json_t *out, struct err *e)
+{
+	struct ram_block_place *told;
+	json_t *blocks = json_array();
+	size_t n, i;
+	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+
+	for (i = 0; !code && i < n; i++)
+		if (told[i].max_bytes != UINT64_MAX)
+			json_array_append_new(blocks, json_pack("{s:s,s:I}", "name", told[i].name, "bytes", (json_int_t)told[i].max_bytes));
+	if (!code)
+		free(told);
+	json_object_set_new(out, "ram_blocks", blocks);
+	return code;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
-	const struct ram *r = ram_of(p);
+	struct ram *r = ram_of(p);
 
 	(void)e;
+	if (r->src->libvirt_uuid && ram_mode_wish(r) == RAM_WISH_OPAQUE) /* libvirt there was not asked for so many channels */
+		r->multifd = 0;
 	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[ram_mode_wish(r)]));
 	json_object_set_new(out, "multifd", json_integer(r->multifd));
+	if (r->src->libvirt_uuid)
+		return describe_blocks(r, out, e);
 	return 0;
 }
 

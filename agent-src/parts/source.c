@@ -39,25 +39,24 @@ int source_obstacle(struct source *s, const struct err *e)
 
 /* ---- its monitor ---- */
 
-/* A guest that has an owner lacks no monitor: its owner has it. */
-int source_find(struct source *s, struct err *e)
+static int open_monitor(struct source *s, unsigned ms, struct err *e)
 {
-	int r = guest_find(&s->guest, s->opt->vm, e);
+	struct attempt *a = s->part.a;
 
-	return r == -ENXIO && s->guest.owner_hint ? source_check_owner(&s->guest, e) : r;
+	return s->libvirt_uuid ? qmp_open_libvirt(&s->qmp, a->loop, s->libvirt_uuid, s->guest.pid, ms, &conductor_qmp, &a->con, e)
+			       : guest_open_qmp(&s->guest, &s->qmp, a->loop, ms, &conductor_qmp, &a->con, e);
 }
 
 int source_query(struct source *s, struct err *e)
 {
-	int r = guest_open_qmp(&s->guest, &s->qmp, s->part.a->loop, QMP_OPEN_MS, &conductor_qmp, &s->part.a->con, e);
+	int r = open_monitor(s, QMP_OPEN_MS, e);
 
 	return r ? r : guest_query(&s->guest, s->qmp, e);
 }
 
 int source_open_monitor(struct source *s, struct err *e)
 {
-	return guest_open_qmp(&s->guest, &s->qmp, s->part.a->loop, s->patient ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, &conductor_qmp,
-			      &s->part.a->con, e);
+	return open_monitor(s, s->patient ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, e);
 }
 
 bool source_has_ended(const struct source *s)
@@ -78,7 +77,7 @@ int source_reach(struct source *s, struct err *e)
 	if (s->qmp && qmp_alive(s->qmp))
 		return 1;
 	s->unreachable = s->unreachable || !source_has_ended(s);
-	return s->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", s->guest.qmp.path) : 0;
+	return s->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", s->guest.qmp.path ?: "through libvirt") : 0;
 }
 
 int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *detail, struct err *e), const json_t *detail, struct err *e)
@@ -178,8 +177,8 @@ int source_check_owner(const struct guest *g, struct err *e)
 	if (g->owner_hint)
 		return err_set(
 			e, ENOTSUP,
-			"guest %s belongs to libvirt, whose guests go shut down: --how cold has its disks go ahead while it runs, and libvirt "
-			"shut it down then; or move it as it runs with `virsh migrate --live --copy-storage-all`",
+			"guest %s belongs to libvirt, whose guests go live, quick, or shut down (--how cold: its disks go ahead while it runs, and "
+			"libvirt shuts it down then)",
 			g->name);
 	return guest_check_user(g, e) ? err_prefix(e, "guest %s", g->name) : 0;
 }
@@ -288,7 +287,7 @@ static void tell_what_was_written_in(const struct source *s)
 /* Without these it cannot be told of, or is not ours to tell of. */
 static int check_can_be_told(const struct source *s, struct err *e)
 {
-	int r = s->guest.pid ? source_check_owner(&s->guest, e) : 0;
+	int r = s->guest.pid && !s->libvirt_uuid ? source_check_owner(&s->guest, e) : 0;
 
 	if (!r)
 		r = check_text(&s->guest, e);
@@ -305,7 +304,7 @@ static int check_earlier_moves(struct source *s, struct err *e)
 static int check_drift(struct source *s, struct err *e)
 {
 	size_t before = obstacles_count(&s->obstacles);
-	int r = guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
+	int r = s->libvirt_uuid ? 0 : guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
 
 	if (!r && obstacles_count(&s->obstacles) == before)
 		tell_what_was_written_in(s);
@@ -321,6 +320,8 @@ static int watch(struct source *s, struct err *e)
 
 static int check_kind(struct source *s, struct err *e)
 {
+	if (s->traits.carries_memory && s->libvirt_uuid) /* its devices are not on the line that is tried there */
+		return examine_cpu(s, e);
 	if (s->traits.carries_memory)
 		return examine_cpu(s, e) ?: examine_rings(s, e) ?: examine_roms(s, e);
 	return s->traits.stays_here ? check_stays(s, e) : check_boots(s, e);
@@ -508,6 +509,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set_new(begin, "pid", json_integer(s->guest.pid));
 	json_object_set_new(begin, "start_time", json_integer((json_int_t)s->guest.start_time));
 	set_text(begin, "qmp", s->guest.qmp.path);
+	set_text(begin, "libvirt_uuid", s->libvirt_uuid);
 	json_object_set_new(begin, "monitors", monitors(s));
 	set_text(begin, "boot_id", boot);
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
@@ -539,6 +541,7 @@ void source_restore(struct source *s)
 	s->guest.pid = (pid_t)json_integer_value(json_object_get(begin, "pid"));
 	s->guest.start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	restore_monitors(&s->guest, begin);
+	s->libvirt_uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
 	s->paused = json_is_true(json_object_get(note ? note : begin, "paused"));
 	s->stopped = json_is_true(json_object_get(journal_last_note(j, "stopped"), "ours"));
 	note = journal_last_note(j, "migration");
@@ -574,6 +577,7 @@ static void fini(struct part *p)
 	json_decref(s->shared_paths);
 	json_decref(s->disks_by_word);
 	free(s->script);
+	free(s->libvirt_uuid);
 }
 
 static const struct part_ops ops =

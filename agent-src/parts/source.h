@@ -53,7 +53,8 @@ struct source {
 	bool unreachable;	 /* QEMU is alive and its monitor is not */
 	bool examined;		 /* and found good */
 	bool adds_monitor;	 /* its line at the destination has a QMP monitor, which it lacks here */
-	bool is_libvirts;	 /* and at rest: libvirt starts it */
+	bool is_libvirts;	 /* libvirt starts it */
+	char *libvirt_uuid;	 /* of one of libvirt's that runs: its monitor is reached through libvirt; NULL: of any other */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */
@@ -69,8 +70,7 @@ int source_obstacle(struct source *s, const struct err *e);
 
 /* -ENOTSUP: it is libvirt's or Proxmox's; -EPERM: another user's. */
 int source_check_owner(const struct guest *g, struct err *e);
-/* Finds the guest, and asks QEMU about it. */
-int source_find(struct source *s, struct err *e);
+/* Asks the QEMU of a guest that was found about it. */
 int source_query(struct source *s, struct err *e);
 /* Finds one that is shut down, by what starts it, or as libvirt defines it. */
 int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, struct err *e);

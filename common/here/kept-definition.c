@@ -19,8 +19,8 @@ int kept_definition_check(const json_t *kept, struct err *e)
 	json_t *one;
 	size_t i;
 
-	if (!json_text(kept, "name") || !json_text(kept, "uuid") || !json_text(kept, "xml") || !lv_uuid_parse(json_text(kept, "uuid"), uuid) ||
-	    (snapshots && !json_is_array(snapshots)))
+	if (!json_text(kept, "name") || !json_text(kept, "uuid") || !json_text(kept, "xml") ||
+	    !lv_uuid_parse(json_text(kept, "uuid"), uuid) || (snapshots && !json_is_array(snapshots)))
 		return err_set(e, EPROTO, "a guest's definition is malformed");
 	json_array_foreach((json_t *)(uintptr_t)snapshots, i, one)
 		if (!json_is_string(one))

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYSTEM_DIR   "/run/libvirt/qemu"
-#define LINE_READ    65536 /* bytes of a command line, of which the UUID is near the beginning */
+#define SYSTEM_DIR "/run/libvirt/qemu"
+#define LINE_READ  65536 /* bytes of a command line, of which the UUID is near the beginning */
 
 char *lv_uuid_text(const uint8_t u[LV_UUID_LEN])
 {

@@ -17,8 +17,8 @@ struct qmp_carrier {
 };
 
 /* by is its own from now on, and freed by qmp_close(). */
-struct qmp *qmp_new_carried(struct loop *l, const char *name, pid_t pid, const struct qmp_carrier *carrier, void *by, const struct qmp_handlers *h,
-			    void *ctx);
+struct qmp *qmp_new_carried(struct loop *l, const char *name, pid_t pid, const struct qmp_carrier *carrier, void *by,
+			    const struct qmp_handlers *h, void *ctx);
 /* Asks for QEMU's version: from then on handlers are called. */
 int qmp_meet_carried(struct qmp *q, struct err *e);
 /* text: QEMU's whole answer; NULL: why says why there is none. */

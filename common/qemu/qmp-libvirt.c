@@ -141,8 +141,8 @@ static int find(struct by_libvirt *by, const char *uuid, pid_t pid, unsigned tim
 	return r ? r : lv_watch(by->v, &by->domain, e);
 }
 
-int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
-		     struct err *e)
+int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
+		     void *ctx, struct err *e)
 {
 	struct by_libvirt *by = xcalloc(1, sizeof(*by));
 	AUTO_FREE char *name = xasprintf("of libvirt's guest %s", uuid);

@@ -60,7 +60,7 @@ struct qmp {
 	struct loop *loop;
 	char *path;
 	int fd;
-	bool is_terminal; /* and no socket */
+	bool is_terminal;		   /* and no socket */
 	const struct qmp_carrier *carrier; /* in place of fd */
 	void *carried_by;
 	pid_t peer_pid;

@@ -57,8 +57,8 @@ int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsi
 		struct err *e);
 /* The same of a guest of libvirt's that runs as this process, found by its UUID: through the libvirt daemon of this host, which notes the guest as tainted
  * from then on. The connection is lost with that daemon, and when QEMU ends. Errors: those of libvirt-rpc.h; ESRCH: it does not run as that process. */
-int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
-		     struct err *e);
+int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
+		     void *ctx, struct err *e);
 /* NULL is fine. Pending replies get ECANCELED; no op is pending when it returns (pumps the loop).
  */
 void qmp_close(struct qmp *q);

@@ -96,8 +96,8 @@ refused 'has 1 checkpoints, whose bitmaps would be lost'
 v a checkpoint-delete $NAME monday --metadata
 v a start $NAME
 guest_adopt "$NAME" "$(<"$(libvirt_at a "/run/libvirt/qemu/$NAME.pid")")"
-libvirt_move a b "$NAME" 3
-result 'r["reason"]' | says 'belongs to libvirt, whose guests go shut down: --how cold' || fail "live: $(result 'r["reason"]')"
+libvirt_move a b "$NAME" 3 --how warm
+result 'r["reason"]' | says 'belongs to libvirt, whose guests go live, quick, or shut down' || fail "warm: $(result 'r["reason"]')"
 v a managedsave $NAME
 refused 'has a saved state (virsh managedsave)'
 v a managedsave-remove $NAME

@@ -1,0 +1,107 @@
+/*
+ * libvirt.c: a guest of libvirt's that comes as it runs: a live move (live.c), but for who starts its QEMU and who lets it run, which is this host's libvirt.
+ * Images that only a QEMU can write are written by one that helps, while libvirt's has them open and inactive, as it has on storage that two hosts
+ * share.
+ */
+#include "transfer.h"
+#include "fault.h"
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+
+#define ASK_TRIES    20
+#define ASK_PAUSE_MS 500
+
+int libvirt_receive(struct transfer *t, struct err *e)
+{
+	int r = disks_start_helper(&t->disks, e);
+
+	if (!r)
+		r = domain_start(&t->domain, e);
+	if (!r)
+		r = ram_take_waiting(&t->ram, t->domain.socket, e);
+	if (!r)
+		r = disks_open(&t->disks, &t->data.shared, e);
+	if (!r)
+		live_set_streams(t);
+	return r;
+}
+
+/* Once all of it is loaded libvirt takes it over; what can be promised then is a guest that is held. */
+int libvirt_finish(struct transfer *t, struct err *e)
+{
+	int r = live_load(t, e);
+
+	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
+		return r;
+	disks_stop(&t->disks); /* its QEMU has them open */
+	r = domain_finish(&t->domain, e);
+	if (!r)
+		r = disks_let_go(&t->disks, e);
+	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+}
+
+/* ---- the hand-off ---- */
+
+/* libvirt's daemon may be starting again. The source is told what is waited for. */
+static int resume(struct transfer *t, enum handoff_event *what, struct err *why)
+{
+	struct err ignored;
+	unsigned tries;
+	int r = domain_resume(&t->domain, what, why);
+
+	for (tries = 0; r && tries < ASK_TRIES; tries++) {
+		if (!tries)
+			cutover_tell(t, why->msg);
+		loop_step(t->a.loop, ASK_PAUSE_MS, &ignored);
+		*why = (struct err){.code = 0};
+		r = domain_resume(&t->domain, what, why);
+	}
+	return r;
+}
+
+static int start(struct attempt *a, struct err *e)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	struct err why = {.code = 0};
+	enum handoff_event what;
+	int r;
+
+	t->cont_sent = true;
+	t->cont_ns = now_ns();
+	r = resume(t, &what, &why);
+	if (r) {
+		*e = why;
+		return attempt_die(a, r);
+	}
+	if (what == EV_CONT_OK && !target_is_paused(&t->target))
+		t->started_ns = now_ns();
+	if (why.code && what != EV_CONT_OK)
+		log_error("starting the guest: %s", why.msg);
+	fault_point("dst-libvirt-resumed");
+	return cutover_step(t, what, what == EV_CONT_OK || !why.code ? NULL : why.msg, e);
+}
+
+static int end_qemu(struct attempt *a, struct err *e)
+{
+	struct transfer *t = container_of(a, struct transfer, a);
+	int r = target_end_qemu(&t->target, e);
+
+	if (r)
+		return attempt_die(a, r);
+	domain_end(&t->domain);
+	return 0;
+}
+
+const struct attempt_ops libvirt_cutover = {
+	.act = {[ACT_SEND_STATE] = cutover_send_state,
+		[ACT_CONT_DESTINATION] = start,
+		[ACT_END_DESTINATION_QEMU] = end_qemu,
+		[ACT_REMOVE_SCAFFOLDING] = cutover_remove_scaffolding},
+	.entered = cutover_entered,
+	.not_noted = cutover_not_noted,
+	.carried_out = cutover_carried_out,
+	.undo = transfer_undo_one,
+	.left_behind = transfer_left_behind,
+};

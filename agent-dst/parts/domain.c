@@ -1,0 +1,385 @@
+/* domain.c: see domain.h. */
+#include "domain.h"
+#include "fault.h"
+#include "json-text.h"
+#include "libvirt-monitor.h"
+#include "log.h"
+#include "lv-process.h"
+#include "process.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIRECTORY     "/run/libvirt" /* where both sides' security drivers let a QEMU listen for another's migration */
+#define DOMAIN_DIR    "domain-dir"   /* in the journal */
+#define ASK_MS	      5000
+#define HOLD_MS	      5000
+#define FORGET_MS     5000
+#define RESUME_TRIES  3
+#define RESUME_PAUSE  100 /* ms */
+#define LOOK_PAUSE_MS 5
+#define BYTES_OF_NAME 8
+
+static struct domain *domain_of(struct part *p)
+{
+	return container_of(p, struct domain, part);
+}
+
+/* ---- what comes with PREPARE ---- */
+
+int domain_take(struct domain *d, const json_t *prepare, struct err *e)
+{
+	const json_t *told = json_object_get(prepare, "domain");
+	const char *xml = json_text(told, "xml"), *cookie = json_text(told, "cookie");
+	json_int_t flags = json_integer_value(json_object_get(told, "flags"));
+
+	if (!xml || !cookie || flags <= 0 || flags > UINT32_MAX)
+		return err_set(e, EPROTO, "the source does not say what libvirt is to prepare");
+	d->xml = xstrdup(xml);
+	d->cookie = xstrdup(cookie);
+	d->flags = (uint32_t)flags;
+	return 0;
+}
+
+/* ---- talking to libvirt ---- */
+
+static void on_event(void *ctx, const char *name, const char *data, uint64_t realtime_ns)
+{
+	struct domain *d = ctx;
+
+	(void)data, (void)realtime_ns;
+	if (!strcmp(name, "RESUME"))
+		conductor_qmp.event(&d->part.a->con, name, NULL, now_ns());
+}
+
+static const struct lv_handlers handlers = {on_event, NULL};
+
+/* The guest, as libvirt has it now; asked for anew if libvirt was started again. */
+static int ask_for_it(struct domain *d, struct err *e)
+{
+	uint8_t uuid[LV_UUID_LEN];
+	int r = 0;
+
+	if (d->events && lv_is_lost(d->events)) {
+		lv_close(d->events);
+		d->events = NULL;
+	}
+	if (!d->events) {
+		r = lv_open(&d->events, ASK_MS, e);
+		if (!r)
+			lv_attach(d->events, d->part.a->loop, &handlers, d);
+	}
+	if (r)
+		return r;
+	lv_domain_fini(&d->known);
+	d->known = (struct lv_domain){.name = NULL};
+	r = d->target->uuid && lv_uuid_parse(d->target->uuid, uuid) ? 0 : err_set(e, EBADMSG, "the guest has no UUID");
+	return r ? r : lv_lookup_uuid(d->events, uuid, &d->known, e);
+}
+
+static int state_of(struct domain *d, enum lv_state *state, struct err *e)
+{
+	int r = d->known.name && d->events && !lv_is_lost(d->events) ? 0 : ask_for_it(d, e);
+
+	return r ? r : lv_state_of(d->events, &d->known, state, NULL, e);
+}
+
+static enum run_state run_state(struct target *t)
+{
+	struct domain *d = t->domain;
+	enum lv_state state;
+	struct err ignored;
+
+	if (state_of(d, &state, &ignored))
+		return UNKNOWN;
+	return state == LV_RUNNING || state == LV_BLOCKED ? RUNS : state == LV_PAUSED ? STANDS : UNKNOWN;
+}
+
+/* ---- its QEMU ---- */
+
+/* Only who knows the name finds the directory, and when QEMU has made its socket nobody but root comes there any more. */
+static int make_dir(struct domain *d, struct err *e)
+{
+	uint8_t random[BYTES_OF_NAME];
+	int r;
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return err_sys(e, errno, "getrandom");
+	d->dir = xasprintf(DIRECTORY "/vmferry-%02x%02x%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2], random[3], random[4],
+			   random[5], random[6], random[7]);
+	d->socket = xasprintf("%s/ram.tunnelmigrate.dest.%.40s", d->dir, d->target->name);
+	r = attempt_own(d->part.a, DOMAIN_DIR, json_pack("{s:s,s:s}", "path", d->dir, "socket", d->socket), e);
+	if (!r && (mkdir(d->dir, 0700) || chmod(d->dir, 01733)))
+		r = err_sys(e, errno, "cannot create %s", d->dir);
+	return r;
+}
+
+static int undo_dir(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *dir = json_text(detail, "path") ?: "", *socket = json_text(detail, "socket") ?: "";
+
+	(void)p;
+	if (unlink(socket) && errno != ENOENT)
+		return err_sys(e, errno, "cannot remove %s", socket);
+	return rmdir(dir) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", dir) : 0;
+}
+
+static void on_ended(struct op *op, int res, uint32_t flags)
+{
+	struct domain *d = container_of(op, struct domain, ended);
+	struct err why;
+
+	(void)flags;
+	d->watching = false;
+	if (res < 0)
+		return;
+	err_set(&why, EPIPE, "the destination QEMU ended");
+	conductor_qmp.closed(&d->part.a->con, &why);
+}
+
+static int watch_process(struct domain *d, struct err *e)
+{
+	struct qemu_proc *q = &d->target->qemu;
+	struct io_uring_sqe *sqe;
+
+	q->pidfd = pidfd_open(q->pid, 0);
+	if (q->pidfd < 0)
+		return err_sys(e, errno, "cannot watch the destination QEMU (process %d)", (int)q->pid);
+	sqe = loop_sqe(d->part.a->loop);
+	d->ended.done = on_ended;
+	io_uring_prep_poll_add(sqe, q->pidfd, POLLIN);
+	loop_bind(sqe, &d->ended);
+	d->watching = true;
+	return 0;
+}
+
+static void stop_watching(struct domain *d)
+{
+	struct err e;
+
+	if (d->watching)
+		loop_cancel(d->part.a->loop, &d->ended);
+	while (d->watching && !loop_step(d->part.a->loop, 1000, &e))
+		;
+}
+
+static int prepare_with(struct domain *d, struct err *e)
+{
+	AUTO_FREE char *uri = xasprintf("unix://%s", d->socket);
+	const struct lv_params params = {.migrate_uri = uri, .destination_xml = d->xml, .destination_name = d->target->name};
+	const struct lv_cookie cookie = {(uint8_t *)d->cookie, strlen(d->cookie) + 1};
+	int r = lv_open(&d->job, ASK_MS, e);
+
+	fault_point("dst-libvirt-prepare");
+	return r ? r : lv_prepare(d->job, &params, &cookie, d->flags, e);
+}
+
+/* Until it is noted it ends with us. */
+static int note_qemu(struct domain *d, struct err *e)
+{
+	struct qemu_proc *q = &d->target->qemu;
+	json_t *note;
+	int r = lv_process_of(d->events, &d->known, &q->pid, e);
+
+	if (!r && process_start_time(q->pid, &q->start_time))
+		r = err_set(e, ESRCH, "the destination QEMU (process %d) has ended", (int)q->pid);
+	if (r)
+		return r;
+	d->part.a->handoff.qemu_alive = true;
+	note = json_pack("{s:i,s:I}", "pid", (int)q->pid, "start_time", (json_int_t)q->start_time);
+	r = journal_note(d->part.a->journal, "qemu", note, e);
+	json_decref(note);
+	fault_point("dst-qemu-noted");
+	return r ? r : watch_process(d, e);
+}
+
+int domain_start(struct domain *d, struct err *e)
+{
+	struct err ignored;
+	int r = make_dir(d, e);
+
+	r = r ? r : prepare_with(d, e);
+	if (r)
+		return err_prefix(e, "having libvirt start the destination QEMU");
+	fault_point("dst-libvirt-prepared");
+	r = ask_for_it(d, e);
+	r = r ? r : lv_watch(d->events, &d->known, e);
+	r = r ? r : note_qemu(d, e);
+	if (!r && (chown(d->dir, 0, 0) || chmod(d->dir, 0700)))
+		r = err_sys(e, errno, "cannot shut %s to others", d->dir);
+	if (r)
+		lv_close(d->job), d->job = NULL, loop_step(d->part.a->loop, 0, &ignored);
+	return r;
+}
+
+/* ---- taken over ---- */
+
+/* In the guard: until it hears that QEMU is held, our end is QEMU's. */
+static void end_unheld(void *ctx)
+{
+	const struct qemu_proc *q = ctx;
+	struct err ignored;
+	char word;
+
+	if (recv(RESCUER_SOCK, &word, 1, 0) != 1)
+		process_end(q->pid, q->start_time, HOLD_MS, &ignored);
+}
+
+static int hold(struct domain *d, struct err *e)
+{
+	const struct qemu_proc *q = &d->target->qemu;
+	enum lv_state state;
+	int i, r = process_hold(q->pid, q->start_time, HOLD_MS, e);
+
+	for (i = 0; i < 2 && !r; i++) {
+		if (i)
+			poll(NULL, 0, LOOK_PAUSE_MS);
+		r = state_of(d, &state, e);
+		if (!r && (state != LV_PAUSED || conductor_has_qmp(&d->part.a->con, "RESUME")))
+			r = err_set(e, ECANCELED,
+				    "the guest was resumed at the destination by somebody else (virsh resume) before it was handed over");
+	}
+	return r;
+}
+
+static int finish(struct domain *d, struct err *e)
+{
+	AUTO_FREE char *uri = xasprintf("unix://%s", d->socket);
+	const struct lv_params params = {.migrate_uri = uri, .destination_name = d->target->name};
+	struct lv_domain out = {.name = NULL};
+	int r = lv_finish(d->job, &params, NULL, d->flags, false, &out, e);
+
+	lv_domain_fini(&out);
+	fault_point("dst-libvirt-finished");
+	return r ? err_prefix(e, "libvirt at the destination does not take the guest over") : 0;
+}
+
+int domain_finish(struct domain *d, struct err *e)
+{
+	struct err ignored;
+	int r = rescuer_start(&d->guard, "vmferry-end", end_unheld, &d->target->qemu, e);
+
+	r = r ? r : finish(d, e);
+	r = r ? r : hold(d, e);
+	if (r) {
+		process_end(d->target->qemu.pid, d->target->qemu.start_time, HOLD_MS, &ignored);
+	} else {
+		fault_point("dst-libvirt-held");
+		lv_close(d->job); /* which means nothing to it any more */
+		d->job = NULL;
+	}
+	if (d->guard.pid)
+		send(d->guard.fd, "", 1, MSG_NOSIGNAL);
+	rescuer_leave(&d->guard, true);
+	return r;
+}
+
+/* ---- it may run ---- */
+
+static int cannot_tell(struct err *e)
+{
+	e->code = EAGAIN;
+	return err_prefix(e, "whether the guest runs at the destination cannot be told");
+}
+
+int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
+{
+	const struct qemu_proc *q = &d->target->qemu;
+	enum lv_state state = LV_NOSTATE;
+	struct err why;
+	unsigned try;
+	int r = 0, asked;
+
+	*out = EV_CONT_OK;
+	kill(q->pid, SIGCONT);
+	if (target_is_paused(d->target))
+		return 0;
+	for (try = 0; try < RESUME_TRIES; try++) {
+		r = state_of(d, &state, e);
+		if (r)
+			break;
+		asked = state == LV_RUNNING ? 0 : lv_resume(d->events, &d->known, &why);
+		if (!asked || (!(r = state_of(d, &state, e)) && state == LV_RUNNING))
+			return 0;
+		loop_step(d->part.a->loop, RESUME_PAUSE, e);
+	}
+	if (!qemu_is_alive(q->pid, q->start_time)) {
+		*out = EV_QEMU_DEAD;
+		return 0;
+	}
+	if (r || state != LV_PAUSED)
+		return r ? cannot_tell(e) : (err_set(e, EAGAIN, "libvirt says neither that it runs nor that it is paused"), cannot_tell(e));
+	*e = why;
+	*out = EV_CONT_FAILED_NEVER_RAN;
+	return 0;
+}
+
+void domain_end(struct domain *d)
+{
+	uint64_t until = now_ns() + FORGET_MS * 1000000ULL;
+	struct err ignored;
+
+	stop_watching(d);
+	lv_close(d->job);
+	d->job = NULL;
+	while (d->events && d->known.name && now_ns() < until) {
+		struct lv_domain there;
+		if (lv_lookup_uuid(d->events, d->known.uuid, &there, &ignored))
+			break;
+		lv_domain_fini(&there);
+		poll(NULL, 0, LOOK_PAUSE_MS);
+	}
+}
+
+static void fini(struct part *p)
+{
+	struct domain *d = domain_of(p);
+
+	stop_watching(d);
+	rescuer_leave(&d->guard, false);
+	lv_close(d->job);
+	lv_close(d->events);
+	lv_domain_fini(&d->known);
+	free(d->xml);
+	free(d->cookie);
+	free(d->dir);
+	free(d->socket);
+}
+
+void domain_restore(struct domain *d)
+{
+	d->target->domain = d;
+	d->target->run_state = run_state;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct domain *d = domain_of(p);
+	const char *uuid = json_text(json_object_get(d->target->description, "definition"), "uuid");
+	uint8_t binary[LV_UUID_LEN];
+
+	if (!uuid || !lv_uuid_parse(uuid, binary))
+		return err_set(e, EPROTO, "the source does not say the guest's UUID");
+	domain_restore(d);
+	free(d->target->uuid);
+	d->target->uuid = xstrdup(uuid);
+	return 0;
+}
+
+static const struct part_undo undo[] = {{DOMAIN_DIR, "the directory of its QEMU's socket", undo_dir}, {NULL, NULL, NULL}};
+
+static const struct part_ops ops = {.name = "domain", .examine = examine, .undo = undo, .fini = fini};
+
+void domain_init(struct domain *d, struct target *target)
+{
+	*d = (struct domain){.part = {&ops, target->part.a}, .target = target};
+}

@@ -1,0 +1,42 @@
+/*
+ * domain.h: a guest of libvirt's that comes as it runs: this host's libvirt starts its QEMU, which waits, takes the guest over when all of it is loaded, and has
+ * it run in the end. In between that QEMU is fed as one of ours is. Nobody may ask it anything before libvirt has taken the guest over, and then it is
+ * held at once, so that nobody's `virsh resume` wakes it before it may run.
+ */
+#ifndef VMFERRY_DST_DOMAIN_H
+#define VMFERRY_DST_DOMAIN_H
+
+#include "handoff.h"
+#include "libvirt-job.h"
+#include "rescuer.h"
+#include "target.h"
+
+struct domain {
+	struct part part;
+	struct target *target;
+	char *xml, *cookie; /* of PREPARE */
+	char *dir, *socket; /* where QEMU waits */
+	uint32_t flags;
+	struct lv *job;	   /* ends with us, and QEMU with it, until libvirt has taken the guest over */
+	struct lv *events; /* and questions; NULL: not yet, or lost */
+	struct lv_domain known;
+	struct op ended; /* QEMU's process */
+	bool watching;
+	struct rescuer guard; /* ends a QEMU that libvirt has taken over and that is not yet held, should we die */
+};
+
+void domain_init(struct domain *d, struct target *target);
+/* In a later life. */
+void domain_restore(struct domain *d);
+/* Of PREPARE. */
+int domain_take(struct domain *d, const json_t *prepare, struct err *e);
+/* libvirt starts a QEMU, which waits at d->socket. */
+int domain_start(struct domain *d, struct err *e);
+/* All of it is loaded: it becomes one of libvirt's, paused, and is held. -ECANCELED: somebody has resumed it meanwhile; it has ended. */
+int domain_finish(struct domain *d, struct err *e);
+/* It may run, in this life or a later one. 0: *out says whether it does; -EAGAIN: that cannot be told. */
+int domain_resume(struct domain *d, enum handoff_event *out, struct err *e);
+/* QEMU ends, and libvirt forgets the guest. */
+void domain_end(struct domain *d);
+
+#endif

@@ -1,0 +1,298 @@
+/*
+ * definition-live.c: the definition of a libvirt guest that goes as it runs; see definition.h.
+ *
+ * Between Begin and Confirm libvirt has its migration job: whoever would start, change, snapshot or undefine the guest waits, and `virsh migrate` is refused.
+ * Of the two only Confirm means that the guest has gone, so a job that is simply left (its connection is closed, or we die) leaves the guest as it is.
+ * Whether it runs is nobody's but the hand-off's matter.
+ */
+#include "definition-private.h"
+#include "durable-file.h"
+#include "fault.h"
+#include "json-text.h"
+#include "kept-definition.h"
+#include "libvirt-job.h"
+#include "libvirt-monitor.h"
+#include "log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSTEM_DEFINITIONS "/etc/libvirt/qemu"
+#define END_MS		   50 /* for libvirt to have begun to end QEMU */
+
+/* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
+#define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_UNDEFINE_SOURCE | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
+
+bool definition_is_live(const struct definition *d)
+{
+	return d->guest.live_xml;
+}
+
+int definition_find_running(struct definition *d, const char *vm, struct err *e)
+{
+	struct guest g;
+	int found = libvirt_find_running(&d->guest, &g, vm, e);
+
+	if (found > 0 || (found < 0 && g.name)) {
+		guest_fini(&d->src->guest);
+		d->src->guest = g;
+	} else {
+		guest_fini(&g);
+	}
+	if (found > 0) {
+		d->src->is_libvirts = true;
+		d->src->libvirt_uuid = xstrdup(d->guest.def.uuid);
+	} else {
+		libvirt_guest_fini(&d->guest);
+		d->guest = (struct libvirt_guest){.xml = NULL};
+	}
+	return found;
+}
+
+/* ---- may it go so? ---- */
+
+static char *own_file(const struct definition *d)
+{
+	return xasprintf(SYSTEM_DEFINITIONS "/%s.xml", d->guest.def.name);
+}
+
+static int check_own_file(const struct definition *d, struct err *e)
+{
+	AUTO_FREE char *path = own_file(d);
+
+	if (geteuid())
+		return err_set(e, ENOTSUP, "guests of a user's own libvirt (qemu:///session) go shut down: --how cold");
+	return access(path, W_OK)
+		       ? err_sys(e, errno, "libvirt's own file of the guest's definition, %s, is to be set aside during the move", path)
+		       : 0;
+}
+
+static int check_snapshots(const struct definition *d, struct err *e)
+{
+	return d->guest.snapshot_count
+		       ? err_set(e, ENOTSUP,
+				 "guest %s of libvirt has %zu snapshot%s, with which libvirt lets no guest go as it runs: --how cold takes them along",
+				 d->guest.def.name, d->guest.snapshot_count, d->guest.snapshot_count == 1 ? "" : "s")
+		       : 0;
+}
+
+static int check_secrets(const struct definition *d, struct err *e)
+{
+	return d->guest.def.secret_count
+		       ? err_set(e, ENOTSUP,
+				 "guest %s of libvirt needs secrets, which are not carried: --how cold moves it, and they are to "
+				 "be there before it is started (virsh secret-define, secret-set-value)",
+				 d->guest.def.name)
+		       : 0;
+}
+
+int definition_examine_live(struct definition *d, struct err *e)
+{
+	static int (*const checks[])(const struct definition *d, struct err *e) = {check_own_file, check_snapshots, check_secrets};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
+		r = checks[i](d, e) ? source_obstacle(d->src, e) : 0;
+	for (i = 0; i < d->guest.def.block_count && !r; i++) {
+		err_set(e, ENOTSUP, "%s: the guest cannot go as it runs, but shut down: --how cold", d->guest.def.blocks_live[i]);
+		r = source_obstacle(d->src, e);
+	}
+	if (!r)
+		report_notice(d->src->report,
+			      "libvirt notes that vmferry spoke to the guest's QEMU here (tainted: custom-monitor), until that ends");
+	return r;
+}
+
+/* ---- libvirt's job ---- */
+
+/* Begin's XML is what libvirt there takes: the guest as it is, without what is this host's alone. The paths that the plan has given are changed in it as they were in
+ * the one that was looked at. */
+static int begin(struct definition *d, struct lv_cookie *cookie, char **xml, struct err *e)
+{
+	const struct lv_params params = {0};
+	int r = lv_open(&d->job, ASK_MS, e);
+
+	r = r ? r : lv_begin(d->job, &d->guest.domain, &params, FLAGS, cookie, xml, e);
+	fault_point("src-libvirt-begun");
+	return r;
+}
+
+static int rewrite_begun(struct definition *d, const char *xml, const struct lv_cookie *cookie, struct err *e)
+{
+	AUTO_FREE char *text = xstrndup((const char *)cookie->data, cookie->n);
+	AUTO_FREE char *there = xstrdup(xml);
+	int r = definition_change(d, &there, e);
+
+	if (r)
+		return r;
+	d->begun = json_pack("{s:s,s:s,s:I}", "xml", there, "cookie", text, "flags", (json_int_t)FLAGS);
+	return d->begun ? 0 : err_set(e, EILSEQ, "what libvirt says of the guest is not UTF-8 text");
+}
+
+int definition_begin_job(struct part *p, struct err *e)
+{
+	struct definition *d = definition_of(p);
+	struct lv_cookie cookie = {0};
+	AUTO_FREE char *xml = NULL;
+	int r;
+
+	if (!definition_is_live(d))
+		return 0;
+	r = begin(d, &cookie, &xml, e);
+	r = r ? r : rewrite_begun(d, xml, &cookie, e);
+	lv_cookie_fini(&cookie);
+	return r;
+}
+
+void definition_end_job(struct definition *d)
+{
+	lv_close(d->job);
+	d->job = NULL;
+}
+
+/* ---- no host that boots starts it here ---- */
+
+int definition_set_aside(struct definition *d, struct err *e)
+{
+	AUTO_FREE char *path = NULL, *aside = NULL;
+	int r;
+
+	if (!definition_is_live(d) || d->is_aside)
+		return 0;
+	path = own_file(d);
+	aside = attempt_id_name(d->part.a->id, path);
+	r = definition_keep(d, e);
+	if (!r)
+		r = attempt_own(d->part.a, DEFINITION_ASIDE,
+				json_pack("{s:s,s:s,s:s}", "path", path, "aside", aside, "uuid", d->guest.def.uuid), e);
+	if (!r && (r = rename_new(path, aside)))
+		err_sys(e, -r, "cannot set %s aside", path);
+	d->is_aside = !r;
+	fault_point("src-definition-aside");
+	return r ? r : sync_parent_dir(path, e);
+}
+
+/* A libvirt that was started meanwhile knows only a guest that runs, and would forget it with its QEMU. */
+static int define_if_forgotten(const struct definition *d, const char *uuid, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
+	struct lv_domain domain;
+	json_t *kept, *failed;
+	uint8_t binary[LV_UUID_LEN];
+	bool is_defined = false;
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (r)
+		return r;
+	if (lv_uuid_parse(uuid, binary) && !(r = lv_lookup_uuid(v, binary, &domain, e))) {
+		r = lv_is_persistent(v, &domain, &is_defined, e);
+		lv_domain_fini(&domain);
+	}
+	lv_close(v);
+	if ((r && r != -ENOENT) || is_defined || kept_definition_read(path, &kept, e))
+		return r == -ENOENT ? 0 : r;
+	failed = json_array();
+	r = definition_define_again(kept, failed, e);
+	json_decref(failed);
+	json_decref(kept);
+	return r;
+}
+
+static int give_back(const char *path, const char *aside, struct err *e)
+{
+	int r = rename_new(aside, path);
+
+	if (!r)
+		return sync_parent_dir(path, e);
+	if (r == -EEXIST) /* somebody has defined it anew */
+		r = unlink(aside) && errno != ENOENT ? -errno : 0;
+	return r && r != -ENOENT ? err_sys(e, -r, "cannot give %s its name back", path) : 0;
+}
+
+int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path"), *aside = json_text(detail, "aside"), *uuid = json_text(detail, "uuid");
+	int r;
+
+	if (!path || !aside || !uuid)
+		return err_set(e, EBADMSG, "the journal does not say which");
+	if (p->a->handoff.state == HO_SRC_RELEASED)
+		return unlink(aside) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", aside) : 0;
+	definition_end_job(definition_of(p)); /* or libvirt would wait for itself */
+	r = give_back(path, aside, e);
+	return r ? r : define_if_forgotten(definition_of(p), uuid, e);
+}
+
+/* ---- it has gone ---- */
+
+struct ending_qemu {
+	struct timer timer;
+	pid_t pid;
+};
+
+static void end_now(struct timer *t)
+{
+	kill(container_of(t, struct ending_qemu, timer)->pid, SIGKILL);
+}
+
+/* libvirt asks a QEMU to end, and waits for 10 s before it ends it. One that is held does not hear: so it is ended while libvirt waits, and at no moment
+ * libvirt has a guest that has ended and that could be started. */
+static int confirm(struct definition *d, struct err *e)
+{
+	static const struct lv_handlers none = {NULL, NULL};
+	struct ending_qemu ending = {{.fire = end_now}, d->src->guest.pid};
+	int r;
+
+	lv_attach(d->job, d->part.a->loop, &none, NULL);
+	loop_timer_set(d->part.a->loop, &ending.timer, END_MS);
+	r = lv_confirm(d->job, &d->guest.domain, FLAGS, false, e);
+	loop_timer_clear(d->part.a->loop, &ending.timer);
+	definition_end_job(d);
+	return r;
+}
+
+/* It still runs, and is held: from now on libvirt forgets it with its QEMU. */
+static int undefine(const char *uuid, struct err *e)
+{
+	struct lv_domain domain;
+	uint8_t binary[LV_UUID_LEN];
+	bool is_defined;
+	struct lv *v;
+	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EBADMSG, "the journal does not say which guest it was");
+
+	r = r ? r : lv_open(&v, ASK_MS, e);
+	if (r)
+		return r;
+	r = lv_lookup_uuid(v, binary, &domain, e);
+	if (!r) {
+		r = lv_is_persistent(v, &domain, &is_defined, e);
+		if (!r && is_defined)
+			r = lv_undefine(v, &domain, e);
+		lv_domain_fini(&domain);
+	}
+	lv_close(v);
+	return r == -ENOENT ? 0 : r;
+}
+
+int definition_let_go(struct definition *d, struct err *e)
+{
+	struct err why;
+	int r;
+
+	if (!d->src->libvirt_uuid)
+		return 0;
+	if (d->job && confirm(d, &why))
+		log_info("%s", why.msg);
+	definition_end_job(d);
+	fault_point("src-confirmed");
+	r = undefine(d->src->libvirt_uuid, e);
+	return r ? err_prefix(e, "libvirt here is to forget the guest, whose QEMU (process %d) is held until then", (int)d->src->guest.pid)
+		 : 0;
+}

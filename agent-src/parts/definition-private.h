@@ -1,0 +1,28 @@
+/* definition-private.h: between definition.c and definition-live.c, of a guest that goes as it runs. */
+#ifndef VMFERRY_SRC_DEFINITION_PRIVATE_H
+#define VMFERRY_SRC_DEFINITION_PRIVATE_H
+
+#include "definition.h"
+#include "util.h"
+
+#define DEFINITION	 "definition"
+#define DEFINITION_ASIDE "definition-aside" /* in the journal */
+#define ASK_MS		 5000
+
+static inline struct definition *definition_of(struct part *p)
+{
+	return container_of(p, struct definition, part);
+}
+
+/* What keeps it from going as it runs, each among the source's obstacles. */
+int definition_examine_live(struct definition *d, struct err *e);
+/* Changes *xml, which is malloc'ed, as the destination's plan wants it. */
+int definition_change(struct definition *d, char **xml, struct err *e);
+int definition_begin_job(struct part *p, struct err *e);
+int definition_undo_aside(struct part *p, const json_t *detail, struct err *e);
+/* Its definition, as it is here, into a file that the journal owns. */
+int definition_keep(struct definition *d, struct err *e);
+/* Has libvirt define it as that file says, whatever it has of it; failed: as kept_definition_complete(). */
+int definition_define_again(json_t *kept, json_t *failed, struct err *e);
+
+#endif

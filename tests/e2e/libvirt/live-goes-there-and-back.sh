@@ -1,0 +1,40 @@
+#!/bin/bash
+# A libvirt guest goes to another host as it runs, and back: memory and disks verified from inside, one libvirt has it at any time, with its definition,
+# autostart and disks as they were, and nothing of the move is left at either.
+# tier: gate
+export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=32 rate=1000 disks=vda disk_mb=8 disk_rate=50"
+. "$(dirname "$0")/../../lib/libvirt-move.sh"
+
+web=web-$$
+libvirt_host a
+libvirt_host b
+at_a=$(libvirt_at a "$LIBVIRT_GUESTS")
+"$QEMU_IMG" create -q -f qcow2 "$at_a/web.qcow2" 16M
+head -c 8M /dev/urandom >"$at_a/data.raw"
+libvirt_define a $web "$LIBVIRT_GUESTS/web.qcow2:qcow2" "$LIBVIRT_GUESTS/data.raw:raw"
+libvirt_in a virsh -q autostart $web >/dev/null
+libvirt_in a virsh dumpxml --inactive $web >"$DIR/before.xml"
+libvirt_run a $web
+listen_at a
+listen_at b
+
+vmferry_at a check $web "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat "$DIR/check")"
+
+arrived() { # HOST OTHER
+	assert_is_at "$1" "$2" $web
+	assert_eq "$(libvirt_in "$1" virsh -q domstate $web)" running "the guest's state"
+	libvirt_in "$1" virsh dominfo $web | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
+	assert_eq "$(<"$DIR/dominfo")" "Persistent: yes Autostart: enable" "what libvirt has of it"
+	libvirt_in "$1" virsh dumpxml --inactive $web | diff "$DIR/before.xml" - || fail "its definition has changed"
+	assert_eq "$(find "$(libvirt_at "$1" /run/libvirt)" "$(libvirt_at "$2" /run/libvirt)" "$(libvirt_at "$2" /etc/libvirt)" -name '*vmferry*')" "" "left behind"
+	guest_adopt $web "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$web.pid")")"
+	GUEST_AT[$web]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
+	guest_verify "$(orders $web)"
+	assert_nothing_unfinished
+}
+
+libvirt_move a b $web 0
+arrived b a
+cmp "$at_a/data.raw" "$(libvirt_at b "$LIBVIRT_GUESTS")/data.raw"
+libvirt_move b a $web 0 --reuse auto --how quick
+arrived a b
