@@ -1,4 +1,4 @@
-/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched) and disks-by-word.c. */
+/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-by-word.c and disks-recorded.c. */
 #ifndef VMFERRY_DST_DISKS_PRIVATE_H
 #define VMFERRY_DST_DISKS_PRIVATE_H
 
