@@ -6,6 +6,7 @@
 #   libvirt_guest_again                 the guest at host a, when it has come to host b, or to none
 #   move_start NAME DEST [OPTION...]    its move, to $DIR/guests at host b
 #   libvirt_cold_start DEST [OPTION...] likewise, for one that is not cell.sh's
+#   libvirt_cold_dies AGENT POINT [OPTION...]   such a move in which that agent (source, destination) dies at that fault point
 #   defined_at HOST                     prints the guests that libvirt defines there
 #   where_defined                       source, destination, both, or nowhere
 #   assert_whole HOST                   libvirt has it there alone, as it was, and its disks lie there byte for byte
@@ -37,6 +38,7 @@ libvirt_guest_at_rest() {
 	rm "$DIR/content"
 	whole_at a >"$DIR/whole"
 	grep -qx first "$DIR/whole" || fail "the guest has no snapshot"
+	assert_eq "$(disks_of_whole | wc -l)" 2 "its disks"
 }
 
 libvirt_guest_again() { # at the source, with nothing there
@@ -53,6 +55,10 @@ whole_at() { # HOST
 	(cd "$(libvirt_at "$1" "$LIBVIRT_GUESTS")" && md5sum a.qcow2 b.qcow2)
 }
 
+disks_of_whole() { # as md5sum says them
+	grep -E '^[0-9a-f]{32}  [ab]\.qcow2$' "$DIR/whole"
+}
+
 move_start() { # a DEST [OPTION...]
 	MOVES=$((MOVES + 1))
 	TO=$(libvirt_at b "$LIBVIRT_GUESTS")
@@ -64,6 +70,17 @@ move_start() { # a DEST [OPTION...]
 
 libvirt_cold_start() { # DEST [OPTION...]
 	move_start "$NAME" "$1" --reconnect-timeout 3 "${@:2}"
+}
+
+libvirt_cold_dies() { # source|destination POINT [OPTION...]
+	local died=destination
+	to_local
+	fault "$2"
+	to_listener
+	libvirt_cold_start "$DEST" "${@:3}"
+	fault_wait
+	[[ $FAULT_PID != "$MOVE_PID" ]] || died=source
+	assert_eq "$died" "$1" "the agent that died at $2"
 }
 
 libvirt_cold_wait() { # [STATUS (0)]

@@ -18,10 +18,7 @@ at_destination() {
 }
 
 source_dies() { # POINT BEFORE AFTER: where libvirt has it before somebody recovers, and afterwards
-	to_listener
-	fault "$1"
-	libvirt_cold_start "$DEST"
-	fault_wait
+	libvirt_cold_dies source "$1"
 	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	guard_ends
 	assert_eq "$(where_defined)" "$2" "where libvirt has it before anybody recovers, $1"
@@ -30,11 +27,7 @@ source_dies() { # POINT BEFORE AFTER: where libvirt has it before somebody recov
 }
 
 destination_dies() { # POINT WHERE STATUS
-	to_local
-	fault "$1"
-	to_listener
-	libvirt_cold_start "$DEST"
-	fault_wait
+	libvirt_cold_dies destination "$1"
 	libvirt_cold_wait "$3"
 	assert_whole "$2"
 	assert_nothing_unfinished

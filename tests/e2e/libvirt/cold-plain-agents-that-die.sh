@@ -14,7 +14,7 @@ at_source() { # STATUS of recover
 assert_plain() {
 	assert_eq "$(where_defined)" nowhere "where libvirt has the guest"
 	[[ -x $TO/$NAME.sh ]] || fail "nothing starts it there: $(ls "$TO")"
-	(cd "$TO" && md5sum a.qcow2 b.qcow2) | diff <(grep qcow2 "$DIR/whole" | grep -v '[<>]') - || fail "its disks are not there as they were"
+	(cd "$TO" && md5sum a.qcow2 b.qcow2) | diff <(disks_of_whole) - || fail "its disks are not there as they were"
 	assert_nothing_unfinished
 }
 
@@ -24,10 +24,7 @@ at_destination() {
 }
 
 source_dies() { # POINT BEFORE AFTER: where libvirt has it before somebody recovers, and whose it is afterwards
-	to_listener
-	fault "$1"
-	libvirt_cold_start "$DEST" --as plain
-	fault_wait
+	libvirt_cold_dies source "$1" --as plain
 	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
 	guard_ends
 	assert_eq "$(where_defined)" "$2" "where libvirt has it before anybody recovers, $1"
@@ -35,15 +32,14 @@ source_dies() { # POINT BEFORE AFTER: where libvirt has it before somebody recov
 }
 
 destination_dies() { # POINT WHERE STATUS
-	to_local
-	fault "$1"
-	to_listener
-	libvirt_cold_start "$DEST" --as plain
-	fault_wait
+	libvirt_cold_dies destination "$1" --as plain
 	libvirt_cold_wait "$3"
-	[[ $2 == destination ]] && assert_plain && return
-	assert_whole source
-	assert_nothing_unfinished
+	if [[ $2 == destination ]]; then
+		assert_plain
+	else
+		assert_whole source
+		assert_nothing_unfinished
+	fi
 }
 
 libvirt_guest_at_rest
