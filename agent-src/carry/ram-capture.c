@@ -270,7 +270,7 @@ static void accepted(struct op *op, int res, uint32_t flags)
 	accept_more(c);
 }
 
-static int listen_unix(const char *path, struct err *e)
+static int listen_unix(const char *path, uid_t user, struct err *e)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 	mode_t old;
@@ -285,6 +285,8 @@ static int listen_unix(const char *path, struct err *e)
 	old = umask(0177);
 	r = bind(fd, (struct sockaddr *)&sa, sizeof(sa)) || listen(fd, CONNS_MAX) ? -errno : fd;
 	umask(old);
+	if (r >= 0 && user && chown(path, user, (gid_t)-1))
+		r = -errno;
 	if (r < 0) {
 		close(fd);
 		return err_sys(e, -r, "cannot listen on %s", path);
@@ -442,7 +444,7 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 
 	c->cfg = *cfg;
 	c->seen.main_fd = -1;
-	c->qemu.listen_fd = listen_unix(cfg->socket_path, e);
+	c->qemu.listen_fd = listen_unix(cfg->socket_path, cfg->user, e);
 	if (c->qemu.listen_fd < 0) {
 		r = c->qemu.listen_fd;
 		free(c);

@@ -23,6 +23,7 @@ enum capture_event {
 
 struct capture_config {
 	const char *socket_path; /* created, mode 0600, by capture_start; removed by capture_stop */
+	uid_t user;		 /* whose it is, so that QEMU may connect to it; 0: ours */
 	enum ram_mode mode;
 	unsigned multifd; /* QEMU's multifd channels; 0: single stream */
 	struct sender **senders;

@@ -68,10 +68,11 @@ static char *goes_shut_down(const struct guest *g)
 		g->name, g->name);
 }
 
-/* What libvirt knows of it takes the place of what its QEMU says of itself. */
+/* What libvirt knows of it takes the place of what its QEMU, mostly another user's, says of itself. */
 static void check_libvirts(struct entry *n)
 {
 	AUTO_FREE char *pid = xasprintf("%d", (int)n->g.pid);
+	bool says_so = guest_is_libvirts(&n->g);
 	struct libvirt_guest l;
 	struct guest g;
 	struct err e;
@@ -83,10 +84,11 @@ static void check_libvirts(struct entry *n)
 		n->g = g;
 		for (i = 0; i < l.def.block_count; i++)
 			because(n, xstrdup(l.def.blocks_live[i]), goes_shut_down(&n->g));
-	} else {
-		guest_fini(&g);
+	} else if (says_so || g.name) {
 		because(n, xstrdup(found ? e.msg : "it looks like libvirt's, and no libvirt here says that it is"), goes_shut_down(&n->g));
 	}
+	if (found <= 0)
+		guest_fini(&g);
 	libvirt_guest_fini(&l);
 }
 
@@ -94,11 +96,9 @@ static void check_owner(struct entry *n)
 {
 	const char *id = proxmox_id(&n->g);
 
-	if (!n->g.owner_hint)
-		return;
-	if (guest_is_libvirts(&n->g))
+	if (guest_is_libvirts(&n->g) || n->g.foreign)
 		check_libvirts(n);
-	else
+	else if (n->g.owner_hint)
 		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
 			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "
 				  "--with-local-disks",

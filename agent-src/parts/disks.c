@@ -36,12 +36,11 @@ static int own_names(struct disks *ds, struct err *e)
 static int prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	char id[2 * ATTEMPT_ID_LEN + 1];
 	int r;
 
 	if (!ds->count)
 		return 0;
-	ds->nbd_socket = xasprintf("%s/%.12s.nbd", ds->src->opt->runtime_dir, attempt_id_format(p->a->id, id));
+	ds->nbd_socket = source_socket(ds->src, "nbd");
 	r = attempt_own(p->a, "nbd-server", json_pack("{s:s}", "path", ds->nbd_socket), e);
 	if (r)
 		return r;

@@ -144,9 +144,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 
 void ram_describe_for_journal(struct ram *r, json_t *begin)
 {
-	char id[2 * ATTEMPT_ID_LEN + 1];
-
-	r->socket = xasprintf("%s/%.12s.migrate", r->src->opt->runtime_dir, attempt_id_format(r->part.a->id, id));
+	r->socket = source_socket(r->src, "migrate");
 	json_object_set_new(begin, "migrate_socket", json_string(r->socket));
 }
 
@@ -280,6 +278,7 @@ static void capture_told(void *ctx, enum capture_event what, const struct err *w
 int ram_start(struct ram *r, struct err *e)
 {
 	struct capture_config cfg = {.socket_path = r->socket,
+				     .user = r->src->libvirt_user,
 				     .mode = r->mode,
 				     .multifd = r->multifd,
 				     .senders = r->data->senders,

@@ -54,6 +54,7 @@ struct source {
 	bool examined;		 /* and found good */
 	bool adds_monitor;	 /* its line at the destination has a QMP monitor, which it lacks here */
 	bool is_libvirts;	 /* libvirt starts it */
+	uid_t libvirt_user;	 /* as which its QEMU runs then; 0: ours */
 	char *libvirt_uuid;	 /* of one of libvirt's that runs: its monitor is reached through libvirt; NULL: of any other */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
@@ -68,6 +69,8 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
  * answers nothing more. */
 int source_obstacle(struct source *s, const struct err *e);
 
+/* A path for a socket between its QEMU and us, which that may make or connect to; what: "nbd". Malloc'ed. */
+char *source_socket(const struct source *s, const char *what);
 /* -ENOTSUP: it is libvirt's or Proxmox's; -EPERM: another user's. */
 int source_check_owner(const struct guest *g, struct err *e);
 /* Asks the QEMU of a guest that was found about it. */

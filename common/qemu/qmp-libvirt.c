@@ -1,7 +1,8 @@
 /*
  * qmp-libvirt.c: qmp_open_libvirt() of qmp.h: QMP of a guest of libvirt's, through libvirt.
  *
- * libvirt's replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
+ * libvirt gives calls to several threads, so that of two commands either may come to QEMU first: each is sent when the one before it was answered.
+ * Its replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
  * of libvirt's about the guest, some time apart, before the last event counts as heard. libvirt tells nobody here of the end of a QEMU, so
  * the process itself is watched.
  */
@@ -19,6 +20,13 @@
 
 #define DRAIN_PAUSE_MS 5
 
+struct question {
+	struct question *next;
+	json_int_t id;
+	unsigned deadline_ms;
+	char *text;
+};
+
 struct by_libvirt {
 	struct qmp *q;
 	struct loop *loop;
@@ -27,33 +35,61 @@ struct by_libvirt {
 	int pidfd;
 	bool watching;
 	struct op ended;
+	struct question *first, **last; /* the first is under way */
 };
 
-struct question {
-	struct by_libvirt *by;
-	json_int_t id;
-};
+static void send_first(struct by_libvirt *by);
 
-static void on_reply(void *arg, const char *reply, const struct err *e)
+static void question_free(struct question *question)
 {
-	struct question *question = arg;
-
-	qmp_carried_answer(question->by->q, question->id, reply, e);
+	free(question->text);
 	free(question);
 }
 
+/* The first has its answer, which may ask more. */
+static void answered(struct by_libvirt *by, const char *reply, const struct err *e)
+{
+	struct question *question = by->first;
+
+	by->first = question->next;
+	if (!by->first)
+		by->last = &by->first;
+	else
+		send_first(by);
+	qmp_carried_answer(by->q, question->id, reply, e);
+	question_free(question);
+}
+
+static void on_reply(void *arg, const char *reply, const struct err *e)
+{
+	answered(arg, reply, e);
+}
+
+static void send_first(struct by_libvirt *by)
+{
+	struct question *question = by->first;
+	struct err e;
+
+	if (lv_monitor(by->v, &by->domain, question->text, question->deadline_ms, on_reply, by, &e))
+		answered(by, NULL, &e);
+}
+
+/* The first of them is sent at once, and what libvirt does not take is told by whoever waits for it. */
 static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, struct err *e)
 {
 	struct by_libvirt *by = ctx;
 	struct question *question = xcalloc(1, sizeof(*question));
-	int r;
+	int r = 0;
 
 	(void)q;
-	*question = (struct question){by, id};
-	r = lv_monitor(by->v, &by->domain, text, deadline_ms, on_reply, question, e);
-	if (r)
-		free(question);
-	return r;
+	*question = (struct question){.id = id, .deadline_ms = deadline_ms, .text = xstrdup(text)};
+	if (!by->first && (r = lv_monitor(by->v, &by->domain, text, deadline_ms, on_reply, by, e))) {
+		question_free(question);
+		return r;
+	}
+	*by->last = question;
+	by->last = &question->next;
+	return 0;
 }
 
 static void drain(void *ctx)
@@ -81,7 +117,13 @@ static void close_all(void *ctx)
 		loop_cancel(by->loop, &by->ended);
 	while (by->watching)
 		if (loop_step(by->loop, 1000, &e) < 0)
-			return; /* the kernel may still write to it */
+			return;		       /* the kernel may still write to it */
+	while (by->first && by->first->next) { /* the first is libvirt's to answer */
+		struct question *next = by->first->next;
+
+		by->first->next = next->next;
+		question_free(next);
+	}
 	lv_close(by->v);
 	lv_domain_fini(&by->domain);
 	if (by->pidfd >= 0)
@@ -149,6 +191,7 @@ int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t p
 	int r;
 
 	*by = (struct by_libvirt){.loop = l, .pidfd = -1};
+	by->last = &by->first;
 	by->q = qmp_new_carried(l, name, pid, &carrier, by, h, ctx);
 	r = find(by, uuid, pid, timeout_ms, e);
 	if (!r) {

@@ -15,6 +15,7 @@
 #   LIBVIRT_PID[NAME], LIBVIRT_DAEMON[NAME]   what holds its namespaces, and its libvirtd
 #   LIBVIRT_GUESTS     the directory, at each of them another, for guests' disks, consoles and sockets
 #   MEM, SMP, MACHINE, WITNESS, KERNEL        as in guest.sh
+#   LIBVIRT_QEMU_USER  libvirt-qemu: QEMUs run as this user, who gets the guests' files (as Debian has it); empty: as root
 #   LIBVIRT_DEVICES    more lines of XML, into <devices>
 #
 # Skips (77) where namespaces cannot be made or there is no libvirt.
@@ -136,9 +137,9 @@ libvirt_furnish() { # NAME [PID]: PID has a /run, a /var/lib and a /var/cache of
 		log_outputs = "3:stderr"
 	END
 	cat >"$own/etc/qemu.conf" <<-END
-		user = "root"
-		group = "root"
-		dynamic_ownership = 0
+		user = "${LIBVIRT_QEMU_USER:-root}"
+		group = "${LIBVIRT_QEMU_USER:-root}"
+		dynamic_ownership = $([[ -z ${LIBVIRT_QEMU_USER:-} ]]; echo $?)
 		security_driver = "none"
 		namespaces = []
 		cgroup_controllers = []
@@ -146,6 +147,11 @@ libvirt_furnish() { # NAME [PID]: PID has a /run, a /var/lib and a /var/cache of
 	END
 	libvirt_user passwd:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin "$own" "$1"
 	libvirt_user group:x:64055: "$own" "$1"
+	if [[ -n ${LIBVIRT_QEMU_USER:-} ]]; then
+		[[ -z $(closed_directory) ]] || skip "QEMU as another user needs a checkout where others can come: $(closed_directory) is closed"
+		chmod 755 "$DIR" "$own"
+		chown 64055:64055 "$own/guests"
+	fi
 	nsenter -t "${LIBVIRT_PID[$1]}" -m env TOP="$TOP" DIR="$DIR" bash -ec "$(declare -f hide libvirt_place libvirt_devices)"'
 		own=$1 guests=$2 root=$3
 		for at in /var/log ${4:-/run /var/lib /var/cache}; do [[ $at == in-place ]] || hide "$at"; done

@@ -5,6 +5,7 @@
 export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=32 rate=1000 disks=vda disk_mb=8 disk_rate=50"
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
+export LIBVIRT_QEMU_USER=libvirt-qemu
 web=web-$$
 libvirt_host a
 libvirt_host b
@@ -18,6 +19,8 @@ libvirt_run a $web
 listen_at a
 listen_at b
 
+vmferry_at a list >"$DIR/list"
+grep -qE "^$web .* libvirt +yes\$" "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
 vmferry_at a check $web "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat "$DIR/check")"
 
 arrived() { # HOST OTHER
@@ -28,6 +31,7 @@ arrived() { # HOST OTHER
 	libvirt_in "$1" virsh dumpxml --inactive $web | diff "$DIR/before.xml" - || fail "its definition has changed"
 	assert_eq "$(find "$(libvirt_at "$1" /run/libvirt)" "$(libvirt_at "$2" /run/libvirt)" "$(libvirt_at "$2" /etc/libvirt)" -name '*vmferry*')" "" "left behind"
 	guest_adopt $web "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$web.pid")")"
+	assert_eq "$(stat -c %u "/proc/${GUEST_PID[$web]}")" 64055 "the user of its QEMU"
 	GUEST_AT[$web]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
 	guest_verify "$(orders $web)"
 	assert_nothing_unfinished
