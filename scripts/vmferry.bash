@@ -127,7 +127,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		mapfile -t COMPREPLY < <(compgen -W bwlimit= -- "$cur")
 		;;
 	export:1) _vmferry_complete_value @dir "$cur" ;;
-	journal:0 | report:* | import:*) _vmferry_complete_value @file "$cur" ;;
+	journal:0 | may-start:0 | report:* | import:*) _vmferry_complete_value @file "$cur" ;;
 	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | revert:0 | keep:0 | recover:0)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;

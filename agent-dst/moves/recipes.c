@@ -8,12 +8,13 @@
 #define PART(name) offsetof(struct transfer, name.part)
 
 #define LIVE                                                                                                                               \
-	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)}, .cutover = &live_cutover,      \
-	.lost = "the destination QEMU ended", .can_run = live_can_run, .receive = live_receive, .tell_ready = live_tell_ready,             \
-	.finish = live_finish
+	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(tpm), PART(startup), PART(line), PART(arrived)},                 \
+	.cutover = &live_cutover, .lost = "the destination QEMU ended", .can_run = live_can_run, .receive = live_receive,                  \
+	.tell_ready = live_tell_ready, .finish = live_finish
 
 #define LIBVIRT                                                                                                                            \
-	.owner = "libvirt", .parts = {PART(target), PART(ram), PART(disks), PART(files), PART(domain), PART(definition), PART(line)},      \
+	.owner = "libvirt",                                                                                                                \
+	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(domain), PART(definition), PART(line), PART(arrived)},           \
 	.cutover = &libvirt_cutover, .lost = "the destination QEMU ended", .can_run = live_can_run, .receive = libvirt_receive,            \
 	.tell_ready = live_tell_ready, .finish = libvirt_finish
 
@@ -23,7 +24,7 @@ static const struct recipe recipes[] = {
 	{.how = "live", LIBVIRT},
 	{.how = "quick", LIBVIRT},
 	{.how = "warm",
-	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)},
+	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line), PART(arrived)},
 	 .cutover = &live_cutover,
 	 .lost = "the destination QEMU ended",
 	 .can_run = warm_can_run,
@@ -39,7 +40,7 @@ static const struct recipe recipes[] = {
 	 .tell_ready = warm_tell_ready,
 	 .finish = ahead_finish},
 	{.how = "cold",
-	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line)},
+	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line), PART(arrived)},
 	 .cutover = &cold_cutover,
 	 .lost = "its files at the destination were removed, or replaced by others",
 	 .can_run = cold_can_run,
@@ -48,7 +49,7 @@ static const struct recipe recipes[] = {
 	 .finish = cold_finish},
 	{.how = "cold",
 	 .owner = "libvirt",
-	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(definition), PART(line)},
+	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(definition), PART(line), PART(arrived)},
 	 .cutover = &cold_cutover,
 	 .lost = "its files at the destination were removed, or replaced by others",
 	 .can_run = cold_can_run,

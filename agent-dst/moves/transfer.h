@@ -12,6 +12,7 @@
 #ifndef VMFERRY_DST_TRANSFER_H
 #define VMFERRY_DST_TRANSFER_H
 
+#include "arrived.h"
 #include "attempt.h"
 #include "bitmaps.h"
 #include "data-plane.h"
@@ -61,6 +62,7 @@ struct transfer {
 	struct definition definition;
 	struct domain domain;
 	struct line line;
+	struct arrived arrived;
 	struct data_plane data;
 	struct outage outage;
 	bool accepted;	   /* the plan was: ACCEPT has been sent */

@@ -18,6 +18,7 @@ int cmd_set(int argc, char **argv);
 int cmd_recover(int argc, char **argv);
 int cmd_journal(int argc, char **argv);
 int cmd_history(int argc, char **argv);
+int cmd_may_start(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_report(int argc, char **argv);
 int cmd_export(int argc, char **argv);

@@ -35,6 +35,7 @@ static const struct command {
 	{"recover", cmd_recover, "settle a move whose agents died"},
 	{"journal", cmd_journal, "print a move's journal"},
 	{"history", cmd_history, "show how the last moves from this host ended"},
+	{"may-start", cmd_may_start, "say whether this host has the newest copy of a guest: exit 0, or 3"},
 	{"export", cmd_export, "make a bundle of a guest: its disks at one moment, and what starts it"},
 	{"import", cmd_import, "make a guest of this host out of a bundle, another hypervisor's files, or disk images"},
 	{"storage", cmd_storage, "give a guest other disks: its images go to other paths, formats or block devices of this host"},
@@ -52,7 +53,7 @@ static void help(FILE *to)
 	      "usage: vmferry COMMAND [options]\n\n",
 	      to);
 	for (i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(to, "  %-8s  %s\n", commands[i].name, commands[i].help);
+		fprintf(to, "  %-9s  %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
 	      "vmferry help COMMAND tells more. The exit code says where the guest runs:\n"
 	      "  0 destination   1 source, nothing left behind   2 usage   3 refused, nothing touched\n"

@@ -506,6 +506,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	unit_init(&t->unit, &t->src);
 	definition_init(&t->definition, &t->src, &t->disks, &t->files);
 	aside_init(&t->aside, &t->src, &t->unit);
+	gone_init(&t->gone, &t->src);
 	tpm_init(&t->tpm, &t->src);
 	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], NULL, e);
 	t->entry = entry;

@@ -13,13 +13,14 @@
 
 #define LIVE                                                                                                                               \
 	RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover",                     \
-	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit), PART(aside)}, .stages = live_stages,        \
-	      .describe_for_journal = live_describe_for_journal, .take_back = live_take_back, .left_in = "postmigrate"
+	      .parts = {PART(src), PART(tpm), PART(files), PART(ram), PART(disks), PART(unit), PART(aside), PART(gone)},                   \
+	      .stages = live_stages, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back,                       \
+	      .left_in = "postmigrate"
 
 /* The same of libvirt's: it starts the guest's TPM there by itself, and what may start the guest here is its definition. */
 #define LIBVIRT                                                                                                                            \
 	.owner = "libvirt", RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover", \
-	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks)}, .stages = live_stages,                                \
+	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,                    \
 	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
 
 static const struct recipe recipes[] = {
@@ -30,7 +31,7 @@ static const struct recipe recipes[] = {
 	{.how = "warm",
 	 .traits = {.guest_runs = true, .boots_after = true},
 	 .undecided = "undecided: it may run at the destination; it is shut down on the source, and held. Run: vmferry recover",
-	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside)},
+	 .parts = {PART(src), PART(power), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone)},
 	 .stages = warm_stages,
 	 RUNS,
 	 .describe_for_journal = warm_describe_for_journal,
@@ -45,7 +46,7 @@ static const struct recipe recipes[] = {
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = ahead_take_back},
 	{.how = "cold",
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside)},
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone)},
 	 .stages = cold_stages,
 	 .cutover = &cold_cutover,
 	 .find = cold_find,
@@ -58,7 +59,7 @@ static const struct recipe recipes[] = {
 	 .take_up = cold_take_up},
 	{.how = "cold",
 	 .owner = "libvirt",
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(definition)},
+	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(definition), PART(gone)},
 	 .stages = cold_stages,
 	 .cutover = &cold_cutover,
 	 .find = cold_find,

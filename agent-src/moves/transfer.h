@@ -19,6 +19,7 @@
 #include "definition.h"
 #include "disks.h"
 #include "files.h"
+#include "gone.h"
 #include "guard.h"
 #include "host-load.h"
 #include "host-share.h"
@@ -185,6 +186,7 @@ struct transfer {
 	struct source src;
 	struct unit unit;
 	struct aside aside;
+	struct gone gone;
 	struct definition definition;
 	struct tpm tpm;
 	struct power power;

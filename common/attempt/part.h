@@ -55,7 +55,7 @@ struct part {
 	struct attempt *a;
 };
 
-#define PARTS_MAX 8
+#define PARTS_MAX 10
 
 /* Of one transfer, in the recipe's order. */
 struct parts {

@@ -30,7 +30,7 @@ def bad_links(path, text):
 def examples(text):
     """Of indented blocks, with lines that go on behind a backslash."""
     for line in re.findall(r"^    .*$", text.replace("\\\n", " "), re.M):
-        for command, rest in re.findall(r"\bvmferry ([a-z]+)\b([^#|;]*)", line):
+        for command, rest in re.findall(r"\bvmferry ([a-z]+(?:-[a-z]+)*)\b([^#|;]*)", line):
             options = re.findall(r"(?<=\s)--[a-z][a-z-]*", rest.split(" -- ")[0])
             yield " ".join([command, *options])
 

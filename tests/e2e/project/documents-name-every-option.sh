@@ -69,7 +69,7 @@ mapfile -t commands < <(vmferry --options)
 [[ ${#commands[@]} -ge 17 ]] || wrong "vmferry --options lists no commands"
 
 compare "commands in the manual" <(printf '%s\n' "${commands[@]}") <(sed -n 's/^## vmferry //p' "$TOP/docs/vmferry.1.scd")
-compare "commands in --help" <(printf '%s\n' "${commands[@]}") <(vmferry --help | sed -nE 's/^  ([a-z]+)  .*/\1/p')
+compare "commands in --help" <(printf '%s\n' "${commands[@]}") <(vmferry --help | sed -nE 's/^  ([a-z-]+)  .*/\1/p')
 compare "commands in completion" <(printf '%s\n' "${commands[@]}") <(complete_words vmferry '' | grep -v ^-)
 
 for command in "${commands[@]}" vmferry-dst; do

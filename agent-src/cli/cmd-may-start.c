@@ -1,0 +1,135 @@
+/* cmd-may-start.c: vmferry may-start: does this host have the newest copy of a guest? For whatever starts guests. */
+#include "cmd.h"
+#include "command-options.h"
+#include "guest-at-rest.h"
+#include "json-text.h"
+#include "newest-copy.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char before[] =
+	"usage: vmferry may-start [options] VM\n"
+	"\n"
+	"Says whether the guest may be started here: exit 0: this host has its newest copy, and nobody has it open; 3: another host has it, or\n"
+	"nobody can tell. Asks no other host, and changes nothing.\n"
+	"\n"
+	"VM: what starts the guest (its script, its unit); or the name of a guest that vmferry has moved\n"
+	"\n";
+
+struct may_start_command {
+	bool json, fenced;
+	const char *state_dir;
+};
+
+#define MEMBER(name) offsetof(struct may_start_command, name)
+
+static const struct command_option rows[] = {
+	{"peer-is-fenced", NULL, "the guest certainly runs at no other host: then disks that both hosts see may be started from here",
+	 OPT_FLAG, .offset = MEMBER(fenced)},
+	{"json", NULL, "the answer as an object (docs/automation.md)", OPT_FLAG, .offset = MEMBER(json)},
+	{"state-dir", "DIR", "where the journals are", OPT_TEXT, .offset = MEMBER(state_dir)},
+	{.name = NULL},
+};
+
+static json_t *list_disks(const struct guest *g)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++)
+		if (!g->disks[i].read_only && g->disks[i].real_path)
+			json_array_append_new(out, json_string(g->disks[i].real_path));
+	return out;
+}
+
+/* "vm1", of /srv/vm/vm1.sh and vm1.service; malloc'ed. */
+static char *name_in(const char *vm)
+{
+	AUTO_FREE char *copy = xstrdup(vm);
+	char *name = xstrdup(basename(copy)), *dot = strrchr(name, '.');
+
+	if (dot && dot > name && (!strcmp(dot, ".sh") || !strcmp(dot, ".service")))
+		*dot = '\0';
+	return name;
+}
+
+/* Nothing that starts it: a guest is asked about by its name. */
+static bool is_bare_name(const char *vm)
+{
+	return !strchr(vm, '/') && !guest_is_unit(vm) && access(vm, F_OK);
+}
+
+/* What starts it may be gone, or its disks be, since the guest is: that is said rather than which file is missing. */
+static int ask_by_name(const struct newest_question *q, const struct err *unread, char **known, struct err *e)
+{
+	int r = newest_copy_is_here(q, known, e);
+
+	if (!r && unread) {
+		free(*known);
+		*known = NULL;
+	}
+	if (unread && (!r || r == -ENOENT))
+		*e = *unread;
+	return unread && !r ? -e->code : r;
+}
+
+static int ask(struct newest_question *q, const char *vm, char **known, struct err *e)
+{
+	AUTO_FREE char *script = NULL;
+	struct err why;
+	json_t *disks = NULL;
+	struct guest g;
+	int r;
+
+	if (is_bare_name(vm))
+		return ask_by_name(q, NULL, known, e);
+	r = guest_at_rest(&g, vm, NULL, 0, &script, &why);
+	if (!r) {
+		disks = list_disks(&g);
+		q->disks = disks;
+	}
+	if (g.name)
+		q->guest = g.name;
+	r = r ? ask_by_name(q, &why, known, e) : newest_copy_is_here(q, known, e);
+	json_decref(disks);
+	guest_fini(&g);
+	return r;
+}
+
+static void tell(bool json, const char *guest, const char *known, const struct err *e)
+{
+	if (json)
+		json_text_print(json_pack("{s:s,s:b,s:s}", "guest", guest, "may_start", known != NULL, "reason", known ?: e->msg));
+	else if (known)
+		printf("%s may be started here: %s\n", guest, known);
+	else
+		fprintf(stderr, "vmferry: %s is not to be started here: %s\n", guest, e->msg);
+}
+
+int cmd_may_start(int argc, char **argv)
+{
+	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct command_usage usage = {"vmferry may-start",	 before,     .tables = tables,
+						   .words = "one guest", .least = 1, .most = 1};
+	struct may_start_command c = {.json = false};
+	AUTO_FREE char *dir = NULL, *name = NULL, *known = NULL;
+	struct newest_question q;
+	struct err e;
+	int first, r = command_take(&usage, argc, argv, &c, &first);
+
+	if (r)
+		return MAX(r, 0);
+	name = name_in(argv[first]);
+	r = state_dir_get(&dir, c.state_dir, &e);
+	q = (struct newest_question){.state_dir = dir, .guest = name, .fenced = c.fenced};
+	if (!r)
+		ask(&q, argv[first], &known, &e);
+	tell(c.json, name, known, &e);
+	return known ? 0 : EXIT_REFUSED;
+}

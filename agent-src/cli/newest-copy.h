@@ -1,0 +1,23 @@
+/*
+ * newest-copy.h: does this host have the newest copy of a guest, so that it may be started here? By the disks that it would start from, journals of moves
+ * that are not over (both agents'), and what this host remembers (whereabouts.h). Changes nothing, and asks no other host.
+ */
+#ifndef VMFERRY_NEWEST_COPY_H
+#define VMFERRY_NEWEST_COPY_H
+
+#include "err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct newest_question {
+	const char *state_dir, *guest;
+	const json_t *disks; /* that it would start from; NULL: those that are remembered of a guest of that name */
+	bool fenced;	     /* the caller vouches that it runs at no other host */
+};
+
+/* 0: this host has it, and nobody has it open: *known says what is known, malloc'ed. -ENOENT: nothing is known of it. -errno: another host has it, or that
+ * cannot be told: *e says why. */
+int newest_copy_is_here(const struct newest_question *q, char **known, struct err *e);
+
+#endif

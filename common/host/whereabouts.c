@@ -1,0 +1,144 @@
+/* whereabouts.c: see whereabouts.h. */
+#include "whereabouts.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "open-regular.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define BYTES_MAX (4 * MIB)
+#define NAME_LONG 200 /* a file's name has room for no more */
+
+char *whereabouts_path(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *shorter = xasprintf("%.*s", NAME_LONG, guest);
+	AUTO_FREE char *name = NULL;
+
+	text_make_utf8(shorter);
+	name = path_with_name("%n.json", shorter);
+	return xasprintf("%s/guests/%s", state_dir, name);
+}
+
+static int read_file(const char *path, char **text, struct err *e)
+{
+	AUTO_CLOSE int fd = open_regular(path);
+	size_t n;
+	int r = fd < 0 ? fd : read_regular(fd, BYTES_MAX, text, &n);
+
+	return r && r != -ENOENT ? err_sys(e, -r, "cannot read %s", path) : r;
+}
+
+int whereabouts_read(const char *path, json_t **out, struct err *e)
+{
+	AUTO_FREE char *text = NULL;
+	json_t *all, *one;
+	size_t i;
+	int r = read_file(path, &text, e);
+
+	if (r && r != -ENOENT)
+		return r;
+	all = text ? json_loads(text, 0, NULL) : json_array();
+	json_array_foreach(all, i, one)
+		r = r == -EBADMSG || !json_is_object(one) ? -EBADMSG : 0;
+	if (json_is_array(all) && r != -EBADMSG) {
+		*out = all;
+		return 0;
+	}
+	json_decref(all);
+	return err_set(e, EBADMSG, "%s does not say where the guest is: it is damaged", path);
+}
+
+static bool has_path(const json_t *list, const char *path)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		if (json_is_string(one) && !strcmp(json_string_value(one), path))
+			return true;
+	return false;
+}
+
+/* One of the paths is in the list. */
+static bool meet(const json_t *list, const json_t *paths)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)paths, i, one)
+		if (json_is_string(one) && has_path(list, json_string_value(one)))
+			return true;
+	return false;
+}
+
+static bool entry_has(const json_t *entry, const json_t *paths, bool *shared)
+{
+	bool copied = meet(json_object_get(entry, "disks"), paths);
+
+	*shared = !copied && meet(json_object_get(entry, "shared"), paths);
+	return copied || *shared;
+}
+
+const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool *shared)
+{
+	size_t i;
+
+	for (i = json_array_size(all); i > 0; i--)
+		if (entry_has(json_array_get(all, i - 1), disks, shared))
+			return json_array_get(all, i - 1);
+	return NULL;
+}
+
+/* The others that stay, and the new one; a new reference. */
+static json_t *with_entry(const json_t *all, json_t *entry)
+{
+	json_t *out = json_array(), *one;
+	bool ignored;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)all, i, one)
+		if (!entry_has(one, json_object_get(entry, "disks"), &ignored) &&
+		    !entry_has(one, json_object_get(entry, "shared"), &ignored))
+			json_array_append(out, one);
+	json_array_append(out, entry);
+	while (json_array_size(out) > WHEREABOUTS_KEPT)
+		json_array_remove(out, 0);
+	return out;
+}
+
+static int lock_dir(const char *dir, int *fd, struct err *e)
+{
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make %s", dir);
+	*fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*fd < 0 || flock(*fd, LOCK_EX))
+		return err_sys(e, errno, "cannot lock %s", dir);
+	return sync_parent_dir(dir, e);
+}
+
+int whereabouts_add(const char *path, json_t *entry, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	AUTO_FREE char *text = NULL;
+	AUTO_CLOSE int fd = -1;
+	json_t *all, *now;
+	int r = lock_dir(dirname(copy), &fd, e);
+
+	r = r ? r : whereabouts_read(path, &all, e);
+	if (r)
+		return r;
+	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
+	now = with_entry(all, entry);
+	text = json_dumps(now, JSON_INDENT(1));
+	json_decref(all);
+	json_decref(now);
+	return text ? replace_file(path, text, strlen(text), e) : err_set(e, EILSEQ, "cannot write %s: it would not be UTF-8 text", path);
+}

@@ -1,0 +1,30 @@
+/*
+ * whereabouts.h: where the newest copy of a guest is, as far as this host knows: STATE_DIR/guests/NAME.json, an array of entries, the newest last:
+ *
+ *     {"at": seconds since 1970, "guest": "vm1", "attempt": hex, "gone_to": "root@host-b", "disks": [path …], "shared": [path …]}
+ *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …]}
+ *
+ * disks: copies that went old here when the guest went, or that are the guest's since it came; shared: disks that both hosts see. An entry
+ * takes the place of those that name one of its disks. Both agents write it as the last of what a move's journal owns, so that whoever finds
+ * no journal of a move finds this.
+ */
+#ifndef VMFERRY_WHEREABOUTS_H
+#define VMFERRY_WHEREABOUTS_H
+
+#include "err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define WHEREABOUTS_KEPT 16 /* entries of a name */
+
+/* Malloc'ed, UTF-8 if state_dir is. */
+char *whereabouts_path(const char *state_dir, const char *guest);
+/* Adds an entry (borrowed; "at" is set here), durably; the same attempt's again is no matter. The file is whole at any moment. */
+int whereabouts_add(const char *path, json_t *entry, struct err *e);
+/* *out: a new array, empty where there is no file. -EBADMSG: the file is damaged. */
+int whereabouts_read(const char *path, json_t **out, struct err *e);
+/* The newest entry that has one of these disks; borrowed, NULL: none has. *shared: that disk is one that both hosts see. */
+const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool *shared);
+
+#endif
