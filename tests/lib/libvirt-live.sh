@@ -60,7 +60,7 @@ libvirt_live_start() { # DEST [OPTION...]
 qemus() {
 	local at
 	for at in /proc/[0-9]*/cmdline; do
-		tr '\0' '\n' <"$at" 2>/dev/null | grep -qx "guest=$NAME,debug-threads=on" && echo "${at//[^0-9]/}"
+		{ tr "\0" "\n" <"$at"; } 2>/dev/null | grep -qx "guest=$NAME,debug-threads=on" && echo "${at//[^0-9]/}"
 	done || true
 }
 
