@@ -109,8 +109,8 @@ static const char *find_clash(const struct move_options *o)
 		{o->cold.start && o->how != HOW_COLD,
 		 "--start is for a guest that is shut down (--how cold): one that runs goes on there by itself"},
 		{o->cold.as != AS_SAME && o->how != HOW_COLD,
-		 "--as plain is for a guest that is shut down (--how cold): one that runs on keeps the machine that it has"},
-		{o->cold.as != AS_SAME && (o->cold.line || strchr(o->vm, '/') || guest_is_unit(o->vm)),
+		 "--as is for a guest that is shut down (--how cold): one that runs on keeps the machine that it has"},
+		{o->cold.as == AS_PLAIN && (o->cold.line || strchr(o->vm, '/') || guest_is_unit(o->vm)),
 		 "--as plain is for a guest of libvirt's, which is called by its name: one that a script, a unit or a line starts is a plain "
 		 "one already"},
 		{o->warm.force && o->how != HOW_WARM, "--force is for a guest that is shut down for its move (--how warm)"},

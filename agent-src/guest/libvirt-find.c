@@ -265,6 +265,8 @@ static void add_firmware(struct words *w, const struct libvirt_definition *d)
 
 	if (code && d->nvram)
 		add_option(w, "-drive", xasprintf("if=pflash,unit=0,format=raw,readonly=on,file=%s", code));
+	if (code && !d->loader_is_flash && !d->nvram)
+		add_option(w, "-bios", xstrdup(d->loader));
 	if (code && vars)
 		add_option(w, "-drive", xasprintf("if=pflash,unit=1,format=%s,file=%s", d->nvram_format ?: "raw", vars));
 }
@@ -332,9 +334,10 @@ static int check_firmware(const struct libvirt_definition *d, struct err *e)
 }
 
 /* Nothing listens at the socket while the guest is down: it only stands for the state. */
-static void add_tpm(struct words *w, const struct libvirt_definition *d)
+static void add_tpm(struct words *w, const struct libvirt_guest *l)
 {
-	AUTO_FREE char *socket = libvirt_tpm_socket(d);
+	const struct libvirt_definition *d = &l->def;
+	AUTO_FREE char *socket = l->tpm_socket ? doubled(l->tpm_socket) : libvirt_tpm_socket(d);
 
 	if (!d->has_tpm || !d->tpm_is_emulator)
 		return;
@@ -506,7 +509,7 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 		return err_prefix(e, "guest %s of libvirt", l->domain.name);
 	}
 	make_words(&w, &l->def);
-	add_tpm(&w, &l->def);
+	add_tpm(&w, l);
 	r = guest_at_rest(g, l->domain.name, is_plain ? l->plain.argv : w.at, is_plain ? l->plain.argc : w.count, &script, e);
 	for (i = 0; i < w.count; i++)
 		free(w.at[i]);
@@ -536,6 +539,7 @@ void libvirt_guest_fini(struct libvirt_guest *l)
 		free(l->snapshots[i]);
 	free(l->snapshots);
 	free(l->current);
+	free(l->tpm_socket);
 	free(l->xml);
 	free(l->live_xml);
 }

@@ -21,6 +21,8 @@ struct libvirt_guest {
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;
 	char *current;		    /* the name of the current one; NULL: none is */
+	bool is_plain_here;	    /* xml is made of a plain guest's command line: libvirt is to have it there, and has none here */
+	char *tpm_socket;	    /* of such a one, its swtpm's */
 	struct libvirt_plain plain; /* it goes as a plain guest, by this line; argv NULL: it stays libvirt's */
 };
 

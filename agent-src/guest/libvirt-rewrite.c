@@ -347,6 +347,25 @@ static bool drop_all(xmlNode *parent, const char *name)
 
 /* ---- the whole ---- */
 
+/* What the firmware is, or the kernel that is started without one. */
+static int change_boot_files(struct rewriter *w, const xmlNode *os, struct err *e)
+{
+	static const char *const names[] = {"loader", "kernel", "initrd", "dtb"};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_LEN(names) && !r; i++) {
+		xmlNode *node = libvirt_child(os, names[i]);
+		AUTO_FREE char *path = libvirt_text(node);
+		const struct libvirt_change *p = NULL;
+
+		r = find_path(w, path, &p, e);
+		if (!r && p)
+			set_text(node, p->to);
+	}
+	return r;
+}
+
 static int change_domain(struct rewriter *w, xmlNode *domain, struct err *e)
 {
 	xmlNode *devices = libvirt_child(domain, "devices"), *n;
@@ -354,6 +373,7 @@ static int change_domain(struct rewriter *w, xmlNode *domain, struct err *e)
 
 	if (!r)
 		r = change_nvram(w, libvirt_at(domain, "os/nvram"), e);
+	r = r ? r : change_boot_files(w, libvirt_child(domain, "os"), e);
 	for (n = libvirt_child(devices, "interface"); n && !r; n = libvirt_next(n, "interface"))
 		r = change_nic(w, n, e);
 	if (w->c->listen)
@@ -393,7 +413,7 @@ static int missing(const struct rewriter *w, struct err *e)
 
 	for (i = 0; i < c->path_count && !c->may_miss; i++)
 		if (!w->paths_found[i])
-			return err_set(e, ENOENT, "no disk, backing file or nvram of it is '%.200s'", c->paths[i].from);
+			return err_set(e, ENOENT, "no disk, backing file, firmware or kernel of it is '%.200s'", c->paths[i].from);
 	for (i = 0; i < c->net_count; i++)
 		if (!w->nets_found[i])
 			return err_set(e, ENOENT, "no network card of it has the address, target or network '%.60s'", c->nets[i].from);

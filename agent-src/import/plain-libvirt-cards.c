@@ -16,15 +16,30 @@ struct card {
 };
 
 static const char *const cards[] = {
-	"virtio-net-pci", "virtio-net", "virtio-net-pci-transitional", "virtio-net-pci-non-transitional", "e1000", "e1000-82540em", "e1000e", "rtl8139",
-	"ne2k_pci", "pcnet", "vmxnet3", "i82551", "i82557b", "i82559er", "igb", NULL,
+	"virtio-net-pci",
+	"virtio-net",
+	"virtio-net-pci-transitional",
+	"virtio-net-pci-non-transitional",
+	"e1000",
+	"e1000-82540em",
+	"e1000e",
+	"rtl8139",
+	"ne2k_pci",
+	"pcnet",
+	"vmxnet3",
+	"i82551",
+	"i82557b",
+	"i82559er",
+	"igb",
+	NULL,
 };
 
 static const char *model_of(const char *driver)
 {
 	if (!strcmp(driver, "virtio-net-pci") || !strcmp(driver, "virtio-net"))
 		return "virtio";
-	return !strncmp(driver, "virtio-net-pci-", 15) ? (strstr(driver, "non-") ? "virtio-non-transitional" : "virtio-transitional") : driver;
+	return !strncmp(driver, "virtio-net-pci-", 15) ? (strstr(driver, "non-") ? "virtio-non-transitional" : "virtio-transitional")
+						       : driver;
 }
 
 static bool wish_is_for(const char *wish, size_t bytes, const struct card *c)
@@ -93,8 +108,10 @@ static void attach_tap(struct plain_work *p, xmlNode *n, const struct card *c)
 	if (bridge)
 		attach(n, "bridge", bridge);
 	else
-		plain_refuse(p, "a network card on the tap %.40s, of which nothing says on which bridge it is (--map-net %.60s=bridge:BRIDGE or network:NAME)",
-			     tap ?: "that a script attaches", c->mac);
+		plain_refuse(
+			p,
+			"a network card on the tap %.40s, of which nothing says on which bridge it is (--map-net %.60s=bridge:BRIDGE or network:NAME)",
+			tap ?: "that a script attaches", c->mac);
 }
 
 static void attach_user(struct plain_work *p, xmlNode *n, const struct card *c)
@@ -107,8 +124,10 @@ static void attach_user(struct plain_work *p, xmlNode *n, const struct card *c)
 
 		if (v->key && !strcmp(v->key, "hostfwd")) {
 			c->backend->used[i] = true;
-			plain_note(p, "a port of its host's is not passed on to it there (hostfwd=%s): --map-net %s=network:default has it reached by its own address",
-				   v->value, c->mac);
+			plain_note(
+				p,
+				"a port of its host's is not passed on to it there (hostfwd=%s): --map-net %s=network:default has it reached by its own address",
+				v->value, c->mac);
 		}
 	}
 }
@@ -130,7 +149,9 @@ static void attach_alike(struct plain_work *p, xmlNode *n, const struct card *c)
 	} else if (!strcmp(c->kind, "tap")) {
 		attach_tap(p, n, c);
 	} else {
-		plain_refuse(p, "a network card on a %.40s (--map-net %.60s=bridge:BRIDGE, network:NAME or user puts it on another network)", c->kind, c->mac);
+		plain_refuse(p,
+			     "a network card on a %.40s (--map-net %.60s=bridge:BRIDGE, network:NAME or user puts it on another network)",
+			     c->kind, c->mac);
 	}
 }
 
@@ -152,9 +173,14 @@ static void add_driver(xmlNode *n, const struct card *c)
 
 static void add_card(struct plain_work *p, struct card *c)
 {
-	static const char *const passed[] = {"type", "id", "netdev", "driver", "model", "name"},
-				 *const places[] = {"bus", "addr", "mac", "macaddr", "multifunction", "acpi-index"};
-	const char *wish = wish_for(p, c), *rom = c->device ? word_take(c->device, "romfile") : NULL, *mtu = c->device ? word_take(c->device, "host_mtu") : NULL;
+	static const char *const passed[] = {"type", "id", "netdev", "driver", "model", "name"}, *const places[] = {"bus",
+														    "addr",
+														    "mac",
+														    "macaddr",
+														    "multifunction",
+														    "acpi-index"};
+	const char *wish = wish_for(p, c), *rom = c->device ? word_take(c->device, "romfile") : NULL,
+		   *mtu = c->device ? word_take(c->device, "host_mtu") : NULL;
 	xmlNode *n = plain_add(p->devices, "interface");
 
 	plain_note(p, "its devices get other places on the PCI bus there, so that the guest may call a network card otherwise (enp1s0)");
@@ -289,7 +315,9 @@ void plain_cards(struct plain_work *p)
 	if (has_none || word_next(p, "netdev", NULL))
 		return;
 	take_card(p, &c, default_card(p)); /* which QEMU adds by itself */
-	plain_note(p, "the network card that QEMU adds by itself reaches out there, too; nobody reaches it (--map-net 52:54:00:12:34:56=network:default)");
+	plain_note(
+		p,
+		"the network card that QEMU adds by itself reaches out there, too; nobody reaches it (--map-net 52:54:00:12:34:56=network:default)");
 }
 
 /* ---- what it starts from ---- */

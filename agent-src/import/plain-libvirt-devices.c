@@ -29,8 +29,9 @@ static void add_serial(struct plain_work *p, const char *target, const char *was
 	plain_set(t, "type", target);
 	plain_set_number(t, "port", p->serials++);
 	if (was)
-		plain_note(p, "its serial port %u, which is %.200s here, is a console of libvirt's there (virsh console --devname serial%u)", p->serials, was,
-			   p->serials - 1);
+		plain_note(p,
+			   "its serial port %u, which is %.200s here, is a console of libvirt's there (virsh console --devname serial%u)",
+			   p->serials, was, p->serials - 1);
 }
 
 static char *chardev_text(struct plain_work *p, const char *id)
@@ -120,10 +121,23 @@ void plain_ports(struct plain_work *p)
 static const struct {
 	const char *word, *model;
 } videos[] = {
-	{"std", "vga"},	       {"cirrus", "cirrus"},	  {"vmware", "vmvga"},	     {"qxl", "qxl"},	     {"virtio", "virtio"}, /* of -vga */
-	{"VGA", "vga"},	       {"cirrus-vga", "cirrus"},  {"vmware-svga", "vmvga"},  {"qxl-vga", "qxl"},     {"virtio-vga", "virtio"},
-	{"virtio-gpu", "virtio"}, {"virtio-gpu-pci", "virtio"}, {"bochs-display", "bochs"}, {"ramfb", "ramfb"},
-	{"virtio-vga-gl", "virtio"}, {"virtio-gpu-gl-pci", "virtio"}, {"virtio-gpu-gl", "virtio"},
+	{"std", "vga"},
+	{"cirrus", "cirrus"},
+	{"vmware", "vmvga"},
+	{"qxl", "qxl"},
+	{"virtio", "virtio"}, /* of -vga */
+	{"VGA", "vga"},
+	{"cirrus-vga", "cirrus"},
+	{"vmware-svga", "vmvga"},
+	{"qxl-vga", "qxl"},
+	{"virtio-vga", "virtio"},
+	{"virtio-gpu", "virtio"},
+	{"virtio-gpu-pci", "virtio"},
+	{"bochs-display", "bochs"},
+	{"ramfb", "ramfb"},
+	{"virtio-vga-gl", "virtio"},
+	{"virtio-gpu-gl-pci", "virtio"},
+	{"virtio-gpu-gl", "virtio"},
 };
 
 static const char *video_model(const char *word)
@@ -237,7 +251,10 @@ typedef void device_fn(struct plain_work *p, struct word *w);
 static void on_input(struct plain_work *p, struct word *w)
 {
 	const char *driver = driver_of(w);
-	xmlNode *n = plain_add_with(p->devices, "input", "type", strstr(driver, "tablet") ? "tablet" : strstr(driver, "mouse") ? "mouse" : "keyboard");
+	xmlNode *n = plain_add_with(p->devices, "input", "type",
+				    strstr(driver, "tablet")  ? "tablet"
+				    : strstr(driver, "mouse") ? "mouse"
+							      : "keyboard");
 
 	plain_set(n, "bus", !strncmp(driver, "usb", 3) ? "usb" : "virtio");
 }
@@ -255,7 +272,8 @@ static void on_balloon(struct plain_work *p, struct word *w)
 static void on_rng(struct plain_work *p, struct word *w)
 {
 	struct word *source = word_called(p, "object", "id", word_take(w, "rng"));
-	const char *type = source ? kv_get(&source->p.l, "qom-type", NULL) : "rng-builtin", *file = source ? kv_get(&source->p.l, "filename", NULL) : NULL;
+	const char *type = source ? kv_get(&source->p.l, "qom-type", NULL) : "rng-builtin",
+		   *file = source ? kv_get(&source->p.l, "filename", NULL) : NULL;
 	xmlNode *n = plain_add_with(p->devices, "rng", "model", "virtio"), *backend;
 
 	backend = !strcmp(type, "rng-random") ? plain_add_text(n, "backend", file ?: "/dev/urandom") : plain_add(n, "backend");
@@ -269,7 +287,8 @@ static void on_rng(struct plain_work *p, struct word *w)
 static void on_tpm(struct plain_work *p, struct word *w)
 {
 	const char *id = word_take(w, "tpmdev");
-	struct word *dev = word_called(p, "tpmdev", "id", id), *chardev = dev ? word_called(p, "chardev", "id", kv_get(&dev->p.l, "chardev", NULL)) : NULL;
+	struct word *dev = word_called(p, "tpmdev", "id", id),
+		    *chardev = dev ? word_called(p, "chardev", "id", kv_get(&dev->p.l, "chardev", NULL)) : NULL;
 	xmlNode *backend;
 
 	if (!dev || strcmp(kv_get(&dev->p.l, "type", NULL) ?: "", "emulator")) {

@@ -12,16 +12,24 @@
 static const struct {
 	const char *driver, *model;
 } scsi_models[] = {
-	{"virtio-scsi-pci", "virtio-scsi"}, {"virtio-scsi", "virtio-scsi"}, {"virtio-scsi-pci-non-transitional", "virtio-non-transitional"},
-	{"virtio-scsi-pci-transitional", "virtio-transitional"}, {"lsi53c895a", "lsilogic"}, {"lsi", "lsilogic"}, {"megasas", "lsisas1078"},
-	{"mptsas1068", "lsisas1068"}, {"pvscsi", "vmpvscsi"}, {"am53c974", "am53c974"}, {"dc390", "dc390"},
+	{"virtio-scsi-pci", "virtio-scsi"},
+	{"virtio-scsi", "virtio-scsi"},
+	{"virtio-scsi-pci-non-transitional", "virtio-non-transitional"},
+	{"virtio-scsi-pci-transitional", "virtio-transitional"},
+	{"lsi53c895a", "lsilogic"},
+	{"lsi", "lsilogic"},
+	{"megasas", "lsisas1078"},
+	{"mptsas1068", "lsisas1068"},
+	{"pvscsi", "vmpvscsi"},
+	{"am53c974", "am53c974"},
+	{"dc390", "dc390"},
 };
 
 static const struct {
 	const char *driver, *model;
 } usb_models[] = {
-	{"qemu-xhci", "qemu-xhci"}, {"nec-usb-xhci", "nec-xhci"}, {"piix3-usb-uhci", "piix3-uhci"}, {"piix4-usb-uhci", "piix4-uhci"},
-	{"usb-ehci", "ehci"}, {"ich9-usb-ehci1", "ich9-ehci1"}, {"pci-ohci", "pci-ohci"},
+	{"qemu-xhci", "qemu-xhci"}, {"nec-usb-xhci", "nec-xhci"},     {"piix3-usb-uhci", "piix3-uhci"}, {"piix4-usb-uhci", "piix4-uhci"},
+	{"usb-ehci", "ehci"},	    {"ich9-usb-ehci1", "ich9-ehci1"}, {"pci-ohci", "pci-ohci"},
 };
 
 /* Where libvirt puts a device is its own to say. */
@@ -355,7 +363,9 @@ static const char *format_of(const struct plain_work *p, const struct image *m, 
 static void add_driver(struct plain_work *p, xmlNode *disk, const struct image *m, struct word *device, const char *path)
 {
 	xmlNode *d = plain_add_with(disk, "driver", "name", "qemu");
-	const char *discard = m->discard && (!strcmp(m->discard, "unmap") || !strcmp(m->discard, "on")) ? "unmap" : m->discard ? "ignore" : NULL;
+	const char *discard = m->discard && (!strcmp(m->discard, "unmap") || !strcmp(m->discard, "on")) ? "unmap"
+			      : m->discard								? "ignore"
+													: NULL;
 
 	plain_set(d, "type", path ? format_of(p, m, path) : "raw");
 	plain_set(d, "cache", cache_of(m));
@@ -518,7 +528,8 @@ static bool place_ata(struct plain_work *p, struct word *w, struct place *to)
 
 static bool place_scsi(struct plain_work *p, struct word *w, struct place *to)
 {
-	const char *bus = kv_get(&w->p.l, "bus", NULL), *id = word_take(w, "scsi-id"), *lun = word_take(w, "lun"), *channel = word_take(w, "channel");
+	const char *bus = kv_get(&w->p.l, "bus", NULL), *id = word_take(w, "scsi-id"), *lun = word_take(w, "lun"),
+		   *channel = word_take(w, "channel");
 	unsigned n, target, unit = lun ? (unsigned)strtoul(lun, NULL, 10) : 0;
 	struct plain_controller *c = (struct plain_controller *)(uintptr_t)controller_of(p->scsi, p->scsi_count, bus, &n);
 	bool is_narrow;
@@ -542,7 +553,10 @@ static bool place_virtio(struct plain_work *p, struct word *w, struct place *to)
 {
 	const char *driver = w ? kv_get(&w->p.l, "driver", NULL) : "";
 
-	*to = (struct place){.bus = "virtio", .model = strstr(driver, "non-transitional") ? "virtio-non-transitional" : strstr(driver, "transitional") ? "virtio-transitional" : NULL};
+	*to = (struct place){.bus = "virtio",
+			     .model = strstr(driver, "non-transitional") ? "virtio-non-transitional"
+				      : strstr(driver, "transitional")	 ? "virtio-transitional"
+									 : NULL};
 	name_target(to, "vd", p->virtio_disks++);
 	return true;
 }
@@ -559,7 +573,9 @@ static bool place_usb(struct plain_work *p, struct word *w, struct place *to)
 static bool place_nvme(struct plain_work *p, struct word *w, struct place *to)
 {
 	(void)w;
-	plain_note(p, "a disk that is NVMe here is on SATA there: a system whose initramfs has the driver of NVMe alone does not start from it");
+	plain_note(
+		p,
+		"a disk that is NVMe here is on SATA there: a system whose initramfs has the driver of NVMe alone does not start from it");
 	if (!p->sata_count)
 		p->sata_count = 1; /* which libvirt makes */
 	return place_sata(p, 0, -1, to);
@@ -683,7 +699,8 @@ void plain_disks(struct plain_work *p)
 	static const struct {
 		const char *option, *kind;
 		int slot;
-	} shorts[] = {{"hda", "disk", 0}, {"", "disk", 0}, {"hdb", "disk", 1}, {"hdc", "disk", 2}, {"hdd", "disk", 3}, {"cdrom", "cdrom", 2}, {"fda", "floppy", 0}, {"fdb", "floppy", 1}};
+	} shorts[] = {{"hda", "disk", 0}, {"", "disk", 0},	 {"hdb", "disk", 1},   {"hdc", "disk", 2},
+		      {"hdd", "disk", 3}, {"cdrom", "cdrom", 2}, {"fda", "floppy", 0}, {"fdb", "floppy", 1}};
 	struct word *w;
 	size_t i;
 

@@ -51,8 +51,10 @@ static uint64_t modules_bytes(struct plain_work *p)
 
 void plain_identity(struct plain_work *p)
 {
+	static const char *const bare[] = {"nodefaults", "no-user-config", "nodefconfig"};
 	struct args_basics basics;
 	struct word *w = word_last(p, "name");
+	size_t i;
 
 	qemu_args_basics(&basics, p->g->argv, p->g->argc);
 	plain_set(p->domain, "type", basics.kvm ? "kvm" : "qemu");
@@ -67,6 +69,9 @@ void plain_identity(struct plain_work *p)
 		word_take(w, "size");
 	}
 	p->has_defaults = !word_last(p, "nodefaults");
+	for (i = 0; i < ARRAY_LEN(bare); i++) /* as libvirt's guests are */
+		for (w = NULL; (w = word_next(p, bare[i], w));)
+			word_see(w);
 }
 
 /* ---- machine ---- */
@@ -180,19 +185,76 @@ void plain_machine(struct plain_work *p)
 static const struct {
 	const char *key, *element;
 } enlightenments[] = {
-	{"hv-relaxed", "relaxed"},	   {"hv-vapic", "vapic"},	    {"hv-vpindex", "vpindex"},
-	{"hv-runtime", "runtime"},	   {"hv-synic", "synic"},	    {"hv-stimer", "stimer"},
-	{"hv-reset", "reset"},		   {"hv-frequencies", "frequencies"}, {"hv-reenlightenment", "reenlightenment"},
-	{"hv-tlbflush", "tlbflush"},	   {"hv-ipi", "ipi"},		    {"hv-evmcs", "evmcs"},
+	{"hv-relaxed", "relaxed"},
+	{"hv-vapic", "vapic"},
+	{"hv-vpindex", "vpindex"},
+	{"hv-runtime", "runtime"},
+	{"hv-synic", "synic"},
+	{"hv-stimer", "stimer"},
+	{"hv-reset", "reset"},
+	{"hv-frequencies", "frequencies"},
+	{"hv-reenlightenment", "reenlightenment"},
+	{"hv-tlbflush", "tlbflush"},
+	{"hv-ipi", "ipi"},
+	{"hv-evmcs", "evmcs"},
 };
 
 /* What libvirt 9 knows by that name, and people set. Of others the guest is told. */
 static const char *const cpu_features[] = {
-	"vmx",	   "svm",      "aes",	    "avx",	  "avx2",      "avx512f",   "pcid",	"invpcid",  "pdpe1gb", "x2apic",   "ssbd",
-	"spec-ctrl", "ibpb",   "stibp",	    "md-clear",	  "virt-ssbd", "amd-ssbd",  "rdtscp",	"topoext",  "la57",    "hypervisor", "invtsc",
-	"tsc-deadline", "popcnt", "ssse3",  "sse4.1",	  "sse4.2",    "xsave",	    "xsaveopt", "xsavec",   "xsaves",  "fma",	   "f16c",
-	"bmi1",	   "bmi2",     "movbe",	    "rdrand",	  "rdseed",    "adx",	    "smap",	"smep",	    "erms",    "fsgsbase", "lahf_lm",
-	"abm",	   "sse4a",    "3dnowprefetch", "npt",	  "nrip-save", "umip",	    "pku",	"monitor",  "arch-capabilities", "perfctr_core",
+	"vmx",
+	"svm",
+	"aes",
+	"avx",
+	"avx2",
+	"avx512f",
+	"pcid",
+	"invpcid",
+	"pdpe1gb",
+	"x2apic",
+	"ssbd",
+	"spec-ctrl",
+	"ibpb",
+	"stibp",
+	"md-clear",
+	"virt-ssbd",
+	"amd-ssbd",
+	"rdtscp",
+	"topoext",
+	"la57",
+	"hypervisor",
+	"invtsc",
+	"tsc-deadline",
+	"popcnt",
+	"ssse3",
+	"sse4.1",
+	"sse4.2",
+	"xsave",
+	"xsaveopt",
+	"xsavec",
+	"xsaves",
+	"fma",
+	"f16c",
+	"bmi1",
+	"bmi2",
+	"movbe",
+	"rdrand",
+	"rdseed",
+	"adx",
+	"smap",
+	"smep",
+	"erms",
+	"fsgsbase",
+	"lahf_lm",
+	"abm",
+	"sse4a",
+	"3dnowprefetch",
+	"npt",
+	"nrip-save",
+	"umip",
+	"pku",
+	"monitor",
+	"arch-capabilities",
+	"perfctr_core",
 	NULL,
 };
 
@@ -280,7 +342,8 @@ static void take_feature(struct plain_work *p, struct word *w, size_t i, bool is
 	const struct kv *v = &w->p.l.v[i];
 	const char *text = v->key ?: v->value, *known;
 	AUTO_FREE char *name = feature_name(text);
-	bool on = v->key ? is_on(v->value) : *text != '-', is_flag = !v->key || is_on(v->value) || !strcmp(v->value, "off") || !strcmp(v->value, "no");
+	bool on = v->key ? is_on(v->value) : *text != '-',
+	     is_flag = !v->key || is_on(v->value) || !strcmp(v->value, "off") || !strcmp(v->value, "no");
 
 	w->used[i] = true;
 	if (take_enlightenment(p, name, v->key ? v->value : NULL, on) || (is_flag && take_special(p, name, on, is_model)))
@@ -381,8 +444,8 @@ static void take_smp(struct plain_work *p)
 {
 	struct word *w = word_last(p, "smp");
 	unsigned long count = cpu_number(w, "cpus");
-	struct topology t = {cpu_number(w, "maxcpus"), cpu_number(w, "sockets"), cpu_number(w, "dies"), cpu_number(w, "clusters"),
-			     cpu_number(w, "cores"),   cpu_number(w, "threads")};
+	struct topology t = {cpu_number(w, "maxcpus"),	cpu_number(w, "sockets"), cpu_number(w, "dies"),
+			     cpu_number(w, "clusters"), cpu_number(w, "cores"),	  cpu_number(w, "threads")};
 	AUTO_FREE char *machine = (char *)xmlGetProp(p->os->children, (const xmlChar *)"machine");
 	AUTO_FREE char *number = NULL;
 	xmlNode *vcpu;
@@ -451,7 +514,9 @@ static void take_flash(struct plain_work *p, struct word *w, unsigned *unit)
 	else if (n)
 		take_vars(p, file, format);
 	else if (readonly != 1)
-		plain_refuse(p, "firmware whose code may be written to, with its variables in it (%.200s): give it both in files of their own", file);
+		plain_refuse(p,
+			     "firmware whose code may be written to, with its variables in it (%.200s): give it both in files of their own",
+			     file);
 	else
 		take_code(p, file, format);
 }
@@ -525,7 +590,8 @@ void plain_firmware(struct plain_work *p)
 			take_flash(p, w, &unit);
 	for (w = NULL; (w = word_next(p, "pflash", w));) {
 		word_see(w);
-		plain_refuse(p, "firmware whose code may be written to (-pflash %.200s): give it code and variables in files of their own", w->value);
+		plain_refuse(p, "firmware whose code may be written to (-pflash %.200s): give it code and variables in files of their own",
+			     w->value);
 	}
 	if (bios)
 		take_bios(p, bios);

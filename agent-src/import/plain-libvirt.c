@@ -203,9 +203,6 @@ static const struct {
 	{"monitor", LIBVIRTS},
 	{"pidfile", LIBVIRTS},
 	{"daemonize", LIBVIRTS},
-	{"nodefaults", LIBVIRTS},
-	{"no-user-config", LIBVIRTS},
-	{"nodefconfig", LIBVIRTS},
 	{"msg", LIBVIRTS},
 	{"D", LIBVIRTS},
 	{"d", LIBVIRTS},
@@ -320,8 +317,7 @@ static void sweep_keys(struct plain_work *p, const struct word *w)
 		const struct kv *v = &w->p.l.v[i];
 
 		if (!w->used[i])
-			plain_note(p, "%s of -%s%s%s is not set there", v->key ?: v->value, w->option, kind ? " " : "",
-				   kind ?: "");
+			plain_note(p, "%s of -%s%s%s is not set there", v->key ?: v->value, w->option, kind ? " " : "", kind ?: "");
 	}
 }
 
@@ -350,10 +346,10 @@ static void sweep(struct plain_work *p)
 static const struct {
 	const char *option, *implied;
 } lists[] = {
-	{"name", "guest"},     {"machine", "type"}, {"M", "type"},	   {"accel", "accel"},	  {"cpu", "model"},	{"smp", "cpus"},
-	{"m", "size"},	       {"boot", "order"},   {"rtc", NULL},	   {"smbios", NULL},	  {"drive", NULL},	{"blockdev", "driver"},
-	{"device", "driver"},  {"netdev", "type"},  {"nic", "type"},	   {"net", "type"},	  {"chardev", "backend"}, {"object", "qom-type"},
-	{"tpmdev", "type"},    {"global", NULL},    {"fw_cfg", "name"},
+	{"name", "guest"},    {"machine", "type"}, {"M", "type"},      {"accel", "accel"}, {"cpu", "model"},	   {"smp", "cpus"},
+	{"m", "size"},	      {"boot", "order"},   {"rtc", NULL},      {"smbios", NULL},   {"drive", NULL},	   {"blockdev", "driver"},
+	{"device", "driver"}, {"netdev", "type"},  {"nic", "type"},    {"net", "type"},	   {"chardev", "backend"}, {"object", "qom-type"},
+	{"tpmdev", "type"},   {"global", NULL},	   {"fw_cfg", "name"},
 };
 
 static void read_word(struct word *w, const struct qemu_opt *opt)
@@ -419,19 +415,20 @@ static int check_nets_used(const struct plain_work *p, struct err *e)
 
 static int compose(struct plain_work *p, struct err *e)
 {
-	static plain_part *const parts[] = {plain_identity, plain_machine,	plain_cpu,   plain_firmware, plain_clock,
-					    plain_smbios,   plain_controllers,	plain_disks, plain_cards,    plain_ports,
-					    plain_screen,   plain_devices,	plain_boot_order};
+	static plain_part *const parts[] = {plain_identity, plain_machine,     plain_cpu,	plain_firmware, plain_clock,
+					    plain_smbios,   plain_controllers, plain_disks,	plain_cards,	plain_ports,
+					    plain_screen,   plain_devices,     plain_boot_order};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(parts); i++)
 		parts[i](p);
 	sweep(p);
 	if (p->refused)
-		return err_set(e, ENOTSUP,
-			       "a guest of libvirt's (--as libvirt) cannot have what this one has: %s. Take that out of what starts it, or move it to a host "
-			       "where it is a plain one again",
-			       p->refused);
+		return err_set(
+			e, ENOTSUP,
+			"a guest of libvirt's (--as libvirt) cannot have what this one has: %s. Take that out of what starts it, or move it to a host "
+			"where it is a plain one again",
+			p->refused);
 	return check_nets_used(p, e);
 }
 

@@ -27,7 +27,7 @@ struct plain_guest {
 	const char *uuid;     /* for one whose line has none */
 	const struct plain_image *images;
 	size_t image_count;
-	char *const *nets; /* --map-net: NIC=WHAT */
+	const char *const *nets; /* --map-net: NIC=WHAT */
 	size_t net_count;
 	bool tpm2;
 	char *(*bridge_of)(const char *tap); /* the bridge that a tap of this host is on, malloc'ed, or NULL; may be NULL */

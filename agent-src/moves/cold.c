@@ -7,7 +7,6 @@
 #include "fault.h"
 #include "guest-at-rest.h"
 #include "head-start.h"
-#include "libvirt-plain.h"
 #include "milestone.h"
 #include "util.h"
 
@@ -18,24 +17,6 @@
 #define TICK_MS	      25
 #define MEASURE_TICKS 4
 #define SECOND_TICKS  (1000 / TICK_MS)
-
-int cold_decide_as(struct transfer *t, struct err *e)
-{
-	struct libvirt_guest *l = &t->definition.guest;
-
-	if (t->opt->cold.as != AS_PLAIN)
-		return 0;
-	if (!t->recipe->owner)
-		return err_set(
-			e, EINVAL,
-			"--as plain is for a guest of libvirt's, and libvirt here defines no guest %s: one that is not libvirt's arrives as a plain one "
-			"without that",
-			t->opt->vm);
-	if (!libvirt_plain_line(&l->plain, l->xml, &l->def, e))
-		return 0;
-	t->src.guest.name = xstrdup(l->domain.name);
-	return err_prefix(e, "guest %s of libvirt", l->domain.name);
-}
 
 /* A guest of libvirt's is called by its name, which nothing that starts a guest has; one that ran when the command began may have been called otherwise. */
 static int find_libvirts(struct transfer *t, struct err *e)
@@ -59,6 +40,7 @@ int cold_find(struct transfer *t, struct err *e)
 {
 	int r = find_libvirts(t, e) ?: source_find_at_rest(&t->src, t->recipe->owner ? &t->definition.guest : NULL, e);
 
+	r = r ? r : cold_become(t, e);
 	if (!r && head_start_check_images(t, e))
 		r = source_obstacle(&t->src, e);
 	disks_rest(&t->disks);

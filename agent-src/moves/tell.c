@@ -76,14 +76,17 @@ static void plan_libvirt(const struct transfer *t, json_t *list)
 	AUTO_FREE char *snapshots =
 		l->snapshot_count ? xasprintf(", with %zu snapshot%s", l->snapshot_count, l->snapshot_count == 1 ? "" : "s") : xstrdup("");
 
-	if (!t->recipe->owner)
+	if (!l->xml)
 		return;
 	if (!definition_is_left_behind(&t->definition))
 		append_new(list, xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?",
 					   snapshots,
-					   l->autostart ? "it starts when that host boots, as it does here"
-							: "it does not start when that host boots"));
-	append_new(list, xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
+					   !l->autostart      ? "it does not start when that host boots"
+					   : l->is_plain_here ? "it starts when that host boots"
+							      : "it starts when that host boots, as it does here"));
+	if (definition_is_libvirts(&t->definition))
+		append_new(list,
+			   xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
 }
 
 /* What will be changed outside of both QEMUs once the guest runs there. */

@@ -286,6 +286,8 @@ extern const struct attempt_ops cold_cutover;
 int cold_find(struct transfer *t, struct err *e);
 /* Of a guest that is libvirt's as it arrives there: as one, or by --as plain with a command line of its own. -EINVAL: the guest is another's. */
 int cold_decide_as(struct transfer *t, struct err *e);
+/* And of one that is nobody's, which was found: by --as libvirt it has a definition from here on, for the destination's libvirt. */
+int cold_become(struct transfer *t, struct err *e);
 pid_t cold_known_as(const struct transfer *t);
 void cold_describe_for_journal(struct transfer *t, json_t *begin);
 bool cold_can_run(const struct transfer *t);

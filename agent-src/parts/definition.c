@@ -19,7 +19,7 @@
 
 bool definition_is_libvirts(const struct definition *d)
 {
-	return d->guest.xml != NULL;
+	return d->guest.xml && !d->guest.is_plain_here;
 }
 
 bool definition_is_left_behind(const struct definition *d)
@@ -40,18 +40,26 @@ int definition_find(struct definition *d, const char *name, enum libvirt_wanted 
 	return found;
 }
 
+/* The destination's libvirt is to have it. */
+static bool is_told(const struct definition *d)
+{
+	return d->guest.xml && !definition_is_left_behind(d);
+}
+
 /* ---- the plan ---- */
 
 static int check_words(const struct definition *d, struct err *e)
 {
 	const struct move_options *o = d->src->opt;
+	const bool is_here = definition_is_libvirts(d);
 	const struct {
 		bool said;
 		const char *why;
 	} words[] = {
-		{o->install_unit, "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
-		{o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
-		{o->map_net.count, "--map-net cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
+		{is_here && o->install_unit,
+		 "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
+		{is_here && o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
+		{is_here && o->map_net.count, "--map-net cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
 		{definition_is_live(d) && (o->revert_within_s || o->in_place),
 		 "--revert-within and --in-place are not for guests of libvirt's"},
 	};
@@ -66,7 +74,7 @@ static int check_words(const struct definition *d, struct err *e)
 static int examine(struct part *p, struct err *e)
 {
 	struct definition *d = definition_of(p);
-	int r = !definition_is_left_behind(d) && check_words(d, e) ? source_obstacle(d->src, e) : 0;
+	int r = is_told(d) && check_words(d, e) ? source_obstacle(d->src, e) : 0;
 
 	return r || !definition_is_live(d) ? r : definition_examine_live(d, e);
 }
@@ -99,7 +107,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	const struct libvirt_definition *def = &d->guest.def;
 
 	(void)e;
-	if (definition_is_left_behind(d))
+	if (!is_told(d))
 		return 0;
 	json_object_set_new(out, "owner", json_string("libvirt"));
 	json_object_set_new(out, DEFINITION,
@@ -303,8 +311,8 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct definition *d = definition_of(p);
 
-	if (definition_is_left_behind(d))
-		return check_own(d, e);
+	if (!is_told(d))
+		return definition_is_libvirts(d) ? check_own(d, e) : 0;
 	if (!json_text(json_object_get(accept, DEFINITION), "libvirt"))
 		return err_set(
 			e, ENOTSUP,
@@ -509,7 +517,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct definition *d = container_of(p, const struct definition, part);
 
-	if (tale == TELL_PLAN)
+	if (tale == TELL_PLAN && d->guest.xml)
 		json_object_set_new(out, "libvirt",
 				    json_pack("{s:s*,s:b,s:i}", "there", json_text(d->there, "libvirt"), "autostart", d->guest.autostart,
 					      "snapshots", (int)d->guest.snapshot_count));

@@ -10,7 +10,7 @@
 
 const char *const how_words[] =
 	{[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_WARM] = "warm", [HOW_COLD] = "cold", [HOW_DISKS] = "disks", NULL};
-const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", NULL};
+const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", [AS_LIBVIRT] = "libvirt", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
 const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};
 const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /* DISK_ACCEPT_*, a bit each */
@@ -26,7 +26,8 @@ static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[
 static int check_net(void *into, const char *arg, struct err *e)
 {
 	(void)into;
-	return strchr(arg, '=') ? 0 : option_bad(e, arg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=user, NIC=none or NIC=as-is");
+	return strchr(arg, '=') ? 0
+				: option_bad(e, arg, "NIC=bridge:BRIDGE, NIC=tap:NAME, NIC=network:NAME, NIC=user, NIC=none or NIC=as-is");
 }
 
 static int check_disk(void *into, const char *arg, struct err *e)
@@ -68,17 +69,6 @@ static int check_machine(void *into, const char *arg, struct err *e)
 	return *arg && !strpbrk(arg, ",= ") ? 0 : option_bad(e, arg, "a machine type of QEMU's, without options");
 }
 
-/* What people would look for. */
-static int check_as(void *into, const char *arg, struct err *e)
-{
-	(void)into;
-	return strcmp(arg, "libvirt")
-		       ? 0
-		       : err_set(e, EINVAL,
-				 "'libvirt' is not built: a plain guest stays one, also on a host with libvirt, where virt-install "
-				 "--import makes it one of libvirt's");
-}
-
 static int take_script(void *into, const char *arg, struct err *e)
 {
 	struct move_options *o = into;
@@ -100,7 +90,7 @@ static const struct command_option rows[] = {
 	 "are made beside the first of them)",
 	 OPT_TEXT, .offset = MEMBER(disk_dir), .heading = "The most common:"},
 	{"map-net", "NIC=WHAT",
-	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); may be repeated",
+	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); with --as libvirt also network:NAME; may be repeated",
 	 OPT_LIST, .offset = MEMBER(map_net), .take = check_net},
 	{"bwlimit", "RATE", "bytes per second, such as 100M, or bits: 800mbit; not obeyed while the guest is stopped", OPT_RATE,
 	 .offset = MEMBER(carry.bwlimit)},
@@ -124,9 +114,9 @@ static const struct command_option rows[] = {
 	 OPT_SET, .offset = MEMBER(how), .base = HOW_DISKS},
 	{"start", NULL, "with --how cold: its script is run there at the end", OPT_FLAG, .offset = MEMBER(cold.start)},
 	{"as", "WHAT",
-	 "with --how cold, of a guest of libvirt's: same (default): it is libvirt's there, too; plain: that host needs no libvirt, and a script "
-	 "starts the guest there",
-	 OPT_WORD, .offset = MEMBER(cold.as), .words = as_words, .take = check_as},
+	 "with --how cold: same (default): a guest of libvirt's is libvirt's there, too, and a plain one is plain; plain: that host needs no "
+	 "libvirt, and a script starts the guest there; libvirt: libvirt there defines and starts a guest that is a plain one here",
+	 OPT_WORD, .offset = MEMBER(cold.as), .words = as_words},
 	{"shutdown-timeout", "S", "with --how warm, or cold for a guest that runs: how many seconds it may take to shut down (default 60)",
 	 OPT_NUMBER, .offset = MEMBER(warm.shutdown_timeout_s), .min = 1, .max = 86400, .unit = "seconds"},
 	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug was pulled", OPT_FLAG,

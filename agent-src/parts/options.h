@@ -47,8 +47,8 @@ struct disk_options {
 
 struct head_start;
 
-/* As which guest a guest of libvirt's arrives. */
-enum as_guest { AS_SAME, AS_PLAIN };
+/* Who keeps the guest's books at the destination. */
+enum as_guest { AS_SAME, AS_PLAIN, AS_LIBVIRT };
 
 /* Of a guest that is shut down. */
 struct cold_options {

@@ -442,7 +442,7 @@ static void add_monitor(struct source *s, json_t *argv)
 	size_t count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths), n, i;
 
 	args_free_strings(paths, count);
-	if (count || !g->line.expanded_count || s->is_libvirts)
+	if (count || !g->line.expanded_count || s->is_libvirts || s->becomes_libvirts)
 		return;
 	n = qmp_words(g->name, g->line.expanded, g->line.expanded_count, words);
 	for (i = 0; i < n; i++) {
@@ -493,7 +493,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		json_object_set_new(out, "vmgenid", generation_of(s));
 	if (g->line.config_count)
 		json_object_set_new(out, "configs", args_configs_json(g->line.configs, g->line.config_count));
-	if (s->opt->map_net.count)
+	if (s->opt->map_net.count && !s->becomes_libvirts) /* they are in its definition */
 		json_object_set_new(out, "map_net", map_net(&s->opt->map_net));
 	return 0;
 }
@@ -648,6 +648,46 @@ int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, 
 	else
 		r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
 	return r || !guest_write_in_own_files(&s->guest, &s->obstacles, e) ? r : source_obstacle(s, e);
+}
+
+#define SWAP(member)                                                                                                                       \
+	do {                                                                                                                               \
+		__typeof__(a->member) kept = a->member;                                                                                    \
+                                                                                                                                           \
+		a->member = b->member;                                                                                                     \
+		b->member = kept;                                                                                                          \
+	} while (0)
+
+/* What a definition says of a guest, and a command line. */
+static void swap_guests(struct guest *a, struct guest *b)
+{
+	SWAP(exe);
+	SWAP(cwd);
+	SWAP(line);
+	SWAP(env);
+	SWAP(disks);
+	SWAP(disk_count);
+	SWAP(ram_bytes);
+	SWAP(vcpus);
+}
+
+/* The line is another one then, by which nobody starts it; what starts it here, and its TPM, are what they are. */
+int source_become_libvirts(struct source *s, const struct libvirt_guest *becomes, struct err *e)
+{
+	struct guest line;
+	size_t i;
+	int r = libvirt_describe(becomes, &line, e);
+
+	if (r) {
+		guest_fini(&line);
+		return r;
+	}
+	for (i = 0; i < line.notes.count; i++)
+		guest_note(&s->guest, "%s", line.notes.text[i]);
+	swap_guests(&s->guest, &line);
+	guest_fini(&line);
+	s->becomes_libvirts = true;
+	return 0;
 }
 
 void source_init(struct source *s, struct attempt *a, const struct move_options *opt, struct report *report)

@@ -55,6 +55,7 @@ struct source {
 	bool adds_monitor;	 /* its line at the destination has a QMP monitor, which it lacks here */
 	bool is_libvirts;	 /* libvirt starts it */
 	uid_t libvirt_user;	 /* as which its QEMU runs then; 0: ours */
+	bool becomes_libvirts;	 /* at the destination; here it is a plain one */
 	char *libvirt_uuid;	 /* of one of libvirt's that runs: its monitor is reached through libvirt; NULL: of any other */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
@@ -77,6 +78,8 @@ int source_check_owner(const struct guest *g, struct err *e);
 int source_query(struct source *s, struct err *e);
 /* Finds one that is shut down, by what starts it, or as libvirt defines it. */
 int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, struct err *e);
+/* A plain one that was found so is to be libvirt's at the destination, as `becomes` defines it. */
+int source_become_libvirts(struct source *s, const struct libvirt_guest *becomes, struct err *e);
 /* What an earlier life knew of it: from the journal's beginning and notes. */
 void source_restore(struct source *s);
 /* Into what a journal begins with. */

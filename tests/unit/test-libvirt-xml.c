@@ -432,6 +432,12 @@ static void a_source_is_changed_with_its_type(void **state)
 		{.os = "<nvram template='/t'>/a<!-- here --></nvram>",
 		 .path = {.from = "/a", .to = "/&b", .format = "qcow2"},
 		 .so = "/domain/os/nvram: format='qcow2' is new\n/domain/os/nvram/text is gone\n/domain/os/nvram/text is new\n"},
+		{.os = "<loader type='pflash'>/a</loader>",
+		 .path = {.from = "/a", .to = "/b"},
+		 .so = "/domain/os/loader/text: '/a' is '/b'\n"},
+		{.os = "<kernel>/k</kernel><initrd>/a</initrd>",
+		 .path = {.from = "/a", .to = "/b"},
+		 .so = "/domain/os/initrd/text: '/a' is '/b'\n"},
 	};
 	size_t i;
 
@@ -445,11 +451,11 @@ static void a_change_that_finds_no_place_is_named(void **state)
 	static const struct one cases[] = {
 		{.devices = DISK("file", "<source file='/a'/>"),
 		 .path = {.from = "/b", .to = "/c"},
-		 .so = "no disk, backing file or nvram of it is '/b'"},
+		 .so = "no disk, backing file, firmware or kernel of it is '/b'"},
 		{.devices = DISK("file", "<source file='/a'/>"), .path = {.from = "/", .to = "/c"}, .so = "'/'"},
 		{.devices = DISK("network", "<source protocol='rbd' name='/a'/>"), .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
 		{.devices = "<serial type='file'><source path='/a'/></serial>", .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
-		{.os = "<loader>/a</loader>", .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
+		{.os = "<cmdline>/a</cmdline>", .path = {.from = "/a", .to = "/c"}, .so = "'/a'"},
 		{.devices = "<interface type='user'/>", .net = {.from = "default", .to = "bridge:b"}, .so = "network 'default'"},
 		{.devices = "<graphics type='vnc' listen='127.0.0.1'/>", .listen = "10.0.0.1", .so = "no graphics"},
 		{.emulator = "/q", .so = "no <emulator>"},

@@ -67,7 +67,8 @@ static int make(struct plain_libvirt *out, char *const *argv, size_t argc, struc
 				.argc = argc,
 				.name = name ?: "vm",
 				.cwd = "/home/user",
-				.emulator = argc && strstr(argv[0], "aarch64") ? "/usr/bin/qemu-system-aarch64" : "/usr/bin/qemu-system-x86_64",
+				.emulator =
+					argc && strstr(argv[0], "aarch64") ? "/usr/bin/qemu-system-aarch64" : "/usr/bin/qemu-system-x86_64",
 				.uuid = "11111111-2222-4333-8444-555555555555",
 				.tpm2 = true,
 				.bridge_of = bridge_of};
@@ -158,7 +159,8 @@ static char *told_of(char *const *argv, size_t argc)
 
 static bool is_key_list(const char *option)
 {
-	static const char *const lists[] = {"machine", "M", "accel", "cpu", "smp", "m", "boot", "rtc", "smbios", "drive", "blockdev", "device", "netdev", "nic", "net", "global"};
+	static const char *const lists[] = {"machine", "M",	"accel",    "cpu",    "smp",	"m",   "boot", "rtc",
+					    "smbios",  "drive", "blockdev", "device", "netdev", "nic", "net",  "global"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(lists) && strcmp(lists[i], option) != 0; i++)
@@ -198,7 +200,9 @@ static void a_key_that_nobody_knows_is_told_of(void **state)
 /* An option, a device and an object of no known kind. */
 static void with_unknown_words(const char *name, char **argv, size_t argc)
 {
-	static char *const words[][2] = {{(char *)"-" UNHEARD, (char *)"1"}, {(char *)"-device", (char *)UNHEARD}, {(char *)"-object", (char *)UNHEARD ",id=o"}};
+	static char *const words[][2] = {{(char *)"-" UNHEARD, (char *)"1"},
+					 {(char *)"-device", (char *)UNHEARD},
+					 {(char *)"-object", (char *)UNHEARD ",id=o"}};
 	AUTO_FREE char **longer = xcalloc(argc + 3, sizeof(*longer));
 	size_t i;
 
@@ -291,7 +295,8 @@ int main(void)
 
 	assert_true(n > 0 && n < CASES_MAX - count);
 	for (i = 0; i < n; i++)
-		tests[count++] = (struct CMUnitTest){.name = found[i]->d_name, .test_func = is_as_expected, .initial_state = found[i]->d_name};
+		tests[count++] =
+			(struct CMUnitTest){.name = found[i]->d_name, .test_func = is_as_expected, .initial_state = found[i]->d_name};
 	i = _cmocka_run_group_tests("plain-libvirt", tests, (size_t)count, NULL, NULL);
 	while (n)
 		free(found[--n]);
