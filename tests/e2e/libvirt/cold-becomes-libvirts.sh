@@ -69,8 +69,8 @@ vmferry_at a check "$LIBVIRT_GUESTS/$NAME.sh" "${ADDRESS_AT[b]}" --how cold --as
 for words in 'libvirt there (.*) defines the guest' 'serial port 1' 'serial port 2'; do
 	grep -q "$words" "$DIR/check" || fail "check does not say '$words': $(cat "$DIR/check")"
 done
-moves a b "$LIBVIRT_GUESTS/$NAME.sh" 0 --as libvirt --start
-assert_result 'r["verified"] and r["defined"] and r["guest"] == "destination" and "definition_left" not in r'
+moves a b "$LIBVIRT_GUESTS/$NAME.sh" 0 --as libvirt --start --install-unit --map-net net0=user
+assert_result 'r["verified"] and r["defined"] and r["autostart"] and r["guest"] == "destination" and "definition_left" not in r'
 [[ ! -e $at_a/$NAME.sh ]] || fail "something starts it here yet"
 assert_eq "$(defined_at b)" "$NAME" "guests of libvirt"
 libvirt_in b virsh -q domstate "$NAME" | says running || fail "libvirt has not started it"
