@@ -17,6 +17,7 @@ int libvirt_receive(struct transfer *t, struct err *e)
 {
 	int r = disks_start_helper(&t->disks, e);
 
+	definition_find_volumes(&t->definition);
 	if (!r)
 		r = domain_start(&t->domain, e);
 	if (!r)

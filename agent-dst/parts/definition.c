@@ -312,6 +312,17 @@ static void refresh_pools(const struct definition *d, struct lv *v)
 	}
 }
 
+void definition_find_volumes(const struct definition *d)
+{
+	struct err ignored;
+	struct lv *v;
+
+	if (lv_open(&v, ASK_MS, &ignored))
+		return;
+	refresh_pools(d, v);
+	lv_close(v);
+}
+
 /* Snapshots and autostart are the guest's as much as its definition is: a libvirt that is lost meanwhile is asked again. */
 static int complete(struct definition *d, struct lv *v, const json_t *kept, struct err *e)
 {

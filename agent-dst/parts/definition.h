@@ -23,6 +23,8 @@ struct definition {
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);
 /* Of PREPARE. The journal owns its file from then on. */
 int definition_take(struct definition *d, const json_t *prepare, struct err *e);
+/* Disks that were made in the place of a pool become volumes of it. What libvirt cannot do it says when it needs them. */
+void definition_find_volumes(const struct definition *d);
 /* Defines the guest, in this life or a later one. 0: *out says whether it is defined; -EAGAIN: that cannot be told. */
 int definition_define(struct definition *d, enum handoff_event *out, struct err *e);
 /* The guest can only be ours from here on. Once a life. */

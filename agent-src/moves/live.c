@@ -21,7 +21,8 @@ const struct stage live_stages[] = {
 /* libvirt knows best which of its guests is called so: what their QEMUs say of themselves is mostly another user's word. r, e: without libvirt. */
 static int find_libvirts(struct transfer *t, int r, struct err *e)
 {
-	bool says_so = guest_is_libvirts(&t->src.guest), can_go = t->src.traits.carries_memory && !t->opt->in_place;
+	bool says_so = guest_is_libvirts(&t->src.guest),
+	     can_go = (t->src.traits.carries_memory && !t->opt->in_place) || t->src.traits.stays_here;
 	struct err why;
 	int found = strchr(t->opt->vm, '/') ? 0 : definition_find_running(&t->definition, t->opt->vm, &why);
 
