@@ -10,6 +10,7 @@
 #   libvirt_at NAME PATH              prints the path by which this test finds that file of it
 #   libvirt_stop NAME, libvirt_start_daemon NAME     its libvirtd ends by SIGTERM, its guests run on; and begins again
 #   libvirt_define NAME GUEST [FILE:FORMAT...]       a guest with the witness (with TINY, the tiny one) and these disks, vda, vdb …
+#   libvirt_stub_swtpm                 before the hosts: a libvirt takes guests with a TPM, none of which can be run
 #   libvirt_run NAME GUEST            starts it, and waits for the witness: orders, guest_verify, GUEST_PID are as elsewhere
 #
 #   LIBVIRT_PID[NAME], LIBVIRT_DAEMON[NAME]   what holds its namespaces, and its libvirtd
@@ -235,6 +236,17 @@ libvirt_hosts_end() {
 			wait "$pid" 2>/dev/null # those that are our children
 		done
 	done
+}
+
+# libvirt takes no guest with a TPM before it has seen these; none of them is run.
+libvirt_stub_swtpm() {
+	local program
+	mkdir -p "$DIR/stubs"
+	for program in swtpm swtpm_setup swtpm_ioctl; do
+		printf '#!/bin/sh\necho %s\n' "'{ \"type\": \"$program\", \"features\": [ \"tpm-1.2\", \"tpm-2.0\" ] }'" >"$DIR/stubs/$program"
+		chmod 755 "$DIR/stubs/$program"
+	done
+	PATH=$DIR/stubs:$PATH
 }
 
 # --- guests --------------------------------------------------------------------------------

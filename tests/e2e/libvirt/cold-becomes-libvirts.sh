@@ -14,6 +14,7 @@ mkdir "$DIR"/libvirt-{bin,helpers}
 [[ -z $LIBVIRT_ROOT ]] || libvirt_wrap_all
 at_exit libvirt_hosts_end
 libvirt_furnish a
+libvirt_stub_swtpm
 libvirt_host b
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS") at_b=$(libvirt_at b "$LIBVIRT_GUESTS")
 listen_at a
@@ -93,4 +94,31 @@ assert_result 'r["verified"] and "defined" not in r'
 (cd "$at_a/back" && md5sum "$NAME.qcow2" data.qcow2) | diff "$DIR/there" - || fail "it has not come back as it was"
 [[ -x $at_a/back/$NAME.sh ]] || fail "nothing starts it here again"
 assert_eq "$(defined_at b)" "" "guests of libvirt"
+assert_nothing_unfinished
+
+# --- one with UEFI variables and a TPM, whose files lie elsewhere there --------------------------
+
+uuid=0f1e2d3c-0000-4000-8000-00000000abcd
+head -c 3M /dev/urandom >"$at_a/efi.raw"
+for name in vars code; do head -c 131072 /dev/urandom >"$at_a/$name.fd"; done
+mkdir "$at_a/efi.tpm"
+head -c 6000 /dev/urandom >"$at_a/efi.tpm/tpm2-00.permall"
+cat >"$at_a/efi.sh" <<-END
+	#!/bin/sh
+	cd / || exit
+	swtpm socket --daemon --terminate --tpm2 --tpmstate dir=$LIBVIRT_GUESTS/efi.tpm --ctrl type=unixio,path=$LIBVIRT_GUESTS/efi.tpm/socket
+	exec $QEMU -name efi-$$ -uuid $uuid -machine q35 -accel tcg -m 64 -nodefaults -display none \\
+	    -drive if=pflash,unit=0,format=raw,readonly=on,file=$LIBVIRT_GUESTS/code.fd -drive if=pflash,unit=1,format=raw,file=$LIBVIRT_GUESTS/vars.fd \\
+	    -drive file=$LIBVIRT_GUESTS/efi.raw,format=raw,if=none,id=d0 -device nvme,drive=d0,serial=N \\
+	    -chardev socket,id=chrtpm,path=$LIBVIRT_GUESTS/efi.tpm/socket -tpmdev emulator,id=tpm0,chardev=chrtpm -device tpm-crb,tpmdev=tpm0
+END
+moves a b "$LIBVIRT_GUESTS/efi.sh" 0 --as libvirt --disk-dir "$LIBVIRT_GUESTS/new"
+assert_result 'r["verified"]'
+result 'str(notices)' | says 'NVMe here is on SATA' || fail "nothing is said of NVMe"
+for name in efi.raw vars.fd code.fd; do cmp "$at_a/$name" "$at_b/new/$name"; done
+cmp "$at_a/efi.tpm/tpm2-00.permall" "$(libvirt_at b "/var/lib/libvirt/swtpm/$uuid/tpm2/tpm2-00.permall")"
+libvirt_in b virsh dumpxml --inactive "efi-$$" >"$DIR/xml"
+for words in "<uuid>$uuid" "type='pflash'>$LIBVIRT_GUESTS/new/code.fd<" ">$LIBVIRT_GUESTS/new/vars.fd</nvram>" "<tpm model='tpm-crb'" "dev='sda' bus='sata'"; do
+	grep -q "$words" "$DIR/xml" || fail "its definition has no $words: $(cat "$DIR/xml")"
+done
 assert_nothing_unfinished

@@ -6,13 +6,7 @@
 export TINY=yes MEM=64
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
-# libvirt takes no guest with a TPM before it has seen these; none of them is run.
-mkdir -p "$DIR/stubs"
-for program in swtpm swtpm_setup swtpm_ioctl; do
-	printf '#!/bin/sh\necho %s\n' "'{ \"type\": \"$program\", \"features\": [ \"tpm-1.2\", \"tpm-2.0\" ] }'" >"$DIR/stubs/$program"
-	chmod 755 "$DIR/stubs/$program"
-done
-PATH=$DIR/stubs:$PATH
+libvirt_stub_swtpm
 libvirt_host a
 libvirt_hold b # a host as that one, without a libvirtd
 LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
