@@ -62,6 +62,7 @@ const char *word_take(struct word *w, const char *key);
 int word_flag(struct word *w, const char *key);
 /* A key of which nothing is to be told. */
 void word_pass(struct word *w, const char *const *keys, size_t count);
+bool word_is_yes(const char *value);
 /* The option, without its keys. */
 const char *word_see(struct word *w);
 /* The option, and all its keys. */
@@ -85,12 +86,19 @@ xmlNode *plain_add_with(xmlNode *parent, const char *name, const char *attr, con
 /* The firmware tries this device; its <boot> is written once all are known. */
 void plain_boots(struct plain_work *p, struct word *w, xmlNode *node);
 
+/* A device whose place is libvirt's to say. */
+void plain_no_place(struct word *w);
+/* The I/O thread that serves it. */
+void plain_take_thread(struct plain_work *p, struct word *w, xmlNode *driver);
+
 /* ---- the parts: each takes words, and adds elements ---- */
 
 typedef void plain_part(struct plain_work *p);
-plain_part plain_identity, plain_machine, plain_cpu, plain_firmware, plain_clock, plain_smbios; /* plain-libvirt-machine.c */
-plain_part plain_controllers, plain_disks;							/* plain-libvirt-disks.c */
-plain_part plain_cards, plain_boot_order;							/* plain-libvirt-cards.c */
-plain_part plain_ports, plain_screen, plain_devices;						/* plain-libvirt-devices.c */
+plain_part plain_cpu;								     /* plain-libvirt-cpu.c */
+plain_part plain_identity, plain_machine, plain_firmware, plain_clock, plain_smbios; /* plain-libvirt-machine.c */
+plain_part plain_controllers;							     /* plain-libvirt-controllers.c */
+plain_part plain_disks;								     /* plain-libvirt-disks.c */
+plain_part plain_cards, plain_boot_order;					     /* plain-libvirt-cards.c */
+plain_part plain_ports, plain_screen, plain_devices;				     /* plain-libvirt-devices.c */
 
 #endif

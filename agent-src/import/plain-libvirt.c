@@ -57,7 +57,7 @@ const char *word_take(struct word *w, const char *key)
 	return value;
 }
 
-static bool is_yes(const char *value)
+bool word_is_yes(const char *value)
 {
 	static const char *const words[] = {"on", "yes", "true", "y", "1", NULL};
 
@@ -75,7 +75,7 @@ int word_flag(struct word *w, const char *key)
 
 		if (!no && strcmp(bare ? v->value : v->key, key) != 0)
 			continue;
-		is = bare ? !no : is_yes(v->value);
+		is = bare ? !no : word_is_yes(v->value);
 		w->used[i] = true;
 	}
 	return is;
