@@ -51,7 +51,7 @@ static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *
 	if (pipe2(ends, O_CLOEXEC))
 		return err_sys(e, errno, "cannot make a pipe");
 	fcntl(ends[0], F_SETFL, O_NONBLOCK);
-	r = s->ops->spawn(s, argv, ends[1], log, pid, e);
+	r = (f->tool->libvirt ? libvirt_spawn : s->ops->spawn)(s, argv, ends[1], log, pid, e);
 	close(ends[1]);
 	if (r)
 		close(ends[0]);
@@ -140,12 +140,23 @@ static int start_move(struct ferry *f, char *address, const char *key, struct er
 	AUTO_FREE char *state = xasprintf("%s/state-source", f->folder), *run = xasprintf("%s/run-source", f->folder);
 	AUTO_FREE char *channels = xasprintf("%u", f->tool->channels), *token = xasprintf("%s/state-target/token", f->folder);
 	AUTO_FREE char *program = f->tool->from ? xasprintf("%s/vmferry", f->tool->from) : xstrdup(f->b->vmferry);
-	/* whatever unit we may run in ourselves is none of the guest's */
-	char *argv[ARGS_MAX] = {program,       "migrate",	 qmp,	address,       "--disk-dir", f->target->folder,
-				"--json=fine", "--max-downtime", limit, "--state-dir", state,	     "--runtime-dir",
-				run,	       "--unit",	 "keep"};
-	size_t n = 15;
+	char *argv[ARGS_MAX] = {program,
+				"migrate",
+				f->tool->libvirt ? LIBVIRT_NAME : qmp,
+				address,
+				"--json=fine",
+				"--max-downtime",
+				limit,
+				"--state-dir",
+				state,
+				"--runtime-dir",
+				run};
+	size_t n = 11;
 
+	if (!f->tool->libvirt) { /* whatever unit we may run in ourselves is none of the guest's */
+		argv[n++] = "--disk-dir", argv[n++] = f->target->folder;
+		argv[n++] = "--unit", argv[n++] = "keep";
+	}
 	if (f->tool->channels)
 		argv[n++] = "--channels", argv[n++] = channels;
 	if (f->tool->codec)
@@ -212,12 +223,12 @@ static int read_events(struct ferry *f, struct err *e)
 	return f->length > LINE_MAX_BYTES ? err_set(e, EPROTO, "vmferry printed a line that does not end") : 0;
 }
 
-/* The QEMU that vmferry-dst has started for the guest. Until the guest is there vmferry-dst keeps its monitors where others do not look, and
- * takes nobody who was quicker. */
+/* The QEMU that was started for the guest. Until the guest is there vmferry-dst keeps its monitors where others do not look, and takes nobody
+ * who was quicker; libvirt does not. */
 static void meet_target(struct ferry *f)
 {
-	AUTO_FREE char *path =
-		f->result ? bench_guest_path(f->target, "mon") : xasprintf("%s/" HIDDEN_DIR_PREFIX "*/bench.mon", f->target->folder);
+	AUTO_FREE char *path = f->result || f->tool->libvirt ? bench_guest_path(f->target, "mon")
+							     : xasprintf("%s/" HIDDEN_DIR_PREFIX "*/bench.mon", f->target->folder);
 
 	if (f->copying)
 		watch_meet(f->w, f->target, path);
@@ -296,7 +307,8 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 	if (strcmp(outcome, "migrated"))
 		return err_set(e, EIO, "vmferry: %s: %s", outcome, reason ? reason : "no reason given");
 	watch_event(f->w, o->done_ns, "done");
-	f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
+	if (!f->tool->libvirt) /* that one is met, and has another pid in its namespace */
+		f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
 	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && watch_heard_all(f->w))) {
 		r = watch_step(f->w, until_ns, e);
 		meet_target(f);
@@ -304,7 +316,7 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 	if (r)
 		return err_prefix(e, f->there ? "waiting for word of the guest's QEMU" : "waiting for the end of vmferry-dst");
 	f->w->seen.resume_ns = MIN(f->w->seen.resume_ns, o->done_ns); /* word of it from another host may come late */
-	if (waitpid(f->source->pid, NULL, WNOHANG) == f->source->pid)
+	if (f->tool->libvirt || waitpid(f->source->pid, NULL, WNOHANG) == f->source->pid)
 		f->source->pid = 0;
 	o->own_ms = json_number_value(json_object_get(downtime, "total"));
 	o->predicted_ms = json_number_value(json_object_get(downtime, "predicted"));
@@ -367,6 +379,8 @@ int move_vmferry(struct bench *b, const struct tool *t, struct bench_guest *g, s
 		r = key_make("bench", text, e);
 		r = r ? r : b->sides[g->side].ops->file(&b->sides[g->side], key, text, e);
 	}
+	if (!r && t->libvirt)
+		r = libvirt_show(&b->sides[o->target.side], &o->target, e);
 	r = r ? r : watch_open(&w->source, g, e);
 	if (!f.there) {
 		r = r ? r : start_agent(&f, key, e);

@@ -1,24 +1,29 @@
 /*
- * bench-libvirt.c: a move by `virsh migrate --copy-storage-all`, in the lab.
+ * bench-libvirt.c: a guest of libvirt's in the lab, and its move by `virsh migrate --copy-storage-all`.
  *
  * Theory of operation. Each side has a libvirtd of its own (scripts/lab libvirtd), which sees the guest's folder as GUEST_DIR, so that
  * one description of the guest is true at both. A guest that libvirt moves was started by it: its devices lie where libvirt puts
- * them, and no QEMU that was started otherwise could take its state.
+ * them, and no QEMU that was started otherwise could take its state. It is a defined one, as such guests mostly are, and as
+ * vmferry wants it.
  */
 #include "bench.h"
 #include "process.h"
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
 #define GUEST_DIR "/run/libvirt/bench"
-#define NAME	  "bench"
+#define NAME	  LIBVIRT_NAME
+#define WORDS_MAX 64 /* no command has more */
 #define START_MS  20000
 #define VIRSH_MS  60000
 #define END_MS	  20000
+#define SHOW_MS	  20000
 
 /* ---- virsh ---- */
 
@@ -27,11 +32,18 @@ static char *uri_of(const struct side *s)
 	return xasprintf("qemu:///system?socket=%s/libvirt-sock", s->libvirt);
 }
 
+/* What scripts/lab has found. */
+static char *virsh_of(const struct side *s)
+{
+	return xasprintf("%s/virsh", s->libvirt);
+}
+
 /* Runs one command at that side; its words are NULL-terminated. */
 static int virsh(const struct side *s, const char *const *words, struct process_output *out, struct err *e)
 {
 	AUTO_FREE char *uri = uri_of(s);
-	char *argv[8] = {"virsh", "-q", "-c", uri};
+	AUTO_FREE char *program = virsh_of(s);
+	char *argv[8] = {program, "-q", "-c", uri};
 	size_t n = 4;
 	int r;
 
@@ -43,9 +55,10 @@ static int virsh(const struct side *s, const char *const *words, struct process_
 	return out->status ? err_set(e, EIO, "virsh %s: %s", argv[4], out->text) : 0;
 }
 
-json_t *libvirt_version(void)
+json_t *libvirt_version(const struct bench *b)
 {
-	char *argv[] = {"virsh", "--version", NULL};
+	AUTO_FREE char *program = virsh_of(&b->sides[0]);
+	char *argv[] = {program, "--version", NULL};
 	struct process_output out;
 	struct err e;
 
@@ -65,7 +78,9 @@ static int daemon_start(struct bench *b, struct side *s, struct err *e)
 
 	while (!r && (r = s->ops->reach(s, sock, &fd, e)) == -ENOENT) {
 		if (waitpid(s->libvirtd, NULL, WNOHANG) == s->libvirtd) {
-			err_set(e, ENOTSUP, "the tool virsh needs libvirtd (package libvirt-daemon-system), which does not start");
+			err_set(e, ENOTSUP,
+				"the tool %s needs libvirtd and virsh (packages libvirt-daemon-system, libvirt-clients), and does not get them",
+				plan_libvirt(&b->plan)->text);
 			return bench_said_last(s, log, e);
 		}
 		r = bench_step(b, until_ns, 20, e);
@@ -83,7 +98,7 @@ int libvirt_prepare(struct bench *b, struct err *e)
 	unsigned i;
 	int r = 0;
 
-	if (!plan_has(&b->plan, TOOL_VIRSH))
+	if (!plan_libvirt(&b->plan))
 		return 0;
 	for (i = 0; i < ARRAY_LEN(b->sides) && !r; i++) {
 		b->sides[i].libvirt = bench_folder(b, i, e);
@@ -104,19 +119,35 @@ void libvirt_fini(struct bench *b)
 	}
 }
 
-/* A path that the side's libvirtd sees, as we see it. */
-static char *seen_there(const struct side *s, const char *path)
+int libvirt_spawn(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e)
 {
-	return xasprintf("/proc/%d/root%s", (int)s->libvirtd, path);
+	AUTO_FREE char *libvirtd = xasprintf("%d", (int)s->libvirtd), *path = xasprintf("/proc/%s/ns/pid_for_children", libvirtd);
+	AUTO_CLOSE int there = open(path, O_RDONLY | O_CLOEXEC), here = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+	char *words[WORDS_MAX] = {"nsenter", "-t", libvirtd, "-m", "-u", "--"};
+	size_t n = 6;
+	int r;
+
+	while (*argv && n + 1 < ARRAY_LEN(words))
+		words[n++] = *argv++;
+	if (there < 0 || here < 0 || setns(there, CLONE_NEWPID))
+		return err_sys(e, errno, "cannot start %s where libvirtd is", words[6]);
+	r = s->ops->spawn(s, words, out_fd, log, pid, e);
+	return setns(here, CLONE_NEWPID) ? err_sys(e, errno, "cannot start processes of our own again") : r;
 }
 
-/* The folder is where the guest's description says. */
-static int folder_show(const struct side *s, const struct bench_guest *g, struct err *e)
+/* Not by a link, which would be another path for whoever asks the kernel which file QEMU has open. */
+int libvirt_show(const struct side *s, const struct bench_guest *g, struct err *e)
 {
-	AUTO_FREE char *link = seen_there(s, GUEST_DIR);
+	static const char script[] = "umount -nl \"$2\" 2>/dev/null; mkdir -p \"$2\" && mount -n --bind \"$1\" \"$2\"";
+	AUTO_FREE char *mounts = xasprintf("--mount=/proc/%d/ns/mnt", (int)s->libvirtd);
+	AUTO_FREE char *pids = xasprintf("--pid=/proc/%d/ns/pid_for_children", (int)s->libvirtd); /* of whom /proc tells there */
+	char *argv[] = {"nsenter", mounts, pids, "--", "sh", "-c", (char *)script, "sh", g->folder, GUEST_DIR, NULL};
+	struct process_output out;
+	int r = process_run(argv, SHOW_MS, &out, e);
 
-	unlink(link);
-	return symlink(g->folder, link) ? err_sys(e, errno, "cannot make %s", link) : 0;
+	return r	    ? err_prefix(e, "running nsenter")
+	       : out.status ? err_set(e, EIO, "cannot show the guest's folder to libvirt: %s", out.text)
+			    : 0;
 }
 
 /* ---- the guest ---- */
@@ -174,7 +205,7 @@ int libvirt_create(struct bench *b, struct bench_guest *g, const char *kernel_li
 {
 	AUTO_FREE char *path = bench_guest_path(g, "xml"), *monitor = bench_guest_path(g, "mon");
 	AUTO_CLOSE int fd = -1;
-	const char *const words[] = {"create", path, NULL};
+	const char *const define[] = {"define", path, NULL}, *const start[] = {"start", NAME, NULL};
 	struct side *s = &b->sides[g->side];
 	struct process_output out;
 	FILE *f = fopen(path, "wex");
@@ -185,8 +216,9 @@ int libvirt_create(struct bench *b, struct bench_guest *g, const char *kernel_li
 	put_guest(f, b, g, kernel_line);
 	if (fclose(f))
 		return err_sys(e, errno, "cannot write %s", path);
-	r = folder_show(s, g, e);
-	r = r ? r : virsh(s, words, &out, e);
+	r = libvirt_show(s, g, e);
+	r = r ? r : virsh(s, define, &out, e);
+	r = r ? r : virsh(s, start, &out, e);
 	r = r ? r : s->ops->reach(s, monitor, &fd, e);
 	if (r)
 		return r;
@@ -196,11 +228,12 @@ int libvirt_create(struct bench *b, struct bench_guest *g, const char *kernel_li
 
 void libvirt_destroy(struct bench *b, const struct bench_guest *g)
 {
-	static const char *const words[] = {"destroy", NAME, NULL};
+	static const char *const destroy[] = {"destroy", NAME, NULL}, *const undefine[] = {"undefine", NAME, NULL};
 	struct process_output out;
 	struct err e;
 
-	virsh(&b->sides[g->side], words, &out, &e);
+	virsh(&b->sides[g->side], destroy, &out, &e);
+	virsh(&b->sides[g->side], undefine, &out, &e);
 }
 
 /* ---- the move ---- */
@@ -224,7 +257,7 @@ static int target_make(struct virsh_move *m, struct err *e)
 	g->side = !m->source->side;
 	g->folder = bench_folder(m->b, g->side, e);
 	r = g->folder ? bench_guest_disks(m->b, g, e) : -e->code;
-	return r ? r : folder_show(&m->b->sides[g->side], g, e);
+	return r ? r : libvirt_show(&m->b->sides[g->side], g, e);
 }
 
 static int limit_downtime(const struct virsh_move *m, struct err *e)
@@ -241,8 +274,10 @@ static int begin(struct virsh_move *m, struct err *e)
 	struct side *from = &m->b->sides[m->source->side], *to = &m->b->sides[m->target->side];
 	AUTO_FREE char *uri = uri_of(from), *there = uri_of(to), *via = xasprintf("tcp://%s", to->address);
 	AUTO_FREE char *log = xasprintf("%s/virsh.log", m->source->folder), *channels = xasprintf("%u", m->tool->channels);
-	char *argv[24] = {"virsh", "-q", "-c", uri, "migrate", "--live", NAME, there, "--migrateuri", via};
-	size_t n = 10;
+	AUTO_FREE char *program = virsh_of(from);
+	char *argv[24] = {program, "-q",  "-c",		  uri, "migrate", "--live", "--persistent", "--undefinesource",
+			  NAME,	   there, "--migrateuri", via};
+	size_t n = 12;
 
 	if (m->source->disk_count)
 		argv[n++] = "--copy-storage-all";

@@ -154,6 +154,10 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 		t->tls = true;
 		return 0;
 	}
+	if (!strcmp(word, "libvirt") && t->kind == TOOL_VMFERRY) {
+		t->libvirt = true;
+		return 0;
+	}
 	if (t->kind == TOOL_VMFERRY && !strncmp(word, "from=/", 6) && !t->from) {
 		t->from = xstrdup(word + 5);
 		return 0;
@@ -170,7 +174,7 @@ static int tool_option(struct tool *t, const char *word, struct err *e)
 	}
 	return err_set(
 		e, EINVAL,
-		"'%s': there is no option '%s' (tls, but of virsh; channels=1…%u of vmferry, …16 of multifd and virsh; of vmferry also codec=auto|none|lz4|zstd, recheck=off, from=/DIRECTORY)",
+		"'%s': there is no option '%s' (tls, but of virsh; channels=1…%u of vmferry, …16 of multifd and virsh; of vmferry also libvirt, codec=auto|none|lz4|zstd, recheck=off, from=/DIRECTORY)",
 		t->text, word, CHANNELS_MAX - 1);
 }
 
@@ -195,6 +199,7 @@ static int take_tool(struct bench_plan *p, const char *word, struct err *e)
 	if (i == ARRAY_LEN(names))
 		return err_set(e, EINVAL, "there is no tool '%s' (single, multifd, multifd+zstd, xbzrle, virsh, vmferry)", word);
 	t.kind = names[i].kind;
+	t.libvirt = t.kind == TOOL_VIRSH;
 	t.text = xstrdup(word);
 	copy = rest = xstrdup(word + n);
 	strsep(&rest, "+");
@@ -288,14 +293,14 @@ void plan_fini(struct bench_plan *p)
 		free(p->tools[i].text), free(p->tools[i].from);
 }
 
-bool plan_has(const struct bench_plan *p, enum tool_kind kind)
+const struct tool *plan_libvirt(const struct bench_plan *p)
 {
 	unsigned i;
 
 	for (i = 0; i < p->tool_count; i++)
-		if (p->tools[i].kind == kind)
-			return true;
-	return false;
+		if (p->tools[i].libvirt)
+			return &p->tools[i];
+	return NULL;
 }
 
 /* ---- as JSON ---- */

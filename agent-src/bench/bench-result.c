@@ -301,8 +301,8 @@ json_t *bench_environment(const struct bench *b)
 	json_object_set_new(o, "where", json_string(b->host ? b->host : "lab"));
 	json_object_set_new(o, "load", json_real(load));
 	json_object_set_new(o, "io_uring", json_boolean(loop_has_io_uring(b->loop)));
-	if (plan_has(&b->plan, TOOL_VIRSH))
-		json_object_set_new(o, "libvirt", libvirt_version());
+	if (plan_libvirt(&b->plan))
+		json_object_set_new(o, "libvirt", libvirt_version(b));
 	if (there)
 		json_object_set_new(o, "qemu_there", json_string(there));
 	return o;

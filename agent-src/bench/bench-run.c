@@ -257,15 +257,14 @@ static json_t *move_begin(const struct bench *b, const struct planned_cell *c, u
 static int one(struct bench *b, const struct planned_cell *c, unsigned round, const struct tool *t, struct bench_guest *g,
 	       struct progress *p, struct err *e)
 {
-	bool libvirt = t->kind == TOOL_VIRSH;
 	struct runs all;
 	json_t *move;
 	int r = 0;
 
-	if (g->pid && g->libvirt != libvirt) /* neither could move what the other has started */
+	if (g->pid && g->libvirt != t->libvirt) /* neither could move what the other has started */
 		bench_guest_end(b, g);
 	if (!g->pid)
-		r = bench_guest_boot(b, g, c->workload, c->mem_mib, libvirt, e);
+		r = bench_guest_boot(b, g, c->workload, c->mem_mib, t->libvirt, e);
 	if (r)
 		return err_prefix(e, "starting the guest");
 	move = move_begin(b, c, round, t);

@@ -12,7 +12,7 @@
  * bench-guest   the guest: its QEMU, its disks, what its witness says
  * bench-content what its disks are filled with
  * bench-native  a move by QEMU's own migration, with its mirror for disks
- * bench-libvirt a move by virsh
+ * bench-libvirt the guest as one of libvirt's, and its move by virsh
  * bench-tls     keys; the one for QEMU's own TLS, at both sides
  * bench-ferry   a move by vmferry
  * bench-watch   what is sampled while a move runs
@@ -73,8 +73,8 @@ struct tool {
 	unsigned channels; /* 0: the tool's own default */
 	const char *codec; /* vmferry; NULL: auto */
 	bool no_recheck;   /* vmferry: QEMU is believed, as with KVM it is */
-	bool tls;
-	char *from; /* vmferry: another build's directory; NULL: this one */
+	bool tls, libvirt; /* libvirt: the guest is libvirt's */
+	char *from;	   /* vmferry: another build's directory; NULL: this one */
 };
 
 struct bench_plan {
@@ -104,7 +104,8 @@ int plan_loss(struct bench_plan *p, const char *word, struct err *e);
 /* One word. */
 int plan_content(struct bench_plan *p, const char *word, struct err *e);
 void plan_fini(struct bench_plan *p);
-bool plan_has(const struct bench_plan *p, enum tool_kind kind);
+/* The tool of which a guest is libvirt's that is first in the plan; NULL: there is none. */
+const struct tool *plan_libvirt(const struct bench_plan *p);
 /* All workloads there are, for --help. */
 const struct workload *plan_workload(unsigned index);
 /* Bytes per second, as its interface counts them, that a link carries; 0: not shaped, or not known. Whole: each packet is counted with its headers;
@@ -233,7 +234,12 @@ struct bench_guest;
 int libvirt_prepare(struct bench *b, struct err *e);
 void libvirt_fini(struct bench *b);
 /* A string. */
-json_t *libvirt_version(void);
+json_t *libvirt_version(const struct bench *b);
+/* As side_ops has it, but among what that side's libvirtd sees: its socket, its guests' files and their pids. */
+int libvirt_spawn(struct side *s, char *const *argv, int out_fd, const char *log, pid_t *pid, struct err *e);
+/* The guest's folder is where its description says. */
+int libvirt_show(const struct side *s, const struct bench_guest *g, struct err *e);
+#define LIBVIRT_NAME "bench"
 /* Starts the guest, whose disks are there. */
 int libvirt_create(struct bench *b, struct bench_guest *g, const char *kernel_line, struct err *e);
 /* Ends it, and what is left of it. */

@@ -70,7 +70,7 @@ struct command {
 static const char *const link_words[] = {"unshaped", "100mbit", "1gbit", "10gbit", NULL};
 static const char *const workload_words[] = {"idle",	     "writer",	       "hot",	   "disk", "cache", "churn",
 					     "compressible", "incompressible", "database", NULL};
-static const char *const tool_words[] = {"single", "multifd", "multifd+zstd", "xbzrle", "virsh", "vmferry", NULL};
+static const char *const tool_words[] = {"single", "multifd", "multifd+zstd", "xbzrle", "virsh", "vmferry", "vmferry+libvirt", NULL};
 static const char *const content_words[] = {"living", "noise", "zeros", NULL};
 static const char *const accel_words[] = {"kvm", "tcg", NULL};
 
@@ -90,8 +90,8 @@ static const struct command_option rows[] = {
 	 .offset = CHOICE(workloads), PLANNED, .words = workload_words},
 	{"tools", "LIST",
 	 "default: multifd,multifd+zstd,vmferry. There are QEMU's single, multifd, multifd+zstd and xbzrle, their disks by blockdev-mirror "
-	 "over NBD; virsh (migrate --copy-storage-all, where libvirt is installed; with --lab); and vmferry. Options follow a +: "
-	 "multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all but virsh; vmferry+recheck=off believes QEMU, as with "
+	 "over NBD; virsh (migrate --copy-storage-all; with --lab); and vmferry. Options follow a +: "
+	 "vmferry+libvirt (moves the guest that virsh moves), multifd+channels=4, vmferry+codec=none+channels=4+tls. +tls goes with all but virsh; vmferry+recheck=off believes QEMU, as with "
 	 "KVM it does; vmferry+from=/DIR is another build",
 	 OPT_TEXT, .offset = CHOICE(tools), PLANNED, .words = tool_words},
 	{"repeat", "N", "moves of each tool that count (default 5); one more before does not", OPT_NUMBER, .offset = OF(plan.repeat),
@@ -240,8 +240,12 @@ static int check_place(struct bench *b, const struct choice *c)
 		return wrong(
 			"--links, --delay and --loss make links of their own, with --lab only: between two hosts there is the network that they "
 			"have");
-	if (plan_has(&b->plan, TOOL_VIRSH))
-		return wrong("the tool virsh is measured with --lab only");
+	if (plan_libvirt(&b->plan)) {
+		AUTO_FREE char *text = xasprintf("the tool %s is measured with --lab only, where each side has a libvirtd of its own",
+						 plan_libvirt(&b->plan)->text);
+
+		return wrong(text);
+	}
 	plan_network(&b->plan);
 	return dest_options_check(&b->dest);
 }

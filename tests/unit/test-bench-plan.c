@@ -24,10 +24,10 @@ static void tools_are_read_with_their_options(void **state)
 		plan_tools(
 			&p,
 			"single,multifd+channels=8,multifd+zstd,multifd+zstd+channels=3,xbzrle,vmferry,vmferry+codec=none+tls+recheck=off+from=/x/y,"
-			"multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls,virsh+channels=3",
+			"multifd+tls,multifd+zstd+channels=4+tls,single+tls,xbzrle+tls,virsh+channels=3,vmferry+libvirt+channels=2",
 			&e),
 		0);
-	assert_int_equal(p.tool_count, 12);
+	assert_int_equal(p.tool_count, 13);
 	assert_int_equal(p.tools[1].kind, TOOL_MULTIFD);
 	assert_int_equal(p.tools[1].channels, 8);
 	assert_int_equal(p.tools[2].kind, TOOL_ZSTD);
@@ -48,10 +48,13 @@ static void tools_are_read_with_their_options(void **state)
 		assert_true(p.tools[i].tls);
 	assert_int_equal(p.tools[11].kind, TOOL_VIRSH);
 	assert_int_equal(p.tools[11].channels, 3);
-	assert_true(plan_has(&p, TOOL_VIRSH));
-	p.tool_count--;
-	assert_false(plan_has(&p, TOOL_VIRSH));
-	p.tool_count++;
+	assert_ptr_equal(plan_libvirt(&p), &p.tools[11]);
+	assert_true(p.tools[12].libvirt);
+	p.tools[11].libvirt = false;
+	assert_ptr_equal(plan_libvirt(&p), &p.tools[12]);
+	p.tool_count = 11;
+	assert_null(plan_libvirt(&p));
+	p.tool_count = 13;
 	plan_fini(&p);
 }
 
@@ -68,6 +71,8 @@ static void what_there_is_not_is_refused(void **state)
 					    "tls+multifd",
 					    "virsh+tls",
 					    "virsh+codec=lz4",
+					    "virsh+libvirt",
+					    "multifd+libvirt",
 					    "multifd+channels=0",
 					    "multifd+channels=17",
 					    "multifd+channels=",
