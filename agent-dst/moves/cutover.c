@@ -237,8 +237,10 @@ void cutover_entered(struct attempt *a)
 {
 	if (a->handoff.state == HO_DST_PREPARED)
 		conductor_goto(&a->con, ST_COMMIT);
-	if (a->handoff.state == HO_DST_STARTED || a->handoff.state == HO_DST_ABORTED)
+	if (a->handoff.state == HO_DST_STARTED || a->handoff.state == HO_DST_ABORTED) {
 		urgent_end();
+		turn_end(transfer_of(a));
+	}
 	if (a->handoff.state == HO_DST_PREPARED || a->handoff.state == HO_DST_START)
 		transfer_of(a)->noted_ns += a->noted_ns;
 }
@@ -448,6 +450,7 @@ static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], st
 	int r;
 
 	memcpy(t->a.id, attempt, sizeof(t->a.id));
+	ticket_sweep(t->cfg->runtime_dir, "in"); /* that of the agent that has died, before the source hears that all is settled */
 	path = journal_path_of(t);
 	/* the session that holds it may not have noticed yet that its source is gone */
 	r = transfer_restore_from_others(t, path, BUSY_MS, e);

@@ -13,15 +13,36 @@
 #include <errno.h>
 #include <string.h>
 
+#define TURN_MS 250
+
 static const struct stage stages[];
 
 /* ---- connect ---- */
+
+/* A source that waits has nothing to say. */
+static int wait_event(struct transfer *t, const struct event *ev, struct err *e)
+{
+	int r;
+
+	if (ev->kind == EVENT_FRAME)
+		return err_set(e, EPROTO, "unexpected %s of a move that waits for its turn", msg_name(ev->type));
+	if (ev->kind != EVENT_TICK)
+		return common_event(t, ev, e);
+	r = turn_look(t, e);
+	if (r || t->turn.waits)
+		return r;
+	conductor_tick(&t->a.con, 0);
+	conductor_goto(&t->a.con, ST_PREFLIGHT);
+	return 0;
+}
 
 static int connect_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
 	int r;
 
+	if (t->turn.waits)
+		return wait_event(t, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_DESCRIBE)
 		return common_event(t, ev, e);
 	if (t->a.handing_off) { /* by a HANDOFF, from its journal: which stays as it is, whatever else this peer wants */
@@ -35,6 +56,10 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 	if (!r)
 		r = recipe_choose(t, json_text(t->target.description, "how"), json_text(t->target.description, "owner"), e);
 	if (!r)
+		r = turn_begin(t, e);
+	if (!r && t->turn.waits)
+		conductor_tick(&t->a.con, TURN_MS);
+	else if (!r)
 		conductor_goto(&t->a.con, ST_PREFLIGHT);
 	return r;
 }
@@ -62,6 +87,7 @@ static int tell_obstacles(struct transfer *t, struct err *e)
 {
 	const struct obstacles *o = &t->target.obstacles;
 
+	turn_end(t);
 	return json_message_send(t->a.control, MSG_ACCEPT, t->a.id,
 				 json_pack("{s:s,s:i,s:O}", "how", t->recipe->how, "code", o->code, "obstacles", o->list), e);
 }
@@ -85,6 +111,8 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 		return r;
 	accept = json_pack("{s:s,s:i}", "how", t->recipe->how, "resume_port", net_local_port(t->data.listen_fd));
 	describe_machine(t, accept);
+	if (t->turn.why_not)
+		json_object_set_new(accept, "turn_error", json_string(t->turn.why_not));
 	r = parts_describe(&t->parts, accept, e);
 	t->accepted = !r;
 	if (!r)
@@ -162,6 +190,7 @@ static void fail(void *ctx, const struct err *why)
 	if (!t->a.dead)
 		t->a.exit_code = EXIT_SOURCE;
 	if (!t->a.handing_off) {
+		turn_end(t);
 		if (t->a.control && !t->a.control_lost)
 			channel_send(t->a.control, ERROR, error, .code = (uint32_t)why->code, .doing = slice_of(""),
 				     .text = slice_of(why->msg));
@@ -210,6 +239,7 @@ void transfer_free(struct transfer *t)
 	parts_fini(&t->parts);
 	attempt_fini(&t->a);
 	json_decref(t->decisions);
+	turn_fini(t);
 	loop_free(t->a.loop);
 	cpu_thread_end();
 	free(t);

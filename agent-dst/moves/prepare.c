@@ -70,6 +70,7 @@ int prepare_enter(void *ctx, struct err *e)
 	int r;
 
 	fault_point("dst-prepare");
+	turn_count(t);
 	r = fault_point("dst-forbidden") ? confine_try(e) : 0;
 	if (!r)
 		r = take_secret(t, t->decisions, e);

@@ -24,6 +24,7 @@
 #include "ram.h"
 #include "startup.h"
 #include "tpm.h"
+#include "turn.h"
 
 #define LEFTOVERS_MAX 20 /* that are told */
 
@@ -65,6 +66,7 @@ struct transfer {
 	struct arrived arrived;
 	struct data_plane data;
 	struct outage outage;
+	struct turn turn;
 	bool accepted;	   /* the plan was: ACCEPT has been sent */
 	json_t *decisions; /* PREPARE */
 

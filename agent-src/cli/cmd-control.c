@@ -196,6 +196,14 @@ static char *what_is_left(const json_t *s)
 	return xasprintf("%s of disks and %s of memory", disk, format_bytes(ram, bytes_in(s, "ram_left")));
 }
 
+static void print_turn(const json_t *waits)
+{
+	bool out = !strcmp(json_text(waits, "for") ?: "", "out");
+
+	printf(", waits for its turn: %.0f before it to %s\n", json_number_value(json_object_get(waits, "ahead")),
+	       out ? "leave this host" : "come to the destination");
+}
+
 static void print_copy(const json_t *s, const char *who, const char *to, const char *stage)
 {
 	bool held = json_is_true(json_object_get(s, "held")), cut = json_is_true(json_object_get(json_object_get(s, "outages"), "now"));
@@ -205,6 +213,10 @@ static void print_copy(const json_t *s, const char *who, const char *to, const c
 	bool waits = !cut && report_progress_wait(s, wait, sizeof(wait));
 
 	printf("%s -> %s: %s%s", who, to, stage, held && !waits ? ", held" : "");
+	if (json_object_get(s, "waits")) {
+		print_turn(json_object_get(s, "waits"));
+		return;
+	}
 	if (t_ms >= 1000)
 		printf(" (%.0f s since it began)", t_ms / 1000);
 	if (json_object_get(s, "percent"))

@@ -36,7 +36,7 @@ static int does_not_happen(void *ctx, struct err *e)
 }
 
 const struct stage ahead_stages[] = {
-	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_CONNECT] = {"connect", connect_enter, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
 	[ST_COPY] = {"copy", warm_copy_enter, copy_ahead_event},

@@ -155,7 +155,7 @@ static int switchover_cold_event(void *ctx, const struct event *ev, struct err *
 }
 
 const struct stage cold_stages[] = {
-	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_CONNECT] = {"connect", connect_enter, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
 	[ST_COPY] = {"copy", copy_cold_enter, copy_cold_event},

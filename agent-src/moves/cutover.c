@@ -455,6 +455,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 		t->peer.pid = (int)pid;
 	if (peer == HO_DST_STARTED && !t->blackout.started_ns) {
 		urgent_end();
+		turn_end(t);
 		t->blackout.started_ns = ran_since_ns(t, runs, at_ns);
 	}
 	if (peer == HO_DST_ABORTED || peer == HO_NONE)

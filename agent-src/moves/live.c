@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 const struct stage live_stages[] = {
-	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_CONNECT] = {"connect", connect_enter, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
 	[ST_COPY] = {"copy", copy_enter, copy_event},

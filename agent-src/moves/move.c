@@ -24,6 +24,7 @@
 #define ESTIMATE_MS  120000	/* and to try its disks first */
 #define READS_PER_MS (16 * KIB) /* bytes that it reads, at the least */
 #define PLAN_DUE_MS  200	/* a test's */
+#define TURN_MS	     250
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
 
@@ -144,19 +145,41 @@ int connect_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
 	struct link link;
+	bool waits = false;
 	int r = t->recipe->find(t, e);
 
 	if (!r && parts_look(&t->parts, found, t) > 1) /* the destination could not be told of it as it is */
 		r = obstacles_err(&t->src.obstacles, e);
-	if (!r)
+	if (!r && !obstacles_count(&t->src.obstacles)) /* one that is refused takes nobody's turn */
+		r = turn_wait(t, &waits, e);
+	if (!r && waits)
+		conductor_tick(&t->a.con, TURN_MS);
+	if (!r && !waits)
 		r = reach_destination(t, &link, e);
-	if (r)
+	if (r || waits)
 		return r;
 	attempt_connect(&t->a, link, &t->data.shared.pacer);
 	r = attempt_id_new(t->a.id, e);
 	if (r)
 		return r;
 	conductor_goto(&t->a.con, ST_PREFLIGHT);
+	return 0;
+}
+
+/* It is looked at anew when its turn has come. */
+int connect_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	bool waits;
+	int r;
+
+	if (ev->kind != EVENT_TICK)
+		return common_event(t, ev, e);
+	r = turn_wait(t, &waits, e);
+	if (r || waits)
+		return r;
+	t->turn->again = true;
+	conductor_finish(&t->a.con);
 	return 0;
 }
 
@@ -194,6 +217,8 @@ static void describe_ourselves(struct transfer *t, json_t *out)
 	if (t->opt->estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
+	if (turn_word(t))
+		json_object_set_new(out, "turn", json_string(turn_word(t)));
 }
 
 /* It looks at what is there, and asks its QEMU. What it has of the guest's files already it reads. */
@@ -249,17 +274,39 @@ int preflight_enter(void *ctx, struct err *e)
 	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
-/* The destination wants to know more: the names of the CPU's features are all that it can ask for. */
+/* Others come first there, or it is this one's turn: an answer to DESCRIBE comes then. */
+static int wait_there(struct transfer *t, const json_t *turn, struct err *e)
+{
+	json_int_t ahead = json_integer_value(json_object_get(turn, "ahead"));
+
+	if (!turn_word(t) || ahead < 0 || ahead > UINT32_MAX)
+		return err_set(e, EPROTO, "the destination has this move wait for a turn that it did not ask for");
+	turn_tell(t, false, (unsigned)ahead);
+	if (ahead)
+		loop_timer_clear(t->a.loop, &t->end.plan);
+	else
+		expect_plan(t);
+	return 0;
+}
+
+/* The destination wants to know more: the names of the CPU's features are all that it can ask for. Or it is not this move's turn there. */
 static int describe_more(struct transfer *t, const struct event *ev, struct err *e)
 {
 	json_t *wanted;
 	bool known;
 	int r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &wanted, e);
 
-	if (!r && !t->src.cpu)
-		r = err_set(e, EPROTO, "the destination asks for the CPU of a guest that does not run there with it");
 	if (r)
 		return r;
+	if (json_is_object(json_object_get(wanted, "turn"))) {
+		r = wait_there(t, json_object_get(wanted, "turn"), e);
+		json_decref(wanted);
+		return r;
+	}
+	if (!t->src.cpu) {
+		json_decref(wanted);
+		return err_set(e, EPROTO, "the destination asks for the CPU of a guest that does not run there with it");
+	}
 	known = json_is_true(json_object_get(wanted, "cpu_features")) && !json_object_get(t->src.cpu, "features");
 	json_decref(wanted);
 	if (!known)
@@ -363,6 +410,9 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	parts_agree(&t->parts, t->plan, &t->src.obstacles, e);
 	if (revert_agreed(t, e))
 		obstacles_add(&t->src.obstacles, e);
+	if (json_text(t->plan, "turn_error"))
+		report_notice(&t->life.report, "at the destination this move does not wait for others, nor others for it: %s",
+			      json_text(t->plan, "turn_error"));
 	tell_plan(t); /* also one that we do not agree to: why is told next */
 	r = obstacles_err(&t->src.obstacles, e);
 	if (!r && t->entry->planned)
@@ -529,6 +579,8 @@ void transfer_free(struct transfer *t)
 	loop_timer_clear(t->a.loop, &t->end.question);
 	revert_end(t);
 	life_close(&t->life);
+	if (t->a.taken_up && t->opt->runtime_dir)
+		ticket_sweep(t->opt->runtime_dir, "out");
 	parts_fini(&t->parts);
 	host_load_close(&t->blackout.load);
 	urgent_end();
@@ -561,6 +613,10 @@ int transfer_run(struct transfer *t)
 		if (!t->a.handing_off)
 			t->a.exit_code = EXIT_REFUSED;
 	}
+	if (t->turn && t->turn->again) {
+		transfer_free(t);
+		return 0;
+	}
 	ending_settle(t);
 	ahead_settle(t);
 	if ((t->entry->last != ST_PREFLIGHT || t->a.exit_code) && !head_start_goes_on(t))
@@ -576,24 +632,45 @@ static int failed_to_begin(const struct err *e)
 	return EXIT_REFUSED;
 }
 
-int move_run(const struct move_options *opt)
+static void confine_this(void)
 {
+	confine_here(false);
+}
+
+/* begun: once, when the first transfer is there; may be NULL. */
+static int run_in_turn(const struct move_options *opt, void (*begun)(void))
+{
+	struct turn turn = {.ticket = NULL};
 	struct transfer *t;
 	struct err e;
-	int r = confine_prepare(true, &e);
+	int code;
 
-	if (!r)
-		r = transfer_new(&t, opt, entry_for(opt), &e);
-	if (r)
+	do {
+		turn.again = false;
+		if (transfer_new(&t, opt, entry_for(opt), &e)) {
+			code = failed_to_begin(&e);
+			break;
+		}
+		t->turn = &turn;
+		if (begun)
+			begun();
+		begun = NULL;
+		code = transfer_run(t);
+	} while (turn.again);
+	ticket_return(turn.ticket);
+	return code;
+}
+
+int move_run(const struct move_options *opt)
+{
+	struct err e;
+
+	if (confine_prepare(true, &e))
 		return failed_to_begin(&e);
-	confine_here(false);
-	return transfer_run(t);
+	return run_in_turn(opt, confine_this);
 }
 
 int move_run_another(const struct move_options *opt)
 {
-	struct transfer *t;
-	struct err e;
-
-	return transfer_new(&t, opt, entry_for(opt), &e) ? failed_to_begin(&e) : transfer_run(t);
+	return run_in_turn(opt, NULL);
 }

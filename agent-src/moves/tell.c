@@ -271,6 +271,9 @@ json_t *tell_status(struct transfer *t)
 	json_t *status = json_pack("{s:s,s:s*}", "how", t->recipe->how, "destination", t->life.to);
 
 	set_pace(t, status);
+	if (t->waits.ahead)
+		json_object_set_new(status, "waits",
+				    json_pack("{s:s,s:I}", "for", t->waits.here ? "out" : "in", "ahead", (json_int_t)t->waits.ahead));
 	if (t->revert.open)
 		set_number(status, "revert_until", (uint64_t)t->revert.until);
 	parts_tell(&t->parts, TELL_STATUS, status);

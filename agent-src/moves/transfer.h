@@ -28,6 +28,7 @@
 #include "ram.h"
 #include "reconnect.h"
 #include "tpm.h"
+#include "turn.h"
 #include "unit.h"
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
@@ -177,6 +178,8 @@ struct transfer {
 	const struct recipe *recipe;
 	const struct entry *entry;
 	const struct move_options *opt;
+	struct turn *turn; /* NULL: none is waited for */
+	struct wait waits;
 	char *disk_dir; /* transfer_disk_dir() */
 	struct dest dest;
 	struct guard guard;
@@ -247,6 +250,7 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 
 /* move.c: stages that are the same in all recipes, for their tables */
 int connect_enter(void *ctx, struct err *e);
+int connect_event(void *ctx, const struct event *ev, struct err *e);
 int preflight_enter(void *ctx, struct err *e);
 int preflight_event(void *ctx, const struct event *ev, struct err *e);
 int preflight_plan_is_due(struct transfer *t, struct err *e);

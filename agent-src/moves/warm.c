@@ -225,7 +225,7 @@ static int switchover_warm_event(void *ctx, const struct event *ev, struct err *
 }
 
 const struct stage warm_stages[] = {
-	[ST_CONNECT] = {"connect", connect_enter, common_event},
+	[ST_CONNECT] = {"connect", connect_enter, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
 	[ST_COPY] = {"copy", warm_copy_enter, copy_warm_event},

@@ -129,6 +129,7 @@ static const struct command_option rows[] = {
 
 	{"max-downtime", "MS", "switch over when the guest will be stopped no longer than this (default 300)", OPT_NUMBER,
 	 .offset = MEMBER(max_downtime_ms), .min = 1, .max = 3600000, .unit = "milliseconds", .heading = "When it switches over:"},
+	{"now", NULL, "begin at once, however many moves leave this host or come to that one", OPT_FLAG, .offset = MEMBER(now)},
 	{"hold", NULL, "when that is reached, wait for: vmferry switch VM", OPT_FLAG, .offset = MEMBER(hold)},
 	{"at", "TIME",
 	 "the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); all is copied until then; with "

@@ -91,6 +91,7 @@ struct move_options {
 	unsigned revert_within_s; /* for so long it can be had back from there; 0: it stays there */
 	time_t at;		  /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
+	bool now;	       /* it does not wait for other moves of either host */
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */

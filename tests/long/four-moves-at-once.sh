@@ -11,6 +11,8 @@
 . "$(dirname "$0")/../lib/lab.sh"
 enter_lab 1gbit "$0" "$@"
 . "$(dirname "$0")/../lib/move.sh"
+export VMFERRY_HOST=$DIR/host # all of them at once
+printf 'in any\nout any\n' >"$VMFERRY_HOST"
 
 REPEAT=${REPEAT:-3}
 MOVE_S=${MOVE_S:-120}

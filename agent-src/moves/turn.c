@@ -1,0 +1,93 @@
+/* turn.c: see turn.h. */
+#include "turn.h"
+#include "head-start.h"
+#include "host-limits.h"
+#include "log.h"
+#include "transfer.h"
+
+#include <errno.h>
+
+static bool is_later_pass(const struct move_options *o)
+{
+	return o->cold.head && o->cold.head->passes;
+}
+
+bool turn_is_wanted(const struct transfer *t)
+{
+	const struct move_options *o = t->opt;
+
+	return t->turn && t->entry->last != ST_PREFLIGHT && o->how != HOW_DISKS && !o->in_place && o->runtime_dir;
+}
+
+void turn_tell(struct transfer *t, bool here, unsigned ahead)
+{
+	if (ahead == t->waits.ahead && here == t->waits.here)
+		return;
+	t->waits = (struct wait){.here = here, .ahead = ahead};
+	if (ahead)
+		report_notice(&t->life.report,
+			      "waits for its turn: %u move%s %s %s before it; `vmferry cancel` ends the waiting, --now passes it", ahead,
+			      ahead == 1 ? "" : "s", ahead == 1 ? (here ? "leaves" : "comes") : (here ? "leave" : "come"),
+			      here ? "this host" : "to the destination");
+}
+
+/* The move is more than its place in a queue. */
+static void go_without(struct transfer *t, const struct err *why)
+{
+	report_notice(&t->life.report, "this move does not wait for others, nor others for it: %s", why->msg);
+	turn_end(t);
+}
+
+static void take(struct transfer *t)
+{
+	struct err e;
+
+	t->turn->asked = true;
+	if (ticket_take(&t->turn->ticket, t->opt->runtime_dir, "out", &e))
+		go_without(t, &e);
+}
+
+/* One that cannot be told for a moment is asked again. */
+static bool is_behind(struct transfer *t, unsigned limit)
+{
+	unsigned ahead = 0;
+	struct err e;
+	int r = ticket_ahead(t->turn->ticket, &ahead, &e);
+
+	if (r && r != -EAGAIN)
+		go_without(t, &e);
+	else if (!r)
+		turn_tell(t, true, ahead >= limit ? ahead : 0);
+	return r ? r == -EAGAIN : ahead >= limit;
+}
+
+int turn_wait(struct transfer *t, bool *waits, struct err *e)
+{
+	struct host_limits limits;
+	int r;
+
+	*waits = false;
+	if (!turn_is_wanted(t))
+		return 0;
+	r = host_limits_read(&limits, e);
+	if (r)
+		return r;
+	if (!t->turn->asked)
+		take(t);
+	if (t->turn->ticket && limits.out && !t->opt->now && !is_later_pass(t->opt))
+		*waits = is_behind(t, limits.out);
+	return 0;
+}
+
+const char *turn_word(const struct transfer *t)
+{
+	return !turn_is_wanted(t) ? NULL : t->opt->now || is_later_pass(t->opt) ? "now" : "wait";
+}
+
+void turn_end(struct transfer *t)
+{
+	if (!t->turn)
+		return;
+	ticket_return(t->turn->ticket);
+	t->turn->ticket = NULL;
+}
