@@ -12,7 +12,7 @@
 
 NAME=live-$$
 export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb=4 disk_rate=50"
-HOW=(--how live)
+HOW_WORDS=(--how "${HOW:-live}")
 
 libvirt_guest_runs() {
 	local at
@@ -47,7 +47,7 @@ move_start() { # NAME DEST [OPTION...]
 	MOVES=$((MOVES + 1))
 	TO=$(libvirt_at b "$LIBVIRT_GUESTS")
 	rm -f "$DIR/move.json" "$DIR/move.log"
-	"${ON[@]}" "$BIN/vmferry" migrate "$NAME" "$2" "${HOW[@]}" --json -v "${@:3}" </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
+	"${ON[@]}" "$BIN/vmferry" migrate "$NAME" "$2" "${HOW_WORDS[@]}" --json -v "${@:3}" </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!
 	kill_at_exit "$MOVE_PID"
 }

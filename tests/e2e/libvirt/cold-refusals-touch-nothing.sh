@@ -96,6 +96,12 @@ refused 'has 1 checkpoints, whose bitmaps would be lost'
 v a checkpoint-delete $NAME monday --metadata
 v a start $NAME
 guest_adopt "$NAME" "$(<"$(libvirt_at a "/run/libvirt/qemu/$NAME.pid")")"
+echo "<domainsnapshot><name>monday</name><creationTime>1700000000</creationTime><state>shutoff</state><disks><disk name='vda' snapshot='internal'/></disks>
+	$(libvirt_in a virsh dumpxml --inactive $NAME)</domainsnapshot>" >"$DIR/snapshot.xml"
+v a snapshot-create $NAME "$DIR/snapshot.xml" --redefine
+libvirt_move a b "$NAME" 3
+v a snapshot-delete $NAME monday --metadata
+result 'r["reason"]' | says 'has 1 snapshot, with which libvirt lets no guest go as it runs: --how cold' || fail "live: $(result 'r["reason"]')"
 libvirt_move a b "$NAME" 3 --how warm
 result 'r["reason"]' | says 'belongs to libvirt, whose guests go live, quick, or shut down' || fail "warm: $(result 'r["reason"]')"
 v a managedsave $NAME

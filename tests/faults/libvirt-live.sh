@@ -1,0 +1,32 @@
+#!/bin/bash
+# tests/faults/libvirt-live.sh WHEN src-agent|dst-agent|src-libvirtd|dst-libvirtd|dst-qemu WHAT: at that moment of the live move of a libvirt guest an agent, a
+# libvirtd or the QEMU that waits is killed, stopped for five seconds, stopped for ever, or (a libvirtd) started again. A libvirtd that is away is back before
+# anybody recovers the move. In the end one QEMU runs the guest, where vmferry says, with all that it had written, and one libvirt has it.
+. "$(dirname "$0")/cell.sh"
+. "$(dirname "$0")/../lib/libvirt-live.sh"
+MOVE_OPTIONS=(--reconnect-timeout 6)
+. "$(dirname "$0")/../lib/libvirt-away.sh"
+
+eval "cell_$(declare -f pid_of)"
+pid_of() { # WHO
+	case $1 in
+	dst-qemu) cat "$(libvirt_at b "/run/libvirt/qemu/$NAME.pid")" 2>/dev/null || true ;;
+	*) cell_pid_of "$@" ;;
+	esac
+}
+
+libvirt_guest_runs
+to_listener
+reach "$1"
+hit "$2" "$3"
+go_on
+settle_one_place migrate
+[[ -z $AWAY ]] || libvirtd_is_back
+
+where=$(where_defined)
+[[ $where == source || $where == destination ]] || { wait_for 10 eval '[[ $(where_defined) != both ]]' && where=$(where_defined); }
+[[ ! $CODE =~ ^[0-9]+$ || $CODE -ge 128 ]] || assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"
+wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true # the destination's, after its last word
+assert_runs_at "$where"
+assert_nothing_unfinished
+evidence "$where"
