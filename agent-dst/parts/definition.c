@@ -239,15 +239,6 @@ int definition_take(struct definition *d, const json_t *prepare, struct err *e)
 	return r;
 }
 
-/* What there is to be removed is the file: libvirt has the guest only if it was to have it. */
-static int undo_definition(struct part *p, const json_t *detail, struct err *e)
-{
-	const char *path = json_text(detail, "path");
-
-	(void)p;
-	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
-}
-
 /* ---- defined ---- */
 
 static bool is_noted(const struct definition *d, const char *kind)
@@ -389,7 +380,27 @@ static int define_running(struct definition *d, const json_t *kept, struct err *
 	r = r ? r : complete(d, v, kept, e);
 	lv_close(v);
 	fault_point("dst-defined");
-	return r;
+	return r || was_defined(d) ? r : attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
+}
+
+/* What there is to be removed is the file: libvirt has the guest only if it was to have it. */
+static int undo_definition(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path");
+	struct definition *d = definition_of(p);
+	json_t *kept;
+	int r = 0;
+
+	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d)) {
+		r = kept_definition_read(path, &kept, e);
+		if (!r) {
+			r = define_running(d, kept, e);
+			json_decref(kept);
+		}
+		if (r && r != -ENOENT)
+			return err_prefix(e, "libvirt is to define the guest, which runs here, as in %s (its \"xml\")", path);
+	}
+	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
 void definition_settle(struct definition *d)
@@ -406,8 +417,9 @@ void definition_settle(struct definition *d)
 	if (d->target->domain && define_running(d, kept, &e)) {
 		err_prefix(&e, "the guest runs there, and libvirt would forget it once it is shut down");
 		add_error(d, e.msg);
+	} else {
+		forget_earlier(d, kept);
 	}
-	forget_earlier(d, kept);
 	json_array_foreach(d->failed, i, one)
 		add_error(d, json_string_value(one));
 	json_object_set(d->settled, "defined", json_object_get(kept, "name"));

@@ -356,6 +356,12 @@ static int choose_dir(struct disks *ds, struct err *e)
 	return 0;
 }
 
+/* What guards disks that stay asks the guest's own QEMU. */
+static bool is_libvirts_live(const struct disks *ds)
+{
+	return target_has_state(ds->target) && json_text(ds->target->description, "owner");
+}
+
 int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -371,6 +377,12 @@ int disks_examine(struct part *p, struct err *e)
 		partials_open(&ds->partials, ds->state_dir, ds->target->name);
 	for (i = 0; i < json_array_size(disks) && !r; i++) {
 		r = plan_disk(ds, json_array_get(disks, i), e);
+		if (!r && ds->stays && is_libvirts_live(ds))
+			r = err_set(
+				e, ENOTSUP,
+				"disk %s would stay where it is, on storage that both hosts see, and a guest of libvirt's that runs does not move so "
+				"far: have it copied to another place (--disk DISK=PATH), or move it by virsh migrate",
+				ds->stay[ds->stays - 1].path);
 		if (!r || r == -EPROTO)
 			continue;
 		ds->list[ds->count] = (struct arriving_disk){.object = 0};

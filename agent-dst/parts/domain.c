@@ -28,6 +28,8 @@
 #define RESUME_PAUSE  100 /* ms */
 #define LOOK_PAUSE_MS 5
 #define BYTES_OF_NAME 8
+#define FLAGS_WANTED  (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED)
+#define FLAGS_KNOWN   (FLAGS_WANTED | LV_MIGRATE_UNDEFINE_SOURCE | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
 
 static struct domain *domain_of(struct part *p)
 {
@@ -42,7 +44,8 @@ int domain_take(struct domain *d, const json_t *prepare, struct err *e)
 	const char *xml = json_text(told, "xml"), *cookie = json_text(told, "cookie");
 	json_int_t flags = json_integer_value(json_object_get(told, "flags"));
 
-	if (!xml || !cookie || flags <= 0 || flags > UINT32_MAX)
+	/* without PAUSED libvirt would let it run by itself */
+	if (!xml || !cookie || flags < 0 || (flags & ~(json_int_t)FLAGS_KNOWN) || (flags & FLAGS_WANTED) != FLAGS_WANTED)
 		return err_set(e, EPROTO, "the source does not say what libvirt is to prepare");
 	d->xml = xstrdup(xml);
 	d->cookie = xstrdup(cookie);
@@ -67,6 +70,7 @@ static const struct lv_handlers handlers = {on_event, NULL};
 static int ask_for_it(struct domain *d, struct err *e)
 {
 	uint8_t uuid[LV_UUID_LEN];
+	bool is_new = !d->events || lv_is_lost(d->events);
 	int r = 0;
 
 	if (d->events && lv_is_lost(d->events)) {
@@ -83,7 +87,8 @@ static int ask_for_it(struct domain *d, struct err *e)
 	lv_domain_fini(&d->known);
 	d->known = (struct lv_domain){.name = NULL};
 	r = d->target->uuid && lv_uuid_parse(d->target->uuid, uuid) ? 0 : err_set(e, EBADMSG, "the guest has no UUID");
-	return r ? r : lv_lookup_uuid(d->events, uuid, &d->known, e);
+	r = r ? r : lv_lookup_uuid(d->events, uuid, &d->known, e);
+	return r || !is_new ? r : lv_watch(d->events, &d->known, e);
 }
 
 static int state_of(struct domain *d, enum lv_state *state, struct err *e)
@@ -212,7 +217,6 @@ int domain_start(struct domain *d, struct err *e)
 		return err_prefix(e, "having libvirt start the destination QEMU");
 	fault_point("dst-libvirt-prepared");
 	r = ask_for_it(d, e);
-	r = r ? r : lv_watch(d->events, &d->known, e);
 	r = r ? r : note_qemu(d, e);
 	if (!r && (chown(d->dir, 0, 0) || chmod(d->dir, 0700)))
 		r = err_sys(e, errno, "cannot shut %s to others", d->dir);
@@ -291,14 +295,33 @@ static int cannot_tell(struct err *e)
 	return err_prefix(e, "whether the guest runs at the destination cannot be told");
 }
 
+/* libvirt itself says no, as for a guest that it cannot let run, and not that it is busy, or nothing. */
+static bool is_refusal(const struct domain *d, int r)
+{
+	return lv_error_code(d->events) && !lv_is_lost(d->events) && r != -ETIMEDOUT && r != -EPIPE && r != -EBUSY;
+}
+
+/* Only a clear refusal, each time, of a guest that stands and was never resumed counts as "never ran". */
+static int never_ran(struct domain *d, const struct err *why, enum handoff_event *out, struct err *e)
+{
+	if (hold(d, e))
+		return cannot_tell(e);
+	*e = *why;
+	*out = EV_CONT_FAILED_NEVER_RAN;
+	return 0;
+}
+
 int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 {
 	const struct qemu_proc *q = &d->target->qemu;
-	enum lv_state state = LV_NOSTATE;
+	enum lv_state state;
 	struct err why;
 	unsigned try;
-	int r = 0, asked;
+	int r, asked;
 
+	*out = EV_QEMU_DEAD;
+	if (!qemu_is_alive(q->pid, q->start_time))
+		return 0;
 	*out = EV_CONT_OK;
 	kill(q->pid, SIGCONT);
 	if (target_is_paused(d->target))
@@ -306,20 +329,22 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	for (try = 0; try < RESUME_TRIES; try++) {
 		r = state_of(d, &state, e);
 		if (r)
-			break;
+			return cannot_tell(e);
 		asked = state == LV_RUNNING ? 0 : lv_resume(d->events, &d->known, &why);
-		if (!asked || (!(r = state_of(d, &state, e)) && state == LV_RUNNING))
+		if (!asked)
+			return 0;
+		if (!is_refusal(d, asked)) {
+			*e = why;
+			return cannot_tell(e);
+		}
+		r = state_of(d, &state, e);
+		if (!r && (state == LV_RUNNING || conductor_has_qmp(&d->part.a->con, "RESUME")))
 			return 0;
 		loop_step(d->part.a->loop, RESUME_PAUSE, e);
 	}
-	if (!qemu_is_alive(q->pid, q->start_time)) {
-		*out = EV_QEMU_DEAD;
-		return 0;
-	}
-	if (r || state != LV_PAUSED)
-		return r ? cannot_tell(e) : (err_set(e, EAGAIN, "libvirt says neither that it runs nor that it is paused"), cannot_tell(e));
-	*e = why;
-	*out = EV_CONT_FAILED_NEVER_RAN;
+	if (qemu_is_alive(q->pid, q->start_time))
+		return never_ran(d, &why, out, e);
+	*out = EV_QEMU_DEAD;
 	return 0;
 }
 

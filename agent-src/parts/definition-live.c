@@ -13,8 +13,11 @@
 #include "libvirt-job.h"
 #include "libvirt-monitor.h"
 #include "log.h"
+#include "lv-process.h"
+#include "process.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +25,9 @@
 #include <unistd.h>
 
 #define SYSTEM_DEFINITIONS "/etc/libvirt/qemu"
+#define ENDS_MS		   10000
+#define UNDEFINE_TRIES	   3 /* each of which libvirt may let wait for 30 s */
+#define UNDEFINE_PAUSE_MS  500
 #define END_MS		   50 /* for libvirt to have begun to end QEMU */
 
 /* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
@@ -196,10 +202,17 @@ static int define_if_forgotten(const struct definition *d, const char *uuid, str
 		lv_domain_fini(&domain);
 	}
 	lv_close(v);
-	if ((r && r != -ENOENT) || is_defined || kept_definition_read(path, &kept, e))
+	if ((r && r != -ENOENT) || is_defined)
 		return r == -ENOENT ? 0 : r;
+	r = kept_definition_read(path, &kept, e);
+	if (r)
+		return r;
 	failed = json_array();
-	r = definition_define_again(kept, failed, e);
+	r = lv_open(&v, ASK_MS, e);
+	if (!r) {
+		r = kept_definition_define(v, kept, e) ?: kept_definition_complete(v, kept, failed, e);
+		lv_close(v);
+	}
 	json_decref(failed);
 	json_decref(kept);
 	return r;
@@ -216,6 +229,42 @@ static int give_back(const char *path, const char *aside, struct err *e)
 	return r && r != -ENOENT ? err_sys(e, -r, "cannot give %s its name back", path) : 0;
 }
 
+/* Held, or ended: from now on libvirt forgets it with its QEMU, or at once. One that runs as another process than ours did has come back. */
+static int undefine(const char *uuid, pid_t ours, struct err *e)
+{
+	struct lv_domain domain;
+	uint8_t binary[LV_UUID_LEN];
+	bool is_defined;
+	struct err ignored;
+	pid_t pid;
+	struct lv *v;
+	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EBADMSG, "the journal does not say which guest it was");
+
+	r = r ? r : lv_open(&v, ASK_MS, e);
+	if (r)
+		return r;
+	r = lv_lookup_uuid(v, binary, &domain, e);
+	if (!r) {
+		r = lv_is_persistent(v, &domain, &is_defined, e);
+		if (!r && is_defined && (domain.id < 0 || (!lv_process_of(v, &domain, &pid, &ignored) && pid == ours)))
+			r = lv_undefine(v, &domain, e);
+		lv_domain_fini(&domain);
+	}
+	lv_close(v);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* libvirt has no file of it any more, but would start it from its memory until it is told, however its QEMU has ended. One that somebody has defined since
+ * is theirs. */
+static int forget_for_good(const struct definition *d, const char *path, const char *aside, const char *uuid, struct err *e)
+{
+	int r = access(path, F_OK) ? undefine(uuid, d->src->guest.pid, e) : 0;
+
+	if (r)
+		return err_prefix(e, "libvirt here is to forget the guest, which has gone");
+	return unlink(aside) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", aside) : 0;
+}
+
 int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path"), *aside = json_text(detail, "aside"), *uuid = json_text(detail, "uuid");
@@ -224,7 +273,7 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 	if (!path || !aside || !uuid)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	if (p->a->handoff.state == HO_SRC_RELEASED)
-		return unlink(aside) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", aside) : 0;
+		return forget_for_good(definition_of(p), path, aside, uuid, e);
 	definition_end_job(definition_of(p)); /* or libvirt would wait for itself */
 	r = give_back(path, aside, e);
 	return r ? r : define_if_forgotten(definition_of(p), uuid, e);
@@ -234,12 +283,15 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 
 struct ending_qemu {
 	struct timer timer;
-	pid_t pid;
+	const struct guest *g;
 };
 
 static void end_now(struct timer *t)
 {
-	kill(container_of(t, struct ending_qemu, timer)->pid, SIGKILL);
+	const struct guest *g = container_of(t, struct ending_qemu, timer)->g;
+
+	if (qemu_is_alive(g->pid, g->start_time))
+		kill(g->pid, SIGKILL);
 }
 
 /* libvirt asks a QEMU to end, and waits for 10 s before it ends it. One that is held does not hear: so it is ended while libvirt waits, and at no moment
@@ -247,7 +299,7 @@ static void end_now(struct timer *t)
 static int confirm(struct definition *d, struct err *e)
 {
 	static const struct lv_handlers none = {NULL, NULL};
-	struct ending_qemu ending = {{.fire = end_now}, d->src->guest.pid};
+	struct ending_qemu ending = {{.fire = end_now}, &d->src->guest};
 	int r;
 
 	lv_attach(d->job, d->part.a->loop, &none, NULL);
@@ -258,27 +310,15 @@ static int confirm(struct definition *d, struct err *e)
 	return r;
 }
 
-/* It still runs, and is held: from now on libvirt forgets it with its QEMU. */
-static int undefine(const char *uuid, struct err *e)
+static int undefine_without_qemu(const struct definition *d, struct err *e)
 {
-	struct lv_domain domain;
-	uint8_t binary[LV_UUID_LEN];
-	bool is_defined;
-	struct lv *v;
-	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EBADMSG, "the journal does not say which guest it was");
+	const struct guest *g = &d->src->guest;
+	unsigned tries;
+	int r = process_end(g->pid, g->start_time, ENDS_MS, e);
 
-	r = r ? r : lv_open(&v, ASK_MS, e);
-	if (r)
-		return r;
-	r = lv_lookup_uuid(v, binary, &domain, e);
-	if (!r) {
-		r = lv_is_persistent(v, &domain, &is_defined, e);
-		if (!r && is_defined)
-			r = lv_undefine(v, &domain, e);
-		lv_domain_fini(&domain);
-	}
-	lv_close(v);
-	return r == -ENOENT ? 0 : r;
+	for (tries = 0; !r && tries < UNDEFINE_TRIES && (r = undefine(d->src->libvirt_uuid, g->pid, e)) == -EBUSY; tries++)
+		poll(NULL, 0, UNDEFINE_PAUSE_MS), r = 0;
+	return r;
 }
 
 int definition_let_go(struct definition *d, struct err *e)
@@ -292,7 +332,9 @@ int definition_let_go(struct definition *d, struct err *e)
 		log_info("%s", why.msg);
 	definition_end_job(d);
 	fault_point("src-confirmed");
-	r = undefine(d->src->libvirt_uuid, e);
+	r = undefine(d->src->libvirt_uuid, d->src->guest.pid, e);
+	if (r == -EBUSY) /* somebody waits for the QEMU that is held (virsh resume), and libvirt with them */
+		r = undefine_without_qemu(d, e);
 	return r ? err_prefix(e, "libvirt here is to forget the guest, whose QEMU (process %d) is held until then", (int)d->src->guest.pid)
 		 : 0;
 }

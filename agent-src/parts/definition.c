@@ -490,6 +490,21 @@ static int remove_file(const char *path, struct err *e)
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
+/* Its other name is still to be given back. */
+static bool definition_is_set_aside(const struct definition *d)
+{
+	json_t *owned, *entry;
+	bool yes = false;
+	size_t i;
+
+	if (journal_owned(d->part.a->journal, &owned))
+		return true;
+	json_array_foreach(owned, i, entry)
+		yes |= !strcmp(json_text(entry, "kind") ?: "", DEFINITION_ASIDE);
+	json_decref(owned);
+	return yes;
+}
+
 static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 {
 	struct definition *d = definition_of(p);
@@ -500,6 +515,10 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 
 	if (r == -ENOENT) /* it was never undefined */
 		return 0;
+	if (!r && definition_is_set_aside(d)) { /* what has failed there needs it again */
+		json_decref(kept);
+		return err_set(e, EBUSY, "libvirt here is to have the guest's definition again first");
+	}
 	if (r)
 		return r;
 	r = has_gone ? leave_for_people(d, kept, e) : take_back(d, kept, e);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define DRAIN_PAUSE_MS 5
+#define LAST_WORDS_MS  500 /* libvirt's events have come 400 ms late */
 
 struct question {
 	struct question *next;
@@ -35,6 +36,7 @@ struct by_libvirt {
 	int pidfd;
 	bool watching;
 	struct op ended;
+	struct timer gone;		/* some time after QEMU has ended: what it had said may still come */
 	struct question *first, **last; /* the first is under way */
 };
 
@@ -95,7 +97,7 @@ static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *tex
 static void drain(void *ctx)
 {
 	struct by_libvirt *by = ctx;
-	enum lv_state state;
+	enum lv_state state = LV_NOSTATE;
 	struct err e;
 	int tries;
 
@@ -106,6 +108,8 @@ static void drain(void *ctx)
 			log_info("%s", e.msg);
 	}
 	loop_step(by->loop, 0, &e);
+	if (state == LV_RUNNING) /* as libvirt has heard already */
+		qmp_carried_event(by->q, "RESUME", NULL, 0);
 }
 
 static void close_all(void *ctx)
@@ -113,6 +117,7 @@ static void close_all(void *ctx)
 	struct by_libvirt *by = ctx;
 	struct err e;
 
+	loop_timer_clear(by->loop, &by->gone);
 	if (by->watching)
 		loop_cancel(by->loop, &by->ended);
 	while (by->watching)
@@ -152,7 +157,12 @@ static void on_ended(struct op *op, int res, uint32_t flags)
 	(void)flags;
 	by->watching = false;
 	if (res >= 0)
-		qmp_carried_lost(by->q, "QEMU has ended");
+		loop_timer_set(by->loop, &by->gone, LAST_WORDS_MS);
+}
+
+static void on_gone(struct timer *t)
+{
+	qmp_carried_lost(container_of(t, struct by_libvirt, gone)->q, "QEMU has ended");
 }
 
 static void watch_process(struct by_libvirt *by)
@@ -160,6 +170,7 @@ static void watch_process(struct by_libvirt *by)
 	struct io_uring_sqe *sqe = loop_sqe(by->loop);
 
 	by->ended.done = on_ended;
+	by->gone.fire = on_gone;
 	io_uring_prep_poll_add(sqe, by->pidfd, POLLIN);
 	loop_bind(sqe, &by->ended);
 	by->watching = true;

@@ -39,9 +39,9 @@ static uint64_t host_of(const struct ram_block_place *blocks, size_t n, const ch
 static void test_blocks_are_found_for_certain_or_not_at_all(void **state)
 {
 	struct ram_block_place blocks[] = {
-		{.name = "pc.ram", .max_bytes = 48 * MIB + ODD},     {.name = "ordinary", .max_bytes = 32 * MIB + ODD},
+		{.name = "pc.ram", .max_bytes = 48 * MIB + ODD},      {.name = "ordinary", .max_bytes = 32 * MIB + ODD},
 		{.name = "twice-mapped", .max_bytes = 5 * MIB + ODD}, {.name = "twins-a", .max_bytes = 7 * MIB + ODD},
-		{.name = "twins-b", .max_bytes = 7 * MIB + ODD},     {.name = "read-only", .max_bytes = 9 * MIB + ODD},
+		{.name = "twins-b", .max_bytes = 7 * MIB + ODD},      {.name = "read-only", .max_bytes = 9 * MIB + ODD},
 		{.name = "missing", .max_bytes = 11 * MIB + ODD},
 	};
 	const size_t n = ARRAY_LEN(blocks);
