@@ -10,7 +10,7 @@ chattr -i "$DIR/probe"
 at_exit 'chattr -i "$DIR/probe" "$DIR"/d*/a.raw 2>/dev/null'
 
 left() { # what the rollback left at the destination
-	(cd "$DIR" && find d1 dst-run -type f | sort | xargs)
+	(cd "$DIR" && find d1 dst-run -path dst-run/in -prune -o -type f -print | sort | xargs)
 }
 
 session_ends() { # of the move that is over
@@ -22,7 +22,7 @@ to_listener
 address=$DEST
 move_until there disks
 first=$TO
-run_dir=$(find "$DIR/dst-run" -mindepth 1 -type d)
+run_dir=$(find "$DIR/dst-run" -mindepth 1 -maxdepth 1 -type d ! -name in)
 touch "$run_dir/note"
 chattr +i "$first/a.raw"
 vmferry cancel --no-wait "${GUEST_PID[a]}" >/dev/null || true # unless writing to it has failed first, which ends the move in the same way
@@ -59,7 +59,7 @@ assert_at_source
 # A guest that has arrived is where it is, whatever cannot be removed.
 move_start a "$address" "${SLOW_DISKS[@]}"
 while_disks
-run_dir=$(find "$DIR/dst-run" -mindepth 1 -type d)
+run_dir=$(find "$DIR/dst-run" -mindepth 1 -maxdepth 1 -type d ! -name in)
 touch "$run_dir/note"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait
