@@ -72,7 +72,6 @@ static char *goes_shut_down(const struct guest *g)
 static void check_libvirts(struct entry *n)
 {
 	AUTO_FREE char *pid = xasprintf("%d", (int)n->g.pid);
-	bool says_so = guest_is_libvirts(&n->g);
 	struct libvirt_guest l;
 	struct guest g;
 	struct err e;
@@ -84,7 +83,7 @@ static void check_libvirts(struct entry *n)
 		n->g = g;
 		for (i = 0; i < l.def.block_count; i++)
 			because(n, xstrdup(l.def.blocks_live[i]), goes_shut_down(&n->g));
-	} else if (says_so || g.name) {
+	} else {
 		because(n, xstrdup(found ? e.msg : "it looks like libvirt's, and no libvirt here says that it is"), goes_shut_down(&n->g));
 	}
 	if (found <= 0)
@@ -96,7 +95,7 @@ static void check_owner(struct entry *n)
 {
 	const char *id = proxmox_id(&n->g);
 
-	if (guest_is_libvirts(&n->g) || n->g.foreign)
+	if (guest_is_libvirts(&n->g))
 		check_libvirts(n);
 	else if (n->g.owner_hint)
 		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),

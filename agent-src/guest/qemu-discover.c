@@ -5,8 +5,8 @@
  * /proc tells comes first, since it needs no one's cooperation; QMP fills in the rest.
  */
 #include "qemu-discover.h"
-#include "libvirt-rpc.h"
 #include "deleted-file.h"
+#include "guest-of-libvirt.h"
 #include "guest-ptys.h"
 #include "process.h"
 #include "qmp-advice.h"
@@ -280,6 +280,8 @@ static int describe(struct guest *g, pid_t pid)
 	if (!g->name)
 		g->name = xasprintf("qemu-%d", (int)pid);
 	find_owner(g);
+	if (g->foreign)
+		guest_take_if_libvirts(g);
 	return 0;
 }
 
@@ -467,31 +469,9 @@ static bool matches(const struct guest *g, const char *vm, bool foreign)
 	return g->foreign == foreign && (!strcmp(g->name, vm) || !strcmp(pid, vm));
 }
 
-#define LIBVIRT_MS 2000
-
-/* A guest that does not run may be one of libvirt's: " libvirt defines one …"; malloc'ed, "" if not. */
-static char *libvirts_word(const char *vm)
-{
-	struct lv_domain d;
-	struct err ignored;
-	struct lv *v;
-	char *word = NULL;
-
-	if (lv_open(&v, LIBVIRT_MS, &ignored))
-		return xstrdup("");
-	if (!lv_lookup(v, vm, &d, &ignored)) {
-		word = xasprintf(
-			". libvirt has a guest of that name, which is shut down: it is moved with --how cold, and what else is to be "
-			"done with it is virsh's");
-		lv_domain_fini(&d);
-	}
-	lv_close(v);
-	return word ?: xstrdup("");
-}
-
 static int nobody_is_called(const char *vm, const char *all, struct err *e)
 {
-	AUTO_FREE char *libvirts = libvirts_word(vm);
+	AUTO_FREE char *libvirts = guest_libvirts_word(vm);
 
 	return *all ? err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s%s", vm, all, libvirts)
 		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s", vm, libvirts);
@@ -614,7 +594,7 @@ int guest_check_user(const struct guest *g, struct err *e)
 
 	if (r)
 		return err_sys(e, -r, "cannot tell whose process %d is", (int)g->pid);
-	if (user == geteuid() && !g->foreign)
+	if (!g->foreign && (user == geteuid() || guest_is_run_by_libvirt(g)))
 		return 0;
 	if (user == geteuid())
 		return err_set(

@@ -18,29 +18,28 @@ const struct stage live_stages[] = {
 	[ST_RELEASE] = {"release", NULL, common_event},
 };
 
-/* libvirt knows best which of its guests is called so: what their QEMUs say of themselves is mostly another user's word. r, e: without libvirt. */
-static int find_libvirts(struct transfer *t, int r, struct err *e)
+/* The guest is described as libvirt has it: what its QEMU says of itself is mostly another user's word. */
+static int find_libvirts(struct transfer *t, struct err *e)
 {
-	bool says_so = guest_is_libvirts(&t->src.guest),
-	     can_go = (t->src.traits.carries_memory && !t->opt->in_place) || t->src.traits.stays_here;
-	struct err why;
-	int found = strchr(t->opt->vm, '/') ? 0 : definition_find_running(&t->definition, t->opt->vm, &why);
+	bool can_go = (t->src.traits.carries_memory && !t->opt->in_place) || t->src.traits.stays_here;
+	AUTO_FREE char *pid = xasprintf("%d", (int)t->src.guest.pid);
+	int found = can_go ? definition_find_running(&t->definition, pid, e) : 0;
 
-	if (found < 0) {
-		*e = why;
-		return -e->code;
-	}
-	if (found ? !can_go : says_so)
-		return source_check_owner(&t->src.guest, e);
-	return found ? recipe_choose(t, t->recipe->how, "libvirt", e) : r;
+	if (found > 0)
+		return recipe_choose(t, t->recipe->how, "libvirt", e);
+	if (can_go && !found)
+		return err_set(e, ENOENT,
+			       "guest %s seems to be libvirt's, and no libvirt that answers runs it: is it of a session (qemu:///session)?",
+			       t->src.guest.name);
+	return found ? -e->code : source_check_owner(&t->src.guest, e);
 }
 
 int live_find(struct transfer *t, struct err *e)
 {
 	int r = guest_find(&t->src.guest, t->opt->vm, e);
 
-	if (guest_is_libvirts(&t->src.guest) || r == -EPERM || r == -ENOENT)
-		r = find_libvirts(t, r, e);
+	if (guest_is_libvirts(&t->src.guest))
+		r = find_libvirts(t, e);
 	else if (r == -ENXIO && t->src.guest.owner_hint)
 		r = source_check_owner(&t->src.guest, e);
 	if (r == -ENOENT && !access(t->opt->vm, R_OK))

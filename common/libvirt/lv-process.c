@@ -2,10 +2,12 @@
 #include "lv-process.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SYSTEM_DIR "/run/libvirt/qemu"
@@ -23,6 +25,18 @@ static char *pidfile_of(const struct lv *v, const char *name)
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
 
 	return lv_is_user(v) ? xasprintf("%s/libvirt/qemu/run/%s.pid", runtime ?: "", name) : xasprintf(SYSTEM_DIR "/%s.pid", name);
+}
+
+static int read_pidfile(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int number = 0;
+
+	if (f && fscanf(f, "%d", &number) != 1)
+		number = 0;
+	if (f)
+		fclose(f);
+	return number;
 }
 
 static bool has_uuid(pid_t pid, const char *uuid)
@@ -47,16 +61,38 @@ int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, str
 {
 	AUTO_FREE char *path = pidfile_of(v, d->name);
 	AUTO_FREE char *uuid = lv_uuid_text(d->uuid);
-	FILE *f = fopen(path, "re");
-	int number = 0;
+	int number = read_pidfile(path);
 
-	if (!f)
+	if (access(path, F_OK))
 		return err_set(e, ESRCH, "guest %s of libvirt does not run: there is no %s", d->name, path);
-	if (fscanf(f, "%d", &number) != 1)
-		number = 0;
-	fclose(f);
 	if (number <= 0 || !has_uuid(number, uuid))
 		return err_set(e, ESRCH, "process %d, which %s names, is not the QEMU of guest %s", number, path, d->name);
 	*pid = number;
 	return 0;
+}
+
+/* A directory into which others could put a file says nothing. */
+static bool is_roots_own(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && !st.st_uid && !(st.st_mode & (S_IWGRP | S_IWOTH));
+}
+
+char *lv_name_of_process(pid_t pid)
+{
+	DIR *dir = geteuid() ? NULL : opendir(SYSTEM_DIR);
+	struct dirent *one;
+	char *name = NULL;
+
+	while (dir && is_roots_own(dirfd(dir)) && !name && (one = readdir(dir))) {
+		AUTO_FREE char *path = xasprintf(SYSTEM_DIR "/%s", one->d_name);
+		size_t n = strlen(one->d_name);
+
+		if (n > 4 && !strcmp(one->d_name + n - 4, ".pid") && read_pidfile(path) == pid)
+			name = xstrndup(one->d_name, n - 4);
+	}
+	if (dir)
+		closedir(dir);
+	return name;
 }

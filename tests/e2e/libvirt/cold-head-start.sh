@@ -6,6 +6,7 @@
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 export TINY=yes MEM=32 MACHINE=pc WITNESS="ram_mb=4 rate=0 disks=vda disk_rate=20 button=1"
 
+export LIBVIRT_QEMU_USER=libvirt-qemu
 NAME=web-$$ # of its own: QEMUs of this machine are found by name from everywhere
 libvirt_host a
 libvirt_host b

@@ -1,0 +1,50 @@
+/* guest-of-libvirt.c: see guest-of-libvirt.h. */
+#include "guest-of-libvirt.h"
+#include "libvirt-rpc.h"
+#include "lv-process.h"
+#include "util.h"
+
+#include <stdlib.h>
+
+#define LIBVIRT_MS 2000
+
+bool guest_is_run_by_libvirt(const struct guest *g)
+{
+	AUTO_FREE char *name = lv_name_of_process(g->pid);
+
+	return name;
+}
+
+void guest_take_if_libvirts(struct guest *g)
+{
+	char *name = lv_name_of_process(g->pid);
+
+	if (!name)
+		return;
+	free(g->name);
+	free(g->owner_hint);
+	free(g->cwd);
+	g->name = name;
+	g->owner_hint = xstrdup("libvirt");
+	g->cwd = xstrdup("/");
+	g->foreign = false;
+}
+
+char *guest_libvirts_word(const char *vm)
+{
+	struct lv_domain d;
+	struct err ignored;
+	struct lv *v;
+	char *word = NULL;
+
+	if (lv_open(&v, LIBVIRT_MS, &ignored))
+		return xstrdup("");
+	if (!lv_lookup(v, vm, &d, &ignored)) {
+		word = xasprintf(
+			". libvirt has a guest of that name, which is shut down: it is moved with --how cold, and what else is to be "
+			"done with it is virsh's");
+		lv_domain_fini(&d);
+	}
+	lv_close(v);
+	return word ?: xstrdup("");
+}
