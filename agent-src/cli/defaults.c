@@ -1,14 +1,12 @@
 /* defaults.c: see defaults.h. */
 #include "defaults.h"
-#include "open-regular.h"
+#include "config-file.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define BYTES_MAX (64 * KIB)
 #define OF_HOST	  "/etc/vmferry/config"
 
 static void add(struct defaults *d, char *word /* taken */)
@@ -76,40 +74,13 @@ int defaults_parse(struct defaults *d, char *text, const char *name, const char 
 	return r ? err_prefix(e, "%s, line %u", name, number) : 0;
 }
 
-/* Options can make programs run (--ssh, --qemu): nobody else may write them. */
-static int check_file(int fd, const char *path, struct err *e)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return err_sys(e, errno, "cannot look at %s", path);
-	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & 022)
-		return err_set(e, EPERM, "%s must be writable by you alone (chown, chmod go-w), as it says what vmferry does", path);
-	return 0;
-}
-
+/* Options can make programs run (--ssh, --qemu). */
 static int read_file(struct defaults *d, const char *path, const char *dest, const struct option_table *tables, struct err *e)
 {
-	AUTO_CLOSE int fd = open_regular(path);
 	AUTO_FREE char *text = NULL;
-	size_t n;
-	int r;
+	int r = config_file_read(path, &text, e);
 
-	if (fd == -ENOENT || fd == -ENOTDIR)
-		return 0;
-	if (fd < 0)
-		return err_sys(e, -fd, "cannot read %s", path);
-	r = check_file(fd, path, e);
-	if (r)
-		return r;
-	r = read_regular(fd, BYTES_MAX, &text, &n);
-	if (r == -EFBIG)
-		return err_set(e, EFBIG, "%s is longer than 64 KiB", path);
-	if (r)
-		return err_sys(e, -r, "cannot read %s", path);
-	if (strlen(text) != n || !text_is_utf8(text))
-		return err_set(e, EILSEQ, "%s is not UTF-8 text", path);
-	return defaults_parse(d, text, path, dest, tables, e);
+	return r || !text ? r : defaults_parse(d, text, path, dest, tables, e);
 }
 
 int defaults_read(struct defaults *d, const char *dest, const struct option_table *tables, struct err *e)
