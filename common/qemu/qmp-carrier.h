@@ -5,6 +5,7 @@
 #ifndef VMFERRY_QMP_CARRIER_H
 #define VMFERRY_QMP_CARRIER_H
 
+#include "libvirt-rpc.h"
 #include "qmp.h"
 
 struct qmp_carrier {
@@ -26,5 +27,9 @@ void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const st
 /* data: JSON, or NULL. */
 void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns);
 void qmp_carried_lost(struct qmp *q, const char *reason);
+
+/* qmp_open_libvirt() over a connection to libvirt (qmp-libvirt.c). v and what d has are its own from then on, also after an error. */
+int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h, void *ctx,
+		  struct err *e);
 
 #endif

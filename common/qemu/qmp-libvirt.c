@@ -176,43 +176,56 @@ static void watch_process(struct by_libvirt *by)
 	by->watching = true;
 }
 
-static int find(struct by_libvirt *by, const char *uuid, pid_t pid, unsigned timeout_ms, struct err *e)
-{
-	uint8_t binary[LV_UUID_LEN];
-	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EINVAL, "'%.60s' is no UUID of a guest of libvirt's", uuid);
-
-	r = r ? r : lv_open(&by->v, timeout_ms, e);
-	if (r)
-		return r;
-	lv_attach(by->v, by->loop, &handlers, by);
-	r = lv_lookup_uuid(by->v, binary, &by->domain, e);
-	if (!r && by->domain.id < 0)
-		r = err_set(e, ESRCH, "guest %s of libvirt does not run", by->domain.name);
-	by->pidfd = r ? -1 : pidfd_open(pid, 0);
-	if (!r && by->pidfd < 0)
-		r = err_set(e, ESRCH, "the QEMU of guest %s (process %d) has ended", by->domain.name, (int)pid);
-	return r ? r : lv_watch(by->v, &by->domain, e);
-}
-
-int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
-		     void *ctx, struct err *e)
+int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h, void *ctx,
+		  struct err *e)
 {
 	struct by_libvirt *by = xcalloc(1, sizeof(*by));
-	AUTO_FREE char *name = xasprintf("of libvirt's guest %s", uuid);
-	int r;
+	AUTO_FREE char *name = xasprintf("of libvirt's guest %s", d->name);
+	int r = 0;
 
-	*by = (struct by_libvirt){.loop = l, .pidfd = -1};
+	*by = (struct by_libvirt){.loop = l, .v = v, .domain = *d, .pidfd = pidfd_open(pid, 0)};
 	by->last = &by->first;
 	by->q = qmp_new_carried(l, name, pid, &carrier, by, h, ctx);
-	r = find(by, uuid, pid, timeout_ms, e);
+	lv_attach(v, l, &handlers, by);
+	if (by->pidfd < 0)
+		r = err_set(e, ESRCH, "the QEMU of guest %s (process %d) has ended", d->name, (int)pid);
+	r = r ? r : lv_watch(v, &by->domain, e);
 	if (!r) {
 		watch_process(by);
 		r = qmp_meet_carried(by->q, e);
 	}
-	if (r) {
+	if (r)
 		qmp_close(by->q);
+	else
+		*out = by->q;
+	return r;
+}
+
+static int find(struct lv *v, const char *uuid, struct lv_domain *d, struct err *e)
+{
+	uint8_t binary[LV_UUID_LEN];
+	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EINVAL, "'%.60s' is no UUID of a guest of libvirt's", uuid);
+
+	r = r ? r : lv_lookup_uuid(v, binary, d, e);
+	if (r || d->id >= 0)
 		return r;
-	}
-	*out = by->q;
-	return 0;
+	err_set(e, ESRCH, "guest %s of libvirt does not run", d->name);
+	lv_domain_fini(d);
+	return -e->code;
+}
+
+int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
+		     struct err *e)
+{
+	struct lv_domain d;
+	struct lv *v;
+	int r = lv_open(&v, timeout_ms, e);
+
+	if (r)
+		return r;
+	r = find(v, uuid, &d, e);
+	if (!r)
+		return qmp_open_over(out, l, v, &d, pid, h, ctx, e);
+	lv_close(v);
+	return r;
 }

@@ -9,11 +9,9 @@
  * connection that same timer, set to now, delivers the error, so that a reply function never runs
  * inside qmp_send().
  */
-#include "qmp.h"
+#include "qmp-private.h"
 #include "log.h"
-#include "qmp-carrier.h"
 #include "qmp-connect.h"
-#include "qmp-framer.h"
 #include "util.h"
 
 #include <errno.h>
@@ -26,59 +24,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RX_CHUNK     65536
 #define PTY_LEAST_MS 2500U /* for QEMU to see that its pseudo-terminal is open, and greet */
-
-struct receiving {
-	struct op op;
-	bool busy;
-	char chunk[RX_CHUNK];
-	struct framer framer;
-	uint64_t at_ns; /* when the last bytes came */
-};
-
-struct sending {
-	struct op op;
-	bool busy;
-	struct buffer waiting, flight;
-	size_t sent; /* of flight */
-};
-
-struct request {
-	struct request *next;
-	struct qmp *q;
-	json_int_t id;
-	char *command;
-	struct err not_sent; /* why its carrier did not take it */
-	qmp_reply_fn fn;
-	void *arg;
-	unsigned deadline_ms;
-	struct timer timer;
-};
-
-struct qmp {
-	struct loop *loop;
-	char *path;
-	int fd;
-	bool is_terminal;		   /* and no socket */
-	const struct qmp_carrier *carrier; /* in place of fd */
-	void *carried_by;
-	pid_t peer_pid;
-	const struct qmp_handlers *handlers;
-	void *ctx;
-	int version[3];
-
-	bool greeted, opened, closing, draining;
-	bool dead;
-	struct err why; /* when dead */
-
-	struct receiving rx;
-	struct sending tx;
-	uint64_t event_realtime_ns;
-
-	struct request *requests;
-	json_int_t last_id;
-};
 
 static void recv_done(struct op *op, int res, uint32_t flags);
 static void send_done(struct op *op, int res, uint32_t flags);
@@ -98,7 +44,7 @@ static void request_unlink(struct request *r)
 }
 
 /* Takes r out of the list and gives it its one answer. */
-static void request_finish(struct request *r, json_t *ret, const struct err *e)
+void qmp_request_finish(struct request *r, json_t *ret, const struct err *e)
 {
 	request_unlink(r);
 	loop_timer_clear(r->q->loop, &r->timer);
@@ -121,10 +67,10 @@ static void request_expired(struct timer *t)
 		err_set(&e, ETIMEDOUT, "QEMU did not answer %s within %u ms", r->command, r->deadline_ms);
 		log_info("QMP %s: %s", r->q->path, e.msg);
 	}
-	request_finish(r, NULL, &e);
+	qmp_request_finish(r, NULL, &e);
 }
 
-static struct request *request_find(struct qmp *q, json_int_t id)
+struct request *qmp_request_find(struct qmp *q, json_int_t id)
 {
 	struct request *r = q->requests;
 
@@ -143,12 +89,12 @@ static void fail_all(struct qmp *q, const struct err *e)
 		loop_timer_clear(q->loop, &r->timer);
 	for (r = all; r; r = next) {
 		next = r->next;
-		request_finish(r, NULL, e);
+		qmp_request_finish(r, NULL, e);
 	}
 }
 
 /* The connection is of no use any more; the first reason stays. */
-static void lost(struct qmp *q, int code, const char *reason)
+void qmp_lose(struct qmp *q, int code, const char *reason)
 {
 	if (q->dead)
 		return;
@@ -175,7 +121,7 @@ static void on_greeting(struct qmp *q, json_t *msg)
 		return;
 	}
 	if (!json_is_object(version)) {
-		lost(q, EPROTO, "its first message is not a QMP greeting");
+		qmp_lose(q, EPROTO, "its first message is not a QMP greeting");
 		return;
 	}
 	q->version[0] = (int)json_integer_value(json_object_get(version, "major"));
@@ -184,10 +130,10 @@ static void on_greeting(struct qmp *q, json_t *msg)
 	q->greeted = true;
 }
 
-static void on_reply(struct qmp *q, json_int_t id, json_t *msg)
+void qmp_take_reply(struct qmp *q, json_int_t id, json_t *msg)
 {
 	json_t *ret = json_object_get(msg, "return"), *error = json_object_get(msg, "error");
-	struct request *r = request_find(q, id);
+	struct request *r = qmp_request_find(q, id);
 	const char *desc = json_string_value(json_object_get(error, "desc"));
 	struct err e;
 
@@ -196,11 +142,11 @@ static void on_reply(struct qmp *q, json_int_t id, json_t *msg)
 		return;
 	}
 	if (ret) {
-		request_finish(r, ret, NULL);
+		qmp_request_finish(r, ret, NULL);
 		return;
 	}
 	err_set(&e, EREMOTEIO, "QEMU refused %s: %s", r->command, desc ? desc : "(no reason given)");
-	request_finish(r, NULL, &e);
+	qmp_request_finish(r, NULL, &e);
 }
 
 static uint64_t event_time(const json_t *stamp)
@@ -223,9 +169,9 @@ static void on_message(struct qmp *q, json_t *msg)
 		if (q->handlers && q->handlers->event)
 			q->handlers->event(q->ctx, event, json_object_get(msg, "data"), q->rx.at_ns);
 	} else if (json_object_get(msg, "return") || json_object_get(msg, "error")) {
-		on_reply(q, json_integer_value(json_object_get(msg, "id")), msg);
+		qmp_take_reply(q, json_integer_value(json_object_get(msg, "id")), msg);
 	} else {
-		lost(q, EPROTO, "it sent a message that is neither event nor reply");
+		qmp_lose(q, EPROTO, "it sent a message that is neither event nor reply");
 	}
 }
 
@@ -238,13 +184,13 @@ static json_t *next_message(struct qmp *q)
 	json_t *msg;
 
 	if (len < 0)
-		lost(q, EPROTO, "it sends something that is not QMP");
+		qmp_lose(q, EPROTO, "it sends something that is not QMP");
 	if (len <= 0)
 		return NULL;
 	msg = framer_take(&q->rx.framer, (size_t)len, &je);
 	if (!msg) {
 		snprintf(reason, sizeof(reason), "it sent a message that is not JSON: %s", je.text);
-		lost(q, EPROTO, reason);
+		qmp_lose(q, EPROTO, reason);
 	}
 	return msg;
 }
@@ -258,7 +204,7 @@ static void dispatch(struct qmp *q)
 		json_decref(msg);
 	}
 	if (q->rx.framer.in.len > QMP_MESSAGE_MAX)
-		lost(q, EMSGSIZE, "it sent a message of more than 16 MiB");
+		qmp_lose(q, EMSGSIZE, "it sent a message of more than 16 MiB");
 }
 
 /* The socket */
@@ -299,7 +245,7 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 		return;
 	}
 	if (res <= 0) {
-		lost(q, EPIPE, res ? strerror(-res) : "QEMU closed it");
+		qmp_lose(q, EPIPE, res ? strerror(-res) : "QEMU closed it");
 		return;
 	}
 	take_bytes(q, (size_t)res);
@@ -519,7 +465,7 @@ static int await_greeting(struct qmp *q, uint64_t until_ns, struct err *e)
 	return q->greeted ? 0 : qmp_is_busy(q->path, e);
 }
 
-static struct qmp *qmp_new(struct loop *l, int fd, const char *name, const struct qmp_handlers *h, void *ctx)
+struct qmp *qmp_new(struct loop *l, int fd, const char *name, const struct qmp_handlers *h, void *ctx)
 {
 	struct qmp *q = xcalloc(1, sizeof(*q));
 
@@ -580,71 +526,6 @@ int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsi
 	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 
 	return meet(out, qmp_new(l, fd, name, h, ctx), 0, until_ns, e);
-}
-
-/* ---- over somebody else's monitor ---- */
-
-struct qmp *qmp_new_carried(struct loop *l, const char *name, pid_t pid, const struct qmp_carrier *carrier, void *carried_by,
-			    const struct qmp_handlers *h, void *ctx)
-{
-	struct qmp *q = qmp_new(l, -1, name, h, ctx);
-
-	q->carrier = carrier;
-	q->carried_by = carried_by;
-	q->peer_pid = pid;
-	q->greeted = true;
-	return q;
-}
-
-int qmp_meet_carried(struct qmp *q, struct err *e)
-{
-	json_t *version = NULL;
-	int r = qmp_call(q, "query-version", NULL, &version, e);
-	json_t *qemu = json_object_get(version, "qemu");
-
-	q->version[0] = (int)json_integer_value(json_object_get(qemu, "major"));
-	q->version[1] = (int)json_integer_value(json_object_get(qemu, "minor"));
-	q->version[2] = (int)json_integer_value(json_object_get(qemu, "micro"));
-	json_decref(version);
-	q->opened = !r;
-	return r;
-}
-
-void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const struct err *why)
-{
-	json_t *msg = text ? json_loads(text, 0, NULL) : NULL;
-	struct request *r = request_find(q, id);
-	struct err e;
-
-	if (!r || q->closing) {
-		json_decref(msg);
-		return;
-	}
-	if (!why && !json_object_get(msg, "return") && !json_object_get(msg, "error")) {
-		err_set(&e, EPROTO, "the answer to %s is no QMP", r->command);
-		why = &e;
-	}
-	if (why)
-		request_finish(r, NULL, why);
-	else
-		on_reply(q, id, msg);
-	json_decref(msg);
-}
-
-void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns)
-{
-	json_t *json = data ? json_loads(data, 0, NULL) : NULL;
-
-	log_debug("QMP %s: event %s", q->path, name);
-	q->event_realtime_ns = realtime_ns;
-	if (!q->dead && !q->closing && q->opened && q->handlers && q->handlers->event)
-		q->handlers->event(q->ctx, name, json, now_ns());
-	json_decref(json);
-}
-
-void qmp_carried_lost(struct qmp *q, const char *reason)
-{
-	lost(q, EPIPE, reason);
 }
 
 void qmp_close(struct qmp *q)

@@ -1,0 +1,162 @@
+/* test-qmp-libvirt.c: a struct qmp over a libvirtd that is played by a thread: the order of commands, and what is known of a QEMU that is held or ends. */
+#include "qmp-carrier.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../lib/played-libvirtd-thread.h"
+
+#define SHORT_MS 100 /* for what must not happen, and would at once */
+
+enum { COMMAND = PLAYED_QEMU + LV_MONITOR_COMMAND };
+
+static struct loop *loop;
+static pid_t qemu;
+static struct {
+	unsigned resumes, closed, answers;
+} heard;
+
+static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
+{
+	(void)ctx, (void)data, (void)at_ns;
+	heard.resumes += !strcmp(name, "RESUME");
+}
+
+static void on_closed(void *ctx, const struct err *why)
+{
+	(void)ctx, (void)why;
+	heard.closed++;
+}
+
+static const struct qmp_handlers handlers = {on_event, on_closed};
+
+static void on_answer(void *arg, json_t *ret, const struct err *e)
+{
+	(void)arg, (void)ret, (void)e;
+	heard.answers++;
+}
+
+static void run_for(const unsigned *count, unsigned n, unsigned ms)
+{
+	uint64_t until = now_ns() + ms * 1000000ULL;
+
+	while (*count < n && now_ns() < until)
+		assert_int_equal(loop_step(loop, 10, &err), 0);
+}
+
+/* Every command has this answer of QEMU's. */
+static struct plan plan_answers(void)
+{
+	struct plan p = plan_for(COMMAND);
+
+	p.own_body = true;
+	lv_write_string(&p.body, "{\"return\": {\"qemu\": {\"major\": 10, \"minor\": 0, \"micro\": 2}}}");
+	return p;
+}
+
+static struct qmp *opened(void)
+{
+	const struct lv_domain d = {.name = xstrdup(guest.name), .id = 1};
+	struct qmp *q = NULL;
+
+	qemu = fork();
+	if (!qemu)
+		for (;;)
+			pause();
+	memset(&heard, 0, sizeof(heard));
+	plan = plan_answers();
+	if (qmp_open_over(&q, loop, connected(), &d, qemu, &handlers, NULL, &err))
+		fail_msg("%s", err.msg);
+	return q;
+}
+
+static void closed(struct qmp *q)
+{
+	qmp_close(q);
+	disconnect(NULL);
+	kill(qemu, SIGKILL);
+	waitpid(qemu, NULL, 0);
+}
+
+static void test_version_is_asked(void **state)
+{
+	struct qmp *q = opened();
+	int major, minor, micro;
+
+	(void)state;
+	qmp_version(q, &major, &minor, &micro);
+	assert_int_equal(major * 10000 + minor * 100 + micro, 100002);
+	assert_int_equal(qmp_call(q, "query-status", NULL, NULL, &err), 0);
+	closed(q);
+}
+
+/* The daemon keeps its reply back until it has two calls: it never does. */
+static void test_command_waits_for_the_one_before(void **state)
+{
+	struct qmp *q = opened();
+
+	(void)state;
+	plan.held = 2;
+	qmp_send(q, "one", NULL, PATIENCE_MS, on_answer, NULL);
+	qmp_send(q, "two", NULL, PATIENCE_MS, on_answer, NULL);
+	run_for(&heard.answers, 1, SHORT_MS);
+	assert_int_equal(heard.answers, 0);
+	closed(q);
+	assert_int_equal(heard.answers, 2); /* each has its one answer all the same */
+}
+
+static void test_end_of_qemu_is_the_connections(void **state)
+{
+	struct qmp *q = opened();
+
+	(void)state;
+	kill(qemu, SIGKILL);
+	run_for(&heard.closed, 1, PATIENCE_MS);
+	assert_int_equal(heard.closed, 1);
+	assert_false(qmp_alive(q));
+	closed(q);
+}
+
+/* The event may come later than libvirt's answer that it runs. */
+static void test_guest_that_libvirt_says_runs_was_resumed(void **state)
+{
+	struct qmp *q = opened();
+
+	(void)state;
+	lv_writer_fini(&plan.body);
+	plan = plan_for(LV_DOMAIN_GET_STATE);
+	plan.own_body = true;
+	lv_write_u32(&plan.body, LV_PAUSED);
+	lv_write_u32(&plan.body, 1);
+	qmp_drain(q);
+	assert_int_equal(heard.resumes, 0);
+	plan.body.n = 0;
+	lv_write_u32(&plan.body, LV_RUNNING);
+	lv_write_u32(&plan.body, 1);
+	qmp_drain(q);
+	assert_int_equal(heard.resumes, 1);
+	closed(q);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_version_is_asked),
+		cmocka_unit_test(test_command_waits_for_the_one_before),
+		cmocka_unit_test(test_end_of_qemu_is_the_connections),
+		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
+	};
+	int r;
+
+	if (loop_new(&loop, 64, &err))
+		return 1;
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	loop_free(loop);
+	return r;
+}
