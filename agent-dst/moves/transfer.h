@@ -86,7 +86,7 @@ void live_tell_ready(const struct transfer *t, json_t *ready);
 int live_finish(struct transfer *t, struct err *e);
 /* How its memory comes is decided: as many channels for it. */
 void live_set_streams(struct transfer *t);
-/* What is held of its state goes to QEMU, once its disks allow that. */
+/* The thin stream goes to QEMU, once its disks allow that. */
 int live_load(struct transfer *t, struct err *e);
 
 /* libvirt.c: the same of a guest of libvirt's */

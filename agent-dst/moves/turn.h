@@ -25,7 +25,7 @@ int turn_begin(struct transfer *t, struct err *e);
 int turn_look(struct transfer *t, struct err *e);
 /* On PREPARE, of a source that did not ask: it is counted. */
 void turn_count(struct transfer *t);
-/* It does not keep others from their turn any more. */
+/* The move's ticket goes, so that others have their turn. */
 void turn_end(struct transfer *t);
 /* And, of a move that was taken up, that of the agent that has died does not. */
 void turn_fini(struct transfer *t);

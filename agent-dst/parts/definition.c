@@ -368,7 +368,7 @@ static void forget_earlier(const struct definition *d, const json_t *kept)
 	unlink(left);
 }
 
-/* Of one that came as it runs: libvirt has it, and forgets it with its QEMU until it is defined, too. May be repeated. */
+/* A guest that came as it runs is forgotten by libvirt with its QEMU until it is defined, too. May be repeated. */
 static int define_running(struct definition *d, const json_t *kept, struct err *e)
 {
 	struct lv *v;
@@ -383,7 +383,7 @@ static int define_running(struct definition *d, const json_t *kept, struct err *
 	return r || was_defined(d) ? r : attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
 }
 
-/* What there is to be removed is the file: libvirt has the guest only if it was to have it. */
+/* The file of its definition is all that is to be removed: libvirt has the guest only if it was to have it. */
 static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");

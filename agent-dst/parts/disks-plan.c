@@ -356,7 +356,7 @@ static int choose_dir(struct disks *ds, struct err *e)
 	return 0;
 }
 
-/* What guards disks that stay asks the guest's own QEMU. */
+/* The guest's own QEMU is not asked, as disks that stay would need. */
 static bool is_libvirts_live(const struct disks *ds)
 {
 	return target_has_state(ds->target) && json_text(ds->target->description, "owner");

@@ -26,15 +26,15 @@ struct domain {
 };
 
 void domain_init(struct domain *d, struct target *target);
-/* In a later life. */
+/* The same in a later life, which has no PREPARE. */
 void domain_restore(struct domain *d);
-/* Of PREPARE. */
+/* Takes what PREPARE says of it. */
 int domain_take(struct domain *d, const json_t *prepare, struct err *e);
 /* libvirt starts a QEMU, which waits at d->socket. */
 int domain_start(struct domain *d, struct err *e);
 /* All of it is loaded: it becomes one of libvirt's, paused, and is held. -ECANCELED: somebody has resumed it meanwhile; it has ended. */
 int domain_finish(struct domain *d, struct err *e);
-/* It may run, in this life or a later one. 0: *out says whether it does; -EAGAIN: that cannot be told. */
+/* Lets the guest run, in this life or a later one. 0: *out says whether it does; -EAGAIN: that cannot be told. */
 int domain_resume(struct domain *d, enum handoff_event *out, struct err *e);
 /* QEMU ends, and libvirt forgets the guest. */
 void domain_end(struct domain *d);

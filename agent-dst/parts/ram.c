@@ -126,7 +126,7 @@ static void feed(struct ram *r)
 
 #define BLOCK_BYTES_MAX (1ULL << 46)
 
-/* As the source describes them; those that are found in the waiting QEMU. */
+/* The blocks that the source describes and that are found in the waiting QEMU. */
 static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *count, struct err *e)
 {
 	const json_t *told = json_object_get(r->target->description, "ram_blocks");

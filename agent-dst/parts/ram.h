@@ -38,7 +38,7 @@ void ram_init(struct ram *r, struct target *target);
 int ram_choose_mode(struct ram *r, struct err *e);
 /* opaque: QEMU waits for its streams from now on. */
 int ram_listen(struct ram *r, struct err *e);
-/* Of a QEMU that waits at that socket already. */
+/* A QEMU waits at that socket already, which somebody else has started. */
 int ram_take_waiting(struct ram *r, const char *socket, struct err *e);
 /* pages: only now does QEMU learn of a migration at all. */
 int ram_load(struct ram *r, struct err *e);

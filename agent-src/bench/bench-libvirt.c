@@ -32,7 +32,7 @@ static char *uri_of(const struct side *s)
 	return xasprintf("qemu:///system?socket=%s/libvirt-sock", s->libvirt);
 }
 
-/* What scripts/lab has found. */
+/* The libvirt that scripts/lab has found. */
 static char *virsh_of(const struct side *s)
 {
 	return xasprintf("%s/virsh", s->libvirt);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OF_HOST	  "/etc/vmferry/config"
+#define OF_HOST "/etc/vmferry/config"
 
 static void add(struct defaults *d, char *word /* taken */)
 {

@@ -23,6 +23,11 @@
 	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,                    \
 	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
 
+#define DISKS                                                                                                                              \
+	RUNS, .traits = {.guest_runs = true, .stays_here = true}, .undecided = "undecided. Run: vmferry recover",                          \
+	      .parts = {PART(src), PART(disks)}, .stages = ahead_stages, .describe_for_journal = warm_describe_for_journal,                \
+	      .take_back = ahead_take_back
+
 static const struct recipe recipes[] = {
 	{.how = "live", .traits = {.guest_runs = true, .carries_memory = true}, LIVE},
 	{.how = "quick", .traits = {.guest_runs = true, .carries_memory = true, .stops_first = true}, LIVE},
@@ -37,23 +42,8 @@ static const struct recipe recipes[] = {
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
-	{.how = "disks",
-	 .traits = {.guest_runs = true, .stays_here = true},
-	 .undecided = "undecided. Run: vmferry recover",
-	 .parts = {PART(src), PART(disks)},
-	 .stages = ahead_stages,
-	 RUNS,
-	 .describe_for_journal = warm_describe_for_journal,
-	 .take_back = ahead_take_back},
-	{.how = "disks", /* nothing of libvirt's is needed for it, but its way to the guest's monitor */
-	 .owner = "libvirt",
-	 .traits = {.guest_runs = true, .stays_here = true},
-	 .undecided = "undecided. Run: vmferry recover",
-	 .parts = {PART(src), PART(disks)},
-	 .stages = ahead_stages,
-	 RUNS,
-	 .describe_for_journal = warm_describe_for_journal,
-	 .take_back = ahead_take_back},
+	{.how = "disks", DISKS},
+	{.how = "disks", .owner = "libvirt", DISKS}, /* nothing of libvirt's is needed but its way to the guest's monitor */
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)},
 	 .stages = cold_stages,

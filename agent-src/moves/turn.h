@@ -34,7 +34,7 @@ int turn_wait(struct transfer *t, bool *waits, struct err *e);
 const char *turn_word(const struct transfer *t);
 /* It is told what is waited for, where that has changed. here: on this host. */
 void turn_tell(struct transfer *t, bool here, unsigned ahead);
-/* It does not keep others from their turn any more. */
+/* The move's ticket goes, so that others have their turn. */
 void turn_end(struct transfer *t);
 
 #endif

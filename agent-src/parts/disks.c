@@ -1,5 +1,6 @@
 /* disks.c: see disks.h. */
 #include "disks-private.h"
+#include "source-sockets.h"
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"

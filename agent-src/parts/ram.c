@@ -1,5 +1,6 @@
 /* ram.c: see ram.h. */
 #include "ram.h"
+#include "source-sockets.h"
 #include "converge.h"
 #include "fault.h"
 #include "json-text.h"

@@ -1,5 +1,6 @@
 /* source.c: see source.h. */
 #include "source.h"
+#include "source-sockets.h"
 #include "earlier-moves.h"
 #include "error-stop.h"
 #include "fault.h"
@@ -21,13 +22,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define QMP_OPEN_MS	 5000
 #define QEMU_END_MS	 2000
-#define GUARD_MONITOR_MS 2000	      /* it tries again */
-#define SOCKET_DIR	 "socket-dir" /* in the journal */
+#define GUARD_MONITOR_MS 2000 /* it tries again */
 
 static struct source *source_of(struct part *p)
 {
@@ -109,45 +107,6 @@ int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct e
 			return 0;
 	} while (now_ns() < until_ns && !(r = loop_step(s->part.a->loop, 2, e)));
 	return r ? r : err_set(e, ETIMEDOUT, "the source QEMU does not leave the state finish-migrate");
-}
-
-/* The names are those that libvirt's security drivers let a guest's QEMU have, in a directory that only its user can open. */
-static char *socket_dir(const struct source *s)
-{
-	char id[2 * ATTEMPT_ID_LEN + 1];
-
-	return xasprintf("/run/libvirt/vmferry-%.12s", attempt_id_format(s->part.a->id, id));
-}
-
-char *source_socket(const struct source *s, const char *what)
-{
-	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *dir = socket_dir(s);
-
-	return s->libvirt_uuid ? xasprintf("%s/%s.tunnelmigrate.dest.%.40s", dir, what, s->guest.name)
-			       : xasprintf("%s/%.12s.%s", s->opt->runtime_dir, attempt_id_format(s->part.a->id, id), what);
-}
-
-static int prepare(struct part *p, struct err *e)
-{
-	struct source *s = source_of(p);
-	AUTO_FREE char *dir = s->libvirt_uuid ? socket_dir(s) : NULL;
-	int r = dir ? attempt_own(p->a, SOCKET_DIR, json_pack("{s:s}", "path", dir), e) : 0;
-
-	if (r || !dir)
-		return r;
-	if (process_user(s->guest.pid, &s->libvirt_user))
-		return err_set(e, ESRCH, "cannot tell as which user the guest's QEMU runs");
-	return mkdir(dir, 0700) || chown(dir, s->libvirt_user, (gid_t)-1) ? err_sys(e, errno, "cannot create %s", dir) : 0;
-}
-
-/* Whoever made a socket there has removed it. */
-static int undo_socket_dir(struct part *p, const json_t *detail, struct err *e)
-{
-	const char *path = json_text(detail, "path") ?: "";
-
-	(void)p;
-	return rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
 /* ---- how it runs ---- */
@@ -622,7 +581,18 @@ static void fini(struct part *p)
 	free(s->libvirt_uuid);
 }
 
-static const struct part_undo undo[] = {{SOCKET_DIR, "the directory of its sockets", undo_socket_dir}, {NULL, NULL, NULL}};
+static int prepare(struct part *p, struct err *e)
+{
+	return source_sockets_prepare(source_of(p), e);
+}
+
+static int undo_sockets(struct part *p, const json_t *detail, struct err *e)
+{
+	(void)p;
+	return source_sockets_undo(detail, e);
+}
+
+static const struct part_undo undo[] = {{SOCKET_DIR, "the directory of its sockets", undo_sockets}, {NULL, NULL, NULL}};
 
 static const struct part_ops ops = {.name = "source",
 				    .examine = examine,

@@ -70,8 +70,6 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
  * answers nothing more. */
 int source_obstacle(struct source *s, const struct err *e);
 
-/* A path for a socket between its QEMU and us, which that may make or connect to; what: "nbd". Malloc'ed. */
-char *source_socket(const struct source *s, const char *what);
 /* -ENOTSUP: it is libvirt's or Proxmox's; -EPERM: another user's. */
 int source_check_owner(const struct guest *g, struct err *e);
 /* Asks the QEMU of a guest that was found about it. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OF_HOST	  "/etc/vmferry/host"
+#define OF_HOST "/etc/vmferry/host"
 
 static int take_number(unsigned *to, const char *value, struct err *e)
 {

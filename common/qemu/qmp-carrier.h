@@ -29,7 +29,7 @@ void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64
 void qmp_carried_lost(struct qmp *q, const char *reason);
 
 /* qmp_open_libvirt() over a connection to libvirt (qmp-libvirt.c). v and what d has are its own from then on, also after an error. */
-int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h, void *ctx,
-		  struct err *e);
+int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h,
+		  void *ctx, struct err *e);
 
 #endif

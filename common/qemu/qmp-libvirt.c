@@ -176,8 +176,8 @@ static void watch_process(struct by_libvirt *by)
 	by->watching = true;
 }
 
-int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h, void *ctx,
-		  struct err *e)
+int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h,
+		  void *ctx, struct err *e)
 {
 	struct by_libvirt *by = xcalloc(1, sizeof(*by));
 	AUTO_FREE char *name = xasprintf("of libvirt's guest %s", d->name);
@@ -214,8 +214,8 @@ static int find(struct lv *v, const char *uuid, struct lv_domain *d, struct err 
 	return -e->code;
 }
 
-int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
-		     struct err *e)
+int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
+		     void *ctx, struct err *e)
 {
 	struct lv_domain d;
 	struct lv *v;

@@ -5,7 +5,7 @@
 #include "qmp-carrier.h"
 #include "qmp-framer.h"
 
-#define RX_CHUNK     65536
+#define RX_CHUNK 65536
 
 struct receiving {
 	struct op op;
