@@ -69,7 +69,6 @@ static const struct lv_handlers handlers = {on_event, NULL};
 /* The guest, as libvirt has it now; asked for anew if libvirt was started again. */
 static int ask_for_it(struct domain *d, struct err *e)
 {
-	uint8_t uuid[LV_UUID_LEN];
 	bool is_new = !d->events || lv_is_lost(d->events);
 	int r = 0;
 
@@ -86,9 +85,14 @@ static int ask_for_it(struct domain *d, struct err *e)
 		return r;
 	lv_domain_fini(&d->known);
 	d->known = (struct lv_domain){.name = NULL};
-	r = d->target->uuid && lv_uuid_parse(d->target->uuid, uuid) ? 0 : err_set(e, EBADMSG, "the guest has no UUID");
-	r = r ? r : lv_lookup_uuid(d->events, uuid, &d->known, e);
-	return r || !is_new ? r : lv_watch(d->events, &d->known, e);
+	r = lv_lookup_text(d->events, d->target->uuid, &d->known, e);
+	if (!r && is_new)
+		r = lv_watch(d->events, &d->known, e);
+	if (r && is_new) { /* the next, too, is to hear */
+		lv_close(d->events);
+		d->events = NULL;
+	}
+	return r;
 }
 
 static int state_of(struct domain *d, enum lv_state *state, struct err *e)

@@ -190,14 +190,14 @@ static int define_if_forgotten(const struct definition *d, const char *uuid, str
 	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
 	struct lv_domain domain;
 	json_t *kept, *failed;
-	uint8_t binary[LV_UUID_LEN];
 	bool is_defined = false;
 	struct lv *v;
 	int r = lv_open(&v, ASK_MS, e);
 
 	if (r)
 		return r;
-	if (lv_uuid_parse(uuid, binary) && !(r = lv_lookup_uuid(v, binary, &domain, e))) {
+	r = lv_lookup_text(v, uuid, &domain, e);
+	if (!r) {
 		r = lv_is_persistent(v, &domain, &is_defined, e);
 		lv_domain_fini(&domain);
 	}
@@ -233,17 +233,15 @@ static int give_back(const char *path, const char *aside, struct err *e)
 static int undefine(const char *uuid, pid_t ours, struct err *e)
 {
 	struct lv_domain domain;
-	uint8_t binary[LV_UUID_LEN];
 	bool is_defined;
 	struct err ignored;
 	pid_t pid;
 	struct lv *v;
-	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EBADMSG, "the journal does not say which guest it was");
+	int r = lv_open(&v, ASK_MS, e);
 
-	r = r ? r : lv_open(&v, ASK_MS, e);
 	if (r)
 		return r;
-	r = lv_lookup_uuid(v, binary, &domain, e);
+	r = lv_lookup_text(v, uuid, &domain, e);
 	if (!r) {
 		r = lv_is_persistent(v, &domain, &is_defined, e);
 		if (!r && is_defined && (domain.id < 0 || (!lv_process_of(v, &domain, &pid, &ignored) && pid == ours)))
@@ -316,8 +314,11 @@ static int undefine_without_qemu(const struct definition *d, struct err *e)
 	unsigned tries;
 	int r = process_end(g->pid, g->start_time, ENDS_MS, e);
 
-	for (tries = 0; !r && tries < UNDEFINE_TRIES && (r = undefine(d->src->libvirt_uuid, g->pid, e)) == -EBUSY; tries++)
-		poll(NULL, 0, UNDEFINE_PAUSE_MS), r = 0;
+	r = r ? r : undefine(d->src->libvirt_uuid, g->pid, e);
+	for (tries = 1; r == -EBUSY && tries < UNDEFINE_TRIES; tries++) {
+		poll(NULL, 0, UNDEFINE_PAUSE_MS);
+		r = undefine(d->src->libvirt_uuid, g->pid, e);
+	}
 	return r;
 }
 

@@ -69,10 +69,7 @@ int kept_definition_read(const char *path, json_t **kept, struct err *e)
 
 int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *out, struct err *e)
 {
-	uint8_t uuid[LV_UUID_LEN];
-
-	lv_uuid_parse(json_text(kept, "uuid"), uuid);
-	return lv_lookup_uuid(v, uuid, out, e);
+	return lv_lookup_text(v, json_text(kept, "uuid"), out, e);
 }
 
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e)

@@ -73,6 +73,8 @@ int lv_error_code(const struct lv *v);
 int lv_domains(struct lv *v, struct lv_domain **out, size_t *count, struct err *e);
 int lv_lookup(struct lv *v, const char *name, struct lv_domain *out, struct err *e);
 int lv_lookup_uuid(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct lv_domain *out, struct err *e);
+/* By its UUID as text; -EINVAL: that is none. */
+int lv_lookup_text(struct lv *v, const char *uuid, struct lv_domain *out, struct err *e);
 /* With secrets in it (VIR_DOMAIN_XML_SECURE). inactive: as it is at the next start. */
 int lv_xml(struct lv *v, const struct lv_domain *d, bool inactive, char **xml, struct err *e);
 /* reason: of this state's enum in libvirt-domain.h; may be NULL. */

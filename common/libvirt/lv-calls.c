@@ -255,6 +255,14 @@ int lv_lookup_uuid(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct lv_doma
 	return call_domain(v, &ask, out, e);
 }
 
+int lv_lookup_text(struct lv *v, const char *uuid, struct lv_domain *out, struct err *e)
+{
+	uint8_t binary[LV_UUID_LEN];
+
+	return lv_uuid_parse(uuid, binary) ? lv_lookup_uuid(v, binary, out, e)
+					   : err_set(e, EINVAL, "'%.60s' is no UUID of a guest of libvirt's", uuid);
+}
+
 int lv_xml(struct lv *v, const struct lv_domain *d, bool inactive, char **xml, struct err *e)
 {
 	struct lv_ask ask = about_flags(d, LV_DOMAIN_GET_XML, "describe guest", XML_SECURE | (inactive ? XML_INACTIVE : 0));

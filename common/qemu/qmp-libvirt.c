@@ -203,10 +203,8 @@ int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct l
 
 static int find(struct lv *v, const char *uuid, struct lv_domain *d, struct err *e)
 {
-	uint8_t binary[LV_UUID_LEN];
-	int r = lv_uuid_parse(uuid, binary) ? 0 : err_set(e, EINVAL, "'%.60s' is no UUID of a guest of libvirt's", uuid);
+	int r = lv_lookup_text(v, uuid, d, e);
 
-	r = r ? r : lv_lookup_uuid(v, binary, d, e);
 	if (r || d->id >= 0)
 		return r;
 	err_set(e, ESRCH, "guest %s of libvirt does not run", d->name);
