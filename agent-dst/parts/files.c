@@ -6,6 +6,7 @@
 #include "log.h"
 #include "made.h"
 #include "disks-space.h"
+#include "shell-quote.h"
 #include "util.h"
 #include "xxh.h"
 
@@ -174,6 +175,22 @@ static char *backing_place(const struct files *fs, const json_t *file)
 	return xasprintf("%s/%s", dirname(copy), name);
 }
 
+/* The image above would not find it in another one. */
+static int check_dir_of_backing(const struct files *fs, const char *path, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+	const char *dir = dirname(copy);
+	AUTO_FREE char *quoted = shell_quote(dir);
+
+	if (!access(dir, F_OK) || (fs->target->makes_dir && !strcmp(dir, fs->target->dir)))
+		return 0;
+	return err_set(
+		e, ENOENT,
+		"the backing file %s is to be where the image above it says, and its directory does not exist at the destination: make "
+		"it there (mkdir -p %s), or have one image made of all (--chain=flatten)",
+		path, quoted);
+}
+
 static int decide_backing(struct files *fs, struct carried *c, const json_t *file, struct err *e)
 {
 	const char *wish = json_text(file, "wish");
@@ -205,6 +222,8 @@ static int decide_backing(struct files *fs, struct carried *c, const json_t *fil
 			       "another file than the backing file %s is at the destination under that name (--chain=flatten "
 			       "makes one image of all)",
 			       c->to);
+	if (check_dir_of_backing(fs, c->to, e))
+		return -e->code;
 	c->transfer = CARRY_COPY;
 	c->size = number(file, "size");
 	return 0;

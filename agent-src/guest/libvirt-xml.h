@@ -94,6 +94,7 @@ struct libvirt_change {
 	const char *type;   /* of a path: "file" or "block"; NULL: as it is, and a volume becomes a file */
 	const char *format; /* of a path: the image's there; NULL: as it is */
 	bool is_alone;	    /* of a disk's path: the image there has no backing file, so that <backingStore> goes */
+	bool may_miss;	    /* if it finds no place it is none */
 };
 
 struct libvirt_changes {
@@ -105,7 +106,7 @@ struct libvirt_changes {
 	const char
 		*listen; /* for each address of graphics that not every host has (127.0.0.1, ::1, 0.0.0.0, ::, localhost); NULL: as it is */
 	bool drop_tpm;
-	bool may_miss; /* a change that finds no place is none */
+	bool may_miss; /* so is any of paths */
 };
 
 /*

@@ -198,16 +198,49 @@ static void change_disks(struct definition *d, struct changes *c, const json_t *
 	}
 }
 
-static void change_files(struct changes *c, const json_t *described, const json_t *accept)
+static bool leads_to(const char *name, const char *path)
+{
+	AUTO_FREE char *real = *name == '/' ? realpath(name, NULL) : NULL;
+
+	return real && !strcmp(real, path);
+}
+
+/* An image that others are based on is known by where it really is. A definition names it as the image above does, perhaps by way of links that are not
+ * there; or not at all, as that of a guest that is shut down, and Begin's, where libvirt has found it by itself. */
+static void change_backing(struct changes *c, const struct libvirt_definition *def, const char *path, const char *to)
+{
+	size_t i, k;
+
+	for (i = 0; i < def->disk_count; i++)
+		for (k = 0; path && k < def->disks[i].backing_count; k++)
+			if (to && leads_to(def->disks[i].backing[k], path))
+				c->list[c->count++] = (struct libvirt_change){.from = def->disks[i].backing[k], .to = to, .may_miss = true};
+}
+
+static void change_files(struct definition *d, struct changes *c)
 {
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(accept, "carry"), i, one) {
-		const json_t *file = json_array_get(described, (size_t)json_integer_value(json_object_get(one, "file")));
+	json_array_foreach(json_object_get(d->accepted, "carry"), i, one) {
+		const json_t *file = json_array_get(d->files->described, (size_t)json_integer_value(json_object_get(one, "file")));
+		const char *role = json_text(file, "role"), *path = json_text(file, "path"), *to = json_text(one, "to");
 
-		change(c, json_text(file, "path"), json_text(one, "to"), NULL);
+		if (role && !strcmp(role, "backing"))
+			change_backing(c, &d->guest.def, path, to);
+		else
+			change(c, path, to, NULL);
 	}
+}
+
+/* So many changes there can be, each image named by each disk. */
+static size_t most_changes(const struct definition *d)
+{
+	size_t carried = json_array_size(json_object_get(d->accepted, "carry")), names = 1, i;
+
+	for (i = 0; i < d->guest.def.disk_count; i++)
+		names += d->guest.def.disks[i].backing_count;
+	return d->disks->count + carried * names + 1;
 }
 
 static int rewrite_all(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e)
@@ -239,8 +272,7 @@ typedef int use_changes(struct definition *d, const struct libvirt_changes *c, v
 
 static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err *e)
 {
-	size_t most = d->disks->count + json_array_size(json_object_get(d->accepted, "carry"));
-	AUTO_FREE struct libvirt_change *list = xcalloc(most + 1, sizeof(*list));
+	AUTO_FREE struct libvirt_change *list = xcalloc(most_changes(d), sizeof(*list));
 	AUTO_FREE char **names = xcalloc(d->disks->count + 1U, sizeof(*names));
 	const char *emulator = json_text(d->accepted, "qemu");
 	struct changes c = {list, 0};
@@ -248,7 +280,7 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 	int r;
 
 	change_disks(d, &c, d->accepted, names);
-	change_files(&c, d->files->described, d->accepted);
+	change_files(d, &c);
 	r = use(d,
 		&(struct libvirt_changes){.paths = c.list,
 					  .path_count = c.count,
