@@ -102,6 +102,9 @@ static void check_owner(struct entry *n)
 			xasprintf("qm remote-migrate %s … --online (to another cluster) or qm migrate %s NODE --online "
 				  "--with-local-disks",
 				  id ? id : "VMID", id ? id : "VMID"));
+	else if (n->g.resource)
+		because(n, xasprintf("it is the resource %s of Pacemaker, which would start it again here", n->g.resource),
+			xasprintf("crm_resource --move --resource %s --node NODE", n->g.resource));
 }
 
 static void check_user(struct entry *n)

@@ -32,10 +32,10 @@ static unsigned vcpus_of(const struct entry *n)
 	return answered(n) || is_shut_down(n) ? n->g.vcpus : n->basics.vcpus;
 }
 
-/* "libvirt", "proxmox", "systemd" or "plain". */
+/* "libvirt", "proxmox", "pacemaker", "systemd" or "plain". */
 static const char *owner_of(const struct guest *g)
 {
-	return g->owner_hint ? g->owner_hint : g->unit.name ? "systemd" : "plain";
+	return g->owner_hint ? g->owner_hint : g->resource ? "pacemaker" : g->unit.name ? "systemd" : "plain";
 }
 
 /* As the guest sees it: of one that is shut down virtual_size is its file's. */
@@ -107,6 +107,8 @@ static json_t *entry_json(const struct entry *n)
 		json_object_set_new(o, "unit", json_string(g->unit.name));
 		json_object_set_new(o, "unit_is_user", json_boolean(g->unit.is_user));
 	}
+	if (g->resource)
+		json_object_set_new(o, "resource", json_string(g->resource));
 	if (g->qmp.path)
 		json_object_set_new(o, "qmp", json_string(g->qmp.path));
 	if (n->hmp)
@@ -165,6 +167,8 @@ static void print_owner(const struct guest *g)
 
 	if (g->owner_hint)
 		printf("  owner    %s\n", strcmp(g->owner_hint, "libvirt") ? "Proxmox VE" : "libvirt");
+	else if (g->resource)
+		printf("  owner    Pacemaker, as its resource %s\n", g->resource);
 	else if (g->unit.name)
 		printf("  owner    systemd unit %s%s\n", unit, g->unit.is_user ? " (of a user)" : "");
 }
@@ -259,6 +263,7 @@ static char *disks_cell(const struct entry *n)
 static char *started_by_cell(const struct guest *g)
 {
 	return g->owner_hint  ? xstrdup(strcmp(g->owner_hint, "libvirt") ? "Proxmox VE" : "libvirt")
+	       : g->resource  ? xstrdup("Pacemaker")
 	       : g->unit.name ? text_shown(g->unit.name)
 			      : xstrdup("by hand");
 }

@@ -5,6 +5,7 @@
  * /proc tells comes first, since it needs no one's cooperation; QMP fills in the rest.
  */
 #include "qemu-discover.h"
+#include "cluster-resource.h"
 #include "deleted-file.h"
 #include "guest-of-libvirt.h"
 #include "guest-ptys.h"
@@ -156,6 +157,7 @@ static void find_owner(struct guest *g)
 		g->owner_hint = xstrdup("libvirt");
 	else if (argv_mentions(g, "/run/qemu-server/") || (cgroup && strstr(cgroup, "/qemu.slice/")))
 		g->owner_hint = xstrdup("proxmox");
+	g->resource = cluster_resource_of(g->pid, g->start_time);
 }
 
 char *guest_path(const struct guest *g, const char *path)
@@ -662,6 +664,7 @@ void guest_fini(struct guest *g)
 	free(g->env.module_dir);
 	free(g->unit.name);
 	free(g->owner_hint);
+	free(g->resource);
 	swtpm_fini(&g->tpm);
 	*g = (struct guest){.pid = 0};
 }

@@ -139,7 +139,7 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 	int r;
 
 	if (!guest_is_libvirts(running))
-		return source_check_owner(running, e) ?: cold_decide_as(t, e) ?: source_find_at_rest(&t->src, NULL, e) ?: cold_become(t, e);
+		return source_check_owner(running, t->opt, e) ?: cold_decide_as(t, e) ?: source_find_at_rest(&t->src, NULL, e) ?: cold_become(t, e);
 	r = definition_find(&t->definition, running->name, LIBVIRT_RUNNING, e);
 	if (!r)
 		return err_set(

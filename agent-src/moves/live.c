@@ -31,7 +31,7 @@ static int find_libvirts(struct transfer *t, struct err *e)
 		return err_set(e, ENOENT,
 			       "guest %s seems to be libvirt's, and no libvirt that answers runs it: is it of a session (qemu:///session)?",
 			       t->src.guest.name);
-	return found ? -e->code : source_check_owner(&t->src.guest, e);
+	return found ? -e->code : source_check_owner(&t->src.guest, t->opt, e);
 }
 
 int live_find(struct transfer *t, struct err *e)
@@ -41,7 +41,7 @@ int live_find(struct transfer *t, struct err *e)
 	if (guest_is_libvirts(&t->src.guest))
 		r = find_libvirts(t, e);
 	else if (r == -ENXIO && t->src.guest.owner_hint)
-		r = source_check_owner(&t->src.guest, e);
+		r = source_check_owner(&t->src.guest, t->opt, e);
 	if (r == -ENOENT && !access(t->opt->vm, R_OK))
 		err_set(e, ENOENT, "%s is no monitor of a guest that runs. If it is the script of one that is shut down: --how cold",
 			t->opt->vm);

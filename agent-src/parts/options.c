@@ -18,7 +18,7 @@ static const char *const chain_words[] = {[CHAIN_COPY] = "copy", [CHAIN_TOP] = "
 static const char *const on_stall_words[] =
 	{[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop", [ON_STALL_CANCEL] = "cancel", NULL};
 static const char *const recheck_words[] = {[RECHECK_AUTO] = "auto", [RECHECK_ON] = "on", [RECHECK_OFF] = "off", NULL};
-static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[] = {"disable", "keep", NULL}, *const no[] = {"no", NULL},
+static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[] = {"disable", "keep", NULL}, *const owner_words[] = {"pacemaker", NULL}, *const no[] = {"no", NULL},
 			 *const fine[] = {"fine", NULL}, *const reuse_words[] = {"auto", NULL};
 
 /* ---- values that no kind has ---- */
@@ -169,6 +169,10 @@ static const struct command_option rows[] = {
 	 "your word that whatever else has started the guest here (a loop in a script, a supervisor) does not do so again: the disks here "
 	 "keep their names",
 	 OPT_FLAG, .offset = MEMBER(starter_stopped)},
+	{"owner", "pacemaker",
+	 "Pacemaker, whose resource the guest is, moves it (its agent says so), or your word that it does nothing about it meanwhile: its "
+	 "maintenance mode",
+	 OPT_WORD, .offset = MEMBER(owner), .words = owner_words, .base = OWNER_PACEMAKER},
 
 	{"reconnect-timeout", "S",
 	 "connections that break are made again, and the move goes on where it was, for so many seconds (default 60; 0: it is rolled back "

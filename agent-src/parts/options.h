@@ -50,6 +50,9 @@ struct head_start;
 /* Who keeps the guest's books at the destination. */
 enum as_guest { AS_SAME, AS_PLAIN, AS_LIBVIRT };
 
+/* Whose guest it is, by its own word: as a rule nobody's but the user's. */
+enum guest_owner { OWNER_USER, OWNER_PACEMAKER };
+
 /* Of a guest that is shut down. */
 struct cold_options {
 	char *const *line; /* its command line, in place of move_options.vm; NULL: none */
@@ -95,6 +98,7 @@ struct move_options {
 	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
 	bool install_unit;     /* at the destination */
 	bool keep_unit;	       /* here: it is not to be disabled */
+	enum guest_owner owner; /* who calls */
 	bool starter_stopped;  /* here: whatever else has started the guest does not do so again */
 	bool attach;	       /* a QEMU without a monitor is given one first (attach.h) */
 	bool in_place;	       /* another QEMU of this host goes on with the guest, its disks, sockets and names */

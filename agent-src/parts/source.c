@@ -170,7 +170,18 @@ static int check_text(const struct guest *g, struct err *e)
 	return 0;
 }
 
-int source_check_owner(const struct guest *g, struct err *e)
+/* To a cluster whose guest goes without its doing it has stopped, and is to be started again. */
+static int check_cluster(const struct guest *g, const struct move_options *opt, struct err *e)
+{
+	if (!g->resource || opt->owner == OWNER_PACEMAKER || opt->how == HOW_DISKS)
+		return 0;
+	return err_set(e, EPERM,
+		       "guest %s is the resource %s of Pacemaker, which would start it again here: crm_resource --move --resource %s --node NODE "
+		       "has Pacemaker move it. In its maintenance mode: --owner pacemaker",
+		       g->name, g->resource, g->resource);
+}
+
+int source_check_owner(const struct guest *g, const struct move_options *opt, struct err *e)
 {
 	if (g->owner_hint && strcmp(g->owner_hint, "libvirt"))
 		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of it; move it with `qm remote-migrate`",
@@ -181,7 +192,7 @@ int source_check_owner(const struct guest *g, struct err *e)
 			"guest %s belongs to libvirt, whose guests go live, quick, or shut down (--how cold: its disks go ahead while it runs, and "
 			"libvirt shuts it down then)",
 			g->name);
-	return guest_check_user(g, e) ? err_prefix(e, "guest %s", g->name) : 0;
+	return guest_check_user(g, e) ? err_prefix(e, "guest %s", g->name) : check_cluster(g, opt, e);
 }
 
 static int examine_cpu(struct source *s, struct err *e)
@@ -288,7 +299,7 @@ static void tell_what_was_written_in(const struct source *s)
 /* Without these it cannot be told of, or is not ours to tell of. */
 static int check_can_be_told(const struct source *s, struct err *e)
 {
-	int r = s->guest.pid && !s->libvirt_uuid ? source_check_owner(&s->guest, e) : 0;
+	int r = s->guest.pid && !s->libvirt_uuid ? source_check_owner(&s->guest, s->opt, e) : 0;
 
 	if (!r)
 		r = check_text(&s->guest, e);

@@ -71,7 +71,7 @@ void source_init(struct source *s, struct attempt *a, const struct move_options 
 int source_obstacle(struct source *s, const struct err *e);
 
 /* -ENOTSUP: it is libvirt's or Proxmox's; -EPERM: another user's. */
-int source_check_owner(const struct guest *g, struct err *e);
+int source_check_owner(const struct guest *g, const struct move_options *opt, struct err *e);
 /* Asks the QEMU of a guest that was found about it. */
 int source_query(struct source *s, struct err *e);
 /* Finds one that is shut down, by what starts it, or as libvirt defines it. */

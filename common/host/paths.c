@@ -85,7 +85,7 @@ static int own_runtime_dir(char **out, struct err *e)
 	struct stat st;
 
 	if (geteuid() == 0)
-		*out = xstrdup("/run/vmferry");
+		*out = xstrdup(ROOT_RUNTIME_DIR);
 	else if (xdg && *xdg)
 		*out = xasprintf("%s/vmferry", xdg);
 	else if (!lstat(logind, &st) && S_ISDIR(st.st_mode) && st.st_uid == geteuid())

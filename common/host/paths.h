@@ -11,6 +11,7 @@
 int state_dir_get(char **out, const char *override, struct err *e);
 /* override, or $VMFERRY_RUNTIME_DIR, or /run/vmferry for root, or $XDG_RUNTIME_DIR/vmferry, or /run/user/UID/vmferry,
  * or STATE-DIR/run: made 0700; refused when it is somebody else's. The caller frees *out. */
+#define ROOT_RUNTIME_DIR "/run/vmferry"
 int runtime_dir_get(char **out, const char *override, struct err *e);
 /* Refuses (-EPERM) an open file of keys that others may read or that is another user's: path is for the sentence. */
 int secret_file_check(int fd, const char *path, struct err *e);

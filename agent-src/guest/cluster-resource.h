@@ -1,0 +1,20 @@
+/*
+ * cluster-resource.h: is a guest a resource of Pacemaker's? Its agent (scripts/ocf/vmferry) says so, for the process and while it is there, in
+ *
+ *     RUNTIME_DIR/owners/PID:  pacemaker START-TIME RESOURCE
+ *
+ * with the directory of root's sockets, or $VMFERRY_RUNTIME_DIR, and field 22 of /proc/PID/stat: a file that outlives its process says nothing. A move
+ * brings a guest to a process without such a file: the agent of its node writes one as soon as it sees the guest.
+ */
+#ifndef VMFERRY_CLUSTER_RESOURCE_H
+#define VMFERRY_CLUSTER_RESOURCE_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RESOURCE_UNREADABLE "(unreadable)"
+
+/* Its name, printable, malloc'ed; RESOURCE_UNREADABLE: there is such a file, and it does not say. NULL: it is no resource. */
+char *cluster_resource_of(pid_t pid, uint64_t start_time);
+
+#endif
