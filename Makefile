@@ -245,6 +245,7 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	sed 's|/usr/local/|$(PREFIX)/|' scripts/vmferry.fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmferry.fish
 	ln -sf vmferry.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmferry-dst.fish
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vmferry scripts/lab
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/vmferry scripts/ocf/vmferry
 	$(if $(wildcard build/guest/initrd.img),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vmferry/guest build/guest/vmlinuz build/guest/initrd.img)
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local/bin|$(PREFIX)/bin|' docs/vmferry-dst.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
@@ -266,7 +267,7 @@ uninstall: ## Remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BINS:$(B)/%=bin/%) lib/systemd/system/vmferry-dst.service \
 		$(COMPLETIONS)/vmferry $(COMPLETIONS)/vmferry-dst share/zsh/site-functions/_vmferry $(addprefix share/fish/vendor_completions.d/vmferry,.fish -dst.fish) \
 		$(MANS:$(B)/%=$(MAN_DIR)/%)) $(DESTDIR)$(PREFIX)/$(MAN_DIR)/vmferry-*.1
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/vmferry $(DESTDIR)$(PREFIX)/share/vmferry
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/vmferry $(DESTDIR)$(PREFIX)/share/vmferry $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/vmferry
 
 # ---- trying and testing: these install what they need first (scripts/install-deps) ----
 

@@ -98,7 +98,7 @@ struct guest {
 	} env;
 	struct guest_unit unit;
 	char *owner_hint; /* "libvirt", "proxmox" or NULL */
-	char *resource;	  /* of Pacemaker's, which moves it by vmferry, with no books of its own about it (cluster-resource.h); NULL: it is none */
+	char *resource; /* of Pacemaker's, which moves it by vmferry, with no books of its own about it (cluster-resource.h); NULL: it is none */
 	struct {
 		char **text;
 		size_t count;

@@ -18,8 +18,9 @@ static const char *const chain_words[] = {[CHAIN_COPY] = "copy", [CHAIN_TOP] = "
 static const char *const on_stall_words[] =
 	{[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop", [ON_STALL_CANCEL] = "cancel", NULL};
 static const char *const recheck_words[] = {[RECHECK_AUTO] = "auto", [RECHECK_ON] = "on", [RECHECK_OFF] = "off", NULL};
-static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[] = {"disable", "keep", NULL}, *const owner_words[] = {"pacemaker", NULL}, *const no[] = {"no", NULL},
-			 *const fine[] = {"fine", NULL}, *const reuse_words[] = {"auto", NULL};
+static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[] = {"disable", "keep", NULL},
+			 *const owner_words[] = {"pacemaker", NULL}, *const no[] = {"no", NULL}, *const fine[] = {"fine", NULL},
+			 *const reuse_words[] = {"auto", NULL};
 
 /* ---- values that no kind has ---- */
 

@@ -94,14 +94,14 @@ struct move_options {
 	unsigned revert_within_s; /* for so long it can be had back from there; 0: it stays there */
 	time_t at;		  /* it is not to stand still before; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
-	bool now;	       /* it does not wait for other moves of either host */
-	bool estimate, script; /* with dry_run: measure; print the move as a script instead of the plan */
-	bool install_unit;     /* at the destination */
-	bool keep_unit;	       /* here: it is not to be disabled */
+	bool now;		/* it does not wait for other moves of either host */
+	bool estimate, script;	/* with dry_run: measure; print the move as a script instead of the plan */
+	bool install_unit;	/* at the destination */
+	bool keep_unit;		/* here: it is not to be disabled */
 	enum guest_owner owner; /* who calls */
-	bool starter_stopped;  /* here: whatever else has started the guest does not do so again */
-	bool attach;	       /* a QEMU without a monitor is given one first (attach.h) */
-	bool in_place;	       /* another QEMU of this host goes on with the guest, its disks, sockets and names */
+	bool starter_stopped;	/* here: whatever else has started the guest does not do so again */
+	bool attach;		/* a QEMU without a monitor is given one first (attach.h) */
+	bool in_place;		/* another QEMU of this host goes on with the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;
 	struct option_list map_net; /* NIC=WHAT */

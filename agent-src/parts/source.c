@@ -175,10 +175,11 @@ static int check_cluster(const struct guest *g, const struct move_options *opt, 
 {
 	if (!g->resource || opt->owner == OWNER_PACEMAKER || opt->how == HOW_DISKS)
 		return 0;
-	return err_set(e, EPERM,
-		       "guest %s is the resource %s of Pacemaker, which would start it again here: crm_resource --move --resource %s --node NODE "
-		       "has Pacemaker move it. In its maintenance mode: --owner pacemaker",
-		       g->name, g->resource, g->resource);
+	return err_set(
+		e, EPERM,
+		"guest %s is the resource %s of Pacemaker, which would start it again here: crm_resource --move --resource %s --node NODE "
+		"has Pacemaker move it. In its maintenance mode: --owner pacemaker",
+		g->name, g->resource, g->resource);
 }
 
 int source_check_owner(const struct guest *g, const struct move_options *opt, struct err *e)

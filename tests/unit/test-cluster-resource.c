@@ -76,8 +76,15 @@ static void a_file_is_of_one_process(void **state)
 
 static void what_cannot_be_understood_is_a_resource(void **state)
 {
-	static const char *const texts[] = {"", "pacemaker", "pacemaker  vm1\n", "pacemaker 12345 \n", "pacemaker 12345 vm1", "pacemaker 12345 a b\n",
-					    "pacemaker 12345 a\033[31m\n", "another 12345 vm1\n", "pacemaker 12345\n"};
+	static const char *const texts[] = {"",
+					    "pacemaker",
+					    "pacemaker  vm1\n",
+					    "pacemaker 12345 \n",
+					    "pacemaker 12345 vm1",
+					    "pacemaker 12345 a b\n",
+					    "pacemaker 12345 a\033[31m\n",
+					    "another 12345 vm1\n",
+					    "pacemaker 12345\n"};
 	AUTO_FREE char *found = NULL;
 	char text[300] = "pacemaker 12345 ";
 	size_t i;

@@ -1,0 +1,169 @@
+#!/bin/bash
+# The resource agent of Pacemaker against a vmferry that a script plays: what each answer of vmferry's becomes for Pacemaker. A guest that
+# may run elsewhere is not started, what cannot be told is an error and not "not running", and a move counts only if its result says so.
+# tier: gate
+set -euo pipefail
+. "$(dirname "$0")/../../lib/base.sh"
+test_begins
+
+SUCCESS=0 GENERIC=1 INSTALLED=5 CONFIGURED=6 NOT_RUNNING=7
+mkdir "$DIR/bin" "$DIR/run"
+export VMFERRY_RUNTIME_DIR=$DIR/run OCF_RESKEY_guest=vm1 OCF_RESKEY_script=$DIR/vm1.sh OCF_RESOURCE_INSTANCE=rsc1
+export PATH=$DIR/bin:$PATH DIR
+
+# A vmferry, and a Pacemaker's tools, that do as files say: DIR/COMMAND is run, and what was asked for is in DIR/asked.
+cat >"$DIR/bin/vmferry" <<'PLAYED'
+#!/bin/sh
+echo "$@" >>"$DIR/asked"
+. "$DIR/$1"
+PLAYED
+printf '#!/bin/sh\ncat "$DIR/fencing" 2>/dev/null\n' >"$DIR/bin/crm_attribute"
+printf '#!/bin/sh\ncat "$DIR/cib" 2>/dev/null\n' >"$DIR/bin/crm_resource"
+printf '#!/bin/sh\nexec sleep 100\n' >"$DIR/vm1.sh"
+chmod +x "$DIR"/bin/* "$DIR/vm1.sh"
+
+play() { # COMMAND LINE...: what that command of vmferry's does
+	printf '%s\n' "${@:2}" >"$DIR/$1"
+}
+
+answers() { # STATUS ACTION [NAME=VALUE...]: the agent; $SAID is its reason
+	local status=0
+	: >"$DIR/asked"
+	env "${@:3}" "$TOP/scripts/ocf/vmferry" "$2" </dev/null >"$DIR/out" 2>"$DIR/err" || status=$?
+	SAID=$(sed -n 's/^ocf-exit-reason://p' "$DIR/err")
+	assert_eq "$status" "$1" "$2 ($SAID)"
+}
+
+says() { # TEXT
+	[[ $SAID == *"$1"* ]] || fail "the reason is not '$1': $SAID"
+}
+
+asked() { # TEXT
+	grep -qF -- "$1" "$DIR/asked" || fail "vmferry was not asked '$1': $(<"$DIR/asked")"
+}
+
+not_here() {
+	play list 'echo "vmferry: no guest vm1 runs here" >&2; exit 1'
+}
+
+here() { # PID [MEMBERS]
+	play list "echo 'vmferry: a remark' >&2; echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$1,\"movable\":true,${2:-}\"owner\":\"plain\",\"disks\":[{\"path\":\"/a\"}],\"status\":\"${3:-running}\"}]}'"
+}
+
+sleep 100 &
+guest=$!
+at_exit "kill $guest 2>/dev/null"
+
+# --- monitor
+not_here
+answers $NOT_RUNNING monitor
+here $guest
+answers $SUCCESS monitor
+grep -qE '^pacemaker [0-9]+ rsc1$' "$DIR/run/owners/$guest" || fail "the guest is not noted as the cluster's"
+play list 'echo "vmferry: cannot look at all processes of this host" >&2; exit 1'
+answers $GENERIC monitor
+says "cannot tell"
+play list 'exit 0'
+answers $GENERIC monitor
+play list 'echo "{\"guests\":[{\"name\":\"vm1\",\"pid\":7,\"movable\":true},{\"name\":\"vm1\",\"pid\":8,\"movable\":true}]}"'
+answers $GENERIC monitor
+says "more than one"
+here $guest '"arriving":true,'
+answers $NOT_RUNNING monitor
+here 0
+answers $NOT_RUNNING monitor
+here $guest '' internal-error
+answers $GENERIC monitor
+says "internal-error"
+answers $CONFIGURED monitor OCF_RESKEY_guest='a b'
+answers $INSTALLED monitor OCF_RESKEY_binary=no-such-program
+
+# --- start
+not_here
+play may-start 'echo "vmferry: vm1 is not to be started here: it went to root@pb" >&2; exit 3'
+answers $INSTALLED start
+says "it went to root@pb"
+! grep -q peer-is-fenced "$DIR/asked" || fail "fenced, though nobody says that fencing is on"
+echo true >"$DIR/fencing"
+answers $INSTALLED start
+asked "may-start --peer-is-fenced $DIR/vm1.sh"
+echo false >"$DIR/fencing"
+answers $INSTALLED start
+! grep -q peer-is-fenced "$DIR/asked" || fail "fenced, though fencing is off"
+play may-start 'exit 2'
+answers $GENERIC start
+play may-start 'exit 0'
+answers $INSTALLED start OCF_RESKEY_script=/no/such/script
+answers $CONFIGURED start OCF_RESKEY_script=vm1.sh
+echo '<op id="a" name="migrate_to" interval="0s" timeout="3600s"/>' >"$DIR/cib"
+answers $CONFIGURED start
+says "on-fail=block"
+printf '<op id="%s" name="%s" interval="0s" on-fail="block"/>\n' a migrate_to b migrate_from >"$DIR/cib"
+play list 'pid=$(cat "$DIR/started" 2>/dev/null) || { echo "vmferry: no guest vm1 runs here" >&2; exit 1; }' \
+	'echo "{\"guests\":[{\"name\":\"vm1\",\"pid\":$pid,\"movable\":true,\"status\":\"running\"}]}"'
+printf '#!/bin/sh\necho $$ >"$DIR/started"\nexec sleep 100\n' >"$DIR/vm1.sh"
+answers $SUCCESS start
+started=$(<"$DIR/started")
+at_exit "kill $started 2>/dev/null"
+[[ -e $DIR/run/owners/$started ]] || fail "the guest that was started is not noted as the cluster's"
+read -r _ _ _ _ _ session _ <"/proc/$started/stat"
+assert_eq "$session" "$started" "session of what was started"
+rm "$DIR/started"
+printf '#!/bin/sh\necho "no such disk" >&2\nexit 1\n' >"$DIR/vm1.sh"
+answers $GENERIC start
+says "no such disk"
+
+# --- migrate_to: the guest goes to pb, whatever comes of it
+here $guest
+result() { # STATUS MEMBERS
+	play migrate "echo '{\"event\":\"plan\"}'; echo '{\"event\":\"result\",$2}'; exit $1"
+}
+to_pb=(OCF_RESKEY_CRM_meta_migrate_target=pb OCF_RESKEY_CRM_meta_timeout=8000)
+result 0 '"outcome":"migrated","where":"destination","reason":""'
+answers $SUCCESS migrate_to "${to_pb[@]}" OCF_RESKEY_dest=ssh://root@%n:22
+asked "migrate $guest ssh://root@pb:22 --owner pacemaker --json --reuse auto"
+[[ ! -e $DIR/run/owners/$guest ]] || fail "the guest that has gone is noted as the cluster's here"
+result 7 '"outcome":"migrated","where":"destination"'
+answers $SUCCESS migrate_to "${to_pb[@]}"
+for status in 1 3 4 5 6 8; do
+	result $status '"outcome":"x","where":"destination","reason":"the link \"x\" is gone"'
+	answers $GENERIC migrate_to "${to_pb[@]}"
+	says "ended with $status: the link \\\"x\\\" is gone"
+done
+result 0 '"outcome":"disks-copied","where":"source"'
+answers $GENERIC migrate_to "${to_pb[@]}"
+play migrate 'exit 0'
+answers $GENERIC migrate_to "${to_pb[@]}"
+answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_timeout=8000
+answers $CONFIGURED migrate_to "${to_pb[@]}" OCF_RESKEY_options='--bwlimit 1M --detach'
+# Pacemaker kills at its timeout: vmferry hears SIGTERM before.
+play migrate 'trap "echo \"{\\\"event\\\":\\\"result\\\",\\\"where\\\":\\\"source\\\",\\\"reason\\\":\\\"rolled back\\\"}\"; exit 1" TERM' \
+	'sleep 30 & wait; kill $!'
+answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_migrate_target=pb OCF_RESKEY_CRM_meta_timeout=1000
+says "rolled back"
+
+# --- migrate_from, stop
+answers $SUCCESS migrate_from
+not_here
+answers $GENERIC migrate_from OCF_RESKEY_CRM_meta_timeout=0 OCF_RESKEY_CRM_meta_migrate_source=pa
+says "pa"
+answers $SUCCESS stop
+[[ ! -e $DIR/run/owners/$guest ]] || fail "what is gone is noted as the cluster's"
+play list 'exit 1'
+answers $GENERIC stop
+play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
+	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
+play journal 'echo "guest vm1 to root@pb: /var/lib/x.journal"'
+play recover 'echo "undecided: root@pb does not answer"; exit 6'
+answers $GENERIC stop
+says "undecided"
+kill -0 $guest || fail "a guest of which it is undecided whose it is was ended"
+play recover 'exit 1'
+answers $SUCCESS stop
+! kill -0 $guest 2>/dev/null || fail "it was not ended"
+
+# --- the rest
+answers $SUCCESS meta-data
+python3 -S -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$DIR/out"
+answers $SUCCESS validate-all
+answers 3 promote
