@@ -293,7 +293,7 @@ static int copy_live(struct export *x, struct err *e)
 		targets[n] = x->disks[i];
 		disks[n++] = x->plan.disks[i].live;
 	}
-	x->live.compress = x->o->compress;
+	x->live.frozen.compress = x->o->compress;
 	if (!r)
 		r = life_own(&x->life, EXPORT_QEMU, NULL, e);
 	if (!r)
