@@ -1,0 +1,29 @@
+/*
+ * keep-points.h: which points of a replica stay. Pure.
+ *
+ * "12,hourly:24" keeps the newest twelve points, and of each of the newest 24 hours in which there are any the newest. Whether that is asked after
+ * each point or once after many makes no difference: a point that would stay is never dropped before.
+ */
+#ifndef VMFERRY_KEEP_POINTS_H
+#define VMFERRY_KEEP_POINTS_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define KEEP_POINTS_MAX 400 /* of either: a chain of so many images opens still */
+
+struct keep_rule {
+	unsigned newest; /* at least 1 */
+	unsigned hourly;
+};
+
+/* -EINVAL: e says what is allowed. */
+int keep_rule_parse(const char *text, struct keep_rule *k, struct err *e);
+/* times: seconds since 1970 of count points, the oldest point first; a clock may have been set back between two of them. drop[i]: point i does not stay. Returns
+ * how many do not; the newest always stays. */
+size_t keep_rule_choose(const struct keep_rule *k, const int64_t *times, size_t count, bool *drop);
+
+#endif

@@ -1,0 +1,255 @@
+/* merge.c: see merge.h. */
+#include "merge.h"
+#include "fault.h"
+#include "image-lock.h"
+#include "json-text.h"
+#include "program-run.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WORDS_MAX 400
+
+/* ---- qemu-img ---- */
+
+struct said {
+	char text[WORDS_MAX];
+	size_t n;
+};
+
+static void note_words(void *ctx, const char *text, size_t n)
+{
+	struct said *s = ctx;
+
+	n = MIN(n, sizeof(s->text) - 1 - s->n);
+	memcpy(s->text + s->n, text, n);
+	s->n += n;
+	s->text[s->n] = 0;
+}
+
+static int run_qemu_img(char *const *argv, struct err *e)
+{
+	struct said said = {.n = 0};
+	const struct program_run run = {.argv = argv, .error = note_words, .error_ctx = &said, .how = PROGRAM_DIES_WITH_US};
+	int status, r = program_run(&run, &status, e);
+
+	if (r)
+		return err_prefix(e, "merging points needs qemu-img (Debian: qemu-utils)");
+	said.text[strcspn(said.text, "\n")] = 0;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0
+							 : err_set(e, strstr(said.text, "lock") ? EBUSY : EIO, "qemu-img %s: %s", argv[1],
+								   *said.text ? said.text : "it was killed");
+}
+
+static int commit(const char *image, struct err *e)
+{
+	char *argv[] = {(char *)"qemu-img", (char *)"commit", (char *)"-q",  (char *)"-d",
+			(char *)"-f",	    (char *)"qcow2",  (char *)image, NULL};
+
+	return run_qemu_img(argv, e);
+}
+
+/* Writes another name of what is below into the image's header, and looks at nothing. */
+static int rebase(const char *image, const char *below, const char *format, struct err *e)
+{
+	char *argv[] = {(char *)"qemu-img", (char *)"rebase", (char *)"-q", (char *)"-u",  (char *)"-f",  (char *)"qcow2",
+			(char *)"-F",	    (char *)format,   (char *)"-b", (char *)below, (char *)image, NULL};
+
+	return run_qemu_img(argv, e);
+}
+
+static int sync_image(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
+}
+
+/* ---- the steps of a merge: each may be done again ---- */
+
+/* A slot that is merged into another, which has no point until that is over. */
+struct merge {
+	struct points *p;
+	const char *into, *slot;
+	json_t *old, *new; /* point.json of both: old's images are new's in the end */
+};
+
+static const json_t *disk_of(const json_t *point, size_t i)
+{
+	return json_array_get(json_object_get(point, "disks"), i);
+}
+
+static char *image_of(const struct points *p, const char *slot, const json_t *point, size_t i)
+{
+	return points_path(p, slot, json_text(disk_of(point, i), "file"));
+}
+
+static int commit_disks(const struct merge *m, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; disk_of(m->new, i) && !r; i++) {
+		AUTO_FREE char *from = image_of(m->p, m->slot, m->new, i), *to = image_of(m->p, m->into, m->old, i);
+
+		r = commit(from, e) ?: sync_image(to, e);
+		fault_point("points-committed");
+	}
+	return r;
+}
+
+static const struct point *find_above(const struct points *p, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < p->count && p->list[i].number <= number; i++)
+		;
+	return i < p->count ? &p->list[i] : NULL;
+}
+
+static int rebase_above(const struct merge *m, struct err *e)
+{
+	const struct point *above = find_above(m->p, (uint64_t)json_integer_value(json_object_get(m->new, "number")));
+	size_t i;
+	int r = 0;
+
+	for (i = 0; above && disk_of(above->json, i) && !r; i++) {
+		AUTO_FREE char *image = image_of(m->p, above->slot, above->json, i);
+		AUTO_FREE char *below = xasprintf("../%s/%s", m->into, json_text(disk_of(m->old, i), "file"));
+
+		r = rebase(image, below, json_text(disk_of(m->old, i), "format"), e) ?: sync_image(image, e);
+		fault_point("points-rebased");
+	}
+	return r;
+}
+
+/* The images have the names and formats that they had, and the next point's size. */
+static int take_place(const struct merge *m, struct err *e)
+{
+	json_t *is = json_deep_copy(m->new), *disk;
+	size_t i;
+	int r;
+
+	json_array_foreach(json_object_get(is, "disks"), i, disk) {
+		json_object_set(disk, "file", json_object_get(disk_of(m->old, i), "file"));
+		json_object_set(disk, "format", json_object_get(disk_of(m->old, i), "format"));
+	}
+	r = points_write(m->p, m->into, is, e);
+	json_decref(is);
+	return r;
+}
+
+static int run_merge(const struct merge *m, struct err *e)
+{
+	int r = commit_disks(m, e) ?: rebase_above(m, e) ?: take_place(m, e);
+
+	fault_point("points-merged");
+	return r ? r : points_remove_slot(m->p, m->slot, e);
+}
+
+static int read_again(struct points *p, struct err *e)
+{
+	AUTO_FREE char *dir = xstrdup(p->dir);
+
+	points_close(p);
+	return points_read(p, dir, e);
+}
+
+/* ---- merges ---- */
+
+static int load_point(const struct points *p, const char *slot, json_t **out, struct err *e)
+{
+	AUTO_FREE char *path = points_path(p, slot, "point.json");
+	json_error_t why;
+
+	*out = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
+	return *out ? 0 : err_set(e, EBADMSG, "%s is damaged or missing: %s", path, why.text);
+}
+
+static int go_on_merging(struct points *p, struct err *e)
+{
+	struct merge m = {.p = p, .into = p->into, .slot = p->merging};
+	int r = load_point(p, m.into, &m.old, e);
+
+	r = r ?: load_point(p, m.slot, &m.new, e);
+	if (!r && json_array_size(json_object_get(m.old, "disks")) != json_array_size(json_object_get(m.new, "disks")))
+		r = err_set(e, EBADMSG, "points %s and %s of %s have not as many disks", m.into, m.slot, p->dir);
+	r = r ?: run_merge(&m, e);
+	json_decref(m.old);
+	json_decref(m.new);
+	return r;
+}
+
+int points_mend(struct points *p, struct err *e)
+{
+	int r = p->into ? go_on_merging(p, e) : 0;
+
+	r = r ?: read_again(p, e);
+	return r ? r : points_sweep(p, e);
+}
+
+/* Only whether somebody has it: qemu-img takes locks of its own. */
+static int check_unused(const struct points *p, const struct point *pt, struct err *e)
+{
+	size_t i;
+	int fd, r = 0;
+
+	for (i = 0; point_disk(pt, i) && !r; i++) {
+		AUTO_FREE char *image = image_of(p, pt->slot, pt->json, i);
+
+		r = image_lock(image, IMAGE_OWN, &fd, e);
+		if (!r)
+			close(fd);
+	}
+	return r;
+}
+
+int points_drop(struct points *p, size_t index, struct err *e)
+{
+	const struct point *old = &p->list[index], *new = &p->list[index + 1];
+	json_t *note;
+	int r = index + 1 < p->count ? 0 : err_set(e, EINVAL, "the newest point of a replica stays");
+
+	if (!r && json_array_size(json_object_get(old->json, "disks")) != json_array_size(json_object_get(new->json, "disks")))
+		r = err_set(e, EBADMSG, "points %s and %s of %s have not as many disks", old->slot, new->slot, p->dir);
+	r = r ?: check_unused(p, old, e) ?: check_unused(p, new, e);
+	if (!r && index + 2 < p->count)
+		r = check_unused(p, &p->list[index + 2], e);
+	if (r)
+		return r;
+	note = json_deep_copy(old->json);
+	json_object_set_new(note, "merging", json_string(new->slot));
+	r = points_write(p, old->slot, note, e);
+	json_decref(note);
+	fault_point("points-merging");
+	r = r ?: read_again(p, e);
+	return r ? r : points_mend(p, e);
+}
+
+int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped, struct err *e)
+{
+	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
+	AUTO_FREE bool *drop = xcalloc(p->count + 1, sizeof(*drop));
+	size_t i, gone = 0, count = p->count;
+	int r = 0;
+
+	*dropped = 0;
+	if (json_object_get(p->replica, "run") || json_object_get(p->replica, "test"))
+		return 0;
+	for (i = 0; i < count; i++)
+		times[i] = p->list[i].at_ms / 1000;
+	keep_rule_choose(k, times, count, drop);
+	for (i = 0; i < count && !r; i++) {
+		if (!drop[i])
+			continue;
+		r = points_drop(p, i - gone, e);
+		gone += !r;
+	}
+	*dropped = (unsigned)gone;
+	return r;
+}

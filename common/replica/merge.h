@@ -1,0 +1,21 @@
+/*
+ * merge.h: points of a replica are dropped: what the next point has is written into the images of the one that goes (qemu-img commit), whose directory is the
+ * next point's from then on. Dropping the oldest and dropping one from the middle are the same.
+ *
+ * Whoever dies meanwhile leaves all other points as they were: what is above sees the same whether all, a part, or nothing has been written below it. The
+ * next to call points_mend() goes on.
+ */
+#ifndef VMFERRY_MERGE_H
+#define VMFERRY_MERGE_H
+
+#include "keep-points.h"
+#include "points.h"
+
+/* Each with the lock. Ends what others have left: a merge that was cut off, drafts of points that are nobody's. p is read again. */
+int points_mend(struct points *p, struct err *e);
+/* Drops the point at that index, which is not the newest; p is read again. -EBUSY: some QEMU reads these images, nothing was changed. */
+int points_drop(struct points *p, size_t index, struct err *e);
+/* Drops what does not stay. Nothing while a guest runs, or is tried, from one of the points. *dropped: how many were. */
+int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped, struct err *e);
+
+#endif

@@ -1,0 +1,437 @@
+/* points.c: see points.h. */
+#include "points.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "paths.h"
+#include "util.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOCK_MS	     30000
+#define LOCK_LOOK_MS 20
+#define JSON_MAX     (1024 * 1024)
+#define NUMBER_MAX   999999999
+
+/* ---- paths ---- */
+
+char *points_dir(const char *disk_dir, const char *guest)
+{
+	AUTO_FREE char *name = path_with_name("%n.replica", guest);
+
+	return xasprintf("%s/%s", disk_dir, name);
+}
+
+char *points_path(const struct points *p, const char *slot, const char *file)
+{
+	return xasprintf("%s/points/%s%s%s", p->dir, slot, file ? "/" : "", file ?: "");
+}
+
+char *points_draft(const struct points *p, uint64_t number, const char *attempt)
+{
+	return xasprintf("%s/points/%06llu.%s%s", p->dir, (unsigned long long)number, attempt, POINT_TMP);
+}
+
+/* ---- files of JSON ---- */
+
+static int read_json(const char *path, json_t **out, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	AUTO_FREE char *text = xmalloc(JSON_MAX);
+	json_error_t why;
+	ssize_t n = 0, r;
+
+	if (fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	while (n < JSON_MAX && (r = read(fd, text + n, (size_t)(JSON_MAX - n))) > 0)
+		n += r;
+	*out = n < JSON_MAX ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &why) : NULL;
+	if (json_is_object(*out))
+		return 0;
+	json_decref(*out);
+	*out = NULL;
+	return err_set(e, EBADMSG, "%s is damaged: it is not a JSON object", path);
+}
+
+static int write_json(const char *path, const json_t *v, struct err *e)
+{
+	AUTO_FREE char *text = json_text_dump(v, JSON_INDENT(1));
+
+	return text ? replace_file(path, text, strlen(text), e) : err_set(e, EINVAL, "%s cannot be written: not text", path);
+}
+
+int points_write(const struct points *p, const char *slot, const json_t *point, struct err *e)
+{
+	AUTO_FREE char *path = points_path(p, slot, "point.json");
+
+	return write_json(path, point, e);
+}
+
+int points_set(struct points *p, const char *key, json_t *value, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/replica.json", p->dir);
+
+	json_object_set_new(p->replica, key, value);
+	return write_json(path, p->replica, e);
+}
+
+/* ---- a replica ---- */
+
+int points_create(const char *dir, const json_t *replica, struct err *e)
+{
+	AUTO_FREE char *points = xasprintf("%s/points", dir), *file = xasprintf("%s/replica.json", dir);
+	struct stat st;
+
+	if (!lstat(file, &st))
+		return err_set(e, EEXIST, "there is a replica in %s already", dir);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make the directory %s of the replica", dir);
+	if (mkdir(points, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make the directory %s of the replica", points);
+	return sync_parent_dir(dir, e) ?: sync_parent_dir(points, e) ?: write_json(file, replica, e);
+}
+
+int points_lock(const char *dir, int *fd, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/lock", dir);
+	unsigned waited;
+
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	for (waited = 0; flock(*fd, LOCK_EX | LOCK_NB); waited += LOCK_LOOK_MS) {
+		int r = errno;
+
+		if (r != EWOULDBLOCK || waited >= LOCK_MS) {
+			close(*fd);
+			*fd = -1;
+			return r != EWOULDBLOCK ? err_sys(e, r, "cannot lock %s", path)
+						: err_set(e, EBUSY, "another vmferry has been changing the replica in %s for %d s", dir,
+							  LOCK_MS / 1000);
+		}
+		poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	return 0;
+}
+
+static bool is_plain(const char *name)
+{
+	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) < 64;
+}
+
+/* What others rely on. */
+static bool is_point(const json_t *o)
+{
+	json_int_t number = json_integer_value(json_object_get(o, "number")), term = json_integer_value(json_object_get(o, "term"));
+	const json_t *disks = json_object_get(o, "disks");
+	size_t i;
+
+	if (number < 1 || number > NUMBER_MAX || term < 1 || !json_array_size(disks) || json_array_size(disks) > POINT_DISKS_MAX)
+		return false;
+	for (i = 0; i < json_array_size(disks); i++) {
+		const json_t *d = json_array_get(disks, i);
+
+		if (!is_plain(json_text(d, "file")) || !json_text(d, "format") || json_integer_value(json_object_get(d, "bytes")) < 0)
+			return false;
+	}
+	return true;
+}
+
+static void point_fini(struct point *pt)
+{
+	free(pt->slot);
+	json_decref(pt->json);
+}
+
+static int add_slot(struct points *p, const char *slot, struct err *e)
+{
+	AUTO_FREE char *path = points_path(p, slot, "point.json");
+	json_t *o;
+	int r = read_json(path, &o, e);
+
+	if (r == -ENOENT) /* the rest of one that was merged */
+		return 0;
+	if (r)
+		return r;
+	if (is_plain(json_text(o, "merging"))) {
+		free(p->merging);
+		free(p->into);
+		p->merging = xstrdup(json_text(o, "merging"));
+		p->into = xstrdup(slot);
+		json_decref(o);
+		return 0;
+	}
+	if (!is_point(o)) {
+		json_decref(o);
+		return err_set(e, EBADMSG, "%s is damaged: it does not describe a point", path);
+	}
+	p->list = xrealloc(p->list, (p->count + 1) * sizeof(*p->list));
+	p->list[p->count++] = (struct point){.slot = xstrdup(slot),
+					     .number = (uint64_t)json_integer_value(json_object_get(o, "number")),
+					     .term = (uint64_t)json_integer_value(json_object_get(o, "term")),
+					     .at_ms = (int64_t)json_integer_value(json_object_get(o, "at_ms")),
+					     .json = o};
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct point *x = a, *y = b;
+
+	return x->number != y->number ? (x->number < y->number ? -1 : 1) : strcmp(x->slot, y->slot);
+}
+
+/* Two slots are of one point when a merge was cut off at its end: the one that was merged into has all of it. */
+static void forget_merged(struct points *p)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < p->count; i++) {
+		if (n && p->list[n - 1].number == p->list[i].number)
+			point_fini(&p->list[i]);
+		else
+			p->list[n++] = p->list[i];
+	}
+	p->count = n;
+}
+
+static bool is_slot(const char *name)
+{
+	return is_plain(name) && isdigit((unsigned char)*name);
+}
+
+static bool is_draft(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > strlen(POINT_TMP) && !strcmp(name + n - strlen(POINT_TMP), POINT_TMP);
+}
+
+static int read_list(struct points *p, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/points", p->dir);
+	DIR *d = opendir(path);
+	struct dirent *de;
+	int r = 0;
+
+	if (!d)
+		return err_sys(e, errno, "cannot read %s", path);
+	while (!r && (de = readdir(d)))
+		if (is_slot(de->d_name) && !is_draft(de->d_name))
+			r = add_slot(p, de->d_name, e);
+	closedir(d);
+	if (p->count)
+		qsort(p->list, p->count, sizeof(*p->list), compare);
+	forget_merged(p);
+	return r;
+}
+
+int points_read(struct points *p, const char *dir, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/replica.json", dir);
+	int r;
+
+	*p = (struct points){.dir = xstrdup(dir)};
+	r = read_json(path, &p->replica, e);
+	if (!r && json_integer_value(json_object_get(p->replica, "term")) < 1)
+		r = err_set(e, EBADMSG, "%s is damaged: it has no term", path);
+	return r ? r : read_list(p, e);
+}
+
+void points_close(struct points *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->count; i++)
+		point_fini(&p->list[i]);
+	free(p->list);
+	free(p->dir);
+	free(p->merging);
+	free(p->into);
+	json_decref(p->replica);
+	*p = (struct points){.dir = NULL};
+}
+
+const struct point *points_newest(const struct points *p)
+{
+	return p->count ? &p->list[p->count - 1] : NULL;
+}
+
+const json_t *point_disk(const struct point *pt, size_t i)
+{
+	return json_array_get(json_object_get(pt->json, "disks"), i);
+}
+
+/* ---- a point by its name ---- */
+
+/* "14:05[:06]" is of today, or else of yesterday; "2026-11-29 14:05[:06]". False: it is no time. The end of the minute, or second, that it names. */
+static bool parse_time(const char *word, time_t *out)
+{
+	static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%H:%M:%S", "%H:%M"};
+	time_t now = time(NULL);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(formats); i++) {
+		bool has_date = i < 2, has_seconds = i % 2 == 0;
+		struct tm tm = {.tm_isdst = -1};
+		const char *end;
+
+		if (!has_date)
+			localtime_r(&now, &tm);
+		tm.tm_sec = 0;
+		end = strptime(word, formats[i], &tm);
+		if (!end || *end)
+			continue;
+		tm.tm_isdst = -1;
+		*out = mktime(&tm) + (has_seconds ? 0 : 59);
+		if (!has_date && *out - 59 > now)
+			*out -= 24 * 3600;
+		return true;
+	}
+	return false;
+}
+
+static const struct point *newest_until(const struct points *p, time_t at)
+{
+	size_t i;
+
+	for (i = p->count; i-- > 0;)
+		if (p->list[i].at_ms / 1000 <= at)
+			return &p->list[i];
+	return NULL;
+}
+
+int points_find(const struct points *p, const char *word, const struct point **out, struct err *e)
+{
+	unsigned long long number = 0;
+	time_t at;
+	int n = 0;
+	size_t i;
+
+	*out = NULL;
+	if (!word) {
+		*out = points_newest(p);
+	} else if (sscanf(word, "%9llu%n", &number, &n) == 1 && !word[n]) {
+		for (i = 0; i < p->count; i++)
+			if (p->list[i].number == number)
+				*out = &p->list[i];
+	} else if (parse_time(word, &at)) {
+		*out = newest_until(p, at);
+	} else {
+		return err_set(e, EINVAL, "'%s' names no point: a number, or a time as 14:05 or 2026-11-29 14:05", word);
+	}
+	return *out ? 0 : err_set(e, ENOENT, "the replica in %s has no point %s", p->dir, word ?: "yet");
+}
+
+/* ---- making and removing one ---- */
+
+static int sync_file(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
+}
+
+int points_publish(const struct points *p, const char *draft, const json_t *point, struct err *e)
+{
+	AUTO_FREE char *slot = xasprintf("%06lld", (long long)json_integer_value(json_object_get(point, "number")));
+	AUTO_FREE char *path = points_path(p, slot, NULL), *json = xasprintf("%s/point.json", draft);
+	json_t *disk;
+	size_t i;
+	int r = is_point(point) ? 0 : err_set(e, EINVAL, "this is not the description of a point");
+
+	json_array_foreach(json_object_get(point, "disks"), i, disk) {
+		AUTO_FREE char *file = r ? NULL : xasprintf("%s/%s", draft, json_text(disk, "file"));
+
+		r = r ?: sync_file(file, e);
+	}
+	r = r ?: write_json(json, point, e); /* its directory is durable then */
+	if (!r && renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) &&
+	    (errno != EINVAL || !access(path, F_OK) || rename(draft, path)))
+		r = err_sys(e, errno, "cannot give point %s its name", path);
+	return r ? r : sync_parent_dir(path, e);
+}
+
+static int remove_file(const char *path, struct err *e)
+{
+	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+int points_remove_slot(const struct points *p, const char *slot, struct err *e)
+{
+	AUTO_FREE char *path = points_path(p, slot, NULL), *json = points_path(p, slot, "point.json");
+	DIR *d = opendir(path);
+	struct dirent *de;
+	int r;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot read %s", path);
+	r = remove_file(json, e); /* first: a slot without it is no point */
+	r = r ?: sync_parent_dir(json, e);
+	while (!r && (de = readdir(d))) {
+		AUTO_FREE char *file = points_path(p, slot, de->d_name);
+
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			r = remove_file(file, e);
+	}
+	closedir(d);
+	return r ?: rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+static bool has_slot(const struct points *p, const char *slot)
+{
+	size_t i;
+
+	for (i = 0; i < p->count; i++)
+		if (!strcmp(p->list[i].slot, slot))
+			return true;
+	return (p->merging && !strcmp(p->merging, slot)) || (p->into && !strcmp(p->into, slot));
+}
+
+int points_sweep(struct points *p, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/points", p->dir);
+	DIR *d = opendir(path);
+	struct dirent *de;
+	int r = 0;
+
+	if (!d)
+		return err_sys(e, errno, "cannot read %s", path);
+	while (!r && (de = readdir(d)))
+		if (is_slot(de->d_name) && !has_slot(p, de->d_name))
+			r = points_remove_slot(p, de->d_name, e);
+	closedir(d);
+	return r;
+}
+
+int points_remove_all(struct points *p, struct err *e)
+{
+	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *json = xasprintf("%s/replica.json", p->dir),
+		       *lock = xasprintf("%s/lock", p->dir);
+	int r = 0;
+
+	while (!r && p->count) { /* the newest first: what is left can be read at any moment */
+		r = points_remove_slot(p, p->list[p->count - 1].slot, e);
+		if (!r)
+			point_fini(&p->list[--p->count]);
+	}
+	free(p->merging);
+	free(p->into);
+	p->merging = p->into = NULL;
+	r = r ?: points_sweep(p, e);
+	if (!r && rmdir(points) && errno != ENOENT)
+		r = err_sys(e, errno, "cannot remove %s", points);
+	r = r ?: remove_file(lock, e) ?: remove_file(json, e);
+	if (!r && rmdir(p->dir) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
+		r = err_sys(e, errno, "cannot remove %s", p->dir);
+	return r;
+}

@@ -1,0 +1,77 @@
+/*
+ * points.h: the points of a replica on this host: what a guest's disks were at several times.
+ *
+ *     DIR/vm1.replica/replica.json             pair, term, keep, guest, from
+ *     DIR/vm1.replica/lock                     held while what is below changes
+ *     DIR/vm1.replica/points/000123/point.json number, id, term, time, line, disks: [{"file", "format", "bytes", "from"} ...]
+ *     DIR/vm1.replica/points/000123/disk0.qcow2 …
+ *
+ * The oldest point has whole images, each other one overlays of those of the point before it: what was written in between. A point is there when its
+ * directory has its name, all disks of it or none; until then that ends with ".tmp". A directory is named by the point that it was made for; when a
+ * point is dropped its directory takes the next point's contents, and is that point from then on (merge.h). So the order of points is that of the numbers
+ * in their point.json, and each image refers to the one before it by a path that is relative.
+ *
+ * Agents of both ends call this: vmferry-dst as points arrive, vmferry where a guest runs from one.
+ */
+#ifndef VMFERRY_POINTS_H
+#define VMFERRY_POINTS_H
+
+#include "err.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+#define POINT_DISKS_MAX 64
+#define POINT_TMP	".tmp"
+
+struct point {
+	char *slot; /* the name of its directory */
+	uint64_t number, term;
+	int64_t at_ms; /* since 1970, when its disks were so */
+	json_t *json;  /* point.json */
+};
+
+struct points {
+	char *dir;	    /* DIR/vm1.replica */
+	json_t *replica;    /* replica.json */
+	struct point *list; /* the oldest first */
+	size_t count;
+	char *merging, *into; /* slots: a merge that is to be gone on with; NULL: there is none */
+};
+
+/* Malloc'ed: where the replica of that guest is, below the directory of its disks. */
+char *points_dir(const char *disk_dir, const char *guest);
+/* A new one without points; replica is borrowed. -EEXIST. */
+int points_create(const char *dir, const json_t *replica, struct err *e);
+/* *fd: for close(). Waits for a while: -EBUSY. */
+int points_lock(const char *dir, int *fd, struct err *e);
+/* -ENOENT: there is none. points_close() in any case. */
+int points_read(struct points *p, const char *dir, struct err *e);
+void points_close(struct points *p);
+/* Changes a member of replica.json (value: the reference is taken), durably. With the lock. */
+int points_set(struct points *p, const char *key, json_t *value, struct err *e);
+
+/* The newest, or NULL. */
+const struct point *points_newest(const struct points *p);
+/* By a number ("123"), or a time of day or date that it is the newest point before ("14:05", "2026-11-29 14:05"); NULL: the newest. -ENOENT. */
+int points_find(const struct points *p, const char *word, const struct point **out, struct err *e);
+/* Malloc'ed: the path of a file of that slot. */
+char *points_path(const struct points *p, const char *slot, const char *file);
+/* Disk i of a point; borrowed. NULL: it has no more. */
+const json_t *point_disk(const struct point *pt, size_t i);
+
+/* Malloc'ed: the directory in which the point of that number is made by that attempt; not there yet. */
+char *points_draft(const struct points *p, uint64_t number, const char *attempt);
+/* All files of the draft are whole: syncs them, writes point.json (borrowed), and gives the directory its name. 0: the point is durable. With the lock. */
+int points_publish(const struct points *p, const char *draft, const json_t *point, struct err *e);
+/* Removes drafts, and directories of which nothing is needed any more. With the lock. */
+int points_sweep(struct points *p, struct err *e);
+/* Removes one of points/, files first; -ENOENT counts as removed. */
+int points_remove_slot(const struct points *p, const char *slot, struct err *e);
+/* Removes all of it, replica.json last. With the lock, which is gone then. */
+int points_remove_all(struct points *p, struct err *e);
+
+/* For merge.c: writes point.json of a slot, durably. */
+int points_write(const struct points *p, const char *slot, const json_t *point, struct err *e);
+
+#endif

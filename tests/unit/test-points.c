@@ -1,0 +1,425 @@
+/*
+ * test-points.c: points of a replica that are dropped, by whoever is killed at any moment: all others are what they were.
+ * timeout: 300
+ */
+#include "image-lock.h"
+#include "merge.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DISKS  2
+#define POINTS 4
+#define BYTES  (2 * MIB)
+#define BLOCK  4096
+#define KILLS  8
+
+static char dir[] = "/tmp/vmferry-test-points.XXXXXX";
+static char *store;
+static struct err e;
+static bool has_qemu_img;
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static int run(const char *format, ...)
+{
+	char cmd[2048];
+	va_list ap;
+	int status;
+
+	va_start(ap, format);
+	vsnprintf(cmd, sizeof(cmd), format, ap);
+	va_end(ap);
+	status = system(cmd);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+#define must(...) assert_int_equal(run(__VA_ARGS__), 0)
+
+/* ---- a replica, and what its points are ---- */
+
+static json_t *describe(uint64_t number)
+{
+	json_t *disks = json_array();
+	unsigned i;
+
+	for (i = 0; i < DISKS; i++)
+		json_array_append_new(disks, json_pack("{s:o,s:s,s:I}", "file", json_sprintf("disk%u.%s", i, number == 1 ? "raw" : "qcow2"),
+						       "format", number == 1 ? "raw" : "qcow2", "bytes", (json_int_t)BYTES));
+	return json_pack("{s:I,s:i,s:I,s:o}", "number", (json_int_t)number, "term", 1, "at_ms", (json_int_t)number * 1000000, "disks",
+			 disks);
+}
+
+static void write_blocks(const char *draft, unsigned disk, uint64_t number)
+{
+	const char *format = number == 1 ? "raw" : "qcow2";
+	char orders[1024];
+	size_t n = 0;
+	unsigned i;
+
+	for (i = 0; i < 12; i++)
+		n += (size_t)snprintf(orders + n, sizeof(orders) - n, " -c 'write -q -P %u %u %u'", (unsigned)rand() % 256,
+				      (unsigned)(rand() % (BYTES / BLOCK)) * BLOCK, BLOCK);
+	must("qemu-io -f %s %s %s/disk%u.%s", format, orders, draft, disk, format);
+	must("qemu-img convert -O raw %s/disk%u.%s %s/truth.%llu.%u", draft, disk, format, dir, (unsigned long long)number, disk);
+}
+
+static void add_point(uint64_t number)
+{
+	AUTO_FREE char *draft = NULL;
+	json_t *point = describe(number);
+	struct points p;
+	unsigned i;
+
+	if (points_read(&p, store, &e))
+		fail_msg("%s", e.msg);
+	draft = points_draft(&p, number, "0011");
+	assert_int_equal(mkdir(draft, 0700), 0);
+	for (i = 0; i < DISKS; i++) {
+		if (number == 1)
+			must("qemu-img create -q -f raw %s/disk%u.raw %llu", draft, i, (unsigned long long)BYTES);
+		else
+			must("cd %s && qemu-img create -q -f qcow2 -o extended_l2=on,cluster_size=128k -F %s -b ../%s/disk%u.%s "
+			     "disk%u.qcow2",
+			     draft, json_string_value(json_object_get(point_disk(points_newest(&p), i), "format")), points_newest(&p)->slot,
+			     i, strrchr(json_string_value(json_object_get(point_disk(points_newest(&p), i), "file")), '.') + 1, i);
+		write_blocks(draft, i, number);
+	}
+	if (points_publish(&p, draft, point, &e))
+		fail_msg("%s", e.msg);
+	json_decref(point);
+	points_close(&p);
+}
+
+static void make_first_replica(void)
+{
+	json_t *about = json_pack("{s:s,s:i}", "pair", "0123456789abcdef", "term", 1);
+	uint64_t i;
+
+	assert_int_equal(points_create(store, about, &e), 0);
+	json_decref(about);
+	for (i = 1; i <= POINTS; i++)
+		add_point(i);
+}
+
+/* As it was made once. */
+static void make_replica(void)
+{
+	AUTO_FREE char *first = xasprintf("%s/first", dir);
+
+	if (access(first, F_OK)) {
+		make_first_replica();
+		must("cp -a '%s' '%s'", store, first);
+	}
+	must("rm -rf '%s' && cp -a '%s' '%s'", store, first, store);
+}
+
+static bool is_as_it_was(const struct points *p, const struct point *pt)
+{
+	unsigned i;
+
+	for (i = 0; i < DISKS; i++) {
+		const json_t *d = point_disk(pt, i);
+		AUTO_FREE char *path = points_path(p, pt->slot, json_string_value(json_object_get(d, "file")));
+
+		if (run("qemu-img compare -q -f %s -F raw %s %s/truth.%llu.%u", json_string_value(json_object_get(d, "format")), path, dir,
+			(unsigned long long)pt->number, i))
+			return false;
+	}
+	return true;
+}
+
+/* All but `gone` are there, and what they were; `gone` may be there, if it is what it was. */
+static void check_all_but(uint64_t gone, bool must_be_gone)
+{
+	struct points p;
+	uint64_t number = 1;
+	size_t i;
+
+	if (points_read(&p, store, &e))
+		fail_msg("%s", e.msg);
+	for (i = 0; i < p.count; i++, number++) {
+		if (number == gone && p.list[i].number != number)
+			number++;
+		assert_int_equal(p.list[i].number, number);
+		if (!is_as_it_was(&p, &p.list[i]))
+			fail_msg("point %llu is not what it was", (unsigned long long)number);
+	}
+	assert_true(p.count == POINTS - 1 || (!must_be_gone && p.count == POINTS));
+	points_close(&p);
+}
+
+static void mend(void)
+{
+	struct points p;
+	int fd;
+
+	assert_int_equal(points_lock(store, &fd, &e), 0);
+	if (points_read(&p, store, &e) || points_mend(&p, &e))
+		fail_msg("%s", e.msg);
+	assert_null(p.into);
+	points_close(&p);
+	close(fd);
+}
+
+static int drop(size_t index)
+{
+	struct points p;
+	int fd, r = points_lock(store, &fd, &e);
+
+	r = r ?: points_read(&p, store, &e) ?: points_drop(&p, index, &e);
+	points_close(&p);
+	close(fd);
+	return r;
+}
+
+/* ---- tests ---- */
+
+static int setup(void **state)
+{
+	(void)state;
+	has_qemu_img = !run("qemu-img --version >/dev/null 2>&1");
+	strcpy(dir + strlen(dir) - 6, "XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	store = points_dir(dir, "../a-vm");
+	srand(5);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(store);
+	return run("rm -rf '%s'", dir);
+}
+
+static void a_name_is_one_directory(void **state)
+{
+	AUTO_FREE char *plain = points_dir("/srv/100%n", "vm1");
+
+	(void)state;
+	assert_string_equal(plain, "/srv/100%n/vm1.replica");
+	assert_null(strstr(store + strlen(dir) + 1, "/"));
+}
+
+static void a_point_is_dropped_wherever_it_is(void **state)
+{
+	size_t at;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	for (at = 0; at < POINTS - 1; at++) {
+		make_replica();
+		if (drop(at))
+			fail_msg("%s", e.msg);
+		check_all_but(at + 1, true);
+	}
+	assert_int_equal(drop(POINTS - 2), -EINVAL); /* the newest of those that are left */
+	while (!drop(0))
+		;
+	assert_int_equal(e.code, EINVAL);
+}
+
+static pid_t begin_dropping(size_t at, const char *fault)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	if (fault)
+		setenv("VMFERRY_FAULT", fault, 1);
+	_exit(drop(at) ? 1 : 0);
+}
+
+static void who_is_killed_at_a_step_harms_no_other_point(void **state)
+{
+	static const char *const steps[] = {"points-merging", "points-committed", "points-rebased", "points-merged"};
+	size_t i;
+	int status;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	for (i = 0; i < ARRAY_LEN(steps); i++) {
+		make_replica();
+		waitpid(begin_dropping(1, steps[i]), &status, 0);
+		assert_true(WIFSIGNALED(status));
+		check_all_but(2, false);
+		mend();
+		check_all_but(2, true);
+	}
+}
+
+static void who_is_killed_at_any_moment_harms_no_other_point(void **state)
+{
+	unsigned i;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	for (i = 0; i < KILLS; i++) {
+		make_replica();
+		pid = begin_dropping(i % 3, NULL);
+		poll(NULL, 0, rand() % 150);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		check_all_but(i % 3 + 1, false);
+		mend();
+		check_all_but(i % 3 + 1, false);
+	}
+}
+
+static void images_that_a_qemu_reads_stay(void **state)
+{
+	AUTO_FREE char *image = NULL;
+	int status, fd, r;
+	pid_t pid;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	image = xasprintf("%s/points/000002/disk1.qcow2", store);
+	pid = fork();
+	if (!pid) {
+		execlp("qemu-io", "qemu-io", "-r", "-f", "qcow2", "-c", "sleep 60000", image, NULL);
+		_exit(1);
+	}
+	while (!(r = image_lock(image, IMAGE_OWN, &fd, &e))) {
+		close(fd);
+		poll(NULL, 0, 10);
+	}
+	assert_int_equal(r, -EBUSY);
+	assert_int_equal(drop(0), -EBUSY);
+	assert_int_equal(drop(1), -EBUSY);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	check_all_but(99, false);
+	assert_int_equal(drop(1), 0);
+}
+
+static void half_a_point_is_none(void **state)
+{
+	struct points p;
+	AUTO_FREE char *draft = NULL;
+	json_t *point = describe(POINTS + 1);
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(points_read(&p, store, &e), 0);
+	draft = points_draft(&p, POINTS + 1, "44");
+	assert_int_equal(mkdir(draft, 0700), 0);
+	must("cp %s/points/000002/disk0.qcow2 %s", store, draft);
+	assert_int_equal(points_publish(&p, draft, point, &e), -ENOENT); /* its second disk */
+	json_decref(point);
+	points_close(&p);
+	check_all_but(99, false);
+	mend();
+	assert_int_equal(access(draft, F_OK), -1);
+}
+
+static void what_is_damaged_is_said(void **state)
+{
+	static const char *const wrong[] =
+		{"{", "[]", "{}", "{\"number\": 2, \"term\": 1, \"disks\": [{\"file\": \"../x\", \"format\": \"raw\", \"bytes\": 1}]}"};
+	struct points p;
+	size_t i;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	for (i = 0; i < ARRAY_LEN(wrong); i++) {
+		must("printf %%s '%s' >%s/points/000002/point.json", wrong[i], store);
+		assert_int_equal(points_read(&p, store, &e), -EBADMSG);
+		points_close(&p);
+	}
+}
+
+static void a_point_is_found_by_number_and_time(void **state)
+{
+	const struct point *found;
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	setenv("TZ", "UTC", 1);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_find(&p, NULL, &found, &e), 0);
+	assert_int_equal(found->number, POINTS);
+	assert_int_equal(points_find(&p, "2", &found, &e), 0);
+	assert_int_equal(found->number, 2);
+	/* point n is of second n * 1000: 1970-01-01 00:33:20 is point 2's */
+	assert_int_equal(points_find(&p, "1970-01-01 00:33", &found, &e), 0);
+	assert_int_equal(found->number, 2);
+	assert_int_equal(points_find(&p, "1970-01-01 00:33:19", &found, &e), 0);
+	assert_int_equal(found->number, 1);
+	assert_int_equal(points_find(&p, "1970-01-01 00:10", &found, &e), -ENOENT);
+	assert_int_equal(points_find(&p, "77", &found, &e), -ENOENT);
+	assert_int_equal(points_find(&p, "yesterday", &found, &e), -EINVAL);
+	points_close(&p);
+}
+
+static void what_stays_is_as_the_rule_says(void **state)
+{
+	const struct keep_rule k = {2, 0};
+	unsigned dropped;
+	struct points p;
+	int fd;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(points_lock(store, &fd, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_set(&p, "run", json_pack("{s:i}", "number", 2), &e), 0);
+	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0); /* a guest runs from one of them */
+	assert_int_equal(dropped, 0);
+	json_object_del(p.replica, "run");
+	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0);
+	assert_int_equal(dropped, 2);
+	assert_int_equal(p.count, 2);
+	assert_true(is_as_it_was(&p, &p.list[0]) && is_as_it_was(&p, &p.list[1]));
+	assert_int_equal(points_remove_all(&p, &e), 0);
+	assert_int_equal(access(store, F_OK), -1);
+	points_close(&p);
+	close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_is_one_directory),
+		cmocka_unit_test(a_point_is_dropped_wherever_it_is),
+		cmocka_unit_test(who_is_killed_at_a_step_harms_no_other_point),
+		cmocka_unit_test(who_is_killed_at_any_moment_harms_no_other_point),
+		cmocka_unit_test(images_that_a_qemu_reads_stay),
+		cmocka_unit_test(half_a_point_is_none),
+		cmocka_unit_test(what_is_damaged_is_said),
+		cmocka_unit_test(a_point_is_found_by_number_and_time),
+		cmocka_unit_test(what_stays_is_as_the_rule_says),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
