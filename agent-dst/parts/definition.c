@@ -383,23 +383,27 @@ static int define_running(struct definition *d, const json_t *kept, struct err *
 	return r || was_defined(d) ? r : attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
 }
 
+/* libvirt has not been told of it in time. A file that is gone was removed by an earlier life, when libvirt had been. */
+static int define_from(struct definition *d, const char *path, struct err *e)
+{
+	json_t *kept;
+	int r = kept_definition_read(path, &kept, e);
+
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = define_running(d, kept, e);
+	json_decref(kept);
+	return r;
+}
+
 /* The file of its definition is all that is to be removed: libvirt has the guest only if it was to have it. */
 static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
 	struct definition *d = definition_of(p);
-	json_t *kept;
-	int r = 0;
 
-	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d)) {
-		r = kept_definition_read(path, &kept, e);
-		if (!r) {
-			r = define_running(d, kept, e);
-			json_decref(kept);
-		}
-		if (r && r != -ENOENT)
-			return err_prefix(e, "libvirt is to define the guest, which runs here, as in %s (its \"xml\")", path);
-	}
+	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d) && define_from(d, path, e))
+		return err_prefix(e, "libvirt is to define the guest, which runs here, as in %s (its \"xml\")", path);
 	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 

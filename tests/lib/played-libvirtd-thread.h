@@ -30,6 +30,8 @@ static struct plan {
 	struct lv_writer event; /* what is in an event; nothing: 100000 zeroes */
 	unsigned held;		/* so many replies are kept back, and then sent with the last one first */
 	uint32_t auth;		/* who may connect; 0: all */
+	/* what it answers, of every call: the good reply, which may be changed, or with *status LV_ERROR an error */
+	void (*answer)(int32_t procedure, struct lv_writer *body, uint32_t *status);
 } plan;
 
 static struct {
@@ -156,6 +158,7 @@ static inline bool reply(int32_t procedure, uint32_t serial, const uint8_t *args
 {
 	bool planned = procedure == plan.procedure;
 	struct lv_writer body = {0};
+	uint32_t status = LV_OK;
 	uint8_t *all;
 	size_t n;
 
@@ -164,8 +167,10 @@ static inline bool reply(int32_t procedure, uint32_t serial, const uint8_t *args
 		echo(&body, args, args_n);
 	if (procedure == LV_AUTH_LIST)
 		put32(body.data + 4, plan.auth);
+	if (plan.answer)
+		plan.answer(procedure, &body, &status);
 	all = xmalloc(LV_HEAD_BYTES + body.n + 1024 + plan.body.n);
-	played_head(all, (uint32_t)(LV_HEAD_BYTES + body.n), played_program(procedure), played_number(procedure), LV_REPLY, serial, LV_OK);
+	played_head(all, (uint32_t)(LV_HEAD_BYTES + body.n), played_program(procedure), played_number(procedure), LV_REPLY, serial, status);
 	if (planned)
 		err_as_planned(&body, all, serial);
 	n = LV_HEAD_BYTES + body.n;
@@ -181,25 +186,36 @@ static inline bool reply(int32_t procedure, uint32_t serial, const uint8_t *args
 	return !planned || plan.sent_bytes == NO_CUT;
 }
 
-static void *libvirtd_main(void *arg)
+/* One message; whether it goes on. */
+static bool take_call(void)
 {
 	uint8_t head[LV_HEAD_BYTES];
-	bool go_on = true;
+	uint32_t n, program;
+	int32_t procedure;
+	uint8_t *args;
+	bool is_there;
 
-	while (go_on && take_bytes(head, sizeof(head))) {
-		uint32_t n = be32(head) - LV_HEAD_BYTES, program = be32(head + 4);
-		uint8_t *args = xmalloc(n + 1);
-		int32_t procedure = (int32_t)be32(head + 12) + (program == LV_QEMU_PROGRAM ? PLAYED_QEMU : 0);
-		bool is_there = take_bytes(args, n);
+	if (!take_bytes(head, sizeof(head)))
+		return false;
+	n = be32(head) - LV_HEAD_BYTES;
+	program = be32(head + 4);
+	procedure = (int32_t)be32(head + 12) + (program == LV_QEMU_PROGRAM ? PLAYED_QEMU : 0);
+	args = xmalloc(n + 1);
+	is_there = take_bytes(args, n);
+	if (!is_there || (program != LV_PROGRAM && program != LV_QEMU_PROGRAM) || be32(head + 8) != 1 || be32(head + 16) != LV_CALL ||
+	    be32(head + 24))
+		libvirtd.strange = true;
+	if (procedure == plan.procedure)
+		set_words(&libvirtd.args, args, is_there ? n : 0);
+	is_there = !libvirtd.strange && reply(procedure, be32(head + 20), args, n);
+	free(args);
+	return is_there;
+}
 
-		if (!is_there || (program != LV_PROGRAM && program != LV_QEMU_PROGRAM) || be32(head + 8) != 1 ||
-		    be32(head + 16) != LV_CALL || be32(head + 24))
-			libvirtd.strange = true;
-		if (procedure == plan.procedure)
-			set_words(&libvirtd.args, args, is_there ? n : 0);
-		go_on = !libvirtd.strange && reply(procedure, be32(head + 20), args, n);
-		free(args);
-	}
+static void *libvirtd_main(void *arg)
+{
+	while (take_call())
+		;
 	shutdown(libvirtd.fd, SHUT_RDWR);
 	return arg;
 }

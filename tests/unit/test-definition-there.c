@@ -1,0 +1,139 @@
+/*
+ * test-definition-there.c: the definition of a libvirt guest that came as it ran, at the destination: the file that keeps it is all there is of it until libvirt
+ * has defined the guest, so that it stays until then. libvirt is played; a real one is asked by e2e/libvirt.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "../../agent-dst/parts/definition.c" /* the source's has functions of these names */
+
+#include "../../agent-dst/parts/domain.h"
+
+#include <fcntl.h>
+
+#include "../lib/played-libvirtd-home.h"
+
+static struct attempt attempt;
+static struct target target;
+static struct domain domain;
+static struct disks disks;
+static struct definition d;
+static char *path;
+
+static int setup(void **state)
+{
+	json_t *begin = json_pack("{s:s}", "guest", "web");
+	json_t *kept = json_pack("{s:s,s:s,s:s,s:b}", "name", guest.name, "uuid", HOME_UUID, "xml", "<domain/>", "autostart", 1);
+	AUTO_FREE char *state_dir = NULL;
+	int r = home_open();
+
+	(void)state;
+	memset(&attempt, 0, sizeof(attempt));
+	attempt.id[0] = 1;
+	state_dir = xasprintf("%s/state", home.dir);
+	r = r ? r : attempt_begin(&attempt, state_dir, HO_DESTINATION, begin, &err);
+	json_decref(begin);
+	target = (struct target){.domain = &domain};
+	disks = (struct disks){.state_dir = NULL};
+	d = (struct definition){.part = {&ops, &attempt}, .target = &target, .disks = &disks};
+	path = xasprintf("%s/kept", home.dir);
+	r = r ? r : kept_definition_write(path, kept, &err);
+	json_decref(kept);
+	home_starts_qemu();
+	attempt.handoff.state = HO_DST_DONE;
+	return r;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	journal_close(attempt.journal);
+	json_decref(d.failed);
+	free(path);
+	return home_close();
+}
+
+static int settle(void)
+{
+	json_t *detail = json_pack("{s:s}", "path", path);
+	int r = undo_definition(&d.part, detail, &err);
+
+	json_decref(detail);
+	return r;
+}
+
+static void refuse(int32_t procedure, int number, unsigned times)
+{
+	home.refuses.procedure = procedure;
+	home.refuses.number = number;
+	home.refuses.times = times;
+}
+
+static bool is_kept(void)
+{
+	return !access(path, F_OK);
+}
+
+static void file_goes_when_libvirt_has_defined_it(void **state)
+{
+	(void)state;
+	assert_int_equal(settle(), 0);
+	assert_true(home.is_defined && was_defined(&d));
+	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART], 1);
+	assert_false(is_kept());
+	assert_int_equal(settle(), 0); /* again */
+}
+
+static void it_stays_if_libvirt_refuses(void **state)
+{
+	static const int numbers[] = {HOME_INTERNAL, HOME_NO_NETWORK, HOME_BUSY, 0};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(numbers); i++) {
+		refuse(LV_DOMAIN_DEFINE_XML_FLAGS, numbers[i], 1);
+		assert_int_not_equal(settle(), 0);
+		assert_non_null(strstr(err.msg, path));
+		assert_true(is_kept());
+	}
+	assert_int_equal(settle(), 0);
+	assert_false(is_kept());
+}
+
+static void it_stays_if_no_libvirt_runs(void **state)
+{
+	(void)state;
+	home_goes_away();
+	assert_int_not_equal(settle(), 0);
+	assert_true(is_kept());
+	home_is_back();
+	assert_int_equal(settle(), 0);
+	assert_true(home.is_defined);
+	assert_false(is_kept());
+}
+
+static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)
+{
+	(void)state;
+	attempt.handoff.state = HO_DST_ABORTED;
+	assert_int_equal(settle(), 0);
+	assert_false(is_kept());
+	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(file_goes_when_libvirt_has_defined_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_stays_if_libvirt_refuses, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_stays_if_no_libvirt_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(libvirt_is_not_asked_of_a_guest_that_is_not_here, setup, teardown),
+	};
+
+	(void)argv;
+	home_main(argc);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
