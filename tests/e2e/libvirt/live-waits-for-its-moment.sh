@@ -1,0 +1,60 @@
+#!/bin/bash
+# A libvirt guest that is held (--hold, --at) runs on here until it is told to switch, or its time has come; what was written meanwhile comes along. One that is
+# cancelled while it is held is libvirt's as it was.
+export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb=4 disk_rate=50"
+. "$(dirname "$0")/../../lib/libvirt-move.sh"
+
+web=web-$$
+libvirt_host a
+libvirt_host b
+"$QEMU_IMG" create -q -f qcow2 "$(libvirt_at a "$LIBVIRT_GUESTS")/web.qcow2" 8M
+libvirt_define a $web "$LIBVIRT_GUESTS/web.qcow2:qcow2"
+libvirt_in a virsh dumpxml --inactive $web >"$DIR/before.xml"
+libvirt_run a $web
+listen_at a
+listen_at b
+
+is_past() { [[ $(date +%s) -ge $at ]]; }
+
+runs_at() { # HOST OTHER
+	assert_is_at "$1" "$2" $web
+	assert_eq "$(libvirt_in "$1" virsh -q domstate $web)" running "the guest's state"
+	libvirt_in "$1" virsh dumpxml --inactive $web | diff "$DIR/before.xml" - || fail "its definition has changed"
+	assert_eq "$(find "$(libvirt_at "$1" /run/libvirt)" "$(libvirt_at "$2" /run/libvirt)" "$(libvirt_at "$1" /etc/libvirt)" -name '*vmferry*')" "" "left behind"
+	guest_adopt $web "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$web.pid")")"
+	GUEST_AT[$web]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
+	guest_verify "$(orders $web)"
+	assert_nothing_unfinished
+}
+
+held() { # WORDS
+	wait_event "ev['event'] == 'notice' and '$1' in ev['text']" >/dev/null
+	assert_eq "$(libvirt_in "$FROM" virsh -q domstate $web)" running "the guest's state while it is held"
+}
+
+FROM=a
+libvirt_move_start a b $web --hold
+held 'converged and held: the guest runs on here'
+vmferry_at a cancel --no-wait $web >/dev/null
+libvirt_move_wait 1
+runs_at a b
+
+libvirt_move_start a b $web --hold
+held 'converged and held: the guest runs on here'
+vmferry_at a switch --no-wait $web >/dev/null
+libvirt_move_wait
+runs_at b a
+
+FROM=b at=$(($(date +%s) + 8))
+libvirt_move_start b a $web --at "@$at" --reuse auto
+held 'converged and held: the guest runs on here until 2'
+libvirt_move_wait
+is_past || fail "it went before its time"
+runs_at a b
+
+FROM=a at=$(($(date +%s) + 6))
+libvirt_move_start a b $web --at "@$at" --how quick --reuse auto
+held 'the guest is stopped at 2'
+libvirt_move_wait
+is_past || fail "it went before its time"
+runs_at b a
