@@ -1,11 +1,11 @@
 /* report-progress.c: see report-progress.h. */
 #include "report-progress.h"
 #include "json-text.h"
+#include "text-block.h"
 #include "text-code.h"
 #include "util.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 
 #define LINE_MAX_BYTES 256
 
@@ -65,8 +65,7 @@ static void put_copy(const json_t *ev, char *out, size_t n)
 		snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
 }
 
-/* "copy       12 s  52% [#####     ]  1.2 GiB left, 39 MiB/s" */
-static void whole_line(const json_t *ev, char *out, size_t n)
+void report_progress_text(const json_t *ev, char *out, size_t n)
 {
 	int k = snprintf(out, n, "%-10s ", json_text(ev, "stage") ?: "");
 
@@ -123,67 +122,41 @@ void report_progress_line(FILE *to, const json_t *ev)
 {
 	char line[LINE_MAX_BYTES];
 
-	whole_line(ev, line, sizeof(line));
+	report_progress_text(ev, line, sizeof(line));
 	add_downtime(ev, line, sizeof(line));
 	fprintf(to, "%s\n", line);
 }
 
 /* ---- the block ---- */
 
-struct block {
-	FILE *to;
-	size_t columns, rows; /* that are left */
-	int lines;
-};
-
-static void put(struct block *b, const char *line)
-{
-	fprintf(b->to, "%.*s\033[K\n", (int)text_fitting(line, b->columns), line);
-	b->lines++;
-}
-
-/* The last column stays free, as what is cleared from there may be its letter; and the last row, where the cursor stands. */
-static void measure(struct block *b)
-{
-	struct winsize w;
-	bool known = !ioctl(2, TIOCGWINSZ, &w);
-
-	b->columns = known && w.ws_col > 1 ? w.ws_col - 1u : 79;
-	b->rows = known && w.ws_row > 1 ? w.ws_row - 1u : 23;
-}
-
-static void put_disks(struct block *b, const json_t *disks, size_t rows)
+static void put_disks(struct text_block *b, const json_t *disks, size_t rows)
 {
 	size_t count = json_array_size(disks), shown = count <= rows ? count : rows ? rows - 1 : 0, i;
 	char line[LINE_MAX_BYTES];
 
 	for (i = 0; i < shown; i++) {
 		disk_line(json_array_get(disks, i), line, sizeof(line));
-		put(b, line);
+		text_block_put(b, line);
 	}
 	if (shown == count || !rows)
 		return;
 	snprintf(line, sizeof(line), "           and %zu more disks", count - shown);
-	put(b, line);
+	text_block_put(b, line);
 }
 
 void report_progress_block(FILE *to, const json_t *ev, bool memory, int *lines)
 {
-	struct block b = {.to = to};
+	struct text_block b;
 	char line[LINE_MAX_BYTES];
 
-	measure(&b);
+	text_block_begin(&b, to, *lines);
 	memory = memory && b.rows > 1;
-	if (*lines)
-		fprintf(to, "\033[%dF", *lines);
 	put_disks(&b, json_object_get(ev, "disks"), b.rows - 1 - memory);
 	if (memory) {
 		memory_line(ev, line, sizeof(line));
-		put(&b, line);
+		text_block_put(&b, line);
 	}
-	whole_line(ev, line, sizeof(line));
-	put(&b, line);
-	if (*lines > b.lines)
-		fputs("\033[J", to);
-	*lines = b.lines;
+	report_progress_text(ev, line, sizeof(line));
+	text_block_put(&b, line);
+	*lines = text_block_end(&b, *lines);
 }

@@ -11,11 +11,11 @@
 
 /* The reason, in words, why a move of which this is a progress or a status copies nothing now. False: it copies. */
 bool report_progress_wait(const json_t *ev, char *out, size_t n);
+/* "copy       12 s  52% [#####     ]  1.2 GiB left, 39 MiB/s". */
+void report_progress_text(const json_t *ev, char *out, size_t n);
 void report_progress_line(FILE *to, const json_t *ev);
 /*
- * Over the block of *lines lines that stands there (0: none), and says how many it has now. It is cut to the terminal at standard
- * error as that is now: a line that went on in the next row, or a block of more lines than rows, could not be written over.
- * memory: the guest's travels, too.
+ * Over the block of *lines lines that stands there (0: none), and says how many it has now (text-block.h). memory: the guest's travels, too.
  */
 void report_progress_block(FILE *to, const json_t *ev, bool memory, int *lines);
 
