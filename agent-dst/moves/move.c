@@ -2,6 +2,7 @@
 #include "transfer.h"
 #include "exit-code.h"
 #include "fault.h"
+#include "host-state.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
@@ -70,8 +71,11 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 static void describe_machine(const struct transfer *t, json_t *accept)
 {
 	AUTO_FREE char *boot = boot_id();
+	json_t *host = host_state();
 	json_int_t ram;
 
+	json_object_set_new(host, "volumes", space_volumes(&t->disks, &t->files));
+	json_object_set_new(accept, "host", host);
 	json_object_set_new(accept, "processors", json_integer(own_processors()));
 	if (boot)
 		json_object_set_new(accept, "boot_id", json_string(boot));

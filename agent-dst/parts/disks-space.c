@@ -1,5 +1,6 @@
 /* disks-space.c: see disks-space.h. */
 #include "disks-space.h"
+#include "host-state.h"
 #include "room.h"
 #include "space.h"
 #include "store-cost.h"
@@ -45,6 +46,33 @@ static int need_space_for_disk(struct space *s, const struct disks *d, const str
 	return a->device ? 0 : need_space(s, d, a->path, a->allocated - MIN(a->allocated, partial_bytes(&a->partial)), e);
 }
 
+/* tells: what cannot be written there goes to the obstacles of the plan. */
+static void add_needs(struct space *s, const struct disks *d, const struct files *f, bool tells)
+{
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		if (need_space_for_disk(s, d, &d->list[i], &e) && tells)
+			target_obstacle(d->target, &e);
+	for (i = 0; i < f->count; i++)
+		if (f->list[i].transfer == CARRY_COPY && need_space(s, d, f->list[i].to, f->list[i].size, &e) && tells)
+			target_obstacle(d->target, &e);
+}
+
+json_t *space_volumes(const struct disks *d, const struct files *f)
+{
+	json_t *volumes = json_array();
+	struct space s = {.count = 0};
+	size_t i;
+
+	add_needs(&s, d, f, false);
+	for (i = 0; i < s.count; i++)
+		json_array_append_new(volumes, host_volume(s.volumes[i].dir, s.volumes[i].need));
+	space_fini(&s);
+	return volumes;
+}
+
 void space_for_files(const struct disks *d, const struct files *f)
 {
 	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
@@ -54,12 +82,7 @@ void space_for_files(const struct disks *d, const struct files *f)
 
 	if (need_space(&s, d, here, 0, &e))
 		target_obstacle(d->target, &e);
-	for (i = 0; i < d->count; i++)
-		if (need_space_for_disk(&s, d, &d->list[i], &e))
-			target_obstacle(d->target, &e);
-	for (i = 0; i < f->count; i++)
-		if (f->list[i].transfer == CARRY_COPY && need_space(&s, d, f->list[i].to, f->list[i].size, &e))
-			target_obstacle(d->target, &e);
+	add_needs(&s, d, f, true);
 	for (i = 0; i < s.count; i++)
 		if (space_check_volume(&s.volumes[i], "the disks", &e)) {
 			err_prefix(&e, "at the destination");

@@ -9,6 +9,8 @@ void space_for_files(const struct disks *d, const struct files *f);
 /* How fast all disks together get onto stable storage, each file system (of four at most) beside the others, in bytes a second; 0: not known. Writes
  * there for a moment (store-cost.h). */
 double space_store_bps(const struct disks *d);
+/* The file systems that the plan's disks and files go to, as host-state.h has them: a new array. */
+json_t *space_volumes(const struct disks *d, const struct files *f);
 /* -ENOMEM */
 int space_in_memory(const struct target *t, struct err *e);
 

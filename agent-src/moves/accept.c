@@ -37,6 +37,8 @@ int accept_check(const json_t *accept, struct err *e)
 		if (list && (!json_is_array(list) || !all_are(list, lists[i].of)))
 			return err_set(e, EPROTO, "the destination's plan is malformed: %s", lists[i].name);
 	}
+	if (json_object_get(accept, "host") && !json_is_object(json_object_get(accept, "host")))
+		return err_set(e, EPROTO, "the destination's plan is malformed: host");
 	if (json_is_array(json_object_get(accept, "obstacles")) && !json_array_size(json_object_get(accept, "obstacles")))
 		return err_set(e, EPROTO, "the destination's plan is malformed: obstacles, of which there are none");
 	return 0;

@@ -154,7 +154,8 @@ void tell_plan(struct transfer *t)
 {
 	static const char *const as_said[][2] = {{"nics", "nics"},	   {"destination_qemu_version", "qemu_version"},
 						 {"findings", "findings"}, {"cautions", "cautions"},
-						 {"notes", "notes"},	   {"command_line", "argv"}};
+						 {"notes", "notes"},	   {"command_line", "argv"},
+						 {"there", "host"}};
 	json_t *ev = json_object();
 	size_t i;
 

@@ -7,11 +7,13 @@
 
 struct room {
 	uint64_t memory, disk; /* bytes that may still be taken; memory 0: not known */
-	bool disk_is_memory;   /* a tmpfs: what is written there takes both */
+	uint64_t disk_total;
+	bool disk_is_memory; /* a tmpfs: what is written there takes both */
 };
 
-/* MemAvailable of /proc/meminfo in bytes; 0: not known. */
+/* MemAvailable and MemTotal of /proc/meminfo in bytes; 0: not known. */
 uint64_t memory_available(void);
+uint64_t memory_total(void);
 /* On the file system of dir. 0, or -errno. */
 int room_get(const char *dir, struct room *out);
 

@@ -1,0 +1,13 @@
+/* host-state.h: what this host has, and how busy it is, for whoever chooses among hosts. */
+#ifndef VMFERRY_HOST_STATE_H
+#define VMFERRY_HOST_STATE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+/* {"memory_total", "memory_available" (bytes), "processors", "load" (of the last minute)}; a member that the kernel does not tell is missing. A new object. */
+json_t *host_state(void);
+/* {"dir", "need", "free", "total" (bytes)} of the file system of dir; NULL: it cannot be looked at. */
+json_t *host_volume(const char *dir, uint64_t need);
+
+#endif
