@@ -4,6 +4,7 @@
 #include "defaults.h"
 #include "dest-options.h"
 #include "detach.h"
+#include "fleet-command.h"
 #include "guest-at-rest.h"
 #include "journal.h"
 #include "log.h"
@@ -26,7 +27,8 @@
 #define ONLY_DISKS_KEPT_S (7 * 24 * 3600)
 
 static const char migrate_before[] =
-	"usage: vmferry migrate VM DEST [options]\n"
+	"usage: vmferry migrate VM... DEST [options]\n"
+	"       vmferry migrate VM... --to DEST,... [options]\n"
 	"       vmferry migrate DEST --how cold [options] -- qemu-system-x86_64 ...\n"
 	"\n"
 	"Moves a guest, with its memory and its disks, while it runs. VM is its name, pid or QMP socket. With --how cold it\n"
@@ -40,6 +42,7 @@ static const char migrate_before[] =
 	"  vmferry migrate vm1 root@host-b                        disks keep their paths\n"
 	"  vmferry migrate vm1 root@host-b --disk-dir /srv/vm/%n  each guest in a directory of its own\n"
 	"  vmferry migrate vm1 local --in-place                   another QEMU of this machine: after an upgrade, say\n"
+	"  vmferry migrate vm1 vm2 vm3 root@host-b                several, some at a time (vmferry drain: all)\n"
 	"  vmferry migrate vm1.sh root@host-b --how cold          a guest that is shut down\n"
 	"  vmferry migrate 4711 root@host-b --how cold            one that runs, with a monitor or without\n"
 	"\n";
@@ -77,9 +80,12 @@ static const char check_after[] =
 
 /* A command that is being read. */
 struct command {
-	struct move_options o; /* first: move_tables are about it */
-	json_t *move;	       /* as again.h has it */
+	struct move_options o;	/* these two first and in this order: fleet_move_tables() are about them */
+	struct fleet_options f; /* of a command about several guests, which is not read here */
+	json_t *move;		/* as again.h has it */
 };
+
+_Static_assert(offsetof(struct command, f) == offsetof(struct fleet_command, f), "fleet_move_tables() are about both");
 
 static void keep_option(void *into, const struct command_option *row, const char *arg)
 {
@@ -91,8 +97,8 @@ static void keep_option(void *into, const struct command_option *row, const char
 }
 
 static const char *const check_shown[] = {"script", "json", NULL};
-static const struct command_usage migrate_usage = {"vmferry migrate", migrate_before, migrate_after, move_tables, .taken = keep_option},
-				  check_usage = {"vmferry check", check_before, check_after,
+static struct command_usage migrate_usage = {"vmferry migrate", migrate_before, migrate_after, .taken = keep_option};
+static const struct command_usage check_usage = {"vmferry check", check_before, check_after,
 						 move_tables,	  check_shown,	.taken = keep_option};
 
 /* ---- do the options go together? ---- */
@@ -318,7 +324,7 @@ static int run(struct move_options *o, const char *command)
 /* A check estimates what the move would cost. */
 static int run_command(int argc, char **argv, bool estimate, const struct command_usage *usage)
 {
-	struct command c = {{DEFAULTS, .dry_run = estimate, .estimate = estimate}, again_new()};
+	struct command c = {.o = {DEFAULTS, .dry_run = estimate, .estimate = estimate}, .move = again_new()};
 	AUTO_FREE char *name = NULL;
 	int r = read_command(argc, argv, &c, usage, &name);
 
@@ -370,11 +376,15 @@ static int run_with_defaults(int argc, char **argv, bool estimate, const struct 
 
 int cmd_migrate(int argc, char **argv)
 {
+	migrate_usage.tables = fleet_move_tables();
+	if (fleet_is_meant(argc, argv, &migrate_usage))
+		return fleet_migrate(argc, argv);
 	return run_with_defaults(argc, argv, false, &migrate_usage);
 }
 
 int migrate_again(int argc, char **argv)
 {
+	migrate_usage.tables = fleet_move_tables();
 	return run_command(argc, argv, false, &migrate_usage);
 }
 

@@ -9,6 +9,8 @@ int cmd_check(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
 /* The same for a command that was given before: no defaults are added to what it says. */
 int migrate_again(int argc, char **argv);
+int cmd_drain(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);

@@ -25,7 +25,9 @@ static const struct command {
 } commands[] = {
 	{"list", cmd_list, "show the guests that run here, and whether they can be moved"},
 	{"check", cmd_check, "say what a move would do, what would not work, and what it would cost; touch nothing"},
-	{"migrate", cmd_migrate, "move a running guest, its memory and its disks"},
+	{"migrate", cmd_migrate, "move a running guest, its memory and its disks; or several"},
+	{"plan", cmd_plan, "say to which of several hosts guests would go, and why; touch nothing"},
+	{"drain", cmd_drain, "move all guests that run here to other hosts"},
 	{"status", cmd_status, "show moves under way"},
 	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)"},
 	{"cancel", cmd_cancel, "roll a move back: the guest stays here"},

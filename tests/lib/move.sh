@@ -101,13 +101,15 @@ move_refused() { # PATTERN DEST [OPTION...]
 
 # A destination agent for many moves: $DST_ADDRESS. Its journals are its own.
 listen_dst() { # [OPTION...]
-	mkdir -p -m 700 "$DIR/dst-state" "$DIR/dst-run"
-	if [[ ! -e $DIR/dst-state/token ]]; then # the right to move guests there
-		(umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$DIR/dst-state/token")
-		cp -p "$DIR/dst-state/token" "$VMFERRY_STATE_DIR/token"
+	local at=$DIR/dst${DST_NUMBER:-} # another number: another host, with the same token
+	mkdir -p -m 700 "$at-state" "$at-run"
+	if [[ ! -e $at-state/token ]]; then # the right to move guests there
+		[[ -n ${DST_NUMBER:-} && -e $VMFERRY_STATE_DIR/token ]] ||
+			(umask 077 && od -An -tx1 -N32 /dev/urandom | tr -d ' \n' >"$VMFERRY_STATE_DIR/token")
+		cp -p "$VMFERRY_STATE_DIR/token" "$at-state/token"
 	fi
 	rm -f "$DIR/dst.out" # an earlier one's, which says where that listened
-	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen "${DST_AT:-127.0.0.1}:0" --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" -v "$@" \
+	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen "${DST_AT:-127.0.0.1}:0" --state-dir "$at-state" --runtime-dir "$at-run" -v "$@" \
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
 	kill_at_exit "$DST_PID"

@@ -1,0 +1,545 @@
+/* cmd-fleet.c: several guests at once: migrate of several, drain and plan. See fleet-command.h. */
+#include "cmd.h"
+#include "control.h"
+#include "exit-code.h"
+#include "fleet-command.h"
+#include "guest-of-libvirt.h"
+#include "host-limits.h"
+#include "json-text.h"
+#include "log.h"
+#include "paths.h"
+#include "process.h"
+#include "qemu-discover.h"
+#include "shell-quote.h"
+#include "util.h"
+#include "whereabouts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANY_AT_ONCE 8 /* where the host sets no limit */
+
+/* ---- options ---- */
+
+static const char *const allow_words[] = {"quick", "warm", "cold", NULL};
+static const char *const wish_words[] = {[PLACE_EVEN] = "even", [PLACE_FAST] = "fast", [PLACE_FULL] = "full", NULL};
+
+#define MEMBER(name) offsetof(struct fleet_options, name)
+
+static const struct command_option fleet_rows[] = {
+	{"to", "HOST,...",
+	 "the hosts to choose from; @NAME stands for those of a group (FILES in man vmferry). Each guest goes where most is left afterwards "
+	 "of what is shortest there: memory, processors, or room for its disks",
+	 OPT_TEXT, .offset = MEMBER(to), .once = true, .heading = "Of several guests, or hosts:"},
+	{"check-all", NULL, "begin none unless all of them can go", OPT_FLAG, .offset = MEMBER(check_all), .once = true},
+	{"keep", "VM", "of a drain: leave that one here; may be repeated", OPT_LIST, .offset = MEMBER(keep), .once = true},
+	{"allow", "KIND,...", "kinds of move for a guest that no host takes live: quick, warm, cold, in this order", OPT_BITS,
+	 .offset = MEMBER(allow), .words = allow_words, .once = true},
+	{"apart", "VM,VM,...", "these never go to the same host; may be repeated", OPT_LIST, .offset = MEMBER(apart), .once = true},
+	{"together", "VM,VM,...", "these go to the same host; may be repeated", OPT_LIST, .offset = MEMBER(together), .once = true},
+	{"prefer", "even|fast|full",
+	 "even (default): the host with most left; fast: the move that takes least time; full: the fullest host of which a tenth stays free",
+	 OPT_WORD, .offset = MEMBER(wish), .words = wish_words, .once = true},
+	{"keep-memory", "SIZE", "memory that stays free at each host", OPT_SIZE, .offset = MEMBER(keep_memory), .once = true},
+	{.name = NULL},
+};
+
+static const struct option_table fleet_tables[] = {{fleet_rows, offsetof(struct fleet_command, f)}, {NULL, 0}};
+
+const struct option_table *fleet_move_tables(void)
+{
+	static struct option_table all[8];
+	size_t i;
+
+	for (i = 0; move_tables[i].rows && i + 2 < ARRAY_LEN(all); i++)
+		all[i] = move_tables[i];
+	all[i] = fleet_tables[0];
+	return all;
+}
+
+/* A move of one guest does not get those options that are about several. */
+static void keep_word(void *into, const struct command_option *row, const char *arg)
+{
+	struct fleet_command *c = into;
+	AUTO_FREE char *at = row->kind == OPT_MOMENT ? xasprintf("@%lld", (long long)c->o.at) : NULL;
+	const char *value = at ?: arg;
+
+	if (row->once)
+		return;
+	c->words = xrealloc(c->words, (c->word_count + 2) * sizeof(*c->words));
+	c->words[c->word_count++] = value ? xasprintf("--%s=%s", row->name, value) : xasprintf("--%s", row->name);
+	c->words[c->word_count] = NULL;
+}
+
+static bool is_fleet_option(const char *word)
+{
+	AUTO_FREE char *name = !strncmp(word, "--", 2) ? xstrndup(word + 2, strcspn(word + 2, "=")) : NULL;
+
+	return name && option_find(fleet_tables, name);
+}
+
+bool fleet_is_meant(int argc, char **argv, const struct command_usage *usage)
+{
+	AUTO_FREE char **copy = xcalloc((size_t)argc + 1, sizeof(*copy));
+	bool ignored, fleet = false;
+	int i, first;
+
+	memcpy(copy, argv, (size_t)argc * sizeof(*copy));
+	for (i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		fleet |= is_fleet_option(argv[i]);
+	if (i < argc) /* a guest's command line is behind it */
+		return false;
+	first = command_look(usage, argc, copy, &ignored);
+	return fleet || (first >= 0 && argc - first > 2);
+}
+
+/* ---- what is asked for ---- */
+
+static void add_guest(struct fleet_command *c, const char *name)
+{
+	c->guests = xrealloc(c->guests, (c->guest_count + 2) * sizeof(*c->guests));
+	c->guests[c->guest_count++] = xstrdup(name);
+	c->guests[c->guest_count] = NULL;
+}
+
+static int add_rules(struct fleet_command *c, enum rule_kind kind, const struct option_list *list, struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < list->count && !r; i++)
+		r = rules_add(&c->rules, kind, list->at[i], e);
+	return r;
+}
+
+static int read_rules(struct fleet_command *c, struct err *e)
+{
+	int r = rules_read(&c->rules, e);
+
+	r = r ?: add_rules(c, RULE_APART, &c->f.apart, e);
+	r = r ?: add_rules(c, RULE_TOGETHER, &c->f.together, e);
+	return r ?: rules_hosts(&c->rules, c->f.to, &c->hosts, &c->host_count, e);
+}
+
+static void fini(struct fleet_command *c)
+{
+	size_t i;
+
+	for (i = 0; i < c->word_count; i++)
+		free(c->words[i]);
+	for (i = 0; i < c->host_count; i++)
+		free(c->hosts[i]);
+	for (i = 0; i < c->guest_count; i++)
+		free(c->guests[i]);
+	free(c->words);
+	free(c->hosts);
+	free(c->guests);
+	free(c->program);
+	rules_fini(&c->rules);
+}
+
+static int usage_error(const char *command, const char *why)
+{
+	fprintf(stderr, "%s: %s (--help tells more)\n", command, why);
+	return EXIT_USAGE;
+}
+
+/* "A" twice would be moved by two commands at once. */
+static const char *named_twice(const struct fleet_command *c)
+{
+	size_t i, k;
+
+	for (i = 0; i < c->guest_count; i++)
+		for (k = 0; k < i; k++)
+			if (!strcmp(c->guests[i], c->guests[k]))
+				return c->guests[i];
+	return NULL;
+}
+
+static const char *find_clash(const struct fleet_command *c)
+{
+	const struct move_options *o = &c->o;
+
+	if (o->in_place)
+		return "--in-place is for one guest at a time";
+	if (o->how == HOW_COLD && c->f.allow)
+		return "--allow is for guests that would go live";
+	return NULL;
+}
+
+/* The words that are no options: guests, and the destination unless --to has it. */
+static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const char *command, int n, char **words)
+{
+	const char *twice, *clash = find_clash(c);
+	int i;
+
+	if (clash)
+		return usage_error(command, clash);
+	if (purpose != FLEET_MIGRATE && !c->f.to)
+		return usage_error(command, "say where to: --to HOST,...");
+	if (purpose == FLEET_DRAIN && n)
+		return usage_error(command, "a drain is of all guests that run here; to move some of them: vmferry migrate VM ... HOST");
+	if (!c->f.to && n >= 2)
+		c->f.to = words[--n];
+	if (purpose != FLEET_DRAIN && (!n || !c->f.to))
+		return usage_error(command, "say which guests and where to");
+	for (i = 0; i < n; i++)
+		add_guest(c, words[i]);
+	twice = named_twice(c);
+	if (twice) {
+		fprintf(stderr, "%s: %s is named twice\n", command, twice);
+		return EXIT_USAGE;
+	}
+	return 0;
+}
+
+/* ---- who runs here ---- */
+
+/* Another user's guest that is not libvirt's is no business of ours. */
+static bool is_for_a_drain(const struct guest *g)
+{
+	return (!g->foreign || guest_is_run_by_libvirt(g)) && !guest_is_arriving(g);
+}
+
+static bool is_kept(const struct fleet_command *c, const struct guest *g)
+{
+	AUTO_FREE char *pid = xasprintf("%d", (int)g->pid);
+	unsigned i;
+
+	for (i = 0; i < c->f.keep.count; i++)
+		if (!strcmp(c->f.keep.at[i], g->name) || !strcmp(c->f.keep.at[i], pid))
+			return true;
+	return false;
+}
+
+static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
+{
+	const char *why;
+	size_t i, k;
+
+	for (i = 0; i < count; i++) {
+		AUTO_FREE char *shown = text_shown(list[i].name);
+		AUTO_FREE char *pid = xasprintf("%d", (int)list[i].pid);
+		bool unique = true;
+
+		if (!is_for_a_drain(&list[i]))
+			continue;
+		why = is_kept(c, &list[i]) ? "--keep" : rules_stay(&c->rules, list[i].name);
+		if (why) {
+			if (!c->o.json)
+				fprintf(stderr, "%s stays here: %s\n", shown, why);
+			continue;
+		}
+		for (k = 0; k < count; k++)
+			unique &= k == i || strcmp(list[i].name, list[k].name) != 0;
+		add_guest(c, unique ? list[i].name : pid);
+	}
+}
+
+static int find_running(struct fleet_command *c, struct err *e)
+{
+	struct guest *list;
+	size_t count, i;
+	bool cut_off;
+	int r = guest_list(&list, &count, &cut_off, e);
+
+	if (r)
+		return r;
+	take_running(c, list, count);
+	for (i = 0; i < count; i++)
+		guest_fini(&list[i]);
+	free(list);
+	return 0;
+}
+
+/* A guest that the same command, given before, has taken there. */
+static bool went_there_before(const struct fleet_command *c, const char *guest, const char *dest)
+{
+	AUTO_FREE char *state = NULL;
+	AUTO_FREE char *path = NULL;
+	const json_t *newest;
+	struct guest g;
+	struct err e;
+	json_t *all;
+	bool yes;
+
+	if (strchr(guest, '/') || !guest_find(&g, guest, &e))
+		return false;
+	if (e.code != ENOENT || state_dir_get(&state, c->o.state_dir, &e))
+		return false;
+	path = whereabouts_path(state, guest);
+	if (whereabouts_read(path, &all, &e))
+		return false;
+	newest = json_array_get(all, json_array_size(all) - 1);
+	yes = json_text(newest, "gone_to") && !strcmp(json_text(newest, "gone_to"), dest) &&
+	      !strcmp(json_text(newest, "guest") ?: "", guest);
+	json_decref(all);
+	return yes;
+}
+
+/* ---- running them ---- */
+
+static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
+{
+	size_t i;
+
+	for (i = 0; i < c->rules.count; i++)
+		if ((c->rules.list[i].kind == RULE_APART || c->rules.list[i].kind == RULE_TOGETHER) && rule_names(&c->rules.list[i], guest))
+			return true;
+	return false;
+}
+
+/* The best host first; where a rule binds the guest to others, only that one, as the others were placed by it. */
+static void set_ways(struct fleet_task *t, const struct fleet_command *cmd, const struct fleet_choice *c, size_t guest)
+{
+	size_t n = cmd->host_count, i;
+
+	t->ways = xcalloc(n + 1, sizeof(*t->ways));
+	for (i = 0; i < n && c->ranks[guest * n + i] < n && !(i && is_bound_by_rule(cmd, t->guest)); i++) {
+		size_t host = c->ranks[guest * n + i];
+
+		t->ways[t->way_count++] = (struct fleet_way){cmd->hosts[host], c->offers[guest * n + host].how};
+	}
+	if (t->way_count)
+		return;
+	AUTO_FREE char *why = fleet_why_nowhere(c, guest);
+
+	t->ways[t->way_count++] = (struct fleet_way){cmd->hosts[0], NULL};
+	t->state = FLEET_ENDED;
+	t->code = EXIT_REFUSED;
+	t->result = json_pack("{s:s,s:s,s:s}", "outcome", "refused", "where", "source", "reason", why);
+}
+
+/* choice: NULL: there is one host, which every guest itself asks. */
+static void set_tasks(struct fleet *f, const struct fleet_command *cmd, const struct fleet_choice *choice)
+{
+	size_t i;
+
+	f->count = cmd->guest_count;
+	f->tasks = xcalloc(f->count + 1, sizeof(*f->tasks));
+	for (i = 0; i < f->count; i++) {
+		struct fleet_task *t = &f->tasks[i];
+
+		t->guest = xstrdup(cmd->guests[i]);
+		if (choice) {
+			set_ways(t, cmd, choice, i);
+			continue;
+		}
+		t->ways = xcalloc(1, sizeof(*t->ways));
+		t->ways[t->way_count++] = (struct fleet_way){cmd->hosts[0], NULL};
+		t->found_done = went_there_before(cmd, t->guest, cmd->hosts[0]);
+		t->state = t->found_done ? FLEET_ENDED : FLEET_WAITS;
+	}
+}
+
+static unsigned moves_at_once(void)
+{
+	struct host_limits limits;
+	struct err e;
+
+	return host_limits_read(&limits, &e) || !limits.out ? ANY_AT_ONCE : limits.out;
+}
+
+/* This host, as it would be named at the other one. Malloc'ed; NULL: there is no way back that could be written down. */
+static char *way_back(const struct fleet_command *cmd)
+{
+	char host[256];
+
+	if (cmd->o.how == HOW_DISKS || gethostname(host, sizeof(host)))
+		return NULL;
+	host[sizeof(host) - 1] = '\0';
+	return xasprintf("%s%s", geteuid() ? "" : "root@", host);
+}
+
+/* The terminal may go: what is under way and what waits goes on. True: this is the process that the user waits for. */
+static bool goes_to_background(const struct fleet_command *cmd)
+{
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	pid_t pid;
+
+	if (!cmd->o.dest.background)
+		return false;
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		return false;
+	if (pid) {
+		fprintf(stderr, "%zu guests go on in the background: vmferry status, vmferry history\n", cmd->guest_count);
+		return true;
+	}
+	setsid();
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(null, 2);
+	return false;
+}
+
+static int move_all(const struct fleet_command *cmd, const struct fleet_choice *choice)
+{
+	struct fleet_board board;
+	struct fleet f = {.program = cmd->program,
+			  .command = "migrate",
+			  .options = cmd->words,
+			  .at_once = moves_at_once(),
+			  .changed = board_changed,
+			  .tick = board_tick,
+			  .ctx = &board};
+	AUTO_FREE char *back = way_back(cmd);
+	int code;
+
+	if (goes_to_background(cmd))
+		return 0;
+	board_init(&board, cmd->o.json);
+	set_tasks(&f, cmd, choice);
+	fleet_run(&f);
+	board_summary(&board, &f, back);
+	code = fleet_exit_code(&f);
+	fleet_fini(&f);
+	return code;
+}
+
+/* How many no host takes, said of each. */
+static size_t count_without_place(const struct fleet_command *cmd, const struct fleet_choice *c, bool says)
+{
+	size_t g, n = 0;
+
+	for (g = 0; g < cmd->guest_count; g++)
+		if (c->ranks[g * cmd->host_count] >= cmd->host_count) {
+			AUTO_FREE char *why = fleet_why_nowhere(c, g);
+			AUTO_FREE char *shown = text_shown(why);
+
+			n++;
+			if (says)
+				fprintf(stderr, "%s: %s\n", cmd->guests[g], shown);
+		}
+	return n;
+}
+
+static int choose_and_go(const struct fleet_command *cmd, enum fleet_purpose purpose)
+{
+	struct fleet_choice c;
+	struct err e;
+	size_t without;
+	int code;
+
+	if (fleet_choose(&c, cmd, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		fleet_choice_fini(&c);
+		return EXIT_REFUSED;
+	}
+	without = count_without_place(cmd, &c, cmd->f.check_all && purpose != FLEET_PLAN);
+	fleet_print_choice(&c, cmd);
+	if (purpose == FLEET_PLAN || cmd->o.dry_run) {
+		code = without ? EXIT_REFUSED : 0;
+	} else if (cmd->f.check_all && without) {
+		fprintf(stderr, "vmferry: %zu of %zu guests cannot go, so none was begun (--check-all)\n", without, cmd->guest_count);
+		code = EXIT_REFUSED;
+	} else {
+		code = move_all(cmd, &c);
+	}
+	fleet_choice_fini(&c);
+	return code;
+}
+
+/* One host is asked by each move itself. */
+static bool needs_choice(const struct fleet_command *c, enum fleet_purpose purpose)
+{
+	return purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;
+}
+
+static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct err *e)
+{
+	char own[4096];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	int r = read_rules(c, e);
+
+	if (n <= 0)
+		return err_sys(e, errno, "cannot find out which program this is");
+	c->program = xstrndup(own, (size_t)n);
+	return r || purpose != FLEET_DRAIN ? r : find_running(c, e);
+}
+
+static int run(struct fleet_command *c, enum fleet_purpose purpose)
+{
+	struct err e;
+
+	if (prepare(c, purpose, &e)) {
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+		return EXIT_REFUSED;
+	}
+	if (!c->guest_count) {
+		fputs("no guest runs here that would have to go\n", stderr);
+		return 0;
+	}
+	return needs_choice(c, purpose) ? choose_and_go(c, purpose) : move_all(c, NULL);
+}
+
+static int run_command(int argc, char **argv, enum fleet_purpose purpose, struct command_usage *usage)
+{
+	struct fleet_command c = {.words = NULL};
+	int first, r;
+
+	usage->tables = fleet_move_tables();
+	usage->taken = keep_word;
+	r = command_take(usage, argc, argv, &c, &first);
+	r = r ? MAX(r, 0) : take_words(&c, purpose, usage->name, argc - first, argv + first) ?: run(&c, purpose);
+	fini(&c);
+	return r;
+}
+
+/* ---- the commands ---- */
+
+int fleet_migrate(int argc, char **argv)
+{
+	struct command_usage usage = {.name = "vmferry migrate", .before = ""};
+
+	return run_command(argc, argv, FLEET_MIGRATE, &usage);
+}
+
+static const char *const shown[] = {"to",     "keep",	     "allow",  "check-all", "apart",  "together",
+				    "prefer", "keep-memory", "detach", "json",	    "script", NULL};
+
+int cmd_drain(int argc, char **argv)
+{
+	struct command_usage usage = {
+		.name = "vmferry drain",
+		.before =
+			"usage: vmferry drain --to HOST[,HOST...] [options]\n"
+			"\n"
+			"Moves all guests that run here to other hosts, live, as many at a time as this host lets go (out in /etc/vmferry/host), the\n"
+			"largest first. Every host is asked about every guest before the first one goes. A guest that fails and is whole here is\n"
+			"tried at one more host. What cannot go stays, and is listed with the reason. The same command again takes the rest.\n"
+			"\n"
+			"  vmferry drain --to root@host-b,root@host-c --keep vm9\n"
+			"  vmferry drain --to @rack2 --allow quick,warm --disk-dir /srv/vm/%n\n"
+			"\n",
+		.after = "\nAll other options are those of vmferry migrate, for each of the guests. The exit code is the worst of theirs.\n"
+			 "Ctrl-C: no more begins; once more: those under way roll back.\n",
+		.shown = shown,
+	};
+
+	return run_command(argc, argv, FLEET_DRAIN, &usage);
+}
+
+int cmd_plan(int argc, char **argv)
+{
+	struct command_usage usage = {
+		.name = "vmferry plan",
+		.before =
+			"usage: vmferry plan VM... --to HOST[,HOST...] [options]\n"
+			"\n"
+			"Says where each guest would go, how full that host would be, and what it costs; touches nothing. Hosts are rated by what\n"
+			"would be shortest there afterwards. vmferry migrate with the same words goes by it.\n"
+			"\n"
+			"  vmferry plan vm1 vm2 --to root@host-b,root@host-c\n"
+			"  vmferry plan vm1 vm2 --to @rack2 --script >moves.sh\n"
+			"\n",
+		.after = "\nAll other options are those of vmferry migrate. Exit code 0: each guest has a place; 3: one has none.\n",
+		.shown = shown,
+	};
+
+	return run_command(argc, argv, FLEET_PLAN, &usage);
+}

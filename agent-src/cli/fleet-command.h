@@ -1,0 +1,60 @@
+/* fleet-command.h: commands about several guests: their options, and what is found out before the first of them moves. */
+#ifndef VMFERRY_FLEET_COMMAND_H
+#define VMFERRY_FLEET_COMMAND_H
+
+#include "fleet-board.h"
+#include "options.h"
+#include "place.h"
+
+enum fleet_purpose { FLEET_MIGRATE, FLEET_DRAIN, FLEET_PLAN };
+
+struct fleet_options {
+	const char *to;
+	struct option_list keep, apart, together;
+	unsigned allow; /* a bit each of fleet_allow_words */
+	int wish;	/* enum place_wish */
+	uint64_t keep_memory;
+	bool check_all;
+};
+
+struct fleet_command {
+	struct move_options o; /* first: fleet_move_tables() are about it, and about f */
+	struct fleet_options f;
+	char **words; /* of the options of a move, as they were said; ends with NULL; NULL: none */
+	size_t word_count;
+	struct fleet_rules rules;
+	char **hosts, **guests; /* end with NULL */
+	size_t host_count, guest_count;
+	char *program; /* ours */
+};
+
+/* The options of a move, and those of several. */
+const struct option_table *fleet_move_tables(void);
+/* A command line of vmferry migrate is about several guests or hosts. */
+bool fleet_is_meant(int argc, char **argv, const struct command_usage *usage);
+/* migrate of several. The exit code. */
+int fleet_migrate(int argc, char **argv);
+
+/* ---- between the files ---- */
+
+/* What every host says of every guest, and where each would go. */
+struct fleet_choice {
+	struct place place;
+	struct place_guest *guests;
+	struct place_host *hosts;
+	struct place_offer *offers;
+	size_t *ranks;
+	struct place_rating *ratings;
+	struct fleet *looks; /* which own the texts in the offers; one for each kind of move that was tried */
+	size_t look_count;
+};
+
+/* Asks all hosts about all guests by vmferry check, and places them. -ECANCELED: a signal ended it. */
+int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct err *e);
+/* For people, or an event a guest. */
+void fleet_print_choice(const struct fleet_choice *c, const struct fleet_command *cmd);
+/* Why no host takes that guest: "no host takes it: root@host-b: …", malloc'ed. */
+char *fleet_why_nowhere(const struct fleet_choice *c, size_t guest);
+void fleet_choice_fini(struct fleet_choice *c);
+
+#endif

@@ -1,0 +1,289 @@
+/* fleet-board.c: see fleet-board.h. */
+#include "fleet-board.h"
+#include "exit-code.h"
+#include "json-text.h"
+#include "output.h"
+#include "report-progress.h"
+#include "shell-quote.h"
+#include "text-block.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LINE_BYTES  512
+#define DRAWN_AT_NS 200000000ULL
+#define OTHER_LINES 2 /* of the block: the total, and what is not shown */
+
+void board_init(struct fleet_board *b, bool json)
+{
+	const char *term = getenv("TERM");
+
+	*b = (struct fleet_board){.json = json, .block = !json && isatty(2) && term && strcmp(term, "dumb") != 0};
+}
+
+/* ---- words ---- */
+
+static double number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+static char *went(const struct fleet_task *t)
+{
+	double downtime_ms = number(json_object_get(t->result, "downtime_ms"), "total");
+	AUTO_FREE char *stood = downtime_ms > 0 ? xasprintf(", stood still %.0f ms", downtime_ms) : xstrdup("");
+
+	if (t->found_done)
+		return xstrdup("had gone there before");
+	return xasprintf("%s in %.1f s%s", json_text(t->result, "outcome") ?: "done", number(t->result, "total_ms") / 1000, stood);
+}
+
+static char *could_go(const struct fleet_task *t)
+{
+	char bytes[24];
+
+	format_bytes(bytes, (uint64_t)number(t->estimate, "bytes_wire"));
+	return t->estimate ? xasprintf("can go: %.0f s, %s to carry", number(t->estimate, "total_s"), bytes) : xstrdup("can go");
+}
+
+static const char *place_of(int code)
+{
+	switch (code) {
+	case EXIT_PAUSED:
+		return "is paused here";
+	case EXIT_UNDECIDED:
+		return "undecided";
+	case EXIT_PEER_LOST:
+		return "is there as far as is known";
+	case EXIT_NOWHERE:
+		return "runs nowhere";
+	default:
+		return "stays here";
+	}
+}
+
+char *fleet_outcome(const struct fleet_task *t, const char *command)
+{
+	const char *outcome = json_text(t->result, "outcome"), *reason = json_text(t->result, "reason");
+	char *text;
+
+	if (t->state != FLEET_ENDED)
+		return xstrdup("was not begun, and stays here");
+	if (!t->code)
+		return strcmp(command, "check") ? went(t) : could_go(t);
+	text = xasprintf("%s: %s%s%s", place_of(t->code), outcome ?: "failed", reason ? ": " : "", reason ?: "");
+	text_make_utf8(text);
+	text_make_printable(text, false);
+	return text;
+}
+
+static char *head_of(const struct fleet_task *t)
+{
+	AUTO_FREE char *guest = text_shown(t->guest);
+	AUTO_FREE char *dest = text_shown(fleet_way_of(t)->dest);
+
+	return xasprintf("%s -> %s: ", guest, dest);
+}
+
+static char *line_of(const struct fleet_task *t)
+{
+	AUTO_FREE char *head = head_of(t);
+	char text[LINE_BYTES];
+
+	if (!t->progress)
+		return xasprintf("%s%s", head, t->stage ?: "begins");
+	report_progress_text(t->progress, text, sizeof(text));
+	return xasprintf("%s%s", head, text);
+}
+
+static char *totals(const struct fleet *f)
+{
+	size_t n[FLEET_ENDED + 1] = {0}, i;
+
+	for (i = 0; i < f->count; i++)
+		n[f->tasks[i].state]++;
+	return xasprintf("%zu of %zu ended, %zu under way%s", n[FLEET_ENDED], f->count, n[FLEET_RUNS],
+			 f->failed   ? "; these roll back"
+			 : f->halted ? "; no more begins, and Ctrl-C has these roll back"
+				     : "");
+}
+
+/* ---- while they go ---- */
+
+static void draw(struct fleet_board *b, const struct fleet *f)
+{
+	struct text_block block;
+	size_t i, left = 0, n;
+	char *text;
+	FILE *to = open_memstream(&text, &n);
+
+	if (!to)
+		return;
+	text_block_begin(&block, to, b->lines);
+	for (i = 0; i < f->count; i++) {
+		AUTO_FREE char *line = f->tasks[i].state == FLEET_RUNS ? line_of(&f->tasks[i]) : NULL;
+
+		if (line && block.lines + OTHER_LINES < (int)block.rows)
+			text_block_put(&block, line);
+		else if (line)
+			left++;
+	}
+	AUTO_FREE char *more = left ? xasprintf("and %zu more", left) : NULL;
+	AUTO_FREE char *total = totals(f);
+
+	if (more)
+		text_block_put(&block, more);
+	text_block_put(&block, total);
+	text_block_end(&block, b->lines);
+	fclose(to);
+	if (output_put(2, OUTPUT_PASSING, text, n))
+		b->lines = block.lines;
+	free(text);
+	b->drawn_ns = now_ns();
+}
+
+/* A line that stays: above the block, which is drawn anew below it. */
+static void put_line(struct fleet_board *b, const char *line)
+{
+	AUTO_FREE char *up = b->lines ? xasprintf("\033[%dF\033[J", b->lines) : xstrdup("");
+	AUTO_FREE char *text = xasprintf("%s%s\n", up, line);
+
+	output_put(2, OUTPUT_TEXT, text, strlen(text));
+	b->lines = 0;
+	b->drawn_ns = 0;
+}
+
+static void print_event(const struct fleet_task *t, json_t *event)
+{
+	json_t *more = json_copy(event);
+
+	json_object_set_new(more, "vm", json_string(t->guest));
+	json_object_set_new(more, "destination", json_string(fleet_way_of(t)->dest));
+	json_text_print(more);
+	fflush(stdout);
+	json_decref(more);
+}
+
+static void say_change(struct fleet_board *b, const struct fleet *f, const struct fleet_task *t)
+{
+	AUTO_FREE char *head = head_of(t);
+	AUTO_FREE char *outcome = t->state == FLEET_ENDED ? fleet_outcome(t, f->command) : NULL;
+	AUTO_FREE char *line = xasprintf("%s%s", head, outcome ?: t->state == FLEET_RUNS ? "begins" : "is tried next");
+
+	if (outcome || !b->block)
+		put_line(b, line);
+}
+
+void board_changed(void *ctx, struct fleet *f, struct fleet_task *t, json_t *event)
+{
+	struct fleet_board *b = ctx;
+
+	if (b->json && event)
+		print_event(t, event);
+	else if (!b->json && !event)
+		say_change(b, f, t);
+}
+
+void board_tick(void *ctx, struct fleet *f)
+{
+	struct fleet_board *b = ctx;
+
+	if (b->block && now_ns() - b->drawn_ns >= DRAWN_AT_NS)
+		draw(b, f);
+}
+
+/* ---- the end ---- */
+
+static json_t *summary_of(const struct fleet_task *t)
+{
+	const json_t *r = t->result;
+
+	return json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest, "begun",
+			 t->state == FLEET_ENDED, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED, "outcome",
+			 t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
+			 json_text(r, "reason"), "total_ms", json_object_get(r, "total_ms"), "downtime_ms",
+			 json_object_get(json_object_get(r, "downtime_ms"), "total"));
+}
+
+json_t *fleet_summary(const struct fleet *f)
+{
+	json_t *guests = json_array();
+	size_t i;
+
+	for (i = 0; i < f->count; i++)
+		json_array_append_new(guests, summary_of(&f->tasks[i]));
+	return json_pack("{s:s,s:s,s:i,s:o}", "event", "summary", "command", f->command, "exit_code", fleet_exit_code(f), "guests", guests);
+}
+
+static bool has_gone(const struct fleet_task *t)
+{
+	return t->state == FLEET_ENDED && !t->code && strcmp(json_text(t->result, "outcome") ?: "", "disks-copied") != 0;
+}
+
+/* One command for each destination, of all that went there. */
+static void print_ways_back(const struct fleet *f, const char *back_to)
+{
+	size_t i, k;
+
+	for (i = 0; i < f->count; i++) {
+		const char *dest = fleet_way_of(&f->tasks[i])->dest;
+		bool first = has_gone(&f->tasks[i]);
+
+		for (k = 0; k < i && first; k++)
+			first = !has_gone(&f->tasks[k]) || strcmp(fleet_way_of(&f->tasks[k])->dest, dest) != 0;
+		if (!first)
+			continue;
+		AUTO_FREE char *where = text_shown(dest);
+
+		printf("back again, at %s: vmferry migrate", where);
+		for (k = i; k < f->count; k++)
+			if (has_gone(&f->tasks[k]) && !strcmp(fleet_way_of(&f->tasks[k])->dest, dest)) {
+				AUTO_FREE char *guest = shell_quote_shown(f->tasks[k].guest);
+
+				printf(" %s", guest);
+			}
+		printf(" %s --reuse auto\n", back_to);
+	}
+}
+
+static void print_summary(const struct fleet *f)
+{
+	size_t gone = 0, i;
+
+	for (i = 0; i < f->count; i++)
+		gone += f->tasks[i].state == FLEET_ENDED && !f->tasks[i].code;
+	printf("%zu of %zu guests %s\n", gone, f->count, !strcmp(f->command, "check") ? "can go" : "have gone");
+	for (i = 0; i < f->count; i++) {
+		AUTO_FREE char *head = head_of(&f->tasks[i]);
+		AUTO_FREE char *outcome = fleet_outcome(&f->tasks[i], f->command);
+
+		printf("  %s%s\n", head, outcome);
+	}
+	if (gone < f->count && strcmp(f->command, "check") != 0)
+		puts("the same command again takes those that are here");
+}
+
+void board_clear(struct fleet_board *b)
+{
+	AUTO_FREE char *up = b->lines ? xasprintf("\033[%dF\033[J", b->lines) : xstrdup("");
+
+	output_put(2, OUTPUT_LAST, up, strlen(up));
+	output_flush(OUTPUT_EXIT_MS);
+	b->lines = 0;
+}
+
+void board_summary(struct fleet_board *b, const struct fleet *f, const char *back_to)
+{
+	board_clear(b);
+	if (b->json) {
+		json_t *summary = fleet_summary(f);
+
+		json_text_print(summary);
+		json_decref(summary);
+		return;
+	}
+	print_summary(f);
+	if (back_to)
+		print_ways_back(f, back_to);
+}

@@ -1,0 +1,35 @@
+/* fleet-child.h: one vmferry command in a process of its own, which prints its events (--json), and is read without waiting for it. */
+#ifndef VMFERRY_FLEET_CHILD_H
+#define VMFERRY_FLEET_CHILD_H
+
+#include "err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define CHILD_LINE_MAX (8u << 20) /* bytes of an event; a longer one is left out */
+#define CHILD_SAID_MAX 2048	  /* bytes of what it says on standard error: the last ones */
+
+struct fleet_child {
+	pid_t pid;	/* 0: none was begun, or it has ended and was waited for */
+	int out, error; /* -1: at their end */
+	char *line;	/* what has come of the next event */
+	size_t length, room;
+	bool too_long; /* the rest of it is left out */
+	char said[CHILD_SAID_MAX + 1];
+	size_t said_length;
+};
+
+/* Starts argv (ends with NULL; argv[0] is a path) in a session of its own: what a terminal sends reaches the caller alone, and nothing asks there. */
+int child_begin(struct fleet_child *c, char *const *argv, struct err *e);
+/* Reads what has come, without waiting; each event is taken by `take`, which borrows it. */
+void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx);
+/* True: it has ended, both pipes, too, and *code is its exit code (a signal's: EXIT_UNDECIDED, as nobody knows where its guest is). */
+bool child_has_ended(struct fleet_child *c, int *code);
+/* Its last line on standard error, without "vmferry: " before it; "" if it said nothing. */
+const char *child_last_words(struct fleet_child *c);
+void child_fini(struct fleet_child *c);
+
+#endif

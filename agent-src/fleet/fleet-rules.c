@@ -1,0 +1,206 @@
+/* fleet-rules.c: see fleet-rules.h. */
+#include "fleet-rules.h"
+#include "config-file.h"
+#include "util.h"
+#include "words.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OF_HOST "/etc/vmferry/fleet"
+
+static const char *const kind_words[] =
+	{[RULE_GROUP] = "group", [RULE_APART] = "apart", [RULE_TOGETHER] = "together", [RULE_STAY] = "stay", NULL};
+static const char blanks[] = " \t\r";
+
+static int add_word(struct fleet_rule *rule, const char *word, struct err *e)
+{
+	if (rule->count == RULE_WORDS_MAX)
+		return err_set(e, E2BIG, "more than %d names", RULE_WORDS_MAX);
+	rule->words[rule->count++] = xstrdup(word);
+	return 0;
+}
+
+static int add_words(struct fleet_rule *rule, char *text, const char *between, struct err *e)
+{
+	char *word;
+	int r = 0;
+
+	while (!r && (word = strsep(&text, between)))
+		if (*word)
+			r = add_word(rule, word, e);
+	return r;
+}
+
+/* The name, and the rest of the line as it stands. */
+static int add_reason(struct fleet_rule *rule, char *text, struct err *e)
+{
+	char *name = strsep(&text, blanks);
+	int r = *name ? add_word(rule, name, e) : 0;
+
+	return r || !rule->count ? r : add_word(rule, text ? text + strspn(text, blanks) : "", e);
+}
+
+static struct fleet_rule *add_rule(struct fleet_rules *r, enum rule_kind kind, struct err *e)
+{
+	if (r->count == RULES_MAX) {
+		err_set(e, E2BIG, "there are more than %d rules", RULES_MAX);
+		return NULL;
+	}
+	r->list = xrealloc(r->list, (r->count + 1) * sizeof(*r->list));
+	r->list[r->count] = (struct fleet_rule){.kind = kind};
+	return &r->list[r->count++];
+}
+
+static int check_rule(const struct fleet_rule *rule, struct err *e)
+{
+	size_t least = rule->kind == RULE_STAY ? 1 : 2;
+
+	return rule->count >= least ? 0 : err_set(e, EINVAL, "%s needs %zu names or more", kind_words[rule->kind], least);
+}
+
+static int take_line(struct fleet_rules *r, char *line, struct err *e)
+{
+	char *rest = line, *word = strsep(&rest, blanks);
+	int kind = word_index(kind_words, word);
+	AUTO_FREE char *known = words_or(kind_words);
+	struct fleet_rule *rule;
+	size_t n;
+
+	if (kind < 0)
+		return err_set(e, EINVAL, "'%s' is not %s", word, known);
+	rest = rest ? rest + strspn(rest, blanks) : line + strlen(line);
+	for (n = strlen(rest); n && strchr(blanks, rest[n - 1]); n--)
+		rest[n - 1] = '\0';
+	rule = add_rule(r, (enum rule_kind)kind, e);
+	if (!rule)
+		return -e->code;
+	return (kind == RULE_STAY ? add_reason(rule, rest, e) : add_words(rule, rest, blanks, e)) ?: check_rule(rule, e);
+}
+
+int rules_parse(struct fleet_rules *r, char *text, const char *name, struct err *e)
+{
+	unsigned number = 0;
+	char *line;
+	int code = 0;
+
+	while (!code && (line = strsep(&text, "\n"))) {
+		number++;
+		line += strspn(line, blanks);
+		if (*line && *line != '#')
+			code = take_line(r, line, e);
+	}
+	return code ? err_prefix(e, "%s, line %u", name, number) : 0;
+}
+
+int rules_read(struct fleet_rules *r, struct err *e)
+{
+	const char *named = getenv("VMFERRY_FLEET"), *path = named ?: OF_HOST;
+	AUTO_FREE char *text = NULL;
+	int code = *path ? config_file_read(path, &text, e) : 0;
+
+	return code || !text ? code : rules_parse(r, text, path, e);
+}
+
+int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, struct err *e)
+{
+	AUTO_FREE char *text = xstrdup(names);
+	struct fleet_rule *rule = add_rule(r, kind, e);
+	int code = rule ? add_words(rule, text, ",", e) : -e->code;
+
+	return code ?: check_rule(rule, e);
+}
+
+/* ---- hosts ---- */
+
+static void add_host(char ***hosts, size_t *count, const char *host)
+{
+	size_t i;
+
+	for (i = 0; i < *count; i++)
+		if (!strcmp((*hosts)[i], host))
+			return;
+	*hosts = xrealloc(*hosts, (*count + 2) * sizeof(**hosts));
+	(*hosts)[(*count)++] = xstrdup(host);
+	(*hosts)[*count] = NULL;
+}
+
+static int add_group(const struct fleet_rules *r, const char *name, char ***hosts, size_t *count, struct err *e)
+{
+	bool found = false;
+	size_t i, k;
+
+	for (i = 0; i < r->count; i++) {
+		const struct fleet_rule *rule = &r->list[i];
+
+		if (rule->kind != RULE_GROUP || strcmp(rule->words[0], name) != 0)
+			continue;
+		found = true;
+		for (k = 1; k < rule->count; k++)
+			add_host(hosts, count, rule->words[k]);
+	}
+	return found ? 0 : err_set(e, ENOENT, "there is no group '%s': a line of %s would be: group %s HOST ...", name, OF_HOST, name);
+}
+
+int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, size_t *count, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(text);
+	char *rest = copy, *word;
+	int code = 0;
+	size_t i;
+
+	*hosts = NULL;
+	*count = 0;
+	while (!code && (word = strsep(&rest, ",")))
+		if (*word == '@')
+			code = add_group(r, word + 1, hosts, count, e);
+		else if (*word)
+			add_host(hosts, count, word);
+	if (!code && !*count)
+		code = err_set(e, EINVAL, "'%s' names no host", text);
+	if (!code)
+		return 0;
+	for (i = 0; i < *count; i++)
+		free((*hosts)[i]);
+	free(*hosts);
+	*hosts = NULL;
+	*count = 0;
+	return code;
+}
+
+/* ---- questions ---- */
+
+bool rule_names(const struct fleet_rule *rule, const char *guest)
+{
+	size_t i;
+
+	for (i = 0; i < rule->count; i++)
+		if (!strcmp(rule->words[i], guest))
+			return true;
+	return false;
+}
+
+const char *rules_stay(const struct fleet_rules *r, const char *guest)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++) {
+		const struct fleet_rule *rule = &r->list[i];
+
+		if (rule->kind == RULE_STAY && !strcmp(rule->words[0], guest))
+			return rule->count > 1 && *rule->words[1] ? rule->words[1] : "a rule says that it stays here";
+	}
+	return NULL;
+}
+
+void rules_fini(struct fleet_rules *r)
+{
+	size_t i, k;
+
+	for (i = 0; i < r->count; i++)
+		for (k = 0; k < r->list[i].count; k++)
+			free(r->list[i].words[k]);
+	free(r->list);
+	*r = (struct fleet_rules){.list = NULL};
+}

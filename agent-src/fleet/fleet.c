@@ -1,0 +1,292 @@
+/* fleet.c: see fleet.h. */
+#include "fleet.h"
+#include "exit-code.h"
+#include "json-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TICK_MS	  200
+#define WORDS_OWN 7 /* program, command, --json, --how, how, guest, destination */
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t interrupts, terminations;
+
+static void on_signal(int number)
+{
+	if (number == SIGINT)
+		interrupts = interrupts + 1;
+	else
+		terminations = 1;
+}
+
+/* Moves go on without this process, but its summary is worth having: it goes on without its terminal. */
+static void heed_signals(void)
+{
+	struct sigaction on = {.sa_handler = on_signal};
+
+	interrupts = terminations = 0;
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGINT, &on, NULL);
+	sigaction(SIGTERM, &on, NULL);
+}
+
+static void roll_back(struct fleet *f)
+{
+	size_t i;
+
+	f->failed = true;
+	for (i = 0; i < f->count; i++)
+		if (f->tasks[i].child.pid)
+			kill(f->tasks[i].child.pid, SIGTERM);
+}
+
+static void obey_signals(struct fleet *f)
+{
+	f->halted |= interrupts || terminations;
+	if ((terminations || interrupts > 1) && !f->failed)
+		roll_back(f);
+}
+
+/* ---- one task ---- */
+
+const struct fleet_way *fleet_way_of(const struct fleet_task *t)
+{
+	return &t->ways[MIN(t->way, t->way_count - 1)];
+}
+
+static void tell(struct fleet *f, struct fleet_task *t, json_t *event)
+{
+	if (f->changed)
+		f->changed(f->ctx, f, t, event);
+}
+
+static void forget_events(struct fleet_task *t)
+{
+	json_decref(t->plan);
+	json_decref(t->estimate);
+	json_decref(t->progress);
+	json_decref(t->result);
+	free(t->stage);
+	t->plan = t->estimate = t->progress = t->result = NULL;
+	t->stage = NULL;
+}
+
+static void end(struct fleet *f, struct fleet_task *t, int code)
+{
+	t->state = FLEET_ENDED;
+	t->code = code;
+	tell(f, t, NULL);
+}
+
+/* Without a result of its own, its last words are the reason. */
+static void give_reason(struct fleet_task *t, int code, const char *words)
+{
+	if (!t->result && *words)
+		t->result = json_pack("{s:s,s:s,s:i}", "outcome", code == EXIT_REFUSED || code == EXIT_USAGE ? "refused" : "failed",
+				      "reason", words, "exit_code", code);
+}
+
+static bool stays_whole_here(int code)
+{
+	return code == EXIT_SOURCE || code == EXIT_REFUSED || code == EXIT_LEFTOVERS;
+}
+
+static void after_end(struct fleet *f, struct fleet_task *t, int code)
+{
+	give_reason(t, code, child_last_words(&t->child));
+	child_fini(&t->child);
+	if (!f->halted && stays_whole_here(code) && t->way + 1 < t->way_count && t->tries < FLEET_TRIES) {
+		t->way++;
+		t->state = FLEET_WAITS;
+		tell(f, t, NULL);
+		return;
+	}
+	end(f, t, code);
+}
+
+static void begin(struct fleet *f, struct fleet_task *t)
+{
+	const struct fleet_way *way = fleet_way_of(t);
+	size_t n = 0, i = 0, own = 0;
+	char **words;
+	struct err e;
+	int r;
+
+	while (f->options && f->options[n])
+		n++;
+	words = xcalloc(n + WORDS_OWN + 1, sizeof(*words));
+	words[own++] = (char *)(uintptr_t)f->program;
+	words[own++] = (char *)(uintptr_t)f->command;
+	for (i = 0; i < n; i++)
+		words[own++] = f->options[i];
+	words[own++] = (char *)(uintptr_t) "--json";
+	if (way->how) {
+		words[own++] = (char *)(uintptr_t) "--how";
+		words[own++] = (char *)(uintptr_t)way->how;
+	}
+	words[own++] = t->guest;
+	words[own] = (char *)(uintptr_t)way->dest;
+	forget_events(t);
+	t->tries++;
+	r = child_begin(&t->child, words, &e);
+	free(words);
+	if (r) {
+		give_reason(t, EXIT_REFUSED, e.msg);
+		end(f, t, EXIT_REFUSED);
+		return;
+	}
+	t->state = FLEET_RUNS;
+	tell(f, t, NULL);
+}
+
+/* ---- its events ---- */
+
+struct hearing {
+	struct fleet *fleet;
+	struct fleet_task *task;
+};
+
+static void keep(json_t **last, json_t *event)
+{
+	json_decref(*last);
+	*last = json_incref(event);
+}
+
+static void take_event(void *ctx, json_t *event)
+{
+	struct hearing *h = ctx;
+	struct fleet_task *t = h->task;
+	const char *kind = json_text(event, "event") ?: "", *stage = json_text(event, "stage");
+
+	if (!strcmp(kind, "plan"))
+		keep(&t->plan, event);
+	else if (!strcmp(kind, "estimate"))
+		keep(&t->estimate, event);
+	else if (!strcmp(kind, "progress"))
+		keep(&t->progress, event);
+	else if (!strcmp(kind, "result"))
+		keep(&t->result, event);
+	if (stage && (!t->stage || strcmp(stage, t->stage) != 0)) {
+		free(t->stage);
+		t->stage = xstrdup(stage);
+	}
+	tell(h->fleet, t, event);
+}
+
+/* ---- all of them ---- */
+
+static size_t under_way_to(const struct fleet *f, const char *dest)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < f->count; i++)
+		n += f->tasks[i].state == FLEET_RUNS && (!dest || !strcmp(fleet_way_of(&f->tasks[i])->dest, dest));
+	return n;
+}
+
+struct fleet_task *fleet_next(const struct fleet *f)
+{
+	struct fleet_task *best = NULL;
+	size_t i, n, fewest = 0;
+
+	for (i = 0; i < f->count; i++) {
+		if (f->tasks[i].state != FLEET_WAITS)
+			continue;
+		n = under_way_to(f, fleet_way_of(&f->tasks[i])->dest);
+		if (!best || n < fewest) {
+			best = &f->tasks[i];
+			fewest = n;
+		}
+	}
+	return best;
+}
+
+static void begin_some(struct fleet *f)
+{
+	struct fleet_task *t;
+
+	while (!f->halted && (!f->at_once || under_way_to(f, NULL) < f->at_once) && (t = fleet_next(f)))
+		begin(f, t);
+}
+
+static void attend(struct fleet *f)
+{
+	int code;
+	size_t i;
+
+	for (i = 0; i < f->count; i++) {
+		struct hearing h = {f, &f->tasks[i]};
+
+		if (f->tasks[i].state != FLEET_RUNS)
+			continue;
+		child_read(&f->tasks[i].child, take_event, &h);
+		if (child_has_ended(&f->tasks[i].child, &code))
+			after_end(f, &f->tasks[i], code);
+	}
+}
+
+static void wait_for_any(const struct fleet *f)
+{
+	struct pollfd *p = xcalloc(2 * f->count + 1, sizeof(*p));
+	size_t i, n = 0;
+
+	for (i = 0; i < f->count; i++)
+		if (f->tasks[i].state == FLEET_RUNS) {
+			p[n++] = (struct pollfd){.fd = f->tasks[i].child.out, .events = POLLIN};
+			p[n++] = (struct pollfd){.fd = f->tasks[i].child.error, .events = POLLIN};
+		}
+	poll(p, n, TICK_MS);
+	free(p);
+}
+
+void fleet_run(struct fleet *f)
+{
+	heed_signals();
+	for (;;) {
+		obey_signals(f);
+		begin_some(f);
+		if (f->tick)
+			f->tick(f->ctx, f);
+		if (!under_way_to(f, NULL))
+			break;
+		wait_for_any(f);
+		attend(f);
+	}
+}
+
+void fleet_fini(struct fleet *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->count; i++) {
+		forget_events(&f->tasks[i]);
+		child_fini(&f->tasks[i].child);
+		free(f->tasks[i].ways);
+		free(f->tasks[i].guest);
+	}
+	free(f->tasks);
+	f->tasks = NULL;
+	f->count = 0;
+}
+
+/* ---- how it ended ---- */
+
+int fleet_exit_code(const struct fleet *f)
+{
+	static const int worst_first[] = {EXIT_UNDECIDED, EXIT_PAUSED, EXIT_NOWHERE, EXIT_PEER_LOST,
+					  EXIT_LEFTOVERS, EXIT_SOURCE, EXIT_REFUSED, EXIT_USAGE};
+	size_t i, k;
+
+	for (k = 0; k < ARRAY_LEN(worst_first); k++)
+		for (i = 0; i < f->count; i++)
+			if ((f->tasks[i].state == FLEET_ENDED ? f->tasks[i].code : EXIT_REFUSED) == worst_first[k])
+				return worst_first[k];
+	return EXIT_DESTINATION;
+}

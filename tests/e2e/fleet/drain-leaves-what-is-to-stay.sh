@@ -1,0 +1,50 @@
+#!/bin/bash
+# A drain takes all guests that run here to the hosts that have most left, by the rules that are said, some at a time, and leaves the rest. plan says
+# before what it does, and touches nothing. The same command again takes what was left; several that are named go likewise.
+# tier: gate
+. "$(dirname "$0")/../../lib/fleet.sh"
+
+export VMFERRY_HOST=$DIR/host VMFERRY_FLEET=$DIR/rules
+printf 'out 2\n' >"$VMFERRY_HOST"
+printf 'group rack %s %s\napart a b\nstay d its licence is of this host\n' "${HOSTS[@]}" >"$VMFERRY_FLEET"
+mkdir -p "$DIR/there"
+WHERE=(--disk-dir "$DIR/there/%n")
+for name in a b c d e; do fleet_guest "$name"; done
+
+fleet 0 plan a b c --to @rack "${WHERE[@]}"
+says fleet.out '^a *-> .*\*.*least left there: .* %; .* to carry'
+fleet 0 plan a b --to @rack "${WHERE[@]}" --script
+assert_eq "$(sed -n 's/^vmferry migrate \([ab]\) .*/\1/p' "$DIR/fleet.out" | xargs)" "a b" "the script's commands"
+[[ $(awk '/^vmferry/ { print $4 }' "$DIR/fleet.out" | sort -u | wc -l) -eq 2 ]] || fail "a and b are not apart: $(<"$DIR/fleet.out")"
+[[ -z $(ls "$DIR/there") ]] || fail "the plan has left: $(ls "$DIR/there")"
+
+# One cannot go: with --check-all none does.
+echo 'x' >"$DIR/there/c"
+fleet 3 drain --to @rack --keep e "${WHERE[@]}" --check-all
+says fleet.log '^d stays here: its licence is of this host'
+says fleet.log '1 of 3 guests cannot go, so none was begun'
+is_here a
+
+# Without it the others do, and the same command takes the last one once it can go.
+fleet 3 drain --to @rack --keep e "${WHERE[@]}"
+says fleet.out '^2 of 3 guests have gone'
+says fleet.out '^  c -> .*: stays here: refused: no host takes it'
+says fleet.out '^the same command again takes'
+says fleet.out '^back again, at '
+is_there a
+is_there b
+is_here c
+is_here d
+rm "$DIR/there/c"
+fleet 0 drain --to @rack --keep e "${WHERE[@]}"
+is_there c
+fleet 0 drain --to @rack --keep e "${WHERE[@]}"
+says fleet.log 'no guest runs here that would have to go'
+
+# By name, to one host: of one that has gone there before nothing is asked.
+fleet 0 migrate d "${HOSTS[0]}" "${WHERE[@]}" --json
+fleet 0 migrate d e "${HOSTS[0]}" "${WHERE[@]}" --json
+assert_eq "$(tail -n 1 "$DIR/fleet.out" | python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["event"], r["exit_code"], *((g["vm"], g["outcome"]) for g in r["guests"]))')" \
+	"summary 0 ('d', 'gone-before') ('e', 'migrated')" "the summary"
+is_there d
+is_there e

@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# For tests of several guests and hosts; to be sourced. The test goes on in a namespace of processes, which is host a: the guests that it starts there are
+# all that run there. The other hosts are vmferry-dsts outside of it: HOSTS, by their addresses.
+. "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
+
+FLEET_HOSTS=${FLEET_HOSTS:-2}
+
+if [[ -z ${IN_HOST_A:-} ]]; then
+	unshare --mount --pid --fork true 2>/dev/null || skip "namespaces cannot be made here"
+	declare -a HOSTS=()
+	for ((i = 1; i <= FLEET_HOSTS; i++)); do
+		DST_NUMBER=$i listen_dst
+		HOSTS+=("$DST_ADDRESS")
+	done
+	status=0
+	KEEP=1 IN_HOST_A=yes DIR=$DIR HOSTS_TEXT=${HOSTS[*]} unshare --mount --pid --fork --kill-child --mount-proc bash "$0" || status=$?
+	exit "$status"
+fi
+read -ra HOSTS <<<"$HOSTS_TEXT"
+
+fleet_guest() { # NAME
+	truncate -s 1M "$DIR/$1.raw"
+	MEM=${MEM:-32} WITNESS="ram_mb=4 rate=100 disks=vda disk_mb=1 disk_rate=5" MACHINE=pc tiny_start "$1" $(guest_drive d0 "$DIR/$1.raw" raw) $(second_monitor "$1")
+}
+
+# It runs at a destination, in DIR/there, and nothing of it was lost; here it does not.
+is_there() { # NAME
+	[[ $(status_of "$DIR/there/$1/$1.qmp") == running ]] || fail "$1 does not run there: $(cat "$DIR/fleet.log")"
+	guest_verify "$DIR/there/$1/$1.orders" blocks >/dev/null
+	process_is_gone "${GUEST_PID[$1]}" || fail "$1 runs here, too"
+}
+
+is_here() { # NAME
+	[[ $(status_of "$DIR/$1.qmp") == running ]] || fail "$1 does not run here: $(cat "$DIR/fleet.log")"
+	guest_verify "$DIR/$1.orders" blocks >/dev/null
+	[[ ! -S $DIR/there/$1/$1.qmp ]] || fail "$1 runs there, too"
+}
+
+fleet() { # STATUS COMMAND...: what it says is in DIR/fleet.out and DIR/fleet.log
+	local status=0
+	timeout 300 "$BIN/vmferry" "${@:2}" </dev/null >"$DIR/fleet.out" 2>"$DIR/fleet.log" || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry ${*:2} ($(cat "$DIR/fleet.log" "$DIR/fleet.out"))"
+}
+
+says() { # FILE PATTERN
+	grep -q -- "$2" "$DIR/$1" || fail "it does not say '$2': $(cat "$DIR/fleet.log" "$DIR/fleet.out")"
+}
