@@ -8,6 +8,7 @@
 #include "log.h"
 #include "place-cost.h"
 #include "process.h"
+#include "promise.h"
 #include "disks-space.h"
 #include "util.h"
 
@@ -107,6 +108,8 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 	}
 	if (r)
 		target_obstacle(&t->target, e);
+	else if (!target_is_in_place(&t->target))
+		promise_examine(t);
 	r = obstacles_err(&t->target.obstacles, e);
 	if (r)
 		return json_is_true(json_object_get(t->target.description, "obstacles")) ? tell_obstacles(t, e) : r;

@@ -11,6 +11,7 @@
 #include "hex.h"
 #include "json-text.h"
 #include "log.h"
+#include "promise.h"
 #include "util.h"
 
 #include <errno.h>
@@ -59,6 +60,7 @@ static int receive_if_all_files_are_here(struct transfer *t, struct err *e)
 
 	if (r || t->files.awaited)
 		return r;
+	promise_follow_qemu(t);
 	t->data.shared.channels = t->data.channels;
 	conductor_goto(&t->a.con, ST_COPY);
 	return 0;

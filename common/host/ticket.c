@@ -182,6 +182,76 @@ int ticket_ahead(const struct ticket *t, unsigned *n, struct err *e)
 	return 0;
 }
 
+/* ---- notes ---- */
+
+#define NOTE_MAX (64 * 1024)
+
+static int write_note(const struct ticket *t, const json_t *note, struct err *e)
+{
+	AUTO_FREE char *text = json_dumps(note, JSON_COMPACT);
+	size_t n = text ? strlen(text) : 0;
+
+	if (!n || n > NOTE_MAX)
+		return err_set(e, E2BIG, "what it is about to take is too long for a ticket");
+	if (ftruncate(t->fd, 0) || pwrite(t->fd, text, n, 0) != (ssize_t)n)
+		return err_sys(e, errno ?: EIO, "cannot write to %s", t->dir);
+	return 0;
+}
+
+struct notes {
+	int dir_fd;
+	unsigned own;
+	json_t *list;
+};
+
+static void take_note(void *ctx, unsigned number)
+{
+	struct notes *notes = ctx;
+	char name[NAME_MAX_BYTES];
+	AUTO_FREE char *text = xmalloc(NOTE_MAX);
+	AUTO_CLOSE int fd = -1;
+	ssize_t n;
+
+	format_name(name, number);
+	fd = number == notes->own ? -1 : openat(notes->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB)) /* ours; or of one that has died */
+		return;
+	n = pread(fd, text, NOTE_MAX, 0);
+	if (n > 0)
+		json_array_append_new(notes->list, json_loadb(text, (size_t)n, 0, NULL));
+}
+
+static int note_locked(const struct ticket *t, struct notes *notes, const json_t *note, struct err *e)
+{
+	int r = t ? write_note(t, note, e) : 0;
+
+	if (r)
+		return r;
+	r = each_number(notes->dir_fd, take_note, notes);
+	return r ? err_sys(e, -r, "cannot read the tickets") : 0;
+}
+
+int ticket_note(const struct ticket *t, const char *runtime_dir, const char *queue, const json_t *note, json_t **others, struct err *e)
+{
+	AUTO_FREE char *dir = xasprintf("%s/%s", runtime_dir, queue);
+	struct notes notes = {.own = t ? t->number : 0, .list = json_array()};
+	int r = -ENOENT;
+
+	if (t || !access(dir, F_OK)) {
+		r = lock_new_dir(dir, &notes.dir_fd, e);
+		if (!r) {
+			r = note_locked(t, &notes, note, e);
+			close(notes.dir_fd);
+		}
+	}
+	if (r && r != -ENOENT) {
+		json_decref(notes.list);
+		return r;
+	}
+	*others = notes.list;
+	return 0;
+}
+
 void ticket_return(struct ticket *t)
 {
 	char name[NAME_MAX_BYTES];

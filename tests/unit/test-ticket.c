@@ -132,6 +132,63 @@ static void who_is_killed_gives_its_place_up(void **state)
 	assert_int_equal(files(), 0);
 }
 
+static json_t *note(const struct ticket *t, const char *text)
+{
+	json_t *own = json_pack("{s:s}", "guest", text), *others = NULL;
+
+	assert_int_equal(ticket_note(t, dir, "in", own, &others, &e), 0);
+	json_decref(own);
+	return others;
+}
+
+static void assert_notes(json_t *notes /* stolen */, const char *first, const char *second)
+{
+	const char *const names[] = {first, second};
+	size_t i, n = first ? second ? 2 : 1 : 0;
+
+	assert_int_equal(json_array_size(notes), n);
+	for (i = 0; i < n; i++)
+		assert_true(!strcmp(names[0], json_string_value(json_object_get(json_array_get(notes, i), "guest"))) ||
+			    !strcmp(names[n - 1], json_string_value(json_object_get(json_array_get(notes, i), "guest"))));
+	json_decref(notes);
+}
+
+static void each_sees_what_others_have_noted(void **state)
+{
+	struct ticket *a = take(), *b = take();
+	pid_t pid = child_with_ticket(); /* which notes nothing */
+
+	(void)state;
+	assert_notes(note(a, "a"), NULL, NULL);
+	assert_notes(note(b, "b"), "a", NULL);
+	assert_notes(note(a, "a, again"), "b", NULL); /* in place of its first */
+	assert_notes(note(NULL, "one without a ticket"), "a, again", "b");
+	ticket_return(a);
+	assert_notes(note(NULL, "x"), "b", NULL);
+	ticket_return(b);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ticket_sweep(dir, "in");
+	assert_notes(note(NULL, "x"), NULL, NULL); /* there is no directory */
+	assert_int_equal(files(), 0);
+}
+
+static void the_note_of_one_that_has_died_does_not_count(void **state)
+{
+	struct ticket *t = NULL;
+	pid_t pid = fork();
+
+	(void)state;
+	if (!pid) {
+		note(take(), "of one that dies");
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	t = take();
+	assert_notes(note(t, "t"), NULL, NULL);
+	ticket_return(t);
+}
+
 /* A process that lives on with the descriptor, as a guard does. */
 static void what_is_returned_is_returned_for_heirs(void **state)
 {
@@ -313,6 +370,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(they_are_in_the_order_of_arrival),	      TEST(who_is_killed_gives_its_place_up),
+		TEST(each_sees_what_others_have_noted),	      TEST(the_note_of_one_that_has_died_does_not_count),
+		TEST(each_sees_what_others_have_noted),	      TEST(the_note_of_one_that_has_died_does_not_count),
 		TEST(what_is_returned_is_returned_for_heirs), TEST(who_holds_the_directory_stops_nobody_for_long),
 		TEST(directory_without_room_is_an_error),     TEST(full_directory_is_an_error),
 		TEST(never_more_are_at_work_than_may_be),     TEST(host_s_file_is_read),

@@ -1,0 +1,201 @@
+/* promise.c: see promise.h. */
+#include "promise.h"
+#include "disks-space.h"
+#include "json-text.h"
+#include "log.h"
+#include "process.h"
+#include "room.h"
+#include "transfer.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAMES_SHOWN 3
+
+static uint64_t bytes_of(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* ---- a note ---- */
+
+static void add_file(json_t *files, const char *path, uint64_t bytes)
+{
+	if (bytes)
+		json_array_append_new(files, json_pack("{s:s,s:I}", "path", path, "bytes", (json_int_t)bytes));
+}
+
+/* {"guest": "vm1", "memory": bytes, "pid": its QEMU, or 0, "files": [{"path", "bytes"}]} */
+static json_t *note_of(const struct transfer *t)
+{
+	json_t *files = json_array();
+	size_t i;
+
+	for (i = 0; i < t->disks.count; i++)
+		if (!t->disks.list[i].device)
+			add_file(files, t->disks.list[i].path, t->disks.list[i].allocated);
+	for (i = 0; i < t->files.count; i++)
+		if (t->files.list[i].transfer == CARRY_COPY)
+			add_file(files, t->files.list[i].to, t->files.list[i].size);
+	return json_pack("{s:s*,s:I,s:i,s:o}", "guest", json_text(t->target.description, "name"), "memory",
+			 (json_int_t)(t->recipe->can_run == cold_can_run ? 0 : bytes_of(t->target.description, "ram_bytes")), "pid",
+			 (int)t->target.qemu.pid, "files", files);
+}
+
+/* ---- what others were promised ---- */
+
+/* Memory that a process has; 0: it is not known. */
+static uint64_t memory_of(pid_t pid)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/statm", (int)pid);
+	FILE *in = fopen(path, "re");
+	unsigned long long size, resident = 0;
+
+	if (in && fscanf(in, "%llu %llu", &size, &resident) != 2)
+		resident = 0;
+	if (in)
+		fclose(in);
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+	return a - MIN(a, b);
+}
+
+static uint64_t memory_to_come(const json_t *note)
+{
+	json_int_t pid = json_integer_value(json_object_get(note, "pid"));
+
+	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? memory_of((pid_t)pid) : 0);
+}
+
+/* Of its files on that file system, what is not written yet. */
+static uint64_t bytes_to_come(const json_t *note, dev_t device)
+{
+	uint64_t all = 0;
+	json_t *file;
+	size_t i;
+
+	json_array_foreach(json_object_get(note, "files"), i, file) {
+		const char *path = json_text(file, "path") ?: "";
+		const char *slash = strrchr(path, '/');
+		AUTO_FREE char *dir = slash ? xstrndup(path, MAX(1, (size_t)(slash - path))) : xstrdup(".");
+		struct stat st, at;
+
+		if (stat(dir, &st) || st.st_dev != device)
+			continue;
+		all += less(bytes_of(file, "bytes"), stat(path, &at) ? 0 : (uint64_t)at.st_blocks * 512);
+	}
+	return all;
+}
+
+/* "vm1, vm2 and 3 more", malloc'ed. */
+static char *names_of(const json_t *notes)
+{
+	char *text = xstrdup(""), *longer;
+	size_t n = json_array_size(notes), i;
+
+	for (i = 0; i < MIN(n, NAMES_SHOWN); i++) {
+		AUTO_FREE char *name = text_shown(json_text(json_array_get(notes, i), "guest"));
+
+		longer = xasprintf("%s%s%s", text, i ? ", " : "", name);
+		free(text);
+		text = longer;
+	}
+	if (n > NAMES_SHOWN) {
+		longer = xasprintf("%s and %zu more", text, n - NAMES_SHOWN);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+static void check_memory(struct transfer *t, uint64_t need, const json_t *others)
+{
+	uint64_t available = memory_available(), promised = 0;
+	AUTO_FREE char *names = names_of(others);
+	char a[24], b[24], c[24];
+	json_t *note;
+	struct err e;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)others, i, note)
+		promised += memory_to_come(note);
+	if (!need || !promised || !available || need > available || need + promised <= available)
+		return; /* or it was refused already, without them */
+	err_set(&e, ENOMEM,
+		"the guest has %s of memory, and of the %s that are available at the destination %s are promised to guests on their way there (%s)",
+		format_bytes(a, need), format_bytes(b, available), format_bytes(c, promised), names);
+	target_obstacle(&t->target, &e);
+}
+
+static void check_volume(struct transfer *t, const json_t *volume, const json_t *others)
+{
+	uint64_t need = bytes_of(volume, "need"), available = bytes_of(volume, "free"), promised = 0;
+	const char *dir = json_text(volume, "dir");
+	AUTO_FREE char *names = names_of(others);
+	char a[24], b[24], c[24];
+	struct stat st;
+	json_t *note;
+	struct err e;
+	size_t i;
+
+	if (!dir || stat(dir, &st))
+		return;
+	json_array_foreach((json_t *)(uintptr_t)others, i, note)
+		promised += bytes_to_come(note, st.st_dev);
+	if (!need || !promised || need > available || need + promised <= available)
+		return;
+	err_set(&e, ENOSPC,
+		"the disks need %s, and of the %s that are free in %s at the destination %s are promised to guests on their way there (%s)",
+		format_bytes(a, need), format_bytes(b, available), dir, format_bytes(c, promised), names);
+	target_obstacle(&t->target, &e);
+}
+
+/* ---- for the move ---- */
+
+/* *others: NULL: that cannot be told, and the move is more than its promise. */
+static void exchange(struct transfer *t, const json_t *note, json_t **others)
+{
+	struct err e;
+
+	*others = NULL;
+	if (ticket_note(t->turn.ticket, t->cfg->runtime_dir, "in", note, others, &e))
+		log_error("what guests on their way here were promised is not counted: %s", e.msg);
+}
+
+void promise_examine(struct transfer *t)
+{
+	json_t *note = note_of(t), *others, *volumes, *volume;
+	size_t i;
+
+	exchange(t, note, &others);
+	if (json_array_size(others)) {
+		check_memory(t, bytes_of(note, "memory"), others);
+		volumes = space_volumes(&t->disks, &t->files);
+		json_array_foreach(volumes, i, volume)
+			check_volume(t, volume, others);
+		json_decref(volumes);
+	}
+	json_decref(others);
+	json_decref(note);
+}
+
+void promise_follow_qemu(struct transfer *t)
+{
+	json_t *note, *others;
+
+	if (!t->turn.ticket)
+		return;
+	note = note_of(t);
+	exchange(t, note, &others);
+	json_decref(others);
+	json_decref(note);
+}
