@@ -12,6 +12,7 @@ int migrate_again(int argc, char **argv);
 int cmd_drain(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_jobs(int argc, char **argv);
 int cmd_switch(int argc, char **argv);
 int cmd_cancel(int argc, char **argv);
 int cmd_revert(int argc, char **argv);

@@ -29,6 +29,7 @@ static const struct command {
 	{"plan", cmd_plan, "say to which of several hosts guests would go, and why; touch nothing"},
 	{"drain", cmd_drain, "move all guests that run here to other hosts"},
 	{"status", cmd_status, "show moves under way"},
+	{"jobs", cmd_jobs, "show what waits, is under way, and has ended here; as metrics, too"},
 	{"switch", cmd_switch, "stop and switch a guest over now (after --hold, or when it does not converge)"},
 	{"cancel", cmd_cancel, "roll a move back: the guest stays here"},
 	{"revert", cmd_revert, "have a guest back that runs at the destination (migrate --revert-within)"},

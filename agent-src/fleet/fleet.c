@@ -191,13 +191,24 @@ static size_t under_way_to(const struct fleet *f, const char *dest)
 	return n;
 }
 
+/* Two commands about one guest at a time would be in each other's way: the second finds that it is being moved. */
+static bool guest_is_busy(const struct fleet *f, const char *guest)
+{
+	size_t i;
+
+	for (i = 0; i < f->count; i++)
+		if (f->tasks[i].state == FLEET_RUNS && !strcmp(f->tasks[i].guest, guest))
+			return true;
+	return false;
+}
+
 struct fleet_task *fleet_next(const struct fleet *f)
 {
 	struct fleet_task *best = NULL;
 	size_t i, n, fewest = 0;
 
 	for (i = 0; i < f->count; i++) {
-		if (f->tasks[i].state != FLEET_WAITS)
+		if (f->tasks[i].state != FLEET_WAITS || guest_is_busy(f, f->tasks[i].guest))
 			continue;
 		n = under_way_to(f, fleet_way_of(&f->tasks[i])->dest);
 		if (!best || n < fewest) {

@@ -53,7 +53,7 @@ void fleet_run(struct fleet *f);
 void fleet_fini(struct fleet *f);
 /* The way that a task takes, or would take next. */
 const struct fleet_way *fleet_way_of(const struct fleet_task *t);
-/* Which task is to begin next: one whose destination has the fewest under way, and of these the first; NULL: none waits. */
+/* Which task is to begin next: one whose destination has the fewest under way, and of these the first; none of a guest that has one under way. NULL: none. */
 struct fleet_task *fleet_next(const struct fleet *f);
 /* The worst of all, by what a person has to do: 6 5 8 7 4 1 3 2 0. A task that never began counts as EXIT_REFUSED. */
 int fleet_exit_code(const struct fleet *f);

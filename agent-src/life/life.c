@@ -272,11 +272,17 @@ void life_close(struct life *l)
 
 /* ---- its journal ---- */
 
+void life_is_attempt(struct life *l, const uint8_t id[ATTEMPT_ID_LEN])
+{
+	attempt_id_format(id, l->attempt);
+}
+
 int life_create_journal(struct life *l, const uint8_t id[ATTEMPT_ID_LEN], json_t *begin, struct err *e)
 {
 	int r = begin ? journal_create(&l->journal, l->state_dir, id, true, begin, e)
 		      : err_set(e, EILSEQ, "a name of the guest or of its files is not UTF-8 text");
 
+	life_is_attempt(l, id);
 	json_decref(begin);
 	return r;
 }
@@ -385,7 +391,7 @@ void life_end_journal(struct life *l)
 /* ---- events ---- */
 
 /* When, and on which host: of events that are looked at later. */
-static void stamp(json_t *ev)
+static void stamp(const struct life *l, json_t *ev)
 {
 	struct utsname u = {.nodename = ""};
 
@@ -393,6 +399,8 @@ static void stamp(json_t *ev)
 	text_make_utf8(u.nodename);
 	json_object_set_new(ev, "at", json_integer((json_int_t)time(NULL)));
 	json_object_set_new(ev, "host", json_string(u.nodename));
+	if (*l->attempt)
+		json_object_set_new(ev, "attempt", json_string(l->attempt));
 }
 
 void life_emit(struct life *l, const char *event, json_t *members)
@@ -402,7 +410,7 @@ void life_emit(struct life *l, const char *event, json_t *members)
 	json_object_update(ev, members);
 	json_decref(members);
 	if (!strcmp(event, "plan")) {
-		stamp(ev);
+		stamp(l, ev);
 		json_decref(l->plan);
 		l->plan = json_incref(ev);
 	}
@@ -495,8 +503,8 @@ json_t *life_status(const struct life *l)
 {
 	json_t *out = tell_pace(l);
 
-	json_object_update_new(out, json_pack("{s:s,s:s*,s:i,s:s*}", "how", l->how, "guest", l->guest, "pid", (int)l->pid, "destination",
-					      l->to));
+	json_object_update_new(out, json_pack("{s:s,s:s*,s:i,s:s*,s:s*}", "how", l->how, "guest", l->guest, "pid", (int)l->pid,
+					      "destination", l->to, "attempt", *l->attempt ? l->attempt : NULL));
 	if (l->progress.percent < 0)
 		json_object_set(out, "disk_left", json_object_get(out, "left"));
 	return out;
@@ -592,7 +600,7 @@ static void remember(const struct life *l, json_t *result)
 
 void life_over(struct life *l, json_t *result)
 {
-	stamp(result);
+	stamp(l, result);
 	if (json_integer_value(json_object_get(result, "exit_code")) != EXIT_REFUSED)
 		remember(l, result);
 	report_emit(&l->report, result);

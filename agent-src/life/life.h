@@ -39,6 +39,7 @@ struct life {
 	char *guest;		 /* its name; NULL: not known yet */
 	char *to;		 /* where it, or its disks, go; NULL: not known yet */
 	pid_t pid;		 /* of the guest's QEMU; 0: it has none */
+	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* its number, in hex; "": it has none yet */
 	bool cancelled;
 	char *stage;
 	struct life_progress progress;
@@ -74,6 +75,8 @@ void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number));
 
 /* Says which guest it is about: its name, where it goes (NULL: not known yet), the pid of its QEMU (0: it has none). Copies, as UTF-8. */
 void life_about(struct life *l, const char *guest, const char *to, pid_t pid);
+/* Says which attempt it is: plan, result, status and history have it. */
+void life_is_attempt(struct life *l, const uint8_t id[ATTEMPT_ID_LEN]);
 /* Opens the control socket. -EBUSY: another command is under way with this guest. known_as: the pid of its
  * QEMU, or what takes its place (guest_at_rest_known_as()). */
 int life_open(struct life *l, pid_t known_as, struct err *e);

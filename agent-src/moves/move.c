@@ -162,6 +162,7 @@ int connect_enter(void *ctx, struct err *e)
 	r = attempt_id_new(t->a.id, e);
 	if (r)
 		return r;
+	life_is_attempt(&t->life, t->a.id);
 	conductor_goto(&t->a.con, ST_PREFLIGHT);
 	return 0;
 }

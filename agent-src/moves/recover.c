@@ -31,11 +31,13 @@ static int take_up(struct transfer **out, const struct move_options *opt, struct
 {
 	int r = transfer_new(out, opt, &entry_recover, e);
 
-	if (r)
+	if (r) {
 		journal_close(j);
-	else
-		attempt_take_up(&(*out)->a, j);
-	return r;
+		return r;
+	}
+	attempt_take_up(&(*out)->a, j);
+	life_is_attempt(&(*out)->life, (*out)->a.id);
+	return 0;
 }
 
 static int restore(struct transfer *t, struct err *e)

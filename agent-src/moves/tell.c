@@ -269,7 +269,8 @@ void tell_progress(struct transfer *t, bool second)
 
 json_t *tell_status(struct transfer *t)
 {
-	json_t *status = json_pack("{s:s,s:s*}", "how", t->recipe->how, "destination", t->life.to);
+	json_t *status = json_pack("{s:s,s:s*,s:s*}", "how", t->recipe->how, "destination", t->life.to, "attempt",
+				   *t->life.attempt ? t->life.attempt : NULL);
 
 	set_pace(t, status);
 	if (t->waits.ahead)

@@ -16,6 +16,8 @@
 
 #define BYTES_MAX (4 * MIB)
 #define ENTRY_MAX (64 * KIB)
+#define TEXT_MAX  (3 * MIB) /* of what is kept, so that one entry more can be read again */
+#define ROWS_MAX  256	    /* of the sums */
 
 static char *read_text(const char *path)
 {
@@ -46,22 +48,86 @@ json_t *history_read(const char *state_dir, const char *guest)
 /* The lines of the last entries, with the new one; malloc'ed. */
 static char *text_with(json_t *all, json_t *entry)
 {
-	char *text = xstrdup(""), *longer;
-	json_t *one;
-	size_t i, count;
+	size_t count, first, bytes = 0, i;
+	char **lines, *text, *end;
 
 	json_array_append(all, entry);
 	count = json_array_size(all);
-	json_array_foreach(all, i, one) {
-		AUTO_FREE char *line = i + HISTORY_KEPT < count ? NULL : json_text_line(one);
-
-		if (!line)
-			continue;
-		longer = xasprintf("%s%s\n", text, line);
-		free(text);
-		text = longer;
+	lines = xcalloc(count + 1, sizeof(*lines));
+	for (first = count; first > 0 && first + HISTORY_KEPT > count && bytes <= TEXT_MAX; first--) {
+		lines[first - 1] = json_text_line(json_array_get(all, first - 1)) ?: xstrdup("");
+		bytes += strlen(lines[first - 1]) + 1;
 	}
+	text = end = xcalloc(bytes + 1, 1);
+	for (i = first; i < count; i++) {
+		end = stpcpy(end, lines[i]);
+		*end++ = '\n';
+		free(lines[i]);
+	}
+	free(lines);
 	return text;
+}
+
+/* ---- sums ---- */
+
+static double number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
+}
+
+json_t *history_totals(const char *state_dir)
+{
+	AUTO_FREE char *path = xasprintf("%s/totals", state_dir);
+	AUTO_FREE char *text = read_text(path);
+	json_t *rows = text ? json_loads(text, 0, NULL) : NULL;
+
+	if (json_is_array(rows))
+		return rows;
+	json_decref(rows);
+	return json_array();
+}
+
+static json_t *row_of(json_t *rows, const char *how, json_int_t code)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (!strcmp(json_text(row, "how") ?: "", how) && json_integer_value(json_object_get(row, "exit_code")) == code)
+			return row;
+	if (json_array_size(rows) >= ROWS_MAX)
+		return NULL;
+	row = json_pack("{s:s,s:I}", "how", how, "exit_code", code);
+	json_array_append_new(rows, row);
+	return row;
+}
+
+static void add_to(json_t *row, const char *key, double more)
+{
+	json_object_set_new(row, key, json_real(number(row, key) + (more > 0 ? more : 0)));
+}
+
+static int add_to_sums(const char *state_dir, const json_t *entry, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/totals", state_dir);
+	const json_t *result = json_object_get(entry, "result");
+	json_t *rows = history_totals(state_dir),
+	       *row = row_of(rows, json_text(entry, "how") ?: "?", json_integer_value(json_object_get(result, "exit_code")));
+	AUTO_FREE char *text = NULL;
+	int r = 0;
+
+	if (row) {
+		add_to(row, "count", 1);
+		add_to(row, "seconds", number(result, "total_ms") / 1000);
+		add_to(row, "bytes", number(result, "bytes_wire"));
+		add_to(row, "downtime_s", number(json_object_get(result, "downtime_ms"), "total") / 1000);
+		add_to(row, "leftovers", (double)json_array_size(json_object_get(result, "leftovers")));
+		json_object_set(row, "last_at", json_object_get(entry, "at"));
+		text = json_dumps(rows, JSON_COMPACT);
+		r = text ? replace_file(path, text, strlen(text), e) : 0;
+	}
+	json_decref(rows);
+	return r;
 }
 
 /* A plan that is very long is left out: it may have long lists of files. */
@@ -93,7 +159,7 @@ static int add_to_file(const char *state_dir, json_t *entry, struct err *e)
 	all = history_read(state_dir, NULL);
 	text = text_with(all, entry);
 	json_decref(all);
-	return replace_file(path, text, strlen(text), e);
+	return replace_file(path, text, strlen(text), e) ?: add_to_sums(state_dir, entry, e);
 }
 
 int history_add(const char *state_dir, json_t *entry, struct err *e)
@@ -102,11 +168,6 @@ int history_add(const char *state_dir, json_t *entry, struct err *e)
 	tell_system(entry);
 	cut(entry);
 	return add_to_file(state_dir, entry, e);
-}
-
-static double number(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
 }
 
 char *history_line(const json_t *entry)

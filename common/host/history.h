@@ -4,7 +4,8 @@
  *
  *     {"at": seconds since 1970, "guest": "web1", "destination": "root@host-b", "how": "live", "plan": {…}, "result": {…}}
  *
- * plan and result are events (docs/report.md). Only the last HISTORY_KEPT are kept. Nothing depends on it: it is not a journal.
+ * plan and result are events (docs/report.md). Only the last HISTORY_KEPT are kept, and 3 MiB. STATE_DIR/totals counts all that there ever were, for who
+ * watches this host. Nothing depends on either: they are no journals.
  */
 #ifndef VMFERRY_HISTORY_H
 #define VMFERRY_HISTORY_H
@@ -13,13 +14,16 @@
 
 #include <jansson.h>
 
-#define HISTORY_KEPT 50
+#define HISTORY_KEPT 200
 
 /* Adds an entry (borrowed; "at" is set here) to the file, and a line about it to the system's log (syslog(3)). The file is whole at any moment, and two
  * agents do not lose each other's entries. An error is one of the file. */
 int history_add(const char *state_dir, json_t *entry, struct err *e);
 /* A new reference to an array, the newest last: of that guest, or of all (NULL). Empty where there is no file; what cannot be read in it is left out. */
 json_t *history_read(const char *state_dir, const char *guest);
+/* Sums over all attempts that have ended on this host, by kind and exit code: an array of {"how", "exit_code", "count", "seconds", "bytes", "downtime_s",
+ * "leftovers", "last_at"}, a new reference; empty where there are none. */
+json_t *history_totals(const char *state_dir);
 /* "web1 -> root@host-b, 2026-11-28 03:00:41: migrated (live) in 9.2 s, stood still 135 ms", printable, malloc'ed. */
 char *history_line(const json_t *entry);
 

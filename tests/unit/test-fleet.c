@@ -332,6 +332,8 @@ static void test_next_is_for_the_idlest_host(void **state)
 	assert_ptr_equal(fleet_next(&f), &tasks[2]);
 	tasks[2].state = FLEET_RUNS;
 	assert_ptr_equal(fleet_next(&f), &tasks[1]);
+	tasks[0].guest = tasks[1].guest;
+	assert_null(fleet_next(&f)); /* it has one under way */
 	tasks[1].state = FLEET_ENDED;
 	assert_null(fleet_next(&f));
 }

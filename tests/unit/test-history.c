@@ -26,10 +26,12 @@ static int teardown(void **state)
 {
 	AUTO_FREE char *file = xasprintf("%s/history", dir);
 	AUTO_FREE char *lock = xasprintf("%s/history.lock", dir);
+	AUTO_FREE char *totals = xasprintf("%s/totals", dir);
 
 	(void)state;
 	unlink(file);
 	unlink(lock);
+	unlink(totals);
 	return rmdir(dir);
 }
 
@@ -105,6 +107,62 @@ static void a_long_plan_is_not_kept(void **state)
 	json_decref(all);
 }
 
+static void many_bytes_are_not_kept_either(void **state)
+{
+	AUTO_FREE char *text = xcalloc(1, 40000);
+	AUTO_FREE char *path = xasprintf("%s/history", dir);
+	json_t *entry, *all;
+	struct stat st;
+	struct err e;
+	int i;
+
+	(void)state;
+	memset(text, 'x', 39999);
+	for (i = 1; i <= 120; i++) {
+		entry = json_pack("{s:s,s:{s:s,s:i}}", "guest", "a", "result", "text", text, "number", i);
+		assert_int_equal(history_add(dir, entry, &e), 0);
+		json_decref(entry);
+	}
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size < 4 << 20);
+	all = history_read(dir, NULL);
+	assert_true(json_array_size(all) > 70);
+	assert_int_equal(number_at(all, json_array_size(all) - 1), 120);
+	json_decref(all);
+}
+
+static void add_result(const char *how, int code, double ms)
+{
+	json_t *entry = json_pack("{s:s,s:s,s:{s:i,s:f,s:i,s:{s:f},s:[s]}}", "guest", "a", "how", how, "result", "exit_code", code,
+				  "total_ms", ms, "bytes_wire", 10, "downtime_ms", "total", ms / 2, "leftovers", "a file");
+	struct err e;
+
+	assert_int_equal(history_add(dir, entry, &e), 0);
+	json_decref(entry);
+}
+
+static void sums_are_by_kind_and_exit_code(void **state)
+{
+	json_t *all, *row;
+
+	(void)state;
+	add_result("live", 0, 1000);
+	add_result("live", 0, 3000);
+	add_result("live", 1, 500);
+	add_result("cold", 0, 500);
+	all = history_totals(dir);
+	assert_int_equal(json_array_size(all), 3);
+	row = json_array_get(all, 0);
+	assert_string_equal(json_text(row, "how"), "live");
+	assert_true(json_number_value(json_object_get(row, "count")) == 2);
+	assert_true(json_number_value(json_object_get(row, "seconds")) == 4);
+	assert_true(json_number_value(json_object_get(row, "bytes")) == 20);
+	assert_true(json_number_value(json_object_get(row, "downtime_s")) == 2);
+	assert_true(json_number_value(json_object_get(row, "leftovers")) == 2);
+	assert_true(json_integer_value(json_object_get(row, "last_at")) > 0);
+	json_decref(all);
+}
+
 static void assert_line(const char *entry, const char *begins, const char *ends)
 {
 	json_t *o = json_loads(entry, 0, NULL);
@@ -132,10 +190,8 @@ int main(void)
 {
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		test(the_newest_are_kept_in_their_order),
-		test(what_cannot_be_read_is_left_out),
-		test(a_long_plan_is_not_kept),
-		test(a_line_says_how_it_ended),
+		test(the_newest_are_kept_in_their_order), test(what_cannot_be_read_is_left_out), test(a_long_plan_is_not_kept),
+		test(many_bytes_are_not_kept_either),	  test(sums_are_by_kind_and_exit_code),	 test(a_line_says_how_it_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

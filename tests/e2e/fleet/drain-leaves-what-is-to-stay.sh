@@ -41,6 +41,16 @@ is_there c
 fleet 0 drain --to @rack --keep e "${WHERE[@]}"
 says fleet.log 'no guest runs here that would have to go'
 
+# What has ended is a job, with its result; totals are metrics.
+vmferry jobs >"$DIR/fleet.out"
+id=$(sed -n 's/^\([0-9a-f]\{8\}\) *a *live .*, migrated in .*/\1/p' "$DIR/fleet.out")
+[[ -n $id ]] || fail "jobs does not tell of a: $(<"$DIR/fleet.out")"
+vmferry jobs "$id" >"$DIR/fleet.out"
+says fleet.out '^migrated: the guest runs at the destination'
+[[ $(vmferry jobs "$id" --json | python3 -c 'import json, sys; j = json.load(sys.stdin); print(j["state"], j["guest"], j["result"]["outcome"])') == 'ended a migrated' ]] || fail "$(vmferry jobs "$id" --json)"
+vmferry jobs --metrics >"$DIR/fleet.out"
+says fleet.out '^vmferry_moves_total{how="live",exit_code="0"} 3$'
+
 # By name, to one host: of one that has gone there before nothing is asked.
 fleet 0 migrate d "${HOSTS[0]}" "${WHERE[@]}" --json
 fleet 0 migrate d e "${HOSTS[0]}" "${WHERE[@]}" --json

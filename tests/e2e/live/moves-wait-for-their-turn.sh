@@ -47,6 +47,10 @@ says b 'waits for its turn: 1 move leaves this host before it'
 vmferry status "${GUEST_PID[b]}" >"$DIR/said"
 grep -q 'waits for its turn: 1 before it to leave this host' "$DIR/said" || fail "status: $(<"$DIR/said")"
 is_moving_with b 's["waits"] == {"for": "out", "ahead": 1} and s["stage"] == "connect"' || fail "status: $(vmferry status "${GUEST_PID[b]}" --json)"
+vmferry jobs >"$DIR/said"
+[[ $(grep -c '^[0-9a-f]* *a *live *local *copy ' "$DIR/said") -eq 1 && $(grep -c '^- *b *live *local *waits for its turn, 1 before it$' "$DIR/said") -eq 1 ]] ||
+	fail "jobs: $(<"$DIR/said")"
+[[ $(vmferry jobs --metrics | grep -Fxc -e 'vmferry_jobs{state="waiting"} 1' -e 'vmferry_jobs{state="under-way"} 1') -eq 2 ]] || fail "metrics: $(vmferry jobs --metrics)"
 go c
 says c 'waits for its turn: 2 moves leave this host before it'
 vmferry cancel "${GUEST_PID[b]}" >/dev/null || [[ $? -eq 3 ]] || fail "it cannot be cancelled"
