@@ -287,6 +287,7 @@ check: check-prepared ## The gate: unit tests, and of end-to-end tests what noth
 
 .PHONY: check-all check-prepared
 check-all: check-prepared ## Every end-to-end test on every QEMU (hours); T=WORD; C='COLUMN...' (tests/lib/check-all --list); goes on where it was cut off
+	scripts/install-deps --callers
 	GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/check-all $(C)
 check-prepared:
 	@cd "$(CURDIR)" 2>/dev/null || { echo "this user may not enter $(CURDIR): move the checkout, or be its owner" >&2; exit 1; }
@@ -307,7 +308,7 @@ format-check: ## Say what is not laid out so
 
 .PHONY: check-long
 check-long: check-prepared ## The campaigns that are not green at this commit: faults, mutants, fuzzing, sanitizers, other releases (days); P=PART: those
-	scripts/install-deps --check --model --cross
+	scripts/install-deps --check --model --cross --callers
 	VARIANT=$(VARIANT) tests/long/run $(P)
 
 .PHONY: check-faults

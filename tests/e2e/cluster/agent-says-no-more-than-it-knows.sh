@@ -140,7 +140,7 @@ answers $CONFIGURED migrate_to "${to_pb[@]}" OCF_RESKEY_options='--bwlimit 1M --
 play migrate 'trap "echo \"{\\\"event\\\":\\\"result\\\",\\\"where\\\":\\\"source\\\",\\\"reason\\\":\\\"rolled back\\\"}\"; exit 1" TERM' \
 	'sleep 30 & wait; kill $!'
 answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_migrate_target=pb OCF_RESKEY_CRM_meta_timeout=1000
-says "rolled back"
+says "rolled back (as the timeout of migrate_to, 1 s, came near)"
 
 # --- migrate_from, stop
 answers $SUCCESS migrate_from
@@ -166,4 +166,5 @@ answers $SUCCESS stop
 answers $SUCCESS meta-data
 python3 -S -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$DIR/out"
 answers $SUCCESS validate-all
+answers $SUCCESS reload-agent
 answers 3 promote
