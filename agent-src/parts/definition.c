@@ -1,5 +1,6 @@
 /* definition.c: see definition.h. */
 #include "definition-private.h"
+#include "disks-private.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
@@ -123,11 +124,11 @@ struct changes {
 	size_t count;
 };
 
-/* type: "file" or "block"; NULL: as it is. */
-static void change(struct changes *c, const char *from, const char *to, const char *type)
+/* type: "file" or "block"; NULL: as it is. is_alone: see libvirt-xml.h. */
+static void change(struct changes *c, const char *from, const char *to, const char *type, bool is_alone)
 {
-	if (from && to && strcmp(from, to))
-		c->list[c->count++] = (struct libvirt_change){.from = from, .to = to, .type = type};
+	if (from && to && (strcmp(from, to) || is_alone))
+		c->list[c->count++] = (struct libvirt_change){.from = from, .to = to, .type = type, .is_alone = is_alone};
 }
 
 /* As the destination has planned it; NULL: it has not. */
@@ -155,7 +156,7 @@ static bool pool_has(const json_t *accept, const char *pool, const char *path)
 
 /* A volume stays one where a pool of its name has its place there; elsewhere it is a file. */
 static void change_volume(struct definition *d, struct changes *c, const json_t *accept, const struct libvirt_disk *disk, const char *to,
-			  char **name)
+			  bool is_alone, char **name)
 {
 	AUTO_FREE char *copy = xstrdup(to);
 	AUTO_FREE char *there = xasprintf("%s/%s", disk->pool, basename(copy));
@@ -164,10 +165,12 @@ static void change_volume(struct definition *d, struct changes *c, const json_t 
 	if (!pool_has(accept, disk->pool, to)) {
 		tell_once(d, "disk %s is no volume of the pool %s there, which has no such place: it is the file %s", disk->target,
 			  disk->pool, to);
-		change(c, *name, to, "file");
+		change(c, *name, to, "file", is_alone);
 	} else if (strcmp(*name, there)) {
 		tell_once(d, "disk %s has another name in its pool there: it is the file %s", disk->target, to);
-		change(c, *name, to, "file");
+		change(c, *name, to, "file", is_alone);
+	} else {
+		change(c, *name, *name, NULL, is_alone);
 	}
 }
 
@@ -190,11 +193,12 @@ static void change_disks(struct definition *d, struct changes *c, const json_t *
 		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
 		const json_t *plan = plan_of(accept, one->object);
 		const char *to = json_text(plan, "path"), *type = json_is_true(json_object_get(plan, "device")) ? "block" : "file";
+		bool is_alone = disk && one->guest->chain_count && !disk_keeps_chain(d->disks, one->guest);
 
 		if (to && disk && disk->source == LIBVIRT_VOLUME)
-			change_volume(d, c, accept, disk, to, &names[i]);
+			change_volume(d, c, accept, disk, to, is_alone, &names[i]);
 		else
-			change(c, one->guest->file, to, disk ? type : NULL);
+			change(c, one->guest->file, to, disk ? type : NULL, is_alone);
 	}
 }
 
@@ -229,7 +233,7 @@ static void change_files(struct definition *d, struct changes *c)
 		if (role && !strcmp(role, "backing"))
 			change_backing(c, &d->guest.def, path, to);
 		else
-			change(c, path, to, NULL);
+			change(c, path, to, NULL, false);
 	}
 }
 
