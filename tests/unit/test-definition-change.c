@@ -21,7 +21,7 @@ static struct source src;
 static struct disks disks;
 static struct disk disk;
 static struct guest_disk file;
-static struct guest_backing below;
+static struct guest_backing backing;
 static struct files files;
 static struct definition d;
 
@@ -37,8 +37,8 @@ static int setup(void **state)
 	make = xasprintf("cd %s && mkdir real && ln -s real link && touch real/base.raw", dir);
 	options = (struct move_options){.disks.chain = CHAIN_COPY};
 	src = (struct source){.opt = &options};
-	below = (struct guest_backing){.name = (char *)"base.raw"};
-	file = (struct guest_disk){.file = xasprintf("%s/link/web.qcow2", dir), .chain = &below, .chain_count = 1};
+	backing = (struct guest_backing){.name = (char *)"base.raw"};
+	file = (struct guest_disk){.file = xasprintf("%s/link/web.qcow2", dir), .chain = &backing, .chain_count = 1};
 	disk = (struct disk){.guest = &file, .object = 1};
 	memset(&disks, 0, sizeof(disks));
 	disks.src = &src;
@@ -60,20 +60,32 @@ static int teardown(void **state)
 	return system(rm);
 }
 
-/* base: what <backingStore> names in the directory, or NULL. Malloc'ed. */
-static char *definition(const char *base)
+static char *file_named(const char *base)
 {
+	return xasprintf("file='%s/%s'", dir, base);
+}
+
+/* base: what <backingStore> names in the directory, or NULL. Malloc'ed. */
+static char *definition_on(const char *type, const char *source, const char *base)
+{
+	AUTO_FREE char *below = base ? file_named(base) : NULL;
 	AUTO_FREE char *store =
-		base ? xasprintf("<backingStore type='file'><format type='raw'/><source file='%s/%s'/><backingStore/></backingStore>", dir,
-				 base)
+		base ? xasprintf("<backingStore type='file'><format type='raw'/><source %s/><backingStore/></backingStore>", below)
 		     : xstrdup("");
 
 	return xasprintf("<domain type='qemu'><name>web</name><uuid>dead0102-0304-0506-0708-090a0b0c0d0e</uuid>"
 			 "<memory unit='KiB'>65536</memory><vcpu>1</vcpu>"
 			 "<os><type arch='x86_64' machine='pc'>hvm</type></os><devices><emulator>/qemu</emulator>"
-			 "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='%s/link/web.qcow2'/>%s"
+			 "<disk type='%s' device='disk'><driver name='qemu' type='qcow2'/><source %s/>%s"
 			 "<target dev='vda' bus='virtio'/></disk></devices></domain>",
-			 dir, store);
+			 type, source, store);
+}
+
+static char *definition(const char *base)
+{
+	AUTO_FREE char *source = file_named("link/web.qcow2");
+
+	return definition_on("file", source, base);
 }
 
 /* The destination has the disk at `to`, and its base at `base_to`. known: as libvirt shows the guest that runs, begun: as Begin does. Malloc'ed. */
@@ -135,12 +147,31 @@ static void one_image_of_all_is_based_on_nothing(void **state)
 	assert_null(strstr(xml, "backingStore"));
 }
 
+/* A volume stays one where its pool has that place. */
+static void nor_is_a_volume_that_stays_one(void **state)
+{
+	AUTO_FREE char *xml = definition_on("volume", "pool='fast' volume='web.qcow2'", "link/base.raw");
+
+	(void)state;
+	options.disks.chain = CHAIN_FLATTEN;
+	if (libvirt_definition_read(&d.guest.def, xml, strlen(xml), &err))
+		fail_msg("%s", err.msg);
+	d.guest.def.disks[0].path = xstrdup(file.file);
+	d.accepted = json_pack("{s:[{s:i,s:s}],s:{s:{s:s}}}", "disks", "object", 1, "path", "/pool/web.qcow2", "definition", "pools",
+			       "fast", "/pool");
+	if (definition_change(&d, &xml, &err))
+		fail_msg("%s", err.msg);
+	assert_non_null(strstr(xml, "volume=\"web.qcow2\""));
+	assert_null(strstr(xml, "backingStore"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(base_that_is_named_by_a_link_is_where_it_comes_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(base_that_is_named_nowhere_is_not_missed, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_image_of_all_is_based_on_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(nor_is_a_volume_that_stays_one, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
