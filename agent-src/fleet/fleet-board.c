@@ -104,9 +104,7 @@ static char *totals(const struct fleet *f)
 	for (i = 0; i < f->count; i++)
 		n[f->tasks[i].state]++;
 	return xasprintf("%zu of %zu ended, %zu under way%s", n[FLEET_ENDED], f->count, n[FLEET_RUNS],
-			 f->failed   ? "; these roll back"
-			 : f->halted ? "; no more begins, and Ctrl-C has these roll back"
-				     : "");
+			 f->failed ? "; these roll back" : "");
 }
 
 /* ---- while they go ---- */
@@ -185,10 +183,20 @@ void board_changed(void *ctx, struct fleet *f, struct fleet_task *t, json_t *eve
 		say_change(b, f, t);
 }
 
+static void say_that_no_more_begins(struct fleet_board *b, const struct fleet *f)
+{
+	b->halt_is_said = true;
+	if (!b->json)
+		put_line(b, f->failed ? "no more begins, and what is under way rolls back"
+				      : "no more begins, and what is under way goes on; Ctrl-C once more has it roll back");
+}
+
 void board_tick(void *ctx, struct fleet *f)
 {
 	struct fleet_board *b = ctx;
 
+	if (f->halted && !b->halt_is_said)
+		say_that_no_more_begins(b, f);
 	if (b->block && now_ns() - b->drawn_ns >= DRAWN_AT_NS)
 		draw(b, f);
 }

@@ -9,6 +9,7 @@ struct fleet_board {
 	bool block; /* a terminal that can be written over */
 	int lines;  /* of the block that stands there */
 	uint64_t drawn_ns;
+	bool halt_is_said;
 };
 
 void board_init(struct fleet_board *b, bool json);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -63,8 +64,10 @@ static void end_line(struct fleet_child *c, void (*take)(void *ctx, json_t *even
 {
 	json_t *event = c->too_long ? NULL : json_loadb(c->line, c->length, 0, NULL);
 
-	if (json_is_object(event))
+	if (json_is_object(event)) {
+		c->heard = true;
 		take(ctx, event);
+	}
 	json_decref(event);
 	c->length = 0;
 	c->too_long = false;
@@ -113,6 +116,14 @@ void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), v
 		hear(c, buf, n);
 }
 
+/* Where its guest is nobody knows who was killed; but a command that had not begun to heed SIGTERM had touched nothing. */
+static int code_of(const struct fleet_child *c, int status)
+{
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && !c->heard ? EXIT_REFUSED : EXIT_UNDECIDED;
+}
+
 bool child_has_ended(struct fleet_child *c, int *code)
 {
 	int status;
@@ -123,7 +134,7 @@ bool child_has_ended(struct fleet_child *c, int *code)
 	r = program_wait(c->pid, &status);
 	if (!r || r == -EINTR)
 		return false;
-	*code = r == c->pid && WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_UNDECIDED;
+	*code = r == c->pid ? code_of(c, status) : EXIT_UNDECIDED;
 	c->pid = 0;
 	return true;
 }

@@ -18,6 +18,7 @@ struct fleet_child {
 	char *line;	/* what has come of the next event */
 	size_t length, room;
 	bool too_long; /* the rest of it is left out */
+	bool heard;    /* an event, at least */
 	char said[CHILD_SAID_MAX + 1];
 	size_t said_length;
 };
@@ -26,7 +27,7 @@ struct fleet_child {
 int child_begin(struct fleet_child *c, char *const *argv, struct err *e);
 /* Reads what has come, without waiting; each event is taken by `take`, which borrows it. */
 void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx);
-/* True: it has ended, both pipes, too, and *code is its exit code (a signal's: EXIT_UNDECIDED, as nobody knows where its guest is). */
+/* True: it has ended, both pipes, too, and *code is its exit code (of one that a signal has killed: EXIT_UNDECIDED, as nobody knows where its guest is). */
 bool child_has_ended(struct fleet_child *c, int *code);
 /* Its last line on standard error, without "vmferry: " before it; "" if it said nothing. */
 const char *child_last_words(struct fleet_child *c);

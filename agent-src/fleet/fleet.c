@@ -93,16 +93,17 @@ static void give_reason(struct fleet_task *t, int code, const char *words)
 				      "reason", words, "exit_code", code);
 }
 
-static bool stays_whole_here(int code)
+/* Of a move that has left something (EXIT_LEFTOVERS) a journal stays, which has to be settled before the next one. */
+static bool may_be_tried_again(int code)
 {
-	return code == EXIT_SOURCE || code == EXIT_REFUSED || code == EXIT_LEFTOVERS;
+	return code == EXIT_SOURCE || code == EXIT_REFUSED;
 }
 
 static void after_end(struct fleet *f, struct fleet_task *t, int code)
 {
 	give_reason(t, code, child_last_words(&t->child));
 	child_fini(&t->child);
-	if (!f->halted && stays_whole_here(code) && t->way + 1 < t->way_count && t->tries < FLEET_TRIES) {
+	if (!f->halted && may_be_tried_again(code) && t->way + 1 < t->way_count && t->tries < FLEET_TRIES) {
 		t->way++;
 		t->state = FLEET_WAITS;
 		tell(f, t, NULL);

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#define FLEET_TRIES 2 /* a guest that stays here is tried once more, at the next destination */
+#define FLEET_TRIES 2 /* a guest that stays here, with nothing left anywhere, is tried once more, at the next destination */
 
 enum fleet_state { FLEET_WAITS, FLEET_RUNS, FLEET_ENDED };
 

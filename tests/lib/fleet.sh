@@ -12,28 +12,45 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 		DST_NUMBER=$i listen_dst
 		HOSTS+=("$DST_ADDRESS")
 	done
+	KEEP=1 IN_HOST_A=yes DIR=$DIR HOSTS_TEXT=${HOSTS[*]} unshare --mount --pid --fork --kill-child --mount-proc bash "$0" &
+	INNER=$!
+	kill_at_exit "$INNER"
+	has_ended_or_asks() { process_is_gone "$INNER" || compgen -G "$DIR/kill-host-*" >/dev/null; }
+	until wait_for 600 has_ended_or_asks && process_is_gone "$INNER"; do
+		for at in "$DIR"/kill-host-*; do # its agents, as whoever pulls the plug does
+			pkill -KILL -f "^$BIN/vmferry-dst .*--state-dir $DIR/dst${at##*-}-state" || true
+			rm "$at"
+		done
+	done
 	status=0
-	KEEP=1 IN_HOST_A=yes DIR=$DIR HOSTS_TEXT=${HOSTS[*]} unshare --mount --pid --fork --kill-child --mount-proc bash "$0" || status=$?
+	wait "$INNER" || status=$?
 	exit "$status"
 fi
 read -ra HOSTS <<<"$HOSTS_TEXT"
+
+kill_host() { # NUMBER, from 1: all agents there
+	touch "$DIR/kill-host-$1"
+	wait_for 20 eval "! [[ -e \$DIR/kill-host-$1 ]]" || fail "host $1 is not killed"
+}
 
 fleet_guest() { # NAME
 	truncate -s 1M "$DIR/$1.raw"
 	MEM=${MEM:-32} WITNESS="ram_mb=4 rate=100 disks=vda disk_mb=1 disk_rate=5" MACHINE=pc tiny_start "$1" $(guest_drive d0 "$DIR/$1.raw" raw) $(second_monitor "$1")
 }
 
-# It runs at a destination, in DIR/there, and nothing of it was lost; here it does not.
+THERE=$DIR/there # what goes there: a directory a guest
+
+# It runs at a destination, and nothing of it was lost; here it does not.
 is_there() { # NAME
-	[[ $(status_of "$DIR/there/$1/$1.qmp") == running ]] || fail "$1 does not run there: $(cat "$DIR/fleet.log")"
-	guest_verify "$DIR/there/$1/$1.orders" blocks >/dev/null
+	[[ $(status_of "$THERE/$1/$1.qmp") == running ]] || fail "$1 does not run there: $(cat "$DIR/fleet.log")"
+	guest_verify "$THERE/$1/$1.orders" blocks >/dev/null
 	process_is_gone "${GUEST_PID[$1]}" || fail "$1 runs here, too"
 }
 
 is_here() { # NAME
 	[[ $(status_of "$DIR/$1.qmp") == running ]] || fail "$1 does not run here: $(cat "$DIR/fleet.log")"
 	guest_verify "$DIR/$1.orders" blocks >/dev/null
-	[[ ! -S $DIR/there/$1/$1.qmp ]] || fail "$1 runs there, too"
+	[[ ! -S $THERE/$1/$1.qmp ]] || fail "$1 runs there, too"
 }
 
 fleet() { # STATUS COMMAND...: what it says is in DIR/fleet.out and DIR/fleet.log

@@ -395,11 +395,13 @@ static char *played(void)
 	assert_non_null(to);
 	fputs("#!/bin/sh\n"
 	      "for w; do vm=$dest dest=$w; done\n"
+	      "[ \"$vm\" = early ] && kill -TERM $$\n"
 	      "echo '{\"event\": \"stage\", \"stage\": \"copy\"}'\n"
 	      "echo no JSON at all\n"
 	      "case $vm-$dest in\n"
 	      "x-*) echo 'vmferry: no guest x runs here' >&2; exit 3 ;;\n"
 	      "k-*) kill -KILL $$ ;;\n"
+	      "t-*) kill -TERM $$ ;;\n"
 	      "*-bad) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"it broke\"}'; exit 1 ;;\n"
 	      "u-*) exit 6 ;;\n"
 	      "esac\n"
@@ -430,7 +432,7 @@ static struct fleet fleet_of(const char *const *names, const char *const *dests,
 
 static void test_commands_run_some_at_a_time(void **state)
 {
-	static const char *const names[] = {"a", "b", "c", "d", "x", "k", NULL}, *const dests[] = {"host"};
+	static const char *const names[] = {"a", "b", "c", "d", "x", "k", "t", "early", NULL}, *const dests[] = {"host"};
 	char *options[] = {(char *)(uintptr_t) "--bwlimit=1M", NULL};
 	struct seen seen = {0};
 	struct fleet f = fleet_of(names, dests, 1, &seen);
@@ -438,16 +440,18 @@ static void test_commands_run_some_at_a_time(void **state)
 	(void)state;
 	f.options = options;
 	fleet_run(&f);
-	assert_int_equal(seen.begins, 6);
-	assert_int_equal(seen.ends, 6);
+	assert_int_equal(seen.begins, 8);
+	assert_int_equal(seen.ends, 8);
 	assert_int_equal(seen.most, 2);
-	assert_string_equal(seen.order, "abcdxk");
+	assert_string_equal(seen.order, "abcdxktearly");
 	assert_int_equal(f.tasks[0].code, 0);
 	assert_string_equal(json_string_value(json_object_get(f.tasks[0].result, "words")), "migrate --bwlimit=1M --json a host");
 	assert_string_equal(f.tasks[0].stage, "copy");
 	assert_int_equal(f.tasks[4].code, EXIT_REFUSED);
 	assert_string_equal(json_string_value(json_object_get(f.tasks[4].result, "reason")), "no guest x runs here");
 	assert_int_equal(f.tasks[5].code, EXIT_UNDECIDED); /* nobody knows where its guest is */
+	assert_int_equal(f.tasks[6].code, EXIT_UNDECIDED);
+	assert_int_equal(f.tasks[7].code, EXIT_REFUSED); /* it had touched nothing */
 	assert_int_equal(fleet_exit_code(&f), EXIT_UNDECIDED);
 	unlink(f.program);
 	fleet_fini(&f);
