@@ -9,10 +9,8 @@
 #include "util.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define NAMES_SHOWN 3
 
@@ -50,20 +48,6 @@ static json_t *note_of(const struct transfer *t)
 
 /* ---- what others were promised ---- */
 
-/* Memory that a process has; 0: it is not known. */
-static uint64_t memory_of(pid_t pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%d/statm", (int)pid);
-	FILE *in = fopen(path, "re");
-	unsigned long long size, resident = 0;
-
-	if (in && fscanf(in, "%llu %llu", &size, &resident) != 2)
-		resident = 0;
-	if (in)
-		fclose(in);
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 static uint64_t less(uint64_t a, uint64_t b)
 {
 	return a - MIN(a, b);
@@ -73,7 +57,7 @@ static uint64_t memory_to_come(const json_t *note)
 {
 	json_int_t pid = json_integer_value(json_object_get(note, "pid"));
 
-	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? memory_of((pid_t)pid) : 0);
+	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? process_resident_bytes((pid_t)pid) : 0);
 }
 
 /* Of its files on that file system, what is not written yet. */

@@ -4,6 +4,7 @@
 #include "command-options.h"
 #include "confine.h"
 #include "exit-code.h"
+#include "host-here.h"
 #include "journal.h"
 #include "libraries.h"
 #include "log.h"
@@ -183,6 +184,8 @@ int main(int argc, char **argv)
 		return cmd_tap(argc, argv);
 	if (argc >= 2 && !strcmp(argv[1], "recover"))
 		return cmd_recover_here(argc - 1, argv + 1);
+	if (argc >= 2 && !strcmp(argv[1], HOST_HERE_WORD))
+		return host_here(runtime_dir_get(&runtime_dir, argc > 2 ? argv[2] : NULL, &e) ? NULL : runtime_dir);
 	r = read_options(&o, argc, argv);
 	if (r >= 0)
 		return r;

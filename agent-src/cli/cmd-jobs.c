@@ -10,7 +10,7 @@
 #include "paths.h"
 #include "report-progress.h"
 #include "report-result.h"
-#include "text-code.h"
+#include "text-table.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -142,37 +142,28 @@ static char *words_of(const json_t *job)
 	return text;
 }
 
-struct row {
-	char *cells[COLUMNS];
-};
-
-static struct row row_of(const json_t *job)
+static void fill_row(char **cells, const json_t *job)
 {
-	return (struct row){{xasprintf("%.*s", ID_SHOWN, json_text(job, "job") ?: "-"), text_shown(json_text(job, "guest") ?: "-"),
-			     text_shown(json_text(job, "how") ?: "-"), text_shown(json_text(job, "destination") ?: "-"), words_of(job)}};
+	cells[0] = xasprintf("%.*s", ID_SHOWN, json_text(job, "job") ?: "-");
+	cells[1] = text_shown(json_text(job, "guest") ?: "-");
+	cells[2] = text_shown(json_text(job, "how") ?: "-");
+	cells[3] = text_shown(json_text(job, "destination") ?: "-");
+	cells[4] = words_of(job);
 }
 
 static void print_table(const json_t *jobs)
 {
 	static const char *const heads[COLUMNS] = {"JOB", "GUEST", "HOW", "TO", "STATE"};
-	size_t count = json_array_size(jobs) + 1, widths[COLUMNS] = {0}, i, k;
-	struct row *rows = xcalloc(count, sizeof(*rows));
+	size_t count = json_array_size(jobs) + 1, i;
+	AUTO_FREE char **cells = xcalloc(count * COLUMNS, sizeof(*cells));
 
-	for (k = 0; k < COLUMNS; k++)
-		rows[0].cells[k] = xstrdup(heads[k]);
+	for (i = 0; i < COLUMNS; i++)
+		cells[i] = xstrdup(heads[i]);
 	for (i = 1; i < count; i++)
-		rows[i] = row_of(json_array_get(jobs, i - 1));
-	for (i = 0; i < count; i++)
-		for (k = 0; k < COLUMNS; k++)
-			widths[k] = MAX(widths[k], text_columns(rows[i].cells[k]));
-	for (i = 0; i < count; i++) {
-		for (k = 0; k + 1 < COLUMNS; k++)
-			printf("%s%*s", rows[i].cells[k], (int)(widths[k] - text_columns(rows[i].cells[k]) + 2), "");
-		puts(rows[i].cells[COLUMNS - 1]);
-		for (k = 0; k < COLUMNS; k++)
-			free(rows[i].cells[k]);
-	}
-	free(rows);
+		fill_row(&cells[i * COLUMNS], json_array_get(jobs, i - 1));
+	text_table_print(stdout, cells, COLUMNS, count);
+	for (i = 0; i < count * COLUMNS; i++)
+		free(cells[i]);
 }
 
 /* ---- one of them ---- */

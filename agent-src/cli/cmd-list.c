@@ -8,11 +8,14 @@
 #include "cmd.h"
 #include "command-options.h"
 #include "control.h"
+#include "dest-options.h"
 #include "error-stop.h"
 #include "json-text.h"
 #include "lent-monitor.h"
 #include "libvirt-find.h"
 #include "list-entry.h"
+#include "list-host.h"
+#include "log.h"
 #include "paths.h"
 #include "qemu-discover.h"
 #include "qmp-advice.h"
@@ -349,14 +352,16 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 
 static const char before[] =
 	"usage: vmferry list [-v] [--json] [VM…]\n"
+	"       vmferry list USER@HOST [--json] [options]\n"
 	"\n"
 	"Lists the QEMU guests that run here, one line each, and whether vmferry can move them, or why not. VM (a name or a\n"
-	"pid) shows all about that guest: its disks, and each reason why it cannot be moved, with what to do. Nothing is\n"
-	"changed.\n"
+	"pid) shows all about that guest: its disks, and each reason why it cannot be moved, with what to do. Of another\n"
+	"host, reached by SSH, it says what runs there, and what memory, processors, room and bridges there are. Nothing is changed.\n"
 	"\n";
 
 struct list_command {
 	bool verbose, json;
+	struct dest_config dest; /* of another host */
 };
 
 static const struct command_option rows[] = {
@@ -367,7 +372,7 @@ static const struct command_option rows[] = {
 
 int cmd_list(int argc, char **argv)
 {
-	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
+	static const struct option_table tables[] = {{rows, 0}, {dest_ssh_rows, offsetof(struct list_command, dest)}, {NULL, 0}};
 	static const struct command_usage usage = {"vmferry list", before, .tables = tables};
 	struct list_command c = {.json = false};
 	AUTO_FREE char *runtime = NULL;
@@ -378,6 +383,11 @@ int cmd_list(int argc, char **argv)
 
 	if (r)
 		return MAX(r, 0);
+	if (argc - first == 1 && list_is_host(argv[first])) {
+		c.dest.where = argv[first];
+		log_init("src", LOG_LEVEL_ERROR, 2);
+		return list_host(&c.dest, c.json);
+	}
 	l.wanted = argv + first;
 	l.wanted_count = (size_t)(argc - first);
 	layout = c.json ? LAYOUT_JSON : c.verbose || l.wanted_count ? LAYOUT_DETAILS : LAYOUT_TABLE;

@@ -2,7 +2,7 @@
 #include "list-entry.h"
 #include "json-text.h"
 #include "shell-quote.h"
-#include "text-code.h"
+#include "text-table.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -282,26 +282,6 @@ static struct row row_of(const struct entry *n)
 								       : "yes")}};
 }
 
-static void print_row(const struct row *row, const size_t *widths)
-{
-	size_t i;
-
-	for (i = 0; i < COLUMN_MOVE; i++)
-		printf("%s%*s", row->cells[i], (int)(widths[i] - text_columns(row->cells[i]) + 2), "");
-	puts(row->cells[COLUMN_MOVE]);
-}
-
-static void print_rows(struct row *rows, size_t count)
-{
-	size_t widths[COLUMNS] = {0}, i, k;
-
-	for (i = 0; i < count; i++)
-		for (k = 0; k < COLUMNS; k++)
-			widths[k] = MAX(widths[k], text_columns(rows[i].cells[k]));
-	for (i = 0; i < count; i++)
-		print_row(&rows[i], widths);
-}
-
 static void print_why_not(const struct entry *n)
 {
 	AUTO_FREE char *why = text_shown(n->reasons[0].why);
@@ -324,7 +304,7 @@ static void print_table(const struct entry *entries, size_t count)
 				xstrdup("STARTED BY"), xstrdup("MOVE")}};
 	for (i = 0; i < count; i++)
 		rows[i + 1] = row_of(&entries[i]);
-	print_rows(rows, count + 1);
+	text_table_print(stdout, (char *const *)rows, COLUMNS, count + 1);
 	for (i = 0; i < count; i++)
 		if (entries[i].reason_count)
 			print_why_not(&entries[i]);

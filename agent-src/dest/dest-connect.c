@@ -288,6 +288,19 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 	return 0;
 }
 
+int dest_ask(const struct dest_config *cfg, const char *const *args, char **text, struct err *e)
+{
+	AUTO_FREE char *program = program_beside("vmferry-dst");
+	struct dest d = {.kind = DEST_SSH};
+	int r;
+
+	if (dest_kind(cfg->where) != DEST_SSH)
+		return err_set(e, ENOTSUP, "%s is not reached by SSH, and only such a host can be asked", cfg->where);
+	r = dest_ssh_run(&d, cfg, program, args, text, e);
+	dest_fini(&d);
+	return r;
+}
+
 int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e)
 {
 	char port[16];

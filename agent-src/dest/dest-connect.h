@@ -62,6 +62,8 @@ struct dest_config {
 
 /* Starts or reaches the destination agent and says HELLO. *d is all zero, or has been through dest_disconnect(). */
 int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e);
+/* Has vmferry-dst run there once, with args (ends with NULL), and gives what it prints, malloc'ed. By SSH alone: -ENOTSUP of another destination. */
+int dest_ask(const struct dest_config *cfg, const char *const *args, char **text, struct err *e);
 /* One more connection, for data channel number. */
 int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
 /* Another connection for a channel that has lost its own, for RESUME. */

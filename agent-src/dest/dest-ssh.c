@@ -162,6 +162,49 @@ int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *ag
 	return 0;
 }
 
+#define RUN_MS	 60000
+#define TEXT_MAX (4 * 1024 * 1024)
+
+static int read_all(struct dest *d, char **text, struct err *e)
+{
+	uint64_t until = now_ns() + RUN_MS * 1000000ULL, now;
+	struct pollfd p = {.fd = d->agent_fd, .events = POLLIN};
+	size_t n = 0, room = 0;
+	ssize_t r = 0;
+
+	*text = NULL;
+	do {
+		if (n + 1 >= room) {
+			room = room ? 2 * room : 65536;
+			*text = xrealloc(*text, room);
+		}
+		now = now_ns();
+		if (now >= until || poll(&p, 1, (int)((until - now) / 1000000) + 1) != 1)
+			return agent_failed(d, "does not answer", e);
+		r = read(d->agent_fd, *text + n, room - n - 1);
+		n += r > 0 ? (size_t)r : 0;
+	} while (r > 0 && n < TEXT_MAX);
+	(*text)[n] = '\0';
+	return r > 0 ? err_set(e, E2BIG, "it says more than can be taken") : 0;
+}
+
+int dest_ssh_run(struct dest *d, const struct dest_config *cfg, const char *program, const char *const *args, char **text, struct err *e)
+{
+	struct bootstrap_config bc = {.binary = program, .args = args, .keep = cfg->keep_agent};
+	int status, r = open_ssh(d, cfg, 0, e);
+
+	*text = NULL;
+	r = r ?: ssh_bootstrap(d->ssh, &bc, &d->agent_proc, &d->agent_fd, NULL, e);
+	r = r ?: read_all(d, text, e);
+	if (!r && (ssh_wait(d->agent_proc, LAST_MS, &status, e) || status))
+		r = agent_failed(d, "has failed", e);
+	if (r) {
+		free(*text);
+		*text = NULL;
+	}
+	return r;
+}
+
 static int forward(struct dest *d, const char *port, int *fd, struct err *e)
 {
 	return d->ssh ? ssh_forward(d->ssh, d->forward_host, (unsigned)atoi(port), fd, e)

@@ -7,8 +7,7 @@
 
 struct cpu_use {
 	pid_t pid; /* 0: not begun */
-	uint64_t at_ns;
-	double seconds;
+	uint64_t at_ns, ran_ns;
 };
 
 /* The first look; a second call changes nothing. */
