@@ -92,12 +92,13 @@ answers $INSTALLED start
 ! grep -q peer-is-fenced "$DIR/asked" || fail "fenced, though fencing is off"
 play may-start 'exit 2'
 answers $GENERIC start
-play may-start 'exit 0'
+play may-start 'exit 3'
 answers $INSTALLED start OCF_RESKEY_script=/no/such/script
 answers $CONFIGURED start OCF_RESKEY_script=vm1.sh
 echo '<op id="a" name="migrate_to" interval="0s" timeout="3600s"/>' >"$DIR/cib"
 answers $CONFIGURED start
 says "on-fail=block"
+play may-start 'exit 0'
 printf '<op id="%s" name="%s" interval="0s" on-fail="block"/>\n' a migrate_to b migrate_from >"$DIR/cib"
 play list 'pid=$(cat "$DIR/started" 2>/dev/null) || { echo "vmferry: no guest vm1 runs here" >&2; exit 1; }' \
 	'echo "{\"guests\":[{\"name\":\"vm1\",\"pid\":$pid,\"movable\":true,\"status\":\"running\"}]}"'
