@@ -52,6 +52,8 @@ BINS    := $(B)/vmferry $(B)/vmferry-bench $(STATICS)
 MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
 MAN_DIR := share/man/man1
 COMPLETIONS := share/bash-completion/completions
+UNIT_DIR := lib/systemd/system
+UNITS   := vmferry-dst.service vmferry-drain@.service vmferry-guests.target
 
 # ---- rooms ----
 
@@ -250,9 +252,8 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vmferry scripts/lab
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/vmferry scripts/ocf/vmferry
 	$(if $(wildcard build/guest/initrd.img),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vmferry/guest build/guest/vmlinuz build/guest/initrd.img)
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|/usr/local/bin|$(PREFIX)/bin|' docs/vmferry-dst.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
-	chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/vmferry-dst.service
+	install -D -m 644 docs/vmferry-guests.conf $(DESTDIR)$(PREFIX)/$(UNIT_DIR)/session-.scope.d/vmferry-guests.conf
+	$(foreach unit,$(UNITS),sed 's|/usr/local/|$(PREFIX)/|' docs/$(unit) >$(DESTDIR)$(PREFIX)/$(UNIT_DIR)/$(unit) && chmod 644 $(DESTDIR)$(PREFIX)/$(UNIT_DIR)/$(unit) && ):
 	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/$(MAN_DIR) $(wildcard $(MANS) $(B)/man/*.1))
 
 # Of a copy, so that nothing of it is left in this tree; with its source package, which needs no git.
@@ -267,7 +268,7 @@ deb: ## Build a Debian package, build/vmferry_*.deb, and its source package in b
 
 .PHONY: uninstall
 uninstall: ## Remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BINS:$(B)/%=bin/%) lib/systemd/system/vmferry-dst.service \
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(BINS:$(B)/%=bin/%) $(UNITS:%=$(UNIT_DIR)/%) $(UNIT_DIR)/session-.scope.d/vmferry-guests.conf \
 		$(COMPLETIONS)/vmferry $(COMPLETIONS)/vmferry-dst share/zsh/site-functions/_vmferry $(addprefix share/fish/vendor_completions.d/vmferry,.fish -dst.fish) \
 		$(MANS:$(B)/%=$(MAN_DIR)/%)) $(DESTDIR)$(PREFIX)/$(MAN_DIR)/vmferry-*.1
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/vmferry $(DESTDIR)$(PREFIX)/share/vmferry $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/vmferry

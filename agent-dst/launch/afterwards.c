@@ -296,6 +296,7 @@ char *afterwards_unit_text(const json_t *plan, const char *script)
 			 "# the next boot. Do not start it while the guest runs.\n"
 			 "[Unit]\n"
 			 "Description=QEMU guest %s\n"
+			 "Before=" GUESTS_TARGET "\n"
 			 "%s"
 			 "\n"
 			 "[Service]\n"

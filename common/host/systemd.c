@@ -101,10 +101,12 @@ void free_words(char **words)
 	free(words);
 }
 
+#define SCOPE_WORDS 10
+
 /* What comes before "--", and with `true` behind it whether it works. */
 static char **scope_words(bool user, const char *unit, const char *description)
 {
-	char **words = xcalloc(10, sizeof(*words));
+	char **words = xcalloc(SCOPE_WORDS + 1, sizeof(*words));
 
 	words[0] = xstrdup(SYSTEMD_RUN);
 	words[1] = xstrdup(user ? "--user" : "--system");
@@ -113,8 +115,9 @@ static char **scope_words(bool user, const char *unit, const char *description)
 	words[4] = xstrdup("--collect");
 	words[5] = xasprintf("--unit=%s", unit);
 	words[6] = xasprintf("--description=%s", description);
-	words[7] = xstrdup("--no-ask-password");
-	words[8] = xstrdup("--");
+	words[7] = xstrdup("--property=Before=" GUESTS_TARGET);
+	words[8] = xstrdup("--no-ask-password");
+	words[9] = xstrdup("--");
 	return words;
 }
 
@@ -122,10 +125,13 @@ static int try_scope(bool user, const char *unit, struct err *e)
 {
 	AUTO_FREE char *name = xasprintf("try-%s", unit);
 	char **words = scope_words(user, name, name);
-	char *argv[] = {words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7], words[8], "true", NULL};
+	char *argv[SCOPE_WORDS + 2] = {NULL};
 	struct process_output said;
-	int r = process_run(argv, SYSTEMCTL_MS, &said, e);
+	int r;
 
+	memcpy(argv, words, SCOPE_WORDS * sizeof(*argv));
+	argv[SCOPE_WORDS] = "true";
+	r = process_run(argv, SYSTEMCTL_MS, &said, e);
 	if (!r && said.status)
 		r = err_set(e, EREMOTEIO, "systemd-run: %s", what_it_said(said.text));
 	free_words(words);

@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+/* Units with guests are before it: at shutdown they end after what moves guests away (docs/vmferry-drain@.service). */
+#define GUESTS_TARGET "vmferry-guests.target"
 /* This host was booted with systemd (sd_booted(3)). */
 bool systemd_runs(void);
 /* words ends with NULL. 0: it succeeded; *out (may be NULL) is what it printed, which the caller frees. Otherwise e says

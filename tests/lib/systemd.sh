@@ -115,7 +115,7 @@ sandbox_host() {
 	ln -sf ../vmferry-test.service "$at/multi-user.target.wants/"
 	mkdir -p /etc/systemd
 	mount --bind "$DIR/etc" /etc/systemd
-	exec env -i PATH="$PATH" container=vmferry SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system \
+	exec env -i PATH="$PATH" container=vmferry SYSTEMD_UNIT_PATH=/etc/systemd/system:/run/systemd/system:/run/systemd/transient \
 		"$SYSTEMD" --system --unit=multi-user.target --log-target=console --show-status=no
 }
 

@@ -307,6 +307,7 @@ static void units_wait_for_what_their_script_and_disks_lie_on(void **state)
 	afterwards_need(plan, "/srv/x\\/b.raw");
 	afterwards_need(plan, "/srv/x\n/b.raw");
 	of_system = afterwards_unit_text(plan, "/srv/vm/vm1.sh");
+	assert_non_null(strstr(of_system, "\nBefore=vmferry-guests.target\n"));
 	assert_non_null(strstr(of_system, "\nAfter=network-online.target local-fs.target remote-fs.target\n"
 					  "RequiresMountsFor=\"/srv/vm\" \"/srv/vm 2/100%%\"\n\n[Service]\n"));
 	json_object_set_new(plan, "user", json_true());

@@ -33,6 +33,7 @@ scope() { # prints the guest's
 }
 first=$(scope)
 [[ -n $first ]] || fail "the guest is in $(<"/proc/${GUEST_PID[a]}/cgroup")"
+[[ " $(show Before "$first") " == *" vmferry-guests.target "* ]] || fail "at shutdown it would end before it can be moved: $(show Before "$first")"
 assert_eq "$(sed -n 's/^Seccomp:\t//p' "/proc/${GUEST_PID[a]}/status")" 2 "seccomp of the guest's QEMU"
 rm "$DIR/dst.out" # what it has said before is not said again
 systemctl restart vmferry-dst.service
