@@ -192,13 +192,16 @@ static int prepare_with(struct domain *d, struct err *e)
 	return r ? r : lv_prepare(d->job, &params, &cookie, d->flags, e);
 }
 
-/* Until it is noted it ends with us. */
+/* Until it is noted it ends with us, unless libvirt has ended itself: so libvirt is not asked for it. */
 static int note_qemu(struct domain *d, struct err *e)
 {
+	struct lv_domain it = {.name = d->target->name, .id = -1};
 	struct qemu_proc *q = &d->target->qemu;
 	json_t *note;
-	int r = lv_process_of(d->events, &d->known, &q->pid, e);
+	int r;
 
+	lv_uuid_parse(d->target->uuid, it.uuid); /* it is one: examine() */
+	r = lv_process_of(d->job, &it, &q->pid, e);
 	if (!r && process_start_time(q->pid, &q->start_time))
 		r = err_set(e, ESRCH, "the destination QEMU (process %d) has ended", (int)q->pid);
 	if (r)
@@ -220,8 +223,8 @@ int domain_start(struct domain *d, struct err *e)
 	if (r)
 		return err_prefix(e, "having libvirt start the destination QEMU");
 	fault_point("dst-libvirt-prepared");
-	r = ask_for_it(d, e);
-	r = r ? r : note_qemu(d, e);
+	r = note_qemu(d, e);
+	r = r ? r : ask_for_it(d, e);
 	if (!r && (chown(d->dir, 0, 0) || chmod(d->dir, 0700)))
 		r = err_sys(e, errno, "cannot shut %s to others", d->dir);
 	if (r)

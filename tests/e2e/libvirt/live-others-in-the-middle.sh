@@ -48,6 +48,15 @@ libvirt_in b virsh -q destroy "$NAME" >/dev/null
 fault_continue
 moved source 1
 
+# libvirt there ends when it has started what is to wait: that ends, too, though libvirt cannot be asked which it is.
+stopped_at dst-libvirt-prepared
+daemon_killed b
+fault_continue
+libvirt_cold_wait 1
+libvirt_start_daemon b
+assert_runs_at source
+assert_nothing_unfinished
+
 # It is resumed there as soon as libvirt has taken it over, before anything is promised: that copy ends, and it runs on here.
 stopped_at dst-libvirt-finished
 libvirt_in b virsh -q resume "$NAME" >/dev/null
