@@ -23,10 +23,16 @@ go_on
 settle_one_place migrate
 [[ -z $AWAY ]] || libvirtd_is_back
 
+[[ $CODE != 6 || $FENCED != 1 ]] || ask_recover --peer-is-fenced # its QEMU there was killed, as who did it knows
 where=$(where_defined)
 [[ $where == source || $where == destination ]] || { wait_for 10 eval '[[ $(where_defined) != both ]]' && where=$(where_defined); }
 [[ ! $CODE =~ ^[0-9]+$ || $CODE -ge 128 ]] || assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"
 wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true # the destination's, after its last word
+if [[ $where == destination && $MAY_END_THERE == 1 && -z $(qemus) ]]; then
+	note "its QEMU was killed there after it had begun: somebody starts it"
+	rm -f "$(libvirt_at b "$LIBVIRT_GUESTS")/$NAME.console"
+	libvirt_run b "$NAME"
+fi
 assert_runs_at "$where"
 assert_nothing_unfinished
 evidence "$where"
