@@ -237,11 +237,27 @@ const char *ram_place_how(const struct ram_place *p)
 
 /* ---- targets ---- */
 
+static bool may_be_resized(const char *name) /* at load */
+{
+	return !strncmp(name, "/rom@", 5);
+}
+
+bool ram_place_can_hold(const struct ram_block_place *blocks, size_t count)
+{
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!blocks[i].host || may_be_resized(blocks[i].name))
+			bytes += MIN(blocks[i].max_bytes, HELD_BYTES_MAX + 1);
+	return bytes <= HELD_BYTES_MAX;
+}
+
 static const struct host_block *host_block(const struct ram_place *p, const char *name)
 {
 	size_t i;
 
-	if (!strncmp(name, "/rom@", 5)) /* may be resized at load */
+	if (may_be_resized(name))
 		return NULL;
 	for (i = 0; i < p->block_count; i++)
 		if (!strcmp(p->blocks[i].name, name))

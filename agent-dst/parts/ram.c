@@ -126,8 +126,10 @@ static void feed(struct ram *r)
 
 #define BLOCK_BYTES_MAX (1ULL << 46)
 
-/* The blocks that the source describes and that are found in the waiting QEMU. */
-static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *count, struct err *e)
+static const char not_told[] = "which of the destination QEMU's memory is which cannot be told, as several blocks of it have one size";
+
+/* The blocks that the source describes and that are found in the waiting QEMU. *enough: the others can be held here. */
+static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *count, bool *enough, struct err *e)
 {
 	const json_t *told = json_object_get(r->target->description, "ram_blocks");
 	size_t i, n = 0, known = 0;
@@ -145,6 +147,7 @@ static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *co
 		strcpy(blocks[n++].name, name);
 	}
 	code = ram_find(r->target->qemu.pid, blocks, n, e);
+	*enough = !code && ram_place_can_hold(blocks, n);
 	for (i = 0; i < n && !code; i++)
 		if (blocks[i].host)
 			blocks[known++] = blocks[i];
@@ -152,9 +155,23 @@ static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *co
 	return code;
 }
 
+/* As one stream, for which libvirt's QEMU is ready. */
+static int go_opaque(struct ram *r, struct err *e)
+{
+	const char *want = json_text(r->target->description, "ram_mode");
+
+	if (!want || strcmp(want, "auto"))
+		return err_set(e, ENOTSUP, "%s: --ram-mode opaque goes without, or --how quick", not_told);
+	r->opaque = true;
+	r->multifd = 0;
+	r->why = not_told;
+	return 0;
+}
+
 int ram_take_waiting(struct ram *r, const char *socket, struct err *e)
 {
 	AUTO_FREE struct ram_block_place *blocks = xcalloc(RAM_BLOCKS_MAX, sizeof(*blocks));
+	bool enough = false;
 	size_t count = 0;
 	int code;
 
@@ -165,7 +182,10 @@ int ram_take_waiting(struct ram *r, const char *socket, struct err *e)
 		r->why = "asked for";
 		return 0;
 	}
-	code = find_blocks(r, blocks, &count, e) ?: ram_place_open_at(&r->place, blocks, count, r->target->qemu.pid, e);
+	code = find_blocks(r, blocks, &count, &enough, e);
+	if (!code && !enough)
+		return go_opaque(r, e);
+	code = code ? code : ram_place_open_at(&r->place, blocks, count, r->target->qemu.pid, e);
 	return code ? err_prefix(e, "the memory of the QEMU that libvirt has started is not found (--ram-mode opaque goes without)") : 0;
 }
 

@@ -195,10 +195,19 @@ static int set_parameters(struct ram *r, struct err *e)
 	return settings_parameters(r->src->qmp, r->settings, p, e);
 }
 
+static int set_up(struct ram *r, struct err *e)
+{
+	const char *on[8];
+	int code;
+
+	capabilities(r, on);
+	code = settings_capabilities(r->src->qmp, r->settings, on, e);
+	return code ? code : set_parameters(r, e);
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	struct ram *r = ram_of(p);
-	const char *on[8];
 	int code = settings_save(r->src->qmp, &r->settings, e);
 
 	if (!code)
@@ -210,9 +219,7 @@ static int prepare(struct part *p, struct err *e)
 		return code;
 	r->src->is_held = r->hold.way != HOLD_NONE || r->src->traits.stops_first;
 	r->has_bandwidth = settings_has_parameter(r->settings, "avail-switchover-bandwidth");
-	capabilities(r, on);
-	code = settings_capabilities(r->src->qmp, r->settings, on, e);
-	return code ? code : set_parameters(r, e);
+	return set_up(r, e);
 }
 
 /* Whose settings nobody else has changed. */
@@ -250,6 +257,15 @@ static int undo_settings(struct part *p, const json_t *detail, struct err *e)
 
 /* ---- the copy ---- */
 
+/* libvirt there was not asked for so many channels: that its memory is not found was known to nobody before. */
+static int use_one_stream(struct ram *r, struct err *e)
+{
+	if (!r->src->libvirt_uuid || r->mode != RAM_MODE_OPAQUE || !r->multifd)
+		return 0;
+	r->multifd = 0;
+	return set_up(r, e);
+}
+
 static int ready(struct part *p, const json_t *said, struct err *e)
 {
 	const char *mode = json_text(said, "ram_mode"), *why = json_text(said, "why");
@@ -261,6 +277,8 @@ static int ready(struct part *p, const json_t *said, struct err *e)
 	r->mode_why = r->early_state ? xstrdup("the guest has virtio-mem") : why ? xstrdup(why) : NULL;
 	if (r->mode == RAM_MODE_OPAQUE && r->loses_writes)
 		return ram_mode_refuse(e);
+	if (use_one_stream(r, e))
+		return -e->code;
 	r->data->streams = r->mode == RAM_MODE_OPAQUE ? 1 + r->multifd : 0;
 	r->seeds_taken = r->mode == RAM_MODE_PAGES && json_is_true(json_object_get(said, "seeds"));
 	return 0;
