@@ -560,8 +560,11 @@ static int carry_out(struct export *x)
 	bool failed;
 
 	tell_plan(x);
-	life_keep_journal(&x->life);
-	failed = make(x, &e) != 0;
+	failed = life_ask_hooks(&x->life, &e) != 0;
+	if (!failed) {
+		life_keep_journal(&x->life);
+		failed = make(x, &e) != 0;
+	}
 	if (failed || is_stream(x))
 		undo(x);
 	tell_what_is_not_as_before(x);

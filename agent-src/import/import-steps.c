@@ -64,8 +64,11 @@ int import_carry_out(struct life *l, const struct import_options *o, const struc
 	tell_plan(l, o, steps, ctx);
 	if (o->dry_run)
 		return 0;
-	life_keep_journal(l);
-	r = steps->make(ctx, &pid, &e);
+	r = life_ask_hooks(l, &e);
+	if (!r) {
+		life_keep_journal(l);
+		r = steps->make(ctx, &pid, &e);
+	}
 	steps->clean(ctx, r != 0);
 	return r ? tell_failure(l, &e) : tell_success(l, o, steps, ctx, pid);
 }

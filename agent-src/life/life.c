@@ -2,7 +2,9 @@
 #include "life.h"
 #include "exit-code.h"
 #include "history.h"
+#include "hooks.h"
 #include "json-text.h"
+#include "report-result.h"
 #include "log.h"
 #include "paths.h"
 #include "process.h"
@@ -598,12 +600,37 @@ static void remember(const struct life *l, json_t *result)
 	json_decref(entry);
 }
 
+static struct hook_about about(const struct life *l)
+{
+	return (struct hook_about){l->guest, l->to, l->how};
+}
+
+int life_ask_hooks(struct life *l, struct err *e)
+{
+	struct hook_about hooks_about = about(l);
+
+	return l->is_trial || !l->plan ? 0 : hooks_run("before.d", &hooks_about, l->plan, e);
+}
+
+/* What one says of an end changes nothing about it. */
+static void tell_hooks(struct life *l, const json_t *result)
+{
+	struct hook_about hooks_about = about(l);
+	struct err e;
+
+	if (!l->is_trial && hooks_run(report_is_success(result) ? "after.d" : "failed.d", &hooks_about, result, &e))
+		fprintf(stderr, "vmferry: a hook has failed: %s\n", e.msg);
+}
+
 void life_over(struct life *l, json_t *result)
 {
 	stamp(l, result);
 	if (json_integer_value(json_object_get(result, "exit_code")) != EXIT_REFUSED)
 		remember(l, result);
+	json_incref(result);
 	report_emit(&l->report, result);
+	tell_hooks(l, result);
+	json_decref(result);
 }
 
 int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members)

@@ -32,13 +32,13 @@ struct life {
 	bool loop_is_ours;
 	struct life_signals *signals; /* those that life_hear_signals() reads; NULL: none */
 	struct control *control;
-	struct journal *journal; /* of what it makes; NULL: it keeps none */
-	bool journal_is_kept;	 /* for a while when it has ended, for whoever looks for it then */
-	bool is_trial;		 /* it only looks (`--dry-run`): it keeps none */
-	bool undecided;		 /* somebody else has to go on by the journal, which stays as it is */
-	char *guest;		 /* its name; NULL: not known yet */
-	char *to;		 /* where it, or its disks, go; NULL: not known yet */
-	pid_t pid;		 /* of the guest's QEMU; 0: it has none */
+	struct journal *journal;	      /* of what it makes; NULL: it keeps none */
+	bool journal_is_kept;		      /* for a while when it has ended, for whoever looks for it then */
+	bool is_trial;			      /* it only looks (`--dry-run`): it keeps none, and no hook hears of it */
+	bool undecided;			      /* somebody else has to go on by the journal, which stays as it is */
+	char *guest;			      /* its name; NULL: not known yet */
+	char *to;			      /* where it, or its disks, go; NULL: not known yet */
+	pid_t pid;			      /* of the guest's QEMU; 0: it has none */
 	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* its number, in hex; "": it has none yet */
 	bool cancelled;
 	char *stage;
@@ -77,6 +77,8 @@ void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number));
 void life_about(struct life *l, const char *guest, const char *to, pid_t pid);
 /* Says which attempt it is: plan, result, status and history have it. */
 void life_is_attempt(struct life *l, const uint8_t id[ATTEMPT_ID_LEN]);
+/* Asks this host's hooks (hooks.h) whether what the plan says may be done: 0, or the words of one that refuses. Not for a trial. Blocks. */
+int life_ask_hooks(struct life *l, struct err *e);
 /* Opens the control socket. -EBUSY: another command is under way with this guest. known_as: the pid of its
  * QEMU, or what takes its place (guest_at_rest_known_as()). */
 int life_open(struct life *l, pid_t known_as, struct err *e);

@@ -418,6 +418,8 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	r = obstacles_err(&t->src.obstacles, e);
 	if (!r && t->entry->planned)
 		r = t->entry->planned(t, e);
+	if (!r && t->entry->last != ST_PREFLIGHT && !(t->opt->cold.head && t->opt->cold.head->passes))
+		r = life_ask_hooks(&t->life, e);
 	if (r)
 		return r;
 	if (t->entry->last == ST_PREFLIGHT)
@@ -540,6 +542,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	t->end.plan.fire = on_plan_is_due;
 	life_begin_on(&t->life, t->a.loop, how_words[opt->how], &lo);
 	t->life.report.quiet_plan = opt->script || (opt->cold.head && opt->cold.head->passes);
+	t->life.is_trial = opt->dry_run;
 	t->life.request = on_request;
 	t->life.ctx = t;
 	converge_init(&t->pace.converge, opt->max_downtime_ms);

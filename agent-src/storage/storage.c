@@ -301,6 +301,7 @@ static int run(struct storage *s)
 	struct err e;
 	int r = attempt_id_new(s->id, &e);
 
+	s->life.is_trial = s->o->dry_run;
 	if (!r)
 		r = storage_find(s, &e);
 	if (!r)
@@ -310,7 +311,9 @@ static int run(struct storage *s)
 	name_nodes(s);
 	life_about(&s->life, s->guest.name, s->disks[0].to, s->guest.pid);
 	storage_tell_plan(s);
-	return s->o->dry_run ? 0 : carry_out(s);
+	if (s->o->dry_run)
+		return 0;
+	return life_ask_hooks(&s->life, &e) ? refuse(s, &e) : carry_out(s);
 }
 
 int storage_run(const struct storage_options *o)

@@ -18,7 +18,8 @@ static pid_t begin(const struct program_run *r, int out, int error)
 
 	p.file = r->argv[0];
 	p.argv = r->argv;
-	p.fd[0] = null;
+	p.env = r->env;
+	p.fd[0] = r->input ?: null;
 	p.fd[1] = out;
 	p.fd[2] = error;
 	p.how = PROGRAM_OWN_GROUP | r->how;

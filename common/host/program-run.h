@@ -11,6 +11,8 @@ typedef void (*program_said_fn)(void *ctx, const char *text, size_t n);
 
 struct program_run {
 	char *const *argv;	/* ends with NULL; argv[0] is looked up in PATH */
+	char *const *env;	/* likewise; NULL: ours */
+	int input;		/* becomes its standard input; 0: it has none */
 	program_said_fn output; /* takes its standard output as it comes; NULL: that is forgotten */
 	program_said_fn error;	/* takes its standard error; NULL: that goes with the output, in its order */
 	void *output_ctx, *error_ctx;
@@ -22,7 +24,7 @@ struct program_run {
 };
 
 /*
- * The program has no standard input and a process group of its own. 0: it has ended, and *status is as of waitpid(2). -ECANCELED, -ETIMEDOUT: it was
+ * The program has a process group of its own. 0: it has ended, and *status is as of waitpid(2). -ECANCELED, -ETIMEDOUT: it was
  * killed, with all of its group; another -errno: it cannot be run. Blocks the calling thread.
  */
 int program_run(const struct program_run *r, int *status, struct err *e);
