@@ -32,7 +32,7 @@ heard failed 'e["outcome"] == "refused" and e["exit_code"] == 3'
 [[ ! -e $DIR/old && ! -e $DIR/after ]] || fail "a hook ran that must not"
 mkdir "$DIR/checked"
 vmferry check "${GUEST_PID[a]}" local --disk-dir "$DIR/checked" >/dev/null || fail "a check asks hooks"
-vmferry check "${GUEST_PID[a]}" local --disk-dir "$DIR/nowhere" >/dev/null 2>&1 && fail "it can go nowhere"
+vmferry check "${GUEST_PID[a]}" local --disk-dir "$DIR/no/where" >/dev/null 2>&1 && fail "it can go nowhere"
 [[ ! -e $DIR/before && ! -e $DIR/after && ! -e $DIR/failed ]] || fail "a check has run a hook"
 status=0
 vmferry storage "${GUEST_PID[a]}" --disk "a.raw=$DIR/other.raw" </dev/null >"$DIR/said" 2>&1 || status=$?
