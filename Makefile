@@ -251,6 +251,7 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	ln -sf vmferry.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/vmferry-dst.fish
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/share/vmferry scripts/lab
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/lib/ocf/resource.d/vmferry scripts/ocf/vmferry
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vmferry/ansible scripts/ansible/*
 	$(if $(wildcard build/guest/initrd.img),install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/vmferry/guest build/guest/vmlinuz build/guest/initrd.img)
 	install -D -m 644 docs/vmferry-guests.conf $(DESTDIR)$(PREFIX)/$(UNIT_DIR)/session-.scope.d/vmferry-guests.conf
 	$(foreach unit,$(UNITS),sed 's|/usr/local/|$(PREFIX)/|' docs/$(unit) >$(DESTDIR)$(PREFIX)/$(UNIT_DIR)/$(unit) && chmod 644 $(DESTDIR)$(PREFIX)/$(UNIT_DIR)/$(unit) && ):

@@ -108,6 +108,7 @@ pages=("$TOP/README.md" "$TOP"/docs/*.md "$TOP/proto/PROTOCOL.md")
 while read -r command options; do
 	[[ " ${commands[*]} " == *" $command "* ]] || wrong "a page names vmferry $command"
 	in_help "$command" >"$DIR/help"
+	case $command in plan | drain) in_help migrate >>"$DIR/help" ;; esac
 	for option in $options; do
 		grep -qx -- "$option" "$DIR/help" || wrong "a page names vmferry $command $option"
 	done
