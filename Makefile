@@ -53,7 +53,7 @@ MANS    := $(patsubst docs/%.scd,$(B)/%,$(wildcard docs/*.1.scd))
 MAN_DIR := share/man/man1
 COMPLETIONS := share/bash-completion/completions
 UNIT_DIR := lib/systemd/system
-UNITS   := vmferry-dst.service vmferry-drain@.service vmferry-guests.target
+UNITS   := vmferry-dst.service vmferry-drain@.service vmferry-guests.target vmferry-replica@.service
 
 # ---- rooms ----
 
@@ -79,15 +79,15 @@ MAY_agent-src/freeze := agent-src/guest $(addprefix common/,here attempt args li
 MAY_agent-src/carry  := common/carry common/disk common/qemu common/wire common/base proto
 MAY_agent-src/user   := common/base
 MAY_agent-src/life   := $(addprefix agent-src/,user carry) $(addprefix common/,attempt carry wire qemu host base) proto
-MAY_agent-src/parts  := $(addprefix agent-src/,user carry guest dest) $(COMMON)
-MAY_agent-src/moves  := $(addprefix agent-src/,life parts import user carry guest dest) $(COMMON)
+MAY_agent-src/parts  := $(addprefix agent-src/,freeze user carry guest dest) $(COMMON)
+MAY_agent-src/moves  := $(addprefix agent-src/,life parts freeze import user carry guest dest) $(COMMON)
 MAY_agent-src/bundle := $(addprefix common/,args qemu base)
 MAY_agent-src/import := $(addprefix agent-src/,life user bundle guest) $(addprefix common/,here attempt wire args qemu host base) proto
 MAY_agent-src/export := $(addprefix agent-src/,freeze life user import bundle guest) $(addprefix common/,here attempt wire args qemu disk host base) proto
 MAY_agent-src/storage := $(addprefix agent-src/,life parts user carry guest dest) $(COMMON)
 MAY_agent-src/page   := agent-src/user common/host common/base
 MAY_agent-src/fleet  := agent-src/user common/host common/base
-MAY_agent-src/cli    := $(addprefix agent-src/,fleet attach record page life moves export import storage parts user guest dest) $(addprefix common/,attempt carry args libvirt qemu wire host base) proto
+MAY_agent-src/cli    := $(addprefix agent-src/,fleet attach record page life moves export import storage parts user guest dest) $(addprefix common/,replica here attempt disk carry args libvirt qemu wire host base) proto
 MAY_agent-src/bench  := $(addprefix agent-src/,page user dest ssh) $(addprefix common/,carry qemu wire host base) proto
 MAY_agent-dst/peer   := common/wire common/base proto
 MAY_agent-dst/launch := $(addprefix common/,here attempt args qemu wire host base) proto

@@ -224,6 +224,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	target_init(&t->target, &t->a, cfg->runtime_dir);
 	ram_init(&t->ram, &t->target);
 	disks_init(&t->disks, &t->target, cfg->state_dir);
+	arriving_point_init(&t->point, &t->target, &t->disks, &t->data, cfg->state_dir);
 	files_init(&t->files, &t->target, &t->disks);
 	tpm_init(&t->tpm, &t->target);
 	startup_init(&t->startup, &t->target, &t->disks, &t->tpm);
@@ -266,6 +267,8 @@ int move_run(const struct move_config *cfg, struct link control, struct err *e)
 	r = conductor_run(&t->a.con, e);
 	if (!r)
 		r = t->a.exit_code;
+	attempt_drain(&t->a);
+	arriving_point_prune(&t->point);
 	transfer_free(t);
 	return r;
 }

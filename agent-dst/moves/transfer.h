@@ -13,6 +13,7 @@
 #define VMFERRY_DST_TRANSFER_H
 
 #include "arrived.h"
+#include "arriving-point.h"
 #include "attempt.h"
 #include "bitmaps.h"
 #include "data-plane.h"
@@ -57,6 +58,7 @@ struct transfer {
 	struct target target;
 	struct ram ram;
 	struct disks disks;
+	struct arriving_point point;
 	struct files files;
 	struct tpm tpm;
 	struct startup startup;

@@ -22,7 +22,7 @@ void turn_count(struct transfer *t)
 {
 	struct err e;
 
-	if (t->turn.asked || target_is_in_place(&t->target) || !strcmp(t->recipe->how, "disks"))
+	if (t->turn.asked || target_is_in_place(&t->target) || !strcmp(t->recipe->how, "disks") || !strcmp(t->recipe->how, "replica"))
 		return;
 	t->turn.asked = true;
 	if (ticket_take(&t->turn.ticket, t->cfg->runtime_dir, "in", &e))

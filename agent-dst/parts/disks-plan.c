@@ -1,4 +1,5 @@
 /* disks-plan.c: may the disks come, where each goes, and what may be there already. */
+#include "arriving-point.h"
 #include "bitmaps.h"
 #include "block-device.h"
 #include "disk-device.h"
@@ -109,7 +110,7 @@ static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *
 }
 
 /* Where it goes, and what may be there already. */
-static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
+static int plan_place_of_guest(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
 {
 	const char *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir"), *real = json_text(o, "real_path");
 	AUTO_FREE char *copy = xstrdup(real);
@@ -131,6 +132,11 @@ static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o
 	d->known = partial_is_as_left(&d->partial, json_text(o, "known"));
 	r = r ? r : check_apart(ds, d, e);
 	return !r && !d->device && !d->old.replaced && !lstat(d->path, &st) ? refuse_taken(ds, d->path, json_text(o, "reuse"), e) : r;
+}
+
+static int plan_place(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	return ds->point ? arriving_point_place(ds->point, d, o, e) : plan_place_of_guest(ds, d, o, e);
 }
 
 void arriving_disk_fini(struct arriving_disk *d)
@@ -304,6 +310,8 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 		d->backing = xstrdup(json_text(backing, "name"));
 	if (json_text(backing, "format"))
 		d->backing_format = xstrdup(json_text(backing, "format"));
+	if (ds->point)
+		arriving_point_dress(ds->point, d);
 	ds->count++;
 	return 0;
 }
@@ -395,8 +403,9 @@ int disks_examine(struct part *p, struct err *e)
 static json_t *describe_disk(const struct arriving_disk *d)
 {
 	json_t *o = json_pack("{s:i,s:s,s:s,s:b,s:b,s:s*,s:b,s:b,s:s*,s:b}", "object", (int)d->object, "path", d->path, "format", d->format,
-			      "device", d->device, "fills", disk_fills_zeros(d), "reuse", partial_path(&d->partial) ?: d->old.path,
-			      "replaces", d->old.replaced, "begun", partial_path(&d->partial) != NULL, "transfer",
+			      "device", d->device, "fills", disk_fills_zeros(d), "reuse",
+			      d->above ? d->path : partial_path(&d->partial) ?: d->old.path, "replaces", d->old.replaced, "begun",
+			      d->above || partial_path(&d->partial), "transfer",
 			      d->empty ? "empty" : NULL, "bitmaps", d->bitmap_count > 0);
 
 	if (disk_is_on_larger(d))

@@ -380,7 +380,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->name = t->at.path = d->path;
 	t->at.writable = true;
 	t->bitmaps = d->bitmap_count;
-	t->begun = d->partial.known != NULL;
+	t->begun = d->partial.known || d->above;
 	t->known = d->known;
 	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
 	t->old_name = t->begun ? d->path : d->old.path;
@@ -427,7 +427,7 @@ int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e
 	size_t i;
 
 	for (i = 0; i < ds->count; i++)
-		if (ds->list[i].old.path || ds->list[i].partial.known)
+		if (ds->list[i].old.path || ds->list[i].partial.known || ds->list[i].above)
 			return old_reader_start(&ds->old_reader, shared, e);
 	return 0;
 }

@@ -34,6 +34,7 @@ struct arriving_disk {
 	struct old_copy old;
 	struct partial partial; /* that it begins with */
 	bool known;		/* what is in there the source knows */
+	bool above;		/* it begins as an overlay of what the source is to compare */
 	struct arriving_bitmap *bitmap;
 	unsigned bitmap_count, bitmap_shift;
 	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */
@@ -69,9 +70,12 @@ static inline bool disk_is_on_larger(const struct arriving_disk *d)
 
 #define HELD_DEVICES_MAX 64 /* a guest has no more disks (args) */
 
+struct arriving_point;
+
 struct disks {
 	struct part part;
 	struct target *target;
+	struct arriving_point *point; /* of a replica, which they become; NULL: they are the guest's */
 	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;

@@ -58,7 +58,7 @@ bool target_has_state(const struct target *t)
 {
 	const char *how = json_text(t->description, "how") ?: "live";
 
-	return strcmp(how, "warm") && strcmp(how, "cold") && strcmp(how, "disks");
+	return strcmp(how, "warm") && strcmp(how, "cold") && strcmp(how, "disks") && strcmp(how, "replica");
 }
 
 const json_t *target_described_disk(const struct target *t, uint32_t object)

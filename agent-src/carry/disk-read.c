@@ -299,7 +299,7 @@ static bool may_read_back(const struct disk_round *d, uint64_t at)
 {
 	const struct disk_reader *r = d->reader;
 
-	return d->have && !d->knows && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
+	return d->have && !d->knows && !d->compares && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
 	       has_room(r, place_channel(d->object, at, r->to.count)) && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
 	       !fault_point("src-compares-all");
 }

@@ -26,6 +26,7 @@ struct disk_round {
 	/* Bulk: what an old copy has, NULL: there is none. It is told from the disk's beginning on; meanwhile the disk is sent from its end, as far as the
 	 * network has nothing else to do, and they meet. */
 	const struct have *have;
+	bool compares;	    /* all of it is, however long that takes: what is sent is what differs */
 	bool knows;	    /* have is as an earlier round of this disk left it: nobody tells any more, and all is compared */
 	struct have *notes; /* gets what the destination has when the round is durable; NULL: nobody asks */
 

@@ -127,6 +127,7 @@ static const char *find_clash(const struct move_options *o)
 		{o->revert_within_s && o->how == HOW_COLD,
 		 "--revert-within is for a guest that runs: one that is shut down (--how cold) is here as it was until its files are "
 		 "deleted"},
+		{o->how == HOW_REPLICA, "a point of a replica is made by vmferry replica sync"},
 		{o->how == HOW_DISKS && (o->hold || o->at || o->revert_within_s || o->install_unit),
 		 "with --only-disks the guest stays here, and nothing is switched over: --hold, --at, --revert-within and --install-unit "
 		 "are said when it is moved"},

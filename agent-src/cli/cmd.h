@@ -28,6 +28,7 @@ int cmd_export(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_storage(int argc, char **argv);
 int cmd_import(int argc, char **argv);
+int cmd_replica(int argc, char **argv);
 int cmd_guard(int argc, char **argv);
 
 #endif

@@ -42,6 +42,7 @@ static const struct command {
 	{"export", cmd_export, "make a bundle of a guest: its disks at one moment, and what starts it"},
 	{"import", cmd_import, "make a guest of this host out of a bundle, another hypervisor's files, or disk images"},
 	{"storage", cmd_storage, "give a guest other disks: its images go to other paths, formats or block devices of this host"},
+	{"replica", cmd_replica, "keep a guest's disks on another host, minutes old at most, at several moments"},
 	{"attach", cmd_attach, "give a running QEMU that has no QMP monitor one"},
 	{"bench", cmd_bench, "measure moves beside QEMU's own migration, as the guest's peers feel them"},
 	{"report", cmd_report, "make an HTML page of a benchmark, or of a move's JSON"},

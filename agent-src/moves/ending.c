@@ -141,7 +141,7 @@ static int exit_code_of(const struct transfer *t, enum ending_kind kind)
 		code = EXIT_SOURCE;
 	if (code != EXIT_SOURCE)
 		return code;
-	if (ahead_has_brought(t))
+	if (ahead_has_brought(t) || replica_has_point(t))
 		return EXIT_DESTINATION;
 	return t->peer.aborted && !has_leftovers(t) ? EXIT_SOURCE : EXIT_LEFTOVERS;
 }
@@ -168,7 +168,7 @@ struct ending_words ending_words(const struct transfer *t)
 	enum ending_kind k = t->end.kind;
 	bool brought = t->a.exit_code == EXIT_DESTINATION && endings[k].exit_code == EXIT_SOURCE;
 
-	return (struct ending_words){.outcome = brought ? "disks-copied" : endings[k].outcome,
+	return (struct ending_words){.outcome = brought ? (t->recipe->points ? "point-made" : "disks-copied") : endings[k].outcome,
 				     .guest = endings[k].guest,
 				     .where = endings[k].where,
 				     .text = endings[k].text

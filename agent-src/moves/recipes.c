@@ -23,9 +23,9 @@
 	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,                    \
 	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
 
-#define DISKS                                                                                                                              \
+#define DISKS_OF(table)                                                                                                                    \
 	RUNS, .traits = {.guest_runs = true, .stays_here = true}, .undecided = "undecided. Run: vmferry recover",                          \
-	      .parts = {PART(src), PART(disks)}, .stages = ahead_stages, .describe_for_journal = warm_describe_for_journal,                \
+	      .parts = {PART(src), PART(disks)}, .stages = table, .describe_for_journal = warm_describe_for_journal,                       \
 	      .take_back = ahead_take_back
 
 static const struct recipe recipes[] = {
@@ -42,8 +42,11 @@ static const struct recipe recipes[] = {
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
-	{.how = "disks", DISKS},
-	{.how = "disks", .owner = "libvirt", DISKS}, /* nothing of libvirt's is needed but its way to the guest's monitor */
+	{.how = "disks", DISKS_OF(ahead_stages)},
+	{.how = "disks",
+	 .owner = "libvirt",
+	 DISKS_OF(ahead_stages)}, /* nothing of libvirt's is needed but its way to the guest's monitor */
+	{.how = "replica", DISKS_OF(replica_stages), .points = true},
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)},
 	 .stages = cold_stages,
@@ -119,12 +122,15 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 	t->parts.count = 0;
 	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
 		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
+	if (t->recipe->points)
+		disks_for_point(&t->disks, t->opt ? t->opt->replica : NULL);
 	log_debug("recipe: %s", t->recipe->how);
 	return 0;
 }
 
 static const struct entry migrate = {.name = "migrate", .first = ST_CONNECT, .last = ST_RELEASE};
 static const struct entry bring = {.name = "bring", .first = ST_CONNECT, .last = ST_COPY};
+static const struct entry make_point = {.name = "sync", .first = ST_CONNECT, .last = ST_COPY};
 static const struct entry head_start = {.name = "head-start", .first = ST_CONNECT, .last = ST_COPY};
 static const struct entry dry_run = {.name = "dry-run", .first = ST_CONNECT, .last = ST_PREFLIGHT};
 static const struct entry check = {.name = "check", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
@@ -137,5 +143,5 @@ const struct entry *entry_for(const struct move_options *opt)
 {
 	if (opt->dry_run)
 		return opt->script ? &script : opt->estimate ? &check : &dry_run;
-	return opt->how == HOW_DISKS ? &bring : head_start_runs(opt) ? &head_start : &migrate;
+	return opt->how == HOW_DISKS ? &bring : opt->how == HOW_REPLICA ? &make_point : head_start_runs(opt) ? &head_start : &migrate;
 }

@@ -4,6 +4,7 @@
 #include "exit-code.h"
 #include "head-start.h"
 #include "json-text.h"
+#include "replica-sync.h"
 #include "log.h"
 #include "util.h"
 #include "version.h"
@@ -454,7 +455,7 @@ void tell_result(struct transfer *t)
 	json_object_set_new(ev, "downtime_ms", downtime(t));
 	parts_tell(&t->parts, TELL_RESULT, ev);
 	tell_transport(t, ev);
-	if (t->end.why.code && !ahead_has_brought(t))
+	if (t->end.why.code && !ahead_has_brought(t) && !replica_has_point(t))
 		set_text(ev, "reason", t->end.why.msg);
 	else if (t->entry == &entry_recover && t->a.handoff.state == HO_SRC_ABORTED)
 		set_text(ev, "reason", what_recover_did(t));
@@ -466,6 +467,8 @@ void tell_result(struct transfer *t)
 		json_object_set(ev, "obstacles", t->src.obstacles.list);
 	if (!strcmp(o.outcome, "migrated"))
 		add_afterwards(t, ev);
+	if (t->opt->replica && t->opt->replica->durable)
+		set_number(ev, "point", t->opt->replica->number);
 	head_start_tell(t, ev);
 	if (json_array_size(left))
 		json_object_set(ev, "leftovers", left);

@@ -220,6 +220,7 @@ struct recipe {
 	pid_t (*known_as)(const struct transfer *t);
 	void (*describe_for_journal)(struct transfer *t, json_t *begin);
 	struct traits traits;
+	bool points;	       /* its disks become a point of its replica */
 	const char *undecided; /* in words, where the guest may be */
 	const char *back;      /* after a rollback, in words, how the guest is; NULL: as its QEMU says */
 	/* Of an earlier life, from its journal: can the guest's QEMU still run it? */
@@ -283,6 +284,11 @@ int ahead_take_back(struct transfer *t, struct err *e);
 bool ahead_has_brought(const struct transfer *t);
 /* At the end: why not, if they were copied. */
 void ahead_settle(struct transfer *t);
+
+/* replica.c: a point of its replica, of a guest that stays */
+extern const struct stage replica_stages[];
+/* It is there, and nothing is left that was made for it. */
+bool replica_has_point(const struct transfer *t);
 
 /* cold.c: a guest that is shut down */
 extern const struct stage cold_stages[];

@@ -16,7 +16,7 @@ bool turn_is_wanted(const struct transfer *t)
 {
 	const struct move_options *o = t->opt;
 
-	return t->turn && t->entry->last != ST_PREFLIGHT && o->how != HOW_DISKS && !o->in_place && o->runtime_dir;
+	return t->turn && t->entry->last != ST_PREFLIGHT && o->how != HOW_DISKS && o->how != HOW_REPLICA && !o->in_place && o->runtime_dir;
 }
 
 void turn_tell(struct transfer *t, bool here, unsigned ahead)

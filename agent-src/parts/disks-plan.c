@@ -561,7 +561,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->fills = json_is_true(json_object_get(said, "fills"));
 	if (d->left_behind)
 		return;
-	d->begun = ds->src->opt->disks.keep.partial_s && json_is_true(json_object_get(said, "begun"));
+	d->begun = (ds->src->opt->disks.keep.partial_s || ds->frozen) && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
 		return;
 	d->old = xstrdup(old);
@@ -643,7 +643,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			      ds->src->opt->in_place ? "in its new QEMU, nothing may start it again because its old one has ended"
 						     : "at the destination, do not start it here again");
 	disks_unmark(ds);
-	return r || !ds->src->traits.stays_here ? r : check_kept(ds, e);
+	return r || !ds->src->traits.stays_here || ds->frozen ? r : check_kept(ds, e);
 }
 
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)

@@ -22,6 +22,11 @@ bool disk_is_to(const struct disks *ds, const struct guest_disk *d, const char *
 bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g);
 /* If so: can it be? */
 int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e);
+int disks_prepare(struct part *p, struct err *e);
+int disks_begin(struct part *p, struct err *e);
+int disks_undo_nbd_server(struct part *p, const json_t *detail, struct err *e);
+int disks_undo_bitmaps(struct part *p, const json_t *detail, struct err *e);
+int disks_undo_exports(struct part *p, const json_t *detail, struct err *e);
 int disks_event(struct part *p, const struct event *ev, struct err *e);
 uint32_t disks_reached(const struct part *p);
 void disks_tell(const struct part *p, enum part_tale tale, json_t *out);

@@ -34,7 +34,7 @@ static int own_names(struct disks *ds, struct err *e)
 	return r ? r : attempt_own(ds->part.a, "exports", json_pack("{s:s}", "prefix", prefix), e);
 }
 
-static int prepare(struct part *p, struct err *e)
+int disks_prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	int r;
@@ -64,7 +64,7 @@ static int stop_nbd_server(struct source *s, const json_t *detail, struct err *e
 	return qemu_undo_nbd_server(s->qmp, s->guest.pid, path, e);
 }
 
-static int undo_nbd_server(struct part *p, const json_t *detail, struct err *e)
+int disks_undo_nbd_server(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
 	int r;
@@ -82,7 +82,7 @@ static int remove_bitmaps(struct source *s, const json_t *detail, struct err *e)
 	return prefix ? qemu_undo_bitmaps(s->qmp, prefix, e) : err_set(e, EBADMSG, "the journal does not say which");
 }
 
-static int undo_bitmaps(struct part *p, const json_t *detail, struct err *e)
+int disks_undo_bitmaps(struct part *p, const json_t *detail, struct err *e)
 {
 	return MIN(source_undo(disks_of(p)->src, remove_bitmaps, detail, e), 0);
 }
@@ -94,7 +94,7 @@ static int remove_exports(struct source *s, const json_t *detail, struct err *e)
 	return prefix ? qemu_undo_exports(s->qmp, s->part.a->loop, prefix, e) : err_set(e, EBADMSG, "the journal does not say which");
 }
 
-static int undo_exports(struct part *p, const json_t *detail, struct err *e)
+int disks_undo_exports(struct part *p, const json_t *detail, struct err *e)
 {
 	return MIN(source_undo(disks_of(p)->src, remove_exports, detail, e), 0);
 }
@@ -249,6 +249,7 @@ static void read_round(struct disks *ds, struct disk *d)
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
 				   .have = d->round ? NULL : d->have,
+				   .compares = ds->frozen != NULL,
 				   .detect_zeros = !strcmp(d->guest->format, "raw") || d->fills};
 
 	if (d->begun && !d->round)
@@ -327,7 +328,7 @@ static void clean_rounds(struct disks *ds)
 		clean_bitmap(ds, ds->list[i]);
 }
 
-static int begin(struct part *p, struct err *e)
+int disks_begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	json_t *actions = json_array();
@@ -622,9 +623,9 @@ void disks_fini(struct part *p)
 }
 
 static const struct part_undo undo[] = {
-	{"exports", "NBD exports of its QEMU", undo_exports},
-	{"bitmaps", "dirty bitmaps in its QEMU", undo_bitmaps},
-	{"nbd-server", "the NBD server of its QEMU", undo_nbd_server},
+	{"exports", "NBD exports of its QEMU", disks_undo_exports},
+	{"bitmaps", "dirty bitmaps in its QEMU", disks_undo_bitmaps},
+	{"nbd-server", "the NBD server of its QEMU", disks_undo_nbd_server},
 	{"throttle", "a limit of writes to a disk", disks_undo_throttle},
 	{NULL, NULL, NULL},
 };
@@ -633,8 +634,8 @@ static const struct part_ops ops = {.name = "disks",
 				    .examine = disks_examine,
 				    .describe = disks_describe,
 				    .agree = disks_agree,
-				    .prepare = prepare,
-				    .begin = begin,
+				    .prepare = disks_prepare,
+				    .begin = disks_begin,
 				    .event = disks_event,
 				    .reached = disks_reached,
 				    .undo = undo,

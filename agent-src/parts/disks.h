@@ -58,6 +58,9 @@ struct disk {
 	unsigned carried_count;
 };
 
+struct disks_frozen;
+struct replica_sync;
+
 struct disks {
 	struct part part;
 	struct source *src;
@@ -81,7 +84,8 @@ struct disks {
 	unsigned writebacks_left;
 	uint64_t writeback_ns; /* when it began */
 	bool query_pending, throttled, done_said, closed;
-	uint64_t durable_ns; /* when the last round was */
+	uint64_t durable_ns;	     /* when the last round was */
+	struct disks_frozen *frozen; /* a point of a replica is made of them; NULL: a move's */
 };
 
 void disks_init(struct disks *d, struct source *src, struct data_plane *data);
@@ -94,6 +98,14 @@ const char *disk_name(const struct disk *d);
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
 /* They are files of a guest that is shut down, each of which is copied once, as it is, whatever is in it (disks-at-rest.c). */
 void disks_rest(struct disks *d);
+/* A point of the guest's replica is made of them, all as they are at one moment, while it runs (disks-frozen.c). sync: what was asked, and gets the result;
+ * NULL: of an earlier life, which is only undone. */
+void disks_for_point(struct disks *d, struct replica_sync *sync);
+/* That moment is now, if it has not been: what was written since the round before is the last one. */
+int disks_freeze(struct disks *d, struct err *e);
+bool disks_are_frozen(const struct disks *d);
+/* All that was to come of it is durable there. */
+bool disks_frozen_are_there(const struct disks *d);
 /* At rest: nobody has written to them since they were looked at. */
 int disks_unchanged(const struct disks *d, struct err *e);
 /* All that was to come is durable: what the destination has is known to the next attempt. */

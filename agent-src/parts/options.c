@@ -8,8 +8,13 @@
 #define REVERT_WITHIN_S_MAX (7 * 24 * 3600)
 #define KEPT_S_MAX	    (366 * 24 * 3600)
 
-const char *const how_words[] =
-	{[HOW_LIVE] = "live", [HOW_QUICK] = "quick", [HOW_WARM] = "warm", [HOW_COLD] = "cold", [HOW_DISKS] = "disks", NULL};
+const char *const how_words[] = {[HOW_LIVE] = "live",
+				 [HOW_QUICK] = "quick",
+				 [HOW_WARM] = "warm",
+				 [HOW_COLD] = "cold",
+				 [HOW_DISKS] = "disks",
+				 [HOW_REPLICA] = "replica",
+				 NULL};
 const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", [AS_LIBVIRT] = "libvirt", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
 const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};

@@ -26,7 +26,14 @@ static inline const char *option_pair_value(const char *pair)
 }
 
 /* How the guest gets there. */
-enum how { HOW_LIVE, HOW_QUICK, HOW_WARM, HOW_COLD, HOW_DISKS /* it stays: they are brought there, and kept */ };
+enum how {
+	HOW_LIVE,
+	HOW_QUICK,
+	HOW_WARM,
+	HOW_COLD,
+	HOW_DISKS /* it stays: they are brought there, and kept */,
+	HOW_REPLICA /* likewise: a point */
+};
 
 /* Of a move that ends before its time, what has arrived of its disks. */
 struct keep_options {
@@ -46,6 +53,7 @@ struct disk_options {
 };
 
 struct head_start;
+struct replica_sync;
 
 /* Who keeps the guest's books at the destination. */
 enum as_guest { AS_SAME, AS_PLAIN, AS_LIBVIRT };
@@ -106,7 +114,8 @@ struct move_options {
 	enum media media;
 	struct option_list map_net; /* NIC=WHAT */
 	const char *state_dir, *runtime_dir;
-	void (*prepared)(void); /* told when nothing stands in the way any more; may be NULL */
+	struct replica_sync *replica; /* HOW_REPLICA: what point (replica-sync.h) */
+	void (*prepared)(void);	      /* told when nothing stands in the way any more; may be NULL */
 };
 
 /* Of struct move_options, with those that say how its destination is reached. */

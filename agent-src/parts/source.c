@@ -173,7 +173,7 @@ static int check_text(const struct guest *g, struct err *e)
 /* To a cluster whose guest goes without its doing it has stopped, and is to be started again. */
 static int check_cluster(const struct guest *g, const struct move_options *opt, struct err *e)
 {
-	if (!g->resource || opt->owner == OWNER_PACEMAKER || opt->how == HOW_DISKS)
+	if (!g->resource || opt->owner == OWNER_PACEMAKER || opt->how == HOW_DISKS || opt->how == HOW_REPLICA)
 		return 0;
 	return err_set(
 		e, EPERM,

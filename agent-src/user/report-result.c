@@ -283,6 +283,15 @@ static void print_brought(FILE *to, const json_t *ev, const struct report_style 
 	      to);
 }
 
+static void print_point(FILE *to, const json_t *ev, const struct report_style *style, bool details)
+{
+	fprintf(to, "%spoint %.0f%s is on stable storage at the replica, and the guest is %s\n", style->good, event_number(ev, "point"),
+		style->plain, event_text(ev, "guest_text"));
+	print_total(to, ev);
+	if (details)
+		print_disks(to, ev);
+}
+
 void report_to_do(FILE *to, const json_t *ev, const struct report_style *style)
 {
 	if (report_is_success(ev)) {
@@ -362,8 +371,8 @@ bool report_is_success(const json_t *ev)
 {
 	const char *outcome = event_text(ev, "outcome");
 
-	return !strcmp(outcome, "migrated") || !strcmp(outcome, "disks-copied") || !strcmp(outcome, "moved") ||
-	       !strcmp(outcome, "exported") || !strcmp(outcome, "imported") || !strcmp(outcome, "recovered");
+	return !strcmp(outcome, "migrated") || !strcmp(outcome, "disks-copied") || !strcmp(outcome, "point-made") ||
+	       !strcmp(outcome, "moved") || !strcmp(outcome, "exported") || !strcmp(outcome, "imported") || !strcmp(outcome, "recovered");
 }
 
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details)
@@ -372,6 +381,8 @@ void report_result(FILE *to, const json_t *ev, const struct report_style *style,
 		print_failure(to, ev, style);
 	} else if (!strcmp(event_text(ev, "outcome"), "disks-copied")) {
 		print_brought(to, ev, style, details);
+	} else if (!strcmp(event_text(ev, "outcome"), "point-made")) {
+		print_point(to, ev, style, details);
 	} else if (is_cold(ev)) {
 		print_cold_result(to, ev, style, details);
 	} else if (!event_number(ev, "destination_pid")) { /* recover: what was measured died with the first agent */

@@ -56,7 +56,7 @@ static inline bool is_warm(const json_t *ev)
 /* The guest stays here, and its disks are copied. */
 static inline bool is_of_disks_only(const json_t *ev)
 {
-	return how_is(ev, "disks");
+	return how_is(ev, "disks") || how_is(ev, "replica");
 }
 
 /* The guest goes to another QEMU of this host. */

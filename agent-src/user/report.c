@@ -46,6 +46,7 @@ static const struct kind_words {
 	{"warm", NULL, NULL},
 	{"cold", NULL, NULL},
 	{"disks", NULL, NULL},
+	{"replica", NULL, NULL},
 	{"head-start", NULL, NULL},
 	{"storage", report_storage_plan, report_storage_result},
 	{"storage-cold", report_storage_plan, report_storage_result},

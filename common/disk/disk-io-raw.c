@@ -28,7 +28,8 @@ struct raw {
 	bool changes;	 /* somebody writes to it: it may end before that, or behind it */
 	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
 	bool is_device, closing;
-	bool hoards; /* its file system keeps room behind each small write in a hole */
+	const struct disk_map *map; /* the caller's, in place of its holes; NULL: those */
+	bool hoards;		    /* its file system keeps room behind each small write in a hole */
 	unsigned in_flight;
 };
 
@@ -60,6 +61,23 @@ static int64_t seek(const struct raw *o, uint64_t at, int whence)
 	return found >= (int64_t)o->end ? size : found;
 }
 
+static int copy_map(const struct raw *o, struct disk_map *m, struct err *e)
+{
+	uint64_t sum = 0;
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < o->map->count && !r; i++) {
+		const struct disk_extent *x = &o->map->extent[i];
+
+		r = disk_map_add(m, x->length, x->content, x->selected, e);
+		sum += x->length;
+	}
+	return r || sum == o->base.caps.size ? r
+					     : err_set(e, ESTALE, "its map is of %llu bytes, and the file has %llu",
+						       (unsigned long long)sum, (unsigned long long)o->base.caps.size);
+}
+
 static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
 {
 	struct raw *o = of(d);
@@ -67,6 +85,8 @@ static int raw_map(struct disk_io *d, struct disk_map *m, struct err *e)
 	bool data = o->is_device;
 	int r = 0;
 
+	if (o->map)
+		return copy_map(o, m, e);
 	while (at < size && !r) {
 		int64_t end = seek(o, at, data ? SEEK_HOLE : SEEK_DATA);
 
@@ -429,6 +449,7 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->direct_fd = o->drops || stays ? -1 : open(at->path, flags | O_DIRECT);
 	o->hoards = at->writable && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
 	o->changes = at->was_bytes && !at->writable && !o->is_device;
+	o->map = at->map;
 	o->end = o->changes ? at->was_bytes : (uint64_t)size;
 	if (at->cached && o->direct_fd >= 0 && !at->writable && !o->is_device)
 		o->mapped = map_file(fd, o->end, st.st_uid, at->path);

@@ -28,6 +28,8 @@
 #define DISK_FILL_MAX	 (2U * 1024 * 1024)    /* bytes of one fill */
 #define DISK_EXTENTS_MAX (2 * NBD_MAX_EXTENTS) /* of a map: those of two contexts, crossed */
 
+struct disk_map;
+
 /* Where a disk is. */
 struct disk_at {
 	const char *path;	 /* of the file or block device, which has its final size; or of the NBD server's socket */
@@ -43,6 +45,7 @@ struct disk_at {
 	/* The size that a file had when it was looked at, open for reading, to which somebody writes: it is read up to there, and as zeros
 	 * where it has become shorter. 0: the file keeps its size. */
 	uint64_t was_bytes;
+	const struct disk_map *map; /* of a file, open for reading: its map in place of its holes; NULL: those. Stays until it is closed */
 };
 
 #define DISK_SECTOR 512

@@ -46,6 +46,14 @@ static int run_qemu_img(char *const *argv, struct err *e)
 								   *said.text ? said.text : "it was killed");
 }
 
+/* Before anything is changed that needs it. */
+static int check_qemu_img(struct err *e)
+{
+	char *argv[] = {(char *)"qemu-img", (char *)"--version", NULL};
+
+	return run_qemu_img(argv, e);
+}
+
 static int commit(const char *image, struct err *e)
 {
 	char *argv[] = {(char *)"qemu-img", (char *)"commit", (char *)"-q",  (char *)"-d",
@@ -217,7 +225,7 @@ int points_drop(struct points *p, size_t index, struct err *e)
 
 	if (!r && json_array_size(json_object_get(old->json, "disks")) != json_array_size(json_object_get(new->json, "disks")))
 		r = err_set(e, EBADMSG, "points %s and %s of %s have not as many disks", old->slot, new->slot, p->dir);
-	r = r ?: check_unused(p, old, e) ?: check_unused(p, new, e);
+	r = r ?: check_qemu_img(e) ?: check_unused(p, old, e) ?: check_unused(p, new, e);
 	if (!r && index + 2 < p->count)
 		r = check_unused(p, &p->list[index + 2], e);
 	if (r)

@@ -11,7 +11,7 @@
 #include "keep-points.h"
 #include "points.h"
 
-/* Each with the lock. Ends what others have left: a merge that was cut off, drafts of points that are nobody's. p is read again. */
+/* Each with the lock, and while nobody makes a point. Ends what others have left: a merge that was cut off, drafts of points that are nobody's. p is read again. */
 int points_mend(struct points *p, struct err *e);
 /* Drops the point at that index, which is not the newest; p is read again. -EBUSY: some QEMU reads these images, nothing was changed. */
 int points_drop(struct points *p, size_t index, struct err *e);

@@ -123,6 +123,20 @@ int points_lock(const char *dir, int *fd, struct err *e)
 	return 0;
 }
 
+int points_session(const char *dir, int *fd, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/session", dir);
+
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*fd < 0)
+		return err_sys(e, errno, "cannot open %s", path);
+	if (!flock(*fd, LOCK_EX | LOCK_NB))
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return err_set(e, EBUSY, "another point is being made in %s; that ends within a minute if its source is gone", dir);
+}
+
 static bool is_plain(const char *name)
 {
 	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) < 64;
@@ -416,9 +430,11 @@ int points_sweep(struct points *p, struct err *e)
 int points_remove_all(struct points *p, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *json = xasprintf("%s/replica.json", p->dir),
-		       *lock = xasprintf("%s/lock", p->dir);
-	int r = 0;
+		       *lock = xasprintf("%s/lock", p->dir), *session = xasprintf("%s/session", p->dir);
+	int fd, r = points_session(p->dir, &fd, e);
 
+	if (!r)
+		close(fd);
 	while (!r && p->count) { /* the newest first: what is left can be read at any moment */
 		r = points_remove_slot(p, p->list[p->count - 1].slot, e);
 		if (!r)
@@ -430,7 +446,7 @@ int points_remove_all(struct points *p, struct err *e)
 	r = r ?: points_sweep(p, e);
 	if (!r && rmdir(points) && errno != ENOENT)
 		r = err_sys(e, errno, "cannot remove %s", points);
-	r = r ?: remove_file(lock, e) ?: remove_file(json, e);
+	r = r ?: remove_file(session, e) ?: remove_file(lock, e) ?: remove_file(json, e);
 	if (!r && rmdir(p->dir) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
 		r = err_sys(e, errno, "cannot remove %s", p->dir);
 	return r;

@@ -2,7 +2,7 @@
  * points.h: the points of a replica on this host: what a guest's disks were at several times.
  *
  *     DIR/vm1.replica/replica.json             pair, term, keep, guest, from
- *     DIR/vm1.replica/lock                     held while what is below changes
+ *     DIR/vm1.replica/lock, session            held while what is below changes; while a point is made
  *     DIR/vm1.replica/points/000123/point.json number, id, term, time, line, disks: [{"file", "format", "bytes", "from"} ...]
  *     DIR/vm1.replica/points/000123/disk0.qcow2 …
  *
@@ -45,6 +45,8 @@ char *points_dir(const char *disk_dir, const char *guest);
 int points_create(const char *dir, const json_t *replica, struct err *e);
 /* *fd: for close(). Waits for a while: -EBUSY. */
 int points_lock(const char *dir, int *fd, struct err *e);
+/* Who makes a point, or removes any: likewise, but does not wait. */
+int points_session(const char *dir, int *fd, struct err *e);
 /* -ENOENT: there is none. points_close() in any case. */
 int points_read(struct points *p, const char *dir, struct err *e);
 void points_close(struct points *p);

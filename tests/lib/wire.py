@@ -9,8 +9,8 @@ WIDTH = {"U8": 1, "U16": 2, "U32": 4, "U64": 8, "ID": 16}
 NAMES, FIELDS, NUMBERS = {}, {}, {} # by number: its name, [(field, kind)]; by name: its number
 STATES = ["NONE", "src-BEGUN", "src-COMMITTED", "src-RELEASED", "src-ABORTED", "dst-BEGUN", "dst-PREPARED", "dst-START", "dst-STARTED",
           "dst-DONE", "dst-NOVM", "dst-ABORTED", "src-REVERTING"]
-OF_ATTEMPT = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "DISKS_DONE", "DISKS_CLOSED", "HANDOFF"}
-WITH_JSON = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "HANDOFF"}
+OF_ATTEMPT = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "POINT", "DISKS_DONE", "DISKS_CLOSED", "HANDOFF"}
+WITH_JSON = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "POINT", "HANDOFF"}
 
 for name, number, fields in re.findall(r"^MESSAGE\((\w+), \w+, (0x\w+),([^;]*?)\)\s*(?=^MESSAGE|^/\*|\Z)", DEFINITIONS.read_text(), re.M):
     NAMES[int(number, 16)] = name

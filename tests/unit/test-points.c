@@ -126,7 +126,7 @@ static void make_replica(void)
 	must("rm -rf '%s' && cp -a '%s' '%s'", store, first, store);
 }
 
-static bool is_as_it_was(const struct points *p, const struct point *pt)
+static bool compares(const struct points *p, const struct point *pt)
 {
 	unsigned i;
 
@@ -139,6 +139,16 @@ static bool is_as_it_was(const struct points *p, const struct point *pt)
 			return false;
 	}
 	return true;
+}
+
+/* A qemu-img that dies with who has started it may still have its locks for a moment. */
+static bool is_as_it_was(const struct points *p, const struct point *pt)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < 50 && !compares(p, pt); tries++)
+		poll(NULL, 0, 100);
+	return tries < 50;
 }
 
 /* All but `gone` are there, and what they were; `gone` may be there, if it is what it was. */

@@ -38,7 +38,7 @@ in_manual() { # COMMAND
 		page=$TOP/docs/vmferry-dst.1.scd section='# OPTIONS'
 	fi
 	awk -v section="$section" '/^#/ { on = $0 == section } on && /^\*-/' "$page" | terms
-	case $1 in check | migrate | recover) awk '/^# / { on = $0 == "# REACHING THE DESTINATION" } on && /^\*-/' "$page" | terms ;; esac
+	case $1 in check | migrate | recover | replica) awk '/^# / { on = $0 == "# REACHING THE DESTINATION" } on && /^\*-/' "$page" | terms ;; esac
 	[[ $1 != check ]] || in_manual migrate
 }
 

@@ -1,0 +1,387 @@
+/* arriving-point.c: see arriving-point.h. */
+#include "arriving-point.h"
+#include "data-plane.h"
+#include "durable-file.h"
+#include "fault.h"
+#include "json-message.h"
+#include "json-text.h"
+#include "log.h"
+#include "merge.h"
+#include "util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CLUSTER_OF_DELTA 131072 /* with 32 sub-clusters of 4 KiB: a small block needs nothing from below */
+#define CLUSTER_OF_WHOLE 65536
+
+static struct arriving_point *point_of(struct part *p)
+{
+	return container_of(p, struct arriving_point, part);
+}
+
+static const json_t *asked(const struct arriving_point *a)
+{
+	return json_object_get(a->target->description, "replica");
+}
+
+/* ---- the plan ---- */
+
+static int check_asked(const struct arriving_point *a, struct err *e)
+{
+	const json_t *o = asked(a);
+	const char *pair = json_text(o, "pair"), *dir = json_text(a->target->description, "disk_dir");
+	struct keep_rule k;
+
+	if (!pair || strlen(pair) != 16 || strspn(pair, "0123456789abcdef") != 16 || json_integer_value(json_object_get(o, "term")) < 1 ||
+	    !json_text(o, "keep"))
+		return err_set(e, EPROTO, "the source's description of the replica is incomplete");
+	if (!dir || *dir != '/')
+		return err_set(e, EINVAL, "a replica needs a directory of its own at its host: --disk-dir DIR");
+	return keep_rule_parse(json_text(o, "keep"), &k, e);
+}
+
+/* Who has a higher term has taken the guest over: what a primary of before sends is older than what runs here. */
+static int check_term(const struct arriving_point *a, struct err *e)
+{
+	json_int_t here = json_integer_value(json_object_get(a->store.replica, "term"));
+	const json_t *run = json_object_get(a->store.replica, "run");
+
+	if ((uint64_t)here > a->term || run)
+		return err_set(
+			e, ESTALE,
+			"replaced: guest %s was taken over at the replica in term %lld%s%s, and what runs at this host is not it any "
+			"more: end that guest here, and see to the one there",
+			a->target->name, (long long)here, json_text(run, "at") ? ", at " : "", json_text(run, "at") ?: "");
+	return 0;
+}
+
+static int check_pair(const struct arriving_point *a, struct err *e)
+{
+	return strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair"))
+		       ? err_set(e, EEXIST,
+				 "%s is the replica of another guest, or of this one from before: choose another --disk-dir, or remove it there "
+				 "(vmferry replica remove %s)",
+				 a->store.dir, a->target->name)
+		       : 0;
+}
+
+/* What the source can tell since a point that is the newest here; 0: all is to come. */
+static uint64_t choose_from(const struct arriving_point *a, const struct point *newest)
+{
+	json_t *since;
+	size_t i;
+
+	json_array_foreach(json_object_get(asked(a), "since"), i, since)
+		if ((uint64_t)json_integer_value(since) == newest->number)
+			return newest->number;
+	return 0;
+}
+
+static int check_disks(const struct arriving_point *a, const struct point *newest, struct err *e)
+{
+	const json_t *disks = json_object_get(a->target->description, "disks"), *had = json_object_get(newest->json, "disks");
+	size_t i;
+
+	for (i = 0; i < json_array_size(disks) || i < json_array_size(had); i++) {
+		const json_t *is = json_array_get(disks, i), *was = json_array_get(had, i);
+
+		if (!is || !was || strcmp(json_text(is, "real_path") ?: "", json_text(was, "from") ?: "") ||
+		    json_integer_value(json_object_get(is, "virtual_size")) < json_integer_value(json_object_get(was, "bytes")))
+			return err_set(
+				e, ENOTSUP,
+				"the guest has other disks than its replica has (disk %zu was %s): begin a new one, by vmferry replica "
+				"remove %s at both hosts, and add",
+				i + 1, json_text(was, "from") ?: "none", a->target->name);
+	}
+	return 0;
+}
+
+static int examine(struct part *p, struct err *e)
+{
+	struct arriving_point *a = point_of(p);
+	AUTO_FREE char *dir = NULL;
+	const struct point *newest;
+	int r = check_asked(a, e);
+
+	if (r)
+		return r;
+	a->term = (uint64_t)json_integer_value(json_object_get(asked(a), "term"));
+	dir = points_dir(json_text(a->target->description, "disk_dir"), a->target->name);
+	r = points_read(&a->store, dir, e);
+	a->is_first = r == -ENOENT;
+	a->disks->point = a;
+	newest = points_newest(&a->store);
+	if (r && !a->is_first)
+		return r;
+	if (!a->is_first && (check_pair(a, e) || check_term(a, e) || (newest && check_disks(a, newest, e))))
+		return target_obstacle(a->target, e);
+	a->from = newest ? choose_from(a, newest) : 0;
+	a->number = newest ? newest->number + 1 : 1;
+	return 0;
+}
+
+int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+
+	(void)o;
+	(void)e;
+	if (!a->draft)
+		a->draft = points_draft(&a->store, a->number, attempt_id_format(a->part.a->id, id));
+	d->path = xasprintf("%s/disk%zu.%s", a->draft, a->disks->count, points_newest(&a->store) ? "qcow2" : "raw");
+	return 0;
+}
+
+void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d)
+{
+	const struct point *newest = points_newest(&a->store);
+	const json_t *below = newest ? point_disk(newest, a->disks->count) : NULL;
+
+	free(d->format);
+	free(d->backing);
+	free(d->backing_format);
+	json_decref(d->qcow2);
+	d->backing = d->backing_format = NULL;
+	d->qcow2 = NULL;
+	d->rights = RIGHTS_NONE;
+	d->rights.mode = 0600;
+	d->set_aside = false;
+	d->format = xstrdup(below ? "qcow2" : "raw");
+	d->above = below && !a->from;
+	if (!below)
+		return;
+	d->backing = xasprintf("../%s/%s", newest->slot, json_text(below, "file"));
+	d->backing_format = xstrdup(json_text(below, "format"));
+	d->cluster_size = a->from ? CLUSTER_OF_DELTA : CLUSTER_OF_WHOLE;
+	d->qcow2 = json_pack("{s:s,s:b}", "version", "v3", "extended-l2", a->from != 0);
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	const struct arriving_point *a = point_of(p);
+
+	(void)e;
+	json_object_set_new(accept, "replica",
+			    json_pack("{s:I,s:I,s:I,s:s}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
+				      (json_int_t)a->store.count, "dir", a->store.dir));
+	return 0;
+}
+
+/* ---- the draft ---- */
+
+static int create_store(const struct arriving_point *a, struct err *e)
+{
+	json_t *about = json_pack("{s:i,s:s,s:O,s:O,s:O,s:s*}", "version", 1, "guest", a->target->name, "pair",
+				  json_object_get(asked(a), "pair"), "term", json_object_get(asked(a), "term"), "keep",
+				  json_object_get(asked(a), "keep"), "from", json_text(a->target->description, "host"));
+	int r = points_create(a->store.dir, about, e);
+
+	json_decref(about);
+	return r;
+}
+
+/* Where `vmferry replica` of this host finds it: STATE_DIR/replicas/NAME.json. */
+static int note_store(const struct arriving_point *a, struct err *e)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", a->state_dir);
+	AUTO_FREE char *name = points_dir(dir, a->target->name), *path = xasprintf("%s.json", name), *text = NULL;
+	json_t *o = json_pack("{s:s,s:s}", "guest", a->target->name, "dir", a->store.dir);
+
+	text = json_text_dump(o, 0);
+	json_decref(o);
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make %s", dir);
+	return replace_file(path, text, strlen(text), e);
+}
+
+/* What was planned is still so: the plan is as old as the source took to agree. */
+static int plan_again(struct arriving_point *a, struct err *e)
+{
+	AUTO_FREE char *dir = xstrdup(a->store.dir);
+	int r;
+
+	points_close(&a->store);
+	r = points_read(&a->store, dir, e) ?: check_pair(a, e) ?: check_term(a, e);
+	if (!r && (points_newest(&a->store) ? points_newest(&a->store)->number : 0) + 1 != a->number)
+		r = err_set(e, EAGAIN, "another point of guest %s was made meanwhile", a->target->name);
+	return r;
+}
+
+/* A merge that cannot be gone on with for now is in the way of no new point. */
+static int mend(struct arriving_point *a, struct err *e)
+{
+	struct err why;
+
+	if (points_mend(&a->store, &why))
+		log_error("%s", why.msg);
+	return plan_again(a, e);
+}
+
+static int make_draft(struct arriving_point *a, struct err *e)
+{
+	int lock, r = points_lock(a->store.dir, &lock, e);
+
+	if (r)
+		return r;
+	r = points_session(a->store.dir, &a->session_fd, e) ?: plan_again(a, e) ?: mend(a, e);
+	if (!r)
+		r = attempt_own(a->part.a, "point-draft", json_pack("{s:s}", "path", a->draft), e);
+	if (!r && mkdir(a->draft, 0700))
+		r = err_sys(e, errno, "cannot make the directory %s", a->draft);
+	close(lock);
+	return r;
+}
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct arriving_point *a = point_of(p);
+	int r = a->is_first ? create_store(a, e) : 0;
+
+	return r ? r : make_draft(a, e) ?: note_store(a, e);
+}
+
+/* ---- the point ---- */
+
+static json_t *list_disks(const struct arriving_point *a)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < a->disks->count; i++) {
+		const struct arriving_disk *d = &a->disks->list[i];
+		const json_t *o = target_described_disk(a->target, d->object);
+
+		json_array_append_new(out,
+				      json_pack("{s:s,s:s,s:I,s:O*,s:O*,s:O*,s:O*,s:O*}", "file", strrchr(d->path, '/') + 1, "format",
+						d->format, "bytes", (json_int_t)d->virtual_size, "from", json_object_get(o, "real_path"),
+						"named", json_object_get(o, "file"), "source_format", json_object_get(o, "format"), "node",
+						json_object_get(o, "node"), "qdev", json_object_get(o, "qdev")));
+	}
+	return out;
+}
+
+/* With how the guest is started, so that it can be from here without its primary. */
+static json_t *describe_point(const struct arriving_point *a, const json_t *said)
+{
+	static const char *const kept[] = {"name",    "exe",	   "argv", "env",	"cwd",	"accel",
+					   "machine", "cpu_model", "host", "ram_bytes", "vcpus"};
+	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
+				json_object_get(said, "at_ms"), "frozen", json_object_get(said, "frozen"), "delta_bytes",
+				json_object_get(said, "delta_bytes"), "disks", list_disks(a));
+	json_t *guest = json_object();
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kept); i++)
+		if (json_object_get(a->target->description, kept[i]))
+			json_object_set(guest, kept[i], json_object_get(a->target->description, kept[i]));
+	json_object_set_new(out, "guest", guest);
+	return out;
+}
+
+/* Whoever took the guest over meanwhile has raised the term. */
+static int publish(struct arriving_point *a, const json_t *said, struct err *e)
+{
+	json_t *point = describe_point(a, said);
+	int lock, r = points_lock(a->store.dir, &lock, e);
+
+	if (!r) {
+		r = plan_again(a, e);
+		fault_point("dst-point");
+		if (!r && (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) < a->term)
+			r = points_set(&a->store, "term", json_integer((json_int_t)a->term), e);
+		if (!r && strcmp(json_text(a->store.replica, "keep") ?: "", json_text(asked(a), "keep")))
+			r = points_set(&a->store, "keep", json_string(json_text(asked(a), "keep")), e);
+		r = r ?: points_publish(&a->store, a->draft, point, e);
+		close(lock);
+	}
+	json_decref(point);
+	return r;
+}
+
+static int on_point(struct arriving_point *a, const struct event *ev, struct err *e)
+{
+	json_t *said;
+	int r = json_message_take(ev->type, ev->bytes, ev->n, a->part.a->id, NULL, &said, e);
+
+	if (r)
+		return r;
+	if (a->made || a->data->unsynced || !a->data->ready || json_integer_value(json_object_get(said, "number")) != (json_int_t)a->number)
+		r = err_set(e, EPROTO, "the source ends a point that has not arrived");
+	r = r ?: disks_close_exports(a->disks, e);
+	disks_close_images(a->disks, false);
+	r = r ?: publish(a, said, e);
+	json_decref(said);
+	if (r)
+		return r;
+	a->made = true;
+	fault_point("dst-point-made");
+	return json_message_send(a->part.a->control, MSG_POINT, a->part.a->id,
+				 json_pack("{s:I,s:I}", "number", (json_int_t)a->number, "points", (json_int_t)a->store.count + 1), e);
+}
+
+static int event(struct part *p, const struct event *ev, struct err *e)
+{
+	return ev->kind == EVENT_FRAME && ev->type == MSG_POINT ? on_point(point_of(p), ev, e) : PART_NOT_MINE;
+}
+
+void arriving_point_prune(struct arriving_point *a)
+{
+	AUTO_FREE char *dir = a->made ? xstrdup(a->store.dir) : NULL;
+	struct keep_rule k;
+	unsigned dropped;
+	struct err e;
+	int lock;
+
+	if (!dir || points_lock(dir, &lock, &e))
+		return;
+	points_close(&a->store);
+	if (points_read(&a->store, dir, &e) || points_mend(&a->store, &e) ||
+	    keep_rule_parse(json_text(a->store.replica, "keep") ?: "", &k, &e) || points_prune(&a->store, &k, &dropped, &e))
+		log_error("points of %s stay for now: %s", dir, e.msg);
+	close(lock);
+}
+
+/* ---- undoing ---- */
+
+/* Its disks have gone before, as they were made later. */
+static int undo_draft(struct part *p, const json_t *detail, struct err *e)
+{
+	const char *path = json_text(detail, "path");
+
+	(void)p;
+	if (!path)
+		return err_set(e, EBADMSG, "the journal does not say which");
+	return rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+static void fini(struct part *p)
+{
+	struct arriving_point *a = point_of(p);
+
+	points_close(&a->store);
+	free(a->draft);
+	if (a->session_fd >= 0)
+		close(a->session_fd);
+}
+
+static const struct part_undo undo[] = {
+	{"point-draft", "a point of a replica that is not whole", undo_draft},
+	{NULL, NULL, NULL},
+};
+
+static const struct part_ops ops =
+	{.name = "point", .examine = examine, .describe = describe, .prepare = prepare, .event = event, .undo = undo, .fini = fini};
+
+void arriving_point_init(struct arriving_point *a, struct target *target, struct disks *disks, const struct data_plane *data,
+			 const char *state_dir)
+{
+	*a = (struct arriving_point){.part = {&ops, target->part.a},
+				     .target = target,
+				     .disks = disks,
+				     .data = data,
+				     .state_dir = state_dir,
+				     .session_fd = -1};
+}

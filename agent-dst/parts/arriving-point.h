@@ -1,0 +1,38 @@
+/*
+ * arriving-point.h: a point of a guest's replica as it arrives (points.h): where its disks go, and that it is there, all of them or none.
+ *
+ * Its disks are overlays of the newest point's, or, the first time, whole raw images. They are made in a draft, which has the point's name once the source
+ * says that all has been sent, and it is durable. Until then that directory is the journal's.
+ */
+#ifndef VMFERRY_DST_ARRIVING_POINT_H
+#define VMFERRY_DST_ARRIVING_POINT_H
+
+#include "disks.h"
+#include "points.h"
+
+struct data_plane;
+
+struct arriving_point {
+	struct part part;
+	struct target *target;
+	struct disks *disks;
+	const struct data_plane *data;
+	const char *state_dir;
+	struct points store; /* dir NULL: not looked at yet */
+	bool is_first;	     /* there is no replica of this guest here yet */
+	uint64_t number, from;
+	uint64_t term;
+	char *draft;
+	int session_fd; /* nobody else makes a point of it meanwhile; -1: not yet */
+	bool made;
+};
+
+void arriving_point_init(struct arriving_point *a, struct target *target, struct disks *disks, const struct data_plane *data,
+			 const char *state_dir);
+/* A disk of the plan: where it goes, and as what. NULL of disks.point: as of any move. */
+int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e);
+void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d);
+/* Once the attempt is over: points that do not stay are dropped. */
+void arriving_point_prune(struct arriving_point *a);
+
+#endif

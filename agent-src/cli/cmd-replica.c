@@ -1,0 +1,651 @@
+/* cmd-replica.c: vmferry replica: a guest's disks on another host, minutes old at most. Its subcommands, a row each. */
+#include "cmd.h"
+#include "journal.h"
+#include "journal-dir.h"
+#include "json-text.h"
+#include "log.h"
+#include "merge.h"
+#include "move.h"
+#include "nearest.h"
+#include "object.h"
+#include "points.h"
+#include "process.h"
+#include "program-run.h"
+#include "qemu-discover.h"
+#include "qemu-names.h"
+#include "replica-conf.h"
+#include "util.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define QMP_MS	5000
+#define WAIT_MS 50
+#define LOOK_MS 500
+
+/* ---- sync ---- */
+
+static void set_up_move(struct replica_conf *c, const char *guest)
+{
+	memcpy(c->sync.pair, c->pair, sizeof(c->sync.pair));
+	c->sync.term = c->term;
+	c->sync.keep = c->keep;
+	c->sync.spool = c->spool;
+	c->o.vm = guest;
+	c->o.how = HOW_REPLICA;
+	c->o.dest.where = c->to;
+	c->o.disks.chain = CHAIN_FLATTEN;
+	c->o.disks.accept = DISK_ACCEPT_BITMAPS;
+	c->o.replica = &c->sync;
+	c->o.state_dir = c->o.dest.state_dir = c->state_dir;
+	c->o.runtime_dir = c->o.dest.runtime_dir = c->runtime_dir;
+	if (!c->o.carry.channels)
+		c->o.carry.channels = channels_for(own_processors());
+}
+
+/* What list and status show. */
+static void note_outcome(const struct replica_conf *c, const char *guest, int code)
+{
+	json_t *state = replica_state_load(c->state_dir, guest) ?: json_object();
+	struct err e;
+
+	json_object_set_new(state, "tried_at", json_integer((json_int_t)time(NULL)));
+	json_object_set_new(state, "exit_code", json_integer(code));
+	if (c->sync.durable) {
+		json_object_set_new(state, "point", json_integer((json_int_t)c->sync.number));
+		json_object_set_new(state, "at_ms", json_integer((json_int_t)c->sync.at_ms));
+		json_object_set_new(state, "points", json_integer((json_int_t)c->sync.points));
+		json_object_set_new(state, "delta_bytes", json_integer((json_int_t)c->sync.delta_bytes));
+		json_object_set_new(state, "whole", json_boolean(c->sync.was_whole));
+	}
+	if (replica_state_save(c->state_dir, guest, state, &e))
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	json_decref(state);
+}
+
+/* In a process of its own, as any recover; what it says is of interest only if it fails. */
+static void recover(const struct replica_conf *c, const char *attempt)
+{
+	AUTO_FREE char *program = program_beside("vmferry");
+	char *argv[] = {program, (char *)"recover", (char *)attempt, NULL};
+	const struct program_run run = {.argv = argv};
+	int status, r;
+	struct err e;
+
+	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
+	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	r = program_run(&run, &status, &e);
+	if (r || !WIFEXITED(status) || (WEXITSTATUS(status) != EXIT_SOURCE && WEXITSTATUS(status)))
+		fprintf(stderr, "vmferry: a point that was cut off is not settled yet (vmferry recover %s)\n", attempt);
+}
+
+/* The next point is the recovery of one that was cut off. */
+static void settle_earlier(const struct replica_conf *c, const char *guest)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1], **paths;
+	json_t *begin;
+	size_t n, i;
+	struct err e;
+
+	if (journal_list(c->state_dir, &paths, &n, &e))
+		return;
+	for (i = 0; i < n; i++) {
+		if (!journal_path_is(paths[i], true) || journal_peek(paths[i], id, &begin, &e))
+			continue;
+		if (!strcmp(json_text(begin, "how") ?: "", "replica") && !strcmp(json_text(begin, "guest") ?: "", guest))
+			recover(c, id);
+		json_decref(begin);
+	}
+	journal_list_free(paths, n);
+}
+
+static int make_point(struct replica_conf *c, const char *guest)
+{
+	int code;
+
+	settle_earlier(c, guest);
+	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	set_up_move(c, guest);
+	code = move_run(&c->o);
+	note_outcome(c, guest, code);
+	return code;
+}
+
+static int say(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
+}
+
+/* ---- add ---- */
+
+static const char add_before[] =
+	"usage: vmferry replica add VM DEST --disk-dir DIR [options]\n"
+	"\n"
+	"Begins a replica of a guest that runs here, at another host: its first point. DEST is as of vmferry migrate; the points are in\n"
+	"DIR/VM.replica there. Each further one, by vmferry replica sync or run, has all disks as they are at one moment, and carries what\n"
+	"was written since.\n"
+	"\n";
+
+static char *new_pair(void)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
+		abort();
+	return xasprintf("%016llx", (unsigned long long)number);
+}
+
+static int add(struct replica_conf *c, int argc, char **argv)
+{
+	AUTO_FREE char *pair = new_pair(), *conf = replica_path(c->state_dir, argv[0], "conf");
+	const char *guest = argv[0];
+	struct err e;
+	int code;
+
+	(void)argc;
+	if (!c->o.disk_dir || *c->o.disk_dir != '/') {
+		fprintf(stderr, "vmferry replica add: say where its points go there, in full: --disk-dir DIR\n");
+		return EXIT_USAGE;
+	}
+	if (!access(conf, F_OK)) {
+		fprintf(stderr, "vmferry: guest %s has a replica already (vmferry replica status %s)\n", guest, guest);
+		return EXIT_REFUSED;
+	}
+	c->to = argv[1];
+	c->pair = pair;
+	if (replica_conf_save(c, guest, &e))
+		return say(&e);
+	code = make_point(c, guest);
+	if (code == EXIT_REFUSED && unlink(conf) && errno != ENOENT)
+		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
+	c->pair = NULL;
+	return code;
+}
+
+/* ---- those of a guest that has one ---- */
+
+static int sync_guest(struct replica_conf *c, int argc, char **argv)
+{
+	struct err e;
+
+	(void)argc;
+	return replica_conf_load(c, argv[0], &e) ? say(&e) : make_point(c, argv[0]);
+}
+
+static int verify(struct replica_conf *c, int argc, char **argv)
+{
+	c->sync.whole = true;
+	return sync_guest(c, argc, argv);
+}
+
+/* ---- run ---- */
+
+static volatile sig_atomic_t is_to_end;
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_to_end = 1;
+}
+
+static void hear_signals(void)
+{
+	const struct sigaction act = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+}
+
+/* In a process of its own, which rolls back when we are to end. Its exit code; -1: it was killed. */
+static int sync_in_child(const char *guest)
+{
+	AUTO_FREE char *program = program_beside("vmferry");
+	char *argv[] = {program, (char *)"replica", (char *)"sync", (char *)guest, NULL};
+	struct program p = PROGRAM_NONE;
+	bool told = false;
+	int status;
+	pid_t pid, ended;
+
+	p.file = program;
+	p.argv = argv;
+	p.how = PROGRAM_OWN_GROUP | PROGRAM_DIES_WITH_US;
+	pid = program_begin(&p);
+	if (pid < 0)
+		return EXIT_REFUSED;
+	while (!(ended = program_wait(pid, &status)) || ended == -EINTR) {
+		if (is_to_end && !told)
+			kill(pid, SIGTERM);
+		told = is_to_end;
+		poll(NULL, 0, WAIT_MS);
+	}
+	return ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int run_schedule(struct replica_conf *c, int argc, char **argv)
+{
+	uint64_t next = now_ns();
+	struct err e;
+
+	(void)argc;
+	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
+	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	hear_signals();
+	while (!is_to_end) {
+		struct replica_conf now; /* set, pause and resume change it meanwhile */
+		int r;
+
+		replica_conf_init(&now);
+		now.state_dir = xstrdup(c->state_dir);
+		r = replica_conf_load(&now, argv[0], &e);
+		if (!r && !now.paused && now_ns() >= next) {
+			next = now_ns() + now.every_s * 1000000000ULL;
+			sync_in_child(argv[0]);
+		}
+		replica_conf_fini(&now);
+		if (r)
+			return say(&e);
+		poll(NULL, 0, LOOK_MS);
+	}
+	return 0;
+}
+
+static int save_again(struct replica_conf *c, const char *guest)
+{
+	struct err e;
+
+	return replica_conf_save(c, guest, &e) ? say(&e) : 0;
+}
+
+static int set_paused(struct replica_conf *c, const char *guest, bool paused)
+{
+	struct err e;
+
+	if (replica_conf_load(c, guest, &e))
+		return say(&e);
+	c->paused = paused;
+	return save_again(c, guest);
+}
+
+static int pause_guest(struct replica_conf *c, int argc, char **argv)
+{
+	(void)argc;
+	return set_paused(c, argv[0], true);
+}
+
+static int resume_guest(struct replica_conf *c, int argc, char **argv)
+{
+	(void)argc;
+	return set_paused(c, argv[0], false);
+}
+
+/* NAME=VALUE, as an option of add. */
+static int set(struct replica_conf *c, int argc, char **argv)
+{
+	const struct command_usage usage = {"vmferry replica set", "", .tables = replica_tables(false)};
+	AUTO_FREE char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+	struct err e;
+	int i, first, r;
+
+	if (replica_conf_load(c, argv[0], &e))
+		return say(&e);
+	words[0] = argv[0];
+	for (i = 1; i < argc; i++)
+		words[i] = xasprintf("--%s", argv[i]);
+	r = command_take(&usage, argc, words, c, &first);
+	r = r ? MAX(r, 0) : save_again(c, argv[0]);
+	for (i = 1; i < argc; i++)
+		free(words[i]);
+	return r;
+}
+
+/* ---- remove ---- */
+
+/* Of a guest that does not run there is nothing. */
+static int remove_bitmaps(const struct replica_conf *c, const char *guest, struct err *e)
+{
+	static const struct qmp_handlers none = {.event = NULL};
+	AUTO_FREE char *prefix = xasprintf("vmfr-%s-", c->pair);
+	struct loop *l = NULL;
+	struct qmp *q = NULL;
+	struct guest g;
+	int r = guest_find(&g, guest, e);
+
+	if (r == -ENOENT)
+		r = 0;
+	else if (!r)
+		r = loop_new(&l, 64, e) ?: guest_open_qmp(&g, &q, l, QMP_MS, &none, NULL, e) ?: qemu_undo_bitmaps(q, prefix, e);
+	if (q)
+		qmp_close(q);
+	if (l)
+		loop_free(l);
+	guest_fini(&g);
+	return r;
+}
+
+static int remove_primary(struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf"), *state = replica_path(c->state_dir, guest, "json");
+	struct err e;
+	int r = replica_conf_load(c, guest, &e);
+
+	if (r)
+		return r == -ENOENT ? 0 : say(&e);
+	if (remove_bitmaps(c, guest, &e))
+		fprintf(stderr, "vmferry: dirty bitmaps vmfr-%s-… stay in the guest's QEMU, which they do not harm: %s\n", c->pair, e.msg);
+	if (unlink(conf) && errno != ENOENT) {
+		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
+		return EXIT_LEFTOVERS;
+	}
+	unlink(state);
+	printf("%s: no more points are made of it from here; those at %s stay until vmferry replica remove %s there\n", guest, c->to,
+	       guest);
+	return 0;
+}
+
+static int remove_store(const struct replica_conf *c, const char *guest, const char *dir)
+{
+	struct points p = {.dir = NULL};
+	struct err e;
+	int lock = -1, r = points_lock(dir, &lock, &e);
+
+	r = r ?: points_read(&p, dir, &e);
+	if (!r && json_object_get(p.replica, "run"))
+		r = err_set(&e, EBUSY,
+			    "guest %s runs here from a point of its replica: vmferry replica failover %s --complete or --cancel first",
+			    guest, guest);
+	r = r == -ENOENT ? 0 : r ?: points_remove_all(&p, &e);
+	if (lock >= 0)
+		close(lock);
+	points_close(&p);
+	if (r)
+		return say(&e);
+	replica_forget_store(c->state_dir, guest);
+	printf("%s: its points in %s are removed\n", guest, dir);
+	return 0;
+}
+
+static int remove_guest(struct replica_conf *c, int argc, char **argv)
+{
+	AUTO_FREE char *dir = replica_store(c->state_dir, argv[0]), *conf = replica_path(c->state_dir, argv[0], "conf");
+	bool is_primary = !access(conf, F_OK), keeps = c->o.disks.keep.none;
+	int r = 0;
+
+	(void)argc;
+	if (!is_primary && !dir) {
+		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
+		return EXIT_REFUSED;
+	}
+	if (is_primary)
+		r = remove_primary(c, argv[0]);
+	return r || !dir || keeps ? r : remove_store(c, argv[0], dir);
+}
+
+/* ---- list, status ---- */
+
+static const char *health(const struct replica_conf *c, const json_t *state, double lag_s)
+{
+	if (!json_object_get(state, "point"))
+		return "critical";
+	if (lag_s > 12.0 * c->every_s)
+		return "critical";
+	return lag_s > 2.0 * c->every_s || json_integer_value(json_object_get(state, "exit_code")) ? "warning" : "normal";
+}
+
+static json_t *primary_json(const char *state_dir, const char *guest)
+{
+	struct replica_conf c;
+	json_t *state = replica_state_load(state_dir, guest), *out;
+	double lag_s;
+	struct err e;
+
+	replica_conf_init(&c);
+	c.state_dir = xstrdup(state_dir);
+	if (replica_conf_load(&c, guest, &e)) {
+		out = json_pack("{s:s,s:s,s:s}", "guest", guest, "role", "primary", "error", e.msg);
+	} else {
+		lag_s = difftime(time(NULL), (time_t)(json_integer_value(json_object_get(state, "at_ms")) / 1000));
+		out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:s,s:s,s:i}", "guest", guest, "role", "primary", "to", c.to, "dir",
+				c.o.disk_dir ?: "?", "paused", c.paused, "every_s", (int)c.every_s, "keep", c.keep, "health",
+				health(&c, state, lag_s), "term", (int)c.term);
+		json_object_update(out, state ?: json_object());
+		if (json_object_get(state, "at_ms"))
+			json_object_set_new(out, "lag_s", json_real(lag_s));
+	}
+	replica_conf_fini(&c);
+	json_decref(state);
+	return out;
+}
+
+static json_t *point_json(const struct point *pt)
+{
+	return json_pack("{s:I,s:I,s:I,s:O*}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
+			 (json_int_t)pt->term, "delta_bytes", json_object_get(pt->json, "delta_bytes"));
+}
+
+static json_t *store_json(const char *guest, const char *dir)
+{
+	struct points p;
+	json_t *out, *list = json_array();
+	struct err e;
+	size_t i;
+
+	if (points_read(&p, dir, &e)) {
+		out = json_pack("{s:s,s:s,s:s,s:s,s:o}", "guest", guest, "role", "replica", "dir", dir, "error", e.msg, "points", list);
+	} else {
+		for (i = 0; i < p.count; i++)
+			json_array_append_new(list, point_json(&p.list[i]));
+		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
+				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
+				json_object_get(p.replica, "run"), "points", list);
+	}
+	points_close(&p);
+	return out;
+}
+
+static json_t *everything(const char *state_dir, const char *only)
+{
+	json_t *out = json_array(), *names = replica_names(state_dir), *stores = replica_stores(state_dir), *one;
+	const char *guest;
+	size_t i;
+
+	json_array_foreach(names, i, one)
+		if (!only || !strcmp(only, json_string_value(one)))
+			json_array_append_new(out, primary_json(state_dir, json_string_value(one)));
+	json_object_foreach(stores, guest, one)
+		if (!only || !strcmp(only, guest))
+			json_array_append_new(out, store_json(guest, json_string_value(one)));
+	json_decref(names);
+	json_decref(stores);
+	return out;
+}
+
+static const char *clock_text(char out[32], json_int_t at_ms)
+{
+	time_t at = (time_t)(at_ms / 1000);
+	struct tm tm;
+
+	strftime(out, 32, "%Y-%m-%d %H:%M:%S", localtime_r(&at, &tm));
+	return out;
+}
+
+static void print_primary(const json_t *o)
+{
+	char at[32];
+
+	printf("%s: primary, its replica is at %s in %s: %s%s\n", json_text(o, "guest"), json_text(o, "to"), json_text(o, "dir"),
+	       json_text(o, "health"), json_is_true(json_object_get(o, "paused")) ? ", paused" : "");
+	if (json_object_get(o, "point"))
+		printf("  point %lld of %s, %.0f s ago; a point every %lld s, kept: %s\n",
+		       (long long)json_integer_value(json_object_get(o, "point")),
+		       clock_text(at, json_integer_value(json_object_get(o, "at_ms"))), json_number_value(json_object_get(o, "lag_s")),
+		       (long long)json_integer_value(json_object_get(o, "every_s")), json_text(o, "keep"));
+	if (json_integer_value(json_object_get(o, "exit_code")))
+		printf("  the last attempt failed (exit code %lld; vmferry history tells why)\n",
+		       (long long)json_integer_value(json_object_get(o, "exit_code")));
+}
+
+static void print_store(const json_t *o, bool points)
+{
+	const json_t *list = json_object_get(o, "points");
+	json_t *one;
+	char at[32];
+	size_t i;
+
+	printf("%s: replica, in %s, of %s: %zu points\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
+	       json_array_size(list));
+	json_array_foreach(list, i, one)
+		if (points || i + 1 == json_array_size(list))
+			printf("  point %lld of %s\n", (long long)json_integer_value(json_object_get(one, "number")),
+			       clock_text(at, json_integer_value(json_object_get(one, "at_ms"))));
+}
+
+static void print_all(const json_t *all, bool points)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)all, i, one)
+		if (json_text(one, "error"))
+			printf("%s: %s: %s\n", json_text(one, "guest"), json_text(one, "role"), json_text(one, "error"));
+		else if (!strcmp(json_text(one, "role"), "primary"))
+			print_primary(one);
+		else
+			print_store(one, points);
+}
+
+static int show(struct replica_conf *c, int argc, char **argv)
+{
+	json_t *all = everything(c->state_dir, argc ? argv[0] : NULL);
+	bool none = argc && !json_array_size(all);
+
+	if (none)
+		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
+	else if (c->o.json)
+		json_text_print(json_incref(all));
+	else
+		print_all(all, argc);
+	json_decref(all);
+	return none ? EXIT_REFUSED : 0;
+}
+
+/* ---- subcommands ---- */
+
+static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
+			 *const set_shown[] = {"state-dir", NULL};
+
+static const struct subcommand {
+	const char *name, *before;
+	const char *const *shown;
+	const char *words;
+	int least, most;
+	int (*run)(struct replica_conf *c, int argc, char **argv);
+	const char *help;
+} subcommands[] = {
+	{"add", add_before, NULL, "a guest, and where its replica is to be", 2, 2, add, "begin a replica of a guest: its first point"},
+	{"sync", "usage: vmferry replica sync VM\n\nMakes a point now; returns when it is on stable storage there.\n\n", sync_shown,
+	 "a guest", 1, 1, sync_guest, "make a point now"},
+	{"run",
+	 "usage: vmferry replica run VM\n\nMakes a point each time that --every of add says, until it is told to end (SIGTERM): for a service, as "
+	 "docs/vmferry-replica@.service\nis. A point that fails is told, and the next one is made when its time has come.\n\n",
+	 set_shown, "a guest", 1, 1, run_schedule, "make a point every so often, until told to end"},
+	{"verify",
+	 "usage: vmferry replica verify VM\n\nMakes a point of which everything was compared by hash with what is there, whatever QEMU's "
+	 "bitmaps say.\n\n",
+	 sync_shown, "a guest", 1, 1, verify, "make one, comparing everything"},
+	{"list", "usage: vmferry replica list\n\nShows guests with a replica elsewhere, and replicas here.\n\n", about_shown, "no guest", 0,
+	 0, show, "show guests with a replica elsewhere, and replicas here"},
+	{"status", "usage: vmferry replica status VM\n\nShows a guest's replica, at either host.\n\n", about_shown, "a guest", 1, 1, show,
+	 "show a guest's, with its points"},
+	{"pause", "usage: vmferry replica pause VM\n\nvmferry replica run makes no more points of it.\n\n", set_shown, "a guest", 1, 1,
+	 pause_guest, "no more points by vmferry replica run"},
+	{"resume", "usage: vmferry replica resume VM\n\nvmferry replica run makes points of it again.\n\n", set_shown, "a guest", 1, 1,
+	 resume_guest, "points again"},
+	{"set", "usage: vmferry replica set VM NAME=VALUE...\n\nChanges options of vmferry replica add: every=30s keep=4 bwlimit=10M.\n\n",
+	 set_shown, "a guest, and NAME=VALUE of options of add", 2, 64, set, "change its options: every=30s keep=4"},
+	{"remove",
+	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
+	 "more. At the\nreplica's host: its points are removed.\n\n",
+	 set_shown, "a guest", 1, 1, remove_guest, "end it, at either host"},
+};
+
+static char *intro(void)
+{
+	char *text;
+	size_t n, i;
+	FILE *f = open_memstream(&text, &n);
+
+	fputs("usage: vmferry replica SUBCOMMAND ...\n"
+	      "\n"
+	      "A guest's disks on another host, minutes old at most, at several moments to choose from. The guest runs here all the time, and\n"
+	      "nothing that fails there or on the way fails a write of it.\n"
+	      "\n",
+	      f);
+	for (i = 0; i < ARRAY_LEN(subcommands); i++)
+		fprintf(f, "  %-8s  %s\n", subcommands[i].name, subcommands[i].help);
+	fputs("\nvmferry replica SUBCOMMAND --help tells more; docs/replica.md has examples. Options of add:\n\n", f);
+	if (fclose(f))
+		abort();
+	return text;
+}
+
+static int run(const struct subcommand *s, int argc, char **argv)
+{
+	AUTO_FREE char *name = xasprintf("vmferry replica %s", s->name);
+	const struct command_usage usage =
+		{name,		 s->before, .tables = replica_tables(false), .shown = s->shown, .words = s->words, .least = s->least,
+		 .most = s->most};
+	struct replica_conf c;
+	struct err e;
+	int first, r;
+
+	replica_conf_init(&c);
+	r = command_take(&usage, argc, argv, &c, &first);
+	if (r)
+		return MAX(r, 0);
+	r = replica_conf_dirs(&c, &e) ? say(&e) : s->run(&c, argc - first, argv + first);
+	replica_conf_fini(&c);
+	return r;
+}
+
+static int say_no_such(const char *typed)
+{
+	const char *names[ARRAY_LEN(subcommands)], *meant;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(subcommands); i++)
+		names[i] = subcommands[i].name;
+	meant = nearest_word(typed, names, ARRAY_LEN(subcommands));
+	fprintf(stderr, "vmferry replica: there is no '%s'; vmferry replica --help lists what there is\n", typed);
+	if (meant)
+		fprintf(stderr, "did you mean vmferry replica %s?\n", meant);
+	return EXIT_USAGE;
+}
+
+int cmd_replica(int argc, char **argv)
+{
+	AUTO_FREE char *before = intro();
+	const struct command_usage usage = {"vmferry replica", before, .tables = replica_tables(false)};
+	struct replica_conf c;
+	size_t i;
+	int first;
+
+	if (argc < 2) {
+		fputs(before, stderr);
+		return EXIT_USAGE;
+	}
+	for (i = 0; i < ARRAY_LEN(subcommands); i++)
+		if (!strcmp(argv[1], subcommands[i].name))
+			return run(&subcommands[i], argc - 1, argv + 1);
+	if (*argv[1] != '-')
+		return say_no_such(argv[1]);
+	replica_conf_init(&c);
+	return command_take(&usage, argc, argv, &c, &first) == COMMAND_HELPED ? 0 : EXIT_USAGE;
+}

@@ -1,0 +1,291 @@
+/* replica-conf.c: see replica-conf.h. */
+#include "replica-conf.h"
+#include "config-file.h"
+#include "dest-options.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "keep-points.h"
+#include "paths.h"
+#include "points.h"
+#include "util.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EVERY_MIN 10
+#define EVERY_MAX (24 * 3600)
+#define TABLES	  8
+
+/* ---- rows ---- */
+
+static int check_keep(void *into, const char *arg, struct err *e)
+{
+	struct keep_rule k;
+
+	(void)into;
+	return keep_rule_parse(arg, &k, e) ? option_bad(e, arg, "N or N,hourly:H, with N from 1 and both up to 400") : 0;
+}
+
+static int check_absolute(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return *arg == '/' ? 0 : option_bad(e, arg, "an absolute path");
+}
+
+static int take_every(void *into, const char *arg, struct err *e)
+{
+	struct replica_conf *c = into;
+	unsigned number = 0;
+	char unit = 's';
+	int n = 0;
+
+	if ((sscanf(arg, "%5u%n%c%n", &number, &n, &unit, &n) < 1) || arg[n] || !strchr("smh", unit) || *arg == '-')
+		return option_bad(e, arg, "a time from 10s to 24h: 30s, 5m, 1h");
+	number *= unit == 's' ? 1 : unit == 'm' ? 60 : 3600;
+	if (number < EVERY_MIN || number > EVERY_MAX)
+		return option_bad(e, arg, "a time from 10s to 24h: 30s, 5m, 1h");
+	c->every_s = number;
+	return 0;
+}
+
+#define MEMBER(name) offsetof(struct replica_conf, name)
+
+static const struct command_option rows[] = {
+	{"every", "TIME", "how often a point is made by vmferry replica run: 10s to 24h (default 5m)", OPT_CALL, .take = take_every,
+	 .heading = "Of the replica:"},
+	{"keep", "N[,hourly:H]",
+	 "points that stay there: the newest N, and of each of the last H hours in which there are any the newest (default 12,hourly:24)",
+	 OPT_TEXT, .offset = MEMBER(keep), .take = check_keep},
+	{"spool", "DIR",
+	 "where what is to be sent lies here until it is, as much as was written since the last point (default: beside the guest's first "
+	 "disk)",
+	 OPT_TEXT, .offset = MEMBER(spool), .take = check_absolute},
+	{.name = NULL},
+};
+
+/* Of settings alone. */
+static const struct command_option kept_rows[] = {
+	{"seconds", "S", "the same in seconds, as it is kept", OPT_NUMBER, .offset = MEMBER(every_s), .min = EVERY_MIN, .max = EVERY_MAX},
+	{"to", "DEST", "the replica's host", OPT_TEXT, .offset = MEMBER(to)},
+	{"pair", "HEX", "by which primary and replica know each other", OPT_TEXT, .offset = MEMBER(pair)},
+	{"term", "N", "the primary's", OPT_NUMBER, .offset = MEMBER(term), .min = 1, .max = 1000000},
+	{"paused", NULL, "vmferry replica run makes no points", OPT_FLAG, .offset = MEMBER(paused)},
+	{.name = NULL},
+};
+
+/* Those of a move that a point has, too, beside all that say how its destination is reached. */
+static const char *const of_move[] = {"disk-dir", "bwlimit", "attach", "codec",	    "channels",	   "reconnect-timeout",
+				      "qemu",	  "verbose", "json",   "state-dir", "runtime-dir", NULL};
+
+static bool is_of_point(const char *name)
+{
+	size_t i;
+
+	for (i = 0; of_move[i] && strcmp(of_move[i], name); i++)
+		;
+	return of_move[i];
+}
+
+static const struct command_option *move_rows(void)
+{
+	static struct command_option chosen[ARRAY_LEN(of_move)];
+	const struct command_option *o;
+	size_t n = 0;
+
+	for (o = move_tables[0].rows; o->name && n + 1 < ARRAY_LEN(chosen); o++)
+		if (is_of_point(o->name))
+			chosen[n++] = *o;
+	chosen[n] = (struct command_option){.name = NULL};
+	return chosen;
+}
+
+const struct option_table *replica_tables(bool of_settings)
+{
+	static struct option_table offered[TABLES], kept[TABLES];
+	struct option_table *t = of_settings ? kept : offered;
+	size_t i, n = 0;
+
+	t[n++] = (struct option_table){rows, 0};
+	t[n++] = (struct option_table){move_rows(), 0};
+	for (i = 1; move_tables[i].rows && n + 2 < TABLES; i++)
+		t[n++] = move_tables[i];
+	if (of_settings)
+		t[n++] = (struct option_table){kept_rows, 0};
+	t[n] = (struct option_table){NULL, 0};
+	return t;
+}
+
+/* ---- a guest's ---- */
+
+void replica_conf_init(struct replica_conf *c)
+{
+	*c = (struct replica_conf){.o = {.max_downtime_ms = 300, .reconnect_ms = 15000, .carry = {.multifd = -1}},
+				   .keep = "12,hourly:24",
+				   .every_s = 300,
+				   .term = 1};
+}
+
+void replica_conf_fini(struct replica_conf *c)
+{
+	defaults_fini(&c->words);
+	free(c->state_dir);
+	free(c->runtime_dir);
+}
+
+int replica_conf_dirs(struct replica_conf *c, struct err *e)
+{
+	free(c->state_dir);
+	free(c->runtime_dir);
+	c->state_dir = c->runtime_dir = NULL;
+	return state_dir_get(&c->state_dir, c->o.state_dir, e) ?: runtime_dir_get(&c->runtime_dir, c->o.runtime_dir, e);
+}
+
+char *replica_path(const char *state_dir, const char *guest, const char *suffix)
+{
+	AUTO_FREE char *name = path_with_name("%n", guest);
+
+	return xasprintf("%s/replica/%s.%s", state_dir, name, suffix);
+}
+
+static void complain(struct replica_conf *c, const char *word)
+{
+	fprintf(stderr, "vmferry: the settings of a replica have '%s', which is no option\n", word);
+	(void)c;
+}
+
+int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(c->state_dir, guest, "conf"), *text = NULL;
+	const struct command_usage usage = {"vmferry replica", "", .tables = replica_tables(true)};
+	AUTO_FREE char **argv = NULL;
+	int r = config_file_read(path, &text, e), first = 0;
+
+	if (!r && !text)
+		return err_set(e, ENOENT, "guest %s has no replica that is made from here (vmferry replica add)", guest);
+	r = r ?: defaults_parse(&c->words, text, path, "", replica_tables(true), e);
+	if (r)
+		return r;
+	argv = xcalloc((size_t)c->words.count + 2, sizeof(*argv));
+	argv[0] = (char *)"replica";
+	memcpy(argv + 1, c->words.words, (size_t)c->words.count * sizeof(*argv));
+	if (command_take(&usage, c->words.count + 1, argv, c, &first) || first != c->words.count + 1) {
+		complain(c, first < c->words.count + 1 && first > 0 ? argv[first] : "?");
+		return err_set(e, EINVAL, "%s cannot be understood", path);
+	}
+	if (!c->to || !c->pair || strlen(c->pair) != REPLICA_PAIR_LEN)
+		return err_set(e, EINVAL, "%s does not say where the replica is", path);
+	return 0;
+}
+
+static FILE *saving; /* options_print() hands nothing on */
+
+static void put_line(const char *name, const char *value)
+{
+	if (!strcmp(name, "every")) /* is kept in seconds */
+		return;
+	fprintf(saving, value ? "%s %s\n" : "%s\n", name, value);
+}
+
+int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(c->state_dir, guest, "conf"), *dir = xasprintf("%s/replica", c->state_dir), *text = NULL;
+	size_t n = 0;
+
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make %s", dir);
+	saving = open_memstream(&text, &n);
+	if (!saving)
+		abort();
+	fprintf(saving, "# the replica of guest %s: vmferry replica set changes this\n", guest);
+	options_print(replica_tables(true), c, put_line);
+	fclose(saving);
+	saving = NULL;
+	return replace_file(path, text, n, e);
+}
+
+/* ---- what became of it ---- */
+
+json_t *replica_state_load(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *path = replica_path(state_dir, guest, "json");
+	json_error_t why;
+
+	return json_load_file(path, 0, &why);
+}
+
+int replica_state_save(const char *state_dir, const char *guest, const json_t *state, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(state_dir, guest, "json"), *text = json_text_dump(state, JSON_INDENT(1));
+
+	return text ? replace_file(path, text, strlen(text), e) : err_set(e, EINVAL, "%s cannot be written: not text", path);
+}
+
+json_t *replica_names(const char *state_dir)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replica", state_dir);
+	DIR *d = opendir(dir);
+	json_t *out = json_array();
+	struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		size_t n = strlen(de->d_name);
+
+		if (n > 5 && !strcmp(de->d_name + n - 5, ".conf"))
+			json_array_append_new(out, json_stringn(de->d_name, n - 5));
+	}
+	if (d)
+		closedir(d);
+	return out;
+}
+
+/* ---- the replica's host ---- */
+
+static char *store_note(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir), *name = points_dir(dir, guest);
+
+	return xasprintf("%s.json", name);
+}
+
+char *replica_store(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *path = store_note(state_dir, guest);
+	json_error_t why;
+	json_t *o = json_load_file(path, 0, &why);
+	char *dir = json_text(o, "dir") ? xstrdup(json_text(o, "dir")) : NULL;
+
+	json_decref(o);
+	return dir;
+}
+
+json_t *replica_stores(const char *state_dir)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir);
+	DIR *d = opendir(dir);
+	json_t *out = json_object();
+	struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
+		json_error_t why;
+		json_t *o = *de->d_name == '.' ? NULL : json_load_file(path, 0, &why);
+
+		if (json_text(o, "guest") && json_text(o, "dir"))
+			json_object_set(out, json_text(o, "guest"), json_object_get(o, "dir"));
+		json_decref(o);
+	}
+	if (d)
+		closedir(d);
+	return out;
+}
+
+void replica_forget_store(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *path = store_note(state_dir, guest);
+
+	unlink(path);
+}

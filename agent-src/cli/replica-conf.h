@@ -1,0 +1,48 @@
+/*
+ * replica-conf.h: what this host knows of a guest's replica: as its primary, the command by which a point is made, in STATE_DIR/replica/NAME.conf, an option a line
+ * (as defaults.h reads them), and what became of the last ones, in NAME.json beside it; as the replica's host, where its points are (STATE_DIR/replicas).
+ */
+#ifndef VMFERRY_REPLICA_CONF_H
+#define VMFERRY_REPLICA_CONF_H
+
+#include "command-options.h"
+#include "defaults.h"
+#include "options.h"
+#include "replica-sync.h"
+
+#include <jansson.h>
+
+struct replica_conf {
+	struct move_options o; /* first: the move's tables are about it */
+	struct replica_sync sync;
+	const char *to, *pair, *keep, *spool;
+	unsigned every_s, term;
+	bool paused;
+	struct defaults words; /* of the file: strings of the others are in there */
+	char *state_dir, *runtime_dir;
+};
+
+/* Rows of a replica, then those of a move that a point has; of_settings: and what only settings have. */
+const struct option_table *replica_tables(bool of_settings);
+void replica_conf_init(struct replica_conf *c);
+void replica_conf_fini(struct replica_conf *c);
+/* STATE_DIR and the runtime directory, after options were read. */
+int replica_conf_dirs(struct replica_conf *c, struct err *e);
+/* Malloc'ed: STATE_DIR/replica/NAME.SUFFIX. */
+char *replica_path(const char *state_dir, const char *guest, const char *suffix);
+/* Of a guest, into c, which is as init leaves it but for what is to be different: state_dir is known. -ENOENT: it has no replica elsewhere. */
+int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
+/* Durably. */
+int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
+/* NULL: nothing of it is known yet. */
+json_t *replica_state_load(const char *state_dir, const char *guest);
+int replica_state_save(const char *state_dir, const char *guest, const json_t *state, struct err *e);
+/* Names of guests with a replica elsewhere, by their files; a new array. */
+json_t *replica_names(const char *state_dir);
+/* Malloc'ed: where this host keeps the points of that guest; NULL: nowhere. */
+char *replica_store(const char *state_dir, const char *guest);
+/* Likewise all of them: {"guest": "dir"}; a new reference. */
+json_t *replica_stores(const char *state_dir);
+void replica_forget_store(const char *state_dir, const char *guest);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * replica.c: a point of a guest's replica: its disks as they are at one moment, kept at the destination; the guest stays where it is, and does what it does. As
+ * with disks alone (ahead.c) the attempt ends as one that fails: what either end has made for it is undone, and the point, which is nobody's scaffolding, stays.
+ */
+#include "transfer.h"
+#include "exit-code.h"
+#include "fault.h"
+#include "json-message.h"
+#include "replica-sync.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* ---- copy ---- */
+
+/* What the point is like is the source's word; what is in it the destination has. */
+static int make_point(struct transfer *t, struct err *e)
+{
+	const struct replica_sync *s = t->opt->replica;
+
+	t->pace.held = true;
+	fault_point("src-point");
+	return json_message_send(t->a.control, MSG_POINT, t->a.id,
+				 json_pack("{s:I,s:I,s:I,s:b,s:I}", "number", (json_int_t)s->number, "term", (json_int_t)s->term, "at_ms",
+					   (json_int_t)s->at_ms, "frozen", 0, "delta_bytes", (json_int_t)s->delta_bytes),
+				 e);
+}
+
+static int go_on(struct transfer *t, struct err *e)
+{
+	if (t->opt->replica->durable)
+		return t->end.brought = true, err_set(e, ECANCELED, "the point is made");
+	if (disks_frozen_are_there(&t->disks))
+		return t->pace.held ? 0 : make_point(t, e);
+	if (disks_are_frozen(&t->disks))
+		return 0;
+	return warm_is_copied(t) ? disks_freeze(&t->disks, e) : disks_next_round(&t->disks, 1, e);
+}
+
+static int copy_point_event(void *ctx, const struct event *ev, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = common_event(t, ev, e);
+
+	if (r || t->a.con.stage != ST_COPY)
+		return r;
+	if (ev->kind == EVENT_TICK && !disks_are_frozen(&t->disks))
+		r = warm_measure(t, e);
+	return r ? r : ev->kind == EVENT_TICK || ev->kind == EVENT_FRAME || ev->kind == EVENT_WORKER ? go_on(t, e) : 0;
+}
+
+static int does_not_happen(void *ctx, struct err *e)
+{
+	(void)ctx;
+	return err_set(e, ENOTRECOVERABLE, "a guest whose replica is kept is not switched over");
+}
+
+const struct stage replica_stages[] = {
+	[ST_CONNECT] = {"connect", connect_enter, connect_event},
+	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
+	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
+	[ST_COPY] = {"copy", warm_copy_enter, copy_point_event},
+	[ST_SWITCHOVER] = {"switchover", does_not_happen, common_event},
+	[ST_COMMIT] = {"commit", does_not_happen, common_event},
+	[ST_RELEASE] = {"release", NULL, common_event},
+};
+
+/* ---- the end ---- */
+
+bool replica_has_point(const struct transfer *t)
+{
+	return t->opt && t->opt->replica && t->opt->replica->durable && t->a.handoff.qemu_alive && !t->end.migrated_away &&
+	       t->a.exit_code != EXIT_PAUSED && t->peer.aborted && !has_leftovers(t);
+}

@@ -1,0 +1,27 @@
+/* replica-sync.h: one point of a replica: what it is asked for with, and what became of it. Who asks for it (cli) and who makes it (disks-frozen.c, moves) share it. */
+#ifndef VMFERRY_REPLICA_SYNC_H
+#define VMFERRY_REPLICA_SYNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define REPLICA_PAIR_LEN 16 /* hex digits */
+
+struct replica_sync {
+	char pair[REPLICA_PAIR_LEN + 1]; /* which two hold this guest: the same in the primary's settings and in the replica's store */
+	uint64_t term;			 /* of the primary, as far as it knows */
+	const char *keep;		 /* as keep-points.h has it */
+	const char *spool;		 /* a directory for what is to be sent; NULL: beside the guest's first disk */
+	bool whole;			 /* everything is compared, whatever the bitmaps say */
+
+	/* the result */
+	bool durable;		/* the point is there */
+	bool was_whole;		/* everything was compared, or sent */
+	uint64_t number;	/* of the point */
+	uint64_t points;	/* that there are now */
+	int64_t at_ms;		/* when the disks were so: since 1970 */
+	uint64_t delta_bytes;	/* what was written since the point before */
+	uint64_t bitmap_number; /* of the bitmaps that record from now on */
+};
+
+#endif

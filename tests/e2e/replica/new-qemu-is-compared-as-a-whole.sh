@@ -1,0 +1,44 @@
+#!/bin/bash
+# Nothing records what a guest has written since a point when its QEMU has ended since, or when somebody has removed a bitmap: everything is compared
+# with what is there, and the next point carries what was written again. So does verify, whatever the bitmaps say.
+# timeout: 300
+. "$(dirname "$0")/../../lib/replica.sh"
+
+is_point() { # NUMBER WHOLE
+	assert_eq "$(of_primary 'p["point"], p["whole"]')" "($1, $2)" "what the primary knows"
+}
+
+replica_start
+replica_add
+sync
+rests "$A"
+sync
+sync verify
+is_point 4 True
+assert_eq "$(python3 -S -c 'import json, sys
+print(sum(d["bytes_wire"] for d in json.loads(open(sys.argv[1]).readlines()[-1])["disks"]) < 200000)' "$DIR/sync.json")" True "only hashes travel"
+assert_point_is_exact
+goes_on "$A"
+sync
+is_point 5 False
+
+guest_stop "$A"
+replica_start
+sync
+is_point 6 True
+sync
+is_point 7 False
+
+# one disk's is gone
+name=$(bitmaps | head -n 1 | tr -d '"')
+node=$(qmp "$DIR/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | python3 -S -c 'import json, sys
+print([n["node-name"] for n in json.load(sys.stdin) if any(b["name"] == sys.argv[1] for b in n.get("dirty-bitmaps", []))][0])' "$name")
+qmp "$DIR/$A.mon" "{\"execute\": \"block-dirty-bitmap-remove\", \"arguments\": {\"node\": \"$node\", \"name\": \"$name\"}}" >/dev/null
+sync
+is_point 8 True
+assert_points_are_of_one_moment
+rests "$A"
+sync
+is_point 9 False
+assert_point_is_exact
+nothing_is_left
