@@ -403,7 +403,11 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 	struct definition *d = definition_of(p);
 
 	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d) && define_from(d, path, e))
-		return err_prefix(e, "libvirt is to define the guest, which runs here, as in %s (its \"xml\")", path);
+		return err_prefix(
+			e,
+			"libvirt is to define the guest, which runs here, or would forget it once it is shut down: \"vmferry recover %s\" here has it "
+			"do so (the definition is the \"xml\" of %s)",
+			d->target->name, path);
 	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 

@@ -24,6 +24,11 @@ settle_one_place migrate
 [[ -z $AWAY ]] || libvirtd_is_back
 
 [[ $CODE != 6 || $FENCED != 1 ]] || ask_recover --peer-is-fenced # its QEMU there was killed, as who did it knows
+if [[ -n $(unfinished_journals) ]]; then # at the destination, where libvirt was away when it was to define the guest
+	VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run "${DST_ON[@]}" timeout 100 "$BIN/vmferry" recover "$NAME" -v \
+		</dev/null >>"$DIR/recover-there.log" 2>&1 || true
+	note "recovered there: $(tail -n 1 "$DIR/recover-there.log")"
+fi
 where=$(where_defined)
 [[ $where == source || $where == destination ]] || { wait_for 10 eval '[[ $(where_defined) != both ]]' && where=$(where_defined); }
 [[ ! $CODE =~ ^[0-9]+$ || $CODE -ge 128 ]] || assert_eq "$(says_where "$CODE")" "$where" "where the guest is, as $SAID_BY says ($(tail -n 1 "$DIR/recover.log" 2>/dev/null))"

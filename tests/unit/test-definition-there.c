@@ -36,7 +36,7 @@ static int setup(void **state)
 	state_dir = xasprintf("%s/state", home.dir);
 	r = r ? r : attempt_begin(&attempt, state_dir, HO_DESTINATION, begin, &err);
 	json_decref(begin);
-	target = (struct target){.domain = &domain};
+	target = (struct target){.domain = &domain, .name = guest.name};
 	disks = (struct disks){.state_dir = NULL};
 	d = (struct definition){.part = {&ops, &attempt}, .target = &target, .disks = &disks};
 	path = xasprintf("%s/kept", home.dir);
@@ -96,7 +96,7 @@ static void it_stays_if_libvirt_refuses(void **state)
 	for (i = 0; i < ARRAY_LEN(numbers); i++) {
 		refuse(LV_DOMAIN_DEFINE_XML_FLAGS, numbers[i], 1);
 		assert_int_not_equal(settle(), 0);
-		assert_non_null(strstr(err.msg, path));
+		assert_true(strstr(err.msg, path) && strstr(err.msg, "vmferry recover web"));
 		assert_true(is_kept());
 	}
 	assert_int_equal(settle(), 0);

@@ -58,3 +58,15 @@ held 'the guest is stopped at 2'
 libvirt_move_wait
 is_past || fail "it went before its time"
 runs_at b a
+
+# It shuts down by itself while it is held: libvirt has it here, as it was.
+FROM=b
+libvirt_move_start b a $web --hold --reuse auto
+held 'converged and held: the guest runs on here'
+guest_order "$(orders $web)" poweroff >/dev/null || true
+libvirt_move_wait 8
+assert_is_at b a $web
+assert_eq "$(libvirt_in b virsh -q domstate $web)" "shut off" "the guest's state"
+libvirt_in b virsh dumpxml --inactive $web | diff "$DIR/before.xml" - || fail "its definition has changed"
+[[ -e $(libvirt_at b "/etc/libvirt/qemu/$web.xml") ]] || fail "its definition is in no file of libvirt's"
+assert_nothing_unfinished
