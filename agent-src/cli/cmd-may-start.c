@@ -5,6 +5,7 @@
 #include "json-text.h"
 #include "newest-copy.h"
 #include "paths.h"
+#include "replica-conf.h"
 #include "util.h"
 
 #include <errno.h>
@@ -79,6 +80,20 @@ static int ask_by_name(const struct newest_question *q, const struct err *unread
 	return unread && !r ? -e->code : r;
 }
 
+/* Its replica's host has said so when the last point was to be made. Only asking it again tells whether that is so still. */
+static int check_replaced(const struct newest_question *q, const char *name, struct err *e)
+{
+	json_t *state = replica_state_load(q->state_dir, name);
+	bool yes = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	return yes ? err_set(e, EBUSY,
+			     "it was taken over at the host of its replica, and what lies here is the old copy. If that run was thrown away there "
+			     "(vmferry replica failover %s --cancel), remove the replica here (vmferry replica remove %s) and begin it anew",
+			     name, name)
+		   : 0;
+}
+
 static int ask(struct newest_question *q, const char *vm, char **known, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
@@ -128,6 +143,7 @@ int cmd_may_start(int argc, char **argv)
 	name = name_in(argv[first]);
 	r = state_dir_get(&dir, c.state_dir, &e);
 	q = (struct newest_question){.state_dir = dir, .guest = name, .fenced = c.fenced};
+	r = r ?: check_replaced(&q, name, &e);
 	if (!r)
 		ask(&q, argv[first], &known, &e);
 	tell(c.json, name, known, &e);

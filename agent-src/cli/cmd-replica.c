@@ -14,6 +14,7 @@
 #include "qemu-discover.h"
 #include "qemu-names.h"
 #include "replica-conf.h"
+#include "replica-here.h"
 #include "util.h"
 
 #include <errno.h>
@@ -58,6 +59,7 @@ static void note_outcome(const struct replica_conf *c, const char *guest, int co
 
 	json_object_set_new(state, "tried_at", json_integer((json_int_t)time(NULL)));
 	json_object_set_new(state, "exit_code", json_integer(code));
+	json_object_set_new(state, "replaced", json_boolean(c->sync.replaced));
 	if (c->sync.durable) {
 		json_object_set_new(state, "point", json_integer((json_int_t)c->sync.number));
 		json_object_set_new(state, "at_ms", json_integer((json_int_t)c->sync.at_ms));
@@ -388,11 +390,27 @@ static int remove_guest(struct replica_conf *c, int argc, char **argv)
 	return r || !dir || keeps ? r : remove_store(c, argv[0], dir);
 }
 
+/* ---- a run from a point ---- */
+
+static int test_guest(struct replica_conf *c, int argc, char **argv)
+{
+	(void)argc;
+	return c->ends ? replica_test_end(c, argv[0]) : replica_test(c, argv[0]);
+}
+
+static int fail_over(struct replica_conf *c, int argc, char **argv)
+{
+	(void)argc;
+	return c->cancels     ? replica_failover_cancel(c, argv[0])
+	       : c->completes ? replica_failover_complete(c, argv[0])
+			      : replica_failover(c, argv[0]);
+}
+
 /* ---- list, status ---- */
 
 static const char *health(const struct replica_conf *c, const json_t *state, double lag_s)
 {
-	if (!json_object_get(state, "point"))
+	if (!json_object_get(state, "point") || json_is_true(json_object_get(state, "replaced")))
 		return "critical";
 	if (lag_s > 12.0 * c->every_s)
 		return "critical";
@@ -487,7 +505,9 @@ static void print_primary(const json_t *o)
 		       (long long)json_integer_value(json_object_get(o, "point")),
 		       clock_text(at, json_integer_value(json_object_get(o, "at_ms"))), json_number_value(json_object_get(o, "lag_s")),
 		       (long long)json_integer_value(json_object_get(o, "every_s")), json_text(o, "keep"));
-	if (json_integer_value(json_object_get(o, "exit_code")))
+	if (json_is_true(json_object_get(o, "replaced")))
+		puts("  replaced: the guest was taken over at the replica; what runs here is not it any more");
+	else if (json_integer_value(json_object_get(o, "exit_code")))
 		printf("  the last attempt failed (exit code %lld; vmferry history tells why)\n",
 		       (long long)json_integer_value(json_object_get(o, "exit_code")));
 }
@@ -539,7 +559,8 @@ static int show(struct replica_conf *c, int argc, char **argv)
 /* ---- subcommands ---- */
 
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
-			 *const set_shown[] = {"state-dir", NULL};
+			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net", "end", "state-dir", NULL},
+			 *const failover_shown[] = {"point", "peer-is-fenced", "map-net", "cancel", "complete", "state-dir", NULL};
 
 static const struct subcommand {
 	const char *name, *before;
@@ -570,6 +591,16 @@ static const struct subcommand {
 	 resume_guest, "points again"},
 	{"set", "usage: vmferry replica set VM NAME=VALUE...\n\nChanges options of vmferry replica add: every=30s keep=4 bwlimit=10M.\n\n",
 	 set_shown, "a guest, and NAME=VALUE of options of add", 2, 64, set, "change its options: every=30s keep=4"},
+	{"test",
+	 "usage: vmferry replica test VM [--point POINT] [--map-net NIC=WHAT]\n       vmferry replica test VM --end\n\nAt the replica's host: runs "
+	 "VM-test from a point, on overlays that are thrown away at the end, with no network unless --map-net\nsays one. The guest and its replica go "
+	 "on; points are not dropped meanwhile.\n\n",
+	 test_shown, "a guest", 1, 1, test_guest, "run a trial from a point, beside the guest"},
+	{"failover",
+	 "usage: vmferry replica failover VM --peer-is-fenced [--point P]\n       vmferry replica failover VM --cancel|--complete\n\nAt the replica's host: runs "
+	 "the guest from a point, in place of its primary, which is refused from then on. What was written\nthere after the point is lost to this "
+	 "run.\n\n",
+	 failover_shown, "a guest", 1, 1, fail_over, "run the guest here, from a point, as its primary is lost"},
 	{"remove",
 	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
 	 "more. At the\nreplica's host: its points are removed.\n\n",

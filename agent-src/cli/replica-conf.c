@@ -64,6 +64,16 @@ static const struct command_option rows[] = {
 	 "where what is to be sent lies here until it is, as much as was written since the last point (default: beside the guest's first "
 	 "disk)",
 	 OPT_TEXT, .offset = MEMBER(spool), .take = check_absolute},
+	{"point", "POINT", "its number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)", OPT_TEXT,
+	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
+	{"peer-is-fenced", NULL, "the guest certainly does not run at its primary any more, and will not: two of it must never", OPT_FLAG,
+	 .offset = MEMBER(fenced), .once = true},
+	{"cancel", NULL, "end the guest that runs here from a point, and throw away what it has written", OPT_FLAG,
+	 .offset = MEMBER(cancels), .once = true},
+	{"complete", NULL,
+	 "give the guest that runs here from a point disks of its own, while it runs, and remove the points: it stays here", OPT_FLAG,
+	 .offset = MEMBER(completes), .once = true},
+	{"end", NULL, "end the trial, and throw away what it has written", OPT_FLAG, .offset = MEMBER(ends), .once = true},
 	{.name = NULL},
 };
 
@@ -78,8 +88,8 @@ static const struct command_option kept_rows[] = {
 };
 
 /* Those of a move that a point has, too, beside all that say how its destination is reached. */
-static const char *const of_move[] = {"disk-dir", "bwlimit", "attach", "codec",	    "channels",	   "reconnect-timeout",
-				      "qemu",	  "verbose", "json",   "state-dir", "runtime-dir", NULL};
+static const char *const of_move[] = {"disk-dir", "bwlimit",   "attach",      "codec",	 "channels", "reconnect-timeout", "qemu", "verbose",
+				      "json",	  "state-dir", "runtime-dir", "map-net", NULL};
 
 static bool is_of_point(const char *name)
 {

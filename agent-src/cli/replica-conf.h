@@ -16,6 +16,8 @@ struct replica_conf {
 	struct move_options o; /* first: the move's tables are about it */
 	struct replica_sync sync;
 	const char *to, *pair, *keep, *spool;
+	const char *point; /* from which it is to run; NULL: the newest */
+	bool fenced, ends, cancels, completes;
 	unsigned every_s, term;
 	bool paused;
 	struct defaults words; /* of the file: strings of the others are in there */

@@ -10,6 +10,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "paths.h"
+#include "replica-sync.h"
 #include "qemu-cpu.h"
 #include "urgent.h"
 #include "util.h"
@@ -367,6 +368,8 @@ static void take_obstacles(struct transfer *t)
 	json_t *one;
 	size_t i;
 
+	if (t->opt->replica && code == ESTALE)
+		t->opt->replica->replaced = true;
 	json_array_foreach(json_object_get(t->plan, "obstacles"), i, one) {
 		err_set(&why, code > 0 && code < 4096 ? (int)code : EPROTO, "%s", json_string_value(one));
 		obstacles_add(&t->src.obstacles, &why);

@@ -15,6 +15,7 @@ struct replica_sync {
 	bool whole;			 /* everything is compared, whatever the bitmaps say */
 
 	/* the result */
+	bool replaced;		/* the guest was taken over there, in a higher term */
 	bool durable;		/* the point is there */
 	bool was_whole;		/* everything was compared, or sent */
 	uint64_t number;	/* of the point */

@@ -1,0 +1,619 @@
+/* replica-here.c: see replica-here.h. */
+#include "replica-here.h"
+#include "cmd.h"
+#include "config-file.h"
+#include "disk-line.h"
+#include "durable-file.h"
+#include "fault.h"
+#include "json-text.h"
+#include "log.h"
+#include "moment.h"
+#include "points.h"
+#include "process.h"
+#include "program-run.h"
+#include "qemu-args.h"
+#include "qemu-find.h"
+#include "qemu-launch.h"
+#include "start-script.h"
+#include "util.h"
+#include "whereabouts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define START_MS 60000
+#define END_MS	 20000
+
+/* A run that is being made, or ended. */
+struct run {
+	const char *kind; /* "test", "run": its member of replica.json, and its directory */
+	const char *guest;
+	char *name; /* of its QEMU */
+	struct points store;
+	int lock;
+	const struct point *point;
+	char *dir;  /* of its overlays */
+	char *home; /* of its sockets, logs and script */
+	char *qmp, *script;
+	char **argv;
+	size_t argc;
+	struct args_result args;
+	char **env;
+};
+
+static int say(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
+}
+
+static char *parent_of(const char *path)
+{
+	char *parent = xstrdup(path), *slash = strrchr(parent, '/');
+
+	slash[slash == parent] = '\0';
+	return parent;
+}
+
+static int begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e)
+{
+	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	int k;
+
+	*r = (struct run){.kind = kind, .guest = guest, .lock = -1};
+	r->name = strcmp(kind, "test") ? xstrdup(guest) : xasprintf("%s-test", guest);
+	if (!dir)
+		return err_set(e, ENOENT, "this host has no replica of guest %s", guest);
+	k = points_lock(dir, &r->lock, e) ?: points_read(&r->store, dir, e);
+	r->dir = xasprintf("%s/%s", dir, kind);
+	r->home = strcmp(kind, "test") ? parent_of(dir) : xstrdup(r->dir);
+	r->qmp = xasprintf("%s/.%s.vmferry-qmp", r->home, r->name);
+	r->script = xasprintf("%s/%s.sh", r->home, r->name);
+	return k;
+}
+
+static void run_fini(struct run *r)
+{
+	size_t i;
+
+	points_close(&r->store);
+	if (r->lock >= 0)
+		close(r->lock);
+	args_free_strings(r->argv, r->argc);
+	args_result_fini(&r->args);
+	for (i = 0; r->env && r->env[i]; i++)
+		free(r->env[i]);
+	free(r->env);
+	free(r->name);
+	free(r->dir);
+	free(r->home);
+	free(r->qmp);
+	free(r->script);
+}
+
+/* ---- its disks ---- */
+
+static char *overlay(const struct run *r, size_t i)
+{
+	return xasprintf("%s/disk%zu.qcow2", r->dir, i);
+}
+
+static int make_overlay(const struct run *r, size_t i, struct err *e)
+{
+	const json_t *d = point_disk(r->point, i);
+	AUTO_FREE char *path = overlay(r, i), *below = xasprintf("../points/%s/%s", r->point->slot, json_text(d, "file"));
+	char *argv[] = {(char *)"qemu-img",
+			(char *)"create",
+			(char *)"-q",
+			(char *)"-f",
+			(char *)"qcow2",
+			(char *)"-F",
+			(char *)json_text(d, "format"),
+			(char *)"-b",
+			below,
+			path,
+			NULL};
+	const struct program_run run = {.argv = argv};
+	int status, k = program_run(&run, &status, e);
+
+	return k ? err_prefix(e, "a run from a point needs qemu-img (Debian: qemu-utils)")
+	       : WIFEXITED(status) && !WEXITSTATUS(status)
+		       ? 0
+		       : err_set(e, EIO, "qemu-img cannot make %s above point %llu", path, (unsigned long long)r->point->number);
+}
+
+static int make_disks(const struct run *r, struct err *e)
+{
+	size_t i;
+	int k = 0;
+
+	if (mkdir(r->dir, 0700))
+		return err_sys(e, errno, "cannot make %s", r->dir);
+	for (i = 0; point_disk(r->point, i) && !k; i++)
+		k = make_overlay(r, i, e);
+	return k ? k : sync_parent_dir(r->dir, e);
+}
+
+static bool is_our_script(const char *path)
+{
+	AUTO_FREE char *text = NULL;
+	struct err ignored;
+
+	return !config_file_read(path, &text, &ignored) && text && start_script_origin(text) == SCRIPT_OURS;
+}
+
+/* With what starts it, unless somebody has edited that. */
+static void remove_run(const struct run *r)
+{
+	DIR *d = opendir(r->dir);
+	struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", r->dir, de->d_name);
+
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			unlink(path);
+	}
+	if (d)
+		closedir(d);
+	rmdir(r->dir);
+	unlink(r->qmp);
+	if (is_our_script(r->script))
+		unlink(r->script);
+}
+
+/* ---- its command line ---- */
+
+struct named {
+	const char *file, *real;
+};
+
+static bool is_it(void *ctx, const char *path)
+{
+	const struct named *n = ctx;
+
+	return (n->file && !strcmp(path, n->file)) || (n->real && !strcmp(path, n->real));
+}
+
+static int put_disk(struct run *r, size_t i, struct err *e)
+{
+	const json_t *d = point_disk(r->point, i);
+	AUTO_FREE char *to = overlay(r, i);
+	struct named n = {json_text(d, "named"), json_text(d, "from")};
+	const struct disk_line_change change = {.is_it = is_it, .ctx = &n, .to = to, .format = "qcow2", .may_have_base = true};
+	struct disk_line_options ignored;
+	char **out = NULL;
+	size_t count = 0;
+	int k = disk_line_change(r->argv, r->argc, &change, &out, &count, &ignored, e);
+
+	if (!k)
+		k = err_set(e, ENOTSUP, "the guest's command line does not name disk %s", n.real ?: n.file ?: "?");
+	if (k < 0)
+		return k;
+	args_free_strings(r->argv, r->argc);
+	r->argv = out;
+	r->argc = count;
+	return 0;
+}
+
+static void take_line(struct run *r)
+{
+	const json_t *argv = json_object_get(json_object_get(r->point->json, "guest"), "argv");
+	size_t i;
+
+	r->argc = json_array_size(argv);
+	r->argv = xcalloc(r->argc + 1, sizeof(*r->argv));
+	for (i = 0; i < r->argc; i++)
+		r->argv[i] = xstrdup(json_string_value(json_array_get(argv, i)) ?: "");
+}
+
+static void take_env(struct run *r)
+{
+	const json_t *env = json_object_get(json_object_get(r->point->json, "guest"), "env");
+	json_t *value;
+	const char *key;
+	size_t n = 0;
+
+	r->env = xcalloc(json_object_size(env) + 1, sizeof(*r->env));
+	json_object_foreach((json_t *)(uintptr_t)env, key, value)
+		if (json_string_value(value))
+			r->env[n++] = xasprintf("%s=%s", key, json_string_value(value));
+}
+
+/* A trial has another name than the guest, which may run beside it. */
+static void rename_guest(struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < r->args.argc && !strcmp(r->kind, "test"); i++) {
+		char *now;
+
+		if (strcmp(r->args.argv[i], "-name"))
+			continue;
+		now = xstrdup(r->name);
+		free(r->args.argv[i + 1]);
+		r->args.argv[i + 1] = now;
+	}
+}
+
+/* Cards of a trial lead nowhere, unless it is said where; those of the guest as they do at its primary, or as is said. */
+static size_t map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map *out,
+		       size_t most)
+{
+	bool is_test = !strcmp(r->kind, "test");
+	size_t n = 0, i;
+
+	for (i = 0; i < c->o.map_net.count && n < most; i++) {
+		char *word = xstrdup(c->o.map_net.at[i]), *value = strchr(word, '='); /* lives as long as we do */
+
+		*value++ = '\0';
+		out[n++] = (struct args_net_map){word, value};
+	}
+	for (i = 0; is_test && !c->o.map_net.count && i < looked->nic_count && n < most; i++)
+		out[n++] = (struct args_net_map){looked->nics[i].netdev ?: looked->nics[i].device ?: looked->nics[i].mac, "none"};
+	return n;
+}
+
+static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
+{
+	struct args_net_map nets[32];
+	struct args_result looked;
+	struct args_options o = {.socket_dir = r->home,
+				 .cwd = json_text(json_object_get(r->point->json, "guest"), "cwd"),
+				 .private_qmp = r->qmp,
+				 .no_state = true,
+				 .at_rest = true};
+	int k = qemu_args_rewrite(&looked, r->argv, r->argc, &o, e);
+
+	if (k)
+		return k;
+	o.net_count = map_nets(r, c, &looked, nets, ARRAY_LEN(nets));
+	o.nets = nets;
+	k = qemu_args_rewrite(&r->args, r->argv, r->argc, &o, e);
+	args_result_fini(&looked);
+	if (!k)
+		rename_guest(r);
+	return k;
+}
+
+static int make_line(struct run *r, const struct replica_conf *c, struct err *e)
+{
+	size_t i;
+	int k = 0;
+
+	take_line(r);
+	take_env(r);
+	for (i = 0; point_disk(r->point, i) && !k; i++)
+		k = put_disk(r, i, e);
+	return k ? k : rewrite(r, c, e);
+}
+
+/* NAME.sh, by which it is started again. */
+static int write_script(const struct run *r, const char *exe, struct err *e)
+{
+	AUTO_FREE char *came =
+		xasprintf("taken over from %s", json_text(json_object_get(r->point->json, "guest"), "host") ?: "its primary");
+	char date[MOMENT_TEXT];
+	const struct start_script s = {.guest = r->guest,
+				       .came = came,
+				       .date = moment_text(date, time(NULL)),
+				       .exe = exe,
+				       .argv = r->args.argv,
+				       .argc = r->args.argc,
+				       .env = r->env,
+				       .private_qmp = r->qmp};
+	AUTO_FREE char *text = start_script_text(&s);
+
+	return write_new_file(r->script, 0755, text, e);
+}
+
+/* ---- its QEMU ---- */
+
+/* It stands until what runs has been noted. */
+static int start_qemu(struct run *r, const char *exe, struct qemu_proc *p, struct loop *l, struct qmp **q, struct err *e)
+{
+	AUTO_FREE char **argv = xcalloc(r->args.argc + 2, sizeof(*argv));
+	int k;
+
+	memcpy(argv, r->args.argv, r->args.argc * sizeof(*argv));
+	argv[r->args.argc] = (char *)"-S";
+	k = qemu_launch(p, exe, argv, r->env, NULL, NULL, NULL, e);
+	if (!k)
+		k = qemu_launch_wait_qmp(p, l, r->qmp, START_MS, NULL, NULL, q, e);
+	return k;
+}
+
+static int note_run(struct run *r, const struct qemu_proc *p, json_int_t term_before, struct err *e)
+{
+	AUTO_FREE char *boot = boot_id();
+	char at[MOMENT_TEXT];
+
+	return points_set(&r->store, r->kind,
+			  json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s}", "number", (json_int_t)r->point->number, "at",
+				    moment_text(at, time(NULL)), "pid", (int)p->pid, "start_time", (json_int_t)p->start_time, "boot_id",
+				    boot, "term_before", term_before, "script", r->script),
+			  e);
+}
+
+static int take_back_note(struct run *r, json_int_t term_before, struct err *e)
+{
+	json_object_del(r->store.replica, r->kind);
+	return points_set(&r->store, "term", json_integer(term_before), e);
+}
+
+static int let_it_run(struct run *r, struct qemu_proc *p, struct qmp *q, json_int_t term, struct err *e)
+{
+	int k = note_run(r, p, term, e);
+
+	fault_point("replica-noted");
+	return k ? k : qmp_call(q, "cont", NULL, NULL, e);
+}
+
+static int start(struct run *r, const char *exe, json_int_t term, struct err *e)
+{
+	struct qemu_proc p = QEMU_PROC_NONE;
+	struct loop *l = NULL;
+	struct qmp *q = NULL;
+	int k = loop_new(&l, 64, e);
+
+	k = k ?: start_qemu(r, exe, &p, l, &q, e) ?: let_it_run(r, &p, q, term, e);
+	qmp_close(q);
+	if (k && p.pid)
+		qemu_end(&p); /* it has not run: what it would run from goes with it */
+	else
+		qemu_let_go(&p);
+	if (l)
+		loop_free(l);
+	return k;
+}
+
+/* Its pid as noted is its own still. 0: it has ended. */
+static pid_t pid_of(const json_t *run)
+{
+	AUTO_FREE char *boot = boot_id();
+	pid_t pid = (pid_t)json_integer_value(json_object_get(run, "pid"));
+
+	if (pid <= 0 || !boot || strcmp(boot, json_text(run, "boot_id") ?: "") ||
+	    !qemu_is_alive(pid, (uint64_t)json_integer_value(json_object_get(run, "start_time"))))
+		return 0;
+	return pid;
+}
+
+static int end_qemu(const json_t *run, struct err *e)
+{
+	pid_t pid = pid_of(run);
+
+	return pid ? process_end(pid, (uint64_t)json_integer_value(json_object_get(run, "start_time")), END_MS, e) : 0;
+}
+
+/* ---- a trial ---- */
+
+static int check_free(const struct run *r, struct err *e)
+{
+	const json_t *test = json_object_get(r->store.replica, "test"), *run = json_object_get(r->store.replica, "run");
+
+	if (run)
+		return err_set(e, EBUSY, "guest %s runs here from point %lld already, since %s", r->guest,
+			       (long long)json_integer_value(json_object_get(run, "number")), json_text(run, "at") ?: "?");
+	if (test && !strcmp(r->kind, "test"))
+		return err_set(e, EBUSY, "a trial of guest %s is under way: vmferry replica test %s --end", r->guest, r->guest);
+	return 0;
+}
+
+static int check_place(const struct run *r, struct err *e)
+{
+	return access(r->script, F_OK)
+		       ? 0
+		       : err_set(e, EEXIST, "%s is there already: is it what starts this guest? Move it away first", r->script);
+}
+
+static int prepare(struct run *r, const struct replica_conf *c, char **exe, struct err *e)
+{
+	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->point, &r->point, e) ?: make_line(r, c, e);
+
+	*exe = k ? NULL : qemu_find(json_text(json_object_get(r->point->json, "guest"), "exe"), false, e);
+	return k ? k : !*exe ? -e->code : make_disks(r, e) ?: write_script(r, *exe, e);
+}
+
+int replica_test(struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *exe = NULL;
+	struct run r;
+	struct err e;
+	int k = begin(&r, c, guest, "test", &e);
+	json_int_t term = k ? 0 : json_integer_value(json_object_get(r.store.replica, "term"));
+
+	k = k ?: prepare(&r, c, &exe, &e) ?: start(&r, exe, term, &e);
+	if (!k)
+		printf("%s runs from point %llu, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name,
+		       (unsigned long long)r.point->number, guest, r.qmp);
+	else if (r.point && exe)
+		remove_run(&r);
+	if (k && r.store.replica && json_object_get(r.store.replica, "test") && exe)
+		take_back_note(&r, term, &(struct err){0});
+	run_fini(&r);
+	return k ? say(&e) : 0;
+}
+
+int replica_test_end(struct replica_conf *c, const char *guest)
+{
+	struct run r;
+	struct err e;
+	int k = begin(&r, c, guest, "test", &e);
+	const json_t *test = k ? NULL : json_object_get(r.store.replica, "test");
+
+	if (!k && !test)
+		k = err_set(&e, ENOENT, "there is no trial of guest %s", guest);
+	k = k ?: end_qemu(test, &e);
+	if (!k) {
+		remove_run(&r);
+		json_object_del(r.store.replica, "test");
+		k = points_set(&r.store, "term", json_incref(json_object_get(r.store.replica, "term")), &e);
+	}
+	if (!k)
+		printf("the trial of guest %s is over, and what it has written is gone\n", guest);
+	run_fini(&r);
+	return k ? say(&e) : 0;
+}
+
+/* ---- in its place ---- */
+
+/* Before anything of it runs: whoever sends points in a lower term is refused from now on. */
+static int raise_term(struct run *r, json_int_t term, struct err *e)
+{
+	char at[MOMENT_TEXT];
+	int k;
+
+	json_object_set_new(r->store.replica, r->kind,
+			    json_pack("{s:I,s:s,s:I}", "number", (json_int_t)r->point->number, "at", moment_text(at, time(NULL)),
+				      "term_before", term));
+	k = points_set(&r->store, "term", json_integer(term + 1), e);
+	fault_point("replica-raised");
+	return k;
+}
+
+static void note_whereabouts(const struct run *r, const struct replica_conf *c)
+{
+	AUTO_FREE char *path = whereabouts_path(c->state_dir, r->guest);
+	json_t *disks = json_array(), *entry;
+	struct err e;
+	size_t i;
+
+	for (i = 0; point_disk(r->point, i); i++) {
+		AUTO_FREE char *disk = overlay(r, i);
+
+		json_array_append_new(disks, json_string(disk));
+	}
+	entry = json_pack("{s:s,s:s,s:s,s:o}", "guest", r->guest, "attempt", json_text(r->store.replica, "pair") ?: "", "came_from",
+			  json_text(r->store.replica, "from") ?: "its primary", "disks", disks);
+	if (whereabouts_add(path, entry, &e))
+		fprintf(stderr, "vmferry: that guest %s is here now cannot be noted: %s\n", r->guest, e.msg);
+	json_decref(entry);
+}
+
+int replica_failover(struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *exe = NULL;
+	struct run r;
+	struct err e;
+	int k;
+	json_int_t term;
+
+	if (!c->fenced) {
+		fprintf(stderr,
+			"vmferry: guest %s may run at its primary, and two of it must not: end it there, or that host, and say so: "
+			"--peer-is-fenced\n",
+			guest);
+		return EXIT_REFUSED;
+	}
+	k = begin(&r, c, guest, "run", &e);
+	term = k ? 0 : json_integer_value(json_object_get(r.store.replica, "term"));
+	k = k ?: prepare(&r, c, &exe, &e) ?: raise_term(&r, term, &e);
+	if (!k && (k = start(&r, exe, term, &e)))
+		take_back_note(&r, term, &(struct err){0});
+	if (!k) {
+		note_whereabouts(&r, c);
+		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
+		       guest, (unsigned long long)r.point->number, r.script, guest);
+	} else if (r.point && exe) {
+		remove_run(&r);
+	}
+	run_fini(&r);
+	return k ? say(&e) : 0;
+}
+
+int replica_failover_cancel(struct replica_conf *c, const char *guest)
+{
+	struct run r;
+	struct err e;
+	int k = begin(&r, c, guest, "run", &e);
+	const json_t *run = k ? NULL : json_object_get(r.store.replica, "run");
+	json_int_t term = json_integer_value(json_object_get(run, "term_before"));
+
+	if (!k && !run)
+		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
+	k = k ?: end_qemu(run, &e);
+	if (!k) {
+		remove_run(&r);
+		k = take_back_note(&r, term, &e);
+	}
+	if (!k)
+		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
+	run_fini(&r);
+	return k ? say(&e) : 0;
+}
+
+/* ---- for good ---- */
+
+static char *flat_path(const struct run *r, size_t i, const char *format)
+{
+	return xasprintf("%s/%s-disk%zu.%s", r->home, r->name, i, format);
+}
+
+/* While it runs, by vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
+static int flatten(const struct run *r, pid_t pid, size_t i, struct err *e)
+{
+	const json_t *d = point_disk(r->point, i);
+	const char *format = json_text(d, "source_format") && !strcmp(json_text(d, "source_format"), "qcow2") ? "qcow2" : "raw";
+	AUTO_FREE char *program = program_beside("vmferry"), *from = overlay(r, i), *to = flat_path(r, i, format);
+	AUTO_FREE char *pair = xasprintf("%s=%s", from, to), *who = xasprintf("%d", (int)pid);
+	char *argv[] = {program,	 (char *)"storage", who, (char *)"--disk", pair, (char *)"--format", (char *)format,
+			(char *)"--old", (char *)"remove",  NULL};
+	const struct program_run run = {.argv = argv};
+	int status, k;
+
+	if (!process_has_open(pid, from)) /* an earlier call has done it */
+		return 0;
+	k = program_run(&run, &status, e);
+	return k ? k
+	       : WIFEXITED(status) && !WEXITSTATUS(status) && !process_has_open(pid, from)
+		       ? 0
+		       : err_set(e, EIO, "disk %s cannot be made one image: see what vmferry storage %s --disk %s says", from, r->guest,
+				 pair);
+}
+
+static int find_run(struct run *r, pid_t *pid, struct err *e)
+{
+	const json_t *run = json_object_get(r->store.replica, "run");
+	AUTO_FREE char *number = NULL;
+
+	if (!run)
+		return err_set(e, ENOENT, "guest %s does not run here from a point of its replica", r->guest);
+	*pid = pid_of(run);
+	number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
+	return *pid ? points_find(&r->store, number, &r->point, e)
+		    : err_set(e, ESRCH,
+			      "the QEMU that was started here for guest %s has ended: %s starts it again, from the same overlays; it "
+			      "can be completed while the first one runs",
+			      r->guest, r->script);
+}
+
+int replica_failover_complete(struct replica_conf *c, const char *guest)
+{
+	struct run r;
+	struct err e;
+	pid_t pid = 0;
+	size_t i;
+	int k = begin(&r, c, guest, "run", &e) ?: find_run(&r, &pid, &e);
+
+	for (i = 0; !k && point_disk(r.point, i); i++)
+		k = flatten(&r, pid, i, &e);
+	if (!k) {
+		rmdir(r.dir);
+		k = points_remove_all(&r.store, &e);
+	}
+	if (!k) {
+		replica_forget_store(c->state_dir, guest);
+		printf("guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,
+		       r.script);
+	}
+	r.point = NULL;
+	run_fini(&r);
+	return k ? say(&e) : 0;
+}

@@ -1,0 +1,95 @@
+#!/bin/bash
+# At the replica's host a trial runs from a point beside the guest, while further points come; then, its primary being dead, the guest itself does, from the point that is
+# chosen, with what it had then. The term is raised before: who was its primary is refused, until the run is cancelled. No point has changed by any of that.
+# timeout: 300
+. "$(dirname "$0")/../../lib/replica.sh"
+
+points_digest() {
+	find "$STORE/points" -type f -print0 | sort -z | xargs -0r sha256sum
+}
+
+ready() { # DIRECTORY: the guest whose sockets are there has come up from its disks, and writes
+	wait_for 120 grep -aq 'witness ready' "$1/$A.console" || fail "it does not come up: $(tail -n 3 "$1/$A.console")"
+}
+
+found_pair() { # DIRECTORY: "FIRST,SECOND" that the guest there has found on its disks
+	pair_says "$1/$A.orders" found
+}
+
+replica_start
+replica_add
+sync
+sync
+disk_of "$(slots | sed -n 2p)" 0
+second=$(pair_number "$DIR/point.raw")
+before=$(points_digest)
+
+runs() { # KIND: the pid of the QEMU that runs from a point
+	python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]]["pid"])' "$STORE/replica.json" "$1"
+}
+
+# a trial
+replica test "$A" --point 2 >"$DIR/out" || fail "test: $(cat "$DIR/out")"
+kill_at_exit "$(runs test)"
+ready "$STORE/test"
+[[ $(found_pair "$STORE/test") == *"$second"* ]] || fail "the trial has found $(found_pair "$STORE/test"), and point 2 has $second"
+! replica test "$A" 2>"$DIR/err" || fail "two trials at once"
+says 'a trial of guest .* is under way' "$DIR/err"
+writes_on
+sync
+points_digest >"$DIR/digest"
+assert_eq "$(head -n 9 "$DIR/digest")" "$(head -n 9 <<<"$before")" "points from which a trial runs"
+replica test "$A" --end >"$DIR/out"
+[[ ! -e $STORE/test ]] || fail "left of the trial: $(ls "$STORE/test")"
+
+# in its place
+! replica failover "$A" 2>"$DIR/err" || fail "a failover without a word about the primary"
+says 'peer-is-fenced' "$DIR/err"
+before=$(points_digest)
+kill -KILL "${GUEST_PID[$A]}"
+wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+replica failover "$A" --peer-is-fenced --point 2 >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
+pid=$(runs run)
+kill_at_exit "$pid"
+ready "$THERE"
+[[ $(found_pair "$THERE") == *"$second"* ]] || fail "it has found $(found_pair "$THERE"), and point 2 has $second"
+assert_eq "$(points_digest)" "$before" "points"
+! vmferry may-start "$A" >"$DIR/out" 2>&1 || fail "may-start says nothing of the guest that runs"
+says 'may run already.*run/disk' "$DIR/out"
+
+# the primary comes back; one host has no two guests of a name
+kill -KILL "$pid"
+wait_for 20 process_is_gone "$pid"
+replica_start
+try_sync
+assert_eq "$SYNCED" 3 "exit code of a sync from the primary of before"
+says 'replaced: guest .* was taken over at the replica in term 2' "$DIR/sync.log"
+assert_eq "$(of_primary 'p["replaced"], p["health"]')" "(True, 'critical')" "what the primary knows"
+! vmferry may-start "$A" 2>"$DIR/err" || fail "the old copy may be started"
+says 'taken over at the host of its replica' "$DIR/err"
+assert_eq "$(points_digest)" "$before" "points"
+
+# and is the guest again
+replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
+[[ ! -e $STORE/run && ! -e $THERE/$A.sh ]] || fail "left: $(ls "$STORE" "$THERE")"
+sync
+rests "$A"
+sync
+assert_point_is_exact
+
+# for good: disks of its own, as they were at the primary
+kill -KILL "${GUEST_PID[$A]}"
+wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+rm -f "$THERE/$A.console"
+replica failover "$A" --peer-is-fenced >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
+kill_at_exit "$(runs run)"
+ready "$THERE"
+replica failover "$A" --complete >"$DIR/out" 2>"$DIR/err" || fail "complete: $(cat "$DIR/out" "$DIR/err")"
+[[ ! -e $STORE ]] || fail "left: $(find "$STORE")"
+for disk in disk0.raw disk1.qcow2 disk2.raw; do
+	[[ -s $THERE/$A-$disk ]] || fail "no $disk: $(ls "$THERE")"
+	grep -q -- "$A-$disk" "$THERE/$A.sh" || fail "what starts it does not name $disk"
+done
+at=$(pair_written "$THERE/$A.orders")
+wait_for 60 pair_has_written "$THERE/$A.orders" $((at + 20)) || fail "it does not write any more"
+guest_verify "$THERE/$A.orders" blocks >/dev/null
