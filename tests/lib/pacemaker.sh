@@ -12,6 +12,7 @@
 #   move_to NODE                   crm_resource --move, and waits for it
 #   guest_runs_on NODE [SECONDS]   waits until that is so, in one place, as vmferry and the cluster say; orders and guest_verify are the guest's then
 #   CALLS, calls                   a file with what Pacemaker has asked of the agent but monitor, a line "NODE ACTION STATUS" each; prints it in one
+#   $DIR/fault-at                  a fault point of vmferry's at which moves stand still; then $DIR/fault is there
 #   cluster_is_idle [NODE]         no transition is under way, and none is to come
 #   FENCED                         a file that names the nodes that were fenced, a line each
 . "$(dirname "${BASH_SOURCE[0]}")/nodes.sh"
@@ -71,6 +72,7 @@ cluster_files() {
 	END
 	cat >"$DIR/over/lib/ocf/resource.d/vmferry/vmferry" <<-END
 		#!/bin/sh
+		[ ! -e "$DIR/fault-at" ] || export VMFERRY_FAULT="\$(cat "$DIR/fault-at"):stop:$DIR/fault"
 		"$TOP/scripts/ocf/vmferry" "\$@"
 		status=\$?
 		case \$1 in monitor | meta-data) ;; *) echo "\$(hostname) \$1 \$status" >>"$CALLS" ;; esac
@@ -206,11 +208,17 @@ says_it_runs_on() { # NODE
 	[[ $(on "$1" crm_resource --resource vm1 --locate 2>/dev/null) == *"is running on: $1"* && $(on "$1" vmferry list --json) == *'"resource":"vm1"'* ]]
 }
 
+has_come_to() { # NODE
+	local said
+	said=$(on "$1" vmferry list --json)
+	[[ $said == *'"vm1"'* && $said != *'"arriving":true'* ]]
+}
+
 guest_runs_on() { # NODE [SECONDS]
 	local node=$1 other=pa
 	[[ $node != pa ]] || other=pb
 	wait_for "${2:-60}" says_it_runs_on "$node" || fail "the guest does not run on $node: $(on "$node" crm_mon -1 --inactive 2>&1 | tail -n 12)"
-	process_is_gone "${NODE_PID[$other]}" || [[ $(on "$other" vmferry list --json) != *'"vm1"'* ]] || fail "the guest is on $other, too"
+	process_is_gone "${NODE_PID[$other]}" || ! has_come_to "$other" || fail "the guest is on $other, too"
 	GUEST_AT[vm1]=$(node_dir "$node")
 	wait_for 20 status_is_running || fail "the guest does not run: $("$ASK" state "${GUEST_AT[vm1]}/vm1.mon" 2>&1)"
 }

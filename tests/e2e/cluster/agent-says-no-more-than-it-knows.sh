@@ -90,6 +90,17 @@ asked "may-start --peer-is-fenced $DIR/vm1.sh"
 echo false >"$DIR/fencing"
 answers $INSTALLED start
 ! grep -q peer-is-fenced "$DIR/asked" || fail "fenced, though fencing is off"
+play may-start '[ ! -e "$DIR/settled" ] || { echo "vmferry: it went to pb" >&2; exit 3; }' \
+	'echo "vmferry: a move of it to this host is not over (DST_BEGUN): vmferry-dst recover" >&2; exit 3'
+play recover 'touch "$DIR/settled"'
+answers $INSTALLED start
+says "it went to pb"
+asked "recover vm1"
+rm "$DIR/settled"
+echo true >"$DIR/fencing"
+answers $INSTALLED start
+asked "recover vm1 --peer-is-fenced"
+echo false >"$DIR/fencing"
 play may-start 'exit 2'
 answers $GENERIC start
 play may-start 'exit 3'
@@ -116,6 +127,7 @@ says "no such disk"
 
 # --- migrate_to: the guest goes to pb, whatever comes of it
 here $guest
+play journal 'exit 0'
 result() { # STATUS MEMBERS
 	play migrate "echo '{\"event\":\"plan\"}'; echo '{\"event\":\"result\",$2}'; exit $1"
 }
@@ -137,6 +149,16 @@ play migrate 'exit 0'
 answers $GENERIC migrate_to "${to_pb[@]}"
 answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_timeout=8000
 answers $CONFIGURED migrate_to "${to_pb[@]}" OCF_RESKEY_options='--bwlimit 1M --detach'
+play journal 'echo "guest vm1 to root@pb: /var/lib/x.journal"'
+play recover 'exit 1'
+answers $GENERIC migrate_to "${to_pb[@]}"
+asked "recover vm1"
+asked "migrate $guest"
+play recover 'exit 6'
+answers $GENERIC migrate_to "${to_pb[@]}"
+says "undecided"
+! grep -q ^migrate "$DIR/asked" || fail "it is moved while it is undecided whose it is"
+play journal 'exit 0'
 # Pacemaker kills at its timeout: vmferry hears SIGTERM before.
 play migrate 'trap "echo \"{\\\"event\\\":\\\"result\\\",\\\"where\\\":\\\"source\\\",\\\"reason\\\":\\\"rolled back\\\"}\"; exit 1" TERM' \
 	'sleep 30 & wait; kill $!'
