@@ -1,0 +1,64 @@
+#!/bin/bash
+# A point that fails, as what is to be sent cannot be written here, or what arrives there, or as somebody ends its job, or cancels it, harms no write of the guest's and
+# no point that is there; the next one has all that was written. Nothing is left of it. Two points of a guest are not made at once.
+# timeout: 400
+. "$(dirname "$0")/../../lib/replica.sh"
+
+mkdir "$DIR/spool"
+if ! mount -t tmpfs -o size=24M none "$DIR/spool" 2>/dev/null; then
+	skip "no right to mount a tmpfs"
+fi
+at_exit "umount $DIR/spool"
+mount -t tmpfs -o size=100M none "$THERE"
+at_exit "umount $THERE"
+
+fails() { # PATTERN
+	try_sync
+	assert_eq "$SYNCED" 1 "exit code of a sync that fails ($(tail -n 3 "$DIR/sync.log"))"
+	grep -qE -- "$1" "$DIR/sync.json" || fail "the reason is not '$1': $(tail -n 1 "$DIR/sync.json")"
+	assert_points_are_of_one_moment
+	writes_on
+	nothing_is_left
+	assert_eq "$(find "$DIR/spool" -name '.vmferry-*')" "" "files that are left in the spool"
+}
+
+all_is_there() {
+	sync
+	assert_eq "$(of_primary 'p["whole"]')" False "everything was compared"
+	rests "$A"
+	sync
+	assert_point_is_exact
+	goes_on "$A"
+}
+
+fill() { # DIRECTORY
+	! cat /dev/zero 2>/dev/null >"$1/filler" || fail "$1 is not full"
+}
+
+replica_start
+replica_add --spool "$DIR/spool"
+fill "$DIR/spool"
+fails 'cannot be (written|copied)'
+rm "$DIR/spool/filler"
+all_is_there
+
+fill "$THERE"
+fails 'No space left|room|space'
+rm "$THERE/filler"
+all_is_there
+
+# ended while it copies: at the moment, as the agent stands there
+VMFERRY_FAULT=src-moment-copied:stop:$DIR/stopped replica sync "$A" --json >"$DIR/sync.json" 2>"$DIR/sync.log" &
+syncing=$!
+kill_at_exit $syncing
+wait_for 60 test -s "$DIR/stopped" || fail "nobody comes to the moment"
+try_sync
+assert_eq "$SYNCED" 3 "exit code of a second sync at once"
+kill -TERM "$(<"$DIR/stopped")"
+kill -CONT "$(<"$DIR/stopped")"
+wait_for 60 process_is_gone "$syncing" || fail "the sync does not end"
+writes_on
+assert_points_are_of_one_moment
+nothing_is_left
+all_is_there
+guest_verify "$DIR/$A.orders" blocks >/dev/null
