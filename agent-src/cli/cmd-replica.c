@@ -39,6 +39,7 @@ static void set_up_move(struct replica_conf *c, const char *guest)
 	c->sync.term = c->term;
 	c->sync.keep = c->keep;
 	c->sync.spool = c->spool;
+	c->sync.freezes = c->freezes;
 	c->o.vm = guest;
 	c->o.how = HOW_REPLICA;
 	c->o.dest.where = c->to;
@@ -65,6 +66,7 @@ static void note_outcome(const struct replica_conf *c, const char *guest, int co
 		json_object_set_new(state, "at_ms", json_integer((json_int_t)c->sync.at_ms));
 		json_object_set_new(state, "points", json_integer((json_int_t)c->sync.points));
 		json_object_set_new(state, "delta_bytes", json_integer((json_int_t)c->sync.delta_bytes));
+		json_object_set_new(state, "frozen", json_boolean(c->sync.frozen));
 		json_object_set_new(state, "whole", json_boolean(c->sync.was_whole));
 	}
 	if (replica_state_save(c->state_dir, guest, state, &e))
@@ -414,7 +416,10 @@ static const char *health(const struct replica_conf *c, const json_t *state, dou
 		return "critical";
 	if (lag_s > 12.0 * c->every_s)
 		return "critical";
-	return lag_s > 2.0 * c->every_s || json_integer_value(json_object_get(state, "exit_code")) ? "warning" : "normal";
+	return lag_s > 2.0 * c->every_s || json_integer_value(json_object_get(state, "exit_code")) ||
+			       (c->freezes && !json_is_true(json_object_get(state, "frozen")))
+		       ? "warning"
+		       : "normal";
 }
 
 static json_t *primary_json(const char *state_dir, const char *guest)

@@ -64,6 +64,9 @@ static const struct command_option rows[] = {
 	 "where what is to be sent lies here until it is, as much as was written since the last point (default: beside the guest's first "
 	 "disk)",
 	 OPT_TEXT, .offset = MEMBER(spool), .take = check_absolute},
+	{"freeze", NULL,
+	 "the guest's agent (qemu-ga) freezes its file systems for the moment of each point; where it cannot, the point is made without",
+	 OPT_FLAG, .offset = MEMBER(freezes)},
 	{"point", "POINT", "its number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)", OPT_TEXT,
 	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
 	{"peer-is-fenced", NULL, "the guest certainly does not run at its primary any more, and will not: two of it must never", OPT_FLAG,

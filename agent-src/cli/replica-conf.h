@@ -19,7 +19,7 @@ struct replica_conf {
 	const char *point; /* from which it is to run; NULL: the newest */
 	bool fenced, ends, cancels, completes;
 	unsigned every_s, term;
-	bool paused;
+	bool paused, freezes;
 	struct defaults words; /* of the file: strings of the others are in there */
 	char *state_dir, *runtime_dir;
 };

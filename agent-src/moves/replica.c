@@ -22,7 +22,7 @@ static int make_point(struct transfer *t, struct err *e)
 	fault_point("src-point");
 	return json_message_send(t->a.control, MSG_POINT, t->a.id,
 				 json_pack("{s:I,s:I,s:I,s:b,s:I}", "number", (json_int_t)s->number, "term", (json_int_t)s->term, "at_ms",
-					   (json_int_t)s->at_ms, "frozen", 0, "delta_bytes", (json_int_t)s->delta_bytes),
+					   (json_int_t)s->at_ms, "frozen", s->frozen, "delta_bytes", (json_int_t)s->delta_bytes),
 				 e);
 }
 

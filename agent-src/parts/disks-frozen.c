@@ -11,7 +11,9 @@
  */
 #include "disks-private.h"
 #include "fault.h"
+#include "agent-talk.h"
 #include "frozen-disks.h"
+#include "guest-agent.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
@@ -331,6 +333,29 @@ static json_t *change_bitmaps(const struct disks *ds)
 	return actions;
 }
 
+/* In the moment between them all file systems are still. A point that is not frozen is one all the same, as after a power failure. */
+static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
+{
+	struct replica_sync *sync = ds->frozen->sync;
+	AUTO_FREE char *path = sync->freezes ? guest_agent_path(&ds->src->guest) : NULL;
+	struct freeze agent = {.thaws = {.pid = 0}};
+	struct err why;
+	int r;
+
+	if (sync->freezes && !path)
+		report_notice(ds->src->report, "the guest's file systems are not frozen for this point: it has no guest agent's port");
+	if (path && !ds->src->paused && freeze_begin(&agent, path, ds->src->guest.pid, &why))
+		report_notice(ds->src->report, "the guest's file systems are not frozen for this point: %s", why.msg);
+	else
+		sync->frozen = path && !ds->src->paused;
+	r = frozen_begin(&ds->frozen->copy, actions, 0, e);
+	if (freeze_end(&agent, &why)) {
+		sync->frozen = false;
+		report_notice(ds->src->report, "the guest's file systems: %s", why.msg);
+	}
+	return r;
+}
+
 int disks_freeze(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
@@ -357,7 +382,7 @@ int disks_freeze(struct disks *ds, struct err *e)
 	f->moment = MOMENT_COPIES;
 	r = frozen_prepare(&f->copy, list, ds->count, e);
 	fault_point("src-moment");
-	r = r ?: frozen_begin(&f->copy, actions, 0, e);
+	r = r ?: begin_frozen(ds, actions, e);
 	f->sync->at_ms = (int64_t)time(NULL) * 1000;
 	fault_point("src-moment-begun");
 	for (i = 0; i < ds->count; i++) /* the names are this function's */

@@ -12,12 +12,14 @@ struct replica_sync {
 	uint64_t term;			 /* of the primary, as far as it knows */
 	const char *keep;		 /* as keep-points.h has it */
 	const char *spool;		 /* a directory for what is to be sent; NULL: beside the guest's first disk */
+	bool freezes;			 /* the guest's agent freezes its file systems for the moment, if it has one */
 	bool whole;			 /* everything is compared, whatever the bitmaps say */
 
 	/* the result */
 	bool replaced;		/* the guest was taken over there, in a higher term */
 	bool durable;		/* the point is there */
 	bool was_whole;		/* everything was compared, or sent */
+	bool frozen;		/* so it did, all the time */
 	uint64_t number;	/* of the point */
 	uint64_t points;	/* that there are now */
 	int64_t at_ms;		/* when the disks were so: since 1970 */
