@@ -55,6 +55,7 @@ node_run() { # NODE ADDRESS
 	hide /run
 	hide /var/lib
 	mount -n -t tmpfs -o mode=1777 shm /dev/shm
+	[[ ! -d /sys/fs/cgroup ]] || mount -n -t tmpfs -o mode=755 cgroup /sys/fs/cgroup # this machine's are not a test's
 	mount -n --bind "$DIR/$1/log" /var/log
 	for at in hosts passwd group; do mount -n --bind "$DIR/$at" "/etc/$at"; done
 	mkdir -m 700 "$NODE_HOME"
