@@ -9,6 +9,7 @@
 #include "place-cost.h"
 #include "process.h"
 #include "promise.h"
+#include "settings.h"
 #include "disks-space.h"
 #include "util.h"
 
@@ -135,6 +136,8 @@ static int plan(struct transfer *t, struct err *e)
 	if (channels < 1 || channels > CHANNELS_MAX)
 		return err_set(e, EPROTO, "the source asks for %lld channels; 1 to %d are possible", (long long)channels, CHANNELS_MAX);
 	t->data.channels = (unsigned)channels;
+	if (settings_apply(t, e))
+		return -e->code;
 	return parts_examine(&t->parts, e);
 }
 

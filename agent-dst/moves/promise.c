@@ -101,6 +101,21 @@ static char *names_of(const json_t *notes)
 	return text;
 }
 
+/* What the host's owner keeps free is nobody's. */
+static void check_kept(struct transfer *t, uint64_t need)
+{
+	uint64_t available = memory_available();
+	char a[24], b[24], c[24];
+	struct err e;
+
+	if (!need || !t->keep_memory || !available || need > available || need + t->keep_memory <= available)
+		return;
+	err_set(&e, ENOMEM,
+		"the guest has %s of memory, and of the %s that are available at the destination %s stay free (keep-memory in /etc/vmferry/host)",
+		format_bytes(a, need), format_bytes(b, available), format_bytes(c, t->keep_memory));
+	target_obstacle(&t->target, &e);
+}
+
 static void check_memory(struct transfer *t, uint64_t need, const json_t *others)
 {
 	uint64_t available = memory_available(), promised = 0;
@@ -112,7 +127,7 @@ static void check_memory(struct transfer *t, uint64_t need, const json_t *others
 
 	json_array_foreach((json_t *)(uintptr_t)others, i, note)
 		promised += memory_to_come(note);
-	if (!need || !promised || !available || need > available || need + promised <= available)
+	if (!need || !promised || !available || need + t->keep_memory > available || need + t->keep_memory + promised <= available)
 		return; /* or it was refused already, without them */
 	err_set(&e, ENOMEM,
 		"the guest has %s of memory, and of the %s that are available at the destination %s are promised to guests on their way there (%s)",
@@ -161,6 +176,7 @@ void promise_examine(struct transfer *t)
 	size_t i;
 
 	exchange(t, note, &others);
+	check_kept(t, bytes_of(note, "memory"));
 	if (json_array_size(others)) {
 		check_memory(t, bytes_of(note, "memory"), others);
 		volumes = space_volumes(&t->disks, &t->files);

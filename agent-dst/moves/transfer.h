@@ -69,6 +69,7 @@ struct transfer {
 	struct data_plane data;
 	struct outage outage;
 	struct turn turn;
+	uint64_t keep_memory; /* bytes of this host's that stay free */
 	bool accepted;	   /* the plan was: ACCEPT has been sent */
 	json_t *decisions; /* PREPARE */
 

@@ -1,6 +1,6 @@
 /* turn.c: see turn.h. */
 #include "turn.h"
-#include "host-limits.h"
+#include "host-settings.h"
 #include "json-message.h"
 #include "json-text.h"
 #include "log.h"
@@ -40,18 +40,19 @@ static int tell(struct transfer *t, unsigned ahead, struct err *e)
 
 int turn_look(struct transfer *t, struct err *e)
 {
-	struct host_limits limits;
+	struct host_settings settings;
 	unsigned ahead = 0;
-	int r = host_limits_read(&limits, e);
+	int r = host_settings_read(&settings, e);
 
 	if (r)
 		return r;
-	r = t->turn.ticket && limits.in ? ticket_ahead(t->turn.ticket, &ahead, e) : 0;
+	host_settings_fini(&settings);
+	r = t->turn.ticket && settings.in ? ticket_ahead(t->turn.ticket, &ahead, e) : 0;
 	if (r == -EAGAIN)
 		return 0;
 	if (r)
 		go_without(t, e);
-	t->turn.waits = !r && limits.in && ahead >= limits.in;
+	t->turn.waits = !r && settings.in && ahead >= settings.in;
 	return tell(t, t->turn.waits ? ahead : 0, e);
 }
 

@@ -1,5 +1,5 @@
 /*
- * turn.h: whose turn it is to come to this host (ticket.h, host-limits.h). A source that knows of turns says so in DESCRIBE, and waits; one that does not
+ * turn.h: whose turn it is to come to this host (ticket.h, host-settings.h). A source that knows of turns says so in DESCRIBE, and waits; one that does not
  * is counted, and never waits. What it describes is looked at when its turn has come. Private to this folder.
  */
 #ifndef VMFERRY_DST_TURN_H

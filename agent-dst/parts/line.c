@@ -180,6 +180,7 @@ static int rewrite(struct line *l, struct err *e)
 				 .ctx = l};
 	AUTO_FREE struct args_config *configs = NULL;
 	AUTO_FREE struct args_net_map *nets = NULL;
+	AUTO_FREE struct args_net_map *bridges = NULL;
 	AUTO_FREE const char **network = xcalloc(2 * l->disks->stays + 1, sizeof(*network));
 	AUTO_FREE char **argv = NULL;
 	AUTO_FREE bool *shown = xcalloc(l->disks->count + 1, sizeof(*shown));
@@ -211,6 +212,8 @@ static int rewrite(struct line *l, struct err *e)
 	o.configs = configs;
 	o.net_count = args_nets_of(&nets, json_object_get(l->target->description, "map_net"));
 	o.nets = nets;
+	o.bridge_count = args_nets_of(&bridges, l->bridges);
+	o.bridges = bridges;
 	o.machine = json_text(l->target->description, "machine");
 	o.cwd = json_text(l->target->description, "cwd");
 	o.vmgenid = generation(l);
@@ -287,7 +290,7 @@ static int check_nic(const struct args_nic *n, struct err *e)
 
 		return err_set(e, ENODEV,
 			       "NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
-			       "to be attached to: --map-net %s=bridge:…, or make the bridge",
+			       "to be attached to: --map-net %s=bridge:…, make the bridge, or give it the label of the other in /etc/vmferry/host of both hosts",
 			       name, n->to_attach, *all ? "there are: " : "there is none", all, name);
 	}
 	return 0;
@@ -621,6 +624,7 @@ static int prepare(struct part *p, struct err *e)
 
 static void fini(struct part *p)
 {
+	json_decref(line_of(p)->bridges);
 	json_decref(line_of(p)->kept);
 	json_decref(line_of(p)->findings);
 	json_decref(line_of(p)->cautions);

@@ -17,6 +17,7 @@ struct line {
 	json_t *findings; /* of preflight, in words; NULL: not asked yet */
 	json_t *kept;	  /* what its QEMU makes here under the name that it has at the source: of which role */
 	json_t *cautions; /* what stands in no way, and should be known before, in words; NULL likewise */
+	json_t *bridges;  /* of the guest's bridges, what takes their place here: {"br0": "br7"}; NULL: none */
 	char *qemu_version;
 	bool is_part;	  /* some of it cannot be carried, and is left out: it is looked at, and not tried */
 	double start_ms;  /* that a QEMU takes here to start */

@@ -4,7 +4,7 @@
 #include "exit-code.h"
 #include "fleet-command.h"
 #include "guest-of-libvirt.h"
-#include "host-limits.h"
+#include "host-settings.h"
 #include "json-text.h"
 #include "log.h"
 #include "paths.h"
@@ -337,10 +337,13 @@ static void set_tasks(struct fleet *f, const struct fleet_command *cmd, const st
 
 static unsigned moves_at_once(void)
 {
-	struct host_limits limits;
+	struct host_settings settings;
 	struct err e;
 
-	return host_limits_read(&limits, &e) || !limits.out ? ANY_AT_ONCE : limits.out;
+	if (host_settings_read(&settings, &e))
+		return ANY_AT_ONCE;
+	host_settings_fini(&settings);
+	return settings.out ?: ANY_AT_ONCE;
 }
 
 /* This host, as it would be named at the other one. Malloc'ed; NULL: there is no way back that could be written down. */

@@ -294,7 +294,8 @@ static int run(struct move_options *o, const char *command)
 {
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *runtime = NULL;
-	AUTO_FREE char *disk_dir = again_path(o->disk_dir);
+	const bool there = o->disk_dir && !strcmp(o->disk_dir, "auto"); /* the destination chooses it */
+	AUTO_FREE char *disk_dir = there ? xstrdup(o->disk_dir) : again_path(o->disk_dir);
 	/* the journal has them, for a recover that is started elsewhere */
 	AUTO_FREE char *psk_file = again_path(o->dest.psk_file);
 	AUTO_FREE char *token_file = again_path(o->dest.token_file);

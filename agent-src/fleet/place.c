@@ -31,8 +31,11 @@ static struct place_rating impossible(char *words)
 /* Takes the share into the rating if it is the smallest. */
 static void note_share(struct place_rating *r, double left, const char *what)
 {
-	if (r->words && left >= r->left)
+	if (r->words && left >= r->left) {
+		r->next = fmin(r->next, left);
 		return;
+	}
+	r->next = r->words ? r->left : INFINITY;
 	free(r->words);
 	r->left = left;
 	r->words = xasprintf("%s %.0f %%", what, floor(left * 100));
@@ -186,7 +189,7 @@ static void apply_rules(struct place *p, const size_t *chosen, size_t guest, siz
 /* Above 0: a is better. */
 static double compare(const struct place *p, size_t guest, const struct place_rating *ratings, size_t a, size_t b)
 {
-	double left = ratings[a].left - ratings[b].left;
+	double left = ratings[a].left - ratings[b].left, next = ratings[a].next == ratings[b].next ? 0 : ratings[a].next - ratings[b].next;
 	double faster = offer_of(p, guest, b)->total_s - offer_of(p, guest, a)->total_s;
 	bool a_is_empty = ratings[a].left >= PLACE_FULL_LEAST, b_is_empty = ratings[b].left >= PLACE_FULL_LEAST;
 
@@ -198,7 +201,7 @@ static double compare(const struct place *p, size_t guest, const struct place_ra
 	case PLACE_EVEN:
 		break;
 	}
-	return left != 0 ? left : faster;
+	return left != 0 ? left : next != 0 ? next : faster;
 }
 
 /* The possible hosts, the best first; of equals the one that was named first. */

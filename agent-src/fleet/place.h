@@ -52,6 +52,7 @@ struct place_offer {
 struct place_rating {
 	bool possible;
 	double left; /* the smallest share; 0 where the host does not say */
+	double next; /* the one above it: between two hosts that are as short of something */
 	char *words; /* "memory 38 %", or why it is not possible; malloc'ed */
 	unsigned stars;
 };

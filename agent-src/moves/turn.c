@@ -1,7 +1,7 @@
 /* turn.c: see turn.h. */
 #include "turn.h"
 #include "head-start.h"
-#include "host-limits.h"
+#include "host-settings.h"
 #include "log.h"
 #include "transfer.h"
 
@@ -63,19 +63,20 @@ static bool is_behind(struct transfer *t, unsigned limit)
 
 int turn_wait(struct transfer *t, bool *waits, struct err *e)
 {
-	struct host_limits limits;
+	struct host_settings settings;
 	int r;
 
 	*waits = false;
 	if (!turn_is_wanted(t))
 		return 0;
-	r = host_limits_read(&limits, e);
+	r = host_settings_read(&settings, e);
 	if (r)
 		return r;
+	host_settings_fini(&settings);
 	if (!t->turn->asked)
 		take(t);
-	if (t->turn->ticket && limits.out && !t->opt->now && !is_later_pass(t->opt))
-		*waits = is_behind(t, limits.out);
+	if (t->turn->ticket && settings.out && !t->opt->now && !is_later_pass(t->opt))
+		*waits = is_behind(t, settings.out);
 	return 0;
 }
 

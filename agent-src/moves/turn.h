@@ -1,5 +1,5 @@
 /*
- * turn.h: whose turn it is to leave this host (ticket.h, host-limits.h), and to come to the destination, which says so itself. Private to this folder.
+ * turn.h: whose turn it is to leave this host (ticket.h, host-settings.h), and to come to the destination, which says so itself. Private to this folder.
  *
  * A ticket to leave is taken first, and kept for the whole of a command; who has the destination's has it already, so that two hosts that are emptied
  * into each other do not wait for each other. A move that had to wait begins anew when it is its turn: whatever was looked at is old by then.

@@ -93,7 +93,7 @@ static int take_script(void *into, const char *arg, struct err *e)
 static const struct command_option rows[] = {
 	{"disk-dir", "DIR",
 	 "where its disks and sockets go at the destination; %n is the guest's name (default: disks keep their paths, and sockets and logs "
-	 "are made beside the first of them)",
+	 "are made beside the first of them); auto: one that /etc/vmferry/host names there, where most room is",
 	 OPT_TEXT, .offset = MEMBER(disk_dir), .heading = "The most common:"},
 	{"map-net", "NIC=WHAT",
 	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); with --as libvirt also network:NAME; may be repeated",

@@ -150,6 +150,20 @@ static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 	return NULL;
 }
 
+/* The bridge of the destination that takes the place of the NIC's; NULL: it keeps its name. */
+static const char *other_bridge(const struct rewrite *w, const struct args_nic *n)
+{
+	size_t i;
+
+	for (i = 0; i < w->o->net_count; i++)
+		if (is_nic(n, w->o->nets[i].nic))
+			return NULL;
+	for (i = 0; i < w->o->bridge_count; i++)
+		if (n->attach && !strcmp(n->attach, w->o->bridges[i].nic))
+			return w->o->bridges[i].to;
+	return NULL;
+}
+
 static char *describe_end(const char *type, const char *attach)
 {
 	if (!strcmp(type, "none"))
@@ -444,6 +458,20 @@ static void note_nic(struct rewrite *w, const struct item *it, const struct args
 		args_note(w, "network %s is %s %s on the destination, too", nic_name(n), n->type, n->attach);
 }
 
+/* What else is said of the back end, its helper say, stays. */
+static void rename_bridge(struct rewrite *w, struct item *it, struct args_nic *n, const char *to)
+{
+	struct kv *br = kv_find(&it->p.l, "br", NULL);
+
+	if (br)
+		kv_replace(&br->value, xstrdup(to));
+	else
+		kv_append(&it->p.l, "br", to);
+	kv_replace(&n->to_attach, xstrdup(to));
+	args_note(w, "network %s (bridge %s here) is on bridge %s of the destination, which has the same label", nic_name(n), n->attach,
+		  to);
+}
+
 static int refuse_type(struct rewrite *w, const struct item *it, const char *type)
 {
 	static const struct {
@@ -536,7 +564,10 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 	if (r < 0)
 		return r;
 	map_scripts(w, it);
-	note_nic(w, it, n);
+	if (other_bridge(w, n))
+		rename_bridge(w, it, n, other_bridge(w, n));
+	else
+		note_nic(w, it, n);
 	args_emit_item(w, it);
 	return 0;
 }

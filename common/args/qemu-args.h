@@ -76,6 +76,9 @@ struct args_options {
 	size_t disk_count;
 	const struct args_net_map *nets;
 	size_t net_count;
+	const struct args_net_map
+		*bridges; /* the name of a bridge, and of the one that takes its place; for NICs that have no map of their own */
+	size_t bridge_count;
 	const struct args_config *configs;
 	size_t config_count;
 	const char *machine;	    /* versioned machine type to pin; NULL: leave */

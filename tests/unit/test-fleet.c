@@ -122,6 +122,17 @@ static void test_most_left_is_best(void **state)
 	assert_int_equal(ranks[2], 0);
 }
 
+/* All processors are busy: then memory decides. */
+static void test_the_next_share_decides_between_equals(void **state)
+{
+	(void)state;
+	hosts[0].load = hosts[1].load = hosts[2].load = 99;
+	place_all(&place, ranks, ratings);
+	assert_string_equal(rating(0, 2)->words, "processors 0 %");
+	assert_int_equal(goes_to(0), 2);
+	assert_int_equal(goes_to(1), 1);
+}
+
 static void test_the_largest_is_placed_first(void **state)
 {
 	(void)state;
@@ -496,6 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_least_share_is_the_rating, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_most_left_is_best, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_next_share_decides_between_equals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_largest_is_placed_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_taken_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory_that_is_kept_is_not_given, setup, teardown),

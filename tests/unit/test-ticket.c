@@ -1,5 +1,5 @@
 /* test-ticket.c: never more at work than may be, in the order of arrival, whoever is killed or stopped; and what a host's file says of that. */
-#include "host-limits.h"
+#include "host-settings.h"
 #include "ticket.h"
 #include "util.h"
 
@@ -317,17 +317,17 @@ static void never_more_are_at_work_than_may_be(void **state)
 
 /* ---- the host's file ---- */
 
-static int parse(struct host_limits *l, const char *text)
+static int parse(struct host_settings *l, const char *text)
 {
 	AUTO_FREE char *copy = xstrdup(text);
 
-	*l = (struct host_limits){.in = 2, .out = 2};
-	return host_limits_parse(l, copy, "host", &e);
+	*l = (struct host_settings){.in = 2, .out = 2};
+	return host_settings_parse(l, copy, "host", &e);
 }
 
 static void host_s_file_is_read(void **state)
 {
-	struct host_limits l;
+	struct host_settings l;
 
 	(void)state;
 	assert_int_equal(parse(&l, "# what this host bears\n\n in 5 \nout\tany\r\n"), 0);
@@ -342,12 +342,33 @@ static void host_s_file_is_read(void **state)
 	assert_int_equal(parse(&l, "in 1001"), -EINVAL);
 	assert_int_equal(parse(&l, "in 2 3"), -EINVAL);
 	assert_int_equal(parse(&l, "inn 2"), -EINVAL);
+	assert_string_equal(e.msg, "host, line 1: 'inn' is not known: in, out, disk-dir, net and keep-memory are");
+}
+
+static void host_s_file_names_places(void **state)
+{
+	struct host_settings l;
+
+	(void)state;
+	assert_int_equal(parse(&l, "disk-dir /srv/vm/%n\ndisk-dir  /a b \nnet br0 lan\nnet br1\tdmz\nkeep-memory 2G\n"), 0);
+	assert_int_equal(l.disk_dir_count, 2);
+	assert_string_equal(l.disk_dirs[1], "/a b");
+	assert_int_equal(l.net_count, 2);
+	assert_string_equal(l.nets[1].bridge, "br1");
+	assert_string_equal(l.nets[1].label, "dmz");
+	assert_int_equal(l.keep_memory, 2 * GIB);
+	host_settings_fini(&l);
+	assert_int_equal(parse(&l, "disk-dir srv"), -EINVAL);
+	assert_int_equal(parse(&l, "net br0"), -EINVAL);
+	assert_int_equal(parse(&l, "net br0 a b"), -EINVAL);
+	assert_int_equal(parse(&l, "disk-dir /a\nkeep-memory much"), -EINVAL); /* which frees the first line */
+	assert_string_equal(e.msg, "host, line 2: 'much' is not a size such as 2G");
 }
 
 static void only_its_owner_may_write_to_it(void **state)
 {
 	AUTO_FREE char *path = xasprintf("%s/host", dir);
-	struct host_limits l;
+	struct host_settings l;
 	FILE *f = fopen(path, "we");
 
 	(void)state;
@@ -355,26 +376,33 @@ static void only_its_owner_may_write_to_it(void **state)
 	fclose(f);
 	setenv("VMFERRY_HOST", path, 1);
 	chmod(path, 0644);
-	assert_int_equal(host_limits_read(&l, &e), 0);
+	assert_int_equal(host_settings_read(&l, &e), 0);
 	assert_int_equal(l.in, 7);
-	assert_int_equal(l.out, HOST_LIMITS_DEFAULT);
+	assert_int_equal(l.out, HOST_AT_ONCE);
 	chmod(path, 0664);
-	assert_int_equal(host_limits_read(&l, &e), -EPERM);
+	assert_int_equal(host_settings_read(&l, &e), -EPERM);
 	setenv("VMFERRY_HOST", "", 1);
-	assert_int_equal(host_limits_read(&l, &e), 0);
-	assert_int_equal(l.in, HOST_LIMITS_DEFAULT);
+	assert_int_equal(host_settings_read(&l, &e), 0);
+	assert_int_equal(l.in, HOST_AT_ONCE);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(they_are_in_the_order_of_arrival),	      TEST(who_is_killed_gives_its_place_up),
-		TEST(each_sees_what_others_have_noted),	      TEST(the_note_of_one_that_has_died_does_not_count),
-		TEST(each_sees_what_others_have_noted),	      TEST(the_note_of_one_that_has_died_does_not_count),
-		TEST(what_is_returned_is_returned_for_heirs), TEST(who_holds_the_directory_stops_nobody_for_long),
-		TEST(directory_without_room_is_an_error),     TEST(full_directory_is_an_error),
-		TEST(never_more_are_at_work_than_may_be),     TEST(host_s_file_is_read),
+		TEST(they_are_in_the_order_of_arrival),
+		TEST(who_is_killed_gives_its_place_up),
+		TEST(each_sees_what_others_have_noted),
+		TEST(the_note_of_one_that_has_died_does_not_count),
+		TEST(each_sees_what_others_have_noted),
+		TEST(the_note_of_one_that_has_died_does_not_count),
+		TEST(what_is_returned_is_returned_for_heirs),
+		TEST(who_holds_the_directory_stops_nobody_for_long),
+		TEST(directory_without_room_is_an_error),
+		TEST(full_directory_is_an_error),
+		TEST(never_more_are_at_work_than_may_be),
+		TEST(host_s_file_is_read),
+		TEST(host_s_file_names_places),
 		TEST(only_its_owner_may_write_to_it),
 	};
 

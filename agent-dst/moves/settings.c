@@ -1,0 +1,108 @@
+/* settings.c: see settings.h. */
+#include "settings.h"
+#include "host-settings.h"
+#include "json-text.h"
+#include "paths.h"
+#include "room.h"
+#include "transfer.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <string.h>
+
+/* ---- directories ---- */
+
+/* Of the directory, or of the one in which it is to be made; 0: neither is there. */
+static uint64_t room_of(const char *dir)
+{
+	AUTO_FREE char *copy = xstrdup(dir);
+	struct room room;
+
+	return !room_get(dir, &room) || !room_get(dirname(copy), &room) ? room.disk : 0;
+}
+
+/* Malloc'ed; NULL: none of them can be used. */
+static char *roomiest(const struct host_settings *s, const char *guest)
+{
+	uint64_t most = 0, room;
+	char *best = NULL;
+	size_t i;
+
+	for (i = 0; i < s->disk_dir_count; i++) {
+		AUTO_FREE char *dir = path_with_name(s->disk_dirs[i], guest);
+
+		room = room_of(dir);
+		if (room <= most)
+			continue;
+		most = room;
+		free(best);
+		best = xstrdup(dir);
+	}
+	return best;
+}
+
+static int choose_dir(struct transfer *t, const struct host_settings *s, struct err *e)
+{
+	const char *guest = json_text(t->target.description, "name") ?: "guest";
+	AUTO_FREE char *best = NULL;
+
+	if (strcmp(json_text(t->target.description, "disk_dir") ?: "", "auto") != 0)
+		return 0;
+	best = roomiest(s, guest);
+	if (!best)
+		return err_set(
+			e, ENOENT,
+			"--disk-dir auto: /etc/vmferry/host at the destination names no directory that is there (a line of it would be: "
+			"disk-dir /srv/vm/%%n)");
+	json_object_set_new(t->target.description, "disk_dir", json_string(best));
+	return 0;
+}
+
+/* ---- bridges ---- */
+
+static const char *bridge_labelled(const struct host_settings *s, const char *label)
+{
+	size_t i;
+
+	for (i = 0; i < s->net_count; i++)
+		if (!strcmp(s->nets[i].label, label))
+			return s->nets[i].bridge;
+	return NULL;
+}
+
+static bool is_bridge(const char *name)
+{
+	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", name);
+
+	return !strchr(name, '/') && !access(path, F_OK);
+}
+
+/* Of the guest's bridges those that are not here by their names, and are by their labels. */
+static void find_bridges(struct transfer *t, const struct host_settings *s)
+{
+	const char *bridge, *here;
+	json_t *label;
+
+	json_decref(t->line.bridges);
+	t->line.bridges = json_object();
+	json_object_foreach(json_object_get(t->target.description, "bridge_labels"), bridge, label) {
+		here = json_is_string(label) && !is_bridge(bridge) ? bridge_labelled(s, json_string_value(label)) : NULL;
+		if (here && is_bridge(here))
+			json_object_set_new(t->line.bridges, bridge, json_string(here));
+	}
+}
+
+int settings_apply(struct transfer *t, struct err *e)
+{
+	struct host_settings s;
+	int r = host_settings_read(&s, e);
+
+	if (r)
+		return r;
+	r = choose_dir(t, &s, e);
+	find_bridges(t, &s);
+	t->keep_memory = s.keep_memory;
+	host_settings_fini(&s);
+	return r;
+}

@@ -1,0 +1,124 @@
+/* host-settings.c: see host-settings.h. */
+#include "host-settings.h"
+#include "config-file.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OF_HOST "/etc/vmferry/host"
+
+static const char blanks[] = " \t\r";
+
+static int take_number(unsigned *to, const char *value, struct err *e)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (!strcmp(value, "any")) {
+		*to = 0;
+		return 0;
+	}
+	if (*value < '0' || *value > '9' || *end || !n || n > HOST_AT_ONCE_MAX)
+		return err_set(e, EINVAL, "'%s' is not a number from 1 to %d, or any", value, HOST_AT_ONCE_MAX);
+	*to = (unsigned)n;
+	return 0;
+}
+
+static int take_in(struct host_settings *s, char *value, struct err *e)
+{
+	return take_number(&s->in, value, e);
+}
+
+static int take_out(struct host_settings *s, char *value, struct err *e)
+{
+	return take_number(&s->out, value, e);
+}
+
+static int take_disk_dir(struct host_settings *s, char *value, struct err *e)
+{
+	if (*value != '/')
+		return err_set(e, EINVAL, "'%s' is not the absolute path of a directory", value);
+	if (s->disk_dir_count == HOST_LINES_MAX)
+		return err_set(e, E2BIG, "there are more than %d directories", HOST_LINES_MAX);
+	s->disk_dirs[s->disk_dir_count++] = xstrdup(value);
+	return 0;
+}
+
+static int take_net(struct host_settings *s, char *value, struct err *e)
+{
+	char *label = value, *bridge = strsep(&label, blanks);
+
+	label = label ? label + strspn(label, blanks) : NULL;
+	if (!*bridge || !label || !*label || strpbrk(label, blanks))
+		return err_set(e, EINVAL, "net needs a bridge and its label: net br0 lan");
+	if (s->net_count == HOST_LINES_MAX)
+		return err_set(e, E2BIG, "there are more than %d bridges", HOST_LINES_MAX);
+	s->nets[s->net_count++] = (struct host_net){xstrdup(bridge), xstrdup(label)};
+	return 0;
+}
+
+static int take_keep_memory(struct host_settings *s, char *value, struct err *e)
+{
+	return parse_bytes(value, &s->keep_memory) ? err_set(e, EINVAL, "'%s' is not a size such as 2G", value) : 0;
+}
+
+static const struct {
+	const char *word;
+	int (*take)(struct host_settings *s, char *value, struct err *e);
+} kinds[] = {
+	{"in", take_in}, {"out", take_out}, {"disk-dir", take_disk_dir}, {"net", take_net}, {"keep-memory", take_keep_memory},
+};
+
+static int take_line(struct host_settings *s, char *line, struct err *e)
+{
+	char *rest = line, *word = strsep(&rest, blanks), *value = rest ? rest + strspn(rest, blanks) : line + strlen(line);
+	size_t n, i;
+
+	for (n = strlen(value); n && strchr(blanks, value[n - 1]); n--)
+		value[n - 1] = '\0';
+	for (i = 0; i < ARRAY_LEN(kinds); i++)
+		if (!strcmp(word, kinds[i].word))
+			return kinds[i].take(s, value, e);
+	return err_set(e, EINVAL, "'%s' is not known: in, out, disk-dir, net and keep-memory are", word);
+}
+
+int host_settings_parse(struct host_settings *s, char *text, const char *name, struct err *e)
+{
+	unsigned number = 0;
+	char *line;
+	int r = 0;
+
+	while (!r && (line = strsep(&text, "\n"))) {
+		number++;
+		line += strspn(line, blanks);
+		if (*line && *line != '#')
+			r = take_line(s, line, e);
+	}
+	if (!r)
+		return 0;
+	host_settings_fini(s);
+	return err_prefix(e, "%s, line %u", name, number);
+}
+
+int host_settings_read(struct host_settings *s, struct err *e)
+{
+	const char *named = getenv("VMFERRY_HOST"), *path = named ?: OF_HOST;
+	AUTO_FREE char *text = NULL;
+	int r = *path ? config_file_read(path, &text, e) : 0;
+
+	*s = (struct host_settings){.in = HOST_AT_ONCE, .out = HOST_AT_ONCE};
+	return r || !text ? r : host_settings_parse(s, text, path, e);
+}
+
+void host_settings_fini(struct host_settings *s)
+{
+	while (s->disk_dir_count)
+		free(s->disk_dirs[--s->disk_dir_count]);
+	while (s->net_count) {
+		s->net_count--;
+		free(s->nets[s->net_count].bridge);
+		free(s->nets[s->net_count].label);
+	}
+}
