@@ -123,16 +123,16 @@ static int examine(struct part *p, struct err *e)
 	return 0;
 }
 
+/* Of the first point old copies may have something: the disks of an old primary, say. Later ones have the point before. */
 int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
+	bool is_whole = !points_newest(&a->store);
 
-	(void)o;
-	(void)e;
 	if (!a->draft)
 		a->draft = points_draft(&a->store, a->number, attempt_id_format(a->part.a->id, id));
-	d->path = xasprintf("%s/disk%zu.%s", a->draft, a->disks->count, points_newest(&a->store) ? "qcow2" : "raw");
-	return 0;
+	d->path = xasprintf("%s/disk%zu.%s", a->draft, a->disks->count, is_whole ? "raw" : "qcow2");
+	return is_whole ? old_copy_choose(&d->old, a->state_dir, a->target->name, json_text(o, "reuse"), d->path, e) : 0;
 }
 
 void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d)

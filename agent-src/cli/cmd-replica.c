@@ -150,7 +150,8 @@ static char *new_pair(void)
 static int add(struct replica_conf *c, int argc, char **argv)
 {
 	AUTO_FREE char *pair = new_pair(), *conf = replica_path(c->state_dir, argv[0], "conf");
-	const char *guest = argv[0];
+	const char *guest = argv[0], *reuse_all = c->o.disks.reuse_all;
+	const struct option_list reuse = c->o.disks.reuse;
 	struct err e;
 	int code;
 
@@ -165,8 +166,12 @@ static int add(struct replica_conf *c, int argc, char **argv)
 	}
 	c->to = argv[1];
 	c->pair = pair;
+	c->o.disks.reuse = (struct option_list){.count = 0};
+	c->o.disks.reuse_all = NULL;
 	if (replica_conf_save(c, guest, &e))
 		return say(&e);
+	c->o.disks.reuse = reuse; /* of the first point alone */
+	c->o.disks.reuse_all = reuse_all;
 	code = make_point(c, guest);
 	if (code == EXIT_REFUSED && unlink(conf) && errno != ENOENT)
 		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));

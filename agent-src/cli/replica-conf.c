@@ -91,8 +91,8 @@ static const struct command_option kept_rows[] = {
 };
 
 /* Those of a move that a point has, too, beside all that say how its destination is reached. */
-static const char *const of_move[] = {"disk-dir", "bwlimit",   "attach",      "codec",	 "channels", "reconnect-timeout", "qemu", "verbose",
-				      "json",	  "state-dir", "runtime-dir", "map-net", NULL};
+static const char *const of_move[] = {"disk-dir", "bwlimit", "reuse", "attach",	   "codec",	  "channels", "reconnect-timeout",
+				      "qemu",	  "verbose", "json",  "state-dir", "runtime-dir", "map-net",  NULL};
 
 static bool is_of_point(const char *name)
 {

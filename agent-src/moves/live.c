@@ -25,6 +25,9 @@ static int find_libvirts(struct transfer *t, struct err *e)
 	AUTO_FREE char *pid = xasprintf("%d", (int)t->src.guest.pid);
 	int found = can_go ? definition_find_running(&t->definition, pid, e) : 0;
 
+	if (t->opt->replica)
+		return err_set(e, ENOTSUP, "guest %s is libvirt's, and replicas are made of guests alone that are nobody else's",
+			       t->src.guest.name);
 	if (found > 0)
 		return recipe_choose(t, t->recipe->how, "libvirt", e);
 	if (can_go && !found)
