@@ -135,6 +135,11 @@ both_are_online() {
 	[[ $(on "${1:-pa}" crm_mon -1 2>/dev/null) == *'Online: [ pa pb ]'* ]]
 }
 
+# Each may have been a cluster of its own for a moment: what is configured meanwhile may be overlooked.
+both_have_settled() {
+	[[ $(on pa crmadmin -q -D 2>/dev/null) == "$(on pb crmadmin -q -D 2>/dev/null)" ]] && both_are_online pb && cluster_is_idle pa && cluster_is_idle pb
+}
+
 cluster_start() {
 	local node
 	if [[ ! -x /usr/sbin/pacemakerd ]]; then
@@ -149,7 +154,7 @@ cluster_start() {
 	fence_on_request &
 	FENCER=$!
 	kill_at_exit "$FENCER"
-	wait_for 90 both_are_online || fail "the nodes do not come together: $(on pa crm_mon -1 2>&1 | head -n 12)"
+	wait_for 90 both_are_online && wait_for 60 both_have_settled || fail "the nodes do not come together: $(on pa crm_mon -1 2>&1 | head -n 12)"
 }
 
 cluster_end() {

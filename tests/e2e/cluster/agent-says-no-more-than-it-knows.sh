@@ -60,6 +60,11 @@ answers $NOT_RUNNING monitor
 here $guest
 answers $SUCCESS monitor
 grep -qE '^pacemaker [0-9]+ rsc1$' "$DIR/run/owners/$guest" || fail "the guest is not noted as the cluster's"
+noted=$(<"$DIR/run/owners/$guest")
+echo "pacemaker 1 rsc1" >"$DIR/run/owners/$guest" # an earlier process of that number was
+answers $SUCCESS monitor
+assert_eq "$(<"$DIR/run/owners/$guest")" "$noted" "the note"
+answers $SUCCESS monitor VMFERRY_RUNTIME_DIR=/proc/no-such
 play list 'echo "vmferry: cannot look at all processes of this host" >&2; exit 1'
 answers $GENERIC monitor
 says "cannot tell"
