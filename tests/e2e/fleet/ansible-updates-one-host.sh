@@ -11,7 +11,7 @@ node_serve() {
 guest_start_at() { # NODE NAME
 	head -c 4M /dev/urandom >"$(node_dir "$1")/$2.raw"
 	WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=2 disk_rate=10" write_guest_script "$1" "$2" "$VM/$2.raw"
-	on "$1" setsid "$VM/$2.sh" </dev/null >"$DIR/$2.stderr" 2>&1 &
+	on "$1" bash -c 'setsid "$1" </dev/null >"$2" 2>&1 &' bash "$VM/$2.sh" "$DIR/$2.stderr" # the node's: nsenter would stand still as its child is held
 	assert_at "$1" "$2"
 }
 
