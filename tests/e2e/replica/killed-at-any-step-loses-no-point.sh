@@ -28,4 +28,5 @@ done
 rests "$A"
 sync
 assert_point_is_exact
+goes_on "$A"
 guest_verify "$DIR/$A.orders" blocks >/dev/null
