@@ -1,5 +1,6 @@
 /* data-receive.c: see data-receive.h. Frames; what is in them is for ram-receive.c, disk-receive.c and stream-receive.c. */
 #include "data-receive-private.h"
+#include "alike-fill.h"
 #include "conn-link.h"
 #include "log.h"
 #include "resume.h"
@@ -291,6 +292,17 @@ static int on_bitmap(struct receiver *r, const uint8_t *p, size_t n, struct err 
 	return receive_disk_bitmap(r, &m, e);
 }
 
+static int on_want(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
+{
+	struct msg_want m;
+
+	if (msg_want_decode(&m, p, n))
+		return malformed(MSG_WANT, n, e);
+	if (!r->shared->alike || !object_is_disk(m.object))
+		return receive_refuse(r, "WANT", m.object, e, "nothing is looked for in other images in this move");
+	return alike_fill_want(r->shared->alike, &m, e);
+}
+
 static int on_round_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 {
 	struct msg_round_end m;
@@ -372,6 +384,8 @@ static int on_frame(void *ctx, struct channel *c, uint16_t type, const uint8_t *
 		return on_delta(r, p, n, e);
 	case MSG_BITMAP:
 		return on_bitmap(r, p, n, e);
+	case MSG_WANT:
+		return on_want(r, p, n, e);
 	case MSG_ROUND_END:
 		return on_round_end(r, p, n, e);
 	case MSG_END:

@@ -27,6 +27,7 @@ struct disk_target {
 	bool replaces;	  /* that goes when the guest runs here: its blocks may be shared with it */
 	bool fills;	  /* what comes as zeros has blocks at the source, and is to have them here */
 	bool known;	  /* the source knows what old has: it is not told */
+	bool alike;	  /* likewise, but other images here are what it was filled from: alike-fill.h */
 	bool begun;	  /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
 };
 
@@ -47,6 +48,7 @@ struct receive_shared {
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */
+	struct alike_fill *alike;		  /* NULL: nothing is looked for in other images */
 	unsigned busy;				  /* channels that are, with writing disks; atomic */
 	bool resumes;				  /* channels outlive their connections */
 	bool saves;				  /* what has arrived of disks is to last, whatever ends this: it is synced now and then */
@@ -62,7 +64,7 @@ enum receive_kind {
 	RECEIVE_STREAM_END,  /* a stream is whole, its digest equal; object */
 	RECEIVE_STREAM_OPEN, /* a stream was announced; object */
 	RECEIVE_RETURN_PATH, /* opaque: QEMU's answer */
-	RECEIVE_HAVE,	     /* group, offset, number (1: the last), data: HAVE, of old-read.h */
+	RECEIVE_HAVE,	     /* group, offset, number (1: the last), data: HAVE, of old-read.h or alike-fill.h */
 	RECEIVE_BITMAP,	     /* group, number (which), offset (enum bitmap_what), data: BITMAP, its runs checked */
 	RECEIVE_DELTA,	     /* group, data: what of a disk that has bitmaps is written anew; the runs, checked */
 	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */

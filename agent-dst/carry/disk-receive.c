@@ -2,6 +2,7 @@
  * disk-receive.c: a disk's blocks as they arrive on one data channel: many writes in flight, a round at a time.
  */
 #include "data-receive-private.h"
+#include "alike-fill.h"
 #include "log.h"
 #include "util.h"
 
@@ -154,80 +155,145 @@ static struct write_req *write_req_new(struct receiver *r, uint32_t object, cons
  * with the old copy, or was begun in it, read from the disk. */
 struct kept {
 	struct disk_req req;
+	struct receiver *r;
+	struct write_batch *batch; /* a reference of its own */
+	uint32_t object;
 	bool in_place;
-	struct write_req *w;
-	struct hash128 content;
 	struct brought brought;
-	struct seed_extent seed[];
+	struct seed_extent *seed;
+	unsigned count;
+	/* What is named of it, with one reference to the batch each. */
+	struct kept_part {
+		struct write_req *w;
+		struct hash128 content;
+		uint32_t at, bytes; /* in what is read */
+	} part[];
 };
 
-static int take_kept(struct receiver *r, const struct kept *k, const uint8_t *raw, int res, struct err *e)
+static int check_kept(struct receiver *r, const struct kept *k, const uint8_t *raw, struct err *e)
 {
-	const struct disk_target *t = &r->shared->disk[k->w->object];
-	bool same;
+	const struct disk_target *t = &r->shared->disk[k->object];
+	unsigned i;
 
-	if (res)
-		return err_sys(e, -res, "cannot read the old copy %s at byte %llu", t->old_name, (unsigned long long)k->req.offset);
 	cpu_stage_enter_for(CPU_HASH, k->req.bytes);
-	same = hash_equal(hash_content(&r->shared->key, raw, k->req.bytes), k->content);
-	if (!same && t->begun)
-		return err_set(e, ESTALE, "what was kept of disk %s has changed at byte %llu since it was compared: somebody writes to it",
-			       t->name, (unsigned long long)k->req.offset);
-	if (!same)
+	for (i = 0; i < k->count; i++) {
+		const struct kept_part *p = &k->part[i];
+		uint64_t at = k->req.offset + p->at;
+
+		if (hash_equal(hash_content(&r->shared->key, raw + p->at, p->bytes), p->content))
+			continue;
+		if (t->begun)
+			return err_set(e, ESTALE,
+				       "what was kept of disk %s has changed at byte %llu since it was compared: somebody writes to it",
+				       t->name, (unsigned long long)at);
 		return err_set(e, ESTALE,
 			       "the old copy %s has changed at byte %llu since it was compared: somebody writes to it. Move again without "
 			       "--reuse, or when it is left alone",
-			       t->old_name, (unsigned long long)k->req.offset);
-	return receive_seeds(r, &k->brought, raw, e);
+			       t->old_name, (unsigned long long)at);
+	}
+	return 0;
+}
+
+static int take_kept(struct receiver *r, const struct kept *k, const uint8_t *raw, int res, struct err *e)
+{
+	if (res)
+		return err_sys(e, -res, "cannot read the old copy %s at byte %llu", r->shared->disk[k->object].old_name,
+			       (unsigned long long)k->req.offset);
+	return check_kept(r, k, raw, e) ?: receive_seeds(r, &k->brought, raw, e);
+}
+
+static void drop_part(struct receiver *r, struct kept_part *p)
+{
+	r->disk[p->w->object].in_flight--;
+	batch_unref(r, p->w->batch);
+	free(p->w);
 }
 
 static void kept_read(struct disk_req *req, int res)
 {
 	struct kept *k = container_of(req, struct kept, req);
-	struct write_req *w = k->w;
-	struct receiver *r = w->r;
-	struct write_batch *batch = w->batch;
-	struct received_disk *d = &r->disk[w->object];
+	struct receiver *r = k->r;
 	struct err e;
+	int bad = take_kept(r, k, k->batch->buf, res, &e);
+	unsigned i;
 
-	if (take_kept(r, k, batch->buf, res, &e)) {
+	if (bad)
 		receive_lost(r, &e);
-		d->in_flight--;
-		batch_unref(r, batch); /* the write's */
-		free(w);
-	} else if (k->in_place) {
-		write_done(&w->req, 0);
-	} else {
-		disk_io_write(d->io, &w->req, batch->buf, req->bytes, req->offset);
+	for (i = 0; i < k->count; i++) {
+		struct kept_part *p = &k->part[i];
+
+		if (bad)
+			drop_part(r, p);
+		else if (k->in_place)
+			write_done(&p->w->req, 0);
+		else
+			disk_io_write(r->disk[k->object].io, &p->w->req, k->batch->buf + p->at, p->bytes, req->offset + p->at);
 	}
-	batch_unref(r, batch);
+	batch_unref(r, k->batch);
+	free(k->seed);
 	free(k);
 	cpu_stage_enter(CPU_DISK);
 }
 
-static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
+/* Several extents are read at once: of a disk that was filled in small pieces, and close together. Returns the bytes from the first to the last; 0: they
+ * cannot be. */
+static uint32_t kept_span(const struct receiver *r, const struct data *d)
 {
-	struct received_disk *disk = &r->disk[d->m.object];
-	bool begun = r->shared->disk[d->m.object].begun;
-	struct disk_io *old = disk->old ?: begun ? disk->io : NULL;
-	struct reader hash = reader_of(d->payload.p, d->payload.n);
-	struct write_batch *batch;
-	struct kept *k;
+	uint64_t first = d->x[0].offset, end = first;
+	unsigned i;
 
-	if (!old || disk->round || d->m.extents != 1 || d->payload.n != 16)
-		return receive_refuse(r, "DATA", d->m.object, e,
-				      "what an old copy has: %u extents and %zu bytes of hash, in round %u (1, 16 and 0 are allowed)%s",
-				      d->m.extents, d->payload.n, disk->round, old ? "" : ", and there is no old copy");
-	k = xcalloc(1, sizeof(*k) + d->seeds * sizeof(*k->seed));
-	k->content.lo = read_u64(&hash);
-	k->content.hi = read_u64(&hash);
+	if (d->m.extents != 1 && (!r->shared->disk[d->m.object].alike || d->seeds))
+		return 0;
+	for (i = 0; i < d->m.extents; i++) {
+		if (d->x[i].offset < end)
+			return 0;
+		end = d->x[i].offset + ((uint64_t)d->x[i].units << DISK_SHIFT);
+	}
+	return end - first <= DATA_RAW_MAX ? (uint32_t)(end - first) : 0;
+}
+
+static struct kept *kept_new(struct receiver *r, const struct data *d)
+{
+	struct reader hash = reader_of(d->payload.p, d->payload.n);
+	struct kept *k = xcalloc(1, sizeof(*k) + d->m.extents * sizeof(*k->part));
+	unsigned i;
+
+	k->r = r;
+	k->object = d->m.object;
+	k->count = d->m.extents;
+	k->seed = xmalloc(d->seeds * sizeof(*k->seed) + 1);
 	memcpy(k->seed, d->seed, d->seeds * sizeof(*k->seed));
 	k->brought = (struct brought){d->m.object, d->m.raw_bytes, d->seeds, k->seed};
 	k->req.done = kept_read;
-	batch = batch_get(r);
-	k->w = write_req_new(r, d->m.object, &d->x[0], k->content, batch);
-	k->in_place = begun || (r->shared->disk[d->m.object].replaces && !disk_io_share(disk->io, old, d->x[0].offset, d->m.raw_bytes));
-	disk_io_read(k->in_place && !begun ? disk->io : old, &k->req, batch->buf, d->m.raw_bytes, d->x[0].offset);
+	k->batch = batch_get(r);
+	for (i = 0; i < k->count; i++) {
+		struct kept_part *p = &k->part[i];
+
+		p->content.lo = read_u64(&hash);
+		p->content.hi = read_u64(&hash);
+		p->at = (uint32_t)(d->x[i].offset - d->x[0].offset);
+		p->bytes = d->x[i].units << DISK_SHIFT;
+		p->w = write_req_new(r, d->m.object, &d->x[i], p->content, k->batch);
+	}
+	return k;
+}
+
+static int receive_kept(struct receiver *r, const struct data *d, struct err *e)
+{
+	const struct disk_target *t = &r->shared->disk[d->m.object];
+	struct received_disk *disk = &r->disk[d->m.object];
+	struct disk_io *old = disk->old ?: t->begun ? disk->io : NULL;
+	uint32_t span = kept_span(r, d);
+	uint64_t from = d->x[0].offset;
+	struct kept *k;
+
+	if (!old || disk->round || !span || d->payload.n != (size_t)d->m.extents * 16)
+		return receive_refuse(r, "DATA", d->m.object, e,
+				      "what an old copy has: %u extents and %zu bytes of hash, in round %u (1, 16 and 0 are allowed)%s",
+				      d->m.extents, d->payload.n, disk->round, old ? "" : ", and there is no old copy");
+	k = kept_new(r, d);
+	k->in_place = t->begun || (t->replaces && !disk_io_share(disk->io, old, from, span));
+	disk_io_read(k->in_place && !t->begun ? disk->io : old, &k->req, k->batch->buf, span, from);
 	cpu_stage_enter(CPU_DISK);
 	loop_submit(r->loop);
 	return 0;
@@ -241,6 +307,8 @@ int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m
 	if (d->in_round || d->ending || d->syncing || d->ended || d->in_flight)
 		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "round %u begins before round %u has ended, or after END", m->number,
 				      d->round);
+	if (r->shared->disk[m->group].alike && !alike_fill_is_over(r->shared->alike)) /* it would write over what comes */
+		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "it is still filled from other images");
 	if (m->number != d->next)
 		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "round %u begins, where round %u is next", m->number, d->next);
 	d->round = d->next++;

@@ -78,6 +78,7 @@ int prepare_enter(void *ctx, struct err *e)
 		r = take_secret(t, t->decisions, e);
 	if (!r)
 		r = begin_journal(t, e);
+	disks_take_alike(&t->disks, t->decisions);
 	if (!r && t->recipe->owner)
 		r = definition_take(&t->definition, t->decisions, e);
 	if (!r && t->target.domain)

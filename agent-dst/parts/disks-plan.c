@@ -4,6 +4,7 @@
 #include "block-device.h"
 #include "disk-device.h"
 #include "disks-private.h"
+#include "fault.h"
 #include "image-create.h"
 #include "image-mark.h"
 #include "json-text.h"
@@ -370,6 +371,36 @@ static bool is_libvirts_live(const struct disks *ds)
 	return target_has_state(ds->target) && json_text(ds->target->description, "owner");
 }
 
+/* A new file, of which the source will tell all. Holes in an image above a base mean something else. */
+static bool may_be_filled(const struct arriving_disk *d)
+{
+	return d->path && !d->device && !d->empty && !d->partial.known && !d->above && !d->old.path && !d->backing && !d->backing_format;
+}
+
+static void find_alike(struct disks *ds)
+{
+	size_t i;
+
+	if (!json_is_true(json_object_get(ds->target->description, "alike")) || fault_point("dst-knows-no-alike"))
+		return;
+	for (i = 0; i < ds->count; i++) {
+		struct arriving_disk *d = &ds->list[i];
+
+		d->alike = may_be_filled(d);
+		if (d->alike)
+			alike_images_add(&ds->images, d->path, ds->target->name, d->rights.uid);
+	}
+}
+
+bool disks_offer_alike(const struct disks *ds)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count && !ds->list[i].alike; i++)
+		;
+	return i < ds->count && ds->images.count;
+}
+
 int disks_examine(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -397,6 +428,8 @@ int disks_examine(struct part *p, struct err *e)
 		ds->refused = true;
 		r = target_obstacle(ds->target, e);
 	}
+	if (!r)
+		find_alike(ds);
 	return r ? r : choose_dir(ds, e);
 }
 
@@ -414,6 +447,8 @@ static json_t *describe_disk(const struct arriving_disk *d)
 		json_object_set_new(o, "part", json_true());
 	if (d->known)
 		json_object_set_new(o, "known", json_true());
+	if (d->alike)
+		json_object_set_new(o, "alike", json_true());
 	return o;
 }
 
@@ -430,5 +465,9 @@ int disks_describe(struct part *p, json_t *accept, struct err *e)
 		json_array_append_new(out, json_pack("{s:i,s:s,s:s,s:s}", "object", (int)ds->stay[i].object, "path", ds->stay[i].path,
 						     "format", ds->stay[i].format, "transfer", "shared"));
 	json_object_set_new(accept, "disks", out);
+	if (disks_offer_alike(ds))
+		json_object_set_new(accept, "alike",
+				    json_pack("{s:i,s:I}", "images", (int)ds->images.count, "bytes",
+					      (json_int_t)alike_images_bytes(&ds->images)));
 	return 0;
 }

@@ -16,6 +16,8 @@ int disks_describe(struct part *p, json_t *accept, struct err *e);
 int disks_look_at_word(struct disks *ds, struct err *e);
 /* Zeros are written as contents are, so that it has the blocks which it has at the source. */
 bool disk_fills_zeros(const struct arriving_disk *d);
+/* Some may be filled from other images here, and there are such. */
+bool disks_offer_alike(const struct disks *ds);
 void arriving_disk_fini(struct arriving_disk *d);
 void staying_disk_fini(struct staying_disk *d);
 

@@ -380,9 +380,12 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->name = t->at.path = d->path;
 	t->at.writable = true;
 	t->bitmaps = d->bitmap_count;
-	t->begun = d->partial.known || d->above;
-	t->known = d->known;
-	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
+	t->alike = d->alike && ds->alike_ms;
+	t->begun = d->partial.known || d->above || t->alike;
+	t->known = d->known || t->alike; /* that it is told by others: alike-fill.h */
+	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at,
+				  .again = !t->begun,
+				  .stays = t->begun && !t->alike && takes_memory(ds, d)};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
 	t->fills = disk_fills_zeros(d);
@@ -414,12 +417,22 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 	for (i = 0; i < ds->count && !r; i++)
 		if (!ds->list[i].empty)
 			r = open_disk(ds, &ds->list[i], &shared->disk[ds->list[i].object], e);
+	if (ds->alike_ms && !r)
+		shared->alike = ds->alike = alike_fill_new(shared, ds->images.list, ds->images.count, ds->alike_ms);
 	if (!r && !ds->late)
 		r = bitmaps_prepare(ds, e);
 	shared->saves = target_keep_partial_s(ds->target) > 0;
 	if (!r && shared->saves) /* what they are like is known now */
 		r = note_kinds(ds, e);
 	return r;
+}
+
+void disks_take_alike(struct disks *ds, const json_t *prepare)
+{
+	json_int_t ms = json_integer_value(json_object_get(json_object_get(prepare, "alike"), "ms"));
+
+	if (disks_offer_alike(ds) && ms > 0)
+		ds->alike_ms = (unsigned)MIN(ms, ALIKE_MS_MAX);
 }
 
 int disks_compare(struct disks *ds, struct receive_shared *shared, struct err *e)
@@ -482,6 +495,7 @@ void disks_stop(struct disks *ds)
 {
 	end_helper(ds);
 	unlock_images(ds);
+	alike_fill_end(ds->alike);
 	old_reader_stop(ds->old_reader);
 	ds->old_reader = NULL;
 }
@@ -564,6 +578,8 @@ static void fini(struct part *p)
 	for (i = 0; i < ds->stays; i++)
 		staying_disk_fini(&ds->stay[i]);
 	free(ds->stay);
+	alike_fill_free(ds->alike);
+	alike_images_fini(&ds->images);
 	partials_close(&ds->partials);
 	free(ds->list);
 	free(ds->nbd_socket);

@@ -2,6 +2,7 @@
 #ifndef VMFERRY_DST_DISKS_H
 #define VMFERRY_DST_DISKS_H
 
+#include "alike-images.h"
 #include "data-receive.h"
 #include "old-copy.h"
 #include "old-read.h"
@@ -35,6 +36,7 @@ struct arriving_disk {
 	struct partial partial; /* that it begins with */
 	bool known;		/* what is in there the source knows */
 	bool above;		/* it begins as an overlay of what the source is to compare */
+	bool alike;		/* it may be, and once the source says so is, filled from other images here first */
 	struct arriving_bitmap *bitmap;
 	unsigned bitmap_count, bitmap_shift;
 	char *bitmap_node;	 /* where they are made; NULL: that is not known yet */
@@ -90,6 +92,9 @@ struct disks {
 	struct qemu_helper helper;	    /* writes them where the guest's own QEMU is not there yet; qmp NULL: there is none */
 	uint64_t cache_bytes;		    /* of memory that what is kept may still take */
 	struct old_reader *old_reader;	    /* NULL: not yet, or no more */
+	struct alike_images images;	    /* that may have some of what comes */
+	unsigned alike_ms;		    /* so long they are looked through; 0: not at all */
+	struct alike_fill *alike;	    /* NULL: they are not, or not yet */
 	int held_devices[HELD_DEVICES_MAX]; /* locks on those whose guest may be taken back (image-held.h) */
 	size_t held_device_count;
 };
@@ -115,6 +120,8 @@ int disks_start_helper(struct disks *d, struct err *e);
 void disks_restore(struct disks *d);
 /* Where the receivers write them. */
 int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
+/* What the source has decided about other images here: PREPARE. */
+void disks_take_alike(struct disks *d, const json_t *prepare);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);

@@ -179,12 +179,17 @@ static bool may_stay(const struct sender *s)
 	       staying_may(s->buf, s->batch.n, &s->shared->staying);
 }
 
+static bool is_kept(enum send_kind kind)
+{
+	return kind == SEND_KEPT || kind == SEND_ALIKE;
+}
+
 /* The part of a frame that lies behind the encoded contents. */
 static struct frame_tail *tail_of(struct sender *s, const struct encoded *x)
 {
 	if (x->pieces)
 		return staying_new(s->buf, s->batch.n, x->piece, x->pieces, &s->shared->staying);
-	return s->batch.kind == SEND_KEPT ? kept_named(&s->shared->kept_ahead, (uint32_t)s->batch.bytes) : NULL;
+	return is_kept(s->batch.kind) ? kept_named(&s->shared->kept_ahead, (uint32_t)s->batch.bytes) : NULL;
 }
 
 /* Sends the batch; false when the window is full. Called in CPU_HASH, and leaves the thread in it. */
@@ -208,7 +213,7 @@ static bool flush_batch(struct sender *s)
 	x.head += seeds;
 	n = x.head + x.body;
 	s->given_bytes += n;
-	if (b->kind == SEND_KEPT)
+	if (is_kept(b->kind))
 		add(&s->stats.kept_bytes[b->object], b->bytes);
 	else
 		add(&s->stats.raw_bytes, b->bytes);
@@ -233,7 +238,7 @@ static bool account(struct sender *s, const struct send_item *it, struct send_pa
 		}
 		add(part->data ? &s->stats.pages : &s->stats.zero_pages, 1);
 	} else if (object_is_disk(it->object)) {
-		s->batch.content = sums_add_disk(&s->sums, it->object, it->number, part);
+		s->batch.content[s->batch.n] = sums_add_disk(&s->sums, it->object, it->number, part);
 	} else {
 		sums_add_stream(&s->sums, it->object, part);
 	}

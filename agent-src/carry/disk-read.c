@@ -187,20 +187,51 @@ static void part_send(struct chunk *c, enum send_kind kind, uint32_t at, uint32_
 	sender_put(d->reader->to.senders[ch], it);
 }
 
+static uint32_t run_of(const struct chunk *c, uint32_t at, bool *has)
+{
+	const struct disk_round *d = c->round;
+	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, c->bytes - at);
+	uint32_t n = have_run(d->have, &d->reader->shared->key, c->offset + at, c->data + at, c->bytes - at, has);
+
+	cpu_stage_enter(before);
+	return n;
+}
+
 /* What an old copy at the destination has and what it has not go apart. */
 static void compare_and_send(struct chunk *c)
 {
-	const struct disk_round *d = c->round;
-	enum cpu_stage before;
 	uint32_t at, n;
 	bool has;
 
 	for (at = 0; at < c->bytes; at += n) {
-		before = cpu_stage_enter_for(CPU_HASH, c->bytes - at);
-		n = have_run(d->have, &d->reader->shared->key, c->offset + at, c->data + at, c->bytes - at, &has);
-		cpu_stage_enter(before);
+		n = run_of(c, at, &has);
 		part_send(c, has ? SEND_KEPT : SEND_DATA, at, n);
 	}
+}
+
+#define RUNS_MAX (CHUNK_BYTES / DISK_SECTOR)
+
+/* Likewise, in pieces that may be small: first all that travels, so that it goes as one message, and is compressed as one. */
+static void part_alike_and_send(struct chunk *c)
+{
+	struct {
+		uint32_t at, bytes;
+	} kept[RUNS_MAX];
+	unsigned count = 0, i;
+	uint32_t at, n;
+	bool has;
+
+	for (at = 0; at < c->bytes; at += n) {
+		n = run_of(c, at, &has);
+		if (!has) {
+			part_send(c, SEND_DATA, at, n);
+			continue;
+		}
+		kept[count].at = at;
+		kept[count++].bytes = n;
+	}
+	for (i = 0; i < count; i++)
+		part_send(c, SEND_ALIKE, kept[i].at, kept[i].bytes);
 }
 
 static void note(const struct chunk *c)
@@ -219,6 +250,8 @@ static void chunk_send(struct chunk *c)
 		note(c);
 	if (d->detect_zeros && bytes_are_zero(c->data, c->bytes))
 		part_send(c, SEND_ZERO, 0, c->bytes);
+	else if (d->have && d->alike)
+		part_alike_and_send(c);
 	else if (d->have && !c->back)
 		compare_and_send(c);
 	else
@@ -299,7 +332,7 @@ static bool may_read_back(const struct disk_round *d, uint64_t at)
 {
 	const struct disk_reader *r = d->reader;
 
-	return d->have && !d->knows && !d->compares && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
+	return d->have && !d->knows && !d->compares && !d->alike && r->back_chunks < BACK_CHUNKS && d->back_in_flight < PER_DISK_MAX &&
 	       has_room(r, place_channel(d->object, at, r->to.count)) && now_ns() - d->began_ns >= PATIENCE_MS * 1000000ULL &&
 	       !fault_point("src-compares-all");
 }

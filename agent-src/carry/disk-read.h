@@ -27,6 +27,7 @@ struct disk_round {
 	 * network has nothing else to do, and they meet. */
 	const struct have *have;
 	bool compares;	    /* all of it is, however long that takes: what is sent is what differs */
+	bool alike;	    /* have is of ALIKE_SHIFT, and complete: what images there had was written into this disk there */
 	bool knows;	    /* have is as an earlier round of this disk left it: nobody tells any more, and all is compared */
 	struct have *notes; /* gets what the destination has when the round is durable; NULL: nobody asks */
 

@@ -92,7 +92,7 @@ static bool takes_holes(enum send_kind kind, bool as_it_was)
 static bool takes_kept(enum send_kind kind, bool as_it_was)
 {
 	(void)as_it_was;
-	return kind == SEND_KEPT;
+	return kind == SEND_KEPT || kind == SEND_ALIKE;
 }
 
 static bool takes_contents(enum send_kind kind, bool as_it_was)
@@ -107,11 +107,14 @@ static size_t write_nothing(struct encode *en, enum data_codec codec, const stru
 	return 0;
 }
 
-static size_t write_hash(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
+static size_t write_hashes(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out)
 {
+	unsigned i;
+
 	(void)en, (void)codec;
-	hash_bytes(b->content, out);
-	return HASH_BYTES;
+	for (i = 0; i < b->n; i++)
+		hash_bytes(b->content[i], out + (size_t)i * HASH_BYTES);
+	return (size_t)b->n * HASH_BYTES;
 }
 
 /* Content that does not compress comes in stretches: then only every so manieth batch is tried. */
@@ -157,7 +160,7 @@ static const struct encoder encoders[] = {
 	{CODEC_RAW, takes_what_is_as_it_was, NULL},
 	{CODEC_ZERO, takes_zeros, write_nothing},
 	{CODEC_HOLE, takes_holes, write_nothing},
-	{CODEC_KEPT, takes_kept, write_hash},
+	{CODEC_KEPT, takes_kept, write_hashes},
 	{CODEC_LZ4, takes_contents, write_compressed},
 	{CODEC_ZSTD, takes_contents, write_compressed},
 	{CODEC_RAW, takes_contents, write_raw}, /* what nobody else wants */
@@ -178,12 +181,23 @@ bool encode_sends(enum send_kind kind, bool as_it_was)
 
 /* ---- batches ---- */
 
+/* A destination reads all from the first extent to the last at once. */
+static bool is_near(const struct batch *b, const struct send_part *part)
+{
+	return part->offset > b->part[0].offset && part->offset + part->bytes - b->part[0].offset <= DATA_RAW_MAX;
+}
+
 bool batch_fits(const struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part)
 {
 	if (!b->n)
 		return true;
 	return b->object == object && b->kind == kind && kind != SEND_KEPT && b->n < BATCH_PARTS &&
-	       (kind != SEND_DATA || b->bytes + part->bytes <= DATA_RAW_MAX);
+	       (kind != SEND_ALIKE || is_near(b, part)) && (kind != SEND_DATA || b->bytes + part->bytes <= DATA_RAW_MAX);
+}
+
+static bool has_bytes(enum send_kind kind)
+{
+	return kind == SEND_DATA || kind == SEND_KEPT || kind == SEND_ALIKE;
 }
 
 void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part)
@@ -191,7 +205,7 @@ void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const stru
 	b->object = object;
 	b->kind = kind;
 	b->part[b->n++] = *part;
-	b->bytes += kind == SEND_DATA || kind == SEND_KEPT ? part->bytes : 0;
+	b->bytes += has_bytes(kind) ? part->bytes : 0;
 }
 
 void batch_clear(struct batch *b)
@@ -202,7 +216,7 @@ void batch_clear(struct batch *b)
 
 size_t batch_room(const struct batch *b)
 {
-	return HEAD_BYTES + b->n * EXTENT_BYTES + (b->kind == SEND_KEPT ? HASH_BYTES : b->bytes);
+	return HEAD_BYTES + b->n * EXTENT_BYTES + (b->kind == SEND_KEPT || b->kind == SEND_ALIKE ? b->n * HASH_BYTES : b->bytes);
 }
 
 static unsigned shift_of(uint32_t object)

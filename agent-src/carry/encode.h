@@ -20,7 +20,8 @@ enum send_kind {
 	SEND_DATA,
 	SEND_ZERO,
 	SEND_HOLE,
-	SEND_KEPT, /* what an old copy at the destination has at the same place */
+	SEND_KEPT,  /* what an old copy at the destination has at the same place */
+	SEND_ALIKE, /* the same of a disk that was filled from images there: in small pieces, many in one message */
 	SEND_MARK
 };
 
@@ -34,8 +35,8 @@ struct batch {
 	uint32_t object;
 	enum send_kind kind;
 	unsigned n;
-	size_t bytes;		/* of contents */
-	struct hash128 content; /* what is kept: the hash of its one part */
+	size_t bytes;			     /* of contents */
+	struct hash128 content[BATCH_PARTS]; /* of a disk's parts: their hashes, which stand for what is kept */
 	struct send_part part[BATCH_PARTS];
 };
 

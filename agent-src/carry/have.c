@@ -4,22 +4,28 @@
 
 #include <errno.h>
 
-#define BLOCK_BYTES (1U << HAVE_SHIFT)
 #define HASH_BYTES  8
-#define LEAF_BLOCKS 16384 /* 1 GiB of the disk */
+#define LEAF_BLOCKS 16384 /* 1 GiB of the disk, or 64 MiB in small blocks */
 
 struct have {
 	uint64_t bytes, blocks;
+	unsigned shift;	 /* of a block */
 	uint64_t known;	 /* blocks, from the first on; atomic */
 	uint64_t **leaf; /* of LEAF_BLOCKS hashes each, 0: not there; NULL: none of them is */
 };
 
-struct have *have_new(uint64_t bytes)
+static uint64_t block_bytes(const struct have *h)
+{
+	return 1ULL << h->shift;
+}
+
+struct have *have_new(uint64_t bytes, unsigned shift)
 {
 	struct have *h = xcalloc(1, sizeof(*h));
 
 	h->bytes = bytes;
-	h->blocks = (bytes + BLOCK_BYTES - 1) >> HAVE_SHIFT;
+	h->shift = shift;
+	h->blocks = (bytes + block_bytes(h) - 1) >> shift;
 	h->leaf = xcalloc(h->blocks / LEAF_BLOCKS + 1, sizeof(*h->leaf));
 	return h;
 }
@@ -73,18 +79,18 @@ bool have_covers(const struct have *h, uint64_t end)
 {
 	uint64_t known = __atomic_load_n(&h->known, __ATOMIC_ACQUIRE);
 
-	return known == h->blocks || known << HAVE_SHIFT >= end;
+	return known == h->blocks || known << h->shift >= end;
 }
 
 uint64_t have_told(const struct have *h)
 {
-	return MIN(__atomic_load_n(&h->known, __ATOMIC_ACQUIRE) << HAVE_SHIFT, h->bytes);
+	return MIN(__atomic_load_n(&h->known, __ATOMIC_ACQUIRE) << h->shift, h->bytes);
 }
 
 /* Of the block that offset lies in, as far as the content goes. */
 static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 {
-	uint64_t end = MIN((offset >> HAVE_SHIFT) + 1, h->blocks) << HAVE_SHIFT;
+	uint64_t end = MIN((offset >> h->shift) + 1, h->blocks) << h->shift;
 
 	return (uint32_t)MIN(bytes, end - offset);
 }
@@ -92,12 +98,12 @@ static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 /* Only whole blocks can be told; the disk's last may be short. */
 static bool is_block(const struct have *h, uint64_t offset, uint32_t bytes)
 {
-	return offset % BLOCK_BYTES == 0 && bytes == MIN(BLOCK_BYTES, h->bytes - offset);
+	return offset % block_bytes(h) == 0 && bytes == MIN(block_bytes(h), h->bytes - offset);
 }
 
 static bool has_piece(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes)
 {
-	uint64_t hash = get(h, offset >> HAVE_SHIFT);
+	uint64_t hash = get(h, offset >> h->shift);
 
 	return hash && is_block(h, offset, bytes) && hash_content(key, data, bytes).lo == hash;
 }
@@ -109,13 +115,13 @@ void have_note(struct have *h, const struct digest_key *key, uint64_t offset, co
 	for (at = 0; at < bytes; at += n) {
 		n = piece(h, offset + at, bytes - at);
 		if (is_block(h, offset + at, n))
-			set(h, (offset + at) >> HAVE_SHIFT, hash_content(key, data + at, n).lo);
+			set(h, (offset + at) >> h->shift, hash_content(key, data + at, n).lo);
 	}
 }
 
 struct have *have_resized(const struct have *h, uint64_t bytes)
 {
-	struct have *to = have_new(bytes);
+	struct have *to = have_new(bytes, h->shift);
 	uint64_t i;
 
 	for (i = 0; i < MIN(h->blocks, to->blocks); i++) /* one that is cut short has another hash than the whole one */

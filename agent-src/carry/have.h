@@ -1,5 +1,5 @@
 /*
- * have.h: what an old copy of a disk at the destination has: a hash of each block (HAVE_SHIFT), as the destination reads them, in order.
+ * have.h: what an old copy of a disk at the destination has: a hash of each block, as the destination reads them, in order.
  *
  * The conductor's thread adds what it hears; the disk reader's asks. A hash only says what is worth a try: content that is not sent (KEPT) is
  * verified at the destination, in full.
@@ -12,8 +12,8 @@
 
 struct have;
 
-/* bytes: of the disk. */
-struct have *have_new(uint64_t bytes);
+/* bytes: of the disk, in blocks of 1 << shift: HAVE_SHIFT or ALIKE_SHIFT. */
+struct have *have_new(uint64_t bytes, unsigned shift);
 void have_free(struct have *h);
 /* A HAVE message, of blocks behind those of the last; what is left out between them is not there. -EPROTO: it is not so. */
 int have_take(struct have *h, const struct msg_have *m, struct err *e);

@@ -48,6 +48,7 @@ static json_t *decisions(struct transfer *t)
 	out = json_pack("{s:s,s:i}", "secret", hex_format(secret, DIGEST_SECRET_BYTES, hex), "resume_ms",
 			t->outage.agreed ? (int)t->opt->reconnect_ms : 0);
 	definition_decide(&t->definition, out);
+	disks_decide(&t->disks, out);
 	return out;
 }
 

@@ -151,33 +151,58 @@ static int describe(struct part *p, json_t *out, struct err *e)
 
 /* ---- copying ---- */
 
+static struct disk_at place_of(const struct disks *ds, const struct disk *d)
+{
+	return (struct disk_at){.path = d->guest->real_path,
+				.pads = true,
+				.cached = true,
+				.was_bytes = is_written_to(ds) ? d->guest->virtual_size : 0};
+}
+
+void disks_read_at_rest(struct disks *ds)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++) {
+		struct disk *d = ds->list[i];
+		struct disk_round round = {.object = d->object,
+					   .at = place_of(ds, d),
+					   .name = d->guest->real_path,
+					   .size = d->guest->virtual_size,
+					   .have = d->have,
+					   .alike = d->alike,
+					   .knows = d->knows,
+					   .notes = d->notes,
+					   .fills = d->begun || d->alike ? DISK_SECTOR : 0,
+					   .detect_zeros = true};
+
+		d->in_flight = true;
+		disk_reader_round(ds->reader, &round);
+	}
+}
+
+static void where_file_is(const struct disks *ds, const struct disk *d, struct want_disk *out)
+{
+	out->at = place_of(ds, d);
+}
+
 static int begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
-	(void)e;
 	ds->final = true;
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
-		struct disk_round round = {.object = d->object,
-					   .at = {.path = d->guest->real_path,
-						  .pads = true,
-						  .cached = true,
-						  .was_bytes = is_written_to(ds) ? d->guest->virtual_size : 0},
-					   .name = d->guest->real_path,
-					   .size = d->guest->virtual_size,
-					   .have = d->have,
-					   .knows = d->knows,
-					   .notes = d->notes = is_written_to(ds) ? have_new(d->guest->virtual_size) : NULL,
-					   .fills = d->begun ? DISK_SECTOR : 0,
-					   .detect_zeros = true};
 
-		d->started = d->final = d->in_flight = true;
-		disk_reader_round(ds->reader, &round);
+		d->started = d->final = true;
+		d->notes = is_written_to(ds) ? have_new(d->guest->virtual_size, HAVE_SHIFT) : NULL;
 	}
 	if (ds->src->opt->cold.head) /* from here on it is another */
 		disks_forget_known(ds->src->opt->cold.head);
+	if (ds->alike.ms)
+		return disks_want(ds, where_file_is, e);
+	disks_read_at_rest(ds);
 	return 0;
 }
 

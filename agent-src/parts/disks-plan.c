@@ -530,6 +530,8 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 			r = describe_chain(ds, d, json_object_get(out, "files"), e);
 	}
 	json_object_set(out, "disks", ds->described);
+	if (disks_ask_alike(ds))
+		json_object_set_new(out, "alike", json_true());
 	return r;
 }
 
@@ -561,6 +563,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->fills = json_is_true(json_object_get(said, "fills"));
 	if (d->left_behind)
 		return;
+	d->alike = json_is_true(json_object_get(said, "alike"));
 	d->begun = (ds->src->opt->disks.keep.partial_s || ds->frozen) && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
 		return;
@@ -568,7 +571,8 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->replaces = json_is_true(json_object_get(said, "replaces"));
 	d->have = d->begun && json_is_true(json_object_get(said, "known")) ? disks_known(ds, d->guest) : NULL;
 	d->knows = d->have;
-	d->have = d->have ?: have_new(d->guest->virtual_size);
+	d->have = d->have ?: have_new(d->guest->virtual_size, HAVE_SHIFT);
+	d->alike = false;
 }
 
 /* They are not copied, and not ours to tell the user to delete, nor proof that somebody has started the guest again. */
@@ -635,6 +639,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 				    disk_name(d));
 	}
 	part_from_those_not_copied(ds);
+	disks_agree_alike(ds, accept);
 	if (!r && ds->lefts && !ds->count)
 		r = err_set(e, EINVAL, "all disks of the guest would be left behind (--disk %s=empty)", disk_name(ds->left[0]));
 	if (json_array_size(ds->src->disks_by_word))

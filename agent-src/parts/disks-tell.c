@@ -23,10 +23,10 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 {
 	const struct send_stats *sent = &ds->data->sent;
 
-	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:I,s:s,s:s*}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to,
+	return json_pack("{s:s,s:s,s:s*,s:i,s:I,s:I,s:I,s:s,s:s*,s:o*}", "node", d->guest->node, "from", d->guest->real_path, "to", d->to,
 			 "rounds", (int)d->round + 1, "bytes_read", (json_int_t)d->read_bytes, "bytes_wire",
 			 (json_int_t)sent->disk_bytes[d->object], "bytes_kept", (json_int_t)sent->kept_bytes[d->object], "format",
-			 d->guest->format, "reuse", d->old);
+			 d->guest->format, "reuse", d->old, "alike", d->alike ? json_true() : NULL);
 }
 
 /* How much of the old copies there has been told of, while that is not all. */
@@ -56,6 +56,8 @@ void disks_tell(const struct part *p, enum part_tale tale, json_t *out)
 		json_object_set_new(out, "disk_left", json_integer((json_int_t)disks_left(ds)));
 	if (tale == TELL_PROGRESS || tale == TELL_STATUS)
 		tell_compared(ds, out);
+	if (tale == TELL_PLAN && ds->alike.ms)
+		json_object_set_new(out, "alike", json_pack("{s:i}", "images", (int)ds->alike.images));
 	if (!of_one[tale])
 		return;
 	list = json_array();

@@ -250,9 +250,10 @@ static void read_round(struct disks *ds, struct disk *d)
 				   .size = d->guest->virtual_size,
 				   .have = d->round ? NULL : d->have,
 				   .compares = ds->frozen != NULL,
+				   .alike = d->alike,
 				   .detect_zeros = !strcmp(d->guest->format, "raw") || d->fills};
 
-	if (d->begun && !d->round)
+	if ((d->begun || d->alike) && !d->round)
 		round.fills = !strcmp(d->guest->format, "raw") ? DISK_SECTOR : d->guest->cluster_size ?: CLUSTER_DEFAULT;
 
 	export_id(ds, id, d);
@@ -328,6 +329,15 @@ static void clean_rounds(struct disks *ds)
 		clean_bitmap(ds, ds->list[i]);
 }
 
+/* Its round 0 is read there, too, a little later. */
+static void where_round_is(const struct disks *ds, const struct disk *d, struct want_disk *out)
+{
+	static char id[OBJECT_DISK_MAX + 1][48];
+
+	export_id(ds, id[d->object], d);
+	out->at = (struct disk_at){.path = ds->nbd_socket, .export_name = id[d->object]};
+}
+
 int disks_begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
@@ -356,6 +366,8 @@ int disks_begin(struct part *p, struct err *e)
 		r = add_exports(ds, e);
 	if (!r)
 		r = disks_send_bitmaps(ds, e);
+	if (!r && ds->alike.ms)
+		return disks_want(ds, where_round_is, e);
 	if (!r)
 		read_rounds(ds);
 	return r;
@@ -467,6 +479,19 @@ static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
 	return 0;
 }
 
+/* Once the destination has written all that it has found: contents that came before that would be written over. */
+static void read_after_alike(struct disks *ds)
+{
+	if (!ds->want || disks_wait_for_alike(ds) || ds->part.a->handoff.state != HO_SRC_BEGUN)
+		return;
+	want_stop(ds->want);
+	ds->want = NULL;
+	if (ds->rests)
+		disks_read_at_rest(ds);
+	else
+		read_rounds(ds);
+}
+
 static int on_have(struct disks *ds, const struct event *ev, struct err *e)
 {
 	struct msg_have m;
@@ -479,6 +504,8 @@ static int on_have(struct disks *ds, const struct event *ev, struct err *e)
 	r = have_take(ds->at[m.object].have, &m, e);
 	if (!r && ds->reader)
 		disk_reader_go_on(ds->reader);
+	if (!r)
+		read_after_alike(ds);
 	return r;
 }
 
@@ -593,6 +620,8 @@ int disks_connect(struct disks *ds, struct err *e)
 
 void disks_stop(struct disks *ds)
 {
+	want_stop(ds->want);
+	ds->want = NULL;
 	disk_reader_stop(ds->reader);
 }
 

@@ -12,6 +12,7 @@
 #include "disk-read.h"
 #include "head-start.h"
 #include "source.h"
+#include "want.h"
 
 /* A dirty bitmap of the guest's own (a backup tool's), which goes along. */
 struct carried_bitmap {
@@ -30,6 +31,7 @@ struct disk {
 	char *old;		   /* an old copy of it there, and what that has; NULL: there is none */
 	struct have *have, *notes; /* notes: what this attempt leaves there, for the next of a head start; NULL: there is none */
 	bool knows;		   /* have is such notes */
+	bool alike;		   /* have is what other images there gave for it: want.h */
 	bool stays;		   /* both hosts see it: nothing of it is copied */
 	bool by_word; /* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
 	bool refused; /* it cannot be moved, and only its place is told */
@@ -61,6 +63,12 @@ struct disk {
 struct disks_frozen;
 struct replica_sync;
 
+/* What other images there may have of them. */
+struct alike_plan {
+	unsigned images;
+	unsigned ms; /* so long they are looked through; 0: not at all */
+};
+
 struct disks {
 	struct part part;
 	struct source *src;
@@ -77,6 +85,8 @@ struct disks {
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not yet, or no more */
 	struct queue results;
+	struct alike_plan alike;
+	struct want *want;	     /* NULL: nothing is looked for in other images there, or not yet */
 	bool has_jobs;		     /* of somebody else: found by the plan */
 	bool rests;		     /* they are files of a guest that is shut down */
 	bool final;		     /* the guest is stopped */
@@ -106,6 +116,8 @@ int disks_freeze(struct disks *d, struct err *e);
 bool disks_are_frozen(const struct disks *d);
 /* All that was to come of it is durable there. */
 bool disks_frozen_are_there(const struct disks *d);
+/* Into PREPARE. */
+void disks_decide(const struct disks *d, json_t *prepare);
 /* At rest: nobody has written to them since they were looked at. */
 int disks_unchanged(const struct disks *d, struct err *e);
 /* All that was to come is durable: what the destination has is known to the next attempt. */

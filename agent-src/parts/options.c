@@ -22,6 +22,7 @@ const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /*
 static const char *const chain_words[] = {[CHAIN_COPY] = "copy", [CHAIN_TOP] = "top", [CHAIN_FLATTEN] = "flatten", NULL};
 static const char *const on_stall_words[] =
 	{[ON_STALL_WAIT] = "wait", [ON_STALL_THROTTLE] = "throttle", [ON_STALL_STOP] = "stop", [ON_STALL_CANCEL] = "cancel", NULL};
+static const char *const alike_words[] = {[ALIKE_AUTO] = "auto", [ALIKE_ON] = "on", [ALIKE_OFF] = "off", NULL};
 static const char *const recheck_words[] = {[RECHECK_AUTO] = "auto", [RECHECK_ON] = "on", [RECHECK_OFF] = "off", NULL};
 static const char *const dedup_words[] = {"on", "off", NULL}, *const unit_words[] = {"disable", "keep", NULL},
 			 *const owner_words[] = {"pacemaker", NULL}, *const no[] = {"no", NULL}, *const fine[] = {"fine", NULL},
@@ -212,6 +213,10 @@ static const struct command_option rows[] = {
 	{"codec", "CODEC", "auto (default), none, lz4 or zstd", OPT_WORD, .offset = MEMBER(carry.codec), .words = codec_words},
 	{"dedup", "on|off", "content that is in memory and on disk travels once (default on)", OPT_SECOND, .offset = MEMBER(carry.no_dedup),
 	 .words = dedup_words},
+	{"alike", "auto|on|off",
+	 "what other images beside the disks' places there have (those of guests that went before, templates) does not travel: auto (default): where the network "
+	 "is no faster than that is looked for",
+	 OPT_WORD, .offset = MEMBER(carry.alike), .words = alike_words},
 	{"recheck", "auto|on|off",
 	 "read the stopped guest's memory once more, and send what QEMU left out: auto (default): where it is known to, which is without "
 	 "KVM",

@@ -15,6 +15,7 @@ enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL
 enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* what becomes of backing files */
 enum media { MEDIA_AUTO, MEDIA_COPY, MEDIA_PATH, MEDIA_EJECT };	  /* files that the guest only reads */
 enum recheck_wish { RECHECK_AUTO, RECHECK_ON, RECHECK_OFF };	  /* of the stopped guest's memory */
+enum alike_wish { ALIKE_AUTO, ALIKE_ON, ALIKE_OFF };		  /* what other images there have of its disks */
 enum ram_wish { RAM_WISH_AUTO, RAM_WISH_PAGES, RAM_WISH_OPAQUE }; /* how memory travels */
 
 /* What is behind the '=' of a pair: the first that a path follows, as names of files may have others. */
@@ -81,6 +82,7 @@ struct carry_options {
 	unsigned channels; /* data connections */
 	enum codec_mode codec;
 	bool no_dedup; /* content that is in memory and on disk travels twice */
+	enum alike_wish alike;
 	enum ram_wish ram_mode;
 	enum recheck_wish recheck;
 	uint64_t bwlimit; /* bytes per second; 0: none */

@@ -122,6 +122,14 @@ static void print_disk_plan(const struct plan *p, const json_t *d)
 	print_what_is_reused(p, d);
 }
 
+static void print_alike(const struct plan *p)
+{
+	int images = (int)event_number(json_object_get(p->ev, "alike"), "images");
+
+	if (images)
+		fprintf(p->to, "  alike    what is the same in %d image%s there does not travel\n", images, images == 1 ? "" : "s");
+}
+
 static void print_head(const struct plan *p)
 {
 	const json_t *ev = p->ev;
@@ -180,6 +188,7 @@ void report_plan(FILE *to, const json_t *ev, bool details)
 	print_head(&p);
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
 		print_disk_plan(&p, v);
+	print_alike(&p);
 	if (is_of_disks_only(ev))
 		return;
 	if (json_object_get(ev, "ram_mode") && is_shown(&p))

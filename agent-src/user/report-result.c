@@ -66,6 +66,8 @@ static void print_disk(FILE *to, const json_t *d)
 		(int)event_number(d, "rounds"), event_bytes(read, d, "bytes_read"), event_bytes(wire, d, "bytes_wire"));
 	if (json_object_get(d, "reuse"))
 		fprintf(to, ", %s from %s", event_bytes(kept, d, "bytes_kept"), event_text(d, "reuse"));
+	else if (event_flag(d, "alike"))
+		fprintf(to, ", %s from other images there", event_bytes(kept, d, "bytes_kept"));
 	fputc('\n', to);
 }
 

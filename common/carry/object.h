@@ -31,6 +31,11 @@
 #define PLACE_SHIFT 21
 /* 64 KiB of a disk: what an old copy of it is compared by. */
 #define HAVE_SHIFT 16
+/* 4 KiB: what disks of guests that are alike are compared by. File systems put blocks anywhere, and pages of different files side by side. */
+#define ALIKE_SHIFT 12
+/* So many blocks of all disks of a guest are looked for in other images: 28 GiB, by 256 MiB of memory. */
+#define ALIKE_BLOCKS_MAX (7U << 20)
+#define ALIKE_MS_MAX	 (3600 * 1000)
 
 static inline bool object_is_disk(uint32_t id)
 {

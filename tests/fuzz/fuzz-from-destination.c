@@ -36,7 +36,7 @@ static void add_disk(struct transfer *t)
 
 	d->round = 3;
 	d->in_flight = d->final = true;
-	d->have = have_new(DISK_BYTES);
+	d->have = have_new(DISK_BYTES, HAVE_SHIFT);
 }
 
 static int take(struct transfer *t, const struct played *f, struct err *e)

@@ -309,7 +309,7 @@ static void assert_sent_once(unsigned from_kib, unsigned kib)
 static void run_round_with_old_copy(unsigned told_kib, uint64_t ahead)
 {
 	AUTO_FREE char *path = xasprintf("%s/e.raw", dir);
-	struct have *have = have_new(DISK_BYTES);
+	struct have *have = have_new(DISK_BYTES, HAVE_SHIFT);
 	uint8_t hashes[8 * 256] = {0}, block[64 * KIB];
 	struct writer w = writer_of(hashes + 8 * 2, 8);
 	struct msg_have told = {.object = 1, .hashes = {hashes, 8 * told_kib / 64}};

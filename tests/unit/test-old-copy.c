@@ -144,7 +144,7 @@ static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t f
 					    .old_name = "last night's",
 					    .begun = begun};
 	t.in.disk[1].known = known != NULL;
-	t.have = known ?: have_new(DISK_BYTES);
+	t.have = known ?: have_new(DISK_BYTES, HAVE_SHIFT);
 	for (i = 0; i < CHANNELS; i++) {
 		int fd[2];
 
@@ -434,7 +434,7 @@ static void a_disk_that_has_begun_is_compared_in_the_page_cache(void **state)
 static void carry_with_notes(void)
 {
 	paint();
-	notes = have_new(DISK_BYTES);
+	notes = have_new(DISK_BYTES, HAVE_SHIFT);
 	begin(0, old);
 	carry();
 	check_arrived();
@@ -512,7 +512,7 @@ static int take(struct have *h, uint64_t block, unsigned n, bool last, size_t ex
 
 static void blocks_come_in_order_and_within_the_disk(void **state)
 {
-	struct have *h = have_new(10 * BLOCK + 1); /* 11 blocks */
+	struct have *h = have_new(10 * BLOCK + 1, HAVE_SHIFT); /* 11 blocks */
 
 	(void)state;
 	assert_false(have_covers(h, 1));
@@ -536,7 +536,7 @@ static void a_run_ends_where_the_copy_differs_and_only_whole_blocks_count(void *
 {
 	struct digest_key key = {{1, 2, 3}};
 	uint64_t bytes = 4 * BLOCK + 512;
-	struct have *h = have_new(bytes);
+	struct have *h = have_new(bytes, HAVE_SHIFT);
 	uint8_t hashes[5 * 8];
 	struct writer w = writer_of(hashes, sizeof(hashes));
 	bool has;
@@ -572,7 +572,7 @@ static bool has_block(const struct have *h, const struct digest_key *key, unsign
 static void what_was_noted_is_of_whole_blocks_of_the_disk_as_it_is_now(void **state)
 {
 	struct digest_key key = {{1, 2, 3}};
-	struct have *h = have_new(2 * BLOCK + 512), *longer, *shorter, *same;
+	struct have *h = have_new(2 * BLOCK + 512, HAVE_SHIFT), *longer, *shorter, *same;
 	bool has;
 
 	(void)state;

@@ -1,0 +1,34 @@
+/*
+ * alike-table.h: the blocks of arriving disks that are wanted from other images here, by the hash of their contents. Pure, bounded (ALIKE_BLOCKS_MAX), and of
+ * one thread at a time: first blocks are added, in the order of their disks, then images are looked through.
+ */
+#ifndef VMFERRY_ALIKE_TABLE_H
+#define VMFERRY_ALIKE_TABLE_H
+
+#include "digest.h"
+
+struct alike_block {
+	struct hash128 hash;
+	uint32_t object;
+	uint32_t block; /* of 1 << ALIKE_SHIFT bytes */
+	uint32_t next;	/* in its bucket: its number, and one; 0: none */
+	bool found;
+};
+
+struct alike_table;
+
+struct alike_table *alike_table_new(void);
+void alike_table_free(struct alike_table *t);
+/* Behind all that were added before, by object and block. -EPROTO: it is not, or has no number; -ENOSPC: the table is full, and the block is not wanted. */
+int alike_table_add(struct alike_table *t, uint32_t object, uint64_t block, struct hash128 hash);
+/* No more is added. */
+void alike_table_seal(struct alike_table *t);
+/* A block with that hash that was not found before, which it then was; NULL: there is none (any more). */
+const struct alike_block *alike_table_take(struct alike_table *t, struct hash128 hash);
+/* Blocks in it, and those among them that were found. */
+uint64_t alike_table_wanted(const struct alike_table *t);
+uint64_t alike_table_found(const struct alike_table *t);
+/* In the order in which they were added. */
+const struct alike_block *alike_table_at(const struct alike_table *t, uint64_t i);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * want.h: reads disks before they are copied, and tells the destination by hashes of small blocks what is in them, so that it can take from other images there
+ * what is the same (PROTOCOL.md, "Guests that are alike"). One thread. What it cannot read is told of by whoever copies the disk.
+ */
+#ifndef VMFERRY_WANT_H
+#define VMFERRY_WANT_H
+
+#include "data-send.h"
+#include "disk-io.h"
+
+/* Its strings are copied. */
+struct want_disk {
+	uint32_t object;
+	struct disk_at at;
+	uint64_t bytes;
+};
+
+struct want;
+
+/* In ascending order of their objects, to one channel: its sender lives longer. After the last of them the destination looks. */
+int want_start(struct want **out, const struct want_disk *disks, unsigned count, struct sender *to, struct send_shared *shared,
+	       struct err *e);
+/* Ends and frees; NULL ok. */
+void want_stop(struct want *w);
+
+#endif
