@@ -9,6 +9,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -71,9 +72,10 @@ static uint64_t bytes_to_come(const json_t *note, dev_t device)
 		const char *path = json_text(file, "path") ?: "";
 		const char *slash = strrchr(path, '/');
 		AUTO_FREE char *dir = slash ? xstrndup(path, MAX(1, (size_t)(slash - path))) : xstrdup(".");
+		AUTO_FREE char *copy = xstrdup(dir);
 		struct stat st, at;
 
-		if (stat(dir, &st) || st.st_dev != device)
+		if ((stat(dir, &st) && stat(dirname(copy), &st)) || st.st_dev != device) /* its directory is made in PREPARE */
 			continue;
 		all += less(bytes_of(file, "bytes"), stat(path, &at) ? 0 : (uint64_t)at.st_blocks * 512);
 	}

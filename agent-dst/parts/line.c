@@ -288,10 +288,11 @@ static int check_nic(const struct args_nic *n, struct err *e)
 	if (access(path, F_OK)) {
 		AUTO_FREE char *all = bridges_here();
 
-		return err_set(e, ENODEV,
-			       "NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
-			       "to be attached to: --map-net %s=bridge:…, make the bridge, or give it the label of the other in /etc/vmferry/host of both hosts",
-			       name, n->to_attach, *all ? "there are: " : "there is none", all, name);
+		return err_set(
+			e, ENODEV,
+			"NIC %s is attached to bridge %s, and there is no such bridge at the destination (%s%s); say what it is "
+			"to be attached to: --map-net %s=bridge:…, make the bridge, or give it the label of the other in /etc/vmferry/host of both hosts",
+			name, n->to_attach, *all ? "there are: " : "there is none", all, name);
 	}
 	return 0;
 }

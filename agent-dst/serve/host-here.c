@@ -155,10 +155,10 @@ static json_t *bridges_here(void)
 	return bridges;
 }
 
-/* A file system on which disks may lie: on a device, or ZFS, or of another host. */
+/* A file system on which disks may lie. One of another host is not looked at: if that is gone, so would be whoever looks. */
 static bool may_have_disks(const struct mntent *m)
 {
-	static const char *const kinds[] = {"zfs", "nfs", "nfs4", "ceph", "glusterfs", "btrfs"};
+	static const char *const kinds[] = {"zfs", "btrfs"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(kinds); i++)

@@ -137,7 +137,8 @@ static const struct command_option rows[] = {
 	{.name = NULL},
 };
 
-static const struct option_table reach[] = {{dest_ssh_rows, 0}, {NULL, 0}}, tables[] = {{rows, 0}, {dest_ssh_rows, OF(dest)}, {NULL, 0}};
+static const struct option_table reach[] = {{dest_login_rows, 0}, {dest_ssh_rows, 0}, {NULL, 0}},
+				 tables[] = {{rows, 0}, {dest_login_rows, OF(dest)}, {dest_ssh_rows, OF(dest)}, {NULL, 0}};
 
 static void note_reaching(void *into, const struct command_option *o, const char *arg)
 {

@@ -134,6 +134,9 @@ static void fini(struct fleet_command *c)
 		free(c->hosts[i]);
 	for (i = 0; i < c->guest_count; i++)
 		free(c->guests[i]);
+	for (i = 0; i < c->gone_count; i++)
+		free(c->gone[i].guest);
+	free(c->gone);
 	free(c->words);
 	free(c->hosts);
 	free(c->guests);
@@ -215,28 +218,49 @@ static bool is_kept(const struct fleet_command *c, const struct guest *g)
 	return false;
 }
 
+static bool is_added(const struct fleet_command *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->guest_count; i++)
+		if (!strcmp(c->guests[i], name))
+			return true;
+	return false;
+}
+
+/* Its name, or its pid where others are called the same, or others could not be told of it. */
+static char *call(const struct guest *list, size_t count, size_t which)
+{
+	bool unique = text_is_utf8(list[which].name);
+	size_t k;
+
+	for (k = 0; k < count; k++)
+		unique &= k == which || strcmp(list[which].name, list[k].name) != 0;
+	return unique ? xstrdup(list[which].name) : xasprintf("%d", (int)list[which].pid);
+}
+
 static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
 {
 	const char *why;
-	size_t i, k;
+	size_t i;
 
 	for (i = 0; i < count; i++) {
 		AUTO_FREE char *shown = text_shown(list[i].name);
-		AUTO_FREE char *pid = xasprintf("%d", (int)list[i].pid);
-		bool unique = true;
+		AUTO_FREE char *name = call(list, count, i);
 
-		if (!is_for_a_drain(&list[i]))
+		if (guest_is_arriving(&list[i])) {
+			fprintf(stderr, "%s is arriving here: it can go once it is here, by the same command\n", shown);
+			c->incomplete = true;
+		}
+		if (!is_for_a_drain(&list[i]) || is_added(c, name))
 			continue;
 		why = is_kept(c, &list[i]) ? "--keep" : rules_stay(&c->rules, list[i].name);
-		if (why) {
-			if (!c->o.json)
-				fprintf(stderr, "%s stays here: %s\n", shown, why);
-			continue;
-		}
-		for (k = 0; k < count; k++)
-			unique &= k == i || strcmp(list[i].name, list[k].name) != 0;
-		add_guest(c, unique ? list[i].name : pid);
+		if (!why)
+			add_guest(c, name);
+		else if (!c->told)
+			fprintf(stderr, "%s stays here: %s\n", shown, why);
 	}
+	c->told = true;
 }
 
 static int find_running(struct fleet_command *c, struct err *e)
@@ -248,6 +272,11 @@ static int find_running(struct fleet_command *c, struct err *e)
 
 	if (r)
 		return r;
+	if (cut_off) {
+		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all guests are known\n",
+			GUESTS_FOREIGN_MAX);
+		c->incomplete = true;
+	}
 	take_running(c, list, count);
 	for (i = 0; i < count; i++)
 		guest_fini(&list[i]);
@@ -280,6 +309,25 @@ static bool went_there_before(const struct fleet_command *c, const char *guest, 
 	return yes;
 }
 
+/* Those are no candidates any more, wherever among the hosts they are. */
+static void set_aside_gone(struct fleet_command *c)
+{
+	size_t i, k, left = 0;
+
+	c->gone = xcalloc(c->guest_count + 1, sizeof(*c->gone));
+	for (i = 0; i < c->guest_count; i++) {
+		for (k = 0; k < c->host_count && !went_there_before(c, c->guests[i], c->hosts[k]); k++)
+			;
+		if (k < c->host_count)
+			c->gone[c->gone_count++] = (struct gone_guest){c->guests[i], c->hosts[k]};
+		else
+			c->guests[left++] = c->guests[i];
+	}
+	c->guest_count = left;
+	if (c->guests)
+		c->guests[left] = NULL;
+}
+
 /* ---- running them ---- */
 
 static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
@@ -298,7 +346,7 @@ static void set_ways(struct fleet_task *t, const struct fleet_command *cmd, cons
 	size_t n = cmd->host_count, i;
 
 	t->ways = xcalloc(n + 1, sizeof(*t->ways));
-	for (i = 0; i < n && c->ranks[guest * n + i] < n && !(i && is_bound_by_rule(cmd, t->guest)); i++) {
+	for (i = 0; i < n && c->ranks[guest * n + i] < n && !(i && is_bound_by_rule(cmd, c->guests[guest].name)); i++) {
 		size_t host = c->ranks[guest * n + i];
 
 		t->ways[t->way_count++] = (struct fleet_way){cmd->hosts[host], c->offers[guest * n + host].how};
@@ -313,13 +361,22 @@ static void set_ways(struct fleet_task *t, const struct fleet_command *cmd, cons
 	t->result = json_pack("{s:s,s:s,s:s}", "outcome", "refused", "where", "source", "reason", why);
 }
 
+static void add_gone(struct fleet_task *t, const struct gone_guest *gone)
+{
+	t->guest = xstrdup(gone->guest);
+	t->ways = xcalloc(1, sizeof(*t->ways));
+	t->ways[t->way_count++] = (struct fleet_way){gone->dest, NULL};
+	t->found_done = true;
+	t->state = FLEET_ENDED;
+}
+
 /* choice: NULL: there is one host, which every guest itself asks. */
 static void set_tasks(struct fleet *f, const struct fleet_command *cmd, const struct fleet_choice *choice)
 {
 	size_t i;
 
 	f->count = cmd->guest_count;
-	f->tasks = xcalloc(f->count + 1, sizeof(*f->tasks));
+	f->tasks = xcalloc(f->count + cmd->gone_count + 1, sizeof(*f->tasks));
 	for (i = 0; i < f->count; i++) {
 		struct fleet_task *t = &f->tasks[i];
 
@@ -330,9 +387,9 @@ static void set_tasks(struct fleet *f, const struct fleet_command *cmd, const st
 		}
 		t->ways = xcalloc(1, sizeof(*t->ways));
 		t->ways[t->way_count++] = (struct fleet_way){cmd->hosts[0], NULL};
-		t->found_done = went_there_before(cmd, t->guest, cmd->hosts[0]);
-		t->state = t->found_done ? FLEET_ENDED : FLEET_WAITS;
 	}
+	for (i = 0; i < cmd->gone_count; i++)
+		add_gone(&f->tasks[f->count++], &cmd->gone[i]);
 }
 
 static unsigned moves_at_once(void)
@@ -357,27 +414,28 @@ static char *way_back(const struct fleet_command *cmd)
 	return xasprintf("%s%s", geteuid() ? "" : "root@", host);
 }
 
-/* The terminal may go: what is under way and what waits goes on. True: this is the process that the user waits for. */
-static bool goes_to_background(const struct fleet_command *cmd)
+/* The terminal may go: what is under way and what waits goes on. Whom the user waits for ends here. */
+static void go_to_background(const struct fleet_command *cmd)
 {
+	static bool is_there;
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	pid_t pid;
 
-	if (!cmd->o.dest.background)
-		return false;
+	if (!cmd->o.dest.background || is_there)
+		return;
+	is_there = true;
 	fflush(NULL);
 	pid = fork();
 	if (pid < 0)
-		return false;
+		return;
 	if (pid) {
-		fprintf(stderr, "%zu guests go on in the background: vmferry status, vmferry history\n", cmd->guest_count);
-		return true;
+		fprintf(stderr, "%zu guests go on in the background: vmferry jobs\n", cmd->guest_count);
+		_exit(0);
 	}
 	setsid();
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
-	return false;
 }
 
 static int move_all(const struct fleet_command *cmd, const struct fleet_choice *choice)
@@ -393,8 +451,7 @@ static int move_all(const struct fleet_command *cmd, const struct fleet_choice *
 	AUTO_FREE char *back = way_back(cmd);
 	int code;
 
-	if (goes_to_background(cmd))
-		return 0;
+	go_to_background(cmd);
 	board_init(&board, cmd->o.json);
 	set_tasks(&f, cmd, choice);
 	fleet_run(&f);
@@ -421,6 +478,20 @@ static size_t count_without_place(const struct fleet_command *cmd, const struct 
 	return n;
 }
 
+/* --check-all: the summary has all of them, and why. */
+static int refuse_all(const struct fleet_command *cmd, const struct fleet_choice *choice)
+{
+	struct fleet_board board;
+	struct fleet f = {.command = "migrate"};
+
+	board_init(&board, cmd->o.json);
+	set_tasks(&f, cmd, choice);
+	if (cmd->o.json)
+		board_summary(&board, &f, NULL);
+	fleet_fini(&f);
+	return EXIT_REFUSED;
+}
+
 static int choose_and_go(const struct fleet_command *cmd, enum fleet_purpose purpose)
 {
 	struct fleet_choice c;
@@ -439,7 +510,7 @@ static int choose_and_go(const struct fleet_command *cmd, enum fleet_purpose pur
 		code = without ? EXIT_REFUSED : 0;
 	} else if (cmd->f.check_all && without) {
 		fprintf(stderr, "vmferry: %zu of %zu guests cannot go, so none was begun (--check-all)\n", without, cmd->guest_count);
-		code = EXIT_REFUSED;
+		code = refuse_all(cmd, &c);
 	} else {
 		code = move_all(cmd, &c);
 	}
@@ -462,7 +533,47 @@ static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct e
 	if (n <= 0)
 		return err_sys(e, errno, "cannot find out which program this is");
 	c->program = xstrndup(own, (size_t)n);
-	return r || purpose != FLEET_DRAIN ? r : find_running(c, e);
+	if (!r && purpose == FLEET_MIGRATE)
+		set_aside_gone(c);
+	return r;
+}
+
+static int go(const struct fleet_command *c, enum fleet_purpose purpose)
+{
+	return c->guest_count && needs_choice(c, purpose) ? choose_and_go(c, purpose) : move_all(c, NULL);
+}
+
+#define ROUNDS_MAX 8
+
+/* A drain may take hours, in which guests are started here, or arrive: so it looks again. */
+static int drain(struct fleet_command *c)
+{
+	int code = EXIT_DESTINATION;
+	unsigned round;
+	struct err e;
+	size_t from;
+
+	for (round = 0; round < ROUNDS_MAX; round++) {
+		struct fleet_command part;
+
+		from = c->guest_count;
+		c->incomplete = false;
+		if (find_running(c, &e)) {
+			fprintf(stderr, "vmferry: %s\n", e.msg);
+			return fleet_worse(code, EXIT_REFUSED);
+		}
+		if (from && c->guest_count == from)
+			break;
+		if (c->guest_count == from)
+			fputs("no guest runs here that would have to go\n", stderr);
+		part = *c;
+		part.guests += from;
+		part.guest_count -= from;
+		code = fleet_worse(code, go(&part, FLEET_DRAIN));
+		if (!part.guest_count)
+			break;
+	}
+	return c->incomplete ? fleet_worse(code, EXIT_REFUSED) : code;
 }
 
 static int run(struct fleet_command *c, enum fleet_purpose purpose)
@@ -473,11 +584,7 @@ static int run(struct fleet_command *c, enum fleet_purpose purpose)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_REFUSED;
 	}
-	if (!c->guest_count) {
-		fputs("no guest runs here that would have to go\n", stderr);
-		return 0;
-	}
-	return needs_choice(c, purpose) ? choose_and_go(c, purpose) : move_all(c, NULL);
+	return purpose == FLEET_DRAIN ? drain(c) : go(c, purpose);
 }
 
 static int run_command(int argc, char **argv, enum fleet_purpose purpose, struct command_usage *usage)

@@ -10,11 +10,15 @@
 #include "paths.h"
 #include "report-progress.h"
 #include "report-result.h"
+#include "shell-quote.h"
 #include "text-table.h"
 #include "util.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 
 #define ID_SHOWN     8
@@ -65,7 +69,24 @@ static bool is_known(const json_t *jobs, const char *id)
 	return false;
 }
 
-/* Journals of attempts that no agent has under way. */
+/* Of an attempt that does not answer: its agent has the journal locked while it, or its guard, lives. */
+static const char *state_of(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	const char *state;
+	struct journal *j;
+	struct err e;
+
+	if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK)
+		return "under-way";
+	if (journal_look(&j, path, &e))
+		return "undecided";
+	state = journal_last_note(j, "over") ? "leftovers" : "undecided";
+	journal_close(j);
+	return state;
+}
+
+/* Journals of attempts that do not answer. */
 static void add_undecided(json_t *jobs, const char *state)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -84,7 +105,7 @@ static void add_undecided(json_t *jobs, const char *state)
 		if (journal_kind_of(begin) && !is_known(jobs, id))
 			json_array_append_new(jobs, json_pack("{s:s,s:s*,s:s*,s:s*,s:s}", "job", id, "guest", json_text(begin, "guest"),
 							      "destination", life_goes_to(begin), "how", json_text(begin, "how"), "state",
-							      "undecided"));
+							      state_of(paths[i])));
 		json_decref(begin);
 	}
 	journal_list_free(paths, n);
@@ -133,8 +154,11 @@ static char *words_of(const json_t *job)
 
 	if (json_object_get(job, "status"))
 		return pace_of(json_object_get(job, "status"));
-	if (!strcmp(state, "undecided"))
-		return xasprintf("undecided: vmferry recover %s", json_text(job, "guest") ?: "");
+	if (!strcmp(state, "undecided") || !strcmp(state, "leftovers")) {
+		AUTO_FREE char *guest = shell_quote_shown(json_text(job, "guest") ?: "");
+
+		return xasprintf("%s: vmferry recover %s", *state == 'u' ? "undecided" : "has left something", guest);
+	}
 	text = xasprintf("%s, %s in %.1f s%s%s", moment_text(at, (time_t)json_integer_value(json_object_get(job, "at"))),
 			 json_text(result, "outcome") ?: "?", json_number_value(json_object_get(result, "total_ms")) / 1000,
 			 reason ? ": " : "", reason ?: "");
@@ -197,8 +221,13 @@ static int show_one(const json_t *jobs, const char *id, bool json)
 	list = json_pack("[O]", job);
 	print_table(list);
 	json_decref(list);
-	if (result)
-		report_result(stdout, result, &plain, true);
+	if (result) {
+		json_t *shown = json_deep_copy(result);
+
+		report_clean(shown);
+		report_result(stdout, shown, &plain, true);
+		json_decref(shown);
+	}
 	return 0;
 }
 

@@ -372,7 +372,7 @@ static const struct command_option rows[] = {
 
 int cmd_list(int argc, char **argv)
 {
-	static const struct option_table tables[] = {{rows, 0}, {dest_ssh_rows, offsetof(struct list_command, dest)}, {NULL, 0}};
+	static const struct option_table tables[] = {{rows, 0}, {dest_login_rows, offsetof(struct list_command, dest)}, {NULL, 0}};
 	static const struct command_usage usage = {"vmferry list", before, .tables = tables};
 	struct list_command c = {.json = false};
 	AUTO_FREE char *runtime = NULL;

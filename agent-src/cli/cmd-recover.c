@@ -458,7 +458,11 @@ static void keep_way(void *into, const struct command_option *row, const char *a
 	again_option(((struct asked *)into)->way, row, arg);
 }
 
-static const struct option_table tables[] = {{rows, 0}, {dest_ssh_rows, MEMBER(dest)}, {dest_standing_rows, MEMBER(dest)}, {NULL, 0}};
+static const struct option_table tables[] = {{rows, 0},
+					     {dest_login_rows, MEMBER(dest)},
+					     {dest_ssh_rows, MEMBER(dest)},
+					     {dest_standing_rows, MEMBER(dest)},
+					     {NULL, 0}};
 
 int cmd_recover(int argc, char **argv)
 {

@@ -2,6 +2,7 @@
 #include "fleet-command.h"
 #include "cpu-use.h"
 #include "exit-code.h"
+#include "host-state.h"
 #include "json-text.h"
 #include "shell-quote.h"
 #include "util.h"
@@ -41,6 +42,7 @@ static void take_volumes(struct place_offer *o, const json_t *there)
 	json_array_foreach(json_object_get(there, "volumes"), i, one)
 		if (o->volume_count < PLACE_VOLUMES_MAX && json_text(one, "dir"))
 			o->volumes[o->volume_count++] = (struct place_volume){.dir = (char *)(uintptr_t)json_text(one, "dir"),
+									      .device = bytes_of(one, "device"),
 									      .free = bytes_of(one, "free"),
 									      .total = bytes_of(one, "total"),
 									      .need = bytes_of(one, "need")};
@@ -64,9 +66,15 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 				  .how = fleet_way_of(t)->how,
 				  .total_s = real_of(t->estimate, "total_s"),
 				  .bytes = bytes_of(t->estimate, "bytes_wire")};
+	if (o->possible && json_text(there, "instance") && !strcmp(json_text(there, "instance"), c->here)) {
+		o->possible = false;
+		o->reason = "it is this very host";
+	}
 	take_volumes(o, there);
 	if (there)
 		take_host(&c->hosts[host], there);
+	if (json_text(t->plan, "guest")) /* by which rules name it, whatever it is called here: a pid, or a socket */
+		c->guests[guest].name = json_text(t->plan, "guest");
 	c->guests[guest].memory = MAX(c->guests[guest].memory, bytes_of(t->plan, "ram_bytes"));
 }
 
@@ -174,6 +182,7 @@ int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct
 				   .offers = xcalloc(n + 1, sizeof(*c->offers)),
 				   .ranks = xcalloc(n + 1, sizeof(*c->ranks)),
 				   .ratings = xcalloc(n + 1, sizeof(*c->ratings))};
+	c->here = host_instance();
 	c->place = (struct place){.guests = c->guests,
 				  .hosts = c->hosts,
 				  .offers = c->offers,
@@ -209,6 +218,7 @@ void fleet_choice_fini(struct fleet_choice *c)
 	free(c->offers);
 	free(c->ranks);
 	free(c->ratings);
+	free(c->here);
 	*c = (struct fleet_choice){.look_count = 0};
 }
 
@@ -227,14 +237,15 @@ char *fleet_why_nowhere(const struct fleet_choice *c, size_t guest)
 	return text;
 }
 
-static void print_cost(const struct place_offer *o, const struct place_rating *r)
+static void print_cost(const struct place_offer *o, const struct place_rating *r, const char *words)
 {
+	AUTO_FREE char *dir = o->volume_count ? text_shown(o->volumes[0].dir) : NULL;
 	char bytes[24];
 
-	printf("%-*.*s   least left there: %s; %.0f s, %s to carry%s%s", PLACE_STARS, (int)r->stars, "*****", r->words, o->total_s,
+	printf("%-*.*s   least left there: %s; %.0f s, %s to carry%s%s", PLACE_STARS, (int)r->stars, "*****", words, o->total_s,
 	       format_bytes(bytes, o->bytes), o->how ? "; --how " : "", o->how ?: "");
-	if (o->volume_count)
-		printf("; %s (%s free)", o->volumes[0].dir, format_bytes(bytes, o->volumes[0].free));
+	if (dir)
+		printf("; %s (%s free)", dir, format_bytes(bytes, o->volumes[0].free));
 	putchar('\n');
 }
 
@@ -252,11 +263,11 @@ static void print_host(const struct fleet_choice *c, const struct fleet_command 
 	const struct place_rating *r = &c->ratings[guest * c->place.host_count + host];
 	int guests = (int)widest(cmd->guests), hosts = (int)widest(cmd->hosts);
 	AUTO_FREE char *words = text_shown(r->words);
+	AUTO_FREE char *shown = text_shown(cmd->guests[guest]);
 
-	printf("%-*s %s %-*s  ", guests, first ? c->guests[guest].name : "", first && r->possible ? "->" : "  ", hosts,
-	       c->hosts[host].name);
+	printf("%-*s %s %-*s  ", guests, first ? shown : "", first && r->possible ? "->" : "  ", hosts, c->hosts[host].name);
 	if (r->possible)
-		print_cost(&c->offers[guest * c->place.host_count + host], r);
+		print_cost(&c->offers[guest * c->place.host_count + host], r, words);
 	else
 		printf("no      %s\n", words);
 }
@@ -290,14 +301,14 @@ static json_t *host_event(const struct fleet_choice *c, size_t guest, size_t hos
 			 o->how);
 }
 
-static void print_event(const struct fleet_choice *c, size_t guest)
+static void print_event(const struct fleet_choice *c, const struct fleet_command *cmd, size_t guest)
 {
 	size_t n = c->place.host_count, first = c->ranks[guest * n], i;
 	json_t *hosts = json_array(), *event;
 
 	for (i = 0; i < n; i++)
 		json_array_append_new(hosts, host_event(c, guest, i));
-	event = json_pack("{s:s,s:s,s:s*,s:o}", "event", "placement", "vm", c->guests[guest].name, "destination",
+	event = json_pack("{s:s,s:s,s:s*,s:o}", "event", "placement", "vm", cmd->guests[guest], "destination",
 			  first < n ? c->hosts[first].name : NULL, "hosts", hosts);
 	json_text_print(event);
 	fflush(stdout);
@@ -307,7 +318,7 @@ static void print_event(const struct fleet_choice *c, size_t guest)
 static void print_script(const struct fleet_choice *c, const struct fleet_command *cmd, size_t guest)
 {
 	size_t n = c->place.host_count, host = c->ranks[guest * n], i;
-	AUTO_FREE char *name = shell_quote_shown(c->guests[guest].name);
+	AUTO_FREE char *name = shell_quote_shown(cmd->guests[guest]);
 
 	if (host >= n) {
 		AUTO_FREE char *why = fleet_why_nowhere(c, guest);
@@ -335,7 +346,7 @@ void fleet_print_choice(const struct fleet_choice *c, const struct fleet_command
 
 	for (g = 0; g < c->place.guest_count; g++)
 		if (cmd->o.json)
-			print_event(c, g);
+			print_event(c, cmd, g);
 		else if (cmd->o.script)
 			print_script(c, cmd, g);
 		else

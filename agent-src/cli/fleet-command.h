@@ -26,6 +26,13 @@ struct fleet_command {
 	char **hosts, **guests; /* end with NULL */
 	size_t host_count, guest_count;
 	char *program; /* ours */
+	struct gone_guest {
+		char *guest;
+		const char *dest;
+	} *gone; /* that the same command, given before, has taken there */
+	size_t gone_count;
+	bool told;	 /* which guests stay */
+	bool incomplete; /* a drain that does not know, or cannot take, all that runs here */
 };
 
 /* The options of a move, and those of several. */
@@ -45,6 +52,7 @@ struct fleet_choice {
 	struct place_offer *offers;
 	size_t *ranks;
 	struct place_rating *ratings;
+	char *here;	     /* host_instance() */
 	struct fleet *looks; /* which own the texts in the offers; one for each kind of move that was tried */
 	size_t look_count;
 };

@@ -13,6 +13,7 @@
 #include <libssh2.h>
 #include <libxml/xmlversion.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,6 +111,7 @@ int main(int argc, char **argv)
 
 	if (process_open_standard())
 		return EXIT_REFUSED;
+	signal(SIGCHLD, SIG_DFL);		     /* whoever started us may ignore it: then no program's end could be told */
 	process_keep_to_itself();		     /* keys, passwords, and the guest's memory pass through */
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
 	if (argc < 2) {

@@ -29,7 +29,7 @@ static int check_port(void *into, const char *arg, struct err *e)
 
 static const char *const ssh_words[] = {"libssh2", "openssh", NULL};
 
-const struct command_option dest_ssh_rows[] = {
+const struct command_option dest_login_rows[] = {
 	{"identity", "FILE", "a private key (default: the SSH agent's, then ~/.ssh/id_*)", OPT_TEXT, .offset = MEMBER(identity),
 	 .letter = 'i', .file = true, .heading = "Reaching the destination by SSH:"},
 	{"port", "PORT", "of sshd", OPT_TEXT, .offset = MEMBER(ssh_port), .letter = 'p', .take = check_port},
@@ -37,13 +37,17 @@ const struct command_option dest_ssh_rows[] = {
 	 .offset = MEMBER(openssh), .also = MEMBER(ssh_chosen), .words = ssh_words},
 	{"ssh-accept-new", NULL, "accept the key of a host that is not in known_hosts yet; never a changed one", OPT_FLAG,
 	 .offset = MEMBER(ssh_accept_new)},
+	{"keep-agent", NULL, "leave vmferry-dst there for the next time", OPT_FLAG, .offset = MEMBER(keep_agent)},
+	{.name = NULL},
+};
+
+const struct command_option dest_ssh_rows[] = {
 	{"via", "ADDRESS", "connect to this address of the destination for data (default: where SSH connects to)", OPT_TEXT,
 	 .offset = MEMBER(via)},
 	{"data-ports", "A-B",
 	 "TCP ports the destination may use (default: any). If none can be reached, data goes through SSH, which is slower", OPT_TEXT,
 	 .offset = MEMBER(data_ports), .take = check_ports},
 	{"listen-address", "A", "the address that it listens on there (default: all)", OPT_TEXT, .offset = MEMBER(listen_address)},
-	{"keep-agent", NULL, "leave vmferry-dst there for the next time", OPT_FLAG, .offset = MEMBER(keep_agent)},
 	{.name = NULL},
 };
 
@@ -58,7 +62,8 @@ const struct command_option dest_standing_rows[] = {
 
 /* ---- do they fit the destination? ---- */
 
-static const struct option_table ssh_table[] = {{dest_ssh_rows, 0}, {NULL, 0}}, standing_table[] = {{dest_standing_rows, 0}, {NULL, 0}};
+static const struct option_table ssh_table[] = {{dest_login_rows, 0}, {dest_ssh_rows, 0}, {NULL, 0}},
+				 standing_table[] = {{dest_standing_rows, 0}, {NULL, 0}};
 
 bool dest_option_is_odd(const char *word, enum dest_kind kind)
 {
@@ -85,7 +90,7 @@ int dest_options_check(const struct dest_config *cfg)
 	static const char *const kinds[] =
 		{[DEST_LOCAL] = "this host itself", [DEST_STANDING] = "a vmferry-dst that stands already", [DEST_SSH] = "reached by SSH"};
 	enum dest_kind kind = dest_kind(cfg->where);
-	const char *odd = kind != DEST_SSH ? find_given(cfg, dest_ssh_rows) : NULL;
+	const char *odd = kind != DEST_SSH ? find_given(cfg, dest_login_rows) ?: find_given(cfg, dest_ssh_rows) : NULL;
 
 	if (!odd && kind != DEST_STANDING)
 		odd = find_given(cfg, dest_standing_rows);
@@ -125,6 +130,7 @@ json_t *dest_options_save(const struct dest_config *cfg)
 	json_t *o = json_pack("{s:b,s:b,s:b,s:b}", "plaintext", cfg->plaintext, "accept_new", cfg->ssh_accept_new, "openssh", cfg->openssh,
 			      "keep_agent", cfg->keep_agent);
 
+	save_texts(o, cfg, dest_login_rows);
 	save_texts(o, cfg, dest_ssh_rows);
 	save_texts(o, cfg, dest_standing_rows);
 	return o;
@@ -159,6 +165,7 @@ void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhe
 	const struct dest_config given = *cfg;
 
 	load_texts(cfg, json, dest_standing_rows, given.psk_file || given.token_file);
+	load_texts(cfg, json, dest_login_rows, false);
 	load_texts(cfg, json, dest_ssh_rows, false);
 	if (elsewhere) /* where these do not lead */
 		cfg->via = given.via;

@@ -10,8 +10,8 @@
 
 #include <jansson.h>
 
-/* Of struct dest_config: of a destination that SSH reaches, and of a vmferry-dst that stands already. */
-extern const struct command_option dest_ssh_rows[], dest_standing_rows[];
+/* Of struct dest_config: how SSH logs in there, how data reaches it then, and those of a vmferry-dst that stands already. */
+extern const struct command_option dest_login_rows[], dest_ssh_rows[], dest_standing_rows[];
 
 /* The option that this word of a command line gives is one of another kind of destination. */
 bool dest_option_is_odd(const char *word, enum dest_kind kind);

@@ -72,7 +72,8 @@ char *fleet_outcome(const struct fleet_task *t, const char *command)
 		return xstrdup("was not begun, and stays here");
 	if (!t->code)
 		return strcmp(command, "check") ? went(t) : could_go(t);
-	text = xasprintf("%s: %s%s%s", place_of(t->code), outcome ?: "failed", reason ? ": " : "", reason ?: "");
+	text = xasprintf("%s: %s%s%s%s%s%s", place_of(t->code), outcome ?: "failed", reason ? ": " : "", reason ?: "",
+			 t->before ? " (before that, at " : "", t->before ?: "", t->before ? ")" : "");
 	text_make_utf8(text);
 	text_make_printable(text, false);
 	return text;
@@ -152,14 +153,23 @@ static void put_line(struct fleet_board *b, const char *line)
 	b->drawn_ns = 0;
 }
 
+/* Whoever does not read does not keep guests waiting. */
+static void put_json(const json_t *event, enum output_kind kind)
+{
+	AUTO_FREE char *line = json_text_line(event);
+	AUTO_FREE char *text = line ? xasprintf("%s\n", line) : NULL;
+
+	if (text)
+		output_put(1, kind, text, strlen(text));
+}
+
 static void print_event(const struct fleet_task *t, json_t *event)
 {
 	json_t *more = json_copy(event);
 
 	json_object_set_new(more, "vm", json_string(t->guest));
 	json_object_set_new(more, "destination", json_string(fleet_way_of(t)->dest));
-	json_text_print(more);
-	fflush(stdout);
+	put_json(more, OUTPUT_TEXT);
 	json_decref(more);
 }
 
@@ -208,7 +218,7 @@ static json_t *summary_of(const struct fleet_task *t)
 	const json_t *r = t->result;
 
 	return json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest, "begun",
-			 t->state == FLEET_ENDED, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED, "outcome",
+			 t->tries > 0 || t->found_done, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED, "outcome",
 			 t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
 			 json_text(r, "reason"), "total_ms", json_object_get(r, "total_ms"), "downtime_ms",
 			 json_object_get(json_object_get(r, "downtime_ms"), "total"));
@@ -287,7 +297,7 @@ void board_summary(struct fleet_board *b, const struct fleet *f, const char *bac
 	if (b->json) {
 		json_t *summary = fleet_summary(f);
 
-		json_text_print(summary);
+		put_json(summary, OUTPUT_LAST);
 		json_decref(summary);
 		return;
 	}

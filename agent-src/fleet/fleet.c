@@ -30,9 +30,10 @@ static void heed_signals(void)
 {
 	struct sigaction on = {.sa_handler = on_signal};
 
-	interrupts = terminations = 0;
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTSTP, SIG_IGN); /* what is under way would not be read, and no more begin */
+	signal(SIGCHLD, SIG_DFL); /* whoever started this may have ignored it, and then no exit code is to be had */
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);
 }
@@ -93,17 +94,27 @@ static void give_reason(struct fleet_task *t, int code, const char *words)
 				      "reason", words, "exit_code", code);
 }
 
-/* Of a move that has left something (EXIT_LEFTOVERS) a journal stays, which has to be settled before the next one. */
-static bool may_be_tried_again(int code)
+/* Of a move that has left something (EXIT_LEFTOVERS) a journal stays, which has to be settled before the next one; and who has cancelled one wants the
+ * guest to stay. */
+static bool may_be_tried_again(const struct fleet_task *t, int code)
 {
-	return code == EXIT_SOURCE || code == EXIT_REFUSED;
+	return (code == EXIT_SOURCE || code == EXIT_REFUSED) && !json_is_true(json_object_get(t->result, "cancelled")) &&
+	       !json_is_true(json_object_get(t->result, "may_go_down"));
+}
+
+/* Why it did not go the way before: said beside what comes of the next one. */
+static void keep_reason(struct fleet_task *t)
+{
+	free(t->before);
+	t->before = xasprintf("%s: %s", fleet_way_of(t)->dest, json_text(t->result, "reason") ?: "it failed");
 }
 
 static void after_end(struct fleet *f, struct fleet_task *t, int code)
 {
 	give_reason(t, code, child_last_words(&t->child));
 	child_fini(&t->child);
-	if (!f->halted && may_be_tried_again(code) && t->way + 1 < t->way_count && t->tries < FLEET_TRIES) {
+	if (!f->halted && may_be_tried_again(t, code) && t->way + 1 < t->way_count && t->tries < FLEET_TRIES) {
+		keep_reason(t);
 		t->way++;
 		t->state = FLEET_WAITS;
 		tell(f, t, NULL);
@@ -281,6 +292,7 @@ void fleet_fini(struct fleet *f)
 		forget_events(&f->tasks[i]);
 		child_fini(&f->tasks[i].child);
 		free(f->tasks[i].ways);
+		free(f->tasks[i].before);
 		free(f->tasks[i].guest);
 	}
 	free(f->tasks);
@@ -290,15 +302,24 @@ void fleet_fini(struct fleet *f)
 
 /* ---- how it ended ---- */
 
-int fleet_exit_code(const struct fleet *f)
+int fleet_worse(int a, int b)
 {
 	static const int worst_first[] = {EXIT_UNDECIDED, EXIT_PAUSED, EXIT_NOWHERE, EXIT_PEER_LOST,
 					  EXIT_LEFTOVERS, EXIT_SOURCE, EXIT_REFUSED, EXIT_USAGE};
-	size_t i, k;
+	size_t i;
 
-	for (k = 0; k < ARRAY_LEN(worst_first); k++)
-		for (i = 0; i < f->count; i++)
-			if ((f->tasks[i].state == FLEET_ENDED ? f->tasks[i].code : EXIT_REFUSED) == worst_first[k])
-				return worst_first[k];
+	for (i = 0; i < ARRAY_LEN(worst_first); i++)
+		if (a == worst_first[i] || b == worst_first[i])
+			return worst_first[i];
 	return EXIT_DESTINATION;
+}
+
+int fleet_exit_code(const struct fleet *f)
+{
+	int code = EXIT_DESTINATION;
+	size_t i;
+
+	for (i = 0; i < f->count; i++)
+		code = fleet_worse(code, f->tasks[i].state == FLEET_ENDED ? f->tasks[i].code : EXIT_REFUSED);
+	return code;
 }

@@ -29,6 +29,7 @@ struct fleet_task {
 	struct fleet_child child;
 	json_t *plan, *estimate, *progress, *result; /* the last of each kind; NULL: none yet */
 	char *stage;
+	char *before; /* the way that failed before this one, and why; NULL: this is the first */
 	int code; /* once it has ended */
 };
 
@@ -55,6 +56,8 @@ void fleet_fini(struct fleet *f);
 const struct fleet_way *fleet_way_of(const struct fleet_task *t);
 /* Which task is to begin next: one whose destination has the fewest under way, and of these the first; none of a guest that has one under way. NULL: none. */
 struct fleet_task *fleet_next(const struct fleet *f);
+/* Of two exit codes the worse one, in that order. */
+int fleet_worse(int a, int b);
 /* The worst of all, by what a person has to do: 6 5 8 7 4 1 3 2 0. A task that never began counts as EXIT_REFUSED. */
 int fleet_exit_code(const struct fleet *f);
 

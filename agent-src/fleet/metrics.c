@@ -17,7 +17,7 @@ static const struct family counters[] = {
 	{"vmferry_move_leftovers", "leftovers", NULL, "Things that they could not remove."},
 };
 
-static const char *const states[] = {"waiting", "under-way", "undecided"};
+static const char *const states[] = {"waiting", "under-way", "undecided", "leftovers"};
 
 /* A label's value: what OpenMetrics has no other form for is escaped. */
 static void print_label(FILE *to, const char *text)

@@ -13,12 +13,12 @@ static const struct place_offer *offer_of(const struct place *p, size_t guest, s
 
 /* ---- what would be left ---- */
 
-static uint64_t taken_of(const struct place_host *h, const char *dir)
+static uint64_t taken_of(const struct place_host *h, uint64_t device)
 {
 	size_t i;
 
 	for (i = 0; i < h->taken_count; i++)
-		if (!strcmp(h->taken[i].dir, dir))
+		if (h->taken[i].device == device)
 			return h->taken[i].need;
 	return 0;
 }
@@ -72,7 +72,7 @@ static bool rate_room(const struct place_offer *o, const struct place_host *h, s
 
 	for (i = 0; i < o->volume_count; i++) {
 		const struct place_volume *v = &o->volumes[i];
-		uint64_t need = v->need + taken_of(h, v->dir);
+		uint64_t need = v->need + taken_of(h, v->device);
 		AUTO_FREE char *what = xasprintf("room in %s", v->dir);
 		char a[24], b[24];
 
@@ -225,12 +225,12 @@ static void take_room(struct place_host *h, const struct place_volume *v)
 {
 	size_t i;
 
-	for (i = 0; i < h->taken_count && strcmp(h->taken[i].dir, v->dir) != 0; i++)
+	for (i = 0; i < h->taken_count && h->taken[i].device != v->device; i++)
 		;
 	if (i == PLACE_VOLUMES_MAX)
 		return;
 	if (i == h->taken_count)
-		h->taken[h->taken_count++] = (struct place_volume){.dir = v->dir};
+		h->taken[h->taken_count++] = (struct place_volume){.device = v->device};
 	h->taken[i].need += v->need;
 }
 
@@ -245,11 +245,14 @@ static void put_there(struct place *p, size_t guest, size_t host)
 		take_room(&p->hosts[host], &o->volumes[i]);
 }
 
-/* The largest that has no place yet; guest_count: all have one, or were tried. */
-static size_t next_guest(const struct place *p, const bool *tried)
+/* Who is to be with the one that was placed last, before another takes its room; or else the largest that has no place yet. guest_count: all were tried. */
+static size_t next_guest(const struct place *p, const bool *tried, size_t last)
 {
 	size_t best = p->guest_count, i;
 
+	for (i = 0; i < p->guest_count; i++)
+		if (last < p->guest_count && !tried[i] && are_together(p, last, i))
+			return i;
 	for (i = 0; i < p->guest_count; i++)
 		if (!tried[i] && (best == p->guest_count || p->guests[i].memory > p->guests[best].memory))
 			best = i;
@@ -260,15 +263,16 @@ void place_all(struct place *p, size_t *ranks, struct place_rating *ratings)
 {
 	AUTO_FREE bool *tried = xcalloc(p->guest_count + 1, sizeof(*tried));
 	AUTO_FREE size_t *chosen = xcalloc(p->guest_count + 1, sizeof(*chosen));
-	size_t g, h;
+	size_t g, h, last = p->guest_count;
 
 	for (g = 0; g < p->guest_count; g++)
 		chosen[g] = p->host_count;
-	while ((g = next_guest(p, tried)) < p->guest_count) {
+	while ((g = next_guest(p, tried, last)) < p->guest_count) {
 		struct place_rating *own = &ratings[g * p->host_count];
 		size_t *order = &ranks[g * p->host_count];
 
 		tried[g] = true;
+		last = g;
 		for (h = 0; h < p->host_count; h++) {
 			own[h] = place_rate(p, g, h);
 			apply_rules(p, chosen, g, h, &own[h]);

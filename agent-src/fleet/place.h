@@ -18,6 +18,7 @@ enum place_wish { PLACE_EVEN, PLACE_FAST, PLACE_FULL }; /* most left; least time
 /* A file system of a host, by a directory on it. */
 struct place_volume {
 	char *dir;
+	uint64_t device; /* the same number: the same file system */
 	uint64_t free, total, need; /* bytes; need: of the guest that the offer is about */
 };
 
@@ -28,7 +29,7 @@ struct place_host {
 	double processors, load; /* load: processors that are in use */
 	uint64_t memory_taken;	 /* by guests that were placed there; the same below */
 	double processors_taken;
-	struct place_volume taken[PLACE_VOLUMES_MAX]; /* need is what was taken; dir is borrowed */
+	struct place_volume taken[PLACE_VOLUMES_MAX]; /* need is what was taken */
 	size_t taken_count;
 };
 

@@ -115,9 +115,20 @@ static int event_file(const json_t *event, struct err *e)
 }
 
 /* Ours, and what the event is about; malloc'ed with its last strings, ended by NULL. */
+static bool is_of_hooks(const char *variable)
+{
+	static const char *const names[ENV_OF_OUR] = {"VMFERRY_GUEST=", "VMFERRY_DESTINATION=", "VMFERRY_KIND="};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (!strncmp(variable, names[i], strlen(names[i])))
+			return true;
+	return false;
+}
+
 static char **environment(const struct hook_about *about, char *own[ENV_OF_OUR])
 {
-	size_t n = 0, i;
+	size_t n = 0, count = ENV_OF_OUR, i;
 	char **env;
 
 	own[0] = xasprintf("VMFERRY_GUEST=%s", about->guest ?: "");
@@ -128,7 +139,9 @@ static char **environment(const struct hook_about *about, char *own[ENV_OF_OUR])
 	env = xcalloc(n + ENV_OF_OUR + 1, sizeof(*env));
 	for (i = 0; i < ENV_OF_OUR; i++)
 		env[i] = own[i];
-	memcpy(env + ENV_OF_OUR, environ, n * sizeof(*env));
+	for (i = 0; i < n; i++)
+		if (!is_of_hooks(environ[i]))
+			env[count++] = environ[i];
 	return env;
 }
 

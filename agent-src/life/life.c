@@ -203,16 +203,33 @@ struct life *life_now(void)
 	return now;
 }
 
+static struct hook_about about(const struct life *l)
+{
+	return (struct hook_about){l->guest, l->to, l->how};
+}
+
+/* What one says of an end changes nothing about it. */
+static void tell_hooks(struct life *l)
+{
+	struct hook_about hooks_about = about(l);
+	struct err e;
+
+	if (!l->is_trial && l->result && hooks_run(report_is_success(l->result) ? "after.d" : "failed.d", &hooks_about, l->result, &e))
+		fprintf(stderr, "vmferry: a hook has failed: %s\n", e.msg);
+}
+
 void life_fini(struct life *l)
 {
 	life_close(l);
 	journal_close(l->journal);
+	tell_hooks(l);
 	if (now == l)
 		now = NULL;
 	free(l->guest);
 	free(l->to);
 	free(l->stage);
 	json_decref(l->plan);
+	json_decref(l->result);
 	json_decref(l->notes);
 	json_decref(l->leftovers);
 	if (l->loop_is_ours)
@@ -600,11 +617,6 @@ static void remember(const struct life *l, json_t *result)
 	json_decref(entry);
 }
 
-static struct hook_about about(const struct life *l)
-{
-	return (struct hook_about){l->guest, l->to, l->how};
-}
-
 int life_ask_hooks(struct life *l, struct err *e)
 {
 	struct hook_about hooks_about = about(l);
@@ -612,25 +624,14 @@ int life_ask_hooks(struct life *l, struct err *e)
 	return l->is_trial || !l->plan ? 0 : hooks_run("before.d", &hooks_about, l->plan, e);
 }
 
-/* What one says of an end changes nothing about it. */
-static void tell_hooks(struct life *l, const json_t *result)
-{
-	struct hook_about hooks_about = about(l);
-	struct err e;
-
-	if (!l->is_trial && hooks_run(report_is_success(result) ? "after.d" : "failed.d", &hooks_about, result, &e))
-		fprintf(stderr, "vmferry: a hook has failed: %s\n", e.msg);
-}
-
 void life_over(struct life *l, json_t *result)
 {
 	stamp(l, result);
 	if (json_integer_value(json_object_get(result, "exit_code")) != EXIT_REFUSED)
 		remember(l, result);
-	json_incref(result);
+	json_decref(l->result);
+	l->result = json_incref(result);
 	report_emit(&l->report, result);
-	tell_hooks(l, result);
-	json_decref(result);
 }
 
 int life_end(struct life *l, const char *outcome, int exit_code, const struct err *why, json_t *members)

@@ -45,6 +45,7 @@ struct life {
 	struct life_progress progress;
 	uint64_t begin_ns;
 	json_t *plan;		   /* the event, for the history; NULL: not told yet */
+	json_t *result;		   /* likewise, for hooks */
 	json_t *notes, *leftovers; /* sentences for the result */
 	/* Answers a request in the command's own way: a new reference. NULL: life answers, which knows `status` and `cancel`. */
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);
@@ -83,6 +84,7 @@ int life_ask_hooks(struct life *l, struct err *e);
  * QEMU, or what takes its place (guest_at_rest_known_as()). */
 int life_open(struct life *l, pid_t known_as, struct err *e);
 void life_close(struct life *l);
+/* Hooks hear how it ended, now that nothing of it is under way and nobody waits for it. */
 void life_fini(struct life *l);
 
 /* Keeps a journal from now on. begin: what it begins with; stolen. */

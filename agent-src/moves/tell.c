@@ -461,6 +461,10 @@ void tell_result(struct transfer *t)
 		set_text(ev, "reason", what_recover_did(t));
 	if (t->entry == &entry_recover)
 		set_flag(ev, "by_recover", true);
+	if (t->end.user_cancelled)
+		set_flag(ev, "cancelled", true);
+	if (t->end.kind == ENDING_MAY_GO_DOWN)
+		set_flag(ev, "may_go_down", true);
 	if (t->revert.asked && t->a.handoff.state == HO_SRC_ABORTED)
 		set_flag(ev, "reverted", true);
 	if (obstacles_count(&t->src.obstacles) && !t->a.handing_off)

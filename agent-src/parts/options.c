@@ -229,8 +229,5 @@ static const struct command_option rows[] = {
 };
 
 const struct option_table move_tables[] = {
-	{rows, 0},
-	{dest_ssh_rows, MEMBER(dest)},
-	{dest_standing_rows, MEMBER(dest)},
-	{NULL, 0},
+	{rows, 0}, {dest_login_rows, MEMBER(dest)}, {dest_ssh_rows, MEMBER(dest)}, {dest_standing_rows, MEMBER(dest)}, {NULL, 0},
 };

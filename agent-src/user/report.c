@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* Names and sentences come from guests and from the other host: their control characters are not for the terminal. */
-static void clean(json_t *v)
+void report_clean(json_t *v)
 {
 	json_t *member;
 	const char *key;
@@ -32,9 +32,9 @@ static void clean(json_t *v)
 		free(copy);
 	}
 	json_array_foreach(v, i, member)
-		clean(member);
+		report_clean(member);
 	json_object_foreach(v, key, member)
-		clean(member);
+		report_clean(member);
 }
 
 /* Words for the events of each kind, but for moves that carry memory. NULL: those of a move. */
@@ -189,7 +189,7 @@ void report_emit(struct report *r, json_t *event)
 			put_json(r, event, line);
 		if (!r->json && !r->quiet) {
 			shown = json_deep_copy(event);
-			clean(shown);
+			report_clean(shown);
 			show(r, shown);
 			json_decref(shown);
 		}

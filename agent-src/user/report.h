@@ -30,6 +30,8 @@ struct report {
 	void *ctx;
 };
 
+/* Nothing in any text of it drives a terminal. */
+void report_clean(json_t *v);
 void report_init(struct report *r, bool json, bool fine);
 /* Takes the reference. "event" names its kind: plan, estimate, stage, progress, notice, result. */
 void report_emit(struct report *r, json_t *event);

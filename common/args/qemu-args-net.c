@@ -150,11 +150,15 @@ static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 	return NULL;
 }
 
-/* The bridge of the destination that takes the place of the NIC's; NULL: it keeps its name. */
-static const char *other_bridge(const struct rewrite *w, const struct args_nic *n)
+/* The bridge of the destination that takes the place of the NIC's; NULL: it keeps its name, or is on none by QEMU's bridge helper. */
+static const char *other_bridge(const struct rewrite *w, const struct item *it, const struct args_nic *n)
 {
+	bool helped = !strcmp(n->type, "bridge") ||
+		      (!strcmp(n->type, "tap") && kv_get(&it->p.l, "br", NULL) && !kv_get(&it->p.l, "ifname", NULL));
 	size_t i;
 
+	if (!helped)
+		return NULL;
 	for (i = 0; i < w->o->net_count; i++)
 		if (is_nic(n, w->o->nets[i].nic))
 			return NULL;
@@ -564,8 +568,8 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 	if (r < 0)
 		return r;
 	map_scripts(w, it);
-	if (other_bridge(w, n))
-		rename_bridge(w, it, n, other_bridge(w, n));
+	if (other_bridge(w, it, n))
+		rename_bridge(w, it, n, other_bridge(w, it, n));
 	else
 		note_nic(w, it, n);
 	args_emit_item(w, it);

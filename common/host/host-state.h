@@ -5,9 +5,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
-/* {"memory_total", "memory_available" (bytes), "processors", "load" (of the last minute)}; a member that the kernel does not tell is missing. A new object. */
+/* The same text for whoever runs beside us: this boot, and the process namespace. Malloc'ed. */
+char *host_instance(void);
+/* {"instance", "memory_total", "memory_available" (bytes), "processors", "load" (of the last minute)}; a member that the kernel does not tell is missing. A new object. */
 json_t *host_state(void);
-/* {"dir", "need", "free", "total" (bytes)} of the file system of dir; NULL: it cannot be looked at. */
+/* {"dir", "device" (which file system that is), "need", "free", "total" (bytes)} of the file system of dir; NULL: it cannot be looked at. */
 json_t *host_volume(const char *dir, uint64_t need);
 
 #endif

@@ -15,10 +15,12 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 	KEEP=1 IN_HOST_A=yes DIR=$DIR HOSTS_TEXT=${HOSTS[*]} unshare --mount --pid --fork --kill-child --mount-proc bash "$0" &
 	INNER=$!
 	kill_at_exit "$INNER"
-	has_ended_or_asks() { process_is_gone "$INNER" || compgen -G "$DIR/kill-host-*" >/dev/null; }
+	has_ended_or_asks() { process_is_gone "$INNER" || compgen -G "$DIR/kill-host-[0-9]" >/dev/null; }
 	until wait_for 600 has_ended_or_asks && process_is_gone "$INNER"; do
-		for at in "$DIR"/kill-host-*; do # its agents, as whoever pulls the plug does
-			pkill -KILL -f "^$BIN/vmferry-dst .*--state-dir $DIR/dst${at##*-}-state" || true
+		for at in "$DIR"/kill-host-[0-9]; do # its agents, as whoever pulls the plug does; those that stand come again if that is asked for
+			i=${at##*-}
+			pkill -KILL -f "^$BIN/vmferry-dst .*--state-dir $DIR/dst$i-state" || true
+			[[ ! -s $at ]] || DST_NUMBER=$i DST_PORT=${HOSTS[i - 1]##*:} listen_dst
 			rm "$at"
 		done
 	done
@@ -28,8 +30,9 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 fi
 read -ra HOSTS <<<"$HOSTS_TEXT"
 
-kill_host() { # NUMBER, from 1: all agents there
-	touch "$DIR/kill-host-$1"
+kill_host() { # NUMBER, from 1 [restart]: all agents there
+	echo -n "${2:-}" >"$DIR/kill-host-$1.new"
+	mv "$DIR/kill-host-$1.new" "$DIR/kill-host-$1"
 	wait_for 20 eval "! [[ -e \$DIR/kill-host-$1 ]]" || fail "host $1 is not killed"
 }
 

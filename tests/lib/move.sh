@@ -109,7 +109,7 @@ listen_dst() { # [OPTION...]
 		cp -p "$VMFERRY_STATE_DIR/token" "$at-state/token"
 	fi
 	rm -f "$DIR/dst.out" # an earlier one's, which says where that listened
-	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen "${DST_AT:-127.0.0.1}:0" --state-dir "$at-state" --runtime-dir "$at-run" -v "$@" \
+	"${DST_ON[@]}" "$BIN/vmferry-dst" --listen "${DST_AT:-127.0.0.1}:${DST_PORT:-0}" --state-dir "$at-state" --runtime-dir "$at-run" -v "$@" \
 		</dev/null >"$DIR/dst.out" 2>"$DIR/dst.log" &
 	DST_PID=$!
 	kill_at_exit "$DST_PID"

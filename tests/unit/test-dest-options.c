@@ -52,7 +52,7 @@ static void what_was_not_said_is_as_before(void **state)
 
 static int give(struct dest_config *to, char *option, char *value)
 {
-	static const struct option_table tables[] = {{dest_ssh_rows, 0}, {dest_standing_rows, 0}, {NULL, 0}};
+	static const struct option_table tables[] = {{dest_login_rows, 0}, {dest_ssh_rows, 0}, {dest_standing_rows, 0}, {NULL, 0}};
 	static const struct command_usage usage = {.name = "test", .tables = tables};
 	char *argv[] = {"test", option, value, NULL};
 	int first;

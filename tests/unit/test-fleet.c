@@ -222,6 +222,23 @@ static void test_together(void **state)
 	assert_string_equal(rating(2, 0)->words, "db1 goes elsewhere, and a rule has them together");
 }
 
+/* Its companion takes its room before a larger guest does. */
+static void test_companions_are_placed_one_after_the_other(void **state)
+{
+	(void)state;
+	rule("together db1 app\n");
+	guests[0].memory = 6 * GIB;
+	guests[1].memory = 5 * GIB;
+	guests[2].memory = 4 * GIB;
+	hosts[0].memory_free = 6 * GIB;
+	hosts[1].memory_free = 1 * GIB;
+	hosts[2].memory_free = 11 * GIB;
+	place_all(&place, ranks, ratings);
+	assert_int_equal(goes_to(0), 2);
+	assert_int_equal(goes_to(2), 2);
+	assert_int_equal(goes_to(1), 0);
+}
+
 static void test_wishes(void **state)
 {
 	(void)state;
@@ -515,6 +532,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_a_host_refuses_is_never_chosen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_together, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_companions_are_placed_one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wishes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_any_hosts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rules, setup, teardown),

@@ -51,10 +51,14 @@ says fleet.out '^migrated: the guest runs at the destination'
 vmferry jobs --metrics >"$DIR/fleet.out"
 says fleet.out '^vmferry_moves_total{how="live",exit_code="0"} 3$'
 
+# The same command again knows what has gone, also where a host has to be chosen.
+fleet 0 migrate a c --to @rack "${WHERE[@]}"
+says fleet.out '^2 of 2 guests have gone'
+
 # By name, to one host: of one that has gone there before nothing is asked.
 fleet 0 migrate d "${HOSTS[0]}" "${WHERE[@]}" --json
 fleet 0 migrate d e "${HOSTS[0]}" "${WHERE[@]}" --json
 assert_eq "$(tail -n 1 "$DIR/fleet.out" | python3 -c 'import json, sys; r = json.load(sys.stdin); print(r["event"], r["exit_code"], *((g["vm"], g["outcome"]) for g in r["guests"]))')" \
-	"summary 0 ('d', 'gone-before') ('e', 'migrated')" "the summary"
+	"summary 0 ('e', 'migrated') ('d', 'gone-before')" "the summary"
 is_there d
 is_there e

@@ -28,7 +28,12 @@ run() { # COMMAND [ARGUMENT...]: of vmferry, or vmferry-dst; whatever comes of i
 in_help() { # COMMAND
 	run "$1" --help | sed -nE 's/^  (-[^ ].*)/\1/p; s/^usage: [^[]*(\[.*)/\1/p' | sed -E 's/([^,])  +.*/\1/' |
 		grep -oE -- '(^|[^[:alnum:]-])--?[a-z][a-z-]*' | grep -oE -- '--?[a-z].*' || true
-	[[ $1 != check ]] || ! run check --help | grep -q '^All other options are those of vmferry migrate' || in_help migrate
+	[[ $1 == migrate ]] || ! run "$1" --help | grep -q '^All other options are those of vmferry migrate' || in_help migrate | of_one_if "$1"
+}
+
+# Of those of migrate, what is about several guests is none of check's.
+of_one_if() { # COMMAND
+	if [[ $1 == check ]]; then grep -vxE -- '--(to|check-all|keep|allow|apart|together|prefer|keep-memory)'; else cat; fi
 }
 
 # Terms of the section of that command, and of the one that says to which commands it belongs.
@@ -38,8 +43,9 @@ in_manual() { # COMMAND
 		page=$TOP/docs/vmferry-dst.1.scd section='# OPTIONS'
 	fi
 	awk -v section="$section" '/^#/ { on = $0 == section } on && /^\*-/' "$page" | terms
-	case $1 in check | migrate | recover | replica) awk '/^# / { on = $0 == "# REACHING THE DESTINATION" } on && /^\*-/' "$page" | terms ;; esac
-	[[ $1 != check ]] || in_manual migrate
+	[[ $1 != migrate ]] || awk '/^#/ { on = $0 == "## vmferry drain" } on && /^\*-/' "$page" | terms
+	case $1 in migrate | recover | replica) awk '/^# / { on = $0 == "# REACHING THE DESTINATION" } on && /^\*-/' "$page" | terms ;; esac
+	case $1 in check | plan | drain) in_manual migrate | of_one_if "$1" ;; esac
 }
 
 terms() {
