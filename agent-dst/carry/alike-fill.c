@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -230,14 +229,42 @@ static int look_at_all(struct alike_fill *f, struct err *e)
 
 /* ---- its disks ---- */
 
+/* Blocks of the disk's file for all that is wanted, as it all has contents, in runs as long as they are: whatever is not found comes later. If there is no room, the
+ * writes say so. */
+static void make_room(struct alike_fill *f, uint32_t object, const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC);
+	uint64_t i, n = alike_table_wanted(f->table), first = 0, count = 0;
+
+	for (i = 0; i <= n; i++) {
+		const struct alike_block *b = i < n ? alike_table_at(f->table, i) : NULL;
+
+		if (b && b->object == object && count && b->block == first + count) {
+			count++;
+			continue;
+		}
+		if (count && fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)(first << ALIKE_SHIFT), (off_t)(count << ALIKE_SHIFT)))
+			return;
+		count = b && b->object == object;
+		first = b ? b->block : 0;
+	}
+}
+
 static int open_disks(struct alike_fill *f, struct err *e)
 {
 	uint32_t i;
 	int r = 0;
 
-	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX && !r; i++)
-		if (f->shared->disk[i].alike)
-			r = disk_io_open(&f->disk[i], f->loop, &f->shared->disk[i].at, e);
+	for (i = OBJECT_DISK_BASE; i <= OBJECT_DISK_MAX && !r; i++) {
+		struct disk_at at = f->shared->disk[i].at;
+
+		if (!f->shared->disk[i].alike)
+			continue;
+		if (!at.export_name)
+			make_room(f, i, at.path);
+		at.gathers = true;
+		r = disk_io_open(&f->disk[i], f->loop, &at, e);
+	}
 	return r;
 }
 
@@ -279,7 +306,6 @@ static void *run(void *arg)
 	int r;
 
 	cpu_thread_begin(f->shared->cpu, CPU_DISK);
-	setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST); /* of this thread alone */
 	f->until_ns = from + f->ms * 1000000ULL;
 	alike_table_seal(f->table);
 	r = loop_new(&f->loop, 2 * WRITES, &e);

@@ -383,9 +383,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->alike = d->alike && ds->alike_ms;
 	t->begun = d->partial.known || d->above || t->alike;
 	t->known = d->known || t->alike; /* that it is told by others: alike-fill.h */
-	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at,
-				  .again = !t->begun,
-				  .stays = t->begun && !t->alike && takes_memory(ds, d)};
+	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
 	t->fills = disk_fills_zeros(d);

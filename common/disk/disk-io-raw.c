@@ -446,8 +446,8 @@ int disk_io_open_raw(struct disk_io **out, struct loop *l, const struct disk_at 
 	o->is_device = S_ISBLK(st.st_mode);
 	o->drops = at->again && !at->writable && !o->is_device;
 	stays = at->stays && !at->writable && !o->is_device && is_local(fd);
-	o->direct_fd = o->drops || stays ? -1 : open(at->path, flags | O_DIRECT);
-	o->hoards = at->writable && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
+	o->direct_fd = o->drops || stays || (at->gathers && !o->is_device) ? -1 : open(at->path, flags | O_DIRECT);
+	o->hoards = at->writable && !at->gathers && !o->is_device && file_system_of(fd) == EXT4_SUPER_MAGIC;
 	o->changes = at->was_bytes && !at->writable && !o->is_device;
 	o->map = at->map;
 	o->end = o->changes ? at->was_bytes : (uint64_t)size;

@@ -41,6 +41,7 @@ struct disk_at {
 	bool cached;   /* a file, open for reading, that nobody writes to: what of it is in the page cache may come from there */
 	bool again;    /* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
 	bool stays; /* a file, open for reading, that is soon read again, also when it is open no more: likewise, on a local file system, for good */
+	bool gathers; /* a file, open for writing, that gets many small writes all over it: the page cache puts them together. There is room for them already */
 	bool pads; /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
 	/* The size that a file had when it was looked at, open for reading, to which somebody writes: it is read up to there, and as zeros
 	 * where it has become shorter. 0: the file keeps its size. */
