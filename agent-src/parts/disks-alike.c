@@ -69,7 +69,8 @@ static uint64_t bytes_of_those(const struct disks *ds)
 	return sum;
 }
 
-/* So long the destination may look, at half of what it would take to send all; 0: it is not worth it. */
+/* So long the destination may look, as long at most as it would take to send all; 0: it is not worth it. Images that have hardly anything it leaves
+ * after a look at a 64th of them. */
 static unsigned worth_ms(const struct disks *ds, const json_t *accept)
 {
 	uint64_t limit = ds->src->opt->carry.bwlimit, bytes = bytes_of_those(ds);
@@ -79,7 +80,7 @@ static unsigned worth_ms(const struct disks *ds, const json_t *accept)
 		return bytes ? ALIKE_MS_MAX : 0;
 	if (bps > FAST_BPS || bytes < SMALL_BYTES)
 		return 0;
-	return (unsigned)MIN(MAX(bytes * 500 / bps, LEAST_MS), ALIKE_MS_MAX);
+	return (unsigned)MIN(MAX(bytes * 1000 / bps, LEAST_MS), ALIKE_MS_MAX);
 }
 
 void disks_agree_alike(struct disks *ds, const json_t *accept)
