@@ -432,6 +432,7 @@ static char *played(void)
 	      "t-*) kill -TERM $$ ;;\n"
 	      "*-bad) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"it broke\"}'; exit 1 ;;\n"
 	      "u-*) exit 6 ;;\n"
+	      "c-*) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"as asked\", \"cancelled\": true}'; exit 1 ;;\n"
 	      "esac\n"
 	      "printf '{\"event\": \"result\", \"outcome\": \"migrated\", \"words\": \"%s\"}\\n' \"$*\"\n",
 	      to);
@@ -487,19 +488,21 @@ static void test_commands_run_some_at_a_time(void **state)
 
 static void test_who_stays_whole_is_tried_once_more(void **state)
 {
-	static const char *const names[] = {"a", "u", NULL}, *const dests[] = {"bad", "good", "better"};
+	static const char *const names[] = {"a", "u", "c", NULL}, *const dests[] = {"bad", "good", "better"};
 	struct seen seen = {0};
 	struct fleet f = fleet_of(names, dests, 3, &seen);
 
 	(void)state;
 	f.tasks[1].ways[0].dest = "undecided";
+	f.tasks[2].ways[0].dest = "cancelled";
 	fleet_run(&f);
-	assert_int_equal(seen.begins, 3);
+	assert_int_equal(seen.begins, 4);
 	assert_int_equal(f.tasks[0].code, 0);
 	assert_string_equal(fleet_way_of(&f.tasks[0])->dest, "good");
 	assert_string_equal(json_string_value(json_object_get(f.tasks[0].result, "words")), "migrate --json --how quick a good");
 	assert_int_equal(f.tasks[1].code, EXIT_UNDECIDED); /* of which nobody may begin a second move */
 	assert_int_equal(f.tasks[1].tries, 1);
+	assert_int_equal(f.tasks[2].tries, 1); /* somebody wants it to stay */
 	unlink(f.program);
 	fleet_fini(&f);
 }
