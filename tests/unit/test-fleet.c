@@ -230,9 +230,9 @@ static void test_companions_are_placed_one_after_the_other(void **state)
 	guests[0].memory = 6 * GIB;
 	guests[1].memory = 5 * GIB;
 	guests[2].memory = 4 * GIB;
-	hosts[0].memory_free = 6 * GIB;
+	hosts[0].memory_free = 5 * GIB;
 	hosts[1].memory_free = 1 * GIB;
-	hosts[2].memory_free = 11 * GIB;
+	hosts[2].memory_free = 11 * GIB + GIB / 2; /* where most would be left for the other one, too */
 	place_all(&place, ranks, ratings);
 	assert_int_equal(goes_to(0), 2);
 	assert_int_equal(goes_to(2), 2);
