@@ -195,23 +195,6 @@ const char *transfer_disk_dir(struct transfer *t)
 
 /* ---- preflight ---- */
 
-/* What bridges are called at every host, as this one's owner says. A file that cannot be read was told of when it was our turn. */
-static void describe_bridges(json_t *out)
-{
-	struct host_settings s;
-	struct err ignored;
-	json_t *labels;
-	size_t i;
-
-	if (host_settings_read(&s, &ignored) || !s.net_count)
-		return;
-	labels = json_object();
-	for (i = 0; i < s.net_count; i++)
-		json_object_set_new(labels, s.nets[i].bridge, json_string(s.nets[i].label));
-	json_object_set_new(out, "bridge_labels", labels);
-	host_settings_fini(&s);
-}
-
 static void describe_ourselves(struct transfer *t, json_t *out)
 {
 	char host[256] = "";
@@ -237,7 +220,7 @@ static void describe_ourselves(struct transfer *t, json_t *out)
 	if (t->opt->estimate)
 		json_object_set_new(out, "estimate", json_true());
 	json_object_set_new(out, "channels", json_integer(t->opt->carry.channels));
-	describe_bridges(out);
+	json_object_set_new(out, "bridge_labels", host_settings_labels());
 	if (turn_word(t))
 		json_object_set_new(out, "turn", json_string(turn_word(t)));
 }

@@ -17,6 +17,7 @@
 
 #include "err.h"
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,8 @@ struct host_settings {
 int host_settings_read(struct host_settings *f, struct err *e);
 /* Of a text, which is changed; name: for errors. For tests. */
 int host_settings_parse(struct host_settings *f, char *text, const char *name, struct err *e);
+/* What this host's bridges are called at every host: {"br0": "lan"}, a new object; NULL: nothing is said of them, or the file cannot be read. */
+json_t *host_settings_labels(void);
 void host_settings_fini(struct host_settings *f);
 
 #endif
