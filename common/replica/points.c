@@ -89,9 +89,11 @@ int points_set(struct points *p, const char *key, json_t *value, struct err *e)
 int points_create(const char *dir, const json_t *replica, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", dir), *file = xasprintf("%s/replica.json", dir);
-	struct stat st;
+	json_t *had = NULL;
+	bool taken = read_json(file, &had, e) != -ENOENT && !json_is_true(json_object_get(had, "over"));
 
-	if (!lstat(file, &st))
+	json_decref(had);
+	if (taken)
 		return err_set(e, EEXIST, "there is a replica in %s already", dir);
 	if (mkdir(dir, 0700) && errno != EEXIST)
 		return err_sys(e, errno, "cannot make the directory %s of the replica", dir);
@@ -201,7 +203,11 @@ static int compare(const void *a, const void *b)
 {
 	const struct point *x = a, *y = b;
 
-	return x->number != y->number ? (x->number < y->number ? -1 : 1) : strcmp(x->slot, y->slot);
+	unsigned long long in_x = strtoull(x->slot, NULL, 10), in_y = strtoull(y->slot, NULL, 10); /* of seven digits there may be some */
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return in_x != in_y ? (in_x < in_y ? -1 : 1) : strcmp(x->slot, y->slot);
 }
 
 /* Two slots are of one point when a merge was cut off at its end: the one that was merged into has all of it. */
@@ -230,6 +236,11 @@ static bool is_draft(const char *name)
 	return n > strlen(POINT_TMP) && !strcmp(name + n - strlen(POINT_TMP), POINT_TMP);
 }
 
+bool points_are_over(const struct points *p)
+{
+	return json_is_true(json_object_get(p->replica, "over"));
+}
+
 static int read_list(struct points *p, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/points", p->dir);
@@ -238,7 +249,7 @@ static int read_list(struct points *p, struct err *e)
 	int r = 0;
 
 	if (!d)
-		return err_sys(e, errno, "cannot read %s", path);
+		return errno == ENOENT ? 0 /* they were being removed */ : err_sys(e, errno, "cannot read %s", path);
 	while (!r && (de = readdir(d)))
 		if (is_slot(de->d_name) && !is_draft(de->d_name))
 			r = add_slot(p, de->d_name, e);
@@ -427,10 +438,10 @@ int points_sweep(struct points *p, struct err *e)
 	return r;
 }
 
-int points_remove_all(struct points *p, struct err *e)
+/* And the directory that they were in. */
+static int remove_points(struct points *p, struct err *e)
 {
-	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *json = xasprintf("%s/replica.json", p->dir),
-		       *lock = xasprintf("%s/lock", p->dir), *session = xasprintf("%s/session", p->dir);
+	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *session = xasprintf("%s/session", p->dir);
 	int fd, r = points_session(p->dir, &fd, e);
 
 	if (!r)
@@ -443,10 +454,32 @@ int points_remove_all(struct points *p, struct err *e)
 	free(p->merging);
 	free(p->into);
 	p->merging = p->into = NULL;
-	r = r ?: points_sweep(p, e);
+	if (!r && !access(points, F_OK))
+		r = points_sweep(p, e);
 	if (!r && rmdir(points) && errno != ENOENT)
 		r = err_sys(e, errno, "cannot remove %s", points);
-	r = r ?: remove_file(session, e) ?: remove_file(lock, e) ?: remove_file(json, e);
+	return r ? r : remove_file(session, e);
+}
+
+/* Who knows what it is the rest of: nothing of this pair is taken here any more. */
+int points_retire(struct points *p, struct err *e)
+{
+	static const char *const gone[] = {"run", "test", "keep"};
+	int r = remove_points(p, e);
+	size_t i;
+
+	if (r)
+		return r;
+	for (i = 0; i < ARRAY_LEN(gone); i++)
+		json_object_del(p->replica, gone[i]);
+	return points_set(p, "over", json_true(), e);
+}
+
+int points_remove_all(struct points *p, struct err *e)
+{
+	AUTO_FREE char *json = xasprintf("%s/replica.json", p->dir), *lock = xasprintf("%s/lock", p->dir);
+	int r = remove_points(p, e) ?: remove_file(lock, e) ?: remove_file(json, e);
+
 	if (!r && rmdir(p->dir) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
 		r = err_sys(e, errno, "cannot remove %s", p->dir);
 	return r;

@@ -19,6 +19,7 @@
 #include "err.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define POINT_DISKS_MAX 64
@@ -41,7 +42,7 @@ struct points {
 
 /* Malloc'ed: where the replica of that guest is, below the directory of its disks. */
 char *points_dir(const char *disk_dir, const char *guest);
-/* A new one without points; replica is borrowed. -EEXIST. */
+/* A new one without points, also where one is over; replica is borrowed. -EEXIST. */
 int points_create(const char *dir, const json_t *replica, struct err *e);
 /* *fd: for close(). Waits for a while: -EBUSY. */
 int points_lock(const char *dir, int *fd, struct err *e);
@@ -72,6 +73,11 @@ int points_sweep(struct points *p, struct err *e);
 int points_remove_slot(const struct points *p, const char *slot, struct err *e);
 /* Removes all of it, replica.json last. With the lock, which is gone then. */
 int points_remove_all(struct points *p, struct err *e);
+/* Removes the points, and leaves replica.json, with pair and term: the guest is this host's for good, and who was its primary is refused still. With the
+ * lock, which stays. */
+int points_retire(struct points *p, struct err *e);
+/* So it was left. */
+bool points_are_over(const struct points *p);
 
 /* For merge.c: writes point.json of a slot, durably. */
 int points_write(const struct points *p, const char *slot, const json_t *point, struct err *e);

@@ -417,6 +417,66 @@ static void what_stays_is_as_the_rule_says(void **state)
 	close(fd);
 }
 
+static void rename_slot(const char *from, const char *to)
+{
+	must("mv %s/points/%s %s/points/%s", store, from, store, to);
+}
+
+/* What was merged into is the older slot, though its name may be longer, or later in the alphabet. */
+static void slots_are_numbers(void **state)
+{
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	rename_slot("000001", "999999");
+	rename_slot("000002", "1000000");
+	must("sed 's/\"number\": 1,/\"number\": 2,/' -i %s/points/999999/point.json", store);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(p.count, POINTS - 1);
+	assert_int_equal(p.list[0].number, 2);
+	assert_string_equal(p.list[0].slot, "999999");
+	points_close(&p);
+}
+
+/* Of a guest that has stayed here the pair and the term are left, until a replica of another pair begins. */
+static void what_is_over_is_known_still(void **state)
+{
+	json_t *about = json_pack("{s:s,s:i}", "pair", "fedcba9876543210", "term", 1);
+	struct points p;
+	int fd;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(points_create(store, about, &e), -EEXIST);
+	assert_int_equal(points_lock(store, &fd, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_false(points_are_over(&p));
+	assert_int_equal(points_set(&p, "term", json_integer(7), &e), 0);
+	assert_int_equal(points_set(&p, "run", json_pack("{s:b}", "completed", 1), &e), 0);
+	if (points_retire(&p, &e))
+		fail_msg("%s", e.msg);
+	points_close(&p);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_true(points_are_over(&p));
+	assert_int_equal(p.count, 0);
+	assert_int_equal(json_integer_value(json_object_get(p.replica, "term")), 7);
+	assert_string_equal(json_string_value(json_object_get(p.replica, "pair")), "0123456789abcdef");
+	assert_null(json_object_get(p.replica, "run"));
+	assert_int_equal(points_retire(&p, &e), 0); /* and again */
+	points_close(&p);
+	close(fd);
+	assert_int_equal(points_create(store, about, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_false(points_are_over(&p));
+	points_close(&p);
+	json_decref(about);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +489,8 @@ int main(void)
 		cmocka_unit_test(what_is_damaged_is_said),
 		cmocka_unit_test(a_point_is_found_by_number_and_time),
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
+		cmocka_unit_test(slots_are_numbers),
+		cmocka_unit_test(what_is_over_is_known_still),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
