@@ -30,6 +30,12 @@ static void add_file(json_t *files, const char *path, uint64_t bytes)
 		json_array_append_new(files, json_pack("{s:s,s:I}", "path", path, "bytes", (json_int_t)bytes));
 }
 
+/* No guest comes to run here by it. */
+static bool runs_nothing(const struct transfer *t)
+{
+	return t->recipe->can_run == cold_can_run || !strcmp(t->recipe->how, "replica");
+}
+
 /* {"guest": "vm1", "memory": bytes, "pid": its QEMU, or 0, "files": [{"path", "bytes"}]} */
 static json_t *note_of(const struct transfer *t)
 {
@@ -37,13 +43,13 @@ static json_t *note_of(const struct transfer *t)
 	size_t i;
 
 	for (i = 0; i < t->disks.count; i++)
-		if (!t->disks.list[i].device)
+		if (!t->disks.list[i].device && !(t->disks.point && t->disks.list[i].backing)) /* of a further point nobody knows how much comes */
 			add_file(files, t->disks.list[i].path, t->disks.list[i].allocated);
 	for (i = 0; i < t->files.count; i++)
 		if (t->files.list[i].transfer == CARRY_COPY)
 			add_file(files, t->files.list[i].to, t->files.list[i].size);
 	return json_pack("{s:s*,s:I,s:i,s:o}", "guest", json_text(t->target.description, "name"), "memory",
-			 (json_int_t)(t->recipe->can_run == cold_can_run ? 0 : bytes_of(t->target.description, "ram_bytes")), "pid",
+			 (json_int_t)(runs_nothing(t) ? 0 : bytes_of(t->target.description, "ram_bytes")), "pid",
 			 (int)t->target.qemu.pid, "files", files);
 }
 
