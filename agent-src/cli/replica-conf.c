@@ -61,8 +61,8 @@ static const struct command_option rows[] = {
 	 "points that stay there: the newest N, and of each of the last H hours in which there are any the newest (default 12,hourly:24)",
 	 OPT_TEXT, .offset = MEMBER(keep), .take = check_keep},
 	{"spool", "DIR",
-	 "where what is to be sent lies here until it is, as much as was written since the last point (default: beside the guest's first "
-	 "disk)",
+	 "where what is to be sent lies here until it is, as much as was written since the last point (default: beside each disk; of a block "
+	 "device beside the first disk that is a file)",
 	 OPT_TEXT, .offset = MEMBER(spool), .take = check_absolute},
 	{"freeze", NULL,
 	 "the guest's agent (qemu-ga) freezes its file systems for the moment of each point; where it cannot, the point is made without",

@@ -20,6 +20,7 @@
 #include "milestone.h"
 #include "qemu-names.h"
 #include "replica-sync.h"
+#include "point-spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +73,8 @@ static int transact(struct disks *ds, json_t *actions /* stolen */, struct err *
 
 enum state { ABSENT, ENDED, RECORDS };
 
-static enum state state_of(json_t *nodes, const struct disk *d, const char *name)
+/* Borrowed; NULL: the disk has none of that name. */
+static const json_t *find_bitmap(json_t *nodes, const struct disk *d, const char *name)
 {
 	json_t *node, *bitmap;
 	size_t i, k;
@@ -81,10 +83,17 @@ static enum state state_of(json_t *nodes, const struct disk *d, const char *name
 		if (!strcmp(json_text(node, "node-name") ?: "", d->guest->node))
 			json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
 				if (!strcmp(json_text(bitmap, "name") ?: "", name))
-					return json_is_true(json_object_get(bitmap, "inconsistent")) ? ABSENT
-					       : json_is_true(json_object_get(bitmap, "recording"))  ? RECORDS
-												     : ENDED;
-	return ABSENT;
+					return bitmap;
+	return NULL;
+}
+
+static enum state state_of(json_t *nodes, const struct disk *d, const char *name)
+{
+	const json_t *bitmap = find_bitmap(nodes, d, name);
+
+	if (!bitmap || json_is_true(json_object_get(bitmap, "inconsistent")))
+		return ABSENT;
+	return json_is_true(json_object_get(bitmap, "recording")) ? RECORDS : ENDED;
 }
 
 /* All disks' are in this state: what only some have is worth nothing. */
@@ -141,10 +150,24 @@ static int examine(struct part *p, struct err *e)
 	bool has_workers;
 	int r = disks_examine(p, e);
 
+	if (!r && point_spool_places(ds, ds->frozen->sync->spool, e))
+		r = source_obstacle(ds->src, e);
+
 	if (!r && frozen_check(ds->src->qmp, &has_workers, e))
 		return source_obstacle(ds->src, e);
 	ds->frozen->copy.workers = !r && has_workers ? WORKERS : 0;
 	return r;
+}
+
+static json_t *paths_of(const struct disks *ds)
+{
+	json_t *out = json_array();
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i]->guest->real_path)
+			json_array_append_new(out, json_string(ds->list[i]->guest->real_path));
+	return out;
 }
 
 static int describe(struct part *p, json_t *out, struct err *e)
@@ -153,6 +176,9 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	struct disks_frozen *f = ds->frozen;
 	json_t *since = json_array();
 	int r = disks_describe(p, out, e) ?: look_for_bitmaps(ds, e);
+
+	json_decref(f->sync->disks);
+	f->sync->disks = paths_of(ds);
 
 	if (f->records && !f->sync->whole) {
 		json_array_append_new(since, json_integer((json_int_t)f->recording));
@@ -198,19 +224,6 @@ static json_t *spool_files(const struct disks_frozen *f)
 	return list;
 }
 
-/* QEMU opens it, too, which may run as another user. */
-static int make_spool(const char *path, const struct guest_disk *g, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	struct stat st;
-
-	if (fd < 0)
-		return err_sys(e, errno, "cannot create %s, for what is to be sent of disk %s", path, g->real_path);
-	if (!stat(g->real_path, &st) && st.st_uid != geteuid() && fchown(fd, st.st_uid, st.st_gid))
-		log_info("%s stays this user's: %s", path, strerror(errno));
-	return ftruncate(fd, (off_t)g->virtual_size) ? err_sys(e, errno, "cannot make %s as long as the disk", path) : 0;
-}
-
 static int make_spools(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
@@ -220,13 +233,13 @@ static int make_spools(struct disks *ds, struct err *e)
 
 	qemu_prefix(prefix, ds->part.a->id);
 	for (i = 0; i < ds->count; i++) {
-		AUTO_FREE char *copy = xstrdup(ds->list[i]->guest->real_path);
+		AUTO_FREE char *dir = point_spool_dir(ds, ds->list[i]->guest, f->sync->spool);
 
-		f->spool[i] = xasprintf("%s/.%s%u.delta", f->sync->spool ?: dirname(copy), prefix, ds->list[i]->object);
+		f->spool[i] = xasprintf("%s/.%s%u.delta", dir, prefix, ds->list[i]->object);
 	}
 	r = attempt_own(ds->part.a, "frozen", json_pack("{s:s,s:o}", "prefix", prefix, "files", spool_files(f)), e);
 	for (i = 0; i < ds->count && !r; i++)
-		r = make_spool(f->spool[i], ds->list[i]->guest, e);
+		r = point_spool_make(f->spool[i], ds->list[i]->guest, e);
 	return r;
 }
 
@@ -356,6 +369,34 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 	return r;
 }
 
+/* ---- room for what is to be sent ---- */
+
+static uint64_t dirty_bytes(const struct disks *ds, json_t *nodes, const struct disk *d)
+{
+	char name[NAME_BYTES];
+	json_int_t n;
+
+	ending_bitmap(ds, name, d);
+	n = json_integer_value(json_object_get(find_bitmap(nodes, d, name), "count"));
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* Before QEMU writes any: where the guest's disks grow, a file system that is full would stop it. */
+static int check_room(const struct disks *ds, struct err *e)
+{
+	uint64_t need[DISKS_MAX];
+	json_t *nodes;
+	unsigned i;
+	int r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < ds->count; i++)
+		need[i] = dirty_bytes(ds, nodes, ds->list[i]);
+	json_decref(nodes);
+	return fault_point("src-spool-room") ? 0 : point_spool_room(ds->frozen->spool, need, ds->count, e);
+}
+
 int disks_freeze(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
@@ -363,7 +404,7 @@ int disks_freeze(struct disks *ds, struct err *e)
 	char(*names)[NAME_BYTES] = xcalloc(ds->count + 1, sizeof(*names));
 	json_t *actions = change_bitmaps(ds);
 	unsigned i;
-	int r;
+	int r = check_room(ds, e);
 
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
@@ -379,13 +420,14 @@ int disks_freeze(struct disks *ds, struct err *e)
 	f->copy.q = ds->src->qmp;
 	f->copy.l = ds->part.a->loop;
 	f->copy.format = "raw";
-	f->moment = MOMENT_COPIES;
-	r = frozen_prepare(&f->copy, list, ds->count, e);
+	if (!r)
+		f->moment = MOMENT_COPIES;
+	r = r ?: frozen_prepare(&f->copy, list, ds->count, e);
 	fault_point("src-moment");
 	r = r ?: begin_frozen(ds, actions, e);
 	f->sync->at_ms = (int64_t)time(NULL) * 1000;
 	fault_point("src-moment-begun");
-	for (i = 0; i < ds->count; i++) /* the names are this function's */
+	for (i = 0; i < f->copy.count; i++) /* the names are this function's */
 		f->copy.disk[i].bitmap = NULL;
 	json_decref(actions);
 	free(list);

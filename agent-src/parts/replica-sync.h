@@ -2,6 +2,7 @@
 #ifndef VMFERRY_REPLICA_SYNC_H
 #define VMFERRY_REPLICA_SYNC_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -11,11 +12,12 @@ struct replica_sync {
 	char pair[REPLICA_PAIR_LEN + 1]; /* which two hold this guest: the same in the primary's settings and in the replica's store */
 	uint64_t term;			 /* of the primary, as far as it knows */
 	const char *keep;		 /* as keep-points.h has it */
-	const char *spool;		 /* a directory for what is to be sent; NULL: beside the guest's first disk */
+	const char *spool;		 /* a directory for what is to be sent; NULL: beside each disk */
 	bool freezes;			 /* the guest's agent freezes its file systems for the moment, if it has one */
 	bool whole;			 /* everything is compared, whatever the bitmaps say */
 
 	/* the result */
+	json_t *disks;		/* paths of the guest's, a new array; NULL: it has not come to that */
 	bool replaced;		/* the guest was taken over there, in a higher term */
 	bool durable;		/* the point is there */
 	bool was_whole;		/* everything was compared, or sent */

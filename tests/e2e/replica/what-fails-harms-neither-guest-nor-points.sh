@@ -38,7 +38,8 @@ fill() { # DIRECTORY
 replica_start
 replica_add --spool "$DIR/spool"
 fill "$DIR/spool"
-fails 'cannot be (written|copied)'
+fails 'too little room'
+VMFERRY_FAULT=src-spool-room:fail fails 'cannot be (written|copied)'
 rm "$DIR/spool/filler"
 all_is_there
 
