@@ -95,7 +95,9 @@ static int tell_obstacles(struct transfer *t, struct err *e)
 
 	turn_end(t);
 	return json_message_send(t->a.control, MSG_ACCEPT, t->a.id,
-				 json_pack("{s:s,s:i,s:O}", "how", t->recipe->how, "code", o->code, "obstacles", o->list), e);
+				 json_pack("{s:s,s:i,s:O,s:b}", "how", t->recipe->how, "code", o->code, "obstacles", o->list, "replaced",
+					   t->point.replaced),
+				 e);
 }
 
 /* r: of the plan. More is asked for once. */

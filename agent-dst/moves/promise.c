@@ -43,14 +43,15 @@ static json_t *note_of(const struct transfer *t)
 	size_t i;
 
 	for (i = 0; i < t->disks.count; i++)
-		if (!t->disks.list[i].device && !(t->disks.point && t->disks.list[i].backing)) /* of a further point nobody knows how much comes */
+		if (!t->disks.list[i].device &&
+		    !(t->disks.point && t->disks.list[i].backing)) /* of a further point nobody knows how much comes */
 			add_file(files, t->disks.list[i].path, t->disks.list[i].allocated);
 	for (i = 0; i < t->files.count; i++)
 		if (t->files.list[i].transfer == CARRY_COPY)
 			add_file(files, t->files.list[i].to, t->files.list[i].size);
 	return json_pack("{s:s*,s:I,s:i,s:o}", "guest", json_text(t->target.description, "name"), "memory",
-			 (json_int_t)(runs_nothing(t) ? 0 : bytes_of(t->target.description, "ram_bytes")), "pid",
-			 (int)t->target.qemu.pid, "files", files);
+			 (json_int_t)(runs_nothing(t) ? 0 : bytes_of(t->target.description, "ram_bytes")), "pid", (int)t->target.qemu.pid,
+			 "files", files);
 }
 
 /* ---- what others were promised ---- */

@@ -49,13 +49,19 @@ static int check_term(const struct arriving_point *a, struct err *e)
 	json_int_t here = json_integer_value(json_object_get(a->store.replica, "term"));
 	const json_t *run = json_object_get(a->store.replica, "run");
 
-	if ((uint64_t)here > a->term || run)
+	if ((uint64_t)here > a->term || run || points_are_over(&a->store))
 		return err_set(
 			e, ESTALE,
 			"replaced: guest %s was taken over at the replica in term %lld%s%s, and what runs at this host is not it any "
 			"more: end that guest here, and see to the one there",
 			a->target->name, (long long)here, json_text(run, "at") ? ", at " : "", json_text(run, "at") ?: "");
 	return 0;
+}
+
+/* Another pair's guest has stayed here for good, and its points have gone. */
+static bool is_of_past(const struct arriving_point *a)
+{
+	return points_are_over(&a->store) && strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair"));
 }
 
 static int check_pair(const struct arriving_point *a, struct err *e)
@@ -68,6 +74,19 @@ static int check_pair(const struct arriving_point *a, struct err *e)
 		       : 0;
 }
 
+/* What a disk has more than the point has no bitmap tells of. */
+static bool has_sizes(const struct arriving_point *a, const struct point *newest)
+{
+	const json_t *disks = json_object_get(a->target->description, "disks");
+	size_t i;
+
+	for (i = 0; point_disk(newest, i); i++)
+		if (json_integer_value(json_object_get(json_array_get(disks, i), "virtual_size")) !=
+		    json_integer_value(json_object_get(point_disk(newest, i), "bytes")))
+			return false;
+	return true;
+}
+
 /* What the source can tell since a point that is the newest here; 0: all is to come. */
 static uint64_t choose_from(const struct arriving_point *a, const struct point *newest)
 {
@@ -75,7 +94,7 @@ static uint64_t choose_from(const struct arriving_point *a, const struct point *
 	size_t i;
 
 	json_array_foreach(json_object_get(asked(a), "since"), i, since)
-		if ((uint64_t)json_integer_value(since) == newest->number)
+		if ((uint64_t)json_integer_value(since) == newest->number && has_sizes(a, newest))
 			return newest->number;
 	return 0;
 }
@@ -99,6 +118,61 @@ static int check_disks(const struct arriving_point *a, const struct point *newes
 	return 0;
 }
 
+/* Its script and its sockets could not be named when it runs here. */
+static int check_name(const struct arriving_point *a, struct err *e)
+{
+	return strpbrk(a->target->name, "/,")
+		       ? err_set(e, EINVAL,
+				 "a guest whose name has '/' or ',' in it (%s) could not be run from its replica: name it otherwise",
+				 a->target->name)
+		       : 0;
+}
+
+static char *note_path(const struct arriving_point *a)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", a->state_dir), *name = points_dir(dir, a->target->name);
+
+	return xasprintf("%s.json", name);
+}
+
+/* This host knows one place for the points of a name: those of another guest would not be found any more. */
+static int check_noted(const struct arriving_point *a, struct err *e)
+{
+	AUTO_FREE char *path = note_path(a);
+	json_error_t why;
+	json_t *note = json_load_file(path, 0, &why);
+	const char *dir = json_text(note, "dir");
+	struct points other = {.dir = NULL};
+	int r = 0;
+
+	if (dir && strcmp(dir, a->store.dir)) {
+		r = points_read(&other, dir, e);
+		if (!r && !points_are_over(&other))
+			r = err_set(
+				e, EEXIST,
+				"the host has a replica of a guest %s in %s already: remove that there first (vmferry replica remove %s)",
+				a->target->name, dir, a->target->name);
+		r = r == -ENOENT ? 0 : r;
+		points_close(&other);
+	}
+	json_decref(note);
+	return r;
+}
+
+static int check_store(struct arriving_point *a, const struct point *newest, struct err *e)
+{
+	int r = check_name(a, e) ?: check_noted(a, e);
+
+	if (r || a->is_first)
+		return r;
+	r = check_pair(a, e);
+	if (r)
+		return r;
+	r = check_term(a, e);
+	a->replaced = r == -ESTALE;
+	return r ? r : newest ? check_disks(a, newest, e) : 0;
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct arriving_point *a = point_of(p);
@@ -111,12 +185,12 @@ static int examine(struct part *p, struct err *e)
 	a->term = (uint64_t)json_integer_value(json_object_get(asked(a), "term"));
 	dir = points_dir(json_text(a->target->description, "disk_dir"), a->target->name);
 	r = points_read(&a->store, dir, e);
-	a->is_first = r == -ENOENT;
+	a->is_first = r == -ENOENT || (!r && is_of_past(a));
 	a->disks->point = a;
 	newest = points_newest(&a->store);
 	if (r && !a->is_first)
 		return r;
-	if (!a->is_first && (check_pair(a, e) || check_term(a, e) || (newest && check_disks(a, newest, e))))
+	if (check_store(a, newest, e))
 		return target_obstacle(a->target, e);
 	a->from = newest ? choose_from(a, newest) : 0;
 	a->number = newest ? newest->number + 1 : 1;
@@ -186,8 +260,7 @@ static int create_store(const struct arriving_point *a, struct err *e)
 /* Where `vmferry replica` of this host finds it: STATE_DIR/replicas/NAME.json. */
 static int note_store(const struct arriving_point *a, struct err *e)
 {
-	AUTO_FREE char *dir = xasprintf("%s/replicas", a->state_dir);
-	AUTO_FREE char *name = points_dir(dir, a->target->name), *path = xasprintf("%s.json", name), *text = NULL;
+	AUTO_FREE char *dir = xasprintf("%s/replicas", a->state_dir), *path = note_path(a), *text = NULL;
 	json_t *o = json_pack("{s:s,s:s}", "guest", a->target->name, "dir", a->store.dir);
 
 	text = json_text_dump(o, 0);

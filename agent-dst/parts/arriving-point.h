@@ -25,6 +25,7 @@ struct arriving_point {
 	char *draft;
 	int session_fd; /* nobody else makes a point of it meanwhile; -1: not yet */
 	bool made;
+	bool replaced; /* the guest was taken over here, and who sends points has not heard of that */
 };
 
 void arriving_point_init(struct arriving_point *a, struct target *target, struct disks *disks, const struct data_plane *data,

@@ -83,14 +83,15 @@ static int ask_by_name(const struct newest_question *q, const struct err *unread
 /* Its replica's host has said so when the last point was to be made. Only asking it again tells whether that is so still. */
 static int check_replaced(const struct newest_question *q, const char *name, struct err *e)
 {
+	AUTO_FREE char *path = replica_path(q->state_dir, name, "json");
 	json_t *state = replica_state_load(q->state_dir, name);
 	bool yes = json_is_true(json_object_get(state, "replaced"));
 
 	json_decref(state);
 	return yes ? err_set(e, EBUSY,
 			     "it was taken over at the host of its replica, and what lies here is the old copy. If that run was thrown away there "
-			     "(vmferry replica failover %s --cancel), remove the replica here (vmferry replica remove %s) and begin it anew",
-			     name, name)
+			     "(vmferry replica failover %s --cancel), remove %s",
+			     name, path)
 		   : 0;
 }
 
@@ -111,7 +112,10 @@ static int ask(struct newest_question *q, const char *vm, char **known, struct e
 	}
 	if (g.name)
 		q->guest = g.name;
-	r = r ? ask_by_name(q, &why, known, e) : newest_copy_is_here(q, known, e);
+	if (g.name && check_replaced(q, g.name, e)) /* its script may have another */
+		r = -e->code;
+	else
+		r = r ? ask_by_name(q, &why, known, e) : newest_copy_is_here(q, known, e);
 	json_decref(disks);
 	guest_fini(&g);
 	return r;

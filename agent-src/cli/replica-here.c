@@ -8,6 +8,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "moment.h"
+#include "own-file.h"
 #include "points.h"
 #include "process.h"
 #include "program-run.h"
@@ -20,6 +21,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,6 +31,8 @@
 
 #define START_MS 60000
 #define END_MS	 20000
+#define CLOSE_MS 1000 /* what a process had open that was just ended may be closed a moment later */
+#define PAUSE_MS 10
 
 /* A run that is being made, or ended. */
 struct run {
@@ -37,6 +41,7 @@ struct run {
 	char *name; /* of its QEMU */
 	struct points store;
 	int lock;
+	json_int_t term; /* before it */
 	const struct point *point;
 	char *dir;  /* of its overlays */
 	char *home; /* of its sockets, logs and script */
@@ -71,6 +76,7 @@ static int begin(struct run *r, const struct replica_conf *c, const char *guest,
 	if (!dir)
 		return err_set(e, ENOENT, "this host has no replica of guest %s", guest);
 	k = points_lock(dir, &r->lock, e) ?: points_read(&r->store, dir, e);
+	r->term = json_integer_value(json_object_get(r->store.replica, "term"));
 	r->dir = xasprintf("%s/%s", dir, kind);
 	r->home = strcmp(kind, "test") ? parent_of(dir) : xstrdup(r->dir);
 	r->qmp = xasprintf("%s/.%s.vmferry-qmp", r->home, r->name);
@@ -148,6 +154,41 @@ static bool is_our_script(const char *path)
 	return !config_file_read(path, &text, &ignored) && text && start_script_origin(text) == SCRIPT_OURS;
 }
 
+static bool is_entry(const struct dirent *de)
+{
+	return strcmp(de->d_name, ".") && strcmp(de->d_name, "..");
+}
+
+static int wait_unused(const char *path, struct err *e)
+{
+	unsigned waited;
+	int k;
+
+	for (waited = 0; (k = own_file_unused(path, e)) == -EBUSY && waited < CLOSE_MS; waited += PAUSE_MS)
+		poll(NULL, 0, PAUSE_MS);
+	return k;
+}
+
+/* Whoever has started it again, by its script or by hand, is in no note. */
+static int check_unused(const struct run *r, struct err *e)
+{
+	DIR *d = opendir(r->dir);
+	struct dirent *de;
+	int k = 0;
+
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot read %s", r->dir);
+	while (!k && (de = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", r->dir, de->d_name);
+		struct stat st;
+
+		if (is_entry(de) && (lstat(path, &st) || S_ISREG(st.st_mode)))
+			k = wait_unused(path, e);
+	}
+	closedir(d);
+	return k ? err_prefix(e, "%s may run from its overlays still: end it first, nothing of it is removed", r->name) : 0;
+}
+
 /* With what starts it, unless somebody has edited that. */
 static void remove_run(const struct run *r)
 {
@@ -157,7 +198,7 @@ static void remove_run(const struct run *r)
 	while (d && (de = readdir(d))) {
 		AUTO_FREE char *path = xasprintf("%s/%s", r->dir, de->d_name);
 
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+		if (is_entry(de))
 			unlink(path);
 	}
 	if (d)
@@ -226,6 +267,17 @@ static void take_env(struct run *r)
 			r->env[n++] = xasprintf("%s=%s", key, json_string_value(value));
 }
 
+/* As a value of QEMU's options has a comma. Malloc'ed. */
+static char *escaped(const char *name)
+{
+	char *out = xcalloc(2 * strlen(name) + 1, 1), *to = out;
+
+	for (; *name; *to++ = *name++)
+		if (*name == ',')
+			*to++ = ',';
+	return out;
+}
+
 /* A trial has another name than the guest, which may run beside it. */
 static void rename_guest(struct run *r)
 {
@@ -236,7 +288,7 @@ static void rename_guest(struct run *r)
 
 		if (strcmp(r->args.argv[i], "-name"))
 			continue;
-		now = xstrdup(r->name);
+		now = escaped(r->name);
 		free(r->args.argv[i + 1]);
 		r->args.argv[i + 1] = now;
 	}
@@ -315,7 +367,22 @@ static int write_script(const struct run *r, const char *exe, struct err *e)
 
 /* ---- its QEMU ---- */
 
-/* It stands until what runs has been noted. */
+/* What runs is noted before it does: whoever is killed leaves none that nobody knows of. */
+static int note_run(void *ctx, const struct qemu_proc *p, struct err *e)
+{
+	struct run *r = ctx;
+	AUTO_FREE char *boot = boot_id();
+	char at[MOMENT_TEXT];
+	int k = points_set(&r->store, r->kind,
+			   json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s}", "number", (json_int_t)r->point->number, "at",
+				     moment_text(at, time(NULL)), "pid", (int)p->pid, "start_time", (json_int_t)p->start_time, "boot_id",
+				     boot, "term_before", r->term, "script", r->script),
+			   e);
+
+	fault_point("replica-noted");
+	return k;
+}
+
 static int start_qemu(struct run *r, const char *exe, struct qemu_proc *p, struct loop *l, struct qmp **q, struct err *e)
 {
 	AUTO_FREE char **argv = xcalloc(r->args.argc + 2, sizeof(*argv));
@@ -323,46 +390,32 @@ static int start_qemu(struct run *r, const char *exe, struct qemu_proc *p, struc
 
 	memcpy(argv, r->args.argv, r->args.argc * sizeof(*argv));
 	argv[r->args.argc] = (char *)"-S";
-	k = qemu_launch(p, exe, argv, r->env, NULL, NULL, NULL, e);
+	k = qemu_launch(p, exe, argv, r->env, NULL, note_run, r, e);
 	if (!k)
 		k = qemu_launch_wait_qmp(p, l, r->qmp, START_MS, NULL, NULL, q, e);
 	return k;
 }
 
-static int note_run(struct run *r, const struct qemu_proc *p, json_int_t term_before, struct err *e)
+/* Nothing of it is left, then nothing is known of it. */
+static int take_back(struct run *r, json_int_t term_before, struct err *e)
 {
-	AUTO_FREE char *boot = boot_id();
-	char at[MOMENT_TEXT];
+	int k = check_unused(r, e);
 
-	return points_set(&r->store, r->kind,
-			  json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s}", "number", (json_int_t)r->point->number, "at",
-				    moment_text(at, time(NULL)), "pid", (int)p->pid, "start_time", (json_int_t)p->start_time, "boot_id",
-				    boot, "term_before", term_before, "script", r->script),
-			  e);
-}
-
-static int take_back_note(struct run *r, json_int_t term_before, struct err *e)
-{
+	if (k)
+		return k;
+	remove_run(r);
 	json_object_del(r->store.replica, r->kind);
 	return points_set(&r->store, "term", json_integer(term_before), e);
 }
 
-static int let_it_run(struct run *r, struct qemu_proc *p, struct qmp *q, json_int_t term, struct err *e)
-{
-	int k = note_run(r, p, term, e);
-
-	fault_point("replica-noted");
-	return k ? k : qmp_call(q, "cont", NULL, NULL, e);
-}
-
-static int start(struct run *r, const char *exe, json_int_t term, struct err *e)
+static int start(struct run *r, const char *exe, struct err *e)
 {
 	struct qemu_proc p = QEMU_PROC_NONE;
 	struct loop *l = NULL;
 	struct qmp *q = NULL;
 	int k = loop_new(&l, 64, e);
 
-	k = k ?: start_qemu(r, exe, &p, l, &q, e) ?: let_it_run(r, &p, q, term, e);
+	k = k ?: start_qemu(r, exe, &p, l, &q, e) ?: qmp_call(q, "cont", NULL, NULL, e);
 	qmp_close(q);
 	if (k && p.pid)
 		qemu_end(&p); /* it has not run: what it would run from goes with it */
@@ -413,12 +466,18 @@ static int check_place(const struct run *r, struct err *e)
 		       : err_set(e, EEXIST, "%s is there already: is it what starts this guest? Move it away first", r->script);
 }
 
-static int prepare(struct run *r, const struct replica_conf *c, char **exe, struct err *e)
+/* What it would be; nothing is made. */
+static int plan(struct run *r, const struct replica_conf *c, char **exe, struct err *e)
 {
 	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->point, &r->point, e) ?: make_line(r, c, e);
 
 	*exe = k ? NULL : qemu_find(json_text(json_object_get(r->point->json, "guest"), "exe"), false, e);
-	return k ? k : !*exe ? -e->code : make_disks(r, e) ?: write_script(r, *exe, e);
+	return k ? k : !*exe ? -e->code : 0;
+}
+
+static int make_and_start(struct run *r, const char *exe, struct err *e)
+{
+	return make_disks(r, e) ?: write_script(r, exe, e) ?: start(r, exe, e);
 }
 
 int replica_test(struct replica_conf *c, const char *guest)
@@ -427,16 +486,16 @@ int replica_test(struct replica_conf *c, const char *guest)
 	struct run r;
 	struct err e;
 	int k = begin(&r, c, guest, "test", &e);
-	json_int_t term = k ? 0 : json_integer_value(json_object_get(r.store.replica, "term"));
+	bool planned;
 
-	k = k ?: prepare(&r, c, &exe, &e) ?: start(&r, exe, term, &e);
+	k = k ?: plan(&r, c, &exe, &e);
+	planned = !k;
+	k = k ?: make_and_start(&r, exe, &e);
 	if (!k)
 		printf("%s runs from point %llu, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name,
 		       (unsigned long long)r.point->number, guest, r.qmp);
-	else if (r.point && exe)
-		remove_run(&r);
-	if (k && r.store.replica && json_object_get(r.store.replica, "test") && exe)
-		take_back_note(&r, term, &(struct err){0});
+	else if (planned)
+		take_back(&r, r.term, &(struct err){0});
 	run_fini(&r);
 	return k ? say(&e) : 0;
 }
@@ -448,14 +507,9 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 	int k = begin(&r, c, guest, "test", &e);
 	const json_t *test = k ? NULL : json_object_get(r.store.replica, "test");
 
-	if (!k && !test)
+	if (!k && !test && access(r.dir, F_OK)) /* one that was killed before it was noted has left that */
 		k = err_set(&e, ENOENT, "there is no trial of guest %s", guest);
-	k = k ?: end_qemu(test, &e);
-	if (!k) {
-		remove_run(&r);
-		json_object_del(r.store.replica, "test");
-		k = points_set(&r.store, "term", json_incref(json_object_get(r.store.replica, "term")), &e);
-	}
+	k = k ?: end_qemu(test, &e) ?: take_back(&r, r.term, &e);
 	if (!k)
 		printf("the trial of guest %s is over, and what it has written is gone\n", guest);
 	run_fini(&r);
@@ -465,15 +519,15 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 /* ---- in its place ---- */
 
 /* Before anything of it runs: whoever sends points in a lower term is refused from now on. */
-static int raise_term(struct run *r, json_int_t term, struct err *e)
+static int raise_term(struct run *r, struct err *e)
 {
 	char at[MOMENT_TEXT];
 	int k;
 
 	json_object_set_new(r->store.replica, r->kind,
 			    json_pack("{s:I,s:s,s:I}", "number", (json_int_t)r->point->number, "at", moment_text(at, time(NULL)),
-				      "term_before", term));
-	k = points_set(&r->store, "term", json_integer(term + 1), e);
+				      "term_before", r->term));
+	k = points_set(&r->store, "term", json_integer(r->term + 1), e);
 	fault_point("replica-raised");
 	return k;
 }
@@ -502,8 +556,8 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	AUTO_FREE char *exe = NULL;
 	struct run r;
 	struct err e;
+	bool raised;
 	int k;
-	json_int_t term;
 
 	if (!c->fenced) {
 		fprintf(stderr,
@@ -513,16 +567,15 @@ int replica_failover(struct replica_conf *c, const char *guest)
 		return EXIT_REFUSED;
 	}
 	k = begin(&r, c, guest, "run", &e);
-	term = k ? 0 : json_integer_value(json_object_get(r.store.replica, "term"));
-	k = k ?: prepare(&r, c, &exe, &e) ?: raise_term(&r, term, &e);
-	if (!k && (k = start(&r, exe, term, &e)))
-		take_back_note(&r, term, &(struct err){0});
+	k = k ?: plan(&r, c, &exe, &e);
+	raised = !k;
+	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
 		note_whereabouts(&r, c);
 		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
 		       guest, (unsigned long long)r.point->number, r.script, guest);
-	} else if (r.point && exe) {
-		remove_run(&r);
+	} else if (raised) {
+		take_back(&r, r.term, &(struct err){0});
 	}
 	run_fini(&r);
 	return k ? say(&e) : 0;
@@ -538,11 +591,11 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 
 	if (!k && !run)
 		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
-	k = k ?: end_qemu(run, &e);
-	if (!k) {
-		remove_run(&r);
-		k = take_back_note(&r, term, &e);
-	}
+	if (!k && json_is_true(json_object_get(run, "completed")))
+		k = err_set(&e, EALREADY,
+			    "guest %s has its own disks here, and its points are going: vmferry replica failover %s --complete", guest,
+			    guest);
+	k = k ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
 	if (!k)
 		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
 	run_fini(&r);
@@ -556,21 +609,23 @@ static char *flat_path(const struct run *r, size_t i, const char *format)
 	return xasprintf("%s/%s-disk%zu.%s", r->home, r->name, i, format);
 }
 
-/* While it runs, by vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
-static int flatten(const struct run *r, pid_t pid, size_t i, struct err *e)
+/* Who has started it again, if it has ended since, is in no note. */
+static pid_t runs_from(const struct run *r, const char *image)
 {
-	const json_t *d = point_disk(r->point, i);
-	const char *format = json_text(d, "source_format") && !strcmp(json_text(d, "source_format"), "qcow2") ? "qcow2" : "raw";
-	AUTO_FREE char *program = program_beside("vmferry"), *from = overlay(r, i), *to = flat_path(r, i, format);
-	AUTO_FREE char *pair = xasprintf("%s=%s", from, to), *who = xasprintf("%d", (int)pid);
+	pid_t noted = pid_of(json_object_get(r->store.replica, "run"));
+
+	return noted && process_has_open(noted, image) ? noted : process_that_opened(image, 0);
+}
+
+/* By vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
+static int make_flat(const struct run *r, pid_t pid, const char *from, const char *to, const char *format, struct err *e)
+{
+	AUTO_FREE char *program = program_beside("vmferry"), *pair = xasprintf("%s=%s", from, to), *who = xasprintf("%d", (int)pid);
 	char *argv[] = {program,	 (char *)"storage", who, (char *)"--disk", pair, (char *)"--format", (char *)format,
 			(char *)"--old", (char *)"remove",  NULL};
 	const struct program_run run = {.argv = argv};
-	int status, k;
+	int status, k = program_run(&run, &status, e);
 
-	if (!process_has_open(pid, from)) /* an earlier call has done it */
-		return 0;
-	k = program_run(&run, &status, e);
 	return k ? k
 	       : WIFEXITED(status) && !WEXITSTATUS(status) && !process_has_open(pid, from)
 		       ? 0
@@ -578,36 +633,59 @@ static int flatten(const struct run *r, pid_t pid, size_t i, struct err *e)
 				 pair);
 }
 
-static int find_run(struct run *r, pid_t *pid, struct err *e)
+/* An overlay that nobody has open is the guest's all the same, as long as it does not run from what took its place. */
+static int flatten(const struct run *r, size_t i, struct err *e)
 {
-	const json_t *run = json_object_get(r->store.replica, "run");
-	AUTO_FREE char *number = NULL;
+	const json_t *d = point_disk(r->point, i);
+	const char *format = json_text(d, "source_format") && !strcmp(json_text(d, "source_format"), "qcow2") ? "qcow2" : "raw";
+	AUTO_FREE char *from = overlay(r, i), *to = flat_path(r, i, format);
+	pid_t pid;
 
-	if (!run)
-		return err_set(e, ENOENT, "guest %s does not run here from a point of its replica", r->guest);
-	*pid = pid_of(run);
-	number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
-	return *pid ? points_find(&r->store, number, &r->point, e)
-		    : err_set(e, ESRCH,
-			      "the QEMU that was started here for guest %s has ended: %s starts it again, from the same overlays; it "
-			      "can be completed while the first one runs",
-			      r->guest, r->script);
+	if (access(from, F_OK) && errno == ENOENT && !access(to, F_OK)) /* an earlier call has done it */
+		return 0;
+	pid = runs_from(r, from);
+	if (pid)
+		return make_flat(r, pid, from, to, format, e);
+	return err_set(e, ESRCH,
+		       "no process has %s open, so guest %s does not run from it: its disks are made its own while it runs. %s starts it "
+		       "again. (If it runs from %s: vmferry recover %s)",
+		       from, r->guest, r->script, to, r->guest);
+}
+
+/* The rest is removing, which may be cut off: from here on nothing takes the guest back. */
+static int flatten_all(struct run *r, struct err *e)
+{
+	json_t *run = json_object_get(r->store.replica, "run");
+	AUTO_FREE char *number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
+	size_t i;
+	int k;
+
+	if (json_is_true(json_object_get(run, "completed")))
+		return 0;
+	k = points_find(&r->store, number, &r->point, e);
+	for (i = 0; !k && point_disk(r->point, i); i++)
+		k = flatten(r, i, e);
+	if (!k && rmdir(r->dir) && errno != ENOENT)
+		k = err_sys(e, errno, "%s has something in it still", r->dir);
+	if (k)
+		return k;
+	json_object_set_new(run, "completed", json_true());
+	k = points_set(&r->store, "run", json_incref(run), e);
+	fault_point("replica-completed");
+	return k;
 }
 
 int replica_failover_complete(struct replica_conf *c, const char *guest)
 {
 	struct run r;
 	struct err e;
-	pid_t pid = 0;
-	size_t i;
-	int k = begin(&r, c, guest, "run", &e) ?: find_run(&r, &pid, &e);
+	int k = begin(&r, c, guest, "run", &e);
+	bool over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
 
-	for (i = 0; !k && point_disk(r.point, i); i++)
-		k = flatten(&r, pid, i, &e);
-	if (!k) {
-		rmdir(r.dir);
-		k = points_remove_all(&r.store, &e);
-	}
+	if (!k && !over && !json_object_get(r.store.replica, "run"))
+		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
+	if (!over)
+		k = k ?: flatten_all(&r, &e) ?: points_retire(&r.store, &e);
 	if (!k) {
 		replica_forget_store(c->state_dir, guest);
 		printf("guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,

@@ -370,7 +370,7 @@ static void take_obstacles(struct transfer *t)
 	json_t *one;
 	size_t i;
 
-	if (t->opt->replica && code == ESTALE)
+	if (t->opt->replica && json_is_true(json_object_get(t->plan, "replaced")))
 		t->opt->replica->replaced = true;
 	json_array_foreach(json_object_get(t->plan, "obstacles"), i, one) {
 		err_set(&why, code > 0 && code < 4096 ? (int)code : EPROTO, "%s", json_string_value(one));

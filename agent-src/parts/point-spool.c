@@ -39,7 +39,8 @@ int point_spool_places(const struct disks *ds, const char *wished, struct err *e
 		AUTO_FREE char *dir = point_spool_dir(ds, g, wished);
 
 		if (!dir)
-			return err_set(e, ENOTSUP, "beside disk %s is no room for what is to be sent of it: say where that lies, by --spool DIR",
+			return err_set(e, ENOTSUP,
+				       "beside disk %s is no room for what is to be sent of it: say where that lies, by --spool DIR",
 				       g->real_path ?: g->node);
 	}
 	return 0;
@@ -75,10 +76,11 @@ static int check_file_system(char *const *files, const uint64_t *need, size_t co
 	available = (uint64_t)v.f_bavail * v.f_frsize;
 	if (all + MIN(MARGIN_MAX, (uint64_t)v.f_blocks * v.f_frsize / MARGIN_PART) <= available)
 		return 0;
-	return err_set(e, ENOSPC,
-		       "%s was written since the last point, and would lie beside %s until it is sent, where %s are free: that is too little "
-		       "room (--spool DIR says another place)",
-		       format_bytes(a, all), files[at], format_bytes(b, available));
+	return err_set(
+		e, ENOSPC,
+		"%s was written since the last point, and would lie beside %s until it is sent, where %s are free: that is too little "
+		"room (--spool DIR says another place)",
+		format_bytes(a, all), files[at], format_bytes(b, available));
 }
 
 int point_spool_room(char *const *files, const uint64_t *need, size_t count, struct err *e)

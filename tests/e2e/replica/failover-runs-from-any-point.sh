@@ -28,6 +28,12 @@ runs() { # KIND: the pid of the QEMU that runs from a point
 	python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]]["pid"])' "$STORE/replica.json" "$1"
 }
 
+qemu_of() { # IMAGE: prints who has it open
+	local found
+	found=$(find /proc/[0-9]*/fd -lname "$1" -printf '%h\n' 2>/dev/null || true) # processes end meanwhile
+	[[ -n $found ]] && cut -d/ -f3 <<<"$found" | head -n 1
+}
+
 # a trial
 replica test "$A" --point 2 >"$DIR/out" || fail "test: $(cat "$DIR/out")"
 kill_at_exit "$(runs test)"
@@ -41,6 +47,19 @@ points_digest >"$DIR/digest"
 assert_eq "$(head -n 9 "$DIR/digest")" "$(head -n 9 <<<"$before")" "points from which a trial runs"
 replica test "$A" --end >"$DIR/out"
 [[ ! -e $STORE/test ]] || fail "left of the trial: $(ls "$STORE/test")"
+
+# killed as it begins: it is noted, and is cleared up
+! VMFERRY_FAULT=replica-noted replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "nobody has come to replica-noted"
+begun=$(runs run)
+[[ -e $STORE/run ]] || fail "no overlays"
+exec {held}<"$STORE/run/disk1.qcow2"
+! replica failover "$A" --cancel 2>"$DIR/err" || fail "cancelled, though somebody has an overlay open"
+says 'may run from its overlays still' "$DIR/err"
+exec {held}<&-
+[[ -e $STORE/run/disk1.qcow2 ]] || fail "its overlay is gone"
+replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
+[[ ! -e /proc/$begun ]] || fail "its QEMU runs"
+sync
 
 # in its place
 ! replica failover "$A" 2>"$DIR/err" || fail "a failover without a word about the primary"
@@ -82,10 +101,27 @@ kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 rm -f "$THERE/$A.console"
 replica failover "$A" --peer-is-fenced >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
-kill_at_exit "$(runs run)"
+pid=$(runs run)
+kill_at_exit "$pid"
 ready "$THERE"
+
+# ended, and started again by its script: what has its overlays open is it
+kill -KILL "$pid"
+wait_for 20 process_is_gone "$pid"
+! replica failover "$A" --complete >"$DIR/out" 2>"$DIR/err" || fail "completed a guest that does not run"
+says 'does not run from it' "$DIR/err"
+rm -f "$THERE/$A.console"
+"$THERE/$A.sh" >"$DIR/out" 2>&1 &
+wait_for 60 qemu_of "$STORE/run/disk0.qcow2" || fail "it is not started again: $(cat "$DIR/out")"
+kill_at_exit "$(qemu_of "$STORE/run/disk0.qcow2")"
+ready "$THERE"
+! replica failover "$A" --cancel 2>"$DIR/err" || fail "cancelled under a guest that was started again"
+says 'may run from its overlays still' "$DIR/err"
+! VMFERRY_FAULT=replica-completed replica failover "$A" --complete >"$DIR/out" 2>&1 || fail "nobody has come to replica-completed"
+! replica failover "$A" --cancel 2>"$DIR/err" || fail "cancelled what is completed"
+says 'has its own disks here' "$DIR/err"
 replica failover "$A" --complete >"$DIR/out" 2>"$DIR/err" || fail "complete: $(cat "$DIR/out" "$DIR/err")"
-[[ ! -e $STORE ]] || fail "left: $(find "$STORE")"
+assert_eq "$(find "$STORE" -type f -printf '%f ' | tr ' ' '\n' | sort | xargs)" "lock replica.json" "what is left"
 for disk in disk0.raw disk1.qcow2 disk2.raw; do
 	[[ -s $THERE/$A-$disk ]] || fail "no $disk: $(ls "$THERE")"
 	grep -q -- "$A-$disk" "$THERE/$A.sh" || fail "what starts it does not name $disk"
@@ -93,3 +129,13 @@ done
 at=$(pair_written "$THERE/$A.orders")
 wait_for 60 pair_has_written "$THERE/$A.orders" $((at + 20)) || fail "it does not write any more"
 guest_verify "$THERE/$A.orders" blocks >/dev/null
+
+# the primary of before is refused still, and what it has is the old copy when its replica is forgotten
+kill -KILL "$(qemu_of "$THERE/$A-disk0.raw")"
+replica_start
+try_sync
+assert_eq "$SYNCED" 3 "exit code of a sync from the primary of before"
+says 'replaced: guest .* was taken over at the replica in term 2' "$DIR/sync.log"
+replica remove "$A" >"$DIR/out" || fail "remove: $(cat "$DIR/out")"
+! vmferry may-start "$A" 2>"$DIR/err" || fail "the old copy may be started"
+says 'it went to local' "$DIR/err"

@@ -42,3 +42,11 @@ sync
 is_point 9 False
 assert_point_is_exact
 nothing_is_left
+
+# a disk has grown: no bitmap tells of that part
+node=$(qmp "$DIR/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | python3 -S -c 'import json, sys
+print([n["node-name"] for n in json.load(sys.stdin) if n["drv"] == "raw" and n["file"] == sys.argv[1]][0])' "$DIR/$A.c")
+qmp "$DIR/$A.mon" "{\"execute\": \"block_resize\", \"arguments\": {\"node-name\": \"$node\", \"size\": 20971520}}" >/dev/null
+sync
+is_point 10 True
+assert_point_is_exact
