@@ -68,7 +68,7 @@ static uint64_t memory_to_come(const json_t *note)
 	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? process_resident_bytes((pid_t)pid) : 0);
 }
 
-/* Of its files on that file system, what is not written yet. */
+/* Bytes of its files on that file system that are not written yet. */
 static uint64_t bytes_to_come(const json_t *note, dev_t device)
 {
 	uint64_t all = 0;
@@ -110,7 +110,7 @@ static char *names_of(const json_t *notes)
 	return text;
 }
 
-/* What the host's owner keeps free is nobody's. */
+/* Memory that the host's owner keeps free is nobody's. */
 static void check_kept(struct transfer *t, uint64_t need)
 {
 	uint64_t available = memory_available();

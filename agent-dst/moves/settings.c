@@ -13,7 +13,7 @@
 
 /* ---- directories ---- */
 
-/* Of the directory, or of the one in which it is to be made; 0: neither is there. */
+/* Free bytes of the directory, or of the one in which it is to be made; 0: neither is there. */
 static uint64_t room_of(const char *dir)
 {
 	AUTO_FREE char *copy = xstrdup(dir);
@@ -78,7 +78,7 @@ static bool is_bridge(const char *name)
 	return !strchr(name, '/') && !access(path, F_OK);
 }
 
-/* Of the guest's bridges those that are not here by their names, and are by their labels. */
+/* Bridges of the guest that are not here by their names, and are by their labels. */
 static void find_bridges(struct transfer *t, const struct host_settings *s)
 {
 	const char *bridge, *here;

@@ -53,7 +53,7 @@ static json_t *text_json(char *text)
 	return json_string(text);
 }
 
-/* Of /etc/passwd alone: a static program cannot ask the other places where this host's users may be. */
+/* Names are those of /etc/passwd alone: a static program cannot ask the other places where this host's users may be. */
 static void describe_user(json_t *guest, pid_t pid)
 {
 	FILE *users = fopen("/etc/passwd", "re");

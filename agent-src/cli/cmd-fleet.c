@@ -461,7 +461,7 @@ static int move_all(const struct fleet_command *cmd, const struct fleet_choice *
 	return code;
 }
 
-/* How many no host takes, said of each. */
+/* Guests that no host takes are counted, and told of one by one if that is wanted. */
 static size_t count_without_place(const struct fleet_command *cmd, const struct fleet_choice *c, bool says)
 {
 	size_t g, n = 0;
@@ -518,7 +518,7 @@ static int choose_and_go(const struct fleet_command *cmd, enum fleet_purpose pur
 	return code;
 }
 
-/* One host is asked by each move itself. */
+/* A single host is asked by each move itself. */
 static bool needs_choice(const struct fleet_command *c, enum fleet_purpose purpose)
 {
 	return purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;

@@ -69,7 +69,7 @@ static bool is_known(const json_t *jobs, const char *id)
 	return false;
 }
 
-/* Of an attempt that does not answer: its agent has the journal locked while it, or its guard, lives. */
+/* The state of an attempt that does not answer: its agent has the journal locked while it, or its guard, lives. */
 static const char *state_of(const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

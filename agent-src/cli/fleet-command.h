@@ -44,7 +44,7 @@ int fleet_migrate(int argc, char **argv);
 
 /* ---- between the files ---- */
 
-/* What every host says of every guest, and where each would go. */
+/* Answers of every host about every guest, and where each would go. */
 struct fleet_choice {
 	struct place place;
 	struct place_guest *guests;

@@ -239,7 +239,7 @@ static bool has_gone(const struct fleet_task *t)
 	return t->state == FLEET_ENDED && !t->code && strcmp(json_text(t->result, "outcome") ?: "", "disks-copied") != 0;
 }
 
-/* One command for each destination, of all that went there. */
+/* A command for each destination brings back all that went there. */
 static void print_ways_back(const struct fleet *f, const char *back_to)
 {
 	size_t i, k;

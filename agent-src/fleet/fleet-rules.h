@@ -33,7 +33,7 @@ struct fleet_rules {
 
 /* Begins zeroed. Adds what the file says; errors say file and line; others could have written it: -EPERM. */
 int rules_read(struct fleet_rules *r, struct err *e);
-/* Of a text, which is changed; name: for errors. */
+/* The same of a text, which is changed; name: for errors. */
 int rules_parse(struct fleet_rules *r, char *text, const char *name, struct err *e);
 /* "db1,db2", of an option; not of a stay. */
 int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, struct err *e);

@@ -94,8 +94,7 @@ static void give_reason(struct fleet_task *t, int code, const char *words)
 				      "reason", words, "exit_code", code);
 }
 
-/* Of a move that has left something (EXIT_LEFTOVERS) a journal stays, which has to be settled before the next one; and who has cancelled one wants the
- * guest to stay. */
+/* A move that has left something (EXIT_LEFTOVERS) has a journal that is settled before the next one; and who has cancelled one wants the guest to stay. */
 static bool may_be_tried_again(const struct fleet_task *t, int code)
 {
 	return (code == EXIT_SOURCE || code == EXIT_REFUSED) && !json_is_true(json_object_get(t->result, "cancelled")) &&

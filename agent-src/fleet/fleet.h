@@ -30,7 +30,7 @@ struct fleet_task {
 	json_t *plan, *estimate, *progress, *result; /* the last of each kind; NULL: none yet */
 	char *stage;
 	char *before; /* the way that failed before this one, and why; NULL: this is the first */
-	int code; /* once it has ended */
+	int code;     /* once it has ended */
 };
 
 struct fleet {
@@ -54,9 +54,9 @@ void fleet_run(struct fleet *f);
 void fleet_fini(struct fleet *f);
 /* The way that a task takes, or would take next. */
 const struct fleet_way *fleet_way_of(const struct fleet_task *t);
-/* Which task is to begin next: one whose destination has the fewest under way, and of these the first; none of a guest that has one under way. NULL: none. */
+/* The task that is to begin next: one whose destination has the fewest under way, and of these the first; none of a guest that has one under way. NULL: none. */
 struct fleet_task *fleet_next(const struct fleet *f);
-/* Of two exit codes the worse one, in that order. */
+/* The worse of two exit codes, in that order. */
 int fleet_worse(int a, int b);
 /* The worst of all, by what a person has to do: 6 5 8 7 4 1 3 2 0. A task that never began counts as EXIT_REFUSED. */
 int fleet_exit_code(const struct fleet *f);

@@ -245,7 +245,8 @@ static void put_there(struct place *p, size_t guest, size_t host)
 		take_room(&p->hosts[host], &o->volumes[i]);
 }
 
-/* Who is to be with the one that was placed last, before another takes its room; or else the largest that has no place yet. guest_count: all were tried. */
+/* Companions of the guest that was placed last come before another takes their room; else it is the largest that has no place yet. guest_count: all were
+ * tried. */
 static size_t next_guest(const struct place *p, const bool *tried, size_t last)
 {
 	size_t best = p->guest_count, i;

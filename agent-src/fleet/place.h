@@ -18,11 +18,11 @@ enum place_wish { PLACE_EVEN, PLACE_FAST, PLACE_FULL }; /* most left; least time
 /* A file system of a host, by a directory on it. */
 struct place_volume {
 	char *dir;
-	uint64_t device; /* the same number: the same file system */
+	uint64_t device;	    /* the same number: the same file system */
 	uint64_t free, total, need; /* bytes; need: of the guest that the offer is about */
 };
 
-/* What a host has; 0 of a total: it does not say. Each host's is as its last answer was, and what is placed there is kept beside it. */
+/* A host's memory, processors and room; 0 of a total: it does not say. They are as its last answer was, and what is placed there is kept beside them. */
 struct place_host {
 	const char *name;
 	uint64_t memory_total, memory_free;
@@ -39,7 +39,7 @@ struct place_guest {
 	double processors; /* that it uses where it is */
 };
 
-/* One guest at one host, as a check has found. */
+/* A guest at a host, as a check has found. */
 struct place_offer {
 	bool possible;
 	const char *reason; /* why not; borrowed */
@@ -68,7 +68,7 @@ struct place {
 	uint64_t keep_memory; /* stays free at each host */
 };
 
-/* One offer beside what was placed at that host. */
+/* The rating of an offer beside what was placed at that host. */
 struct place_rating place_rate(const struct place *p, size_t guest, size_t host);
 /*
  * Chooses for all, the guests of most memory first. ranks: guest_count * host_count; of each guest its possible hosts, the best first, then host_count.

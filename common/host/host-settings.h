@@ -40,9 +40,9 @@ struct host_settings {
 
 /* Where there is no file, the default. Errors say file and line, and *f needs no host_settings_fini(); others could have written it: -EPERM. */
 int host_settings_read(struct host_settings *f, struct err *e);
-/* Of a text, which is changed; name: for errors. For tests. */
+/* The same of a text, which is changed; name: for errors. For tests. */
 int host_settings_parse(struct host_settings *f, char *text, const char *name, struct err *e);
-/* What this host's bridges are called at every host: {"br0": "lan"}, a new object; NULL: nothing is said of them, or the file cannot be read. */
+/* Labels of this host's bridges, by which every host calls them: {"br0": "lan"}, a new object; NULL: nothing is said of them, or the file cannot be read. */
 json_t *host_settings_labels(void);
 void host_settings_fini(struct host_settings *f);
 
