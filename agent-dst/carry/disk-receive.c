@@ -162,7 +162,7 @@ struct kept {
 	struct brought brought;
 	struct seed_extent *seed;
 	unsigned count;
-	/* What is named of it, with one reference to the batch each. */
+	/* Extents of it that are named, with one reference to the batch each. */
 	struct kept_part {
 		struct write_req *w;
 		struct hash128 content;

@@ -20,7 +20,7 @@ struct have_teller {
 
 void have_teller_begin(struct have_teller *t, struct queue *events, uint32_t object);
 void have_teller_put(struct have_teller *t, uint64_t block, uint64_t hash);
-/* What is behind the last block is not there. */
+/* Bytes behind the last block are not there. */
 void have_teller_end(struct have_teller *t);
 
 #endif

@@ -12,7 +12,7 @@
 #define LEAST	    MIB	 /* of a file */
 #define ENTRIES_MAX 4096 /* of one directory */
 
-/* Of one directory. */
+/* Points of one directory. */
 struct looking {
 	struct alike_images *im;
 	const char *dir;

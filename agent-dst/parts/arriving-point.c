@@ -43,7 +43,7 @@ static int check_asked(const struct arriving_point *a, struct err *e)
 	return keep_rule_parse(json_text(o, "keep"), &k, e);
 }
 
-/* Who has a higher term has taken the guest over: what a primary of before sends is older than what runs here. */
+/* A higher term means that the guest was taken over: what a primary of before sends is older than what runs here. */
 static int check_term(const struct arriving_point *a, struct err *e)
 {
 	json_int_t here = json_integer_value(json_object_get(a->store.replica, "term"));
@@ -74,7 +74,7 @@ static int check_pair(const struct arriving_point *a, struct err *e)
 		       : 0;
 }
 
-/* What a disk has more than the point has no bitmap tells of. */
+/* Bytes that a disk has more than the point are told of by no bitmap. */
 static bool has_sizes(const struct arriving_point *a, const struct point *newest)
 {
 	const json_t *disks = json_object_get(a->target->description, "disks");
@@ -87,7 +87,7 @@ static bool has_sizes(const struct arriving_point *a, const struct point *newest
 	return true;
 }
 
-/* What the source can tell since a point that is the newest here; 0: all is to come. */
+/* The newest point here, if the source can tell what was written since; 0: all is to come. */
 static uint64_t choose_from(const struct arriving_point *a, const struct point *newest)
 {
 	json_t *since;
@@ -197,7 +197,7 @@ static int examine(struct part *p, struct err *e)
 	return 0;
 }
 
-/* Of the first point old copies may have something: the disks of an old primary, say. Later ones have the point before. */
+/* Old copies may have something of the first point: the disks of an old primary, say. Later ones have the point before. */
 int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -270,7 +270,7 @@ static int note_store(const struct arriving_point *a, struct err *e)
 	return replace_file(path, text, strlen(text), e);
 }
 
-/* What was planned is still so: the plan is as old as the source took to agree. */
+/* The plan is as old as the source took to agree: it is still so. */
 static int plan_again(struct arriving_point *a, struct err *e)
 {
 	AUTO_FREE char *dir = xstrdup(a->store.dir);

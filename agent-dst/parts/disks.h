@@ -120,7 +120,7 @@ int disks_start_helper(struct disks *d, struct err *e);
 void disks_restore(struct disks *d);
 /* Where the receivers write them. */
 int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
-/* What the source has decided about other images here: PREPARE. */
+/* Takes from PREPARE what the source has decided about other images here. */
 void disks_take_alike(struct disks *d, const json_t *prepare);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);

@@ -155,7 +155,7 @@ static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *co
 	return code;
 }
 
-/* As one stream, for which libvirt's QEMU is ready. */
+/* Memory goes as one stream, for which libvirt's QEMU is ready. */
 static int go_opaque(struct ram *r, struct err *e)
 {
 	const char *want = json_text(r->target->description, "ram_mode");

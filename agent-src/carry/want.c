@@ -71,7 +71,7 @@ static int wait_for_room(void *ctx, struct err *e)
 	return r ? r : is_stopped(w) || w->told >= ALIKE_BLOCKS_MAX;
 }
 
-/* What is zero is a hole there, or soon written. */
+/* Zeros are a hole there, or soon written. */
 static int hash_piece(void *ctx, uint64_t at, const uint8_t *buf, uint32_t bytes, struct err *e)
 {
 	struct want *w = ctx;

@@ -54,7 +54,7 @@ static void set_up_move(struct replica_conf *c, const char *guest)
 		c->o.carry.channels = channels_for(own_processors());
 }
 
-/* What list and status show. */
+/* Members that list and status show. */
 static void note_outcome(const struct replica_conf *c, const char *guest, int code)
 {
 	json_t *state = replica_state_load(c->state_dir, guest) ?: json_object();
@@ -324,7 +324,7 @@ static int set(struct replica_conf *c, int argc, char **argv)
 
 /* ---- remove ---- */
 
-/* Of a guest that does not run there is nothing. */
+/* A guest that does not run has nothing of it. */
 static int remove_bitmaps(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	static const struct qmp_handlers none = {.event = NULL};
@@ -346,7 +346,7 @@ static int remove_bitmaps(const struct replica_conf *c, const char *guest, struc
 	return r;
 }
 
-/* What lies here is the old copy still, once nothing is known of a replica any more. */
+/* Disks that lie here are the old copy still, once nothing is known of a replica any more. */
 static int note_gone(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *path = whereabouts_path(c->state_dir, guest);

@@ -80,7 +80,7 @@ static const struct command_option rows[] = {
 	{.name = NULL},
 };
 
-/* Of settings alone. */
+/* Options of settings alone. */
 static const struct command_option kept_rows[] = {
 	{"seconds", "S", "the same in seconds, as it is kept", OPT_NUMBER, .offset = MEMBER(every_s), .min = EVERY_MIN, .max = EVERY_MAX},
 	{"to", "DEST", "the replica's host", OPT_TEXT, .offset = MEMBER(to)},

@@ -32,7 +32,7 @@ void replica_conf_fini(struct replica_conf *c);
 int replica_conf_dirs(struct replica_conf *c, struct err *e);
 /* Malloc'ed: STATE_DIR/replica/NAME.SUFFIX. */
 char *replica_path(const char *state_dir, const char *guest, const char *suffix);
-/* Of a guest, into c, which is as init leaves it but for what is to be different: state_dir is known. -ENOENT: it has no replica elsewhere. */
+/* Reads a guest's, into c, which is as init leaves it but for what is to be different: state_dir is known. -ENOENT: it has no replica elsewhere. */
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 /* Durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);

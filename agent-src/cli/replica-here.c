@@ -267,7 +267,7 @@ static void take_env(struct run *r)
 			r->env[n++] = xasprintf("%s=%s", key, json_string_value(value));
 }
 
-/* As a value of QEMU's options has a comma. Malloc'ed. */
+/* A text with its commas as values of QEMU's options have them. Malloc'ed. */
 static char *escaped(const char *name)
 {
 	char *out = xcalloc(2 * strlen(name) + 1, 1), *to = out;
@@ -367,7 +367,7 @@ static int write_script(const struct run *r, const char *exe, struct err *e)
 
 /* ---- its QEMU ---- */
 
-/* What runs is noted before it does: whoever is killed leaves none that nobody knows of. */
+/* A QEMU is noted before it runs: whoever is killed leaves none that nobody knows of. */
 static int note_run(void *ctx, const struct qemu_proc *p, struct err *e)
 {
 	struct run *r = ctx;
@@ -466,7 +466,7 @@ static int check_place(const struct run *r, struct err *e)
 		       : err_set(e, EEXIST, "%s is there already: is it what starts this guest? Move it away first", r->script);
 }
 
-/* What it would be; nothing is made. */
+/* The path that it would have; nothing is made. */
 static int plan(struct run *r, const struct replica_conf *c, char **exe, struct err *e)
 {
 	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->point, &r->point, e) ?: make_line(r, c, e);
@@ -609,7 +609,7 @@ static char *flat_path(const struct run *r, size_t i, const char *format)
 	return xasprintf("%s/%s-disk%zu.%s", r->home, r->name, i, format);
 }
 
-/* Who has started it again, if it has ended since, is in no note. */
+/* A start after its first end is in no note. */
 static pid_t runs_from(const struct run *r, const char *image)
 {
 	pid_t noted = pid_of(json_object_get(r->store.replica, "run"));

@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-/* Of struct dest_config: how SSH logs in there, how data reaches it then, and those of a vmferry-dst that stands already. */
+/* Rows for struct dest_config: how SSH logs in there, how data reaches it then, and those of a vmferry-dst that stands already. */
 extern const struct command_option dest_login_rows[], dest_ssh_rows[], dest_standing_rows[];
 
 /* The option that this word of a command line gives is one of another kind of destination. */

@@ -208,7 +208,7 @@ static struct hook_about about(const struct life *l)
 	return (struct hook_about){l->guest, l->to, l->how};
 }
 
-/* What one says of an end changes nothing about it. */
+/* A hook's words of an end change nothing about it. */
 static void tell_hooks(struct life *l)
 {
 	struct hook_about hooks_about = about(l);

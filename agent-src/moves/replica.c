@@ -13,7 +13,7 @@
 
 /* ---- copy ---- */
 
-/* What the point is like is the source's word; what is in it the destination has. */
+/* The point's description is the source's word; its contents the destination has. */
 static int make_point(struct transfer *t, struct err *e)
 {
 	const struct replica_sync *s = t->opt->replica;

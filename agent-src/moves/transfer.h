@@ -287,7 +287,7 @@ void ahead_settle(struct transfer *t);
 
 /* replica.c: a point of its replica, of a guest that stays */
 extern const struct stage replica_stages[];
-/* It is there, and nothing is left that was made for it. */
+/* The point is there, and nothing is left that was made for it. */
 bool replica_has_point(const struct transfer *t);
 
 /* cold.c: a guest that is shut down */

@@ -37,7 +37,7 @@ static uint64_t card_mbit(const char *name)
 	return mbit > 0 ? (uint64_t)mbit : 0;
 }
 
-/* As fast as the fastest card here can be. */
+/* The speed of the fastest card here. */
 static uint64_t network_bps(void)
 {
 	DIR *d = opendir(CARDS);

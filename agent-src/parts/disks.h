@@ -63,7 +63,7 @@ struct disk {
 struct disks_frozen;
 struct replica_sync;
 
-/* What other images there may have of them. */
+/* Blocks of them that other images there may have. */
 struct alike_plan {
 	unsigned images;
 	unsigned ms; /* so long they are looked through; 0: not at all */

@@ -59,7 +59,7 @@ int point_spool_make(const char *path, const struct guest_disk *g, struct err *e
 	return ftruncate(fd, (off_t)g->virtual_size) ? err_sys(e, errno, "cannot make %s as long as the disk", path) : 0;
 }
 
-/* Of all whose file system is that of file `at`. */
+/* The sum of all whose file system is that of file `at`. */
 static int check_file_system(char *const *files, const uint64_t *need, size_t count, size_t at, struct err *e)
 {
 	uint64_t all = 0, available;

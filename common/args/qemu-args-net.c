@@ -462,7 +462,7 @@ static void note_nic(struct rewrite *w, const struct item *it, const struct args
 		args_note(w, "network %s is %s %s on the destination, too", nic_name(n), n->type, n->attach);
 }
 
-/* What else is said of the back end, its helper say, stays. */
+/* Properties of the back end but for its bridge, its helper say, stay. */
 static void rename_bridge(struct rewrite *w, struct item *it, struct args_nic *n, const char *to)
 {
 	struct kv *br = kv_find(&it->p.l, "br", NULL);

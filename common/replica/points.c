@@ -144,7 +144,7 @@ static bool is_plain(const char *name)
 	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) < 64;
 }
 
-/* What others rely on. */
+/* Terms that others rely on. */
 static bool is_point(const json_t *o)
 {
 	json_int_t number = json_integer_value(json_object_get(o, "number")), term = json_integer_value(json_object_get(o, "term"));
@@ -461,7 +461,7 @@ static int remove_points(struct points *p, struct err *e)
 	return r ? r : remove_file(session, e);
 }
 
-/* Who knows what it is the rest of: nothing of this pair is taken here any more. */
+/* The rest of a replica that is over: nothing of this pair is taken here any more. */
 int points_retire(struct points *p, struct err *e)
 {
 	static const char *const gone[] = {"run", "test", "keep"};

@@ -46,7 +46,7 @@ char *points_dir(const char *disk_dir, const char *guest);
 int points_create(const char *dir, const json_t *replica, struct err *e);
 /* *fd: for close(). Waits for a while: -EBUSY. */
 int points_lock(const char *dir, int *fd, struct err *e);
-/* Who makes a point, or removes any: likewise, but does not wait. */
+/* The same for whoever makes a point, or removes any, but without a wait. */
 int points_session(const char *dir, int *fd, struct err *e);
 /* -ENOENT: there is none. points_close() in any case. */
 int points_read(struct points *p, const char *dir, struct err *e);

@@ -422,7 +422,7 @@ static void rename_slot(const char *from, const char *to)
 	must("mv %s/points/%s %s/points/%s", store, from, store, to);
 }
 
-/* What was merged into is the older slot, though its name may be longer, or later in the alphabet. */
+/* The slot that was merged into is the older one, though its name may be longer, or later in the alphabet. */
 static void slots_are_numbers(void **state)
 {
 	struct points p;
@@ -441,7 +441,7 @@ static void slots_are_numbers(void **state)
 	points_close(&p);
 }
 
-/* Of a guest that has stayed here the pair and the term are left, until a replica of another pair begins. */
+/* A guest that has stayed here leaves its pair and term, until a replica of another pair begins. */
 static void what_is_over_is_known_still(void **state)
 {
 	json_t *about = json_pack("{s:s,s:i}", "pair", "fedcba9876543210", "term", 1);
