@@ -70,8 +70,8 @@ struct transfer {
 	struct outage outage;
 	struct turn turn;
 	uint64_t keep_memory; /* bytes of this host's that stay free */
-	bool accepted;	   /* the plan was: ACCEPT has been sent */
-	json_t *decisions; /* PREPARE */
+	bool accepted;	      /* the plan was: ACCEPT has been sent */
+	json_t *decisions;    /* PREPARE */
 
 	bool cont_sent;
 	uint64_t cont_ns, started_ns;

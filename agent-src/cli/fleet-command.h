@@ -29,7 +29,7 @@ struct fleet_command {
 	struct gone_guest {
 		char *guest;
 		const char *dest;
-	} *gone; /* that the same command, given before, has taken there */
+	} * gone; /* that the same command, given before, has taken there */
 	size_t gone_count;
 	bool told;	 /* which guests stay */
 	bool incomplete; /* a drain that does not know, or cannot take, all that runs here */

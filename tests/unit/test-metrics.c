@@ -37,10 +37,11 @@ static void assert_has(const char *text, const char *line)
 
 static void test_values(void **state)
 {
-	AUTO_FREE char *text = text_of("[{\"how\": \"live\", \"exit_code\": 0, \"count\": 3.0, \"seconds\": 12.5, \"bytes\": 1e12, \"downtime_s\": 0.25,"
-				       " \"leftovers\": 0.0, \"last_at\": 1790000000},"
-				       " {\"how\": \"a\\\"b\\\\c\\nd\", \"exit_code\": 6, \"count\": 1.0}]",
-				       "[{\"state\": \"waiting\"}, {\"state\": \"under-way\"}, {\"state\": \"under-way\"}, {\"state\": \"odd\"}, 7]");
+	AUTO_FREE char *text =
+		text_of("[{\"how\": \"live\", \"exit_code\": 0, \"count\": 3.0, \"seconds\": 12.5, \"bytes\": 1e12, \"downtime_s\": 0.25,"
+			" \"leftovers\": 0.0, \"last_at\": 1790000000},"
+			" {\"how\": \"a\\\"b\\\\c\\nd\", \"exit_code\": 6, \"count\": 1.0}]",
+			"[{\"state\": \"waiting\"}, {\"state\": \"under-way\"}, {\"state\": \"under-way\"}, {\"state\": \"odd\"}, 7]");
 
 	(void)state;
 	assert_has(text, "vmferry_moves_total{how=\"live\",exit_code=\"0\"} 3");
