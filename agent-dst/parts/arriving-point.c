@@ -283,7 +283,7 @@ static int plan_again(struct arriving_point *a, struct err *e)
 	return r;
 }
 
-/* A merge that cannot be gone on with for now is in the way of no new point. */
+/* A merge that cannot go on blocks no new point. */
 static int mend(struct arriving_point *a, struct err *e)
 {
 	struct err why;
@@ -413,7 +413,7 @@ void arriving_point_prune(struct arriving_point *a)
 	points_close(&a->store);
 	if (points_read(&a->store, dir, &e) || points_mend(&a->store, &e) ||
 	    keep_rule_parse(json_text(a->store.replica, "keep") ?: "", &k, &e) || points_prune(&a->store, &k, &dropped, &e))
-		log_error("points of %s stay for now: %s", dir, e.msg);
+		log_error("no point of %s is dropped this time: %s", dir, e.msg);
 	close(lock);
 }
 

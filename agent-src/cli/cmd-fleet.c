@@ -309,7 +309,7 @@ static bool went_there_before(const struct fleet_command *c, const char *guest, 
 	return yes;
 }
 
-/* Those are no candidates any more, wherever among the hosts they are. */
+/* Guests that have gone are no candidates any more, wherever among the hosts they are. */
 static void set_aside_gone(struct fleet_command *c)
 {
 	size_t i, k, left = 0;
@@ -620,8 +620,9 @@ int cmd_drain(int argc, char **argv)
 			"usage: vmferry drain --to HOST[,HOST...] [options]\n"
 			"\n"
 			"Moves all guests that run here to other hosts, live, as many at a time as this host lets go (out in /etc/vmferry/host), the\n"
-			"largest first. Every host is asked about every guest before the first one goes. A guest that fails and is whole here is\n"
-			"tried at one more host. What cannot go stays, and is listed with the reason. The same command again takes the rest.\n"
+			"largest first. Every host is asked about every guest before the first one goes. A guest whose move fails with\n"
+			"nothing left anywhere is tried at one more host. What cannot go stays, and is listed with the reason. At the end it looks\n"
+			"again, as guests may have been started here meanwhile. The same command again takes the rest.\n"
 			"\n"
 			"  vmferry drain --to root@host-b,root@host-c --keep vm9\n"
 			"  vmferry drain --to @rack2 --allow quick,warm --disk-dir /srv/vm/%n\n"

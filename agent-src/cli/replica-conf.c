@@ -8,6 +8,7 @@
 #include "paths.h"
 #include "points.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,17 +91,13 @@ static const struct command_option kept_rows[] = {
 	{.name = NULL},
 };
 
-/* Those of a move that a point has, too, beside all that say how its destination is reached. */
+/* Options of a move that a point has, too, beside all that say how its destination is reached. */
 static const char *const of_move[] = {"disk-dir", "bwlimit", "reuse", "attach",	   "codec",	  "channels", "reconnect-timeout",
 				      "qemu",	  "verbose", "json",  "state-dir", "runtime-dir", "map-net",  NULL};
 
 static bool is_of_point(const char *name)
 {
-	size_t i;
-
-	for (i = 0; of_move[i] && strcmp(of_move[i], name); i++)
-		;
-	return of_move[i];
+	return word_index(of_move, name) >= 0;
 }
 
 static const struct command_option *move_rows(void)

@@ -2,7 +2,9 @@
 #include "replica-show.h"
 #include "cmd.h"
 #include "json-text.h"
+#include "moment.h"
 #include "points.h"
+#include "report.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -89,18 +91,14 @@ static json_t *everything(const char *state_dir, const char *only)
 	return out;
 }
 
-static const char *clock_text(char out[32], json_int_t at_ms)
+static const char *clock_text(char out[MOMENT_TEXT], json_int_t at_ms)
 {
-	time_t at = (time_t)(at_ms / 1000);
-	struct tm tm;
-
-	strftime(out, 32, "%Y-%m-%d %H:%M:%S", localtime_r(&at, &tm));
-	return out;
+	return moment_text(out, (time_t)(at_ms / 1000));
 }
 
 static void print_primary(const json_t *o)
 {
-	char at[32];
+	char at[MOMENT_TEXT];
 
 	printf("%s: primary, its replica is at %s in %s: %s%s\n", json_text(o, "guest"), json_text(o, "to"), json_text(o, "dir"),
 	       json_text(o, "health"), json_is_true(json_object_get(o, "paused")) ? ", paused" : "");
@@ -120,7 +118,7 @@ static void print_store(const json_t *o, bool points)
 {
 	const json_t *list = json_object_get(o, "points");
 	json_t *one;
-	char at[32];
+	char at[MOMENT_TEXT];
 	size_t i;
 
 	printf("%s: replica, in %s, of %s: %zu points\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
@@ -150,12 +148,14 @@ int replica_show(struct replica_conf *c, int argc, char **argv)
 	json_t *all = everything(c->state_dir, argc ? argv[0] : NULL);
 	bool none = argc && !json_array_size(all);
 
-	if (none)
+	if (none) {
 		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
-	else if (c->o.json)
-		json_text_print(json_incref(all));
-	else
+	} else if (c->o.json) {
+		json_text_print(all);
+	} else {
+		report_clean(all); /* the other host's words, and a guest's name, drive no terminal */
 		print_all(all, argc);
+	}
 	json_decref(all);
 	return none ? EXIT_REFUSED : 0;
 }

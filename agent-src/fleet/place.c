@@ -144,7 +144,7 @@ static bool are_together(const struct place *p, size_t a, size_t b)
 	return false;
 }
 
-/* Those that are to be with it must all have room there; the first that has none. */
+/* The first of a guest's companions that would have no room there beside it; NULL: all have. */
 static const struct place_guest *companion_without_place(struct place *p, const size_t *chosen, size_t guest, size_t host)
 {
 	struct place_host was = p->hosts[host];

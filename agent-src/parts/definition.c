@@ -237,7 +237,7 @@ static void change_files(struct definition *d, struct changes *c)
 	}
 }
 
-/* So many changes there can be, each image named by each disk. */
+/* The most changes that there can be, each image named by each disk. */
 static size_t most_changes(const struct definition *d)
 {
 	size_t carried = json_array_size(json_object_get(d->accepted, "carry")), names = 1, i;

@@ -69,7 +69,7 @@ static uint64_t bytes_of_those(const struct disks *ds)
 	return sum;
 }
 
-/* So long the destination may look, as long at most as it would take to send all; 0: it is not worth it. Images that have hardly anything it leaves
+/* Milliseconds that the destination may look, as long at most as it would take to send all; 0: it is not worth it. Images that have hardly anything it leaves
  * after a look at a 64th of them. */
 static unsigned worth_ms(const struct disks *ds, const json_t *accept)
 {

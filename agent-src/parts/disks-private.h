@@ -70,7 +70,7 @@ int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);
 /* disks-alike.c: is it asked for; what has the destination of it, and is that worth looking through? */
 bool disks_ask_alike(const struct disks *ds);
 void disks_agree_alike(struct disks *ds, const json_t *accept);
-/* Those are read first (where: how). Then they are waited for. */
+/* Disks that other images there may have some of are read first (where: how). Then the answer is waited for. */
 int disks_want(struct disks *ds, void (*where)(const struct disks *ds, const struct disk *d, struct want_disk *out), struct err *e);
 bool disks_wait_for_alike(const struct disks *ds);
 /* disks-at-rest.c: round 0 of all. */

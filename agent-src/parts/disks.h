@@ -111,10 +111,10 @@ void disks_rest(struct disks *d);
 /* A point of the guest's replica is made of them, all as they are at one moment, while it runs (disks-frozen.c). sync: what was asked, and gets the result;
  * NULL: of an earlier life, which is only undone. */
 void disks_for_point(struct disks *d, struct replica_sync *sync);
-/* That moment is now, if it has not been: what was written since the round before is the last one. */
+/* The moment of the point is now, if it has not been: what was written since the round before is the last one. */
 int disks_freeze(struct disks *d, struct err *e);
 bool disks_are_frozen(const struct disks *d);
-/* All that was to come of it is durable there. */
+/* The point's contents, all that was to come, are durable there. */
 bool disks_frozen_are_there(const struct disks *d);
 /* Into PREPARE. */
 void disks_decide(const struct disks *d, json_t *prepare);

@@ -59,7 +59,7 @@ struct replica_sync;
 /* Who keeps the guest's books at the destination. */
 enum as_guest { AS_SAME, AS_PLAIN, AS_LIBVIRT };
 
-/* Whose guest it is, by its own word: as a rule nobody's but the user's. */
+/* The owner that the user names for the guest: as a rule themselves. */
 enum guest_owner { OWNER_USER, OWNER_PACEMAKER };
 
 /* Of a guest that is shut down. */

@@ -33,7 +33,7 @@
 #define HAVE_SHIFT 16
 /* 4 KiB: what disks of guests that are alike are compared by. File systems put blocks anywhere, and pages of different files side by side. */
 #define ALIKE_SHIFT 12
-/* So many blocks of all disks of a guest are looked for in other images: 28 GiB, by 256 MiB of memory. */
+/* Blocks of all disks of a guest that are looked for in other images, at most: 28 GiB, by 256 MiB of memory. */
 #define ALIKE_BLOCKS_MAX (7U << 20)
 #define ALIKE_MS_MAX	 (3600 * 1000)
 

@@ -76,7 +76,7 @@ int points_remove_all(struct points *p, struct err *e);
 /* Removes the points, and leaves replica.json, with pair and term: the guest is this host's for good, and who was its primary is refused still. With the
  * lock, which stays. */
 int points_retire(struct points *p, struct err *e);
-/* So it was left. */
+/* The store was retired: it has no points, and takes none of its pair. */
 bool points_are_over(const struct points *p);
 
 /* For merge.c: writes point.json of a slot, durably. */

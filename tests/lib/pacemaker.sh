@@ -79,7 +79,8 @@ cluster_files() {
 		exit \$status
 	END
 	cat >"$DIR/over/sbin/fence_test" <<-END
-		#!/bin/sh
+		#!/bin/bash
+		. "$TOP/tests/lib/base.sh"
 		action=\${2:-} node=
 		while [ \$# -eq 0 ] && read -r line; do
 			case \$line in action=*) action=\${line#*=} ;; nodename=* | port=* | plug=*) node=\${line#*=} ;; esac
@@ -88,8 +89,7 @@ cluster_files() {
 		metadata) cat "$DIR/fence.xml" ;;
 		off | reboot)
 			echo "\$node" >"$DIR/fence-requests"
-			for try in \$(seq 200); do [ ! -e "$DIR/\$node.is-off" ] || exit 0; sleep 0.1; done
-			exit 1 ;;
+			wait_for 20 test -e "$DIR/\$node.is-off" ;;
 		esac
 	END
 	cat >"$DIR/fence.xml" <<-END
