@@ -531,15 +531,13 @@ static int run(const struct subcommand *s, int argc, char **argv)
 
 static int say_no_such(const char *typed)
 {
-	const char *names[ARRAY_LEN(subcommands)], *meant;
+	const char *names[ARRAY_LEN(subcommands)];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(subcommands); i++)
 		names[i] = subcommands[i].name;
-	meant = nearest_word(typed, names, ARRAY_LEN(subcommands));
 	fprintf(stderr, "vmferry replica: there is no '%s'; vmferry replica --help lists what there is\n", typed);
-	if (meant)
-		fprintf(stderr, "did you mean vmferry replica %s?\n", meant);
+	nearest_propose("vmferry replica ", typed, names, ARRAY_LEN(subcommands));
 	return EXIT_USAGE;
 }
 

@@ -16,27 +16,11 @@ static void add(struct defaults *d, char *word /* taken */)
 	d->words[d->count] = NULL;
 }
 
-static char *without_blanks(char *line)
+static int take_option(struct defaults *d, char *line, const struct option_table *tables, struct err *e)
 {
-	static const char blanks[] = " \t\r";
-	size_t n;
+	char *value = config_rest(line);
+	const struct command_option *option = option_find(tables, line);
 
-	line += strspn(line, blanks);
-	for (n = strlen(line); n && strchr(blanks, line[n - 1]); n--)
-		;
-	line[n] = '\0';
-	return line;
-}
-
-static int take_line(struct defaults *d, char *line, const struct option_table *tables, struct err *e)
-{
-	char *value = line + strcspn(line, " \t");
-	const struct command_option *option;
-
-	if (*value)
-		*value++ = '\0';
-	value = without_blanks(value);
-	option = option_find(tables, line);
 	if (!option)
 		return err_set(e, EINVAL, "there is no option --%s", line);
 	if (option->argument && !option_may_have_value(option) && !*value)
@@ -47,31 +31,38 @@ static int take_line(struct defaults *d, char *line, const struct option_table *
 	return 0;
 }
 
+/* A file that is being read. */
+struct reading {
+	struct defaults *d;
+	const char *dest;
+	const struct option_table *tables;
+	bool is_for_dest; /* the section is */
+};
+
+static int take_line(void *ctx, char *line, struct err *e)
+{
+	struct reading *r = ctx;
+	struct defaults elsewhere = {.words = NULL};
+	size_t last = strlen(line) - 1;
+	int code;
+
+	if (*line != '[') {
+		code = take_option(r->is_for_dest ? r->d : &elsewhere, line, r->tables, e);
+		defaults_fini(&elsewhere);
+		return code;
+	}
+	if (line[last] != ']')
+		return err_set(e, EINVAL, "a section is [DESTINATION]");
+	line[last] = '\0';
+	r->is_for_dest = !strcmp(config_trim(line + 1), r->dest);
+	return 0;
+}
+
 int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option_table *tables, struct err *e)
 {
-	bool is_for_dest = true;
-	unsigned number = 0;
-	char *line;
-	int r = 0;
+	struct reading r = {d, dest, tables, true};
 
-	while (!r && (line = strsep(&text, "\n"))) {
-		number++;
-		line = without_blanks(line);
-		if (!*line || *line == '#')
-			continue;
-		if (*line != '[') {
-			struct defaults elsewhere = {.words = NULL};
-
-			r = take_line(is_for_dest ? d : &elsewhere, line, tables, e);
-			defaults_fini(&elsewhere);
-		} else if (line[strlen(line) - 1] != ']') {
-			r = err_set(e, EINVAL, "a section is [DESTINATION]");
-		} else {
-			line[strlen(line) - 1] = '\0';
-			is_for_dest = !strcmp(without_blanks(line + 1), dest);
-		}
-	}
-	return r ? err_prefix(e, "%s, line %u", name, number) : 0;
+	return config_file_lines(text, name, take_line, &r, e);
 }
 
 /* Options can make programs run (--ssh, --qemu). */

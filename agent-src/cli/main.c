@@ -69,15 +69,13 @@ static void help(FILE *to)
 
 static int say_no_such_command(const char *typed)
 {
-	const char *names[ARRAY_LEN(commands)], *meant;
+	const char *names[ARRAY_LEN(commands)];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		names[i] = commands[i].name;
-	meant = nearest_word(typed, names, ARRAY_LEN(commands));
 	fprintf(stderr, "vmferry: there is no command '%s'; vmferry --help lists them\n", typed);
-	if (meant)
-		fprintf(stderr, "did you mean vmferry %s?\n", meant);
+	nearest_propose("vmferry ", typed, names, ARRAY_LEN(commands));
 	return EXIT_USAGE;
 }
 

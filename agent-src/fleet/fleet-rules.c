@@ -12,7 +12,6 @@
 
 static const char *const kind_words[] =
 	{[RULE_GROUP] = "group", [RULE_APART] = "apart", [RULE_TOGETHER] = "together", [RULE_STAY] = "stay", NULL};
-static const char blanks[] = " \t\r";
 
 static int add_word(struct fleet_rule *rule, const char *word, struct err *e)
 {
@@ -36,10 +35,9 @@ static int add_words(struct fleet_rule *rule, char *text, const char *between, s
 /* The name, and the rest of the line as it stands. */
 static int add_reason(struct fleet_rule *rule, char *text, struct err *e)
 {
-	char *name = strsep(&text, blanks);
-	int r = *name ? add_word(rule, name, e) : 0;
+	char *reason = config_rest(text);
 
-	return r || !rule->count ? r : add_word(rule, text ? text + strspn(text, blanks) : "", e);
+	return *text ? add_word(rule, text, e) ?: add_word(rule, reason, e) : 0;
 }
 
 static struct fleet_rule *add_rule(struct fleet_rules *r, enum rule_kind kind, struct err *e)
@@ -60,38 +58,24 @@ static int check_rule(const struct fleet_rule *rule, struct err *e)
 	return rule->count >= least ? 0 : err_set(e, EINVAL, "%s needs %zu names or more", kind_words[rule->kind], least);
 }
 
-static int take_line(struct fleet_rules *r, char *line, struct err *e)
+static int take_line(void *ctx, char *line, struct err *e)
 {
-	char *rest = line, *word = strsep(&rest, blanks);
-	int kind = word_index(kind_words, word);
+	char *rest = config_rest(line);
+	int kind = word_index(kind_words, line);
 	AUTO_FREE char *known = words_or(kind_words);
 	struct fleet_rule *rule;
-	size_t n;
 
 	if (kind < 0)
-		return err_set(e, EINVAL, "'%s' is not %s", word, known);
-	rest = rest ? rest + strspn(rest, blanks) : line + strlen(line);
-	for (n = strlen(rest); n && strchr(blanks, rest[n - 1]); n--)
-		rest[n - 1] = '\0';
-	rule = add_rule(r, (enum rule_kind)kind, e);
+		return err_set(e, EINVAL, "'%s' is not %s", line, known);
+	rule = add_rule(ctx, (enum rule_kind)kind, e);
 	if (!rule)
 		return -e->code;
-	return (kind == RULE_STAY ? add_reason(rule, rest, e) : add_words(rule, rest, blanks, e)) ?: check_rule(rule, e);
+	return (kind == RULE_STAY ? add_reason(rule, rest, e) : add_words(rule, rest, " \t", e)) ?: check_rule(rule, e);
 }
 
 int rules_parse(struct fleet_rules *r, char *text, const char *name, struct err *e)
 {
-	unsigned number = 0;
-	char *line;
-	int code = 0;
-
-	while (!code && (line = strsep(&text, "\n"))) {
-		number++;
-		line += strspn(line, blanks);
-		if (*line && *line != '#')
-			code = take_line(r, line, e);
-	}
-	return code ? err_prefix(e, "%s, line %u", name, number) : 0;
+	return config_file_lines(text, name, take_line, r, e);
 }
 
 int rules_read(struct fleet_rules *r, struct err *e)

@@ -3,6 +3,7 @@
 #include "util.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LONGEST	   48
@@ -51,4 +52,12 @@ const char *nearest_word(const char *typed, const char *const *words, size_t cou
 		}
 	}
 	return nearest;
+}
+
+void nearest_propose(const char *before, const char *typed, const char *const *words, size_t count)
+{
+	const char *meant = nearest_word(typed, words, count);
+
+	if (meant)
+		fprintf(stderr, "did you mean %s%s?\n", before, meant);
 }

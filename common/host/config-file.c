@@ -49,3 +49,40 @@ int config_file_read(const char *path, char **text, struct err *e)
 	free(all);
 	return err_set(e, EILSEQ, "%s is not UTF-8 text", path);
 }
+
+static const char blanks[] = " \t\r";
+
+char *config_trim(char *text)
+{
+	size_t n;
+
+	text += strspn(text, blanks);
+	for (n = strlen(text); n && strchr(blanks, text[n - 1]); n--)
+		;
+	text[n] = '\0';
+	return text;
+}
+
+char *config_rest(char *line)
+{
+	char *rest = line + strcspn(line, blanks);
+
+	if (*rest)
+		*rest++ = '\0';
+	return config_trim(rest);
+}
+
+int config_file_lines(char *text, const char *name, int (*take)(void *ctx, char *line, struct err *e), void *ctx, struct err *e)
+{
+	unsigned number = 0;
+	char *line;
+	int r = 0;
+
+	while (!r && (line = strsep(&text, "\n"))) {
+		number++;
+		line = config_trim(line);
+		if (*line && *line != '#')
+			r = take(ctx, line, e);
+	}
+	return r ? err_prefix(e, "%s, line %u", name, number) : 0;
+}

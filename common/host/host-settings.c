@@ -9,8 +9,6 @@
 
 #define OF_HOST "/etc/vmferry/host"
 
-static const char blanks[] = " \t\r";
-
 static int take_number(unsigned *to, const char *value, struct err *e)
 {
 	char *end;
@@ -48,14 +46,13 @@ static int take_disk_dir(struct host_settings *s, char *value, struct err *e)
 
 static int take_net(struct host_settings *s, char *value, struct err *e)
 {
-	char *label = value, *bridge = strsep(&label, blanks);
+	char *label = config_rest(value);
 
-	label = label ? label + strspn(label, blanks) : NULL;
-	if (!*bridge || !label || !*label || strpbrk(label, blanks))
+	if (!*label || *config_rest(label))
 		return err_set(e, EINVAL, "net needs a bridge and its label: net br0 lan");
 	if (s->net_count == HOST_LINES_MAX)
 		return err_set(e, E2BIG, "there are more than %d bridges", HOST_LINES_MAX);
-	s->nets[s->net_count++] = (struct host_net){xstrdup(bridge), xstrdup(label)};
+	s->nets[s->net_count++] = (struct host_net){xstrdup(value), xstrdup(label)};
 	return 0;
 }
 
@@ -71,35 +68,24 @@ static const struct {
 	{"in", take_in}, {"out", take_out}, {"disk-dir", take_disk_dir}, {"net", take_net}, {"keep-memory", take_keep_memory},
 };
 
-static int take_line(struct host_settings *s, char *line, struct err *e)
+static int take_line(void *ctx, char *line, struct err *e)
 {
-	char *rest = line, *word = strsep(&rest, blanks), *value = rest ? rest + strspn(rest, blanks) : line + strlen(line);
-	size_t n, i;
+	char *value = config_rest(line);
+	size_t i;
 
-	for (n = strlen(value); n && strchr(blanks, value[n - 1]); n--)
-		value[n - 1] = '\0';
 	for (i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!strcmp(word, kinds[i].word))
-			return kinds[i].take(s, value, e);
-	return err_set(e, EINVAL, "'%s' is not known: in, out, disk-dir, net and keep-memory are", word);
+		if (!strcmp(line, kinds[i].word))
+			return kinds[i].take(ctx, value, e);
+	return err_set(e, EINVAL, "'%s' is not known: in, out, disk-dir, net and keep-memory are", line);
 }
 
 int host_settings_parse(struct host_settings *s, char *text, const char *name, struct err *e)
 {
-	unsigned number = 0;
-	char *line;
-	int r = 0;
+	int r = config_file_lines(text, name, take_line, s, e);
 
-	while (!r && (line = strsep(&text, "\n"))) {
-		number++;
-		line += strspn(line, blanks);
-		if (*line && *line != '#')
-			r = take_line(s, line, e);
-	}
-	if (!r)
-		return 0;
-	host_settings_fini(s);
-	return err_prefix(e, "%s, line %u", name, number);
+	if (r)
+		host_settings_fini(s);
+	return r;
 }
 
 int host_settings_read(struct host_settings *s, struct err *e)
