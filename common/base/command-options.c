@@ -330,14 +330,11 @@ static void suggest(const char *typed, const struct taker *t)
 {
 	AUTO_FREE char *name = xstrndup(typed + 2, strcspn(typed + 2, "="));
 	AUTO_FREE const char **names = xcalloc(t->count + 1, sizeof(*names));
-	const char *meant;
 	size_t i;
 
 	for (i = 0; i <= t->count; i++)
 		names[i] = t->long_options[i].name;
-	meant = nearest_word(name, names, t->count + 1);
-	if (meant)
-		fprintf(stderr, "did you mean --%s?\n", meant);
+	nearest_propose("--", name, names, t->count + 1);
 }
 
 /* getopt_long(3), with the whole command in its errors; one line after that about an option that there is none says which was probably meant. */
