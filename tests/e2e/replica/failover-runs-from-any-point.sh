@@ -58,7 +58,8 @@ says 'may run from its overlays still' "$DIR/err"
 exec {held}<&-
 [[ -e $STORE/run/disk1.qcow2 ]] || fail "its overlay is gone"
 replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
-[[ ! -e /proc/$begun ]] || fail "its QEMU runs"
+[[ -n $begun ]] || fail "it is not noted"
+wait_for 10 eval '! [[ -e /proc/$begun ]]' || fail "its QEMU runs: $(cat "/proc/$begun/status")"
 sync
 
 # in its place
