@@ -83,7 +83,7 @@ static int judge(const char *path, int status, struct words *w, struct err *e)
 	return err_set(e, EACCES, "%s was ended by signal %d", path, WTERMSIG(status));
 }
 
-static int run_one(const char *path, char *const *env, int event_fd, struct err *e)
+static int run_one(const char *path, const struct hook_about *about, char *const *env, int event_fd, struct err *e)
 {
 	char *argv[] = {(char *)(uintptr_t)path, NULL};
 	struct words said = {.n = 0};
@@ -91,8 +91,12 @@ static int run_one(const char *path, char *const *env, int event_fd, struct err 
 	struct stat st;
 	int status, r = is_own(path, e);
 
-	if (r < 0 || !r || stat(path, &st) || !S_ISREG(st.st_mode) || access(path, X_OK))
+	if (r < 0 || !r || stat(path, &st) || !S_ISREG(st.st_mode))
 		return r < 0 ? r : 0;
+	if (access(path, X_OK)) {
+		about->skipped(about->ctx, path);
+		return 0;
+	}
 	lseek(event_fd, 0, SEEK_SET);
 	r = program_run(&run, &status, e);
 	return r ? r : judge(path, status, &said, e);
@@ -162,7 +166,7 @@ static int run_all(const char *dir, const struct hook_about *about, const json_t
 	for (i = 0; i < n; i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, names[i]->d_name);
 
-		r = r ?: run_one(path, env, fd, e);
+		r = r ?: run_one(path, about, env, fd, e);
 		free(names[i]);
 	}
 	free(names);

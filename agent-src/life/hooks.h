@@ -14,6 +14,9 @@
 
 struct hook_about {
 	const char *guest, *destination, *how; /* each may be NULL */
+	/* Hears of a file that is no program: it was not run. */
+	void (*skipped)(void *ctx, const char *path);
+	void *ctx;
 };
 
 /* Runs those of that directory ("before.d"), up to the first that fails: -EPERM: others could have written it; -ETIMEDOUT; -EACCES: its exit code is not 0.

@@ -203,15 +203,33 @@ struct life *life_now(void)
 	return now;
 }
 
-static struct hook_about about(const struct life *l)
+#define HOOK_SKIPPED "%s is not executable, and was not run (chmod +x)"
+
+static void tell_skipped(void *ctx, const char *path)
 {
-	return (struct hook_about){l->guest, l->to, l->how};
+	struct life *l = ctx;
+
+	report_notice(&l->report, HOOK_SKIPPED, path);
+}
+
+/* After the result no event follows. */
+static void tell_skipped_late(void *ctx, const char *path)
+{
+	AUTO_FREE char *shown = text_shown(path);
+
+	(void)ctx;
+	fprintf(stderr, "vmferry: " HOOK_SKIPPED "\n", shown);
+}
+
+static struct hook_about about(struct life *l, void (*skipped)(void *ctx, const char *path))
+{
+	return (struct hook_about){.guest = l->guest, .destination = l->to, .how = l->how, .skipped = skipped, .ctx = l};
 }
 
 /* A hook's words of an end change nothing about it. */
 static void tell_hooks(struct life *l)
 {
-	struct hook_about hooks_about = about(l);
+	struct hook_about hooks_about = about(l, tell_skipped_late);
 	struct err e;
 
 	if (!l->is_trial && l->result && hooks_run(report_is_success(l->result) ? "after.d" : "failed.d", &hooks_about, l->result, &e))
@@ -619,7 +637,7 @@ static void remember(const struct life *l, json_t *result)
 
 int life_ask_hooks(struct life *l, struct err *e)
 {
-	struct hook_about hooks_about = about(l);
+	struct hook_about hooks_about = about(l, tell_skipped);
 
 	return l->is_trial || !l->plan ? 0 : hooks_run("before.d", &hooks_about, l->plan, e);
 }

@@ -21,6 +21,9 @@ hook before 20-window <<<"[ -e '$DIR/window' ] || { echo first; echo 'no moves b
 hook after 10-write <<<"cat >'$DIR/after'"
 hook failed 10-write <<<"cat >'$DIR/failed'"
 hook failed x.dpkg-old <<<"touch '$DIR/old'"
+hook before 05-forgotten <<<"touch '$DIR/old'"
+hook failed 05-forgotten <<<"touch '$DIR/old'"
+chmod -x "$VMFERRY_HOOKS"/{before,failed}.d/05-forgotten
 truncate -s 1M "$DIR/a.raw"
 MEM=32 WITNESS="ram_mb=4 rate=100" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 
@@ -29,6 +32,8 @@ assert_nothing_left
 heard before 'e["event"] == "plan" and e["guest"] == "a" and e["how"] == "live"'
 assert_eq "$(<"$DIR/words")" "a local live" "what the hook's environment says"
 heard failed 'e["outcome"] == "refused" and e["exit_code"] == 3'
+wait_event 'ev["event"] == "notice" and ev["text"].endswith("/before.d/05-forgotten is not executable, and was not run (chmod +x)")' >/dev/null
+grep -q 'vmferry: .*/failed.d/05-forgotten is not executable' "$DIR/move.log" || fail "nobody is told: $(<"$DIR/move.log")"
 [[ ! -e $DIR/old && ! -e $DIR/after ]] || fail "a hook ran that must not"
 mkdir "$DIR/checked"
 vmferry check "${GUEST_PID[a]}" local --disk-dir "$DIR/checked" >/dev/null || fail "a check asks hooks"
