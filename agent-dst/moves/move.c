@@ -16,7 +16,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define TURN_MS 250
+#define TURN_MS	      250
+#define LAPSE_LOOK_MS 1000
 
 static const struct stage stages[];
 
@@ -125,10 +126,13 @@ static int accept_or_ask(struct transfer *t, int r, struct err *e)
 		json_object_set_new(accept, "turn_error", json_string(t->turn.why_not));
 	r = parts_describe(&t->parts, accept, e);
 	t->accepted = !r;
-	if (!r)
-		return json_message_send(t->a.control, MSG_ACCEPT, t->a.id, accept, e);
-	json_decref(accept);
-	return r;
+	if (r) {
+		json_decref(accept);
+		return r;
+	}
+	turn_accepted(&t->turn, now_ns());
+	conductor_tick(&t->a.con, LAPSE_LOOK_MS);
+	return json_message_send(t->a.control, MSG_ACCEPT, t->a.id, accept, e);
 }
 
 static int plan(struct transfer *t, struct err *e)
@@ -169,10 +173,14 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DESCRIBE && t->line.asked && !t->accepted)
 		return take_more(t, ev, e);
+	if (ev->kind == EVENT_TICK && turn_lapses(&t->turn, now_ns()))
+		log_error("the source of guest %s says nothing: it keeps no other from coming any more", t->target.name ?: "?");
 	/* a source that has refused its guest was looked at less closely */
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->accepted || target_is_refused(&t->target))
 		return common_event(t, ev, e);
+	conductor_tick(&t->a.con, 0);
 	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->decisions, e);
+	r = r ?: turn_resume(t, e);
 	if (!r)
 		conductor_goto(&t->a.con, ST_PREPARE);
 	return r;

@@ -8,6 +8,7 @@
 #include "ticket.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct transfer;
 
@@ -17,7 +18,16 @@ struct turn {
 	bool waits;
 	unsigned told; /* so many come first, as the source knows */
 	char *why_not; /* none could be had; NULL: it could */
+
+	uint64_t accepted_ns; /* the plan was, and PREPARE is waited for; 0: it is not */
+	bool lapsed;	      /* that took too long: others have come before it */
 };
+
+/*
+ * From ACCEPT to PREPARE a source has its hooks to ask (30 s each), and little else to do. One that says nothing for longer than this keeps nobody from coming:
+ * its ticket goes, and with it what it was promised.
+ */
+#define TURN_LAPSES_MS 300000
 
 /* On DESCRIBE. t->turn.waits: it is not its turn. -errno: this host's file cannot be read. */
 int turn_begin(struct transfer *t, struct err *e);
@@ -25,6 +35,14 @@ int turn_begin(struct transfer *t, struct err *e);
 int turn_look(struct transfer *t, struct err *e);
 /* On PREPARE, of a source that did not ask: it is counted. */
 void turn_count(struct transfer *t);
+/* ACCEPT is sent. */
+void turn_accepted(struct turn *u, uint64_t now_ns);
+/* The ticket has just gone, as PREPARE has not come. */
+bool turn_lapses(struct turn *u, uint64_t now_ns);
+/* On PREPARE, of one whose ticket has gone: another. -ETIMEDOUT: so many as may (in; 0: any number) have come before it. Any other error is one of the directory. */
+int turn_regain(struct turn *u, const char *runtime_dir, unsigned in, struct err *e);
+/* PREPARE has come: of one whose ticket had gone, all that others were promised meanwhile is looked at again. -errno: there is no turn, or no room, for it. */
+int turn_resume(struct transfer *t, struct err *e);
 /* The move's ticket goes, so that others have their turn. */
 void turn_end(struct transfer *t);
 /* And, of a move that was taken up, that of the agent that has died does not. */
