@@ -68,6 +68,14 @@ static uint64_t memory_to_come(const json_t *note)
 	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? process_resident_bytes((pid_t)pid) : 0);
 }
 
+/* Of that directory, or of the one in which it is to be made (in PREPARE). */
+static int stat_dir(const char *dir, struct stat *st)
+{
+	AUTO_FREE char *copy = xstrdup(dir);
+
+	return stat(dir, st) && stat(dirname(copy), st) ? -errno : 0;
+}
+
 /* Bytes of its files on that file system that are not written yet. */
 static uint64_t bytes_to_come(const json_t *note, dev_t device)
 {
@@ -79,10 +87,9 @@ static uint64_t bytes_to_come(const json_t *note, dev_t device)
 		const char *path = json_text(file, "path") ?: "";
 		const char *slash = strrchr(path, '/');
 		AUTO_FREE char *dir = slash ? xstrndup(path, MAX(1, (size_t)(slash - path))) : xstrdup(".");
-		AUTO_FREE char *copy = xstrdup(dir);
 		struct stat st, at;
 
-		if ((stat(dir, &st) && stat(dirname(copy), &st)) || st.st_dev != device) /* its directory is made in PREPARE */
+		if (stat_dir(dir, &st) || st.st_dev != device)
 			continue;
 		all += less(bytes_of(file, "bytes"), stat(path, &at) ? 0 : (uint64_t)at.st_blocks * 512);
 	}
@@ -150,15 +157,11 @@ static void check_volume(struct transfer *t, const json_t *volume, const json_t 
 	const char *dir = json_text(volume, "dir");
 	AUTO_FREE char *names = names_of(others);
 	char a[24], b[24], c[24];
-	struct stat st;
-	json_t *note;
 	struct err e;
-	size_t i;
 
-	if (!dir || stat(dir, &st))
+	if (!dir)
 		return;
-	json_array_foreach((json_t *)(uintptr_t)others, i, note)
-		promised += bytes_to_come(note, st.st_dev);
+	promised = promise_of_room(others, dir);
 	if (!need || !promised || need > available || need + promised <= available)
 		return;
 	err_set(&e, ENOSPC,
@@ -177,6 +180,33 @@ static void exchange(struct transfer *t, const json_t *note, json_t **others)
 	*others = NULL;
 	if (ticket_note(t->turn.ticket, t->cfg->runtime_dir, "in", note, others, &e))
 		log_error("what guests on their way here were promised is not counted: %s", e.msg);
+}
+
+json_t *promise_choice(struct transfer *t, const char *dir, uint64_t bytes)
+{
+	AUTO_FREE char *path = xasprintf("%s/-", dir ?: "");
+	json_t *files = json_array(), *note, *others;
+
+	if (dir)
+		add_file(files, path, bytes);
+	note = json_pack("{s:s*,s:o}", "guest", json_text(t->target.description, "name"), "files", files);
+	exchange(t, note, &others);
+	json_decref(note);
+	return others;
+}
+
+uint64_t promise_of_room(const json_t *others, const char *dir)
+{
+	uint64_t promised = 0;
+	json_t *note;
+	struct stat st;
+	size_t i;
+
+	if (stat_dir(dir, &st))
+		return 0;
+	json_array_foreach((json_t *)(uintptr_t)others, i, note)
+		promised += bytes_to_come(note, st.st_dev);
+	return promised;
 }
 
 void promise_examine(struct transfer *t)

@@ -3,6 +3,7 @@
 #include "host-settings.h"
 #include "json-text.h"
 #include "paths.h"
+#include "promise.h"
 #include "room.h"
 #include "transfer.h"
 #include "util.h"
@@ -10,6 +11,8 @@
 #include <errno.h>
 #include <libgen.h>
 #include <string.h>
+
+#define CHOICES_MAX 4
 
 /* ---- directories ---- */
 
@@ -22,10 +25,10 @@ static uint64_t room_of(const char *dir)
 	return !room_get(dir, &room) || !room_get(dirname(copy), &room) ? room.disk : 0;
 }
 
-/* Malloc'ed; NULL: none of them can be used. */
-static char *roomiest(const struct host_settings *s, const char *guest)
+/* Less what others were promised. Malloc'ed; NULL: none of them can be used. If all of it is promised, the first: the plan says to whom. */
+static char *roomiest(const struct host_settings *s, const char *guest, const json_t *others)
 {
-	uint64_t most = 0, room;
+	uint64_t most = 0, room, promised;
 	char *best = NULL;
 	size_t i;
 
@@ -33,6 +36,8 @@ static char *roomiest(const struct host_settings *s, const char *guest)
 		AUTO_FREE char *dir = path_with_name(s->disk_dirs[i], guest);
 
 		room = room_of(dir);
+		promised = promise_of_room(others, dir);
+		room = room && room <= promised ? 1 : room - MIN(room, promised);
 		if (room <= most)
 			continue;
 		most = room;
@@ -42,14 +47,47 @@ static char *roomiest(const struct host_settings *s, const char *guest)
 	return best;
 }
 
-static int choose_dir(struct transfer *t, const struct host_settings *s, struct err *e)
+static uint64_t bytes_of_disks(const json_t *description)
+{
+	uint64_t bytes = 0;
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(description, "disks"), i, disk) {
+		json_int_t n = json_integer_value(json_object_get(disk, "allocated"));
+
+		bytes += n > 0 ? (uint64_t)n : 0;
+	}
+	return bytes;
+}
+
+/* Malloc'ed, or NULL. A choice is told to others, and is another one if they have told theirs meanwhile. */
+static char *choose(struct transfer *t, const struct host_settings *s)
 {
 	const char *guest = json_text(t->target.description, "name") ?: "guest";
+	char *best = NULL, *before;
+	unsigned tries = CHOICES_MAX;
+	bool again;
+
+	do {
+		json_t *others = promise_choice(t, best, bytes_of_disks(t->target.description));
+
+		before = best;
+		best = roomiest(s, guest, others);
+		again = best && (!before || strcmp(best, before) != 0);
+		free(before);
+		json_decref(others);
+	} while (again && --tries);
+	return best;
+}
+
+static int choose_dir(struct transfer *t, const struct host_settings *s, struct err *e)
+{
 	AUTO_FREE char *best = NULL;
 
 	if (strcmp(json_text(t->target.description, "disk_dir") ?: "", "auto") != 0)
 		return 0;
-	best = roomiest(s, guest);
+	best = choose(t, s);
 	if (!best)
 		return err_set(
 			e, ENOENT,

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Memory and room of a destination are promised to the guests on their way there: of two that each have room and both do not, the second is refused before
-# anything is touched, and says to whom; once the first is gone the kernel's figures count alone. check says the same.
+# anything is touched, and says to whom; once the first is gone the kernel's figures count alone. check says the same. Of two directories the one with most
+# room that is promised to nobody is chosen.
 # tier: gate
 [[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
 . "$(dirname "$0")/../../lib/aftermath.sh"
@@ -28,9 +29,12 @@ first_is_cancelled() { # NAME
 	wait "$MOVE_PID" || true
 }
 
-mkdir -p "$DIR/there" "$DIR/elsewhere"
+mkdir -p "$DIR/there" "$DIR/second" "$DIR/elsewhere"
 mount -n -t tmpfs -o size=64M there "$DIR/there"
-at_exit 'umount -nl "$DIR/there"'
+mount -n -t tmpfs -o size=40M second "$DIR/second"
+at_exit 'umount -nl "$DIR/there" "$DIR/second"'
+export VMFERRY_HOST=$DIR/host
+printf 'disk-dir %s\n' "$DIR/there" "$DIR/second" >"$VMFERRY_HOST"
 most_mb=$(($(sed -n 's/^MemAvailable: *\([0-9]*\).*/\1/p' /proc/meminfo) / 1024 * 6 / 10))
 guest a 32
 guest b 32
@@ -41,6 +45,8 @@ to_listener
 first_is_on_its_way a "$DIR/there"
 second_is_refused migrate b "$DIR/there" 'that are free in .* are promised to guests on their way there (a)'
 second_is_refused check b "$DIR/there" 'are promised to guests on their way there (a)'
+vmferry check "${GUEST_PID[b]}" "$DEST" --disk-dir auto --json >"$DIR/said" || fail "check: $(<"$DIR/said")"
+grep -q "\"to\":\"$DIR/second/b.raw\"" "$DIR/said" || fail "promised room is chosen: $(<"$DIR/said")"
 first_is_cancelled a
 move b "$DEST" --disk-dir "$DIR/there"
 guest_verify "$DIR/there/b.orders" >/dev/null
