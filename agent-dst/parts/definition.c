@@ -1,6 +1,7 @@
 /* definition.c: see definition.h. */
 #include "definition.h"
 #include "fault.h"
+#include "host-settings.h"
 #include "json-text.h"
 #include "kept-definition.h"
 #include "log.h"
@@ -102,21 +103,72 @@ static void caution(const struct definition *d, char *sentence /* freed */)
 	free(sentence);
 }
 
+static bool is_bridge(const char *name)
+{
+	AUTO_FREE char *path = xasprintf("/sys/class/net/%s/bridge", name);
+
+	return !strchr(name, '/') && !access(path, F_OK);
+}
+
+static bool is_there(struct lv *v, const char *kind, const char *name)
+{
+	struct err ignored;
+	bool active;
+
+	return !strcmp(kind, "bridge") ? is_bridge(name) : !lv_network(v, name, &active, &ignored) && active;
+}
+
+/* What this host's owner calls by that label, of the same kind if there is one: "bridge:br0", malloc'ed; NULL: nothing. */
+static char *find_labelled(struct lv *v, const char *label, const char *kind)
+{
+	static const char *const kinds[] = {"bridge", "network"};
+	struct host_settings s;
+	struct err ignored;
+	char *found = NULL;
+	size_t k, i;
+
+	if (host_settings_read(&s, &ignored))
+		return NULL;
+	for (k = 0; k < ARRAY_LEN(kinds) && !found; k++) {
+		const char *one = kinds[!strcmp(kind, "network") ^ k];
+
+		for (i = 0; i < s.net_count && !found; i++)
+			if (!strcmp(s.nets[i].label, label) && is_there(v, one, s.nets[i].bridge))
+				found = xasprintf("%s:%s", one, s.nets[i].bridge);
+	}
+	host_settings_fini(&s);
+	return found;
+}
+
+/* A source that knows of that has the card there by another name. */
+static bool goes_by_label(const struct definition *d, struct lv *v, const char *kind, const char *name)
+{
+	const json_t *told = json_object_get(d->target->description, DEFINITION);
+	const char *label = json_text(json_object_get(d->target->description, "bridge_labels"), name);
+	AUTO_FREE char *to = label && json_is_true(json_object_get(told, "net_map")) ? find_labelled(v, label, kind) : NULL;
+
+	if (to)
+		json_array_append_new(json_object_get(d->accept, "networks"),
+				      json_pack("{s:s,s:s,s:s}", "kind", kind, "name", name, "to", to));
+	return to;
+}
+
 /* Missing networks keep nobody from having the guest there, but it does not start before they are made. */
 static void look_at_network(const struct definition *d, struct lv *v, const json_t *net)
 {
 	const char *kind = json_text(net, "kind") ?: "", *name = json_text(net, "name") ?: "";
-	AUTO_FREE char *bridge = xasprintf("/sys/class/net/%s/bridge", name);
 	bool active;
 	struct err e;
 
-	if (!strcmp(kind, "bridge") && !strchr(name, '/') && access(bridge, F_OK))
+	if (!strcmp(kind, "bridge") && !strchr(name, '/') && !is_bridge(name) && !goes_by_label(d, v, kind, name))
 		caution(d, xasprintf("there is no bridge %s, which the guest's network card needs before it can start", name));
 	if (strcmp(kind, "network"))
 		return;
 	if (lv_network(v, name, &active, &e) == -ENOENT) {
 		AUTO_FREE char *all = networks_here(v);
 
+		if (goes_by_label(d, v, kind, name))
+			return;
 		caution(d, xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start",
 				     name, *all ? all : "none"));
 	} else if (e.code == 0 && !active) {
@@ -177,7 +229,7 @@ static int look(struct definition *d, const json_t *told, struct err *e)
 	if (r)
 		return r;
 	version = version_text(lv_version(v));
-	d->accept = json_pack("{s:s,s:[]}", "libvirt", version, "cautions");
+	d->accept = json_pack("{s:s,s:[],s:[]}", "libvirt", version, "cautions", "networks");
 	r = check_is_free(d, v, told, e);
 	if (!r) {
 		look_at_networks(d, v, told);

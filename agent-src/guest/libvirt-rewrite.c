@@ -414,7 +414,7 @@ static int missing(const struct rewriter *w, struct err *e)
 	for (i = 0; i < c->path_count && !c->may_miss; i++)
 		if (!w->paths_found[i] && !c->paths[i].may_miss)
 			return err_set(e, ENOENT, "no disk, backing file, firmware or kernel of it is '%.200s'", c->paths[i].from);
-	for (i = 0; i < c->net_count; i++)
+	for (i = 0; i < c->net_count && !c->may_miss; i++)
 		if (!w->nets_found[i])
 			return err_set(e, ENOENT, "no network card of it has the address, target or network '%.60s'", c->nets[i].from);
 	if (c->name && !w->name_found)

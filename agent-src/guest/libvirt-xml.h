@@ -106,7 +106,7 @@ struct libvirt_changes {
 	const char
 		*listen; /* for each address of graphics that not every host has (127.0.0.1, ::1, 0.0.0.0, ::, localhost); NULL: as it is */
 	bool drop_tpm;
-	bool may_miss; /* so is any of paths */
+	bool may_miss; /* so is any of paths and nets */
 };
 
 /*

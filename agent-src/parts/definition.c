@@ -112,8 +112,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		return 0;
 	json_object_set_new(out, "owner", json_string("libvirt"));
 	json_object_set_new(out, DEFINITION,
-			    json_pack("{s:s,s:s,s:o,s:o,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def),
-				      "pools", pools_of(def), "autostart", d->guest.autostart));
+			    json_pack("{s:s,s:s,s:o,s:o,s:b,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def),
+				      "pools", pools_of(def), "autostart", d->guest.autostart, "net_map", true));
 	return 0;
 }
 
@@ -237,6 +237,36 @@ static void change_files(struct definition *d, struct changes *c)
 	}
 }
 
+/* "bridge:br0": where the destination has the network of that card, which has another name there; NULL: it has the same. */
+static const char *place_of_card(const json_t *accept, const struct libvirt_nic *nic)
+{
+	json_t *net;
+	size_t i;
+
+	json_array_foreach(json_object_get(json_object_get(accept, DEFINITION), "networks"), i, net) {
+		const char *kind = json_text(net, "kind"), *name = json_text(net, "name");
+
+		if (kind && name && nic->kind && nic->source && !strcmp(kind, nic->kind) && !strcmp(name, nic->source))
+			return json_text(net, "to");
+	}
+	return NULL;
+}
+
+static void change_cards(struct definition *d, struct changes *c)
+{
+	size_t i;
+
+	for (i = 0; i < d->guest.def.nic_count; i++) {
+		const struct libvirt_nic *nic = &d->guest.def.nics[i];
+		const char *to = place_of_card(d->accepted, nic);
+
+		if (!to)
+			continue;
+		c->list[c->count++] = (struct libvirt_change){.from = nic->mac ?: nic->source, .to = to};
+		tell_once(d, "network card %s is on %s there, which has the label of %s here", nic->mac ?: nic->target ?: "?", to, nic->source);
+	}
+}
+
 /* The most changes that there can be, each image named by each disk. */
 static size_t most_changes(const struct definition *d)
 {
@@ -278,16 +308,20 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 {
 	AUTO_FREE struct libvirt_change *list = xcalloc(most_changes(d), sizeof(*list));
 	AUTO_FREE char **names = xcalloc(d->disks->count + 1U, sizeof(*names));
+	AUTO_FREE struct libvirt_change *cards = xcalloc(d->guest.def.nic_count + 1, sizeof(*cards));
 	const char *emulator = json_text(d->accepted, "qemu");
-	struct changes c = {list, 0};
+	struct changes c = {list, 0}, nets = {cards, 0};
 	size_t i;
 	int r;
 
 	change_disks(d, &c, d->accepted, names);
 	change_files(d, &c);
+	change_cards(d, &nets);
 	r = use(d,
 		&(struct libvirt_changes){.paths = c.list,
 					  .path_count = c.count,
+					  .nets = nets.list,
+					  .net_count = nets.count,
 					  .may_miss = definition_is_live(d), /* what was plugged in is not there at the next start */
 					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
 		ctx, e);

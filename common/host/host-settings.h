@@ -7,7 +7,7 @@
  *     # where disks of guests that come here go (migrate --disk-dir auto): the one with most room
  *     disk-dir /srv/vm/%n
  *     disk-dir /fast/vm/%n
- *     # a bridge, and what it is called at every host
+ *     # a bridge, or a network of libvirt's, and what it is called at every host
  *     net br0 lan
  *     # stays free when a guest comes
  *     keep-memory 2G

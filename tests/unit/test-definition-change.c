@@ -165,6 +165,29 @@ static void nor_is_a_volume_that_stays_one(void **state)
 	assert_null(strstr(xml, "backingStore"));
 }
 
+/* The definition of what is shut down lacks a card that was plugged in. */
+static void cards_go_to_what_has_the_label_there(void **state)
+{
+	static const char one[] =
+		"<interface type='network'><mac address='52:54:00:00:00:0%d'/><source network='%s' portgroup='x'/></interface>";
+	AUTO_FREE char *base = definition(NULL);
+	const char *end = strstr(base, "</devices>");
+	AUTO_FREE char *cut = xstrndup(base, (size_t)(end - base));
+	AUTO_FREE char *a = xasprintf(one, 1, "office"), *b = xasprintf(one, 2, "lab");
+	AUTO_FREE char *xml = xasprintf("%s%s%s%s", cut, a, b, end);
+
+	(void)state;
+	if (libvirt_definition_read(&d.guest.def, xml, strlen(xml), &err))
+		fail_msg("%s", err.msg);
+	d.told = true;
+	d.accepted = json_pack("{s:{s:[{s:s,s:s,s:s},{s:s,s:s,s:s}]}}", "definition", "networks", "kind", "network", "name", "office", "to",
+			       "bridge:vm-lan", "kind", "bridge", "name", "lab", "to", "bridge:not-this");
+	if (definition_change(&d, &xml, &err))
+		fail_msg("%s", err.msg);
+	assert_non_null(strstr(xml, "<source bridge=\"vm-lan\"/>"));
+	assert_non_null(strstr(xml, "<source network=\"lab\" portgroup=\"x\"/>"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +195,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(base_that_is_named_nowhere_is_not_missed, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_image_of_all_is_based_on_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_is_a_volume_that_stays_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(cards_go_to_what_has_the_label_there, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -83,7 +83,7 @@ static void silence_gives_it_up(void **state)
 	turn_accepted(&turn, 1000 * S);
 	assert_true(turn_lapses(&turn, 1300 * S));
 	assert_null(turn.ticket);
-	assert_int_equal(others(), 0); /* nor is anything promised to it */
+	assert_int_equal(others(), 0);		    /* nor is anything promised to it */
 	assert_false(turn_lapses(&turn, 1301 * S)); /* it is told once */
 	assert_true(turn.lapsed);
 }
