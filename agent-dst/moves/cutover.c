@@ -11,6 +11,7 @@
 #include "monitors.h"
 #include "process.h"
 #include "qemu-settings.h"
+#include "taken-over.h"
 #include "urgent.h"
 #include "util.h"
 #include "words.h"
@@ -110,7 +111,8 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	t->cont_ns = now_ns();
 	if (t->a.handoff.restarted && target_run_state(&t->target) == RUNS)
 		return 0;
-	if (disks_shared_unwritten(&t->disks, e) || disks_by_word_watched(&t->disks, e)) {
+	if (disks_shared_unwritten(&t->disks, e) || disks_by_word_watched(&t->disks, e) ||
+	    taken_over_raise(&t->point, t->target.qemu.pid, t->target.qemu.start_time, e)) {
 		*out = EV_CONT_FAILED_NEVER_RAN;
 		return 0;
 	}
@@ -188,6 +190,10 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 
 void cutover_keep_disks(struct transfer *t)
 {
+	struct err e;
+
+	if (taken_over_raise(&t->point, 0, 0, &e))
+		log_error("%s", e.msg);
 	settle(t);
 	transfer_undo(t, true);
 	attempt_finish(&t->a);

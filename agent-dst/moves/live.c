@@ -1,5 +1,6 @@
 /* live.c: a guest that runs, or is paused, with its memory: a QEMU waits for it, is filled, and loads the device state at the end. */
 #include "transfer.h"
+#include "taken-over.h"
 #include "util.h"
 
 bool live_can_run(const struct transfer *t)
@@ -82,5 +83,7 @@ int live_finish(struct transfer *t, struct err *e)
 		r = disks_let_go(&t->disks, e);
 	if (!r)
 		r = disks_note_shared(&t->disks, e);
+	if (!r)
+		r = taken_over_hold(&t->point, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

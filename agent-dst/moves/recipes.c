@@ -8,7 +8,7 @@
 #define PART(name) offsetof(struct transfer, name.part)
 
 #define LIVE                                                                                                                               \
-	.parts = {PART(target), PART(ram), PART(disks), PART(files), PART(tpm), PART(startup), PART(line), PART(arrived)},                 \
+	.parts = {PART(target), PART(point), PART(ram), PART(disks), PART(files), PART(tpm), PART(startup), PART(line), PART(arrived)},    \
 	.cutover = &live_cutover, .lost = "the destination QEMU ended", .can_run = live_can_run, .receive = live_receive,                  \
 	.tell_ready = live_tell_ready, .finish = live_finish
 

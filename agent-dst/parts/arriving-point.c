@@ -7,6 +7,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "merge.h"
+#include "taken-over.h"
 #include "util.h"
 
 #include <errno.h>
@@ -173,15 +174,36 @@ static int check_store(struct arriving_point *a, const struct point *newest, str
 	return r ? r : newest ? check_disks(a, newest, e) : 0;
 }
 
+/* Another kind of transfer is not about a replica, unless the guest comes to where that is. */
+static bool is_about_replica(const struct arriving_point *a)
+{
+	return asked(a) || !strcmp(json_text(a->target->description, "how") ?: "", "replica");
+}
+
+static int check_planned(const struct arriving_point *a, const struct point *newest, struct err *e)
+{
+	AUTO_FREE char *dir = taken_over_dir(a->store.dir);
+
+	if (!newest || a->from != newest->number)
+		return err_set(
+			e, EAGAIN,
+			"what guest %s has written since its newest point here is not known at the source: vmferry replica sync %s first",
+			a->target->name, a->target->name);
+	return access(dir, F_OK) ? 0
+				 : err_set(e, EEXIST, "%s is left of a run of guest %s from a point: vmferry replica failover %s --cancel",
+					   dir, a->target->name, a->target->name);
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct arriving_point *a = point_of(p);
 	AUTO_FREE char *dir = NULL;
 	const struct point *newest;
-	int r = check_asked(a, e);
+	int r = is_about_replica(a) ? check_asked(a, e) : 1;
 
 	if (r)
-		return r;
+		return MIN(r, 0);
+	a->planned = json_is_true(json_object_get(asked(a), "planned"));
 	a->term = (uint64_t)json_integer_value(json_object_get(asked(a), "term"));
 	dir = points_dir(json_text(a->target->description, "disk_dir"), a->target->name);
 	r = points_read(&a->store, dir, e);
@@ -194,7 +216,7 @@ static int examine(struct part *p, struct err *e)
 		return target_obstacle(a->target, e);
 	a->from = newest ? choose_from(a, newest) : 0;
 	a->number = newest ? newest->number + 1 : 1;
-	return 0;
+	return a->planned && check_planned(a, newest, e) ? target_obstacle(a->target, e) : 0;
 }
 
 /* Old copies may have something of the first point: the disks of an old primary, say. Later ones have the point before. */
@@ -203,13 +225,20 @@ int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, cons
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	bool is_whole = !points_newest(&a->store);
 
-	if (!a->draft)
+	if (!a->draft && a->planned)
+		a->draft = taken_over_dir(a->store.dir);
+	else if (!a->draft)
 		a->draft = points_draft(&a->store, a->number, attempt_id_format(a->part.a->id, id));
 	d->path = xasprintf("%s/disk%zu.%s", a->draft, a->disks->count, is_whole ? "raw" : "qcow2");
 	return is_whole ? old_copy_choose(&d->old, a->state_dir, a->target->name, json_text(o, "reuse"), d->path, e) : 0;
 }
 
-void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d)
+bool arriving_point_makes(const struct arriving_point *a, const char *dir)
+{
+	return a->draft && !strcmp(dir, a->draft);
+}
+
+void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d, const json_t *o)
 {
 	const struct point *newest = points_newest(&a->store);
 	const json_t *below = newest ? point_disk(newest, a->disks->count) : NULL;
@@ -225,9 +254,10 @@ void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *
 	d->set_aside = false;
 	d->format = xstrdup(below ? "qcow2" : "raw");
 	d->above = below && !a->from;
+	d->allocated = a->from ? MIN(d->allocated, (uint64_t)json_integer_value(json_object_get(o, "since_bytes"))) : d->allocated;
 	if (!below)
 		return;
-	d->backing = xasprintf("../%s/%s", newest->slot, json_text(below, "file"));
+	d->backing = xasprintf(a->planned ? "../points/%s/%s" : "../%s/%s", newest->slot, json_text(below, "file"));
 	d->backing_format = xstrdup(json_text(below, "format"));
 	d->cluster_size = a->from ? CLUSTER_OF_DELTA : CLUSTER_OF_WHOLE;
 	d->qcow2 = json_pack("{s:s,s:b}", "version", "v3", "extended-l2", a->from != 0);
@@ -238,6 +268,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	const struct arriving_point *a = point_of(p);
 
 	(void)e;
+	if (!asked(a))
+		return 0;
 	json_object_set_new(accept, "replica",
 			    json_pack("{s:I,s:I,s:I,s:s}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
 				      (json_int_t)a->store.count, "dir", a->store.dir));
@@ -300,7 +332,9 @@ static int make_draft(struct arriving_point *a, struct err *e)
 	if (r)
 		return r;
 	r = points_session(a->store.dir, &a->session_fd, e) ?: plan_again(a, e) ?: mend(a, e);
-	if (!r)
+	if (!r && a->planned)
+		r = taken_over_prepare(a, e);
+	else if (!r)
 		r = attempt_own(a->part.a, "point-draft", json_pack("{s:s}", "path", a->draft), e);
 	if (!r && mkdir(a->draft, 0700))
 		r = err_sys(e, errno, "cannot make the directory %s", a->draft);
@@ -311,8 +345,10 @@ static int make_draft(struct arriving_point *a, struct err *e)
 static int prepare(struct part *p, struct err *e)
 {
 	struct arriving_point *a = point_of(p);
-	int r = a->is_first ? create_store(a, e) : 0;
+	int r = asked(a) && a->is_first ? create_store(a, e) : 0;
 
+	if (!asked(a))
+		return 0;
 	return r ? r : make_draft(a, e) ?: note_store(a, e);
 }
 
@@ -397,7 +433,9 @@ static int on_point(struct arriving_point *a, const struct event *ev, struct err
 
 static int event(struct part *p, const struct event *ev, struct err *e)
 {
-	return ev->kind == EVENT_FRAME && ev->type == MSG_POINT ? on_point(point_of(p), ev, e) : PART_NOT_MINE;
+	return ev->kind == EVENT_FRAME && ev->type == MSG_POINT && point_of(p)->draft && !point_of(p)->planned
+		       ? on_point(point_of(p), ev, e)
+		       : PART_NOT_MINE;
 }
 
 void arriving_point_prune(struct arriving_point *a)
@@ -438,10 +476,13 @@ static void fini(struct part *p)
 	free(a->draft);
 	if (a->session_fd >= 0)
 		close(a->session_fd);
+	if (a->lock_fd >= 0)
+		close(a->lock_fd);
 }
 
 static const struct part_undo undo[] = {
 	{"point-draft", "a point of a replica that is not whole", undo_draft},
+	{"take-over", "the guest in place of its primary", taken_over_undo},
 	{NULL, NULL, NULL},
 };
 
@@ -456,5 +497,6 @@ void arriving_point_init(struct arriving_point *a, struct target *target, struct
 				     .disks = disks,
 				     .data = data,
 				     .state_dir = state_dir,
-				     .session_fd = -1};
+				     .session_fd = -1,
+				     .lock_fd = -1};
 }

@@ -312,7 +312,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (json_text(backing, "format"))
 		d->backing_format = xstrdup(json_text(backing, "format"));
 	if (ds->point)
-		arriving_point_dress(ds->point, d);
+		arriving_point_dress(ds->point, d, o);
 	ds->count++;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* disks-space.c: see disks-space.h. */
 #include "disks-space.h"
+#include "arriving-point.h"
 #include "host-state.h"
 #include "room.h"
 #include "space.h"
@@ -20,8 +21,9 @@ static char *dir_of(const struct disks *d, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	const char *dir = dirname(copy);
+	bool is_made = (d->target->makes_dir && !strcmp(dir, d->target->dir)) || (d->point && arriving_point_makes(d->point, dir));
 
-	if (!d->target->makes_dir || strcmp(dir, d->target->dir))
+	if (!is_made)
 		return xstrdup(dir);
 	AUTO_FREE char *parent = xstrdup(dir);
 

@@ -15,6 +15,7 @@
 #include "qemu-names.h"
 #include "replica-conf.h"
 #include "replica-here.h"
+#include "replica-planned.h"
 #include "replica-show.h"
 #include "util.h"
 #include "whereabouts.h"
@@ -34,25 +35,6 @@
 #define LOOK_MS 500
 
 /* ---- sync ---- */
-
-static void set_up_move(struct replica_conf *c, const char *guest)
-{
-	memcpy(c->sync.pair, c->pair, sizeof(c->sync.pair));
-	c->sync.term = c->term;
-	c->sync.keep = c->keep;
-	c->sync.spool = c->spool;
-	c->sync.freezes = c->freezes;
-	c->o.vm = guest;
-	c->o.how = HOW_REPLICA;
-	c->o.dest.where = c->to;
-	c->o.disks.chain = CHAIN_FLATTEN;
-	c->o.disks.accept = DISK_ACCEPT_BITMAPS;
-	c->o.replica = &c->sync;
-	c->o.state_dir = c->o.dest.state_dir = c->state_dir;
-	c->o.runtime_dir = c->o.dest.runtime_dir = c->runtime_dir;
-	if (!c->o.carry.channels)
-		c->o.carry.channels = channels_for(own_processors());
-}
 
 /* Members that list and status show. */
 static void note_outcome(const struct replica_conf *c, const char *guest, int code)
@@ -121,7 +103,7 @@ static int make_point(struct replica_conf *c, const char *guest)
 
 	settle_earlier(c, guest);
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	set_up_move(c, guest);
+	replica_conf_set_up(c, guest, HOW_REPLICA);
 	code = move_run(&c->o);
 	note_outcome(c, guest, code);
 	json_decref(c->sync.disks);
@@ -266,6 +248,10 @@ static int run_schedule(struct replica_conf *c, int argc, char **argv)
 			sync_in_child(argv[0]);
 		}
 		replica_conf_fini(&now);
+		if (r == -ENOENT) { /* it was removed, or the guest has gone to it */
+			printf("guest %s has no replica any more that is made from here\n", argv[0]);
+			return 0;
+		}
 		if (r)
 			return say(&e);
 		poll(NULL, 0, LOOK_MS);
@@ -434,6 +420,8 @@ static int test_guest(struct replica_conf *c, int argc, char **argv)
 static int fail_over(struct replica_conf *c, int argc, char **argv)
 {
 	(void)argc;
+	if (c->plans)
+		return replica_planned(c, argv[0]);
 	return c->cancels     ? replica_failover_cancel(c, argv[0])
 	       : c->completes ? replica_failover_complete(c, argv[0])
 			      : replica_failover(c, argv[0]);
@@ -443,7 +431,8 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
 			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net", "end", "state-dir", NULL},
-			 *const failover_shown[] = {"point", "peer-is-fenced", "map-net", "cancel", "complete", "state-dir", NULL};
+			 *const failover_shown[] = {"planned",	"max-downtime", "point", "peer-is-fenced", "map-net", "cancel",
+						    "complete", "verbose",	"json",	 "state-dir",	   NULL};
 
 static const struct subcommand {
 	const char *name, *before;
@@ -480,10 +469,11 @@ static const struct subcommand {
 	 "on; points are not dropped meanwhile.\n\n",
 	 test_shown, "a guest", 1, 1, test_guest, "run a trial from a point, beside the guest"},
 	{"failover",
-	 "usage: vmferry replica failover VM --peer-is-fenced [--point P]\n       vmferry replica failover VM --cancel|--complete\n\nAt the replica's host: runs "
-	 "the guest from a point, in place of its primary, which is refused from then on. What was written\nthere after the point is lost to this "
-	 "run.\n\n",
-	 failover_shown, "a guest", 1, 1, fail_over, "run the guest here, from a point, as its primary is lost"},
+	 "usage: vmferry replica failover VM --planned\n       vmferry replica failover VM --peer-is-fenced [--point P]\n       vmferry replica failover "
+	 "VM --cancel|--complete\n\nAt the primary, with --planned: a point is made, and the guest goes to its replica as it runs, with its memory and what "
+	 "it has\nwritten since. Nothing is lost.\n\nAt the replica's host: runs the guest from a point, in place of its primary, which is refused from then on. "
+	 "What was written\nthere after the point is lost to this run.\n\n",
+	 failover_shown, "a guest", 1, 1, fail_over, "the guest goes to its replica, or runs there as its primary is lost"},
 	{"remove",
 	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
 	 "more. At the\nreplica's host: its points are removed.\n\n",

@@ -5,8 +5,11 @@
 #include "durable-file.h"
 #include "json-text.h"
 #include "keep-points.h"
+#include "object.h"
 #include "paths.h"
 #include "points.h"
+#include "process.h"
+#include "qemu-discover.h"
 #include "util.h"
 #include "words.h"
 
@@ -72,6 +75,8 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
 	{"peer-is-fenced", NULL, "the guest certainly does not run at its primary any more, and will not: two of it must never", OPT_FLAG,
 	 .offset = MEMBER(fenced), .once = true},
+	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(plans),
+	 .once = true},
 	{"cancel", NULL, "end the guest that runs here from a point, and throw away what it has written", OPT_FLAG,
 	 .offset = MEMBER(cancels), .once = true},
 	{"complete", NULL,
@@ -92,8 +97,9 @@ static const struct command_option kept_rows[] = {
 };
 
 /* Options of a move that a point has, too, beside all that say how its destination is reached. */
-static const char *const of_move[] = {"disk-dir", "bwlimit", "reuse", "attach",	   "codec",	  "channels", "reconnect-timeout",
-				      "qemu",	  "verbose", "json",  "state-dir", "runtime-dir", "map-net",  NULL};
+static const char *const of_move[] = {"disk-dir",  "bwlimit",		"reuse",   "attach",	   "codec",
+				      "channels",  "reconnect-timeout", "qemu",	   "verbose",	   "json",
+				      "state-dir", "runtime-dir",	"map-net", "max-downtime", NULL};
 
 static bool is_of_point(const char *name)
 {
@@ -215,6 +221,26 @@ int replica_conf_save(const struct replica_conf *c, const char *guest, struct er
 	fclose(saving);
 	saving = NULL;
 	return replace_file(path, text, n, e);
+}
+
+void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how)
+{
+	memcpy(c->sync.pair, c->pair, sizeof(c->sync.pair));
+	c->sync.term = c->term;
+	c->sync.keep = c->keep;
+	c->sync.spool = c->spool;
+	c->sync.freezes = c->freezes;
+	c->o.vm = guest;
+	c->o.how = how;
+	c->o.dest.where = c->to;
+	c->o.disks.chain = CHAIN_FLATTEN;
+	c->o.replica = &c->sync;
+	c->o.state_dir = c->o.dest.state_dir = c->state_dir;
+	c->o.runtime_dir = c->o.dest.runtime_dir = c->runtime_dir;
+	if (how == HOW_REPLICA)
+		c->o.disks.accept = DISK_ACCEPT_BITMAPS;
+	if (!c->o.carry.channels)
+		c->o.carry.channels = channels_for(own_processors());
 }
 
 /* ---- what became of it ---- */

@@ -17,7 +17,7 @@ struct replica_conf {
 	struct replica_sync sync;
 	const char *to, *pair, *keep, *spool;
 	const char *point; /* from which it is to run; NULL: the newest */
-	bool fenced, ends, cancels, completes;
+	bool fenced, plans, ends, cancels, completes;
 	unsigned every_s, term;
 	bool paused, freezes;
 	struct defaults words; /* of the file: strings of the others are in there */
@@ -36,6 +36,8 @@ char *replica_path(const char *state_dir, const char *guest, const char *suffix)
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 /* Durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
+/* Of one that was loaded: c->o and c->sync become those of an attempt of that kind. */
+void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how);
 /* NULL: nothing of it is known yet. */
 json_t *replica_state_load(const char *state_dir, const char *guest);
 int replica_state_save(const char *state_dir, const char *guest, const json_t *state, struct err *e);

@@ -591,6 +591,11 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 
 	if (!k && !run)
 		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
+	if (!k && json_is_true(json_object_get(run, "came")))
+		k = err_set(&e, EPERM,
+			    "guest %s came here as it ran, and what it has written is here alone: it can stay (vmferry replica failover %s "
+			    "--complete), or go on to another host (vmferry migrate)",
+			    guest, guest);
 	if (!k && json_is_true(json_object_get(run, "completed")))
 		k = err_set(&e, EALREADY,
 			    "guest %s has its own disks here, and its points are going: vmferry replica failover %s --complete", guest,

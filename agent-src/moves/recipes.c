@@ -124,6 +124,8 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
 	if (t->recipe->points)
 		disks_for_point(&t->disks, t->opt ? t->opt->replica : NULL);
+	else if (t->opt && t->opt->replica)
+		disks_begin_on_point(&t->disks, t->opt->replica);
 	log_debug("recipe: %s", t->recipe->how);
 	return 0;
 }

@@ -67,7 +67,8 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 	bool persistent = json_is_true(json_object_get(bitmap, "persistent")), stays = d && disk_is_to(ds, d->guest, "shared");
 	bool dropped = (d && d->left_behind) || ds->src->opt->disks.accept & DISK_ACCEPT_BITMAPS;
 
-	if (!name || !strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)) || (persistent && (stays || dropped)))
+	if (!name || !strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)) || point_bitmap_is_own(ds, name) ||
+	    (persistent && (stays || dropped)))
 		return 0;
 	if (!d && persistent) /* of an image that is carried as a file, with all that is in it */
 		return 0;

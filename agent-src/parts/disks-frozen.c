@@ -31,116 +31,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAME_BYTES  64
-#define GRANULARITY 4096 /* bytes: up to 512 GiB a disk; of larger ones so many that a bitmap has 16 MiB */
-#define BITS_MAX    (1ULL << 27)
-#define WORKERS	    4 /* of a backup job: with more, or fewer, the guest's writes wait longer */
+#define WORKERS 4 /* of a backup job: with more, or fewer, the guest's writes wait longer */
 
 enum moment { MOMENT_AHEAD, MOMENT_COPIES, MOMENT_SENT };
 
 struct disks_frozen {
-	struct replica_sync *sync;
 	struct frozen_disks copy;
 	enum moment moment;
-	bool records, two; /* on all disks bitmap `recording` does, and so did the one before, which was ended */
-	uint64_t recording;
-	uint64_t from;		/* the point there that a delta is sent to; 0: all is sent, or compared */
 	char *spool[DISKS_MAX]; /* by the order of list */
 	struct disk_map map[DISKS_MAX];
 };
-
-static void bitmap_name(const struct disks *ds, char out[NAME_BYTES], uint64_t number)
-{
-	snprintf(out, NAME_BYTES, "vmfr-%s-%llu", ds->frozen->sync->pair, (unsigned long long)number);
-}
-
-static json_t *reference(const struct disk *d, const char *name)
-{
-	return json_pack("{s:s,s:s}", "node", d->guest->node, "name", name);
-}
-
-static void add_action(json_t *actions, const char *type, json_t *data)
-{
-	json_array_append_new(actions, json_pack("{s:s,s:o}", "type", type, "data", data));
-}
-
-static int transact(struct disks *ds, json_t *actions /* stolen */, struct err *e)
-{
-	return qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
-}
-
-/* ---- which bitmaps there are ---- */
-
-enum state { ABSENT, ENDED, RECORDS };
-
-/* Borrowed; NULL: the disk has none of that name. */
-static const json_t *find_bitmap(json_t *nodes, const struct disk *d, const char *name)
-{
-	json_t *node, *bitmap;
-	size_t i, k;
-
-	json_array_foreach(nodes, i, node)
-		if (!strcmp(json_text(node, "node-name") ?: "", d->guest->node))
-			json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap)
-				if (!strcmp(json_text(bitmap, "name") ?: "", name))
-					return bitmap;
-	return NULL;
-}
-
-static enum state state_of(json_t *nodes, const struct disk *d, const char *name)
-{
-	const json_t *bitmap = find_bitmap(nodes, d, name);
-
-	if (!bitmap || json_is_true(json_object_get(bitmap, "inconsistent")))
-		return ABSENT;
-	return json_is_true(json_object_get(bitmap, "recording")) ? RECORDS : ENDED;
-}
-
-/* All disks' are in this state: what only some have is worth nothing. */
-static bool all_are(const struct disks *ds, json_t *nodes, uint64_t number, enum state state)
-{
-	char name[NAME_BYTES];
-	unsigned i;
-
-	bitmap_name(ds, name, number);
-	for (i = 0; i < ds->count; i++)
-		if (state_of(nodes, ds->list[i], name) != state)
-			return false;
-	return ds->count;
-}
-
-/* The highest number on the first disk; 0: none. */
-static uint64_t highest(const struct disks *ds, json_t *nodes)
-{
-	AUTO_FREE char *prefix = xasprintf("vmfr-%s-", ds->frozen->sync->pair);
-	uint64_t most = 0;
-	json_t *node, *bitmap;
-	size_t i, k;
-
-	json_array_foreach(nodes, i, node)
-		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap) {
-			const char *name = json_text(bitmap, "name") ?: "";
-
-			if (!strncmp(name, prefix, strlen(prefix)))
-				most = MAX(most, strtoull(name + strlen(prefix), NULL, 10));
-		}
-	return most;
-}
-
-static int look_for_bitmaps(struct disks *ds, struct err *e)
-{
-	struct disks_frozen *f = ds->frozen;
-	json_t *nodes;
-	int r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
-
-	if (r)
-		return r;
-	f->recording = highest(ds, nodes);
-	f->records = f->recording && all_are(ds, nodes, f->recording, RECORDS);
-	f->two = f->records && f->recording > 1 && all_are(ds, nodes, f->recording - 1, ENDED);
-	json_decref(nodes);
-	return 0;
-}
 
 /* ---- the plan ---- */
 
@@ -150,7 +50,7 @@ static int examine(struct part *p, struct err *e)
 	bool has_workers;
 	int r = disks_examine(p, e);
 
-	if (!r && point_spool_places(ds, ds->frozen->sync->spool, e))
+	if (!r && point_spool_places(ds, ds->since.sync->spool, e))
 		r = source_obstacle(ds->src, e);
 
 	if (!r && frozen_check(ds->src->qmp, &has_workers, e))
@@ -173,43 +73,19 @@ static json_t *paths_of(const struct disks *ds)
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	struct disks_frozen *f = ds->frozen;
-	json_t *since = json_array();
-	int r = disks_describe(p, out, e) ?: look_for_bitmaps(ds, e);
+	int r = disks_describe(p, out, e) ?: point_bitmaps_look(ds, e);
 
-	json_decref(f->sync->disks);
-	f->sync->disks = paths_of(ds);
-
-	if (f->records && !f->sync->whole) {
-		json_array_append_new(since, json_integer((json_int_t)f->recording));
-		if (f->two)
-			json_array_append_new(since, json_integer((json_int_t)f->recording - 1));
-	}
-	json_object_set_new(out, "replica",
-			    json_pack("{s:s,s:I,s:s,s:o}", "pair", f->sync->pair, "term", (json_int_t)f->sync->term, "keep", f->sync->keep,
-				      "since", since));
+	json_decref(ds->since.sync->disks);
+	ds->since.sync->disks = paths_of(ds);
+	point_bitmaps_describe(ds, out);
 	return r;
 }
 
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	struct disks_frozen *f = ds->frozen;
-	const json_t *said = json_object_get(accept, "replica");
-	json_int_t number = json_integer_value(json_object_get(said, "number")), from = json_integer_value(json_object_get(said, "from"));
-	int r = disks_agree(p, accept, e);
 
-	if (r)
-		return r;
-	if (number < 1 || from < 0 || from >= number)
-		return err_set(e, EPROTO, "the destination's plan does not say which point comes next");
-	if (from && !(f->records && ((uint64_t)from == f->recording || (f->two && (uint64_t)from == f->recording - 1))))
-		return err_set(e, EPROTO, "the destination wants what was written since point %lld, which is not known here",
-			       (long long)from);
-	f->from = (uint64_t)from;
-	f->sync->number = (uint64_t)number;
-	f->sync->was_whole = !from;
-	return 0;
+	return disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e);
 }
 
 /* ---- preparing ---- */
@@ -233,7 +109,7 @@ static int make_spools(struct disks *ds, struct err *e)
 
 	qemu_prefix(prefix, ds->part.a->id);
 	for (i = 0; i < ds->count; i++) {
-		AUTO_FREE char *dir = point_spool_dir(ds, ds->list[i]->guest, f->sync->spool);
+		AUTO_FREE char *dir = point_spool_dir(ds, ds->list[i]->guest, ds->since.sync->spool);
 
 		f->spool[i] = xasprintf("%s/.%s%u.delta", dir, prefix, ds->list[i]->object);
 	}
@@ -243,113 +119,19 @@ static int make_spools(struct disks *ds, struct err *e)
 	return r;
 }
 
-/* The newer bitmap's part is added to the one that records since the point that is there, which goes on. */
-static void merge_newer(struct disks *ds, json_t *actions)
-{
-	char older[NAME_BYTES], newer[NAME_BYTES];
-	unsigned i;
-
-	bitmap_name(ds, newer, ds->frozen->recording);
-	bitmap_name(ds, older, ds->frozen->recording - 1);
-	for (i = 0; i < ds->count; i++) {
-		const struct disk *d = ds->list[i];
-
-		add_action(actions, "block-dirty-bitmap-merge",
-			   json_pack("{s:s,s:s,s:[s]}", "node", d->guest->node, "target", older, "bitmaps", newer));
-		add_action(actions, "block-dirty-bitmap-enable", reference(d, older));
-		add_action(actions, "block-dirty-bitmap-remove", reference(d, newer));
-	}
-}
-
-static void drop_older(struct disks *ds, json_t *actions)
-{
-	char older[NAME_BYTES];
-	unsigned i;
-
-	bitmap_name(ds, older, ds->frozen->recording - 1);
-	for (i = 0; i < ds->count; i++)
-		add_action(actions, "block-dirty-bitmap-remove", reference(ds->list[i], older));
-}
-
-static int remove_bitmaps(struct disks *ds, struct err *e)
-{
-	AUTO_FREE char *prefix = xasprintf("vmfr-%s-", ds->frozen->sync->pair);
-
-	return qemu_undo_bitmaps(ds->src->qmp, prefix, e);
-}
-
-/* From here on bitmap `from` records on all disks, alone; or there is none. */
-static int settle_bitmaps(struct disks *ds, struct err *e)
-{
-	struct disks_frozen *f = ds->frozen;
-	json_t *actions;
-	int r;
-
-	if (!f->from)
-		return remove_bitmaps(ds, e);
-	if (!f->two)
-		return 0;
-	actions = json_array();
-	if (f->from == f->recording)
-		drop_older(ds, actions);
-	else
-		merge_newer(ds, actions);
-	r = transact(ds, actions, e);
-	f->recording = f->from;
-	f->two = false;
-	return r ? err_prefix(e, "bitmaps of the replica") : 0;
-}
-
 static int prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 
-	return disks_prepare(p, e) ?: make_spools(ds, e) ?: settle_bitmaps(ds, e);
+	return disks_prepare(p, e) ?: make_spools(ds, e) ?: point_bitmaps_settle(ds, e);
 }
 
 /* ---- the moment ---- */
 
-static unsigned granularity_of(const struct disk *d)
-{
-	unsigned bytes = GRANULARITY;
-
-	while (d->guest->virtual_size / bytes > BITS_MAX)
-		bytes *= 2;
-	return bytes;
-}
-
-/* By which the last delta is told: the replica's own, or of the rounds so far. */
-static void ending_bitmap(const struct disks *ds, char out[NAME_BYTES], const struct disk *d)
-{
-	if (ds->frozen->from)
-		bitmap_name(ds, out, ds->frozen->from);
-	else
-		disk_bitmap_name(ds, out, d, d->bitmap);
-}
-
-static json_t *change_bitmaps(const struct disks *ds)
-{
-	char ends[NAME_BYTES], begins[NAME_BYTES];
-	json_t *actions = json_array();
-	unsigned i;
-
-	bitmap_name(ds, begins, ds->frozen->sync->number);
-	for (i = 0; i < ds->count; i++) {
-		const struct disk *d = ds->list[i];
-
-		ending_bitmap(ds, ends, d);
-		add_action(actions, "block-dirty-bitmap-add",
-			   json_pack("{s:s,s:s,s:i,s:b}", "node", d->guest->node, "name", begins, "granularity", (int)granularity_of(d),
-				     "persistent", 0));
-		add_action(actions, "block-dirty-bitmap-disable", reference(d, ends));
-	}
-	return actions;
-}
-
 /* In the moment between them all file systems are still. A point that is not frozen is one all the same, as after a power failure. */
 static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 {
-	struct replica_sync *sync = ds->frozen->sync;
+	struct replica_sync *sync = ds->since.sync;
 	AUTO_FREE char *path = sync->freezes ? guest_agent_path(&ds->src->guest) : NULL;
 	struct freeze agent = {.thaws = {.pid = 0}};
 	struct err why;
@@ -371,16 +153,6 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 
 /* ---- room for what is to be sent ---- */
 
-static uint64_t dirty_bytes(const struct disks *ds, json_t *nodes, const struct disk *d)
-{
-	char name[NAME_BYTES];
-	json_int_t n;
-
-	ending_bitmap(ds, name, d);
-	n = json_integer_value(json_object_get(find_bitmap(nodes, d, name), "count"));
-	return n > 0 ? (uint64_t)n : 0;
-}
-
 /* Before QEMU writes any: where the guest's disks grow, a file system that is full would stop it. */
 static int check_room(const struct disks *ds, struct err *e)
 {
@@ -392,7 +164,7 @@ static int check_room(const struct disks *ds, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i < ds->count; i++)
-		need[i] = dirty_bytes(ds, nodes, ds->list[i]);
+		need[i] = point_bitmap_bytes(ds, nodes, ds->list[i]);
 	json_decref(nodes);
 	return fault_point("src-spool-room") ? 0 : point_spool_room(ds->frozen->spool, need, ds->count, e);
 }
@@ -401,15 +173,16 @@ int disks_freeze(struct disks *ds, struct err *e)
 {
 	struct disks_frozen *f = ds->frozen;
 	struct frozen_disk *list = xcalloc(ds->count + 1, sizeof(*list));
-	char(*names)[NAME_BYTES] = xcalloc(ds->count + 1, sizeof(*names));
-	json_t *actions = change_bitmaps(ds);
+	char(*names)[POINT_BITMAP_NAME] = xcalloc(ds->count + 1, sizeof(*names));
+	json_t *actions = json_array();
 	unsigned i;
 	int r = check_room(ds, e);
 
+	point_bitmaps_change(ds, actions);
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
-		ending_bitmap(ds, names[i], d);
+		point_bitmap_that_ends(ds, names[i], d);
 		list[i] = (struct frozen_disk){.node = d->guest->node,
 					       .name = d->guest->real_path,
 					       .bytes = d->guest->virtual_size,
@@ -425,7 +198,7 @@ int disks_freeze(struct disks *ds, struct err *e)
 	r = r ?: frozen_prepare(&f->copy, list, ds->count, e);
 	fault_point("src-moment");
 	r = r ?: begin_frozen(ds, actions, e);
-	f->sync->at_ms = (int64_t)time(NULL) * 1000;
+	ds->since.sync->at_ms = (int64_t)time(NULL) * 1000;
 	fault_point("src-moment-begun");
 	for (i = 0; i < f->copy.count; i++) /* the names are this function's */
 		f->copy.disk[i].bitmap = NULL;
@@ -442,19 +215,19 @@ bool disks_are_frozen(const struct disks *ds)
 
 /* ---- what is sent of it ---- */
 
-static void export_name(const struct disks *ds, char out[NAME_BYTES], const struct disk *d)
+static void export_name(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
 {
 	char prefix[QEMU_PREFIX_MAX];
 
-	snprintf(out, NAME_BYTES, "%s%u-map", qemu_prefix(prefix, ds->part.a->id), d->object);
+	snprintf(out, POINT_BITMAP_NAME, "%s%u-map", qemu_prefix(prefix, ds->part.a->id), d->object);
 }
 
 static int export_map(struct disks *ds, const struct disk *d, struct err *e)
 {
-	char id[NAME_BYTES], ended[NAME_BYTES];
+	char id[POINT_BITMAP_NAME], ended[POINT_BITMAP_NAME];
 
 	export_name(ds, id, d);
-	ending_bitmap(ds, ended, d);
+	point_bitmap_that_ends(ds, ended, d);
 	return qmp_call(ds->src->qmp, "block-export-add",
 			json_pack("{s:s,s:s,s:s,s:s,s:b,s:[s]}", "type", "nbd", "id", id, "node-name", d->guest->node, "name", id,
 				  "writable", 0, "bitmaps", ended),
@@ -471,7 +244,7 @@ static int take_map(struct disks *ds, unsigned i, struct disk_io *io, struct err
 	disk_map_free(out);
 	for (k = 0; k < m.count && !r; k++) {
 		r = disk_map_add(out, m.extent[k].length, DISK_DATA, m.extent[k].selected, e);
-		ds->frozen->sync->delta_bytes += m.extent[k].selected ? m.extent[k].length : 0;
+		ds->since.sync->delta_bytes += m.extent[k].selected ? m.extent[k].length : 0;
 	}
 	disk_map_free(&m);
 	return r;
@@ -480,14 +253,14 @@ static int take_map(struct disks *ds, unsigned i, struct disk_io *io, struct err
 static int read_map(struct disks *ds, unsigned i, struct err *e)
 {
 	const struct disk *d = ds->list[i];
-	char id[NAME_BYTES], ended[NAME_BYTES];
+	char id[POINT_BITMAP_NAME], ended[POINT_BITMAP_NAME];
 	AUTO_FREE char *select = NULL;
 	struct disk_at at = {.path = ds->nbd_socket, .export_name = id};
 	struct disk_io *io = NULL;
 	int r;
 
 	export_name(ds, id, d);
-	ending_bitmap(ds, ended, d);
+	point_bitmap_that_ends(ds, ended, d);
 	select = xasprintf("qemu:dirty-bitmap:%s", ended);
 	at.select = select;
 	r = disk_io_open(&io, ds->part.a->loop, &at, e);
@@ -523,7 +296,7 @@ static void send_delta(struct disks *ds, unsigned i)
 				   .size = d->guest->virtual_size,
 				   .detect_zeros = true};
 
-	if (!ds->frozen->from) {
+	if (!ds->since.from) {
 		d->bitmap++;
 		d->round++;
 	}
@@ -564,21 +337,21 @@ static int on_point(struct disks *ds, const struct event *ev, struct err *e)
 
 	if (r)
 		return r;
-	if (f->moment != MOMENT_SENT || json_integer_value(json_object_get(said, "number")) != (json_int_t)f->sync->number)
+	if (f->moment != MOMENT_SENT || json_integer_value(json_object_get(said, "number")) != (json_int_t)ds->since.sync->number)
 		r = err_set(e, EPROTO, "the destination has made another point than the one that was sent");
-	f->sync->points = (uint64_t)json_integer_value(json_object_get(said, "points"));
+	ds->since.sync->points = (uint64_t)json_integer_value(json_object_get(said, "points"));
 	json_decref(said);
 	if (r)
 		return r;
-	f->sync->durable = true;
-	f->sync->bitmap_number = f->sync->number;
+	ds->since.sync->durable = true;
+	ds->since.sync->bitmap_number = ds->since.sync->number;
 	fault_point("src-point-durable");
-	if (f->from) {
+	if (ds->since.from) {
 		json_t *actions = json_array();
 
-		f->recording = f->sync->number;
-		drop_older(ds, actions);
-		if (transact(ds, actions, e)) /* the next one does */
+		ds->since.recording = ds->since.sync->number;
+		point_bitmaps_drop_older(ds, actions);
+		if (point_bitmaps_transact(ds, actions, e)) /* the next one does */
 			log_info("%s", e->msg);
 	}
 	return 0;
@@ -602,7 +375,7 @@ static int begin(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 
-	return ds->frozen->from ? disks_freeze(ds, e) : disks_begin(p, e);
+	return ds->since.from ? disks_freeze(ds, e) : disks_begin(p, e);
 }
 
 bool disks_frozen_are_there(const struct disks *ds)
@@ -673,6 +446,6 @@ void disks_for_point(struct disks *ds, struct replica_sync *sync)
 {
 	if (!ds->frozen)
 		ds->frozen = xcalloc(1, sizeof(*ds->frozen));
-	ds->frozen->sync = sync;
+	ds->since.sync = sync;
 	ds->part.ops = &ops;
 }

@@ -222,16 +222,27 @@ static void export_id(const struct disks *ds, char out[48], const struct disk *d
 	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, ds->part.a->id), d->object, d->round);
 }
 
+/* By which is told what the round has; false: everything. */
+static bool round_bitmap(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
+{
+	if (!d->round && !point_bitmaps_are_round_0(ds))
+		return false;
+	if (d->round)
+		disk_bitmap_name(ds, out, d, d->bitmap - 1);
+	else
+		point_bitmap_name(ds, out, ds->since.from);
+	return true;
+}
+
 static int add_export(struct disks *ds, const struct disk *d, struct err *e)
 {
-	char id[48], bitmap[48];
+	char id[48], bitmap[POINT_BITMAP_NAME];
 	json_t *args;
 	int r;
 
 	export_id(ds, id, d);
 	args = json_pack("{s:s,s:s,s:s,s:s,s:b}", "type", "nbd", "id", id, "node-name", d->guest->node, "name", id, "writable", 0);
-	if (d->round) {
-		disk_bitmap_name(ds, bitmap, d, d->bitmap - 1);
+	if (round_bitmap(ds, bitmap, d)) {
 		json_object_set_new(args, "bitmaps", json_pack("[s]", bitmap));
 	} else if (disk_keeps_chain(ds, d->guest)) {
 		json_object_set_new(args, "allocation-depth", json_true());
@@ -242,7 +253,7 @@ static int add_export(struct disks *ds, const struct disk *d, struct err *e)
 
 static void read_round(struct disks *ds, struct disk *d)
 {
-	char id[48], bitmap[48], context[80];
+	char id[48], bitmap[POINT_BITMAP_NAME], context[96];
 	struct disk_round round = {.object = d->object,
 				   .number = d->round,
 				   .at = {.path = ds->nbd_socket, .export_name = id},
@@ -257,8 +268,7 @@ static void read_round(struct disks *ds, struct disk *d)
 		round.fills = !strcmp(d->guest->format, "raw") ? DISK_SECTOR : d->guest->cluster_size ?: CLUSTER_DEFAULT;
 
 	export_id(ds, id, d);
-	if (d->round) {
-		disk_bitmap_name(ds, bitmap, d, d->bitmap - 1);
+	if (round_bitmap(ds, bitmap, d)) {
 		snprintf(context, sizeof(context), "qemu:dirty-bitmap:%s", bitmap);
 		round.at.select = context;
 	} else if (disk_keeps_chain(ds, d->guest)) {
@@ -353,6 +363,8 @@ int disks_begin(struct part *p, struct err *e)
 		json_array_append_new(actions, action_add(d, name));
 		d->started = true;
 	}
+	if (point_bitmaps_are_round_0(ds))
+		point_bitmaps_change(ds, actions);
 	r = disks_copy_bitmaps(ds, actions, e);
 	if (r || !ds->count) {
 		json_decref(actions);
@@ -552,7 +564,7 @@ uint64_t disks_allocated(const struct disks *ds)
 	unsigned i;
 
 	for (i = 0; i < ds->count; i++)
-		sum += ds->list[i]->guest->allocated;
+		sum += ds->since.from ? ds->list[i]->since_bytes : ds->list[i]->guest->allocated;
 	return sum;
 }
 

@@ -11,6 +11,7 @@
 #include "data-plane.h"
 #include "disk-read.h"
 #include "head-start.h"
+#include "point-bitmaps.h"
 #include "source.h"
 #include "want.h"
 
@@ -56,6 +57,7 @@ struct disk {
 	uint64_t dirty;	     /* of the recording bitmap, as last asked */
 	uint64_t last_dirty; /* that the last round covered */
 	uint64_t read_bytes;
+	uint64_t since_bytes; /* that were written since a point of its replica */
 	struct carried_bitmap *carried;
 	unsigned carried_count;
 };
@@ -94,7 +96,8 @@ struct disks {
 	unsigned writebacks_left;
 	uint64_t writeback_ns; /* when it began */
 	bool query_pending, throttled, done_said, closed;
-	uint64_t durable_ns;	     /* when the last round was */
+	uint64_t durable_ns; /* when the last round was */
+	struct point_bitmaps since;
 	struct disks_frozen *frozen; /* a point of a replica is made of them; NULL: a move's */
 };
 
@@ -111,6 +114,8 @@ void disks_rest(struct disks *d);
 /* A point of the guest's replica is made of them, all as they are at one moment, while it runs (disks-frozen.c). sync: what was asked, and gets the result;
  * NULL: of an earlier life, which is only undone. */
 void disks_for_point(struct disks *d, struct replica_sync *sync);
+/* They begin, at the destination, as the newest point of the guest's replica (disks-since.c). */
+void disks_begin_on_point(struct disks *d, struct replica_sync *sync);
 /* The moment of the point is now, if it has not been: what was written since the round before is the last one. */
 int disks_freeze(struct disks *d, struct err *e);
 bool disks_are_frozen(const struct disks *d);

@@ -15,6 +15,7 @@ struct replica_sync {
 	const char *spool;		 /* a directory for what is to be sent; NULL: beside each disk */
 	bool freezes;			 /* the guest's agent freezes its file systems for the moment, if it has one */
 	bool whole;			 /* everything is compared, whatever the bitmaps say */
+	bool planned;			 /* no point: the guest itself goes there as it runs, and its disks begin as the newest point */
 
 	/* the result */
 	json_t *disks;		/* paths of the guest's, a new array; NULL: it has not come to that */

@@ -1,0 +1,88 @@
+/* replica-planned.c: see replica-planned.h. */
+#include "replica-planned.h"
+#include "exit-code.h"
+#include "log.h"
+#include "move.h"
+#include "process.h"
+#include "program-run.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int say(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
+}
+
+static void pass_on(void *ctx, const char *text, size_t n)
+{
+	(void)ctx;
+	fwrite(text, 1, n, stdout);
+}
+
+static void pass_error(void *ctx, const char *text, size_t n)
+{
+	(void)ctx;
+	fwrite(text, 1, n, stderr);
+}
+
+/* The last point, so that little is left to travel; in a process of its own, as the move is another attempt. */
+static int make_last_point(const struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *program = program_beside("vmferry");
+	char *argv[] = {program, (char *)"replica", (char *)"sync", (char *)guest, NULL};
+	const struct program_run run = {.argv = argv, .output = c->o.json ? NULL : pass_on, .error = pass_error};
+	int status;
+	struct err e;
+
+	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
+	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	if (program_run(&run, &status, &e))
+		return say(&e);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED;
+}
+
+/* The guest is there: no more points are made of it from here. */
+static void end_primary(const struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf"), *state = replica_path(c->state_dir, guest, "json");
+
+	if (unlink(conf) && errno != ENOENT)
+		fprintf(stderr, "vmferry: cannot remove %s, which makes nothing any more: %s\n", conf, strerror(errno));
+	unlink(state);
+}
+
+int replica_planned(struct replica_conf *c, const char *guest)
+{
+	struct err e;
+	int code;
+
+	if (replica_conf_load(c, guest, &e))
+		return say(&e);
+	code = make_last_point(c, guest);
+	if (code) {
+		fprintf(stderr, "vmferry: guest %s does not go to its replica: no point could be made there (vmferry replica sync %s)\n", guest,
+			guest);
+		return code;
+	}
+	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
+	replica_conf_set_up(c, guest, HOW_LIVE);
+	c->sync.planned = true;
+	code = move_run(&c->o);
+	json_decref(c->sync.disks);
+	c->sync.disks = NULL;
+	if (code)
+		return code;
+	end_primary(c, guest);
+	if (!c->o.json)
+		printf("\nThere, it runs on overlays of its newest point: vmferry replica failover %s --complete, given there, makes disks of its own "
+		       "of them.\n",
+		       guest);
+	return 0;
+}
