@@ -85,6 +85,12 @@ some_of() { # STEP...
 	done
 }
 
+# Whether that part of a test of the gate runs which other tests of the gate cover: with LONG or ALL_STEPS, as in make check-all. They are named,
+# so that whoever takes one of them away finds what it has stood for.
+beyond_gate() { # TEST...
+	[[ -n ${LONG:-}${ALL_STEPS:-} ]]
+}
+
 at_exit() { # COMMAND: run at exit, the last one first; $status is the test's
 	EXIT_COMMANDS=("$1" "${EXIT_COMMANDS[@]}")
 }

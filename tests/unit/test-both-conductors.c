@@ -3,7 +3,7 @@
  * journals, against QEMUs that are played: in many orders of what happens, with a fault at every point. And with a disk from the beginning
  * of the copy on, over data channels: a bulk round, one of what the guest writes meanwhile, and the last one after its stop, read from an NBD
  * server that is played (both/disk.c) and written to an image.
- * timeout: 400
+ * timeout: 900
  *
  * Agents and QEMUs are processes, so that their deaths, SIGSTOP, locks and connections are the kernel's; but only one of them goes on at a
  * time, and of an agent one thread. It gives its turn back where it would wait for anything (loop_step, loop_run, poll), and time is a
@@ -59,6 +59,7 @@
 #define WALK_LONG	 20
 #define WALK_STEP	 4
 #define WALK_AFTER	 5
+#define WALK_AFTER_GATE	 3   /* with a disk */
 #define BAD_MAX		 3   /* enough to look at */
 #define HEARD		 2   /* turns in which QEMU's word has come */
 #define ROOM_AFTER	 3   /* sessions whose journal is full */
@@ -1928,10 +1929,15 @@ static void a_disk_arrives_as_the_guest_left_it_in_every_order(void **state)
 	seed = 0;
 }
 
-/* In the gate each third is tried of what all of is with ALL_STEPS set (mutants, campaigns). */
+/* In the gate a third or less is tried of what all of is with ALL_STEPS set (make check-all, mutants, campaigns). */
+static bool all_steps(void)
+{
+	return getenv("LONG") || getenv("ALL_STEPS");
+}
+
 static unsigned thinned(unsigned stride)
 {
-	return getenv("LONG") || getenv("ALL_STEPS") ? stride : 3 * stride;
+	return all_steps() ? stride : 3 * stride;
 }
 
 /* Every one of these faults (a bit each) at every point, or each stride'th, and how many runs that were. False: enough is bad. */
@@ -1997,9 +2003,10 @@ static void one_fault_at_any_point_of_a_move_with_a_disk_leaves_one_guest(void *
 	(void)state;
 	for (order = 0; order < (long_one ? ORDER_COUNT : 1); order++)
 		for (carried = DISK; carried <= DISK_AND_OPAQUE; carried++)
-			if (!try_each(order, (struct scene){RAN_BEFORE, carried, LIVE}, at_the_disk, long_one ? 1 : 2, &tried, &bad) ||
+			if (!try_each(order, (struct scene){RAN_BEFORE, carried, LIVE}, at_the_disk, long_one ? 1 : thinned(2), &tried,
+				      &bad) ||
 			    !try_each(order, (struct scene){RAN_BEFORE, carried, LIVE}, ~at_the_disk,
-				      long_one ? DISK_STRIDE_LONG : DISK_STRIDE, &tried, &bad))
+				      long_one ? DISK_STRIDE_LONG : thinned(DISK_STRIDE), &tried, &bad))
 				break;
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);
@@ -2091,8 +2098,8 @@ static void every_order_of_turns_with_a_disk_leaves_one_guest(void **state)
 	(void)state;
 	for (scene.carried = long_one ? DISK : DISK_AND_OPAQUE; scene.carried <= DISK_AND_OPAQUE; scene.carried++) {
 		assert_true(try(IN_TURN, scene, none, none, &points));
-		for (from = 0; from < points; from += long_one ? DISK_STRIDE_LONG : getenv("ALL_STEPS") ? DISK_STRIDE : DISK_STRIDE_GATE)
-			tried += walk_all(scene, none, from, WALK_AFTER, &bad);
+		for (from = 0; from < points; from += long_one ? DISK_STRIDE_LONG : all_steps() ? DISK_STRIDE : DISK_STRIDE_GATE)
+			tried += walk_all(scene, none, from, all_steps() ? WALK_AFTER : WALK_AFTER_GATE, &bad);
 	}
 	print_message("%u runs\n", tried);
 	assert_int_equal(bad, 0);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The destination's QEMU gives a CPU with less than the guest has, or of another vendor: refused, with the names.
-# tier: gate
+# covered in the gate: unit/test-qemu-cpu, e2e/network/peer-that-lies-is-refused-with-a-sentence
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/qemu-copy.sh"
 

@@ -49,10 +49,12 @@ qmp "$VMS/$A.mon" '{"execute": "cont"}' RESUME >/dev/null
 went_on "$written"
 end_process "$IMPORTED"
 rm "$VMS"/*
-imports "$DIR/bundle" --name "$ID-new" --start --no-memory
-ready_again
-end_process "$IMPORTED"
-rm "$VMS"/*
+if beyond_gate e2e/export/of-a-running-guest-is-of-one-moment; then
+	imports "$DIR/bundle" --name "$ID-new" --start --no-memory
+	ready_again
+	end_process "$IMPORTED"
+	rm "$VMS"/*
+fi
 refuses 3 'goes on where it was: --start' "$DIR/bundle" --name "$ID-new"
 refuses 3 '--clone: the guest goes on' "$DIR/bundle" --name "$ID-new" --start --clone
 cp -r "$DIR/bundle" "$DIR/bad"
@@ -117,6 +119,7 @@ assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 
 # killed, and told to end, while memory is copied
 for signal in KILL TERM; do
+	[[ $signal == TERM ]] || beyond_gate e2e/export/that-fails-harms-no-guest || continue
 	export_start "$A" "$DIR/$signal" --with-memory --bwlimit 4M
 	wait_for 60 eval '[[ $(qmp "$DIR/$A.mon" "{\"execute\": \"query-migrate\"}") == *\"active\"* ]]' || fail "no memory is copied: $(<"$DIR/export.err")"
 	kill -$signal "$EXPORT_PID"

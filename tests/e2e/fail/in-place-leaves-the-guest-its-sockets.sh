@@ -53,7 +53,7 @@ for signal in KILL TERM; do
 done
 
 # the agent that had set the names aside, or hidden the others, dies: the next one gives them back
-for point in dst-set-aside dst-qemu-forked dst-qemu-noted dst-qemu-launched dst-hidden-in-place after-DST_PREPARED; do
+for point in $(some_of dst-set-aside dst-qemu-forked dst-qemu-noted dst-qemu-launched dst-hidden-in-place after-DST_PREPARED); do
 	move_until local $point --in-place
 	move_wait 1
 	at_source
@@ -72,13 +72,14 @@ at_source
 
 # or cannot go on
 for point in dst-set-aside dst-hidden-in-place; do
+	[[ $point == dst-set-aside ]] || beyond_gate unit/test-in-place || continue
 	move_until local $point:exit --in-place
 	move_wait 1
 	at_source
 done
 
 # both do, and a person comes
-for point in dst-set-aside dst-qemu-launched dst-hidden-in-place; do
+for point in $(some_of dst-set-aside dst-qemu-launched dst-hidden-in-place); do
 	move_until local $point:stop --in-place
 	kill_now "$MOVE_PID"
 	kill_now "$FAULT_PID"
@@ -102,6 +103,7 @@ at_source
 
 # the source agent dies when the guest is given up: it is the other QEMU's, and gets its names
 for point in after-SRC_COMMITTED before-SRC_RELEASED; do
+	[[ $point == after-SRC_COMMITTED ]] || beyond_gate unit/test-both-conductors || continue
 	move_until local $point --in-place
 	wait "$MOVE_PID" || true
 	recover 0

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A whole destination side died, somebody cleared away what it had left, and another guest runs at the same paths, its disk even with the
 # inode that the other had. The agent that starts there finds the old journal, and removes nothing of that guest.
-# tier: gate
+# covered in the gate: unit/test-own-file
 [[ $(id -u) -eq 0 ]] || { echo "skip: only root can mount a file system"; exit 77; }
 [[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
 . "$(dirname "$0")/../../lib/aftermath.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest that was paused when the move began does not run at the destination until someone says cont.
-# tier: gate
+# covered in the gate: e2e/live/held-while-paused-waits-for-switch, e2e/live/quick-stops-the-guest-first, unit/test-both-conductors
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
 

@@ -21,14 +21,14 @@ boot_once() { # NAME FILE...
 bootable_disk "$DIR/disk.raw"
 before=$(sha256sum "$DIR/disk.raw")
 
-for controller in lsilogic lsilogicsas VirtualSCSI VirtioSCSI AHCI:20 PIIX4:5; do
+for controller in $(some_of lsilogic lsilogicsas VirtualSCSI VirtioSCSI AHCI:20 PIIX4:5); do # unit/test-import has each one's line
 	[[ $controller == *:* ]] && type=${controller#*:} || type=6
 	to_ova "$ID-${controller%:*}" "$DIR/disk.raw" "${controller%:*}" "$type"
 	boot_once "$ID-${controller%:*}" "$DIR/$ID-${controller%:*}.ova"
 	says "$DIR/import.out" 'digests all as' || fail "the digests were not compared"
 done
 
-for format in vhdx vdi vmdk qcow2 vpc; do
+for format in $(some_of vhdx vdi vpc vmdk qcow2); do
 	"$QEMU_IMG" convert -f raw -O "$format" $([[ $format != vpc ]] || echo -o force_size=on) "$DIR/disk.raw" "$DIR/$ID-$format.$format"
 	boot_once "$ID-$format" "$DIR/$ID-$format.$format" --memory 128M --cpus 1
 done

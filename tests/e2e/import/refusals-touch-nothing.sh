@@ -143,7 +143,7 @@ with open(sys.argv[1], "wb") as f:
     f.write(b"\xfa" + bytes(509) + b"\x55\xaa" + bytes(65536 - 512) + bytes(random.choices(b"01", k=8 * 65536)))
 END
 noise "$DIR/boot.raw"
-for format in qcow2 vmdk vdi vhdx vpc; do
+for format in $(some_of qcow2 vmdk vdi vhdx vpc); do
 	"$QEMU_IMG" convert -f raw -O "$format" "$DIR/boot.raw" "$DIR/whole.$format"
 	import "$DIR/whole.$format" --name "$ID-whole" --dry-run || fail "$format: $(<"$DIR/import.err")"
 	size=$(stat -c %s "$DIR/whole.$format")
@@ -195,7 +195,7 @@ cp "$DIR/install.iso" "$DIR/hybrid.iso" # which a BIOS starts from a disk, too
 dd if="$DIR/boot.raw" of="$DIR/hybrid.iso" bs=512 count=1 conv=notrunc status=none
 head -c 1M /dev/urandom >"$DIR/random.img"
 for file in settings.conf a.pdf a.elf a.zip install.iso; do sectors "$DIR/$file"; done
-xz -c "$DIR/boot.raw" >"$DIR/a.xz"
+head -c 64K "$DIR/boot.raw" | xz -c0 >"$DIR/a.xz"
 tar -C "$DIR" -cf "$DIR/a.tar" settings.conf
 while read -r file what; do
 	refused "$what" "$DIR/$file"

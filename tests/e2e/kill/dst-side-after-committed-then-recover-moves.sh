@@ -1,7 +1,7 @@
 #!/bin/bash
 # The whole destination side dies after COMMITTED: undecided while nobody is there, the guest runs nowhere; with a
 # listener again, recover finishes the move.
-# tier: gate
+# covered in the gate: e2e/disks/shared-survive-what-fails, unit/test-both-conductors
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
 guest_a

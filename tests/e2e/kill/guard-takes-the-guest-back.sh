@@ -15,7 +15,7 @@ cut_off() { # POINT
 }
 
 guest_a
-for point in src-migrate src-pre-switchover src-ready src-completed src-held before-SRC_COMMITTED; do
+for point in $(some_of src-migrate src-pre-switchover src-ready src-completed src-held before-SRC_COMMITTED); do
 	cut_off "$point"
 done
 

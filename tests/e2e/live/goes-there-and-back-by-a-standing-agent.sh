@@ -1,7 +1,7 @@
 #!/bin/bash
 # The same guest is moved three times, by a vmferry-dst that listens for everyone: there, back to
 # where its images were, and there again.
-# tier: gate
+# covered in the gate: e2e/live/loses-nothing-of-a-busy-guest-with-two-disks, e2e/fleet/drain-leaves-what-is-to-stay
 . "$(dirname "$0")/../../lib/move.sh"
 
 guest_disk "$DIR/a.raw" raw 32M

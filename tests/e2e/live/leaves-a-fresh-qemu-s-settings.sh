@@ -1,7 +1,7 @@
 #!/bin/bash
 # Nothing of the move stays in the destination QEMU: migration settings, exports, bitmaps and NBD server are
 # those of a QEMU that was just started. And after a cancelled move the source's are as they were.
-# tier: gate
+# covered in the gate: e2e/fail/cancel-rolls-back-in-every-stage, e2e/kill/guard-keeps-qemu-s-connections-until-the-end
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A guest that was told to be quiet is moved: both images are the same at both ends, bit for
 # bit, and those left at the source are sound.
-# tier: gate
+# covered in the gate: e2e/live/loses-nothing-of-a-busy-guest-with-two-disks, unit/test-data-path
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

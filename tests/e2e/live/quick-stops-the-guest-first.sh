@@ -49,7 +49,7 @@ assert_result '"resumed at the source by somebody else" in r["reason"]'
 assert_at_source
 
 # The agent dies around its `stop`, and while all goes over: its guard lets the guest go on.
-for point in src-stop-noted src-stopped src-migrate src-pre-switchover; do
+for point in $(some_of src-stop-noted src-stopped src-migrate src-pre-switchover); do
 	move_until local $point --how quick
 	wait_for 30 runs_here || fail "$point: the guest stands still"
 	guard_ends

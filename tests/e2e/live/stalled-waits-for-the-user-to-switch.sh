@@ -1,7 +1,7 @@
 #!/bin/bash
 # The guest dirties RAM faster than it can be copied, --on-stall=wait: vmferry says so, with numbers,
 # and goes on until someone says switch.
-# tier: gate
+# covered in the gate: e2e/live/stalled-is-cancelled-when-told-to, e2e/live/held-waits-for-switch, unit/test-converge
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test that is named anywhere (by a page, a comment, tests/mutants/list, tests/expected-skips, another test) is there, and the name of each
-# fits on a line, with the folder that it lies in.
+# fits on a line, with the folder that it lies in. Those that stand in the gate for what is tried outside it are in it.
 # tier: gate
 . "$(dirname "$0")/../../lib/base.sh"
 set -euo pipefail
@@ -27,6 +27,9 @@ wrong=$(
 		README.md Makefile .ci docs scripts proto common agent-* tests | sort -u | while read -r name; do
 		named=${name#tests/} named=${named%.sh} named=${named%/}
 		is_there "$named" || is_there "e2e/$named" || echo "there is no test $name"
+	done
+	grep -rhE '^# covered in the gate: |beyond_gate ' tests/e2e | grep -oE '\be2e/[a-z0-9/-]+' | sort -u | while read -r name; do
+		grep -q '^# tier: gate$' "tests/$name.sh" || echo "$name is to stand for others in the gate, and is not in it"
 	done
 )
 [[ -z $wrong ]] || fail "$wrong"
