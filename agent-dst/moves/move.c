@@ -244,6 +244,7 @@ int transfer_new(struct transfer **out, const struct move_config *cfg, struct er
 	definition_init(&t->definition, &t->target, &t->disks);
 	domain_init(&t->domain, &t->target);
 	line_init(&t->line, &t->target, &t->disks, &t->files, &t->tpm);
+	would_start_init(&t->would_start, &t->target, &t->point, &t->disks, &t->line);
 	arrived_init(&t->arrived, &t->target, &t->disks);
 	recipe_choose(t, NULL, NULL, e); /* until it is told */
 	*out = t;

@@ -26,6 +26,7 @@
 #include "startup.h"
 #include "tpm.h"
 #include "turn.h"
+#include "would-start.h"
 
 #define LEFTOVERS_MAX 20 /* that are told */
 
@@ -65,6 +66,7 @@ struct transfer {
 	struct definition definition;
 	struct domain domain;
 	struct line line;
+	struct would_start would_start;
 	struct arrived arrived;
 	struct data_plane data;
 	struct outage outage;

@@ -271,8 +271,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	if (!asked(a))
 		return 0;
 	json_object_set_new(accept, "replica",
-			    json_pack("{s:I,s:I,s:I,s:s}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
-				      (json_int_t)a->store.count, "dir", a->store.dir));
+			    json_pack("{s:I,s:I,s:I,s:s,s:O*}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
+				      (json_int_t)a->store.count, "dir", a->store.dir, "would_start", a->would_start));
 	return 0;
 }
 
@@ -375,11 +375,11 @@ static json_t *list_disks(const struct arriving_point *a)
 /* With how the guest is started, so that it can be from here without its primary. */
 static json_t *describe_point(const struct arriving_point *a, const json_t *said)
 {
-	static const char *const kept[] = {"name",    "exe",	   "argv", "env",	"cwd",	"accel",
-					   "machine", "cpu_model", "host", "ram_bytes", "vcpus"};
-	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
+	static const char *const kept[] = {"name",    "exe",	   "argv", "env",	"cwd",	 "accel",
+					   "machine", "cpu_model", "host", "ram_bytes", "vcpus", "map_net"};
+	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
 				json_object_get(said, "at_ms"), "frozen", json_object_get(said, "frozen"), "delta_bytes",
-				json_object_get(said, "delta_bytes"), "disks", list_disks(a));
+				json_object_get(said, "delta_bytes"), "would_start", a->would_start, "disks", list_disks(a));
 	json_t *guest = json_object();
 	size_t i;
 

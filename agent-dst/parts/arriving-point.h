@@ -30,6 +30,7 @@ struct arriving_point {
 	int session_fd; /* nobody else makes a point of it meanwhile; -1: not yet */
 	int lock_fd;	/* planned: the store is not changed by others; -1: not yet, or no more */
 	bool made;
+	json_t *would_start; /* {"start", "why": [sentences], "cautions": [sentences], "qemu", "qemu_version"} (would-start.h); NULL: nobody has asked */
 	bool replaced; /* the guest was taken over here, and who sends points has not heard of that */
 };
 

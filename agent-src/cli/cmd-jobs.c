@@ -8,6 +8,7 @@
 #include "metrics.h"
 #include "moment.h"
 #include "paths.h"
+#include "replica-show.h"
 #include "report-progress.h"
 #include "report-result.h"
 #include "shell-quote.h"
@@ -245,7 +246,8 @@ static const char before[] =
 static const struct command_option rows[] = {
 	{"all", NULL, "also those that ended longer ago: 200 are kept", OPT_FLAG, .offset = MEMBER(all)},
 	{"json", NULL, "an object a line, with status, or plan and result (docs/report.md)", OPT_FLAG, .offset = MEMBER(json)},
-	{"metrics", NULL, "OpenMetrics text: counts, seconds, bytes and downtime of all that ever ended here, and how many have not",
+	{"metrics", NULL,
+	 "OpenMetrics text: counts, seconds, bytes and downtime of all that ever ended here, how many have not, and how old replicas are",
 	 OPT_FLAG, .offset = MEMBER(metrics)},
 	{"state-dir", "DIR", "where journals are", OPT_TEXT, .offset = MEMBER(state_dir)},
 	{"runtime-dir", "DIR", "where sockets are", OPT_TEXT, .offset = MEMBER(runtime_dir)},
@@ -266,10 +268,11 @@ static int show(const struct jobs_command *c, const char *state, json_t *jobs, c
 	if (id)
 		return show_one(jobs, id, c->json);
 	if (c->metrics) {
-		json_t *totals = history_totals(state);
+		json_t *totals = history_totals(state), *replicas = replica_everything(state, NULL);
 
-		metrics_print(stdout, totals, jobs);
+		metrics_print(stdout, totals, jobs, replicas);
 		json_decref(totals);
+		json_decref(replicas);
 	} else if (c->json) {
 		print_lines(jobs);
 	} else if (json_array_size(jobs)) {

@@ -15,14 +15,14 @@
 #include "qemu-names.h"
 #include "replica-conf.h"
 #include "replica-here.h"
+#include "replica-note.h"
 #include "replica-planned.h"
+#include "replica-run.h"
 #include "replica-show.h"
 #include "util.h"
 #include "whereabouts.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,36 +30,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define QMP_MS	5000
-#define WAIT_MS 50
-#define LOOK_MS 500
+#define QMP_MS 5000
 
 /* ---- sync ---- */
-
-/* Members that list and status show. */
-static void note_outcome(const struct replica_conf *c, const char *guest, int code)
-{
-	json_t *state = replica_state_load(c->state_dir, guest) ?: json_object();
-	struct err e;
-
-	json_object_set_new(state, "tried_at", json_integer((json_int_t)time(NULL)));
-	json_object_set_new(state, "exit_code", json_integer(code));
-	if (c->sync.replaced || c->sync.durable) /* of any other attempt nobody knows */
-		json_object_set_new(state, "replaced", json_boolean(c->sync.replaced));
-	if (c->sync.disks)
-		json_object_set(state, "disks", c->sync.disks);
-	if (c->sync.durable) {
-		json_object_set_new(state, "point", json_integer((json_int_t)c->sync.number));
-		json_object_set_new(state, "at_ms", json_integer((json_int_t)c->sync.at_ms));
-		json_object_set_new(state, "points", json_integer((json_int_t)c->sync.points));
-		json_object_set_new(state, "delta_bytes", json_integer((json_int_t)c->sync.delta_bytes));
-		json_object_set_new(state, "frozen", json_boolean(c->sync.frozen));
-		json_object_set_new(state, "whole", json_boolean(c->sync.was_whole));
-	}
-	if (replica_state_save(c->state_dir, guest, state, &e))
-		fprintf(stderr, "vmferry: %s\n", e.msg);
-	json_decref(state);
-}
 
 /* In a process of its own, as any recover; what it says is of interest only if it fails. */
 static void recover(const struct replica_conf *c, const char *attempt)
@@ -104,10 +77,9 @@ static int make_point(struct replica_conf *c, const char *guest)
 	settle_earlier(c, guest);
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	replica_conf_set_up(c, guest, HOW_REPLICA);
+	c->sync.asks_start = replica_asks_plan(c, guest);
 	code = move_run(&c->o);
-	note_outcome(c, guest, code);
-	json_decref(c->sync.disks);
-	c->sync.disks = NULL;
+	replica_note(c, guest, code);
 	return code;
 }
 
@@ -164,6 +136,8 @@ static int add(struct replica_conf *c, int argc, char **argv)
 	code = make_point(c, guest);
 	if (code == EXIT_REFUSED && unlink(conf) && errno != ENOENT)
 		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
+	if (code == EXIT_REFUSED)
+		replica_forget(c->state_dir, guest);
 	c->pair = NULL;
 	return code;
 }
@@ -184,80 +158,7 @@ static int verify(struct replica_conf *c, int argc, char **argv)
 	return sync_guest(c, argc, argv);
 }
 
-/* ---- run ---- */
-
-static volatile sig_atomic_t is_to_end;
-
-static void on_signal(int number)
-{
-	(void)number;
-	is_to_end = 1;
-}
-
-static void hear_signals(void)
-{
-	const struct sigaction act = {.sa_handler = on_signal};
-
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-}
-
-/* In a process of its own, which rolls back when we are to end. Its exit code; -1: it was killed. */
-static int sync_in_child(const char *guest)
-{
-	AUTO_FREE char *program = program_beside("vmferry");
-	char *argv[] = {program, (char *)"replica", (char *)"sync", (char *)guest, NULL};
-	struct program p = PROGRAM_NONE;
-	bool told = false;
-	int status;
-	pid_t pid, ended;
-
-	p.file = program;
-	p.argv = argv;
-	p.how = PROGRAM_OWN_GROUP | PROGRAM_DIES_WITH_US;
-	pid = program_begin(&p);
-	if (pid < 0)
-		return EXIT_REFUSED;
-	while (!(ended = program_wait(pid, &status)) || ended == -EINTR) {
-		if (is_to_end && !told)
-			kill(pid, SIGTERM);
-		told = is_to_end;
-		poll(NULL, 0, WAIT_MS);
-	}
-	return ended > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-static int run_schedule(struct replica_conf *c, int argc, char **argv)
-{
-	uint64_t next = now_ns();
-	struct err e;
-
-	(void)argc;
-	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
-	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
-	hear_signals();
-	while (!is_to_end) {
-		struct replica_conf now; /* set, pause and resume change it meanwhile */
-		int r;
-
-		replica_conf_init(&now);
-		now.state_dir = xstrdup(c->state_dir);
-		r = replica_conf_load(&now, argv[0], &e);
-		if (!r && !now.paused && now_ns() >= next) {
-			next = now_ns() + now.every_s * 1000000000ULL;
-			sync_in_child(argv[0]);
-		}
-		replica_conf_fini(&now);
-		if (r == -ENOENT) { /* it was removed, or the guest has gone to it */
-			printf("guest %s has no replica any more that is made from here\n", argv[0]);
-			return 0;
-		}
-		if (r)
-			return say(&e);
-		poll(NULL, 0, LOOK_MS);
-	}
-	return 0;
-}
+/* ---- settings ---- */
 
 static int save_again(struct replica_conf *c, const char *guest)
 {
@@ -351,7 +252,7 @@ static int note_gone(const struct replica_conf *c, const char *guest, struct err
 
 static int remove_primary(struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf"), *state = replica_path(c->state_dir, guest, "json");
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
 	struct err e;
 	int r = replica_conf_load(c, guest, &e);
 
@@ -365,7 +266,7 @@ static int remove_primary(struct replica_conf *c, const char *guest)
 		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
 		return EXIT_LEFTOVERS;
 	}
-	unlink(state);
+	replica_forget(c->state_dir, guest);
 	printf("%s: no more points are made of it from here; those at %s stay until vmferry replica remove %s there\n", guest, c->to,
 	       guest);
 	return 0;
@@ -447,8 +348,8 @@ static const struct subcommand {
 	 "a guest", 1, 1, sync_guest, "make a point now"},
 	{"run",
 	 "usage: vmferry replica run VM\n\nMakes a point each time that --every of add says, until it is told to end (SIGTERM): for a service, as "
-	 "docs/vmferry-replica@.service\nis. A point that fails is told, and the next one is made when its time has come.\n\n",
-	 set_shown, "a guest", 1, 1, run_schedule, "make a point every so often, until told to end"},
+	 "docs/vmferry-replica@.service\nis. Why no point can be made is told once, and\nwhen points are made again; the longer it fails the less often it is tried. It ends, too, when the replica is removed.\n\n",
+	 set_shown, "a guest", 1, 1, replica_run, "make a point every so often, until told to end"},
 	{"verify",
 	 "usage: vmferry replica verify VM\n\nMakes a point of which everything was compared by hash with what is there, whatever QEMU's "
 	 "bitmaps say.\n\n",
@@ -457,6 +358,10 @@ static const struct subcommand {
 	 0, replica_show, "show guests with a replica elsewhere, and replicas here"},
 	{"status", "usage: vmferry replica status VM\n\nShows a guest's replica, at either host.\n\n", about_shown, "a guest", 1, 1,
 	 replica_show, "show a guest's, with its points"},
+	{"history",
+	 "usage: vmferry replica history VM\n\nShows what became of the last attempts to make a point of a guest, at its primary: when, how long it took, what was "
+	 "written,\nwhat went over the network, and why it failed.\n\n",
+	 about_shown, "a guest", 1, 1, replica_show_history, "show what became of its last points, at its primary"},
 	{"pause", "usage: vmferry replica pause VM\n\nvmferry replica run makes no more points of it.\n\n", set_shown, "a guest", 1, 1,
 	 pause_guest, "no more points by vmferry replica run"},
 	{"resume", "usage: vmferry replica resume VM\n\nvmferry replica run makes points of it again.\n\n", set_shown, "a guest", 1, 1,

@@ -1,5 +1,6 @@
 /* replica-planned.c: see replica-planned.h. */
 #include "replica-planned.h"
+#include "replica-note.h"
 #include "exit-code.h"
 #include "log.h"
 #include "move.h"
@@ -51,11 +52,11 @@ static int make_last_point(const struct replica_conf *c, const char *guest)
 /* The guest is there: no more points are made of it from here. */
 static void end_primary(const struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf"), *state = replica_path(c->state_dir, guest, "json");
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
 
 	if (unlink(conf) && errno != ENOENT)
 		fprintf(stderr, "vmferry: cannot remove %s, which makes nothing any more: %s\n", conf, strerror(errno));
-	unlink(state);
+	replica_forget(c->state_dir, guest);
 }
 
 int replica_planned(struct replica_conf *c, const char *guest)
@@ -67,8 +68,8 @@ int replica_planned(struct replica_conf *c, const char *guest)
 		return say(&e);
 	code = make_last_point(c, guest);
 	if (code) {
-		fprintf(stderr, "vmferry: guest %s does not go to its replica: no point could be made there (vmferry replica sync %s)\n", guest,
-			guest);
+		fprintf(stderr, "vmferry: guest %s does not go to its replica: no point could be made there (vmferry replica sync %s)\n",
+			guest, guest);
 		return code;
 	}
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);

@@ -4,45 +4,41 @@
 #include "json-text.h"
 #include "moment.h"
 #include "points.h"
+#include "replica-health.h"
+#include "replica-note.h"
 #include "report.h"
+#include "text-table.h"
 #include "util.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-static const char *health(const struct replica_conf *c, const json_t *state, double lag_s)
+json_t *replica_row(const struct replica_conf *c, const char *guest, const json_t *state)
 {
-	if (!json_object_get(state, "point") || json_is_true(json_object_get(state, "replaced")))
-		return "critical";
-	if (lag_s > 12.0 * c->every_s)
-		return "critical";
-	return lag_s > 2.0 * c->every_s || json_integer_value(json_object_get(state, "exit_code")) ||
-			       (c->freezes && !json_is_true(json_object_get(state, "frozen")))
-		       ? "warning"
-		       : "normal";
+	double lag_s = difftime(time(NULL), (time_t)(json_integer_value(json_object_get(state, "at_ms")) / 1000));
+	json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:s,s:i,s:b}", "guest", guest, "role", "primary", "to", c->to, "dir",
+				c->o.disk_dir ?: "?", "paused", c->paused, "every_s", (int)c->every_s, "keep", c->keep, "term",
+				(int)c->term, "freezes", c->freezes);
+
+	if (json_is_object(state))
+		json_object_update(out, (json_t *)(uintptr_t)state);
+	if (json_object_get(state, "at_ms"))
+		json_object_set_new(out, "lag_s", json_real(MAX(lag_s, 0.0)));
+	replica_health(out);
+	return out;
 }
 
 static json_t *primary_json(const char *state_dir, const char *guest)
 {
 	struct replica_conf c;
 	json_t *state = replica_state_load(state_dir, guest), *out;
-	double lag_s;
 	struct err e;
 
 	replica_conf_init(&c);
 	c.state_dir = xstrdup(state_dir);
-	if (replica_conf_load(&c, guest, &e)) {
-		out = json_pack("{s:s,s:s,s:s}", "guest", guest, "role", "primary", "error", e.msg);
-	} else {
-		lag_s = difftime(time(NULL), (time_t)(json_integer_value(json_object_get(state, "at_ms")) / 1000));
-		out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:s,s:s,s:i}", "guest", guest, "role", "primary", "to", c.to, "dir",
-				c.o.disk_dir ?: "?", "paused", c.paused, "every_s", (int)c.every_s, "keep", c.keep, "health",
-				health(&c, state, lag_s), "term", (int)c.term);
-		json_object_update(out, state ?: json_object());
-		if (json_object_get(state, "at_ms"))
-			json_object_set_new(out, "lag_s", json_real(lag_s));
-	}
+	out = replica_conf_load(&c, guest, &e) ? json_pack("{s:s,s:s,s:s}", "guest", guest, "role", "primary", "error", e.msg)
+					       : replica_row(&c, guest, state);
 	replica_conf_fini(&c);
 	json_decref(state);
 	return out;
@@ -50,8 +46,20 @@ static json_t *primary_json(const char *state_dir, const char *guest)
 
 static json_t *point_json(const struct point *pt)
 {
-	return json_pack("{s:I,s:I,s:I,s:O*}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
-			 (json_int_t)pt->term, "delta_bytes", json_object_get(pt->json, "delta_bytes"));
+	return json_pack("{s:I,s:I,s:I,s:O*,s:O*}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
+			 (json_int_t)pt->term, "delta_bytes", json_object_get(pt->json, "delta_bytes"), "frozen",
+			 json_object_get(pt->json, "frozen"));
+}
+
+/* As the newest that was made with a plan has it; borrowed. */
+static json_t *would_start_of(const struct points *p)
+{
+	json_t *said = NULL;
+	size_t i;
+
+	for (i = p->count; i-- > 0 && !said;)
+		said = json_object_get(p->list[i].json, "would_start");
+	return said;
 }
 
 static json_t *store_json(const char *guest, const char *dir)
@@ -66,15 +74,15 @@ static json_t *store_json(const char *guest, const char *dir)
 	} else {
 		for (i = 0; i < p.count; i++)
 			json_array_append_new(list, point_json(&p.list[i]));
-		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
+		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
-				json_object_get(p.replica, "run"), "points", list);
+				json_object_get(p.replica, "run"), "would_start", would_start_of(&p), "points", list);
 	}
 	points_close(&p);
 	return out;
 }
 
-static json_t *everything(const char *state_dir, const char *only)
+json_t *replica_everything(const char *state_dir, const char *only)
 {
 	json_t *out = json_array(), *names = replica_names(state_dir), *stores = replica_stores(state_dir), *one;
 	const char *guest;
@@ -96,6 +104,35 @@ static const char *clock_text(char out[MOMENT_TEXT], json_int_t at_ms)
 	return moment_text(out, (time_t)(at_ms / 1000));
 }
 
+static void print_would_start(const json_t *o, const char *where)
+{
+	const json_t *would = json_object_get(o, "would_start");
+	json_t *one;
+	size_t i;
+
+	if (!would)
+		return;
+	printf("  would start %s: %s", where, json_is_true(json_object_get(would, "start")) ? "yes" : "no");
+	if (json_text(would, "qemu_version"))
+		printf(" (QEMU %s)", json_text(would, "qemu_version"));
+	puts("");
+	json_array_foreach(json_object_get(would, "why"), i, one)
+		printf("    %s\n", json_string_value(one) ?: "?");
+	json_array_foreach(json_object_get(would, "cautions"), i, one)
+		printf("    note: %s\n", json_string_value(one) ?: "?");
+}
+
+/* Those of a plan stand with it. */
+static void print_why(const json_t *o)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "health_why"), i, one)
+		if (strncmp(json_string_value(one) ?: "", "the guest would not", 19) != 0)
+			printf("  %s\n", json_string_value(one) ?: "?");
+}
+
 static void print_primary(const json_t *o)
 {
 	char at[MOMENT_TEXT];
@@ -107,11 +144,8 @@ static void print_primary(const json_t *o)
 		       (long long)json_integer_value(json_object_get(o, "point")),
 		       clock_text(at, json_integer_value(json_object_get(o, "at_ms"))), json_number_value(json_object_get(o, "lag_s")),
 		       (long long)json_integer_value(json_object_get(o, "every_s")), json_text(o, "keep"));
-	if (json_is_true(json_object_get(o, "replaced")))
-		puts("  replaced: the guest was taken over at the replica; what runs here is not it any more");
-	else if (json_integer_value(json_object_get(o, "exit_code")))
-		printf("  the last attempt failed (exit code %lld; vmferry history tells why)\n",
-		       (long long)json_integer_value(json_object_get(o, "exit_code")));
+	print_why(o);
+	print_would_start(o, "there");
 }
 
 static void print_store(const json_t *o, bool points)
@@ -123,11 +157,56 @@ static void print_store(const json_t *o, bool points)
 
 	printf("%s: replica, in %s, of %s: %zu points\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
 	       json_array_size(list));
+	print_would_start(o, "here");
 	json_array_foreach(list, i, one)
 		if (points || i + 1 == json_array_size(list))
 			printf("  point %lld of %s\n", (long long)json_integer_value(json_object_get(one, "number")),
 			       clock_text(at, json_integer_value(json_object_get(one, "at_ms"))));
 }
+
+/* ---- attempts ---- */
+
+static void fill_entry(char **cells, const json_t *o)
+{
+	char at[MOMENT_TEXT], bytes[24];
+	json_int_t moment = json_integer_value(json_object_get(o, "at_ms"));
+	const char *reason = json_text(o, "reason");
+
+	cells[0] = xstrdup(clock_text(at, json_integer_value(json_object_get(o, "at")) * 1000));
+	cells[1] = moment ? xasprintf("%lld", (long long)json_integer_value(json_object_get(o, "point"))) : xstrdup("-");
+	cells[2] = xasprintf("%.1f s", json_number_value(json_object_get(o, "total_ms")) / 1000);
+	cells[3] = xstrdup(format_bytes(bytes, (uint64_t)MAX(0, json_integer_value(json_object_get(o, "delta_bytes")))));
+	cells[4] = xstrdup(format_bytes(bytes, (uint64_t)MAX(0, json_integer_value(json_object_get(o, "bytes_wire")))));
+	cells[5] = moment ? xasprintf("%s%s", json_is_true(json_object_get(o, "whole")) ? "everything compared" : "what was written",
+				      json_is_true(json_object_get(o, "frozen")) ? ", frozen" : "")
+			  : xasprintf("failed (exit code %d): %s", (int)json_integer_value(json_object_get(o, "exit_code")), reason ?: "?");
+	text_make_printable(cells[5], false);
+}
+
+int replica_show_history(struct replica_conf *c, int argc, char **argv)
+{
+	static const char *const heads[] = {"ENDED", "POINT", "TOOK", "WRITTEN", "SENT", "AS"};
+	enum { COLUMNS = ARRAY_LEN(heads) };
+	json_t *all = replica_history(c->state_dir, argv[0]);
+	size_t count = json_array_size(all) + 1, i;
+	AUTO_FREE char **cells = xcalloc(count * COLUMNS, sizeof(*cells));
+
+	(void)argc;
+	for (i = 0; i < COLUMNS; i++)
+		cells[i] = xstrdup(heads[i]);
+	for (i = 1; i < count; i++)
+		fill_entry(&cells[i * COLUMNS], json_array_get(all, i - 1));
+	if (c->o.json)
+		json_text_print(all);
+	else
+		text_table_print(stdout, cells, COLUMNS, count);
+	for (i = 0; i < count * COLUMNS; i++)
+		free(cells[i]);
+	json_decref(all);
+	return 0;
+}
+
+/* ---- the command ---- */
 
 static void print_all(const json_t *all, bool points)
 {
@@ -143,14 +222,27 @@ static void print_all(const json_t *all, bool points)
 			print_store(one, points);
 }
 
+/* A guest that was asked for is told with what became of its last points. */
+static void add_history(const struct replica_conf *c, json_t *all)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(all, i, one)
+		if (!strcmp(json_text(one, "role") ?: "", "primary"))
+			json_object_set_new(one, "history", replica_history(c->state_dir, json_text(one, "guest")));
+}
+
 int replica_show(struct replica_conf *c, int argc, char **argv)
 {
-	json_t *all = everything(c->state_dir, argc ? argv[0] : NULL);
+	json_t *all = replica_everything(c->state_dir, argc ? argv[0] : NULL);
 	bool none = argc && !json_array_size(all);
 
 	if (none) {
 		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
 	} else if (c->o.json) {
+		if (argc)
+			add_history(c, all);
 		json_text_print(all);
 	} else {
 		report_clean(all); /* the other host's words, and a guest's name, drive no terminal */

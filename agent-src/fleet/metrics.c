@@ -87,7 +87,123 @@ static void print_jobs(FILE *to, const json_t *jobs)
 	}
 }
 
-void metrics_print(FILE *to, const json_t *totals, const json_t *jobs)
+/* ---- replicas ---- */
+
+/* Of a primary, but for the last two, which are of the replica's host. */
+static const struct replica_family {
+	struct family f;
+	const char *type, *role;
+	double scale;
+} of_replicas[] = {
+	{{"vmferry_replica_lag_seconds", "lag_s", "seconds", "Age of the newest point."}, "gauge", "primary", 1},
+	{{"vmferry_replica_interval_seconds", "every_s", "seconds", "How often a point is to be made."}, "gauge", "primary", 1},
+	{{"vmferry_replica_last_point_timestamp_seconds", "at_ms", "seconds", "The moment of the newest point, since 1970."},
+	 "gauge",
+	 "primary",
+	 1e-3},
+	{{"vmferry_replica_last_point_bytes", "delta_bytes", "bytes", "What was written to the disks between the last two points."},
+	 "gauge",
+	 "primary",
+	 1},
+	{{"vmferry_replica_points_made", "made", NULL, "Points that were made."}, "counter", "primary", 1},
+	{{"vmferry_replica_points_failed", "failed", NULL, "Attempts to make one that failed."}, "counter", "primary", 1},
+	{{"vmferry_replica_carried_bytes", "bytes_total", "bytes", "What they have carried, as it went over the network."},
+	 "counter",
+	 "primary",
+	 1},
+	{{"vmferry_replica_term", "term", NULL, "Its term, as this host knows it: it is raised when the guest is taken over."},
+	 "gauge",
+	 NULL,
+	 1},
+	{{"vmferry_replica_points", "points", NULL, "Points that are kept, as this host knows it."}, "gauge", NULL, 1},
+};
+
+static const char *const healths[] = {"normal", "warning", "critical"};
+
+static void print_replica_labels(FILE *to, const json_t *row, const char *more)
+{
+	fputs("{guest=\"", to);
+	print_label(to, json_text(row, "guest") ?: "");
+	fputs("\",role=\"", to);
+	print_label(to, json_text(row, "role") ?: "");
+	fputs("\",peer=\"", to);
+	print_label(to, json_text(row, "to") ?: json_text(row, "from") ?: "");
+	fputs("\"", to);
+	if (more)
+		fprintf(to, ",health=\"%s\"", more);
+	fputs("}", to);
+}
+
+static bool is_of(const json_t *row, const char *role)
+{
+	return !role || !strcmp(json_text(row, "role") ?: "", role);
+}
+
+/* Points of a store are a list. */
+static double value_of(const json_t *row, const struct replica_family *r)
+{
+	const json_t *v = json_object_get(row, r->f.member);
+
+	return json_is_array(v) ? (double)json_array_size(v) : json_number_value(v) * r->scale;
+}
+
+static void print_replica_family(FILE *to, const struct replica_family *r, const json_t *replicas)
+{
+	json_t *row;
+	size_t i;
+
+	print_head(to, r->f.name, r->type, r->f.unit, r->f.help);
+	json_array_foreach((json_t *)(uintptr_t)replicas, i, row) {
+		if (!is_of(row, r->role) || !json_object_get(row, r->f.member))
+			continue;
+		fprintf(to, "%s%s", r->f.name, strcmp(r->type, "counter") ? "" : "_total");
+		print_replica_labels(to, row, NULL);
+		fprintf(to, " %.17g\n", value_of(row, r));
+	}
+}
+
+static void print_health(FILE *to, const json_t *replicas)
+{
+	json_t *row;
+	size_t i, k;
+
+	print_head(to, "vmferry_replica_health", "gauge", NULL, "1 of what the replica of a guest is: normal, warning or critical.");
+	json_array_foreach((json_t *)(uintptr_t)replicas, i, row)
+		for (k = 0; json_text(row, "health") && k < ARRAY_LEN(healths); k++) {
+			fputs("vmferry_replica_health", to);
+			print_replica_labels(to, row, healths[k]);
+			fprintf(to, " %d\n", !strcmp(json_text(row, "health"), healths[k]));
+		}
+}
+
+static void print_would_start(FILE *to, const json_t *replicas)
+{
+	json_t *row;
+	size_t i;
+
+	print_head(to, "vmferry_replica_would_start", "gauge", NULL, "Whether the guest would start at the replica's host: 1 or 0.");
+	json_array_foreach((json_t *)(uintptr_t)replicas, i, row) {
+		const json_t *would = json_object_get(json_object_get(row, "would_start"), "start");
+
+		if (!would)
+			continue;
+		fputs("vmferry_replica_would_start", to);
+		print_replica_labels(to, row, NULL);
+		fprintf(to, " %d\n", json_is_true(would));
+	}
+}
+
+static void print_replicas(FILE *to, const json_t *replicas)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(of_replicas); i++)
+		print_replica_family(to, &of_replicas[i], replicas);
+	print_health(to, replicas);
+	print_would_start(to, replicas);
+}
+
+void metrics_print(FILE *to, const json_t *totals, const json_t *jobs, const json_t *replicas)
 {
 	size_t i;
 
@@ -95,5 +211,6 @@ void metrics_print(FILE *to, const json_t *totals, const json_t *jobs)
 		print_counter(to, &counters[i], totals);
 	print_last(to, totals);
 	print_jobs(to, jobs);
+	print_replicas(to, replicas);
 	fputs("# EOF\n", to);
 }

@@ -13,7 +13,7 @@
 
 #define OF_HOST	   "/etc/vmferry/hooks"
 #define WORDS_MAX  512
-#define ENV_OF_OUR 3
+#define ENV_OF_OUR 5
 
 /* ---- which ---- */
 
@@ -121,7 +121,8 @@ static int event_file(const json_t *event, struct err *e)
 /* Ours, and what the event is about; malloc'ed with its last strings, ended by NULL. */
 static bool is_of_hooks(const char *variable)
 {
-	static const char *const names[ENV_OF_OUR] = {"VMFERRY_GUEST=", "VMFERRY_DESTINATION=", "VMFERRY_KIND="};
+	static const char *const names[ENV_OF_OUR] = {"VMFERRY_GUEST=", "VMFERRY_DESTINATION=", "VMFERRY_KIND=", "VMFERRY_HEALTH=",
+						      "VMFERRY_HEALTH_BEFORE="};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names); i++)
@@ -138,6 +139,8 @@ static char **environment(const struct hook_about *about, char *own[ENV_OF_OUR])
 	own[0] = xasprintf("VMFERRY_GUEST=%s", about->guest ?: "");
 	own[1] = xasprintf("VMFERRY_DESTINATION=%s", about->destination ?: "");
 	own[2] = xasprintf("VMFERRY_KIND=%s", about->how ?: "");
+	own[3] = xasprintf("VMFERRY_HEALTH=%s", about->health ?: "");
+	own[4] = xasprintf("VMFERRY_HEALTH_BEFORE=%s", about->health_before ?: "");
 	while (environ[n])
 		n++;
 	env = xcalloc(n + ENV_OF_OUR + 1, sizeof(*env));

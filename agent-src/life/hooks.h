@@ -1,5 +1,5 @@
 /*
- * hooks.h: programs of this host's owner that hear of moves: /etc/vmferry/hooks/{before,after,failed}.d ($VMFERRY_HOOKS names another directory; empty: none
+ * hooks.h: programs of this host's owner that hear of moves and replicas: /etc/vmferry/hooks/{before,after,failed,replica}.d ($VMFERRY_HOOKS names another directory; empty: none
  * are run), in the order of their names. Each has the event (plan, or result) on its standard input, and VMFERRY_GUEST, VMFERRY_DESTINATION and VMFERRY_KIND
  * in its environment. What others could have written is not run.
  */
@@ -13,7 +13,8 @@
 #define HOOK_MS 30000 /* each */
 
 struct hook_about {
-	const char *guest, *destination, *how; /* each may be NULL */
+	const char *guest, *destination, *how; /* each may be NULL, here and below */
+	const char *health, *health_before;    /* of a replica: VMFERRY_HEALTH and VMFERRY_HEALTH_BEFORE */
 	/* Hears of a file that is no program: it was not run. */
 	void (*skipped)(void *ctx, const char *path);
 	void *ctx;

@@ -630,7 +630,7 @@ static void remember(const struct life *l, json_t *result)
 
 	json_object_del(plan, "command_line");
 
-	if (l->state_dir && history_add(l->state_dir, entry, &e))
+	if (l->state_dir && (l->is_frequent ? history_count : history_add)(l->state_dir, entry, &e))
 		log_error("the end of this is not in the history: %s", e.msg);
 	json_decref(entry);
 }

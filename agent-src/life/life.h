@@ -35,6 +35,7 @@ struct life {
 	struct journal *journal;	      /* of what it makes; NULL: it keeps none */
 	bool journal_is_kept;		      /* for a while when it has ended, for whoever looks for it then */
 	bool is_trial;			      /* it only looks (`--dry-run`): it keeps none, and no hook hears of it */
+	bool is_frequent;		      /* it happens all day: who began it has a history of it, and hosts only count it */
 	bool undecided;			      /* somebody else has to go on by the journal, which stays as it is */
 	char *guest;			      /* its name; NULL: not known yet */
 	char *to;			      /* where it, or its disks, go; NULL: not known yet */

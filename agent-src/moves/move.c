@@ -548,6 +548,7 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	life_begin_on(&t->life, t->a.loop, how_words[opt->how], &lo);
 	t->life.report.quiet_plan = opt->script || (opt->cold.head && opt->cold.head->passes);
 	t->life.is_trial = opt->dry_run;
+	t->life.is_frequent = opt->how == HOW_REPLICA;
 	t->life.request = on_request;
 	t->life.ctx = t;
 	converge_init(&t->pace.converge, opt->max_downtime_ms);

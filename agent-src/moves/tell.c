@@ -473,11 +473,17 @@ void tell_result(struct transfer *t)
 		add_afterwards(t, ev);
 	if (t->opt->replica && t->opt->replica->durable)
 		set_number(ev, "point", t->opt->replica->number);
+	if (t->opt->replica && t->opt->replica->would_start)
+		json_object_set(ev, "would_start", t->opt->replica->would_start);
 	head_start_tell(t, ev);
 	if (json_array_size(left))
 		json_object_set(ev, "leftovers", left);
 	if (t->peer.kept)
 		set_number(ev, "kept", t->peer.kept);
 	json_decref(left);
+	if (t->opt->replica) {
+		json_decref(t->opt->replica->result);
+		t->opt->replica->result = json_incref(ev);
+	}
 	life_over(&t->life, ev);
 }

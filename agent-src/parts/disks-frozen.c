@@ -81,11 +81,29 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	return r;
 }
 
+/* What is in the way of a run there is in no point's way. */
+static void take_plan(struct disks *ds, json_t *would_start)
+{
+	struct replica_sync *sync = ds->since.sync;
+	json_t *why;
+	size_t i;
+
+	if (!json_is_object(would_start))
+		return;
+	json_decref(sync->would_start);
+	sync->would_start = json_incref(would_start);
+	json_array_foreach(json_object_get(would_start, "why"), i, why)
+		report_notice(ds->src->report, "the guest would not start there as things are: %s", json_string_value(why) ?: "?");
+}
+
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
+	int r = disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e);
 
-	return disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e);
+	if (!r)
+		take_plan(ds, json_object_get(json_object_get(accept, "replica"), "would_start"));
+	return r;
 }
 
 /* ---- preparing ---- */

@@ -164,6 +164,8 @@ void point_bitmaps_describe(const struct disks *ds, json_t *out)
 	}
 	replica = json_pack("{s:s,s:I,s:s,s:o}", "pair", b->sync->pair, "term", (json_int_t)b->sync->term, "keep", b->sync->keep, "since",
 			    since);
+	if (b->sync->asks_start)
+		json_object_set_new(replica, "plans", json_true());
 	if (b->sync->planned)
 		json_object_set_new(replica, "planned", json_true());
 	json_object_set_new(out, "replica", replica);

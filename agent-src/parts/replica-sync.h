@@ -14,10 +14,13 @@ struct replica_sync {
 	const char *keep;		 /* as keep-points.h has it */
 	const char *spool;		 /* a directory for what is to be sent; NULL: beside each disk */
 	bool freezes;			 /* the guest's agent freezes its file systems for the moment, if it has one */
+	bool asks_start;		 /* asks whether the guest would start there */
 	bool whole;			 /* everything is compared, whatever the bitmaps say */
 	bool planned;			 /* no point: the guest itself goes there as it runs, and its disks begin as the newest point */
 
 	/* the result */
+	json_t *would_start;	/* what the host answered: ACCEPT; NULL: it was not asked, or does not know; a new reference */
+	json_t *result;		/* the event, likewise; NULL: it has not come to that */
 	json_t *disks;		/* paths of the guest's, a new array; NULL: it has not come to that */
 	bool replaced;		/* the guest was taken over there, in a higher term */
 	bool durable;		/* the point is there */

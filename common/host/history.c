@@ -28,9 +28,8 @@ static char *read_text(const char *path)
 	return fd < 0 || read_regular(fd, BYTES_MAX, &text, &n) ? NULL : text;
 }
 
-json_t *history_read(const char *state_dir, const char *guest)
+static json_t *read_entries(const char *path, const char *guest)
 {
-	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
 	AUTO_FREE char *text = read_text(path);
 	json_t *all = json_array();
 	char *rest = text, *line;
@@ -43,6 +42,18 @@ json_t *history_read(const char *state_dir, const char *guest)
 		json_decref(entry);
 	}
 	return all;
+}
+
+json_t *history_read(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
+
+	return read_entries(path, guest);
+}
+
+json_t *history_lines(const char *path)
+{
+	return read_entries(path, NULL);
 }
 
 /* The lines of the last entries, with the new one; malloc'ed. */
@@ -66,6 +77,15 @@ static char *text_with(json_t *all, json_t *entry)
 	}
 	free(lines);
 	return text;
+}
+
+int history_append(const char *path, json_t *entry, struct err *e)
+{
+	json_t *all = read_entries(path, NULL);
+	AUTO_FREE char *text = text_with(all, entry);
+
+	json_decref(all);
+	return replace_file(path, text, strlen(text), e);
 }
 
 /* ---- sums ---- */
@@ -146,20 +166,33 @@ static void tell_system(const json_t *entry)
 	syslog(LOG_DAEMON | LOG_NOTICE, "%s", line);
 }
 
+static int lock_files(const char *state_dir, struct err *e)
+{
+	AUTO_FREE char *lock = xasprintf("%s/history.lock", state_dir);
+	int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX))
+		return fd;
+	err_sys(e, errno, "cannot lock %s", lock);
+	if (fd >= 0)
+		close(fd);
+	return -e->code;
+}
+
+int history_count(const char *state_dir, json_t *entry, struct err *e)
+{
+	AUTO_CLOSE int fd = lock_files(state_dir, e);
+
+	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
+	return fd < 0 ? fd : add_to_sums(state_dir, entry, e);
+}
+
 static int add_to_file(const char *state_dir, json_t *entry, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
-	AUTO_FREE char *lock = xasprintf("%s/history.lock", state_dir);
-	AUTO_CLOSE int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	AUTO_FREE char *text = NULL;
-	json_t *all;
+	AUTO_CLOSE int fd = lock_files(state_dir, e);
 
-	if (fd < 0 || flock(fd, LOCK_EX))
-		return err_sys(e, errno, "cannot lock %s", lock);
-	all = history_read(state_dir, NULL);
-	text = text_with(all, entry);
-	json_decref(all);
-	return replace_file(path, text, strlen(text), e) ?: add_to_sums(state_dir, entry, e);
+	return fd < 0 ? fd : history_append(path, entry, e) ?: add_to_sums(state_dir, entry, e);
 }
 
 int history_add(const char *state_dir, json_t *entry, struct err *e)

@@ -1,5 +1,6 @@
 #!/bin/bash
-# vmferry replica run makes a point each time that is due, none while it is paused, as often as set says, and ends when it is told to.
+# vmferry replica run makes a point each time that is due, none while it is paused, as often as set says, and ends when it is told to, or when the replica is
+# removed. Why none can be made is said once. A guest has one such loop.
 # timeout: 300
 . "$(dirname "$0")/../../lib/replica.sh"
 
@@ -17,6 +18,8 @@ kill_at_exit $running
 sync # one that a person wants is made; another, which is due at once, is not
 sync
 assert_eq "$(of_primary 'p["point"], p["paused"]')" "(3, True)" "while it is paused"
+! replica run "$A" 2>"$DIR/err" || fail "two loops of a guest"
+says 'another vmferry replica run' "$DIR/err"
 replica resume "$A"
 wait_for 60 point_is_at_least 4 || fail "no point is made: $(cat "$DIR/run.log")"
 wait_for 60 point_is_at_least 5 || fail "one point only is made"
@@ -25,9 +28,28 @@ assert_eq "$(of_primary 'p["every_s"], p["keep"], p["paused"]')" "(3600, '2,hour
 ! replica set "$A" every=1s 2>"$DIR/err" || fail "a second is taken"
 ! replica set "$A" how=warm 2>"$DIR/err" || fail "what is no option of a replica is taken"
 assert_eq "$(of_primary 'p["every_s"]')" 3600 "settings after what was refused"
+assert_eq "$(cat "$DIR/run.log")" "" "what run says of points that are made"
 kill -TERM "$running"
 wait_for 30 process_is_gone "$running" || fail "it does not end"
 status=0
 wait "$running" || status=$?
 assert_eq "$status" 0 "exit code of run"
 assert_points_are_of_one_moment
+
+# none can be made, and again they can
+replica set "$A" every=10s spool="$DIR/spool"
+"$BIN/vmferry" replica run "$A" </dev/null >"$DIR/run.log" 2>&1 &
+running=$!
+kill_at_exit $running
+has_failed_twice() {
+	[[ $(of_primary 'p.get("failed_in_a_row", 0)') -ge 2 ]]
+}
+wait_for 90 has_failed_twice || fail "no attempt fails: $(cat "$DIR/run.log")"
+mkdir "$DIR/spool"
+wait_for 90 grep -q 'are made again' "$DIR/run.log" || fail "points are not made again: $(cat "$DIR/run.log")"
+assert_eq "$(grep -c 'can be made' "$DIR/run.log")" 1 "times that the reason is said ($(cat "$DIR/run.log"))"
+replica remove "$A" >"$DIR/out"
+wait_for 30 process_is_gone "$running" || fail "it does not end"
+status=0
+wait "$running" || status=$?
+assert_eq "$status" 0 "exit code of run when the replica was removed"

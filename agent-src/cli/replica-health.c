@@ -1,0 +1,95 @@
+/* replica-health.c: see replica-health.h. */
+#include "replica-health.h"
+#include "json-text.h"
+#include "util.h"
+
+#include <string.h>
+
+#define WARNS_AFTER 2.0 /* times `every` */
+#define FAILS_AFTER 12.0
+
+enum health { NORMAL, WARNING, CRITICAL };
+
+static const char *const words[] = {"normal", "warning", "critical"};
+
+/* "90 s", "12 min", "5 h", "3 d"; malloc'ed. */
+static char *span(double seconds)
+{
+	return seconds < 120	  ? xasprintf("%.0f s", seconds)
+	       : seconds < 7200	  ? xasprintf("%.0f min", seconds / 60)
+	       : seconds < 172800 ? xasprintf("%.0f h", seconds / 3600)
+				  : xasprintf("%.0f d", seconds / 86400);
+}
+
+static enum health add(json_t *why, enum health is, char *sentence /* freed */)
+{
+	json_array_append_new(why, json_string(sentence));
+	free(sentence);
+	return is;
+}
+
+static bool is_true(const json_t *o, const char *key)
+{
+	return json_is_true(json_object_get(o, key));
+}
+
+static enum health of_lag(const json_t *row, json_t *why)
+{
+	double lag = json_number_value(json_object_get(row, "lag_s")), every = json_number_value(json_object_get(row, "every_s"));
+	AUTO_FREE char *text = span(lag), *usual = span(every);
+
+	if (!json_object_get(row, "point"))
+		return add(why, CRITICAL, xstrdup("no point has been made yet"));
+	if (lag <= WARNS_AFTER * every)
+		return NORMAL;
+	return add(why, lag > FAILS_AFTER * every ? CRITICAL : WARNING,
+		   xasprintf("the newest point is %s old, and one is to be made every %s%s", text, usual,
+			     is_true(row, "paused") ? ": it is paused" : ""));
+}
+
+static enum health of_attempt(const json_t *row, json_t *why)
+{
+	const char *reason = json_text(row, "reason");
+
+	if (is_true(row, "replaced"))
+		return add(why, CRITICAL, xstrdup("the guest was taken over at the replica: what runs here is not it any more"));
+	if (!json_integer_value(json_object_get(row, "exit_code")))
+		return NORMAL;
+	return add(why, WARNING, xasprintf("the last attempt failed%s%s", reason ? ": " : "", reason ?: ""));
+}
+
+static enum health of_freeze(const json_t *row, json_t *why)
+{
+	return is_true(row, "freezes") && !is_true(row, "frozen") && json_object_get(row, "point")
+		       ? add(why, WARNING, xstrdup("the guest's file systems were not frozen for the newest point"))
+		       : NORMAL;
+}
+
+static enum health of_start(const json_t *row, json_t *why)
+{
+	const json_t *would = json_object_get(row, "would_start");
+	enum health is = NORMAL;
+	json_t *one;
+	size_t i;
+
+	if (json_is_false(json_object_get(would, "start")))
+		json_array_foreach(json_object_get(would, "why"), i, one)
+			is = add(why, WARNING, xasprintf("the guest would not start there: %s", json_string_value(one) ?: "?"));
+	return is;
+}
+
+void replica_health(json_t *row)
+{
+	static enum health (*const asked[])(const json_t *, json_t *) = {of_lag, of_attempt, of_freeze, of_start};
+	json_t *why = json_array();
+	enum health worst = NORMAL;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(asked); i++) {
+		enum health is = asked[i](row, why);
+
+		worst = MAX(worst, is);
+	}
+	json_object_set_new(row, "health", json_string(words[worst]));
+	json_object_set_new(row, "health_why", why);
+}

@@ -1,0 +1,17 @@
+/*
+ * replica-health.h: what a person should know of a guest's replica before it is needed: is it young enough, are points made, would the guest start there?
+ * Pure.
+ */
+#ifndef VMFERRY_REPLICA_HEALTH_H
+#define VMFERRY_REPLICA_HEALTH_H
+
+#include <jansson.h>
+
+/*
+ * row: what the primary knows (replica-show.h): every_s, lag_s, point, replaced, exit_code, reason, freezes, frozen, paused, would_start. Sets "health" to
+ * "normal", "warning" (lag over 2 × every, the last attempt failed, not frozen as was asked for, it would not start there) or "critical" (lag over 12 ×
+ * every, no point yet, replaced), and "health_why" to an array of sentences, empty where it is normal.
+ */
+void replica_health(json_t *row);
+
+#endif

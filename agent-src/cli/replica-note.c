@@ -1,0 +1,188 @@
+/* replica-note.c: see replica-note.h. */
+#include "replica-note.h"
+#include "history.h"
+#include "hooks.h"
+#include "json-text.h"
+#include "replica-show.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PLAN_S 60 /* QEMU is started for it there */
+
+static json_int_t whole_number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+static void set_number(json_t *o, const char *key, uint64_t n)
+{
+	json_object_set_new(o, key, json_integer((json_int_t)n));
+}
+
+bool replica_asks_plan(const struct replica_conf *c, const char *guest)
+{
+	json_t *state = replica_state_load(c->state_dir, guest);
+	const json_t *known = json_object_get(state, "would_start");
+	json_int_t age = (json_int_t)time(NULL) - whole_number(state, "planned_at");
+	bool asks = !json_is_true(json_object_get(known, "start")) || age < 0 || age >= PLAN_S;
+
+	json_decref(state);
+	return asks;
+}
+
+/* ---- what is noted ---- */
+
+static void add_to(json_t *state, const char *key, json_int_t more)
+{
+	json_object_set_new(state, key, json_integer(whole_number(state, key) + more));
+}
+
+static void note_point(const struct replica_sync *s, json_t *o)
+{
+	set_number(o, "point", s->number);
+	set_number(o, "at_ms", (uint64_t)s->at_ms);
+	set_number(o, "delta_bytes", s->delta_bytes);
+	json_object_set_new(o, "frozen", json_boolean(s->frozen));
+	json_object_set_new(o, "whole", json_boolean(s->was_whole));
+}
+
+static void note_failure(json_t *state, const char *reason, json_int_t now)
+{
+	add_to(state, "failed", 1);
+	add_to(state, "failed_in_a_row", 1);
+	if (!json_object_get(state, "failing_since"))
+		json_object_set_new(state, "failing_since", json_integer(now));
+	json_object_set_new(state, "reason", json_string(reason ?: "?"));
+}
+
+static void note_success(const struct replica_sync *s, json_t *state)
+{
+	note_point(s, state);
+	set_number(state, "points", s->points);
+	add_to(state, "made", 1);
+	add_to(state, "delta_bytes_total", (json_int_t)s->delta_bytes);
+}
+
+/* Members that list, status and metrics show. */
+static void note_state(const struct replica_sync *s, json_t *state, int code, json_int_t now)
+{
+	json_object_set_new(state, "tried_at", json_integer(now));
+	json_object_set_new(state, "exit_code", json_integer(code));
+	if (s->replaced || s->durable) /* of any other attempt nobody knows */
+		json_object_set_new(state, "replaced", json_boolean(s->replaced));
+	if (s->disks)
+		json_object_set(state, "disks", s->disks);
+	if (s->would_start) {
+		json_object_set(state, "would_start", s->would_start);
+		json_object_set_new(state, "planned_at", json_integer(now));
+	}
+	add_to(state, "bytes_total", whole_number(s->result, "bytes_wire"));
+	if (s->durable)
+		note_success(s, state);
+	if (code) {
+		note_failure(state, json_text(s->result, "reason"), now);
+	} else {
+		json_object_del(state, "reason");
+		json_object_del(state, "failing_since");
+		json_object_del(state, "failed_in_a_row");
+	}
+}
+
+static json_t *entry_of(const struct replica_sync *s, int code, json_int_t now)
+{
+	json_t *o = json_pack("{s:I,s:i,s:O*,s:O*,s:O*}", "at", now, "exit_code", code, "total_ms", json_object_get(s->result, "total_ms"),
+			      "bytes_wire", json_object_get(s->result, "bytes_wire"), "reason", json_object_get(s->result, "reason"));
+
+	if (s->durable)
+		note_point(s, o);
+	return o;
+}
+
+static int add_to_history(const struct replica_conf *c, const char *guest, int code, json_int_t now, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(c->state_dir, guest, "history");
+	json_t *entry = entry_of(&c->sync, code, now);
+	int r = history_append(path, entry, e);
+
+	json_decref(entry);
+	return r;
+}
+
+json_t *replica_history(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *path = replica_path(state_dir, guest, "history");
+
+	return history_lines(path);
+}
+
+void replica_forget(const char *state_dir, const char *guest)
+{
+	static const char *const suffixes[] = {"json", "history", "lock", "run"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
+		AUTO_FREE char *path = replica_path(state_dir, guest, suffixes[i]);
+
+		unlink(path);
+	}
+}
+
+/* ---- who hears of it ---- */
+
+static void tell_hooks(const struct replica_conf *c, const char *guest, const json_t *row, const char *was)
+{
+	const char *is = json_text(row, "health") ?: "?";
+	const struct hook_about about = {.guest = guest, .destination = c->to, .how = "replica", .health = is, .health_before = was};
+	struct err e;
+
+	if (json_object_get(row, "point") && strcmp(is, was) && hooks_run("replica.d", &about, row, &e))
+		fprintf(stderr, "vmferry: a hook has failed: %s\n", e.msg);
+}
+
+/* Two attempts at once, one of which is refused, do not lose each other's counts. */
+static int lock_notes(const struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *path = replica_path(c->state_dir, guest, "lock");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
+}
+
+static int note(const struct replica_conf *c, const char *guest, int code, char **was, json_t **row, struct err *e)
+{
+	json_t *state = replica_state_load(c->state_dir, guest) ?: json_object();
+	json_int_t now = (json_int_t)time(NULL);
+	int r;
+
+	*was = xstrdup(json_text(state, "health") ?: "none");
+	note_state(&c->sync, state, code, now);
+	*row = replica_row(c, guest, state);
+	json_object_set(state, "health", json_object_get(*row, "health"));
+	r = replica_state_save(c->state_dir, guest, state, e) ?: add_to_history(c, guest, code, now, e);
+	json_decref(state);
+	return r;
+}
+
+void replica_note(const struct replica_conf *c, const char *guest, int code)
+{
+	AUTO_FREE char *was = NULL;
+	json_t *row = NULL;
+	int lock = lock_notes(c, guest);
+	struct err e;
+
+	if (note(c, guest, code, &was, &row, &e))
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	if (lock >= 0)
+		close(lock);
+	tell_hooks(c, guest, row, was);
+	json_decref(row);
+}

@@ -1,0 +1,198 @@
+/*
+ * replica-run.c: see replica-run.h.
+ *
+ * Each point is made by a process of its own, `vmferry replica sync`, started anew: the one that is installed by then, should vmferry have been upgraded
+ * meanwhile. It notes what came of it (replica-note.h), and says nothing here; what people should know is said here, once.
+ */
+#include "replica-run.h"
+#include "cmd.h"
+#include "json-text.h"
+#include "program.h"
+#include "replica-pace.h"
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_MS 50
+#define LOOK_MS 500
+#define KILLED	255 /* in place of an exit code */
+
+static volatile sig_atomic_t is_to_end;
+
+static void on_signal(int number)
+{
+	(void)number;
+	is_to_end = 1;
+}
+
+static void hear_signals(void)
+{
+	const struct sigaction act = {.sa_handler = on_signal};
+
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+}
+
+static double now_s(void)
+{
+	return (double)now_ns() / 1e9;
+}
+
+/* ---- a point ---- */
+
+/* It rolls back when we are to end. Its exit code. */
+static unsigned sync_in_child(const char *guest)
+{
+	AUTO_FREE char *program = program_beside("vmferry");
+	char *argv[] = {program, (char *)"replica", (char *)"sync", (char *)guest, NULL};
+	struct program p = PROGRAM_NONE;
+	AUTO_CLOSE int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	bool told = false;
+	int status;
+	pid_t pid, ended;
+
+	p.fd[0] = p.fd[1] = p.fd[2] = nowhere;
+	p.file = program;
+	p.argv = argv;
+	p.how = PROGRAM_OWN_GROUP | PROGRAM_DIES_WITH_US;
+	pid = program_begin(&p);
+	if (pid < 0)
+		return EXIT_REFUSED;
+	while (!(ended = program_wait(pid, &status)) || ended == -EINTR) {
+		if (is_to_end && !told)
+			kill(pid, SIGTERM);
+		told = is_to_end;
+		poll(NULL, 0, WAIT_MS);
+	}
+	return ended > 0 && WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) : KILLED;
+}
+
+/* ---- the schedule ---- */
+
+struct running {
+	const struct replica_conf *c;
+	const char *guest;
+	struct replica_attempt last;
+	struct replica_word word;
+	bool tried; /* in this life */
+	double first_due, failing_since;
+};
+
+/* By what was noted of the last attempt, whoever made it. */
+static void tell(struct running *r, unsigned code)
+{
+	json_t *state = replica_state_load(r->c->state_dir, r->guest);
+	const char *reason = json_text(state, "reason");
+	AUTO_FREE char *shown = text_shown(reason ?: code == KILLED ? "it was killed" : "nothing is known of why");
+
+	switch (replica_is_news(&r->word, code, reason)) {
+	case REPLICA_SAYS_FAILED:
+		printf("no point of guest %s can be made (exit code %u): %s; it is tried again, the longer it fails the less often, up to "
+		       "eight times the interval or half an hour\n",
+		       r->guest, code, shown);
+		break;
+	case REPLICA_SAYS_OVER:
+		printf("points of guest %s are made again, after %.0f s in which none could be\n", r->guest,
+		       r->last.ended - r->failing_since);
+		break;
+	case REPLICA_SAYS_NOTHING:
+		break;
+	}
+	fflush(stdout);
+	json_decref(state);
+}
+
+static void make_point(struct running *r)
+{
+	unsigned code;
+
+	r->last.began = now_s();
+	code = sync_in_child(r->guest);
+	r->last.ended = now_s();
+	if (code && !r->last.failures)
+		r->failing_since = r->last.began;
+	r->last.failures = code ? r->last.failures + 1 : 0;
+	r->tried = true;
+	if (!is_to_end)
+		tell(r, code);
+}
+
+static double age_of_last(const struct replica_conf *c, const char *guest)
+{
+	json_t *state = replica_state_load(c->state_dir, guest);
+	double age = difftime(time(NULL), (time_t)json_integer_value(json_object_get(state, "tried_at")));
+
+	json_decref(state);
+	return age;
+}
+
+static bool is_due(const struct running *r, double every)
+{
+	return now_s() >= (r->tried ? replica_due(&r->last, every) : replica_first_due(r->first_due, age_of_last(r->c, r->guest), every));
+}
+
+/* set, pause and resume change the settings meanwhile; remove ends it. */
+static int look(struct running *r, struct err *e)
+{
+	struct replica_conf now;
+	int k;
+
+	replica_conf_init(&now);
+	now.state_dir = xstrdup(r->c->state_dir);
+	k = replica_conf_load(&now, r->guest, e);
+	if (!k && !now.paused && is_due(r, now.every_s))
+		make_point(r);
+	replica_conf_fini(&now);
+	return k;
+}
+
+/* Two would make twice as many points as was asked for. */
+static int be_alone(const struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(c->state_dir, guest, "run");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	if (fd < 0 || errno != EWOULDBLOCK)
+		err_sys(e, errno, "cannot lock %s", path);
+	else
+		err_set(e, EBUSY, "another vmferry replica run makes points of guest %s already", guest);
+	if (fd >= 0)
+		close(fd);
+	return -e->code;
+}
+
+int replica_run(struct replica_conf *c, int argc, char **argv)
+{
+	struct running r = {.c = c, .guest = argv[0], .first_due = now_s()};
+	struct err e;
+	int k, alone = -1;
+
+	(void)argc;
+	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
+	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	hear_signals();
+	k = replica_conf_load(c, r.guest, &e);
+	if (!k)
+		k = alone = be_alone(c, r.guest, &e);
+	while (k >= 0 && !is_to_end) {
+		k = look(&r, &e);
+		if (!k)
+			poll(NULL, 0, LOOK_MS);
+	}
+	if (k < 0)
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	if (alone >= 0)
+		close(alone);
+	return k >= 0 || (k == -ENOENT && alone >= 0) ? 0 : EXIT_REFUSED;
+}
