@@ -2,6 +2,7 @@
 #include "guest-at-rest.h"
 #include "block-device.h"
 #include "disk-io.h"
+#include "program.h"
 #include "qcow2-header.h"
 #include "qemu-opts.h"
 #include "script-read.h"
@@ -309,20 +310,29 @@ static int find_disks(struct guest *g, struct err *e)
 
 /* ---- what starts it ---- */
 
-static bool is_qemu(const char *program)
+/* A script that takes words of its own, as `vm start web`: it is run to see what it starts. */
+static int take_call(struct guest *g, char *const *argv, size_t argc, struct err *e)
 {
-	const char *slash = strrchr(program, '/'), *base = slash ? slash + 1 : program;
+	AUTO_FREE char *found = strchr(argv[0], '/') ? NULL : program_beside(argv[0]);
+	AUTO_FREE char *path = realpath(found ?: argv[0], NULL);
+	AUTO_FREE char **words = xcalloc(argc + 1, sizeof(*words));
 
-	return !strncmp(base, "qemu-", 5) || !strcmp(base, "kvm");
+	if (!path || !program_is_runnable(path))
+		return err_set(e, EINVAL,
+			       "behind -- stands %s: the guest's command line is expected there, with QEMU's program first, or a program that "
+			       "starts the guest, and its words",
+			       argv[0]);
+	memcpy(words, argv, argc * sizeof(*words));
+	words[0] = path;
+	return script_record(&(struct script_call){.words = words}, g, e);
 }
 
 static int take_line(struct guest *g, char *const *argv, size_t argc, struct err *e)
 {
 	size_t i;
 
-	if (!is_qemu(argv[0]))
-		return err_set(e, EINVAL, "behind -- stands %s: the guest's command line is expected there, with QEMU's program first",
-			       argv[0]);
+	if (!script_is_qemu(argv[0]))
+		return take_call(g, argv, argc, e);
 	g->line.argv = xcalloc(argc + 1, sizeof(*g->line.argv));
 	for (i = 0; i < argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(argv[i]);
@@ -406,7 +416,7 @@ static int read_script(const char *path, struct guest *g, struct err *e)
 	g->unit.name = NULL; /* the unit that runs the script is known already, and is to be kept from starting the guest */
 	guest_fini(g);
 	g->unit = unit;
-	return script_record(path, g, e);
+	return script_record(&(struct script_call){.words = (char *[]){(char *)path, NULL}}, g, e);
 }
 
 static void add_word(struct guest_line *l, const char *word)
@@ -469,7 +479,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 		r = read_script(*script, g, e);
 	if (r)
 		return r;
-	if (!is_qemu(g->line.argv[0]))
+	if (!script_is_qemu(g->line.argv[0]))
 		return err_set(
 			e, ENOTSUP,
 			"%s runs %s, which is no QEMU. Give the script that it runs, or the guest's command line behind --: … -- qemu-system-x86_64 …",

@@ -133,6 +133,13 @@ int script_take_records(const char *path, const char *records, size_t n, struct 
 				path);
 }
 
+bool script_is_qemu(const char *program)
+{
+	const char *slash = strrchr(program, '/'), *base = slash ? slash + 1 : program;
+
+	return !strncmp(base, "qemu-", 5) || !strcmp(base, "kvm");
+}
+
 /* ---- the run ---- */
 
 struct heard {
@@ -185,12 +192,30 @@ static void note_line(struct guest *g, const char *path)
 	guest_note(g, "%s was run where it could change nothing, with a QEMU that only printed its words. It starts: %s", path, line);
 }
 
-int script_record(const char *path, struct guest *g, struct err *e)
+/* vmferry itself, the directory, and the script's words; malloc'ed, the strings are others'. */
+static char **own_words(const struct script_call *c)
 {
-	char program[] = "/proc/self/exe", word[] = RECORD_WORD;
-	char *const argv[] = {program, word, (char *)path, NULL};
+	static char program[] = "/proc/self/exe", word[] = RECORD_WORD, here[] = ".";
+	size_t n = 0;
+	char **out;
+
+	while (c->words[n])
+		n++;
+	out = xcalloc(n + 4, sizeof(*out));
+	out[0] = program;
+	out[1] = word;
+	out[2] = c->dir ? (char *)c->dir : here;
+	memcpy(out + 3, c->words, n * sizeof(*out));
+	return out;
+}
+
+int script_record(const struct script_call *c, struct guest *g, struct err *e)
+{
+	AUTO_FREE char **argv = own_words(c);
+	const char *path = c->words[0];
 	struct heard records = {.text = NULL}, why = {.text = NULL};
 	const struct program_run run = {.argv = argv,
+					.env = c->env,
 					.output = hear,
 					.output_ctx = &records,
 					.error = hear,

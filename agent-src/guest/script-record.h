@@ -4,8 +4,17 @@
 
 #include "qemu-discover.h"
 
+/* What is run: a script, or another program that starts a guest. */
+struct script_call {
+	char *const *words; /* its whole path, its own words, and a NULL */
+	const char *dir;    /* NULL: ours */
+	char *const *env;   /* "NAME=VALUE", and a NULL; NULL: ours */
+};
+
 /* Fills line, cwd, env and tpm of *g, and adds a note that says so. -ENOTSUP: it starts no QEMU there, or several; -EPERM: others could have written it. */
-int script_record(const char *path, struct guest *g, struct err *e);
+int script_record(const struct script_call *c, struct guest *g, struct err *e);
+/* Is it a QEMU, by its name? */
+bool script_is_qemu(const char *program);
 /* Checks that nobody but root and this user may write to the file at path. 0; -EPERM: others may. */
 int script_check_owner(const char *path, struct err *e);
 /* The guest's line, for people; malloc'ed. */

@@ -1,6 +1,7 @@
 /* unit-read.c: see unit-read.h. */
 #include "unit-read.h"
 #include "open-regular.h"
+#include "qemu-args.h"
 #include "script-record.h"
 #include "systemd.h"
 #include "unit-text.h"
@@ -301,6 +302,46 @@ static void look_around(struct surroundings *s, const char *unit)
 				       .is_user = user};
 }
 
+/* ---- one that runs a script ---- */
+
+/* What systemd.exec(5) gives a program, and the unit's own. */
+static char **environment_of(const struct kv_list *l, const struct surroundings *s, struct err *e)
+{
+	AUTO_FREE char *first = xasprintf("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=%s\nUSER=%s\nLOGNAME=%s\n",
+					  s->home ?: "/", s->names.user ?: "root", s->names.user ?: "root");
+	struct kv_list env = {.n = 0};
+	char **out = NULL;
+	size_t i;
+
+	if (!unit_environment_text(&env, first, e) && !take_environment(&env, l, &s->names, e)) {
+		out = xcalloc(env.n + 1, sizeof(*out));
+		for (i = 0; i < env.n; i++)
+			out[i] = xasprintf("%s=%s", env.v[i].key, env.v[i].value);
+	}
+	kv_fini(&env);
+	return out;
+}
+
+/* The program, if it is not QEMU, is run where it can do nothing, to see what it starts. */
+static int see_through(struct guest *g, const struct kv_list *l, const struct surroundings *s, struct err *e)
+{
+	struct guest_line line = g->line;
+	AUTO_FREE char *dir = g->cwd;
+	char **env;
+	size_t i;
+	int r;
+
+	g->line = (struct guest_line){.argc = 0};
+	g->cwd = NULL;
+	env = environment_of(l, s, e);
+	r = env ? script_record(&(struct script_call){.words = line.argv, .dir = dir, .env = env}, g, e) : -e->code;
+	args_free_strings(line.argv, line.argc);
+	for (i = 0; env && env[i]; i++)
+		free(env[i]);
+	free(env);
+	return r;
+}
+
 static int take(const struct kv_list *l, const char *unit, const char *systemd_line, struct guest *g, struct err *e)
 {
 	struct surroundings s;
@@ -308,6 +349,8 @@ static int take(const struct kv_list *l, const char *unit, const char *systemd_l
 
 	look_around(&s, unit);
 	r = unit_take(l, &s.names, systemd_line, g, e);
+	if (!r && !script_is_qemu(g->line.argv[0]))
+		r = see_through(g, l, &s, e);
 	free(s.home);
 	free(s.runtime_dir);
 	if (r)

@@ -4,7 +4,8 @@
  * The script is run by its own interpreter, so that it means what it means: variables, arrays, functions, conditions. It runs in namespaces of its
  * own (no network, no other process), without a capability; every file system is read-only but for an empty /run, device nodes but a few do not open, and
  * a filter refuses sockets and what changes the system. What it may still do is to read, from a named pipe, too. Each QEMU of this host, and swtpm, is a script there that writes its words to
- * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed.
+ * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed. A file that it opens to write to it, a log or a
+ * pidfile, is /dev/null, and calls that change files do nothing, and succeed. Programs that run others (sudo, tmux, start-stop-daemon …) just do that.
  */
 #ifndef VMFERRY_RECORD_H
 #define VMFERRY_RECORD_H
@@ -13,7 +14,10 @@
 /* How a record begins: then how many words QEMU has, its directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR, its program, and its words; each ends with NUL. */
 #define RECORD_MARK "vmferry-record"
 
-/* `vmferry --record-script PATH`: records on standard output, why not on standard error. Returns the exit code: 0, also if the script failed after all. */
-int record_script(const char *path);
+/*
+ * `vmferry --record-script DIRECTORY PATH [WORD…]`: that script, or program, is run there with these words. Records on standard output, why not on
+ * standard error. Returns the exit code: 0, also if the script failed after all. words: from PATH on, and a NULL.
+ */
+int record_script(const char *dir, char **words);
 
 #endif

@@ -121,7 +121,7 @@ static void on_drive(struct trial *t, const struct qemu_opt *opt, struct props *
 		return;
 	keep(&l, &p->l, keys, ARRAY_LEN(keys));
 	kv_remove(&l, "locking");
-	if (has_medium && !is(kv_get(&p->l, "media", NULL), "cdrom") && !is(bus, "floppy"))
+	if (has_medium && !is(bus, "floppy")) /* a CD's, too: it may be in a drive that cannot be empty (if=virtio,media=cdrom) */
 		make_up(&l);
 	emit_list(t, opt->name, &l);
 }

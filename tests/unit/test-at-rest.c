@@ -221,6 +221,36 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
+/* QEMU itself says where it looks: the directories of -L first. What every QEMU has stays a name. */
+static void firmware_among_qemu_s_own_gets_its_whole_path(void **state)
+{
+	AUTO_FREE char *exe = xasprintf("%s/qemu-system-x86_64", dir), *own = xasprintf("%s/own", dir), *path = xasprintf("%s/OVMF.fd", own);
+	char *words[] = {exe, "-name", "x", "-L", "more", "-bios", "OVMF.fd", "-bios", "bios-256k.bin", "-bios", "nowhere.fd"};
+	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char *script = NULL;
+	struct guest g;
+
+	(void)state;
+	assert_int_equal(chdir(dir), 0);
+	put_text("qemu-system-x86_64", "#!/bin/sh\n[ \"$*\" = \"-L more -L help\" ] && echo more && echo \"${0%/*}/own\"\n");
+	assert_int_equal(chmod("qemu-system-x86_64", 0755), 0);
+	assert_int_equal(mkdir("own", 0755), 0);
+	put_text("own/OVMF.fd", "x");
+	put_text("own/bios-256k.bin", "x");
+	assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
+	assert_int_equal(guest_write_in_own_files(&g, NULL, &e), 0);
+	assert_string_equal(g.line.argv[6], path);
+	assert_string_equal(g.line.expanded[6], path);
+	assert_string_equal(g.line.argv[8], "bios-256k.bin");
+	assert_string_equal(g.line.argv[10], "nowhere.fd");
+	guest_fini(&g);
+	unlink("own/OVMF.fd");
+	unlink("own/bios-256k.bin");
+	unlink("qemu-system-x86_64");
+	rmdir("own");
+	assert_int_equal(fchdir(here), 0);
+}
+
 /* What the destination gets is the line and its -readconfig as they are: what these name cannot be given a whole path. */
 static void a_rom_that_a_config_file_names_is_refused(void **state)
 {
@@ -481,6 +511,7 @@ int main(void)
 		cmocka_unit_test(a_header_that_lies_is_refused),
 		cmocka_unit_test(a_config_file_is_read_as_it_is),
 		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
+		cmocka_unit_test(firmware_among_qemu_s_own_gets_its_whole_path),
 		cmocka_unit_test(a_guest_without_a_name_is_called_as_its_disk),
 		cmocka_unit_test(a_rom_that_a_config_file_names_is_refused),
 		cmocka_unit_test(an_image_in_use_is_not_ours),

@@ -73,7 +73,8 @@ static void disks_are_made_up_and_their_devices_stay(void **state)
 	(void)state;
 	assert_trial("-drive file=/d/a.qcow2,if=virtio,format=qcow2,cache=none,aio=native", "-drive if=virtio," MADE_UP);
 	assert_trial("-drive file=/d/a.iso,media=cdrom,if=none,id=c -device ide-cd,drive=c",
-		     "-drive media=cdrom,if=none,id=c -device ide-cd,drive=c");
+		     "-drive media=cdrom,if=none,id=c," MADE_UP " -device ide-cd,drive=c");
+	assert_trial("-drive file=/d/seed.iso,media=cdrom,if=virtio", "-drive media=cdrom,if=virtio," MADE_UP);
 	assert_trial("-drive if=pflash,format=raw,file=/d/VARS.fd", "");
 	assert_trial("-blockdev {\"driver\":\"qcow2\",\"node-name\":\"q\",\"file\":\"f\"} -device virtio-blk-pci,drive=q",
 		     "-blockdev node-name=q," MADE_UP " -device virtio-blk-pci,drive=q");

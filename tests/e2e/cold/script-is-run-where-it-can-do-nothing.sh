@@ -4,9 +4,10 @@
 # takes: 12
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
+PATH=${QEMU%/*}:$PATH
 
-record() { # SCRIPT: prints QEMU's words, one a line
-	vmferry --record-script "$1" | tr '\0' '\n'
+record() { # SCRIPT [WORD...]: prints QEMU's words, one a line
+	vmferry --record-script . "$@" | tr '\0' '\n'
 }
 
 # --- nothing happens -----------------------------------------------------------------------
@@ -38,6 +39,7 @@ cat >"$DIR/evil.sh" <<-END
 	/bin/mount -t tmpfs none "$DIR/precious"
 	/bin/chmod 0777 /proc/1/exe "$DIR/precious"
 	dd if=/dev/zero of="$DIR/evil.sh" bs=1 count=1 conv=notrunc
+	python3 -S -c 'import ctypes, struct; ctypes.CDLL(None).syscall(437, -100, b"$DIR/touched", struct.pack("QQQ", 0o101, 0o644, 0), 24)' # openat2
 	sleep 1000
 	qemu-system-x86_64 --version
 	qemu-system-x86_64 -name evil -m 64
@@ -92,6 +94,32 @@ starts group '-name group' <<-'END'
 	trap 'kill 0' EXIT
 	qemu-system-x86_64 -name group
 END
+starts writes '-name writes -pidfile vm.pid' <<-'END'
+	set -euo pipefail
+	exec > >(tee -a run.log) 2>&1
+	exec 9>lock; flock -n 9
+	cd "$(dirname "$0")"
+	/bin/mkdir -p tpm; /bin/mount --bind . tpm; /usr/bin/install -m 600 /etc/hostname vars.fd; truncate -s 1G data.img
+	[ -e disk.qcow2 ] || qemu-img create -f qcow2 disk.qcow2 1G
+	LOG=$(mktemp)
+	cat >vm.cfg <<EOF
+	[machine]
+	EOF
+	qemu-system-x86_64 -name writes -pidfile vm.pid >qemu.log 2>&1 &
+	echo $! >pid
+END
+starts behind '-name behind -m 64' <<-'END'
+	cmd="qemu-system-x86_64 -name behind"
+	cmd+=" -m 64"
+	tmux new-session -d -s vm "exec sudo -u root $cmd"
+	tmux has-session -t vm && screen -S other -X quit
+END
+starts daemon '-name daemon' <<-'END'
+	start-stop-daemon --start --background --make-pidfile --pidfile /run/vm.pid --exec /usr/bin/env -- systemd-run --unit vm qemu-system-x86_64 -name daemon
+END
+starts screen '-name screen' <<-'END'
+	screen -dmS vm su - root -c 'qemu-system-x86_64 -name screen'
+END
 starts bounds '-m 1048576 -smp 10' <<-'END'
 	qemu-system-x86_64 -m "$(ulimit -v)" -smp "$(ulimit -t)"
 END
@@ -99,6 +127,10 @@ starts elsewhere '-name opt' <<-END
 	D=$DIR/opt
 	"\$D/bin/qemu-system-x86_64" -name opt
 END
+printf '#!/bin/sh\ncase $1 in start) exec qemu-system-x86_64 -name "$2" ;; esac\n' >"$DIR/vm.sh"
+chmod +x "$DIR/vm.sh"
+assert_eq "$(record "$DIR/vm.sh" start web | tail -n +7 | paste -sd' ')" '-name web' "words of a script that takes words"
+assert_eq "$(record /bin/sh -c "$DIR/vm.sh start web" | tail -n +7 | paste -sd' ')" '-name web' "words of one that a shell runs"
 printf 'cd "$(dirname "$0")" && qemu-system-x86_64 -name %s' beside >"$DIR/no-program.sh"
 assert_eq "$(record "$DIR/no-program.sh" | sed -n 3p)" "$DIR" "directory of a script that is not executable"
 
@@ -117,7 +149,7 @@ if [[ $EUID -eq 0 ]] && as_nobody unshare -Urpf true 2>/dev/null; then
 	printf '#!/bin/bash\n/bin/chmod 777 /proc/1/exe\na=(-name nobody)\nqemu-system-x86_64 "${a[@]}"\n' >"$OPEN/a.sh"
 	chown 65534 "$OPEN"/*
 	chmod 755 "$OPEN"/*
-	words=$(as_nobody "$OPEN/vmferry" --record-script "$OPEN/a.sh" | tr '\0' '\n' | tail -n 2 | paste -sd' ') || fail "an ordinary user's script is not run"
+	words=$(as_nobody "$OPEN/vmferry" --record-script . "$OPEN/a.sh" | tr '\0' '\n' | tail -n 2 | paste -sd' ') || fail "an ordinary user's script is not run"
 	assert_eq "$words" '-name nobody' "words of an ordinary user's script"
 	[[ $(stat -c %a "$OPEN/vmferry") == 755 ]] || fail "it has changed who may use a file of this user"
 fi

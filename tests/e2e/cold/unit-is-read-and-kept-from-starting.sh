@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest that is shut down goes by the name of its unit, an instance of a template that runs QEMU itself: its line is what systemd makes of the unit's
-# files, and is shown. The unit does not start the guest here afterwards, nor does one that runs a script whose words are the shell's to find.
+# files, and is shown. The unit does not start the guest here afterwards, nor does one that runs a script whose words are the shell's to find, or that takes
+# words of its own.
 # takes: 15
 . "$(dirname "$0")/../../lib/systemd.sh"
 
@@ -45,3 +46,18 @@ printf '[Service]\nExecStart=/bin/sh %s\n' "$DIR/web2.sh" >"$UNITS/web2.service"
 "$BIN/vmferry" migrate web2.service local --how cold --disk-dir "$DIR/there" >"$DIR/cold.out" 2>&1 || fail "$(tail -n 5 "$DIR/cold.out")"
 "${SYSTEMCTL[@]}" start web2.service || true
 assert_eq "$(show ConditionResult web2.service)" no "may the unit of a script start"
+
+head -c 8M /dev/urandom >"$DIR/web3.raw"
+cat >"$DIR/vm" <<END
+#!/bin/bash
+name=\$2
+case \$1 in start) exec $QEMU -accel tcg -machine q35 -m \$MEM -display none -nodefaults -no-user-config -name \$name \
+	-drive file=\$name.raw,format=raw,if=virtio >\$name.log 2>&1 ;; esac
+END
+chmod 700 "$DIR/vm"
+printf '[Service]\nEnvironment=MEM=64\nWorkingDirectory=%s\nExecStart=%s/vm start %%i\n' "$DIR" "$DIR" >"$UNITS/run@.service"
+"${SYSTEMCTL[@]}" daemon-reload
+"$BIN/vmferry" migrate run@web3.service local --how cold --disk-dir "$DIR/there" >"$DIR/cold.out" 2>&1 || fail "$(tail -n 5 "$DIR/cold.out")"
+grep -q "file=$DIR/there/web3.raw" "$DIR/there/web3.sh" || fail "$(<"$DIR/there/web3.sh")"
+"${SYSTEMCTL[@]}" start run@web3.service || true
+assert_eq "$(show ConditionResult run@web3.service)" no "may the unit of a script with words start"

@@ -1,0 +1,37 @@
+/* record-private.h: what the files of the recorder share; see record.h. */
+#ifndef VMFERRY_RECORD_PRIVATE_H
+#define VMFERRY_RECORD_PRIVATE_H
+
+#include <stddef.h>
+
+#define RECORD_DIR "/run/.vmferry" /* where the script's own programs are, which PATH names first */
+/* Descriptors of the pipe to us: of one digit, which is what sh can name, and several, as scripts use some themselves. */
+#define RECORD_FD_FIRST 4
+#define RECORD_FD_LAST	9
+
+#define RECORD_QEMUS_MAX 256
+
+/* QEMUs of this host, and other programs, that a script may name by whole paths. */
+struct record_qemus {
+	char *paths[RECORD_QEMUS_MAX];
+	size_t count;
+};
+
+/* Adds those in the directories of a list like PATH. */
+void record_add_path(struct record_qemus *q, const char *list);
+/* Adds those that the script's text, which is changed, names; script: its path. */
+void record_add_named(struct record_qemus *q, char *text, const char *script);
+/* Writes the programs into RECORD_DIR; output: the pipe that records go to. 0; -errno. */
+int record_write_programs(int output);
+/* Puts them over those of their names, and the recorder over each QEMU. 0; -errno. */
+int record_mount_programs(const struct record_qemus *q);
+
+/*
+ * Refuses, for this process and its children, what changes the system; what would change a file succeeds, and does nothing. *asks: a descriptor for
+ * record_answer(); -1: this kernel has none, and files that are opened for writing are refused. 0; -errno.
+ */
+int record_forbid_calls(int *asks);
+/* Answers the call of one that opens a file for writing, if there is one: it gets null, the descriptor of /dev/null. */
+void record_answer(int asks, int null);
+
+#endif
