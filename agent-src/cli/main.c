@@ -133,7 +133,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(argv[1], RECORD_WORD) && argc > 3)
-		_exit(record_script(argv[2], argv + 3)); /* a sanitizer's search for leaks would need a thread, which its namespaces do not have */
+		_exit(record_script(argv[2],
+				    argv + 3)); /* a sanitizer's search for leaks would need a thread, which its namespaces do not have */
 	if (!strcmp(argv[1], UNPACK_WORD))
 		return unpack_child(argc - 1, argv + 1);
 	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */

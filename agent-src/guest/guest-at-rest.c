@@ -318,10 +318,11 @@ static int take_call(struct guest *g, char *const *argv, size_t argc, struct err
 	AUTO_FREE char **words = xcalloc(argc + 1, sizeof(*words));
 
 	if (!path || !program_is_runnable(path))
-		return err_set(e, EINVAL,
-			       "behind -- stands %s: the guest's command line is expected there, with QEMU's program first, or a program that "
-			       "starts the guest, and its words",
-			       argv[0]);
+		return err_set(
+			e, EINVAL,
+			"behind -- stands %s: the guest's command line is expected there, with QEMU's program first, or a program that "
+			"starts the guest, and its words",
+			argv[0]);
 	memcpy(words, argv, argc * sizeof(*words));
 	words[0] = path;
 	return script_record(&(struct script_call){.words = words}, g, e);

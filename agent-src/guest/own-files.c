@@ -92,8 +92,8 @@ static char *find_own(const struct guest *g, const char *name)
 	AUTO_FREE char *running = g->pid ? xasprintf("/proc/%d/exe", (int)g->pid) : NULL;
 	AUTO_FREE char **words = is_of_every_qemu(name) ? NULL : words_of(g, running ?: g->exe);
 	AUTO_FREE struct heard *dirs = xcalloc(1, sizeof(*dirs));
-	struct program_run run = {
-		.argv = words, .output = hear, .output_ctx = dirs, .error = forget, .how = PROGRAM_DIES_WITH_US, .timeout_ms = ASK_MS};
+	struct program_run run =
+		{.argv = words, .output = hear, .output_ctx = dirs, .error = forget, .how = PROGRAM_DIES_WITH_US, .timeout_ms = ASK_MS};
 	struct err ignored;
 	int status;
 	char *path;

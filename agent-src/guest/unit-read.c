@@ -307,8 +307,9 @@ static void look_around(struct surroundings *s, const char *unit)
 /* What systemd.exec(5) gives a program, and the unit's own. */
 static char **environment_of(const struct kv_list *l, const struct surroundings *s, struct err *e)
 {
-	AUTO_FREE char *first = xasprintf("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=%s\nUSER=%s\nLOGNAME=%s\n",
-					  s->home ?: "/", s->names.user ?: "root", s->names.user ?: "root");
+	AUTO_FREE char *first =
+		xasprintf("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nHOME=%s\nUSER=%s\nLOGNAME=%s\n",
+			  s->home ?: "/", s->names.user ?: "root", s->names.user ?: "root");
 	struct kv_list env = {.n = 0};
 	char **out = NULL;
 	size_t i;

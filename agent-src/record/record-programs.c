@@ -19,21 +19,24 @@ static const char recorder[] =
 	"printf '%s\\0' " RECORD_MARK " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
 
 /* What prepares a host for a guest, or comes after it. */
-static const char *const nothing_s[] = {
-	"ip",	     "brctl",	     "ifconfig",     "tunctl",	  "ovs-vsctl", "iptables",  "ip6tables", "nft",		"tc",	   "ethtool",
-	"nmcli",     "modprobe",     "rmmod",	     "sysctl",	  "systemctl", "udevadm",   "driverctl", "cpupower",	"chmod",   "chown",
-	"chgrp",     "setfacl",	     "mkdir",	     "mkfifo",	  "rm",	       "mv",	    "cp",	 "ln",		"touch",   "install",
-	"rsync",     "socat",	     "nc",	     "sleep",	  "wait",      "virsh",	    "virtiofsd", "mount",	"umount",  "sync",
-	"kill",	     "pkill",	     "killall",	     "xdg-open",  "vncviewer", "gvncviewer", "remote-viewer", "spicy",	"logger",  "notify-send",
-	"xrandr",    "wmctrl",	     "swtpm_setup",  "dnsmasq",	  "smbd"};
+static const char *const nothing_s[] = {"ip",	     "brctl",	    "ifconfig",	 "tunctl",     "ovs-vsctl",	"iptables",
+					"ip6tables", "nft",	    "tc",	 "ethtool",    "nmcli",		"modprobe",
+					"rmmod",     "sysctl",	    "systemctl", "udevadm",    "driverctl",	"cpupower",
+					"chmod",     "chown",	    "chgrp",	 "setfacl",    "mkdir",		"mkfifo",
+					"rm",	     "mv",	    "cp",	 "ln",	       "touch",		"install",
+					"rsync",     "socat",	    "nc",	 "sleep",      "wait",		"virsh",
+					"virtiofsd", "mount",	    "umount",	 "sync",       "kill",		"pkill",
+					"killall",   "xdg-open",    "vncviewer", "gvncviewer", "remote-viewer", "spicy",
+					"logger",    "notify-send", "xrandr",	 "wmctrl",     "swtpm_setup",	"dnsmasq",
+					"smbd"};
 
 /* Beginnings of the text of a program that runs another one, which stands behind options of its own: those that have their value in the next word. */
-#define BEHIND_OPTIONS(valued) \
+#define BEHIND_OPTIONS(valued)                                                                                                             \
 	"while :; do case $1 in " valued ") shift 2 ;; --) shift; break ;; -* | *=*) shift ;; *) break ;; esac; done\n"
 /* One that has it as text for a shell, behind -c, or, of runuser, as words behind -u USER. */
-#define BY_A_SHELL                                                                                                                           \
-	"while [ $# -gt 0 ]; do case $1 in -c | --command) exec /bin/sh -c \"$2\" ;; --command=*) exec /bin/sh -c \"${1#*=}\" ;;\n"         \
-	"-u | --user) u=1; shift 2 ;; -g | -G | -s | -w | --group | --shell) shift 2 ;; --) shift; [ \"$u\" ] && exec \"$@\" ;;\n"      \
+#define BY_A_SHELL                                                                                                                         \
+	"while [ $# -gt 0 ]; do case $1 in -c | --command) exec /bin/sh -c \"$2\" ;; --command=*) exec /bin/sh -c \"${1#*=}\" ;;\n"        \
+	"-u | --user) u=1; shift 2 ;; -g | -G | -s | -w | --group | --shell) shift 2 ;; --) shift; [ \"$u\" ] && exec \"$@\" ;;\n"         \
 	"-*) shift ;; *) [ \"$u\" ] && exec \"$@\"; shift ;; esac; done\n"
 #define RUN "[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"
 
@@ -72,9 +75,8 @@ static const struct {
 	 "while [ $# -gt 0 ]; do case $1 in -K | --stop | -T | --status) exit 0 ;; -x | -a | --exec | --startas) program=$2; shift 2 ;;\n"
 	 "--exec=* | --startas=*) program=${1#*=}; shift ;; --) shift; break ;; *) shift ;; esac; done\n"
 	 "[ \"$program\" ] || exit 0\nexec \"$program\" \"$@\"\n"},
-	{"qemu-img",
-	 "case $1 in create | convert | resize | commit | rebase | amend | snapshot | dd | check) exit 0 ;; esac\n"
-	 "PATH=${PATH#" RECORD_DIR ":} exec qemu-img \"$@\"\n"},
+	{"qemu-img", "case $1 in create | convert | resize | commit | rebase | amend | snapshot | dd | check) exit 0 ;; esac\n"
+		     "PATH=${PATH#" RECORD_DIR ":} exec qemu-img \"$@\"\n"},
 };
 
 /* ---- QEMUs of this host ---- */

@@ -1,16 +1,17 @@
 #!/bin/bash
-# Launch lines of plain QEMU as people have them (tests/data/launch: a section each of the files that it needs, of the line as a shell reads it, and of how
-# it goes) move between two hosts by SSH, as root, and nothing but vmferry is called: as they are (live), with --attach, shut down (cold), or they
+# Launch lines of plain QEMU as people have them (tests/data/launch: a section each of the files that it needs, of the line as a shell reads it, or the script
+# that starts it, and of how it goes) move between two hosts by SSH, as root, and nothing but vmferry is called: as they are (live), with --attach, shut down (cold), or they
 # are refused with that reason. What `check` says `migrate` does. Prints a table. LINES="microvm macos": those only; ONLY_CHECK=yes: what check says.
 # timeout: 3600
 . "$(dirname "$0")/../lib/over-ssh.sh"
 hosts_start
-LINES=${LINES:-$(ls "$TOP/tests/data/launch")}
+CASES=${CASES:-$TOP/tests/data/launch}
+LINES=${LINES:-$(ls "$CASES")}
 B=root@host-b
 exec {TERMINAL}<> <(:) # on which nobody types
 
 section() { # NAME SECTION
-	sed -n "/^== $2\$/,/^== /{/^== /!p}" "$TOP/tests/data/launch/$1"
+	sed -n "/^== $2\$/,/^== /{/^== /!p}" "$CASES/$1"
 }
 
 as_on_a() { # COMMAND...
@@ -22,6 +23,8 @@ make_file() { # KIND NAME [MORE]
 	qcow2 | vmdk) "$QEMU_IMG" create -q -f "$1" "$2" 16M ;;
 	overlay) "$QEMU_IMG" create -q -f qcow2 -F qcow2 -b "$3" "$2" ;;
 	raw) truncate -s "${3:-16M}" "$2" ;;
+	text) printf '%b\n' "$3" >"$2" ;;
+	link) ln -s "$3" "$2" ;;
 	iso) head -c 1M /dev/urandom >"$2" ;;
 	dir)
 		mkdir "$2" && echo hello >"$2/file"
@@ -60,12 +63,20 @@ launched() {
 start() {
 	local line
 	line=$(section "$NAME" line)
-	if [[ $line == *-daemonize* ]]; then
-		as_on_a sh -c "exec $line" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1 || fail "$NAME does not start: $(<"$DIR/$NAME.out")"
+	section "$NAME" script >"$AT/$NAME.sh"
+	if [[ -s $AT/$NAME.sh ]]; then
+		chmod +x "$AT/$NAME.sh"
+		if grep -q -e -daemonize "$AT/$NAME.sh"; then
+			as_on_a "./$NAME.sh" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1 || return
+		else
+			as_on_a setsid --fork "./$NAME.sh" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1
+		fi
+	elif [[ $line == *-daemonize* ]]; then
+		as_on_a sh -c "exec $line" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1 || return
 	else # whose parent, a shell that people type at, is no loop that starts it again
 		as_on_a setsid --fork sh -c "exec $line" <&"$TERMINAL" >"$DIR/$NAME.out" 2>&1
 	fi
-	wait_for 30 launched >/dev/null || fail "$NAME does not start: $(<"$DIR/$NAME.out")"
+	wait_for 30 launched >/dev/null || return
 	PID=$(launched)
 	kill_at_exit "$PID"
 }
@@ -98,7 +109,7 @@ moved() { # ARGUMENT...
 cold() {
 	kill "$PID"
 	wait_for 20 process_is_gone "$PID" || fail "$NAME does not end"
-	printf '#!/bin/sh\ncd %s || exit\nexec %s\n' "$AT" "$(section "$NAME" line)" >"$AT/$NAME.sh"
+	[[ -s $AT/$NAME.sh ]] || printf '#!/bin/sh\ncd %s || exit\nexec %s\n' "$AT" "$(section "$NAME" line)" >"$AT/$NAME.sh"
 	chmod +x "$AT/$NAME.sh"
 	says check "$AT/$NAME.sh" "$B" --how cold --qemu "$QEMU" || return
 	moved "$AT/$NAME.sh" "$B" --how cold --qemu "$QEMU"
@@ -106,8 +117,9 @@ cold() {
 
 try() { # sets HOW and WHY
 	WHY=
-	start
-	if says check "$PID" "$B"; then
+	if ! start; then
+		HOW=absent WHY="it does not start: $(tail -n 1 "$DIR/$NAME.out")"
+	elif says check "$PID" "$B"; then
 		HOW=live
 		moved "$PID" "$B"
 	elif says check "$PID" "$B" --attach; then

@@ -224,7 +224,8 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 /* QEMU itself says where it looks: the directories of -L first. What every QEMU has stays a name. */
 static void firmware_among_qemu_s_own_gets_its_whole_path(void **state)
 {
-	AUTO_FREE char *exe = xasprintf("%s/qemu-system-x86_64", dir), *own = xasprintf("%s/own", dir), *path = xasprintf("%s/OVMF.fd", own);
+	AUTO_FREE char *exe = xasprintf("%s/qemu-system-x86_64", dir), *own = xasprintf("%s/own", dir),
+		       *path = xasprintf("%s/OVMF.fd", own);
 	char *words[] = {exe, "-name", "x", "-L", "more", "-bios", "OVMF.fd", "-bios", "bios-256k.bin", "-bios", "nowhere.fd"};
 	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char *script = NULL;
