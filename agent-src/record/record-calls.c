@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define NOTIFY_API 5 /* seccomp_api_get(3) */
 
@@ -81,6 +84,12 @@ static const struct {
 	unsigned flags;
 } opens[] = {{SCMP_SYS(open), 1}, {SCMP_SYS(openat), 2}};
 
+/* Calls that ask what may be done with a file: which argument has the path, and which what is asked. */
+static const struct {
+	int call;
+	unsigned path, mode;
+} questions[] = {{SCMP_SYS(access), 0, 1}, {SCMP_SYS(faccessat), 1, 2}, {SCMP_SYS(faccessat2), 1, 2}};
+
 /* A call that this architecture lacks is no error. */
 static int added(int r)
 {
@@ -115,6 +124,17 @@ static int add_opens(scmp_filter_ctx c)
 	return r;
 }
 
+static int add_questions(scmp_filter_ctx c)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_LEN(questions) && !r; i++)
+		r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, questions[i].call, 1,
+					   SCMP_CMP(questions[i].mode, SCMP_CMP_MASKED_EQ, W_OK, W_OK)));
+	return r;
+}
+
 int record_forbid_calls(int *asks)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
@@ -124,7 +144,7 @@ int record_forbid_calls(int *asks)
 	*asks = -1;
 	r = r ? r : add_calls(c, refused, ARRAY_LEN(refused), true);
 	r = r ? r : add_calls(c, pretended, ARRAY_LEN(pretended), false);
-	r = r || !notify ? r : add_opens(c);
+	r = r || !notify ? r : add_opens(c) ?: add_questions(c);
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
 	if (!r)
@@ -139,6 +159,8 @@ int record_forbid_calls(int *asks)
 	return r;
 }
 
+/* ---- answers ---- */
+
 static bool closes_on_exec(const struct seccomp_data *d)
 {
 	size_t i;
@@ -149,22 +171,69 @@ static bool closes_on_exec(const struct seccomp_data *d)
 	return false;
 }
 
+/* The path that the caller asks about, as it is for us; NULL: it cannot be read. malloc'ed. */
+static char *path_asked(const struct seccomp_notif *asked, unsigned path)
+{
+	AUTO_FREE char *memory = xasprintf("/proc/%u/mem", asked->pid);
+	AUTO_CLOSE int fd = open(memory, O_RDONLY | O_CLOEXEC);
+	char text[PATH_MAX] = "";
+	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), (off_t)asked->data.args[path]);
+
+	if (n <= 0 || !memchr(text, 0, (size_t)n) || !*text)
+		return NULL;
+	if (*text == '/')
+		return xstrdup(text);
+	return !path || (int)asked->data.args[0] == AT_FDCWD ? xasprintf("/proc/%u/cwd/%s", asked->pid, text) : NULL;
+}
+
+/* May a script write to a file? Where it can do nothing the kernel says no of each, and it would give up: so its mode says. */
+static bool is_writable(const struct seccomp_notif *asked)
+{
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(questions); i++) {
+		AUTO_FREE char *path = asked->data.nr == questions[i].call ? path_asked(asked, questions[i].path) : NULL;
+
+		if (path && !stat(path, &st))
+			return (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && (st.st_mode & (st.st_uid == geteuid() ? S_IWUSR : S_IWOTH));
+	}
+	return false;
+}
+
+static bool is_question(const struct seccomp_data *d)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(questions); i++)
+		if (d->nr == questions[i].call)
+			return true;
+	return false;
+}
+
+static void give_null(int asks, int null, const struct seccomp_notif *asked, struct seccomp_notif_resp *answer)
+{
+	struct seccomp_notif_addfd add = {.id = asked->id,
+					  .srcfd = (uint32_t)null,
+					  .newfd_flags = closes_on_exec(&asked->data) ? O_CLOEXEC : 0};
+	int fd = ioctl(asks, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+	answer->error = fd < 0 ? -EROFS : 0;
+	answer->val = fd < 0 ? 0 : fd;
+}
+
 void record_answer(int asks, int null)
 {
 	struct seccomp_notif asked;
-	struct seccomp_notif_resp answer = {.error = -EROFS};
-	struct seccomp_notif_addfd add = {.srcfd = (uint32_t)null};
-	int fd;
+	struct seccomp_notif_resp answer = {.error = 0};
 
 	memset(&asked, 0, sizeof(asked)); /* the kernel insists */
 	if (ioctl(asks, SECCOMP_IOCTL_NOTIF_RECV, &asked))
 		return; /* who called has ended */
-	add.id = answer.id = asked.id;
-	add.newfd_flags = closes_on_exec(&asked.data) ? O_CLOEXEC : 0;
-	fd = ioctl(asks, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-	if (fd >= 0) {
-		answer.error = 0;
-		answer.val = fd;
-	}
+	answer.id = asked.id;
+	if (!is_question(&asked.data))
+		give_null(asks, null, &asked, &answer);
+	else if (!is_writable(&asked))
+		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* the kernel says it */
 	ioctl(asks, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }

@@ -99,6 +99,7 @@ starts writes '-name writes -pidfile vm.pid' <<-'END'
 	exec > >(tee -a run.log) 2>&1
 	exec 9>lock; flock -n 9
 	cd "$(dirname "$0")"
+	[[ -w . && -w $0 && ! -w missing ]]
 	/bin/mkdir -p tpm; /bin/mount --bind . tpm; /usr/bin/install -m 600 /etc/hostname vars.fd; truncate -s 1G data.img
 	[ -e disk.qcow2 ] || qemu-img create -f qcow2 disk.qcow2 1G
 	LOG=$(mktemp)
