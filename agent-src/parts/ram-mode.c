@@ -2,6 +2,7 @@
 #include "ram-mode.h"
 #include "json-text.h"
 #include "ram-blocks.h"
+#include "util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,6 +19,20 @@ static int count_memories(struct qmp *q, size_t *count, struct err *e)
 	return 0;
 }
 
+/* State that QEMU sends in rounds among the guest's memory, as its machine has it; NULL: none. */
+static const char *state_among_memory(const char *machine)
+{
+	static const struct {
+		const char *machine, *state;
+	} rows[] = {{"pseries", "the hash page table of a pseries"}, {"s390-ccw-virtio", "the storage keys of an s390x"}};
+	size_t i;
+
+	for (i = 0; machine && i < ARRAY_LEN(rows); i++)
+		if (!strncmp(machine, rows[i].machine, strlen(rows[i].machine)))
+			return rows[i].state;
+	return NULL;
+}
+
 static int find_early_state(struct ram *r, struct err *e)
 {
 	json_t *list, *one;
@@ -26,13 +41,16 @@ static int find_early_state(struct ram *r, struct err *e)
 
 	if (code)
 		return code;
+	r->early_state = state_among_memory(r->src->guest.machine);
 	json_array_foreach(list, i, one)
-		r->early_state |= !strcmp(json_text(one, "type") ?: "", "virtio-mem");
+		if (!strcmp(json_text(one, "type") ?: "", "virtio-mem"))
+			r->early_state = "virtio-mem";
 	json_decref(list);
 	return r->early_state && r->src->opt->carry.ram_mode == RAM_WISH_PAGES
 		       ? err_set(e, ENOTSUP,
-				 "the guest has virtio-mem, whose state QEMU sends before the guest's memory: its memory can travel as "
-				 "QEMU's own stream only (--ram-mode opaque)")
+				 "the guest has %s, whose state QEMU sends before or among the guest's memory: its memory can travel as "
+				 "QEMU's own stream only (--ram-mode opaque)",
+				 r->early_state)
 		       : 0;
 }
 

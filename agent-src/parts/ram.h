@@ -39,12 +39,13 @@ struct ram {
 	bool query_pending;
 	uint64_t left, total;
 	double dirty_per_s; /* bytes that the guest writes */
-	bool early_state;   /* a device of the guest has state before memory in QEMU's stream, which cannot be taken apart then */
-	bool loses_writes;  /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
-	bool unchecked;	    /* QEMU's word for what a guest without KVM has written is all that there is */
-	double recheck_ns;  /* to read and hash a byte of the guest's; 0: not known */
-	uint64_t done_ns;   /* when every page was queued */
-	unsigned rounds;    /* once the capture has ended */
+	const char *
+		early_state; /* what of the guest has state before or among memory in QEMU's stream, which cannot be taken apart then; NULL: nothing */
+	bool loses_writes; /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
+	bool unchecked;	   /* QEMU's word for what a guest without KVM has written is all that there is */
+	double recheck_ns; /* to read and hash a byte of the guest's; 0: not known */
+	uint64_t done_ns;  /* when every page was queued */
+	unsigned rounds;   /* once the capture has ended */
 	bool throttled;
 	double armed_per_s;
 	unsigned armed_ms;

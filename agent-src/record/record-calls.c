@@ -78,11 +78,11 @@ static const char *const pretended[] = {"mkdir",     "mkdirat",	  "rmdir",	 "unl
 					"futimesat", "utimensat", "truncate",	 "ftruncate",	 "fallocate",	 "setxattr",
 					"lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "flock"};
 
-/* Calls that open a file, and which of their arguments says how. */
+/* Calls that open a file, and which of their arguments has its path, and which says how. */
 static const struct {
 	int call;
-	unsigned flags;
-} opens[] = {{SCMP_SYS(open), 1}, {SCMP_SYS(openat), 2}};
+	unsigned path, flags;
+} opens[] = {{SCMP_SYS(open), 0, 1}, {SCMP_SYS(openat), 1, 2}};
 
 /* Calls that ask what may be done with a file: which argument has the path, and which what is asked. */
 static const struct {
@@ -161,16 +161,6 @@ int record_forbid_calls(int *asks)
 
 /* ---- answers ---- */
 
-static bool closes_on_exec(const struct seccomp_data *d)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(opens); i++)
-		if (d->nr == opens[i].call)
-			return d->args[opens[i].flags] & O_CLOEXEC;
-	return false;
-}
-
 /* The path that the caller asks about, as it is for us; NULL: it cannot be read. malloc'ed. */
 static char *path_asked(const struct seccomp_notif *asked, unsigned path)
 {
@@ -211,18 +201,27 @@ static bool is_question(const struct seccomp_data *d)
 	return false;
 }
 
-static void give_null(int asks, int null, const struct seccomp_notif *asked, struct seccomp_notif_resp *answer)
+/* A recorder whose descriptors were closed opens RECORD_PIPE. */
+static void give_file(int asks, int null, int output, const struct seccomp_notif *asked, struct seccomp_notif_resp *answer)
 {
-	struct seccomp_notif_addfd add = {.id = asked->id,
-					  .srcfd = (uint32_t)null,
-					  .newfd_flags = closes_on_exec(&asked->data) ? O_CLOEXEC : 0};
-	int fd = ioctl(asks, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	struct seccomp_notif_addfd add = {.id = asked->id, .srcfd = (uint32_t)null};
+	size_t i;
+	int fd;
 
+	for (i = 0; i < ARRAY_LEN(opens); i++) {
+		AUTO_FREE char *path = asked->data.nr == opens[i].call ? path_asked(asked, opens[i].path) : NULL;
+
+		if (path && !strcmp(path, RECORD_PIPE))
+			add.srcfd = (uint32_t)output;
+		if (asked->data.nr == opens[i].call && asked->data.args[opens[i].flags] & O_CLOEXEC)
+			add.newfd_flags = O_CLOEXEC;
+	}
+	fd = ioctl(asks, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 	answer->error = fd < 0 ? -EROFS : 0;
 	answer->val = fd < 0 ? 0 : fd;
 }
 
-void record_answer(int asks, int null)
+void record_answer(int asks, int null, int output)
 {
 	struct seccomp_notif asked;
 	struct seccomp_notif_resp answer = {.error = 0};
@@ -232,7 +231,7 @@ void record_answer(int asks, int null)
 		return; /* who called has ended */
 	answer.id = asked.id;
 	if (!is_question(&asked.data))
-		give_null(asks, null, &asked, &answer);
+		give_file(asks, null, output, &asked, &answer);
 	else if (!is_writable(&asked))
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* the kernel says it */
 	ioctl(asks, SECCOMP_IOCTL_NOTIF_SEND, &answer);

@@ -9,7 +9,10 @@
 #define RECORD_FD_FIRST 4
 #define RECORD_FD_LAST	9
 
-#define RECORD_QEMUS_MAX 256
+/* Opened to write to it, it is that pipe: for those who find none of these (Python closes them), where record_answer() can do that. */
+#define RECORD_PIPE RECORD_DIR "/pipe"
+
+#define RECORD_QEMUS_MAX 64
 
 /* QEMUs of this host, and other programs, that a script may name by whole paths. */
 struct record_qemus {
@@ -22,8 +25,8 @@ void record_add_path(struct record_qemus *q, const char *list);
 /* Adds those that the script's text, which is changed, names; script: its path. */
 void record_add_named(struct record_qemus *q, char *text, const char *script);
 /* Writes the programs into RECORD_DIR; output: the pipe that records go to. 0; -errno. */
-int record_write_programs(int output);
-/* Puts them over those of their names, and the recorder over each QEMU. 0; -errno. */
+int record_write_programs(const struct record_qemus *q, int output);
+/* Puts them over those of their names, and a recorder over each QEMU, which is still asked what it can do. 0; -errno. */
 int record_mount_programs(const struct record_qemus *q);
 
 /*
@@ -31,7 +34,7 @@ int record_mount_programs(const struct record_qemus *q);
  * record_answer(); -1: this kernel has none, and files that are opened for writing are refused. 0; -errno.
  */
 int record_forbid_calls(int *asks);
-/* Answers the call of one that opens a file for writing, if there is one: it gets null, the descriptor of /dev/null. */
-void record_answer(int asks, int null);
+/* Answers the call of one that opens a file for writing, if there is one: it gets null, the descriptor of /dev/null, or output, if that is RECORD_PIPE. */
+void record_answer(int asks, int null, int output);
 
 #endif

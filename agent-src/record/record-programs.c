@@ -13,9 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Behind it stands the pipe, as stat(1) tells it: a script may have put something else in place of a descriptor, as of a lock. */
+/*
+ * What asks QEMU of itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, and
+ * the real program. A script may have put something else in place of a descriptor, as of a lock, or closed them.
+ */
 static const char recorder[] =
-	"for f in 8 7 6 5 4 9; do [ \"$(stat -L -c %d:%i /proc/self/fd/$f 2>/dev/null)\" = $pipe ] && break; done\n"
+	"for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] && \"$real\" \"$@\" && exit ;; esac; done\n"
+	"for f in 8 7 6 5 4 9 0; do [ \"$(stat -L -c %d:%i /proc/self/fd/$f 2>/dev/null)\" = $pipe ] && break; done\n"
+	"[ $f != 0 ] || { exec 8>" RECORD_PIPE "; f=8; }\n"
 	"printf '%s\\0' " RECORD_MARK " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
 
 /* What prepares a host for a guest, or comes after it. */
@@ -90,8 +95,14 @@ static void add_qemu(struct record_qemus *q, const char *path)
 {
 	struct stat st;
 
-	if (q->count < RECORD_QEMUS_MAX && !stat(path, &st) && S_ISREG(st.st_mode))
-		q->paths[q->count++] = xstrdup(path);
+	AUTO_FREE char *real = realpath(path, NULL);
+	size_t i;
+
+	for (i = 0; i < q->count && real; i++) /* by another name, as of a directory twice in PATH */
+		if (!strcmp(q->paths[i], real))
+			return;
+	if (real && q->count < RECORD_QEMUS_MAX && !stat(real, &st) && S_ISREG(st.st_mode))
+		q->paths[q->count++] = xstrdup(real);
 }
 
 static void add_directory(struct record_qemus *q, const char *dir)
@@ -166,7 +177,22 @@ static int write_program(const char *name, const char *head, const char *text)
 	return fd >= 0 && dprintf(fd, "%s%s", head, text) >= 0 && !fchmod(fd, 0755) ? 0 : -errno;
 }
 
-int record_write_programs(int output)
+/* A recorder for each QEMU, and a file by whose name that QEMU is still there. */
+static int write_recorders(const struct record_qemus *q, const char *head)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < q->count && !r; i++) {
+		AUTO_FREE char *name = xasprintf("record-%zu", i), *real = xasprintf("real-%zu", i);
+		AUTO_FREE char *more = xasprintf("%sreal=" RECORD_DIR "/%s\n", head, real);
+
+		r = write_program(name, more, recorder) ?: write_program(real, "", "");
+	}
+	return r;
+}
+
+int record_write_programs(const struct record_qemus *q, int output)
 {
 	AUTO_FREE char *head = NULL;
 	struct stat st;
@@ -175,9 +201,8 @@ int record_write_programs(int output)
 
 	if (r)
 		return r;
-	head = xasprintf("#!/bin/sh\npipe=%llu:%llu\n", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
-	r = write_program("record", head, recorder);
-
+	head = xasprintf("#!/bin/sh\npipe=%llu:%llu real=\n", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	r = write_recorders(q, head);
 	for (i = 0; i < ARRAY_LEN(nothing_s) && !r; i++)
 		r = write_program(nothing_s[i], "#!/bin/sh\n", "exit 0\n");
 	for (i = 0; i < ARRAY_LEN(wrappers) && !r; i++)
@@ -215,8 +240,13 @@ int record_mount_programs(const struct record_qemus *q)
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < q->count && !r; i++)
-		r = mount_over("record", q->paths[i]);
+	for (i = 0; i < q->count && !r; i++) {
+		AUTO_FREE char *name = xasprintf("record-%zu", i), *real = xasprintf(RECORD_DIR "/real-%zu", i);
+
+		if (mount(q->paths[i], real, NULL, MS_BIND, NULL))
+			return -errno;
+		r = mount_over(name, q->paths[i]);
+	}
 	for (i = 0; i < ARRAY_LEN(nothing_s) && !r; i++)
 		r = cover_program(nothing_s[i]);
 	for (i = 0; i < ARRAY_LEN(wrappers) && !r; i++)

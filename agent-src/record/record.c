@@ -60,7 +60,7 @@ static int arrange_mounts(const struct record_qemus *q, int output)
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 				mount("none", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m")
 			? -errno
-			: record_write_programs(output);
+			: record_write_programs(q, output);
 
 	r = r ? r : record_mount_programs(q);
 	r = r ? r : keep_devices(true);
@@ -198,7 +198,7 @@ static int run_script(char **words, const char *text, int output)
 }
 
 /* For the script, and then for a moment for what it has left in the background: QEMU, perhaps. */
-static void wait_for_all(pid_t script, int asks, int null)
+static void wait_for_all(pid_t script, int asks, int null, int output)
 {
 	struct pollfd p = {.fd = asks, .events = POLLIN};
 	uint64_t until = 0;
@@ -210,7 +210,7 @@ static void wait_for_all(pid_t script, int asks, int null)
 		if (until && now_ns() > until)
 			return;
 		if (!ended && poll(&p, 1, REAP_MS) > 0)
-			record_answer(asks, null);
+			record_answer(asks, null, output);
 	}
 }
 
@@ -231,7 +231,7 @@ static int be_first(char **words, const char *text, int output)
 	}
 	if (script < 0)
 		return -errno;
-	wait_for_all(script, asks, null);
+	wait_for_all(script, asks, null, output);
 	return 0;
 }
 

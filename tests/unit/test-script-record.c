@@ -52,6 +52,9 @@ static void one_guest_and_no_more(void **state)
 	assert_int_equal(TAKE(&g, ONE("2", "-m\00064\0") ONE("2", "-m\00065\0"), &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "starts 2 QEMUs"));
 	guest_fini(&g);
+	assert_int_equal(TAKE(&g, ONE("2", "-m\00064\0") ONE("2", "-m\00064\0"), &e), 0); /* a loop that starts it again */
+	assert_string_equal(g.line.argv[2], "64");
+	guest_fini(&g);
 	assert_int_equal(TAKE(&g, "", &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "started no QEMU"));
 	guest_fini(&g);

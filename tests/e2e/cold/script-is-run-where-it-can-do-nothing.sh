@@ -109,6 +109,19 @@ starts writes '-name writes -pidfile vm.pid' <<-'END'
 	qemu-system-x86_64 -name writes -pidfile vm.pid >qemu.log 2>&1 &
 	echo $! >pid
 END
+mkdir "$DIR/asked"
+printf '#!/bin/sh\necho QEMU emulator version 8\n' >"$DIR/asked/qemu-system-x86_64"
+chmod +x "$DIR/asked/qemu-system-x86_64"
+PATH=$DIR/asked:$PATH starts asks '-name asks -accel tcg' <<-'END'
+	case $(qemu-system-x86_64 --version) in *version*) a="-accel tcg" ;; *) a="-accel kvm" ;; esac
+	exec qemu-system-x86_64 -name asks $a
+END
+SHELL_OF='/usr/bin/env python3' starts python '-name python -m 64' <<-'END'
+	import subprocess, tempfile
+	with tempfile.NamedTemporaryFile("w") as t, open("vm.log", "a") as log:
+	    t.write("x")
+	    subprocess.run(["qemu-system-x86_64", "-name", "python", "-m", "64"], stdout=log, check=True)
+END
 starts behind '-name behind -m 64' <<-'END'
 	cmd="qemu-system-x86_64 -name behind"
 	cmd+=" -m 64"
