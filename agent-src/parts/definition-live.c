@@ -28,7 +28,8 @@
 #define ENDS_MS		   10000
 #define UNDEFINE_TRIES	   3 /* each of which libvirt may let wait for 30 s */
 #define UNDEFINE_PAUSE_MS  500
-#define END_MS		   50 /* for libvirt to have begun to end QEMU */
+#define LOOK_MS		   2
+#define END_MS		   1000 /* for libvirt to begin to end QEMU */
 
 /* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
 #define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_UNDEFINE_SOURCE | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
@@ -281,29 +282,37 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 
 struct ending_qemu {
 	struct timer timer;
+	struct loop *loop;
 	const struct guest *g;
+	uint64_t until_ns;
 };
 
-static void end_now(struct timer *t)
+static void look_whether_it_ends(struct timer *t)
 {
-	const struct guest *g = container_of(t, struct ending_qemu, timer)->g;
+	struct ending_qemu *ending = container_of(t, struct ending_qemu, timer);
+	const struct guest *g = ending->g;
 
-	if (qemu_is_alive(g->pid, g->start_time))
+	if (!qemu_is_alive(g->pid, g->start_time))
+		return;
+	if (process_awaits_signal(g->pid, SIGTERM) || now_ns() >= ending->until_ns)
 		kill(g->pid, SIGKILL);
+	else
+		loop_timer_set(ending->loop, t, LOOK_MS);
 }
 
-/* libvirt asks a QEMU to end, and waits for 10 s before it ends it. One that is held does not hear: so it is ended while libvirt waits, and at no moment
- * libvirt has a guest that has ended and that could be started. */
+/* libvirt asks a QEMU to end, and waits for 10 s before it ends it. One that is held does not hear: so it is ended as soon as libvirt has begun to wait, and
+ * at no moment libvirt has a guest that has ended and that could be started. */
 static int confirm(struct definition *d, struct err *e)
 {
 	static const struct lv_handlers none = {NULL, NULL};
-	struct ending_qemu ending = {{.fire = end_now}, &d->src->guest};
+	struct loop *l = d->part.a->loop;
+	struct ending_qemu ending = {{.fire = look_whether_it_ends}, l, &d->src->guest, now_ns() + END_MS * 1000000ULL};
 	int r;
 
-	lv_attach(d->job, d->part.a->loop, &none, NULL);
-	loop_timer_set(d->part.a->loop, &ending.timer, END_MS);
+	lv_attach(d->job, l, &none, NULL);
+	loop_timer_set(l, &ending.timer, LOOK_MS);
 	r = lv_confirm(d->job, &d->guest.domain, FLAGS, false, e);
-	loop_timer_clear(d->part.a->loop, &ending.timer);
+	loop_timer_clear(l, &ending.timer);
 	definition_end_job(d);
 	return r;
 }

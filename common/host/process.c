@@ -195,6 +195,22 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 	return 0;
 }
 
+bool process_awaits_signal(pid_t pid, int signal)
+{
+	unsigned long long pending = 0;
+	char path[32], line[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "ShdPnd: %llx", &pending) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return pending >> (signal - 1) & 1;
+}
+
 /* ---- running a program ---- */
 
 /* What does not fit is forgotten. */

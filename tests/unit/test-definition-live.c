@@ -22,6 +22,8 @@ static struct move_options options;
 static struct source src;
 static struct definition d;
 static char path[96], aside[96];
+#define UNASKED_MS 150 /* for what must not happen, and would in a third of that */
+
 static pid_t other; /* a QEMU of that guest that is not ours */
 
 static int setup(void **state)
@@ -105,6 +107,35 @@ static void libvirt_forgets_it_by_confirm(void **state)
 	assert_int_equal(definition_let_go(&d, &err), 0);
 	assert_false(home.is_defined);
 	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 0);
+}
+
+static bool ended_unasked;
+
+/* As libvirt does: it asks its QEMU to end, and waits. */
+static void confirm_waits_for_its_end(int32_t procedure)
+{
+	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL, unasked = now_ns() + UNASKED_MS * 1000000ULL;
+
+	if (procedure != LV_DOMAIN_CONFIRM3)
+		return;
+	while (!ended_unasked && now_ns() < unasked)
+		ended_unasked = !home_qemu_lives();
+	kill(home.qemu, SIGTERM);
+	while (home_qemu_lives() && now_ns() < until)
+		;
+	home.is_defined = home_qemu_lives();
+}
+
+static void its_qemu_is_ended_when_libvirt_has_asked_it_to_end(void **state)
+{
+	(void)state;
+	open_job();
+	ended_unasked = false;
+	assert_int_equal(process_hold(home.qemu, src.guest.start_time, PATIENCE_MS, &err), 0);
+	home.called = confirm_waits_for_its_end;
+	assert_int_equal(definition_let_go(&d, &err), 0);
+	assert_false(ended_unasked);
+	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 0); /* it was gone before libvirt had lost patience */
 }
 
 static void nor_does_it_stay_where_its_qemu_ended_before(void **state)
@@ -240,6 +271,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(libvirt_forgets_it_by_confirm, setup, teardown),
+		cmocka_unit_test_setup_teardown(its_qemu_is_ended_when_libvirt_has_asked_it_to_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_does_it_stay_where_its_qemu_ended_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_without_a_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_that_waits_for_its_qemu_is_helped, setup, teardown),
