@@ -262,11 +262,15 @@ static void give_to_user(struct transfer *t)
 
 void cutover_carried_out(struct attempt *a, bool has_entered)
 {
+	struct err ignored;
+
 	(void)has_entered;
 	if (a->undecided)
 		log_error("attempt is undecided in %s: only a person can decide (vmferry recover)", handoff_state_name(a->handoff.state));
-	if (a->handoff.state == HO_DST_STARTED) /* after the source has been told: it takes a moment */
-		give_to_user(transfer_of(a));
+	if (a->handoff.state != HO_DST_STARTED)
+		return;
+	loop_step(a->loop, 0, &ignored); /* so that the source hears of it first: the rest takes a moment */
+	give_to_user(transfer_of(a));
 }
 
 const struct attempt_ops live_cutover = {

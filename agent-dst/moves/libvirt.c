@@ -34,6 +34,8 @@ int libvirt_finish(struct transfer *t, struct err *e)
 {
 	int r = live_load(t, e);
 
+	if (!r && t->ram.feed)
+		r = domain_watch(&t->domain, e);
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
 	disks_stop(&t->disks); /* its QEMU has them open */

@@ -14,6 +14,7 @@
 #include "room.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -553,8 +554,10 @@ int disks_close_exports(struct disks *ds, struct err *e)
 	r = r ? r : qmp_call(writer(ds), "nbd-server-stop", NULL, NULL, e);
 	r = r ? r : delete_nodes(ds, e);
 	ds->nbd_running = r != 0;
-	if (!r)
-		end_helper(ds);
+	if (!r &&
+	    ds->helper
+		    .qmp) /* which has closed all images: that it is gone is waited for later (end_helper), as a guest may stand still now */
+		kill(ds->helper.proc.pid, SIGKILL);
 	return r;
 }
 

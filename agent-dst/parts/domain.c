@@ -95,9 +95,14 @@ static int ask_for_it(struct domain *d, struct err *e)
 	return r;
 }
 
+static bool is_known(const struct domain *d)
+{
+	return d->known.name && d->events && !lv_is_lost(d->events);
+}
+
 static int state_of(struct domain *d, enum lv_state *state, struct err *e)
 {
-	int r = d->known.name && d->events && !lv_is_lost(d->events) ? 0 : ask_for_it(d, e);
+	int r = is_known(d) ? 0 : ask_for_it(d, e);
 
 	return r ? r : lv_state_of(d->events, &d->known, state, NULL, e);
 }
@@ -245,13 +250,14 @@ static void end_unheld(void *ctx)
 		process_end(q->pid, q->start_time, HOLD_MS, &ignored);
 }
 
+/* libvirt may hear a moment later that its QEMU has been resumed. Where the kernel says that the guest has not run, it need not be waited for. */
 static int hold(struct domain *d, struct err *e)
 {
 	const struct qemu_proc *q = &d->target->qemu;
 	enum lv_state state;
-	int i, r = process_hold(q->pid, q->start_time, HOLD_MS, e);
+	int i, r = process_hold(q->pid, q->start_time, HOLD_MS, e), looks = vcpu_stood_since(q->pid, &d->stood) ? 1 : 2;
 
-	for (i = 0; i < 2 && !r; i++) {
+	for (i = 0; i < looks && !r; i++) {
 		if (i)
 			poll(NULL, 0, LOOK_PAUSE_MS);
 		r = state_of(d, &state, e);
@@ -274,11 +280,17 @@ static int finish(struct domain *d, struct err *e)
 	return r ? err_prefix(e, "libvirt at the destination does not take the guest over") : 0;
 }
 
+int domain_watch(struct domain *d, struct err *e)
+{
+	return d->guard.pid ? 0 : rescuer_start(&d->guard, "vmferry-end", end_unheld, &d->target->qemu, e);
+}
+
 int domain_finish(struct domain *d, struct err *e)
 {
 	struct err ignored;
-	int r = rescuer_start(&d->guard, "vmferry-end", end_unheld, &d->target->qemu, e);
+	int r = domain_watch(d, e);
 
+	d->stood = vcpu_time_of(d->target->qemu.pid);
 	r = r ? r : finish(d, e);
 	r = r ? r : hold(d, e);
 	if (r) {
@@ -311,6 +323,7 @@ static bool is_refusal(const struct domain *d, int r)
 /* Only a clear refusal, each time, of a guest that stands and was never resumed counts as "never ran". */
 static int never_ran(struct domain *d, const struct err *why, enum handoff_event *out, struct err *e)
 {
+	d->stood = (struct vcpu_time){.threads = 0};
 	if (hold(d, e))
 		return cannot_tell(e);
 	*e = *why;
@@ -334,10 +347,9 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	if (target_is_paused(d->target))
 		return 0;
 	for (try = 0; try < RESUME_TRIES; try++) {
-		r = state_of(d, &state, e);
-		if (r)
+		if (!is_known(d) && ask_for_it(d, e))
 			return cannot_tell(e);
-		asked = state == LV_RUNNING ? 0 : lv_resume(d->events, &d->known, &why);
+		asked = lv_resume(d->events, &d->known, &why); /* refused, if it runs already */
 		if (!asked)
 			return 0;
 		if (!is_refusal(d, asked)) {

@@ -10,6 +10,7 @@
 #include "libvirt-job.h"
 #include "rescuer.h"
 #include "target.h"
+#include "vcpu-time.h"
 
 struct domain {
 	struct part part;
@@ -22,7 +23,8 @@ struct domain {
 	struct lv_domain known;
 	struct op ended; /* QEMU's process */
 	bool watching;
-	struct rescuer guard; /* ends a QEMU that libvirt has taken over and that is not yet held, should we die */
+	struct rescuer guard;	/* ends a QEMU that libvirt has taken over and that is not yet held, should we die */
+	struct vcpu_time stood; /* before libvirt took it over, when nobody could resume it */
 };
 
 void domain_init(struct domain *d, struct target *target);
@@ -32,6 +34,8 @@ void domain_restore(struct domain *d);
 int domain_take(struct domain *d, const json_t *prepare, struct err *e);
 /* libvirt starts a QEMU, which waits at d->socket. */
 int domain_start(struct domain *d, struct err *e);
+/* Begun before libvirt is to take it over, as what is over by then does not keep the guest waiting: from now on its QEMU ends with us. */
+int domain_watch(struct domain *d, struct err *e);
 /* All of it is loaded: it becomes one of libvirt's, paused, and is held. -ECANCELED: somebody has resumed it meanwhile; it has ended. */
 int domain_finish(struct domain *d, struct err *e);
 /* Lets the guest run, in this life or a later one. 0: *out says whether it does; -EAGAIN: that cannot be told. */

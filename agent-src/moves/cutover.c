@@ -326,6 +326,8 @@ static int release_shut(struct attempt *a, struct err *e)
 
 	(void)e;
 	fault_point("src-ready");
+	if (t->src.qmp) /* until QEMU hears SHUT it refuses a `cont` */
+		qmp_stands(t->src.qmp);
 	t->blackout.prepared_ns = now_ns();
 	if (t->ram.capture && ram_release_shut(&t->ram))
 		log_error("QEMU's return path is gone");

@@ -1,4 +1,5 @@
 /* libvirt-rpc.c: see libvirt-rpc.h. A call that is waited for, what libvirt refuses, and who may be at the other end. */
+#include "log.h"
 #include "lv-private.h"
 #include "unix-socket.h"
 #include "util.h"
@@ -77,7 +78,7 @@ static void wake(struct lv_pending *p, const struct lv_head *h, uint8_t *body)
 /* The reply is v->reply then. */
 static int exchange(struct lv *v, const struct lv_ask *ask, struct lv_head *h, struct err *e)
 {
-	uint64_t until_ns = now_ns() + v->deadline_ms * 1000000ULL;
+	uint64_t began_ns = now_ns(), until_ns = began_ns + v->deadline_ms * 1000000ULL;
 	struct waiter w = {
 		.p = {.program = ask->of_qemu ? LV_QEMU_PROGRAM : LV_PROGRAM, .procedure = ask->procedure, .replied = wake},
 	};
@@ -90,6 +91,7 @@ static int exchange(struct lv *v, const struct lv_ask *ask, struct lv_head *h, s
 		free(w.body);
 		return r;
 	}
+	log_debug("libvirt: procedure %d (%s): %.1f ms", (int)ask->procedure, ask->what, (double)(now_ns() - began_ns) / 1e6);
 	free(v->reply);
 	v->reply = w.body;
 	*h = w.h;

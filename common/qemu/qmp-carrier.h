@@ -8,11 +8,19 @@
 #include "libvirt-rpc.h"
 #include "qmp.h"
 
+/* Where one command has its answer before the next is sent, what is waited for need not wait for questions that nobody waits for. */
+enum qmp_haste {
+	QMP_QUESTION, /* changes nothing, and its answer goes to a callback */
+	QMP_IN_TURN,
+	QMP_WAITED_FOR,
+};
+
 struct qmp_carrier {
 	/* Sends a command, JSON without an id; qmp_carried_answer() comes for it, later. -errno: it was not sent. */
-	int (*send)(void *by, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, struct err *e);
-	/* As qmp_drain(). */
+	int (*send)(void *by, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, enum qmp_haste haste, struct err *e);
+	/* As qmp_drain() and qmp_stands(). */
 	void (*drain)(void *by);
+	void (*stands)(void *by);
 	/* Frees it; neither answers nor events come afterwards. */
 	void (*close)(void *by);
 };

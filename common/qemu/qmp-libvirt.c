@@ -2,14 +2,16 @@
  * qmp-libvirt.c: qmp_open_libvirt() of qmp.h: QMP of a guest of libvirt's, through libvirt.
  *
  * libvirt gives calls to several threads, so that of two commands either may come to QEMU first: each is sent when the one before it was answered.
+ * What somebody waits for goes ahead of questions that nobody waits for, as the guest may stand still meanwhile.
  * Its replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
- * of libvirt's about the guest, some time apart, before the last event counts as heard. libvirt tells nobody here of the end of a QEMU, so
- * the process itself is watched.
+ * of libvirt's about the guest, some time apart, before the last event counts as heard; one, if the kernel says that the guest's processors have not run
+ * since it stood. libvirt tells nobody here of the end of a QEMU, so the process itself is watched.
  */
 #include "libvirt-monitor.h"
 #include "log.h"
 #include "qmp-carrier.h"
 #include "util.h"
+#include "vcpu-time.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -25,6 +27,7 @@ struct question {
 	struct question *next;
 	json_int_t id;
 	unsigned deadline_ms;
+	enum qmp_haste haste;
 	char *text;
 };
 
@@ -33,7 +36,9 @@ struct by_libvirt {
 	struct loop *loop;
 	struct lv *v;
 	struct lv_domain domain;
+	pid_t pid;
 	int pidfd;
+	struct vcpu_time stood;
 	bool watching;
 	struct op ended;
 	struct timer gone;		/* some time after QEMU has ended: what it had said may still come */
@@ -76,21 +81,34 @@ static void send_first(struct by_libvirt *by)
 		answered(by, NULL, &e);
 }
 
+/* Behind the first, which is under way, and behind all that is not a mere question. */
+static struct question **place_of(struct by_libvirt *by, enum qmp_haste haste)
+{
+	struct question **at = &by->first, **place = by->first && haste == QMP_WAITED_FOR ? &by->first->next : by->last;
+
+	for (; haste == QMP_WAITED_FOR && *at; at = &(*at)->next)
+		if ((*at)->haste != QMP_QUESTION)
+			place = &(*at)->next;
+	return place;
+}
+
 /* The first of them is sent at once, and what libvirt does not take is told by whoever waits for it. */
-static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, struct err *e)
+static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, enum qmp_haste haste,
+			struct err *e)
 {
 	struct by_libvirt *by = ctx;
-	struct question *question = xcalloc(1, sizeof(*question));
+	struct question *question = xcalloc(1, sizeof(*question)), **place = place_of(by, haste);
 	int r = 0;
 
 	(void)q;
-	*question = (struct question){.id = id, .deadline_ms = deadline_ms, .text = xstrdup(text)};
+	*question = (struct question){.next = *place, .id = id, .deadline_ms = deadline_ms, .haste = haste, .text = xstrdup(text)};
 	if (!by->first && (r = lv_monitor(by->v, &by->domain, text, deadline_ms, on_reply, by, e))) {
 		question_free(question);
 		return r;
 	}
-	*by->last = question;
-	by->last = &question->next;
+	*place = question;
+	if (!question->next)
+		by->last = &question->next;
 	return 0;
 }
 
@@ -99,9 +117,9 @@ static void drain(void *ctx)
 	struct by_libvirt *by = ctx;
 	enum lv_state state = LV_NOSTATE;
 	struct err e;
-	int tries;
+	int tries, looks = vcpu_stood_since(by->pid, &by->stood) ? 1 : 2;
 
-	for (tries = 0; tries < 2; tries++) {
+	for (tries = 0; tries < looks; tries++) {
 		if (tries)
 			poll(NULL, 0, DRAIN_PAUSE_MS);
 		if (lv_state_of(by->v, &by->domain, &state, NULL, &e))
@@ -110,6 +128,13 @@ static void drain(void *ctx)
 	loop_step(by->loop, 0, &e);
 	if (state == LV_RUNNING) /* as libvirt has heard already */
 		qmp_carried_event(by->q, "RESUME", NULL, 0);
+}
+
+static void stands(void *ctx)
+{
+	struct by_libvirt *by = ctx;
+
+	by->stood = vcpu_time_of(by->pid);
 }
 
 static void close_all(void *ctx)
@@ -136,7 +161,7 @@ static void close_all(void *ctx)
 	free(by);
 }
 
-static const struct qmp_carrier carrier = {send_command, drain, close_all};
+static const struct qmp_carrier carrier = {send_command, drain, stands, close_all};
 
 static void on_event(void *ctx, const char *name, const char *data, uint64_t realtime_ns)
 {
@@ -183,7 +208,7 @@ int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct l
 	AUTO_FREE char *name = xasprintf("of libvirt's guest %s", d->name);
 	int r = 0;
 
-	*by = (struct by_libvirt){.loop = l, .v = v, .domain = *d, .pidfd = pidfd_open(pid, 0)};
+	*by = (struct by_libvirt){.loop = l, .v = v, .domain = *d, .pid = pid, .pidfd = pidfd_open(pid, 0)};
 	by->last = &by->first;
 	by->q = qmp_new_carried(l, name, pid, &carrier, by, h, ctx);
 	lv_attach(v, l, &handlers, by);

@@ -31,6 +31,7 @@ struct request {
 	qmp_reply_fn fn;
 	void *arg;
 	unsigned deadline_ms;
+	uint64_t asked_ns;
 	struct timer timer;
 };
 

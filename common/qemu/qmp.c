@@ -48,6 +48,7 @@ void qmp_request_finish(struct request *r, json_t *ret, const struct err *e)
 {
 	request_unlink(r);
 	loop_timer_clear(r->q->loop, &r->timer);
+	log_debug("QMP %s: %s: %.1f ms", r->q->path, r->command, (double)(now_ns() - r->asked_ns) / 1e6);
 	if (r->fn)
 		r->fn(r->arg, ret, e);
 	free(r->command);
@@ -297,6 +298,30 @@ static void send_done(struct op *op, int res, uint32_t flags)
 		flush_tx(q);
 }
 
+/* Of a call that waits. */
+struct waiter {
+	bool done;
+	json_t *ret;
+	struct err err;
+};
+
+static void wake(void *arg, json_t *ret, const struct err *e)
+{
+	struct waiter *w = arg;
+
+	w->done = true;
+	w->ret = json_incref(ret);
+	if (e)
+		w->err = *e;
+}
+
+static enum qmp_haste haste_of(const struct request *r)
+{
+	bool is_question = !strncmp(r->command, "query-", 6) || !strcmp(r->command, "qom-list");
+
+	return r->fn == wake ? QMP_WAITED_FOR : is_question ? QMP_QUESTION : QMP_IN_TURN;
+}
+
 /* What it refuses is told by the request's own timer, as nothing is from inside qmp_send(). */
 static void give_to_carrier(struct qmp *q, struct request *r, json_t *msg)
 {
@@ -304,7 +329,7 @@ static void give_to_carrier(struct qmp *q, struct request *r, json_t *msg)
 
 	json_object_del(msg, "id"); /* it has its own */
 	text = json_dumps(msg, JSON_COMPACT);
-	if (q->carrier->send(q->carried_by, q, r->id, text, r->deadline_ms, &r->not_sent))
+	if (q->carrier->send(q->carried_by, q, r->id, text, r->deadline_ms, haste_of(r), &r->not_sent))
 		loop_timer_set(q->loop, &r->timer, 0);
 	else
 		r->not_sent.code = 0;
@@ -333,6 +358,7 @@ static struct request *request_new(struct qmp *q, const char *command, json_t *a
 			      .fn = fn,
 			      .arg = arg,
 			      .deadline_ms = deadline_ms,
+			      .asked_ns = now_ns(),
 			      .timer.fire = request_expired};
 	q->requests = r;
 	loop_timer_set(q->loop, &r->timer, q->dead ? 0 : deadline_ms);
@@ -347,24 +373,6 @@ static struct request *request_new(struct qmp *q, const char *command, json_t *a
 void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadline_ms, qmp_reply_fn fn, void *arg)
 {
 	request_new(q, command, args, deadline_ms, fn, arg);
-}
-
-/* Calls that wait */
-
-struct waiter {
-	bool done;
-	json_t *ret;
-	struct err err;
-};
-
-static void wake(void *arg, json_t *ret, const struct err *e)
-{
-	struct waiter *w = arg;
-
-	w->done = true;
-	w->ret = json_incref(ret);
-	if (e)
-		w->err = *e;
 }
 
 int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args, json_t **ret, struct err *e)
@@ -430,6 +438,12 @@ void qmp_drain(struct qmp *q)
 	q->draining = false;
 	if (!q->dead && !q->rx.busy)
 		arm_recv(q); /* which finds out if it was the end */
+}
+
+void qmp_stands(struct qmp *q)
+{
+	if (!q->dead && q->carrier)
+		q->carrier->stands(q->carried_by);
 }
 
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e)

@@ -76,6 +76,8 @@ int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, str
 int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args, json_t **ret, struct err *e);
 /* Takes in all that QEMU had said until now: its events are recorded when this returns. For a QEMU that stands. */
 void qmp_drain(struct qmp *q);
+/* Its guest is known to stand: qmp_drain() of a monitor that is shared may then be sooner certain. */
+void qmp_stands(struct qmp *q);
 /* human-monitor-command; *text is malloc'ed, the caller frees it. */
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e);
 

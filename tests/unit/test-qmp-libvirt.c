@@ -111,6 +111,38 @@ static void test_command_waits_for_the_one_before(void **state)
 	assert_int_equal(heard.answers, 2); /* each has its one answer all the same */
 }
 
+/* The last letters of the commands that libvirt was given, in their order. */
+static char order[16];
+
+static void note_order(int32_t procedure, struct lv_writer *body, uint32_t *status)
+{
+	size_t n = strlen(order), at = body->n;
+
+	(void)status;
+	while (procedure == COMMAND && at && body->data[at - 1] != 't') /* {"execute":"query-a"} and what XDR fills up with */
+		at--;
+	if (procedure == COMMAND && n + 1 < sizeof(order))
+		order[n] = (char)body->data[at];
+}
+
+/* The guest may stand still for what is waited for. A change is not overtaken. */
+static void test_what_is_waited_for_overtakes_questions(void **state)
+{
+	struct qmp *q = opened();
+
+	(void)state;
+	memset(order, 0, sizeof(order));
+	plan.answer = note_order;
+	qmp_send(q, "query-t1", NULL, PATIENCE_MS, on_answer, NULL); /* is under way */
+	qmp_send(q, "query-t2", NULL, PATIENCE_MS, on_answer, NULL);
+	qmp_send(q, "change-t3", NULL, PATIENCE_MS, on_answer, NULL);
+	qmp_send(q, "query-t4", NULL, PATIENCE_MS, on_answer, NULL);
+	assert_int_equal(qmp_call(q, "change-t5", NULL, NULL, &err), 0);
+	run_for(&heard.answers, 4, PATIENCE_MS);
+	closed(q);
+	assert_string_equal(order, "12354");
+}
+
 static void test_end_of_qemu_is_the_connections(void **state)
 {
 	struct qmp *q = opened();
@@ -149,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_version_is_asked),
 		cmocka_unit_test(test_command_waits_for_the_one_before),
+		cmocka_unit_test(test_what_is_waited_for_overtakes_questions),
 		cmocka_unit_test(test_end_of_qemu_is_the_connections),
 		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
 	};

@@ -1,0 +1,137 @@
+/* test-vcpu-time.c: whether a guest's processors have run, as the kernel counts it. */
+#include "vcpu-time.h"
+#include "process.h"
+#include "util.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PATIENCE_MS 10000
+#define RUNS_NS	    5000000 /* of CPU time, in which a guest could do much */
+
+static pid_t pid;
+
+static void runs(int signal)
+{
+	struct timespec now;
+
+	(void)signal;
+	do
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	while (now.tv_sec == 0 && now.tv_nsec < RUNS_NS);
+}
+
+/* A process whose only thread has that name, and which runs when it is sent SIGUSR1. */
+static void start(const char *name)
+{
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_NAME, name);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGUSR1, runs);
+		if (write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+static void ended(void)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Until it sleeps what it takes grows. */
+static struct vcpu_time settled(void)
+{
+	struct vcpu_time then = vcpu_time_of(pid), now;
+	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
+
+	for (;; then = now) {
+		usleep(2000);
+		now = vcpu_time_of(pid);
+		if ((now.threads && now.ns == then.ns) || now_ns() > until)
+			return now;
+	}
+}
+
+static void hold(void)
+{
+	struct err e;
+	uint64_t born;
+
+	assert_int_equal(process_start_time(pid, &born), 0);
+	assert_int_equal(process_hold(pid, born, PATIENCE_MS, &e), 0);
+}
+
+static void what_is_stopped_in_its_sleep_has_stood(void **state)
+{
+	struct vcpu_time then;
+
+	(void)state;
+	start("CPU 0/KVM");
+	then = settled();
+	assert_int_equal(then.threads, 1);
+	hold();
+	assert_true(vcpu_stood_since(pid, &then));
+	ended();
+}
+
+static void what_ran_meanwhile_has_not(void **state)
+{
+	struct vcpu_time then, now;
+	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
+
+	(void)state;
+	start("ALL CPUs/TCG");
+	then = settled();
+	kill(pid, SIGUSR1);
+	do
+		now = vcpu_time_of(pid);
+	while (now.ns - then.ns < RUNS_NS / 2 && now_ns() < until);
+	hold();
+	assert_false(vcpu_stood_since(pid, &then));
+	ended();
+}
+
+static void what_has_no_processors_cannot_be_told(void **state)
+{
+	struct vcpu_time then;
+
+	(void)state;
+	start("worker");
+	then = vcpu_time_of(pid);
+	assert_int_equal(then.threads, 0);
+	assert_false(vcpu_stood_since(pid, &then));
+	ended();
+	then.threads = 1;
+	assert_false(vcpu_stood_since(pid, &then));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood),
+		cmocka_unit_test(what_ran_meanwhile_has_not),
+		cmocka_unit_test(what_has_no_processors_cannot_be_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
