@@ -15,6 +15,8 @@
 #include "move.h"
 #include "process.h"
 #include "qemu-migration.h"
+#include "qemu-opts.h"
+#include "qemu-props.h"
 #include "shell-quote.h"
 #include "started-by.h"
 #include "util.h"
@@ -133,6 +135,39 @@ int head_start_check_images(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+static bool is_served(const struct qemu_opt *opt)
+{
+	bool device = !strcmp(opt->name, "device"), yes;
+	const char *kind;
+	struct props p;
+
+	if (!opt->value || (!device && strcmp(opt->name, "netdev")))
+		return false;
+	props_parse(&p, opt->value);
+	kind = device ? kv_get(&p.l, "driver", "driver") : kv_get(&p.l, "type", "type");
+	yes = kind && !strncmp(kind, "vhost-user", strlen("vhost-user"));
+	props_fini(&p);
+	return yes;
+}
+
+/* Who serves a guest from another process (virtiofsd, a software switch) must be started before it; here it would be started at once. */
+static int check_companions(const struct transfer *t, const struct guest *running, struct err *e)
+{
+	const struct guest_line *l = &t->src.guest.line;
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	(void)running;
+	while (qemu_opt_next(l->expanded, l->expanded_count, &i, &opt))
+		if (is_served(&opt))
+			return err_set(
+				e, ENOTSUP,
+				"the guest has -%s %s: another process serves it, which must run at the destination before the guest does. Shut the "
+				"guest down, and move it then (--how cold SCRIPT, or its command line behind --)",
+				opt.name, opt.value);
+	return 0;
+}
+
 /* libvirt's guests are described as libvirt defines them; it starts them, too, so that nothing else is asked who does. */
 static int find_running(struct transfer *t, const struct guest *running, struct err *e)
 {
@@ -152,8 +187,8 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 
 int head_start_find(struct transfer *t, struct err *e)
 {
-	static int (*const checks[])(const struct transfer *t, const struct guest *running, struct err *e) = {check_temporary, check_images,
-													      check_readers, check_starter};
+	static int (*const checks[])(const struct transfer *t, const struct guest *running,
+				     struct err *e) = {check_temporary, check_images, check_readers, check_starter, check_companions};
 	const struct guest *running = t->opt->cold.head->guest;
 	int r = find_running(t, running, e);
 	size_t i;

@@ -251,5 +251,5 @@ int record_mount_programs(const struct record_qemus *q)
 		r = cover_program(nothing_s[i]);
 	for (i = 0; i < ARRAY_LEN(wrappers) && !r; i++)
 		r = strcmp(wrappers[i].name, "qemu-img") ? cover_program(wrappers[i].name) : 0; /* which runs the host's */
-	return r;
+	return r ? r : cover_program("swtpm");
 }

@@ -55,6 +55,11 @@ static const struct refusal refused_objects[] = {
 /* Of a guest that starts anew QEMU need not migrate anything, and the other host may have such a device, too. */
 static bool goes_anew(struct rewrite *w, const struct item *it, const char *name, const char *why)
 {
+	if (w->o->at_rest && !strcmp(why, OTHER_PROCESS)) { /* which has no state of a guest that is shut down, and is started before it */
+		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
+			  it->name, name);
+		return true;
+	}
 	if (!w->o->no_state || (strncmp(why, QEMU_CANNOT, strlen(QEMU_CANNOT)) && strcmp(why, OF_THE_HOST)))
 		return false;
 	if (!strcmp(why, OF_THE_HOST))

@@ -489,6 +489,11 @@ static int refuse_type(struct rewrite *w, const struct item *it, const char *typ
 	const char *tap = !strcmp(type, "tap") ? kv_get(&it->p.l, "ifname", NULL) : NULL;
 	size_t i;
 
+	if (w->o->at_rest && !strcmp(type, refused[0].type)) {
+		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
+			  it->name, type);
+		return 0;
+	}
 	for (i = 0; i < ARRAY_LEN(refused); i++)
 		if (!strcmp(type, refused[i].type))
 			return err_set(w->e, EINVAL, "the guest has -%s %s: %s", it->name, type, refused[i].why);

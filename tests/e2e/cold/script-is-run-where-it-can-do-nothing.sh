@@ -141,6 +141,11 @@ starts elsewhere '-name opt' <<-END
 	D=$DIR/opt
 	"\$D/bin/qemu-system-x86_64" -name opt
 END
+if [[ -x /usr/bin/swtpm ]]; then
+	printf '#!/bin/sh\n/usr/bin/swtpm socket --tpm2 --tpmstate dir=tpm &\nexec qemu-system-x86_64 -name tpm\n' >"$DIR/tpm.sh"
+	chmod +x "$DIR/tpm.sh"
+	record "$DIR/tpm.sh" | grep -qx -- --tpm2 || fail "a swtpm that is named with its directory is not heard of"
+fi
 printf '#!/bin/sh\ncase $1 in start) exec qemu-system-x86_64 -name "$2" ;; esac\n' >"$DIR/vm.sh"
 chmod +x "$DIR/vm.sh"
 assert_eq "$(record "$DIR/vm.sh" start web | tail -n +7 | paste -sd' ')" '-name web' "words of a script that takes words"
