@@ -137,8 +137,10 @@ static void what_a_unit_has_that_is_not_known_is_refused(void **state)
 	service_refuses("ExecStart=/a\nUser=nobody-here\n", "as that user");
 	service_refuses("ExecStart=/a file=/tmp/x.raw\nPrivateTmp=yes\n", "PrivateTmp");
 	service_refuses("ExecStart=/a\nWorkingDirectory=/none-of-vmferry\n", "is not there");
-	put("bad.service", "[Service]\nExecStart=/a\nDynamicUser=no\nUser=\n");
-	starts("bad.service", "[/a]", geteuid() ? getenv("HOME") : "/");
+	service_refuses("ExecStart=/none-of-vmferry start web\n",
+			"cannot look at /none-of-vmferry"); /* a script, which would be run to see what it starts */
+	put("bad.service", "[Service]\nExecStart=/qemu-kvm\nDynamicUser=no\nUser=\n");
+	starts("bad.service", "[/qemu-kvm]", geteuid() ? getenv("HOME") : "/");
 }
 
 static void a_unit_that_others_may_write_is_not_believed(void **state)
