@@ -135,13 +135,11 @@ static int add_questions(scmp_filter_ctx c)
 	return r;
 }
 
-int record_forbid_calls(int *asks)
+static int load_filter(bool notify, int *asks)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
-	bool notify = seccomp_api_get() >= NOTIFY_API;
 	int r = c ? 0 : -ENOMEM;
 
-	*asks = -1;
 	r = r ? r : add_calls(c, refused, ARRAY_LEN(refused), true);
 	r = r ? r : add_calls(c, pretended, ARRAY_LEN(pretended), false);
 	r = r || !notify ? r : add_opens(c) ?: add_questions(c);
@@ -157,6 +155,14 @@ int record_forbid_calls(int *asks)
 	if (c)
 		seccomp_release(c); /* which leaves the descriptor open */
 	return r;
+}
+
+int record_forbid_calls(int *asks)
+{
+	*asks = -1;
+	if (seccomp_api_get() >= NOTIFY_API && !load_filter(true, asks))
+		return 0;
+	return load_filter(false, asks); /* as in a container that has such a filter of its own: the kernel allows for one */
 }
 
 /* ---- answers ---- */
