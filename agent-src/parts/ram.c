@@ -388,6 +388,27 @@ static uint64_t passes(const struct ram *r)
 	return only ? MAX(r->pass.queried, 2) : r->pass.queried;
 }
 
+static void note_pass(struct ram *r, uint64_t number, uint64_t took_ns, uint64_t at_ns)
+{
+	r->pass.begun = MAX(r->pass.begun, number);
+	r->pass.took_ns = took_ns;
+	r->pass.begun_ns = at_ns;
+	if (at_ns - r->pass.cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
+		r->pass.cut_ns = at_ns;
+		capture_cut_round(r->capture);
+	}
+}
+
+/* libvirt is not asked to tell of each (lv-monitor.c): what QEMU says is left is as of the last one. */
+static void note_passes(struct ram *r, uint64_t count)
+{
+	uint64_t now = now_ns(), more = count - MIN(count, r->pass.begun);
+
+	if (r->capture && more)
+		note_pass(r, count, (now - r->pass.begun_ns) / more, now);
+	r->pass.queried = r->pass.begun;
+}
+
 static void on_query(void *arg, json_t *ret, const struct err *err)
 {
 	struct ram *r = arg;
@@ -396,6 +417,8 @@ static void on_query(void *arg, json_t *ret, const struct err *err)
 	r->query_pending = false;
 	if (err || !ram)
 		return;
+	if (r->src->libvirt_uuid)
+		note_passes(r, (uint64_t)json_integer_value(json_object_get(ram, "dirty-sync-count")));
 	r->total = (uint64_t)json_integer_value(json_object_get(ram, "total"));
 	estimate_left(r, (uint64_t)json_integer_value(json_object_get(ram, "remaining")),
 		      (uint64_t)json_integer_value(json_object_get(ram, "dirty-pages-rate")) * PAGE_BYTES);
@@ -415,13 +438,8 @@ void ram_on_pass(struct ram *r, const struct event *ev)
 {
 	if (!r->capture)
 		return;
-	r->pass.begun = MAX(r->pass.begun, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")));
-	r->pass.took_ns = r->pass.begun_ns ? ev->at_ns - r->pass.begun_ns : 0;
-	r->pass.begun_ns = ev->at_ns;
-	if (ev->at_ns - r->pass.cut_ns > ROUND_MIN_MS * 1000000ULL) { /* near the end QEMU makes thousands of passes */
-		r->pass.cut_ns = ev->at_ns;
-		capture_cut_round(r->capture);
-	}
+	note_pass(r, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")),
+		  r->pass.begun_ns ? ev->at_ns - r->pass.begun_ns : 0, ev->at_ns);
 }
 
 void ram_throttle(struct ram *r)

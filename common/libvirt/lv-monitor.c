@@ -97,6 +97,13 @@ int lv_monitor(struct lv *v, const struct lv_domain *d, const char *qmp, unsigne
 	return r;
 }
 
+/*
+ * All but one a pass over memory, of which QEMU makes a thousand a second while it has nothing to send: libvirtd has a queue of 64 KiB for each, from which it
+ * sends nothing before all are in it, so that it grows by a gigabyte and answers nobody. With every query-migrate the number of passes is told.
+ */
+#define WATCHED	     "^(?!MIGRATION_PASS$)"
+#define WATCHED_REGEX 1
+
 int lv_watch(struct lv *v, const struct lv_domain *d, struct err *e)
 {
 	struct lv_ask ask = {LV_MONITOR_EVENT_REGISTER, .what = "hear of the QEMU of guest", .object = d->name, .of_qemu = true};
@@ -104,8 +111,8 @@ int lv_watch(struct lv *v, const struct lv_domain *d, struct err *e)
 
 	lv_write_u32(&ask.args, 1); /* of one guest */
 	lv_write_domain(&ask.args, d);
-	lv_write_optional(&ask.args, NULL); /* all its events */
-	lv_write_u32(&ask.args, 0);
+	lv_write_optional(&ask.args, WATCHED);
+	lv_write_u32(&ask.args, WATCHED_REGEX);
 	v->watching = true; /* the first may be here before the reply */
 	if (lv_call(v, &ask, &r, e) < 0) {
 		v->watching = false;

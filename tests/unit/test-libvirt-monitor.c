@@ -253,6 +253,7 @@ static void test_events_are_heard(void **state)
 	plan_event("STOP", NULL, 1700000000, 123456); /* before the reply */
 	v = attached();
 	assert_int_equal(lv_watch(v, &guest, &err), 0);
+	assert_non_null(memmem(libvirtd.args.data, libvirtd.args.n, "^(?!MIGRATION_PASS$)", strlen("^(?!MIGRATION_PASS$)")));
 	assert_int_equal(heard.events, 1);
 	assert_string_equal(heard.name, "STOP");
 	assert_string_equal(heard.data, "-");

@@ -1,0 +1,106 @@
+#!/bin/bash
+# A drain takes libvirt's guests beside plain ones, apart as is said, each to the libvirt of a host that it chooses; they come back by the command that its summary
+# prints. One that is shut down and whose network has another name there is on the network of the same label afterwards.
+# tier: check-all
+# timeout: 400
+export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=16 rate=300 disks=vda disk_mb=4 disk_rate=20"
+. "$(dirname "$0")/../../lib/nodes.sh"
+. "$(dirname "$0")/../../lib/libvirt.sh"
+LIBVIRT_SPACES=(-m -u -n -i -p)
+
+# With an /etc/vmferry/host of its own.
+node_serve() {
+	cp /etc/{hosts,passwd,group} "$DIR/etc-$1/"
+	mount -n -t overlay -o "lowerdir=$DIR/etc-$1:/etc" etc /etc
+	node_sshd "$@"
+}
+
+guests_at() { # NODE: where its guests' files are from here
+	echo "$DIR/libvirt-$1/guests"
+}
+
+libvirts_guest() { # NAME: it runs at pa
+	head -c 4M /dev/urandom >"$(guests_at pa)/$1.raw"
+	libvirt_define pa "$1" "$LIBVIRT_GUESTS/$1.raw:raw"
+	libvirt_in pa virsh -q start "$1" >/dev/null || fail "$1 does not start"
+	wait_for 60 grep -aqs 'witness ready' "$(guests_at pa)/$1.console" || fail "$1 did not come up"
+}
+
+plain_guest() { # NAME: likewise
+	head -c 4M /dev/urandom >"$(node_dir pa)/$1.raw"
+	write_guest_script pa "$1" "$VM/$1.raw"
+	on pa bash -c 'setsid "$1" </dev/null >"$2" 2>&1 &' bash "$VM/$1.sh" "$DIR/$1.stderr"
+	GUEST_AT[$1]=$(node_dir pa)
+	wait_for 60 status_is_running "$1" || fail "$1 does not run"
+}
+
+libvirt_has() { # NODE: names, in a line
+	libvirt_in "$1" virsh -q list --all --name | sort | xargs
+}
+
+runs_at() { # NODE NAME: libvirt's
+	assert_eq "$(libvirt_in "$1" virsh -q domstate "$2" 2>&1)" running "state of $2 at $1"
+	guest_verify "$(guests_at "$1")/$2.orders" blocks >/dev/null
+}
+
+ferry() { # STATUS NODE COMMAND...
+	local status=0
+	on "$2" timeout 300 vmferry "${@:3}" </dev/null >"$DIR/said" 2>&1 || status=$?
+	assert_eq "$status" "$1" "exit code of vmferry ${*:3} at $2 ($(<"$DIR/said"))"
+}
+
+nodes_prepare
+nodes_keys
+mkdir -p "$DIR/over/bin"
+ln -s "$BIN"/vmferry{,-dst} "$DIR/over/bin/"
+for node in pa pb pc; do mkdir -p "$DIR/etc-$node/vmferry"; done
+echo 'net office lan' >"$DIR/etc-pa/vmferry/host"
+echo 'net lan-of-b lan' >"$DIR/etc-pb/vmferry/host"
+for node in pa pb pc; do node_start "$node"; done
+nodes_wait pa pb pc
+for node in pa pb pc; do libvirt_host "$node" "${NODE_PID[$node]}"; done
+libvirts_guest web
+libvirts_guest db
+plain_guest mail
+
+ferry 0 pa drain --to root@pb,root@pc --apart web,db
+grep -q '^3 of 3 guests have gone' "$DIR/said" || fail "not all have gone: $(<"$DIR/said")"
+assert_eq "$(libvirt_has pa)" "" "guests of libvirt at pa"
+web=pb db=pc
+[[ $(libvirt_has pb) == web ]] || web=pc db=pb
+runs_at "$web" web
+runs_at "$db" db
+[[ $(on pb vmferry list; on pc vmferry list) == *mail* ]] || fail "mail is nowhere: $(<"$DIR/said")"
+
+for node in pb pc; do
+	back=$(sed -n "s/^back again, at root@$node: vmferry //p" "$DIR/said" | sed 's/root@[^ ]*/root@pa/')
+	[[ -n $back ]] || fail "there is no way back from $node: $(<"$DIR/said")"
+	cp "$DIR/said" "$DIR/drained"
+	ferry 0 "$node" $back
+	cp "$DIR/drained" "$DIR/said"
+done
+assert_eq "$(libvirt_has pa) $(libvirt_has pb)$(libvirt_has pc)" "db web " "guests of libvirt at all"
+runs_at pa web
+runs_at pa db
+wait_for 20 status_is_running mail || fail "mail does not run at pa"
+guest_verify "$(orders mail)" blocks >/dev/null
+
+# By name, several; a network by its label.
+network() { # NODE NAME
+	echo "<network><name>$2</name><forward mode='bridge'/><bridge name='br-$2'/></network>" >"$DIR/network.xml"
+	libvirt_in "$1" virsh -q net-define "$DIR/network.xml" >/dev/null
+	libvirt_in "$1" virsh -q net-start "$2" >/dev/null
+}
+
+network pa office
+network pb lan-of-b
+"$QEMU_IMG" create -q -f qcow2 "$(guests_at pa)/off.qcow2" 4M
+LIBVIRT_DEVICES="<interface type='network'><mac address='52:54:00:00:00:01'/><source network='office'/><model type='virtio'/></interface>" \
+	libvirt_define pa off "$LIBVIRT_GUESTS/off.qcow2:qcow2"
+ferry 0 pa migrate off root@pb --how cold
+grep -q 'network card 52:54:00:00:00:01 is on network:lan-of-b there' "$DIR/said" || fail "it does not say so: $(<"$DIR/said")"
+[[ $(libvirt_in pb virsh dumpxml --inactive off) == *"<source network='lan-of-b'/>"* ]] || fail "its card is elsewhere: $(libvirt_in pb virsh dumpxml --inactive off)"
+ferry 0 pa migrate web db root@pb --reuse auto
+assert_eq "$(libvirt_has pa) $(libvirt_has pb)" " db off web" "guests of libvirt"
+runs_at pb web
+runs_at pb db
