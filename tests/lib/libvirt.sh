@@ -25,6 +25,7 @@ declare -A LIBVIRT_PID=() LIBVIRT_HELD=() LIBVIRT_DAEMON=()
 LIBVIRT_GUESTS=$DIR/guests
 LIBVIRT_ROOT= # where it was unpacked
 declare -a LIBVIRT_WAY=()
+LIBVIRT_SPACES=(-m -u -n) # of a host's namespaces: those that its commands enter
 
 libvirt_find() {
 	[[ ! -x /usr/sbin/libvirtd || ! -x /usr/bin/virsh || -n ${USE_UNPACKED_LIBVIRT:-} ]] || return 0
@@ -65,7 +66,7 @@ says() { # [OPTION OF grep...] PATTERN
 
 libvirt_way() { # NAME: sets LIBVIRT_WAY, what starts a command there, and becomes it
 	local path=$DIR/libvirt-bin:${QEMU%/*}:$PATH:/usr/sbin:/sbin # with the QEMU that libvirt takes for the host's
-	LIBVIRT_WAY=(nsenter -t "${LIBVIRT_PID[$1]}" -m -u -n env -C "$PWD" PATH="$path")
+	LIBVIRT_WAY=(nsenter -t "${LIBVIRT_PID[$1]}" "${LIBVIRT_SPACES[@]}" env -C "$PWD" PATH="$path")
 }
 
 libvirt_in() { # NAME COMMAND...
