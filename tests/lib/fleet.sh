@@ -16,8 +16,10 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 	INNER=$!
 	kill_at_exit "$INNER"
 	has_ended_or_asks() { process_is_gone "$INNER" || compgen -G "$DIR/kill-host-[0-9]" >/dev/null; }
-	until wait_for 600 has_ended_or_asks && process_is_gone "$INNER"; do
+	until process_is_gone "$INNER"; do
+		wait_for 600 has_ended_or_asks || continue # a campaign takes longer
 		for at in "$DIR"/kill-host-[0-9]; do # its agents, as whoever pulls the plug does; those that stand come again if that is asked for
+			[[ -e $at ]] || continue
 			i=${at##*-}
 			pkill -KILL -f "^$BIN/vmferry-dst .*--state-dir $DIR/dst$i-state" || true
 			[[ ! -s $at ]] || DST_NUMBER=$i DST_PORT=${HOSTS[i - 1]##*:} listen_dst

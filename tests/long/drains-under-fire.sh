@@ -24,14 +24,25 @@ runs_at_source() { # NAME
 	! process_is_gone "${GUEST_PID[$1]}" && [[ $(status_of "$DIR/$1.qmp" 2>/dev/null) == running ]]
 }
 
+runs_somewhere() { # NAME
+	runs_there "$1" || runs_at_source "$1"
+}
+
+what_is_known() { # NAME
+	vmferry jobs --all | grep " $1 "
+	vmferry journal 2>&1
+	echo "here: $(status_of "$DIR/$1.qmp" 2>&1); there: $(status_of "$THERE/$1/$1.qmp" 2>&1)"
+	tail -n 5 "$DIR/$1.stderr" "$DIR"/dst*.out 2>/dev/null
+}
+
 one_of_each() {
 	local name
 	for name in "${GUESTS[@]}"; do
 		! { runs_there "$name" && runs_at_source "$name"; } || fail "$name runs twice"
+		wait_for 60 runs_somewhere "$name" || fail "$name runs nowhere: $(what_is_known "$name")"
 		if runs_there "$name"; then
 			guest_verify "$THERE/$name/$name.orders" blocks >/dev/null
 		else
-			wait_for 30 runs_at_source "$name" || fail "$name runs nowhere: $(vmferry jobs --all | grep " $name ")"
 			guest_verify "$DIR/$name.orders" blocks >/dev/null
 		fi
 	done
@@ -63,7 +74,7 @@ some_time() { # between 0.1 and 4 s
 settle() { # until no journal is unfinished
 	local pid
 	for pid in $(sources); do kill -CONT "$pid" 2>/dev/null || true; done
-	wait_for 120 eval '[[ -z $(sources) ]]' || fail "moves do not end: $(vmferry jobs)"
+	wait_for 300 eval '[[ -z $(sources) ]]' || fail "moves do not end: $(vmferry jobs)"
 	wait_for 180 nothing_undecided || fail "undecided: $(cat "$DIR/recover.log"; vmferry jobs)"
 }
 
@@ -73,17 +84,17 @@ nothing_undecided() {
 }
 
 drain_under_fire() {
-	vmferry drain --to "$TO" --disk-dir "$THERE/%n" --bwlimit 3M --reconnect-timeout 2 </dev/null >"$DIR/fleet.out" 2>"$DIR/fleet.log" &
+	"$BIN/vmferry" drain --to "$TO" --disk-dir "$THERE/%n" --bwlimit 3M --reconnect-timeout 2 </dev/null >"$DIR/fleet.out" 2>"$DIR/fleet.log" & # and no function, whose process would be another
 	DRAIN=$!
 	kill_at_exit "$DRAIN"
-	wait_for 100 eval '[[ -n $(sources) ]] || process_is_gone "$DRAIN"' || fail "nothing moves: $(cat "$DIR/fleet.log")"
+	wait_for 900 eval '[[ -n $(sources) ]] || process_is_gone "$DRAIN"' || fail "nothing moves: $(cat "$DIR/fleet.log")"
 	for ((harms = 0; harms < 5; harms++)); do
 		some_time
 		! process_is_gone "$DRAIN" || break
 		harm
 	done
 	for pid in $(sources); do kill -CONT "$pid" 2>/dev/null || true; done
-	wait_for 300 process_is_gone "$DRAIN" || fail "the drain does not end: $(cat "$DIR/fleet.log")"
+	wait_for 1200 process_is_gone "$DRAIN" || fail "the drain does not end: $(cat "$DIR/fleet.log")"
 	settle
 	one_of_each
 }
