@@ -36,6 +36,10 @@ static const struct command_option fleet_rows[] = {
 	 OPT_TEXT, .offset = MEMBER(to), .once = true, .heading = "Of several guests, or hosts:"},
 	{"check-all", NULL, "begin none unless all of them can go", OPT_FLAG, .offset = MEMBER(check_all), .once = true},
 	{"keep", "VM", "of a drain: leave that one here; may be repeated", OPT_LIST, .offset = MEMBER(keep), .once = true},
+	{"with-off", NULL, "of a drain: take libvirt's guests that are shut down, too (--how cold)", OPT_FLAG, .offset = MEMBER(with_off),
+	 .once = true},
+	{"off", "SCRIPT", "of a drain: take the guest of that script, or systemd unit, too, which is shut down; may be repeated", OPT_LIST,
+	 .offset = MEMBER(off), .once = true},
 	{"allow", "KIND,...", "kinds of move for a guest that no host takes live: quick, warm, cold, in this order", OPT_BITS,
 	 .offset = MEMBER(allow), .words = allow_words, .once = true},
 	{"apart", "VM,VM,...", "these never go to the same host; may be repeated", OPT_LIST, .offset = MEMBER(apart), .once = true},
@@ -98,13 +102,6 @@ bool fleet_is_meant(int argc, char **argv, const struct command_usage *usage)
 
 /* ---- what is asked for ---- */
 
-static void add_guest(struct fleet_command *c, const char *name)
-{
-	c->guests = xrealloc(c->guests, (c->guest_count + 2) * sizeof(*c->guests));
-	c->guests[c->guest_count++] = xstrdup(name);
-	c->guests[c->guest_count] = NULL;
-}
-
 static int add_rules(struct fleet_command *c, enum rule_kind kind, const struct option_list *list, struct err *e)
 {
 	unsigned i;
@@ -140,6 +137,7 @@ static void fini(struct fleet_command *c)
 	free(c->words);
 	free(c->hosts);
 	free(c->guests);
+	free(c->offs);
 	free(c->program);
 	rules_fini(&c->rules);
 }
@@ -187,10 +185,12 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 		return usage_error(command, "a drain is of all guests that run here; to move some of them: vmferry migrate VM ... HOST");
 	if (!c->f.to && n >= 2)
 		c->f.to = words[--n];
+	if (purpose != FLEET_DRAIN && (c->f.with_off || c->f.off.count))
+		return usage_error(command, "--with-off and --off are for a drain; a guest that is shut down is moved by --how cold");
 	if (purpose != FLEET_DRAIN && (!n || !c->f.to))
 		return usage_error(command, "say which guests and where to");
 	for (i = 0; i < n; i++)
-		add_guest(c, words[i]);
+		fleet_add_guest(c, words[i]);
 	twice = named_twice(c);
 	if (twice) {
 		fprintf(stderr, "%s: %s is named twice\n", command, twice);
@@ -199,90 +199,7 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 	return 0;
 }
 
-/* ---- who runs here ---- */
-
-/* Another user's guest that is not libvirt's is no business of ours. */
-static bool is_for_a_drain(const struct guest *g)
-{
-	return (!g->foreign || guest_is_run_by_libvirt(g)) && !guest_is_arriving(g);
-}
-
-static bool is_kept(const struct fleet_command *c, const struct guest *g)
-{
-	AUTO_FREE char *pid = xasprintf("%d", (int)g->pid);
-	unsigned i;
-
-	for (i = 0; i < c->f.keep.count; i++)
-		if (!strcmp(c->f.keep.at[i], g->name) || !strcmp(c->f.keep.at[i], pid))
-			return true;
-	return false;
-}
-
-static bool is_added(const struct fleet_command *c, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < c->guest_count; i++)
-		if (!strcmp(c->guests[i], name))
-			return true;
-	return false;
-}
-
-/* Its name, or its pid where others are called the same, or others could not be told of it. */
-static char *call(const struct guest *list, size_t count, size_t which)
-{
-	bool unique = text_is_utf8(list[which].name);
-	size_t k;
-
-	for (k = 0; k < count; k++)
-		unique &= k == which || strcmp(list[which].name, list[k].name) != 0;
-	return unique ? xstrdup(list[which].name) : xasprintf("%d", (int)list[which].pid);
-}
-
-static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
-{
-	const char *why;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		AUTO_FREE char *shown = text_shown(list[i].name);
-		AUTO_FREE char *name = call(list, count, i);
-
-		if (guest_is_arriving(&list[i])) {
-			fprintf(stderr, "%s is arriving here: it can go once it is here, by the same command\n", shown);
-			c->incomplete = true;
-		}
-		if (!is_for_a_drain(&list[i]) || is_added(c, name))
-			continue;
-		why = is_kept(c, &list[i]) ? "--keep" : rules_stay(&c->rules, list[i].name);
-		if (!why)
-			add_guest(c, name);
-		else if (!c->told)
-			fprintf(stderr, "%s stays here: %s\n", shown, why);
-	}
-	c->told = true;
-}
-
-static int find_running(struct fleet_command *c, struct err *e)
-{
-	struct guest *list;
-	size_t count, i;
-	bool cut_off;
-	int r = guest_list(&list, &count, &cut_off, e);
-
-	if (r)
-		return r;
-	if (cut_off) {
-		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all guests are known\n",
-			GUESTS_FOREIGN_MAX);
-		c->incomplete = true;
-	}
-	take_running(c, list, count);
-	for (i = 0; i < count; i++)
-		guest_fini(&list[i]);
-	free(list);
-	return 0;
-}
+/* ---- who has gone ---- */
 
 /* A guest that the same command, given before, has taken there. */
 static bool went_there_before(const struct fleet_command *c, const char *guest, const char *dest)
@@ -345,6 +262,7 @@ static void set_ways(struct fleet_task *t, const struct fleet_command *cmd, cons
 {
 	size_t n = cmd->host_count, i;
 
+	t->is_off = fleet_is_off(cmd, cmd->guests[guest]);
 	t->ways = xcalloc(n + 1, sizeof(*t->ways));
 	for (i = 0; i < n && c->ranks[guest * n + i] < n && !(i && is_bound_by_rule(cmd, c->guests[guest].name)); i++) {
 		size_t host = c->ranks[guest * n + i];
@@ -558,7 +476,9 @@ static int drain(struct fleet_command *c)
 
 		from = c->guest_count;
 		c->incomplete = false;
-		if (find_running(c, &e)) {
+		if (!round && (c->f.with_off || c->f.off.count))
+			fleet_find_off(c);
+		if (fleet_find_running(c, &e)) {
 			fprintf(stderr, "vmferry: %s\n", e.msg);
 			return fleet_worse(code, EXIT_REFUSED);
 		}
@@ -609,8 +529,8 @@ int fleet_migrate(int argc, char **argv)
 	return run_command(argc, argv, FLEET_MIGRATE, &usage);
 }
 
-static const char *const shown[] = {"to",     "keep",	     "allow",  "check-all", "apart",  "together",
-				    "prefer", "keep-memory", "detach", "json",	    "script", NULL};
+static const char *const shown[] = {"to",	"keep",	  "with-off",	 "off",	   "allow", "check-all", "apart",
+				    "together", "prefer", "keep-memory", "detach", "json",  "script",	 NULL};
 
 int cmd_drain(int argc, char **argv)
 {

@@ -75,7 +75,8 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 		take_host(&c->hosts[host], there);
 	if (json_text(t->plan, "guest")) /* by which rules name it, whatever it is called here: a pid, or a socket */
 		c->guests[guest].name = json_text(t->plan, "guest");
-	c->guests[guest].memory = MAX(c->guests[guest].memory, bytes_of(t->plan, "ram_bytes"));
+	if (!t->is_off)
+		c->guests[guest].memory = MAX(c->guests[guest].memory, bytes_of(t->plan, "ram_bytes"));
 }
 
 /* ---- asking ---- */
@@ -125,12 +126,14 @@ static void set_tasks(struct fleet *f, const struct fleet_choice *c, const struc
 	for (g = 0; g < cmd->guest_count; g++)
 		for (h = 0; h < cmd->host_count; h++) {
 			struct fleet_task *t = &f->tasks[g * cmd->host_count + h];
+			bool off = fleet_is_off(cmd, cmd->guests[g]); /* it goes by one kind */
 
 			t->guest = xstrdup(cmd->guests[g]);
 			t->ways = xcalloc(1, sizeof(*t->ways));
-			t->ways[0] = (struct fleet_way){cmd->hosts[h], how};
+			t->ways[0] = (struct fleet_way){cmd->hosts[h], off ? "cold" : how};
 			t->way_count = 1;
-			t->state = has_offer(c, g) ? FLEET_ENDED : FLEET_WAITS;
+			t->is_off = off;
+			t->state = has_offer(c, g) || (off && how) ? FLEET_ENDED : FLEET_WAITS;
 			t->found_done = t->state == FLEET_ENDED;
 		}
 }

@@ -14,7 +14,8 @@ struct fleet_options {
 	unsigned allow; /* a bit each of fleet_allow_words */
 	int wish;	/* enum place_wish */
 	uint64_t keep_memory;
-	bool check_all;
+	bool check_all, with_off;
+	struct option_list off; /* what starts guests that are shut down */
 };
 
 struct fleet_command {
@@ -25,6 +26,8 @@ struct fleet_command {
 	struct fleet_rules rules;
 	char **hosts, **guests; /* end with NULL */
 	size_t host_count, guest_count;
+	const char **offs; /* those of guests that are shut down, which have no other word than that they go cold */
+	size_t off_count;
 	char *program; /* ours */
 	struct gone_guest {
 		char *guest;
@@ -43,6 +46,13 @@ bool fleet_is_meant(int argc, char **argv, const struct command_usage *usage);
 int fleet_migrate(int argc, char **argv);
 
 /* ---- between the files ---- */
+
+/* fleet-guests.c. Adds all that run here, and are there by none of these words yet. */
+int fleet_find_running(struct fleet_command *c, struct err *e);
+/* Those that are shut down: libvirt's, if --with-off is said, and --off's. */
+void fleet_find_off(struct fleet_command *c);
+bool fleet_is_off(const struct fleet_command *c, const char *name);
+void fleet_add_guest(struct fleet_command *c, const char *name);
 
 /* Answers of every host about every guest, and where each would go. */
 struct fleet_choice {

@@ -239,29 +239,40 @@ static bool has_gone(const struct fleet_task *t)
 	return t->state == FLEET_ENDED && !t->code && strcmp(json_text(t->result, "outcome") ?: "", "disks-copied") != 0;
 }
 
-/* A command for each destination brings back all that went there. */
+/* Where what starts it is known by the same word there. */
+static bool has_way_back(const struct fleet_task *t)
+{
+	return has_gone(t) && !(t->is_off && strchr(t->guest, '/'));
+}
+
+static bool comes_back_with(const struct fleet_task *a, const struct fleet_task *b)
+{
+	return has_way_back(a) && a->is_off == b->is_off && !strcmp(fleet_way_of(a)->dest, fleet_way_of(b)->dest);
+}
+
+/* A command for each destination brings back all that went there; another those that are shut down. */
 static void print_ways_back(const struct fleet *f, const char *back_to)
 {
 	size_t i, k;
 
 	for (i = 0; i < f->count; i++) {
 		const char *dest = fleet_way_of(&f->tasks[i])->dest;
-		bool first = has_gone(&f->tasks[i]);
+		bool first = has_way_back(&f->tasks[i]);
 
 		for (k = 0; k < i && first; k++)
-			first = !has_gone(&f->tasks[k]) || strcmp(fleet_way_of(&f->tasks[k])->dest, dest) != 0;
+			first = !comes_back_with(&f->tasks[k], &f->tasks[i]);
 		if (!first)
 			continue;
 		AUTO_FREE char *where = text_shown(dest);
 
 		printf("back again, at %s: vmferry migrate", where);
 		for (k = i; k < f->count; k++)
-			if (has_gone(&f->tasks[k]) && !strcmp(fleet_way_of(&f->tasks[k])->dest, dest)) {
+			if (comes_back_with(&f->tasks[k], &f->tasks[i])) {
 				AUTO_FREE char *guest = shell_quote_shown(f->tasks[k].guest);
 
 				printf(" %s", guest);
 			}
-		printf(" %s --reuse auto\n", back_to);
+		printf(" %s --reuse auto%s\n", back_to, f->tasks[i].is_off ? " --how cold" : "");
 	}
 }
 

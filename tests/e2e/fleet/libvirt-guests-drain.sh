@@ -1,6 +1,6 @@
 #!/bin/bash
 # A drain takes libvirt's guests beside plain ones, apart as is said, each to the libvirt of a host that it chooses; they come back by the command that its summary
-# prints. One that is shut down and whose network has another name there is on the network of the same label afterwards.
+# prints. Those that are shut down go, too, if that is said: one whose network has another name there is on the network of the same label afterwards.
 # tier: check-all
 # timeout: 400
 export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=16 rate=300 disks=vda disk_mb=4 disk_rate=20"
@@ -85,7 +85,7 @@ runs_at pa db
 wait_for 20 status_is_running mail || fail "mail does not run at pa"
 guest_verify "$(orders mail)" blocks >/dev/null
 
-# By name, several; a network by its label.
+# With those that are shut down, libvirt's and others'; a network by its label.
 network() { # NODE NAME
 	echo "<network><name>$2</name><forward mode='bridge'/><bridge name='br-$2'/></network>" >"$DIR/network.xml"
 	libvirt_in "$1" virsh -q net-define "$DIR/network.xml" >/dev/null
@@ -94,13 +94,21 @@ network() { # NODE NAME
 
 network pa office
 network pb lan-of-b
-"$QEMU_IMG" create -q -f qcow2 "$(guests_at pa)/off.qcow2" 4M
-LIBVIRT_DEVICES="<interface type='network'><mac address='52:54:00:00:00:01'/><source network='office'/><model type='virtio'/></interface>" \
-	libvirt_define pa off "$LIBVIRT_GUESTS/off.qcow2:qcow2"
-ferry 0 pa migrate off root@pb --how cold
-grep -q 'network card 52:54:00:00:00:01 is on network:lan-of-b there' "$DIR/said" || fail "it does not say so: $(<"$DIR/said")"
-[[ $(libvirt_in pb virsh dumpxml --inactive off) == *"<source network='lan-of-b'/>"* ]] || fail "its card is elsewhere: $(libvirt_in pb virsh dumpxml --inactive off)"
-ferry 0 pa migrate web db root@pb --reuse auto
-assert_eq "$(libvirt_has pa) $(libvirt_has pb)" " db off web" "guests of libvirt"
+for name in off kept; do
+	"$QEMU_IMG" create -q -f qcow2 "$(guests_at pa)/$name.qcow2" 4M
+	LIBVIRT_DEVICES="<interface type='network'><source network='office'/><model type='virtio'/></interface>" \
+		libvirt_define pa $name "$LIBVIRT_GUESTS/$name.qcow2:qcow2"
+done
+head -c 1M /dev/urandom >"$(node_dir pa)/spare.raw"
+write_guest_script pa spare "$VM/spare.raw"
+ferry 0 pa drain --to root@pb --with-off --keep kept --off "$VM/spare.sh" --reuse auto
+grep -q '^kept stays here: --keep' "$DIR/said" || fail "it does not say what stays: $(<"$DIR/said")"
+grep -q '^5 of 5 guests have gone' "$DIR/said" || fail "not all have gone: $(<"$DIR/said")"
+grep -q '^back again, at root@pb: vmferry migrate off root@.* --reuse auto --how cold$' "$DIR/said" || fail "there is no way back: $(<"$DIR/said")"
+assert_eq "$(libvirt_has pa)|$(libvirt_has pb)" "kept|db off web" "guests of libvirt"
 runs_at pb web
 runs_at pb db
+assert_eq "$(libvirt_in pb virsh domstate off)" "shut off" "state of the one that was shut down"
+[[ $(libvirt_in pb virsh dumpxml --inactive off) == *"<source network='lan-of-b'/>"* ]] || fail "its card is elsewhere: $(libvirt_in pb virsh dumpxml --inactive off)"
+[[ -e $(node_dir pb)/spare.sh && ! -e $(node_dir pa)/spare.sh ]] || fail "spare is not at pb alone: $(<"$DIR/said")"
+[[ $(on pb vmferry list --json) != *'"name":"spare"'* ]] || fail "spare runs"

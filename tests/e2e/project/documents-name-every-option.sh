@@ -33,7 +33,7 @@ in_help() { # COMMAND
 
 # Of those of migrate, what is about several guests is none of check's.
 of_one_if() { # COMMAND
-	if [[ $1 == check ]]; then grep -vxE -- '--(to|check-all|keep|allow|apart|together|prefer|keep-memory)'; else cat; fi
+	if [[ $1 == check ]]; then grep -vxE -- '--(to|check-all|keep|with-off|off|allow|apart|together|prefer|keep-memory)'; else cat; fi
 }
 
 # Terms of the section of that command, and of the one that says to which commands it belongs.

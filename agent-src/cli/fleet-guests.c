@@ -1,0 +1,168 @@
+/* fleet-guests.c: whom a drain takes: all that run here, and those that are shut down, as far as they are asked for. See fleet-command.h. */
+#include "fleet-command.h"
+#include "guest-of-libvirt.h"
+#include "json-text.h"
+#include "libvirt-find.h"
+#include "log.h"
+#include "qemu-discover.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void fleet_add_guest(struct fleet_command *c, const char *name)
+{
+	c->guests = xrealloc(c->guests, (c->guest_count + 2) * sizeof(*c->guests));
+	c->guests[c->guest_count++] = xstrdup(name);
+	c->guests[c->guest_count] = NULL;
+}
+
+/* ---- who runs here ---- */
+
+/* Another user's guest that is not libvirt's is no business of ours. */
+static bool is_for_a_drain(const struct guest *g)
+{
+	return (!g->foreign || guest_is_run_by_libvirt(g)) && !guest_is_arriving(g);
+}
+
+static bool is_kept(const struct fleet_command *c, const char *name, const char *other)
+{
+	unsigned i;
+
+	for (i = 0; i < c->f.keep.count; i++)
+		if (!strcmp(c->f.keep.at[i], name) || !strcmp(c->f.keep.at[i], other))
+			return true;
+	return false;
+}
+
+/* Why it stays here; NULL: it goes. */
+static const char *why_it_stays(const struct fleet_command *c, const char *name, const char *other)
+{
+	return is_kept(c, name, other) ? "--keep" : rules_stay(&c->rules, name);
+}
+
+static bool is_added(const struct fleet_command *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->guest_count; i++)
+		if (!strcmp(c->guests[i], name))
+			return true;
+	return false;
+}
+
+/* Its name, or its pid where others are called the same, or others could not be told of it. */
+static char *call(const struct guest *list, size_t count, size_t which)
+{
+	bool unique = text_is_utf8(list[which].name);
+	size_t k;
+
+	for (k = 0; k < count; k++)
+		unique &= k == which || strcmp(list[which].name, list[k].name) != 0;
+	return unique ? xstrdup(list[which].name) : xasprintf("%d", (int)list[which].pid);
+}
+
+static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
+{
+	const char *why;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		AUTO_FREE char *shown = text_shown(list[i].name);
+		AUTO_FREE char *name = call(list, count, i);
+		AUTO_FREE char *pid = xasprintf("%d", (int)list[i].pid);
+
+		if (guest_is_arriving(&list[i])) {
+			fprintf(stderr, "%s is arriving here: it can go once it is here, by the same command\n", shown);
+			c->incomplete = true;
+		}
+		if (!is_for_a_drain(&list[i]) || is_added(c, name))
+			continue;
+		why = why_it_stays(c, list[i].name, pid);
+		if (!why)
+			fleet_add_guest(c, name);
+		else if (!c->told)
+			fprintf(stderr, "%s stays here: %s\n", shown, why);
+	}
+	c->told = true;
+}
+
+int fleet_find_running(struct fleet_command *c, struct err *e)
+{
+	struct guest *list;
+	size_t count, i;
+	bool cut_off;
+	int r = guest_list(&list, &count, &cut_off, e);
+
+	if (r)
+		return r;
+	if (cut_off) {
+		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all guests are known\n",
+			GUESTS_FOREIGN_MAX);
+		c->incomplete = true;
+	}
+	take_running(c, list, count);
+	for (i = 0; i < count; i++)
+		guest_fini(&list[i]);
+	free(list);
+	return 0;
+}
+
+/* ---- who is shut down ---- */
+
+bool fleet_is_off(const struct fleet_command *c, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < c->off_count; i++)
+		if (!strcmp(c->offs[i], name))
+			return true;
+	return false;
+}
+
+static void add_off(struct fleet_command *c, const char *word)
+{
+	const char *slash = strrchr(word, '/'), *why = why_it_stays(c, word, slash ? slash + 1 : word);
+
+	if (is_added(c, word))
+		return;
+	if (why) {
+		AUTO_FREE char *shown = text_shown(word);
+
+		fprintf(stderr, "%s stays here: %s\n", shown, why);
+		return;
+	}
+	fleet_add_guest(c, word);
+	c->offs = xrealloc(c->offs, (c->off_count + 1) * sizeof(*c->offs));
+	c->offs[c->off_count++] = c->guests[c->guest_count - 1];
+}
+
+static void add_libvirts(struct fleet_command *c)
+{
+	struct guest *guests;
+	size_t count, i;
+	char **whys;
+	struct err e;
+
+	if (libvirt_list(&guests, &whys, &count, &e)) {
+		fprintf(stderr, "libvirt's guests that are shut down are not known: %s\n", e.msg);
+		c->incomplete = true;
+	}
+	for (i = 0; i < count; i++) {
+		add_off(c, guests[i].name); /* and why one cannot go its hosts are told */
+		guest_fini(&guests[i]);
+		free(whys[i]);
+	}
+	free(guests);
+	free(whys);
+}
+
+void fleet_find_off(struct fleet_command *c)
+{
+	unsigned i;
+
+	if (c->f.with_off)
+		add_libvirts(c);
+	for (i = 0; i < c->f.off.count; i++)
+		add_off(c, c->f.off.at[i]);
+}
