@@ -12,6 +12,7 @@
 #   move_to NODE                   crm_resource --move, and waits for it
 #   guest_runs_on NODE [SECONDS]   waits until that is so, in one place, as vmferry and the cluster say; orders and guest_verify are the guest's then
 #   CALLS, calls                   a file with what Pacemaker has asked of the agent but monitor, a line "NODE ACTION STATUS" each; prints it in one
+#   CLUSTER_SSH=yes                moves go by SSH, which is what the agent does unless it is said otherwise, and no vmferry-dst stands
 #   $DIR/fault-at                  a fault point of vmferry's at which moves stand still; then $DIR/fault is there
 #   cluster_is_idle [NODE]         no transition is under way, and none is to come
 #   FENCED                         a file that names the nodes that were fenced, a line each
@@ -114,7 +115,12 @@ node_serve() { # NODE ADDRESS
 	mkdir -m 700 /var/lib/vmferry
 	(umask 077 && cp "$DIR/token" /var/lib/vmferry/)
 	export PCMK_logfile=/var/log/pacemaker/pacemaker.log PCMK_logpriority=notice
-	vmferry-dst --listen "$2:7788" --plaintext -v </dev/null >/var/log/vmferry-dst 2>&1 &
+	if [[ -n ${CLUSTER_SSH:-} ]]; then
+		export HOME=$NODE_HOME
+		node_sshd "$@"
+	else
+		vmferry-dst --listen "$2:7788" --plaintext -v </dev/null >/var/log/vmferry-dst 2>&1 &
+	fi
 	corosync -f -c "$DIR/corosync.conf" </dev/null >/var/log/corosync.out 2>&1 &
 	until corosync-quorumtool >/dev/null 2>&1; do read -rt 0.1 <> <(:); done
 	pacemakerd </dev/null >/var/log/pacemaker.out 2>&1 &
@@ -147,6 +153,7 @@ cluster_start() {
 		LOWER=$PACEMAKER/usr
 	fi
 	nodes_prepare
+	[[ -z ${CLUSTER_SSH:-} ]] || nodes_keys
 	cluster_files
 	mkfifo "$DIR/fence-requests"
 	for node in "${NODES[@]}"; do node_start "$node"; done
@@ -184,7 +191,8 @@ nvpairs() { # PREFIX PAIR...: as XML
 guest_configure() { # [NAME=VALUE...]
 	local pair block='on-fail="block"'
 	[[ -z ${NOT_BLOCKED:-} ]] || block=
-	local -a meta=(allow-migrate=true resource-stickiness=200) of_agent=(guest=vm1 "script=$VM/vm1.sh" dest=%n:7788 "options=--reuse auto --plaintext")
+	local -a meta=(allow-migrate=true resource-stickiness=200) of_agent=(guest=vm1 "script=$VM/vm1.sh")
+	[[ -n ${CLUSTER_SSH:-} ]] || of_agent+=(dest=%n:7788 "options=--reuse auto --plaintext")
 	for pair; do
 		if [[ $pair == meta:* ]]; then meta+=("${pair#meta:}"); else of_agent+=("$pair"); fi
 	done

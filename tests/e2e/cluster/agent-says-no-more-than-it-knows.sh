@@ -84,6 +84,11 @@ answers $CONFIGURED monitor OCF_RESKEY_guest='a b'
 answers $INSTALLED monitor OCF_RESKEY_binary=no-such-program
 
 # --- start
+for pid in 0 $guest; do
+	play list "echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$pid,\"movable\":true,\"owner\":\"libvirt\",\"status\":\"running\"}]}'"
+	answers $CONFIGURED start
+	says "is one of libvirt's here"
+done
 not_here
 play may-start 'echo "vmferry: vm1 is not to be started here: it went to root@pb" >&2; exit 3'
 answers $INSTALLED start
