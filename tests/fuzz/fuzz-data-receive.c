@@ -5,9 +5,10 @@
  * the input announces, which are held here; with MAPPED in the first byte it is a mapping. With OPAQUE in the first byte it is a channel of an opaque stream, and a QEMU, of which this file
  * is the stand-in, takes what comes and answers the end of the input; then it may also be that its connection has ended, or that the
  * main stream is waited for, and whoever is above the channels would end them. However the input goes, the channel is lost in the end, with a reason, and
- * nothing is called complete.
+ * nothing is called complete. With ALIKE in the first byte blocks may be wanted of another image.
  */
 #include "data-receive-private.h"
+#include "alike-fill.h"
 #include "../../agent-dst/parts/bitmaps.h"
 #include "script.h"
 #include "seed.h"
@@ -19,14 +20,17 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #define KEY_BYTE   7
 #define OBJECTS	   1 /* settings: as every move begins */
 #define OPAQUE	   2
 #define MAPPED	   4
+#define ALIKE	   8 /* the disk is filled from another image first */
 #define DISK_BYTES (1 * MIB)
 #define RAM_BYTES  (1 * MIB)
+#define ALIKE_MS   100
 
 static struct loop *loop;
 static struct queue events;
@@ -35,6 +39,7 @@ static struct host_block block = {.name = "pc.ram", .max_bytes = RAM_BYTES};
 static struct ram_place *place;
 static uint8_t *mapping; /* of the block, where it is mapped */
 static bool lost;
+static struct alike_image alike_image;
 
 /* Two dirty bitmaps that come along with the first disk. */
 static struct arriving_disk bitmapped = {.object = 1, .from = "d", .path = "d", .virtual_size = DISK_BYTES};
@@ -317,6 +322,25 @@ static void write_bitmap(void)
 	seed_write("bitmap", script, writer_len(&w));
 }
 
+/* Blocks that are wanted, in order; contents come before the disk is filled, and are refused. */
+static void write_want(void)
+{
+	static const uint8_t hashes[64];
+	static uint8_t script[4096], one[256];
+	struct writer w = writer_of(script, sizeof(script)), m = writer_of(one, sizeof(one));
+
+	write_u8(&w, OBJECTS | ALIKE);
+	msg_want_encode(&m, &(struct msg_want){.object = 1, .block = 1, .hashes = {hashes, sizeof(hashes)}});
+	record(&w, MSG_WANT, &m);
+	m = writer_of(one, sizeof(one));
+	msg_want_encode(&m, &(struct msg_want){.object = 1, .block = DISK_BYTES >> 12, .last = 1, .hashes = {hashes, 16}});
+	record(&w, MSG_WANT, &m);
+	m = writer_of(one, sizeof(one));
+	msg_round_begin_encode(&m, &(struct msg_round_begin){.group = 1});
+	record(&w, MSG_ROUND_BEGIN, &m);
+	seed_write("want", script, writer_len(&w));
+}
+
 static void write_seeds(void)
 {
 	static const struct {
@@ -349,6 +373,7 @@ static void write_seeds(void)
 	write_lies();
 	write_opaque();
 	write_bitmap();
+	write_want();
 	for (i = 0; i < ARRAY_LEN(mapped); i++) {
 		struct writer w = writer_of(script, sizeof(script));
 
@@ -390,6 +415,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static char path[] = "/tmp/fuzz-data-receive-XXXXXX";
 	static char by_fd[64], old_by_fd[64];
 	struct err e;
+	struct stat st;
 	int fd, old;
 
 	(void)argc, (void)argv;
@@ -401,6 +427,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	old = memfd_create("old", MFD_CLOEXEC);
 	require(old >= 0 && !ftruncate(old, DISK_BYTES / 2));
 	snprintf(old_by_fd, sizeof(old_by_fd), "/proc/self/fd/%d", old);
+	require(!fstat(old, &st));
+	alike_image = (struct alike_image){.path = old_by_fd, .device = st.st_dev, .inode = st.st_ino, .bytes = (uint64_t)st.st_size};
 	require(!loop_new(&loop, 64, &e));
 	queue_init(&events, loop, on_events);
 	start_child();
@@ -450,9 +478,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	struct err e;
 	size_t len, at = 0;
 	unsigned good;
-	bool opaque;
+	bool opaque, alike = n && p[0] & ALIKE;
 	int fd[2];
 
+	shared.alike = alike ? alike_fill_new(&shared, &alike_image, 1, ALIKE_MS) : NULL;
+	shared.disk[1].alike = alike;
 	opaque = n && p[0] & OPAQUE;
 	place->mapped = n && p[0] & MAPPED;
 	block.map = place->mapped ? mapping : NULL;
@@ -485,6 +515,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		require(now_ns() < until);
 	}
 	receiver_stop(r);
+	alike_fill_end(shared.alike);
+	alike_fill_free(shared.alike);
+	shared.alike = NULL;
 	on_events(&events);
 	forget_bitmaps();
 	end_qemu();
