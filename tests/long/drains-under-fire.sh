@@ -90,7 +90,7 @@ drain_under_fire() {
 	wait_for 900 eval '[[ -n $(sources) ]] || process_is_gone "$DRAIN"' || fail "nothing moves: $(cat "$DIR/fleet.log")"
 	for ((harms = 0; harms < 5; harms++)); do
 		some_time
-		! process_is_gone "$DRAIN" || break
+		! process_is_gone "$DRAIN" && [[ $SECONDS -lt $until_s ]] || break # when its time is up the last drain goes on in peace
 		harm
 	done
 	for pid in $(sources); do kill -CONT "$pid" 2>/dev/null || true; done
@@ -103,7 +103,7 @@ while [[ $SECONDS -lt $until_s ]]; do
 	THERE=$DIR/there-$((++round)) drains=0
 	mkdir -p "$THERE"
 	for name in "${GUESTS[@]}"; do fleet_guest "$name"; done
-	while [[ $(here) -gt 0 && $SECONDS -lt $((until_s + 600)) ]]; do
+	while [[ $(here) -gt 0 && $drains -lt 100 ]]; do
 		drain_under_fire
 		((++drains))
 	done
