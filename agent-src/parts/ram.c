@@ -438,8 +438,8 @@ void ram_on_pass(struct ram *r, const struct event *ev)
 {
 	if (!r->capture)
 		return;
-	note_pass(r, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")),
-		  r->pass.begun_ns ? ev->at_ns - r->pass.begun_ns : 0, ev->at_ns);
+	note_pass(r, (uint64_t)json_integer_value(json_object_get(ev->json, "pass")), r->pass.begun_ns ? ev->at_ns - r->pass.begun_ns : 0,
+		  ev->at_ns);
 }
 
 void ram_throttle(struct ram *r)

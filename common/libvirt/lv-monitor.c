@@ -101,7 +101,7 @@ int lv_monitor(struct lv *v, const struct lv_domain *d, const char *qmp, unsigne
  * All but one a pass over memory, of which QEMU makes a thousand a second while it has nothing to send: libvirtd has a queue of 64 KiB for each, from which it
  * sends nothing before all are in it, so that it grows by a gigabyte and answers nobody. With every query-migrate the number of passes is told.
  */
-#define WATCHED	     "^(?!MIGRATION_PASS$)"
+#define WATCHED	      "^(?!MIGRATION_PASS$)"
 #define WATCHED_REGEX 1
 
 int lv_watch(struct lv *v, const struct lv_domain *d, struct err *e)
