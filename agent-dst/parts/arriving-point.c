@@ -7,6 +7,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "merge.h"
+#include "primary-note.h"
 #include "taken-over.h"
 #include "util.h"
 
@@ -59,10 +60,11 @@ static int check_term(const struct arriving_point *a, struct err *e)
 	return 0;
 }
 
-/* Another pair's guest has stayed here for good, and its points have gone. */
+/* The guest stayed here for good once, and its points went: then it was another pair's, or it has gone on from here, in the term that it had here. */
 static bool is_of_past(const struct arriving_point *a)
 {
-	return points_are_over(&a->store) && strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair"));
+	return points_are_over(&a->store) && (strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair")) ||
+					      a->term > (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")));
 }
 
 static int check_pair(const struct arriving_point *a, struct err *e)
@@ -349,7 +351,7 @@ static int prepare(struct part *p, struct err *e)
 
 	if (!asked(a))
 		return 0;
-	return r ? r : make_draft(a, e) ?: note_store(a, e);
+	return r ?: make_draft(a, e) ?: note_store(a, e) ?: primary_note_replaced(a->state_dir, a->target->name, json_text(asked(a), "pair"), a->term, e);
 }
 
 /* ---- the point ---- */

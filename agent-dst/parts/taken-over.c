@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "json-text.h"
 #include "moment.h"
+#include "primary-note.h"
 #include "process.h"
 #include "util.h"
 
@@ -61,13 +62,14 @@ static json_t *describe_run(const struct attempt *a, const json_t *detail, pid_t
 
 	return json_pack("{s:O,s:s,s:i,s:I,s:s*,s:O,s:O,s:s,s:b}", "number", json_object_get(detail, "number"), "at",
 			 moment_text(at, time(NULL)), "pid", (int)pid, "start_time", (json_int_t)start_time, "boot_id", boot, "term_before",
-			 json_object_get(detail, "term"), "script", json_object_get(detail, "script"), "attempt", attempt_id_format(a->id, id),
-			 "came", 1);
+			 json_object_get(detail, "term"), "script", json_object_get(detail, "script"), "attempt",
+			 attempt_id_format(a->id, id), "came", 1);
 }
 
 static int raise_term(struct attempt *a, struct points *store, const json_t *detail, pid_t pid, uint64_t start_time, struct err *e)
 {
-	json_int_t here = json_integer_value(json_object_get(store->replica, "term")), was = json_integer_value(json_object_get(detail, "term"));
+	json_int_t here = json_integer_value(json_object_get(store->replica, "term")),
+		   was = json_integer_value(json_object_get(detail, "term"));
 
 	if (is_ours(a, store))
 		return 0;
@@ -100,6 +102,8 @@ int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, s
 		r = points_read(&store, dir, e) ?: raise_term(a->part.a, &store, detail, pid, start_time, e);
 	if (!r && dir && fault_point("dst-taken-over"))
 		r = err_set(e, EIO, "a fault was asked for");
+	if (!r && dir)
+		primary_note_back(a->state_dir, a->target->name);
 	let_go(a);
 	points_close(&store);
 	json_decref(detail);

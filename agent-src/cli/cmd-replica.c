@@ -17,6 +17,7 @@
 #include "replica-here.h"
 #include "replica-note.h"
 #include "replica-planned.h"
+#include "replica-reverse.h"
 #include "replica-run.h"
 #include "replica-show.h"
 #include "util.h"
@@ -108,25 +109,28 @@ static char *new_pair(void)
 	return xasprintf("%016llx", (unsigned long long)number);
 }
 
-static int add(struct replica_conf *c, int argc, char **argv)
+static int check_new(const struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *pair = new_pair(), *conf = replica_path(c->state_dir, argv[0], "conf");
-	const char *guest = argv[0], *reuse_all = c->o.disks.reuse_all;
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
+
+	if (access(conf, F_OK))
+		return 0;
+	fprintf(stderr, "vmferry: guest %s has a replica already (vmferry replica status %s)\n", guest, guest);
+	return EXIT_REFUSED;
+}
+
+static int begin_replica(struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
+	const char *reuse_all = c->o.disks.reuse_all;
 	const struct option_list reuse = c->o.disks.reuse;
 	struct err e;
 	int code;
 
-	(void)argc;
 	if (!c->o.disk_dir || *c->o.disk_dir != '/') {
-		fprintf(stderr, "vmferry replica add: say where its points go there, in full: --disk-dir DIR\n");
+		fprintf(stderr, "vmferry replica: say where its points go there, in full: --disk-dir DIR\n");
 		return EXIT_USAGE;
 	}
-	if (!access(conf, F_OK)) {
-		fprintf(stderr, "vmferry: guest %s has a replica already (vmferry replica status %s)\n", guest, guest);
-		return EXIT_REFUSED;
-	}
-	c->to = argv[1];
-	c->pair = pair;
 	c->o.disks.reuse = (struct option_list){.count = 0};
 	c->o.disks.reuse_all = NULL;
 	if (replica_conf_save(c, guest, &e))
@@ -138,8 +142,29 @@ static int add(struct replica_conf *c, int argc, char **argv)
 		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
 	if (code == EXIT_REFUSED)
 		replica_forget(c->state_dir, guest);
+	return code;
+}
+
+static int add(struct replica_conf *c, int argc, char **argv)
+{
+	AUTO_FREE char *pair = new_pair();
+	int code = check_new(c, argv[0]);
+
+	(void)argc;
+	c->to = argv[1];
+	c->pair = pair;
+	code = code ?: begin_replica(c, argv[0]);
 	c->pair = NULL;
 	return code;
+}
+
+static int reverse(struct replica_conf *c, int argc, char **argv)
+{
+	int code = check_new(c, argv[0]);
+
+	(void)argc;
+	c->to = argv[1];
+	return code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
 }
 
 /* ---- those of a guest that has one ---- */
@@ -379,6 +404,10 @@ static const struct subcommand {
 	 "it has\nwritten since. Nothing is lost.\n\nAt the replica's host: runs the guest from a point, in place of its primary, which is refused from then on. "
 	 "What was written\nthere after the point is lost to this run.\n\n",
 	 failover_shown, "a guest", 1, 1, fail_over, "the guest goes to its replica, or runs there as its primary is lost"},
+	{"reverse",
+	 "usage: vmferry replica reverse VM DEST [options of add]\n\nWhere a guest was taken over: its replica is at its old primary, DEST, from now on. It gets disks of its own here first, if it has "
+	 "none\n(failover --complete). What its old disks there have does not travel; they stay as they are, and may go afterwards.\n\n",
+	 NULL, "a guest, and its old primary", 2, 2, reverse, "have the replica of a guest that was taken over here at its old primary"},
 	{"remove",
 	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
 	 "more. At the\nreplica's host: its points are removed.\n\n",

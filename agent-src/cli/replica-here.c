@@ -10,11 +10,13 @@
 #include "moment.h"
 #include "own-file.h"
 #include "points.h"
+#include "primary-note.h"
 #include "process.h"
 #include "program-run.h"
 #include "qemu-args.h"
 #include "qemu-find.h"
 #include "qemu-launch.h"
+#include "replica-reverse.h"
 #include "start-script.h"
 #include "util.h"
 #include "whereabouts.h"
@@ -572,6 +574,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
 		note_whereabouts(&r, c);
+		primary_note_back(c->state_dir, guest);
 		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
 		       guest, (unsigned long long)r.point->number, r.script, guest);
 	} else if (raised) {
@@ -609,11 +612,6 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 
 /* ---- for good ---- */
 
-static char *flat_path(const struct run *r, size_t i, const char *format)
-{
-	return xasprintf("%s/%s-disk%zu.%s", r->home, r->name, i, format);
-}
-
 /* A start after its first end is in no note. */
 static pid_t runs_from(const struct run *r, const char *image)
 {
@@ -642,8 +640,8 @@ static int make_flat(const struct run *r, pid_t pid, const char *from, const cha
 static int flatten(const struct run *r, size_t i, struct err *e)
 {
 	const json_t *d = point_disk(r->point, i);
-	const char *format = json_text(d, "source_format") && !strcmp(json_text(d, "source_format"), "qcow2") ? "qcow2" : "raw";
-	AUTO_FREE char *from = overlay(r, i), *to = flat_path(r, i, format);
+	const char *format = replica_flat_format(d);
+	AUTO_FREE char *from = overlay(r, i), *to = replica_flat_path(r->store.dir, r->name, i, format);
 	pid_t pid;
 
 	if (access(from, F_OK) && errno == ENOENT && !access(to, F_OK)) /* an earlier call has done it */
@@ -675,6 +673,7 @@ static int flatten_all(struct run *r, struct err *e)
 	if (k)
 		return k;
 	json_object_set_new(run, "completed", json_true());
+	json_object_set_new(r->store.replica, "had", replica_disks_before(r->point));
 	k = points_set(&r->store, "run", json_incref(run), e);
 	fault_point("replica-completed");
 	return k;
@@ -691,11 +690,10 @@ int replica_failover_complete(struct replica_conf *c, const char *guest)
 		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
 	if (!over)
 		k = k ?: flatten_all(&r, &e) ?: points_retire(&r.store, &e);
-	if (!k) {
-		replica_forget_store(c->state_dir, guest);
-		printf("guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,
-		       r.script);
-	}
+	if (!k)
+		fprintf(c->o.json ? stderr : stdout,
+			"guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,
+			r.script);
 	r.point = NULL;
 	run_fini(&r);
 	return k ? say(&e) : 0;

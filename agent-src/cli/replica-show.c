@@ -77,6 +77,8 @@ static json_t *store_json(const char *guest, const char *dir)
 		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
 				json_object_get(p.replica, "run"), "would_start", would_start_of(&p), "points", list);
+		if (points_are_over(&p)) /* the guest has stayed here */
+			json_object_set_new(out, "over", json_true());
 	}
 	points_close(&p);
 	return out;
@@ -155,6 +157,10 @@ static void print_store(const json_t *o, bool points)
 	char at[MOMENT_TEXT];
 	size_t i;
 
+	if (json_is_true(json_object_get(o, "over"))) {
+		printf("%s: was a replica, in %s; its guest has stayed here\n", json_text(o, "guest"), json_text(o, "dir"));
+		return;
+	}
 	printf("%s: replica, in %s, of %s: %zu points\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
 	       json_array_size(list));
 	print_would_start(o, "here");

@@ -1,0 +1,127 @@
+/* replica-reverse.c: see replica-reverse.h. */
+#include "replica-reverse.h"
+#include "exit-code.h"
+#include "json-text.h"
+#include "replica-here.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int say(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
+}
+
+static char *parent_of(const char *path)
+{
+	char *parent = xstrdup(path), *slash = strrchr(parent, '/');
+
+	slash[slash == parent] = '\0';
+	return parent;
+}
+
+char *replica_flat_path(const char *store, const char *name, size_t i, const char *format)
+{
+	AUTO_FREE char *dir = parent_of(store);
+
+	return xasprintf("%s/%s-disk%zu.%s", dir, name, i, format);
+}
+
+const char *replica_flat_format(const json_t *disk)
+{
+	return !strcmp(json_text(disk, "source_format") ?: "", "qcow2") ? "qcow2" : "raw";
+}
+
+json_t *replica_disks_before(const struct point *pt)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; point_disk(pt, i); i++)
+		json_array_append_new(out, json_pack("{s:O*,s:s}", "from", json_object_get(point_disk(pt, i), "from"), "format",
+						     replica_flat_format(point_disk(pt, i))));
+	return out;
+}
+
+/* ---- what there is of it here ---- */
+
+static int read_store(const struct replica_conf *c, const char *guest, struct points *p, struct err *e)
+{
+	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+
+	*p = (struct points){.dir = NULL};
+	if (!dir)
+		return err_set(e, ENOENT, "this host had no replica of guest %s, so there is none to be reversed (vmferry replica add)", guest);
+	return points_read(p, dir, e);
+}
+
+/* 0: the guest has its own disks here. */
+static int see_to_disks(struct replica_conf *c, const char *guest)
+{
+	struct points p;
+	struct err e;
+	int r = read_store(c, guest, &p, &e);
+	bool runs = !r && json_object_get(p.replica, "run"), over = !r && points_are_over(&p);
+
+	points_close(&p);
+	if (r)
+		return say(&e);
+	if (runs)
+		return replica_failover_complete(c, guest);
+	if (over)
+		return 0;
+	fprintf(stderr, "vmferry: guest %s runs at its primary still, as far as is known here: it can come by vmferry replica failover\n", guest);
+	return EXIT_REFUSED;
+}
+
+/* ---- old disks there ---- */
+
+/* Those that it has here still under the name that it got; another may have come since, or they were moved. */
+static void take_old_disks(struct replica_conf *c, const char *guest, const struct points *p)
+{
+	static char *pairs[POINT_DISKS_MAX]; /* as long as the command goes on */
+	const json_t *had = json_object_get(p->replica, "had");
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)had, i, one) {
+		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
+
+		if (i >= POINT_DISKS_MAX || access(flat, F_OK) || !json_text(one, "from"))
+			continue;
+		free(pairs[i]);
+		pairs[i] = xasprintf("%s=%s", flat, json_text(one, "from"));
+		if (c->o.disks.reuse.count == OPTION_LIST_MAX)
+			break;
+		c->o.disks.reuse.at[c->o.disks.reuse.count++] = pairs[i];
+		fprintf(c->o.json ? stderr : stdout, "what %s there has of disk %s need not travel\n", json_text(one, "from"), flat);
+	}
+	fflush(stdout); /* the move's own words are not buffered */
+}
+
+int replica_reverse(struct replica_conf *c, const char *guest)
+{
+	struct points p;
+	struct err e;
+	int r = see_to_disks(c, guest);
+
+	if (r)
+		return r;
+	r = read_store(c, guest, &p, &e);
+	if (!r && strlen(json_text(p.replica, "pair") ?: "") != REPLICA_PAIR_LEN)
+		r = err_set(&e, EINVAL, "%s/replica.json cannot be understood", p.dir);
+	if (!r) {
+		c->pair = xstrdup(json_text(p.replica, "pair"));
+		c->term = (unsigned)json_integer_value(json_object_get(p.replica, "term"));
+		if (!c->o.disk_dir)
+			c->o.disk_dir = parent_of(p.dir);
+		if (!c->o.disks.reuse.count && !c->o.disks.reuse_all)
+			take_old_disks(c, guest, &p);
+	}
+	points_close(&p);
+	return r ? say(&e) : 0;
+}

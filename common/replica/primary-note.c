@@ -1,0 +1,66 @@
+/* primary-note.c: see primary-note.h. */
+#include "primary-note.h"
+#include "config-file.h"
+#include "durable-file.h"
+#include "json-text.h"
+#include "paths.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char *path_of(const char *state_dir, const char *guest, const char *suffix)
+{
+	AUTO_FREE char *name = path_with_name("%n", guest);
+
+	return xasprintf("%s/replica/%s.%s", state_dir, name, suffix);
+}
+
+/* What stands behind that word in a line of its own; NULL: no line begins so. */
+static const char *value_of(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (; text && *text; text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL)
+		if (!strncmp(text, word, n) && text[n] == ' ')
+			return text + n + 1;
+	return NULL;
+}
+
+static bool is_lower(const char *text, const char *pair, uint64_t term)
+{
+	const char *its_pair = value_of(text, "pair"), *its_term = value_of(text, "term");
+	size_t n = strlen(pair);
+
+	return its_pair && !strncmp(its_pair, pair, n) && (its_pair[n] == '\n' || !its_pair[n]) && (its_term ? strtoull(its_term, NULL, 10) : 1) < term;
+}
+
+int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e)
+{
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json"), *text = NULL, *said = NULL;
+	json_error_t why;
+	json_t *state;
+	int r = config_file_read(conf, &text, e);
+
+	if (r || !text || !is_lower(text, pair, term))
+		return r;
+	state = json_load_file(json, 0, &why) ?: json_object();
+	json_object_set_new(state, "replaced", json_true());
+	said = json_text_dump(state, JSON_INDENT(1));
+	json_decref(state);
+	r = replace_file(json, said, strlen(said), e);
+	if (!r && unlink(conf) && errno != ENOENT)
+		r = err_sys(e, errno, "cannot remove %s", conf);
+	return r ? err_prefix(e, "that guest %s was taken over elsewhere cannot be noted", guest) : 0;
+}
+
+void primary_note_back(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json");
+
+	if (access(conf, F_OK))
+		unlink(json);
+}

@@ -1,0 +1,61 @@
+#!/bin/bash
+# A guest was taken over at its replica's host. By one command its replica is at its old primary, which learns that it was replaced; what that has of the disks does not travel.
+# The guest goes back as it runs, and its replica is reversed again. Two hosts, each with a directory of its own for what it knows.
+# timeout: 400
+. "$(dirname "$0")/../../lib/replica.sh"
+
+at_b() { # SUBCOMMAND [WORD...]
+	VMFERRY_STATE_DIR=$DIR/dst-state VMFERRY_RUNTIME_DIR=$DIR/dst-run "$BIN/vmferry" "$@" </dev/null >"$DIR/out" 2>"$DIR/err" ||
+		fail "at b: $*: $(cat "$DIR/out" "$DIR/err")"
+}
+
+of_store() { # STORE EXPRESSION over r, replica.json
+	python3 -S -c 'import json, sys; r = json.load(open(sys.argv[1] + "/replica.json")); print(eval(sys.argv[2]))' "$1" "$2"
+}
+
+lives() { # ORDERS: the guest whose socket that is writes, and what it has is right
+	local at
+	at=$(pair_written "$1")
+	wait_for 60 pair_has_written "$1" $((at + 20)) || fail "the guest does not write"
+	guest_verify "$1" blocks >/dev/null
+}
+
+listen_dst
+b=$DST_ADDRESS
+DST_NUMBER=2 listen_dst --state-dir "$VMFERRY_STATE_DIR"
+a=$DST_ADDRESS
+BACK=$DIR/back
+mkdir "$BACK"
+
+replica_start
+replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
+kill -KILL "${GUEST_PID[$A]}"
+wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+at_b replica failover "$A" --peer-is-fenced
+kill_at_exit "$(of_store "$STORE" "r['run']['pid']")"
+wait_for 120 grep -aq 'witness ready' "$THERE/$A.console" || fail "it does not come up"
+
+# the replica goes to the old primary
+at_b replica reverse "$A" "$a" --disk-dir "$BACK" --json -v
+says "has its own disks here" "$DIR/err"
+says "need not travel" "$DIR/err"
+kept=$(tail -n 1 "$DIR/out" | python3 -S -c 'import json, sys; print(json.load(sys.stdin)["disks"][0]["bytes_kept"])')
+[[ $kept -ge $((4 << 20)) ]] || fail "of 4 MiB that are the same $kept bytes did not travel"
+[[ ! -e $VMFERRY_STATE_DIR/replica/$A.conf ]] || fail "the old primary would make points"
+! vmferry may-start "$A" 2>"$DIR/err" || fail "the old copy may be started"
+says 'taken over at the host of its replica' "$DIR/err"
+assert_eq "$(of_store "$BACK/$A.replica" "(r['term'], r['pair'] == '$(of_store "$STORE" "r['pair']")')")" "(2, True)" "term and pair"
+lives "$THERE/$A.orders"
+
+# the guest goes back as it runs
+at_b replica failover "$A" --planned
+kill_at_exit "$(of_store "$BACK/$A.replica" "r['run']['pid']")"
+lives "$BACK/$A.orders"
+assert_eq "$(of_store "$BACK/$A.replica" "r['term']")" 3 "term"
+[[ ! -e $VMFERRY_STATE_DIR/replica/$A.json ]] || fail "the guest is here again, and called replaced"
+
+# and so does its replica
+replica reverse "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>"$DIR/err" || fail "reverse: $(cat "$DIR/out" "$DIR/err")"
+assert_eq "$(of_store "$STORE" "(r['term'], 'over' in r)")" "(3, False)" "what b has"
+sync
+lives "$BACK/$A.orders"
