@@ -110,7 +110,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	*out = EV_CONT_OK;
 	t->cont_ns = now_ns();
 	if (t->a.handoff.restarted && target_run_state(&t->target) == RUNS)
-		return 0;
+		return taken_over_raise(&t->point, t->target.qemu.pid, t->target.qemu.start_time, e) ? -EAGAIN : 0;
 	if (disks_shared_unwritten(&t->disks, e) || disks_by_word_watched(&t->disks, e) ||
 	    taken_over_raise(&t->point, t->target.qemu.pid, t->target.qemu.start_time, e)) {
 		*out = EV_CONT_FAILED_NEVER_RAN;
@@ -188,15 +188,16 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 	return 0;
 }
 
-void cutover_keep_disks(struct transfer *t)
+int cutover_keep_disks(struct transfer *t, struct err *e)
 {
-	struct err e;
+	int r = taken_over_raise(&t->point, 0, 0, e);
 
-	if (taken_over_raise(&t->point, 0, 0, &e))
-		log_error("%s", e.msg);
+	if (r)
+		return r;
 	settle(t);
 	transfer_undo(t, true);
 	attempt_finish(&t->a);
+	return 0;
 }
 
 int cutover_step(struct transfer *t, enum handoff_event ev, const char *why, struct err *e)

@@ -180,7 +180,7 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */
 		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
 	if (!r && fenced && t->a.handoff.state == HO_DST_NOVM && !t->a.dead)
-		cutover_keep_disks(t);
+		r = cutover_keep_disks(t, e);
 	r = r ? EXIT_UNDECIDED : settled(t, e);
 	transfer_free(t);
 	return r;

@@ -147,7 +147,7 @@ void cutover_tell(struct transfer *t, const char *why);
 void cutover_on_qemu(struct transfer *t, const struct event *ev);
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
-void cutover_keep_disks(struct transfer *t);
+int cutover_keep_disks(struct transfer *t, struct err *e);
 
 /* recover.c */
 /* Takes up a journal of an earlier life: EV_RECOVER is stepped. */

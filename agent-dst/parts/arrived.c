@@ -1,6 +1,7 @@
 /* arrived.c: see arrived.h. */
 #include "arrived.h"
 #include "json-text.h"
+#include "primary-note.h"
 #include "util.h"
 #include "whereabouts.h"
 
@@ -22,6 +23,22 @@ static json_t *list_paths(const struct disks *ds)
 	return out;
 }
 
+/* Its replica is made from here, from then on. */
+static const json_t *replica_of(const struct arrived *a)
+{
+	const json_t *note = json_object_get(a->target->description, "replicated");
+
+	return note && !target_is_in_place(a->target) && primary_note_fits(a->disks->state_dir, a->target->name, note) ? note : NULL;
+}
+
+static int describe(struct part *p, json_t *accept, struct err *e)
+{
+	(void)e;
+	if (replica_of(container_of(p, const struct arrived, part)))
+		json_object_set_new(accept, "replicated", json_true());
+	return 0;
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	const struct arrived *a = container_of(p, const struct arrived, part);
@@ -34,7 +51,10 @@ static int prepare(struct part *p, struct err *e)
 		return 0;
 	entry = json_pack("{s:s,s:s,s:s,s:o}", "guest", t->name, "attempt", attempt_id_format(p->a->id, id), "came_from",
 			  json_text(t->description, "host") ?: "another host", "disks", list_paths(a->disks));
-	return attempt_own(p->a, KIND, json_pack("{s:s,s:o}", "path", path, "entry", entry), e);
+	return attempt_own(p->a, KIND,
+			   json_pack("{s:s,s:o,s:s,s:O*}", "path", path, "entry", entry, "state_dir", a->disks->state_dir, "replicated",
+				     replica_of(a)),
+			   e);
 }
 
 static int undo(struct part *p, const json_t *detail, struct err *e)
@@ -47,12 +67,15 @@ static int undo(struct part *p, const json_t *detail, struct err *e)
 	entry = json_deep_copy(json_object_get(detail, "entry"));
 	r = whereabouts_add(json_text(detail, "path"), entry, e);
 	json_decref(entry);
+	if (!r && json_text(detail, "state_dir"))
+		r = primary_note_take(json_text(detail, "state_dir"), json_text(json_object_get(detail, "entry"), "guest") ?: "",
+				      json_object_get(detail, "replicated"), e);
 	return r ? err_prefix(e, "cannot note that the guest has come") : 0;
 }
 
 static const struct part_undo table[] = {{KIND, "the note that the guest has come", undo}, {NULL, NULL, NULL}};
 
-static const struct part_ops ops = {.name = "arrived", .prepare = prepare, .undo = table};
+static const struct part_ops ops = {.name = "arrived", .describe = describe, .prepare = prepare, .undo = table};
 
 void arrived_init(struct arrived *a, const struct target *target, const struct disks *disks)
 {

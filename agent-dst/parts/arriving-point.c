@@ -51,6 +51,12 @@ static int check_term(const struct arriving_point *a, struct err *e)
 	json_int_t here = json_integer_value(json_object_get(a->store.replica, "term"));
 	const json_t *run = json_object_get(a->store.replica, "run");
 
+	if (run && taken_over_is_unsettled(a->state_dir, run))
+		return err_set(
+			e, EBUSY,
+			"a move of guest %s to this host of its replica is not settled: vmferry recover at its primary; or, if the guest "
+			"certainly runs there, vmferry replica failover %s --cancel --runs-at-primary here",
+			a->target->name, a->target->name);
 	if ((uint64_t)here > a->term || run || points_are_over(&a->store))
 		return err_set(
 			e, ESTALE,
@@ -102,6 +108,37 @@ static uint64_t choose_from(const struct arriving_point *a, const struct point *
 	return 0;
 }
 
+static const char *last_of(const char *path)
+{
+	return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+}
+
+/* Another of its disks had that name then. */
+static bool is_another(const json_t *had, size_t i, const char *now)
+{
+	size_t k;
+
+	for (k = 0; k < json_array_size(had); k++) {
+		const char *then = json_text(json_array_get(had, k), "from") ?: "";
+
+		if (k != i && (!strcmp(then, now) || !strcmp(last_of(then), last_of(now))))
+			return true;
+	}
+	return false;
+}
+
+/* A guest that was moved may have its disks elsewhere. Where the source tells what was written to all of them since the point, another name is no other disk, unless they
+ * have changed places; where it does not, another name is rather a mistake. */
+static bool is_that_disk(const struct arriving_point *a, const json_t *had, size_t i, const json_t *is)
+{
+	const json_t *was = json_array_get(had, i);
+	const char *now = json_text(is, "real_path") ?: "", *then = json_text(was, "from") ?: "";
+
+	if (json_integer_value(json_object_get(is, "virtual_size")) < json_integer_value(json_object_get(was, "bytes")))
+		return false;
+	return !strcmp(now, then) || (!is_another(had, i, now) && (a->from || !strcmp(last_of(now), last_of(then))));
+}
+
 static int check_disks(const struct arriving_point *a, const struct point *newest, struct err *e)
 {
 	const json_t *disks = json_object_get(a->target->description, "disks"), *had = json_object_get(newest->json, "disks");
@@ -110,8 +147,7 @@ static int check_disks(const struct arriving_point *a, const struct point *newes
 	for (i = 0; i < json_array_size(disks) || i < json_array_size(had); i++) {
 		const json_t *is = json_array_get(disks, i), *was = json_array_get(had, i);
 
-		if (!is || !was || strcmp(json_text(is, "real_path") ?: "", json_text(was, "from") ?: "") ||
-		    json_integer_value(json_object_get(is, "virtual_size")) < json_integer_value(json_object_get(was, "bytes")))
+		if (!is || !was || !is_that_disk(a, had, i, is))
 			return err_set(
 				e, ENOTSUP,
 				"the guest has other disks than its replica has (disk %zu was %s): begin a new one, by vmferry replica "
@@ -191,9 +227,10 @@ static int check_planned(const struct arriving_point *a, const struct point *new
 			e, EAGAIN,
 			"what guest %s has written since its newest point here is not known at the source: vmferry replica sync %s first",
 			a->target->name, a->target->name);
-	return access(dir, F_OK) ? 0
-				 : err_set(e, EEXIST, "%s is left of a run of guest %s from a point: vmferry replica failover %s --cancel",
-					   dir, a->target->name, a->target->name);
+	return access(dir, F_OK)
+		       ? 0
+		       : err_set(e, EEXIST, "%s is of a move of guest %s to here that is not settled: vmferry recover at its primary", dir,
+				 a->target->name);
 }
 
 static int examine(struct part *p, struct err *e)
@@ -214,9 +251,9 @@ static int examine(struct part *p, struct err *e)
 	newest = points_newest(&a->store);
 	if (r && !a->is_first)
 		return r;
+	a->from = newest ? choose_from(a, newest) : 0;
 	if (check_store(a, newest, e))
 		return target_obstacle(a->target, e);
-	a->from = newest ? choose_from(a, newest) : 0;
 	a->number = newest ? newest->number + 1 : 1;
 	return a->planned && check_planned(a, newest, e) ? target_obstacle(a->target, e) : 0;
 }
@@ -451,6 +488,9 @@ void arriving_point_prune(struct arriving_point *a)
 	if (!dir || points_lock(dir, &lock, &e))
 		return;
 	points_close(&a->store);
+	if (a->session_fd >= 0) /* who makes the next point waits for the lock rather than for us */
+		close(a->session_fd);
+	a->session_fd = -1;
 	if (points_read(&a->store, dir, &e) || points_mend(&a->store, &e) ||
 	    keep_rule_parse(json_text(a->store.replica, "keep") ?: "", &k, &e) || points_prune(&a->store, &k, &dropped, &e))
 		log_error("no point of %s is dropped this time: %s", dir, e.msg);

@@ -27,9 +27,18 @@ int taken_over_prepare(struct arriving_point *a, struct err *e)
 	AUTO_FREE char *script = xasprintf("%s/%s.sh", json_text(a->target->description, "disk_dir"), a->target->name);
 
 	return attempt_own(a->part.a, KIND,
-			   json_pack("{s:s,s:s,s:I,s:I,s:s}", "path", a->draft, "store", a->store.dir, "number",
-				     newest ? (json_int_t)newest->number : 0, "term", (json_int_t)a->term, "script", script),
+			   json_pack("{s:s,s:s,s:I,s:s,s:I,s:s,s:s}", "path", a->draft, "store", a->store.dir, "number",
+				     newest ? (json_int_t)newest->number : 0, "slot", newest ? newest->slot : "", "term",
+				     (json_int_t)a->term, "script", script, "pair", json_text(a->store.replica, "pair") ?: ""),
 			   e);
+}
+
+bool taken_over_is_unsettled(const char *state_dir, const json_t *run)
+{
+	const char *attempt = json_text(run, "attempt");
+	AUTO_FREE char *path = xasprintf("%s/%s-dst.journal", state_dir, attempt ?: "");
+
+	return attempt && !access(path, F_OK);
 }
 
 /* A new reference; NULL: the attempt is not about a replica. */
@@ -75,13 +84,16 @@ static int raise_term(struct attempt *a, struct points *store, const json_t *det
 		return 0;
 	if (here > was || json_object_get(store->replica, "run"))
 		return err_set(e, ESTALE, "the guest was taken over here by somebody else meanwhile, in term %lld", (long long)here);
+	if (!points_newest(store) || (json_int_t)points_newest(store)->number != json_integer_value(json_object_get(detail, "number")) ||
+	    strcmp(points_newest(store)->slot, json_text(detail, "slot") ?: ""))
+		return err_set(e, ESTALE, "the point on which its disks begin is not the newest any more, or was removed");
 	json_object_set_new(store->replica, "run", describe_run(a, detail, pid, start_time));
 	return points_set(store, "term", json_integer(was + 1), e);
 }
 
 int taken_over_hold(struct arriving_point *a, struct err *e)
 {
-	return a->planned ? points_lock(a->store.dir, &a->lock_fd, e) : 0;
+	return a->planned ? points_lock_now(a->store.dir, &a->lock_fd, e) : 0;
 }
 
 static void let_go(struct arriving_point *a)
@@ -102,8 +114,6 @@ int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, s
 		r = points_read(&store, dir, e) ?: raise_term(a->part.a, &store, detail, pid, start_time, e);
 	if (!r && dir && fault_point("dst-taken-over"))
 		r = err_set(e, EIO, "a fault was asked for");
-	if (!r && dir)
-		primary_note_back(a->state_dir, a->target->name);
 	let_go(a);
 	points_close(&store);
 	json_decref(detail);
@@ -129,11 +139,16 @@ static int lower_term(const struct attempt *a, const json_t *detail, struct err 
 
 int taken_over_undo(struct part *p, const json_t *detail, struct err *e)
 {
-	const struct arriving_point *a = container_of(p, struct arriving_point, part);
+	struct arriving_point *a = container_of(p, struct arriving_point, part);
 	const char *path = json_text(detail, "path");
-	int r = a->target->keep_guest ? 0 : lower_term(p->a, detail, e);
+	int r;
 
-	if (r || a->target->keep_guest)
-		return r;
-	return path && rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+	let_go(a);
+	if (a->target->keep_guest) {
+		primary_note_back(a->state_dir, a->target->name, json_text(detail, "pair") ?: "",
+				  (uint64_t)json_integer_value(json_object_get(detail, "term")) + 1);
+		return 0;
+	}
+	r = lower_term(p->a, detail, e);
+	return r ? r : path && rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }

@@ -5,6 +5,7 @@
 #include "json-text.h"
 #include "newest-copy.h"
 #include "paths.h"
+#include "points.h"
 #include "replica-conf.h"
 #include "util.h"
 
@@ -95,6 +96,21 @@ static int check_replaced(const struct newest_question *q, const char *name, str
 		   : 0;
 }
 
+/* Its replica is here, and nothing but that: the guest has its primary elsewhere, or had. */
+static int check_replica(const struct newest_question *q, const char *name, struct err *e)
+{
+	AUTO_FREE char *dir = replica_store(q->state_dir, name), *conf = replica_path(q->state_dir, name, "conf");
+	struct points p = {.dir = NULL};
+	struct err ignored;
+	int r = 0;
+
+	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run"))
+		r = err_set(e, EBUSY, "this host has its replica, in %s, of %s: it can run here by vmferry replica failover %s", dir,
+			    json_text(p.replica, "from") ?: "another host", name);
+	points_close(&p);
+	return r;
+}
+
 static int ask(struct newest_question *q, const char *vm, char **known, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
@@ -112,7 +128,7 @@ static int ask(struct newest_question *q, const char *vm, char **known, struct e
 	}
 	if (g.name)
 		q->guest = g.name;
-	if (g.name && check_replaced(q, g.name, e)) /* its script may have another */
+	if (g.name && (check_replaced(q, g.name, e) || check_replica(q, g.name, e))) /* its script may have another */
 		r = -e->code;
 	else
 		r = r ? ask_by_name(q, &why, known, e) : newest_copy_is_here(q, known, e);
@@ -147,7 +163,7 @@ int cmd_may_start(int argc, char **argv)
 	name = name_in(argv[first]);
 	r = state_dir_get(&dir, c.state_dir, &e);
 	q = (struct newest_question){.state_dir = dir, .guest = name, .fenced = c.fenced};
-	r = r ?: check_replaced(&q, name, &e);
+	r = r ?: check_replaced(&q, name, &e) ?: check_replica(&q, name, &e);
 	if (!r)
 		ask(&q, argv[first], &known, &e);
 	tell(c.json, name, known, &e);

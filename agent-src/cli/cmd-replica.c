@@ -51,6 +51,12 @@ static void recover(const struct replica_conf *c, const char *attempt)
 		fprintf(stderr, "vmferry: a point that was cut off is not settled yet (vmferry recover %s)\n", attempt);
 }
 
+/* A point, or a move to where the replica is. */
+static bool is_of_replica(const json_t *begin)
+{
+	return !strcmp(json_text(begin, "how") ?: "", "replica") || json_is_true(json_object_get(begin, "to_replica"));
+}
+
 /* The next point is the recovery of one that was cut off. */
 static void settle_earlier(const struct replica_conf *c, const char *guest)
 {
@@ -64,7 +70,7 @@ static void settle_earlier(const struct replica_conf *c, const char *guest)
 	for (i = 0; i < n; i++) {
 		if (!journal_path_is(paths[i], true) || journal_peek(paths[i], id, &begin, &e))
 			continue;
-		if (!strcmp(json_text(begin, "how") ?: "", "replica") && !strcmp(json_text(begin, "guest") ?: "", guest))
+		if (is_of_replica(begin) && !strcmp(json_text(begin, "guest") ?: "", guest))
 			recover(c, id);
 		json_decref(begin);
 	}
@@ -185,10 +191,20 @@ static int verify(struct replica_conf *c, int argc, char **argv)
 
 /* ---- settings ---- */
 
+static int say_gone(const char *guest)
+{
+	fprintf(stderr, "vmferry: guest %s has no replica any more that is made from here\n", guest);
+	return EXIT_REFUSED;
+}
+
+/* It may have been taken away since it was read: by the guest, or as that was taken over. */
 static int save_again(struct replica_conf *c, const char *guest)
 {
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
 	struct err e;
 
+	if (access(conf, F_OK))
+		return say_gone(guest);
 	return replica_conf_save(c, guest, &e) ? say(&e) : 0;
 }
 
@@ -299,16 +315,22 @@ static int remove_primary(struct replica_conf *c, const char *guest)
 
 static int remove_store(const struct replica_conf *c, const char *guest, const char *dir)
 {
+	AUTO_FREE char *run = xasprintf("%s/run", dir);
 	struct points p = {.dir = NULL};
 	struct err e;
-	int lock = -1, r = points_lock(dir, &lock, &e);
+	int lock = -1, session = -1, r = points_lock(dir, &lock, &e);
 
-	r = r ?: points_read(&p, dir, &e);
+	r = r ?: points_session(dir, &session, &e) ?: points_read(&p, dir, &e);
 	if (!r && json_object_get(p.replica, "run"))
 		r = err_set(&e, EBUSY,
 			    "guest %s runs here from a point of its replica: vmferry replica failover %s --complete or --cancel first",
 			    guest, guest);
+	if (!r && !access(run, F_OK))
+		r = err_set(&e, EBUSY, "%s is there: a move of guest %s to here is not settled (vmferry recover at its primary)", run,
+			    guest);
 	r = r == -ENOENT ? 0 : r ?: points_remove_all(&p, &e);
+	if (session >= 0)
+		close(session);
 	if (lock >= 0)
 		close(lock);
 	points_close(&p);
@@ -357,8 +379,8 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
 			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net", "end", "state-dir", NULL},
-			 *const failover_shown[] = {"planned",	"max-downtime", "point", "peer-is-fenced", "map-net", "cancel",
-						    "complete", "verbose",	"json",	 "state-dir",	   NULL};
+			 *const failover_shown[] = {"planned",	       "max-downtime", "point",	  "peer-is-fenced", "map-net",	 "cancel",
+						    "runs-at-primary", "complete",     "verbose", "json",	    "state-dir", NULL};
 
 static const struct subcommand {
 	const char *name, *before;

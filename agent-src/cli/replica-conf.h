@@ -17,7 +17,7 @@ struct replica_conf {
 	struct replica_sync sync;
 	const char *to, *pair, *keep, *spool;
 	const char *point; /* from which it is to run; NULL: the newest */
-	bool fenced, plans, ends, cancels, completes;
+	bool fenced, plans, ends, cancels, completes, lives_there;
 	unsigned every_s, term;
 	bool paused, freezes;
 	struct defaults words; /* of the file: strings of the others are in there */

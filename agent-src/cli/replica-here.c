@@ -16,7 +16,7 @@
 #include "qemu-args.h"
 #include "qemu-find.h"
 #include "qemu-launch.h"
-#include "replica-reverse.h"
+#include "point-run.h"
 #include "start-script.h"
 #include "util.h"
 #include "whereabouts.h"
@@ -36,24 +36,6 @@
 #define CLOSE_MS 1000 /* what a process had open that was just ended may be closed a moment later */
 #define PAUSE_MS 10
 
-/* A run that is being made, or ended. */
-struct run {
-	const char *kind; /* "test", "run": its member of replica.json, and its directory */
-	const char *guest;
-	char *name; /* of its QEMU */
-	struct points store;
-	int lock;
-	json_int_t term; /* before it */
-	const struct point *point;
-	char *dir;  /* of its overlays */
-	char *home; /* of its sockets, logs and script */
-	char *qmp, *script;
-	char **argv;
-	size_t argc;
-	struct args_result args;
-	char **env;
-};
-
 static int say(const struct err *e)
 {
 	fprintf(stderr, "vmferry: %s\n", e->msg);
@@ -68,7 +50,7 @@ static char *parent_of(const char *path)
 	return parent;
 }
 
-static int begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e)
+int run_begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e)
 {
 	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
 	int k;
@@ -86,7 +68,7 @@ static int begin(struct run *r, const struct replica_conf *c, const char *guest,
 	return k;
 }
 
-static void run_fini(struct run *r)
+void run_fini(struct run *r)
 {
 	size_t i;
 
@@ -107,7 +89,7 @@ static void run_fini(struct run *r)
 
 /* ---- its disks ---- */
 
-static char *overlay(const struct run *r, size_t i)
+char *run_overlay(const struct run *r, size_t i)
 {
 	return xasprintf("%s/disk%zu.qcow2", r->dir, i);
 }
@@ -115,7 +97,7 @@ static char *overlay(const struct run *r, size_t i)
 static int make_overlay(const struct run *r, size_t i, struct err *e)
 {
 	const json_t *d = point_disk(r->point, i);
-	AUTO_FREE char *path = overlay(r, i), *below = xasprintf("../points/%s/%s", r->point->slot, json_text(d, "file"));
+	AUTO_FREE char *path = run_overlay(r, i), *below = xasprintf("../points/%s/%s", r->point->slot, json_text(d, "file"));
 	char *argv[] = {(char *)"qemu-img",
 			(char *)"create",
 			(char *)"-q",
@@ -227,7 +209,7 @@ static bool is_it(void *ctx, const char *path)
 static int put_disk(struct run *r, size_t i, struct err *e)
 {
 	const json_t *d = point_disk(r->point, i);
-	AUTO_FREE char *to = overlay(r, i);
+	AUTO_FREE char *to = run_overlay(r, i);
 	struct named n = {json_text(d, "named"), json_text(d, "from")};
 	const struct disk_line_change change = {.is_it = is_it, .ctx = &n, .to = to, .format = "qcow2", .may_have_base = true};
 	struct disk_line_options ignored;
@@ -428,8 +410,7 @@ static int start(struct run *r, const char *exe, struct err *e)
 	return k;
 }
 
-/* Its pid as noted is its own still. 0: it has ended. */
-static pid_t pid_of(const json_t *run)
+pid_t run_pid_of(const json_t *run)
 {
 	AUTO_FREE char *boot = boot_id();
 	pid_t pid = (pid_t)json_integer_value(json_object_get(run, "pid"));
@@ -442,7 +423,7 @@ static pid_t pid_of(const json_t *run)
 
 static int end_qemu(const json_t *run, struct err *e)
 {
-	pid_t pid = pid_of(run);
+	pid_t pid = run_pid_of(run);
 
 	return pid ? process_end(pid, (uint64_t)json_integer_value(json_object_get(run, "start_time")), END_MS, e) : 0;
 }
@@ -458,6 +439,11 @@ static int check_free(const struct run *r, struct err *e)
 			       (long long)json_integer_value(json_object_get(run, "number")), json_text(run, "at") ?: "?");
 	if (test && !strcmp(r->kind, "test"))
 		return err_set(e, EBUSY, "a trial of guest %s is under way: vmferry replica test %s --end", r->guest, r->guest);
+	if (strcmp(r->kind, "test") && !access(r->dir, F_OK))
+		return err_set(
+			e, EBUSY,
+			"guest %s is on its way here as it runs, or a move of it was cut off (at its primary: vmferry list; vmferry recover)",
+			r->guest);
 	return 0;
 }
 
@@ -487,7 +473,7 @@ int replica_test(struct replica_conf *c, const char *guest)
 	AUTO_FREE char *exe = NULL;
 	struct run r;
 	struct err e;
-	int k = begin(&r, c, guest, "test", &e);
+	int k = run_begin(&r, c, guest, "test", &e);
 	bool planned;
 
 	k = k ?: plan(&r, c, &exe, &e);
@@ -506,7 +492,7 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 {
 	struct run r;
 	struct err e;
-	int k = begin(&r, c, guest, "test", &e);
+	int k = run_begin(&r, c, guest, "test", &e);
 	const json_t *test = k ? NULL : json_object_get(r.store.replica, "test");
 
 	if (!k && !test && access(r.dir, F_OK)) /* one that was killed before it was noted has left that */
@@ -542,7 +528,7 @@ static void note_whereabouts(const struct run *r, const struct replica_conf *c)
 	size_t i;
 
 	for (i = 0; point_disk(r->point, i); i++) {
-		AUTO_FREE char *disk = overlay(r, i);
+		AUTO_FREE char *disk = run_overlay(r, i);
 
 		json_array_append_new(disks, json_string(disk));
 	}
@@ -568,13 +554,13 @@ int replica_failover(struct replica_conf *c, const char *guest)
 			guest);
 		return EXIT_REFUSED;
 	}
-	k = begin(&r, c, guest, "run", &e);
+	k = run_begin(&r, c, guest, "run", &e);
 	k = k ?: plan(&r, c, &exe, &e);
 	raised = !k;
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
 		note_whereabouts(&r, c);
-		primary_note_back(c->state_dir, guest);
+		primary_note_back(c->state_dir, guest, json_text(r.store.replica, "pair") ?: "", (uint64_t)r.term + 1);
 		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
 		       guest, (unsigned long long)r.point->number, r.script, guest);
 	} else if (raised) {
@@ -588,17 +574,18 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 {
 	struct run r;
 	struct err e;
-	int k = begin(&r, c, guest, "run", &e);
+	int k = run_begin(&r, c, guest, "run", &e);
 	const json_t *run = k ? NULL : json_object_get(r.store.replica, "run");
 	json_int_t term = json_integer_value(json_object_get(run, "term_before"));
 
 	if (!k && !run)
 		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
-	if (!k && json_is_true(json_object_get(run, "came")))
-		k = err_set(&e, EPERM,
-			    "guest %s came here as it ran, and what it has written is here alone: it can stay (vmferry replica failover %s "
-			    "--complete), or go on to another host (vmferry migrate)",
-			    guest, guest);
+	if (!k && json_is_true(json_object_get(run, "came")) && !c->lives_there)
+		k = err_set(
+			&e, EPERM,
+			"guest %s came here as it ran, and what it has written is here alone: it can stay (vmferry replica failover %s "
+			"--complete), or go on to another host (vmferry migrate). If it certainly runs at its primary: --runs-at-primary",
+			guest, guest);
 	if (!k && json_is_true(json_object_get(run, "completed")))
 		k = err_set(&e, EALREADY,
 			    "guest %s has its own disks here, and its points are going: vmferry replica failover %s --complete", guest,
@@ -606,95 +593,6 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 	k = k ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
 	if (!k)
 		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
-	run_fini(&r);
-	return k ? say(&e) : 0;
-}
-
-/* ---- for good ---- */
-
-/* A start after its first end is in no note. */
-static pid_t runs_from(const struct run *r, const char *image)
-{
-	pid_t noted = pid_of(json_object_get(r->store.replica, "run"));
-
-	return noted && process_has_open(noted, image) ? noted : process_that_opened(image, 0);
-}
-
-/* By vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
-static int make_flat(const struct run *r, pid_t pid, const char *from, const char *to, const char *format, struct err *e)
-{
-	AUTO_FREE char *program = program_beside("vmferry"), *pair = xasprintf("%s=%s", from, to), *who = xasprintf("%d", (int)pid);
-	char *argv[] = {program,	 (char *)"storage", who, (char *)"--disk", pair, (char *)"--format", (char *)format,
-			(char *)"--old", (char *)"remove",  NULL};
-	const struct program_run run = {.argv = argv};
-	int status, k = program_run(&run, &status, e);
-
-	return k ? k
-	       : WIFEXITED(status) && !WEXITSTATUS(status) && !process_has_open(pid, from)
-		       ? 0
-		       : err_set(e, EIO, "disk %s cannot be made one image: see what vmferry storage %s --disk %s says", from, r->guest,
-				 pair);
-}
-
-/* An overlay that nobody has open is the guest's all the same, as long as it does not run from what took its place. */
-static int flatten(const struct run *r, size_t i, struct err *e)
-{
-	const json_t *d = point_disk(r->point, i);
-	const char *format = replica_flat_format(d);
-	AUTO_FREE char *from = overlay(r, i), *to = replica_flat_path(r->store.dir, r->name, i, format);
-	pid_t pid;
-
-	if (access(from, F_OK) && errno == ENOENT && !access(to, F_OK)) /* an earlier call has done it */
-		return 0;
-	pid = runs_from(r, from);
-	if (pid)
-		return make_flat(r, pid, from, to, format, e);
-	return err_set(e, ESRCH,
-		       "no process has %s open, so guest %s does not run from it: its disks are made its own while it runs. %s starts it "
-		       "again. (If it runs from %s: vmferry recover %s)",
-		       from, r->guest, r->script, to, r->guest);
-}
-
-/* The rest is removing, which may be cut off: from here on nothing takes the guest back. */
-static int flatten_all(struct run *r, struct err *e)
-{
-	json_t *run = json_object_get(r->store.replica, "run");
-	AUTO_FREE char *number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
-	size_t i;
-	int k;
-
-	if (json_is_true(json_object_get(run, "completed")))
-		return 0;
-	k = points_find(&r->store, number, &r->point, e);
-	for (i = 0; !k && point_disk(r->point, i); i++)
-		k = flatten(r, i, e);
-	if (!k && rmdir(r->dir) && errno != ENOENT)
-		k = err_sys(e, errno, "%s has something in it still", r->dir);
-	if (k)
-		return k;
-	json_object_set_new(run, "completed", json_true());
-	json_object_set_new(r->store.replica, "had", replica_disks_before(r->point));
-	k = points_set(&r->store, "run", json_incref(run), e);
-	fault_point("replica-completed");
-	return k;
-}
-
-int replica_failover_complete(struct replica_conf *c, const char *guest)
-{
-	struct run r;
-	struct err e;
-	int k = begin(&r, c, guest, "run", &e);
-	bool over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
-
-	if (!k && !over && !json_object_get(r.store.replica, "run"))
-		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
-	if (!over)
-		k = k ?: flatten_all(&r, &e) ?: points_retire(&r.store, &e);
-	if (!k)
-		fprintf(c->o.json ? stderr : stdout,
-			"guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,
-			r.script);
-	r.point = NULL;
 	run_fini(&r);
 	return k ? say(&e) : 0;
 }

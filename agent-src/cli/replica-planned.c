@@ -49,16 +49,6 @@ static int make_last_point(const struct replica_conf *c, const char *guest)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED;
 }
 
-/* The guest is there: no more points are made of it from here. */
-static void end_primary(const struct replica_conf *c, const char *guest)
-{
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
-
-	if (unlink(conf) && errno != ENOENT)
-		fprintf(stderr, "vmferry: cannot remove %s, which makes nothing any more: %s\n", conf, strerror(errno));
-	replica_forget(c->state_dir, guest);
-}
-
 int replica_planned(struct replica_conf *c, const char *guest)
 {
 	struct err e;
@@ -80,7 +70,6 @@ int replica_planned(struct replica_conf *c, const char *guest)
 	c->sync.disks = NULL;
 	if (code)
 		return code;
-	end_primary(c, guest);
 	if (!c->o.json)
 		printf("\nThere, it runs on overlays of its newest point: vmferry replica failover %s --complete, given there, makes disks of its own "
 		       "of them.\n",

@@ -55,7 +55,8 @@ static int read_store(const struct replica_conf *c, const char *guest, struct po
 
 	*p = (struct points){.dir = NULL};
 	if (!dir)
-		return err_set(e, ENOENT, "this host had no replica of guest %s, so there is none to be reversed (vmferry replica add)", guest);
+		return err_set(e, ENOENT, "this host had no replica of guest %s, so there is none to be reversed (vmferry replica add)",
+			       guest);
 	return points_read(p, dir, e);
 }
 
@@ -74,7 +75,8 @@ static int see_to_disks(struct replica_conf *c, const char *guest)
 		return replica_failover_complete(c, guest);
 	if (over)
 		return 0;
-	fprintf(stderr, "vmferry: guest %s runs at its primary still, as far as is known here: it can come by vmferry replica failover\n", guest);
+	fprintf(stderr, "vmferry: guest %s runs at its primary still, as far as is known here: it can come by vmferry replica failover\n",
+		guest);
 	return EXIT_REFUSED;
 }
 

@@ -429,6 +429,17 @@ static const char *what_recover_did(const struct transfer *t)
 				 : "its move had been cut off: what it had made here and at the destination is removed now";
 }
 
+/* NULL: all was compared with what the guest had when it stopped. */
+static const char *why_unverified(const struct transfer *t)
+{
+	if (!ram_is_known_whole(&t->ram))
+		return "all digests matched, but what a guest without KVM has written to its memory is QEMU's word alone, and that now and "
+		       "then leaves out a page";
+	return t->opt->replica && t->opt->replica->planned
+		       ? "all digests matched of what was sent; the rest of its disks is the replica's, and was compared as its points were made"
+		       : NULL;
+}
+
 void tell_result(struct transfer *t)
 {
 	struct ending_words o = ending_words(t);
@@ -445,12 +456,9 @@ void tell_result(struct transfer *t)
 		set_flag(ev, "in_place", true);
 	set_number(ev, "exit_code", (uint64_t)t->a.exit_code);
 	set_real(ev, "total_ms", ms(t->life.begin_ns, now_ns() - t->revert.lasted_ns));
-	set_flag(ev, "verified", t->blackout.prepared_ns != 0 && ram_is_known_whole(&t->ram));
-	if (t->blackout.prepared_ns && !ram_is_known_whole(&t->ram))
-		set_text(
-			ev, "unverified",
-			"all digests matched, but what a guest without KVM has written to its memory is QEMU's word alone, and that now and "
-			"then leaves out a page");
+	set_flag(ev, "verified", t->blackout.prepared_ns != 0 && !why_unverified(t));
+	if (t->blackout.prepared_ns && why_unverified(t))
+		set_text(ev, "unverified", why_unverified(t));
 	set_number(ev, "destination_pid", (uint64_t)t->peer.pid);
 	json_object_set_new(ev, "downtime_ms", downtime(t));
 	parts_tell(&t->parts, TELL_RESULT, ev);

@@ -1,6 +1,8 @@
 /* gone.c: see gone.h. */
 #include "gone.h"
 #include "json-text.h"
+#include "paths.h"
+#include "primary-note.h"
 #include "util.h"
 #include "whereabouts.h"
 
@@ -9,7 +11,7 @@
 
 #define KIND "gone"
 
-static json_t *describe(const struct gone *g)
+static json_t *entry_of(const struct gone *g)
 {
 	const struct source *s = g->src;
 	json_t *shared = json_copy(s->shared_paths);
@@ -20,15 +22,51 @@ static json_t *describe(const struct gone *g)
 			 s->opt->dest.where, "disks", s->disk_paths, "shared", shared);
 }
 
+/* A guest whose replica is made from here takes that along: points are made from where it is. */
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	struct gone *g = container_of(p, struct gone, part);
+	const struct move_options *opt = g->src->opt;
+	AUTO_FREE char *dir = NULL;
+	struct err ignored;
+
+	(void)e;
+	g->replica_goes = opt->replica; /* the guest goes to it */
+	if (opt->in_place || opt->replica || g->src->is_libvirts || state_dir_get(&dir, opt->state_dir, &ignored))
+		return 0;
+	g->has_replica = json_object_set_new(out, "replicated", primary_note_read(dir, g->src->guest.name)) == 0;
+	return 0;
+}
+
+static int agree(struct part *p, const json_t *accept, struct err *e)
+{
+	struct gone *g = container_of(p, struct gone, part);
+
+	(void)e;
+	g->replica_goes |= g->has_replica && json_is_true(json_object_get(accept, "replicated"));
+	if (g->src->opt->replica)
+		return 0;
+	if (g->replica_goes)
+		report_notice(
+			g->src->report,
+			"points of its replica are made from the destination once it is there: by vmferry replica run, or sync, there");
+	else if (g->has_replica)
+		report_notice(g->src->report, "its replica does not go along: no more points of it are made (vmferry replica add, there)");
+	return 0;
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	struct gone *g = container_of(p, struct gone, part);
-	AUTO_FREE char *journal = xstrdup(journal_path(p->a->journal));
+	AUTO_FREE char *journal = xstrdup(journal_path(p->a->journal)), *note_dir = xstrdup(journal);
 	AUTO_FREE char *path = whereabouts_path(dirname(journal), g->src->guest.name);
 
 	if (g->src->opt->in_place)
 		return 0;
-	return attempt_own(p->a, KIND, json_pack("{s:s,s:o}", "path", path, "entry", describe(g)), e);
+	return attempt_own(p->a, KIND,
+			   json_pack("{s:s,s:o,s:s,s:b}", "path", path, "entry", entry_of(g), "state_dir", dirname(note_dir), "replica",
+				     g->replica_goes),
+			   e);
 }
 
 static int undo(struct part *p, const json_t *detail, struct err *e)
@@ -44,12 +82,14 @@ static int undo(struct part *p, const json_t *detail, struct err *e)
 	entry = json_deep_copy(json_object_get(detail, "entry"));
 	r = whereabouts_add(path, entry, e);
 	json_decref(entry);
+	if (!r && json_is_true(json_object_get(detail, "replica")) && json_text(detail, "state_dir"))
+		primary_note_gone(json_text(detail, "state_dir"), json_text(json_object_get(detail, "entry"), "guest") ?: "");
 	return r ? err_prefix(e, "cannot note where the guest has gone") : 0;
 }
 
 static const struct part_undo table[] = {{KIND, "the note of where the guest has gone", undo}, {NULL, NULL, NULL}};
 
-static const struct part_ops ops = {.name = "gone", .prepare = prepare, .undo = table};
+static const struct part_ops ops = {.name = "gone", .describe = describe, .agree = agree, .prepare = prepare, .undo = table};
 
 void gone_init(struct gone *g, const struct source *src)
 {

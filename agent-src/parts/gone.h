@@ -1,6 +1,7 @@
 /*
  * gone.h: what this host remembers of a guest that has gone (whereabouts.h), as a part of its move, of every kind that takes the guest away: its copy here is
  * an old one from then on, whatever would start it. It is written when the guest has gone (RELEASED), before its journal goes.
+ * A guest whose replica is made from here takes that along, if the destination can be its primary.
  */
 #ifndef VMFERRY_GONE_H
 #define VMFERRY_GONE_H
@@ -10,6 +11,7 @@
 struct gone {
 	struct part part;
 	const struct source *src;
+	bool has_replica, replica_goes; /* whose primary this host is; and is not any more, once the guest has gone */
 };
 
 void gone_init(struct gone *g, const struct source *src);

@@ -243,11 +243,12 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 {
 	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
 	AUTO_FREE bool *drop = xcalloc(p->count + 1, sizeof(*drop));
+	AUTO_FREE char *run = xasprintf("%s/run", p->dir);
 	size_t i, gone = 0, count = p->count;
 	int r = 0;
 
 	*dropped = 0;
-	if (json_object_get(p->replica, "run") || json_object_get(p->replica, "test"))
+	if (json_object_get(p->replica, "run") || json_object_get(p->replica, "test") || !access(run, F_OK)) /* overlays lie above */
 		return 0;
 	for (i = 0; i < count; i++)
 		times[i] = p->list[i].at_ms / 1000;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define LOCK_MS	     30000
+#define SESSION_MS   2000
 #define LOCK_LOOK_MS 20
 #define JSON_MAX     (1024 * 1024)
 #define NUMBER_MAX   999999999
@@ -102,9 +103,8 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 	return sync_parent_dir(dir, e) ?: sync_parent_dir(points, e) ?: write_json(file, replica, e);
 }
 
-int points_lock(const char *dir, int *fd, struct err *e)
+static int take_lock(const char *path, unsigned most_ms, int *fd, struct err *e)
 {
-	AUTO_FREE char *path = xasprintf("%s/lock", dir);
 	unsigned waited;
 
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -113,30 +113,46 @@ int points_lock(const char *dir, int *fd, struct err *e)
 	for (waited = 0; flock(*fd, LOCK_EX | LOCK_NB); waited += LOCK_LOOK_MS) {
 		int r = errno;
 
-		if (r != EWOULDBLOCK || waited >= LOCK_MS) {
-			close(*fd);
-			*fd = -1;
-			return r != EWOULDBLOCK ? err_sys(e, r, "cannot lock %s", path)
-						: err_set(e, EBUSY, "another vmferry has been changing the replica in %s for %d s", dir,
-							  LOCK_MS / 1000);
+		if (r == EWOULDBLOCK && waited < most_ms) {
+			poll(NULL, 0, LOCK_LOOK_MS);
+			continue;
 		}
-		poll(NULL, 0, LOCK_LOOK_MS);
+		close(*fd);
+		*fd = -1;
+		return r == EWOULDBLOCK ? err_set(e, EBUSY, "%s is locked", path) : err_sys(e, r, "cannot lock %s", path);
 	}
 	return 0;
+}
+
+static int lock_store(const char *dir, unsigned most_ms, int *fd, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("%s/lock", dir);
+	int r = take_lock(path, most_ms, fd, e);
+
+	return r == -EBUSY
+		       ? err_set(e, EBUSY,
+				 "another vmferry is changing the replica in %s, or a guest is about to run from it (vmferry-dst recover)",
+				 dir)
+		       : r;
+}
+
+int points_lock(const char *dir, int *fd, struct err *e)
+{
+	return lock_store(dir, LOCK_MS, fd, e);
+}
+
+int points_lock_now(const char *dir, int *fd, struct err *e)
+{
+	return lock_store(dir, 0, fd, e);
 }
 
 int points_session(const char *dir, int *fd, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/session", dir);
+	int r = take_lock(path, SESSION_MS, fd, e);
 
-	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (*fd < 0)
-		return err_sys(e, errno, "cannot open %s", path);
-	if (!flock(*fd, LOCK_EX | LOCK_NB))
-		return 0;
-	close(*fd);
-	*fd = -1;
-	return err_set(e, EBUSY, "another point is being made in %s; that ends within a minute if its source is gone", dir);
+	return r == -EBUSY ? err_set(e, EBUSY, "another point is being made in %s; that ends within a minute if its source is gone", dir)
+			   : r;
 }
 
 static bool is_plain(const char *name)

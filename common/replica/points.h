@@ -46,7 +46,9 @@ char *points_dir(const char *disk_dir, const char *guest);
 int points_create(const char *dir, const json_t *replica, struct err *e);
 /* *fd: for close(). Waits for a while: -EBUSY. */
 int points_lock(const char *dir, int *fd, struct err *e);
-/* The same for whoever makes a point, or removes any, but without a wait. */
+/* The same without a wait: a guest stands meanwhile. */
+int points_lock_now(const char *dir, int *fd, struct err *e);
+/* The same for whoever makes a point, or removes any; waits for who has just made one. */
 int points_session(const char *dir, int *fd, struct err *e);
 /* -ENOENT: there is none. points_close() in any case. */
 int points_read(struct points *p, const char *dir, struct err *e);

@@ -4,12 +4,14 @@
 #include "durable-file.h"
 #include "json-text.h"
 #include "paths.h"
+#include "points.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char *path_of(const char *state_dir, const char *guest, const char *suffix)
@@ -35,7 +37,8 @@ static bool is_lower(const char *text, const char *pair, uint64_t term)
 	const char *its_pair = value_of(text, "pair"), *its_term = value_of(text, "term");
 	size_t n = strlen(pair);
 
-	return its_pair && !strncmp(its_pair, pair, n) && (its_pair[n] == '\n' || !its_pair[n]) && (its_term ? strtoull(its_term, NULL, 10) : 1) < term;
+	return its_pair && !strncmp(its_pair, pair, n) && (its_pair[n] == '\n' || !its_pair[n]) &&
+	       (its_term ? strtoull(its_term, NULL, 10) : 1) < term;
 }
 
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e)
@@ -57,10 +60,73 @@ int primary_note_replaced(const char *state_dir, const char *guest, const char *
 	return r ? err_prefix(e, "that guest %s was taken over elsewhere cannot be noted", guest) : 0;
 }
 
-void primary_note_back(const char *state_dir, const char *guest)
+void primary_note_back(const char *state_dir, const char *guest, const char *pair, uint64_t term)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json");
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *text = NULL;
+	struct err ignored;
 
-	if (access(conf, F_OK))
-		unlink(json);
+	if (!config_file_read(conf, &text, &ignored) && (!text || is_lower(text, pair, term)))
+		primary_note_gone(state_dir, guest);
+}
+
+/* ---- a guest that moves ---- */
+
+json_t *primary_note_read(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json"), *text = NULL;
+	json_error_t why;
+	struct err ignored;
+	json_t *state, *out;
+
+	if (config_file_read(conf, &text, &ignored) || !text || strlen(text) > PRIMARY_NOTE_MAX)
+		return NULL;
+	state = json_load_file(json, 0, &why);
+	out = json_pack("{s:s,s:o*}", "conf", text, "state", state);
+	return out;
+}
+
+/* Its replica is at this very host. */
+static bool has_points(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir), *name = points_dir(dir, guest), *path = xasprintf("%s.json", name);
+
+	return !access(path, F_OK);
+}
+
+bool primary_note_fits(const char *state_dir, const char *guest, const json_t *note)
+{
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf");
+	const char *text = json_text(note, "conf");
+
+	return text && strlen(text) <= PRIMARY_NOTE_MAX && value_of(text, "pair") && value_of(text, "to") && access(conf, F_OK) &&
+	       !has_points(state_dir, guest);
+}
+
+int primary_note_take(const char *state_dir, const char *guest, const json_t *note, struct err *e)
+{
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json"), *said = NULL;
+	AUTO_FREE char *dir = xasprintf("%s/replica", state_dir);
+	const char *text = json_text(note, "conf");
+	int r = 0;
+
+	if (!text || !access(conf, F_OK))
+		return 0;
+	if (mkdir(dir, 0700) && errno != EEXIST)
+		return err_sys(e, errno, "cannot make %s", dir);
+	said = json_text_dump(json_object_get(note, "state"), JSON_INDENT(1));
+	if (said)
+		r = replace_file(json, said, strlen(said), e);
+	return r ? r : replace_file(conf, text, strlen(text), e);
+}
+
+void primary_note_gone(const char *state_dir, const char *guest)
+{
+	static const char *const suffixes[] = {"conf", "json", "history", "run"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
+		AUTO_FREE char *path = path_of(state_dir, guest, suffixes[i]);
+
+		unlink(path);
+	}
 }

@@ -7,11 +7,27 @@
 
 #include "err.h"
 
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
+
+#define PRIMARY_NOTE_MAX 65536 /* bytes of NAME.conf that goes to another host */
 
 /* Another host is the primary of that pair, in that term, as it makes points here: if this host was, in a lower one, it makes no more, and knows that it was replaced. */
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e);
-/* The guest is here again: that it was taken over elsewhere is not so any more. */
-void primary_note_back(const char *state_dir, const char *guest);
+/* The guest is here again, in that term: that it was taken over elsewhere is not so any more, nor are its settings of a lower one. */
+void primary_note_back(const char *state_dir, const char *guest, const char *pair, uint64_t term);
+
+/*
+ * A guest that moves takes its replica along: {"conf": text of NAME.conf, "state": what is in NAME.json}, a new reference. NULL: this host is not its primary.
+ */
+json_t *primary_note_read(const char *state_dir, const char *guest);
+/* Whether this host can be its primary from such a note, which another host has sent: it is whole, and nothing here says otherwise, as settings of a guest of
+ * that name, or the replica itself, do. */
+bool primary_note_fits(const char *state_dir, const char *guest, const json_t *note);
+/* The guest has come: durably. What is there already stays. */
+int primary_note_take(const char *state_dir, const char *guest, const json_t *note, struct err *e);
+/* The guest has gone, and its note with it. */
+void primary_note_gone(const char *state_dir, const char *guest);
 
 #endif

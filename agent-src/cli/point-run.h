@@ -1,0 +1,37 @@
+/* point-run.h: a guest's run from a point of its replica, at the replica's host: between replica-here.c, which makes and ends it, and replica-complete.c. */
+#ifndef VMFERRY_CLI_POINT_RUN_H
+#define VMFERRY_CLI_POINT_RUN_H
+
+#include "points.h"
+#include "qemu-args.h"
+#include "replica-conf.h"
+
+#include <sys/types.h>
+
+/* A run that is being made, or ended. */
+struct run {
+	const char *kind; /* "test", "run": its member of replica.json, and its directory */
+	const char *guest;
+	char *name; /* of its QEMU */
+	struct points store;
+	int lock;
+	json_int_t term; /* before it */
+	const struct point *point;
+	char *dir;  /* of its overlays */
+	char *home; /* of its sockets, logs and script */
+	char *qmp, *script;
+	char **argv;
+	size_t argc;
+	struct args_result args;
+	char **env;
+};
+
+/* The store of the guest's replica, locked. run_fini() in any case. */
+int run_begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e);
+void run_fini(struct run *r);
+/* Malloc'ed: what disk i is written to. */
+char *run_overlay(const struct run *r, size_t i);
+/* The pid of its QEMU as noted is that QEMU's own still. 0: it has ended. */
+pid_t run_pid_of(const json_t *run);
+
+#endif

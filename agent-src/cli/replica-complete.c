@@ -1,0 +1,121 @@
+/* replica-complete.c: a guest that runs from a point of its replica gets disks of its own, and the points go: it stays. See replica-here.h. */
+#include "cmd.h"
+#include "fault.h"
+#include "json-text.h"
+#include "process.h"
+#include "program-run.h"
+#include "replica-here.h"
+#include "replica-reverse.h"
+#include "point-run.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int say(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
+}
+
+/* A start after its first end is in no note. */
+static pid_t runs_from(const struct run *r, const char *image)
+{
+	pid_t noted = run_pid_of(json_object_get(r->store.replica, "run"));
+
+	return noted && process_has_open(noted, image) ? noted : process_that_opened(image, 0);
+}
+
+/* By vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
+static int make_flat(const struct run *r, pid_t pid, const char *from, const char *to, const char *format, struct err *e)
+{
+	AUTO_FREE char *program = program_beside("vmferry"), *pair = xasprintf("%s=%s", from, to), *who = xasprintf("%d", (int)pid);
+	char *argv[] = {program,	 (char *)"storage", who, (char *)"--disk", pair, (char *)"--format", (char *)format,
+			(char *)"--old", (char *)"remove",  NULL};
+	const struct program_run run = {.argv = argv};
+	int status, k = program_run(&run, &status, e);
+
+	return k ? k
+	       : WIFEXITED(status) && !WEXITSTATUS(status) && !process_has_open(pid, from)
+		       ? 0
+		       : err_set(e, EIO, "disk %s cannot be made one image: see what vmferry storage %s --disk %s says", from, r->guest,
+				 pair);
+}
+
+/* An overlay that nobody has open is the guest's all the same, as long as it does not run from what took its place. */
+static int flatten(const struct run *r, size_t i, struct err *e)
+{
+	const json_t *d = point_disk(r->point, i);
+	const char *format = replica_flat_format(d);
+	AUTO_FREE char *from = run_overlay(r, i), *to = replica_flat_path(r->store.dir, r->name, i, format);
+	pid_t pid;
+
+	if (access(from, F_OK) && errno == ENOENT && !access(to, F_OK)) /* an earlier call has done it */
+		return 0;
+	pid = runs_from(r, from);
+	if (pid)
+		return make_flat(r, pid, from, to, format, e);
+	return err_set(e, ESRCH,
+		       "no process has %s open, so guest %s does not run from it: its disks are made its own while it runs. %s starts it "
+		       "again. (If it runs from %s: vmferry recover %s)",
+		       from, r->guest, r->script, to, r->guest);
+}
+
+/* The rest is removing, which may be cut off: from here on nothing takes the guest back. */
+static int flatten_all(struct run *r, struct err *e)
+{
+	json_t *run = json_object_get(r->store.replica, "run");
+	AUTO_FREE char *number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
+	size_t i;
+	int k;
+
+	if (json_is_true(json_object_get(run, "completed")))
+		return 0;
+	k = points_find(&r->store, number, &r->point, e);
+	for (i = 0; !k && point_disk(r->point, i); i++)
+		k = flatten(r, i, e);
+	if (!k && rmdir(r->dir) && errno != ENOENT)
+		k = err_sys(e, errno, "%s has something in it still", r->dir);
+	if (k)
+		return k;
+	json_object_set_new(run, "completed", json_true());
+	json_object_set_new(r->store.replica, "had", replica_disks_before(r->point));
+	k = points_set(&r->store, "run", json_incref(run), e);
+	fault_point("replica-completed");
+	return k;
+}
+
+/* Of one that came as it ran the move may be decided by who has the term. */
+static int check_settled(const struct replica_conf *c, const json_t *run, const char *guest, struct err *e)
+{
+	AUTO_FREE char *journal = xasprintf("%s/%s-dst.journal", c->state_dir, json_text(run, "attempt") ?: "");
+
+	return json_text(run, "attempt") && !access(journal, F_OK)
+		       ? err_set(e, EBUSY, "the move by which guest %s came here is not settled yet: vmferry recover at its primary", guest)
+		       : 0;
+}
+
+int replica_failover_complete(struct replica_conf *c, const char *guest)
+{
+	struct run r;
+	struct err e;
+	int k = run_begin(&r, c, guest, "run", &e);
+	bool over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
+
+	if (!k && !over && !json_object_get(r.store.replica, "run"))
+		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
+	if (!k && !over)
+		k = check_settled(c, json_object_get(r.store.replica, "run"), guest, &e);
+	if (!over)
+		k = k ?: flatten_all(&r, &e) ?: points_retire(&r.store, &e);
+	if (!k)
+		fprintf(c->o.json ? stderr : stdout,
+			"guest %s has its own disks here, in %s, and its replica's points are gone (%s starts it again)\n", guest, r.home,
+			r.script);
+	r.point = NULL;
+	run_fini(&r);
+	return k ? say(&e) : 0;
+}
