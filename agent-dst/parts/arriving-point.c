@@ -416,9 +416,9 @@ static json_t *describe_point(const struct arriving_point *a, const json_t *said
 {
 	static const char *const kept[] = {"name",    "exe",	   "argv", "env",	"cwd",	 "accel",
 					   "machine", "cpu_model", "host", "ram_bytes", "vcpus", "map_net"};
-	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
+	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
 				json_object_get(said, "at_ms"), "frozen", json_object_get(said, "frozen"), "delta_bytes",
-				json_object_get(said, "delta_bytes"), "would_start", a->would_start, "disks", list_disks(a));
+				json_object_get(said, "delta_bytes"), "disks", list_disks(a));
 	json_t *guest = json_object();
 	size_t i;
 
@@ -442,6 +442,8 @@ static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 			r = points_set(&a->store, "term", json_integer((json_int_t)a->term), e);
 		if (!r && strcmp(json_text(a->store.replica, "keep") ?: "", json_text(asked(a), "keep")))
 			r = points_set(&a->store, "keep", json_string(json_text(asked(a), "keep")), e);
+		if (!r && a->would_start) /* asked once a minute, and shown whichever points stay */
+			r = points_set(&a->store, "would_start", json_incref(a->would_start), e);
 		r = r ?: points_publish(&a->store, a->draft, point, e);
 		close(lock);
 	}

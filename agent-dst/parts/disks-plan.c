@@ -288,6 +288,7 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	d->object = (uint32_t)object;
 	d->from = xstrdup(json_text(o, "file"));
 	d->format = xstrdup(json_text(o, "format"));
+	d->of_qcow2 = !strcmp(d->format, "qcow2");
 	d->virtual_size = (uint64_t)json_integer_value(json_object_get(o, "virtual_size"));
 	d->allocated = (uint64_t)json_integer_value(json_object_get(o, "allocated"));
 	d->file_bytes = (uint64_t)json_integer_value(json_object_get(o, "file_bytes"));

@@ -212,6 +212,17 @@ static struct qmp *writer(const struct disks *ds)
 	return ds->helper.qmp ?: ds->target->qmp;
 }
 
+/* Its old copy is an image that only QEMU reads. A disk of the guest's own bytes is no reason to take a file for one. */
+static bool has_old_image(const struct arriving_disk *d)
+{
+	return d->old.path && (!is_raw(d) || d->of_qcow2) && old_copy_is_qcow2(&d->old);
+}
+
+static bool needs_qemu(const struct arriving_disk *d)
+{
+	return !d->empty && (!is_raw(d) || has_old_image(d));
+}
+
 int disks_start_helper(struct disks *ds, struct err *e)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
@@ -221,7 +232,7 @@ int disks_start_helper(struct disks *ds, struct err *e)
 	int r;
 
 	ds->late = true;
-	for (i = 0; i < ds->count && (is_raw(&ds->list[i]) || ds->list[i].empty); i++)
+	for (i = 0; i < ds->count && !needs_qemu(&ds->list[i]); i++)
 		;
 	if (i == ds->count)
 		return 0;
@@ -352,7 +363,7 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 	json_t *file = json_pack("{s:s,s:s,s:b}", "driver", "file", "filename", d->old.at, "read-only", 1);
 	/* what lies in files below is not this image's */
 	int r = qmp_call(writer(ds), "blockdev-add",
-			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", d->format, "node-name", node, "read-only", 1, "file", file,
+			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", "qcow2", "node-name", node, "read-only", 1, "file", file,
 				   "backing"),
 			 NULL, e);
 
@@ -372,9 +383,21 @@ static bool takes_memory(struct disks *ds, const struct arriving_disk *d)
 	return true;
 }
 
-static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
+/* Where that cannot be all of the disk travels. */
+static void read_old_image(struct disks *ds, struct arriving_disk *d, struct disk_target *t)
 {
 	struct err why;
+
+	if (open_old_image(ds, d, &why)) {
+		log_info("%s: all of disk %s travels", why.msg, d->path);
+		t->old.path = NULL;
+		return;
+	}
+	t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->old.export_name};
+}
+
+static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
+{
 	int r = 0;
 
 	t->bytes = d->virtual_size;
@@ -388,6 +411,8 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
 	t->fills = disk_fills_zeros(d);
+	if (!t->begun && has_old_image(d))
+		read_old_image(ds, d, t);
 	if (is_raw(d))
 		return 0;
 	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->unsafe, e);
@@ -396,15 +421,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->at.export_name = d->path;
 	if (t->begun)
 		t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->path};
-	if (r || t->begun || !d->old.path || !old_copy_is_qcow2(&d->old))
-		return r;
-	if (open_old_image(ds, d, &why)) {
-		log_info("%s: all of disk %s travels", why.msg, d->path);
-		t->old.path = NULL;
-		return 0;
-	}
-	t->old = (struct disk_at){.path = ds->nbd_socket, .export_name = d->old.export_name};
-	return 0;
+	return r;
 }
 
 int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)

@@ -24,6 +24,7 @@ struct arriving_disk {
 	bool set_aside;	       /* its file has blocks that nobody has written to, and is to have them here */
 	bool device;	       /* path is a block device that is there already */
 	bool part;	       /* it begins in the middle of its file at the source (offset=): here it has one of its own */
+	bool of_qcow2;	       /* it is such an image at the source, whatever it becomes here */
 	bool unsafe;	       /* its QEMU says that it is durable, and does nothing for that (cache=unsafe) */
 	bool empty;	       /* nothing of it comes: what is in it is left behind */
 	bool as_file;	       /* with whatever format is in it: its bytes are not looked at */

@@ -115,6 +115,17 @@ static char *new_pair(void)
 	return xasprintf("%016llx", (unsigned long long)number);
 }
 
+/* A pid is another one when the guest is started again; its name stays. Malloc'ed. */
+static char *name_of(const char *word)
+{
+	struct guest g;
+	struct err ignored;
+	char *name = guest_find(&g, word, &ignored) || !g.name ? NULL : xstrdup(g.name);
+
+	guest_fini(&g);
+	return name ?: xstrdup(word);
+}
+
 static int check_new(const struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
@@ -139,6 +150,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	}
 	c->o.disks.reuse = (struct option_list){.count = 0};
 	c->o.disks.reuse_all = NULL;
+	replica_forget(c->state_dir, guest); /* what is left of another pair */
 	if (replica_conf_save(c, guest, &e))
 		return say(&e);
 	c->o.disks.reuse = reuse; /* of the first point alone */
@@ -153,13 +165,13 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 
 static int add(struct replica_conf *c, int argc, char **argv)
 {
-	AUTO_FREE char *pair = new_pair();
-	int code = check_new(c, argv[0]);
+	AUTO_FREE char *pair = new_pair(), *guest = name_of(argv[0]);
+	int code = check_new(c, guest);
 
 	(void)argc;
 	c->to = argv[1];
 	c->pair = pair;
-	code = code ?: begin_replica(c, argv[0]);
+	code = code ?: begin_replica(c, guest);
 	c->pair = NULL;
 	return code;
 }
@@ -362,7 +374,9 @@ static int remove_guest(struct replica_conf *c, int argc, char **argv)
 static int test_guest(struct replica_conf *c, int argc, char **argv)
 {
 	(void)argc;
-	return c->ends ? replica_test_end(c, argv[0]) : replica_test(c, argv[0]);
+	return c->ends    ? replica_test_end(c, argv[0])
+	       : c->for_s ? replica_trial(c, argv[0])
+			  : replica_test(c, argv[0]);
 }
 
 static int fail_over(struct replica_conf *c, int argc, char **argv)
@@ -378,7 +392,7 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 /* ---- subcommands ---- */
 
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
-			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net", "end", "state-dir", NULL},
+			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net", "for", "end", "state-dir", NULL},
 			 *const failover_shown[] = {"planned",	       "max-downtime", "point",	  "peer-is-fenced", "map-net",	 "cancel",
 						    "runs-at-primary", "complete",     "verbose", "json",	    "state-dir", NULL};
 
@@ -416,7 +430,7 @@ static const struct subcommand {
 	{"set", "usage: vmferry replica set VM NAME=VALUE...\n\nChanges options of vmferry replica add: every=30s keep=4 bwlimit=10M.\n\n",
 	 set_shown, "a guest, and NAME=VALUE of options of add", 2, 64, set, "change its options: every=30s keep=4"},
 	{"test",
-	 "usage: vmferry replica test VM [--point POINT] [--map-net NIC=WHAT]\n       vmferry replica test VM --end\n\nAt the replica's host: runs "
+	 "usage: vmferry replica test VM [--point POINT] [--map-net NIC=WHAT] [--for TIME]\n       vmferry replica test VM --end\n\nAt the replica's host: runs "
 	 "VM-test from a point, on overlays that are thrown away at the end, with no network unless --map-net\nsays one. The guest and its replica go "
 	 "on; points are not dropped meanwhile.\n\n",
 	 test_shown, "a guest", 1, 1, test_guest, "run a trial from a point, beside the guest"},

@@ -22,6 +22,7 @@
 
 #define EVERY_MIN 10
 #define EVERY_MAX (24 * 3600)
+#define FOR_MAX	  (7 * 24 * 3600)
 #define TABLES	  8
 
 /* ---- rows ---- */
@@ -40,19 +41,35 @@ static int check_absolute(void *into, const char *arg, struct err *e)
 	return *arg == '/' ? 0 : option_bad(e, arg, "an absolute path");
 }
 
-static int take_every(void *into, const char *arg, struct err *e)
+/* Seconds; 0: it is no such time. */
+static unsigned seconds_of(const char *arg)
 {
-	struct replica_conf *c = into;
 	unsigned number = 0;
 	char unit = 's';
 	int n = 0;
 
-	if ((sscanf(arg, "%5u%n%c%n", &number, &n, &unit, &n) < 1) || arg[n] || !strchr("smh", unit) || *arg == '-')
+	if (sscanf(arg, "%5u%n%c%n", &number, &n, &unit, &n) < 1 || arg[n] || !unit || !strchr("smh", unit) || *arg < '0' || *arg > '9')
+		return 0;
+	return number * (unit == 's' ? 1 : unit == 'm' ? 60 : 3600);
+}
+
+static int take_every(void *into, const char *arg, struct err *e)
+{
+	unsigned s = seconds_of(arg);
+
+	if (s < EVERY_MIN || s > EVERY_MAX)
 		return option_bad(e, arg, "a time from 10s to 24h: 30s, 5m, 1h");
-	number *= unit == 's' ? 1 : unit == 'm' ? 60 : 3600;
-	if (number < EVERY_MIN || number > EVERY_MAX)
-		return option_bad(e, arg, "a time from 10s to 24h: 30s, 5m, 1h");
-	c->every_s = number;
+	((struct replica_conf *)into)->every_s = s;
+	return 0;
+}
+
+static int take_for(void *into, const char *arg, struct err *e)
+{
+	unsigned s = seconds_of(arg);
+
+	if (!s || s > FOR_MAX)
+		return option_bad(e, arg, "a time from 1s to 7 days: 90s, 30m, 2h");
+	((struct replica_conf *)into)->for_s = s;
 	return 0;
 }
 
@@ -85,6 +102,8 @@ static const struct command_option rows[] = {
 	{"complete", NULL,
 	 "give the guest that runs here from a point disks of its own, while it runs, and remove the points: it stays here", OPT_FLAG,
 	 .offset = MEMBER(completes), .once = true},
+	{"for", "TIME", "the trial ends by itself then: 90s, 30m, 2h; the command waits for that, and Ctrl-C ends it earlier", OPT_CALL,
+	 .take = take_for, .once = true},
 	{"end", NULL, "end the trial, and throw away what it has written", OPT_FLAG, .offset = MEMBER(ends), .once = true},
 	{.name = NULL},
 };

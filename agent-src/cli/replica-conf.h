@@ -18,7 +18,7 @@ struct replica_conf {
 	const char *to, *pair, *keep, *spool;
 	const char *point; /* from which it is to run; NULL: the newest */
 	bool fenced, plans, ends, cancels, completes, lives_there;
-	unsigned every_s, term;
+	unsigned every_s, for_s, term; /* for_s: a trial ends by itself; 0: it does not */
 	bool paused, freezes;
 	struct defaults words; /* of the file: strings of the others are in there */
 	char *state_dir, *runtime_dir;

@@ -174,11 +174,14 @@ static int note(const struct replica_conf *c, const char *guest, int code, char 
 
 void replica_note(const struct replica_conf *c, const char *guest, int code)
 {
-	AUTO_FREE char *was = NULL;
+	AUTO_FREE char *was = NULL, *conf = replica_path(c->state_dir, guest, "conf");
 	json_t *row = NULL;
-	int lock = lock_notes(c, guest);
 	struct err e;
+	int lock;
 
+	if (access(conf, F_OK)) /* it was removed meanwhile */
+		return;
+	lock = lock_notes(c, guest);
 	if (note(c, guest, code, &was, &row, &e))
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 	if (lock >= 0)

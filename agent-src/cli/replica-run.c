@@ -8,6 +8,7 @@
 #include "cmd.h"
 #include "json-text.h"
 #include "program.h"
+#include "replica-here.h"
 #include "replica-pace.h"
 #include "util.h"
 
@@ -195,4 +196,20 @@ int replica_run(struct replica_conf *c, int argc, char **argv)
 	if (alone >= 0)
 		close(alone);
 	return k >= 0 || (k == -ENOENT && alone >= 0) ? 0 : EXIT_REFUSED;
+}
+
+/* Somebody else may have ended it before. */
+int replica_trial(struct replica_conf *c, const char *guest)
+{
+	double until = now_s() + c->for_s;
+	int code;
+
+	hear_signals();
+	code = replica_test(c, guest);
+	if (code)
+		return code;
+	fflush(stdout);
+	while (!is_to_end && now_s() < until)
+		poll(NULL, 0, LOOK_MS);
+	return replica_test_end(c, guest);
 }

@@ -51,17 +51,6 @@ static json_t *point_json(const struct point *pt)
 			 json_object_get(pt->json, "frozen"));
 }
 
-/* As the newest that was made with a plan has it; borrowed. */
-static json_t *would_start_of(const struct points *p)
-{
-	json_t *said = NULL;
-	size_t i;
-
-	for (i = p->count; i-- > 0 && !said;)
-		said = json_object_get(p->list[i].json, "would_start");
-	return said;
-}
-
 static json_t *store_json(const char *guest, const char *dir)
 {
 	struct points p;
@@ -76,7 +65,8 @@ static json_t *store_json(const char *guest, const char *dir)
 			json_array_append_new(list, point_json(&p.list[i]));
 		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
-				json_object_get(p.replica, "run"), "would_start", would_start_of(&p), "points", list);
+				json_object_get(p.replica, "run"), "would_start",
+				json_object_get(p.replica, "would_start"), "points", list);
 		if (points_are_over(&p)) /* the guest has stayed here */
 			json_object_set_new(out, "over", json_true());
 	}

@@ -10,6 +10,7 @@
 #include "history.h"
 #include "html-input.h"
 #include "html-move.h"
+#include "html-replica.h"
 #include "json-text.h"
 #include "paths.h"
 #include "util.h"
@@ -29,6 +30,7 @@ static const char before[] =
 	"\n"
 	"  what vmferry bench wrote: the page compares vmferry with QEMU's own migration; while the run goes on, too\n"
 	"  what vmferry migrate --json printed, or storage --json: the page is about that move; --json=fine makes a finer timeline\n"
+	"  what vmferry replica status VM --json printed, at either host: the page is about that replica, with its last 200 points\n"
 	"\n"
 	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page.\n"
 	"docs/bench.md and docs/report.md say what these files hold.\n"
@@ -148,7 +150,7 @@ static int read_all_of(struct input *in, char *const *paths, size_t count, run_p
 	int r = input_read(in, paths[0], e);
 	size_t i;
 
-	if (!r && !of_run && !in->is_move)
+	if (!r && !of_run && !in->is_move && !html_is_replica(in->root))
 		return in->text && give_back_stdin(in, e) ? -e->code : REPORT_OF_RUN;
 	for (i = 1; i < count && !r; i++) {
 		struct input more;
@@ -202,7 +204,9 @@ static int render(const struct input *in, run_page_fn *of_run, const char *name,
 
 	if (!f)
 		return err_sys(e, errno, "no memory for the page");
-	r = in->is_move ? html_move_page(f, in->root, in->is_cut, name, e) : of_run(f, in->root, only_medians, name, e);
+	r = in->is_move			   ? html_move_page(f, in->root, in->is_cut, name, e)
+	    : html_is_replica(in->root) ? html_replica_page(f, in->root, name, e)
+					: of_run(f, in->root, only_medians, name, e);
 	if (r)
 		err_prefix(e, "%s", name);
 	failed = ferror(f);

@@ -56,3 +56,6 @@ grep -q '"health": *"normal"' "$DIR/heard.json" || fail "the hook has read: $(ca
 # what became of each attempt, and no move is pushed out of the history by them
 assert_eq "$(of_primary '[(h["point"], h["exit_code"], h["whole"]) for h in p["history"]]')" "[(1, 0, True), (2, 0, False), (3, 0, False)]" "its history"
 assert_eq "$(vmferry history --json)" "" "history of moves"
+replica status "$A" --json >"$DIR/status.json"
+vmferry report "$DIR/status.json" -o "$DIR/status.html" 2>"$DIR/err" || fail "report: $(cat "$DIR/err")"
+says 'As its primary knows it' "$DIR/status.html"
