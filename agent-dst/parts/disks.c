@@ -363,8 +363,7 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 	json_t *file = json_pack("{s:s,s:s,s:b}", "driver", "file", "filename", d->old.at, "read-only", 1);
 	/* what lies in files below is not this image's */
 	int r = qmp_call(writer(ds), "blockdev-add",
-			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", "qcow2", "node-name", node, "read-only", 1, "file", file,
-				   "backing"),
+			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", "qcow2", "node-name", node, "read-only", 1, "file", file, "backing"),
 			 NULL, e);
 
 	if (r)

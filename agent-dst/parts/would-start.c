@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 static struct would_start *would_start_of(struct part *p)
@@ -125,6 +127,26 @@ static void check_memory(struct imagined *g)
 	target_obstacle(&g->target, &e);
 }
 
+/* The socket of its monitor is beside its disks. A trial's is deeper down. */
+static void check_socket(struct imagined *g)
+{
+	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	AUTO_FREE char *trial = xasprintf("%s/%s.replica/test/.%s-test.vmferry-qmp", g->target.dir, g->target.name, g->target.name);
+	struct err e;
+
+	if (strlen(g->target.qmp_path) > most) {
+		err_set(&e, ENAMETOOLONG,
+			"the socket of its monitor, %s, would have more than the %zu bytes that a name may have: choose a shorter --disk-dir",
+			g->target.qmp_path, most);
+		target_obstacle(&g->target, &e);
+	} else if (strlen(trial) > most && g->line.cautions) {
+		json_array_append_new(g->line.cautions,
+				      json_sprintf("a trial (vmferry replica test) cannot run, as its socket's name, %s, would "
+						   "have more than %d bytes",
+						   trial, (int)most));
+	}
+}
+
 static void check_host(struct imagined *g)
 {
 	AUTO_FREE char *script = xasprintf("%s/%s.sh", g->target.dir, g->target.name);
@@ -166,6 +188,7 @@ static json_t *look(const struct would_start *w)
 	check_files(&g);
 	check_memory(&g);
 	check_host(&g);
+	check_socket(&g);
 	answer = json_pack("{s:b,s:o,s:o,s:s*,s:s*}", "start", !obstacles_count(&g.target.obstacles), "why",
 			   sentences(g.target.obstacles.list), "cautions", sentences(g.line.cautions), "qemu", g.target.exe, "qemu_version",
 			   g.line.qemu_version);

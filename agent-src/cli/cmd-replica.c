@@ -374,9 +374,7 @@ static int remove_guest(struct replica_conf *c, int argc, char **argv)
 static int test_guest(struct replica_conf *c, int argc, char **argv)
 {
 	(void)argc;
-	return c->ends    ? replica_test_end(c, argv[0])
-	       : c->for_s ? replica_trial(c, argv[0])
-			  : replica_test(c, argv[0]);
+	return c->ends ? replica_test_end(c, argv[0]) : c->for_s ? replica_trial(c, argv[0]) : replica_test(c, argv[0]);
 }
 
 static int fail_over(struct replica_conf *c, int argc, char **argv)

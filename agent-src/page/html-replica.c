@@ -114,7 +114,8 @@ static void write_history(FILE *f, const json_t *history)
 	draw(f, history);
 	page_details_begin(f, "Each of them, the newest first");
 	fputs("<div class=\"scroll\"><table class=\"fit\"><thead><tr><th>Ended</th><th>Point</th><th>Took</th><th>Written</th><th>Sent</th><th>As</th></tr>"
-	      "</thead>\n<tbody>\n", f);
+	      "</thead>\n<tbody>\n",
+	      f);
 	for (i = count; i-- > 0 && count - i <= ROWS_SHOWN;)
 		write_attempt(f, json_array_get(history, i));
 	fputs("</tbody></table></div>\n", f);
@@ -128,7 +129,8 @@ static void write_points(FILE *f, const json_t *points)
 
 	if (!count)
 		return;
-	fputs("<h3>Points, the newest first</h3>\n<div class=\"scroll\"><table class=\"fit\"><thead><tr><th>Point</th><th>Its moment</th></tr></thead>\n<tbody>\n", f);
+	fputs("<h3>Points, the newest first</h3>\n<div class=\"scroll\"><table class=\"fit\"><thead><tr><th>Point</th><th>Its moment</th></tr></thead>\n<tbody>\n",
+	      f);
 	for (i = count; i-- > 0 && count - i <= ROWS_SHOWN;) {
 		const json_t *o = json_array_get(points, i);
 

@@ -204,7 +204,7 @@ static int render(const struct input *in, run_page_fn *of_run, const char *name,
 
 	if (!f)
 		return err_sys(e, errno, "no memory for the page");
-	r = in->is_move			   ? html_move_page(f, in->root, in->is_cut, name, e)
+	r = in->is_move			? html_move_page(f, in->root, in->is_cut, name, e)
 	    : html_is_replica(in->root) ? html_replica_page(f, in->root, name, e)
 					: of_run(f, in->root, only_medians, name, e);
 	if (r)

@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#define ROW                                                                                                                                \
-	"{\"role\": \"primary\", \"guest\": \"a<b&c\", \"to\": \"root@host-b\", \"health\": \"warning\", \"health_why\": [\"no room <there>\"],"  \
+#define ROW                                                                                                                                      \
+	"{\"role\": \"primary\", \"guest\": \"a<b&c\", \"to\": \"root@host-b\", \"health\": \"warning\", \"health_why\": [\"no room <there>\"]," \
 	" \"lag_s\": 12.5, \"would_start\": {\"start\": false, \"why\": [\"no bridge br0\"], \"qemu_version\": \"10.0.2\"}, \"points\": 3,"      \
-	" \"history\": [{\"at\": 1790000000, \"exit_code\": 0, \"total_ms\": 800, \"bytes_wire\": 9000, \"point\": 1, \"at_ms\": 1790000000000,"     \
+	" \"history\": [{\"at\": 1790000000, \"exit_code\": 0, \"total_ms\": 800, \"bytes_wire\": 9000, \"point\": 1, \"at_ms\": 1790000000000," \
 	" \"delta_bytes\": 8192, \"whole\": true}, {\"at\": 1790000300, \"exit_code\": 1, \"reason\": \"<gone>\", \"total_ms\": 90}]}"
 #define STORE "{\"role\": \"replica\", \"guest\": \"a\", \"points\": [{\"number\": 7, \"at_ms\": 1790000000000}]}"
 
@@ -39,8 +39,16 @@ static char *page_of(const char *text)
 
 static void what_is_known_is_on_the_page(void **state)
 {
-	static const char *const said[] = {"a&lt;b&amp;c", "warning",		  "no room &lt;there&gt;", "No, as things are",	  "no bridge br0",
-					   "10.0.2",	   "everything was compared", "&lt;gone&gt;",	   "As its primary knows it", "At the replica",
+	static const char *const said[] = {"a&lt;b&amp;c",
+					   "warning",
+					   "no room &lt;there&gt;",
+					   "No, as things are",
+					   "no bridge br0",
+					   "10.0.2",
+					   "everything was compared",
+					   "&lt;gone&gt;",
+					   "As its primary knows it",
+					   "At the replica",
 					   "<td>7</td>"};
 	AUTO_FREE char *page = page_of("[" ROW ", " STORE "]");
 	size_t i;

@@ -8,9 +8,9 @@ on_b mount -t tmpfs -o mode=755 programs /usr/local/bin
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$QEMU_IMG" >"$(there /usr/local/bin/qemu-img)"
 cp "$BIN/vmferry" "$(there /usr/local/bin/vmferry)"
 chmod 755 "$(there /usr/local/bin/qemu-img)" "$(there /usr/local/bin/vmferry)"
-AT=$VM/replica
+AT=$VM/r # sockets have short names
 mkdir "$(there "$AT")"
-A=over-$$ # others of this machine may have guests, too
+A=o$$ # others of this machine may have guests, too
 ssh_guest "$A"
 
 replica_on_a() { # SUBCOMMAND [WORD...]
