@@ -1,5 +1,6 @@
 /*
  * test-data-path.c: the source's senders against the destination's receivers, in one process.
+ * takes: 30
  *
  * Disks are raw files in a directory of our own. RAM is a region of a forked child, which a monitor of our own (one
  * thread that speaks as much QMP as is asked) tells the address of. Between the two ends may stand a man in the middle

@@ -1,5 +1,6 @@
 /*
  * test-handoff.c: the hand-off of handoff.c, walked exhaustively.
+ * takes: 25
  *
  * A small world (two agents with their journals, two QEMUs, two links) is explored breadth first
  * from the moment both sides have BEGUN. Every action of a list is a step of its own, and an agent

@@ -1,4 +1,7 @@
-/* test-history.c: what became of the last moves, written down and read. */
+/*
+ * test-history.c: what became of the last moves, written down and read.
+ * takes: 30
+ */
 #include "history.h"
 #include "json-text.h"
 #include "util.h"

@@ -1,5 +1,6 @@
 /*
  * test-journal.c: what a journal still knows after a crash, a torn write, a flipped byte.
+ * takes: 30
  */
 #include "../lib/power.h"
 

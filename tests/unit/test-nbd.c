@@ -1,5 +1,6 @@
 /*
  * test-nbd.c: the NBD client against qemu-nbd, nbdkit, and a server of our own that lies.
+ * takes: 20
  *
  * The fake server runs in a thread, one connection per test. The real ones fork into the background once they
  * listen and leave their pid in a file, by which they are ended.

@@ -1,7 +1,6 @@
 #!/bin/bash
 # A guest that was started without any monitor is refused by a sentence that names `vmferry attach`; once attached it moves live, nothing of it is
 # lost, and it has a QMP monitor on its command line there, by which it moves on. Attached to twice it has one monitor.
-# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 

@@ -1,7 +1,6 @@
 #!/bin/bash
 # An attach that is killed at any of its steps leaves a guest that runs on with nothing lost, and that can be attached to then: QEMU itself
 # ends what was begun, if its main thread was sent already.
-# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 

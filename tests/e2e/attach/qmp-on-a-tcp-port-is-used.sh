@@ -1,7 +1,6 @@
 #!/bin/bash
 # A guest whose QMP monitor is on a TCP port is asked there: whether the port is written with -qmp or as a character device. A port that is on its line, and at
 # which another process listens, is not even connected to.
-# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 

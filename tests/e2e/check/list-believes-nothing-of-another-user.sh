@@ -2,6 +2,7 @@
 # `vmferry list` as root beside processes of another user that call themselves QEMU, with lines that name devices, files and sockets,
 # and beside a monitor that answers nonsense: no file is opened, nobody is talked to, no line is forged, and it does not crash. Nor is root of a
 # container believed, and however many they are, a guest of root's is found.
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Whatever is in a guest's way at its source, in its command line and at the destination stands in one list: who puts right what is in it finds nothing
 # new. `migrate` says the same.
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 PORT=$((20000 + $$ % 20000)) # has the guest itself

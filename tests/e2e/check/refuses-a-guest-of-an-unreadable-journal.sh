@@ -1,6 +1,7 @@
 #!/bin/bash
 # A journal at the source that is damaged may be of any guest whose move was cut off: no move begins until a person has looked at it. One that
 # begins with the name of another guest's QEMU is told, and in nobody's way.
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What a destination started from the guest's command line would have otherwise, though its names are the same: files that were replaced since, what a
 # read-only image is based on, disks that QEMU has in no drive, devices and media that have changed places, memory in a file that somebody has.
+# takes: 35
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"
 

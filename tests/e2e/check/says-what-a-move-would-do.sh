@@ -1,7 +1,7 @@
 #!/bin/bash
 # vmferry check: the plan and what it would cost, exit code 0, and nothing touched on either side; what stands in the way, with
 # exit code 3. The script that --script prints moves the guest as it says.
-# takes: 24
+# takes: 45
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk that is a part of its file, an external data file, an internal snapshot, a persistent bitmap that is not sound, a format that QEMU cannot migrate, encryption, a block job
 # and an NBD server in use: each refused in words, and the guest is as before.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -2,6 +2,7 @@
 # Either agent dies at every step of a cold move: afterwards the guest lies on exactly one side, whole, with one script that starts it; the
 # exit code of `vmferry recover` says on which, and the next move of it succeeds.
 # timeout: 300
+# takes: 55
 # tier: gate
 . "$(dirname "$0")/../../lib/cold.sh"
 

@@ -2,8 +2,8 @@
 # A guest that runs without any monitor goes cold by its pid: its disk is copied while a database writes to it, and grows; then it is waited for until it is
 # down. What has changed since follows, it boots there with all rows that it had committed, and has a QMP monitor there. One that is told to shut down by its
 # QMP monitor needs nobody, and what does not go down in time runs on here.
-# takes: 20
 # timeout: 240
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 

@@ -2,7 +2,7 @@
 # A guest that has a human monitor and no QMP goes cold by itself: it is told to shut down there, which one that somebody is connected to is not asked.
 # Once it is down its move is tried again while somebody reads its disk, or has replaced it; and if it cannot be moved at all, that is said, and a script starts
 # it here as it was.
-# takes: 25
+# takes: 65
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

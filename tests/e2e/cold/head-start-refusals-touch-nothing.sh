@@ -1,7 +1,6 @@
 #!/bin/bash
 # A guest whose QEMU has other images than its command line says, or that something starts again as soon as it is down, gets no head start: booted by its
 # line, it would be without what it wrote since, or run twice. One whose agent is killed while it waits runs on, and nothing is left once that is settled.
-# takes: 12
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

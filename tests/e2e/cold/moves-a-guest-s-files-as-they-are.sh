@@ -1,6 +1,7 @@
 #!/bin/bash
 # A guest that is shut down moves: raw, with holes and of an odd size; qcow2 with snapshot, bitmap and base; encrypted. Each file is the same
 # there, bit for bit; what started it here does so no more, what is written for it there does. Back again, little travels.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/cold.sh"
 

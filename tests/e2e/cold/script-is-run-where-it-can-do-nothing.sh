@@ -1,7 +1,6 @@
 #!/bin/bash
 # A script that is more than plain words is run to see what it starts: by its own shell, so that variables, arrays, functions and conditions mean what
 # they mean, and where it can do nothing: no file, no named pipe, no socket, no process of this host hears of it.
-# takes: 12
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 PATH=${QEMU%/*}:$PATH

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk behind a network is not copied: by a person's word it stays, and the guest goes on with it there, and back. What is not said, or is
 # not the same at both ends, is refused before anything is touched.
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/network-disk.sh"

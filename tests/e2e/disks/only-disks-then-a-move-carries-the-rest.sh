@@ -2,6 +2,7 @@
 # --only-disks: the disks of a guest that runs, of both formats, are copied and kept there, and it stays. The same command again carries what it has
 # written since, whether it runs or is paused; so does a plain move, after which nothing is kept, wherever it was; so it is after a recover. What would
 # not be kept, or is for a move alone, is refused with a sentence.
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/partial.sh"
 

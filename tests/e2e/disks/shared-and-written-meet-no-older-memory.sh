@@ -3,6 +3,7 @@
 # Whatever is heard then, from an agent or from QEMU's own words, neither memory goes on over what was written. Nor is a log beside the
 # disk written over, nor a disk taken for the guest's that was put in its place.
 # alone: mounts a file system
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A disk that both hosts see, and moves of its guest that fail: before the hand-over and after it, the guest goes on here with it, or there,
 # and never both. A person's word does not make an older memory run over a newer disk.
+# takes: 55
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

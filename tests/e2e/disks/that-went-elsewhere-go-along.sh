@@ -3,6 +3,7 @@
 # snapshot on top of them; disks of a -drive with an id and without, and of -blockdev, a device of its own for the file or within the format's. The
 # destination's line, and what starts the guest again there, name the new ones. What the line says in another way is refused, as is a device that was
 # plugged in anew. Limits of its I/O that are not on its line do not go along, those that are there come again, and either is said.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"
 

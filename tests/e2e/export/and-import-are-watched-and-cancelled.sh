@@ -2,6 +2,7 @@
 # An export and an import are asked by `vmferry status`, cancelled by `vmferry cancel`, tell events with --json, are in the history, and keep other
 # commands from their guest meanwhile.
 # timeout: 300
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/export.sh"
 

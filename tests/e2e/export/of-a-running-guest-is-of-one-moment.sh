@@ -2,6 +2,7 @@
 # A guest that writes two disks in turn is exported while it runs: its bundle has both as they were at one moment, when the export began, with
 # all that was on stable storage before; the guest runs on. Imported under another name it boots, and finds that. Through a pipe likewise.
 # timeout: 300
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/export.sh"
 

@@ -3,6 +3,7 @@
 # fails. What a killed exporter leaves in its QEMU the next export, or recover, removes; not what one that lives has there. An export and a move
 # of the same guest do not go together.
 # timeout: 300
+# takes: 35
 # tier: gate
 . "$(dirname "$0")/../../lib/export.sh"
 

@@ -3,6 +3,7 @@
 # it last wrote, so memory and disks are of one moment. The original runs on, with its QEMU's settings as they were; also if the exporter is
 # killed at the moment in which it stands, or told to end before, or is stopped (SIGSTOP) then and nobody lets it go on.
 # timeout: 300
+# takes: 45
 # tier: gate
 . "$(dirname "$0")/../../lib/export.sh"
 

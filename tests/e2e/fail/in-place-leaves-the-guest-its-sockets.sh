@@ -2,6 +2,7 @@
 # A guest that is to go on in another QEMU of its host, and whatever fails then: it runs on in the one that it had, under the names that it had, and
 # nobody reaches the other one meanwhile. After the hand-over it is the other way round. The next attempt succeeds.
 # timeout: 400
+# takes: 40
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A drain takes all guests that run here to the hosts that have most left, by the rules that are said, some at a time, and leaves the rest. plan says
 # before what it does, and touches nothing. The same command again takes what was left; several that are named go likewise.
+# takes: 45
 # tier: gate
 . "$(dirname "$0")/../../lib/fleet.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Programs in hooks/before.d hear the plan, and may refuse; those in after.d and failed.d hear the result. A check asks none. What others could have written
 # is not run, and nothing begins beside it. A storage command, an export and a guest that is shut down have the same hooks.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -2,6 +2,7 @@
 # Memory and room of a destination are promised to the guests on their way there: of two that each have room and both do not, the second is refused before
 # anything is touched, and says to whom; once the first is gone the kernel's figures count alone. check says the same. Of two directories the one with most
 # room that is promised to nobody is chosen.
+# takes: 15
 # tier: gate
 [[ -n ${APART:-} ]] || APART=1 exec unshare --mount --propagation private bash "$0" # nobody else sees what is mounted
 . "$(dirname "$0")/../../lib/aftermath.sh"

@@ -2,6 +2,7 @@
 # A guest of each QEMU that users of Debian have moves to the same one and to each newer one, with the machine type that is new there and
 # with an old one. A move that is cancelled leaves it where it is, one that is held waits. It runs the witness, which is asked at the
 # end. (`make check-all` runs every test with each of them.)
+# takes: 25
 # tier: gate
 # timeout: 600
 . "$(dirname "$0")/../../lib/aftermath.sh"

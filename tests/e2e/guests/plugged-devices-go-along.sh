@@ -2,6 +2,7 @@
 # What was plugged in while the guest ran is on its command line at the destination, as if it had been started with it: disks, as blockdev-add and drive_add
 # make them, at controllers that were plugged in as well, a network card, memory and a processor; it is where it was, and moves on from there. What QEMU
 # does not tell enough of is refused, and so is what was plugged out.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/changed.sh"
 

@@ -2,6 +2,7 @@
 # A guest with a TPM that a swtpm emulates: what it holds in memory (a PCR) and what it keeps (an NV index) is the same there, and back
 # here, as the guest reads it. Each host has a swtpm of its own, which ends with its QEMU; what is left at the source is its directory.
 # timeout: 240
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tpm.sh"

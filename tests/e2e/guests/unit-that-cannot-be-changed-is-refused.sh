@@ -1,5 +1,6 @@
 #!/bin/bash
 # A unit that might start the guest again, and cannot be kept from it: refused in preflight, and nothing is touched.
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/systemd.sh"
 

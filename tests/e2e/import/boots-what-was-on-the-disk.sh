@@ -2,6 +2,7 @@
 # Guests out of an OVA, with every disk controller that it may name, and out of disk images of every format: the BIOS starts each from
 # its disk, and it finds there what was on it. Their scripts start them again. What they were made from is as it was.
 # timeout: 300
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/import.sh"
 

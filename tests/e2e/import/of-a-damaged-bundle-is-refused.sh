@@ -2,6 +2,7 @@
 # A bundle of which any file, or the manifest, is not as it was is refused, and nothing of it is left; so is one whose names lead elsewhere, whose
 # command line names files of this host, or which is a stream that is cut off, has more in it, or has something else first.
 # timeout: 300
+# takes: 40
 # tier: gate
 . "$(dirname "$0")/../../lib/export.sh"
 

@@ -2,6 +2,7 @@
 # What is damaged, names files that are none of its own, or would write over something is refused: exit code 3, why, and every file is
 # as before. What fails later leaves nothing behind: exit code 1; and what cannot be removed is listed: 4.
 # timeout: 600
+# takes: 40
 # tier: gate
 . "$(dirname "$0")/../../lib/import.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # A few cells of the table of faults (tests/faults/run): in the gate of those families alone whose faults no other test of it has.
 # timeout: 300
+# takes: 35
 # tier: gate
 set -euo pipefail
 cd "$(dirname "$0")/../../.."

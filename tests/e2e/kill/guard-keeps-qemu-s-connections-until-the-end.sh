@@ -2,6 +2,7 @@
 # timeout: 300
 # The source agent dies while memory is copied: the connections of QEMU's migration, which closed at that moment might leave it waiting
 # for ever, stay open, as the guard has them, until the guard has cancelled it, or `recover` has. The guest can be moved again.
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -2,6 +2,7 @@
 # timeout: 300
 # Wherever the source agent dies before COMMITTED, the guest runs again within seconds, and nobody had to do anything: in
 # pre-switchover and while it is held, QEMU would wait for ever. recover then removes what is left at the destination.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -2,6 +2,7 @@
 # An agent or a QEMU is killed around the promise and COMMITTED, or while memory is copied: where the guest is then, and who says so. A destination
 # that has promised is reached once more and starts it; without COMMITTED it does not, however long it waits.
 # timeout: 400
+# takes: 25
 # tier: gate
 . "$(dirname "${BASH_SOURCE[0]}")/../../faults/promised.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The destination's agent is stopped (SIGSTOP) when the guest is its, or about to be, and nobody lets it go on: the source asks again, and the agent
 # that is asked then ends the one that stands in its way; the move ends well. One that goes on in time ends it by itself.
+# takes: 90
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

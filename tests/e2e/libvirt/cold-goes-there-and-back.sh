@@ -1,6 +1,7 @@
 #!/bin/bash
 # A libvirt guest that is shut down goes to another host, and back: disks byte for byte, definition, UEFI variables, TPM, snapshots and autostart
 # are at the destination as they were here, in one libvirt's books at any time; libvirt starts it there.
+# takes: 15
 # tier: gate
 export TINY=yes MEM=32
 . "$(dirname "$0")/../../lib/libvirt-move.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # What keeps a libvirt guest from going cold is said in a sentence, and nothing is touched at either end: neither the books of either libvirt, nor a file.
 # Somebody who changes the guest, or starts it, while it is moved is heard or refused; a network that is missing there keeps nobody from going.
+# takes: 50
 # tier: gate
 export TINY=yes MEM=32
 . "$(dirname "$0")/../../lib/libvirt-move.sh"

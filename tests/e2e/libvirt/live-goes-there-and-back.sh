@@ -1,6 +1,7 @@
 #!/bin/bash
 # A libvirt guest goes to another host as it runs, and back: memory and disks verified from inside, one libvirt has it at any time, with its definition,
 # autostart and disks as they were, and nothing of the move is left at either.
+# takes: 20
 # tier: gate
 export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=32 rate=1000 disks=vda disk_mb=8 disk_rate=50"
 . "$(dirname "$0")/../../lib/libvirt-move.sh"

@@ -2,6 +2,7 @@
 # Others in the middle of the live move of a libvirt guest: virsh at either end, and libvirt's daemons that end. At no moment two of it run, it is not lost, and
 # what a person wants of it counts.
 # timeout: 400
+# takes: 60
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"

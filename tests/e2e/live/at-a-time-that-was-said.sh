@@ -1,7 +1,7 @@
 #!/bin/bash
 # --at: a guest that has converged is held, running, until then; with --how quick it is not stopped before. `vmferry switch` and cancel
 # work meanwhile.
-# takes: 19
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

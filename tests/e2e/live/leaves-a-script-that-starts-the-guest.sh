@@ -3,6 +3,7 @@
 # somebody else's stays what it is. The report says so, and which files of the source may be deleted. When the guest leaves that host again, however, its script
 # there has another name, and so it has not after a rollback. Back there it has one script: one that vmferry wrote and nobody has edited is replaced.
 # timeout: 400
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

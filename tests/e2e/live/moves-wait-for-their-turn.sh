@@ -1,6 +1,7 @@
 #!/bin/bash
 # No more moves leave a host, or come to one, than its file says: the others wait in the order in which they came, can be watched and cancelled meanwhile,
 # and look anew at their guest when it is their turn. --now waits for nobody. Without a place for tickets a move goes on, and says so.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

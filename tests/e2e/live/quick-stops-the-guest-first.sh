@@ -1,6 +1,7 @@
 #!/bin/bash
 # --how quick: the guest is stopped, goes over once, and goes on there. Rolled back, cut off, or resumed by somebody it goes on here, unless it
 # was paused before.
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

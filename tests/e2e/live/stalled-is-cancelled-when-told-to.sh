@@ -1,5 +1,6 @@
 #!/bin/bash
 # The guest dirties RAM faster than it can be copied, --on-stall=cancel: the move is rolled back.
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"

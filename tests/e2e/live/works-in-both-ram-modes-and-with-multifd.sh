@@ -1,6 +1,7 @@
 #!/bin/bash
 # Pages placed by vmferry or QEMU's stream carried as it is, from QEMU's single stream or from its
 # multifd channels: four moves of one busy guest.
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 . "$TOP/tests/lib/tiny.sh"

@@ -3,6 +3,7 @@
 # refused with a sentence, or harmless; the guest runs in one place and verifies, nothing is left, no agent dies or takes much memory.
 # All of them: tests/long/lies-on-*.sh.
 # timeout: 240
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/lies.sh"
 

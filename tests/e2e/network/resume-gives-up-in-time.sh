@@ -1,6 +1,7 @@
 #!/bin/bash
 # No connection comes back: after the time that was given the move is rolled back; when the guest stands still as it is switched over, after
 # two seconds. The destination waits for longer, and lets go as soon as the source comes to tell in another session.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 . "$(dirname "$0")/../../lib/outage.sh"

@@ -2,6 +2,7 @@
 # timeout: 300
 # Somebody wants to resume the guest at the destination before it was handed over. The guest's monitors are not there until it
 # is; and where one cannot be taken away (a pseudo-terminal) its `cont` ends that QEMU and rolls the move back: never two.
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -2,6 +2,7 @@
 # timeout: 400
 # Backup tools and people act on the guest while it is copied: a snapshot, a job, another medium, a larger disk, devices in and out.
 # None of it may end in "verified" over what was not copied: the move is rolled back, says what was done, and the guest goes on.
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

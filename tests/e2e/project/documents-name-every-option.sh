@@ -2,6 +2,7 @@
 # The man pages and --help name the options that the programs have, no others, and the bash completion offers them; the values
 # that it offers are taken. The man pages can be built where scdoc is. README and pages name commands and options that there are, and
 # places that there are.
+# takes: 15
 # tier: gate
 set -euo pipefail
 TOP=$(cd "$(dirname "$0")/../../.." && pwd)

@@ -2,6 +2,7 @@
 # The source agent dies while a disk is copied: `recover --resume` settles the move as recover does, and begins it again, with the
 # options that it had; what had arrived of the disk does not travel again. What the guest wrote meanwhile does. A guest that turns out to be the
 # destination's is left there.
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/partial.sh"
 

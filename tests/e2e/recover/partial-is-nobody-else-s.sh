@@ -3,6 +3,7 @@
 # another disk, nor as an old copy, nor while another agent has it in hand, or a process has it open; nor an image that was written to since.
 # All of them are moved right, or told why not, and it stays as it was.
 # timeout: 240
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/partial.sh"
 

@@ -2,6 +2,7 @@
 # --revert-within: a guest that runs at the destination is had back as it was when it was handed over, from its memory and disks of then; or it
 # stays there, as somebody says so, or the time is over.
 # timeout: 400
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

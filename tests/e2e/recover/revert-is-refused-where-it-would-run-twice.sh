@@ -2,6 +2,7 @@
 # A guest is not had back (--revert-within) if another copy of it may run, or if its disks here are not as it left them; and what is held here
 # does not end before the destination has said that it has the guest.
 # timeout: 400
+# takes: 45
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

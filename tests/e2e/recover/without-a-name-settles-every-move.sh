@@ -1,5 +1,6 @@
 #!/bin/bash
 # Without a name recover settles all moves that were cut off, each with its own destination; its exit code is that of the worst.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Points of a busy guest: each has all disks as they were at one moment, carries what was written since the one before, and no more; the newest is equal to the
 # disks of a guest that stands. What is more than is to be kept goes.
+# takes: 25
 # tier: gate
 . "$(dirname "$0")/../../lib/replica.sh"
 

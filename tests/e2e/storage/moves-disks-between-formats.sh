@@ -1,6 +1,7 @@
 #!/bin/bash
 # Two disks of a busy guest go to other images, raw to qcow2 and qcow2 to raw, and back, while it runs: nothing is lost, its QEMU has no other
 # image open and no job left, and its script names the new ones. Owner, mode and holes are kept; what the old images hold then is old.
+# takes: 15
 # tier: gate
 . "$(dirname "$0")/../../lib/storage.sh"
 

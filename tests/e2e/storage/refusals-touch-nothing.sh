@@ -1,5 +1,6 @@
 #!/bin/bash
 # What cannot be moved to other images is refused with a sentence, before anything is touched: names, places, disks, others' work in its QEMU.
+# takes: 20
 # tier: gate
 . "$(dirname "$0")/../../lib/storage.sh"
 

@@ -2,6 +2,7 @@
 # What fails before the guest is handed over leaves it at the source: it has just run on, or, if it was shut down for this, it boots there again, from
 # the disks that it has there; and it shuts down as it did before.
 # timeout: 300
+# takes: 30
 # tier: gate
 . "$(dirname "$0")/../../lib/warm.sh"
 
