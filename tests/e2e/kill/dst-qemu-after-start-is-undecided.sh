@@ -1,7 +1,7 @@
 #!/bin/bash
 # The destination QEMU dies after START was journaled: whether it ran the guest nobody knows, so the guest stays held
 # on the source, and only a person may have it taken back. An agent that answers there then clears out.
-# tier: gate
+# covered in the gate: e2e/disks/shared-survive-what-fails, unit/test-both-conductors
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/aftermath.sh"
 
 cut_off() {
