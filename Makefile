@@ -288,7 +288,7 @@ check: check-prepared ## The gate: unit tests, and of end-to-end tests what noth
 	TIER=$(if $(T),,gate) GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/run $(T)
 
 .PHONY: check-all check-prepared
-check-all: check-prepared ## Every end-to-end test on every QEMU (hours); T=WORD; C='COLUMN...' (tests/lib/check-all --list); goes on where it was cut off
+check-all: check-prepared ## Every test, whole, and end-to-end ones on every QEMU (hours); T=WORD; C='COLUMN...' (tests/lib/check-all --list); goes on where it was cut off
 	scripts/install-deps --callers
 	GUEST_IS_BUILT=yes VARIANT=$(VARIANT) tests/lib/check-all $(C)
 check-prepared:

@@ -3,10 +3,11 @@
 # lost, and it has a QMP monitor on its command line there, by which it moves on. Attached to twice it has one monitor.
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
+. "$(dirname "$0")/../../lib/tiny.sh"
 
 NAME=attached-$$
-guest_disk "$DIR/a.qcow2" qcow2 256M
-NO_QMP=yes WITNESS="ram_mb=64 rate=200 disks=vda disk_mb=32 disk_rate=20" guest_start "$NAME" $(guest_drive d0 "$DIR/a.qcow2" qcow2)
+guest_disk "$DIR/a.qcow2" qcow2 64M
+NO_QMP=yes WITNESS="ram_mb=64 rate=200 disks=vda disk_mb=32 disk_rate=20" tiny_start "$NAME" $(guest_drive d0 "$DIR/a.qcow2" qcow2)
 at_exit "rm -f /run/$NAME.qmp"
 vmferry check "${GUEST_PID[$NAME]}" local --disk-dir "$DIR" >"$DIR/check" 2>&1 && fail "check knows a way: $(cat "$DIR/check")"
 grep -q "vmferry attach ${GUEST_PID[$NAME]}" "$DIR/check" || fail "check does not name it: $(cat "$DIR/check")"

@@ -3,9 +3,10 @@
 # ends what was begun, if its main thread was sent already.
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
+. "$(dirname "$0")/../../lib/tiny.sh"
 
-guest_disk "$DIR/a.qcow2" qcow2 256M
-NO_QMP=yes WITNESS="ram_mb=64 rate=200 disks=vda disk_mb=32 disk_rate=20" guest_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
+guest_disk "$DIR/a.qcow2" qcow2 64M
+NO_QMP=yes WITNESS="ram_mb=64 rate=200 disks=vda disk_mb=32 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
 SOCKET=$VMFERRY_RUNTIME_DIR/vmferry-${GUEST_PID[a]}.qmp
 
 attach_and_die() { # FAULT POINT

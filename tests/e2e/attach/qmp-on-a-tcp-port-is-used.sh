@@ -3,6 +3,7 @@
 # which another process listens, is not even connected to.
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
+. "$(dirname "$0")/../../lib/tiny.sh"
 
 free_port() {
 	python3 -S -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -14,15 +15,15 @@ g = json.load(sys.stdin)["guests"][0]
 assert g["monitor"] == "answered" and g["qmp"] == sys.argv[1], (g["monitor"], g.get("qmp"))' "tcp:$PORT" || fail "$1 is not asked at its port $PORT"
 }
 
-guest_disk "$DIR/a.raw" raw 64M
+guest_disk "$DIR/a.raw" raw 16M
 PORT=$(free_port)
-NO_QMP=yes guest_start a $(guest_drive d0 "$DIR/a.raw" raw) -qmp "tcp:localhost:$PORT,server=on,wait=off"
+NO_QMP=yes MEM=64 WITNESS="ram_mb=8 rate=0" tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) -qmp "tcp:localhost:$PORT,server=on,wait=off"
 answered a
 vmferry export "${GUEST_PID[a]}" "$DIR/bundle" --freeze off >"$DIR/export" 2>&1 || fail "it is not exported: $(cat "$DIR/export")"
 end_process "${GUEST_PID[a]}"
 
 PORT=$(free_port)
-NO_QMP=yes guest_start b $(guest_drive d0 "$DIR/a.raw" raw) -chardev "socket,id=q,host=127.0.0.1,port=$PORT,server=on,wait=off" -mon chardev=q,mode=control
+NO_QMP=yes MEM=64 WITNESS="ram_mb=8 rate=0" tiny_start b $(guest_drive d0 "$DIR/a.raw" raw) -chardev "socket,id=q,host=127.0.0.1,port=$PORT,server=on,wait=off" -mon chardev=q,mode=control
 answered b
 end_process "${GUEST_PID[b]}"
 
