@@ -335,8 +335,8 @@ static void connect_in_memory(uint32_t generation)
 
 /* ---- cut at every byte ---- */
 
-#define WINDOW 900
-#define FRAMES 7
+#define WINDOW	  900
+#define FRAMES	  7
 #define STEP_GATE 3 /* of the places where it is cut, one of so many in the gate (not with ALL_STEPS or LONG) */
 
 enum { LOST_BY_BOTH, HALF_OPEN_0, HALF_OPEN_1, HOWS };

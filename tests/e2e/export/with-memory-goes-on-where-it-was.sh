@@ -44,13 +44,13 @@ imports "$DIR/bundle" --name "$ID-new" --start
 went_on "$written"
 end_process "$IMPORTED"
 rm "$VMS"/*
-imports "$DIR/bundle" --name "$ID-new" --paused # again: the bundle is as it was
-assert_eq "$(status_of "$VMS/$A.mon")" paused "state with --paused"
-qmp "$VMS/$A.mon" '{"execute": "cont"}' RESUME >/dev/null
-went_on "$written"
-end_process "$IMPORTED"
-rm "$VMS"/*
 if beyond_gate e2e/export/of-a-running-guest-is-of-one-moment; then
+	imports "$DIR/bundle" --name "$ID-new" --paused # again: the bundle is as it was
+	assert_eq "$(status_of "$VMS/$A.mon")" paused "state with --paused"
+	qmp "$VMS/$A.mon" '{"execute": "cont"}' RESUME >/dev/null
+	went_on "$written"
+	end_process "$IMPORTED"
+	rm "$VMS"/*
 	imports "$DIR/bundle" --name "$ID-new" --start --no-memory
 	ready_again
 	end_process "$IMPORTED"

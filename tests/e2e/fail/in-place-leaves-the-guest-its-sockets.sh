@@ -46,6 +46,7 @@ at_source
 
 # the other QEMU dies, or ends as QEMUs do, which removes what has the names of its sockets
 for signal in KILL TERM; do
+	[[ $signal == TERM ]] || beyond_gate || continue # which removes nothing
 	in_place "${SLOW_RAM[@]}"
 	while_ram
 	kill -$signal "$(the_other_qemu)"

@@ -28,21 +28,6 @@ daemon_killed() { # HOST
 
 libvirt_guest_runs
 
-# Who would change the guest here while it is moved waits for libvirt's job, or is refused.
-stopped_at src-migrate
-! libvirt_in a timeout 3 virsh -q setmem "$NAME" 32M --live >/dev/null 2>&1 || fail "its memory is changed while it is moved"
-! libvirt_in a timeout 3 virsh -q undefine "$NAME" >/dev/null 2>&1 || fail "it is undefined while it is moved"
-# It is paused: so it is moved, and so it is there.
-libvirt_in a virsh -q suspend "$NAME"
-fault_continue
-libvirt_cold_wait 0
-assert_eq "$(libvirt_in b virsh -q domstate "$NAME")" paused "the guest that was paused meanwhile"
-assert_eq "$(where_defined)" destination "where libvirt has it"
-libvirt_in b virsh -q resume "$NAME" >/dev/null
-assert_runs_at destination
-assert_nothing_unfinished
-libvirt_guest_again
-
 # libvirt there ends when it has started what is to wait: that ends, too, though libvirt cannot be asked which it is.
 stopped_at dst-libvirt-prepared
 daemon_killed b
@@ -70,7 +55,23 @@ moved destination 0
 wait "$there" "$here" || true
 libvirt_guest_again
 
-beyond_gate e2e/libvirt/live-goes-there-and-back e2e/libvirt/job-ends-with-its-connection unit/test-definition-live || exit 0
+beyond_gate e2e/libvirt/live-goes-there-and-back e2e/libvirt/job-ends-with-its-connection e2e/libvirt/cold-virsh-in-the-middle \
+	e2e/others/stop-the-guest-and-it-arrives-paused unit/test-definition-live || exit 0
+
+# Who would change the guest here while it is moved waits for libvirt's job, or is refused.
+stopped_at src-migrate
+! libvirt_in a timeout 3 virsh -q setmem "$NAME" 32M --live >/dev/null 2>&1 || fail "its memory is changed while it is moved"
+! libvirt_in a timeout 3 virsh -q undefine "$NAME" >/dev/null 2>&1 || fail "it is undefined while it is moved"
+# It is paused: so it is moved, and so it is there.
+libvirt_in a virsh -q suspend "$NAME"
+fault_continue
+libvirt_cold_wait 0
+assert_eq "$(libvirt_in b virsh -q domstate "$NAME")" paused "the guest that was paused meanwhile"
+assert_eq "$(where_defined)" destination "where libvirt has it"
+libvirt_in b virsh -q resume "$NAME" >/dev/null
+assert_runs_at destination
+assert_nothing_unfinished
+libvirt_guest_again
 
 # What waits there is ended by somebody: it runs on here.
 stopped_at dst-qemu-noted
