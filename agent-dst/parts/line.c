@@ -536,8 +536,9 @@ static int ask_qemu(struct line *l, struct err *e)
 	l->start_ms = p.start_ms;
 	if (p.has_words)
 		args_write_known_words(&l->target->args, &p.words);
-	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there */
-	if (p.started && !l->is_part && (!l->wants_names || l->asked))
+	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there. libvirt has a line of its own,
+	 * which it tries when it starts QEMU: of this one nothing is left that was not asked yet */
+	if (p.started && !l->is_part && !l->target->domain && (!l->wants_names || l->asked))
 		try_line(l, env);
 	rmdir(l->target->run_dir);
 	target_free_environment(env);

@@ -85,6 +85,23 @@ static bool needs_guard(const struct transfer *t)
 	return t->src.traits.guest_runs || (t->recipe->owner && !t->src.traits.stays_here);
 }
 
+static int have_it_prepared(struct transfer *t, struct err *e)
+{
+	int r = outage_agree(t, e);
+
+	return r ? r : json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
+}
+
+/* libvirt there takes as long to start a QEMU as what is prepared here does: both are done at once. */
+static int prepare_both(struct transfer *t, struct err *e)
+{
+	bool at_once = definition_is_live(&t->definition);
+	int r = at_once ? definition_begin_job(&t->definition.part, e) ?: have_it_prepared(t, e) : 0;
+
+	r = r ? r : parts_prepare(&t->parts, e);
+	return r || at_once ? r : have_it_prepared(t, e);
+}
+
 int prepare_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -97,12 +114,8 @@ int prepare_enter(void *ctx, struct err *e)
 	if (r)
 		return r;
 	t->ram.keeper = t->guard.fd;
-	r = parts_prepare(&t->parts, e);
 	t->life.begin_ns = now_ns();
-	if (!r)
-		r = outage_agree(t, e);
-	if (!r)
-		r = json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
+	r = prepare_both(t, e);
 	conductor_tick(&t->a.con, LOOK_MS);
 	if (!r)
 		files_begin(&t->files); /* which may have it tick faster */

@@ -148,7 +148,7 @@ int definition_begin_job(struct part *p, struct err *e)
 	AUTO_FREE char *xml = NULL;
 	int r;
 
-	if (!definition_is_live(d))
+	if (!definition_is_live(d) || d->job)
 		return 0;
 	r = begin(d, &cookie, &xml, e);
 	r = r ? r : rewrite_begun(d, xml, &cookie, e);

@@ -18,7 +18,6 @@ static inline struct definition *definition_of(struct part *p)
 int definition_examine_live(struct definition *d, struct err *e);
 /* Changes *xml, which is malloc'ed, as the destination's plan wants it. */
 int definition_change(struct definition *d, char **xml, struct err *e);
-int definition_begin_job(struct part *p, struct err *e);
 int definition_undo_aside(struct part *p, const json_t *detail, struct err *e);
 /* Its definition, as it is here, into a file that the journal owns. */
 int definition_keep(struct definition *d, struct err *e);
