@@ -509,6 +509,11 @@ int disks_trim(struct disks *ds, struct err *e)
 void disks_stop(struct disks *ds)
 {
 	end_helper(ds);
+	disks_leave(ds);
+}
+
+void disks_leave(struct disks *ds)
+{
 	unlock_images(ds);
 	alike_fill_end(ds->alike);
 	old_reader_stop(ds->old_reader);

@@ -126,6 +126,8 @@ void disks_take_alike(struct disks *d, const json_t *prepare);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);
+/* Nothing of ours has the images, and whoever helped to write them has closed them; that it is gone is waited for by disks_stop(). */
+void disks_leave(struct disks *d);
 /* Of what has arrived nothing is watched any more. is_over: nobody writes to it, and what of it is whole is noted (partial.h). */
 void disks_close_images(struct disks *d, bool is_over);
 /* The disk's bulk round is here: nobody asks any more. */

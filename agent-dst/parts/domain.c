@@ -302,7 +302,7 @@ int domain_finish(struct domain *d, struct err *e)
 	}
 	if (d->guard.pid)
 		send(d->guard.fd, "", 1, MSG_NOSIGNAL);
-	rescuer_leave(&d->guard, true);
+	rescuer_leave(&d->guard, r != 0); /* what it was sent it finds, and the guest need not wait for that */
 	return r;
 }
 

@@ -1,8 +1,8 @@
 /*
  * qmp-libvirt.c: qmp_open_libvirt() of qmp.h: QMP of a guest of libvirt's, through libvirt.
  *
- * libvirt gives calls to several threads, so that of two commands either may come to QEMU first: each is sent when the one before it was answered.
- * What somebody waits for goes ahead of questions that nobody waits for, as the guest may stand still meanwhile.
+ * libvirt gives calls to several threads, so that of two commands either may come to QEMU first: each is sent when the one before it was answered, but for
+ * questions, of which several are under way. What somebody waits for goes ahead of questions that nobody waits for, as the guest may stand still meanwhile.
  * Its replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
  * of libvirt's about the guest, some time apart, before the last event counts as heard; one, if the kernel says that the guest's processors have not run
  * since it stood. libvirt tells nobody here of the end of a QEMU, so the process itself is watched.
@@ -25,9 +25,11 @@
 
 struct question {
 	struct question *next;
+	struct by_libvirt *by;
 	json_int_t id;
 	unsigned deadline_ms;
 	enum qmp_haste haste;
+	bool is_sent;
 	char *text;
 };
 
@@ -42,10 +44,8 @@ struct by_libvirt {
 	bool watching;
 	struct op ended;
 	struct timer gone;		/* some time after QEMU has ended: what it had said may still come */
-	struct question *first, **last; /* the first is under way */
+	struct question *first; /* those under way are before the others */
 };
-
-static void send_first(struct by_libvirt *by);
 
 static void question_free(struct question *question)
 {
@@ -53,16 +53,24 @@ static void question_free(struct question *question)
 	free(question);
 }
 
-/* The first has its answer, which may ask more. */
-static void answered(struct by_libvirt *by, const char *reply, const struct err *e)
+static void take_out(struct question *question)
 {
-	struct question *question = by->first;
+	struct question **at = &question->by->first;
 
-	by->first = question->next;
-	if (!by->first)
-		by->last = &by->first;
-	else
-		send_first(by);
+	while (*at != question)
+		at = &(*at)->next;
+	*at = question->next;
+}
+
+static void send_more(struct by_libvirt *by);
+
+/* Its callback may ask more. */
+static void answered(struct question *question, const char *reply, const struct err *e)
+{
+	struct by_libvirt *by = question->by;
+
+	take_out(question);
+	send_more(by);
 	qmp_carried_answer(by->q, question->id, reply, e);
 	question_free(question);
 }
@@ -72,44 +80,64 @@ static void on_reply(void *arg, const char *reply, const struct err *e)
 	answered(arg, reply, e);
 }
 
-static void send_first(struct by_libvirt *by)
+static int send_one(struct question *question, struct err *e)
 {
-	struct question *question = by->first;
-	struct err e;
+	int r = lv_monitor(question->by->v, &question->by->domain, question->text, question->deadline_ms, on_reply, question, e);
 
-	if (lv_monitor(by->v, &by->domain, question->text, question->deadline_ms, on_reply, by, &e))
-		answered(by, NULL, &e);
+	question->is_sent = !r;
+	return r;
 }
 
-/* Behind the first, which is under way, and behind all that is not a mere question. */
+/* Questions do not wait for one another, as it is the same in which order they come to QEMU. */
+static struct question *next_to_send(const struct by_libvirt *by)
+{
+	struct question *one = by->first;
+
+	while (one && one->is_sent && one->haste == QMP_QUESTION)
+		one = one->next;
+	return one && !one->is_sent && (one == by->first || one->haste == QMP_QUESTION) ? one : NULL;
+}
+
+static void send_more(struct by_libvirt *by)
+{
+	struct question *one;
+	struct err e;
+
+	while ((one = next_to_send(by)))
+		if (send_one(one, &e)) {
+			answered(one, NULL, &e); /* which sends the others */
+			return;
+		}
+}
+
+/* The last place, or behind all that is under way or is not a mere question. */
 static struct question **place_of(struct by_libvirt *by, enum qmp_haste haste)
 {
-	struct question **at = &by->first, **place = by->first && haste == QMP_WAITED_FOR ? &by->first->next : by->last;
+	struct question **at, **place = &by->first;
 
-	for (; haste == QMP_WAITED_FOR && *at; at = &(*at)->next)
-		if ((*at)->haste != QMP_QUESTION)
+	for (at = &by->first; *at; at = &(*at)->next)
+		if (haste != QMP_WAITED_FOR || (*at)->is_sent || (*at)->haste != QMP_QUESTION)
 			place = &(*at)->next;
 	return place;
 }
 
-/* The first of them is sent at once, and what libvirt does not take is told by whoever waits for it. */
+/* What can be sent is sent at once, and what libvirt does not take is told by whoever waits for it. */
 static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, enum qmp_haste haste,
 			struct err *e)
 {
 	struct by_libvirt *by = ctx;
 	struct question *question = xcalloc(1, sizeof(*question)), **place = place_of(by, haste);
-	int r = 0;
+	int r;
 
 	(void)q;
-	*question = (struct question){.next = *place, .id = id, .deadline_ms = deadline_ms, .haste = haste, .text = xstrdup(text)};
-	if (!by->first && (r = lv_monitor(by->v, &by->domain, text, deadline_ms, on_reply, by, e))) {
-		question_free(question);
-		return r;
-	}
+	*question = (struct question){.next = *place, .by = by, .id = id, .deadline_ms = deadline_ms, .haste = haste, .text = xstrdup(text)};
 	*place = question;
-	if (!question->next)
-		by->last = &question->next;
-	return 0;
+	r = next_to_send(by) == question ? send_one(question, e) : 0;
+	if (r) {
+		take_out(question);
+		question_free(question);
+	}
+	return r;
 }
 
 static void drain(void *ctx)
@@ -140,6 +168,7 @@ static void stands(void *ctx)
 static void close_all(void *ctx)
 {
 	struct by_libvirt *by = ctx;
+	struct question **at;
 	struct err e;
 
 	loop_timer_clear(by->loop, &by->gone);
@@ -148,11 +177,15 @@ static void close_all(void *ctx)
 	while (by->watching)
 		if (loop_step(by->loop, 1000, &e) < 0)
 			return;		       /* the kernel may still write to it */
-	while (by->first && by->first->next) { /* the first is libvirt's to answer */
-		struct question *next = by->first->next;
+	for (at = &by->first; *at;) { /* what is under way is libvirt's to answer */
+		struct question *one = *at;
 
-		by->first->next = next->next;
-		question_free(next);
+		if (one->is_sent) {
+			at = &one->next;
+			continue;
+		}
+		*at = one->next;
+		question_free(one);
 	}
 	lv_close(by->v);
 	lv_domain_fini(&by->domain);
@@ -209,7 +242,6 @@ int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct l
 	int r = 0;
 
 	*by = (struct by_libvirt){.loop = l, .v = v, .domain = *d, .pid = pid, .pidfd = pidfd_open(pid, 0)};
-	by->last = &by->first;
 	by->q = qmp_new_carried(l, name, pid, &carrier, by, h, ctx);
 	lv_attach(v, l, &handlers, by);
 	if (by->pidfd < 0)

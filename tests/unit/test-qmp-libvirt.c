@@ -111,6 +111,20 @@ static void test_command_waits_for_the_one_before(void **state)
 	assert_int_equal(heard.answers, 2); /* each has its one answer all the same */
 }
 
+/* The daemon keeps its reply back until it has two calls. */
+static void test_questions_do_not_wait_for_one_another(void **state)
+{
+	struct qmp *q = opened();
+
+	(void)state;
+	plan.held = 2;
+	qmp_send(q, "query-one", NULL, PATIENCE_MS, on_answer, NULL);
+	qmp_send(q, "query-two", NULL, PATIENCE_MS, on_answer, NULL);
+	run_for(&heard.answers, 2, PATIENCE_MS);
+	assert_int_equal(heard.answers, 2);
+	closed(q);
+}
+
 /* The last letters of the commands that libvirt was given, in their order. */
 static char order[16];
 
@@ -181,6 +195,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_version_is_asked),
 		cmocka_unit_test(test_command_waits_for_the_one_before),
+		cmocka_unit_test(test_questions_do_not_wait_for_one_another),
 		cmocka_unit_test(test_what_is_waited_for_overtakes_questions),
 		cmocka_unit_test(test_end_of_qemu_is_the_connections),
 		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
