@@ -390,7 +390,8 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 /* ---- subcommands ---- */
 
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
-			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net", "for", "end", "state-dir", NULL},
+			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net",	"for",
+											  "end",   "state-dir", NULL},
 			 *const failover_shown[] = {"planned",	       "max-downtime", "point",	  "peer-is-fenced", "map-net",	 "cancel",
 						    "runs-at-primary", "complete",     "verbose", "json",	    "state-dir", NULL};
 

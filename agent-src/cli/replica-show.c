@@ -65,8 +65,8 @@ static json_t *store_json(const char *guest, const char *dir)
 			json_array_append_new(list, point_json(&p.list[i]));
 		out = json_pack("{s:s,s:s,s:s,s:O*,s:O*,s:O*,s:O*,s:o}", "guest", guest, "role", "replica", "dir", dir, "from",
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
-				json_object_get(p.replica, "run"), "would_start",
-				json_object_get(p.replica, "would_start"), "points", list);
+				json_object_get(p.replica, "run"), "would_start", json_object_get(p.replica, "would_start"), "points",
+				list);
 		if (points_are_over(&p)) /* the guest has stayed here */
 			json_object_set_new(out, "over", json_true());
 	}

@@ -43,7 +43,7 @@ struct by_libvirt {
 	struct vcpu_time stood;
 	bool watching;
 	struct op ended;
-	struct timer gone;		/* some time after QEMU has ended: what it had said may still come */
+	struct timer gone;	/* some time after QEMU has ended: what it had said may still come */
 	struct question *first; /* those under way are before the others */
 };
 
@@ -130,7 +130,8 @@ static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *tex
 	int r;
 
 	(void)q;
-	*question = (struct question){.next = *place, .by = by, .id = id, .deadline_ms = deadline_ms, .haste = haste, .text = xstrdup(text)};
+	*question =
+		(struct question){.next = *place, .by = by, .id = id, .deadline_ms = deadline_ms, .haste = haste, .text = xstrdup(text)};
 	*place = question;
 	r = next_to_send(by) == question ? send_one(question, e) : 0;
 	if (r) {
@@ -176,7 +177,7 @@ static void close_all(void *ctx)
 		loop_cancel(by->loop, &by->ended);
 	while (by->watching)
 		if (loop_step(by->loop, 1000, &e) < 0)
-			return;		       /* the kernel may still write to it */
+			return;	      /* the kernel may still write to it */
 	for (at = &by->first; *at;) { /* what is under way is libvirt's to answer */
 		struct question *one = *at;
 
