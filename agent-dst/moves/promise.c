@@ -68,7 +68,7 @@ static uint64_t memory_to_come(const json_t *note)
 	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? process_resident_bytes((pid_t)pid) : 0);
 }
 
-/* Of that directory, or of the one in which it is to be made (in PREPARE). */
+/* The file system of that directory, or of the one in which it is to be made (in PREPARE). */
 static int stat_dir(const char *dir, struct stat *st)
 {
 	AUTO_FREE char *copy = xstrdup(dir);

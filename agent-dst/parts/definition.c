@@ -118,7 +118,7 @@ static bool is_there(struct lv *v, const char *kind, const char *name)
 	return !strcmp(kind, "bridge") ? is_bridge(name) : !lv_network(v, name, &active, &ignored) && active;
 }
 
-/* What this host's owner calls by that label, of the same kind if there is one: "bridge:br0", malloc'ed; NULL: nothing. */
+/* The network that this host's owner calls by that label, of the same kind if there is one: "bridge:br0", malloc'ed; NULL: nothing. */
 static char *find_labelled(struct lv *v, const char *label, const char *kind)
 {
 	static const char *const kinds[] = {"bridge", "network"};

@@ -63,7 +63,7 @@ static bool is_ours(const struct attempt *a, const struct points *store)
 	return !strcmp(json_text(json_object_get(store->replica, "run"), "attempt") ?: "", attempt_id_format(a->id, id));
 }
 
-/* What failover's --complete needs to know, and by which an undo knows that it was this attempt. */
+/* The run as failover's --complete needs to know it, and by which an undo knows that it was this attempt. */
 static json_t *describe_run(const struct attempt *a, const json_t *detail, pid_t pid, uint64_t start_time)
 {
 	AUTO_FREE char *boot = boot_id();

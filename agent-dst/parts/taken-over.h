@@ -21,7 +21,7 @@ int taken_over_hold(struct arriving_point *a, struct err *e);
 int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, struct err *e);
 /* Whether the move by which the guest came, of which the store says so, is not over yet. */
 bool taken_over_is_unsettled(const char *state_dir, const json_t *run);
-/* As part_undo.undo: the primary is what it was, unless the guest runs here. */
+/* Undoes, as part_undo.undo: the primary is what it was, unless the guest runs here. */
 int taken_over_undo(struct part *p, const json_t *detail, struct err *e);
 
 #endif

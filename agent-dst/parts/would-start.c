@@ -27,7 +27,7 @@ struct imagined {
 
 /* ---- it ---- */
 
-/* It boots here, and is nobody's yet. A guest that was emulated may boot with KVM. */
+/* The guest boots here, and is nobody's yet. One that was emulated may boot with KVM. */
 static json_t *description_of(const struct target *t)
 {
 	json_t *d = json_copy(t->description);

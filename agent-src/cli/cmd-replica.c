@@ -209,7 +209,7 @@ static int say_gone(const char *guest)
 	return EXIT_REFUSED;
 }
 
-/* It may have been taken away since it was read: by the guest, or as that was taken over. */
+/* The settings may have been taken away since they were read: by the guest, or as that was taken over. */
 static int save_again(struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");

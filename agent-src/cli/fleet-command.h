@@ -49,7 +49,7 @@ int fleet_migrate(int argc, char **argv);
 
 /* fleet-guests.c. Adds all that run here, and are there by none of these words yet. */
 int fleet_find_running(struct fleet_command *c, struct err *e);
-/* Those that are shut down: libvirt's, if --with-off is said, and --off's. */
+/* Guests that are shut down: libvirt's, if --with-off is said, and --off's. */
 void fleet_find_off(struct fleet_command *c);
 bool fleet_is_off(const struct fleet_command *c, const char *name);
 void fleet_add_guest(struct fleet_command *c, const char *name);

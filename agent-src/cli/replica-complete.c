@@ -88,7 +88,7 @@ static int flatten_all(struct run *r, struct err *e)
 	return k;
 }
 
-/* Of one that came as it ran the move may be decided by who has the term. */
+/* The move of a guest that came as it ran may be decided by who has the term. */
 static int check_settled(const struct replica_conf *c, const json_t *run, const char *guest, struct err *e)
 {
 	AUTO_FREE char *journal = xasprintf("%s/%s-dst.journal", c->state_dir, json_text(run, "attempt") ?: "");

@@ -36,7 +36,7 @@ char *replica_path(const char *state_dir, const char *guest, const char *suffix)
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 /* Durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
-/* Of one that was loaded: c->o and c->sync become those of an attempt of that kind. */
+/* Settings that were loaded: c->o and c->sync become those of an attempt of that kind. */
 void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how);
 /* NULL: nothing of it is known yet. */
 json_t *replica_state_load(const char *state_dir, const char *guest);

@@ -278,11 +278,13 @@ static void rename_guest(struct run *r)
 	}
 }
 
-/* Cards of a trial lead nowhere, unless it is said where; those of the guest as they do at its primary, or as is said. */
+/* Cards of a trial lead nowhere, unless it is said where; those of the guest as is said, here or when its replica was begun, or as they do at its primary. */
 static size_t map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map *out,
 		       size_t most)
 {
 	bool is_test = !strcmp(r->kind, "test");
+	const char *nic;
+	json_t *what;
 	size_t n = 0, i;
 
 	for (i = 0; i < c->o.map_net.count && n < most; i++) {
@@ -291,6 +293,9 @@ static size_t map_nets(const struct run *r, const struct replica_conf *c, const 
 		*value++ = '\0';
 		out[n++] = (struct args_net_map){word, value};
 	}
+	json_object_foreach(json_object_get(json_object_get(r->point->json, "guest"), "map_net"), nic, what)
+		if (!is_test && !c->o.map_net.count && json_string_value(what) && n < most)
+			out[n++] = (struct args_net_map){nic, json_string_value(what)};
 	for (i = 0; is_test && !c->o.map_net.count && i < looked->nic_count && n < most; i++)
 		out[n++] = (struct args_net_map){looked->nics[i].netdev ?: looked->nics[i].device ?: looked->nics[i].mac, "none"};
 	return n;

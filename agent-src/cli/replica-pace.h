@@ -21,7 +21,7 @@ double replica_due(const struct replica_attempt *last, double every);
  * started over and over makes no more points than one that is not. */
 double replica_first_due(double now, double age, double every);
 
-/* What has been said of failures: each reason once, and that it is over. */
+/* The words that were said of failures: each reason once, and that it is over. */
 struct replica_word {
 	unsigned code;	  /* of the failure that was told last; 0: none */
 	char reason[256]; /* without words that have a digit in them */

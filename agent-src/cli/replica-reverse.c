@@ -82,7 +82,7 @@ static int see_to_disks(struct replica_conf *c, const char *guest)
 
 /* ---- old disks there ---- */
 
-/* Those that it has here still under the name that it got; another may have come since, or they were moved. */
+/* Disks that the guest has here still under the name that they got; another may have come since, or they were moved. */
 static void take_old_disks(struct replica_conf *c, const char *guest, const struct points *p)
 {
 	static char *pairs[POINT_DISKS_MAX]; /* as long as the command goes on */

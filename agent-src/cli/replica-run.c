@@ -50,7 +50,7 @@ static double now_s(void)
 
 /* ---- a point ---- */
 
-/* It rolls back when we are to end. Its exit code. */
+/* The process rolls back when we are to end. Returns its exit code. */
 static unsigned sync_in_child(const char *guest)
 {
 	AUTO_FREE char *program = program_beside("vmferry");

@@ -114,7 +114,7 @@ static void print_would_start(const json_t *o, const char *where)
 		printf("    note: %s\n", json_string_value(one) ?: "?");
 }
 
-/* Those of a plan stand with it. */
+/* Sentences of a plan stand with it. */
 static void print_why(const json_t *o)
 {
 	json_t *one;

@@ -4,7 +4,7 @@
 
 #include "replica-conf.h"
 
-/* What the primary knows of its guest's replica, with its health: the object of status --json; a new reference. state: replica_state_load(). */
+/* The primary's knowledge of its guest's replica, with its health: the object of status --json; a new reference. state: replica_state_load(). */
 json_t *replica_row(const struct replica_conf *c, const char *guest, const json_t *state);
 /* Such of all guests (only: of that one), and of replicas that are here: an array. */
 json_t *replica_everything(const char *state_dir, const char *only);

@@ -89,7 +89,7 @@ static void print_jobs(FILE *to, const json_t *jobs)
 
 /* ---- replicas ---- */
 
-/* Of a primary, but for the last two, which are of the replica's host. */
+/* Metrics of a primary, but for the last two, which are of the replica's host. */
 static const struct replica_family {
 	struct family f;
 	const char *type, *role;

@@ -4,7 +4,7 @@
 
 #include "qemu-discover.h"
 
-/* What is run: a script, or another program that starts a guest. */
+/* The program that is run: a script, or another program that starts a guest. */
 struct script_call {
 	char *const *words; /* its whole path, its own words, and a NULL */
 	const char *dir;    /* NULL: ours */

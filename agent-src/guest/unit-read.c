@@ -304,7 +304,7 @@ static void look_around(struct surroundings *s, const char *unit)
 
 /* ---- one that runs a script ---- */
 
-/* What systemd.exec(5) gives a program, and the unit's own. */
+/* The environment that systemd.exec(5) gives a program, and the unit's own. */
 static char **environment_of(const struct kv_list *l, const struct surroundings *s, struct err *e)
 {
 	AUTO_FREE char *first =

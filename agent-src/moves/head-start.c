@@ -150,7 +150,7 @@ static bool is_served(const struct qemu_opt *opt)
 	return yes;
 }
 
-/* Who serves a guest from another process (virtiofsd, a software switch) must be started before it; here it would be started at once. */
+/* A process that serves the guest (virtiofsd, a software switch) must be started before it; here the guest would be started at once. */
 static int check_companions(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	const struct guest_line *l = &t->src.guest.line;

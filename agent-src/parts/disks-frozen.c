@@ -81,7 +81,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	return r;
 }
 
-/* What is in the way of a run there is in no point's way. */
+/* Obstacles of a run there are in no point's way. */
 static void take_plan(struct disks *ds, json_t *would_start)
 {
 	struct replica_sync *sync = ds->since.sync;

@@ -97,7 +97,7 @@ static uint64_t bytes_in(json_t *nodes, const struct disk *d, const char *name)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* What is to be sent at most: the older bitmap's may be there already. */
+/* Bytes that are to be sent at most: the older bitmap's may be there already. */
 static uint64_t bytes_since(const struct disks *ds, json_t *nodes, const struct disk *d)
 {
 	char name[POINT_BITMAP_NAME];

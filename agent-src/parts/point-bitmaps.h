@@ -28,7 +28,7 @@ struct point_bitmaps {
 };
 
 void point_bitmap_name(const struct disks *ds, char out[POINT_BITMAP_NAME], uint64_t number);
-/* One of this pair's: it is of no use where the guest goes to. */
+/* Whether it is a bitmap of this pair's, of no use where the guest goes to. */
 bool point_bitmap_is_own(const struct disks *ds, const char *name);
 /* The first round of a move is what was written since the point on which its disks begin. */
 bool point_bitmaps_are_round_0(const struct disks *ds);
@@ -36,7 +36,7 @@ bool point_bitmaps_are_round_0(const struct disks *ds);
 int point_bitmaps_look(struct disks *ds, struct err *e);
 /* Member `replica` of DESCRIBE. */
 void point_bitmaps_describe(const struct disks *ds, json_t *out);
-/* What ACCEPT says of it. -EPROTO. */
+/* Takes what ACCEPT says of it. -EPROTO. */
 int point_bitmaps_agree(struct disks *ds, const json_t *accept, struct err *e);
 /* From here on bitmap `from` records on all disks, alone; or there is none. */
 int point_bitmaps_settle(struct disks *ds, struct err *e);

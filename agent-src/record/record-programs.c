@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /*
- * What asks QEMU of itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, and
+ * A question to QEMU about itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, and
  * the real program. A script may have put something else in place of a descriptor, as of a lock, or closed them.
  */
 static const char recorder[] =
@@ -23,7 +23,7 @@ static const char recorder[] =
 	"[ $f != 0 ] || { exec 8>" RECORD_PIPE "; f=8; }\n"
 	"printf '%s\\0' " RECORD_MARK " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
 
-/* What prepares a host for a guest, or comes after it. */
+/* Programs that prepare a host for a guest, or come after it. */
 static const char *const nothing_s[] = {"ip",	     "brctl",	    "ifconfig",	 "tunctl",     "ovs-vsctl",	"iptables",
 					"ip6tables", "nft",	    "tc",	 "ethtool",    "nmcli",		"modprobe",
 					"rmmod",     "sysctl",	    "systemctl", "udevadm",    "driverctl",	"cpupower",
@@ -38,7 +38,7 @@ static const char *const nothing_s[] = {"ip",	     "brctl",	    "ifconfig",	 "tu
 /* Beginnings of the text of a program that runs another one, which stands behind options of its own: those that have their value in the next word. */
 #define BEHIND_OPTIONS(valued)                                                                                                             \
 	"while :; do case $1 in " valued ") shift 2 ;; --) shift; break ;; -* | *=*) shift ;; *) break ;; esac; done\n"
-/* One that has it as text for a shell, behind -c, or, of runuser, as words behind -u USER. */
+/* A program that has it as text for a shell, behind -c, or, of runuser, as words behind -u USER. */
 #define BY_A_SHELL                                                                                                                         \
 	"while [ $# -gt 0 ]; do case $1 in -c | --command) exec /bin/sh -c \"$2\" ;; --command=*) exec /bin/sh -c \"${1#*=}\" ;;\n"        \
 	"-u | --user) u=1; shift 2 ;; -g | -G | -s | -w | --group | --shell) shift 2 ;; --) shift; [ \"$u\" ] && exec \"$@\" ;;\n"         \

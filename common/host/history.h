@@ -19,7 +19,7 @@
 /* Adds an entry (borrowed; "at" is set here) to the file, and a line about it to the system's log (syslog(3)). The file is whole at any moment, and two
  * agents do not lose each other's entries. An error is one of the file. */
 int history_add(const char *state_dir, json_t *entry, struct err *e);
-/* Of what happens all day, and has a list of its own: counts it in the totals alone. */
+/* Counts in the totals alone what happens all day, and has a list of its own. */
 int history_count(const char *state_dir, json_t *entry, struct err *e);
 /* A new reference to an array, the newest last: of that guest, or of all (NULL). Empty where there is no file; what cannot be read in it is left out. */
 json_t *history_read(const char *state_dir, const char *guest);

@@ -39,7 +39,7 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 /* Every thread of it stands, as SIGSTOP leaves them; false, too, if that cannot be told. */
 bool process_is_held(pid_t pid, uint64_t start_time);
 
-/* It was sent that signal and has not acted on it, as one that is held does not. */
+/* Whether the process was sent that signal and has not acted on it, as one that is held does not. */
 bool process_awaits_signal(pid_t pid, int signal);
 
 /* What a program that was run to its end printed, on either stream, cut to what fits; status as of exit(3), 128 + N after

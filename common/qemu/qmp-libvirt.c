@@ -121,7 +121,7 @@ static struct question **place_of(struct by_libvirt *by, enum qmp_haste haste)
 	return place;
 }
 
-/* What can be sent is sent at once, and what libvirt does not take is told by whoever waits for it. */
+/* Commands that can be sent are sent at once, and what libvirt does not take is told by whoever waits for it. */
 static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, enum qmp_haste haste,
 			struct err *e)
 {

@@ -298,7 +298,7 @@ static void send_done(struct op *op, int res, uint32_t flags)
 		flush_tx(q);
 }
 
-/* Of a call that waits. */
+/* The state of a call that waits. */
 struct waiter {
 	bool done;
 	json_t *ret;

@@ -21,7 +21,7 @@ static char *path_of(const char *state_dir, const char *guest, const char *suffi
 	return xasprintf("%s/replica/%s.%s", state_dir, name, suffix);
 }
 
-/* What stands behind that word in a line of its own; NULL: no line begins so. */
+/* The value behind that word in a line of its own; NULL: no line begins so. */
 static const char *value_of(const char *text, const char *word)
 {
 	size_t n = strlen(word);

@@ -111,7 +111,7 @@ static void libvirt_forgets_it_by_confirm(void **state)
 
 static bool ended_unasked;
 
-/* As libvirt does: it asks its QEMU to end, and waits. */
+/* The played libvirt asks its QEMU to end, and waits, as the real one does. */
 static void confirm_waits_for_its_end(int32_t procedure)
 {
 	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL, unasked = now_ns() + UNASKED_MS * 1000000ULL;

@@ -58,7 +58,7 @@ static struct ticket *another_comes(void)
 	return t;
 }
 
-/* As long as hooks may take it waits; a move that was not accepted, or has begun, is none that could be late. */
+/* The turn waits as long as hooks may take; a move that was not accepted, or has begun, is none that could be late. */
 static void it_is_kept_while_hooks_run(void **state)
 {
 	(void)state;
