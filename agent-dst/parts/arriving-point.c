@@ -366,11 +366,11 @@ static int mend(struct arriving_point *a, struct err *e)
 
 static int make_draft(struct arriving_point *a, struct err *e)
 {
-	int lock, r = points_lock(a->store.dir, &lock, e);
+	int lock, r = points_session(a->store.dir, &a->session_fd, e) ?: points_lock(a->store.dir, &lock, e);
 
 	if (r)
 		return r;
-	r = points_session(a->store.dir, &a->session_fd, e) ?: plan_again(a, e) ?: mend(a, e);
+	r = plan_again(a, e) ?: mend(a, e);
 	if (!r && a->planned)
 		r = taken_over_prepare(a, e);
 	else if (!r)
@@ -490,9 +490,6 @@ void arriving_point_prune(struct arriving_point *a)
 	if (!dir || points_lock(dir, &lock, &e))
 		return;
 	points_close(&a->store);
-	if (a->session_fd >= 0) /* who makes the next point waits for the lock rather than for us */
-		close(a->session_fd);
-	a->session_fd = -1;
 	if (points_read(&a->store, dir, &e) || points_mend(&a->store, &e) ||
 	    keep_rule_parse(json_text(a->store.replica, "keep") ?: "", &k, &e) || points_prune(&a->store, &k, &dropped, &e))
 		log_error("no point of %s is dropped this time: %s", dir, e.msg);

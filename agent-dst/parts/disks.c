@@ -215,7 +215,7 @@ static struct qmp *writer(const struct disks *ds)
 /* Its old copy is an image that only QEMU reads. A disk of the guest's own bytes is no reason to take a file for one. */
 static bool has_old_image(const struct arriving_disk *d)
 {
-	return d->old.path && (!is_raw(d) || d->of_qcow2) && old_copy_is_qcow2(&d->old);
+	return d->old.path && !d->as_file && (!is_raw(d) || d->of_qcow2) && old_copy_is_qcow2(&d->old);
 }
 
 static bool needs_qemu(const struct arriving_disk *d)

@@ -330,9 +330,9 @@ static int remove_store(const struct replica_conf *c, const char *guest, const c
 	AUTO_FREE char *run = xasprintf("%s/run", dir);
 	struct points p = {.dir = NULL};
 	struct err e;
-	int lock = -1, session = -1, r = points_lock(dir, &lock, &e);
+	int lock = -1, r = points_lock(dir, &lock, &e);
 
-	r = r ?: points_session(dir, &session, &e) ?: points_read(&p, dir, &e);
+	r = r ?: points_read(&p, dir, &e);
 	if (!r && json_object_get(p.replica, "run"))
 		r = err_set(&e, EBUSY,
 			    "guest %s runs here from a point of its replica: vmferry replica failover %s --complete or --cancel first",
@@ -341,8 +341,6 @@ static int remove_store(const struct replica_conf *c, const char *guest, const c
 		r = err_set(&e, EBUSY, "%s is there: a move of guest %s to here is not settled (vmferry recover at its primary)", run,
 			    guest);
 	r = r == -ENOENT ? 0 : r ?: points_remove_all(&p, &e);
-	if (session >= 0)
-		close(session);
 	if (lock >= 0)
 		close(lock);
 	points_close(&p);

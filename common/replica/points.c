@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define LOCK_MS	     30000
-#define SESSION_MS   2000
+#define SESSION_MS   10000
 #define LOCK_LOOK_MS 20
 #define JSON_MAX     (1024 * 1024)
 #define NUMBER_MAX   999999999
@@ -146,13 +146,18 @@ int points_lock_now(const char *dir, int *fd, struct err *e)
 	return lock_store(dir, 0, fd, e);
 }
 
-int points_session(const char *dir, int *fd, struct err *e)
+static int lock_session(const char *dir, unsigned most_ms, int *fd, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/session", dir);
-	int r = take_lock(path, SESSION_MS, fd, e);
+	int r = take_lock(path, most_ms, fd, e);
 
 	return r == -EBUSY ? err_set(e, EBUSY, "another point is being made in %s; that ends within a minute if its source is gone", dir)
 			   : r;
+}
+
+int points_session(const char *dir, int *fd, struct err *e)
+{
+	return lock_session(dir, SESSION_MS, fd, e);
 }
 
 static bool is_plain(const char *name)
@@ -458,7 +463,7 @@ int points_sweep(struct points *p, struct err *e)
 static int remove_points(struct points *p, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *session = xasprintf("%s/session", p->dir);
-	int fd, r = points_session(p->dir, &fd, e);
+	int fd, r = lock_session(p->dir, 0, &fd, e); /* whose owner waits for our lock */
 
 	if (!r)
 		close(fd);

@@ -48,7 +48,7 @@ int points_create(const char *dir, const json_t *replica, struct err *e);
 int points_lock(const char *dir, int *fd, struct err *e);
 /* The same without a wait: a guest stands meanwhile. */
 int points_lock_now(const char *dir, int *fd, struct err *e);
-/* The same for whoever makes a point, or removes any; waits for who has just made one. */
+/* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not stay. */
 int points_session(const char *dir, int *fd, struct err *e);
 /* -ENOENT: there is none. points_close() in any case. */
 int points_read(struct points *p, const char *dir, struct err *e);

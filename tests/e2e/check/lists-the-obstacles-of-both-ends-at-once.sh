@@ -93,9 +93,9 @@ guest_stop a
 exec 9<"$DIR/a.raw"
 touch "$DIR/there/d1.qcow2"
 GUEST_PID[a]=
-try check --how cold --disk-dir "$DIR/there" --chain flatten -- "$QEMU" -name a -device vhost-user-fs-pci -fsdev proxy,id=f \
+try check --how cold --disk-dir "$DIR/there" --chain flatten -- "$QEMU" -name a -fsdev proxy,id=f \
 	-drive "file=$DIR/a.raw,format=raw" -drive "file=$DIR/d1.qcow2,format=qcow2"
-lists '--chain flatten needs a guest that runs' "a.raw is open in process" '-device vhost-user-fs-pci' '-fsdev proxy' 'there/d1.qcow2 exists already'
+lists '--chain flatten needs a guest that runs' "a.raw is open in process" '-fsdev proxy' 'there/d1.qcow2 exists already'
 exec 9<&-
 rm "$DIR"/there/*
 STATUS=0 try check --how cold --disk-dir "$DIR/there" -- "$QEMU" -name a -drive "file=$DIR/a.raw,format=raw" -drive "file=$DIR/d1.qcow2,format=qcow2"
