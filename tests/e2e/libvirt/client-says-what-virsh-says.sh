@@ -33,49 +33,49 @@ uuid_of() { # GUEST
 }
 
 # Guests that do not run, one with a secret in its definition.
-image=$LIBVIRT_GUESTS/web.qcow2
+image=$LIBVIRT_GUESTS/depot.qcow2
 guest_disk "$(libvirt_at a "$image")" qcow2 16M
-LIBVIRT_DEVICES="<graphics type='vnc' passwd='geheim'/>" libvirt_xml web "$image:qcow2" >"$DIR/web.xml"
-assert_eq "$(asked define "$DIR/web.xml")" "-1 $(uuid_of web) web" "define"
+LIBVIRT_DEVICES="<graphics type='vnc' passwd='geheim'/>" libvirt_xml depot "$image:qcow2" >"$DIR/depot.xml"
+assert_eq "$(asked define "$DIR/depot.xml")" "-1 $(uuid_of depot) depot" "define"
 libvirt_define a other
-assert_eq "$(asked domains | sort)" "$(printf -- '-1 %s %s\n' "$(uuid_of other)" other "$(uuid_of web)" web | sort)" domains
-assert_eq "$(asked lookup web)" "-1 $(uuid_of web) web" lookup
-same "dumpxml --security-info --inactive web" xml web inactive
-asked xml web | says geheim || fail "the definition lacks its secret"
+assert_eq "$(asked domains | sort)" "$(printf -- '-1 %s %s\n' "$(uuid_of other)" other "$(uuid_of depot)" depot | sort)" domains
+assert_eq "$(asked lookup depot)" "-1 $(uuid_of depot) depot" lookup
+same "dumpxml --security-info --inactive depot" xml depot inactive
+asked xml depot | says geheim || fail "the definition lacks its secret"
 refused 2 "no domain with matching name 'nobody'" lookup nobody
-refused 17 "already exists" define <(libvirt_xml web | sed 's|<name>|<uuid>11111111-1111-4111-8111-111111111111</uuid>&|')
+refused 17 "already exists" define <(libvirt_xml depot | sed 's|<name>|<uuid>11111111-1111-4111-8111-111111111111</uuid>&|')
 refused 121 "cannot define the guest" define <(echo "<domain/>")
 assert_eq "$(asked version)" "$(v version | sed -n 's/^Using library: libvirt //p' | awk -F. '{ print $1 * 1000000 + $2 * 1000 + $3 }') system" version
 
-asked autostart web on
-[[ $(v dominfo web) =~ Autostart:\ +enable ]] || fail "virsh does not see autostart"
-assert_eq "$(asked autostart web)" yes autostart
-asked autostart web off
-[[ $(v dominfo web) =~ Autostart:\ +disable ]] || fail "virsh sees autostart"
-assert_eq "$(asked autostart web) $(asked persistent web) $(asked managed-save web) $(asked checkpoints web)" "no yes no 0" "of a guest at rest"
-assert_eq "$(asked state web)" "5 0" "state of a guest at rest"
+asked autostart depot on
+[[ $(v dominfo depot) =~ Autostart:\ +enable ]] || fail "virsh does not see autostart"
+assert_eq "$(asked autostart depot)" yes autostart
+asked autostart depot off
+[[ $(v dominfo depot) =~ Autostart:\ +disable ]] || fail "virsh sees autostart"
+assert_eq "$(asked autostart depot) $(asked persistent depot) $(asked managed-save depot) $(asked checkpoints depot)" "no yes no 0" "of a guest at rest"
+assert_eq "$(asked state depot)" "5 0" "state of a guest at rest"
 
 # Its snapshots are forgotten with it, and noted again: parents first.
-assert_eq "$(asked snapshots web)" "current " snapshots
-for name in one two; do v snapshot-create-as web "$name"; done >/dev/null
-v snapshot-revert web one
-v snapshot-create-as web three >/dev/null
-tree=$(v snapshot-list web --tree)
-asked snapshots web >"$DIR/snapshots"
+assert_eq "$(asked snapshots depot)" "current " snapshots
+for name in one two; do v snapshot-create-as depot "$name"; done >/dev/null
+v snapshot-revert depot one
+v snapshot-create-as depot three >/dev/null
+tree=$(v snapshot-list depot --tree)
+asked snapshots depot >"$DIR/snapshots"
 assert_eq "$(head -n 1 "$DIR/snapshots")" "current three" "current snapshot"
 csplit -s -z -f "$DIR/snapshot-" "$DIR/snapshots" '/^<domainsnapshot>/' '{*}'
-v dumpxml --security-info --inactive web >"$DIR/web.xml"
-asked undefine web
-refused 2 "no domain" lookup web
-asked define "$DIR/web.xml" >/dev/null
+v dumpxml --security-info --inactive depot >"$DIR/depot.xml"
+asked undefine depot
+refused 2 "no domain" lookup depot
+asked define "$DIR/depot.xml" >/dev/null
 for number in 01 02 03; do
 	current=
 	! grep -q '<name>three</name>' "$DIR/snapshot-$number" || current=current
-	asked redefine web "$DIR/snapshot-$number" $current
+	asked redefine depot "$DIR/snapshot-$number" $current
 done
-assert_eq "$(v snapshot-list web --tree)" "$tree" "tree of snapshots"
-assert_eq "$(v snapshot-current web --name)" three "virsh's current snapshot"
-asked snapshots web | sort >"$DIR/again" # those of one parent come in any order
+assert_eq "$(v snapshot-list depot --tree)" "$tree" "tree of snapshots"
+assert_eq "$(v snapshot-current depot --name)" three "virsh's current snapshot"
+asked snapshots depot | sort >"$DIR/again" # those of one parent come in any order
 sort "$DIR/snapshots" | cmp - "$DIR/again" || fail "snapshots that were noted again are others: $(sort "$DIR/snapshots" | diff - "$DIR/again")"
 
 # A guest that runs.
@@ -89,7 +89,7 @@ assert_eq "$(asked managed-save other)" yes managed-save
 refused 114 "managed save" undefine other
 v managedsave-remove other
 asked undefine other
-assert_eq "$(asked domains)" "-1 $(uuid_of web) web" "domains at the end"
+assert_eq "$(asked domains)" "-1 $(uuid_of depot) depot" "domains at the end"
 
 # Networks, pools, volumes, secrets.
 refused 2 "no network" network nobody
@@ -104,7 +104,7 @@ assert_eq "$(asked pool images)" "no
 $(v pool-dumpxml images)" "a pool"
 v pool-start images >/dev/null
 assert_eq "$(asked pool images | head -n 1)" yes "a pool that is active"
-assert_eq "$(asked volume-path images web.qcow2) $(asked volume-pool "$image")" "$image images" "a volume"
+assert_eq "$(asked volume-path images depot.qcow2) $(asked volume-pool "$image")" "$image images" "a volume"
 refused 2 "no storage vol" volume-path images new.raw
 guest_disk "$(libvirt_at a "$LIBVIRT_GUESTS/new.raw")" raw 1M
 refused 2 "no storage vol" volume-pool "$LIBVIRT_GUESTS/new.raw"
@@ -119,4 +119,4 @@ same "domcapabilities --virttype qemu --arch x86_64 --machine q35 --emulatorbin 
 libvirt_stop a
 refused 2 "nobody listens" domains
 libvirt_start_daemon a
-assert_eq "$(asked domains)" "-1 $(uuid_of web) web" "after another start"
+assert_eq "$(asked domains)" "-1 $(uuid_of depot) depot" "after another start"

@@ -6,7 +6,7 @@
 export TINY=yes MEM=64
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
-NAME=web-$$ # other tests' guests are on this machine, too
+NAME=blog-$$ # other tests' guests are on this machine, too
 libvirt_hold a # a host as the other one, without a libvirtd
 LIBVIRT_PID[a]=${LIBVIRT_HELD[a]}
 libvirt_find

@@ -20,48 +20,48 @@ moves() { # STATUS GUEST OPTION...: from a to b, cold
 
 # --- one that boots --------------------------------------------------------------------------
 
-"$QEMU_IMG" create -q -f qcow2 "$at_a/web.qcow2" 16M
+"$QEMU_IMG" create -q -f qcow2 "$at_a/wiki.qcow2" 16M
 guest_disk "$at_a/data.qcow2" qcow2 16M
 WITNESS="ram_mb=4 rate=100 disks=vda,vdb disk_rate=20 disk_mb=8" \
-	libvirt_define a web "$LIBVIRT_GUESTS/web.qcow2:qcow2" "$LIBVIRT_GUESTS/data.qcow2:qcow2"
-libvirt_in a virsh -q snapshot-create-as web first >/dev/null
-libvirt_in a virsh -q autostart web >/dev/null
+	libvirt_define a wiki "$LIBVIRT_GUESTS/wiki.qcow2:qcow2" "$LIBVIRT_GUESTS/data.qcow2:qcow2"
+libvirt_in a virsh -q snapshot-create-as wiki first >/dev/null
+libvirt_in a virsh -q autostart wiki >/dev/null
 facts() {
-	libvirt_in a virsh dumpxml --security-info --inactive web
-	libvirt_in a virsh -q snapshot-list web --tree
-	libvirt_in a virsh dominfo web | grep -E 'Autostart|Persistent|UUID'
-	md5sum "$at_a/web.qcow2" "$at_a/data.qcow2"
+	libvirt_in a virsh dumpxml --security-info --inactive wiki
+	libvirt_in a virsh -q snapshot-list wiki --tree
+	libvirt_in a virsh dominfo wiki | grep -E 'Autostart|Persistent|UUID'
+	md5sum "$at_a/wiki.qcow2" "$at_a/data.qcow2"
 }
 facts >"$DIR/before"
 
-moves 3 web
+moves 3 wiki
 assert_result '"--as plain" in r["reason"] and r["guest"] == "source"'
-vmferry_at a check web "${ADDRESS_AT[b]}" --how cold --as plain >"$DIR/check" 2>&1 || fail "check refuses it: $(cat "$DIR/check")"
+vmferry_at a check wiki "${ADDRESS_AT[b]}" --how cold --as plain >"$DIR/check" 2>&1 || fail "check refuses it: $(cat "$DIR/check")"
 grep -q 'knows of 1 snapshot of it' "$DIR/check" || fail "check does not tell of its snapshot: $(cat "$DIR/check")"
 grep -q -- '--install-unit has it started there' "$DIR/check" || fail "check does not tell of its autostart: $(cat "$DIR/check")"
 facts | diff "$DIR/before" - || fail "it is not as it was"
 
 # The agent dies: its guard has libvirt define the guest again.
-VMFERRY_FAULT=src-undefined:kill libvirt_move_start a b web --how cold --as plain
+VMFERRY_FAULT=src-undefined:kill libvirt_move_start a b wiki --how cold --as plain
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 wait "$MOVE_PID" 2>/dev/null || true
-defined_again() { [[ $(defined_at a) == web ]]; }
+defined_again() { [[ $(defined_at a) == wiki ]]; }
 wait_for 30 defined_again || fail "libvirt does not have it again"
-vmferry_at a recover web >"$DIR/recover" 2>&1 || true
+vmferry_at a recover wiki >"$DIR/recover" 2>&1 || true
 facts | diff "$DIR/before" - || fail "it is not back as it was: $(cat "$DIR/recover")"
 assert_nothing_unfinished
 
-moves 0 web --as plain --start
+moves 0 wiki --as plain --start
 assert_result 'r["verified"] and r["started_pid"] and "defined" not in r'
 assert_eq "$(defined_at a)" "" "guests of libvirt"
-grep -q "<name>web</name>" "$(result 'r["definition_left"]')" || fail "nothing has its definition"
-guest_adopt web "$(result 'r["started_pid"]')"
-there=$at_b/web.serial2
+grep -q "<name>wiki</name>" "$(result 'r["definition_left"]')" || fail "nothing has its definition"
+guest_adopt wiki "$(result 'r["started_pid"]')"
+there=$at_b/wiki.serial2
 wait_for 60 "$ASK" order "$there" ping 1 >/dev/null 2>&1 || fail "it does not come up there"
 guest_verify "$there" blocks
-[[ -S $at_b/web.qmp ]] || fail "it has no monitor"
-"$QEMU_IMG" snapshot -l -U "$at_b/web.qcow2" | says first || fail "its snapshot has not gone along"
-qmp "$at_b/web.qmp" '{"execute": "quit"}' >/dev/null
+[[ -S $at_b/wiki.qmp ]] || fail "it has no monitor"
+"$QEMU_IMG" snapshot -l -U "$at_b/wiki.qcow2" | says first || fail "its snapshot has not gone along"
+qmp "$at_b/wiki.qmp" '{"execute": "quit"}' >/dev/null
 assert_nothing_unfinished
 
 # --- one with UEFI variables and a TPM --------------------------------------------------------

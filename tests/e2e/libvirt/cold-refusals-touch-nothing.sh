@@ -9,8 +9,8 @@ export TINY=yes MEM=32
 libvirt_host a
 libvirt_host b
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS") at_b=$(libvirt_at b "$LIBVIRT_GUESTS")
-NAME=web-$$ # of its own: QEMUs of this machine are found by name from everywhere
-image=$LIBVIRT_GUESTS/web.raw
+NAME=news-$$ # of its own: QEMUs of this machine are found by name from everywhere
+image=$LIBVIRT_GUESTS/news.raw
 
 v() { # HOST VIRSH'S WORDS...
 	libvirt_in "$1" virsh -q "${@:2}" >/dev/null || fail "virsh at $1: ${*:2}"
@@ -48,7 +48,7 @@ refused() { # PATTERN [OPTION...]: of the guest as it is now, which `check` says
 	assert_untouched
 }
 
-head -c 2M /dev/urandom >"$at_a/web.raw"
+head -c 2M /dev/urandom >"$at_a/news.raw"
 WITNESS="ram_mb=4 rate=0" libvirt_define a "$NAME" "$image:raw"
 v a autostart $NAME
 listen_at a

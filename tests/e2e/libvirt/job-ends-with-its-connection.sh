@@ -42,63 +42,63 @@ kill_steps() { # CONNECTION
 }
 
 state() { # HOST
-	libvirt_in "$1" virsh -q domstate web --reason 2>/dev/null | head -n 1
+	libvirt_in "$1" virsh -q domstate chat --reason 2>/dev/null | head -n 1
 }
 
 begins() { # as another connection
-	step other begin web "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
+	step other begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 	[[ $SAID == ok* ]]
 }
 
 libvirt_host a
 libvirt_host b
-libvirt_define a web
-libvirt_run a web
-source=${GUEST_PID[web]}
+libvirt_define a chat
+libvirt_run a chat
+source=${GUEST_PID[chat]}
 
 # The job holds others off, and is gone with the connection.
 steps_begin job a
 steps_begin other a
-does job begin web "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
-refused 114 other begin web "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
+does job begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
+refused 114 other begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 kill_steps job
 wait_for 10 begins || fail "the job outlives its connection: $SAID"
 assert_eq "$(state a)" "running (booted)" "the guest afterwards"
-does other confirm web cancel
+does other confirm chat cancel
 assert_eq "$(state a)" "running (booted)" "the guest after a Confirm that cancels"
 
 # What was prepared ends with its connection, or by Finish.
-does other begin web "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
+does other begin chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
 for way in close finish; do
 	steps_begin there b
-	does there prepare web "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
-	guest_adopt "web-$way" "$(<"$(libvirt_at b /run/libvirt/qemu/web.pid)")"
-	[[ $way == close ]] || does there finish web cancel
+	does there prepare chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
+	guest_adopt "chat-$way" "$(<"$(libvirt_at b /run/libvirt/qemu/chat.pid)")"
+	[[ $way == close ]] || does there finish chat cancel
 	kill_steps there
-	wait_for 10 process_is_gone "${GUEST_PID[web-$way]}" || fail "QEMU outlives $way"
+	wait_for 10 process_is_gone "${GUEST_PID[chat-$way]}" || fail "QEMU outlives $way"
 	assert_eq "$(libvirt_in b virsh -q list --all)" "" "guests there after $way"
 	rm -f "$DIR/ram"
 done
 
 # All steps: it goes there, and is nowhere else.
 steps_begin there b
-does there prepare web "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
-guest_adopt web "$(<"$(libvirt_at b /run/libvirt/qemu/web.pid)")"
-does other watch web
-does other qmp web '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 0}}'
-does other qmp web "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"unix:$DIR/ram\"}}"
+does there prepare chat "unix://$DIR/ram" "$DIR/cookie" "$DIR/xml"
+guest_adopt chat "$(<"$(libvirt_at b /run/libvirt/qemu/chat.pid)")"
+does other watch chat
+does other qmp chat '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 0}}'
+does other qmp chat "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"unix:$DIR/ram\"}}"
 does other event MIGRATION completed
 does other event STOP
-does there finish web
+does there finish chat
 assert_eq "$(state b)" "paused (user)" "the guest before it is resumed"
-does there resume web
+does there resume chat
 assert_eq "$(state b)" "running (unpaused)" "the guest there"
-does other confirm web
+does other confirm chat
 process_is_gone "$source" || fail "the source's QEMU is still there"
 assert_eq "$(libvirt_in a virsh -q list --all)" "" "guests at the source"
-GUEST_AT[web]=$(libvirt_at b "$LIBVIRT_GUESTS")
-guest_verify "$(orders web)"
-does there suspend web
+GUEST_AT[chat]=$(libvirt_at b "$LIBVIRT_GUESTS")
+guest_verify "$(orders chat)"
+does there suspend chat
 assert_eq "$(state b)" "paused (user)" "the guest, suspended"
-does there destroy web
+does there destroy chat
 assert_eq "$(libvirt_in b virsh -q list --all)" "" "a transient guest that was ended"

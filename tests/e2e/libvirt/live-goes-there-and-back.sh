@@ -7,39 +7,39 @@ export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=32 rate=1000 disks=vda disk_m
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
 export LIBVIRT_QEMU_USER=libvirt-qemu
-web=web-$$
+shop=shop-$$
 libvirt_host a
 libvirt_host b
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS")
-"$QEMU_IMG" create -q -f qcow2 "$at_a/web.qcow2" 16M
+"$QEMU_IMG" create -q -f qcow2 "$at_a/shop.qcow2" 16M
 head -c 8M /dev/urandom >"$at_a/data.raw"
-libvirt_define a $web "$LIBVIRT_GUESTS/web.qcow2:qcow2" "$LIBVIRT_GUESTS/data.raw:raw"
-libvirt_in a virsh -q autostart $web >/dev/null
-libvirt_in a virsh dumpxml --inactive $web >"$DIR/before.xml"
-libvirt_run a $web
+libvirt_define a $shop "$LIBVIRT_GUESTS/shop.qcow2:qcow2" "$LIBVIRT_GUESTS/data.raw:raw"
+libvirt_in a virsh -q autostart $shop >/dev/null
+libvirt_in a virsh dumpxml --inactive $shop >"$DIR/before.xml"
+libvirt_run a $shop
 listen_at a
 listen_at b
 
 vmferry_at a list >"$DIR/list"
-grep -qE "^$web .* libvirt +yes\$" "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
-vmferry_at a check $web "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat "$DIR/check")"
+grep -qE "^$shop .* libvirt +yes\$" "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
+vmferry_at a check $shop "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat "$DIR/check")"
 
 arrived() { # HOST OTHER
-	assert_is_at "$1" "$2" $web
-	assert_eq "$(libvirt_in "$1" virsh -q domstate $web)" running "the guest's state"
-	libvirt_in "$1" virsh dominfo $web | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
+	assert_is_at "$1" "$2" $shop
+	assert_eq "$(libvirt_in "$1" virsh -q domstate $shop)" running "the guest's state"
+	libvirt_in "$1" virsh dominfo $shop | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
 	assert_eq "$(<"$DIR/dominfo")" "Persistent: yes Autostart: enable" "what libvirt has of it"
-	libvirt_in "$1" virsh dumpxml --inactive $web | diff "$DIR/before.xml" - || fail "its definition has changed"
+	libvirt_in "$1" virsh dumpxml --inactive $shop | diff "$DIR/before.xml" - || fail "its definition has changed"
 	assert_eq "$(find "$(libvirt_at "$1" /run/libvirt)" "$(libvirt_at "$2" /run/libvirt)" "$(libvirt_at "$2" /etc/libvirt)" -name '*vmferry*')" "" "left behind"
-	guest_adopt $web "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$web.pid")")"
-	assert_eq "$(stat -c %u "/proc/${GUEST_PID[$web]}")" 64055 "the user of its QEMU"
-	GUEST_AT[$web]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
-	guest_verify "$(orders $web)"
+	guest_adopt $shop "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$shop.pid")")"
+	assert_eq "$(stat -c %u "/proc/${GUEST_PID[$shop]}")" 64055 "the user of its QEMU"
+	GUEST_AT[$shop]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
+	guest_verify "$(orders $shop)"
 	assert_nothing_unfinished
 }
 
-libvirt_move a b $web 0
+libvirt_move a b $shop 0
 arrived b a
 cmp "$at_a/data.raw" "$(libvirt_at b "$LIBVIRT_GUESTS")/data.raw"
-libvirt_move b a $web 0 --reuse auto --how quick
+libvirt_move b a $shop 0 --reuse auto --how quick
 arrived a b

@@ -10,7 +10,7 @@ of_store() { # EXPRESSION over r, replica.json
 }
 
 is_settled() {
-	vmferry recover "$A" --state-dir "$VMFERRY_STATE_DIR" </dev/null >"$DIR/recover.out" 2>&1 || true
+	vmferry recover </dev/null >"$DIR/recover.out" 2>&1 || true
 	! compgen -G "$VMFERRY_STATE_DIR/*.journal" >/dev/null
 }
 
