@@ -1,0 +1,168 @@
+/* test-primary-note.c: settings of a replica's primary go, stay and travel with the guest: only those of that pair, in a lower term. */
+#include "durable-file.h"
+#include "primary-note.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define PAIR "0123456789abcdef"
+
+static char dir[64];
+static struct err e;
+
+static char *path_of(const char *name)
+{
+	return xasprintf("%s/%s", dir, name);
+}
+
+static void put(const char *name, const char *text)
+{
+	AUTO_FREE char *path = path_of(name);
+
+	assert_int_equal(replace_file(path, text, strlen(text), &e), 0);
+}
+
+static bool is_there(const char *name)
+{
+	AUTO_FREE char *path = path_of(name);
+
+	return !access(path, F_OK);
+}
+
+static int setup(void **state)
+{
+	AUTO_FREE char *replica = NULL, *replicas = NULL;
+
+	(void)state;
+	strcpy(dir, "/tmp/test-primary-note-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	replica = path_of("replica");
+	replicas = path_of("replicas");
+	return mkdir(replica, 0700) || mkdir(replicas, 0700);
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *command = xasprintf("rm -r %s", dir);
+
+	(void)state;
+	return system(command);
+}
+
+static void put_conf(const char *term_line)
+{
+	AUTO_FREE char *text = xasprintf("# the replica of guest vm1\nto host-b\npair " PAIR "\n%skeep 4\n", term_line);
+
+	put("replica/vm1.conf", text);
+	put("replica/vm1.json", "{\"point\": 7}");
+}
+
+static void higher_term_ends_a_primary(void **state)
+{
+	json_error_t why;
+	json_t *known;
+	AUTO_FREE char *path = NULL;
+
+	(void)state;
+	put_conf("term 2\n");
+	path = path_of("replica/vm1.json");
+	assert_int_equal(primary_note_replaced(dir, "vm1", "0123456789abcdee", 9, &e), 0);
+	assert_int_equal(primary_note_replaced(dir, "vm1", PAIR, 2, &e), 0);
+	assert_true(is_there("replica/vm1.conf"));
+	assert_int_equal(primary_note_replaced(dir, "vm1", PAIR, 3, &e), 0);
+	assert_false(is_there("replica/vm1.conf"));
+	known = json_load_file(path, 0, &why);
+	assert_true(json_is_true(json_object_get(known, "replaced")));
+	assert_int_equal(json_integer_value(json_object_get(known, "point")), 7);
+	json_decref(known);
+}
+
+static void term_that_is_not_said_is_the_first(void **state)
+{
+	(void)state;
+	put_conf("");
+	assert_int_equal(primary_note_replaced(dir, "vm1", PAIR, 1, &e), 0);
+	assert_true(is_there("replica/vm1.conf"));
+	assert_int_equal(primary_note_replaced(dir, "vm1", PAIR, 2, &e), 0);
+	assert_false(is_there("replica/vm1.conf"));
+}
+
+static void host_that_has_the_guest_again_was_not_replaced(void **state)
+{
+	(void)state;
+	put("replica/vm1.json", "{\"replaced\": true}");
+	primary_note_back(dir, "vm1", PAIR, 3);
+	assert_false(is_there("replica/vm1.json"));
+	put_conf("term 3\n"); /* a pair that was begun since */
+	primary_note_back(dir, "vm1", PAIR, 3);
+	assert_true(is_there("replica/vm1.conf"));
+	primary_note_back(dir, "vm1", PAIR, 4);
+	assert_false(is_there("replica/vm1.conf"));
+	assert_false(is_there("replica/vm1.json"));
+}
+
+static void note_travels(void **state)
+{
+	json_t *note;
+
+	(void)state;
+	assert_null(primary_note_read(dir, "vm1"));
+	put_conf("term 2\n");
+	note = primary_note_read(dir, "vm1");
+	assert_non_null(note);
+	assert_false(primary_note_fits(dir, "vm1", note)); /* there is one */
+	primary_note_gone(dir, "vm1");
+	assert_true(primary_note_fits(dir, "vm1", note));
+	assert_int_equal(primary_note_take(dir, "vm1", note, &e), 0);
+	assert_true(is_there("replica/vm1.conf") && is_there("replica/vm1.json"));
+	primary_note_gone(dir, "vm1");
+	put("replicas/vm1.replica.json", "{}");
+	assert_false(primary_note_fits(dir, "vm1", note)); /* its points are here */
+	json_decref(note);
+}
+
+static void note_of_another_is_looked_at(void **state)
+{
+	AUTO_FREE char *long_text = xcalloc(PRIMARY_NOTE_MAX + 64, 1);
+	json_t *none = json_object(), *no_pair = json_pack("{s:s}", "conf", "to host-b\n"), *number = json_pack("{s:i}", "conf", 3),
+	       *too_long;
+
+	(void)state;
+	memset(long_text, 'x', PRIMARY_NOTE_MAX + 32);
+	memcpy(long_text, "to b\npair " PAIR "\n", strlen("to b\npair " PAIR "\n"));
+	too_long = json_pack("{s:s}", "conf", long_text);
+	assert_false(primary_note_fits(dir, "vm1", none));
+	assert_false(primary_note_fits(dir, "vm1", no_pair));
+	assert_false(primary_note_fits(dir, "vm1", number));
+	assert_false(primary_note_fits(dir, "vm1", too_long));
+	assert_int_equal(primary_note_take(dir, "vm1", number, &e), 0);
+	assert_false(is_there("replica/vm1.conf"));
+	json_decref(none);
+	json_decref(no_pair);
+	json_decref(number);
+	json_decref(too_long);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(higher_term_ends_a_primary, setup, teardown),
+		cmocka_unit_test_setup_teardown(term_that_is_not_said_is_the_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(host_that_has_the_guest_again_was_not_replaced, setup, teardown),
+		cmocka_unit_test_setup_teardown(note_travels, setup, teardown),
+		cmocka_unit_test_setup_teardown(note_of_another_is_looked_at, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
