@@ -95,7 +95,7 @@ static bool has_program(const char *name)
 	return !access(path, X_OK);
 }
 
-/* Nobody brings the primary's firmware, kernels and media here. */
+/* The primary's firmware, kernels and media are brought here by nobody. */
 static void check_files(struct imagined *g)
 {
 	const struct args_result *args = &g->target.args;

@@ -90,12 +90,6 @@ static int make_point(struct replica_conf *c, const char *guest)
 	return code;
 }
 
-static int say(const struct err *e)
-{
-	fprintf(stderr, "vmferry: %s\n", e->msg);
-	return EXIT_REFUSED;
-}
-
 /* ---- add ---- */
 
 static const char add_before[] =
@@ -152,7 +146,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	c->o.disks.reuse_all = NULL;
 	replica_forget(c->state_dir, guest); /* what is left of another pair */
 	if (replica_conf_save(c, guest, &e))
-		return say(&e);
+		return replica_say(&e);
 	c->o.disks.reuse = reuse; /* of the first point alone */
 	c->o.disks.reuse_all = reuse_all;
 	code = make_point(c, guest);
@@ -192,7 +186,7 @@ static int sync_guest(struct replica_conf *c, int argc, char **argv)
 	struct err e;
 
 	(void)argc;
-	return replica_conf_load(c, argv[0], &e) ? say(&e) : make_point(c, argv[0]);
+	return replica_conf_load(c, argv[0], &e) ? replica_say(&e) : make_point(c, argv[0]);
 }
 
 static int verify(struct replica_conf *c, int argc, char **argv)
@@ -217,7 +211,7 @@ static int save_again(struct replica_conf *c, const char *guest)
 
 	if (access(conf, F_OK))
 		return say_gone(guest);
-	return replica_conf_save(c, guest, &e) ? say(&e) : 0;
+	return replica_conf_save(c, guest, &e) ? replica_say(&e) : 0;
 }
 
 static int set_paused(struct replica_conf *c, const char *guest, bool paused)
@@ -225,7 +219,7 @@ static int set_paused(struct replica_conf *c, const char *guest, bool paused)
 	struct err e;
 
 	if (replica_conf_load(c, guest, &e))
-		return say(&e);
+		return replica_say(&e);
 	c->paused = paused;
 	return save_again(c, guest);
 }
@@ -251,7 +245,7 @@ static int set(struct replica_conf *c, int argc, char **argv)
 	int i, first, r;
 
 	if (replica_conf_load(c, argv[0], &e))
-		return say(&e);
+		return replica_say(&e);
 	words[0] = argv[0];
 	for (i = 1; i < argc; i++)
 		words[i] = xasprintf("--%s", argv[i]);
@@ -310,9 +304,9 @@ static int remove_primary(struct replica_conf *c, const char *guest)
 	int r = replica_conf_load(c, guest, &e);
 
 	if (r)
-		return r == -ENOENT ? 0 : say(&e);
+		return r == -ENOENT ? 0 : replica_say(&e);
 	if (note_gone(c, guest, &e))
-		return say(&e);
+		return replica_say(&e);
 	if (remove_bitmaps(c, guest, &e))
 		fprintf(stderr, "vmferry: dirty bitmaps vmfr-%s-… stay in the guest's QEMU, which they do not harm: %s\n", c->pair, e.msg);
 	if (unlink(conf) && errno != ENOENT) {
@@ -345,7 +339,7 @@ static int remove_store(const struct replica_conf *c, const char *guest, const c
 		close(lock);
 	points_close(&p);
 	if (r)
-		return say(&e);
+		return replica_say(&e);
 	replica_forget_store(c->state_dir, guest);
 	printf("%s: its points in %s are removed\n", guest, dir);
 	return 0;
@@ -481,7 +475,7 @@ static int run(const struct subcommand *s, int argc, char **argv)
 	r = command_take(&usage, argc, argv, &c, &first);
 	if (r)
 		return MAX(r, 0);
-	r = replica_conf_dirs(&c, &e) ? say(&e) : s->run(&c, argc - first, argv + first);
+	r = replica_conf_dirs(&c, &e) ? replica_say(&e) : s->run(&c, argc - first, argv + first);
 	replica_conf_fini(&c);
 	return r;
 }

@@ -15,12 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int say(const struct err *e)
-{
-	fprintf(stderr, "vmferry: %s\n", e->msg);
-	return EXIT_REFUSED;
-}
-
 /* A start after its first end is in no note. */
 static pid_t runs_from(const struct run *r, const char *image)
 {
@@ -117,5 +111,5 @@ int replica_failover_complete(struct replica_conf *c, const char *guest)
 			r.script);
 	r.point = NULL;
 	run_fini(&r);
-	return k ? say(&e) : 0;
+	return k ? replica_say(&e) : 0;
 }

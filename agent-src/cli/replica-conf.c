@@ -3,6 +3,7 @@
 #include "config-file.h"
 #include "dest-options.h"
 #include "durable-file.h"
+#include "exit-code.h"
 #include "json-text.h"
 #include "keep-points.h"
 #include "object.h"
@@ -24,6 +25,20 @@
 #define EVERY_MAX (24 * 3600)
 #define FOR_MAX	  (7 * 24 * 3600)
 #define TABLES	  8
+
+int replica_say(const struct err *e)
+{
+	fprintf(stderr, "vmferry: %s\n", e->msg);
+	return EXIT_REFUSED;
+}
+
+char *replica_parent_dir(const char *path)
+{
+	char *parent = xstrdup(path), *slash = strrchr(parent, '/');
+
+	slash[slash == parent] = '\0';
+	return parent;
+}
 
 /* ---- rows ---- */
 

@@ -24,6 +24,10 @@ struct replica_conf {
 	char *state_dir, *runtime_dir;
 };
 
+/* Tells what was wrong. Returns EXIT_REFUSED. */
+int replica_say(const struct err *e);
+/* Malloc'ed: the directory in which a path, which is absolute, lies. */
+char *replica_parent_dir(const char *path);
 /* Rows of a replica, then those of a move that a point has; of_settings: and what only settings have. */
 const struct option_table *replica_tables(bool of_settings);
 void replica_conf_init(struct replica_conf *c);

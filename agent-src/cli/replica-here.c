@@ -36,20 +36,6 @@
 #define CLOSE_MS 1000 /* what a process had open that was just ended may be closed a moment later */
 #define PAUSE_MS 10
 
-static int say(const struct err *e)
-{
-	fprintf(stderr, "vmferry: %s\n", e->msg);
-	return EXIT_REFUSED;
-}
-
-static char *parent_of(const char *path)
-{
-	char *parent = xstrdup(path), *slash = strrchr(parent, '/');
-
-	slash[slash == parent] = '\0';
-	return parent;
-}
-
 int run_begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e)
 {
 	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
@@ -62,7 +48,7 @@ int run_begin(struct run *r, const struct replica_conf *c, const char *guest, co
 	k = points_lock(dir, &r->lock, e) ?: points_read(&r->store, dir, e);
 	r->term = json_integer_value(json_object_get(r->store.replica, "term"));
 	r->dir = xasprintf("%s/%s", dir, kind);
-	r->home = strcmp(kind, "test") ? parent_of(dir) : xstrdup(r->dir);
+	r->home = strcmp(kind, "test") ? replica_parent_dir(dir) : xstrdup(r->dir);
 	r->qmp = xasprintf("%s/.%s.vmferry-qmp", r->home, r->name);
 	r->script = xasprintf("%s/%s.sh", r->home, r->name);
 	return k;
@@ -490,7 +476,7 @@ int replica_test(struct replica_conf *c, const char *guest)
 	else if (planned)
 		take_back(&r, r.term, &(struct err){0});
 	run_fini(&r);
-	return k ? say(&e) : 0;
+	return k ? replica_say(&e) : 0;
 }
 
 int replica_test_end(struct replica_conf *c, const char *guest)
@@ -506,7 +492,7 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 	if (!k)
 		printf("the trial of guest %s is over, and what it has written is gone\n", guest);
 	run_fini(&r);
-	return k ? say(&e) : 0;
+	return k ? replica_say(&e) : 0;
 }
 
 /* ---- in its place ---- */
@@ -572,7 +558,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 		take_back(&r, r.term, &(struct err){0});
 	}
 	run_fini(&r);
-	return k ? say(&e) : 0;
+	return k ? replica_say(&e) : 0;
 }
 
 int replica_failover_cancel(struct replica_conf *c, const char *guest)
@@ -599,5 +585,5 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 	if (!k)
 		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
 	run_fini(&r);
-	return k ? say(&e) : 0;
+	return k ? replica_say(&e) : 0;
 }

@@ -15,12 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int say(const struct err *e)
-{
-	fprintf(stderr, "vmferry: %s\n", e->msg);
-	return EXIT_REFUSED;
-}
-
 static void pass_on(void *ctx, const char *text, size_t n)
 {
 	(void)ctx;
@@ -45,7 +39,7 @@ static int make_last_point(const struct replica_conf *c, const char *guest)
 	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
 	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
 	if (program_run(&run, &status, &e))
-		return say(&e);
+		return replica_say(&e);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED;
 }
 
@@ -55,7 +49,7 @@ int replica_planned(struct replica_conf *c, const char *guest)
 	int code;
 
 	if (replica_conf_load(c, guest, &e))
-		return say(&e);
+		return replica_say(&e);
 	code = make_last_point(c, guest);
 	if (code) {
 		fprintf(stderr, "vmferry: guest %s does not go to its replica: no point could be made there (vmferry replica sync %s)\n",

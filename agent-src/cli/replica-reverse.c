@@ -10,23 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static int say(const struct err *e)
-{
-	fprintf(stderr, "vmferry: %s\n", e->msg);
-	return EXIT_REFUSED;
-}
-
-static char *parent_of(const char *path)
-{
-	char *parent = xstrdup(path), *slash = strrchr(parent, '/');
-
-	slash[slash == parent] = '\0';
-	return parent;
-}
-
 char *replica_flat_path(const char *store, const char *name, size_t i, const char *format)
 {
-	AUTO_FREE char *dir = parent_of(store);
+	AUTO_FREE char *dir = replica_parent_dir(store);
 
 	return xasprintf("%s/%s-disk%zu.%s", dir, name, i, format);
 }
@@ -70,7 +56,7 @@ static int see_to_disks(struct replica_conf *c, const char *guest)
 
 	points_close(&p);
 	if (r)
-		return say(&e);
+		return replica_say(&e);
 	if (runs)
 		return replica_failover_complete(c, guest);
 	if (over)
@@ -120,10 +106,10 @@ int replica_reverse(struct replica_conf *c, const char *guest)
 		c->pair = xstrdup(json_text(p.replica, "pair"));
 		c->term = (unsigned)json_integer_value(json_object_get(p.replica, "term"));
 		if (!c->o.disk_dir)
-			c->o.disk_dir = parent_of(p.dir);
+			c->o.disk_dir = replica_parent_dir(p.dir);
 		if (!c->o.disks.reuse.count && !c->o.disks.reuse_all)
 			take_old_disks(c, guest, &p);
 	}
 	points_close(&p);
-	return r ? say(&e) : 0;
+	return r ? replica_say(&e) : 0;
 }

@@ -198,7 +198,7 @@ int replica_run(struct replica_conf *c, int argc, char **argv)
 	return k >= 0 || (k == -ENOENT && alone >= 0) ? 0 : EXIT_REFUSED;
 }
 
-/* Somebody else may have ended it before. */
+/* The trial may have been ended by somebody else before. */
 int replica_trial(struct replica_conf *c, const char *guest)
 {
 	double until = now_s() + c->for_s;

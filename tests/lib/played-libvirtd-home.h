@@ -77,7 +77,7 @@ static void home_number(struct lv_writer *body, uint32_t number)
 	lv_write_u32(body, number);
 }
 
-/* As libvirt does it: a guest that is not defined is gone with its QEMU. */
+/* The guest that is not defined is gone with its QEMU, as in libvirt. */
 static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *status)
 {
 	home.is_there = home.is_defined || (home.is_there && home_qemu_lives());

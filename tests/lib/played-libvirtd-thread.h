@@ -186,7 +186,7 @@ static inline bool reply(int32_t procedure, uint32_t serial, const uint8_t *args
 	return !planned || plan.sent_bytes == NO_CUT;
 }
 
-/* One message; whether it goes on. */
+/* Answers one message; returns whether it goes on. */
 static bool take_call(void)
 {
 	uint8_t head[LV_HEAD_BYTES];

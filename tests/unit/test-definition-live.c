@@ -156,7 +156,7 @@ static void nor_without_a_job(void **state)
 	assert_true(home_qemu_lives()); /* libvirt forgets it with that */
 }
 
-/* Somebody waits for the QEMU that is held, and libvirt with them. */
+/* The QEMU that is held is waited for by somebody, and by libvirt with them. */
 static void libvirt_that_waits_for_its_qemu_is_helped(void **state)
 {
 	(void)state;

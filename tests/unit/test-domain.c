@@ -148,7 +148,7 @@ static void it_runs_if_somebody_else_has_resumed_it(void **state)
 	assert_false(is_held());
 }
 
-/* It stands when it is looked at, and was running in between. */
+/* The guest stands when it is looked at, and was running in between. */
 static void nor_is_it_untouched_if_it_was_resumed_and_stands_again(void **state)
 {
 	(void)state;

@@ -114,7 +114,7 @@ static void make_first_replica(void)
 		add_point(i);
 }
 
-/* As it was made once. */
+/* The store as it was made once. */
 static void make_replica(void)
 {
 	AUTO_FREE char *first = xasprintf("%s/first", dir);

@@ -3,11 +3,13 @@
 #include "process.h"
 #include "util.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -58,18 +60,28 @@ static void ended(void)
 	waitpid(pid, NULL, 0);
 }
 
-/* Until it sleeps what it takes grows. */
+static char state_now(void)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "re");
+	char state = '?';
+
+	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = '?';
+	if (f)
+		fclose(f);
+	return state;
+}
+
+/* The time of a process that sleeps grows no more. */
 static struct vcpu_time settled(void)
 {
-	struct vcpu_time then = vcpu_time_of(pid), now;
 	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
 
-	for (;; then = now) {
-		usleep(2000);
-		now = vcpu_time_of(pid);
-		if ((now.threads && now.ns == then.ns) || now_ns() > until)
-			return now;
-	}
+	while (state_now() != 'S' && now_ns() < until)
+		sched_yield();
+	assert_int_equal(state_now(), 'S');
+	return vcpu_time_of(pid);
 }
 
 static void hold(void)
