@@ -186,6 +186,22 @@ static void look_at_networks(const struct definition *d, struct lv *v, const jso
 			look_at_network(d, v, net);
 }
 
+/* Secrets that are known by what they are for, and not by a UUID, are not asked for. */
+static void look_at_secrets(const struct definition *d, struct lv *v, const json_t *told)
+{
+	uint8_t uuid[LV_UUID_LEN];
+	struct err ignored;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(told, "secrets"), i, one)
+		if (i < POOLS_MAX && json_is_string(one) && lv_uuid_parse(json_string_value(one), uuid) &&
+		    lv_secret_is_there(v, uuid, &ignored) == -ENOENT)
+			caution(d, xasprintf("libvirt has no secret %s, which the guest needs before it can start: virsh secret-define, "
+					     "secret-set-value",
+					     json_string_value(one)));
+}
+
 /* "<path>/srv/vm</path>", of a pool's <target>; malloc'ed, or NULL. */
 static char *place_of_pool(const char *xml)
 {
@@ -230,10 +246,13 @@ static int look(struct definition *d, const json_t *told, struct err *e)
 		return r;
 	version = version_text(lv_version(v));
 	d->accept = json_pack("{s:s,s:[],s:[]}", "libvirt", version, "cautions", "networks");
+	if (json_is_true(json_object_get(told, "transient")))
+		json_object_set_new(d->accept, "transient", json_true());
 	r = check_is_free(d, v, told, e);
 	if (!r) {
 		look_at_networks(d, v, told);
 		look_at_pools(d, v, told);
+		look_at_secrets(d, v, told);
 	}
 	lv_close(v);
 	return r;
@@ -420,12 +439,23 @@ static void forget_earlier(const struct definition *d, const json_t *kept)
 	unlink(left);
 }
 
+/* One that libvirt here forgets with its QEMU, as the source's does. */
+static bool is_transient(const json_t *kept)
+{
+	return json_is_true(json_object_get(kept, "transient"));
+}
+
 /* A guest that came as it runs is forgotten by libvirt with its QEMU until it is defined, too. May be repeated. */
 static int define_running(struct definition *d, const json_t *kept, struct err *e)
 {
 	struct lv *v;
-	int r = lv_open(&v, ASK_MS, e);
+	int r;
 
+	if (is_transient(kept)) {
+		definition_find_volumes(d);
+		return 0;
+	}
+	r = lv_open(&v, ASK_MS, e);
 	if (r)
 		return r;
 	r = kept_definition_define(v, kept, e);
@@ -484,6 +514,8 @@ void definition_settle(struct definition *d)
 		add_error(d, json_string_value(one));
 	json_object_set(d->settled, "defined", json_object_get(kept, "name"));
 	json_object_set(d->settled, "autostart", json_object_get(kept, "autostart"));
+	if (is_transient(kept))
+		json_object_set_new(d->settled, "transient", json_true());
 }
 
 void definition_start(struct definition *d)

@@ -76,18 +76,20 @@ static int check_checkpoints(struct lv *v, const struct lv_domain *d, struct err
 }
 
 /* libvirt forgets a transient guest, and its definition, when it goes down. */
-static int check_persistent(struct lv *v, const struct lv_domain *d, struct err *e)
+static int check_persistent(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wanted, struct err *e)
 {
+	const char *name = l->domain.name;
 	bool yes;
-	int r = lv_is_persistent(v, d, &yes, e);
+	int r = lv_is_persistent(v, &l->domain, &yes, e);
 
-	if (r || yes)
+	l->is_transient = !r && !yes;
+	if (r || yes || wanted == LIBVIRT_LIVE)
 		return r;
 	return err_set(
 		e, ENOTSUP,
-		"guest %s of libvirt is transient, and would be forgotten once it is shut down, here or there: define it first (virsh "
-		"dumpxml --security-info --inactive %s >FILE; virsh define FILE)",
-		d->name, d->name);
+		"guest %s of libvirt is transient, and would be forgotten once it is shut down, here or there: it goes as it runs (without "
+		"--how cold), or define it first (virsh dumpxml --security-info --inactive %s >FILE; virsh define FILE)",
+		name, name);
 }
 
 static int read_definition(struct libvirt_guest *l, struct lv *v, bool live, struct err *e)
@@ -124,7 +126,7 @@ static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wante
 {
 	int r = check_state(v, &l->domain, wanted, e);
 
-	r = r ? r : check_persistent(v, &l->domain, e);
+	r = r ? r : check_persistent(l, v, wanted, e);
 	r = r ? r : check_checkpoints(v, &l->domain, e);
 	r = r ? r : read_definition(l, v, wanted == LIBVIRT_LIVE, e);
 	return r ? r : find_volumes(l, v, e);
@@ -305,14 +307,20 @@ static bool tpm_is_2(const struct libvirt_definition *d)
 	return !d->tpm_version || strcmp(d->tpm_version, "1.2");
 }
 
+int libvirt_check_shareable(const struct libvirt_disk *d, struct err *e)
+{
+	return d->shareable
+		       ? err_set(e, ENOTSUP,
+				 "disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config, and --live if it "
+				 "runs), move the guest, and attach it there",
+				 d->target)
+		       : 0;
+}
+
 static int check_disk(const struct libvirt_disk *d, struct err *e)
 {
-	if (d->shareable)
-		return err_set(
-			e, ENOTSUP,
-			"disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config), move the guest, "
-			"and attach it there",
-			d->target);
+	if (libvirt_check_shareable(d, e))
+		return -e->code;
 	if (d->has_backing_named && d->source != LIBVIRT_NONE)
 		return err_set(
 			e, ENOTSUP,

@@ -17,6 +17,7 @@ struct libvirt_guest {
 	char *xml;		       /* inactive, with secrets */
 	char *live_xml;		       /* of one that is to go as it runs: as it is now; NULL: it is not */
 	struct libvirt_definition def; /* of live_xml, where there is one */
+	bool is_transient;	       /* libvirt forgets it with its QEMU: nothing of it is defined */
 	bool autostart;
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;
@@ -46,6 +47,8 @@ void libvirt_name_disks(const struct libvirt_guest *l, struct guest *g);
 int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e);
 /* 0: libvirt defines it as it was when it was found, and it is still shut down; -ESTALE or -EBUSY: not any more. */
 int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e);
+/* -ENOTSUP: other guests may write to it, too, so that no copy of it could be the disk. */
+int libvirt_check_shareable(const struct libvirt_disk *d, struct err *e);
 void libvirt_guest_fini(struct libvirt_guest *l);
 
 /* Every guest of libvirt's that is shut down, as guest_list() has those that run: *out is malloc'ed, each guest's pid is 0 and its owner_hint "libvirt". One that

@@ -79,6 +79,11 @@ static void plan_libvirt(const struct transfer *t, json_t *list)
 
 	if (!l->xml)
 		return;
+	if (l->is_transient) {
+		append_new(list, xasprintf("libvirt there (%s) has the guest, transient as here: it forgets it once it is shut down",
+					   json_text(t->definition.there, "libvirt") ?: "?"));
+		return;
+	}
 	if (!definition_is_left_behind(&t->definition))
 		append_new(list, xasprintf("libvirt there (%s) defines the guest%s; %s", json_text(t->definition.there, "libvirt") ?: "?",
 					   snapshots,
@@ -341,7 +346,7 @@ static json_t *deletable(const struct transfer *t)
 static void add_afterwards(const struct transfer *t, json_t *ev)
 {
 	static const char *const from_there[] = {"start_script", "unit", "after_reboot", "after_error", "defined"};
-	static const char *const flags[] = {"autostart", "started"};
+	static const char *const flags[] = {"autostart", "started", "transient"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(from_there); i++)

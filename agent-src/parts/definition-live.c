@@ -32,7 +32,13 @@
 #define END_MS		   1000 /* for libvirt to begin to end QEMU */
 
 /* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
-#define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_UNDEFINE_SOURCE | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
+#define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
+
+/* A definition of a transient guest would be somebody else's. */
+static uint32_t flags_of(const struct definition *d)
+{
+	return d->src->is_transient ? FLAGS : FLAGS | LV_MIGRATE_UNDEFINE_SOURCE;
+}
 
 bool definition_is_live(const struct definition *d)
 {
@@ -53,6 +59,7 @@ int definition_find_running(struct definition *d, const char *vm, struct err *e)
 	if (found > 0) {
 		d->src->is_libvirts = true;
 		d->src->libvirt_uuid = xstrdup(d->guest.def.uuid);
+		d->src->is_transient = d->guest.is_transient;
 	} else {
 		libvirt_guest_fini(&d->guest);
 		d->guest = (struct libvirt_guest){.xml = NULL};
@@ -73,40 +80,58 @@ static int check_own_file(const struct definition *d, struct err *e)
 
 	if (geteuid())
 		return err_set(e, ENOTSUP, "guests of a user's own libvirt (qemu:///session) go shut down: --how cold");
-	return access(path, W_OK)
+	return !d->src->is_transient && access(path, W_OK)
 		       ? err_sys(e, errno, "libvirt's own file of the guest's definition, %s, is to be set aside during the move", path)
 		       : 0;
+}
+
+/* libvirt forgets a transient guest once it is shut down. */
+static const char *way_cold(const struct definition *d)
+{
+	return d->src->is_transient ? "define it (virsh define), and then --how cold" : "--how cold";
 }
 
 static int check_snapshots(const struct definition *d, struct err *e)
 {
 	return d->guest.snapshot_count
 		       ? err_set(e, ENOTSUP,
-				 "guest %s of libvirt has %zu snapshot%s, with which libvirt lets no guest go as it runs: --how cold takes them along",
-				 d->guest.def.name, d->guest.snapshot_count, d->guest.snapshot_count == 1 ? "" : "s")
+				 "guest %s of libvirt has %zu snapshot%s, with which libvirt lets no guest go as it runs: %s takes them along",
+				 d->guest.def.name, d->guest.snapshot_count, d->guest.snapshot_count == 1 ? "" : "s", way_cold(d))
 		       : 0;
+}
+
+/* A copy of it would be this guest's alone from then on. */
+static int check_shareable(const struct definition *d, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < d->guest.def.disk_count; i++)
+		if (strcmp(d->guest.def.disks[i].device, "cdrom") && libvirt_check_shareable(&d->guest.def.disks[i], e))
+			return -e->code;
+	return 0;
 }
 
 static int check_secrets(const struct definition *d, struct err *e)
 {
 	return d->guest.def.secret_count
 		       ? err_set(e, ENOTSUP,
-				 "guest %s of libvirt needs secrets, which are not carried: --how cold moves it, and they are to "
-				 "be there before it is started (virsh secret-define, secret-set-value)",
-				 d->guest.def.name)
+				 "guest %s of libvirt needs secrets, which are not carried: %s moves it, and they are to be there before it "
+				 "is started (virsh secret-define, secret-set-value)",
+				 d->guest.def.name, way_cold(d))
 		       : 0;
 }
 
 int definition_examine_live(struct definition *d, struct err *e)
 {
-	static int (*const checks[])(const struct definition *d, struct err *e) = {check_own_file, check_snapshots, check_secrets};
+	static int (*const checks[])(const struct definition *d, struct err *e) = {check_own_file, check_snapshots, check_shareable,
+										   check_secrets};
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < ARRAY_LEN(checks) && !r; i++)
 		r = checks[i](d, e) ? source_obstacle(d->src, e) : 0;
 	for (i = 0; i < d->guest.def.block_count && !r; i++) {
-		err_set(e, ENOTSUP, "%s: the guest cannot go as it runs, but shut down: --how cold", d->guest.def.blocks_live[i]);
+		err_set(e, ENOTSUP, "%s: the guest cannot go as it runs, but shut down: %s", d->guest.def.blocks_live[i], way_cold(d));
 		r = source_obstacle(d->src, e);
 	}
 	if (!r)
@@ -124,7 +149,7 @@ static int begin(struct definition *d, struct lv_cookie *cookie, char **xml, str
 	const struct lv_params params = {0};
 	int r = lv_open(&d->job, ASK_MS, e);
 
-	r = r ? r : lv_begin(d->job, &d->guest.domain, &params, FLAGS, cookie, xml, e);
+	r = r ? r : lv_begin(d->job, &d->guest.domain, &params, flags_of(d), cookie, xml, e);
 	fault_point("src-libvirt-begun");
 	return r;
 }
@@ -137,7 +162,7 @@ static int rewrite_begun(struct definition *d, const char *xml, const struct lv_
 
 	if (r)
 		return r;
-	d->begun = json_pack("{s:s,s:s,s:I}", "xml", there, "cookie", text, "flags", (json_int_t)FLAGS);
+	d->begun = json_pack("{s:s,s:s,s:I}", "xml", there, "cookie", text, "flags", (json_int_t)flags_of(d));
 	return d->begun ? 0 : err_set(e, EILSEQ, "what libvirt says of the guest is not UTF-8 text");
 }
 
@@ -164,6 +189,37 @@ void definition_end_job(struct definition *d)
 
 /* ---- no host that boots starts it here ---- */
 
+/* -ENOENT: libvirt does not know the guest. */
+static int ask_whether_defined(const char *uuid, bool *yes, struct err *e)
+{
+	struct lv_domain domain;
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	*yes = false;
+	if (r)
+		return r;
+	r = lv_lookup_text(v, uuid, &domain, e);
+	if (!r) {
+		r = lv_is_persistent(v, &domain, yes, e);
+		lv_domain_fini(&domain);
+	}
+	lv_close(v);
+	return r;
+}
+
+/* libvirt's job keeps nobody from defining it. */
+static int check_stays_transient(const struct definition *d, struct err *e)
+{
+	bool is_defined;
+	int r = ask_whether_defined(d->src->libvirt_uuid, &is_defined, e);
+
+	return r || !is_defined
+		       ? r
+		       : err_set(e, ECANCELED,
+				 "somebody has defined the guest in libvirt here (virsh define) while it was moved, and it was transient: move it again");
+}
+
 int definition_set_aside(struct definition *d, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *aside = NULL;
@@ -171,6 +227,8 @@ int definition_set_aside(struct definition *d, struct err *e)
 
 	if (!definition_is_live(d) || d->is_aside)
 		return 0;
+	if (d->src->is_transient)
+		return check_stays_transient(d, e);
 	path = own_file(d);
 	aside = attempt_id_name(d->part.a->id, path);
 	r = definition_keep(d, e);
@@ -189,22 +247,13 @@ static int define_if_forgotten(const struct definition *d, const char *uuid, str
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
-	struct lv_domain domain;
 	json_t *kept, *failed;
-	bool is_defined = false;
+	bool is_defined;
 	struct lv *v;
-	int r = lv_open(&v, ASK_MS, e);
+	int r = ask_whether_defined(uuid, &is_defined, e);
 
-	if (r)
-		return r;
-	r = lv_lookup_text(v, uuid, &domain, e);
-	if (!r) {
-		r = lv_is_persistent(v, &domain, &is_defined, e);
-		lv_domain_fini(&domain);
-	}
-	lv_close(v);
 	if ((r && r != -ENOENT) || is_defined)
-		return r == -ENOENT ? 0 : r;
+		return r;
 	r = kept_definition_read(path, &kept, e);
 	if (r)
 		return r;
@@ -311,7 +360,7 @@ static int confirm(struct definition *d, struct err *e)
 
 	lv_attach(d->job, l, &none, NULL);
 	loop_timer_set(l, &ending.timer, LOOK_MS);
-	r = lv_confirm(d->job, &d->guest.domain, FLAGS, false, e);
+	r = lv_confirm(d->job, &d->guest.domain, flags_of(d), false, e);
 	loop_timer_clear(l, &ending.timer);
 	definition_end_job(d);
 	return r;
@@ -331,6 +380,15 @@ static int undefine_without_qemu(const struct definition *d, struct err *e)
 	return r;
 }
 
+static void tell_if_defined(const struct definition *d)
+{
+	struct err ignored;
+	bool yes;
+
+	if (!ask_whether_defined(d->src->libvirt_uuid, &yes, &ignored) && yes)
+		definition_tell_defined(d, d->src->guest.name, d->src->libvirt_uuid);
+}
+
 int definition_let_go(struct definition *d, struct err *e)
 {
 	struct err why;
@@ -342,6 +400,10 @@ int definition_let_go(struct definition *d, struct err *e)
 		log_info("%s", why.msg);
 	definition_end_job(d);
 	fault_point("src-confirmed");
+	if (d->src->is_transient) {
+		tell_if_defined(d);
+		return 0;
+	}
 	r = undefine(d->src->libvirt_uuid, d->src->guest.pid, e);
 	if (r == -EBUSY) /* somebody waits for the QEMU that is held (virsh resume), and libvirt with them */
 		r = undefine_without_qemu(d, e);

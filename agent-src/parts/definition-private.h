@@ -18,6 +18,8 @@ static inline struct definition *definition_of(struct part *p)
 int definition_examine_live(struct definition *d, struct err *e);
 /* Changes *xml, which is malloc'ed, as the destination's plan wants it. */
 int definition_change(struct definition *d, char **xml, struct err *e);
+/* A notice: somebody has defined the guest here, which is at the destination. */
+void definition_tell_defined(const struct definition *d, const char *name, const char *uuid);
 int definition_undo_aside(struct part *p, const json_t *detail, struct err *e);
 /* Its definition, as it is here, into a file that the journal owns. */
 int definition_keep(struct definition *d, struct err *e);

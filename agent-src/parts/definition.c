@@ -102,6 +102,16 @@ static json_t *pools_of(const struct libvirt_definition *def)
 	return out;
 }
 
+static json_t *secrets_of(const struct libvirt_definition *def)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < def->secret_count; i++)
+		json_array_append_new(out, json_string(def->secrets[i]));
+	return out;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	const struct definition *d = definition_of(p);
@@ -112,8 +122,11 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		return 0;
 	json_object_set_new(out, "owner", json_string("libvirt"));
 	json_object_set_new(out, DEFINITION,
-			    json_pack("{s:s,s:s,s:o,s:o,s:b,s:b}", "name", def->name, "uuid", def->uuid, "networks", names_of_networks(def),
-				      "pools", pools_of(def), "autostart", d->guest.autostart, "net_map", true));
+			    json_pack("{s:s,s:s,s:o,s:o,s:o,s:b,s:b}", "name", def->name, "uuid", def->uuid, "networks",
+				      names_of_networks(def), "pools", pools_of(def), "secrets", secrets_of(def), "autostart",
+				      d->guest.autostart, "net_map", true));
+	if (d->guest.is_transient)
+		json_object_set_new(json_object_get(out, DEFINITION), "transient", json_true());
 	return 0;
 }
 
@@ -298,6 +311,8 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, vo
 	json_decref(snapshots);
 	if (!r && !d->kept)
 		r = err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
+	if (!r && d->guest.is_transient)
+		json_object_set_new(d->kept, "transient", json_true());
 	return r ? r : kept_definition_check(d->kept, e);
 }
 
@@ -377,17 +392,30 @@ static int check_own(const struct definition *d, struct err *e)
 	return r;
 }
 
+static int check_older(const struct definition *d, const json_t *accept, struct err *e)
+{
+	const json_t *said = json_object_get(accept, DEFINITION);
+
+	if (!json_text(said, "libvirt"))
+		return err_set(
+			e, ENOTSUP,
+			"the destination's plan says nothing of its libvirt: its vmferry is an older one, which would not define the guest. "
+			"Install the same version there");
+	return d->guest.is_transient && !json_is_true(json_object_get(said, "transient"))
+		       ? err_set(e, ENOTSUP,
+				 "the destination's vmferry is an older one, which would define the guest, and it is transient here: install the same "
+				 "version there")
+		       : 0;
+}
+
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct definition *d = definition_of(p);
 
 	if (!is_told(d))
 		return definition_is_libvirts(d) ? check_own(d, e) : 0;
-	if (!json_text(json_object_get(accept, DEFINITION), "libvirt"))
-		return err_set(
-			e, ENOTSUP,
-			"the destination's plan says nothing of its libvirt: its vmferry is an older one, which would not define the guest. "
-			"Install the same version there");
+	if (check_older(d, accept, e))
+		return -e->code;
 	d->there = json_incref(json_object_get(accept, DEFINITION));
 	d->accepted = json_incref((json_t *)(uintptr_t)accept);
 	return by_plan(d, rewrite_all, NULL, e) ?: check_change(d, e);
@@ -536,6 +564,15 @@ static int take_back(struct definition *d, json_t *kept, struct err *e)
 	return r;
 }
 
+void definition_tell_defined(const struct definition *d, const char *name, const char *uuid)
+{
+	report_notice(
+		d->src->report,
+		"somebody has defined the guest %s in libvirt here again, and it is at the destination: do not start it here, undefine "
+		"it (virsh undefine --keep-nvram %s)",
+		name, uuid);
+}
+
 /* The XML is left for people: "virsh define FILE" has the guest here again. */
 static int leave_for_people(struct definition *d, const json_t *kept, struct err *e)
 {
@@ -547,11 +584,7 @@ static int leave_for_people(struct definition *d, const json_t *kept, struct err
 		return r;
 	d->left = xstrdup(place);
 	if (is_defined_here(kept))
-		report_notice(
-			d->src->report,
-			"somebody has defined the guest %s in libvirt here again, and it is at the destination: do not start it here, undefine "
-			"it (virsh undefine --keep-nvram %s)",
-			json_text(kept, "name"), json_text(kept, "uuid"));
+		definition_tell_defined(d, json_text(kept, "name"), json_text(kept, "uuid"));
 	return 0;
 }
 
@@ -608,8 +641,9 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 	if (tale == TELL_PLAN && d->guest.xml)
 		json_object_set_new(out, "libvirt",
-				    json_pack("{s:s*,s:b,s:i}", "there", json_text(d->there, "libvirt"), "autostart", d->guest.autostart,
-					      "snapshots", (int)d->guest.snapshot_count));
+				    json_pack("{s:s*,s:b,s:i,s:b}", "there", json_text(d->there, "libvirt"), "autostart",
+					      d->guest.autostart, "snapshots", (int)d->guest.snapshot_count, "transient",
+					      d->guest.is_transient));
 	if (tale == TELL_RESULT && d->left)
 		json_object_set_new(out, "definition_left", json_string(d->left));
 }

@@ -523,6 +523,8 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set_new(begin, "start_time", json_integer((json_int_t)s->guest.start_time));
 	set_text(begin, "qmp", s->guest.qmp.path);
 	set_text(begin, "libvirt_uuid", s->libvirt_uuid);
+	if (s->is_transient)
+		json_object_set_new(begin, "transient", json_true());
 	json_object_set_new(begin, "monitors", monitors(s));
 	set_text(begin, "boot_id", boot);
 	json_object_set_new(begin, "paused", json_boolean(s->paused));
@@ -555,6 +557,7 @@ void source_restore(struct source *s)
 	s->guest.start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	restore_monitors(&s->guest, begin);
 	s->libvirt_uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
+	s->is_transient = json_is_true(json_object_get(begin, "transient"));
 	s->paused = json_is_true(json_object_get(note ? note : begin, "paused"));
 	s->stopped = json_is_true(json_object_get(journal_last_note(j, "stopped"), "ours"));
 	note = journal_last_note(j, "migration");

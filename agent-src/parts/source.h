@@ -57,6 +57,7 @@ struct source {
 	uid_t libvirt_user;	 /* as which its QEMU runs then; 0: ours */
 	bool becomes_libvirts;	 /* at the destination; here it is a plain one */
 	char *libvirt_uuid;	 /* of one of libvirt's that runs: its monitor is reached through libvirt; NULL: of any other */
+	bool is_transient;	 /* that guest is transient: libvirt forgets it with its QEMU */
 	bool patient;		 /* we are the guard: what cannot be done now is tried again */
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */

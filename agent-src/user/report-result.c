@@ -31,7 +31,9 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 
 	if (json_object_get(ev, "start_script"))
 		fprintf(to, "  there     %s starts the guest again; %s\n", event_text(ev, "start_script"), event_text(ev, "after_reboot"));
-	if (json_object_get(ev, "defined"))
+	if (json_object_get(ev, "defined") && event_flag(ev, "transient"))
+		fprintf(to, "  there     libvirt has it, transient as here, and forgets it once it is shut down\n");
+	else if (json_object_get(ev, "defined"))
 		fprintf(to, "  there     libvirt has it: virsh start %s%s\n", event_text(ev, "defined"),
 			event_flag(ev, "autostart") ? "; it starts when that host boots" : "");
 	if (json_object_get(ev, "definition_left"))

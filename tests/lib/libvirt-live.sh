@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # For tests in which something goes wrong while a libvirt guest is moved as it runs; to be sourced after aftermath.sh (or faults/cell.sh), all of which then
-# means these hosts: the guest $NAME, with the witness and two disks, is libvirt's at host a, starts when that boots, and runs.
+# means these hosts: the guest $NAME, with the witness and two disks, is libvirt's at host a, starts when that boots, and runs. With TRANSIENT=yes it is
+# transient.
 #
 #   libvirt_guest_runs                  both hosts, and the guest
 #   libvirt_guest_again                 the guest at host a as at first, wherever it has come to
@@ -27,6 +28,10 @@ libvirt_guest_runs() {
 	at=$(libvirt_at a "$LIBVIRT_GUESTS")
 	"$QEMU_IMG" create -q -f qcow2 "$at/a.qcow2" 8M
 	head -c 2M /dev/urandom >"$at/b.raw"
+	if [[ -n ${TRANSIENT:-} ]]; then
+		libvirt_create a "$NAME" "$LIBVIRT_GUESTS/a.qcow2:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
+		return
+	fi
 	libvirt_define a "$NAME" "$LIBVIRT_GUESTS/a.qcow2:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
 	libvirt_in a virsh -q autostart "$NAME" >/dev/null
 	libvirt_in a virsh dumpxml --security-info --inactive "$NAME" >"$DIR/definition"
@@ -77,16 +82,21 @@ is_defined_at() { # source|destination; libvirt forgets a guest a moment after i
 }
 
 assert_runs_at() { # source|destination
-	local host
-	host=$(host_of "$1")
+	local host file
+host=$(host_of "$1")
 	wait_for 10 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
 	wait_for 10 is_defined_at "$1" || fail "libvirt has the guest: $(where_defined) ($(libvirt_in b virsh domstate "$NAME" --reason 2>&1 | head -n 1))"
 	wait_for 10 runs_at "$host" || fail "at the $1 it is $(libvirt_in "$host" virsh -q domstate "$NAME" --reason)"
-	libvirt_in "$host" virsh dumpxml --security-info --inactive "$NAME" | diff "$DIR/definition" - || fail "its definition has changed"
 	libvirt_in "$host" virsh dominfo "$NAME" | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
-	assert_eq "$(<"$DIR/dominfo")" "Persistent: yes Autostart: enable" "what libvirt has of it"
-	[[ -e $(libvirt_at "$host" "/etc/libvirt/qemu/$NAME.xml") ]] || fail "its definition is in no file of libvirt's at the $1"
-	guest_adopt "$NAME" "$(qemus)"
+	if [[ -n ${TRANSIENT:-} ]]; then
+		assert_eq "$(<"$DIR/dominfo")" "Persistent: no Autostart: disable" "what libvirt has of it"
+		for file in a b; do [[ ! -e $(libvirt_at $file "/etc/libvirt/qemu/$NAME.xml") ]] || fail "libvirt defines it at $file"; done
+	else
+		assert_eq "$(<"$DIR/dominfo")" "Persistent: yes Autostart: enable" "what libvirt has of it"
+		libvirt_in "$host" virsh dumpxml --security-info --inactive "$NAME" | diff "$DIR/definition" - || fail "its definition has changed"
+		[[ -e $(libvirt_at "$host" "/etc/libvirt/qemu/$NAME.xml") ]] || fail "its definition is in no file of libvirt's at the $1"
+	fi
+guest_adopt "$NAME" "$(qemus)"
 	GUEST_AT[$NAME]=$(libvirt_at "$host" "$LIBVIRT_GUESTS")
 	guest_verify "$(orders "$NAME")"
 	[[ $1 == destination ]] || assert_eq "$(find "$(libvirt_at b "$LIBVIRT_GUESTS")" -name '*.qcow2' -o -name '*.raw')" "" "disks at the destination"

@@ -11,6 +11,7 @@
 #   libvirt_stop NAME, libvirt_start_daemon NAME     its libvirtd ends by SIGTERM, its guests run on; and begins again
 #   libvirt_define NAME GUEST [FILE:FORMAT...]       a guest with the witness (with TINY, the tiny one) and these disks, vda, vdb …
 #   libvirt_stub_swtpm                 before the hosts: a libvirt takes guests with a TPM, none of which can be run
+#   libvirt_create NAME GUEST [FILE:FORMAT...]       a transient guest, likewise, which runs: as libvirt_run
 #   libvirt_run NAME GUEST            starts it, and waits for the witness: orders, guest_verify, GUEST_PID are as elsewhere
 #
 #   LIBVIRT_PID[NAME], LIBVIRT_DAEMON[NAME]   what holds its namespaces, and its libvirtd
@@ -300,10 +301,20 @@ libvirt_guest_settled() { # CONSOLE
 	grep -aqsE 'witness (ready|failed)|Kernel panic' "$1"
 }
 
+libvirt_create() { # NAME GUEST [FILE:FORMAT...]
+	libvirt_xml "${@:2}" >"$DIR/$2.xml"
+	libvirt_in "$1" virsh -q create "$DIR/$2.xml" >/dev/null || fail "$2 cannot be created at $1"
+	libvirt_comes_up "$1" "$2"
+}
+
 libvirt_run() { # NAME GUEST
+	libvirt_in "$1" virsh -q start "$2" >/dev/null || fail "$2 does not start at $1"
+	libvirt_comes_up "$1" "$2"
+}
+
+libvirt_comes_up() { # NAME GUEST
 	local console
 	console=$(libvirt_at "$1" "$LIBVIRT_GUESTS/$2.console")
-	libvirt_in "$1" virsh -q start "$2" >/dev/null || fail "$2 does not start at $1"
 	guest_adopt "$2" "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$2.pid")")"
 	GUEST_AT[$2]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
 	wait_for "${READY_S:-180}" libvirt_guest_settled "$console" || true

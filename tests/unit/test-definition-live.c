@@ -198,6 +198,44 @@ static void guest_that_was_started_again_is_not_undefined(void **state)
 	assert_true(home.is_defined);
 }
 
+/* ---- a transient one ---- */
+
+static unsigned notices;
+
+static void count_notices(void *ctx, const char *line)
+{
+	(void)ctx;
+	notices += strstr(line, "somebody has defined the guest web in libvirt here again") != NULL;
+}
+
+static void others_definition_of_a_transient_one_stays(void **state)
+{
+	struct report report = {.quiet = true, .follow = count_notices};
+
+	(void)state;
+	src.is_transient = true;
+	src.guest.name = (char *)"web";
+	src.report = &report;
+	home.is_defined = true; /* since it was given up */
+	notices = 0;
+	assert_int_equal(definition_let_go(&d, &err), 0);
+	assert_true(home.is_defined);
+	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 0);
+	assert_int_equal(notices, 1);
+}
+
+static void transient_one_that_is_defined_meanwhile_stays(void **state)
+{
+	(void)state;
+	src.is_transient = true;
+	home.is_defined = true;
+	assert_int_equal(definition_set_aside(&d, &err), -ECANCELED);
+	home.is_defined = false;
+	assert_int_equal(definition_set_aside(&d, &err), 0);
+	refuse(LV_DOMAIN_IS_PERSISTENT, HOME_INTERNAL, 1);
+	assert_int_not_equal(definition_set_aside(&d, &err), 0); /* that cannot be told */
+}
+
 /* ---- what was set aside, in any life ---- */
 
 static int undo(enum handoff_state state)
@@ -277,6 +315,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(libvirt_that_waits_for_its_qemu_is_helped, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_libvirt_does_not_do_is_not_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_was_started_again_is_not_undefined, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_definition_of_a_transient_one_stays, setup, teardown),
+		cmocka_unit_test_setup_teardown(transient_one_that_is_defined_meanwhile_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(file_stays_until_libvirt_has_forgotten_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_others_have_defined_since_is_theirs, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_stays_and_has_its_file, setup, teardown),

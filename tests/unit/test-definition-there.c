@@ -115,6 +115,21 @@ static void it_stays_if_no_libvirt_runs(void **state)
 	assert_false(is_kept());
 }
 
+static void transient_guest_is_not_defined(void **state)
+{
+	json_t *kept = json_pack("{s:s,s:s,s:s,s:b}", "name", guest.name, "uuid", HOME_UUID, "xml", "<domain/>", "transient", 1);
+
+	(void)state;
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(kept_definition_write(path, kept, &err), 0);
+	json_decref(kept);
+	home_goes_away(); /* and nothing is to be told to it */
+	assert_int_equal(settle(), 0);
+	home_is_back();
+	assert_false(is_kept());
+	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
+}
+
 static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)
 {
 	(void)state;
@@ -130,6 +145,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(file_goes_when_libvirt_has_defined_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_stays_if_libvirt_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_stays_if_no_libvirt_runs, setup, teardown),
+		cmocka_unit_test_setup_teardown(transient_guest_is_not_defined, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_is_not_asked_of_a_guest_that_is_not_here, setup, teardown),
 	};
 
