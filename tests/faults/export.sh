@@ -46,7 +46,7 @@ if [[ $WHAT == kill || $CODE -gt 4 ]]; then
 	rm -rf "$DIR/bundle" # which its manifest calls unfinished
 fi
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
-if grep -q 'left behind, which later migrations of that QEMU go by: ' "$DIR/export.err"; then
+if grep -q 'left behind: a setting, which later migrations of that QEMU go by: ' "$DIR"/export.{out,err}; then
 	note "it says which setting stays"
 	assert_eq "$CODE" 4 "exit code"
 	SETTINGS=$(settings_of "$A")
