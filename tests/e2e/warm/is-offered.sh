@@ -32,4 +32,4 @@ grep -q -- '--how warm .*--shutdown-timeout 60 .*--force ' <(tr -d '\\\n' <"$DIR
 assert_eq "$(ls -A "$DIR/there")" "" "files at the destination"
 
 vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/there" --shutdown-timeout 5 2>"$DIR/usage" && fail "it was taken"
-grep -q -- '--shutdown-timeout is for a guest that is shut down for its move (--how warm)' "$DIR/usage" || fail "$(<"$DIR/usage")"
+grep -q -- '--shutdown-timeout is for a guest that is shut down for its move (--how warm, --how cold)' "$DIR/usage" || fail "$(<"$DIR/usage")"
