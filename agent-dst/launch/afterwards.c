@@ -350,7 +350,7 @@ static char *what_after_reboot(const json_t *plan, bool unit)
 				 : "");
 }
 
-json_t *afterwards_settle(struct journal *j)
+json_t *afterwards_settle(struct journal *j, bool has_left)
 {
 	const json_t *note = journal_last_note(j, "afterwards");
 	AUTO_FREE char *sentence = NULL;
@@ -369,7 +369,9 @@ json_t *afterwards_settle(struct journal *j)
 		script = xstrdup(json_text(journal_last_note(j, "start-script"), "path"));
 		json_object_set_new(told, "start_script", json_string(script));
 	}
-	if (!r && json_text(plan, "unit")) {
+	if (!r && json_text(plan, "unit") && has_left) {
+		r = err_set(&e, EBUSY, "unit %s is not enabled: the guest may have left this host since", json_text(plan, "unit"));
+	} else if (!r && json_text(plan, "unit")) {
 		r = settle_unit(plan, script, &e);
 		unit = !r;
 	}

@@ -6,6 +6,8 @@
 #include "whereabouts.h"
 
 #include <errno.h>
+#include <string.h>
+#include <time.h>
 
 #define KIND "arrived"
 
@@ -49,8 +51,9 @@ static int prepare(struct part *p, struct err *e)
 
 	if (target_is_in_place(t))
 		return 0;
-	entry = json_pack("{s:s,s:s,s:s,s:o}", "guest", t->name, "attempt", attempt_id_format(p->a->id, id), "came_from",
-			  json_text(t->description, "host") ?: "another host", "disks", list_paths(a->disks));
+	entry = json_pack("{s:s,s:s,s:s,s:o,s:I}", "guest", t->name, "attempt", attempt_id_format(p->a->id, id), "came_from",
+			  json_text(t->description, "host") ?: "another host", "disks", list_paths(a->disks), "began",
+			  (json_int_t)time(NULL));
 	return attempt_own(p->a, KIND,
 			   json_pack("{s:s,s:o,s:s,s:O*}", "path", path, "entry", entry, "state_dir", a->disks->state_dir, "replicated",
 				     replica_of(a)),
@@ -71,6 +74,28 @@ static int undo(struct part *p, const json_t *detail, struct err *e)
 		r = primary_note_take(json_text(detail, "state_dir"), json_text(json_object_get(detail, "entry"), "guest") ?: "",
 				      json_object_get(detail, "replicated"), e);
 	return r ? err_prefix(e, "cannot note that the guest has come") : 0;
+}
+
+int arrived_has_left(const struct attempt *a, bool *left, struct err *e)
+{
+	json_t *owned = NULL, *one, *all;
+	size_t i;
+	int r = journal_owned(a->journal, &owned) ? err_set(e, ENOMEM, "the journal cannot be read") : 0;
+
+	*left = false;
+	json_array_foreach(owned, i, one) {
+		const json_t *detail = json_object_get(one, "detail");
+
+		if (r || strcmp(json_text(one, "kind") ?: "", KIND))
+			continue;
+		r = whereabouts_read(json_text(detail, "path") ?: "", &all, e);
+		if (r)
+			continue;
+		*left |= whereabouts_has_left_since(all, json_object_get(detail, "entry"));
+		json_decref(all);
+	}
+	json_decref(owned);
+	return r;
 }
 
 static const struct part_undo table[] = {{KIND, "the note that the guest has come", undo}, {NULL, NULL, NULL}};

@@ -1,10 +1,12 @@
 /* definition.c: see definition.h. */
 #include "definition.h"
+#include "arrived.h"
 #include "fault.h"
 #include "host-settings.h"
 #include "json-text.h"
 #include "kept-definition.h"
 #include "log.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -445,24 +447,64 @@ static bool is_transient(const json_t *kept)
 	return json_is_true(json_object_get(kept, "transient"));
 }
 
-/* A guest that came as it runs is forgotten by libvirt with its QEMU until it is defined, too. May be repeated. */
-static int define_running(struct definition *d, const json_t *kept, struct err *e)
+/* The QEMU that came, and not one that was started since. */
+static bool qemu_lives(const struct definition *d)
+{
+	const struct qemu_proc *q = &d->target->qemu;
+
+	return q->pid > 0 && qemu_is_alive(q->pid, q->start_time);
+}
+
+static void warn(struct definition *d, const char *text)
+{
+	log_error("guest %s: %s", d->target->name, text);
+	add_error(d, text);
+}
+
+/* The guest has run here and runs no more: it was shut down, or somebody has moved it on, and then nothing here may start it by itself. */
+static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct err *e)
+{
+	bool there;
+	int r = kept_definition_is_there(v, kept, &there, e);
+
+	r = r ? r : arrived_has_left(d->part.a, &d->has_left, e);
+	if (r || there)
+		return r;
+	if (d->has_left) {
+		warn(d, "it has left this host since, so libvirt here is not told of it");
+		return 0;
+	}
+	json_object_set_new(kept, "autostart", json_false());
+	warn(d, "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, without "
+		"autostart; start it only if it runs nowhere else");
+	r = kept_definition_define(v, kept, e);
+	return r ? r : complete(d, v, kept, e);
+}
+
+static int define_living(struct definition *d, struct lv *v, const json_t *kept, struct err *e)
+{
+	int r = kept_definition_define(v, kept, e);
+
+	return r ? r : complete(d, v, kept, e);
+}
+
+/* A guest that came as it runs is forgotten by libvirt with its QEMU until it is defined, too. Once that is noted, whether libvirt has it is up to others. */
+static int define_running(struct definition *d, json_t *kept, struct err *e)
 {
 	struct lv *v;
 	int r;
 
-	if (is_transient(kept)) {
+	if (is_transient(kept))
 		definition_find_volumes(d);
+	if (is_transient(kept) || was_defined(d))
 		return 0;
-	}
 	r = lv_open(&v, ASK_MS, e);
 	if (r)
 		return r;
-	r = kept_definition_define(v, kept, e);
-	r = r ? r : complete(d, v, kept, e);
+	r = qemu_lives(d) ? define_living(d, v, kept, e) : define_ended(d, v, kept, e);
 	lv_close(v);
 	fault_point("dst-defined");
-	return r || was_defined(d) ? r : attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
+	return r ? r : attempt_note(d->part.a, DEFINED, json_pack("{s:b}", "yes", 1), e);
 }
 
 /* libvirt has not been told of it in time. A file that is gone was removed by an earlier life, when libvirt had been. */
@@ -487,7 +529,7 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d) && define_from(d, path, e))
 		return err_prefix(
 			e,
-			"libvirt is to define the guest, which runs here, or would forget it once it is shut down: \"vmferry recover %s\" here has it "
+			"libvirt is to define the guest, or would forget it once it is shut down: \"vmferry recover %s\" here has it "
 			"do so (the definition is the \"xml\" of %s)",
 			d->target->name, path);
 	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
@@ -505,13 +547,16 @@ void definition_settle(struct definition *d)
 	d->settled = json_object();
 	d->kept = kept;
 	if (d->target->domain && define_running(d, kept, &e)) {
-		err_prefix(&e, "the guest runs there, and libvirt would forget it once it is shut down");
+		err_prefix(&e, qemu_lives(d) ? "the guest runs there, and libvirt would forget it once it is shut down"
+					     : "its QEMU there has ended, and libvirt was not told of it");
 		add_error(d, e.msg);
-	} else {
+	} else if (!d->has_left) {
 		forget_earlier(d, kept);
 	}
 	json_array_foreach(d->failed, i, one)
 		add_error(d, json_string_value(one));
+	if (d->has_left)
+		return;
 	json_object_set(d->settled, "defined", json_object_get(kept, "name"));
 	json_object_set(d->settled, "autostart", json_object_get(kept, "autostart"));
 	if (is_transient(kept))

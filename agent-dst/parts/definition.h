@@ -18,6 +18,7 @@ struct definition {
 	json_t *kept;	/* of a settled one */
 	json_t *failed; /* of its snapshots and autostart: a sentence each */
 	bool started;	/* tried, in this life */
+	bool has_left;	/* it was here, and has gone elsewhere since */
 };
 
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);

@@ -1,6 +1,7 @@
 /* startup.c: see startup.h. */
 #include "startup.h"
 #include "afterwards.h"
+#include "arrived.h"
 #include "json-text.h"
 #include "log.h"
 #include "monitors.h"
@@ -103,12 +104,21 @@ int startup_draft(struct startup *s, struct err *e)
 	return s->plan ? draft(s, s->target, e) : 0;
 }
 
+/* An earlier life has let the guest run here, and it may have gone elsewhere since. What cannot be told counts as such. */
+static bool may_have_left(const struct attempt *a)
+{
+	struct err ignored;
+	bool left;
+
+	return a->handoff.restarted && (arrived_has_left(a, &left, &ignored) || left);
+}
+
 void startup_settle(struct startup *s)
 {
 	if (s->settled || s->part.a->dead)
 		return;
 	monitors_give_back(s->target);
-	s->settled = afterwards_settle(s->part.a->journal);
+	s->settled = afterwards_settle(s->part.a->journal, may_have_left(s->part.a));
 }
 
 static int run_script(struct startup *s, const char *script, struct err *e)

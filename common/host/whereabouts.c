@@ -97,6 +97,21 @@ const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool 
 	return NULL;
 }
 
+bool whereabouts_has_left_since(const json_t *all, const json_t *entry)
+{
+	json_int_t began = json_integer_value(json_object_get(entry, "began"));
+	const char *attempt = json_text(entry, "attempt") ?: ""; /* both of its agents may be on this host */
+	json_t *one;
+	bool ignored;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)all, i, one)
+		if (began && json_text(one, "gone_to") && strcmp(json_text(one, "attempt") ?: "", attempt) && json_integer_value(json_object_get(one, "at")) > began &&
+		    entry_has(one, json_object_get(entry, "disks"), &ignored))
+			return true;
+	return false;
+}
+
 /* The others that stay, and the new one; a new reference. */
 static json_t *with_entry(const json_t *all, json_t *entry)
 {
@@ -135,6 +150,10 @@ int whereabouts_add(const char *path, json_t *entry, struct err *e)
 	r = r ? r : whereabouts_read(path, &all, e);
 	if (r)
 		return r;
+	if (whereabouts_has_left_since(all, entry)) {
+		json_decref(all);
+		return 0;
+	}
 	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
 	now = with_entry(all, entry);
 	text = json_dumps(now, JSON_INDENT(1));

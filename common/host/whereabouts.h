@@ -2,7 +2,7 @@
  * whereabouts.h: where the newest copy of a guest is, as far as this host knows: STATE_DIR/guests/NAME.json, an array of entries, the newest last:
  *
  *     {"at": seconds since 1970, "guest": "vm1", "attempt": hex, "gone_to": "root@host-b", "disks": [path …], "shared": [path …]}
- *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …]}
+ *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …], "began": …}
  *
  * disks: copies that went old here when the guest went, or that are the guest's since it came; shared: disks that both hosts see. An entry
  * takes the place of those that name one of its disks. Both agents write it as the last of what a move's journal owns, so that whoever finds
@@ -20,11 +20,14 @@
 
 /* Malloc'ed, UTF-8 if state_dir is. */
 char *whereabouts_path(const char *state_dir, const char *guest);
-/* Adds an entry (borrowed; "at" is set here), durably; the same attempt's again is no matter. The file is whole at any moment. */
+/* Adds an entry (borrowed; "at" is set here), durably; the same attempt's again is no matter. The file is whole at any moment. A guest that has left since is
+ * not noted as one that has come (whereabouts_has_left_since()): an agent that died may be late. */
 int whereabouts_add(const char *path, json_t *entry, struct err *e);
 /* *out: a new array, empty where there is no file. -EBADMSG: the file is damaged. */
 int whereabouts_read(const char *path, json_t **out, struct err *e);
 /* The newest entry that has one of these disks; borrowed, NULL: none has. *shared: that disk is one that both hosts see. */
 const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool *shared);
+/* The entry is of a guest that came, and another attempt's say that one of its disks has left after its "began", in seconds since 1970, without which that is not known. */
+bool whereabouts_has_left_since(const json_t *all, const json_t *entry);
 
 #endif

@@ -12,7 +12,10 @@
 
 #include "../../agent-dst/parts/domain.h"
 
+#include "whereabouts.h"
+
 #include <fcntl.h>
+#include <time.h>
 
 #include "../lib/played-libvirtd-home.h"
 
@@ -43,8 +46,9 @@ static int setup(void **state)
 	r = r ? r : kept_definition_write(path, kept, &err);
 	json_decref(kept);
 	home_starts_qemu();
+	target.qemu.pid = home.qemu;
 	attempt.handoff.state = HO_DST_DONE;
-	return r;
+	return r ? r : process_start_time(home.qemu, &target.qemu.start_time);
 }
 
 static int teardown(void **state)
@@ -139,6 +143,73 @@ static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
 }
 
+/* What the part "arrived" has the journal own; gone: seconds after it began at which the guest has left, 0: it has not. */
+static void note_arrival(int gone)
+{
+	AUTO_FREE char *where = whereabouts_path(home.dir, "web");
+	json_int_t now = time(NULL);
+	json_t *detail = json_pack("{s:s,s:{s:s,s:s,s:[s],s:I}}", "path", where, "entry", "guest", "web", "attempt", "01", "disks", "/vm/web",
+				   "began", now - gone);
+	json_t *left = json_pack("{s:s,s:s,s:s,s:[s]}", "guest", "web", "attempt", "02", "gone_to", "host-c", "disks", "/vm/web");
+
+	assert_int_equal(attempt_own(&attempt, "arrived", detail, &err), 0);
+	if (gone)
+		assert_int_equal(whereabouts_add(where, left, &err), 0);
+	json_decref(left);
+}
+
+static void guest_that_has_ended_is_not_started_at_boot(void **state)
+{
+	(void)state;
+	note_arrival(0);
+	home_ends_qemu();
+	assert_int_equal(settle(), 0);
+	assert_true(home.is_defined);
+	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART], 0);
+}
+
+static void guest_that_has_left_again_is_not_defined(void **state)
+{
+	(void)state;
+	note_arrival(60);
+	home_ends_qemu();
+	assert_int_equal(settle(), 0);
+	assert_false(home.is_defined);
+}
+
+static void guest_is_not_defined_if_nobody_knows_where_it_is(void **state)
+{
+	AUTO_FREE char *where = whereabouts_path(home.dir, "web");
+	AUTO_FREE char *dir = xasprintf("%s/guests", home.dir);
+
+	(void)state;
+	note_arrival(0);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	assert_int_equal(mkdir(where, 0700), 0);
+	home_ends_qemu();
+	assert_int_not_equal(settle(), 0);
+	assert_false(home.is_defined);
+	assert_true(is_kept());
+}
+
+/* A later life, as the guest is given to the user: others have undefined it since. */
+static void guest_that_was_defined_once_is_left_to_others(void **state)
+{
+	AUTO_FREE char *there = NULL;
+
+	(void)state;
+	disks.state_dir = home.dir;
+	there = place_of(&d);
+	assert_int_equal(rename(path, there), 0);
+	assert_int_equal(attempt_note(&attempt, DEFINED, json_pack("{s:b}", "yes", 1), &err), 0);
+	home_ends_qemu();
+	definition_settle(&d);
+	assert_non_null(d.settled);
+	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
+	fini(&d.part);
+	d.failed = NULL;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +217,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(it_stays_if_libvirt_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_stays_if_no_libvirt_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(transient_guest_is_not_defined, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_that_has_ended_is_not_started_at_boot, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_that_has_left_again_is_not_defined, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_is_not_defined_if_nobody_knows_where_it_is, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_that_was_defined_once_is_left_to_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_is_not_asked_of_a_guest_that_is_not_here, setup, teardown),
 	};
 

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -101,6 +102,24 @@ static void old_copy_may_not_start(void **state)
 	assert_int_equal(ask_fenced("vm1", old_disk, true), -EBUSY);
 	assert_int_equal(ask("vm1", NULL), -EBUSY);
 	assert_int_equal(ask("vm1", new_disk), 0); /* another guest of that name */
+}
+
+/* An agent that died notes late that the guest came, which has left since. */
+static void guest_that_has_left_since_is_not_back(void **state)
+{
+	AUTO_FREE char *path = whereabouts_path(dir, "vm1");
+	json_int_t now = time(NULL);
+	json_t *late = json_pack("{s:s,s:s,s:s,s:[s],s:I}", "guest", "vm1", "attempt", "01", "came_from", "host-a", "disks", old_disk, "began",
+				 now - 60);
+
+	(void)state;
+	remember("vm1", "host-c", old_disk, false);
+	assert_int_equal(whereabouts_add(path, late, &e), 0);
+	assert_int_equal(ask("vm1", old_disk), -EBUSY);
+	json_object_set_new(late, "began", json_integer(now + 60)); /* it came back afterwards */
+	assert_int_equal(whereabouts_add(path, late, &e), 0);
+	assert_int_equal(ask("vm1", old_disk), 0);
+	json_decref(late);
 }
 
 /* It came back onto other disks: those may start, the old ones still may not; onto the same ones: they may. */
@@ -256,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(guest_that_no_move_has_touched_may_start),
 		TEST(old_copy_may_not_start),
+		TEST(guest_that_has_left_since_is_not_back),
 		TEST(guest_that_came_back_may_start),
 		TEST(shared_disk_starts_by_a_word_alone),
 		TEST(disk_that_is_open_may_not_start),
