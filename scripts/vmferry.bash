@@ -23,7 +23,7 @@ _vmferry_guests() { # COMMAND: those that it could be about
 	list | check | migrate | export | storage) _vmferry_say vmferry list -v ;;
 	recover | history) _vmferry_say vmferry journal ;;
 	*) _vmferry_say vmferry status ;;
-	esac | sed -nE 's/^([^ ].*) \((pid [0-9]+|shut down)\).*/\1/p'
+	esac | sed -nE 's/^([^ ].*) (\((pid [0-9]+|shut down)\)|<- ).*/\1/p'
 }
 
 # Adds the lines on standard input that begin so. They are other people's words: compgen -W would expand them.

@@ -467,6 +467,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin)
 	AUTO_FREE char *boot = boot_id();
 
 	json_object_set_new(begin, "guest", json_string(t->name));
+	if (json_text(t->description, "host"))
+		json_object_set(begin, "from", json_object_get(t->description, "host"));
 	if (boot)
 		json_object_set_new(begin, "boot_id", json_string(boot));
 	json_object_set_new(begin, "dir", json_string(t->dir));

@@ -504,7 +504,16 @@ int cmd_recover(int argc, char **argv)
 	return r;
 }
 
-/* Unfinished journals. Of those that begin a move from here: which it is, in the words that recover takes. */
+/* "vm1 <- host-a, attempt 0123…": a move to this host. The caller frees it. */
+static char *arrival_text(const struct attempt *a)
+{
+	char *s = xasprintf("%s <- %s, attempt %s", member(a, "guest"), member(a, "from"), a->id);
+
+	text_make_printable(s, false);
+	return s;
+}
+
+/* Unfinished journals: whose move each is of, in the words that recover takes. A journal that cannot be read is named alone. */
 static void list_journals(char **paths, size_t n)
 {
 	struct attempt a;
@@ -515,8 +524,8 @@ static void list_journals(char **paths, size_t n)
 		AUTO_FREE char *text = NULL;
 
 		a = (struct attempt){.path = paths[i]};
-		if (journal_path_is(paths[i], true) && !attempt_peek(&a, &e))
-			text = attempt_text(&a);
+		if (!attempt_peek(&a, &e))
+			text = journal_path_is(paths[i], true) ? attempt_text(&a) : arrival_text(&a);
 		printf("%s%s%s\n", text ? text : "", text ? ": " : "", paths[i]);
 		json_decref(a.begin);
 	}

@@ -19,6 +19,7 @@ echo "$@" >>"$DIR/asked"
 PLAYED
 printf '#!/bin/sh\ncat "$DIR/fencing" 2>/dev/null\n' >"$DIR/bin/crm_attribute"
 printf '#!/bin/sh\ncat "$DIR/cib" 2>/dev/null\n' >"$DIR/bin/crm_resource"
+printf '#!/bin/sh\necho "1 pa member"; echo "2 pb lost"\n' >"$DIR/bin/crm_node"
 printf '#!/bin/sh\nexec sleep 100\n' >"$DIR/vm1.sh"
 chmod +x "$DIR"/bin/* "$DIR/vm1.sh"
 
@@ -90,27 +91,75 @@ for pid in 0 $guest; do
 	says "is one of libvirt's here"
 done
 not_here
-play may-start 'echo "vmferry: vm1 is not to be started here: it went to root@pb" >&2; exit 3'
+vouched() { # yes or no: has it been said that a peer is fenced?
+	local yes=no
+	! grep -q peer-is-fenced "$DIR/asked" || yes=yes
+	assert_eq "$yes" "$1" "--peer-is-fenced ($SAID)"
+}
+went_to() { # DEST
+	play may-start '[ "$2" = --peer-is-fenced ] && { echo "vmferry: its disk is open" >&2; exit 3; }' \
+		"echo 'vmferry: vm1 is not to be started here: it went to $1 (yesterday) with disks that both hosts see: it may run there. If it certainly does not: --peer-is-fenced' >&2; exit 3"
+}
+went_to root@pb
 answers $INSTALLED start
 says "it went to root@pb"
-! grep -q peer-is-fenced "$DIR/asked" || fail "fenced, though nobody says that fencing is on"
+vouched no # nobody says that fencing is on
 echo true >"$DIR/fencing"
+for dest in root@pb pb ssh://root@pb:2222; do
+	went_to $dest
+	answers $INSTALLED start
+	asked "may-start --peer-is-fenced $DIR/vm1.sh"
+	says "its disk is open"
+done
+went_to root@10.0.0.2
+answers $INSTALLED start OCF_RESKEY_dest=root@10.0.0.%n
+vouched no
+answers $INSTALLED start OCF_RESKEY_dest=ssh://root@10.0.0.2:22/%n
+vouched yes
+for dest in root@px ssh://root@px:22 root@pb.example.com ''; do # no nodes of the cluster
+	went_to "$dest"
+	answers $INSTALLED start
+	vouched no
+	says "may run there"
+done
+went_to root@pb
+printf '#!/bin/sh\nexit 1\n' >"$DIR/bin/crm_node"
 answers $INSTALLED start
-asked "may-start --peer-is-fenced $DIR/vm1.sh"
+vouched no
+printf '#!/bin/sh\necho "1 pa member"; echo "2 pb lost"\n' >"$DIR/bin/crm_node"
 echo false >"$DIR/fencing"
 answers $INSTALLED start
-! grep -q peer-is-fenced "$DIR/asked" || fail "fenced, though fencing is off"
+vouched no
+play may-start 'echo "vmferry: vm1 is not to be started here: it went to root@pb (yesterday): what lies here is the old copy" >&2; exit 3'
+echo true >"$DIR/fencing"
+answers $INSTALLED start
+vouched no
+says "old copy"
 play may-start '[ ! -e "$DIR/settled" ] || { echo "vmferry: it went to pb" >&2; exit 3; }' \
 	'echo "vmferry: a move of it to this host is not over (DST_BEGUN): vmferry-dst recover" >&2; exit 3'
 play recover 'touch "$DIR/settled"'
-answers $INSTALLED start
-says "it went to pb"
-asked "recover vm1"
-rm "$DIR/settled"
-echo true >"$DIR/fencing"
-answers $INSTALLED start
-asked "recover vm1 --peer-is-fenced"
+unsettled_with() { # yes or no, JOURNAL...: is it vouched for the other hosts of these?
+	rm -f "$DIR/settled"
+	printf '%s\n' "${@:2}" >"$DIR/journals"
+	play journal 'cat "$DIR/journals"'
+	answers $INSTALLED start
+	says "it went to pb"
+	asked "recover vm1"
+	vouched "$1"
+}
+unsettled_with yes "vm1 <- pa, attempt 01ab: /x-dst.journal"
+unsettled_with yes "vm1 (pid 7) -> ssh://root@pb:22, attempt 01ab: /x-src.journal" "vm2 <- px, attempt 02: /y-dst.journal"
+unsettled_with no "vm1 <- px, attempt 01ab: /x-dst.journal"
+unsettled_with no "vm1 <- pa, attempt 01ab: /x-dst.journal" "vm1 (shut down) -> root@px, attempt 02: /y-src.journal"
+unsettled_with no "vm2 <- pa, attempt 01ab: /x-dst.journal"
+unsettled_with no "/x-dst.journal"
 echo false >"$DIR/fencing"
+unsettled_with no "vm1 <- pa, attempt 01ab: /x-dst.journal"
+rm "$DIR/settled"
+play journal 'exit 1'
+answers $GENERIC start
+says "vmferry journal fails"
+play journal 'exit 0'
 play may-start 'exit 2'
 answers $GENERIC start
 play may-start 'exit 3'
@@ -159,7 +208,8 @@ play migrate 'exit 0'
 answers $GENERIC migrate_to "${to_pb[@]}"
 answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_timeout=8000
 answers $CONFIGURED migrate_to "${to_pb[@]}" OCF_RESKEY_options='--bwlimit 1M --detach'
-play journal 'echo "guest vm1 to root@pb: /var/lib/x.journal"'
+open='echo "vm1 (pid 7) -> root@pb, attempt 01ab: /var/lib/x.journal"'
+play journal "$open"
 play recover 'exit 1'
 answers $GENERIC migrate_to "${to_pb[@]}"
 asked "recover vm1"
@@ -167,7 +217,23 @@ asked "migrate $guest"
 play recover 'exit 6'
 answers $GENERIC migrate_to "${to_pb[@]}"
 says "undecided"
-! grep -q ^migrate "$DIR/asked" || fail "it is moved while it is undecided whose it is"
+not_moved() {
+	! grep -q ^migrate "$DIR/asked" || fail "it is moved while it is undecided whose it is"
+}
+not_moved
+play recover 'echo "it is held by another process"; exit 3'
+answers $GENERIC migrate_to "${to_pb[@]}"
+says "ended with 3: it is held by another process"
+not_moved
+play journal 'exit 1'
+answers $GENERIC migrate_to "${to_pb[@]}"
+says "vmferry journal fails"
+not_moved
+for line in "vm2 (pid 7) -> root@pb, attempt 01ab: /x" "vm11 <- pb, attempt 01ab: /x"; do # of other guests
+	play journal "echo '$line'"
+	answers $GENERIC migrate_to "${to_pb[@]}"
+	asked "migrate $guest"
+done
 play journal 'exit 0'
 # Pacemaker kills at its timeout: vmferry hears SIGTERM before.
 play migrate 'trap "echo \"{\\\"event\\\":\\\"result\\\",\\\"where\\\":\\\"source\\\",\\\"reason\\\":\\\"rolled back\\\"}\"; exit 1" TERM' \
@@ -186,11 +252,31 @@ play list 'exit 1'
 answers $GENERIC stop
 play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
 	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
-play journal 'echo "guest vm1 to root@pb: /var/lib/x.journal"'
+still_runs() { # what recover, or journal, does then
+	answers $GENERIC stop
+	says "$1"
+	kill -0 $guest || fail "a guest of which it is undecided whose it is was ended"
+}
+play journal "$open"
 play recover 'echo "undecided: root@pb does not answer"; exit 6'
-answers $GENERIC stop
-says "undecided"
-kill -0 $guest || fail "a guest of which it is undecided whose it is was ended"
+still_runs undecided
+for status in 2 3 5 126 127; do
+	play recover "exit $status"
+	still_runs "ended with $status"
+done
+play journal 'echo /var/lib/x.journal' # which cannot be read
+still_runs "ended with 127"
+play journal 'exit 1'
+still_runs "vmferry journal fails"
+play journal "$open"
+play recover "echo 'the guest runs at root@pb'; kill $guest; exit 7"
+answers $SUCCESS stop
+grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err")"
+sleep 100 &
+guest=$!
+at_exit "kill $guest 2>/dev/null"
+play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
+	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
 play recover 'exit 1'
 answers $SUCCESS stop
 ! kill -0 $guest 2>/dev/null || fail "it was not ended"

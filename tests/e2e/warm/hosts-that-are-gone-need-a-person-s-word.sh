@@ -28,6 +28,7 @@ settle() { # STATUS [OPTION...]
 	timeout 60 "$BIN/vmferry-dst" recover a --state-dir "$DIR/dst-state" --runtime-dir "$DIR/dst-run" "${@:2}" >"$DIR/recover.out" 2>&1 || status=$?
 	assert_eq "$status" "$1" "exit code of vmferry-dst recover ($(tail -n 2 "$DIR/recover.out"))"
 }
+VMFERRY_STATE_DIR=$DIR/dst-state vmferry journal | grep -q "^a <- $(hostname), attempt [0-9a-f]*: " || fail "where does it come from?"
 settle 6
 [[ ! -s $TO/a.console ]] || fail "it has begun to boot"
 settle 0 --peer-is-fenced
