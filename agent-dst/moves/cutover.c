@@ -412,6 +412,12 @@ void cutover_on_qemu(struct transfer *t, const struct event *ev)
 	}
 }
 
+/* `virsh migrate` takes a guest away in one command, and libvirt forgets it with its QEMU. */
+static bool has_missed_how(const struct transfer *t)
+{
+	return t->target.domain && (t->a.handoff.restarted || !domain_has_heard(&t->domain));
+}
+
 /* Whoever goes on from what is here would be a second one. A QEMU that hangs did not begin to migrate, if all that it had to say was heard. */
 static int may_not_revert(struct transfer *t, struct err *e)
 {
@@ -423,6 +429,12 @@ static int may_not_revert(struct transfer *t, struct err *e)
 	if (t->a.handoff.state != HO_DST_STARTED)
 		return 0;
 	ended = has_ended(t);
+	if (ended && has_missed_how(t))
+		return err_set(
+			e, EBUSY,
+			"the guest's QEMU at the destination (process %d) has ended, and libvirt or its vmferry was away meanwhile: nobody heard "
+			"whether the guest was migrated away. If it was not, have it back by vmferry recover --peer-is-fenced",
+			(int)t->target.qemu.pid);
 	state = ended ? UNKNOWN : target_run_state(&t->target);
 	if (state == MIGRATED || (state == UNKNOWN && has_gone_on(t)))
 		return err_set(

@@ -7,6 +7,7 @@
 #include "lv-process.h"
 #include "process.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -57,11 +58,16 @@ int domain_take(struct domain *d, const json_t *prepare, struct err *e)
 
 static void on_event(void *ctx, const char *name, const char *data, uint64_t realtime_ns)
 {
+	static const char *const heard[] = {"RESUME", "STOP", "SHUTDOWN", "MIGRATION", NULL};
 	struct domain *d = ctx;
+	json_t *json;
 
-	(void)data, (void)realtime_ns;
-	if (!strcmp(name, "RESUME"))
-		conductor_qmp.event(&d->part.a->con, name, NULL, now_ns());
+	(void)realtime_ns;
+	if (word_index(heard, name) < 0)
+		return;
+	json = data ? json_loads(data, 0, NULL) : NULL;
+	conductor_qmp.event(&d->part.a->con, name, json, now_ns());
+	json_decref(json);
 }
 
 static const struct lv_handlers handlers = {on_event, NULL};
@@ -75,6 +81,7 @@ static int ask_for_it(struct domain *d, struct err *e)
 	if (d->events && lv_is_lost(d->events)) {
 		lv_close(d->events);
 		d->events = NULL;
+		d->has_missed = true;
 	}
 	if (!d->events) {
 		r = lv_open(&d->events, ASK_MS, e);
@@ -91,6 +98,7 @@ static int ask_for_it(struct domain *d, struct err *e)
 	if (r && is_new) { /* the next, too, is to hear */
 		lv_close(d->events);
 		d->events = NULL;
+		d->has_missed = true;
 	}
 	return r;
 }
@@ -100,11 +108,24 @@ static bool is_known(const struct domain *d)
 	return d->known.name && d->events && !lv_is_lost(d->events);
 }
 
-static int state_of(struct domain *d, enum lv_state *state, struct err *e)
+static int state_of(struct domain *d, enum lv_state *state, int *reason, struct err *e)
 {
 	int r = is_known(d) ? 0 : ask_for_it(d, e);
 
-	return r ? r : lv_state_of(d->events, &d->known, state, NULL, e);
+	return r ? r : lv_state_of(d->events, &d->known, state, reason, e);
+}
+
+bool domain_has_heard(const struct domain *d)
+{
+	return d->events && !lv_is_lost(d->events) && !d->has_missed;
+}
+
+/* virDomainPausedReason, of a guest that goes elsewhere. */
+static bool is_leaving(int reason)
+{
+	enum { MIGRATION = 2, SAVE = 3, POSTCOPY = 12, POSTCOPY_FAILED = 13 };
+
+	return reason == MIGRATION || reason == SAVE || reason == POSTCOPY || reason == POSTCOPY_FAILED;
 }
 
 static enum run_state run_state(struct target *t)
@@ -112,10 +133,13 @@ static enum run_state run_state(struct target *t)
 	struct domain *d = t->domain;
 	enum lv_state state;
 	struct err ignored;
+	int reason;
 
-	if (state_of(d, &state, &ignored))
+	if (state_of(d, &state, &reason, &ignored))
 		return UNKNOWN;
-	return state == LV_RUNNING || state == LV_BLOCKED ? RUNS : state == LV_PAUSED ? STANDS : UNKNOWN;
+	if (state == LV_PAUSED)
+		return is_leaving(reason) ? MIGRATED : STANDS;
+	return state == LV_RUNNING || state == LV_BLOCKED ? RUNS : UNKNOWN;
 }
 
 /* ---- its QEMU ---- */
@@ -260,7 +284,7 @@ static int hold(struct domain *d, struct err *e)
 	for (i = 0; i < looks && !r; i++) {
 		if (i)
 			poll(NULL, 0, LOOK_PAUSE_MS);
-		r = state_of(d, &state, e);
+		r = state_of(d, &state, NULL, e);
 		if (!r && (state != LV_PAUSED || conductor_has_qmp(&d->part.a->con, "RESUME")))
 			r = err_set(e, ECANCELED,
 				    "the guest was resumed at the destination by somebody else (virsh resume) before it was handed over");
@@ -356,7 +380,7 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 			*e = why;
 			return cannot_tell(e);
 		}
-		r = state_of(d, &state, e);
+		r = state_of(d, &state, NULL, e);
 		if (!r && (state == LV_RUNNING || conductor_has_qmp(&d->part.a->con, "RESUME")))
 			return 0;
 		loop_step(d->part.a->loop, RESUME_PAUSE, e);

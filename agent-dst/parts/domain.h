@@ -20,6 +20,7 @@ struct domain {
 	uint32_t flags;
 	struct lv *job;	   /* ends with us, and QEMU with it, until libvirt has taken the guest over */
 	struct lv *events; /* and questions; NULL: not yet, or lost */
+	bool has_missed;   /* what QEMU said while libvirt was away, or before we began */
 	struct lv_domain known;
 	struct op ended; /* QEMU's process */
 	bool watching;
@@ -40,6 +41,8 @@ int domain_watch(struct domain *d, struct err *e);
 int domain_finish(struct domain *d, struct err *e);
 /* Lets the guest run, in this life or a later one. 0: *out says whether it does; -EAGAIN: that cannot be told. */
 int domain_resume(struct domain *d, enum handoff_event *out, struct err *e);
+/* All that its QEMU has said since it was started was heard. */
+bool domain_has_heard(const struct domain *d);
 /* QEMU ends, and libvirt forgets the guest. */
 void domain_end(struct domain *d);
 

@@ -235,8 +235,8 @@ static int qemu_gone(struct transfer *t, struct err *e)
 {
 	int r;
 
-	if (!source_has_ended(&t->src))
-		return err_set(e, EPIPE, "the source QEMU closed its monitor");
+	if (!source_has_ended(&t->src)) /* while the guest may be had back libvirt may be started again */
+		return t->revert.open ? 0 : err_set(e, EPIPE, "the source QEMU closed its monitor");
 	if (!t->a.handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!t->end.why.code || t->end.why_is_vague)

@@ -61,8 +61,6 @@ static int check_words(const struct definition *d, struct err *e)
 		 "--install-unit is for guests that a script starts: libvirt starts this one as its autostart says"},
 		{is_here && o->machine, "--machine cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
 		{is_here && o->map_net.count, "--map-net cannot be given for a guest of libvirt's: change its definition (virsh edit)"},
-		{definition_is_live(d) && (o->revert_within_s || o->in_place),
-		 "--revert-within and --in-place are not for guests of libvirt's"},
 	};
 	size_t i;
 

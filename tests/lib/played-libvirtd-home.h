@@ -39,6 +39,7 @@ static struct {
 	pid_t qemu;
 	bool is_there, is_defined;
 	enum lv_state state;
+	unsigned reason; /* of that state; 0: 1, by its user */
 	struct {
 		int32_t procedure;
 		int number; /* 0: it hangs up */
@@ -99,7 +100,7 @@ static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *statu
 		break;
 	case LV_DOMAIN_GET_STATE:
 		home_number(body, home.state);
-		lv_write_u32(body, 1);
+		lv_write_u32(body, home.reason ? home.reason : 1);
 		break;
 	case LV_DOMAIN_RESUME:
 		home.state = LV_RUNNING;

@@ -164,6 +164,33 @@ static void ends_at_last_refusal(int32_t procedure)
 		home_ends_qemu();
 }
 
+static void guest_on_its_way_elsewhere_does_not_stand(void **state)
+{
+	static const unsigned leaving[] = {2 /* migration */, 3 /* save */, 12, 13 /* post-copy */};
+	static const unsigned staying[] = {1 /* user */, 5 /* I/O error */, 7 /* from a snapshot */, 11 /* starting up */};
+	size_t i;
+
+	(void)state;
+	home.state = LV_PAUSED;
+	for (i = 0; i < ARRAY_LEN(leaving); i++) {
+		home.reason = leaving[i];
+		assert_int_equal(target.run_state(&target), MIGRATED);
+	}
+	for (i = 0; i < ARRAY_LEN(staying); i++) {
+		home.reason = staying[i];
+		assert_int_equal(target.run_state(&target), STANDS);
+	}
+	home.reason = 0;
+	home.state = LV_RUNNING;
+	assert_int_equal(target.run_state(&target), RUNS);
+	assert_true(domain_has_heard(&d));
+	home_goes_away();
+	home_is_back();
+	assert_int_equal(target.run_state(&target), UNKNOWN); /* by the connection that is lost */
+	assert_int_equal(target.run_state(&target), RUNS);
+	assert_false(domain_has_heard(&d));
+}
+
 static void qemu_that_has_ended_is_told(void **state)
 {
 	(void)state;
@@ -188,6 +215,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(libvirt_that_is_away_tells_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_runs_if_somebody_else_has_resumed_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_is_it_untouched_if_it_was_resumed_and_stands_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_on_its_way_elsewhere_does_not_stand, setup, teardown),
 		cmocka_unit_test_setup_teardown(qemu_that_has_ended_is_told, setup, teardown),
 	};
 
