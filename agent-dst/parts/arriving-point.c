@@ -7,6 +7,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "merge.h"
+#include "messages.h"
 #include "primary-note.h"
 #include "taken-over.h"
 #include "util.h"
@@ -309,6 +310,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	(void)e;
 	if (!asked(a))
 		return 0;
+	if (json_object_get(a->target->description, "tpm")) /* no directory of its own: POINT brings what it keeps */
+		json_object_set_new(accept, "tpm", json_pack("{s:s}", "dir", a->store.dir));
 	json_object_set_new(accept, "replica",
 			    json_pack("{s:I,s:I,s:I,s:s,s:O*}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
 				      (json_int_t)a->store.count, "dir", a->store.dir, "would_start", a->would_start));
@@ -414,11 +417,11 @@ static json_t *list_disks(const struct arriving_point *a)
 /* With how the guest is started, so that it can be from here without its primary. */
 static json_t *describe_point(const struct arriving_point *a, const json_t *said)
 {
-	static const char *const kept[] = {"name",    "exe",	   "argv", "env",	"cwd",	 "accel",
-					   "machine", "cpu_model", "host", "ram_bytes", "vcpus", "map_net"};
-	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
+	static const char *const kept[] = {"name",	"exe",	"argv",	     "env",   "cwd",	 "accel",   "machine",
+					   "cpu_model", "host", "ram_bytes", "vcpus", "map_net", "configs", "tpm"};
+	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
 				json_object_get(said, "at_ms"), "frozen", json_object_get(said, "frozen"), "delta_bytes",
-				json_object_get(said, "delta_bytes"), "disks", list_disks(a));
+				json_object_get(said, "delta_bytes"), "tpm", json_object_get(said, "tpm"), "disks", list_disks(a));
 	json_t *guest = json_object();
 	size_t i;
 
@@ -451,6 +454,17 @@ static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 	return r;
 }
 
+/* NULL, or bytes in hexadecimal digits: more than these the guest's TPM cannot keep. */
+static int check_tpm(const json_t *said, struct err *e)
+{
+	const char *kept = json_text(json_object_get(said, "tpm"), "kept");
+	size_t n = kept ? strlen(kept) : 0;
+
+	return n % 2 || n > 2 * TPM_FILE_MAX || (kept && strspn(kept, "0123456789abcdef") != n)
+		       ? err_set(e, EPROTO, "what the guest's TPM keeps is not in the point as it should be")
+		       : 0;
+}
+
 static int on_point(struct arriving_point *a, const struct event *ev, struct err *e)
 {
 	json_t *said;
@@ -460,6 +474,7 @@ static int on_point(struct arriving_point *a, const struct event *ev, struct err
 		return r;
 	if (a->made || a->data->unsynced || !a->data->ready || json_integer_value(json_object_get(said, "number")) != (json_int_t)a->number)
 		r = err_set(e, EPROTO, "the source ends a point that has not arrived");
+	r = r ?: check_tpm(said, e);
 	r = r ?: disks_close_exports(a->disks, e);
 	disks_close_images(a->disks, false);
 	r = r ?: publish(a, said, e);

@@ -7,6 +7,7 @@
 #include "made.h"
 #include "program.h"
 #include "qemu-args.h"
+#include "swtpm-here.h"
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
@@ -20,8 +21,6 @@
 #include <unistd.h>
 
 #define SOCKET_PATH_MAX 107 /* sizeof(sun_path) - 1 */
-#define LISTEN_MS	10000
-#define PAUSE_MS	5
 #define END_MS		10000
 #define SWTPM_DIR	"/var/lib/libvirt/swtpm"
 
@@ -31,17 +30,6 @@ static struct tpm *tpm_of(struct part *p)
 }
 
 /* ---- the plan ---- */
-
-static char *find_swtpm(void)
-{
-	static const char *const places[] = {"/usr/bin/swtpm", "/usr/local/bin/swtpm"};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(places); i++)
-		if (program_is_runnable(places[i]))
-			return xstrdup(places[i]);
-	return NULL;
-}
 
 /* What the source says of its own may stand in a line only if we know it. */
 static int take(struct tpm *t, const json_t *said, struct err *e)
@@ -103,7 +91,7 @@ static int examine(struct part *p, struct err *e)
 	r = take(t, said, e);
 	if (r)
 		return r;
-	t->exe = fault_point("dst-no-swtpm") ? NULL : find_swtpm();
+	t->exe = fault_point("dst-no-swtpm") ? NULL : swtpm_program();
 	if (!t->exe) {
 		err_set(e, ENOENT,
 			"the guest has a TPM, and there is no swtpm at the destination that could be it there: install it (on Debian: apt "
@@ -193,45 +181,14 @@ static char **scope_of(const struct tpm *t)
 	return systemd_scope(unit, description, &ignored);
 }
 
-static int ended(const struct tpm *t, struct err *e)
-{
-	AUTO_FREE char *tail = qemu_log_tail(&t->proc);
-
-	return err_set(e, ECHILD, "the swtpm that is to be the guest's TPM at the destination ended at once: %s",
-		       *tail ? tail : "it wrote nothing to its log");
-}
-
-/* Without connecting: it would take us for its QEMU. */
-static int wait_until_it_listens(const struct tpm *t, struct err *e)
-{
-	uint64_t until = now_ns() + LISTEN_MS * 1000000ULL;
-	int r = 0;
-
-	while (!r && !process_has_socket(t->proc.pid, t->swtpm.socket)) {
-		if (!qemu_is_alive(t->proc.pid, t->proc.start_time))
-			return ended(t, e);
-		if (now_ns() > until)
-			return err_set(e, ETIMEDOUT, "the swtpm that is to be the guest's TPM at the destination does not listen at %s",
-				       t->swtpm.socket);
-		r = loop_step(t->part.a->loop, PAUSE_MS, e);
-	}
-	return r;
-}
-
 int tpm_start(struct tpm *t, struct err *e)
 {
-	char **line, **scope;
-	int r;
+	char **scope = t->from ? scope_of(t) : NULL;
+	int r = t->from ? swtpm_begin(&t->proc, &t->swtpm, t->exe, scope, note, t, t->part.a->loop, e) : 0;
 
-	if (!t->from)
-		return 0;
-	line = swtpm_line(&t->swtpm, t->exe, false);
-	scope = scope_of(t);
-	r = qemu_launch(&t->proc, t->exe, line, NULL, scope, note, t, e);
 	free_words(scope);
-	free_words(line);
 	fault_point("dst-swtpm-launched");
-	return r ? r : wait_until_it_listens(t, e);
+	return r;
 }
 
 char **tpm_start_line(const struct tpm *t)
@@ -283,18 +240,7 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 
 int tpm_fill(struct tpm *t, struct err *e)
 {
-	AUTO_FREE char *path = NULL;
-	AUTO_CLOSE int fd = -1;
-	int r;
-
-	if (!t->from || !t->kept)
-		return 0;
-	path = xasprintf("%s/%s", t->swtpm.state, t->swtpm.tpm2 ? "tpm2-00.permall" : "tpm-00.permall");
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_sys(e, errno, "cannot create %s", path);
-	r = pwrite_all(fd, t->kept + 8, t->kept_bytes, 0);
-	return r ? err_sys(e, -r, "cannot write %s", path) : 0;
+	return t->from && t->kept ? swtpm_fill(&t->swtpm, t->kept + 8, t->kept_bytes, e) : 0;
 }
 
 /* ---- it has been loaded, or filled ---- */
@@ -354,35 +300,6 @@ static int undo_swtpm(struct part *p, const json_t *detail, struct err *e)
 				     (uint64_t)json_integer_value(json_object_get(detail, "start_time")), END_MS, e);
 }
 
-/* What a swtpm makes, and nothing else. */
-static bool is_of_swtpm(const char *name)
-{
-	return !strcmp(name, "socket") || !strcmp(name, ".lock") || !strncmp(name, "tpm-00.", 7) || !strncmp(name, "tpm2-00.", 8) ||
-	       !strncmp(name, "TMP-00.", 7) || !strncmp(name, "TMP2-00.", 8);
-}
-
-static int empty_dir(const char *path, struct err *e)
-{
-	DIR *d = opendir(path);
-	struct dirent *x;
-	int r = 0;
-
-	if (!d)
-		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look into %s", path);
-	while (!r && (x = readdir(d)))
-		if (is_of_swtpm(x->d_name) && unlinkat(dirfd(d), x->d_name, 0))
-			r = err_sys(e, errno, "cannot remove %s/%s", path, x->d_name);
-	closedir(d);
-	return r;
-}
-
-static int remove_dir(const char *path, struct err *e)
-{
-	int r = empty_dir(path, e);
-
-	return !r && rmdir(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : r;
-}
-
 int tpm_forget(struct tpm *t, struct err *e)
 {
 	json_t *detail;
@@ -392,14 +309,14 @@ int tpm_forget(struct tpm *t, struct err *e)
 		return 0;
 	detail = detail_of(t, &t->proc);
 	qemu_end(&t->proc);
-	r = empty_dir(t->swtpm.state, e);
+	r = swtpm_dir_empty(t->swtpm.state, e);
 	attempt_disown(t->part.a, "swtpm", detail);
 	return r;
 }
 
 static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 {
-	return tpm_of(p)->target->keep_guest ? 0 : remove_dir(json_text(detail, "path") ?: "", e);
+	return tpm_of(p)->target->keep_guest ? 0 : swtpm_dir_remove(json_text(detail, "path") ?: "", e);
 }
 
 /* Of a guest that is to stay the old one is nobody's. */

@@ -68,6 +68,7 @@ static void imagine(struct imagined *g, const struct would_start *w)
 					  .run_dir = t->run_dir}};
 	g->target.qmp_path = xasprintf("%s/.%s.vmferry-qmp", g->target.dir, t->name);
 	imagine_disks(g, w);
+	tpm_init(&g->tpm, &g->target);
 	line_init(&g->line, &g->target, &g->disks, &g->files, &g->tpm);
 	g->line.bridges = json_incref(w->line->bridges);
 }
@@ -77,6 +78,7 @@ static void imagined_fini(struct imagined *g)
 	size_t i;
 
 	g->line.part.ops->fini(&g->line.part);
+	g->tpm.part.ops->fini(&g->tpm.part);
 	for (i = 0; i < g->disks.count; i++)
 		free(g->disks.list[i].path);
 	free(g->disks.list);
@@ -183,6 +185,8 @@ static json_t *look(const struct would_start *w)
 		err_set(&e, ENOENT, "its QEMU (%s) is not there", json_text(g.target.description, "exe") ?: "?");
 		target_obstacle(&g.target, &e);
 	}
+	if (g.tpm.part.ops->examine(&g.tpm.part, &e))
+		target_obstacle(&g.target, &e);
 	if (g.line.part.ops->examine(&g.line.part, &e))
 		target_obstacle(&g.target, &e);
 	check_files(&g);

@@ -4,7 +4,9 @@
 
 #include "points.h"
 #include "qemu-args.h"
+#include "qemu-launch.h"
 #include "replica-conf.h"
+#include "swtpm-args.h"
 
 #include <sys/types.h>
 
@@ -24,6 +26,9 @@ struct run {
 	size_t argc;
 	struct args_result args;
 	char **env;
+	struct swtpm tpm; /* no socket: the guest has none */
+	char *tpm_exe;
+	struct qemu_proc tpm_proc;
 };
 
 /* The store of the guest's replica, locked. run_fini() in any case. */
@@ -33,5 +38,16 @@ void run_fini(struct run *r);
 char *run_overlay(const struct run *r, size_t i);
 /* The pid of its QEMU as noted is that QEMU's own still. 0: it has ended. */
 pid_t run_pid_of(const json_t *run);
+
+/* Its TPM: where it is to be, with what the point has of it. */
+int run_plan_tpm(struct run *r, struct err *e);
+/* It listens, and is noted; nobody has spoken to it. */
+int run_start_tpm(struct run *r, struct loop *l, struct err *e);
+/* What starts it again before its guest: words and a NULL (free_words); NULL: the guest has none. */
+char **run_tpm_line(const struct run *r);
+/* Ended, if it was started and its QEMU never was; it ends with that. */
+void run_end_tpm(struct run *r);
+/* What the note of a run says of its TPM goes: it is ended, and its directory removed. */
+int run_remove_tpm(const json_t *run, struct err *e);
 
 #endif

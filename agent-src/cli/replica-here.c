@@ -17,7 +17,10 @@
 #include "qemu-find.h"
 #include "qemu-launch.h"
 #include "point-run.h"
+#include "qemu-args-json.h"
 #include "start-script.h"
+#include "swtpm-here.h"
+#include "systemd.h"
 #include "util.h"
 #include "whereabouts.h"
 
@@ -41,7 +44,7 @@ int run_begin(struct run *r, const struct replica_conf *c, const char *guest, co
 	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
 	int k;
 
-	*r = (struct run){.kind = kind, .guest = guest, .lock = -1};
+	*r = (struct run){.kind = kind, .guest = guest, .lock = -1, .tpm_proc = QEMU_PROC_NONE};
 	r->name = strcmp(kind, "test") ? xstrdup(guest) : xasprintf("%s-test", guest);
 	if (!dir)
 		return err_set(e, ENOENT, "this host has no replica of guest %s", guest);
@@ -59,6 +62,9 @@ void run_fini(struct run *r)
 	size_t i;
 
 	points_close(&r->store);
+	swtpm_fini(&r->tpm);
+	qemu_let_go(&r->tpm_proc);
+	free(r->tpm_exe);
 	if (r->lock >= 0)
 		close(r->lock);
 	args_free_strings(r->argv, r->argc);
@@ -162,9 +168,12 @@ static int check_unused(const struct run *r, struct err *e)
 /* With what starts it, unless somebody has edited that. */
 static void remove_run(const struct run *r)
 {
+	AUTO_FREE char *tpm = xasprintf("%s/tpm", r->dir); /* of a trial */
 	DIR *d = opendir(r->dir);
 	struct dirent *de;
+	struct err ignored;
 
+	swtpm_dir_remove(tpm, &ignored);
 	while (d && (de = readdir(d))) {
 		AUTO_FREE char *path = xasprintf("%s/%s", r->dir, de->d_name);
 
@@ -213,15 +222,17 @@ static int put_disk(struct run *r, size_t i, struct err *e)
 	return 0;
 }
 
-static void take_line(struct run *r)
+/* What it has in files of -readconfig is in it. */
+static int take_line(struct run *r, struct err *e)
 {
-	const json_t *argv = json_object_get(json_object_get(r->point->json, "guest"), "argv");
-	size_t i;
+	const json_t *guest = json_object_get(r->point->json, "guest"), *argv = json_object_get(guest, "argv");
+	AUTO_FREE char **words = xcalloc(json_array_size(argv) + 1, sizeof(*words));
+	AUTO_FREE struct args_config *configs = NULL;
+	size_t count = args_configs_of(&configs, json_object_get(guest, "configs")), i;
 
-	r->argc = json_array_size(argv);
-	r->argv = xcalloc(r->argc + 1, sizeof(*r->argv));
-	for (i = 0; i < r->argc; i++)
-		r->argv[i] = xstrdup(json_string_value(json_array_get(argv, i)) ?: "");
+	for (i = 0; i < json_array_size(argv); i++)
+		words[i] = (char *)(json_string_value(json_array_get(argv, i)) ?: "");
+	return qemu_args_expand(&r->argv, &r->argc, words, json_array_size(argv), configs, count, e);
 }
 
 static void take_env(struct run *r)
@@ -290,8 +301,13 @@ static size_t map_nets(const struct run *r, const struct replica_conf *c, const 
 static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
 {
 	struct args_net_map nets[32];
+	struct args_map tpm = {.from = json_text(json_object_get(json_object_get(r->point->json, "guest"), "tpm"), "socket"),
+			       .to = r->tpm.socket};
 	struct args_result looked;
 	struct args_options o = {.socket_dir = r->home,
+				 .disks = &tpm,
+				 .disk_count = tpm.from && tpm.to,
+				 .tpm = tpm.from && tpm.to,
 				 .cwd = json_text(json_object_get(r->point->json, "guest"), "cwd"),
 				 .private_qmp = r->qmp,
 				 .no_state = true,
@@ -312,9 +328,8 @@ static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
 static int make_line(struct run *r, const struct replica_conf *c, struct err *e)
 {
 	size_t i;
-	int k = 0;
+	int k = take_line(r, e);
 
-	take_line(r);
 	take_env(r);
 	for (i = 0; point_disk(r->point, i) && !k; i++)
 		k = put_disk(r, i, e);
@@ -326,7 +341,7 @@ static int write_script(const struct run *r, const char *exe, struct err *e)
 {
 	AUTO_FREE char *came =
 		xasprintf("taken over from %s", json_text(json_object_get(r->point->json, "guest"), "host") ?: "its primary");
-	char date[MOMENT_TEXT];
+	char date[MOMENT_TEXT], **tpm = run_tpm_line(r);
 	const struct start_script s = {.guest = r->guest,
 				       .came = came,
 				       .date = moment_text(date, time(NULL)),
@@ -334,9 +349,11 @@ static int write_script(const struct run *r, const char *exe, struct err *e)
 				       .argv = r->args.argv,
 				       .argc = r->args.argc,
 				       .env = r->env,
-				       .private_qmp = r->qmp};
+				       .private_qmp = r->qmp,
+				       .tpm = tpm};
 	AUTO_FREE char *text = start_script_text(&s);
 
+	free_words(tpm);
 	return write_new_file(r->script, 0755, text, e);
 }
 
@@ -349,9 +366,10 @@ static int note_run(void *ctx, const struct qemu_proc *p, struct err *e)
 	AUTO_FREE char *boot = boot_id();
 	char at[MOMENT_TEXT];
 	int k = points_set(&r->store, r->kind,
-			   json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s}", "number", (json_int_t)r->point->number, "at",
+			   json_pack("{s:I,s:s,s:i,s:I,s:s*,s:I,s:s,s:O*}", "number", (json_int_t)r->point->number, "at",
 				     moment_text(at, time(NULL)), "pid", (int)p->pid, "start_time", (json_int_t)p->start_time, "boot_id",
-				     boot, "term_before", r->term, "script", r->script),
+				     boot, "term_before", r->term, "script", r->script, "tpm",
+				     json_object_get(json_object_get(r->store.replica, r->kind), "tpm")),
 			   e);
 
 	fault_point("replica-noted");
@@ -374,7 +392,7 @@ static int start_qemu(struct run *r, const char *exe, struct qemu_proc *p, struc
 /* Nothing of it is left, then nothing is known of it. */
 static int take_back(struct run *r, json_int_t term_before, struct err *e)
 {
-	int k = check_unused(r, e);
+	int k = check_unused(r, e) ?: run_remove_tpm(json_object_get(r->store.replica, r->kind), e);
 
 	if (k)
 		return k;
@@ -390,12 +408,14 @@ static int start(struct run *r, const char *exe, struct err *e)
 	struct qmp *q = NULL;
 	int k = loop_new(&l, 64, e);
 
-	k = k ?: start_qemu(r, exe, &p, l, &q, e) ?: qmp_call(q, "cont", NULL, NULL, e);
+	k = k ?: run_start_tpm(r, l, e) ?: start_qemu(r, exe, &p, l, &q, e) ?: qmp_call(q, "cont", NULL, NULL, e);
 	qmp_close(q);
 	if (k && p.pid)
 		qemu_end(&p); /* it has not run: what it would run from goes with it */
 	else
 		qemu_let_go(&p);
+	if (k)
+		run_end_tpm(r);
 	if (l)
 		loop_free(l);
 	return k;
@@ -448,7 +468,8 @@ static int check_place(const struct run *r, struct err *e)
 /* The path that it would have; nothing is made. */
 static int plan(struct run *r, const struct replica_conf *c, char **exe, struct err *e)
 {
-	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->point, &r->point, e) ?: make_line(r, c, e);
+	int k = check_free(r, e) ?: check_place(r, e) ?: points_find(&r->store, c->point, &r->point, e) ?: run_plan_tpm(r, e) ?:
+		make_line(r, c, e);
 
 	*exe = k ? NULL : qemu_find(json_text(json_object_get(r->point->json, "guest"), "exe"), false, e);
 	return k ? k : !*exe ? -e->code : 0;
@@ -504,8 +525,8 @@ static int raise_term(struct run *r, struct err *e)
 	int k;
 
 	json_object_set_new(r->store.replica, r->kind,
-			    json_pack("{s:I,s:s,s:I}", "number", (json_int_t)r->point->number, "at", moment_text(at, time(NULL)),
-				      "term_before", r->term));
+			    json_pack("{s:I,s:s,s:I,s:o*}", "number", (json_int_t)r->point->number, "at", moment_text(at, time(NULL)),
+				      "term_before", r->term, "tpm", r->tpm.state ? json_pack("{s:s}", "dir", r->tpm.state) : NULL));
 	k = points_set(&r->store, "term", json_integer(r->term + 1), e);
 	fault_point("replica-raised");
 	return k;

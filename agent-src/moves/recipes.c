@@ -23,9 +23,10 @@
 	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,                    \
 	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
 
-#define DISKS_OF(table)                                                                                                                    \
+/* The guest stays where it is, and what its disks hold goes there. */
+#define STAYS(table, ...)                                                                                                                  \
 	RUNS, .traits = {.guest_runs = true, .stays_here = true}, .undecided = "undecided. Run: vmferry recover",                          \
-	      .parts = {PART(src), PART(disks)}, .stages = table, .describe_for_journal = warm_describe_for_journal,                       \
+	      .parts = {PART(src), __VA_ARGS__}, .stages = table, .describe_for_journal = warm_describe_for_journal,                       \
 	      .take_back = ahead_take_back
 
 static const struct recipe recipes[] = {
@@ -42,11 +43,11 @@ static const struct recipe recipes[] = {
 	 .describe_for_journal = warm_describe_for_journal,
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
-	{.how = "disks", DISKS_OF(ahead_stages)},
+	{.how = "disks", STAYS(ahead_stages, PART(disks))},
 	{.how = "disks",
 	 .owner = "libvirt",
-	 DISKS_OF(ahead_stages)}, /* nothing of libvirt's is needed but its way to the guest's monitor */
-	{.how = "replica", DISKS_OF(replica_stages), .points = true},
+	 STAYS(ahead_stages, PART(disks))}, /* nothing of libvirt's is needed but its way to the guest's monitor */
+	{.how = "replica", STAYS(replica_stages, PART(tpm), PART(disks)), .points = true},
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)},
 	 .stages = cold_stages,

@@ -21,9 +21,25 @@ static int make_point(struct transfer *t, struct err *e)
 	t->pace.held = true;
 	fault_point("src-point");
 	return json_message_send(t->a.control, MSG_POINT, t->a.id,
-				 json_pack("{s:I,s:I,s:I,s:b,s:I}", "number", (json_int_t)s->number, "term", (json_int_t)s->term, "at_ms",
-					   (json_int_t)s->at_ms, "frozen", s->frozen, "delta_bytes", (json_int_t)s->delta_bytes),
+				 json_pack("{s:I,s:I,s:I,s:b,s:I,s:o*}", "number", (json_int_t)s->number, "term", (json_int_t)s->term,
+					   "at_ms", (json_int_t)s->at_ms, "frozen", s->frozen, "delta_bytes", (json_int_t)s->delta_bytes,
+					   "tpm", tpm_taken(&t->tpm)),
 				 e);
+}
+
+/* What its TPM keeps is of the moment that its disks are of, but for some milliseconds. */
+static int freeze(struct transfer *t, struct err *e)
+{
+	return disks_freeze(&t->disks, e) ?: tpm_take(&t->tpm, e);
+}
+
+/* Where only what was written since the last point is sent the moment is at once. */
+static int copy_point_enter(void *ctx, struct err *e)
+{
+	struct transfer *t = ctx;
+	int r = warm_copy_enter(t, e);
+
+	return r || !disks_are_frozen(&t->disks) ? r : tpm_take(&t->tpm, e);
 }
 
 static int go_on(struct transfer *t, struct err *e)
@@ -34,7 +50,7 @@ static int go_on(struct transfer *t, struct err *e)
 		return t->pace.held ? 0 : make_point(t, e);
 	if (disks_are_frozen(&t->disks))
 		return 0;
-	return warm_is_copied(t) ? disks_freeze(&t->disks, e) : disks_next_round(&t->disks, 1, e);
+	return warm_is_copied(t) ? freeze(t, e) : disks_next_round(&t->disks, 1, e);
 }
 
 static int copy_point_event(void *ctx, const struct event *ev, struct err *e)
@@ -59,7 +75,7 @@ const struct stage replica_stages[] = {
 	[ST_CONNECT] = {"connect", connect_enter, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
-	[ST_COPY] = {"copy", warm_copy_enter, copy_point_event},
+	[ST_COPY] = {"copy", copy_point_enter, copy_point_event},
 	[ST_SWITCHOVER] = {"switchover", does_not_happen, common_event},
 	[ST_COMMIT] = {"commit", does_not_happen, common_event},
 	[ST_RELEASE] = {"release", NULL, common_event},

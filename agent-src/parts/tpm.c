@@ -1,11 +1,13 @@
 /* tpm.c: see tpm.h. */
 #include "tpm.h"
+#include "hex.h"
 #include "head-start.h"
 #include "json-text.h"
 #include "messages.h"
 #include "open-regular.h"
 #include "qemu-args.h"
 #include "swtpm-find.h"
+#include "swtpm-here.h"
 #include "util.h"
 #include "xxh.h"
 
@@ -82,7 +84,7 @@ static int find_kept(struct tpm *t, struct err *e)
 		return err_set(e, ENOENT,
 			       "where the guest's TPM, a swtpm, keeps what it holds cannot be told: give it a directory by an "
 			       "absolute name (--tpmstate dir=/…)");
-	t->kept = xasprintf("%s/%s", t->swtpm.state, t->swtpm.tpm2 ? "tpm2-00.permall" : "tpm-00.permall");
+	t->kept = swtpm_kept_path(&t->swtpm);
 	if (stat(t->kept, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at what the guest's TPM keeps, %s", t->kept);
 	return st.st_size <= TPM_FILE_MAX
@@ -182,6 +184,21 @@ int tpm_send(struct tpm *t, struct err *e)
 	return 0;
 }
 
+int tpm_take(struct tpm *t, struct err *e)
+{
+	AUTO_FREE uint8_t *bytes = t->kept ? xmalloc(TPM_FILE_MAX + 1) : NULL;
+	ssize_t n = t->kept ? read_kept(t, bytes, e) : 0;
+
+	free(t->taken);
+	t->taken = n > 0 ? hex_format(bytes, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
+	return n < 0 ? -e->code : 0;
+}
+
+json_t *tpm_taken(const struct tpm *t)
+{
+	return t->kept ? json_pack("{s:s*}", "kept", t->taken) : NULL;
+}
+
 static bool differ(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec != b->tv_sec || a->tv_nsec != b->tv_nsec;
@@ -216,6 +233,7 @@ static void fini(struct part *p)
 {
 	free(tpm_of(p)->socket);
 	free(tpm_of(p)->kept);
+	free(tpm_of(p)->taken);
 	swtpm_fini(&tpm_of(p)->swtpm);
 }
 

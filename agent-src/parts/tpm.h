@@ -19,11 +19,16 @@ struct tpm {
 	struct swtpm swtpm;
 	char *kept;	  /* the file of what it keeps; NULL: nobody needs to know */
 	struct stat sent; /* as it was when it was sent; no inode: there was none */
+	char *taken;	  /* by tpm_take(): its bytes in hexadecimal digits; NULL: none were */
 };
 
 void tpm_init(struct tpm *t, struct source *src);
 /* What it keeps, of a guest that is shut down by now. */
 int tpm_send(struct tpm *t, struct err *e);
+/* What it keeps now, while the guest runs: a swtpm writes the file anew, and renames it. */
+int tpm_take(struct tpm *t, struct err *e);
+/* A new reference: what was taken, as POINT has it; NULL: the guest has none. */
+json_t *tpm_taken(const struct tpm *t);
 /* 0: that is what was sent, still. */
 int tpm_unchanged(const struct tpm *t, struct err *e);
 
