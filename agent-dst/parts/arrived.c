@@ -70,9 +70,12 @@ static int undo(struct part *p, const json_t *detail, struct err *e)
 	entry = json_deep_copy(json_object_get(detail, "entry"));
 	r = whereabouts_add(json_text(detail, "path"), entry, e);
 	json_decref(entry);
-	if (!r && json_text(detail, "state_dir"))
-		r = primary_note_take(json_text(detail, "state_dir"), json_text(json_object_get(detail, "entry"), "guest") ?: "",
-				      json_object_get(detail, "replicated"), e);
+	if (!r && json_text(detail, "state_dir")) {
+		const char *guest = json_text(json_object_get(detail, "entry"), "guest") ?: "";
+
+		primary_note_came(json_text(detail, "state_dir"), guest);
+		r = primary_note_take(json_text(detail, "state_dir"), guest, json_object_get(detail, "replicated"), e);
+	}
 	return r ? err_prefix(e, "cannot note that the guest has come") : 0;
 }
 

@@ -1,7 +1,9 @@
 /* would-start.c: see would-start.h. */
 #include "would-start.h"
+#include "disk-line.h"
 #include "json-text.h"
 #include "program.h"
+#include "qemu-args-json.h"
 #include "room.h"
 #include "util.h"
 
@@ -97,6 +99,30 @@ static bool has_program(const char *name)
 	return !access(path, X_OK);
 }
 
+/* A run from a point names its overlays in the places of the disks, in the line as it is. */
+static void check_disks(struct imagined *g)
+{
+	const json_t *d = g->target.description, *said = json_object_get(d, "argv");
+	AUTO_FREE char **words = xcalloc(json_array_size(said) + 1, sizeof(*words));
+	AUTO_FREE struct args_config *configs = NULL;
+	size_t count = args_configs_of(&configs, json_object_get(d, "configs")), argc = 0, i;
+	char **argv = NULL;
+	struct err e;
+	int r;
+
+	for (i = 0; i < json_array_size(said); i++)
+		words[i] = (char *)(uintptr_t)(json_string_value(json_array_get(said, i)) ?: "");
+	r = qemu_args_expand(&argv, &argc, words, json_array_size(said), configs, count, &e);
+	for (i = 0; i < g->disks.count && !r; i++) {
+		const json_t *o = target_described_disk(&g->target, g->disks.list[i].object);
+
+		r = disk_line_overlay(&argv, &argc, json_text(o, "file"), json_text(o, "real_path"), g->disks.list[i].path, &e);
+	}
+	if (r)
+		target_obstacle(&g->target, &e);
+	args_free_strings(argv, argc);
+}
+
 /* The primary's firmware, kernels and media are brought here by nobody. */
 static void check_files(struct imagined *g)
 {
@@ -189,6 +215,7 @@ static json_t *look(const struct would_start *w)
 		target_obstacle(&g.target, &e);
 	if (g.line.part.ops->examine(&g.line.part, &e))
 		target_obstacle(&g.target, &e);
+	check_disks(&g);
 	check_files(&g);
 	check_memory(&g);
 	check_host(&g);

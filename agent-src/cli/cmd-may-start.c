@@ -6,6 +6,7 @@
 #include "newest-copy.h"
 #include "paths.h"
 #include "points.h"
+#include "replica-whereabouts.h"
 #include "replica-conf.h"
 #include "util.h"
 
@@ -104,7 +105,8 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	struct err ignored;
 	int r = 0;
 
-	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run"))
+	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run") &&
+	    replica_check_came(q->state_dir, name, &p, &ignored) != -EEXIST)
 		r = err_set(e, EBUSY, "this host has its replica, in %s, of %s: it can run here by vmferry replica failover %s", dir,
 			    json_text(p.replica, "from") ?: "another host", name);
 	points_close(&p);

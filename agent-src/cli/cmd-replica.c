@@ -120,13 +120,23 @@ static char *name_of(const char *word)
 	return name ?: xstrdup(word);
 }
 
+/* A copy that another has taken the place of is no guest to begin with. */
 static int check_new(const struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
+	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf"), *note = replica_path(c->state_dir, guest, "json");
+	json_t *state = replica_state_load(c->state_dir, guest);
+	bool replaced = json_is_true(json_object_get(state, "replaced"));
 
-	if (access(conf, F_OK))
+	json_decref(state);
+	if (access(conf, F_OK) && !replaced)
 		return 0;
-	fprintf(stderr, "vmferry: guest %s has a replica already (vmferry replica status %s)\n", guest, guest);
+	if (access(conf, F_OK))
+		fprintf(stderr,
+			"vmferry: guest %s was taken over at the host of its replica, and what lies here is the old copy. If that run was "
+			"thrown away there (vmferry replica failover %s --cancel), remove %s\n",
+			guest, guest, note);
+	else
+		fprintf(stderr, "vmferry: guest %s has a replica already (vmferry replica status %s)\n", guest, guest);
 	return EXIT_REFUSED;
 }
 
@@ -319,27 +329,28 @@ static int remove_primary(struct replica_conf *c, const char *guest)
 	return 0;
 }
 
-static int remove_store(const struct replica_conf *c, const char *guest, const char *dir)
+static int remove_store(struct replica_conf *c, const char *guest, const char *dir)
 {
-	AUTO_FREE char *run = xasprintf("%s/run", dir);
+	AUTO_FREE char *run = xasprintf("%s/run", dir), *test = xasprintf("%s/test", dir);
 	struct points p = {.dir = NULL};
+	bool runs;
 	struct err e;
 	int lock = -1, r = points_lock(dir, &lock, &e);
 
 	r = r ?: points_read(&p, dir, &e);
-	if (!r && json_object_get(p.replica, "run"))
-		r = err_set(&e, EBUSY,
-			    "guest %s runs here from a point of its replica: vmferry replica failover %s --complete or --cancel first",
-			    guest, guest);
-	if (!r && !access(run, F_OK))
+	runs = !r && json_object_get(p.replica, "run");
+	if (!r && (json_object_get(p.replica, "test") || !access(test, F_OK)))
+		r = err_set(&e, EBUSY, "a trial of guest %s runs from one of the points: vmferry replica test %s --end", guest, guest);
+	if (!r && !runs && !access(run, F_OK))
 		r = err_set(&e, EBUSY, "%s is there: a move of guest %s to here is not settled (vmferry recover at its primary)", run,
 			    guest);
-	r = r == -ENOENT ? 0 : r ?: points_remove_all(&p, &e);
+	r = r == -ENOENT || runs ? r : r ?: points_remove_all(&p, &e);
+	r = r == -ENOENT ? 0 : r;
 	if (lock >= 0)
 		close(lock);
 	points_close(&p);
-	if (r)
-		return replica_say(&e);
+	if (r || runs)
+		return r ? replica_say(&e) : replica_remove_gone(c, guest);
 	replica_forget_store(c->state_dir, guest);
 	printf("%s: its points in %s are removed\n", guest, dir);
 	return 0;

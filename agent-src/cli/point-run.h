@@ -39,6 +39,11 @@ char *run_overlay(const struct run *r, size_t i);
 /* The pid of its QEMU as noted is that QEMU's own still. 0: it has ended. */
 pid_t run_pid_of(const json_t *run);
 
+/* A card of -nic may have no name: those of a trial get one, by which they can be told to lead nowhere. */
+void run_name_nics(struct run *r);
+/* *out: malloc'ed; its strings are the options', the line's and the point's. */
+int run_map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map **out,
+		 size_t *count, struct err *e);
 /* Its TPM: where it is to be, with what the point has of it. */
 int run_plan_tpm(struct run *r, struct err *e);
 /* It listens, and is noted; nobody has spoken to it. */

@@ -25,9 +25,9 @@ static char *place(const struct run *r)
 {
 	AUTO_FREE char *plain = unit_plain_name(r->guest);
 
-	return strcmp(r->kind, "test") ? xasprintf("%s/%s.tpm-%.8s-%lld", r->home, plain, json_text(r->store.replica, "pair") ?: "",
-						   (long long)r->term + 1)
-				       : xasprintf("%s/tpm", r->dir);
+	return strcmp(r->kind, "test")
+		       ? xasprintf("%s/%s.tpm-%.8s-%lld", r->home, plain, json_text(r->store.replica, "pair") ?: "", (long long)r->term + 1)
+		       : xasprintf("%s/tpm", r->dir);
 }
 
 int run_plan_tpm(struct run *r, struct err *e)
@@ -41,13 +41,17 @@ int run_plan_tpm(struct run *r, struct err *e)
 		return err_set(e, EBADMSG, "the point's description of the guest's TPM cannot be understood");
 	r->tpm_exe = swtpm_program();
 	if (!r->tpm_exe)
-		return err_set(e, ENOENT, "the guest has a TPM, and there is no swtpm here that could be it: install it (on Debian: apt install swtpm)");
+		return err_set(
+			e, ENOENT,
+			"the guest has a TPM, and there is no swtpm here that could be it: install it (on Debian: apt install swtpm)");
 	r->tpm = (struct swtpm){.tpm2 = json_is_true(json_object_get(said, "tpm2")),
 				.state = place(r),
 				.locality = locality ? xstrdup(locality) : NULL,
 				.seccomp = seccomp ? xstrdup(seccomp) : NULL};
 	r->tpm.socket = xasprintf("%s/socket", r->tpm.state);
-	return access(r->tpm.state, F_OK) ? 0 : err_set(e, EEXIST, "%s is there already: is it a TPM of this guest? Move it away first", r->tpm.state);
+	return access(r->tpm.state, F_OK)
+		       ? 0
+		       : err_set(e, EEXIST, "%s is there already: is it a TPM of this guest? Move it away first", r->tpm.state);
 }
 
 static int fill(const struct run *r, struct err *e)
@@ -72,8 +76,8 @@ static int note(void *ctx, const struct qemu_proc *p, struct err *e)
 	AUTO_FREE char *boot = boot_id();
 
 	json_object_set_new(run, "tpm",
-			    json_pack("{s:s,s:i,s:I,s:s*}", "dir", r->tpm.state, "pid", (int)p->pid, "start_time", (json_int_t)p->start_time,
-				      "boot_id", boot));
+			    json_pack("{s:s,s:i,s:I,s:s*}", "dir", r->tpm.state, "pid", (int)p->pid, "start_time",
+				      (json_int_t)p->start_time, "boot_id", boot));
 	return points_set(&r->store, r->kind, run, e);
 }
 

@@ -92,6 +92,13 @@ static int check_settled(const struct replica_conf *c, const json_t *run, const 
 		       : 0;
 }
 
+static bool is_tried(const struct run *r)
+{
+	AUTO_FREE char *test = xasprintf("%s/test", r->store.dir);
+
+	return !access(test, F_OK);
+}
+
 int replica_failover_complete(struct replica_conf *c, const char *guest)
 {
 	struct run r;
@@ -99,6 +106,8 @@ int replica_failover_complete(struct replica_conf *c, const char *guest)
 	int k = run_begin(&r, c, guest, "run", &e);
 	bool over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
 
+	if (!k && !over && (json_object_get(r.store.replica, "test") || is_tried(&r)))
+		k = err_set(&e, EBUSY, "a trial of guest %s runs from one of the points: vmferry replica test %s --end", guest, guest);
 	if (!k && !over && !json_object_get(r.store.replica, "run"))
 		k = err_set(&e, ENOENT, "guest %s does not run here from a point of its replica", guest);
 	if (!k && !over)

@@ -17,6 +17,7 @@
 #include "qemu-find.h"
 #include "qemu-launch.h"
 #include "point-run.h"
+#include "replica-whereabouts.h"
 #include "qemu-args-json.h"
 #include "start-script.h"
 #include "swtpm-here.h"
@@ -190,36 +191,12 @@ static void remove_run(const struct run *r)
 
 /* ---- its command line ---- */
 
-struct named {
-	const char *file, *real;
-};
-
-static bool is_it(void *ctx, const char *path)
-{
-	const struct named *n = ctx;
-
-	return (n->file && !strcmp(path, n->file)) || (n->real && !strcmp(path, n->real));
-}
-
 static int put_disk(struct run *r, size_t i, struct err *e)
 {
 	const json_t *d = point_disk(r->point, i);
 	AUTO_FREE char *to = run_overlay(r, i);
-	struct named n = {json_text(d, "named"), json_text(d, "from")};
-	const struct disk_line_change change = {.is_it = is_it, .ctx = &n, .to = to, .format = "qcow2", .may_have_base = true};
-	struct disk_line_options ignored;
-	char **out = NULL;
-	size_t count = 0;
-	int k = disk_line_change(r->argv, r->argc, &change, &out, &count, &ignored, e);
 
-	if (!k)
-		k = err_set(e, ENOTSUP, "the guest's command line does not name disk %s", n.real ?: n.file ?: "?");
-	if (k < 0)
-		return k;
-	args_free_strings(r->argv, r->argc);
-	r->argv = out;
-	r->argc = count;
-	return 0;
+	return disk_line_overlay(&r->argv, &r->argc, json_text(d, "named"), json_text(d, "from"), to, e);
 }
 
 /* What it has in files of -readconfig is in it. */
@@ -275,32 +252,9 @@ static void rename_guest(struct run *r)
 	}
 }
 
-/* Cards of a trial lead nowhere, unless it is said where; those of the guest as is said, here or when its replica was begun, or as they do at its primary. */
-static size_t map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map *out,
-		       size_t most)
-{
-	bool is_test = !strcmp(r->kind, "test");
-	const char *nic;
-	json_t *what;
-	size_t n = 0, i;
-
-	for (i = 0; i < c->o.map_net.count && n < most; i++) {
-		char *word = xstrdup(c->o.map_net.at[i]), *value = strchr(word, '='); /* lives as long as we do */
-
-		*value++ = '\0';
-		out[n++] = (struct args_net_map){word, value};
-	}
-	json_object_foreach(json_object_get(json_object_get(r->point->json, "guest"), "map_net"), nic, what)
-		if (!is_test && !c->o.map_net.count && json_string_value(what) && n < most)
-			out[n++] = (struct args_net_map){nic, json_string_value(what)};
-	for (i = 0; is_test && !c->o.map_net.count && i < looked->nic_count && n < most; i++)
-		out[n++] = (struct args_net_map){looked->nics[i].netdev ?: looked->nics[i].device ?: looked->nics[i].mac, "none"};
-	return n;
-}
-
 static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
 {
-	struct args_net_map nets[32];
+	AUTO_FREE struct args_net_map *nets = NULL;
 	struct args_map tpm = {.from = json_text(json_object_get(json_object_get(r->point->json, "guest"), "tpm"), "socket"),
 			       .to = r->tpm.socket};
 	struct args_result looked;
@@ -316,12 +270,39 @@ static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
 
 	if (k)
 		return k;
-	o.net_count = map_nets(r, c, &looked, nets, ARRAY_LEN(nets));
+	k = run_map_nets(r, c, &looked, &nets, &o.net_count, e);
 	o.nets = nets;
-	k = qemu_args_rewrite(&r->args, r->argv, r->argc, &o, e);
+	k = k ?: qemu_args_rewrite(&r->args, r->argv, r->argc, &o, e);
 	args_result_fini(&looked);
 	if (!k)
 		rename_guest(r);
+	return k;
+}
+
+/* A disk that is in no point, as no device has it, would be whatever has its name here. */
+static int check_is_of_point(const struct run *r, const struct args_file *f, struct err *e)
+{
+	size_t i;
+	bool found = (f->role != ARGS_DISK && f->role != ARGS_PFLASH_VARS) || f->read_only || !f->to;
+
+	for (i = 0; point_disk(r->point, i) && !found; i++) {
+		AUTO_FREE char *overlay = run_overlay(r, i);
+
+		found = !strcmp(f->to, overlay);
+	}
+	return found ? 0
+		     : err_set(e, ENOTSUP,
+			       "the guest's command line names %s (-%s), to which it may write, and which is in no point of its replica",
+			       f->to, f->option);
+}
+
+static int check_files(const struct run *r, struct err *e)
+{
+	size_t i;
+	int k = 0;
+
+	for (i = 0; i < r->args.file_count && !k; i++)
+		k = check_is_of_point(r, &r->args.files[i], e);
 	return k;
 }
 
@@ -331,9 +312,10 @@ static int make_line(struct run *r, const struct replica_conf *c, struct err *e)
 	int k = take_line(r, e);
 
 	take_env(r);
+	run_name_nics(r);
 	for (i = 0; point_disk(r->point, i) && !k; i++)
 		k = put_disk(r, i, e);
-	return k ? k : rewrite(r, c, e);
+	return k ?: rewrite(r, c, e) ?: check_files(r, e);
 }
 
 /* NAME.sh, by which it is started again. */
@@ -453,8 +435,9 @@ static int check_free(const struct run *r, struct err *e)
 	if (strcmp(r->kind, "test") && !access(r->dir, F_OK))
 		return err_set(
 			e, EBUSY,
-			"guest %s is on its way here as it runs, or a move of it was cut off (at its primary: vmferry list; vmferry recover)",
-			r->guest);
+			"guest %s is on its way here as it runs, or a move of it was cut off: at its primary, vmferry recover %s; if that "
+			"host is lost for good, here, vmferry-dst recover (with --peer-is-fenced, if it asks for that)",
+			r->guest, r->guest);
 	return 0;
 }
 
@@ -567,7 +550,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 		return EXIT_REFUSED;
 	}
 	k = run_begin(&r, c, guest, "run", &e);
-	k = k ?: plan(&r, c, &exe, &e);
+	k = k ?: replica_check_came(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
 	raised = !k;
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
@@ -602,9 +585,39 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 		k = err_set(&e, EALREADY,
 			    "guest %s has its own disks here, and its points are going: vmferry replica failover %s --complete", guest,
 			    guest);
-	k = k ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
+	k = k ?: replica_check_stayed(c->state_dir, guest, &r.store, &e) ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
 	if (!k)
 		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
+	run_fini(&r);
+	return k ? replica_say(&e) : 0;
+}
+
+/* The term stays: who was its primary is refused as long as somebody knows of the pair here. */
+int replica_remove_gone(struct replica_conf *c, const char *guest)
+{
+	struct run r;
+	struct err e;
+	int k = run_begin(&r, c, guest, "run", &e);
+	const json_t *run = k ? NULL : json_object_get(r.store.replica, "run");
+
+	if (!k && run) {
+		k = replica_check_stayed(c->state_dir, guest, &r.store, &e);
+		if (!k)
+			k = err_set(
+				&e, EBUSY,
+				"guest %s runs here from a point of its replica: vmferry replica failover %s --complete or --cancel first",
+				guest, guest);
+		k = k == -EREMOTE ? 0 : k;
+	}
+	k = k ?: check_unused(&r, &e) ?: run_remove_tpm(run, &e);
+	if (!k) {
+		remove_run(&r);
+		k = points_retire(&r.store, &e);
+	}
+	if (!k)
+		printf("%s: its points in %s are removed; replica.json stays there, by which its primary of before is refused\n", guest,
+		       r.store.dir);
+	r.point = NULL;
 	run_fini(&r);
 	return k ? replica_say(&e) : 0;
 }

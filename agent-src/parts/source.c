@@ -284,6 +284,9 @@ static int check_stays(const struct source *s, struct err *e)
 {
 	char status[MIGRATION_STATUS_MAX];
 
+	if (s->opt->replica && line_has(&s->guest, "nvdimm"))
+		return err_set(e, ENOTSUP,
+			       "the guest has memory that it keeps in a file (nvdimm), which would be in no point of its replica");
 	return qemu_migration_is_over(s->qmp)
 		       ? 0
 		       : err_set(e, EBUSY, "a migration of this guest is under way (QEMU says: %s)", qemu_migration_status(s->qmp, status));

@@ -32,7 +32,8 @@ static int ended(const struct qemu_proc *p, struct err *e)
 {
 	AUTO_FREE char *tail = qemu_log_tail(p);
 
-	return err_set(e, ECHILD, "the swtpm that is to be the guest's TPM ended at once: %s", *tail ? tail : "it wrote nothing to its log");
+	return err_set(e, ECHILD, "the swtpm that is to be the guest's TPM ended at once: %s",
+		       *tail ? tail : "it wrote nothing to its log");
 }
 
 /* A connection would not do: the swtpm would take us for its QEMU. */

@@ -193,9 +193,17 @@ static int go_on_merging(struct points *p, struct err *e)
 	return r;
 }
 
+/* Overlays of a run or a trial lie above a point, also where nothing has them open. */
+static bool has_overlays(const struct points *p)
+{
+	AUTO_FREE char *run = xasprintf("%s/run", p->dir);
+
+	return json_object_get(p->replica, "run") || json_object_get(p->replica, "test") || !access(run, F_OK);
+}
+
 int points_mend(struct points *p, struct err *e)
 {
-	int r = p->into ? go_on_merging(p, e) : 0;
+	int r = p->into && !has_overlays(p) ? go_on_merging(p, e) : 0;
 
 	r = r ?: read_again(p, e);
 	return r ? r : points_sweep(p, e);
@@ -243,12 +251,11 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 {
 	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
 	AUTO_FREE bool *drop = xcalloc(p->count + 1, sizeof(*drop));
-	AUTO_FREE char *run = xasprintf("%s/run", p->dir);
 	size_t i, gone = 0, count = p->count;
 	int r = 0;
 
 	*dropped = 0;
-	if (json_object_get(p->replica, "run") || json_object_get(p->replica, "test") || !access(run, F_OK)) /* overlays lie above */
+	if (has_overlays(p))
 		return 0;
 	for (i = 0; i < count; i++)
 		times[i] = p->list[i].at_ms / 1000;

@@ -130,3 +130,14 @@ void primary_note_gone(const char *state_dir, const char *guest)
 		unlink(path);
 	}
 }
+
+void primary_note_came(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *json = path_of(state_dir, guest, "json");
+	json_error_t why;
+	json_t *state = json_load_file(json, 0, &why);
+
+	if (json_is_true(json_object_get(state, "replaced")))
+		primary_note_gone(state_dir, guest);
+	json_decref(state);
+}

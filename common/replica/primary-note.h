@@ -30,4 +30,7 @@ int primary_note_take(const char *state_dir, const char *guest, const json_t *no
 /* The guest has gone, and its note with it. */
 void primary_note_gone(const char *state_dir, const char *guest);
 
+/* The guest itself has come to this host: that another had taken its place is over, and what made points of the older copy goes with it. */
+void primary_note_came(const char *state_dir, const char *guest);
+
 #endif

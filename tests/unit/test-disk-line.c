@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -70,9 +71,9 @@ static void becomes(const char *line, const char *to, const char *format, bool d
 	change_to(line, &c, expected);
 }
 
-static void refused(const char *line, const char *why)
+static void refused_as(const char *line, const char *format, const char *why)
 {
-	struct disk_line_change c = {.is_it = is_old, .to = "/b/new", .format = "qcow2"};
+	struct disk_line_change c = {.is_it = is_old, .to = "/b/new", .format = format};
 	struct words w;
 	char **out;
 	size_t count;
@@ -83,6 +84,11 @@ static void refused(const char *line, const char *why)
 	if (!strstr(e.msg, why))
 		fail_msg("no '%s' in: %s", why, e.msg);
 	free(w.text);
+}
+
+static void refused(const char *line, const char *why)
+{
+	refused_as(line, "qcow2", why);
 }
 
 static struct disk_line_options options_of(const char *line)
@@ -108,6 +114,34 @@ static void a_drive_gets_another_image(void **state)
 		"q -drive driver=raw,file.filename=/dev/b,file.driver=host_device,throttling.bps-read=5");
 	becomes("q -drive if=none,file.driver=host_device,file.filename=/a/old,format=raw", "/b/new", "raw", false,
 		"q -drive if=none,file.driver=file,file.filename=/b/new,format=raw");
+}
+
+/* What it is QEMU finds in it. */
+static void a_plain_disk_gets_an_image_that_says_its_format(void **state)
+{
+	(void)state;
+	becomes("q -hda /a/old -hdb /a/other", "/b/n,w", "qcow2", false, "q -hda /b/n,w -hdb /a/other");
+	becomes("q /a/old", "/b/new", "qcow2", false, "q /b/new");
+	becomes("q -pflash /a/old", "/b/new", "qcow2", false, "q -pflash /b/new");
+}
+
+static void an_overlay_takes_the_place_of_a_disk_by_either_name(void **state)
+{
+	static const char *const words[] = {"q", "-drive", "file=/a/old,format=raw,if=virtio"};
+	size_t argc = 3, i;
+	char **argv = calloc(4, sizeof(*argv));
+	struct err e;
+
+	(void)state;
+	for (i = 0; i < argc; i++)
+		argv[i] = strdup(words[i]);
+	assert_int_equal(disk_line_overlay(&argv, &argc, "/a/link", "/a/other", "/b/new", &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "does not name disk /a/other"));
+	assert_int_equal(disk_line_overlay(&argv, &argc, "/a/old", "/c/real", "/b/new", &e), 0);
+	assert_string_equal(argv[2], "file=/b/new,format=qcow2,if=virtio");
+	assert_int_equal(disk_line_overlay(&argv, &argc, NULL, "/b/new", "/d/new", &e), 0);
+	assert_string_equal(argv[2], "file=/d/new,format=qcow2,if=virtio");
+	args_free_strings(argv, argc);
 }
 
 static void a_drive_of_cdrom_gets_another_medium(void **state)
@@ -176,9 +210,9 @@ static void what_another_image_would_change_is_refused(void **state)
 	refused("q -drive file=/a/old,format=raw,copy-on-read=on", "copy-on-read");
 	refused("q -drive file=/a/old,format=raw -drive file=/a/old,format=raw", "more than once");
 	refused("q -drive file=/a/old,format=raw,id=d -set drive.d.format=raw", "-set");
-	refused("q -hda /a/old", "-hda");
-	refused("q /a/old", "no place for its format");
-	refused("q -pflash /a/old", "-pflash");
+	refused_as("q -hda /a/old", "raw", "-hda");
+	refused_as("q /a/old", "raw", "no place for its format");
+	refused_as("q -pflash /a/old", "raw", "-pflash");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p", "that it has no format");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=throttle,file=p,node-name=d", "throttle");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d,offset=512", "offset");
@@ -215,6 +249,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_drive_gets_another_image),
+		cmocka_unit_test(a_plain_disk_gets_an_image_that_says_its_format),
+		cmocka_unit_test(an_overlay_takes_the_place_of_a_disk_by_either_name),
 		cmocka_unit_test(a_drive_of_cdrom_gets_another_medium),
 		cmocka_unit_test(a_larger_device_shows_the_disk_s_size),
 		cmocka_unit_test(nodes_get_another_image),

@@ -41,6 +41,12 @@ struct disk_line_change {
 int disk_line_change(char *const *argv, size_t argc, const struct disk_line_change *c, char ***out, size_t *count,
 		     struct disk_line_options *options, struct err *e);
 
+/*
+ * The line with an overlay (to, a qcow2 image) in the place of a disk that it calls by one of these names (real: with links followed; either may be NULL). *argv, *argc
+ * are changed. -ENOTSUP: not so, or it does not name the disk.
+ */
+int disk_line_overlay(char ***argv, size_t *argc, const char *named, const char *real, const char *to, struct err *e);
+
 /* Names no line what an image is based on? It would be put below one that is whole, and be read where that is empty. why: ends the sentence. 0, -ENOTSUP. */
 int disk_line_check_bases(char *const *argv, size_t argc, const char *why, struct err *e);
 

@@ -287,7 +287,7 @@ static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 	w->has_set |= !strcmp(opt->name, "set") && !strncmp(opt->value, "drive.", 6);
 	if (!(cdrom || is_plain_disk(opt->name)) || !names_it(w, opt->value))
 		return 0;
-	if (!cdrom || strcmp(w->c->format, "raw")) /* which is what QEMU finds a medium to be */
+	if (!w->c->to || strcmp(w->c->format, cdrom ? "raw" : "qcow2")) /* what QEMU finds a medium, and such an image, to be */
 		return err_set(w->e, ENOTSUP,
 			       "the guest's command line names this disk by %s%s, which has no place for its format: use -drive",
 			       *opt->name ? "-" : "its name alone", opt->name);
@@ -322,6 +322,36 @@ int disk_line_change(char *const *argv, size_t argc, const struct disk_line_chan
 		*count = w.argc;
 	}
 	return r ? r : (int)w.hits;
+}
+
+struct names {
+	const char *named, *real;
+};
+
+static bool is_called(void *ctx, const char *path)
+{
+	const struct names *n = ctx;
+
+	return (n->named && !strcmp(path, n->named)) || (n->real && !strcmp(path, n->real));
+}
+
+int disk_line_overlay(char ***argv, size_t *argc, const char *named, const char *real, const char *to, struct err *e)
+{
+	struct names n = {named, real};
+	const struct disk_line_change change = {.is_it = is_called, .ctx = &n, .to = to, .format = "qcow2", .may_have_base = true};
+	struct disk_line_options ignored;
+	char **out = NULL;
+	size_t count = 0;
+	int r = disk_line_change(*argv, *argc, &change, &out, &count, &ignored, e);
+
+	if (!r)
+		r = err_set(e, ENOTSUP, "the guest's command line does not name disk %s", real ?: named ?: "?");
+	if (r < 0)
+		return r;
+	args_free_strings(*argv, *argc);
+	*argv = out;
+	*argc = count;
+	return 0;
 }
 
 int disk_line_check_bases(char *const *argv, size_t argc, const char *why, struct err *e)

@@ -1,0 +1,168 @@
+/* test-replica-whereabouts.c: what the host of a replica remembers of where its guest is. */
+#include "journal.h"
+#include "replica-whereabouts.h"
+#include "util.h"
+#include "whereabouts.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static struct err e;
+static struct point point;
+static struct points store;
+
+static char *path_of(const char *name)
+{
+	return xasprintf("%s/%s", dir, name);
+}
+
+static int setup(void **state)
+{
+	AUTO_FREE char *link = NULL, *real = NULL, *run = NULL;
+
+	(void)state;
+	strcpy(dir, "/tmp/test-whereabouts-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	link = path_of("link");
+	real = path_of("vm1.replica");
+	run = path_of("vm1.replica/run");
+	if (mkdir(real, 0700) || mkdir(run, 0700) || symlink("vm1.replica", link))
+		return -1;
+	point = (struct point){.slot = (char *)"000001",
+			       .number = 1,
+			       .at_ms = ((int64_t)time(NULL) - 60) * 1000,
+			       .json = json_pack("{s:[{s:s},{s:s}]}", "disks", "file", "disk0.qcow2", "file", "disk1.qcow2")};
+	store = (struct points){.dir = path_of("link"), .list = &point, .count = 1};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *command = xasprintf("rm -r %s", dir);
+
+	(void)state;
+	json_decref(point.json);
+	free(store.dir);
+	return system(command);
+}
+
+static void remember(const char *way, const char *disk)
+{
+	AUTO_FREE char *path = whereabouts_path(dir, "vm1"), *real = path_of(disk);
+	json_t *entry = json_pack("{s:s,s:s,s:s,s:[s]}", "guest", "vm1", "attempt", "00", way, "host-c", "disks", real);
+
+	assert_int_equal(whereabouts_add(path, entry, &e), 0);
+	json_decref(entry);
+}
+
+static void put(const char *name)
+{
+	AUTO_FREE char *path = path_of(name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fclose(f);
+}
+
+static void guest_that_went_on_is_not_taken_back(void **state)
+{
+	(void)state;
+	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), 0);
+	remember("came_from", "vm1.replica/run/disk0.qcow2");
+	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), 0);
+	remember("gone_to", "vm1.replica/run/disk1.qcow2"); /* by its real name */
+	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), -EREMOTE);
+	assert_non_null(strstr(e.msg, "went on from here to host-c"));
+	remember("gone_to", "another.qcow2");
+	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), -EREMOTE);
+	remember("came_from", "vm1.replica/run/disk1.qcow2"); /* a later run is of the same names */
+	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), 0);
+}
+
+static void begin(struct journal **j, const char *how, const char *guest, bool source)
+{
+	static const uint8_t id[ATTEMPT_ID_LEN] = {7};
+
+	assert_int_equal(journal_create(j, dir, id, source, json_pack("{s:s,s:s}", "how", how, "guest", guest), &e), 0);
+}
+
+static void command_that_is_not_over_may_take_it_away(void **state)
+{
+	static const struct {
+		const char *how, *guest;
+		bool source;
+		int code;
+	} rows[] = {
+		{"live", "vm1", true, -EBUSY}, {"storage", "vm1", true, -EBUSY}, {"replica", "vm1", true, 0},
+		{"live", "vm2", true, 0},      {"live", "vm1", false, 0},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		struct journal *j;
+
+		begin(&j, rows[i].how, rows[i].guest, rows[i].source);
+		assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), rows[i].code);
+		assert_int_equal(unlink(journal_path(j)), 0);
+		journal_close(j);
+	}
+}
+
+static void damaged_notes_are_no_answer(void **state)
+{
+	AUTO_FREE char *path = path_of("0700000000000000000000000000000000-src.journal"), *note = whereabouts_path(dir, "vm1");
+
+	(void)state;
+	put("07000000000000000000000000000000-src.journal");
+	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "cannot be told"));
+	free(path);
+	path = path_of("07000000000000000000000000000000-src.journal");
+	assert_int_equal(unlink(path), 0);
+	remember("gone_to", "another.qcow2");
+	assert_int_equal(truncate(note, 5), 0);
+	assert_true(replica_check_stayed(dir, "vm1", &store, &e) < 0);
+	assert_true(replica_check_came(dir, "vm1", &store, &e) < 0);
+}
+
+static void guest_that_came_by_another_way_is_here(void **state)
+{
+	(void)state;
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+	remember("came_from", "vda.qcow2");
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0); /* its disk is not there */
+	put("vda.qcow2");
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), -EEXIST);
+	assert_non_null(strstr(e.msg, "from host-c"));
+	point.at_ms += 120000; /* points were made since */
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+	point.at_ms -= 120000;
+	remember("gone_to", "vda.qcow2");
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(guest_that_went_on_is_not_taken_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(command_that_is_not_over_may_take_it_away, setup, teardown),
+		cmocka_unit_test_setup_teardown(damaged_notes_are_no_answer, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_that_came_by_another_way_is_here, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
