@@ -73,7 +73,7 @@ static int undo(struct part *p, const json_t *detail, struct err *e)
 	if (!r && json_text(detail, "state_dir")) {
 		const char *guest = json_text(json_object_get(detail, "entry"), "guest") ?: "";
 
-		primary_note_came(json_text(detail, "state_dir"), guest);
+		primary_note_here(json_text(detail, "state_dir"), guest, false);
 		r = primary_note_take(json_text(detail, "state_dir"), guest, json_object_get(detail, "replicated"), e);
 	}
 	return r ? err_prefix(e, "cannot note that the guest has come") : 0;

@@ -145,8 +145,7 @@ int taken_over_undo(struct part *p, const json_t *detail, struct err *e)
 
 	let_go(a);
 	if (a->target->keep_guest) {
-		primary_note_back(a->state_dir, a->target->name, json_text(detail, "pair") ?: "",
-				  (uint64_t)json_integer_value(json_object_get(detail, "term")) + 1);
+		primary_note_here(a->state_dir, a->target->name, true);
 		return 0;
 	}
 	r = lower_term(p->a, detail, e);

@@ -52,7 +52,7 @@ static int check_word(const struct args_result *looked, const char *said, struct
 }
 
 int run_map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map **out,
-		    size_t *count, struct err *e)
+		 size_t *count, struct err *e)
 {
 	size_t i;
 	int k = 0;

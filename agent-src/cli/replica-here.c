@@ -555,7 +555,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
 		note_whereabouts(&r, c);
-		primary_note_back(c->state_dir, guest, json_text(r.store.replica, "pair") ?: "", (uint64_t)r.term + 1);
+		primary_note_here(c->state_dir, guest, true);
 		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
 		       guest, (unsigned long long)r.point->number, r.script, guest);
 	} else if (raised) {

@@ -26,7 +26,9 @@ static int check_journal(const char *path, const char *guest, struct err *e)
 		return err_prefix(e, "whether guest %s is being moved from here cannot be told", guest), -EBUSY;
 	is_its = strcmp(json_text(begin, "how") ?: "", "replica") != 0 && !strcmp(json_text(begin, "guest") ?: "", guest);
 	json_decref(begin);
-	return is_its ? err_set(e, EBUSY, "a command that takes guest %s from here, or changes its disks, is not over (vmferry recover %s)", guest, id) : 0;
+	return is_its ? err_set(e, EBUSY, "a command that takes guest %s from here, or changes its disks, is not over (vmferry recover %s)",
+				guest, id)
+		      : 0;
 }
 
 static int check_journals(const char *state_dir, const char *guest, struct err *e)
@@ -75,10 +77,11 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
 	overlays = overlays_of(p);
 	newest = whereabouts_of_disks(all, overlays, &shared);
 	if (json_text(newest, "gone_to"))
-		r = err_set(e, EREMOTE,
-			    "guest %s went on from here to %s, which has what it has written since, so its primary must not go on. What is left "
-			    "of it here is removed by vmferry replica remove %s",
-			    guest, json_text(newest, "gone_to"), guest);
+		r = err_set(
+			e, EREMOTE,
+			"guest %s went on from here to %s, which has what it has written since, so its primary must not go on. What is left "
+			"of it here is removed by vmferry replica remove %s",
+			guest, json_text(newest, "gone_to"), guest);
 	json_decref(overlays);
 	json_decref(all);
 	return r;

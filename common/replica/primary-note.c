@@ -60,13 +60,15 @@ int primary_note_replaced(const char *state_dir, const char *guest, const char *
 	return r ? err_prefix(e, "that guest %s was taken over elsewhere cannot be noted", guest) : 0;
 }
 
-void primary_note_back(const char *state_dir, const char *guest, const char *pair, uint64_t term)
+void primary_note_here(const char *state_dir, const char *guest, bool by_replica)
 {
-	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *text = NULL;
-	struct err ignored;
+	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json");
+	json_error_t why;
+	json_t *state = json_load_file(json, 0, &why);
 
-	if (!config_file_read(conf, &text, &ignored) && (!text || is_lower(text, pair, term)))
+	if (json_is_true(json_object_get(state, "replaced")) && (!by_replica || access(conf, F_OK)))
 		primary_note_gone(state_dir, guest);
+	json_decref(state);
 }
 
 /* ---- a guest that moves ---- */
@@ -129,15 +131,4 @@ void primary_note_gone(const char *state_dir, const char *guest)
 
 		unlink(path);
 	}
-}
-
-void primary_note_came(const char *state_dir, const char *guest)
-{
-	AUTO_FREE char *json = path_of(state_dir, guest, "json");
-	json_error_t why;
-	json_t *state = json_load_file(json, 0, &why);
-
-	if (json_is_true(json_object_get(state, "replaced")))
-		primary_note_gone(state_dir, guest);
-	json_decref(state);
 }

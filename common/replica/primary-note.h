@@ -15,8 +15,11 @@
 
 /* Another host is the primary of that pair, in that term, as it makes points here: if this host was, in a lower one, it makes no more, and knows that it was replaced. */
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e);
-/* The guest is here again, in that term: that it was taken over elsewhere is not so any more, nor are its settings of a lower one. */
-void primary_note_back(const char *state_dir, const char *guest, const char *pair, uint64_t term);
+/*
+ * The guest is here, so this host has no old copy of it any more: what says so goes, and with it the settings of that copy. by_replica: it was taken over
+ * from its replica, which is here; where this very host is its primary, too (--disk-dir at "local"), that one stays replaced.
+ */
+void primary_note_here(const char *state_dir, const char *guest, bool by_replica);
 
 /*
  * A guest that moves takes its replica along: {"conf": text of NAME.conf, "state": what is in NAME.json}, a new reference. NULL: this host is not its primary.
@@ -29,8 +32,5 @@ bool primary_note_fits(const char *state_dir, const char *guest, const json_t *n
 int primary_note_take(const char *state_dir, const char *guest, const json_t *note, struct err *e);
 /* The guest has gone, and its note with it. */
 void primary_note_gone(const char *state_dir, const char *guest);
-
-/* The guest itself has come to this host: that another had taken its place is over, and what made points of the older copy goes with it. */
-void primary_note_came(const char *state_dir, const char *guest);
 
 #endif

@@ -274,6 +274,33 @@ static void who_is_killed_at_a_step_harms_no_other_point(void **state)
 	}
 }
 
+/* A trial begins while a merge is cut off: its overlays are above a directory that the merge would take away. */
+static void merge_that_was_cut_off_waits_for_a_trial(void **state)
+{
+	AUTO_FREE char *slot = NULL;
+	struct points p;
+	int status;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	slot = xasprintf("%s/points/000003", store);
+	waitpid(begin_dropping(1, "points-committed"), &status, 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_set(&p, "test", json_pack("{s:i}", "number", 3), &e), 0);
+	assert_int_equal(points_mend(&p, &e), 0);
+	points_close(&p);
+	assert_int_equal(access(slot, F_OK), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	json_object_del(p.replica, "test");
+	assert_int_equal(points_set(&p, "term", json_integer(1), &e), 0);
+	points_close(&p);
+	mend();
+	check_all_but(2, true);
+	assert_int_equal(access(slot, F_OK), -1);
+}
+
 static void who_is_killed_at_any_moment_harms_no_other_point(void **state)
 {
 	unsigned i;
@@ -483,6 +510,7 @@ int main(void)
 		cmocka_unit_test(a_name_is_one_directory),
 		cmocka_unit_test(a_point_is_dropped_wherever_it_is),
 		cmocka_unit_test(who_is_killed_at_a_step_harms_no_other_point),
+		cmocka_unit_test(merge_that_was_cut_off_waits_for_a_trial),
 		cmocka_unit_test(who_is_killed_at_any_moment_harms_no_other_point),
 		cmocka_unit_test(images_that_a_qemu_reads_stay),
 		cmocka_unit_test(half_a_point_is_none),

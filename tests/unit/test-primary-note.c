@@ -98,18 +98,22 @@ static void term_that_is_not_said_is_the_first(void **state)
 	assert_false(is_there("replica/vm1.conf"));
 }
 
-static void host_that_has_the_guest_again_was_not_replaced(void **state)
+static void host_that_has_the_guest_has_no_old_copy(void **state)
 {
 	(void)state;
 	put("replica/vm1.json", "{\"replaced\": true}");
-	primary_note_back(dir, "vm1", PAIR, 3);
+	primary_note_here(dir, "vm2", true);
+	assert_true(is_there("replica/vm1.json"));
+	primary_note_here(dir, "vm1", true);
 	assert_false(is_there("replica/vm1.json"));
-	put_conf("term 3\n"); /* a pair that was begun since */
-	primary_note_back(dir, "vm1", PAIR, 3);
-	assert_true(is_there("replica/vm1.conf"));
-	primary_note_back(dir, "vm1", PAIR, 4);
-	assert_false(is_there("replica/vm1.conf"));
-	assert_false(is_there("replica/vm1.json"));
+	put_conf(""); /* nobody has taken its place */
+	primary_note_here(dir, "vm1", false);
+	assert_true(is_there("replica/vm1.conf") && is_there("replica/vm1.json"));
+	put("replica/vm1.json", "{\"replaced\": true}"); /* the replica of this host's own guest */
+	primary_note_here(dir, "vm1", true);
+	assert_true(is_there("replica/vm1.conf") && is_there("replica/vm1.json"));
+	primary_note_here(dir, "vm1", false);
+	assert_false(is_there("replica/vm1.json") || is_there("replica/vm1.conf"));
 }
 
 static void note_travels(void **state)
@@ -154,28 +158,12 @@ static void note_of_another_is_looked_at(void **state)
 	json_decref(too_long);
 }
 
-/* By any way: a move that brings nothing along, too. */
-static void guest_that_has_come_is_no_old_copy(void **state)
-{
-	(void)state;
-	put_conf("");
-	primary_note_came(dir, "vm1"); /* nobody had taken its place */
-	assert_true(is_there("replica/vm1.conf"));
-	put("replica/vm1.json", "{\"replaced\": true}");
-	primary_note_came(dir, "vm2");
-	assert_true(is_there("replica/vm1.json"));
-	primary_note_came(dir, "vm1");
-	assert_false(is_there("replica/vm1.json"));
-	assert_false(is_there("replica/vm1.conf"));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(higher_term_ends_a_primary, setup, teardown),
 		cmocka_unit_test_setup_teardown(term_that_is_not_said_is_the_first, setup, teardown),
-		cmocka_unit_test_setup_teardown(host_that_has_the_guest_again_was_not_replaced, setup, teardown),
-		cmocka_unit_test_setup_teardown(guest_that_has_come_is_no_old_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(host_that_has_the_guest_has_no_old_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(note_travels, setup, teardown),
 		cmocka_unit_test_setup_teardown(note_of_another_is_looked_at, setup, teardown),
 	};
