@@ -11,6 +11,8 @@ install_unit() { # FILE AS: of a user's manager, which is asked in place of the 
 manager_start
 install_unit vmferry-drain@.service vmferry-drain@.service
 install_unit vmferry-guests.target vmferry-guests.target
+DST_ON=(unshare --user --map-current-user --pid --fork --kill-child --mount-proc) # another host, as a drain goes to no address of this one
+"${DST_ON[@]}" true 2>/dev/null || skip "namespaces cannot be made here"
 to_listener
 mkdir -p "$DIR/there" "$UNITS/vmferry-drain@.service.d"
 printf '[Service]\nEnvironment="DRAIN_OPTIONS=--disk-dir %s/there --json"\nStandardOutput=append:%s/move.json\nStandardError=append:%s/move.log\n' "$DIR" "$DIR" "$DIR" \
