@@ -22,6 +22,7 @@ for DISKS in shared local; do
 		assert_eq "$(calls)" "pa start 0" "what the agent was asked"
 	else
 		wait_for 90 is_refused || fail "its old copy is not refused: $(on pa crm_mon -1 --inactive)"
+		wait_for 60 cluster_is_idle || fail "the cluster has not settled"
 		assert_eq "$(calls)" "pa start 5,pa stop 0" "what the agent was asked"
 		[[ $(on pa vmferry list --json) != *'"vm1"'* ]] || fail "its old copy runs"
 	fi
