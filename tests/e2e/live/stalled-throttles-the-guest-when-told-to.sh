@@ -14,8 +14,8 @@ is_throttled() { # AT-LEAST
 }
 
 MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
-move_start a local --bwlimit 4M --codec none --max-downtime 300 --on-stall throttle
-wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]'
+move_start a local --bwlimit 4M --codec none --max-downtime 1 --on-stall throttle
+wait_event 'ev["event"] == "notice" and "slowing the guest down" in ev["text"]' 150
 wait_for 60 is_throttled 40 || fail "the guest is not slowed down enough: $(throttled_by) percent"
 vmferry switch --no-wait "${GUEST_PID[a]}"
 move_wait

@@ -6,8 +6,8 @@
 . "$TOP/tests/lib/tiny.sh"
 
 MEM=256 WITNESS="ram_mb=16 rate=50000" tiny_start a $(second_monitor a)
-move_start a local --bwlimit 4M --codec none --max-downtime 300
-wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]'
+move_start a local --bwlimit 4M --codec none --max-downtime 1
+wait_event 'ev["event"] == "notice" and "writes as fast as it can be copied" in ev["text"] and "vmferry switch" in ev["text"]' 150
 is_moving_with a 's["stage"] == "copy"' || fail "the move does not wait"
 assert_eq "$(status_of "$DIR/a.mon")" running "run state while it waits"
 vmferry switch --no-wait "${GUEST_PID[a]}"
