@@ -66,33 +66,39 @@ says 'frozen already, by somebody else' "$DIR/export.err"
 assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "what somebody else has frozen"
 guest_stop "$A"
 
-# an agent whose answers to freeze and thaw are said here, in the place of the guest's: what may be frozen still is said on a line of its own
+# An agent whose answers to freeze and thaw are said here, in the place of the guest's: what may be frozen still is said on a line of its own. The socket
+# that is listened to is QEMU's, too, which begins as the process that made it: no other is believed.
+cat >"$DIR/player.py" <<-'END'
+	import json, os, socket, sys
+	at, plays, qemu = sys.argv[1], sys.argv[2], sys.argv[3:]
+	s = socket.socket(socket.AF_UNIX)
+	s.bind(at)
+	s.listen()
+	os.rename(at, at + ".played") # QEMU makes one of that name
+	pid = os.fork()
+	if pid:
+	    with open(plays + ".pid", "w") as file:
+	        file.write(str(pid))
+	    s.set_inheritable(True)
+	    os.execv(qemu[0], qemu)
+	while True:
+	    c, _ = s.accept()
+	    for line in c.makefile("rb"):
+	        q = json.loads(line.strip(b"\xff \n"))
+	        name = q["execute"]
+	        with open(plays) as file:
+	            how = dict(zip(("guest-fsfreeze-freeze", "guest-fsfreeze-thaw"), file.read().split())).get(name, "ok")
+	        if how == "closes":
+	            break
+	        answer = {"return": q["arguments"]["id"] if "sync" in name else "thawed" if "status" in name else 1}
+	        if how == "refuses":
+	            answer = {"error": {"class": "GenericError", "desc": "as played"}}
+	        c.sendall((b"\xff" if "sync" in name else b"") + json.dumps(answer).encode() + b"\n")
+	    c.shutdown(socket.SHUT_RDWR)
+END
+
 plays() { # FREEZE THAW: ok, refuses or closes
-	[[ -z ${PLAYER:-} ]] || end_process "$PLAYER"
-	rm -f "$DIR/qga3"
-	python3 -S - "$DIR/qga3" "$@" <<-'END' &
-		import json, socket, sys
-		says = {"guest-fsfreeze-freeze": sys.argv[2], "guest-fsfreeze-thaw": sys.argv[3]}
-		s = socket.socket(socket.AF_UNIX)
-		s.bind(sys.argv[1])
-		s.listen()
-		while True:
-		    c, _ = s.accept()
-		    for line in c.makefile("rb"):
-		        q = json.loads(line.strip(b"\xff \n"))
-		        name = q["execute"]
-		        how = says.get(name, "ok")
-		        if how == "closes":
-		            break
-		        answer = {"return": q["arguments"]["id"] if "sync" in name else "thawed" if "status" in name else 1}
-		        if how == "refuses":
-		            answer = {"error": {"class": "GenericError", "desc": "as played"}}
-		        c.sendall((b"\xff" if "sync" in name else b"") + json.dumps(answer).encode() + b"\n")
-		    c.shutdown(socket.SHUT_RDWR)
-	END
-	PLAYER=$!
-	kill_at_exit $PLAYER
-	wait_for 10 test -S "$DIR/qga3" || fail "nobody plays the agent"
+	echo "$1 $2" >"$DIR/plays"
 }
 
 may_be_frozen() { # TEXT: the export says so, leaves nothing else, and says that
@@ -102,8 +108,12 @@ may_be_frozen() { # TEXT: the export says so, leaves nothing else, and says that
 	assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"
 }
 
-pair_start "$A" $(agent_port qga3)
 plays ok refuses
+ON=(python3 -S "$DIR/player.py" "$DIR/qga3" "$DIR/plays")
+pair_start "$A" $(agent_port qga3)
+ON=()
+kill_at_exit "$(<"$DIR/plays.pid")"
+mv "$DIR/qga3.played" "$DIR/qga3"
 export_start "$A" "$DIR/played"
 export_wait 4
 may_be_frozen 'its agent refuses guest-fsfreeze-thaw'
