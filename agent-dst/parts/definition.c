@@ -475,8 +475,9 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 		return 0;
 	}
 	json_object_set_new(kept, "autostart", json_false());
-	warn(d, "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, without "
-		"autostart; start it only if it runs nowhere else");
+	warn(d,
+	     "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, without "
+	     "autostart; start it only if it runs nowhere else");
 	r = kept_definition_define(v, kept, e);
 	return r ? r : complete(d, v, kept, e);
 }

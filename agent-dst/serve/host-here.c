@@ -2,6 +2,7 @@
 #include "host-here.h"
 #include "host-state.h"
 #include "json-text.h"
+#include "points.h"
 #include "qemu-args.h"
 #include "qemu-find.h"
 #include "process.h"
@@ -194,7 +195,36 @@ static json_t *volumes_here(void)
 	return volumes;
 }
 
-int host_here(const char *runtime_dir)
+/* Replicas whose points are here, or were. */
+static json_t *replicas_here(const char *state_dir)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir);
+	DIR *d = opendir(dir);
+	json_t *out = json_array(), *one;
+	struct dirent *de;
+	struct err why_not;
+
+	while (d && (de = readdir(d)) && json_array_size(out) < GUESTS_MAX) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
+		json_error_t why;
+		json_t *note = *de->d_name == '.' ? NULL : json_load_file(path, 0, &why);
+		struct points p = {.dir = NULL};
+
+		if (json_text(note, "guest") && json_text(note, "dir")) { /* where there is none any more nothing can be told of it */
+			one = points_read(&p, json_text(note, "dir"), &why_not) ? json_pack("{s:s}", "error", why_not.msg)
+										: points_told(&p);
+			json_object_set(one, "guest", json_object_get(note, "guest"));
+			json_array_append_new(out, one);
+		}
+		points_close(&p);
+		json_decref(note);
+	}
+	if (d)
+		closedir(d);
+	return out;
+}
+
+int host_here(const char *runtime_dir, const char *state_dir)
 {
 	json_t *all = host_state(), *coming = NULL;
 	struct err ignored;
@@ -202,6 +232,8 @@ int host_here(const char *runtime_dir)
 	json_object_set_new(all, "guests", guests_here());
 	json_object_set_new(all, "bridges", bridges_here());
 	json_object_set_new(all, "volumes", volumes_here());
+	if (state_dir)
+		json_object_set_new(all, "replicas", replicas_here(state_dir));
 	if (runtime_dir && !ticket_note(NULL, runtime_dir, "in", NULL, &coming, &ignored))
 		json_object_set_new(all, "coming", coming);
 	json_text_print(all);

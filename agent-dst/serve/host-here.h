@@ -5,6 +5,6 @@
 #define HOST_HERE_WORD "list"
 
 /* Prints one JSON object (docs/report.md). The exit code. */
-int host_here(const char *runtime_dir);
+int host_here(const char *runtime_dir, const char *state_dir);
 
 #endif

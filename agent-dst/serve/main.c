@@ -171,8 +171,7 @@ static int configure(struct serve_config *cfg, struct made *made, const struct c
 int main(int argc, char **argv)
 {
 	struct serve_config cfg = {.once = false};
-	AUTO_FREE char *state_dir = NULL;
-	AUTO_FREE char *runtime_dir = NULL;
+	AUTO_FREE char *runtime_dir = NULL, *state_dir = NULL;
 	struct choice o = {.listen = NULL};
 	struct made made = {.host = NULL};
 	struct err e;
@@ -186,7 +185,8 @@ int main(int argc, char **argv)
 	if (argc >= 2 && !strcmp(argv[1], "recover"))
 		return cmd_recover_here(argc - 1, argv + 1);
 	if (argc >= 2 && !strcmp(argv[1], HOST_HERE_WORD))
-		return host_here(runtime_dir_get(&runtime_dir, argc > 2 ? argv[2] : NULL, &e) ? NULL : runtime_dir);
+		return host_here(runtime_dir_get(&runtime_dir, argc > 2 ? argv[2] : NULL, &e) ? NULL : runtime_dir,
+				 state_dir_get(&state_dir, NULL, &e) ? NULL : state_dir);
 	r = read_options(&o, argc, argv);
 	if (r >= 0)
 		return r;

@@ -7,6 +7,7 @@
 #include "paths.h"
 #include "points.h"
 #include "replica-whereabouts.h"
+#include "replica-ask.h"
 #include "replica-conf.h"
 #include "util.h"
 
@@ -20,7 +21,7 @@ static const char before[] =
 	"usage: vmferry may-start [options] VM\n"
 	"\n"
 	"Says whether the guest may be started here: exit 0: this host has its newest copy, and nobody has it open; 3: another host has it, or\n"
-	"nobody can tell. Asks no other host, and changes nothing.\n"
+	"nobody can tell. Of other hosts it asks only the one to which the guest's replica is made from here.\n"
 	"\n"
 	"VM: what starts the guest (its script, its unit); or the name of a guest that vmferry has moved\n"
 	"\n";
@@ -113,7 +114,53 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	return r;
 }
 
-static int ask(struct newest_question *q, const char *vm, char **known, struct err *e)
+/* That it was taken over is known from then on, also while that host cannot be asked. */
+static void note_replaced(const struct newest_question *q, const char *name)
+{
+	json_t *state = replica_state_load(q->state_dir, name) ?: json_object();
+	struct err e;
+
+	json_object_set_new(state, "replaced", json_true());
+	if (replica_state_save(q->state_dir, name, state, &e))
+		fprintf(stderr, "vmferry: that guest %s was taken over elsewhere cannot be noted: %s\n", name, e.msg);
+	json_decref(state);
+}
+
+/* Points of it are made from here, so the host that has them may have the guest. *alone: why it could not be asked, malloc'ed, where that is no obstacle. */
+static int ask_replica(const struct newest_question *q, const char *name, char **alone, struct err *e)
+{
+	AUTO_FREE char *taken = NULL;
+	struct replica_conf c;
+	struct err why;
+	int r;
+
+	replica_conf_init(&c);
+	c.o.state_dir = q->state_dir;
+	r = replica_conf_dirs(&c, e) ?: replica_conf_load(&c, name, e);
+	if (r == -ENOENT || q->fenced) {
+		replica_conf_fini(&c);
+		return 0;
+	}
+	if (!r && !replica_ask(&c, name, &taken, &why)) {
+		if (taken) {
+			note_replaced(q, name);
+			r = err_set(e, EBUSY, "%s, and what lies here is the old copy", taken);
+		}
+	} else if (!r && !strcmp(c.start_alone, "yes")) {
+		*alone = xasprintf("whether it was taken over at %s could not be asked: %s", c.to, why.msg);
+	} else if (!r) {
+		r = err_set(
+			e, EAGAIN,
+			"whether it was taken over at %s could not be asked, and it is not to be started without (start-alone=no; if it "
+			"certainly was not: --peer-is-fenced): %s",
+			c.to, why.msg);
+	}
+	replica_conf_fini(&c);
+	return r;
+}
+
+/* *called: the name of the guest that it starts, malloc'ed, where that is known. */
+static int ask(struct newest_question *q, const char *vm, char **called, char **known, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
 	struct err why;
@@ -129,7 +176,7 @@ static int ask(struct newest_question *q, const char *vm, char **known, struct e
 		q->disks = disks;
 	}
 	if (g.name)
-		q->guest = g.name;
+		q->guest = *called = xstrdup(g.name);
 	if (g.name && (check_replaced(q, g.name, e) || check_replica(q, g.name, e))) /* its script may have another */
 		r = -e->code;
 	else
@@ -155,7 +202,7 @@ int cmd_may_start(int argc, char **argv)
 	static const struct command_usage usage = {"vmferry may-start",	 before,     .tables = tables,
 						   .words = "one guest", .least = 1, .most = 1};
 	struct may_start_command c = {.json = false};
-	AUTO_FREE char *dir = NULL, *name = NULL, *known = NULL;
+	AUTO_FREE char *dir = NULL, *name = NULL, *known = NULL, *alone = NULL, *called = NULL;
 	struct newest_question q;
 	struct err e;
 	int first, r = command_take(&usage, argc, argv, &c, &first);
@@ -167,7 +214,13 @@ int cmd_may_start(int argc, char **argv)
 	q = (struct newest_question){.state_dir = dir, .guest = name, .fenced = c.fenced};
 	r = r ?: check_replaced(&q, name, &e) ?: check_replica(&q, name, &e);
 	if (!r)
-		ask(&q, argv[first], &known, &e);
+		ask(&q, argv[first], &called, &known, &e);
+	if (known && ask_replica(&q, q.guest, &alone, &e)) {
+		free(known);
+		known = NULL;
+	}
+	if (known && alone)
+		fprintf(stderr, "vmferry: guest %s: %s\n", name, alone);
 	tell(c.json, name, known, &e);
 	return known ? 0 : EXIT_REFUSED;
 }

@@ -56,6 +56,12 @@ static int check_absolute(void *into, const char *arg, struct err *e)
 	return *arg == '/' ? 0 : option_bad(e, arg, "an absolute path");
 }
 
+static int check_yes_or_no(void *into, const char *arg, struct err *e)
+{
+	(void)into;
+	return strcmp(arg, "yes") && strcmp(arg, "no") ? option_bad(e, arg, "yes or no") : 0;
+}
+
 /* Seconds; 0: it is no such time. */
 static unsigned seconds_of(const char *arg)
 {
@@ -103,6 +109,9 @@ static const struct command_option rows[] = {
 	{"freeze", NULL,
 	 "the guest's agent (qemu-ga) freezes its file systems for the moment of each point; where it cannot, the point is made without",
 	 OPT_FLAG, .offset = MEMBER(freezes)},
+	{"start-alone", "yes|no",
+	 "may the guest be started here where its replica's host cannot be asked whether it was taken over there (vmferry may-start)? (default yes)",
+	 OPT_TEXT, .offset = MEMBER(start_alone), .take = check_yes_or_no},
 	{"point", "POINT", "its number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)", OPT_TEXT,
 	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
 	{"peer-is-fenced", NULL, "the guest certainly does not run at its primary any more, and will not: two of it must never", OPT_FLAG,
@@ -178,6 +187,7 @@ void replica_conf_init(struct replica_conf *c)
 {
 	*c = (struct replica_conf){.o = {.max_downtime_ms = 300, .reconnect_ms = 15000, .carry = {.multifd = -1}},
 				   .keep = "12,hourly:24",
+				   .start_alone = "yes",
 				   .every_s = 300,
 				   .term = 1};
 }

@@ -106,8 +106,8 @@ bool whereabouts_has_left_since(const json_t *all, const json_t *entry)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)all, i, one)
-		if (began && json_text(one, "gone_to") && strcmp(json_text(one, "attempt") ?: "", attempt) && json_integer_value(json_object_get(one, "at")) > began &&
-		    entry_has(one, json_object_get(entry, "disks"), &ignored))
+		if (began && json_text(one, "gone_to") && strcmp(json_text(one, "attempt") ?: "", attempt) &&
+		    json_integer_value(json_object_get(one, "at")) > began && entry_has(one, json_object_get(entry, "disks"), &ignored))
 			return true;
 	return false;
 }

@@ -505,3 +505,11 @@ int points_remove_all(struct points *p, struct err *e)
 		r = err_sys(e, errno, "cannot remove %s", p->dir);
 	return r;
 }
+
+json_t *points_told(const struct points *p)
+{
+	const json_t *run = json_object_get(p->replica, "run");
+
+	return json_pack("{s:O*,s:O*,s:b,s:O*}", "pair", json_object_get(p->replica, "pair"), "term", json_object_get(p->replica, "term"),
+			 "taken_over", run || points_are_over(p), "taken_over_at", json_object_get(run, "at"));
+}

@@ -65,6 +65,9 @@ char *points_path(const struct points *p, const char *slot, const char *file);
 /* Disk i of a point; borrowed. NULL: it has no more. */
 const json_t *point_disk(const struct point *pt, size_t i);
 
+/* What another host is told of it: {"pair", "term", "taken_over", "taken_over_at"}; a new reference. */
+json_t *points_told(const struct points *p);
+
 /* Malloc'ed: the directory in which the point of that number is made by that attempt; not there yet. */
 char *points_draft(const struct points *p, uint64_t number, const char *attempt);
 /* All files of the draft are whole: syncs them, writes point.json (borrowed), and gives the directory its name. 0: the point is durable. With the lock. */

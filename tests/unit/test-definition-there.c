@@ -148,8 +148,8 @@ static void note_arrival(int gone)
 {
 	AUTO_FREE char *where = whereabouts_path(home.dir, "web");
 	json_int_t now = time(NULL);
-	json_t *detail = json_pack("{s:s,s:{s:s,s:s,s:[s],s:I}}", "path", where, "entry", "guest", "web", "attempt", "01", "disks", "/vm/web",
-				   "began", now - gone);
+	json_t *detail = json_pack("{s:s,s:{s:s,s:s,s:[s],s:I}}", "path", where, "entry", "guest", "web", "attempt", "01", "disks",
+				   "/vm/web", "began", now - gone);
 	json_t *left = json_pack("{s:s,s:s,s:s,s:[s]}", "guest", "web", "attempt", "02", "gone_to", "host-c", "disks", "/vm/web");
 
 	assert_int_equal(attempt_own(&attempt, "arrived", detail, &err), 0);

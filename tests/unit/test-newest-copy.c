@@ -109,8 +109,8 @@ static void guest_that_has_left_since_is_not_back(void **state)
 {
 	AUTO_FREE char *path = whereabouts_path(dir, "vm1");
 	json_int_t now = time(NULL);
-	json_t *late = json_pack("{s:s,s:s,s:s,s:[s],s:I}", "guest", "vm1", "attempt", "01", "came_from", "host-a", "disks", old_disk, "began",
-				 now - 60);
+	json_t *late = json_pack("{s:s,s:s,s:s,s:[s],s:I}", "guest", "vm1", "attempt", "01", "came_from", "host-a", "disks", old_disk,
+				 "began", now - 60);
 
 	(void)state;
 	remember("vm1", "host-c", old_disk, false);
@@ -273,16 +273,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(guest_that_no_move_has_touched_may_start),
-		TEST(old_copy_may_not_start),
-		TEST(guest_that_has_left_since_is_not_back),
-		TEST(guest_that_came_back_may_start),
-		TEST(shared_disk_starts_by_a_word_alone),
-		TEST(disk_that_is_open_may_not_start),
-		TEST(journal_that_is_not_over_decides),
-		TEST(damaged_file_is_no_yes),
-		TEST(only_the_newest_entries_of_a_name_are_kept),
-		TEST(any_name_has_a_file),
+		TEST(guest_that_no_move_has_touched_may_start),	  TEST(old_copy_may_not_start),
+		TEST(guest_that_has_left_since_is_not_back),	  TEST(guest_that_came_back_may_start),
+		TEST(shared_disk_starts_by_a_word_alone),	  TEST(disk_that_is_open_may_not_start),
+		TEST(journal_that_is_not_over_decides),		  TEST(damaged_file_is_no_yes),
+		TEST(only_the_newest_entries_of_a_name_are_kept), TEST(any_name_has_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,16 @@ grep -q 'is over' "$DIR/out" || fail "a trial for a second says: $(cat "$DIR/out
 [[ ! -e $(there "$AT/$A.replica/test") ]] || fail "it is not over"
 replica_on_a sync "$A" --json
 
+# the primary's host has it, and nobody has taken it over
+tr '\0' '\n' <"/proc/${GUEST_PID[$A]}/cmdline" | sed "s/'/'\\\\''/g; s/.*/'&'/" | xargs -d '\n' printf '%s ' >"$VM/$A.sh"
+sed -i '1i #!/bin/sh' "$VM/$A.sh"
+chmod 755 "$VM/$A.sh"
+may_start() { # STATUS WORDS
+	local status=0
+	vmferry_on_a may-start "$VM/$A.sh" >"$DIR/out" 2>"$DIR/err" || status=$?
+	[[ $status -eq $1 ]] && grep -qE -- "$2" "$DIR/out" "$DIR/err" || fail "may-start: exit code $status, not $1 and '$2': $(cat "$DIR/out" "$DIR/err")"
+}
+
 # the primary is lost
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
@@ -58,3 +68,15 @@ replica_on_b failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "failover: 
 kill_at_exit "$(runs_at run)"
 wait_for 60 grep -aq '^witness ready' "$(there "$AT/$A.console")" || fail "it does not come up there"
 replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not raised"
+
+# what lies at the primary is the old copy: it asks, as far as it can, and remembers
+replica_on_a set "$A" start-alone=no
+conf=$VMFERRY_STATE_DIR/replica/$A.conf
+sed -i 's/^to .*/to root@host-nowhere/' "$conf"
+may_start 3 'could not be asked, and it is not to be started without'
+replica_on_a set "$A" start-alone=yes
+may_start 0 'whether it was taken over at root@host-nowhere could not be asked'
+sed -i 's/^to .*/to root@host-b/' "$conf"
+may_start 3 'taken over at root@host-b in term 2.* the old copy'
+sed -i 's/^to .*/to root@host-nowhere/' "$conf"
+may_start 3 'what lies here is the old copy'

@@ -1,0 +1,13 @@
+/* replica-ask.h: the host of a guest's replica is asked whether the guest was taken over there, before what lies here is started. */
+#ifndef VMFERRY_CLI_REPLICA_ASK_H
+#define VMFERRY_CLI_REPLICA_ASK_H
+
+#include "replica-conf.h"
+
+/*
+ * c: the settings of a guest whose points are made from here. 0: the host has answered; *taken: a sentence of how the guest was taken over there, malloc'ed, or NULL:
+ * it was not. -errno: it could not be asked, or says nothing that can be understood.
+ */
+int replica_ask(const struct replica_conf *c, const char *guest, char **taken, struct err *e);
+
+#endif

@@ -1,0 +1,115 @@
+/* test-replica-ask.c: whether a guest was taken over where its replica is, as far as that is on this very host. */
+#include "replica-ask.h"
+#include "util.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#define PAIR "0123456789abcdef"
+
+static char dir[64];
+static struct err e;
+
+static void put(const char *name, const char *text)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int setup(void **state)
+{
+	static const char *const dirs[] = {"replicas", "vm1.replica", "vm1.replica/points"};
+	AUTO_FREE char *note = NULL;
+	size_t i;
+
+	(void)state;
+	strcpy(dir, "/tmp/test-replica-ask-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	for (i = 0; i < ARRAY_LEN(dirs); i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, dirs[i]);
+
+		if (mkdir(path, 0700))
+			return -1;
+	}
+	note = xasprintf("{\"guest\": \"vm1\", \"dir\": \"%s/vm1.replica\"}", dir);
+	put("replicas/vm1.replica.json", note);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	AUTO_FREE char *command = xasprintf("rm -r %s", dir);
+
+	(void)state;
+	return system(command);
+}
+
+/* What is told where the store says so; "" if it was not taken over, NULL if nobody can tell. */
+static char *told(const char *store)
+{
+	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
+	char *taken;
+
+	put("vm1.replica/replica.json", store);
+	if (replica_ask(&c, "vm1", &taken, &e))
+		return NULL;
+	return taken ?: xstrdup("");
+}
+
+static void says(const char *store, const char *words)
+{
+	AUTO_FREE char *is = told(store);
+
+	assert_non_null(is);
+	assert_string_equal(is, words);
+}
+
+static void guest_was_taken_over_or_not(void **state)
+{
+	(void)state;
+	says("{\"pair\": \"" PAIR "\", \"term\": 2}", "");
+	says("{\"pair\": \"" PAIR "\", \"term\": 3}", "it was taken over at local in term 3");
+	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"run\": {\"at\": \"2026-11-29 14:05:10\"}}",
+	     "it was taken over at local in term 3, at 2026-11-29 14:05:10");
+	says("{\"pair\": \"" PAIR "\", \"term\": 2, \"over\": true}", "it was taken over at local in term 2");
+	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}", "");
+}
+
+static void what_cannot_be_read_is_no_answer(void **state)
+{
+	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
+	AUTO_FREE char *store = xasprintf("%s/vm1.replica/replica.json", dir);
+	char *taken;
+
+	(void)state;
+	assert_null(told("{"));
+	assert_null(told("{\"pair\": \"" PAIR "\"}"));
+	assert_int_equal(remove(store), 0); /* its file system is not mounted, perhaps */
+	assert_true(replica_ask(&c, "vm1", &taken, &e) < 0);
+	assert_int_equal(replica_ask(&c, "vm2", &taken, &e), 0); /* none was ever here */
+	assert_null(taken);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(guest_was_taken_over_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_answer, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
