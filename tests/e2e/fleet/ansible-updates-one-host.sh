@@ -79,6 +79,12 @@ cat >"$DIR/upgrade.yml" <<END
 - name: Fail at first
   ansible.builtin.shell: test -e $DIR/upgraded || { touch $DIR/upgraded; false; }
 END
+# A guest that is to stay is not taken for gone: nothing is upgraded, unless it may.
+playbook 2 -e '{"drain_options":["--keep","vm2"]}'
+grep -q "End here if a guest runs" "$DIR/said" || fail "it ends elsewhere: $(tail -n 20 "$DIR/said")"
+[[ ! -e $DIR/upgraded ]] || fail "it is upgraded under a guest that runs"
+assert_at pb vm1
+assert_at pa vm2
 playbook 2
 for name in vm1 vm2; do assert_at pb "$name"; done
 playbook 0
@@ -87,3 +93,24 @@ for name in vm1 vm2; do
 	guest_verify "$(orders "$name")" blocks
 done
 ! on pa test -e /var/lib/vmferry/update-one-host.json || fail "what is over is remembered"
+
+# Guests that may stay do.
+printf -- '- name: Upgrade\n  ansible.builtin.command: touch %s\n' "$DIR/again" >"$DIR/upgrade.yml"
+playbook 0 -e '{"drain_options":["--keep","vm1","--keep","vm2"]}' -e may_stay=true
+for name in vm1 vm2; do assert_at pa "$name"; done
+[[ -e $DIR/again ]] || fail "nothing was upgraded"
+
+# A drain that could not be asked is none.
+playbook 2 -e '{"drain_options":["--no-such-option"]}'
+grep -q "End here if a guest has stayed" "$DIR/said" || fail "it ends elsewhere: $(tail -n 20 "$DIR/said")"
+
+# Another guest of the name vm2: the drain calls both by their pids, which would name nobody at pb, and none is remembered.
+head -c 4M /dev/urandom >"$(node_dir pa)/twin.raw"
+WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=2 disk_rate=10" write_guest_script pa twin "$VM/twin.raw"
+sed -i 's/-name twin /-name vm2 /' "$(node_dir pa)/twin.sh"
+on pa bash -c 'setsid "$1" </dev/null >"$2" 2>&1 &' bash "$VM/twin.sh" "$DIR/twin.stderr"
+wait_for 30 eval '[[ $(on pa vmferry list --json | grep -o "\"name\":\"vm2\"" | wc -l) == 2 ]]'
+playbook 0
+grep -q "move its guest back from there by hand" "$DIR/said" || fail "who does not come back is not said: $(tail -n 30 "$DIR/said")"
+assert_at pa vm1
+[[ $(on pb vmferry list --json | grep -o '"name":"vm2"' | wc -l) == 2 ]] || fail "not both are at pb"
