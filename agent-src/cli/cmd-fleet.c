@@ -260,9 +260,11 @@ static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
 /* The best host first; where a rule binds the guest to others, only that one, as the others were placed by it. */
 static void set_ways(struct fleet_task *t, const struct fleet_command *cmd, const struct fleet_choice *c, size_t guest)
 {
+	const struct off_guest *off = fleet_off(cmd, cmd->guests[guest]);
 	size_t n = cmd->host_count, i;
 
-	t->is_off = fleet_is_off(cmd, cmd->guests[guest]);
+	t->is_off = off;
+	t->only_off = off && off->is_libvirts;
 	t->ways = xcalloc(n + 1, sizeof(*t->ways));
 	for (i = 0; i < n && c->ranks[guest * n + i] < n && !(i && is_bound_by_rule(cmd, c->guests[guest].name)); i++) {
 		size_t host = c->ranks[guest * n + i];

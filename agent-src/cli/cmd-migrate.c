@@ -116,7 +116,8 @@ static const char *find_clash(const struct move_options *o)
 		 "--start is for a guest that is shut down (--how cold): one that runs goes on there by itself"},
 		{o->cold.as != AS_SAME && o->how != HOW_COLD,
 		 "--as is for a guest that is shut down (--how cold): one that runs on keeps the machine that it has"},
-		{o->cold.as == AS_PLAIN && (o->cold.line || strchr(o->vm, '/') || guest_is_unit(o->vm)),
+		{o->cold.only_off && (o->how != HOW_COLD || o->cold.line), "--only-off is for a guest that is shut down (--how cold)"},
+		{o->cold.as == AS_PLAIN && !o->cold.only_off && (o->cold.line || strchr(o->vm, '/') || guest_is_unit(o->vm)),
 		 "--as plain is for a guest of libvirt's, which is called by its name: one that a script, a unit or a line starts is a plain "
 		 "one already"},
 		{o->warm.force && o->how != HOW_WARM, "--force is for a guest that is shut down for its move (--how warm)"},
@@ -211,6 +212,28 @@ static void say_that_it_can(const struct move_options *o)
 	output_put(1, OUTPUT_LAST, line, strlen(line));
 }
 
+/* --only-off: who runs under that name was started since, or is another guest. */
+static int refuse_running(const char *name, struct err *e)
+{
+	struct guest *list;
+	size_t count, i;
+	bool cut_off, runs = false;
+	int r = guest_list(&list, &count, &cut_off, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < count; i++) {
+		runs |= !strcmp(list[i].name, name);
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return runs	 ? err_set(e, EBUSY, "a guest %s runs here: nothing is moved that is not shut down (--only-off)", name)
+	       : cut_off ? err_set(e, E2BIG,
+				   "more than %d processes of other users call themselves QEMU: it cannot be told whether a guest %s runs here",
+				   GUESTS_FOREIGN_MAX, name)
+			 : 0;
+}
+
 /* A guest that runs goes cold, too, named as one that runs: nothing that starts a guest has that name. 0: there is none such; 1; -errno: it is not
  * known which, or it is another's. */
 static int find_running(const struct move_options *o, struct guest *g, struct err *e)
@@ -219,6 +242,8 @@ static int find_running(const struct move_options *o, struct guest *g, struct er
 	int r;
 
 	*g = (struct guest){.pid = 0};
+	if (o->cold.only_off)
+		return refuse_running(o->vm, e);
 	if (o->how != HOW_COLD || o->cold.line || strchr(o->vm, '/') || !stat(o->vm, &st) || guest_is_unit(o->vm))
 		return 0;
 	r = guest_find(g, o->vm, e);

@@ -126,13 +126,14 @@ static void set_tasks(struct fleet *f, const struct fleet_choice *c, const struc
 	for (g = 0; g < cmd->guest_count; g++)
 		for (h = 0; h < cmd->host_count; h++) {
 			struct fleet_task *t = &f->tasks[g * cmd->host_count + h];
-			bool off = fleet_is_off(cmd, cmd->guests[g]); /* it goes by one kind */
+			const struct off_guest *off = fleet_off(cmd, cmd->guests[g]); /* it goes by one kind */
 
 			t->guest = xstrdup(cmd->guests[g]);
 			t->ways = xcalloc(1, sizeof(*t->ways));
 			t->ways[0] = (struct fleet_way){cmd->hosts[h], off ? "cold" : how};
 			t->way_count = 1;
 			t->is_off = off;
+			t->only_off = off && off->is_libvirts;
 			t->state = has_offer(c, g) || (off && how) ? FLEET_ENDED : FLEET_WAITS;
 			t->found_done = t->state == FLEET_ENDED;
 		}
@@ -321,6 +322,7 @@ static void print_event(const struct fleet_choice *c, const struct fleet_command
 static void print_script(const struct fleet_choice *c, const struct fleet_command *cmd, size_t guest)
 {
 	size_t n = c->place.host_count, host = c->ranks[guest * n], i;
+	const struct off_guest *off = fleet_off(cmd, cmd->guests[guest]);
 	AUTO_FREE char *name = shell_quote_shown(cmd->guests[guest]);
 
 	if (host >= n) {
@@ -340,6 +342,8 @@ static void print_script(const struct fleet_choice *c, const struct fleet_comman
 	}
 	if (c->offers[guest * n + host].how)
 		printf(" --how %s", c->offers[guest * n + host].how);
+	if (off && off->is_libvirts)
+		fputs(" --only-off", stdout);
 	putchar('\n');
 }
 

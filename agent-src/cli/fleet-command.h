@@ -26,7 +26,10 @@ struct fleet_command {
 	struct fleet_rules rules;
 	char **hosts, **guests; /* end with NULL */
 	size_t host_count, guest_count;
-	const char **offs; /* those of guests that are shut down, which have no other word than that they go cold */
+	struct off_guest {
+		const char *word;  /* among the guests: that very string, as one that runs may be called so, too */
+		bool is_libvirts; /* by its name; otherwise what starts it */
+	} * offs;		   /* guests that are shut down, which have no other word than that they go cold */
 	size_t off_count;
 	char *program; /* ours */
 	struct gone_guest {
@@ -51,7 +54,8 @@ int fleet_migrate(int argc, char **argv);
 int fleet_find_running(struct fleet_command *c, struct err *e);
 /* Guests that are shut down: libvirt's, if --with-off is said, and --off's. */
 void fleet_find_off(struct fleet_command *c);
-bool fleet_is_off(const struct fleet_command *c, const char *name);
+/* Of a word among the guests: NULL: its guest runs. */
+const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
 void fleet_add_guest(struct fleet_command *c, const char *name);
 
 /* Answers of every host about every guest, and where each would go. */

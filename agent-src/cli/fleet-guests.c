@@ -1,5 +1,6 @@
 /* fleet-guests.c: whom a drain takes: all that run here, and those that are shut down, as far as they are asked for. See fleet-command.h. */
 #include "fleet-command.h"
+#include "guest-at-rest.h"
 #include "guest-of-libvirt.h"
 #include "json-text.h"
 #include "libvirt-find.h"
@@ -9,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 void fleet_add_guest(struct fleet_command *c, const char *name)
 {
@@ -41,20 +43,44 @@ static const char *why_it_stays(const struct fleet_command *c, const char *name,
 	return is_kept(c, name, other) ? "--keep" : rules_stay(&c->rules, name);
 }
 
-static bool is_added(const struct fleet_command *c, const char *name)
+const struct off_guest *fleet_off(const struct fleet_command *c, const char *word)
 {
 	size_t i;
 
-	for (i = 0; i < c->guest_count; i++)
-		if (!strcmp(c->guests[i], name))
+	for (i = 0; i < c->off_count; i++)
+		if (c->offs[i].word == word)
+			return &c->offs[i];
+	return NULL;
+}
+
+enum kind_of_guest { RUNS, LIBVIRTS, STARTED_BY }; /* the latter two are shut down */
+
+/* A guest that runs, one that libvirt has defined and what starts another may have one name. */
+static bool is_added(const struct fleet_command *c, const char *name, enum kind_of_guest kind)
+{
+	size_t i;
+
+	for (i = 0; i < c->guest_count; i++) {
+		const struct off_guest *off = fleet_off(c, c->guests[i]);
+
+		if ((!off ? RUNS : off->is_libvirts ? LIBVIRTS : STARTED_BY) == kind && !strcmp(c->guests[i], name))
 			return true;
+	}
 	return false;
 }
 
-/* Its name, or its pid where others are called the same, or others could not be told of it. */
-static char *call(const struct guest *list, size_t count, size_t which)
+/* By that name a guest that is to go shut down would be taken for what starts another. */
+static bool is_word_for_another(const struct fleet_command *c, const char *name)
 {
-	bool unique = text_is_utf8(list[which].name);
+	struct stat st;
+
+	return (c->o.how == HOW_COLD || c->f.allow) && (!stat(name, &st) || guest_is_unit(name));
+}
+
+/* Its name, or its pid where others are called the same, or others could not be told of it. */
+static char *call(const struct fleet_command *c, const struct guest *list, size_t count, size_t which)
+{
+	bool unique = text_is_utf8(list[which].name) && !is_word_for_another(c, list[which].name);
 	size_t k;
 
 	for (k = 0; k < count; k++)
@@ -69,14 +95,14 @@ static void take_running(struct fleet_command *c, const struct guest *list, size
 
 	for (i = 0; i < count; i++) {
 		AUTO_FREE char *shown = text_shown(list[i].name);
-		AUTO_FREE char *name = call(list, count, i);
+		AUTO_FREE char *name = call(c, list, count, i);
 		AUTO_FREE char *pid = xasprintf("%d", (int)list[i].pid);
 
 		if (guest_is_arriving(&list[i])) {
 			fprintf(stderr, "%s is arriving here: it can go once it is here, by the same command\n", shown);
 			c->incomplete = true;
 		}
-		if (!is_for_a_drain(&list[i]) || is_added(c, name))
+		if (!is_for_a_drain(&list[i]) || is_added(c, name, RUNS))
 			continue;
 		why = why_it_stays(c, list[i].name, pid);
 		if (!why)
@@ -110,21 +136,11 @@ int fleet_find_running(struct fleet_command *c, struct err *e)
 
 /* ---- who is shut down ---- */
 
-bool fleet_is_off(const struct fleet_command *c, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < c->off_count; i++)
-		if (!strcmp(c->offs[i], name))
-			return true;
-	return false;
-}
-
-static void add_off(struct fleet_command *c, const char *word)
+static void add_off(struct fleet_command *c, const char *word, bool is_libvirts)
 {
 	const char *slash = strrchr(word, '/'), *why = why_it_stays(c, word, slash ? slash + 1 : word);
 
-	if (is_added(c, word))
+	if (is_added(c, word, is_libvirts ? LIBVIRTS : STARTED_BY))
 		return;
 	if (why) {
 		AUTO_FREE char *shown = text_shown(word);
@@ -134,7 +150,7 @@ static void add_off(struct fleet_command *c, const char *word)
 	}
 	fleet_add_guest(c, word);
 	c->offs = xrealloc(c->offs, (c->off_count + 1) * sizeof(*c->offs));
-	c->offs[c->off_count++] = c->guests[c->guest_count - 1];
+	c->offs[c->off_count++] = (struct off_guest){c->guests[c->guest_count - 1], is_libvirts};
 }
 
 static void add_libvirts(struct fleet_command *c)
@@ -149,7 +165,7 @@ static void add_libvirts(struct fleet_command *c)
 		c->incomplete = true;
 	}
 	for (i = 0; i < count; i++) {
-		add_off(c, guests[i].name); /* and why one cannot go its hosts are told */
+		add_off(c, guests[i].name, true); /* and why one cannot go its hosts are told */
 		guest_fini(&guests[i]);
 		free(whys[i]);
 	}
@@ -164,5 +180,5 @@ void fleet_find_off(struct fleet_command *c)
 	if (c->f.with_off)
 		add_libvirts(c);
 	for (i = 0; i < c->f.off.count; i++)
-		add_off(c, c->f.off.at[i]);
+		add_off(c, c->f.off.at[i], false);
 }

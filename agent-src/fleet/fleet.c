@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define TICK_MS	  200
-#define WORDS_OWN 7 /* program, command, --json, --how, how, guest, destination */
+#define WORDS_OWN 8 /* program, command, --json, --how, how, --only-off, guest, destination */
 
 /* ---- signals ---- */
 
@@ -142,6 +142,8 @@ static void begin(struct fleet *f, struct fleet_task *t)
 		words[own++] = (char *)(uintptr_t) "--how";
 		words[own++] = (char *)(uintptr_t)way->how;
 	}
+	if (t->only_off)
+		words[own++] = (char *)(uintptr_t) "--only-off";
 	words[own++] = t->guest;
 	words[own] = (char *)(uintptr_t)way->dest;
 	forget_events(t);

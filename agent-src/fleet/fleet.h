@@ -27,6 +27,7 @@ struct fleet_task {
 	enum fleet_state state;
 	bool found_done; /* it had gone there before this command began */
 	bool is_off;	 /* it is shut down, here and there */
+	bool only_off;	 /* and libvirt's: nothing else of that name is meant */
 	struct fleet_child child;
 	json_t *plan, *estimate, *progress, *result; /* the last of each kind; NULL: none yet */
 	char *stage;

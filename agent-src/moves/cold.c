@@ -23,13 +23,16 @@ static int find_libvirts(struct transfer *t, struct err *e)
 {
 	const struct move_options *o = t->opt;
 	const struct guest *ran = o->cold.head ? o->cold.head->guest : NULL;
-	bool has_other_name = o->cold.line || strchr(o->vm, '/') || !access(o->vm, F_OK) || guest_is_unit(o->vm);
+	bool has_other_name =
+		o->cold.line || (!o->cold.only_off && (strchr(o->vm, '/') || !access(o->vm, F_OK) || guest_is_unit(o->vm)));
 	int r = 0;
 
 	if (ran && guest_is_libvirts(ran))
 		r = definition_find(&t->definition, ran->name, LIBVIRT_GOES_DOWN, e);
 	else if (!ran && !has_other_name)
 		r = definition_find(&t->definition, o->vm, LIBVIRT_SHUT_DOWN, e);
+	if (!r && o->cold.only_off)
+		r = err_set(e, ENOENT, "libvirt here has no guest %s that is shut down", o->vm);
 	if (!r && ran && guest_is_libvirts(ran))
 		r = err_set(e, ESTALE, "libvirt does not define the guest %s any more", ran->name);
 	r = r > 0 ? recipe_choose(t, "cold", "libvirt", e) : r;

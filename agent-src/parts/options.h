@@ -66,7 +66,8 @@ enum guest_owner { OWNER_USER, OWNER_PACEMAKER };
 struct cold_options {
 	char *const *line; /* its command line, in place of move_options.vm; NULL: none */
 	size_t words;
-	bool start; /* it is to be started there */
+	bool start;    /* it is to be started there */
+	bool only_off; /* move_options.vm is what libvirt calls it, and if one of that name runs it is refused */
 	enum as_guest as;
 	struct head_start *head; /* it runs, or did when the command began (head-start.h); NULL: it was shut down before */
 };

@@ -112,3 +112,23 @@ assert_eq "$(libvirt_in pb virsh domstate off)" "shut off" "state of the one tha
 [[ $(libvirt_in pb virsh dumpxml --inactive off) == *"<source network='lan-of-b'/>"* ]] || fail "its card is elsewhere: $(libvirt_in pb virsh dumpxml --inactive off)"
 [[ -e $(node_dir pb)/spare.sh && ! -e $(node_dir pa)/spare.sh ]] || fail "spare is not at pb alone: $(<"$DIR/said")"
 [[ $(on pb vmferry list --json) != *'"name":"spare"'* ]] || fail "spare runs"
+
+# A plain guest of the name of one of libvirt's that is shut down: it goes as what it is, and the other one once nothing of that name runs here, whatever file
+# has that name where the drain is.
+"$QEMU_IMG" create -q -f qcow2 "$(guests_at pa)/twin.qcow2" 4M
+libvirt_define pa twin "$LIBVIRT_GUESTS/twin.qcow2:qcow2"
+plain_guest twin
+touch "$DIR/twin"
+drain_with_file() { # STATUS
+	local status=0
+	on pa sh -c 'cd "$1" && exec timeout 300 vmferry drain --to root@pb --with-off --keep kept --reuse auto' sh "$DIR" </dev/null >"$DIR/said" 2>&1 || status=$?
+	assert_eq "$status" "$1" "exit code of the drain ($(<"$DIR/said"))"
+}
+drain_with_file 3
+grep -q 'a guest twin runs here: nothing is moved that is not shut down' "$DIR/said" || fail "it does not say why one stays: $(<"$DIR/said")"
+assert_eq "$(libvirt_has pa)|$(libvirt_has pb)" "kept twin|db off web" "guests of libvirt"
+[[ $(on pa vmferry list --json) != *'"name":"twin","pid":'[1-9]* ]] || fail "the plain one has not gone: $(<"$DIR/said")"
+drain_with_file 0
+assert_eq "$(libvirt_has pa)|$(libvirt_has pb)" "kept|db off twin web" "guests of libvirt"
+[[ $(on pb vmferry list --json) == *'"name":"twin","pid":'[1-9]* ]] || fail "the plain one does not run: $(<"$DIR/said")"
+assert_eq "$(libvirt_in pb virsh domstate twin)" "shut off" "state of the other one"

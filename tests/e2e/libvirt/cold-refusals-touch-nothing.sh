@@ -59,6 +59,32 @@ refused '--map-net cannot be given for a guest of libvirt' --map-net net0=bridge
 refused '--machine cannot be given for a guest of libvirt' --machine q35
 refused '--install-unit is for guests that a script starts' --install-unit
 
+# A name is libvirt's alone, if that is said: not a file's, nor a pid; and whoever else runs by it is left alone.
+only_off() { # STATUS PATTERN NAME
+	local status=0
+	remember
+	vmferry_at a check "$3" "${ADDRESS_AT[b]}" --how cold --only-off >"$DIR/check" 2>&1 || status=$?
+	assert_eq "$status" "$1" "exit code of check --only-off $3 ($(tail -n 1 "$DIR/check"))"
+	grep -q -- "$2" "$DIR/check" || fail "check does not say '$2': $(<"$DIR/check")"
+	assert_untouched
+}
+cd "$DIR" # where the file is
+"$QEMU" -name $NAME -machine none -display none -nodefaults -S &
+twin=$!
+kill_at_exit $twin
+wait_for 10 grep -aq -- -name "/proc/$twin/cmdline"
+only_off 3 "a guest $NAME runs here" $NAME
+"$QEMU_IMG" create -q -f qcow2 "$at_a/digits.qcow2" 1M
+libvirt_define a $twin "$LIBVIRT_GUESTS/digits.qcow2:qcow2"
+only_off 0 'shut down' $twin
+v a undefine $twin
+only_off 3 "libvirt here has no guest $twin that is shut down" $twin
+kill -KILL $twin
+touch "$DIR/$NAME"
+only_off 0 'shut down' $NAME
+rm "$DIR/$NAME" "$at_a/digits.qcow2"
+cd "$TOP"
+
 # What is at the destination.
 libvirt_xml "$NAME" >"$DIR/other.xml"
 v b define "$DIR/other.xml"
