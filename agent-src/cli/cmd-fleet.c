@@ -133,6 +133,9 @@ static void fini(struct fleet_command *c)
 		free(c->guests[i]);
 	for (i = 0; i < c->gone_count; i++)
 		free(c->gone[i].guest);
+	for (i = 0; i < c->settled.count; i++)
+		free(c->settled.list[i].guest);
+	free(c->settled.list);
 	free(c->gone);
 	free(c->words);
 	free(c->hosts);
@@ -226,6 +229,29 @@ static bool went_there_before(const struct fleet_command *c, const char *guest, 
 	return yes;
 }
 
+static bool binds(const struct fleet_rule *rule)
+{
+	return rule->kind == RULE_APART || rule->kind == RULE_TOGETHER;
+}
+
+static void add_settled(struct settled_guests *s, const char *guest, const char *dest)
+{
+	s->list = xrealloc(s->list, (s->count + 1) * sizeof(*s->list));
+	s->list[s->count++] = (struct gone_guest){xstrdup(guest), dest};
+}
+
+/* Rules hold beside guests that an earlier command has taken to one of the hosts, too. */
+static void find_settled(struct fleet_command *c)
+{
+	size_t i, k, h;
+
+	for (i = 0; i < c->rules.count; i++)
+		for (k = 0; k < c->rules.list[i].count && binds(&c->rules.list[i]); k++)
+			for (h = 0; h < c->host_count; h++)
+				if (went_there_before(c, c->rules.list[i].words[k], c->hosts[h]))
+					add_settled(&c->settled, c->rules.list[i].words[k], c->hosts[h]);
+}
+
 /* Guests that have gone are no candidates any more, wherever among the hosts they are. */
 static void set_aside_gone(struct fleet_command *c)
 {
@@ -252,7 +278,7 @@ static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
 	size_t i;
 
 	for (i = 0; i < c->rules.count; i++)
-		if ((c->rules.list[i].kind == RULE_APART || c->rules.list[i].kind == RULE_TOGETHER) && rule_names(&c->rules.list[i], guest))
+		if (binds(&c->rules.list[i]) && rule_names(&c->rules.list[i], guest))
 			return true;
 	return false;
 }
@@ -358,7 +384,20 @@ static void go_to_background(const struct fleet_command *cmd)
 	dup2(null, 2);
 }
 
-static int move_all(const struct fleet_command *cmd, const struct fleet_choice *choice)
+/* Those that are there now, or may be, as far as a later round has to know. */
+static void keep_settled(struct fleet_command *cmd, const struct fleet *f, const struct fleet_choice *choice)
+{
+	size_t i;
+
+	for (i = 0; choice && i < cmd->guest_count && cmd->o.how != HOW_DISKS; i++) {
+		const struct fleet_task *t = &f->tasks[i];
+
+		if (t->tries && (t->code == EXIT_DESTINATION || t->code == EXIT_PEER_LOST || t->code == EXIT_UNDECIDED))
+			add_settled(&cmd->settled, choice->guests[i].name, fleet_way_of(t)->dest);
+	}
+}
+
+static int move_all(struct fleet_command *cmd, const struct fleet_choice *choice)
 {
 	struct fleet_board board;
 	struct fleet f = {.program = cmd->program,
@@ -376,6 +415,7 @@ static int move_all(const struct fleet_command *cmd, const struct fleet_choice *
 	set_tasks(&f, cmd, choice);
 	fleet_run(&f);
 	board_summary(&board, &f, back);
+	keep_settled(cmd, &f, choice);
 	code = fleet_exit_code(&f);
 	fleet_fini(&f);
 	return code;
@@ -412,7 +452,7 @@ static int refuse_all(const struct fleet_command *cmd, const struct fleet_choice
 	return EXIT_REFUSED;
 }
 
-static int choose_and_go(const struct fleet_command *cmd, enum fleet_purpose purpose)
+static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 {
 	struct fleet_choice c;
 	struct err e;
@@ -438,10 +478,15 @@ static int choose_and_go(const struct fleet_command *cmd, enum fleet_purpose pur
 	return code;
 }
 
-/* A single host is asked by each move itself. */
+/* A single host is asked by each move itself, unless a rule could keep a guest from it. */
 static bool needs_choice(const struct fleet_command *c, enum fleet_purpose purpose)
 {
-	return purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;
+	bool is_bound = false;
+	size_t i;
+
+	for (i = 0; i < c->rules.count; i++)
+		is_bound |= binds(&c->rules.list[i]);
+	return is_bound || purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;
 }
 
 static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct err *e)
@@ -453,12 +498,14 @@ static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct e
 	if (n <= 0)
 		return err_sys(e, errno, "cannot find out which program this is");
 	c->program = xstrndup(own, (size_t)n);
+	if (!r)
+		find_settled(c);
 	if (!r && purpose == FLEET_MIGRATE)
 		set_aside_gone(c);
 	return r;
 }
 
-static int go(const struct fleet_command *c, enum fleet_purpose purpose)
+static int go(struct fleet_command *c, enum fleet_purpose purpose)
 {
 	return c->guest_count && needs_choice(c, purpose) ? choose_and_go(c, purpose) : move_all(c, NULL);
 }
@@ -469,33 +516,40 @@ static int go(const struct fleet_command *c, enum fleet_purpose purpose)
 static int drain(struct fleet_command *c)
 {
 	int code = EXIT_DESTINATION;
+	bool off_unknown = false;
 	unsigned round;
 	struct err e;
 	size_t from;
 
-	for (round = 0; round < ROUNDS_MAX; round++) {
+	for (round = 0;; round++) {
 		struct fleet_command part;
 
 		from = c->guest_count;
 		c->incomplete = false;
 		if (!round && (c->f.with_off || c->f.off.count))
-			fleet_find_off(c);
+			off_unknown = !fleet_find_off(c);
 		if (fleet_find_running(c, &e)) {
 			fprintf(stderr, "vmferry: %s\n", e.msg);
 			return fleet_worse(code, EXIT_REFUSED);
 		}
 		if (from && c->guest_count == from)
 			break;
+		if (round == ROUNDS_MAX) {
+			fputs("guests were started here, or arrived, as often as it was looked: the same command again takes them\n", stderr);
+			c->incomplete = true;
+			break;
+		}
 		if (c->guest_count == from)
 			fputs("no guest runs here that would have to go\n", stderr);
 		part = *c;
 		part.guests += from;
 		part.guest_count -= from;
 		code = fleet_worse(code, go(&part, FLEET_DRAIN));
+		c->settled = part.settled;
 		if (!part.guest_count)
 			break;
 	}
-	return c->incomplete ? fleet_worse(code, EXIT_REFUSED) : code;
+	return c->incomplete || off_unknown ? fleet_worse(code, EXIT_REFUSED) : code;
 }
 
 static int run(struct fleet_command *c, enum fleet_purpose purpose)

@@ -71,6 +71,8 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 		o->reason = "it is this very host";
 	}
 	take_volumes(o, there);
+	if (json_text(there, "instance"))
+		c->instances[host] = json_text(there, "instance");
 	if (there)
 		take_host(&c->hosts[host], there);
 	if (json_text(t->plan, "guest")) /* by which rules name it, whatever it is called here: a pid, or a socket */
@@ -139,6 +141,36 @@ static void set_tasks(struct fleet *f, const struct fleet_choice *c, const struc
 		}
 }
 
+/* The first host that is the same machine. */
+static size_t first_name_of(const struct fleet_choice *c, size_t host)
+{
+	size_t h;
+
+	for (h = 0; h < host; h++)
+		if (c->instances[h] && c->instances[host] && !strcmp(c->instances[h], c->instances[host]))
+			return h;
+	return host;
+}
+
+/* Two names of one host are one host: otherwise its room would be given twice, and guests that are to be apart would meet there. */
+static void drop_doubles(struct fleet_choice *c)
+{
+	size_t n = c->place.host_count, h, g;
+
+	for (h = 0; h < n; h++) {
+		size_t first = first_name_of(c, h);
+
+		if (first == h)
+			continue;
+		if (!c->doubles[h])
+			c->doubles[h] = xasprintf("it is the same host as %s", c->hosts[first].name);
+		for (g = 0; g < c->place.guest_count; g++) {
+			c->offers[g * n + h].possible = false;
+			c->offers[g * n + h].reason = c->doubles[h];
+		}
+	}
+}
+
 static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, const char *how, struct err *e)
 {
 	struct asking a = {.uses = xcalloc(cmd->guest_count + 1, sizeof(*a.uses)), .host_count = cmd->host_count};
@@ -161,10 +193,25 @@ static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, cons
 	for (i = 0; i < f->count; i++)
 		if (!f->tasks[i].found_done)
 			take_answer(c, &f->tasks[i], i / cmd->host_count, i % cmd->host_count);
+	drop_doubles(c);
 	for (i = 0; i < cmd->guest_count; i++)
 		c->guests[i].processors = fmax(c->guests[i].processors, cpu_use_end(&a.uses[i]));
 	free(a.uses);
 	return f->halted ? err_set(e, ECANCELED, "interrupted: nothing was touched") : 0;
+}
+
+/* Guests that went before to one of these hosts. */
+static void settle_guests(struct fleet_choice *c, const struct fleet_command *cmd)
+{
+	size_t i, h;
+
+	c->settled = xcalloc(cmd->settled.count + 1, sizeof(*c->settled));
+	for (i = 0; i < cmd->settled.count; i++)
+		for (h = 0; h < cmd->host_count; h++)
+			if (!strcmp(cmd->settled.list[i].dest, cmd->hosts[h]))
+				c->settled[c->place.settled_count++] =
+					(struct place_settled){cmd->settled.list[i].guest, first_name_of(c, h)};
+	c->place.settled = c->settled;
 }
 
 static bool all_have_offers(const struct fleet_choice *c)
@@ -185,7 +232,9 @@ int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct
 				   .hosts = xcalloc(cmd->host_count + 1, sizeof(*c->hosts)),
 				   .offers = xcalloc(n + 1, sizeof(*c->offers)),
 				   .ranks = xcalloc(n + 1, sizeof(*c->ranks)),
-				   .ratings = xcalloc(n + 1, sizeof(*c->ratings))};
+				   .ratings = xcalloc(n + 1, sizeof(*c->ratings)),
+				   .instances = xcalloc(cmd->host_count + 1, sizeof(*c->instances)),
+				   .doubles = xcalloc(cmd->host_count + 1, sizeof(*c->doubles))};
 	c->here = host_instance();
 	c->place = (struct place){.guests = c->guests,
 				  .hosts = c->hosts,
@@ -203,6 +252,7 @@ int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct
 	for (i = 0; i < ARRAY_LEN(allowed) && !r && !all_have_offers(c); i++)
 		if (cmd->f.allow & 1u << i)
 			r = ask_all(c, cmd, allowed[i], e);
+	settle_guests(c, cmd);
 	if (!r)
 		place_all(&c->place, c->ranks, c->ratings);
 	return r;
@@ -216,6 +266,11 @@ void fleet_choice_fini(struct fleet_choice *c)
 		place_free_ratings(c->ratings, c->place.guest_count * c->place.host_count);
 	for (i = 0; i < c->look_count; i++)
 		fleet_fini(&c->looks[i]);
+	for (i = 0; i < c->place.host_count; i++)
+		free(c->doubles[i]);
+	free(c->doubles);
+	free(c->instances);
+	free(c->settled);
 	free(c->looks);
 	free(c->guests);
 	free(c->hosts);

@@ -37,6 +37,10 @@ struct fleet_command {
 		const char *dest;
 	} * gone; /* that the same command, given before, has taken there */
 	size_t gone_count;
+	struct settled_guests {
+		struct gone_guest *list;
+		size_t count;
+	} settled; /* by the names that rules have, those that are at one of the hosts by now, or may be */
 	bool told;	 /* which guests stay */
 	bool incomplete; /* a drain that does not know, or cannot take, all that runs here */
 };
@@ -52,8 +56,8 @@ int fleet_migrate(int argc, char **argv);
 
 /* fleet-guests.c. Adds all that run here, and are there by none of these words yet. */
 int fleet_find_running(struct fleet_command *c, struct err *e);
-/* Guests that are shut down: libvirt's, if --with-off is said, and --off's. */
-void fleet_find_off(struct fleet_command *c);
+/* Guests that are shut down: libvirt's, if --with-off is said, and --off's. False: libvirt's are not known, which is said. */
+bool fleet_find_off(struct fleet_command *c);
 /* Of a word among the guests: NULL: its guest runs. */
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
 void fleet_add_guest(struct fleet_command *c, const char *name);
@@ -67,6 +71,9 @@ struct fleet_choice {
 	size_t *ranks;
 	struct place_rating *ratings;
 	char *here;	     /* host_instance() */
+	const char **instances; /* a host each, as host_instance() there; NULL: it has not said */
+	char **doubles;		/* likewise: why it is no host of its own, but another's second name; NULL: it is */
+	struct place_settled *settled;
 	struct fleet *looks; /* which own the texts in the offers; one for each kind of move that was tried */
 	size_t look_count;
 };

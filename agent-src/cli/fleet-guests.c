@@ -153,17 +153,16 @@ static void add_off(struct fleet_command *c, const char *word, bool is_libvirts)
 	c->offs[c->off_count++] = (struct off_guest){c->guests[c->guest_count - 1], is_libvirts};
 }
 
-static void add_libvirts(struct fleet_command *c)
+static bool add_libvirts(struct fleet_command *c)
 {
 	struct guest *guests;
 	size_t count, i;
 	char **whys;
 	struct err e;
+	int r = libvirt_list(&guests, &whys, &count, &e);
 
-	if (libvirt_list(&guests, &whys, &count, &e)) {
+	if (r)
 		fprintf(stderr, "libvirt's guests that are shut down are not known: %s\n", e.msg);
-		c->incomplete = true;
-	}
 	for (i = 0; i < count; i++) {
 		add_off(c, guests[i].name, true); /* and why one cannot go its hosts are told */
 		guest_fini(&guests[i]);
@@ -171,14 +170,15 @@ static void add_libvirts(struct fleet_command *c)
 	}
 	free(guests);
 	free(whys);
+	return !r;
 }
 
-void fleet_find_off(struct fleet_command *c)
+bool fleet_find_off(struct fleet_command *c)
 {
+	bool known = !c->f.with_off || add_libvirts(c);
 	unsigned i;
 
-	if (c->f.with_off)
-		add_libvirts(c);
 	for (i = 0; i < c->f.off.count; i++)
 		add_off(c, c->f.off.at[i], false);
+	return known;
 }

@@ -116,11 +116,11 @@ void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), v
 		hear(c, buf, n);
 }
 
-/* Where its guest is nobody knows who was killed; but a command that had not begun to heed SIGTERM had touched nothing. */
+/* Where its guest is nobody knows who was killed, or ended with a code that says nothing of guests (126 and 127 are a shell's, say); but a command that had not begun to heed SIGTERM had touched nothing. */
 static int code_of(const struct fleet_child *c, int status)
 {
 	if (WIFEXITED(status))
-		return WEXITSTATUS(status);
+		return WEXITSTATUS(status) <= EXIT_NOWHERE ? WEXITSTATUS(status) : EXIT_UNDECIDED;
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && !c->heard ? EXIT_REFUSED : EXIT_UNDECIDED;
 }
 

@@ -312,7 +312,7 @@ int fleet_worse(int a, int b)
 	for (i = 0; i < ARRAY_LEN(worst_first); i++)
 		if (a == worst_first[i] || b == worst_first[i])
 			return worst_first[i];
-	return EXIT_DESTINATION;
+	return a || b ? EXIT_UNDECIDED : EXIT_DESTINATION;
 }
 
 int fleet_exit_code(const struct fleet *f)

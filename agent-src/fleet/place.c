@@ -110,8 +110,17 @@ struct place_rating place_rate(const struct place *p, size_t guest, size_t host)
 
 /* ---- rules ---- */
 
-/* hosts: which each guest was placed at; host_count: none yet. */
-static const char *rule_against(const struct place *p, const size_t *chosen, size_t guest, size_t host, char **words)
+/* Another guest that the rule names is at that host: does the rule keep one from this host? */
+static bool keeps_away(const struct fleet_rule *rule, const char *other, bool there, char **words)
+{
+	if (!rule_names(rule, other) || there != (rule->kind == RULE_APART))
+		return false;
+	*words = xasprintf("%s goes %s, and a rule has them %s", other, there ? "there" : "elsewhere", there ? "apart" : "together");
+	return true;
+}
+
+/* chosen: where each guest was placed; host_count: nowhere yet. */
+static bool rule_against(const struct place *p, const size_t *chosen, size_t guest, size_t host, char **words)
 {
 	size_t i, k;
 
@@ -120,17 +129,15 @@ static const char *rule_against(const struct place *p, const size_t *chosen, siz
 
 		if ((rule->kind != RULE_APART && rule->kind != RULE_TOGETHER) || !rule_names(rule, p->guests[guest].name))
 			continue;
-		for (k = 0; k < p->guest_count; k++) {
-			bool there = chosen[k] == host;
-
-			if (k == guest || chosen[k] == p->host_count || !rule_names(rule, p->guests[k].name))
-				continue;
-			if (there == (rule->kind == RULE_APART))
-				return *words = xasprintf("%s goes %s, and a rule has them %s", p->guests[k].name,
-							  there ? "there" : "elsewhere", there ? "apart" : "together");
-		}
+		for (k = 0; k < p->guest_count; k++)
+			if (k != guest && chosen[k] != p->host_count && keeps_away(rule, p->guests[k].name, chosen[k] == host, words))
+				return true;
+		for (k = 0; k < p->settled_count; k++)
+			if (strcmp(p->settled[k].guest, p->guests[guest].name) &&
+			    keeps_away(rule, p->settled[k].guest, p->settled[k].host == host, words))
+				return true;
 	}
-	return NULL;
+	return false;
 }
 
 static bool are_together(const struct place *p, size_t a, size_t b)

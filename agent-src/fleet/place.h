@@ -58,12 +58,20 @@ struct place_rating {
 	unsigned stars;
 };
 
+/* A guest that is at a host already, or may be, and is not placed any more. */
+struct place_settled {
+	const char *guest;
+	size_t host;
+};
+
 struct place {
 	const struct place_guest *guests;
 	struct place_host *hosts;
 	const struct place_offer *offers; /* guest * host_count + host */
 	size_t guest_count, host_count;
 	const struct fleet_rules *rules; /* NULL: none */
+	const struct place_settled *settled; /* rules hold beside them, too */
+	size_t settled_count;
 	enum place_wish wish;
 	uint64_t keep_memory; /* stays free at each host */
 };

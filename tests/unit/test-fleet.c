@@ -209,6 +209,21 @@ static void test_apart(void **state)
 	assert_int_equal(goes_to(2), 2);
 }
 
+static void test_rules_hold_beside_who_went_before(void **state)
+{
+	static const struct place_settled settled[] = {{"db0", 2}, {"cache", 0}, {"db1", 2}};
+
+	(void)state;
+	rule("apart db1 db0\ntogether app cache\n");
+	place.settled = settled;
+	place.settled_count = ARRAY_LEN(settled);
+	place_all(&place, ranks, ratings);
+	assert_int_equal(goes_to(0), 1); /* itself it does not mind */
+	assert_string_equal(rating(0, 2)->words, "db0 goes there, and a rule has them apart");
+	assert_int_equal(goes_to(2), 0);
+	assert_string_equal(rating(2, 1)->words, "cache goes elsewhere, and a rule has them together");
+}
+
 static void test_together(void **state)
 {
 	(void)state;
@@ -432,6 +447,8 @@ static char *played(void)
 	      "t-*) kill -TERM $$ ;;\n"
 	      "*-bad) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"it broke\"}'; exit 1 ;;\n"
 	      "u-*) exit 6 ;;\n"
+	      "n-*) exit 127 ;;\n"
+	      "w-*) exit 9 ;;\n"
 	      "c-*) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"as asked\", \"cancelled\": true}'; exit 1 ;;\n"
 	      "esac\n"
 	      "printf '{\"event\": \"result\", \"outcome\": \"migrated\", \"words\": \"%s\"}\\n' \"$*\"\n",
@@ -486,6 +503,25 @@ static void test_commands_run_some_at_a_time(void **state)
 	fleet_fini(&f);
 }
 
+/* A shell's 126 or 127, or a code of a later version, is not "it has gone". */
+static void test_a_code_that_says_nothing_is_undecided(void **state)
+{
+	static const char *const names[] = {"n", "a", "w", NULL}, *const dests[] = {"host"};
+	struct seen seen = {0};
+	struct fleet f = fleet_of(names, dests, 1, &seen);
+
+	(void)state;
+	f.tasks[1].only_off = true;
+	fleet_run(&f);
+	assert_int_equal(f.tasks[0].code, EXIT_UNDECIDED);
+	assert_int_equal(f.tasks[2].code, EXIT_UNDECIDED);
+	assert_int_equal(fleet_exit_code(&f), EXIT_UNDECIDED);
+	assert_int_equal(fleet_worse(0, 127), EXIT_UNDECIDED);
+	assert_string_equal(json_string_value(json_object_get(f.tasks[1].result, "words")), "migrate --json --only-off a host");
+	unlink(f.program);
+	fleet_fini(&f);
+}
+
 static void test_who_stays_whole_is_tried_once_more(void **state)
 {
 	static const char *const names[] = {"a", "u", "c", NULL}, *const dests[] = {"bad", "good", "better"};
@@ -534,6 +570,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_room_is_of_each_file_system, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_a_host_refuses_is_never_chosen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_apart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rules_hold_beside_who_went_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_together, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_companions_are_placed_one_after_the_other, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wishes, setup, teardown),
@@ -543,6 +580,7 @@ int main(void)
 		cmocka_unit_test(test_next_is_for_the_idlest_host),
 		cmocka_unit_test(test_the_worst_is_the_exit_code),
 		cmocka_unit_test(test_commands_run_some_at_a_time),
+		cmocka_unit_test(test_a_code_that_says_nothing_is_undecided),
 		cmocka_unit_test(test_who_stays_whole_is_tried_once_more),
 		cmocka_unit_test(test_twice_and_no_more),
 	};
