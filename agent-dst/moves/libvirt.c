@@ -6,6 +6,7 @@
 #include "transfer.h"
 #include "fault.h"
 #include "log.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -13,11 +14,24 @@
 #define ASK_TRIES    20
 #define ASK_PAUSE_MS 500
 
+/* Those that both hosts see: libvirt here gives them to its QEMU's user. */
+static int own_owners(struct transfer *t, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < t->disks.stays && !r; i++)
+		r = domain_own_disk(&t->domain, t->disks.stay[i].path, e);
+	return r;
+}
+
 int libvirt_receive(struct transfer *t, struct err *e)
 {
 	int r = disks_start_helper(&t->disks, e);
 
 	definition_find_volumes(&t->definition);
+	if (!r)
+		r = own_owners(t, e);
 	if (!r)
 		r = domain_start(&t->domain, e);
 	if (!r)
@@ -42,6 +56,8 @@ int libvirt_finish(struct transfer *t, struct err *e)
 	r = domain_finish(&t->domain, e);
 	if (!r)
 		r = disks_let_go(&t->disks, e);
+	if (!r)
+		r = disks_note_shared(&t->disks, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }
 
@@ -64,6 +80,35 @@ static int resume(struct transfer *t, enum handoff_event *what, struct err *why)
 	return r;
 }
 
+/* Disks that both hosts see were written since its memory came: by the guest itself, if an earlier life let it go. 1: it never ran; 0: it may go on, or goes;
+ * -EAGAIN: that cannot be told. */
+static int is_older_than_disks(struct transfer *t, struct err *e)
+{
+	const struct qemu_proc *q = &t->target.qemu;
+
+	if (!disks_shared_unwritten(&t->disks, e))
+		return 0;
+	if (process_is_held(q->pid, q->start_time) || !qemu_is_alive(q->pid, q->start_time))
+		return 1;
+	if (target_run_state(&t->target) == RUNS)
+		return 0;
+	e->code = EAGAIN;
+	return err_prefix(e, "whether the guest runs at the destination cannot be told");
+}
+
+static int let_it_run(struct transfer *t, enum handoff_event *what, struct err *why)
+{
+	int older = is_older_than_disks(t, why);
+
+	if (older < 0)
+		return older;
+	*what = EV_CONT_FAILED_NEVER_RAN;
+	if (older)
+		return 0;
+	*why = (struct err){.code = 0};
+	return resume(t, what, why);
+}
+
 static int start(struct attempt *a, struct err *e)
 {
 	struct transfer *t = container_of(a, struct transfer, a);
@@ -73,7 +118,7 @@ static int start(struct attempt *a, struct err *e)
 
 	t->cont_sent = true;
 	t->cont_ns = now_ns();
-	r = resume(t, &what, &why);
+	r = let_it_run(t, &what, &why);
 	if (r) {
 		*e = why;
 		return attempt_die(a, r);

@@ -366,7 +366,7 @@ static int choose_dir(struct disks *ds, struct err *e)
 	return 0;
 }
 
-/* The guest's own QEMU is not asked, as disks that stay would need. */
+/* The guest's own QEMU is not asked, as disks that stay by word would need. */
 static bool is_libvirts_live(const struct disks *ds)
 {
 	return target_has_state(ds->target) && json_text(ds->target->description, "owner");
@@ -417,11 +417,12 @@ int disks_examine(struct part *p, struct err *e)
 		partials_open(&ds->partials, ds->state_dir, ds->target->name);
 	for (i = 0; i < json_array_size(disks) && !r; i++) {
 		r = plan_disk(ds, json_array_get(disks, i), e);
-		if (!r && ds->stays && is_libvirts_live(ds))
+		if (!r && ds->stays && ds->stay[ds->stays - 1].by_word && is_libvirts_live(ds))
 			r = err_set(
 				e, ENOTSUP,
-				"disk %s would stay where it is, on storage that both hosts see, and a guest of libvirt's that runs does not move so "
-				"far: have it copied to another place (--disk DISK=PATH), or move it by virsh migrate",
+				"disk %s would stay where it is, on a network or a block device of which nobody can see who writes to it, and a guest "
+				"of libvirt's that runs does not move so far: move it by virsh migrate, or, if that disk is on a network, once it is "
+				"shut down (--how cold)",
 				ds->stay[ds->stays - 1].path);
 		if (!r || r == -EPROTO)
 			continue;

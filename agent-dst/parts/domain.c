@@ -5,6 +5,7 @@
 #include "libvirt-monitor.h"
 #include "log.h"
 #include "lv-process.h"
+#include "owners.h"
 #include "process.h"
 #include "util.h"
 #include "words.h"
@@ -22,6 +23,7 @@
 
 #define DIRECTORY     "/run/libvirt" /* where both sides' security drivers let a QEMU listen for another's migration */
 #define DOMAIN_DIR    "domain-dir"   /* in the journal */
+#define DISK_OWNER    "disk-owner"
 #define ASK_MS	      5000
 #define HOLD_MS	      5000
 #define FORGET_MS     5000
@@ -391,21 +393,46 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	return 0;
 }
 
-void domain_end(struct domain *d)
+static void wait_until_forgotten(struct domain *d)
 {
 	uint64_t until = now_ns() + FORGET_MS * 1000000ULL;
+	struct lv_domain there;
 	struct err ignored;
 
-	stop_watching(d);
-	lv_close(d->job);
-	d->job = NULL;
-	while (d->events && d->known.name && now_ns() < until) {
-		struct lv_domain there;
-		if (lv_lookup_uuid(d->events, d->known.uuid, &there, &ignored))
-			break;
+	while (d->events && now_ns() < until && !lv_lookup_text(d->events, d->target->uuid, &there, &ignored)) {
 		lv_domain_fini(&there);
 		poll(NULL, 0, LOOK_PAUSE_MS);
 	}
+}
+
+void domain_end(struct domain *d)
+{
+	stop_watching(d);
+	lv_close(d->job);
+	d->job = NULL;
+	if (d->known.name)
+		wait_until_forgotten(d);
+}
+
+int domain_own_disk(struct domain *d, const char *path, struct err *e)
+{
+	json_t *owner = owner_of(path);
+
+	return owner ? attempt_own(d->part.a, DISK_OWNER, owner, e) : 0;
+}
+
+/* libvirt gives it to root before it forgets the guest, and of an agent that has died it may be at that still. */
+static int undo_owner(struct part *p, const json_t *detail, struct err *e)
+{
+	struct domain *d = domain_of(p);
+	struct err ignored;
+
+	if (d->target->keep_guest)
+		return 0;
+	if (!d->events && d->target->uuid)
+		ask_for_it(d, &ignored);
+	wait_until_forgotten(d);
+	return owner_give_back(detail, e);
 }
 
 static void fini(struct part *p)
@@ -443,7 +470,9 @@ static int examine(struct part *p, struct err *e)
 	return 0;
 }
 
-static const struct part_undo undo[] = {{DOMAIN_DIR, "the directory of its QEMU's socket", undo_dir}, {NULL, NULL, NULL}};
+static const struct part_undo undo[] = {{DOMAIN_DIR, "the directory of its QEMU's socket", undo_dir},
+					{DISK_OWNER, "whose a disk was that both hosts see", undo_owner},
+					{NULL, NULL, NULL}};
 
 static const struct part_ops ops = {.name = "domain", .examine = examine, .undo = undo, .fini = fini};
 

@@ -33,6 +33,9 @@ void domain_init(struct domain *d, struct target *target);
 void domain_restore(struct domain *d);
 /* Takes what PREPARE says of it. */
 int domain_take(struct domain *d, const json_t *prepare, struct err *e);
+/* Before that: a disk that both hosts see, which libvirt here gives to its QEMU's user, and to root when that has ended. Its owner is given back if the guest stays at
+ * the source. */
+int domain_own_disk(struct domain *d, const char *path, struct err *e);
 /* libvirt starts a QEMU, which waits at d->socket. */
 int domain_start(struct domain *d, struct err *e);
 /* Begun before libvirt is to take it over, as what is over by then does not keep the guest waiting: from now on its QEMU ends with us. */

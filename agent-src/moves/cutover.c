@@ -159,6 +159,8 @@ static int hold_qemu(struct attempt *a, struct err *e)
 /* Only one that stands as we left it: what goes on again may be the only copy that does. */
 static int end_qemu(struct transfer *t, struct err *e)
 {
+	int r;
+
 	qmp_close(t->src.qmp); /* it takes a moment, so that it comes before the look */
 	t->src.qmp = NULL;
 	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
@@ -170,8 +172,11 @@ static int end_qemu(struct transfer *t, struct err *e)
 		return -e->code;
 	autostart_expect_end(t->a.journal);
 	/* it is gone only when the kernel has taken back all of its memory */
-	return process_end(t->src.guest.pid, t->src.guest.start_time,
-			   END_MS + (unsigned)(process_resident_bytes(t->src.guest.pid) / GIB) * END_MS_PER_GIB, e);
+	r = process_end(t->src.guest.pid, t->src.guest.start_time,
+			END_MS + (unsigned)(process_resident_bytes(t->src.guest.pid) / GIB) * END_MS_PER_GIB, e);
+	if (!r)
+		definition_is_gone(&t->definition);
+	return r;
 }
 
 /* Its end is what a starter waits for, which must not find the disks then. */

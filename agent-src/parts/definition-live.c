@@ -14,6 +14,7 @@
 #include "libvirt-monitor.h"
 #include "log.h"
 #include "lv-process.h"
+#include "owners.h"
 #include "process.h"
 
 #include <errno.h>
@@ -25,6 +26,8 @@
 #include <unistd.h>
 
 #define SYSTEM_DEFINITIONS "/etc/libvirt/qemu"
+#define OWNERS		   "owners" /* in the journal */
+#define FORGET_MS	   2000
 #define ENDS_MS		   10000
 #define UNDEFINE_TRIES	   3 /* each of which libvirt may let wait for 30 s */
 #define UNDEFINE_PAUSE_MS  500
@@ -220,6 +223,23 @@ static int check_stays_transient(const struct definition *d, struct err *e)
 				 "somebody has defined the guest in libvirt here (virsh define) while it was moved, and it was transient: move it again");
 }
 
+/* libvirt there has given them to its QEMU's user. */
+static int note_owners(const struct definition *d, struct err *e)
+{
+	json_t *list = json_array(), *path, *owner;
+	size_t i;
+
+	json_array_foreach(d->src->shared_paths, i, path) {
+		owner = owner_of(json_string_value(path));
+		if (owner)
+			json_array_append_new(list, owner);
+	}
+	if (json_array_size(list))
+		return attempt_note(d->part.a, OWNERS, json_pack("{s:o}", "files", list), e);
+	json_decref(list);
+	return 0;
+}
+
 int definition_set_aside(struct definition *d, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *aside = NULL;
@@ -227,6 +247,9 @@ int definition_set_aside(struct definition *d, struct err *e)
 
 	if (!definition_is_live(d) || d->is_aside)
 		return 0;
+	r = note_owners(d, e);
+	if (r)
+		return r;
 	if (d->src->is_transient)
 		return check_stays_transient(d, e);
 	path = own_file(d);
@@ -409,4 +432,23 @@ int definition_let_go(struct definition *d, struct err *e)
 		r = undefine_without_qemu(d, e);
 	return r ? err_prefix(e, "libvirt here is to forget the guest, whose QEMU (process %d) is held until then", (int)d->src->guest.pid)
 		 : 0;
+}
+
+/* A libvirt that has no job hears of the end of its QEMU a moment later. */
+void definition_is_gone(const struct definition *d)
+{
+	const json_t *owners = json_object_get(journal_last_note(d->part.a->journal, OWNERS), "files");
+	uint64_t until = now_ns() + FORGET_MS * 1000000ULL;
+	struct err e;
+	bool is_defined;
+	json_t *owner;
+	size_t i;
+
+	if (!owners || !d->src->libvirt_uuid)
+		return;
+	while (ask_whether_defined(d->src->libvirt_uuid, &is_defined, &e) != -ENOENT && now_ns() < until)
+		poll(NULL, 0, LOOK_MS);
+	json_array_foreach((json_t *)(uintptr_t)owners, i, owner)
+		if (owner_give_back(owner, &e))
+			log_error("%s", e.msg);
 }

@@ -199,12 +199,13 @@ static void change_disks(struct definition *d, struct changes *c, const json_t *
 {
 	unsigned i;
 
-	for (i = 0; i < d->disks->count; i++) {
-		const struct disk *one = d->disks->list[i];
+	for (i = 0; i < d->disks->count + d->disks->stays; i++) { /* all are in the list until it is agreed which stay */
+		const struct disk *one = i < d->disks->count ? d->disks->list[i] : d->disks->stay[i - d->disks->count];
 		const struct libvirt_disk *disk = disk_at(&d->guest.def, one->guest->file);
 		const json_t *plan = plan_of(accept, one->object);
 		const char *to = json_text(plan, "path"), *type = json_is_true(json_object_get(plan, "device")) ? "block" : "file";
-		bool is_alone = disk && one->guest->chain_count && !disk_keeps_chain(d->disks, one->guest);
+		bool stays = !strcmp(json_text(plan, "transfer") ?: "", "shared");
+		bool is_alone = disk && !stays && one->guest->chain_count && !disk_keeps_chain(d->disks, one->guest);
 
 		if (to && disk && disk->source == LIBVIRT_VOLUME)
 			change_volume(d, c, accept, disk, to, is_alone, &names[i]);
@@ -285,7 +286,7 @@ static size_t most_changes(const struct definition *d)
 
 	for (i = 0; i < d->guest.def.disk_count; i++)
 		names += d->guest.def.disks[i].backing_count;
-	return d->disks->count + carried * names + 1;
+	return d->disks->count + d->disks->stays + carried * names + 1;
 }
 
 static int rewrite_all(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e)
@@ -320,7 +321,7 @@ typedef int use_changes(struct definition *d, const struct libvirt_changes *c, v
 static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err *e)
 {
 	AUTO_FREE struct libvirt_change *list = xcalloc(most_changes(d), sizeof(*list));
-	AUTO_FREE char **names = xcalloc(d->disks->count + 1U, sizeof(*names));
+	AUTO_FREE char **names = xcalloc(d->disks->count + d->disks->stays + 1U, sizeof(*names));
 	AUTO_FREE struct libvirt_change *cards = xcalloc(d->guest.def.nic_count + 1, sizeof(*cards));
 	const char *emulator = json_text(d->accepted, "qemu");
 	struct changes c = {list, 0}, nets = {cards, 0};
@@ -338,7 +339,7 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 					  .may_miss = definition_is_live(d), /* what was plugged in is not there at the next start */
 					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
 		ctx, e);
-	for (i = 0; i < d->disks->count; i++)
+	for (i = 0; i < d->disks->count + d->disks->stays; i++)
 		free(names[i]);
 	d->told = true;
 	return r;

@@ -54,6 +54,8 @@ int definition_begin_job(struct part *p, struct err *e);
 void definition_end_job(struct definition *d);
 /* It has gone, and its QEMU is held: libvirt ends that, or is to forget the guest once it is ended. In any life. -errno: not yet. */
 int definition_let_go(struct definition *d, struct err *e);
+/* And its QEMU has ended: images that both hosts see belong to whom they did, whatever libvirt has done with them as it forgot the guest. In any life. */
+void definition_is_gone(const struct definition *d);
 /* Nobody starts it here any more. Of another's guest nothing is done. */
 int definition_undefine(struct definition *d, struct err *e);
 /* -ECANCELED: somebody has defined it here again since. */

@@ -1,11 +1,13 @@
 # shellcheck shell=bash
 # For tests in which something goes wrong while a libvirt guest is moved as it runs; to be sourced after aftermath.sh (or faults/cell.sh), all of which then
 # means these hosts: the guest $NAME, with the witness and two disks, is libvirt's at host a, starts when that boots, and runs. With TRANSIENT=yes it is
-# transient.
+# transient; with SHARED=yes its first disk is on storage that both hosts see.
 #
 #   libvirt_guest_runs                  both hosts, and the guest
 #   libvirt_guest_again                 the guest at host a as at first, wherever it has come to
 #   move_start NAME DEST [OPTION...]    its move; libvirt_live_start DEST [OPTION...] likewise, for one that is not cell.sh's
+#   source_dies, destination_dies POINT WHERE STATUS    a move in which that agent dies at that fault point: where the guest runs then, and the exit code of the
+#                                       recover that comes then, or of the move
 #   where_defined                       source, destination, both, or nowhere
 #   assert_runs_at source|destination   one QEMU runs it, there, where libvirt alone has it, defined and as it was; nothing that it wrote is lost
 . "$(dirname "${BASH_SOURCE[0]}")/libvirt.sh"
@@ -16,7 +18,7 @@ export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb=
 HOW_WORDS=(--how "${HOW:-live}")
 
 libvirt_guest_runs() {
-	local at
+	local at first=$LIBVIRT_GUESTS/a.qcow2
 	if [[ -z ${LIBVIRT_PID[a]:-} ]]; then
 		libvirt_host a
 		libvirt_host b
@@ -26,13 +28,15 @@ libvirt_guest_runs() {
 		DST_ON=("${LIBVIRT_WAY[@]}")
 	fi
 	at=$(libvirt_at a "$LIBVIRT_GUESTS")
-	"$QEMU_IMG" create -q -f qcow2 "$at/a.qcow2" 8M
-	head -c 2M /dev/urandom >"$at/b.raw"
+	[[ -z ${SHARED:-} ]] || first=$DIR/both/a.qcow2
+	mkdir -p "$DIR/both"
+	"$QEMU_IMG" create -q -f qcow2 "$(libvirt_at a "$first")" 8M
+head -c 2M /dev/urandom >"$at/b.raw"
 	if [[ -n ${TRANSIENT:-} ]]; then
-		libvirt_create a "$NAME" "$LIBVIRT_GUESTS/a.qcow2:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
+		libvirt_create a "$NAME" "$first:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
 		return
 	fi
-	libvirt_define a "$NAME" "$LIBVIRT_GUESTS/a.qcow2:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
+	libvirt_define a "$NAME" "$first:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
 	libvirt_in a virsh -q autostart "$NAME" >/dev/null
 	libvirt_in a virsh dumpxml --security-info --inactive "$NAME" >"$DIR/definition"
 	libvirt_run a "$NAME"
@@ -101,4 +105,28 @@ guest_adopt "$NAME" "$(qemus)"
 	guest_verify "$(orders "$NAME")"
 	[[ $1 == destination ]] || assert_eq "$(find "$(libvirt_at b "$LIBVIRT_GUESTS")" -name '*.qcow2' -o -name '*.raw')" "" "disks at the destination"
 	assert_eq "$(find "$(libvirt_at a /run/libvirt)" "$(libvirt_at b /run/libvirt)" "$(libvirt_at a /etc/libvirt)" -name '*vmferry*')" "" "left behind"
+}
+
+source_dies() { # POINT WHERE STATUS: of recover
+	to_listener
+	fault "$1"
+	libvirt_live_start "$DEST"
+	fault_wait
+	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
+	guard_ends
+	[[ $2 == destination ]] || wait_for 20 runs_at a || fail "$1: nobody takes it back: $(libvirt_in a virsh domstate "$NAME" --reason)"
+	recover "$3"
+	assert_runs_at "$2"
+	assert_nothing_unfinished
+}
+
+destination_dies() { # POINT WHERE STATUS: of the move
+	to_local
+	fault "$1"
+	to_listener
+	libvirt_live_start "$DEST"
+	fault_wait
+	libvirt_cold_wait "$3"
+	assert_runs_at "$2"
+	assert_nothing_unfinished
 }

@@ -18,6 +18,7 @@
 #   LIBVIRT_GUESTS     the directory, at each of them another, for guests' disks, consoles and sockets
 #   MEM, SMP, MACHINE, WITNESS, KERNEL        as in guest.sh
 #   LIBVIRT_QEMU_USER  libvirt-qemu: QEMUs run as this user, who gets the guests' files (as Debian has it); empty: as root
+#   LIBVIRT_QEMU_CONF  more lines of its qemu.conf
 #   LIBVIRT_DEVICES    more lines of XML, into <devices>
 #
 # Skips (77) where namespaces cannot be made or there is no libvirt.
@@ -147,6 +148,7 @@ libvirt_furnish() { # NAME [PID]: PID has a /run, a /var/lib and a /var/cache of
 		namespaces = []
 		cgroup_controllers = []
 		stdio_handler = "file"
+		${LIBVIRT_QEMU_CONF:-}
 	END
 	libvirt_user passwd:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin "$own" "$1"
 	libvirt_user group:x:64055: "$own" "$1"

@@ -5,30 +5,6 @@
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
 
-source_dies() { # POINT WHERE STATUS: of recover
-	to_listener
-	fault "$1"
-	libvirt_live_start "$DEST"
-	fault_wait
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
-	guard_ends
-	[[ $2 == destination ]] || wait_for 20 runs_at a || fail "$1: nobody takes it back: $(libvirt_in a virsh domstate "$NAME" --reason)"
-	recover "$3"
-	assert_runs_at "$2"
-	assert_nothing_unfinished
-}
-
-destination_dies() { # POINT WHERE STATUS: of the move
-	to_local
-	fault "$1"
-	to_listener
-	libvirt_live_start "$DEST"
-	fault_wait
-	libvirt_cold_wait "$3"
-	assert_runs_at "$2"
-	assert_nothing_unfinished
-}
-
 libvirt_guest_runs
 for point in $(some_of src-libvirt-begun src-migrate src-definition-aside src-pre-switchover src-ready src-completed src-held); do
 	source_dies "$point" source 1
