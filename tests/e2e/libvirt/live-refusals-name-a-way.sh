@@ -1,0 +1,85 @@
+#!/bin/bash
+# What keeps a libvirt guest from going as it runs is said by check and by migrate in the same words, nothing is touched, and the way that is named works: with secrets
+# (an encrypted disk) it goes shut down, and check tells of a secret that libvirt there has not; a disk that other guests may use, too, is not copied; a disk on a
+# network, and a host without libvirt, are for a cold move.
+# takes: 30
+# tier: gate
+export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=4 rate=0 disks=vda disk_rate=20 button=1"
+. "$(dirname "$0")/../../lib/libvirt-move.sh"
+
+web=web-$$
+libvirt_host a
+libvirt_host b
+G=$LIBVIRT_GUESTS
+at_a=$(libvirt_at a "$G") at_b=$(libvirt_at b "$G")
+secret=0f1e2d3c-1111-4000-8000-00000000abcd
+listen_at a
+listen_at b
+
+begins() { # FILE:FORMAT [SED-WORDS on its definition]
+	libvirt_in a virsh -q destroy $web &>/dev/null || true
+	libvirt_in a virsh -q undefine $web &>/dev/null || true
+	rm -f "$at_a/$web.console"
+	libvirt_xml $web "$1" | sed "${2:-}" >"$DIR/web.xml"
+	libvirt_in a virsh -q define "$DIR/web.xml" >/dev/null || fail "it is not defined"
+	libvirt_run a $web
+}
+
+refused() { # PATTERN [OPTION...]
+	local command status
+	for command in check migrate; do
+		status=0
+		vmferry_at a $command $web "${ADDRESS_AT[b]}" "${@:2}" >"$DIR/$command" 2>&1 || status=$?
+		[[ $status == 2 || $status == 3 ]] || fail "exit code of $command: $status ($(tail -n 3 "$DIR/$command"))"
+		grep -q -- "$1" "$DIR/$command" || fail "$command does not say '$1': $(<"$DIR/$command")"
+	done
+	diff <(grep -E "^refused|^ +[0-9]" "$DIR/check") <(grep -E "^refused|^ +[0-9]" "$DIR/migrate") || fail "check and migrate say different things"
+	assert_eq "$(defined_at a)/$(libvirt_in a virsh -q domstate $web)/$(defined_at b)" "$web/running/" "the guest"
+	assert_eq "$(find "$at_b" -type f)" "" "files there"
+	assert_nothing_unfinished
+}
+
+has_secret() { # HOST
+	echo "<secret ephemeral='no' private='yes'><uuid>$secret</uuid></secret>" >"$DIR/secret.xml"
+	printf geheim >"$DIR/word"
+	libvirt_in "$1" virsh -q secret-define "$DIR/secret.xml" >/dev/null
+	libvirt_in "$1" virsh -q secret-set-value $secret --plain --file "$DIR/word" >/dev/null
+}
+
+# A disk that other guests may use, too.
+truncate -s 8M "$at_a/web.raw"
+begins "$G/web.raw:raw" "s|<target dev='vda'|<shareable/>&|"
+refused 'disk vda is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config, and --live if it runs)'
+
+# A host without libvirt.
+begins "$G/web.raw:raw"
+refused '--as is for a guest that is shut down (--how cold: of one that runs the disks go ahead' --as plain --disk-dir "$G"
+vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold --as plain --disk-dir "$G" >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+
+# A disk on a network.
+libvirt_in a virsh -q destroy $web
+"${QEMU%/*}/qemu-nbd" -t -k "$DIR/nbd" -f raw -x web --shared 4 "$at_a/web.raw" </dev/null &>"$DIR/nbd.log" &
+kill_at_exit "$!"
+wait_for 20 test -S "$DIR/nbd"
+begins "$G/web.raw:raw" "s|<disk type='file'|<disk type='network'|; s|<source file='$G/web.raw'/>|<source protocol='nbd' name='web'><host transport='unix' socket='$DIR/nbd'/></source>|"
+refused 'would stay where it is, on a network.* or, if that disk is on a network, once it is shut down (--how cold)'
+libvirt_in a virsh -q destroy $web
+vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+
+# An encrypted disk.
+"$QEMU_IMG" create -q --object secret,id=s,data=geheim -f luks -o key-secret=s,iter-time=10 "$at_a/luks.img" 8M
+has_secret a
+begins "$G/luks.img:raw" "s|<target dev='vda'|<encryption format='luks'><secret type='passphrase' uuid='$secret'/></encryption>&|"
+refused "guest $web of libvirt needs secrets, which are not carried: --how cold moves it"
+vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+grep -q "libvirt has no secret $secret, which the guest needs before it can start" "$DIR/check" || fail "check does not tell of the secret: $(<"$DIR/check")"
+has_secret b
+vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+! grep -q "libvirt has no secret" "$DIR/check" || fail "it has: $(<"$DIR/check")"
+libvirt_move a b $web 0 --how cold
+assert_result 'r["started"] and "after_error" not in r'
+assert_is_at b a $web
+wait_for 60 grep -aqs 'witness ready' "$at_b/$web.console" || fail "it does not come up there: $(tail -n 3 "$at_b/$web.console")"
+guest_adopt $web "$(<"$(libvirt_at b "/run/libvirt/qemu/$web.pid")")"
+GUEST_AT[$web]=$at_b
+guest_verify "$(orders $web)"
