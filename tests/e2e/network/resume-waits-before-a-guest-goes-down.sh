@@ -32,7 +32,7 @@ comes_back() {
 
 ssh_move_start a root@host-b --how quick --at +600 --json=fine
 wait_event 'ev["event"] == "notice" and "the guest is stopped at" in ev["text"]' >/dev/null
-goes_away 1 switch
+goes_away 1 switch --no-wait
 runs_here a || fail "the guest was stopped for a copy that cannot begin"
 comes_back
 move_wait
@@ -45,7 +45,7 @@ goes_away 1 status
 comes_back
 stands=$(progress t_ms "not o['now'] and o['count'] >= 1")
 progress t_ms "ev['t_ms'] > $stands + 31000" >/dev/null # longer than one that carries nothing would
-goes_away 2 switch
+goes_away 2 switch --no-wait
 ! grep -q 'told to shut down now' "$DIR/move.json" || fail "the guest was told to shut down"
 runs_here b || fail "the guest does not run"
 comes_back
