@@ -35,7 +35,7 @@ static int open_libvirt(struct lv **v, struct err *e)
 	return r == -ENOENT
 		       ? err_set(e, ENOENT,
 				 "the guest is to be libvirt's, and no libvirt runs at the destination that could have it: install it there (Debian: "
-				 "libvirt-daemon-system), and start it; or have it there as a guest that a script starts: --as plain, or of one that "
+				 "libvirt-daemon-system), and start it (another user's than root: virsh -c qemu:///session list, there); or have it there as a guest that a script starts: --as plain, or of one that "
 				 "is plain here without --as")
 		       : r;
 }

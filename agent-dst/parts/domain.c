@@ -21,8 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIRECTORY     "/run/libvirt" /* where both sides' security drivers let a QEMU listen for another's migration */
-#define DOMAIN_DIR    "domain-dir"   /* in the journal */
+#define DOMAIN_DIR    "domain-dir" /* in the journal */
 #define DISK_OWNER    "disk-owner"
 #define ASK_MS	      5000
 #define HOLD_MS	      5000
@@ -149,16 +148,17 @@ static enum run_state run_state(struct target *t)
 /* Only who knows the name finds the directory, and when QEMU has made its socket nobody but root comes there any more. */
 static int make_dir(struct domain *d, struct err *e)
 {
+	AUTO_FREE char *runtime = lv_runtime_dir(); /* where both sides' security drivers let a QEMU listen for another's migration */
 	uint8_t random[BYTES_OF_NAME];
 	int r;
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return err_sys(e, errno, "getrandom");
-	d->dir = xasprintf(DIRECTORY "/vmferry-%02x%02x%02x%02x%02x%02x%02x%02x", random[0], random[1], random[2], random[3], random[4],
+	d->dir = xasprintf("%s/vmferry-%02x%02x%02x%02x%02x%02x%02x%02x", runtime, random[0], random[1], random[2], random[3], random[4],
 			   random[5], random[6], random[7]);
 	d->socket = xasprintf("%s/ram.tunnelmigrate.dest.%.40s", d->dir, d->target->name);
 	r = attempt_own(d->part.a, DOMAIN_DIR, json_pack("{s:s,s:s}", "path", d->dir, "socket", d->socket), e);
-	if (!r && (mkdir(d->dir, 0700) || chmod(d->dir, 01733)))
+	if (!r && (mkdir(d->dir, 0700) || chmod(d->dir, geteuid() ? 0700 : 01733)))
 		r = err_sys(e, errno, "cannot create %s", d->dir);
 	return r;
 }
@@ -256,7 +256,7 @@ int domain_start(struct domain *d, struct err *e)
 	fault_point("dst-libvirt-prepared");
 	r = note_qemu(d, e);
 	r = r ? r : ask_for_it(d, e);
-	if (!r && (chown(d->dir, 0, 0) || chmod(d->dir, 0700)))
+	if (!r && !geteuid() && (chown(d->dir, 0, 0) || chmod(d->dir, 0700)))
 		r = err_sys(e, errno, "cannot shut %s to others", d->dir);
 	if (r)
 		lv_close(d->job), d->job = NULL, loop_step(d->part.a->loop, 0, &ignored);
@@ -456,6 +456,37 @@ void domain_restore(struct domain *d)
 	d->target->run_state = run_state;
 }
 
+/* The name that logind has for us; malloc'ed, NULL: there is no logind, or it knows of no login of ours. */
+static char *name_at_logind(void)
+{
+	AUTO_FREE char *path = xasprintf("/run/systemd/users/%u", (unsigned)geteuid());
+	AUTO_FREE char *line = NULL;
+	FILE *f = fopen(path, "re");
+	char *name = NULL;
+	size_t room = 0;
+
+	while (f && !name && getline(&line, &room, f) > 0)
+		if (!strncmp(line, "NAME=", 5))
+			name = xstrndup(line + 5, strcspn(line + 5, "\n/"));
+	if (f)
+		fclose(f);
+	return name;
+}
+
+/* A user's processes, and what their libvirt knows of its guests, end with their last login, which may be ours. */
+static int check_lingers(struct err *e)
+{
+	AUTO_FREE char *name = geteuid() ? name_at_logind() : NULL;
+	AUTO_FREE char *linger = name ? xasprintf("/var/lib/systemd/linger/%s", name) : NULL;
+
+	return linger && access(linger, F_OK)
+		       ? err_set(e, EPERM,
+				 "the guest would end at the destination with the last login of the user %s, whose libvirt (qemu:///session) is to have it: "
+				 "let that user's processes stay there (loginctl enable-linger %s)",
+				 name, name)
+		       : 0;
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct domain *d = domain_of(p);
@@ -467,7 +498,7 @@ static int examine(struct part *p, struct err *e)
 	domain_restore(d);
 	free(d->target->uuid);
 	d->target->uuid = xstrdup(uuid);
-	return 0;
+	return check_lingers(e) ? target_obstacle(d->target, e) : 0;
 }
 
 static const struct part_undo undo[] = {{DOMAIN_DIR, "the directory of its QEMU's socket", undo_dir},

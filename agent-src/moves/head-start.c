@@ -179,7 +179,8 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 	if (!r)
 		return err_set(
 			e, ENOENT,
-			"guest %s seems to be libvirt's, and no libvirt that answers defines it: is it of a session (qemu:///session)?",
+			"guest %s seems to be libvirt's, and no libvirt that answers defines it: is it another user's (qemu:///session)? That user "
+			"moves it",
 			running->name);
 	r = r < 0 ? r : recipe_choose(t, "head-start", "libvirt", e) ?: cold_decide_as(t, e);
 	return r ? r : source_find_at_rest(&t->src, &t->definition.guest, e);

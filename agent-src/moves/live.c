@@ -31,9 +31,11 @@ static int find_libvirts(struct transfer *t, struct err *e)
 	if (found > 0)
 		return recipe_choose(t, t->recipe->how, "libvirt", e);
 	if (can_go && !found)
-		return err_set(e, ENOENT,
-			       "guest %s seems to be libvirt's, and no libvirt that answers runs it: is it of a session (qemu:///session)?",
-			       t->src.guest.name);
+		return err_set(
+			e, ENOENT,
+			"guest %s seems to be libvirt's, and no libvirt that answers runs it: is it another user's (qemu:///session)? That "
+			"user moves it",
+			t->src.guest.name);
 	return found ? -e->code : source_check_owner(&t->src.guest, t->opt, e);
 }
 

@@ -25,14 +25,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYSTEM_DEFINITIONS "/etc/libvirt/qemu"
-#define OWNERS		   "owners" /* in the journal */
-#define FORGET_MS	   2000
-#define ENDS_MS		   10000
-#define UNDEFINE_TRIES	   3 /* each of which libvirt may let wait for 30 s */
-#define UNDEFINE_PAUSE_MS  500
-#define LOOK_MS		   2
-#define END_MS		   1000 /* for libvirt to begin to end QEMU */
+#define OWNERS		  "owners" /* in the journal */
+#define FORGET_MS	  2000
+#define ENDS_MS		  10000
+#define UNDEFINE_TRIES	  3 /* each of which libvirt may let wait for 30 s */
+#define UNDEFINE_PAUSE_MS 500
+#define LOOK_MS		  2
+#define END_MS		  1000 /* for libvirt to begin to end QEMU */
 
 /* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
 #define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
@@ -74,15 +73,18 @@ int definition_find_running(struct definition *d, const char *vm, struct err *e)
 
 static char *own_file(const struct definition *d)
 {
-	return xasprintf(SYSTEM_DEFINITIONS "/%s.xml", d->guest.def.name);
+	AUTO_FREE char *config = lv_config_dir();
+
+	return xasprintf("%s/qemu/%s.xml", config, d->guest.def.name);
 }
 
 static int check_own_file(const struct definition *d, struct err *e)
 {
 	AUTO_FREE char *path = own_file(d);
 
-	if (geteuid())
-		return err_set(e, ENOTSUP, "guests of a user's own libvirt (qemu:///session) go shut down: --how cold");
+	if (geteuid() && d->guest.def.has_tpm)
+		return err_set(e, ENOTSUP, "guest %s of a user's own libvirt (qemu:///session) has a TPM, which is not carried so far",
+			       d->guest.def.name);
 	return !d->src->is_transient && access(path, W_OK)
 		       ? err_sys(e, errno, "libvirt's own file of the guest's definition, %s, is to be set aside during the move", path)
 		       : 0;

@@ -1,14 +1,13 @@
 /* source-sockets.c: see source-sockets.h. */
 #include "source-sockets.h"
 #include "json-text.h"
+#include "libvirt-rpc.h"
 #include "process.h"
 #include "util.h"
 
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LIBVIRT_DIR "/run/libvirt"
 
 /* The first half of the attempt's id, as in all names of the runtime directory; malloc'ed. */
 static char *short_id(const struct source *s)
@@ -21,8 +20,9 @@ static char *short_id(const struct source *s)
 static char *dir_of(const struct source *s)
 {
 	AUTO_FREE char *id = short_id(s);
+	AUTO_FREE char *runtime = lv_runtime_dir();
 
-	return xasprintf(LIBVIRT_DIR "/vmferry-%s", id);
+	return xasprintf("%s/vmferry-%s", runtime, id);
 }
 
 char *source_socket(const struct source *s, const char *what)

@@ -292,20 +292,33 @@ int lv_open_at(struct lv **out, const char *socket, const char *uri, unsigned ti
 	return lv_open_fd(out, fd, socket, uri, timeout_ms, e);
 }
 
+char *lv_runtime_dir(void)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	if (!geteuid())
+		return xstrdup(SYSTEM_DIR);
+	return runtime && *runtime ? xasprintf("%s/libvirt", runtime) : xasprintf("/run/user/%u/libvirt", (unsigned)geteuid());
+}
+
+char *lv_config_dir(void)
+{
+	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+
+	if (!geteuid())
+		return xstrdup("/etc/libvirt");
+	return config && *config ? xasprintf("%s/libvirt", config) : xasprintf("%s/.config/libvirt", home ? home : "");
+}
+
 int lv_open(struct lv **out, unsigned timeout_ms, struct err *e)
 {
 	/* the daemon of QEMU's guests alone, where libvirt is split into one a driver */
 	static const char *const names[] = {"virtqemud-sock", "libvirt-sock"};
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	AUTO_FREE char *dir = lv_runtime_dir();
 	bool is_root = !geteuid();
-	AUTO_FREE char *dir = NULL;
 	int r = -ENOENT;
 	size_t i;
 
-	if (is_root)
-		dir = xstrdup(SYSTEM_DIR);
-	else
-		dir = runtime && *runtime ? xasprintf("%s/libvirt", runtime) : xasprintf("/run/user/%u/libvirt", (unsigned)geteuid());
 	for (i = 0; r == -ENOENT && i < ARRAY_LEN(names); i++) {
 		AUTO_FREE char *socket = xasprintf("%s/%s", dir, names[i]);
 

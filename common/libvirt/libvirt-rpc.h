@@ -55,6 +55,10 @@ enum lv_state { LV_NOSTATE, LV_RUNNING, LV_BLOCKED, LV_PAUSED, LV_SHUTDOWN, LV_S
  * listens there, to whom nothing was said.
  */
 int lv_open(struct lv **out, unsigned timeout_ms, struct err *e);
+/* Where that libvirt has its sockets: /run/libvirt, or $XDG_RUNTIME_DIR/libvirt. Malloc'ed. */
+char *lv_runtime_dir(void);
+/* Where it has its definitions (qemu/NAME.xml): /etc/libvirt, or $XDG_CONFIG_HOME/libvirt. Malloc'ed. */
+char *lv_config_dir(void);
 int lv_open_at(struct lv **out, const char *socket, const char *uri, unsigned timeout_ms, struct err *e);
 /* NULL is fine. */
 void lv_close(struct lv *v);

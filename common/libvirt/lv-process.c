@@ -22,9 +22,9 @@ char *lv_uuid_text(const uint8_t u[LV_UUID_LEN])
 /* As virPidFileBuildPath() of libvirt makes it. */
 static char *pidfile_of(const struct lv *v, const char *name)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	AUTO_FREE char *dir = lv_is_user(v) ? lv_runtime_dir() : NULL;
 
-	return lv_is_user(v) ? xasprintf("%s/libvirt/qemu/run/%s.pid", runtime ?: "", name) : xasprintf(SYSTEM_DIR "/%s.pid", name);
+	return dir ? xasprintf("%s/qemu/run/%s.pid", dir, name) : xasprintf(SYSTEM_DIR "/%s.pid", name);
 }
 
 static int read_pidfile(const char *path)

@@ -31,7 +31,7 @@ libvirt_guest_runs() {
 	[[ -z ${SHARED:-} ]] || first=$DIR/both/a.qcow2
 	mkdir -p "$DIR/both"
 	"$QEMU_IMG" create -q -f qcow2 "$(libvirt_at a "$first")" 8M
-head -c 2M /dev/urandom >"$at/b.raw"
+	head -c 2M /dev/urandom >"$at/b.raw"
 	if [[ -n ${TRANSIENT:-} ]]; then
 		libvirt_create a "$NAME" "$first:qcow2" "$LIBVIRT_GUESTS/b.raw:raw"
 		return
@@ -87,7 +87,7 @@ is_defined_at() { # source|destination; libvirt forgets a guest a moment after i
 
 assert_runs_at() { # source|destination
 	local host file
-host=$(host_of "$1")
+	host=$(host_of "$1")
 	wait_for 10 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
 	wait_for 10 is_defined_at "$1" || fail "libvirt has the guest: $(where_defined) ($(libvirt_in b virsh domstate "$NAME" --reason 2>&1 | head -n 1))"
 	wait_for 10 runs_at "$host" || fail "at the $1 it is $(libvirt_in "$host" virsh -q domstate "$NAME" --reason)"
@@ -100,7 +100,7 @@ host=$(host_of "$1")
 		libvirt_in "$host" virsh dumpxml --security-info --inactive "$NAME" | diff "$DIR/definition" - || fail "its definition has changed"
 		[[ -e $(libvirt_at "$host" "/etc/libvirt/qemu/$NAME.xml") ]] || fail "its definition is in no file of libvirt's at the $1"
 	fi
-guest_adopt "$NAME" "$(qemus)"
+	guest_adopt "$NAME" "$(qemus)"
 	GUEST_AT[$NAME]=$(libvirt_at "$host" "$LIBVIRT_GUESTS")
 	guest_verify "$(orders "$NAME")"
 	[[ $1 == destination ]] || assert_eq "$(find "$(libvirt_at b "$LIBVIRT_GUESTS")" -name '*.qcow2' -o -name '*.raw')" "" "disks at the destination"

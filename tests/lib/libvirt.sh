@@ -9,6 +9,7 @@
 #   libvirt_in NAME COMMAND...        there; `virsh` and `libvirtd` are found
 #   libvirt_at NAME PATH              prints the path by which this test finds that file of it
 #   libvirt_stop NAME, libvirt_start_daemon NAME     its libvirtd ends by SIGTERM, its guests run on; and begins again
+#   libvirt_become_user NAME...       once all hosts are there: what runs at them from now on is the user libvirt-qemu, with a libvirtd of its own (qemu:///session)
 #   libvirt_define NAME GUEST [FILE:FORMAT...]       a guest with the witness (with TINY, the tiny one) and these disks, vda, vdb …
 #   libvirt_stub_swtpm                 before the hosts: a libvirt takes guests with a TPM, none of which can be run
 #   libvirt_create NAME GUEST [FILE:FORMAT...]       a transient guest, likewise, which runs: as libvirt_run
@@ -28,6 +29,8 @@ LIBVIRT_GUESTS=$DIR/guests
 LIBVIRT_ROOT= # where it was unpacked
 declare -a LIBVIRT_WAY=()
 LIBVIRT_SPACES=(-m -u -n) # of a host's namespaces: those that its commands enter
+LIBVIRT_AS=() # as whom: libvirt_become_user
+LIBVIRT_PIDFILES=/run/libvirt/qemu
 
 libvirt_find() {
 	[[ ! -x /usr/sbin/libvirtd || ! -x /usr/bin/virsh || -n ${USE_UNPACKED_LIBVIRT:-} ]] || return 0
@@ -68,7 +71,7 @@ says() { # [OPTION OF grep...] PATTERN
 
 libvirt_way() { # NAME: sets LIBVIRT_WAY, what starts a command there, and becomes it
 	local path=$DIR/libvirt-bin:${QEMU%/*}:$PATH:/usr/sbin:/sbin # with the QEMU that libvirt takes for the host's
-	LIBVIRT_WAY=(nsenter -t "${LIBVIRT_PID[$1]}" "${LIBVIRT_SPACES[@]}" env -C "$PWD" PATH="$path")
+	LIBVIRT_WAY=(nsenter -t "${LIBVIRT_PID[$1]}" "${LIBVIRT_SPACES[@]}" env -C "$PWD" PATH="$path" "${LIBVIRT_AS[@]}")
 }
 
 libvirt_in() { # NAME COMMAND...
@@ -242,6 +245,21 @@ libvirt_hosts_end() {
 	done
 }
 
+libvirt_become_user() { # NAME...
+	local name own=/run/user/64055
+	for name; do
+		libvirt_stop "$name"
+		libvirt_in "$name" mkdir -p "$own/home/.config/libvirt"
+		libvirt_in "$name" cp /etc/libvirt/qemu.conf "$own/home/.config/libvirt"
+		libvirt_in "$name" chown -R 64055:64055 "$own"
+		libvirt_in "$name" chmod 700 "$own"
+		chmod 666 "$DIR/libvirt-$name/log"
+	done
+	LIBVIRT_AS=(setpriv --reuid 64055 --regid 64055 --clear-groups env HOME=$own/home XDG_RUNTIME_DIR=$own LIBVIRT_AUTOSTART=0)
+	LIBVIRT_PIDFILES=$own/libvirt/qemu/run
+	for name; do libvirt_start_daemon "$name"; done
+}
+
 # libvirt takes no guest with a TPM before it has seen these; none of them is run.
 libvirt_stub_swtpm() {
 	local program
@@ -317,7 +335,7 @@ libvirt_run() { # NAME GUEST
 libvirt_comes_up() { # NAME GUEST
 	local console
 	console=$(libvirt_at "$1" "$LIBVIRT_GUESTS/$2.console")
-	guest_adopt "$2" "$(<"$(libvirt_at "$1" "/run/libvirt/qemu/$2.pid")")"
+	guest_adopt "$2" "$(<"$(libvirt_at "$1" "$LIBVIRT_PIDFILES/$2.pid")")"
 	GUEST_AT[$2]=$(libvirt_at "$1" "$LIBVIRT_GUESTS")
 	wait_for "${READY_S:-180}" libvirt_guest_settled "$console" || true
 	grep -aqs 'witness ready' "$console" || fail "guest $2 did not come up at $1: $(tail -n 3 "$console")"

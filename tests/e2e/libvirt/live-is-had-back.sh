@@ -13,7 +13,7 @@ moved_for_now() { # [OPTION...]
 	wait_event 'ev["event"] == "notice" and "vmferry revert '"$NAME"'" in ev["text"]' >/dev/null
 	there=$(cat "$(libvirt_at b "/run/libvirt/qemu/$NAME.pid")")
 	kill_at_exit "$there"
-here=$(cat "$(libvirt_at a "/run/libvirt/qemu/$NAME.pid")")
+	here=$(cat "$(libvirt_at a "/run/libvirt/qemu/$NAME.pid")")
 }
 
 order() { # WORDS...
