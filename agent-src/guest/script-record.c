@@ -15,12 +15,15 @@
 #define RUN_MS	    15000
 #define RECORDS_MAX (4 * MIB)
 #define WORDS_MAX   16384
-#define BEFORE	    5 /* strings of a record before QEMU's own words: their number … the program */
+#define BEFORE	    4
+#define LOOP_STARTS 16 /* of the same QEMU: a loop, which does nothing else */
+#define ASKED_MAX   2000
 
 /* One record: strings that each end with NUL. */
 struct record {
+	const char *note;	    /* what it is, in place of a QEMU's; NULL: a QEMU's, or a swtpm's */
 	size_t count;		    /* of QEMU's words */
-	const char *before[BEFORE]; /* directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR, program, and the first word */
+	const char *before[BEFORE]; /* directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR and program; of a note: what, program, user and words */
 	const char *words;
 };
 
@@ -37,19 +40,24 @@ static const char *next_string(const char **p, const char *end)
 
 static bool next_record(const char **p, const char *end, struct record *r)
 {
-	const char *mark = next_string(p, end), *number = mark ? next_string(p, end) : NULL;
+	const char *mark = next_string(p, end), *number = "0";
 	size_t i;
 
-	if (!number || strcmp(mark, RECORD_MARK) || strspn(number, "0123456789") != strlen(number))
+	if (!mark)
+		return false;
+	r->note = !strcmp(mark, RECORD_NOTE) ? "" : NULL;
+	if (!r->note && (strcmp(mark, RECORD_MARK) || !(number = next_string(p, end)) || strspn(number, "0123456789") != strlen(number)))
 		return false;
 	r->count = strtoul(number, NULL, 10);
-	for (i = 0; i < 4; i++)
+	for (i = 0; i < BEFORE; i++)
 		if (!(r->before[i] = next_string(p, end)))
 			return false;
 	r->words = *p;
 	for (i = 0; i < r->count; i++)
 		if (i == WORDS_MAX || !next_string(p, end))
 			return false;
+	if (r->note)
+		r->note = r->before[0];
 	return true;
 }
 
@@ -121,32 +129,112 @@ static bool is_same_qemu(const struct guest *g, const struct record *r)
 	return true;
 }
 
+/* ---- what could not be as it is outside ---- */
+
+#define INSTEAD "Give the guest's command line instead, behind --: … -- qemu-system-x86_64 …"
+
+struct taken {
+	const char *path;
+	unsigned guests, starts; /* starts: of the first one, since anything else was new */
+	bool cut;
+	char *asked; /* one call a line; NULL: none */
+};
+
+/* "sudo -n x", for people; malloc'ed */
+static char *call_of(const struct record *r)
+{
+	AUTO_FREE char *all = xasprintf("%s%s%s", r->before[1], *r->before[3] ? " " : "", r->before[3]);
+
+	return text_shown(all);
+}
+
+static void take_question(struct taken *t, const struct record *r)
+{
+	AUTO_FREE char *call = call_of(r), *line = xasprintf("`%s`", call);
+	char *before = t->asked;
+
+	if (before && (strstr(before, line) || strlen(before) > ASKED_MAX))
+		return;
+	t->asked = xasprintf("%s%s%s", before ?: "", before ? ", " : "", line);
+	free(before);
+	t->starts = 0;
+}
+
+static int take_note(struct taken *t, const struct record *r, struct err *e)
+{
+	AUTO_FREE char *call = call_of(r), *user = text_shown(r->before[2]);
+
+	if (!strcmp(r->note, RECORD_USER))
+		return err_set(
+			e, ENOTSUP,
+			"%s runs this as the user %s, and so perhaps QEMU: %s. Run vmferry as that user, with what that user would start. " INSTEAD,
+			t->path, user, r->before[3]);
+	if (!strcmp(r->note, RECORD_SPOKE))
+		return err_set(e, ENOTSUP,
+			       "%s speaks to a monitor, or to another socket, which may change the guest that it starts: %s. " INSTEAD,
+			       t->path, call);
+	if (!strcmp(r->note, RECORD_ASKED))
+		take_question(t, r);
+	else if (!strcmp(r->note, RECORD_CUT))
+		t->cut = true;
+	else
+		return err_set(e, ENOTSUP, "what %s starts was told in a way that is not known", t->path);
+	return 0;
+}
+
+static int take_record(struct taken *t, const struct record *r, struct guest *g, struct err *e)
+{
+	if (r->note)
+		return take_note(t, r, e);
+	if (swtpm_is(r->before[3]))
+		return take_swtpm(g, r, e);
+	if (is_question(r))
+		return 0;
+	t->starts++;
+	if (t->guests && is_same_qemu(g, r))
+		return 0;
+	if (!t->guests++)
+		take_qemu(g, r);
+	return 0;
+}
+
+static int judge(const struct taken *t, struct guest *g, struct err *e)
+{
+	if (t->guests > 1)
+		return err_set(e, ENOTSUP, "%s starts %u QEMUs. " INSTEAD, t->path, t->guests);
+	if (t->cut && t->starts < LOOP_STARTS)
+		return err_set(
+			e, ENOTSUP,
+			"%s did not end within %u s, or was killed, when it was run to see what it starts, so it may start more than was seen (it may wait for "
+			"something that does not come there, as QEMU's socket). " INSTEAD,
+			t->path, RUN_MS / 1000);
+	if (!t->guests)
+		return err_set(
+			e, ENOTSUP,
+			"%s started no QEMU where it could change nothing (it may need something that was not allowed, or name its QEMU in a way that was not seen "
+			"through). " INSTEAD,
+			t->path);
+	if (t->asked)
+		guest_note(
+			g,
+			"%s had no answer from these where it was run, and took them to have succeeded: %s. Look whether its line is right",
+			t->path, t->asked);
+	return 0;
+}
+
 int script_take_records(const char *path, const char *records, size_t n, struct guest *g, struct err *e)
 {
 	const char *p = records, *end = records + n;
+	struct taken t = {.path = path};
 	struct record one;
-	unsigned guests = 0;
 	int r = 0;
 
-	while (!r && p < end) {
-		if (!next_record(&p, end, &one))
-			return err_set(e, ENOTSUP, "what %s starts was not told whole", path);
-		if (swtpm_is(one.before[3]))
-			r = take_swtpm(g, &one, e);
-		else if (is_question(&one) || (guests && is_same_qemu(g, &one)))
-			continue;
-		else if (!guests++)
-			take_qemu(g, &one);
-	}
-	if (r || guests == 1)
-		return r;
-	return guests ? err_set(e, ENOTSUP,
-				"%s starts %u QEMUs. Give one guest's command line instead, behind --: … -- qemu-system-x86_64 …", path,
-				guests)
-		      : err_set(e, ENOTSUP,
-				"%s started no QEMU where it could change nothing (it may need something that was not allowed, or name its QEMU in a way that was not seen through). Give the guest's "
-				"command line instead, behind --: … -- qemu-system-x86_64 …",
-				path);
+	while (!r && p < end)
+		r = next_record(&p, end, &one) ? take_record(&t, &one, g, e)
+					       : err_set(e, ENOTSUP, "what %s starts was not told whole", path);
+	r = r ?: judge(&t, g, e);
+	free(t.asked);
+	return r;
 }
 
 bool script_is_qemu(const char *program)
@@ -161,13 +249,15 @@ bool script_is_qemu(const char *program)
 struct heard {
 	char *text;
 	size_t n;
+	bool full; /* from then on nothing is kept */
 };
 
 static void hear(void *ctx, const char *text, size_t n)
 {
 	struct heard *h = ctx;
 
-	if (h->n + n > RECORDS_MAX)
+	h->full = h->full || h->n + n > RECORDS_MAX;
+	if (h->full)
 		return;
 	h->text = xrealloc(h->text, h->n + n + 1);
 	memcpy(h->text + h->n, text, n);
@@ -208,6 +298,17 @@ static size_t whole_records(const char *records, size_t n)
 	while (next_record(&p, records + n, &one))
 		whole = p;
 	return (size_t)(whole - records);
+}
+
+/* Keeps the whole records of a run that was ended, or heard in part, and adds that it was. */
+static void cut_off(struct heard *h)
+{
+	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0";
+
+	h->n = whole_records(h->text, h->n);
+	h->text = xrealloc(h->text, h->n + sizeof(cut));
+	memcpy(h->text + h->n, cut, sizeof(cut));
+	h->n += sizeof(cut);
 }
 
 /* The guest's line is shown to the user before it is believed. */
@@ -252,9 +353,8 @@ int script_record(const struct script_call *c, struct guest *g, struct err *e)
 
 	if (!r)
 		r = program_run(&run, &status, e);
-	if (r == -ETIMEDOUT && records.n) {
-		records.n = whole_records(records.text,
-					  records.n); /* a loop that starts the guest again and again; the last one may be cut off */
+	if ((r == -ETIMEDOUT || records.full) && records.n) {
+		cut_off(&records);
 		r = 0;
 		status = 0;
 	}

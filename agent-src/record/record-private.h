@@ -12,6 +12,11 @@
 /* Opened to write to it, it is that pipe: for those who find none of these (Python closes them), where record_answer() can do that. */
 #define RECORD_PIPE RECORD_DIR "/pipe"
 
+/* Sets f to a descriptor of the pipe: a script may have put something else in place of one, as of a lock, or closed them. */
+#define RECORD_FIND_PIPE                                                                                                                   \
+	"for f in 8 7 6 5 4 9 0; do [ \"$(stat -L -c %d:%i /proc/self/fd/$f 2>/dev/null)\" = $pipe ] && break; done\n"                     \
+	"[ $f != 0 ] || { exec 8>" RECORD_PIPE "; f=8; }\n"
+
 #define RECORD_QEMUS_MAX 64
 
 /* QEMUs of this host, and other programs, that a script may name by whole paths. */
@@ -29,6 +34,9 @@ int record_write_programs(const struct record_qemus *q, int output);
 /* Puts them over those of their names, and a recorder over each QEMU, which is still asked what it can do. 0; -errno. */
 int record_mount_programs(const struct record_qemus *q);
 
+/* Programs in place of this host's, by their number (record-stand-ins.c): the name; NULL: there are no more. The text, behind one that sets pipe; malloc'ed. */
+const char *stand_in_name(size_t i);
+char *stand_in_text(size_t i);
 /*
  * Refuses, for this process and its children, what changes the system; what would change a file succeeds, and does nothing. *asks: a descriptor for
  * record_answer(); -1: this kernel has none, and files that are opened for writing are refused. 0; -errno.

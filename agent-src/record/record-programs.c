@@ -15,74 +15,11 @@
 
 /*
  * A question to QEMU about itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, and
- * the real program. A script may have put something else in place of a descriptor, as of a lock, or closed them.
+ * the real program.
  */
 static const char recorder[] =
-	"for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] && \"$real\" \"$@\" && exit ;; esac; done\n"
-	"for f in 8 7 6 5 4 9 0; do [ \"$(stat -L -c %d:%i /proc/self/fd/$f 2>/dev/null)\" = $pipe ] && break; done\n"
-	"[ $f != 0 ] || { exec 8>" RECORD_PIPE "; f=8; }\n"
+	"for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] && \"$real\" \"$@\" && exit ;; esac; done\n" RECORD_FIND_PIPE
 	"printf '%s\\0' " RECORD_MARK " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
-
-/* Programs that prepare a host for a guest, or come after it. */
-static const char *const nothing_s[] = {"ip",	     "brctl",	    "ifconfig",	 "tunctl",     "ovs-vsctl",	"iptables",
-					"ip6tables", "nft",	    "tc",	 "ethtool",    "nmcli",		"modprobe",
-					"rmmod",     "sysctl",	    "systemctl", "udevadm",    "driverctl",	"cpupower",
-					"chmod",     "chown",	    "chgrp",	 "setfacl",    "mkdir",		"mkfifo",
-					"rm",	     "mv",	    "cp",	 "ln",	       "touch",		"install",
-					"rsync",     "socat",	    "nc",	 "sleep",      "wait",		"virsh",
-					"virtiofsd", "mount",	    "umount",	 "sync",       "kill",		"pkill",
-					"killall",   "xdg-open",    "vncviewer", "gvncviewer", "remote-viewer", "spicy",
-					"logger",    "notify-send", "xrandr",	 "wmctrl",     "swtpm_setup",	"dnsmasq",
-					"smbd"};
-
-/* Beginnings of the text of a program that runs another one, which stands behind options of its own: those that have their value in the next word. */
-#define BEHIND_OPTIONS(valued)                                                                                                             \
-	"while :; do case $1 in " valued ") shift 2 ;; --) shift; break ;; -* | *=*) shift ;; *) break ;; esac; done\n"
-/* A program that has it as text for a shell, behind -c, or, of runuser, as words behind -u USER. */
-#define BY_A_SHELL                                                                                                                         \
-	"while [ $# -gt 0 ]; do case $1 in -c | --command) exec /bin/sh -c \"$2\" ;; --command=*) exec /bin/sh -c \"${1#*=}\" ;;\n"        \
-	"-u | --user) u=1; shift 2 ;; -g | -G | -s | -w | --group | --shell) shift 2 ;; --) shift; [ \"$u\" ] && exec \"$@\" ;;\n"         \
-	"-*) shift ;; *) [ \"$u\" ] && exec \"$@\"; shift ;; esac; done\n"
-#define RUN "[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"
-
-static const struct {
-	const char *name, *text;
-} wrappers[] = {
-	{"sudo", BEHIND_OPTIONS("-u | -g | -C | -h | -D | -R | -T | -p | -r | -t | -U") RUN},
-	{"doas", BEHIND_OPTIONS("-u | -C") RUN},
-	{"pkexec", BEHIND_OPTIONS("-u | --user") RUN},
-	{"setpriv", BEHIND_OPTIONS("--reuid | --regid | --groups | --inh-caps | --ambient-caps | --bounding-set") RUN},
-	{"chrt", BEHIND_OPTIONS("-T | -P | -D") "shift\n" RUN},
-	{"cgexec", BEHIND_OPTIONS("-g") RUN},
-	{"gosu", "shift\n" RUN},
-	{"su-exec", "shift\n" RUN},
-	{"chpst", BEHIND_OPTIONS("-u | -U | -b | -e | -d | -n | -l | -L | -m | -o | -p | -f | -c | -t") RUN},
-	{"systemd-run", BEHIND_OPTIONS("-p | -u | -E | -H | -M | --unit | --slice | --property | --description | --uid | --gid | --nice | "
-				       "--working-directory | --setenv | --service-type") RUN},
-	{"systemd-inhibit", BEHIND_OPTIONS("--what | --who | --why | --mode") RUN},
-	{"daemonize", BEHIND_OPTIONS("-p | -l | -o | -e | -c | -u | -E") RUN},
-	{"dtach", BEHIND_OPTIONS("-n | -c | -A | -e | -r") RUN},
-	{"abduco", BEHIND_OPTIONS("-n | -c | -A | -e") RUN},
-	{"dbus-run-session", BEHIND_OPTIONS("--config-file | --dbus-daemon") RUN},
-	{"xvfb-run", BEHIND_OPTIONS("-n | -s | -e | -f | -p | -w") RUN},
-	{"strace", BEHIND_OPTIONS("-o | -e | -s | -E | -u | -P | -O | -S | -a | -b | -I | -X | -p") RUN},
-	{"gdb", "while [ $# -gt 0 ] && [ \"$1\" != --args ] && [ \"$1\" != -args ]; do shift; done\nshift\n" RUN},
-	{"screen", "for w; do case $w in -X | -x | -r | -ls | -list | -wipe) exit 0 ;; esac; done\n" BEHIND_OPTIONS(
-			   "-*S | -t | -c | -e | -h | -p | -s | -T | -Logfile") RUN},
-	{"tmux",
-	 "while :; do case $1 in -L | -S | -f) shift 2 ;; -*) shift ;; *) break ;; esac; done\n"
-	 "case $1 in new | new-session | neww | new-window | splitw | split-window | send | send-keys) shift ;; *) exit 0 ;; esac\n" BEHIND_OPTIONS(
-		 "-s | -n | -c | -t | -x | -y | -e | -F | -f | -l | -p") "case $#,${2-} in 0,) exit 0 ;; 1, | *,Enter | *,C-m) exec /bin/sh -c \"$1\" ;; esac\n" RUN},
-	{"su", BY_A_SHELL},
-	{"runuser", BY_A_SHELL},
-	{"script", BY_A_SHELL},
-	{"start-stop-daemon",
-	 "while [ $# -gt 0 ]; do case $1 in -K | --stop | -T | --status) exit 0 ;; -x | -a | --exec | --startas) program=$2; shift 2 ;;\n"
-	 "--exec=* | --startas=*) program=${1#*=}; shift ;; --) shift; break ;; *) shift ;; esac; done\n"
-	 "[ \"$program\" ] || exit 0\nexec \"$program\" \"$@\"\n"},
-	{"qemu-img", "case $1 in create | convert | resize | commit | rebase | amend | snapshot | dd | check) exit 0 ;; esac\n"
-		     "PATH=${PATH#" RECORD_DIR ":} exec qemu-img \"$@\"\n"},
-};
 
 /* ---- QEMUs of this host ---- */
 
@@ -195,6 +132,7 @@ static int write_recorders(const struct record_qemus *q, const char *head)
 int record_write_programs(const struct record_qemus *q, int output)
 {
 	AUTO_FREE char *head = NULL;
+	const char *name;
 	struct stat st;
 	size_t i;
 	int r = fstat(output, &st) || mkdir(RECORD_DIR, 0755) ? -errno : 0;
@@ -203,10 +141,11 @@ int record_write_programs(const struct record_qemus *q, int output)
 		return r;
 	head = xasprintf("#!/bin/sh\npipe=%llu:%llu real=\n", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
 	r = write_recorders(q, head);
-	for (i = 0; i < ARRAY_LEN(nothing_s) && !r; i++)
-		r = write_program(nothing_s[i], "#!/bin/sh\n", "exit 0\n");
-	for (i = 0; i < ARRAY_LEN(wrappers) && !r; i++)
-		r = write_program(wrappers[i].name, "#!/bin/sh\n", wrappers[i].text);
+	for (i = 0; !r && (name = stand_in_name(i)); i++) {
+		AUTO_FREE char *text = stand_in_text(i);
+
+		r = write_program(name, head, text);
+	}
 	return r ? r : write_program("swtpm", head, recorder);
 }
 
@@ -237,6 +176,7 @@ static int cover_program(const char *name)
 
 int record_mount_programs(const struct record_qemus *q)
 {
+	const char *stand_in;
 	size_t i;
 	int r = 0;
 
@@ -247,9 +187,7 @@ int record_mount_programs(const struct record_qemus *q)
 			return -errno;
 		r = mount_over(name, q->paths[i]);
 	}
-	for (i = 0; i < ARRAY_LEN(nothing_s) && !r; i++)
-		r = cover_program(nothing_s[i]);
-	for (i = 0; i < ARRAY_LEN(wrappers) && !r; i++)
-		r = strcmp(wrappers[i].name, "qemu-img") ? cover_program(wrappers[i].name) : 0; /* which runs the host's */
+	for (i = 0; !r && (stand_in = stand_in_name(i)); i++)
+		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* which runs the host's */
 	return r ? r : cover_program("swtpm");
 }

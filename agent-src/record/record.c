@@ -4,8 +4,10 @@
 #include "open-regular.h"
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <poll.h>
@@ -22,7 +24,7 @@
 
 #define SCRIPT_MAX MIB
 #define MEMORY_MAX GIB
-#define CPU_S	   10
+#define CPU_S	   60 /* of one process; the clock ends them all before, so that it is known */
 #define ALL_S	   17 /* by the clock, whatever becomes of who asked */
 #define ORPHANS_MS 2000
 #define REAP_MS	   5
@@ -55,12 +57,47 @@ static int keep_devices(bool begin)
 	return r;
 }
 
+/* One file of the host's /run, which is open as run. What cannot be had, as some file systems of a user's, is not there. */
+static void keep_in_run(int run, const char *name)
+{
+	AUTO_FREE char *from = xasprintf("/proc/self/fd/%d/%s", run, name), *to = xasprintf("/run/%s", name);
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+
+	if (fstatat(run, name, &st, AT_SYMLINK_NOFOLLOW))
+		return;
+	if (S_ISLNK(st.st_mode)) {
+		n = readlinkat(run, name, target, sizeof(target) - 1);
+		target[n < 0 ? 0 : n] = '\0';
+		if (n > 0 && symlink(target, to))
+			return;
+	} else if (S_ISDIR(st.st_mode) ? !mkdir(to, 0755) : !mknod(to, S_IFREG | 0444, 0)) {
+		if (mount(from, to, NULL, MS_BIND | MS_REC, NULL))
+			(S_ISDIR(st.st_mode) ? rmdir : unlink)(to);
+	}
+}
+
+/* A /run where our programs can be, and which has what the host's has: a script may ask for a disk in it. */
+static int arrange_run(void)
+{
+	AUTO_CLOSE int run = open("/run", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int list = run < 0 ? -1 : fcntl(run, F_DUPFD_CLOEXEC, 0);
+	DIR *d = list < 0 ? NULL : fdopendir(list);
+	struct dirent *x;
+
+	if (!d || mount("none", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m"))
+		return -errno;
+	while ((x = readdir(d)))
+		if (strcmp(x->d_name, ".") && strcmp(x->d_name, ".."))
+			keep_in_run(run, x->d_name);
+	closedir(d);
+	return 0;
+}
+
 static int arrange_mounts(const struct record_qemus *q, int output)
 {
-	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-				mount("none", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m")
-			? -errno
-			: record_write_programs(q, output);
+	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : arrange_run() ?: record_write_programs(q, output);
 
 	r = r ? r : record_mount_programs(q);
 	r = r ? r : keep_devices(true);
@@ -116,7 +153,7 @@ static int drop_capabilities(void)
 /* A named pipe can be written to on a file system that is read-only. A kernel without Landlock leaves that. */
 static void forbid_writing(void)
 {
-	static const char *const left[] = {"/run", "/dev/null", "/dev/full"};
+	static const char *const left[] = {RECORD_DIR, "/dev/null", "/dev/full"};
 	const struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE};
 	AUTO_CLOSE int rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr.handled_access_fs), 0);
 	size_t i;
@@ -197,26 +234,74 @@ static int run_script(char **words, const char *text, int output)
 	return -errno;
 }
 
-/* For the script, and then for a moment for what it has left in the background: QEMU, perhaps. */
-static void wait_for_all(pid_t script, int asks, int null, int output)
+/* Could it start a QEMU still? Not what only passes on what others say. */
+static bool may_start_more(const char *pid)
+{
+	static const char *const passive[] = {"cat", "grep", "inotifywait", "less", "sleep", "tail", "tee"};
+	AUTO_FREE char *path = xasprintf("/proc/%s/comm", pid);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char name[32] = "";
+	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
+	size_t i;
+
+	name[n > 0 ? (size_t)n - 1 : 0] = '\0'; /* it ends with a newline */
+	for (i = 0; i < ARRAY_LEN(passive); i++)
+		if (!strcmp(name, passive[i]))
+			return false;
+	return n > 0; /* otherwise it has ended */
+}
+
+static bool is_there_more(void)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *x;
+	bool more = !d;
+
+	while (!more && d && (x = readdir(d)))
+		more = *x->d_name >= '1' && *x->d_name <= '9' && strcmp(x->d_name, "1") && may_start_more(x->d_name);
+	if (d)
+		closedir(d);
+	return more;
+}
+
+/* By itself a script may end so: its trap does that to its group. */
+static bool was_killed(int status)
+{
+	static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(usual); i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == usual[i])
+			return false;
+	return WIFSIGNALED(status);
+}
+
+/* For the script, and then for a moment for what it has left in the background: QEMU, perhaps. False: it was ended before it had done everything. */
+static bool wait_for_all(pid_t script, int asks, int null, int output)
 {
 	struct pollfd p = {.fd = asks, .events = POLLIN};
 	uint64_t until = 0;
+	bool killed = false;
+	int status;
 	pid_t ended;
 
-	while ((ended = waitpid(-1, NULL, WNOHANG)) >= 0 || errno == EINTR) {
-		if (ended == script)
+	while ((ended = waitpid(-1, &status, WNOHANG)) >= 0 || errno == EINTR) {
+		if (ended == script) {
 			until = now_ns() + ORPHANS_MS * 1000000ULL;
+			killed = was_killed(status);
+		}
 		if (until && now_ns() > until)
-			return;
+			return !killed && !is_there_more();
 		if (!ended && poll(&p, 1, REAP_MS) > 0)
 			record_answer(asks, null, output);
 	}
+	return !killed;
 }
 
 /* In the first process of the new namespace of processes, with which all others end. */
 static int be_first(char **words, const char *text, int output)
 {
+	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0";
 	/* not dumpable: through /proc/1 a script would come to files of this program, at mounts that are none of its own */
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int asks = -1, r = null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) ? -errno : give_up_rights(&asks);
@@ -231,7 +316,8 @@ static int be_first(char **words, const char *text, int output)
 	}
 	if (script < 0)
 		return -errno;
-	wait_for_all(script, asks, null, output);
+	if (!wait_for_all(script, asks, null, output) && write(output, cut, sizeof(cut)) != (ssize_t)sizeof(cut))
+		return -EIO;
 	return 0;
 }
 

@@ -2,10 +2,11 @@
  * record.h: runs a script that starts a guest, with a QEMU that only prints its words, where it can do nothing to this host.
  *
  * The script is run by its own interpreter, so that it means what it means: variables, arrays, functions, conditions. It runs in namespaces of its
- * own (no network, no other process), without a capability; every file system is read-only but for an empty /run, device nodes but a few do not open, and
+ * own (no network, no other process), without a capability; every file system is read-only, device nodes but a few do not open, and
  * a filter refuses sockets and what changes the system. What it may still do is to read, from a named pipe, too. Each QEMU of this host, and swtpm, is a script there that writes its words to
  * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed. A file that it opens to write to it, a log or a
- * pidfile, is /dev/null, and calls that change files do nothing, and succeed. Programs that run others (sudo, tmux, start-stop-daemon …) just do that.
+ * pidfile, is /dev/null, and calls that change files do nothing, and succeed. Programs that run others (tmux, start-stop-daemon …) just do that; as another
+ * user (sudo -u …) they run nothing. Records say what could not be as it is outside.
  */
 #ifndef VMFERRY_RECORD_H
 #define VMFERRY_RECORD_H
@@ -13,6 +14,16 @@
 #define RECORD_WORD "--record-script"
 /* How a record begins: then how many words QEMU has, its directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR, its program, and its words; each ends with NUL. */
 #define RECORD_MARK "vmferry-record"
+/*
+ * How another record begins: then what it is (a word below), the program, a user, and the program's words in one string. All end with NUL.
+ * user: it would have run these words as another user, and did not; spoke: it would have spoken to a monitor; asked: it was asked something, or was to do what
+ * the script's next question may be about, and answered nothing, or did nothing; cut: the script was ended before it had done all that it does.
+ */
+#define RECORD_NOTE  "vmferry-note"
+#define RECORD_USER  "user"
+#define RECORD_SPOKE "spoke"
+#define RECORD_ASKED "asked"
+#define RECORD_CUT   "cut"
 
 /*
  * `vmferry --record-script DIRECTORY PATH [WORD…]`: that script, or program, is run there with these words. Records on standard output, why not on

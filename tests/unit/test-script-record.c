@@ -80,11 +80,81 @@ static void records_that_lie_are_refused(void **state)
 	guest_fini(&g);
 }
 
+#define NOTE(kind, program, user, words) RECORD_NOTE "\0" kind "\0" program "\0" user "\0" words "\0"
+#define QEMU64				 ONE("2", "-m\00064\0")
+
+/* Files of that user are not to be run, or believed, with this user's rights. */
+static void a_qemu_of_another_user_is_refused(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, NOTE(RECORD_USER, "sudo", "alice", "/home/alice/vm.sh"), &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "as the user alice"));
+	assert_non_null(strstr(e.msg, "/home/alice/vm.sh"));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, NOTE(RECORD_USER, "sudo", "alice", "x") QEMU64, &e), -ENOTSUP);
+	guest_fini(&g);
+}
+
+static void who_speaks_to_a_monitor_is_refused(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, QEMU64 NOTE(RECORD_SPOKE, "socat", "", "- UNIX:mon"), &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "socat - UNIX:mon"));
+	guest_fini(&g);
+}
+
+static void what_had_no_answer_is_noted_once(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g,
+			      NOTE(RECORD_ASKED, "ip", "", "link") NOTE(RECORD_ASKED, "ip", "", "link")
+				      NOTE(RECORD_ASKED, "ip", "", "route") QEMU64,
+			      &e),
+			 0);
+	assert_int_equal(g.notes.count, 1);
+	assert_non_null(strstr(g.notes.text[0], ": `ip link`, `ip route`."));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, QEMU64 NOTE("other", "ip", "", "link"), &e), -ENOTSUP);
+	guest_fini(&g);
+}
+
+/* It may be about to start another QEMU, but for a loop that starts the same one over and over. */
+static void a_script_that_was_cut_off_is_refused(void **state)
+{
+#define FOUR QEMU64 QEMU64 QEMU64 QEMU64
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, QEMU64 NOTE(RECORD_CUT, "", "", ""), &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "may start more than was seen"));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, FOUR FOUR FOUR FOUR NOTE(RECORD_CUT, "", "", ""), &e), 0);
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, FOUR FOUR FOUR FOUR NOTE(RECORD_ASKED, "ip", "", "link") NOTE(RECORD_CUT, "", "", ""), &e), -ENOTSUP);
+	guest_fini(&g);
+#undef FOUR
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(its_words_directory_and_environment_are_taken),
 						  cmocka_unit_test(what_asks_qemu_of_itself_starts_nothing),
-						  cmocka_unit_test(one_guest_and_no_more), cmocka_unit_test(records_that_lie_are_refused)};
+						  cmocka_unit_test(one_guest_and_no_more),
+						  cmocka_unit_test(records_that_lie_are_refused),
+						  cmocka_unit_test(a_qemu_of_another_user_is_refused),
+						  cmocka_unit_test(who_speaks_to_a_monitor_is_refused),
+						  cmocka_unit_test(what_had_no_answer_is_noted_once),
+						  cmocka_unit_test(a_script_that_was_cut_off_is_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ starts() { # NAME WANTED-WORDS, script on standard input
 	local got
 	{ echo "#!${SHELL_OF:-/bin/bash}"; cat; } >"$DIR/$1.sh"
 	chmod +x "$DIR/$1.sh"
-	got=$(record "$DIR/$1.sh" | tail -n +7 | paste -sd' ')
+	got=$(record "$DIR/$1.sh" | sed -n '/^vmferry-record$/,$p' | tail -n +7 | paste -sd' ')
 	assert_eq "$got" "$2" "words of $1"
 }
 
@@ -79,7 +79,7 @@ SHELL_OF=/bin/sh starts daemonize '-name vm -serial unix:/nowhere/serial,server=
 	set -e
 	mkdir -p /nowhere
 	ip tuntap add dev tap99 mode tap
-	sudo -E qemu-system-x86_64 -name vm -serial unix:/nowhere/serial,server=on,wait=off -daemonize
+	sudo -E -u "$(id -un)" qemu-system-x86_64 -name vm -serial unix:/nowhere/serial,server=on,wait=off -daemonize
 	chmod g+w /nowhere/serial
 END
 starts function '-m 128 -display none' <<-'END'
@@ -124,22 +124,32 @@ END
 starts behind '-name behind -m 64' <<-'END'
 	cmd="qemu-system-x86_64 -name behind"
 	cmd+=" -m 64"
-	tmux new-session -d -s vm "exec sudo -u root $cmd"
+	tmux new-session -d -s vm "exec sudo -u $(id -un) $cmd"
 	tmux has-session -t vm && screen -S other -X quit
 END
 starts daemon '-name daemon' <<-'END'
 	start-stop-daemon --start --background --make-pidfile --pidfile /run/vm.pid --exec /usr/bin/env -- systemd-run --unit vm qemu-system-x86_64 -name daemon
 END
 starts screen '-name screen' <<-'END'
-	screen -dmS vm su - root -c 'qemu-system-x86_64 -name screen'
+	screen -dmS vm su - "$(id -un)" -c 'qemu-system-x86_64 -name screen'
 END
-starts bounds '-m 1048576 -smp 10' <<-'END'
+starts bounds '-m 1048576 -smp 60' <<-'END'
 	qemu-system-x86_64 -m "$(ulimit -v)" -smp "$(ulimit -t)"
 END
 starts elsewhere '-name opt' <<-END
 	D=$DIR/opt
 	"\$D/bin/qemu-system-x86_64" -name opt
 END
+if [[ $EUID -eq 0 ]]; then
+	RUN=$(mktemp -d /run/vmferry-test-XXXXXX)
+	at_exit "rm -rf $RUN"
+	touch "$RUN/data.qcow2"
+	starts run "-m 64 $RUN/data.qcow2" <<-END
+		[ -f $RUN/data.qcow2 ] && more=$RUN/data.qcow2
+		[ -e /run/.vmferry/missing ] && more=nothing
+		qemu-system-x86_64 -m 64 \$more
+	END
+fi
 if [[ -x /usr/bin/swtpm ]]; then
 	printf '#!/bin/sh\n/usr/bin/swtpm socket --tpm2 --tpmstate dir=tpm &\nexec qemu-system-x86_64 -name tpm\n' >"$DIR/tpm.sh"
 	chmod +x "$DIR/tpm.sh"
@@ -151,6 +161,43 @@ assert_eq "$(record "$DIR/vm.sh" start web | tail -n +7 | paste -sd' ')" '-name 
 assert_eq "$(record /bin/sh -c "$DIR/vm.sh start web" | tail -n +7 | paste -sd' ')" '-name web' "words of one that a shell runs"
 printf 'cd "$(dirname "$0")" && qemu-system-x86_64 -name %s' beside >"$DIR/no-program.sh"
 assert_eq "$(record "$DIR/no-program.sh" | sed -n 3p)" "$DIR" "directory of a script that is not executable"
+
+# --- another user's ------------------------------------------------------------------------
+
+# Programs that run the guest as another user run nothing: that user's files are not to be run, or believed, with this user's rights.
+printf '#!/bin/sh\nqemu-system-x86_64 -name "$(cat /etc/hostname)"\n' >"$DIR/other.sh"
+chmod +x "$DIR/other.sh"
+OTHER=nobody
+[[ $EUID -ne 65534 ]] || OTHER=root
+while read -r line; do
+	printf '#!/bin/sh\n%s\n' "${line//VM/$DIR/other.sh}" >"$DIR/as.sh"
+	chmod +x "$DIR/as.sh"
+	got=$(record "$DIR/as.sh" | paste -sd' ')
+	[[ $got == "vmferry-note user "*" $OTHER $DIR/other.sh" || $got == "vmferry-note user "*" $OTHER /bin/sh -c $DIR/other.sh" ]] || fail "$line is taken so: $got"
+done <<-END
+	exec sudo -u $OTHER VM
+	sudo -En --user=$OTHER VM
+	sudo user=me A=b -nu $OTHER VM
+	doas -u $OTHER VM
+	su $OTHER -c VM
+	su -c VM - $OTHER
+	runuser -u $OTHER -- VM
+	runuser - $OTHER -c VM
+	setpriv --reuid $OTHER --clear-groups VM
+	gosu $OTHER:nogroup VM
+	chpst -u :$OTHER:nogroup VM
+	systemd-run --unit vm --uid $OTHER VM
+	systemd-run -p User=$OTHER VM
+	start-stop-daemon -S -bmc $OTHER -p /run/vm.pid -x VM
+	start-stop-daemon --start --chuid=$OTHER:nogroup --exec VM
+	daemonize -u $OTHER -c / VM
+	screen -dmS vm tmux new-session -d -s vm "sudo -u $OTHER VM"
+END
+starts prepared '-name mine' <<-END
+	sudo -u $OTHER ip tuntap add dev tap99 mode tap
+	echo 1 | sudo -u $OTHER tee /proc/sys/net/ipv4/ip_forward
+	qemu-system-x86_64 -name mine
+END
 
 # --- as an ordinary user, who has namespaces only with one of users --------------------------
 
@@ -181,6 +228,16 @@ refused() { # SCRIPT WORDS
 
 printf '#!/bin/sh\nfor i in 1 2; do qemu-system-x86_64 -name vm$i -m 64; done\n' >"$DIR/two.sh"
 refused "$DIR/two.sh" 'starts 2 QEMUs'
+printf '#!/bin/sh\nsudo -u %s qemu-system-x86_64 -name vm -m 64\n' "$OTHER" >"$DIR/other-user.sh"
+refused "$DIR/other-user.sh" "as the user $OTHER, and so perhaps QEMU: qemu-system-x86_64 -name vm"
+printf '#!/bin/sh\nqemu-system-x86_64 -name vm -m 64 & sleep 1\necho device_add | socat - UNIX:mon\n' >"$DIR/speaks.sh"
+refused "$DIR/speaks.sh" 'speaks to a monitor, or to another socket, which may change the guest that it starts: socat - UNIX:mon'
+printf '#!/bin/bash\nqemu-system-x86_64 -name vm -m 64 &\n(read x <%s/fifo; qemu-system-x86_64 -name other) &\n' "$DIR" >"$DIR/waits.sh"
+refused "$DIR/waits.sh" 'so it may start more than was seen'
+printf '#!/bin/sh\nqemu-system-x86_64 -name vm -m 64 &\nkill -KILL $$\n' >"$DIR/killed.sh"
+refused "$DIR/killed.sh" 'so it may start more than was seen'
+printf '#!/bin/sh\nBR=$(ip -o route get 1.1.1.1)\nqemu-system-x86_64 -name vm -m 64 -drive file=/nowhere$BR\n' >"$DIR/asks.sh"
+assert_eq "$(record "$DIR/asks.sh" | head -n 5 | paste -sd' ')" 'vmferry-note asked ip  -o route get 1.1.1.1' "what has no answer"
 printf '#!/bin/sh\nif false; then qemu-system-x86_64 -name vm; fi\n' >"$DIR/none.sh"
 refused "$DIR/none.sh" 'started no QEMU'
 chmod go+w "$DIR/none.sh"

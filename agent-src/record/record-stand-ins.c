@@ -1,0 +1,276 @@
+/* record-stand-ins.c: the text of the programs that a recorded script finds in place of its host's; see record-private.h. */
+#include "record-private.h"
+#include "record.h"
+#include "util.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* note KIND USER WORD…: writes a record */
+#define NOTE                                                                                                                               \
+	"note() {\n" RECORD_FIND_PIPE "k=$1 by=$2\nshift 2\nprintf '%s\\0' " RECORD_NOTE " \"$k\" \"${0##*/}\" \"$by\" \"$*\" >&$f\n}\n"
+
+/* ---- programs that do nothing ---- */
+
+#define RULES  "-A | -I | -D | -N | -P | -F | -X | -R | -Z | -E | --append | --insert | --delete | --new-chain | --policy | --flush"
+#define ALWAYS "''" /* what no script says */
+
+/* Programs that prepare a host for a guest, or come after it, and the words with which they only do that; others ask something. NULL: none asks. */
+static const struct {
+	const char *name, *acts;
+} nothing_s[] = {
+	{"ip", "add | del | delete | set | change | replace | append | flush | up | down | save | restore | exec | -b | -batch"},
+	{"brctl", "addbr | delbr | addif | delif | set* | stp"},
+	{"ifconfig", "up | down | netmask | add | del | mtu | promisc | [0-9]*"},
+	{"tunctl", "-t | -d"},
+	{"ovs-vsctl", "add-* | del-* | set | clear | remove | set-*"},
+	{"iptables", RULES},
+	{"ip6tables", RULES},
+	{"nft", "add | delete | flush | insert | create | replace | destroy | reset | -f"},
+	{"tc", "add | del | delete | change | replace | flush"},
+	{"ethtool", "-K | -s | -A | -C | -G | -L | --change | --offload | --features"},
+	{"nmcli", "add | del | delete | up | down | modify | set | connect | disconnect | reload | on | off"},
+	{"sysctl", "-w | --write | -p | --load | --system | *=*"},
+	{"systemctl",
+	 "start | stop | restart | try-restart | reload | reload-or-restart | enable | disable | mask | unmask | daemon-reload | kill | "
+	 "reset-failed | set-property | isolate | set-environment | import-environment"},
+	{"udevadm", "trigger | settle | control"},
+	{"driverctl", "set-override | unset-override | load-override"},
+	{"cpupower", "frequency-set | idle-set | set"},
+	{"xrandr", "--output | --auto | --mode | --addmode | --newmode | --fb"},
+	{"modprobe", ALWAYS},
+	{"mount", ALWAYS},
+	{"rmmod", NULL},
+	{"chmod", NULL},
+	{"chown", NULL},
+	{"chgrp", NULL},
+	{"setfacl", NULL},
+	{"mkdir", NULL},
+	{"mkfifo", NULL},
+	{"rm", NULL},
+	{"mv", NULL},
+	{"cp", NULL},
+	{"ln", NULL},
+	{"touch", NULL},
+	{"install", NULL},
+	{"rsync", NULL},
+	{"sleep", NULL},
+	{"wait", NULL},
+	{"virtiofsd", NULL},
+	{"umount", NULL},
+	{"sync", NULL},
+	{"kill", NULL},
+	{"pkill", NULL},
+	{"killall", NULL},
+	{"xdg-open", NULL},
+	{"vncviewer", NULL},
+	{"gvncviewer", NULL},
+	{"remote-viewer", NULL},
+	{"spicy", NULL},
+	{"logger", NULL},
+	{"notify-send", NULL},
+	{"wmctrl", NULL},
+	{"swtpm_setup", NULL},
+	{"dnsmasq", NULL},
+	{"smbd", NULL},
+};
+
+static char *text_of_nothing(const char *acts)
+{
+	return acts ? xasprintf("%sfor w; do case $w in %s) exit 0 ;; esac; done\nnote " RECORD_ASKED " '' \"$@\"\nexit 0\n", NOTE, acts)
+		    : xstrdup("exit 0\n");
+}
+
+/* ---- programs that run another one, behind options of their own ---- */
+
+/* " ip brctl … " */
+static char *names_of_nothing(void)
+{
+	char *out = xstrdup(" ");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(nothing_s); i++) {
+		AUTO_FREE char *before = out;
+
+		out = xasprintf("%s%s ", before, nothing_s[i].name);
+	}
+	return out;
+}
+
+/*
+ * Runs the words as user. As another user than this one it runs nothing that could be QEMU, or start it: files of that user would be run with this user's
+ * rights, and believed. Programs that only prepare the host do nothing in any case.
+ */
+static char *text_of_run(void)
+{
+	AUTO_FREE char *names = names_of_nothing();
+
+	return xasprintf(
+		"[ $# -gt 0 ] || exit 0\n"
+		"u=${user#:}; u=${u#\\#}; u=${u%%%%:*}; me=$(id -u)\n"
+		"[ -z \"$u\" ] || [ \"$u\" = \"$me\" ] || { [ \"$me\" ] && [ \"$(id -u -- \"$u\" 2>/dev/null)\" = \"$me\" ]; } || {\n"
+		"n=${1##*/}\n"
+		"case '%s' in *\" $n \"*) shift; exec " RECORD_DIR "/\"$n\" \"$@\" ;; esac\n"
+		"case $n in true | echo) exit 0 ;; tee) exec /bin/cat >/dev/null ;; esac\n"
+		"note " RECORD_USER " \"$u\" \"$@\"\nexit 0\n}\n"
+		"exec \"$@\"\n",
+		names);
+}
+
+#define ENVIRONMENT "case ${v%%=*} in *[!A-Za-z0-9_]* | '' | [0-9]*) ;; *) export \"$v\" ;; esac"
+/* The variables that sudo is given behind its options, and before others. */
+#define VARIABLES "case ${1-} in [A-Za-z_]*=*) v=$1; as=$user; " ENVIRONMENT "; user=$as; shift; continue ;; esac\n"
+
+/*
+ * Options of theirs with values: letters, as getopts(1) has them, and longs; users: those whose value is the user that it runs the program as, dirs: the directory,
+ * user: without such an option (NULL: this one); each: what is done with each option $o and its value $v, and then: with the words behind.
+ */
+static const struct {
+	const char *name, *letters, *longs, *users, *dirs, *user, *each, *then;
+} wrappers[] = {
+	{.name = "sudo",
+	 .letters = "u:g:C:h:D:R:T:p:r:t:U:is",
+	 .longs = "user group close-from host chdir chroot command-timeout prompt role type other-user",
+	 .users = "u user",
+	 .dirs = "D chdir",
+	 .user = "root",
+	 .each = "case $o in i | s | login | shell) by_shell=1 ;; esac\n",
+	 .then = VARIABLES "[ $# -gt 0 ] || [ -z \"$by_shell\" ] || set -- /bin/sh\n"},
+	{.name = "doas",
+	 .letters = "u:C:s",
+	 .users = "u",
+	 .user = "root",
+	 .each = "case $o in s) by_shell=1 ;; esac\n",
+	 .then = "[ $# -gt 0 ] || [ -z \"$by_shell\" ] || set -- /bin/sh\n"},
+	{.name = "pkexec", .letters = "u:", .longs = "user", .users = "u user", .user = "root"},
+	{.name = "setpriv",
+	 .longs = "reuid ruid euid regid rgid egid groups inh-caps ambient-caps bounding-set securebits pdeathsig selinux-label "
+		  "apparmor-profile",
+	 .users = "reuid ruid euid"},
+	{.name = "chrt", .letters = "T:P:D:", .longs = "sched-runtime sched-period sched-deadline", .then = "shift\n"},
+	{.name = "cgexec", .letters = "g:"},
+	{.name = "gosu", .then = "user=${1-}; shift\n"},
+	{.name = "su-exec", .then = "user=${1-}; shift\n"},
+	{.name = "chpst", .letters = "u:U:b:e:d:n:l:L:m:o:p:f:c:t:/:", .users = "u"},
+	{.name = "systemd-run",
+	 .letters = "p:u:E:H:M:",
+	 .longs =
+		 "unit slice property description uid gid nice working-directory setenv service-type host machine on-active on-boot on-startup "
+		 "on-calendar timer-property path-property socket-property",
+	 .users = "uid",
+	 .dirs = "working-directory",
+	 .each = "case $o,$v in p,User=* | property,User=*) user=${v#*=} ;; p,DynamicUser=[1yto]* | property,DynamicUser=[1yto]*) user='of its own' ;; "
+		 "p,WorkingDirectory=/* | property,WorkingDirectory=/*) cd \"${v#*=}\" ;; "
+		 "E,*=* | setenv,*=*) as=$user; " ENVIRONMENT "; user=$as ;; esac\n"},
+	{.name = "systemd-inhibit", .longs = "what who why mode"},
+	{.name = "daemonize", .letters = "p:l:o:e:c:u:E:", .users = "u", .dirs = "c"},
+	{.name = "dtach", .letters = "n:c:A:e:r:"},
+	{.name = "abduco", .letters = "n:c:A:e:"},
+	{.name = "dbus-run-session", .longs = "config-file dbus-daemon"},
+	{.name = "xvfb-run", .letters = "n:s:e:f:p:w:", .longs = "server-num server-args error-file auth-file xauth-protocol wait"},
+	{.name = "strace", .letters = "o:e:s:E:u:P:O:S:a:b:I:X:p:", .users = "u"},
+	{.name = "screen", .letters = "S:t:c:e:h:p:s:T:"},
+	{.name = "start-stop-daemon",
+	 .letters = "x:a:p:u:n:g:c:r:d:N:P:I:k:R:O:KT",
+	 .longs = "exec startas pidfile user name group chuid chroot chdir nicelevel procsched iosched umask retry output pid ppid",
+	 .users = "c chuid",
+	 .dirs = "d chdir",
+	 .each = "case $o in K | stop | T | status) exit 0 ;; x | exec) [ \"$program\" ] || program=$v ;; a | startas) program=$v ;; esac\n",
+	 .then = "[ \"$program\" ] || exit 0\nset -- \"$program\" \"$@\"\n"},
+};
+
+static char *text_of_wrapper(size_t i)
+{
+	AUTO_FREE char *run = text_of_run();
+
+	return xasprintf(
+		"%suser=%s by_shell= program=\n"
+		"while :; do OPTIND=1\n"
+		"while getopts ':%s-:' o; do v=${OPTARG-}\n"
+		"case $o in -) o=${v%%%%=*}\n"
+		"case $v in *=*) v=${v#*=} ;; *) v=; case ' %s ' in *\" $o \"*) eval \"v=\\${$OPTIND-}\"; OPTIND=$((OPTIND + 1)) ;; esac ;; esac ;; esac\n"
+		"case ' %s ' in *\" $o \"*) user=$v ;; esac\n"
+		"case ' %s ' in *\" $o \"*) cd \"$v\" ;; esac\n"
+		"%sdone\nshift $((OPTIND - 1))\n%sbreak\ndone\n%s",
+		NOTE, wrappers[i].user ?: "", wrappers[i].letters ?: "", wrappers[i].longs ?: "", wrappers[i].users ?: "",
+		wrappers[i].dirs ?: "", wrappers[i].each ?: "", wrappers[i].then ?: "", run);
+}
+
+/* ---- others ---- */
+
+/* Has its program as text for a shell, behind -c, or for that shell on standard input, or, runuser, as words behind -u USER. */
+static const char by_user[] =
+	NOTE "user=root text= has= by= named=\n"
+	     "while [ $# -gt 0 ]; do case $1 in --) shift; break ;;\n"
+	     "--command=* | --session-command=*) text=${1#*=} has=1; shift ;; --user=*) user=${1#*=} by=1; shift ;;\n"
+	     "--command | --session-command) text=${2-} has=1; shift 2 ;; --user) user=${2-} by=1; shift 2 ;;\n"
+	     "--group | --supp-group | --shell | --whitelist-environment) shift 2 ;; --*) shift ;;\n"
+	     "-u?*) user=${1#-u} by=1; shift ;; -c?*) text=${1#-c} has=1; shift ;;\n"
+	     "-*c) text=${2-} has=1; shift 2 ;; -*u) user=${2-} by=1; shift 2 ;; -*[gGswT]) shift 2 ;; -*) shift ;;\n"
+	     "*) [ \"$by$named\" ] && break; user=$1 named=1; shift ;; esac; done\n"
+	     "[ \"$by$named\" ] || [ $# -eq 0 ] || { user=$1; shift; }\n"
+	     "[ \"$by\" ] || if [ \"$has\" ]; then set -- /bin/sh -c \"$text\" \"$@\"; else set -- /bin/sh \"$@\"; fi\n";
+
+/* The listener may be the script's QEMU, which then has a disk more. */
+#define SPEAKS NOTE "note " RECORD_SPOKE " '' \"$@\"\nexit 0\n"
+#define NETCAT NOTE "k=" RECORD_SPOKE "\nfor w; do case $w in -z | -*z) k=" RECORD_ASKED " ;; esac; done\nnote $k '' \"$@\"\nexit 0\n"
+
+static const struct {
+	const char *name, *text;
+} others[] = {
+	{"socat", SPEAKS},
+	{"telnet", SPEAKS},
+	{"qmp-shell", SPEAKS},
+	{"qmp", SPEAKS},
+	{"nc", NETCAT},
+	{"nc.openbsd", NETCAT},
+	{"nc.traditional", NETCAT},
+	{"ncat", NETCAT},
+	{"netcat", NETCAT},
+	{"virsh", NOTE "k=" RECORD_ASKED
+		       "\nfor w; do case $w in qemu-* | attach-* | detach-* | update-device | blockcopy | setmem) k=" RECORD_SPOKE " ;;\n"
+		       "start | net-start | net-autostart | pool-start | nodedev-*) exit 0 ;; esac; done\nnote $k '' \"$@\"\nexit 0\n"},
+	{"script",
+	 "while [ $# -gt 0 ]; do case $1 in -*c | --command) exec /bin/sh -c \"$2\" ;; --command=*) exec /bin/sh -c \"${1#*=}\" ;;\n"
+	 "*) shift ;; esac; done\n"},
+	{"gdb",
+	 "while [ $# -gt 0 ] && [ \"$1\" != --args ] && [ \"$1\" != -args ]; do shift; done\nshift\n[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"},
+	{"tmux",
+	 "while :; do case $1 in -L | -S | -f) shift 2 ;; -*) shift ;; *) break ;; esac; done\n"
+	 "case $1 in new | new-session | neww | new-window | splitw | split-window | send | send-keys) shift ;; *) exit 0 ;; esac\n"
+	 "while :; do case $1 in -s | -n | -c | -t | -x | -y | -e | -F | -f | -l | -p) shift 2 ;; --) shift; break ;; -* | *=*) shift ;; *) break ;; esac; done\n"
+	 "case $#,${2-} in 0,) exit 0 ;; 1, | *,Enter | *,C-m) exec /bin/sh -c \"$1\" ;; esac\n[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"},
+	{"qemu-img", "case $1 in create | convert | resize | commit | rebase | amend | snapshot | dd | check) exit 0 ;; esac\n"
+		     "PATH=${PATH#" RECORD_DIR ":} exec qemu-img \"$@\"\n"},
+};
+
+static const char *const by_users[] = {"su", "runuser"};
+
+const char *stand_in_name(size_t i)
+{
+	if (i < ARRAY_LEN(nothing_s))
+		return nothing_s[i].name;
+	i -= ARRAY_LEN(nothing_s);
+	if (i < ARRAY_LEN(wrappers))
+		return wrappers[i].name;
+	i -= ARRAY_LEN(wrappers);
+	if (i < ARRAY_LEN(by_users))
+		return by_users[i];
+	i -= ARRAY_LEN(by_users);
+	return i < ARRAY_LEN(others) ? others[i].name : NULL;
+}
+
+char *stand_in_text(size_t i)
+{
+	AUTO_FREE char *run = text_of_run();
+
+	if (i < ARRAY_LEN(nothing_s))
+		return text_of_nothing(nothing_s[i].acts);
+	i -= ARRAY_LEN(nothing_s);
+	if (i < ARRAY_LEN(wrappers))
+		return text_of_wrapper(i);
+	i -= ARRAY_LEN(wrappers);
+	if (i < ARRAY_LEN(by_users))
+		return xasprintf("%s%s", by_user, run);
+	return xstrdup(others[i - ARRAY_LEN(by_users)].text);
+}
