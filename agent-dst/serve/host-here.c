@@ -212,7 +212,7 @@ static json_t *replicas_here(const char *state_dir)
 
 		if (json_text(note, "guest") && json_text(note, "dir")) { /* where there is none any more nothing can be told of it */
 			one = points_read(&p, json_text(note, "dir"), &why_not) ? json_pack("{s:s}", "error", why_not.msg)
-										: points_told(&p);
+										: points_told(&p, state_dir);
 			json_object_set(one, "guest", json_object_get(note, "guest"));
 			json_array_append_new(out, one);
 		}

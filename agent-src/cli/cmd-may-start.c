@@ -132,6 +132,7 @@ static int ask_replica(const struct newest_question *q, const char *name, char *
 	AUTO_FREE char *taken = NULL;
 	struct replica_conf c;
 	struct err why;
+	bool settled;
 	int r;
 
 	replica_conf_init(&c);
@@ -141,11 +142,11 @@ static int ask_replica(const struct newest_question *q, const char *name, char *
 		replica_conf_fini(&c);
 		return 0;
 	}
-	if (!r && !replica_ask(&c, name, &taken, &why)) {
-		if (taken) {
+	if (!r && !replica_ask(&c, name, &taken, &settled, &why)) {
+		if (taken && settled)
 			note_replaced(q, name);
-			r = err_set(e, EBUSY, "%s, and what lies here is the old copy", taken);
-		}
+		if (taken)
+			r = err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "");
 	} else if (!r && !strcmp(c.start_alone, "yes")) {
 		*alone = xasprintf("whether it was taken over at %s could not be asked: %s", c.to, why.msg);
 	} else if (!r) {

@@ -506,10 +506,12 @@ int points_remove_all(struct points *p, struct err *e)
 	return r;
 }
 
-json_t *points_told(const struct points *p)
+json_t *points_told(const struct points *p, const char *state_dir)
 {
 	const json_t *run = json_object_get(p->replica, "run");
+	AUTO_FREE char *journal = xasprintf("%s/%s-dst.journal", state_dir, json_text(run, "attempt") ?: "");
 
-	return json_pack("{s:O*,s:O*,s:b,s:O*}", "pair", json_object_get(p->replica, "pair"), "term", json_object_get(p->replica, "term"),
-			 "taken_over", run || points_are_over(p), "taken_over_at", json_object_get(run, "at"));
+	return json_pack("{s:O*,s:O*,s:b,s:O*,s:b}", "pair", json_object_get(p->replica, "pair"), "term",
+			 json_object_get(p->replica, "term"), "taken_over", run || points_are_over(p), "taken_over_at",
+			 json_object_get(run, "at"), "unsettled", json_text(run, "attempt") && !access(journal, F_OK));
 }

@@ -65,8 +65,9 @@ char *points_path(const struct points *p, const char *slot, const char *file);
 /* Disk i of a point; borrowed. NULL: it has no more. */
 const json_t *point_disk(const struct point *pt, size_t i);
 
-/* What another host is told of it: {"pair", "term", "taken_over", "taken_over_at"}; a new reference. */
-json_t *points_told(const struct points *p);
+/* What another host is told of it: {"pair", "term", "taken_over", "taken_over_at", "unsettled"}; a new reference. unsettled: the guest was to come here as it
+ * ran, and the journal of that in state_dir is not over. */
+json_t *points_told(const struct points *p, const char *state_dir);
 
 /* Malloc'ed: the directory in which the point of that number is made by that attempt; not there yet. */
 char *points_draft(const struct points *p, uint64_t number, const char *attempt);

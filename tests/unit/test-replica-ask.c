@@ -62,10 +62,11 @@ static int teardown(void **state)
 static char *told(const char *store)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
+	bool settled;
 	char *taken;
 
 	put("vm1.replica/replica.json", store);
-	if (replica_ask(&c, "vm1", &taken, &e))
+	if (replica_ask(&c, "vm1", &taken, &settled, &e))
 		return NULL;
 	return taken ?: xstrdup("");
 }
@@ -86,6 +87,10 @@ static void guest_was_taken_over_or_not(void **state)
 	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"run\": {\"at\": \"2026-11-29 14:05:10\"}}",
 	     "it was taken over at local in term 3, at 2026-11-29 14:05:10");
 	says("{\"pair\": \"" PAIR "\", \"term\": 2, \"over\": true}", "it was taken over at local in term 2");
+	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"run\": {\"attempt\": \"12\"}}", "it was taken over at local in term 3");
+	put("12-dst.journal", "");
+	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"run\": {\"attempt\": \"12\"}}",
+	     "a move of it to local, where its replica is, is not over: vmferry recover");
 	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}", "");
 }
 
@@ -93,14 +98,15 @@ static void what_cannot_be_read_is_no_answer(void **state)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
 	AUTO_FREE char *store = xasprintf("%s/vm1.replica/replica.json", dir);
+	bool settled;
 	char *taken;
 
 	(void)state;
 	assert_null(told("{"));
 	assert_null(told("{\"pair\": \"" PAIR "\"}"));
 	assert_int_equal(remove(store), 0); /* its file system is not mounted, perhaps */
-	assert_true(replica_ask(&c, "vm1", &taken, &e) < 0);
-	assert_int_equal(replica_ask(&c, "vm2", &taken, &e), 0); /* none was ever here */
+	assert_true(replica_ask(&c, "vm1", &taken, &settled, &e) < 0);
+	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), 0); /* none was ever here */
 	assert_null(taken);
 }
 
