@@ -276,22 +276,38 @@ static void end_unheld(void *ctx)
 		process_end(q->pid, q->start_time, HOLD_MS, &ignored);
 }
 
-/* libvirt may hear a moment later that its QEMU has been resumed. Where the kernel says that the guest has not run, it need not be waited for. */
+static int resumed_by_somebody(struct err *e)
+{
+	return err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else (virsh resume) before it was handed over");
+}
+
+static int check_stands(struct domain *d, struct err *e)
+{
+	enum lv_state state;
+	int r = state_of(d, &state, NULL, e);
+
+	return r ? r : state != LV_PAUSED || conductor_has_qmp(&d->part.a->con, "RESUME") ? resumed_by_somebody(e) : 0;
+}
+
+/* libvirt may hear a moment later that its QEMU has been resumed. Where the kernel says that the guest has not run, that need not be waited for, and where it
+ * says that it has, whoever that was is named as far as libvirt hears of it. */
 static int hold(struct domain *d, struct err *e)
 {
 	const struct qemu_proc *q = &d->target->qemu;
-	enum lv_state state;
-	int i, r = process_hold(q->pid, q->start_time, HOLD_MS, e), looks = vcpu_stood_since(q->pid, &d->stood) ? 1 : 2;
+	int i, r = process_hold(q->pid, q->start_time, HOLD_MS, e);
+	enum vcpu_since since = vcpu_since(q->pid, &d->stood);
+	uint64_t until = now_ns() + VCPU_HEAR_MS * 1000000ULL;
+	int looks = since == VCPU_STOOD ? 1 : 2;
 
-	for (i = 0; i < looks && !r; i++) {
+	for (i = 0; !r && (i < looks || (since == VCPU_RAN && now_ns() < until)); i++) {
 		if (i)
 			poll(NULL, 0, LOOK_PAUSE_MS);
-		r = state_of(d, &state, NULL, e);
-		if (!r && (state != LV_PAUSED || conductor_has_qmp(&d->part.a->con, "RESUME")))
-			r = err_set(e, ECANCELED,
-				    "the guest was resumed at the destination by somebody else (virsh resume) before it was handed over");
+		r = check_stands(d, e);
 	}
-	return r;
+	return !r && since == VCPU_RAN ? err_set(e, ECANCELED,
+						 "the guest's processors have run at the destination before it was handed over, though libvirt there "
+						 "says that it is paused")
+				       : r;
 }
 
 static int finish(struct domain *d, struct err *e)
@@ -316,7 +332,7 @@ int domain_finish(struct domain *d, struct err *e)
 	struct err ignored;
 	int r = domain_watch(d, e);
 
-	d->stood = vcpu_time_of(d->target->qemu.pid);
+	vcpu_time_of(d->target->qemu.pid, &d->stood);
 	r = r ? r : finish(d, e);
 	r = r ? r : hold(d, e);
 	if (r) {
@@ -349,7 +365,6 @@ static bool is_refusal(const struct domain *d, int r)
 /* Only a clear refusal, each time, of a guest that stands and was never resumed counts as "never ran". */
 static int never_ran(struct domain *d, const struct err *why, enum handoff_event *out, struct err *e)
 {
-	d->stood = (struct vcpu_time){.threads = 0};
 	if (hold(d, e))
 		return cannot_tell(e);
 	*e = *why;
@@ -369,6 +384,9 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	if (!qemu_is_alive(q->pid, q->start_time))
 		return 0;
 	*out = EV_CONT_OK;
+	d->stood.threads = 0;
+	if (process_is_held(q->pid, q->start_time)) /* so that it cannot have run before */
+		vcpu_time_of(q->pid, &d->stood);
 	kill(q->pid, SIGCONT);
 	if (target_is_paused(d->target))
 		return 0;

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STOPPING_NS 300000 /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
+#define STOPPING_NS 50000 /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
 
 /* "CPU 3/KVM"; with TCG's single thread "ALL CPUs/TCG". */
 static bool is_vcpu(const char *comm)
@@ -42,33 +42,59 @@ static bool add_thread(struct vcpu_time *t, pid_t pid, const char *thread)
 	if (!read_line(line, pid, thread, "schedstat"))
 		return false;
 	ns = strtoull(line, &end, 10);
-	if (end == line || *end != ' ' || !ns) /* this kernel does not count */
+	if (end == line || *end != ' ' || !ns || t->threads == VCPUS_MAX) /* this kernel does not count */
 		return false;
-	t->threads++;
-	t->ns += ns;
+	t->each[t->threads].tid = (pid_t)atoi(thread);
+	t->each[t->threads++].ns = ns;
 	return true;
 }
 
-struct vcpu_time vcpu_time_of(pid_t pid)
+void vcpu_time_of(pid_t pid, struct vcpu_time *out)
 {
-	struct vcpu_time t = {.threads = 0};
 	char path[32];
 	struct dirent *one;
 	bool ok = true;
 	DIR *d;
 
+	out->threads = 0;
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	d = opendir(path);
 	while (d && ok && (one = readdir(d)))
-		ok = one->d_name[0] == '.' || add_thread(&t, pid, one->d_name);
+		ok = one->d_name[0] == '.' || add_thread(out, pid, one->d_name);
 	if (d)
 		closedir(d);
-	return ok ? t : (struct vcpu_time){.threads = 0};
+	if (!ok)
+		out->threads = 0;
 }
 
-bool vcpu_stood_since(pid_t pid, const struct vcpu_time *then)
+/* Of the thread at that place then, since then; UINT64_MAX: it is another, or its time went back. */
+static uint64_t taken_by(const struct vcpu_time *now, const struct vcpu_time *then, unsigned i)
 {
-	struct vcpu_time now = then->threads ? vcpu_time_of(pid) : *then;
+	unsigned k;
 
-	return now.threads && now.threads == then->threads && now.ns >= then->ns && now.ns - then->ns <= STOPPING_NS;
+	for (k = 0; k < now->threads && now->each[k].tid != then->each[i].tid; k++)
+		;
+	return k < now->threads && now->each[k].ns >= then->each[i].ns ? now->each[k].ns - then->each[i].ns : UINT64_MAX;
+}
+
+enum vcpu_since vcpu_since(pid_t pid, const struct vcpu_time *then)
+{
+	enum vcpu_since since = VCPU_STOOD;
+	struct vcpu_time now;
+	unsigned i;
+
+	now.threads = 0;
+	if (then->threads)
+		vcpu_time_of(pid, &now);
+	if (!now.threads || now.threads != then->threads)
+		return VCPU_UNKNOWN;
+	for (i = 0; i < now.threads; i++) {
+		uint64_t taken = taken_by(&now, then, i);
+
+		if (taken == UINT64_MAX)
+			return VCPU_UNKNOWN;
+		if (taken > STOPPING_NS)
+			since = VCPU_RAN;
+	}
+	return since;
 }

@@ -9,13 +9,25 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define VCPUS_MAX    1024
+#define VCPU_HEAR_MS 1000 /* libvirt's events, and what it says of its guests, have come 400 ms late */
+
 struct vcpu_time {
 	unsigned threads; /* 0: that cannot be told */
-	uint64_t ns;	  /* of all of them together */
+	struct {
+		pid_t tid;
+		uint64_t ns;
+	} each[VCPUS_MAX];
 };
 
-struct vcpu_time vcpu_time_of(pid_t pid);
-/* Since then the guest has not run: what its processors took is at most what stopping their process takes. False: it may have, or that cannot be told. */
-bool vcpu_stood_since(pid_t pid, const struct vcpu_time *then);
+enum vcpu_since {
+	VCPU_UNKNOWN,
+	VCPU_STOOD, /* each has taken at most what stopping its thread takes */
+	VCPU_RAN,
+};
+
+void vcpu_time_of(pid_t pid, struct vcpu_time *out);
+/* Whether the guest has run since then. */
+enum vcpu_since vcpu_since(pid_t pid, const struct vcpu_time *then);
 
 #endif

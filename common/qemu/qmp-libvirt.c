@@ -5,7 +5,7 @@
  * questions, of which several are under way. What somebody waits for goes ahead of questions that nobody waits for, as the guest may stand still meanwhile.
  * Its replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
  * of libvirt's about the guest, some time apart, before the last event counts as heard; one, if the kernel says that the guest's processors have not run
- * since it stood. libvirt tells nobody here of the end of a QEMU, so the process itself is watched.
+ * since it stood; and if it says that they have, the guest counts as resumed once libvirt has had the time to say so. libvirt tells nobody here of the end of a QEMU, so the process itself is watched.
  */
 #include "libvirt-monitor.h"
 #include "log.h"
@@ -41,7 +41,7 @@ struct by_libvirt {
 	pid_t pid;
 	int pidfd;
 	struct vcpu_time stood;
-	bool watching;
+	bool watching, resumed;
 	struct op ended;
 	struct timer gone;	/* some time after QEMU has ended: what it had said may still come */
 	struct question *first; /* those under way are before the others */
@@ -141,21 +141,42 @@ static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *tex
 	return r;
 }
 
+static bool has_ended(const struct by_libvirt *by)
+{
+	struct pollfd p = {.fd = by->pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+/* As far as libvirt has heard by now. What it refuses to tell counts as yes, of a QEMU that has not ended. */
+static bool is_resumed(struct by_libvirt *by)
+{
+	enum lv_state state = LV_NOSTATE;
+	struct err e;
+	int r = lv_state_of(by->v, &by->domain, &state, NULL, &e);
+
+	if (r)
+		log_info("%s", e.msg);
+	return r ? !has_ended(by) : state == LV_RUNNING || state == LV_BLOCKED;
+}
+
 static void drain(void *ctx)
 {
 	struct by_libvirt *by = ctx;
-	enum lv_state state = LV_NOSTATE;
+	enum vcpu_since since = vcpu_since(by->pid, &by->stood);
+	uint64_t until = now_ns() + VCPU_HEAR_MS * 1000000ULL;
+	int tries, looks = since == VCPU_STOOD ? 1 : 2;
+	bool resumed = false;
 	struct err e;
-	int tries, looks = vcpu_stood_since(by->pid, &by->stood) ? 1 : 2;
 
-	for (tries = 0; tries < looks; tries++) {
+	by->resumed = false;
+	for (tries = 0; !resumed && !by->resumed && (tries < looks || (since == VCPU_RAN && now_ns() < until)); tries++) {
 		if (tries)
 			poll(NULL, 0, DRAIN_PAUSE_MS);
-		if (lv_state_of(by->v, &by->domain, &state, NULL, &e))
-			log_info("%s", e.msg);
+		resumed = is_resumed(by);
+		loop_step(by->loop, 0, &e);
 	}
-	loop_step(by->loop, 0, &e);
-	if (state == LV_RUNNING) /* as libvirt has heard already */
+	if ((resumed || since == VCPU_RAN) && !by->resumed)
 		qmp_carried_event(by->q, "RESUME", NULL, 0);
 }
 
@@ -163,7 +184,7 @@ static void stands(void *ctx)
 {
 	struct by_libvirt *by = ctx;
 
-	by->stood = vcpu_time_of(by->pid);
+	vcpu_time_of(by->pid, &by->stood);
 }
 
 static void close_all(void *ctx)
@@ -199,7 +220,10 @@ static const struct qmp_carrier carrier = {send_command, drain, stands, close_al
 
 static void on_event(void *ctx, const char *name, const char *data, uint64_t realtime_ns)
 {
-	qmp_carried_event(((struct by_libvirt *)ctx)->q, name, data, realtime_ns);
+	struct by_libvirt *by = ctx;
+
+	by->resumed |= !strcmp(name, "RESUME");
+	qmp_carried_event(by->q, name, data, realtime_ns);
 }
 
 static void on_closed(void *ctx, const struct err *why)

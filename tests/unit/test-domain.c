@@ -11,7 +11,11 @@
 #include "../../agent-dst/parts/domain.h"
 #include "process.h"
 
+#include "vcpu-time.h"
+
 #include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include "../lib/played-libvirtd-home.h"
 
@@ -20,10 +24,21 @@ static struct target target;
 static struct domain d;
 static enum handoff_event what;
 
+#define VCPU "VMFERRY_TEST_VCPU" /* in the environment: its QEMU's only thread is a virtual processor, which runs for a moment when it is sent SIGUSR1 */
+#define RUNS_NS 200000
+
 static void nothing_fails(void *ctx, const struct err *why)
 {
 	(void)ctx;
 	fail_msg("%s", why->msg);
+}
+
+static uint64_t vcpu_ns(void)
+{
+	struct vcpu_time t;
+
+	vcpu_time_of(home.qemu, &t);
+	return t.threads ? t.each[0].ns : 0;
 }
 
 static int setup(void **state)
@@ -41,12 +56,20 @@ static int setup(void **state)
 	domain_restore(&d);
 	what = EV_QEMU_DEAD;
 	r = r ? r : process_start_time(home.qemu, &target.qemu.start_time);
+	while (!r && getenv(VCPU) && !vcpu_ns())
+		poll(NULL, 0, 1);
 	return r ? r : process_hold(home.qemu, target.qemu.start_time, PATIENCE_MS, &err);
+}
+
+static int setup_with_vcpu(void **state)
+{
+	return setenv(VCPU, "yes", 1) ? -1 : setup(state);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
+	unsetenv(VCPU);
 	d.part.ops->fini(&d.part);
 	json_decref(target.description);
 	conductor_fini(&attempt.con);
@@ -158,6 +181,50 @@ static void nor_is_it_untouched_if_it_was_resumed_and_stands_again(void **state)
 	assert_int_equal(what, EV_CONT_OK);
 }
 
+static void it_never_ran_if_its_processors_have_not(void **state)
+{
+	it_never_ran_if_libvirt_says_no_each_time(state);
+}
+
+/* libvirt, which says that it stands, may not have heard of it yet. */
+static void runs_for_a_moment(int32_t procedure)
+{
+	uint64_t before = vcpu_ns(), until = now_ns() + PATIENCE_MS * 1000000ULL;
+
+	if (procedure != LV_DOMAIN_RESUME || home.calls[procedure] != 3)
+		return;
+	kill(home.qemu, SIGUSR1);
+	while (vcpu_ns() - before < RUNS_NS && now_ns() < until)
+		;
+}
+
+static void one_whose_processors_ran_is_not_untouched(void **state)
+{
+	(void)state;
+	refuse(LV_DOMAIN_RESUME, HOME_INTERNAL, HOME_FOR_GOOD);
+	home.called = runs_for_a_moment;
+	assert_int_equal(domain_resume(&d, &what, &err), -EAGAIN);
+	assert_int_not_equal(what, EV_CONT_FAILED_NEVER_RAN);
+	assert_non_null(strstr(err.msg, "processors have run"));
+}
+
+/* The connection to libvirt's events says so long after libvirt was first asked. */
+static void hears_of_it_late(int32_t procedure)
+{
+	runs_for_a_moment(procedure);
+	if (procedure == LV_DOMAIN_GET_STATE && home.calls[procedure] == 8)
+		home.state = LV_RUNNING;
+}
+
+static void who_resumed_it_is_waited_for(void **state)
+{
+	(void)state;
+	refuse(LV_DOMAIN_RESUME, HOME_INTERNAL, HOME_FOR_GOOD);
+	home.called = hears_of_it_late;
+	assert_int_equal(domain_resume(&d, &what, &err), -EAGAIN);
+	assert_non_null(strstr(err.msg, "by somebody else (virsh resume)"));
+}
+
 static void ends_at_last_refusal(int32_t procedure)
 {
 	if (procedure == LV_DOMAIN_RESUME && home.calls[procedure] == 3)
@@ -204,6 +271,17 @@ static void qemu_that_has_ended_is_told(void **state)
 	assert_int_equal(what, EV_QEMU_DEAD);
 }
 
+static void runs(int signal)
+{
+	struct timespec now, from;
+
+	(void)signal;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	do
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	while ((now.tv_sec - from.tv_sec) * 1000000000L + now.tv_nsec - from.tv_nsec < RUNS_NS);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,9 +295,16 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(nor_is_it_untouched_if_it_was_resumed_and_stands_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_on_its_way_elsewhere_does_not_stand, setup, teardown),
 		cmocka_unit_test_setup_teardown(qemu_that_has_ended_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_never_ran_if_its_processors_have_not, setup_with_vcpu, teardown),
+		cmocka_unit_test_setup_teardown(one_whose_processors_ran_is_not_untouched, setup_with_vcpu, teardown),
+		cmocka_unit_test_setup_teardown(who_resumed_it_is_waited_for, setup_with_vcpu, teardown),
 	};
 
 	(void)argv;
+	if (argc > 1 && getenv(VCPU)) {
+		signal(SIGUSR1, runs);
+		prctl(PR_SET_NAME, "CPU 0/KVM");
+	}
 	home_main(argc);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,17 +1,22 @@
 /* test-qmp-libvirt.c: a struct qmp over a libvirtd that is played by a thread: the order of commands, and what is known of a QEMU that is held or ends. */
 #include "qmp-carrier.h"
+#include "vcpu-time.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../lib/played-libvirtd-thread.h"
 
+#define RUNS_NS	 200000 /* of CPU time: not much, and a guest could do something in it */
 #define SHORT_MS 100 /* for what must not happen, and would at once */
 
 enum { COMMAND = PLAYED_QEMU + LV_MONITOR_COMMAND };
@@ -60,15 +65,31 @@ static struct plan plan_answers(void)
 	return p;
 }
 
+static const char *vcpu = "worker"; /* what the QEMU's only thread is called */
+
+static void runs(int signal)
+{
+	struct timespec now, from;
+
+	(void)signal;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+	do
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	while ((now.tv_sec - from.tv_sec) * 1000000000L + now.tv_nsec - from.tv_nsec < RUNS_NS);
+}
+
 static struct qmp *opened(void)
 {
 	const struct lv_domain d = {.name = xstrdup(guest.name), .id = 1};
 	struct qmp *q = NULL;
 
 	qemu = fork();
-	if (!qemu)
+	if (!qemu) {
+		prctl(PR_SET_NAME, vcpu);
+		signal(SIGUSR1, runs);
 		for (;;)
 			pause();
+	}
 	memset(&heard, 0, sizeof(heard));
 	plan = plan_answers();
 	if (qmp_open_over(&q, loop, connected(), &d, qemu, &handlers, NULL, &err))
@@ -190,6 +211,79 @@ static void test_guest_that_libvirt_says_runs_was_resumed(void **state)
 	closed(q);
 }
 
+static void state_is(enum lv_state now)
+{
+	lv_writer_fini(&plan.body);
+	plan = plan_for(LV_DOMAIN_GET_STATE);
+	plan.own_body = true;
+	lv_write_u32(&plan.body, now);
+	lv_write_u32(&plan.body, 1);
+}
+
+static struct vcpu_time time_of_qemu(void)
+{
+	struct vcpu_time t;
+
+	vcpu_time_of(qemu, &t);
+	return t;
+}
+
+/* Its processors run for a moment, and stand. */
+static void run_qemu(void)
+{
+	uint64_t before = time_of_qemu().each[0].ns, until = now_ns() + PATIENCE_MS * 1000000ULL;
+
+	kill(qemu, SIGUSR1);
+	kill(qemu, SIGCONT);
+	while (time_of_qemu().each[0].ns - before < RUNS_NS && now_ns() < until)
+		;
+}
+
+/* libvirt may hear of it later than it is asked. */
+static void test_guest_whose_processors_ran_was_resumed(void **state)
+{
+	siginfo_t stopped;
+	struct qmp *q;
+
+	(void)state;
+	vcpu = "CPU 0/KVM";
+	q = opened();
+	while (!time_of_qemu().threads)
+		poll(NULL, 0, 1);
+	kill(qemu, SIGSTOP);
+	waitid(P_PID, (id_t)qemu, &stopped, WSTOPPED);
+	state_is(LV_PAUSED);
+	qmp_stands(q);
+	qmp_drain(q);
+	assert_int_equal(heard.resumes, 0);
+	run_qemu();
+	qmp_drain(q);
+	assert_int_equal(heard.resumes, 1);
+	closed(q);
+	vcpu = "worker";
+}
+
+static void test_guest_whose_state_is_not_told_may_have_been_resumed(void **state)
+{
+	struct qmp *q = opened();
+	siginfo_t ended;
+
+	(void)state;
+	state_is(LV_PAUSED);
+	plan.body.n = 0;
+	lv_write_u32(&plan.body, 1); /* virErrorNumber, and who says so */
+	lv_write_u32(&plan.body, 10);
+	lv_write_optional(&plan.body, "no");
+	plan.status = LV_ERROR;
+	qmp_drain(q);
+	assert_int_equal(heard.resumes, 1);
+	kill(qemu, SIGKILL);
+	waitid(P_PID, (id_t)qemu, &ended, WEXITED | WNOWAIT);
+	qmp_drain(q); /* it runs no more */
+	assert_int_equal(heard.resumes, 1);
+	closed(q);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +293,8 @@ int main(void)
 		cmocka_unit_test(test_what_is_waited_for_overtakes_questions),
 		cmocka_unit_test(test_end_of_qemu_is_the_connections),
 		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
+		cmocka_unit_test(test_guest_whose_processors_ran_was_resumed),
+		cmocka_unit_test(test_guest_whose_state_is_not_told_may_have_been_resumed),
 	};
 	int r;
 

@@ -18,9 +18,10 @@
 #include <cmocka.h>
 
 #define PATIENCE_MS 10000
-#define RUNS_NS	    5000000 /* of CPU time, in which a guest could do much */
+#define RUNS_NS	    200000 /* of CPU time: not much, and a guest could do something in it */
 
 static pid_t pid;
+static struct vcpu_time then;
 
 static void runs(int signal)
 {
@@ -74,14 +75,14 @@ static char state_now(void)
 }
 
 /* The time of a process that sleeps grows no more. */
-static struct vcpu_time settled(void)
+static void settle(void)
 {
 	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
 
 	while (state_now() != 'S' && now_ns() < until)
 		sched_yield();
 	assert_int_equal(state_now(), 'S');
-	return vcpu_time_of(pid);
+	vcpu_time_of(pid, &then);
 }
 
 static void hold(void)
@@ -95,46 +96,79 @@ static void hold(void)
 
 static void what_is_stopped_in_its_sleep_has_stood(void **state)
 {
-	struct vcpu_time then;
-
 	(void)state;
 	start("CPU 0/KVM");
-	then = settled();
+	settle();
 	assert_int_equal(then.threads, 1);
 	hold();
-	assert_true(vcpu_stood_since(pid, &then));
+	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
 	ended();
+}
+
+static uint64_t own_ns(void)
+{
+	struct vcpu_time now;
+
+	vcpu_time_of(pid, &now);
+	return now.each[0].ns;
 }
 
 static void what_ran_meanwhile_has_not(void **state)
 {
-	struct vcpu_time then, now;
 	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
 
 	(void)state;
 	start("ALL CPUs/TCG");
-	then = settled();
+	settle();
 	kill(pid, SIGUSR1);
-	do
-		now = vcpu_time_of(pid);
-	while (now.ns - then.ns < RUNS_NS / 2 && now_ns() < until);
+	while (own_ns() - then.each[0].ns < RUNS_NS / 2 && now_ns() < until)
+		;
 	hold();
-	assert_false(vcpu_stood_since(pid, &then));
+	assert_int_equal(vcpu_since(pid, &then), VCPU_RAN);
+	ended();
+}
+
+/* One of several that has run for a moment is enough, and what several take to be stopped is not. */
+static void each_processor_counts_for_itself(void **state)
+{
+	(void)state;
+	start("CPU 0/KVM");
+	kill(pid, SIGUSR1);
+	while (own_ns() < RUNS_NS)
+		;
+	hold();
+	vcpu_time_of(pid, &then);
+	then.each[0].ns -= 40000;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
+	then.each[0].ns -= 40000;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_RAN);
 	ended();
 }
 
 static void what_has_no_processors_cannot_be_told(void **state)
 {
-	struct vcpu_time then;
-
 	(void)state;
 	start("worker");
-	then = vcpu_time_of(pid);
+	vcpu_time_of(pid, &then);
 	assert_int_equal(then.threads, 0);
-	assert_false(vcpu_stood_since(pid, &then));
+	assert_int_equal(vcpu_since(pid, &then), VCPU_UNKNOWN);
 	ended();
 	then.threads = 1;
-	assert_false(vcpu_stood_since(pid, &then));
+	assert_int_equal(vcpu_since(pid, &then), VCPU_UNKNOWN);
+}
+
+static void another_processor_cannot_be_compared(void **state)
+{
+	(void)state;
+	start("CPU 0/KVM");
+	settle();
+	hold();
+	then.each[0].tid++;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_UNKNOWN);
+	then.each[0].tid--;
+	then.each[0].ns += 1000000000;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_UNKNOWN);
+	ended();
 }
 
 int main(void)
@@ -142,7 +176,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood),
 		cmocka_unit_test(what_ran_meanwhile_has_not),
+		cmocka_unit_test(each_processor_counts_for_itself),
 		cmocka_unit_test(what_has_no_processors_cannot_be_told),
+		cmocka_unit_test(another_processor_cannot_be_compared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
