@@ -1,6 +1,8 @@
 #!/bin/bash
 # `virsh migrate --copy-storage-all` and vmferry move one guest of libvirt's to and fro, beside those of other tools, are measured and
 # verified, and nothing of libvirt is left. Without libvirt they are refused before a guest is started.
+# timeout: 600
+# takes: 120
 . "$(dirname "$0")/../../lib/bench.sh"
 PATH=$PATH:/usr/sbin
 
