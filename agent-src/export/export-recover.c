@@ -2,6 +2,7 @@
 #include "export.h"
 #include "exit-code.h"
 #include "first-start.h"
+#include "guest-agent.h"
 #include "json-text.h"
 #include "made.h"
 #include "own-file.h"
@@ -120,6 +121,14 @@ static void tell_of_qemu(struct recovery *v, const json_t *detail)
 			  (int)pid);
 }
 
+static void thaw(struct recovery *v, const json_t *detail)
+{
+	struct err e;
+
+	if (!v->rebooted && freeze_settle(detail, &e))
+		life_leftover(&v->life, "%s", e.msg);
+}
+
 static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
 {
 	if (!strcmp(kind, MADE_DRAFT))
@@ -132,6 +141,8 @@ static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
 		remove_directory(v, detail);
 	else if (!strcmp(kind, EXPORT_QEMU))
 		clear_qemu(v);
+	else if (!strcmp(kind, EXPORT_FREEZE))
+		thaw(v, detail);
 	else if (!strcmp(kind, FIRST_QEMU))
 		tell_of_qemu(v, detail);
 }

@@ -254,16 +254,26 @@ static int begin_frozen(struct export *x, struct err *e)
 {
 	AUTO_FREE char *path = x->o->freeze == FREEZE_OFF ? NULL : guest_agent_path(&x->g);
 	struct freeze f = {.thaws = {.pid = 0}};
+	json_t *entry = NULL;
 	struct err why;
 	int r = 0, thawed;
 
 	if (path && !strcmp(x->g.status, "running")) {
+		entry = freeze_entry(path, x->g.pid);
+		if (life_own(&x->life, EXPORT_FREEZE, json_incref(entry), e)) {
+			json_decref(entry);
+			return -e->code;
+		}
 		r = freeze_begin(&f, path, x->g.pid, &why);
 		x->b.frozen = !r;
 		if (r == -EIO)
 			x->frozen = why;
-		if (r && (r == -EIO || x->o->freeze != FREEZE_AUTO))
+		if (r != -EIO && r)
+			life_disown(&x->life, EXPORT_FREEZE, json_incref(entry));
+		if (r && (r == -EIO || x->o->freeze != FREEZE_AUTO)) {
+			json_decref(entry);
 			return err_set(e, EIO, "its file systems cannot be frozen: %s", why.msg);
+		}
 		if (r)
 			life_notice(&x->life, "the guest's file systems are not frozen: %s", why.msg);
 		fault_point("export-frozen");
@@ -272,6 +282,9 @@ static int begin_frozen(struct export *x, struct err *e)
 	thawed = freeze_end(&f, &why);
 	if (thawed == -EIO)
 		x->frozen = why;
+	else if (x->b.frozen)
+		life_disown(&x->life, EXPORT_FREEZE, json_incref(entry));
+	json_decref(entry);
 	if (thawed && !r) {
 		*e = why;
 		r = -e->code;

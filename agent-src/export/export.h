@@ -19,6 +19,7 @@
 /* Kinds of what is journaled (life_own()). */
 #define EXPORT_DIRECTORY "directory"
 #define EXPORT_QEMU	 "qemu"
+#define EXPORT_FREEZE	 "freeze" /* as freeze_entry() says, until the guest is thawed */
 
 enum export_freeze { FREEZE_AUTO, FREEZE_REQUIRE, FREEZE_OFF };
 

@@ -1,6 +1,8 @@
 /* guest-agent.c: see guest-agent.h. */
 #include "guest-agent.h"
 #include "agent-talk.h"
+#include "json-text.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -8,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define FREEZE_MS    20000 /* what is dirty is written before */
 #define THAW_MS	     10000
@@ -20,16 +23,25 @@ static int left_ms(uint64_t until)
 	return until > now ? (int)((until - now) / 1000000) + 1 : 0;
 }
 
-/* Nobody else's freeze is ended by us. */
-static int check_thawed(struct agent *a, struct err *e)
+static int is_frozen(struct agent *a, bool *frozen, struct err *e)
 {
 	json_t *status = NULL;
 	int r = agent_call(a, "guest-fsfreeze-status", AGENT_SYNC_MS, &status, e);
 	const char *is = json_string_value(status);
 
-	if (!r && is && strcmp(is, "thawed"))
-		r = err_set(e, EBUSY, "its file systems are frozen already, by somebody else (guest-fsfreeze-thaw ends that)");
+	*frozen = !r && is && strcmp(is, "thawed");
 	json_decref(status);
+	return r;
+}
+
+/* Nobody else's freeze is ended by us. */
+static int check_thawed(struct agent *a, struct err *e)
+{
+	bool frozen;
+	int r = is_frozen(a, &frozen, e);
+
+	if (!r && frozen)
+		r = err_set(e, EBUSY, "its file systems are frozen already, by somebody else (guest-fsfreeze-thaw ends that)");
 	return r;
 }
 
@@ -48,10 +60,49 @@ static int thaw(struct agent *a, struct err *e)
 	return r;
 }
 
+/* In place of a process that died when it had begun to freeze. */
+static int thaw_if_frozen(const char *path, pid_t qemu, struct err *e)
+{
+	struct agent *a = xcalloc(1, sizeof(*a));
+	bool frozen = false;
+	int r = agent_connect(a, path, qemu, e);
+	bool connected = !r;
+
+	r = r ?: agent_synchronize(a, e) ?: is_frozen(a, &frozen, e);
+	if (!r && frozen)
+		r = thaw(a, e);
+	if (connected)
+		close(a->fd);
+	free(a);
+	return r;
+}
+
+json_t *freeze_entry(const char *path, pid_t qemu)
+{
+	uint64_t start = 0;
+
+	process_start_time(qemu, &start);
+	return json_pack("{s:s,s:i,s:I}", "path", path, "pid", (int)qemu, "start_time", (json_int_t)start);
+}
+
+int freeze_settle(const json_t *entry, struct err *e)
+{
+	const char *path = json_text(entry, "path");
+	pid_t qemu = (pid_t)json_integer_value(json_object_get(entry, "pid"));
+	uint64_t start;
+
+	if (!path || process_start_time(qemu, &start) || start != (uint64_t)json_integer_value(json_object_get(entry, "start_time")))
+		return 0;
+	return thaw_if_frozen(path, qemu, e)
+		       ? err_prefix(e, "the guest's file systems may be frozen, since a point or an export of it was cut off "
+				       "(guest-fsfreeze-thaw, sent to its agent, thaws them)")
+		       : 0;
+}
+
 /* ---- the process that freezes ---- */
 
-/* STUCK: nothing says that they are not frozen. */
-enum word { WORD_FROZEN = 'F', WORD_THAWED = 'T', WORD_LATE = 'L', WORD_FAILED = 'E', WORD_STUCK = 'S' };
+/* STUCK: nothing says that they are not frozen. BEGINS: from now on they may be, and another word comes. */
+enum word { WORD_BEGINS = 'B', WORD_FROZEN = 'F', WORD_THAWED = 'T', WORD_LATE = 'L', WORD_FAILED = 'E', WORD_STUCK = 'S' };
 
 static void tell(char word, const struct err *e)
 {
@@ -95,6 +146,7 @@ static void freeze_and_thaw(void *of)
 		tell(WORD_FAILED, &e);
 		return;
 	}
+	tell(WORD_BEGINS, NULL);
 	r = agent_call(a, "guest-fsfreeze-freeze", FREEZE_MS, &count, &e);
 	json_decref(count);
 	if (!r)
@@ -136,19 +188,29 @@ int freeze_begin(struct freeze *f, const char *path, pid_t qemu, struct err *e)
 {
 	struct freeze_of at = {path, qemu};
 	int r = rescuer_start(&f->thaws, "vmferry-thaw", freeze_and_thaw, &at, e);
+	struct err why;
+	bool begins;
 	char word;
 
 	if (r)
 		return r;
-	word = listen_to(f, 3 * AGENT_SYNC_MS + FREEZE_MS + THAW_MS, e);
+	f->path = path;
+	f->qemu = qemu;
+	word = listen_to(f, 3 * AGENT_SYNC_MS, e);
+	begins = word == WORD_BEGINS;
+	if (begins)
+		word = listen_to(f, FREEZE_MS + AGENT_SYNC_MS + THAW_MS, e);
 	if (word == WORD_FROZEN)
 		return 0;
 	rescuer_leave(&f->thaws, true); /* it ends by itself, when it has thawed */
+	if (!word && (!begins || !thaw_if_frozen(path, qemu, &why)))
+		return err_set(e, EREMOTEIO, "what was to freeze the guest's file systems for a moment has died, and they are not frozen");
 	return word == WORD_FAILED ? -EREMOTEIO : -EIO;
 }
 
 int freeze_end(struct freeze *f, struct err *e)
 {
+	struct err why;
 	char word;
 
 	if (!f->thaws.pid)
@@ -156,6 +218,10 @@ int freeze_end(struct freeze *f, struct err *e)
 	send(f->thaws.fd, "", 1, MSG_NOSIGNAL);
 	word = listen_to(f, CHILD_END_MS, e);
 	rescuer_leave(&f->thaws, true);
+	if (!word && !thaw_if_frozen(f->path, f->qemu, &why))
+		return err_set(
+			e, ETIMEDOUT,
+			"what was to thaw the guest's file systems has died; they are thawed, and perhaps were before the disks' moment");
 	return word == WORD_THAWED ? 0
 	       : word == WORD_LATE
 		       ? err_set(e, ETIMEDOUT, "the guest's file systems were thawed before the disks' moment, which took too long")

@@ -356,6 +356,15 @@ int life_own(const struct life *l, const char *kind, json_t *detail, struct err 
 	return r;
 }
 
+void life_disown(const struct life *l, const char *kind, json_t *detail)
+{
+	struct err e;
+
+	if (l && l->journal && journal_disown(l->journal, kind, detail, &e))
+		log_info("%s", e.msg);
+	json_decref(detail);
+}
+
 int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e)
 {
 	int r = l && l->journal ? journal_note(l->journal, kind, detail, e) : 0;

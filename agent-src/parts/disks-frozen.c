@@ -33,6 +33,8 @@
 
 #define WORKERS 4 /* of a backup job: with more, or fewer, the guest's writes wait longer */
 
+#define FREEZE "freeze" /* of the guest's file systems, as it is journaled */
+
 enum moment { MOMENT_AHEAD, MOMENT_COPIES, MOMENT_SENT };
 
 struct disks_frozen {
@@ -152,20 +154,28 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 	struct replica_sync *sync = ds->since.sync;
 	AUTO_FREE char *path = sync->freezes ? guest_agent_path(&ds->src->guest) : NULL;
 	struct freeze agent = {.thaws = {.pid = 0}};
+	bool asks = path && !ds->src->paused;
+	json_t *entry = asks ? freeze_entry(path, ds->src->guest.pid) : NULL;
 	struct err why;
-	int r;
+	bool stuck;
+	int r, thawed;
 
 	if (sync->freezes && !path)
 		report_notice(ds->src->report, "the guest's file systems are not frozen for this point: it has no guest agent's port");
-	if (path && !ds->src->paused && freeze_begin(&agent, path, ds->src->guest.pid, &why))
+	r = asks ? attempt_own(ds->part.a, FREEZE, json_incref(entry), &why) ?: freeze_begin(&agent, path, ds->src->guest.pid, &why) : 0;
+	if (r)
 		report_notice(ds->src->report, "the guest's file systems are not frozen for this point: %s", why.msg);
-	else
-		sync->frozen = path && !ds->src->paused;
+	sync->frozen = asks && !r;
+	stuck = r == -EIO;
 	r = frozen_begin(&ds->frozen->copy, actions, 0, e);
-	if (freeze_end(&agent, &why)) {
+	thawed = freeze_end(&agent, &why);
+	if (thawed) {
 		sync->frozen = false;
 		report_notice(ds->src->report, "the guest's file systems: %s", why.msg);
 	}
+	if (asks && !stuck && thawed != -EIO) /* otherwise it is tried again when this attempt is over */
+		attempt_disown(ds->part.a, FREEZE, json_incref(entry));
+	json_decref(entry);
 	return r;
 }
 
@@ -425,6 +435,12 @@ static int undo_frozen(struct part *p, const json_t *detail, struct err *e)
 	return 0;
 }
 
+static int undo_freeze(struct part *p, const json_t *detail, struct err *e)
+{
+	(void)p;
+	return freeze_settle(detail, e);
+}
+
 static void fini(struct part *p)
 {
 	struct disks *ds = disks_of(p);
@@ -444,6 +460,7 @@ static const struct part_undo undo[] = {
 	{"exports", "NBD exports of its QEMU", disks_undo_exports},
 	{"bitmaps", "dirty bitmaps in its QEMU", disks_undo_bitmaps},
 	{"nbd-server", "the NBD server of its QEMU", disks_undo_nbd_server},
+	{FREEZE, "the guest's frozen file systems", undo_freeze},
 	{"frozen", "jobs of its QEMU, and files with what was to be sent", undo_frozen},
 	{NULL, NULL, NULL},
 };

@@ -43,6 +43,19 @@ wait_for 30 thawed_and_writing || fail "the guest stays frozen when its exporter
 export_guest "$A" "$DIR/third"
 says "file systems were frozen" "$DIR/export.out"
 
+# killed while it is frozen, and with it the process that would thaw it
+VMFERRY_FAULT="export-frozen:stop:$DIR/both" "$BIN/vmferry" export "$A" "$DIR/none" </dev/null >"$DIR/export.out" 2>&1 &
+exporter=$!
+kill_at_exit $exporter
+wait_for 60 test -s "$DIR/both" || fail "the export does not come to its moment: $(<"$DIR/export.out")"
+kill -KILL "$(pgrep -P $exporter -x vmferry-thaw)"
+kill -KILL $exporter
+wait_for 30 process_is_gone $exporter || fail "the exporter runs on"
+assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "frozen, with nobody to thaw it"
+at=$(pair_written "$DIR/$A.orders")
+vmferry recover "$A" >"$DIR/recover.out" 2>&1 || fail "recover: $(<"$DIR/recover.out")"
+wait_for 30 thawed_and_writing || fail "the guest stays frozen: $(<"$DIR/recover.out")"
+
 # too long
 VMFERRY_FAULT="export-frozen:stop:$DIR/again" "$BIN/vmferry" export "$A" "$DIR/fourth" </dev/null >"$DIR/export.out" 2>"$DIR/export.err" &
 EXPORT_PID=$!
