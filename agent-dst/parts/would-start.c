@@ -1,10 +1,12 @@
 /* would-start.c: see would-start.h. */
 #include "would-start.h"
 #include "disk-line.h"
+#include "fault.h"
 #include "json-text.h"
 #include "program.h"
 #include "qemu-args-json.h"
 #include "room.h"
+#include "space.h"
 #include "util.h"
 
 #include <errno.h>
@@ -155,6 +157,26 @@ static void check_memory(struct imagined *g)
 	target_obstacle(&g->target, &e);
 }
 
+/* Points stay until the guest has disks of its own, so there is to be room for both. */
+static void check_room(struct imagined *g)
+{
+	uint64_t need = 0;
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < g->disks.count; i++) {
+		json_int_t n = json_integer_value(json_object_get(target_described_disk(&g->target, g->disks.list[i].object), "allocated"));
+
+		need += n > 0 ? (uint64_t)n : 0;
+	}
+	if (g->line.cautions &&
+	    (fault_point("dst-no-room-to-stay")
+		     ? err_set(&e, ENOSPC, "no room, as was asked for")
+		     : space_check_dir(g->target.dir, need, "disks of its own, for a guest that stays there (replica failover --complete),",
+				       &e)) == -ENOSPC)
+		json_array_append_new(g->line.cautions, json_string(e.msg));
+}
+
 /* The socket of its monitor is beside its disks. A trial's is deeper down. */
 static void check_socket(struct imagined *g)
 {
@@ -220,6 +242,7 @@ static json_t *look(const struct would_start *w)
 	check_memory(&g);
 	check_host(&g);
 	check_socket(&g);
+	check_room(&g);
 	answer = json_pack("{s:b,s:o,s:o,s:s*,s:s*}", "start", !obstacles_count(&g.target.obstacles), "why",
 			   sentences(g.target.obstacles.list), "cautions", sentences(g.line.cautions), "qemu", g.target.exe, "qemu_version",
 			   g.line.qemu_version);

@@ -535,7 +535,8 @@ static int drain(struct fleet_command *c)
 		if (from && c->guest_count == from)
 			break;
 		if (round == ROUNDS_MAX) {
-			fputs("guests were started here, or arrived, as often as it was looked: the same command again takes them\n", stderr);
+			fputs("guests were started here, or arrived, as often as it was looked: the same command again takes them\n",
+			      stderr);
 			c->incomplete = true;
 			break;
 		}

@@ -228,11 +228,12 @@ static int refuse_running(const char *name, struct err *e)
 		guest_fini(&list[i]);
 	}
 	free(list);
-	return runs	 ? err_set(e, EBUSY, "a guest %s runs here: nothing is moved that is not shut down (--only-off)", name)
-	       : cut_off ? err_set(e, E2BIG,
-				   "more than %d processes of other users call themselves QEMU: it cannot be told whether a guest %s runs here",
-				   GUESTS_FOREIGN_MAX, name)
-			 : 0;
+	return runs ? err_set(e, EBUSY, "a guest %s runs here: nothing is moved that is not shut down (--only-off)", name)
+	       : cut_off
+		       ? err_set(e, E2BIG,
+				 "more than %d processes of other users call themselves QEMU: it cannot be told whether a guest %s runs here",
+				 GUESTS_FOREIGN_MAX, name)
+		       : 0;
 }
 
 /* A guest that runs goes cold, too, named as one that runs: nothing that starts a guest has that name. 0: there is none such; 1; -errno: it is not

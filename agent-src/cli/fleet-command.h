@@ -27,9 +27,9 @@ struct fleet_command {
 	char **hosts, **guests; /* end with NULL */
 	size_t host_count, guest_count;
 	struct off_guest {
-		const char *word;  /* among the guests: that very string, as one that runs may be called so, too */
+		const char *word; /* among the guests: that very string, as one that runs may be called so, too */
 		bool is_libvirts; /* by its name; otherwise what starts it */
-	} * offs;		   /* guests that are shut down, which have no other word than that they go cold */
+	} * offs;		  /* guests that are shut down, which have no other word than that they go cold */
 	size_t off_count;
 	char *program; /* ours */
 	struct gone_guest {
@@ -40,7 +40,7 @@ struct fleet_command {
 	struct settled_guests {
 		struct gone_guest *list;
 		size_t count;
-	} settled; /* by the names that rules have, those that are at one of the hosts by now, or may be */
+	} settled;	 /* by the names that rules have, those that are at one of the hosts by now, or may be */
 	bool told;	 /* which guests stay */
 	bool incomplete; /* a drain that does not know, or cannot take, all that runs here */
 };
@@ -70,7 +70,7 @@ struct fleet_choice {
 	struct place_offer *offers;
 	size_t *ranks;
 	struct place_rating *ratings;
-	char *here;	     /* host_instance() */
+	char *here;		/* host_instance() */
 	const char **instances; /* a host each, as host_instance() there; NULL: it has not said */
 	char **doubles;		/* likewise: why it is no host of its own, but another's second name; NULL: it is */
 	struct place_settled *settled;

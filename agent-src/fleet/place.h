@@ -69,7 +69,7 @@ struct place {
 	struct place_host *hosts;
 	const struct place_offer *offers; /* guest * host_count + host */
 	size_t guest_count, host_count;
-	const struct fleet_rules *rules; /* NULL: none */
+	const struct fleet_rules *rules;     /* NULL: none */
 	const struct place_settled *settled; /* rules hold beside them, too */
 	size_t settled_count;
 	enum place_wish wish;

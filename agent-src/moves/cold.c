@@ -23,8 +23,7 @@ static int find_libvirts(struct transfer *t, struct err *e)
 {
 	const struct move_options *o = t->opt;
 	const struct guest *ran = o->cold.head ? o->cold.head->guest : NULL;
-	bool has_other_name =
-		o->cold.line || (!o->cold.only_off && (strchr(o->vm, '/') || !access(o->vm, F_OK) || guest_is_unit(o->vm)));
+	bool has_other_name = o->cold.line || (!o->cold.only_off && (strchr(o->vm, '/') || !access(o->vm, F_OK) || guest_is_unit(o->vm)));
 	int r = 0;
 
 	if (ran && guest_is_libvirts(ran))

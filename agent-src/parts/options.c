@@ -121,8 +121,8 @@ static const struct command_option rows[] = {
 	 OPT_SET, .offset = MEMBER(how), .base = HOW_DISKS},
 	{"start", NULL, "with --how cold: its script is run there at the end", OPT_FLAG, .offset = MEMBER(cold.start)},
 	{"only-off", NULL,
-	 "with --how cold: VM is what libvirt calls a guest that is shut down, and nothing else; refuse if a guest of that name runs", OPT_FLAG,
-	 .offset = MEMBER(cold.only_off)},
+	 "with --how cold: VM is what libvirt calls a guest that is shut down, and nothing else; refuse if a guest of that name runs",
+	 OPT_FLAG, .offset = MEMBER(cold.only_off)},
 	{"as", "WHAT",
 	 "with --how cold: same (default): a guest of libvirt's is libvirt's there, too, and a plain one is plain; plain: that host needs no "
 	 "libvirt, and a script starts the guest there; libvirt: libvirt there defines and starts a guest that is a plain one here",

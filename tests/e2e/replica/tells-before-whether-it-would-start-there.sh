@@ -20,6 +20,16 @@ r = [x for x in json.load(sys.stdin) if x["role"] == "replica"][0]
 print(eval(sys.argv[1]))' "$1"
 }
 
+# a minute goes by, after which a point asks again
+ages() {
+	python3 -S - "$VMFERRY_STATE_DIR/replica/$A.json" <<-'END'
+		import json, sys
+		o = json.load(open(sys.argv[1]))
+		o["planned_at"] -= 60
+		json.dump(o, open(sys.argv[1], "w"))
+	END
+}
+
 replica_start
 replica_add
 assert_eq "$(of_primary 'p["would_start"]["start"], p["would_start"]["why"], p["health"], p["health_why"]')" "(True, [], 'normal', [])" "what is known at first"
@@ -30,12 +40,7 @@ says 'would start here: yes' "$DIR/out"
 
 # something of its name is where what starts it is to be
 echo >"$THERE/$A.sh"
-python3 -S - "$VMFERRY_STATE_DIR/replica/$A.json" <<-'END' # a minute has gone by
-	import json, sys
-	o = json.load(open(sys.argv[1]))
-	o["planned_at"] -= 60
-	json.dump(o, open(sys.argv[1], "w"))
-END
+ages
 sync
 says 'the guest would not start there as things are: .*is there already' "$DIR/sync.json"
 assert_eq "$(of_primary 'p["point"], p["would_start"]["start"], p["health"], p["exit_code"]')" "(2, False, 'warning', 0)" "what the primary knows"
@@ -48,13 +53,21 @@ says 'vmferry_replica_points_made_total{guest="'"$A"'",role="primary",peer="loca
 rm "$THERE/$A.sh"
 sync
 assert_eq "$(of_primary 'p["would_start"]["start"], p["health"]')" "(True, 'normal')" "what the primary knows afterwards"
+
+# it would start, and could not stay for want of room: that is told, and no more
+ages
+VMFERRY_FAULT=dst-no-room-to-stay:fail sync
+replica status "$A" >"$DIR/out"
+says 'would start there: yes' "$DIR/out"
+says 'no room, as was asked for' "$DIR/out"
+ages
 assert_eq "$(cat "$DIR/heard")" "$A replica none normal
 $A replica normal warning
 $A replica warning normal" "what the hook has heard"
 grep -q '"health": *"normal"' "$DIR/heard.json" || fail "the hook has read: $(cat "$DIR/heard.json")"
 
 # what became of each attempt, and no move is pushed out of the history by them
-assert_eq "$(of_primary '[(h["point"], h["exit_code"], h["whole"]) for h in p["history"]]')" "[(1, 0, True), (2, 0, False), (3, 0, False)]" "its history"
+assert_eq "$(of_primary '[(h["point"], h["exit_code"], h["whole"]) for h in p["history"]]')" "[(1, 0, True), (2, 0, False), (3, 0, False), (4, 0, False)]" "its history"
 assert_eq "$(vmferry history --json)" "" "history of moves"
 replica status "$A" --json >"$DIR/status.json"
 vmferry report "$DIR/status.json" -o "$DIR/status.html" 2>"$DIR/err" || fail "report: $(cat "$DIR/err")"
