@@ -161,19 +161,21 @@ static void look_at_network(const struct definition *d, struct lv *v, const json
 	const char *kind = json_text(net, "kind") ?: "", *name = json_text(net, "name") ?: "";
 	bool active;
 	struct err e;
+	int r;
 
 	if (!strcmp(kind, "bridge") && !strchr(name, '/') && !is_bridge(name) && !goes_by_label(d, v, kind, name))
 		caution(d, xasprintf("there is no bridge %s, which the guest's network card needs before it can start", name));
 	if (strcmp(kind, "network"))
 		return;
-	if (lv_network(v, name, &active, &e) == -ENOENT) {
+	r = lv_network(v, name, &active, &e);
+	if (r == -ENOENT) {
 		AUTO_FREE char *all = networks_here(v);
 
 		if (goes_by_label(d, v, kind, name))
 			return;
 		caution(d, xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start",
 				     name, *all ? all : "none"));
-	} else if (e.code == 0 && !active) {
+	} else if (!r && !active) {
 		caution(d, xasprintf("libvirt's network %s is not active: virsh net-start %s", name, name));
 	}
 }

@@ -283,14 +283,19 @@ static bool is_wanted(const struct guest *g, const struct listing *l)
 	return !l->wanted_count;
 }
 
-/* All that were asked for are among those found. */
-static int all_found(const struct listing *l, const struct entry *entries, size_t count, struct err *e)
+/* All that were asked for are among those found. Programs wait for the words "no guest VM runs here", and take them for what is so. */
+static int all_found(const struct listing *l, const struct entry *entries, size_t count, bool cut_off, struct err *e)
 {
 	size_t i, k;
 
 	for (i = 0; i < l->wanted_count; i++) {
 		for (k = 0; k < count && !is_called(&entries[k].g, l->wanted[i]); k++)
 			;
+		if (k == count && cut_off)
+			return err_set(e, E2BIG,
+				       "whether guest %s runs here cannot be told: not all processes that call themselves QEMU were looked at, as those "
+				       "of other users are too many",
+				       l->wanted[i]);
 		if (k == count)
 			return err_set(e, ENOENT, "no guest %s runs here", l->wanted[i]);
 	}
@@ -338,7 +343,7 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 	qsort(entries, count, sizeof(*entries), compare);
 	for (i = 0; i < count; i++)
 		examine(&entries[i], l);
-	r = all_found(l, entries, count, e);
+	r = all_found(l, entries, count, cut_off, e);
 	if (count || !r)
 		list_print(entries, count, layout);
 	if (cut_off)

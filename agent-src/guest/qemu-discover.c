@@ -514,6 +514,8 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	if (r < 0)
 		return r;
 	r = choose(g, list, count, vm, e);
+	if (r == -ENOENT && cut_off) /* nobody may take that for "it does not run" */
+		e->code = E2BIG;
 	if (r == -ENOENT && cut_off)
 		r = err_prefix(e, "not all processes that call themselves QEMU were looked at, as those of other users are too many");
 	free_list(list, count);

@@ -123,7 +123,7 @@ struct guest {
 
 /*
  * vm: a guest's name, a pid, or the path of a QMP socket. 0; -ENOENT (no such guest: the message
- * lists those that run), -EEXIST (the name is not unique; one of ours comes before others'), -EPERM (another user's, as
+ * lists those that run), -E2BIG (none that was looked at, and others' are too many), -EEXIST (the name is not unique; one of ours comes before others'), -EPERM (another user's, as
  * guest_check_user()), -ENXIO (no QMP monitor on a unix socket:
  * the message says which option to add), -EACCES. On failure *g is empty, but for -ENXIO, where all
  * but the monitor is filled: guest_fini() always.

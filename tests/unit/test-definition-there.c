@@ -134,6 +134,43 @@ static void transient_guest_is_not_defined(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
 }
 
+static void network_stands_still(int32_t procedure, struct lv_writer *body, uint32_t *status)
+{
+	home_answers(procedure, body, status);
+	if (procedure == LV_NETWORK_IS_ACTIVE)
+		home_number(body, 0);
+}
+
+/* What lies in memory before it is called must not matter. */
+static void __attribute__((noinline)) fill_the_stack(void)
+{
+	volatile char bytes[8192];
+	size_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = 1;
+}
+
+static void network_that_is_not_active_is_told(void **state)
+{
+	json_t *net = json_pack("{s:s,s:s}", "kind", "network", "name", "office");
+	struct lv *v;
+
+	(void)state;
+	plan.answer = network_stands_still;
+	target.domain = NULL;
+	d.accept = json_pack("{s:[],s:[]}", "cautions", "networks");
+	assert_int_equal(lv_open(&v, ASK_MS, &err), 0);
+	fill_the_stack();
+	look_at_network(&d, v, net);
+	lv_close(v);
+	json_decref(net);
+	assert_int_equal(json_array_size(json_object_get(d.accept, "cautions")), 1);
+	json_decref(d.accept);
+	d.accept = NULL;
+	target.domain = &domain;
+}
+
 static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)
 {
 	(void)state;
@@ -221,6 +258,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(guest_that_has_left_again_is_not_defined, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_is_not_defined_if_nobody_knows_where_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_was_defined_once_is_left_to_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(network_that_is_not_active_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_is_not_asked_of_a_guest_that_is_not_here, setup, teardown),
 	};
 
