@@ -2,6 +2,7 @@
 # A copy of QEMU, $QEMU_COPY, which $DIR/run-qemu starts, for tests in which the destination's QEMU is to be another: what is started there is what
 # /proc/PID/exe of the source's is, and that can be replaced. To be sourced, after aftermath.sh.
 QEMU_COPY=$DIR/tree/usr/bin/qemu-system-x86_64
+QEMU_THERE= # what is in its place
 
 copy_qemu() {
 	local real root=
