@@ -307,6 +307,22 @@ static int note_gone(const struct replica_conf *c, const char *guest, struct err
 	return r ? err_prefix(e, "that guest %s was taken over at %s cannot be noted", guest, c->to) : 0;
 }
 
+/* Settings that cannot be read, as those of a newer vmferry: what they say besides is not needed to make no more points. */
+static int remove_unread(const struct replica_conf *c, const char *conf, const char *guest, const struct err *why)
+{
+	json_t *state = replica_state_load(c->state_dir, guest);
+	bool replaced = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	if (replaced || unlink(conf)) /* where it was taken over to has to be noted */
+		return replica_say(why);
+	replica_forget(c->state_dir, guest);
+	printf("%s: no more points are made of it from here. Its settings could not be read (%s), so dirty bitmaps vmfr-… may stay in its "
+	       "QEMU, which they do not harm, and its points where they are\n",
+	       guest, why->msg);
+	return 0;
+}
+
 static int remove_primary(struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
@@ -314,7 +330,7 @@ static int remove_primary(struct replica_conf *c, const char *guest)
 	int r = replica_conf_load(c, guest, &e);
 
 	if (r)
-		return r == -ENOENT ? 0 : replica_say(&e);
+		return r == -ENOENT ? 0 : r == -EINVAL ? remove_unread(c, conf, guest, &e) : replica_say(&e);
 	if (note_gone(c, guest, &e))
 		return replica_say(&e);
 	if (remove_bitmaps(c, guest, &e))

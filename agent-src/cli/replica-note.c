@@ -124,7 +124,7 @@ json_t *replica_history(const char *state_dir, const char *guest)
 
 void replica_forget(const char *state_dir, const char *guest)
 {
-	static const char *const suffixes[] = {"json", "history", "lock", "run"};
+	static const char *const suffixes[] = {"json", "history"}; /* lock files stay: the next would lock another one */
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(suffixes); i++) {

@@ -51,7 +51,10 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 			g->src->report,
 			"points of its replica are made from the destination once it is there: by vmferry replica run, or sync, there");
 	else if (g->has_replica)
-		report_notice(g->src->report, "its replica does not go along: no more points of it are made (vmferry replica add, there)");
+		report_notice(
+			g->src->report,
+			"its replica does not go along, as the destination cannot have it from here (a replica of a guest of that name, or settings that it does not know): no more points of it are made "
+			"(vmferry replica add, there)");
 	return 0;
 }
 

@@ -103,6 +103,14 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 	return sync_parent_dir(dir, e) ?: sync_parent_dir(points, e) ?: write_json(file, replica, e);
 }
 
+/* Whether the file that was locked still has that name: with the points it goes, and another may have been made. */
+static bool is_named(int fd, const char *path)
+{
+	struct stat has, named;
+
+	return !fstat(fd, &has) && !stat(path, &named) && has.st_dev == named.st_dev && has.st_ino == named.st_ino;
+}
+
 static int take_lock(const char *path, unsigned most_ms, int *fd, struct err *e)
 {
 	unsigned waited;
@@ -121,7 +129,10 @@ static int take_lock(const char *path, unsigned most_ms, int *fd, struct err *e)
 		*fd = -1;
 		return r == EWOULDBLOCK ? err_set(e, EBUSY, "%s is locked", path) : err_sys(e, r, "cannot lock %s", path);
 	}
-	return 0;
+	if (is_named(*fd, path))
+		return 0;
+	close(*fd);
+	return take_lock(path, most_ms, fd, e);
 }
 
 static int lock_store(const char *dir, unsigned most_ms, int *fd, struct err *e)

@@ -6,6 +6,7 @@
 #include "paths.h"
 #include "points.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -19,6 +20,54 @@ static char *path_of(const char *state_dir, const char *guest, const char *suffi
 	AUTO_FREE char *name = path_with_name("%n", guest);
 
 	return xasprintf("%s/replica/%s.%s", state_dir, name, suffix);
+}
+
+/* Options that such settings have (agent-src/cli/replica-conf.c). */
+static const char *const known[] = {"every",
+				    "keep",
+				    "spool",
+				    "freeze",
+				    "start-alone",
+				    "disk-dir",
+				    "map-net",
+				    "bwlimit",
+				    "qemu",
+				    "max-downtime",
+				    "reuse",
+				    "reconnect-timeout",
+				    "attach",
+				    "state-dir",
+				    "runtime-dir",
+				    "channels",
+				    "codec",
+				    "identity",
+				    "port",
+				    "ssh",
+				    "ssh-accept-new",
+				    "keep-agent",
+				    "via",
+				    "data-ports",
+				    "listen-address",
+				    "psk-file",
+				    "token-file",
+				    "plaintext",
+				    "seconds",
+				    "to",
+				    "pair",
+				    "term",
+				    "paused",
+				    NULL};
+
+/* Settings with a line of a newer vmferry's could neither be changed nor removed here. */
+static bool are_known(const char *text)
+{
+	for (; text && *text; text = strchr(text, '\n') ? strchr(text, '\n') + 1 : NULL) {
+		AUTO_FREE char *word = xstrndup(text, strcspn(text, " \n"));
+
+		if (*word && *word != '#' && word_index(known, word) < 0)
+			return false;
+	}
+	return true;
 }
 
 /* The value behind that word in a line of its own; NULL: no line begins so. */
@@ -100,8 +149,8 @@ bool primary_note_fits(const char *state_dir, const char *guest, const json_t *n
 	AUTO_FREE char *conf = path_of(state_dir, guest, "conf");
 	const char *text = json_text(note, "conf");
 
-	return text && strlen(text) <= PRIMARY_NOTE_MAX && value_of(text, "pair") && value_of(text, "to") && access(conf, F_OK) &&
-	       !has_points(state_dir, guest);
+	return text && strlen(text) <= PRIMARY_NOTE_MAX && value_of(text, "pair") && value_of(text, "to") && are_known(text) &&
+	       access(conf, F_OK) && !has_points(state_dir, guest);
 }
 
 int primary_note_take(const char *state_dir, const char *guest, const json_t *note, struct err *e)
@@ -123,7 +172,8 @@ int primary_note_take(const char *state_dir, const char *guest, const json_t *no
 
 void primary_note_gone(const char *state_dir, const char *guest)
 {
-	static const char *const suffixes[] = {"conf", "json", "history", "run"};
+	/* Lock files stay: the next to lock one would lock another file of that name. */
+	static const char *const suffixes[] = {"conf", "json", "history"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(suffixes); i++) {

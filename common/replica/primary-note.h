@@ -25,7 +25,8 @@ void primary_note_here(const char *state_dir, const char *guest, bool by_replica
  * A guest that moves takes its replica along: {"conf": text of NAME.conf, "state": what is in NAME.json}, a new reference. NULL: this host is not its primary.
  */
 json_t *primary_note_read(const char *state_dir, const char *guest);
-/* Whether this host can be its primary from such a note, which another host has sent: it is whole, and nothing here says otherwise, as settings of a guest of
+/* Whether this host can be its primary from such a note, which another host has sent: it is whole, it has no settings that are not known
+ * here, as those of a newer vmferry, and nothing here says otherwise, as settings of a guest of
  * that name, or the replica itself, do. */
 bool primary_note_fits(const char *state_dir, const char *guest, const json_t *note);
 /* The guest has come: durably. What is there already stays. */

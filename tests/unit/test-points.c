@@ -504,6 +504,60 @@ static void what_is_over_is_known_still(void **state)
 	json_decref(about);
 }
 
+static bool has_open(pid_t pid, const char *path)
+{
+	AUTO_FREE char *list = xasprintf("/proc/%d/fd", (int)pid);
+
+	return !run("readlink %s/* | grep -qxF %s", list, path);
+}
+
+/* In a process of its own: 0, if it has locked the file that has the name then. */
+static int lock_in_turn(const char *at, const char *path)
+{
+	struct stat has, named;
+	int fd;
+
+	if (points_lock(at, &fd, &e) || fstat(fd, &has) || stat(path, &named))
+		return 2;
+	return has.st_ino == named.st_ino ? 0 : 1;
+}
+
+/* The points, and their lock with them, are removed while another waits for it, and a replica is made anew. */
+static void a_lock_that_has_gone_is_none(void **state)
+{
+	char at[] = "/tmp/vmferry-test-lock.XXXXXX";
+	AUTO_FREE char *path = NULL;
+	int old, now, status, waited, ready[2];
+	pid_t other;
+	char word;
+
+	(void)state;
+	assert_non_null(mkdtemp(at));
+	path = xasprintf("%s/lock", at);
+	assert_int_equal(points_lock(at, &old, &e), 0);
+	assert_int_equal(pipe(ready), 0);
+	other = fork();
+	if (!other) {
+		close(old);
+		close(ready[0]);
+		close(ready[1]);
+		_exit(lock_in_turn(at, path));
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &word, 1), 0); /* what it has open from now on is its own */
+	close(ready[0]);
+	for (waited = 0; !has_open(other, path) && waited < 2000; waited++)
+		poll(NULL, 0, 5);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(points_lock(at, &now, &e), 0);
+	close(old);
+	close(now);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+	unlink(path);
+	rmdir(at);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +573,7 @@ int main(void)
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
 		cmocka_unit_test(slots_are_numbers),
 		cmocka_unit_test(what_is_over_is_known_still),
+		cmocka_unit_test(a_lock_that_has_gone_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

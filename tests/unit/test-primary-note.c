@@ -1,6 +1,8 @@
 /* test-primary-note.c: settings of a replica's primary go, stay and travel with the guest: only those of that pair, in a lower term. */
 #include "durable-file.h"
 #include "primary-note.h"
+#include "replica-conf.h"
+#include "replica-note.h"
 #include "util.h"
 
 #include <errno.h>
@@ -158,6 +160,45 @@ static void note_of_another_is_looked_at(void **state)
 	json_decref(too_long);
 }
 
+static bool fits(const char *line)
+{
+	json_t *note = json_pack("{s:o}", "conf", json_sprintf("# of guest vm1\nto host-b\npair " PAIR "\n\n%s\n", line));
+	bool r = primary_note_fits(dir, "vm1", note);
+
+	json_decref(note);
+	return r;
+}
+
+/* A newer vmferry's would make them unreadable, while the old host has given its own up. */
+static void settings_that_are_not_known_are_not_taken(void **state)
+{
+	const struct option_table *t;
+	const struct command_option *o;
+
+	(void)state;
+	for (t = replica_tables(true); t->rows; t++)
+		for (o = t->rows; o->name; o++)
+			if (!o->once)
+				assert_true(fits(o->name));
+	assert_true(fits("keep 4"));
+	assert_false(fits("of-a-newer 4"));
+	assert_false(fits("keeps 4"));
+	assert_false(fits("of-a-newer"));
+}
+
+/* A second `replica run` would lock another file of that name. */
+static void what_is_locked_keeps_its_name(void **state)
+{
+	(void)state;
+	put_conf("");
+	put("replica/vm1.run", "");
+	put("replica/vm1.lock", "");
+	primary_note_gone(dir, "vm1");
+	assert_false(is_there("replica/vm1.conf"));
+	replica_forget(dir, "vm1");
+	assert_true(is_there("replica/vm1.run") && is_there("replica/vm1.lock"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,6 +207,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(host_that_has_the_guest_has_no_old_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(note_travels, setup, teardown),
 		cmocka_unit_test_setup_teardown(note_of_another_is_looked_at, setup, teardown),
+		cmocka_unit_test_setup_teardown(settings_that_are_not_known_are_not_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_locked_keeps_its_name, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
