@@ -304,10 +304,11 @@ static int hold(struct domain *d, struct err *e)
 			poll(NULL, 0, LOOK_PAUSE_MS);
 		r = check_stands(d, e);
 	}
-	return !r && since == VCPU_RAN ? err_set(e, ECANCELED,
-						 "the guest's processors have run at the destination before it was handed over, though libvirt there "
-						 "says that it is paused")
-				       : r;
+	return !r && since == VCPU_RAN
+		       ? err_set(e, ECANCELED,
+				 "the guest's processors have run at the destination before it was handed over, though libvirt there "
+				 "says that it is paused")
+		       : r;
 }
 
 static int finish(struct domain *d, struct err *e)

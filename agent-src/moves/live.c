@@ -1,4 +1,6 @@
 /* live.c: a guest that runs, or is paused, with its memory: its QEMU gives everything, and stops it only at the end. */
+#include "libvirt-plain.h"
+#include "replica-sync.h"
 #include "transfer.h"
 #include "process.h"
 #include "util.h"
@@ -18,6 +20,22 @@ const struct stage live_stages[] = {
 	[ST_RELEASE] = {"release", NULL, common_event},
 };
 
+/* The replica's host runs it without libvirt, so a point has the line of a plain guest. */
+static int plan_plain_line(struct transfer *t, struct err *e)
+{
+	struct libvirt_guest *l = &t->definition.guest;
+	struct libvirt_plain plain;
+	size_t i;
+
+	if (libvirt_plain_line(&plain, l->xml ?: l->live_xml, &l->def, e))
+		return err_prefix(e, "guest %s of libvirt, as a plain one at its replica's host", t->src.guest.name);
+	t->src.line_there = json_array();
+	for (i = 0; i < plain.argc; i++)
+		json_array_append_new(t->src.line_there, json_string(plain.argv[i]));
+	libvirt_plain_fini(&plain);
+	return 0;
+}
+
 /* The guest is described as libvirt has it: what its QEMU says of itself is mostly another user's word. */
 static int find_libvirts(struct transfer *t, struct err *e)
 {
@@ -25,9 +43,14 @@ static int find_libvirts(struct transfer *t, struct err *e)
 	AUTO_FREE char *pid = xasprintf("%d", (int)t->src.guest.pid);
 	int found = can_go ? definition_find_running(&t->definition, pid, e) : 0;
 
-	if (t->opt->replica)
-		return err_set(e, ENOTSUP, "guest %s is libvirt's, and replicas are made of guests alone that are nobody else's",
-			       t->src.guest.name);
+	if (t->opt->replica && t->opt->replica->planned)
+		return err_set(
+			e, ENOTSUP,
+			"guest %s is libvirt's, and such a one does not go to its replica as it runs: it moves to another host by vmferry "
+			"migrate",
+			t->src.guest.name);
+	if (found > 0 && t->opt->replica && plan_plain_line(t, e))
+		return -e->code;
 	if (found > 0)
 		return recipe_choose(t, t->recipe->how, "libvirt", e);
 	if (can_go && !found)

@@ -48,6 +48,10 @@ static const struct recipe recipes[] = {
 	 .owner = "libvirt",
 	 STAYS(ahead_stages, PART(disks))}, /* nothing of libvirt's is needed but its way to the guest's monitor */
 	{.how = "replica", STAYS(replica_stages, PART(tpm), PART(disks)), .points = true},
+	{.how = "replica",
+	 .owner = "libvirt",
+	 STAYS(replica_stages, PART(disks)),
+	 .points = true}, /* a TPM of libvirt's is in no plain line */
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)},
 	 .stages = cold_stages,

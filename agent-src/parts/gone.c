@@ -32,7 +32,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 
 	(void)e;
 	g->replica_goes = opt->replica; /* the guest goes to it */
-	if (opt->in_place || opt->replica || g->src->is_libvirts || state_dir_get(&dir, opt->state_dir, &ignored))
+	if (opt->in_place || opt->replica || state_dir_get(&dir, opt->state_dir, &ignored))
 		return 0;
 	g->has_replica = json_object_set_new(out, "replicated", primary_note_read(dir, g->src->guest.name)) == 0;
 	return 0;

@@ -435,9 +435,11 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	size_t i;
 
 	(void)e;
-	for (i = 0; i < g->line.argc; i++)
+	for (i = 0; i < g->line.argc && !s->line_there; i++)
 		json_array_append_new(argv, json_string(g->line.argv[i]));
-	add_monitor(s, argv);
+	json_array_extend(argv, s->line_there);
+	if (!s->line_there)
+		add_monitor(s, argv);
 	if (!s->opt->qemu) { /* of another QEMU they would be wrong */
 		set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
 		set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);
@@ -447,7 +449,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	if (s->opt->qemu)
 		json_object_set_new(out, "only_exe", json_true());
 	set_text(out, "machine", s->traits.carries_memory ? g->machine : s->opt->machine);
-	set_text(out, "cwd", g->cwd);
+	set_text(out, "cwd", s->line_there ? "/" : g->cwd);
 	set_text(out, "accel", s->accel);
 	set_text(out, "cpu_model", g->cpu_model);
 	if (g->version.major && s->traits.carries_memory)
@@ -597,6 +599,7 @@ static void fini(struct part *p)
 	json_decref(s->disks_by_word);
 	free(s->script);
 	free(s->libvirt_uuid);
+	json_decref(s->line_there);
 }
 
 static int prepare(struct part *p, struct err *e)

@@ -174,10 +174,8 @@ static void another_processor_cannot_be_compared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood),
-		cmocka_unit_test(what_ran_meanwhile_has_not),
-		cmocka_unit_test(each_processor_counts_for_itself),
-		cmocka_unit_test(what_has_no_processors_cannot_be_told),
+		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood), cmocka_unit_test(what_ran_meanwhile_has_not),
+		cmocka_unit_test(each_processor_counts_for_itself),	  cmocka_unit_test(what_has_no_processors_cannot_be_told),
 		cmocka_unit_test(another_processor_cannot_be_compared),
 	};
 
