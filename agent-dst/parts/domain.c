@@ -299,7 +299,7 @@ static int hold(struct domain *d, struct err *e)
 	uint64_t until = now_ns() + VCPU_HEAR_MS * 1000000ULL;
 	int looks = since == VCPU_STOOD ? 1 : 2;
 
-	for (i = 0; !r && (i < looks || (since == VCPU_RAN && now_ns() < until)); i++) {
+	for (i = 0; !r && (i < looks || (since >= VCPU_MAY_HAVE_RUN && now_ns() < until)); i++) {
 		if (i)
 			poll(NULL, 0, LOOK_PAUSE_MS);
 		r = check_stands(d, e);

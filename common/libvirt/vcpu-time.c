@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RUNNING_NS  1000000 /* more than what else is counted as a thread's */
 #define STOPPING_NS 50000 /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
 
 /* "CPU 3/KVM"; with TCG's single thread "ALL CPUs/TCG". */
@@ -93,8 +94,10 @@ enum vcpu_since vcpu_since(pid_t pid, const struct vcpu_time *then)
 
 		if (taken == UINT64_MAX)
 			return VCPU_UNKNOWN;
+		if (taken > RUNNING_NS)
+			return VCPU_RAN;
 		if (taken > STOPPING_NS)
-			since = VCPU_RAN;
+			since = VCPU_MAY_HAVE_RUN;
 	}
 	return since;
 }

@@ -170,7 +170,7 @@ static void drain(void *ctx)
 	struct err e;
 
 	by->resumed = false;
-	for (tries = 0; !resumed && !by->resumed && (tries < looks || (since == VCPU_RAN && now_ns() < until)); tries++) {
+	for (tries = 0; !resumed && !by->resumed && (tries < looks || (since >= VCPU_MAY_HAVE_RUN && now_ns() < until)); tries++) {
 		if (tries)
 			poll(NULL, 0, DRAIN_PAUSE_MS);
 		resumed = is_resumed(by);

@@ -26,7 +26,7 @@ static enum handoff_event what;
 
 #define VCPU                                                                                                                               \
 	"VMFERRY_TEST_VCPU" /* in the environment: its QEMU's only thread is a virtual processor, which runs for a moment when it is sent SIGUSR1 */
-#define RUNS_NS 200000
+#define RUNS_NS 3000000
 
 static void nothing_fails(void *ctx, const struct err *why)
 {

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 #define PATIENCE_MS 10000
-#define RUNS_NS	    200000 /* of CPU time: not much, and a guest could do something in it */
+#define RUNS_NS	    5000000 /* of CPU time, in which a guest could do much */
 
 static pid_t pid;
 static struct vcpu_time then;
@@ -141,6 +141,8 @@ static void each_processor_counts_for_itself(void **state)
 	then.each[0].ns -= 40000;
 	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
 	then.each[0].ns -= 40000;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_MAY_HAVE_RUN);
+	then.each[0].ns -= 1000000;
 	assert_int_equal(vcpu_since(pid, &then), VCPU_RAN);
 	ended();
 }
