@@ -6,6 +6,7 @@
 #include "image-mark.h"
 #include "log.h"
 #include "moment.h"
+#include "process.h"
 #include "util.h"
 
 #include <errno.h>
@@ -132,10 +133,22 @@ int revert_qemu_gone(struct transfer *t, struct err *e)
 
 /* ---- what becomes of it ---- */
 
+/* Asked of the kernel: the word of its end may not have come yet, and whoever has it back would end the only copy that lives. */
+static int note_if_qemu_ended(struct transfer *t, struct err *e)
+{
+	const struct guest *g = &t->src.guest;
+
+	if (!t->src.traits.carries_memory || !t->a.handoff.qemu_alive || qemu_is_alive(g->pid, g->start_time))
+		return 0;
+	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
+}
+
 /* If it runs there still. What is held here ends only when the destination has said so once more. */
 static int keep(struct transfer *t, struct err *e)
 {
 	revert_end(t);
+	if (note_if_qemu_ended(t, e))
+		return -e->code;
 	if (reach(t)) {
 		loop_timer_set(t->a.loop, &t->end.patience, START_MS);
 		return attempt_step(&t->a, EV_KEEP, HO_NONE, e);
@@ -156,7 +169,14 @@ static void want_back(struct transfer *t)
 		 "the destination cannot be reached, and it may run there. Should that host be gone for good: Ctrl-C "
 		 "here, then vmferry recover %s --peer-is-fenced",
 		 t->src.guest.name);
-	r = cutover_memory_fits_disks(t, &why);
+	r = note_if_qemu_ended(t, &why);
+	if (!r && t->src.traits.carries_memory && !t->a.handoff.qemu_alive)
+		r = err_set(
+			&why, ESRCH,
+			"its QEMU here (process %d) has ended, and what it held with it: the guest goes on at the destination alone. Let it stay there "
+			"(vmferry keep %s)",
+			(int)t->src.guest.pid, t->src.guest.name);
+	r = r ? r : cutover_memory_fits_disks(t, &why);
 	if (!r && reach(t)) {
 		t->revert.asked = t->end.user_cancelled = true;
 		r = t->src.traits.boots_after ? power_is_wanted(&t->power, &why) : 0;

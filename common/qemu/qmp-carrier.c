@@ -67,3 +67,16 @@ void qmp_carried_lost(struct qmp *q, const char *reason)
 {
 	qmp_lose(q, EPIPE, reason);
 }
+
+/* Whoever holds a QEMU must hear of its end, and a libvirt that was started again says nothing of it here. */
+void qmp_carried_ended(struct qmp *q)
+{
+	bool was_lost = q->dead && !q->closing && q->opened;
+	struct err why;
+
+	qmp_lose(q, EPIPE, "QEMU has ended");
+	if (!was_lost || !q->handlers || !q->handlers->closed)
+		return;
+	err_set(&why, EPIPE, "QEMU has ended");
+	q->handlers->closed(q->ctx, &why);
+}

@@ -35,6 +35,8 @@ void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const st
 /* data: JSON, or NULL. */
 void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns);
 void qmp_carried_lost(struct qmp *q, const char *reason);
+/* QEMU has ended: that is told also where the monitor was lost before. */
+void qmp_carried_ended(struct qmp *q);
 
 /* qmp_open_libvirt() over a connection to libvirt (qmp-libvirt.c). v and what d has are its own from then on, also after an error. */
 int qmp_open_over(struct qmp **out, struct loop *l, struct lv *v, const struct lv_domain *d, pid_t pid, const struct qmp_handlers *h,

@@ -245,7 +245,7 @@ static void on_ended(struct op *op, int res, uint32_t flags)
 
 static void on_gone(struct timer *t)
 {
-	qmp_carried_lost(container_of(t, struct by_libvirt, gone)->q, "QEMU has ended");
+	qmp_carried_ended(container_of(t, struct by_libvirt, gone)->q);
 }
 
 static void watch_process(struct by_libvirt *by)

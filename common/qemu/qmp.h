@@ -29,7 +29,7 @@ struct qmp_handlers {
 	void (*event)(void *ctx, const char *name, json_t *data, uint64_t at_ns);
 	/* Once, when the connection is lost (QEMU died, closed it, or sent what is not QMP).
 	 * Pending replies got EPIPE before. Not called because of qmp_close(), nor when qmp_open()
-	 * itself fails. */
+	 * itself fails. Over libvirt (qmp_open_libvirt) once more, if QEMU ends after libvirt was lost. */
 	void (*closed)(void *ctx, const struct err *why);
 };
 

@@ -190,6 +190,21 @@ static void test_end_of_qemu_is_the_connections(void **state)
 	closed(q);
 }
 
+/* libvirt was ended or started again before, and says nothing more of it. */
+static void test_end_of_qemu_is_told_though_libvirt_went_before(void **state)
+{
+	struct qmp *q = opened();
+
+	(void)state;
+	shutdown(libvirtd.fd, SHUT_RDWR);
+	run_for(&heard.closed, 1, PATIENCE_MS);
+	assert_int_equal(heard.closed, 1);
+	kill(qemu, SIGKILL);
+	run_for(&heard.closed, 2, PATIENCE_MS);
+	assert_int_equal(heard.closed, 2);
+	closed(q);
+}
+
 /* The event may come later than libvirt's answer that it runs. */
 static void test_guest_that_libvirt_says_runs_was_resumed(void **state)
 {
@@ -292,6 +307,7 @@ int main(void)
 		cmocka_unit_test(test_questions_do_not_wait_for_one_another),
 		cmocka_unit_test(test_what_is_waited_for_overtakes_questions),
 		cmocka_unit_test(test_end_of_qemu_is_the_connections),
+		cmocka_unit_test(test_end_of_qemu_is_told_though_libvirt_went_before),
 		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
 		cmocka_unit_test(test_guest_whose_processors_ran_was_resumed),
 		cmocka_unit_test(test_guest_whose_state_is_not_told_may_have_been_resumed),

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -56,11 +57,78 @@ static void each_disk_must_tell_when_it_was_written(void **state)
 	assert_non_null(strstr(e.msg, "/dev/null"));
 }
 
+/* The process of one that has ended and was waited for. */
+static pid_t ended_qemu(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+/* Its monitor was lost before, so that nothing has said that it ended. The destination cannot be reached. */
+static int setup_with_ended_qemu(void **state)
+{
+	int r = setup(state);
+
+	json_array_clear(t.src.disk_paths);
+	r = r ? r : loop_new(&t.a.loop, 16, &e);
+	t.life.report.quiet = true;
+	t.src.guest = (struct guest){.pid = ended_qemu(), .start_time = 1, .name = (char *)"web"};
+	t.src.traits.carries_memory = true;
+	handoff_init(&t.a.handoff, HO_SOURCE);
+	t.a.handoff.state = HO_SRC_COMMITTED;
+	t.a.handoff.revertible = true;
+	t.a.handoff.peer = HO_DST_STARTED;
+	t.a.ops = &live_cutover;
+	t.aside.part.a = &t.a;
+	t.a.dead = t.revert.open = true;
+	return r;
+}
+
+static int teardown_with_loop(void **state)
+{
+	loop_free(t.a.loop);
+	return teardown(state);
+}
+
+static void guest_whose_qemu_here_has_ended_is_not_had_back(void **state)
+{
+	(void)state;
+	assert_int_equal(revert_order(&t, ORDER_REVERT, &e), 0);
+	assert_false(t.a.handoff.qemu_alive);
+	assert_int_equal(t.a.handoff.state, HO_SRC_COMMITTED);
+	assert_true(t.revert.open); /* and may be had to stay */
+	assert_int_equal(attempt_step(&t.a, EV_REVERT, HO_NONE, &e), -EPROTO);
+}
+
+static void nor_is_one_held_that_is_to_stay_there(void **state)
+{
+	(void)state;
+	assert_int_equal(revert_order(&t, ORDER_KEEP, &e), 0);
+	assert_false(t.a.handoff.qemu_alive);
+	assert_false(t.revert.open);
+}
+
+/* Of a guest that is shut down here no QEMU was to live. */
+static void guest_that_boots_needs_no_qemu_here(void **state)
+{
+	(void)state;
+	t.src.traits = (struct traits){.boots_after = true};
+	assert_int_equal(revert_order(&t, ORDER_REVERT, &e), 0);
+	assert_true(t.a.handoff.qemu_alive);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(both_sides_must_be_able_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(each_disk_must_tell_when_it_was_written, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_whose_qemu_here_has_ended_is_not_had_back, setup_with_ended_qemu, teardown_with_loop),
+		cmocka_unit_test_setup_teardown(nor_is_one_held_that_is_to_stay_there, setup_with_ended_qemu, teardown_with_loop),
+		cmocka_unit_test_setup_teardown(guest_that_boots_needs_no_qemu_here, setup_with_ended_qemu, teardown_with_loop),
 	};
 	int fd = mkostemp(file, O_CLOEXEC), r;
 
