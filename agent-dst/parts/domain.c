@@ -228,6 +228,7 @@ static int note_qemu(struct domain *d, struct err *e)
 {
 	struct lv_domain it = {.name = d->target->name, .id = -1};
 	struct qemu_proc *q = &d->target->qemu;
+	uid_t user = 0;
 	json_t *note;
 	int r;
 
@@ -238,7 +239,8 @@ static int note_qemu(struct domain *d, struct err *e)
 	if (r)
 		return r;
 	d->part.a->handoff.qemu_alive = true;
-	note = json_pack("{s:i,s:I}", "pid", (int)q->pid, "start_time", (json_int_t)q->start_time);
+	process_user(q->pid, &user);
+	note = json_pack("{s:i,s:I,s:I}", "pid", (int)q->pid, "start_time", (json_int_t)q->start_time, "uid", (json_int_t)user);
 	r = journal_note(d->part.a->journal, "qemu", note, e);
 	json_decref(note);
 	fault_point("dst-qemu-noted");
@@ -412,16 +414,34 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	return 0;
 }
 
+/* Only libvirt's word for it counts, and not that it cannot be asked. */
+static bool has_forgotten(struct domain *d)
+{
+	struct lv_domain there;
+	struct err ignored;
+	int r;
+
+	if (d->events && lv_is_lost(d->events)) {
+		lv_close(d->events);
+		d->events = NULL;
+		d->has_missed = true;
+	}
+	if (!d->events && lv_open(&d->events, ASK_MS, &ignored)) {
+		d->events = NULL;
+		return false;
+	}
+	r = lv_lookup_text(d->events, d->target->uuid, &there, &ignored);
+	if (!r)
+		lv_domain_fini(&there);
+	return r == -ENOENT;
+}
+
 static void wait_until_forgotten(struct domain *d)
 {
 	uint64_t until = now_ns() + FORGET_MS * 1000000ULL;
-	struct lv_domain there;
-	struct err ignored;
 
-	while (d->events && now_ns() < until && !lv_lookup_text(d->events, d->target->uuid, &there, &ignored)) {
-		lv_domain_fini(&there);
+	while (!has_forgotten(d) && now_ns() < until)
 		poll(NULL, 0, LOOK_PAUSE_MS);
-	}
 }
 
 void domain_end(struct domain *d)
@@ -444,14 +464,13 @@ int domain_own_disk(struct domain *d, const char *path, struct err *e)
 static int undo_owner(struct part *p, const json_t *detail, struct err *e)
 {
 	struct domain *d = domain_of(p);
-	struct err ignored;
+	const json_t *qemu = journal_last_note(p->a->journal, "qemu");
 
 	if (d->target->keep_guest)
 		return 0;
-	if (!d->events && d->target->uuid)
-		ask_for_it(d, &ignored);
-	wait_until_forgotten(d);
-	return owner_give_back(detail, e);
+	if (d->target->uuid)
+		wait_until_forgotten(d);
+	return owner_give_back(detail, (uid_t)json_integer_value(json_object_get(qemu, "uid")), e);
 }
 
 static void fini(struct part *p)

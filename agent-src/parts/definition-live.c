@@ -203,7 +203,7 @@ static int ask_whether_defined(const char *uuid, bool *yes, struct err *e)
 
 	*yes = false;
 	if (r)
-		return r;
+		return r == -ENOENT ? -EPIPE : r; /* nobody listens there, who could tell */
 	r = lv_lookup_text(v, uuid, &domain, e);
 	if (!r) {
 		r = lv_is_persistent(v, &domain, yes, e);
@@ -237,7 +237,7 @@ static int note_owners(const struct definition *d, struct err *e)
 			json_array_append_new(list, owner);
 	}
 	if (json_array_size(list))
-		return attempt_note(d->part.a, OWNERS, json_pack("{s:o}", "files", list), e);
+		return attempt_note(d->part.a, OWNERS, json_pack("{s:o,s:I}", "files", list, "given", (json_int_t)d->src->libvirt_user), e);
 	json_decref(list);
 	return 0;
 }
@@ -439,7 +439,7 @@ int definition_let_go(struct definition *d, struct err *e)
 /* A libvirt that has no job hears of the end of its QEMU a moment later. */
 void definition_is_gone(const struct definition *d)
 {
-	const json_t *owners = json_object_get(journal_last_note(d->part.a->journal, OWNERS), "files");
+	const json_t *note = journal_last_note(d->part.a->journal, OWNERS), *owners = json_object_get(note, "files");
 	uint64_t until = now_ns() + FORGET_MS * 1000000ULL;
 	struct err e;
 	bool is_defined;
@@ -451,6 +451,6 @@ void definition_is_gone(const struct definition *d)
 	while (ask_whether_defined(d->src->libvirt_uuid, &is_defined, &e) != -ENOENT && now_ns() < until)
 		poll(NULL, 0, LOOK_MS);
 	json_array_foreach((json_t *)(uintptr_t)owners, i, owner)
-		if (owner_give_back(owner, &e))
+		if (owner_give_back(owner, (uid_t)json_integer_value(json_object_get(note, "given")), &e))
 			log_error("%s", e.msg);
 }

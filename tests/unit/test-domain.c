@@ -272,6 +272,24 @@ static void qemu_that_has_ended_is_told(void **state)
 	assert_int_equal(what, EV_QEMU_DEAD);
 }
 
+/* It may be at giving its images to root still. */
+static void libvirt_that_says_something_else_has_not_forgotten_it(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	assert_int_equal(target.run_state(&target), STANDS);
+	home_ends_qemu();
+	before = home.calls[LV_DOMAIN_LOOKUP_UUID];
+	refuse(LV_DOMAIN_LOOKUP_UUID, HOME_INTERNAL, 3);
+	domain_end(&d);
+	assert_int_equal(home.calls[LV_DOMAIN_LOOKUP_UUID] - before, 4);
+	before = home.calls[LV_DOMAIN_LOOKUP_UUID];
+	refuse(LV_DOMAIN_LOOKUP_UUID, 0, 1); /* it hangs up, and is asked over another connection */
+	domain_end(&d);
+	assert_int_equal(home.calls[LV_DOMAIN_LOOKUP_UUID] - before, 2);
+}
+
 static void runs(int signal)
 {
 	struct timespec now, from;
@@ -296,6 +314,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(nor_is_it_untouched_if_it_was_resumed_and_stands_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_on_its_way_elsewhere_does_not_stand, setup, teardown),
 		cmocka_unit_test_setup_teardown(qemu_that_has_ended_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(libvirt_that_says_something_else_has_not_forgotten_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_never_ran_if_its_processors_have_not, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(one_whose_processors_ran_is_not_untouched, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(who_resumed_it_is_waited_for, setup_with_vcpu, teardown),
