@@ -55,9 +55,21 @@ static int prepare(struct part *p, struct err *e)
 			  json_text(t->description, "host") ?: "another host", "disks", list_paths(a->disks), "began",
 			  (json_int_t)time(NULL));
 	return attempt_own(p->a, KIND,
-			   json_pack("{s:s,s:o,s:s,s:O*}", "path", path, "entry", entry, "state_dir", a->disks->state_dir, "replicated",
-				     replica_of(a)),
+			   json_pack("{s:s,s:o,s:s,s:O*,s:O*}", "path", path, "entry", entry, "state_dir", a->disks->state_dir,
+				     "replicated", replica_of(a), "took_over", json_object_get(t->description, "took_over")),
 			   e);
+}
+
+/* Settings by which this host was the primary of the copy that is old now. */
+static int end_primary(const char *state_dir, const char *guest, const json_t *took_over, struct err *e)
+{
+	const char *pair = json_text(took_over, "pair");
+	json_int_t term = json_integer_value(json_object_get(took_over, "term"));
+	int r = pair && term > 0 ? primary_note_replaced(state_dir, guest, pair, (uint64_t)term, e) : 0;
+
+	if (!r)
+		primary_note_here(state_dir, guest, false);
+	return r;
 }
 
 static int undo(struct part *p, const json_t *detail, struct err *e)
@@ -73,8 +85,8 @@ static int undo(struct part *p, const json_t *detail, struct err *e)
 	if (!r && json_text(detail, "state_dir")) {
 		const char *guest = json_text(json_object_get(detail, "entry"), "guest") ?: "";
 
-		primary_note_here(json_text(detail, "state_dir"), guest, false);
-		r = primary_note_take(json_text(detail, "state_dir"), guest, json_object_get(detail, "replicated"), e);
+		r = end_primary(json_text(detail, "state_dir"), guest, json_object_get(detail, "took_over"), e);
+		r = r ?: primary_note_take(json_text(detail, "state_dir"), guest, json_object_get(detail, "replicated"), e);
 	}
 	return r ? err_prefix(e, "cannot note that the guest has come") : 0;
 }

@@ -195,36 +195,51 @@ static json_t *volumes_here(void)
 	return volumes;
 }
 
-/* Replicas whose points are here, or were. */
-static json_t *replicas_here(const char *state_dir)
+/* Pair and term are told where points cannot be read, too. */
+static json_t *replica_of(const char *state_dir, const char *dir)
+{
+	struct points p = {.dir = NULL};
+	struct err e;
+	int r = points_read(&p, dir, &e);
+	json_t *one = r && json_integer_value(json_object_get(p.replica, "term")) < 1 ? json_pack("{s:s}", "error", e.msg)
+										      : points_told(&p, state_dir);
+
+	points_close(&p);
+	return one;
+}
+
+/* Replicas whose points are here, or were. A note that cannot be read is of the guest that its name says. */
+int replicas_here(const char *state_dir)
 {
 	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir);
 	DIR *d = opendir(dir);
-	json_t *out = json_array(), *one;
+	json_t *list = d || errno == ENOENT ? json_array() : NULL, *all, *one;
 	struct dirent *de;
-	struct err why_not;
 
-	while (d && (de = readdir(d)) && json_array_size(out) < GUESTS_MAX) {
+	while (d && (de = readdir(d)) && json_array_size(list) < GUESTS_MAX) {
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
 		json_error_t why;
 		json_t *note = *de->d_name == '.' ? NULL : json_load_file(path, 0, &why);
-		struct points p = {.dir = NULL};
 
-		if (json_text(note, "guest") && json_text(note, "dir")) { /* where there is none any more nothing can be told of it */
-			one = points_read(&p, json_text(note, "dir"), &why_not) ? json_pack("{s:s}", "error", why_not.msg)
-										: points_told(&p, state_dir);
-			json_object_set(one, "guest", json_object_get(note, "guest"));
-			json_array_append_new(out, one);
-		}
-		points_close(&p);
+		if (*de->d_name == '.')
+			continue;
+		one = json_text(note, "dir") ? replica_of(state_dir, json_text(note, "dir"))
+					     : json_pack("{s:s}", "error", "its note is damaged");
+		json_object_set_new(one, "guest",
+				    json_text(note, "guest") ? json_incref(json_object_get(note, "guest"))
+							     : json_stringn(de->d_name, strcspn(de->d_name, ".")));
+		json_array_append_new(list, one);
 		json_decref(note);
 	}
 	if (d)
 		closedir(d);
-	return out;
+	all = json_pack("{s:o*}", "replicas", list);
+	json_text_print(all);
+	json_decref(all);
+	return fflush(stdout) ? 1 : 0;
 }
 
-int host_here(const char *runtime_dir, const char *state_dir)
+int host_here(const char *runtime_dir)
 {
 	json_t *all = host_state(), *coming = NULL;
 	struct err ignored;
@@ -232,8 +247,6 @@ int host_here(const char *runtime_dir, const char *state_dir)
 	json_object_set_new(all, "guests", guests_here());
 	json_object_set_new(all, "bridges", bridges_here());
 	json_object_set_new(all, "volumes", volumes_here());
-	if (state_dir)
-		json_object_set_new(all, "replicas", replicas_here(state_dir));
 	if (runtime_dir && !ticket_note(NULL, runtime_dir, "in", NULL, &coming, &ignored))
 		json_object_set_new(all, "coming", coming);
 	json_text_print(all);

@@ -2,9 +2,12 @@
 #ifndef VMFERRY_HOST_HERE_H
 #define VMFERRY_HOST_HERE_H
 
-#define HOST_HERE_WORD "list"
+#define HOST_HERE_WORD	   "list"
+#define REPLICAS_HERE_WORD "replicas"
 
 /* Prints one JSON object (docs/report.md). The exit code. */
-int host_here(const char *runtime_dir, const char *state_dir);
+int host_here(const char *runtime_dir);
+/* vmferry-dst replicas: what vmferry may-start asks of the host of a guest's replica. A store may be on a file system that does not answer, so list does not read them. */
+int replicas_here(const char *state_dir);
 
 #endif

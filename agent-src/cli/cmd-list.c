@@ -292,10 +292,11 @@ static int all_found(const struct listing *l, const struct entry *entries, size_
 		for (k = 0; k < count && !is_called(&entries[k].g, l->wanted[i]); k++)
 			;
 		if (k == count && cut_off)
-			return err_set(e, E2BIG,
-				       "whether guest %s runs here cannot be told: not all processes that call themselves QEMU were looked at, as those "
-				       "of other users are too many",
-				       l->wanted[i]);
+			return err_set(
+				e, E2BIG,
+				"whether guest %s runs here cannot be told: not all processes that call themselves QEMU were looked at, as those "
+				"of other users are too many",
+				l->wanted[i]);
 		if (k == count)
 			return err_set(e, ENOENT, "no guest %s runs here", l->wanted[i]);
 	}

@@ -9,6 +9,7 @@
 #include "replica-whereabouts.h"
 #include "replica-ask.h"
 #include "replica-conf.h"
+#include "replica-note.h"
 #include "util.h"
 
 #include <errno.h>
@@ -90,6 +91,8 @@ static int check_replaced(const struct newest_question *q, const char *name, str
 	json_t *state = replica_state_load(q->state_dir, name);
 	bool yes = json_is_true(json_object_get(state, "replaced"));
 
+	if (!state && !access(path, F_OK))
+		return err_set(e, EBADMSG, "%s is damaged, which would say whether it was taken over at the host of its replica", path);
 	json_decref(state);
 	return yes ? err_set(e, EBUSY,
 			     "it was taken over at the host of its replica, and what lies here is the old copy. If that run was thrown away there "
@@ -117,6 +120,7 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 /* That it was taken over is known from then on, also while that host cannot be asked. */
 static void note_replaced(const struct newest_question *q, const char *name)
 {
+	int lock = replica_note_lock(q->state_dir, name);
 	json_t *state = replica_state_load(q->state_dir, name) ?: json_object();
 	struct err e;
 
@@ -124,6 +128,8 @@ static void note_replaced(const struct newest_question *q, const char *name)
 	if (replica_state_save(q->state_dir, name, state, &e))
 		fprintf(stderr, "vmferry: that guest %s was taken over elsewhere cannot be noted: %s\n", name, e.msg);
 	json_decref(state);
+	if (lock >= 0)
+		close(lock);
 }
 
 /* Points of it are made from here, so the host that has them may have the guest. *alone: why it could not be asked, malloc'ed, where that is no obstacle. */
@@ -147,6 +153,9 @@ static int ask_replica(const struct newest_question *q, const char *name, char *
 			note_replaced(q, name);
 		if (taken)
 			r = err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "");
+	} else if (!r && why.code == EIO) { /* it has answered */
+		r = err_set(e, EIO, "whether it was taken over at %s cannot be told (if it certainly was not: --peer-is-fenced): %s", c.to,
+			    why.msg);
 	} else if (!r && !strcmp(c.start_alone, "yes")) {
 		*alone = xasprintf("whether it was taken over at %s could not be asked: %s", c.to, why.msg);
 	} else if (!r) {

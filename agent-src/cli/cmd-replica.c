@@ -1,5 +1,6 @@
 /* cmd-replica.c: vmferry replica: a guest's disks on another host, minutes old at most. Its subcommands, a row each. */
 #include "cmd.h"
+#include "dest-connect.h"
 #include "journal.h"
 #include "journal-dir.h"
 #include "json-text.h"
@@ -176,6 +177,10 @@ static int add(struct replica_conf *c, int argc, char **argv)
 	c->to = argv[1];
 	c->pair = pair;
 	code = code ?: begin_replica(c, guest);
+	if (!code && dest_kind(c->to) == DEST_STANDING)
+		fprintf(stderr,
+			"vmferry: %s is not reached by SSH, so vmferry may-start cannot ask it whether the guest was taken over there\n",
+			c->to);
 	c->pair = NULL;
 	return code;
 }
@@ -355,6 +360,12 @@ static int remove_store(struct replica_conf *c, const char *guest, const char *d
 
 	r = r ?: points_read(&p, dir, &e);
 	runs = !r && json_object_get(p.replica, "run");
+	if (!r && points_are_over(&p)) {
+		printf("%s: its points are gone already. %s/replica.json stays, by which its primary of before is refused\n", guest, dir);
+		close(lock);
+		points_close(&p);
+		return 0;
+	}
 	if (!r && (json_object_get(p.replica, "test") || !access(test, F_OK)))
 		r = err_set(&e, EBUSY, "a trial of guest %s runs from one of the points: vmferry replica test %s --end", guest, guest);
 	if (!r && !runs && !access(run, F_OK))

@@ -112,7 +112,7 @@ static void print_guests(const json_t *all)
 		free(cells[i]);
 }
 
-int list_host_ask(const struct dest_config *cfg, json_t **all, struct err *e)
+static int ask(const struct dest_config *cfg, json_t **all, struct err *e)
 {
 	static const char *const args[] = {"list", NULL};
 	AUTO_FREE char *text = NULL;
@@ -132,7 +132,7 @@ int list_host(const struct dest_config *cfg, bool json)
 	struct err e;
 	json_t *all;
 
-	if (list_host_ask(cfg, &all, &e)) {
+	if (ask(cfg, &all, &e)) {
 		fprintf(stderr, "vmferry: cannot list the guests there: %s\n", e.msg);
 		return EXIT_SOURCE;
 	}

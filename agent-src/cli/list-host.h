@@ -4,13 +4,9 @@
 
 #include "dest-connect.h"
 
-#include <jansson.h>
-
 /* A word of vmferry list names a host: USER@HOST, or ssh://HOST. */
 bool list_is_host(const char *word);
 /* The exit code. */
 int list_host(const struct dest_config *cfg, bool json);
-/* What that host says of itself, as it is; a new reference. */
-int list_host_ask(const struct dest_config *cfg, json_t **all, struct err *e);
 
 #endif

@@ -10,7 +10,9 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define END_MS 10000
@@ -25,9 +27,9 @@ static char *place(const struct run *r)
 {
 	AUTO_FREE char *plain = unit_plain_name(r->guest);
 
-	return strcmp(r->kind, "test")
-		       ? xasprintf("%s/%s.tpm-%.8s-%lld", r->home, plain, json_text(r->store.replica, "pair") ?: "", (long long)r->term + 1)
-		       : xasprintf("%s/tpm", r->dir);
+	return strcmp(r->kind, "test") ? xasprintf("%s/%s.tpm-%.6s%02llx", r->home, plain, json_text(r->store.replica, "pair") ?: "",
+						   (unsigned long long)r->term + 1)
+				       : xasprintf("%s/tpm", r->dir);
 }
 
 int run_plan_tpm(struct run *r, struct err *e)
@@ -49,6 +51,9 @@ int run_plan_tpm(struct run *r, struct err *e)
 				.locality = locality ? xstrdup(locality) : NULL,
 				.seccomp = seccomp ? xstrdup(seccomp) : NULL};
 	r->tpm.socket = xasprintf("%s/socket", r->tpm.state);
+	if (strchr(r->tpm.state, ',') || strlen(r->tpm.socket) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return err_set(e, EINVAL, "the guest's TPM cannot be at %s: the name is too long for a socket, or has a comma in it",
+			       r->tpm.socket);
 	return access(r->tpm.state, F_OK)
 		       ? 0
 		       : err_set(e, EEXIST, "%s is there already: is it a TPM of this guest? Move it away first", r->tpm.state);

@@ -2,71 +2,98 @@
 #include "replica-ask.h"
 #include "dest-connect.h"
 #include "json-text.h"
-#include "list-host.h"
 #include "points.h"
 #include "util.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* What the store of the same pair says; others of that name are of another guest, or of another time. */
-static char *sentence(const struct replica_conf *c, const json_t *o, bool *settled)
+/* Of a pair that had this directory before another one took it. */
+static json_int_t past_term(const struct replica_conf *c, const json_t *o)
 {
-	json_int_t term = json_integer_value(json_object_get(o, "term"));
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(o, "past"), i, one)
+		if (!strcmp(json_text(one, "pair") ?: "", c->pair))
+			return json_integer_value(json_object_get(one, "term"));
+	return 0;
+}
+
+/* What a store says that has, or had, this pair. -ENOENT: it is of other pairs alone. */
+static int read_answer(const struct replica_conf *c, const json_t *o, char **taken, bool *settled, struct err *e)
+{
+	json_int_t term = json_integer_value(json_object_get(o, "term")), past = past_term(c, o);
 	const char *at = json_text(o, "taken_over_at");
 	AUTO_FREE char *when = at ? text_shown(at) : NULL;
+	bool is_its = !strcmp(json_text(o, "pair") ?: "", c->pair);
 
-	if (strcmp(json_text(o, "pair") ?: "", c->pair) || (term <= (json_int_t)c->term && !json_is_true(json_object_get(o, "taken_over"))))
-		return NULL;
-	*settled = !json_is_true(json_object_get(o, "unsettled"));
+	if (!is_its && !past)
+		return err_set(e, ENOENT, "it has nothing of this replica");
+	*settled = !is_its || !json_is_true(json_object_get(o, "unsettled"));
+	if (is_its && term <= (json_int_t)c->term && !json_is_true(json_object_get(o, "taken_over")))
+		return 0;
 	if (!*settled)
-		return xasprintf("a move of it to %s, where its replica is, is not over: vmferry recover", c->to);
-	return xasprintf("it was taken over at %s in term %lld%s%s", c->to, (long long)term, when ? ", at " : "", when ?: "");
+		*taken = xasprintf("a move of it to %s, where its replica is, is not over: vmferry recover", c->to);
+	else
+		*taken = xasprintf("it was taken over at %s in term %lld%s%s", c->to, (long long)(is_its ? term : past),
+				   is_its && when ? ", at " : "", is_its && when ? when : "");
+	return 0;
 }
 
 /* Points on this very host. */
 static int ask_here(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e)
 {
-	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	AUTO_FREE char *dir = points_noted(c->state_dir, guest);
 	struct points p = {.dir = NULL};
 	json_t *o;
-	int r = dir ? points_read(&p, dir, e) : 0;
+	int r = dir ? points_read(&p, dir, e) : err_set(e, ENOENT, "this host has no replica of it");
 
-	if (dir && !r) {
+	if (json_integer_value(json_object_get(p.replica, "term")) > 0) {
 		o = points_told(&p, c->state_dir);
-		*taken = sentence(c, o, settled);
+		r = read_answer(c, o, taken, settled, e);
 		json_decref(o);
+	} else if (dir && r) {
+		e->code = EIO;
+		r = -EIO;
 	}
 	points_close(&p);
 	return r;
 }
 
+static int find_answer(const struct replica_conf *c, const char *guest, const json_t *list, char **taken, bool *settled, struct err *e)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one) {
+		AUTO_FREE char *why = json_text(one, "error") ? text_shown(json_text(one, "error")) : NULL;
+
+		if (!strcmp(json_text(one, "guest") ?: "", guest))
+			return why ? err_set(e, EIO, "its points cannot be read there: %s", why) : read_answer(c, one, taken, settled, e);
+	}
+	return err_set(e, ENOENT, "it has no replica of it");
+}
+
 static int ask_there(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e)
 {
+	static const char *const args[] = {"replicas", NULL};
 	struct dest_config cfg = c->o.dest;
-	json_t *all, *list, *one;
-	size_t i;
+	AUTO_FREE char *text = NULL;
+	json_t *all;
 	int r;
 
 	cfg.where = c->to;
 	cfg.state_dir = c->state_dir;
 	cfg.runtime_dir = c->runtime_dir;
-	r = list_host_ask(&cfg, &all, e);
+	r = dest_ask(&cfg, args, &text, e);
 	if (r)
 		return r;
-	list = json_object_get(all, "replicas");
-	if (!json_is_array(list))
-		r = err_set(e, EPROTO, "its vmferry-dst says nothing about replicas: is it an older one?");
-	json_array_foreach(list, i, one) {
-		AUTO_FREE char *why = text_shown(json_text(one, "error"));
-
-		if (r || *taken || strcmp(json_text(one, "guest") ?: "", guest))
-			continue;
-		if (json_text(one, "error"))
-			r = err_set(e, EIO, "its points cannot be read there: %s", why);
-		else
-			*taken = sentence(c, one, settled);
-	}
+	all = json_loads(text, 0, NULL);
+	if (json_is_array(json_object_get(all, "replicas")))
+		r = find_answer(c, guest, json_object_get(all, "replicas"), taken, settled, e);
+	else
+		r = err_set(e, EIO, "its vmferry-dst says nothing that can be understood");
 	json_decref(all);
 	return r;
 }

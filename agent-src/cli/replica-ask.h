@@ -6,7 +6,8 @@
 
 /*
  * c: the settings of a guest whose points are made from here. 0: the host has answered; *taken: a sentence of how the guest was taken over there, malloc'ed, or NULL:
- * it was not. *settled: that is so for good; else a move of it to there is not over. -errno: it could not be asked, or says nothing that can be understood.
+ * it was not. *settled: that is so for good; else a move of it to there is not over. -EIO: it has answered, and cannot
+ * tell. -ENOENT: it knows nothing of this replica. Another -errno: it could not be asked.
  */
 int replica_ask(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e);
 

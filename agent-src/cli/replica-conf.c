@@ -339,13 +339,7 @@ static char *store_note(const char *state_dir, const char *guest)
 
 char *replica_store(const char *state_dir, const char *guest)
 {
-	AUTO_FREE char *path = store_note(state_dir, guest);
-	json_error_t why;
-	json_t *o = json_load_file(path, 0, &why);
-	char *dir = json_text(o, "dir") ? xstrdup(json_text(o, "dir")) : NULL;
-
-	json_decref(o);
-	return dir;
+	return points_noted(state_dir, guest);
 }
 
 json_t *replica_stores(const char *state_dir)

@@ -1,5 +1,6 @@
 /* replica-here.c: see replica-here.h. */
 #include "replica-here.h"
+#include "replica-reverse.h"
 #include "cmd.h"
 #include "config-file.h"
 #include "disk-line.h"
@@ -565,6 +566,29 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	return k ? replica_say(&e) : 0;
 }
 
+/* The guest may have disks of its own by now, by a --complete that was cut off or by vmferry storage: then what it has written is there. */
+static int check_on_overlays(struct run *r, const json_t *run, struct err *e)
+{
+	AUTO_FREE char *number = xasprintf("%lld", (long long)json_integer_value(json_object_get(run, "number")));
+	pid_t pid = run_pid_of(run);
+	bool began = json_object_get(run, "pid");
+	size_t i;
+	int k = points_find(&r->store, number, &r->point, e);
+
+	for (i = 0; !k && point_disk(r->point, i); i++) {
+		const char *format = replica_flat_format(point_disk(r->point, i));
+		AUTO_FREE char *overlay = run_overlay(r, i), *flat = replica_flat_path(r->store.dir, r->guest, i, format);
+
+		if (!access(flat, F_OK) || (began && access(overlay, F_OK)) || (pid && !process_has_open(pid, overlay)))
+			k = err_set(
+				e, EALREADY,
+				"guest %s may have disks of its own here by now (%s; it began on %s): vmferry replica failover %s --complete "
+				"goes on with that",
+				r->guest, flat, overlay, r->guest);
+	}
+	return k;
+}
+
 int replica_failover_cancel(struct replica_conf *c, const char *guest)
 {
 	struct run r;
@@ -585,7 +609,7 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 		k = err_set(&e, EALREADY,
 			    "guest %s has its own disks here, and its points are going: vmferry replica failover %s --complete", guest,
 			    guest);
-	k = k ?: replica_check_stayed(c->state_dir, guest, &r.store, &e) ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
+	k = k ?: replica_check_stayed(c->state_dir, guest, &r.store, &e) ?: check_on_overlays(&r, run, &e) ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
 	if (!k)
 		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
 	run_fini(&r);

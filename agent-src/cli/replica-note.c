@@ -147,9 +147,9 @@ static void tell_hooks(const struct replica_conf *c, const char *guest, const js
 }
 
 /* Two attempts at once, one of which is refused, do not lose each other's counts. */
-static int lock_notes(const struct replica_conf *c, const char *guest)
+int replica_note_lock(const char *state_dir, const char *guest)
 {
-	AUTO_FREE char *path = replica_path(c->state_dir, guest, "lock");
+	AUTO_FREE char *path = replica_path(state_dir, guest, "lock");
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd >= 0)
@@ -181,7 +181,7 @@ void replica_note(const struct replica_conf *c, const char *guest, int code)
 
 	if (access(conf, F_OK)) /* it was removed meanwhile */
 		return;
-	lock = lock_notes(c, guest);
+	lock = replica_note_lock(c->state_dir, guest);
 	if (note(c, guest, code, &was, &row, &e))
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 	if (lock >= 0)

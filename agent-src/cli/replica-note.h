@@ -17,5 +17,7 @@ bool replica_asks_plan(const struct replica_conf *c, const char *guest);
 json_t *replica_history(const char *state_dir, const char *guest);
 /* Nothing of them is known any more. */
 void replica_forget(const char *state_dir, const char *guest);
+/* A descriptor, for close(), held while what is known of a guest is read and changed; -1: it cannot be locked. */
+int replica_note_lock(const char *state_dir, const char *guest);
 
 #endif

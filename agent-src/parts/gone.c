@@ -2,6 +2,7 @@
 #include "gone.h"
 #include "json-text.h"
 #include "paths.h"
+#include "points.h"
 #include "primary-note.h"
 #include "util.h"
 #include "whereabouts.h"
@@ -22,6 +23,22 @@ static json_t *entry_of(const struct gone *g)
 			 s->opt->dest.where, "disks", s->disk_paths, "shared", shared);
 }
 
+/* Taken over here from its replica: the primary of before, where it may be going, may not have heard of that. */
+static void tell_took_over(const struct gone *g, json_t *out)
+{
+	AUTO_FREE char *state_dir = NULL, *dir = NULL;
+	struct points p = {.dir = NULL};
+	struct err ignored;
+	int r = state_dir_get(&state_dir, g->src->opt->state_dir, &ignored);
+
+	dir = r ? NULL : points_noted(state_dir, g->src->guest.name);
+	if (dir && !points_read(&p, dir, &ignored) && (json_object_get(p.replica, "run") || points_are_over(&p)))
+		json_object_set_new(out, "took_over",
+				    json_pack("{s:O*,s:O*}", "pair", json_object_get(p.replica, "pair"), "term",
+					      json_object_get(p.replica, "term")));
+	points_close(&p);
+}
+
 /* A guest whose replica is made from here takes that along: points are made from where it is. */
 static int describe(struct part *p, json_t *out, struct err *e)
 {
@@ -31,6 +48,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	struct err ignored;
 
 	(void)e;
+	tell_took_over(g, out);
 	g->replica_goes = opt->replica; /* the guest goes to it */
 	if (opt->in_place || opt->replica || state_dir_get(&dir, opt->state_dir, &ignored))
 		return 0;

@@ -6,6 +6,7 @@
 #include "messages.h"
 #include "open-regular.h"
 #include "qemu-args.h"
+#include "replica-sync.h"
 #include "swtpm-find.h"
 #include "swtpm-here.h"
 #include "util.h"
@@ -93,6 +94,13 @@ static int find_kept(struct tpm *t, struct err *e)
 				 TPM_FILE_MAX);
 }
 
+static void forget(struct tpm *t)
+{
+	free(t->socket);
+	free(t->kept);
+	t->socket = t->kept = NULL;
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct tpm *t = tpm_of(p);
@@ -107,6 +115,11 @@ static int examine(struct part *p, struct err *e)
 								   : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
 	if (t->socket && !r && !t->src->traits.carries_memory)
 		r = find_kept(t, e);
+	if (r && t->src->opt->replica && !t->src->opt->replica->planned) { /* the replica's host says that it would not start */
+		report_notice(t->src->report, "no point has what the guest's TPM keeps: %s", e->msg);
+		forget(t);
+		return 0;
+	}
 	if (r) { /* not ENOTSUP: it is in the way of other kinds of moves, too */
 		e->code = EINVAL;
 		return source_obstacle(t->src, e);
@@ -189,6 +202,9 @@ int tpm_take(struct tpm *t, struct err *e)
 	AUTO_FREE uint8_t *bytes = t->kept ? xmalloc(TPM_FILE_MAX + 1) : NULL;
 	ssize_t n = t->kept ? read_kept(t, bytes, e) : 0;
 
+	if (t->kept && !n) /* a swtpm has written it by the time that its QEMU speaks to it */
+		n = err_set(e, ENOENT, "what the guest's TPM keeps is not in %s, and a run from a point would begin with an empty one",
+			    t->kept);
 	free(t->taken);
 	t->taken = n > 0 ? hex_format(bytes, (size_t)n, xmalloc(2 * (size_t)n + 1)) : NULL;
 	return n < 0 ? -e->code : 0;

@@ -78,7 +78,9 @@ int swtpm_fill(const struct swtpm *s, const void *bytes, size_t n, struct err *e
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create %s", path);
 	r = pwrite_all(fd, bytes, n, 0);
-	return r ? err_sys(e, -r, "cannot write %s", path) : 0;
+	if (!r && fsync(fd))
+		r = -errno;
+	return r ? err_sys(e, -r, "cannot write %s", path) : sync_parent_dir(path, e) ?: sync_parent_dir(s->state, e);
 }
 
 static bool is_of_swtpm(const char *name)

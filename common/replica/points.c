@@ -87,20 +87,36 @@ int points_set(struct points *p, const char *key, json_t *value, struct err *e)
 
 /* ---- a replica ---- */
 
+/* Pairs whose guests were taken over here for good: who was their primary may ask still. A new reference. */
+static json_t *with_past(const json_t *replica, const json_t *had)
+{
+	json_t *out = json_copy((json_t *)(uintptr_t)replica), *past;
+
+	past = json_deep_copy(json_object_get(had, "past")) ?: json_array();
+	if (had && !json_equal(json_object_get(had, "pair"), json_object_get(replica, "pair")))
+		json_array_append_new(past,
+				      json_pack("{s:O*,s:O*}", "pair", json_object_get(had, "pair"), "term", json_object_get(had, "term")));
+	json_object_set_new(out, "past", past);
+	return out;
+}
+
 int points_create(const char *dir, const json_t *replica, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", dir), *file = xasprintf("%s/replica.json", dir);
 	json_t *had = NULL;
 	bool taken = read_json(file, &had, e) != -ENOENT && !json_is_true(json_object_get(had, "over"));
+	json_t *about;
+	int r = 0;
 
+	about = taken ? NULL : with_past(replica, had);
 	json_decref(had);
 	if (taken)
 		return err_set(e, EEXIST, "there is a replica in %s already", dir);
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return err_sys(e, errno, "cannot make the directory %s of the replica", dir);
-	if (mkdir(points, 0700) && errno != EEXIST)
-		return err_sys(e, errno, "cannot make the directory %s of the replica", points);
-	return sync_parent_dir(dir, e) ?: sync_parent_dir(points, e) ?: write_json(file, replica, e);
+	if ((mkdir(dir, 0700) && errno != EEXIST) || (mkdir(points, 0700) && errno != EEXIST))
+		r = err_sys(e, errno, "cannot make the directory %s of the replica", points);
+	r = r ?: sync_parent_dir(dir, e) ?: sync_parent_dir(points, e) ?: write_json(file, about, e);
+	json_decref(about);
+	return r;
 }
 
 /* Whether the file that was locked still has that name: with the points it goes, and another may have been made. */
@@ -522,7 +538,19 @@ json_t *points_told(const struct points *p, const char *state_dir)
 	const json_t *run = json_object_get(p->replica, "run");
 	AUTO_FREE char *journal = xasprintf("%s/%s-dst.journal", state_dir, json_text(run, "attempt") ?: "");
 
-	return json_pack("{s:O*,s:O*,s:b,s:O*,s:b}", "pair", json_object_get(p->replica, "pair"), "term",
+	return json_pack("{s:O*,s:O*,s:b,s:O*,s:b,s:O*}", "pair", json_object_get(p->replica, "pair"), "term",
 			 json_object_get(p->replica, "term"), "taken_over", run || points_are_over(p), "taken_over_at",
-			 json_object_get(run, "at"), "unsettled", json_text(run, "attempt") && !access(journal, F_OK));
+			 json_object_get(run, "at"), "unsettled", json_text(run, "attempt") && !access(journal, F_OK), "past",
+			 json_object_get(p->replica, "past"));
+}
+
+char *points_noted(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir), *name = points_dir(dir, guest), *path = xasprintf("%s.json", name);
+	json_error_t why;
+	json_t *o = json_load_file(path, 0, &why);
+	char *out = json_text(o, "dir") ? xstrdup(json_text(o, "dir")) : NULL;
+
+	json_decref(o);
+	return out;
 }

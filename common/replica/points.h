@@ -50,7 +50,9 @@ int points_lock(const char *dir, int *fd, struct err *e);
 int points_lock_now(const char *dir, int *fd, struct err *e);
 /* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not stay. */
 int points_session(const char *dir, int *fd, struct err *e);
-/* -ENOENT: there is none. points_close() in any case. */
+/* Malloc'ed: where this host keeps the points of that guest, as STATE_DIR/replicas/NAME.json says; NULL: nowhere. */
+char *points_noted(const char *state_dir, const char *guest);
+/* -ENOENT: there is none. points_close() in any case. Where points cannot be read p->replica may be there all the same. */
 int points_read(struct points *p, const char *dir, struct err *e);
 void points_close(struct points *p);
 /* Changes a member of replica.json (value: the reference is taken), durably. With the lock. */
@@ -65,7 +67,7 @@ char *points_path(const struct points *p, const char *slot, const char *file);
 /* Disk i of a point; borrowed. NULL: it has no more. */
 const json_t *point_disk(const struct point *pt, size_t i);
 
-/* What another host is told of it: {"pair", "term", "taken_over", "taken_over_at", "unsettled"}; a new reference. unsettled: the guest was to come here as it
+/* What another host is told of it: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past"}; a new reference. unsettled: the guest was to come here as it
  * ran, and the journal of that in state_dir is not over. */
 json_t *points_told(const struct points *p, const char *state_dir);
 

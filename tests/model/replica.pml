@@ -40,7 +40,7 @@ mtype a_journal = NONE;
 
 /* B. dir: the overlays of a run; by_script: what starts it again is there. */
 bool b_up = true, b_runs, b_begins, b_waits; /* b_waits: the QEMU of a guest that is to arrive */
-bool noted, over, came, dir, by_script, gone; /* durable */
+bool noted, over, came, dir, by_script, gone, flat; /* durable; flat: the guest has disks of its own, or is getting them */
 byte term = 1, before;
 mtype b_journal = NONE;
 
@@ -57,6 +57,11 @@ bool heard; /* A was told once that it was replaced, and nothing has taken that 
 #define MAY_CANCEL true
 #else
 #define MAY_CANCEL (!came || a_runs) /* --runs-at-primary */
+#endif
+#ifdef MUTATE_WHAT_HAS_ITS_OWN_DISKS_IS_TAKEN_BACK
+#define IS_ON_OVERLAYS true
+#else
+#define IS_ON_OVERLAYS (!flat)
 #endif
 #ifdef MUTATE_WHAT_HAS_GONE_ON_IS_TAKEN_BACK
 #define IS_SEEN_GONE false
@@ -164,12 +169,14 @@ init {
 	:: atomic { b_up && by_script && !b_runs && !b_begins && b_journal == NONE && !gone && wishes > 0 -> wish(); b_runs = true; if :: CHECK == 1 -> look() :: else fi }
 
 	/* ---- what a person makes of it ---- */
-	:: atomic { b_up && noted && !b_begins && b_journal == NONE && wishes > 0 && MAY_CANCEL && !IS_SEEN_GONE ->
+	:: atomic { b_up && noted && !b_begins && b_journal == NONE && wishes > 0 && MAY_CANCEL && IS_ON_OVERLAYS && !IS_SEEN_GONE ->
 		wish();
 		assert(CHECK != 1 || !came || a_runs);
+		assert(CHECK != 1 || !flat);
 		forget_run() }
-	:: atomic { b_up && b_runs && noted && b_journal == NONE && wishes > 0 -> wish();
-		noted = false; came = false; dir = false;
+	:: atomic { b_up && b_runs && noted && b_journal == NONE && wishes > 0 -> wish(); flat = true }
+	:: atomic { b_up && noted && flat && (b_runs || c_runs) ->
+		noted = false; came = false; dir = false; flat = false;
 #ifndef MUTATE_COMPLETED_REPLICA_IS_FORGOTTEN
 		over = true
 #else

@@ -468,6 +468,30 @@ static void slots_are_numbers(void **state)
 	points_close(&p);
 }
 
+/* The primary of the pair that was there may come back, and ask. */
+static void another_pair_remembers_it(json_t *about)
+{
+	struct points p;
+	json_t *past;
+
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_set(&p, "over", json_true(), &e), 0);
+	points_close(&p);
+	assert_int_equal(points_create(store, about, &e), 0); /* the same again */
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_set(&p, "over", json_true(), &e), 0);
+	points_close(&p);
+	json_object_set_new(about, "pair", json_string("00000000000000aa"));
+	assert_int_equal(points_create(store, about, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	past = json_object_get(p.replica, "past");
+	assert_int_equal(json_array_size(past), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(past, 0), "pair")), "0123456789abcdef");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(past, 0), "term")), 7);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(past, 1), "pair")), "fedcba9876543210");
+	points_close(&p);
+}
+
 /* A guest that has stayed here leaves its pair and term, until a replica of another pair begins. */
 static void what_is_over_is_known_still(void **state)
 {
@@ -501,6 +525,7 @@ static void what_is_over_is_known_still(void **state)
 	assert_int_equal(points_read(&p, store, &e), 0);
 	assert_false(points_are_over(&p));
 	points_close(&p);
+	another_pair_remembers_it(about);
 	json_decref(about);
 }
 

@@ -91,7 +91,21 @@ static void guest_was_taken_over_or_not(void **state)
 	put("12-dst.journal", "");
 	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"run\": {\"attempt\": \"12\"}}",
 	     "a move of it to local, where its replica is, is not over: vmferry recover");
-	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}", "");
+	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR "\", \"term\": 4}]}",
+	     "it was taken over at local in term 4");
+	assert_null(told("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}")); /* nothing is known of this one */
+	assert_int_equal(e.code, ENOENT);
+}
+
+/* A damaged point keeps nobody from saying who took the guest over. */
+static void term_is_told_where_points_are_damaged(void **state)
+{
+	AUTO_FREE char *slot = xasprintf("%s/vm1.replica/points/000001", dir);
+
+	(void)state;
+	assert_int_equal(mkdir(slot, 0700), 0);
+	put("vm1.replica/points/000001/point.json", "{");
+	says("{\"pair\": \"" PAIR "\", \"term\": 3}", "it was taken over at local in term 3");
 }
 
 static void what_cannot_be_read_is_no_answer(void **state)
@@ -103,10 +117,12 @@ static void what_cannot_be_read_is_no_answer(void **state)
 
 	(void)state;
 	assert_null(told("{"));
+	assert_int_equal(e.code, EIO);
 	assert_null(told("{\"pair\": \"" PAIR "\"}"));
 	assert_int_equal(remove(store), 0); /* its file system is not mounted, perhaps */
 	assert_true(replica_ask(&c, "vm1", &taken, &settled, &e) < 0);
-	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), 0); /* none was ever here */
+	assert_int_equal(e.code, EIO);
+	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), -ENOENT); /* none was ever here */
 	assert_null(taken);
 }
 
@@ -114,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(guest_was_taken_over_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(term_is_told_where_points_are_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_answer, setup, teardown),
 	};
 
