@@ -14,7 +14,7 @@
 #define ASK_TRIES    20
 #define ASK_PAUSE_MS 500
 
-/* Those that both hosts see: libvirt here gives them to its QEMU's user. */
+/* Disks that both hosts see: libvirt here gives them to its QEMU's user. */
 static int own_owners(struct transfer *t, struct err *e)
 {
 	size_t i;

@@ -443,7 +443,7 @@ static void forget_earlier(const struct definition *d, const json_t *kept)
 	unlink(left);
 }
 
-/* One that libvirt here forgets with its QEMU, as the source's does. */
+/* A guest that libvirt here forgets with its QEMU, as the source's does. */
 static bool is_transient(const json_t *kept)
 {
 	return json_is_true(json_object_get(kept, "transient"));

@@ -384,7 +384,7 @@ static void go_to_background(const struct fleet_command *cmd)
 	dup2(null, 2);
 }
 
-/* Those that are there now, or may be, as far as a later round has to know. */
+/* Guests that are there now, or may be, as far as a later round has to know. */
 static void keep_settled(struct fleet_command *cmd, const struct fleet *f, const struct fleet_choice *choice)
 {
 	size_t i;

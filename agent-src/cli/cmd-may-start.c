@@ -117,7 +117,7 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	return r;
 }
 
-/* That it was taken over is known from then on, also while that host cannot be asked. */
+/* The takeover is known from then on, also while that host cannot be asked. */
 static void note_replaced(const struct newest_question *q, const char *name)
 {
 	int lock = replica_note_lock(q->state_dir, name);

@@ -58,7 +58,7 @@ int fleet_migrate(int argc, char **argv);
 int fleet_find_running(struct fleet_command *c, struct err *e);
 /* Guests that are shut down: libvirt's, if --with-off is said, and --off's. False: libvirt's are not known, which is said. */
 bool fleet_find_off(struct fleet_command *c);
-/* Of a word among the guests: NULL: its guest runs. */
+/* NULL: the guest of that word runs. */
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
 void fleet_add_guest(struct fleet_command *c, const char *name);
 

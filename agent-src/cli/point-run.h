@@ -46,13 +46,13 @@ int run_map_nets(const struct run *r, const struct replica_conf *c, const struct
 		 size_t *count, struct err *e);
 /* Its TPM: where it is to be, with what the point has of it. */
 int run_plan_tpm(struct run *r, struct err *e);
-/* It listens, and is noted; nobody has spoken to it. */
+/* The TPM listens then, and is noted; nobody has spoken to it. */
 int run_start_tpm(struct run *r, struct loop *l, struct err *e);
-/* What starts it again before its guest: words and a NULL (free_words); NULL: the guest has none. */
+/* Words, and a NULL (free_words), that start the TPM again before its guest; NULL: the guest has none. */
 char **run_tpm_line(const struct run *r);
 /* Ended, if it was started and its QEMU never was; it ends with that. */
 void run_end_tpm(struct run *r);
-/* What the note of a run says of its TPM goes: it is ended, and its directory removed. */
+/* A TPM that is in the note of a run is ended, and its directory removed. */
 int run_remove_tpm(const json_t *run, struct err *e);
 
 #endif

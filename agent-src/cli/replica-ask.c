@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Of a pair that had this directory before another one took it. */
+/* The term of a pair that had this directory before another one took it; 0: it had not. */
 static json_int_t past_term(const struct replica_conf *c, const json_t *o)
 {
 	json_t *one;
@@ -20,7 +20,7 @@ static json_int_t past_term(const struct replica_conf *c, const json_t *o)
 	return 0;
 }
 
-/* What a store says that has, or had, this pair. -ENOENT: it is of other pairs alone. */
+/* A store's answer about this pair. -ENOENT: it has, and had, other pairs alone. */
 static int read_answer(const struct replica_conf *c, const json_t *o, char **taken, bool *settled, struct err *e)
 {
 	json_int_t term = json_integer_value(json_object_get(o, "term")), past = past_term(c, o);

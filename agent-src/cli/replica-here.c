@@ -200,7 +200,7 @@ static int put_disk(struct run *r, size_t i, struct err *e)
 	return disk_line_overlay(&r->argv, &r->argc, json_text(d, "named"), json_text(d, "from"), to, e);
 }
 
-/* What it has in files of -readconfig is in it. */
+/* Files of -readconfig are worked into it. */
 static int take_line(struct run *r, struct err *e)
 {
 	const json_t *guest = json_object_get(r->point->json, "guest"), *argv = json_object_get(guest, "argv");

@@ -16,7 +16,7 @@ int replica_test_end(struct replica_conf *c, const char *guest);
 int replica_failover(struct replica_conf *c, const char *guest);
 int replica_failover_cancel(struct replica_conf *c, const char *guest);
 int replica_failover_complete(struct replica_conf *c, const char *guest);
-/* Of a guest that ran here from a point, and has gone on to another host: what is left of that here, and the points. */
+/* Removes what is left here, with the points, of a guest that ran from one and has gone on to another host. */
 int replica_remove_gone(struct replica_conf *c, const char *guest);
 
 #endif

@@ -34,7 +34,7 @@ static int is_frozen(struct agent *a, bool *frozen, struct err *e)
 	return r;
 }
 
-/* Nobody else's freeze is ended by us. */
+/* A freeze that is somebody else's is not ended. */
 static int check_thawed(struct agent *a, struct err *e)
 {
 	bool frozen;

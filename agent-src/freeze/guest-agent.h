@@ -22,7 +22,7 @@ struct freeze {
 	pid_t qemu;
 };
 
-/* What is journaled before freeze_begin(), until the guest is thawed; a new reference. */
+/* The entry that is journaled before freeze_begin(), until the guest is thawed; a new reference. */
 json_t *freeze_entry(const char *path, pid_t qemu);
 /* By such an entry: thaws if the guest's agent says that its file systems are frozen. 0: they are not, or its QEMU has ended. */
 int freeze_settle(const json_t *entry, struct err *e);

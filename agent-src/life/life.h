@@ -97,7 +97,7 @@ void life_keep_journal(struct life *l);
 void life_end_journal(struct life *l);
 /* Writes to the journal, if there is one, as journal_own() and journal_note() do; detail is stolen. An error should end the command. */
 int life_own(const struct life *l, const char *kind, json_t *detail, struct err *e);
-/* It is undone. A failure is logged: recover looks at it again. */
+/* The freeze is undone. A failure is logged: recover looks at it again. */
 void life_disown(const struct life *l, const char *kind, json_t *detail);
 int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e);
 /* Where the guest, or what the command makes, goes, in words: of any command whose journal begins so. Borrowed. */

@@ -27,7 +27,7 @@ static int make_point(struct transfer *t, struct err *e)
 				 e);
 }
 
-/* What its TPM keeps is of the moment that its disks are of, but for some milliseconds. */
+/* The contents of its TPM are of the moment that its disks are of, but for some milliseconds. */
 static int freeze(struct transfer *t, struct err *e)
 {
 	return disks_freeze(&t->disks, e) ?: tpm_take(&t->tpm, e);

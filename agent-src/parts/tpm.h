@@ -25,7 +25,7 @@ struct tpm {
 void tpm_init(struct tpm *t, struct source *src);
 /* What it keeps, of a guest that is shut down by now. */
 int tpm_send(struct tpm *t, struct err *e);
-/* What it keeps now, while the guest runs: a swtpm writes the file anew, and renames it. */
+/* Reads what it keeps now, while the guest runs: a swtpm writes the file anew, and renames it. */
 int tpm_take(struct tpm *t, struct err *e);
 /* A new reference: what was taken, as POINT has it; NULL: the guest has none. */
 json_t *tpm_taken(const struct tpm *t);

@@ -57,7 +57,7 @@ static int keep_devices(bool begin)
 	return r;
 }
 
-/* One file of the host's /run, which is open as run. What cannot be had, as some file systems of a user's, is not there. */
+/* A file of the host's /run, which is open as run. A file that cannot be had, as on some file systems of a user's, is not there. */
 static void keep_in_run(int run, const char *name)
 {
 	AUTO_FREE char *from = xasprintf("/proc/self/fd/%d/%s", run, name), *to = xasprintf("/run/%s", name);

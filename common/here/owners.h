@@ -12,7 +12,7 @@
 
 /* The real path is noted: {"path", "uid", "gid", "dev", "inode", "born"}, for a journal; NULL: it is not there, or no regular file. */
 json_t *owner_of(const char *path);
-/* It is theirs again. One that is not there any more is nobody's. Others may change what is at that path, so only the same file is given back, and only from root
+/* An image is theirs again. One that is not there any more is nobody's. Others may change what is at that path, so only the same file is given back, and only from root
  * or the user whom libvirt here gave it to (given; 0: not known). */
 int owner_give_back(const json_t *owner, uid_t given, struct err *e);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define RUNNING_NS  1000000 /* more than what else is counted as a thread's */
-#define STOPPING_NS 50000 /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
+#define STOPPING_NS 50000   /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
 
 /* "CPU 3/KVM"; with TCG's single thread "ALL CPUs/TCG". */
 static bool is_vcpu(const char *comm)
@@ -68,7 +68,7 @@ void vcpu_time_of(pid_t pid, struct vcpu_time *out)
 		out->threads = 0;
 }
 
-/* Of the thread at that place then, since then; UINT64_MAX: it is another, or its time went back. */
+/* Nanoseconds that the thread at that place has run since then; UINT64_MAX: it is another, or its time went back. */
 static uint64_t taken_by(const struct vcpu_time *now, const struct vcpu_time *then, unsigned i)
 {
 	unsigned k;

@@ -22,7 +22,7 @@ struct vcpu_time {
 
 enum vcpu_since {
 	VCPU_UNKNOWN,
-	VCPU_STOOD, /* each has taken at most what stopping its thread takes */
+	VCPU_STOOD,	   /* each has taken at most what stopping its thread takes */
 	VCPU_MAY_HAVE_RUN, /* or interrupts, or a busy hypervisor, took that time: libvirt is waited for, and decides */
 	VCPU_RAN,
 };

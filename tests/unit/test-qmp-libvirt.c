@@ -17,7 +17,7 @@
 #include "../lib/played-libvirtd-thread.h"
 
 #define RUNS_NS	 3000000 /* of CPU time: not much, and a guest could do something in it */
-#define SHORT_MS 100	/* for what must not happen, and would at once */
+#define SHORT_MS 100	 /* for what must not happen, and would at once */
 
 enum { COMMAND = PLAYED_QEMU + LV_MONITOR_COMMAND };
 
