@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #define KIND "arrived"
 
@@ -47,13 +46,18 @@ static int prepare(struct part *p, struct err *e)
 	const struct target *t = a->target;
 	AUTO_FREE char *path = whereabouts_path(a->disks->state_dir, t->name);
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	json_t *entry;
+	json_t *entry, *all;
+	int r;
 
 	if (target_is_in_place(t))
 		return 0;
-	entry = json_pack("{s:s,s:s,s:s,s:o,s:I}", "guest", t->name, "attempt", attempt_id_format(p->a->id, id), "came_from",
-			  json_text(t->description, "host") ?: "another host", "disks", list_paths(a->disks), "began",
-			  (json_int_t)time(NULL));
+	r = whereabouts_read(path, &all, e);
+	if (r)
+		return err_prefix(e, "cannot tell where guest %s was before", t->name);
+	entry = json_pack("{s:s,s:s,s:s,s:o,s:o}", "guest", t->name, "attempt", attempt_id_format(p->a->id, id), "came_from",
+			  json_text(t->description, "host") ?: "another host", "disks", list_paths(a->disks), "known",
+			  whereabouts_attempts(all));
+	json_decref(all);
 	return attempt_own(p->a, KIND,
 			   json_pack("{s:s,s:o,s:s,s:O*,s:O*}", "path", path, "entry", entry, "state_dir", a->disks->state_dir,
 				     "replicated", replica_of(a), "took_over", json_object_get(t->description, "took_over")),

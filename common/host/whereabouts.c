@@ -56,13 +56,13 @@ int whereabouts_read(const char *path, json_t **out, struct err *e)
 	return err_set(e, EBADMSG, "%s does not say where the guest is: it is damaged", path);
 }
 
-static bool has_path(const json_t *list, const char *path)
+static bool has_text(const json_t *list, const char *text)
 {
 	json_t *one;
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		if (json_is_string(one) && !strcmp(json_string_value(one), path))
+		if (json_is_string(one) && !strcmp(json_string_value(one), text))
 			return true;
 	return false;
 }
@@ -74,7 +74,7 @@ static bool meet(const json_t *list, const json_t *paths)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)paths, i, one)
-		if (json_is_string(one) && has_path(list, json_string_value(one)))
+		if (json_is_string(one) && has_text(list, json_string_value(one)))
 			return true;
 	return false;
 }
@@ -97,18 +97,32 @@ const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool 
 	return NULL;
 }
 
+json_t *whereabouts_attempts(const json_t *all)
+{
+	json_t *out = json_array(), *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)all, i, one)
+		if (json_text(one, "attempt"))
+			json_array_append(out, json_object_get(one, "attempt"));
+	return out;
+}
+
 bool whereabouts_has_left_since(const json_t *all, const json_t *entry)
 {
-	json_int_t began = json_integer_value(json_object_get(entry, "began"));
-	const char *attempt = json_text(entry, "attempt") ?: ""; /* both of its agents may be on this host */
+	const json_t *known = json_object_get(entry, "known"), *disks = json_object_get(entry, "disks");
+	const char *own = json_text(entry, "attempt") ?: ""; /* both of its agents may be on this host */
 	json_t *one;
 	bool ignored;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)all, i, one)
-		if (began && json_text(one, "gone_to") && strcmp(json_text(one, "attempt") ?: "", attempt) &&
-		    json_integer_value(json_object_get(one, "at")) > began && entry_has(one, json_object_get(entry, "disks"), &ignored))
+	json_array_foreach((json_t *)(uintptr_t)all, i, one) {
+		const char *attempt = json_text(one, "attempt") ?: "";
+
+		if (known && json_text(one, "gone_to") && strcmp(attempt, own) != 0 && !has_text(known, attempt) &&
+		    entry_has(one, disks, &ignored))
 			return true;
+	}
 	return false;
 }
 

@@ -2,11 +2,11 @@
  * whereabouts.h: where the newest copy of a guest is, as far as this host knows: STATE_DIR/guests/NAME.json, an array of entries, the newest last:
  *
  *     {"at": seconds since 1970, "guest": "vm1", "attempt": hex, "gone_to": "root@host-b", "disks": [path …], "shared": [path …]}
- *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …], "began": …}
+ *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …], "known": [hex …]}
  *
- * disks: copies that went old here when the guest went, or that are the guest's since it came; shared: disks that both hosts see. An entry
- * takes the place of those that name one of its disks. Both agents write it as the last of what a move's journal owns, so that whoever finds
- * no journal of a move finds this.
+ * disks: copies that went old here when the guest went, or that are the guest's since it came; shared: disks that both hosts see; known: the
+ * attempts of all entries that were there when the move began. An entry takes the place of those that name one of its disks. Both agents write
+ * it as the last of what a move's journal owns, so that whoever finds no journal of a move finds this.
  */
 #ifndef VMFERRY_WHEREABOUTS_H
 #define VMFERRY_WHEREABOUTS_H
@@ -27,7 +27,10 @@ int whereabouts_add(const char *path, json_t *entry, struct err *e);
 int whereabouts_read(const char *path, json_t **out, struct err *e);
 /* The newest entry that has one of these disks; borrowed, NULL: none has. *shared: that disk is one that both hosts see. */
 const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool *shared);
-/* The entry is of a guest that came, and another attempt's say that one of its disks has left after its "began", in seconds since 1970, without which that is not known. */
+/* The attempts of all entries: a new array. */
+json_t *whereabouts_attempts(const json_t *all);
+/* The entry is of a guest that came, and one of its disks has left by another attempt, which its "known" does not have: so that was later, whatever the clocks
+ * say. An entry without "known" does not tell. */
 bool whereabouts_has_left_since(const json_t *all, const json_t *entry);
 
 #endif
