@@ -17,9 +17,14 @@ cat >"$DIR/bin/vmferry" <<'PLAYED'
 echo "$@" >>"$DIR/asked"
 . "$DIR/$1"
 PLAYED
-printf '#!/bin/sh\ncat "$DIR/fencing" 2>/dev/null\n' >"$DIR/bin/crm_attribute"
+printf '#!/bin/sh\nexit 1\n' >"$DIR/bin/crm_attribute"
+printf '#!/bin/sh\n[ "$1 $3" = "--history --output-as=xml" ] && cat "$DIR/fenced-$2"\n' >"$DIR/bin/stonith_admin"
+printf '#!/bin/sh\necho "ssh $*" >>"$DIR/asked"\nwhile [ $# -gt 2 ]; do shift; done\n. "$DIR/at-$1"\n' >"$DIR/bin/ssh"
 printf '#!/bin/sh\ncat "$DIR/cib" 2>/dev/null\n' >"$DIR/bin/crm_resource"
-printf '#!/bin/sh\necho "1 pa member"; echo "2 pb lost"\n' >"$DIR/bin/crm_node"
+nodes() { # "NAME STATE"...
+	printf '%s\n' "${@/#/1 }" >"$DIR/nodes"
+}
+printf '#!/bin/sh\ncat "$DIR/nodes"\n' >"$DIR/bin/crm_node"
 printf '#!/bin/sh\nexec sleep 100\n' >"$DIR/vm1.sh"
 chmod +x "$DIR"/bin/* "$DIR/vm1.sh"
 
@@ -91,31 +96,56 @@ for pid in 0 $guest; do
 	says "is one of libvirt's here"
 done
 not_here
-vouched() { # yes or no: has it been said that a peer is fenced?
+vouched() { # yes or no: has it been said here that a peer is fenced?
 	local yes=no
-	! grep -q peer-is-fenced "$DIR/asked" || yes=yes
+	! grep -v ^ssh "$DIR/asked" | grep -q peer-is-fenced || yes=yes
 	assert_eq "$yes" "$1" "--peer-is-fenced ($SAID)"
 }
-went_to() { # DEST
-	play may-start '[ "$2" = --peer-is-fenced ] && { echo "vmferry: its disk is open" >&2; exit 3; }' \
-		"echo 'vmferry: vm1 is not to be started here: it went to $1 (yesterday) with disks that both hosts see: it may run there. If it certainly does not: --peer-is-fenced' >&2; exit 3"
+refuses() { # DEST [TIME]: prints what does
+	echo "echo 'vmferry: vm1 is not to be started here: it went to $1 (${2:-2026-01-02 03:04:05}) with disks that both hosts see: it may run there. If it certainly does not: --peer-is-fenced' >&2; exit 3"
 }
+went_to() { # DEST
+	play may-start '[ "$2" = --peer-is-fenced ] && { echo "vmferry: its disk is open" >&2; exit 3; }' "$(refuses "$1")"
+}
+fenced() { # NODE TIME [STATUS [ACTION]]
+	echo "<fence_event status=\"${3:-success}\" action=\"${4:-reboot}\" target=\"$1\" client=\"x\" origin=\"pa\" completed=\"$2\"/>" >"$DIR/fenced-$1"
+}
+nodes "pa member" "pb lost" "pc member"
 went_to root@pb
 answers $INSTALLED start
 says "it went to root@pb"
-vouched no # nobody says that fencing is on
-echo true >"$DIR/fencing"
+vouched no # it has left the cluster, and that is all that is known
+for how in "2026-01-02 03:04:04Z" "2026-01-02 04:00:00 +01:00" "2026-01-02 03:04:06Z failed" "2026-01-02 03:04:06Z success on" "never"; do
+	read -r day time status action <<<"$how"
+	fenced pb "$day $time" $status $action
+	answers $INSTALLED start TZ=UTC0
+	vouched no # for it was fenced before the guest went there, or was not
+done
+for time in "2026-01-02 03:04:05Z" "2026-01-02 03:04:05.999999Z" "2026-01-03 00:00:00 +01:00"; do
+	fenced pb "$time"
+	answers $INSTALLED start TZ=UTC0
+	vouched yes
+done
+fenced pb "$(date -u '+%F %TZ')"
 for dest in root@pb pb ssh://root@pb:2222; do
 	went_to $dest
 	answers $INSTALLED start
 	asked "may-start --peer-is-fenced $DIR/vm1.sh"
 	says "its disk is open"
+	! grep -q ^ssh "$DIR/asked" || fail "a node that was fenced is asked"
 done
 went_to root@10.0.0.2
 answers $INSTALLED start OCF_RESKEY_dest=root@10.0.0.%n
 vouched no
-answers $INSTALLED start OCF_RESKEY_dest=ssh://root@10.0.0.2:22/%n
+went_to root@pb
+answers $INSTALLED start OCF_RESKEY_dest=root@10.0.0.%n
+vouched yes # by its name
+went_to root@10.0.0.2
+fenced 2 "$(date -u '+%F %TZ')"
+nodes "pa member" "2 lost"
+answers $INSTALLED start OCF_RESKEY_dest=ssh://root@10.0.0.%n:22/
 vouched yes
+nodes "pa member" "pb lost" "pc member"
 for dest in root@px ssh://root@px:22 root@pb.example.com ''; do # no nodes of the cluster
 	went_to "$dest"
 	answers $INSTALLED start
@@ -123,18 +153,59 @@ for dest in root@px ssh://root@px:22 root@pb.example.com ''; do # no nodes of th
 	says "may run there"
 done
 went_to root@pb
-printf '#!/bin/sh\nexit 1\n' >"$DIR/bin/crm_node"
+mv "$DIR/nodes" "$DIR/no-nodes"
 answers $INSTALLED start
 vouched no
-printf '#!/bin/sh\necho "1 pa member"; echo "2 pb lost"\n' >"$DIR/bin/crm_node"
-echo false >"$DIR/fencing"
-answers $INSTALLED start
-vouched no
-play may-start 'echo "vmferry: vm1 is not to be started here: it went to root@pb (yesterday): what lies here is the old copy" >&2; exit 3'
-echo true >"$DIR/fencing"
+mv "$DIR/no-nodes" "$DIR/nodes"
+play may-start "$(refuses root@pb | sed 's/ with disks.*fenced/: what lies here is the old copy/')"
 answers $INSTALLED start
 vouched no
 says "old copy"
+
+# A node that is up is asked, and those that it knows of.
+nodes "pa member" "pb member" "pc member" "pd lost"
+went_to ssh://ferry@pb:2222
+answers $INSTALLED start
+says "(ssh://ferry@pb:2222 says: "
+vouched no
+play at-pb 'exit 0'
+answers $INSTALLED start
+asked "-l ferry -p 2222 pb PATH=\$PATH:/usr/local/sbin:/usr/local/bin TZ=UTC0 'vmferry' may-start  '$DIR/vm1.sh'"
+vouched yes
+went_to pb:7788
+answers $INSTALLED start
+asked "-l root -p 22 pb PATH"
+passed_on() { # DEST: pb says that it went on from there
+	play at-pb "case \$2 in *--peer-is-fenced*) ${2:-exit 0} ;; esac" "$(refuses "$1")"
+}
+passed_on root@px # by a person, to a host that is no node
+answers $INSTALLED start
+vouched no
+says "it went to root@px"
+passed_on root@pd
+answers $INSTALLED start
+vouched no
+fenced pd "2026-01-02 03:04:06Z"
+answers $INSTALLED start TZ=XXX+9 # a node tells times of UTC
+vouched yes
+asked "may-start --peer-is-fenced '$DIR/vm1.sh'"
+passed_on root@pd 'echo "its disk is open" >&2; exit 3'
+answers $INSTALLED start
+vouched no
+says "its disk is open"
+passed_on root@pc
+play at-pc 'echo "vmferry: vm1 is not to be started here: it may run already" >&2; exit 3'
+answers $INSTALLED start
+vouched no
+says "root@pc says: vm1 is not to be started here: it may run already"
+play at-pc 'exit 0'
+answers $INSTALLED start
+vouched yes
+play at-pc "$(refuses root@pb)"
+answers $INSTALLED start # in a circle
+vouched no
+nodes "pa member" "pb lost" "pc member"
+
 play may-start '[ ! -e "$DIR/settled" ] || { echo "vmferry: it went to pb" >&2; exit 3; }' \
 	'echo "vmferry: a move of it to this host is not over (DST_BEGUN): vmferry-dst recover" >&2; exit 3'
 play recover 'touch "$DIR/settled"'
@@ -147,14 +218,21 @@ unsettled_with() { # yes or no, JOURNAL...: is it vouched for the other hosts of
 	asked "recover vm1"
 	vouched "$1"
 }
-unsettled_with yes "vm1 <- pa, attempt 01ab: /x-dst.journal"
-unsettled_with yes "vm1 (pid 7) -> ssh://root@pb:22, attempt 01ab: /x-src.journal" "vm2 <- px, attempt 02: /y-dst.journal"
-unsettled_with no "vm1 <- px, attempt 01ab: /x-dst.journal"
-unsettled_with no "vm1 <- pa, attempt 01ab: /x-dst.journal" "vm1 (shut down) -> root@px, attempt 02: /y-src.journal"
-unsettled_with no "vm2 <- pa, attempt 01ab: /x-dst.journal"
-unsettled_with no "/x-dst.journal"
-echo false >"$DIR/fencing"
-unsettled_with no "vm1 <- pa, attempt 01ab: /x-dst.journal"
+touch "$DIR"/{x-src,x-dst,y-src}.journal
+fenced pb "$(date -u -d '+1 day' '+%F %TZ')"
+unsettled_with yes "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal"
+unsettled_with yes "vm1 (pid 7) -> ssh://root@pb:22, attempt 01ab: $DIR/x-src.journal" "vm2 <- px, attempt 02: $DIR/y-src.journal"
+unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/no-such.journal"
+unsettled_with no "vm1 <- px, attempt 01ab: $DIR/x-dst.journal"
+unsettled_with no "vm1 <- pc, attempt 01ab: $DIR/x-dst.journal"
+unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal" "vm1 (shut down) -> root@px, attempt 02: $DIR/y-src.journal"
+unsettled_with no "vm2 <- pb, attempt 01ab: $DIR/x-dst.journal"
+unsettled_with no "$DIR/x-dst.journal"
+fenced pb "2026-01-02 03:04:06Z" # before that move
+unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal"
+nodes "pa member" "pb member"
+fenced pb "$(date -u -d '+1 day' '+%F %TZ')"
+unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal"
 rm "$DIR/settled"
 play journal 'exit 1'
 answers $GENERIC start
@@ -208,18 +286,23 @@ play migrate 'exit 0'
 answers $GENERIC migrate_to "${to_pb[@]}"
 answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_timeout=8000
 answers $CONFIGURED migrate_to "${to_pb[@]}" OCF_RESKEY_options='--bwlimit 1M --detach'
-open='echo "vm1 (pid 7) -> root@pb, attempt 01ab: /var/lib/x.journal"'
+open='[ -e "$DIR/settled" ] || echo "vm1 (pid 7) -> root@pb, attempt 01ab: /var/lib/x.journal"'
 play journal "$open"
 play recover 'exit 1'
 answers $GENERIC migrate_to "${to_pb[@]}"
-asked "recover vm1"
-asked "migrate $guest"
-play recover 'exit 6'
-answers $GENERIC migrate_to "${to_pb[@]}"
-says "undecided"
+says "open still"
 not_moved() {
 	! grep -q ^migrate "$DIR/asked" || fail "it is moved while it is undecided whose it is"
 }
+not_moved
+play recover 'touch "$DIR/settled"; exit 1'
+answers $GENERIC migrate_to "${to_pb[@]}"
+asked "recover vm1"
+asked "migrate $guest"
+rm "$DIR/settled"
+play recover 'exit 6'
+answers $GENERIC migrate_to "${to_pb[@]}"
+says "undecided"
 not_moved
 play recover 'echo "it is held by another process"; exit 3'
 answers $GENERIC migrate_to "${to_pb[@]}"
@@ -250,10 +333,45 @@ answers $SUCCESS stop
 [[ ! -e $DIR/run/owners/$guest ]] || fail "what is gone is noted as the cluster's"
 play list 'exit 1'
 answers $GENERIC stop
+stays_open() { # what recover does: a guest that a move brings is not said to be stopped
+	play journal "[ -e '$DIR/settled' ] || echo 'vm1 <- pa, attempt 01ab: /var/lib/x.journal'"
+	play recover "$1"
+	answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
+	says "$2"
+	vouched no
+}
+here $guest '"arriving":true,'
+stays_open 'echo "it is held by another process"; exit 3' "ended with 3: it is held by another process"
+not_here # it is prepared, but no QEMU waits yet, or the source's word to start it has come
+stays_open 'echo "it is held by another process"; exit 3' "ended with 3: it is held by another process"
+stays_open 'exit 6' undecided
+stays_open 'exit 1' "open still"
+play recover 'touch "$DIR/settled"; exit 1'
+answers $SUCCESS stop
+here $guest '"arriving":true,'
+answers $GENERIC stop
+says "a move is bringing guest vm1 here"
+rm "$DIR/settled"
+nodes "pa lost" "pb member" # pa has died, and is fenced
+fenced pa "$(date -u -d '+1 day' '+%F %TZ')"
+play journal "[ -e '$DIR/settled' ] || echo 'vm1 <- pa, attempt 01ab: $DIR/x-dst.journal'"
+play recover 'touch "$DIR/settled"; exit 1'
+answers $SUCCESS stop # and start settles it
+! grep -q ^recover "$DIR/asked" || fail "a guest that only this node can start is settled before"
+play journal "echo 'vm1 <- pa, attempt 01ab: $DIR/x-dst.journal'; echo /var/lib/y.journal"
+answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
+rm "$DIR/settled"
+not_here
+play journal "[ -e '$DIR/settled' ] || echo 'vm1 <- pa, attempt 01ab: $DIR/x-dst.journal'"
+nodes "pa lost" "pb member" "pc member"
+answers $SUCCESS stop
+asked "recover vm1 --peer-is-fenced"
+rm "$DIR/settled"
+play journal 'exit 0'
 play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
 	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
 still_runs() { # what recover, or journal, does then
-	answers $GENERIC stop
+	answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
 	says "$1"
 	kill -0 $guest || fail "a guest of which it is undecided whose it is was ended"
 }
@@ -277,7 +395,7 @@ guest=$!
 at_exit "kill $guest 2>/dev/null"
 play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
 	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
-play recover 'exit 1'
+play recover 'touch "$DIR/settled"; exit 1'
 answers $SUCCESS stop
 ! kill -0 $guest 2>/dev/null || fail "it was not ended"
 
