@@ -1,6 +1,7 @@
 /* cmd-fleet.c: several guests at once: migrate of several, drain and plan. See fleet-command.h. */
 #include "cmd.h"
 #include "control.h"
+#include "dest-connect.h"
 #include "exit-code.h"
 #include "fleet-command.h"
 #include "guest-of-libvirt.h"
@@ -133,8 +134,11 @@ static void fini(struct fleet_command *c)
 		free(c->guests[i]);
 	for (i = 0; i < c->gone_count; i++)
 		free(c->gone[i].guest);
-	for (i = 0; i < c->settled.count; i++)
+	for (i = 0; i < c->settled.count; i++) {
 		free(c->settled.list[i].guest);
+		free(c->settled.list[i].dest);
+		free(c->settled.list[i].instance);
+	}
 	free(c->settled.list);
 	free(c->gone);
 	free(c->words);
@@ -204,52 +208,100 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 
 /* ---- who has gone ---- */
 
-/* A guest that the same command, given before, has taken there. */
-static bool went_there_before(const struct fleet_command *c, const char *guest, const char *dest)
+/* What was noted last of a guest: *gone: that it has gone, a new object; NULL: it has not. */
+static int read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
 {
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *path = NULL;
-	const json_t *newest;
-	struct guest g;
-	struct err e;
-	json_t *all;
-	bool yes;
+	json_t *all, *newest;
+	int r = state_dir_get(&state, c->o.state_dir, e);
 
-	if (strchr(guest, '/') || !guest_find(&g, guest, &e))
-		return false;
-	if (e.code != ENOENT || state_dir_get(&state, c->o.state_dir, &e))
-		return false;
+	*gone = NULL;
+	if (r)
+		return r;
 	path = whereabouts_path(state, guest);
-	if (whereabouts_read(path, &all, &e))
-		return false;
+	r = whereabouts_read(path, &all, e);
+	if (r)
+		return r;
 	newest = json_array_get(all, json_array_size(all) - 1);
-	yes = json_text(newest, "gone_to") && !strcmp(json_text(newest, "gone_to"), dest) &&
-	      !strcmp(json_text(newest, "guest") ?: "", guest);
+	if (json_text(newest, "gone_to") && !strcmp(json_text(newest, "guest") ?: "", guest))
+		*gone = json_incref(newest);
 	json_decref(all);
-	return yes;
+	return 0;
 }
 
-static bool binds(const struct fleet_rule *rule)
+/* The same, but NULL of a guest that runs here, too. -errno: it cannot be told. */
+static int find_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
+{
+	struct guest g;
+	int r;
+
+	*gone = NULL;
+	if (strchr(guest, '/'))
+		return 0;
+	r = read_gone(c, guest, gone, e);
+	if (r || !*gone)
+		return r;
+	r = guest_find(&g, guest, e);
+	guest_fini(&g);
+	if (r == -ENOENT)
+		return 0;
+	json_decref(*gone);
+	*gone = NULL;
+	return r == -E2BIG ? r : 0; /* with every other error it is here */
+}
+
+/* A guest that the same command, given before, has taken there. */
+static bool went_there_before(const struct fleet_command *c, const char *guest, const char *dest)
+{
+	AUTO_FREE char *host = dest_host_name(dest);
+	AUTO_FREE char *there = NULL;
+	json_t *gone;
+	struct err e;
+
+	if (find_gone(c, guest, &gone, &e) || !gone)
+		return false;
+	there = dest_host_name(json_text(gone, "gone_to"));
+	json_decref(gone);
+	return !strcasecmp(there, host);
+}
+
+bool fleet_rule_binds(const struct fleet_rule *rule)
 {
 	return rule->kind == RULE_APART || rule->kind == RULE_TOGETHER;
 }
 
-static void add_settled(struct settled_guests *s, const char *guest, const char *dest)
+static void add_settled(struct settled_guests *s, const char *guest, const char *dest, const char *instance)
 {
 	s->list = xrealloc(s->list, (s->count + 1) * sizeof(*s->list));
-	s->list[s->count++] = (struct gone_guest){xstrdup(guest), dest};
+	s->list[s->count++] = (struct settled_guest){xstrdup(guest), xstrdup(dest), instance ? xstrdup(instance) : NULL};
+}
+
+static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rule, struct err *e)
+{
+	json_t *gone;
+	size_t k;
+
+	for (k = 0; k < rule->count; k++) {
+		if (find_gone(c, rule->words[k], &gone, e))
+			return err_prefix(e, "a rule names guest %s, and it cannot be told whether that has gone to another host", rule->words[k]);
+		if (gone)
+			add_settled(&c->settled, rule->words[k], json_text(gone, "gone_to"), json_text(gone, "instance"));
+		json_decref(gone);
+	}
+	return 0;
 }
 
 /* Rules hold beside guests that an earlier command has taken to one of the hosts, too. */
-static void find_settled(struct fleet_command *c)
+static int find_settled(struct fleet_command *c, struct err *e)
 {
-	size_t i, k, h;
+	size_t i;
+	int r = 0;
 
-	for (i = 0; i < c->rules.count; i++)
-		for (k = 0; k < c->rules.list[i].count && binds(&c->rules.list[i]); k++)
-			for (h = 0; h < c->host_count; h++)
-				if (went_there_before(c, c->rules.list[i].words[k], c->hosts[h]))
-					add_settled(&c->settled, c->rules.list[i].words[k], c->hosts[h]);
+	for (i = 0; i < c->rules.count && !r; i++)
+		if (fleet_rule_binds(&c->rules.list[i]))
+			r = find_settled_of(c, &c->rules.list[i], e);
+	return r;
 }
 
 /* Guests that have gone are no candidates any more, wherever among the hosts they are. */
@@ -278,7 +330,7 @@ static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
 	size_t i;
 
 	for (i = 0; i < c->rules.count; i++)
-		if (binds(&c->rules.list[i]) && rule_names(&c->rules.list[i], guest))
+		if (fleet_rule_binds(&c->rules.list[i]) && rule_names(&c->rules.list[i], guest))
 			return true;
 	return false;
 }
@@ -393,7 +445,7 @@ static void keep_settled(struct fleet_command *cmd, const struct fleet *f, const
 		const struct fleet_task *t = &f->tasks[i];
 
 		if (t->tries && (t->code == EXIT_DESTINATION || t->code == EXIT_PEER_LOST || t->code == EXIT_UNDECIDED))
-			add_settled(&cmd->settled, choice->guests[i].name, fleet_way_of(t)->dest);
+			add_settled(&cmd->settled, choice->guests[i].name, fleet_way_of(t)->dest, NULL);
 	}
 }
 
@@ -485,7 +537,7 @@ static bool needs_choice(const struct fleet_command *c, enum fleet_purpose purpo
 	size_t i;
 
 	for (i = 0; i < c->rules.count; i++)
-		is_bound |= binds(&c->rules.list[i]);
+		is_bound |= fleet_rule_binds(&c->rules.list[i]);
 	return is_bound || purpose != FLEET_MIGRATE || c->host_count > 1 || c->f.check_all || c->f.allow || c->o.dry_run;
 }
 
@@ -499,7 +551,7 @@ static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct e
 		return err_sys(e, errno, "cannot find out which program this is");
 	c->program = xstrndup(own, (size_t)n);
 	if (!r)
-		find_settled(c);
+		r = find_settled(c, e);
 	if (!r && purpose == FLEET_MIGRATE)
 		set_aside_gone(c);
 	return r;

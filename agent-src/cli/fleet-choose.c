@@ -1,6 +1,7 @@
 /* fleet-choose.c: asks hosts about guests, and chooses among them. See fleet-command.h. */
 #include "fleet-command.h"
 #include "cpu-use.h"
+#include "dest-connect.h"
 #include "exit-code.h"
 #include "host-state.h"
 #include "json-text.h"
@@ -200,17 +201,53 @@ static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, cons
 	return f->halted ? err_set(e, ECANCELED, "interrupted: nothing was touched") : 0;
 }
 
+enum sameness { ANOTHER, MAYBE, SAME };
+
+/* A host that has started anew, or says nothing, is known by its name. */
+static enum sameness is_where(const struct settled_guest *s, const char *name, const char *instance)
+{
+	AUTO_FREE char *there = dest_host_name(s->dest);
+	AUTO_FREE char *host = dest_host_name(name);
+
+	if (!strcasecmp(there, host) || (s->instance && instance && !strcmp(s->instance, instance)))
+		return SAME;
+	return s->instance && instance ? ANOTHER : MAYBE;
+}
+
+/* A rule binds that guest to one of those that are to go. */
+static bool is_bound_here(const struct fleet_choice *c, const char *guest)
+{
+	size_t i, g;
+
+	for (i = 0; i < c->place.rules->count; i++)
+		for (g = 0; g < c->place.guest_count; g++)
+			if (fleet_rule_binds(&c->place.rules->list[i]) && rule_names(&c->place.rules->list[i], guest) &&
+			    rule_names(&c->place.rules->list[i], c->guests[g].name) && strcmp(guest, c->guests[g].name) != 0)
+				return true;
+	return false;
+}
+
 /* Guests that went before to one of these hosts. */
 static void settle_guests(struct fleet_choice *c, const struct fleet_command *cmd)
 {
 	size_t i, h;
 
-	c->settled = xcalloc(cmd->settled.count + 1, sizeof(*c->settled));
-	for (i = 0; i < cmd->settled.count; i++)
-		for (h = 0; h < cmd->host_count; h++)
-			if (!strcmp(cmd->settled.list[i].dest, cmd->hosts[h]))
-				c->settled[c->place.settled_count++] =
-					(struct place_settled){cmd->settled.list[i].guest, first_name_of(c, h)};
+	c->settled = xcalloc(cmd->settled.count * cmd->host_count + 1, sizeof(*c->settled));
+	for (i = 0; i < cmd->settled.count; i++) {
+		const struct settled_guest *s = &cmd->settled.list[i];
+		enum sameness best = ANOTHER;
+
+		for (h = 0; h < cmd->host_count && best != SAME; h++) {
+			best = MAX(best, is_where(s, cmd->hosts[h], c->instances[h]));
+			if (best == SAME)
+				c->settled[c->place.settled_count++] = (struct place_settled){s->guest, first_name_of(c, h)};
+		}
+		if (best == MAYBE && is_bound_here(c, s->guest))
+			fprintf(stderr,
+				"vmferry: guest %s went to %s, and it cannot be told whether that is one of these hosts: rules that name it do "
+				"not count it\n",
+				s->guest, s->dest);
+	}
 	c->place.settled = c->settled;
 }
 

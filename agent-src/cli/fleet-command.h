@@ -38,9 +38,11 @@ struct fleet_command {
 	} * gone; /* that the same command, given before, has taken there */
 	size_t gone_count;
 	struct settled_guests {
-		struct gone_guest *list;
+		struct settled_guest {
+			char *guest, *dest, *instance; /* the host, as it was called then, and as host_instance() there; NULL: it has not said */
+		} * list;
 		size_t count;
-	} settled;	 /* by the names that rules have, those that are at one of the hosts by now, or may be */
+	} settled;	 /* by the names that rules have, those that have gone from here, or may have */
 	bool told;	 /* which guests stay */
 	bool incomplete; /* a drain that does not know, or cannot take, all that runs here */
 };
@@ -60,6 +62,8 @@ int fleet_find_running(struct fleet_command *c, struct err *e);
 bool fleet_find_off(struct fleet_command *c);
 /* NULL: the guest of that word runs. */
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
+/* The rule is about where guests go. */
+bool fleet_rule_binds(const struct fleet_rule *rule);
 void fleet_add_guest(struct fleet_command *c, const char *name);
 
 /* Answers of every host about every guest, and where each would go. */

@@ -5,6 +5,7 @@
 #include "net.h"
 #include "program.h"
 #include "psk.h"
+#include "ssh.h"
 #include "token.h"
 #include "util.h"
 #include "version.h"
@@ -38,6 +39,19 @@ enum dest_kind dest_kind(const char *where)
 	free(host);
 	free(port);
 	return DEST_STANDING;
+}
+
+char *dest_host_name(const char *where)
+{
+	struct ssh_target target;
+	struct err e;
+	char *host;
+
+	if (ssh_target_parse(where, &target, &e)) /* which HOST:PORT of a standing one is, too */
+		return xstrdup(where);
+	host = xstrdup(target.host);
+	ssh_target_fini(&target);
+	return host;
 }
 
 /* ---- local: an agent of our own beside us ---- */

@@ -21,6 +21,8 @@ enum dest_kind {
 };
 
 enum dest_kind dest_kind(const char *where);
+/* The host in it, without user and port, malloc'ed; what cannot be read stays as it is. */
+char *dest_host_name(const char *where);
 
 struct dest {
 	enum dest_kind kind;

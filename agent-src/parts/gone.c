@@ -19,8 +19,8 @@ static json_t *entry_of(const struct gone *g)
 	char id[2 * ATTEMPT_ID_LEN + 1];
 
 	json_array_extend(shared, s->disks_by_word);
-	return json_pack("{s:s,s:s,s:s,s:O,s:o}", "guest", s->guest.name, "attempt", attempt_id_format(g->part.a->id, id), "gone_to",
-			 s->opt->dest.where, "disks", s->disk_paths, "shared", shared);
+	return json_pack("{s:s,s:s,s:s,s:s*,s:O,s:o}", "guest", s->guest.name, "attempt", attempt_id_format(g->part.a->id, id), "gone_to",
+			 s->opt->dest.where, "instance", g->instance, "disks", s->disk_paths, "shared", shared);
 }
 
 /* Taken over here from its replica: the primary of before, where it may be going, may not have heard of that. */
@@ -61,6 +61,7 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 	struct gone *g = container_of(p, struct gone, part);
 
 	(void)e;
+	g->instance = json_text(json_object_get(accept, "host"), "instance");
 	g->replica_goes |= g->has_replica && json_is_true(json_object_get(accept, "replicated"));
 	if (g->src->opt->replica)
 		return 0;

@@ -1,10 +1,11 @@
 /*
  * whereabouts.h: where the newest copy of a guest is, as far as this host knows: STATE_DIR/guests/NAME.json, an array of entries, the newest last:
  *
- *     {"at": seconds since 1970, "guest": "vm1", "attempt": hex, "gone_to": "root@host-b", "disks": [path …], "shared": [path …]}
+ *     {"at": seconds since 1970, "guest": "vm1", "attempt": hex, "gone_to": "root@host-b", "instance": …, "disks": [path …],
+ *      "shared": [path …]}
  *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …], "known": [hex …]}
  *
- * disks: copies that went old here when the guest went, or that are the guest's since it came; shared: disks that both hosts see; known: the
+ * instance: host_instance() of where it has gone, or missing; disks: copies that went old here when the guest went, or that are the guest's since it came; shared: disks that both hosts see; known: the
  * attempts of all entries that were there when the move began. An entry takes the place of those that name one of its disks. Both agents write
  * it as the last of what a move's journal owns, so that whoever finds no journal of a move finds this.
  */

@@ -145,18 +145,102 @@ static void rules_hold_where_there_is_one_host(void **state)
 	assert_string_equal(went, "web-u1>b ");
 }
 
-static void rules_hold_beside_guests_that_went_by_an_earlier_command(void **state)
+/* By an earlier command, instance: NULL: the host did not say. */
+static void note_gone(const char *guest, const char *to, const char *instance)
 {
-	AUTO_FREE char *path = whereabouts_path(dir, "web-u1");
-	json_t *entry = json_pack("{s:s,s:s,s:s,s:[s]}", "guest", "web-u1", "attempt", "01", "gone_to", "b", "disks", "/vm/web");
+	AUTO_FREE char *path = whereabouts_path(dir, guest);
+	json_t *entry = json_pack("{s:s,s:s,s:s,s:s*,s:[s]}", "guest", guest, "attempt", "01", "gone_to", to, "instance", instance, "disks",
+				  "/vm/web");
 	struct err e;
 
-	(void)state;
 	assert_int_equal(whereabouts_add(path, entry, &e), 0);
 	json_decref(entry);
+}
+
+/* db-u1 is drained to b or c, apart from web-u1; what was said to the user is in told. */
+static char told[4096];
+
+static int drain_apart(void)
+{
+	AUTO_FREE char *path = xasprintf("%s/told", dir);
+	int before = dup(2), to = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), code;
+	ssize_t n;
+
 	rounds[0] = "db-u1";
-	assert_int_equal(command(cmd_drain, "--to", "b,c", "--apart", "web-u1,db-u1", NULL), 0);
+	dup2(to, 2);
+	code = command(cmd_drain, "--to", "b,c", "--apart", "web-u1,db-u1", NULL);
+	dup2(before, 2);
+	n = pread(to, told, sizeof(told) - 1, 0);
+	told[n > 0 ? n : 0] = '\0';
+	close(before);
+	close(to);
+	return code;
+}
+
+static void rules_hold_beside_guests_that_went_by_an_earlier_command(void **state)
+{
+	static const char *const names[] = {"b", "root@b", "ssh://me@b:2222", "B", "b:7788"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		teardown(state);
+		setup(state);
+		note_gone("web-u1", names[i], NULL);
+		assert_int_equal(drain_apart(), 0);
+		assert_string_equal(went, "db-u1>c ");
+		assert_null(strstr(told, "web-u1"));
+	}
+}
+
+static void hosts_are_known_by_what_they_are(void **state)
+{
+	(void)state;
+	note_gone("web-u1", "root@10.0.0.9", "b");
+	assert_int_equal(drain_apart(), 0);
 	assert_string_equal(went, "db-u1>c ");
+	assert_null(strstr(told, "web-u1"));
+}
+
+static void other_hosts_are_none_of_these(void **state)
+{
+	(void)state;
+	note_gone("web-u1", "root@10.0.0.9", "x");
+	assert_int_equal(drain_apart(), 0);
+	assert_string_equal(went, "db-u1>b ");
+	assert_null(strstr(told, "web-u1"));
+}
+
+static void hosts_that_cannot_be_told_apart_are_named(void **state)
+{
+	(void)state;
+	note_gone("web-u1", "root@10.0.0.9", NULL);
+	assert_int_equal(drain_apart(), 0);
+	assert_string_equal(went, "db-u1>b ");
+	assert_non_null(strstr(told, "guest web-u1 went to root@10.0.0.9, and it cannot be told"));
+}
+
+static void nobody_goes_if_it_is_unknown_where_others_are(void **state)
+{
+	AUTO_FREE char *path = whereabouts_path(dir, "web-u1");
+	FILE *f;
+
+	(void)state;
+	note_gone("web-u1", "b", NULL);
+	f = fopen(path, "we");
+	fputs("[", f);
+	fclose(f);
+	assert_int_equal(drain_apart(), EXIT_REFUSED);
+	assert_string_equal(went, "");
+	assert_non_null(strstr(told, "a rule names guest web-u1"));
+}
+
+static void guests_that_went_as_another_user_have_gone(void **state)
+{
+	(void)state;
+	note_gone("web-u1", "b", NULL);
+	assert_int_equal(command(fleet_migrate, "web-u1", "db-u1", "root@b", NULL), 0);
+	assert_string_equal(went, "db-u1>root@b ");
 }
 
 static void a_host_that_is_never_empty_is_not_said_to_be(void **state)
@@ -205,6 +289,11 @@ int main(int argc, char **argv)
 		TEST(two_names_of_a_host_are_one_host),
 		TEST(rules_hold_where_there_is_one_host),
 		TEST(rules_hold_beside_guests_that_went_by_an_earlier_command),
+		TEST(hosts_are_known_by_what_they_are),
+		TEST(other_hosts_are_none_of_these),
+		TEST(hosts_that_cannot_be_told_apart_are_named),
+		TEST(nobody_goes_if_it_is_unknown_where_others_are),
+		TEST(guests_that_went_as_another_user_have_gone),
 		TEST(a_host_that_is_never_empty_is_not_said_to_be),
 		TEST(the_last_round_that_finds_nobody_is_the_end),
 		TEST(guests_that_could_not_be_asked_for_are_not_forgotten),
