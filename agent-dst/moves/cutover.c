@@ -418,6 +418,15 @@ static bool has_missed_how(const struct transfer *t)
 	return t->target.domain && (t->a.handoff.restarted || !domain_has_heard(&t->domain));
 }
 
+/* It is being taken elsewhere, or was: libvirt says of a guest that it runs while its memory goes. What came just now is not noted yet. */
+static bool is_going_on(const struct transfer *t, bool ended)
+{
+	const struct conductor *c = &t->a.con;
+
+	return has_gone_on(t) || conductor_has_qmp(c, "MIGRATION") || conductor_has_qmp(c, "SHUTDOWN") ||
+	       (ended && conductor_has_qmp(c, "STOP"));
+}
+
 /* Whoever goes on from what is here would be a second one. A QEMU that hangs did not begin to migrate, if all that it had to say was heard. */
 static int may_not_revert(struct transfer *t, struct err *e)
 {
@@ -428,6 +437,8 @@ static int may_not_revert(struct transfer *t, struct err *e)
 		return err_set(e, EPERM, "it was to stay here");
 	if (t->a.handoff.state != HO_DST_STARTED)
 		return 0;
+	if (t->target.domain && domain_hear_out(&t->domain, e))
+		return -e->code;
 	ended = has_ended(t);
 	if (ended && has_missed_how(t))
 		return err_set(
@@ -436,11 +447,11 @@ static int may_not_revert(struct transfer *t, struct err *e)
 			"whether the guest was migrated away. If it was not, have it back by vmferry recover --peer-is-fenced",
 			(int)t->target.qemu.pid);
 	state = ended ? UNKNOWN : target_run_state(&t->target);
-	if (state == MIGRATED || (state == UNKNOWN && has_gone_on(t)))
+	if (state == MIGRATED || is_going_on(t, ended))
 		return err_set(
 			e, EBUSY,
-			"the guest was migrated away from the destination by somebody else, or shut down there: it may run elsewhere. If "
-			"it does not, end its QEMU there, and have it back by vmferry recover --peer-is-fenced");
+			"the guest was migrated away from the destination by somebody else, or is about to be, or shut down there: it may run "
+			"elsewhere. If it does not, end its QEMU there, and have it back by vmferry recover --peer-is-fenced");
 	if (!ended && state == UNKNOWN && !heard)
 		return err_set(
 			e, EBUSY,
@@ -505,6 +516,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 	} else if (!r && memcmp(attempt, t->a.id, sizeof(attempt))) {
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	} else if (!r && peer == HO_SRC_REVERTING && may_not_revert(t, &why)) {
+		domain_go_on(&t->domain);
 		log_error("the source wants the guest back: %s", why.msg);
 		tell_state(t, why.msg, true);
 	} else if (!r) {
@@ -515,6 +527,8 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 			leave_undecided(t);
 		else if (attempt_step(&t->a, EV_PEER, (enum handoff_state)peer, &why))
 			log_error("hand-off: %s", why.msg); /* changes nothing */
+		if (t->a.handoff.state == HO_DST_STARTED)
+			domain_go_on(&t->domain);
 	}
 	json_decref(detail);
 	return r;

@@ -121,6 +121,45 @@ bool domain_has_heard(const struct domain *d)
 	return d->events && !lv_is_lost(d->events) && !d->has_missed;
 }
 
+/* In the guard: a guest that is only looked at goes on, should we die. */
+static void let_go_on(void *ctx)
+{
+	const struct qemu_proc *q = ctx;
+	char word;
+
+	if (recv(RESCUER_SOCK, &word, 1, 0) != 1 && qemu_is_alive(q->pid, q->start_time))
+		kill(q->pid, SIGCONT);
+}
+
+int domain_hear_out(struct domain *d, struct err *e)
+{
+	struct qemu_proc *q = &d->target->qemu;
+	uint64_t until;
+	struct err ignored;
+
+	if (qemu_is_alive(q->pid, q->start_time) && !d->guard.pid &&
+	    (rescuer_start(&d->guard, "vmferry-cont", let_go_on, q, e) || process_hold(q->pid, q->start_time, HOLD_MS, e))) {
+		domain_go_on(d);
+		return -e->code;
+	}
+	until = now_ns() + VCPU_HEAR_MS * 1000000ULL;
+	while (now_ns() < until && loop_step(d->part.a->loop, LOOK_PAUSE_MS, &ignored) >= 0)
+		;
+	return 0;
+}
+
+void domain_go_on(struct domain *d)
+{
+	const struct qemu_proc *q = &d->target->qemu;
+
+	if (!d->guard.pid)
+		return;
+	if (qemu_is_alive(q->pid, q->start_time))
+		kill(q->pid, SIGCONT);
+	send(d->guard.fd, "", 1, MSG_NOSIGNAL);
+	rescuer_leave(&d->guard, false);
+}
+
 /* virDomainPausedReason, of a guest that goes elsewhere. */
 static bool is_leaving(int reason)
 {

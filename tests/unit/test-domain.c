@@ -272,6 +272,24 @@ static void qemu_that_has_ended_is_told(void **state)
 	assert_int_equal(what, EV_QEMU_DEAD);
 }
 
+/* What it is to be had back for: that nobody takes it elsewhere is looked at while it cannot go on. */
+static void it_is_held_while_it_is_looked_at(void **state)
+{
+	(void)state;
+	kill(home.qemu, SIGCONT);
+	assert_int_equal(domain_hear_out(&d, &err), 0);
+	assert_true(is_held());
+	domain_go_on(&d);
+	assert_false(is_held());
+}
+
+static void what_somebody_else_holds_stays_so(void **state)
+{
+	(void)state;
+	domain_go_on(&d); /* nobody has looked */
+	assert_true(is_held());
+}
+
 /* It may be at giving its images to root still. */
 static void libvirt_that_says_something_else_has_not_forgotten_it(void **state)
 {
@@ -314,6 +332,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(nor_is_it_untouched_if_it_was_resumed_and_stands_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_on_its_way_elsewhere_does_not_stand, setup, teardown),
 		cmocka_unit_test_setup_teardown(qemu_that_has_ended_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(it_is_held_while_it_is_looked_at, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_somebody_else_holds_stays_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_that_says_something_else_has_not_forgotten_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_never_ran_if_its_processors_have_not, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(one_whose_processors_ran_is_not_untouched, setup_with_vcpu, teardown),

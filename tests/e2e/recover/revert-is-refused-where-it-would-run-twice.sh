@@ -99,6 +99,24 @@ recover 4 --peer-is-fenced
 guest_verify "$(orders a)" blocks
 rm -rf "$DIR/dst-state" "$DIR/dst-run"
 
+# Its memory is on its way there, and QEMU says that it runs.
+gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on | tail -n 1; }
+moved_for_now listener
+qmp "$TO/a.mon" '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 4096}}' >/dev/null
+qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
+wait_for 20 eval '[[ $(gone_on) == *true* ]]' || fail "it is not noted that it goes on: $(gone_on)"
+assert_eq "$(status_of "$TO/a.mon")" running "what QEMU says of the guest"
+vmferry revert --no-wait a
+move_wait 6
+assert_result '"migrated away" in r["reason"]'
+assert_eq "$(status_of "$TO/a.mon")" running "what QEMU says of the guest"
+kill_now "$there"
+end_agents_there
+DST_PID=
+recover 4 --peer-is-fenced
+guest_verify "$(orders a)" blocks
+rm -rf "$DIR/dst-state" "$DIR/dst-run"
+
 # And has ended then; it had been stopped first.
 migrated_on stop
 qmp "$TO/a.mon" '{"execute": "quit"}' >/dev/null
@@ -116,7 +134,6 @@ rm -rf "$DIR/dst-state" "$DIR/dst-run"
 # A QEMU that hangs there, and did not migrate it before, is ended; a migration that came to nothing is none.
 moved_for_now listener
 qmp "$TO/a.mon" '{"execute": "migrate", "arguments": {"uri": "exec:exit 1"}}' >/dev/null
-gone_on() { "$BIN/vmferry" journal "$DIR"/dst-state/*-dst.journal | grep gone-on | tail -n 1; }
 wait_for 20 eval '[[ $(gone_on) == *false* ]]' || fail "it is not noted that it has stayed: $(gone_on)"
 kill -STOP "$there"
 vmferry revert --no-wait a
