@@ -190,13 +190,14 @@ int frozen_begin(struct frozen_disks *f, json_t *before, uint64_t speed, struct 
 
 int frozen_undo(struct frozen_disks *f, struct err *e)
 {
+	struct err ignored;
 	int r;
 
 	if (!f->began)
 		return 0;
 	r = qemu_undo_jobs(f->q, f->l, f->prefix, e) ?: qemu_undo_nodes(f->q, f->prefix, NULL, e);
 	if (!r)
-		qmp_drain(f->q);
+		qmp_drain(f->q, &ignored);
 	f->began = r != 0;
 	return r;
 }

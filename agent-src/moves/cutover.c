@@ -143,15 +143,18 @@ static int hold_qemu(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
 	int r = process_hold(t->src.guest.pid, t->src.guest.start_time, HOLD_MS, e);
+	int unheard;
 
 	if (r || t->a.handoff.state != HO_SRC_BEGUN)
 		return r;
 	fault_point("src-held");
-	qmp_drain(t->src.qmp);
+	unheard = qmp_drain(t->src.qmp, e);
 	if (conductor_has_qmp(&t->a.con, "RESUME"))
 		return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
 	if (!qmp_alive(t->src.qmp)) /* it has ended: that is the next event */
 		return 0;
+	if (unheard)
+		return err_prefix(e, "whether somebody has resumed the guest at the source meanwhile cannot be told");
 	r = shared_disks_note_held(t, e);
 	return r ? r : attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
@@ -657,28 +660,4 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 				json_string_value(path), (int)t->src.guest.pid);
 	}
 	return r;
-}
-
-/* COMMITTED, and its QEMU lives. One that stands as it was left, or has done nothing since, is held again; one that has gone on
- * may have run the guest, and only a person can tell which copy is to live. */
-int cutover_still_held(struct transfer *t, struct err *e)
-{
-	const struct guest *g = &t->src.guest;
-	char state[32];
-
-	if (process_is_held(g->pid, g->start_time))
-		return 0;
-	if (!source_open_monitor(&t->src, e) && !source_run_state(&t->src, state, 0, e) && !strcmp(state, t->recipe->left_in) &&
-	    !process_hold(g->pid, g->start_time, HOLD_MS, e)) {
-		qmp_drain(t->src.qmp);
-		if (!conductor_has_qmp(&t->a.con, "RESUME"))
-			return 0;
-		kill(g->pid, SIGCONT);
-	}
-	t->end.ran_on = true;
-	return err_set(e, EBUSY,
-		       "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
-		       "the guest may have run here, and at the destination, too. Nothing is changed; end whichever copy is not to live, "
-		       "then recover again%s",
-		       (int)g->pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
 }

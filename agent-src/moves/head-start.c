@@ -314,8 +314,10 @@ static int has_gone_down(struct transfer *t, struct err *e)
 {
 	struct head_start *h = t->opt->cold.head;
 
+	struct err ignored; /* its QEMU has ended */
+
 	if (h->qmp)
-		qmp_drain(h->qmp);
+		qmp_drain(h->qmp, &ignored);
 	if (h->qmp && !h->has_said_shutdown)
 		report_notice(
 			&t->life.report,

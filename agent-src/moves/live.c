@@ -2,10 +2,13 @@
 #include "libvirt-plain.h"
 #include "replica-sync.h"
 #include "transfer.h"
+#include "libvirt-rpc.h"
 #include "process.h"
 #include "util.h"
+#include "vcpu-time.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -105,6 +108,93 @@ bool live_can_run(const struct transfer *t)
 	return boot && then && !strcmp(boot, then) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
 }
 
+#define HELD_AGAIN "held-again" /* in the journal: {"heard"} */
+#define HOLD_MS	   5000
+#define ASK_MS	   5000
+
+static int note_heard(struct transfer *t, bool heard, struct err *e)
+{
+	return attempt_note(&t->a, HELD_AGAIN, json_pack("{s:b}", "heard", heard), e);
+}
+
+static int has_gone_on(struct transfer *t, struct err *e)
+{
+	t->end.ran_on = true;
+	return err_set(e, EBUSY,
+		       "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
+		       "the guest may have run here, and at the destination, too. Nothing is changed; end whichever copy is not to live, "
+		       "then recover again%s",
+		       (int)t->src.guest.pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
+}
+
+/* It is not let go on: whoever asked for that may still wait for it to hear (virsh resume). */
+static int cannot_tell(const struct transfer *t, struct err *e)
+{
+	e->code = EAGAIN;
+	return err_prefix(
+		e,
+		"the source QEMU (process %d) is held again, and whether it has run the guest since that was handed over cannot be told: "
+		"it stays held. Recover again once libvirt answers, or end whichever copy is not to live",
+		(int)t->src.guest.pid);
+}
+
+/* What is held answers nothing itself; what libvirt was to hear of it, it has heard after that time. */
+static int ask_libvirt(const struct transfer *t, bool *runs, struct err *e)
+{
+	enum lv_state state = LV_NOSTATE;
+	struct lv_domain domain;
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (r)
+		return r;
+	r = lv_lookup_text(v, t->src.libvirt_uuid, &domain, e);
+	if (!r) {
+		poll(NULL, 0, VCPU_HEAR_MS);
+		r = lv_state_of(v, &domain, &state, NULL, e);
+		lv_domain_fini(&domain);
+	}
+	lv_close(v);
+	*runs = state != LV_PAUSED;
+	return r;
+}
+
+/* An earlier life has held it again, and could not tell. */
+static int still_unheard(struct transfer *t, struct err *e)
+{
+	bool runs;
+	int r = t->src.libvirt_uuid ? ask_libvirt(t, &runs, e) : err_set(e, EAGAIN, "its monitor does not answer while it is held");
+
+	if (r)
+		return cannot_tell(t, e);
+	return runs ? has_gone_on(t, e) : note_heard(t, true, e);
+}
+
+/* COMMITTED, and its QEMU lives. One that stands as it was left, or has done nothing since, is held again; one that has gone on
+ * may have run the guest, and only a person can tell which copy is to live. */
+static int still_held(struct transfer *t, struct err *e)
+{
+	const json_t *note = journal_last_note(t->a.journal, HELD_AGAIN);
+	const struct guest *g = &t->src.guest;
+	char state[32];
+	int unheard;
+
+	if (process_is_held(g->pid, g->start_time))
+		return note && !json_is_true(json_object_get(note, "heard")) ? still_unheard(t, e) : 0;
+	if (source_open_monitor(&t->src, e) || source_run_state(&t->src, state, 0, e) || strcmp(state, t->recipe->left_in))
+		return has_gone_on(t, e);
+	if (note_heard(t, false, e))
+		return -e->code;
+	if (process_hold(g->pid, g->start_time, HOLD_MS, e))
+		return has_gone_on(t, e);
+	unheard = qmp_drain(t->src.qmp, e);
+	if (conductor_has_qmp(&t->a.con, "RESUME")) {
+		kill(g->pid, SIGCONT);
+		return has_gone_on(t, e);
+	}
+	return unheard ? cannot_tell(t, e) : note_heard(t, true, e);
+}
+
 static int may_have_run(struct transfer *t, int r)
 {
 	t->end.ran_on = r != 0;
@@ -122,7 +212,7 @@ int live_take_up(struct transfer *t, struct err *e)
 	bool alive = t->a.handoff.qemu_alive;
 
 	if (handoff_is_given_up(&t->a.handoff))
-		return alive ? cutover_still_held(t, e) ?: beside_it(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
+		return alive ? still_held(t, e) ?: beside_it(t, e) : may_have_run(t, cutover_nobody_restarted_it(t, e));
 	if (!alive || t->a.handoff.state == HO_SRC_RELEASED)
 		return 0;
 	if (shared_disks_unwritten(t, e) || cutover_held_fits_disks(t, e))

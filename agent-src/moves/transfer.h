@@ -389,8 +389,6 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
 /* RELEASED: if something else than us has started the guest here again, from its old disks, that is undecided (end.started_again). */
 void cutover_look_for_another(struct transfer *t);
-/* COMMITTED, in a later life, and its QEMU lives: it is held, still or again; or -EBUSY: it has gone on. */
-int cutover_still_held(struct transfer *t, struct err *e);
 
 /* revert.c: --revert-within. Can both sides do it? -ENOTSUP; */
 void revert_init(struct transfer *t);

@@ -19,7 +19,7 @@ struct qmp_carrier {
 	/* Sends a command, JSON without an id; qmp_carried_answer() comes for it, later. -errno: it was not sent. */
 	int (*send)(void *by, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, enum qmp_haste haste, struct err *e);
 	/* The carriers of qmp_drain() and qmp_stands(). */
-	void (*drain)(void *by);
+	int (*drain)(void *by, struct err *e);
 	void (*stands)(void *by);
 	/* Frees it; neither answers nor events come afterwards. */
 	void (*close)(void *by);

@@ -148,36 +148,35 @@ static bool has_ended(const struct by_libvirt *by)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* As far as libvirt has heard by now. What it refuses to tell counts as yes, of a QEMU that has not ended. */
-static bool is_resumed(struct by_libvirt *by)
+/* As far as libvirt has heard by now. What it refuses to tell is neither yes nor no, of a QEMU that has not ended. */
+static int look(struct by_libvirt *by, bool *resumed, struct err *e)
 {
 	enum lv_state state = LV_NOSTATE;
-	struct err e;
-	int r = lv_state_of(by->v, &by->domain, &state, NULL, &e);
+	int r = lv_state_of(by->v, &by->domain, &state, NULL, e);
 
-	if (r)
-		log_info("%s", e.msg);
-	return r ? !has_ended(by) : state == LV_RUNNING || state == LV_BLOCKED;
+	*resumed = !r && (state == LV_RUNNING || state == LV_BLOCKED);
+	return r && has_ended(by) ? 0 : r;
 }
 
-static void drain(void *ctx)
+static int drain(void *ctx, struct err *e)
 {
 	struct by_libvirt *by = ctx;
 	enum vcpu_since since = vcpu_since(by->pid, &by->stood);
 	uint64_t until = now_ns() + VCPU_HEAR_MS * 1000000ULL;
-	int tries, looks = since == VCPU_STOOD ? 1 : 2;
+	int r = 0, tries, looks = since == VCPU_STOOD ? 1 : 2;
 	bool resumed = false;
-	struct err e;
+	struct err ignored;
 
 	by->resumed = false;
-	for (tries = 0; !resumed && !by->resumed && (tries < looks || (since >= VCPU_MAY_HAVE_RUN && now_ns() < until)); tries++) {
+	for (tries = 0; !r && !resumed && !by->resumed && (tries < looks || (since >= VCPU_MAY_HAVE_RUN && now_ns() < until)); tries++) {
 		if (tries)
 			poll(NULL, 0, DRAIN_PAUSE_MS);
-		resumed = is_resumed(by);
-		loop_step(by->loop, 0, &e);
+		r = look(by, &resumed, e);
+		loop_step(by->loop, 0, &ignored);
 	}
 	if ((resumed || since == VCPU_RAN) && !by->resumed)
 		qmp_carried_event(by->q, "RESUME", NULL, 0);
+	return r;
 }
 
 static void stands(void *ctx)

@@ -416,28 +416,32 @@ static ssize_t take_what_is_there(struct qmp *q)
 }
 
 /* The recv in flight first, whatever it has taken: what the socket holds beyond that comes after it. */
-void qmp_drain(struct qmp *q)
+static int not_heard(const struct qmp *q, struct err *e)
+{
+	*e = q->why;
+	return -e->code;
+}
+
+int qmp_drain(struct qmp *q, struct err *e)
 {
 	ssize_t n;
-	struct err e;
 
 	if (q->dead)
-		return;
-	if (q->carrier) {
-		q->carrier->drain(q->carried_by);
-		return;
-	}
+		return not_heard(q, e);
+	if (q->carrier)
+		return q->carrier->drain(q->carried_by, e) ?: (q->dead ? not_heard(q, e) : 0);
 	q->draining = true;
 	if (q->rx.busy)
 		loop_cancel(q->loop, &q->rx.op);
 	while (q->rx.busy)
-		if (loop_step(q->loop, 1000, &e))
+		if (loop_step(q->loop, 1000, e))
 			break;
 	while (!q->dead && !q->rx.busy && (n = take_what_is_there(q)) > 0)
 		take_bytes(q, (size_t)n);
 	q->draining = false;
 	if (!q->dead && !q->rx.busy)
 		arm_recv(q); /* which finds out if it was the end */
+	return 0;
 }
 
 void qmp_stands(struct qmp *q)

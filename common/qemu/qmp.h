@@ -74,8 +74,9 @@ void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadlin
  * -errno as above. */
 int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
 int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args, json_t **ret, struct err *e);
-/* Takes in all that QEMU had said until now: its events are recorded when this returns. For a QEMU that stands. */
-void qmp_drain(struct qmp *q);
+/* Takes in all that QEMU had said until now: its events are recorded when this returns. For a QEMU that stands. -errno: there may have been more, which nobody
+ * can tell. */
+int qmp_drain(struct qmp *q, struct err *e);
 /* Its guest is known to stand: qmp_drain() of a monitor that is shared may then be sooner certain. */
 void qmp_stands(struct qmp *q);
 /* human-monitor-command; *text is malloc'ed, the caller frees it. */

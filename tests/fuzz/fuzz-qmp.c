@@ -142,7 +142,7 @@ static void talk(struct qmp *q)
 	if (!qmp_hmp(q, "info ramblock", &text, &e))
 		require(text);
 	free(text);
-	qmp_drain(q);
+	qmp_drain(q, &(struct err){.code = 0});
 	qmp_close(q);
 	require(s.answers == QUESTIONS);
 	s.q = NULL;

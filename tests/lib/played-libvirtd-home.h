@@ -39,7 +39,8 @@ static struct {
 	pid_t qemu;
 	bool is_there, is_defined;
 	enum lv_state state;
-	unsigned reason; /* of that state; 0: 1, by its user */
+	const char *monitor; /* what its QEMU answers each command; NULL: an echo */
+	unsigned reason;     /* of that state; 0: 1, by its user */
 	struct {
 		int32_t procedure;
 		int number; /* 0: it hangs up */
@@ -104,6 +105,12 @@ static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *statu
 		break;
 	case LV_DOMAIN_RESUME:
 		home.state = LV_RUNNING;
+		break;
+	case PLAYED_QEMU + LV_MONITOR_COMMAND:
+		if (home.monitor) {
+			body->n = 0;
+			lv_write_string(body, home.monitor);
+		}
 		break;
 	default:
 		break;

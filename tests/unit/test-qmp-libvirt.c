@@ -199,6 +199,7 @@ static void test_end_of_qemu_is_told_though_libvirt_went_before(void **state)
 	shutdown(libvirtd.fd, SHUT_RDWR);
 	run_for(&heard.closed, 1, PATIENCE_MS);
 	assert_int_equal(heard.closed, 1);
+	assert_int_not_equal(qmp_drain(q, &err), 0);
 	kill(qemu, SIGKILL);
 	run_for(&heard.closed, 2, PATIENCE_MS);
 	assert_int_equal(heard.closed, 2);
@@ -216,12 +217,12 @@ static void test_guest_that_libvirt_says_runs_was_resumed(void **state)
 	plan.own_body = true;
 	lv_write_u32(&plan.body, LV_PAUSED);
 	lv_write_u32(&plan.body, 1);
-	qmp_drain(q);
+	assert_int_equal(qmp_drain(q, &err), 0);
 	assert_int_equal(heard.resumes, 0);
 	plan.body.n = 0;
 	lv_write_u32(&plan.body, LV_RUNNING);
 	lv_write_u32(&plan.body, 1);
-	qmp_drain(q);
+	assert_int_equal(qmp_drain(q, &err), 0);
 	assert_int_equal(heard.resumes, 1);
 	closed(q);
 }
@@ -269,16 +270,16 @@ static void test_guest_whose_processors_ran_was_resumed(void **state)
 	waitid(P_PID, (id_t)qemu, &stopped, WSTOPPED);
 	state_is(LV_PAUSED);
 	qmp_stands(q);
-	qmp_drain(q);
+	assert_int_equal(qmp_drain(q, &err), 0);
 	assert_int_equal(heard.resumes, 0);
 	run_qemu();
-	qmp_drain(q);
+	assert_int_equal(qmp_drain(q, &err), 0);
 	assert_int_equal(heard.resumes, 1);
 	closed(q);
 	vcpu = "worker";
 }
 
-static void test_guest_whose_state_is_not_told_may_have_been_resumed(void **state)
+static void test_guest_whose_state_is_not_told_is_neither(void **state)
 {
 	struct qmp *q = opened();
 	siginfo_t ended;
@@ -290,12 +291,12 @@ static void test_guest_whose_state_is_not_told_may_have_been_resumed(void **stat
 	lv_write_u32(&plan.body, 10);
 	lv_write_optional(&plan.body, "no");
 	plan.status = LV_ERROR;
-	qmp_drain(q);
-	assert_int_equal(heard.resumes, 1);
+	assert_int_equal(qmp_drain(q, &err), -EREMOTEIO); /* which is not that it was resumed, nor that it was not */
+	assert_int_equal(heard.resumes, 0);
 	kill(qemu, SIGKILL);
 	waitid(P_PID, (id_t)qemu, &ended, WEXITED | WNOWAIT);
-	qmp_drain(q); /* it runs no more */
-	assert_int_equal(heard.resumes, 1);
+	assert_int_equal(qmp_drain(q, &err), 0); /* it runs no more */
+	assert_int_equal(heard.resumes, 0);
 	closed(q);
 }
 
@@ -310,7 +311,7 @@ int main(void)
 		cmocka_unit_test(test_end_of_qemu_is_told_though_libvirt_went_before),
 		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
 		cmocka_unit_test(test_guest_whose_processors_ran_was_resumed),
-		cmocka_unit_test(test_guest_whose_state_is_not_told_may_have_been_resumed),
+		cmocka_unit_test(test_guest_whose_state_is_not_told_is_neither),
 	};
 	int r;
 
