@@ -251,19 +251,26 @@ static int find_gone(const struct fleet_command *c, const char *guest, json_t **
 	return r == -E2BIG ? r : 0; /* with every other error it is here */
 }
 
-/* A guest that the same command, given before, has taken there. */
-static bool went_there_before(const struct fleet_command *c, const char *guest, const char *dest)
+/* The destination to which the same command, given before, has taken the guest: of that name, or else at a host of that name. NULL: to none. */
+static const char *went_before_to(const struct fleet_command *c, const char *guest)
 {
-	AUTO_FREE char *host = dest_host_name(dest);
 	AUTO_FREE char *there = NULL;
+	const char *found = NULL;
 	json_t *gone;
 	struct err e;
+	size_t i;
 
 	if (find_gone(c, guest, &gone, &e) || !gone)
-		return false;
+		return NULL;
 	there = dest_host_name(json_text(gone, "gone_to"));
+	for (i = 0; i < c->host_count; i++) {
+		AUTO_FREE char *host = dest_host_name(c->hosts[i]);
+
+		if (!strcmp(json_text(gone, "gone_to"), c->hosts[i]) || (!found && !strcasecmp(there, host)))
+			found = c->hosts[i];
+	}
 	json_decref(gone);
-	return !strcasecmp(there, host);
+	return found;
 }
 
 bool fleet_rule_binds(const struct fleet_rule *rule)
@@ -284,7 +291,8 @@ static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rul
 
 	for (k = 0; k < rule->count; k++) {
 		if (find_gone(c, rule->words[k], &gone, e))
-			return err_prefix(e, "a rule names guest %s, and it cannot be told whether that has gone to another host", rule->words[k]);
+			return err_prefix(e, "a rule names guest %s, and it cannot be told whether that has gone to another host",
+					  rule->words[k]);
 		if (gone)
 			add_settled(&c->settled, rule->words[k], json_text(gone, "gone_to"), json_text(gone, "instance"));
 		json_decref(gone);
@@ -307,14 +315,14 @@ static int find_settled(struct fleet_command *c, struct err *e)
 /* Guests that have gone are no candidates any more, wherever among the hosts they are. */
 static void set_aside_gone(struct fleet_command *c)
 {
-	size_t i, k, left = 0;
+	size_t i, left = 0;
 
 	c->gone = xcalloc(c->guest_count + 1, sizeof(*c->gone));
 	for (i = 0; i < c->guest_count; i++) {
-		for (k = 0; k < c->host_count && !went_there_before(c, c->guests[i], c->hosts[k]); k++)
-			;
-		if (k < c->host_count)
-			c->gone[c->gone_count++] = (struct gone_guest){c->guests[i], c->hosts[k]};
+		const char *dest = went_before_to(c, c->guests[i]);
+
+		if (dest)
+			c->gone[c->gone_count++] = (struct gone_guest){c->guests[i], dest};
 		else
 			c->guests[left++] = c->guests[i];
 	}

@@ -201,16 +201,18 @@ static int ask_all(struct fleet_choice *c, const struct fleet_command *cmd, cons
 	return f->halted ? err_set(e, ECANCELED, "interrupted: nothing was touched") : 0;
 }
 
-enum sameness { ANOTHER, MAYBE, SAME };
+enum sameness { ANOTHER, MAYBE, SAME_NAME, SAME };
 
-/* A host that has started anew, or says nothing, is known by its name. */
+/* A host that has started anew, or says nothing, is known by its name, unless there are two of that name, at ports of their own. */
 static enum sameness is_where(const struct settled_guest *s, const char *name, const char *instance)
 {
 	AUTO_FREE char *there = dest_host_name(s->dest);
 	AUTO_FREE char *host = dest_host_name(name);
 
-	if (!strcasecmp(there, host) || (s->instance && instance && !strcmp(s->instance, instance)))
+	if (!strcmp(s->dest, name) || (s->instance && instance && !strcmp(s->instance, instance)))
 		return SAME;
+	if (!strcasecmp(there, host))
+		return SAME_NAME;
 	return s->instance && instance ? ANOTHER : MAYBE;
 }
 
@@ -232,16 +234,21 @@ static void settle_guests(struct fleet_choice *c, const struct fleet_command *cm
 {
 	size_t i, h;
 
-	c->settled = xcalloc(cmd->settled.count * cmd->host_count + 1, sizeof(*c->settled));
+	c->settled = xcalloc(cmd->settled.count + 1, sizeof(*c->settled));
 	for (i = 0; i < cmd->settled.count; i++) {
 		const struct settled_guest *s = &cmd->settled.list[i];
-		enum sameness best = ANOTHER;
+		enum sameness best = ANOTHER, one;
+		size_t host = 0;
 
-		for (h = 0; h < cmd->host_count && best != SAME; h++) {
-			best = MAX(best, is_where(s, cmd->hosts[h], c->instances[h]));
-			if (best == SAME)
-				c->settled[c->place.settled_count++] = (struct place_settled){s->guest, first_name_of(c, h)};
+		for (h = 0; h < cmd->host_count; h++) {
+			one = is_where(s, cmd->hosts[h], c->instances[h]);
+			if (one > best) {
+				best = one;
+				host = h;
+			}
 		}
+		if (best >= SAME_NAME)
+			c->settled[c->place.settled_count++] = (struct place_settled){s->guest, first_name_of(c, host)};
 		if (best == MAYBE && is_bound_here(c, s->guest))
 			fprintf(stderr,
 				"vmferry: guest %s went to %s, and it cannot be told whether that is one of these hosts: rules that name it do "

@@ -39,7 +39,8 @@ struct fleet_command {
 	size_t gone_count;
 	struct settled_guests {
 		struct settled_guest {
-			char *guest, *dest, *instance; /* the host, as it was called then, and as host_instance() there; NULL: it has not said */
+			char *guest;
+			char *dest, *instance; /* the host, as it was called then, and as host_instance() there; NULL: it has not said */
 		} * list;
 		size_t count;
 	} settled;	 /* by the names that rules have, those that have gone from here, or may have */

@@ -11,7 +11,7 @@
 struct gone {
 	struct part part;
 	const struct source *src;
-	const char *instance; /* of the host that it goes to, in what that has said; NULL: it has not said */
+	const char *instance;		/* of the host that it goes to, in what that has said; NULL: it has not said */
 	bool has_replica, replica_goes; /* whose primary this host is; and is not any more, once the guest has gone */
 };
 

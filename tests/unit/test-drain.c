@@ -202,6 +202,16 @@ static void hosts_are_known_by_what_they_are(void **state)
 	assert_null(strstr(told, "web-u1"));
 }
 
+/* Two names of one address, which lead to different hosts; see play(). */
+static void hosts_behind_one_address_are_known_by_what_they_are(void **state)
+{
+	(void)state;
+	note_gone("web-u1", "b:3", "b");
+	rounds[0] = "db-u1";
+	assert_int_equal(command(cmd_drain, "--to", "c@b,b@b", "--apart", "web-u1,db-u1", NULL), 0);
+	assert_string_equal(went, "db-u1>c@b ");
+}
+
 static void other_hosts_are_none_of_these(void **state)
 {
 	(void)state;
@@ -290,6 +300,7 @@ int main(int argc, char **argv)
 		TEST(rules_hold_where_there_is_one_host),
 		TEST(rules_hold_beside_guests_that_went_by_an_earlier_command),
 		TEST(hosts_are_known_by_what_they_are),
+		TEST(hosts_behind_one_address_are_known_by_what_they_are),
 		TEST(other_hosts_are_none_of_these),
 		TEST(hosts_that_cannot_be_told_apart_are_named),
 		TEST(nobody_goes_if_it_is_unknown_where_others_are),

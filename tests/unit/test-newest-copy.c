@@ -107,8 +107,8 @@ static void old_copy_may_not_start(void **state)
 static void guest_that_has_left_since_is_not_back(void **state)
 {
 	AUTO_FREE char *path = whereabouts_path(dir, "vm1");
-	json_t *late = json_pack("{s:s,s:s,s:s,s:[s],s:[]}", "guest", "vm1", "attempt", "01", "came_from", "host-a", "disks", old_disk,
-				 "known");
+	json_t *late =
+		json_pack("{s:s,s:s,s:s,s:[s],s:[]}", "guest", "vm1", "attempt", "01", "came_from", "host-a", "disks", old_disk, "known");
 	json_t *all;
 
 	(void)state;
