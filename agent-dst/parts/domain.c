@@ -195,7 +195,7 @@ static int make_dir(struct domain *d, struct err *e)
 		return err_sys(e, errno, "getrandom");
 	d->dir = xasprintf("%s/vmferry-%02x%02x%02x%02x%02x%02x%02x%02x", runtime, random[0], random[1], random[2], random[3], random[4],
 			   random[5], random[6], random[7]);
-	d->socket = xasprintf("%s/ram.tunnelmigrate.dest.%.40s", d->dir, d->target->name);
+	d->socket = lv_guest_socket(d->dir, "ram", d->target->name);
 	r = attempt_own(d->part.a, DOMAIN_DIR, json_pack("{s:s,s:s}", "path", d->dir, "socket", d->socket), e);
 	if (!r && (mkdir(d->dir, 0700) || chmod(d->dir, geteuid() ? 0700 : 01733)))
 		r = err_sys(e, errno, "cannot create %s", d->dir);

@@ -301,6 +301,16 @@ char *lv_runtime_dir(void)
 	return runtime && *runtime ? xasprintf("%s/libvirt", runtime) : xasprintf("/run/user/%u/libvirt", (unsigned)geteuid());
 }
 
+char *lv_guest_socket(const char *dir, const char *what, const char *guest)
+{
+	AUTO_FREE char *head = xasprintf("%s/%s.tunnelmigrate.dest.", dir, what);
+	size_t taken = strlen(head), n = 0, one;
+
+	while (guest[n] && (one = text_utf8_length(guest + n)) && taken + n + one <= UNIX_SOCKET_PATH_MAX)
+		n += one;
+	return xasprintf("%s%.*s", head, (int)n, guest);
+}
+
 char *lv_config_dir(void)
 {
 	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");

@@ -57,6 +57,9 @@ enum lv_state { LV_NOSTATE, LV_RUNNING, LV_BLOCKED, LV_PAUSED, LV_SHUTDOWN, LV_S
 int lv_open(struct lv **out, unsigned timeout_ms, struct err *e);
 /* Where that libvirt has its sockets: /run/libvirt, or $XDG_RUNTIME_DIR/libvirt. Malloc'ed. */
 char *lv_runtime_dir(void);
+/* A socket there by which a guest's QEMU is given something, with a name that libvirt's security drivers let it have; as much of the guest's name as an address
+ * holds. Malloc'ed. */
+char *lv_guest_socket(const char *dir, const char *what, const char *guest);
 /* Where it has its definitions (qemu/NAME.xml): /etc/libvirt, or $XDG_CONFIG_HOME/libvirt. Malloc'ed. */
 char *lv_config_dir(void);
 int lv_open_at(struct lv **out, const char *socket, const char *uri, unsigned timeout_ms, struct err *e);

@@ -20,6 +20,11 @@ struct vcpu_time {
 	} each[VCPUS_MAX];
 };
 
+/*
+ * VCPU_STOOD bounds for how long the guest ran, to 50 us; it does not show that nobody resumed it. An idle guest under KVM may be resumed, find nothing to do and halt
+ * within that time, as may one that was stopped again at once. Only libvirt knows of that, and may hear of it up to VCPU_HEAR_MS later; it is asked once, and
+ * not waited for, as that would make the gap of every move longer by a second.
+ */
 enum vcpu_since {
 	VCPU_UNKNOWN,
 	VCPU_STOOD,	   /* each has taken at most what stopping its thread takes */

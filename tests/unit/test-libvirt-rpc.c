@@ -582,9 +582,29 @@ static void test_listener_of_another_user_is_not_believed(void **state)
 	rmdir(dir);
 }
 
+/* An address of a unix socket holds 107 bytes, and a name is cut between characters. */
+static void test_socket_of_a_guest_has_an_address(void **state)
+{
+	char name[121] = "";
+	AUTO_FREE char *whole = lv_guest_socket("/run/libvirt", "ram", "web");
+	AUTO_FREE char *even = NULL, *odd = NULL;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 60; i++)
+		strcat(name, "\xc3\xa4");
+	even = lv_guest_socket("/run/user/1000/libvirt/vmferry-0123456789abcdef", "ram", name);
+	odd = lv_guest_socket("/run/user/10000/libvirt/vmferry-0123456789abcdef", "ram", name);
+	assert_string_equal(whole, "/run/libvirt/ram.tunnelmigrate.dest.web");
+	assert_true(strlen(even) >= 106 && strlen(even) <= 107 && text_is_utf8(even));
+	assert_true(strlen(odd) >= 106 && strlen(odd) <= 107 && text_is_utf8(odd));
+	assert_int_not_equal(strlen(even), strlen(odd)); /* one of both ends within a character */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_socket_of_a_guest_has_an_address),
 		cmocka_unit_test(test_every_call_goes_well),
 		cmocka_unit_test(test_replies_are_read),
 		cmocka_unit_test(test_no_snapshot_need_be_current),
