@@ -1,15 +1,21 @@
 # shellcheck shell=bash
 # For tests of several guests and hosts; to be sourced. The test goes on in a namespace of processes, which is host a: the guests that it starts there are
-# all that run there. The other hosts are vmferry-dsts outside of it: HOSTS, by their addresses.
+# all that run there. The other hosts are vmferry-dsts in namespaces of their own: HOSTS, by their addresses.
 . "$(dirname "${BASH_SOURCE[0]}")/aftermath.sh"
 
 FLEET_HOSTS=${FLEET_HOSTS:-2}
 
 if [[ -z ${IN_HOST_A:-} ]]; then
 	unshare --mount --pid --fork true 2>/dev/null || skip "namespaces cannot be made here"
-	declare -a HOSTS=()
-	for ((i = 1; i <= FLEET_HOSTS; i++)); do
-		DST_NUMBER=$i listen_dst
+	declare -a HOSTS=() HELD=()
+	for ((i = 1; i <= FLEET_HOSTS; i++)); do # two in one namespace would be one host
+		unshare --mount --pid --fork --kill-child --mount-proc bash -c 'echo >"$1"; sleep infinity; true' bash "$DIR/held$i" &
+		HOLDER=$!
+		kill_at_exit "$HOLDER"
+		wait_for 20 test -e "$DIR/held$i" || fail "host $i cannot be made"
+		HELD[i]=$(pgrep -P "$HOLDER")
+		DST_ON=(nsenter -t "${HELD[i]}" -m -p) DST_NUMBER=$i
+		listen_dst
 		HOSTS+=("$DST_ADDRESS")
 	done
 	KEEP=1 IN_HOST_A=yes DIR=$DIR HOSTS_TEXT=${HOSTS[*]} unshare --mount --pid --fork --kill-child --mount-proc bash "$0" &
@@ -22,7 +28,8 @@ if [[ -z ${IN_HOST_A:-} ]]; then
 			[[ -e $at ]] || continue
 			i=${at##*-}
 			pkill -KILL -f "^$BIN/vmferry-dst .*--state-dir $DIR/dst$i-state" || true
-			[[ ! -s $at ]] || DST_NUMBER=$i DST_PORT=${HOSTS[i - 1]##*:} listen_dst
+			DST_ON=(nsenter -t "${HELD[i]}" -m -p) DST_NUMBER=$i
+			[[ ! -s $at ]] || DST_PORT=${HOSTS[i - 1]##*:} listen_dst
 			rm "$at"
 		done
 	done

@@ -71,11 +71,12 @@ grep -o 'top-ide.-hd0\.qcow2' "$TO/a.sh" | xargs >"$DIR/order"
 assert_eq "$(<"$DIR/order")" "top-ide0-hd0.qcow2 top-ide2-hd0.qcow2" "the order on the line"
 guest_stop a
 
-# a line that does not say it where it could be changed
+# a disk of -hda, whose image says by itself that it is qcow2
 WITNESS="ram_mb=8" tiny_start a $(second_monitor a) -hda "$DIR/a.raw"
 GUEST_AT[a]=$DIR
 ask '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "ide0-hd0", "snapshot-file": "'"$DIR/new/top-hda.qcow2"'", "format": "qcow2"}}'
-refused_because 'names this disk by -hda, which has no place for its format: use -drive'
+move a local
+grep -q "top-hda\.qcow2" "$TO/a.sh" || fail "its disk: $(<"$TO/a.sh")"
 guest_stop a
 
 # a medium of -cdrom, which has a place, beside a disk that has one behind it
