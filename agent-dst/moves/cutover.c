@@ -418,7 +418,7 @@ static bool has_missed_how(const struct transfer *t)
 	return t->target.domain && (t->a.handoff.restarted || !domain_has_heard(&t->domain));
 }
 
-/* It is being taken elsewhere, or was: libvirt says of a guest that it runs while its memory goes. What came just now is not noted yet. */
+/* The guest is being taken elsewhere, or was: libvirt says of one that it runs while its memory goes. An event that came just now is not noted yet. */
 static bool is_going_on(const struct transfer *t, bool ended)
 {
 	const struct conductor *c = &t->a.con;

@@ -47,7 +47,7 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e);
 /* Its QEMU is held, and all that it had said of its guest was heard, however late libvirt is: what it says of it is true then, until domain_go_on(). Of one that has
  * ended the same. */
 int domain_hear_out(struct domain *d, struct err *e);
-/* It is not held any more; nothing, if it was not held so. */
+/* The QEMU is not held any more; nothing happens if it was not held so. */
 void domain_go_on(struct domain *d);
 /* All that its QEMU has said since it was started was heard. */
 bool domain_has_heard(const struct domain *d);

@@ -208,7 +208,7 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 
 /* ---- who has gone ---- */
 
-/* What was noted last of a guest: *gone: that it has gone, a new object; NULL: it has not. */
+/* The newest note of a guest. *gone: that it has gone, a new object; NULL: it has not. */
 static int read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
 {
 	AUTO_FREE char *state = NULL;

@@ -127,7 +127,7 @@ static int has_gone_on(struct transfer *t, struct err *e)
 		       (int)t->src.guest.pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
 }
 
-/* It is not let go on: whoever asked for that may still wait for it to hear (virsh resume). */
+/* The held guest is not let go on: whoever asked for that may still wait for it to hear (virsh resume). */
 static int cannot_tell(const struct transfer *t, struct err *e)
 {
 	e->code = EAGAIN;
@@ -138,7 +138,7 @@ static int cannot_tell(const struct transfer *t, struct err *e)
 		(int)t->src.guest.pid);
 }
 
-/* What is held answers nothing itself; what libvirt was to hear of it, it has heard after that time. */
+/* A held QEMU answers nothing itself; libvirt has heard after that time whatever there was to hear of it. */
 static int ask_libvirt(const struct transfer *t, bool *runs, struct err *e)
 {
 	enum lv_state state = LV_NOSTATE;

@@ -148,7 +148,7 @@ static bool has_ended(const struct by_libvirt *by)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* As far as libvirt has heard by now. What it refuses to tell is neither yes nor no, of a QEMU that has not ended. */
+/* The run state as far as libvirt has heard of it by now. A refusal to tell is neither yes nor no, of a QEMU that has not ended. */
 static int look(struct by_libvirt *by, bool *resumed, struct err *e)
 {
 	enum lv_state state = LV_NOSTATE;

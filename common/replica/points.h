@@ -67,7 +67,7 @@ char *points_path(const struct points *p, const char *slot, const char *file);
 /* Disk i of a point; borrowed. NULL: it has no more. */
 const json_t *point_disk(const struct point *pt, size_t i);
 
-/* What another host is told of it: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past"}; a new reference. unsettled: the guest was to come here as it
+/* The answer to another host that asks about the store: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past"}; a new reference. unsettled: the guest was to come here as it
  * ran, and the journal of that in state_dir is not over. */
 json_t *points_told(const struct points *p, const char *state_dir);
 

@@ -141,7 +141,7 @@ static void network_stands_still(int32_t procedure, struct lv_writer *body, uint
 		home_number(body, 0);
 }
 
-/* What lies in memory before it is called must not matter. */
+/* Memory as it was before the call must not matter. */
 static void __attribute__((noinline)) fill_the_stack(void)
 {
 	volatile char bytes[8192];
@@ -180,7 +180,7 @@ static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
 }
 
-/* What the part "arrived" has the journal own; gone: the guest has left since. */
+/* The entry that the part "arrived" has the journal own; gone: the guest has left since. */
 static void note_arrival(bool gone)
 {
 	AUTO_FREE char *where = whereabouts_path(home.dir, "web");

@@ -116,7 +116,7 @@ static void a_drive_gets_another_image(void **state)
 		"q -drive if=none,file.driver=file,file.filename=/b/new,format=raw");
 }
 
-/* What it is QEMU finds in it. */
+/* QEMU finds in the image of which format it is. */
 static void a_plain_disk_gets_an_image_that_says_its_format(void **state)
 {
 	(void)state;

@@ -56,7 +56,7 @@ here() { # PID [MEMBERS]
 	play list "echo 'vmferry: a remark' >&2; echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$1,\"movable\":true,${2:-}\"owner\":\"plain\",\"disks\":[{\"path\":\"/a\"}],\"status\":\"${3:-running}\"}]}'"
 }
 
-sleep 100 &
+tail -f /dev/null & # it stands for a guest
 guest=$!
 at_exit "kill $guest 2>/dev/null"
 
@@ -390,7 +390,7 @@ play journal "$open"
 play recover "echo 'the guest runs at root@pb'; kill $guest; exit 7"
 answers $SUCCESS stop
 grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err")"
-sleep 100 &
+tail -f /dev/null & # it stands for a guest
 guest=$!
 at_exit "kill $guest 2>/dev/null"
 play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \

@@ -230,7 +230,7 @@ printf '#!/bin/sh\nfor i in 1 2; do qemu-system-x86_64 -name vm$i -m 64; done\n'
 refused "$DIR/two.sh" 'starts 2 QEMUs'
 printf '#!/bin/sh\nsudo -u %s qemu-system-x86_64 -name vm -m 64\n' "$OTHER" >"$DIR/other-user.sh"
 refused "$DIR/other-user.sh" "as the user $OTHER, and so perhaps QEMU: qemu-system-x86_64 -name vm"
-printf '#!/bin/sh\nqemu-system-x86_64 -name vm -m 64 & sleep 1\necho device_add | socat - UNIX:mon\n' >"$DIR/speaks.sh"
+printf '#!/bin/sh\nqemu-system-x86_64 -name vm -m 64 &\necho device_add | socat - UNIX:mon\n' >"$DIR/speaks.sh"
 refused "$DIR/speaks.sh" 'speaks to a monitor, or to another socket, which may change the guest that it starts: socat - UNIX:mon'
 printf '#!/bin/bash\nqemu-system-x86_64 -name vm -m 64 &\n(read x <%s/fifo; qemu-system-x86_64 -name other) &\n' "$DIR" >"$DIR/waits.sh"
 refused "$DIR/waits.sh" 'so it may start more than was seen'
