@@ -172,16 +172,16 @@ static json_t *backup_of(const struct frozen_disks *f, size_t i, uint64_t speed)
 	return json_pack("{s:s,s:o}", "type", "blockdev-backup", "data", data);
 }
 
-int frozen_begin(struct frozen_disks *f, json_t *before, uint64_t speed, struct err *e)
+int frozen_begin(struct frozen_disks *f, json_t *held, uint64_t speed, struct err *e)
 {
 	json_t *actions = json_array();
 	size_t i;
 	int r = 0;
 
-	if (before)
-		json_array_extend(actions, before);
 	for (i = 0; i < f->count; i++)
 		json_array_append_new(actions, backup_of(f, i, speed));
+	if (held)
+		json_array_extend(actions, held);
 	if (f->count)
 		r = qmp_call_ms(f->q, BEGIN_MS, "transaction", json_pack("{s:O}", "actions", actions), NULL, e);
 	json_decref(actions);

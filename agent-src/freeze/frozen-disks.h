@@ -37,9 +37,9 @@ struct frozen_disks {
 int frozen_check(struct qmp *q, bool *has_workers, struct err *e);
 /* Where the disks go, each with what never fails. q, l, prefix, format and what is wished are set. frozen_fini() in any case. */
 int frozen_prepare(struct frozen_disks *f, const struct frozen_disk *disks, size_t count, struct err *e);
-/* The moment: all disks are, from now on, as they are now. before: actions of the same transaction, borrowed; NULL: none. speed: bytes a second of each
- * disk; 0: no limit. */
-int frozen_begin(struct frozen_disks *f, json_t *before, uint64_t speed, struct err *e);
+/* The moment: all disks are, from now on, as they are now. held: actions of the same transaction, while no disk is written to (QEMU holds a disk from its
+ * backup's turn to the end of the transaction); borrowed; NULL: none. speed: bytes a second of each disk; 0: no limit. */
+int frozen_begin(struct frozen_disks *f, json_t *held, uint64_t speed, struct err *e);
 /* Whatever QEMU says. */
 void frozen_event(struct frozen_disks *f, const char *name, const json_t *data);
 /* All is copied, or bad says why not. */

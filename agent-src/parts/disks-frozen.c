@@ -1,8 +1,9 @@
 /*
  * disks-frozen.c: the disks of a guest that runs, for a point of its replica: as they are at one moment, all of them.
  *
- * What the guest writes is recorded in bitmaps of QEMU's, "vmfr-PAIR-N": since point N. The moment of point N+1 is one transaction: bitmaps N+1 begin,
- * N end, and what N has is copied into files here, below a quorum (frozen-disks.h). QEMU is left alone then, and the files are sent.
+ * What the guest writes is recorded in bitmaps of QEMU's, "vmfr-PAIR-N": since point N. The moment of point N+1 is one transaction: what N has is copied
+ * into files here, below a quorum (frozen-disks.h), N end, and bitmaps N+1 begin. QEMU is left alone then, and the files are sent.
+ * The order decides: QEMU holds a disk from the moment its copy is asked for until the transaction is over, and no disk because of a bitmap.
  * Both bitmaps stay until the point is durable there. Whoever dies before leaves both, and the number of the newest point there tells the next what they
  * are worth: with N+1 there N has served its time, and with N the newer is merged into it, and N goes on recording.
  *
@@ -182,19 +183,26 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 /* ---- room for what is to be sent ---- */
 
 /* Before QEMU writes any: where the guest's disks grow, a file system that is full would stop it. */
-static int check_room(const struct disks *ds, struct err *e)
+static int check_room(const struct disks *ds, json_t *nodes, struct err *e)
 {
 	uint64_t need[DISKS_MAX];
-	json_t *nodes;
 	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		need[i] = point_bitmap_bytes(ds, nodes, ds->list[i]);
+	return fault_point("src-spool-room") ? 0 : point_spool_room(ds->frozen->spool, need, ds->count, e);
+}
+
+static int make_ready(struct disks *ds, struct err *e)
+{
+	json_t *nodes;
 	int r = qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e);
 
 	if (r)
 		return r;
-	for (i = 0; i < ds->count; i++)
-		need[i] = point_bitmap_bytes(ds, nodes, ds->list[i]);
+	r = check_room(ds, nodes, e) ?: point_bitmaps_double(ds, nodes, e);
 	json_decref(nodes);
-	return fault_point("src-spool-room") ? 0 : point_spool_room(ds->frozen->spool, need, ds->count, e);
+	return r;
 }
 
 int disks_freeze(struct disks *ds, struct err *e)
@@ -204,13 +212,13 @@ int disks_freeze(struct disks *ds, struct err *e)
 	char(*names)[POINT_BITMAP_NAME] = xcalloc(ds->count + 1, sizeof(*names));
 	json_t *actions = json_array();
 	unsigned i;
-	int r = check_room(ds, e);
+	int r = make_ready(ds, e);
 
 	point_bitmaps_change(ds, actions);
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
-		point_bitmap_that_ends(ds, names[i], d);
+		point_bitmap_twin(ds, names[i], d);
 		list[i] = (struct frozen_disk){.node = d->guest->node,
 					       .name = d->guest->real_path,
 					       .bytes = d->guest->virtual_size,

@@ -12,6 +12,8 @@
 #define GRANULARITY 4096 /* bytes: up to 512 GiB a disk; of larger ones so many that a bitmap has 16 MiB */
 #define BITS_MAX    (1ULL << 27)
 
+#define TWIN_GRANULARITY 65536 /* bytes */
+
 void point_bitmap_name(const struct disks *ds, char out[POINT_BITMAP_NAME], uint64_t number)
 {
 	snprintf(out, POINT_BITMAP_NAME, "vmfr-%s-%llu", ds->since.sync->pair, (unsigned long long)number);
@@ -194,6 +196,12 @@ int point_bitmaps_agree(struct disks *ds, const json_t *accept, struct err *e)
 
 /* ---- how they change ---- */
 
+static void merge(json_t *actions, const struct disk *d, const char *from, const char *into)
+{
+	add_action(actions, "block-dirty-bitmap-merge",
+		   json_pack("{s:s,s:s,s:[s]}", "node", d->guest->node, "target", into, "bitmaps", from));
+}
+
 /* The newer bitmap's part is added to the one that records since the point that is there, which goes on. */
 static void merge_newer(struct disks *ds, json_t *actions)
 {
@@ -205,9 +213,8 @@ static void merge_newer(struct disks *ds, json_t *actions)
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
-		add_action(actions, "block-dirty-bitmap-merge",
-			   json_pack("{s:s,s:s,s:[s]}", "node", d->guest->node, "target", older, "bitmaps", newer));
-		add_action(actions, "block-dirty-bitmap-enable", reference(d, older));
+		add_action(actions, "block-dirty-bitmap-enable", reference(d, older)); /* first: what is written in between is in it */
+		merge(actions, d, newer, older);
 		add_action(actions, "block-dirty-bitmap-remove", reference(d, newer));
 	}
 }
@@ -266,6 +273,40 @@ void point_bitmap_that_ends(const struct disks *ds, char out[POINT_BITMAP_NAME],
 		point_bitmap_name(ds, out, ds->since.from);
 	else
 		disk_bitmap_name(ds, out, d, d->bitmap);
+}
+
+void point_bitmap_twin(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
+{
+	char prefix[QEMU_PREFIX_MAX];
+
+	snprintf(out, POINT_BITMAP_NAME, "%s%u-twin", qemu_prefix(prefix, ds->part.a->id), d->object);
+}
+
+/* A job copies clusters of 64 KiB anyway. With finer blocks than the bitmap that ends a twin would lack what that has. */
+static unsigned twin_granularity(json_t *nodes, const struct disk *d, const char *ends)
+{
+	json_int_t n = json_integer_value(json_object_get(find_bitmap(nodes, d, ends), "granularity"));
+
+	return (unsigned)MAX(n, TWIN_GRANULARITY);
+}
+
+int point_bitmaps_double(struct disks *ds, json_t *nodes, struct err *e)
+{
+	char ends[POINT_BITMAP_NAME], twin[POINT_BITMAP_NAME];
+	json_t *actions = json_array();
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++) {
+		const struct disk *d = ds->list[i];
+
+		point_bitmap_that_ends(ds, ends, d);
+		point_bitmap_twin(ds, twin, d);
+		add_action(actions, "block-dirty-bitmap-add",
+			   json_pack("{s:s,s:s,s:i,s:b}", "node", d->guest->node, "name", twin, "granularity",
+				     (int)twin_granularity(nodes, d, ends), "persistent", 0));
+		merge(actions, d, ends, twin);
+	}
+	return point_bitmaps_transact(ds, actions, e);
 }
 
 void point_bitmaps_change(const struct disks *ds, json_t *actions)

@@ -44,6 +44,12 @@ int point_bitmaps_settle(struct disks *ds, struct err *e);
 void point_bitmap_that_ends(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d);
 /* Bytes that are in it; nodes: of query-named-block-nodes. */
 uint64_t point_bitmap_bytes(const struct disks *ds, json_t *nodes, const struct disk *d);
+/*
+ * Makes a twin of each bitmap that ends, which records what that does. A backup job keeps its bitmap to itself: it gets the twin, and the other can be ended
+ * in the very moment in which the job holds the disk. nodes: of query-named-block-nodes. Twins go with the attempt's bitmaps.
+ */
+int point_bitmaps_double(struct disks *ds, json_t *nodes, struct err *e);
+void point_bitmap_twin(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d);
 /* Adds to a transaction: bitmaps of the point that is to come begin, those that end are ended. */
 void point_bitmaps_change(const struct disks *ds, json_t *actions);
 /* Adds to it: bitmaps of the point before go. */
