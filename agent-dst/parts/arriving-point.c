@@ -11,6 +11,7 @@
 #include "primary-note.h"
 #include "taken-over.h"
 #include "util.h"
+#include "whereabouts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -384,6 +385,22 @@ static int make_draft(struct arriving_point *a, struct err *e)
 	return r;
 }
 
+/* Attempts by which the guest came here, or left, before this point: its primary runs elsewhere. */
+static json_t *list_known(const struct arriving_point *a)
+{
+	AUTO_FREE char *path = whereabouts_path(a->state_dir, a->target->name);
+	json_t *all, *known;
+	struct err e;
+
+	if (whereabouts_read(path, &all, &e)) {
+		log_error("%s: a failover will not be able to tell whether the guest itself came here since this point", e.msg);
+		return json_array();
+	}
+	known = whereabouts_attempts(all);
+	json_decref(all);
+	return known;
+}
+
 static int prepare(struct part *p, struct err *e)
 {
 	struct arriving_point *a = point_of(p);
@@ -391,6 +408,7 @@ static int prepare(struct part *p, struct err *e)
 
 	if (!asked(a))
 		return 0;
+	a->known = list_known(a);
 	return r ?: make_draft(a, e) ?: note_store(a, e) ?: primary_note_replaced(a->state_dir, a->target->name, json_text(asked(a), "pair"), a->term, e);
 }
 
@@ -429,6 +447,7 @@ static json_t *describe_point(const struct arriving_point *a, const json_t *said
 		if (json_object_get(a->target->description, kept[i]))
 			json_object_set(guest, kept[i], json_object_get(a->target->description, kept[i]));
 	json_object_set_new(out, "guest", guest);
+	json_object_set(out, "known", a->known);
 	return out;
 }
 
@@ -529,6 +548,7 @@ static void fini(struct part *p)
 	struct arriving_point *a = point_of(p);
 
 	points_close(&a->store);
+	json_decref(a->known);
 	free(a->draft);
 	if (a->session_fd >= 0)
 		close(a->session_fd);

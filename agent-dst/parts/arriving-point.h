@@ -26,6 +26,7 @@ struct arriving_point {
 	bool is_first;	     /* there is no replica of this guest here yet */
 	uint64_t number, from;
 	uint64_t term;
+	json_t *known; /* attempts of whereabouts.h, as the point began; NULL: not yet */
 	char *draft;
 	int session_fd; /* nobody else makes a point of it meanwhile; -1: not yet */
 	int lock_fd;	/* planned: the store is not changed by others; -1: not yet, or no more */

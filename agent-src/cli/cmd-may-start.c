@@ -109,6 +109,8 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	struct err ignored;
 	int r = 0;
 
+	if (newest_copy_is_not_moving(q, &ignored)) /* what comes after has the words for it */
+		return 0;
 	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run") &&
 	    replica_check_came(q->state_dir, name, &p, &ignored) != -EEXIST)
 		r = err_set(e, EBUSY, "this host has its replica, in %s, of %s: it can run here by vmferry replica failover %s", dir,

@@ -43,6 +43,34 @@ static int judge(const struct newest_question *q, const struct journal *j, struc
 		       handoff_state_name(state), q->guest);
 }
 
+/* Points of its replica are none of its moves. */
+static int judge_open(const struct newest_question *q, const struct journal *j, bool destination, struct err *e)
+{
+	if (journal_last_note(j, "over") || !strcmp(json_text(journal_begin(j), "how") ?: "", "replica"))
+		return 0;
+	return destination
+		       ? err_set(e, EBUSY,
+				 "guest %s itself came, or is on its way here, by a move that is not over (%s): vmferry recover at its source, "
+				 "or, if that host is lost for good, vmferry-dst recover here",
+				 q->guest, handoff_state_name(journal_last_state(j)))
+		       : err_set(e, EBUSY, "guest %s itself is here, and a command that changes that is not over: vmferry recover %s",
+				 q->guest, q->guest);
+}
+
+static int refuse_open(const struct newest_question *q, const char *path, struct err *e)
+{
+	struct journal *j;
+	int r = journal_look(&j, path, e);
+
+	if (r == -ENOENT)
+		return 0;
+	if (r)
+		return err_prefix(e, "%s is a journal that cannot be read, perhaps of a move of guest %s", path, q->guest);
+	r = strcmp(json_text(journal_begin(j), "guest") ?: "", q->guest) ? 0 : judge_open(q, j, !journal_path_is(path, true), e);
+	journal_close(j);
+	return r;
+}
+
 static int judge_file(const struct newest_question *q, const char *path, struct err *e)
 {
 	struct journal *j;
@@ -57,7 +85,9 @@ static int judge_file(const struct newest_question *q, const char *path, struct 
 	return r;
 }
 
-static int look_at_journals(const struct newest_question *q, struct err *e)
+typedef int look(const struct newest_question *q, const char *path, struct err *e);
+
+static int look_at_journals(const struct newest_question *q, look *at, struct err *e)
 {
 	char **paths;
 	size_t n, i;
@@ -66,7 +96,7 @@ static int look_at_journals(const struct newest_question *q, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i < n && !r; i++)
-		r = judge_file(q, paths[i], e);
+		r = at(q, paths[i], e);
 	journal_list_free(paths, n);
 	return r;
 }
@@ -170,7 +200,7 @@ int newest_copy_is_here(const struct newest_question *q, char **known, struct er
 {
 	AUTO_FREE char *path = whereabouts_path(q->state_dir, q->guest);
 	json_t *all;
-	int r = look_at_journals(q, e);
+	int r = look_at_journals(q, judge_file, e);
 
 	r = r ? r : whereabouts_read(path, &all, e);
 	if (r)
@@ -178,4 +208,9 @@ int newest_copy_is_here(const struct newest_question *q, char **known, struct er
 	r = judge_entries(q, path, all, known, e);
 	json_decref(all);
 	return r;
+}
+
+int newest_copy_is_not_moving(const struct newest_question *q, struct err *e)
+{
+	return look_at_journals(q, refuse_open, e);
 }

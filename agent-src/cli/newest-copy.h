@@ -19,5 +19,7 @@ struct newest_question {
 /* 0: this host has it, and nobody has it open: *known says what is known, malloc'ed. -ENOENT: nothing is known of it. -errno: another host has it, or that
  * cannot be told: *e says why. */
 int newest_copy_is_here(const struct newest_question *q, char **known, struct err *e);
+/* 0, or -EBUSY: a move of the guest to this host or from it, or a change of its disks here, is not over, however far it has come. -errno: that cannot be told. */
+int newest_copy_is_not_moving(const struct newest_question *q, struct err *e);
 
 #endif

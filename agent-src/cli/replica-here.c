@@ -551,7 +551,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 		return EXIT_REFUSED;
 	}
 	k = run_begin(&r, c, guest, "run", &e);
-	k = k ?: replica_check_came(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
+	k = k ?: replica_check_absent(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
 	raised = !k;
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
@@ -589,6 +589,24 @@ static int check_on_overlays(struct run *r, const json_t *run, struct err *e)
 	return k;
 }
 
+/* Whoever has started it since its first end is in no note; what would start it again shows where it has its disks. */
+static int check_throw_away(struct run *r, const struct replica_conf *c, const json_t *run, struct err *e)
+{
+	char *overlays[POINT_DISKS_MAX];
+	size_t n = 0;
+	int k = check_on_overlays(r, run, e);
+
+	if (k || run_pid_of(run) || !json_object_get(run, "pid") || c->lives_there)
+		return k;
+	for (; n < POINT_DISKS_MAX && point_disk(r->point, n); n++)
+		overlays[n] = run_overlay(r, n);
+	k = replica_check_script(r->script, overlays, n, e);
+	while (n)
+		free(overlays[--n]);
+	return k ? err_prefix(e, "guest %s may have gone on from here (if it certainly runs at its primary: --runs-at-primary)", r->guest)
+		 : 0;
+}
+
 int replica_failover_cancel(struct replica_conf *c, const char *guest)
 {
 	struct run r;
@@ -609,7 +627,7 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 		k = err_set(&e, EALREADY,
 			    "guest %s has its own disks here, and its points are going: vmferry replica failover %s --complete", guest,
 			    guest);
-	k = k ?: replica_check_stayed(c->state_dir, guest, &r.store, &e) ?: check_on_overlays(&r, run, &e) ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
+	k = k ?: replica_check_stayed(c->state_dir, guest, &r.store, &e) ?: check_throw_away(&r, c, run, &e) ?: end_qemu(run, &e) ?: take_back(&r, term, &e);
 	if (!k)
 		printf("guest %s does not run here any more, and what it has written here is gone; its primary may go on\n", guest);
 	run_fini(&r);

@@ -1,7 +1,10 @@
 /* replica-whereabouts.c: see replica-whereabouts.h. */
 #include "replica-whereabouts.h"
+#include "guest-at-rest.h"
 #include "journal.h"
 #include "json-text.h"
+#include "newest-copy.h"
+#include "qemu-discover.h"
 #include "util.h"
 #include "whereabouts.h"
 
@@ -87,15 +90,22 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
 	return r;
 }
 
-static bool are_here(const json_t *disks)
+static bool is_in(const json_t *list, const char *text)
 {
-	json_t *disk;
+	json_t *one;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)disks, i, disk)
-		if (access(json_string_value(disk) ?: "", F_OK))
-			return false;
-	return json_array_size(disks) > 0;
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		if (!strcmp(json_string_value(one) ?: "", text))
+			return true;
+	return false;
+}
+
+/* A run from its replica is noted with the pair in an attempt's place. What came before a point was made is known to that: no clock is asked. */
+static bool came_before(const struct points *p, const struct point *point, const char *attempt)
+{
+	return !strcmp(attempt, json_text(p->replica, "pair") ?: "") || is_in(json_object_get(p->replica, "past"), attempt) ||
+	       is_in(json_object_get(point->json, "known"), attempt);
 }
 
 int replica_check_came(const char *state_dir, const char *guest, const struct points *p, struct err *e)
@@ -109,10 +119,70 @@ int replica_check_came(const char *state_dir, const char *guest, const struct po
 	if (r)
 		return r;
 	newest = json_array_size(all) ? json_array_get(all, json_array_size(all) - 1) : NULL;
-	if (point && json_text(newest, "came_from") && are_here(json_object_get(newest, "disks")) &&
-	    (int64_t)json_integer_value(json_object_get(newest, "at")) >= point->at_ms / 1000)
-		r = err_set(e, EEXIST, "guest %s itself came to this host from %s, after its newest point was made", guest,
-			    json_text(newest, "came_from"));
+	if (point && json_text(newest, "came_from") && !came_before(p, point, json_text(newest, "attempt") ?: ""))
+		r = err_set(e, EEXIST,
+			    "guest %s itself came to this host from %s since its newest point was made, so it lies here with what it has "
+			    "written since: start that. (If it left by other means than vmferry: remove %s)",
+			    guest, json_text(newest, "came_from"), path);
 	json_decref(all);
+	return r;
+}
+
+/* ---- whether it runs here ---- */
+
+static int check_runs(const char *guest, struct err *e)
+{
+	struct guest *list;
+	size_t count, i;
+	bool cut_off; /* of other users' guests: they are not to keep this one from being started */
+	int r = guest_list(&list, &count, &cut_off, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < count; i++) {
+		if (!r && !strcmp(list[i].name ?: "", guest))
+			r = err_set(e, EBUSY, "a guest %s runs here already (pid %d)", guest, (int)list[i].pid);
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return r;
+}
+
+int replica_check_absent(const char *state_dir, const char *guest, const struct points *p, struct err *e)
+{
+	const struct newest_question q = {.state_dir = state_dir, .guest = guest};
+
+	return newest_copy_is_not_moving(&q, e) ?: check_runs(guest, e) ?: replica_check_came(state_dir, guest, p, e);
+}
+
+/* ---- what would start it again ---- */
+
+static bool has_disk(const struct guest *g, const char *path)
+{
+	char real[PATH_MAX];
+	size_t i;
+
+	for (i = 0; realpath(path, real) && i < g->disk_count; i++)
+		if (!strcmp(g->disks[i].real_path ?: "", real))
+			return true;
+	return false;
+}
+
+int replica_check_script(const char *script, char *const *overlays, size_t count, struct err *e)
+{
+	AUTO_FREE char *found = NULL;
+	struct guest g;
+	size_t i;
+	int r;
+
+	if (access(script, F_OK))
+		return err_set(e, EREMOTE, "%s, which started it here, is gone: a move may have taken it to another host", script);
+	r = guest_at_rest(&g, script, NULL, 0, &found, e);
+	for (i = 0; i < count && !r; i++)
+		if (!has_disk(&g, overlays[i]))
+			r = err_set(e, EREMOTE,
+				    "%s, which starts it here, names other disks than %s: what it has written since is on those", script,
+				    overlays[i]);
+	guest_fini(&g);
 	return r;
 }

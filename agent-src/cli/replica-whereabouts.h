@@ -9,7 +9,17 @@
  * command that may take it there is not over, or that cannot be told.
  */
 int replica_check_stayed(const char *state_dir, const char *guest, const struct points *p, struct err *e);
-/* 0, or -EEXIST: the guest itself came to this host after its newest point was made, by another way than its replica. */
+/*
+ * May the guest be started here from a point? 0. -EEXIST: the guest itself came to this host since its newest point was made, by another way than its replica.
+ * -EBUSY: it runs here, or is on its way, or that cannot be told.
+ */
+int replica_check_absent(const char *state_dir, const char *guest, const struct points *p, struct err *e);
+/*
+ * May its run, whose QEMU has ended, be thrown away? script: what started it here; overlays: count paths, from which it ran. 0. -EREMOTE: the script is gone, as
+ * after a move, or names other disks, as after a change of them: what the guest has written since may be elsewhere. -errno: that cannot be told.
+ */
+int replica_check_script(const char *script, char *const *overlays, size_t count, struct err *e);
+/* 0, or -EEXIST: the first half of replica_check_absent(). */
 int replica_check_came(const char *state_dir, const char *guest, const struct points *p, struct err *e);
 
 #endif

@@ -139,20 +139,105 @@ static void damaged_notes_are_no_answer(void **state)
 	assert_true(replica_check_came(dir, "vm1", &store, &e) < 0);
 }
 
+static void came_by(const char *attempt)
+{
+	AUTO_FREE char *path = whereabouts_path(dir, "vm1");
+	json_t *entry = json_pack("{s:s,s:s,s:s,s:[]}", "guest", "vm1", "attempt", attempt, "came_from", "host-c", "disks");
+
+	assert_int_equal(whereabouts_add(path, entry, &e), 0);
+	json_decref(entry);
+}
+
+/* Clocks of two hosts are not compared: a point knows who had come before it began. */
 static void guest_that_came_by_another_way_is_here(void **state)
 {
 	(void)state;
+	store.replica = json_pack("{s:s,s:[s]}", "pair", "aa", "past", "99");
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
-	remember("came_from", "vda.qcow2");
-	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0); /* its disk is not there */
-	put("vda.qcow2");
+	came_by("aa"); /* a run from the replica itself, which was thrown away */
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+	came_by("99");
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+	came_by("07");
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), -EEXIST);
 	assert_non_null(strstr(e.msg, "from host-c"));
-	point.at_ms += 120000; /* points were made since */
+	point.at_ms += 120000;
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), -EEXIST);
+	json_object_set_new(point.json, "known", json_pack("[s,s]", "06", "07")); /* points were made since */
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
-	point.at_ms -= 120000;
+	came_by("08");
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), -EEXIST);
 	remember("gone_to", "vda.qcow2");
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+	json_decref(store.replica);
+}
+
+/* A move here whose guest runs, or may, is over for nobody who wants to start a point. */
+static void guest_that_is_on_its_way_is_not_absent(void **state)
+{
+	static const struct {
+		const char *how, *guest;
+		bool source;
+		int code;
+	} rows[] = {
+		{"live", "vm1", false, -EBUSY}, {"cold", "vm1", false, -EBUSY},	  {"replica", "vm1", false, 0},
+		{"live", "vm2", false, 0},	{"storage", "vm1", true, -EBUSY},
+	};
+	size_t i;
+
+	(void)state;
+	store.replica = json_object();
+	assert_int_equal(replica_check_absent(dir, "vm1", &store, &e), 0);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		struct journal *j;
+
+		begin(&j, rows[i].how, rows[i].guest, rows[i].source);
+		assert_int_equal(replica_check_absent(dir, "vm1", &store, &e), rows[i].code);
+		assert_int_equal(unlink(journal_path(j)), 0);
+		journal_close(j);
+	}
+	put("07000000000000000000000000000000-dst.journal");
+	assert_int_not_equal(replica_check_absent(dir, "vm1", &store, &e), 0);
+	json_decref(store.replica);
+}
+
+static void put_disk(const char *name)
+{
+	AUTO_FREE char *path = path_of(name), *command = xasprintf("qemu-img create -q -f qcow2 %s 1M", path);
+
+	assert_int_equal(system(command), 0);
+}
+
+static void write_script(const char *path, const char *first, const char *second)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fprintf(f, "#!/bin/sh\nexec qemu-system-x86_64 -name vm1 -drive file=%s/%s,format=qcow2 -drive file=%s/%s,format=qcow2\n", dir,
+		first, dir, second);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, 0700), 0);
+}
+
+static void run_is_thrown_away_if_its_script_has_its_overlays(void **state)
+{
+	AUTO_FREE char *script = path_of("vm1.sh"), *first = path_of("vm1.replica/run/disk0.qcow2"),
+		       *second = path_of("vm1.replica/run/disk1.qcow2");
+	char *const overlays[] = {first, second};
+
+	(void)state;
+	put_disk("vm1.replica/run/disk0.qcow2");
+	put_disk("vm1.replica/run/disk1.qcow2");
+	put_disk("ssd.qcow2");
+	assert_int_equal(replica_check_script(script, overlays, 2, &e), -EREMOTE); /* a move has set it aside */
+	write_script(script, "vm1.replica/run/disk0.qcow2", "link/run/disk1.qcow2");
+	if (replica_check_script(script, overlays, 2, &e))
+		fail_msg("%s", e.msg);
+	write_script(script, "vm1.replica/run/disk0.qcow2", "ssd.qcow2");
+	assert_int_equal(replica_check_script(script, overlays, 2, &e), -EREMOTE);
+	assert_non_null(strstr(e.msg, second));
+	write_script(script, "vm1.replica/run/disk0.qcow2", "gone.qcow2");
+	assert_int_not_equal(replica_check_script(script, overlays, 2, &e), 0);
 }
 
 int main(void)
@@ -162,6 +247,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(command_that_is_not_over_may_take_it_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged_notes_are_no_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_came_by_another_way_is_here, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_that_is_on_its_way_is_not_absent, setup, teardown),
+		cmocka_unit_test_setup_teardown(run_is_thrown_away_if_its_script_has_its_overlays, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

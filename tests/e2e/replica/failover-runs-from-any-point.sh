@@ -48,7 +48,13 @@ assert_eq "$(head -n 9 "$DIR/digest")" "$(head -n 9 <<<"$before")" "points from 
 replica test "$A" --end >"$DIR/out"
 [[ ! -e $STORE/test ]] || fail "left of the trial: $(ls "$STORE/test")"
 
+# beside the guest itself
+! replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "a failover beside the guest, which runs on this very host"
+says "a guest $A runs here already" "$DIR/out"
+
 # killed as it begins: it is noted, and is cleared up
+kill -KILL "${GUEST_PID[$A]}"
+wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 ! VMFERRY_FAULT=replica-noted replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "nobody has come to replica-noted"
 begun=$(runs run)
 [[ -e $STORE/run ]] || fail "no overlays"
@@ -60,6 +66,7 @@ exec {held}<&-
 replica failover "$A" --cancel >"$DIR/out" || fail "cancel: $(cat "$DIR/out")"
 [[ -n $begun ]] || fail "it is not noted"
 wait_for 10 eval '! [[ -e /proc/$begun ]]' || fail "its QEMU runs: $(cat "/proc/$begun/status")"
+replica_start
 sync
 
 # in its place
