@@ -1,23 +1,11 @@
 /* line-trust.c: see line-trust.h. Options and their properties: QEMU's qemu-options.hx, hw/, qapi/. */
-#include "line-trust.h"
-#include "qemu-opts.h"
-#include "qemu-props.h"
+#include "line-trust-private.h"
 #include "util.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define NOT_HARMLESS "which may lead to what is not in the bundle"
-
-struct judge {
-	const struct args_result *line;
-	bool trusted;
-	struct line_words *out;
-	struct err *e;
-	const char *option, *value; /* the one that is looked at */
-};
 
 /* ---- what becomes of an option ---- */
 
@@ -35,16 +23,16 @@ static char *words_of(const struct judge *j, const char *what)
 	return xasprintf("-%s%s%s: %s", j->option, j->value ? " " : "", j->value ?: "", what);
 }
 
-static int say_host(struct judge *j, const char *what)
+int judge_say_host(struct judge *j, const char *what)
 {
 	add(&j->out->host, &j->out->host_count, false, words_of(j, what));
 	return 0;
 }
 
-static int object_to(struct judge *j, const char *what)
+int judge_object(struct judge *j, const char *what)
 {
 	if (j->trusted)
-		return say_host(j, what);
+		return judge_say_host(j, what);
 	return err_set(j->e, EINVAL, "its command line has -%s %.300s, %s: take it from whom you trust, and say --trust-line", j->option,
 		       j->value ?: "", what);
 }
@@ -59,10 +47,10 @@ static bool is_loopback(const char *host)
 }
 
 /* host: "" is every address. */
-static int open_port(struct judge *j, const char *host, bool monitor)
+int judge_open_port(struct judge *j, const char *host, bool monitor)
 {
 	if (monitor && !is_loopback(host) && !j->trusted)
-		return object_to(j, "a monitor that is reached through a network, and whoever does has the rights of QEMU's user");
+		return judge_object(j, "a monitor that is reached through a network, and whoever does has the rights of QEMU's user");
 	add(&j->out->ports, &j->out->port_count, monitor,
 	    words_of(j, monitor ? "a monitor, which gives whoever reaches it the rights of QEMU's user" : "through a network"));
 	return 0;
@@ -70,7 +58,7 @@ static int open_port(struct judge *j, const char *host, bool monitor)
 
 /* ---- values ---- */
 
-static bool is_among(const char *name, const char *const *patterns, size_t count)
+bool judge_among(const char *name, const char *const *patterns, size_t count)
 {
 	size_t i;
 
@@ -84,7 +72,7 @@ static bool is_among(const char *name, const char *const *patterns, size_t count
 }
 
 /* A file that the rewriter knows. What the bundle must have is that wherever it stands; what else is read of the host is said with its option. */
-static bool is_known(const struct judge *j, const char *value)
+bool judge_is_known(const struct judge *j, const char *value)
 {
 	static const char *const everywhere[] = {"/dev/null",	 "/dev/zero",  "/dev/full", "/dev/random",
 						 "/dev/urandom", "/dev/hwrng", "/dev/kvm",  "/dev/vhost-net"};
@@ -98,7 +86,7 @@ static bool is_known(const struct judge *j, const char *value)
 		     !strcmp(f->option, j->option)))
 			return true;
 	}
-	return is_among(value, everywhere, ARRAY_LEN(everywhere));
+	return judge_among(value, everywhere, ARRAY_LEN(everywhere));
 }
 
 /* QEMU is started in the root directory, and takes a bare name for a file of its own unless there is one of that name. */
@@ -144,17 +132,17 @@ static bool is_reference(const char *key)
 		 "guest",  "tls-creds",	    "canbus", "secret",	  "key-secret", "password-secret", "memory-backend", "pflash0",	  "pflash1",
 		 "group",  "throttle-group"};
 
-	return is_among(key, keys, ARRAY_LEN(keys));
+	return judge_among(key, keys, ARRAY_LEN(keys));
 }
 
-static int judge_pair(struct judge *j, const char *key, const char *value)
+int judge_pair(struct judge *j, const char *key, const char *value)
 {
 	AUTO_FREE char *what = NULL;
 
-	if (is_known(j, value) || is_text(j, key) || (is_reference(key) ? !strchr(value, '/') : !may_be_file(value)))
+	if (judge_is_known(j, value) || is_text(j, key) || (is_reference(key) ? !strchr(value, '/') : !may_be_file(value)))
 		return 0;
 	what = xasprintf("whose %.60s is not known to vmferry, " NOT_HARMLESS, *key ? key : "value");
-	return object_to(j, what);
+	return judge_object(j, what);
 }
 
 /* ---- options of properties ---- */
@@ -178,7 +166,7 @@ static int judge_props(struct judge *j)
 	int r;
 
 	props_parse(&p, j->value);
-	r = p.broken ? object_to(j, "which cannot be read") : judge_list(j, &p.l, 0);
+	r = p.broken ? judge_object(j, "which cannot be read") : judge_list(j, &p.l, 0);
 	props_fini(&p);
 	return r;
 }
@@ -198,11 +186,11 @@ static int judge_kind(struct judge *j)
 
 	props_parse(&p, j->value);
 	kind = kv_get(&p.l, key, key) ?: "";
-	of_host = device ? is_among(kind, devices, ARRAY_LEN(devices))
-		  : tpm	 ? is_among(kind, tpms, ARRAY_LEN(tpms))
-			 : is_among(kind, objects, ARRAY_LEN(objects));
+	of_host = device ? judge_among(kind, devices, ARRAY_LEN(devices))
+		  : tpm	 ? judge_among(kind, tpms, ARRAY_LEN(tpms))
+			 : judge_among(kind, objects, ARRAY_LEN(objects));
 	props_fini(&p);
-	return of_host ? say_host(j, "of this host") : judge_props(j);
+	return of_host ? judge_say_host(j, "of this host") : judge_props(j);
 }
 
 /* "DRIVER.PROPERTY=VALUE", or driver=,property=,value= */
@@ -232,7 +220,7 @@ static int judge_block(struct judge *j, const char *text, const char *file_key)
 
 	props_parse(&p, text);
 	if (p.broken)
-		r = object_to(j, "which cannot be read");
+		r = judge_object(j, "which cannot be read");
 	for (i = 0; i < p.l.n && !r; i++) {
 		const char *key = p.l.v[i].key || i ? p.l.v[i].key : "driver", *value = p.l.v[i].value;
 
@@ -241,13 +229,13 @@ static int judge_block(struct judge *j, const char *text, const char *file_key)
 		if (!strncmp(value, "json:", 5))
 			r = judge_block(j, value + 5, "filename");
 		else if (!strcmp(key, file_key) || ends_with(key, "filename"))
-			r = !*value || is_known(j, value) ? 0 : object_to(j, NOT_HARMLESS);
+			r = !*value || judge_is_known(j, value) ? 0 : judge_object(j, NOT_HARMLESS);
 		else if (ends_with(key, "driver") || !strcmp(key, "format"))
-			r = is_among(value, drivers, ARRAY_LEN(drivers)) ? 0 : object_to(j, "a driver that " NOT_HARMLESS);
+			r = judge_among(value, drivers, ARRAY_LEN(drivers)) ? 0 : judge_object(j, "a driver that " NOT_HARMLESS);
 		else if (!ends_with(key, "file") && !ends_with(key, "backing")) /* nodes */
 			r = judge_pair(j, key, value);
 		else if (strchr(value, '/'))
-			r = object_to(j, NOT_HARMLESS);
+			r = judge_object(j, NOT_HARMLESS);
 	}
 	props_fini(&p);
 	return r;
@@ -257,7 +245,7 @@ static int judge_block(struct judge *j, const char *text, const char *file_key)
 
 static int judge_file(struct judge *j)
 {
-	return !*j->value || is_known(j, j->value) ? 0 : object_to(j, NOT_HARMLESS);
+	return !*j->value || judge_is_known(j, j->value) ? 0 : judge_object(j, NOT_HARMLESS);
 }
 
 /* A bare name is one of a file of QEMU's own. */
@@ -278,10 +266,10 @@ static int judge_file_keys(struct judge *j, const char *between)
 	for (i = 0; i < p.l.n && !r; i++) {
 		char *each, *at = p.l.v[i].value;
 
-		if (!p.l.v[i].key || !is_among(p.l.v[i].key, keys, ARRAY_LEN(keys)))
+		if (!p.l.v[i].key || !judge_among(p.l.v[i].key, keys, ARRAY_LEN(keys)))
 			continue;
 		while (!r && (each = between ? strsep(&at, between) : at)) {
-			r = is_known(j, each) ? 0 : object_to(j, NOT_HARMLESS);
+			r = judge_is_known(j, each) ? 0 : judge_object(j, NOT_HARMLESS);
 			if (!between)
 				break;
 		}
@@ -297,9 +285,9 @@ static int judge_modules(struct judge *j)
 	char *each, *at = list;
 	int r = 0;
 
-	while (!r && !is_known(j, j->value) && (each = strsep(&at, ","))) {
+	while (!r && !judge_is_known(j, j->value) && (each = strsep(&at, ","))) {
 		each[strcspn(each, " ")] = '\0';
-		r = is_known(j, each) ? 0 : object_to(j, NOT_HARMLESS);
+		r = judge_is_known(j, each) ? 0 : judge_object(j, NOT_HARMLESS);
 	}
 	return r;
 }
@@ -321,7 +309,7 @@ static bool serves_monitor(const struct judge *j, const struct kv_list *chardev)
 		if (args_monitor_of(&m, opt.name, opt.value)) {
 			yes = !strcmp(m.chardev, id);
 			free(m.chardev);
-		} else if (opt.value && is_among(opt.name, options, ARRAY_LEN(options))) {
+		} else if (opt.value && judge_among(opt.name, options, ARRAY_LEN(options))) {
 			yes = !strcmp(opt.value + (strncmp(opt.value, "chardev:", 8) ? 0 : 8), id);
 		}
 	}
@@ -339,7 +327,7 @@ static int judge_chardev(struct judge *j)
 		!(kv_get(&p.l, "host", NULL) || kv_get(&p.l, "port", NULL) || kv_get(&p.l, "localport", NULL));
 	r = judge_list(j, &p.l, 0);
 	if (!r && !local)
-		r = open_port(j, kv_get(&p.l, "host", NULL) ?: "", serves_monitor(j, &p.l));
+		r = judge_open_port(j, kv_get(&p.l, "host", NULL) ?: "", serves_monitor(j, &p.l));
 	props_fini(&p);
 	return r;
 }
@@ -358,7 +346,7 @@ static int judge_socket(struct judge *j, const char *rest, bool monitor)
 	kv_parse(&l, rest);
 	r = judge_list(j, &l, 1);
 	kv_fini(&l);
-	return r ? r : open_port(j, host, monitor);
+	return r ? r : judge_open_port(j, host, monitor);
 }
 
 /* What -serial, -monitor and their like take. */
@@ -374,53 +362,18 @@ static int judge_compat(struct judge *j)
 	int r;
 
 	rest += !!*rest;
-	if (is_among(kind, sockets, ARRAY_LEN(sockets)))
-		return judge_socket(j, rest, mon || is_among(j->option, monitors, ARRAY_LEN(monitors)));
-	if (is_among(kind, harmless, ARRAY_LEN(harmless)))
-		return strchr(dev, '/') ? object_to(j, NOT_HARMLESS) : 0;
+	if (judge_among(kind, sockets, ARRAY_LEN(sockets)))
+		return judge_socket(j, rest, mon || judge_among(j->option, monitors, ARRAY_LEN(monitors)));
+	if (judge_among(kind, harmless, ARRAY_LEN(harmless)))
+		return strchr(dev, '/') ? judge_object(j, NOT_HARMLESS) : 0;
 	unix_socket = !strcmp(kind, "unix");
 	if (!unix_socket && strcmp(kind, "file") && strcmp(kind, "pipe"))
-		return is_known(j, dev) ? 0 : object_to(j, NOT_HARMLESS);
+		return judge_is_known(j, dev) ? 0 : judge_object(j, NOT_HARMLESS);
 	if (!unix_socket)
-		return is_known(j, rest) ? 0 : object_to(j, NOT_HARMLESS);
+		return judge_is_known(j, rest) ? 0 : judge_object(j, NOT_HARMLESS);
 	kv_parse(&l, rest);
 	r = judge_list(j, &l, 0);
 	kv_fini(&l);
-	return r;
-}
-
-/* Of QEMU's own network, ports that are forwarded, and what the guest reaches behind an address. */
-static int judge_forward(struct judge *j, const struct kv *p)
-{
-	struct judge each = *j;
-	AUTO_FREE char *value = xasprintf("user,%s=%s", p->key, p->value);
-
-	each.value = value;
-	return !strncmp(p->key, "hostfwd", 7) ? open_port(&each, "", false)
-					      : say_host(&each, "what it names of this host, or runs here, is open to the guest");
-}
-
-static int judge_network(struct judge *j)
-{
-	static const char *const plain[] = {"user", "tap", "bridge", "hubport", "nic", "none"};
-	const char *type;
-	struct props p;
-	size_t i;
-	int r = 0;
-
-	props_parse(&p, j->value);
-	type = kv_get(&p.l, "type", "type");
-	for (i = 0; i < p.l.n && !r; i++) {
-		const char *key = p.l.v[i].key;
-
-		if (key && (!strncmp(key, "hostfwd", 7) || !strncmp(key, "guestfwd", 8)))
-			r = judge_forward(j, &p.l.v[i]);
-		else if (key || !i)
-			r = judge_pair(j, key ?: "type", p.l.v[i].value);
-	}
-	if (!r && (p.broken || (type && !is_among(type, plain, ARRAY_LEN(plain)))))
-		r = open_port(j, "", false);
-	props_fini(&p);
 	return r;
 }
 
@@ -437,13 +390,13 @@ static int judge_display(struct judge *j)
 		bool is_unix = !strncmp(at, "unix:", 5);
 
 		open = !is_unix && strcmp(at, "none");
-		r = is_unix && !is_known(j, at + 5) ? object_to(j, NOT_HARMLESS) : judge_list(j, &l, 1);
+		r = is_unix && !judge_is_known(j, at + 5) ? judge_object(j, NOT_HARMLESS) : judge_list(j, &l, 1);
 	} else {
 		open = (kv_get(&l, "port", NULL) || kv_get(&l, "tls-port", NULL)) && !kv_flag(&l, "unix", false);
 		r = judge_list(j, &l, 0);
 	}
 	kv_fini(&l);
-	return r || !open ? r : open_port(j, "", false);
+	return r || !open ? r : judge_open_port(j, "", false);
 }
 
 /* ---- the table ---- */
@@ -471,7 +424,7 @@ static int judge_tables(struct judge *j)
 /* -s: -gdb tcp::1234 */
 static int judge_gdb(struct judge *j)
 {
-	return open_port(j, "", true);
+	return judge_open_port(j, "", true);
 }
 
 static const struct rule {
@@ -555,8 +508,8 @@ static int judge_option(struct judge *j)
 			if (!strcmp(rules[i].options[k], j->option))
 				return !rules[i].judge				 ? 0
 				       : j->value || rules[i].judge == judge_gdb ? rules[i].judge(j)
-										 : object_to(j, "without its value");
-	return object_to(j, "an option that " NOT_HARMLESS);
+										 : judge_object(j, "without its value");
+	return judge_object(j, "an option that " NOT_HARMLESS);
 }
 
 int line_judge(struct line_words *out, const struct args_result *line, bool trusted, struct err *e)

@@ -98,7 +98,7 @@ refuses 3 'needs the script /no/such/script' "$DIR/bad"
 # whatever may lead out of the bundle needs a word of the user's (unit/test-line-trust has the spellings)
 for more in '"-global", "e1000.romfile=/etc/passwd"' '"-device", "usb-mtp,rootdir=/etc"' '"-plugin", "/etc/passwd"' \
 	'"-device", "{\"driver\": \"u2f-emulated\", \"dir\": \"/etc\"}"' '"-serial", "file:/dev/../etc/x"' '"-L", "/etc", "-bios", "/etc/passwd"' \
-	'"-qmp", "tcp:0.0.0.0:4444,server=on,wait=off"'; do
+	'"-qmp", "tcp:0.0.0.0:4444,server=on,wait=off"' '"-netdev", "passt,id=n0,path=bash,quiet=off,param=-c,param=id"'; do
 	edit "m['argv'] += [$more]"
 	refuses 3 'names|trust-line' "$DIR/bad" --dry-run
 done
@@ -106,10 +106,10 @@ edit 'm["argv"] += ["-qmp", "tcp:0.0.0.0:4444,server=on,wait=off", "-device", "u
 try_import "$DIR/bad" --dry-run --trust-line </dev/null || fail "$(<"$DIR/import.err")"
 says '^  port    -qmp tcp:0.0.0.0:4444.*a monitor' "$DIR/import.out"
 says '^  host    -device usb-mtp,rootdir=/etc: ' "$DIR/import.out"
-edit 'm["argv"] += ["-L", "/etc", "-bios", "bios-256k.bin", "-netdev", "user,id=n0,hostfwd=tcp::2222-:22,guestfwd=tcp:10.0.2.9:1-cmd:/bin/sh", "-tpmdev", "passthrough,id=t"]'
+edit 'm["argv"] += ["-L", "/etc", "-bios", "bios-256k.bin", "-netdev", "user,id=n0,hostfwd=tcp::2222-:22,guestfwd=tcp:10.0.2.9:1-tcp:127.0.0.1:22", "-tpmdev", "passthrough,id=t"]'
 try_import "$DIR/bad" --dry-run </dev/null || fail "$(<"$DIR/import.err")"
 says '^  port    -netdev user,hostfwd=tcp::2222-:22: ' "$DIR/import.out"
-says '^  host    -netdev user,guestfwd=.*/bin/sh' "$DIR/import.out"
+says '^  host    -netdev user,guestfwd=.*127.0.0.1:22' "$DIR/import.out"
 says '^  host    -tpmdev passthrough' "$DIR/import.out"
 says '^  note    -L is left out' "$DIR/import.out"
 ! grep -qe '^ *-L' "$DIR/import.out" || fail "its -L is on the line: $(<"$DIR/import.out")"
