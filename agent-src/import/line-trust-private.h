@@ -11,6 +11,7 @@
 struct judge {
 	const struct args_result *line;
 	bool trusted;
+	json_t *named; /* the bundle's files that were named already: true where they are written to */
 	struct line_words *out;
 	struct err *e;
 	const char *option, *value; /* the one that is looked at */
@@ -26,9 +27,13 @@ int judge_open_port(struct judge *j, const char *host, bool monitor);
 bool judge_among(const char *name, const char *const *patterns, size_t count);
 /* A file that the rewriter knows, or one of every host's. */
 bool judge_is_known(const struct judge *j, const char *value);
+/* A file that is known, and is not read as one thing and written to as another. */
+int judge_name(struct judge *j, const char *value, bool writable);
 /* A property: what is not known to be harmless is objected to. */
 int judge_pair(struct judge *j, const char *key, const char *value);
 
+/* -drive and -blockdev: line-trust-block.c. */
+int judge_block(struct judge *j);
 /* -netdev, -nic and -net: line-trust-net.c. */
 int judge_network(struct judge *j);
 

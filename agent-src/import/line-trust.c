@@ -89,6 +89,31 @@ bool judge_is_known(const struct judge *j, const char *value)
 	return judge_among(value, everywhere, ARRAY_LEN(everywhere));
 }
 
+static bool is_content(const struct judge *j, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < j->line->file_count; i++)
+		if (j->line->files[i].to && !strcmp(j->line->files[i].to, value) && args_role_is_content(j->line->files[i].role))
+			return true;
+	return false;
+}
+
+/* What the guest writes to a file by one name must not be read by the other as something else: it could become an image that names files of this host. */
+int judge_name(struct judge *j, const char *value, bool writable)
+{
+	json_t *before = json_object_get(j->named, value);
+
+	if (!judge_is_known(j, value))
+		return judge_object(j, NOT_HARMLESS);
+	if (!is_content(j, value))
+		return 0;
+	if (before && (writable || json_is_true(before)))
+		return judge_object(j, "a file that is named twice, and written to");
+	json_object_set_new_nocheck(j->named, value, json_boolean(writable));
+	return 0;
+}
+
 /* QEMU is started in the root directory, and takes a bare name for a file of its own unless there is one of that name. */
 static bool may_be_file(const char *value)
 {
@@ -139,7 +164,9 @@ int judge_pair(struct judge *j, const char *key, const char *value)
 {
 	AUTO_FREE char *what = NULL;
 
-	if (judge_is_known(j, value) || is_text(j, key) || (is_reference(key) ? !strchr(value, '/') : !may_be_file(value)))
+	if (judge_is_known(j, value))
+		return judge_name(j, value, strcmp(key, "romfile") != 0);
+	if (is_text(j, key) || (is_reference(key) ? !strchr(value, '/') : !may_be_file(value)))
 		return 0;
 	what = xasprintf("whose %.60s is not known to vmferry, " NOT_HARMLESS, *key ? key : "value");
 	return judge_object(j, what);
@@ -202,50 +229,13 @@ static int judge_global(struct judge *j)
 	return key && j->value[equals] ? judge_pair(j, key, j->value + equals + 1) : judge_props(j);
 }
 
-static bool ends_with(const char *key, const char *end)
-{
-	size_t n = strlen(key), k = strlen(end);
-
-	return n >= k && !strcmp(key + n - k, end) && (n == k || key[n - k - 1] == '.');
-}
-
-/* A disk's or a medium's: its files are the bundle's, and nothing is behind a network, or is a directory of the host. */
-static int judge_block(struct judge *j, const char *text, const char *file_key)
-{
-	static const char *const drivers[] = {"raw",	  "qcow2",    "file",	      "host_device", "null-co",
-					      "null-aio", "throttle", "copy-on-read", "preallocate"};
-	struct props p;
-	size_t i;
-	int r = 0;
-
-	props_parse(&p, text);
-	if (p.broken)
-		r = judge_object(j, "which cannot be read");
-	for (i = 0; i < p.l.n && !r; i++) {
-		const char *key = p.l.v[i].key || i ? p.l.v[i].key : "driver", *value = p.l.v[i].value;
-
-		if (!key) /* a word that is on or off */
-			continue;
-		if (!strncmp(value, "json:", 5))
-			r = judge_block(j, value + 5, "filename");
-		else if (!strcmp(key, file_key) || ends_with(key, "filename"))
-			r = !*value || judge_is_known(j, value) ? 0 : judge_object(j, NOT_HARMLESS);
-		else if (ends_with(key, "driver") || !strcmp(key, "format"))
-			r = judge_among(value, drivers, ARRAY_LEN(drivers)) ? 0 : judge_object(j, "a driver that " NOT_HARMLESS);
-		else if (!ends_with(key, "file") && !ends_with(key, "backing")) /* nodes */
-			r = judge_pair(j, key, value);
-		else if (strchr(value, '/'))
-			r = judge_object(j, NOT_HARMLESS);
-	}
-	props_fini(&p);
-	return r;
-}
-
 /* ---- files ---- */
 
 static int judge_file(struct judge *j)
 {
-	return !*j->value || judge_is_known(j, j->value) ? 0 : judge_object(j, NOT_HARMLESS);
+	static const char *const reading[] = {"cdrom", "kernel", "dtb", "shim", "bios", "k"};
+
+	return !*j->value ? 0 : judge_name(j, j->value, !judge_among(j->option, reading, ARRAY_LEN(reading)));
 }
 
 /* A bare name is one of a file of QEMU's own. */
@@ -269,7 +259,7 @@ static int judge_file_keys(struct judge *j, const char *between)
 		if (!p.l.v[i].key || !judge_among(p.l.v[i].key, keys, ARRAY_LEN(keys)))
 			continue;
 		while (!r && (each = between ? strsep(&at, between) : at)) {
-			r = judge_is_known(j, each) ? 0 : judge_object(j, NOT_HARMLESS);
+			r = judge_name(j, each, !strcmp(j->option, "trace"));
 			if (!between)
 				break;
 		}
@@ -287,7 +277,7 @@ static int judge_modules(struct judge *j)
 
 	while (!r && !judge_is_known(j, j->value) && (each = strsep(&at, ","))) {
 		each[strcspn(each, " ")] = '\0';
-		r = judge_is_known(j, each) ? 0 : judge_object(j, NOT_HARMLESS);
+		r = judge_name(j, each, false);
 	}
 	return r;
 }
@@ -368,9 +358,9 @@ static int judge_compat(struct judge *j)
 		return strchr(dev, '/') ? judge_object(j, NOT_HARMLESS) : 0;
 	unix_socket = !strcmp(kind, "unix");
 	if (!unix_socket && strcmp(kind, "file") && strcmp(kind, "pipe"))
-		return judge_is_known(j, dev) ? 0 : judge_object(j, NOT_HARMLESS);
+		return judge_name(j, dev, true);
 	if (!unix_socket)
-		return judge_is_known(j, rest) ? 0 : judge_object(j, NOT_HARMLESS);
+		return judge_name(j, rest, true);
 	kv_parse(&l, rest);
 	r = judge_list(j, &l, 0);
 	kv_fini(&l);
@@ -400,16 +390,6 @@ static int judge_display(struct judge *j)
 }
 
 /* ---- the table ---- */
-
-static int judge_drive(struct judge *j)
-{
-	return judge_block(j, j->value, "file");
-}
-
-static int judge_blockdev(struct judge *j)
-{
-	return judge_block(j, j->value, "filename");
-}
 
 static int judge_words(struct judge *j)
 {
@@ -483,8 +463,7 @@ static const struct rule {
 					    "iscsi", "run-with", "fsdev", "virtfs", NULL}},
 	{judge_kind, (const char *const[]){"device", "object", "tpmdev", NULL}},
 	{judge_global, (const char *const[]){"global", NULL}},
-	{judge_drive, (const char *const[]){"drive", NULL}},
-	{judge_blockdev, (const char *const[]){"blockdev", NULL}},
+	{judge_block, (const char *const[]){"drive", "blockdev", NULL}},
 	{judge_file, (const char *const[]){"", "hda", "hdb", "hdc", "hdd", "pflash", "sd", "mtdblock", "cdrom", "fda", "fdb", "kernel",
 					   "dtb", "shim", "mem-path", "pidfile", "D", NULL}},
 	{judge_data_file, (const char *const[]){"bios", "k", "d", "usbdevice", NULL}},
@@ -514,7 +493,7 @@ static int judge_option(struct judge *j)
 
 int line_judge(struct line_words *out, const struct args_result *line, bool trusted, struct err *e)
 {
-	struct judge j = {.line = line, .trusted = trusted, .out = out, .e = e};
+	struct judge j = {.line = line, .trusted = trusted, .named = json_object(), .out = out, .e = e};
 	struct qemu_opt opt;
 	size_t i = 1;
 	int r = 0;
@@ -525,6 +504,7 @@ int line_judge(struct line_words *out, const struct args_result *line, bool trus
 		j.value = opt.value;
 		r = judge_option(&j);
 	}
+	json_decref(j.named);
 	if (r)
 		line_words_fini(out);
 	return r;

@@ -100,6 +100,26 @@ static const struct option {
 	{"-drive", "driver=raw,file.driver=vvfat,file.dir=etc"},
 	{"-drive", "file=blkdebug:/etc/passwd:/there/a.raw"},
 	{"-drive", "file=http://10.0.0.1/x,media=cdrom"},
+	/* an image within another, or within a part of a file */
+	{"-drive",
+	 "if=none,media=cdrom,driver=qcow2,file.driver=raw,file.offset=1048576,file.file.driver=file,file.file.filename=/there/a.raw"},
+	{"-drive", "if=none,media=cdrom,file.driver=raw,file.offset=1048576,file.file.filename=/there/a.raw"},
+	{"-drive", "if=none,media=cdrom,file.file.filename=/there/a.raw"},
+	{"-drive", "if=none,format=qcow2,file.driver=qcow2,file.file.driver=file,file.file.filename=/there/a.raw"},
+	{"-drive", "if=none,driver=throttle,throttle-group=g,file.driver=qcow2,file.file.driver=raw,file.file.file.filename=/there/a.raw"},
+	{"-drive", "driver=raw,backing.driver=qcow2,backing.file.driver=raw,backing.file.file.filename=/there/a.raw"},
+	{"-drive", "driver=raw,file.driver=raw,file.offset=512,file.file.filename=/there/a.raw"},
+	{"-drive", "format=qcow2,file=/there/a.raw,file.driver=raw"},
+	{"-drive",
+	 "file=json:{\"driver\":\"qcow2\",,\"file\":{\"driver\":\"raw\",,\"offset\":512,,\"file\":{\"driver\":\"file\",,\"filename\":"
+	 "\"/there/a.raw\"}}}"},
+	{"-drive", "format=qcow2,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"raw\",,\"file\":{\"driver\":\"file\",,\"filename\":"
+		   "\"/there/a.raw\"}}}"},
+	{"-blockdev", "driver=qcow2,node-name=q,file=nobody"},
+	{"-blockdev",
+	 "{\"driver\":\"qcow2\",\"node-name\":\"q\",\"file\":{\"driver\":\"raw\",\"offset\":512,\"file\":{\"driver\":\"file\",\"filename\":"
+	 "\"/there/a.raw\"}}}"},
+	{"-blockdev", "driver=raw,node-name=q,data-file.driver=qcow2"},
 	{"-cdrom", "fat:etc"},
 	{"-cdrom", "http://10.0.0.1/x"},
 	{"-hda", "fat:etc"},
@@ -161,6 +181,75 @@ static void what_may_lead_out_of_the_bundle_is_refused_or_said_when_trusted(void
 			fail_msg("%s %s is taken", o->option, o->value ?: "");
 		if (!judge_one(&w, o->option, o->value, true, &e)) /* its rewriting may refuse it, too */
 			assert_true(w.host_count + w.port_count > 0);
+		line_words_fini(&w);
+	}
+}
+
+static void an_image_stands_directly_above_a_file(void **state)
+{
+	static const char *const nodes[][3] = {
+		{"driver=file,node-name=f,filename=/there/a.raw", "driver=raw,node-name=r,offset=1048576,file=f",
+		 "driver=qcow2,node-name=q,file=r"},
+		{"driver=file,node-name=f,filename=/there/a.raw", "driver=qcow2,node-name=r,file=f", "driver=qcow2,node-name=q,file=r"},
+		{"driver=file,node-name=f,filename=/there/a.raw", "driver=qcow2,node-name=r,file=f", "driver=raw,node-name=q,file=r"},
+		{"driver=file,node-name=f,filename=/there/a.raw", "driver=throttle,throttle-group=g,node-name=r,file=f",
+		 "{\"driver\":\"qcow2\",\"node-name\":\"q\",\"file\":\"r\"}"},
+		{"driver=file,node-name=f,filename=/there/a.raw", "driver=qcow2,node-name=q,file=f",
+		 "driver=throttle,throttle-group=g,node-name=r,file=q"},
+		{"driver=file,node-name=f,filename=/there/a.raw", "driver=raw,node-name=q,offset=512,size=512,file=f",
+		 "driver=copy-on-read,node-name=r,file=q"},
+	};
+	struct line_words w;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(nodes); i++) {
+		const char *const words[] = {"qemu-system-x86_64", "-blockdev", nodes[i][0], "-blockdev",
+					     nodes[i][1],	   "-blockdev", nodes[i][2]};
+		int r = judge(&w, words, ARRAY_LEN(words), false, &e);
+
+		if ((i < 4) != !!r)
+			fail_msg("%s, %s: %s", nodes[i][1], nodes[i][2], r ? e.msg : "is taken");
+		assert_true(!r || strstr(e.msg, "nobody has looked at"));
+		line_words_fini(&w);
+	}
+}
+
+static void what_is_written_to_has_one_name(void **state)
+{
+	static const struct {
+		struct option a, b;
+		bool taken;
+	} cases[] = {
+		{{"-drive", "format=raw,file.locking=off,file.filename=/there/a.raw"},
+		 {"-drive", "format=qcow2,readonly=on,file=/there/a.raw"},
+		 false},
+		{{"-drive", "format=qcow2,readonly=on,file=/there/a.raw"}, {"-drive", "format=raw,file=/there/a.raw"}, false},
+		{{"-drive", "format=qcow2,media=cdrom,file=/there/a.raw"},
+		 {"-object", "memory-backend-file,id=m,size=1M,share=on,mem-path=/there/a.raw"},
+		 false},
+		{{"-chardev", "file,id=c,path=/there/a.raw"}, {"-drive", "format=qcow2,media=cdrom,file=/there/a.raw"}, false},
+		{{"-serial", "file:/there/a.raw"}, {"-cdrom", "/there/a.raw"}, false},
+		{{"-D", "/there/a.raw"}, {"-kernel", "/there/a.raw"}, false},
+		{{"-drive", "media=cdrom,file=/there/a.raw"}, {"-drive", "media=cdrom,file=/there/a.raw"}, true},
+		{{"-kernel", "/there/a.raw"}, {"-fw_cfg", "name=opt/x,file=/there/a.raw"}, true},
+		{{"-blockdev", "driver=file,read-only=on,node-name=a,filename=/there/a.raw"},
+		 {"-blockdev", "driver=raw,node-name=b,file.driver=file,file.read-only=on,file.filename=/there/a.raw"},
+		 true},
+	};
+	struct line_words w;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *const words[] = {"qemu-system-x86_64", cases[i].a.option, cases[i].a.value, cases[i].b.option,
+					     cases[i].b.value};
+		int r = judge(&w, words, ARRAY_LEN(words), false, &e);
+
+		if (cases[i].taken != !r)
+			fail_msg("%s, %s: %s", cases[i].a.value, cases[i].b.value, r ? e.msg : "are taken");
 		line_words_fini(&w);
 	}
 }
@@ -297,6 +386,8 @@ static const char *const usual_words[] =
 	 "{\"driver\":\"virtio-blk-pci\",\"bus\":\"pci.1\",\"addr\":\"0x0\",\"drive\":\"home\",\"serial\":\"a/b\",\"id\":\"boot\"}",
 	 "-drive",
 	 "if=none,id=cd,media=cdrom",
+	 "-drive",
+	 "if=none,id=cd2,media=cdrom,file=",
 	 "-device",
 	 "ide-cd,drive=cd,bus=ide.0",
 	 "-chardev",
@@ -381,6 +472,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_may_lead_out_of_the_bundle_is_refused_or_said_when_trusted),
+		cmocka_unit_test(an_image_stands_directly_above_a_file),
+		cmocka_unit_test(what_is_written_to_has_one_name),
 		cmocka_unit_test(a_chardev_is_a_monitor_if_any_option_says_so),
 		cmocka_unit_test(what_is_open_to_a_network_or_of_the_host_is_said),
 		cmocka_unit_test(monitors_are_said_first),
