@@ -3,6 +3,7 @@
 #include "in-place.h"
 #include "json-text.h"
 #include "made.h"
+#include "memory-file.h"
 #include "names.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
@@ -365,9 +366,7 @@ static void tell_of_logs(const struct line *l)
 /* Two guests would have one memory: at the latest when this one's is loaded. */
 static int check_memory(const struct args_file *f, const char *path, struct err *e)
 {
-	struct stat st;
-	pid_t pid =
-		args_role_is_memory(f->role) && !f->read_only && !stat(path, &st) && S_ISREG(st.st_mode) ? process_that_opened(path, 0) : 0;
+	pid_t pid = memory_file_user(f, path);
 
 	return pid ? err_set(e, EBUSY, "the guest's memory is to be in the file %s, which process %d has open at the destination", path,
 			     (int)pid)

@@ -280,33 +280,6 @@ static int rewrite(struct run *r, const struct replica_conf *c, struct err *e)
 	return k;
 }
 
-/* A disk that is in no point, as no device has it, would be whatever has its name here. */
-static int check_is_of_point(const struct run *r, const struct args_file *f, struct err *e)
-{
-	size_t i;
-	bool found = (f->role != ARGS_DISK && f->role != ARGS_PFLASH_VARS) || f->read_only || !f->to;
-
-	for (i = 0; point_disk(r->point, i) && !found; i++) {
-		AUTO_FREE char *overlay = run_overlay(r, i);
-
-		found = !strcmp(f->to, overlay);
-	}
-	return found ? 0
-		     : err_set(e, ENOTSUP,
-			       "the guest's command line names %s (-%s), to which it may write, and which is in no point of its replica",
-			       f->to, f->option);
-}
-
-static int check_files(const struct run *r, struct err *e)
-{
-	size_t i;
-	int k = 0;
-
-	for (i = 0; i < r->args.file_count && !k; i++)
-		k = check_is_of_point(r, &r->args.files[i], e);
-	return k;
-}
-
 static int make_line(struct run *r, const struct replica_conf *c, struct err *e)
 {
 	size_t i;
@@ -316,7 +289,7 @@ static int make_line(struct run *r, const struct replica_conf *c, struct err *e)
 	run_name_nics(r);
 	for (i = 0; point_disk(r->point, i) && !k; i++)
 		k = put_disk(r, i, e);
-	return k ?: rewrite(r, c, e) ?: check_files(r, e);
+	return k ?: rewrite(r, c, e) ?: run_check_files(r, e);
 }
 
 /* NAME.sh, by which it is started again. */

@@ -3,7 +3,6 @@
 #include "identity.h"
 #include "machine-type.h"
 #include "place.h"
-#include "process.h"
 #include "qemu-args-words.h"
 #include "qemu-opts.h"
 #include "util.h"
@@ -132,16 +131,16 @@ static bool has_names_of_others(const struct bundling *m)
 /* Two guests that write to one file as their memory overwrite each other's. */
 static int check_memory(const struct bundling *m, const struct args_file *f, struct err *e)
 {
-	struct stat st;
-	bool shared = !f->read_only && (stat(f->path, &st) || S_ISREG(st.st_mode));
-	pid_t pid = shared ? process_that_opened(f->path, 0) : 0;
+	pid_t pid = memory_file_user(f, f->path);
 
 	if (pid)
 		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,
 			       (int)pid);
 	if (f->role == ARGS_PMEM)
 		return err_set(e, ENOTSUP, "it has memory that it keeps (nvdimm), in %s, which is not in the bundle", f->path);
-	return shared && m->o->clone ? err_set(e, EINVAL, "--clone: its memory is to be in the file %s, as its original's is", f->path) : 0;
+	return memory_file_is_shared(f, f->path) && m->o->clone
+		       ? err_set(e, EINVAL, "--clone: its memory is to be in the file %s, as its original's is", f->path)
+		       : 0;
 }
 
 /* A device that a log may go to: all others that are below /dev, or are named as if they were, are not for a stranger to write to. */

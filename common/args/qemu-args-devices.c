@@ -127,7 +127,7 @@ static const struct file_key *file_key_of(const char *option, const char *kind, 
 
 static void map_files(struct rewrite *w, struct item *it, const char *kind)
 {
-	bool shared = kv_flag(&it->p.l, "share", false), kept = is_kept(w, it);
+	bool shared = kv_flag(&it->p.l, "share", false), kept = is_kept(w, it), closed = kv_flag(&it->p.l, "readonly", false);
 	size_t i;
 
 	for (i = 0; kind && i < it->p.l.n; i++) {
@@ -135,7 +135,9 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 		const struct file_key *f = file_key_of(it->name, kind, p->key, p->value);
 
 		if (f)
-			args_file(w, it, kept ? ARGS_PMEM : f->role, f->read_only || (f->role == ARGS_MEMORY && !shared), NULL, &p->value);
+			args_file(w, it, kept ? ARGS_PMEM : f->role,
+				  f->read_only || (f->role == ARGS_MEMORY && !shared) || (f->role == ARGS_DIRECTORY && closed), NULL,
+				  &p->value);
 	}
 }
 

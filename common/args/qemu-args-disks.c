@@ -191,7 +191,7 @@ static void map_directory(struct rewrite *w, const struct place *at, char **valu
 	int prefix = (int)(path - *value);
 	AUTO_FREE char *name = xstrdup(path);
 
-	args_file(w, at->it, ARGS_DIRECTORY, at->read_only, NULL, &name);
+	args_file(w, at->it, ARGS_DIRECTORY, at->read_only || !strstr(*value, ":rw:"), NULL, &name);
 	kv_replace(value, xasprintf("%.*s%s", prefix, *value, name));
 }
 

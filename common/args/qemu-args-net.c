@@ -412,7 +412,7 @@ static void map_scripts(struct rewrite *w, struct item *it)
 		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* in $PATH */
 
 		if (!none && !searched)
-			args_file(w, it, keys[i].role, true, NULL, &p->value);
+			args_file(w, it, keys[i].role, strcmp(keys[i].key, "smb") != 0, NULL, &p->value);
 	}
 }
 
