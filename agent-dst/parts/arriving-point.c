@@ -68,11 +68,26 @@ static int check_term(const struct arriving_point *a, struct err *e)
 	return 0;
 }
 
-/* The guest stayed here for good once, and its points went: then it was another pair's, or it has gone on from here, in the term that it had here. */
+/* The points that were here went, as the guest stayed here, or somebody has removed them: then they were another pair's, or the guest has gone on from here, in the
+ * term that it had here. */
 static bool is_of_past(const struct arriving_point *a)
 {
-	return points_are_over(&a->store) && (strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair")) ||
-					      a->term > (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")));
+	uint64_t least = (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) + points_are_over(&a->store);
+
+	return points_are_vacant(&a->store) &&
+	       (strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair")) || a->term >= least);
+}
+
+/* Another pair took the place that this one had, in a higher term. */
+static int check_past(struct arriving_point *a, struct err *e)
+{
+	a->replaced = points_replaced_in(json_object_get(a->store.replica, "past"), json_text(asked(a), "pair"), (json_int_t)a->term);
+	return a->replaced
+		       ? err_set(e, ESTALE,
+				 "replaced: guest %s was taken over at the replica, and what runs at this host is not it any more: end that "
+				 "guest here, and see to the one there",
+				 a->target->name)
+		       : 0;
 }
 
 static int check_pair(const struct arriving_point *a, struct err *e)
@@ -108,6 +123,19 @@ static uint64_t choose_from(const struct arriving_point *a, const struct point *
 		if ((uint64_t)json_integer_value(since) == newest->number && has_sizes(a, newest))
 			return newest->number;
 	return 0;
+}
+
+/* One that is damaged may be what the source knows as the last one. */
+static uint64_t next_number(const struct arriving_point *a)
+{
+	uint64_t number = points_next_number(&a->store);
+	json_t *since;
+	size_t i;
+
+	json_array_foreach(json_object_get(asked(a), "since"), i, since)
+		if (a->store.damaged_count && json_integer_value(since) > 0)
+			number = MAX(number, (uint64_t)json_integer_value(since) + 1);
+	return number;
 }
 
 static const char *last_of(const char *path)
@@ -188,7 +216,7 @@ static int check_noted(const struct arriving_point *a, struct err *e)
 
 	if (dir && strcmp(dir, a->store.dir)) {
 		r = points_read(&other, dir, e);
-		if (!r && !points_are_over(&other))
+		if (!r && !points_are_vacant(&other))
 			r = err_set(
 				e, EEXIST,
 				"the host has a replica of a guest %s in %s already: remove that there first (vmferry replica remove %s)",
@@ -202,7 +230,7 @@ static int check_noted(const struct arriving_point *a, struct err *e)
 
 static int check_store(struct arriving_point *a, const struct point *newest, struct err *e)
 {
-	int r = check_name(a, e) ?: check_noted(a, e);
+	int r = check_name(a, e) ?: check_noted(a, e) ?: check_past(a, e);
 
 	if (r || a->is_first)
 		return r;
@@ -256,7 +284,7 @@ static int examine(struct part *p, struct err *e)
 	a->from = newest ? choose_from(a, newest) : 0;
 	if (check_store(a, newest, e))
 		return target_obstacle(a->target, e);
-	a->number = newest ? newest->number + 1 : 1;
+	a->number = next_number(a);
 	return a->planned && check_planned(a, newest, e) ? target_obstacle(a->target, e) : 0;
 }
 
@@ -353,7 +381,7 @@ static int plan_again(struct arriving_point *a, struct err *e)
 
 	points_close(&a->store);
 	r = points_read(&a->store, dir, e) ?: check_pair(a, e) ?: check_term(a, e);
-	if (!r && (points_newest(&a->store) ? points_newest(&a->store)->number : 0) + 1 != a->number)
+	if (!r && next_number(a) != a->number)
 		r = err_set(e, EAGAIN, "another point of guest %s was made meanwhile", a->target->name);
 	return r;
 }

@@ -354,13 +354,13 @@ static int remove_store(struct replica_conf *c, const char *guest, const char *d
 {
 	AUTO_FREE char *run = xasprintf("%s/run", dir), *test = xasprintf("%s/test", dir);
 	struct points p = {.dir = NULL};
-	bool runs;
+	bool runs, stays = false;
 	struct err e;
 	int lock = -1, r = points_lock(dir, &lock, &e);
 
 	r = r ?: points_read(&p, dir, &e);
 	runs = !r && json_object_get(p.replica, "run");
-	if (!r && points_are_over(&p)) {
+	if (!r && points_are_vacant(&p)) {
 		printf("%s: its points are gone already. %s/replica.json stays, by which its primary of before is refused\n", guest, dir);
 		close(lock);
 		points_close(&p);
@@ -371,15 +371,17 @@ static int remove_store(struct replica_conf *c, const char *guest, const char *d
 	if (!r && !runs && !access(run, F_OK))
 		r = err_set(&e, EBUSY, "%s is there: a move of guest %s to here is not settled (vmferry recover at its primary)", run,
 			    guest);
-	r = r == -ENOENT || runs ? r : r ?: points_remove_all(&p, &e);
+	r = r == -ENOENT || runs ? r : r ?: points_remove_all(&p, &stays, &e);
 	r = r == -ENOENT ? 0 : r;
 	if (lock >= 0)
 		close(lock);
 	points_close(&p);
 	if (r || runs)
 		return r ? replica_say(&e) : replica_remove_gone(c, guest);
-	replica_forget_store(c->state_dir, guest);
-	printf("%s: its points in %s are removed\n", guest, dir);
+	if (!stays)
+		replica_forget_store(c->state_dir, guest);
+	printf("%s: its points in %s are removed%s\n", guest, dir,
+	       stays ? "; replica.json stays there, by which its primary of before is refused" : "");
 	return 0;
 }
 

@@ -8,22 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* The term of a pair that had this directory before another one took it; 0: it had not. */
-static json_int_t past_term(const struct replica_conf *c, const json_t *o)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(json_object_get(o, "past"), i, one)
-		if (!strcmp(json_text(one, "pair") ?: "", c->pair))
-			return json_integer_value(json_object_get(one, "term"));
-	return 0;
-}
-
 /* A store's answer about this pair. -ENOENT: it has, and had, other pairs alone. */
 static int read_answer(const struct replica_conf *c, const json_t *o, char **taken, bool *settled, struct err *e)
 {
-	json_int_t term = json_integer_value(json_object_get(o, "term")), past = past_term(c, o);
+	json_int_t term = json_integer_value(json_object_get(o, "term")),
+		   past = points_replaced_in(json_object_get(o, "past"), c->pair, c->term);
 	const char *at = json_text(o, "taken_over_at");
 	AUTO_FREE char *when = at ? text_shown(at) : NULL;
 	bool is_its = !strcmp(json_text(o, "pair") ?: "", c->pair);

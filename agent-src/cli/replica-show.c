@@ -54,7 +54,7 @@ static json_t *point_json(const struct point *pt)
 static json_t *store_json(const char *guest, const char *dir)
 {
 	struct points p;
-	json_t *out, *list = json_array();
+	json_t *out, *list = json_array(), *damaged = json_array();
 	struct err e;
 	size_t i;
 
@@ -67,10 +67,17 @@ static json_t *store_json(const char *guest, const char *dir)
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
 				json_object_get(p.replica, "run"), "would_start", json_object_get(p.replica, "would_start"), "points",
 				list);
+		for (i = 0; i < p.damaged_count; i++)
+			json_array_append_new(damaged, json_pack("{s:s,s:s}", "slot", p.damaged[i].slot, "why", p.damaged[i].why));
+		if (p.damaged_count)
+			json_object_set(out, "damaged", damaged);
 		if (points_are_over(&p)) /* the guest has stayed here */
 			json_object_set_new(out, "over", json_true());
+		else if (points_are_vacant(&p))
+			json_object_set_new(out, "removed", json_true());
 	}
 	points_close(&p);
+	json_decref(damaged);
 	return out;
 }
 
@@ -151,9 +158,16 @@ static void print_store(const json_t *o, bool points)
 		printf("%s: was a replica, in %s; its guest has stayed here\n", json_text(o, "guest"), json_text(o, "dir"));
 		return;
 	}
+	if (json_is_true(json_object_get(o, "removed"))) {
+		printf("%s: was a replica, in %s; its points were removed, and who was replaced is refused still\n", json_text(o, "guest"),
+		       json_text(o, "dir"));
+		return;
+	}
 	printf("%s: replica, in %s, of %s: %zu points\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
 	       json_array_size(list));
 	print_would_start(o, "here");
+	json_array_foreach(json_object_get(o, "damaged"), i, one)
+		printf("  damaged, so no point can be dropped beside it: %s\n", json_text(one, "why") ?: "?");
 	json_array_foreach(list, i, one)
 		if (points || i + 1 == json_array_size(list))
 			printf("  point %lld of %s\n", (long long)json_integer_value(json_object_get(one, "number")),

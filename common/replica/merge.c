@@ -179,12 +179,22 @@ static int load_point(const struct points *p, const char *slot, json_t **out, st
 	return *out ? 0 : err_set(e, EBADMSG, "%s is damaged or missing: %s", path, why.text);
 }
 
+/* What lies between is above the one, or below the other, and cannot be told to be elsewhere. */
+static int check_readable(const struct points *p, const char *into, const struct point *above, struct err *e)
+{
+	const struct damaged_point *d = points_damaged_between(p, into, above ? above->slot : NULL);
+
+	return d ? err_set(e, EBADMSG, "points beside %s/points/%s stay, as that one is damaged: %s", p->dir, d->slot, d->why) : 0;
+}
+
 static int go_on_merging(struct points *p, struct err *e)
 {
 	struct merge m = {.p = p, .into = p->into, .slot = p->merging};
 	int r = load_point(p, m.into, &m.old, e);
 
 	r = r ?: load_point(p, m.slot, &m.new, e);
+	if (!r)
+		r = check_readable(p, m.into, find_above(p, (uint64_t)json_integer_value(json_object_get(m.new, "number"))), e);
 	if (!r && json_array_size(json_object_get(m.old, "disks")) != json_array_size(json_object_get(m.new, "disks")))
 		r = err_set(e, EBADMSG, "points %s and %s of %s have not as many disks", m.into, m.slot, p->dir);
 	r = r ?: run_merge(&m, e);
@@ -225,6 +235,11 @@ static int check_unused(const struct points *p, const struct point *pt, struct e
 	return r;
 }
 
+static int check_drop(const struct points *p, size_t index, struct err *e)
+{
+	return check_readable(p, p->list[index].slot, index + 2 < p->count ? &p->list[index + 2] : NULL, e);
+}
+
 int points_drop(struct points *p, size_t index, struct err *e)
 {
 	const struct point *old = &p->list[index], *new = &p->list[index + 1];
@@ -236,6 +251,7 @@ int points_drop(struct points *p, size_t index, struct err *e)
 	r = r ?: check_qemu_img(e) ?: check_unused(p, old, e) ?: check_unused(p, new, e);
 	if (!r && index + 2 < p->count)
 		r = check_unused(p, &p->list[index + 2], e);
+	r = r ?: check_drop(p, index, e);
 	if (r)
 		return r;
 	note = json_deep_copy(old->json);
@@ -252,7 +268,8 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
 	AUTO_FREE bool *drop = xcalloc(p->count + 1, sizeof(*drop));
 	size_t i, gone = 0, count = p->count;
-	int r = 0;
+	int r = 0, kept = 0;
+	struct err why;
 
 	*dropped = 0;
 	if (has_overlays(p))
@@ -263,9 +280,13 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 	for (i = 0; i < count && !r; i++) {
 		if (!drop[i])
 			continue;
+		if (i - gone + 1 < p->count && check_drop(p, i - gone, kept ? &why : e)) { /* the others go all the same */
+			kept = -EBADMSG;
+			continue;
+		}
 		r = points_drop(p, i - gone, e);
 		gone += !r;
 	}
 	*dropped = (unsigned)gone;
-	return r;
+	return r ?: kept;
 }

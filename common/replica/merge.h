@@ -13,9 +13,9 @@
 
 /* Each with the lock, and while nobody makes a point. Ends what others have left: a merge that was cut off, drafts of points that are nobody's. p is read again. */
 int points_mend(struct points *p, struct err *e);
-/* Drops the point at that index, which is not the newest; p is read again. -EBUSY: some QEMU reads these images, nothing was changed. */
+/* Drops the point at that index, which is not the newest; p is read again. Nothing was changed: -EBUSY: some QEMU reads these images; -EBADMSG: one beside it is damaged. */
 int points_drop(struct points *p, size_t index, struct err *e);
-/* Drops what does not stay. Nothing while a guest runs, or is tried, from one of the points. *dropped: how many were. */
+/* Drops what does not stay; -EBADMSG: but for what is beside a damaged one. Nothing while a guest runs, or is tried, from one of the points. *dropped: how many were. */
 int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped, struct err *e);
 
 #endif

@@ -87,15 +87,26 @@ int points_set(struct points *p, const char *key, json_t *value, struct err *e)
 
 /* ---- a replica ---- */
 
-/* Pairs whose guests were taken over here for good: who was their primary may ask still. A new reference. */
+static bool is_vacant(const json_t *replica)
+{
+	return json_is_true(json_object_get(replica, "over")) || json_is_true(json_object_get(replica, "removed"));
+}
+
+/* Who was the primary of that pair in a lower term may ask still. */
+static bool has_replaced(const json_t *replica)
+{
+	return json_is_true(json_object_get(replica, "over")) || json_integer_value(json_object_get(replica, "term")) > 1;
+}
+
+/* Pairs whose guests were taken over here: who was their primary may ask still. A new reference. */
 static json_t *with_past(const json_t *replica, const json_t *had)
 {
 	json_t *out = json_copy((json_t *)(uintptr_t)replica), *past;
 
 	past = json_deep_copy(json_object_get(had, "past")) ?: json_array();
-	if (had && !json_equal(json_object_get(had, "pair"), json_object_get(replica, "pair")))
-		json_array_append_new(past,
-				      json_pack("{s:O*,s:O*}", "pair", json_object_get(had, "pair"), "term", json_object_get(had, "term")));
+	if (has_replaced(had) && !json_equal(json_object_get(had, "pair"), json_object_get(replica, "pair")))
+		json_array_append_new(past, json_pack("{s:O*,s:O*,s:O*}", "pair", json_object_get(had, "pair"), "term",
+						      json_object_get(had, "term"), "removed", json_object_get(had, "removed")));
 	json_object_set_new(out, "past", past);
 	return out;
 }
@@ -104,7 +115,7 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", dir), *file = xasprintf("%s/replica.json", dir);
 	json_t *had = NULL;
-	bool taken = read_json(file, &had, e) != -ENOENT && !json_is_true(json_object_get(had, "over"));
+	bool taken = read_json(file, &had, e) != -ENOENT && !is_vacant(had);
 	json_t *about;
 	int r = 0;
 
@@ -216,27 +227,39 @@ static void point_fini(struct point *pt)
 	json_decref(pt->json);
 }
 
-static int add_slot(struct points *p, const char *slot, struct err *e)
+static void add_damaged(struct points *p, const char *slot, const char *why)
+{
+	p->damaged = xrealloc(p->damaged, (p->damaged_count + 1) * sizeof(*p->damaged));
+	p->damaged[p->damaged_count++] = (struct damaged_point){.slot = xstrdup(slot), .why = xstrdup(why)};
+}
+
+static void add_slot(struct points *p, const char *slot)
 {
 	AUTO_FREE char *path = points_path(p, slot, "point.json");
+	struct err e;
 	json_t *o;
-	int r = read_json(path, &o, e);
+	int r = read_json(path, &o, &e);
 
 	if (r == -ENOENT) /* the rest of one that was merged */
-		return 0;
-	if (r)
-		return r;
+		return;
+	if (r) {
+		add_damaged(p, slot, e.msg);
+		return;
+	}
 	if (is_plain(json_text(o, "merging"))) {
 		free(p->merging);
 		free(p->into);
 		p->merging = xstrdup(json_text(o, "merging"));
 		p->into = xstrdup(slot);
 		json_decref(o);
-		return 0;
+		return;
 	}
 	if (!is_point(o)) {
+		AUTO_FREE char *why = xasprintf("%s is damaged: it does not describe a point", path);
+
 		json_decref(o);
-		return err_set(e, EBADMSG, "%s is damaged: it does not describe a point", path);
+		add_damaged(p, slot, why);
+		return;
 	}
 	p->list = xrealloc(p->list, (p->count + 1) * sizeof(*p->list));
 	p->list[p->count++] = (struct point){.slot = xstrdup(slot),
@@ -244,18 +267,49 @@ static int add_slot(struct points *p, const char *slot, struct err *e)
 					     .term = (uint64_t)json_integer_value(json_object_get(o, "term")),
 					     .at_ms = (int64_t)json_integer_value(json_object_get(o, "at_ms")),
 					     .json = o};
-	return 0;
+}
+
+/* Of seven digits there may be some. */
+static int compare_slots(const char *x, const char *y)
+{
+	unsigned long long in_x = strtoull(x, NULL, 10), in_y = strtoull(y, NULL, 10);
+
+	return in_x != in_y ? (in_x < in_y ? -1 : 1) : strcmp(x, y);
 }
 
 static int compare(const void *a, const void *b)
 {
 	const struct point *x = a, *y = b;
 
-	unsigned long long in_x = strtoull(x->slot, NULL, 10), in_y = strtoull(y->slot, NULL, 10); /* of seven digits there may be some */
+	return x->number != y->number ? (x->number < y->number ? -1 : 1) : compare_slots(x->slot, y->slot);
+}
 
-	if (x->number != y->number)
-		return x->number < y->number ? -1 : 1;
-	return in_x != in_y ? (in_x < in_y ? -1 : 1) : strcmp(x->slot, y->slot);
+static int compare_damaged(const void *a, const void *b)
+{
+	const struct damaged_point *x = a, *y = b;
+
+	return compare_slots(x->slot, y->slot);
+}
+
+const struct damaged_point *points_damaged_between(const struct points *p, const char *above, const char *below)
+{
+	size_t i;
+
+	for (i = 0; i < p->damaged_count; i++)
+		if (compare_slots(p->damaged[i].slot, above) > 0 && (!below || compare_slots(p->damaged[i].slot, below) < 0))
+			return &p->damaged[i];
+	return NULL;
+}
+
+uint64_t points_next_number(const struct points *p)
+{
+	const struct point *newest = points_newest(p);
+	uint64_t number = newest ? newest->number : 0;
+	size_t i;
+
+	for (i = 0; i < p->damaged_count; i++)
+		number = MAX(number, (uint64_t)strtoull(p->damaged[i].slot, NULL, 10));
+	return number + 1;
 }
 
 /* Two slots are of one point when a merge was cut off at its end: the one that was merged into has all of it. */
@@ -289,23 +343,43 @@ bool points_are_over(const struct points *p)
 	return json_is_true(json_object_get(p->replica, "over"));
 }
 
+bool points_are_vacant(const struct points *p)
+{
+	return is_vacant(p->replica);
+}
+
+json_int_t points_replaced_in(const json_t *past, const char *pair, json_int_t term)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)past, i, one) {
+		json_int_t then = json_integer_value(json_object_get(one, "term"));
+
+		if (!strcmp(json_text(one, "pair") ?: "", pair) && then >= term + json_is_true(json_object_get(one, "removed")))
+			return then;
+	}
+	return 0;
+}
+
 static int read_list(struct points *p, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/points", p->dir);
 	DIR *d = opendir(path);
 	struct dirent *de;
-	int r = 0;
 
 	if (!d)
 		return errno == ENOENT ? 0 /* they were being removed */ : err_sys(e, errno, "cannot read %s", path);
-	while (!r && (de = readdir(d)))
+	while ((de = readdir(d)))
 		if (is_slot(de->d_name) && !is_draft(de->d_name))
-			r = add_slot(p, de->d_name, e);
+			add_slot(p, de->d_name);
 	closedir(d);
 	if (p->count)
 		qsort(p->list, p->count, sizeof(*p->list), compare);
+	if (p->damaged_count)
+		qsort(p->damaged, p->damaged_count, sizeof(*p->damaged), compare_damaged);
 	forget_merged(p);
-	return r;
+	return 0;
 }
 
 int points_read(struct points *p, const char *dir, struct err *e)
@@ -320,12 +394,23 @@ int points_read(struct points *p, const char *dir, struct err *e)
 	return r ? r : read_list(p, e);
 }
 
+static void forget_damaged(struct points *p)
+{
+	for (; p->damaged_count; p->damaged_count--) {
+		free(p->damaged[p->damaged_count - 1].slot);
+		free(p->damaged[p->damaged_count - 1].why);
+	}
+	free(p->damaged);
+	p->damaged = NULL;
+}
+
 void points_close(struct points *p)
 {
 	size_t i;
 
 	for (i = 0; i < p->count; i++)
 		point_fini(&p->list[i]);
+	forget_damaged(p);
 	free(p->list);
 	free(p->dir);
 	free(p->merging);
@@ -385,6 +470,7 @@ static const struct point *newest_until(const struct points *p, time_t at)
 
 int points_find(const struct points *p, const char *word, const struct point **out, struct err *e)
 {
+	const struct damaged_point *damaged;
 	unsigned long long number = 0;
 	time_t at;
 	int n = 0;
@@ -393,6 +479,11 @@ int points_find(const struct points *p, const char *word, const struct point **o
 	*out = NULL;
 	if (!word) {
 		*out = points_newest(p);
+		damaged = *out ? points_damaged_between(p, (*out)->slot, NULL) : NULL;
+		if (damaged)
+			return err_set(e, EBADMSG,
+				       "a point that may be newer is damaged (%s); %llu is the newest that is whole: --point %llu",
+				       damaged->why, (unsigned long long)(*out)->number, (unsigned long long)(*out)->number);
 	} else if (sscanf(word, "%9llu%n", &number, &n) == 1 && !word[n]) {
 		for (i = 0; i < p->count; i++)
 			if (p->list[i].number == number)
@@ -467,6 +558,9 @@ static bool has_slot(const struct points *p, const char *slot)
 	for (i = 0; i < p->count; i++)
 		if (!strcmp(p->list[i].slot, slot))
 			return true;
+	for (i = 0; i < p->damaged_count; i++)
+		if (!strcmp(p->damaged[i].slot, slot))
+			return true;
 	return (p->merging && !strcmp(p->merging, slot)) || (p->into && !strcmp(p->into, slot));
 }
 
@@ -502,6 +596,7 @@ static int remove_points(struct points *p, struct err *e)
 	free(p->merging);
 	free(p->into);
 	p->merging = p->into = NULL;
+	forget_damaged(p); /* they go with what is swept */
 	if (!r && !access(points, F_OK))
 		r = points_sweep(p, e);
 	if (!r && rmdir(points) && errno != ENOENT)
@@ -509,8 +604,7 @@ static int remove_points(struct points *p, struct err *e)
 	return r ? r : remove_file(session, e);
 }
 
-/* The rest of a replica that is over: nothing of this pair is taken here any more. */
-int points_retire(struct points *p, struct err *e)
+static int retire_as(struct points *p, const char *what, struct err *e)
 {
 	static const char *const gone[] = {"run", "test", "keep"};
 	int r = remove_points(p, e);
@@ -520,10 +614,16 @@ int points_retire(struct points *p, struct err *e)
 		return r;
 	for (i = 0; i < ARRAY_LEN(gone); i++)
 		json_object_del(p->replica, gone[i]);
-	return points_set(p, "over", json_true(), e);
+	return points_set(p, what, json_true(), e);
 }
 
-int points_remove_all(struct points *p, struct err *e)
+/* The rest of a replica that is over: nothing of this pair is taken here any more. */
+int points_retire(struct points *p, struct err *e)
+{
+	return retire_as(p, "over", e);
+}
+
+static int remove_all(struct points *p, struct err *e)
 {
 	AUTO_FREE char *json = xasprintf("%s/replica.json", p->dir), *lock = xasprintf("%s/lock", p->dir);
 	int r = remove_points(p, e) ?: remove_file(lock, e) ?: remove_file(json, e);
@@ -531,6 +631,12 @@ int points_remove_all(struct points *p, struct err *e)
 	if (!r && rmdir(p->dir) && errno != ENOENT && errno != ENOTEMPTY && errno != EEXIST)
 		r = err_sys(e, errno, "cannot remove %s", p->dir);
 	return r;
+}
+
+int points_remove_all(struct points *p, bool *stays, struct err *e)
+{
+	*stays = has_replaced(p->replica) || json_array_size(json_object_get(p->replica, "past"));
+	return *stays ? retire_as(p, "removed", e) : remove_all(p, e);
 }
 
 json_t *points_told(const struct points *p, const char *state_dir)

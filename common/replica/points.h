@@ -32,11 +32,18 @@ struct point {
 	json_t *json;  /* point.json */
 };
 
+/* What cannot be read may be a point that others are above: its images stay, and nothing is merged across it. */
+struct damaged_point {
+	char *slot, *why;
+};
+
 struct points {
 	char *dir;	    /* DIR/vm1.replica */
 	json_t *replica;    /* replica.json */
 	struct point *list; /* the oldest first */
 	size_t count;
+	struct damaged_point *damaged; /* by their slots, the lowest first */
+	size_t damaged_count;
 	char *merging, *into; /* slots: a merge that is to be gone on with; NULL: there is none */
 };
 
@@ -64,6 +71,10 @@ const struct point *points_newest(const struct points *p);
 int points_find(const struct points *p, const char *word, const struct point **out, struct err *e);
 /* Malloc'ed: the path of a file of that slot. */
 char *points_path(const struct points *p, const char *slot, const char *file);
+/* The number of the next, which is neither a point's nor the name of a slot that is there. */
+uint64_t points_next_number(const struct points *p);
+/* A damaged one whose slot is above that one, and below the other, if that is not NULL; NULL: there is none. */
+const struct damaged_point *points_damaged_between(const struct points *p, const char *above, const char *below);
 /* Disk i of a point; borrowed. NULL: it has no more. */
 const json_t *point_disk(const struct point *pt, size_t i);
 
@@ -79,13 +90,18 @@ int points_publish(const struct points *p, const char *draft, const json_t *poin
 int points_sweep(struct points *p, struct err *e);
 /* Removes one of points/, files first; -ENOENT counts as removed. */
 int points_remove_slot(const struct points *p, const char *slot, struct err *e);
-/* Removes all of it, replica.json last. With the lock, which is gone then. */
-int points_remove_all(struct points *p, struct err *e);
+/* Removes all of it, replica.json last, and the lock, which is to be held. Where somebody was replaced here, in a lower term or as an earlier pair, *stays is set:
+ * replica.json stays, and the lock, as whoever that was may ask still. */
+int points_remove_all(struct points *p, bool *stays, struct err *e);
 /* Removes the points, and leaves replica.json, with pair and term: the guest is this host's for good, and who was its primary is refused still. With the
  * lock, which stays. */
 int points_retire(struct points *p, struct err *e);
 /* The store was retired: it has no points, and takes none of its pair. */
 bool points_are_over(const struct points *p);
+/* That, or its points were removed, and any pair may begin there, its own, too. */
+bool points_are_vacant(const struct points *p);
+/* past: of replica.json: pairs that were here before another one took their place. The term in which whoever has that pair in that term was replaced here; 0: it was not. */
+json_int_t points_replaced_in(const json_t *past, const char *pair, json_int_t term);
 
 /* For merge.c: writes point.json of a slot, durably. */
 int points_write(const struct points *p, const char *slot, const json_t *point, struct err *e);

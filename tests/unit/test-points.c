@@ -373,10 +373,24 @@ static void half_a_point_is_none(void **state)
 	assert_int_equal(access(draft, F_OK), -1);
 }
 
-static void what_is_damaged_is_said(void **state)
+static void damage(const char *slot, const char *text)
+{
+	must("printf %%s '%s' >%s/points/%s/point.json", text, store, slot);
+}
+
+static void assert_is(const struct points *p, size_t i, uint64_t number)
+{
+	assert_int_equal(p->list[i].number, number);
+	if (!is_as_it_was(p, &p->list[i]))
+		fail_msg("point %llu is not what it was", (unsigned long long)number);
+}
+
+/* All others are there, and what they were; its images lie below theirs. */
+static void what_is_damaged_stands_alone(void **state)
 {
 	static const char *const wrong[] =
 		{"{", "[]", "{}", "{\"number\": 2, \"term\": 1, \"disks\": [{\"file\": \"../x\", \"format\": \"raw\", \"bytes\": 1}]}"};
+	const struct point *found;
 	struct points p;
 	size_t i;
 
@@ -385,10 +399,88 @@ static void what_is_damaged_is_said(void **state)
 		skip();
 	make_replica();
 	for (i = 0; i < ARRAY_LEN(wrong); i++) {
-		must("printf %%s '%s' >%s/points/000002/point.json", wrong[i], store);
-		assert_int_equal(points_read(&p, store, &e), -EBADMSG);
+		damage("000002", wrong[i]);
+		mend();
+		assert_int_equal(points_read(&p, store, &e), 0);
+		assert_int_equal(p.damaged_count, 1);
+		assert_string_equal(p.damaged[0].slot, "000002");
+		assert_int_equal(p.count, POINTS - 1);
+		assert_int_equal(points_find(&p, "2", &found, &e), -ENOENT);
 		points_close(&p);
 	}
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_is(&p, 0, 1);
+	assert_is(&p, 1, 3);
+	assert_is(&p, 2, 4);
+	points_close(&p);
+}
+
+static void nothing_is_dropped_beside_what_is_damaged(void **state)
+{
+	const struct keep_rule k = {1, 0};
+	unsigned dropped;
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	damage("000002", "{");
+	assert_int_equal(drop(0), -EBADMSG); /* 3 would go into 1, and is above 2 */
+	damage("000003", "{");
+	must("cp %s/first/points/000002/point.json %s/points/000002", dir, store);
+	assert_int_equal(drop(0), -EBADMSG); /* 2 would go into 1, and 3 is above 2 */
+	damage("000002", "{");
+	must("cp %s/first/points/000003/point.json %s/points/000003", dir, store);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_prune(&p, &k, &dropped, &e), -EBADMSG);
+	assert_int_equal(dropped, 1); /* 3: 4 has gone into it */
+	assert_int_equal(p.count, 2);
+	assert_is(&p, 0, 1);
+	assert_is(&p, 1, 4);
+	points_close(&p);
+}
+
+/* A merge that was cut off goes on once what lies above it can be read again. */
+static void cut_off_merge_waits_for_what_is_damaged(void **state)
+{
+	struct points p;
+	int status;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	waitpid(begin_dropping(1, "points-committed"), &status, 0);
+	damage("000004", "{");
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_mend(&p, &e), -EBADMSG);
+	points_close(&p);
+	must("cp %s/first/points/000004/point.json %s/points/000004", dir, store);
+	mend();
+	check_all_but(2, true);
+}
+
+/* Whoever wants the newest is not given an older one, and the next takes no slot that is there. */
+static void newest_that_is_damaged_is_missed(void **state)
+{
+	const struct point *found;
+	struct points p;
+	bool stays;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	damage("000004", "{");
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_newest(&p)->number, 3);
+	assert_int_equal(points_next_number(&p), 5);
+	assert_int_equal(points_find(&p, NULL, &found, &e), -EBADMSG);
+	assert_int_equal(points_find(&p, "3", &found, &e), 0);
+	assert_int_equal(points_remove_all(&p, &stays, &e), 0);
+	assert_int_equal(access(store, F_OK), -1);
+	points_close(&p);
 }
 
 static void a_point_is_found_by_number_and_time(void **state)
@@ -422,6 +514,7 @@ static void what_stays_is_as_the_rule_says(void **state)
 	const struct keep_rule k = {2, 0};
 	unsigned dropped;
 	struct points p;
+	bool stays;
 	int fd;
 
 	(void)state;
@@ -438,7 +531,8 @@ static void what_stays_is_as_the_rule_says(void **state)
 	assert_int_equal(dropped, 2);
 	assert_int_equal(p.count, 2);
 	assert_true(is_as_it_was(&p, &p.list[0]) && is_as_it_was(&p, &p.list[1]));
-	assert_int_equal(points_remove_all(&p, &e), 0);
+	assert_int_equal(points_remove_all(&p, &stays, &e), 0);
+	assert_false(stays);
 	assert_int_equal(access(store, F_OK), -1);
 	points_close(&p);
 	close(fd);
@@ -529,6 +623,50 @@ static void what_is_over_is_known_still(void **state)
 	json_decref(about);
 }
 
+static void assert_removed(json_int_t term, json_int_t past, bool stays)
+{
+	json_t *about = json_pack("{s:s,s:I}", "pair", "aa", "term", term);
+	struct points p;
+	bool did;
+
+	must("rm -rf '%s'", store);
+	assert_int_equal(points_create(store, about, &e), 0);
+	json_decref(about);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	if (past)
+		assert_int_equal(points_set(&p, "past", json_pack("[{s:s,s:I}]", "pair", "bb", "term", past), &e), 0);
+	assert_int_equal(points_remove_all(&p, &did, &e), 0);
+	assert_int_equal(did, stays);
+	points_close(&p);
+	assert_int_equal(access(store, F_OK), stays ? 0 : -1);
+}
+
+/* Who was replaced before asks still, also once the points were removed. */
+static void who_was_replaced_is_known_after_a_removal(void **state)
+{
+	json_t *about = json_pack("{s:s,s:i}", "pair", "cc", "term", 1);
+	const json_t *past;
+	struct points p;
+
+	(void)state;
+	assert_removed(1, 0, false);
+	assert_removed(1, 4, true);
+	assert_removed(3, 0, true);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_true(points_are_vacant(&p));
+	assert_false(points_are_over(&p)); /* the guest did not stay here */
+	points_close(&p);
+	assert_int_equal(points_create(store, about, &e), 0);
+	json_decref(about);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_false(points_are_vacant(&p));
+	past = json_object_get(p.replica, "past");
+	assert_int_equal(points_replaced_in(past, "aa", 2), 3);
+	assert_int_equal(points_replaced_in(past, "aa", 3), 0); /* its primary then */
+	assert_int_equal(points_replaced_in(past, "cc", 1), 0);
+	points_close(&p);
+}
+
 static bool has_open(pid_t pid, const char *path)
 {
 	AUTO_FREE char *list = xasprintf("/proc/%d/fd", (int)pid);
@@ -593,11 +731,15 @@ int main(void)
 		cmocka_unit_test(who_is_killed_at_any_moment_harms_no_other_point),
 		cmocka_unit_test(images_that_a_qemu_reads_stay),
 		cmocka_unit_test(half_a_point_is_none),
-		cmocka_unit_test(what_is_damaged_is_said),
+		cmocka_unit_test(what_is_damaged_stands_alone),
+		cmocka_unit_test(nothing_is_dropped_beside_what_is_damaged),
+		cmocka_unit_test(cut_off_merge_waits_for_what_is_damaged),
+		cmocka_unit_test(newest_that_is_damaged_is_missed),
 		cmocka_unit_test(a_point_is_found_by_number_and_time),
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
 		cmocka_unit_test(slots_are_numbers),
 		cmocka_unit_test(what_is_over_is_known_still),
+		cmocka_unit_test(who_was_replaced_is_known_after_a_removal),
 		cmocka_unit_test(a_lock_that_has_gone_is_none),
 	};
 

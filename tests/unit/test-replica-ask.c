@@ -93,6 +93,12 @@ static void guest_was_taken_over_or_not(void **state)
 	     "a move of it to local, where its replica is, is not over: vmferry recover");
 	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR "\", \"term\": 4}]}",
 	     "it was taken over at local in term 4");
+	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"removed\": true}", "it was taken over at local in term 3");
+	says("{\"pair\": \"" PAIR "\", \"term\": 2, \"removed\": true}", ""); /* of the points alone */
+	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR "\", \"term\": 3, \"removed\": true}]}",
+	     "it was taken over at local in term 3");
+	assert_null(told("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR
+			 "\", \"term\": 2, \"removed\": true}]}"));
 	assert_null(told("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}")); /* nothing is known of this one */
 	assert_int_equal(e.code, ENOENT);
 }
