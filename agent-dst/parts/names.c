@@ -56,7 +56,7 @@ int names_check_unused(const struct args_file *f, struct err *e)
 	struct stat st;
 	bool used;
 
-	if (lstat(f->to, &st))
+	if (lstat(f->to, &st) || qemu_args_is_stream(f->to))
 		return 0;
 	used = fd >= 0 ? image_is_written(fd) : S_ISSOCK(st.st_mode) && unix_is_bound(f->to);
 	if (fd >= 0 && f->role != ARGS_LISTEN && fstat(fd, &st)) /* it follows links, there */
@@ -138,7 +138,9 @@ void names_tell(const char *state_dir, const struct args_result *line, json_t *s
 	for (i = 0; i < line->file_count; i++) {
 		const struct args_file *f = &line->files[i];
 		bool elsewhere = args_role_is_written(f->role) && f->to && strcmp(f->path, f->to) != 0;
-		AUTO_FREE char *why = elsewhere ? names_why_not(state_dir, f->role, f->path) ?: xstrdup("its name is taken") : NULL;
+		AUTO_FREE char *why = !elsewhere		       ? NULL
+				      : qemu_args_is_stream(f->path) ? xstrdup("nobody would read what QEMU writes there")
+								     : names_why_not(state_dir, f->role, f->path) ?: xstrdup("its name is taken");
 		const char *before = json_string_value(json_object_get(reasons, why ?: ""));
 
 		if (why)

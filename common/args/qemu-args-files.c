@@ -100,14 +100,14 @@ const char *args_base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-char *args_absolute(const struct rewrite *w, const char *path)
+char *qemu_args_absolute(const char *cwd, const char *path)
 {
 	char *out, *r, *p;
 
-	if (*path == '/' || !w->o->cwd)
+	if (*path == '/' || !cwd)
 		out = xstrdup(path);
 	else
-		out = xasprintf("%s/%s", w->o->cwd, path);
+		out = xasprintf("%s/%s", cwd, path);
 	for (r = p = out; *r; r++) {
 		if (r[0] == '/' && r[1] == '/')
 			continue;
@@ -121,6 +121,11 @@ char *args_absolute(const struct rewrite *w, const char *path)
 	if (args_starts(out, "./"))
 		memmove(out, out + 2, strlen(out + 2) + 1);
 	return out;
+}
+
+char *args_absolute(const struct rewrite *w, const char *path)
+{
+	return qemu_args_absolute(w->o->cwd, path);
 }
 
 const struct args_map *args_find_map(const struct rewrite *w, const char *path)
@@ -169,10 +174,38 @@ static bool keeps_name(const struct rewrite *w, enum args_role role, const char 
 	return w->o->keeps_name && *from == '/' && !is_taken(w, from) && w->o->keeps_name(w->o->ctx, role, from);
 }
 
+/* Behind which is a number of what a process has open, or the names of terminals. */
+static const char *number_behind(const char *path, const char *dir)
+{
+	const char *rest = args_starts(path, dir) ? path + strlen(dir) : NULL;
+
+	return rest && *rest && strspn(rest, "0123456789") == strlen(rest) ? rest : NULL;
+}
+
+bool qemu_args_is_stream(const char *path)
+{
+	static const char *const names[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty"};
+	const char *fd = args_starts(path, "/proc/") ? strstr(path, "/fd/") : NULL;
+
+	return args_among(path, names, ARRAY_LEN(names)) || number_behind(path, "/dev/fd/") || number_behind(path, "/dev/pts/") ||
+	       (fd && number_behind(fd, "/fd/"));
+}
+
+/* "stdout.log", "fd-3.log": of what a process has open, as it is called beside the disks. */
+static char *stream_name(enum args_role role, const char *from)
+{
+	const char *number = strrchr(from, '/') + 1, *kind = strstr(from, "/pts/") ? "pts-" : strstr(from, "/fd/") ? "fd-" : "";
+	const char *end = role == ARGS_PIDFILE ? "pid" : "log";
+
+	return xasprintf("%s%s.%s", kind, number, end);
+}
+
 /* The destination's path of a file that the source writes or listens on; the same file always goes to the same path. */
 static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 {
-	bool device = args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/");
+	bool stream = qemu_args_is_stream(from) && !w->o->at_rest; /* whoever starts that guest has an output for it */
+	bool device = !stream && ((args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/")) || qemu_args_is_stream(from));
+	AUTO_FREE char *base = stream ? stream_name(role, from) : xstrdup(args_base_name(from));
 	const char *before = json_string_value(json_object_get(w->moved, from));
 	AUTO_FREE char *name = NULL;
 	char *to;
@@ -185,8 +218,8 @@ static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 		w->moved = json_object();
 		w->taken = json_object();
 	}
-	name = keeps_name(w, role, from) ? xstrdup(from)
-					 : xasprintf("%s/%s%s", w->o->socket_dir, w->o->socket_prefix ?: "", args_base_name(from));
+	name = !stream && keeps_name(w, role, from) ? xstrdup(from)
+						    : xasprintf("%s/%s%s", w->o->socket_dir, w->o->socket_prefix ?: "", base);
 	to = free_name(w, name);
 	json_object_set_new_nocheck(w->moved, from, json_string_nocheck(to));
 	return to;
