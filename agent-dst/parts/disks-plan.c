@@ -110,6 +110,17 @@ static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *
 	return disk_device_check(d->path, (uint64_t)json_integer_value(json_object_get(o, "virtual_size")), &d->device_bytes, e);
 }
 
+/* A name in /dev where no device is, and where a file would be gone with the next boot. */
+static int refuse_no_device(const struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	const char *name = json_text(o, "real_path");
+	AUTO_FREE char *onto = xasprintf(", or goes onto a blank device: --disk %s=/dev/…", name);
+
+	return json_text(o, "path") ? err_set(e, ENODEV, "there is no block device %s at the destination", d->path)
+				    : err_set(e, ENODEV, "block device %s becomes a file with --disk-dir DIR%s", name,
+					      strcmp(json_text(o, "format") ?: "", "raw") ? "" : onto);
+}
+
 /* Where it goes, and what may be there already. */
 static int plan_place_of_guest(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
 {
@@ -123,7 +134,7 @@ static int plan_place_of_guest(struct disks *ds, struct arriving_disk *d, const 
 	if (want && disk_device_is(d->path))
 		r = plan_device(ds, d, o, e);
 	else if (!strncmp(d->path, "/dev/", 5) && strncmp(d->path, "/dev/shm/", 9)) /* a file there would be gone with the next boot */
-		r = err_set(e, ENODEV, "there is no block device %s at the destination", d->path);
+		r = refuse_no_device(d, o, e);
 	else if (!is_a_disk_of_the_guest(ds, d->path))
 		r = old_copy_choose(&d->old, ds->state_dir, ds->target->name, json_text(o, "reuse"), d->path, e);
 	kind = d->device || r ? NULL : partial_kind(ds->target->description, o);

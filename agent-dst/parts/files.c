@@ -42,7 +42,8 @@ static bool is_disk(const struct files *fs, const json_t *file)
 	size_t i;
 
 	json_array_foreach((json_t *)disks, i, d)
-		if (json_equal(json_object_get(d, "real_path"), json_object_get(file, "real_path")))
+		if (json_equal(json_object_get(d, "real_path"), json_object_get(file, "real_path")) ||
+		    json_equal(json_object_get(d, "real_path"), json_object_get(file, "path"))) /* of a device: as it was given */
 			return true;
 	return false;
 }

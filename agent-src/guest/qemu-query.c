@@ -399,7 +399,15 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)
 {
 	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
-	const char *const names[] = {d->node,		d->drive_id, d->qdev, d->real_path, d->file, d->network, slash ? slash + 1 : NULL,
+	const char *given = d->block_device && d->file ? strrchr(d->file, '/') : NULL; /* of a volume: /dev/vg/web */
+	const char *const names[] = {d->node,
+				     d->drive_id,
+				     d->qdev,
+				     d->real_path,
+				     d->file,
+				     d->network,
+				     slash ? slash + 1 : NULL,
+				     given ? given + 1 : NULL,
 				     id ? id + 1 : NULL};
 	size_t i;
 

@@ -165,7 +165,8 @@ const char *disk_name(const struct disk *d)
 {
 	const struct guest_disk *g = d->guest;
 
-	return g->network ?: d->by_word && g->file && *g->file == '/' ? g->file : g->real_path;
+	/* of a volume the name that it was given: /dev/vg/web says more than /dev/dm-3, which may be another's after a reboot */
+	return g->network ?: (d->by_word || g->block_device) && g->file && *g->file == '/' ? g->file : g->real_path;
 }
 
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
@@ -449,7 +450,7 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	/* of one that is left behind: of the empty one that takes its place */
 	size = d->left_behind && g->inner_size ? g->inner_size : g->virtual_size;
 	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
-			"file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size", (json_int_t)size, "allocated",
+			"file", g->file, "real_path", disk_name(d), "format", g->format, "virtual_size", (json_int_t)size, "allocated",
 			d->left_behind ? 0 : (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode",
 			(int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl",
 			acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
@@ -591,7 +592,7 @@ static void part_from_those_not_copied(struct disks *ds)
 		json_array_append_new(d->by_word ? ds->src->disks_by_word
 				      : d->stays ? ds->src->shared_paths
 						 : ds->src->disk_paths,
-				      json_string(disk_name(d)));
+				      json_string(d->by_word ? disk_name(d) : d->guest->real_path));
 		if (d->stays)
 			ds->stay[ds->stays++] = d;
 		else

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest that is shut down, and whose disk is a block device: it becomes a file, and goes from that onto another device; while it is copied nobody can mount
-# the device. Storage and export say that they take such a disk of a guest that runs.
+# the device. It is called by the name that it was given, as a volume /dev/vg/web is. Storage and export say that they take such a disk of a guest that runs.
 # tier: gate
 . "$(dirname "$0")/../../lib/cold.sh"
 [[ $EUID -eq 0 ]] || skip "loop devices need root"
@@ -34,7 +34,8 @@ cold_start "$DIR/src" local
 cold_wait 3
 assert_result '"format=raw" in r["reason"]'
 
-script "$DIR/src" "$first" raw
+ln -s "$first" "$DIR/web"
+script "$DIR/src" "$DIR/web" raw
 for command in "storage $DIR/src/a.sh --disk disk0=$DIR/elsewhere" "export $DIR/src/a.sh $DIR/bundle"; do
 	read -ra words <<<"$command"
 	! "$BIN/vmferry" "${words[@]}" >"$DIR/said" 2>&1 || fail "$command takes it"
@@ -47,7 +48,7 @@ fault_wait
 ! python3 -c 'import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL)' "$first" 2>/dev/null || fail "the device could be mounted meanwhile"
 fault_continue
 cold_wait
-copy=$TO/${first##*/}
+copy=$TO/web
 [[ -f $copy ]] || fail "its copy is no file"
 cmp "$first" "$copy" || fail "its copy is another"
 
