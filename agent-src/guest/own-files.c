@@ -1,5 +1,5 @@
 /*
- * own-files.c: firmware and ROMs by names without a directory, which QEMU looks for where it was started, and then among its own files. They get whole
+ * own-files.c: firmware, ROMs and pictures by names without a directory, which QEMU looks for where it was started, and then among its own files. They get whole
  * paths in the guest's line, as the destination has another directory, and other files there. See guest_write_in_own_files() in qemu-discover.h.
  */
 #include "qemu-discover.h"
@@ -114,7 +114,8 @@ static const struct own_file {
 	const char *option, *key, *implied_key; /* key NULL: the whole value. "*.KEY": of whatever driver */
 	bool firmware;
 } own_files[] = {{"bios", NULL, NULL, true},	     {"machine", "firmware", NULL, true},  {"M", "firmware", NULL, true},
-		 {"device", "romfile", NULL, false}, {"global", "*.romfile", NULL, false}, {"option-rom", "romfile", "romfile", false}};
+		 {"device", "romfile", NULL, false}, {"global", "*.romfile", NULL, false}, {"option-rom", "romfile", "romfile", false},
+		 {"boot", "splash", NULL, false}};
 
 /* DRIVER.KEY=VALUE, or driver=,property=,value= in any order. */
 static char **own_file_value(const struct own_file *f, struct kv_list *l)

@@ -196,7 +196,9 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 			 "-global",
 			 "property=romfile,driver=e1000,value=fw.bin",
 			 "-global",
-			 "driver=isa-fdc,property=fallback,value=fw.bin"};
+			 "driver=isa-fdc,property=fallback,value=fw.bin",
+			 "-boot",
+			 "menu=on,splash=fw.bin"};
 	char *script = NULL;
 	AUTO_CLOSE int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct guest g;
@@ -216,6 +218,7 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	assert_string_equal(g.line.argv[6], "own.bin");
 	assert_string_equal(g.line.argv[8], global);
 	assert_string_equal(g.line.argv[10], words[10]);
+	assert_string_equal(strrchr(g.line.argv[12], '=') + 1, path);
 	guest_fini(&g);
 	unlink("fw.bin");
 	assert_int_equal(fchdir(here), 0);
