@@ -1,6 +1,7 @@
 /* script-record.c: see script-record.h. */
 #include "script-record.h"
 #include "program-run.h"
+#include "qemu-args.h"
 #include "record.h"
 #include "shell-quote.h"
 #include "swtpm-args.h"
@@ -18,6 +19,7 @@
 #define BEFORE	    4
 #define LOOP_STARTS 16 /* of the same QEMU: a loop, which does nothing else */
 #define ASKED_MAX   2000
+#define SAID_MAX    4096 /* of what the script says, the last */
 
 /* One record: strings that each end with NUL. */
 struct record {
@@ -104,6 +106,15 @@ static void take_qemu(struct guest *g, const struct record *r)
 	g->env.module_dir = text_or_null(r->before[2]);
 }
 
+/* Against the directory in which the script started it, as QEMU's own names are. */
+static void make_absolute(char **path, const char *dir)
+{
+	char *before = *path;
+
+	*path = qemu_args_absolute(*dir ? dir : NULL, before);
+	free(before);
+}
+
 static int take_swtpm(struct guest *g, const struct record *r, struct err *e)
 {
 	char **words = words_of(r);
@@ -112,6 +123,10 @@ static int take_swtpm(struct guest *g, const struct record *r, struct err *e)
 	swtpm_fini(&g->tpm);
 	code = swtpm_read(&g->tpm, words, r->count + 1, e);
 	args_free_strings(words, r->count + 1);
+	if (!code) {
+		make_absolute(&g->tpm.socket, r->before[0]);
+		make_absolute(&g->tpm.state, r->before[0]);
+	}
 	return code;
 }
 
@@ -137,7 +152,8 @@ struct taken {
 	const char *path;
 	unsigned guests, starts; /* starts: of the first one, since anything else was new */
 	bool cut;
-	char *asked; /* one call a line; NULL: none */
+	char *asked, *failed; /* calls, for people; NULL: none */
+	const char *said;
 };
 
 /* "sudo -n x", for people; malloc'ed */
@@ -148,14 +164,14 @@ static char *call_of(const struct record *r)
 	return text_shown(all);
 }
 
-static void take_question(struct taken *t, const struct record *r)
+static void take_question(struct taken *t, const struct record *r, char **list)
 {
 	AUTO_FREE char *call = call_of(r), *line = xasprintf("`%s`", call);
-	char *before = t->asked;
+	char *before = *list;
 
 	if (before && (strstr(before, line) || strlen(before) > ASKED_MAX))
 		return;
-	t->asked = xasprintf("%s%s%s", before ?: "", before ? ", " : "", line);
+	*list = xasprintf("%s%s%s", before ?: "", before ? ", " : "", line);
 	free(before);
 	t->starts = 0;
 }
@@ -174,7 +190,9 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 			       "%s speaks to a monitor, or to another socket, which may change the guest that it starts: %s. " INSTEAD,
 			       t->path, call);
 	if (!strcmp(r->note, RECORD_ASKED))
-		take_question(t, r);
+		take_question(t, r, &t->asked);
+	else if (!strcmp(r->note, RECORD_FAILED))
+		take_question(t, r, &t->failed);
 	else if (!strcmp(r->note, RECORD_CUT))
 		t->cut = true;
 	else
@@ -198,34 +216,64 @@ static int take_record(struct taken *t, const struct record *r, struct guest *g,
 	return 0;
 }
 
+/* The last line that has more than blanks; malloc'ed, for people, or NULL. */
+static char *last_line(const char *said)
+{
+	const char *end = said + strlen(said), *from;
+
+	while (end > said && strchr(" \t\r\n", end[-1]))
+		end--;
+	for (from = end; from > said && from[-1] != '\n'; from--)
+		;
+	if (from == end)
+		return NULL;
+	AUTO_FREE char *line = xasprintf("%.*s", (int)(end - from), from);
+
+	return text_shown(line);
+}
+
+/* What may tell why the script came no further; malloc'ed. */
+static char *what_was_heard(const struct taken *t)
+{
+	AUTO_FREE char *words = t->said ? last_line(t->said) : NULL;
+
+	return xasprintf("%s%s%s%s%s%s", t->asked ? "It had no answer from these: " : "", t->asked ?: "", t->asked ? ". " : "",
+			 words ? "Its last words were: \"" : "", words ?: "", words ? "\". " : "");
+}
+
 static int judge(const struct taken *t, struct guest *g, struct err *e)
 {
+	AUTO_FREE char *heard = what_was_heard(t);
+
 	if (t->guests > 1)
 		return err_set(e, ENOTSUP, "%s starts %u QEMUs. " INSTEAD, t->path, t->guests);
 	if (t->cut && t->starts < LOOP_STARTS)
 		return err_set(
 			e, ENOTSUP,
 			"%s did not end within %u s, or was killed, when it was run to see what it starts, so it may start more than was seen (it may wait for "
-			"something that does not come there, as QEMU's socket). " INSTEAD,
-			t->path, RUN_MS / 1000);
+			"something that does not come there, as QEMU's socket). %s" INSTEAD,
+			t->path, RUN_MS / 1000, heard);
 	if (!t->guests)
 		return err_set(
 			e, ENOTSUP,
 			"%s started no QEMU where it could change nothing (it may need something that was not allowed, or name its QEMU in a way that was not seen "
-			"through). " INSTEAD,
-			t->path);
+			"through). %s" INSTEAD,
+			t->path, heard);
 	if (t->asked)
 		guest_note(
 			g,
 			"%s had no answer from these where it was run, and took them to have succeeded: %s. Look whether its line is right",
 			t->path, t->asked);
+	if (t->failed)
+		guest_note(g, "%s asked its QEMU these where it was run, and it ended with an error: %s. Look whether its line is right",
+			   t->path, t->failed);
 	return 0;
 }
 
-int script_take_records(const char *path, const char *records, size_t n, struct guest *g, struct err *e)
+int script_take_records(const char *path, const char *records, size_t n, const char *said, struct guest *g, struct err *e)
 {
 	const char *p = records, *end = records + n;
-	struct taken t = {.path = path};
+	struct taken t = {.path = path, .said = said};
 	struct record one;
 	int r = 0;
 
@@ -234,6 +282,7 @@ int script_take_records(const char *path, const char *records, size_t n, struct 
 					       : err_set(e, ENOTSUP, "what %s starts was not told whole", path);
 	r = r ?: judge(&t, g, e);
 	free(t.asked);
+	free(t.failed);
 	return r;
 }
 
@@ -262,6 +311,19 @@ static void hear(void *ctx, const char *text, size_t n)
 	h->text = xrealloc(h->text, h->n + n + 1);
 	memcpy(h->text + h->n, text, n);
 	h->n += n;
+	h->text[h->n] = '\0';
+}
+
+/* What the script itself says, and at the end perhaps the recorder: the last of it. */
+static void hear_last(void *ctx, const char *text, size_t n)
+{
+	struct heard *h = ctx;
+	size_t more = MIN(n, SAID_MAX), keep = MIN(h->n, SAID_MAX - more);
+
+	h->text = xrealloc(h->text, SAID_MAX + 1);
+	memmove(h->text, h->text + h->n - keep, keep);
+	memcpy(h->text + keep, text + n - more, more);
+	h->n = keep + more;
 	h->text[h->n] = '\0';
 }
 
@@ -345,7 +407,7 @@ int script_record(const struct script_call *c, struct guest *g, struct err *e)
 					.env = c->env,
 					.output = hear,
 					.output_ctx = &records,
-					.error = hear,
+					.error = hear_last,
 					.error_ctx = &why,
 					.how = PROGRAM_DIES_WITH_US,
 					.timeout_ms = RUN_MS};
@@ -360,12 +422,14 @@ int script_record(const struct script_call *c, struct guest *g, struct err *e)
 	}
 	if (r == -ETIMEDOUT)
 		err_set(e, ETIMEDOUT, "%s did not end within %u s when it was run to see what it starts", path, RUN_MS / 1000);
-	else if (!r && status && why.n)
-		r = err_set(e, ENOTSUP, "%.*s", (int)strcspn(why.text, "\n"), why.text);
-	else if (!r && status)
+	else if (!r && status && why.n) {
+		AUTO_FREE char *line = last_line(why.text);
+
+		r = err_set(e, ENOTSUP, "%s", line ?: path);
+	} else if (!r && status)
 		r = err_set(e, ENOTSUP, "%s could not be run to see what it starts", path);
 	if (!r)
-		r = script_take_records(path, records.text ?: "", records.n, g, e);
+		r = script_take_records(path, records.text ?: "", records.n, why.text, g, e);
 	if (!r)
 		note_line(g, path);
 	free(records.text);

@@ -17,6 +17,10 @@
 	"for f in 8 7 6 5 4 9 0; do [ \"$(stat -L -c %d:%i /proc/self/fd/$f 2>/dev/null)\" = $pipe ] && break; done\n"                     \
 	"[ $f != 0 ] || { exec 8>" RECORD_PIPE "; f=8; }\n"
 
+/* note KIND USER WORD…: writes a record */
+#define NOTE                                                                                                                               \
+	"note() {\n" RECORD_FIND_PIPE "k=$1 by=$2\nshift 2\nprintf '%s\\0' " RECORD_NOTE " \"$k\" \"${0##*/}\" \"$by\" \"$*\" >&$f\n}\n"
+
 #define RECORD_QEMUS_MAX 64
 
 /* QEMUs of this host, and other programs, that a script may name by whole paths. */

@@ -1,6 +1,7 @@
 /* record-programs.c: the programs that a recorded script finds in place of its host's; see record-private.h. */
 #include "record-private.h"
 #include "record.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -14,12 +15,14 @@
 #include <unistd.h>
 
 /*
- * A question to QEMU about itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, and
- * the real program.
+ * A question to QEMU about itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, the
+ * real program, and its name among its own files (modules, libraries), which may be no file. 141: who asked has heard enough.
  */
 static const char recorder[] =
-	"for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] && \"$real\" \"$@\" && exit ;; esac; done\n" RECORD_FIND_PIPE
-	"printf '%s\\0' " RECORD_MARK " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
+	NOTE "for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] || break\n"
+	     "[ ! -x \"$own\" ] || real=$own\n\"$real\" \"$@\"\nr=$?\ncase $r in 0 | 141) ;; *) note " RECORD_FAILED
+	     " '' \"$@\" ;; esac\nexit $r ;; esac; done\n" RECORD_FIND_PIPE "printf '%s\\0' " RECORD_MARK
+	     " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
 
 /* ---- QEMUs of this host ---- */
 
@@ -114,7 +117,20 @@ static int write_program(const char *name, const char *head, const char *text)
 	return fd >= 0 && dprintf(fd, "%s%s", head, text) >= 0 && !fchmod(fd, 0755) ? 0 : -errno;
 }
 
-/* A recorder for each QEMU, and a file by whose name that QEMU is still there. */
+/* What stands before the last two components of a path; malloc'ed. *rest: these. NULL: there are no two. */
+static char *prefix_of(const char *path, const char **rest)
+{
+	const char *last = strrchr(path, '/'), *before = last;
+
+	while (before && before > path && before[-1] != '/')
+		before--;
+	if (!before || before <= path + 1)
+		return NULL;
+	*rest = before;
+	return xasprintf("%.*s", (int)(before - path), path);
+}
+
+/* A recorder for each QEMU, and a file and a directory by whose names that QEMU is still there: alone, and among its own files. */
 static int write_recorders(const struct record_qemus *q, const char *head)
 {
 	size_t i;
@@ -122,9 +138,14 @@ static int write_recorders(const struct record_qemus *q, const char *head)
 
 	for (i = 0; i < q->count && !r; i++) {
 		AUTO_FREE char *name = xasprintf("record-%zu", i), *real = xasprintf("real-%zu", i);
-		AUTO_FREE char *more = xasprintf("%sreal=" RECORD_DIR "/%s\n", head, real);
+		AUTO_FREE char *root = xasprintf(RECORD_DIR "/root-%zu", i);
+		const char *rest = "";
+		AUTO_FREE char *prefix = prefix_of(q->paths[i], &rest), *path = xasprintf("%s/%s", root, rest), *own = shell_quote(path);
+		AUTO_FREE char *more = xasprintf("%sreal=" RECORD_DIR "/%s own=%s\n", head, real, prefix ? own : "");
 
 		r = write_program(name, more, recorder) ?: write_program(real, "", "");
+		if (!r && mkdir(root, 0755))
+			r = -errno;
 	}
 	return r;
 }
@@ -174,6 +195,17 @@ static int cover_program(const char *name)
 	return r;
 }
 
+/* Where its directory has others below it that this user may not part from it, that is not to be had. */
+static void mount_own_files(const char *qemu, size_t i)
+{
+	AUTO_FREE char *root = xasprintf(RECORD_DIR "/root-%zu", i);
+	const char *rest;
+	AUTO_FREE char *prefix = prefix_of(qemu, &rest);
+
+	if (prefix && strcmp(prefix, "/"))
+		mount(prefix, root, NULL, MS_BIND, NULL);
+}
+
 int record_mount_programs(const struct record_qemus *q)
 {
 	const char *stand_in;
@@ -185,6 +217,7 @@ int record_mount_programs(const struct record_qemus *q)
 
 		if (mount(q->paths[i], real, NULL, MS_BIND, NULL))
 			return -errno;
+		mount_own_files(q->paths[i], i);
 		r = mount_over(name, q->paths[i]);
 	}
 	for (i = 0; !r && (stand_in = stand_in_name(i)); i++)

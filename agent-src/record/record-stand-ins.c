@@ -6,10 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* note KIND USER WORD…: writes a record */
-#define NOTE                                                                                                                               \
-	"note() {\n" RECORD_FIND_PIPE "k=$1 by=$2\nshift 2\nprintf '%s\\0' " RECORD_NOTE " \"$k\" \"${0##*/}\" \"$by\" \"$*\" >&$f\n}\n"
-
 /* ---- programs that do nothing ---- */
 
 #define RULES  "-A | -I | -D | -N | -P | -F | -X | -R | -Z | -E | --append | --insert | --delete | --new-chain | --policy | --flush"
@@ -169,7 +165,11 @@ static const struct {
 	{.name = "dbus-run-session", .longs = "config-file dbus-daemon"},
 	{.name = "xvfb-run", .letters = "n:s:e:f:p:w:", .longs = "server-num server-args error-file auth-file xauth-protocol wait"},
 	{.name = "strace", .letters = "o:e:s:E:u:P:O:S:a:b:I:X:p:", .users = "u"},
-	{.name = "screen", .letters = "S:t:c:e:h:p:s:T:"},
+	{.name = "screen",
+	 .letters = "S:t:c:e:h:p:s:T:X",
+	 .each = "case $o in X) program=order ;; esac\n",
+	 /* -X stuff TEXT types it */
+	 .then = "[ -z \"$program\" ] || case ${1-} in screen) shift ;; stuff) shift; t=$(printf '%b' \"$*\" | tr '\\r' '\\n'); set -- /bin/sh -c \"${t%^M}\" ;; *) exit 0 ;; esac\n"},
 	{.name = "start-stop-daemon",
 	 .letters = "x:a:p:u:n:g:c:r:d:N:P:I:k:R:O:KT",
 	 .longs = "exec startas pidfile user name group chuid chroot chdir nicelevel procsched iosched umask retry output pid ppid",
@@ -215,6 +215,20 @@ static const char by_user[] =
 #define SPEAKS NOTE "note " RECORD_SPOKE " '' \"$@\"\nexit 0\n"
 #define NETCAT NOTE "k=" RECORD_SPOKE "\nfor w; do case $w in -z | -*z) k=" RECORD_ASKED " ;; esac; done\nnote $k '' \"$@\"\nexit 0\n"
 
+/* Commands of it that run a program, or type one; several are parted by ";". */
+static const char tmux[] =
+	"n=$# i=0\nfor w; do [ \"$w\" = ';' ] && break; i=$((i + 1)); done\n"
+	"[ $i -eq $n ] || {\n(j=0; for w; do [ $j -gt 0 ] || set --; j=1; [ \"$w\" = ';' ] && break; set -- \"$@\" \"$w\"; done; exec \"$0\" \"$@\")\n"
+	"shift $((i + 1)); exec \"$0\" \"$@\"\n}\n"
+	"while getopts ':c:f:L:S:T:2CDlNquUvV' o; do case $o in c) exec /bin/sh -c \"$OPTARG\" ;; esac; done\n"
+	"shift $((OPTIND - 1)); OPTIND=1 k=${1-}\n"
+	"case $k in new | new-session) l=c:e:f:F:n:s:t:x:y: ;; neww | new-window) l=c:e:F:n:t: ;; splitw | split-window) l=c:e:F:l:p:t: ;;\n"
+	"send | send-keys) l=c:N:t: ;; *) exit 0 ;; esac\nshift\n"
+	"while getopts \":$l\" o; do case $o,$k in c,send*) ;; c,*) cd \"$OPTARG\" ;; e,*) export \"$OPTARG\" ;; esac; done\n"
+	"shift $((OPTIND - 1)); line='\n' t=\n"
+	"case $k,$# in *,0) exit 0 ;; send*) for w; do case $w in Enter | KPEnter | [Cc]-[mMjJ]) t=$t$line ;; Space) t=\"$t \" ;; [CM]-?) ;; *) t=$t$w ;; esac; done\n"
+	"exec /bin/sh -c \"$t\" ;; *,1) exec /bin/sh -c \"$1\" ;; esac\nexec \"$@\"\n";
+
 static const struct {
 	const char *name, *text;
 } others[] = {
@@ -235,11 +249,7 @@ static const struct {
 	 "*) shift ;; esac; done\n"},
 	{"gdb",
 	 "while [ $# -gt 0 ] && [ \"$1\" != --args ] && [ \"$1\" != -args ]; do shift; done\nshift\n[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"},
-	{"tmux",
-	 "while :; do case $1 in -L | -S | -f) shift 2 ;; -*) shift ;; *) break ;; esac; done\n"
-	 "case $1 in new | new-session | neww | new-window | splitw | split-window | send | send-keys) shift ;; *) exit 0 ;; esac\n"
-	 "while :; do case $1 in -s | -n | -c | -t | -x | -y | -e | -F | -f | -l | -p) shift 2 ;; --) shift; break ;; -* | *=*) shift ;; *) break ;; esac; done\n"
-	 "case $#,${2-} in 0,) exit 0 ;; 1, | *,Enter | *,C-m) exec /bin/sh -c \"$1\" ;; esac\n[ $# -gt 0 ] || exit 0\nexec \"$@\"\n"},
+	{"tmux", tmux},
 	{"qemu-img", "case $1 in create | convert | resize | commit | rebase | amend | snapshot | dd | check) exit 0 ;; esac\n"
 		     "PATH=${PATH#" RECORD_DIR ":} exec qemu-img \"$@\"\n"},
 };

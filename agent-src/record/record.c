@@ -219,7 +219,7 @@ static int run_script(char **words, const char *text, int output)
 	by_shell = xcalloc(n + 2, sizeof(*by_shell)); /* this process ends, or begins another program */
 	by_shell[0] = shell;
 	memcpy(by_shell + 1, words, n * sizeof(*words));
-	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(null, 2) < 0)
+	if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0) /* what it says is heard: it may say why it gives up */
 		return -errno;
 	for (fd = RECORD_FD_FIRST; fd <= RECORD_FD_LAST; fd++)
 		if (dup2(output, fd) < 0)

@@ -329,7 +329,7 @@ static void try_records(const char *text, size_t n)
 	struct err e;
 	size_t i;
 
-	if (!script_take_records("x", text, n, &g, &e)) {
+	if (!script_take_records("x", text, n, NULL, &g, &e)) {
 		require(g.line.argc > 1 && g.cwd && !g.line.argv[g.line.argc]);
 		for (i = 0; i < g.line.argc; i++)
 			require(strlen(g.line.argv[i]) < n);

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #define ONE(count, words) RECORD_MARK "\0" count "\0/srv/vm\0\0/modules\0/usr/bin/qemu-system-x86_64\0" words
-#define TAKE(g, text, e)  script_take_records("a.sh", text, sizeof(text) - 1, g, e)
+#define TAKE(g, text, e)  script_take_records("a.sh", text, sizeof(text) - 1, NULL, g, e)
 
 static void its_words_directory_and_environment_are_taken(void **state)
 {
@@ -60,6 +60,23 @@ static void one_guest_and_no_more(void **state)
 	guest_fini(&g);
 }
 
+/* Its QEMU's names are made absolute, and so compared. */
+static void names_of_its_swtpm_are_made_absolute(void **state)
+{
+	static const char text[] = RECORD_MARK
+		"\0"
+		"5\0/srv/vm\0\0\0/usr/bin/swtpm\0socket\0--tpmstate\0dir=./tpm\0--ctrl\0type=unixio,path=tpm/./sock\0" ONE("2",
+															   "-m\00064\0");
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, text, &e), 0);
+	assert_string_equal(g.tpm.socket, "/srv/vm/tpm/sock");
+	assert_string_equal(g.tpm.state, "/srv/vm/tpm");
+	guest_fini(&g);
+}
+
 /* Whoever writes to the pipe may say anything. */
 static void records_that_lie_are_refused(void **state)
 {
@@ -71,7 +88,7 @@ static void records_that_lie_are_refused(void **state)
 
 	(void)state;
 	for (n = 1; n < sizeof(whole) - 1; n++) {
-		assert_int_equal(script_take_records("a.sh", whole, n, &g, &e), -ENOTSUP);
+		assert_int_equal(script_take_records("a.sh", whole, n, NULL, &g, &e), -ENOTSUP);
 		guest_fini(&g);
 	}
 	assert_int_equal(TAKE(&g, many, &e), -ENOTSUP);
@@ -127,6 +144,18 @@ static void what_had_no_answer_is_noted_once(void **state)
 	guest_fini(&g);
 }
 
+static void why_no_qemu_was_started_is_said(void **state)
+{
+	static const char asked[] = NOTE(RECORD_ASKED, "ip", "", "link");
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(script_take_records("a.sh", asked, sizeof(asked) - 1, "hello\nno bridge br0\r\n \n", &g, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "It had no answer from these: `ip link`. Its last words were: \"no bridge br0\"."));
+	guest_fini(&g);
+}
+
 /* It may be about to start another QEMU, but for a loop that starts the same one over and over. */
 static void a_script_that_was_cut_off_is_refused(void **state)
 {
@@ -150,10 +179,12 @@ int main(void)
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(its_words_directory_and_environment_are_taken),
 						  cmocka_unit_test(what_asks_qemu_of_itself_starts_nothing),
 						  cmocka_unit_test(one_guest_and_no_more),
+						  cmocka_unit_test(names_of_its_swtpm_are_made_absolute),
 						  cmocka_unit_test(records_that_lie_are_refused),
 						  cmocka_unit_test(a_qemu_of_another_user_is_refused),
 						  cmocka_unit_test(who_speaks_to_a_monitor_is_refused),
 						  cmocka_unit_test(what_had_no_answer_is_noted_once),
+						  cmocka_unit_test(why_no_qemu_was_started_is_said),
 						  cmocka_unit_test(a_script_that_was_cut_off_is_refused)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,6 +115,16 @@ PATH=$DIR/asked:$PATH starts asks '-name asks -accel tcg' <<-'END'
 	case $(qemu-system-x86_64 --version) in *version*) a="-accel tcg" ;; *) a="-accel kvm" ;; esac
 	exec qemu-system-x86_64 -name asks $a
 END
+mkdir -p "$DIR/own/bin"
+echo q35 >"$DIR/own/machines"
+printf '#!/bin/sh\ncat "${0%%/*}/../machines" || exit 3\n' >"$DIR/own/bin/qemu-system-x86_64"
+chmod +x "$DIR/own/bin/qemu-system-x86_64"
+PATH=$DIR/own/bin:$PATH starts among-its-files '-name own -M q35' <<-'END'
+	qemu-system-x86_64 -machine help | grep -q q35 && M=q35
+	exec qemu-system-x86_64 -name own -M $M
+END
+rm "$DIR/own/machines"
+assert_eq "$(PATH=$DIR/own/bin:$PATH record "$DIR/among-its-files.sh" | head -n 5 | paste -sd' ')" 'vmferry-note failed qemu-system-x86_64  -machine help' "what QEMU could not answer"
 SHELL_OF='/usr/bin/env python3' starts python '-name python -m 64' <<-'END'
 	import subprocess, tempfile
 	with tempfile.NamedTemporaryFile("w") as t, open("vm.log", "a") as log:
@@ -132,6 +142,20 @@ starts daemon '-name daemon' <<-'END'
 END
 starts screen '-name screen' <<-'END'
 	screen -dmS vm su - "$(id -un)" -c 'qemu-system-x86_64 -name screen'
+END
+starts tmux-new '-name new -drive file=a.qcow2' <<-'END'
+	tmux -L vms new-session -ds vm1 "qemu-system-x86_64 -name new -drive file=a.qcow2"
+END
+starts tmux-keys '-name keys -drive file=a.qcow2' <<-'END'
+	tmux new -d -s vm1 \; set -g status off
+	tmux send-keys -t vm1 "qemu-system-x86_64 -name keys" " -drive file=a.qcow2" C-m
+END
+starts tmux-several '-name several' <<-'END'
+	tmux new-session -d -c / -e A=several \; send-keys 'qemu-system-x86_64 -name several' Enter \; attach
+END
+starts stuff '-name stuff -drive file=a.qcow2' <<-'END'
+	screen -dmS vm1
+	screen -S vm1 -p 0 -X stuff "qemu-system-x86_64 -name stuff -drive file=a.qcow2\n"
 END
 starts bounds '-m 1048576 -smp 60' <<-'END'
 	qemu-system-x86_64 -m "$(ulimit -v)" -smp "$(ulimit -t)"
@@ -240,5 +264,7 @@ printf '#!/bin/sh\nBR=$(ip -o route get 1.1.1.1)\nqemu-system-x86_64 -name vm -m
 assert_eq "$(record "$DIR/asks.sh" | head -n 5 | paste -sd' ')" 'vmferry-note asked ip  -o route get 1.1.1.1' "what has no answer"
 printf '#!/bin/sh\nif false; then qemu-system-x86_64 -name vm; fi\n' >"$DIR/none.sh"
 refused "$DIR/none.sh" 'started no QEMU'
+printf '#!/bin/sh\nip link show br0\necho no bridge >&2\nexit 1\n' >"$DIR/gives-up.sh"
+refused "$DIR/gives-up.sh" 'It had no answer from these: `ip link show br0`. Its last words were: "no bridge"'
 chmod go+w "$DIR/none.sh"
 refused "$DIR/none.sh" 'others than this user may write to it'
