@@ -46,14 +46,24 @@ static bool is_loopback(const char *host)
 	return !strcmp(host, "::1") || !strcmp(host, "[::1]") || !strcmp(host, "localhost");
 }
 
+static int say_port(struct judge *j, bool first, char *text)
+{
+	add(&j->out->ports, &j->out->port_count, first, text);
+	return 0;
+}
+
+int judge_say_monitor(struct judge *j, const char *text)
+{
+	return say_port(j, true, xstrdup(text));
+}
+
 /* host: "" is every address. */
 int judge_open_port(struct judge *j, const char *host, bool monitor)
 {
 	if (monitor && !is_loopback(host) && !j->trusted)
 		return judge_object(j, "a monitor that is reached through a network, and whoever does has the rights of QEMU's user");
-	add(&j->out->ports, &j->out->port_count, monitor,
-	    words_of(j, monitor ? "a monitor, which gives whoever reaches it the rights of QEMU's user" : "through a network"));
-	return 0;
+	return say_port(j, monitor,
+			words_of(j, monitor ? "a monitor, which gives whoever reaches it the rights of QEMU's user" : "through a network"));
 }
 
 /* ---- values ---- */
@@ -174,7 +184,7 @@ int judge_pair(struct judge *j, const char *key, const char *value)
 
 /* ---- options of properties ---- */
 
-static int judge_list(struct judge *j, const struct kv_list *l, size_t from)
+int judge_list(struct judge *j, const struct kv_list *l, size_t from)
 {
 	const char *first = strcmp(j->option, "option-rom") ? "type" : "romfile";
 	size_t i;
@@ -282,113 +292,6 @@ static int judge_modules(struct judge *j)
 	return r;
 }
 
-/* ---- character devices, networks, displays ---- */
-
-/* Whether a monitor is, or can be, behind that character device. */
-static bool serves_monitor(const struct judge *j, const struct kv_list *chardev)
-{
-	const char *id = kv_get(chardev, "id", NULL);
-	struct qemu_opt opt;
-	size_t i = 1;
-	bool yes = kv_flag(chardev, "mux", false);
-
-	while (!yes && id && qemu_opt_next(j->line->argv, j->line->argc, &i, &opt)) {
-		static const char *const options[] = {"monitor", "qmp", "qmp-pretty", "gdb"};
-		struct args_monitor m;
-
-		if (args_monitor_of(&m, opt.name, opt.value)) {
-			yes = !strcmp(m.chardev, id);
-			free(m.chardev);
-		} else if (opt.value && judge_among(opt.name, options, ARRAY_LEN(options))) {
-			yes = !strcmp(opt.value + (strncmp(opt.value, "chardev:", 8) ? 0 : 8), id);
-		}
-	}
-	return yes;
-}
-
-static int judge_chardev(struct judge *j)
-{
-	struct props p;
-	bool local;
-	int r;
-
-	props_parse(&p, j->value);
-	local = kv_get(&p.l, "path", NULL) ||
-		!(kv_get(&p.l, "host", NULL) || kv_get(&p.l, "port", NULL) || kv_get(&p.l, "localport", NULL));
-	r = judge_list(j, &p.l, 0);
-	if (!r && !local)
-		r = judge_open_port(j, kv_get(&p.l, "host", NULL) ?: "", serves_monitor(j, &p.l));
-	props_fini(&p);
-	return r;
-}
-
-/* KIND:HOST:PORT,… */
-static int judge_socket(struct judge *j, const char *rest, bool monitor)
-{
-	size_t n = strcspn(rest, ",");
-	AUTO_FREE char *host = xstrndup(rest, n);
-	char *colon = strrchr(host, ':');
-	struct kv_list l;
-	int r;
-
-	if (colon)
-		*colon = '\0';
-	kv_parse(&l, rest);
-	r = judge_list(j, &l, 1);
-	kv_fini(&l);
-	return r ? r : judge_open_port(j, host, monitor);
-}
-
-/* What -serial, -monitor and their like take. */
-static int judge_compat(struct judge *j)
-{
-	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "gdb"};
-	static const char *const sockets[] = {"tcp", "telnet", "tn3270", "websocket", "udp"};
-	static const char *const harmless[] = {"null", "none", "stdio", "pty", "vc", "chardev", "msmouse", "wctablet", "ringbuf"};
-	bool mon = !strncmp(j->value, "mon:", 4), unix_socket;
-	const char *dev = j->value + (mon ? 4 : 0), *rest = dev + strcspn(dev, ":");
-	AUTO_FREE char *kind = xstrndup(dev, strcspn(dev, ":,"));
-	struct kv_list l;
-	int r;
-
-	rest += !!*rest;
-	if (judge_among(kind, sockets, ARRAY_LEN(sockets)))
-		return judge_socket(j, rest, mon || judge_among(j->option, monitors, ARRAY_LEN(monitors)));
-	if (judge_among(kind, harmless, ARRAY_LEN(harmless)))
-		return strchr(dev, '/') ? judge_object(j, NOT_HARMLESS) : 0;
-	unix_socket = !strcmp(kind, "unix");
-	if (!unix_socket && strcmp(kind, "file") && strcmp(kind, "pipe"))
-		return judge_name(j, dev, true);
-	if (!unix_socket)
-		return judge_name(j, rest, true);
-	kv_parse(&l, rest);
-	r = judge_list(j, &l, 0);
-	kv_fini(&l);
-	return r;
-}
-
-static int judge_display(struct judge *j)
-{
-	struct kv_list l;
-	const char *at;
-	bool open;
-	int r;
-
-	kv_parse(&l, j->value);
-	at = l.n && !l.v[0].key ? l.v[0].value : "";
-	if (!strcmp(j->option, "vnc")) {
-		bool is_unix = !strncmp(at, "unix:", 5);
-
-		open = !is_unix && strcmp(at, "none");
-		r = is_unix && !judge_is_known(j, at + 5) ? judge_object(j, NOT_HARMLESS) : judge_list(j, &l, 1);
-	} else {
-		open = (kv_get(&l, "port", NULL) || kv_get(&l, "tls-port", NULL)) && !kv_flag(&l, "unix", false);
-		r = judge_list(j, &l, 0);
-	}
-	kv_fini(&l);
-	return r || !open ? r : judge_open_port(j, "", false);
-}
-
 /* ---- the table ---- */
 
 static int judge_words(struct judge *j)
@@ -399,12 +302,6 @@ static int judge_words(struct judge *j)
 static int judge_tables(struct judge *j)
 {
 	return judge_file_keys(j, ":");
-}
-
-/* -s: -gdb tcp::1234 */
-static int judge_gdb(struct judge *j)
-{
-	return judge_open_port(j, "", true);
 }
 
 static const struct rule {
@@ -504,6 +401,8 @@ int line_judge(struct line_words *out, const struct args_result *line, bool trus
 		j.value = opt.value;
 		r = judge_option(&j);
 	}
+	if (!r)
+		r = judge_monitors(&j);
 	json_decref(j.named);
 	if (r)
 		line_words_fini(out);

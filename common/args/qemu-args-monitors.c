@@ -58,6 +58,8 @@ static int check(const struct rewrite *w, const struct item *it, const char *kin
 {
 	const char *way = way_in(w, it, kind, l);
 
+	if (way && w->o->at_rest)
+		return err_set(w->e, EINVAL, "-%s %s: %s", it->name, it->value, way);
 	return way ? err_set(w->e, EINVAL,
 			     "through -%s %s others could start the guest at the destination before it is handed over, as %s: "
 			     "start it with this monitor on a unix socket (unix:PATH,server=on,wait=off) or a TCP port of its own, or without it",
@@ -72,6 +74,16 @@ static int check_chardev(const struct rewrite *w, const struct item *it)
 	return kind ? check(w, it, kind, &it->p.l) : 0;
 }
 
+/* The one that a monitor is on. "serial0" and the like are what QEMU calls those of -serial, whose options do not say so. */
+static int check_called(const struct rewrite *w, const struct item *it, const char *id)
+{
+	const struct item *chardev = args_find(w, "chardev", "id", id);
+
+	if (!chardev && w->o->at_rest)
+		return err_set(w->e, EINVAL, "-%s %s: no -chardev says where that is", it->name, it->value);
+	return check_chardev(w, chardev);
+}
+
 /* What -monitor takes. */
 static int check_compat(const struct rewrite *w, const struct item *it)
 {
@@ -81,7 +93,7 @@ static int check_compat(const struct rewrite *w, const struct item *it)
 	int r;
 
 	if (!strcmp(kind, "chardev"))
-		return check_chardev(w, args_find(w, "chardev", "id", rest + !!*rest));
+		return check_called(w, it, rest + !!*rest);
 	kv_parse(&l, rest + !!*rest);
 	r = check(w, it, kind, &l);
 	kv_fini(&l);
@@ -94,13 +106,13 @@ static int check_named(const struct rewrite *w, const struct args_monitor *m, co
 	const struct item *chardev = args_find(w, "chardev", "id", m->chardev);
 	const char *kind = chardev ? kv_get(&chardev->p.l, "backend", "backend") : NULL;
 
-	if (m->ends && kind && !strcmp(kind, "socket") && !kv_get(&chardev->p.l, "path", NULL))
+	if (m->ends && !w->o->at_rest && kind && !strcmp(kind, "socket") && !kv_get(&chardev->p.l, "path", NULL))
 		return err_set(
 			w->e, EINVAL,
 			"the monitor -%s %s would be gone when the guest is at the destination: until then vmferry is its client, and "
 			"QEMU removes it when that leaves (close-action=delete); give it a unix socket, or leave that out",
 			it->name, it->value);
-	return check_chardev(w, chardev);
+	return check_called(w, it, m->chardev);
 }
 
 int args_check_monitors(const struct rewrite *w)

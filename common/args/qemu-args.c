@@ -15,6 +15,7 @@
  * An option that is not in the table is carried, and the plan says so. Before the walk -readconfig and -set are worked
  * into the line (qemu-args-expand.c), so that all else is in one form.
  */
+#include "qemu-args-monitors.h"
 #include "qemu-args-rules.h"
 #include "util.h"
 
@@ -573,6 +574,19 @@ int qemu_args_rewrite(struct args_result *out, char *const *argv, size_t argc, c
 		*out = result;
 	else
 		args_result_fini(&result);
+	return r;
+}
+
+int qemu_args_check_monitors(char *const *argv, size_t argc, struct err *e)
+{
+	const struct args_options o = {.at_rest = true};
+	struct rewrite w = {.o = &o, .e = e};
+	int r;
+
+	read_items(&w, argv, argc);
+	args_index(&w);
+	r = args_check_monitors(&w);
+	finish(&w);
 	return r;
 }
 

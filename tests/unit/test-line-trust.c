@@ -15,7 +15,8 @@ static const char here[] = "/srv/vm/a.qcow2";
 static int judge(struct line_words *w, const char *const *words, size_t count, bool trusted, struct err *e)
 {
 	const struct args_map map = {.from = "/there/a.raw", .to = here, .format = "raw"};
-	const struct args_options o = {.cwd = "/there", .disks = &map, .disk_count = 1, .socket_dir = "/srv/vm", .no_state = true};
+	const struct args_options o =
+		{.cwd = "/there", .disks = &map, .disk_count = 1, .socket_dir = "/srv/vm", .no_state = true, .at_rest = true};
 	struct args_result line;
 	size_t i;
 	int r = qemu_args_rewrite(&line, (char *const *)(uintptr_t)words, count, &o, e);
@@ -113,8 +114,9 @@ static const struct option {
 	{"-drive",
 	 "file=json:{\"driver\":\"qcow2\",,\"file\":{\"driver\":\"raw\",,\"offset\":512,,\"file\":{\"driver\":\"file\",,\"filename\":"
 	 "\"/there/a.raw\"}}}"},
-	{"-drive", "format=qcow2,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"raw\",,\"file\":{\"driver\":\"file\",,\"filename\":"
-		   "\"/there/a.raw\"}}}"},
+	{"-drive",
+	 "format=qcow2,file=json:{\"driver\":\"raw\",,\"file\":{\"driver\":\"throttle\",,\"file\":{\"driver\":\"file\",,\"filename\":"
+	 "\"/there/a.raw\"}}}"},
 	{"-blockdev", "driver=qcow2,node-name=q,file=nobody"},
 	{"-blockdev",
 	 "{\"driver\":\"qcow2\",\"node-name\":\"q\",\"file\":{\"driver\":\"raw\",\"offset\":512,\"file\":{\"driver\":\"file\",\"filename\":"
@@ -157,6 +159,21 @@ static const struct option {
 	/* monitors on a network */
 	{"-qmp", "tcp:0.0.0.0:4444,server=on,wait=off"},
 	{"-qmp", "tcp::4444,server,nowait"},
+	{"-qmp", "tcp:127.0.0.1:4444,host=0.0.0.0,server=on"},
+	{"-qmp", "tcp:127.0.0.1:4444,port=5555,server=on"},
+	{"-monitor", "tcp:127.0.0.1:4444,to=5555,server=on"},
+	{"-monitor", "udp:127.0.0.1:4444,localaddr=0.0.0.0"},
+	{"-serial", "tcp:127.0.0.1:4444,host=192.0.2.1"},
+	{"-serial", "unix:/srv/x,path=/there/a.raw,server=on"},
+	{"-qmp", "udp:127.0.0.1:4444"},
+	{"-qmp", "unix:/srv/x,abstract=on,server=on"},
+	{"-monitor", "/dev/ttyS0"},
+	{"-gdb", "udp:127.0.0.1:4444"},
+	{"-mon", "serial0"},
+	{"-monitor", "chardev:serial0"},
+	{"-chardev", "of-next-year,id=c,host=192.0.2.1"},
+	{"-chardev", "{\"id\":\"c\",\"backend\":{\"type\":\"udp\"}}"},
+	{"-vnc", "unix:/srv/vm/v,of-next-year=1"},
 	{"-monitor", "telnet:192.0.2.1:4444,server=on,wait=off"},
 	{"-monitor", "tcp:127.example.org:4444,server=on,wait=off"},
 	{"-qmp-pretty", "websocket:[::]:4444,server=on,wait=off"},
@@ -281,6 +298,38 @@ static void a_chardev_is_a_monitor_if_any_option_says_so(void **state)
 	}
 }
 
+static void a_monitor_is_in_nobodys_reach_by_another_way(void **state)
+{
+	static const char *const lines[][6] = {
+		{"-chardev", "socket,id=s,host=0.0.0.0,port=4444,server=on", "-chardev", "hub,id=h,chardevs.0=s", "-mon", "chardev=h"},
+		{"-chardev", "socket,id=s,host=127.0.0.1,port=4444,server=on", "-chardev", "hub,id=h,chardevs.0=s", "-mon", "chardev=h"},
+		{"-vnc", "0.0.0.0:5", "-monitor", "vc"},
+		{"-vnc", "0.0.0.0:5", "-serial", "mon:vc"},
+		{"-vnc", "0.0.0.0:5", "-chardev", "vc,id=v", "-mon", "v"},
+		{"-display", "vnc=0.0.0.0:5", "-chardev", "vc,id=v,mux=on"},
+		{"-spice", "port=5900", "-chardev", "spiceport,id=p,name=x", "-mon", "chardev=p"},
+		{"-spice", "port=5900", "-chardev", "spiceport,id=p,name=x", "-object", "monitor-hmp,id=m,chardev=p"},
+		{"-chardev", "udp,id=u,path=foo,host=127.0.0.1,port=1", "-mon", "u"},
+	};
+	struct line_words w;
+	struct err e;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(lines); i++) {
+		const char *words[7] = {"qemu-system-x86_64"};
+
+		for (n = 0; n < 6 && lines[i][n]; n++)
+			words[n + 1] = lines[i][n];
+		if (!judge(&w, words, n + 1, false, &e))
+			fail_msg("%s %s is taken", words[n - 1], words[n]);
+		assert_non_null(strstr(e.msg, "monitor"));
+		assert_int_equal(judge(&w, words, n + 1, true, &e), 0);
+		assert_true(w.port_count > 0);
+		line_words_fini(&w);
+	}
+}
+
 static void what_is_open_to_a_network_or_of_the_host_is_said(void **state)
 {
 	static const struct {
@@ -300,7 +349,13 @@ static void what_is_open_to_a_network_or_of_the_host_is_said(void **state)
 		{{"-netdev", "passt,id=n,noquiet,tcp-ports=2222"}, true, "2222"},
 		{{"-netdev", "socket,id=n,listen=:1234"}, true, "1234"},
 		{{"-netdev", "stream,id=n,server=on,addr.type=inet,addr.host=0.0.0.0,addr.port=1234"}, true, "1234"},
+		{{"-chardev", "udp,id=c,path=foo,host=192.0.2.1,port=1"}, true, "192.0.2.1"},
 		{{"-vnc", ":1"}, true, ":1"},
+		{{"-vnc", "unix:/srv/vm/a,vnc=0.0.0.0:5"}, true, "0.0.0.0:5"},
+		{{"-vnc", "none,vnc=0.0.0.0:5"}, true, "0.0.0.0:5"},
+		{{"-vnc", "unix:/srv/vm/a,websocket=0.0.0.0:5700"}, true, "5700"},
+		{{"-vnc", "unix:/srv/vm/a,websocket"}, true, "websocket"},
+		{{"-spice", "port=1,unix=on,addr=/srv/vm/s,tls-port=5901"}, true, "5901"},
 		{{"-display", "vnc=0.0.0.0:1"}, true, "0.0.0.0"},
 		{{"-spice", "port=5900,disable-ticketing=on"}, true, "5900"},
 		{{"-tpmdev", "passthrough,id=t"}, false, "passthrough"},
@@ -400,6 +455,12 @@ static const char *const usual_words[] =
 	 "file:/there/serial.log",
 	 "-serial",
 	 "null",
+	 "-serial",
+	 "mon:stdio",
+	 "-serial",
+	 "vc",
+	 "-serial",
+	 "unix:/there/s,server=on,wait=off,logfile=/there/s.log",
 	 "-parallel",
 	 "none",
 	 "-monitor",
@@ -433,7 +494,7 @@ static const char *const usual_words[] =
 	 "-vga",
 	 "std",
 	 "-vnc",
-	 "unix:/there/vnc",
+	 "unix:/there/vnc,share=ignore,password=off,lossy",
 	 "-audiodev",
 	 "id=audio1,driver=none",
 	 "-k",
@@ -475,6 +536,7 @@ int main(void)
 		cmocka_unit_test(an_image_stands_directly_above_a_file),
 		cmocka_unit_test(what_is_written_to_has_one_name),
 		cmocka_unit_test(a_chardev_is_a_monitor_if_any_option_says_so),
+		cmocka_unit_test(a_monitor_is_in_nobodys_reach_by_another_way),
 		cmocka_unit_test(what_is_open_to_a_network_or_of_the_host_is_said),
 		cmocka_unit_test(monitors_are_said_first),
 		cmocka_unit_test(what_every_guest_has_needs_no_word),
