@@ -6,6 +6,7 @@
 #include "log.h"
 #include "loop.h"
 #include "process.h"
+#include "process-sockets.h"
 #include "qmp.h"
 #include "unix-socket.h"
 #include "util.h"
@@ -418,7 +419,12 @@ static int undo_on(const json_t *lent, struct loop *l, struct err *e)
 		return 0;
 	}
 	if (!process_has_socket(pid, path))
-		return 0;
+		return !process_may_listen_at(pid, path)
+			       ? 0
+			       : err_set(e, EBUSY,
+					 "it cannot be told whether %s still leads to the monitor that was lent, which so stays: `vmferry recover` "
+					 "removes it",
+					 path);
 	if (wait_until_alone(pid, path))
 		return err_set(e, EBUSY, "another client is connected to the monitor %s, which so stays: `vmferry recover` removes it",
 			       path);

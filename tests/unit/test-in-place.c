@@ -9,6 +9,7 @@
 
 #include "../../agent-dst/parts/in-place.h"
 #include "process.h"
+#include "process-sockets.h"
 #include "unix-socket.h"
 #include "util.h"
 
@@ -189,7 +190,8 @@ static void whose_socket_it_is_can_be_told(void **state)
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_false(process_has_socket(getpid(), path));
-	assert_false(process_has_socket(other, path));
+	assert_true(process_may_listen_at(getpid(), path)); /* by that name, which is another's now */
+	assert_true(process_has_socket(other, path));
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
 	assert_true(process_has_socket(getpid(), path));
@@ -197,7 +199,40 @@ static void whose_socket_it_is_can_be_told(void **state)
 	close(ready[1]);
 	close(fd);
 	assert_false(process_has_socket(getpid(), path));
+	assert_false(process_may_listen_at(getpid(), path));
 	assert_false(unix_is_bound(aside));
+}
+
+/* Somebody else's, in a file that has gone: as one of a mount namespace of its own it has the name, and the name does not lead there. */
+static void a_name_that_leads_elsewhere_takes_none_away(void **state)
+{
+	int others = unix_listening(path), ready[2], fd;
+	char byte, *found;
+	pid_t other;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	other = fork();
+	if (!other) {
+		if (write(ready[1], "", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(others);
+	assert_int_equal(unlink(path), 0);
+	fd = unix_listening(path);
+	assert_true(process_has_socket(getpid(), path));
+	assert_false(process_has_socket(other, path));
+	found = process_socket_called(getpid(), strrchr(path, '/') + 1);
+	assert_string_equal(found, path);
+	free(found);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	close(ready[0]);
+	close(ready[1]);
+	close(fd);
+	unlink(path);
 }
 
 /* Somebody else's, whose name ends with a line about that socket. */
@@ -239,6 +274,9 @@ static void a_name_with_lines_in_it_is_not_believed(void **state)
 	assert_true(tcp >= 0);
 	assert_false(seems_to_have(getpid(), inode_of(tcp))); /* which has no line of its own */
 	assert_false(seems_to_have(getpid(), inode_of(its)));
+	fd = forger(inode_of(its), aside); /* our own is ours all the same */
+	assert_true(process_has_socket(getpid(), aside));
+	close(fd);
 	assert_true(process_has_socket(getpid(), aside));
 	/* by nobody's socket it may seem to be another's, and is never thought gone */
 	fd = forger(1, aside);
@@ -273,6 +311,7 @@ int main(void)
 		cmocka_unit_test_setup(who_has_ended_has_no_name, begin),
 		cmocka_unit_test_setup(a_pidfile_is_not_taken_from_who_lives, begin),
 		cmocka_unit_test_setup(whose_socket_it_is_can_be_told, begin),
+		cmocka_unit_test_setup(a_name_that_leads_elsewhere_takes_none_away, begin),
 		cmocka_unit_test_setup(a_name_with_lines_in_it_is_not_believed, begin),
 		cmocka_unit_test_setup(a_guest_that_has_gone_on_keeps_the_new_names, begin),
 	};
