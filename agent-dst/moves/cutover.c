@@ -148,13 +148,19 @@ static int end_qemu(struct attempt *a, struct err *e)
 	return r ? attempt_die(a, r) : 0;
 }
 
+/* Somebody has had it migrated away since, or shut down. */
+static bool has_gone_on(const struct transfer *t)
+{
+	return json_is_true(json_object_get(journal_last_note(t->a.journal, GONE_ON), "yes"));
+}
+
 /* What would start it here again gets its name. */
 static void settle(struct transfer *t)
 {
 	if (t->recipe->owner)
 		definition_settle(&t->definition);
 	else
-		startup_settle(&t->startup);
+		startup_settle(&t->startup, has_gone_on(t));
 }
 
 int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
@@ -371,11 +377,6 @@ static enum handoff_state what_was(const char *journal_path, enum handoff_state 
 	if (peer != HO_SRC_BEGUN || (was != HO_DST_ABORTED && was != HO_DST_BEGUN)) /* BEGUN: it took nothing more (cutover_not_noted) */
 		return HO_NONE;
 	return HO_DST_ABORTED;
-}
-
-static bool has_gone_on(const struct transfer *t)
-{
-	return json_is_true(json_object_get(journal_last_note(t->a.journal, GONE_ON), "yes"));
 }
 
 static void note_gone_on(struct transfer *t, bool goes)

@@ -104,7 +104,7 @@ int startup_draft(struct startup *s, struct err *e)
 	return s->plan ? draft(s, s->target, e) : 0;
 }
 
-/* An earlier life has let the guest run here, and it may have gone elsewhere since. What cannot be told counts as such. */
+/* An earlier life has let the guest run here, and it may have gone elsewhere since, by a move of ours. What cannot be told counts as such. */
 static bool may_have_left(const struct attempt *a)
 {
 	struct err ignored;
@@ -113,12 +113,12 @@ static bool may_have_left(const struct attempt *a)
 	return a->handoff.restarted && (arrived_has_left(a, &left, &ignored) || left);
 }
 
-void startup_settle(struct startup *s)
+void startup_settle(struct startup *s, bool went_on)
 {
 	if (s->settled || s->part.a->dead)
 		return;
 	monitors_give_back(s->target);
-	s->settled = afterwards_settle(s->part.a->journal, may_have_left(s->part.a));
+	s->settled = afterwards_settle(s->part.a->journal, went_on || may_have_left(s->part.a));
 }
 
 static int run_script(struct startup *s, const char *script, struct err *e)

@@ -208,8 +208,7 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 
 /* ---- who has gone ---- */
 
-/* The newest note of a guest. *gone: that it has gone, a new object; NULL: it has not. */
-static int read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
+int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
 {
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *path = NULL;
@@ -239,7 +238,7 @@ static int find_gone(const struct fleet_command *c, const char *guest, json_t **
 	*gone = NULL;
 	if (strchr(guest, '/'))
 		return 0;
-	r = read_gone(c, guest, gone, e);
+	r = fleet_read_gone(c, guest, gone, e);
 	if (r || !*gone)
 		return r;
 	r = guest_find(&g, guest, e);

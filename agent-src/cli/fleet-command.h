@@ -63,6 +63,8 @@ int fleet_find_running(struct fleet_command *c, struct err *e);
 bool fleet_find_off(struct fleet_command *c);
 /* NULL: the guest of that word runs. */
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
+/* The newest note of a guest. *gone: that it has gone, a new object; NULL: it has not. -errno: that cannot be told. */
+int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e);
 /* The rule is about where guests go. */
 bool fleet_rule_binds(const struct fleet_rule *rule);
 void fleet_add_guest(struct fleet_command *c, const char *name);

@@ -88,6 +88,27 @@ static char *call(const struct fleet_command *c, const struct guest *list, size_
 	return unique ? xstrdup(list[which].name) : xasprintf("%d", (int)list[which].pid);
 }
 
+/* One that has gone may have been started again here, from what is left of it: that is not passed over as its turn is over. */
+static void look_at_added(struct fleet_command *c, const struct guest *g)
+{
+	AUTO_FREE char *shown = text_shown(g->name);
+	json_t *gone;
+	struct err e;
+
+	if (fleet_read_gone(c, g->name, &gone, &e)) {
+		fprintf(stderr, "vmferry: whether guest %s, which runs here (process %d), has gone cannot be told: %s\n", shown, (int)g->pid,
+			e.msg);
+		c->incomplete = true;
+	} else if (gone) {
+		fprintf(stderr,
+			"vmferry: guest %s runs here (process %d), though it has gone to %s, where it may run, too: see which is to live, and end the "
+			"other, and what has started it\n",
+			shown, (int)g->pid, json_text(gone, "gone_to"));
+		c->incomplete = true;
+	}
+	json_decref(gone);
+}
+
 static void take_running(struct fleet_command *c, const struct guest *list, size_t count)
 {
 	const char *why;
@@ -102,6 +123,8 @@ static void take_running(struct fleet_command *c, const struct guest *list, size
 			fprintf(stderr, "%s is arriving here: it can go once it is here, by the same command\n", shown);
 			c->incomplete = true;
 		}
+		if (is_for_a_drain(&list[i]) && is_added(c, name, RUNS))
+			look_at_added(c, &list[i]);
 		if (!is_for_a_drain(&list[i]) || is_added(c, name, RUNS))
 			continue;
 		why = why_it_stays(c, list[i].name, pid);

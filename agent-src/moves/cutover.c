@@ -533,6 +533,11 @@ static int refuse_if_open_here(const struct transfer *t, struct err *e)
 		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
 
 		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
+		if (pid < 0)
+			return err_set(e, EBUSY,
+				       "whether its disk %s is open here cannot be told: the guest may have been started again. Nothing is changed; "
+				       "see that this host can read that file, then recover again",
+				       json_string_value(path));
 		if (pid)
 			return err_set(e, EBUSY,
 				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
@@ -605,20 +610,24 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 /* ---- an earlier life ---- */
 
-enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_UNKNOWN, DISK_NEVER_TOLD /* when it was handed over, either */ };
+enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_OLDER, DISK_ABSENT, DISK_UNKNOWN, DISK_NEVER_TOLD /* when it was handed over, either */ };
 
-/* Of a regular file an older time is no sign: a power failure took that of the last write with it. */
+/* Of a regular file an older time is no sign: a power failure took that of the last write with it. What a device counts begins anew with its host. */
 static enum disk_since disk_since(const struct transfer *t, const char *path)
 {
 	AUTO_FREE char *at = aside_path(&t->aside, path);
 	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
 	json_int_t now = image_write_stamp(at);
+	bool rebooted = !is_this_boot(json_text(journal_begin(t->a.journal), "boot_id"));
+	struct stat st;
 
+	if (stat(at, &st))
+		return errno == ENOENT || errno == ENOTDIR ? DISK_ABSENT : DISK_UNKNOWN;
 	if (!then)
 		return DISK_NEVER_TOLD;
-	if (!now)
+	if (!now || (S_ISBLK(st.st_mode) && (rebooted || now < then)))
 		return DISK_UNKNOWN;
-	return now > then ? DISK_WRITTEN : now < then ? DISK_UNKNOWN : DISK_AS_LEFT;
+	return now > then ? DISK_WRITTEN : now < then ? DISK_OLDER : DISK_AS_LEFT;
 }
 
 /* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
@@ -630,14 +639,24 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 
 	if (refuse_if_open_here(t, e))
 		return -e->code;
-	json_array_foreach(t->src.disk_paths, i, path)
-		if (disk_since(t, json_string_value(path)) == DISK_WRITTEN)
+	json_array_foreach(t->src.disk_paths, i, path) {
+		enum disk_since since = disk_since(t, json_string_value(path));
+
+		if (since == DISK_WRITTEN)
 			return err_set(
 				e, EBUSY,
 				"its disk %s has been written here since the guest was handed over: it may have been started again. "
 				"Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
 				"destination's; otherwise move this disk away first",
 				json_string_value(path));
+		if (since == DISK_UNKNOWN && !t->a.handoff.qemu_alive)
+			return err_set(
+				e, EBUSY,
+				"nobody can tell whether its disk %s has been written here since the guest was handed over, and its QEMU has "
+				"ended: it may have been started again. Nothing is changed. If it was not, give this disk another name, and recover "
+				"again; if the one here is to live, end the one at the destination, then recover with --peer-is-fenced",
+				json_string_value(path));
+	}
 	return 0;
 }
 

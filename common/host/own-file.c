@@ -144,7 +144,7 @@ static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t
 
 static int refuse_used(const char *path, pid_t pid, struct err *e)
 {
-	AUTO_FREE char *who = pid ? xasprintf("process %d", (int)pid) : xstrdup("a process that cannot be seen from here");
+	AUTO_FREE char *who = pid > 0 ? xasprintf("process %d", (int)pid) : xstrdup("a process that cannot be seen from here");
 
 	err_set(e, EBUSY, "%s is open in %s, and is left to it; delete it when nobody needs it", path, who);
 	return 1;

@@ -360,11 +360,12 @@ static bool has_open(pid_t pid, const struct stat *file, bool for_writing)
 
 	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
 	d = opendir(dir);
-	while (d && !yes && (x = readdir(d)))
+	if (!d) /* it has ended, or is another's; else we have run out of something, and nobody can tell */
+		return errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM;
+	while (!yes && (x = readdir(d)))
 		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == file->st_dev && st.st_ino == file->st_ino &&
 		      (!for_writing || is_for_writing(pid, x->d_name));
-	if (d)
-		closedir(d);
+	closedir(d);
 	return yes;
 }
 
@@ -403,11 +404,16 @@ static bool opened(pid_t pid, const struct stat *file)
 static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *path, pid_t but)
 {
 	DIR *d = opendir("/proc");
+	bool told = d != NULL;
 	struct dirent *x;
 	struct stat st;
 	pid_t found = 0;
 
-	while (d && !found && !stat(path, &st) && (x = readdir(d))) {
+	if (stat(path, &st)) {
+		told = told && (errno == ENOENT || errno == ENOTDIR);
+		found = -1;
+	}
+	while (d && !found && (x = readdir(d))) {
 		pid_t pid = (pid_t)atoi(x->d_name);
 
 		if (pid > 0 && pid != getpid() && pid != but && is(pid, &st))
@@ -415,7 +421,7 @@ static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *pa
 	}
 	if (d)
 		closedir(d);
-	return found;
+	return told && found < 0 ? 0 : told ? found : -1;
 }
 
 pid_t process_that_opened(const char *path, pid_t but)

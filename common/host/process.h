@@ -53,7 +53,7 @@ struct process_output {
  * signals. -ETIMEDOUT: it was killed after timeout_ms, with all of its process group. Blocks the calling thread.
  */
 int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
-/* A process (not ourselves, and not but) that has this file open; 0: none that we may see. */
+/* A process (not ourselves, and not but) that has this file open; 0: none that we may see, or there is no such file; -1: that cannot be told. */
 pid_t process_that_opened(const char *path, pid_t but);
 bool process_has_open(pid_t pid, const char *path);
 /*
@@ -61,7 +61,7 @@ bool process_has_open(pid_t pid, const char *path);
  * a device wants to), or it is another's and has it open for writing. Whoever reads a file that everybody may read does no such thing.
  */
 bool process_may_run_from(pid_t pid, const char *path);
-/* Such a process (not ourselves, and not but); 0: none that we may see. */
+/* Such a process (not ourselves, and not but); 0 and -1: as above. */
 pid_t process_that_may_run_from(const char *path, pid_t but);
 /* Whether it can be told what it has open. */
 bool process_shows_files(pid_t pid);

@@ -76,10 +76,10 @@ static void note_arrival(bool left)
 	json_decref(gone);
 }
 
-static bool unit_is_written(bool restarted)
+static bool unit_is_written(bool restarted, bool went_on)
 {
 	attempt.handoff.restarted = restarted;
-	startup_settle(&s); /* which systemd the machine has does not matter: the file comes first */
+	startup_settle(&s, went_on); /* which systemd the machine has does not matter: the file comes first */
 	assert_non_null(json_text(s.settled, "start_script"));
 	return !access(unit_file, F_OK);
 }
@@ -88,21 +88,29 @@ static void guest_that_stayed_gets_its_unit_in_a_later_life(void **state)
 {
 	(void)state;
 	note_arrival(false);
-	assert_true(unit_is_written(true));
+	assert_true(unit_is_written(true, false));
 }
 
 static void guest_that_came_in_this_life_gets_its_unit(void **state)
 {
 	(void)state;
 	note_arrival(false);
-	assert_true(unit_is_written(false));
+	assert_true(unit_is_written(false, false));
 }
 
 static void unit_of_a_guest_that_has_left_is_not_enabled(void **state)
 {
 	(void)state;
 	note_arrival(true);
-	assert_false(unit_is_written(true));
+	assert_false(unit_is_written(true, false));
+	assert_non_null(strstr(json_text(s.settled, "after_error"), "may have left"));
+}
+
+static void nor_of_one_that_somebody_migrates_away(void **state)
+{
+	(void)state;
+	note_arrival(false);
+	assert_false(unit_is_written(false, true));
 	assert_non_null(strstr(json_text(s.settled, "after_error"), "may have left"));
 }
 
@@ -115,7 +123,7 @@ static void unit_is_not_enabled_if_it_cannot_be_told(void **state)
 	(void)state;
 	note_arrival(false);
 	assert_false(mkdir(guests, 0700) || mkdir(where, 0700));
-	assert_false(unit_is_written(true));
+	assert_false(unit_is_written(true, false));
 }
 
 int main(void)
@@ -124,6 +132,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(guest_that_stayed_gets_its_unit_in_a_later_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_came_in_this_life_gets_its_unit, setup, teardown),
 		cmocka_unit_test_setup_teardown(unit_of_a_guest_that_has_left_is_not_enabled, setup, teardown),
+		cmocka_unit_test_setup_teardown(nor_of_one_that_somebody_migrates_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(unit_is_not_enabled_if_it_cannot_be_told, setup, teardown),
 	};
 
