@@ -2,6 +2,7 @@
 #include "import-bundle-private.h"
 #include "identity.h"
 #include "machine-type.h"
+#include "memory-file.h"
 #include "place.h"
 #include "qemu-args-words.h"
 #include "qemu-opts.h"

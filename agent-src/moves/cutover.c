@@ -534,10 +534,11 @@ static int refuse_if_open_here(const struct transfer *t, struct err *e)
 
 		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
 		if (pid < 0)
-			return err_set(e, EBUSY,
-				       "whether its disk %s is open here cannot be told: the guest may have been started again. Nothing is changed; "
-				       "see that this host can read that file, then recover again",
-				       json_string_value(path));
+			return err_set(
+				e, EBUSY,
+				"whether its disk %s is open here cannot be told: the guest may have been started again. Nothing is changed; "
+				"see that this host can read that file, then recover again",
+				json_string_value(path));
 		if (pid)
 			return err_set(e, EBUSY,
 				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
@@ -610,7 +611,14 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 /* ---- an earlier life ---- */
 
-enum disk_since { DISK_AS_LEFT, DISK_WRITTEN, DISK_OLDER, DISK_ABSENT, DISK_UNKNOWN, DISK_NEVER_TOLD /* when it was handed over, either */ };
+enum disk_since {
+	DISK_AS_LEFT,
+	DISK_WRITTEN,
+	DISK_OLDER,
+	DISK_ABSENT,
+	DISK_UNKNOWN,
+	DISK_NEVER_TOLD /* when it was handed over, either */
+};
 
 /* Of a regular file an older time is no sign: a power failure took that of the last write with it. What a device counts begins anew with its host. */
 static enum disk_since disk_since(const struct transfer *t, const char *path)
