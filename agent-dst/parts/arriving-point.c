@@ -8,6 +8,7 @@
 #include "log.h"
 #include "merge.h"
 #include "messages.h"
+#include "points-state.h"
 #include "primary-note.h"
 #include "taken-over.h"
 #include "util.h"
@@ -342,8 +343,9 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	if (json_object_get(a->target->description, "tpm")) /* no directory of its own: POINT brings what it keeps */
 		json_object_set_new(accept, "tpm", json_pack("{s:s}", "dir", a->store.dir));
 	json_object_set_new(accept, "replica",
-			    json_pack("{s:I,s:I,s:I,s:s,s:O*}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
-				      (json_int_t)a->store.count, "dir", a->store.dir, "would_start", a->would_start));
+			    json_pack("{s:I,s:I,s:I,s:s,s:O*,s:o}", "number", (json_int_t)a->number, "from", (json_int_t)a->from, "points",
+				      (json_int_t)a->store.count, "dir", a->store.dir, "would_start", a->would_start, "warnings",
+				      a->store.replica ? points_warnings(&a->store) : json_array()));
 	return 0;
 }
 
@@ -390,9 +392,12 @@ static int plan_again(struct arriving_point *a, struct err *e)
 static int mend(struct arriving_point *a, struct err *e)
 {
 	struct err why;
+	bool failed = points_mend(&a->store, &why);
 
-	if (points_mend(&a->store, &why))
+	if (failed)
 		log_error("%s", why.msg);
+	if (failed && a->store.replica)
+		points_note_kept(&a->store, why.msg, &(struct err){0});
 	return plan_again(a, e);
 }
 
@@ -544,16 +549,13 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 void arriving_point_prune(struct arriving_point *a)
 {
 	AUTO_FREE char *dir = a->made ? xstrdup(a->store.dir) : NULL;
-	struct keep_rule k;
-	unsigned dropped;
 	struct err e;
 	int lock;
 
 	if (!dir || points_lock(dir, &lock, &e))
 		return;
 	points_close(&a->store);
-	if (points_read(&a->store, dir, &e) || points_mend(&a->store, &e) ||
-	    keep_rule_parse(json_text(a->store.replica, "keep") ?: "", &k, &e) || points_prune(&a->store, &k, &dropped, &e))
+	if (points_read(&a->store, dir, &e) || points_tidy(&a->store, &e))
 		log_error("no point of %s is dropped this time: %s", dir, e.msg);
 	close(lock);
 }

@@ -197,6 +197,7 @@ void replica_conf_fini(struct replica_conf *c)
 	defaults_fini(&c->words);
 	json_decref(c->sync.disks);
 	json_decref(c->sync.would_start);
+	json_decref(c->sync.warnings);
 	json_decref(c->sync.result);
 	free(c->state_dir);
 	free(c->runtime_dir);

@@ -78,18 +78,44 @@ static enum health of_start(const json_t *row, json_t *why)
 	return is;
 }
 
-void replica_health(json_t *row)
+static enum health of_points(const json_t *row, json_t *why)
 {
-	static enum health (*const asked[])(const json_t *, json_t *) = {of_lag, of_attempt, of_freeze, of_start};
+	enum health is = NORMAL;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(row, "warnings"), i, one)
+		is = add(why, WARNING, xstrdup(json_string_value(one) ?: "?"));
+	return is;
+}
+
+typedef enum health (*asked_fn)(const json_t *row, json_t *why);
+
+static void judge(json_t *row, const asked_fn *asked, size_t count)
+{
 	json_t *why = json_array();
 	enum health worst = NORMAL;
 	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(asked); i++) {
+	for (i = 0; i < count; i++) {
 		enum health is = asked[i](row, why);
 
 		worst = MAX(worst, is);
 	}
 	json_object_set_new(row, "health", json_string(words[worst]));
 	json_object_set_new(row, "health_why", why);
+}
+
+void replica_health(json_t *row)
+{
+	static const asked_fn asked[] = {of_lag, of_attempt, of_freeze, of_start, of_points};
+
+	judge(row, asked, ARRAY_LEN(asked));
+}
+
+void replica_health_here(json_t *row)
+{
+	static const asked_fn asked[] = {of_points};
+
+	judge(row, asked, ARRAY_LEN(asked));
 }

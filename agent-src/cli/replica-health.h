@@ -8,10 +8,12 @@
 #include <jansson.h>
 
 /*
- * row: what the primary knows (replica-show.h): every_s, lag_s, point, replaced, exit_code, reason, freezes, frozen, paused, would_start. Sets "health" to
- * "normal", "warning" (lag over 2 × every, the last attempt failed, not frozen as was asked for, it would not start there) or "critical" (lag over 12 ×
+ * row: what the primary knows (replica-show.h): every_s, lag_s, point, replaced, exit_code, reason, freezes, frozen, paused, would_start, warnings. Sets "health" to
+ * "normal", "warning" (lag over 2 × every, the last attempt failed, not frozen as was asked for, it would not start there, there are warnings) or "critical" (lag over 12 ×
  * every, no point yet, replaced), and "health_why" to an array of sentences, empty where it is normal.
  */
 void replica_health(json_t *row);
+/* row: of points that are here: "health" and "health_why" by its warnings (points-state.h), which is all that can be told here. */
+void replica_health_here(json_t *row);
 
 #endif

@@ -8,9 +8,11 @@
 #include "fault.h"
 #include "json-text.h"
 #include "log.h"
+#include "merge.h"
 #include "moment.h"
 #include "own-file.h"
 #include "points.h"
+#include "points-state.h"
 #include "primary-note.h"
 #include "process.h"
 #include "program-run.h"
@@ -91,10 +93,12 @@ char *run_overlay(const struct run *r, size_t i)
 static int make_overlay(const struct run *r, size_t i, struct err *e)
 {
 	const json_t *d = point_disk(r->point, i);
+	AUTO_FREE char *size = xasprintf("%lld", (long long)json_integer_value(json_object_get(d, "bytes")));
 	AUTO_FREE char *path = run_overlay(r, i), *below = xasprintf("../points/%s/%s", r->point->slot, json_text(d, "file"));
 	char *argv[] = {(char *)"qemu-img",
 			(char *)"create",
 			(char *)"-q",
+			(char *)"-u", /* what is below is a chain, of which all would be opened to ask for its size */
 			(char *)"-f",
 			(char *)"qcow2",
 			(char *)"-F",
@@ -102,8 +106,9 @@ static int make_overlay(const struct run *r, size_t i, struct err *e)
 			(char *)"-b",
 			below,
 			path,
+			size,
 			NULL};
-	const struct program_run run = {.argv = argv};
+	const struct program_run run = {.argv = argv, .how = PROGRAM_MANY_FILES};
 	int status, k = program_run(&run, &status, e);
 
 	return k ? err_prefix(e, "a run from a point needs qemu-img (Debian: qemu-utils)")
@@ -457,8 +462,18 @@ int replica_test(struct replica_conf *c, const char *guest)
 	return k ? replica_say(&e) : 0;
 }
 
+/* What was kept for a trial, or beyond all measure, goes. */
+static void tidy(const char *dir)
+{
+	struct err e;
+
+	if (dir && points_tidy_at(dir, &e))
+		fprintf(stderr, "vmferry: points that need not stay cannot be dropped: %s\n", e.msg);
+}
+
 int replica_test_end(struct replica_conf *c, const char *guest)
 {
+	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
 	struct run r;
 	struct err e;
 	int k = run_begin(&r, c, guest, "test", &e);
@@ -470,6 +485,8 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 	if (!k)
 		printf("the trial of guest %s is over, and what it has written is gone\n", guest);
 	run_fini(&r);
+	if (!k)
+		tidy(dir);
 	return k ? replica_say(&e) : 0;
 }
 
@@ -508,6 +525,18 @@ static void note_whereabouts(const struct run *r, const struct replica_conf *c)
 	json_decref(entry);
 }
 
+/* A guest that is waited for does not wait for that as long as its chain of images is short. */
+static void tidy_many(const struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	struct points p = {.dir = NULL};
+	struct err ignored;
+
+	if (dir && !points_read(&p, dir, &ignored) && points_are_many(&p))
+		tidy(dir);
+	points_close(&p);
+}
+
 int replica_failover(struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *exe = NULL;
@@ -523,6 +552,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 			guest);
 		return EXIT_REFUSED;
 	}
+	tidy_many(c, guest);
 	k = run_begin(&r, c, guest, "run", &e);
 	k = k ?: replica_check_absent(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
 	raised = !k;

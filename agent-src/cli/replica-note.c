@@ -83,6 +83,8 @@ static void note_state(const struct replica_sync *s, json_t *state, int code, js
 		json_object_set(state, "would_start", s->would_start);
 		json_object_set_new(state, "planned_at", json_integer(now));
 	}
+	if (s->warnings)
+		json_object_set(state, "warnings", s->warnings);
 	add_to(state, "bytes_total", whole_number(s->result, "bytes_wire"));
 	if (s->durable)
 		note_success(s, state);

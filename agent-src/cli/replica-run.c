@@ -39,8 +39,12 @@ static void hear_signals(void)
 {
 	const struct sigaction act = {.sa_handler = on_signal};
 
+	struct sigaction was;
+
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
+	if (!sigaction(SIGHUP, NULL, &was) && was.sa_handler != SIG_IGN) /* a terminal that goes; but for nohup(1) */
+		sigaction(SIGHUP, &act, NULL);
 }
 
 static double now_s(void)

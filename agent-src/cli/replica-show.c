@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "moment.h"
 #include "points.h"
+#include "points-state.h"
 #include "replica-health.h"
 #include "replica-note.h"
 #include "report.h"
@@ -71,6 +72,11 @@ static json_t *store_json(const char *guest, const char *dir)
 			json_array_append_new(damaged, json_pack("{s:s,s:s}", "slot", p.damaged[i].slot, "why", p.damaged[i].why));
 		if (p.damaged_count)
 			json_object_set(out, "damaged", damaged);
+		json_object_set_new(out, "trial", json_boolean(points_are_tried(&p)));
+		if (json_object_get(p.replica, "test"))
+			json_object_set(out, "test", json_object_get(p.replica, "test"));
+		json_object_set_new(out, "warnings", points_warnings(&p));
+		replica_health_here(out);
 		if (points_are_over(&p)) /* the guest has stayed here */
 			json_object_set_new(out, "over", json_true());
 		else if (points_are_vacant(&p))
@@ -150,6 +156,7 @@ static void print_primary(const json_t *o)
 static void print_store(const json_t *o, bool points)
 {
 	const json_t *list = json_object_get(o, "points");
+	bool calm = !strcmp(json_text(o, "health") ?: "normal", "normal");
 	json_t *one;
 	char at[MOMENT_TEXT];
 	size_t i;
@@ -163,11 +170,10 @@ static void print_store(const json_t *o, bool points)
 		       json_text(o, "dir"));
 		return;
 	}
-	printf("%s: replica, in %s, of %s: %zu points\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
-	       json_array_size(list));
+	printf("%s: replica, in %s, of %s: %zu points%s%s\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
+	       json_array_size(list), calm ? "" : ": ", calm ? "" : json_text(o, "health"));
+	print_why(o);
 	print_would_start(o, "here");
-	json_array_foreach(json_object_get(o, "damaged"), i, one)
-		printf("  damaged, so no point can be dropped beside it: %s\n", json_text(one, "why") ?: "?");
 	json_array_foreach(list, i, one)
 		if (points || i + 1 == json_array_size(list))
 			printf("  point %lld of %s\n", (long long)json_integer_value(json_object_get(one, "number")),

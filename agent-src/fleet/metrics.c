@@ -193,6 +193,24 @@ static void print_would_start(FILE *to, const json_t *replicas)
 	}
 }
 
+static void print_trial(FILE *to, const json_t *replicas)
+{
+	json_t *row;
+	size_t i;
+
+	print_head(to, "vmferry_replica_trial", "gauge", NULL,
+		   "Whether there is a trial of the guest, so that no point is dropped: 1 or 0.");
+	json_array_foreach((json_t *)(uintptr_t)replicas, i, row) {
+		const json_t *trial = json_object_get(row, "trial");
+
+		if (!trial)
+			continue;
+		fputs("vmferry_replica_trial", to);
+		print_replica_labels(to, row, NULL);
+		fprintf(to, " %d\n", json_is_true(trial));
+	}
+}
+
 static void print_replicas(FILE *to, const json_t *replicas)
 {
 	size_t i;
@@ -201,6 +219,7 @@ static void print_replicas(FILE *to, const json_t *replicas)
 		print_replica_family(to, &of_replicas[i], replicas);
 	print_health(to, replicas);
 	print_would_start(to, replicas);
+	print_trial(to, replicas);
 }
 
 void metrics_print(FILE *to, const json_t *totals, const json_t *jobs, const json_t *replicas)

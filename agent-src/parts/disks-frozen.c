@@ -99,13 +99,30 @@ static void take_plan(struct disks *ds, json_t *would_start)
 		report_notice(ds->src->report, "the guest would not start there as things are: %s", json_string_value(why) ?: "?");
 }
 
+/* The points that are there may be in need of somebody. */
+static void take_warnings(struct disks *ds, json_t *warnings)
+{
+	struct replica_sync *sync = ds->since.sync;
+	json_t *one;
+	size_t i;
+
+	if (!json_is_array(warnings))
+		return;
+	json_decref(sync->warnings);
+	sync->warnings = json_incref(warnings);
+	json_array_foreach(warnings, i, one)
+		report_notice(ds->src->report, "where its replica is: %s", json_string_value(one) ?: "?");
+}
+
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	int r = disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e);
 
-	if (!r)
+	if (!r) {
 		take_plan(ds, json_object_get(json_object_get(accept, "replica"), "would_start"));
+		take_warnings(ds, json_object_get(json_object_get(accept, "replica"), "warnings"));
+	}
 	return r;
 }
 

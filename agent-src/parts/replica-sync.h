@@ -20,6 +20,7 @@ struct replica_sync {
 
 	/* the result */
 	json_t *would_start;	/* what the host answered: ACCEPT; NULL: it was not asked, or does not know; a new reference */
+	json_t *warnings;	/* of its points, likewise: sentences */
 	json_t *result;		/* the event, likewise; NULL: it has not come to that */
 	json_t *disks;		/* paths of the guest's, a new array; NULL: it has not come to that */
 	bool replaced;		/* the guest was taken over there, in a higher term */

@@ -168,13 +168,14 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 		return err_sys(e, errno, "cannot open /dev/null");
 	if (program_pipe(&report_r, &report_w, e) || program_pipe(&gate_r, &gate_w, e))
 		return -e->code;
-	q.pid = program_start(&(struct program){.file = scope ? scope[0] : exe,
-						.argv = words,
-						.env = full_env,
-						.fd = {null_fd, log_fd, log_fd},
-						.gate = gate_r,
-						.report = report_w,
-						.how = PROGRAM_OWN_SESSION | PROGRAM_AT_ROOT | (helper ? PROGRAM_DIES_WITH_US : 0)});
+	q.pid = program_start(
+		&(struct program){.file = scope ? scope[0] : exe,
+				  .argv = words,
+				  .env = full_env,
+				  .fd = {null_fd, log_fd, log_fd},
+				  .gate = gate_r,
+				  .report = report_w,
+				  .how = PROGRAM_OWN_SESSION | PROGRAM_AT_ROOT | PROGRAM_MANY_FILES | (helper ? PROGRAM_DIES_WITH_US : 0)});
 	if (q.pid < 0)
 		return err_sys(e, -q.pid, "cannot start a process for QEMU");
 	close(report_w);

@@ -110,11 +110,20 @@ static void die_with(const struct program *p, pid_t parent)
 		_exit(127);
 }
 
+static void take_limit(const struct program *p)
+{
+	struct rlimit files = users_files;
+
+	if (p->how & PROGRAM_MANY_FILES && !getrlimit(RLIMIT_NOFILE, &files))
+		files.rlim_cur = files.rlim_max;
+	if (files.rlim_max && setrlimit(RLIMIT_NOFILE, &files) < 0)
+		die(p, "setrlimit");
+}
+
 static _Noreturn void become(struct program *p, pid_t parent)
 {
 	take_descriptors(p);
-	if (users_files.rlim_max && setrlimit(RLIMIT_NOFILE, &users_files) < 0)
-		die(p, "setrlimit");
+	take_limit(p);
 	if (p->gate >= 0)
 		wait_at(p->gate);
 	default_signals();

@@ -22,6 +22,7 @@ enum program_how {
 	PROGRAM_AT_ROOT = 1 << 2,	    /* its directory is / */
 	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* what comes from there, but Ctrl-C, is ignored */
 	PROGRAM_INHERITS = 1 << 5,     /* what we have open from PROGRAM_INHERITED on, unless it is closed by exec(2); without a launcher */
+	PROGRAM_MANY_FILES = 1 << 6,   /* it may open as many as the hard limit says: a chain of images may be long */
 	PROGRAM_DIES_WITH_US = 1 << 3, /* it is killed when the thread that started it has ended, or the agent that has the launcher */
 };
 

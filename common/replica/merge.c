@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "image-lock.h"
 #include "json-text.h"
+#include "points-state.h"
 #include "program-run.h"
 #include "util.h"
 
@@ -35,7 +36,10 @@ static void note_words(void *ctx, const char *text, size_t n)
 static int run_qemu_img(char *const *argv, struct err *e)
 {
 	struct said said = {.n = 0};
-	const struct program_run run = {.argv = argv, .error = note_words, .error_ctx = &said, .how = PROGRAM_DIES_WITH_US};
+	const struct program_run run = {.argv = argv,
+					.error = note_words,
+					.error_ctx = &said,
+					.how = PROGRAM_DIES_WITH_US | PROGRAM_MANY_FILES};
 	int status, r = program_run(&run, &status, e);
 
 	if (r)
@@ -208,7 +212,7 @@ static bool has_overlays(const struct points *p)
 {
 	AUTO_FREE char *run = xasprintf("%s/run", p->dir);
 
-	return json_object_get(p->replica, "run") || json_object_get(p->replica, "test") || !access(run, F_OK);
+	return json_object_get(p->replica, "run") || points_are_tried(p) || !access(run, F_OK);
 }
 
 int points_mend(struct points *p, struct err *e)
@@ -289,4 +293,31 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 	}
 	*dropped = (unsigned)gone;
 	return r ?: kept;
+}
+
+int points_tidy(struct points *p, struct err *e)
+{
+	struct keep_rule k;
+	unsigned dropped;
+	struct err ignored;
+	int r = points_mend(p, e) ?: keep_rule_parse(json_text(p->replica, "keep") ?: "", &k, e) ?: points_prune(p, &k, &dropped, e);
+
+	if (p->replica)
+		points_note_kept(p, r ? e->msg : NULL, &ignored);
+	return r;
+}
+
+int points_tidy_at(const char *dir, struct err *e)
+{
+	struct points p = {.dir = NULL};
+	int session, lock = -1, r = points_session_now(dir, &session, e);
+
+	if (r)
+		return r == -EBUSY ? 0 : r;
+	r = points_lock(dir, &lock, e) ?: points_read(&p, dir, e) ?: points_tidy(&p, e);
+	points_close(&p);
+	if (lock >= 0)
+		close(lock);
+	close(session);
+	return r;
 }

@@ -17,5 +17,9 @@ int points_mend(struct points *p, struct err *e);
 int points_drop(struct points *p, size_t index, struct err *e);
 /* Drops what does not stay; -EBADMSG: but for what is beside a damaged one. Nothing while a guest runs, or is tried, from one of the points. *dropped: how many were. */
 int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped, struct err *e);
+/* Mends, and drops what does not stay as replica.json says; that it could not is noted there (points-state.h). */
+int points_tidy(struct points *p, struct err *e);
+/* The same, without locks. Nothing while a point is made: who makes it does that, too. */
+int points_tidy_at(const char *dir, struct err *e);
 
 #endif

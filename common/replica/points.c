@@ -198,6 +198,11 @@ int points_session(const char *dir, int *fd, struct err *e)
 	return lock_session(dir, SESSION_MS, fd, e);
 }
 
+int points_session_now(const char *dir, int *fd, struct err *e)
+{
+	return lock_session(dir, 0, fd, e);
+}
+
 static bool is_plain(const char *name)
 {
 	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) < 64;
@@ -606,7 +611,7 @@ static int remove_points(struct points *p, struct err *e)
 
 static int retire_as(struct points *p, const char *what, struct err *e)
 {
-	static const char *const gone[] = {"run", "test", "keep"};
+	static const char *const gone[] = {"run", "test", "keep", "not_dropped"};
 	int r = remove_points(p, e);
 	size_t i;
 

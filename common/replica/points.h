@@ -57,6 +57,8 @@ int points_lock(const char *dir, int *fd, struct err *e);
 int points_lock_now(const char *dir, int *fd, struct err *e);
 /* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not stay. */
 int points_session(const char *dir, int *fd, struct err *e);
+/* The same without a wait. */
+int points_session_now(const char *dir, int *fd, struct err *e);
 /* Malloc'ed: where this host keeps the points of that guest, as STATE_DIR/replicas/NAME.json says; NULL: nowhere. */
 char *points_noted(const char *state_dir, const char *guest);
 /* -ENOENT: there is none. points_close() in any case. Where points cannot be read p->replica may be there all the same. */

@@ -62,7 +62,7 @@ static void test_values(void **state)
 	"{\"guest\": \"v\\\"1\", \"role\": \"primary\", \"to\": \"root@b\", \"lag_s\": 61.5, \"every_s\": 30, \"at_ms\": 1790000000500, \"delta_bytes\": 4096," \
 	" \"made\": 7, \"failed\": 2, \"bytes_total\": 1000000, \"term\": 1, \"points\": 5, \"health\": \"warning\", \"would_start\": {\"start\": false}}"
 #define STORE                                                                                                                              \
-	"{\"guest\": \"v2\", \"role\": \"replica\", \"from\": \"a\", \"term\": 3, \"points\": [{}, {}], \"would_start\": {\"start\": true}}"
+	"{\"guest\": \"v2\", \"role\": \"replica\", \"from\": \"a\", \"term\": 3, \"points\": [{}, {}], \"would_start\": {\"start\": true}, \"trial\": true}"
 
 static void test_replicas(void **state)
 {
@@ -85,6 +85,7 @@ static void test_replicas(void **state)
 	assert_has(text, "vmferry_replica_points{guest=\"v2\",role=\"replica\",peer=\"a\"} 2");
 	assert_has(text, "vmferry_replica_term{guest=\"v2\",role=\"replica\",peer=\"a\"} 3");
 	assert_has(text, "vmferry_replica_would_start{guest=\"v2\",role=\"replica\",peer=\"a\"} 1");
+	assert_has(text, "vmferry_replica_trial{guest=\"v2\",role=\"replica\",peer=\"a\"} 1");
 	assert_null(strstr(text, "lag_seconds{guest=\"v2\""));
 }
 

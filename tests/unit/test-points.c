@@ -4,6 +4,7 @@
  */
 #include "image-lock.h"
 #include "merge.h"
+#include "points-state.h"
 #include "util.h"
 
 #include <errno.h>
@@ -538,6 +539,115 @@ static void what_stays_is_as_the_rule_says(void **state)
 	close(fd);
 }
 
+static void set(const char *key, json_t *value)
+{
+	struct points p;
+
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_set(&p, key, value, &e), 0);
+	points_close(&p);
+}
+
+static void assert_warns(const char *word, size_t count)
+{
+	struct points p;
+	AUTO_FREE char *text = NULL;
+	json_t *all;
+
+	assert_int_equal(points_read(&p, store, &e), 0);
+	all = points_warnings(&p);
+	text = json_dumps(all, 0);
+	if (json_array_size(all) != count || (word && !strstr(text, word)))
+		fail_msg("%s", text);
+	json_decref(all);
+	points_close(&p);
+}
+
+/* Points stay as long as it is there, whoever has forgotten it, or was killed as it began. */
+static void trial_is_told_and_points_go_after_it(void **state)
+{
+	struct points p;
+	int session;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_warns(NULL, 0);
+	set("keep", json_string("2"));
+	set("test", json_pack("{s:i,s:s}", "number", 3, "at", "2026-11-29 14:05:10"));
+	assert_warns("a trial of the guest, from point 3, since 2026-11-29 14:05:10", 1);
+	assert_int_equal(points_tidy_at(store, &e), 0);
+	check_all_but(99, false);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	json_object_del(p.replica, "test");
+	assert_int_equal(points_set(&p, "term", json_integer(1), &e), 0);
+	points_close(&p);
+	must("mkdir %s/test", store);
+	assert_warns("cut off as it began", 1);
+	assert_int_equal(points_tidy_at(store, &e), 0);
+	check_all_but(99, false);
+	must("rmdir %s/test", store);
+	assert_int_equal(points_session(store, &session, &e), 0); /* who makes a point does it */
+	assert_int_equal(points_tidy_at(store, &e), 0);
+	check_all_but(99, false);
+	close(session);
+	assert_int_equal(points_tidy_at(store, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(p.count, 2);
+	assert_is(&p, 0, 3);
+	assert_is(&p, 1, 4);
+	points_close(&p);
+}
+
+static void points_that_cannot_be_dropped_are_told(void **state)
+{
+	AUTO_FREE char *since = NULL;
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	set("keep", json_string("2"));
+	must("mv %s/points/000002/disk1.qcow2 %s/away", store, dir);
+	assert_true(points_tidy_at(store, &e) < 0);
+	assert_warns("disk1.qcow2", 1);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	since = xstrdup(json_string_value(json_object_get(json_object_get(p.replica, "not_dropped"), "since")));
+	points_close(&p);
+	assert_true(points_tidy_at(store, &e) < 0);
+	assert_warns(since, 1);
+	must("mv %s/away %s/points/000002/disk1.qcow2", dir, store);
+	assert_int_equal(points_tidy_at(store, &e), 0);
+	assert_warns(NULL, 0);
+}
+
+static void many_points_are_told(void **state)
+{
+	struct points p;
+	uint64_t i;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	set("keep", json_string("4,hourly:2"));
+	for (i = POINTS + 1; i <= 106; i++) {
+		AUTO_FREE char *slot = xasprintf("%06llu", (unsigned long long)i);
+
+		must("mkdir %s/points/%s && sed 's/\"number\": 2,/\"number\": %llu,/' %s/points/000002/point.json >%s/points/%s/point.json",
+		     store, slot, (unsigned long long)i, store, store, slot);
+	}
+	assert_warns(NULL, 0);
+	must("mkdir %s/points/000107 && sed 's/\"number\": 2,/\"number\": 107,/' %s/points/000002/point.json >%s/points/000107/point.json",
+	     store, store, store);
+	assert_warns("there are 107 points, many more than are to be kept (4,hourly:2)", 1);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_true(points_are_many(&p));
+	points_close(&p);
+}
+
 static void rename_slot(const char *from, const char *to)
 {
 	must("mv %s/points/%s %s/points/%s", store, from, store, to);
@@ -737,6 +847,9 @@ int main(void)
 		cmocka_unit_test(newest_that_is_damaged_is_missed),
 		cmocka_unit_test(a_point_is_found_by_number_and_time),
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
+		cmocka_unit_test(trial_is_told_and_points_go_after_it),
+		cmocka_unit_test(points_that_cannot_be_dropped_are_told),
+		cmocka_unit_test(many_points_are_told),
 		cmocka_unit_test(slots_are_numbers),
 		cmocka_unit_test(what_is_over_is_known_still),
 		cmocka_unit_test(who_was_replaced_is_known_after_a_removal),

@@ -599,6 +599,7 @@ static void many_files(void)
 	require(confine_prepare(false, &e) == 0);
 	require(getrlimit(RLIMIT_NOFILE, &ours) == 0 && ours.rlim_cur == 200 && ours.rlim_max == 200);
 	says("ulimit -Sn; ulimit -Hn", NULL, 0, "100\n200\n", 0);
+	says("ulimit -Sn; ulimit -Hn", NULL, PROGRAM_MANY_FILES, "200\n200\n", 0);
 }
 
 static void many_files_without_a_launcher(void)

@@ -48,6 +48,8 @@ static void health_is_the_worst_of_all(void **state)
 	assert_health("{\"replaced\": true, \"exit_code\": 3}", "critical", "was taken over");
 	assert_health("{\"freezes\": true, \"frozen\": false}", "warning", "not frozen");
 	assert_health("{\"freezes\": true, \"frozen\": true}", "normal", NULL);
+	assert_health("{\"warnings\": []}", "normal", NULL);
+	assert_health("{\"warnings\": [\"there is a trial\", \"no room\"]}", "warning", "there is a trial\", \"no room");
 	assert_health("{\"would_start\": {\"start\": false, \"why\": [\"no bridge br0\"]}}", "warning",
 		      "the guest would not start there: no bridge br0");
 }
@@ -62,11 +64,25 @@ static void one_without_a_point_is_critical(void **state)
 	json_decref(o);
 }
 
+static void points_here_are_judged_by_their_warnings(void **state)
+{
+	json_t *o = json_pack("{s:[]}", "warnings");
+
+	(void)state;
+	replica_health_here(o); /* how old they are to be is not known there */
+	assert_string_equal(json_text(o, "health"), "normal");
+	json_array_append_new(json_object_get(o, "warnings"), json_string("there is a trial"));
+	replica_health_here(o);
+	assert_string_equal(json_text(o, "health"), "warning");
+	json_decref(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(health_is_the_worst_of_all),
 		cmocka_unit_test(one_without_a_point_is_critical),
+		cmocka_unit_test(points_here_are_judged_by_their_warnings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,8 +45,20 @@ writes_on
 sync
 points_digest >"$DIR/digest"
 assert_eq "$(head -n 9 "$DIR/digest")" "$(head -n 9 <<<"$before")" "points from which a trial runs"
+replica status "$A" >"$DIR/out"
+says "of .*: [0-9]* points: warning" "$DIR/out"
+says 'there is a trial of the guest, from point 2, since' "$DIR/out"
+assert_eq "$(of_primary 'p["health"], len(p["warnings"])')" "('warning', 1)" "health where it was told as the last point was made"
 replica test "$A" --end >"$DIR/out"
 [[ ! -e $STORE/test ]] || fail "left of the trial: $(ls "$STORE/test")"
+
+# one whose terminal goes
+"$BIN/vmferry" replica test "$A" --for 1h >"$DIR/out" 2>&1 </dev/null &
+trial=$!
+wait_for 60 grep -q 'runs from point' "$DIR/out" || fail "no trial for an hour: $(cat "$DIR/out")"
+kill -HUP "$trial"
+wait "$trial" || fail "a trial whose terminal went: $(cat "$DIR/out")"
+[[ ! -e $STORE/test ]] || fail "left of a trial whose terminal went: $(ls "$STORE/test")"
 
 # beside the guest itself
 ! replica failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "a failover beside the guest, which runs on this very host"
