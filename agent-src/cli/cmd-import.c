@@ -66,7 +66,7 @@ static int take_disk(void *into, const char *arg, struct err *e)
 	const char *equals = strchr(arg, '=');
 
 	if (!equals || equals == arg || !equals[1])
-		return option_bad(e, arg, "DISK=FILE: a disk of the description, and the image that it is");
+		return option_bad(e, arg, "DISK=FILE: a disk of the description, and the image that it is, or DISK=none");
 	o->named.disks[o->named.disk_count++] = (struct disk_wish){arg, (size_t)(equals - arg), equals + 1};
 	return 0;
 }

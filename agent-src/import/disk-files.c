@@ -159,8 +159,10 @@ static int not_found(const struct sources *s, const struct described_disk *k, si
 	AUTO_FREE char *label = k->label ? xstrdup(k->label) : xasprintf("#%zu", number);
 
 	if (k->elsewhere)
-		return err_set(e, ENOENT, "%s: the disk %.60s is %.200s: make an image of it there, and name it (--disk %.60s=FILE)",
-			       s->description, label, k->elsewhere, label);
+		return err_set(e, ENOENT,
+			       "%s: the disk %.60s is %.200s: make an image of it there, and name it (--disk %.60s=FILE), or leave it out "
+			       "(--disk %.60s=none)",
+			       s->description, label, k->elsewhere, label, label);
 	return err_set(e, ENOENT,
 		       "%s: the disk '%.200s' is not beside it: name that file, too (vmferry import %s FILE…, or --disk %.60s=FILE)",
 		       s->description, k->file, described_base(s->description), label);
@@ -322,6 +324,59 @@ static int all_known(const struct sources *s, const struct guest_description *d,
 	return 0;
 }
 
+static bool is_left_out(const struct described_disk *k, size_t number, const struct sources_named *named)
+{
+	size_t i;
+
+	for (i = 0; i < named->disk_count; i++)
+		if (!strcmp(named->disks[i].file, DISK_NONE) && is_called(k, number, named->disks[i].name, named->disks[i].name_bytes))
+			return true;
+	return false;
+}
+
+static bool is_any_left_out(const struct guest_description *d, const struct sources_named *named)
+{
+	size_t i, number = 0;
+
+	for (i = 0; i < d->disk_count; i++)
+		if (!d->disks[i].cdrom && is_left_out(&d->disks[i], ++number, named))
+			return true;
+	return false;
+}
+
+/* Those that stay keep their numbers. */
+static int leave_out(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e)
+{
+	size_t i, kept = 0, number = 0, disks = 0;
+
+	if (!is_any_left_out(d, named))
+		return 0;
+	for (i = 0; i < d->disk_count; i++) {
+		struct described_disk *k = &d->disks[i];
+
+		number += !k->cdrom;
+		if (!k->cdrom && !k->number)
+			k->number = (unsigned)number;
+		if (!k->cdrom && is_left_out(k, number, named)) {
+			description_note(d, "the disk %.60s is left out (--disk)", k->label ?: k->file ?: "?");
+			described_disk_fini(k);
+			continue;
+		}
+		disks += !k->cdrom;
+		if (kept != i) {
+			d->disks[kept] = *k;
+			s->numbers[kept] = s->numbers[i];
+		}
+		kept++;
+	}
+	for (i = kept; i < d->disk_count; i++) {
+		d->disks[i] = (struct described_disk){.file = NULL};
+		s->numbers[i] = 0;
+	}
+	d->disk_count = kept;
+	return disks ? 0 : err_set(e, EINVAL, "%s: all its disks would be left out (--disk)", s->description);
+}
+
 /* Two names from directories that are not here may mean one file. */
 static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
 {
@@ -406,7 +461,7 @@ static int find_boot_files(struct sources *s, struct guest_description *d, struc
 int disk_files_find(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e)
 {
 	size_t i, number = 0;
-	int r = all_known(s, d, named, e);
+	int r = all_known(s, d, named, e) ?: leave_out(s, d, named, e);
 
 	for (i = 0; !r && i < d->disk_count; i++) {
 		if (d->disks[i].cdrom)

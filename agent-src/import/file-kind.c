@@ -161,6 +161,12 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 		for (i = 0; i < ARRAY_LEN(readers); i++)
 			if (readers[i].element && !strcmp(readers[i].element, element))
 				*out = readers[i].kind;
+		if (*out == KIND_IMAGE && (!strcmp(element, "domstatus") || !strcmp(element, "domainsnapshot")))
+			return err_set(
+				e, EINVAL,
+				"%s is what libvirt keeps of a guest that %s (<%s>): have it print the guest's definition, and import that (virsh "
+				"dumpxml --inactive NAME)",
+				path, element[3] == 's' ? "runs" : "has a snapshot", element);
 		if (*out == KIND_IMAGE)
 			return err_set(e, EINVAL, "%s is XML, but describes no guest that is known: it begins with <%s>", path, element);
 	} else if (described_ends_with(path, ".ova") || described_ends_with(path, ".ovf") || described_ends_with(path, ".xml")) {

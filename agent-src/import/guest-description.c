@@ -14,7 +14,7 @@
 #define NOTE_BYTES (4 * GUEST_TEXT_MAX) /* one that is longer is cut off */
 #define SERIAL_MAX 36			/* bytes: what a SCSI disk of QEMU's takes */
 
-static void free_disk(struct described_disk *k)
+void described_disk_fini(struct described_disk *k)
 {
 	free(k->label);
 	free(k->volume);
@@ -41,8 +41,8 @@ void description_fini(struct guest_description *d)
 	free(d->direct.initrd);
 	free(d->direct.append);
 	for (i = 0; i < d->disk_count; i++)
-		free_disk(&d->disks[i]);
-	free_disk(&d->efi);
+		described_disk_fini(&d->disks[i]);
+	described_disk_fini(&d->efi);
 	for (i = 0; i < SMBIOS_COUNT; i++)
 		free(d->smbios[i]);
 	for (i = 0; i < d->nic_count; i++) {
@@ -83,7 +83,7 @@ struct described_disk *description_add_disk(struct guest_description *d)
 
 void description_drop_disk(struct guest_description *d, size_t i)
 {
-	free_disk(&d->disks[i]);
+	described_disk_fini(&d->disks[i]);
 	d->disk_count--;
 	memmove(&d->disks[i], &d->disks[i + 1], (d->disk_count - i) * sizeof(d->disks[i]));
 	memset(&d->disks[d->disk_count], 0, sizeof(d->disks[i]));

@@ -138,6 +138,7 @@ struct guest_description {
 };
 
 void description_fini(struct guest_description *d);
+void described_disk_fini(struct described_disk *k);
 /* A sentence for the user; foreign text in it is made printable. Beyond GUEST_NOTES_MAX one says that there are more. */
 void description_note(struct guest_description *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The next one, all zero; NULL: there are too many (a note says so). */

@@ -469,7 +469,7 @@ static void say_line(struct conf *c, const struct conf_line *l)
 		if (!key_is(l->key, others[i].key, others[i].numbered))
 			continue;
 		if (others[i].said && !is_off(l->value))
-			description_note(c->d, "%.40s (%.100s): %s", l->key, l->value, others[i].said);
+			description_note(c->d, "%.40s (%.1000s): %s", l->key, l->value, others[i].said);
 		else
 			conf_idle(c, l->key);
 		return;

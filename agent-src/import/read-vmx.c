@@ -194,10 +194,9 @@ static int add_drive(struct vmx *v, const char *prefix, unsigned c, unsigned u, 
 	const char *mode = get(v, "%s%u:%u.mode", prefix, c, u);
 	struct described_disk *disk;
 
-	if (type && (!strcasecmp(type, "rawDisk") || !strcasecmp(type, "scsi-passthru")))
-		return err_set(e, EINVAL, "%s%u:%u is a disk of the host that it ran on (%.40s): make an image of it there", prefix, c, u,
-			       type);
-	if (!is_cdrom(type) && !file)
+	bool of_host = type && (!strcasecmp(type, "rawDisk") || !strncasecmp(type, "scsi-passthru", 13));
+
+	if (!is_cdrom(type) && !file && !of_host)
 		return err_set(e, EINVAL, "the disk %s%u:%u has no file", prefix, c, u);
 	disk = description_add_disk(v->d);
 	if (!disk)
@@ -209,7 +208,10 @@ static int add_drive(struct vmx *v, const char *prefix, unsigned c, unsigned u, 
 	disk->cdrom = is_cdrom(type);
 	if (disk->cdrom)
 		return 0;
-	disk->file = xstrdup(file);
+	if (of_host) /* the user may have an image of it, or do without it */
+		disk->elsewhere = xasprintf("a disk of the host that it ran on (%.40s)", type);
+	else
+		disk->file = xstrdup(file);
 	if (mode && strncasecmp(mode, "persistent", 10) && strcasecmp(mode, "independent-persistent"))
 		description_note(v->d, "the disk %s%u:%u was in mode '%.40s': here all that is written stays", prefix, c, u, mode);
 	return 0;

@@ -171,13 +171,26 @@ static char *stem_of(const char *path)
 	return xasprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
 }
 
+/* Of haos.qcow2.gz: haos. */
+static char *name_of_image(const char *path)
+{
+	static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip"};
+	AUTO_FREE char *inner = stem_of(path);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(packed); i++)
+		if (described_ends_with(path, packed[i]))
+			return stem_of(inner);
+	return xstrdup(inner);
+}
+
 /* A guest of images alone: the disks in that order. */
 static int describe_images(struct sources *s, struct guest_description *d, struct err *e)
 {
 	size_t i;
 
 	d->origin = xstrdup(s->image_count == 1 ? "a disk image" : "disk images");
-	d->name = stem_of(s->images[0]);
+	d->name = name_of_image(s->images[0]);
 	for (i = 0; i < s->image_count; i++) {
 		struct described_disk *k = description_add_disk(d);
 

@@ -239,6 +239,46 @@ static void a_disk_is_the_file_that_the_user_says(void **state)
 	said("pool.xml", "sda", NULL, "describes no such disk"); /* a drive */
 }
 
+/* A disk of the host that the guest ran on, of which nobody has an image, or one with data alone. */
+static void a_disk_may_be_left_out(void **state)
+{
+	struct disk_wish w[] = {{"scsi0:0", 7, "none"}, {"#2", 2, "none"}};
+	struct outcome o;
+
+	(void)state;
+	write_file("image", "x");
+	write_file("d.vmdk", "x");
+	write_file("host.vmx",
+		   "config.version = \"8\"\nscsi0.present = \"TRUE\"\nscsi0:0.present = \"TRUE\"\nscsi0:0.deviceType = \"rawDisk\"\n"
+		   "scsi0:1.present = \"TRUE\"\nscsi0:1.fileName = \"d.vmdk\"\n");
+	is_refused("host.vmx", "scsi0:0 is a disk of the host that it ran on (rawDisk): make an image of it there, and name it (--disk "
+			       "scsi0:0=FILE), or leave it out (--disk scsi0:0=none)");
+	said("host.vmx", "scsi0:0", "image", NULL);
+	open_description(&o, "host.vmx", (struct sources_named){.disks = w, .disk_count = 1});
+	assert_null(o.why);
+	assert_int_equal(o.disks, 1);
+	assert_string_equal(o.file, "d.vmdk");
+	assert_non_null(strstr(o.notes, "the disk scsi0:0 is left out"));
+	outcome_fini(&o);
+	open_description(&o, "host.vmx", (struct sources_named){.disks = w, .disk_count = 2});
+	assert_non_null(strstr(o.why, "all its disks would be left out"));
+	outcome_fini(&o);
+}
+
+/* What is around the definition says what to do instead; what an image is packed in is no part of its guest's name. */
+static void files_beside_the_point_are_told_apart(void **state)
+{
+	struct outcome o;
+
+	(void)state;
+	write_file("run.xml", "<domstatus state='running'><domain type='kvm'/></domstatus>");
+	is_refused("run.xml", "(virsh dumpxml --inactive NAME)");
+	write_file("haos.qcow2.gz", "x");
+	open_description(&o, "haos.qcow2.gz", (struct sources_named){.raw = NULL});
+	assert_string_equal(o.name, "haos");
+	outcome_fini(&o);
+}
+
 /* QEMU reads no chain of VirtualBox's: one image is to be made of it there. */
 static void a_snapshot_of_virtualbox_is_not_its_base(void **state)
 {
@@ -719,6 +759,8 @@ int main(void)
 		cmocka_unit_test(a_disk_of_an_archive_is_raw),
 		cmocka_unit_test_teardown(a_disk_of_an_archive_has_all_its_names, clean),
 		cmocka_unit_test_teardown(a_blank_disk_may_be_given, clean),
+		cmocka_unit_test_teardown(a_disk_may_be_left_out, clean),
+		cmocka_unit_test_teardown(files_beside_the_point_are_told_apart, clean),
 		cmocka_unit_test_teardown(what_is_said_to_be_raw_is_not_unpacked, clean),
 		cmocka_unit_test_teardown(a_volume_is_found_by_its_name_or_storage, clean),
 	};
