@@ -160,8 +160,28 @@ static void find_owner(struct guest *g)
 	g->resource = cluster_resource_of(g->pid, g->start_time);
 }
 
+/* What a process calls its own is another's to us; malloc'ed, or NULL: it is nothing of that kind. */
+static char *own_path(pid_t pid, const char *path)
+{
+	static const char *const own[][2] = {{"/dev/fd/", "fd/"},
+					     {"/proc/self/", ""},
+					     {"/dev/stdin", "fd/0"},
+					     {"/dev/stdout", "fd/1"},
+					     {"/dev/stderr", "fd/2"}};
+	size_t i;
+
+	for (i = 0; pid && i < ARRAY_LEN(own); i++)
+		if (!strncmp(path, own[i][0], strlen(own[i][0])))
+			return xasprintf("/proc/%d/%s%s", (int)pid, own[i][1], path + strlen(own[i][0]));
+	return NULL;
+}
+
 char *guest_path(const struct guest *g, const char *path)
 {
+	char *own = own_path(g->pid, path);
+
+	if (own)
+		return own;
 	if (*path == '/' || !g->cwd)
 		return xstrdup(path);
 	return xasprintf("%s/%s", g->cwd, path);

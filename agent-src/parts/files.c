@@ -113,6 +113,21 @@ static int check_bios(const struct files *fs, const json_t *entry, struct err *e
 		       : 0;
 }
 
+/* Whoever started the guest has opened it, and its name is one of our own descriptors here. */
+static int check_named(const json_t *entry, struct err *e)
+{
+	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");
+	enum args_role is = role ? args_role_of(role) : ARGS_ROLES;
+
+	return path && args_role_is_content(is) && (is != ARGS_DISK || json_is_true(json_object_get(entry, "read_only"))) &&
+			       qemu_args_is_stream(path)
+		       ? err_set(e, ENOTSUP,
+				 "%s (the guest's %s) was given as a descriptor, which no QEMU has at the destination: start the guest with the name "
+				 "of that file",
+				 path, args_role_noun(is))
+		       : 0;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct files *fs = files_of(p);
@@ -133,6 +148,8 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		json_array_remove(fs->described, HOST_FILES_MAX);
 	fs->held = xcalloc(HOST_FILES_MAX, sizeof(*fs->held));
 	for (i = 0; i < json_array_size(fs->described); i++) {
+		if (!code && check_named(json_array_get(fs->described, i), e))
+			code = source_obstacle(fs->src, e);
 		host_file_look(fs->src->opt, json_array_get(fs->described, i), NULL);
 		look_at_medium(g, json_array_get(fs->described, i));
 		tell_what_changed(fs, json_array_get(fs->described, i));

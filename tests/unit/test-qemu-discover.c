@@ -750,6 +750,25 @@ static int teardown(void **state)
 	return system(command);
 }
 
+/* What a process has open under a number of its own is another's to us. */
+static void names_of_its_own_descriptors_are_its(void **state)
+{
+	static const char *const names[][2] = {{"/dev/fd/3", "/proc/7/fd/3"},
+					       {"/proc/self/fd/3", "/proc/7/fd/3"},
+					       {"/dev/stdin", "/proc/7/fd/0"},
+					       {"/dev/sda", "/dev/sda"},
+					       {"a.img", "/srv/a.img"}};
+	struct guest g = {.pid = 7, .cwd = (char *)"/srv"};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		AUTO_FREE char *path = guest_path(&g, names[i][0]);
+
+		assert_string_equal(path, names[i][1]);
+	}
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -765,6 +784,7 @@ int main(void)
 		TEST(a_debug_console_of_the_line_was_not_plugged_in),
 		TEST(processors_are_described),
 		TEST(guest_of_a_config_file_is_found_by_what_is_in_it),
+		TEST(names_of_its_own_descriptors_are_its),
 		TEST(disks_that_a_copy_would_spoil_are_named),
 		TEST(a_part_of_a_file_is_a_disk_where_the_line_can_follow),
 		TEST(what_was_found_starts_again_as_a_destination),
