@@ -21,13 +21,10 @@ static char *dir_of(const struct disks *d, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	const char *dir = dirname(copy);
-	bool is_made = (d->target->makes_dir && !strcmp(dir, d->target->dir)) || (d->point && arriving_point_makes(d->point, dir));
 
-	if (!is_made)
-		return xstrdup(dir);
-	AUTO_FREE char *parent = xstrdup(dir);
-
-	return xstrdup(dirname(parent));
+	while (target_makes_dir(d->target, dir) || (d->point && arriving_point_makes(d->point, dir)))
+		dir = dirname(copy);
+	return xstrdup(dir);
 }
 
 /* Counts what goes to path's directory. */

@@ -176,6 +176,13 @@ static char *backing_place(const struct files *fs, const json_t *file)
 	return xasprintf("%s/%s", dirname(copy), name);
 }
 
+static bool is_right_below(const char *path, const char *dir)
+{
+	size_t n = strlen(dir);
+
+	return !strncmp(path, dir, n) && path[n] == '/' && path[n + 1] && !strchr(path + n + 1, '/') && strcmp(path + n + 1, "..");
+}
+
 /* The image above would not find it in another one. */
 static int check_dir_of_backing(const struct files *fs, const char *path, struct err *e)
 {
@@ -183,8 +190,12 @@ static int check_dir_of_backing(const struct files *fs, const char *path, struct
 	const char *dir = dirname(copy);
 	AUTO_FREE char *quoted = shell_quote(dir);
 
-	if (!access(dir, F_OK) || (fs->target->makes_dir && !strcmp(dir, fs->target->dir)))
+	if (!access(dir, F_OK) || target_makes_dir(fs->target, dir))
 		return 0;
+	if (!fs->target->makes_below && json_text(fs->target->description, "disk_dir") && is_right_below(dir, fs->target->dir)) {
+		fs->target->makes_below = xstrdup(dir);
+		return 0;
+	}
 	return err_set(
 		e, ENOENT,
 		"the backing file %s is to be where the image above it says, and its directory does not exist at the destination: make "

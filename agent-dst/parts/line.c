@@ -563,6 +563,8 @@ static int examine(struct part *p, struct err *e)
 		return r;
 	if (l->target->makes_dir)
 		json_array_append_new(l->cautions, json_sprintf("the directory %s is not there, and is made", l->target->dir));
+	if (l->target->makes_below)
+		json_array_append_new(l->cautions, json_sprintf("the directory %s is not there, and is made", l->target->makes_below));
 	tell_of_logs(l);
 	if (!target_is_in_place(l->target))
 		names_tell(l->disks->state_dir, &l->target->args, l->cautions);

@@ -165,16 +165,21 @@ void target_free_environment(char **env)
 /* ---- its QEMU ---- */
 
 /* The guest's: whoever has made it since the plan was made keeps it. */
-static int make_dir(struct target *t, struct err *e)
+static int make_dir(struct target *t, const char *dir, struct err *e)
 {
-	int r = made_own(t->part.a, GUESTS_DIR, t->dir, e);
+	int r = made_own(t->part.a, GUESTS_DIR, dir, e);
 
-	if (!r && mkdir(t->dir, 0755)) {
-		r = errno == EEXIST ? 0 : err_sys(e, errno, "cannot create %s", t->dir);
-		attempt_disown(t->part.a, GUESTS_DIR, json_pack("{s:s}", "path", t->dir));
+	if (!r && mkdir(dir, 0755)) {
+		r = errno == EEXIST ? 0 : err_sys(e, errno, "cannot create %s", dir);
+		attempt_disown(t->part.a, GUESTS_DIR, json_pack("{s:s}", "path", dir));
 	}
 	fault_point("dst-dir-made");
-	return r ? r : sync_parent_dir(t->dir, e);
+	return r ? r : sync_parent_dir(dir, e);
+}
+
+bool target_makes_dir(const struct target *t, const char *dir)
+{
+	return (t->makes_dir && !strcmp(dir, t->dir)) || (t->makes_below && !strcmp(dir, t->makes_below));
 }
 
 static int prepare(struct part *p, struct err *e)
@@ -184,7 +189,9 @@ static int prepare(struct part *p, struct err *e)
 
 	if (!r && mkdir(t->run_dir, 0700))
 		r = err_sys(e, errno, "cannot create %s", t->run_dir);
-	return r || !t->makes_dir ? r : make_dir(t, e);
+	if (!r && t->makes_dir)
+		r = make_dir(t, t->dir, e);
+	return r || !t->makes_below ? r : make_dir(t, t->makes_below, e);
 }
 
 /* The guest outlives us, and what we are allowed to use is not meant for it. */
@@ -537,6 +544,7 @@ static void fini(struct part *p)
 	free(t->uuid);
 	free(t->exe);
 	free(t->dir);
+	free(t->makes_below);
 	free(t->run_dir);
 	free(t->qmp_path);
 }

@@ -37,6 +37,7 @@ struct target {
 	int occupied[OCCUPIED_MAX];		       /* connections to monitors on TCP ports, so that nobody else has one */
 	unsigned occupied_count;
 	bool makes_dir;	   /* dir: the last part of its name is not there yet */
+	char *makes_below; /* a directory in it, which is not there yet, for backing files; NULL: none */
 	bool disks_stay;   /* some of its disks, which the source's QEMU has open still */
 	bool tried;	   /* its QEMU is, only */
 	bool keep_guest;   /* it runs here: what is undone is our scaffolding only */
@@ -53,6 +54,8 @@ void target_describe_for_journal(const struct target *t, json_t *begin);
 
 /* The source has found something in its guest's way already: what it describes may be less than its command line has. */
 bool target_is_refused(const struct target *t);
+/* Whether prepare() makes that directory. */
+bool target_makes_dir(const struct target *t, const char *dir);
 /* Adds *e to the plan's obstacles. The plan goes on, so that all of them are found. 0. */
 int target_obstacle(struct target *t, const struct err *e);
 /* Why the QEMU here starts and cannot load this guest, as an error (ENOTSUP) for people. */
