@@ -150,7 +150,8 @@ static bool is_same_qemu(const struct guest *g, const struct record *r)
 
 struct taken {
 	const char *path;
-	unsigned guests, starts; /* starts: of the first one, since anything else was new */
+	unsigned guests, again; /* again: how often the first one was started once more */
+	unsigned starts;	/* starts: of the first one, since anything else was new */
 	bool cut;
 	char *asked, *failed; /* calls, for people; NULL: none */
 	const char *said;
@@ -209,8 +210,10 @@ static int take_record(struct taken *t, const struct record *r, struct guest *g,
 	if (is_question(r))
 		return 0;
 	t->starts++;
-	if (t->guests && is_same_qemu(g, r))
+	if (t->guests && is_same_qemu(g, r)) {
+		t->again++;
 		return 0;
+	}
 	if (!t->guests++)
 		take_qemu(g, r);
 	return 0;
@@ -241,6 +244,16 @@ static char *what_was_heard(const struct taken *t)
 			 words ? "Its last words were: \"" : "", words ?: "", words ? "\". " : "");
 }
 
+static bool has_word(const struct guest *g, const char *word)
+{
+	size_t i;
+
+	for (i = 1; i < g->line.argc; i++)
+		if (!strcmp(g->line.argv[i] + (g->line.argv[i][0] == '-' && g->line.argv[i][1] == '-'), word))
+			return true;
+	return false;
+}
+
 static int judge(const struct taken *t, struct guest *g, struct err *e)
 {
 	AUTO_FREE char *heard = what_was_heard(t);
@@ -264,6 +277,9 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 			g,
 			"%s had no answer from these where it was run, and took them to have succeeded: %s. Look whether its line is right",
 			t->path, t->asked);
+	if (t->again)
+		guest_note(g, "%s starts this QEMU again when it has ended; what starts the guest at the destination does that once%s",
+			   t->path, has_word(g, "-no-reboot") ? ", and a guest that reboots ends there (-no-reboot)" : "");
 	if (t->failed)
 		guest_note(g, "%s asked its QEMU these where it was run, and it ended with an error: %s. Look whether its line is right",
 			   t->path, t->failed);

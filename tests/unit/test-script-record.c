@@ -54,6 +54,11 @@ static void one_guest_and_no_more(void **state)
 	guest_fini(&g);
 	assert_int_equal(TAKE(&g, ONE("2", "-m\00064\0") ONE("2", "-m\00064\0"), &e), 0); /* a loop that starts it again */
 	assert_string_equal(g.line.argv[2], "64");
+	assert_non_null(strstr(g.notes.text[0], "starts this QEMU again"));
+	assert_null(strstr(g.notes.text[0], "-no-reboot"));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, ONE("1", "-no-reboot\0") ONE("1", "-no-reboot\0"), &e), 0);
+	assert_non_null(strstr(g.notes.text[0], "a guest that reboots ends there (-no-reboot)"));
 	guest_fini(&g);
 	assert_int_equal(TAKE(&g, "", &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "started no QEMU"));
