@@ -19,12 +19,12 @@ char *lv_uuid_text(const uint8_t u[LV_UUID_LEN])
 			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
-/* As virPidFileBuildPath() of libvirt makes it. */
-static char *pidfile_of(const struct lv *v, const char *name)
+/* Where virPidFileBuildPath() of libvirt puts NAME.pid. */
+static char *pidfile_dir(const struct lv *v)
 {
 	AUTO_FREE char *dir = lv_is_user(v) ? lv_runtime_dir() : NULL;
 
-	return dir ? xasprintf("%s/qemu/run/%s.pid", dir, name) : xasprintf(SYSTEM_DIR "/%s.pid", name);
+	return dir ? xasprintf("%s/qemu/run", dir) : xstrdup(SYSTEM_DIR);
 }
 
 static int read_pidfile(const char *path)
@@ -57,9 +57,25 @@ static bool has_uuid(pid_t pid, const char *uuid)
 	return false;
 }
 
+/*
+ * Whether a pidfile in that directory says anything about that process: others than root and its own user could not put one there. Newer libvirts
+ * (11.3, not 9.0) give the directory to QEMU's user, whose processes have nothing to fear of one another that a pidfile could add.
+ */
+static bool may_say(const char *dir, pid_t pid)
+{
+	struct stat st, process;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	if (stat(dir, &st) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return false;
+	return !st.st_uid || (!stat(path, &process) && process.st_uid == st.st_uid);
+}
+
 int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, struct err *e)
 {
-	AUTO_FREE char *path = pidfile_of(v, d->name);
+	AUTO_FREE char *dir = pidfile_dir(v);
+	AUTO_FREE char *path = xasprintf("%s/%s.pid", dir, d->name);
 	AUTO_FREE char *uuid = lv_uuid_text(d->uuid);
 	int number = read_pidfile(path);
 
@@ -67,25 +83,21 @@ int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, str
 		return err_set(e, ESRCH, "guest %s of libvirt does not run: there is no %s", d->name, path);
 	if (number <= 0 || !has_uuid(number, uuid))
 		return err_set(e, ESRCH, "process %d, which %s names, is not the QEMU of guest %s", number, path, d->name);
+	if (!may_say(dir, number))
+		return err_set(e, EPERM,
+			       "which process is the QEMU of guest %s cannot be told: other users than root and its own may write to %s",
+			       d->name, dir);
 	*pid = number;
 	return 0;
 }
 
-/* A directory into which others could put a file says nothing. */
-static bool is_roots_own(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && !st.st_uid && !(st.st_mode & (S_IWGRP | S_IWOTH));
-}
-
 char *lv_name_of_process(pid_t pid)
 {
-	DIR *dir = geteuid() ? NULL : opendir(SYSTEM_DIR);
+	DIR *dir = geteuid() || !may_say(SYSTEM_DIR, pid) ? NULL : opendir(SYSTEM_DIR);
 	struct dirent *one;
 	char *name = NULL;
 
-	while (dir && is_roots_own(dirfd(dir)) && !name && (one = readdir(dir))) {
+	while (dir && !name && (one = readdir(dir))) {
 		AUTO_FREE char *path = xasprintf(SYSTEM_DIR "/%s", one->d_name);
 		size_t n = strlen(one->d_name);
 

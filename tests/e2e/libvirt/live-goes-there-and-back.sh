@@ -20,6 +20,20 @@ libvirt_run a $shop
 listen_at a
 listen_at b
 
+# A pidfile that another user could have written says nothing; one that QEMU's own user could is libvirt's of 11.3, of all hosts here at this one.
+pidfiles=$(libvirt_at a /run/libvirt/qemu)
+pidfile_is_not_believed() {
+	vmferry_at a list >"$DIR/list"
+	grep -qE "^$shop .* by hand +no\$" "$DIR/list" || fail "a pidfile is believed in $(stat -c '%U %A' "$pidfiles"): $(cat "$DIR/list")"
+	! vmferry_at a check $shop "${ADDRESS_AT[b]}" >"$DIR/check" 2>&1 || fail "it is checked as if its process were known: $(cat "$DIR/check")"
+}
+chown nobody "$pidfiles"
+pidfile_is_not_believed
+chown 64055:64055 "$pidfiles"
+chmod g+w "$pidfiles"
+pidfile_is_not_believed
+chmod g-w "$pidfiles"
+
 vmferry_at a list >"$DIR/list"
 grep -qE "^$shop .* libvirt +yes\$" "$DIR/list" || fail "it is not listed: $(cat "$DIR/list")"
 vmferry_at a check $shop "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat "$DIR/check")"
@@ -27,7 +41,7 @@ vmferry_at a check $shop "${ADDRESS_AT[b]}" >"$DIR/check" || fail "check: $(cat 
 arrived() { # HOST OTHER
 	assert_is_at "$1" "$2" $shop
 	assert_eq "$(libvirt_in "$1" virsh -q domstate $shop)" running "the guest's state"
-	libvirt_in "$1" virsh dominfo $shop | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
+	libvirt_in "$1" virsh dominfo $shop | grep -E '^(Autostart|Persistent):' | tr -s ' ' | xargs >"$DIR/dominfo"
 	assert_eq "$(<"$DIR/dominfo")" "Persistent: yes Autostart: enable" "what libvirt has of it"
 	libvirt_in "$1" virsh dumpxml --inactive $shop | diff "$DIR/before.xml" - || fail "its definition has changed"
 	assert_eq "$(find "$(libvirt_at "$1" /run/libvirt)" "$(libvirt_at "$2" /run/libvirt)" "$(libvirt_at "$2" /etc/libvirt)" -name '*vmferry*')" "" "left behind"
