@@ -88,13 +88,16 @@ static uint64_t allocated(const char *path)
 }
 
 /* How QEMU reads it. What the line, or the image above, says counts, and only then what the file itself says: of a raw disk that is the guest's
- * word, which must not choose files of this host. */
+ * word, which must not choose files of this host. An image whose base QEMU has read by the driver of its file alone, as newer libvirts have it do
+ * with a raw one, names that driver. */
 static int look(const char *path, const char *said, struct qcow2_header *h, const char **format, struct err *e)
 {
 	static const char *const whole[] = {"raw", "qcow2", "qcow", "qed", "vdi", "luks"}; /* formats that are one file, or say what else */
 	size_t i;
 
 	*h = (struct qcow2_header){.is_qcow2 = false};
+	if (said && (!strcmp(said, "file") || !strcmp(said, "host_device")))
+		said = "raw";
 	for (i = 0; said && i < ARRAY_LEN(whole) && strcmp(whole[i], said); i++)
 		;
 	if ((!said || !strcmp(said, "vmdk")) && is_whole_vmdk(path)) {

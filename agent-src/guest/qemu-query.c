@@ -66,6 +66,17 @@ static void look_at_file(const struct guest *g, struct guest_disk *d)
 		d->allocated = (uint64_t)st.st_blocks * 512;
 }
 
+/* Newer libvirts (11.3, not 9.0) have QEMU read a raw image by the driver of its file alone, without a node of the format above it. */
+static char *dup_format(const struct guest *g, json_t *o, const char *key)
+{
+	char *driver = dup_member(o, key);
+
+	if (!driver || !guest_is_libvirts(g) || (strcmp(driver, "file") && strcmp(driver, "host_device")))
+		return driver;
+	free(driver);
+	return xstrdup("raw");
+}
+
 #define CHAIN_MAX 64
 
 /* Down the chain of "backing-image"; a name that is no file's leaves real_path NULL. */
@@ -81,7 +92,7 @@ static void fill_chain(const struct guest *g, struct guest_disk *d, json_t *imag
 		AUTO_FREE char *path = full ? guest_path(g, full) : NULL;
 
 		b->name = dup_member(image, "backing-filename");
-		b->format = dup_member(below, "format");
+		b->format = dup_format(g, below, "format");
 		b->real_path = path ? realpath(path, NULL) : NULL;
 		if (b->real_path && !stat(b->real_path, &st))
 			b->allocated = (uint64_t)st.st_blocks * 512;
@@ -138,7 +149,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 		return;
 	}
 	d->node = dup_member(inserted, "node-name");
-	d->format = dup_member(inserted, "drv");
+	d->format = dup_format(g, inserted, "drv");
 	d->read_only = json_is_true(json_object_get(inserted, "ro"));
 	d->no_flush = json_is_true(json_object_get(json_object_get(inserted, "cache"), "no-flush"));
 	fill_image(g, d, json_object_get(inserted, "image"));

@@ -364,6 +364,25 @@ static void a_header_tells_what_the_image_needs(void **state)
 	assert_false(q.is_qcow2);
 }
 
+/* QEMU has written that into it where it read the base by the driver of its file alone. */
+static void a_base_may_have_the_driver_of_its_file_for_a_format(void **state)
+{
+	AUTO_FREE char *base = xasprintf("%s/base", dir), *option = xasprintf("file=%s,format=qcow2", file);
+	char *words[] = {"qemu-system-x86_64", "-name", "x", "-drive", option}, *script = NULL;
+	struct header h = header("base");
+	struct guest g;
+
+	(void)state;
+	memcpy(h.b + 104, "\xe2\x79\x2a\xca\0\0\0\4file", 12);
+	put(&h, sizeof(h));
+	put_text(base, "x");
+	if (guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e))
+		fail_msg("%s", e.msg);
+	assert_string_equal(g.disks[0].chain[0].format, "raw");
+	guest_fini(&g);
+	unlink(base);
+}
+
 static void a_header_that_lies_is_refused(void **state)
 {
 	static const struct {
@@ -512,6 +531,7 @@ int main(void)
 		cmocka_unit_test(a_script_that_does_more_is_refused),
 		cmocka_unit_test(a_script_says_in_which_directory_it_runs),
 		cmocka_unit_test(a_header_tells_what_the_image_needs),
+		cmocka_unit_test(a_base_may_have_the_driver_of_its_file_for_a_format),
 		cmocka_unit_test(a_header_that_lies_is_refused),
 		cmocka_unit_test(a_config_file_is_read_as_it_is),
 		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),
