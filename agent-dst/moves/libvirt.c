@@ -53,7 +53,7 @@ int libvirt_finish(struct transfer *t, struct err *e)
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
 	disks_leave(&t->disks); /* its QEMU has them open */
-	r = domain_finish(&t->domain, e);
+	r = domain_finish(&t->domain, t->disks.stays > 0, e);
 	if (!r)
 		r = disks_let_go(&t->disks, e);
 	if (!r)

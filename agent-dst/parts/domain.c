@@ -25,6 +25,7 @@
 #define DISK_OWNER    "disk-owner"
 #define ASK_MS	      5000
 #define HOLD_MS	      5000
+#define LET_GO_MS     5000
 #define FORGET_MS     5000
 #define RESUME_TRIES  3
 #define RESUME_PAUSE  100 /* ms */
@@ -364,18 +365,67 @@ static int finish(struct domain *d, struct err *e)
 	return r ? err_prefix(e, "libvirt at the destination does not take the guest over") : 0;
 }
 
+struct answer {
+	bool is_there;
+	int r;
+	struct err *e;
+};
+
+static void on_answer(void *arg, const char *reply, const struct err *e)
+{
+	struct answer *a = arg;
+	json_t *json = reply ? json_loads(reply, 0, NULL) : NULL, *error = json_object_get(json, "error");
+	const char *class = json_text(error, "class");
+
+	a->is_there = true;
+	a->r = 0;
+	if (e)
+		*a->e = *e, a->r = -e->code;
+	else if (!json || (error && (!class || strcmp(class, "CommandNotFound"))))
+		a->r = err_set(a->e, EIO, "the destination QEMU does not let go of the guest's disks: %s",
+			       json_text(error, "desc") ?: "no reason is given");
+	json_decref(json);
+}
+
+/*
+ * Disks that both hosts see are the source's until it has given the guest up, and a QEMU there that cannot lock them would let the guest run all the
+ * same, and end at its first write. Newer libvirts (11.3, not 9.0) take them as they take a paused guest over. `cont` takes them again.
+ */
+static int let_disks_go(struct domain *d, struct err *e)
+{
+	struct answer a = {.e = e};
+	struct err ignored;
+	int r = is_known(d) ? 0 : ask_for_it(d, e);
+
+	if (!r)
+		r = lv_monitor(d->events, &d->known, "{\"execute\":\"blockdev-set-active\",\"arguments\":{\"active\":false}}", LET_GO_MS,
+			       on_answer, &a, e);
+	if (r)
+		return r;
+	while (!a.is_there) {
+		if (loop_step(d->part.a->loop, LET_GO_MS, &ignored) >= 0)
+			continue;
+		lv_close(d->events); /* which answers */
+		d->events = NULL;
+		d->has_missed = true;
+	}
+	return a.r;
+}
+
 int domain_watch(struct domain *d, struct err *e)
 {
 	return d->guard.pid ? 0 : rescuer_start(&d->guard, "vmferry-end", end_unheld, &d->target->qemu, e);
 }
 
-int domain_finish(struct domain *d, struct err *e)
+int domain_finish(struct domain *d, bool has_shared_disks, struct err *e)
 {
 	struct err ignored;
 	int r = domain_watch(d, e);
 
 	vcpu_time_of(d->target->qemu.pid, &d->stood);
 	r = r ? r : finish(d, e);
+	if (!r && has_shared_disks)
+		r = let_disks_go(d, e);
 	r = r ? r : hold(d, e);
 	if (r) {
 		process_end(d->target->qemu.pid, d->target->qemu.start_time, HOLD_MS, &ignored);

@@ -40,8 +40,9 @@ int domain_own_disk(struct domain *d, const char *path, struct err *e);
 int domain_start(struct domain *d, struct err *e);
 /* Begun before libvirt is to take it over, as what is over by then does not keep the guest waiting: from now on its QEMU ends with us. */
 int domain_watch(struct domain *d, struct err *e);
-/* All of it is loaded: it becomes one of libvirt's, paused, and is held. -ECANCELED: somebody has resumed it meanwhile; it has ended. */
-int domain_finish(struct domain *d, struct err *e);
+/* All of it is loaded: it becomes one of libvirt's, paused, and is held, without its disks if both hosts see some. -ECANCELED: somebody has resumed it meanwhile;
+ * it has ended. */
+int domain_finish(struct domain *d, bool has_shared_disks, struct err *e);
 /* Lets the guest run, in this life or a later one. 0: *out says whether it does; -EAGAIN: that cannot be told. */
 int domain_resume(struct domain *d, enum handoff_event *out, struct err *e);
 /* Its QEMU is held, and all that it had said of its guest was heard, however late libvirt is: what it says of it is true then, until domain_go_on(). Of one that has
