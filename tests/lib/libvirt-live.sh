@@ -91,7 +91,7 @@ assert_runs_at() { # source|destination
 	wait_for 10 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
 	wait_for 10 is_defined_at "$1" || fail "libvirt has the guest: $(where_defined) ($(libvirt_in b virsh domstate "$NAME" --reason 2>&1 | head -n 1))"
 	wait_for 10 runs_at "$host" || fail "at the $1 it is $(libvirt_in "$host" virsh -q domstate "$NAME" --reason)"
-	libvirt_in "$host" virsh dominfo "$NAME" | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
+	libvirt_in "$host" virsh dominfo "$NAME" | grep -E '^(Autostart|Persistent):' | tr -s ' ' | xargs >"$DIR/dominfo"
 	if [[ -n ${TRANSIENT:-} ]]; then
 		assert_eq "$(<"$DIR/dominfo")" "Persistent: no Autostart: disable" "what libvirt has of it"
 		for file in a b; do [[ ! -e $(libvirt_at $file "/etc/libvirt/qemu/$NAME.xml") ]] || fail "libvirt defines it at $file"; done

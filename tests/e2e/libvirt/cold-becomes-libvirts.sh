@@ -118,7 +118,7 @@ result 'str(notices)' | says 'NVMe here is on SATA' || fail "nothing is said of 
 for name in efi.raw vars.fd code.fd; do cmp "$at_a/$name" "$at_b/new/$name"; done
 cmp "$at_a/efi.tpm/tpm2-00.permall" "$(libvirt_at b "/var/lib/libvirt/swtpm/$uuid/tpm2/tpm2-00.permall")"
 libvirt_in b virsh dumpxml --inactive "efi-$$" >"$DIR/xml"
-for words in "<uuid>$uuid" "type='pflash'>$LIBVIRT_GUESTS/new/code.fd<" ">$LIBVIRT_GUESTS/new/vars.fd</nvram>" "<tpm model='tpm-crb'" "dev='sda' bus='sata'"; do
+for words in "<uuid>$uuid" "type='pflash'[^>]*>$LIBVIRT_GUESTS/new/code.fd<" ">$LIBVIRT_GUESTS/new/vars.fd</nvram>" "<tpm model='tpm-crb'" "dev='sda' bus='sata'"; do
 	grep -q "$words" "$DIR/xml" || fail "its definition has no $words: $(cat "$DIR/xml")"
 done
 assert_nothing_unfinished

@@ -2,17 +2,16 @@
 # A libvirt guest that is shut down, and whose disk is a block device, gets a file in its place, and back a device: its definition says so.
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
-device() { # NAME: prints it
+device() { # NAME: sets the variable of that name
 	local loop
 	truncate -s 16M "$DIR/$1"
 	loop=$(losetup -f --show "$DIR/$1" 2>/dev/null) || skip "no loop device here"
-	echo "$loop"
+	at_exit "losetup -d $loop"
+	declare -g "$1=$loop"
 }
 
-first=$(device first)
-at_exit "losetup -d $first"
-second=$(device second)
-at_exit "losetup -d $second"
+device first
+device second
 head -c 16M /dev/urandom >"$first"
 web=web-$$
 libvirt_host a

@@ -35,7 +35,7 @@ runs_at() { # HOST OTHER
 	assert_is_at "$1" "$2" $web
 	assert_eq "$(libvirt_in "$1" virsh -q domstate $web)" running "the guest's state"
 	libvirt_in "$1" virsh dumpxml --inactive $web | diff "$DIR/before.xml" - || fail "its definition has changed"
-	libvirt_in "$1" virsh dominfo $web | grep -E 'Autostart|Persistent' | tr -s ' ' | xargs >"$DIR/dominfo"
+	libvirt_in "$1" virsh dominfo $web | grep -E '^(Autostart|Persistent):' | tr -s ' ' | xargs >"$DIR/dominfo"
 	assert_eq "$(<"$DIR/dominfo")" "Persistent: yes Autostart: enable" "what libvirt has of it"
 	file=/run/user/64055/home/.config/libvirt/qemu/$web.xml
 	[[ -e $(libvirt_at "$1" "$file") && ! -e $(libvirt_at "$2" "$file") ]] || fail "its definition is in no file of libvirt's at $1, or at $2"
