@@ -119,54 +119,16 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	return r;
 }
 
-/* The takeover is known from then on, also while that host cannot be asked. */
-static void note_replaced(const struct newest_question *q, const char *name)
-{
-	int lock = replica_note_lock(q->state_dir, name);
-	json_t *state = replica_state_load(q->state_dir, name) ?: json_object();
-	struct err e;
-
-	json_object_set_new(state, "replaced", json_true());
-	if (replica_state_save(q->state_dir, name, state, &e))
-		fprintf(stderr, "vmferry: that guest %s was taken over elsewhere cannot be noted: %s\n", name, e.msg);
-	json_decref(state);
-	if (lock >= 0)
-		close(lock);
-}
-
-/* Points of it are made from here, so the host that has them may have the guest. *alone: why it could not be asked, malloc'ed, where that is no obstacle. */
+/* Points of it are made from here, so the host that has them may have the guest. */
 static int ask_replica(const struct newest_question *q, const char *name, char **alone, struct err *e)
 {
-	AUTO_FREE char *taken = NULL;
 	struct replica_conf c;
-	struct err why;
-	bool settled;
 	int r;
 
 	replica_conf_init(&c);
 	c.o.state_dir = q->state_dir;
 	r = replica_conf_dirs(&c, e) ?: replica_conf_load(&c, name, e);
-	if (r == -ENOENT || q->fenced) {
-		replica_conf_fini(&c);
-		return 0;
-	}
-	if (!r && !replica_ask(&c, name, &taken, &settled, &why)) {
-		if (taken && settled)
-			note_replaced(q, name);
-		if (taken)
-			r = err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "");
-	} else if (!r && why.code == EIO) { /* it has answered */
-		r = err_set(e, EIO, "whether it was taken over at %s cannot be told (if it certainly was not: --peer-is-fenced): %s", c.to,
-			    why.msg);
-	} else if (!r && !strcmp(c.start_alone, "yes")) {
-		*alone = xasprintf("whether it was taken over at %s could not be asked: %s", c.to, why.msg);
-	} else if (!r) {
-		r = err_set(
-			e, EAGAIN,
-			"whether it was taken over at %s could not be asked, and it is not to be started without (start-alone=no; if it "
-			"certainly was not: --peer-is-fenced): %s",
-			c.to, why.msg);
-	}
+	r = r == -ENOENT || q->fenced ? 0 : r ?: replica_check_not_taken(&c, name, alone, e);
 	replica_conf_fini(&c);
 	return r;
 }

@@ -14,6 +14,7 @@
 #include "program-run.h"
 #include "qemu-discover.h"
 #include "qemu-names.h"
+#include "replica-ask.h"
 #include "replica-conf.h"
 #include "replica-here.h"
 #include "replica-note.h"
@@ -328,6 +329,24 @@ static int remove_unread(const struct replica_conf *c, const char *conf, const c
 	return 0;
 }
 
+/* Afterwards nobody here asks any more whether it was taken over there. */
+static int ask_once_more(const struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *alone = NULL;
+	json_t *state;
+	bool replaced;
+	int r = c->fenced ? 0 : replica_check_not_taken(c, guest, &alone, e);
+
+	if (alone)
+		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
+	if (r != -EBUSY)
+		return r ? err_prefix(e, "guest %s", guest) : 0;
+	state = replica_state_load(c->state_dir, guest);
+	replaced = json_is_true(json_object_get(state, "replaced"));
+	json_decref(state);
+	return replaced ? 0 : r;
+}
+
 static int remove_primary(struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
@@ -336,7 +355,7 @@ static int remove_primary(struct replica_conf *c, const char *guest)
 
 	if (r)
 		return r == -ENOENT ? 0 : r == -EINVAL ? remove_unread(c, conf, guest, &e) : replica_say(&e);
-	if (note_gone(c, guest, &e))
+	if (ask_once_more(c, guest, &e) || note_gone(c, guest, &e))
 		return replica_say(&e);
 	if (remove_bitmaps(c, guest, &e))
 		fprintf(stderr, "vmferry: dirty bitmaps vmfr-%s-… stay in the guest's QEMU, which they do not harm: %s\n", c->pair, e.msg);
@@ -422,8 +441,8 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 /* ---- subcommands ---- */
 
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
-			 *const set_shown[] = {"state-dir", NULL}, *const test_shown[] = {"point", "map-net",	"for",
-											  "end",   "state-dir", NULL},
+			 *const set_shown[] = {"state-dir", NULL}, *const remove_shown[] = {"peer-is-fenced", "state-dir", NULL},
+			 *const test_shown[] = {"point", "map-net", "for", "end", "state-dir", NULL},
 			 *const failover_shown[] = {"planned",	       "max-downtime", "point",	  "peer-is-fenced", "map-net",	 "cancel",
 						    "runs-at-primary", "complete",     "verbose", "json",	    "state-dir", NULL};
 
@@ -477,8 +496,8 @@ static const struct subcommand {
 	 NULL, "a guest, and its old primary", 2, 2, reverse, "have the replica of a guest that was taken over here at its old primary"},
 	{"remove",
 	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
-	 "more. At the\nreplica's host: its points are removed.\n\n",
-	 set_shown, "a guest", 1, 1, remove_guest, "end it, at either host"},
+	 "more. Whether it was taken over at the replica's host is asked\nonce more; where that cannot be told: --peer-is-fenced, if it certainly was not. At the replica's host: its points are removed.\n\n",
+	 remove_shown, "a guest", 1, 1, remove_guest, "end it, at either host"},
 };
 
 static char *intro(void)

@@ -3,10 +3,13 @@
 #include "dest-connect.h"
 #include "json-text.h"
 #include "points.h"
+#include "replica-note.h"
 #include "util.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A store's answer about this pair. -ENOENT: it has, and had, other pairs alone. */
 static int read_answer(const struct replica_conf *c, const json_t *o, char **taken, bool *settled, struct err *e)
@@ -92,4 +95,42 @@ int replica_ask(const struct replica_conf *c, const char *guest, char **taken, b
 	*taken = NULL;
 	*settled = false;
 	return dest_kind(c->to) == DEST_LOCAL ? ask_here(c, guest, taken, settled, e) : ask_there(c, guest, taken, settled, e);
+}
+
+static void note_replaced(const char *state_dir, const char *name)
+{
+	int lock = replica_note_lock(state_dir, name);
+	json_t *state = replica_state_load(state_dir, name) ?: json_object();
+	struct err e;
+
+	json_object_set_new(state, "replaced", json_true());
+	if (replica_state_save(state_dir, name, state, &e))
+		fprintf(stderr, "vmferry: that guest %s was taken over elsewhere cannot be noted: %s\n", name, e.msg);
+	json_decref(state);
+	if (lock >= 0)
+		close(lock);
+}
+
+int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e)
+{
+	AUTO_FREE char *taken = NULL;
+	struct err why;
+	bool settled;
+
+	if (!replica_ask(c, guest, &taken, &settled, &why)) {
+		if (taken && settled)
+			note_replaced(c->state_dir, guest);
+		return taken ? err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "") : 0;
+	}
+	if (why.code == EIO) /* it has answered */
+		return err_set(e, EIO, "whether it was taken over at %s cannot be told (if it certainly was not: --peer-is-fenced): %s",
+			       c->to, why.msg);
+	if (strcmp(c->start_alone, "yes") != 0)
+		return err_set(
+			e, EAGAIN,
+			"whether it was taken over at %s could not be asked, and it is not to be started without (start-alone=no; if it "
+			"certainly was not: --peer-is-fenced): %s",
+			c->to, why.msg);
+	*alone = xasprintf("whether it was taken over at %s could not be asked: %s", c->to, why.msg);
+	return 0;
 }

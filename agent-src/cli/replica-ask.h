@@ -10,5 +10,10 @@
  * tell. -ENOENT: it knows nothing of this replica. Another -errno: it could not be asked.
  */
 int replica_ask(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e);
+/*
+ * Asks likewise. 0: it was not taken over, or could not be asked where that is no obstacle (start-alone=yes): *alone then says why, malloc'ed. -EBUSY: it was,
+ * which is noted here, also for the time in which that host cannot be asked, if it is so for good. -errno: that cannot be told.
+ */
+int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e);
 
 #endif

@@ -90,13 +90,14 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
 	return r;
 }
 
+/* list: texts, or objects of pairs. */
 static bool is_in(const json_t *list, const char *text)
 {
 	json_t *one;
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, one)
-		if (!strcmp(json_string_value(one) ?: "", text))
+		if (!strcmp(json_string_value(one) ?: json_text(one, "pair") ?: "", text))
 			return true;
 	return false;
 }

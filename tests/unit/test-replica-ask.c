@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -132,11 +133,36 @@ static void what_cannot_be_read_is_no_answer(void **state)
 	assert_null(taken);
 }
 
+/* What start-alone says decides where that host could not be asked; never where it has answered. A takeover is noted for the time in which nobody can ask. */
+static void guest_is_this_hosts_unless_it_was_taken_over(void **state)
+{
+	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir, .start_alone = "yes"};
+	AUTO_FREE char *alone = NULL, *note = xasprintf("%s/replicas/vm1.json", dir);
+
+	(void)state;
+	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 2}");
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), 0);
+	assert_null(alone);
+	assert_int_not_equal(access(note, F_OK), 0);
+	put("vm1.replica/replica.json", "{\"pair\": \"0123456789abcdee\", \"term\": 2}");
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), 0);
+	assert_non_null(alone);
+	c.start_alone = "no";
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), -EAGAIN);
+	c.start_alone = "yes";
+	put("vm1.replica/replica.json", "{");
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), -EIO);
+	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 3}");
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), -EBUSY);
+	assert_int_equal(access(note, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(guest_was_taken_over_or_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(term_is_told_where_points_are_damaged, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_is_this_hosts_unless_it_was_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_answer, setup, teardown),
 	};
 

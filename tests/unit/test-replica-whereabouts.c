@@ -152,7 +152,7 @@ static void came_by(const char *attempt)
 static void guest_that_came_by_another_way_is_here(void **state)
 {
 	(void)state;
-	store.replica = json_pack("{s:s,s:[s]}", "pair", "aa", "past", "99");
+	store.replica = json_pack("{s:s,s:[{s:s,s:i}]}", "pair", "aa", "past", "pair", "99", "term", 3);
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
 	came_by("aa"); /* a run from the replica itself, which was thrown away */
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
