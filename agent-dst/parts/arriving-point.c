@@ -289,6 +289,14 @@ static int examine(struct part *p, struct err *e)
 	return a->planned && check_planned(a, newest, e) ? target_obstacle(a->target, e) : 0;
 }
 
+static int choose_old_copy(const struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e)
+{
+	const char *bundle = json_text(o, "bundle");
+
+	return bundle ? old_copy_unpack(&d->old, bundle, json_text(o, "real_path"), json_text(o, "file"), e)
+		      : old_copy_choose(&d->old, a->state_dir, a->target->name, json_text(o, "reuse"), d->path, e);
+}
+
 /* Old copies may have something of the first point: the disks of an old primary, say. Later ones have the point before. */
 int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e)
 {
@@ -300,7 +308,7 @@ int arriving_point_place(struct arriving_point *a, struct arriving_disk *d, cons
 	else if (!a->draft)
 		a->draft = points_draft(&a->store, a->number, attempt_id_format(a->part.a->id, id));
 	d->path = xasprintf("%s/disk%zu.%s", a->draft, a->disks->count, is_whole ? "raw" : "qcow2");
-	return is_whole ? old_copy_choose(&d->old, a->state_dir, a->target->name, json_text(o, "reuse"), d->path, e) : 0;
+	return is_whole ? choose_old_copy(a, d, o, e) : 0;
 }
 
 bool arriving_point_makes(const struct arriving_point *a, const char *dir)

@@ -215,7 +215,7 @@ static struct qmp *writer(const struct disks *ds)
 /* Its old copy is an image that only QEMU reads. A disk of the guest's own bytes is no reason to take a file for one. */
 static bool has_old_image(const struct arriving_disk *d)
 {
-	return d->old.path && !d->as_file && (!is_raw(d) || d->of_qcow2) && old_copy_is_qcow2(&d->old);
+	return d->old.path && !d->as_file && (!is_raw(d) || d->of_qcow2 || d->old.packed) && old_copy_is_qcow2(&d->old);
 }
 
 static bool needs_qemu(const struct arriving_disk *d)
@@ -360,7 +360,8 @@ static int delete_export(struct disks *ds, const struct arriving_disk *d, bool o
 static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err *e)
 {
 	AUTO_FREE char *node = export_id(d, true);
-	json_t *file = json_pack("{s:s,s:s,s:b}", "driver", "file", "filename", d->old.at, "read-only", 1);
+	json_t *file = json_pack("{s:s,s:I,s:{s:s,s:s,s:b},s:b}", "driver", "raw", "offset", (json_int_t)d->old.offset, "file", "driver",
+				 "file", "filename", d->old.at, "read-only", 1, "read-only", 1);
 	/* what lies in files below is not this image's */
 	int r = qmp_call(writer(ds), "blockdev-add",
 			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", "qcow2", "node-name", node, "read-only", 1, "file", file, "backing"),

@@ -1,5 +1,6 @@
 /* old-copy.c: see old-copy.h. */
 #include "old-copy.h"
+#include "bundle-at-rest.h"
 #include "json-text.h"
 #include "made.h"
 #include "own-file.h"
@@ -106,6 +107,53 @@ int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest
 	return 0;
 }
 
+/* ---- out of a bundle ---- */
+
+static bool is_called(const struct bundle_file *f, const char *name)
+{
+	return name && (!strcmp(f->path, name) || (f->real_path && !strcmp(f->real_path, name)));
+}
+
+static const char *last_of(const char *path)
+{
+	return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+}
+
+/* By its path; or, as a guest that was moved may have its disks elsewhere, by its name, if that is one disk's alone. Whichever it is, what it has is compared. */
+static const struct bundle_file *find_disk(const struct bundle *b, const char *real_path, const char *named)
+{
+	const struct bundle_file *found = NULL;
+	size_t i, hits = 0;
+
+	for (i = 0; i < b->disk_count; i++)
+		if (is_called(&b->disks[i], real_path) || is_called(&b->disks[i], named))
+			return &b->disks[i];
+	for (i = 0; i < b->disk_count; i++)
+		if (!strcmp(last_of(b->disks[i].path), last_of(real_path))) {
+			found = &b->disks[i];
+			hits++;
+		}
+	return hits == 1 ? found : NULL;
+}
+
+int old_copy_unpack(struct old_copy *o, const char *bundle, const char *real_path, const char *named, struct err *e)
+{
+	const struct bundle_file *f;
+	struct bundle b;
+	int r = bundle_read(&b, bundle, e);
+
+	if (r)
+		return err_prefix(e, "at the destination");
+	f = find_disk(&b, real_path, named);
+	r = f ? bundle_locate(bundle, f, &o->at, &o->offset, e) : 0;
+	if (f && !r) {
+		o->path = xstrdup(o->at);
+		o->packed = true;
+	}
+	bundle_fini(&b);
+	return r ? err_prefix(e, "at the destination") : 0;
+}
+
 void old_copy_fini(struct old_copy *o)
 {
 	free(o->path);
@@ -121,7 +169,7 @@ bool old_copy_is_qcow2(const struct old_copy *o)
 	AUTO_CLOSE int fd = open(o->at, O_RDONLY | O_CLOEXEC);
 	uint8_t head[80];
 
-	if (fd < 0 || pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) || memcmp(head, magic, sizeof(magic)))
+	if (fd < 0 || pread(fd, head, sizeof(head), (off_t)o->offset) != (ssize_t)sizeof(head) || memcmp(head, magic, sizeof(magic)))
 		return false;
 	return head[7] == 2 || (head[7] == 3 && !(head[79] & QCOW2_DATA_FILE));
 }

@@ -14,6 +14,8 @@ struct old_copy {
 	char *path;		  /* as it is called; NULL: there is none */
 	char *at;		  /* and where it is, while the guest moves */
 	bool replaced;		  /* by the disk */
+	bool packed;		  /* a disk of a bundle (bundle.h): a qcow2 image, whatever the disk is */
+	uint64_t offset;	  /* where it begins in that file */
 	json_t *known;		  /* then what it was known by when it was chosen */
 	char *export_name, *node; /* in our QEMU, if that reads it */
 };
@@ -23,6 +25,8 @@ struct old_copy {
  * cannot be used.
  */
 int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e);
+/* The same out of a bundle, a directory or file here: of a disk that is called so. Nothing is chosen, with 0, where it has none of that name. */
+int old_copy_unpack(struct old_copy *o, const char *bundle, const char *real_path, const char *named, struct err *e);
 /* Is the file at that path what an earlier move of that guest from here left, and as it was then? */
 bool old_copy_was_left(const char *state_dir, const char *guest, const char *path);
 /* Is it a qcow2 image with all that it has in it? Else it is read as it is. Only for disks that are such images: the guest's own bytes

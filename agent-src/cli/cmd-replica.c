@@ -79,6 +79,22 @@ static void settle_earlier(const struct replica_conf *c, const char *guest)
 	journal_list_free(paths, n);
 }
 
+/* What the first point was begun with serves no other. */
+static void forget_initial(const struct replica_conf *c, const char *guest)
+{
+	struct replica_conf now;
+	struct err e;
+
+	replica_conf_init(&now);
+	now.state_dir = xstrdup(c->state_dir);
+	if (!replica_conf_load(&now, guest, &e) && now.initial) {
+		now.initial = NULL;
+		if (replica_conf_save(&now, guest, &e))
+			fprintf(stderr, "vmferry: %s\n", e.msg);
+	}
+	replica_conf_fini(&now);
+}
+
 static int make_point(struct replica_conf *c, const char *guest)
 {
 	int code;
@@ -89,6 +105,8 @@ static int make_point(struct replica_conf *c, const char *guest)
 	c->sync.asks_start = replica_asks_plan(c, guest);
 	code = move_run(&c->o);
 	replica_note(c, guest, code);
+	if (!code && c->initial)
+		forget_initial(c, guest);
 	return code;
 }
 

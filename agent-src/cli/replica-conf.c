@@ -112,6 +112,10 @@ static const struct command_option rows[] = {
 	{"start-alone", "yes|no",
 	 "may the guest be started here where its replica's host cannot be asked whether it was taken over there (vmferry may-start)? (default yes)",
 	 OPT_TEXT, .offset = MEMBER(start_alone), .take = check_yes_or_no},
+	{"initial", "FROM",
+	 "a bundle of the guest (vmferry export) that was brought to the replica's host: a directory, or a file with its stream; the first point "
+	 "does not carry what is the same in it, as is compared by hash",
+	 OPT_TEXT, .offset = MEMBER(initial), .take = check_absolute},
 	{"point", "POINT", "its number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)", OPT_TEXT,
 	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
 	{"peer-is-fenced", NULL, "the guest certainly does not run at its primary any more, and will not: two of it must never", OPT_FLAG,
@@ -280,6 +284,7 @@ void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how
 	c->sync.term = c->term;
 	c->sync.keep = c->keep;
 	c->sync.spool = c->spool;
+	c->sync.initial = how == HOW_REPLICA ? c->initial : NULL;
 	c->sync.freezes = c->freezes;
 	c->o.vm = guest;
 	c->o.how = how;

@@ -15,7 +15,7 @@
 struct replica_conf {
 	struct move_options o; /* first: the move's tables are about it */
 	struct replica_sync sync;
-	const char *to, *pair, *keep, *spool;
+	const char *to, *pair, *keep, *spool, *initial;
 	const char *start_alone; /* "yes" or "no": may its primary be started where the replica's host cannot be asked? */
 	const char *point;	 /* from which it is to run; NULL: the newest */
 	bool fenced, plans, ends, cancels, completes, lives_there;

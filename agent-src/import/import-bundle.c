@@ -1,5 +1,6 @@
 /* import-bundle.c: see import-bundle.h. */
 #include "import-bundle-private.h"
+#include "bundle-at-rest.h"
 #include "bundle-receive.h"
 #include "bundle-tar.h"
 #include "child.h"
@@ -58,22 +59,6 @@ static int on_progress(void *ctx, uint64_t bytes)
 	return life_interrupted() ? -1 : 0;
 }
 
-static int read_manifest(struct bundling *m, struct err *e)
-{
-	AUTO_FREE char *path = xasprintf("%s/%s", m->from, BUNDLE_MANIFEST), *text = NULL;
-	AUTO_CLOSE int fd = open_regular(path);
-	size_t n;
-	int r = fd < 0 ? fd : read_regular(fd, BUNDLE_MANIFEST_MAX, &text, &n);
-
-	if (fd == -ENOENT)
-		return err_set(e, ENOENT, "%s has no %s: it is no bundle, or one that was not finished", m->from, BUNDLE_MANIFEST);
-	if (r == -EFBIG)
-		return err_set(e, EINVAL, "%s is longer than %u MiB", path, BUNDLE_MANIFEST_MAX >> 20);
-	if (r)
-		return err_sys(e, -r, "cannot read %s", path);
-	return bundle_parse(&m->b, text, n, e) ? err_prefix(e, "%s", path) : 0;
-}
-
 static int open_bundle(struct bundling *m, struct err *e)
 {
 	const char *file = m->o->named.files[0];
@@ -82,7 +67,7 @@ static int open_bundle(struct bundling *m, struct err *e)
 
 	if (strcmp(file, "-") && !stat(file, &st) && S_ISDIR(st.st_mode)) {
 		m->from = realpath(file, NULL);
-		r = m->from ? read_manifest(m, e) : err_sys(e, errno, "%s", file);
+		r = m->from ? bundle_read_dir(&m->b, m->from, e) : err_sys(e, errno, "%s", file);
 	} else {
 		m->stream = strcmp(file, "-") ? open_regular(file) : 0;
 		if (m->stream < 0)

@@ -114,10 +114,36 @@ static void take_warnings(struct disks *ds, json_t *warnings)
 		report_notice(ds->src->report, "where its replica is: %s", json_string_value(one) ?: "?");
 }
 
+/* Of a guest without points there. An older vmferry says nothing of bundles. */
+static int agree_on_bundle(const struct disks *ds, const json_t *accept, struct err *e)
+{
+	const char *from = ds->since.sync->initial;
+	unsigned i, found = 0, asked = 0;
+
+	if (!from || json_integer_value(json_object_get(json_object_get(accept, "replica"), "points")))
+		return 0;
+	for (i = 0; i < ds->count; i++) {
+		const struct disk *d = ds->list[i];
+
+		if (!disk_bundle(ds, d->guest))
+			continue;
+		asked++;
+		found += d->old != NULL;
+		if (!d->old)
+			report_notice(ds->src->report, "%s there has no disk %s: all of it travels", from, d->guest->real_path);
+	}
+	return found || !asked
+		       ? 0
+		       : err_set(e, ENOENT,
+				 "--initial %s: that bundle has none of this guest's disks, or the vmferry there is older than this one and reads no "
+				 "bundles. Name images there by --reuse DISK=FILE, or leave it out",
+				 from);
+}
+
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	int r = disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e);
+	int r = disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e) ?: agree_on_bundle(ds, accept, e);
 
 	if (!r) {
 		take_plan(ds, json_object_get(json_object_get(accept, "replica"), "would_start"));

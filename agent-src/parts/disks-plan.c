@@ -9,6 +9,7 @@
 #include "process.h"
 #include "qemu-opts.h"
 #include "qemu-names.h"
+#include "replica-sync.h"
 #include "rights.h"
 #include "shell-quote.h"
 
@@ -172,6 +173,11 @@ const char *disk_name(const struct disk *d)
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
 {
 	return disk_is_left_behind(ds, d) ? NULL : said_of(&ds->src->opt->disks.reuse, d) ?: ds->src->opt->disks.reuse_all;
+}
+
+const char *disk_bundle(const struct disks *ds, const struct guest_disk *d)
+{
+	return ds->since.sync && !disk_is_left_behind(ds, d) && !disk_reuse(ds, d) ? ds->since.sync->initial : NULL;
 }
 
 /* Each names one disk of this guest. */
@@ -454,6 +460,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 			d->left_behind ? 0 : (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode",
 			(int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl",
 			acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
+	if (disk_bundle(ds, g))
+		json_object_set_new(out, "bundle", json_string(disk_bundle(ds, g)));
 	if (st.st_ino && born_ns(g->real_path))
 		json_object_set_new(out, "btime", json_integer(born_ns(g->real_path)));
 	if (json_object_size(g->qcow2))
@@ -566,7 +574,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 		return;
 	d->alike = json_is_true(json_object_get(said, "alike"));
 	d->begun = (ds->src->opt->disks.keep.partial_s || ds->frozen) && json_is_true(json_object_get(said, "begun"));
-	if (!old || (!d->begun && !disk_reuse(ds, d->guest)))
+	if (!old || (!d->begun && !disk_reuse(ds, d->guest) && !disk_bundle(ds, d->guest)))
 		return;
 	d->old = xstrdup(old);
 	d->replaces = json_is_true(json_object_get(said, "replaces"));

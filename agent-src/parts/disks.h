@@ -109,6 +109,8 @@ struct disk *disk_add(struct disks *ds, const struct guest_disk *g);
 const char *disk_name(const struct disk *d);
 /* The old copy that the user wants to be used, "auto", or NULL. */
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d);
+/* The bundle there in which it may be, of a first point; NULL: none, or that is not asked for. */
+const char *disk_bundle(const struct disks *ds, const struct guest_disk *d);
 /* They are files of a guest that is shut down, each of which is copied once, as it is, whatever is in it (disks-at-rest.c). */
 void disks_rest(struct disks *d);
 /* A point of the guest's replica is made of them, all as they are at one moment, while it runs (disks-frozen.c). sync: what was asked, and gets the result;

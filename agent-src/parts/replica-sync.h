@@ -13,6 +13,7 @@ struct replica_sync {
 	uint64_t term;			 /* of the primary, as far as it knows */
 	const char *keep;		 /* as keep-points.h has it */
 	const char *spool;		 /* a directory for what is to be sent; NULL: beside each disk */
+	const char *initial;		 /* a bundle there that has some of what the first point has; NULL: none */
 	bool freezes;			 /* the guest's agent freezes its file systems for the moment, if it has one */
 	bool asks_start;		 /* asks whether the guest would start there */
 	bool whole;			 /* everything is compared, whatever the bitmaps say */

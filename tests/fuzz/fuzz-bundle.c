@@ -1,5 +1,5 @@
 /*
- * fuzz-bundle.c: libFuzzer on what vmferry import (agent-src/bundle) reads of a bundle: its manifest, and its stream.
+ * fuzz-bundle.c: libFuzzer on what vmferry import (agent-src/bundle, common/bundle) reads of a bundle: its manifest, and its stream.
  *
  * The first byte says which. What is taken lies within its limits and says the same when written again; what a stream leaves behind are files of
  * the manifest's, with its digests.

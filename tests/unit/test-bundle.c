@@ -1,4 +1,5 @@
 /* test-bundle.c: bundles: the manifest, the stream, identity on a command line, and which files of a guest go into one. */
+#include "bundle-at-rest.h"
 #include "bundle-receive.h"
 #include "bundle-tar.h"
 #include "export-plan.h"
@@ -487,6 +488,71 @@ static int remove_dir(void **state)
 	return system(command);
 }
 
+/* ---- at rest ---- */
+
+static void put_member(FILE *f, const char *name, const char *text)
+{
+	static const uint8_t zeros[TAR_BLOCK];
+	uint8_t h[TAR_BLOCK];
+
+	tar_header(h, name, strlen(text), 0);
+	fwrite(h, 1, sizeof(h), f);
+	fwrite(text, 1, strlen(text), f);
+	fwrite(zeros, 1, tar_padding(strlen(text)), f);
+}
+
+static void check_found(const char *from, const char *what, uint64_t at)
+{
+	struct bundle b;
+	struct err e;
+	char *path;
+	uint64_t offset;
+
+	assert_int_equal(bundle_read(&b, from, &e), 0);
+	check_good(&b);
+	assert_int_equal(bundle_locate(from, &b.disks[0], &path, &offset, &e), 0);
+	assert_string_equal(path, what);
+	assert_int_equal(offset, at);
+	free(path);
+	bundle_fini(&b);
+}
+
+static void one_at_rest_is_found_in_a_file_or_a_directory(void **state)
+{
+	static const char disk[] = "abc";
+	char *in_dir = write_file(BUNDLE_MANIFEST, manifest, strlen(manifest)), *image = write_file("disk0.qcow2", disk, 3),
+	     *tar = path_of("tar"), *path;
+	FILE *f = fopen(tar, "we");
+	uint64_t at = 2 * TAR_BLOCK + strlen(manifest) + tar_padding(strlen(manifest)) + 2 * TAR_BLOCK, offset;
+	struct bundle b;
+	struct err e;
+
+	(void)state;
+	put_member(f, BUNDLE_MANIFEST, manifest);
+	put_member(f, "memory", "abc");
+	put_member(f, "disk0.qcow2", disk);
+	fclose(f);
+	check_found(dir, image, 0);
+	check_found(tar, tar, at);
+	assert_int_equal(truncate(tar, (off_t)at + 2), 0); /* within the disk */
+	assert_int_equal(bundle_read(&b, tar, &e), 0);
+	assert_int_equal(bundle_locate(tar, &b.disks[0], &path, &offset, &e), -EINVAL);
+	assert_null(path);
+	assert_int_equal(truncate(tar, (off_t)at - TAR_BLOCK - 1), 0); /* before it */
+	assert_int_equal(bundle_locate(tar, &b.disks[0], &path, &offset, &e), -EINVAL);
+	bundle_fini(&b);
+	assert_int_equal(truncate(tar, TAR_BLOCK + 20), 0); /* within the manifest */
+	assert_int_equal(bundle_read(&b, tar, &e), -EINVAL);
+	assert_int_equal(bundle_read(&b, image, &e), -EINVAL);
+	assert_int_equal(unlink(in_dir), 0);
+	assert_int_equal(bundle_read(&b, dir, &e), -ENOENT);
+	unlink(image);
+	unlink(tar);
+	free(in_dir);
+	free(image);
+	free(tar);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +562,7 @@ int main(void)
 		cmocka_unit_test(readme_starts_it_by_hand),
 		cmocka_unit_test(headers_say_what_they_are),
 		cmocka_unit_test(a_stream_is_received_as_it_was_sent),
+		cmocka_unit_test(one_at_rest_is_found_in_a_file_or_a_directory),
 		cmocka_unit_test(a_name_is_all_that_a_new_name_changes),
 		cmocka_unit_test(a_clone_has_another_identity),
 		cmocka_unit_test(every_file_that_the_guest_reads_goes_along),
