@@ -370,7 +370,8 @@ json_t *afterwards_settle(struct journal *j, bool has_left)
 		json_object_set_new(told, "start_script", json_string(script));
 	}
 	if (!r && json_text(plan, "unit") && has_left) {
-		r = err_set(&e, EBUSY, "unit %s is not enabled: the guest may have left this host since. See where it runs before you start it by %s",
+		r = err_set(&e, EBUSY,
+			    "unit %s is not enabled: the guest may have left this host since. See where it runs before you start it by %s",
 			    json_text(plan, "unit"), script);
 	} else if (!r && json_text(plan, "unit")) {
 		r = settle_unit(plan, script, &e);

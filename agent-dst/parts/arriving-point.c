@@ -108,8 +108,9 @@ static bool has_sizes(const struct arriving_point *a, const struct point *newest
 	size_t i;
 
 	for (i = 0; point_disk(newest, i); i++)
-		if (json_integer_value(json_object_get(json_array_get(disks, i), "virtual_size")) !=
-		    json_integer_value(json_object_get(point_disk(newest, i), "bytes")))
+		if (!json_is_true(json_object_get(json_array_get(disks, i), "empty")) &&
+		    json_integer_value(json_object_get(json_array_get(disks, i), "virtual_size")) !=
+			    json_integer_value(json_object_get(point_disk(newest, i), "bytes")))
 			return false;
 	return true;
 }
@@ -249,11 +250,23 @@ static bool is_about_replica(const struct arriving_point *a)
 	return asked(a) || !strcmp(json_text(a->target->description, "how") ?: "", "replica");
 }
 
+/* What the newest point leaves out comes as a whole. */
+static bool has_left_out(const struct arriving_point *a, const struct point *newest)
+{
+	const json_t *disks = json_object_get(a->target->description, "disks");
+	size_t i;
+
+	for (i = 0; point_disk(newest, i); i++)
+		if (point_disk_is_left_out(newest, i) && !json_is_true(json_object_get(json_array_get(disks, i), "whole")))
+			return false;
+	return true;
+}
+
 static int check_planned(const struct arriving_point *a, const struct point *newest, struct err *e)
 {
 	AUTO_FREE char *dir = taken_over_dir(a->store.dir);
 
-	if (!newest || a->from != newest->number)
+	if (!newest || a->from != newest->number || !has_left_out(a, newest))
 		return err_set(
 			e, EAGAIN,
 			"what guest %s has written since its newest point here is not known at the source: vmferry replica sync %s first",
@@ -319,7 +332,8 @@ bool arriving_point_makes(const struct arriving_point *a, const char *dir)
 void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d, const json_t *o)
 {
 	const struct point *newest = points_newest(&a->store);
-	const json_t *below = newest ? point_disk(newest, a->disks->count) : NULL;
+	bool whole = a->planned && json_is_true(json_object_get(o, "whole"));
+	const json_t *below = newest && !whole ? point_disk(newest, a->disks->count) : NULL;
 
 	free(d->format);
 	free(d->backing);
@@ -330,8 +344,8 @@ void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *
 	d->rights = RIGHTS_NONE;
 	d->rights.mode = 0600;
 	d->set_aside = false;
-	d->format = xstrdup(below ? "qcow2" : "raw");
-	d->above = below && !a->from;
+	d->format = xstrdup(below || whole ? "qcow2" : "raw");
+	d->above = below && !a->from && !d->empty;
 	d->allocated = a->from ? MIN(d->allocated, (uint64_t)json_integer_value(json_object_get(o, "since_bytes"))) : d->allocated;
 	if (!below)
 		return;
@@ -464,11 +478,11 @@ static json_t *list_disks(const struct arriving_point *a)
 		const struct arriving_disk *d = &a->disks->list[i];
 		const json_t *o = target_described_disk(a->target, d->object);
 
-		json_array_append_new(out,
-				      json_pack("{s:s,s:s,s:I,s:O*,s:O*,s:O*,s:O*,s:O*}", "file", strrchr(d->path, '/') + 1, "format",
-						d->format, "bytes", (json_int_t)d->virtual_size, "from", json_object_get(o, "real_path"),
-						"named", json_object_get(o, "file"), "source_format", json_object_get(o, "format"), "node",
-						json_object_get(o, "node"), "qdev", json_object_get(o, "qdev")));
+		json_array_append_new(out, json_pack("{s:s,s:s,s:I,s:o*,s:O*,s:O*,s:O*,s:O*,s:O*}", "file", strrchr(d->path, '/') + 1,
+						     "format", d->format, "bytes", (json_int_t)d->virtual_size, "empty",
+						     d->empty ? json_true() : NULL, "from", json_object_get(o, "real_path"), "named",
+						     json_object_get(o, "file"), "source_format", json_object_get(o, "format"), "node",
+						     json_object_get(o, "node"), "qdev", json_object_get(o, "qdev")));
 	}
 	return out;
 }

@@ -56,6 +56,25 @@ static int check_absolute(void *into, const char *arg, struct err *e)
 	return *arg == '/' ? 0 : option_bad(e, arg, "an absolute path");
 }
 
+/* DISK=copy takes that back. */
+static int take_left_out(void *into, const char *arg, struct err *e)
+{
+	struct option_list *l = &((struct replica_conf *)into)->o.disks.map;
+	const char *value = option_pair_value(arg);
+	size_t n = value ? (size_t)(value - arg) : 0;
+	unsigned i;
+
+	if (!value || value == arg + 1 || (strcmp(value, "empty") && strcmp(value, "copy")))
+		return option_bad(e, arg, "DISK=empty, or DISK=copy");
+	for (i = 0; i < l->count; i++)
+		if (!strncmp(l->at[i], arg, n)) {
+			l->at[i] = l->at[l->count - 1];
+			l->count--;
+			break;
+		}
+	return strcmp(value, "empty") ? OPTION_TAKEN : 0;
+}
+
 static int check_yes_or_no(void *into, const char *arg, struct err *e)
 {
 	(void)into;
@@ -102,6 +121,10 @@ static const struct command_option rows[] = {
 	{"keep", "N[,hourly:H]",
 	 "points that stay there: the newest N, and of each of the last H hours in which there are any the newest (default 12,hourly:24)",
 	 OPT_TEXT, .offset = MEMBER(keep), .take = check_keep},
+	{"disk", "DISK=empty",
+	 "a disk that the replica leaves out, as of swap or scratch: where the guest runs from a point it is there in the same size, with nothing in it; "
+	 "DISK=copy (vmferry replica set) takes that back. DISK: its node, drive, device or file name",
+	 OPT_LIST, .offset = MEMBER(o.disks.map), .take = take_left_out},
 	{"spool", "DIR",
 	 "where what is to be sent lies here until it is, as much as was written since the last point (default: beside each disk; of a block "
 	 "device beside the first disk that is a file)",
@@ -285,6 +308,11 @@ void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how
 	c->sync.keep = c->keep;
 	c->sync.spool = c->spool;
 	c->sync.initial = how == HOW_REPLICA ? c->initial : NULL;
+	if (how != HOW_REPLICA) { /* a guest that runs on needs what is in them */
+		c->left_out = c->o.disks.map;
+		c->o.disks.map.count = 0;
+		c->sync.left_out = &c->left_out;
+	}
 	c->sync.freezes = c->freezes;
 	c->o.vm = guest;
 	c->o.how = how;

@@ -16,8 +16,9 @@ struct replica_conf {
 	struct move_options o; /* first: the move's tables are about it */
 	struct replica_sync sync;
 	const char *to, *pair, *keep, *spool, *initial;
-	const char *start_alone; /* "yes" or "no": may its primary be started where the replica's host cannot be asked? */
-	const char *point;	 /* from which it is to run; NULL: the newest */
+	struct option_list left_out; /* o.disks.map of a move that is no point */
+	const char *start_alone;     /* "yes" or "no": may its primary be started where the replica's host cannot be asked? */
+	const char *point;	     /* from which it is to run; NULL: the newest */
 	bool fenced, plans, ends, cancels, completes, lives_there;
 	unsigned every_s, for_s, term; /* for_s: a trial ends by itself; 0: it does not */
 	bool paused, freezes;

@@ -95,20 +95,21 @@ static int make_overlay(const struct run *r, size_t i, struct err *e)
 	const json_t *d = point_disk(r->point, i);
 	AUTO_FREE char *size = xasprintf("%lld", (long long)json_integer_value(json_object_get(d, "bytes")));
 	AUTO_FREE char *path = run_overlay(r, i), *below = xasprintf("../points/%s/%s", r->point->slot, json_text(d, "file"));
-	char *argv[] = {(char *)"qemu-img",
-			(char *)"create",
-			(char *)"-q",
-			(char *)"-u", /* what is below is a chain, of which all would be opened to ask for its size */
-			(char *)"-f",
-			(char *)"qcow2",
-			(char *)"-F",
-			(char *)json_text(d, "format"),
-			(char *)"-b",
-			below,
-			path,
-			size,
-			NULL};
-	const struct program_run run = {.argv = argv, .how = PROGRAM_MANY_FILES};
+	char *above[] = {(char *)"qemu-img",
+			 (char *)"create",
+			 (char *)"-q",
+			 (char *)"-u", /* what is below is a chain, of which all would be opened to ask for its size */
+			 (char *)"-f",
+			 (char *)"qcow2",
+			 (char *)"-F",
+			 (char *)json_text(d, "format"),
+			 (char *)"-b",
+			 below,
+			 path,
+			 size,
+			 NULL};
+	char *empty[] = {(char *)"qemu-img", (char *)"create", (char *)"-q", (char *)"-f", (char *)"qcow2", path, size, NULL};
+	const struct program_run run = {.argv = point_disk_is_left_out(r->point, i) ? empty : above, .how = PROGRAM_MANY_FILES};
 	int status, k = program_run(&run, &status, e);
 
 	return k ? err_prefix(e, "a run from a point needs qemu-img (Debian: qemu-utils)")
@@ -442,6 +443,16 @@ static int make_and_start(struct run *r, const char *exe, struct err *e)
 	return make_disks(r, e) ?: write_script(r, exe, e) ?: start(r, exe, e);
 }
 
+static void say_left_out(const struct run *r)
+{
+	json_t *list = point_left_out(r->point), *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+		printf("disk %s is left out of the replica: here it is empty\n", json_string_value(one));
+	json_decref(list);
+}
+
 int replica_test(struct replica_conf *c, const char *guest)
 {
 	AUTO_FREE char *exe = NULL;
@@ -456,6 +467,8 @@ int replica_test(struct replica_conf *c, const char *guest)
 	if (!k)
 		printf("%s runs from point %llu, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name,
 		       (unsigned long long)r.point->number, guest, r.qmp);
+	if (!k)
+		say_left_out(&r);
 	else if (planned)
 		take_back(&r, r.term, &(struct err){0});
 	run_fini(&r);
@@ -562,6 +575,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 		primary_note_here(c->state_dir, guest, true);
 		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
 		       guest, (unsigned long long)r.point->number, r.script, guest);
+		say_left_out(&r);
 	} else if (raised) {
 		take_back(&r, r.term, &(struct err){0});
 	}

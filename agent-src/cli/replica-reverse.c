@@ -28,8 +28,9 @@ json_t *replica_disks_before(const struct point *pt)
 	size_t i;
 
 	for (i = 0; point_disk(pt, i); i++)
-		json_array_append_new(out, json_pack("{s:O*,s:s}", "from", json_object_get(point_disk(pt, i), "from"), "format",
-						     replica_flat_format(point_disk(pt, i))));
+		json_array_append_new(out, json_pack("{s:O*,s:s,s:O*}", "from", json_object_get(point_disk(pt, i), "from"), "format",
+						     replica_flat_format(point_disk(pt, i)), "empty",
+						     json_object_get(point_disk(pt, i), "empty")));
 	return out;
 }
 
@@ -79,7 +80,7 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 	json_array_foreach((json_t *)(uintptr_t)had, i, one) {
 		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
 
-		if (i >= POINT_DISKS_MAX || access(flat, F_OK) || !json_text(one, "from"))
+		if (i >= POINT_DISKS_MAX || access(flat, F_OK) || !json_text(one, "from") || json_is_true(json_object_get(one, "empty")))
 			continue;
 		free(pairs[i]);
 		pairs[i] = xasprintf("%s=%s", flat, json_text(one, "from"));
@@ -89,6 +90,31 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 		fprintf(c->o.json ? stderr : stdout, "what %s there has of disk %s need not travel\n", json_text(one, "from"), flat);
 	}
 	fflush(stdout); /* the move's own words are not buffered */
+}
+
+/* What no point of it has had has no use for points there, either. */
+static void leave_out_again(struct replica_conf *c, const char *guest, const struct points *p)
+{
+	static char *pairs[POINT_DISKS_MAX]; /* as long as the command goes on */
+	const json_t *had = json_object_get(p->replica, "had");
+	struct option_list *map = &c->o.disks.map;
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)had, i, one) {
+		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
+
+		if (i >= POINT_DISKS_MAX || map->count == OPTION_LIST_MAX || !json_is_true(json_object_get(one, "empty")) ||
+		    access(flat, F_OK))
+			continue;
+		free(pairs[i]);
+		pairs[i] = xasprintf("%s=empty", flat);
+		map->at[map->count++] = pairs[i];
+		fprintf(c->o.json ? stderr : stdout,
+			"disk %s is left out of the replica still (vmferry replica set %s disk=%s=copy takes that back)\n", flat, guest,
+			flat);
+	}
+	fflush(stdout);
 }
 
 int replica_reverse(struct replica_conf *c, const char *guest)
@@ -109,6 +135,8 @@ int replica_reverse(struct replica_conf *c, const char *guest)
 			c->o.disk_dir = replica_parent_dir(p.dir);
 		if (!c->o.disks.reuse.count && !c->o.disks.reuse_all)
 			take_old_disks(c, guest, &p);
+		if (!c->o.disks.map.count)
+			leave_out_again(c, guest, &p);
 	}
 	points_close(&p);
 	return r ? replica_say(&e) : 0;

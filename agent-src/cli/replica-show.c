@@ -15,6 +15,18 @@
 #include <string.h>
 #include <time.h>
 
+/* As its settings name them. */
+static json_t *left_out_of(const struct replica_conf *c)
+{
+	const struct option_list *l = &c->o.disks.map;
+	json_t *out = json_array();
+	unsigned i;
+
+	for (i = 0; i < l->count; i++)
+		json_array_append_new(out, json_stringn(l->at[i], (size_t)(option_pair_value(l->at[i]) - 1 - l->at[i])));
+	return out;
+}
+
 json_t *replica_row(const struct replica_conf *c, const char *guest, const json_t *state)
 {
 	double lag_s = difftime(time(NULL), (time_t)(json_integer_value(json_object_get(state, "at_ms")) / 1000));
@@ -22,6 +34,7 @@ json_t *replica_row(const struct replica_conf *c, const char *guest, const json_
 				c->o.disk_dir ?: "?", "paused", c->paused, "every_s", (int)c->every_s, "keep", c->keep, "term",
 				(int)c->term, "freezes", c->freezes);
 
+	json_object_set_new(out, "left_out", left_out_of(c));
 	if (json_is_object(state))
 		json_object_update(out, (json_t *)(uintptr_t)state);
 	if (json_object_get(state, "at_ms"))
@@ -47,9 +60,12 @@ static json_t *primary_json(const char *state_dir, const char *guest)
 
 static json_t *point_json(const struct point *pt)
 {
-	return json_pack("{s:I,s:I,s:I,s:O*,s:O*}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
-			 (json_int_t)pt->term, "delta_bytes", json_object_get(pt->json, "delta_bytes"), "frozen",
-			 json_object_get(pt->json, "frozen"));
+	json_t *left_out = point_left_out(pt), *out;
+
+	out = json_pack("{s:I,s:I,s:I,s:O*,s:O*,s:o}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
+			(json_int_t)pt->term, "delta_bytes", json_object_get(pt->json, "delta_bytes"), "frozen",
+			json_object_get(pt->json, "frozen"), "left_out", left_out);
+	return out;
 }
 
 static json_t *store_json(const char *guest, const char *dir)
@@ -138,6 +154,17 @@ static void print_why(const json_t *o)
 			printf("  %s\n", json_string_value(one) ?: "?");
 }
 
+static void print_left_out(const json_t *list)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		printf("%s%s", i ? ", " : "  left out, and empty where it runs from a point: ", json_string_value(one) ?: "?");
+	if (json_array_size(list))
+		puts("");
+}
+
 static void print_primary(const json_t *o)
 {
 	char at[MOMENT_TEXT];
@@ -149,6 +176,7 @@ static void print_primary(const json_t *o)
 		       (long long)json_integer_value(json_object_get(o, "point")),
 		       clock_text(at, json_integer_value(json_object_get(o, "at_ms"))), json_number_value(json_object_get(o, "lag_s")),
 		       (long long)json_integer_value(json_object_get(o, "every_s")), json_text(o, "keep"));
+	print_left_out(json_object_get(o, "left_out"));
 	print_why(o);
 	print_would_start(o, "there");
 }
@@ -172,6 +200,7 @@ static void print_store(const json_t *o, bool points)
 	}
 	printf("%s: replica, in %s, of %s: %zu points%s%s\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
 	       json_array_size(list), calm ? "" : ": ", calm ? "" : json_text(o, "health"));
+	print_left_out(json_object_get(json_array_get(list, json_array_size(list) ? json_array_size(list) - 1 : 0), "left_out"));
 	print_why(o);
 	print_would_start(o, "here");
 	json_array_foreach(list, i, one)

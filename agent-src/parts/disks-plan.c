@@ -56,10 +56,17 @@ bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g)
 	return disk_is_to(ds, g, "empty");
 }
 
+bool disk_is_left_out(const struct disks *ds, const struct guest_disk *g)
+{
+	const struct option_list *out = ds->since.sync ? ds->since.sync->left_out : NULL;
+
+	return out && !strcmp(said_of(out, g) ?: "", "empty");
+}
+
 int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	bool boots = !ds->src->traits.carries_memory, known = !strcmp(g->format, "raw") || !strcmp(g->format, "qcow2");
-	const char *why = ds->src->traits.stays_here ? "nothing of it would be brought"
+	const char *why = ds->src->traits.stays_here && !ds->frozen ? "nothing of it would be brought"
 			  : !boots ? "a guest that runs on needs what is in it; one that boots there may not (--how warm, --how cold)"
 			  : g->chain_count	      ? "it has backing files"
 			  : ds->rests && g->encrypted ? "it is encrypted by QEMU"

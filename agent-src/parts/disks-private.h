@@ -20,6 +20,8 @@ int disks_check_words(struct disks *ds, struct err *e);
 bool disk_is_to(const struct disks *ds, const struct guest_disk *d, const char *word);
 /* The user says that an empty one is to take its place. */
 bool disk_is_left_behind(const struct disks *ds, const struct guest_disk *g);
+/* No point of its replica has it, to which the guest goes as it runs. */
+bool disk_is_left_out(const struct disks *ds, const struct guest_disk *g);
 /* If so: can it be? */
 int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e);
 int disks_prepare(struct part *p, struct err *e);

@@ -63,8 +63,12 @@ static int say_formats(struct disks *ds, json_t *out, struct err *e)
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	int r = disks_describe(p, out, e) ?: point_bitmaps_look(ds, e) ?: say_formats(ds, out, e);
+	unsigned i;
+	int r;
 
+	for (i = 0; i < ds->count; i++)
+		ds->list[i]->left_out = disk_is_left_out(ds, ds->list[i]->guest);
+	r = disks_describe(p, out, e) ?: point_bitmaps_look(ds, e) ?: say_formats(ds, out, e);
 	point_bitmaps_describe(ds, out);
 	return r;
 }

@@ -225,7 +225,7 @@ static void export_id(const struct disks *ds, char out[48], const struct disk *d
 /* By which is told what the round has; false: everything. */
 static bool round_bitmap(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
 {
-	if (!d->round && !point_bitmaps_are_round_0(ds))
+	if (!d->round && (!point_bitmaps_are_round_0(ds) || d->left_out))
 		return false;
 	if (d->round)
 		disk_bitmap_name(ds, out, d, d->bitmap - 1);

@@ -37,6 +37,7 @@ struct disk {
 	bool by_word; /* that it does is the user's word: nobody can see it, nor when it was written (behind a network, a block device) */
 	bool refused; /* it cannot be moved, and only its place is told */
 	bool left_behind;	 /* an empty one takes its place there */
+	bool left_out;		 /* no point of its replica has it, and it goes there as it runs: all of it travels */
 	bool to_device;		 /* to is a block device, which is there already */
 	json_int_t device_bytes; /* of that, if it has more than the disk; else 0 */
 	bool fills;		 /* qcow2: zeros are written there as contents are, so that they may be told as zeros */

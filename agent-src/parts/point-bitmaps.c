@@ -61,17 +61,27 @@ static enum state state_of(json_t *nodes, const struct disk *d, const char *name
 	return json_is_true(json_object_get(bitmap, "recording")) ? RECORDS : ENDED;
 }
 
+/* What is written to it no point has. */
+static bool is_left(const struct disk *d)
+{
+	return d->left_behind || d->left_out;
+}
+
 /* All disks' are in this state: what only some have is worth nothing. */
 static bool all_are(const struct disks *ds, json_t *nodes, uint64_t number, enum state state)
 {
 	char name[POINT_BITMAP_NAME];
-	unsigned i;
+	unsigned i, have = 0;
 
 	point_bitmap_name(ds, name, number);
-	for (i = 0; i < ds->count; i++)
+	for (i = 0; i < ds->count; i++) {
+		if (is_left(ds->list[i]))
+			continue;
 		if (state_of(nodes, ds->list[i], name) != state)
 			return false;
-	return ds->count;
+		have++;
+	}
+	return have;
 }
 
 /* The highest number on the first disk; 0: none. */
@@ -105,6 +115,8 @@ static uint64_t bytes_since(const struct disks *ds, json_t *nodes, const struct 
 	char name[POINT_BITMAP_NAME];
 	uint64_t bytes;
 
+	if (is_left(d))
+		return d->left_out ? d->guest->allocated : 0;
 	point_bitmap_name(ds, name, ds->since.recording);
 	bytes = bytes_in(nodes, d, name);
 	point_bitmap_name(ds, name, ds->since.recording - 1);
@@ -156,9 +168,14 @@ void point_bitmaps_describe(const struct disks *ds, json_t *out)
 	json_t *since = json_array(), *replica;
 	unsigned i;
 
-	for (i = 0; i < ds->count && b->records; i++)
-		json_object_set_new(json_array_get(ds->described, ds->list[i]->object - OBJECT_DISK_BASE), "since_bytes",
-				    json_integer((json_int_t)ds->list[i]->since_bytes));
+	for (i = 0; i < ds->count; i++) {
+		json_t *described = json_array_get(ds->described, ds->list[i]->object - OBJECT_DISK_BASE);
+
+		if (b->records)
+			json_object_set_new(described, "since_bytes", json_integer((json_int_t)ds->list[i]->since_bytes));
+		if (ds->list[i]->left_out)
+			json_object_set_new(described, "whole", json_true());
+	}
 	if (b->records && !b->sync->whole) {
 		json_array_append_new(since, json_integer((json_int_t)b->recording));
 		if (b->two)
@@ -213,6 +230,8 @@ static void merge_newer(struct disks *ds, json_t *actions)
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
+		if (is_left(d))
+			continue;
 		add_action(actions, "block-dirty-bitmap-enable", reference(d, older)); /* first: what is written in between is in it */
 		merge(actions, d, newer, older);
 		add_action(actions, "block-dirty-bitmap-remove", reference(d, newer));
@@ -226,7 +245,8 @@ void point_bitmaps_drop_older(struct disks *ds, json_t *actions)
 
 	point_bitmap_name(ds, older, ds->since.recording - 1);
 	for (i = 0; i < ds->count; i++)
-		add_action(actions, "block-dirty-bitmap-remove", reference(ds->list[i], older));
+		if (!is_left(ds->list[i]))
+			add_action(actions, "block-dirty-bitmap-remove", reference(ds->list[i], older));
 }
 
 static int remove_bitmaps(struct disks *ds, struct err *e)
@@ -318,6 +338,8 @@ void point_bitmaps_change(const struct disks *ds, json_t *actions)
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
 
+		if (is_left(d))
+			continue;
 		point_bitmap_that_ends(ds, ends, d);
 		add_action(actions, "block-dirty-bitmap-add",
 			   json_pack("{s:s,s:s,s:i,s:b}", "node", d->guest->node, "name", begins, "granularity", (int)granularity_of(d),

@@ -2,6 +2,8 @@
 #ifndef VMFERRY_REPLICA_SYNC_H
 #define VMFERRY_REPLICA_SYNC_H
 
+struct option_list;
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,15 +11,16 @@
 #define REPLICA_PAIR_LEN 16 /* hex digits */
 
 struct replica_sync {
-	char pair[REPLICA_PAIR_LEN + 1]; /* which two hold this guest: the same in the primary's settings and in the replica's store */
-	uint64_t term;			 /* of the primary, as far as it knows */
-	const char *keep;		 /* as keep-points.h has it */
-	const char *spool;		 /* a directory for what is to be sent; NULL: beside each disk */
-	const char *initial;		 /* a bundle there that has some of what the first point has; NULL: none */
-	bool freezes;			 /* the guest's agent freezes its file systems for the moment, if it has one */
-	bool asks_start;		 /* asks whether the guest would start there */
-	bool whole;			 /* everything is compared, whatever the bitmaps say */
-	bool planned;			 /* no point: the guest itself goes there as it runs, and its disks begin as the newest point */
+	char pair[REPLICA_PAIR_LEN + 1];    /* which two hold this guest: the same in the primary's settings and in the replica's store */
+	uint64_t term;			    /* of the primary, as far as it knows */
+	const char *keep;		    /* as keep-points.h has it */
+	const char *spool;		    /* a directory for what is to be sent; NULL: beside each disk */
+	const char *initial;		    /* a bundle there that has some of what the first point has; NULL: none */
+	bool freezes;			    /* the guest's agent freezes its file systems for the moment, if it has one */
+	bool asks_start;		    /* asks whether the guest would start there */
+	bool whole;			    /* everything is compared, whatever the bitmaps say */
+	const struct option_list *left_out; /* planned: DISK=empty of those that no point has: all of them travels; else NULL */
+	bool planned;			    /* no point: the guest itself goes there as it runs, and its disks begin as the newest point */
 
 	/* the result */
 	json_t *would_start;	/* what the host answered: ACCEPT; NULL: it was not asked, or does not know; a new reference */

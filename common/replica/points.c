@@ -434,6 +434,22 @@ const json_t *point_disk(const struct point *pt, size_t i)
 	return json_array_get(json_object_get(pt->json, "disks"), i);
 }
 
+bool point_disk_is_left_out(const struct point *pt, size_t i)
+{
+	return json_is_true(json_object_get(point_disk(pt, i), "empty"));
+}
+
+json_t *point_left_out(const struct point *pt)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; point_disk(pt, i); i++)
+		if (point_disk_is_left_out(pt, i))
+			json_array_append_new(out, json_string(json_text(point_disk(pt, i), "from") ?: "?"));
+	return out;
+}
+
 /* ---- a point by its name ---- */
 
 /* "14:05[:06]" is of today, or else of yesterday; "2026-11-29 14:05[:06]". False: it is no time. The end of the minute, or second, that it names. */
