@@ -32,7 +32,7 @@ static void put(const char *name, const char *text)
 
 static int setup(void **state)
 {
-	static const char *const dirs[] = {"replicas", "vm1.replica", "vm1.replica/points"};
+	static const char *const dirs[] = {"replica", "replicas", "vm1.replica", "vm1.replica/points"};
 	AUTO_FREE char *note = NULL;
 	size_t i;
 
@@ -137,7 +137,7 @@ static void what_cannot_be_read_is_no_answer(void **state)
 static void guest_is_this_hosts_unless_it_was_taken_over(void **state)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir, .start_alone = "yes"};
-	AUTO_FREE char *alone = NULL, *note = xasprintf("%s/replicas/vm1.json", dir);
+	AUTO_FREE char *alone = NULL, *note = xasprintf("%s/replica/vm1.json", dir);
 
 	(void)state;
 	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 2}");
