@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define NOTIFY_API 5 /* seccomp_api_get(3) */
@@ -70,12 +71,17 @@ static const char *const refused[] = {"socket",
 				      "vhangup",
 				      "pidfd_getfd"};
 
+/* Calls that make a directory: it is made where a layer takes it, and otherwise pretended. */
+static const struct {
+	int call;
+	unsigned path;
+} makes[] = {{SCMP_SYS(mkdir), 0}, {SCMP_SYS(mkdirat), 1}};
+
 /* Calls that would change a file, or lock one: a script that begins by a log, a copy or a lock goes on to its QEMU. */
-static const char *const pretended[] = {"mkdir",     "mkdirat",	  "rmdir",	 "unlink",	 "unlinkat",	 "rename",
-					"renameat",  "renameat2", "link",	 "linkat",	 "symlink",	 "symlinkat",
-					"mknod",     "mknodat",	  "chmod",	 "fchmod",	 "fchmodat",	 "fchmodat2",
-					"chown",     "fchown",	  "lchown",	 "fchownat",	 "utime",	 "utimes",
-					"futimesat", "utimensat", "truncate",	 "ftruncate",	 "fallocate",	 "setxattr",
+static const char *const pretended[] = {"rmdir",     "unlink",	  "unlinkat",	 "rename",	 "renameat",	 "renameat2", "link",
+					"linkat",    "symlink",	  "symlinkat",	 "mknod",	 "mknodat",	 "chmod",     "fchmod",
+					"fchmodat",  "fchmodat2", "chown",	 "fchown",	 "lchown",	 "fchownat",  "utime",
+					"utimes",    "futimesat", "utimensat",	 "truncate",	 "ftruncate",	 "fallocate", "setxattr",
 					"lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "flock"};
 
 /* Calls that open a file, and which of their arguments has its path, and which says how. */
@@ -135,6 +141,16 @@ static int add_questions(scmp_filter_ctx c)
 	return r;
 }
 
+static int add_makes(scmp_filter_ctx c, bool notify)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < ARRAY_LEN(makes) && !r; i++)
+		r = added(seccomp_rule_add(c, notify ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(0), makes[i].call, 0));
+	return r;
+}
+
 static int load_filter(bool notify, int *asks)
 {
 	scmp_filter_ctx c = seccomp_init(SCMP_ACT_ALLOW);
@@ -142,6 +158,7 @@ static int load_filter(bool notify, int *asks)
 
 	r = r ? r : add_calls(c, refused, ARRAY_LEN(refused), true);
 	r = r ? r : add_calls(c, pretended, ARRAY_LEN(pretended), false);
+	r = r ? r : add_makes(c, notify);
 	r = r || !notify ? r : add_opens(c) ?: add_questions(c);
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
@@ -197,6 +214,40 @@ static bool is_writable(const struct seccomp_notif *asked)
 	return false;
 }
 
+/* What a script may write to in there is a layer of its own. */
+static bool is_on_layer(const char *path)
+{
+	AUTO_FREE char *dir = xstrdup(path);
+	struct statvfs fs;
+	size_t n = strlen(dir);
+	char *slash;
+
+	while (n > 1 && dir[n - 1] == '/')
+		dir[--n] = '\0';
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return false;
+	slash[slash == dir] = '\0';
+	return !statvfs(dir, &fs) && !(fs.f_flag & ST_RDONLY);
+}
+
+/* Which of makes[] it is; ARRAY_LEN(makes): none. */
+static size_t making(const struct seccomp_data *d)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(makes) && d->nr != makes[i].call; i++)
+		;
+	return i;
+}
+
+static bool is_made(const struct seccomp_notif *asked)
+{
+	AUTO_FREE char *path = path_asked(asked, makes[making(&asked->data)].path);
+
+	return path && is_on_layer(path);
+}
+
 static bool is_question(const struct seccomp_data *d)
 {
 	size_t i;
@@ -236,7 +287,9 @@ void record_answer(int asks, int null, int output)
 	if (ioctl(asks, SECCOMP_IOCTL_NOTIF_RECV, &asked))
 		return; /* who called has ended */
 	answer.id = asked.id;
-	if (!is_question(&asked.data))
+	if (making(&asked.data) < ARRAY_LEN(makes))
+		answer.flags = is_made(&asked) ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0; /* otherwise it succeeds, and nothing is there */
+	else if (!is_question(&asked.data))
 		give_file(asks, null, output, &asked, &answer);
 	else if (!is_writable(&asked))
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* the kernel says it */

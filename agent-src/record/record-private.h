@@ -38,6 +38,17 @@ int record_write_programs(const struct record_qemus *q, int output);
 /* Puts them over those of their names, and a recorder over each QEMU, which is still asked what it can do. 0; -errno. */
 int record_mount_programs(const struct record_qemus *q);
 
+/*
+ * Lays a layer over the directories where a script is likely to make others, which takes these in memory: it may enter what it has made. dirs: absolute, and a NULL.
+ * What cannot have one stays as it is. Before any program is put over another. record_open_layers(): they may be written to, once all else may not.
+ */
+struct record_layers {
+	char *at[8];
+	size_t count;
+};
+void record_lay(struct record_layers *l, const char *const *dirs);
+int record_open_layers(const struct record_layers *l);
+
 /* Programs in place of this host's, by their number (record-stand-ins.c): the name; NULL: there are no more. The text, behind one that sets pipe; malloc'ed. */
 const char *stand_in_name(size_t i);
 char *stand_in_text(size_t i);

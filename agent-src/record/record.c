@@ -95,14 +95,22 @@ static int arrange_run(void)
 	return 0;
 }
 
-static int arrange_mounts(const struct record_qemus *q, int output)
+/* where: the script's directory, which is ours. */
+static int arrange_mounts(const struct record_qemus *q, const char *where, const char *script, int output)
 {
+	AUTO_FREE char *beside = xasprintf("%.*s", (int)(strrchr(script, '/') ? strrchr(script, '/') - script : 0), script);
+	const char *const dirs[] = {"/tmp", "/var/tmp", getenv("TMPDIR") ?: "/tmp", where, *beside ? beside : where, NULL};
+	struct record_layers layers = {.count = 0};
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : arrange_run() ?: record_write_programs(q, output);
 
+	if (!r)
+		record_lay(&layers, dirs);
+	r = r || !chdir(where) ? r : -errno; /* on top of the layer */
 	r = r ? r : record_mount_programs(q);
 	r = r ? r : keep_devices(true);
 	r = r ? r : set_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
 	r = r ? r : keep_devices(false);
+	r = r ? r : record_open_layers(&layers);
 	return r ? r : set_mount("/run", 0, 0, MOUNT_ATTR_RDONLY);
 }
 
@@ -389,6 +397,7 @@ int record_script(const char *dir, char **words)
 	const char *path = words[0];
 	pid_t first;
 	int status, r = chdir(dir) ? -errno : look_at_words(&q, words, &text);
+	AUTO_FREE char *where = getcwd(NULL, 0);
 
 	alarm(ALL_S); /* which ends us, and so the others */
 	if (r == -EPERM)
@@ -398,7 +407,7 @@ int record_script(const char *dir, char **words)
 	r = separate();
 	if (r)
 		return fail(path, "is not run to see what it starts, as this host gives it no namespaces of its own", r);
-	r = arrange_mounts(&q, output);
+	r = where ? arrange_mounts(&q, where, path, output) : -ENOENT;
 	first = r ? -1 : fork();
 	if (!first)
 		_exit(be_first(words, text, output) ? 1 : 0);

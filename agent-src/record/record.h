@@ -4,7 +4,7 @@
  * The script is run by its own interpreter, so that it means what it means: variables, arrays, functions, conditions. It runs in namespaces of its
  * own (no network, no other process), without a capability; every file system is read-only, device nodes but a few do not open, and
  * a filter refuses sockets and what changes the system. What it may still do is to read, from a named pipe, too. Each QEMU of this host, and swtpm, is a script there that writes its words to
- * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed. A file that it opens to write to it, a log or a
+ * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed. Directories that it makes are in memory only. A file that it opens to write to it, a log or a
  * pidfile, is /dev/null, and calls that change files do nothing, and succeed. Programs that run others (tmux, start-stop-daemon …) just do that; as another
  * user (sudo -u …) they run nothing. Records say what could not be as it is outside.
  */

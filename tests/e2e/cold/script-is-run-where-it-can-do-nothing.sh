@@ -75,6 +75,17 @@ starts array '-name vm -m 64 -nic user' <<-'END'
 	args+=(-nic user)
 	exec qemu-system-x86_64 "${args[@]}" "$@"
 END
+starts enters "-name enters -drive file=made/below" <<-'END'
+	set -e
+	cd "$(dirname "$0")"
+	T=$(mktemp -d nix-vm.XXXXXXXXXX --tmpdir)
+	mkdir -p "$T/xchg" made/below /nowhere/below
+	cd "$T/xchg"
+	cd - >/dev/null
+	[ -d made/below ]
+	qemu-system-x86_64 -name enters -drive file=made/below
+END
+[[ ! -e $DIR/made ]] || fail "a directory is made on this host"
 SHELL_OF=/bin/sh starts daemonize '-name vm -serial unix:/nowhere/serial,server=on,wait=off -daemonize' <<-'END'
 	set -e
 	mkdir -p /nowhere
@@ -235,7 +246,7 @@ if [[ $EUID -eq 0 ]] && as_nobody unshare -Urpf true 2>/dev/null; then
 	mkdir -m 755 "$OPEN"
 	cp "$BIN/vmferry" "$OPEN/"
 	cp /bin/false "$OPEN/qemu-system-x86_64"
-	printf '#!/bin/bash\n/bin/chmod 777 /proc/1/exe\na=(-name nobody)\nqemu-system-x86_64 "${a[@]}"\n' >"$OPEN/a.sh"
+	printf '#!/bin/bash\n/bin/chmod 777 /proc/1/exe\ncd "$(dirname "$0")" && mkdir -p own && cd own && a=(-name nobody)\nqemu-system-x86_64 "${a[@]}"\n' >"$OPEN/a.sh"
 	chown 65534 "$OPEN"/*
 	chmod 755 "$OPEN"/*
 	words=$(as_nobody "$OPEN/vmferry" --record-script . "$OPEN/a.sh" | tr '\0' '\n' | tail -n 2 | paste -sd' ') || fail "an ordinary user's script is not run"
