@@ -228,7 +228,7 @@ static void take_env(struct run *r)
 
 	r->env = xcalloc(json_object_size(env) + 1, sizeof(*r->env));
 	json_object_foreach((json_t *)(uintptr_t)env, key, value)
-		if (json_string_value(value))
+		if (json_string_value(value) && start_script_takes(key))
 			r->env[n++] = xasprintf("%s=%s", key, json_string_value(value));
 }
 
@@ -316,7 +316,7 @@ static int write_script(const struct run *r, const char *exe, struct err *e)
 	AUTO_FREE char *text = start_script_text(&s);
 
 	free_words(tpm);
-	return write_new_file(r->script, 0755, text, e);
+	return write_new_file(r->script, START_SCRIPT_MODE, text, e);
 }
 
 /* ---- its QEMU ---- */

@@ -22,6 +22,11 @@ static void put(FILE *f, const char *before, const char *word, const char *after
 	fprintf(f, "%s%s%s", before, quoted, after);
 }
 
+bool start_script_takes(const char *variable)
+{
+	return !strcmp(variable, "LD_LIBRARY_PATH") || !strcmp(variable, "QEMU_MODULE_DIR");
+}
+
 char *start_script_text(const struct start_script *s)
 {
 	AUTO_FREE char *guest = shell_comment(s->guest);
@@ -46,6 +51,8 @@ char *start_script_text(const struct start_script *s)
 		if (!value)
 			continue;
 		*value++ = '\0';
+		if (!start_script_takes(key)) /* for the shell a name is not quoted */
+			continue;
 		fprintf(f, "export %s", key);
 		put(f, "=", value, "\n");
 	}

@@ -10,12 +10,17 @@ struct start_script {
 	const char *exe;
 	char *const *argv; /* what only concerns a move is left out */
 	size_t argc;
-	char *const *env;	 /* "K=V" and a NULL; may be NULL */
+	char *const *env;	 /* "K=V" and a NULL; may be NULL; only what goes along with a guest is exported */
 	const char *private_qmp; /* the agent's monitor in argv; may be NULL */
 	char *const *tpm;	 /* the words that start its TPM, which returns when that can be reached, and a NULL; may be NULL */
 	char *const *dirs;	 /* to be made where they are not there, and a NULL; may be NULL */
 };
 
+/* Its mode: the command line may hold secrets. */
+#define START_SCRIPT_MODE 0700
+
+/* Whether a variable of a QEMU's environment goes along with its guest, and into its script. Who describes a guest names it. */
+bool start_script_takes(const char *variable);
 /* The caller frees it. It is sealed. */
 char *start_script_text(const struct start_script *s);
 

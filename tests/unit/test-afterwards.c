@@ -113,7 +113,7 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 			"unix:/mine,server=on",
 			"-qmp",
 			"unix:/run/x/vmferry.qmp,server=on,wait=on"};
-	char *env[] = {"LD_LIBRARY_PATH=/a:/b", "QEMU_MODULE_DIR=/c 'd'", NULL};
+	char *env[] = {"X;touch /x;Y=1", "LD_LIBRARY_PATH=/a:/b", "LD_PRELOAD=/x", "QEMU_MODULE_DIR=/c 'd'", NULL};
 	char *dirs[] = {"/tmp", "/tmp/.", NULL};
 	struct start_script s = {"two\nlines `x`",
 				 "moved here from host\r-a",
@@ -135,6 +135,8 @@ static void the_script_runs_the_line_without_what_concerns_the_move(void **state
 	text = start_script_text(&s);
 	assert_non_null(strstr(text, "# Starts the guest two?lines `x` again, as it was moved here from host?-a on 2024-01-02"));
 	assert_non_null(strstr(text, "export LD_LIBRARY_PATH=/a:/b\nexport QEMU_MODULE_DIR='/c '\\''d'\\'''\n"));
+	assert_null(strstr(text, "touch")); /* a name is not quoted, and a stranger's point has whatever variables it likes */
+	assert_null(strstr(text, "LD_PRELOAD"));
 	assert_non_null(strstr(text, "\nmkdir -p -- /tmp\nmkdir -p -- /tmp/.\n"));
 	quoted = shell_quote(text);
 	check = xasprintf("unset LD_LIBRARY_PATH; sh -c %s", quoted);

@@ -88,6 +88,7 @@ before=$(points_digest)
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 replica failover "$A" --peer-is-fenced --point 2 >"$DIR/out" 2>"$DIR/err" || fail "failover: $(cat "$DIR/err")"
+assert_eq "$(stat -c %a "$THERE/$A.sh")" 700 "mode of a script whose line may hold secrets"
 pid=$(runs run)
 kill_at_exit "$pid"
 ready "$THERE"
