@@ -172,7 +172,7 @@ static int open_file(struct files *fs, json_int_t file, struct err *e)
 	const json_t *entry = file < 0 ? NULL : json_array_get(fs->described, (size_t)file);
 	const char *path = json_text(entry, "path");
 
-	if (!path || !json_object_get(entry, "wish"))
+	if (!path || !host_file_travels(entry))
 		return err_set(e, EPROTO, "the destination wants file %lld, which it was not offered", (long long)file);
 	*f = (struct file_out){.file = (uint32_t)file,
 			       .path = path,

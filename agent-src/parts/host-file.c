@@ -60,3 +60,10 @@ void host_file_look(const struct move_options *o, json_t *entry, const char *at)
 	if (S_ISREG(st.st_mode) && !file_digest(path, !strcmp(role, "backing") || !strcmp(role, "disk"), &size, digest, &e))
 		json_object_set_new(entry, "digest", json_string(digest));
 }
+
+bool host_file_travels(const json_t *entry)
+{
+	const char *wish = json_string_value(json_object_get(entry, "wish"));
+
+	return wish && (!strcmp(wish, media_words[MEDIA_AUTO]) || !strcmp(wish, media_words[MEDIA_COPY]));
+}
