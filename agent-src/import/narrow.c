@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
@@ -185,6 +186,11 @@ static const char *const refused_calls[] = {
 	"move_mount",
 	"fsopen",
 	"fsmount",
+	"fsconfig",
+	"fspick",
+	"mount_setattr",
+	"open_tree_attr",
+	"fanotify_init",
 	"pivot_root",
 	"chroot",
 	"keyctl",
@@ -211,6 +217,28 @@ static const char *const refused_calls[] = {
 	"utime",
 	"kill",
 	"tkill",
+	"rt_sigqueueinfo",
+	"rt_tgsigqueueinfo",
+	"setpriority",
+	"ioprio_set",
+	"process_madvise",
+	"process_mrelease",
+	"migrate_pages",
+	"move_pages",
+	"kcmp",
+	"shmget",
+	"shmat",
+	"shmctl",
+	"semget",
+	"semctl",
+	"semop",
+	"semtimedop",
+	"msgget",
+	"msgctl",
+	"msgsnd",
+	"msgrcv",
+	"mq_open",
+	"mq_unlink",
 	"pidfd_open",
 	"pidfd_getfd",
 	"pidfd_send_signal",
@@ -222,6 +250,23 @@ static const char *const refused_calls[] = {
 	"swapoff",
 	"reboot",
 };
+
+/* What may be done to itself alone, and new namespaces. The process stays the same when it begins the program. */
+static int refuse_some(scmp_filter_ctx c)
+{
+	static const scmp_datum_t spaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,	   CLONE_NEWUSER,
+					      CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP, CLONE_NEWTIME};
+	scmp_datum_t self = (scmp_datum_t)getpid();
+	size_t i;
+	int r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self));
+
+	if (!r)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+	for (i = 0; !r && i < ARRAY_LEN(spaces); i++)
+		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
+	/* whose flags cannot be seen; libc goes on without it */
+	return r ? r : seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
+}
 
 static int refuse_calls(void)
 {
@@ -237,6 +282,8 @@ static int refuse_calls(void)
 		if (r == -EDOM || r == -EINVAL) /* not on this architecture */
 			r = 0;
 	}
+	if (!r)
+		r = refuse_some(c);
 	/* to read a file is not to empty it */
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,

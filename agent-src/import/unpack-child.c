@@ -217,11 +217,11 @@ static int make_disks_of_xva(struct job *j, int argc, char **argv, struct err *e
 	return r;
 }
 
-/* "1=12=…": all of it goes to descriptor 12, with holes for zeros. */
+/* "1=12=…": all of it goes to descriptor 12, with holes for zeros. These take no room, and time: a file of so much zeros cannot be made there. */
 static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 {
 	static uint8_t buf[1u << 20];
-	uint64_t at = 0;
+	uint64_t at = 0, most = MIN(j->room, UNPACK_DISK_BYTES);
 	size_t got;
 	int fd, r;
 
@@ -229,6 +229,8 @@ static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 		return err_set(e, EINVAL, "it needs one file");
 	do {
 		r = packed_read(j->in, buf, sizeof(buf), &got, e);
+		if (!r && got > most - at)
+			r = err_set(e, ENOSPC, "no room: what is in it, zeros as well, is more than %llu bytes", (unsigned long long)most);
 		if (!r && got && (*buf || memcmp(buf, buf + 1, got - 1) != 0))
 			r = write_whole(j, fd, buf, got, at, e);
 		at += got;

@@ -343,7 +343,7 @@ static void no_more_is_written_than_there_is_room_for(void **state)
 {
 	static struct archive a;
 	AUTO_FREE char *text = xmalloc(3u << 20);
-	AUTO_CLOSE int vma = -1, plain = -1;
+	AUTO_CLOSE int vma = -1, plain = -1, zeros = -1;
 
 	(void)state;
 	whole(&a);
@@ -354,6 +354,10 @@ static void no_more_is_written_than_there_is_room_for(void **state)
 	plain = file_with(text, 3u << 20);
 	assert_true(fits_into(3u << 20, "plain", plain));
 	assert_false(fits_into((3u << 20) - 1, "plain", plain));
+	memset(text, 0, 3u << 20); /* which take none */
+	zeros = file_with(text, 3u << 20);
+	assert_true(fits_into(3u << 20, "plain", zeros));
+	assert_false(fits_into((3u << 20) - 1, "plain", zeros));
 }
 
 /* A configuration may say whatever the process says itself. */

@@ -4,17 +4,25 @@
 #include "narrow.h"
 #include "util.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#define CALLS "calls"
 
 static char dir[] = "/tmp/test-narrow-XXXXXX";
 static char *given, *secret, *target, *elsewhere;
@@ -135,6 +143,76 @@ static void who_writes_writes_no_more_than_it_may(void **state)
 	assert_int_equal(st.st_size, MIB);
 }
 
+/* ---- calls ---- */
+
+static void tell(const char *call, long r)
+{
+	printf("%s %s\n", call, r >= 0 ? "done" : errno == EPERM ? "refused" : errno == ENOSYS ? "unknown" : strerror(errno));
+}
+
+/* In that program: what it may do to another, and to itself. The other has the same user, so that nothing else refuses it. */
+static int make_calls(void)
+{
+	siginfo_t info = {.si_code = SI_QUEUE};
+	struct rlimit l;
+	int stay[2];
+	pid_t other;
+	char byte;
+	long r;
+
+	if (pipe(stay))
+		return 1;
+	other = fork();
+	if (!other) { /* until we have ended: nothing else can end it */
+		close(stay[1]);
+		_exit(read(stay[0], &byte, 1) != 0);
+	}
+	tell("tgkill", syscall(SYS_tgkill, other, other, 0));
+	tell("rt_sigqueueinfo", syscall(SYS_rt_sigqueueinfo, other, 0, &info));
+	tell("rt_tgsigqueueinfo", syscall(SYS_rt_tgsigqueueinfo, other, other, 0, &info));
+	tell("prlimit64", syscall(SYS_prlimit64, other, RLIMIT_CORE, NULL, &l));
+	tell("setpriority", setpriority(PRIO_PROCESS, (id_t)other, 5));
+	tell("shmget", syscall(SYS_shmget, IPC_PRIVATE, 4096, 0600));
+	tell("semget", syscall(SYS_semget, IPC_PRIVATE, 1, 0600));
+	tell("msgget", syscall(SYS_msgget, IPC_PRIVATE, 0600));
+	tell("mq_open", syscall(SYS_mq_open, "vmferry-test-narrow", O_RDONLY | O_CREAT, 0600, NULL));
+	fflush(stdout);
+	r = syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (!r)
+		_exit(0);
+	tell("clone", r);
+	tell("clone3", syscall(SYS_clone3, NULL, 0));
+	tell("its own tgkill", syscall(SYS_tgkill, getpid(), getpid(), 0));
+	tell("its own prlimit64", syscall(SYS_prlimit64, 0, RLIMIT_CORE, NULL, &l));
+	fflush(stdout);
+	return 0;
+}
+
+static void it_calls_nothing_that_reaches_others(void **state)
+{
+	static const char *const refused[] = {"tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "prlimit64", "setpriority", "shmget",
+					      "semget", "msgget",	   "mq_open",		"clone"};
+	AUTO_FREE char *self = realpath("/proc/self/exe", NULL);
+	char *argv[] = {self, (char *)CALLS, NULL};
+	struct narrow n = looks();
+	struct heard h = {.n = 0};
+	struct err e;
+	size_t i;
+
+	(void)state;
+	if (narrow_run(argv, &n, hear, &h, &e))
+		fail_msg("%s", e.msg);
+	for (i = 0; i < ARRAY_LEN(refused); i++) {
+		AUTO_FREE char *line = xasprintf("%s refused\n", refused[i]);
+		const char *at = strstr(h.text, line);
+
+		if (!at || (at != h.text && at[-1] != '\n'))
+			fail_msg("%s is not refused: %s", refused[i], h.text);
+	}
+	assert_non_null(strstr(h.text, "clone3 unknown\n"));
+	assert_non_null(strstr(h.text, "its own tgkill done\nits own prlimit64 done\n"));
+}
+
 static int begin(void **state)
 {
 	(void)state;
@@ -164,15 +242,18 @@ static int end(void **state)
 	return rmdir(dir);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(with_landlock_it_has_its_files),
 		cmocka_unit_test(without_landlock_it_has_its_files),
 		cmocka_unit_test(its_bounds_are_set),
 		cmocka_unit_test(who_writes_writes_no_more_than_it_may),
+		cmocka_unit_test(it_calls_nothing_that_reaches_others),
 	};
 
+	if (argc == 2 && !strcmp(argv[1], CALLS))
+		return make_calls();
 	unsetenv("VMFERRY_SANDBOX");
 	return cmocka_run_group_tests(tests, begin, end);
 }
