@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CLUSTER_OF_DELTA 131072 /* with 32 sub-clusters of 4 KiB: a small block needs nothing from below */
@@ -329,6 +330,14 @@ bool arriving_point_makes(const struct arriving_point *a, const char *dir)
 	return a->draft && !strcmp(dir, a->draft);
 }
 
+static void put_above(const struct arriving_point *a, struct arriving_disk *d, const char *slot, const json_t *below)
+{
+	free(d->backing);
+	free(d->backing_format);
+	d->backing = xasprintf(a->planned ? "../points/%s/%s" : "../%s/%s", slot, json_text(below, "file"));
+	d->backing_format = xstrdup(json_text(below, "format"));
+}
+
 void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d, const json_t *o)
 {
 	const struct point *newest = points_newest(&a->store);
@@ -349,8 +358,7 @@ void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *
 	d->allocated = a->from ? MIN(d->allocated, (uint64_t)json_integer_value(json_object_get(o, "since_bytes"))) : d->allocated;
 	if (!below)
 		return;
-	d->backing = xasprintf(a->planned ? "../points/%s/%s" : "../%s/%s", newest->slot, json_text(below, "file"));
-	d->backing_format = xstrdup(json_text(below, "format"));
+	put_above(a, d, newest->slot, below);
 	d->cluster_size = a->from ? CLUSTER_OF_DELTA : CLUSTER_OF_WHOLE;
 	d->qcow2 = json_pack("{s:s,s:b}", "version", "v3", "extended-l2", a->from != 0);
 }
@@ -423,6 +431,16 @@ static int mend(struct arriving_point *a, struct err *e)
 	return plan_again(a, e);
 }
 
+/* The newest may have gone into the slot below it since the disks were planned, as a merge was gone on with. Its disks are the same. */
+static void dress_again(struct arriving_point *a)
+{
+	const struct point *newest = points_newest(&a->store);
+	size_t i;
+
+	for (i = 0; newest && i < a->disks->count && point_disk(newest, i); i++)
+		put_above(a, &a->disks->list[i], newest->slot, point_disk(newest, i));
+}
+
 static int make_draft(struct arriving_point *a, struct err *e)
 {
 	int lock, r = points_session(a->store.dir, &a->session_fd, e) ?: points_lock(a->store.dir, &lock, e);
@@ -430,6 +448,8 @@ static int make_draft(struct arriving_point *a, struct err *e)
 	if (r)
 		return r;
 	r = plan_again(a, e) ?: mend(a, e);
+	if (!r)
+		dress_again(a);
 	if (!r && a->planned)
 		r = taken_over_prepare(a, e);
 	else if (!r)
@@ -520,7 +540,8 @@ static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 		if (!r && strcmp(json_text(a->store.replica, "keep") ?: "", json_text(asked(a), "keep")))
 			r = points_set(&a->store, "keep", json_string(json_text(asked(a), "keep")), e);
 		if (!r && a->would_start) /* asked once a minute, and shown whichever points stay */
-			r = points_set(&a->store, "would_start", json_incref(a->would_start), e);
+			r = points_set(&a->store, "planned_at", json_integer((json_int_t)time(NULL)), e)
+				    ?: points_set(&a->store, "would_start", json_incref(a->would_start), e);
 		r = r ?: points_publish(&a->store, a->draft, point, e);
 		close(lock);
 	}
