@@ -46,8 +46,7 @@ static void recover(const struct replica_conf *c, const char *attempt)
 	int status, r;
 	struct err e;
 
-	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
-	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	replica_conf_pass_on(c);
 	r = program_run(&run, &status, &e);
 	if (r || !WIFEXITED(status) || (WEXITSTATUS(status) != EXIT_SOURCE && WEXITSTATUS(status)))
 		fprintf(stderr, "vmferry: a point that was cut off is not settled yet (vmferry recover %s)\n", attempt);

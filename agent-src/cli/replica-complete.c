@@ -103,8 +103,12 @@ int replica_failover_complete(struct replica_conf *c, const char *guest)
 {
 	struct run r;
 	struct err e;
-	int k = run_begin(&r, c, guest, "run", &e);
-	bool over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
+	int k;
+	bool over;
+
+	replica_conf_pass_on(c);
+	k = run_begin(&r, c, guest, "run", &e);
+	over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
 
 	if (!k && !over && (json_object_get(r.store.replica, "test") || is_tried(&r)))
 		k = err_set(&e, EBUSY, "a trial of guest %s runs from one of the points: vmferry replica test %s --end", guest, guest);

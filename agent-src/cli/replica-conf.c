@@ -219,6 +219,12 @@ void replica_conf_init(struct replica_conf *c)
 				   .term = 1};
 }
 
+void replica_conf_pass_on(const struct replica_conf *c)
+{
+	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
+	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+}
+
 void replica_conf_fini(struct replica_conf *c)
 {
 	defaults_fini(&c->words);

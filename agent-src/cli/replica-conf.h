@@ -38,6 +38,8 @@ void replica_conf_fini(struct replica_conf *c);
 int replica_conf_dirs(struct replica_conf *c, struct err *e);
 /* Malloc'ed: STATE_DIR/replica/NAME.SUFFIX. */
 char *replica_path(const char *state_dir, const char *guest, const char *suffix);
+/* Commands that are run by this one have its state: each child's environment says where. */
+void replica_conf_pass_on(const struct replica_conf *c);
 /* Reads a guest's, into c, which is as init leaves it but for what is to be different: state_dir is known. -ENOENT: it has no replica elsewhere. */
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 /* Durably. */

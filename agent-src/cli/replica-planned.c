@@ -36,8 +36,7 @@ static int make_last_point(const struct replica_conf *c, const char *guest)
 	int status;
 	struct err e;
 
-	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
-	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	replica_conf_pass_on(c);
 	if (program_run(&run, &status, &e))
 		return replica_say(&e);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_REFUSED;

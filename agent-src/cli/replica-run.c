@@ -184,8 +184,7 @@ int replica_run(struct replica_conf *c, int argc, char **argv)
 	int k, alone = -1;
 
 	(void)argc;
-	setenv("VMFERRY_STATE_DIR", c->state_dir, 1);
-	setenv("VMFERRY_RUNTIME_DIR", c->runtime_dir, 1);
+	replica_conf_pass_on(c);
 	hear_signals();
 	k = replica_conf_load(c, r.guest, &e);
 	if (!k)
