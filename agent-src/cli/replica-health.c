@@ -47,6 +47,21 @@ static enum health of_lag(const json_t *row, json_t *why)
 			     is_true(row, "paused") ? ": it is paused" : ""));
 }
 
+/* A point more would be no older than this one, and a service may wait until the clock has come there. */
+static enum health of_clock(const json_t *row, json_t *why)
+{
+	double ahead = json_number_value(json_object_get(row, "ahead_s"));
+	AUTO_FREE char *text = span(ahead);
+
+	return ahead <= json_number_value(json_object_get(row, "every_s"))
+		       ? NORMAL
+		       : add(why, WARNING,
+			     xasprintf(
+				     "the newest point, or the last attempt, is of a time that is %s to come: was the clock set back? How old "
+				     "the point is cannot be told (vmferry replica sync makes another)",
+				     text));
+}
+
 static enum health of_attempt(const json_t *row, json_t *why)
 {
 	const char *reason = json_text(row, "reason");
@@ -108,7 +123,7 @@ static void judge(json_t *row, const asked_fn *asked, size_t count)
 
 void replica_health(json_t *row)
 {
-	static const asked_fn asked[] = {of_lag, of_attempt, of_freeze, of_start, of_points};
+	static const asked_fn asked[] = {of_lag, of_clock, of_attempt, of_freeze, of_start, of_points};
 
 	judge(row, asked, ARRAY_LEN(asked));
 }

@@ -8,8 +8,8 @@
 #include <jansson.h>
 
 /*
- * row: what the primary knows (replica-show.h): every_s, lag_s, point, replaced, exit_code, reason, freezes, frozen, paused, would_start, warnings. Sets "health" to
- * "normal", "warning" (lag over 2 × every, the last attempt failed, not frozen as was asked for, it would not start there, there are warnings) or "critical" (lag over 12 ×
+ * row: what the primary knows (replica-show.h): every_s, lag_s, ahead_s, point, replaced, exit_code, reason, freezes, frozen, paused, would_start, warnings. Sets "health" to
+ * "normal", "warning" (lag over 2 × every, ahead over every, the last attempt failed, not frozen as was asked for, it would not start there, there are warnings) or "critical" (lag over 12 ×
  * every, no point yet, replaced), and "health_why" to an array of sentences, empty where it is normal.
  */
 void replica_health(json_t *row);

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+#define PLANNED_S 60.0 /* a plan is made so often at most */
+
 /* As its settings name them. */
 static json_t *left_out_of(const struct replica_conf *c)
 {
@@ -25,6 +27,15 @@ static json_t *left_out_of(const struct replica_conf *c)
 	for (i = 0; i < l->count; i++)
 		json_array_append_new(out, json_stringn(l->at[i], (size_t)(option_pair_value(l->at[i]) - 1 - l->at[i])));
 	return out;
+}
+
+/* How far the newest point, or the last attempt, is in the time to come: after the clock was set back nobody can tell how old they are. */
+static double ahead_of(const json_t *state, time_t now)
+{
+	double at = (double)(json_integer_value(json_object_get(state, "at_ms")) / 1000);
+	double tried = json_number_value(json_object_get(state, "tried_at"));
+
+	return MAX(MAX(at, tried) - (double)now, 0.0);
 }
 
 json_t *replica_row(const struct replica_conf *c, const char *guest, const json_t *state)
@@ -39,6 +50,7 @@ json_t *replica_row(const struct replica_conf *c, const char *guest, const json_
 		json_object_update(out, (json_t *)(uintptr_t)state);
 	if (json_object_get(state, "at_ms"))
 		json_object_set_new(out, "lag_s", json_real(MAX(lag_s, 0.0)));
+	json_object_set_new(out, "ahead_s", json_real(ahead_of(state, time(NULL))));
 	replica_health(out);
 	return out;
 }
@@ -84,6 +96,8 @@ static json_t *store_json(const char *guest, const char *dir)
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
 				json_object_get(p.replica, "run"), "would_start", json_object_get(p.replica, "would_start"), "points",
 				list);
+		if (json_object_get(p.replica, "planned_at"))
+			json_object_set(out, "planned_at", json_object_get(p.replica, "planned_at"));
 		for (i = 0; i < p.damaged_count; i++)
 			json_array_append_new(damaged, json_pack("{s:s,s:s}", "slot", p.damaged[i].slot, "why", p.damaged[i].why));
 		if (p.damaged_count)
@@ -125,9 +139,23 @@ static const char *clock_text(char out[MOMENT_TEXT], json_int_t at_ms)
 	return moment_text(out, (time_t)(at_ms / 1000));
 }
 
+static json_int_t planned_at(const json_t *o)
+{
+	return json_integer_value(json_object_get(o, "planned_at"));
+}
+
+/* Where the points are nobody knows how often one is to be made: there it is always said. */
+bool replica_plan_is_old(const json_t *o, time_t now)
+{
+	double every = json_number_value(json_object_get(o, "every_s")), age = difftime(now, (time_t)planned_at(o));
+
+	return planned_at(o) && (!every || age < 0 || age > 2 * MAX(every, PLANNED_S));
+}
+
 static void print_would_start(const json_t *o, const char *where)
 {
 	const json_t *would = json_object_get(o, "would_start");
+	char at[MOMENT_TEXT];
 	json_t *one;
 	size_t i;
 
@@ -136,6 +164,8 @@ static void print_would_start(const json_t *o, const char *where)
 	printf("  would start %s: %s", where, json_is_true(json_object_get(would, "start")) ? "yes" : "no");
 	if (json_text(would, "qemu_version"))
 		printf(" (QEMU %s)", json_text(would, "qemu_version"));
+	if (replica_plan_is_old(o, time(NULL)))
+		printf(", as of %s", moment_text(at, (time_t)planned_at(o)));
 	puts("");
 	json_array_foreach(json_object_get(would, "why"), i, one)
 		printf("    %s\n", json_string_value(one) ?: "?");

@@ -1,13 +1,17 @@
 /* test-replica-health.c: what is said of a replica before it is needed. */
 #include "json-text.h"
 #include "replica-health.h"
+#include "replica-here.h"
+#include "replica-show.h"
 #include "util.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -48,6 +52,8 @@ static void health_is_the_worst_of_all(void **state)
 	assert_health("{\"replaced\": true, \"exit_code\": 3}", "critical", "was taken over");
 	assert_health("{\"freezes\": true, \"frozen\": false}", "warning", "not frozen");
 	assert_health("{\"freezes\": true, \"frozen\": true}", "normal", NULL);
+	assert_health("{\"ahead_s\": 300.0, \"lag_s\": 0.0}", "normal", NULL);
+	assert_health("{\"ahead_s\": 7300.0, \"lag_s\": 0.0}", "warning", "is of a time that is 2 h to come: was the clock set back?");
 	assert_health("{\"warnings\": []}", "normal", NULL);
 	assert_health("{\"warnings\": [\"there is a trial\", \"no room\"]}", "warning", "there is a trial\", \"no room");
 	assert_health("{\"would_start\": {\"start\": false, \"why\": [\"no bridge br0\"]}}", "warning",
@@ -77,11 +83,74 @@ static void points_here_are_judged_by_their_warnings(void **state)
 	json_decref(o);
 }
 
+static void row_knows_of_a_clock_that_was_set_back(void **state)
+{
+	struct replica_conf c = {.to = "root@b", .keep = "3", .every_s = 60, .term = 1};
+	json_int_t now = (json_int_t)time(NULL);
+	json_t *known = json_pack("{s:i,s:I,s:I,s:i}", "point", 4, "at_ms", (now - 30) * 1000, "tried_at", now - 30, "exit_code", 0);
+	json_t *o = replica_row(&c, "vm1", known);
+
+	(void)state;
+	assert_string_equal(json_text(o, "health"), "normal");
+	json_decref(o);
+	json_object_set_new(known, "tried_at", json_integer(now + 7200));
+	o = replica_row(&c, "vm1", known);
+	assert_string_equal(json_text(o, "health"), "warning");
+	json_decref(o);
+	json_object_set_new(known, "tried_at", json_integer(now));
+	json_object_set_new(known, "at_ms", json_integer((now + 7200) * 1000));
+	o = replica_row(&c, "vm1", known);
+	assert_string_equal(json_text(o, "health"), "warning");
+	json_decref(o);
+	json_decref(known);
+}
+
+static void old_plan_has_its_moment(void **state)
+{
+	static const struct {
+		const char *row;
+		bool old;
+	} rows[] = {
+		{"{\"every_s\": 300, \"planned_at\": 10000}", false}, /* now is 10600 */
+		{"{\"every_s\": 299, \"planned_at\": 10000}", true},
+		{"{\"every_s\": 30, \"planned_at\": 10480}", false},
+		{"{\"every_s\": 30, \"planned_at\": 10479}", true},
+		{"{\"every_s\": 30, \"planned_at\": 10601}", true},
+		{"{\"every_s\": 30}", false},
+		{"{\"planned_at\": 10600}", true},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		json_t *o = json_loads(rows[i].row, 0, NULL);
+
+		if (replica_plan_is_old(o, 10600) != rows[i].old)
+			fail_msg("%s", rows[i].row);
+		json_decref(o);
+	}
+}
+
+static void commands_that_are_run_have_this_ones_state(void **state)
+{
+	struct replica_conf c = {.state_dir = (char *)"/nowhere/state", .runtime_dir = (char *)"/nowhere/run"};
+
+	(void)state;
+	setenv("VMFERRY_STATE_DIR", "/another", 1);
+	unsetenv("VMFERRY_RUNTIME_DIR");
+	assert_int_not_equal(replica_failover_complete(&c, "vm1"), 0); /* there is none, but its child would have been told */
+	assert_string_equal(getenv("VMFERRY_STATE_DIR"), "/nowhere/state");
+	assert_string_equal(getenv("VMFERRY_RUNTIME_DIR"), "/nowhere/run");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(health_is_the_worst_of_all),
 		cmocka_unit_test(one_without_a_point_is_critical),
+		cmocka_unit_test(row_knows_of_a_clock_that_was_set_back),
+		cmocka_unit_test(old_plan_has_its_moment),
+		cmocka_unit_test(commands_that_are_run_have_this_ones_state),
 		cmocka_unit_test(points_here_are_judged_by_their_warnings),
 	};
 
