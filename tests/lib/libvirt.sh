@@ -21,6 +21,7 @@
 #   LIBVIRT_QEMU_USER  libvirt-qemu: QEMUs run as this user, who gets the guests' files (as Debian has it); empty: as root
 #   LIBVIRT_QEMU_CONF  more lines of its qemu.conf
 #   LIBVIRT_DEVICES    more lines of XML, into <devices>
+#   LIBVIRT_MODULAR    names of hosts that have virtqemud, a daemon of QEMU's guests alone, in place of libvirtd, as Fedora and RHEL do
 #
 # Skips (77) where namespaces cannot be made or there is no libvirt.
 
@@ -153,6 +154,7 @@ libvirt_furnish() { # NAME [PID]: PID has a /run, a /var/lib and a /var/cache of
 		stdio_handler = "file"
 		${LIBVIRT_QEMU_CONF:-}
 	END
+	! libvirt_is_modular "$1" || printf '%s\n' 'remote_mode = "direct"' 'uri_default = "qemu:///system"' >"$own/etc/libvirt.conf" # for virsh
 	libvirt_user passwd:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin "$own" "$1"
 	libvirt_user group:x:64055: "$own" "$1"
 	if [[ -n ${LIBVIRT_QEMU_USER:-} ]]; then
@@ -184,9 +186,15 @@ libvirt_answers_or_ended() { # NAME
 	process_is_gone "${LIBVIRT_DAEMON[$1]}" || libvirt_answers "$1"
 }
 
+libvirt_is_modular() { # NAME
+	[[ " ${LIBVIRT_MODULAR:-} " == *" $1 "* ]]
+}
+
 libvirt_launch() { # NAME
+	local daemon=libvirtd
+	! libvirt_is_modular "$1" || daemon=virtqemud
 	libvirt_way "$1"
-	"${LIBVIRT_WAY[@]}" setpriv --pdeathsig KILL libvirtd -f /etc/libvirt/libvirtd.conf </dev/null >>"$DIR/libvirt-$1/log" 2>&1 &
+	"${LIBVIRT_WAY[@]}" setpriv --pdeathsig KILL "$daemon" -f /etc/libvirt/libvirtd.conf </dev/null >>"$DIR/libvirt-$1/log" 2>&1 &
 	LIBVIRT_DAEMON[$1]=$!
 	kill_at_exit "$!"
 	wait_for 20 libvirt_answers_or_ended "$1" && libvirt_answers "$1"
@@ -210,6 +218,7 @@ libvirt_stop() { # NAME
 
 libvirt_host() { # NAME [PID]
 	[[ $EUID -eq 0 ]] || skip "hosts with a libvirtd need root, for namespaces"
+	! libvirt_is_modular "$1" || [[ -x /usr/sbin/virtqemud ]] || skip "no virtqemud here"
 	if [[ ! -d $DIR/libvirt-bin ]]; then
 		libvirt_find
 		mkdir "$DIR"/libvirt-{bin,helpers}

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test with libvirt in its name, whole (ALL_STEPS), on a fresh Debian 13 where libvirt is installed, not unpacked: its own with its QEMU, or those of
-# backports. A skip that tests/expected-skips does not have fails.
+# backports; and with a virtqemud, which Debian does not have. A skip that tests/expected-skips does not have fails.
 #   tests/long/newer-libvirt.sh [trixie|trixie-backports]...     without a name: both, one after the other
 #   T=WORD... tests/long/newer-libvirt.sh                        only tests whose name contains one
 #   KEEP=1 tests/long/newer-libvirt.sh                           leaves build/libvirt-root, for another look, and for the next KEEP=1
@@ -47,6 +47,7 @@ for name; do
 	fresh_checkout "$root" "$there" root
 	mkdir -p "$root$there/build"
 	[[ ! -e $passed/$name ]] || cp "$passed/$name" "$root$there/build/passed"
+	fresh_try "$name" "$root" root "$there" "tests/lib/make-virtqemud" virtqemud
 	fresh_try "$name" "$root" root "$there" "libvirtd --version && scripts/install-deps && make -j\$J all tests >/dev/null && tests/guest/build-guest &&
 		ALL_STEPS=yes STATE=build/passed tests/lib/run ${T:-libvirt}" libvirt
 	note_passed
