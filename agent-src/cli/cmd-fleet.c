@@ -36,7 +36,7 @@ static const struct command_option fleet_rows[] = {
 	 "of what is shortest there: memory, processors, or room for its disks",
 	 OPT_TEXT, .offset = MEMBER(to), .once = true, .heading = "Of several guests, or hosts:"},
 	{"check-all", NULL, "begin none unless all of them can go", OPT_FLAG, .offset = MEMBER(check_all), .once = true},
-	{"keep", "VM", "of a drain: leave that one here; may be repeated", OPT_LIST, .offset = MEMBER(keep), .once = true},
+	{"keep", "VM,...", "of a drain: leave these here; may be repeated", OPT_LIST, .offset = MEMBER(keep), .once = true},
 	{"with-off", NULL, "of a drain: take libvirt's guests that are shut down, too (--how cold)", OPT_FLAG, .offset = MEMBER(with_off),
 	 .once = true},
 	{"off", "SCRIPT", "of a drain: take the guest of that script, or systemd unit, too, which is shut down; may be repeated", OPT_LIST,
@@ -206,130 +206,6 @@ static int take_words(struct fleet_command *c, enum fleet_purpose purpose, const
 	return 0;
 }
 
-/* ---- who has gone ---- */
-
-int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
-{
-	AUTO_FREE char *state = NULL;
-	AUTO_FREE char *path = NULL;
-	json_t *all, *newest;
-	int r = state_dir_get(&state, c->o.state_dir, e);
-
-	*gone = NULL;
-	if (r)
-		return r;
-	path = whereabouts_path(state, guest);
-	r = whereabouts_read(path, &all, e);
-	if (r)
-		return r;
-	newest = json_array_get(all, json_array_size(all) - 1);
-	if (json_text(newest, "gone_to") && !strcmp(json_text(newest, "guest") ?: "", guest))
-		*gone = json_incref(newest);
-	json_decref(all);
-	return 0;
-}
-
-/* The same, but NULL of a guest that runs here, too. -errno: it cannot be told. */
-static int find_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e)
-{
-	struct guest g;
-	int r;
-
-	*gone = NULL;
-	if (strchr(guest, '/'))
-		return 0;
-	r = fleet_read_gone(c, guest, gone, e);
-	if (r || !*gone)
-		return r;
-	r = guest_find(&g, guest, e);
-	guest_fini(&g);
-	if (r == -ENOENT)
-		return 0;
-	json_decref(*gone);
-	*gone = NULL;
-	return r == -E2BIG ? r : 0; /* with every other error it is here */
-}
-
-/* The destination to which the same command, given before, has taken the guest: of that name, or else at a host of that name. NULL: to none. */
-static const char *went_before_to(const struct fleet_command *c, const char *guest)
-{
-	AUTO_FREE char *there = NULL;
-	const char *found = NULL;
-	json_t *gone;
-	struct err e;
-	size_t i;
-
-	if (find_gone(c, guest, &gone, &e) || !gone)
-		return NULL;
-	there = dest_host_name(json_text(gone, "gone_to"));
-	for (i = 0; i < c->host_count; i++) {
-		AUTO_FREE char *host = dest_host_name(c->hosts[i]);
-
-		if (!strcmp(json_text(gone, "gone_to"), c->hosts[i]) || (!found && !strcasecmp(there, host)))
-			found = c->hosts[i];
-	}
-	json_decref(gone);
-	return found;
-}
-
-bool fleet_rule_binds(const struct fleet_rule *rule)
-{
-	return rule->kind == RULE_APART || rule->kind == RULE_TOGETHER;
-}
-
-static void add_settled(struct settled_guests *s, const char *guest, const char *dest, const char *instance)
-{
-	s->list = xrealloc(s->list, (s->count + 1) * sizeof(*s->list));
-	s->list[s->count++] = (struct settled_guest){xstrdup(guest), xstrdup(dest), instance ? xstrdup(instance) : NULL};
-}
-
-static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rule, struct err *e)
-{
-	json_t *gone;
-	size_t k;
-
-	for (k = 0; k < rule->count; k++) {
-		if (find_gone(c, rule->words[k], &gone, e))
-			return err_prefix(e, "a rule names guest %s, and it cannot be told whether that has gone to another host",
-					  rule->words[k]);
-		if (gone)
-			add_settled(&c->settled, rule->words[k], json_text(gone, "gone_to"), json_text(gone, "instance"));
-		json_decref(gone);
-	}
-	return 0;
-}
-
-/* Rules hold beside guests that an earlier command has taken to one of the hosts, too. */
-static int find_settled(struct fleet_command *c, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < c->rules.count && !r; i++)
-		if (fleet_rule_binds(&c->rules.list[i]))
-			r = find_settled_of(c, &c->rules.list[i], e);
-	return r;
-}
-
-/* Guests that have gone are no candidates any more, wherever among the hosts they are. */
-static void set_aside_gone(struct fleet_command *c)
-{
-	size_t i, left = 0;
-
-	c->gone = xcalloc(c->guest_count + 1, sizeof(*c->gone));
-	for (i = 0; i < c->guest_count; i++) {
-		const char *dest = went_before_to(c, c->guests[i]);
-
-		if (dest)
-			c->gone[c->gone_count++] = (struct gone_guest){c->guests[i], dest};
-		else
-			c->guests[left++] = c->guests[i];
-	}
-	c->guest_count = left;
-	if (c->guests)
-		c->guests[left] = NULL;
-}
-
 /* ---- running them ---- */
 
 static bool is_bound_by_rule(const struct fleet_command *c, const char *guest)
@@ -452,7 +328,7 @@ static void keep_settled(struct fleet_command *cmd, const struct fleet *f, const
 		const struct fleet_task *t = &f->tasks[i];
 
 		if (t->tries && (t->code == EXIT_DESTINATION || t->code == EXIT_PEER_LOST || t->code == EXIT_UNDECIDED))
-			add_settled(&cmd->settled, choice->guests[i].name, fleet_way_of(t)->dest, NULL);
+			fleet_add_settled(&cmd->settled, choice->guests[i].name, fleet_way_of(t)->dest, NULL);
 	}
 }
 
@@ -558,9 +434,9 @@ static int prepare(struct fleet_command *c, enum fleet_purpose purpose, struct e
 		return err_sys(e, errno, "cannot find out which program this is");
 	c->program = xstrndup(own, (size_t)n);
 	if (!r)
-		r = find_settled(c, e);
+		r = fleet_find_settled(c, e);
 	if (!r && purpose == FLEET_MIGRATE)
-		set_aside_gone(c);
+		fleet_set_aside_gone(c);
 	return r;
 }
 
@@ -612,13 +488,27 @@ static int drain(struct fleet_command *c)
 	return c->incomplete || off_unknown ? fleet_worse(code, EXIT_REFUSED) : code;
 }
 
+/* EXIT_USAGE: an option names nobody, or a guest is where a host should be. */
+static int check_names(const struct fleet_command *c, struct err *e)
+{
+	size_t i;
+	int r;
+
+	for (i = 0; i < c->host_count; i++)
+		if (!c->o.dest.openssh && fleet_is_guest_as_host(c->hosts[i], e))
+			return EXIT_USAGE;
+	r = fleet_check_names(c, e);
+	return r == -EINVAL ? EXIT_USAGE : r ? EXIT_REFUSED : 0;
+}
+
 static int run(struct fleet_command *c, enum fleet_purpose purpose)
 {
 	struct err e;
+	int code = prepare(c, purpose, &e) ? EXIT_REFUSED : check_names(c, &e);
 
-	if (prepare(c, purpose, &e)) {
+	if (code) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return EXIT_REFUSED;
+		return code;
 	}
 	return purpose == FLEET_DRAIN ? drain(c) : go(c, purpose);
 }

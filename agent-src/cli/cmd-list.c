@@ -22,6 +22,7 @@
 #include "shell-quote.h"
 #include "text-code.h"
 #include "util.h"
+#include "whereabouts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -37,6 +38,7 @@ struct listing {
 	size_t moving_count;
 	char **wanted; /* names and pids; none: all guests */
 	size_t wanted_count;
+	char *others; /* "vm2 (pid 12), vm3 (shut down)": guests here that were not asked for; NULL: none */
 };
 
 /* Both strings are n's from here. */
@@ -283,6 +285,23 @@ static bool is_wanted(const struct guest *g, const struct listing *l)
 	return !l->wanted_count;
 }
 
+static void add_other(struct listing *l, const struct guest *g)
+{
+	AUTO_FREE char *name = text_shown(g->name);
+	AUTO_FREE char *before = l->others;
+
+	l->others = g->pid ? xasprintf("%s%s%s (pid %d)", before ?: "", before ? ", " : "", name, (int)g->pid)
+			   : xasprintf("%s%s%s (shut down)", before ?: "", before ? ", " : "", name);
+}
+
+static int nobody_is_called(const char *name, const struct listing *l, struct err *e)
+{
+	AUTO_FREE char *gone = whereabouts_gone(NULL, name);
+	AUTO_FREE char *elsewhere = gone ? xstrdup(gone) : xasprintf("another host: vmferry list root@%s", name);
+
+	return err_set(e, ENOENT, "no guest %s runs here; %s%s%s", name, elsewhere, l->others ? "; guests here: " : "", l->others ?: "");
+}
+
 /* All that were asked for are among those found. Programs wait for the words "no guest VM runs here", and take them for what is so. */
 static int all_found(const struct listing *l, const struct entry *entries, size_t count, bool cut_off, struct err *e)
 {
@@ -298,13 +317,13 @@ static int all_found(const struct listing *l, const struct entry *entries, size_
 				"of other users are too many",
 				l->wanted[i]);
 		if (k == count)
-			return err_set(e, ENOENT, "no guest %s runs here", l->wanted[i]);
+			return nobody_is_called(l->wanted[i], l, e);
 	}
 	return 0;
 }
 
 /* Takes those that are wanted to the entries, and frees the list. whys: why each cannot be moved, or NULL; freed, too. */
-static void take_guests(struct entry *entries, size_t *count, struct guest *guests, size_t n, char **whys, const struct listing *l)
+static void take_guests(struct entry *entries, size_t *count, struct guest *guests, size_t n, char **whys, struct listing *l)
 {
 	size_t i;
 
@@ -312,6 +331,7 @@ static void take_guests(struct entry *entries, size_t *count, struct guest *gues
 		char *why = whys ? whys[i] : NULL;
 
 		if (!is_wanted(&guests[i], l)) {
+			add_other(l, &guests[i]);
 			guest_fini(&guests[i]);
 			free(why);
 			continue;
@@ -404,6 +424,7 @@ int cmd_list(int argc, char **argv)
 	if (!r)
 		r = list_guests(&l, layout, &e);
 	free(l.moving);
+	free(l.others);
 	if (l.loop)
 		loop_free(l.loop);
 	if (r)

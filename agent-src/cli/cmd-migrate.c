@@ -160,6 +160,10 @@ static const char *find_clash(const struct move_options *o)
 /* VM DEST, or DEST where the guest's command line stands behind --. name: malloc'ed, what that line calls it, or NULL. */
 static int take_guest(int n, char **words, struct move_options *o, char **name, const char *command)
 {
+	if (n > 2 && o->estimate) {
+		fprintf(stderr, "%s takes one guest; for several: vmferry plan VM... --to [USER@]HOST\n", command);
+		return EXIT_USAGE;
+	}
 	if (n != (o->cold.line ? 1 : 2)) {
 		AUTO_FREE char *guest = n == 1 ? shell_quote_shown(words[0]) : xstrdup("VM");
 
@@ -290,6 +294,7 @@ static int read_command(int argc, char **argv, struct command *c, const struct c
 {
 	struct move_options *o = &c->o;
 	const char *clash;
+	struct err e;
 	int first, r = check_utf8(argc, argv, usage->name);
 
 	if (r)
@@ -301,6 +306,8 @@ static int read_command(int argc, char **argv, struct command *c, const struct c
 	if (o->how == HOW_DISKS && !o->disks.keep.partial_s)
 		o->disks.keep.partial_s = ONLY_DISKS_KEPT_S;
 	clash = find_clash(o);
+	if (!clash && !o->dest.openssh && fleet_is_guest_as_host(o->dest.where, &e))
+		clash = e.msg;
 	if (clash) {
 		fprintf(stderr, "%s: %s\n", usage->name, clash);
 		return EXIT_USAGE;

@@ -57,6 +57,16 @@ int fleet_migrate(int argc, char **argv);
 
 /* ---- between the files ---- */
 
+/* fleet-gone.c. Rules hold beside guests that an earlier command has taken to one of the hosts, too: into c->settled. */
+int fleet_find_settled(struct fleet_command *c, struct err *e);
+void fleet_add_settled(struct settled_guests *s, const char *guest, const char *dest, const char *instance);
+/* Guests that have gone to one of the hosts are no candidates any more. */
+void fleet_set_aside_gone(struct fleet_command *c);
+/* fleet-names.c. Names that options and words have of guests are those of guests here. -EINVAL: one of an option is not, and what may have been meant; -ENOENT: one
+ * of a guest that is to go; another -errno: it cannot be told. */
+int fleet_check_names(const struct fleet_command *c, struct err *e);
+/* The destination is no host, and a guest here is called so; *e says so then. */
+bool fleet_is_guest_as_host(const char *where, struct err *e);
 /* fleet-guests.c. Adds all that run here, and are there by none of these words yet. */
 int fleet_find_running(struct fleet_command *c, struct err *e);
 /* Guests that are shut down: libvirt's, if --with-off is said, and --off's. False: libvirt's are not known, which is said. */

@@ -27,12 +27,24 @@ static bool is_for_a_drain(const struct guest *g)
 	return (!g->foreign || guest_is_run_by_libvirt(g)) && !guest_is_arriving(g);
 }
 
+/* The value is that name, or has it between commas. */
+static bool has_name(const char *value, const char *name)
+{
+	size_t n = strlen(name);
+	const char *at;
+
+	for (at = value; n && (at = strstr(at, name)); at += n)
+		if ((at == value || at[-1] == ',') && (!at[n] || at[n] == ','))
+			return true;
+	return false;
+}
+
 static bool is_kept(const struct fleet_command *c, const char *name, const char *other)
 {
 	unsigned i;
 
 	for (i = 0; i < c->f.keep.count; i++)
-		if (!strcmp(c->f.keep.at[i], name) || !strcmp(c->f.keep.at[i], other))
+		if (has_name(c->f.keep.at[i], name) || has_name(c->f.keep.at[i], other))
 			return true;
 	return false;
 }

@@ -15,6 +15,7 @@
 #include "start-dir.h"
 #include "unix-socket.h"
 #include "util.h"
+#include "whereabouts.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -494,9 +495,12 @@ static bool matches(const struct guest *g, const char *vm, bool foreign)
 static int nobody_is_called(const char *vm, const char *all, struct err *e)
 {
 	AUTO_FREE char *libvirts = guest_libvirts_word(vm);
+	AUTO_FREE char *gone = whereabouts_gone(NULL, vm);
+	const char *semicolon = gone ? "; " : "";
 
-	return *all ? err_set(e, ENOENT, "no guest %s runs on this host; guests here: %s%s", vm, all, libvirts)
-		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s", vm, libvirts);
+	return *all ? err_set(e, ENOENT, "no guest %s runs on this host%s%s; guests here: %s%s", vm, semicolon, gone ?: "", all, libvirts)
+		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s%s%s", vm, semicolon,
+			      gone ?: "", libvirts);
 }
 
 /* Moves the one guest that matches into *g. */

@@ -2,6 +2,7 @@
 #include "whereabouts.h"
 #include "durable-file.h"
 #include "json-text.h"
+#include "moment.h"
 #include "open-regular.h"
 #include "paths.h"
 #include "util.h"
@@ -54,6 +55,34 @@ int whereabouts_read(const char *path, json_t **out, struct err *e)
 	}
 	json_decref(all);
 	return err_set(e, EBADMSG, "%s does not say where the guest is: it is damaged", path);
+}
+
+static char *gone_words(const json_t *entry, const char *guest)
+{
+	const char *to = json_text(entry, "gone_to");
+	char at[MOMENT_TEXT];
+
+	if (!to || strcmp(json_text(entry, "guest") ?: "", guest) != 0)
+		return NULL;
+	return xasprintf("%s went to %s (%s)", guest, to, moment_text(at, (time_t)json_integer_value(json_object_get(entry, "at"))));
+}
+
+char *whereabouts_gone(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *dir = NULL;
+	AUTO_FREE char *path = NULL;
+	json_t *all = NULL;
+	struct err e;
+	char *words;
+
+	if (!text_is_utf8(guest) || state_dir_get(&dir, state_dir, &e))
+		return NULL;
+	path = whereabouts_path(dir, guest);
+	if (whereabouts_read(path, &all, &e))
+		return NULL;
+	words = gone_words(json_array_get(all, json_array_size(all) - 1), guest);
+	json_decref(all);
+	return words;
 }
 
 static bool has_text(const json_t *list, const char *text)

@@ -26,6 +26,9 @@ char *whereabouts_path(const char *state_dir, const char *guest);
 int whereabouts_add(const char *path, json_t *entry, struct err *e);
 /* *out: a new array, empty where there is no file. -EBADMSG: the file is damaged. */
 int whereabouts_read(const char *path, json_t **out, struct err *e);
+/* "vm1 went to root@host-b (2026-11-29 20:40:00)", if that is the newest that is known of a guest of that name; malloc'ed. NULL: it is not, or that cannot be
+ * read. state_dir: as state_dir_get() takes it. */
+char *whereabouts_gone(const char *state_dir, const char *guest);
 /* The newest entry that has one of these disks; borrowed, NULL: none has. *shared: that disk is one that both hosts see. */
 const json_t *whereabouts_of_disks(const json_t *all, const json_t *disks, bool *shared);
 /* The attempts of all entries: a new array. */

@@ -21,6 +21,14 @@ assert_eq "$(sed -n 's/^vmferry migrate \([ab]\) .*/\1/p' "$DIR/fleet.out" | xar
 [[ $(awk '/^vmferry/ { print $4 }' "$DIR/fleet.out" | sort -u | wc -l) -eq 2 ]] || fail "a and b are not apart: $(<"$DIR/fleet.out")"
 [[ -z $(ls "$DIR/there") ]] || fail "the plan has left: $(ls "$DIR/there")"
 
+# A name that no guest has is refused before any guest goes, in an option and as a guest.
+fleet 2 drain --to @rack --keep e,no-such-guest "${WHERE[@]}"
+says fleet.log '--keep: no guest no-such-guest runs here'
+fleet 2 plan a --to @rack --apart a,no-such-guest "${WHERE[@]}"
+fleet 3 migrate a no-such-guest "${HOSTS[0]}" "${WHERE[@]}"
+says fleet.log 'no guest no-such-guest runs here'
+is_here a
+
 # One cannot go: with --check-all none does.
 echo 'x' >"$DIR/there/c"
 fleet 3 drain --to @rack --keep e "${WHERE[@]}" --check-all
@@ -29,7 +37,7 @@ says fleet.log '1 of 3 guests cannot go, so none was begun'
 is_here a
 
 # Without it the others do, and the same command takes the last one once it can go.
-fleet 3 drain --to @rack --keep e "${WHERE[@]}"
+fleet 3 drain --to @rack --keep e,d "${WHERE[@]}"
 says fleet.out '^2 of 3 guests have gone'
 says fleet.out '^  c -> .*: stays here: refused: no host takes it'
 says fleet.out '^the same command again takes'

@@ -1,0 +1,184 @@
+/*
+ * fleet-names.c: names that the user gives of guests are those of guests here. A wrong one would be obeyed without a word: the guest that was to stay would
+ * leave, and the rule would bind nobody. See fleet-command.h.
+ */
+#include "fleet-command.h"
+#include "dest-connect.h"
+#include "guest-at-rest.h"
+#include "libvirt-find.h"
+#include "nearest.h"
+#include "qemu-discover.h"
+#include "util.h"
+#include "whereabouts.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* What guests here may be called. */
+struct known {
+	char **names;
+	size_t count;
+	bool incomplete;
+};
+
+static void add(struct known *k, char *name)
+{
+	k->names = xrealloc(k->names, (k->count + 1) * sizeof(*k->names));
+	k->names[k->count++] = name;
+}
+
+static int add_running(struct known *k, struct err *e)
+{
+	struct guest *list;
+	size_t count, i;
+	int r = guest_list(&list, &count, &k->incomplete, e);
+
+	if (r)
+		return r;
+	for (i = 0; i < count; i++) {
+		add(k, xstrdup(list[i].name));
+		add(k, xasprintf("%d", (int)list[i].pid));
+		guest_fini(&list[i]);
+	}
+	free(list);
+	return 0;
+}
+
+/* Those of libvirt's that are shut down. */
+static void add_defined(struct known *k)
+{
+	struct guest *list;
+	char **whys;
+	size_t count, i;
+	struct err e;
+
+	k->incomplete |= libvirt_list(&list, &whys, &count, &e) != 0;
+	for (i = 0; i < count; i++) {
+		add(k, xstrdup(list[i].name));
+		guest_fini(&list[i]);
+		free(whys[i]);
+	}
+	free(list);
+	free(whys);
+}
+
+static void add_off(struct known *k, const struct option_list *off)
+{
+	unsigned i;
+
+	for (i = 0; i < off->count; i++) {
+		const char *slash = strrchr(off->at[i], '/');
+
+		add(k, xstrdup(off->at[i]));
+		add(k, xstrdup(slash ? slash + 1 : off->at[i]));
+	}
+}
+
+static bool is_known(const struct known *k, const char *word)
+{
+	size_t i;
+
+	for (i = 0; i < k->count && strcmp(k->names[i], word) != 0; i++)
+		;
+	return i < k->count;
+}
+
+/* gone: where it went, or NULL. code: as an errno. */
+static int refuse(const struct known *k, int code, const char *option, const char *word, const char *gone, struct err *e)
+{
+	const char *meant = nearest_word(word, (const char *const *)k->names, k->count);
+
+	if (gone)
+		return err_set(e, code, "%s%sno guest %s runs here; %s", option, *option ? ": " : "", word, gone);
+	return err_set(e, code, "%s%sno guest %s runs here%s%s%s", option, *option ? ": " : "", word, meant ? "; did you mean " : "",
+		       meant ?: "", meant ? "?" : "");
+}
+
+/* Names with commas between them, or one that has some. A guest that has left is known by its name. */
+static int check_option(const struct fleet_command *c, const struct known *k, const char *option, const struct option_list *list,
+			struct err *e)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < list->count && !r; i++) {
+		AUTO_FREE char *copy = xstrdup(list->at[i]);
+		char *rest = is_known(k, list->at[i]) ? NULL : copy, *word;
+
+		while (!r && (word = strsep(&rest, ","))) {
+			AUTO_FREE char *gone = whereabouts_gone(c->o.state_dir, word);
+
+			if (*word && !gone && !is_known(k, word))
+				r = refuse(k, EINVAL, option, word, NULL, e);
+		}
+	}
+	return r;
+}
+
+/* What starts a guest that is shut down may be called anything. */
+static bool is_name(const char *word)
+{
+	struct stat st;
+
+	return !strchr(word, '/') && !guest_is_unit(word) && stat(word, &st) != 0;
+}
+
+static int check_guests(const struct fleet_command *c, const struct known *k, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < c->guest_count && !r && !k->incomplete; i++)
+		if (is_name(c->guests[i]) && !is_known(k, c->guests[i])) {
+			AUTO_FREE char *gone = whereabouts_gone(c->o.state_dir, c->guests[i]);
+
+			r = refuse(k, ENOENT, "", c->guests[i], gone, e);
+		}
+	return r;
+}
+
+int fleet_check_names(const struct fleet_command *c, struct err *e)
+{
+	struct known k = {.names = NULL};
+	size_t i;
+	int r = add_running(&k, e);
+
+	if (!r) {
+		add_defined(&k);
+		add_off(&k, &c->f.off);
+		r = check_guests(c, &k, e);
+		for (i = 0; i < c->guest_count; i++) /* a rule may have the same words */
+			add(&k, xstrdup(c->guests[i]));
+	}
+	r = r ?: check_option(c, &k, "--keep", &c->f.keep, e);
+	r = r ?: check_option(c, &k, "--apart", &c->f.apart, e);
+	r = r ?: check_option(c, &k, "--together", &c->f.together, e);
+	for (i = 0; i < k.count; i++)
+		free(k.names[i]);
+	free(k.names);
+	return r;
+}
+
+bool fleet_is_guest_as_host(const char *where, struct err *e)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct known k = {.names = NULL};
+	struct addrinfo *found = NULL;
+	bool is_guest;
+	size_t i;
+
+	if (dest_kind(where) != DEST_SSH || strpbrk(where, "@:/"))
+		return false;
+	is_guest = !add_running(&k, e) && is_known(&k, where) && getaddrinfo(where, NULL, &hints, &found) != 0;
+	for (i = 0; i < k.count; i++)
+		free(k.names[i]);
+	free(k.names);
+	if (found)
+		freeaddrinfo(found);
+	if (is_guest)
+		err_set(e, EINVAL, "%s is a guest here: where to?", where);
+	return is_guest;
+}
