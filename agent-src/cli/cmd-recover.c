@@ -15,6 +15,7 @@
 #include "program.h"
 #include "qemu-discover.h"
 #include "recover-choice.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <errno.h>
@@ -262,6 +263,29 @@ static int refuse_resuming(const struct attempt *a)
 	return EXIT_REFUSED;
 }
 
+/* Its agent does, by the socket of its guest, and has its journal: it is not waited for. */
+static bool answers(const struct asked *asked, const struct attempt *a)
+{
+	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
+	const char *runtime = asked->up.life.runtime_dir;
+	struct err e;
+	bool yes;
+
+	yes = runtime && pid_of(a) > 0 && !control_ask(runtime, (pid_t)pid_of(a), request, &status, &e) &&
+	      !strcmp(json_text(status, "attempt") ?: "", a->id);
+	json_decref(status);
+	json_decref(request);
+	return yes;
+}
+
+static int refuse_under_way(const struct attempt *a)
+{
+	AUTO_FREE char *guest = shell_quote_shown(member(a, "guest"));
+
+	fprintf(stderr, "vmferry: %s of %s is still under way: vmferry status %s\n", a->kind->name, guest, guest);
+	return EXIT_REFUSED;
+}
+
 static int settle(const struct asked *asked, const struct attempt *a)
 {
 	bool resumes = asked->up.resumes;
@@ -271,12 +295,16 @@ static int settle(const struct asked *asked, const struct attempt *a)
 
 	if (resumes && !json_object_get(a->begin, "keep_partial_s"))
 		return refuse_resuming(a);
+	if (answers(asked, a))
+		return refuse_under_way(a);
 	r = life_take_journal(&j, a->path, NULL, NULL, &e);
 	if (r) {
 		if (r == -ENOENT)
 			return settled_meanwhile(a);
+		if (r == -EBUSY)
+			return refuse_under_way(a);
 		fprintf(stderr, "vmferry: %s\n", e.msg);
-		return r == -EBUSY ? EXIT_REFUSED : EXIT_UNDECIDED;
+		return EXIT_UNDECIDED;
 	}
 	r = a->kind->recover(&asked->up, a->begin, j);
 	if (!resumes)
@@ -323,7 +351,7 @@ static int drop_kept(const struct asked *asked, bool within_host)
 	if (r)
 		fprintf(stderr, "vmferry: what is kept at %s of the disks of %s cannot be removed: %s\n", m.dest.where, asked->vm, e.msg);
 	else
-		fprintf(stderr, "nothing is kept at %s of the disks of %s any more\n", m.dest.where, asked->vm);
+		fprintf(stderr, "removed what was kept at %s of the disks of %s\n", m.dest.where, asked->vm);
 	json_decref(begin);
 	return r;
 }
@@ -390,6 +418,16 @@ static int settle_arriving(const struct asked *asked)
 	return arrives ? become_the_destination(asked) : 0;
 }
 
+/* Who has named no guest is told of which the report is. */
+static int settle_one(const struct asked *asked, const struct attempt *a)
+{
+	AUTO_FREE char *text = attempt_text(a);
+
+	if (!asked->vm)
+		fprintf(stderr, "vmferry: recovering %s\n", text);
+	return settle(asked, a);
+}
+
 static int settle_all(const struct asked *asked)
 {
 	bool fenced = asked->up.fenced;
@@ -419,7 +457,7 @@ static int settle_all(const struct asked *asked)
 		for (i = 0; i < 2 * all.n; i++) {
 			const struct attempt *a = &all.list[i % all.n];
 
-			code = a->kind->last == (i >= all.n) ? settle(asked, a) : 0;
+			code = a->kind->last == (i >= all.n) ? settle_one(asked, a) : 0;
 			worst = MAX(worst, code);
 		}
 		if (unread && !(vm && all.n)) /* one of these may have been meant */

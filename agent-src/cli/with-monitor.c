@@ -1,5 +1,6 @@
 /* with-monitor.c: see with-monitor.h. */
 #include "with-monitor.h"
+#include "control.h"
 #include "exit-code.h"
 #include "util.h"
 #include "working-dir.h"
@@ -43,10 +44,26 @@ static int restore_directory(const char *vm, struct err *e)
 	return r;
 }
 
+/* By a vmferry that answers: its monitor is that one's then, and the command, which says so, needs none. */
+static bool is_in_hand(const char *vm, const char *runtime_dir)
+{
+	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
+	struct guest g;
+	struct err e;
+	bool yes;
+
+	guest_find(&g, vm, &e);
+	yes = g.pid > 0 && !control_ask(runtime_dir, g.pid, request, &status, &e);
+	guest_fini(&g);
+	json_decref(status);
+	json_decref(request);
+	return yes;
+}
+
 int monitor_begin(struct lent_monitor *m, const char *vm, const struct lent_need *need)
 {
 	struct err e;
-	bool asks = need->state_dir && need->runtime_dir && vm;
+	bool asks = need->state_dir && need->runtime_dir && vm && !is_in_hand(vm, need->runtime_dir);
 	int r = asks ? lent_make(m, vm, need, &e) : 0;
 
 	if (r && need->attach)

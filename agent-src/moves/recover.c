@@ -114,6 +114,16 @@ static int begin(struct transfer *t, bool fenced, struct err *e)
 	return with_destination(t, first, e);
 }
 
+static void say_who_is_to_be_reached(const struct transfer *t, struct err *why)
+{
+	const char *where = t->opt->dest.where ?: "the destination";
+
+	if (dest_kind(where) == DEST_SSH)
+		err_set(why, EPIPE, "%s cannot be reached: make it reachable by SSH and run recover again", where);
+	else
+		err_set(why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");
+}
+
 int move_recover(const struct move_taken_up *u, struct journal *j)
 {
 	const struct move_options opt = options_of(u);
@@ -139,7 +149,7 @@ int move_recover(const struct move_taken_up *u, struct journal *j)
 		return code;
 	}
 	if (!t->a.control && !t->a.con.finished) {
-		err_set(&t->end.why, EPIPE, "the destination agent cannot be reached; start vmferry-dst there and run recover again");
+		say_who_is_to_be_reached(t, &t->end.why);
 		conductor_finish(&t->a.con);
 	}
 	return transfer_run(t);

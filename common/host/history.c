@@ -79,13 +79,20 @@ static char *text_with(json_t *all, json_t *entry)
 	return text;
 }
 
+static int write_entries(const char *path, json_t *all, json_t *entry, struct err *e)
+{
+	AUTO_FREE char *text = text_with(all, entry);
+
+	return replace_file(path, text, strlen(text), e);
+}
+
 int history_append(const char *path, json_t *entry, struct err *e)
 {
 	json_t *all = read_entries(path, NULL);
-	AUTO_FREE char *text = text_with(all, entry);
+	int r = write_entries(path, all, entry, e);
 
 	json_decref(all);
-	return replace_file(path, text, strlen(text), e);
+	return r;
 }
 
 /* ---- sums ---- */
@@ -141,7 +148,7 @@ static int add_to_sums(const char *state_dir, const json_t *entry, struct err *e
 		add_to(row, "seconds", number(result, "total_ms") / 1000);
 		add_to(row, "bytes", number(result, "bytes_wire"));
 		add_to(row, "downtime_s", number(json_object_get(result, "downtime_ms"), "total") / 1000);
-		add_to(row, "leftovers", (double)json_array_size(json_object_get(result, "leftovers")));
+		add_to(row, "leftovers", (double)json_array_size(json_object_get(result, "leftovers")) - number(result, "kept"));
 		json_object_set(row, "last_at", json_object_get(entry, "at"));
 		text = json_dumps(rows, JSON_COMPACT);
 		r = text ? replace_file(path, text, strlen(text), e) : 0;
@@ -187,12 +194,38 @@ int history_count(const char *state_dir, json_t *entry, struct err *e)
 	return fd < 0 ? fd : add_to_sums(state_dir, entry, e);
 }
 
+/* The same attempt has ended before, as recover settles what its agent has left: its entry goes, and the new one has its plan. */
+static bool take_earlier(json_t *all, json_t *entry)
+{
+	const char *attempt = json_text(json_object_get(entry, "result"), "attempt");
+	bool found = false;
+	size_t i;
+
+	for (i = json_array_size(all); attempt && i-- > 0;) {
+		const json_t *earlier = json_array_get(all, i);
+
+		if (strcmp(json_text(json_object_get(earlier, "result"), "attempt") ?: "", attempt) != 0)
+			continue;
+		if (json_object_get(earlier, "plan") && !json_object_get(entry, "plan"))
+			json_object_set(entry, "plan", json_object_get(earlier, "plan"));
+		json_array_remove(all, i);
+		found = true;
+	}
+	return found;
+}
+
+/* An attempt counts once, as it ended first. */
 static int add_to_file(const char *state_dir, json_t *entry, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/history", state_dir);
 	AUTO_CLOSE int fd = lock_files(state_dir, e);
 
-	return fd < 0 ? fd : history_append(path, entry, e) ?: add_to_sums(state_dir, entry, e);
+	json_t *all = fd < 0 ? NULL : read_entries(path, NULL);
+	bool again = take_earlier(all, entry);
+	int r = fd < 0 ? fd : write_entries(path, all, entry, e);
+
+	json_decref(all);
+	return r || again ? r : add_to_sums(state_dir, entry, e);
 }
 
 int history_add(const char *state_dir, json_t *entry, struct err *e)

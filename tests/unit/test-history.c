@@ -166,6 +166,38 @@ static void sums_are_by_kind_and_exit_code(void **state)
 	json_decref(all);
 }
 
+static void add_attempt(const char *attempt, int code, const char *plan)
+{
+	json_t *entry = json_pack("{s:s,s:s,s:s*,s:{s:i,s:s,s:[ss],s:i}}", "guest", "a", "how", "live", "plan", plan, "result", "exit_code",
+				  code, "attempt", attempt, "leftovers", "a file", "a disk", "kept", 1);
+	struct err e;
+
+	assert_int_equal(history_add(dir, entry, &e), 0);
+	json_decref(entry);
+}
+
+/* Its agent ended it, and recover has settled what that left. */
+static void an_attempt_is_there_once_as_it_ended_last(void **state)
+{
+	json_t *all, *totals;
+
+	(void)state;
+	add_attempt("01", 4, "its plan");
+	add_attempt("02", 0, NULL);
+	add_attempt("01", 1, NULL);
+	all = history_read(dir, NULL);
+	assert_int_equal(json_array_size(all), 2);
+	assert_string_equal(json_text(json_object_get(json_array_get(all, 1), "result"), "attempt"), "01");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(json_array_get(all, 1), "result"), "exit_code")), 1);
+	assert_string_equal(json_text(json_array_get(all, 1), "plan"), "its plan");
+	totals = history_totals(dir);
+	assert_int_equal(json_array_size(totals), 2);
+	assert_true(json_number_value(json_object_get(json_array_get(totals, 0), "count")) == 1);
+	assert_true(json_number_value(json_object_get(json_array_get(totals, 0), "leftovers")) == 1); /* but for what is kept on purpose */
+	json_decref(totals);
+	json_decref(all);
+}
+
 static void assert_line(const char *entry, const char *begins, const char *ends)
 {
 	json_t *o = json_loads(entry, 0, NULL);
@@ -193,8 +225,13 @@ int main(void)
 {
 #define test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		test(the_newest_are_kept_in_their_order), test(what_cannot_be_read_is_left_out), test(a_long_plan_is_not_kept),
-		test(many_bytes_are_not_kept_either),	  test(sums_are_by_kind_and_exit_code),	 test(a_line_says_how_it_ended),
+		test(the_newest_are_kept_in_their_order),
+		test(what_cannot_be_read_is_left_out),
+		test(a_long_plan_is_not_kept),
+		test(many_bytes_are_not_kept_either),
+		test(sums_are_by_kind_and_exit_code),
+		test(a_line_says_how_it_ended),
+		test(an_attempt_is_there_once_as_it_ended_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

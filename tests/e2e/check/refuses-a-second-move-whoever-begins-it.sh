@@ -5,12 +5,19 @@
 
 guest_a
 move_until local disks
+vmferry set "${GUEST_PID[a]}" bwlimit=64K >/dev/null # it is still under way in the end, however slow this machine is
 mkdir -m 700 "$DIR/elsewhere" "$DIR/second"
 status=0
 VMFERRY_RUNTIME_DIR=$DIR/elsewhere timeout 60 "$BIN/vmferry" migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/second" </dev/null >"$DIR/second.out" 2>&1 ||
 	status=$?
 assert_eq "$status" 3 "exit code of the second move: $(<"$DIR/second.out")"
 grep -q 'a move of this guest is under way' "$DIR/second.out" || fail "it does not say why: $(<"$DIR/second.out")"
+# Who sees the socket is told so, and no other client is blamed for the monitor that the first move has.
+status=0
+timeout 60 "$BIN/vmferry" check "${GUEST_PID[a]}" local --disk-dir "$DIR/second" </dev/null >"$DIR/second.out" 2>&1 || status=$?
+assert_eq "$status" 3 "exit code of a check: $(<"$DIR/second.out")"
+grep -q 'a move of this guest is under way already' "$DIR/second.out" || fail "the check does not say why: $(<"$DIR/second.out")"
+! grep -qi 'client' "$DIR/second.out" || fail "the check blames another client: $(<"$DIR/second.out")"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 >/dev/null
 move_wait
 assert_moved

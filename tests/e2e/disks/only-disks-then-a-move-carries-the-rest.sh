@@ -80,7 +80,7 @@ vmferry list >"$DIR/out"
 ! grep -F "(pid $helper)" "$DIR/out" || fail "list takes vmferry's own QEMU for a guest: $(<"$DIR/out")"
 is_cut_off_elsewhere
 recover 0
-said recover.log "nothing is kept at $DEST of the disks of a any more"
+said recover.log "removed what was kept at $DEST of the disks of a"
 assert_eq "$(ls -A "$DIR/elsewhere")" "" "what is kept elsewhere after a recover"
 assert_eq "$(ls -A "$DIR/there" | wc -l)" 3 "how much is kept of the others"
 

@@ -103,7 +103,7 @@ begins "$DIR/lives"
 status=0
 vmferry recover "$A" 2>"$DIR/recover.err" || status=$?
 assert_eq $status 4 "exit code of recover while an export is under way"
-says "in use by a running agent" "$DIR/recover.err"
+says "is still under way: vmferry status" "$DIR/recover.err"
 says "an export of this guest is under way" "$DIR/recover.err" # which the other, that was killed, may have something in common with
 status=0
 vmferry migrate "$A" local --disk-dir "$VMS" </dev/null >/dev/null 2>"$DIR/move.log" || status=$?
