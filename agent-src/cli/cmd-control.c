@@ -209,7 +209,7 @@ static void print_copy(const json_t *s, const char *who, const char *to, const c
 	bool held = json_is_true(json_object_get(s, "held")), cut = json_is_true(json_object_get(json_object_get(s, "outages"), "now"));
 	double eta_s = json_number_value(json_object_get(s, "eta_s")), t_ms = json_number_value(json_object_get(s, "t_ms"));
 	AUTO_FREE char *left = what_is_left(s);
-	char rate[24], wait[128];
+	char rate[24], eta[24], wait[128];
 	bool waits = !cut && report_progress_wait(s, wait, sizeof(wait));
 
 	printf("%s -> %s: %s%s", who, to, stage, held && !waits ? ", held" : "");
@@ -231,7 +231,8 @@ static void print_copy(const json_t *s, const char *who, const char *to, const c
 	if (cut)
 		puts(", no connection: it is tried again");
 	else if (eta_s > 0 && !held)
-		printf(", %s/s, ETA %.0f s\n", format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))), eta_s);
+		printf(", %s/s, ETA %s\n", format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))),
+		       report_progress_span(eta, eta_s));
 	else
 		printf(", %s/s\n", format_bytes(rate, (uint64_t)json_number_value(json_object_get(s, "rate_bps"))));
 }

@@ -138,8 +138,11 @@ static void add_ended(json_t *jobs, const char *state, bool all)
 static char *pace_of(const json_t *status)
 {
 	const json_t *waits = json_object_get(status, "waits");
-	char text[PROGRESS_MAX];
+	double until = json_number_value(json_object_get(status, "revert_until"));
+	char text[PROGRESS_MAX], at[MOMENT_TEXT];
 
+	if (until > 0)
+		return xasprintf("runs there; can be had back until %s", moment_text(at, (time_t)until));
 	if (waits)
 		return xasprintf("waits for its turn, %d before it", (int)json_integer_value(json_object_get(waits, "ahead")));
 	report_progress_text(status, text, sizeof(text));

@@ -463,6 +463,12 @@ static const char *const about_shown[] = {"json", "state-dir", NULL}, *const syn
 			 *const failover_shown[] = {"planned",	       "max-downtime", "point",	  "peer-is-fenced", "map-net",	 "cancel",
 						    "runs-at-primary", "complete",     "verbose", "json",	    "state-dir", NULL};
 
+static const char *const add_shown[] =
+	{"every",	"keep",	      "spool",	   "freeze",   "start-alone",	    "disk",	  "initial", "disk-dir",   "bwlimit",
+	 "reuse",	"attach",     "codec",	   "channels", "reconnect-timeout", "qemu",	  "verbose", "json",	   "state-dir",
+	 "runtime-dir", "identity",   "port",	   "ssh",      "ssh-accept-new",    "keep-agent", "via",     "data-ports", "listen-address",
+	 "psk-file",	"token-file", "plaintext", NULL};
+
 static const struct subcommand {
 	const char *name, *before;
 	const char *const *shown;
@@ -471,7 +477,7 @@ static const struct subcommand {
 	int (*run)(struct replica_conf *c, int argc, char **argv);
 	const char *help;
 } subcommands[] = {
-	{"add", add_before, NULL, "a guest, and where its replica is to be", 2, 2, add, "begin a replica of a guest: its first point"},
+	{"add", add_before, add_shown, "a guest, and where its replica is to be", 2, 2, add, "begin a replica of a guest: its first point"},
 	{"sync", "usage: vmferry replica sync VM\n\nMakes a point now; returns when it is on stable storage there.\n\n", sync_shown,
 	 "a guest", 1, 1, sync_guest, "make a point now"},
 	{"run",
@@ -510,7 +516,8 @@ static const struct subcommand {
 	{"reverse",
 	 "usage: vmferry replica reverse VM DEST [options of add]\n\nWhere a guest was taken over: its replica is at its old primary, DEST, from now on. It gets disks of its own here first, if it has "
 	 "none\n(failover --complete). What its old disks there have does not travel; they stay as they are, and may go afterwards.\n\n",
-	 NULL, "a guest, and its old primary", 2, 2, reverse, "have the replica of a guest that was taken over here at its old primary"},
+	 add_shown, "a guest, and its old primary", 2, 2, reverse,
+	 "have the replica of a guest that was taken over here at its old primary"},
 	{"remove",
 	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
 	 "more. Whether it was taken over at the replica's host is asked\nonce more; where that cannot be told: --peer-is-fenced, if it certainly was not. At the replica's host: its points are removed.\n\n",
@@ -531,7 +538,7 @@ static char *intro(void)
 	      f);
 	for (i = 0; i < ARRAY_LEN(subcommands); i++)
 		fprintf(f, "  %-8s  %s\n", subcommands[i].name, subcommands[i].help);
-	fputs("\nvmferry replica SUBCOMMAND --help tells more; docs/replica.md has examples. Options of add:\n\n", f);
+	fputs("\nvmferry replica SUBCOMMAND --help tells more; docs/replica.md has examples. Options of all of them:\n\n", f);
 	if (fclose(f))
 		abort();
 	return text;

@@ -116,8 +116,9 @@ int main(int argc, char **argv)
 		help(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "help") && argc == 3) /* is "COMMAND --help" */
-		return run(2, (char *[]){argv[2], help_word, NULL});
+	if (!strcmp(argv[1], "help") && argc > 2) /* is "COMMAND --help", or "COMMAND SUBCOMMAND --help" */
+		return run(MIN(argc - 1, 3),
+			   argc > 3 ? (char *[]){argv[2], argv[3], help_word, NULL} : (char *[]){argv[2], help_word, NULL});
 	if (!strcmp(argv[1], "--options") && argc <= 3)
 		return print_words(argv[2]);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {

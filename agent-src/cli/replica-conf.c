@@ -179,6 +179,17 @@ static bool is_of_point(const char *name)
 	return word_index(of_move, name) >= 0;
 }
 
+/* Two mean something else than in a move. */
+static const char *help_of_point(const struct command_option *o)
+{
+	if (!strcmp(o->name, "disk-dir"))
+		return "where its points go at the replica's host: into DIR/VM.replica";
+	if (!strcmp(o->name, "map-net"))
+		return "what a NIC (id or MAC) is attached to: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is; a trial has no network "
+		       "without; may be repeated";
+	return o->help;
+}
+
 static const struct command_option *move_rows(void)
 {
 	static struct command_option chosen[ARRAY_LEN(of_move)];
@@ -186,8 +197,11 @@ static const struct command_option *move_rows(void)
 	size_t n = 0;
 
 	for (o = move_tables[0].rows; o->name && n + 1 < ARRAY_LEN(chosen); o++)
-		if (is_of_point(o->name))
-			chosen[n++] = *o;
+		if (is_of_point(o->name)) {
+			chosen[n] = *o;
+			chosen[n].help = help_of_point(o);
+			n++;
+		}
 	chosen[n] = (struct command_option){.name = NULL};
 	return chosen;
 }

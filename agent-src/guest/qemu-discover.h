@@ -184,6 +184,8 @@ const char *guest_read_another(const struct guest *g, const char *path);
 bool guest_filter_is_of_job(const char *driver);
 /* Does the user mean this disk by these n bytes: its node, drive, device or file? */
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
+/* "a.qcow2 (drive0), b.raw": a name or two of each disk, by which guest_disk_is_called(); malloc'ed, "" where there is none. */
+char *guest_disks_called(const struct guest *g);
 /* After guest_query(): 0, or -ENOTSUP: the guest is no longer what its command line says (devices plugged out, media
  * inserted). A medium that was taken out is no such case: guest_is_inserted() tells. Nor are images that disks have instead, and what was plugged
  * in, where enough of it can be told: they are on the line then. With o each such fact goes there, and 0 says that all was looked at; without, the first

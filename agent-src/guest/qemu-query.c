@@ -429,3 +429,27 @@ bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n
 	return d->qdev && n && strstr(d->qdev, "/peripheral/") && !strncmp(strstr(d->qdev, "/peripheral/") + 12, name, n) &&
 	       strchr("/", strstr(d->qdev, "/peripheral/")[12 + n]);
 }
+
+/* "a.qcow2 (drive0)" */
+static char *disk_called(const struct guest_disk *d)
+{
+	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *name = slash ? slash + 1 : d->network ?: d->node;
+
+	return d->drive_id ? xasprintf("%s (%s)", name ?: "?", d->drive_id) : xstrdup(name ?: "?");
+}
+
+char *guest_disks_called(const struct guest *g)
+{
+	char *all = xstrdup("");
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		if (g->disks[i].removable_empty)
+			continue;
+		AUTO_FREE char *before = all;
+		AUTO_FREE char *one = disk_called(&g->disks[i]);
+
+		all = xasprintf("%s%s%s", before, *before ? ", " : "", one);
+	}
+	return all;
+}

@@ -247,6 +247,5 @@ void revert_done(struct transfer *t)
 		log_info("%s", e.msg);
 	t->src.shut_down = t->src.stays_shut = false;
 	err_set(&t->end.why, ECANCELED,
-		"had back as it was when it was handed over, as asked: what it did at the destination since is lost, and its clock is behind by "
-		"that time");
+		"taken back as asked; what it did at the destination is lost, and its clock is behind by that time");
 }

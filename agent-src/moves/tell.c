@@ -6,6 +6,7 @@
 #include "json-text.h"
 #include "replica-sync.h"
 #include "log.h"
+#include "shell-quote.h"
 #include "util.h"
 #include "version.h"
 
@@ -445,6 +446,43 @@ static const char *why_unverified(const struct transfer *t)
 		       : NULL;
 }
 
+/* line is freed. */
+static char *with_word(char *line, const char *word)
+{
+	AUTO_FREE char *before = line;
+	AUTO_FREE char *quoted = shell_quote(word);
+
+	return xasprintf("%s %s", before, quoted);
+}
+
+/* The command that was given for its disks alone, as it moves the guest. Malloc'ed; NULL: it is not known. */
+static char *move_again(const json_t *move)
+{
+	char *line = move ? xstrdup("vmferry migrate") : NULL;
+	json_t *word;
+	size_t i;
+
+	json_array_foreach(json_object_get(move, "words"), i, word) {
+		const char *text = json_string_value(word) ?: "";
+
+		if (strcmp(text, "--only-disks") != 0 && strncmp(text, "--keep-partial", strlen("--keep-partial")) != 0)
+			line = with_word(line, text);
+	}
+	return line ? with_word(with_word(line, json_text(move, "vm") ?: "VM"), json_text(move, "dest") ?: "DEST") : NULL;
+}
+
+/* What the report calls the guest by, and how to go on, where something of its disks is kept. */
+static void tell_how_to_go_on(const struct transfer *t, json_t *ev)
+{
+	AUTO_FREE char *again = ahead_has_brought(t) ? move_again(t->opt->disks.keep.move) : NULL;
+
+	set_number(ev, "kept", t->peer.kept);
+	if (t->opt->vm ?: t->src.guest.name)
+		set_text(ev, "vm", t->opt->vm ?: t->src.guest.name);
+	if (again)
+		set_text(ev, "move_again", again);
+}
+
 void tell_result(struct transfer *t)
 {
 	struct ending_words o = ending_words(t);
@@ -492,7 +530,7 @@ void tell_result(struct transfer *t)
 	if (json_array_size(left))
 		json_object_set(ev, "leftovers", left);
 	if (t->peer.kept)
-		set_number(ev, "kept", t->peer.kept);
+		tell_how_to_go_on(t, ev);
 	json_decref(left);
 	if (t->opt->replica) {
 		json_decref(t->opt->replica->result);

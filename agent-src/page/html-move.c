@@ -347,10 +347,11 @@ static void to_do(FILE *f, const struct story *s)
 		word = strcspn(line, " ");
 		fputs("<li>", f);
 		if (!strncmp(line + word, "  ", 2)) { /* "here      it may be deleted" */
+			line[word] = '\0';
 			fputs("<strong>", f);
-			html_text_n(f, line, word);
+			html_text(f, line);
 			fputs(":</strong> ", f);
-			line += word + strspn(line + word, " ");
+			line += word + 1 + strspn(line + word + 1, " ");
 		}
 		html_text(f, line);
 		fputs("</li>\n", f);

@@ -205,9 +205,11 @@ static void put_number(FILE *f, const char *key, const json_t *v)
 	if (ends_in(key, "bytes") || ends_in(key, "size") || ends_in(key, "allocated") || ends_in(key, "bytes_wire") ||
 	    ends_in(key, "rss_anon"))
 		fputs(show_bytes(text, value_number(v)), f);
+	else if (!strcmp(key, "at_ms") || ends_in(key, "_at_ms"))
+		fputs(show_date(text, value_number(v) / 1000), f);
 	else if (ends_in(key, "_ms"))
 		fputs(show_ms(text, value_number(v)), f);
-	else if (ends_in(key, "_at"))
+	else if (!strcmp(key, "at") || ends_in(key, "_at"))
 		fputs(show_date(text, value_number(v)), f);
 	else if (json_is_integer(v))
 		fprintf(f, "%lld", (long long)json_integer_value(v));

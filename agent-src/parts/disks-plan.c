@@ -201,8 +201,10 @@ static int check_pairs(const struct disks *ds, const struct option_list *pairs, 
 			hits += guest_disk_is_called(ds->list[k]->guest, pair, n);
 		if (hits == 1)
 			continue;
-		err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name)", option, pair,
-			hits ? "more than one" : "no", (int)n, pair);
+		AUTO_FREE char *names = guest_disks_called(&ds->src->guest);
+
+		err_set(e, EINVAL, "%s %s: %s disk of this guest is called %.*s (its node, drive, device or file name); its disks: %s",
+			option, pair, hits ? "more than one" : "no", (int)n, pair, names);
 		r = source_obstacle(ds->src, e);
 	}
 	return r;

@@ -15,6 +15,7 @@ const char *const how_words[] = {[HOW_LIVE] = "live",
 				 [HOW_DISKS] = "disks",
 				 [HOW_REPLICA] = "replica",
 				 NULL};
+static const char *const how_offered[] = {"live", "quick", "warm", "cold", NULL}; /* the others have options of their own */
 const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", [AS_LIBVIRT] = "libvirt", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
 const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};
@@ -93,8 +94,8 @@ static int take_script(void *into, const char *arg, struct err *e)
 
 static const struct command_option rows[] = {
 	{"disk-dir", "DIR",
-	 "where its disks and sockets go at the destination; %n is the guest's name (default: disks keep their paths, and sockets and logs "
-	 "are made beside the first of them); auto: one that /etc/vmferry/host names there, where most room is",
+	 "where its disks go at the destination; %n is the guest's name (default: they keep their paths); sockets and logs keep their paths "
+	 "where they can, and are made there otherwise; auto: one that /etc/vmferry/host names there, where most room is",
 	 OPT_TEXT, .offset = MEMBER(disk_dir), .heading = "The most common:"},
 	{"map-net", "NIC=WHAT",
 	 "what a NIC (id or MAC) is attached to there: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is (default); with --as libvirt also network:NAME; may be repeated",
@@ -108,9 +109,10 @@ static const struct command_option rows[] = {
 
 	{"how", "HOW",
 	 "live (default): it runs on meanwhile; quick: it is stopped first, everything goes over once, and it goes on there; warm: its "
-	 "disks go over while it runs, then it is shut down, and boots there: for one that cannot take its memory along; cold: it is shut "
-	 "down, and stays so: its disks are copied as the files that they are, with snapshots, keys and all",
-	 OPT_WORD, .offset = MEMBER(how), .words = how_words, .heading = "How it moves:"},
+	 "disks go over while it runs, then it is shut down, and boots there: for one that cannot take its memory along; cold: its disks "
+	 "are copied as the files that they are, with snapshots, keys and all: one that is shut down stays so (--start), one that runs is "
+	 "shut down, and started there",
+	 OPT_WORD, .offset = MEMBER(how), .words = how_words, .offered = how_offered, .heading = "How it moves:"},
 	{"in-place", NULL,
 	 "of DEST local: another QEMU of this machine goes on with the guest, with the same disks, sockets and pidfile; only its memory is "
 	 "copied",
@@ -140,7 +142,8 @@ static const struct command_option rows[] = {
 	{"max-downtime", "MS", "switch over when the guest will be stopped no longer than this (default 300)", OPT_NUMBER,
 	 .offset = MEMBER(max_downtime_ms), .min = 1, .max = 3600000, .unit = "milliseconds", .heading = "When it switches over:"},
 	{"now", NULL, "begin at once, however many moves leave this host or come to that one", OPT_FLAG, .offset = MEMBER(now)},
-	{"hold", NULL, "when that is reached, wait for: vmferry switch VM", OPT_FLAG, .offset = MEMBER(hold)},
+	{"hold", NULL, "when the downtime would be within --max-downtime, keep copying and wait for: vmferry switch VM", OPT_FLAG,
+	 .offset = MEMBER(hold)},
 	{"at", "TIME",
 	 "the guest is not to stand still before: 3:00, '2026-12-24 3:00:00', +90m (s, m, h or d from now); all is copied until then; with "
 	 "--how quick, it begins then",

@@ -151,6 +151,7 @@ static int check_idle(struct storage *s, struct err *e)
 /* By the only word for it that the user has said. */
 static int find_disk(const struct storage *s, const char *pair, const struct guest_disk **out, struct err *e)
 {
+	AUTO_FREE char *names = guest_disks_called(&s->guest);
 	size_t n = (size_t)(option_pair_value(pair) - 1 - pair), i;
 	unsigned hits = 0;
 
@@ -160,8 +161,9 @@ static int find_disk(const struct storage *s, const char *pair, const struct gue
 			hits++;
 		}
 	return hits == 1 ? 0
-			 : err_set(e, EINVAL, "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name)",
-				   pair, hits ? "more than one" : "no", (int)n, pair);
+			 : err_set(e, EINVAL,
+				   "--disk %s: %s disk of this guest is called %.*s (its node, drive, device or file name); its disks: %s",
+				   pair, hits ? "more than one" : "no", (int)n, pair, names);
 }
 
 static int check_disk(const struct storage *s, const struct guest_disk *d, struct err *e)

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define SPAN_MAX_MIN 1e7 /* minutes that are told */
+
 #define LINE_MAX_BYTES 256
 
 static double num(const json_t *o, const char *key)
@@ -47,9 +49,22 @@ bool report_progress_wait(const json_t *ev, char *out, size_t n)
 	return true;
 }
 
+const char *report_progress_span(char buf[24], double seconds)
+{
+	unsigned minutes = (unsigned)MIN(seconds / 60, SPAN_MAX_MIN);
+
+	if (minutes < 10)
+		snprintf(buf, 24, "%.0f s", seconds);
+	else if (minutes < 120)
+		snprintf(buf, 24, "%u min", minutes);
+	else
+		snprintf(buf, 24, "%u h %u min", minutes / 60, minutes % 60);
+	return buf;
+}
+
 static void put_copy(const json_t *ev, char *out, size_t n)
 {
-	char left[24], rate[24], bar[48];
+	char left[24], rate[24], eta[24], bar[48];
 	int k;
 
 	put_bar(ev, bar, sizeof(bar));
@@ -58,7 +73,7 @@ static void put_copy(const json_t *ev, char *out, size_t n)
 	else
 		k = snprintf(out, n, "%.*s", (int)strcspn(bar, "]") + 1, bar);
 	if (num(ev, "eta_s") > 0)
-		k += snprintf(out + k, n - (size_t)k, ", ETA %.0f s", num(ev, "eta_s"));
+		k += snprintf(out + k, n - (size_t)k, ", ETA %s", report_progress_span(eta, num(ev, "eta_s")));
 	if (json_is_true(json_object_get(ev, "held")))
 		k += snprintf(out + k, n - (size_t)k, ", held");
 	if (json_object_get(ev, "scanned_percent"))

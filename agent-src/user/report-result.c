@@ -2,6 +2,8 @@
 #include "report-result.h"
 #include "exit-code.h"
 #include "report-text.h"
+#include "shell-quote.h"
+#include "util.h"
 
 static void print_leftovers(FILE *to, const json_t *ev)
 {
@@ -10,10 +12,24 @@ static void print_leftovers(FILE *to, const json_t *ev)
 
 	json_array_foreach(json_object_get(ev, "leftovers"), i, v)
 		fprintf(to, "  left behind %s\n", json_string_value(v));
-	if (json_object_get(ev, "kept"))
-		fputs("  then      vmferry recover VM --resume, or the same vmferry migrate again, goes on with what is kept; vmferry recover VM "
-		      "removes it\n",
-		      to);
+	if (json_object_get(ev, "kept")) {
+		AUTO_FREE char *vm = shell_quote_shown(*event_text(ev, "vm") ? event_text(ev, "vm") : "VM");
+
+		fprintf(to,
+			"  then      vmferry recover %s --resume, or the same command again, goes on with what is kept; vmferry recover %s removes it\n",
+			vm, vm);
+	}
+}
+
+/* It runs its QEMU in the foreground, whatever the guest's own line had (-daemonize). */
+static void print_start_script(FILE *to, const json_t *ev)
+{
+	AUTO_FREE char *script = shell_quote_shown(event_text(ev, "start_script"));
+
+	fprintf(to, "  there     %s starts the guest again", event_text(ev, "start_script"));
+	if (!json_object_get(ev, "unit"))
+		fprintf(to, " in the foreground (in the background: systemd-run sh %s)", script);
+	fprintf(to, "; %s\n", event_text(ev, "after_reboot"));
 }
 
 static void print_set_aside(FILE *to, const json_t *one)
@@ -30,7 +46,7 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 	size_t i;
 
 	if (json_object_get(ev, "start_script"))
-		fprintf(to, "  there     %s starts the guest again; %s\n", event_text(ev, "start_script"), event_text(ev, "after_reboot"));
+		print_start_script(to, ev);
 	if (json_object_get(ev, "defined") && event_flag(ev, "transient"))
 		fprintf(to, "  there     libvirt has it, transient as here, and forgets it once it is shut down\n");
 	else if (json_object_get(ev, "defined"))
@@ -272,6 +288,8 @@ static void print_shutdown(FILE *to, const json_t *ev)
 
 static void print_brought(FILE *to, const json_t *ev, const struct report_style *style, bool details)
 {
+	AUTO_FREE char *vm = shell_quote_shown(*event_text(ev, "vm") ? event_text(ev, "vm") : "VM");
+	const char *again = event_text(ev, "move_again");
 	json_t *v;
 	size_t i;
 
@@ -282,9 +300,8 @@ static void print_brought(FILE *to, const json_t *ev, const struct report_style 
 		print_disks(to, ev);
 	json_array_foreach(json_object_get(ev, "leftovers"), i, v)
 		fprintf(to, "  kept      %s\n", json_string_value(v));
-	fputs("  then      vmferry migrate, without --only-disks, moves the guest, and carries what has changed since; vmferry recover VM removes "
-	      "them\n",
-	      to);
+	fprintf(to, "  then      %s moves the guest, and carries what has changed since; vmferry recover %s removes them\n",
+		*again ? again : "the same command without --only-disks", vm);
 }
 
 static void print_point(FILE *to, const json_t *ev, const struct report_style *style, bool details)

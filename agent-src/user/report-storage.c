@@ -109,7 +109,8 @@ void report_storage_result(FILE *to, const json_t *ev, const struct report_style
 	if (json_object_get(ev, "held_ms"))
 		fprintf(to, "; for %.0f ms requests to these disks waited", json_number_value(json_object_get(ev, "held_ms")));
 	fprintf(to, "\n  verified  %s\n",
-		json_is_true(json_object_get(ev, "verified")) ? "each new image is the old one, bit for bit" : "by QEMU's word alone");
+		json_is_true(json_object_get(ev, "verified")) ? "each new image is the old one, bit for bit"
+							      : "no: QEMU reported the copies equal; vmferry did not compare them");
 	if (json_text(ev, "script"))
 		fprintf(to, "  start     %s starts the guest from its new images\n", str(ev, "script"));
 	else

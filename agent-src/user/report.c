@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 /* Names and sentences come from guests and from the other host: their control characters are not for the terminal. */
-void report_clean(json_t *v)
+static void clean(json_t *v, bool has_lines)
 {
 	json_t *member;
 	const char *key;
@@ -27,14 +27,19 @@ void report_clean(json_t *v)
 
 	if (json_is_string(v)) {
 		copy = xstrdup(json_string_value(v));
-		text_make_printable(copy, false);
+		text_make_printable(copy, has_lines);
 		json_string_set(v, copy);
 		free(copy);
 	}
 	json_array_foreach(v, i, member)
-		report_clean(member);
+		clean(member, false);
 	json_object_foreach(v, key, member)
-		report_clean(member);
+		clean(member, !strcmp(key, "command_line")); /* which is for a shell, and has a line a word */
+}
+
+void report_clean(json_t *v)
+{
+	clean(v, false);
 }
 
 /* Words for the events of each kind, but for moves that carry memory. NULL: those of a move. */

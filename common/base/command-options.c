@@ -99,14 +99,15 @@ static void print_values(const struct command_option *o)
 						{"DEST", "@host"},
 						{"DISK=PATH", "@disk"},
 						{"NIC=WHAT", "@nic"}};
+	const char *const *words = o->offered ?: o->words;
 	size_t i;
 
 	if (!o->argument || option_may_have_value(o)) {
 		puts("");
 		return;
 	}
-	for (i = 0; o->words && o->words[i]; i++)
-		printf(" %s", o->words[i]);
+	for (i = 0; words && words[i]; i++)
+		printf(" %s", words[i]);
 	for (i = 0; i < ARRAY_LEN(places) && strcmp(o->argument, places[i][0]); i++)
 		;
 	printf("%s%s\n", o->words ? "" : " ", o->words ? "" : i < ARRAY_LEN(places) ? places[i][1] : "@any");
@@ -138,7 +139,7 @@ int option_bad(struct err *e, const char *arg, const char *want)
 
 static int take_word(const struct command_option *o, const char *arg, int *index, struct err *e)
 {
-	AUTO_FREE char *want = words_or(o->words);
+	AUTO_FREE char *want = words_or(o->offered ?: o->words);
 
 	*index = word_index(o->words, arg);
 	return *index < 0 ? option_bad(e, arg, want) : 0;

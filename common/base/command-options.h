@@ -46,6 +46,7 @@ struct command_option {
 	size_t offset;		  /* of the member, in the struct that the table is about */
 	size_t also;		  /* of a bool, which says that a value was given; of an OPT_SPAN, that it was words[0]. 0: there is none */
 	const char *const *words; /* where the kind has none: what completion offers */
+	const char *const *offered; /* of an OPT_WORD, those that people are told of; NULL: all */
 	int base;
 	uint64_t min, max;
 	unsigned times;	  /* 0: 1 */

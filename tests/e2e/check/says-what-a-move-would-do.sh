@@ -86,7 +86,7 @@ check 0
 says check.err "told \\(the guest's fw_cfg\\) was changed since its QEMU read it"
 
 check 3 --disk "nosuch=/x/y"
-says check.err "no disk of this guest is called nosuch"
+says check.err "no disk of this guest is called nosuch .*; its disks: .*a.raw"
 touch "$TO/a.raw"
 check 3
 says check.err "a.raw exists already at the destination"

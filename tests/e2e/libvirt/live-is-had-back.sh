@@ -29,7 +29,7 @@ libvirt_in b virsh dominfo "$NAME" | says 'Persistent: *no' || fail "libvirt the
 ! libvirt_in a timeout 2 virsh -q resume "$NAME" >/dev/null 2>&1 || fail "it is resumed here"
 order revert --no-wait "$NAME"
 libvirt_cold_wait 1
-assert_result '"had back as it was" in r["reason"] and r["guest_text"] == "running on the source"'
+assert_result '"taken back as asked" in r["reason"] and r["guest_text"] == "running on the source"'
 process_is_gone "$there" || fail "the destination's QEMU was not ended"
 assert_runs_at source
 assert_nothing_unfinished

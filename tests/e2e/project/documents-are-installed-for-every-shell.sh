@@ -10,7 +10,7 @@ export PATH=$TO/bin:$PATH VMFERRY_STATE_DIR=$DIR/state VMFERRY_RUNTIME_DIR=$DIR/
 while read -r command; do
 	grep -q "^\.SH DESCRIPTION" "$TO/share/man/man1/vmferry-$command.1" || fail "vmferry $command has no man page"
 	[[ $(wc -l <"$TO/share/man/man1/vmferry-$command.1") -ge 20 ]] || fail "the man page of vmferry $command says nothing"
-done < <(vmferry --help | sed -nE 's/^  ([a-z]+)  .*/\1/p')
+done < <(vmferry --help | sed -nE 's/^  ([a-z-]+)  .*/\1/p')
 
 in_bash() { bash -c '. "$0"; _vmferry_ask "$@"' "$TO/share/bash-completion/completions/vmferry" "$@"; }
 in_fish() { fish -c "set fish_complete_path $TO/share/fish/vendor_completions.d \$fish_complete_path; complete -C '$*'"; }

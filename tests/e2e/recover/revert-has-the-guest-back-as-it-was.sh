@@ -38,10 +38,10 @@ assert_eq "$(sha256sum <"$DIR/a.raw")" "$held" "the source's disk"
 status=0
 vmferry revert a >"$DIR/revert.out" || status=$?
 assert_eq "$status" 0 "exit code of revert"
-said revert.out 'rolled-back: had back as it was'
+said revert.out 'rolled-back: taken back as asked'
 move_wait 1
 process_is_gone "$there" || fail "the destination's QEMU was not ended"
-assert_result '"had back as it was" in r["reason"] and r["guest_text"] == "running on the source"'
+assert_result '"taken back as asked" in r["reason"] and r["guest_text"] == "running on the source"'
 assert_at_source
 vmferry revert --no-wait a 2>"$DIR/revert.log" && fail "there is nothing to be had back any more"
 

@@ -31,7 +31,7 @@ refused() { # SENTENCE [OPTION...]
 }
 
 new=$DIR/new/x
-refused "no disk of this guest is called d7" --disk "d7=$new"
+refused "no disk of this guest is called d7 (its node, drive, device or file name); its disks: " --disk "d7=$new"
 refused "that disk is named already" --disk "d0-dev=$new" --disk "a.raw=$new.2"
 refused "two disks cannot go to" --disk "d0-dev=$new" --disk "d1-dev=$new"
 refused "exists already" --disk "d0-dev=$DIR/src/b.qcow2"
