@@ -4,7 +4,7 @@
 
 _vmferry_say() { timeout 2 "$@" 2>/dev/null </dev/null; }
 
-# A line an option, of a command in an array: its name, and the words that it may have, or @file, @dir, @host, @disk, @nic, @any; no more: it has no value.
+# A line an option, of a command in an array: its name, and the words that it may have, or @file, @dir, @host, @disk, @nic, @guest, @any; no more: it has no value.
 _vmferry_rows() { # COMMAND: of vmferry; vmferry-dst and "vmferry-dst recover" are commands, too
 	local command=(vmferry --options "$1")
 	[[ $1 != vmferry-dst* ]] || read -ra command <<<"$1 --options"
@@ -20,8 +20,9 @@ _vmferry_values() { # OPTION, out of _vmferry_row: what it may have
 
 _vmferry_guests() { # COMMAND: those that it could be about
 	case $1 in
-	list | check | migrate | export | storage) _vmferry_say vmferry list -v ;;
-	recover | history) _vmferry_say vmferry journal ;;
+	list | check | migrate | export | storage | replica) _vmferry_say vmferry list -v ;;
+	recover) _vmferry_say vmferry journal ;;
+	history) _vmferry_say vmferry history | sed -nE 's/^(.*) -> .*/\1 <- /p' | sort -u ;;
 	*) _vmferry_say vmferry status ;;
 	esac | sed -nE 's/^([^ ].*) (\((pid [0-9]+|shut down)\)|<- ).*/\1/p'
 }
@@ -69,6 +70,7 @@ _vmferry_complete_value() { # OPTION'S VALUES, CURRENT WORD
 		;;
 	@host) _vmferry_hosts "$2" ;;
 	@any) ;;
+	@guest) _vmferry_offer "$2" < <(_vmferry_guests list) ;;
 	@disk)
 		compopt -o nospace 2>/dev/null
 		_vmferry_offer "$2" < <(_vmferry_disks)
@@ -120,6 +122,9 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 	n=$(_vmferry_count_words "$2")
 	case $1:$n in
 	check:1 | migrate:1) _vmferry_hosts "$cur" ;;
+	help:0) mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_say vmferry --options)" -- "$cur") ;;
+	replica:0 | help:1) mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_say vmferry replica --help | sed -nE 's/^  ([a-z]+)  .*/\1/p')" -- "$cur") ;;
+	jobs:0) mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_say vmferry jobs --all | sed -nE 's/^([0-9a-f]{8}) .*/\1/p')" -- "$cur") ;;
 	vmferry-dst:0) mapfile -t COMPREPLY < <(compgen -W recover -- "$cur") ;;
 	bench:0) ! declare -F _known_hosts_real >/dev/null || _known_hosts_real -a -- "$cur" ;;
 	set:1)
@@ -128,7 +133,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 		;;
 	export:1) _vmferry_complete_value @dir "$cur" ;;
 	journal:0 | may-start:0 | report:* | import:*) _vmferry_complete_value @file "$cur" ;;
-	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | revert:0 | keep:0 | recover:0)
+	list:* | check:0 | migrate:0 | export:0 | storage:0 | status:0 | switch:0 | set:0 | cancel:0 | revert:0 | keep:0 | recover:0 | history:0 | replica:1)
 		_vmferry_offer "$cur" < <(_vmferry_guests "$1")
 		;;
 	esac

@@ -345,6 +345,16 @@ static void take_guests(struct entry *entries, size_t *count, struct guest *gues
 	free(whys);
 }
 
+/* They are sorted. */
+static void note_doubles(struct entry *entries, size_t count)
+{
+	size_t i;
+
+	for (i = 1; i < count; i++)
+		if (!strcmp(entries[i - 1].g.name, entries[i].g.name))
+			entries[i - 1].is_double = entries[i].is_double = true;
+}
+
 static int list_guests(struct listing *l, enum list_layout layout, struct err *e)
 {
 	struct guest *guests, *defined;
@@ -362,6 +372,7 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 	take_guests(entries, &count, guests, running, NULL, l);
 	take_guests(entries, &count, defined, at_rest, whys, l);
 	qsort(entries, count, sizeof(*entries), compare);
+	note_doubles(entries, count);
 	for (i = 0; i < count; i++)
 		examine(&entries[i], l);
 	r = all_found(l, entries, count, cut_off, e);

@@ -191,7 +191,7 @@ static void print_entry(const struct entry *n)
 	const struct guest *g = &n->g;
 	AUTO_FREE char *machine = text_shown(g->machine);
 	AUTO_FREE char *status = text_shown(g->status);
-	AUTO_FREE char *quoted = shell_quote_shown(g->name);
+	AUTO_FREE char *quoted = n->is_double && g->pid ? xasprintf("%d", (int)g->pid) : shell_quote_shown(g->name);
 	char ram[24];
 	size_t i;
 

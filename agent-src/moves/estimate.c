@@ -379,16 +379,13 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	}
 	away_ms = live_downtime_ms(t, in, &r, round_trip_ms);
 	live = converges(t, in, &r, away_ms);
-	add_kind(kinds, "live", &r, away_ms, live,
-		 live ? "it runs on meanwhile" : "it writes memory faster than it can be carried: --on-stall says what then");
+	add_kind(kinds, "live", &r, away_ms, live, live ? "it runs on meanwhile" : "it writes faster than can be carried (see --on-stall)");
 	model_estimate(&stopped, &r);
-	add_kind(kinds, "quick", &r, r.seconds * 1000, !live,
-		 "it is stopped first, everything goes over once, and it goes on there (--how quick)");
+	add_kind(kinds, "quick", &r, r.seconds * 1000, !live, "it is stopped, sent once, and goes on there (--how quick)");
 	if (t->disks.stays) /* which is between two that run */
 		return kinds;
 	model_estimate(&shut_down, &r);
-	add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false,
-		 "its disks go over while it runs, then it is shut down, and boots there (--how warm)");
+	add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false, "its disks go while it runs, then it reboots there (--how warm)");
 	add_kind(kinds, "cold", &r, r.seconds * 1000, false, "its memory does not travel (--how cold)");
 	return kinds;
 }
@@ -412,6 +409,17 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 			 (json_int_t)r.carried, "bytes_wire", (json_int_t)r.wire_bytes, "bytes_wire_least", (json_int_t)least,
 			 "bytes_wire_most", (json_int_t)most, "limited_by", limits[r.limited_by], "total_s", r.seconds, "downtime_ms",
 			 downtime_ms, "converges", !is_running(t) || t->src.traits.stops_first || converges(t, in, &r, downtime_ms));
+}
+
+/* What of them is there already is told by hashes, which only a move reads. */
+static bool has_old_copy(const struct disks *ds)
+{
+	unsigned i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i]->begun || ds->list[i]->old)
+			return true;
+	return false;
 }
 
 int estimate(struct transfer *t, struct err *e)
@@ -442,6 +450,8 @@ int estimate(struct transfer *t, struct err *e)
 	json_object_set_new(ev, "seeded_error", json_real(seeded_error));
 	if (in.store_bps > 0)
 		json_object_set_new(ev, "store_bps", json_real(in.store_bps));
+	if (has_old_copy(&t->disks))
+		json_object_set_new(ev, "old_copy_not_counted", json_true());
 	if (t->src.paused && t->src.traits.carries_memory)
 		json_object_set_new(ev, "paused", json_true());
 	if (t->src.traits.carries_memory && !t->src.traits.stops_first) {

@@ -239,7 +239,7 @@ static void print_kinds(FILE *to, const json_t *kinds)
 	char a[24], total[24], down[48];
 
 	if (json_array_size(kinds))
-		fprintf(to, "  %-7s %-8s %-10s %-14s %s\n", "HOW", "TAKES", "SENDS", "DOWNTIME", "");
+		fprintf(to, "  %-7s %-8s %-10s %s\n", "HOW", "TAKES", "SENDS", "DOWNTIME");
 	json_array_foreach(kinds, i, v) {
 		print_downtime_of(down, sizeof(down), v);
 		fprintf(to, "  %-7s %-8s %-10s %-14s %s%s\n", event_text(v, "how"), time_text(total, event_number(v, "total_s") * 1000),
@@ -302,6 +302,8 @@ void report_estimate(FILE *to, const json_t *ev, bool details)
 		fprintf(to, "; the guest writes %s/s of memory\n", event_bytes(b, ev, "dirty_bps"));
 	if (details || json_text(ev, "memory_not_sampled"))
 		print_samples(to, ev);
+	if (event_flag(ev, "old_copy_not_counted"))
+		fputs("  (not counting what the old copy there saves)\n", to);
 	print_kinds(to, json_object_get(ev, "kinds"));
 	if (event_flag(ev, "converges") && !details && json_array_size(json_object_get(ev, "kinds"))) { /* the table has said all else */
 		if (is_over_its_limit(ev))

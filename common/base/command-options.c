@@ -94,11 +94,8 @@ static void print_help(const struct command_usage *u)
 
 static void print_values(const struct command_option *o)
 {
-	static const char *const places[][2] = {{"FILE", "@file"},
-						{"DIR", "@dir"},
-						{"DEST", "@host"},
-						{"DISK=PATH", "@disk"},
-						{"NIC=WHAT", "@nic"}};
+	static const char *const places[][2] = {{"FILE", "@file"},    {"DIR", "@dir"},	    {"DEST", "@host"},	    {"DISK=PATH", "@disk"},
+						{"NIC=WHAT", "@nic"}, {"VM,...", "@guest"}, {"VM,VM,...", "@guest"}};
 	const char *const *words = o->offered ?: o->words;
 	size_t i;
 
