@@ -74,8 +74,10 @@ int live_find(struct transfer *t, struct err *e)
 	else if (r == -ENXIO && t->src.guest.owner_hint)
 		r = source_check_owner(&t->src.guest, t->opt, e);
 	if (r == -ENOENT && !access(t->opt->vm, R_OK))
-		err_set(e, ENOENT, "%s is no monitor of a guest that runs. If it is the script of one that is shut down: --how cold",
-			t->opt->vm);
+		err_set(e, ENOENT, "%s is no monitor of a guest that runs. If it is the script of one that is shut down: %s", t->opt->vm,
+			t->src.traits.stays_here
+				? "start it first, as its disks are copied while it runs, or move it as it is (vmferry migrate, --how cold)"
+				: "--how cold");
 	if (!r)
 		r = transfer_open(t, e); /* nobody else moves it */
 	if (!r)
@@ -162,7 +164,7 @@ static int ask_libvirt(const struct transfer *t, bool *runs, struct err *e)
 /* An earlier life has held it again, and could not tell. */
 static int still_unheard(struct transfer *t, struct err *e)
 {
-	bool runs;
+	bool runs = true;
 	int r = t->src.libvirt_uuid ? ask_libvirt(t, &runs, e) : err_set(e, EAGAIN, "its monitor does not answer while it is held");
 
 	if (r)
