@@ -108,15 +108,17 @@ static int note_what_stays(struct export_plan *p, const char *path, const char *
 
 static int take_written(struct export_plan *p, struct export_disk *from, const struct guest *g, const struct guest_disk *d, struct err *e)
 {
-	int r = d->filter ? err_set(e, ENOTSUP, "disk %s is seen through a filter ('%s'), which no bundle has", d->real_path ?: d->node,
-				    d->filter)
-			  : guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE, e);
+	int r = d->filter
+			? err_set(e, ENOTSUP, "disk %s is seen through a filter ('%s'), which no bundle has", d->real_path ?: d->node,
+				  d->filter)
+			: guest_disk_movable(d, DISK_ACCEPT_SNAPSHOTS | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_DATA_FILE | DISK_ACCEPT_PART, e);
 
 	if (!r)
 		r = note_what_stays(p, d->real_path, d->format, g->pid ? d : NULL, e);
 	if (r)
 		return r;
 	from->live = d;
+	from->is_block = d->block_device;
 	from->format = d->format;
 	from->allocated = allocated(d);
 	return 0;
@@ -244,6 +246,76 @@ static int add_file(struct export_plan *p, struct bundle *b, const struct guest 
 	return 0;
 }
 
+/* ---- disks that are a part of their file ---- */
+
+struct named_disk {
+	const struct guest *g;
+	const char *real;
+};
+
+static bool is_named_disk(void *ctx, const char *path)
+{
+	const struct named_disk *n = ctx;
+	AUTO_FREE char *full = guest_path(n->g, path);
+	AUTO_FREE char *real = realpath(full, NULL);
+
+	return real && !strcmp(real, n->real);
+}
+
+static int note_part(struct export_disk *from, const struct guest_disk *d, const struct disk_line_options *o, struct err *e)
+{
+	uint64_t all = d->inner_size; /* of a guest that is shut down: of the file */
+
+	if (o->begins >= all || o->shows > all - o->begins)
+		return err_set(e, EINVAL, "the disk %s is to be a part of its file (offset=, size=) that is not in it", from->path);
+	from->part_at = o->begins;
+	from->part_bytes = o->shows ?: all - o->begins;
+	from->allocated = MIN(from->allocated, from->part_bytes);
+	return 0;
+}
+
+/*
+ * The bundle's image is the disk that the guest sees, so its line says nothing of a part of a file. Where the line of a guest that is shut down cannot be
+ * read so, both stay as they are.
+ */
+static int take_part(struct bundle *b, const struct guest *g, struct export_disk *from, const char *named, struct err *e)
+{
+	struct named_disk n = {g, from->path};
+	struct disk_line_change c = {.is_it = is_named_disk, .ctx = &n, .to = named, .format = from->format, .to_device = from->is_block};
+	struct disk_line_options o = {.begins = 0};
+	char **out = NULL;
+	size_t count = 0;
+	int r = disk_line_change(b->argv, b->argc, &c, &out, &count, &o, e);
+
+	if (r <= 0 && !from->live->begins_later)
+		return 0;
+	if (r <= 0)
+		return r ? err_prefix(e, "the disk %s is a part of its file", from->path)
+			 : err_set(e, ENOTSUP, "the guest's command line does not say which part of its file the disk %s is", from->path);
+	r = (g->pid ? from->live->begins_later : o.begins || o.shows) ? 1 : 0;
+	if (r && !g->pid)
+		r = note_part(from, from->live, &o, e) ?: 1;
+	if (r != 1) {
+		args_free_strings(out, count);
+		return r;
+	}
+	args_free_strings(b->argv, b->argc);
+	b->argv = out;
+	b->argc = count;
+	return 0;
+}
+
+static int take_parts(struct export_plan *p, struct bundle *b, const struct guest *g, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < b->disk_count && !r; i++)
+		if (p->disks[i].live && !strcmp(p->disks[i].format, "raw"))
+			r = take_part(b, g, &p->disks[i], b->disks[i].path, e);
+	return r;
+}
+
 /* ---- all of them ---- */
 
 static bool is_known(const struct bundle *b, const char *path)
@@ -317,7 +389,7 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 		return r;
 	for (i = 0; i < line.file_count && !r; i++)
 		r = add(p, b, g, &line.files[i], no_media, e);
-	r = r ?: check_all_are_named(g, &line, e);
+	r = r ?: check_all_are_named(g, &line, e) ?: take_parts(p, b, g, e);
 	args_result_fini(&line);
 	return r;
 }

@@ -10,7 +10,9 @@ struct export_disk {
 	const struct guest_disk *live; /* copied by the guest's QEMU, or read from its files under lock; NULL: nobody writes to it */
 	char *path;		       /* of its image */
 	const char *format;
-	uint64_t allocated; /* bytes, about */
+	bool is_block;
+	uint64_t part_at, part_bytes; /* of a raw image the bytes that are the disk; 0, 0: all of it */
+	uint64_t allocated;	      /* bytes, about */
 };
 
 struct export_plan {

@@ -90,7 +90,7 @@ static int find(struct export *x, struct err *e)
 
 	if (is_at_rest(x->o)) {
 		x->b.state = xstrdup("shut down");
-		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e) ?: guest_at_rest_has_files(&x->g, e);
+		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e);
 		if (!r)
 			r = begin_life(x, guest_at_rest_known_as(x->g.disk_count ? x->g.disks[0].real_path : NULL), e);
 		return r ? r : guest_write_in_own_files(&x->g, NULL, e);
@@ -215,13 +215,20 @@ static int make_drafts(struct export *x, struct err *e)
 
 /* ---- disks ---- */
 
-static int convert(struct export *x, size_t i, const char *from, const char *driver, const char *to, struct err *e)
+static int convert(struct export *x, size_t i, struct err *e)
 {
-	struct image_source source = {.path = (char *)from, .driver = driver, .is_own = true};
+	const struct export_disk *from = &x->plan.disks[i];
+	struct image_source source = {.path = from->path,
+				      .driver = from->format,
+				      .is_own = true,
+				      .is_block = from->is_block,
+				      .is_slice = from->part_bytes,
+				      .offset = from->part_at,
+				      .size = from->part_bytes};
 	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* by export_describe_file() */
 	AUTO_FREE char *what = xasprintf("%s %s", x->o->compress ? "compressing" : "copying", x->b.disks[i].file);
 
-	return convert_image(x->img, &source, to, "qcow2", &how, what, e);
+	return convert_image(x->img, &source, x->disks[i], "qcow2", &how, what, e);
 }
 
 /* An empty image, as large as the guest's disk. */
@@ -346,7 +353,7 @@ static int copy_disks(struct export *x, struct err *e)
 
 	for (i = 0; i < x->b.disk_count && !r; i++)
 		if (!x->runs || !x->plan.disks[i].live)
-			r = convert(x, i, x->plan.disks[i].path, x->plan.disks[i].format, x->disks[i], e);
+			r = convert(x, i, e);
 	return r;
 }
 

@@ -544,18 +544,6 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	return r;
 }
 
-int guest_at_rest_has_files(const struct guest *g, struct err *e)
-{
-	size_t i;
-
-	for (i = 0; i < g->disk_count; i++)
-		if (g->disks[i].block_device)
-			return err_set(e, ENOTSUP,
-				       "the disk %s of the guest, which is shut down, is a block device: that is done while the guest runs",
-				       g->disks[i].file);
-	return 0;
-}
-
 bool guest_writes_to_temporary(const struct guest *g)
 {
 	struct qemu_opt opt;

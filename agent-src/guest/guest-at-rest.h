@@ -14,9 +14,6 @@
  * -ENOENT, -EINVAL, -ENOTSUP with what stands in the way. An option that cannot be carried is passed over: who carries it says so.
  */
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e);
-
-/* 0; -ENOTSUP: one of its disks is a block device, which storage and export take of a guest that runs only. */
-int guest_at_rest_has_files(const struct guest *g, struct err *e);
 /*
  * A guest that runs, as it will be when it is shut down: by its command line, directory, environment and unit, which nobody tells any more then. Its
  * disks are those of the line. running->tpm is copied. Changes nothing. guest_fini() in any case; errors as above.

@@ -35,8 +35,6 @@ static int check_device(const struct storage *s, struct moving_disk *d, const st
 	size_t i;
 	int r;
 
-	if (s->rest)
-		return err_set(e, ENOTSUP, "%s is a block device: a disk can go to one while its guest runs", d->to);
 	for (i = 0; i < s->guest.disk_count; i++)
 		if (is_same_file(st, s->guest.disks[i].real_path))
 			return err_set(e, EINVAL, "%s is a disk of this guest already", d->to);

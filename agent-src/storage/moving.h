@@ -22,6 +22,7 @@ struct moving_disk {
 	char *from, *to;		/* real paths */
 	char *from_format, *format;
 	bool from_device, to_device;
+	uint64_t from_begins;	       /* where the disk is in the old one (offset= of the raw driver) */
 	uint64_t from_shows, to_shows; /* bytes of them that the guest sees, as they are larger (size= of the raw driver); 0: all */
 	json_t *old_nodes;	       /* of the old image, that have names of their own */
 	json_t *bitmaps;	       /* names of the dirty bitmaps that go along */
@@ -41,10 +42,10 @@ struct moving_disk {
 	struct {
 		bool is_open;
 		int from, to;
-		off_t size;
-	} rest;		      /* of a guest that is shut down */
-	bool switched;	      /* QEMU uses the new image */
-	uint64_t done, total; /* progress, as QEMU counts it */
+		off_t at, size; /* which bytes of the old image are copied */
+	} rest;			/* of a guest that is shut down */
+	bool switched;		/* QEMU uses the new image */
+	uint64_t done, total;	/* progress, as QEMU counts it */
 };
 
 /* What starts the guest. */
@@ -85,6 +86,12 @@ struct storage {
 static inline const char *storage_how(bool rest)
 {
 	return rest ? "storage-cold" : "storage";
+}
+
+/* Of a guest that is shut down: the new image is the file that the old one is, whatever that has inside, and not the disk alone. */
+static inline bool goes_as_it_is(const struct storage *s, const struct moving_disk *d)
+{
+	return s->rest && !d->from_begins && !d->from_shows && !d->from_device && !d->to_device;
 }
 
 /* ---- plan.c ---- */

@@ -1,5 +1,6 @@
 /* plan.c: may these disks be moved, and how (moving.h). Changes nothing. */
 #include "error-stop.h"
+#include "disk-io.h"
 #include "earlier-moves.h"
 #include "guest-at-rest.h"
 #include "guest-scripts.h"
@@ -83,8 +84,7 @@ int storage_find(struct storage *s, struct err *e)
 
 	s->rest = names_one_at_rest(s->o);
 	if (s->rest)
-		r = guest_at_rest(&s->guest, s->o->vm, s->o->line, s->o->words, &s->starter.path, e)
-			    ?: guest_at_rest_has_files(&s->guest, e);
+		r = guest_at_rest(&s->guest, s->o->vm, s->o->line, s->o->words, &s->starter.path, e);
 	else
 		r = guest_find(&s->guest, s->o->vm, e);
 	if (r)
@@ -175,7 +175,7 @@ static int check_disk(const struct storage *s, const struct guest_disk *d, struc
 			       d->real_path ?: d->qdev ?: "?", d->read_only ? "read-only" : "a drive for removable media");
 	if (s->rest)
 		return 0;
-	if (guest_disk_movable(d, s->o->accept | DISK_ACCEPT_BITMAPS, e))
+	if (guest_disk_movable(d, s->o->accept | DISK_ACCEPT_BITMAPS | DISK_ACCEPT_PART, e))
 		return -e->code;
 	if (d->filter)
 		return err_set(e, ENOTSUP, "disk %s is seen through a filter ('%s'), which would go on with the old image", d->real_path,
@@ -336,6 +336,32 @@ static int examine_running(struct storage *s, struct err *e)
 	return r ? r : bitmaps_check(s, e);
 }
 
+/*
+ * Which part of the old image is its disk, as what starts the guest says. Where that cannot be read the image is copied whole, and whoever
+ * changes the line by hand changes its name alone.
+ */
+static int take_part(struct storage *s, struct moving_disk *d, struct err *e)
+{
+	struct err ignored;
+	uint64_t all = d->guest->inner_size; /* of a raw disk that is its file */
+
+	if (strcmp(d->from_format, "raw"))
+		return 0;
+	if (!read_line(s, d, &ignored)) {
+		d->from_begins = d->o.begins;
+		d->from_shows = d->o.shows;
+	}
+	if (d->from_begins >= all || d->from_shows > all - d->from_begins)
+		return err_set(e, EINVAL,
+			       "disk %s is said to be %llu bytes (0: all) behind byte %llu of it (size=, offset=), and it has %llu",
+			       d->from, (unsigned long long)d->from_shows, (unsigned long long)d->from_begins, (unsigned long long)all);
+	d->rest.at = (off_t)d->from_begins;
+	d->rest.size = (off_t)(d->from_shows ?: all - d->from_begins);
+	d->bytes = disk_padded((uint64_t)d->rest.size);
+	d->needed = MIN(d->needed, d->bytes);
+	return 0;
+}
+
 /* The image is copied as the file that it is: what it names it names there, too. */
 static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 {
@@ -364,7 +390,7 @@ static int examine_at_rest(struct storage *s, struct err *e)
 	if (!r)
 		r = take_disks(s, e);
 	for (i = 0; i < s->count && !r; i++)
-		r = check_image_at_rest(&s->disks[i], e);
+		r = check_image_at_rest(&s->disks[i], e) ?: take_part(s, &s->disks[i], e);
 	return r ? r : storage_rest_hold(s, e);
 }
 
@@ -435,13 +461,22 @@ static int check_nobody_needs(const char *image, struct err *e)
 	return r;
 }
 
+static int check_is_all_disk(const struct moving_disk *d, struct err *e)
+{
+	return d->from_begins || d->from_shows
+		       ? err_set(e, EBUSY,
+				 "%s holds more than this disk, which is a part of it (offset=, size=): --old keep leaves it there",
+				 d->from)
+		       : 0;
+}
+
 static int check_removable(const struct storage *s, struct err *e)
 {
 	unsigned i;
 	int r = 0;
 
 	for (i = 0; i < s->count && !r && s->old == OLD_REMOVE; i++)
-		r = s->disks[i].from_device ? 0 : check_nobody_needs(s->disks[i].from, e);
+		r = s->disks[i].from_device ? 0 : check_is_all_disk(&s->disks[i], e) ?: check_nobody_needs(s->disks[i].from, e);
 	return r;
 }
 
@@ -486,6 +521,8 @@ int storage_examine(struct storage *s, struct err *e)
 
 	if (!r)
 		r = starter_find(s, e);
+	for (i = 0; i < s->count && !s->rest; i++)
+		s->disks[i].from_begins = s->disks[i].o.begins;
 	if (!r)
 		r = storage_images_check(s, e);
 	if (!r)

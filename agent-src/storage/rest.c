@@ -1,4 +1,7 @@
-/* rest.c: the disks of a guest that is shut down: files, locked, copied as they are and compared (storage.h). */
+/* rest.c: the disks of a guest that is shut down, locked, copied and compared (storage.h): files as they are; parts of files, and block devices, as the disk. */
+#include "block-device.h"
+#include "disk-io.h"
+#include "durable-file.h"
 #include "fault.h"
 #include "moving.h"
 #include "util.h"
@@ -40,21 +43,36 @@ void storage_rest_let_go(struct storage *s)
 
 /* ---- copying ---- */
 
-/* The file system's own way if it has one, through us if not. */
-static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct err *e)
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return !n || (!*p && !memcmp(p, p + 1, n - 1));
+}
+
+/* What is zero stays a hole of a file, which is new; a device may have something else there. */
+static ssize_t copy_through_us(const struct moving_disk *d, size_t n, loff_t *in, loff_t *out)
 {
 	static uint8_t buf[PART];
-	loff_t in = at, out = at;
+	ssize_t k = pread(d->rest.from, buf, MIN(n, sizeof(buf)), *in);
+
+	if (k > 0 && (d->to_device || !is_zero(buf, (size_t)k)))
+		k = pwrite(d->rest.to, buf, (size_t)k, *out);
+	*in += MAX(k, 0);
+	*out += MAX(k, 0);
+	return k;
+}
+
+/* The file system's own way if it has one, through us if not. at: in the disk */
+static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct err *e)
+{
+	loff_t in = d->rest.at + at, out = at;
+	bool by_us = d->from_device || d->to_device;
 	ssize_t k;
 
 	while (n) {
-		k = copy_file_range(d->rest.from, &in, d->rest.to, &out, n, 0);
-		if (k < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
-			k = pread(d->rest.from, buf, MIN(n, sizeof(buf)), in);
-			if (k > 0)
-				k = pwrite(d->rest.to, buf, (size_t)k, out);
-			in += MAX(k, 0);
-			out += MAX(k, 0);
+		k = by_us ? copy_through_us(d, n, &in, &out) : copy_file_range(d->rest.from, &in, d->rest.to, &out, n, 0);
+		if (!by_us && k < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP)) {
+			by_us = true;
+			continue;
 		}
 		if (k < 0 && errno == EINTR)
 			continue;
@@ -67,15 +85,29 @@ static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct er
 	return 0;
 }
 
-/* Where the next data are, and where they end; the file's end if there are none. */
-static void next_data(int fd, off_t at, off_t size, off_t *begin, off_t *end)
+/* Where the next data of the disk are, and where they end; the disk's end if there are none. On a device all of them are data. */
+static void next_data(const struct moving_disk *d, off_t at, off_t *begin, off_t *end)
 {
-	*begin = lseek(fd, at, SEEK_DATA);
+	off_t last = d->rest.at + d->rest.size, from = d->rest.at + at;
+
+	*begin = d->to_device ? from : lseek(d->rest.from, from, SEEK_DATA);
 	if (*begin < 0)
-		*begin = errno == ENXIO ? size : at; /* a file system that does not know has data everywhere */
-	*end = *begin < size ? lseek(fd, *begin, SEEK_HOLE) : size;
-	if (*end < 0 || *end > size)
-		*end = size;
+		*begin = errno == ENXIO ? last : from; /* a file system that does not know has data everywhere */
+	*end = *begin < last && !d->to_device ? lseek(d->rest.from, *begin, SEEK_HOLE) : last;
+	if (*end < 0 || *end > last)
+		*end = last;
+	*begin = MIN(*begin, last) - d->rest.at;
+	*end -= d->rest.at;
+}
+
+/* The guest sees whole sectors, the last of which ends with zeros. */
+static int fill_last_sector(const struct moving_disk *d, struct err *e)
+{
+	static const uint8_t zeros[DISK_SECTOR];
+	size_t n = (size_t)(disk_padded((uint64_t)d->rest.size) - (uint64_t)d->rest.size);
+	int r = d->to_device ? pwrite_all(d->rest.to, zeros, n, d->rest.size) : 0;
+
+	return r ? err_sys(e, -r, "cannot write %s", d->to) : 0;
 }
 
 static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
@@ -83,10 +115,10 @@ static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
 	off_t at = 0, size = d->rest.size, begin, end;
 	int r;
 
-	if (ftruncate(d->rest.to, size))
+	if (!d->to_device && ftruncate(d->rest.to, size))
 		return err_sys(e, errno, "cannot make %s %lld bytes long", d->to, (long long)size);
 	while (at < size) {
-		next_data(d->rest.from, at, size, &begin, &end);
+		next_data(d, at, &begin, &end);
 		for (at = begin; at < end; at += (off_t)MIN(CHUNK, (uint64_t)(end - at))) {
 			r = copy_range(d, at, MIN(CHUNK, (uint64_t)(end - at)), e);
 			d->done = (uint64_t)at;
@@ -99,7 +131,18 @@ static int copy_data(struct storage *s, struct moving_disk *d, struct err *e)
 		}
 		at = end;
 	}
-	return 0;
+	return fill_last_sector(d, e);
+}
+
+/* A device is nobody else's until it is the guest's: nobody mounts it meanwhile. */
+static int open_new(struct moving_disk *d, struct err *e)
+{
+	int r = d->to_device ? block_device_open_alone(d->to, &d->rest.to, e) : 0;
+
+	if (!d->to_device)
+		d->rest.to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	d->rest.is_open = !r && d->rest.to >= 0;
+	return r || d->rest.is_open ? r : err_sys(e, errno, "cannot open %s", d->to);
 }
 
 static int copy(struct storage *s, struct moving_disk *d, struct err *e)
@@ -108,13 +151,12 @@ static int copy(struct storage *s, struct moving_disk *d, struct err *e)
 	int r;
 
 	d->rest.from = from->fd;
-	d->rest.size = from->st.st_size;
+	if (goes_as_it_is(s, d))
+		d->rest.size = from->st.st_size;
 	d->total = 2 * (uint64_t)d->rest.size; /* it is read again */
-	d->rest.to = open(d->to, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	d->rest.is_open = d->rest.to >= 0;
-	if (!d->rest.is_open)
-		return err_sys(e, errno, "cannot open %s", d->to);
-	r = ioctl(d->rest.to, FICLONE, d->rest.from) ? copy_data(s, d, e) : 0;
+	r = open_new(d, e);
+	if (!r)
+		r = goes_as_it_is(s, d) && !ioctl(d->rest.to, FICLONE, d->rest.from) ? 0 : copy_data(s, d, e);
 	if (!r && fsync(d->rest.to))
 		r = err_sys(e, errno, "cannot sync %s", d->to);
 	return r;
@@ -132,8 +174,8 @@ static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 
 	posix_fadvise(d->rest.to, 0, 0, POSIX_FADV_DONTNEED);
 	for (at = 0; at < size && !r; at += n) {
-		n = pread(d->rest.from, a, sizeof(a), at);
-		m = pread(d->rest.to, b, sizeof(b), at);
+		n = pread(d->rest.from, a, MIN(sizeof(a), (size_t)(size - at)), d->rest.at + at);
+		m = pread(d->rest.to, b, MAX(n, 0), at);
 		if (n <= 0 || m < 0)
 			return err_sys(e, n ? errno : EIO, "cannot read %s", m < 0 ? d->to : d->from);
 		if (n != m || memcmp(a, b, (size_t)n))
@@ -142,7 +184,7 @@ static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 		storage_tell_progress(s);
 		r = storage_wait(s, 0, e);
 	}
-	if (!r && lseek(d->rest.to, 0, SEEK_END) != size)
+	if (!r && !d->to_device && lseek(d->rest.to, 0, SEEK_END) != size)
 		r = err_set(e, EIO, "%s has another size than %s", d->to, d->from);
 	return r;
 }

@@ -33,8 +33,9 @@ static int change(const struct storage *s, struct guest *script, const struct mo
 				     .to = to_new ? d->to : d->from,
 				     .format = to_new ? d->format : d->from_format,
 				     .to_device = to_new ? d->to_device : d->from_device,
+				     .begins = to_new ? 0 : d->from_begins,
 				     .shows = to_new ? d->to_shows : d->from_shows,
-				     .same_bytes = s->rest};
+				     .same_bytes = goes_as_it_is(s, d)};
 	char **words;
 	size_t count;
 	int r = disk_line_change(script->line.argv, script->line.argc, &c, &words, &count, NULL, e);

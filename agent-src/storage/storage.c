@@ -80,10 +80,11 @@ static void storage_free(struct storage *s)
 
 static json_t *describe_disk(const struct moving_disk *d)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:s*,s:I,s:O,s:O*}", "device", d->device, "node", d->node, "from",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:s*,s:I,s:O,s:O*}", "device", d->device, "node", d->node, "from",
 			 d->from, "to", d->to, "from_format", d->from_format, "format", d->format, "from_device", d->from_device,
-			 "to_device", d->to_device, "from_shows", (json_int_t)d->from_shows, "to_shows", (json_int_t)d->to_shows, "aside",
-			 d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes, "was", d->was);
+			 "to_device", d->to_device, "from_begins", (json_int_t)d->from_begins, "from_shows", (json_int_t)d->from_shows,
+			 "to_shows", (json_int_t)d->to_shows, "aside", d->aside, "bytes", (json_int_t)d->bytes, "old_nodes", d->old_nodes,
+			 "was", d->was);
 }
 
 static json_t *monitors(const struct guest *g)
@@ -143,6 +144,7 @@ static int restore_disk(struct moving_disk *d, const json_t *o, struct err *e)
 				  .aside = text(o, "aside"),
 				  .from_device = json_is_true(json_object_get(o, "from_device")),
 				  .to_device = json_is_true(json_object_get(o, "to_device")),
+				  .from_begins = (uint64_t)json_integer_value(json_object_get(o, "from_begins")),
 				  .from_shows = (uint64_t)json_integer_value(json_object_get(o, "from_shows")),
 				  .to_shows = (uint64_t)json_integer_value(json_object_get(o, "to_shows")),
 				  .bytes = (uint64_t)json_integer_value(json_object_get(o, "bytes")),

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct walk {
@@ -25,10 +26,9 @@ struct walk {
 static const char *const file_keys[] = {"driver",	 "filename",  "node-name",	"aio",		"aio-max-batch",  "locking",
 					"drop-cache",	 "read-only", "auto-read-only", "cache.direct", "cache.no-flush", "discard",
 					"detect-zeroes", NULL};
-/* Of the format's. What only one format has, or what shows a part of the file, is not here. */
-static const char *const format_keys[] =
-	{"driver",  "file",	     "node-name", "read-only", "auto-read-only", "cache.direct", "cache.no-flush",
-	 "discard", "detect-zeroes", "size",	  NULL};
+/* Of the format's. What only one format has is not here, but for what shows a part of a raw file. */
+static const char *const format_keys[] = {"driver",	    "file",    "node-name",	"read-only", "auto-read-only", "cache.direct",
+					  "cache.no-flush", "discard", "detect-zeroes", "offset",    "size",	       NULL};
 /* Of a -drive, beside those. */
 static const char *const drive_keys[] =
 	{"if",		"id",	       "index",	    "bus",     "unit",	  "media",    "format",	      "cache",	    "cache.writeback",
@@ -130,12 +130,46 @@ static void set_file(const struct walk *w, struct kv_list *l, const char *name_k
 		kv_replace(&kv_find(l, driver_key, "driver")->value, xstrdup(w->c->to_device ? "host_device" : "file"));
 }
 
-/* The format's options stand at the top of p. */
-static void set_size(const struct walk *w, struct props *p)
+/* As QEMU reads a size: 4096, 64M. False: it is not written so. */
+static bool read_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "BKMGTPE";
+	char *end;
+	const char *unit;
+	unsigned shift;
+
+	if (!text || *text < '0' || *text > '9')
+		return !text;
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end >= 'a' ? *end - 'a' + 'A' : *end) : units;
+	if (errno || !unit || (*end && end[1]))
+		return false;
+	shift = 10 * (unsigned)(unit - units);
+	if (*bytes > UINT64_MAX >> shift)
+		return false;
+	*bytes <<= shift;
+	return true;
+}
+
+/* The format's options stand at the top of l. */
+static int note_part(struct walk *w, const struct kv_list *l, const char *option)
+{
+	const char *offset = kv_get(l, "offset", NULL), *size = kv_get(l, "size", NULL);
+
+	if (!read_size(offset, &w->o.begins))
+		return refuse(w, option, "offset");
+	return read_size(size, &w->o.shows) ? 0 : refuse(w, option, "size");
+}
+
+static void set_part(const struct walk *w, struct props *p)
 {
 	if (w->c->same_bytes)
 		return;
+	kv_remove(&p->l, "offset");
 	kv_remove(&p->l, "size");
+	if (w->c->begins)
+		props_set_number(p, "", "offset", w->c->begins);
 	if (w->c->shows)
 		props_set_number(p, "", "size", w->c->shows);
 }
@@ -166,6 +200,7 @@ static int on_drive(struct walk *w, char **value)
 	format = kv_get(l, "format", NULL) ?: kv_get(l, "driver", NULL);
 	if (!r && format && !is_format(format))
 		r = refuse(w, "drive", format);
+	r = r ?: note_part(w, l, "drive");
 	if (r)
 		goto out;
 	note_file_options(&w->o, l, "file.");
@@ -176,7 +211,7 @@ static int on_drive(struct walk *w, char **value)
 	if (w->c->to) {
 		set_file(w, l, key, "file.driver");
 		set(l, kv_get(l, "driver", NULL) ? "driver" : "format", w->c->format);
-		set_size(w, &p);
+		set_part(w, &p);
 		kv_replace(value, props_print(&p));
 	}
 out:
@@ -209,11 +244,11 @@ static int on_node_above(struct walk *w, const char *node)
 			above++;
 			r = is_format(kv_get(&p.l, "driver", "driver")) ? check_keys(w, &p.l, "blockdev", false)
 									: refuse(w, "blockdev", kv_get(&p.l, "driver", "driver") ?: "?");
-			r = r ?: check_base(w, &p);
+			r = r ?: check_base(w, &p) ?: note_part(w, &p.l, "blockdev");
 			w->o.unmap |= unmaps(kv_get(&p.l, "discard", NULL));
 			if (!r && w->c->to) {
 				kv_replace(&kv_find(&p.l, "driver", "driver")->value, xstrdup(w->c->format));
-				set_size(w, &p);
+				set_part(w, &p);
 				kv_replace(&w->argv[i - 1], props_print(&p));
 			}
 		}
@@ -233,13 +268,13 @@ static int on_blockdev(struct walk *w, char **value)
 	if (names_it(w, kv_get(&p.l, "file.filename", NULL))) { /* within the node of its format */
 		w->hits++;
 		r = is_format(driver) ? check_keys(w, &p.l, "blockdev", false) : refuse(w, "blockdev", driver ?: "?");
-		r = r ?: check_base(w, &p);
+		r = r ?: check_base(w, &p) ?: note_part(w, &p.l, "blockdev");
 		note_file_options(&w->o, &p.l, "file.");
 		w->o.unmap |= unmaps(kv_get(&p.l, "discard", NULL));
 		if (!r && w->c->to) {
 			set_file(w, &p.l, "file.filename", "file.driver");
 			kv_replace(&kv_find(&p.l, "driver", "driver")->value, xstrdup(w->c->format));
-			set_size(w, &p);
+			set_part(w, &p);
 			kv_replace(value, props_print(&p));
 		}
 	} else if (names_it(w, kv_get(&p.l, "filename", NULL))) {

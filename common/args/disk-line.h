@@ -15,7 +15,8 @@
 
 /* Of the node of a format, and of the file below it; 0: not said. */
 struct disk_line_options {
-	char aio[16]; /* "threads", "native", "io_uring"; "": not said */
+	uint64_t begins, shows; /* which part of the file is the disk: offset= and size= of the raw driver */
+	char aio[16];		/* "threads", "native", "io_uring"; "": not said */
 	bool unmap, file_unmap;
 	bool file_direct, file_no_flush; /* the file's own cache options were given, and this is what they were */
 	bool has_file_cache;
@@ -29,8 +30,9 @@ struct disk_line_change {
 	const char *to;	    /* NULL: only look */
 	const char *format; /* of that: "raw" or "qcow2" */
 	bool to_device;	    /* it is a block device */
+	uint64_t begins;    /* offset= of the raw driver; 0: the disk begins where it does */
 	uint64_t shows;	    /* bytes of it that the guest sees, as it is larger: size= of the raw driver; 0: all of it */
-	bool same_bytes;    /* it is what the old one was, byte for byte: size= stays as it is */
+	bool same_bytes;    /* it is what the old one was, byte for byte: offset= and size= stay as they are */
 	bool may_have_base; /* so the line must not say what it is based on, as {"backing": null} does */
 };
 

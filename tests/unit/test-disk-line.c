@@ -174,6 +174,27 @@ static void a_larger_device_shows_the_disk_s_size(void **state)
 		       "q -blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"host_device\",\"filename\":\"/dev/b\"}}");
 }
 
+static void a_part_of_a_file_becomes_a_disk_and_a_part_again(void **state)
+{
+	const struct disk_line_change back = {.is_it = is_old, .to = "/b/new", .format = "raw", .begins = 512, .shows = 1024};
+	struct disk_line_options o = options_of("q -drive file=/a/old,format=raw,offset=3k,size=2M");
+
+	(void)state;
+	assert_int_equal(o.begins, 3072);
+	assert_int_equal(o.shows, 2 << 20);
+	o = options_of("q -blockdev file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d,offset=512");
+	assert_int_equal(o.begins, 512);
+	assert_int_equal(o.shows, 0);
+	becomes("q -drive file=/a/old,format=raw,offset=3k,size=2M,id=x", "/b/new", "qcow2", false,
+		"q -drive file=/b/new,format=qcow2,id=x");
+	becomes("q -blockdev {\"driver\":\"raw\",\"offset\":512,\"file\":{\"driver\":\"file\",\"filename\":\"/a/old\"}}", "/b/new", "raw",
+		false, "q -blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/b/new\"}}");
+	becomes("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d,offset=512", "/b/new", "raw",
+		false, "q -blockdev driver=file,filename=/b/new,node-name=p -blockdev driver=raw,file=p,node-name=d");
+	change_to("q -drive file=/a/old,format=raw,id=x", &back, "q -drive file=/b/new,format=raw,id=x,offset=512,size=1024");
+	becomes_larger("q -drive file=/a/old,format=raw,offset=512", 0, true, "q -drive file=/dev/b,format=raw,offset=512");
+}
+
 static void nodes_get_another_image(void **state)
 {
 	(void)state;
@@ -202,7 +223,8 @@ static void what_names_it_not_is_left_alone(void **state)
 static void what_another_image_would_change_is_refused(void **state)
 {
 	(void)state;
-	refused("q -drive file=/a/old,format=raw,offset=512", "offset");
+	refused("q -drive file=/a/old,format=raw,offset=0x200", "offset");
+	refused("q -drive file=/a/old,format=raw,offset=0,size=1x", "size");
 	refused("q -drive file=/a/old,format=qcow2,l2-cache-size=1M", "l2-cache-size");
 	refused("q -drive file=/a/old,format=qcow2,backing.file.filename=/x", "backing.file.filename");
 	refused("q -drive file=/a/old,format=vmdk", "vmdk");
@@ -215,7 +237,7 @@ static void what_another_image_would_change_is_refused(void **state)
 	refused_as("q -pflash /a/old", "raw", "-pflash");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p", "that it has no format");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=throttle,file=p,node-name=d", "throttle");
-	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d,offset=512", "offset");
+	refused("q -blockdev driver=qcow2,node-name=d,file.driver=raw,file.offset=512,file.filename=/a/old", "file.offset");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p,x-check=on -blockdev driver=raw,file=p,node-name=d", "x-check");
 	refused("q -blockdev driver=file,filename=/a/old,node-name=p -blockdev driver=raw,file=p,node-name=d -blockdev "
 		"driver=raw,file=p,node-name=e",
@@ -256,6 +278,7 @@ int main(void)
 		cmocka_unit_test(nodes_get_another_image),
 		cmocka_unit_test(what_names_it_not_is_left_alone),
 		cmocka_unit_test(what_another_image_would_change_is_refused),
+		cmocka_unit_test(a_part_of_a_file_becomes_a_disk_and_a_part_again),
 		cmocka_unit_test(how_it_is_used_is_read),
 	};
 
