@@ -6,6 +6,7 @@
 #include "program-run.h"
 #include "replica-here.h"
 #include "replica-reverse.h"
+#include "replica-whereabouts.h"
 #include "point-run.h"
 #include "util.h"
 
@@ -39,6 +40,16 @@ static int make_flat(const struct run *r, pid_t pid, const char *from, const cha
 				 pair);
 }
 
+/* By vmferry storage the guest may have been given another disk in its place: it runs, nobody has the overlay open, and what starts it again does not name it. */
+static bool was_replaced(const struct run *r, char *overlay)
+{
+	char *const overlays[] = {overlay};
+	struct err ignored;
+
+	return !access(r->script, F_OK) && replica_check_script(r->script, overlays, 1, &ignored) == -EREMOTE &&
+	       replica_check_no_guest_runs(r->guest, &ignored) == -EBUSY;
+}
+
 /* An overlay that nobody has open is the guest's all the same, as long as it does not run from what took its place. */
 static int flatten(const struct run *r, size_t i, struct err *e)
 {
@@ -52,6 +63,8 @@ static int flatten(const struct run *r, size_t i, struct err *e)
 	pid = runs_from(r, from);
 	if (pid)
 		return make_flat(r, pid, from, to, format, e);
+	if (was_replaced(r, from))
+		return unlink(from) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", from) : 0;
 	return err_set(e, ESRCH,
 		       "no process has %s open, so guest %s does not run from it: its disks are made its own while it runs. %s starts it "
 		       "again. (If it runs from %s: vmferry recover %s)",

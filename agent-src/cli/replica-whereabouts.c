@@ -131,7 +131,7 @@ int replica_check_came(const char *state_dir, const char *guest, const struct po
 
 /* ---- whether it runs here ---- */
 
-static int check_runs(const char *guest, struct err *e)
+int replica_check_no_guest_runs(const char *guest, struct err *e)
 {
 	struct guest *list;
 	size_t count, i;
@@ -153,7 +153,7 @@ int replica_check_absent(const char *state_dir, const char *guest, const struct 
 {
 	const struct newest_question q = {.state_dir = state_dir, .guest = guest};
 
-	return newest_copy_is_not_moving(&q, e) ?: check_runs(guest, e) ?: replica_check_came(state_dir, guest, p, e);
+	return newest_copy_is_not_moving(&q, e) ?: replica_check_no_guest_runs(guest, e) ?: replica_check_came(state_dir, guest, p, e);
 }
 
 /* ---- what would start it again ---- */

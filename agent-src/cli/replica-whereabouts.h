@@ -14,6 +14,8 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
  * -EBUSY: it runs here, or is on its way, or that cannot be told.
  */
 int replica_check_absent(const char *state_dir, const char *guest, const struct points *p, struct err *e);
+/* 0, or -EBUSY: a guest of that name runs here. */
+int replica_check_no_guest_runs(const char *guest, struct err *e);
 /*
  * May its run, whose QEMU has ended, be thrown away? script: what started it here; overlays: count paths, from which it ran. 0. -EREMOTE: the script is gone, as
  * after a move, or names other disks, as after a change of them: what the guest has written since may be elsewhere. -errno: that cannot be told.
