@@ -207,6 +207,10 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 
 	*d = (struct guest_disk){.file = xstrdup(f->path), .real_path = realpath(f->path, NULL)};
 	g->disk_count++;
+	if (!d->real_path && errno == ENOENT && g->makes)
+		return err_set(e, ENOENT,
+			       "the disk %s of the guest is not there; the script that starts it makes such files: run that once (%s)",
+			       f->path, g->makes);
 	if (!d->real_path || stat(d->real_path, &st))
 		return err_sys(e, errno, "the disk %s of the guest", f->path);
 	r = measure(d, f->format, &st, &bytes, e);

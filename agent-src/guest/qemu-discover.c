@@ -691,6 +691,7 @@ void guest_fini(struct guest *g)
 	free(g->unit.name);
 	free(g->owner_hint);
 	free(g->resource);
+	free(g->makes);
 	swtpm_fini(&g->tpm);
 	*g = (struct guest){.pid = 0};
 }

@@ -103,6 +103,7 @@ struct guest {
 		char **text;
 		size_t count;
 	} notes;	  /* what its line does not say, and was written into it or cannot be: sentences for whoever moves it */
+	char *makes;	  /* of one that is shut down: calls by which its script makes files that are not there; NULL: none is known */
 	struct swtpm tpm; /* of one that is shut down: what its script starts before it; socket NULL: nothing */
 
 	unsigned deadline_ms; /* of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */

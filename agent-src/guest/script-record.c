@@ -153,7 +153,7 @@ struct taken {
 	unsigned guests, again; /* again: how often the first one was started once more */
 	unsigned starts;	/* starts: of the first one, since anything else was new */
 	bool cut;
-	char *asked, *failed; /* calls, for people; NULL: none */
+	char *asked, *failed, *makes; /* calls, for people; NULL: none */
 	const char *said;
 };
 
@@ -192,6 +192,8 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 			       t->path, call);
 	if (!strcmp(r->note, RECORD_ASKED))
 		take_question(t, r, &t->asked);
+	else if (!strcmp(r->note, RECORD_MADE))
+		take_question(t, r, &t->makes);
 	else if (!strcmp(r->note, RECORD_FAILED))
 		take_question(t, r, &t->failed);
 	else if (!strcmp(r->note, RECORD_CUT))
@@ -272,6 +274,8 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 			"%s started no QEMU where it could change nothing (it may need something that was not allowed, or name its QEMU in a way that was not seen "
 			"through). %s" INSTEAD,
 			t->path, heard);
+	free(g->makes);
+	g->makes = t->makes ? xstrdup(t->makes) : NULL;
 	if (t->asked)
 		guest_note(
 			g,
@@ -299,6 +303,7 @@ int script_take_records(const char *path, const char *records, size_t n, const c
 	r = r ?: judge(&t, g, e);
 	free(t.asked);
 	free(t.failed);
+	free(t.makes);
 	return r;
 }
 

@@ -8,10 +8,13 @@
 
 /* ---- programs that do nothing ---- */
 
-#define RULES  "-A | -I | -D | -N | -P | -F | -X | -R | -Z | -E | --append | --insert | --delete | --new-chain | --policy | --flush"
+#define RULES "-A | -I | -D | -N | -P | -F | -X | -R | -Z | -E | --append | --insert | --delete | --new-chain | --policy | --flush"
+/* Of programs that make a file, whose name comes last. */
+static const char makes[] = NOTE "for w; do l=$w; done\n[ -f \"$l\" ] || note " RECORD_MADE " '' \"$@\"\nexit 0\n";
+
 #define ALWAYS "''" /* what no script says */
 
-/* Programs that prepare a host for a guest, or come after it, and the words with which they only do that; others ask something. NULL: none asks. */
+/* Programs that prepare a host for a guest, or come after it, and the words with which they only do that; others ask something. NULL: none asks; makes: it is the text. */
 static const struct {
 	const char *name, *acts;
 } nothing_s[] = {
@@ -44,10 +47,10 @@ static const struct {
 	{"mkfifo", NULL},
 	{"rm", NULL},
 	{"mv", NULL},
-	{"cp", NULL},
+	{"cp", makes},
 	{"ln", NULL},
 	{"touch", NULL},
-	{"install", NULL},
+	{"install", makes},
 	{"rsync", NULL},
 	{"sleep", NULL},
 	{"wait", NULL},
@@ -72,6 +75,8 @@ static const struct {
 
 static char *text_of_nothing(const char *acts)
 {
+	if (acts == makes)
+		return xstrdup(makes);
 	return acts ? xasprintf("%sfor w; do case $w in %s) exit 0 ;; esac; done\nnote " RECORD_ASKED " '' \"$@\"\nexit 0\n", NOTE, acts)
 		    : xstrdup("exit 0\n");
 }

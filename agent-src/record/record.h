@@ -17,12 +17,14 @@
 /*
  * How another record begins: then what it is (a word below), the program, a user, and the program's words in one string. All end with NUL.
  * user: it would have run these words as another user, and did not; spoke: it would have spoken to a monitor; asked: it was asked something, or was to do what
- * the script's next question may be about, and answered nothing, or did nothing; failed: QEMU was asked something of itself, and ended with an error; cut: the script was ended before it had done all that it does.
+ * the script's next question may be about, and answered nothing, or did nothing; failed: QEMU was asked something of itself, and ended with an error; made: it would have
+ * made a file that is not there; cut: the script was ended before it had done all that it does.
  */
 #define RECORD_NOTE   "vmferry-note"
 #define RECORD_USER   "user"
 #define RECORD_SPOKE  "spoke"
 #define RECORD_ASKED  "asked"
+#define RECORD_MADE   "made"
 #define RECORD_CUT    "cut"
 #define RECORD_FAILED "failed"
 

@@ -277,5 +277,7 @@ printf '#!/bin/sh\nif false; then qemu-system-x86_64 -name vm; fi\n' >"$DIR/none
 refused "$DIR/none.sh" 'started no QEMU'
 printf '#!/bin/sh\nip link show br0\necho no bridge >&2\nexit 1\n' >"$DIR/gives-up.sh"
 refused "$DIR/gives-up.sh" 'It had no answer from these: `ip link show br0`. Its last words were: "no bridge"'
+printf '#!/bin/sh\ncp /etc/hostname %s/vars.fd\nqemu-system-x86_64 -name vm -m 64 -drive if=pflash,format=raw,file=%s/vars.fd\n' "$DIR" "$DIR" >"$DIR/copies.sh"
+refused "$DIR/copies.sh" "vars.fd of the guest is not there; the script that starts it makes such files: run that once (.cp /etc/hostname $DIR/vars.fd.)"
 chmod go+w "$DIR/none.sh"
 refused "$DIR/none.sh" 'others than this user may write to it'
