@@ -438,7 +438,8 @@ static void dress_again(struct arriving_point *a)
 	size_t i;
 
 	for (i = 0; newest && i < a->disks->count && point_disk(newest, i); i++)
-		put_above(a, &a->disks->list[i], newest->slot, point_disk(newest, i));
+		if (a->disks->list[i].backing) /* a disk that comes whole is above nothing */
+			put_above(a, &a->disks->list[i], newest->slot, point_disk(newest, i));
 }
 
 static int make_draft(struct arriving_point *a, struct err *e)

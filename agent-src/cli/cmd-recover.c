@@ -263,7 +263,8 @@ static int refuse_resuming(const struct attempt *a)
 	return EXIT_REFUSED;
 }
 
-/* Its agent does, by the socket of its guest, and has its journal: it is not waited for. */
+/* Its agent does, by the socket of its guest, and has its journal: it is not waited for. One that is stopped is not, either:
+ * its guard would end it meanwhile. */
 static bool answers(const struct asked *asked, const struct attempt *a)
 {
 	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
@@ -271,7 +272,7 @@ static bool answers(const struct asked *asked, const struct attempt *a)
 	struct err e;
 	bool yes;
 
-	yes = runtime && pid_of(a) > 0 && !control_ask(runtime, (pid_t)pid_of(a), request, &status, &e) &&
+	yes = runtime && pid_of(a) > 0 && !control_ask_soon(runtime, (pid_t)pid_of(a), request, &status, &e) &&
 	      !strcmp(json_text(status, "attempt") ?: "", a->id);
 	json_decref(status);
 	json_decref(request);
@@ -483,6 +484,10 @@ static const struct command_option rows[] = {
 	 "the guest back unless the destination answers and says that it runs there. If that is not true, the guest may run twice and its "
 	 "disks be ruined. Needs VM",
 	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
+	{"not-started-here", NULL,
+	 "the guest certainly was not started here again since it was handed over, which a disk that does not tell when it was written (a block "
+	 "device, after a reboot) cannot say",
+	 OPT_FLAG, .offset = MEMBER(not_started), .once = true},
 	{"dest", "DEST", "where the destination agent is now, if not where it was", OPT_TEXT, .offset = MEMBER(dest.where), .once = true},
 	{"json", NULL, "events as NDJSON on standard output", OPT_FLAG, .offset = MEMBER(life.json), .once = true},
 	{"verbose", NULL, "say what is done, and show the result with all details", OPT_FLAG, .offset = MEMBER(dest.verbose), .letter = 'v',

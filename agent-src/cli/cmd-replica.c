@@ -346,22 +346,24 @@ static int remove_unread(const struct replica_conf *c, const char *conf, const c
 	return 0;
 }
 
+static bool is_replaced(const struct replica_conf *c, const char *guest)
+{
+	json_t *state = replica_state_load(c->state_dir, guest);
+	bool yes = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	return yes;
+}
+
 /* Afterwards nobody here asks any more whether it was taken over there. */
 static int ask_once_more(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *alone = NULL;
-	json_t *state;
-	bool replaced;
-	int r = c->fenced ? 0 : replica_check_not_taken(c, guest, &alone, e);
+	int r = c->fenced || is_replaced(c, guest) ? 0 : replica_check_not_taken(c, guest, &alone, e);
 
 	if (alone)
 		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
-	if (r != -EBUSY)
-		return r ? err_prefix(e, "guest %s", guest) : 0;
-	state = replica_state_load(c->state_dir, guest);
-	replaced = json_is_true(json_object_get(state, "replaced"));
-	json_decref(state);
-	return replaced ? 0 : r;
+	return r && !is_replaced(c, guest) ? err_prefix(e, "guest %s", guest) : 0;
 }
 
 static int remove_primary(struct replica_conf *c, const char *guest)

@@ -28,7 +28,7 @@ struct entry {
 	enum monitor monitor;
 	char *hmp; /* that one's place */
 	bool moving, arriving;
-	bool is_double; /* another guest here has its name */
+	bool is_double;			    /* another guest here has its name */
 	struct reason reasons[REASONS_MAX]; /* why it cannot be moved */
 	size_t reason_count;
 };

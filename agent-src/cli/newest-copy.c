@@ -46,14 +46,17 @@ static int judge(const struct newest_question *q, const struct journal *j, struc
 /* Points of its replica are none of its moves. */
 static int judge_open(const struct newest_question *q, const struct journal *j, bool destination, struct err *e)
 {
-	if (journal_last_note(j, "over") || !strcmp(json_text(journal_begin(j), "how") ?: "", "replica"))
+	if (journal_last_note(j, "over") || journal_last_state(j) == HO_SRC_RELEASED ||
+	    !strcmp(json_text(journal_begin(j), "how") ?: "", "replica"))
 		return 0;
 	return destination
 		       ? err_set(e, EBUSY,
 				 "guest %s itself came, or is on its way here, by a move that is not over (%s): vmferry recover at its source, "
 				 "or, if that host is lost for good, vmferry-dst recover here",
 				 q->guest, handoff_state_name(journal_last_state(j)))
-		       : err_set(e, EBUSY, "guest %s itself is here, and a command that changes that is not over: vmferry recover %s",
+		       : err_set(e, EBUSY,
+				 "guest %s itself is here, and a command that changes that is not over: vmferry recover %s (with "
+				 "--peer-is-fenced, if its other host is lost for good)",
 				 q->guest, q->guest);
 }
 

@@ -62,16 +62,19 @@ static int take_left_out(void *into, const char *arg, struct err *e)
 	struct option_list *l = &((struct replica_conf *)into)->o.disks.map;
 	const char *value = option_pair_value(arg);
 	size_t n = value ? (size_t)(value - arg) : 0;
+	bool found = false;
 	unsigned i;
 
 	if (!value || value == arg + 1 || (strcmp(value, "empty") && strcmp(value, "copy")))
 		return option_bad(e, arg, "DISK=empty, or DISK=copy");
-	for (i = 0; i < l->count; i++)
+	for (i = 0; i < l->count && !found; i++)
 		if (!strncmp(l->at[i], arg, n)) {
+			found = true;
 			l->at[i] = l->at[l->count - 1];
 			l->count--;
-			break;
 		}
+	if (!found && strcmp(value, "empty"))
+		return option_bad(e, arg, "the name by which the disk was left out (vmferry replica status shows it)");
 	return strcmp(value, "empty") ? OPTION_TAKEN : 0;
 }
 

@@ -565,7 +565,8 @@ int replica_failover(struct replica_conf *c, const char *guest)
 			guest);
 		return EXIT_REFUSED;
 	}
-	tidy_many(c, guest);
+	if (!c->point)
+		tidy_many(c, guest);
 	k = run_begin(&r, c, guest, "run", &e);
 	k = k ?: replica_check_absent(c->state_dir, guest, &r.store, &e) ?: plan(&r, c, &exe, &e);
 	raised = !k;

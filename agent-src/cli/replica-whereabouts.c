@@ -1,6 +1,7 @@
 /* replica-whereabouts.c: see replica-whereabouts.h. */
 #include "replica-whereabouts.h"
 #include "guest-at-rest.h"
+#include "guest-of-libvirt.h"
 #include "journal.h"
 #include "json-text.h"
 #include "newest-copy.h"
@@ -103,8 +104,13 @@ static bool is_in(const json_t *list, const char *text)
 }
 
 /* A run from its replica is noted with the pair in an attempt's place. What came before a point was made is known to that: no clock is asked. */
-static bool came_before(const struct points *p, const struct point *point, const char *attempt)
+static bool came_before(const struct points *p, const struct point *point, const json_t *entry)
 {
+	const char *attempt = json_text(entry, "attempt") ?: "";
+	int64_t at_s = (int64_t)json_integer_value(json_object_get(entry, "at"));
+
+	if (!json_object_get(point->json, "known")) /* of an earlier vmferry */
+		return at_s < point->at_ms / 1000;
 	return !strcmp(attempt, json_text(p->replica, "pair") ?: "") || is_in(json_object_get(p->replica, "past"), attempt) ||
 	       is_in(json_object_get(point->json, "known"), attempt);
 }
@@ -120,7 +126,7 @@ int replica_check_came(const char *state_dir, const char *guest, const struct po
 	if (r)
 		return r;
 	newest = json_array_size(all) ? json_array_get(all, json_array_size(all) - 1) : NULL;
-	if (point && json_text(newest, "came_from") && !came_before(p, point, json_text(newest, "attempt") ?: ""))
+	if (point && json_text(newest, "came_from") && !came_before(p, point, newest))
 		r = err_set(e, EEXIST,
 			    "guest %s itself came to this host from %s since its newest point was made, so it lies here with what it has "
 			    "written since: start that. (If it left by other means than vmferry: remove %s)",
@@ -135,13 +141,13 @@ int replica_check_no_guest_runs(const char *guest, struct err *e)
 {
 	struct guest *list;
 	size_t count, i;
-	bool cut_off; /* of other users' guests: they are not to keep this one from being started */
+	bool cut_off; /* of other users' guests: whoever likes may call a process so */
 	int r = guest_list(&list, &count, &cut_off, e);
 
 	if (r)
 		return r;
 	for (i = 0; i < count; i++) {
-		if (!r && !strcmp(list[i].name ?: "", guest))
+		if (!r && !strcmp(list[i].name ?: "", guest) && (!list[i].foreign || guest_is_run_by_libvirt(&list[i])))
 			r = err_set(e, EBUSY, "a guest %s runs here already (pid %d)", guest, (int)list[i].pid);
 		guest_fini(&list[i]);
 	}

@@ -657,12 +657,12 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 				"Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
 				"destination's; otherwise move this disk away first",
 				json_string_value(path));
-		if (since == DISK_UNKNOWN && !t->a.handoff.qemu_alive)
+		if (since == DISK_UNKNOWN && !t->a.handoff.qemu_alive && !t->end.not_started)
 			return err_set(
 				e, EBUSY,
 				"nobody can tell whether its disk %s has been written here since the guest was handed over, and its QEMU has "
-				"ended: it may have been started again. Nothing is changed. If it was not, give this disk another name, and recover "
-				"again; if the one here is to live, end the one at the destination, then recover with --peer-is-fenced",
+				"ended: it may have been started again. Nothing is changed. If it certainly was not, recover with "
+				"--not-started-here; if the one here is to live, end the one at the destination, then recover with --peer-is-fenced",
 				json_string_value(path));
 	}
 	return 0;

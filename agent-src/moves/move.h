@@ -21,6 +21,7 @@ struct move_taken_up {
 	struct life_options life;
 	struct dest_config dest; /* how the destination is reached now */
 	bool fenced;		 /* a person vouches that it will never act again */
+	bool not_started;	 /* a person vouches that the guest was not started here since it was handed over */
 	bool resumes;		 /* the move is begun again: what has arrived of its disks is kept there */
 };
 

@@ -142,6 +142,7 @@ int move_recover(const struct move_taken_up *u, struct journal *j)
 	}
 	confine_here(false);
 	life_hold_signals(); /* the guest may stand still */
+	t->end.not_started = u->not_started;
 	if (begin(t, u->fenced, &e)) {
 		fprintf(stderr, "vmferry: %s: %s\n", path, e.msg);
 		code = t->a.over ? EXIT_LEFTOVERS : EXIT_UNDECIDED;

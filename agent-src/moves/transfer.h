@@ -139,6 +139,7 @@ struct ending {
 	bool undone;
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
+	bool not_started;	/* recover: a person vouches that it was not started here since */
 	uint64_t qemu_ended_ns; /* the source QEMU, ended by us */
 	pid_t started_again;	/* a QEMU that has its disks here open after that */
 	unsigned reconnects;

@@ -463,7 +463,9 @@ static int check_nobody_needs(const char *image, struct err *e)
 
 static int check_is_all_disk(const struct moving_disk *d, struct err *e)
 {
-	return d->from_begins || d->from_shows
+	const struct guest_disk *g = d->guest;
+
+	return d->from_begins || d->from_shows || (g && (g->begins_later || g->ends_by_size))
 		       ? err_set(e, EBUSY,
 				 "%s holds more than this disk, which is a part of it (offset=, size=): --old keep leaves it there",
 				 d->from)
@@ -508,6 +510,8 @@ static int decide_old(struct storage *s, struct err *e)
 				: s->starter.other_line ? "its command line is another than that of the script beside its disks"
 							: "it is more than one script",
 				d->from);
+		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path) && check_is_all_disk(d, e))
+			return -e->code;
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
 			d->aside = xasprintf("%s.moved-%.8s", d->from, id);
 	}

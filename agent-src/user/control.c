@@ -329,7 +329,7 @@ static void set_patience(int fd, int seconds)
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }
 
-static FILE *ask(const char *runtime_dir, pid_t guest, const json_t *request, struct err *e)
+static FILE *ask(const char *runtime_dir, pid_t guest, const json_t *request, int seconds, struct err *e)
 {
 	AUTO_FREE char *text = json_dumps(request, JSON_COMPACT);
 	struct sockaddr_un sa;
@@ -345,7 +345,7 @@ static FILE *ask(const char *runtime_dir, pid_t guest, const json_t *request, st
 			(int)guest);
 		return NULL;
 	}
-	set_patience(fd, ANSWER_S);
+	set_patience(fd, seconds);
 	f = fdopen(fd, "r+");
 	fprintf(f, "%s\n", text);
 	fflush(f);
@@ -369,9 +369,9 @@ static json_t *read_answer(FILE *f, struct err *e)
 	return answer;
 }
 
-int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e)
+static int ask_within(const char *runtime_dir, pid_t guest, const json_t *request, int seconds, json_t **answer, struct err *e)
 {
-	FILE *f = ask(runtime_dir, guest, request, e);
+	FILE *f = ask(runtime_dir, guest, request, seconds, e);
 
 	*answer = f ? read_answer(f, e) : NULL;
 	if (f)
@@ -379,10 +379,20 @@ int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, jso
 	return *answer ? 0 : -e->code;
 }
 
+int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e)
+{
+	return ask_within(runtime_dir, guest, request, ANSWER_S, answer, e);
+}
+
+int control_ask_soon(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e)
+{
+	return ask_within(runtime_dir, guest, request, 1, answer, e);
+}
+
 int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,
 		   struct err *e)
 {
-	FILE *f = ask(runtime_dir, guest, request, e);
+	FILE *f = ask(runtime_dir, guest, request, ANSWER_S, e);
 	json_t *line = f ? read_answer(f, e) : NULL;
 	bool answered = line, more = answered;
 	AUTO_FREE char *text = NULL;

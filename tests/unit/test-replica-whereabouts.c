@@ -152,6 +152,7 @@ static void came_by(const char *attempt)
 static void guest_that_came_by_another_way_is_here(void **state)
 {
 	(void)state;
+	json_object_set_new(point.json, "known", json_array());
 	store.replica = json_pack("{s:s,s:[{s:s,s:i}]}", "pair", "aa", "past", "pair", "99", "term", 3);
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
 	came_by("aa"); /* a run from the replica itself, which was thrown away */
@@ -166,6 +167,10 @@ static void guest_that_came_by_another_way_is_here(void **state)
 	json_object_set_new(point.json, "known", json_pack("[s,s]", "06", "07")); /* points were made since */
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
 	came_by("08");
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), -EEXIST);
+	json_object_del(point.json, "known"); /* a point of an earlier vmferry has but its time */
+	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);
+	point.at_ms -= 120000;
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), -EEXIST);
 	remember("gone_to", "vda.qcow2");
 	assert_int_equal(replica_check_came(dir, "vm1", &store, &e), 0);

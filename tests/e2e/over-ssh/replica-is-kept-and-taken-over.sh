@@ -73,9 +73,9 @@ replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not 
 replica_on_a set "$A" start-alone=no
 conf=$VMFERRY_STATE_DIR/replica/$A.conf
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
-may_start 3 'could not be asked, and it is not to be started without'
+may_start 3 'cannot be told, and it is not to be started without'
 replica_on_a set "$A" start-alone=yes
-may_start 0 'whether it was taken over at root@host-nowhere could not be asked'
+may_start 0 'whether it was taken over at root@host-nowhere cannot be told'
 sed -i 's/^to .*/to root@host-b/' "$conf"
 may_start 3 'taken over at root@host-b in term 2.* the old copy'
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"

@@ -49,6 +49,8 @@ disk_of "$(slots | tail -n 1)" 2
 cmp -n "$(stat -c %s "$DIR/$A.c")" "$DIR/point.raw" /dev/zero || fail "the point has something of vdc"
 
 # taken in again: all of it is compared; left out again: what is there stays, and serves no run
+! replica set "$A" "disk=$DIR/$A.c=copy" 2>"$DIR/err" || fail "another name of the disk took something back"
+says 'by which the disk was left out' "$DIR/err"
 replica set "$A" disk=d2=copy
 sync
 assert_eq "$(of_primary 'p["whole"]') $(left_out primary)" "True " "compared as a whole, and what is left out"

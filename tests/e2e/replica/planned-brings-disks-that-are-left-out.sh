@@ -25,7 +25,9 @@ a=$DST_ADDRESS
 mkdir "$DIR/back"
 
 replica_start
-replica add "$A" "$b" --disk-dir "$THERE" --disk d2=empty >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
+replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
+replica set "$A" disk=d2=empty # its first point has contents of it
+sync
 VMFERRY_FAULT=before-SRC_COMMITTED:kill planned
 [[ $PLANNED -ne 0 ]] || fail "nobody has come to before-SRC_COMMITTED"
 sync
@@ -38,6 +40,8 @@ assert_eq "$PLANNED" 0 "exit code ($(tail -n 5 "$DIR/planned.err" "$DIR/planned.
 kill_at_exit "$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$STORE/replica.json")"
 [[ $(read_of 0) -lt $((2 << 20)) ]] || fail "of vda $(read_of 0) bytes were read"
 [[ $(read_of 2) -ge $((16 << 20)) ]] || fail "of vdc, which is in no point, $(read_of 2) bytes were read"
+[[ -e $STORE/run/disk2.qcow2 ]] || fail "its disks: $(ls "$STORE/run")"
+! "$QEMU_IMG" info -U "$STORE/run/disk2.qcow2" | grep 'backing file' || fail "where vdc has zeros it would have what it had in the first point"
 at=$(pair_written "$THERE/$A.orders")
 wait_for 60 pair_has_written "$THERE/$A.orders" $((at + 20)) || fail "it does not write any more"
 guest_verify "$THERE/$A.orders" >/dev/null
