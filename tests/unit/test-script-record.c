@@ -8,7 +8,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -179,6 +182,31 @@ static void a_script_that_was_cut_off_is_refused(void **state)
 #undef FOUR
 }
 
+/* It is run, if only where it can change nothing: others' words are not. */
+static void a_script_that_others_may_write_to_is_not_believed(void **state)
+{
+	static const mode_t modes[] = {0700, 0755, 0720, 0702};
+	char path[] = "/tmp/test-script-record-XXXXXX";
+	int fd = mkstemp(path);
+	struct err e;
+	size_t i;
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (i = 0; i < ARRAY_LEN(modes); i++) {
+		assert_int_equal(fchmod(fd, modes[i]), 0);
+		assert_int_equal(script_check_owner(path, &e), i < 2 ? 0 : -EPERM);
+	}
+	assert_int_equal(fchmod(fd, 0700), 0);
+	if (!geteuid()) { /* nobody else may give a file away */
+		assert_int_equal(fchown(fd, 65534, 65534), 0);
+		assert_int_equal(script_check_owner(path, &e), -EPERM);
+	}
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(script_check_owner(path, &e), -ENOENT);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(its_words_directory_and_environment_are_taken),
@@ -190,7 +218,8 @@ int main(void)
 						  cmocka_unit_test(who_speaks_to_a_monitor_is_refused),
 						  cmocka_unit_test(what_had_no_answer_is_noted_once),
 						  cmocka_unit_test(why_no_qemu_was_started_is_said),
-						  cmocka_unit_test(a_script_that_was_cut_off_is_refused)};
+						  cmocka_unit_test(a_script_that_was_cut_off_is_refused),
+						  cmocka_unit_test(a_script_that_others_may_write_to_is_not_believed)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
