@@ -254,7 +254,13 @@ static int set_paused(struct replica_conf *c, const char *guest, bool paused)
 	if (replica_conf_load(c, guest, &e))
 		return replica_say(&e);
 	c->paused = paused;
-	return save_again(c, guest);
+	if (save_again(c, guest))
+		return EXIT_REFUSED;
+	if (paused)
+		printf("%s: vmferry replica run makes no more points of it, until vmferry replica resume %s\n", guest, guest);
+	else
+		printf("%s: vmferry replica run makes points of it again\n", guest);
+	return 0;
 }
 
 static int pause_guest(struct replica_conf *c, int argc, char **argv)

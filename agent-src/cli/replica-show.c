@@ -315,6 +315,8 @@ int replica_show(struct replica_conf *c, int argc, char **argv)
 
 	if (none) {
 		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
+	} else if (!json_array_size(all) && !c->o.json) {
+		fputs("no guest is replicated from this host, and no replica is here (vmferry replica add begins one)\n", stderr);
 	} else if (c->o.json) {
 		if (argc)
 			add_history(c, all);
