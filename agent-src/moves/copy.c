@@ -70,7 +70,7 @@ void copy_measure(struct transfer *t)
 	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data), bytes = data_plane_contents(&t->data);
 	struct pace *p = &t->pace;
 
-	if (t->outage.missing) { /* what is nothing says nothing of the path */
+	if (t->outage.missing) { /* a channel is down, so this sample says nothing about throughput */
 		p->rate = 0;
 		p->at_ns = 0;
 		return;
