@@ -128,7 +128,7 @@ static uint64_t choose_from(const struct arriving_point *a, const struct point *
 	return 0;
 }
 
-/* One that is damaged may be what the source knows as the last one. */
+/* A damaged point may be the one that the source knows as the last. */
 static uint64_t next_number(const struct arriving_point *a)
 {
 	uint64_t number = points_next_number(&a->store);
@@ -251,7 +251,7 @@ static bool is_about_replica(const struct arriving_point *a)
 	return asked(a) || !strcmp(json_text(a->target->description, "how") ?: "", "replica");
 }
 
-/* What the newest point leaves out comes as a whole. */
+/* A disk that the newest point leaves out comes as a whole. */
 static bool has_left_out(const struct arriving_point *a, const struct point *newest)
 {
 	const json_t *disks = json_object_get(a->target->description, "disks");

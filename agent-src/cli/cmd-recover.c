@@ -419,7 +419,7 @@ static int settle_arriving(const struct asked *asked)
 	return arrives ? become_the_destination(asked) : 0;
 }
 
-/* Who has named no guest is told of which the report is. */
+/* The report names its guest, where the user has named none. */
 static int settle_one(const struct asked *asked, const struct attempt *a)
 {
 	AUTO_FREE char *text = attempt_text(a);

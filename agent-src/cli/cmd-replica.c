@@ -78,7 +78,7 @@ static void settle_earlier(const struct replica_conf *c, const char *guest)
 	journal_list_free(paths, n);
 }
 
-/* What the first point was begun with serves no other. */
+/* Sources of the first point's contents (--initial) serve no other point. */
 static void forget_initial(const struct replica_conf *c, const char *guest)
 {
 	struct replica_conf now;

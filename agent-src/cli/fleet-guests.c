@@ -100,7 +100,7 @@ static char *call(const struct fleet_command *c, const struct guest *list, size_
 	return unique ? xstrdup(list[which].name) : xasprintf("%d", (int)list[which].pid);
 }
 
-/* One that has gone may have been started again here, from what is left of it: that is not passed over as its turn is over. */
+/* A guest that has gone may have been started again here, from its old disks: a drain does not pass that over. */
 static void look_at_added(struct fleet_command *c, const struct guest *g)
 {
 	AUTO_FREE char *shown = text_shown(g->name);

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What guests here may be called. */
+/* Names by which guests here may be called. */
 struct known {
 	char **names;
 	size_t count;
@@ -47,7 +47,7 @@ static int add_running(struct known *k, struct err *e)
 	return 0;
 }
 
-/* Those of libvirt's that are shut down. */
+/* Guests of libvirt's that are shut down. */
 static void add_defined(struct known *k)
 {
 	struct guest *list;
@@ -120,7 +120,7 @@ static int check_option(const struct fleet_command *c, const struct known *k, co
 	return r;
 }
 
-/* What starts a guest that is shut down may be called anything. */
+/* A script or unit that starts a guest may have any name. */
 static bool is_name(const char *word)
 {
 	struct stat st;

@@ -46,7 +46,7 @@ static int check_memory(const struct run *r, const struct args_file *f, const ch
 		       : 0;
 }
 
-/* What is in an overlay is thrown away, what is in a directory is not. */
+/* Contents of an overlay are thrown away after a trial, those of a directory are not. */
 static int check_directory(const struct run *r, const struct args_file *f, const char *path, struct err *e)
 {
 	return is_trial(r) && f->role == ARGS_DIRECTORY && !f->read_only

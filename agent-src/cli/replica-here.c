@@ -475,7 +475,7 @@ int replica_test(struct replica_conf *c, const char *guest)
 	return k ? replica_say(&e) : 0;
 }
 
-/* What was kept for a trial, or beyond all measure, goes. */
+/* Points that were kept for a trial, or are far too many, are dropped. */
 static void tidy(const char *dir)
 {
 	struct err e;

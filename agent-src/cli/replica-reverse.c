@@ -92,7 +92,7 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 	fflush(stdout); /* the move's own words are not buffered */
 }
 
-/* What no point of it has had has no use for points there, either. */
+/* A disk that no point has had has no use for points there, either. */
 static void leave_out_again(struct replica_conf *c, const char *guest, const struct points *p)
 {
 	static char *pairs[POINT_DISKS_MAX]; /* as long as the command goes on */

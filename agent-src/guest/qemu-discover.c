@@ -161,7 +161,7 @@ static void find_owner(struct guest *g)
 	g->resource = cluster_resource_of(g->pid, g->start_time);
 }
 
-/* What a process calls its own is another's to us; malloc'ed, or NULL: it is nothing of that kind. */
+/* The path of a file that a process names by its own descriptor (/dev/fd/N, /proc/self), as others see it; malloc'ed, or NULL: it is no such name. */
 static char *own_path(pid_t pid, const char *path)
 {
 	static const char *const own[][2] = {{"/dev/fd/", "fd/"},

@@ -237,7 +237,7 @@ static char *last_line(const char *said)
 	return text_shown(line);
 }
 
-/* What may tell why the script came no further; malloc'ed. */
+/* A sentence about why the script came no further; malloc'ed. */
 static char *what_was_heard(const struct taken *t)
 {
 	AUTO_FREE char *words = t->said ? last_line(t->said) : NULL;
@@ -335,7 +335,7 @@ static void hear(void *ctx, const char *text, size_t n)
 	h->text[h->n] = '\0';
 }
 
-/* What the script itself says, and at the end perhaps the recorder: the last of it. */
+/* The last line that the script itself has printed, or the recorder after it. */
 static void hear_last(void *ctx, const char *text, size_t n)
 {
 	struct heard *h = ctx;

@@ -344,7 +344,7 @@ static bool is_any_left_out(const struct guest_description *d, const struct sour
 	return false;
 }
 
-/* Those that stay keep their numbers. */
+/* Points that stay keep their numbers. */
 static int leave_out(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e)
 {
 	size_t i, kept = 0, number = 0, disks = 0;

@@ -125,7 +125,7 @@ static int judge_nodes_of(struct judge *j, const struct block *b, const char *ke
 
 /* ---- what they name ---- */
 
-/* What QEMU opens there it does not write to. */
+/* Files that QEMU opens there are not written to. */
 static bool is_read_only(const struct block *b, const char *key)
 {
 	const char *end = strstr(key, "filename"), *media = kv_get(&b->l, "media", NULL);

@@ -126,7 +126,7 @@ static int judge_socket(struct judge *j, const char *rest, bool is_unix, bool mo
 	return r || is_unix ? r : judge_open_port(j, host, monitor);
 }
 
-/* What -serial, -monitor and their like take. */
+/* The value of -serial, -monitor and their like. */
 int judge_compat(struct judge *j)
 {
 	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "gdb"};
@@ -152,7 +152,7 @@ int judge_gdb(struct judge *j)
 
 /* ---- displays ---- */
 
-/* One of its addresses: "unix:PATH", "none", or HOST:DISPLAY, which sets *open. */
+/* An address of a display: "unix:PATH", "none", or HOST:DISPLAY, which sets *open. */
 static int judge_vnc_address(struct judge *j, const char *at, bool *open)
 {
 	if (!strncmp(at, "unix:", 5))

@@ -65,7 +65,7 @@ static bool is_in(const char *name, const char *const *patterns, size_t max)
 	return judge_among(name, patterns, count);
 }
 
-/* One of several in an option, which is said alone. */
+/* The judge of one part of an option with several, of which the plan speaks alone. */
 static struct judge part_of(const struct judge *j, char **text, const struct kv *p)
 {
 	struct judge each = *j;

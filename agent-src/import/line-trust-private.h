@@ -17,7 +17,7 @@ struct judge {
 	const char *option, *value; /* the one that is looked at */
 };
 
-/* It uses that of this host, which the plan says. 0. */
+/* The guest uses something of this host, which the plan says. 0. */
 int judge_say_host(struct judge *j, const char *what);
 /* Refused unless the line is trusted; then it is said. */
 int judge_object(struct judge *j, const char *what);

@@ -109,7 +109,7 @@ static bool is_content(const struct judge *j, const char *value)
 	return false;
 }
 
-/* What the guest writes to a file by one name must not be read by the other as something else: it could become an image that names files of this host. */
+/* Contents that the guest writes to a file by one name must not be read by another name as something else: they could become an image that names files of this host. */
 int judge_name(struct judge *j, const char *value, bool writable)
 {
 	json_t *before = json_object_get(j->named, value);

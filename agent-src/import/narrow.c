@@ -251,7 +251,7 @@ static const char *const refused_calls[] = {
 	"reboot",
 };
 
-/* What may be done to itself alone, and new namespaces. The process stays the same when it begins the program. */
+/* Calls that a process may make about itself alone, and new namespaces. The process stays the same when it begins the program. */
 static int refuse_some(scmp_filter_ctx c)
 {
 	static const scmp_datum_t spaces[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,	   CLONE_NEWUSER,

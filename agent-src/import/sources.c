@@ -171,7 +171,7 @@ static char *stem_of(const char *path)
 	return xasprintf("%.*s", dot && dot != base ? (int)(dot - base) : (int)strlen(base), base);
 }
 
-/* Of haos.qcow2.gz: haos. */
+/* The guest's name in that of a packed image: haos, of haos.qcow2.gz. */
 static char *name_of_image(const char *path)
 {
 	static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip"};

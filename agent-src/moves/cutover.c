@@ -620,7 +620,7 @@ enum disk_since {
 	DISK_NEVER_TOLD /* when it was handed over, either */
 };
 
-/* Of a regular file an older time is no sign: a power failure took that of the last write with it. What a device counts begins anew with its host. */
+/* A regular file's older time is no sign: a power failure took that of the last write with it. A device's counter begins anew with its host. */
 static enum disk_since disk_since(const struct transfer *t, const char *path)
 {
 	AUTO_FREE char *at = aside_path(&t->aside, path);

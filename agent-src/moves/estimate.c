@@ -411,7 +411,7 @@ static json_t *event(const struct transfer *t, const struct model_input *in, dou
 			 downtime_ms, "converges", !is_running(t) || t->src.traits.stops_first || converges(t, in, &r, downtime_ms));
 }
 
-/* What of them is there already is told by hashes, which only a move reads. */
+/* Blocks that are there already are told by hashes, which only a move reads. */
 static bool has_old_copy(const struct disks *ds)
 {
 	unsigned i;

@@ -471,7 +471,7 @@ static char *move_again(const json_t *move)
 	return line ? with_word(with_word(line, json_text(move, "vm") ?: "VM"), json_text(move, "dest") ?: "DEST") : NULL;
 }
 
-/* What the report calls the guest by, and how to go on, where something of its disks is kept. */
+/* The guest's name for the report, and the command to go on with, where something of its disks is kept. */
 static void tell_how_to_go_on(const struct transfer *t, json_t *ev)
 {
 	AUTO_FREE char *again = ahead_has_brought(t) ? move_again(t->opt->disks.keep.move) : NULL;

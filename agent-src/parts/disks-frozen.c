@@ -114,7 +114,7 @@ static void take_warnings(struct disks *ds, json_t *warnings)
 		report_notice(ds->src->report, "where its replica is: %s", json_string_value(one) ?: "?");
 }
 
-/* Of a guest without points there. An older vmferry says nothing of bundles. */
+/* The first copy of a guest without points there. An older vmferry says nothing of bundles. */
 static int agree_on_bundle(const struct disks *ds, const json_t *accept, struct err *e)
 {
 	const char *from = ds->since.sync->initial;

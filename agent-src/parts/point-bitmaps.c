@@ -61,7 +61,7 @@ static enum state state_of(json_t *nodes, const struct disk *d, const char *name
 	return json_is_true(json_object_get(bitmap, "recording")) ? RECORDS : ENDED;
 }
 
-/* What is written to it no point has. */
+/* Writes to such a disk are in no point. */
 static bool is_left(const struct disk *d)
 {
 	return d->left_behind || d->left_out;

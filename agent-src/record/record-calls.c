@@ -214,7 +214,7 @@ static bool is_writable(const struct seccomp_notif *asked)
 	return false;
 }
 
-/* What a script may write to in there is a layer of its own. */
+/* Directories that a script may write to in there are layers of their own. */
 static bool is_on_layer(const char *path)
 {
 	AUTO_FREE char *dir = xstrdup(path);
