@@ -25,6 +25,7 @@
 
 #define CANCEL_MS      15000
 #define HOLD_MS	       5000
+#define LET_GO_MS      5000
 #define END_MS	       10000
 #define END_MS_PER_GIB 500
 #define CLEAN_MS       60000 /* for the destination to say that it is clean */
@@ -132,7 +133,9 @@ int live_take_back(struct transfer *t, struct err *e)
 		return 0;
 	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
-	return set_going(s, until, e);
+	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */
+	r = strcmp(state, "postmigrate") ? 0 : shared_disks_let_go(t, LET_GO_MS, e);
+	return r ? r : set_going(s, until, e);
 }
 
 /*

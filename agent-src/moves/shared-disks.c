@@ -3,9 +3,12 @@
  * at the destination: then that memory never goes on, whatever a person says of the destination, in this life or a later one.
  */
 #include "transfer.h"
+#include "image-lock.h"
 #include "image-mark.h"
+#include "util.h"
 
 #include <errno.h>
+#include <poll.h>
 
 static void note_written(json_t *out, const json_t *paths)
 {
@@ -55,4 +58,25 @@ int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e)
 				 "from its disk; then recover again",
 				 name, (int)t->src.guest.pid)
 		       : 0;
+}
+
+#define LET_GO_POLL_MS 50
+
+int shared_disks_let_go(const struct transfer *t, unsigned wait_ms, struct err *e)
+{
+	uint64_t until = now_ns() + wait_ms * 1000000ULL;
+	json_t *path;
+	size_t i;
+
+	json_array_foreach(t->src.shared_paths, i, path) {
+		while (image_is_forbidden_to_write(json_string_value(path)) && now_ns() < until)
+			poll(NULL, 0, LET_GO_POLL_MS);
+		if (image_is_forbidden_to_write(json_string_value(path)))
+			return err_set(e, EAGAIN,
+				       "the guest is paused at the source: disk %s, which both hosts see, is locked by another QEMU, as the one at the "
+				       "destination has not let go of it. The guest would be lost at its first write. See that that one ends, then "
+				       "recover",
+				       json_string_value(path));
+	}
+	return 0;
 }

@@ -411,6 +411,8 @@ void revert_done(struct transfer *t);
 int shared_disks_note_held(struct transfer *t, struct err *e);
 /* and whether nobody has written to them since, as it is to go on: -EBUSY, and it stays held. */
 int shared_disks_unwritten(const struct transfer *t, struct err *e);
+/* 0, or -EAGAIN: for wait_ms another QEMU has held one of them as its own. Of a QEMU here that has handed over, and holds none. */
+int shared_disks_let_go(const struct transfer *t, unsigned wait_ms, struct err *e);
 /* It goes on here: what is written from now on it writes. */
 void shared_disks_are_ours(struct transfer *t);
 /* May a person's word that the destination is dead let the guest go on here? Not if it may have written there to disks of which that cannot be

@@ -52,14 +52,24 @@ bool image_is_written(int fd)
 	return lease_try(fd, F_RDLCK) == -EAGAIN;
 }
 
-bool image_is_locked_to_write(const char *path)
+static bool is_locked_at(const char *path, int byte)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool yes = fd >= 0 && is_locked(fd, HAS + 1); /* WRITE */
+	bool yes = fd >= 0 && is_locked(fd, byte);
 
 	if (fd >= 0)
 		close(fd);
 	return yes;
+}
+
+bool image_is_locked_to_write(const char *path)
+{
+	return is_locked_at(path, HAS + 1); /* WRITE */
+}
+
+bool image_is_forbidden_to_write(const char *path)
+{
+	return is_locked_at(path, FORBIDS + 1);
 }
 
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e)

@@ -21,6 +21,8 @@ enum image_use {
 bool image_is_written(int fd);
 /* A QEMU has locked the file of that name as one that it writes to. False, too, where the file system does not tell, and with locking=off. */
 bool image_is_locked_to_write(const char *path);
+/* A QEMU, or an agent of ours, has locked it so that no QEMU may open it to write (as one that writes to it and shares it with nobody does). False as above. */
+bool image_is_forbidden_to_write(const char *path);
 /* *fd: for close(). -EBUSY: a QEMU has it open in a way that does not go with this, or another of our agents has it. Block devices and
  * file systems without locks: -errno of fcntl. */
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e);
