@@ -380,7 +380,8 @@ json_t *afterwards_settle(struct journal *j, bool has_left)
 	if (unit)
 		json_object_set_new(told, "unit", json_string(json_text(plan, "unit")));
 	if (script) {
-		sentence = what_after_reboot(plan, unit);
+		sentence = has_left ? xstrdup("the guest may have left this host since: see where it runs before you start it by that")
+				    : what_after_reboot(plan, unit);
 		json_object_set_new(told, "after_reboot", json_string(sentence));
 	}
 	if (r) {

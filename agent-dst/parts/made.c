@@ -143,7 +143,7 @@ static int remove_unknown(const char *path, struct err *e)
 
 	if (lstat(path, &st))
 		return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(e, errno, "cannot look at %s", path);
-	if (S_ISSOCK(st.st_mode) ? process_may_have_socket(getpid(), path) : process_that_opened(path, 0)) {
+	if (S_ISSOCK(st.st_mode) ? process_may_have_socket(getpid(), path) : process_that_opened(path, 0) > 0) {
 		log_info("%s is another's", path);
 		return 0;
 	}

@@ -119,7 +119,7 @@ static const struct command_option rows[] = {
 	 .take = take_raw},
 	{"disk", "DISK=FILE",
 	 "the image of a disk that the description has elsewhere (a volume of a pool, a disk of that host, a file by another name). DISK is "
-	 "its name there (vda, scsi0:0), its file's, or its number ('#1'); again for each",
+	 "its name there (vda, scsi0:0), its file's, or its number ('#1'); again for each. DISK=none leaves that disk out",
 	 OPT_CALL, .take = take_disk},
 	{"storage-cfg", "FILE",
 	 "of Proxmox VE: where volumes are, which are then taken from there (default: /etc/pve/storage.cfg for a configuration in /etc/pve; "

@@ -297,9 +297,10 @@ static void add_other(struct listing *l, const struct guest *g)
 static int nobody_is_called(const char *name, const struct listing *l, struct err *e)
 {
 	AUTO_FREE char *gone = whereabouts_gone(NULL, name);
-	AUTO_FREE char *elsewhere = gone ? xstrdup(gone) : xasprintf("another host: vmferry list root@%s", name);
+	AUTO_FREE char *host = gone ? xstrdup("") : xasprintf(" (if %s is a host: vmferry list root@%s)", name, name);
 
-	return err_set(e, ENOENT, "no guest %s runs here; %s%s%s", name, elsewhere, l->others ? "; guests here: " : "", l->others ?: "");
+	return err_set(e, ENOENT, "no guest %s runs here%s%s%s%s%s", name, gone ? "; " : "", gone ?: "", l->others ? "; guests here: " : "",
+		       l->others ?: "", host);
 }
 
 /* All that were asked for are among those found. Programs wait for the words "no guest VM runs here", and take them for what is so. */

@@ -283,7 +283,7 @@ static int refuse_under_way(const struct attempt *a)
 {
 	AUTO_FREE char *guest = shell_quote_shown(member(a, "guest"));
 
-	fprintf(stderr, "vmferry: %s of %s is still under way: vmferry status %s\n", a->kind->name, guest, guest);
+	fprintf(stderr, "vmferry: guest %s: %s is still under way: vmferry status %s\n", guest, a->kind->name, guest);
 	return EXIT_REFUSED;
 }
 
@@ -486,7 +486,7 @@ static const struct command_option rows[] = {
 	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
 	{"not-started-here", NULL,
 	 "the guest certainly was not started here again since it was handed over, which a disk that does not tell when it was written (a block "
-	 "device, after a reboot) cannot say",
+	 "device, after a reboot) cannot say; needs VM",
 	 OPT_FLAG, .offset = MEMBER(not_started), .once = true},
 	{"dest", "DEST", "where the destination agent is now, if not where it was", OPT_TEXT, .offset = MEMBER(dest.where), .once = true},
 	{"json", NULL, "events as NDJSON on standard output", OPT_FLAG, .offset = MEMBER(life.json), .once = true},
@@ -522,9 +522,12 @@ int cmd_recover(int argc, char **argv)
 	if (r)
 		return MAX(r, 0);
 	asked.vm = argv[first];
-	if ((u->fenced || u->resumes) && !asked.vm) {
+	if ((u->fenced || u->not_started || u->resumes) && !asked.vm) {
 		fprintf(stderr, "vmferry recover: %s: say which guest, as that is %s (--help tells more)\n",
-			u->fenced ? "--peer-is-fenced" : "--resume", u->fenced ? "true of one move" : "done with one move");
+			u->fenced	 ? "--peer-is-fenced"
+			: u->not_started ? "--not-started-here"
+					 : "--resume",
+			u->resumes && !u->fenced && !u->not_started ? "done with one move" : "true of one move");
 		return EXIT_USAGE;
 	}
 	if (u->fenced && u->resumes) {

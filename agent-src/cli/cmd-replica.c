@@ -527,7 +527,7 @@ static const struct subcommand {
 	 add_shown, "a guest, and its old primary", 2, 2, reverse,
 	 "have the replica of a guest that was taken over here at its old primary"},
 	{"remove",
-	 "usage: vmferry replica remove VM\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
+	 "usage: vmferry replica remove VM [--peer-is-fenced]\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
 	 "more. Whether it was taken over at the replica's host is asked\nonce more; where that cannot be told: --peer-is-fenced, if it certainly was not. At the replica's host: its points are removed.\n\n",
 	 remove_shown, "a guest", 1, 1, remove_guest, "end it, at either host"},
 };

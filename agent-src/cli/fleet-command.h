@@ -60,6 +60,10 @@ int fleet_migrate(int argc, char **argv);
 /* fleet-gone.c. Rules hold beside guests that an earlier command has taken to one of the hosts, too: into c->settled. */
 int fleet_find_settled(struct fleet_command *c, struct err *e);
 void fleet_add_settled(struct settled_guests *s, const char *guest, const char *dest, const char *instance);
+/* The newest note of a guest. *gone: that it has gone, a new object; NULL: it has not. -errno: that cannot be told. */
+int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e);
+/* The rule is about where guests go. */
+bool fleet_rule_binds(const struct fleet_rule *rule);
 /* Guests that have gone to one of the hosts are no candidates any more. */
 void fleet_set_aside_gone(struct fleet_command *c);
 /* fleet-names.c. Names that options and words have of guests are those of guests here. -EINVAL: one of an option is not, and what may have been meant; -ENOENT: one
@@ -73,10 +77,6 @@ int fleet_find_running(struct fleet_command *c, struct err *e);
 bool fleet_find_off(struct fleet_command *c);
 /* NULL: the guest of that word runs. */
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
-/* The newest note of a guest. *gone: that it has gone, a new object; NULL: it has not. -errno: that cannot be told. */
-int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e);
-/* The rule is about where guests go. */
-bool fleet_rule_binds(const struct fleet_rule *rule);
 void fleet_add_guest(struct fleet_command *c, const char *name);
 
 /* Answers of every host about every guest, and where each would go. */

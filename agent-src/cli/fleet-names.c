@@ -181,6 +181,6 @@ bool fleet_is_guest_as_host(const char *where, struct err *e)
 	if (found)
 		freeaddrinfo(found);
 	if (is_guest)
-		err_set(e, EINVAL, "%s is a guest here: where to?", where);
+		err_set(e, EINVAL, "%s is a guest here, and no host: where to? (vmferry migrate VM... --to [USER@]HOST)", where);
 	return is_guest;
 }

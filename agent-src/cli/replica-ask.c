@@ -127,7 +127,7 @@ int replica_check_not_taken(const struct replica_conf *c, const char *guest, cha
 			       c->to, why.msg);
 	if (strcmp(c->start_alone, "yes") != 0)
 		return err_set(e, EAGAIN,
-			       "whether it was taken over at %s cannot be told, and it is not to be started without (start-alone=no; if it "
+			       "whether it was taken over at %s cannot be told, which is an obstacle (start-alone=no; if it "
 			       "certainly was not: --peer-is-fenced): %s",
 			       c->to, why.msg);
 	*alone = xasprintf("whether it was taken over at %s cannot be told: %s", c->to, why.msg);

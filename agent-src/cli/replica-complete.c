@@ -61,6 +61,8 @@ static int flatten(const struct run *r, size_t i, struct err *e)
 	if (access(from, F_OK) && errno == ENOENT && !access(to, F_OK)) /* an earlier call has done it */
 		return 0;
 	pid = runs_from(r, from);
+	if (pid < 0)
+		return err_set(e, EIO, "which process has %s open cannot be told", from);
 	if (pid)
 		return make_flat(r, pid, from, to, format, e);
 	if (was_replaced(r, from))

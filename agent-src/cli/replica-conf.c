@@ -139,19 +139,21 @@ static const struct command_option rows[] = {
 	 "may the guest be started here where its replica's host cannot be asked whether it was taken over there (vmferry may-start)? (default yes)",
 	 OPT_TEXT, .offset = MEMBER(start_alone), .take = check_yes_or_no},
 	{"initial", "FROM",
-	 "a bundle of the guest (vmferry export) that was brought to the replica's host: a directory, or a file with its stream; the first point "
+	 "a bundle of the guest (vmferry export) that was brought to the replica's host, by its absolute path there: a directory, or a file with its stream; the first point "
 	 "does not carry what is the same in it, as is compared by hash",
 	 OPT_TEXT, .offset = MEMBER(initial), .take = check_absolute},
 	{"point", "POINT", "its number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)", OPT_TEXT,
 	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
-	{"peer-is-fenced", NULL, "the guest certainly does not run at its primary any more, and will not: two of it must never", OPT_FLAG,
-	 .offset = MEMBER(fenced), .once = true},
+	{"peer-is-fenced", NULL,
+	 "of failover: the guest certainly does not run at its primary any more, and will not: two of it must never; of remove: it certainly was not taken over at the replica's host",
+	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
 	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(plans),
 	 .once = true},
 	{"cancel", NULL, "end the guest that runs here from a point, and throw away what it has written", OPT_FLAG,
 	 .offset = MEMBER(cancels), .once = true},
 	{"runs-at-primary", NULL,
-	 "with --cancel, of a guest that came here as it ran: it certainly runs at its primary again, and what it has written here is lost",
+	 "with --cancel: the guest certainly runs nowhere else than at its primary, and what it has written here may be lost: of one that came here as it ran, or "
+	 "whose script is gone or names other disks",
 	 OPT_FLAG, .offset = MEMBER(lives_there), .once = true},
 	{"complete", NULL,
 	 "give the guest that runs here from a point disks of its own, while it runs, and remove the points: it stays here", OPT_FLAG,
@@ -182,14 +184,16 @@ static bool is_of_point(const char *name)
 	return word_index(of_move, name) >= 0;
 }
 
-/* Two mean something else than in a move. */
+/* Options that mean something else than in a move. */
 static const char *help_of_point(const struct command_option *o)
 {
 	if (!strcmp(o->name, "disk-dir"))
 		return "where its points go at the replica's host: into DIR/VM.replica";
 	if (!strcmp(o->name, "map-net"))
-		return "what a NIC (id or MAC) is attached to: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is; a trial has no network "
-		       "without; may be repeated";
+		return "what a NIC (id or MAC) is attached to: bridge:BRIDGE, tap:NAME[,script=…], user, none or as-is; without this option a "
+		       "trial has no network; may be repeated";
+	if (!strcmp(o->name, "reconnect-timeout"))
+		return "for so many seconds connections that break are made again (default 15)";
 	return o->help;
 }
 

@@ -56,10 +56,9 @@ static enum health of_clock(const json_t *row, json_t *why)
 	return ahead <= json_number_value(json_object_get(row, "every_s"))
 		       ? NORMAL
 		       : add(why, WARNING,
-			     xasprintf(
-				     "the newest point, or the last attempt, is of a time that is %s to come: was the clock set back? How old "
-				     "the point is cannot be told (vmferry replica sync makes another)",
-				     text));
+			     xasprintf("the newest point, or the last attempt, lies %s in the future: was the clock set back? How old "
+				       "the point is cannot be told (vmferry replica sync makes another)",
+				       text));
 }
 
 static enum health of_attempt(const json_t *row, json_t *why)

@@ -464,12 +464,11 @@ int replica_test(struct replica_conf *c, const char *guest)
 	k = k ?: plan(&r, c, &exe, &e);
 	planned = !k;
 	k = k ?: make_and_start(&r, exe, &e);
-	if (!k)
+	if (!k) {
 		printf("%s runs from point %llu, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name,
 		       (unsigned long long)r.point->number, guest, r.qmp);
-	if (!k)
 		say_left_out(&r);
-	else if (planned)
+	} else if (planned)
 		take_back(&r, r.term, &(struct err){0});
 	run_fini(&r);
 	return k ? replica_say(&e) : 0;
@@ -621,7 +620,11 @@ static int check_throw_away(struct run *r, const struct replica_conf *c, const j
 	k = replica_check_script(r->script, overlays, n, e);
 	while (n)
 		free(overlays[--n]);
-	return k ? err_prefix(e, "guest %s may have gone on from here (if it certainly runs at its primary: --runs-at-primary)", r->guest)
+	return k ? err_prefix(
+			   e,
+			   "guest %s may have gone on from here (if it certainly runs nowhere, or at its primary, and what it has written here may be lost: "
+			   "--runs-at-primary)",
+			   r->guest)
 		 : 0;
 }
 

@@ -38,7 +38,6 @@ static void on_signal(int number)
 static void hear_signals(void)
 {
 	const struct sigaction act = {.sa_handler = on_signal};
-
 	struct sigaction was;
 
 	sigaction(SIGTERM, &act, NULL);

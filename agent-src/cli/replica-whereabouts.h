@@ -21,7 +21,7 @@ int replica_check_no_guest_runs(const char *guest, struct err *e);
  * after a move, or names other disks, as after a change of them: what the guest has written since may be elsewhere. -errno: that cannot be told.
  */
 int replica_check_script(const char *script, char *const *overlays, size_t count, struct err *e);
-/* 0, or -EEXIST: the first half of replica_check_absent(). */
+/* 0, or -EEXIST: the last step of replica_check_absent() alone. */
 int replica_check_came(const char *state_dir, const char *guest, const struct points *p, struct err *e);
 
 #endif

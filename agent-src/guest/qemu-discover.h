@@ -215,8 +215,6 @@ const struct guest_disk *guest_disk_of_device(const struct guest *g, const char 
 const struct guest_disk *guest_disk_of_drive(const struct guest *g, const char *id);
 /* The devices' part of that, from an answer to qom-list of /machine/peripheral. */
 int guest_check_devices(const struct guest *g, json_t *present, struct err *e);
-/* And those without an id, of /machine/peripheral-anon. */
-int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e);
 /* Whether this file of the command line (absolute) is in one of the guest's drives now. */
 bool guest_is_inserted(const struct guest *g, const char *path);
 /* A path of the guest's command line, against its directory; malloc'ed. */

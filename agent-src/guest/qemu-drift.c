@@ -184,7 +184,7 @@ static void count_nameless(struct nameless *n, const struct qemu_opt *opt)
 		n->most += !strcmp(opt->name, in_short[i]);
 }
 
-int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e)
+static int guest_check_nameless_devices(const struct guest *g, json_t *present, struct err *e)
 {
 	struct nameless on_line = {0, 0};
 	size_t i = 1, n = 0, last = 0;

@@ -285,8 +285,10 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 		guest_note(g, "%s starts this QEMU again when it has ended; what starts the guest at the destination does that once%s",
 			   t->path, has_word(g, "-no-reboot") ? ", and a guest that reboots ends there (-no-reboot)" : "");
 	if (t->failed)
-		guest_note(g, "%s asked its QEMU these where it was run, and it ended with an error: %s. Look whether its line is right",
-			   t->path, t->failed);
+		guest_note(
+			g,
+			"%s asks its QEMU something, which failed when vmferry tried it (%s): look whether the guest's command line is right",
+			t->path, t->failed);
 	return 0;
 }
 

@@ -39,14 +39,19 @@ static const char *value_of(const struct block *b, const char *prefix, const cha
 	return kv_get(&b->l, name, *prefix || strcmp(key, "driver") ? NULL : "driver");
 }
 
+/* A key of that name, or of something below it. */
 static bool has_keys(const struct block *b, const char *prefix, const char *more)
 {
 	AUTO_FREE char *start = xasprintf("%s%s", prefix, more);
 	size_t i;
 
-	for (i = 0; i < b->l.n; i++)
-		if (b->l.v[i].key && !strncmp(b->l.v[i].key, start, strlen(start)))
+	for (i = 0; i < b->l.n; i++) {
+		const char *key = b->l.v[i].key;
+		size_t n = strlen(start);
+
+		if (key && !strncmp(key, start, n) && (!key[n] || key[n] == '.'))
 			return true;
+	}
 	return false;
 }
 

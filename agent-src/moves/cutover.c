@@ -629,14 +629,15 @@ static enum disk_since disk_since(const struct transfer *t, const char *path)
 	AUTO_FREE char *at = aside_path(&t->aside, path);
 	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
 	json_int_t now = image_write_stamp(at);
-	bool rebooted = !is_this_boot(json_text(journal_begin(t->a.journal), "boot_id"));
+	bool rebooted = !is_this_boot(json_text(journal_begin(t->a.journal), "boot_id")), is_device;
 	struct stat st;
 
-	if (stat(at, &st))
-		return errno == ENOENT || errno == ENOTDIR ? DISK_ABSENT : DISK_UNKNOWN;
 	if (!then)
 		return DISK_NEVER_TOLD;
-	if (!now || (S_ISBLK(st.st_mode) && (rebooted || now < then)))
+	if (!now && stat(at, &st))
+		return errno == ENOENT || errno == ENOTDIR ? DISK_ABSENT : DISK_UNKNOWN;
+	is_device = !stat(at, &st) && S_ISBLK(st.st_mode);
+	if (!now || (is_device && (rebooted || now < then)))
 		return DISK_UNKNOWN;
 	return now > then ? DISK_WRITTEN : now < then ? DISK_OLDER : DISK_AS_LEFT;
 }
@@ -664,9 +665,10 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 			return err_set(
 				e, EBUSY,
 				"nobody can tell whether its disk %s has been written here since the guest was handed over, and its QEMU has "
-				"ended: it may have been started again. Nothing is changed. If it certainly was not, recover with "
-				"--not-started-here; if the one here is to live, end the one at the destination, then recover with --peer-is-fenced",
-				json_string_value(path));
+				"ended: it may have been started again. Nothing is changed. If it certainly was not: vmferry "
+				"recover %s --not-started-here. If the one here is to live, end the one at the destination, then recover with "
+				"--peer-is-fenced",
+				json_string_value(path), t->src.guest.name ?: "VM");
 	}
 	return 0;
 }

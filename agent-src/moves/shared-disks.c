@@ -72,11 +72,12 @@ int shared_disks_let_go(const struct transfer *t, unsigned wait_ms, struct err *
 		while (image_is_forbidden_to_write(json_string_value(path)) && now_ns() < until)
 			poll(NULL, 0, LET_GO_POLL_MS);
 		if (image_is_forbidden_to_write(json_string_value(path)))
-			return err_set(e, EAGAIN,
-				       "the guest is paused at the source: disk %s, which both hosts see, is locked by another QEMU, as the one at the "
-				       "destination has not let go of it. The guest would be lost at its first write. See that that one ends, then "
-				       "recover",
-				       json_string_value(path));
+			return err_set(
+				e, EAGAIN,
+				"the guest is paused at the source: disk %s, which both hosts see, is locked by another QEMU, as the one at the "
+				"destination has not let go of it. The guest would be lost at its first write. See that that one ends, then "
+				"recover",
+				json_string_value(path));
 	}
 	return 0;
 }

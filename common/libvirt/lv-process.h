@@ -11,7 +11,5 @@
 int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, struct err *e);
 /* Root's own libvirt runs a guest as that process: its name, malloc'ed; NULL: it does not, or we are not root. Nothing is asked but its pidfiles. */
 char *lv_name_of_process(pid_t pid);
-/* "8a3c…-…": malloc'ed. */
-char *lv_uuid_text(const uint8_t uuid[LV_UUID_LEN]);
 
 #endif

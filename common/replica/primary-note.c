@@ -23,40 +23,13 @@ static char *path_of(const char *state_dir, const char *guest, const char *suffi
 }
 
 /* Options that such settings have (agent-src/cli/replica-conf.c). */
-static const char *const known[] = {"every",
-				    "keep",
-				    "spool",
-				    "freeze",
-				    "start-alone",
-				    "disk-dir",
-				    "map-net",
-				    "bwlimit",
-				    "qemu",
-				    "max-downtime",
-				    "reuse",
-				    "reconnect-timeout",
-				    "attach",
-				    "state-dir",
-				    "runtime-dir",
-				    "channels",
-				    "codec",
-				    "identity",
-				    "port",
-				    "ssh",
-				    "ssh-accept-new",
-				    "keep-agent",
-				    "via",
-				    "data-ports",
-				    "listen-address",
-				    "psk-file",
-				    "token-file",
-				    "plaintext",
-				    "seconds",
-				    "to",
-				    "pair",
-				    "term",
-				    "paused",
-				    NULL};
+static const char *const known[] =
+	{"every",      "keep",		 "spool",	"freeze",   "start-alone",  "disk",	      "disk-dir",
+	 "initial",    "map-net",	 "bwlimit",	"qemu",	    "max-downtime", "reuse",	      "reconnect-timeout",
+	 "attach",     "state-dir",	 "runtime-dir", "channels", "codec",	    "identity",	      "port",
+	 "ssh",	       "ssh-accept-new", "keep-agent",	"via",	    "data-ports",   "listen-address", "psk-file",
+	 "token-file", "plaintext",	 "seconds",	"to",	    "pair",	    "term",	      "paused",
+	 NULL};
 
 /* Settings with a line of a newer vmferry's could neither be changed nor removed here. */
 static bool are_known(const char *text)

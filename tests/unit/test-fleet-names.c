@@ -133,7 +133,7 @@ static void a_guest_s_name_is_no_host(void **state)
 {
 	(void)state;
 	assert_true(fleet_is_guest_as_host("web-u1", &e));
-	assert_string_equal(e.msg, "web-u1 is a guest here: where to?");
+	assert_string_equal(e.msg, "web-u1 is a guest here, and no host: where to? (vmferry migrate VM... --to [USER@]HOST)");
 	assert_false(fleet_is_guest_as_host("root@web-u1", &e));
 	assert_false(fleet_is_guest_as_host("host-of-no-guest", &e));
 	assert_false(fleet_is_guest_as_host("local", &e));

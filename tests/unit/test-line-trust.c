@@ -251,6 +251,7 @@ static void what_is_written_to_has_one_name(void **state)
 		{{"-D", "/there/a.raw"}, {"-kernel", "/there/a.raw"}, false},
 		{{"-drive", "media=cdrom,file=/there/a.raw"}, {"-drive", "media=cdrom,file=/there/a.raw"}, true},
 		{{"-kernel", "/there/a.raw"}, {"-fw_cfg", "name=opt/x,file=/there/a.raw"}, true},
+		{{"-m", "64"}, {"-drive", "format=qcow2,file.locking=off,file.filename=/there/a.raw"}, true},
 		{{"-blockdev", "driver=file,read-only=on,node-name=a,filename=/there/a.raw"},
 		 {"-blockdev", "driver=raw,node-name=b,file.driver=file,file.read-only=on,file.filename=/there/a.raw"},
 		 true},

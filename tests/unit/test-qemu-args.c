@@ -397,7 +397,7 @@ static void two_files_of_one_name_stay_apart(void **state)
 	(void)state;
 	expect_plain("-monitor unix:/a/m,server=on,wait=off -serial unix:/b/m,server=on,wait=off -D /a/m",
 		     "-monitor unix:/d/m,server=on,wait=off -serial unix:/d/m-2,server=on,wait=off -D /d/m");
-	expect_plain("-serial unix:/dev/shm/m,server=on,wait=off -D /dev/stderr", "-serial unix:/d/m,server=on,wait=off -D /dev/stderr");
+	expect_plain("-serial unix:/dev/shm/m,server=on,wait=off -D /dev/stderr", "-serial unix:/d/m,server=on,wait=off -D /d/stderr.log");
 	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off", "-serial unix:/d/private.qmp,server=on,wait=off");
 }
 

@@ -53,7 +53,7 @@ static void health_is_the_worst_of_all(void **state)
 	assert_health("{\"freezes\": true, \"frozen\": false}", "warning", "not frozen");
 	assert_health("{\"freezes\": true, \"frozen\": true}", "normal", NULL);
 	assert_health("{\"ahead_s\": 300.0, \"lag_s\": 0.0}", "normal", NULL);
-	assert_health("{\"ahead_s\": 7300.0, \"lag_s\": 0.0}", "warning", "is of a time that is 2 h to come: was the clock set back?");
+	assert_health("{\"ahead_s\": 7300.0, \"lag_s\": 0.0}", "warning", "lies 2 h in the future: was the clock set back?");
 	assert_health("{\"warnings\": []}", "normal", NULL);
 	assert_health("{\"warnings\": [\"there is a trial\", \"no room\"]}", "warning", "there is a trial\", \"no room");
 	assert_health("{\"would_start\": {\"start\": false, \"why\": [\"no bridge br0\"]}}", "warning",

@@ -28,8 +28,8 @@ says check.out "can be moved to local: nothing stands in the way"
 ! grep 'was changed\|features of the guest' "$DIR/check.err" "$DIR/check.out" || fail "nothing was changed, and nobody asked for details"
 assert_at_source
 check 0 --bwlimit 200K # of which the guest writes ten times as much
-says check.out "live .*faster than it can be carried.*--on-stall says what then$"
-says check.out "quick .*it is stopped first.*--how quick\); the best here"
+says check.out "live .*writes faster than can be carried .see --on-stall.$"
+says check.out "quick .*it is stopped, sent once, .*--how quick\); the best here"
 
 check 0 -v
 says check.out "kernel, .* is there already"

@@ -73,7 +73,7 @@ replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not 
 replica_on_a set "$A" start-alone=no
 conf=$VMFERRY_STATE_DIR/replica/$A.conf
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
-may_start 3 'cannot be told, and it is not to be started without'
+may_start 3 'cannot be told, which is an obstacle'
 replica_on_a set "$A" start-alone=yes
 may_start 0 'whether it was taken over at root@host-nowhere cannot be told'
 sed -i 's/^to .*/to root@host-b/' "$conf"
