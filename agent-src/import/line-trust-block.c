@@ -98,6 +98,8 @@ static int judge_node(struct judge *j, const struct block *b, const char *prefix
 	bool on_file = !strcmp(below, "file") || !strcmp(below, "host_device");
 	bool on_format = !strcmp(below, "raw") || !strcmp(below, "qcow2");
 
+	if (!driver && *prefix && has_keys(b, prefix, "file"))
+		return judge_object(j, NOT_LOOKED_AT);
 	if (!driver) /* QEMU looks at what is there; or it is a file, or an empty drive */
 		return on_file || (!*below && !has_keys(b, prefix, "file") && !has_keys(b, prefix, "backing"))
 			       ? 0
