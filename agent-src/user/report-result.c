@@ -28,8 +28,7 @@ static void print_start_script(FILE *to, const json_t *ev)
 
 	fprintf(to, "  there     %s starts the guest again", event_text(ev, "start_script"));
 	if (!json_object_get(ev, "unit"))
-		fprintf(to, " in the foreground (in the background: systemd-run sh %s; as an ordinary user: systemd-run --user sh %s)",
-			script, script);
+		fprintf(to, " in the foreground (in the background: systemd-run sh %s, as an ordinary user with --user)", script);
 	fprintf(to, "; %s\n", event_text(ev, "after_reboot"));
 }
 
