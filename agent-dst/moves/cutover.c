@@ -148,7 +148,7 @@ static int end_qemu(struct attempt *a, struct err *e)
 	return r ? attempt_die(a, r) : 0;
 }
 
-/* Somebody has had it migrated away since, or shut down. */
+/* The guest was migrated away by somebody since it came, or shut down. */
 static bool has_gone_on(const struct transfer *t)
 {
 	return json_is_true(json_object_get(journal_last_note(t->a.journal, GONE_ON), "yes"));

@@ -119,7 +119,7 @@ static const char *last_of(const char *path)
 	return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 }
 
-/* By its path; or, as a guest that was moved may have its disks elsewhere, by its name, if that is one disk's alone. Whichever it is, what it has is compared. */
+/* A disk is found in a bundle by its path; or, as a guest that was moved may have its disks elsewhere, by its name, if that is one disk's alone. Its contents are compared in any case. */
 static const struct bundle_file *find_disk(const struct bundle *b, const char *real_path, const char *named)
 {
 	const struct bundle_file *found = NULL;

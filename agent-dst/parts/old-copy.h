@@ -25,7 +25,7 @@ struct old_copy {
  * cannot be used.
  */
 int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e);
-/* The same out of a bundle, a directory or file here: of a disk that is called so. Nothing is chosen, with 0, where it has none of that name. */
+/* An old copy is taken out of a bundle, a directory or file here: that of the disk of that name. 0, and nothing chosen, where it has none. */
 int old_copy_unpack(struct old_copy *o, const char *bundle, const char *real_path, const char *named, struct err *e);
 /* Is the file at that path what an earlier move of that guest from here left, and as it was then? */
 bool old_copy_was_left(const char *state_dir, const char *guest, const char *path);

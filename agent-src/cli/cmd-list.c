@@ -346,7 +346,7 @@ static void take_guests(struct entry *entries, size_t *count, struct guest *gues
 	free(whys);
 }
 
-/* They are sorted. */
+/* The entries are sorted by name. */
 static void note_doubles(struct entry *entries, size_t count)
 {
 	size_t i;

@@ -263,7 +263,7 @@ static int refuse_resuming(const struct attempt *a)
 	return EXIT_REFUSED;
 }
 
-/* Its agent does, by the socket of its guest, and has its journal: it is not waited for. One that is stopped is not, either:
+/* The attempt's agent answers at the socket of its guest, and has its journal, so it is not waited for. Nor is one that is stopped:
  * its guard would end it meanwhile. */
 static bool answers(const struct asked *asked, const struct attempt *a)
 {

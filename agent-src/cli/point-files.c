@@ -28,7 +28,7 @@ static int check_is_of_point(const struct run *r, const struct args_file *f, str
 			       f->to, f->option);
 }
 
-/* Whoever takes the guest over later would have the trial's memory, also once the trial has ended its QEMU. */
+/* A run in the guest's place would have the trial's memory, also once the trial's QEMU has ended. */
 static int check_memory(const struct run *r, const struct args_file *f, const char *path, struct err *e)
 {
 	pid_t pid = memory_file_user(f, path);

@@ -44,7 +44,7 @@ void run_name_nics(struct run *r);
 /* *out: malloc'ed; its strings are the options', the line's and the point's. */
 int run_map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map **out,
 		 size_t *count, struct err *e);
-/* What its line names besides its overlays (r->args) harms no other guest, and, of a trial, keeps nothing of it. -EBUSY: another process has its memory. */
+/* Files that the run's line (r->args) names besides its overlays: 0 if they harm no other guest and keep nothing of a trial. -EBUSY: another process has its memory. */
 int run_check_files(const struct run *r, struct err *e);
 /* Its TPM: where it is to be, with what the point has of it. */
 int run_plan_tpm(struct run *r, struct err *e);

@@ -40,7 +40,7 @@ static int make_flat(const struct run *r, pid_t pid, const char *from, const cha
 				 pair);
 }
 
-/* By vmferry storage the guest may have been given another disk in its place: it runs, nobody has the overlay open, and what starts it again does not name it. */
+/* The overlay was replaced, by vmferry storage: the guest runs, nobody has the overlay open, and the script that starts the guest again does not name it. */
 static bool was_replaced(const struct run *r, char *overlay)
 {
 	char *const overlays[] = {overlay};

@@ -606,7 +606,7 @@ static int check_on_overlays(struct run *r, const json_t *run, struct err *e)
 	return k;
 }
 
-/* Whoever has started it since its first end is in no note; what would start it again shows where it has its disks. */
+/* A QEMU that was started since the first one ended is in no note; the script that would start the guest again shows where its disks are. */
 static int check_throw_away(struct run *r, const struct replica_conf *c, const json_t *run, struct err *e)
 {
 	char *overlays[POINT_DISKS_MAX];

@@ -17,7 +17,7 @@
 
 #define PLANNED_S 60.0 /* a plan is made so often at most */
 
-/* As its settings name them. */
+/* Disks that the replica leaves out, by the names that its settings have. */
 static json_t *left_out_of(const struct replica_conf *c)
 {
 	const struct option_list *l = &c->o.disks.map;
@@ -144,7 +144,7 @@ static json_int_t planned_at(const json_t *o)
 	return json_integer_value(json_object_get(o, "planned_at"));
 }
 
-/* Where the points are nobody knows how often one is to be made: there it is always said. */
+/* The replica's host does not know how often a point is to be made: there the time is always said. */
 bool replica_plan_is_old(const json_t *o, time_t now)
 {
 	double every = json_number_value(json_object_get(o, "every_s")), age = difftime(now, (time_t)planned_at(o));

@@ -44,7 +44,7 @@ static int restore_directory(const char *vm, struct err *e)
 	return r;
 }
 
-/* By a vmferry that answers: its monitor is that one's then, and the command, which says so, needs none. */
+/* A vmferry that has the guest in hand answers: it has the guest's monitor, and this command, which says so, needs none. */
 static bool is_in_hand(const char *vm, const char *runtime_dir)
 {
 	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;

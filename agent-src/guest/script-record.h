@@ -19,7 +19,7 @@ bool script_is_qemu(const char *program);
 int script_check_owner(const char *path, struct err *e);
 /* The guest's line, for people; malloc'ed. */
 char *script_shown_line(const struct guest *g);
-/* The same from records (record.h), n bytes. said: what the script wrote meanwhile; NULL: nothing. Pure. */
+/* The guest's line is taken from records (record.h), n bytes. said: what the script wrote meanwhile; NULL: nothing. Pure. */
 int script_take_records(const char *path, const char *records, size_t n, const char *said, struct guest *g, struct err *e);
 
 #endif

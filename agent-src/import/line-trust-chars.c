@@ -161,7 +161,7 @@ static int judge_vnc_address(struct judge *j, const char *at, bool *open)
 	return 0;
 }
 
-/* Whose display it is, and where else it is to be seen. */
+/* A word of -vnc says whose display it is, or another address at which it can be seen. */
 static int judge_vnc_word(struct judge *j, const struct kv *p, bool *open)
 {
 	static const char *const words[] = {"id",

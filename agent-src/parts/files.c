@@ -113,7 +113,7 @@ static int check_bios(const struct files *fs, const json_t *entry, struct err *e
 		       : 0;
 }
 
-/* Whoever started the guest has opened it, and its name is one of our own descriptors here. */
+/* A descriptor was opened by whoever started the guest; here its name would be one of our own. */
 static int check_named(const json_t *entry, struct err *e)
 {
 	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");

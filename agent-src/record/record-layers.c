@@ -20,7 +20,7 @@ static bool is_below(const char *path, const char *dir)
 	return !strncmp(path, dir, n) && (path[n] == '/' || !path[n]);
 }
 
-/* What is mounted there would be hidden. An unreadable list: as if there were something. */
+/* Mounts below the directory, which a layer would hide. True, too, if the list cannot be read. */
 static bool has_mounts(const char *dir)
 {
 	FILE *f = fopen("/proc/self/mountinfo", "re");

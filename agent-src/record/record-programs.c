@@ -117,7 +117,7 @@ static int write_program(const char *name, const char *head, const char *text)
 	return fd >= 0 && dprintf(fd, "%s%s", head, text) >= 0 && !fchmod(fd, 0755) ? 0 : -errno;
 }
 
-/* What stands before the last two components of a path; malloc'ed. *rest: these. NULL: there are no two. */
+/* The part of a path before its last two components; malloc'ed. *rest: those two. NULL: it has fewer. */
 static char *prefix_of(const char *path, const char **rest)
 {
 	const char *last = strrchr(path, '/'), *before = last;
@@ -196,7 +196,7 @@ static int cover_program(const char *name)
 	return r;
 }
 
-/* Where its directory has others below it that this user may not part from it, that is not to be had. */
+/* Files of QEMU's own (modules, firmware) are looked for beside it. Where this user may not part that directory from mounts below it they are not to be had. */
 static void mount_own_files(const char *qemu, size_t i)
 {
 	AUTO_FREE char *root = xasprintf(RECORD_DIR "/root-%zu", i);

@@ -9,7 +9,7 @@
 /* ---- programs that do nothing ---- */
 
 #define RULES "-A | -I | -D | -N | -P | -F | -X | -R | -Z | -E | --append | --insert | --delete | --new-chain | --policy | --flush"
-/* Of programs that make a file, whose name comes last. */
+/* The stand-in of programs that make a file, whose name is their last word. */
 static const char makes[] = NOTE "for w; do l=$w; done\n[ -f \"$l\" ] || note " RECORD_MADE " '' \"$@\"\nexit 0\n";
 
 #define ALWAYS "''" /* what no script says */

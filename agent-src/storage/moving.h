@@ -88,7 +88,7 @@ static inline const char *storage_how(bool rest)
 	return rest ? "storage-cold" : "storage";
 }
 
-/* Of a guest that is shut down: the new image is the file that the old one is, whatever that has inside, and not the disk alone. */
+/* The image of a guest that is shut down is copied as a file, whatever is inside, and not as the disk alone. */
 static inline bool goes_as_it_is(const struct storage *s, const struct moving_disk *d)
 {
 	return s->rest && !d->from_begins && !d->from_shows && !d->from_device && !d->to_device;

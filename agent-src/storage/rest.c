@@ -48,7 +48,7 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return !n || (!*p && !memcmp(p, p + 1, n - 1));
 }
 
-/* What is zero stays a hole of a file, which is new; a device may have something else there. */
+/* Zeros stay a hole of a new file; a device may have other contents there, so they are written to it. */
 static ssize_t copy_through_us(const struct moving_disk *d, size_t n, loff_t *in, loff_t *out)
 {
 	static uint8_t buf[PART];
@@ -85,7 +85,7 @@ static int copy_range(const struct moving_disk *d, off_t at, size_t n, struct er
 	return 0;
 }
 
-/* Where the next data of the disk are, and where they end; the disk's end if there are none. On a device all of them are data. */
+/* The next data of the disk, from and to; the disk's end if there are none. All of a device counts as data. */
 static void next_data(const struct moving_disk *d, off_t at, off_t *begin, off_t *end)
 {
 	off_t last = d->rest.at + d->rest.size, from = d->rest.at + at;

@@ -21,7 +21,7 @@ static void print_leftovers(FILE *to, const json_t *ev)
 	}
 }
 
-/* It runs its QEMU in the foreground, whatever the guest's own line had (-daemonize). */
+/* The script runs QEMU in the foreground, also if the guest's own line had -daemonize. */
 static void print_start_script(FILE *to, const json_t *ev)
 {
 	AUTO_FREE char *script = shell_quote_shown(event_text(ev, "start_script"));

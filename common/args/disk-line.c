@@ -26,7 +26,7 @@ struct walk {
 static const char *const file_keys[] = {"driver",	 "filename",  "node-name",	"aio",		"aio-max-batch",  "locking",
 					"drop-cache",	 "read-only", "auto-read-only", "cache.direct", "cache.no-flush", "discard",
 					"detect-zeroes", NULL};
-/* Of the format's. What only one format has is not here, but for what shows a part of a raw file. */
+/* Options that all formats have. Those of one format alone are not here, but for offset= and size= of raw. */
 static const char *const format_keys[] = {"driver",	    "file",    "node-name",	"read-only", "auto-read-only", "cache.direct",
 					  "cache.no-flush", "discard", "detect-zeroes", "offset",    "size",	       NULL};
 /* Of a -drive, beside those. */
@@ -130,7 +130,7 @@ static void set_file(const struct walk *w, struct kv_list *l, const char *name_k
 		kv_replace(&kv_find(l, driver_key, "driver")->value, xstrdup(w->c->to_device ? "host_device" : "file"));
 }
 
-/* As QEMU reads a size: 4096, 64M. False: it is not written so. */
+/* Reads a size as QEMU does: 4096, 64M. False: it is not written so. */
 static bool read_size(const char *text, uint64_t *bytes)
 {
 	static const char units[] = "BKMGTPE";

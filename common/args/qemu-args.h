@@ -174,7 +174,7 @@ bool args_chardev_is_private(const char *kind);
 
 /* The path against the directory cwd (NULL: it is not known), without "./" and "//"; malloc'ed. */
 char *qemu_args_absolute(const char *cwd, const char *path);
-/* Is it what each process has open for itself, or a terminal: /dev/stdout, /proc/self/fd/3, /dev/tty? */
+/* A stream is what each process has open for itself, or a terminal: /dev/stdout, /proc/self/fd/3, /dev/tty. */
 bool qemu_args_is_stream(const char *path);
 /* What -name says, malloc'ed, or NULL. */
 char *qemu_args_name(char *const *argv, size_t argc);

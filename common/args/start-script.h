@@ -16,7 +16,7 @@ struct start_script {
 	char *const *dirs;	 /* to be made where they are not there, and a NULL; may be NULL */
 };
 
-/* Its mode: the command line may hold secrets. */
+/* The start script's mode: the command line may hold secrets. */
 #define START_SCRIPT_MODE 0700
 
 /* Whether a variable of a QEMU's environment goes along with its guest, and into its script. Who describes a guest names it. */

@@ -8,7 +8,7 @@
 int bundle_read_dir(struct bundle *b, const char *dir, struct err *e);
 /* Likewise, of either. */
 int bundle_read(struct bundle *b, const char *from, struct err *e);
-/* Where a file of it is: *path, malloc'ed, from *offset on. -ENOENT: it is not there. */
+/* Finds a file of the bundle: in *path, malloc'ed, from *offset on. -ENOENT: it is not there. */
 int bundle_locate(const char *from, const struct bundle_file *f, char **path, uint64_t *offset, struct err *e);
 
 #endif

@@ -194,7 +194,7 @@ int history_count(const char *state_dir, json_t *entry, struct err *e)
 	return fd < 0 ? fd : add_to_sums(state_dir, entry, e);
 }
 
-/* The same attempt has ended before, as recover settles what its agent has left: its entry goes, and the new one has its plan. */
+/* An attempt may end twice, as recover settles what its agent has left: the first entry goes, and the new one has its plan. */
 static bool take_earlier(json_t *all, json_t *entry)
 {
 	const char *attempt = json_text(json_object_get(entry, "result"), "attempt");

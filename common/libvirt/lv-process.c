@@ -20,7 +20,7 @@ static char *lv_uuid_text(const uint8_t u[LV_UUID_LEN])
 			 u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
 }
 
-/* Where virPidFileBuildPath() of libvirt puts NAME.pid. */
+/* The directory in which libvirt (virPidFileBuildPath()) puts NAME.pid. */
 static char *pidfile_dir(const struct lv *v)
 {
 	AUTO_FREE char *dir = lv_is_user(v) ? lv_runtime_dir() : NULL;

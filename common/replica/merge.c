@@ -183,7 +183,7 @@ static int load_point(const struct points *p, const char *slot, json_t **out, st
 	return *out ? 0 : err_set(e, EBADMSG, "%s is damaged or missing: %s", path, why.text);
 }
 
-/* What lies between is above the one, or below the other, and cannot be told to be elsewhere. */
+/* A damaged point between the two may be above the one, or below the other: nobody can tell. */
 static int check_readable(const struct points *p, const char *into, const struct point *above, struct err *e)
 {
 	const struct damaged_point *d = points_damaged_between(p, into, above ? above->slot : NULL);

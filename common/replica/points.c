@@ -92,7 +92,7 @@ static bool is_vacant(const json_t *replica)
 	return json_is_true(json_object_get(replica, "over")) || json_is_true(json_object_get(replica, "removed"));
 }
 
-/* Who was the primary of that pair in a lower term may ask still. */
+/* The primary of that pair in a lower term may ask still. */
 static bool has_replaced(const json_t *replica)
 {
 	return json_is_true(json_object_get(replica, "over")) || json_integer_value(json_object_get(replica, "term")) > 1;
@@ -274,7 +274,7 @@ static void add_slot(struct points *p, const char *slot)
 					     .json = o};
 }
 
-/* Of seven digits there may be some. */
+/* Slots of seven digits exist, too. */
 static int compare_slots(const char *x, const char *y)
 {
 	unsigned long long in_x = strtoull(x, NULL, 10), in_y = strtoull(y, NULL, 10);

@@ -32,7 +32,7 @@ struct point {
 	json_t *json;  /* point.json */
 };
 
-/* What cannot be read may be a point that others are above: its images stay, and nothing is merged across it. */
+/* A slot that cannot be read may be a point that others are above: its images stay, and nothing is merged across it. */
 struct damaged_point {
 	char *slot, *why;
 };
@@ -57,7 +57,7 @@ int points_lock(const char *dir, int *fd, struct err *e);
 int points_lock_now(const char *dir, int *fd, struct err *e);
 /* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not stay. */
 int points_session(const char *dir, int *fd, struct err *e);
-/* The same without a wait. */
+/* The lock of points_session() without a wait. */
 int points_session_now(const char *dir, int *fd, struct err *e);
 /* Malloc'ed: where this host keeps the points of that guest, as STATE_DIR/replicas/NAME.json says; NULL: nowhere. */
 char *points_noted(const char *state_dir, const char *guest);
@@ -80,7 +80,7 @@ const struct damaged_point *points_damaged_between(const struct points *p, const
 /* Disk i of a point; borrowed. NULL: it has no more. */
 const json_t *point_disk(const struct point *pt, size_t i);
 
-/* That disk is in no point: whatever its images have, a run begins with an empty one. */
+/* A disk that is left out is in no point: whatever its images have, a run begins with an empty one. */
 bool point_disk_is_left_out(const struct point *pt, size_t i);
 /* Paths of those disks at the primary; a new array. */
 json_t *point_left_out(const struct point *pt);
