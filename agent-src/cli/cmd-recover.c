@@ -263,20 +263,12 @@ static int refuse_resuming(const struct attempt *a)
 	return EXIT_REFUSED;
 }
 
-/* The attempt's agent answers at the socket of its guest, and has its journal, so it is not waited for. Nor is one that is stopped:
- * its guard would end it meanwhile. */
+/* The attempt's agent answers at the socket of its guest, and has its journal, so it is not waited for. */
 static bool answers(const struct asked *asked, const struct attempt *a)
 {
-	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
-	const char *runtime = asked->up.life.runtime_dir;
-	struct err e;
-	bool yes;
+	json_auto_t *status = control_status_soon(asked->up.life.runtime_dir, (pid_t)pid_of(a));
 
-	yes = runtime && pid_of(a) > 0 && !control_ask_soon(runtime, (pid_t)pid_of(a), request, &status, &e) &&
-	      !strcmp(json_text(status, "attempt") ?: "", a->id);
-	json_decref(status);
-	json_decref(request);
-	return yes;
+	return !strcmp(json_text(status, "attempt") ?: "", a->id);
 }
 
 static int refuse_under_way(const struct attempt *a)

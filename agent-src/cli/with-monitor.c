@@ -47,17 +47,15 @@ static int restore_directory(const char *vm, struct err *e)
 /* A vmferry that has the guest in hand answers: it has the guest's monitor, and this command, which says so, needs none. */
 static bool is_in_hand(const char *vm, const char *runtime_dir)
 {
-	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
+	json_t *status;
 	struct guest g;
 	struct err e;
-	bool yes;
 
 	guest_find(&g, vm, &e);
-	yes = g.pid > 0 && !control_ask(runtime_dir, g.pid, request, &status, &e);
+	status = control_status_soon(runtime_dir, g.pid);
 	guest_fini(&g);
 	json_decref(status);
-	json_decref(request);
-	return yes;
+	return status != NULL;
 }
 
 int monitor_begin(struct lent_monitor *m, const char *vm, const struct lent_need *need)

@@ -384,9 +384,15 @@ int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, jso
 	return ask_within(runtime_dir, guest, request, ANSWER_S, answer, e);
 }
 
-int control_ask_soon(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e)
+json_t *control_status_soon(const char *runtime_dir, pid_t guest)
 {
-	return ask_within(runtime_dir, guest, request, 1, answer, e);
+	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
+	struct err e;
+
+	if (!runtime_dir || guest <= 0 || ask_within(runtime_dir, guest, request, 1, &status, &e))
+		status = NULL;
+	json_decref(request);
+	return status;
 }
 
 int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,

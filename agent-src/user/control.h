@@ -28,8 +28,9 @@ void control_close(struct control *c);
 
 /* Sends the request. *answer: a new reference; NULL on error. */
 int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e);
-/* The same, but an agent that has not answered within a second has not. */
-int control_ask_soon(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e);
+/* The status of the guest's move, a new reference. NULL: no agent has answered within a second; one that is stopped is not waited for, as its guard would
+ * end it meanwhile. */
+json_t *control_status_soon(const char *runtime_dir, pid_t guest);
 /* The same of a request with "follow": calls each for the answer, and then for every event, until the end or until it returns false. 0: there was an
  * answer. */
 int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,

@@ -13,6 +13,9 @@ VMFERRY_RUNTIME_DIR=$DIR/elsewhere timeout 60 "$BIN/vmferry" migrate "${GUEST_PI
 assert_eq "$status" 3 "exit code of the second move: $(<"$DIR/second.out")"
 grep -q 'a move of this guest is under way' "$DIR/second.out" || fail "it does not say why: $(<"$DIR/second.out")"
 # Who sees the socket is told so, and no other client is blamed for the monitor that the first move has.
+coproc BUSY { exec python3 -S "$TOP/tests/lib/occupy.py" "$DIR/a.mon"; } # so that no monitor is left
+kill_at_exit "$BUSY_PID"
+read -r _ <&"${BUSY[0]}"
 status=0
 timeout 60 "$BIN/vmferry" check "${GUEST_PID[a]}" local --disk-dir "$DIR/second" </dev/null >"$DIR/second.out" 2>&1 || status=$?
 assert_eq "$status" 3 "exit code of a check: $(<"$DIR/second.out")"
