@@ -24,9 +24,10 @@ int disks_are_nobody_else_s(const struct disks *ds, struct err *e)
 		const char *kind = json_text(entry, "kind") ?: "", *path = json_text(known, "path");
 		bool disk = !strcmp(kind, "device") || (!strcmp(kind, "file") && json_object_get(known, "inode"));
 		pid_t pid = disk && path && !r ? process_that_opened(path, ds->target->qemu.pid) : 0;
+		AUTO_FREE char *who = process_text(pid);
 
 		if (pid)
-			r = err_set(e, EBUSY, "%s there is open in process %d", path, (int)pid);
+			r = err_set(e, EBUSY, "%s there is open in %s", path, who);
 	}
 	json_decref(owned);
 	return r;

@@ -367,10 +367,9 @@ static void tell_of_logs(const struct line *l)
 static int check_memory(const struct args_file *f, const char *path, struct err *e)
 {
 	pid_t pid = memory_file_user(f, path);
+	AUTO_FREE char *who = process_text(pid);
 
-	return pid ? err_set(e, EBUSY, "the guest's memory is to be in the file %s, which process %d has open at the destination", path,
-			     (int)pid)
-		   : 0;
+	return pid ? err_set(e, EBUSY, "the guest's memory is to be in the file %s, which %s has open at the destination", path, who) : 0;
 }
 
 /* Nobody compares what is in it with what was. */

@@ -32,12 +32,12 @@ static int check_is_of_point(const struct run *r, const struct args_file *f, str
 static int check_memory(const struct run *r, const struct args_file *f, const char *path, struct err *e)
 {
 	pid_t pid = memory_file_user(f, path);
+	AUTO_FREE char *who = process_text(pid);
 
 	if (pid)
-		return err_set(
-			e, EBUSY,
-			"the guest's memory is to be in the file %s (-%s), which process %d has open here: two guests would have one memory",
-			path, f->option, (int)pid);
+		return err_set(e, EBUSY,
+			       "the guest's memory is to be in the file %s (-%s), which %s has open here: two guests would have one memory",
+			       path, f->option, who);
 	return is_trial(r) && memory_file_is_shared(f, path)
 		       ? err_set(e, ENOTSUP,
 				 "the guest's memory is in the file %s (-%s), which a guest that takes over would have, too: give it a "

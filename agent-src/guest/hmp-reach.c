@@ -163,14 +163,16 @@ static int connect_tcp(const struct hmp_place *p, pid_t pid, struct err *e)
 
 static int connect_pty(const struct hmp_place *p, pid_t pid, struct err *e)
 {
+	AUTO_FREE char *who = NULL;
 	pid_t other;
 	int fd;
 
 	if (!process_sees(pid, p->at) || !pty_is_of(pid, p->at))
 		return is_not_its(p, pid, e);
 	other = process_that_opened(p->at, pid);
+	who = process_text(other);
 	if (other)
-		return err_set(e, EBUSY, "process %d has the monitor %s open, and it is not taken from that one", (int)other, p->name);
+		return err_set(e, EBUSY, "%s has the monitor %s open, and it is not taken from that one", who, p->name);
 	fd = pty_open(p->at);
 	return fd < 0 ? err_sys(e, -fd, "cannot open the monitor %s", p->name) : fd;
 }

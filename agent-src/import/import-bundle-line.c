@@ -4,6 +4,7 @@
 #include "machine-type.h"
 #include "memory-file.h"
 #include "place.h"
+#include "process.h"
 #include "qemu-args-words.h"
 #include "qemu-opts.h"
 #include "util.h"
@@ -133,10 +134,10 @@ static bool has_names_of_others(const struct bundling *m)
 static int check_memory(const struct bundling *m, const struct args_file *f, struct err *e)
 {
 	pid_t pid = memory_file_user(f, f->path);
+	AUTO_FREE char *who = process_text(pid);
 
 	if (pid)
-		return err_set(e, EBUSY, "its memory is to be in the file %s, which process %d has open: its original, perhaps", f->path,
-			       (int)pid);
+		return err_set(e, EBUSY, "its memory is to be in the file %s, which %s has open: its original, perhaps", f->path, who);
 	if (f->role == ARGS_PMEM)
 		return err_set(e, ENOTSUP, "it has memory that it keeps (nvdimm), in %s, which is not in the bundle", f->path);
 	return memory_file_is_shared(f, f->path) && m->o->clone

@@ -79,11 +79,12 @@ static int check_readers(const struct transfer *t, const struct guest *running, 
 
 	for (i = 0; i < g->disk_count; i++) {
 		pid_t pid = process_that_opened(g->disks[i].real_path, running->pid);
+		AUTO_FREE char *who = process_text(pid);
 
 		if (pid)
 			return err_set(e, EBUSY,
-				       "%s is open in process %d, too: it must be left alone when the guest is down, until that has moved",
-				       g->disks[i].real_path, (int)pid);
+				       "%s is open in %s, too: it must be left alone when the guest is down, until that has moved",
+				       g->disks[i].real_path, who);
 	}
 	return 0;
 }

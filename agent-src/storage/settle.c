@@ -191,6 +191,10 @@ static int without_qemu(struct storage *s, struct err *e)
 
 		if (access(d->to, F_OK))
 			return err_sys(e, errno, "the guest was given the image %s", d->to);
+		if (pid < 0)
+			return err_set(e, EIO,
+				       "the guest was given the image %s; whether somebody has its old one open, %s, cannot be told", d->to,
+				       d->from);
 		if (pid)
 			return err_set(
 				e, EBUSY,

@@ -40,9 +40,10 @@ static bool is_read_only(int fd)
 int block_device_open_alone(const char *path, int *fd, struct err *e)
 {
 	pid_t user = user_of(path);
+	AUTO_FREE char *who = process_text(user);
 
 	if (user)
-		return err_set(e, EBUSY, "block device %s is open in process %d: it must be left alone", path, (int)user);
+		return err_set(e, EBUSY, "block device %s is open in %s: it must be left alone", path, who);
 	*fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (*fd < 0 && errno == EBUSY)
 		return err_set(e, EBUSY, "block device %s is in use: it is mounted, or a part of another device", path);

@@ -12,6 +12,7 @@
 int images_lock(struct locked_images *h, const char *path, enum image_use use, bool alone, const char *of_running, struct err *e)
 {
 	struct locked_image *one;
+	AUTO_FREE char *who = NULL;
 	pid_t pid;
 	int fd, r = image_lock(path, use, &fd, e);
 
@@ -30,9 +31,8 @@ int images_lock(struct locked_images *h, const char *path, enum image_use use, b
 		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
 			       path);
 	pid = alone ? process_that_opened(path, 0) : 0;
-	if (pid < 0)
-		return err_set(e, EIO, "whether somebody has %s open cannot be told", path);
-	return pid ? err_set(e, EBUSY, "%s is open in process %d: it must be left alone while it is copied", path, (int)pid) : 0;
+	who = process_text(pid);
+	return pid ? err_set(e, EBUSY, "%s is open in %s: it must be left alone while it is copied", path, who) : 0;
 }
 
 const struct locked_image *images_locked(const struct locked_images *h, const char *path)

@@ -142,11 +142,16 @@ static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t
 	return r == -EAGAIN || *pid;
 }
 
+static int refuse_open_in(const char *path, pid_t pid, const char *more, struct err *e)
+{
+	AUTO_FREE char *who = pid > 0 ? process_text(pid) : xstrdup("a process that cannot be seen from here");
+
+	return err_set(e, EBUSY, "%s is open in %s%s", path, who, more);
+}
+
 static int refuse_used(const char *path, pid_t pid, struct err *e)
 {
-	AUTO_FREE char *who = pid > 0 ? xasprintf("process %d", (int)pid) : xstrdup("a process that cannot be seen from here");
-
-	err_set(e, EBUSY, "%s is open in %s, and is left to it; delete it when nobody needs it", path, who);
+	refuse_open_in(path, pid, ", and is left to it; delete it when nobody needs it", e);
 	return 1;
 }
 
@@ -270,6 +275,5 @@ int own_file_unused(const char *path, struct err *e)
 		return err_set(e, EBUSY, "%s is locked by a QEMU", path);
 	if (!is_in_use(fd, path, &id, &pid))
 		return 0;
-	return pid ? err_set(e, EBUSY, "%s is open in process %d", path, (int)pid)
-		   : err_set(e, EBUSY, "%s is open in a process that cannot be seen from here", path);
+	return refuse_open_in(path, pid, "", e);
 }

@@ -429,6 +429,11 @@ pid_t process_that_opened(const char *path, pid_t but)
 	return find(opened, path, but);
 }
 
+char *process_text(pid_t pid)
+{
+	return pid > 0 ? xasprintf("process %d", (int)pid) : xstrdup("a process that cannot be told");
+}
+
 pid_t process_that_may_run_from(const char *path, pid_t but)
 {
 	return find(may_run_from, path, but);
