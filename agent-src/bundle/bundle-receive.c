@@ -12,6 +12,8 @@
 #define POLL_MS 200
 #define REST	(1u << 20) /* bytes behind the end that are taken, so that a sender that fills up its last block is not cut off */
 
+#define CUT_OFF "the stream is cut off: see what its sender says, and send it again"
+
 struct receiving {
 	int fd;
 	bundle_progress_fn progress;
@@ -47,7 +49,7 @@ static int take_all(struct receiving *r, void *to, size_t n, struct err *e)
 		if (got < 0)
 			return (int)got;
 		if (!got)
-			return err_set(e, EINVAL, "the stream is cut off");
+			return err_set(e, EINVAL, CUT_OFF);
 		p += got;
 		n -= (size_t)got;
 	}
@@ -126,7 +128,7 @@ static int take_contents(struct receiving *r, uint64_t size, int out, struct bun
 		if (n < 0)
 			return (int)n;
 		if (!n)
-			return err_set(e, EINVAL, "the stream is cut off");
+			return err_set(e, EINVAL, CUT_OFF);
 		bundle_digest_add(d, buf, (size_t)n);
 		if (out >= 0 && !is_zero(buf, (size_t)n))
 			failed = put(out, buf, (size_t)n, at);

@@ -21,6 +21,16 @@ struct sending {
 	uint64_t sent, total;
 };
 
+static int say_why_not(int code, struct err *e)
+{
+	if (code != EPIPE)
+		return err_sys(e, code, "cannot write the stream");
+	return err_set(
+		e, code,
+		"nobody reads the stream any more: its reader, or the connection to it, has ended. Over a connection that breaks export to a "
+		"directory, copy that with rsync --partial until all is there, and import it there");
+}
+
 static int put(struct sending *s, const void *from, size_t n, struct err *e)
 {
 	const uint8_t *p = from;
@@ -37,7 +47,7 @@ static int put(struct sending *s, const void *from, size_t n, struct err *e)
 		if (w < 0 && errno == EINTR)
 			continue;
 		if (w < 0)
-			return err_sys(e, errno, "cannot write the stream");
+			return say_why_not(errno, e);
 		p += w;
 		n -= (size_t)w;
 	}
