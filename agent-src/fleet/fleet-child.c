@@ -99,7 +99,7 @@ static void hear(struct fleet_child *c, const char *text, size_t n)
 	c->said_length = stays + n;
 }
 
-void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx)
+static void read_all(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx)
 {
 	char buf[READ_BYTES], *from, *newline;
 	size_t n;
@@ -116,7 +116,10 @@ void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), v
 		hear(c, buf, n);
 }
 
-/* Where its guest is nobody knows who was killed, or ended with a code that says nothing of guests (126 and 127 are a shell's, say); but a command that had not begun to heed SIGTERM had touched nothing. */
+/*
+ * An unknown exit code (126 and 127 are a shell's, say), or a death by signal, is UNDECIDED. Exception: SIGTERM before the first event, when
+ * nothing was touched yet.
+ */
 static int code_of(const struct fleet_child *c, int status)
 {
 	if (WIFEXITED(status))
@@ -124,14 +127,12 @@ static int code_of(const struct fleet_child *c, int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM && !c->heard ? EXIT_REFUSED : EXIT_UNDECIDED;
 }
 
-bool child_has_ended(struct fleet_child *c, int *code)
+bool child_attend(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx, int *code)
 {
 	int status;
-	pid_t r;
+	pid_t r = c->pid ? program_wait(c->pid, &status) : 0;
 
-	if (!c->pid || c->out >= 0 || c->error >= 0)
-		return false;
-	r = program_wait(c->pid, &status);
+	read_all(c, take, ctx); /* and so, of one that has ended, all that it has said */
 	if (!r || r == -EINTR)
 		return false;
 	*code = r == c->pid ? code_of(c, status) : EXIT_UNDECIDED;

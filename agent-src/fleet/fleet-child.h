@@ -25,10 +25,11 @@ struct fleet_child {
 
 /* Starts argv (ends with NULL; argv[0] is a path) in a session of its own: what a terminal sends reaches the caller alone, and nothing asks there. */
 int child_begin(struct fleet_child *c, char *const *argv, struct err *e);
-/* Reads what has come, without waiting; each event is taken by `take`, which borrows it. */
-void child_read(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx);
-/* True: it has ended, both pipes, too, and *code is its exit code (of one that a signal has killed: EXIT_UNDECIDED, as nobody knows where its guest is). */
-bool child_has_ended(struct fleet_child *c, int *code);
+/*
+ * Reads what has come, without waiting; each event is taken by `take`, which borrows it. True: it has ended, and *code is its exit code (of one that a
+ * signal has killed: EXIT_UNDECIDED, as nobody knows where its guest is). Its guard, which has its standard error, may live on.
+ */
+bool child_attend(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx, int *code);
 /* Its last line on standard error, without "vmferry: " before it; "" if it said nothing. */
 const char *child_last_words(struct fleet_child *c);
 void child_fini(struct fleet_child *c);

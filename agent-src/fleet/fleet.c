@@ -250,8 +250,7 @@ static void attend(struct fleet *f)
 
 		if (f->tasks[i].state != FLEET_RUNS)
 			continue;
-		child_read(&f->tasks[i].child, take_event, &h);
-		if (child_has_ended(&f->tasks[i].child, &code))
+		if (child_attend(&f->tasks[i].child, take_event, &h, &code))
 			after_end(f, &f->tasks[i], code);
 	}
 }
