@@ -47,6 +47,7 @@ static int is_own(const char *path, struct err *e)
 struct words {
 	char text[WORDS_MAX];
 	size_t n;
+	bool ended; /* the next byte begins another line */
 };
 
 static void hear(void *ctx, const char *text, size_t n)
@@ -55,17 +56,16 @@ static void hear(void *ctx, const char *text, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		if (w->n && w->text[w->n - 1] == '\n')
+		if (w->ended)
 			w->n = 0;
-		if (w->n < sizeof(w->text) - 1)
+		w->ended = text[i] == '\n';
+		if (!w->ended && w->n < sizeof(w->text) - 1)
 			w->text[w->n++] = text[i];
 	}
 }
 
 static const char *last_line(struct words *w)
 {
-	if (w->n && w->text[w->n - 1] == '\n')
-		w->n--;
 	w->text[w->n] = '\0';
 	text_make_utf8(w->text);
 	text_make_printable(w->text, false);
