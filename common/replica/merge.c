@@ -33,6 +33,12 @@ static void note_words(void *ctx, const char *text, size_t n)
 	s->text[s->n] = 0;
 }
 
+/* As qemu-img has it of an image that another process has open. */
+static bool is_of_a_lock(const char *said)
+{
+	return strstr(said, "Failed to get ") || strstr(said, "Failed to lock byte");
+}
+
 static int run_qemu_img(char *const *argv, struct err *e)
 {
 	struct said said = {.n = 0};
@@ -46,7 +52,7 @@ static int run_qemu_img(char *const *argv, struct err *e)
 		return err_prefix(e, "merging points needs qemu-img (Debian: qemu-utils)");
 	said.text[strcspn(said.text, "\n")] = 0;
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0
-							 : err_set(e, strstr(said.text, "lock") ? EBUSY : EIO, "qemu-img %s: %s", argv[1],
+							 : err_set(e, is_of_a_lock(said.text) ? EBUSY : EIO, "qemu-img %s: %s", argv[1],
 								   *said.text ? said.text : "it was killed");
 }
 

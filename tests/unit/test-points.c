@@ -28,7 +28,7 @@
 #define BLOCK  4096
 #define KILLS  8
 
-static char dir[] = "/tmp/vmferry-test-points.XXXXXX";
+static char dir[] = "/tmp/vmferry-test-points-block.XXXXXX"; /* "lock" is in it */
 static char *store;
 static struct err e;
 static bool has_qemu_img;
@@ -350,6 +350,16 @@ static void images_that_a_qemu_reads_stay(void **state)
 	waitpid(pid, &status, 0);
 	check_all_but(99, false);
 	assert_int_equal(drop(1), 0);
+}
+
+static void what_is_damaged_is_not_in_use(void **state)
+{
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	must("truncate -s 8 %s/points/000002/disk1.qcow2", store);
+	assert_int_equal(drop(0), -EIO);
 }
 
 static void half_a_point_is_none(void **state)
@@ -840,6 +850,7 @@ int main(void)
 		cmocka_unit_test(merge_that_was_cut_off_waits_for_a_trial),
 		cmocka_unit_test(who_is_killed_at_any_moment_harms_no_other_point),
 		cmocka_unit_test(images_that_a_qemu_reads_stay),
+		cmocka_unit_test(what_is_damaged_is_not_in_use),
 		cmocka_unit_test(half_a_point_is_none),
 		cmocka_unit_test(what_is_damaged_stands_alone),
 		cmocka_unit_test(nothing_is_dropped_beside_what_is_damaged),
