@@ -67,8 +67,10 @@ static int extract(struct sources *s, int tar, const struct ova_member *m, struc
 	AUTO_FREE char *path = xasprintf("%s/%s", s->spool.path, m->name);
 	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
+	if (fd < 0)
+		return err_sys(e, errno, "cannot make %s", path);
 	errno = 0;
-	return fd < 0 ? err_set(e, EEXIST, "cannot make %s", path) : copy_part(tar, fd, buf, m->offset, m->size, e);
+	return copy_part(tar, fd, buf, m->offset, m->size, e);
 }
 
 /* A disk of VMware's may consist of several files, which lie beside it. */

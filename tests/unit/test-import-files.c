@@ -1,4 +1,5 @@
 /* test-import-files.c: what strangers' files may be: archives, manifests, and images that name other files. */
+#include "box.h"
 #include "firmware.h"
 #include "foreign-image.h"
 #include "narrow.h"
@@ -221,6 +222,22 @@ static void damaged_archives_are_refused(void **state)
 	member(&a, "pax", "18 size=999999999\n", 'x');
 	member(&a, "a", "x", '0');
 	refused_archive(&a, true, "longer than what is left");
+}
+
+static void what_cannot_be_unpacked_is_told_why(void **state)
+{
+	struct sources s = {.description = write_file("a.tar", "", 0)};
+	enum file_kind kind = KIND_OVA;
+	struct archive a = {.n = 0};
+	struct err e;
+
+	(void)state;
+	member(&a, "a.vmx", "x", '0');
+	member(&a, ".vmferry-spool", "x", '0');
+	free(write_file("a.tar", a.bytes, a.n + 1024));
+	assert_int_equal(box_open(&s, &kind, dir, &e), -EEXIST);
+	assert_non_null(strstr(e.msg, "/.vmferry-spool: File exists"));
+	sources_fini(&s);
 }
 
 /* ---- manifests ---- */
@@ -803,6 +820,7 @@ int main(void)
 		cmocka_unit_test(members_are_where_they_are),
 		cmocka_unit_test(archives_that_no_ova_is_are_refused),
 		cmocka_unit_test(damaged_archives_are_refused),
+		cmocka_unit_test(what_cannot_be_unpacked_is_told_why),
 		cmocka_unit_test(digests_are_compared),
 		cmocka_unit_test(manifests_that_are_none_are_refused),
 		cmocka_unit_test(formats_are_told_by_their_headers),
