@@ -20,7 +20,7 @@
 #define LEAVE_MS	1000
 #define SETTLE_PAUSE_MS 500
 
-/* Without VMFERRY_FAULT: a fault of the agent's is what the guard is for. */
+/* Without VMFERRY_FAULT and VMFERRY_FAULT_BEFORE: a fault of the agent's is what the guard is for. */
 static char **environment(void)
 {
 	size_t n = 0, i;
@@ -30,7 +30,7 @@ static char **environment(void)
 		n++;
 	env = xcalloc(n + 1, sizeof(*env));
 	for (n = 0, i = 0; environ[i]; i++)
-		if (strncmp(environ[i], "VMFERRY_FAULT=", strlen("VMFERRY_FAULT=")))
+		if (strncmp(environ[i], "VMFERRY_FAULT", strlen("VMFERRY_FAULT")))
 			env[n++] = environ[i];
 	return env;
 }

@@ -110,12 +110,18 @@ static void signal_is_read(struct op *op, int res, uint32_t flags)
 
 void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number))
 {
-	struct life_signals *s = l->signals = xcalloc(1, sizeof(*s));
 	sigset_t set = orders();
+	int fd;
 
 	life_hold_signals();
-	*s = (struct life_signals){.life = l, .heard = heard, .op = {.done = signal_is_read}, .fd = signalfd(-1, &set, SFD_CLOEXEC)};
-	signals_read(s);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0) { /* the guest may stand still: what is under way goes on */
+		log_error("cannot read signals: %s; `vmferry cancel` cancels this all the same", strerror(errno));
+		return;
+	}
+	l->signals = xcalloc(1, sizeof(*l->signals));
+	*l->signals = (struct life_signals){.life = l, .heard = heard, .op = {.done = signal_is_read}, .fd = fd};
+	signals_read(l->signals);
 }
 
 static void signals_close(struct life *l)

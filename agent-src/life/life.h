@@ -72,7 +72,7 @@ struct life *life_now(void);
 void life_heed_signals(void);
 /* For a command that never blocks: SIGINT and SIGTERM wait for life_hear_signals(); no terminal ends or stops it. */
 void life_hold_signals(void);
-/* SIGINT and SIGTERM go to heard() in the loop, with l->ctx, until life_close(). */
+/* SIGINT and SIGTERM go to heard() in the loop, with l->ctx, until life_close(); where this host has no room for that, nobody hears them. */
 void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number));
 
 /* Says which guest it is about: its name, where it goes (NULL: not known yet), the pid of its QEMU (0: it has none). Copies, as UTF-8. */
