@@ -258,7 +258,7 @@ install: all ## Install under $(DESTDIR)$(PREFIX); man pages if they were built
 	$(foreach unit,$(UNITS),sed 's|/usr/local/|$(PREFIX)/|' docs/$(unit) >$(DESTDIR)$(PREFIX)/$(UNIT_DIR)/$(unit) && chmod 644 $(DESTDIR)$(PREFIX)/$(UNIT_DIR)/$(unit) && ):
 	$(if $(wildcard $(MANS)),install -D -m 644 -t $(DESTDIR)$(PREFIX)/$(MAN_DIR) $(wildcard $(MANS) $(B)/man/*.1))
 
-# Of a copy, so that nothing of it is left in this tree; with its source package, which needs no git.
+# Builds in build/deb so that the working tree stays clean; the source package needs no git.
 .PHONY: deb
 PACKAGE := build/deb
 deb: ## Build a Debian package, build/vmferry_*.deb, and its source package in build/deb (needs debhelper and what debian/control names)

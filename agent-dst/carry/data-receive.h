@@ -44,7 +44,7 @@ struct receive_shared {
 	/* opaque mode: QEMU's incoming socket; the main stream is connected first */
 	const char *incoming;
 	bool ram_begun;				  /* a page of QEMU's own migration has come: no more seeds; atomic */
-	unsigned seeded;			  /* so many had seeds: what their channel did is seen by others from then on; atomic */
+	unsigned seeded;			  /* number of channels that have placed their seeds (atomic, release) */
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
 	struct queue *events;			  /* of the main loop: struct receive_event */
@@ -97,7 +97,7 @@ void receiver_resume(struct receiver *r, struct link link, const struct hello *t
 void receiver_let_go(struct receiver *r);
 /* Ends the thread. Threads post to each other: all are ended before the first is freed. NULL and a second call are fine. */
 void receiver_end(struct receiver *r);
-/* And frees. */
+/* Stops the thread (receiver_end) and frees r. */
 void receiver_stop(struct receiver *r);
 void receiver_stats(const struct receiver *r, struct receive_stats *sum /* added to */);
 

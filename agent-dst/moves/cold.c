@@ -47,7 +47,7 @@ int cold_finish(struct transfer *t, struct err *e)
 
 /* ---- the hand-off ---- */
 
-/* Who starts it now may. */
+/* Releases the disks so that the guest can be started. */
 static void let_go_of_disks(struct disks *ds)
 {
 	disks_stop(ds);

@@ -34,7 +34,7 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
-/* Of one whose journal is gone nothing is known of its QEMU. */
+/* Without its journal we cannot know its QEMU. */
 static bool has_begun(const struct transfer *t)
 {
 	return t->recipe && t->a.journal && strcmp(t->recipe->how, "cold") &&

@@ -23,7 +23,7 @@ static const struct stage stages[];
 
 /* ---- connect ---- */
 
-/* A source that waits has nothing to say. */
+/* While waiting for its turn the source must not send frames. */
 static int wait_event(struct transfer *t, const struct event *ev, struct err *e)
 {
 	int r;

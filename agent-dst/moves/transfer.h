@@ -47,7 +47,7 @@ struct recipe {
 	int (*receive)(struct transfer *t, struct err *e);
 	/* Into COPY_READY. */
 	void (*tell_ready)(const struct transfer *t, json_t *ready);
-	/* After everything that happens, once all content is here and its digests are equal, as far as it goes now: until PREPARED. */
+	/* Called after every event once all digests match; does the next possible step, up to PREPARED. */
 	int (*finish)(struct transfer *t, struct err *e);
 };
 
@@ -131,7 +131,7 @@ int switchover_enter(void *ctx, struct err *e);
 
 /* cutover.c: who has the guest, and when that changes */
 extern const struct attempt_ops live_cutover;
-/* What is the same in all recipes: as in attempt.h. */
+/* Default cutover callbacks (attempt.h), shared by all recipes. */
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);
 void cutover_entered(struct attempt *a);
@@ -152,9 +152,9 @@ int cutover_keep_disks(struct transfer *t, struct err *e);
 /* recover.c */
 /* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
 int transfer_restore(struct transfer *t, const char *journal_path, struct err *e);
-/* -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
 /* This process, for a journal that it has open: {"pid", "start_time", "boot_id"}. */
 json_t *transfer_agent(void);
+/* The same of a journal that others may have. -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
 int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e);
 
 /* events.c: what means the same in every stage */

@@ -93,7 +93,7 @@ bool turn_lapses(struct turn *u, uint64_t now_ns)
 	return true;
 }
 
-/* Whoever looks at the directory just now is done at once. */
+/* Retries on -EAGAIN: another process holds the directory's lock for a moment. */
 static int count_ahead(const struct ticket *ticket, unsigned *ahead, struct err *e)
 {
 	unsigned tries = LOOKS_MAX;

@@ -12,7 +12,7 @@
 #define ANSWER_MS  3000
 #define DECIDED_MS 5000 /* once the guest is here the journals decide, with whoever comes */
 
-/* They wait no more: what is told then is what was told when there was no waiting. */
+/* Stops waiting for reconnections. Each channel now reports its loss, as without --reconnect-timeout. */
 static void let_go(struct outage *o)
 {
 	struct data_plane *d = o->data;

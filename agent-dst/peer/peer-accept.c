@@ -216,7 +216,7 @@ static int check_proof(struct door *d, struct peer *p, struct err *e)
 	return r;
 }
 
-/* As far as it goes with what has come in: 1 when it may come in, 0 when it has to say more, or -errno. */
+/* Advances the handshake with the bytes received. 1: admitted, 0: needs more, -errno: refused. */
 static int hear_more(struct door *d, struct peer *p, struct err *e)
 {
 	int r = 0;

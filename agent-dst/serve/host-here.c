@@ -94,7 +94,7 @@ static char *program_of(pid_t pid)
 	return n > 0 ? xstrndup(target, (size_t)n) : NULL;
 }
 
-/* Not those without a machine, which are asked what QEMU can. */
+/* Skips QEMUs with `-machine none`, which only probe capabilities. */
 static bool runs_a_guest(char *const *words, size_t count)
 {
 	size_t i;

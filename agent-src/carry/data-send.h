@@ -77,7 +77,7 @@ uint64_t sender_contents(const struct sender *s);
 uint64_t sender_wire_bytes(const struct sender *s);
 /* Contents in its queue, which are not packed yet. */
 uint64_t sender_queued_bytes(const struct sender *s);
-/* Of what is on its way, or waits to be. */
+/* Bytes queued or sent, not acknowledged. */
 uint64_t sender_unacked_bytes(const struct sender *s);
 /* Of what has arrived. */
 uint64_t sender_acked_bytes(const struct sender *s);

@@ -163,7 +163,7 @@ static const struct encoder encoders[] = {
 	{CODEC_KEPT, takes_kept, write_hashes},
 	{CODEC_LZ4, takes_contents, write_compressed},
 	{CODEC_ZSTD, takes_contents, write_compressed},
-	{CODEC_RAW, takes_contents, write_raw}, /* what nobody else wants */
+	{CODEC_RAW, takes_contents, write_raw}, /* fallback: uncompressed */
 };
 /* clang-format on */
 

@@ -64,7 +64,7 @@ static char *name_in(const char *vm)
 	return name;
 }
 
-/* Nothing that starts it: a guest is asked about by its name. */
+/* True if VM is neither a path nor a unit. */
 static bool is_bare_name(const char *vm)
 {
 	return !strchr(vm, '/') && !guest_is_unit(vm) && access(vm, F_OK);

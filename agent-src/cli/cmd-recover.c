@@ -176,7 +176,7 @@ static int become_the_destination(const struct asked *asked)
 	return EXIT_UNDECIDED;
 }
 
-/* By somebody else, whose journal of it is kept for a while. */
+/* Another `recover` settled it meanwhile: reads the outcome from its .done journal. */
 static int settled_meanwhile(const struct attempt *a)
 {
 	enum handoff_state state;
@@ -385,7 +385,7 @@ static int resume_finished(const struct asked *asked)
 	return r;
 }
 
-/* Of which a person who names a guest means one. */
+/* Counts journals that a guest's name could mean; others are settled together. */
 static size_t count_exclusive(const struct attempts *all)
 {
 	size_t n = 0, i;
@@ -487,7 +487,7 @@ static const struct command_option rows[] = {
 	{.name = NULL},
 };
 
-/* For the move that is begun again. */
+/* Remembers the option for `--resume`. */
 static void keep_way(void *into, const struct command_option *row, const char *arg)
 {
 	again_option(((struct asked *)into)->way, row, arg);

@@ -176,7 +176,7 @@ void outage_channel_word(struct transfer *t, const struct event *ev)
 	struct channel_word w;
 
 	memcpy(&w, ev->bytes, sizeof(w));
-	/* it came in the moment in which it was given up, and no other was: others say themselves that they are lost */
+	/* the connection returned just as waiting was given up, and no other channel is missing */
 	if (ev->type == WORD_CHANNEL_BACK && t->outage.reconnect && !t->outage.agreed && t->outage.given_up == 1u << w.channel)
 		agree(t);
 	else if (ev->type == WORD_CHANNEL_BACK)

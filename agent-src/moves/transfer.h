@@ -376,7 +376,7 @@ int cutover_held_fits_disks(const struct transfer *t, struct err *e);
 bool cutover_keeps_partial(const struct transfer *t);
 int live_take_back(struct transfer *t, struct err *e);
 int cutover_open_monitor_again(struct source *s, struct err *e);
-/* What is the same in all recipes: as in attempt.h. */
+/* Default cutover callbacks (attempt.h), shared by all recipes. */
 int cutover_send_state(struct attempt *a, struct err *e);
 int cutover_remove_scaffolding(struct attempt *a, struct err *e);
 /* The guest is given up: what might start it again does not find its disks. */

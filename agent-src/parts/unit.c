@@ -82,7 +82,7 @@ void unit_make_up(struct unit *u)
 		report_notice(u->src->report, "unit %s starts the guest again, as it would have without the move", u->autostart.unit);
 }
 
-/* Of one that stays down as its host boots nobody would think. */
+/* Warns that nothing starts the guest when the new host boots. */
 static void tell(const struct part *p, enum part_tale tale, json_t *out)
 {
 	const struct unit *u = container_of(p, const struct unit, part);

@@ -484,7 +484,7 @@ static int dump_record(void *arg, const struct record *r, struct err *e)
 	return 0;
 }
 
-/* For looking at. */
+/* Reads a whole journal without locking it. */
 static int read_file(const char *path, int flags, uint8_t **buf, size_t *size, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | flags);

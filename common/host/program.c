@@ -304,7 +304,7 @@ static pid_t start(const struct launcher *l, const struct request *q, const int 
 
 static _Noreturn void launcher_run(struct launcher l);
 
-/* Nobody's child, so that nobody has to hear of its end. */
+/* Double fork: init reaps it. */
 static pid_t another(int sock)
 {
 	pid_t pid = fork();

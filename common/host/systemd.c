@@ -35,7 +35,7 @@ static char *user_runtime_dir(void)
 	return xdg && *xdg ? xstrdup(xdg) : xasprintf("/run/user/%u", (unsigned)geteuid());
 }
 
-/* Its last line says what went wrong; the ones before are hints at other commands. */
+/* Its first line says what went wrong; those after it are hints at other commands. */
 static const char *what_it_said(char *text)
 {
 	char *end = text + strlen(text), *line;

@@ -80,7 +80,7 @@ static int lock_new_dir(const char *dir, int *fd, struct err *e)
 	return r;
 }
 
-/* With the directory locked. The one that it calls is told of each. */
+/* Calls tell() for every ticket; needs the lock. */
 static int each_number(int dir_fd, void (*tell)(void *ctx, unsigned number), void *ctx)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -134,7 +134,7 @@ node_sshd() { # NODE ADDRESS
 
 # --- a guest -------------------------------------------------------------------------------
 
-# As a person would have it: the tiny witness, which heeds the power button; its disk is FILE.
+# Script that starts the tiny guest (answers the power button); its disk is FILE.
 write_guest_script() { # NODE NAME FILE
 	local name=$2
 	cat >"$(node_dir "$1")/$name.sh" <<-END

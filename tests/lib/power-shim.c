@@ -17,7 +17,7 @@ struct io_uring;
 struct io_uring_params;
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p);
 
-/* Whose writes nobody would see. */
+/* io_uring bypasses this shim, so it is refused. */
 int io_uring_queue_init_params(unsigned entries, struct io_uring *ring, struct io_uring_params *p)
 {
 	int (*real)(unsigned, struct io_uring *, struct io_uring_params *);

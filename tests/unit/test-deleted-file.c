@@ -1,4 +1,4 @@
-/* test-deleted-file.c: what has lost its name, and what only looks so. */
+/* test-deleted-file.c: deleted files are told from files merely named "... (deleted)". */
 #include "deleted-file.h"
 #include "util.h"
 
