@@ -174,7 +174,8 @@ static int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (ev->kind == EVENT_FRAME && ev->type == MSG_DESCRIBE && t->line.asked && !t->accepted)
 		return take_more(t, ev, e);
 	if (ev->kind == EVENT_TICK && turn_lapses(&t->turn, now_ns()))
-		log_error("the source of guest %s says nothing: it keeps no other from coming any more", t->target.name ?: "?");
+		log_error("the source of guest %s has been silent since the plan; its place in the queue was given up",
+			  t->target.name ?: "?");
 	/* a source that has refused its guest was looked at less closely */
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_PREPARE || !t->accepted || target_is_refused(&t->target))
 		return common_event(t, ev, e);

@@ -249,7 +249,7 @@ static int plan_staying(struct disks *ds, const json_t *o, struct err *e)
 	if (!path || !image_is_marked(path, json_integer_value(json_object_get(o, "mark"))))
 		return told ? err_set(e, ENOENT,
 				      "disk %s is to stay where it is, and it cannot be seen from the destination that %s there is the same "
-				      "file: it is not, or it is no regular file, or locks do not work across its file system",
+				      "file: it is not, or it is not a regular file, or locks do not work across its file system",
 				      json_text(o, "real_path"), path ?: "a file")
 			    : 0;
 	if (access(path, R_OK | W_OK))

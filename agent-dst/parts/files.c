@@ -262,7 +262,7 @@ static int decide_by_name(const struct files *fs, struct carried *c, const json_
 	return refuse(file,
 		      target_is_in_place(fs->target) ? "does not exist any more, and its new QEMU would read it"
 		      : regular			     ? "does not exist at the destination (--media=copy brings it along)"
-				: "is no regular file on the source, so it cannot be copied, and does not exist at the destination",
+				: "is not a regular file on the source, so it cannot be copied, and does not exist at the destination",
 		      e);
 }
 

@@ -42,7 +42,7 @@ static int wanted(void *ctx, const struct hello *theirs, struct err *e)
 {
 	(void)ctx;
 	if (theirs->generation)
-		return err_set(e, EPROTO, "no session is resumed here");
+		return err_set(e, EPROTO, "unknown session: it cannot be resumed");
 	return theirs->channel ? err_set(e, EPROTO, "no session here has a data channel %u", theirs->channel) : 0;
 }
 

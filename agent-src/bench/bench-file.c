@@ -26,7 +26,7 @@ int bench_load(struct bench *b, const char *path, struct err *e)
 		return err_set(e, EINVAL, "cannot read %s: line %d: %s", path, wrong.line, wrong.text);
 	where = json_text(json_object_get(b->run, "environment"), "where");
 	if (json_integer_value(json_object_get(b->run, "schema")) != 1 || !json_is_array(json_object_get(b->run, "moves")))
-		return err_set(e, EINVAL, "%s is not a file of vmferry bench, or of a later version", path);
+		return err_set(e, EINVAL, "%s is not a vmferry bench file, or was written by a newer version", path);
 	if (where && strcmp(where, b->host ? b->host : "lab"))
 		return err_set(e, EINVAL, "%s is of another place: --resume it with %s", path, strcmp(where, "lab") ? where : "--lab");
 	accel = json_text(json_object_get(b->run, "environment"), "accel");

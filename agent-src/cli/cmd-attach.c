@@ -132,8 +132,8 @@ static int detach(const char *vm, struct err *e)
 int cmd_attach(int argc, char **argv)
 {
 	static const struct option_table tables[] = {{rows, 0}, {NULL, 0}};
-	static const struct command_usage usage =
-		{"vmferry attach", before, after, .tables = tables, .words = "say which guest: vmferry attach VM", .least = 1, .most = 1};
+	static const struct command_usage usage = {"vmferry attach",	 before,     after,    .tables = tables,
+						   .words = "one guest", .least = 1, .most = 1};
 	struct attach_options o = {.json = false};
 	struct err e;
 	int first, r = command_take(&usage, argc, argv, &o, &first);

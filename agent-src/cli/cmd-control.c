@@ -120,7 +120,7 @@ static int run_order(int argc, char **argv, const char *before)
 		"usage: vmferry %s [--no-wait] VM\n\n%s%s\n", argv[0], before,
 		"Waits for what comes of it and says it; Ctrl-C ends the wait, not the move. The exit code is migrate's,\n"
 		"but that cancel and revert end with 0 once the guest is here and nothing is left, and with 1 if they came too late.\n");
-	const struct command_usage usage = {name, text, .tables = tables, .words = "say which guest", .least = 1, .most = 1};
+	const struct command_usage usage = {name, text, .tables = tables, .words = "one guest", .least = 1, .most = 1};
 	struct order_options c = {.no_wait = false};
 	int first, r = command_take(&usage, argc, argv, &c, &first);
 
@@ -159,7 +159,7 @@ int cmd_set(int argc, char **argv)
 						   "\n"
 						   "Changes a move under way. RATE is in bytes per second, such as 100M; 0: no limit.\n",
 						   .tables = no_options,
-						   .words = "say which guest, and bwlimit=RATE",
+						   .words = "one guest, and bwlimit=RATE",
 						   .least = 2,
 						   .most = 2};
 	uint64_t rate;

@@ -188,7 +188,7 @@ static int judge_entries(const struct newest_question *q, const char *path, cons
 	int r;
 
 	if (!q->disks && !newest)
-		return err_set(e, ENOENT, "nothing is remembered of a guest of that name: name what starts it, its script or its unit");
+		return err_set(e, ENOENT, "no record of a guest of that name; give its script or unit instead");
 	if (!q->disks)
 		shared = gone && !json_array_size(json_object_get(gone, "disks"));
 	if (gone && !(shared && q->fenced))

@@ -195,7 +195,7 @@ static const char *left_out(const struct guest *g, const struct args_file *f, bo
 	return f->role != ARGS_MEDIA			  ? NULL
 	       : no_media				  ? "as told"
 	       : g->pid && !guest_is_inserted(g, f->path) ? "the guest has ejected it"
-	       : !S_ISREG(st->st_mode)			  ? "it is no file"
+	       : !S_ISREG(st->st_mode)			  ? "it is not a file"
 							  : NULL;
 }
 
@@ -230,7 +230,7 @@ static int add_file(struct export_plan *p, struct bundle *b, const struct guest 
 	why = left_out(g, f, no_media, &st);
 	if (!why && !S_ISREG(st.st_mode))
 		return err_set(e, real ? ENOTSUP : ENOENT, "the %s %s of the guest %s", args_role_name(f->role), f->path,
-			       real ? "is no regular file" : "is not there any more");
+			       real ? "is not a regular file" : "is not there any more");
 	if (!why && take_file(p, g, f, real, e))
 		return -e->code;
 	*to = (struct bundle_file){.role = f->role, .path = xstrdup(f->path)};

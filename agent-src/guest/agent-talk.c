@@ -118,7 +118,7 @@ static int say_why(int r, const char *what, struct err *e)
 		       r == -ETIMEDOUT	 ? "does not answer"
 		       : r == -EPIPE	 ? "has closed the connection"
 		       : r == -EREMOTEIO ? "refuses"
-					 : "answers what is no answer",
+					 : "sent an invalid reply",
 		       what);
 }
 

@@ -113,7 +113,7 @@ static int look(const char *path, const char *said, struct qcow2_header *h, cons
 	if (qcow2_header_read(path, h, e))
 		return -e->code;
 	if (said && !h->is_qcow2)
-		return err_set(e, EBADMSG, "%s is no qcow2 image, as which the guest would use it", path);
+		return err_set(e, EBADMSG, "%s is not a qcow2 image, as which the guest would use it", path);
 	*format = h->is_qcow2 ? "qcow2" : "raw";
 	if (!said && (h->backing || h->data_file || is_vmdk(path))) {
 		qcow2_header_fini(h);
@@ -470,7 +470,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	else if (!stat(vm, &st) && !S_ISREG(st.st_mode))
 		r = err_set(
 			e, EINVAL,
-			"%s is no file: a guest that is shut down is named by what starts it, its script, its unit, or its command line behind --",
+			"%s is not a file: a guest that is shut down is named by what starts it, its script, its unit, or its command line behind --",
 			vm);
 	else if (!stat(vm, &st))
 		*script = realpath(vm, NULL);

@@ -460,7 +460,7 @@ static int rewrite(const char *xml, size_t n, const char *root, const struct lib
 		return r;
 	top = xmlDocGetRootElement(doc);
 	if (!libvirt_is(top, root))
-		r = err_set(e, EINVAL, "its outermost element is no <%s>", root);
+		r = err_set(e, EINVAL, "its outermost element is not <%s>", root);
 	else if (is_domain)
 		r = change_domain(&w, top, e) ?: missing(&w, e);
 	else

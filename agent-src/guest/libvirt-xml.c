@@ -59,7 +59,7 @@ static int read_memory(struct libvirt_definition *d, const xmlNode *domain, stru
 	for (i = 0; unit && i < ARRAY_LEN(units) && strcasecmp(unit, units[i].unit); i++)
 		;
 	if (i == ARRAY_LEN(units))
-		return err_set(e, EINVAL, "its memory is in '%.40s', which is no unit", unit);
+		return err_set(e, EINVAL, "its memory is in '%.40s', which is not a unit", unit);
 	if (take_number(&n, text, (1ULL << 50) / (unit ? units[i].bytes : KIB), "its memory", e))
 		return -EINVAL;
 	d->ram_bytes = n * (unit ? units[i].bytes : KIB);
@@ -205,7 +205,7 @@ static int read_domain(struct libvirt_definition *d, const xmlNode *domain, stru
 	const xmlNode *devices = libvirt_child(domain, "devices");
 
 	if (!libvirt_is(domain, "domain"))
-		return err_set(e, EINVAL, "it is no domain of libvirt's: its outermost element is no <domain>");
+		return err_set(e, EINVAL, "it is not a domain of libvirt: its outermost element is not <domain>");
 	read_tpm(d, domain);
 	if (read_machine(d, domain, e) || read_firmware(d, domain, e) || read_disks(d, devices, e) || read_nics(d, devices, e))
 		return -EINVAL;

@@ -96,7 +96,7 @@ int unit_parse(struct kv_list *l, const char *text, struct err *e)
 		if (*s == '[')
 			in_service = !strcmp(s, "[Service]");
 		else if (!equals)
-			r = err_set(e, EINVAL, "it has a line that sets nothing: %.40s", s);
+			r = err_set(e, EINVAL, "it has a line without '=': %.40s", s);
 		else if (in_service)
 			kv_append(l, key, value);
 	}
@@ -390,7 +390,7 @@ int unit_environment_text(struct kv_list *env, const char *text, struct err *e)
 		if (!*line || *line == '#' || *line == ';')
 			continue;
 		if (!equals)
-			return err_set(e, EINVAL, "it has a line that sets nothing: %.40s", line);
+			return err_set(e, EINVAL, "it has a line without '=': %.40s", line);
 		r = take_value(equals + 1 + strspn(equals + 1, " \t"), &value, e);
 		if (r)
 			return r;

@@ -476,7 +476,7 @@ int disk_files_find(struct sources *s, struct guest_description *d, const struct
 		r = find_boot_files(s, d, e);
 	for (i = 0; !r && i < s->image_count; i++)
 		if (!s->image_used[i])
-			r = err_set(e, EINVAL, "%s is no disk of the guest that %s describes (--disk DISK=%s says which one it is)",
+			r = err_set(e, EINVAL, "%s is not a disk of the guest that %s describes (--disk DISK=%s says which one it is)",
 				    s->images[i], s->description, s->images[i]);
 	return r;
 }

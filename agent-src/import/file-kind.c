@@ -141,7 +141,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	size_t i;
 
 	if (fd < 0)
-		return fd == -EINVAL ? err_set(e, EINVAL, "%s is no regular file", path) : err_sys(e, -fd, "cannot open %s", path);
+		return fd == -EINVAL ? err_set(e, EINVAL, "%s is not a regular file", path) : err_sys(e, -fd, "cannot open %s", path);
 	*out = KIND_IMAGE;
 	if (!fstat(fd, &st) && S_ISBLK(st.st_mode))
 		return 0;
@@ -205,7 +205,7 @@ static int judge_found(const char *dir, size_t found, const char *names, struct 
 	return found ? 0
 		     : err_set(e, ENOENT,
 			       "%s has no " BUNDLE_MANIFEST
-			       ", so it is no bundle, or one that was not finished; and no description of a guest "
+			       ", so it is not a bundle, or one that was not finished; and no description of a guest "
 			       "is in it",
 			       dir);
 }

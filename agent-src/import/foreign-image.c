@@ -82,7 +82,7 @@ static int check_extent(const char *path, const char *name, uint64_t end, struct
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open its extent %s", name);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return err_set(e, EINVAL, "its extent %s is no regular file", name);
+		return err_set(e, EINVAL, "its extent %s is not a regular file", name);
 	if ((uint64_t)st.st_size < end)
 		return err_set(e, EINVAL, "its extent %s is cut off: it has %lld bytes of %llu", name, (long long)st.st_size,
 			       (unsigned long long)end);
@@ -114,7 +114,7 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 	if (!strcmp(type, "VMFSRDM") || !strcmp(type, "VMFSRAW"))
 		return err_set(e, EINVAL, "it stands for a disk of the host that it comes from (%s): make an image of it there", type);
 	if (fields < 4 || !plain_file_name(name))
-		return err_set(e, EINVAL, "its extent '%.100s' is no name of a file beside it", fields >= 4 ? name : "?");
+		return err_set(e, EINVAL, "its extent '%.100s' is not the name of a file beside it", fields >= 4 ? name : "?");
 	if (s->is_slice)
 		return err_set(e, EINVAL, "its extents are not in it");
 	path = xasprintf("%.*s/%s", dir, s->path, name);
@@ -277,18 +277,18 @@ static int check_raw(struct image_source *s, int fd, struct err *e)
 	if (s->size && s->size % 512 == 0)
 		return 0;
 	if (!s->size)
-		return err_set(e, EINVAL, "it is no disk image: it is empty");
+		return err_set(e, EINVAL, "it is not a disk image: it is empty");
 	head = xmalloc(n);
 	r = read_part(fd, s, head, n, 0, e);
 	if (r)
 		return r;
 	disk_content_read(&c, head, n);
 	if (c.other)
-		return err_set(e, EINVAL, "it is no disk image: it is %s", c.other);
+		return err_set(e, EINVAL, "it is not a disk image: it is %s", c.other);
 	return c.is_disk
 		       ? err_set(e, EINVAL, "it is cut off: its %llu bytes end within a sector; copy it again", (unsigned long long)s->size)
 		       : err_set(e, EINVAL,
-				 "it is no disk image, or is cut off: it has no header that is known, and its %llu bytes end within a sector",
+				 "it is not a disk image, or is cut off: it has no header that is known, and its %llu bytes end within a sector",
 				 (unsigned long long)s->size);
 }
 

@@ -293,7 +293,7 @@ void described_nic_model(struct guest_description *d, struct described_nic *n, c
 		models = longer;
 	}
 	if (!models && text)
-		description_note(d, "the network card '%.60s' is none that QEMU has: it becomes an e1000", text);
+		description_note(d, "QEMU has no network card '%.60s': it becomes an e1000", text);
 	if (models) {
 		free(n->model);
 		n->model = models;

@@ -101,7 +101,7 @@ static int find_base(char **out, bool *is_named, const struct base_wish *w, cons
 
 	if (strchr(plain, ':') && *plain != '/')
 		return err_set(e, EINVAL,
-			       "%s is on '%.200s', which is no file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)",
+			       "%s is on '%.200s', which is not a file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)",
 			       of, name);
 	*out = among_named(w, plain);
 	*is_named = *out != NULL;

@@ -132,7 +132,7 @@ static int verify_one(struct bundling *m, const struct bundle_file *f, struct er
 	int r;
 
 	if (fd < 0)
-		return err_set(e, -fd, "%s cannot be read: %s", path, fd == -EINVAL ? "it is no regular file" : strerror(-fd));
+		return err_set(e, -fd, "%s cannot be read: %s", path, fd == -EINVAL ? "it is not a regular file" : strerror(-fd));
 	if ((uint64_t)st.st_size != f->bytes)
 		return err_set(e, EBADMSG, "%s is damaged: it has not the length that the manifest says", path);
 	r = bundle_digest_file(fd, path, &bytes, hex, on_progress, m, e);
@@ -164,7 +164,7 @@ static int examine(const struct bundling *m, size_t i, struct image_source *s, u
 	*s = (struct image_source){.path = xasprintf("%s/%s", m->from, d->file)};
 	r = image_examine(s, NULL, e);
 	if (!r && strcmp(s->driver, "qcow2"))
-		r = err_set(e, EINVAL, "%s is no qcow2 image", s->path);
+		r = err_set(e, EINVAL, "%s is not a qcow2 image", s->path);
 	if (!r)
 		r = convert_measure(m->qemu.img, s, &size, needed, e);
 	if (!r && size != d->virtual_bytes)

@@ -75,7 +75,7 @@ static void find_disks(char **found, const struct libvirt_definition *def)
 		bool is_disk = !strcmp(k->device, "disk"), is_known = is_disk || !strcmp(k->device, "cdrom");
 
 		if (k->source == LIBVIRT_NETWORK || k->source == LIBVIRT_OTHER)
-			add_word(found, xasprintf("disk %s, which is no file (%s)", k->target, k->elsewhere ?: "?"));
+			add_word(found, xasprintf("disk %s, which is not a file (%s)", k->target, k->elsewhere ?: "?"));
 		else if (!is_known && k->source != LIBVIRT_NONE)
 			add_word(found, xasprintf("disk %s, which is a %s", k->target, k->device));
 		else if (is_disk && k->read_only)
@@ -91,7 +91,7 @@ static void find_firmware(char **found, const struct libvirt_definition *def)
 			found,
 			xstrdup("UEFI firmware, of which the definition does not name the file and that of its variables (<loader>, <nvram>)"));
 	else if (def->loader && !def->loader_is_flash)
-		add_word(found, xasprintf("firmware of its own that is no flash (<loader> %s)", def->loader));
+		add_word(found, xasprintf("firmware of its own that is not flash (<loader> %s)", def->loader));
 }
 
 static int check_soundness(const char *xml, const struct libvirt_definition *def, struct err *e)
@@ -242,7 +242,7 @@ static int check_words(const struct libvirt_definition *def, struct err *e)
 			return err_set(e, EINVAL, "'%.60s' is neither a machine nor a format", words[i]);
 	for (i = 0; i < def->disk_count; i++)
 		if (!described_is_word(def->disks[i].format))
-			return err_set(e, EINVAL, "'%.60s' is no format of a disk", def->disks[i].format);
+			return err_set(e, EINVAL, "'%.60s' is not a format of a disk", def->disks[i].format);
 	return strcmp(def->virttype, "kvm") && strcmp(def->virttype, "qemu")
 		       ? err_set(e, ENOTSUP, "it is a guest of %.60s, and not of QEMU", def->virttype)
 		       : 0;

@@ -125,7 +125,7 @@ static int read_pax(struct tar *t, uint64_t size, struct err *e)
 			t->size = strtoull(value, &rest, 10);
 			t->has_size = true;
 			if (*value < '0' || *value > '9' || *rest || errno)
-				return err_set(e, EINVAL, "an extended header has a size that is no number");
+				return err_set(e, EINVAL, "an extended header has a size that is not a number");
 		} else if (!strncmp(key, "GNU.sparse", 10)) {
 			return err_set(e, EINVAL, "it has a sparse member, which no OVA has");
 		}
@@ -154,9 +154,9 @@ static int add_member(struct ova *o, struct tar *t, const uint8_t h[BLOCK], uint
 	if (!*plain && h[AT_TYPE] == '5') /* "./", as tar has it of a directory that is packed whole */
 		;
 	else if (!plain_file_name(plain))
-		r = err_set(e, EINVAL, "it has a member '%.100s', which is no name of a file beside the others", name);
+		r = err_set(e, EINVAL, "it has a member '%.100s', which is not the name of a file beside the others", name);
 	else if (h[AT_TYPE] != '0' && h[AT_TYPE])
-		r = err_set(e, EINVAL, "its member '%.100s' is no regular file", name);
+		r = err_set(e, EINVAL, "its member '%.100s' is not a regular file", name);
 	else if (ova_find(o, plain))
 		r = err_set(e, EINVAL, "it has two members '%.100s'", name);
 	else if (o->n == OVA_MEMBERS_MAX)
@@ -180,7 +180,7 @@ static int read_member(struct ova *o, struct tar *t, struct err *e)
 	if (!memcmp(h, zeros, BLOCK))
 		return 1;
 	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &size))
-		return err_set(e, EINVAL, "it is no tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
+		return err_set(e, EINVAL, "it is not a tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
 	t->at += BLOCK;
 	if (h[AT_TYPE] != 'x' && t->has_size)
 		size = t->size;
@@ -264,7 +264,7 @@ static int parse_line(struct manifest_line *l, char *line, unsigned at, struct e
 		return err_set(e, EINVAL, "line %u has no digest of %zu bytes", at, l->bytes);
 	name += strncmp(name, "./", 2) ? 0 : 2;
 	if (!file_name_below(name))
-		return err_set(e, EINVAL, "line %u names '%.100s', which is no file beside it", at, name);
+		return err_set(e, EINVAL, "line %u names '%.100s', which is not a file beside it", at, name);
 	l->name = xstrdup(name);
 	return 0;
 }
@@ -278,7 +278,7 @@ int manifest_parse(struct manifest *m, const char *text, size_t n, struct err *e
 
 	*m = (struct manifest){.n = 0};
 	if (n > MANIFEST_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is no text of at most %u KiB", MANIFEST_MAX >> 10);
+		return err_set(e, EINVAL, "it is not a text of at most %u KiB", MANIFEST_MAX >> 10);
 	copy = xasprintf("%.*s", (int)n, text);
 	for (line = strtok_r(copy, "\n", &save); line && !r; line = strtok_r(NULL, "\n", &save)) {
 		at++;

@@ -39,7 +39,7 @@ int place_dir(char **out, const char *dir, struct err *e)
 	if (!*out || stat(*out, &st))
 		return err_sys(e, errno, "--disk-dir %s", dir);
 	if (!S_ISDIR(st.st_mode))
-		return err_set(e, ENOTDIR, "--disk-dir %s is no directory", dir);
+		return err_set(e, ENOTDIR, "--disk-dir %s is not a directory", dir);
 	if (access(*out, W_OK | X_OK))
 		return err_sys(e, errno, "--disk-dir %s", dir);
 	return text_is_utf8(*out) ? 0 : err_set(e, EILSEQ, "--disk-dir %s has a name that is not UTF-8 text", dir);

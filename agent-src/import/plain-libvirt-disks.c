@@ -229,7 +229,7 @@ static void add_address(xmlNode *disk, const struct place *to)
 static bool check_file(struct plain_work *p, const char *file)
 {
 	if (!strncmp(file, "json:", 5) || qemu_path_has_protocol(file) || !strncmp(file, "fat:", 4)) {
-		plain_refuse(p, "a disk that is no file (%.60s)", file);
+		plain_refuse(p, "a disk that is not a file (%.60s)", file);
 		return false;
 	}
 	return true;

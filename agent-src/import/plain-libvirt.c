@@ -382,10 +382,10 @@ static int read_words(struct plain_work *p, struct err *e)
 	p->words = xcalloc(p->g->argc + 1, sizeof(*p->words));
 	while (qemu_opt_next(p->g->argv, p->g->argc, &i, &opt)) {
 		if (opt.value && (!text_is_utf8(opt.value) || has_controls(opt.value)))
-			return err_set(e, EINVAL, "the value of -%s is no text that a definition could have", opt.name);
+			return err_set(e, EINVAL, "the value of -%s is not a text that a definition could have", opt.name);
 		read_word(&p->words[p->count++], &opt);
 		if (p->words[p->count - 1].p.broken)
-			return err_set(e, EINVAL, "the value of -%s begins like JSON and is none", opt.name);
+			return err_set(e, EINVAL, "the value of -%s begins like JSON and is not", opt.name);
 	}
 	return 0;
 }

@@ -72,7 +72,7 @@ int read_box(struct guest_description *d, const char *text, size_t n, struct err
 {
 	json_error_t why;
 	json_t *o = json_loadb(text, n, JSON_REJECT_DUPLICATES, &why);
-	int r = json_is_object(o) ? read_guest(d, o, e) : err_set(e, EINVAL, "metadata.json is no object of JSON: %s", why.text);
+	int r = json_is_object(o) ? read_guest(d, o, e) : err_set(e, EINVAL, "metadata.json is not a JSON object: %s", why.text);
 
 	json_decref(o);
 	return r;

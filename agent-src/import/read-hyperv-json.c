@@ -107,7 +107,7 @@ static void add_nics(struct guest_description *d, json_t *vm)
 		if (!nic)
 			return;
 		if (mac && mac[strspn(mac, "0")] && !described_mac(nic, mac)) /* zeros: it never ran */
-			description_note(d, "'%.40s' is no address of a network card: it gets a new one", mac);
+			description_note(d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 		nic->network = network && *network ? xstrdup(network) : NULL;
 		nic->unplugged = json_is_false(json_object_get(card, "Connected"));
 	}
@@ -122,7 +122,7 @@ static int read_vm(struct guest_description *d, json_t *vm, struct err *e)
 	const char *name = json_string_value(json_object_get(vm, "Name") ?: json_object_get(vm, "VMName"));
 
 	if (!json_is_object(json_object_get(vm, "HardDrives")) && !json_is_array(json_object_get(vm, "HardDrives")))
-		return err_set(e, EINVAL, "it is no guest of Hyper-V's with HardDrives: ConvertTo-Json needs -Depth 3");
+		return err_set(e, EINVAL, "it is not a guest of Hyper-V with HardDrives: ConvertTo-Json needs -Depth 3");
 	d->origin = xasprintf("Hyper-V, generation %d", second ? 2 : 1);
 	d->name = name ? xstrdup(name) : NULL;
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;

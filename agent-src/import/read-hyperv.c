@@ -70,7 +70,7 @@ static void add_nic(struct guest_description *d, const xmlNode *device)
 	if (!nic)
 		return;
 	if (!described_mac(nic, mac))
-		description_note(d, "'%.40s' is no address of a network card: it gets a new one", mac);
+		description_note(d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 	description_note(d, "QEMU has no network card of Hyper-V's: it becomes an e1000");
 }
 
@@ -134,7 +134,7 @@ static int read_configuration(struct guest_description *d, const xmlNode *root, 
 	size_t i;
 
 	if (!properties || !settings)
-		return err_set(e, EINVAL, "it is no exported guest of Hyper-V's: <properties> or <settings> is missing");
+		return err_set(e, EINVAL, "it is not a guest exported by Hyper-V: <properties> or <settings> is missing");
 	d->origin = xasprintf("Hyper-V, generation %d", second ? 2 : 1);
 	d->name = xml_text_at(properties, "name");
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;
@@ -167,7 +167,7 @@ int read_hyperv(struct guest_description *d, const char *text, size_t n, struct 
 	root = xmlDocGetRootElement(doc);
 	r = xml_is(root, "configuration")
 		    ? read_configuration(d, root, e)
-		    : err_set(e, EINVAL, "it is no exported guest of Hyper-V's: its outermost element is no <configuration>");
+		    : err_set(e, EINVAL, "it is not a guest exported by Hyper-V: its outermost element is not <configuration>");
 	xmlFreeDoc(doc);
 	return r;
 }

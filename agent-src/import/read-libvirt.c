@@ -302,7 +302,7 @@ static int take_nic(struct domain *x, const xmlNode *node, struct libvirt_nic *n
 		return 0;
 	described_nic_model(x->d, nic, model ? model : "rtl8139"); /* libvirt's own default */
 	if (n->mac && !described_mac(nic, n->mac))
-		description_note(x->d, "'%.40s' is no address of a network card: it gets a new one", n->mac);
+		description_note(x->d, "'%.40s' is not the address of a network card: it gets a new one", n->mac);
 	nic->network = move_text(&n->source);
 	nic->kind = move_text(&n->kind);
 	nic->unplugged = xml_attr_is(xml_child(node, "link"), "state", "down");
@@ -424,7 +424,7 @@ static int memory_of(struct domain *x, struct err *e)
 	if (!node)
 		return err_set(e, EINVAL, "it does not say how much memory it has");
 	if (!factor)
-		return err_set(e, EINVAL, "the memory is in '%.40s', which is no unit", unit);
+		return err_set(e, EINVAL, "the memory is in '%.40s', which is not a unit", unit);
 	return described_memory(&x->d->memory_bytes, text, factor, e);
 }
 
@@ -469,7 +469,7 @@ static void cpu_model(struct domain *x)
 	if (!cpu || !name || (mode && strcmp(mode, "custom")))
 		return;
 	if (!described_is_word(name)) {
-		description_note(x->d, "the processor '%.60s' is no name: it becomes this host's", name);
+		description_note(x->d, "the processor '%.60s' is not a name: it becomes this host's", name);
 		return;
 	}
 	model = xstrdup(name);
@@ -632,7 +632,7 @@ int read_libvirt(struct guest_description *d, const char *text, size_t n, struct
 	x.root = xmlDocGetRootElement(doc);
 	x.devices = xml_child(x.root, "devices");
 	r = xml_is(x.root, "domain") ? read_domain(&x, e)
-				     : err_set(e, EINVAL, "it is no domain of libvirt's: its outermost element is no <domain>");
+				     : err_set(e, EINVAL, "it is not a domain of libvirt: its outermost element is not <domain>");
 	xmlFreeDoc(doc);
 	return r;
 }

@@ -235,7 +235,7 @@ static int capacity_of(struct described_disk *disk, const xmlNode *node, struct 
 	if (!capacity)
 		return 0;
 	if (!factor)
-		return err_set(e, EINVAL, "a disk's capacity is in '%.40s', which is no unit", unit);
+		return err_set(e, EINVAL, "a disk's capacity is in '%.40s', which is not a unit", unit);
 	if (described_number(&n, capacity, 0, DISK_BYTES_MAX / factor, "a disk's capacity", e))
 		return -EINVAL;
 	disk->capacity = n * factor;
@@ -336,7 +336,7 @@ static int add_memory(struct ovf *o, const struct item *it, struct err *e)
 	uint64_t factor = unit ? described_unit(unit) : MIB;
 
 	if (!factor)
-		return err_set(e, EINVAL, "the memory is in '%.40s', which is no unit", unit);
+		return err_set(e, EINVAL, "the memory is in '%.40s', which is not a unit", unit);
 	return described_memory(&o->d->memory_bytes, quantity, factor, e);
 }
 
@@ -390,7 +390,7 @@ static void add_nic(struct ovf *o, const struct item *it)
 		return;
 	}
 	if (mac && !described_mac(nic, mac))
-		description_note(o->d, "'%.40s' is no address of a network card: it gets a new one", mac);
+		description_note(o->d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 	if (o->vbox) {
 		nic->kind = nic->network;
 		nic->network = NULL;
@@ -624,7 +624,7 @@ int read_ovf(struct guest_description *d, const char *text, size_t n, struct err
 	o.envelope = envelope;
 	o.is_ovirt = ovirt_normalize(envelope);
 	if (!xml_is(o.envelope, "Envelope"))
-		r = err_set(e, EINVAL, "it is no OVF: its outermost element is no Envelope");
+		r = err_set(e, EINVAL, "it is not an OVF: its outermost element is not <Envelope>");
 	else
 		r = choose_system(&o, d->wish, e);
 	o.vbox = xml_child(o.system, "Machine");

@@ -162,7 +162,7 @@ void ovirt_nic(struct guest_description *d, struct described_nic *to, const xmlN
 	else if (type)
 		description_note(d, "the network card of type %.40s becomes an e1000", type);
 	if (mac && !described_mac(to, mac))
-		description_note(d, "'%.40s' is no address of a network card: it gets a new one", mac);
+		description_note(d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 	to->unplugged = linked && !strcasecmp(linked, "false");
 	to->has_pci = address && read_address(&to->pci, address);
 	take_order(&to->boot_order, item);

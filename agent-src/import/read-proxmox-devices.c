@@ -251,7 +251,7 @@ static void take_model(struct conf *c, struct described_nic *nic, const char *va
 	}
 	described_nic_model(c->d, nic, model);
 	if (mac && !described_mac(nic, mac))
-		description_note(c->d, "'%.40s' is no address of a network card: it gets a new one", mac);
+		description_note(c->d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 }
 
 static void note_nic(struct conf *c, const char *value)

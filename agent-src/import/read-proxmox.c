@@ -77,7 +77,7 @@ static int split(struct conf *c, const char *text, size_t n, struct err *e)
 	int r = 0;
 
 	if (n > CONF_BYTES_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is no text of at most %u KiB", CONF_BYTES_MAX >> 10);
+		return err_set(e, EINVAL, "it is not a text of at most %u KiB", CONF_BYTES_MAX >> 10);
 	for (; !r && text < end; text = next, number++) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 		size_t chars = (size_t)((stop ? stop : end) - text);
@@ -323,7 +323,7 @@ static void take_smbios(struct conf *c)
 		if (!value || !*value)
 			continue;
 		if (!plain && conf_is_true(coded))
-			description_note(c->d, "the %s of its SMBIOS is no text in base64, and is left out", described_smbios[i]);
+			description_note(c->d, "the %s of its SMBIOS is not a text in base64, and is left out", described_smbios[i]);
 		else
 			c->d->smbios[i] = xstrdup(plain ? plain : value);
 	}

@@ -89,7 +89,7 @@ static int split(struct settings *s, const char *text, size_t n, struct err *e)
 	int r = 0;
 
 	if (n > QUICKEMU_BYTES_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is no text of at most %u KiB", QUICKEMU_BYTES_MAX >> 10);
+		return err_set(e, EINVAL, "it is not a text of at most %u KiB", QUICKEMU_BYTES_MAX >> 10);
 	for (; !r && text < end; text = next) {
 		const char *stop = memchr(text, '\n', (size_t)(end - text));
 
@@ -155,7 +155,7 @@ static int take_memory(struct settings *s, struct err *e)
 		return 0; /* by what its host has */
 	unit = ram[digits] ? described_unit(ram + digits) : MIB;
 	return unit ? described_memory(&s->d->memory_bytes, number, unit, e)
-		    : err_set(e, EINVAL, "the memory is in '%.40s', which is no unit", ram + digits);
+		    : err_set(e, EINVAL, "the memory is in '%.40s', which is not a unit", ram + digits);
 }
 
 static int take_machine(struct settings *s, const char *os, struct err *e)
@@ -220,7 +220,7 @@ static void take_network(struct settings *s, const char *os)
 	nic = description_add_nic(s->d);
 	described_nic_model(s->d, nic, !strcmp(os, "reactos") ? "e1000" : is_old(os) ? "rtl8139" : "virtio");
 	if (mac && !described_mac(nic, mac))
-		description_note(s->d, "'%.40s' is no address of a network card: it gets a new one", mac);
+		description_note(s->d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 	if (network && strcmp(network, "restrict") && strcmp(network, "user")) {
 		nic->network = xstrdup(network);
 		nic->kind = xstrdup("bridge");

@@ -136,7 +136,7 @@ void virtualbox_nic(struct guest_description *d, struct described_nic *to, const
 
 	described_nic_model(d, to, model ? model : sub);
 	if (mac && !to->has_mac && !described_mac(to, mac))
-		description_note(d, "'%.40s' is no address of a network card: it gets a new one", mac);
+		description_note(d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 	to->unplugged |= xml_attr_is(adapter, "cable", "false");
 	take_network(to, adapter);
 	take_place(d, to, adapter);
@@ -335,7 +335,7 @@ int read_virtualbox(struct guest_description *d, const char *text, size_t n, str
 	if (xml_child(root, "MachineEncrypted"))
 		r = err_set(e, EINVAL, "the guest is encrypted: decrypt it there first (VBoxManage encryptvm)");
 	else if (!x.hardware)
-		r = err_set(e, EINVAL, "it is no guest of VirtualBox's: it has no <Machine> with <Hardware>");
+		r = err_set(e, EINVAL, "it is not a guest of VirtualBox: it has no <Machine> with <Hardware>");
 	else
 		r = read_machine(&x, e);
 	xmlFreeDoc(doc);

@@ -109,7 +109,7 @@ static int split(struct vmx *v, const char *text, size_t n, struct err *e)
 	int r = 0;
 
 	if (n > VMX_BYTES_MAX || memchr(text, '\0', n))
-		return err_set(e, EINVAL, "it is no text of at most %u KiB", VMX_BYTES_MAX >> 10);
+		return err_set(e, EINVAL, "it is not a text of at most %u KiB", VMX_BYTES_MAX >> 10);
 	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
 		text += 3;
 	utf8 = described_utf8(text, (size_t)(end - text), encoding, v->d);
@@ -273,7 +273,7 @@ static void add_nics(struct vmx *v)
 		if (!mac)
 			mac = get(v, "ethernet%u.generatedAddress", i);
 		if (mac && !described_mac(nic, mac))
-			description_note(v->d, "ethernet%u: '%.40s' is no address of a network card: it gets a new one", i, mac);
+			description_note(v->d, "ethernet%u: '%.40s' is not the address of a network card: it gets a new one", i, mac);
 		add_network(v, nic, i);
 	}
 }
@@ -521,7 +521,7 @@ static int read_guest(struct vmx *v, struct err *e)
 	const char *memory = get(v, "memsize");
 
 	if (!get(v, "config.version") && !get(v, "virtualHW.version"))
-		return err_set(e, EINVAL, "it is no VMX: it has no config.version");
+		return err_set(e, EINVAL, "it is not a VMX file: it has no config.version");
 	if (get(v, "encryption.keySafe") || get(v, "encryption.data"))
 		return err_set(e, EINVAL, "the guest is encrypted: decrypt it there first");
 	if (add_system(v, e))

@@ -72,7 +72,7 @@ static int collect(struct xva_text *x, const xmlNode *root, struct err *e)
 			return err_set(e, EINVAL, "it has more than %d objects", OBJECTS_MAX);
 		x->objects[x->n++] = (struct object){text_of(o, "class"), text_of(o, "id"), struct_of(o, "snapshot")};
 	}
-	return x->n ? 0 : err_set(e, EINVAL, "it is no description of XenServer's: it has no objects");
+	return x->n ? 0 : err_set(e, EINVAL, "it is not a XenServer description (ova.xml): it has no objects");
 }
 
 static const struct object *object(const struct xva_text *x, const char *kind, const char *id)
@@ -247,7 +247,7 @@ static void add_nics(struct xva_text *x)
 				return;
 			mac = text_of(o->values, "MAC");
 			if (mac && !described_mac(nic, mac))
-				description_note(x->d, "'%.40s' is no address of a network card: it gets a new one", mac);
+				description_note(x->d, "'%.40s' is not the address of a network card: it gets a new one", mac);
 			ref = text_of(o->values, "network");
 			network = object(x, "network", ref);
 			nic->network = network ? text_of(network->values, "name_label") : NULL;

@@ -140,7 +140,7 @@ static int take_files(struct job *j, int argc, char **argv, struct err *e)
 		j->files[i] = -1;
 	for (i = 0; i < argc; i++) {
 		if (sscanf(argv[i], "%d=%d", &number, &fd) != 2 || number <= 0 || number >= VMA_DEVICES || fd < 0)
-			return err_set(e, EINVAL, "'%s' is no disk and its file", argv[i]);
+			return err_set(e, EINVAL, "'%s' is not a disk and its file", argv[i]);
 		j->files[number] = fd;
 	}
 	return 0;
@@ -207,7 +207,7 @@ static int make_disks_of_xva(struct job *j, int argc, char **argv, struct err *e
 		unsigned long long bytes;
 
 		if (sscanf(argv[i], "%u=%d=%llu", &job.files[i].number, &job.files[i].fd, &bytes) != 3)
-			return err_set(e, EINVAL, "'%s' is no disk and its file", argv[i]);
+			return err_set(e, EINVAL, "'%s' is not a disk and its file", argv[i]);
 		x.disks[x.disk_count++] = (struct xva_disk){.number = job.files[i].number, .bytes = bytes};
 		if (ftruncate(job.files[i].fd, (off_t)bytes))
 			return err_sys(e, errno, "cannot make an image of %llu bytes", bytes);

@@ -55,7 +55,7 @@ static void note_others(const struct sources *s, struct guest_description *d)
 
 	for (i = 0; i < s->packed.disk_count; i++)
 		if (!is_configured(d, s->packed.disks[i].name))
-			description_note(d, "the archive has %.60s (%s), which is no disk of its configuration: it is left out",
+			description_note(d, "the archive has %.60s (%s), which is not a disk of its configuration: it is left out",
 					 s->packed.disks[i].name, format_bytes(size, s->packed.disks[i].bytes));
 }
 

@@ -153,7 +153,7 @@ int vma_read_header(struct vma *v, vma_read_fn read, void *ctx, struct err *e)
 
 	memset(v, 0, sizeof(*v));
 	if (!r && memcmp(h.p, VMA_MAGIC, sizeof(VMA_MAGIC)) != 0)
-		r = err_set(e, EINVAL, "it is no archive of Proxmox VE's");
+		r = err_set(e, EINVAL, "it is not an archive of Proxmox VE");
 	if (!r && be32(h.p + AT_VERSION) != 1)
 		r = err_set(e, EINVAL, "it is an archive of version %u, which is not known", be32(h.p + AT_VERSION));
 	if (!r)

@@ -53,7 +53,7 @@ static int next_member(struct member *m, xva_read_fn read, void *ctx, struct err
 	if (!memcmp(h, zeros, sizeof(h)))
 		return 1;
 	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &m->size) || m->size > INT64_MAX)
-		return err_set(e, EINVAL, "it is damaged: a header of its tar is none");
+		return err_set(e, EINVAL, "it is damaged: invalid tar header");
 	memcpy(m->name, h + AT_NAME, 100);
 	m->name[100] = '\0';
 	m->type = (char)h[AT_TYPE];
@@ -245,7 +245,7 @@ static int take_member(struct xva *x, const struct member *m, uint64_t *left, xv
 
 	*left = m->size;
 	if (!kind || (*kind && strcmp(kind, ".checksum") && strcmp(kind, ".xxhash") != 0))
-		return is_below_wanted(x, m) ? err_set(e, EINVAL, "it is damaged: nobody knows what its member '%.100s' is", m->name) : 0;
+		return is_below_wanted(x, m) ? err_set(e, EINVAL, "it is damaged: unexpected member '%.100s'", m->name) : 0;
 	d = wanted(x, number);
 	if (!d)
 		return 0;

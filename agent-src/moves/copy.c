@@ -115,10 +115,10 @@ static void tell_held(struct transfer *t)
 	char at[MOMENT_TEXT];
 
 	if (t->opt->at)
-		report_notice(&t->life.report, "converged and held: the guest %s here until %s (vmferry switch %s: until now)",
+		report_notice(&t->life.report, "ready to switch over; the guest %s here until %s (`vmferry switch %s` switches now)",
 			      t->src.paused ? "stays paused" : "runs on", moment_text(at, t->opt->at), name);
 	else
-		report_notice(&t->life.report, "converged and held: the guest %s here until you say: vmferry switch %s",
+		report_notice(&t->life.report, "ready to switch over; the guest %s here until you say: vmferry switch %s",
 			      t->src.paused ? "stays paused" : "runs on", name);
 }
 

@@ -188,7 +188,7 @@ static void want_back(struct transfer *t)
 		t->revert.asked = t->end.user_cancelled = false;
 	}
 	t->end.why.code = 0; /* it is still to be decided */
-	report_answer(&t->life.report, EXIT_REFUSED, "the guest is not had back: %s", why.msg);
+	report_answer(&t->life.report, EXIT_REFUSED, "cannot take the guest back: %s", why.msg);
 }
 
 int revert_order(struct transfer *t, enum user_order order, struct err *e)

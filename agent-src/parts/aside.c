@@ -131,7 +131,7 @@ static int check_image(const struct aside *a, const char *path, struct err *e)
 	if (stat(path, &st))
 		return err_sys(e, errno, "cannot look at %s", path);
 	if (!S_ISREG(st.st_mode))
-		return refuse_image(a, path, "it is no regular file", e);
+		return refuse_image(a, path, "it is not a regular file", e);
 	return check_name(path, "the disk", e);
 }
 

@@ -111,7 +111,7 @@ static void take_warnings(struct disks *ds, json_t *warnings)
 	json_decref(sync->warnings);
 	sync->warnings = json_incref(warnings);
 	json_array_foreach(warnings, i, one)
-		report_notice(ds->src->report, "where its replica is: %s", json_string_value(one) ?: "?");
+		report_notice(ds->src->report, "at the replica's host: %s", json_string_value(one) ?: "?");
 }
 
 /* The first copy of a guest without points there. An older vmferry says nothing of bundles. */
@@ -363,7 +363,7 @@ static int read_maps(struct disks *ds, struct err *e)
 	for (i = 0; i < ds->count && !r; i++)
 		r = read_map(ds, i, e);
 	r = r ?: qemu_undo_exports(ds->src->qmp, ds->part.a->loop, prefix, e);
-	return r ? err_prefix(e, "what was written since the last point") : 0;
+	return r ? err_prefix(e, "cannot read the changes since the last point") : 0;
 }
 
 static void send_delta(struct disks *ds, unsigned i)

@@ -332,7 +332,7 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 	if (ds->rests)
 		return "the guest is shut down";
 	if (!g->network && !g->real_path)
-		return "it is no regular file, and no block device";
+		return "it is not a regular file, and no block device";
 	if (g->data_file)
 		return "its data is in another file";
 	if (g->no_flush && !is_seen_unflushed(ds, g))

@@ -71,7 +71,7 @@ static int set_actions(struct source *s, const char *shutdown, const char *reboo
 {
 	int r = qmp_call(s->qmp, "set-action", json_pack("{s:s,s:s*}", "shutdown", shutdown, "reboot", reboot), NULL, e);
 
-	return r ? err_prefix(e, "what QEMU does when the guest shuts down") : 0;
+	return r ? err_prefix(e, "cannot set QEMU's shutdown action") : 0;
 }
 
 static int prepare(struct part *p, struct err *e)

@@ -320,7 +320,7 @@ void report_to_do(FILE *to, const json_t *ev, const struct report_style *style)
 		return;
 	}
 	if (json_object_get(ev, "start_here"))
-		fprintf(to, "what starts it here as it was: sh %s\n", event_text(ev, "start_here"));
+		fprintf(to, "to start the old copy here: sh %s\n", event_text(ev, "start_here"));
 	print_leftovers(to, ev);
 }
 

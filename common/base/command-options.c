@@ -408,7 +408,7 @@ int command_take(const struct command_usage *u, int argc, char **argv, void *int
 	taker_fini(&t);
 	*first = optind;
 	if (!r && u->words && (argc - optind < u->least || argc - optind > u->most)) {
-		fprintf(stderr, "%s: %s (--help tells more)\n", u->name, u->words);
+		fprintf(stderr, "%s takes %s (--help tells more)\n%.*s\n", u->name, u->words, (int)strcspn(u->before, "\n"), u->before);
 		return EXIT_USAGE;
 	}
 	return r;

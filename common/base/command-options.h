@@ -73,7 +73,7 @@ struct command_usage {
 	const char *after;		   /* NULL: nothing */
 	const struct option_table *tables; /* up to one without rows */
 	const char *const *shown;	   /* the only options that --help prints; NULL: all */
-	/* How many words there may be that are no options; what to say otherwise. NULL: the command looks for itself. */
+	/* How many words there may be that are not options; what the command takes, for its message otherwise. NULL: it looks for itself. */
 	const char *words;
 	int least, most;
 	/* Hears of every option that was taken, with its value, or NULL. */

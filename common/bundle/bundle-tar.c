@@ -105,13 +105,13 @@ int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct er
 		return 0;
 	if (memcmp(h + AT_MAGIC, "ustar", 5) || !tar_number(h + AT_SUM, 8, &sum) || sum != sum_of(h) ||
 	    !tar_number(h + AT_SIZE, 12, &m->size))
-		return err_set(e, EINVAL, "it is no tar archive, or is damaged");
+		return err_set(e, EINVAL, "it is not a tar archive, or is damaged");
 	memcpy(m->name, h + AT_NAME, TAR_NAME_MAX);
 	m->name[TAR_NAME_MAX] = '\0';
 	if (h[AT_PREFIX] || !bundle_name_is_plain(m->name))
 		return err_set(e, EINVAL, "it has a member whose name is none of a file in a bundle");
 	if (h[AT_TYPE] != '0' && h[AT_TYPE])
-		return err_set(e, EINVAL, "its member %s is no regular file", m->name);
+		return err_set(e, EINVAL, "its member %s is not a regular file", m->name);
 	if (m->size > BUNDLE_BYTES_MAX)
 		return err_set(e, EINVAL, "its member %s is too large", m->name);
 	return 1;

@@ -120,7 +120,7 @@ static int number_of(uint64_t *out, const json_t *o, const char *key, struct err
 	json_int_t n = json_integer_value(v);
 
 	if (!json_is_integer(v) || n < 0 || (uint64_t)n > BUNDLE_BYTES_MAX)
-		return err_set(e, EINVAL, "'%s' is no number of bytes", key);
+		return err_set(e, EINVAL, "'%s' is not a number of bytes", key);
 	*out = (uint64_t)n;
 	return 0;
 }
@@ -140,7 +140,7 @@ static int parse_content(const struct bundle *b, struct bundle_file *f, const js
 	int r;
 
 	if (!bundle_name_is_plain(f->file) || !strcmp(f->file, BUNDLE_MANIFEST) || !strcmp(f->file, BUNDLE_README))
-		return err_set(e, EINVAL, "'%.100s' is no name of a file in a bundle", f->file);
+		return err_set(e, EINVAL, "'%.100s' is not the name of a file in a bundle", f->file);
 	if (bundle_find(b, f->file))
 		return err_set(e, EINVAL, "two are called '%s'", f->file);
 	r = number_of(&f->bytes, o, "bytes", e);

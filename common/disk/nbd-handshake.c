@@ -124,7 +124,7 @@ static int hs_reply(struct handshake *h, uint32_t option, uint32_t *type)
 	if (hs_recv(h, head, sizeof(head)) < 0)
 		return -h->e->code;
 	if (be64(head) != NBD_REP_MAGIC || be32(head + 8) != option)
-		return err_set(h->e, EPROTO, "the NBD server's reply to option %u is not one", option);
+		return err_set(h->e, EPROTO, "the NBD server sent a malformed reply to option %u", option);
 	h->reply_len = be32(head + 16);
 	if (h->reply_len > HS_MAX_REPLY)
 		return err_set(h->e, EPROTO, "the NBD server's reply to option %u has %u bytes", option, h->reply_len);

@@ -38,7 +38,7 @@ static bool is_text(const uint8_t *p, size_t n)
 
 static int malformed(const char *path, const char *what, struct err *e)
 {
-	return err_set(e, EBADMSG, "%s begins as a qcow2 image, and is none: %s", path, what);
+	return err_set(e, EBADMSG, "%s begins as a qcow2 image, and is not: %s", path, what);
 }
 
 static int read_extensions(const char *path, struct qcow2_header *h, const uint8_t *p, size_t n, size_t at, bool has_data_file,

@@ -115,7 +115,7 @@ int lv_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader r, struc
 	lv_read_u32(&r); /* the part of libvirt that it comes from */
 	words = lv_read_optional(&r);
 	if (r.bad)
-		return err_set(e, EPROTO, "libvirt cannot %s, and its error is not one", asked(ask, what));
+		return err_set(e, EPROTO, "libvirt cannot %s, and sent a malformed error", asked(ask, what));
 	v->error_code = number;
 	return err_set(e, code_of(number), "libvirt cannot %s: %s (its error %d)", asked(ask, what), words ? words : "it does not say why",
 		       number);
@@ -146,7 +146,7 @@ int lv_reply_end(struct lv *v, const struct lv_ask *ask, const struct lv_reader 
 
 	if (lv_reader_done(r))
 		return 0;
-	err_set(e, EPROTO, "cannot %s: libvirt's reply of procedure %d is not one", asked(ask, what), (int)ask->procedure);
+	err_set(e, EPROTO, "cannot %s: libvirt sent a malformed reply of procedure %d", asked(ask, what), (int)ask->procedure);
 	return lv_frames_lose(v, e);
 }
 

@@ -144,7 +144,7 @@ int lv_take_event(struct lv *v, const struct lv_head *h, const uint8_t *body, st
 	at_ns = event_time(seconds, lv_read_u32(&r));
 	data = lv_read_optional(&r);
 	if (!lv_reader_done(&r))
-		return err_set(e, EPROTO, "libvirt sent an event of QEMU's that is not one");
+		return err_set(e, EPROTO, "libvirt sent a malformed event of QEMU");
 	if (v->handlers && v->handlers->event)
 		v->handlers->event(v->ctx, name, data, at_ns);
 	return 0;

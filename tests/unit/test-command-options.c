@@ -234,7 +234,7 @@ static void what_is_wrong_is_said_with_the_command(void **state)
 	assert_refused("do --keep 3d", "program do: --keep: '3d' is not a time such as 90s, 10m or 2h, of at most 2 days, or no\n");
 	assert_refused("do --at yesterday", "program do: --at: 'yesterday' is not a time to come (3:00, '2026-12-24 3:00:00', +90m)\n");
 	assert_refused("do --at @", "program do: --at: '@' is not a time to come (3:00, '2026-12-24 3:00:00', +90m)\n");
-	assert_refused("do a b c", "program do: two words at most (--help tells more)\n");
+	assert_refused("do a b c", "program do takes two words at most (--help tells more)\nusage: program do\n");
 }
 
 static void a_list_has_an_end(void **state)

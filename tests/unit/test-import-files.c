@@ -147,15 +147,15 @@ static void archives_that_no_ova_is_are_refused(void **state)
 		char type;
 		const char *why;
 	} cases[] = {
-		{"../a", '0', "no name of a file"},  {"/etc/passwd", '0', "no name of a file"},
-		{"a/b", '0', "no name of a file"},   {"..", '0', "no name of a file"},
-		{"", '0', "no name of a file"},	     {"a\nb", '0', "no name of a file"},
-		{"nbd:x", '0', "no name of a file"}, {"a\\b", '0', "no name of a file"},
-		{"a", '1', "no regular file"},	     {"a", '2', "no regular file"},
-		{"a", '3', "no regular file"},	     {"a", '5', "no regular file"},
-		{"a", '6', "no regular file"},	     {"a", 'L', "no regular file"},
-		{"a", 'S', "no regular file"},	     {"a", 'g', "no regular file"},
-		{"a\xff", '0', "no name of a file"},
+		{"../a", '0', "not the name of a file"},  {"/etc/passwd", '0', "not the name of a file"},
+		{"a/b", '0', "not the name of a file"},	  {"..", '0', "not the name of a file"},
+		{"", '0', "not the name of a file"},	  {"a\nb", '0', "not the name of a file"},
+		{"nbd:x", '0', "not the name of a file"}, {"a\\b", '0', "not the name of a file"},
+		{"a", '1', "not a regular file"},	  {"a", '2', "not a regular file"},
+		{"a", '3', "not a regular file"},	  {"a", '5', "not a regular file"},
+		{"a", '6', "not a regular file"},	  {"a", 'L', "not a regular file"},
+		{"a", 'S', "not a regular file"},	  {"a", 'g', "not a regular file"},
+		{"a\xff", '0', "not the name of a file"},
 	};
 	size_t i;
 
@@ -195,7 +195,7 @@ static void damaged_archives_are_refused(void **state)
 	a.n = 700;
 	refused_archive(&a, false, "cut off");
 	a.bytes[0] ^= 1; /* the checksum */
-	refused_archive(&a, true, "no tar archive, or is damaged at byte 0");
+	refused_archive(&a, true, "not a tar archive, or is damaged at byte 0");
 
 	a = (struct archive){.n = 0};
 	h = header("a", 1u << 31, '0');
@@ -386,7 +386,7 @@ static void a_raw_image_that_ends_within_a_sector_is_refused(void **state)
 	assert_int_equal(examine("image", "x", 1, NULL, &driver, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "it is a text"));
 	assert_int_equal(examine("image", "\1", 1, NULL, &driver, &e), -EINVAL);
-	assert_non_null(strstr(e.msg, "no disk image, or is cut off"));
+	assert_non_null(strstr(e.msg, "not a disk image, or is cut off"));
 }
 
 static void qcow2_that_names_files_is_refused(void **state)
@@ -460,27 +460,27 @@ static void vmdk_extents_lie_beside_it(void **state)
 	} cases[] = {
 		{"RW 1 FLAT \"flat\" 0\n", NULL},
 		{"RW 1 FLAT \"flat\" 0\nRW 8 ZERO\nRW 1 SPARSE \"sparse\"\n", NULL},
-		{"  RW 1 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
+		{"  RW 1 FLAT \"/etc/passwd\" 0\n", "not the name of a file beside it"},
 		{"RW 2 FLAT \"flat\" 0\n", "is cut off: it has 512 bytes of 1024"},
 		{"RW 1 FLAT \"flat\" 1\n", "is cut off: it has 512 bytes of 1024"},
 		{"RW 2 VMFS \"flat\"\n", "is cut off"},
 		{"RW 36028797018963968 FLAT \"flat\" 0\n", "more than 64 TiB"}, /* 2^64 bytes */
 		{"RW 137438953473 ZERO\n", "more than 64 TiB"},
-		{"RW 1 FLAT \"../flat\" 0\n", "no name of a file beside it"},
-		{"RW 1 FLAT \"nbd:localhost:1\" 0\n", "no name of a file beside it"},
+		{"RW 1 FLAT \"../flat\" 0\n", "not the name of a file beside it"},
+		{"RW 1 FLAT \"nbd:localhost:1\" 0\n", "not the name of a file beside it"},
 		{"RW 1 FLAT \"linked\" 0\n", "cannot open its extent"},
 		{"RW 1 FLAT \"absent\" 0\n", "cannot open its extent"},
-		{"RW 1 FLAT \".\" 0\n", "no name of a file beside it"},
-		{"RW 1 FLAT \"pipe\" 0\n", "no regular file"},
-		{"RW 1 FLAT flat 0\n", "no name of a file beside it"},
+		{"RW 1 FLAT \".\" 0\n", "not the name of a file beside it"},
+		{"RW 1 FLAT \"pipe\" 0\n", "not a regular file"},
+		{"RW 1 FLAT flat 0\n", "not the name of a file beside it"},
 		{"RW 1 SPARSE \"nested\"\n", "has extents of its own"},
 		{"RW 1 VMFSRDM \"flat\"\n", "a disk of the host"},
 		{"RW 1 ZERO\nRW\n2 FLAT \"/etc/passwd\" 0\n", "cut off"}, /* which QEMU reads as one */
 		{"RW 1 ZERO\nRW 2\nFLAT \"/etc/passwd\" 0\n", "cut off"},
-		{"RW 1 ZERO\n\n RW\t2 FLAT\n\"/etc/passwd\" 0\n", "no name of a file beside it"},
+		{"RW 1 ZERO\n\n RW\t2 FLAT\n\"/etc/passwd\" 0\n", "not the name of a file beside it"},
 		{"", "no extents"},
 		{"parentFileNameHint=\"/etc/passwd\"\nRW 1 FLAT \"flat\" 0\n", "names a parent"},
-		{"RW 1 FLAT \"flat\" 0\nRW 1 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
+		{"RW 1 FLAT \"flat\" 0\nRW 1 FLAT \"/etc/passwd\" 0\n", "not the name of a file beside it"},
 	};
 	AUTO_FREE char *linked = path_of("linked"), *pipe_path = path_of("pipe"), *sparse = NULL, *nested = NULL;
 	static const uint8_t blank[512];
@@ -522,8 +522,8 @@ static void embedded_descriptors_are_read(void **state)
 	} cases[] = {
 		{1, 8, 1, 2, VMDK "RW 8 SPARSE \"/elsewhere\"\n", NULL}, /* which QEMU does not follow then */
 		{1, 8, 0, 0, "", NULL},
-		{1, 0, 1, 2, VMDK "RW 8 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"},
-		{1, 0, 1, 1, VMDK FILLED "\nRW 8 FLAT \"/etc/passwd\" 0\n", "no name of a file beside it"}, /* behind its length */
+		{1, 0, 1, 2, VMDK "RW 8 FLAT \"/etc/passwd\" 0\n", "not the name of a file beside it"},
+		{1, 0, 1, 1, VMDK FILLED "\nRW 8 FLAT \"/etc/passwd\" 0\n", "not the name of a file beside it"}, /* behind its length */
 		{1, 0, 1, 2, VMDK "RW 8 FLAT \"whole\" 0\n", "consists of other files"},
 		{1, 0, 0, 0, VMDK, "not where it says"},
 		{1, 8, 1, 2, "parentCID=00000001\n", "a difference"},

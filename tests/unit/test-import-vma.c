@@ -226,8 +226,8 @@ static void a_damaged_archive_is_refused(void **state)
 	static const struct {
 		size_t at;
 		const char *why;
-	} places[] = {{0, "no archive"}, {7, "version 258"},	      {20, "digest is another"},
-		      {56, "no length"}, {5000, "digest is another"}, {HEADER + 30, "digest is another"}};
+	} places[] = {{0, "not an archive"}, {7, "version 258"},	  {20, "digest is another"},
+		      {56, "no length"},     {5000, "digest is another"}, {HEADER + 30, "digest is another"}};
 
 	(void)state;
 	for (i = 0; i < ARRAY_LEN(places); i++) {

@@ -540,7 +540,7 @@ static void of_several_models_the_first_is_taken_that_is_there(void **state)
 	described_nic_model(&d, description_add_nic(&d), "VMXNET3");
 	described_nic_model(&d, description_add_nic(&d), "Unheard Of");
 	assert_string_equal(d.nics[0].model, "e1000e vmxnet3 virtio-net-pci");
-	assert_true(is_noted(&d, "'Unheard Of' is none"));
+	assert_true(is_noted(&d, "no network card 'Unheard Of'"));
 	line_decide(&d, &w, has_no_vmxnet3, NULL);
 	assert_string_equal(d.nics[0].model, "e1000e");
 	assert_string_equal(d.nics[1].model, "virtio-net-pci");

@@ -170,7 +170,7 @@ static void what_a_plain_guest_cannot_have_is_refused(void **state)
 		{.devices = DISK("<transient/>"), .so = "<transient/>"},
 		{.devices = DISK("<readonly/>"), .so = "disk vda, which the guest must not write to"},
 		{.devices = "<disk type='network' device='disk'><source protocol='rbd' name='p/v'/><target dev='vdb'/></disk>",
-		 .so = "disk vdb, which is no file"},
+		 .so = "disk vdb, which is not a file"},
 		{.devices = "<disk type='block' device='lun'><source dev='/dev/sdx'/><target dev='sda'/></disk>",
 		 .so = "disk sda, which is a lun"},
 		{.devices = "<disk type='file' device='floppy'><source file='/f'/><target dev='fda'/></disk>",
@@ -191,7 +191,7 @@ static void what_a_plain_guest_cannot_have_is_refused(void **state)
 		{.os = "<loader type='pflash' format='raw,x=y'>/c</loader><nvram>/v</nvram>", .so = "refused: 'raw,x=y' is neither"},
 		{.os = "<loader type='pflash'>/c</loader><nvram format='raw,x=y'>/v</nvram>", .so = "refused: 'raw,x=y' is neither"},
 		{.devices = "<disk type='file' device='disk'><driver type='raw,x=y'/><source file='/a'/><target dev='vda'/></disk>",
-		 .so = "refused: 'raw,x=y' is no format of a disk"},
+		 .so = "refused: 'raw,x=y' is not a format of a disk"},
 	};
 
 	(void)state;
@@ -209,7 +209,7 @@ static void firmware_goes_with_its_variables_alone(void **state)
 		{.os = "<loader type='pflash' secure='yes'>/c</loader><nvram>/v</nvram>",
 		 .so = "-machine pc-q35-7.2,smm=on\n-global driver=cfi.pflash01,property=secure,value=on\n"},
 		{.os = "<loader type='pflash'>/c</loader>", .so = "refused: "},
-		{.os = "<loader type='rom'>/c</loader>", .so = "firmware of its own that is no flash (<loader> /c)"},
+		{.os = "<loader type='rom'>/c</loader>", .so = "firmware of its own that is not flash (<loader> /c)"},
 		/* its bus is one that import would change under UEFI */
 		{.os = "<loader type='pflash'>/c</loader><nvram>/v</nvram>",
 		 .devices = "<disk type='file' device='disk'><source file='/a'/><target dev='sda' bus='scsi'/></disk>",

@@ -460,7 +460,7 @@ static void test_ways_to_be_let_in(void **state)
 	plan_auth(1, 0xffffffff, 0);
 	check_open(ENOTSUP, "password");
 	plan_auth(3, 0, 0);
-	check_open(EPROTO, "not one");
+	check_open(EPROTO, "malformed");
 }
 
 static void test_polkit_may_say_no(void **state)

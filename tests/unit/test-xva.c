@@ -174,7 +174,7 @@ static void damaged_archives_are_refused(void **state)
 	refused(s, 8 * BLOCK, "is not behind its block");
 	s = archive();
 	s->bytes[TAR_BLOCK * 2 + 1] ^= 1;
-	refused(s, 8 * BLOCK, "a header of its tar is none");
+	refused(s, 8 * BLOCK, "invalid tar header");
 }
 
 /* A missing block would be a hole, which nobody sees. */
@@ -195,10 +195,10 @@ static void all_that_must_be_there_is(void **state)
 	refused(s, 2 * BLOCK, "no digest of block 0 of Ref:4");
 	s = archive();
 	add(s, "Ref:4/00000002.checksums", block, 40);
-	refused(s, 3 * BLOCK + 512, "what its member 'Ref:4/00000002.checksums' is");
+	refused(s, 3 * BLOCK + 512, "unexpected member 'Ref:4/00000002.checksums'");
 	s = archive();
 	add(s, "Ref:4/x00000002", block, BLOCK);
-	refused(s, 3 * BLOCK + 512, "what its member 'Ref:4/x00000002' is");
+	refused(s, 3 * BLOCK + 512, "unexpected member 'Ref:4/x00000002'");
 }
 
 static void what_is_cut_off_is_refused(void **state)

@@ -13,7 +13,7 @@ for which in a b; do
 	"$BIN/vmferry" migrate "${GUEST_PID[$which]}" local --disk-dir "$DIR/to-$which" --hold --json </dev/null >"$DIR/$which.json" 2>"$DIR/$which.log" &
 	MOVES[$which]=$!
 	kill_at_exit "${MOVES[$which]}"
-	wait_for 60 grep -q '"converged and held' "$DIR/$which.json" || fail "the move of $which is not held: $(tail -n 3 "$DIR/$which.log")"
+	wait_for 60 grep -q '"ready to switch over' "$DIR/$which.json" || fail "the move of $which is not held: $(tail -n 3 "$DIR/$which.log")"
 done
 status=0
 vmferry cancel --no-wait "$NAME" >"$DIR/out" 2>&1 || status=$?

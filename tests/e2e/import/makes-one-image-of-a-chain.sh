@@ -48,7 +48,7 @@ printf 'a secret of this host, in a file of 512 bytes%467s' '' >"$DIR/images/sec
 refuses 3 "secret: it is not a disk: it is a text" "$DIR/images/greedy.qcow2" --flatten
 "$QEMU_IMG" create -q -f qcow2 "$DIR/images/remote.qcow2" 16M
 "$QEMU_IMG" rebase -u -f qcow2 -F raw -b nbd://127.0.0.1:10809/x "$DIR/images/remote.qcow2"
-refuses 3 "is on 'nbd://127.0.0.1:10809/x', which is no file" "$DIR/images/remote.qcow2" --flatten
+refuses 3 "is on 'nbd://127.0.0.1:10809/x', which is not a file" "$DIR/images/remote.qcow2" --flatten
 "$QEMU_IMG" rebase -u -f qcow2 -F qcow2 -b round.qcow2 "$DIR/images/remote.qcow2"
 mv "$DIR/images/remote.qcow2" "$DIR/images/round.qcow2"
 refuses 3 "is on more than 32 others" "$DIR/images/round.qcow2" --flatten

@@ -58,7 +58,7 @@ for file in disk0.qcow2 file0-rom; do
 	stream "$DIR/bad" $MANIFEST README $(ls "$DIR/bad" | grep -e ^disk -e ^file)
 	refuses 1 "$file is not in the stream" "$DIR/bad.tar"
 	ln -s "$DIR/bundle/$file" "$DIR/bad/$file"
-	refuses 3 "$file cannot be read: it is no regular file" "$DIR/bad"
+	refuses 3 "$file cannot be read: it is not a regular file" "$DIR/bad"
 done
 
 damaged
@@ -78,7 +78,7 @@ imports "$DIR/bad"
 rm "$VMS"/*
 for name in ../rom /etc/hostname .hidden "$MANIFEST" README; do
 	edit "m['files'][0]['file'] = '$name'"
-	refuses 3 'no name of a file in a bundle' "$DIR/bad"
+	refuses 3 'not the name of a file in a bundle' "$DIR/bad"
 done
 edit 'm["files"][0]["file"] = "disk0.qcow2"'
 refuses 3 "two are called" "$DIR/bad"
@@ -207,7 +207,7 @@ mkdir "$DIR/links"
 cp "$DIR/bundle/$MANIFEST" "$DIR/links"
 ln -s /etc/passwd "$DIR/links/disk0.qcow2"
 stream "$DIR/links" $MANIFEST disk0.qcow2
-refuses 1 'no regular file' "$DIR/bad.tar"
+refuses 1 'not a regular file' "$DIR/bad.tar"
 status=0
 head -c 200000 "$DIR/good.tar" | try_import - || status=$?
 assert_eq $status 1 "exit code of a stream that is cut off"

@@ -87,7 +87,7 @@ refused "member '/etc/$ID-disk1.vmdk'" "$DIR/$ID.ova"
 mv "$DIR/$ID.d/$ID-disk1.vmdk" "$DIR/$ID.d/elsewhere.vmdk"
 ln -s "$DIR/secret" "$DIR/$ID.d/$ID-disk1.vmdk"
 pack_ova "$ID"
-refused 'is no regular file' "$DIR/$ID.ova"
+refused 'is not a regular file' "$DIR/$ID.ova"
 # beside an OVF, a link leads elsewhere, too
 rm "$DIR/$ID.d/$ID.mf"
 refused "the disk '$ID-disk1.vmdk' is not beside it" "$DIR/$ID.d/$ID.ovf"
@@ -116,8 +116,8 @@ rm -r "$DIR/another" "$DIR"/{b.raw,greedy.xml}
 echo 'no disk' >"$DIR/a.txt"
 printf 'config.version = "8"\nide0:0.present = "TRUE"\nide0:0.fileName = "/vmfs/one/a.raw"\nide0:1.present = "TRUE"\nide0:1.fileName = "/vmfs/two/a.raw"\n' >"$DIR/same.vmx"
 refused "the disks '/vmfs/one/a.raw' and '/vmfs/two/a.raw' would be the same file" "$DIR/same.vmx"
-refused 'it is no disk image' "$DIR/d.xml"
-refused 'it is no disk image' "$DIR/a.txt"
+refused 'it is not a disk image' "$DIR/d.xml"
+refused 'it is not a disk image' "$DIR/a.txt"
 
 # --- images that take up time or memory -----------------------------------------------------------
 python3 -S - "$DIR" <<'END'
@@ -223,9 +223,9 @@ done
 refused "Hyper-V's binary configuration.*Get-VM" "$DIR/x.vmcx"
 refused 'cannot open .*/none.vhdx' "$DIR/none.vhdx"
 refused 'describe a guest: one at a time' "$DIR/good.ova" "$DIR/d.xml"
-refused 'is no disk of the guest' "$DIR/good.ova" "$DIR/a.raw"
+refused 'is not a disk of the guest' "$DIR/good.ova" "$DIR/a.raw"
 mkdir "$DIR/empty"
-refused 'it is no bundle, or one that was not finished; and no description of a guest is in it' "$DIR/empty"
+refused 'it is not a bundle, or one that was not finished; and no description of a guest is in it' "$DIR/empty"
 rmdir "$DIR/empty"
 printf 'config.version = "8"\nmemsize = "64"\nide1:0.present = "TRUE"\nide1:0.deviceType = "cdrom-image"\nide1:0.fileName = "a.iso"\n' >"$DIR/diskless.vmx"
 refused 'diskless.vmx describes a guest without a disk: if that is meant, say --no-disk' "$DIR/diskless.vmx"

@@ -34,20 +34,20 @@ held() { # WORDS
 
 FROM=a
 libvirt_move_start a b $web --hold
-held 'converged and held: the guest runs on here'
+held 'ready to switch over; the guest runs on here'
 vmferry_at a cancel --no-wait $web >/dev/null
 libvirt_move_wait 1
 runs_at a b
 
 libvirt_move_start a b $web --hold
-held 'converged and held: the guest runs on here'
+held 'ready to switch over; the guest runs on here'
 vmferry_at a switch --no-wait $web >/dev/null
 libvirt_move_wait
 runs_at b a
 
 FROM=b at=$(($(date +%s) + 8))
 libvirt_move_start b a $web --at "@$at" --reuse auto
-held 'converged and held: the guest runs on here until 2'
+held 'ready to switch over; the guest runs on here until 2'
 libvirt_move_wait
 is_past || fail "it went before its time"
 runs_at a b
@@ -62,7 +62,7 @@ runs_at b a
 # It shuts down by itself while it is held: libvirt has it here, as it was.
 FROM=b
 libvirt_move_start b a $web --hold --reuse auto
-held 'converged and held: the guest runs on here'
+held 'ready to switch over; the guest runs on here'
 guest_order "$(orders $web)" poweroff >/dev/null || true
 libvirt_move_wait 8
 assert_is_at b a $web

@@ -42,7 +42,7 @@ assert_eq "$status" 2 "exit code with --at and --hold"
 at=$(($(date +%s) + 12))
 watch_stop
 move_start a local --at "$(date -d "@$at" '+%F %T')"
-wait_event 'ev["event"] == "notice" and "converged and held: the guest runs on here until 2" in ev["text"]' >/dev/null
+wait_event 'ev["event"] == "notice" and "ready to switch over; the guest runs on here until 2" in ev["text"]' >/dev/null
 is_held_or_past() { is_moving_with a 's["held"]' || is_past; }
 wait_for 60 is_held_or_past || fail "status: $(vmferry status --json)"
 [[ $(status_of "$(free_monitor a)") == running ]] || is_past || fail "the guest stands still before its time"

@@ -78,7 +78,7 @@ kill_now "$DST_PID"
 end_agents_there
 DST_PID=
 vmferry revert --no-wait a
-wait_event 'ev["event"] == "notice" and "is not had back" in ev["text"]' >/dev/null
+wait_event 'ev["event"] == "notice" and "cannot take the guest back" in ev["text"]' >/dev/null
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source's QEMU is held"
 kill -INT "$MOVE_PID"
 move_wait 6

@@ -28,7 +28,7 @@ wait_for 120 grep -aq 'witness ready' "$THERE/$A.console" || fail "it does not c
 vmferry migrate "$pid" local --disk-dir "$C" --chain flatten --hold --json -v </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
 mover=$!
 kill_at_exit "$mover"
-wait_for 60 grep -q 'converged and held' "$DIR/move.json" || fail "it is not held: $(tail -n 3 "$DIR/move.log")"
+wait_for 60 grep -q 'ready to switch over' "$DIR/move.json" || fail "it is not held: $(tail -n 3 "$DIR/move.log")"
 cancel_is_refused 'takes guest .* from here.* is not over'
 vmferry switch "$A" >"$DIR/out" 2>&1 || fail "switch: $(cat "$DIR/out")"
 wait "$mover" || fail "the move: $(tail -n 3 "$DIR/move.log")"
