@@ -9,13 +9,13 @@ WIDTH = {"U8": 1, "U16": 2, "U32": 4, "U64": 8, "ID": 16}
 NAMES, FIELDS, NUMBERS = {}, {}, {} # by number: its name, [(field, kind)]; by name: its number
 STATES = ["NONE", "src-BEGUN", "src-COMMITTED", "src-RELEASED", "src-ABORTED", "dst-BEGUN", "dst-PREPARED", "dst-START", "dst-STARTED",
           "dst-DONE", "dst-NOVM", "dst-ABORTED", "src-REVERTING"]
-OF_ATTEMPT = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "POINT", "DISKS_DONE", "DISKS_CLOSED", "HANDOFF"}
-WITH_JSON = {"DESCRIBE", "ACCEPT", "ASK", "PREPARE", "COPY_READY", "POINT", "HANDOFF"}
 
 for name, number, fields in re.findall(r"^MESSAGE\((\w+), \w+, (0x\w+),([^;]*?)\)\s*(?=^MESSAGE|^/\*|\Z)", DEFINITIONS.read_text(), re.M):
     NAMES[int(number, 16)] = name
     NUMBERS[name] = int(number, 16)
     FIELDS[int(number, 16)] = [(field, kind) for kind, field in re.findall(r"(U8|U16|U32|U64|ID|STR|REST)\((\w+)\)", fields)]
+OF_ATTEMPT = {name for name, number in NUMBERS.items() if ("attempt", "ID") in FIELDS[number]}
+WITH_JSON = {name for name, number in NUMBERS.items() if ("json", "REST") in FIELDS[number]}
 
 
 def decode(kind, payload):
