@@ -109,7 +109,7 @@ static const struct {
 	const char *name;
 	size_t (*pack)(struct codec *c, const uint8_t *in, size_t n, uint8_t *out, size_t cap); /* 0: it does not fit */
 	bool (*unpack)(struct codec *c, struct slice in, uint8_t *out, size_t n);
-} codecs[] = {
+} codecs[CODEC_COUNT] = {
 	[CODEC_RAW] = {"none", NULL, unpack_raw},
 	[CODEC_LZ4] = {"lz4", pack_lz4, unpack_lz4},
 	[CODEC_ZSTD] = {"zstd", pack_zstd, unpack_zstd},

@@ -47,7 +47,23 @@ static void fill_text(uint8_t *p, size_t n)
 	}
 }
 
-static const enum data_codec packers[] = {CODEC_LZ4, CODEC_ZSTD};
+/* All that shrink contents. */
+static enum data_codec packers[CODEC_COUNT];
+static size_t packer_count;
+
+static int find_packers(void)
+{
+	static uint8_t in[8192], packed[8192];
+	struct codec *c = codec_new();
+	enum data_codec i;
+
+	fill_text(in, sizeof(in));
+	for (i = 0; i < CODEC_COUNT; i++)
+		if (codec_compress(c, i, in, sizeof(in), packed, sizeof(packed)))
+			packers[packer_count++] = i;
+	codec_free(c);
+	return packer_count < 2 ? -1 : 0;
+}
 
 /* ---- codec ---- */
 
@@ -58,7 +74,7 @@ static void compressible_content_survives_a_round_trip(void **state)
 	size_t i, k;
 
 	(void)state;
-	for (i = 0; i < ARRAY_LEN(packers); i++)
+	for (i = 0; i < packer_count; i++)
 		for (k = 0; k < 40; k++) {
 			size_t n = k ? 512 * (1 + rnd() % (DATA_RAW_MAX / 512)) : DATA_RAW_MAX, got;
 
@@ -80,14 +96,14 @@ static void content_that_does_not_shrink_is_left_alone(void **state)
 
 	(void)state;
 	fill_random(in, sizeof(in));
-	for (i = 0; i < ARRAY_LEN(packers); i++)
+	for (i = 0; i < packer_count; i++)
 		assert_int_equal(codec_compress(c, packers[i], in, sizeof(in), packed, sizeof(packed)), 0);
 	/* a saving of less than one part in sixteen does not pay either */
 	memset(in, 0, sizeof(in) / 20);
-	for (i = 0; i < ARRAY_LEN(packers); i++)
+	for (i = 0; i < packer_count; i++)
 		assert_int_equal(codec_compress(c, packers[i], in, sizeof(in), packed, sizeof(packed)), 0);
 	memset(in, 0, sizeof(in) / 10);
-	for (i = 0; i < ARRAY_LEN(packers); i++)
+	for (i = 0; i < packer_count; i++)
 		assert_true(codec_compress(c, packers[i], in, sizeof(in), packed, sizeof(packed)) > 0);
 	codec_free(c);
 }
@@ -100,7 +116,7 @@ static void compression_stays_within_the_room_it_is_given(void **state)
 
 	(void)state;
 	fill_text(in, sizeof(in));
-	for (i = 0; i < ARRAY_LEN(packers); i++)
+	for (i = 0; i < packer_count; i++)
 		for (cap = 1; cap < sizeof(in); cap *= 3) {
 			uint8_t *out = xmalloc(cap); /* asan watches its end */
 			size_t got = codec_compress(c, packers[i], in, sizeof(in), out, cap);
@@ -120,7 +136,7 @@ static void content_of_another_size_than_announced_is_refused(void **state)
 
 	(void)state;
 	fill_text(in, sizeof(in));
-	for (i = 0; i < ARRAY_LEN(packers); i++) {
+	for (i = 0; i < packer_count; i++) {
 		size_t n = codec_compress(c, packers[i], in, sizeof(in), packed, sizeof(packed));
 
 		assert_true(n > 0);
@@ -170,7 +186,7 @@ static void hostile_compressed_input_never_leaves_its_buffers(void **state)
 
 	(void)state;
 	fill_text(in, sizeof(in));
-	for (i = 0; i < ARRAY_LEN(packers); i++) {
+	for (i = 0; i < packer_count; i++) {
 		size_t n = codec_compress(c, packers[i], in, sizeof(in), packed, sizeof(packed));
 
 		for (k = 0; k < 3000; k++) {
@@ -375,7 +391,7 @@ static int setup(void **state)
 {
 	(void)state;
 	fill_random(key.secret, sizeof(key.secret));
-	return 0;
+	return find_packers();
 }
 
 static void a_processor_has_a_channel_and_none_has_too_many(void **state)
