@@ -535,8 +535,9 @@ int fleet_migrate(int argc, char **argv)
 	return run_command(argc, argv, FLEET_MIGRATE, &usage);
 }
 
-static const char *const shown[] = {"to",	"keep",	  "with-off",	 "off",	   "allow", "check-all", "apart",
-				    "together", "prefer", "keep-memory", "detach", "json",  "script",	 NULL};
+static const char *const drain_shown[] = {"to",	      "keep",	"with-off",    "off",	 "allow", "check-all", "apart",
+					  "together", "prefer", "keep-memory", "detach", "json",  "script",    NULL};
+static const char *const plan_shown[] = {"to", "allow", "check-all", "apart", "together", "prefer", "keep-memory", "json", "script", NULL};
 
 int cmd_drain(int argc, char **argv)
 {
@@ -555,7 +556,7 @@ int cmd_drain(int argc, char **argv)
 			"\n",
 		.after = "\nAll other options are those of vmferry migrate, for each of the guests. The exit code is the worst of theirs.\n"
 			 "Ctrl-C: no more begins; once more: those under way roll back.\n",
-		.shown = shown,
+		.shown = drain_shown,
 	};
 
 	return run_command(argc, argv, FLEET_DRAIN, &usage);
@@ -575,7 +576,7 @@ int cmd_plan(int argc, char **argv)
 			"  vmferry plan vm1 vm2 --to @rack2 --script >moves.sh\n"
 			"\n",
 		.after = "\nAll other options are those of vmferry migrate. Exit code 0: each guest has a place; 3: one has none.\n",
-		.shown = shown,
+		.shown = plan_shown,
 	};
 
 	return run_command(argc, argv, FLEET_PLAN, &usage);
