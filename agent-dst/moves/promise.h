@@ -1,7 +1,4 @@
-/*
- * promise.h: memory and room of this host that guests on their way here will take, and have not taken yet. What the kernel calls free is free for all of
- * them, so each says on its ticket (ticket.h) what it needs, and who comes later is refused what those before it were promised. Private to this folder.
- */
+/* promise.h: memory and room of this host that guests on their way here were promised (promised.h), for one that is moved here. Private to this folder. */
 #ifndef VMFERRY_DST_PROMISE_H
 #define VMFERRY_DST_PROMISE_H
 
@@ -15,8 +12,6 @@ struct transfer;
  * cannot be told. Of two that choose at once the later one sees the other's choice.
  */
 json_t *promise_choice(struct transfer *t, const char *dir, uint64_t bytes);
-/* Bytes that they will take of the file system of dir, or of that in which it is to be made. */
-uint64_t promise_of_room(const json_t *others, const char *dir);
 
 /* Once the plan is made: notes what this guest needs, if its move has a ticket, and adds what is lacking to the obstacles. */
 void promise_examine(struct transfer *t);

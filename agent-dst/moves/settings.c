@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "paths.h"
 #include "promise.h"
+#include "promised.h"
 #include "room.h"
 #include "transfer.h"
 #include "util.h"
@@ -36,7 +37,7 @@ static char *roomiest(const struct host_settings *s, const char *guest, const js
 		AUTO_FREE char *dir = path_with_name(s->disk_dirs[i], guest);
 
 		room = room_of(dir);
-		promised = promise_of_room(others, dir);
+		promised = promised_room(others, dir);
 		room = room && room <= promised ? 1 : room - MIN(room, promised);
 		if (room <= most)
 			continue;

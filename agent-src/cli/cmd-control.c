@@ -196,12 +196,14 @@ static char *what_is_left(const json_t *s)
 	return xasprintf("%s of disks and %s of memory", disk, format_bytes(ram, bytes_in(s, "ram_left")));
 }
 
-static void print_turn(const json_t *waits)
+static void print_turn(const json_t *waits, bool is_import)
 {
 	bool out = !strcmp(json_text(waits, "for") ?: "", "out");
 
 	printf(", waits for its turn: %.0f before it to %s\n", json_number_value(json_object_get(waits, "ahead")),
-	       out ? "leave this host" : "come to the destination");
+	       out	   ? "leave this host"
+	       : is_import ? "come to this host"
+			   : "come to the destination");
 }
 
 static void print_copy(const json_t *s, const char *who, const char *to, const char *stage)
@@ -214,7 +216,7 @@ static void print_copy(const json_t *s, const char *who, const char *to, const c
 
 	printf("%s -> %s: %s%s", who, to, stage, held && !waits ? ", held" : "");
 	if (json_object_get(s, "waits")) {
-		print_turn(json_object_get(s, "waits"));
+		print_turn(json_object_get(s, "waits"), !strcmp(json_text(s, "how") ?: "", "import"));
 		return;
 	}
 	if (t_ms >= 1000)

@@ -141,6 +141,8 @@ static const struct command_option rows[] = {
 	{"start", NULL, "start the guest when all is done", OPT_SET, .offset = MEMBER(start), .base = IMPORT_START},
 	{"paused", NULL, "start it, but let it wait for cont at its monitor", OPT_SET, .offset = MEMBER(start), .base = IMPORT_PAUSED},
 	{"no-start", NULL, "do not start it (default): NAME.sh does", OPT_SET, .offset = MEMBER(start), .base = IMPORT_NO_START},
+	{"now", NULL, "wait for no other guest that comes to this host (/etc/vmferry/host says how many may at once)", OPT_FLAG,
+	 .offset = MEMBER(now)},
 	{"json", "[=fine]", "events as NDJSON on standard output; the last line is the result", OPT_FLAG, .offset = MEMBER(life.json),
 	 .also = MEMBER(life.json_fine), .words = fine},
 	{"verbose", NULL, "each setting that is left out, also what says nothing of the hardware", OPT_FLAG,

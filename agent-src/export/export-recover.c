@@ -10,6 +10,7 @@
 #include "qemu-discover.h"
 #include "qemu-names.h"
 #include "spool.h"
+#include "ticket.h"
 #include "util.h"
 
 #include <errno.h>
@@ -173,6 +174,8 @@ int export_recover_by_journal(const struct life_options *o, struct journal *j)
 	v.rebooted = !is_this_boot(json_text(journal_begin(v.life.journal), "boot_id"));
 	v.whole = made_is_whole(v.life.journal, v.rebooted);
 	undo(&v);
+	if (o->runtime_dir)
+		ticket_sweep(o->runtime_dir, "in"); /* the turn of an import that was cut off */
 	err_set(&why, EINTR, "what it had made when it was cut off cannot be removed");
 	left = life_leftovers(&v.life);
 	code = life_end(&v.life, left ? "failed" : "recovered", left ? EXIT_LEFTOVERS : 0, left ? &why : NULL,

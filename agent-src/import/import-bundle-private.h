@@ -4,6 +4,7 @@
 
 #include "bundle.h"
 #include "host-qemu.h"
+#include "import-turn.h"
 #include "import-bundle.h"
 #include "line-trust.h"
 #include "made.h"
@@ -24,6 +25,7 @@ struct bundling {
 	char *machine_was, *machine; /* the type that the guest had, and that it gets here; NULL: as its line says */
 	bool has_other_files;	     /* the line had a directory of files of QEMU's own (-L), which is left out */
 	struct made made;
+	struct import_turn turn;
 	char *name, *plain, *dir, *script, *qmp;
 	char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each goes */
 	uint64_t done, total;

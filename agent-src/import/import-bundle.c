@@ -173,48 +173,83 @@ static int examine(const struct bundling *m, size_t i, struct image_source *s, u
 	return r;
 }
 
+/* What passes through of a stream: until it has a directory the files there are known by their names alone. */
+static uint64_t needs_of_stream(struct bundling *m)
+{
+	const struct bundle_file *f;
+	uint64_t needed = 0;
+	size_t i = 0;
+
+	while ((f = bundle_next(&m->b, &i))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", m->dir, f->file);
+
+		import_turn_needs(&m->turn, path, f->bytes);
+		needed += f->bytes;
+	}
+	return needed;
+}
+
 static int measure(struct bundling *m, struct err *e)
 {
 	uint64_t needed = 0, each;
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->b.file_count; i++)
+	import_turn_has_written(&m->turn, m->life);
+	for (i = 0; i < m->b.file_count; i++) {
 		needed += m->b.files[i].bytes;
-	needed += m->from ? 0 : m->b.memory.bytes;
+		if (m->files[i])
+			import_turn_needs(&m->turn, m->files[i], m->b.files[i].bytes);
+	}
+	needed += m->from ? 0 : needs_of_stream(m);
 	for (i = 0; i < m->b.disk_count && !r; i++) {
 		struct image_source s = {.path = NULL};
 
 		each = m->b.disks[i].bytes;
 		if (m->from)
 			r = examine(m, i, &s, &each, e);
-		else
-			needed += each; /* as it comes, too */
 		image_source_fini(&s);
 		needed += each;
+		import_turn_needs(&m->turn, m->disks[i], each);
 	}
 	return r ? r : space_check_dir(m->dir, needed, "the disks", e);
 }
 
 /* ---- where it goes ---- */
 
-static int choose_files(struct bundling *m, struct err *e)
+static void choose_files(struct bundling *m)
+{
+	size_t i;
+
+	for (i = 0; i < m->b.disk_count; i++)
+		m->disks[i] = m->b.disk_count == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->b.disks[i].format)
+						   : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, i + 1, m->b.disks[i].format);
+	for (i = 0; i < m->b.file_count; i++)
+		m->files[i] = m->b.files[i].file ? xasprintf("%s/%s-%s", m->dir, m->plain, m->b.files[i].file) : NULL;
+	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
+}
+
+/* Nobody has any of these names, nor the guest's. */
+static int check_names(const struct bundling *m, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < m->b.disk_count && !r; i++) {
-		m->disks[i] = m->b.disk_count == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->b.disks[i].format)
-						   : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, i + 1, m->b.disks[i].format);
+	for (i = 0; i < m->b.disk_count && !r; i++)
 		r = place_is_free(m->disks[i], e);
-	}
-	for (i = 0; i < m->b.file_count && !r; i++) {
-		m->files[i] = m->b.files[i].file ? xasprintf("%s/%s-%s", m->dir, m->plain, m->b.files[i].file) : NULL;
-		if (m->files[i])
-			r = place_is_free(m->files[i], e);
-	}
-	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
-	return r ? r : place_is_free(m->script, e);
+	for (i = 0; i < m->b.file_count && !r; i++)
+		r = m->files[i] ? place_is_free(m->files[i], e) : 0;
+	if (!r)
+		r = place_is_free(m->script, e);
+	return r ? r : place_has_no_guest(m->name, e);
+}
+
+static int promise(struct bundling *m, struct err *e)
+{
+	struct args_basics basics;
+
+	qemu_args_basics(&basics, m->line.argv, m->line.argc);
+	return import_turn_promise(&m->turn, m->life, m->o->start == IMPORT_NO_START ? 0 : basics.ram_bytes, m->dir, e);
 }
 
 /* ---- the plan in words ---- */
@@ -307,8 +342,12 @@ static int receive(struct bundling *m, struct err *e)
 	if (r)
 		return r;
 	m->from = xstrdup(m->spool.path);
-	for (i = 0; (f = bundle_next(&m->b, &i));)
+	for (i = 0; (f = bundle_next(&m->b, &i));) {
+		AUTO_FREE char *told = xasprintf("%s/%s", m->dir, f->file), *path = xasprintf("%s/%s", m->from, f->file);
+
+		import_turn_is_written(&m->turn, m->life, told, path);
 		m->total += f->bytes;
+	}
 	life_stage(life_now(), "receiving");
 	r = bundle_receive_files(m->stream, &m->b, m->spool.path, on_progress, m, e);
 	return r;
@@ -326,6 +365,8 @@ static int make_disks(struct bundling *m, struct err *e)
 		uint64_t ignored;
 
 		r = made_add(&m->made, m->disks[i], &draft, e);
+		if (!r)
+			import_turn_is_written(&m->turn, m->life, m->disks[i], draft);
 		if (!r)
 			r = examine(m, i, &s, &ignored, e);
 		if (!r)
@@ -360,6 +401,8 @@ static int make_files(struct bundling *m, struct err *e)
 		if (!from)
 			continue;
 		r = made_add(&m->made, m->files[i], &draft, e);
+		if (!r)
+			import_turn_is_written(&m->turn, m->life, m->files[i], draft);
 		if (!r)
 			r = copy(from, draft, e);
 		if (!r)
@@ -422,7 +465,7 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 	int r = m->stream >= 0 ? receive(m, e) : 0;
 
 	if (!r && m->stream >= 0) /* before, nothing was known of its disks but how long their images are */
-		r = measure(m, e);
+		r = measure(m, e) ?: promise(m, e);
 	if (!r)
 		r = make_disks(m, e);
 	if (!r)
@@ -433,6 +476,8 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
 		r = made_name(&m->made, e);
+	if (!r)
+		import_turn_has_written(&m->turn, m->life);
 	return r ? r : start(m, pid, e);
 }
 
@@ -455,18 +500,24 @@ static int look(void *ctx, struct err *e)
 		return r;
 	m->plain = unit_plain_name(m->name);
 	r = place_dir(&m->dir, m->o->dir, e);
-	if (!r)
-		r = choose_files(m, e);
-	if (!r)
-		r = place_has_no_guest(m->name, e);
+	if (r)
+		return r;
+	choose_files(m);
+	r = check_names(m, e);
 	if (!r)
 		r = import_open_life(m->life, m->o, m->name, m->dir, e);
+	if (!r)
+		r = import_turn_wait(&m->turn, m->life, m->o, m->stream == STDIN_FILENO, e);
+	if (!r)
+		r = check_names(m, e); /* as they are now that it is its turn */
 	/* what is damaged is said to be, before anything else is made of it */
 	if (!r && m->from)
 		r = verify(m, e);
 	if (!r)
 		r = measure(m, e);
-	return r ? r : bundling_make_line(m, e);
+	if (!r)
+		r = bundling_make_line(m, e);
+	return r ? r : promise(m, e);
 }
 
 static void clean(void *ctx, bool failed)
@@ -504,6 +555,7 @@ static void fini(struct bundling *m)
 	line_words_fini(&m->words);
 	host_qemu_fini(&m->qemu);
 	made_fini(&m->made);
+	import_turn_end(&m->turn);
 	free(m->from);
 	spool_fini(&m->spool);
 	free(m->name);

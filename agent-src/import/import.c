@@ -8,6 +8,7 @@
 #include "identity.h"
 #include "import-bundle.h"
 #include "import-steps.h"
+#include "import-turn.h"
 #include "life.h"
 #include "made.h"
 #include "open-regular.h"
@@ -38,6 +39,7 @@ struct import {
 	struct firmware uefi;
 	struct line line;
 	struct made made;
+	struct import_turn turn;
 	char *dir, *plain; /* the name as part of a file's */
 	char *machine, *script, *vars;
 	char *sockets[SOCKET_COUNT];
@@ -72,40 +74,36 @@ static bool has_socket(const struct guest_description *d, size_t i)
 	return i < SOCKET_AGENT || (i == SOCKET_AGENT ? d->agent : i - SOCKET_SERIAL < d->serials);
 }
 
-static int choose_sockets(struct import *m, struct err *e)
-{
-	size_t i;
-	int r = 0;
-
-	for (i = 0; !r && i < SOCKET_COUNT; i++) {
-		if (!has_socket(&m->d, i))
-			continue;
-		m->sockets[i] = xasprintf("%s/%s.%s", m->dir, m->plain, socket_endings[i]);
-		r = place_fits_socket(m->sockets[i], e);
-	}
-	return r;
-}
-
-static int choose_files(struct import *m, struct err *e)
+static void choose_files(struct import *m)
 {
 	size_t disks = 0, n = 0, i;
-	int r;
 
 	for (i = 0; i < m->d.disk_count; i++)
 		disks += !m->d.disks[i].cdrom;
-	for (i = 0; i < m->d.disk_count; i++) {
-		if (m->d.disks[i].cdrom)
-			continue;
-		m->disks[i] = disks == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->o->format)
-					 : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, ++n, m->o->format);
-		r = place_is_free(m->disks[i], e);
-		if (r)
-			return r;
-	}
+	for (i = 0; i < m->d.disk_count; i++)
+		if (!m->d.disks[i].cdrom)
+			m->disks[i] = disks == 1 ? xasprintf("%s/%s.%s", m->dir, m->plain, m->o->format)
+						 : xasprintf("%s/%s-%zu.%s", m->dir, m->plain, ++n, m->o->format);
 	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
 	m->vars = xasprintf("%s/%s-vars.fd", m->dir, m->plain);
-	r = place_is_free(m->script, e);
-	return r ? r : choose_sockets(m, e);
+	for (i = 0; i < SOCKET_COUNT; i++)
+		if (has_socket(&m->d, i))
+			m->sockets[i] = xasprintf("%s/%s.%s", m->dir, m->plain, socket_endings[i]);
+}
+
+/* Nobody has any of these names, nor the guest's. */
+static int check_names(const struct import *m, struct err *e)
+{
+	int r = place_has_no_guest(m->d.name, e);
+	size_t i;
+
+	for (i = 0; !r && i < m->d.disk_count; i++)
+		r = m->disks[i] ? place_is_free(m->disks[i], e) : 0;
+	if (!r)
+		r = place_is_free(m->script, e);
+	for (i = 0; !r && i < SOCKET_COUNT; i++)
+		r = m->sockets[i] ? place_fits_socket(m->sockets[i], e) : 0;
+	return r;
 }
 
 /* ---- identity ---- */
@@ -296,8 +294,10 @@ static int measure(struct import *m, struct err *e)
 			description_note(&m->d, "the disk %s has %llu bytes, and not %llu as described", m->d.disks[i].file,
 					 (unsigned long long)m->bytes[i], (unsigned long long)m->d.disks[i].capacity);
 		needed += each;
+		import_turn_needs(&m->turn, m->disks[i], each);
 	}
-	return space_check_dir(m->dir, needed, "the disks", e);
+	r = space_check_dir(m->dir, needed, "the disks", e);
+	return r ? r : import_turn_promise(&m->turn, m->life, m->o->start == IMPORT_NO_START ? 0 : m->d.memory_bytes, m->dir, e);
 }
 
 /* ---- the plan in words ---- */
@@ -468,6 +468,8 @@ static int convert_disks(struct import *m, struct err *e)
 		what = xasprintf("converting %s", described_base(m->disks[i]));
 		r = made_add(&m->made, m->disks[i], &draft, e);
 		if (!r)
+			import_turn_is_written(&m->turn, m->life, m->disks[i], draft);
+		if (!r)
 			r = m->s.disks[i].path ? convert_image(m->qemu.img, &m->s.disks[i], draft, m->o->format, NULL, what, e)
 					       : convert_blank(m->qemu.img, draft, m->o->format, m->bytes[i], e);
 	}
@@ -528,6 +530,8 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
 		r = made_name(&m->made, e);
+	if (!r)
+		import_turn_has_written(&m->turn, m->life);
 	return r ? r : start(m, pid, e);
 }
 
@@ -563,12 +567,16 @@ static int look(void *ctx, struct err *e)
 		r = choose_name(m, e);
 	if (!r)
 		r = place_dir(&m->dir, m->o->dir, e);
-	if (!r)
-		r = place_has_no_guest(m->d.name, e);
-	if (!r)
-		r = choose_files(m, e);
+	if (r)
+		return r;
+	choose_files(m);
+	r = check_names(m, e);
 	if (!r)
 		r = import_open_life(m->life, m->o, m->d.name, m->dir, e);
+	if (!r)
+		r = import_turn_wait(&m->turn, m->life, m->o, false, e);
+	if (!r)
+		r = check_names(m, e); /* as they are now that it is its turn */
 	/* what is damaged is said to be, before anything else is made of it */
 	if (!r)
 		r = verify(m, e);
@@ -629,6 +637,7 @@ static void fini(struct import *m)
 	sources_fini(&m->s);
 	description_fini(&m->d);
 	made_fini(&m->made);
+	import_turn_end(&m->turn);
 	free(m);
 }
 

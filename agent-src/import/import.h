@@ -29,6 +29,7 @@ struct import_options {
 	struct line_wishes wishes;
 	enum import_start start;
 	bool clone, dry_run, no_memory, no_disk;
+	bool now;	   /* it passes all that come to this host */
 	bool trust_line;   /* of a bundle: whatever its line names */
 	char *const *more; /* options of QEMU's */
 	size_t more_count;

@@ -559,6 +559,8 @@ json_t *life_status(const struct life *l)
 					      "destination", l->to, "attempt", *l->attempt ? l->attempt : NULL));
 	if (l->progress.percent < 0)
 		json_object_set(out, "disk_left", json_object_get(out, "left"));
+	if (l->ahead)
+		json_object_set_new(out, "waits", json_pack("{s:s,s:i}", "for", "in", "ahead", (int)l->ahead));
 	return out;
 }
 

@@ -42,6 +42,7 @@ struct life {
 	pid_t pid;			      /* of the guest's QEMU; 0: it has none */
 	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* its number, in hex; "": it has none yet */
 	bool cancelled;
+	unsigned ahead; /* so many come to this host before it, and it waits for them; 0: it does not wait */
 	char *stage;
 	struct life_progress progress;
 	uint64_t begin_ns;
