@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../../lib/pacemaker.sh"
 
 is_refused() {
-	on pa crm_mon -1 --inactive | grep -q "vm1 start on pa returned 'not installed' (.*went to pb:7788"
+	on pa crm_mon -1 --inactive | grep -qi "vm1 start on pa returned 'not installed' (.*went to pb:7788"
 }
 
 for DISKS in shared local; do
