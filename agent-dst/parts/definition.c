@@ -90,12 +90,12 @@ static char *networks_here(struct lv *v)
 	return all;
 }
 
-/* A guest that comes as it runs needs it at once. */
-static void caution(const struct definition *d, char *sentence /* freed */)
+/* A guest that comes as it runs needs it at once, unless it is for its next start. */
+static void caution(const struct definition *d, bool is_later, char *sentence /* freed */)
 {
 	struct err e;
 
-	if (d->target->domain) {
+	if (d->target->domain && !is_later) {
 		err_set(&e, ENODEV, "%s", sentence);
 		target_obstacle(d->target, &e);
 		free(sentence);
@@ -156,7 +156,7 @@ static bool goes_by_label(const struct definition *d, struct lv *v, const char *
 }
 
 /* Missing networks keep nobody from having the guest there, but it does not start before they are made. */
-static void look_at_network(const struct definition *d, struct lv *v, const json_t *net)
+static void look_at_network(const struct definition *d, struct lv *v, const json_t *net, bool is_later)
 {
 	const char *kind = json_text(net, "kind") ?: "", *name = json_text(net, "name") ?: "";
 	bool active;
@@ -164,7 +164,7 @@ static void look_at_network(const struct definition *d, struct lv *v, const json
 	int r;
 
 	if (!strcmp(kind, "bridge") && !strchr(name, '/') && !is_bridge(name) && !goes_by_label(d, v, kind, name))
-		caution(d, xasprintf("there is no bridge %s, which the guest's network card needs before it can start", name));
+		caution(d, is_later, xasprintf("there is no bridge %s, which the guest's network card needs before it can start", name));
 	if (strcmp(kind, "network"))
 		return;
 	r = lv_network(v, name, &active, &e);
@@ -173,10 +173,11 @@ static void look_at_network(const struct definition *d, struct lv *v, const json
 
 		if (goes_by_label(d, v, kind, name))
 			return;
-		caution(d, xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start",
-				     name, *all ? all : "none"));
+		caution(d, is_later,
+			xasprintf("libvirt has no network %s (it has: %s), which the guest's network card needs before it can start", name,
+				  *all ? all : "none"));
 	} else if (!r && !active) {
-		caution(d, xasprintf("libvirt's network %s is not active: virsh net-start %s", name, name));
+		caution(d, is_later, xasprintf("libvirt's network %s is not active: virsh net-start %s", name, name));
 	}
 }
 
@@ -187,7 +188,10 @@ static void look_at_networks(const struct definition *d, struct lv *v, const jso
 
 	json_array_foreach(json_object_get(told, "networks"), i, net)
 		if (i < POOLS_MAX)
-			look_at_network(d, v, net);
+			look_at_network(d, v, net, false);
+	json_array_foreach(json_object_get(told, "networks_later"), i, net)
+		if (i < POOLS_MAX)
+			look_at_network(d, v, net, true);
 }
 
 /* Secrets that are known by what they are for, and not by a UUID, are not asked for. */
@@ -201,9 +205,10 @@ static void look_at_secrets(const struct definition *d, struct lv *v, const json
 	json_array_foreach(json_object_get(told, "secrets"), i, one)
 		if (i < POOLS_MAX && json_is_string(one) && lv_uuid_parse(json_string_value(one), uuid) &&
 		    lv_secret_is_there(v, uuid, &ignored) == -ENOENT)
-			caution(d, xasprintf("libvirt has no secret %s, which the guest needs before it can start: virsh secret-define, "
-					     "secret-set-value",
-					     json_string_value(one)));
+			caution(d, false,
+				xasprintf("libvirt has no secret %s, which the guest needs before it can start: virsh secret-define, "
+					  "secret-set-value",
+					  json_string_value(one)));
 }
 
 /* "<path>/srv/vm</path>", of a pool's <target>; malloc'ed, or NULL. */

@@ -596,7 +596,7 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	json_object_set_new(accept, "files", args_files_json(args));
 	json_object_set_new(accept, "nics", args_nics_json(args));
 	json_object_set(accept, "findings", l->findings);
-	if (json_array_size(l->cautions))
+	if (json_array_size(l->cautions) && json_array_extend(json_object_get(accept, "cautions"), l->cautions)) /* another part has none */
 		json_object_set(accept, "cautions", l->cautions);
 	json_object_set_new(accept, "qemu_version", json_string(l->qemu_version));
 	if (json_is_true(json_object_get(l->target->description, "estimate")))

@@ -207,7 +207,15 @@ static int change_nvram(struct rewriter *w, xmlNode *nvram, struct err *e)
 
 /* ---- NICs ---- */
 
-/* The most telling of them: MAC, target, then where it is attached. */
+/* names: MAC, target, then where it is attached. */
+static bool is_meant(const struct libvirt_change *c, const struct libvirt_nic *n, const char *name, size_t which)
+{
+	if (!name || (c->kind && (which < 2 || !n->kind || strcmp(c->kind, n->kind))))
+		return false;
+	return which ? !strcmp(c->from, name) : !strcasecmp(c->from, name);
+}
+
+/* The most telling of them. */
 static const struct libvirt_change *find_net(struct rewriter *w, const struct libvirt_nic *n)
 {
 	const char *names[] = {n->mac, n->target, n->source};
@@ -215,8 +223,8 @@ static const struct libvirt_change *find_net(struct rewriter *w, const struct li
 	size_t i, k;
 
 	for (k = 0; k < ARRAY_LEN(names); k++)
-		for (i = 0; names[k] && i < w->c->net_count; i++)
-			if (k ? !strcmp(w->c->nets[i].from, names[k]) : !strcasecmp(w->c->nets[i].from, names[k])) {
+		for (i = 0; i < w->c->net_count; i++)
+			if (is_meant(&w->c->nets[i], n, names[k], k)) {
 				w->nets_found[i] = true;
 				found = found ? found : &w->c->nets[i];
 			}
@@ -415,7 +423,7 @@ static int missing(const struct rewriter *w, struct err *e)
 		if (!w->paths_found[i] && !c->paths[i].may_miss)
 			return err_set(e, ENOENT, "no disk, backing file, firmware or kernel of it is '%.200s'", c->paths[i].from);
 	for (i = 0; i < c->net_count && !c->may_miss; i++)
-		if (!w->nets_found[i])
+		if (!w->nets_found[i] && !c->nets[i].may_miss)
 			return err_set(e, ENOENT, "no network card of it has the address, target or network '%.60s'", c->nets[i].from);
 	if (c->name && !w->name_found)
 		return err_set(e, ENOENT, "it has no <name>");

@@ -93,6 +93,7 @@ struct libvirt_change {
 	const char *from, *to;
 	const char *type;   /* of a path: "file" or "block"; NULL: as it is, and a volume becomes a file */
 	const char *format; /* of a path: the image's there; NULL: as it is */
+	const char *kind;   /* of a NIC: what from is the name of, "network" or "bridge"; NULL: it is any of those */
 	bool is_alone;	    /* of a disk's path: the image there has no backing file, so that <backingStore> goes */
 	bool may_miss;	    /* if it finds no place it is none */
 };

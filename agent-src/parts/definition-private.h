@@ -1,4 +1,4 @@
-/* definition-private.h: between definition.c and definition-live.c, of a guest that goes as it runs. */
+/* definition-private.h: between definition.c, definition-cards.c and definition-live.c, which is of a guest that goes as it runs. */
 #ifndef VMFERRY_SRC_DEFINITION_PRIVATE_H
 #define VMFERRY_SRC_DEFINITION_PRIVATE_H
 
@@ -9,6 +9,8 @@
 #define DEFINITION_ASIDE "definition-aside" /* in the journal */
 #define ASK_MS		 5000
 
+#define tell_once(d, ...) ((d)->told ? (void)0 : report_notice((d)->src->report, __VA_ARGS__))
+
 static inline struct definition *definition_of(struct part *p)
 {
 	return container_of(p, struct definition, part);
@@ -16,6 +18,12 @@ static inline struct definition *definition_of(struct part *p)
 
 /* What keeps it from going as it runs, each among the source's obstacles. */
 int definition_examine_live(struct definition *d, struct err *e);
+/* The networks and bridges that its cards are on: a new array. */
+json_t *definition_networks(const struct libvirt_definition *def);
+/* Those of one that goes as it runs, which it is on from its next start on, and not now; NULL: none is. */
+json_t *definition_networks_later(const struct definition *d, const json_t *now);
+/* What the plan has there by another name: *count changes of network cards, malloc'ed. Tells of each. */
+struct libvirt_change *definition_cards(struct definition *d, size_t *count);
 /* Changes *xml, which is malloc'ed, as the destination's plan wants it. */
 int definition_change(struct definition *d, char **xml, struct err *e);
 /* A notice: somebody has defined the guest here, which is at the destination. */

@@ -78,17 +78,6 @@ static int examine(struct part *p, struct err *e)
 	return r || !definition_is_live(d) ? r : definition_examine_live(d, e);
 }
 
-static json_t *names_of_networks(const struct libvirt_definition *def)
-{
-	json_t *out = json_array();
-	size_t i;
-
-	for (i = 0; i < def->nic_count; i++)
-		if (def->nics[i].kind && def->nics[i].source)
-			json_array_append_new(out, json_pack("{s:s,s:s}", "kind", def->nics[i].kind, "name", def->nics[i].source));
-	return out;
-}
-
 static json_t *pools_of(const struct libvirt_definition *def)
 {
 	json_t *out = json_array();
@@ -114,15 +103,17 @@ static int describe(struct part *p, json_t *out, struct err *e)
 {
 	const struct definition *d = definition_of(p);
 	const struct libvirt_definition *def = &d->guest.def;
+	json_t *networks;
 
 	(void)e;
 	if (!is_told(d))
 		return 0;
+	networks = definition_networks(def);
 	json_object_set_new(out, "owner", json_string("libvirt"));
 	json_object_set_new(out, DEFINITION,
-			    json_pack("{s:s,s:s,s:o,s:o,s:o,s:b,s:b}", "name", def->name, "uuid", def->uuid, "networks",
-				      names_of_networks(def), "pools", pools_of(def), "secrets", secrets_of(def), "autostart",
-				      d->guest.autostart, "net_map", true));
+			    json_pack("{s:s,s:s,s:o*,s:o,s:o,s:o,s:b,s:b}", "name", def->name, "uuid", def->uuid, "networks_later",
+				      definition_networks_later(d, networks), "networks", networks, "pools", pools_of(def), "secrets",
+				      secrets_of(def), "autostart", d->guest.autostart, "net_map", true));
 	if (d->guest.is_transient)
 		json_object_set_new(json_object_get(out, DEFINITION), "transient", json_true());
 	return 0;
@@ -162,8 +153,6 @@ static bool pool_has(const json_t *accept, const char *pool, const char *path)
 
 	return target && !strcmp(target, dirname(copy));
 }
-
-#define tell_once(d, ...) ((d)->told ? (void)0 : report_notice((d)->src->report, __VA_ARGS__))
 
 /* A volume stays one where a pool of its name has its place there; elsewhere it is a file. */
 static void change_volume(struct definition *d, struct changes *c, const json_t *accept, const struct libvirt_disk *disk, const char *to,
@@ -249,36 +238,6 @@ static void change_files(struct definition *d, struct changes *c)
 	}
 }
 
-/* "bridge:br0": where the destination has the network of that card, which has another name there; NULL: it has the same. */
-static const char *place_of_card(const json_t *accept, const struct libvirt_nic *nic)
-{
-	json_t *net;
-	size_t i;
-
-	json_array_foreach(json_object_get(json_object_get(accept, DEFINITION), "networks"), i, net) {
-		const char *kind = json_text(net, "kind"), *name = json_text(net, "name");
-
-		if (kind && name && nic->kind && nic->source && !strcmp(kind, nic->kind) && !strcmp(name, nic->source))
-			return json_text(net, "to");
-	}
-	return NULL;
-}
-
-static void change_cards(struct definition *d, struct changes *c)
-{
-	size_t i;
-
-	for (i = 0; i < d->guest.def.nic_count; i++) {
-		const struct libvirt_nic *nic = &d->guest.def.nics[i];
-		const char *to = place_of_card(d->accepted, nic);
-
-		if (!to)
-			continue;
-		c->list[c->count++] = (struct libvirt_change){.from = nic->mac ?: nic->source, .to = to};
-		tell_once(d, "network card %s is on %s there, which has the label of %s here", nic->mac ?: nic->target ?: "?", to, nic->source);
-	}
-}
-
 /* The most changes that there can be, each image named by each disk. */
 static size_t most_changes(const struct definition *d)
 {
@@ -322,20 +281,20 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 {
 	AUTO_FREE struct libvirt_change *list = xcalloc(most_changes(d), sizeof(*list));
 	AUTO_FREE char **names = xcalloc(d->disks->count + d->disks->stays + 1U, sizeof(*names));
-	AUTO_FREE struct libvirt_change *cards = xcalloc(d->guest.def.nic_count + 1, sizeof(*cards));
 	const char *emulator = json_text(d->accepted, "qemu");
-	struct changes c = {list, 0}, nets = {cards, 0};
+	struct changes c = {list, 0};
+	size_t cards;
+	AUTO_FREE struct libvirt_change *nets = definition_cards(d, &cards);
 	size_t i;
 	int r;
 
 	change_disks(d, &c, d->accepted, names);
 	change_files(d, &c);
-	change_cards(d, &nets);
 	r = use(d,
 		&(struct libvirt_changes){.paths = c.list,
 					  .path_count = c.count,
-					  .nets = nets.list,
-					  .net_count = nets.count,
+					  .nets = nets,
+					  .net_count = cards,
 					  .may_miss = definition_is_live(d), /* what was plugged in is not there at the next start */
 					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
 		ctx, e);

@@ -174,7 +174,7 @@ static void cards_go_to_what_has_the_label_there(void **state)
 	const char *end = strstr(base, "</devices>");
 	AUTO_FREE char *cut = xstrndup(base, (size_t)(end - base));
 	AUTO_FREE char *a = xasprintf(one, 1, "office"), *b = xasprintf(one, 2, "lab");
-	AUTO_FREE char *xml = xasprintf("%s%s%s%s", cut, a, b, end);
+	AUTO_FREE char *xml = xasprintf("%s%s%s<interface type='bridge'><source bridge='office'/></interface>%s", cut, a, b, end);
 
 	(void)state;
 	if (libvirt_definition_read(&d.guest.def, xml, strlen(xml), &err))
@@ -186,6 +186,7 @@ static void cards_go_to_what_has_the_label_there(void **state)
 		fail_msg("%s", err.msg);
 	assert_non_null(strstr(xml, "<source bridge=\"vm-lan\"/>"));
 	assert_non_null(strstr(xml, "<source network=\"lab\" portgroup=\"x\"/>"));
+	assert_non_null(strstr(xml, "<source bridge=\"office\"/>"));
 }
 
 int main(void)

@@ -162,7 +162,7 @@ static void network_that_is_not_active_is_told(void **state)
 	d.accept = json_pack("{s:[],s:[]}", "cautions", "networks");
 	assert_int_equal(lv_open(&v, ASK_MS, &err), 0);
 	fill_the_stack();
-	look_at_network(&d, v, net);
+	look_at_network(&d, v, net, false);
 	lv_close(v);
 	json_decref(net);
 	assert_int_equal(json_array_size(json_object_get(d.accept, "cautions")), 1);

@@ -69,22 +69,26 @@ ferry() { # NODE COMMAND...
 	assert_eq "$status" 0 "exit code of vmferry ${*:2} at $1 ($(<"$DIR/said"))"
 }
 
-cards_are_on() { # NODE GUEST TYPE=NAME...: of a guest of libvirt's, as it runs (of a network libvirt tells the kind of its bridge) and in its definition
-	local now later source
-	assert_eq "$(libvirt_in "$1" virsh -q domstate "$2" 2>&1)" running "state of $2 at $1"
-	now=$(libvirt_in "$1" virsh dumpxml "$2")
-	later=$(libvirt_in "$1" virsh dumpxml --inactive "$2" | sed 's/^ *//' | tr -d '\n')
-	for source in "${@:3}"; do
-		[[ $now == *"<source $source"* ]] || fail "no card is on $source at $1: $(grep -A3 '<interface' <<<"$now")"
-		[[ $later == *"<interface type='${source%%=*}'><mac address='"+([0-9a-f:])"'/><source $source/>"* ]] || fail "no card will be on $source at $1: $later"
-	done
-	guest_verify "$DIR/libvirt-$1/guests/$2.orders" blocks >/dev/null
+cards() { # NODE [OPTION OF virsh dumpxml...]: prints those of web, "NUMBER TYPE='NAME'" each in a line
+	libvirt_in "$1" virsh dumpxml "${@:2}" web | python3 -S -c '
+import sys, xml.etree.ElementTree as tree
+for card in tree.parse(sys.stdin).iter("interface"):
+    source = card.find("source").attrib
+    kind = "network" if "network" in source else "bridge"
+    print(int(card.find("mac").get("address")[-2:]), "%s=%s" % (kind, source[kind]))' | sort | xargs
 }
 
-taps_are_on() { # NODE BRIDGE...: one on each
+cards_are_on() { # NODE NOW LATER: as it runs, and in its definition
+	assert_eq "$(libvirt_in "$1" virsh -q domstate web 2>&1)" running "state of web at $1"
+	assert_eq "$(cards "$1")" "$2" "cards at $1, as it runs"
+	assert_eq "$(cards "$1" --inactive)" "$3" "cards at $1 from its next start on"
+	guest_verify "$DIR/libvirt-$1/guests/web.orders" blocks >/dev/null
+}
+
+taps_are_on() { # NODE BRIDGE:HOW-MANY...
 	local bridge
 	for bridge in "${@:2}"; do
-		assert_eq "$(on "$1" ip -o link show master "$bridge" | wc -l)" 1 "cards on $bridge at $1 ($(on "$1" ip -o link))"
+		assert_eq "$(on "$1" ip -o link show master "${bridge%:*}" | wc -l)" "${bridge#*:}" "cards on $bridge at $1 ($(on "$1" ip -o link))"
 	done
 }
 
@@ -111,20 +115,29 @@ network pa guests br-guests
 network pb lan-of-b br-b-lan
 network pb test-of-b br-b-test
 libvirts_guest web "$(card network office 1)$(card network guests 2)$(card bridge br-db 3)$(card bridge br-tests 4)"
+libvirt_in pa virsh -q attach-interface web network office --mac 52:54:00:00:00:05 --model virtio --live >/dev/null # now, and not at its next start
+libvirt_in pa virsh -q attach-interface web network guests --mac 52:54:00:00:00:06 --model virtio --config >/dev/null # and the other way round
+libvirt_in pa virsh -q attach-interface web bridge br-later --mac 52:54:00:00:00:07 --model virtio --config >/dev/null
+card bridge br-tests 3 >"$DIR/card.xml"
+libvirt_in pa virsh -q update-device web "$DIR/card.xml" --live >/dev/null || fail "the card is not on another bridge"
 plain_guest mail
 
 ferry pa plan web mail --to root@pb --disk-dir auto
 assert_eq "$(grep -c "$VM/large (" "$DIR/said")" 2 "guests that the directory with room is planned for ($(<"$DIR/said"))"
 
+ferry pa check web root@pb --disk-dir auto
+grep -q 'there is no bridge br-later, which the guest.s network card needs' "$DIR/said" || fail "it does not say what is missing: $(<"$DIR/said")"
 ferry pa drain --to root@pb --disk-dir auto
 grep -q '^2 of 2 guests have gone' "$DIR/said" || fail "not all have gone: $(<"$DIR/said")"
-cards_are_on pb web network=\'lan-of-b\' bridge=\'wifi-of-b\' bridge=\'dmz-of-b\' network=\'test-of-b\'
-taps_are_on pb br-b-lan wifi-of-b dmz-of-b br-b-test post-of-b
+cards_are_on pb '1 network=lan-of-b 2 bridge=wifi-of-b 3 network=test-of-b 4 network=test-of-b 5 network=lan-of-b' \
+	'1 network=lan-of-b 2 bridge=wifi-of-b 3 bridge=dmz-of-b 4 network=test-of-b 6 bridge=wifi-of-b 7 bridge=br-later'
+taps_are_on pb br-b-lan:2 wifi-of-b:1 dmz-of-b:0 br-b-test:2 post-of-b:1
 disk_is_in pb web "$VM/large/web"
 [[ -s $(at pb "$VM/large/mail/mail.raw") ]] || fail "the disk of mail is not at pb"
 
 back=$(sed -n 's/^back again, at root@pb: vmferry //p' "$DIR/said" | sed 's/root@[^ ]*/root@pa/')
 ferry pb $back
-cards_are_on pa web network=\'office\' network=\'guests\' bridge=\'br-db\' bridge=\'br-tests\'
-taps_are_on pa br-office br-guests br-db br-tests br-mail
+cards_are_on pa '1 network=office 2 network=guests 3 bridge=br-tests 4 bridge=br-tests 5 network=office' \
+	'1 network=office 2 network=guests 3 bridge=br-db 4 bridge=br-tests 6 network=guests 7 bridge=br-later'
+taps_are_on pa br-office:2 br-guests:1 br-db:0 br-tests:2 br-mail:1
 guest_verify "$(orders mail)" blocks
