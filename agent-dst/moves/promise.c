@@ -30,7 +30,7 @@ static json_t *note_of(const struct transfer *t)
 
 	for (i = 0; i < t->disks.count; i++)
 		if (!t->disks.list[i].device &&
-		    !(t->disks.point && t->disks.list[i].backing)) /* of a further point nobody knows how much comes */
+		    !(t->disks.point && t->disks.list[i].backing)) /* the size of an incremental point is unknown, so it is not counted */
 			promised_add_file(files, t->disks.list[i].path, t->disks.list[i].allocated);
 	for (i = 0; i < t->files.count; i++)
 		if (t->files.list[i].transfer == CARRY_COPY)

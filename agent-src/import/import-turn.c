@@ -26,8 +26,8 @@ static void tell(struct life *l, unsigned ahead)
 		return;
 	l->ahead = ahead;
 	if (ahead)
-		life_notice(l, "waits for its turn: %u guest%s to this host before it; `vmferry cancel` ends the waiting, --now passes it", ahead,
-			    ahead == 1 ? " comes" : "s come");
+		life_notice(l, "waits for its turn: %u guest%s to this host before it; `vmferry cancel` ends the waiting, --now passes it",
+			    ahead, ahead == 1 ? " comes" : "s come");
 }
 
 /* *in: so many may come at once; 0: any number. */

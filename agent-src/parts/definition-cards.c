@@ -42,7 +42,8 @@ json_t *definition_networks_later(const struct definition *d, const json_t *now)
 	struct err ignored;
 	size_t i;
 
-	if (!definition_is_live(d) || d->guest.is_transient || libvirt_definition_read(&later, d->guest.xml, strlen(d->guest.xml), &ignored))
+	if (!definition_is_live(d) || d->guest.is_transient ||
+	    libvirt_definition_read(&later, d->guest.xml, strlen(d->guest.xml), &ignored))
 		return NULL;
 	out = json_array();
 	all = definition_networks(&later);
@@ -71,7 +72,8 @@ static void tell_of_cards(struct definition *d, const char *kind, const char *na
 		told = true;
 	}
 	if (!told)
-		tell_once(d, "a network card that the guest has from its next start on is on %s there, which has the label of %s here", to, name);
+		tell_once(d, "a network card that the guest has from its next start on is on %s there, which has the label of %s here", to,
+			  name);
 }
 
 struct libvirt_change *definition_cards(struct definition *d, size_t *count)
