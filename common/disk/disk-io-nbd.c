@@ -13,6 +13,7 @@ struct disk_nbd {
 	struct nbd *nbd;
 	/* what is selected is asked for apart: the server would add the allocation of the whole disk to each answer */
 	char *path, *export_name, *apart; /* NULL: it is not */
+	uint32_t most;			  /* values from 1 to this one are selected */
 };
 
 static struct disk_nbd *of(struct disk_io *d)
@@ -58,7 +59,12 @@ static void align(struct nbd_extents *a)
 	}
 }
 
-static int cross(struct disk_map *m, const struct nbd_extents *alloc, const struct nbd_extents *select, struct err *e)
+static bool is_selected(const struct nbd_extent *s, uint32_t most)
+{
+	return s && s->flags >= 1 && s->flags <= most;
+}
+
+static int cross(struct disk_map *m, const struct nbd_extents *alloc, const struct nbd_extents *select, uint32_t most, struct err *e)
 {
 	size_t i, k = 0;
 	int r = 0;
@@ -75,7 +81,7 @@ static int cross(struct disk_map *m, const struct nbd_extents *alloc, const stru
 			s = k < select->count ? &select->x[k] : NULL;
 			if (s)
 				stop = MIN(end, s->offset + s->length);
-			r = disk_map_add(m, stop - at, content_of(alloc->x[i].flags), s && s->flags == 1, e);
+			r = disk_map_add(m, stop - at, content_of(alloc->x[i].flags), is_selected(s, most), e);
 			at = stop;
 		}
 	}
@@ -95,7 +101,7 @@ static int map_both(struct disk_io *d, struct disk_map *m, struct err *e)
 		select = (struct nbd_extents){NULL, 0};
 		r = nbd_map(n, d->loop, CTX_SELECT, 0, d->caps.size, &select.x, &select.count, e);
 	}
-	r = r ? r : cross(m, &alloc, &select, e);
+	r = r ? r : cross(m, &alloc, &select, of(d)->most, e);
 	free(alloc.x);
 	if (d->caps.selects)
 		free(select.x);
@@ -108,7 +114,7 @@ static int add_selected(struct disk_io *d, struct disk_map *m, const struct nbd_
 	int r = nbd_map(of(d)->nbd, d->loop, CTX_ALLOCATION, x->offset, x->offset + x->length, &alloc.x, &alloc.count, e);
 
 	align(&alloc);
-	r = r ? r : cross(m, &alloc, &all, e);
+	r = r ? r : cross(m, &alloc, &all, 1, e);
 	free(alloc.x);
 	return r;
 }
@@ -213,6 +219,7 @@ int disk_io_open_nbd(struct disk_io **out, struct loop *l, const struct disk_at 
 	info = nbd_info(n);
 	d = xcalloc(1, sizeof(*d));
 	d->nbd = n;
+	d->most = MAX(at->depth, 1);
 	d->base = (struct disk_io){&ops,
 				   l,
 				   {.size = info->size,

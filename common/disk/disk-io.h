@@ -37,9 +37,10 @@ struct disk_at {
 	/* NBD: the metadata context whose value is 1 for what a map is to select: a dirty bitmap ("qemu:dirty-bitmap:NAME"), or
 	 * qemu:allocation-depth (this image, without those below); NULL: everything. */
 	const char *select;
-	bool writable; /* NBD: then it has no map */
-	bool cached;   /* a file, open for reading, that nobody writes to: what of it is in the page cache may come from there */
-	bool again;    /* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
+	unsigned depth; /* with qemu:allocation-depth: so many images from the top are selected; 0: the top one alone */
+	bool writable;	/* NBD: then it has no map */
+	bool cached;	/* a file, open for reading, that nobody writes to: what of it is in the page cache may come from there */
+	bool again;	/* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
 	bool stays; /* a file, open for reading, that is soon read again, also when it is open no more: likewise, on a local file system, for good */
 	bool gathers; /* a file, open for writing, that gets many small writes all over it: the page cache puts them together. There is room for them already */
 	bool pads; /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
