@@ -8,6 +8,7 @@
 #include "log.h"
 #include "merge.h"
 #include "messages.h"
+#include "onward.h"
 #include "points-state.h"
 #include "primary-note.h"
 #include "taken-over.h"
@@ -61,6 +62,12 @@ static int check_term(const struct arriving_point *a, struct err *e)
 			"a move of guest %s to this host of its replica is not settled: vmferry recover at its primary; or, if the guest "
 			"certainly runs there, vmferry replica failover %s --cancel --runs-at-primary here",
 			a->target->name, a->target->name);
+	if (onward_replaced(&a->store))
+		return err_set(
+			e, ESTALE,
+			"replaced: guest %s was taken over at %s, where its replica here goes on to, and what runs at this host is not it any more: "
+			"end that guest here, and see to the one there",
+			a->target->name, onward_to(&a->store));
 	if ((uint64_t)here > a->term || run || points_are_over(&a->store))
 		return err_set(
 			e, ESTALE,
@@ -76,7 +83,7 @@ static bool is_of_past(const struct arriving_point *a)
 {
 	uint64_t least = (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) + points_are_over(&a->store);
 
-	return points_are_vacant(&a->store) &&
+	return points_are_vacant(&a->store) && !onward_replaced(&a->store) &&
 	       (strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair")) || a->term >= least);
 }
 
@@ -116,6 +123,14 @@ static bool has_sizes(const struct arriving_point *a, const struct point *newest
 	return true;
 }
 
+/* Where points are sent on from another replica each is told with its moment: after a restored backup a number may be another point's. */
+static bool is_that_point(const struct arriving_point *a, size_t i, const struct point *newest)
+{
+	const json_t *moments = json_object_get(asked(a), "since_at_ms");
+
+	return !moments || json_integer_value(json_array_get(moments, i)) == newest->at_ms;
+}
+
 /* The newest point here, if the source can tell what was written since; 0: all is to come. */
 static uint64_t choose_from(const struct arriving_point *a, const struct point *newest)
 {
@@ -123,15 +138,16 @@ static uint64_t choose_from(const struct arriving_point *a, const struct point *
 	size_t i;
 
 	json_array_foreach(json_object_get(asked(a), "since"), i, since)
-		if ((uint64_t)json_integer_value(since) == newest->number && has_sizes(a, newest))
+		if ((uint64_t)json_integer_value(since) == newest->number && is_that_point(a, i, newest) && has_sizes(a, newest))
 			return newest->number;
 	return 0;
 }
 
-/* A damaged point may be the one that the source knows as the last. */
+/* A damaged point may be the one that the source knows as the last. A point that is sent on from another replica has the number that it has there. */
 static uint64_t next_number(const struct arriving_point *a)
 {
-	uint64_t number = points_next_number(&a->store);
+	json_int_t wished = json_integer_value(json_object_get(asked(a), "number"));
+	uint64_t number = MAX(points_next_number(&a->store), wished > 0 ? (uint64_t)wished : 0);
 	json_t *since;
 	size_t i;
 
@@ -169,6 +185,8 @@ static bool is_that_disk(const struct arriving_point *a, const json_t *had, size
 
 	if (json_integer_value(json_object_get(is, "virtual_size")) < json_integer_value(json_object_get(was, "bytes")))
 		return false;
+	if (!strcmp(json_text(is, "reuse") ?: "", then)) /* it was taken over where its points went on from, and says what it was */
+		return true;
 	return !strcmp(now, then) || (!is_another(had, i, now) && (a->from || !strcmp(last_of(now), last_of(then))));
 }
 

@@ -2,6 +2,7 @@
 #include "host-here.h"
 #include "host-state.h"
 #include "json-text.h"
+#include "onward.h"
 #include "points.h"
 #include "qemu-args.h"
 #include "qemu-find.h"
@@ -195,8 +196,8 @@ static json_t *volumes_here(void)
 	return volumes;
 }
 
-/* Pair and term are told where points cannot be read, too. */
-static json_t *replica_of(const char *state_dir, const char *dir)
+/* Pair and term are told where points cannot be read, too. asked: of this guest a further host is asked, where its points go on. */
+static json_t *replica_of(const char *state_dir, const char *dir, const char *asked)
 {
 	struct points p = {.dir = NULL};
 	struct err e;
@@ -204,12 +205,14 @@ static json_t *replica_of(const char *state_dir, const char *dir)
 	json_t *one = r && json_integer_value(json_object_get(p.replica, "term")) < 1 ? json_pack("{s:s}", "error", e.msg)
 										      : points_told(&p, state_dir);
 
+	if (asked && onward_to(&p) && !onward_replaced(&p))
+		json_object_set_new(one, "further", onward_ask(state_dir, asked));
 	points_close(&p);
 	return one;
 }
 
 /* Replicas whose points are here, or were. A note that cannot be read is of the guest that its name says. */
-int replicas_here(const char *state_dir)
+int replicas_here(const char *state_dir, const char *asked)
 {
 	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir);
 	DIR *d = opendir(dir);
@@ -223,7 +226,8 @@ int replicas_here(const char *state_dir)
 
 		if (*de->d_name == '.')
 			continue;
-		one = json_text(note, "dir") ? replica_of(state_dir, json_text(note, "dir"))
+		one = json_text(note, "dir") ? replica_of(state_dir, json_text(note, "dir"),
+							  asked && !strcmp(json_text(note, "guest") ?: "", asked) ? asked : NULL)
 					     : json_pack("{s:s}", "error", "its note is damaged");
 		json_object_set_new(one, "guest",
 				    json_text(note, "guest") ? json_incref(json_object_get(note, "guest"))

@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 	if (argc >= 2 && !strcmp(argv[1], HOST_HERE_WORD))
 		return host_here(runtime_dir_get(&runtime_dir, argc > 2 ? argv[2] : NULL, &e) ? NULL : runtime_dir);
 	if (argc >= 2 && !strcmp(argv[1], REPLICAS_HERE_WORD))
-		return state_dir_get(&state_dir, NULL, &e) ? EXIT_REFUSED : replicas_here(state_dir);
+		return state_dir_get(&state_dir, NULL, &e) ? EXIT_REFUSED : replicas_here(state_dir, argc > 2 ? argv[2] : NULL);
 	r = read_options(&o, argc, argv);
 	if (r >= 0)
 		return r;

@@ -9,6 +9,7 @@
 #include "move.h"
 #include "nearest.h"
 #include "object.h"
+#include "onward.h"
 #include "points.h"
 #include "process.h"
 #include "program-run.h"
@@ -18,6 +19,7 @@
 #include "replica-conf.h"
 #include "replica-here.h"
 #include "replica-note.h"
+#include "replica-onward.h"
 #include "replica-planned.h"
 #include "replica-reverse.h"
 #include "replica-run.h"
@@ -99,10 +101,17 @@ static int make_point(struct replica_conf *c, const char *guest)
 	int code;
 
 	settle_earlier(c, guest);
+	if (c->goes_on) {
+		code = replica_onward_begin(c, guest);
+		if (code != REPLICA_GOES_ON)
+			return code;
+	}
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	replica_conf_set_up(c, guest, HOW_REPLICA);
 	c->sync.asks_start = replica_asks_plan(c, guest);
 	code = move_run(&c->o);
+	if (c->goes_on)
+		code = replica_onward_end(c, code);
 	replica_note(c, guest, code);
 	if (!code && c->initial)
 		forget_initial(c, guest);
@@ -117,6 +126,9 @@ static const char add_before[] =
 	"Begins a replica of a guest that runs here, at another host: its first point. DEST is as of vmferry migrate; the points are in\n"
 	"DIR/VM.replica there. Each further one, by vmferry replica sync or run, has all disks as they are at one moment, and carries what\n"
 	"was written since.\n"
+	"\n"
+	"Where this host has a guest's replica, and the guest is elsewhere, its points go on from here to DEST (an extended replica): the newest\n"
+	"with each sync. The guest, and its host, are asked nothing.\n"
 	"\n";
 
 static char *new_pair(void)
@@ -142,8 +154,8 @@ static char *name_of(const char *word)
 /* A copy that another has taken the place of is no guest to begin with. */
 static int check_new(const struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf"), *note = replica_path(c->state_dir, guest, "json");
-	json_t *state = replica_state_load(c->state_dir, guest);
+	AUTO_FREE char *conf = replica_path(c->settings_dir, guest, "conf"), *note = replica_path(c->settings_dir, guest, "json");
+	json_t *state = replica_state_load(c->settings_dir, guest);
 	bool replaced = json_is_true(json_object_get(state, "replaced"));
 
 	json_decref(state);
@@ -161,7 +173,7 @@ static int check_new(const struct replica_conf *c, const char *guest)
 
 static int begin_replica(struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
+	AUTO_FREE char *conf = replica_path(c->settings_dir, guest, "conf");
 	const char *reuse_all = c->o.disks.reuse_all;
 	const struct option_list reuse = c->o.disks.reuse;
 	struct err e;
@@ -173,7 +185,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	}
 	c->o.disks.reuse = (struct option_list){.count = 0};
 	c->o.disks.reuse_all = NULL;
-	replica_forget(c->state_dir, guest); /* what is left of another pair */
+	replica_forget(c->settings_dir, guest); /* what is left of another pair */
 	if (replica_conf_save(c, guest, &e))
 		return replica_say(&e);
 	c->o.disks.reuse = reuse; /* of the first point alone */
@@ -182,19 +194,26 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	if (code == EXIT_REFUSED && unlink(conf) && errno != ENOENT)
 		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
 	if (code == EXIT_REFUSED)
-		replica_forget(c->state_dir, guest);
+		replica_forget(c->settings_dir, guest);
+	if (code == EXIT_REFUSED && c->goes_on)
+		onward_end(c->store, &e);
 	return code;
 }
 
 static int add(struct replica_conf *c, int argc, char **argv)
 {
 	AUTO_FREE char *pair = new_pair(), *guest = name_of(argv[0]);
-	int code = check_new(c, guest);
+	int code;
 
 	(void)argc;
 	c->to = argv[1];
 	c->pair = pair;
+	code = replica_onward_choose(c, guest) ?: check_new(c, guest);
 	code = code ?: begin_replica(c, guest);
+	if (!code && c->goes_on)
+		fprintf(c->o.json ? stderr : stdout,
+			"%s: its points go on to %s from here, the newest with each vmferry replica sync %s; vmferry-replica@%s.service does that every %u s\n",
+			guest, c->to, guest, guest, c->every_s);
 	if (!code && dest_kind(c->to) == DEST_STANDING)
 		fprintf(stderr,
 			"vmferry: %s is not reached by SSH, so vmferry may-start cannot ask it whether the guest was taken over there\n",
@@ -205,11 +224,17 @@ static int add(struct replica_conf *c, int argc, char **argv)
 
 static int reverse(struct replica_conf *c, int argc, char **argv)
 {
-	int code = check_new(c, argv[0]);
+	int code;
+
+	c->settings_dir = xstrdup(c->state_dir);
+	code = check_new(c, argv[0]);
 
 	(void)argc;
 	c->to = argv[1];
-	return code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
+	code = code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
+	if (!code)
+		replica_onward_forget(c->state_dir, argv[0]);
+	return code;
 }
 
 /* ---- those of a guest that has one ---- */
@@ -239,7 +264,7 @@ static int say_gone(const char *guest)
 /* The settings may have been taken away since they were read: by the guest, or as that was taken over. */
 static int save_again(struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->state_dir, guest, "conf");
+	AUTO_FREE char *conf = replica_path(c->settings_dir, guest, "conf");
 	struct err e;
 
 	if (access(conf, F_OK))
@@ -436,6 +461,8 @@ static int remove_guest(struct replica_conf *c, int argc, char **argv)
 	int r = 0;
 
 	(void)argc;
+	if (!is_primary && replica_onward_has(c->state_dir, argv[0]))
+		return replica_onward_remove(c, argv[0]);
 	if (!is_primary && !dir) {
 		fprintf(stderr, "vmferry: this host has no replica of guest %s, nor is it the primary of one\n", argv[0]);
 		return EXIT_REFUSED;
@@ -458,6 +485,8 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 	(void)argc;
 	if (c->plans)
 		return replica_planned(c, argv[0]);
+	if (!c->cancels && !c->completes && replica_onward_check_not_taken(c, argv[0]))
+		return EXIT_REFUSED;
 	return c->cancels     ? replica_failover_cancel(c, argv[0])
 	       : c->completes ? replica_failover_complete(c, argv[0])
 			      : replica_failover(c, argv[0]);
@@ -504,6 +533,10 @@ static const struct subcommand {
 	 "usage: vmferry replica history VM\n\nShows what became of the last attempts to make a point of a guest, at its primary: when, how long it took, what was "
 	 "written,\nwhat went over the network, and why it failed.\n\n",
 	 about_shown, "a guest", 1, 1, replica_show_history, "show what became of its last points, at its primary"},
+	{"ask",
+	 "usage: vmferry replica ask VM [--json]\n\nAsks the replica's host whether the guest was taken over there, or at a further one where its points go on to. "
+	 "Exit code 0: it was not.\n\n",
+	 about_shown, "a guest", 1, 1, replica_onward_ask, "ask its host whether the guest was taken over"},
 	{"pause", "usage: vmferry replica pause VM\n\nvmferry replica run makes no more points of it.\n\n", set_shown, "a guest", 1, 1,
 	 pause_guest, "no more points by vmferry replica run"},
 	{"resume", "usage: vmferry replica resume VM\n\nvmferry replica run makes points of it again.\n\n", set_shown, "a guest", 1, 1,

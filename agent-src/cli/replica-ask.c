@@ -2,6 +2,7 @@
 #include "replica-ask.h"
 #include "dest-connect.h"
 #include "json-text.h"
+#include "onward.h"
 #include "points.h"
 #include "replica-note.h"
 #include "util.h"
@@ -10,6 +11,36 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* The points there go on to a further host, which that one has asked. */
+static int read_further(const struct replica_conf *c, const json_t *onward, const json_t *further, char **taken, bool *settled,
+			struct err *e)
+{
+	AUTO_FREE char *to = text_shown(json_text(onward, "to") ?: "?"), *said = NULL;
+
+	if (json_text(onward, "replaced")) {
+		*settled = true;
+		*taken = xasprintf("it was taken over at %s, to which its replica at %s goes on", to, c->to);
+		return 0;
+	}
+	if (!further || json_text(further, "unknown")) {
+		said = text_shown(json_text(further, "unknown") ?: "it says nothing of that");
+		return err_set(e, EHOSTUNREACH, "its points go on from there to %s: %s", to, said);
+	}
+	if (json_text(further, "taken")) {
+		said = text_shown(json_text(further, "taken"));
+		*settled = json_is_true(json_object_get(further, "settled"));
+		*taken = xasprintf("its points go on from %s to %s, and %s", c->to, to, said);
+	}
+	return 0;
+}
+
+/* A primary's term rises with each takeover; where points go on from here it is another's, whose store says whether it was taken over there. */
+static bool is_as_it_was(const struct replica_conf *c, const json_t *o)
+{
+	return !json_is_true(json_object_get(o, "taken_over")) &&
+	       (c->goes_on || json_integer_value(json_object_get(o, "term")) <= (json_int_t)c->term);
+}
 
 /* A store's answer about this pair. -ENOENT: it has, and had, other pairs alone. */
 static int read_answer(const struct replica_conf *c, const json_t *o, char **taken, bool *settled, struct err *e)
@@ -23,8 +54,10 @@ static int read_answer(const struct replica_conf *c, const json_t *o, char **tak
 	if (!is_its && !past)
 		return err_set(e, ENOENT, "it has nothing of this replica");
 	*settled = !is_its || !json_is_true(json_object_get(o, "unsettled"));
-	if (is_its && term <= (json_int_t)c->term && !json_is_true(json_object_get(o, "taken_over")))
-		return 0;
+	if (is_its && is_as_it_was(c, o))
+		return json_text(json_object_get(o, "onward"), "to")
+			       ? read_further(c, json_object_get(o, "onward"), json_object_get(o, "further"), taken, settled, e)
+			       : 0;
 	if (!*settled)
 		*taken = xasprintf("a move of it to %s, where its replica is, is not over: vmferry recover", c->to);
 	else
@@ -43,6 +76,8 @@ static int ask_here(const struct replica_conf *c, const char *guest, char **take
 
 	if (json_integer_value(json_object_get(p.replica, "term")) > 0) {
 		o = points_told(&p, c->state_dir);
+		if (onward_to(&p) && !c->goes_on)
+			json_object_set_new(o, "further", onward_ask(c->state_dir, guest));
 		r = read_answer(c, o, taken, settled, e);
 		json_decref(o);
 	} else if (dir && r) {
@@ -67,9 +102,10 @@ static int find_answer(const struct replica_conf *c, const char *guest, const js
 	return err_set(e, ENOENT, "it has no replica of it");
 }
 
+/* Of that guest the host asks further, where its points go on. */
 static int ask_there(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e)
 {
-	static const char *const args[] = {"replicas", NULL};
+	const char *const args[] = {"replicas", guest, NULL};
 	struct dest_config cfg = c->o.dest;
 	AUTO_FREE char *text = NULL;
 	json_t *all;
@@ -97,18 +133,21 @@ int replica_ask(const struct replica_conf *c, const char *guest, char **taken, b
 	return dest_kind(c->to) == DEST_LOCAL ? ask_here(c, guest, taken, settled, e) : ask_there(c, guest, taken, settled, e);
 }
 
-static void note_replaced(const char *state_dir, const char *name)
+int replica_note_replaced(const struct replica_conf *c, const char *guest, bool replaced, struct err *e)
 {
-	int lock = replica_note_lock(state_dir, name);
-	json_t *state = replica_state_load(state_dir, name) ?: json_object();
-	struct err e;
+	AUTO_FREE char *store = c->goes_on ? replica_store(c->state_dir, guest) : NULL;
+	const char *dir = c->settings_dir ?: c->state_dir;
+	int r, lock = replica_note_lock(dir, guest);
+	json_t *state = replica_state_load(dir, guest) ?: json_object();
 
-	json_object_set_new(state, "replaced", json_true());
-	if (replica_state_save(state_dir, name, state, &e))
-		fprintf(stderr, "vmferry: that guest %s was taken over elsewhere cannot be noted: %s\n", name, e.msg);
+	json_object_set_new(state, "replaced", json_boolean(replaced));
+	r = replica_state_save(dir, guest, state, e);
+	if (!r && store)
+		r = onward_set_replaced(store, replaced, e);
 	json_decref(state);
 	if (lock >= 0)
 		close(lock);
+	return r ? err_prefix(e, "that guest %s was%s taken over elsewhere cannot be noted", guest, replaced ? "" : " not") : 0;
 }
 
 int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e)
@@ -118,8 +157,8 @@ int replica_check_not_taken(const struct replica_conf *c, const char *guest, cha
 	bool settled;
 
 	if (!replica_ask(c, guest, &taken, &settled, &why)) {
-		if (taken && settled)
-			note_replaced(c->state_dir, guest);
+		if (taken && settled && replica_note_replaced(c, guest, true, &why))
+			fprintf(stderr, "vmferry: %s\n", why.msg);
 		return taken ? err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "") : 0;
 	}
 	if (why.code == EIO) /* it has answered */

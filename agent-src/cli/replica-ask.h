@@ -15,5 +15,7 @@ int replica_ask(const struct replica_conf *c, const char *guest, char **taken, b
  * which is noted here, also for the time in which that host cannot be asked, if it is so for good. -errno: that cannot be told.
  */
 int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e);
+/* Notes that the guest was taken over there for good, or (false) was not, after all; where its points go on from here in their store, too, for whoever asks this host. */
+int replica_note_replaced(const struct replica_conf *c, const char *guest, bool replaced, struct err *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include "json-text.h"
 #include "keep-points.h"
 #include "object.h"
+#include "onward.h"
 #include "paths.h"
 #include "points.h"
 #include "process.h"
@@ -255,6 +256,8 @@ void replica_conf_fini(struct replica_conf *c)
 	json_decref(c->sync.result);
 	free(c->state_dir);
 	free(c->runtime_dir);
+	free(c->store);
+	free(c->settings_dir);
 }
 
 int replica_conf_dirs(struct replica_conf *c, struct err *e)
@@ -265,11 +268,11 @@ int replica_conf_dirs(struct replica_conf *c, struct err *e)
 	return state_dir_get(&c->state_dir, c->o.state_dir, e) ?: runtime_dir_get(&c->runtime_dir, c->o.runtime_dir, e);
 }
 
-char *replica_path(const char *state_dir, const char *guest, const char *suffix)
+char *replica_path(const char *dir, const char *guest, const char *suffix)
 {
 	AUTO_FREE char *name = path_with_name("%n", guest);
 
-	return xasprintf("%s/replica/%s.%s", state_dir, name, suffix);
+	return xasprintf("%s/replica/%s.%s", dir, name, suffix);
 }
 
 static void complain(struct replica_conf *c, const char *word)
@@ -278,12 +281,39 @@ static void complain(struct replica_conf *c, const char *word)
 	(void)c;
 }
 
+static void settings_are_in(struct replica_conf *c, char *dir /* taken */)
+{
+	free(c->settings_dir);
+	c->settings_dir = dir;
+}
+
+void replica_conf_goes_on(struct replica_conf *c)
+{
+	c->goes_on = true;
+	settings_are_in(c, xasprintf("%s/onward", c->state_dir));
+}
+
+void replica_conf_choose_settings(struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *dir = xasprintf("%s/onward", c->state_dir);
+	AUTO_FREE char *primary = replica_path(c->state_dir, guest, "conf"), *onward = replica_path(dir, guest, "conf");
+
+	if (access(primary, F_OK) && !access(onward, F_OK))
+		replica_conf_goes_on(c);
+	else
+		settings_are_in(c, xstrdup(c->state_dir));
+}
+
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e)
 {
-	AUTO_FREE char *path = replica_path(c->state_dir, guest, "conf"), *text = NULL;
+	AUTO_FREE char *path = NULL, *text = NULL;
 	const struct command_usage usage = {"vmferry replica", "", .tables = replica_tables(true)};
 	AUTO_FREE char **argv = NULL;
-	int r = config_file_read(path, &text, e), first = 0;
+	int r, first = 0;
+
+	replica_conf_choose_settings(c, guest);
+	path = replica_path(c->settings_dir, guest, "conf");
+	r = config_file_read(path, &text, e);
 
 	if (!r && !text)
 		return err_set(e, ENOENT, "guest %s has no replica that is made from here (vmferry replica add)", guest);
@@ -313,10 +343,10 @@ static void put_line(const char *name, const char *value)
 
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e)
 {
-	AUTO_FREE char *path = replica_path(c->state_dir, guest, "conf"), *dir = xasprintf("%s/replica", c->state_dir), *text = NULL;
+	AUTO_FREE char *path = replica_path(c->settings_dir, guest, "conf"), *dir = xasprintf("%s/replica", c->settings_dir), *text = NULL;
 	size_t n = 0;
 
-	if (mkdir(dir, 0700) && errno != EEXIST)
+	if ((mkdir(c->settings_dir, 0700) && errno != EEXIST) || (mkdir(dir, 0700) && errno != EEXIST))
 		return err_sys(e, errno, "cannot make %s", dir);
 	saving = open_memstream(&text, &n);
 	if (!saving)
@@ -330,8 +360,10 @@ int replica_conf_save(const struct replica_conf *c, const char *guest, struct er
 
 void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how)
 {
-	memcpy(c->sync.pair, c->pair, sizeof(c->sync.pair));
+	if (c->pair != c->sync.pair)
+		memcpy(c->sync.pair, c->pair, sizeof(c->sync.pair));
 	c->sync.term = c->term;
+	c->sync.store = how == HOW_REPLICA ? c->store : NULL;
 	c->sync.keep = c->keep;
 	c->sync.spool = c->spool;
 	c->sync.initial = how == HOW_REPLICA ? c->initial : NULL;
@@ -354,27 +386,51 @@ void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how
 		c->o.carry.channels = channels_for(own_processors());
 }
 
+int replica_conf_take_store(struct replica_conf *c, const char *guest, struct err *e)
+{
+	struct points p = {.dir = NULL};
+	const char *pair;
+	int r;
+
+	free(c->store);
+	c->store = replica_store(c->state_dir, guest);
+	if (!c->store)
+		return err_set(e, ENOENT, "this host has no points of guest %s that could go on from here", guest);
+	r = points_read(&p, c->store, e);
+	pair = json_text(p.replica, "pair");
+	if (!r && (!pair || strlen(pair) != REPLICA_PAIR_LEN))
+		r = err_set(e, EBADMSG, "%s/replica.json is damaged: it has no pair", c->store);
+	r = r ?: onward_check(&p, c->pair, e);
+	if (!r) {
+		c->term = (unsigned)json_integer_value(json_object_get(p.replica, "term"));
+		memcpy(c->sync.pair, pair, sizeof(c->sync.pair));
+		c->pair = c->sync.pair;
+	}
+	points_close(&p);
+	return r;
+}
+
 /* ---- what became of it ---- */
 
-json_t *replica_state_load(const char *state_dir, const char *guest)
+json_t *replica_state_load(const char *dir, const char *guest)
 {
-	AUTO_FREE char *path = replica_path(state_dir, guest, "json");
+	AUTO_FREE char *path = replica_path(dir, guest, "json");
 	json_error_t why;
 
 	return json_load_file(path, 0, &why);
 }
 
-int replica_state_save(const char *state_dir, const char *guest, const json_t *state, struct err *e)
+int replica_state_save(const char *dir, const char *guest, const json_t *state, struct err *e)
 {
-	AUTO_FREE char *path = replica_path(state_dir, guest, "json"), *text = json_text_dump(state, JSON_INDENT(1));
+	AUTO_FREE char *path = replica_path(dir, guest, "json"), *text = json_text_dump(state, JSON_INDENT(1));
 
 	return text ? replace_file(path, text, strlen(text), e) : err_set(e, EINVAL, "%s cannot be written: not text", path);
 }
 
-json_t *replica_names(const char *state_dir)
+json_t *replica_names(const char *dir)
 {
-	AUTO_FREE char *dir = xasprintf("%s/replica", state_dir);
-	DIR *d = opendir(dir);
+	AUTO_FREE char *path = xasprintf("%s/replica", dir);
+	DIR *d = opendir(path);
 	json_t *out = json_array();
 	struct dirent *de;
 

@@ -28,7 +28,7 @@ static void set_number(json_t *o, const char *key, uint64_t n)
 
 bool replica_asks_plan(const struct replica_conf *c, const char *guest)
 {
-	json_t *state = replica_state_load(c->state_dir, guest);
+	json_t *state = replica_state_load(c->settings_dir, guest);
 	const json_t *known = json_object_get(state, "would_start");
 	json_int_t age = (json_int_t)time(NULL) - whole_number(state, "planned_at");
 	bool asks = !json_is_true(json_object_get(known, "start")) || age < 0 || age >= PLAN_S;
@@ -109,7 +109,7 @@ static json_t *entry_of(const struct replica_sync *s, int code, json_int_t now)
 
 static int add_to_history(const struct replica_conf *c, const char *guest, int code, json_int_t now, struct err *e)
 {
-	AUTO_FREE char *path = replica_path(c->state_dir, guest, "history");
+	AUTO_FREE char *path = replica_path(c->settings_dir, guest, "history");
 	json_t *entry = entry_of(&c->sync, code, now);
 	int r = history_append(path, entry, e);
 
@@ -117,20 +117,20 @@ static int add_to_history(const struct replica_conf *c, const char *guest, int c
 	return r;
 }
 
-json_t *replica_history(const char *state_dir, const char *guest)
+json_t *replica_history(const char *dir, const char *guest)
 {
-	AUTO_FREE char *path = replica_path(state_dir, guest, "history");
+	AUTO_FREE char *path = replica_path(dir, guest, "history");
 
 	return history_lines(path);
 }
 
-void replica_forget(const char *state_dir, const char *guest)
+void replica_forget(const char *dir, const char *guest)
 {
 	static const char *const suffixes[] = {"json", "history"}; /* lock files stay: the next would lock another one */
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
-		AUTO_FREE char *path = replica_path(state_dir, guest, suffixes[i]);
+		AUTO_FREE char *path = replica_path(dir, guest, suffixes[i]);
 
 		unlink(path);
 	}
@@ -149,9 +149,9 @@ static void tell_hooks(const struct replica_conf *c, const char *guest, const js
 }
 
 /* Two attempts at once, one of which is refused, do not lose each other's counts. */
-int replica_note_lock(const char *state_dir, const char *guest)
+int replica_note_lock(const char *dir, const char *guest)
 {
-	AUTO_FREE char *path = replica_path(state_dir, guest, "lock");
+	AUTO_FREE char *path = replica_path(dir, guest, "lock");
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd >= 0)
@@ -161,7 +161,7 @@ int replica_note_lock(const char *state_dir, const char *guest)
 
 static int note(const struct replica_conf *c, const char *guest, int code, char **was, json_t **row, struct err *e)
 {
-	json_t *state = replica_state_load(c->state_dir, guest) ?: json_object();
+	json_t *state = replica_state_load(c->settings_dir, guest) ?: json_object();
 	json_int_t now = (json_int_t)time(NULL);
 	int r;
 
@@ -169,21 +169,21 @@ static int note(const struct replica_conf *c, const char *guest, int code, char 
 	note_state(&c->sync, state, code, now);
 	*row = replica_row(c, guest, state);
 	json_object_set(state, "health", json_object_get(*row, "health"));
-	r = replica_state_save(c->state_dir, guest, state, e) ?: add_to_history(c, guest, code, now, e);
+	r = replica_state_save(c->settings_dir, guest, state, e) ?: add_to_history(c, guest, code, now, e);
 	json_decref(state);
 	return r;
 }
 
 void replica_note(const struct replica_conf *c, const char *guest, int code)
 {
-	AUTO_FREE char *was = NULL, *conf = replica_path(c->state_dir, guest, "conf");
+	AUTO_FREE char *was = NULL, *conf = replica_path(c->settings_dir, guest, "conf");
 	json_t *row = NULL;
 	struct err e;
 	int lock;
 
 	if (access(conf, F_OK)) /* it was removed meanwhile */
 		return;
-	lock = replica_note_lock(c->state_dir, guest);
+	lock = replica_note_lock(c->settings_dir, guest);
 	if (note(c, guest, code, &was, &row, &e))
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 	if (lock >= 0)

@@ -13,11 +13,11 @@
 void replica_note(const struct replica_conf *c, const char *guest, int code);
 /* Whether this attempt is to ask if the guest would start there: at most once a minute, and each time while it would not. */
 bool replica_asks_plan(const struct replica_conf *c, const char *guest);
-/* The attempts, the newest last; a new reference. */
-json_t *replica_history(const char *state_dir, const char *guest);
+/* The attempts, the newest last; a new reference. dir, here and below: settings_dir. */
+json_t *replica_history(const char *dir, const char *guest);
 /* Nothing of them is known any more. */
-void replica_forget(const char *state_dir, const char *guest);
+void replica_forget(const char *dir, const char *guest);
 /* A descriptor, for close(), held while what is known of a guest is read and changed; -1: it cannot be locked. */
-int replica_note_lock(const char *state_dir, const char *guest);
+int replica_note_lock(const char *dir, const char *guest);
 
 #endif

@@ -87,7 +87,8 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 		if (c->o.disks.reuse.count == OPTION_LIST_MAX)
 			break;
 		c->o.disks.reuse.at[c->o.disks.reuse.count++] = pairs[i];
-		fprintf(c->o.json ? stderr : stdout, "what %s there has of disk %s need not travel\n", json_text(one, "from"), flat);
+		fprintf(c->o.json ? stderr : stdout, "what %s there, or a point of it, has of disk %s need not travel\n",
+			json_text(one, "from"), flat);
 	}
 	fflush(stdout); /* the move's own words are not buffered */
 }

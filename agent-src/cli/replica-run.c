@@ -94,7 +94,7 @@ struct running {
 /* By what was noted of the last attempt, whoever made it. */
 static void tell(struct running *r, unsigned code)
 {
-	json_t *state = replica_state_load(r->c->state_dir, r->guest);
+	json_t *state = replica_state_load(r->c->settings_dir, r->guest);
 	const char *reason = json_text(state, "reason");
 	AUTO_FREE char *shown = text_shown(reason ?: code == KILLED ? "it was killed" : "nothing is known of why");
 
@@ -132,7 +132,7 @@ static void make_point(struct running *r)
 
 static double age_of_last(const struct replica_conf *c, const char *guest)
 {
-	json_t *state = replica_state_load(c->state_dir, guest);
+	json_t *state = replica_state_load(c->settings_dir, guest);
 	double age = difftime(time(NULL), (time_t)json_integer_value(json_object_get(state, "tried_at")));
 
 	json_decref(state);
@@ -162,7 +162,7 @@ static int look(struct running *r, struct err *e)
 /* Two would make twice as many points as was asked for. */
 static int be_alone(const struct replica_conf *c, const char *guest, struct err *e)
 {
-	AUTO_FREE char *path = replica_path(c->state_dir, guest, "run");
+	AUTO_FREE char *path = replica_path(c->settings_dir, guest, "run");
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))

@@ -41,9 +41,9 @@ static double ahead_of(const json_t *state, time_t now)
 json_t *replica_row(const struct replica_conf *c, const char *guest, const json_t *state)
 {
 	double lag_s = difftime(time(NULL), (time_t)(json_integer_value(json_object_get(state, "at_ms")) / 1000));
-	json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:s,s:i,s:b}", "guest", guest, "role", "primary", "to", c->to, "dir",
-				c->o.disk_dir ?: "?", "paused", c->paused, "every_s", (int)c->every_s, "keep", c->keep, "term",
-				(int)c->term, "freezes", c->freezes);
+	json_t *out = json_pack("{s:s,s:s,s:s,s:s,s:b,s:i,s:s,s:i,s:b}", "guest", guest, "role", c->goes_on ? "onward" : "primary", "to",
+				c->to, "dir", c->o.disk_dir ?: "?", "paused", c->paused, "every_s", (int)c->every_s, "keep", c->keep,
+				"term", (int)c->term, "freezes", c->freezes);
 
 	json_object_set_new(out, "left_out", left_out_of(c));
 	if (json_is_object(state))
@@ -55,18 +55,39 @@ json_t *replica_row(const struct replica_conf *c, const char *guest, const json_
 	return out;
 }
 
-static json_t *primary_json(const char *state_dir, const char *guest)
+/* A guest whose points are made here, or go on from here. */
+static json_t *sent_json(const char *state_dir, const char *guest)
 {
 	struct replica_conf c;
-	json_t *state = replica_state_load(state_dir, guest), *out;
+	json_t *state, *out;
 	struct err e;
+	int r;
 
 	replica_conf_init(&c);
 	c.state_dir = xstrdup(state_dir);
-	out = replica_conf_load(&c, guest, &e) ? json_pack("{s:s,s:s,s:s}", "guest", guest, "role", "primary", "error", e.msg)
-					       : replica_row(&c, guest, state);
+	r = replica_conf_load(&c, guest, &e);
+	state = replica_state_load(c.settings_dir, guest);
+	out = r ? json_pack("{s:s,s:s,s:s}", "guest", guest, "role", c.goes_on ? "onward" : "primary", "error", e.msg)
+		: replica_row(&c, guest, state);
 	replica_conf_fini(&c);
 	json_decref(state);
+	return out;
+}
+
+/* Those of a primary come first: of a guest that has both the others say nothing any more. */
+static json_t *names_of_sent(const char *state_dir)
+{
+	AUTO_FREE char *dir = xasprintf("%s/onward", state_dir);
+	json_t *out = replica_names(state_dir), *onward = replica_names(dir), *one;
+	size_t i, k;
+
+	json_array_foreach(onward, i, one) {
+		for (k = 0; k < json_array_size(out) && !json_equal(json_array_get(out, k), one); k++)
+			;
+		if (k == json_array_size(out))
+			json_array_append(out, one);
+	}
+	json_decref(onward);
 	return out;
 }
 
@@ -119,13 +140,13 @@ static json_t *store_json(const char *guest, const char *dir)
 
 json_t *replica_everything(const char *state_dir, const char *only)
 {
-	json_t *out = json_array(), *names = replica_names(state_dir), *stores = replica_stores(state_dir), *one;
+	json_t *out = json_array(), *names = names_of_sent(state_dir), *stores = replica_stores(state_dir), *one;
 	const char *guest;
 	size_t i;
 
 	json_array_foreach(names, i, one)
 		if (!only || !strcmp(only, json_string_value(one)))
-			json_array_append_new(out, primary_json(state_dir, json_string_value(one)));
+			json_array_append_new(out, sent_json(state_dir, json_string_value(one)));
 	json_object_foreach(stores, guest, one)
 		if (!only || !strcmp(only, guest))
 			json_array_append_new(out, store_json(guest, json_string_value(one)));
@@ -195,12 +216,18 @@ static void print_left_out(const json_t *list)
 		puts("");
 }
 
-static void print_primary(const json_t *o)
+static bool is_onward(const json_t *o)
+{
+	return !strcmp(json_text(o, "role") ?: "", "onward");
+}
+
+static void print_sent(const json_t *o)
 {
 	char at[MOMENT_TEXT];
 
-	printf("%s: primary, its replica is at %s in %s: %s%s\n", json_text(o, "guest"), json_text(o, "to"), json_text(o, "dir"),
-	       json_text(o, "health"), json_is_true(json_object_get(o, "paused")) ? ", paused" : "");
+	printf("%s: %s %s in %s: %s%s\n", json_text(o, "guest"), is_onward(o) ? "its points here go on to" : "primary, its replica is at",
+	       json_text(o, "to"), json_text(o, "dir"), json_text(o, "health"),
+	       json_is_true(json_object_get(o, "paused")) ? ", paused" : "");
 	if (json_object_get(o, "point"))
 		printf("  point %lld of %s, %.0f s ago; a point every %lld s, kept: %s\n",
 		       (long long)json_integer_value(json_object_get(o, "point")),
@@ -262,11 +289,15 @@ int replica_show_history(struct replica_conf *c, int argc, char **argv)
 {
 	static const char *const heads[] = {"ENDED", "POINT", "TOOK", "WRITTEN", "SENT", "AS"};
 	enum { COLUMNS = ARRAY_LEN(heads) };
-	json_t *all = replica_history(c->state_dir, argv[0]);
-	size_t count = json_array_size(all) + 1, i;
-	AUTO_FREE char **cells = xcalloc(count * COLUMNS, sizeof(*cells));
+	json_t *all;
+	size_t count, i;
+	AUTO_FREE char **cells = NULL;
 
 	(void)argc;
+	replica_conf_choose_settings(c, argv[0]);
+	all = replica_history(c->settings_dir, argv[0]);
+	count = json_array_size(all) + 1;
+	cells = xcalloc(count * COLUMNS, sizeof(*cells));
 	for (i = 0; i < COLUMNS; i++)
 		cells[i] = xstrdup(heads[i]);
 	for (i = 1; i < count; i++)
@@ -291,8 +322,8 @@ static void print_all(const json_t *all, bool points)
 	json_array_foreach((json_t *)all, i, one)
 		if (json_text(one, "error"))
 			printf("%s: %s: %s\n", json_text(one, "guest"), json_text(one, "role"), json_text(one, "error"));
-		else if (!strcmp(json_text(one, "role"), "primary"))
-			print_primary(one);
+		else if (strcmp(json_text(one, "role"), "replica"))
+			print_sent(one);
 		else
 			print_store(one, points);
 }
@@ -300,12 +331,14 @@ static void print_all(const json_t *all, bool points)
 /* A guest that was asked for is told with what became of its last points. */
 static void add_history(const struct replica_conf *c, json_t *all)
 {
+	AUTO_FREE char *onward = xasprintf("%s/onward", c->state_dir);
 	json_t *one;
 	size_t i;
 
 	json_array_foreach(all, i, one)
-		if (!strcmp(json_text(one, "role") ?: "", "primary"))
-			json_object_set_new(one, "history", replica_history(c->state_dir, json_text(one, "guest")));
+		if (strcmp(json_text(one, "role") ?: "", "replica"))
+			json_object_set_new(one, "history",
+					    replica_history(is_onward(one) ? onward : c->state_dir, json_text(one, "guest")));
 }
 
 int replica_show(struct replica_conf *c, int argc, char **argv)

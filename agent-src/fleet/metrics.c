@@ -89,27 +89,29 @@ static void print_jobs(FILE *to, const json_t *jobs)
 
 /* ---- replicas ---- */
 
-/* Metrics of a primary, but for the last two, which are of the replica's host. */
+/* Metrics of who makes points, or sends them on, but for the last two, which are of the replica's host, too. */
+#define SENDS "to" /* a member that their rows have */
+
 static const struct replica_family {
 	struct family f;
-	const char *type, *role;
+	const char *type, *has;
 	double scale;
 } of_replicas[] = {
-	{{"vmferry_replica_lag_seconds", "lag_s", "seconds", "Age of the newest point."}, "gauge", "primary", 1},
-	{{"vmferry_replica_interval_seconds", "every_s", "seconds", "How often a point is to be made."}, "gauge", "primary", 1},
+	{{"vmferry_replica_lag_seconds", "lag_s", "seconds", "Age of the newest point."}, "gauge", SENDS, 1},
+	{{"vmferry_replica_interval_seconds", "every_s", "seconds", "How often a point is to be made."}, "gauge", SENDS, 1},
 	{{"vmferry_replica_last_point_timestamp_seconds", "at_ms", "seconds", "The moment of the newest point, since 1970."},
 	 "gauge",
-	 "primary",
+	 SENDS,
 	 1e-3},
 	{{"vmferry_replica_last_point_bytes", "delta_bytes", "bytes", "What was written to the disks between the last two points."},
 	 "gauge",
-	 "primary",
+	 SENDS,
 	 1},
-	{{"vmferry_replica_points_made", "made", NULL, "Points that were made."}, "counter", "primary", 1},
-	{{"vmferry_replica_points_failed", "failed", NULL, "Attempts to make one that failed."}, "counter", "primary", 1},
+	{{"vmferry_replica_points_made", "made", NULL, "Points that were made."}, "counter", SENDS, 1},
+	{{"vmferry_replica_points_failed", "failed", NULL, "Attempts to make one that failed."}, "counter", SENDS, 1},
 	{{"vmferry_replica_carried_bytes", "bytes_total", "bytes", "What they have carried, as it went over the network."},
 	 "counter",
-	 "primary",
+	 SENDS,
 	 1},
 	{{"vmferry_replica_term", "term", NULL, "Its term, as this host knows it: it is raised when the guest is taken over."},
 	 "gauge",
@@ -134,9 +136,9 @@ static void print_replica_labels(FILE *to, const json_t *row, const char *more)
 	fputs("}", to);
 }
 
-static bool is_of(const json_t *row, const char *role)
+static bool is_of(const json_t *row, const char *member)
 {
-	return !role || !strcmp(json_text(row, "role") ?: "", role);
+	return !member || json_object_get(row, member);
 }
 
 /* Points of a store are a list. */
@@ -154,7 +156,7 @@ static void print_replica_family(FILE *to, const struct replica_family *r, const
 
 	print_head(to, r->f.name, r->type, r->f.unit, r->f.help);
 	json_array_foreach((json_t *)(uintptr_t)replicas, i, row) {
-		if (!is_of(row, r->role) || !json_object_get(row, r->f.member))
+		if (!is_of(row, r->has) || !json_object_get(row, r->f.member))
 			continue;
 		fprintf(to, "%s%s", r->f.name, strcmp(r->type, "counter") ? "" : "_total");
 		print_replica_labels(to, row, NULL);

@@ -167,11 +167,13 @@ struct ending_words ending_words(const struct transfer *t)
 {
 	enum ending_kind k = t->end.kind;
 	bool brought = t->a.exit_code == EXIT_DESTINATION && endings[k].exit_code == EXIT_SOURCE;
+	bool is_elsewhere = k == ENDING_REFUSED && t->recipe->points && t->recipe->back;
+	const char *words_of_point = is_elsewhere ? t->recipe->back : NULL;
 
 	return (struct ending_words){.outcome = brought ? (t->recipe->points ? "point-made" : "disks-copied") : endings[k].outcome,
 				     .guest = endings[k].guest,
 				     .where = endings[k].where,
-				     .text = endings[k].text
+				     .text = words_of_point ?: endings[k].text
 						     ?: k == ENDING_UNDECIDED ? t->recipe->undecided
 									      : t->recipe->back};
 }

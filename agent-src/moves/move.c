@@ -568,7 +568,8 @@ int transfer_new(struct transfer **out, const struct move_options *opt, const st
 	aside_init(&t->aside, &t->src, &t->unit);
 	gone_init(&t->gone, &t->src);
 	tpm_init(&t->tpm, &t->src);
-	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], NULL, e);
+	recipe_choose(t, head_start_runs(opt) ? "head-start" : how_words[opt->how], opt->replica && opt->replica->store ? "points" : NULL,
+		      e);
 	t->entry = entry;
 	conductor_begin_at(&t->a.con, entry->first);
 	*out = t;

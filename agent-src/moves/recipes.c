@@ -52,6 +52,20 @@ static const struct recipe recipes[] = {
 	 .owner = "libvirt",
 	 STAYS(replica_stages, PART(disks)),
 	 .points = true}, /* a TPM of libvirt's is in no plain line */
+	{.how = "replica",
+	 .owner = "points", /* of this host: what goes there is in the newest of them */
+	 .traits = {.stays_here = true},
+	 .parts = {PART(src), PART(disks)},
+	 .stages = onward_stages,
+	 .cutover = &cold_cutover,
+	 .find = onward_find,
+	 .known_as = onward_known_as,
+	 .describe_for_journal = onward_describe_for_journal,
+	 .points = true,
+	 .undecided = "undecided. Run: vmferry recover",
+	 .back = "where it was: this host has the points of its replica",
+	 .can_run = cold_can_run,
+	 .take_up = cold_take_up},
 	{.how = "cold",
 	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)},
 	 .stages = cold_stages,
@@ -127,7 +141,9 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 	t->parts.count = 0;
 	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
 		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
-	if (t->recipe->points)
+	if (t->recipe->points && is_same(owner, "points"))
+		disks_for_onward(&t->disks, t->opt ? t->opt->replica : NULL);
+	else if (t->recipe->points)
 		disks_for_point(&t->disks, t->opt ? t->opt->replica : NULL);
 	else if (t->opt && t->opt->replica)
 		disks_begin_on_point(&t->disks, t->opt->replica);

@@ -23,7 +23,7 @@ static int make_point(struct transfer *t, struct err *e)
 	return json_message_send(t->a.control, MSG_POINT, t->a.id,
 				 json_pack("{s:I,s:I,s:I,s:b,s:I,s:o*}", "number", (json_int_t)s->number, "term", (json_int_t)s->term,
 					   "at_ms", (json_int_t)s->at_ms, "frozen", s->frozen, "delta_bytes", (json_int_t)s->delta_bytes,
-					   "tpm", tpm_taken(&t->tpm)),
+					   "tpm", s->store ? json_incref(disks_onward_tpm(&t->disks)) : tpm_taken(&t->tpm)),
 				 e);
 }
 
@@ -42,7 +42,7 @@ static int copy_point_enter(void *ctx, struct err *e)
 	return r || !disks_are_frozen(&t->disks) ? r : tpm_take(&t->tpm, e);
 }
 
-static int go_on(struct transfer *t, struct err *e)
+int replica_go_on(struct transfer *t, struct err *e)
 {
 	if (t->opt->replica->durable)
 		return t->end.brought = true, err_set(e, ECANCELED, "the point is made");
@@ -62,10 +62,10 @@ static int copy_point_event(void *ctx, const struct event *ev, struct err *e)
 		return r;
 	if (ev->kind == EVENT_TICK && !disks_are_frozen(&t->disks))
 		r = warm_measure(t, e);
-	return r ? r : ev->kind == EVENT_TICK || ev->kind == EVENT_FRAME || ev->kind == EVENT_WORKER ? go_on(t, e) : 0;
+	return r ? r : ev->kind == EVENT_TICK || ev->kind == EVENT_FRAME || ev->kind == EVENT_WORKER ? replica_go_on(t, e) : 0;
 }
 
-static int does_not_happen(void *ctx, struct err *e)
+int replica_does_not_switch(void *ctx, struct err *e)
 {
 	(void)ctx;
 	return err_set(e, ENOTRECOVERABLE, "a guest whose replica is kept is not switched over");
@@ -76,8 +76,8 @@ const struct stage replica_stages[] = {
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
 	[ST_COPY] = {"copy", copy_point_enter, copy_point_event},
-	[ST_SWITCHOVER] = {"switchover", does_not_happen, common_event},
-	[ST_COMMIT] = {"commit", does_not_happen, common_event},
+	[ST_SWITCHOVER] = {"switchover", replica_does_not_switch, common_event},
+	[ST_COMMIT] = {"commit", replica_does_not_switch, common_event},
 	[ST_RELEASE] = {"release", NULL, common_event},
 };
 

@@ -290,6 +290,16 @@ void ahead_settle(struct transfer *t);
 extern const struct stage replica_stages[];
 /* The point is there, and nothing is left that was made for it. */
 bool replica_has_point(const struct transfer *t);
+/* Whatever is next: the moment, the point's description, the end. */
+int replica_go_on(struct transfer *t, struct err *e);
+/* A stage that such an attempt never comes to. */
+int replica_does_not_switch(void *ctx, struct err *e);
+
+/* onward.c: a point that is on this host, of a guest that is elsewhere */
+extern const struct stage onward_stages[];
+int onward_find(struct transfer *t, struct err *e);
+pid_t onward_known_as(const struct transfer *t);
+void onward_describe_for_journal(struct transfer *t, json_t *begin);
 
 /* cold.c: a guest that is shut down */
 extern const struct stage cold_stages[];

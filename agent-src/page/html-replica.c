@@ -144,7 +144,11 @@ static void write_row(FILE *f, const json_t *row)
 {
 	const char *role = value_text(row, "role");
 
-	fprintf(f, "<section>\n<h2>%s</h2>\n", role && !strcmp(role, "primary") ? "As its primary knows it" : "At the replica’s host");
+	fprintf(f, "<section>\n<h2>%s</h2>\n",
+		!role			   ? "A replica"
+		: !strcmp(role, "primary") ? "As its primary knows it"
+		: !strcmp(role, "onward")  ? "Where its points go on to, as this host knows it"
+					   : "At the replica’s host");
 	if (value_text(row, "health")) {
 		fputs("<p>Health: <b>", f);
 		html_text(f, value_text(row, "health"));

@@ -20,7 +20,7 @@
 
 bool disks_ask_alike(const struct disks *ds)
 {
-	return ds->src->opt->carry.alike != ALIKE_OFF && !ds->src->traits.stops_first && !ds->src->opt->in_place && !ds->frozen;
+	return ds->src->opt->carry.alike != ALIKE_OFF && !ds->src->traits.stops_first && !ds->src->opt->in_place && !ds->makes_point;
 }
 
 /* Megabits a second of a card; 0: it does not say, or is none (a bridge, a tap). */

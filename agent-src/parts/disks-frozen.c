@@ -140,16 +140,23 @@ static int agree_on_bundle(const struct disks *ds, const json_t *accept, struct 
 				 from);
 }
 
+int disks_agree_on_point(struct disks *ds, const json_t *accept, struct err *e)
+{
+	const json_t *said = json_object_get(accept, "replica");
+	int r = agree_on_bundle(ds, accept, e);
+
+	if (r)
+		return r;
+	take_plan(ds, json_object_get(said, "would_start"));
+	take_warnings(ds, json_object_get(said, "warnings"));
+	return 0;
+}
+
 static int agree(struct part *p, const json_t *accept, struct err *e)
 {
 	struct disks *ds = disks_of(p);
-	int r = disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e) ?: agree_on_bundle(ds, accept, e);
 
-	if (!r) {
-		take_plan(ds, json_object_get(json_object_get(accept, "replica"), "would_start"));
-		take_warnings(ds, json_object_get(json_object_get(accept, "replica"), "warnings"));
-	}
-	return r;
+	return disks_agree(p, accept, e) ?: point_bitmaps_agree(ds, accept, e) ?: disks_agree_on_point(ds, accept, e);
 }
 
 /* ---- preparing ---- */
@@ -289,7 +296,7 @@ int disks_freeze(struct disks *ds, struct err *e)
 
 bool disks_are_frozen(const struct disks *ds)
 {
-	return ds->frozen && ds->frozen->moment != MOMENT_AHEAD;
+	return ds->onward || (ds->frozen && ds->frozen->moment != MOMENT_AHEAD);
 }
 
 /* ---- what is sent of it ---- */
@@ -407,24 +414,33 @@ static int copied(struct disks *ds, struct err *e)
 	return 0;
 }
 
-/* The point is there, and what led to it serves nothing any more. */
-static int on_point(struct disks *ds, const struct event *ev, struct err *e)
+int disks_take_point(struct disks *ds, const struct event *ev, struct err *e)
 {
-	struct disks_frozen *f = ds->frozen;
 	json_t *said;
 	int r = json_message_take(ev->type, ev->bytes, ev->n, ds->part.a->id, NULL, &said, e);
 
 	if (r)
 		return r;
-	if (f->moment != MOMENT_SENT || json_integer_value(json_object_get(said, "number")) != (json_int_t)ds->since.sync->number)
+	if (!disks_are_frozen(ds) || json_integer_value(json_object_get(said, "number")) != (json_int_t)ds->since.sync->number)
 		r = err_set(e, EPROTO, "the destination has made another point than the one that was sent");
 	ds->since.sync->points = (uint64_t)json_integer_value(json_object_get(said, "points"));
 	json_decref(said);
 	if (r)
 		return r;
 	ds->since.sync->durable = true;
-	ds->since.sync->bitmap_number = ds->since.sync->number;
 	fault_point("src-point-durable");
+	return 0;
+}
+
+/* The point is there, and what led to it serves nothing any more. */
+static int on_point(struct disks *ds, const struct event *ev, struct err *e)
+{
+	int r = ds->frozen->moment == MOMENT_SENT ? disks_take_point(ds, ev, e)
+						  : err_set(e, EPROTO, "the destination has made a point before all of it was sent");
+
+	if (r)
+		return r;
+	ds->since.sync->bitmap_number = ds->since.sync->number;
 	if (ds->since.from) {
 		json_t *actions = json_array();
 
@@ -459,7 +475,7 @@ static int begin(struct part *p, struct err *e)
 
 bool disks_frozen_are_there(const struct disks *ds)
 {
-	return ds->frozen->moment == MOMENT_SENT && disks_reached(&ds->part) & M_DISKS_DURABLE;
+	return (ds->onward || ds->frozen->moment == MOMENT_SENT) && disks_reached(&ds->part) & M_DISKS_DURABLE;
 }
 
 /* ---- undoing ---- */
@@ -532,6 +548,7 @@ void disks_for_point(struct disks *ds, struct replica_sync *sync)
 {
 	if (!ds->frozen)
 		ds->frozen = xcalloc(1, sizeof(*ds->frozen));
+	ds->makes_point = true;
 	ds->since.sync = sync;
 	ds->part.ops = &ops;
 }

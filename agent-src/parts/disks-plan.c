@@ -66,7 +66,7 @@ bool disk_is_left_out(const struct disks *ds, const struct guest_disk *g)
 int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	bool boots = !ds->src->traits.carries_memory, known = !strcmp(g->format, "raw") || !strcmp(g->format, "qcow2");
-	const char *why = ds->src->traits.stays_here && !ds->frozen ? "nothing of it would be brought"
+	const char *why = ds->src->traits.stays_here && !ds->makes_point ? "nothing of it would be brought"
 			  : !boots ? "a guest that runs on needs what is in it; one that boots there may not (--how warm, --how cold)"
 			  : g->chain_count	      ? "it has backing files"
 			  : ds->rests && g->encrypted ? "it is encrypted by QEMU"
@@ -582,7 +582,7 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	if (d->left_behind)
 		return;
 	d->alike = json_is_true(json_object_get(said, "alike"));
-	d->begun = (ds->src->opt->disks.keep.partial_s || ds->frozen) && json_is_true(json_object_get(said, "begun"));
+	d->begun = (ds->src->opt->disks.keep.partial_s || ds->makes_point) && json_is_true(json_object_get(said, "begun"));
 	if (!old || (!d->begun && !disk_reuse(ds, d->guest) && !disk_bundle(ds, d->guest)))
 		return;
 	d->old = xstrdup(old);
@@ -666,7 +666,7 @@ int disks_agree(struct part *p, const json_t *accept, struct err *e)
 			      ds->src->opt->in_place ? "in its new QEMU, nothing may start it again because its old one has ended"
 						     : "at the destination, do not start it here again");
 	disks_unmark(ds);
-	return r || !ds->src->traits.stays_here || ds->frozen ? r : check_kept(ds, e);
+	return r || !ds->src->traits.stays_here || ds->makes_point ? r : check_kept(ds, e);
 }
 
 json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)

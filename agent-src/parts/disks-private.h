@@ -69,6 +69,11 @@ void disk_forget_bitmaps(struct disk *d);
 void disks_end_writeback(struct disks *ds);
 int disks_undo_throttle(struct part *p, const json_t *detail, struct err *e);
 
+/* disks-frozen.c: what ACCEPT says of a point that is to come. */
+int disks_agree_on_point(struct disks *ds, const json_t *accept, struct err *e);
+/* The point is there, as POINT says: what is to be known of it. */
+int disks_take_point(struct disks *ds, const struct event *ev, struct err *e);
+
 /* disks-alike.c: is it asked for; what has the destination of it, and is that worth looking through? */
 bool disks_ask_alike(const struct disks *ds);
 void disks_agree_alike(struct disks *ds, const json_t *accept);

@@ -260,7 +260,7 @@ static void read_round(struct disks *ds, struct disk *d)
 				   .name = d->guest->real_path,
 				   .size = d->guest->virtual_size,
 				   .have = d->round ? NULL : d->have,
-				   .compares = ds->frozen != NULL,
+				   .compares = ds->makes_point,
 				   .alike = d->alike,
 				   .detect_zeros = !strcmp(d->guest->format, "raw") || d->fills};
 

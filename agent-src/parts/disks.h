@@ -64,6 +64,7 @@ struct disk {
 };
 
 struct disks_frozen;
+struct disks_onward;
 struct replica_sync;
 
 /* Blocks of them that other images there may have. */
@@ -99,7 +100,9 @@ struct disks {
 	bool query_pending, throttled, done_said, closed;
 	uint64_t durable_ns; /* when the last round was */
 	struct point_bitmaps since;
-	struct disks_frozen *frozen; /* a point of a replica is made of them; NULL: a move's */
+	bool makes_point;	     /* of a replica; false: they are a move's */
+	struct disks_frozen *frozen; /* as they are at one moment; NULL: they are not to be */
+	struct disks_onward *onward; /* of a point that is here; NULL: they are a guest's */
 };
 
 void disks_init(struct disks *d, struct source *src, struct data_plane *data);
@@ -117,6 +120,12 @@ void disks_rest(struct disks *d);
 /* A point of the guest's replica is made of them, all as they are at one moment, while it runs (disks-frozen.c). sync: what was asked, and gets the result;
  * NULL: of an earlier life, which is only undone. */
 void disks_for_point(struct disks *d, struct replica_sync *sync);
+/* A point of the guest's replica on this host goes on to a further one (disks-onward.c). sync: as above. */
+void disks_for_onward(struct disks *d, struct replica_sync *sync);
+/* Describes the guest of the newest point, as that has it, in d->src. */
+int disks_find_point(struct disks *d, struct err *e);
+/* What that point has of the guest's TPM, borrowed; NULL: nothing. */
+json_t *disks_onward_tpm(const struct disks *d);
 /* They begin, at the destination, as the newest point of the guest's replica (disks-since.c). */
 void disks_begin_on_point(struct disks *d, struct replica_sync *sync);
 /* The moment of the point is now, if it has not been: what was written since the round before is the last one. */

@@ -20,7 +20,8 @@ struct replica_sync {
 	bool asks_start;		    /* asks whether the guest would start there */
 	bool whole;			    /* everything is compared, whatever the bitmaps say */
 	const struct option_list *left_out; /* planned: DISK=empty of those that no point has: all of them travels; else NULL */
-	bool planned;			    /* no point: the guest itself goes there as it runs, and its disks begin as the newest point */
+	const char *store; /* the newest point in this directory of points goes on, and no moment is made; NULL: of the guest's own disks */
+	bool planned;	   /* no point: the guest itself goes there as it runs, and its disks begin as the newest point */
 
 	/* the result */
 	json_t *would_start;	/* what the host answered: ACCEPT; NULL: it was not asked, or does not know; a new reference */
@@ -29,6 +30,7 @@ struct replica_sync {
 	json_t *disks;		/* paths of the guest's, a new array; NULL: it has not come to that */
 	bool replaced;		/* the guest was taken over there, in a higher term */
 	bool durable;		/* the point is there */
+	bool was_there;		/* of one that goes on: it was already, whose answer was lost */
 	bool was_whole;		/* everything was compared, or sent */
 	bool frozen;		/* so it did, all the time */
 	uint64_t number;	/* of the point */

@@ -626,6 +626,13 @@ static const struct part_ops ops = {.name = "source",
 
 static const struct part_ops at_rest = {.name = "source", .examine = examine_at_rest, .describe = describe, .tell = tell, .fini = fini};
 
+void source_is_in_point(struct source *s)
+{
+	static const struct part_ops in_point = {.name = "source", .tell = tell, .fini = fini};
+
+	s->part.ops = &in_point;
+}
+
 int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, struct err *e)
 {
 	int r;

@@ -78,6 +78,8 @@ int source_check_owner(const struct guest *g, const struct move_options *opt, st
 int source_query(struct source *s, struct err *e);
 /* Finds one that is shut down, by what starts it, or as libvirt defines it. */
 int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, struct err *e);
+/* The guest is one that a point of its replica describes: it is elsewhere, and nothing of it is asked, or told by this part. */
+void source_is_in_point(struct source *s);
 /* A plain one that was found so is to be libvirt's at the destination, as `becomes` defines it. */
 int source_become_libvirts(struct source *s, const struct libvirt_guest *becomes, struct err *e);
 /* What an earlier life knew of it: from the journal's beginning and notes. */

@@ -146,6 +146,11 @@ static void print_head(const struct plan *p)
 		      p->to);
 		return;
 	}
+	if (is_of_disks_only(ev) && !event_number(ev, "pid")) {
+		fprintf(p->to, "sending the newest point of guest %s, whose replica is here, on to %s\n", event_text(ev, "guest"),
+			event_text(ev, "destination"));
+		return;
+	}
 	if (is_of_disks_only(ev)) {
 		fprintf(p->to, "copying the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n", event_text(ev, "guest"),
 			(int)event_number(ev, "pid"), event_text(ev, "qemu_version"), event_text(ev, "destination"));

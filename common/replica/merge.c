@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "image-lock.h"
 #include "json-text.h"
+#include "onward.h"
 #include "points-state.h"
 #include "program-run.h"
 #include "util.h"
@@ -288,7 +289,7 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 		times[i] = p->list[i].at_ms / 1000;
 	keep_rule_choose(k, times, count, drop);
 	for (i = 0; i < count && !r; i++) {
-		if (!drop[i])
+		if (!drop[i] || p->list[i - gone].number == onward_number(p))
 			continue;
 		if (i - gone + 1 < p->count && check_drop(p, i - gone, kept ? &why : e)) { /* the others go all the same */
 			kept = -EBADMSG;

@@ -92,10 +92,17 @@ static bool is_vacant(const json_t *replica)
 	return json_is_true(json_object_get(replica, "over")) || json_is_true(json_object_get(replica, "removed"));
 }
 
-/* The primary of that pair in a lower term may ask still. */
+/* The guest was taken over at a further host, where the points went on to (onward.h). */
+static bool is_replaced_further(const json_t *replica)
+{
+	return json_text(json_object_get(replica, "onward"), "replaced");
+}
+
+/* The primary of that pair, in a lower term or not, may ask still. */
 static bool has_replaced(const json_t *replica)
 {
-	return json_is_true(json_object_get(replica, "over")) || json_integer_value(json_object_get(replica, "term")) > 1;
+	return is_replaced_further(replica) || json_is_true(json_object_get(replica, "over")) ||
+	       json_integer_value(json_object_get(replica, "term")) > 1;
 }
 
 /* Pairs whose guests were taken over here: who was their primary may ask still. A new reference. */
@@ -635,6 +642,8 @@ static int retire_as(struct points *p, const char *what, struct err *e)
 		return r;
 	for (i = 0; i < ARRAY_LEN(gone); i++)
 		json_object_del(p->replica, gone[i]);
+	if (!is_replaced_further(p->replica))
+		json_object_del(p->replica, "onward");
 	return points_set(p, what, json_true(), e);
 }
 
@@ -665,10 +674,10 @@ json_t *points_told(const struct points *p, const char *state_dir)
 	const json_t *run = json_object_get(p->replica, "run");
 	AUTO_FREE char *journal = xasprintf("%s/%s-dst.journal", state_dir, json_text(run, "attempt") ?: "");
 
-	return json_pack("{s:O*,s:O*,s:b,s:O*,s:b,s:O*}", "pair", json_object_get(p->replica, "pair"), "term",
+	return json_pack("{s:O*,s:O*,s:b,s:O*,s:b,s:O*,s:O*}", "pair", json_object_get(p->replica, "pair"), "term",
 			 json_object_get(p->replica, "term"), "taken_over", run || points_are_over(p), "taken_over_at",
 			 json_object_get(run, "at"), "unsettled", json_text(run, "attempt") && !access(journal, F_OK), "past",
-			 json_object_get(p->replica, "past"));
+			 json_object_get(p->replica, "past"), "onward", json_object_get(p->replica, "onward"));
 }
 
 char *points_noted(const char *state_dir, const char *guest)

@@ -85,7 +85,7 @@ bool point_disk_is_left_out(const struct point *pt, size_t i);
 /* Paths of those disks at the primary; a new array. */
 json_t *point_left_out(const struct point *pt);
 
-/* The answer to another host that asks about the store: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past"}; a new reference. unsettled: the guest was to come here as it
+/* The answer to another host that asks about the store: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past", "onward" (onward.h)}; a new reference. unsettled: the guest was to come here as it
  * ran, and the journal of that in state_dir is not over. */
 json_t *points_told(const struct points *p, const char *state_dir);
 

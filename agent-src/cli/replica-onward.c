@@ -1,0 +1,246 @@
+/* replica-onward.c: see replica-onward.h. */
+#include "replica-onward.h"
+#include "exit-code.h"
+#include "json-text.h"
+#include "onward.h"
+#include "replica-ask.h"
+#include "replica-note.h"
+#include "replica-whereabouts.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- add ---- */
+
+/* Points of a guest that is elsewhere. */
+static bool has_points(const struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	struct points p = {.dir = NULL};
+	struct err ignored;
+	bool yes = dir && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run") &&
+		   !points_are_vacant(&p) && !replica_check_no_guest_runs(guest, &ignored);
+
+	points_close(&p);
+	return yes;
+}
+
+/* The word of an option that asks something of the guest's QEMU; NULL: there is none. */
+static const char *asks_the_guest(const struct replica_conf *c)
+{
+	return c->freezes ? "freeze" : c->spool ? "spool" : c->o.disks.map.count ? "disk" : NULL;
+}
+
+int replica_onward_choose(struct replica_conf *c, const char *guest)
+{
+	struct err e;
+
+	free(c->settings_dir);
+	c->settings_dir = xstrdup(c->state_dir);
+	if (!has_points(c, guest))
+		return 0;
+	if (asks_the_guest(c)) {
+		fprintf(stderr,
+			"vmferry replica: --%s is for where the guest runs: this host has points of guest %s, and these go on as they are\n",
+			asks_the_guest(c), guest);
+		return EXIT_USAGE;
+	}
+	replica_conf_goes_on(c);
+	c->pair = NULL;
+	return replica_conf_take_store(c, guest, &e) ? replica_say(&e) : 0;
+}
+
+/* ---- an attempt ---- */
+
+/* *failed: the last attempt did, and is to be noted as over. */
+static bool is_there(const struct replica_conf *c, const char *guest, const struct point *newest, bool *failed)
+{
+	json_t *state = replica_state_load(c->settings_dir, guest);
+	bool yes = newest && json_integer_value(json_object_get(state, "point")) == (json_int_t)newest->number &&
+		   json_integer_value(json_object_get(state, "at_ms")) == newest->at_ms;
+
+	*failed = json_object_get(state, "reason");
+
+	json_decref(state);
+	return yes;
+}
+
+/* Whoever asks this host has to be told of the further one before that has a point. */
+static int note_where(const struct replica_conf *c, const struct points *p, struct err *e)
+{
+	const char *known = onward_to(p);
+
+	return known && !strcmp(known, c->to) ? 0 : onward_begin(c->store, c->to, 0, e);
+}
+
+/* A run there that was thrown away stands in nobody's way any more. */
+static int ask_again(struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *taken = NULL;
+	bool settled;
+	int r = replica_ask(c, guest, &taken, &settled, e);
+
+	if (r)
+		return err_prefix(e, "guest %s was taken over at %s, and whether it is so still cannot be told", guest, c->to);
+	c->sync.replaced = taken;
+	return taken ? err_set(e, ESTALE, "guest %s: %s", guest, taken) : replica_note_replaced(c, guest, false, e);
+}
+
+static int refuse(struct replica_conf *c, const char *guest, const struct err *why)
+{
+	c->sync.result = json_pack("{s:s}", "reason", why->msg);
+	replica_note(c, guest, EXIT_REFUSED);
+	return replica_say(why);
+}
+
+int replica_onward_begin(struct replica_conf *c, const char *guest)
+{
+	struct points p = {.dir = NULL};
+	struct err e;
+	bool there = false, failed = false;
+	int r = replica_conf_take_store(c, guest, &e) ?: points_read(&p, c->store, &e);
+
+	if (!r && onward_replaced(&p))
+		r = ask_again(c, guest, &e);
+	if (!r)
+		there = !c->sync.whole && is_there(c, guest, points_newest(&p), &failed);
+	if (there && !c->o.json)
+		printf("%s: there is no newer point here than %llu, which is at %s\n", guest, (unsigned long long)points_newest(&p)->number,
+		       c->to);
+	if (there && failed)
+		replica_note(c, guest, 0);
+	r = r || there ? r : note_where(c, &p, &e);
+	points_close(&p);
+	return r ? refuse(c, guest, &e) : there ? 0 : REPLICA_GOES_ON;
+}
+
+int replica_onward_end(struct replica_conf *c, int code)
+{
+	struct err e;
+	int r = 0;
+
+	c->sync.durable |= c->sync.was_there;
+	if (c->sync.durable)
+		r = onward_begin(c->store, c->to, c->sync.number, &e);
+	else if (c->sync.replaced)
+		r = onward_set_replaced(c->store, true, &e);
+	if (r)
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	return c->sync.was_there ? 0 : code;
+}
+
+/* ---- its end ---- */
+
+static char *dir_of(const char *state_dir)
+{
+	return xasprintf("%s/onward", state_dir);
+}
+
+bool replica_onward_has(const char *state_dir, const char *guest)
+{
+	AUTO_FREE char *dir = dir_of(state_dir), *conf = replica_path(dir, guest, "conf");
+
+	return !access(conf, F_OK);
+}
+
+static int forget(const char *state_dir, const char *guest, struct err *e)
+{
+	AUTO_FREE char *dir = dir_of(state_dir), *conf = replica_path(dir, guest, "conf"), *store = replica_store(state_dir, guest);
+	int r = store ? onward_end(store, e) : 0;
+
+	if (!r && unlink(conf) && errno != ENOENT)
+		r = err_sys(e, errno, "cannot remove %s", conf);
+	if (!r)
+		replica_forget(dir, guest);
+	return r;
+}
+
+void replica_onward_forget(const char *state_dir, const char *guest)
+{
+	struct err e;
+
+	if (replica_onward_has(state_dir, guest) && forget(state_dir, guest, &e))
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+}
+
+/* Afterwards nobody who asks this host hears of the further one. */
+int replica_onward_remove(struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *alone = NULL, *to = NULL;
+	struct err e;
+	int r = replica_conf_load(c, guest, &e);
+
+	r = r || c->fenced ? r : replica_check_not_taken(c, guest, &alone, &e);
+	if (r == -EBUSY) /* taken over there: that stays known */
+		r = 0;
+	if (alone)
+		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
+	to = r ? NULL : xstrdup(c->to);
+	r = r ?: forget(c->state_dir, guest, &e);
+	if (r)
+		return replica_say(&e);
+	printf("%s: its points do not go on from here any more; those at %s stay until vmferry replica remove %s there. Those here stay, too: the same "
+	       "command once more removes them\n",
+	       guest, to, guest);
+	return 0;
+}
+
+/* ---- whether it was taken over there ---- */
+
+int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest)
+{
+	AUTO_FREE char *alone = NULL;
+	struct replica_conf on;
+	struct err e;
+	int r = 0;
+
+	if (!replica_onward_has(c->state_dir, guest))
+		return 0;
+	replica_conf_init(&on);
+	on.o.state_dir = c->state_dir;
+	on.o.runtime_dir = c->runtime_dir;
+	r = replica_conf_dirs(&on, &e) ?: replica_conf_load(&on, guest, &e);
+	r = r || !on.goes_on ? r : replica_check_not_taken(&on, guest, &alone, &e);
+	replica_conf_fini(&on);
+	if (alone)
+		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
+	if (r)
+		err_prefix(&e, "guest %s", guest);
+	return r ? replica_say(&e) : 0;
+}
+
+static void print_answer(const struct replica_conf *c, const char *guest, const char *taken, bool settled, const char *unknown)
+{
+	json_t *o;
+
+	if (c->o.json) {
+		o = json_pack("{s:s,s:s,s:b,s:s*,s:b,s:s*}", "guest", guest, "asked", c->to, "taken_over", taken != NULL, "taken", taken,
+			      "settled", settled, "unknown", unknown);
+		json_text_print(o);
+		json_decref(o);
+	} else if (unknown) {
+		printf("%s: whether it was taken over at %s cannot be told: %s\n", guest, c->to, unknown);
+	} else {
+		printf("%s: %s%s\n", guest, taken ?: "it was not taken over at ", taken ? "" : c->to);
+	}
+}
+
+int replica_onward_ask(struct replica_conf *c, int argc, char **argv)
+{
+	AUTO_FREE char *taken = NULL;
+	bool settled = false;
+	struct err e;
+	int r = replica_conf_load(c, argv[0], &e);
+
+	(void)argc;
+	if (r)
+		return replica_say(&e);
+	r = replica_ask(c, argv[0], &taken, &settled, &e);
+	if (!r && taken && settled && replica_note_replaced(c, argv[0], true, &e))
+		fprintf(stderr, "vmferry: %s\n", e.msg);
+	print_answer(c, argv[0], taken, settled, r ? e.msg : NULL);
+	return r || taken ? EXIT_REFUSED : 0;
+}

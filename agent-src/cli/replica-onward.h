@@ -1,0 +1,29 @@
+/*
+ * replica-onward.h: a replica that goes on to a further host (an extended replica): this host has the points of a guest that is elsewhere, and sends the newest of
+ * them on. Settings and notes of that are in STATE_DIR/onward, as replica-conf.h has those of a primary; that it goes on is in the store, too (onward.h).
+ */
+#ifndef VMFERRY_REPLICA_ONWARD_H
+#define VMFERRY_REPLICA_ONWARD_H
+
+#include "replica-conf.h"
+
+#define REPLICA_GOES_ON (-1) /* no exit code: there is a point to be sent */
+
+/* add: is it about points that are here? Then c becomes one that goes on. 0, or an exit code. */
+int replica_onward_choose(struct replica_conf *c, const char *guest);
+/* Before an attempt. 0: the newest point is there already; REPLICA_GOES_ON; or EXIT_REFUSED, which is noted as an attempt that failed. */
+int replica_onward_begin(struct replica_conf *c, const char *guest);
+/* Behind it: what became of it is noted in the store. code: of the attempt; returns the command's. */
+int replica_onward_end(struct replica_conf *c, int code);
+
+bool replica_onward_has(const char *state_dir, const char *guest);
+/* Its points do not go on any more. Returns an exit code. */
+int replica_onward_remove(struct replica_conf *c, const char *guest);
+/* The guest is here, and its replica is made of its own disks from now on. */
+void replica_onward_forget(const char *state_dir, const char *guest);
+/* Before the guest runs here: it does not run where its points went on to, as far as that can be told. Tells what is in the way. */
+int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest);
+/* The subcommand `ask`, of a primary, too. */
+int replica_onward_ask(struct replica_conf *c, int argc, char **argv);
+
+#endif

@@ -1,0 +1,484 @@
+/*
+ * disks-onward.c: the disks of the newest point of a guest's replica on this host, which goes on to a further host (an extended replica). No guest is asked for
+ * anything: a QEMU of ours opens the point's images, which nobody changes, and what was written since the newest point there lies in the images above that.
+ *
+ * That QEMU ends with this agent. Until then its locks keep points from being merged that it reads.
+ */
+#include "disks-private.h"
+#include "fault.h"
+#include "json-text.h"
+#include "merge.h"
+#include "milestone.h"
+#include "onward.h"
+#include "qcow2-header.h"
+#include "qemu-find.h"
+#include "qemu-helper.h"
+#include "replica-sync.h"
+#include "source-sockets.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CLUSTER_OF_QCOW2 65536 /* bytes */
+
+#define DIR_OF_HELPER "reader-dir" /* as it is journaled */
+
+struct disks_onward {
+	struct points store;
+	const struct point *point;
+	char *dir; /* of that QEMU's sockets; NULL: not yet */
+	struct qemu_helper helper;
+	unsigned depth[DISKS_MAX]; /* images above the newest point there, by the order of the point's disks */
+};
+
+json_t *disks_onward_tpm(const struct disks *ds)
+{
+	return ds->onward && ds->onward->point ? json_object_get(ds->onward->point->json, "tpm") : NULL;
+}
+
+/* ---- the point ---- */
+
+static char *copy_of(const json_t *o, const char *key)
+{
+	const char *text = json_text(o, key);
+
+	return text ? xstrdup(text) : NULL;
+}
+
+static int open_store(struct disks_onward *w, const struct replica_sync *sync, struct err *e)
+{
+	int r;
+
+	points_close(&w->store);
+	w->point = NULL;
+	r = points_read(&w->store, sync->store, e) ?: onward_check(&w->store, sync->pair, e);
+	return r ? r : points_find(&w->store, NULL, &w->point, e);
+}
+
+static char *image_of(const struct points *p, const struct point *pt, size_t i)
+{
+	return points_path(p, pt->slot, json_text(point_disk(pt, i), "file"));
+}
+
+static uint64_t allocated(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+/* Bytes of a disk in its images above point number; 0: in all of them. */
+static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t number)
+{
+	uint64_t sum = 0;
+	size_t k;
+
+	for (k = 0; k < w->store.count; k++) {
+		bool is_above = w->store.list[k].number > number && point_disk(&w->store.list[k], i);
+		AUTO_FREE char *path = is_above ? image_of(&w->store, &w->store.list[k], i) : NULL;
+
+		sum += path ? allocated(path) : 0;
+	}
+	return sum;
+}
+
+/* As its primary described it, so that the further host knows it by the same words. */
+static void take_disk(const struct disks_onward *w, struct guest *g, size_t i)
+{
+	const json_t *is = point_disk(w->point, i);
+	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(is, "bytes"));
+
+	g->disks[g->disk_count++] = (struct guest_disk){.node = copy_of(is, "node") ?: xasprintf("disk%zu", i),
+							.file = copy_of(is, "named") ?: xstrdup("?"),
+							.real_path = copy_of(is, "from") ?: xstrdup("?"),
+							.format = copy_of(is, "source_format") ?: xstrdup("raw"),
+							.qdev = copy_of(is, "qdev"),
+							.virtual_size = bytes,
+							.allocated = MIN(allocated_above(w, i, 0), bytes)};
+}
+
+static void take_guest(const struct disks_onward *w, struct guest *g)
+{
+	const json_t *is = json_object_get(w->point->json, "guest");
+	size_t i;
+
+	*g = (struct guest){.name = copy_of(is, "name") ?: xstrdup("?"),
+			    .exe = copy_of(is, "exe"),
+			    .cwd = xstrdup("/"),
+			    .machine = copy_of(is, "machine"),
+			    .ram_bytes = (uint64_t)json_integer_value(json_object_get(is, "ram_bytes")),
+			    .vcpus = (unsigned)json_integer_value(json_object_get(is, "vcpus"))};
+	g->disks = xcalloc(POINT_DISKS_MAX + 1, sizeof(*g->disks));
+	for (i = 0; point_disk(w->point, i) && i < MIN(POINT_DISKS_MAX, DISKS_MAX); i++)
+		take_disk(w, g, i);
+}
+
+int disks_find_point(struct disks *ds, struct err *e)
+{
+	struct disks_onward *w = ds->onward;
+	struct replica_sync *sync = ds->since.sync;
+	int lock = -1, r = points_lock(sync->store, &lock, e);
+
+	r = r ?: open_store(w, sync, e);
+	if (lock >= 0)
+		close(lock);
+	if (r)
+		return r;
+	take_guest(w, &ds->src->guest);
+	sync->term = (uint64_t)json_integer_value(json_object_get(w->store.replica, "term"));
+	sync->at_ms = w->point->at_ms;
+	sync->frozen = json_is_true(json_object_get(w->point->json, "frozen"));
+	return 0;
+}
+
+/* ---- the plan ---- */
+
+static int examine(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	const struct guest *g = &ds->src->guest;
+	size_t i;
+
+	(void)e;
+	for (i = 0; i < g->disk_count; i++) {
+		struct disk *d = disk_add(ds, &g->disks[i]);
+
+		d->left_behind = point_disk_is_left_out(ds->onward->point, i);
+		json_array_append_new(ds->src->disk_paths, json_string(g->disks[i].real_path));
+	}
+	return 0;
+}
+
+static void describe_disk(struct disks *ds, const struct disk *d)
+{
+	const struct disks_onward *w = ds->onward;
+	const struct guest_disk *g = d->guest;
+	uint64_t since = allocated_above(w, d->object - OBJECT_DISK_BASE, onward_number(&w->store));
+
+	json_array_append_new(
+		ds->described,
+		json_pack("{s:i,s:s,s:s*,s:s,s:s,s:s,s:I,s:I,s:I,s:i,s:s*,s:s*,s:o*}", "object", (int)d->object, "node", g->node, "qdev",
+			  g->qdev, "file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
+			  (json_int_t)g->virtual_size, "allocated", d->left_behind ? 0 : (json_int_t)g->allocated, "since_bytes",
+			  (json_int_t)since, "mode", 0600, "reuse", disk_reuse(ds, g), "bundle", disk_bundle(ds, g), "empty",
+			  d->left_behind ? json_true() : NULL));
+}
+
+/* Points from which what was written since can be told: all that are whole here, each with its moment. Nothing was since the newest itself, which may be there already. */
+static void describe_since(const struct disks *ds, json_t *replica)
+{
+	const struct points *p = &ds->onward->store;
+	json_t *since = json_array(), *moments = json_array();
+	size_t i;
+
+	for (i = 0; i < p->count && !ds->since.sync->whole; i++) {
+		if (p->list[i].number > ds->onward->point->number)
+			continue;
+		json_array_append_new(since, json_integer((json_int_t)p->list[i].number));
+		json_array_append_new(moments, json_integer((json_int_t)p->list[i].at_ms));
+	}
+	json_object_set_new(replica, "since", since);
+	json_object_set_new(replica, "since_at_ms", moments);
+}
+
+/* The guest, as the point has it, is described by what its primary said. */
+static int describe(struct part *p, json_t *out, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	const struct replica_sync *sync = ds->since.sync;
+	json_t *replica = json_pack("{s:s,s:I,s:s,s:I}", "pair", sync->pair, "term", (json_int_t)sync->term, "keep", sync->keep, "number",
+				    (json_int_t)ds->onward->point->number);
+	unsigned i;
+
+	(void)e;
+	json_object_update_missing(out, json_object_get(ds->onward->point->json, "guest"));
+	for (i = 0; i < ds->count; i++)
+		describe_disk(ds, ds->list[i]);
+	json_object_set(out, "disks", ds->described);
+	describe_since(ds, replica);
+	if (sync->asks_start)
+		json_object_set_new(replica, "plans", json_true());
+	json_object_set_new(out, "replica", replica);
+	json_decref(ds->since.sync->disks);
+	ds->since.sync->disks = json_deep_copy(ds->src->disk_paths);
+	return 0;
+}
+
+static const struct point *find_number(const struct points *p, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < p->count && p->list[i].number != number; i++)
+		;
+	return i < p->count ? &p->list[i] : NULL;
+}
+
+/* An older vmferry gives the point a number of its own choice, by which it would not be known again. */
+static int agree(struct part *p, const json_t *accept, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	const json_t *said = json_object_get(accept, "replica");
+	json_int_t number = json_integer_value(json_object_get(said, "number")), from = json_integer_value(json_object_get(said, "from"));
+	uint64_t here = ds->onward->point->number;
+	int r = disks_agree(p, accept, e);
+
+	if (r)
+		return r;
+	if (from == (json_int_t)here) {
+		ds->since.sync->was_there = true;
+		ds->since.sync->number = here;
+		return err_set(e, EALREADY, "point %llu, the newest here, is there already", (unsigned long long)here);
+	}
+	if (number != (json_int_t)here)
+		return err_set(e, ENOTSUP,
+			       "the newest point here is %llu, and the next one there would be %lld: its vmferry is older than this one, or a restored "
+			       "backup took the place of newer points here. Remove the replica there (vmferry replica remove %s), and add it again",
+			       (unsigned long long)here, (long long)number, ds->src->guest.name);
+	if (from < 0 || (from && (ds->since.sync->whole || from >= number || !find_number(&ds->onward->store, (uint64_t)from))))
+		return err_set(e, EPROTO, "the destination wants what was written since point %lld, which is not known here",
+			       (long long)from);
+	ds->since.from = (uint64_t)from;
+	ds->since.sync->number = here;
+	ds->since.sync->was_whole = !from;
+	return disks_agree_on_point(ds, accept, e);
+}
+
+/* ---- preparing ---- */
+
+/* Malloc'ed: the file that an image refers to, with links followed; NULL: it has none below it. */
+static char *below(const char *image, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(image), *path = NULL;
+	struct qcow2_header h;
+
+	if (qcow2_header_read(image, &h, e))
+		return NULL;
+	if (h.backing && *h.backing != '/')
+		path = xasprintf("%s/%s", dirname(copy), h.backing);
+	else if (h.backing)
+		path = xstrdup(h.backing);
+	qcow2_header_fini(&h);
+	return path ? realpath(path, NULL) : NULL;
+}
+
+/* Images that lie between the two, which is the distance of the points but where a merge was cut off, or a point is damaged. */
+static int count_above(const struct disks_onward *w, const struct point *from, size_t i, unsigned *depth, struct err *e)
+{
+	AUTO_FREE char *first = image_of(&w->store, w->point, i), *last = image_of(&w->store, from, i);
+	AUTO_FREE char *until = realpath(last, NULL), *at = realpath(first, NULL);
+
+	for (*depth = 0; at && until && strcmp(at, until) != 0; ++*depth) {
+		char *next = below(at, e);
+
+		free(at);
+		at = next;
+	}
+	return at && until ? 0
+			   : err_set(e, EBADMSG,
+				     "%s is not below %s any more: vmferry replica verify %s compares everything", last, first,
+				     json_text(w->store.replica, "guest") ?: "VM");
+}
+
+static json_t *image_node(const struct disks_onward *w, size_t i, const char *name)
+{
+	AUTO_FREE char *path = image_of(&w->store, w->point, i);
+
+	return json_pack("{s:s,s:s,s:b,s:{s:s,s:s}}", "driver", json_text(point_disk(w->point, i), "format"), "node-name", name,
+			 "read-only", 1, "file", "driver", "file", "filename", path);
+}
+
+static void name_of(char out[32], const struct disk *d)
+{
+	snprintf(out, 32, "vmferry-%u", d->object);
+}
+
+static int export_disk(struct disks *ds, const struct disk *d, struct err *e)
+{
+	struct disks_onward *w = ds->onward;
+	size_t i = d->object - OBJECT_DISK_BASE;
+	const struct point *from = ds->since.from ? find_number(&w->store, ds->since.from) : NULL;
+	char name[32];
+	int r = from ? count_above(w, from, i, &w->depth[i], e) : 0;
+
+	name_of(name, d);
+	r = r ?: qmp_call(w->helper.qmp, "blockdev-add", image_node(w, i, name), NULL, e);
+	return r ?: qmp_call(w->helper.qmp, "block-export-add",
+			     json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable",
+				       0, "allocation-depth", 1),
+			     NULL, e);
+}
+
+static int start_helper(struct disks *ds, struct err *e)
+{
+	static const struct qmp_handlers none = {NULL, NULL};
+	static char *const options[] = {"-machine", "none", NULL};
+	struct disks_onward *w = ds->onward;
+	AUTO_FREE char *exe = qemu_find(ds->src->guest.exe ?: "", false, e);
+	int r = exe ? 0 : -e->code;
+
+	w->dir = source_socket(ds->src, "reader");
+	r = r ?: attempt_own(ds->part.a, DIR_OF_HELPER, json_pack("{s:s}", "path", w->dir), e);
+	if (!r && mkdir(w->dir, 0700))
+		r = err_sys(e, errno, "cannot make the directory %s", w->dir);
+	r = r ?: qemu_helper_start(&w->helper, ds->part.a->loop, exe, NULL, w->dir, options, &none, NULL, e);
+	ds->nbd_socket = xasprintf("%s/nbd", w->dir);
+	r = r ?: qmp_call(w->helper.qmp, "nbd-server-start",
+			  json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
+	return r ? err_prefix(e, "a QEMU that reads the point") : 0;
+}
+
+/* Between the plan and this a point may have been dropped, which takes its images' names away. */
+static int find_again(struct disks_onward *w, const struct replica_sync *sync, uint64_t from, struct err *e)
+{
+	uint64_t number = w->point->number;
+	int64_t at_ms = w->point->at_ms;
+	int r = open_store(w, sync, e);
+
+	w->point = r ? NULL : find_number(&w->store, number);
+	if (r)
+		return r;
+	return w->point && w->point->at_ms == at_ms && (!from || find_number(&w->store, from))
+		       ? 0
+		       : err_set(e, EAGAIN, "the points in %s have changed meanwhile: try it again", w->store.dir);
+}
+
+static int prepare(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	struct disks_onward *w = ds->onward;
+	const char *store = ds->since.sync->store;
+	unsigned i;
+	int lock = -1, r = start_helper(ds, e);
+
+	r = r ?: points_lock(store, &lock, e) ?: find_again(w, ds->since.sync, ds->since.from, e);
+	for (i = 0; i < ds->count && !r; i++)
+		r = export_disk(ds, ds->list[i], e);
+	if (lock >= 0)
+		close(lock);
+	fault_point("src-onward");
+	return r;
+}
+
+/* ---- copying ---- */
+
+static void read_disk(struct disks *ds, struct disk *d)
+{
+	size_t i = d->object - OBJECT_DISK_BASE;
+	char name[32];
+	struct disk_round round = {.object = d->object,
+				   .at = {.path = ds->nbd_socket, .export_name = name},
+				   .name = d->guest->real_path,
+				   .size = d->guest->virtual_size,
+				   .have = ds->since.from ? NULL : d->have,
+				   .compares = true,
+				   .fills = ds->since.from || !d->begun		    ? 0
+					    : !strcmp(d->guest->format, "raw") ? DISK_SECTOR
+									       : CLUSTER_OF_QCOW2,
+				   .detect_zeros = ds->since.from || !strcmp(d->guest->format, "raw") || d->fills};
+
+	name_of(name, d);
+	if (ds->since.from) {
+		round.at.select = "qemu:allocation-depth";
+		round.at.depth = ds->onward->depth[i];
+	}
+	d->started = d->final = d->in_flight = true;
+	disk_reader_round(ds->reader, &round);
+}
+
+static int begin(struct part *p, struct err *e)
+{
+	struct disks *ds = disks_of(p);
+	unsigned i;
+
+	(void)e;
+	ds->final = true;
+	for (i = 0; i < ds->count; i++)
+		read_disk(ds, ds->list[i]);
+	return 0;
+}
+
+static int on_point(struct disks *ds, const struct event *ev, struct err *e)
+{
+	struct replica_sync *sync = ds->since.sync;
+	unsigned i;
+
+	for (i = 0; i < ds->count && ds->since.from; i++)
+		sync->delta_bytes += ds->list[i]->last_dirty;
+	return disks_reached(&ds->part) & M_DISKS_DURABLE
+		       ? disks_take_point(ds, ev, e)
+		       : err_set(e, EPROTO, "the destination has made a point before all of it was sent");
+}
+
+static int event(struct part *p, const struct event *ev, struct err *e)
+{
+	return ev->kind == EVENT_FRAME && ev->type == MSG_POINT ? on_point(disks_of(p), ev, e) : disks_event(p, ev, e);
+}
+
+/* ---- undoing ---- */
+
+static void end_helper(struct disks_onward *w)
+{
+	if (w->helper.qmp)
+		qemu_helper_end(&w->helper);
+}
+
+static int undo_dir(struct part *p, const json_t *detail, struct err *e)
+{
+	static const char *const sockets[] = {"helper.qmp", "nbd"};
+	const char *dir = json_text(detail, "path");
+	size_t i;
+
+	if (!dir)
+		return err_set(e, EBADMSG, "the journal does not say which");
+	end_helper(disks_of(p)->onward);
+	for (i = 0; i < ARRAY_LEN(sockets); i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, sockets[i]);
+
+		unlink(path);
+	}
+	return rmdir(dir) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", dir) : 0;
+}
+
+static void fini(struct part *p)
+{
+	struct disks *ds = disks_of(p);
+	struct disks_onward *w = ds->onward;
+
+	disks_fini(p);
+	end_helper(w);
+	points_close(&w->store);
+	free(w->dir);
+	free(w);
+	ds->onward = NULL;
+}
+
+static const struct part_undo undo[] = {
+	{DIR_OF_HELPER, "sockets of a QEMU that reads a point", undo_dir},
+	{NULL, NULL, NULL},
+};
+
+static const struct part_ops ops = {.name = "disks",
+				    .examine = examine,
+				    .describe = describe,
+				    .agree = agree,
+				    .prepare = prepare,
+				    .begin = begin,
+				    .event = event,
+				    .reached = disks_reached,
+				    .undo = undo,
+				    .tell = disks_tell,
+				    .fini = fini};
+
+void disks_for_onward(struct disks *ds, struct replica_sync *sync)
+{
+	if (!ds->onward)
+		ds->onward = xcalloc(1, sizeof(*ds->onward));
+	ds->onward->helper.proc = QEMU_PROC_NONE;
+	ds->makes_point = true;
+	ds->since.sync = sync;
+	ds->part.ops = &ops;
+}

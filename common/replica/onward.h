@@ -1,0 +1,34 @@
+/*
+ * onward.h: a replica whose points go on to a further host (an extended replica): what the store knows of that, in replica.json:
+ *
+ *     "onward": {"to": "root@host-c", "number": 812, "replaced": "2026-11-29 14:05:10"}
+ *
+ * number: the newest point that is known to be there, which stays here for as long as it is that, as the next one that goes is told by what was written since.
+ * replaced: since when it is known that the guest was taken over there.
+ */
+#ifndef VMFERRY_ONWARD_H
+#define VMFERRY_ONWARD_H
+
+#include "points.h"
+
+/* Where the points go on to; NULL: they do not. */
+const char *onward_to(const struct points *p);
+/* The newest point that is known to be there; 0: none. */
+uint64_t onward_number(const struct points *p);
+/* Since when it is known that the guest was taken over there, in words; NULL: that is not known. */
+const char *onward_replaced(const struct points *p);
+
+/* 0: its points may go on; -ESTALE: they are of another pair (NULL: of any), or the guest was taken over here. */
+int onward_check(const struct points *p, const char *pair, struct err *e);
+
+/* Each takes the lock of the store in dir. The points go on to that host, which has point number (0: none that is known). */
+int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e);
+/* The guest was taken over there, or (false) it was not, after all. */
+int onward_set_replaced(const char *dir, bool replaced, struct err *e);
+/* They do not go on any more. That the guest was taken over there stays known. */
+int onward_end(const char *dir, struct err *e);
+
+/* Has the vmferry of this host ask the further one (vmferry replica ask): {"taken", "settled"}, or {"unknown": why}; a new reference. Blocks, a minute at most. */
+json_t *onward_ask(const char *state_dir, const char *guest);
+
+#endif
