@@ -9,6 +9,7 @@
 #include "merge.h"
 #include "messages.h"
 #include "onward.h"
+#include "points-note.h"
 #include "points-state.h"
 #include "primary-note.h"
 #include "taken-over.h"
@@ -228,14 +229,11 @@ static char *note_path(const struct arriving_point *a)
 /* This host knows one place for the points of a name: those of another guest would not be found any more. */
 static int check_noted(const struct arriving_point *a, struct err *e)
 {
-	AUTO_FREE char *path = note_path(a);
-	json_error_t why;
-	json_t *note = json_load_file(path, 0, &why);
-	const char *dir = json_text(note, "dir");
+	AUTO_FREE char *dir = NULL;
 	struct points other = {.dir = NULL};
-	int r = 0;
+	int r = points_look_up(a->state_dir, a->target->name, &dir, e);
 
-	if (dir && strcmp(dir, a->store.dir)) {
+	if (!r && dir && strcmp(dir, a->store.dir)) {
 		r = points_read(&other, dir, e);
 		if (!r && !points_are_vacant(&other))
 			r = err_set(
@@ -245,7 +243,6 @@ static int check_noted(const struct arriving_point *a, struct err *e)
 		r = r == -ENOENT ? 0 : r;
 		points_close(&other);
 	}
-	json_decref(note);
 	return r;
 }
 

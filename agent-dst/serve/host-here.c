@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "onward.h"
 #include "points.h"
+#include "points-note.h"
 #include "qemu-args.h"
 #include "qemu-find.h"
 #include "process.h"
@@ -220,18 +221,17 @@ int replicas_here(const char *state_dir, const char *asked)
 	struct dirent *de;
 
 	while (d && (de = readdir(d)) && json_array_size(list) < GUESTS_MAX) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name), *guest = points_note_guest(de->d_name);
 		json_error_t why;
-		json_t *note = *de->d_name == '.' ? NULL : json_load_file(path, 0, &why);
+		json_t *note = guest ? json_load_file(path, 0, &why) : NULL;
 
-		if (*de->d_name == '.')
+		if (!guest)
 			continue;
 		one = json_text(note, "dir") ? replica_of(state_dir, json_text(note, "dir"),
 							  asked && !strcmp(json_text(note, "guest") ?: "", asked) ? asked : NULL)
 					     : json_pack("{s:s}", "error", "its note is damaged");
 		json_object_set_new(one, "guest",
-				    json_text(note, "guest") ? json_incref(json_object_get(note, "guest"))
-							     : json_stringn(de->d_name, strcspn(de->d_name, ".")));
+				    json_text(note, "guest") ? json_incref(json_object_get(note, "guest")) : json_string(guest));
 		json_array_append_new(list, one);
 		json_decref(note);
 	}

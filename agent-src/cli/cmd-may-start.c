@@ -6,6 +6,7 @@
 #include "newest-copy.h"
 #include "paths.h"
 #include "points.h"
+#include "points-note.h"
 #include "replica-whereabouts.h"
 #include "replica-ask.h"
 #include "replica-conf.h"
@@ -104,11 +105,13 @@ static int check_replaced(const struct newest_question *q, const char *name, str
 /* Its replica is here, and nothing but that: the guest has its primary elsewhere, or had. */
 static int check_replica(const struct newest_question *q, const char *name, struct err *e)
 {
-	AUTO_FREE char *dir = replica_store(q->state_dir, name), *conf = replica_path(q->state_dir, name, "conf");
+	AUTO_FREE char *dir = NULL, *conf = replica_path(q->state_dir, name, "conf");
 	struct points p = {.dir = NULL};
 	struct err ignored;
-	int r = 0;
+	int r = points_look_up(q->state_dir, name, &dir, e);
 
+	if (r)
+		return r;
 	if (newest_copy_is_not_moving(q, &ignored)) /* what comes after has the words for it */
 		return 0;
 	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run") &&

@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "onward.h"
 #include "points.h"
+#include "points-note.h"
 #include "replica-note.h"
 #include "util.h"
 
@@ -69,10 +70,14 @@ static int read_answer(const struct replica_conf *c, const json_t *o, char **tak
 /* Points on this very host. */
 static int ask_here(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e)
 {
-	AUTO_FREE char *dir = points_noted(c->state_dir, guest);
+	AUTO_FREE char *dir = NULL;
 	struct points p = {.dir = NULL};
 	json_t *o;
-	int r = dir ? points_read(&p, dir, e) : err_set(e, ENOENT, "this host has no replica of it");
+	int r = points_look_up(c->state_dir, guest, &dir, e);
+
+	if (r)
+		return e->code = EIO, -EIO;
+	r = dir ? points_read(&p, dir, e) : err_set(e, ENOENT, "this host has no replica of it");
 
 	if (json_integer_value(json_object_get(p.replica, "term")) > 0) {
 		o = points_told(&p, c->state_dir);

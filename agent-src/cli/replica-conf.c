@@ -10,6 +10,7 @@
 #include "onward.h"
 #include "paths.h"
 #include "points.h"
+#include "points-note.h"
 #include "process.h"
 #include "qemu-discover.h"
 #include "util.h"
@@ -467,9 +468,9 @@ json_t *replica_stores(const char *state_dir)
 	struct dirent *de;
 
 	while (d && (de = readdir(d))) {
-		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name), *guest = points_note_guest(de->d_name);
 		json_error_t why;
-		json_t *o = *de->d_name == '.' ? NULL : json_load_file(path, 0, &why);
+		json_t *o = guest ? json_load_file(path, 0, &why) : NULL;
 
 		if (json_text(o, "guest") && json_text(o, "dir"))
 			json_object_set(out, json_text(o, "guest"), json_object_get(o, "dir"));

@@ -12,6 +12,7 @@
 #include "moment.h"
 #include "own-file.h"
 #include "points.h"
+#include "points-note.h"
 #include "points-state.h"
 #include "primary-note.h"
 #include "process.h"
@@ -45,13 +46,14 @@
 
 int run_begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e)
 {
-	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	AUTO_FREE char *dir = NULL;
 	int k;
 
 	*r = (struct run){.kind = kind, .guest = guest, .lock = -1, .tpm_proc = QEMU_PROC_NONE};
 	r->name = strcmp(kind, "test") ? xstrdup(guest) : xasprintf("%s-test", guest);
-	if (!dir)
-		return err_set(e, ENOENT, "this host has no replica of guest %s", guest);
+	k = points_look_up(c->state_dir, guest, &dir, e);
+	if (k || !dir)
+		return k ? k : err_set(e, ENOENT, "this host has no replica of guest %s", guest);
 	k = points_lock(dir, &r->lock, e) ?: points_read(&r->store, dir, e);
 	r->term = json_integer_value(json_object_get(r->store.replica, "term"));
 	r->dir = xasprintf("%s/%s", dir, kind);
@@ -363,6 +365,17 @@ static int take_back(struct run *r, json_int_t term_before, struct err *e)
 	return points_set(&r->store, "term", json_integer(term_before), e);
 }
 
+/* A run that did not come about. As long as something is left of it its primary is refused. */
+static void undo_run(struct run *r, const char *command, const char *option)
+{
+	struct err e;
+
+	if (take_back(r, r->term, &e))
+		fprintf(stderr,
+			"vmferry: guest %s: what had begun here is not undone: %s. Once that is seen to: vmferry replica %s %s %s\n",
+			r->guest, e.msg, command, r->guest, option);
+}
+
 static int start(struct run *r, const char *exe, struct err *e)
 {
 	struct qemu_proc p = QEMU_PROC_NONE;
@@ -468,8 +481,9 @@ int replica_test(struct replica_conf *c, const char *guest)
 		printf("%s runs from point %llu, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name,
 		       (unsigned long long)r.point->number, guest, r.qmp);
 		say_left_out(&r);
-	} else if (planned)
-		take_back(&r, r.term, &(struct err){0});
+	} else if (planned) {
+		undo_run(&r, "test", "--end");
+	}
 	run_fini(&r);
 	return k ? replica_say(&e) : 0;
 }
@@ -577,7 +591,7 @@ int replica_failover(struct replica_conf *c, const char *guest)
 		       guest, (unsigned long long)r.point->number, r.script, guest);
 		say_left_out(&r);
 	} else if (raised) {
-		take_back(&r, r.term, &(struct err){0});
+		undo_run(&r, "failover", "--cancel");
 	}
 	run_fini(&r);
 	return k ? replica_say(&e) : 0;

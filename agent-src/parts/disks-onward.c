@@ -159,13 +159,12 @@ static void describe_disk(struct disks *ds, const struct disk *d)
 	const struct guest_disk *g = d->guest;
 	uint64_t since = allocated_above(w, d->object - OBJECT_DISK_BASE, onward_number(&w->store));
 
-	json_array_append_new(
-		ds->described,
-		json_pack("{s:i,s:s,s:s*,s:s,s:s,s:s,s:I,s:I,s:I,s:i,s:s*,s:s*,s:o*}", "object", (int)d->object, "node", g->node, "qdev",
-			  g->qdev, "file", g->file, "real_path", g->real_path, "format", g->format, "virtual_size",
-			  (json_int_t)g->virtual_size, "allocated", d->left_behind ? 0 : (json_int_t)g->allocated, "since_bytes",
-			  (json_int_t)since, "mode", 0600, "reuse", disk_reuse(ds, g), "bundle", disk_bundle(ds, g), "empty",
-			  d->left_behind ? json_true() : NULL));
+	json_array_append_new(ds->described, json_pack("{s:i,s:s,s:s*,s:s,s:s,s:s,s:I,s:I,s:I,s:i,s:s*,s:s*,s:o*}", "object",
+						       (int)d->object, "node", g->node, "qdev", g->qdev, "file", g->file, "real_path",
+						       g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size,
+						       "allocated", d->left_behind ? 0 : (json_int_t)g->allocated, "since_bytes",
+						       (json_int_t)since, "mode", 0600, "reuse", disk_reuse(ds, g), "bundle",
+						       disk_bundle(ds, g), "empty", d->left_behind ? json_true() : NULL));
 }
 
 /* Points from which what was written since can be told: all that are whole here, each with its moment. Nothing was since the newest itself, which may be there already. */
@@ -234,10 +233,11 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 		return err_set(e, EALREADY, "point %llu, the newest here, is there already", (unsigned long long)here);
 	}
 	if (number != (json_int_t)here)
-		return err_set(e, ENOTSUP,
-			       "the newest point here is %llu, and the next one there would be %lld: its vmferry is older than this one, or a restored "
-			       "backup took the place of newer points here. Remove the replica there (vmferry replica remove %s), and add it again",
-			       (unsigned long long)here, (long long)number, ds->src->guest.name);
+		return err_set(
+			e, ENOTSUP,
+			"the newest point here is %llu, and the next one there would be %lld: its vmferry is older than this one, or a restored "
+			"backup took the place of newer points here. Remove the replica there (vmferry replica remove %s), and add it again",
+			(unsigned long long)here, (long long)number, ds->src->guest.name);
 	if (from < 0 || (from && (ds->since.sync->whole || from >= number || !find_number(&ds->onward->store, (uint64_t)from))))
 		return err_set(e, EPROTO, "the destination wants what was written since point %lld, which is not known here",
 			       (long long)from);
@@ -278,8 +278,7 @@ static int count_above(const struct disks_onward *w, const struct point *from, s
 		at = next;
 	}
 	return at && until ? 0
-			   : err_set(e, EBADMSG,
-				     "%s is not below %s any more: vmferry replica verify %s compares everything", last, first,
+			   : err_set(e, EBADMSG, "%s is not below %s any more: vmferry replica verify %s compares everything", last, first,
 				     json_text(w->store.replica, "guest") ?: "VM");
 }
 
@@ -306,10 +305,11 @@ static int export_disk(struct disks *ds, const struct disk *d, struct err *e)
 
 	name_of(name, d);
 	r = r ?: qmp_call(w->helper.qmp, "blockdev-add", image_node(w, i, name), NULL, e);
-	return r ?: qmp_call(w->helper.qmp, "block-export-add",
-			     json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name, "writable",
-				       0, "allocation-depth", 1),
-			     NULL, e);
+	return r
+		       ?: qmp_call(w->helper.qmp, "block-export-add",
+				   json_pack("{s:s,s:s,s:s,s:s,s:b,s:b}", "type", "nbd", "id", name, "node-name", name, "name", name,
+					     "writable", 0, "allocation-depth", 1),
+				   NULL, e);
 }
 
 static int start_helper(struct disks *ds, struct err *e)
@@ -326,8 +326,9 @@ static int start_helper(struct disks *ds, struct err *e)
 		r = err_sys(e, errno, "cannot make the directory %s", w->dir);
 	r = r ?: qemu_helper_start(&w->helper, ds->part.a->loop, exe, NULL, w->dir, options, &none, NULL, e);
 	ds->nbd_socket = xasprintf("%s/nbd", w->dir);
-	r = r ?: qmp_call(w->helper.qmp, "nbd-server-start",
-			  json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
+	r = r
+		    ?: qmp_call(w->helper.qmp, "nbd-server-start",
+				json_pack("{s:{s:s,s:{s:s}}}", "addr", "type", "unix", "data", "path", ds->nbd_socket), NULL, e);
 	return r ? err_prefix(e, "a QEMU that reads the point") : 0;
 }
 
@@ -375,7 +376,7 @@ static void read_disk(struct disks *ds, struct disk *d)
 				   .size = d->guest->virtual_size,
 				   .have = ds->since.from ? NULL : d->have,
 				   .compares = true,
-				   .fills = ds->since.from || !d->begun		    ? 0
+				   .fills = ds->since.from || !d->begun	       ? 0
 					    : !strcmp(d->guest->format, "raw") ? DISK_SECTOR
 									       : CLUSTER_OF_QCOW2,
 				   .detect_zeros = ds->since.from || !strcmp(d->guest->format, "raw") || d->fills};

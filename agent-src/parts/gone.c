@@ -3,6 +3,7 @@
 #include "json-text.h"
 #include "paths.h"
 #include "points.h"
+#include "points-note.h"
 #include "primary-note.h"
 #include "util.h"
 #include "whereabouts.h"

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ASK_MS	  60000
+#define ASK_MS	   60000
 #define ANSWER_MAX 16384
 
 static const json_t *onward_of(const struct points *p)
@@ -41,10 +41,11 @@ int onward_check(const struct points *p, const char *pair, struct err *e)
 	const char *guest = json_text(p->replica, "guest") ?: "?", *its = json_text(p->replica, "pair") ?: "";
 
 	if (json_object_get(p->replica, "run") || points_are_vacant(p))
-		return err_set(e, ESTALE,
-			       "guest %s was taken over here, so no point of its primary goes on from here. Once it has disks of its own (vmferry replica "
-			       "failover %s --complete) its replica is made of those: vmferry replica reverse %s, to the same host",
-			       guest, guest, guest);
+		return err_set(
+			e, ESTALE,
+			"guest %s was taken over here, so no point of its primary goes on from here. Once it has disks of its own (vmferry replica "
+			"failover %s --complete) its replica is made of those: vmferry replica reverse %s, to the same host",
+			guest, guest, guest);
 	return pair && strcmp(its, pair)
 		       ? err_set(e, ESTALE,
 				 "the points of guest %s in %s are another replica's than the one that went on from here: vmferry replica remove %s, then add",
@@ -132,8 +133,8 @@ json_t *onward_ask(const char *state_dir, const char *guest)
 {
 	AUTO_FREE char *program = program_beside("vmferry");
 	AUTO_FREE struct answer *said = xcalloc(1, sizeof(*said));
-	char *argv[] = {program, (char *)"replica", (char *)"ask", (char *)"--json", (char *)"--state-dir", (char *)state_dir,
-			(char *)"--", (char *)guest, NULL};
+	char *argv[] = {program,      (char *)"replica", (char *)"ask", (char *)"--json", (char *)"--state-dir", (char *)state_dir,
+			(char *)"--", (char *)guest,	 NULL};
 	const struct program_run run = {.argv = argv, .output = hear, .output_ctx = said, .error = hear_nothing, .timeout_ms = ASK_MS};
 	struct err e;
 	int status, r = program_run(&run, &status, &e);

@@ -49,12 +49,14 @@ static int read_json(const char *path, json_t **out, struct err *e)
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	AUTO_FREE char *text = xmalloc(JSON_MAX);
 	json_error_t why;
-	ssize_t n = 0, r;
+	ssize_t n = 0, r = 0;
 
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
 	while (n < JSON_MAX && (r = read(fd, text + n, (size_t)(JSON_MAX - n))) > 0)
 		n += r;
+	if (r < 0)
+		return err_sys(e, errno, "cannot read %s", path);
 	*out = n < JSON_MAX ? json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &why) : NULL;
 	if (json_is_object(*out))
 		return 0;
@@ -678,15 +680,4 @@ json_t *points_told(const struct points *p, const char *state_dir)
 			 json_object_get(p->replica, "term"), "taken_over", run || points_are_over(p), "taken_over_at",
 			 json_object_get(run, "at"), "unsettled", json_text(run, "attempt") && !access(journal, F_OK), "past",
 			 json_object_get(p->replica, "past"), "onward", json_object_get(p->replica, "onward"));
-}
-
-char *points_noted(const char *state_dir, const char *guest)
-{
-	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir), *name = points_dir(dir, guest), *path = xasprintf("%s.json", name);
-	json_error_t why;
-	json_t *o = json_load_file(path, 0, &why);
-	char *out = json_text(o, "dir") ? xstrdup(json_text(o, "dir")) : NULL;
-
-	json_decref(o);
-	return out;
 }

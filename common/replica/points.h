@@ -59,8 +59,6 @@ int points_lock_now(const char *dir, int *fd, struct err *e);
 int points_session(const char *dir, int *fd, struct err *e);
 /* The lock of points_session() without a wait. */
 int points_session_now(const char *dir, int *fd, struct err *e);
-/* Malloc'ed: where this host keeps the points of that guest, as STATE_DIR/replicas/NAME.json says; NULL: nowhere. */
-char *points_noted(const char *state_dir, const char *guest);
 /* -ENOENT: there is none. points_close() in any case. Where points cannot be read p->replica may be there all the same. */
 int points_read(struct points *p, const char *dir, struct err *e);
 void points_close(struct points *p);

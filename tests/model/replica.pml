@@ -9,6 +9,8 @@
  * first. ALONE: what may-start says where the replica's host cannot be asked; with "yes" two may run, as the documents say, so only what was
  * heard once must hold then.
  *
+ * FURTHER: the points go on from B to F (an extended replica), which may lose power, or its link to B, too. A asks B alone, which asks F.
+ *
  * CHECK 1: the guest never runs twice, and nothing that was written after a failover is thrown away, or has points of before put above it. CHECK 2, with
  * ALONE: a primary that has heard that it was replaced never starts the guest. MUTATE_x seeds a mistake.
  */
@@ -45,14 +47,40 @@ byte term = 1, before;
 mtype b_journal = NONE;
 
 bool c_runs;
+/* F. noted, over, before: as at B; b_knows: B has heard, durably, that the guest was taken over there */
+bool f_link = true, f_up = true, f_runs, f_begins, f_noted, f_over, b_knows;
+byte f_term = 1;
+
 bool heard; /* A was told once that it was replaced, and nothing has taken that back since */
 
-#define TAKEN (term > a_term || noted || over)
+#ifdef FURTHER
+#define F_REACHED (f_link && f_up && b_up)
+#define F_TAKEN (f_noted || f_over)
+#else
+#define F_REACHED true
+#define F_TAKEN false
+#endif
+#ifdef MUTATE_FURTHER_HOST_IS_NOT_ASKED
+#define F_ASKED true
+#define F_SAYS_TAKEN b_knows
+#else
+#define F_ASKED (b_knows || F_REACHED)
+#define F_SAYS_TAKEN (b_knows || F_TAKEN)
+#endif
+/* As B answers, and as it takes points by itself. */
+#define TAKEN (term > a_term || noted || over || F_SAYS_TAKEN)
+#define TAKEN_AT_B (term > a_term || noted || over || b_knows)
 #define UNSETTLED (noted && came && b_journal != NONE)
 #define REACHED (link && a_up && b_up)
 /* A person looks, and is right. */
 #define IS_NOT_AT_A (!a_runs && !a_held && !a_asks && !a_may)
 
+/* The person's word is about A: of F the program asks. */
+#ifdef MUTATE_FAILOVER_ASKS_NO_FURTHER_HOST
+#define MAY_RUN_AT_B true
+#else
+#define MAY_RUN_AT_B (!F_SAYS_TAKEN && F_ASKED)
+#endif
 #ifdef MUTATE_WHAT_CAME_AS_IT_RAN_IS_THROWN_AWAY
 #define MAY_CANCEL true
 #else
@@ -103,7 +131,7 @@ inline a_ends_power() {
 }
 
 inline look() {
-	assert(a_runs + b_runs + c_runs <= 1)
+	assert(a_runs + b_runs + c_runs + f_runs <= 1)
 }
 
 init {
@@ -126,9 +154,9 @@ init {
 #ifndef MUTATE_MAY_START_FORGETS
 		:: a_journal == NONE && a_replaced
 		:: a_journal == NONE && !a_replaced && a_conf && REACHED && UNSETTLED
-		:: a_journal == NONE && !a_replaced && a_conf && REACHED && TAKEN && !UNSETTLED -> note_replaced()
-		:: a_journal == NONE && !a_replaced && a_conf && REACHED && !TAKEN -> a_may = true; heard = false
-		:: a_journal == NONE && !a_replaced && a_conf && !REACHED -> assert(CHECK != 2 || !heard); a_may = ALONE
+		:: a_journal == NONE && !a_replaced && a_conf && REACHED && TAKEN && !UNSETTLED -> note_replaced(); b_knows = b_knows || (F_SAYS_TAKEN && F_ASKED)
+		:: a_journal == NONE && !a_replaced && a_conf && REACHED && !TAKEN && F_ASKED -> a_may = true; heard = false
+		:: a_journal == NONE && !a_replaced && a_conf && (!REACHED || (!TAKEN && !F_ASKED)) -> assert(CHECK != 2 || !heard); a_may = ALONE
 		:: a_journal == NONE && !a_replaced && !a_conf -> a_may = true
 #else
 		:: a_journal == NONE -> a_may = true
@@ -140,7 +168,7 @@ init {
 	:: atomic { a_runs && a_conf && !a_sends && a_journal == NONE && REACHED ->
 		if
 		:: UNSETTLED
-		:: TAKEN && !UNSETTLED -> note_replaced()
+		:: TAKEN_AT_B && !UNSETTLED -> note_replaced()
 		:: else -> a_sends = true; heard = false
 		fi }
 	:: atomic { a_sends && REACHED ->
@@ -148,16 +176,16 @@ init {
 		if
 #ifndef MUTATE_POINT_OF_A_LOWER_TERM_IS_TAKEN
 		:: UNSETTLED
-		:: TAKEN && !UNSETTLED -> note_replaced()
+		:: TAKEN_AT_B && !UNSETTLED -> note_replaced()
 		:: else -> skip
 #else
-		:: assert(CHECK != 1 || !TAKEN)
+		:: assert(CHECK != 1 || !TAKEN_AT_B)
 #endif
 		fi }
 
 	/* ---- failover at B: the term, then the guest ---- */
 #ifndef MUTATE_TERM_IS_RAISED_AFTER_THE_START
-	:: atomic { b_up && !b_begins && !noted && !over && IS_NOT_AT_A && !c_runs && !gone && !dir && wishes > 0 ->
+	:: atomic { b_up && !b_begins && !noted && !over && IS_NOT_AT_A && !c_runs && !gone && !dir && wishes > 0 && MAY_RUN_AT_B ->
 		wish(); raise(); b_begins = true }
 	:: atomic { b_begins && noted -> b_begins = false; dir = true; by_script = true; b_runs = true; if :: CHECK == 1 -> look() :: else fi }
 #else
@@ -232,6 +260,31 @@ init {
 		b_waits = false;
 		by_script = false;
 		if :: !noted -> dir = false :: else fi }
+#ifdef FURTHER
+	/* ---- F ---- */
+	:: d_step { cuts > 0 && f_link -> f_link = false; cuts-- }
+	:: d_step { !f_link -> f_link = true }
+	:: d_step { crashes > 0 && f_up -> f_up = false; f_runs = false; f_begins = false; crashes-- }
+	:: d_step { !f_up -> f_up = true }
+	/* B sends its newest point on, or hears that it may not */
+	:: atomic { F_REACHED && !noted && !over ->
+		if
+#ifndef MUTATE_FURTHER_HOST_TAKES_POINTS_OF_BEFORE
+		:: F_TAKEN -> b_knows = true
+#else
+		:: F_TAKEN -> assert(false)
+#endif
+		:: !F_TAKEN -> b_knows = false; f_term = term
+		fi }
+	/* failover there, by a person who has seen to A and to B */
+	:: atomic { f_up && !f_begins && !f_noted && !f_over && IS_NOT_AT_A && !b_runs && !b_begins && !b_waits && !noted && !over && b_journal == NONE && !c_runs && wishes > 0 ->
+		wish(); f_noted = true; f_term++; f_begins = true }
+	:: atomic { f_begins -> f_begins = false; f_runs = true; if :: CHECK == 1 -> look() :: else fi }
+	/* it is thrown away, or stays */
+	:: atomic { f_up && f_noted && !f_begins && wishes > 0 -> wish(); f_noted = false; f_runs = false; f_term-- }
+	:: atomic { f_up && f_runs && f_noted -> f_noted = false; f_over = true }
+	:: atomic { f_up && (f_noted || f_over) && !f_runs && !f_begins && wishes > 0 -> wish(); f_runs = true; if :: CHECK == 1 -> look() :: else fi }
+#endif
 	:: else -> break
 	od
 }

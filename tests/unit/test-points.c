@@ -4,6 +4,8 @@
  */
 #include "image-lock.h"
 #include "merge.h"
+#include "onward.h"
+#include "points-note.h"
 #include "points-state.h"
 #include "util.h"
 
@@ -549,6 +551,92 @@ static void what_stays_is_as_the_rule_says(void **state)
 	close(fd);
 }
 
+/* The next point that goes on to a further host is told by what was written since the one that is there. */
+static void point_that_a_further_host_has_stays(void **state)
+{
+	const struct keep_rule k = {1, 0};
+	unsigned dropped;
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(onward_begin(store, "root@host-c", 2, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_string_equal(onward_to(&p), "root@host-c");
+	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0);
+	assert_int_equal(p.count, 2);
+	assert_is(&p, 0, 2);
+	assert_is(&p, 1, 4);
+	points_close(&p);
+	assert_int_equal(onward_begin(store, "root@host-c", 4, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0);
+	assert_int_equal(p.count, 1);
+	points_close(&p);
+}
+
+/* Whoever was the primary may ask here, for as long as anybody knows of it. */
+static void takeover_at_a_further_host_stays_known(void **state)
+{
+	struct points p;
+	bool stays;
+	int fd;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(onward_begin(store, "root@host-c", 1, &e), 0);
+	assert_int_equal(onward_set_replaced(store, true, &e), 0);
+	assert_int_equal(onward_end(store, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_non_null(onward_replaced(&p));
+	assert_int_equal(points_lock(store, &fd, &e), 0);
+	assert_int_equal(points_remove_all(&p, &stays, &e), 0);
+	close(fd);
+	assert_true(stays);
+	points_close(&p);
+	assert_int_equal(onward_set_replaced(store, false, &e), 0);
+	assert_int_equal(onward_end(store, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_null(onward_to(&p));
+	points_close(&p);
+}
+
+static void note_is_of_the_guest_that_its_name_says(void **state)
+{
+	static const char *const others[] = {".replica.json", "vm7.replica.json.new-1234abcd", "vm7.json", ".vm7.replica.json", "lock"};
+	AUTO_FREE char *guest = points_note_guest("web.example.com.replica.json");
+	size_t i;
+
+	(void)state;
+	assert_string_equal(guest, "web.example.com");
+	for (i = 0; i < ARRAY_LEN(others); i++)
+		assert_null(points_note_guest(others[i]));
+}
+
+static void points_go_on_as_long_as_they_are_points(void **state)
+{
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(onward_check(&p, json_string_value(json_object_get(p.replica, "pair")), &e), 0);
+	assert_int_equal(onward_check(&p, NULL, &e), 0);
+	assert_int_equal(onward_check(&p, "another", &e), -ESTALE);
+	json_object_set_new(p.replica, "run", json_object());
+	assert_int_equal(onward_check(&p, NULL, &e), -ESTALE);
+	json_object_del(p.replica, "run");
+	json_object_set_new(p.replica, "over", json_true());
+	assert_int_equal(onward_check(&p, NULL, &e), -ESTALE);
+	points_close(&p);
+}
+
 static void set(const char *key, json_t *value)
 {
 	struct points p;
@@ -858,6 +946,10 @@ int main(void)
 		cmocka_unit_test(newest_that_is_damaged_is_missed),
 		cmocka_unit_test(a_point_is_found_by_number_and_time),
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
+		cmocka_unit_test(point_that_a_further_host_has_stays),
+		cmocka_unit_test(takeover_at_a_further_host_stays_known),
+		cmocka_unit_test(points_go_on_as_long_as_they_are_points),
+		cmocka_unit_test(note_is_of_the_guest_that_its_name_says),
 		cmocka_unit_test(trial_is_told_and_points_go_after_it),
 		cmocka_unit_test(points_that_cannot_be_dropped_are_told),
 		cmocka_unit_test(many_points_are_told),

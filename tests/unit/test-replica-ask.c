@@ -104,6 +104,72 @@ static void guest_was_taken_over_or_not(void **state)
 	assert_int_equal(e.code, ENOENT);
 }
 
+/* What the vmferry of the host says of a further one, as its `replica ask` prints it. */
+static char *asked_further(const char *onward, const char *further)
+{
+	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
+	AUTO_FREE char *store = xasprintf("{\"pair\": \"" PAIR "\", \"term\": 2, \"onward\": %s}", onward);
+	AUTO_FREE char *program = xasprintf("%s/bin", dir), *path = getenv("PATH") ? xstrdup(getenv("PATH")) : xstrdup("");
+	AUTO_FREE char *script = xasprintf("#!/bin/sh\ncat <<'END'\n%s\nEND\n", further), *file = xasprintf("%s/vmferry", program);
+	AUTO_FREE char *with = xasprintf("%s:%s", program, path);
+	bool settled;
+	char *taken;
+	int r;
+
+	mkdir(program, 0700);
+	put("bin/vmferry", script);
+	chmod(file, 0700);
+	put("vm1.replica/replica.json", store);
+	setenv("PATH", with, 1);
+	r = replica_ask(&c, "vm1", &taken, &settled, &e);
+	setenv("PATH", path, 1);
+	return r ? NULL : taken ?: xstrdup("");
+}
+
+static void further(const char *onward, const char *answer, const char *words)
+{
+	AUTO_FREE char *is = asked_further(onward, answer);
+
+	if (words)
+		assert_string_equal(is ?: e.msg, words);
+	else
+		assert_null(is);
+}
+
+/* The points there go on to a further host, which may have the guest. */
+static void further_host_is_asked(void **state)
+{
+	static const char onward[] = "{\"to\": \"root@host-c\", \"number\": 3}";
+
+	(void)state;
+	further(onward, "{\"taken_over\": false}", "");
+	further(onward, "{\"taken_over\": true, \"taken\": \"it was taken over at root@host-c in term 3\", \"settled\": true}",
+		"its points go on from local to root@host-c, and it was taken over at root@host-c in term 3");
+	further(onward, "{\"taken_over\": false, \"unknown\": \"cannot reach root@host-c\"}", NULL);
+	assert_string_equal(e.msg, "its points go on from there to root@host-c: cannot reach root@host-c");
+	assert_int_equal(e.code, EHOSTUNREACH); /* start-alone decides */
+	further(onward, "no object", NULL);
+	further("{\"to\": \"root@host-c\", \"replaced\": \"2026-11-29 14:05:10\"}", "{\"taken_over\": false}",
+		"it was taken over at root@host-c, to which its replica at local goes on");
+}
+
+/* A term that is higher than ours is the primary's there: the points are none of ours. */
+static void points_that_go_on_have_the_primarys_term(void **state)
+{
+	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 1, .state_dir = dir, .goes_on = true};
+	bool settled;
+	char *taken;
+
+	(void)state;
+	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 4}");
+	assert_int_equal(replica_ask(&c, "vm1", &taken, &settled, &e), 0);
+	assert_null(taken);
+	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 4, \"run\": {}}");
+	assert_int_equal(replica_ask(&c, "vm1", &taken, &settled, &e), 0);
+	assert_non_null(taken);
+	free(taken);
+}
+
 /* A damaged point keeps nobody from saying who took the guest over. */
 static void term_is_told_where_points_are_damaged(void **state)
 {
@@ -130,6 +196,8 @@ static void what_cannot_be_read_is_no_answer(void **state)
 	assert_true(replica_ask(&c, "vm1", &taken, &settled, &e) < 0);
 	assert_int_equal(e.code, EIO);
 	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), -ENOENT); /* none was ever here */
+	put("replicas/vm2.replica.json", "{\"guest\": \"vm2\"");		 /* where its points are cannot be told */
+	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), -EIO);
 	assert_null(taken);
 }
 
@@ -161,6 +229,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(guest_was_taken_over_or_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(further_host_is_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(points_that_go_on_have_the_primarys_term, setup, teardown),
 		cmocka_unit_test_setup_teardown(term_is_told_where_points_are_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_is_this_hosts_unless_it_was_taken_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_read_is_no_answer, setup, teardown),
