@@ -114,9 +114,11 @@ static const char *find_clash(const struct move_options *o)
 	} clashes[] = {
 		{o->cold.start && o->how != HOW_COLD,
 		 "--start is for a guest that is shut down (--how cold): one that runs goes on there by itself"},
-		{o->cold.as != AS_SAME && o->how != HOW_COLD,
-		 "--as is for a guest that is shut down (--how cold: of one that runs the disks go ahead, and it is shut down then): one that "
-		 "runs on keeps the machine that it has"},
+		{o->cold.as == AS_LIBVIRT && o->how != HOW_COLD,
+		 "--as libvirt is for a guest that is shut down (--how cold: of one that runs the disks go ahead, and it is shut down then): one "
+		 "that runs on keeps the machine that it has"},
+		{o->cold.as == AS_PLAIN && ((o->how != HOW_COLD && !runs_on) || o->in_place),
+		 "--as plain is for a guest that goes to another host as it runs (--how live or quick), or shut down (--how cold)"},
 		{o->cold.only_off && (o->how != HOW_COLD || o->cold.line), "--only-off is for a guest that is shut down (--how cold)"},
 		{o->cold.as == AS_PLAIN && !o->cold.only_off && (o->cold.line || strchr(o->vm, '/') || guest_is_unit(o->vm)),
 		 "--as plain is for a guest of libvirt's, which is called by its name: one that a script, a unit or a line starts is a plain "

@@ -480,6 +480,29 @@ static int describe_running(const struct libvirt_guest *l, pid_t pid, struct gue
 	return 0;
 }
 
+static void drop_line(struct guest *g)
+{
+	args_free_strings(g->line.argv, g->line.argc);
+	args_free_strings(g->line.expanded, g->line.expanded_count);
+	args_free_strings(g->notes.text, g->notes.count);
+	g->line = (struct guest_line){.argv = NULL};
+	g->notes.text = NULL;
+	g->notes.count = 0;
+}
+
+void libvirt_describe_plain(const struct libvirt_guest *l, struct guest *g)
+{
+	size_t i;
+
+	drop_line(g);
+	g->line.argv = xcalloc(l->plain.argc + 1, sizeof(*g->line.argv));
+	for (i = 0; i < l->plain.argc; i++)
+		g->line.argv[g->line.argc++] = xstrdup(l->plain.argv[i]);
+	guest_expand_line(g);
+	g->tpm = swtpm_of(&l->def);
+	note_plain(l, g);
+}
+
 int libvirt_find_running(struct libvirt_guest *l, struct guest *g, const char *vm, struct err *e)
 {
 	struct lv *v;

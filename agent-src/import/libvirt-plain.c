@@ -1,5 +1,5 @@
 /* libvirt-plain.c: see libvirt-plain.h. */
-#include "libvirt-plain.h"
+#include "libvirt-plain-private.h"
 #include "libvirt-walk.h"
 #include "networks.h"
 #include "qemu-line.h"
@@ -94,7 +94,7 @@ static void find_firmware(char **found, const struct libvirt_definition *def)
 		add_word(found, xasprintf("firmware of its own that is not flash (<loader> %s)", def->loader));
 }
 
-static int check_soundness(const char *xml, const struct libvirt_definition *def, struct err *e)
+int plain_check_soundness(const char *xml, const struct libvirt_definition *def, struct err *e)
 {
 	AUTO_FREE char *found = NULL;
 	xmlDoc *doc;
@@ -366,7 +366,7 @@ static void fini(struct plain *p)
 
 static int compose(struct plain *p, struct line *line, const char *xml, struct err *e)
 {
-	int r = check_soundness(xml, p->def, e);
+	int r = plain_check_soundness(xml, p->def, e);
 
 	if (!r)
 		r = read_libvirt(&p->d, xml, strlen(xml), e);

@@ -54,6 +54,8 @@ static int find_libvirts(struct transfer *t, struct err *e)
 			t->src.guest.name);
 	if (found > 0 && t->opt->replica && plan_plain_line(t, e))
 		return -e->code;
+	if (found > 0 && live_become_plain(t, e))
+		return -e->code;
 	if (found > 0)
 		return recipe_choose(t, t->recipe->how, "libvirt", e);
 	if (can_go && !found)
@@ -78,6 +80,8 @@ int live_find(struct transfer *t, struct err *e)
 			t->src.traits.stays_here
 				? "start it first, as its disks are copied while it runs, or move it as it is (vmferry migrate, --how cold)"
 				: "--how cold");
+	if (!r)
+		r = live_check_as(t, e);
 	if (!r)
 		r = transfer_open(t, e); /* nobody else moves it */
 	if (!r)

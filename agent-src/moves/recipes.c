@@ -17,10 +17,10 @@
 	      .stages = live_stages, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back,                       \
 	      .left_in = "postmigrate"
 
-/* The same of libvirt's: it starts the guest's TPM there by itself, and what may start the guest here is its definition. */
+/* The same of libvirt's: what may start the guest here is its definition. A libvirt there starts the TPM by itself: it is a part where there is none. */
 #define LIBVIRT                                                                                                                            \
 	.owner = "libvirt", RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover", \
-	.parts = {PART(src), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,                    \
+	.parts = {PART(src), PART(tpm), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,         \
 	.describe_for_journal = live_describe_for_journal, .take_back = libvirt_take_back, .left_in = "postmigrate"
 
 /* The guest stays where it is, and what its disks hold goes there. */

@@ -80,6 +80,8 @@ static void plan_libvirt(const struct transfer *t, json_t *list)
 
 	if (!l->xml)
 		return;
+	if (l->is_transient && definition_is_left_behind(&t->definition))
+		return;
 	if (l->is_transient) {
 		append_new(list, xasprintf("libvirt there (%s) has the guest, transient as here: it forgets it once it is shut down",
 					   json_text(t->definition.there, "libvirt") ?: "?"));

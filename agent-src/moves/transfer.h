@@ -267,6 +267,10 @@ bool live_can_run(const struct transfer *t);
 /* Likewise live_take_back() (cutover.c) of a guest of libvirt's. */
 int libvirt_take_back(struct transfer *t, struct err *e);
 int live_take_up(struct transfer *t, struct err *e);
+/* live-as.c: by --as plain a guest of libvirt's that was found has the line of a plain one from here on. -ENOTSUP: it cannot be one as it runs. */
+int live_become_plain(struct transfer *t, struct err *e);
+/* -EINVAL: --as plain, and the guest is not libvirt's. */
+int live_check_as(const struct transfer *t, struct err *e);
 
 /* warm.c: a guest that is shut down when its disks are there but for what it still writes, and boots there */
 extern const struct stage warm_stages[];

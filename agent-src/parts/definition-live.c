@@ -181,7 +181,8 @@ int definition_begin_job(struct part *p, struct err *e)
 	if (!definition_is_live(d) || d->job)
 		return 0;
 	r = begin(d, &cookie, &xml, e);
-	r = r ? r : rewrite_begun(d, xml, &cookie, e);
+	if (!r && !definition_is_left_behind(d))
+		r = rewrite_begun(d, xml, &cookie, e);
 	lv_cookie_fini(&cookie);
 	return r;
 }

@@ -126,8 +126,9 @@ static const struct command_option rows[] = {
 	 "with --how cold: VM is what libvirt calls a guest that is shut down, and nothing else; refuse if a guest of that name runs",
 	 OPT_FLAG, .offset = MEMBER(cold.only_off)},
 	{"as", "WHAT",
-	 "with --how cold: same (default): a guest of libvirt's is libvirt's there, too, and a plain one is plain; plain: that host needs no "
-	 "libvirt, and a script starts the guest there; libvirt: libvirt there defines and starts a guest that is a plain one here",
+	 "same (default): a guest of libvirt's is libvirt's there, too, and a plain one is plain; plain: that host needs no libvirt, and the "
+	 "guest is one there that a script starts, as it runs (--how live, quick) or shut down (--how cold); libvirt, with --how cold: libvirt "
+	 "there defines and starts a guest that is a plain one here",
 	 OPT_WORD, .offset = MEMBER(cold.as), .words = as_words},
 	{"shutdown-timeout", "S", "with --how warm, or cold for a guest that runs: how many seconds it may take to shut down (default 60)",
 	 OPT_NUMBER, .offset = MEMBER(warm.shutdown_timeout_s), .min = 1, .max = 86400, .unit = "seconds"},

@@ -129,16 +129,22 @@ static int describe_blocks(const struct ram *r, json_t *out, struct err *e)
 	return code;
 }
 
+/* Its QEMU there is libvirt's, too. */
+static bool goes_to_libvirt(const struct ram *r)
+{
+	return r->src->libvirt_uuid && !r->src->goes_plain;
+}
+
 static int describe(struct part *p, json_t *out, struct err *e)
 {
 	struct ram *r = ram_of(p);
 
 	(void)e;
-	if (r->src->libvirt_uuid && ram_mode_wish(r) == RAM_WISH_OPAQUE) /* libvirt there was not asked for so many channels */
+	if (goes_to_libvirt(r) && ram_mode_wish(r) == RAM_WISH_OPAQUE) /* libvirt there was not asked for so many channels */
 		r->multifd = 0;
 	json_object_set_new(out, "ram_mode", json_string(ram_mode_words[ram_mode_wish(r)]));
 	json_object_set_new(out, "multifd", json_integer(r->multifd));
-	if (r->src->libvirt_uuid)
+	if (goes_to_libvirt(r))
 		return describe_blocks(r, out, e);
 	return 0;
 }
@@ -260,7 +266,7 @@ static int undo_settings(struct part *p, const json_t *detail, struct err *e)
 /* libvirt there was not asked for so many channels: that its memory is not found was known to nobody before. */
 static int use_one_stream(struct ram *r, struct err *e)
 {
-	if (!r->src->libvirt_uuid || r->mode != RAM_MODE_OPAQUE || !r->multifd)
+	if (!goes_to_libvirt(r) || r->mode != RAM_MODE_OPAQUE || !r->multifd)
 		return 0;
 	r->multifd = 0;
 	return set_up(r, e);

@@ -320,10 +320,13 @@ static int check_earlier_moves(struct source *s, struct err *e)
 static int check_drift(struct source *s, struct err *e)
 {
 	size_t before = obstacles_count(&s->obstacles);
-	int r = s->libvirt_uuid ? 0 : guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
+	int r = s->libvirt_uuid && !s->goes_plain ? 0 : guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
 
 	if (!r && obstacles_count(&s->obstacles) == before)
 		tell_what_was_written_in(s);
+	else if (s->goes_plain)
+		report_notice(s->report,
+			      "what was changed while the guest ran is changed back by virsh, or the guest goes shut down (--how cold)");
 	return r;
 }
 
@@ -336,7 +339,7 @@ static int watch(struct source *s, struct err *e)
 
 static int check_kind(struct source *s, struct err *e)
 {
-	if (s->traits.carries_memory && s->libvirt_uuid) /* its devices are not on the line that is tried there */
+	if (s->traits.carries_memory && s->libvirt_uuid && !s->goes_plain) /* its devices are not on the line that is tried there */
 		return examine_cpu(s, e);
 	if (s->traits.carries_memory)
 		return examine_cpu(s, e) ?: examine_rings(s, e) ?: examine_roms(s, e);

@@ -56,6 +56,7 @@ struct source {
 	bool is_libvirts;	 /* libvirt starts it */
 	uid_t libvirt_user;	 /* as which its QEMU runs then; 0: ours */
 	bool becomes_libvirts;	 /* at the destination; here it is a plain one */
+	bool goes_plain;	 /* the other way round, as it runs: its line is the one that it has there */
 	json_t *line_there;	 /* the command line that it has there, where that is another one; NULL: it is this one */
 	char *libvirt_uuid;	 /* of one of libvirt's that runs: its monitor is reached through libvirt; NULL: of any other */
 	bool is_transient;	 /* that guest is transient: libvirt forgets it with its QEMU */

@@ -66,6 +66,17 @@ static int find_at_rest(struct tpm *t, struct err *e)
 	return 0;
 }
 
+/* libvirt has started it, mostly as another user, and ends it. */
+static int find_as_defined(struct tpm *t)
+{
+	struct guest *g = &t->src->guest;
+
+	swtpm_fini(&t->swtpm);
+	t->swtpm = g->tpm;
+	g->tpm = (struct swtpm){.socket = NULL};
+	return 0;
+}
+
 /* The swtpm of a guest that is to go cold is noted, as nothing tells of it once the guest is down. */
 static int find_for_later(struct tpm *t, struct err *e)
 {
@@ -110,9 +121,10 @@ static int examine(struct part *p, struct err *e)
 
 	t->socket = find_socket(&t->src->guest);
 	if (t->socket)
-		r = head && !head->is_down && !t->src->is_libvirts ? find_for_later(t, e)
-		    : at_rest					   ? find_at_rest(t, e)
-								   : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
+		r = t->src->goes_plain				     ? find_as_defined(t)
+		    : head && !head->is_down && !t->src->is_libvirts ? find_for_later(t, e)
+		    : at_rest					     ? find_at_rest(t, e)
+								     : swtpm_find(&t->swtpm, &t->pid, t->socket, e);
 	if (t->socket && !r && !t->src->traits.carries_memory)
 		r = find_kept(t, e);
 	if (r && t->src->opt->replica && !t->src->opt->replica->planned) { /* the replica's host says that it would not start */
@@ -237,7 +249,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 	json_t *left;
 
-	if (tale != TELL_RESULT || !t->socket || p->a->handoff.state != HO_SRC_RELEASED)
+	if (tale != TELL_RESULT || !t->socket || t->src->goes_plain || p->a->handoff.state != HO_SRC_RELEASED)
 		return;
 	left = json_pack("{s:s*}", "dir", t->swtpm.state && text_is_utf8(t->swtpm.state) ? t->swtpm.state : NULL);
 	if (!t->swtpm.terminates && t->pid)

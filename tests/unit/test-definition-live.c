@@ -99,6 +99,19 @@ static void confirm_ends_it(int32_t procedure)
 	home.is_defined = false;
 }
 
+/* Its definition may have secrets. */
+static void plain_one_has_a_job_here_and_no_definition_there(void **state)
+{
+	char *argv[] = {(char *)"qemu", NULL};
+
+	(void)state;
+	d.guest.plain.argv = argv;
+	assert_int_equal(definition_begin_job(&d.part, &err), 0);
+	d.guest.plain.argv = NULL;
+	assert_non_null(d.job);
+	assert_null(d.begun);
+}
+
 static void libvirt_forgets_it_by_confirm(void **state)
 {
 	(void)state;
@@ -308,6 +321,7 @@ static void it_stays_and_libvirt_that_forgot_it_knows_it_again(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(plain_one_has_a_job_here_and_no_definition_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_forgets_it_by_confirm, setup, teardown),
 		cmocka_unit_test_setup_teardown(its_qemu_is_ended_when_libvirt_has_asked_it_to_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_does_it_stay_where_its_qemu_ended_before, setup, teardown),

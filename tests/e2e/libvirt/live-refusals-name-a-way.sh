@@ -53,8 +53,20 @@ refused 'disk vda is one that other guests may use, too (<shareable/>): detach i
 
 # A host without libvirt.
 begins "$G/web.raw:raw"
-refused '--as is for a guest that is shut down (--how cold: of one that runs the disks go ahead' --as plain --disk-dir "$G"
-vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold --as plain --disk-dir "$G" >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+refused '--as libvirt is for a guest that is shut down (--how cold: of one that runs the disks go ahead' --as libvirt --disk-dir "$G"
+refused '--as plain is for a guest that goes to another host' --as plain --how warm
+for how in live quick cold; do
+	vmferry_at a check $web "${ADDRESS_AT[b]}" --how $how --as plain >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+done
+
+# What no QEMU without libvirt has: by its definition; and by the line of its QEMU, of which the definition does not tell.
+begins "$G/web.raw:raw" "s|<domain type='qemu'|& xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'|
+	s|</domain>|<q:commandline><q:arg value='-global'/><q:arg value='PIIX4_PM.disable_s3=1'/></q:commandline>&|"
+refused 'cannot have what this one has: options of its own for QEMU' --as plain
+begins "$G/web.raw:raw" "s|</devices>|<channel type='udp'><source mode='connect' host='127.0.0.1' service='9'/><target type='virtio' name='a'/></channel><rng model='virtio'><backend model='egd' type='udp'><source mode='bind' host='127.0.0.1' service='0'/><source mode='connect' host='127.0.0.1' service='9'/></backend></rng>&|"
+refused 'which a plain guest (--as plain) cannot have as it runs: move it shut down (--how cold)' --as plain
+vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold --as plain >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
+begins "$G/web.raw:raw"
 
 # A disk on a network.
 libvirt_in a virsh -q destroy $web

@@ -1,0 +1,612 @@
+/*
+ * libvirt-plain-live.c: see libvirt-plain.h: the line of a guest that goes on with its memory. It is that of its QEMU here, but for what libvirt alone has: open files
+ * that it has passed on, its monitor, its networks, its places of sockets.
+ *
+ * Options and objects that are not in these tables are refused, as nobody knows what they would want there. What stays is judged as a stranger's line is
+ * (line-trust.h), and the files that it names are those of the definition.
+ */
+#include "libvirt-plain-private.h"
+#include "guest-description.h"
+#include "line-trust.h"
+#include "qemu-args.h"
+#include "qemu-opts.h"
+#include "qemu-props.h"
+#include "unit-text.h"
+#include "util.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define MASTER_KEY     "masterKey0" /* with which libvirt's other secrets are encrypted */
+#define AGENT_PORT     "org.qemu.guest_agent.0"
+#define SWTPM_SOCKETS  "/run/libvirt/qemu/swtpm/"
+#define SERIAL_CHARDEV "charserial"
+
+struct item {
+	const char *name, *value; /* of the line */
+	struct props p;
+};
+
+struct live {
+	const struct libvirt_definition *def;
+	const struct plain_live *in;
+	struct item *items;
+	size_t count;
+	struct libvirt_plain *out;
+	char *dir, *name; /* of sockets */
+	bool has_screen;
+	struct err *e;
+};
+
+/* ---- words ---- */
+
+static void emit(struct live *l, char *word /* stolen */)
+{
+	struct libvirt_plain *o = l->out;
+
+	o->argv = xrealloc(o->argv, (o->argc + 2) * sizeof(*o->argv));
+	o->argv[o->argc++] = word;
+	o->argv[o->argc] = NULL;
+}
+
+static void option(struct live *l, const char *name, char *value /* stolen, or NULL */)
+{
+	emit(l, xasprintf("-%s", name));
+	if (value)
+		emit(l, value);
+}
+
+__attribute__((format(printf, 2, 3))) static void note(struct live *l, const char *fmt, ...)
+{
+	struct libvirt_plain *o = l->out;
+	char *text = NULL;
+	va_list ap;
+	size_t i;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	for (i = 0; i < o->note_count && strcmp(o->notes[i], text); i++)
+		;
+	if (i < o->note_count) {
+		free(text);
+		return;
+	}
+	o->notes = xrealloc(o->notes, (o->note_count + 1) * sizeof(*o->notes));
+	o->notes[o->note_count++] = text;
+}
+
+static const char *get(const struct item *it, const char *key)
+{
+	return it ? kv_get(&it->p.l, key, NULL) : NULL;
+}
+
+/* The option of that name with that property; NULL: there is none. */
+static const struct item *find(const struct live *l, const char *name, const char *key, const char *value)
+{
+	size_t i;
+
+	for (i = 0; i < l->count && value; i++) {
+		const char *has = strcmp(l->items[i].name, name) ? NULL : get(&l->items[i], key);
+
+		if (has && !strcmp(has, value))
+			return &l->items[i];
+	}
+	return NULL;
+}
+
+static int refuse(struct live *l, const struct item *it)
+{
+	return err_set(
+		l->e, ENOTSUP,
+		"libvirt runs it with -%s%s%s, which a plain guest (--as plain) cannot have as it runs: move it shut down (--how cold)",
+		it->name, it->value ? " " : "", it->value ?: "");
+}
+
+/* ---- sockets ---- */
+
+/* Beside the first disk; the destination puts its own in its place. Malloc'ed, as a part of an option. */
+static char *socket_of(const struct live *l, const char *what)
+{
+	AUTO_FREE char *path = xasprintf("%s%s%s.%s", l->dir, strcmp(l->dir, "/") ? "/" : "", l->name, what);
+	struct kv part = {NULL, path};
+	struct kv_list list = {&part, 1};
+
+	return kv_print(&list);
+}
+
+static void name_sockets(struct live *l)
+{
+	AUTO_FREE char *first = NULL;
+	size_t i;
+
+	for (i = 0; i < l->def->disk_count && !first; i++)
+		if (l->def->disks[i].path && !strcmp(l->def->disks[i].device, "disk"))
+			first = xstrdup(l->def->disks[i].path);
+	l->dir = xstrdup(first ? dirname(first) : "/");
+	l->name = unit_plain_name(l->def->name);
+}
+
+/* As a cold move calls them, where it has them: "serial", "serial2", "agent"; else as libvirt does. Malloc'ed. */
+static char *word_of_chardev(const char *id, const struct item *device)
+{
+	const char *port = get(device, "name");
+	unsigned n;
+
+	if (port && !strcmp(port, AGENT_PORT))
+		return xstrdup("agent");
+	if (sscanf(id, SERIAL_CHARDEV "%u", &n) == 1)
+		return n ? xasprintf("serial%u", n + 1) : xstrdup("serial");
+	return unit_plain_name(strncmp(id, "char", 4) || !id[4] ? id : id + 4);
+}
+
+static int on_chardev(struct live *l, const struct item *it)
+{
+	const char *id = get(it, "id"), *backend = kv_get(&it->p.l, "backend", "backend");
+	const struct item *device = find(l, "device", "chardev", id);
+	AUTO_FREE char *what = NULL;
+	AUTO_FREE char *path = NULL;
+
+	if (id && find(l, "mon", "chardev", id)) /* libvirt's own */
+		return 0;
+	if (id && find(l, "tpmdev", "chardev", id)) {
+		option(l, it->name, xstrdup(it->value));
+		return 0;
+	}
+	if (!id || !backend || !device || !described_is_word(id))
+		return refuse(l, it);
+	what = word_of_chardev(id, device);
+	path = socket_of(l, what);
+	if (strcmp(backend, "pty") && (strcmp(backend, "socket") || !kv_flag(&it->p.l, "server", false)))
+		note(l, "%s, which libvirt connects to a %s here, is a socket there", what, backend);
+	option(l, it->name, xasprintf("socket,id=%s,path=%s,server=on,wait=off", id, path));
+	return 0;
+}
+
+/* ---- memory, and other objects ---- */
+
+/* Removes what begins so; how many there were. */
+static size_t drop_keys(struct props *p, const char *const *prefixes, size_t count)
+{
+	size_t i, k, n = 0;
+
+	for (k = 0; k < count; k++) {
+		json_object_del(p->tree, prefixes[k]);
+		for (i = 0; i < p->l.n;) {
+			AUTO_FREE char *key = p->l.v[i].key ? xstrdup(p->l.v[i].key) : NULL;
+
+			if (key && !strncmp(key, prefixes[k], strlen(prefixes[k]))) {
+				kv_remove(&p->l, key);
+				n++;
+			} else {
+				i++;
+			}
+		}
+	}
+	return n;
+}
+
+/* The block of memory is called as the object is, of whichever kind that is. */
+static void on_memory(struct live *l, struct item *it, const char *kind)
+{
+	static const char *const of_files[] = {"mem-path", "discard-data", "align", "pmem", "readonly", "rom", "offset", "hugetlb", "seal"};
+	static const char *const of_places[] = {"host-nodes", "policy", "prealloc"};
+	struct kv *type = kv_find(&it->p.l, "qom-type", "qom-type");
+	bool huge = get(it, "mem-path") || kv_flag(&it->p.l, "hugetlb", false);
+
+	drop_keys(&it->p, of_files, ARRAY_LEN(of_files));
+	if (!strcmp(kind, "memory-backend-file"))
+		kv_replace(&type->value, xstrdup("memory-backend-ram"));
+	if (huge)
+		note(l, "its memory is not of huge pages, or in a file, there");
+	if (drop_keys(&it->p, of_places, ARRAY_LEN(of_places)))
+		note(l, "its memory has no place of its own in the host's (NUMA nodes, allocated beforehand) there");
+}
+
+static int on_object(struct live *l, struct item *it)
+{
+	static const char *const kept[] = {"iothread", "rng-random", "rng-builtin", "throttle-group"};
+	const char *kind = kv_get(&it->p.l, "qom-type", "qom-type"), *id = get(it, "id");
+	size_t i;
+
+	if (!kind || !id)
+		return refuse(l, it);
+	if ((!strcmp(kind, "secret") && !strcmp(id, MASTER_KEY)) || !strcmp(kind, "thread-context"))
+		return 0;
+	for (i = 0; i < ARRAY_LEN(kept) && strcmp(kept[i], kind); i++)
+		;
+	if (!strcmp(kind, "memory-backend-ram") || !strcmp(kind, "memory-backend-memfd") || !strcmp(kind, "memory-backend-file"))
+		on_memory(l, it, kind);
+	else if (i == ARRAY_LEN(kept))
+		return refuse(l, it);
+	option(l, it->name, props_print(&it->p));
+	return 0;
+}
+
+/* ---- network ---- */
+
+static bool is_called(const struct item *device, const char *netdev, const char *name, size_t n)
+{
+	const char *names[] = {netdev, get(device, "id"), get(device, "mac")};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] && strlen(names[i]) == n && !strncasecmp(names[i], name, n))
+			return true;
+	return false;
+}
+
+/* What --map-net says of it: "bridge:br0"; NULL: nothing. */
+static const char *mapped_to(const struct live *l, const struct item *device, const char *netdev)
+{
+	size_t i;
+
+	for (i = 0; i < l->in->net_count; i++) {
+		const char *equals = strchr(l->in->nets[i], '=');
+
+		if (equals && is_called(device, netdev, l->in->nets[i], (size_t)(equals - l->in->nets[i])) && strcmp(equals, "=as-is"))
+			return equals + 1;
+	}
+	return NULL;
+}
+
+static const struct libvirt_nic *nic_of(const struct live *l, const struct item *device)
+{
+	const char *mac = get(device, "mac");
+	size_t i;
+
+	for (i = 0; mac && i < l->def->nic_count; i++)
+		if (l->def->nics[i].mac && !strcasecmp(l->def->nics[i].mac, mac))
+			return &l->def->nics[i];
+	return NULL;
+}
+
+/* libvirt passes on a descriptor for each: "27:28". */
+static unsigned queues_of(const struct item *it)
+{
+	const char *fds = get(it, "fds");
+	unsigned n = 1;
+
+	for (; fds && *fds; fds++)
+		n += *fds == ':';
+	return n;
+}
+
+static bool is_bridge(const char *name)
+{
+	return name && *name && strlen(name) < 16 && !strpbrk(name, "/,= \t\n");
+}
+
+static int refuse_net(struct live *l, const struct libvirt_nic *nic, const char *mac, const char *why)
+{
+	return err_set(l->e, ENOTSUP,
+		       "network card %s is on %s%s%s here, %s: say to which bridge or tap it goes, --map-net %s=bridge:BRIDGE", mac,
+		       nic && nic->kind ? nic->kind : "a network of libvirt's", nic && nic->source ? " " : "",
+		       nic && nic->source ? nic->source : "", why, mac);
+}
+
+/* A tap is only a place for what it is mapped to: what libvirt calls it here is nothing there. */
+static void add_tap(struct live *l, const struct item *it, const char *id)
+{
+	unsigned queues = queues_of(it);
+	AUTO_FREE char *several = queues > 1 ? xasprintf(",queues=%u", queues) : xstrdup("");
+
+	option(l, it->name,
+	       xasprintf("tap,id=%s,ifname=%s,script=no,downscript=no%s%s", id, id, kv_flag(&it->p.l, "vhost", false) ? ",vhost=on" : "",
+			 several));
+}
+
+static int on_netdev(struct live *l, const struct item *it)
+{
+	const char *id = get(it, "id"), *type = kv_get(&it->p.l, "type", "type");
+	const struct item *device = find(l, "device", "netdev", id);
+	const char *mac = get(device, "mac"), *to = mapped_to(l, device, id ?: "");
+	const struct libvirt_nic *nic = nic_of(l, device);
+	bool tap = type && !strcmp(type, "tap");
+
+	if (!id || !type || !mac || !described_is_word(id))
+		return refuse(l, it);
+	if (!strcmp(type, "user") || (!tap && to)) {
+		option(l, it->name, xstrdup(it->value));
+	} else if (to) {
+		add_tap(l, it, id);
+	} else if (!tap || !nic || !nic->kind || strcmp(nic->kind, "bridge") || !is_bridge(nic->source)) {
+		return refuse_net(l, nic, mac, "to which only libvirt attaches it");
+	} else if (queues_of(it) > 1) {
+		return err_set(l->e, ENOTSUP,
+			       "network card %s has several queues, which only a tap of the destination's has: say --map-net %s=tap:TAP",
+			       mac, mac);
+	} else {
+		if (kv_flag(&it->p.l, "vhost", false))
+			note(l, "network card %s is served by QEMU itself there, and not by the kernel (vhost)", mac);
+		option(l, it->name, xasprintf("bridge,id=%s,br=%s", id, nic->source));
+	}
+	return 0;
+}
+
+/* ---- all options ---- */
+
+static int keep(struct live *l, struct item *it)
+{
+	option(l, it->name, it->value ? xstrdup(it->value) : NULL);
+	return 0;
+}
+
+static int drop(struct live *l, struct item *it)
+{
+	(void)l, (void)it;
+	return 0;
+}
+
+/* A clock of the guest's own begins then at each start, and what it has run since comes with QEMU's stream. */
+static int on_rtc(struct live *l, struct item *it)
+{
+	struct kv *base = kv_find(&it->p.l, "base", NULL);
+
+	if (base && strcmp(base->value, "utc") && strcmp(base->value, "localtime")) {
+		kv_replace(&base->value, xstrdup("utc"));
+		note(l, "its clock begins at UTC whenever it is started there: here libvirt keeps how far it is from that");
+	}
+	option(l, it->name, props_print(&it->p));
+	return 0;
+}
+
+static int drop_sandbox(struct live *l, struct item *it)
+{
+	(void)it;
+	note(l, "QEMU may run programs there, which libvirt forbids it here (-sandbox)");
+	return 0;
+}
+
+static int drop_memory_path(struct live *l, struct item *it)
+{
+	(void)it;
+	note(l, "its memory is not of huge pages, or in a file, there");
+	return 0;
+}
+
+static int on_screen(struct live *l, struct item *it)
+{
+	l->has_screen = true;
+	if (strcmp(it->name, "vnc"))
+		note(l, "its screen is reached by VNC there, and not by SPICE");
+	if (it->value && (strstr(it->value, "password") || strstr(it->value, "tls") || strstr(it->value, "sasl")))
+		note(l,
+		     "its screen is a socket there that only QEMU's user reaches: the password, or what else libvirt asks for here, does not go along");
+	return 0;
+}
+
+/* The sound card's other end, which nobody hears. */
+static int on_audiodev(struct live *l, struct item *it)
+{
+	const char *id = get(it, "id"), *driver = kv_get(&it->p.l, "driver", "driver");
+
+	if (!id || !described_is_word(id))
+		return refuse(l, it);
+	if (driver && strcmp(driver, "none"))
+		note(l, "nobody hears its sound there (%s here)", driver);
+	option(l, it->name, xasprintf("none,id=%s", id));
+	return 0;
+}
+
+static int on_chardev_option(struct live *l, struct item *it)
+{
+	return on_chardev(l, it);
+}
+
+static int on_netdev_option(struct live *l, struct item *it)
+{
+	return on_netdev(l, it);
+}
+
+static const struct {
+	const char *name;
+	int (*apply)(struct live *l, struct item *it);
+} rules[] = {
+	{"name", keep},
+	{"machine", keep},
+	{"accel", keep},
+	{"cpu", keep},
+	{"m", keep},
+	{"smp", keep},
+	{"numa", keep},
+	{"uuid", keep},
+	{"smbios", keep},
+	{"rtc", on_rtc},
+	{"global", keep},
+	{"boot", keep},
+	{"kernel", keep},
+	{"initrd", keep},
+	{"append", keep},
+	{"dtb", keep},
+	{"no-hpet", keep},
+	{"no-acpi", keep},
+	{"no-reboot", keep},
+	{"action", keep},
+	{"watchdog-action", keep},
+	{"overcommit", keep},
+	{"usb", keep},
+	{"nodefaults", keep},
+	{"no-user-config", keep},
+	{"msg", keep},
+	{"blockdev", keep},
+	{"device", keep},
+	{"tpmdev", keep},
+	{"object", on_object},
+	{"chardev", on_chardev_option},
+	{"netdev", on_netdev_option},
+	{"audiodev", on_audiodev},
+	{"vnc", on_screen},
+	{"spice", on_screen},
+	{"mem-path", drop_memory_path},
+	{"mem-prealloc", drop_memory_path},
+	{"sandbox", drop_sandbox},
+	{"display", drop},
+	{"mon", drop},
+	{"add-fd", drop},
+	{"L", drop}, /* of a script that is its <emulator>, which adds it there, too */
+	{"S", drop},
+	{"incoming", drop},
+	{"no-shutdown", drop}, /* libvirt ends its QEMU then */
+	{"pidfile", drop},
+	{"daemonize", drop},
+};
+
+static int apply(struct live *l, struct item *it)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(rules) && strcmp(rules[i].name, it->name); i++)
+		;
+	return i < ARRAY_LEN(rules) && !it->p.broken ? rules[i].apply(l, it) : refuse(l, it);
+}
+
+static void read_items(struct live *l)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	l->items = xcalloc(l->in->argc + 1, sizeof(*l->items));
+	while (qemu_opt_next(l->in->argv, l->in->argc, &i, &opt)) {
+		struct item *it = &l->items[l->count++];
+
+		*it = (struct item){.name = opt.name, .value = opt.value};
+		props_parse(&it->p, opt.value);
+	}
+}
+
+static int make(struct live *l)
+{
+	AUTO_FREE char *vnc = NULL;
+	AUTO_FREE char *qmp = NULL;
+	size_t i;
+	int r = 0;
+
+	name_sockets(l);
+	emit(l, xstrdup(l->def->emulator));
+	for (i = 0; i < l->count && !r; i++)
+		r = apply(l, &l->items[i]);
+	vnc = socket_of(l, "vnc");
+	qmp = socket_of(l, "qmp");
+	option(l, l->has_screen ? "vnc" : "display", l->has_screen ? xasprintf("unix:%s", vnc) : xstrdup("none"));
+	option(l, "qmp", xasprintf("unix:%s,server=on,wait=off", qmp));
+	return r;
+}
+
+/* ---- may it be believed? ---- */
+
+static bool is_text(const char *a, const char *b)
+{
+	return a && !strcmp(a, b);
+}
+
+static bool is_of_definition(const struct libvirt_definition *d, const char *path)
+{
+	size_t i, k;
+
+	for (i = 0; i < d->disk_count; i++) {
+		if (is_text(d->disks[i].path, path))
+			return true;
+		for (k = 0; k < d->disks[i].backing_count; k++)
+			if (is_text(d->disks[i].backing[k], path))
+				return true;
+	}
+	return is_text(d->loader, path) || is_text(d->nvram, path) || is_text(d->kernel, path) || is_text(d->initrd, path) ||
+	       is_text(d->dtb, path);
+}
+
+static bool is_expected(const struct libvirt_definition *d, const struct args_file *f)
+{
+	static const char *const devices[] = {"/dev/urandom", "/dev/random", "/dev/hwrng"};
+	size_t i;
+
+	if (f->role == ARGS_LISTEN) /* all are ours by now */
+		return true;
+	if (f->role == ARGS_TPM)
+		return d->has_tpm && d->tpm_is_emulator && !strncmp(f->path, SWTPM_SOCKETS, strlen(SWTPM_SOCKETS)) &&
+		       !strstr(f->path, "/../");
+	for (i = 0; i < ARRAY_LEN(devices) && f->role == ARGS_HOST_DEVICE; i++)
+		if (!strcmp(devices[i], f->path))
+			return true;
+	return args_role_is_content(f->role) && is_of_definition(d, f->path);
+}
+
+static int check_files(const struct libvirt_definition *d, const struct args_result *line, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < line->file_count; i++)
+		if (!is_expected(d, &line->files[i]))
+			return err_set(
+				e, ENOTSUP,
+				"its QEMU names %s (-%s), which its definition does not: such a guest cannot become a plain one (--as plain) as "
+				"it runs: move it shut down (--how cold)",
+				line->files[i].path, line->files[i].option);
+	return 0;
+}
+
+static int check_words(const struct line_words *w, struct err *e)
+{
+	const char *first = w->host_count ? w->host[0] : w->port_count ? w->ports[0] : NULL;
+
+	return first ? err_set(e, ENOTSUP,
+			       "its QEMU has %.*s, which a plain guest (--as plain) cannot have as it runs: move it shut down (--how cold)",
+			       (int)strcspn(first, ":"), first)
+		     : 0;
+}
+
+static int judge(const struct libvirt_plain *p, const struct libvirt_definition *d, struct err *e)
+{
+	struct args_options o = {.cwd = "/", .tpm = true};
+	struct args_result line;
+	struct line_words words;
+	struct err why;
+	int r = qemu_args_rewrite(&line, p->argv, p->argc, &o, &why);
+
+	if (r)
+		return err_set(e, ENOTSUP, "it cannot become a plain guest (--as plain) as it runs, but shut down (--how cold): %s",
+			       why.msg);
+	r = check_files(d, &line, e);
+	if (!r && !(r = line_judge(&words, &line, true, e))) {
+		r = check_words(&words, e);
+		line_words_fini(&words);
+	}
+	args_result_fini(&line);
+	return r;
+}
+
+static void fini(struct live *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->count; i++)
+		props_fini(&l->items[i].p);
+	free(l->items);
+	free(l->dir);
+	free(l->name);
+}
+
+int libvirt_plain_live_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const struct plain_live *live,
+			    struct err *e)
+{
+	struct live l = {.def = def, .in = live, .out = out, .e = e};
+	int r;
+
+	*out = (struct libvirt_plain){.argv = NULL};
+	r = plain_check_soundness(xml, def, e);
+	if (!r && !def->emulator)
+		r = err_set(e, EINVAL, "it does not say which QEMU runs it (<emulator>)");
+	if (!r) {
+		read_items(&l);
+		r = make(&l) ?: judge(out, def, e);
+		fini(&l);
+	}
+	if (r)
+		libvirt_plain_fini(out);
+	return r;
+}
