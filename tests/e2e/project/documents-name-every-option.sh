@@ -102,7 +102,7 @@ for command in "${commands[@]}" vmferry-dst; do
 		[[ ${takes:+yes} == "${offers:+yes}" ]] || wrong "$command $option ${takes:+takes a value}${offers:+has none}, unlike completion says"
 		for value in $offers; do
 			[[ $value != @* && $value != *= ]] || continue
-			[[ $(run "$command" "$option" "$value") != *"is not"* ]] || wrong "$command $option $value is offered and not taken"
+			[[ $(run "$command" "$@" "$option" "$value") != *"is not"* ]] || wrong "$command $option $value is offered and not taken"
 		done
 		[[ $command != migrate || -z $offers || $offers == @* || $(run migrate "$option" nonsense) == *"'nonsense' is not"* ]] ||
 			wrong "$option takes anything"
