@@ -28,7 +28,7 @@ json_t *transfer_agent(void)
 	return json_pack("{s:i,s:I,s:s*}", "pid", (int)getpid(), "start_time", (json_int_t)start_time, "boot_id", boot);
 }
 
-int transfer_restore(struct transfer *t, const char *journal_path, struct err *e)
+static int transfer_restore(struct transfer *t, const char *journal_path, struct err *e)
 {
 	int r = attempt_open(&t->a, journal_path, e);
 	struct err ignored;

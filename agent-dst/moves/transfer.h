@@ -150,11 +150,9 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 int cutover_keep_disks(struct transfer *t, struct err *e);
 
 /* recover.c */
-/* Takes up a journal of an earlier life: EV_RECOVER is stepped. */
-int transfer_restore(struct transfer *t, const char *journal_path, struct err *e);
 /* This process, for a journal that it has open: {"pid", "start_time", "boot_id"}. */
 json_t *transfer_agent(void);
-/* The same of a journal that others may have. -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
+/* Takes up a journal of an earlier life: EV_RECOVER is stepped. -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
 int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e);
 
 /* events.c: what means the same in every stage */

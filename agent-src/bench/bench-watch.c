@@ -42,7 +42,7 @@ void file_value(const char *path, const char *key, char *out, size_t room)
 		fclose(f);
 }
 
-double process_cpu_s(pid_t pid)
+static double process_cpu_s(pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)pid);
 	unsigned long user, kernel;

@@ -373,7 +373,6 @@ bool watch_heard_all(const struct watch *w);
 void watch_others(struct watch *w);
 void watch_close(struct watch *w);
 void watch_fini(struct watch *w);
-double process_cpu_s(pid_t pid);
 /* The value of the first line "KEY<separator>value", without quotes; "unknown": there is none. */
 void file_value(const char *path, const char *key, char *out, size_t room);
 

@@ -34,7 +34,8 @@ static void number_head(FILE *f, const char *name, const char *unit)
 	fprintf(f, "<th class=\"n\">%s<br/><span class=\"unit\">%s</span></th>", name, unit);
 }
 
-void html_bench_tool_name(FILE *f, const char *name)
+/* It may be broken after each "+". */
+static void tool_name(FILE *f, const char *name)
 {
 	AUTO_FREE char *copy = name ? xstrndup(name, TOOL_NAME_MAX) : NULL;
 	char *rest = copy, *piece;
@@ -54,7 +55,7 @@ void html_bench_tool_name(FILE *f, const char *name)
 static void tool_cells(FILE *f, const char *tag, const struct run_tool *t)
 {
 	fprintf(f, "<%s>", tag);
-	html_bench_tool_name(f, t->name);
+	tool_name(f, t->name);
 	fprintf(f, "</%.2s><td>%zu ok", tag, t->good_count);
 	if (t->bad_count > t->damaged)
 		fprintf(f, "<br/><span class=\"bad\">%zu failed</span>", t->bad_count - t->damaged);
@@ -170,7 +171,7 @@ static void bad_moves(FILE *f, const struct run_cell *c)
 				continue;
 			fprintf(f, "<li><span class=\"bad\">%s</span>: move %s, ", move_outcome(move),
 				show_number(number, value_of(move, "number")));
-			html_bench_tool_name(f, c->tools[i].name);
+			tool_name(f, c->tools[i].name);
 			fputs(": ", f);
 			html_text_n(f, value_text(move, "error"), ERROR_MAX);
 			fputs("</li>\n", f);
@@ -212,7 +213,7 @@ static void move_row(FILE *f, const json_t *move)
 	number_cell(f, value_of(move, "number"));
 	number_cell(f, value_of(move, "round"));
 	fputs("<td>", f);
-	html_bench_tool_name(f, value_text(move, "tool"));
+	tool_name(f, value_text(move, "tool"));
 	fprintf(f, "</td><td><span class=\"%s\">%s</span>%s</td>", strcmp(move_outcome(move), "ok") ? "bad" : "good", move_outcome(move),
 		value_true(move, "warmup") ? " (warm-up)" : "");
 	for (n = 0; n < ARRAY_LEN(columns); n++)

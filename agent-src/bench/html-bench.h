@@ -17,8 +17,6 @@ int html_bench_page(FILE *f, const json_t *root, bool only_medians, const char *
 
 /* "1gbit, 512 MiB, busy" */
 void html_bench_cell_name(FILE *f, const struct run_cell *c);
-/* It may be broken after each "+". */
-void html_bench_tool_name(FILE *f, const char *name);
 
 void html_bench_ratio_table(FILE *f, const struct runs *r);
 void html_bench_cell_table(FILE *f, const struct run_cell *c);

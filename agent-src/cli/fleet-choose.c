@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define CHECKS_AT_ONCE 4
-#define REASON_COLUMNS 4
 
 /* Kinds of move, in the order in which they are tried for a guest that no host takes as the options say. */
 static const char *const allowed[] = {"quick", "warm", "cold"};

@@ -19,11 +19,7 @@ void board_tick(void *ctx, struct fleet *f);
 /* Takes the block away. */
 void board_clear(struct fleet_board *b);
 
-/* "migrated in 9.2 s, stood still 84 ms", "stays here: refused: …", malloc'ed and printable. */
-char *fleet_outcome(const struct fleet_task *t, const char *command);
-/* The event that ends --json: {"event": "summary", "exit_code": …, "guests": [{"vm": …, "destination": …, "exit_code": …, …}]}. */
-json_t *fleet_summary(const struct fleet *f);
-/* The same, to standard output; for people it ends with the commands that bring back those that have gone. back_to: this host, as it would be named
+/* How all of them ended, to standard output (--json: {"event": "summary", "exit_code": …, "guests": [{"vm": …, "destination": …, "exit_code": …, …}]}); for people it ends with the commands that bring back those that have gone. back_to: this host, as it would be named
  * there; NULL: there is no way back. */
 void board_summary(struct fleet_board *b, const struct fleet *f, const char *back_to);
 

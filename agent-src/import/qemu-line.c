@@ -2,7 +2,6 @@
 #include "qemu-line-private.h"
 #include "qemu-opts.h"
 #include "util.h"
-#include "words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -27,11 +26,6 @@ const struct line_bus line_buses[BUS_COUNT] = {
 
 const char *const disk_bus_words[] = {"ide",	"sata",	       "virtio",  "nvme", "lsilogic", "lsisas",
 				      "pvscsi", "virtio-scsi", "megasas", "usb",  NULL};
-
-enum disk_bus disk_bus_of(const char *word)
-{
-	return (enum disk_bus)(word_index(disk_bus_words, word) + 1);
-}
 
 const char *disk_bus_name(enum disk_bus bus)
 {

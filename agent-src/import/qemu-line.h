@@ -61,8 +61,7 @@ void line_decide(struct guest_description *d, const struct line_wishes *w, line_
 int line_make(struct line *out, struct guest_description *d, const struct line_host *h, struct err *e);
 void line_fini(struct line *l);
 
-/* Words of --bus. BUS_UNSAID: it is none. */
-enum disk_bus disk_bus_of(const char *word);
+/* Words of --bus. */
 extern const char *const disk_bus_words[];
 /* "pvscsi", "IDE" … for people. */
 const char *disk_bus_name(enum disk_bus bus);

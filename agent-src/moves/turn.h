@@ -26,8 +26,6 @@ struct turn {
 	bool again;	       /* the move begins anew */
 };
 
-/* Of moves that are waited for: the first pass of one that is no trial, and goes to another host. */
-bool turn_is_wanted(const struct transfer *t);
 /* Takes a ticket, once. *waits: it is not its turn. -errno: this host's file cannot be read. */
 int turn_wait(struct transfer *t, bool *waits, struct err *e);
 /* As the destination is told (DESCRIBE): "wait", "now", or NULL. */

@@ -25,6 +25,11 @@ static bool is_made_here(const json_t *event)
 	return has(event, "how", "export") || has(event, "how", "import");
 }
 
+static bool outcome_is_storage(const json_t *plan, const json_t *result)
+{
+	return is_of_storage(plan) || is_of_storage(result);
+}
+
 const char *outcome_subject(const json_t *plan, const json_t *result)
 {
 	const json_t *event = result ?: plan;
@@ -32,11 +37,6 @@ const char *outcome_subject(const json_t *plan, const json_t *result)
 	if (is_made_here(event))
 		return has(event, "how", "export") ? "Export of guest" : "Import of guest";
 	return outcome_is_storage(plan, result) ? "New disks of guest" : "Move of guest";
-}
-
-bool outcome_is_storage(const json_t *plan, const json_t *result)
-{
-	return is_of_storage(plan) || is_of_storage(result);
 }
 
 const char *outcome_guest(const json_t *plan, const json_t *result)

@@ -11,10 +11,8 @@
 
 /* The guest's name, borrowed; NULL: neither event has it. Either may be NULL, here and below. */
 const char *outcome_guest(const json_t *plan, const json_t *result);
-/* These are events of `vmferry storage`. */
 /* "Move of guest", "Export of guest" …: constant. */
 const char *outcome_subject(const json_t *plan, const json_t *result);
-bool outcome_is_storage(const json_t *plan, const json_t *result);
 /* began: there was progress. */
 void html_outcome(FILE *f, const json_t *plan, const json_t *result, bool began);
 

@@ -16,7 +16,7 @@ const char *const how_words[] = {[HOW_LIVE] = "live",
 				 [HOW_REPLICA] = "replica",
 				 NULL};
 static const char *const how_offered[] = {"live", "quick", "warm", "cold", NULL}; /* the others have options of their own */
-const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", [AS_LIBVIRT] = "libvirt", NULL};
+static const char *const as_words[] = {[AS_SAME] = "same", [AS_PLAIN] = "plain", [AS_LIBVIRT] = "libvirt", NULL};
 const char *const media_words[] = {[MEDIA_AUTO] = "auto", [MEDIA_COPY] = "copy", [MEDIA_PATH] = "path", [MEDIA_EJECT] = "eject", NULL};
 const char *const ram_mode_words[] = {[RAM_WISH_AUTO] = "auto", [RAM_WISH_PAGES] = "pages", [RAM_WISH_OPAQUE] = "opaque", NULL};
 const char *const drop_words[] = {"snapshots", "bitmaps", "data-file", NULL}; /* DISK_ACCEPT_*, a bit each */

@@ -124,6 +124,6 @@ struct move_options {
 /* Of struct move_options, with those that say how its destination is reached. */
 extern const struct option_table move_tables[];
 /* What some of the enums are called on the command line, and elsewhere; each list ends with NULL. */
-extern const char *const as_words[], *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
+extern const char *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
 
 #endif

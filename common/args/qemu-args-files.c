@@ -123,7 +123,7 @@ char *qemu_args_absolute(const char *cwd, const char *path)
 	return out;
 }
 
-char *args_absolute(const struct rewrite *w, const char *path)
+static char *args_absolute(const struct rewrite *w, const char *path)
 {
 	return qemu_args_absolute(w->o->cwd, path);
 }

@@ -70,8 +70,6 @@ int args_check_in_place(struct rewrite *w, const struct item *it, const char *wh
 
 /* qemu-args-files.c */
 
-/* Without "//" and "/./", against cwd when relative; malloc'ed. */
-char *args_absolute(const struct rewrite *w, const char *path);
 const struct args_map *args_find_map(const struct rewrite *w, const char *path);
 /*
  * A file that the option names: noted in the result, and *path replaced by its name at the destination. Returns its entry

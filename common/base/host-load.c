@@ -20,8 +20,8 @@ void host_load_close(struct host_load *h)
 	h->fd = -1;
 }
 
-/* "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)): runnable threads stand before the '/'. */
-unsigned host_load_runnable(const struct host_load *h)
+/* "0.20 0.18 0.12 3/80 11206" (proc_loadavg(5)): runnable threads, ours included, stand before the '/'. 0: cannot be told. */
+static unsigned host_load_runnable(const struct host_load *h)
 {
 	char text[128];
 	ssize_t n = h->fd < 0 ? -1 : pread(h->fd, text, sizeof(text) - 1, 0);

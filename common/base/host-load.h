@@ -17,8 +17,6 @@ struct host_load {
 
 void host_load_open(struct host_load *h);
 void host_load_close(struct host_load *h);
-/* Threads that run or could, ours included; 0: cannot be told. */
-unsigned host_load_runnable(const struct host_load *h);
 /* ours: threads that run or could, and are not others', the calling one included. */
 void host_load_glance(struct host_load *h, unsigned ours);
 /* The median of the glances that are kept, and not below 0; 0 if there is none. */

@@ -15,7 +15,7 @@ void buffer_append(struct buffer *b, const void *data, size_t len)
 	b->len += len;
 }
 
-void buffer_consume(struct buffer *b, size_t len)
+static void buffer_consume(struct buffer *b, size_t len)
 {
 	memmove(b->data, b->data + len, b->len - len);
 	b->len -= len;

@@ -16,8 +16,6 @@ struct buffer {
 };
 
 void buffer_append(struct buffer *b, const void *data, size_t len);
-/* The first len bytes go. */
-void buffer_consume(struct buffer *b, size_t len);
 
 /* Bytes in, messages out. */
 struct framer {

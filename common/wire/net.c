@@ -107,7 +107,7 @@ static char *name_of(const struct sockaddr_storage *ss)
 	return xstrdup("?");
 }
 
-char *net_local(int fd)
+static char *net_local(int fd)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof(ss);

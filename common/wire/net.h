@@ -33,8 +33,7 @@ void net_limit_silence(int fd);
 /* Of what was sent, or asked (keep-alive), TCP has heard nothing for limit_ms (0: no limit): a peer that only takes nothing answers. To be asked now and
  * then; *answered_ns is its memory, 0 at first. Of what is no TCP: false. tcp(7), TCP_INFO. */
 bool net_is_silent(int fd, unsigned limit_ms, uint64_t *answered_ns);
-/* The local address of a connected or listening socket as "ADDR:PORT", malloc'ed. */
-char *net_local(int fd);
+/* The address of a connected socket's peer as "ADDR:PORT", malloc'ed. */
 char *net_peer(int fd);
 /* The peer's address alone, numeric, malloc'ed; NULL: it has none. */
 char *net_peer_address(int fd);
