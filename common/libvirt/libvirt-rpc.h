@@ -113,12 +113,7 @@ int lv_pool(struct lv *v, const char *name, bool *active, char **xml, struct err
 int lv_pool_at(struct lv *v, const char *dir, char **pool, struct err *e);
 int lv_pool_refresh(struct lv *v, const char *name, struct err *e);
 int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **path, struct err *e);
-/* The pool that this file is a volume of, as far as libvirt's books have it. */
-int lv_volume_pool(struct lv *v, const char *path, char **pool, struct err *e);
 /* Whether it has a value is not asked. */
 int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err *e);
-/* Each of the four may be NULL: libvirt chooses. */
-int lv_domain_capabilities(struct lv *v, const char *emulator, const char *arch, const char *machine, const char *virttype, char **xml,
-			   struct err *e);
 
 #endif

@@ -617,7 +617,7 @@ static int find_volume(struct lv *v, const struct place *pool, const char *name,
 int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **path, struct err *e)
 {
 	struct lv_ask ask = {LV_VOLUME_GET_PATH, .what = "tell the path of volume", .object = volume};
-	struct volume vol;
+	struct volume vol = {NULL};
 	struct place p;
 	int r;
 
@@ -630,20 +630,6 @@ int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **pa
 	write_volume(&ask.args, &vol);
 	volume_fini(&vol);
 	return call_string(v, &ask, path, e);
-}
-
-int lv_volume_pool(struct lv *v, const char *path, char **pool, struct err *e)
-{
-	struct lv_ask ask = {LV_VOLUME_LOOKUP_PATH, .what = "find the volume at", .object = path};
-	struct volume vol;
-
-	lv_write_string(&ask.args, path);
-	if (call_volume(v, &ask, &vol, e) < 0)
-		return -e->code;
-	*pool = vol.pool;
-	vol.pool = NULL;
-	volume_fini(&vol);
-	return 0;
 }
 
 int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err *e)
@@ -659,17 +645,4 @@ int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err
 	lv_read_i32(&r); /* what uses it, and by which name */
 	free(lv_read_string(&r));
 	return lv_reply_end(v, &ask, &r, e);
-}
-
-int lv_domain_capabilities(struct lv *v, const char *emulator, const char *arch, const char *machine, const char *virttype, char **xml,
-			   struct err *e)
-{
-	struct lv_ask ask = {LV_GET_DOMAIN_CAPABILITIES, .what = "tell what it offers guests of machine", .object = machine};
-
-	lv_write_optional(&ask.args, emulator);
-	lv_write_optional(&ask.args, arch);
-	lv_write_optional(&ask.args, machine);
-	lv_write_optional(&ask.args, virttype);
-	lv_write_u32(&ask.args, 0);
-	return call_string(v, &ask, xml, e);
 }

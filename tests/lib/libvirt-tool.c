@@ -242,13 +242,6 @@ static int do_volume(struct lv *v, char **a)
 	return print_text(lv_volume_path(v, a[0], a[1] ? a[1] : "", &path, &err), &path);
 }
 
-static int do_pool_of(struct lv *v, char **a)
-{
-	char *pool;
-
-	return print_text(lv_volume_pool(v, a[0], &pool, &err), &pool);
-}
-
 static int do_secret(struct lv *v, char **a)
 {
 	uint8_t uuid[LV_UUID_LEN];
@@ -256,13 +249,6 @@ static int do_secret(struct lv *v, char **a)
 	if (!hex_parse(a[0], uuid, LV_UUID_LEN))
 		return err_set(&err, EINVAL, "a UUID is 32 hexadecimal digits");
 	return lv_secret_is_there(v, uuid, &err);
-}
-
-static int do_capabilities(struct lv *v, char **a)
-{
-	char *xml;
-
-	return print_text(lv_domain_capabilities(v, a[0], "x86_64", "q35", "qemu", &xml, &err), &xml);
 }
 
 static const struct command {
@@ -287,12 +273,10 @@ static const struct command {
 	{"checkpoints", NULL, do_checkpoints, false}, /* NAME */
 	{"network", do_network, NULL, false},	      /* NAME */
 	{"networks", do_networks, NULL, true},
-	{"pool", do_pool, NULL, false},		       /* NAME */
-	{"pool-refresh", do_refresh, NULL, false},     /* NAME */
-	{"volume-path", do_volume, NULL, false},       /* POOL VOLUME */
-	{"volume-pool", do_pool_of, NULL, false},      /* PATH */
-	{"secret", do_secret, NULL, false},	       /* UUID */
-	{"capabilities", do_capabilities, NULL, true}, /* [EMULATOR] */
+	{"pool", do_pool, NULL, false},		   /* NAME */
+	{"pool-refresh", do_refresh, NULL, false}, /* NAME */
+	{"volume-path", do_volume, NULL, false},   /* POOL VOLUME */
+	{"secret", do_secret, NULL, false},	   /* UUID */
 };
 
 static int run(struct lv *v, const struct command *c, char **a)

@@ -76,7 +76,6 @@ static inline void played_reply(struct lv_writer *w, int32_t procedure)
 	case LV_DOMAIN_GET_XML:
 	case LV_SNAPSHOT_GET_XML:
 	case LV_POOL_GET_XML:
-	case LV_GET_DOMAIN_CAPABILITIES:
 		lv_write_string(w, "<xml/>");
 		break;
 	case LV_VOLUME_GET_PATH:
@@ -121,7 +120,6 @@ static inline void played_reply(struct lv_writer *w, int32_t procedure)
 		lv_write_u32(w, 2);
 		break;
 	case LV_VOLUME_LOOKUP_NAME:
-	case LV_VOLUME_LOOKUP_PATH:
 		played_volume(w);
 		break;
 	case LV_SECRET_LOOKUP_UUID:
@@ -322,25 +320,9 @@ static inline int call_volume_path(struct lv *v, const struct lv_domain *d, stru
 	return drop_string(lv_volume_path(v, "default", "web.qcow2", &path, e), &path);
 }
 
-static inline int call_volume_pool(struct lv *v, const struct lv_domain *d, struct err *e)
-{
-	char *pool = NULL;
-
-	(void)d;
-	return drop_string(lv_volume_pool(v, "/images/web.qcow2", &pool, e), &pool);
-}
-
 static inline int call_secret_is_there(struct lv *v, const struct lv_domain *d, struct err *e)
 {
 	return lv_secret_is_there(v, d->uuid, e);
-}
-
-static inline int call_domain_capabilities(struct lv *v, const struct lv_domain *d, struct err *e)
-{
-	char *xml = NULL;
-
-	(void)d;
-	return drop_string(lv_domain_capabilities(v, NULL, "x86_64", "q35", "qemu", &xml, e), &xml);
 }
 
 static const struct lv_params played_params = {.migrate_uri = "unix:///run/ram", .parallel_connections = 2};
@@ -408,9 +390,7 @@ static const struct played_call {
 	{call_pool, {LV_POOL_LOOKUP_NAME, LV_POOL_IS_ACTIVE, LV_POOL_GET_XML}},
 	{call_pool_refresh, {LV_POOL_LOOKUP_NAME, LV_POOL_REFRESH}},
 	{call_volume_path, {LV_POOL_LOOKUP_NAME, LV_VOLUME_LOOKUP_NAME, LV_VOLUME_GET_PATH}},
-	{call_volume_pool, {LV_VOLUME_LOOKUP_PATH}},
 	{call_secret_is_there, {LV_SECRET_LOOKUP_UUID}},
-	{call_domain_capabilities, {LV_GET_DOMAIN_CAPABILITIES}},
 	{call_begin, {LV_DOMAIN_BEGIN3}},
 	{call_prepare, {LV_DOMAIN_PREPARE3}},
 	{call_finish, {LV_DOMAIN_FINISH3}},
