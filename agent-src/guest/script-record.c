@@ -148,12 +148,14 @@ static bool is_same_qemu(const struct guest *g, const struct record *r)
 
 #define INSTEAD "Give the guest's command line instead, behind --: … -- qemu-system-x86_64 …"
 
+#define SPEAKS "%s speaks to a monitor, or to another socket, which may change the guest that it starts: %s. " INSTEAD
+
 struct taken {
 	const char *path;
 	unsigned guests, again; /* again: how often the first one was started once more */
 	unsigned starts;	/* starts: of the first one, since anything else was new */
 	bool cut;
-	char *asked, *failed, *makes; /* calls, for people; NULL: none */
+	char *asked, *failed, *makes, *waited; /* calls, for people; NULL: none */
 	const char *said;
 };
 
@@ -177,6 +179,37 @@ static void take_question(struct taken *t, const struct record *r, char **list)
 	t->starts = 0;
 }
 
+/* What is behind its QEMU's line does not change that any more. */
+static int refuse_dependence(const struct taken *t, const struct record *r, struct err *e)
+{
+	AUTO_FREE char *call = call_of(r);
+
+	if (!strcmp(r->note, RECORD_READ))
+		return err_set(
+			e, ENOTSUP,
+			"%s writes a file and then looks at it, which it cannot do where vmferry runs it, and its QEMU's line may depend on that: %s. " INSTEAD,
+			t->path, call);
+	return err_set(
+		e, ENOTSUP,
+		"%s asks somebody by a socket before it starts its QEMU, and has no answer where vmferry runs it: its line may depend on that. "
+		"Who asks whom: %s. " INSTEAD,
+		t->path, call);
+}
+
+/* Where somebody is reached, or a file is looked at. */
+static int take_reach(struct taken *t, const struct record *r, struct err *e)
+{
+	AUTO_FREE char *call = call_of(r);
+
+	if (!t->guests)
+		return refuse_dependence(t, r, e);
+	if (!strcmp(r->note, RECORD_REACHED))
+		return err_set(e, ENOTSUP, SPEAKS, t->path, call);
+	if (!strcmp(r->note, RECORD_ABROAD))
+		take_question(t, r, &t->asked);
+	return 0;
+}
+
 static int take_note(struct taken *t, const struct record *r, struct err *e)
 {
 	AUTO_FREE char *call = call_of(r), *user = text_shown(r->before[2]);
@@ -187,15 +220,17 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 			"%s runs this as the user %s, and so perhaps QEMU: %s. Run vmferry as that user, with what that user would start. " INSTEAD,
 			t->path, user, r->before[3]);
 	if (!strcmp(r->note, RECORD_SPOKE))
-		return err_set(e, ENOTSUP,
-			       "%s speaks to a monitor, or to another socket, which may change the guest that it starts: %s. " INSTEAD,
-			       t->path, call);
+		return err_set(e, ENOTSUP, SPEAKS, t->path, call);
 	if (!strcmp(r->note, RECORD_ASKED))
 		take_question(t, r, &t->asked);
 	else if (!strcmp(r->note, RECORD_MADE))
 		take_question(t, r, &t->makes);
 	else if (!strcmp(r->note, RECORD_FAILED))
 		take_question(t, r, &t->failed);
+	else if (!strcmp(r->note, RECORD_WAITED))
+		take_question(t, r, &t->waited);
+	else if (!strcmp(r->note, RECORD_REACHED) || !strcmp(r->note, RECORD_ABROAD) || !strcmp(r->note, RECORD_READ))
+		return take_reach(t, r, e);
 	else if (!strcmp(r->note, RECORD_CUT))
 		t->cut = true;
 	else
@@ -242,8 +277,9 @@ static char *what_was_heard(const struct taken *t)
 {
 	AUTO_FREE char *words = t->said ? last_line(t->said) : NULL;
 
-	return xasprintf("%s%s%s%s%s%s", t->asked ? "It had no answer from these: " : "", t->asked ?: "", t->asked ? ". " : "",
-			 words ? "Its last words were: \"" : "", words ?: "", words ? "\". " : "");
+	return xasprintf("%s%s%s%s%s%s%s%s%s", t->waited ? "It looked again and again for what was not there (who, and for what): " : "",
+			 t->waited ?: "", t->waited ? ". " : "", t->asked ? "It had no answer from these: " : "", t->asked ?: "",
+			 t->asked ? ". " : "", words ? "Its last words were: \"" : "", words ?: "", words ? "\". " : "");
 }
 
 static bool has_word(const struct guest *g, const char *word)
@@ -266,7 +302,7 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 		return err_set(
 			e, ENOTSUP,
 			"%s did not end within %u s, or was killed, when it was run to see what it starts, so it may start more than was seen (it may wait for "
-			"something that does not come there, as QEMU's socket). %s" INSTEAD,
+			"something that does not come there, as QEMU's socket or a helper's). %s" INSTEAD,
 			t->path, RUN_MS / 1000, heard);
 	if (!t->guests)
 		return err_set(
@@ -306,6 +342,7 @@ int script_take_records(const char *path, const char *records, size_t n, const c
 	free(t.asked);
 	free(t.failed);
 	free(t.makes);
+	free(t.waited);
 	return r;
 }
 

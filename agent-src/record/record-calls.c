@@ -4,21 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NOTIFY_API 5 /* seccomp_api_get(3) */
 
-static const char *const refused[] = {"socket",
-				      "connect",
-				      "io_uring_setup",
+static const char *const refused[] = {"io_uring_setup",
 				      "io_uring_enter",
 				      "io_uring_register",
 				      "mount",
@@ -71,30 +67,15 @@ static const char *const refused[] = {"socket",
 				      "vhangup",
 				      "pidfd_getfd"};
 
-/* Calls that make a directory: it is made where a layer takes it, and otherwise pretended. */
-static const struct {
-	int call;
-	unsigned path;
-} makes[] = {{SCMP_SYS(mkdir), 0}, {SCMP_SYS(mkdirat), 1}};
-
 /* Calls that would change a file, or lock one: a script that begins by a log, a copy or a lock goes on to its QEMU. */
-static const char *const pretended[] = {"rmdir",     "unlink",	  "unlinkat",	 "rename",	 "renameat",	 "renameat2", "link",
-					"linkat",    "symlink",	  "symlinkat",	 "mknod",	 "mknodat",	 "chmod",     "fchmod",
-					"fchmodat",  "fchmodat2", "chown",	 "fchown",	 "lchown",	 "fchownat",  "utime",
-					"utimes",    "futimesat", "utimensat",	 "truncate",	 "ftruncate",	 "fallocate", "setxattr",
-					"lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr", "flock"};
+static const char *const pretended[] = {"rmdir",	"unlink",	"unlinkat",  "link",	 "linkat",    "symlink",   "symlinkat",
+					"mknod",	"mknodat",	"chmod",     "fchmod",	 "fchmodat",  "fchmodat2", "chown",
+					"fchown",	"lchown",	"fchownat",  "utime",	 "utimes",    "futimesat", "utimensat",
+					"truncate",	"ftruncate",	"fallocate", "setxattr", "lsetxattr", "fsetxattr", "removexattr",
+					"lremovexattr", "fremovexattr", "flock"};
 
-/* Calls that open a file, and which of their arguments has its path, and which says how. */
-static const struct {
-	int call;
-	unsigned path, flags;
-} opens[] = {{SCMP_SYS(open), 0, 1}, {SCMP_SYS(openat), 1, 2}};
-
-/* Calls that ask what may be done with a file: which argument has the path, and which what is asked. */
-static const struct {
-	int call;
-	unsigned path, mode;
-} questions[] = {{SCMP_SYS(access), 0, 1}, {SCMP_SYS(faccessat), 1, 2}, {SCMP_SYS(faccessat2), 1, 2}};
+/* Calls that reach somebody. A kernel without answers of ours refuses them without a word. */
+static const char *const reaches[] = {"socket", "connect"};
 
 /* A call that this architecture lacks is no error. */
 static int added(int r)
@@ -117,38 +98,38 @@ static int add_calls(scmp_filter_ctx c, const char *const *names, size_t count, 
 	return r;
 }
 
-static int add_opens(scmp_filter_ctx c)
+static int notify_of(scmp_filter_ctx c, int call)
 {
-	static const unsigned how[][2] = {{O_ACCMODE, O_WRONLY}, {O_ACCMODE, O_RDWR}, {O_CREAT, O_CREAT}};
-	size_t i, k;
-	int r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, SCMP_SYS(creat), 0));
-
-	for (i = 0; i < ARRAY_LEN(opens); i++)
-		for (k = 0; k < ARRAY_LEN(how) && !r; k++)
-			r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, opens[i].call, 1,
-						   SCMP_CMP(opens[i].flags, SCMP_CMP_MASKED_EQ, how[k][0], how[k][1])));
-	return r;
+	return added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, call, 0));
 }
 
-static int add_questions(scmp_filter_ctx c)
+/* Of each call that is answered, which of its arguments has bits that must, or must not, be set. */
+static int add_answered(scmp_filter_ctx c)
 {
+	const struct answered_call *k;
 	size_t i;
 	int r = 0;
 
-	for (i = 0; i < ARRAY_LEN(questions) && !r; i++)
-		r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, questions[i].call, 1,
-					   SCMP_CMP(questions[i].mode, SCMP_CMP_MASKED_EQ, W_OK, W_OK)));
+	for (i = 0; (k = answered_call(i)) && !r; i++) {
+		unsigned bits = k->kind == ANSWER_MAY_WRITE ? W_OK : AT_EMPTY_PATH;
+		bool some = k->kind == ANSWER_MAY_WRITE || (k->kind == ANSWER_LOOK && k->how != NO_ARGUMENT);
+
+		if (!some && k->kind != ANSWER_SEND)
+			r = notify_of(c, k->call);
+		else if (k->kind == ANSWER_SEND)
+			r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, k->call, 1, SCMP_CMP(k->path, SCMP_CMP_NE, 0)));
+		else
+			r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, k->call, 1,
+						   SCMP_CMP(k->how, SCMP_CMP_MASKED_EQ, bits, k->kind == ANSWER_MAY_WRITE ? bits : 0)));
+	}
 	return r;
 }
 
-static int add_makes(scmp_filter_ctx c, bool notify)
+static int add_unanswered(scmp_filter_ctx c)
 {
-	size_t i;
-	int r = 0;
+	static const char *const makes[] = {"mkdir", "mkdirat", "rename", "renameat", "renameat2"};
 
-	for (i = 0; i < ARRAY_LEN(makes) && !r; i++)
-		r = added(seccomp_rule_add(c, notify ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(0), makes[i].call, 0));
-	return r;
+	return add_calls(c, makes, ARRAY_LEN(makes), false) ?: add_calls(c, reaches, ARRAY_LEN(reaches), true);
 }
 
 static int load_filter(bool notify, int *asks)
@@ -158,8 +139,7 @@ static int load_filter(bool notify, int *asks)
 
 	r = r ? r : add_calls(c, refused, ARRAY_LEN(refused), true);
 	r = r ? r : add_calls(c, pretended, ARRAY_LEN(pretended), false);
-	r = r ? r : add_makes(c, notify);
-	r = r || !notify ? r : add_opens(c) ?: add_questions(c);
+	r = r ? r : notify ? add_answered(c) : add_unanswered(c);
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, TIOCSTI));
 	if (!r)
@@ -182,116 +162,45 @@ int record_forbid_calls(int *asks)
 	return load_filter(false, asks); /* as in a container that has such a filter of its own: the kernel allows for one */
 }
 
-/* ---- answers ---- */
+/* ---- the descriptor by which answers are given ---- */
 
-/* The path that the caller asks about, as it is for us; NULL: it cannot be read. malloc'ed. */
-static char *path_asked(const struct seccomp_notif *asked, unsigned path)
+#define ASKS_ROOM CMSG_SPACE(sizeof(int))
+
+int record_send_asks(int to, int asks)
 {
-	AUTO_FREE char *memory = xasprintf("/proc/%u/mem", asked->pid);
-	AUTO_CLOSE int fd = open(memory, O_RDONLY | O_CLOEXEC);
-	char text[PATH_MAX] = "";
-	ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof(text), (off_t)asked->data.args[path]);
+	char byte = 'y';
+	union {
+		struct cmsghdr align;
+		char room[ASKS_ROOM];
+	} control = {.room = {0}};
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (n <= 0 || !memchr(text, 0, (size_t)n) || !*text)
-		return NULL;
-	if (*text == '/')
-		return xstrdup(text);
-	return !path || (int)asked->data.args[0] == AT_FDCWD ? xasprintf("/proc/%u/cwd/%s", asked->pid, text) : NULL;
-}
-
-/* May a script write to a file? Where it can do nothing the kernel says no of each, and it would give up: so its mode says. */
-static bool is_writable(const struct seccomp_notif *asked)
-{
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(questions); i++) {
-		AUTO_FREE char *path = asked->data.nr == questions[i].call ? path_asked(asked, questions[i].path) : NULL;
-
-		if (path && !stat(path, &st))
-			return (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) && (st.st_mode & (st.st_uid == geteuid() ? S_IWUSR : S_IWOTH));
+	if (asks >= 0) {
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		*CMSG_FIRSTHDR(&m) = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&m)), &asks, sizeof(asks));
 	}
-	return false;
+	return sendmsg(to, &m, 0) == 1 ? 0 : -errno;
 }
 
-/* Directories that a script may write to in there are layers of their own. */
-static bool is_on_layer(const char *path)
+int record_receive_asks(int from, int *asks)
 {
-	AUTO_FREE char *dir = xstrdup(path);
-	struct statvfs fs;
-	size_t n = strlen(dir);
-	char *slash;
+	char byte = 0;
+	union {
+		struct cmsghdr align;
+		char room[ASKS_ROOM];
+	} control = {.room = {0}};
+	struct iovec iov = {.iov_base = &byte, .iov_len = 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof(control.room)};
+	ssize_t n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
 
-	while (n > 1 && dir[n - 1] == '/')
-		dir[--n] = '\0';
-	slash = strrchr(dir, '/');
-	if (!slash)
-		return false;
-	slash[slash == dir] = '\0';
-	return !statvfs(dir, &fs) && !(fs.f_flag & ST_RDONLY);
-}
-
-/* Which of makes[] it is; ARRAY_LEN(makes): none. */
-static size_t making(const struct seccomp_data *d)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(makes) && d->nr != makes[i].call; i++)
-		;
-	return i;
-}
-
-static bool is_made(const struct seccomp_notif *asked)
-{
-	AUTO_FREE char *path = path_asked(asked, makes[making(&asked->data)].path);
-
-	return path && is_on_layer(path);
-}
-
-static bool is_question(const struct seccomp_data *d)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(questions); i++)
-		if (d->nr == questions[i].call)
-			return true;
-	return false;
-}
-
-/* A recorder whose descriptors were closed opens RECORD_PIPE. */
-static void give_file(int asks, int null, int output, const struct seccomp_notif *asked, struct seccomp_notif_resp *answer)
-{
-	struct seccomp_notif_addfd add = {.id = asked->id, .srcfd = (uint32_t)null};
-	size_t i;
-	int fd;
-
-	for (i = 0; i < ARRAY_LEN(opens); i++) {
-		AUTO_FREE char *path = asked->data.nr == opens[i].call ? path_asked(asked, opens[i].path) : NULL;
-
-		if (path && !strcmp(path, RECORD_PIPE))
-			add.srcfd = (uint32_t)output;
-		if (asked->data.nr == opens[i].call && asked->data.args[opens[i].flags] & O_CLOEXEC)
-			add.newfd_flags = O_CLOEXEC;
-	}
-	fd = ioctl(asks, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
-	answer->error = fd < 0 ? -EROFS : 0;
-	answer->val = fd < 0 ? 0 : fd;
-}
-
-void record_answer(int asks, int null, int output)
-{
-	struct seccomp_notif asked;
-	struct seccomp_notif_resp answer = {.error = 0};
-
-	memset(&asked, 0, sizeof(asked)); /* the kernel insists */
-	if (ioctl(asks, SECCOMP_IOCTL_NOTIF_RECV, &asked))
-		return; /* who called has ended */
-	answer.id = asked.id;
-	if (making(&asked.data) < ARRAY_LEN(makes))
-		answer.flags = is_made(&asked) ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0; /* otherwise it succeeds, and nothing is there */
-	else if (!is_question(&asked.data))
-		give_file(asks, null, output, &asked, &answer);
-	else if (!is_writable(&asked))
-		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* the kernel says it */
-	ioctl(asks, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	*asks = -1;
+	if (n != 1)
+		return n ? -errno : -EPERM; /* the other one has ended: it could not be held */
+	if (c && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(asks, CMSG_DATA(c), sizeof(*asks));
+	return 0;
 }

@@ -63,7 +63,7 @@ static void lay_over(struct record_layers *l, const char *dir)
 
 void record_lay(struct record_layers *l, const char *const *dirs)
 {
-	if (mkdir(LAYERS, 0755) || mount("none", LAYERS, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=4m"))
+	if (mkdir(LAYERS, 0755) || mount("none", LAYERS, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m"))
 		return;
 	for (; *dirs; dirs++)
 		lay_over(l, *dirs);

@@ -2,6 +2,7 @@
 #ifndef VMFERRY_RECORD_PRIVATE_H
 #define VMFERRY_RECORD_PRIVATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define RECORD_DIR "/run/.vmferry" /* where the script's own programs are, which PATH names first */
@@ -54,10 +55,44 @@ const char *stand_in_name(size_t i);
 char *stand_in_text(size_t i);
 /*
  * Refuses, for this process and its children, what changes the system; what would change a file succeeds, and does nothing. *asks: a descriptor for
- * record_answer(); -1: this kernel has none, and files that are opened for writing are refused. 0; -errno.
+ * record_answer(); -1: this kernel has none, and files that are opened for writing, and sockets, are refused. 0; -errno.
  */
 int record_forbid_calls(int *asks);
-/* Answers the call of one that opens a file for writing, if there is one: it gets null, the descriptor of /dev/null, or output, if that is RECORD_PIPE. */
-void record_answer(int asks, int null, int output);
+/* Gives that descriptor (or -1) to the process at the other end of a socket: who answers must not wait for its own answers. 0; -errno. */
+int record_send_asks(int to, int asks);
+int record_receive_asks(int from, int *asks);
+
+/* Calls that record_answer() answers. Those up to ANSWER_LOOK name a file. */
+enum answer { ANSWER_MAKE, ANSWER_OPEN, ANSWER_MAY_WRITE, ANSWER_RENAME, ANSWER_LOOK, ANSWER_SOCKET, ANSWER_REACH, ANSWER_SEND };
+#define NO_ARGUMENT 6
+struct answered_call {
+	int call;
+	enum answer kind;
+	/* The number of the argument that has it; NO_ARGUMENT: it has none. */
+	unsigned path; /* or an address */
+	unsigned dir;  /* a descriptor of the directory that the path is of */
+	unsigned how;  /* flags, what is asked, or the address's length */
+};
+/* The one of that number; NULL: there are no more. */
+const struct answered_call *answered_call(size_t i);
+
+struct record_path {
+	char *path; /* NULL: none, and none behind it */
+	unsigned times;
+};
+
+/* What is known of a script that runs. */
+struct record_watch {
+	int asks, null, output;		/* null: /dev/null; output: the pipe that records go to */
+	struct record_path written[64]; /* files that it has written, or renamed, and that are not so */
+	struct record_path missing[64]; /* which it has looked for */
+};
+
+/*
+ * Answers one call, if there is one. Who opens a file for writing gets null, or output, if that is RECORD_PIPE; or, if it is a small one on a layer, the file
+ * there. Who makes a socket gets one by which nobody is reached, and who connects it is refused; both is told, and so is who looks for what went to null, or
+ * again and again for what is not there.
+ */
+void record_answer(struct record_watch *w);
 
 #endif

@@ -9,8 +9,11 @@
 /* ---- programs that do nothing ---- */
 
 #define RULES "-A | -I | -D | -N | -P | -F | -X | -R | -Z | -E | --append | --insert | --delete | --new-chain | --policy | --flush"
-/* The stand-in of programs that make a file, whose name is their last word. */
-static const char makes[] = NOTE "for w; do l=$w; done\n[ -f \"$l\" ] || note " RECORD_MADE " '' \"$@\"\nexit 0\n";
+/* The stand-in of programs that make a file, whose name is their last word. A small one is made, where it can be in memory: the script may read it. */
+static const char makes[] = NOTE
+	"for w; do l=$w; done\n[ -f \"$l\" ] || note " RECORD_MADE " '' \"$@\"\n"
+	"case ${1-} in -*) shift ;; esac\n"
+	"[ $# -ne 2 ] || [ ! -f \"$1\" ] || [ -d \"$2\" ] || [ \"$(stat -L -c %s -- \"$1\")\" -gt 262144 ] || /bin/cat \"$1\" >\"$2\"\nexit 0\n";
 
 #define ALWAYS "''" /* what no script says */
 
@@ -46,7 +49,7 @@ static const struct {
 	{"setfacl", NULL},
 	{"mkfifo", NULL},
 	{"rm", NULL},
-	{"mv", NULL},
+	{"mv", makes},
 	{"cp", makes},
 	{"ln", NULL},
 	{"touch", NULL},

@@ -18,6 +18,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -96,21 +97,20 @@ static int arrange_run(void)
 }
 
 /* where: the script's directory, which is ours. */
-static int arrange_mounts(const struct record_qemus *q, const char *where, const char *script, int output)
+static int arrange_mounts(const struct record_qemus *q, const char *where, const char *script, int output, struct record_layers *layers)
 {
 	AUTO_FREE char *beside = xasprintf("%.*s", (int)(strrchr(script, '/') ? strrchr(script, '/') - script : 0), script);
 	const char *const dirs[] = {"/tmp", "/var/tmp", getenv("TMPDIR") ?: "/tmp", where, *beside ? beside : where, NULL};
-	struct record_layers layers = {.count = 0};
 	int r = mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ? -errno : arrange_run() ?: record_write_programs(q, output);
 
 	if (!r)
-		record_lay(&layers, dirs);
+		record_lay(layers, dirs);
 	r = r || !chdir(where) ? r : -errno; /* on top of the layer */
 	r = r ? r : record_mount_programs(q);
 	r = r ? r : keep_devices(true);
 	r = r ? r : set_mount("/", AT_RECURSIVE, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0);
 	r = r ? r : keep_devices(false);
-	r = r ? r : record_open_layers(&layers);
+	r = r ? r : record_open_layers(layers);
 	return r ? r : set_mount("/run", 0, 0, MOUNT_ATTR_RDONLY);
 }
 
@@ -158,8 +158,17 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &h, none) ? -errno : 0;
 }
 
+static void leave(int rules, const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);
+	struct landlock_path_beneath_attr a = {.parent_fd = fd, .allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE};
+
+	if (fd >= 0)
+		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &a, 0);
+}
+
 /* A named pipe can be written to on a file system that is read-only. A kernel without Landlock leaves that. */
-static void forbid_writing(void)
+static void forbid_writing(const struct record_layers *layers)
 {
 	static const char *const left[] = {RECORD_DIR, "/dev/null", "/dev/full"};
 	const struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE};
@@ -168,13 +177,10 @@ static void forbid_writing(void)
 
 	if (rules < 0)
 		return;
-	for (i = 0; i < ARRAY_LEN(left); i++) {
-		AUTO_CLOSE int fd = open(left[i], O_PATH | O_CLOEXEC);
-		struct landlock_path_beneath_attr a = {.parent_fd = fd, .allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE};
-
-		if (fd >= 0)
-			syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &a, 0);
-	}
+	for (i = 0; i < ARRAY_LEN(left); i++)
+		leave(rules, left[i]);
+	for (i = 0; i < layers->count; i++) /* whose named pipes are none of the host's */
+		leave(rules, layers->at[i]);
 	syscall(SYS_landlock_restrict_self, rules, 0);
 }
 
@@ -188,7 +194,7 @@ static int bound(__rlimit_resource_t what, rlim_t most)
 	return setrlimit(what, &l) ? -errno : 0;
 }
 
-static int give_up_rights(int *asks)
+static int give_up_rights(const struct record_layers *layers)
 {
 	int r = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : 0;
 
@@ -196,11 +202,10 @@ static int give_up_rights(int *asks)
 		r = -errno;
 	r = r ? r : drop_capabilities();
 	if (!r)
-		forbid_writing();
+		forbid_writing(layers);
 	r = r ? r : bound(RLIMIT_CPU, CPU_S);
 	r = r ? r : bound(RLIMIT_FSIZE, FILE_MAX);
-	r = r ? r : bound(RLIMIT_CORE, 0);
-	return r ? r : record_forbid_calls(asks);
+	return r ? r : bound(RLIMIT_CORE, 0);
 }
 
 /* ---- the script ---- */
@@ -285,9 +290,9 @@ static bool was_killed(int status)
 }
 
 /* For the script, and then for a moment for what it has left in the background: QEMU, perhaps. False: it was ended before it had done everything. */
-static bool wait_for_all(pid_t script, int asks, int null, int output)
+static bool wait_for_all(pid_t script, struct record_watch *w)
 {
-	struct pollfd p = {.fd = asks, .events = POLLIN};
+	struct pollfd p = {.fd = w->asks, .events = POLLIN};
 	uint64_t until = 0;
 	bool killed = false;
 	int status;
@@ -301,30 +306,50 @@ static bool wait_for_all(pid_t script, int asks, int null, int output)
 		if (until && now_ns() > until)
 			return !killed && !is_there_more();
 		if (!ended && poll(&p, 1, REAP_MS) > 0)
-			record_answer(asks, null, output);
+			record_answer(w);
 	}
 	return !killed;
 }
 
+/* The script's process, which is held to what it may call; whoever answers to these calls, which are what that one does itself, is not. */
+static int be_script(char **words, const char *text, int output, int to_first)
+{
+	int asks = -1, r = setsid() < 0 ? -errno : record_forbid_calls(&asks); /* a process group is one of the host, too */
+
+	r = r ? r : record_send_asks(to_first, asks);
+	return r ? r : run_script(words, text, output);
+}
+
+static int fork_script(pid_t *script, char **words, const char *text, struct record_watch *w)
+{
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	*script = fork();
+	r = *script < 0 ? -errno : 0;
+	if (!*script)
+		_exit(be_script(words, text, w->output, pair[1]) ? 127 : 0);
+	close(pair[1]);
+	r = r ? r : record_receive_asks(pair[0], &w->asks);
+	close(pair[0]);
+	return r;
+}
+
 /* In the first process of the new namespace of processes, with which all others end. */
-static int be_first(char **words, const char *text, int output)
+static int be_first(char **words, const char *text, int output, const struct record_layers *layers)
 {
 	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0";
 	/* not dumpable: through /proc/1 a script would come to files of this program, at mounts that are none of its own */
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	int asks = -1, r = null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) ? -errno : give_up_rights(&asks);
+	struct record_watch w = {.asks = -1, .null = null, .output = output};
+	int r = null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) ? -errno : give_up_rights(layers);
 	pid_t script;
 
+	r = r ? r : fork_script(&script, words, text, &w);
 	if (r)
 		return r;
-	script = fork();
-	if (!script) {
-		r = setsid() < 0 ? -errno : run_script(words, text, output); /* a process group is one of the host, too */
-		_exit(r ? 127 : 0);
-	}
-	if (script < 0)
-		return -errno;
-	if (!wait_for_all(script, asks, null, output) && write(output, cut, sizeof(cut)) != (ssize_t)sizeof(cut))
+	if (!wait_for_all(script, &w) && write(output, cut, sizeof(cut)) != (ssize_t)sizeof(cut))
 		return -EIO;
 	return 0;
 }
@@ -393,6 +418,7 @@ int record_script(const char *dir, char **words)
 {
 	AUTO_CLOSE int output = fcntl(1, F_DUPFD_CLOEXEC, RECORD_FD_LAST + 1);
 	struct record_qemus q = {.count = 0};
+	struct record_layers layers = {.count = 0};
 	AUTO_FREE char *text = NULL;
 	const char *path = words[0];
 	pid_t first;
@@ -407,10 +433,10 @@ int record_script(const char *dir, char **words)
 	r = separate();
 	if (r)
 		return fail(path, "is not run to see what it starts, as this host gives it no namespaces of its own", r);
-	r = where ? arrange_mounts(&q, where, path, output) : -ENOENT;
+	r = where ? arrange_mounts(&q, where, path, output, &layers) : -ENOENT;
 	first = r ? -1 : fork();
 	if (!first)
-		_exit(be_first(words, text, output) ? 1 : 0);
+		_exit(be_first(words, text, output, &layers) ? 1 : 0);
 	if (first < 0 || waitpid(first, &status, 0) != first || !WIFEXITED(status) || WEXITSTATUS(status))
 		return fail(path, "is not run to see what it starts, as it cannot be kept from doing anything else", r ? r : -EPERM);
 	return 0;

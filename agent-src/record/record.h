@@ -3,8 +3,8 @@
  *
  * The script is run by its own interpreter, so that it means what it means: variables, arrays, functions, conditions. It runs in namespaces of its
  * own (no network, no other process), without a capability; every file system is read-only, device nodes but a few do not open, and
- * a filter refuses sockets and what changes the system. What it may still do is to read, from a named pipe, too. Each QEMU of this host, and swtpm, is a script there that writes its words to
- * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed. Directories that it makes are in memory only. A file that it opens to write to it, a log or a
+ * a filter refuses connections and what changes the system. What it may still do is to read, from a named pipe, too. Each QEMU of this host, and swtpm, is a script there that writes its words to
+ * a pipe; programs that prepare something for a guest (ip, modprobe, chmod …) do nothing, and succeed. Directories that it makes are in memory only, and so are small files that it writes beside itself and where temporary files are. Another file that it opens to write to it, a log or a
  * pidfile, is /dev/null, and calls that change files do nothing, and succeed. Programs that run others (tmux, start-stop-daemon …) just do that; as another
  * user (sudo -u …) they run nothing. Records say what could not be as it is outside.
  */
@@ -18,15 +18,20 @@
  * How another record begins: then what it is (a word below), the program, a user, and the program's words in one string. All end with NUL.
  * user: it would have run these words as another user, and did not; spoke: it would have spoken to a monitor; asked: it was asked something, or was to do what
  * the script's next question may be about, and answered nothing, or did nothing; failed: QEMU was asked something of itself, and ended with an error; made: it would have
- * made a file that is not there; cut: the script was ended before it had done all that it does.
+ * made a file that is not there; cut: the script was ended before it had done all that it does; reached, abroad: it would have connected to a socket of this host,
+ * or of another one; read: it looks at a file that it has written, whose contents went nowhere; waited: it looks again and again for a file that is not there.
  */
-#define RECORD_NOTE   "vmferry-note"
-#define RECORD_USER   "user"
-#define RECORD_SPOKE  "spoke"
-#define RECORD_ASKED  "asked"
-#define RECORD_MADE   "made"
-#define RECORD_CUT    "cut"
-#define RECORD_FAILED "failed"
+#define RECORD_NOTE    "vmferry-note"
+#define RECORD_USER    "user"
+#define RECORD_SPOKE   "spoke"
+#define RECORD_ASKED   "asked"
+#define RECORD_MADE    "made"
+#define RECORD_CUT     "cut"
+#define RECORD_FAILED  "failed"
+#define RECORD_REACHED "reached"
+#define RECORD_ABROAD  "abroad"
+#define RECORD_READ    "read"
+#define RECORD_WAITED  "waited"
 
 /*
  * `vmferry --record-script DIRECTORY PATH [WORD…]`: that script, or program, is run there with these words. Records on standard output; on

@@ -152,6 +152,55 @@ static void what_had_no_answer_is_noted_once(void **state)
 	guest_fini(&g);
 }
 
+/* Its line may depend on an answer that it did not get; behind its QEMU that is what the guest may get. */
+static void whom_it_asks_by_a_socket_counts_by_when(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, NOTE(RECORD_REACHED, "bash", "", "127.0.0.1 port 5900") QEMU64, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "before it starts its QEMU"));
+	assert_non_null(strstr(e.msg, "bash 127.0.0.1 port 5900"));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, NOTE(RECORD_ABROAD, "curl", "", "192.0.2.7 port 80") QEMU64, &e), -ENOTSUP);
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, QEMU64 NOTE(RECORD_REACHED, "python3", "", "/run/vm.qmp"), &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "speaks to a monitor"));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, QEMU64 NOTE(RECORD_ABROAD, "curl", "", "192.0.2.7 port 80"), &e), 0);
+	assert_non_null(strstr(g.notes.text[0], "`curl 192.0.2.7 port 80`"));
+	guest_fini(&g);
+}
+
+static void what_it_wrote_counts_before_its_qemu(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, NOTE(RECORD_READ, "cat", "", "/run/args") QEMU64, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "cat /run/args"));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, QEMU64 NOTE(RECORD_READ, "cat", "", "/run/vm.pid"), &e), 0);
+	assert_int_equal(g.notes.count, 0);
+	guest_fini(&g);
+}
+
+static void what_it_waited_for_is_said(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, NOTE(RECORD_WAITED, "sh", "", "/run/fs.sock") NOTE(RECORD_CUT, "", "", ""), &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "looked again and again for what was not there (who, and for what): `sh /run/fs.sock`."));
+	guest_fini(&g);
+	assert_int_equal(TAKE(&g, NOTE(RECORD_WAITED, "sh", "", "/run/fs.sock") QEMU64, &e), 0);
+	assert_int_equal(g.notes.count, 0);
+	guest_fini(&g);
+}
+
 static void why_no_qemu_was_started_is_said(void **state)
 {
 	static const char asked[] = NOTE(RECORD_ASKED, "ip", "", "link");
@@ -217,6 +266,9 @@ int main(void)
 						  cmocka_unit_test(a_qemu_of_another_user_is_refused),
 						  cmocka_unit_test(who_speaks_to_a_monitor_is_refused),
 						  cmocka_unit_test(what_had_no_answer_is_noted_once),
+						  cmocka_unit_test(whom_it_asks_by_a_socket_counts_by_when),
+						  cmocka_unit_test(what_it_wrote_counts_before_its_qemu),
+						  cmocka_unit_test(what_it_waited_for_is_said),
 						  cmocka_unit_test(why_no_qemu_was_started_is_said),
 						  cmocka_unit_test(a_script_that_was_cut_off_is_refused),
 						  cmocka_unit_test(a_script_that_others_may_write_to_is_not_believed)};
