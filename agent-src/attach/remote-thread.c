@@ -1,5 +1,6 @@
 /* remote-thread.c: see remote-thread.h. */
 #include "remote-thread.h"
+#include "trace-refusal.h"
 #include "util.h"
 
 #include <errno.h>
@@ -22,44 +23,12 @@
 
 /* ---- being traced ---- */
 
-/* The pid of the process that traces this one; 0: none does. */
-static pid_t tracer_of(pid_t pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
-	FILE *f = fopen(path, "re");
-	char line[256];
-	int tracer = 0;
-
-	while (f && fgets(line, sizeof(line), f) && sscanf(line, "TracerPid: %d", &tracer) != 1)
-		;
-	if (f)
-		fclose(f);
-	return tracer;
-}
-
-/* kernel.yama.ptrace_scope; 0 where the kernel has no Yama. */
-static int yama_scope(void)
-{
-	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
-	int scope = 0;
-
-	if (f && fscanf(f, "%d", &scope) != 1)
-		scope = 0;
-	if (f)
-		fclose(f);
-	return scope;
-}
-
 static int say_why_not(pid_t pid, int error, struct err *e)
 {
-	pid_t other = tracer_of(pid);
+	struct trace_rules rules;
 
-	if (other)
-		return err_set(e, EBUSY, "process %d is traced by process %d (a debugger?) already", (int)pid, (int)other);
-	if (error == EPERM && yama_scope())
-		return err_set(e, EPERM, "process %d may not be traced by this user (kernel.yama.ptrace_scope is %d): do it as root%s",
-			       (int)pid, yama_scope(), yama_scope() > 2 ? ", after a boot with another value" : "");
-	return err_sys(e, error, "process %d cannot be traced (ptrace)", (int)pid);
+	trace_rules_read(&rules, pid);
+	return trace_refusal(&rules, pid, error, e);
 }
 
 int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e)
@@ -68,7 +37,7 @@ int remote_thread_open(struct remote_thread *t, pid_t pid, struct err *e)
 
 	*t = (struct remote_thread){.pid = pid, .memory = open(path, O_RDWR | O_CLOEXEC)};
 	if (t->memory < 0)
-		return err_sys(e, errno, "cannot open the memory of process %d", (int)pid);
+		return say_why_not(pid, errno, e);
 	/* TRACESYSGOOD: a tracer that dies at a system call's stop leaves no SIGTRAP behind */
 	if (ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD)) {
 		say_why_not(pid, errno, e);

@@ -31,24 +31,15 @@
 #define NONE NO_ARGUMENT
 
 static const struct answered_call calls[] = {
-	{SCMP_SYS(mkdir), ANSWER_MAKE, 0, NONE, NONE},
-	{SCMP_SYS(mkdirat), ANSWER_MAKE, 1, 0, NONE},
-	{SCMP_SYS(creat), ANSWER_OPEN, 0, NONE, NONE},
-	{SCMP_SYS(open), ANSWER_OPEN, 0, NONE, 1},
-	{SCMP_SYS(openat), ANSWER_OPEN, 1, 0, 2},
-	{SCMP_SYS(access), ANSWER_MAY_WRITE, 0, NONE, 1},
-	{SCMP_SYS(faccessat), ANSWER_MAY_WRITE, 1, 0, 2},
-	{SCMP_SYS(faccessat2), ANSWER_MAY_WRITE, 1, 0, 2},
-	{SCMP_SYS(rename), ANSWER_RENAME, 1, NONE, NONE},
-	{SCMP_SYS(renameat), ANSWER_RENAME, 3, 2, NONE},
-	{SCMP_SYS(renameat2), ANSWER_RENAME, 3, 2, NONE},
-	{SCMP_SYS(stat), ANSWER_LOOK, 0, NONE, NONE},
-	{SCMP_SYS(lstat), ANSWER_LOOK, 0, NONE, NONE},
-	{SCMP_SYS(newfstatat), ANSWER_LOOK, 1, 0, 3},
-	{SCMP_SYS(statx), ANSWER_LOOK, 1, 0, 2},
-	{SCMP_SYS(socket), ANSWER_SOCKET, NONE, NONE, 1},
-	{SCMP_SYS(connect), ANSWER_REACH, 1, NONE, 2},
-	{SCMP_SYS(sendto), ANSWER_SEND, 4, NONE, 5},
+	{SCMP_SYS(mkdir), ANSWER_MAKE, 0, NONE, NONE},	  {SCMP_SYS(mkdirat), ANSWER_MAKE, 1, 0, NONE},
+	{SCMP_SYS(creat), ANSWER_OPEN, 0, NONE, NONE},	  {SCMP_SYS(open), ANSWER_OPEN, 0, NONE, 1},
+	{SCMP_SYS(openat), ANSWER_OPEN, 1, 0, 2},	  {SCMP_SYS(access), ANSWER_MAY_WRITE, 0, NONE, 1},
+	{SCMP_SYS(faccessat), ANSWER_MAY_WRITE, 1, 0, 2}, {SCMP_SYS(faccessat2), ANSWER_MAY_WRITE, 1, 0, 2},
+	{SCMP_SYS(rename), ANSWER_RENAME, 1, NONE, NONE}, {SCMP_SYS(renameat), ANSWER_RENAME, 3, 2, NONE},
+	{SCMP_SYS(renameat2), ANSWER_RENAME, 3, 2, NONE}, {SCMP_SYS(stat), ANSWER_LOOK, 0, NONE, NONE},
+	{SCMP_SYS(lstat), ANSWER_LOOK, 0, NONE, NONE},	  {SCMP_SYS(newfstatat), ANSWER_LOOK, 1, 0, 3},
+	{SCMP_SYS(statx), ANSWER_LOOK, 1, 0, 2},	  {SCMP_SYS(socket), ANSWER_SOCKET, NONE, NONE, 1},
+	{SCMP_SYS(connect), ANSWER_REACH, 1, NONE, 2},	  {SCMP_SYS(sendto), ANSWER_SEND, 4, NONE, 5},
 };
 
 const struct answered_call *answered_call(size_t i)
@@ -134,9 +125,15 @@ static struct record_path *find(struct record_path *list, size_t count, const ch
 	return i < count ? &list[i] : NULL;
 }
 
+/* A device has nothing that was written to it, and what is in /proc and /dev/fd is another file for each that looks. */
+static bool keeps_what_is_written(const char *path)
+{
+	return strncmp(path, "/proc/", 6) != 0 && (strncmp(path, "/dev/", 5) != 0 || !strncmp(path, "/dev/shm/", 9));
+}
+
 static void remember_written(struct record_watch *w, const char *path)
 {
-	struct record_path *p = find(w->written, ARRAY_LEN(w->written), path);
+	struct record_path *p = keeps_what_is_written(path) ? find(w->written, ARRAY_LEN(w->written), path) : NULL;
 
 	if (p && !p->path)
 		p->path = xstrdup(path);
@@ -269,8 +266,15 @@ union address {
 /* Daemons that programs ask for the name of a user, or tell what goes into a log: nothing of a guest depends on these. */
 static bool is_asked_by_libraries(const char *path)
 {
-	static const char *const names[] = {"/dev/log", "/run/nscd/", "/var/run/nscd/", "/run/systemd/userdb/", "/run/systemd/journal/",
-					    "/run/systemd/notify", "/var/lib/sss/pipes/", "/run/samba/winbindd/", "/var/lib/samba/winbindd"};
+	static const char *const names[] = {"/dev/log",
+					    "/run/nscd/",
+					    "/var/run/nscd/",
+					    "/run/systemd/userdb/",
+					    "/run/systemd/journal/",
+					    "/run/systemd/notify",
+					    "/var/lib/sss/pipes/",
+					    "/run/samba/winbindd/",
+					    "/var/lib/samba/winbindd"};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(names); i++)
@@ -338,13 +342,15 @@ static void give_socket(const struct record_watch *w, const struct seccomp_notif
 
 /* ---- all of it ---- */
 
-static void decide(struct record_watch *w, const struct answered_call *k, const struct seccomp_notif *asked, struct seccomp_notif_resp *answer)
+static void decide(struct record_watch *w, const struct answered_call *k, const struct seccomp_notif *asked,
+		   struct seccomp_notif_resp *answer)
 {
 	AUTO_FREE char *path = k->kind <= ANSWER_LOOK ? path_asked(asked, k) : NULL;
 
 	switch (k->kind) {
 	case ANSWER_MAKE:
-		answer->flags = path && is_on_layer(path) ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0; /* otherwise it succeeds, and nothing is there */
+		answer->flags =
+			path && is_on_layer(path) ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0; /* otherwise it succeeds, and nothing is there */
 		break;
 	case ANSWER_OPEN:
 		answer_open(w, asked, path, flags_of(k, asked), answer);

@@ -2,6 +2,7 @@
 #include "attach.h"
 #include "process.h"
 #include "qemu-calls.h"
+#include "trace-refusal.h"
 #include "util.h"
 #include "working-dir.h"
 
@@ -540,6 +541,47 @@ static void paths_that_cannot_be_are_refused(void **state)
 	assert_int_equal(qemu_calls_fill(&c, &d, path, 1, &e), -ENAMETOOLONG);
 }
 
+struct refusal {
+	struct trace_rules rules;
+	int error;
+	const char *words;
+};
+
+static void why_it_may_not_be_traced_is_said(void **state)
+{
+	static const struct refusal rows[] = {
+		{{.tracer = 7, .yama = 1}, EPERM, "is traced by process 7"},
+		{{.yama = 1},
+		 EACCES,
+		 "ptrace_scope is 1, with which only root, and who has started it, may trace it: run vmferry as root, or set it to 0"},
+		{{.yama = 2}, EPERM, "ptrace_scope is 2, with which only root may trace it: run vmferry as root"},
+		{{.yama = 2, .is_root = true},
+		 EPERM,
+		 "CAP_SYS_PTRACE may trace it, which vmferry has not: run it outside of its container"},
+		{{.yama = 3, .is_root = true, .has_right = true}, EPERM, "nobody may trace a process until this host is booted"},
+		{{.yama = 2, .is_root = true, .has_right = true, .its = "libvirt-1 (enforce)"},
+		 EACCES,
+		 "AppArmor confines it (libvirt-1 (enforce)), or vmferry (unconfined), and the profile of each must have it as \"ptrace\""},
+		{{.own = "vmferry (enforce)"}, EACCES, "vmferry (vmferry (enforce))"},
+		{{.is_root = true, .has_right = true, .its = "system_u:system_r:svirt_t:s0", .own = "unconfined_t"},
+		 EACCES,
+		 "SELinux may forbid it (it is system_u:system_r:svirt_t:s0, vmferry is unconfined_t;"},
+		{{.is_root = true, .has_right = true}, EPERM, "something forbids ptrace to vmferry"},
+		{{.yama = 1}, ESRCH, "cannot be traced (ptrace): No such process"},
+	};
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		int r = trace_refusal(&rows[i].rules, 5, rows[i].error, &e);
+
+		assert_true(r < 0 && r == -e.code);
+		if (!strstr(e.msg, rows[i].words))
+			fail_msg("row %zu says: %s", i, e.msg);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -557,6 +599,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(it_is_put_into_another_directory, begin_other, end_other),
 		cmocka_unit_test_setup(one_that_is_gone_or_traced_is_an_error, begin_other),
 #endif
+		cmocka_unit_test(why_it_may_not_be_traced_is_said),
 		cmocka_unit_test(functions_are_found_by_name),
 		cmocka_unit_test(versions_that_were_not_tried_are_refused),
 		cmocka_unit_test(headers_that_lie_are_survived),

@@ -89,6 +89,34 @@ guest_verify "$(orders a)"
 guest_stop a
 [[ $EUID -eq 0 ]] || exit 0 # what follows needs root
 
+echo "--- without the right to trace it, and what of the host is to blame"
+ON=(setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace)
+tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)
+cat >"$DIR/untraced.py" <<-'END'
+	import ctypes, os, struct, sys
+	p, PTRACE, EPERM, libc = lambda *x: struct.pack("HBBI", *x), 101, 1, ctypes.CDLL(None)
+	rules = p(0x20, 0, 0, 0) + p(0x15, 0, 1, PTRACE) + p(6, 0, 0, 0x50000 | EPERM) + p(6, 0, 0, 0x7fff0000)
+	program = struct.pack("HxxxxxxP", 4, ctypes.cast(ctypes.create_string_buffer(rules), ctypes.c_void_p).value)
+	assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0 # NO_NEW_PRIVS, SECCOMP
+	os.execv(sys.argv[1], sys.argv[1:])
+END
+cp -r /proc/sys/kernel/random "$DIR/random" 2>/dev/null || true
+without_the_right() { # YAMA'S NUMBER WORDS
+	unshare --mount --propagation private bash -c 'mount -t tmpfs -o nodev none /proc/sys/kernel && cp -r "$1/random" /proc/sys/kernel/ && mkdir /proc/sys/kernel/yama &&
+		echo "$2" >/proc/sys/kernel/yama/ptrace_scope &&
+		{ [[ $2 == 0 ]] || { mknod -m 600 /proc/sys/kernel/closed c 1 3 && mount --bind /proc/sys/kernel/closed "/proc/$4/mem"; }; } && # as Yama has it
+		exec setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace python3 -S "$1/untraced.py" "$3" attach "$4"' bash \
+		"$DIR" "$1" "$BIN/vmferry" "${GUEST_PID[a]}" >"$DIR/attach" 2>&1 && fail "it was attached to"
+	grep -q "$2" "$DIR/attach" || fail "attach does not say '$2': $(cat "$DIR/attach")"
+	[[ ! -e $VMFERRY_RUNTIME_DIR/vmferry-${GUEST_PID[a]}.qmp ]] || fail "there is a monitor"
+}
+without_the_right 0 'something forbids ptrace to vmferry, such as the filter of a container'
+without_the_right 1 'kernel.yama.ptrace_scope is 1, with which only who has the capability CAP_SYS_PTRACE may trace it'
+without_the_right 3 'kernel.yama.ptrace_scope is 3, with which nobody may trace a process until'
+[[ $(state_by_attaching "${GUEST_PID[a]}") == running ]] || fail "the guest does not run"
+guest_verify "$(orders a)"
+guest_stop a
+
 echo "--- in namespaces of its own"
 ON=(unshare --net --ipc --uts --cgroup)
 tiny_start n $(guest_drive d0 "$DIR/a.raw" raw)

@@ -92,7 +92,8 @@ refused edits "writes a file and then looks at it, .*: cat $DIR/args"
 assert_eq "$(<"$DIR/args")" "-m 32" "a file of this host"
 script logs <<-'END'
 	echo $$ >/var/lock/vmferry-vm.pid
-	id -un; getent passwd root; logger starts
+	id -un >/dev/null; getent passwd root </dev/null >/dev/stderr; logger starts
+	[[ -w /etc/passwd || $EUID -ne 0 ]] || exit
 	qemu-system-x86_64 -name logs
 	cat /var/lock/vmferry-vm.pid
 END
