@@ -25,6 +25,8 @@ static const struct qemu_calls_row {
 } rows[] = {
 	{VERSION(7, 2), VERSION(7, 2), "qemu_mutex_iothread_locked", "qemu_mutex_lock_iothread_impl", "qemu_mutex_unlock_iothread",
 	 "monitor_init_qmp", false},
+	{VERSION(8, 2), VERSION(8, 2), "qemu_mutex_iothread_locked", "qemu_mutex_lock_iothread_impl", "qemu_mutex_unlock_iothread",
+	 "monitor_init_qmp", false},
 	{VERSION(10, 0), VERSION(10, 0), "bql_locked", "bql_lock_impl", "bql_unlock", "monitor_init_qmp", false},
 	{VERSION(11, 1), VERSION(11, 1), "bql_locked", "bql_lock_impl", "bql_unlock", "user_creatable_add_from_str", true},
 };
@@ -52,7 +54,7 @@ int qemu_calls_find(struct qemu_calls *c, const struct exe_symbols *s, struct er
 		return err_set(e, ENOTSUP, "its program does not say which version of QEMU it is");
 	row = c->version[2] < DEVELOPMENT ? row_for(VERSION(c->version[0], c->version[1])) : NULL;
 	if (!row)
-		return err_set(e, ENOTSUP, "its QEMU is %s: vmferry knows how to attach to 7.2, 10.0 and 11.1", text);
+		return err_set(e, ENOTSUP, "its QEMU is %s: vmferry knows how to attach to 7.2, 8.2, 10.0 and 11.1", text);
 	c->is_object = row->is_object;
 	c->is_locked = exe_symbol(s, row->is_locked, NULL);
 	c->lock = exe_symbol(s, row->lock, NULL);

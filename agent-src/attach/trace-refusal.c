@@ -69,10 +69,13 @@ void trace_rules_read(struct trace_rules *r, pid_t pid)
 
 static int of_yama(const struct trace_rules *r, pid_t pid, struct err *e)
 {
-	const char *how = r->yama > 2	? "nobody may trace a process until this host is booted with another value"
-			  : r->is_root	? "only who has the capability CAP_SYS_PTRACE may trace it, which vmferry has not: run it outside of its container"
-			  : r->yama > 1 ? "only root may trace it: run vmferry as root"
-					: "only root, and who has started it, may trace it: run vmferry as root, or set it to 0 for as long as that takes (sysctl)";
+	const char *how =
+		r->yama > 2 ? "nobody may trace a process until this host is booted with another value"
+		: r->is_root
+			? "only who has the capability CAP_SYS_PTRACE may trace it, which vmferry has not: run it outside of its container"
+		: r->yama > 1
+			? "only root may trace it: run vmferry as root"
+			: "only root, and who has started it, may trace it: run vmferry as root, or set it to 0 for as long as that takes (sysctl)";
 
 	return err_set(e, EPERM, "process %d may not be traced: kernel.yama.ptrace_scope is %d, with which %s", (int)pid, r->yama, how);
 }
@@ -82,14 +85,16 @@ static int of_labels(const struct trace_rules *r, pid_t pid, struct err *e)
 	AUTO_FREE char *its = text_shown(*r->its ? r->its : "unconfined"), *own = text_shown(*r->own ? r->own : "unconfined");
 
 	if (strstr(r->its, " (") || strstr(r->own, " ("))
-		return err_set(e, EPERM,
-			       "process %d may not be traced: AppArmor confines it (%s), or vmferry (%s), and the profile of each must have it as \"ptrace\" "
-			       "(the kernel's log has the rule that was missing: apparmor=\"DENIED\")",
-			       (int)pid, its, own);
-	return err_set(e, EPERM,
-		       "process %d may not be traced: SELinux may forbid it (it is %s, vmferry is %s; ausearch -m AVC tells, and whether the boolean "
-		       "deny_ptrace is on, getsebool)",
-		       (int)pid, its, own);
+		return err_set(
+			e, EPERM,
+			"process %d may not be traced: AppArmor confines it (%s), or vmferry (%s), and the profile of each must have it as \"ptrace\" "
+			"(the kernel's log has the rule that was missing: apparmor=\"DENIED\")",
+			(int)pid, its, own);
+	return err_set(
+		e, EPERM,
+		"process %d may not be traced: SELinux may forbid it (it is %s, vmferry is %s; ausearch -m AVC tells, and whether the boolean "
+		"deny_ptrace is on, getsebool)",
+		(int)pid, its, own);
 }
 
 int trace_refusal(const struct trace_rules *r, pid_t pid, int error, struct err *e)
@@ -102,5 +107,7 @@ int trace_refusal(const struct trace_rules *r, pid_t pid, int error, struct err 
 		return of_yama(r, pid, e);
 	if (*r->its || *r->own)
 		return of_labels(r, pid, e);
-	return err_set(e, EPERM, "process %d may not be traced: something forbids ptrace to vmferry, such as the filter of a container that it is in", (int)pid);
+	return err_set(e, EPERM,
+		       "process %d may not be traced: something forbids ptrace to vmferry, such as the filter of a container that it is in",
+		       (int)pid);
 }

@@ -12,11 +12,11 @@
 
 /* What decides. */
 struct trace_rules {
-	pid_t tracer;		   /* that traces it; 0: none */
-	int yama;		   /* kernel.yama.ptrace_scope; 0: or there is no Yama */
-	bool has_right, is_root;   /* CAP_SYS_PTRACE; this user */
-	char own[LABEL_MAX];	   /* our profile of AppArmor's ("NAME (enforce)"), or SELinux's context; "": none */
-	char its[LABEL_MAX];	   /* likewise */
+	pid_t tracer;		 /* that traces it; 0: none */
+	int yama;		 /* kernel.yama.ptrace_scope; 0: or there is no Yama */
+	bool has_right, is_root; /* CAP_SYS_PTRACE; this user */
+	char own[LABEL_MAX];	 /* our profile of AppArmor's ("NAME (enforce)"), or SELinux's context; "": none */
+	char its[LABEL_MAX];	 /* likewise */
 };
 
 void trace_rules_read(struct trace_rules *r, pid_t pid);

@@ -459,7 +459,7 @@ static void functions_are_found_by_name(void **state)
 /* A QEMU that nobody has tried may take other things, however its functions are called. */
 static void versions_that_were_not_tried_are_refused(void **state)
 {
-	static const char *const versions[] = {"7.1.0", "8.2.2", "10.1.0", "11.2.0", "12.0.0", "10.0.50", "11.1.91", "x"};
+	static const char *const versions[] = {"7.1.0", "8.1.5", "9.2.1", "10.1.0", "11.2.0", "12.0.0", "10.0.50", "11.1.91", "x"};
 	struct small_program p = small_program();
 	struct exe_symbols s;
 	struct qemu_calls c;
@@ -476,6 +476,30 @@ static void versions_that_were_not_tried_are_refused(void **state)
 		assert_int_equal(qemu_calls_find(&c, &s, &e), -ENOTSUP);
 		assert_non_null(strstr(e.msg, *versions[i] == 'x' ? "does not say which version" : versions[i]));
 		assert_null(strstr(e.msg, "was built without"));
+		exe_symbols_close(&s);
+		unlink(path);
+	}
+}
+
+/* Each was tried: 8.2 is Ubuntu's. */
+static void versions_that_were_tried_are_taken(void **state)
+{
+	static const char *const versions[] = {"7.2.19", "8.2.2", "10.0.2", "11.1.0"};
+	struct small_program p = small_program();
+	struct exe_symbols s;
+	struct qemu_calls c;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(versions); i++) {
+		AUTO_FREE char *path = NULL;
+
+		snprintf(p.text, sizeof(p.text), "QEMU emulator version %s\n", versions[i]);
+		path = write_file("version", &p, sizeof(p));
+		assert_int_equal(exe_symbols_read(&s, path, 0, &e), 0);
+		assert_int_equal(qemu_calls_find(&c, &s, &e), -ENOTSUP);
+		assert_non_null(strstr(e.msg, "was built without")); /* this program has none of the functions */
 		exe_symbols_close(&s);
 		unlink(path);
 	}
@@ -602,6 +626,7 @@ int main(void)
 		cmocka_unit_test(why_it_may_not_be_traced_is_said),
 		cmocka_unit_test(functions_are_found_by_name),
 		cmocka_unit_test(versions_that_were_not_tried_are_refused),
+		cmocka_unit_test(versions_that_were_tried_are_taken),
 		cmocka_unit_test(headers_that_lie_are_survived),
 		cmocka_unit_test(what_is_no_program_is_an_error),
 		cmocka_unit_test(paths_that_cannot_be_are_refused)};

@@ -67,6 +67,7 @@ mkdir "$DIR/d"
 hard_for 10.0
 hard_for 7.2
 hard_for 11.1
+[[ -z ${QEMU_82:-} ]] || hard_for "$QEMU_82" # Ubuntu 24.04's, where there is one
 
 echo "--- refused"
 tiny_start a $(guest_drive d0 "$DIR/a.raw" raw)

@@ -98,6 +98,7 @@ script logs <<-'END'
 	cat /var/lock/vmferry-vm.pid
 END
 assert_eq "$(words logs)" "-name logs" "words of what only logs"
+vmferry check "$DIR/logs.sh" local --how cold --disk-dir "$DIR" >"$DIR/check" 2>&1 || fail "check: $(cat "$DIR/check")"
 
 # --- by a way that nobody answers -----------------------------------------------------------
 
