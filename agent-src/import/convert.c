@@ -107,6 +107,69 @@ int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virt
 	return 0;
 }
 
+#define CLUSTER 65536u /* of qcow2 */
+
+/* Clusters with something in them between two places of the file. */
+static int count_data(int fd, uint64_t from, uint64_t to, uint64_t *clusters)
+{
+	AUTO_FREE uint8_t *buf = xmalloc(MIB);
+
+	for (; from < to; from += MIB) {
+		ssize_t n = pread(fd, buf, (size_t)MIN(to - from, MIB), (off_t)from), at;
+
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		if (life_interrupted())
+			return -ECANCELED;
+		for (at = 0; at < n; at += CLUSTER) {
+			size_t each = (size_t)MIN(n - at, (ssize_t)CLUSTER);
+
+			*clusters += buf[at] || memcmp(buf + at, buf + at + 1, each - 1);
+		}
+		if ((uint64_t)n < MIN(to - from, MIB))
+			from -= MIB - (uint64_t)n;
+	}
+	return 0;
+}
+
+static int measure_zeros(const struct image_source *s, uint64_t *needed, struct err *e)
+{
+	AUTO_CLOSE int fd = open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint64_t clusters = 0, at = s->offset, end = s->offset + s->size;
+	int r = fd < 0 ? -errno : 0;
+
+	while (!r && at < end) {
+		off_t data = lseek(fd, (off_t)at, SEEK_DATA), hole;
+
+		if (data < 0 && errno == ENXIO)
+			break; /* nothing but a hole is left */
+		hole = data < 0 ? -1 : lseek(fd, data, SEEK_HOLE);
+		if (data < 0 || hole < 0) { /* a device that has no holes */
+			data = (off_t)at;
+			hole = (off_t)end;
+		}
+		r = count_data(fd, MIN((uint64_t)data - ((uint64_t)data - s->offset) % CLUSTER, end), MIN((uint64_t)hole, end), &clusters);
+		at = (uint64_t)hole;
+	}
+	if (r == -ECANCELED)
+		return err_set(e, ECANCELED, "interrupted");
+	if (r)
+		return err_sys(e, -r, "cannot look through %s", s->path);
+	*needed = MIN(s->needed_bytes, clusters * CLUSTER + s->virtual_bytes / 1024 + 4 * MIB);
+	return 0;
+}
+
+int convert_measure_zeros(const struct image_source *disks, size_t count, uint64_t *needs, struct err *e)
+{
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < count && !r; i++)
+		if (needs[i] && !strcmp(disks[i].driver, "raw"))
+			r = measure_zeros(&disks[i], &needs[i], e);
+	return r;
+}
+
 struct shown {
 	char line[64];
 	size_t n;

@@ -16,6 +16,11 @@ int convert_run(char *const *argv, const struct image_source *s, const char *tar
 		void *ctx, struct err *e);
 /* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
 int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
+/*
+ * Of images that were measured, as far as they are raw and need something (needs): what they take without the zeros that are written in them, which become
+ * holes. That takes as long as to read them. 0; -ECANCELED; -errno.
+ */
+int convert_measure_zeros(const struct image_source *disks, size_t count, uint64_t *needs, struct err *e);
 struct convert_how {
 	bool compress; /* qcow2 only */
 	uint64_t rate; /* bytes a second; 0: no limit */

@@ -301,8 +301,8 @@ static int no_such_disk(const struct sources *s, const struct guest_description 
 		free(list);
 		list = longer;
 	}
-	err_set(e, EINVAL, "--disk %.*s: %s describes no such disk; it has %s", (int)MIN(w->name_bytes, 60), w->name, s->description,
-		n ? list : "none");
+	err_set(e, EINVAL, "--disk %.*s: %s describes no such disk; it has %s%s%.60s", (int)MIN(w->name_bytes, 60), w->name, s->description,
+		n ? list : "none", d->efi.label ? ", " : "", d->efi.label ?: "");
 	free(list);
 	return -EINVAL;
 }
@@ -377,6 +377,32 @@ static int leave_out(struct sources *s, struct guest_description *d, const struc
 	return disks ? 0 : err_set(e, EINVAL, "%s: all its disks would be left out (--disk)", s->description);
 }
 
+/* The variables of its UEFI: the firmware begins with new ones, which line-decide.c notes. */
+static void leave_efi_out(struct sources *s, struct guest_description *d, const struct sources_named *named)
+{
+	if (!d->efi.file || !is_left_out(&d->efi, 0, named))
+		return;
+	described_disk_fini(&d->efi);
+	d->efi = (struct described_disk){.file = NULL};
+	s->efi_number = 0;
+}
+
+static char *name_of(const struct described_disk *k)
+{
+	const char *file = k->volume ?: k->file;
+
+	return k->label && file ? xasprintf("%.60s (%.200s)", k->label, file) : xasprintf("'%.200s'", k->label ?: file ?: "?");
+}
+
+static int would_be_same(const struct sources *s, const struct described_disk *a, const struct described_disk *b, const char *path,
+			 struct err *e)
+{
+	AUTO_FREE char *one = name_of(a), *other = name_of(b);
+
+	return err_set(e, EINVAL, "%s: the disks %s and %s would be the same file, %s: say of each which it is (--disk %.60s=FILE)",
+		       s->description, one, other, described_base(path), b->label ?: b->file ?: "#2");
+}
+
 /* Two names from directories that are not here may mean one file. */
 static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
 {
@@ -384,8 +410,7 @@ static int is_another(const struct sources *s, const struct guest_description *d
 
 	for (k = 0; k < i; k++)
 		if (s->disks[k].path && !strcmp(s->disks[k].path, s->disks[i].path) && s->disks[k].offset == s->disks[i].offset)
-			return err_set(e, EINVAL, "%s: the disks '%.200s' and '%.200s' would be the same file", s->description,
-				       d->disks[k].file, d->disks[i].file);
+			return would_be_same(s, &d->disks[k], &d->disks[i], s->disks[i].path, e);
 	return 0;
 }
 
@@ -463,6 +488,8 @@ int disk_files_find(struct sources *s, struct guest_description *d, const struct
 	size_t i, number = 0;
 	int r = all_known(s, d, named, e) ?: leave_out(s, d, named, e);
 
+	if (!r)
+		leave_efi_out(s, d, named);
 	for (i = 0; !r && i < d->disk_count; i++) {
 		if (d->disks[i].cdrom)
 			continue;

@@ -126,12 +126,29 @@ static int check_line(struct image_source *s, const char *line, size_t n, unsign
 	return check_extent(path, name, is_flat ? (sectors + from) * 512 : 0, e);
 }
 
+/* Kinds that are a disk of their host's, or a part of one, whatever their extents say: VMware's Virtual Disk Format 5.0. */
+static int check_type(const char *text, struct err *e)
+{
+	static const char *const of_host[] = {"vmfsRawDeviceMap", "vmfsPassthroughRawDeviceMap", "vmfsRaw", "fullDevice",
+					      "partitionedDevice"};
+	const char *value = descriptor_value(text, "createType=\"");
+	size_t n = value ? strcspn(value, "\"\n") : 0, i;
+
+	for (i = 0; i < ARRAY_LEN(of_host); i++)
+		if (n == strlen(of_host[i]) && !strncasecmp(value, of_host[i], n))
+			return err_set(e, EINVAL, "it stands for a disk of the host that it comes from (%s): make an image of it there",
+				       of_host[i]);
+	return 0;
+}
+
 static int check_descriptor(struct image_source *s, const char *text, bool extents, struct err *e)
 {
 	const char *parent = descriptor_value(text, "parentCID="), *line;
 	unsigned n = 0;
-	int r = 0;
+	int r = check_type(text, e);
 
+	if (r)
+		return r;
 	if (parent && strncasecmp(parent, "ffffffff", 8))
 		return err_set(e, EINVAL, "it is a difference to another image: remove the guest's snapshots there first, or clone it");
 	if (strcasestr(text, "parentFileNameHint"))

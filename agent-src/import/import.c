@@ -270,34 +270,55 @@ static void note_blank(struct import *m, size_t i)
 			 format_bytes(size, m->bytes[i]));
 }
 
-static int measure(struct import *m, struct err *e)
+/* Is there room for so much of each disk, beside what others were promised? */
+static int find_room(struct import *m, const uint64_t *needs, struct err *e)
 {
-	uint64_t needed = 0, each;
+	uint64_t needed = 0;
 	size_t i;
 	int r;
 
-	for (i = 0; i < m->d.disk_count; i++) {
-		if (!m->disks[i])
-			continue;
-		if (!m->s.disks[i].path && m->s.numbers[i]) {
-			m->bytes[i] = m->d.disks[i].capacity;
-			continue;
-		}
-		if (!m->s.disks[i].path) {
-			note_blank(m, i);
-			continue;
-		}
-		r = convert_measure(m->qemu.img, &m->s.disks[i], &m->bytes[i], &each, e);
-		if (r)
-			return r;
-		if (m->d.disks[i].capacity && m->d.disks[i].capacity != m->bytes[i])
-			description_note(&m->d, "the disk %s has %llu bytes, and not %llu as described", m->d.disks[i].file,
-					 (unsigned long long)m->bytes[i], (unsigned long long)m->d.disks[i].capacity);
-		needed += each;
-		import_turn_needs(&m->turn, m->disks[i], each);
-	}
+	for (i = 0; i < m->d.disk_count; needed += needs[i++])
+		;
 	r = space_check_dir(m->dir, needed, "the disks", e);
+	for (i = 0; i < m->d.disk_count && !r; i++)
+		if (needs[i])
+			import_turn_needs(&m->turn, m->disks[i], needs[i]);
 	return r ? r : import_turn_promise(&m->turn, m->life, m->o->start == IMPORT_NO_START ? 0 : m->d.memory_bytes, m->dir, e);
+}
+
+static int measure_disk(struct import *m, size_t i, uint64_t *needed, struct err *e)
+{
+	const struct described_disk *k = &m->d.disks[i];
+	int r;
+
+	if (!m->s.disks[i].path && m->s.numbers[i])
+		m->bytes[i] = k->capacity;
+	else if (!m->s.disks[i].path)
+		note_blank(m, i);
+	if (!m->s.disks[i].path)
+		return 0;
+	r = convert_measure(m->qemu.img, &m->s.disks[i], &m->bytes[i], needed, e);
+	if (!r && k->capacity && k->capacity != m->bytes[i])
+		description_note(&m->d, "the disk %s has %llu bytes, and not %llu as described", k->file, (unsigned long long)m->bytes[i],
+				 (unsigned long long)k->capacity);
+	return r;
+}
+
+static int measure(struct import *m, struct err *e)
+{
+	uint64_t needs[GUEST_DISKS_MAX] = {0};
+	size_t i;
+	int r = 0;
+
+	for (i = 0; i < m->d.disk_count && !r; i++)
+		r = m->disks[i] ? measure_disk(m, i, &needs[i], e) : 0;
+	r = r ? r : find_room(m, needs, e);
+	if (r != -ENOSPC)
+		return r;
+	life_stage(life_now(), "looking for zeros");
+	r = convert_measure_zeros(m->s.disks, m->d.disk_count, needs, e);
+	import_turn_has_written(&m->turn, m->life); /* it says anew what it needs */
+	return r ? r : find_room(m, needs, e);
 }
 
 /* ---- the plan in words ---- */

@@ -142,6 +142,35 @@ static bool is_read_only(const struct block *b, const char *key)
 	       kv_flag(&b->l, flag, false) || !strncmp(key, "backing.", 8) || strstr(key, ".backing.");
 }
 
+/* A node of a file, as libvirt writes it, that is named by blocks which only read, and by nothing else: QEMU does not write to it. */
+static bool is_read_above(const struct judge *j, const struct block *b, const char *key)
+{
+	const char *name = strcmp(key, "filename") ? NULL : kv_get(&b->l, "node-name", NULL);
+	struct qemu_opt opt;
+	size_t i = 1, readers = 0, others = 0;
+
+	while (name && qemu_opt_next(j->line->argv, j->line->argc, &i, &opt)) {
+		struct props p;
+		size_t k;
+
+		if (!opt.value || !strstr(opt.value, name))
+			continue;
+		props_parse(&p, opt.value);
+		for (k = 0; k < p.l.n; k++) {
+			if (strcmp(p.l.v[k].value, name) || (p.l.v[k].key && !strcmp(p.l.v[k].key, "node-name")))
+				continue;
+			if (!strcmp(opt.name, "blockdev") && p.l.v[k].key && !strcmp(p.l.v[k].key, "file") &&
+			    kv_flag(&p.l, "read-only", false))
+				readers++;
+			else
+				others++;
+		}
+		others += p.broken;
+		props_fini(&p);
+	}
+	return readers && !others;
+}
+
 static int judge_value(struct judge *j, const struct block *b, const char *key, const char *value)
 {
 	static const char *const drivers[] = {"raw",	  "qcow2",    "file",	      "host_device", "null-co",
@@ -149,7 +178,7 @@ static int judge_value(struct judge *j, const struct block *b, const char *key, 
 	bool is_name = ends_with(key, "filename") || (b->names_file && !strcmp(key, "file"));
 
 	if (is_name)
-		return !*value ? 0 : judge_name(j, value, !is_read_only(b, key));
+		return !*value ? 0 : judge_name(j, value, !is_read_only(b, key) && !is_read_above(j, b, key));
 	if (!strncmp(value, "json:", 5))
 		return judge_object(j, NOT_HARMLESS);
 	if (ends_with(key, "driver") || !strcmp(key, "format"))

@@ -36,6 +36,9 @@ int place_dir(char **out, const char *dir, struct err *e)
 
 	dir = dir ?: ".";
 	*out = realpath(dir, NULL);
+	if (!*out && errno == ENOENT)
+		return err_set(e, ENOENT, "--disk-dir %s is not there: make it on the file system that is to have the disks (mkdir -p)",
+			       dir);
 	if (!*out || stat(*out, &st))
 		return err_sys(e, errno, "--disk-dir %s", dir);
 	if (!S_ISDIR(st.st_mode))

@@ -475,6 +475,10 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"RW 1 FLAT flat 0\n", "not the name of a file beside it"},
 		{"RW 1 SPARSE \"nested\"\n", "has extents of its own"},
 		{"RW 1 VMFSRDM \"flat\"\n", "a disk of the host"},
+		{"createType=\"vmfsRawDeviceMap\"\nRW 1 SPARSE \"sparse\"\n", "a disk of the host that it comes from (vmfsRawDeviceMap)"},
+		{"createType = \"vmfsPassthroughRawDeviceMap\"\nRW 1 VMFSRDM \"absent\"\n", "a disk of the host"},
+		{"createType=\"fullDevice\"\nRW 1 FLAT \"\\\\.\\PhysicalDrive1\" 0\n", "a disk of the host"},
+		{"createType=\"monolithicFlat\"\nRW 1 FLAT \"flat\" 0\n", NULL},
 		{"RW 1 ZERO\nRW\n2 FLAT \"/etc/passwd\" 0\n", "cut off"}, /* which QEMU reads as one */
 		{"RW 1 ZERO\nRW 2\nFLAT \"/etc/passwd\" 0\n", "cut off"},
 		{"RW 1 ZERO\n\n RW\t2 FLAT\n\"/etc/passwd\" 0\n", "not the name of a file beside it"},

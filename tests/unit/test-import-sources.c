@@ -265,6 +265,58 @@ static void a_disk_may_be_left_out(void **state)
 	outcome_fini(&o);
 }
 
+/* Two storages may have volumes of one name, and an image of one of them lies beside the configuration. */
+static void volumes_of_one_name_are_told_apart(void **state)
+{
+	AUTO_FREE char *image = path_of("image"), *other = path_of("other");
+	struct disk_wish each[] = {{"scsi0", 5, image}, {"scsi1", 5, other}, {"efidisk0", 8, "none"}};
+	struct outcome o;
+
+	(void)state;
+	write_file("image", "x");
+	write_file("other", "x");
+	write_file("vm-100-disk-0.raw", "x");
+	write_file("100.conf", "bios: ovmf\nmemory: 512\nefidisk0: lvm:vm-100-disk-1,size=4M\nscsi0: lvm:vm-100-disk-0,size=1M\n"
+			       "scsi1: fast:vm-100-disk-0,size=1M\n");
+	is_refused("100.conf", "the disks scsi0 (lvm:vm-100-disk-0) and scsi1 (fast:vm-100-disk-0) would be the same file, "
+			       "vm-100-disk-0.raw: say of each which it is (--disk scsi1=FILE)");
+	open_description(&o, "100.conf", (struct sources_named){.disks = each, .disk_count = ARRAY_LEN(each)});
+	assert_null(o.why);
+	assert_int_equal(o.disks, 2);
+	assert_string_equal(o.file, "image");
+	outcome_fini(&o);
+}
+
+/* Also where there are some, and where a file has that name. */
+static void the_variables_of_its_uefi_may_be_left_out(void **state)
+{
+	struct disk_wish none = {"efidisk0", 8, "none"};
+	AUTO_FREE char *path = path_of("100.conf");
+	char *files[] = {path};
+	struct sources_named n = {.files = files, .file_count = 1};
+	struct guest_description d;
+	struct sources s;
+	struct err e;
+
+	(void)state;
+	write_file("vm-100-disk-0.raw", "x");
+	write_file("vm-100-disk-1.raw", "x");
+	write_file("100.conf", "bios: ovmf\nmemory: 512\nefidisk0: lvm:vm-100-disk-1,size=4M\nscsi0: lvm:vm-100-disk-0,size=1M\n");
+	assert_int_equal(sources_open(&s, &d, &n, &e), 0);
+	assert_non_null(s.efi.path);
+	sources_fini(&s);
+	description_fini(&d);
+	n.disks = &none;
+	n.disk_count = 1;
+	assert_int_equal(sources_open(&s, &d, &n, &e), 0);
+	assert_null(s.efi.path);
+	assert_null(d.efi.file); /* so its firmware begins with new ones */
+	sources_fini(&s);
+	description_fini(&d);
+	write_file("100.conf", "bios: ovmf\ncores: 1\nmemory: 512\nscsi0: lvm:vm-100-disk-0,size=1M\n");
+	said("100.conf", "efidisk0", NULL, "describes no such disk; it has #1 scsi0");
+}
+
 /* What is around the definition says what to do instead; what an image is packed in is no part of its guest's name. */
 static void files_beside_the_point_are_told_apart(void **state)
 {
@@ -760,6 +812,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_disk_of_an_archive_has_all_its_names, clean),
 		cmocka_unit_test_teardown(a_blank_disk_may_be_given, clean),
 		cmocka_unit_test_teardown(a_disk_may_be_left_out, clean),
+		cmocka_unit_test_teardown(volumes_of_one_name_are_told_apart, clean),
+		cmocka_unit_test_teardown(the_variables_of_its_uefi_may_be_left_out, clean),
 		cmocka_unit_test_teardown(files_beside_the_point_are_told_apart, clean),
 		cmocka_unit_test_teardown(what_is_said_to_be_raw_is_not_unpacked, clean),
 		cmocka_unit_test_teardown(a_volume_is_found_by_its_name_or_storage, clean),

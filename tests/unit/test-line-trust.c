@@ -380,6 +380,45 @@ static void what_is_open_to_a_network_or_of_the_host_is_said(void **state)
 	}
 }
 
+#define NODE(n)	      "-blockdev", "{\"driver\":\"file\",\"filename\":\"/there/a.raw\",\"node-name\":\"f" n "\",\"auto-read-only\":true}"
+#define READ(n)	      "-blockdev", "{\"driver\":\"raw\",\"file\":\"f" n "\",\"node-name\":\"r" n "\",\"read-only\":true}"
+#define READ_BELOW(n) "-blockdev", "{\"driver\":\"raw\",\"file\":{\"driver\":\"raw\",\"file\":\"f" n "\"},\"node-name\":\"r" n "\"}"
+#define WRITE(n)      "-blockdev", "{\"driver\":\"raw\",\"file\":\"f" n "\",\"node-name\":\"r" n "\"}"
+
+/* As libvirt writes a medium that is in two drives: its file could be written to, and who reads it does not. */
+static void a_medium_may_be_in_two_drives(void **state)
+{
+	static const struct {
+		const char *words[11];
+		bool is_taken;
+	} lines[] = {
+		{{"qemu-system-x86_64", NODE("0"), READ("0"), NODE("1"), READ("1")}, true},
+		{{"qemu-system-x86_64", NODE("0"), READ("0"), NODE("1"), WRITE("1")}, false},
+		{{"qemu-system-x86_64", NODE("0"), WRITE("0"), NODE("1"), READ("1")}, false},
+		{{"qemu-system-x86_64", NODE("0"), READ("0"), NODE("1"), READ_BELOW("1")}, false},
+		{{"qemu-system-x86_64", NODE("0"), READ("0"), NODE("1"), READ("1"), "-device", "ide-hd,drive=f1"}, false},
+		{{"qemu-system-x86_64", NODE("0"), READ("0"), NODE("1"), "-device", "ide-cd,drive=f1"}, false},
+		/* a socket's name is removed before it is made */
+		{{"qemu-system-x86_64", "-drive", "file=/there/a.raw,format=raw", "-vnc", "unix:/there/a.raw"}, false},
+		{{"qemu-system-x86_64", "-drive", "file=/there/a.raw,format=raw", "-vnc", "unix:/there/a.vnc"}, true},
+	};
+	struct line_words w;
+	struct err e;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(lines); i++) {
+		for (n = 0; n < ARRAY_LEN(lines[i].words) && lines[i].words[n]; n++)
+			;
+		if (!judge(&w, lines[i].words, n, false, &e) != lines[i].is_taken)
+			fail_msg("line %zu: %s", i, lines[i].is_taken ? e.msg : "it is taken");
+		if (lines[i].is_taken)
+			line_words_fini(&w);
+		else if (i > 5)
+			assert_non_null(strstr(e.msg, "named twice"));
+	}
+}
+
 static void monitors_are_said_first(void **state)
 {
 	static const char *const words[] = {"qemu-system-x86_64", "-vnc", ":1", "-qmp", "tcp:127.0.0.1:1,server=on,wait=off"};
@@ -539,6 +578,7 @@ int main(void)
 		cmocka_unit_test(a_chardev_is_a_monitor_if_any_option_says_so),
 		cmocka_unit_test(a_monitor_is_in_nobodys_reach_by_another_way),
 		cmocka_unit_test(what_is_open_to_a_network_or_of_the_host_is_said),
+		cmocka_unit_test(a_medium_may_be_in_two_drives),
 		cmocka_unit_test(monitors_are_said_first),
 		cmocka_unit_test(what_every_guest_has_needs_no_word),
 	};

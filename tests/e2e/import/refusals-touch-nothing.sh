@@ -115,7 +115,7 @@ says "$DIR/import.out" "disk    $DIR/another/b.raw (raw" || fail "$(<"$DIR/impor
 rm -r "$DIR/another" "$DIR"/{b.raw,greedy.xml}
 echo 'no disk' >"$DIR/a.txt"
 printf 'config.version = "8"\nide0:0.present = "TRUE"\nide0:0.fileName = "/vmfs/one/a.raw"\nide0:1.present = "TRUE"\nide0:1.fileName = "/vmfs/two/a.raw"\n' >"$DIR/same.vmx"
-refused "the disks '/vmfs/one/a.raw' and '/vmfs/two/a.raw' would be the same file" "$DIR/same.vmx"
+refused 'the disks ide0:0 \(/vmfs/one/a.raw\) and ide0:1 \(/vmfs/two/a.raw\) would be the same file, a.raw: say of each which it is \(--disk ide0:1=FILE\)' "$DIR/same.vmx"
 refused 'it is not a disk image' "$DIR/d.xml"
 refused 'it is not a disk image' "$DIR/a.txt"
 
