@@ -154,7 +154,7 @@ struct taken {
 	const char *path;
 	unsigned guests, again; /* again: how often the first one was started once more */
 	unsigned starts;	/* starts: of the first one, since anything else was new */
-	bool cut;
+	bool cut, deaf;
 	char *asked, *failed, *makes, *waited; /* calls, for people; NULL: none */
 	const char *said;
 };
@@ -231,6 +231,8 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 		take_question(t, r, &t->waited);
 	else if (!strcmp(r->note, RECORD_REACHED) || !strcmp(r->note, RECORD_ABROAD) || !strcmp(r->note, RECORD_READ))
 		return take_reach(t, r, e);
+	else if (!strcmp(r->note, RECORD_DEAF))
+		t->deaf = true;
 	else if (!strcmp(r->note, RECORD_CUT))
 		t->cut = true;
 	else
@@ -317,6 +319,12 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 			g,
 			"%s had no answer from these where it was run, and took them to have succeeded: %s. Look whether its line is right",
 			t->path, t->asked);
+	if (t->deaf)
+		guest_note(
+			g,
+			"whom %s asks by sockets of its own, and whether it reads files that it has written, is not told on this host (a container's "
+			"filter of system calls, or an old kernel): look whether its line is right",
+			t->path);
 	if (t->again)
 		guest_note(g, "%s starts this QEMU again when it has ended; what starts the guest at the destination does that once%s",
 			   t->path, has_word(g, "-no-reboot") ? ", and a guest that reboots ends there (-no-reboot)" : "");

@@ -339,7 +339,7 @@ static int fork_script(pid_t *script, char **words, const char *text, struct rec
 /* In the first process of the new namespace of processes, with which all others end. */
 static int be_first(char **words, const char *text, int output, const struct record_layers *layers)
 {
-	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0";
+	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0", deaf[] = RECORD_NOTE "\0" RECORD_DEAF "\0\0\0";
 	/* not dumpable: through /proc/1 a script would come to files of this program, at mounts that are none of its own */
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct record_watch w = {.asks = -1, .null = null, .output = output};
@@ -349,6 +349,8 @@ static int be_first(char **words, const char *text, int output, const struct rec
 	r = r ? r : fork_script(&script, words, text, &w);
 	if (r)
 		return r;
+	if (w.asks < 0 && write(output, deaf, sizeof(deaf)) != (ssize_t)sizeof(deaf))
+		return -EIO;
 	if (!wait_for_all(script, &w) && write(output, cut, sizeof(cut)) != (ssize_t)sizeof(cut))
 		return -EIO;
 	return 0;

@@ -173,6 +173,17 @@ static void whom_it_asks_by_a_socket_counts_by_when(void **state)
 	guest_fini(&g);
 }
 
+static void that_nothing_could_be_told_is_said(void **state)
+{
+	struct guest g = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, NOTE(RECORD_DEAF, "", "", "") QEMU64, &e), 0);
+	assert_non_null(strstr(g.notes.text[0], "is not told on this host"));
+	guest_fini(&g);
+}
+
 static void what_it_wrote_counts_before_its_qemu(void **state)
 {
 	struct guest g = {.pid = 0};
@@ -267,6 +278,7 @@ int main(void)
 						  cmocka_unit_test(who_speaks_to_a_monitor_is_refused),
 						  cmocka_unit_test(what_had_no_answer_is_noted_once),
 						  cmocka_unit_test(whom_it_asks_by_a_socket_counts_by_when),
+						  cmocka_unit_test(that_nothing_could_be_told_is_said),
 						  cmocka_unit_test(what_it_wrote_counts_before_its_qemu),
 						  cmocka_unit_test(what_it_waited_for_is_said),
 						  cmocka_unit_test(why_no_qemu_was_started_is_said),

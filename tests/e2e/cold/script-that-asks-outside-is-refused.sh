@@ -100,6 +100,24 @@ END
 assert_eq "$(words logs)" "-name logs" "words of what only logs"
 vmferry check "$DIR/logs.sh" local --how cold --disk-dir "$DIR" >"$DIR/check" 2>&1 || fail "check: $(cat "$DIR/check")"
 
+# --- where the kernel does not tell, as in a container with such a filter of its own -------------
+
+cat >"$DIR/filtered.py" <<-'END'
+	import ctypes, os, struct, sys
+	libc = ctypes.CDLL(None)
+	rules = struct.pack("HBBI", 6, 0, 0, 0x7fff0000)
+	program = struct.pack("HxxxxxxP", 1, ctypes.cast(ctypes.create_string_buffer(rules), ctypes.c_void_p).value)
+	assert libc.prctl(38, 1, 0, 0, 0) == 0
+	fd = libc.syscall(317, 1, 8, program) # seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	assert fd >= 0
+	os.set_inheritable(fd, True)
+	os.execv(sys.argv[1], sys.argv[1:])
+END
+python3 -S "$DIR/filtered.py" "$BIN/vmferry" check "$DIR/writes.sh" local --how cold --disk-dir "$DIR" >"$DIR/check" 2>&1 || fail "check: $(cat "$DIR/check")"
+grep -q 'is not told on this host' "$DIR/check" || fail "check does not say that it cannot tell: $(cat "$DIR/check")"
+grep -q -- '-name written' "$DIR/check" || fail "its line: $(cat "$DIR/check")"
+grep -q 'is not told on this host' <(vmferry check "$DIR/writes.sh" local --how cold --disk-dir "$DIR" 2>&1) && fail "here it can be told"
+
 # --- by a way that nobody answers -----------------------------------------------------------
 
 mkfifo "$DIR/fifo"
