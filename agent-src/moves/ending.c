@@ -23,6 +23,8 @@ static const struct {
 	[ENDING_QEMU_OF_THEN_GONE] = {EXIT_SOURCE, "rolled-back", "none", "nowhere",
 				      "not of that move any more: its source QEMU of then has ended since"},
 	[ENDING_SHUT_DOWN] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down by itself during the move"},
+	[ENDING_ENDED] = {EXIT_NOWHERE, "rolled-back", "none", "nowhere",
+			  "nowhere: somebody ended its QEMU during the move; its disks are whole at the source"},
 	[ENDING_SHUT_DOWN_IN_QEMU] = {EXIT_SOURCE, "rolled-back", "shut-down", "source",
 				      "shut down by itself during the move; its QEMU stays, as it was told to"},
 	[ENDING_FORGOTTEN] =
@@ -78,7 +80,7 @@ static enum ending_kind without_qemu(const struct transfer *t)
 	if (t->a.over)
 		return ENDING_QEMU_OF_THEN_GONE;
 	if (t->src.shut_down)
-		return ENDING_SHUT_DOWN;
+		return t->src.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
 	return t->entry == &entry_recover && t->peer.forgotten ? ENDING_FORGOTTEN : ENDING_QEMU_GONE;
 }
 
@@ -89,7 +91,7 @@ static enum ending_kind rolled_back(const struct transfer *t)
 	if (t->a.over)
 		return ENDING_LEFT_AS_IT_WAS;
 	if (t->src.shut_down && !t->src.stays_shut)
-		return ENDING_SHUT_DOWN;
+		return t->src.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
 	if (t->power.by_itself || t->src.stays_shut)
 		return ENDING_SHUT_DOWN_IN_QEMU;
 	if (t->end.migrated_away)

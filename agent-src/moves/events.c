@@ -93,7 +93,12 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 	if (!strcmp(status, "completed")) {
 		fault_point("src-completed");
 		t->blackout.completed = true;
-		return attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
+		r = attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
+		return r && !t->ram.capture
+			       ? err_set(e, ECANCELED,
+					 "while the guest was copied somebody saved a snapshot of it (savevm, snapshot-save), which would not be "
+					 "at the destination, or migrated it by QEMU itself")
+			       : r;
 	}
 	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
 		return 0;
@@ -194,6 +199,16 @@ static bool may_still_stay(const struct transfer *t)
 	return (!t->a.handing_off || t->a.handoff.state == HO_SRC_BEGUN) && !t->blackout.stopped;
 }
 
+/* Why QEMU ends, in words, if the guest has not shut down: it was not asked. NULL: it has. */
+static const char *ended_by(const char *reason)
+{
+	return !reason				  ? NULL
+	       : !strcmp(reason, "host-qmp-quit") ? "QMP or HMP quit"
+	       : !strcmp(reason, "host-signal")	  ? "by a signal"
+	       : !strcmp(reason, "host-ui")	  ? "by its window"
+						  : NULL;
+}
+
 static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 {
 	const char *status = json_text(ev->json, "status");
@@ -201,7 +216,7 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	guest_watch_event(&t->src.watch, ev->name, ev->json);
 	t->src.broken = error_stop_announced(ev->name, ev->json) ?: t->src.broken;
 	if (!strcmp(ev->name, "RESUME")) { /* somebody may have started it again */
-		t->src.shut_down = t->src.stays_shut = false;
+		t->src.shut_down = t->src.was_ended = t->src.stays_shut = false;
 		t->src.broken = NULL;
 		t->src.ran = true;
 	}
@@ -227,6 +242,9 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 		t->src.suspended = *ev->name == 'S';
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {
 		t->src.shut_down = true;
+		t->src.was_ended = ended_by(json_text(ev->json, "reason")) != NULL;
+		if (t->src.was_ended)
+			report_notice(&t->life.report, "somebody has ended the guest's QEMU (%s)", ended_by(json_text(ev->json, "reason")));
 	}
 	return 0;
 }
@@ -241,7 +259,9 @@ static int qemu_gone(struct transfer *t, struct err *e)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!t->end.why.code || t->end.why_is_vague)
 		err_set(&t->end.why, EPIPE,
-			t->src.shut_down ? "the guest shut down by itself during the move" : "the source QEMU ended during the move");
+			t->src.was_ended   ? "somebody ended the source QEMU during the move"
+			: t->src.shut_down ? "the guest shut down by itself during the move"
+					   : "the source QEMU ended during the move");
 	r = attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
 	return r ? r : revert_qemu_gone(t, e);
 }

@@ -245,7 +245,7 @@ void revert_done(struct transfer *t)
 	    qmp_call(t->src.qmp, "announce-self", json_pack("{s:i,s:i,s:i,s:i}", "initial", 50, "max", 550, "rounds", 5, "step", 50), NULL,
 		     &e))
 		log_info("%s", e.msg);
-	t->src.shut_down = t->src.stays_shut = false;
+	t->src.shut_down = t->src.was_ended = t->src.stays_shut = false;
 	err_set(&t->end.why, ECANCELED,
 		"taken back as asked; what it did at the destination is lost, and its clock is behind by that time");
 }

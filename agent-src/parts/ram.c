@@ -165,14 +165,15 @@ void ram_restore(struct ram *r)
 
 /* ---- QEMU's settings ---- */
 
-static void capabilities(const struct ram *r, const char *on[8])
+/* With multifd QEMU does not survive that somebody saves a snapshot (savevm, snapshot-save; 10.0): it is on from the moment in which QEMU refuses that, as it migrates. */
+static void capabilities(const struct ram *r, bool begins, const char *on[8])
 {
 	static const char *const always[] = {"events", "return-path", "pause-before-switchover"};
 	unsigned n = ARRAY_LEN(always);
 
 	memcpy(on, always, sizeof(always));
 	n += hold_capabilities(&r->hold, on + n);
-	if (r->multifd)
+	if (r->multifd && begins)
 		on[n++] = "multifd";
 	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
 		on[n++] = "auto-converge";
@@ -183,7 +184,7 @@ static int check_capabilities(struct ram *r, struct err *e)
 {
 	const char *on[8];
 
-	capabilities(r, on);
+	capabilities(r, false, on);
 	return settings_check(r->src->qmp, r->settings, on, e);
 }
 
@@ -206,7 +207,7 @@ static int set_up(struct ram *r, struct err *e)
 	const char *on[8];
 	int code;
 
-	capabilities(r, on);
+	capabilities(r, false, on);
 	code = settings_capabilities(r->src->qmp, r->settings, on, e);
 	return code ? code : set_parameters(r, e);
 }
@@ -235,13 +236,14 @@ static int begin_hold(struct ram *r, struct err *e)
 	int code = check_capabilities(r, e);
 
 	code = code ? code : hold_begin(&r->hold, r->src, r->settings, e);
-	if (code || !r->hold.begun)
+	if (code || (!r->hold.begun && !r->multifd))
 		return code;
-	capabilities(r, on);
+	capabilities(r, true, on);
 	code = settings_capabilities(r->src->qmp, r->settings, on, e);
-	return code ? code
-		    : settings_parameters(r->src->qmp, r->settings,
-					  json_pack("{s:I}", "avail-switchover-bandwidth", (json_int_t)hold_limit(&r->hold)), e);
+	return code || !r->hold.begun
+		       ? code
+		       : settings_parameters(r->src->qmp, r->settings,
+					     json_pack("{s:I}", "avail-switchover-bandwidth", (json_int_t)hold_limit(&r->hold)), e);
 }
 
 static int undo_hold(struct part *p, const json_t *detail, struct err *e)

@@ -46,6 +46,7 @@ struct source {
 	const char *broken;	 /* the run state in which an error has stopped it during the move, or is about to; NULL: none has */
 	bool suspended;		 /* by itself */
 	bool shut_down;		 /* by itself */
+	bool was_ended;		 /* or rather: somebody ended its QEMU */
 	bool stays_shut;	 /* and its QEMU did not end */
 	bool is_held;		 /* its QEMU does not switch over before it is asked to (ram-hold.h) */
 	bool migrating;		 /* the migration in QEMU is ours; also in a later life */
