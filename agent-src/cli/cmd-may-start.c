@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,8 +29,12 @@ static const char before[] =
 	"VM: what starts the guest (its script, its unit); or the name of a guest that vmferry has moved\n"
 	"\n";
 
+#define WAIT_MAX 3600 /* seconds */
+#define AGAIN_MS 2000
+
 struct may_start_command {
 	bool json, fenced;
+	unsigned wait_s;
 	const char *state_dir;
 };
 
@@ -38,6 +43,9 @@ struct may_start_command {
 static const struct command_option rows[] = {
 	{"peer-is-fenced", NULL, "the guest certainly runs at no other host: then disks that both hosts see may be started from here",
 	 OPT_FLAG, .offset = MEMBER(fenced)},
+	{"wait", "SECONDS",
+	 "while the host of the guest's replica cannot be asked it is asked again for so long, as a network comes up some time after a host (default 0)",
+	 OPT_NUMBER, .offset = MEMBER(wait_s), .max = WAIT_MAX},
 	{"json", NULL, "the answer as an object (docs/automation.md)", OPT_FLAG, .offset = MEMBER(json)},
 	{"state-dir", "DIR", "where the journals are", OPT_TEXT, .offset = MEMBER(state_dir)},
 	{.name = NULL},
@@ -122,8 +130,30 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	return r;
 }
 
+/* It could not be asked, whatever that means for the guest. */
+static bool is_unanswered(int r, const char *alone)
+{
+	return r ? r == -EAGAIN : alone != NULL;
+}
+
+static int ask_until(const struct replica_conf *c, const char *name, unsigned wait_s, char **alone, struct err *e)
+{
+	uint64_t until = now_ns() + wait_s * 1000000000ULL;
+	int r = replica_check_not_taken(c, name, alone, e);
+
+	if (is_unanswered(r, *alone) && wait_s)
+		fprintf(stderr, "vmferry: guest %s: %s cannot be asked yet, and is asked again for %u s\n", name, c->to, wait_s);
+	while (is_unanswered(r, *alone) && now_ns() < until) {
+		poll(NULL, 0, AGAIN_MS);
+		free(*alone);
+		*alone = NULL;
+		r = replica_check_not_taken(c, name, alone, e);
+	}
+	return r;
+}
+
 /* Points of it are made from here, so the host that has them may have the guest. */
-static int ask_replica(const struct newest_question *q, const char *name, char **alone, struct err *e)
+static int ask_replica(const struct newest_question *q, const char *name, unsigned wait_s, char **alone, struct err *e)
 {
 	struct replica_conf c;
 	int r;
@@ -131,7 +161,7 @@ static int ask_replica(const struct newest_question *q, const char *name, char *
 	replica_conf_init(&c);
 	c.o.state_dir = q->state_dir;
 	r = replica_conf_dirs(&c, e) ?: replica_conf_load(&c, name, e);
-	r = r == -ENOENT || q->fenced ? 0 : r ?: replica_check_not_taken(&c, name, alone, e);
+	r = r == -ENOENT || q->fenced ? 0 : r ?: ask_until(&c, name, wait_s, alone, e);
 	replica_conf_fini(&c);
 	return r;
 }
@@ -192,7 +222,7 @@ int cmd_may_start(int argc, char **argv)
 	r = r ?: check_replaced(&q, name, &e) ?: check_replica(&q, name, &e);
 	if (!r)
 		ask(&q, argv[first], &called, &known, &e);
-	if (known && ask_replica(&q, q.guest, &alone, &e)) {
+	if (known && ask_replica(&q, q.guest, c.wait_s, &alone, &e)) {
 		free(known);
 		known = NULL;
 	}

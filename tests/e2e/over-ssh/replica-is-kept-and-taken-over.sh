@@ -77,6 +77,17 @@ may_start 3 'cannot be told, which is an obstacle'
 replica_on_a set "$A" start-alone=yes
 may_start 0 'whether it was taken over at root@host-nowhere cannot be told'
 sed -i 's/^to .*/to root@host-b/' "$conf"
+
+# as at a boot: nobody answers there yet, and then somebody does
+sshd_stop
+vmferry_on_a may-start --wait 300 "$VM/$A.sh" >"$DIR/waits" 2>&1 &
+WAITS=$!
+wait_for 60 grep -q 'cannot be asked yet' "$DIR/waits" || fail "may-start does not wait: $(cat "$DIR/waits")"
+sshd_start
+status=0
+wait "$WAITS" || status=$?
+[[ $status -eq 3 ]] && grep -q 'taken over at root@host-b in term 2' "$DIR/waits" || fail "after the wait: exit code $status, $(cat "$DIR/waits")"
+rm -f "$VMFERRY_STATE_DIR/replica/$A.json"
 may_start 3 'taken over at root@host-b in term 2.* the old copy'
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
 may_start 3 'what lies here is the old copy'
