@@ -62,14 +62,68 @@ static uint64_t bytes_of_disks(const json_t *description)
 	return bytes;
 }
 
+/* What an earlier move of the guest has left of that disk, or brought of it, where it would go: it is not carried once more. */
+static bool is_begun(const struct transfer *t, const struct partials *ps, const char *dir, const json_t *disk)
+{
+	const json_t *d = t->target.description;
+	AUTO_FREE char *copy = xstrdup(json_text(disk, "real_path") ?: "-");
+	AUTO_FREE char *place = xasprintf("%s/%s", dir, basename(copy));
+	json_t *kind = partial_kind(d, disk);
+	struct partial found = {NULL, NULL};
+	bool yes;
+
+	if (kind)
+		partial_find(&found, ps, place, kind, !strcmp(json_text(disk, "format") ?: "", "raw"));
+	yes = partial_bytes(&found) || (!strcmp(json_text(disk, "reuse") ?: "", "auto") &&
+					old_copy_was_left(t->cfg->state_dir, json_text(d, "name") ?: "guest", place));
+	partial_fini(&found);
+	json_decref(kind);
+	return yes;
+}
+
+static bool are_begun(const struct transfer *t, const struct partials *ps, const char *dir)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(json_object_get(t->target.description, "disks"), i, disk)
+		if (!json_text(disk, "path") && is_begun(t, ps, dir, disk)) /* or the user says where it goes */
+			return true;
+	return false;
+}
+
+/* Malloc'ed, or NULL: nothing of its disks is in any. */
+static char *begun(struct transfer *t, const struct host_settings *s, const char *guest)
+{
+	struct partials ps = {NULL, 0};
+	char *dir = NULL;
+	size_t i;
+
+	if (target_keep_partial_s(&t->target))
+		partials_open(&ps, t->cfg->state_dir, guest);
+	for (i = 0; i < s->disk_dir_count && !dir; i++) {
+		dir = path_with_name(s->disk_dirs[i], guest);
+		if (are_begun(t, &ps, dir))
+			break;
+		free(dir);
+		dir = NULL;
+	}
+	partials_close(&ps);
+	return dir;
+}
+
 /* Malloc'ed, or NULL. A choice is told to others, and is another one if they have told theirs meanwhile. */
 static char *choose(struct transfer *t, const struct host_settings *s)
 {
 	const char *guest = json_text(t->target.description, "name") ?: "guest";
-	char *best = NULL, *before;
+	char *best = begun(t, s, guest), *before;
 	unsigned tries = CHOICES_MAX;
 	bool again;
 
+	if (best) {
+		json_decref(promise_choice(t, best, bytes_of_disks(t->target.description)));
+		return best;
+	}
 	do {
 		json_t *others = promise_choice(t, best, bytes_of_disks(t->target.description));
 

@@ -141,3 +141,21 @@ cards_are_on pa '1 network=office 2 network=guests 3 bridge=br-tests 4 bridge=br
 	'1 network=office 2 network=guests 3 bridge=br-db 4 bridge=br-tests 6 network=guests 7 bridge=br-later'
 taps_are_on pa br-office:2 br-guests:1 br-db:0 br-tests:2 br-mail:1
 guest_verify "$(orders mail)" blocks
+
+# Once more: where an old copy of a disk is, or what a move that was cut off has brought of one, there it goes, though another directory has more room by now.
+in_pb() { # COMMAND: in the directory with its directories
+	on pb sh -c "cd '$VM' && $1"
+}
+
+in_pb 'rm -r large/mail && head -c 70M /dev/zero >large/other'
+ferry pa migrate web root@pb --disk-dir auto --reuse auto
+disk_is_in pb web "$VM/large/web"
+on pa vmferry migrate mail root@pb --disk-dir auto --keep-partial 1h --bwlimit 2M --codec none --max-downtime 5000 --reconnect-timeout 1 </dev/null >"$DIR/said" 2>&1 &
+cut=$!
+wait_for 60 grep -q ' [1-9][0-9]% ' "$DIR/said" || fail "the move is not under way: $(<"$DIR/said")"
+on pa pkill -KILL -x vmferry || true # all that is vmferry's there
+wait "$cut" || true
+wait_for 60 in_pb 'ls small/mail/*-partial >/dev/null 2>&1' || fail "nothing is kept in the directory with most room: $(<"$DIR/said")"
+in_pb 'head -c 14M /dev/zero >small/other'
+ferry pa recover mail --resume
+in_pb 'ls small/mail/mail.raw >/dev/null' || fail "what was brought of mail is not gone on with: $(<"$DIR/said")"
