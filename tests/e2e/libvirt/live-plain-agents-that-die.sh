@@ -4,40 +4,11 @@
 # timeout: 500
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
-
-HOW_WORDS=(--as plain)
-BESIDE= # where its sockets are: beside its first disk
-
-plain_runs() {
-	[[ $(status_of "${BESIDE:-$TO}/$NAME.qmp" 2>/dev/null) == running ]]
-}
-
-is_nowhere_defined() {
-	[[ $(where_defined) == nowhere ]]
-}
-
-assert_runs_plain() {
-	wait_for 10 one_qemu || fail "QEMUs that have the guest: $(qemus | xargs)"
-	wait_for 10 is_nowhere_defined || fail "libvirt has the guest: $(where_defined)"
-	wait_for 10 plain_runs || fail "it does not run there: $(status_of "${BESIDE:-$TO}/$NAME.qmp")"
-	[[ -x $TO/$NAME.sh ]] || fail "nothing starts it there: $(ls "$TO")"
-	grep -q "<name>$NAME</name>" "$DIR"/state/libvirt-*.xml || fail "nothing has its definition"
-	! "${ON[@]}" "$BIN/vmferry" may-start "$NAME" </dev/null >"$DIR/may-start" 2>&1 || fail "it may start here: $(cat "$DIR/may-start")"
-	guest_adopt "$NAME" "$(qemus)"
-	GUEST_AT[$NAME]=$TO
-	guest_verify "${BESIDE:-$TO}/$NAME.serial2"
-	assert_eq "$(find "$(libvirt_at a /run/libvirt)" "$(libvirt_at a /etc/libvirt)" -name '*vmferry*')" "" "left behind"
-}
+. "$(dirname "$0")/../../lib/libvirt-plain.sh"
 
 assert_runs() { # source|destination
 	if [[ $1 == destination ]]; then assert_runs_plain; else assert_runs_at source; fi
 	assert_nothing_unfinished
-}
-
-again() {
-	kill_now "${GUEST_PID[$NAME]}"
-	rm -f "$DIR/both/$NAME".*
-	libvirt_guest_again
 }
 
 here_dies() { # POINT WHERE STATUS: of recover
@@ -71,11 +42,11 @@ for point in $(some_of dst-prepare dst-qemu-noted before-DST_PREPARED after-DST_
 done
 for point in $(some_of after-SRC_COMMITTED before-SRC_RELEASED src-confirmed); do
 	here_dies "$point" destination 0
-	again
+	plain_again
 done
 for point in $(some_of before-DST_START after-DST_START before-DST_STARTED after-DST_STARTED before-DST_DONE); do
 	there_dies "$point" destination 0
-	again
+	plain_again
 done
 
 # Both hosts see its first disk.
@@ -85,5 +56,5 @@ libvirt_guest_again
 for point in $(some_of src-ready src-held); do here_dies "$point" source 1; done
 for point in $(some_of dst-qemu-noted after-DST_PREPARED); do there_dies "$point" source 1; done
 here_dies after-SRC_COMMITTED destination 0
-again
+plain_again
 there_dies after-DST_START destination 0

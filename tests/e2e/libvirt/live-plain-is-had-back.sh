@@ -4,8 +4,7 @@
 # timeout: 200
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
-
-HOW_WORDS=(--as plain)
+. "$(dirname "$0")/../../lib/libvirt-plain.sh"
 
 moved_for_now() {
 	libvirt_live_start "$DEST" --revert-within 1h
