@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* ---- what it is ---- */
 
@@ -413,18 +412,10 @@ static int make_files(struct bundling *m, struct err *e)
 
 static int make_script(struct bundling *m, struct err *e)
 {
-	time_t now = time(NULL);
-	struct tm tm;
-	char date[32];
-	AUTO_FREE char *came = xasprintf("imported from a bundle of %s", m->b.name), *text = NULL;
-	struct start_script s =
-		{.guest = m->name, .came = came, .date = date, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
-	const char *draft;
-	int r = made_add(&m->made, m->script, &draft, e);
+	AUTO_FREE char *came = xasprintf("imported from a bundle of %s", m->b.name);
+	const struct start_script s = {.guest = m->name, .came = came, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
 
-	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
-	text = start_script_text(&s);
-	return r ? r : draft_write(draft, text, strlen(text), 0700, e);
+	return import_make_script(&m->made, m->script, &s, e);
 }
 
 /* What a QEMU that was ended again has made: none of it was there when it was started. */

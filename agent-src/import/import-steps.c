@@ -1,9 +1,12 @@
 /* import-steps.c: see import-steps.h. */
 #include "import-steps.h"
+#include "draft.h"
 #include "exit-code.h"
 #include "util.h"
 
 #include <errno.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The guest has no process yet, so ours stands for it in the socket's name. */
@@ -71,4 +74,20 @@ int import_carry_out(struct life *l, const struct import_options *o, const struc
 	}
 	steps->clean(ctx, r != 0);
 	return r ? tell_failure(l, &e) : tell_success(l, o, steps, ctx, pid);
+}
+
+int import_make_script(struct made *made, const char *path, const struct start_script *s, struct err *e)
+{
+	struct start_script dated = *s;
+	time_t now = time(NULL);
+	struct tm tm;
+	char date[32];
+	AUTO_FREE char *text = NULL;
+	const char *draft;
+	int r = made_add(made, path, &draft, e);
+
+	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
+	dated.date = date;
+	text = start_script_text(&dated);
+	return r ? r : draft_write(draft, text, strlen(text), 0700, e);
 }

@@ -3,6 +3,8 @@
 #define VMFERRY_IMPORT_STEPS_H
 
 #include "import.h"
+#include "made.h"
+#include "start-script.h"
 
 /* ctx: the import's own. */
 struct import_steps {
@@ -24,5 +26,8 @@ struct import_steps {
 int import_carry_out(struct life *l, const struct import_options *o, const struct import_steps *steps, void *ctx);
 /* Opens the control socket of an import whose guest has a name and a place. */
 int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e);
+
+/* The script that starts the guest, dated now. */
+int import_make_script(struct made *made, const char *path, const struct start_script *s, struct err *e);
 
 #endif

@@ -25,7 +25,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 enum { SOCKET_QMP, SOCKET_VNC, SOCKET_AGENT, SOCKET_SERIAL, SOCKET_COUNT = SOCKET_SERIAL + GUEST_SERIALS_MAX };
 static const char *const socket_endings[SOCKET_COUNT] = {"qmp", "vnc", "agent", "serial", "serial2", "serial3", "serial4"};
@@ -507,18 +506,10 @@ static int make_vars(struct import *m, struct err *e)
 
 static int make_script(struct import *m, struct err *e)
 {
-	time_t now = time(NULL);
-	struct tm tm;
-	char date[32];
-	AUTO_FREE char *came = xasprintf("imported from %s", m->o->named.files[0]), *text = NULL;
-	struct start_script s =
-		{.guest = m->d.name, .came = came, .date = date, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
-	const char *draft;
-	int r = made_add(&m->made, m->script, &draft, e);
+	AUTO_FREE char *came = xasprintf("imported from %s", m->o->named.files[0]);
+	const struct start_script s = {.guest = m->d.name, .came = came, .exe = m->qemu.exe, .argv = m->line.argv, .argc = m->line.argc};
 
-	strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&now, &tm));
-	text = start_script_text(&s);
-	return r ? r : draft_write(draft, text, strlen(text), 0700, e);
+	return import_make_script(&m->made, m->script, &s, e);
 }
 
 static int start(struct import *m, pid_t *pid, struct err *e)
