@@ -8,9 +8,6 @@
 #include "log.h"
 #include "util.h"
 
-#define DEFINE_TRIES	20
-#define DEFINE_PAUSE_MS 500
-
 bool cold_can_run(const struct transfer *t)
 {
 	return disks_are_here(&t->disks);
@@ -54,21 +51,9 @@ static void let_go_of_disks(struct disks *ds)
 	disks_close_images(ds, false);
 }
 
-/* libvirt's daemon may be starting again. The source is told what is waited for. */
 static int define(struct transfer *t, enum handoff_event *what, struct err *why)
 {
-	struct err ignored;
-	unsigned tries;
-	int r = definition_define(&t->definition, what, why);
-
-	for (tries = 0; r && tries < DEFINE_TRIES; tries++) {
-		if (!tries)
-			cutover_tell(t, why->msg);
-		loop_step(t->a.loop, DEFINE_PAUSE_MS, &ignored);
-		*why = (struct err){.code = 0};
-		r = definition_define(&t->definition, what, why);
-	}
-	return r;
+	return definition_define(&t->definition, what, why);
 }
 
 /* A guest of libvirt's may be started once it is defined. */
@@ -76,7 +61,7 @@ static int start_defined(struct transfer *t, struct err *e)
 {
 	struct err why = {.code = 0};
 	enum handoff_event what;
-	int r = define(t, &what, &why);
+	int r = cutover_ask_libvirt(t, define, &what, &why);
 
 	if (why.code)
 		log_error("defining the guest: %s", why.msg);

@@ -25,6 +25,8 @@
 #define CONT_TRIES     3
 #define CONT_PAUSE_MS  100
 #define BUSY_MS	       20000
+#define ASK_TRIES      20
+#define ASK_PAUSE_MS   500
 #define DYING_MS       1000
 #define DYING_PAUSE_MS 5
 #define GONE_ON	       "gone-on" /* in the journal */
@@ -85,6 +87,22 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 void cutover_tell(struct transfer *t, const char *why)
 {
 	tell_state(t, why, false);
+}
+
+int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event *what, struct err *why)
+{
+	struct err ignored;
+	unsigned tries;
+	int r = ask(t, what, why);
+
+	for (tries = 0; r && tries < ASK_TRIES; tries++) {
+		if (!tries)
+			cutover_tell(t, why->msg);
+		loop_step(t->a.loop, ASK_PAUSE_MS, &ignored);
+		*why = (struct err){.code = 0};
+		r = ask(t, what, why);
+	}
+	return r;
 }
 
 int cutover_send_state(struct attempt *a, struct err *e)

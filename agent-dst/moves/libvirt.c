@@ -11,9 +11,6 @@
 
 #include <errno.h>
 
-#define ASK_TRIES    20
-#define ASK_PAUSE_MS 500
-
 /* Disks that both hosts see: libvirt here gives them to its QEMU's user. */
 static int own_owners(struct transfer *t, struct err *e)
 {
@@ -63,21 +60,9 @@ int libvirt_finish(struct transfer *t, struct err *e)
 
 /* ---- the hand-off ---- */
 
-/* libvirt's daemon may be starting again. The source is told what is waited for. */
 static int resume(struct transfer *t, enum handoff_event *what, struct err *why)
 {
-	struct err ignored;
-	unsigned tries;
-	int r = domain_resume(&t->domain, what, why);
-
-	for (tries = 0; r && tries < ASK_TRIES; tries++) {
-		if (!tries)
-			cutover_tell(t, why->msg);
-		loop_step(t->a.loop, ASK_PAUSE_MS, &ignored);
-		*why = (struct err){.code = 0};
-		r = domain_resume(&t->domain, what, why);
-	}
-	return r;
+	return domain_resume(&t->domain, what, why);
 }
 
 /* Disks that both hosts see were written since its memory came: by the guest itself, if an earlier life let it go. 1: it never ran; 0: it may go on, or goes;
@@ -106,7 +91,7 @@ static int let_it_run(struct transfer *t, enum handoff_event *what, struct err *
 	if (older)
 		return 0;
 	*why = (struct err){.code = 0};
-	return resume(t, what, why);
+	return cutover_ask_libvirt(t, resume, what, why);
 }
 
 static int start(struct attempt *a, struct err *e)

@@ -144,6 +144,9 @@ int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e);
 int cutover_step(struct transfer *t, enum handoff_event ev, const char *why, struct err *e);
 /* The source hears what its guest waits for here. */
 void cutover_tell(struct transfer *t, const char *why);
+typedef int (*cutover_asks)(struct transfer *t, enum handoff_event *what, struct err *why);
+/* Asks libvirt, and for ten seconds again, as its daemon may be starting; the source is told what is waited for. */
+int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event *what, struct err *why);
 void cutover_on_qemu(struct transfer *t, const struct event *ev);
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
 /* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
