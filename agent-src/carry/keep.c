@@ -193,6 +193,11 @@ void keep_drain(struct keep *k)
 	keep_end(k);
 }
 
+int keep_return_path(struct keep *k, const void *p, size_t n)
+{
+	return k->draining < 2 && k->what.n && send(k->what.fd[0], p, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n ? 0 : -EPIPE;
+}
+
 void keep_end(struct keep *k)
 {
 	if (!k)

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "milestone.h"
 #include "process.h"
+#include "source-images.h"
 #include "urgent.h"
 #include "util.h"
 
@@ -35,9 +36,12 @@ struct gate {
 	int (*through)(struct transfer *t, struct err *e);
 };
 
+/* The last moment at which QEMU has the guest's own images open whatever has their names: then it opens them anew. */
 static int let_qemu_go_on(struct transfer *t, struct err *e)
 {
-	return ram_let_qemu_go_on(&t->ram, e);
+	int r = source_images_named(&t->src.guest, t->src.images, e);
+
+	return r ? r : ram_let_qemu_go_on(&t->ram, e);
 }
 
 /* What is declared complete must be the guest as it stands now. */
@@ -46,6 +50,8 @@ static int send_ends(struct transfer *t, struct err *e)
 	unsigned i;
 	int r = guest_watch_result(&t->src.watch, e);
 
+	if (!r && t->disks.stays) /* the destination's QEMU opens them by the same names */
+		r = source_images_named(&t->src.guest, t->src.images, e);
 	if (!r)
 		r = attempt_step(&t->a, EV_END_SENT, HO_NONE, e);
 	if (r)
@@ -200,8 +206,9 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 int switchover_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = unit_block(&t->unit, e);
+	int r = source_images_named(&t->src.guest, t->src.images, e);
 
+	r = r ? r : unit_block(&t->unit, e);
 	r = r ? r : aside_scripts(&t->aside, e);
 	if (r)
 		return r;

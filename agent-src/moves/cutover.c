@@ -116,6 +116,7 @@ int live_take_back(struct transfer *t, struct err *e)
 
 	ram_read_away_when_set_up(&t->ram);
 	r = cutover_open_monitor_again(s, e);
+	images_let_complete(t, r, until);
 	if (!r)
 		r = ram_cancel(&t->ram, until, e);
 	ram_close_connections(&t->ram);
@@ -134,7 +135,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
 	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */
-	r = strcmp(state, "postmigrate") ? 0 : shared_disks_let_go(t, LET_GO_MS, e);
+	r = strcmp(state, "postmigrate") ? 0 : images_are_there(t, e) ?: shared_disks_let_go(t, LET_GO_MS, e);
 	return r ? r : set_going(s, until, e);
 }
 
@@ -350,6 +351,7 @@ static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
 	int r = shared_disks_unwritten(t, e) ?: cutover_held_fits_disks(t, e) ?: aside_give_back(&t->aside, e);
+	bool told;
 
 	if (r) {
 		t->end.why = *e;
@@ -357,10 +359,12 @@ static int cont_source(struct attempt *a, struct err *e)
 	}
 	kill(t->src.guest.pid, SIGCONT);	     /* held, or running: then it does nothing */
 	loop_timer_clear(a->loop, &t->end.patience); /* with the destination, which hears of it only then */
+	told = t->end.other_image;
 	r = t->recipe->take_back(t, e);
 	loop_timer_set(a->loop, &t->end.patience, CLEAN_MS);
 	if (r && !source_has_ended(&t->src)) {
-		report_notice(&t->life.report, "%s", e->msg);
+		if (!told)
+			report_notice(&t->life.report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
 		t->end.unheard = r != -ECANCELED;
 		a->unfinished = t->end.unheard && r != -EREMOTEIO; /* who refuses has heard: that is for a person */
@@ -677,7 +681,7 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 {
 	json_t *path;
 	size_t i;
-	int r = cutover_nobody_restarted_it(t, e);
+	int r = images_fit_memory(t, e) ?: cutover_nobody_restarted_it(t, e);
 
 	json_array_foreach(t->src.disk_paths, i, path) {
 		enum disk_since since = disk_since(t, json_string_value(path));

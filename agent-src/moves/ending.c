@@ -45,6 +45,9 @@ static const struct {
 		 "on the source, and its QEMU does not say whether it runs: when it answers again, `vmferry recover` sets it going"},
 	[ENDING_SILENT] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
 			   "on the source, and its QEMU does not say whether it runs (if it does not, QMP cont resumes it)"},
+	[ENDING_OTHER_IMAGE] =
+		{EXIT_PAUSED, "rolled-back", "source-paused", "source",
+		 "paused on the source, where another file has the name of its disk: it goes on (QMP cont) once its own has it again"},
 	[ENDING_PAUSED_HERE] = {EXIT_PAUSED, "rolled-back", "source-paused", "source", "paused on the source (QMP cont resumes it)"},
 	[ENDING_DOWN_FOR_IT] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down on the source, for its move"},
 	[ENDING_MAY_GO_DOWN] = {EXIT_SOURCE, "rolled-back", "source", "source",
@@ -72,6 +75,8 @@ static enum ending_kind stands_here(const struct transfer *t)
 		return ENDING_OFF_IN_QEMU;
 	if (t->a.unfinished)
 		return guard_is_alive(&t->guard) ? ENDING_GUARD_TRIES_ON : ENDING_RECOVER_WANTED;
+	if (t->end.other_image)
+		return ENDING_OTHER_IMAGE;
 	return t->end.silent ? ENDING_SILENT : ENDING_PAUSED_HERE;
 }
 

@@ -223,6 +223,8 @@ static bool guard_take_back(struct transfer *t, struct err *words)
 	else if (is_the_destinations_to_say(t))
 		err_set(words, 0, "the agent that moved guest %s has died. The guest is %s %s", t->src.guest.name, t->recipe->undecided,
 			t->src.guest.name);
+	else if (t->end.other_image)
+		images_are_there(t, words);
 	else if (!t->a.exit_code && t->a.handoff.qemu_alive)
 		err_set(words, 0,
 			"the agent that moved guest %s has died; the guest %s%s. What the move left is settled by: vmferry recover %s%s",

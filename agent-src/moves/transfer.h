@@ -114,6 +114,7 @@ enum ending_kind {
 	ENDING_GUARD_TRIES_ON,
 	ENDING_RECOVER_WANTED,
 	ENDING_SILENT,
+	ENDING_OTHER_IMAGE,
 	ENDING_PAUSED_HERE,
 	ENDING_DOWN_FOR_IT,
 	ENDING_MAY_GO_DOWN,
@@ -137,6 +138,7 @@ struct ending {
 	bool stands_migrated;  /* a paused guest, by our migration, after which it was taken back */
 	bool held;	       /* though it is not committed: it runs at the destination, too */
 	bool migrated_away;    /* by somebody else: a copy of the guest is not ours to resume */
+	bool other_image;      /* has the name of one of its disks: QEMU would write there */
 	bool undone;
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU does not stand as it was left */
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
@@ -421,6 +423,13 @@ int revert_qemu_gone(struct transfer *t, struct err *e);
 json_t *revert_request(struct transfer *t, bool back);
 int revert_order(struct transfer *t, enum user_order order, struct err *e);
 void revert_done(struct transfer *t);
+
+/* images.c: its images here, of which others may take the names. QEMU is not cancelled over another file; r: it cannot be asked; */
+void images_let_complete(struct transfer *t, int r, uint64_t until_ns);
+/* 0, or -ECANCELED: the guest, of which QEMU has let go, must not go on: another file has the name of one; */
+int images_are_there(struct transfer *t, struct err *e);
+/* 0, or -EBUSY: the memory of a guest that is held must not go on, as another file has the name of a disk. */
+int images_fit_memory(const struct transfer *t, struct err *e);
 
 /* shared-disks.c: disks that both hosts see. When each of ours was written last, into the journal, once QEMU is held; */
 int shared_disks_note_held(struct transfer *t, struct err *e);

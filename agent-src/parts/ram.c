@@ -544,6 +544,23 @@ int ram_cancel(struct ram *r, uint64_t until_ns, struct err *e)
 	return qemu_migration_cancel(r->src->qmp, l, until_ns, e);
 }
 
+void ram_let_complete(struct ram *r, uint64_t until_ns)
+{
+	char status[MIGRATION_STATUS_MAX];
+	uint8_t shut[8];
+	size_t n = rp_encode_shut(shut, 0);
+	struct qmp *q = r->src->qmp;
+	struct err e;
+
+	if (!r->src->migrating || strcmp(qemu_migration_status(q, status), "device"))
+		return;
+	if (r->kept ? keep_return_path(r->kept, shut, n) : capture_return_path(r->capture, shut, n))
+		log_info("QEMU's return path is gone");
+	while (qmp_alive(q) && !qemu_migration_is_over(q) && now_ns() < until_ns)
+		if (loop_step(r->part.a->loop, 5, &e))
+			return;
+}
+
 void ram_close_connections(struct ram *r)
 {
 	capture_stop(r->capture);

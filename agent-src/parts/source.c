@@ -1,5 +1,6 @@
 /* source.c: see source.h. */
 #include "source.h"
+#include "source-images.h"
 #include "source-sockets.h"
 #include "earlier-moves.h"
 #include "error-stop.h"
@@ -334,6 +335,7 @@ static int watch(struct source *s, struct err *e)
 {
 	int r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
 
+	s->images = source_images_of(&s->guest);
 	return r ? r : guest_watch_check(&s->watch, e);
 }
 
@@ -539,6 +541,7 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set(begin, "disks", s->disk_paths);
 	json_object_set(begin, "shared", s->shared_paths);
 	json_object_set(begin, "by_word", s->disks_by_word);
+	json_object_set(begin, "images", s->images);
 }
 
 /* The one that the agent had, and the others. */
@@ -577,6 +580,7 @@ void source_restore(struct source *s)
 	s->shared_paths = json_deep_copy(json_object_get(begin, "shared"));
 	json_decref(s->disks_by_word);
 	s->disks_by_word = json_deep_copy(json_object_get(begin, "by_word"));
+	s->images = json_incref(json_object_get(begin, "images"));
 }
 
 /* ---- its life ---- */
@@ -600,6 +604,7 @@ static void fini(struct part *p)
 	json_decref(s->disk_paths);
 	json_decref(s->shared_paths);
 	json_decref(s->disks_by_word);
+	json_decref(s->images);
 	free(s->script);
 	free(s->libvirt_uuid);
 	json_decref(s->line_there);

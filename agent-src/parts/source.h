@@ -65,6 +65,7 @@ struct source {
 	json_t *disk_paths;
 	json_t *shared_paths;  /* of disks that both hosts see */
 	json_t *disks_by_word; /* names of those that both hosts see by the user's word */
+	json_t *images;	       /* that its QEMU writes to, as they were found (source-images.h); NULL: not known */
 	char *script;	       /* that starts it, of one at rest */
 };
 

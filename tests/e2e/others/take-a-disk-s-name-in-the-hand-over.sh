@@ -1,0 +1,69 @@
+#!/bin/bash
+# Somebody puts another file where the disk of a guest lies, when QEMU has let go of that to hand the guest over, and the guest does not come to the destination.
+# QEMU opens its disks by their names as it takes a guest back: it does not go on over that other file, a person is told where its own is, and what to do.
+# timeout: 400
+. "$(dirname "$0")/../../lib/aftermath.sh"
+
+put_another() { # the guest's own has no name then
+	cp "$DIR/a.raw" "$DIR/other.raw"
+	mv "$DIR/other.raw" "$DIR/a.raw"
+}
+
+has_its_own() { # by what the guest's QEMU has open
+	local fd
+	for fd in "/proc/${GUEST_PID[a]}/fd"/*; do
+		[[ $(stat -L -c %i "$fd" 2>/dev/null) != "$inode" ]] || return 0
+	done
+	fail "$1: QEMU has not the guest's own disk any more"
+}
+
+begins() {
+	guest_a
+	inode=$(stat -c %i "$DIR/a.raw")
+}
+
+ends() {
+	guest_stop a
+	rm -rf "$DIR"/a.* "$DIR"/d[0-9]*
+}
+
+for who in qemu agents; do
+	begins
+	to_local
+	fault before-DST_PREPARED stop
+	move_start a local
+	fault_wait
+	put_another
+	if [[ $who == qemu ]]; then
+		kill_now "$(qemu_dst)"
+		fault_continue
+		move_wait 5
+		assert_result "r['guest'] == 'source-paused' and 'another file has the name' in r['guest_text']" "how it is"
+		assert_result "any('must not go on as it is' in n for n in notices)" "what is told"
+	else
+		end_agents_there
+		kill_now "$MOVE_PID"
+		guard_ends
+		grep -q 'must not go on as it is' "$DIR/move.log" || fail "the guard says nothing: $(<"$DIR/move.log")"
+	fi
+	has_its_own "$who killed"
+	[[ $(status_of "$(free_monitor a)") == postmigrate ]] || fail "$who killed: the guest is $(status_of "$(free_monitor a)")"
+	cp --sparse=always "$(cat "$DIR/move.json" "$DIR/move.log" | grep -aoE "/proc/${GUEST_PID[a]}/fd/[0-9]+" | tail -n 1)" "$DIR/new.raw"
+	mv "$DIR/new.raw" "$DIR/a.raw"
+	qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
+	guest_verify "$(orders a)" blocks
+	ends
+done
+
+# once it was given up here, and has not come there: held, with all that it wrote
+begins
+to_local
+fault after-SRC_COMMITTED stop
+move_start a local
+fault_wait
+put_another
+kill_now "$(qemu_dst)"
+fault_continue
+move_wait 6
+assert_result "'another file has the name of its disk' in r['reason'] and '/fd/' in r['reason']" "given up: why"
+has_its_own "given up"
