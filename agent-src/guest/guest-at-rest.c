@@ -2,6 +2,7 @@
 #include "guest-at-rest.h"
 #include "block-device.h"
 #include "disk-io.h"
+#include "image-name.h"
 #include "program.h"
 #include "qcow2-header.h"
 #include "qemu-opts.h"
@@ -24,14 +25,13 @@
 
 /* ---- its images ---- */
 
-/* An absolute path of a file that an image in `dir` names; NULL: it is no file. Malloc'ed. */
+/* An absolute path of a file that an image in `dir` names; NULL: it is none, or said in more than a name, which might count for more than the
+ * format that stands beside it. Malloc'ed. */
 static char *against(const char *dir, const char *name)
 {
-	if (!strncmp(name, "file:", 5))
-		name += 5;
-	if (!strncmp(name, "json:", 5) || qemu_path_has_protocol(name))
-		return NULL;
-	return name[0] == '/' ? xstrdup(name) : xasprintf("%s/%s", dir, name);
+	AUTO_FREE char *file = strncmp(name, "json:", 5) ? image_name_below(name) : NULL;
+
+	return !file ? NULL : file[0] == '/' ? xstrdup(file) : xasprintf("%s/%s", dir, file);
 }
 
 static bool is_vmdk(const char *path)
@@ -148,8 +148,11 @@ static int read_chain(struct guest_disk *d, const char *path, const struct qcow2
 		b->name = xstrdup(name);
 		b->real_path = below ? realpath(below, NULL) : NULL;
 		if (!b->real_path)
-			return err_set(e, ENOENT, "the backing file %s of %s %s", name, above,
-				       below ? "is not there" : "is not a file of this host");
+			return below ? err_set(e, ENOENT, "the backing file %s of %s is not there", name, above)
+				     : err_set(e, ENOTSUP,
+					       "the backing file %s of %s is not named as a file of this host is, by a path: name it so "
+					       "(qemu-img rebase -u -b PATH -F FORMAT %s)",
+					       name, above, above);
 		b->allocated = allocated(b->real_path);
 		r = look(b->real_path, format, &h, &is, e);
 		if (r)

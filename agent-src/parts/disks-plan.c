@@ -22,7 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LONG_READ	(2 * GIB) /* takes more than a second */
 #define EXTENTS_AT_ONCE 512
 #define EXTENTS_ASKED	256 /* so often */
 
@@ -491,44 +490,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 	if (d->carried_count)
 		json_object_set_new(out, "bitmaps", disk_describe_bitmaps(d));
 	if (disk_keeps_chain(ds, g))
-		json_object_set_new(out, "backing", json_pack("{s:s*,s:s*}", "name", g->chain[0].name, "format", g->chain[0].format));
+		json_object_set_new(out, "backing", disk_describe_backing(d));
 	return out;
-}
-
-static int describe_one_below(const struct disks *ds, const struct disk *d, const struct guest_backing *b, json_int_t parent, json_t *files,
-			      struct err *e)
-{
-	json_t *entry;
-
-	if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
-		return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",
-			       b->name ? b->name : "?", d->guest->real_path);
-	if (json_array_size(files) == HOST_FILES_MAX)
-		return err_set(e, ENOTSUP, "the guest has more than %d files, and no more can be moved", HOST_FILES_MAX);
-	if (guest_reads_what_is_there(&ds->src->guest, b->real_path, e))
-		return -e->code;
-	entry = json_pack("{s:s,s:s,s:b,s:s,s:s,s:i,s:I}", "role", "backing", "option", "", "read_only", 1, "path", b->real_path, "name",
-			  b->name, "object", (int)d->object, "parent", parent);
-	if (b->allocated > LONG_READ)
-		report_notice(ds->src->report, "reading %s, to know it again at the destination", b->real_path);
-	host_file_look(ds->src->opt, entry, NULL);
-	json_array_append_new(files, entry);
-	return 0;
-}
-
-/* Backing files: `parent` is the file that refers to it, as an index, or -1 for the disk itself. */
-static int describe_chain(const struct disks *ds, const struct disk *d, json_t *files, struct err *e)
-{
-	json_int_t parent = -1;
-	size_t i;
-	int r = 0;
-
-	for (i = 0; i < d->guest->chain_count && disk_keeps_chain(ds, d->guest) && !r; i++) {
-		if (describe_one_below(ds, d, &d->guest->chain[i], parent, files, e))
-			r = source_obstacle(ds->src, e);
-		parent = (json_int_t)json_array_size(files) - 1;
-	}
-	return r;
 }
 
 /* Their backing files stand among the guest's other files, which have been described before. */
@@ -545,7 +508,7 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 			r = source_obstacle(ds->src, e);
 		json_array_append_new(ds->described, d->by_word ? describe_by_word(d) : describe_disk(ds, d));
 		if (!r && !d->by_word && !d->refused)
-			r = describe_chain(ds, d, json_object_get(out, "files"), e);
+			r = disk_describe_chain(ds, d, json_object_get(out, "files"), e);
 	}
 	json_object_set(out, "disks", ds->described);
 	if (disks_ask_alike(ds))

@@ -1,4 +1,4 @@
-/* disks-private.h: between the files of the disks: disks.c, disks-plan.c (before anything is touched), disks-dirty.c, disks-throttle.c and
+/* disks-private.h: between the files of the disks: disks.c, disks-plan.c and disks-chain.c (before anything is touched), disks-dirty.c, disks-throttle.c and
  * disks-writeback.c. */
 #ifndef VMFERRY_DISKS_PRIVATE_H
 #define VMFERRY_DISKS_PRIVATE_H
@@ -51,6 +51,10 @@ int disks_find_bitmaps(struct disks *ds, struct err *e);
 bool disks_carry_bitmaps(const struct disks *ds);
 /* Of DESCRIBE; NULL: none. */
 json_t *disk_describe_bitmaps(const struct disk *d);
+/* disks-chain.c: what the image itself says of the one below, and all that are below, as files. `parent` of each is the file that refers to it, as an
+ * index, or -1 for the disk itself. */
+json_t *disk_describe_backing(const struct disk *d);
+int disk_describe_chain(const struct disks *ds, const struct disk *d, json_t *files, struct err *e);
 /* said: what ACCEPT has of the disk. */
 int disk_agree_bitmaps(struct disks *ds, struct disk *d, const json_t *said, struct err *e);
 /* Their names, for a plan; NULL: none. */

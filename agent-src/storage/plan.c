@@ -367,6 +367,7 @@ static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 {
 	const struct guest_backing *b = d->guest->chain_count ? &d->guest->chain[0] : NULL;
 	const char *a = strrchr(d->from, '/'), *z = strrchr(d->to, '/');
+	AUTO_FREE char *below = b ? image_name_below(b->name) : NULL;
 
 	if (strcmp(d->format, d->from_format))
 		return err_set(
@@ -374,7 +375,7 @@ static int check_image_at_rest(const struct moving_disk *d, struct err *e)
 			"disk %s is %s, and the guest is shut down: its image is copied as it is; a disk gets another format while its "
 			"guest runs",
 			d->from, d->from_format);
-	if (b && b->name[0] != '/' && (a - d->from != z - d->to || memcmp(d->from, d->to, (size_t)(a - d->from))))
+	if (b && (!below || below[0] != '/') && (a - d->from != z - d->to || memcmp(d->from, d->to, (size_t)(a - d->from))))
 		return err_set(e, ENOTSUP, "disk %s names its backing file %s from where it lies: it cannot go to another directory",
 			       d->from, b->name);
 	return 0;

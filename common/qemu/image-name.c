@@ -97,6 +97,31 @@ static bool is_plain_tree(const json_t *tree)
 	       json_object_get(file, "filename");
 }
 
+/* {"driver": "raw", "file": {"driver": "file", "filename": "/a"}}, or without the format above the file. */
+static const char *only_name_in(const json_t *tree)
+{
+	const json_t *file = json_object_get(tree, "file") ?: tree;
+	const char *driver = json_string_value(json_object_get(file, "driver"));
+	size_t above = file == tree ? 2 : 1 + (json_object_get(tree, "driver") != NULL);
+
+	return driver && (!strcmp(driver, "file") || !strcmp(driver, "host_device")) && json_object_size(file) == 2 &&
+			       json_object_size(tree) == above
+		       ? json_string_value(json_object_get(file, "filename"))
+		       : NULL;
+}
+
+char *image_name_below(const char *name)
+{
+	json_t *tree = tree_of(name);
+	const char *file = tree ? only_name_in(tree) : name && !strncmp(name, "file:", 5) ? name + 5 : NULL;
+	char *below = file && *file == '/' ? xstrdup(file) : NULL;
+
+	json_decref(tree);
+	if (below || !name || tree || file || !strncmp(name, JSON, strlen(JSON)))
+		return below;
+	return qemu_path_has_protocol(name) ? NULL : xstrdup(name);
+}
+
 bool image_is_plain(const char *name)
 {
 	json_t *tree = tree_of(name);

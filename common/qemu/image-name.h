@@ -9,6 +9,10 @@
 
 /* The name of the local file, malloc'ed; NULL: there is none. */
 char *image_name_file(const char *name);
+/* The file of an image that stands on it, as that image may name it, too: "/base" of "file:/base", and of a tree of nothing but drivers and that
+ * name; "base", which lies where the image above does. Malloc'ed. NULL: it is no file, there is more to it than that, or it lies where QEMU was
+ * started ("file:base"). */
+char *image_name_below(const char *name);
 /* Which part of the file a raw disk shows: `offset` of QEMU's raw driver, at any node. */
 bool image_begins_later(const char *name);
 /* Likewise `size`: at the top node, or below. */

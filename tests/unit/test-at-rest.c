@@ -383,6 +383,32 @@ static void a_base_may_have_the_driver_of_its_file_for_a_format(void **state)
 	unlink(base);
 }
 
+static int look_at_image_on(const char *backing, struct guest *g)
+{
+	AUTO_FREE char *option = xasprintf("file=%s,format=qcow2", file);
+	char *words[] = {"qemu-system-x86_64", "-name", "x", "-drive", option}, *script = NULL;
+	struct header h = header(backing);
+
+	put(&h, sizeof(h));
+	return guest_at_rest(g, NULL, words, ARRAY_LEN(words), &script, &e);
+}
+
+static void a_base_named_as_no_path_is_one_or_refused(void **state)
+{
+	AUTO_FREE char *base = xasprintf("%s/base", dir), *named = xasprintf("file:%s", base);
+	struct guest g;
+
+	(void)state;
+	put_text(base, "x");
+	assert_int_equal(look_at_image_on(named, &g), 0);
+	assert_string_equal(g.disks[0].chain[0].real_path, base);
+	guest_fini(&g);
+	assert_int_equal(look_at_image_on("file:base", &g), -ENOTSUP); /* it is wherever QEMU is started */
+	assert_non_null(strstr(e.msg, "qemu-img rebase -u"));
+	guest_fini(&g);
+	unlink(base);
+}
+
 static void a_header_that_lies_is_refused(void **state)
 {
 	static const struct {
@@ -532,6 +558,7 @@ int main(void)
 		cmocka_unit_test(a_script_says_in_which_directory_it_runs),
 		cmocka_unit_test(a_header_tells_what_the_image_needs),
 		cmocka_unit_test(a_base_may_have_the_driver_of_its_file_for_a_format),
+		cmocka_unit_test(a_base_named_as_no_path_is_one_or_refused),
 		cmocka_unit_test(a_header_that_lies_is_refused),
 		cmocka_unit_test(a_config_file_is_read_as_it_is),
 		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),

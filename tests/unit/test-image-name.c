@@ -41,6 +41,36 @@ static void the_file_is_what_lies_innermost(void **state)
 	expect_file(BELOW, "/dev/vg/a");
 }
 
+static void expect_below(const char *name, const char *want)
+{
+	AUTO_FREE char *got = image_name_below(name);
+
+	if (want)
+		assert_string_equal(got, want);
+	else
+		assert_null(got);
+}
+
+static void an_image_below_goes_by_a_path_alone(void **state)
+{
+	(void)state;
+	expect_below("/a/b", "/a/b");
+	expect_below("b", "b");
+	expect_below("./a:b", "./a:b");
+	expect_below("file:/a/b", "/a/b");
+	expect_below("json:{\"driver\": \"raw\", \"file\": {\"driver\": \"file\", \"filename\": \"/a/b\"}}", "/a/b");
+	expect_below("json:{\"driver\": \"file\", \"filename\": \"/a/b\"}", "/a/b");
+	/* QEMU looks for these where it was started, not where the image above is */
+	expect_below("file:b", NULL);
+	expect_below("json:{\"driver\": \"file\", \"filename\": \"b\"}", NULL);
+	expect_below(LATER, NULL);
+	expect_below(BELOW, NULL);
+	expect_below("json:{\"driver\": \"file\", \"filename\": \"/b\", \"locking\": \"off\"}", NULL);
+	expect_below("json:{", NULL);
+	expect_below("nbd:unix:/s", NULL);
+	expect_below(NULL, NULL);
+}
+
 static void a_part_is_shown_by_offset_and_size(void **state)
 {
 	(void)state;
@@ -67,6 +97,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_file_is_what_lies_innermost),
+		cmocka_unit_test(an_image_below_goes_by_a_path_alone),
 		cmocka_unit_test(a_part_is_shown_by_offset_and_size),
 		cmocka_unit_test(nothing_else_makes_a_plain_image),
 	};
