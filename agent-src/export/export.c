@@ -90,7 +90,7 @@ static int find(struct export *x, struct err *e)
 
 	if (is_at_rest(x->o)) {
 		x->b.state = xstrdup("shut down");
-		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e);
+		r = guest_at_rest(&x->g, x->o->vm, x->o->argv, x->o->argc, &script, e) ?: guest_boots_from_disks(&x->g, e);
 		if (!r)
 			r = begin_life(x, guest_at_rest_known_as(x->g.disk_count ? x->g.disks[0].real_path : NULL), e);
 		return r ? r : guest_write_in_own_files(&x->g, NULL, e);

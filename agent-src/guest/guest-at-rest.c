@@ -570,6 +570,40 @@ bool guest_writes_to_temporary(const struct guest *g)
 	return yes;
 }
 
+/* Another QEMU, or nobody yet, has the guest's memory: such a one waits to be given it, and loses nothing when it boots. */
+static bool waits_for_memory(const char *from)
+{
+	static const char *const peers[] = {"defer", "tcp:", "unix:", "rdma:", "vsock:"};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(peers) && strncmp(from, peers[i], strlen(peers[i])); i++)
+		;
+	return i < ARRAY_LEN(peers);
+}
+
+int guest_boots_from_disks(const struct guest *g, struct err *e)
+{
+	struct qemu_opt opt;
+	size_t i = 1;
+
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
+		if (opt.value && !strcmp(opt.name, "incoming") && !waits_for_memory(opt.value))
+			return err_set(
+				e, ENOTSUP,
+				"the guest was saved, and what starts it has it go on from that (-incoming %s), which is not carried: start it, and "
+				"move it as it runs; or take -incoming out there, if it is to boot from its disks",
+				opt.value);
+		if (opt.value && !strcmp(opt.name, "loadvm"))
+			return err_set(
+				e, ENOTSUP,
+				"what starts the guest has it go on from the snapshot %s each time (-loadvm), and what that is worth with another "
+				"host's QEMU is not known here: take -loadvm out there, and the guest boots from its disks; the snapshot goes along "
+				"in its image, where you can load it",
+				opt.value);
+	}
+	return 0;
+}
+
 pid_t guest_at_rest_known_as(const char *first_disk)
 {
 	struct stat st;

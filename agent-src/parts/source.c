@@ -653,6 +653,8 @@ int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, 
 		r = guest_at_rest_of(&s->guest, s->opt->cold.head->guest, e);
 	else
 		r = guest_at_rest(&s->guest, s->opt->vm, s->opt->cold.line, s->opt->cold.words, &s->script, e);
+	if (!r && !libvirts && !s->opt->cold.head && guest_boots_from_disks(&s->guest, e))
+		r = source_obstacle(s, e);
 	return r || !guest_write_in_own_files(&s->guest, &s->obstacles, e) ? r : source_obstacle(s, e);
 }
 

@@ -409,6 +409,35 @@ static void a_base_named_as_no_path_is_one_or_refused(void **state)
 	unlink(base);
 }
 
+static void a_guest_that_was_saved_is_not_shut_down(void **state)
+{
+	static const struct {
+		const char *option, *value;
+		bool boots;
+	} rows[] = {{"-incoming", "exec:gzip -dc state.gz", false},
+		    {"-incoming", "file:/var/state", false},
+		    {"-loadvm", "snap1", false},
+		    {"-incoming", "defer", true},
+		    {"-incoming", "tcp:0:4444", true},
+		    {"-S", NULL, true}};
+	AUTO_FREE char *option = xasprintf("file=%s,format=raw", file);
+	size_t i;
+
+	(void)state;
+	put("anything", 8);
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		char *words[] = {"qemu-system-x86_64", "-name", "x", "-drive", option, (char *)rows[i].option, (char *)rows[i].value},
+		     *script = NULL;
+		struct guest g;
+
+		assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words) - !rows[i].value, &script, &e), 0);
+		assert_int_equal(guest_boots_from_disks(&g, &e), rows[i].boots ? 0 : -ENOTSUP);
+		if (!rows[i].boots)
+			assert_non_null(strstr(e.msg, rows[i].value));
+		guest_fini(&g);
+	}
+}
+
 static void a_header_that_lies_is_refused(void **state)
 {
 	static const struct {
@@ -559,6 +588,7 @@ int main(void)
 		cmocka_unit_test(a_header_tells_what_the_image_needs),
 		cmocka_unit_test(a_base_may_have_the_driver_of_its_file_for_a_format),
 		cmocka_unit_test(a_base_named_as_no_path_is_one_or_refused),
+		cmocka_unit_test(a_guest_that_was_saved_is_not_shut_down),
 		cmocka_unit_test(a_header_that_lies_is_refused),
 		cmocka_unit_test(a_config_file_is_read_as_it_is),
 		cmocka_unit_test(firmware_beside_qemu_gets_its_whole_path),

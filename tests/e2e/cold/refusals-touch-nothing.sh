@@ -59,6 +59,9 @@ make_script "$DIR/src"
 sed -i '/^cd /d; s/-m 64/-m 64 -kernel vmlinuz/' "$DIR/src/a.sh" # of which directory, this one's or the root's?
 refused 'kernel vmlinuz is a name without a directory'
 make_script "$DIR/src"
+sed -i 's/-m 64/-m 64 -incoming file:state/' "$DIR/src/a.sh"
+refused 'was saved.*start it, and move it as it runs'
+make_script "$DIR/src"
 mv "$DIR/src/base.qcow2" "$DIR/"
 cold_start "$DIR/src" local
 cold_wait 3
