@@ -3,6 +3,7 @@
 #include "disks-space.h"
 #include "json-text.h"
 #include "log.h"
+#include "memory-room.h"
 #include "promised.h"
 #include "room.h"
 #include "transfer.h"
@@ -35,6 +36,8 @@ static json_t *note_of(const struct transfer *t)
 	for (i = 0; i < t->files.count; i++)
 		if (t->files.list[i].transfer == CARRY_COPY)
 			promised_add_file(files, t->files.list[i].to, t->files.list[i].size);
+	if (!runs_nothing(t))
+		memory_room_promise(&t->target, files);
 	return promised_note(json_text(t->target.description, "name"), runs_nothing(t) ? 0 : bytes_of(t->target.description, "ram_bytes"),
 			     t->target.qemu.pid, files);
 }
@@ -80,7 +83,7 @@ static void check_volume(struct transfer *t, const json_t *volume, const json_t 
 	const char *dir = json_text(volume, "dir");
 	struct err e;
 
-	if (dir && promised_check_room(others, dir, bytes_of(volume, "need"), bytes_of(volume, "free"), PROMISED_AT_DESTINATION, &e))
+	if (dir && promised_check_room(others, dir, "the disks", bytes_of(volume, "need"), bytes_of(volume, "free"), PROMISED_AT_DESTINATION, &e))
 		target_obstacle(&t->target, &e);
 }
 
@@ -91,6 +94,10 @@ void promise_examine(struct transfer *t)
 
 	exchange(t, note, &others);
 	check_memory(t, bytes_of(note, "memory"), others);
+	if (!runs_nothing(t)) {
+		memory_room_examine(&t->target);
+		memory_room_beside(&t->target, others);
+	}
 	if (json_array_size(others)) {
 		volumes = space_volumes(&t->disks, &t->files);
 		json_array_foreach(volumes, i, volume)

@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "made.h"
 #include "memory-file.h"
+#include "memory-room.h"
 #include "names.h"
 #include "preflight.h"
 #include "qemu-args-json.h"
@@ -441,6 +442,8 @@ static void check_surroundings(const struct line *l)
 	for (i = 0; i < args->nic_count; i++)
 		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e))
 			target_obstacle(l->target, &e);
+	if (target_is_in_place(l->target))
+		memory_room_examine(l->target);
 }
 
 /* ---- QEMU's opinion ---- */

@@ -125,6 +125,19 @@ static const struct file_key *file_key_of(const char *option, const char *kind, 
 	return NULL;
 }
 
+/* Two objects may have their files in one directory. */
+static void count_memory(struct rewrite *w, const struct item *it, const char *path)
+{
+	uint64_t bytes;
+	size_t i;
+
+	if (parse_bytes(kv_get(&it->p.l, "size", NULL) ?: "", &bytes))
+		return;
+	for (i = 0; i < w->r->file_count; i++)
+		if (args_role_is_memory(w->r->files[i].role) && !strcmp(w->r->files[i].path, path))
+			w->r->files[i].bytes += bytes;
+}
+
 static void map_files(struct rewrite *w, struct item *it, const char *kind)
 {
 	bool shared = kv_flag(&it->p.l, "share", false), kept = is_kept(w, it), closed = kv_flag(&it->p.l, "readonly", false);
@@ -134,10 +147,14 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 		struct kv *p = &it->p.l.v[i];
 		const struct file_key *f = file_key_of(it->name, kind, p->key, p->value);
 
+		AUTO_FREE char *from = f && f->role == ARGS_MEMORY ? args_absolute(w, p->value) : NULL;
+
 		if (f)
 			args_file(w, it, kept ? ARGS_PMEM : f->role,
 				  f->read_only || (f->role == ARGS_MEMORY && !shared) || (f->role == ARGS_DIRECTORY && closed), NULL,
 				  &p->value);
+		if (from)
+			count_memory(w, it, from);
 	}
 }
 

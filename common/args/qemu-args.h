@@ -110,6 +110,7 @@ struct args_file {
 	char *path;	/* absolute if cwd is known */
 	char *format;	/* of a disk: in which QEMU reads it, "raw", "qcow2" …; NULL: that is left to guessing, or it is no disk */
 	char *to;	/* at the destination; NULL: not taken along */
+	uint64_t bytes; /* of memory: what all objects of the line make there; 0: it is not said, as by -mem-path */
 };
 
 /* A network back end and the guest's device on it. Strings may be NULL where the line does not say. */

@@ -1,0 +1,14 @@
+/* memory-room.h: is there room for the files behind a guest's memory (-mem-path, memory-backend-file), where its line has them? QEMU writes to
+ * them as the guest's memory comes, and one that is full then ends it. */
+#ifndef VMFERRY_MEMORY_ROOM_H
+#define VMFERRY_MEMORY_ROOM_H
+
+#include "target.h"
+
+/* Those of t->args, of which each file system that has too little is an obstacle. */
+void memory_room_examine(struct target *t);
+/* They are among what was promised (promised.h): to files, and each that those of others leave too little for is an obstacle. */
+void memory_room_promise(const struct target *t, json_t *files);
+void memory_room_beside(struct target *t, const json_t *others);
+
+#endif
