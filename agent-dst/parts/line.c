@@ -401,7 +401,8 @@ static int check_there(const struct line *l, const struct args_file *f, struct e
 	bool asked = named && named[0] == '/' && strcmp(f->option, "L");
 	AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
-	if (check_tpm(l, f, e) || (named && (check_memory(f, named, e) || check_kept_memory(f, named, e))))
+	if (check_tpm(l, f, e) || (named && (check_memory(f, named, e) || check_kept_memory(f, named, e))) ||
+	    (asked && f->role == ARGS_FIFO && names_check_fifo(f, e)))
 		return -e->code;
 	if (path && access(path, F_OK) && !is_to_be_made(l, path))
 		return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
@@ -440,7 +441,7 @@ static void check_surroundings(const struct line *l)
 	if (target_is_in_place(l->target) && taps_examine(l->target, &e))
 		target_obstacle(l->target, &e);
 	for (i = 0; i < args->nic_count; i++)
-		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e))
+		if (check_nic(&args->nics[i], &e) || taps_check_free(&args->nics[i], &e) || taps_check_queues(args, &args->nics[i], &e))
 			target_obstacle(l->target, &e);
 	if (target_is_in_place(l->target))
 		memory_room_examine(l->target);

@@ -4,6 +4,7 @@
 #include "made.h"
 #include "open-regular.h"
 #include "unix-socket.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <errno.h>
@@ -53,11 +54,17 @@ int names_check_unused(const struct args_file *f, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(f->to);
 	const char *lost;
-	struct stat st;
+	struct stat st, there;
 	bool used;
 
 	if (lstat(f->to, &st) || qemu_args_is_stream(f->to))
 		return 0;
+	if (!stat(f->to, &there) && S_ISDIR(there.st_mode))
+		return err_set(
+			e, EISDIR,
+			"%s, which the guest's QEMU would make at the destination (-%s), is a directory there: choose a directory of the guest's "
+			"own: --disk-dir DIR",
+			f->to, f->option);
 	used = fd >= 0 ? image_is_written(fd) : S_ISSOCK(st.st_mode) && unix_is_bound(f->to);
 	if (fd >= 0 && f->role != ARGS_LISTEN && fstat(fd, &st)) /* it follows links, there */
 		return err_sys(e, errno, "cannot look at %s", f->to);
@@ -125,6 +132,18 @@ char *names_why_not(const char *state_dir, enum args_role role, const char *path
 	if (!lstat(path, &st) ? !is_stale(role, path, &st) : errno != ENOENT)
 		return xasprintf("%s is there already", path);
 	return made_by_another(state_dir, path, &e) ? xasprintf("another move that is not over has %s", path) : NULL;
+}
+
+int names_check_fifo(const struct args_file *f, struct err *e)
+{
+	const char *path = f->to ?: f->path;
+	AUTO_FREE char *in = xasprintf("%s.in", path), *out = xasprintf("%s.out", path);
+	AUTO_FREE char *q_in = shell_quote(in), *q_out = shell_quote(out);
+
+	if (!access(path, F_OK) || (!access(in, F_OK) && !access(out, F_OK)))
+		return 0;
+	return err_set(e, ENOENT, "-%s needs two named pipes at the destination, %s and %s, which do not exist there: mkfifo %s %s",
+		       f->option, in, out, q_in, q_out);
 }
 
 /* ---- the plan ---- */

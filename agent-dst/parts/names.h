@@ -16,6 +16,8 @@
 char *names_why_not(const char *state_dir, enum args_role role, const char *path);
 /* QEMU replaces whatever has the name of a file that it makes. -EEXIST: that would be another guest's monitor, say, or the log that it writes. */
 int names_check_unused(const struct args_file *f, struct err *e);
+/* -ENOENT: QEMU would find no pipe (-serial pipe:PATH: PATH.in and PATH.out, or PATH for both ways). */
+int names_check_fifo(const struct args_file *f, struct err *e);
 /* Adds a sentence for each reason why something has another name here than at the source. */
 void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences);
 /* Directories of what the line has QEMU make, but for dir, that are gone after a reboot unless somebody makes them: words, and a NULL, malloc'ed. */

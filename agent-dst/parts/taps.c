@@ -6,10 +6,12 @@
 #include "log.h"
 #include "process.h"
 #include "tap.h"
+#include "qemu-opts.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -147,6 +149,40 @@ int taps_check_free(const struct args_nic *n, struct err *e)
 			       "QEMU cannot have tap %s at the destination (modprobe tun, and run vmferry-dst there as root): /dev/net/tun",
 			       n->to_attach);
 	return 0;
+}
+
+/* Of the back end that has this tap. */
+static bool wants_queues(const struct args_result *line, const char *tap)
+{
+	struct qemu_opt opt;
+	bool yes = false;
+	size_t i = 1;
+
+	while (!yes && qemu_opt_next(line->argv, line->argc, &i, &opt)) {
+		struct kv_list l;
+
+		if (!opt.value || (strcmp(opt.name, "netdev") && strcmp(opt.name, "nic")))
+			continue;
+		kv_parse(&l, opt.value);
+		yes = !strcmp(kv_get(&l, "ifname", NULL) ?: "", tap) && atoi(kv_get(&l, "queues", NULL) ?: "1") > 1;
+		kv_fini(&l);
+	}
+	return yes;
+}
+
+int taps_check_queues(const struct args_result *line, const struct args_nic *n, struct err *e)
+{
+	const char *tap = n->to_type && !strcmp(n->to_type, "tap") && !n->stand_in ? n->to_attach : NULL;
+	bool persists, wants = tap && wants_queues(line, tap);
+	struct err none;
+
+	if (!tap || tap_examine(tap, &persists, &none) || tap_has_queues(tap) == wants)
+		return 0;
+	return err_set(e, EINVAL,
+		       "tap %s exists at the destination %s several queues, and NIC %s needs one %s: make it there so (ip tuntap del %s mode tap%s; "
+		       "ip tuntap add %s mode tap%s), or give the guest another with --map-net",
+		       tap, wants ? "without" : "with", n->netdev ?: n->mac ?: "?", wants ? "with them (queues=)" : "without", tap,
+		       wants ? "" : " multi_queue", tap, wants ? " multi_queue" : "");
 }
 
 int taps_hold(struct target *t, struct err *e)

@@ -14,6 +14,8 @@
 int taps_examine(struct target *t, struct err *e);
 /* Of a QEMU that is not in the place of another: nobody has the tap open (-EBUSY), and it can be made or opened here. */
 int taps_check_free(const struct args_nic *n, struct err *e);
+/* A tap that is here has as many queues as the line has QEMU open: one, or several (-EINVAL). */
+int taps_check_queues(const struct args_result *line, const struct args_nic *n, struct err *e);
 /* Before the new QEMU begins. */
 int taps_hold(struct target *t, struct err *e);
 /* And once that has begun: we may pass them on. */

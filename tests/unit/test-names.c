@@ -12,6 +12,7 @@
 #include "systemd.h"
 #include "util.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -68,6 +69,38 @@ static void what_is_there_keeps_its_own(void **state)
 	unlink(socket);
 	unlink(file);
 	unlink(link);
+}
+
+static void a_directory_is_no_log(void **state)
+{
+	struct args_file f = {.role = ARGS_LOG, .option = (char *)"serial", .to = xasprintf("%s/log", dir)};
+
+	(void)state;
+	assert_int_equal(names_check_unused(&f, &e), 0);
+	assert_int_equal(mkdir(f.to, 0700), 0);
+	assert_int_equal(names_check_unused(&f, &e), -EISDIR);
+	assert_non_null(strstr(e.msg, "--disk-dir"));
+	rmdir(f.to);
+	free(f.to);
+}
+
+static void a_pipe_is_two_files_or_one(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/com1", dir), *in = xasprintf("%s.in", path), *out = xasprintf("%s.out", path);
+	struct args_file f = {.role = ARGS_FIFO, .option = (char *)"serial", .path = path};
+
+	(void)state;
+	assert_int_equal(names_check_fifo(&f, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "mkfifo "));
+	assert_int_equal(mkfifo(in, 0600), 0);
+	assert_int_equal(names_check_fifo(&f, &e), -ENOENT);
+	assert_int_equal(mkfifo(out, 0600), 0);
+	assert_int_equal(names_check_fifo(&f, &e), 0);
+	unlink(in);
+	unlink(out);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(names_check_fifo(&f, &e), 0);
+	unlink(path);
 }
 
 /* On a file system of this host alone. */
@@ -215,6 +248,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_free_keeps_its_name),
 		cmocka_unit_test(what_is_there_keeps_its_own),
+		cmocka_unit_test(a_directory_is_no_log),
+		cmocka_unit_test(a_pipe_is_two_files_or_one),
 		cmocka_unit_test(what_a_killed_qemu_left_is_in_nobody_s_way),
 		cmocka_unit_test(a_directory_must_be_there_and_nobody_else_s),
 		cmocka_unit_test(what_another_move_is_to_make_is_taken),
