@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "made.h"
 #include "memory-file.h"
+#include "network-storage.h"
 #include "memory-room.h"
 #include "names.h"
 #include "preflight.h"
@@ -506,6 +507,9 @@ static void try_line(struct line *l, char *const *env)
 
 	if (target_is_in_place(l->target))
 		return;
+	reasons = network_storage_reasons(&trial, l->part.a->loop);
+	add_obstacles(l->target, ENOTCONN, reasons);
+	json_decref(reasons);
 	reasons = trial_reasons(&trial, l->part.a->loop, &misfits);
 	add_obstacles(l->target, EINVAL, reasons);
 	add_obstacles(l->target, ENOTSUP, misfits.devices);

@@ -102,9 +102,8 @@ void memory_room_examine(struct target *t)
 
 		if (!tells(v, &room) || v->need <= room.disk)
 			continue;
-		err_set(&e, ENOSPC,
-			"the files behind the guest's memory need %s, and %s at the destination has only %s free%s", format_bytes(a, v->need),
-			v->dir, format_bytes(b, room.disk),
+		err_set(&e, ENOSPC, "the files behind the guest's memory need %s, and %s at the destination has only %s free%s",
+			format_bytes(a, v->need), v->dir, format_bytes(b, room.disk),
 			room.disk_is_memory ? ": let it be larger (mount -o remount,size=… there)" : "");
 		target_obstacle(t, &e);
 	}
@@ -133,9 +132,8 @@ void memory_room_beside(struct target *t, const json_t *others)
 
 	add_needs(t, &s);
 	for (i = 0; i < s.count; i++)
-		if (tells(&s.volumes[i], &room) &&
-		    promised_check_room(others, s.volumes[i].dir, "the files behind the guest's memory", s.volumes[i].need, room.disk,
-					PROMISED_AT_DESTINATION, &e))
+		if (tells(&s.volumes[i], &room) && promised_check_room(others, s.volumes[i].dir, "the files behind the guest's memory",
+								       s.volumes[i].need, room.disk, PROMISED_AT_DESTINATION, &e))
 			target_obstacle(t, &e);
 	space_fini(&s);
 }
