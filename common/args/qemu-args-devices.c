@@ -147,7 +147,7 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 		struct kv *p = &it->p.l.v[i];
 		const struct file_key *f = file_key_of(it->name, kind, p->key, p->value);
 
-		AUTO_FREE char *from = f && f->role == ARGS_MEMORY ? args_absolute(w, p->value) : NULL;
+		AUTO_FREE char *from = f && f->role == ARGS_MEMORY ? qemu_args_absolute(w->o->cwd, p->value) : NULL;
 
 		if (f)
 			args_file(w, it, kept ? ARGS_PMEM : f->role,
