@@ -63,7 +63,7 @@ static int check_term(const struct arriving_point *a, struct err *e)
 			"a move of guest %s to this host of its replica is not settled: vmferry recover at its primary; or, if the guest "
 			"certainly runs there, vmferry replica failover %s --cancel --runs-at-primary here",
 			a->target->name, a->target->name);
-	if (onward_replaced(&a->store))
+	if (onward_replaced(&a->store) && a->term < (uint64_t)here)
 		return err_set(
 			e, ESTALE,
 			"replaced: guest %s was taken over at %s, where its replica here goes on to, and what runs at this host is not it any more: "
@@ -84,7 +84,7 @@ static bool is_of_past(const struct arriving_point *a)
 {
 	uint64_t least = (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) + points_are_over(&a->store);
 
-	return points_are_vacant(&a->store) && !onward_replaced(&a->store) &&
+	return points_are_vacant(&a->store) &&
 	       (strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair")) || a->term >= least);
 }
 
@@ -132,12 +132,27 @@ static bool is_that_point(const struct arriving_point *a, size_t i, const struct
 	return !moments || json_integer_value(json_array_get(moments, i)) == newest->at_ms;
 }
 
+/* A disk that the newest point here leaves out comes in this one: what was written since is not all of it. */
+static bool has_left_out_again(const struct arriving_point *a, const struct point *newest)
+{
+	const json_t *disks = json_object_get(a->target->description, "disks");
+	size_t i;
+
+	for (i = 0; point_disk(newest, i); i++)
+		if (point_disk_is_left_out(newest, i) && !json_is_true(json_object_get(json_array_get(disks, i), "empty")) &&
+		    !json_is_true(json_object_get(json_array_get(disks, i), "whole")))
+			return true;
+	return false;
+}
+
 /* The newest point here, if the source can tell what was written since; 0: all is to come. */
 static uint64_t choose_from(const struct arriving_point *a, const struct point *newest)
 {
 	json_t *since;
 	size_t i;
 
+	if (has_left_out_again(a, newest))
+		return 0;
 	json_array_foreach(json_object_get(asked(a), "since"), i, since)
 		if ((uint64_t)json_integer_value(since) == newest->number && is_that_point(a, i, newest) && has_sizes(a, newest))
 			return newest->number;
@@ -153,7 +168,7 @@ static uint64_t next_number(const struct arriving_point *a)
 	size_t i;
 
 	json_array_foreach(json_object_get(asked(a), "since"), i, since)
-		if (a->store.damaged_count && json_integer_value(since) > 0)
+		if (a->store.damaged_count && wished <= 0 && json_integer_value(since) > 0)
 			number = MAX(number, (uint64_t)json_integer_value(since) + 1);
 	return number;
 }
@@ -246,9 +261,23 @@ static int check_noted(const struct arriving_point *a, struct err *e)
 	return r;
 }
 
+/* Points that would go round in a circle. */
+static int check_comes_from_elsewhere(const struct arriving_point *a, struct err *e)
+{
+	const char *here = json_text(a->store.replica, "store");
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(asked(a), "through"), i, one)
+		if (here && !strcmp(json_string_value(one) ?: "", here))
+			return err_set(e, ELOOP, "points of guest %s went on from %s, and cannot come to it again", a->target->name,
+				       a->store.dir);
+	return 0;
+}
+
 static int check_store(struct arriving_point *a, const struct point *newest, struct err *e)
 {
-	int r = check_name(a, e) ?: check_noted(a, e) ?: check_past(a, e);
+	int r = check_name(a, e) ?: check_comes_from_elsewhere(a, e) ?: check_noted(a, e) ?: check_past(a, e);
 
 	if (r || a->is_first)
 		return r;
@@ -398,9 +427,10 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 
 static int create_store(const struct arriving_point *a, struct err *e)
 {
-	json_t *about = json_pack("{s:i,s:s,s:O,s:O,s:O,s:s*}", "version", 1, "guest", a->target->name, "pair",
-				  json_object_get(asked(a), "pair"), "term", json_object_get(asked(a), "term"), "keep",
-				  json_object_get(asked(a), "keep"), "from", json_text(a->target->description, "host"));
+	char name[2 * ATTEMPT_ID_LEN + 1]; /* that no other store has */
+	json_t *about = json_pack("{s:i,s:s,s:s,s:O,s:O,s:O,s:s*}", "version", 1, "store", attempt_id_format(a->part.a->id, name), "guest",
+				  a->target->name, "pair", json_object_get(asked(a), "pair"), "term", json_object_get(asked(a), "term"),
+				  "keep", json_object_get(asked(a), "keep"), "from", json_text(a->target->description, "host"));
 	int r = points_create(a->store.dir, about, e);
 
 	json_decref(about);
@@ -539,7 +569,17 @@ static json_t *describe_point(const struct arriving_point *a, const json_t *said
 			json_object_set(guest, kept[i], json_object_get(a->target->description, kept[i]));
 	json_object_set_new(out, "guest", guest);
 	json_object_set(out, "known", a->known);
+	if (json_is_array(json_object_get(asked(a), "through")))
+		json_object_set(out, "through", json_object_get(asked(a), "through"));
 	return out;
+}
+
+/* The guest was taken over where the points went on to, and comes from there. */
+static bool is_of_higher_term(const struct arriving_point *a)
+{
+	json_int_t here = json_integer_value(json_object_get(a->store.replica, "term"));
+
+	return onward_to(&a->store) && (onward_replaced(&a->store) ? a->term >= (uint64_t)here : a->term > (uint64_t)here);
 }
 
 /* Whoever took the guest over meanwhile has raised the term. */
@@ -551,6 +591,8 @@ static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 	if (!r) {
 		r = plan_again(a, e);
 		fault_point("dst-point");
+		if (!r && is_of_higher_term(a))
+			onward_is_over(a->state_dir, a->target->name, &a->store);
 		if (!r && (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) < a->term)
 			r = points_set(&a->store, "term", json_integer((json_int_t)a->term), e);
 		if (!r && strcmp(json_text(a->store.replica, "keep") ?: "", json_text(asked(a), "keep")))

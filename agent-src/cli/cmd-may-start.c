@@ -9,6 +9,7 @@
 #include "points-note.h"
 #include "replica-whereabouts.h"
 #include "replica-ask.h"
+#include "replica-onward.h"
 #include "replica-conf.h"
 #include "replica-note.h"
 #include "util.h"
@@ -136,18 +137,35 @@ static bool is_unanswered(int r, const char *alone)
 	return r ? r == -EAGAIN : alone != NULL;
 }
 
+/* Where the guest was taken over from points that go on from here the further host is asked. */
+static int ask_further(const struct replica_conf *c, const char *name, char **alone, struct err *e)
+{
+	int r = replica_onward_may_run(c, name, e);
+
+	if (r != -EAGAIN || strcmp(c->start_alone, "yes") != 0)
+		return r;
+	*alone = xstrdup(e->msg);
+	return 0;
+}
+
+static int ask_once(const struct replica_conf *c, const char *name, char **alone, struct err *e)
+{
+	return c->to && !c->goes_on ? replica_check_not_taken(c, name, alone, e) : ask_further(c, name, alone, e);
+}
+
 static int ask_until(const struct replica_conf *c, const char *name, unsigned wait_s, char **alone, struct err *e)
 {
 	uint64_t until = now_ns() + wait_s * 1000000000ULL;
-	int r = replica_check_not_taken(c, name, alone, e);
+	int r = ask_once(c, name, alone, e);
 
 	if (is_unanswered(r, *alone) && wait_s)
-		fprintf(stderr, "vmferry: guest %s: %s cannot be asked yet, and is asked again for %u s\n", name, c->to, wait_s);
+		fprintf(stderr, "vmferry: guest %s: %s cannot be asked yet, and is asked again for %u s\n", name, c->to ?: "a further host",
+			wait_s);
 	while (is_unanswered(r, *alone) && now_ns() < until) {
 		poll(NULL, 0, AGAIN_MS);
 		free(*alone);
 		*alone = NULL;
-		r = replica_check_not_taken(c, name, alone, e);
+		r = ask_once(c, name, alone, e);
 	}
 	return r;
 }
@@ -161,7 +179,7 @@ static int ask_replica(const struct newest_question *q, const char *name, unsign
 	replica_conf_init(&c);
 	c.o.state_dir = q->state_dir;
 	r = replica_conf_dirs(&c, e) ?: replica_conf_load(&c, name, e);
-	r = r == -ENOENT || q->fenced ? 0 : r ?: ask_until(&c, name, wait_s, alone, e);
+	r = q->fenced ? 0 : r && r != -ENOENT ? r : ask_until(&c, name, wait_s, alone, e);
 	replica_conf_fini(&c);
 	return r;
 }

@@ -113,6 +113,8 @@ static int make_point(struct replica_conf *c, const char *guest)
 	if (c->goes_on)
 		code = replica_onward_end(c, code);
 	replica_note(c, guest, code);
+	if (!code && !c->goes_on)
+		replica_onward_forget(c->state_dir, guest);
 	if (!code && c->initial)
 		forget_initial(c, guest);
 	return code;
@@ -231,10 +233,7 @@ static int reverse(struct replica_conf *c, int argc, char **argv)
 
 	(void)argc;
 	c->to = argv[1];
-	code = code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
-	if (!code)
-		replica_onward_forget(c->state_dir, argv[0]);
-	return code;
+	return code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
 }
 
 /* ---- those of a guest that has one ---- */
@@ -314,6 +313,11 @@ static int set(struct replica_conf *c, int argc, char **argv)
 	for (i = 1; i < argc; i++)
 		words[i] = xasprintf("--%s", argv[i]);
 	r = command_take(&usage, argc, words, c, &first);
+	if (!r && c->goes_on && replica_onward_misses(c)) {
+		fprintf(stderr, "vmferry: points of guest %s go on from here as they are: %s is for where it runs\n", argv[0],
+			replica_onward_misses(c));
+		r = EXIT_USAGE;
+	}
 	r = r ? MAX(r, 0) : save_again(c, argv[0]);
 	for (i = 1; i < argc; i++)
 		free(words[i]);
@@ -497,8 +501,9 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
 			 *const set_shown[] = {"state-dir", NULL}, *const remove_shown[] = {"peer-is-fenced", "state-dir", NULL},
 			 *const test_shown[] = {"point", "map-net", "for", "end", "state-dir", NULL},
-			 *const failover_shown[] = {"planned",	       "max-downtime", "point",	  "peer-is-fenced", "map-net",	 "cancel",
-						    "runs-at-primary", "complete",     "verbose", "json",	    "state-dir", NULL};
+			 *const failover_shown[] =
+				 {"planned",	     "max-downtime", "point",	"peer-is-fenced", "further-is-fenced", "map-net", "cancel",
+				  "runs-at-primary", "complete",     "verbose", "json",		  "state-dir",	       NULL};
 
 static const char *const add_shown[] =
 	{"every",	"keep",	      "spool",	   "freeze",   "start-alone",	    "disk",	  "initial", "disk-dir",   "bwlimit",

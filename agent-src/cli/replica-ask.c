@@ -56,7 +56,7 @@ static int read_answer(const struct replica_conf *c, const json_t *o, char **tak
 		return err_set(e, ENOENT, "it has nothing of this replica");
 	*settled = !is_its || !json_is_true(json_object_get(o, "unsettled"));
 	if (is_its && is_as_it_was(c, o))
-		return json_text(json_object_get(o, "onward"), "to")
+		return json_object_get(o, "onward")
 			       ? read_further(c, json_object_get(o, "onward"), json_object_get(o, "further"), taken, settled, e)
 			       : 0;
 	if (!*settled)

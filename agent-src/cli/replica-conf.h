@@ -19,7 +19,7 @@ struct replica_conf {
 	struct option_list left_out; /* o.disks.map of a move that is no point */
 	const char *start_alone;     /* "yes" or "no": may its primary be started where the replica's host cannot be asked? */
 	const char *point;	     /* from which it is to run; NULL: the newest */
-	bool fenced, plans, ends, cancels, completes, lives_there;
+	bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;
 	unsigned every_s, for_s, term; /* for_s: a trial ends by itself; 0: it does not */
 	bool paused, freezes;
 	bool goes_on;	       /* it is made of the points of a replica that this host has, and the guest is elsewhere */

@@ -2,6 +2,8 @@
 #include "replica-onward.h"
 #include "exit-code.h"
 #include "json-text.h"
+#include "log.h"
+#include "merge.h"
 #include "onward.h"
 #include "replica-ask.h"
 #include "replica-note.h"
@@ -28,8 +30,7 @@ static bool has_points(const struct replica_conf *c, const char *guest)
 	return yes;
 }
 
-/* The word of an option that asks something of the guest's QEMU; NULL: there is none. */
-static const char *asks_the_guest(const struct replica_conf *c)
+const char *replica_onward_misses(const struct replica_conf *c)
 {
 	return c->freezes ? "freeze" : c->spool ? "spool" : c->o.disks.map.count ? "disk" : NULL;
 }
@@ -42,15 +43,55 @@ int replica_onward_choose(struct replica_conf *c, const char *guest)
 	c->settings_dir = xstrdup(c->state_dir);
 	if (!has_points(c, guest))
 		return 0;
-	if (asks_the_guest(c)) {
+	if (replica_onward_misses(c)) {
 		fprintf(stderr,
 			"vmferry replica: --%s is for where the guest runs: this host has points of guest %s, and these go on as they are\n",
-			asks_the_guest(c), guest);
+			replica_onward_misses(c), guest);
 		return EXIT_USAGE;
 	}
 	replica_conf_goes_on(c);
 	c->pair = NULL;
 	return replica_conf_take_store(c, guest, &e) ? replica_say(&e) : 0;
+}
+
+/* ---- whether it was taken over there ---- */
+
+/* What the further host says now; -ENOENT: there are no settings any more by which it could be asked. Where it has answered the store has it. */
+static int ask_now(const struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *taken = NULL;
+	struct replica_conf on;
+	bool settled;
+	int r;
+
+	replica_conf_init(&on);
+	on.o.state_dir = c->state_dir;
+	on.o.runtime_dir = c->runtime_dir;
+	r = replica_conf_dirs(&on, e) ?: replica_conf_load(&on, guest, e);
+	if (!r && !on.goes_on)
+		r = err_set(e, ENOENT, "its points do not go on any more");
+	r = r ?: replica_ask(&on, guest, &taken, &settled, e);
+	if (!r && (!taken || settled))
+		r = replica_note_replaced(&on, guest, taken, e);
+	replica_conf_fini(&on);
+	return r || !taken ? r : err_set(e, EBUSY, "%s", taken);
+}
+
+/* *to: where the points go on to, malloc'ed; NULL: nowhere. True: this host knows that the guest was taken over there. */
+static bool known_of(const struct replica_conf *c, const char *guest, char **to)
+{
+	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	struct points p = {.dir = NULL};
+	struct err ignored;
+	bool replaced = false;
+
+	*to = NULL;
+	if (dir && !points_read(&p, dir, &ignored) && onward_to(&p)) {
+		*to = xstrdup(onward_to(&p));
+		replaced = onward_replaced(&p);
+	}
+	points_close(&p);
+	return replaced;
 }
 
 /* ---- an attempt ---- */
@@ -96,21 +137,46 @@ static int refuse(struct replica_conf *c, const char *guest, const struct err *w
 	return replica_say(why);
 }
 
+/* As long as nothing is sent nobody there would say that the guest was taken over. A destination that is not reached by SSH cannot be asked. */
+static int ask_of_nothing_new(struct replica_conf *c, const char *guest, uint64_t number, struct err *e)
+{
+	int r = dest_kind(c->to) == DEST_STANDING ? 0 : ask_now(c, guest, e);
+	json_t *o;
+
+	c->sync.replaced = r == -EBUSY;
+	if (r)
+		return err_prefix(e, "guest %s", guest);
+	if (c->o.json) {
+		o = json_pack("{s:s,s:s,s:s,s:I}", "event", "result", "outcome", "there-already", "guest", guest, "point",
+			      (json_int_t)number);
+		json_text_print(o);
+		json_decref(o);
+	} else {
+		printf("%s: there is no newer point here than %llu, which is at %s\n", guest, (unsigned long long)number, c->to);
+	}
+	return 0;
+}
+
 int replica_onward_begin(struct replica_conf *c, const char *guest)
 {
 	struct points p = {.dir = NULL};
 	struct err e;
 	bool there = false, failed = false;
-	int r = replica_conf_take_store(c, guest, &e) ?: points_read(&p, c->store, &e);
+	int r = replica_conf_take_store(c, guest, &e);
 
-	if (!r && onward_replaced(&p))
+	if (!r && points_tidy_at(c->store, &e)) /* a merge that was cut off; who makes points does that, too, unless it is lost */
+		log_info("%s", e.msg);
+	r = r ?: points_read(&p, c->store, &e);
+	if (!r && onward_replaced(&p) && strcmp(onward_to(&p), c->to) != 0)
+		r = err_set(&e, ESTALE, "guest %s was taken over at %s, to which its points went on from here before", guest,
+			    onward_to(&p));
+	else if (!r && onward_replaced(&p))
 		r = ask_again(c, guest, &e);
 	if (!r)
 		there = !c->sync.whole && is_there(c, guest, points_newest(&p), &failed);
-	if (there && !c->o.json)
-		printf("%s: there is no newer point here than %llu, which is at %s\n", guest, (unsigned long long)points_newest(&p)->number,
-		       c->to);
-	if (there && failed)
+	if (there)
+		r = ask_of_nothing_new(c, guest, points_newest(&p)->number, &e);
+	if (there && !r && failed)
 		replica_note(c, guest, 0);
 	r = r || there ? r : note_where(c, &p, &e);
 	points_close(&p);
@@ -176,8 +242,8 @@ int replica_onward_remove(struct replica_conf *c, const char *guest)
 	r = r || c->fenced ? r : replica_check_not_taken(c, guest, &alone, &e);
 	if (r == -EBUSY) /* taken over there: that stays known */
 		r = 0;
-	if (alone)
-		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
+	if (alone && !r)
+		r = err_set(&e, EAGAIN, "guest %s: %s (if it certainly was not: --peer-is-fenced)", guest, alone);
 	to = r ? NULL : xstrdup(c->to);
 	r = r ?: forget(c->state_dir, guest, &e);
 	if (r)
@@ -188,28 +254,33 @@ int replica_onward_remove(struct replica_conf *c, const char *guest)
 	return 0;
 }
 
-/* ---- whether it was taken over there ---- */
+int replica_onward_may_run(const struct replica_conf *c, const char *guest, struct err *e)
+{
+	AUTO_FREE char *to = NULL;
+	bool replaced = known_of(c, guest, &to);
+	int r = to ? ask_now(c, guest, e) : 0;
+
+	if (!r || r == -EBUSY || c->further_fenced)
+		return r == -EBUSY ? r : 0;
+	if (replaced)
+		return err_set(e, EBUSY,
+			       "it was taken over at %s, to which its points went on from here, and whether it is so still cannot be told",
+			       to);
+	return err_prefix(e, "its points go on from here to %s, and whether it was taken over there cannot be told", to), -EAGAIN;
+}
 
 int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *alone = NULL;
-	struct replica_conf on;
 	struct err e;
-	int r = 0;
+	int r = replica_onward_may_run(c, guest, &e);
 
-	if (!replica_onward_has(c->state_dir, guest))
+	if (!r)
 		return 0;
-	replica_conf_init(&on);
-	on.o.state_dir = c->state_dir;
-	on.o.runtime_dir = c->runtime_dir;
-	r = replica_conf_dirs(&on, &e) ?: replica_conf_load(&on, guest, &e);
-	r = r || !on.goes_on ? r : replica_check_not_taken(&on, guest, &alone, &e);
-	replica_conf_fini(&on);
-	if (alone)
-		fprintf(stderr, "vmferry: guest %s: %s\n", guest, alone);
-	if (r)
-		err_prefix(&e, "guest %s", guest);
-	return r ? replica_say(&e) : 0;
+	err_prefix(&e, "guest %s", guest);
+	if (r != -EAGAIN)
+		return replica_say(&e);
+	fprintf(stderr, "vmferry: %s (if it certainly does not run there: --further-is-fenced)\n", e.msg);
+	return EXIT_REFUSED;
 }
 
 static void print_answer(const struct replica_conf *c, const char *guest, const char *taken, bool settled, const char *unknown)

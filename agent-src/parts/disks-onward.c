@@ -167,21 +167,45 @@ static void describe_disk(struct disks *ds, const struct disk *d)
 						       disk_bundle(ds, g), "empty", d->left_behind ? json_true() : NULL));
 }
 
-/* Points from which what was written since can be told: all that are whole here, each with its moment. Nothing was since the newest itself, which may be there already. */
+/* A disk that point leaves out, and the newest does not, lies here above older contents than there. */
+static bool leaves_out_more(const struct point *pt, const struct point *newest)
+{
+	size_t i;
+
+	for (i = 0; point_disk(newest, i); i++)
+		if (point_disk_is_left_out(pt, i) && !point_disk_is_left_out(newest, i))
+			return true;
+	return false;
+}
+
+/* Points since which all that was written can be told, each with its moment; if all is to be compared, none. The newest itself may be there already. */
 static void describe_since(const struct disks *ds, json_t *replica)
 {
 	const struct points *p = &ds->onward->store;
+	const struct point *newest = ds->onward->point;
 	json_t *since = json_array(), *moments = json_array();
 	size_t i;
 
-	for (i = 0; i < p->count && !ds->since.sync->whole; i++) {
-		if (p->list[i].number > ds->onward->point->number)
+	for (i = 0; i < p->count; i++) {
+		const struct point *pt = &p->list[i];
+
+		if (pt->number > newest->number || (pt->number < newest->number && (ds->since.sync->whole || leaves_out_more(pt, newest))))
 			continue;
-		json_array_append_new(since, json_integer((json_int_t)p->list[i].number));
-		json_array_append_new(moments, json_integer((json_int_t)p->list[i].at_ms));
+		json_array_append_new(since, json_integer((json_int_t)pt->number));
+		json_array_append_new(moments, json_integer((json_int_t)pt->at_ms));
 	}
 	json_object_set_new(replica, "since", since);
 	json_object_set_new(replica, "since_at_ms", moments);
+}
+
+/* Stores that the point has come through, this one the last: none of them takes it again. */
+static json_t *stores_through(const struct disks_onward *w)
+{
+	json_t *before = json_object_get(w->point->json, "through"), *out = json_is_array(before) ? json_deep_copy(before) : json_array();
+
+	if (json_text(w->store.replica, "store"))
+		json_array_append(out, json_object_get(w->store.replica, "store"));
+	return out;
 }
 
 /* The guest, as the point has it, is described by what its primary said. */
@@ -201,6 +225,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	describe_since(ds, replica);
 	if (sync->asks_start)
 		json_object_set_new(replica, "plans", json_true());
+	json_object_set_new(replica, "through", stores_through(ds->onward));
 	json_object_set_new(out, "replica", replica);
 	json_decref(ds->since.sync->disks);
 	ds->since.sync->disks = json_deep_copy(ds->src->disk_paths);
@@ -227,6 +252,9 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 
 	if (r)
 		return r;
+	if (from == (json_int_t)here && ds->since.sync->whole)
+		return err_set(e, EALREADY, "point %llu, the newest here, is there already: what is compared is the next that goes there",
+			       (unsigned long long)here);
 	if (from == (json_int_t)here) {
 		ds->since.sync->was_there = true;
 		ds->since.sync->number = here;
@@ -272,7 +300,7 @@ static int count_above(const struct disks_onward *w, const struct point *from, s
 	AUTO_FREE char *until = realpath(last, NULL), *at = realpath(first, NULL);
 
 	for (*depth = 0; at && until && strcmp(at, until) != 0; ++*depth) {
-		char *next = below(at, e);
+		char *next = *depth > w->store.count ? NULL : below(at, e); /* the lowest is raw, whatever a guest has written into it */
 
 		free(at);
 		at = next;

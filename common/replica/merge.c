@@ -302,6 +302,12 @@ int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped,
 	return r ?: kept;
 }
 
+/* Images of a point that is going on to a further host are open for as long as that takes. */
+static bool is_read_by_us(const struct points *p, int r)
+{
+	return r == -EBUSY && onward_to(p);
+}
+
 int points_tidy(struct points *p, struct err *e)
 {
 	struct keep_rule k;
@@ -310,7 +316,7 @@ int points_tidy(struct points *p, struct err *e)
 	int r = points_mend(p, e) ?: keep_rule_parse(json_text(p->replica, "keep") ?: "", &k, e) ?: points_prune(p, &k, &dropped, e);
 
 	if (p->replica)
-		points_note_kept(p, r ? e->msg : NULL, &ignored);
+		points_note_kept(p, r && !is_read_by_us(p, r) ? e->msg : NULL, &ignored);
 	return r;
 }
 

@@ -2,6 +2,7 @@
 #include "onward.h"
 #include "json-text.h"
 #include "moment.h"
+#include "paths.h"
 #include "program-run.h"
 #include "util.h"
 
@@ -68,29 +69,59 @@ static void close_store(struct points *p, int lock)
 		close(lock);
 }
 
+static json_int_t term_of(const json_t *o)
+{
+	return json_integer_value(json_object_get(o, "term"));
+}
+
+/* A takeover there raises the term here, which vmferries that know nothing of further hosts understand, too. */
+static void set_replaced(struct points *p, bool replaced)
+{
+	json_t *now = json_object_get(p->replica, "onward");
+	char at[MOMENT_TEXT];
+
+	if (replaced == (onward_replaced(p) != NULL))
+		return;
+	if (replaced) {
+		json_object_set_new(now, "replaced", json_string(moment_text(at, time(NULL))));
+		json_object_set_new(now, "term", json_integer(term_of(p->replica)));
+		json_object_set_new(p->replica, "term", json_integer(term_of(p->replica) + 1));
+	} else {
+		json_object_set_new(p->replica, "term", json_integer(MAX(term_of(now), 1)));
+		json_object_del(now, "replaced");
+		json_object_del(now, "term");
+	}
+}
+
+static int write_store(struct points *p, struct err *e)
+{
+	return points_set(p, "term", json_incref(json_object_get(p->replica, "term")), e);
+}
+
 int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e)
 {
 	struct points p;
 	int lock, r = open_store(&p, dir, &lock, e);
 
-	r = r ?: points_set(&p, "onward", json_pack("{s:s,s:I}", "to", to, "number", (json_int_t)number), e);
+	if (!r && onward_of(&p))
+		set_replaced(&p, false);
+	if (!r) {
+		json_object_set_new(p.replica, "onward", json_pack("{s:s,s:I}", "to", to, "number", (json_int_t)number));
+		r = write_store(&p, e);
+	}
 	close_store(&p, lock);
 	return r;
 }
 
 int onward_set_replaced(const char *dir, bool replaced, struct err *e)
 {
-	char at[MOMENT_TEXT];
 	struct points p;
 	int lock, r = open_store(&p, dir, &lock, e);
-	json_t *now = r || !onward_of(&p) || replaced == (onward_replaced(&p) != NULL) ? NULL : json_deep_copy(onward_of(&p));
 
-	if (now && replaced)
-		json_object_set_new(now, "replaced", json_string(moment_text(at, time(NULL))));
-	else if (now)
-		json_object_del(now, "replaced");
-	if (now)
-		r = points_set(&p, "onward", now, e);
+	if (!r && onward_of(&p)) {
+		set_replaced(&p, replaced);
+		r = write_store(&p, e);
+	}
 	close_store(&p, lock);
 	return r;
 }
@@ -102,10 +133,24 @@ int onward_end(const char *dir, struct err *e)
 
 	if (!r && onward_of(&p) && !onward_replaced(&p)) {
 		json_object_del(p.replica, "onward");
-		r = points_set(&p, "term", json_incref(json_object_get(p.replica, "term")), e);
+		r = write_store(&p, e);
 	}
 	close_store(&p, lock);
 	return r == -ENOENT ? 0 : r;
+}
+
+void onward_is_over(const char *state_dir, const char *guest, struct points *p)
+{
+	static const char *const suffixes[] = {"conf", "json", "history"};
+	AUTO_FREE char *name = path_with_name("%n", guest);
+	size_t i;
+
+	json_object_del(p->replica, "onward");
+	for (i = 0; i < ARRAY_LEN(suffixes); i++) {
+		AUTO_FREE char *path = xasprintf("%s/onward/replica/%s.%s", state_dir, name, suffixes[i]);
+
+		unlink(path);
+	}
 }
 
 /* ---- asking the further host ---- */

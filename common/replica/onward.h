@@ -1,10 +1,10 @@
 /*
  * onward.h: a replica whose points go on to a further host (an extended replica): what the store knows of that, in replica.json:
  *
- *     "onward": {"to": "root@host-c", "number": 812, "replaced": "2026-11-29 14:05:10"}
+ *     "onward": {"to": "root@host-c", "number": 812, "replaced": "2026-11-29 14:05:10", "term": 1}
  *
  * number: the newest point that is known to be there, which stays here for as long as it is that, as the next one that goes is told by what was written since.
- * replaced: since when it is known that the guest was taken over there.
+ * replaced: since when it is known that the guest was taken over there, and the store's term before that, as it is higher since.
  */
 #ifndef VMFERRY_ONWARD_H
 #define VMFERRY_ONWARD_H
@@ -25,6 +25,8 @@ int onward_check(const struct points *p, const char *pair, struct err *e);
 int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e);
 /* The guest was taken over there, or (false) it was not, after all. */
 int onward_set_replaced(const char *dir, bool replaced, struct err *e);
+/* Points of its pair come in a higher term: the guest was taken over there, and has its replica here now. Nothing goes on from here any more; for whoever writes p->replica then. */
+void onward_is_over(const char *state_dir, const char *guest, struct points *p);
 /* They do not go on any more. That the guest was taken over there stays known. */
 int onward_end(const char *dir, struct err *e);
 

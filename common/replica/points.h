@@ -1,7 +1,7 @@
 /*
  * points.h: the points of a replica on this host: what a guest's disks were at several times.
  *
- *     DIR/vm1.replica/replica.json             pair, term, keep, guest, from
+ *     DIR/vm1.replica/replica.json             pair, term, keep, guest, from, store (a name that no other has)
  *     DIR/vm1.replica/lock, session            held while what is below changes; while a point is made
  *     DIR/vm1.replica/points/000123/point.json number, id, term, time, line, disks: [{"file", "format", "bytes", "from"} ...]
  *     DIR/vm1.replica/points/000123/disk0.qcow2 …

@@ -54,9 +54,8 @@ on_a_says 0 'cannot be told: its points go on from there to' may-start "$VM/$A.s
 on_a_says 0 '' replica set "$A" start-alone=no
 on_a_says 3 'which is an obstacle' may-start "$VM/$A.sh"
 on_a_says 0 '' replica set "$A" start-alone=yes
-on_b_says 0 '' set "$A" start-alone=no
-on_b_says 3 'which is an obstacle' failover "$A" --peer-is-fenced
-on_b_says 0 '' set "$A" start-alone=yes
+on_b_says 3 'cannot be told.*--further-is-fenced' failover "$A" --peer-is-fenced
+on_b_says 3 'cannot be told.*--peer-is-fenced' remove "$A"
 sed -i "s/^to .*/to $C/" "$conf"
 
 at_c failover "$A" --peer-is-fenced
@@ -68,6 +67,11 @@ on_b_says 3 'taken over at' ask "$A"
 on_b_says 3 'taken over at .*' failover "$A" --peer-is-fenced
 on_b_says 3 'taken over at' sync "$A"
 on_b_says 0 'critical' list
+sed -i "s/^to .*/to root@host-nowhere/" "$conf" # what is known stays known
+on_b_says 3 'was taken over at .*, to which its points' failover "$A" --peer-is-fenced
+on_b_says 3 'was taken over at .*, to which its points went on from here before' sync "$A"
+sed -i "s/^to .*/to $C/" "$conf"
+on_b_says 2 'is for where it runs' set "$A" disk=d0=empty
 
 # A is started all the same, and host-b takes nothing of it (these hosts see each other's processes, so C's has ended)
 kill -KILL "$RUNS"

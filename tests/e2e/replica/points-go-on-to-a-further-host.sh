@@ -117,8 +117,31 @@ assert_same_point
 assert_eq "$(at_b_knows 'p["whole"]')" False "whether all was compared after that"
 STORE=$DIR/c/$A.replica assert_points_are_of_one_moment
 
+# a disk that was left out comes back: there it lies above what C has of it, here above something newer
+replica set "$A" disk=d2=empty >/dev/null || fail "a disk is not left out"
+writes_on
+sync_b
+goes_on_to_c
+writes_on
+sync_b
+replica set "$A" disk=d2=copy >/dev/null || fail "a disk does not come back"
+writes_on
+sync_b
+goes_on_to_c
+assert_same_point
+assert_eq "$(at_b_knows 'p["whole"]')" True "whether all was compared as a disk came back"
+
+# nothing goes in a circle
+VMFERRY_STATE_DIR=$DIR/c-state VMFERRY_RUNTIME_DIR=$DIR/c-run unshare -pf --mount-proc sh -c '"$@"; exit $?' sh "$BIN/vmferry" replica add "$A" "${ADDRESS_AT[b]}" \
+	--plaintext --token-file "$DIR/b-state/token" --disk-dir "$DIR/b" </dev/null >"$DIR/out" 2>&1 && fail "points go round in a circle"
+grep -q 'cannot come to it again' "$DIR/out" || fail "a circle: $(<"$DIR/out")"
+
+# the same point is not compared twice, and nothing of it changes
+! at_b verify "$A" --json >"$DIR/on.json" 2>&1 || fail "a point that is there is compared again"
+grep -q 'is there already' "$DIR/on.json" || fail "verify says: $(tail -n 2 "$DIR/on.json")"
+
 # what B has removed does not go on, and C keeps what it has
-at_b remove "$A" >"$DIR/out" 2>&1 || fail "remove at B: $(<"$DIR/out")"
+at_b remove "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "remove at B: $(<"$DIR/out")"
 grep -q 'do not go on' "$DIR/out" || fail "remove at B says: $(<"$DIR/out")"
 [[ -n $(newest b) && -n $(newest c) ]] || fail "points are gone"
 ! at_b sync "$A" >"$DIR/out" 2>&1 || fail "a replica that was removed goes on"
