@@ -191,6 +191,7 @@ void live_close(struct live *x)
 	if (x->l)
 		loop_free(x->l);
 	frozen_fini(&x->frozen);
+	json_decref(x->images);
 	x->q = NULL;
 	x->l = NULL;
 }

@@ -8,6 +8,7 @@
 #include "qemu-migration.h"
 #include "qemu-settings.h"
 #include "rescuer.h"
+#include "source-images.h"
 #include "util.h"
 #include "watched-agent.h"
 
@@ -62,15 +63,25 @@ static int state_of(struct qmp *q, const char *command, char out[32], json_t **a
 	return 0;
 }
 
+/* A guest, and the images that its QEMU opens by their names as it goes on. */
+struct woken {
+	const struct guest *g;
+	const json_t *images;
+	struct qmp *q;
+};
+
 /* Lets a guest run that QEMU has stopped at the end of our migration (ours), or we before it (stopped), and no other: after somebody else's it may run
- * elsewhere. 1: it runs, or somebody else has stopped it. */
-static int wake(struct qmp *q, bool ours, bool stopped, struct err *e)
+ * elsewhere. 1: it runs, or somebody else has stopped it. -ESTALE: it must not, as another file has a disk's name. */
+static int wake(const struct woken *w, bool ours, bool stopped, struct err *e)
 {
+	struct qmp *q = w->q;
 	char is[32];
 	int r = state_of(q, "query-status", is, NULL, e);
 
 	if (r)
 		return r;
+	if (ours && !strcmp(is, "postmigrate") && source_images_named_again(w->g, w->images, e))
+		return -ESTALE;
 	if ((ours && !strcmp(is, "postmigrate")) || (stopped && !strcmp(is, "paused")))
 		r = qmp_call(q, "cont", NULL, NULL, e);
 	else if (strcmp(is, "finish-migrate"))
@@ -78,13 +89,13 @@ static int wake(struct qmp *q, bool ours, bool stopped, struct err *e)
 	return r;
 }
 
-static int wake_until(struct qmp *q, struct loop *l, bool ours, bool stopped, struct err *e)
+static int wake_until(const struct woken *w, struct loop *l, bool ours, bool stopped, struct err *e)
 {
 	uint64_t until = now_ns() + WAKE_MS * 1000000ULL;
 	int r;
 
-	while ((r = wake(q, ours, stopped, e)) <= 0) {
-		if (now_ns() > until || !qmp_alive(q))
+	while ((r = wake(w, ours, stopped, e)) <= 0) {
+		if (r == -ESTALE || now_ns() > until || !qmp_alive(w->q))
 			return r ? r : err_set(e, ETIMEDOUT, "the guest does not run on");
 		if ((r = loop_step(l, r ? AGAIN_MS : CLOSE_MS, e)) < 0)
 			return r;
@@ -96,7 +107,7 @@ static int wake_until(struct qmp *q, struct loop *l, bool ours, bool stopped, st
 
 /* In its own process, when we are dead: by a connection of its own, as ours has ended with us. A QEMU that writes the rest of a guest's memory
  * does not answer until it has. After more than that may take what stands there is not our doing any more. */
-static void rescue(struct guest *g, const json_t *was, bool ours, bool stopped_first)
+static void rescue(struct guest *g, const json_t *images, const json_t *was, bool ours, bool stopped_first)
 {
 	uint64_t until = now_ns() + (WAKE_MS + g->ram_bytes / SLOWEST * 1000) * 1000000ULL;
 	struct loop *l = NULL;
@@ -113,14 +124,14 @@ static void rescue(struct guest *g, const json_t *was, bool ours, bool stopped_f
 			r = guest_open_qmp(g, &q, l, GUARD_QMP_MS, NULL, NULL, &e);
 		if (!r)
 			r = state_of(q, "query-migrate", is, NULL, &e);
-		if (!r && ours && (!strcmp(is, "setup") || !strcmp(is, "active")))
+		if (!r && ours && (!strcmp(is, "setup") || !strcmp(is, "active") || !strcmp(is, "pre-switchover")))
 			r = qmp_call(q, "migrate_cancel", NULL, NULL, &e);
 		if (!r)
-			r = wake_until(q, l, ours, stopped_first, &e);
+			r = wake_until(&(struct woken){g, images, q}, l, ours, stopped_first, &e);
 		if (!r)
 			r = settings_restore(q, was, &e);
 		qmp_close(q);
-		if (!r)
+		if (!r || r == -ESTALE)
 			return;
 		poll(NULL, 0, AGAIN_MS);
 	}
@@ -166,7 +177,7 @@ static bool exporter_died(int sock, bool *ours)
 
 struct guarded {
 	struct guest g;
-	const json_t *was;
+	const json_t *images, *was;
 	bool stopped_first;
 };
 
@@ -177,12 +188,12 @@ static void guard(void *ctx)
 	bool ours;
 
 	if (exporter_died(RESCUER_SOCK, &ours))
-		rescue(&d->g, d->was, ours, d->stopped_first);
+		rescue(&d->g, d->images, d->was, ours, d->stopped_first);
 }
 
 static int guard_start(struct memory_copy *m, struct err *e)
 {
-	struct guarded d = {*m->x->g, m->was, m->stops_first}; /* the guard may forget a monitor that does not answer */
+	struct guarded d = {*m->x->g, m->x->images, m->was, m->stops_first}; /* the guard may forget a monitor that does not answer */
 
 	return rescuer_start(&m->guard, "vmferry-wake", guard, &d, e);
 }
@@ -245,12 +256,28 @@ static int check_blockers(struct live *x, struct err *e)
 	return r;
 }
 
+/* At the end QEMU opens them once more by their names. */
+static int check_images(struct live *x, struct err *e)
+{
+	const struct guest *g = x->g;
+	size_t i;
+	int r = 0;
+
+	x->images = source_images_of(g);
+	for (i = 0; i < g->disk_count && !r; i++)
+		if (g->disks[i].real_path && !g->disks[i].read_only && !g->disks[i].block_device)
+			r = guest_reads_what_is_there(g, g->disks[i].real_path, e);
+	return r;
+}
+
 int memory_check(struct live *x, struct err *e)
 {
 	int r = strcmp(x->g->status, "running")
 			? err_set(e, EINVAL, "--with-memory needs a guest that runs: this one is '%s'", x->g->status)
 			: check_command(x, "blockdev-set-active", e);
 
+	if (!r)
+		r = check_images(x, e);
 	if (!r)
 		r = check_capabilities(x, e);
 	return r ? r : check_blockers(x, e);
@@ -260,9 +287,10 @@ int memory_check(struct live *x, struct err *e)
 
 static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct err *e)
 {
+	static const char *const on[] = {"events", "pause-before-switchover", NULL};
 	json_t *channel =
 		json_pack("{s:s,s:{s:s,s:s,s:i}}", "channel-type", "main", "addr", "transport", "file", "filename", file, "offset", 0);
-	int r = set(m->x->q, "max-bandwidth", rate ? (json_int_t)rate : UNLIMITED, e);
+	int r = settings_capabilities(m->x->q, m->was, on, e) ?: set(m->x->q, "max-bandwidth", rate ? (json_int_t)rate : UNLIMITED, e);
 
 	if (!r)
 		r = set(m->x->q, "downtime-limit", FIRST_MS, e);
@@ -320,6 +348,15 @@ static int check_state(struct memory_copy *m, struct err *e)
 	return strcmp(is, "paused") ? 0 : err_set(e, EBUSY, "somebody has paused the guest while its memory was copied; it stays so");
 }
 
+/* QEMU has stopped the guest, and waits: it has let go of no disk yet. */
+static int let_qemu_go_on(struct memory_copy *m, struct err *e)
+{
+	int r = source_images_named(m->x->g, m->x->images, e);
+
+	fault_point("export-lets-go");
+	return r ? r : qmp_call(m->x->q, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
+}
+
 /* No answer, as QEMU writes the rest: that may take as long as it will. */
 static bool is_at_last(const struct memory_copy *m, int r)
 {
@@ -355,6 +392,8 @@ static int copy(struct memory_copy *m, struct err *e)
 		json_decref(all);
 		if (!strcmp(is, "completed"))
 			break;
+		if (!r && !strcmp(is, "pre-switchover"))
+			r = let_qemu_go_on(m, e);
 		if (!r && life_interrupted() && !cancelled) {
 			cancelled = true;
 			r = qmp_call(m->x->q, "migrate_cancel", NULL, NULL, e);
@@ -382,7 +421,9 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 	if (strcmp(is, "postmigrate"))
 		return err_set(e, EBUSY,
 			       "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
-	r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
+	r = source_images_named_again(m->x->g, m->x->images, e);
+	if (!r)
+		r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
 	if (!r)
 		r = at_rest(ctx, e);
 	if (!r)
@@ -453,7 +494,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		woken = call_off(&m, &why);
 	if (!woken && x->broken)
 		woken = stopped_by_error(x->broken, &why);
-	woken = woken ? woken : wake_until(x->q, x->l, m.ours, m.stopped && !x->resumed, &why);
+	woken = woken ? woken : wake_until(&(struct woken){x->g, x->images, x->q}, x->l, m.ours, m.stopped && !x->resumed, &why);
 	if (!woken && settings_restore(x->q, m.was, &why))
 		x->unset = why;
 	guard_end(&m, !woken);

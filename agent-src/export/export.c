@@ -537,12 +537,13 @@ static void tell_what_is_not_as_before(struct export *x)
 static int tell_failure(struct export *x, const struct err *why)
 {
 	bool left = life_leftovers(&x->life);
-	AUTO_FREE char *words = x->live.stands ? xasprintf("the guest may stand still (`cont` in its monitor lets it run); %s",
-							   left ? "what is left is listed" : "nothing else is left behind")
-					       : xasprintf("%s%s", left ? "what is left is listed" : "nothing is left behind",
-							   left		    ? ""
-							   : x->live.broken ? ", and an error has stopped the guest"
-									    : ", and the guest is as before");
+	AUTO_FREE char *words = x->live.stands && why->code == ESTALE ? xstrdup("the guest stands, and is to go on as it is said there")
+				: x->live.stands ? xasprintf("the guest may stand still (`cont` in its monitor lets it run); %s",
+							     left ? "what is left is listed" : "nothing else is left behind")
+						 : xasprintf("%s%s", left ? "what is left is listed" : "nothing is left behind",
+							     left	      ? ""
+							     : x->live.broken ? ", and an error has stopped the guest"
+									      : ", and the guest is as before");
 
 	return life_end(&x->life, why->code == ECANCELED ? "cancelled" : "failed",
 			x->live.stands ? EXIT_PAUSED

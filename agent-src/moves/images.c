@@ -40,12 +40,13 @@ int images_fit_memory(const struct transfer *t, struct err *e)
 		if (!t->a.handoff.qemu_alive || !is_another(t, path, was))
 			continue;
 		at = source_image_held_at(&t->src.guest, was);
-		return err_set(e, EBUSY,
-			       "another file has the name of its disk %s: the guest's memory, in a QEMU that is held (process %d), does not go on over "
-			       "that. What the guest wrote last is %s%s. If the guest runs nowhere, copy that (cp --sparse=always) and give the copy the "
-			       "disk's name; then end that QEMU, and start the guest anew",
-			       path, (int)t->src.guest.pid, at ? "as long as it lives at " : "in a file that it has no more, and that may have another name",
-			       at ?: "");
+		return err_set(
+			e, EBUSY,
+			"another file has the name of its disk %s: the guest's memory, in a QEMU that is held (process %d), does not go on over "
+			"that. What the guest wrote last is %s%s. If the guest runs nowhere, copy that (cp --sparse=always) and give the copy the "
+			"disk's name; then end that QEMU, and start the guest anew",
+			path, (int)t->src.guest.pid,
+			at ? "as long as it lives at " : "in a file that it has no more, and that may have another name", at ?: "");
 	}
 	return 0;
 }

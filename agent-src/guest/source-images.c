@@ -69,12 +69,12 @@ int source_images_named_again(const struct guest *g, const json_t *images, struc
 	return !name ? 0
 	       : at  ? err_set(e, ESTALE,
 			       "the guest is paused at the source, and must not go on as it is: its disk %s %s while QEMU did not write to it, and QEMU "
-			       "would write to what has that name now. What the guest wrote is at %s as long as QEMU (process %d) lives: copy that (cp "
-			       "--sparse=always), give the copy the disk's name (mv), and then let the guest go on (QMP cont)",
+				"would write to what has that name now. What the guest wrote is at %s as long as QEMU (process %d) lives: copy that (cp "
+				"--sparse=always), give the copy the disk's name (mv), and then let the guest go on (QMP cont)",
 			       name, why, at, (int)g->pid)
 		     : err_set(e, ESTALE,
 			       "the guest is paused at the source, and must not go on as it is: its disk %s %s, and QEMU (process %d) has not the file any "
-			       "more that the guest wrote to. Give that its name back, if it has another, and let the guest go on then (QMP cont); "
-			       "otherwise start the guest anew from the disk that you have",
+				"more that the guest wrote to. Give that its name back, if it has another, and let the guest go on then (QMP cont); "
+				"otherwise start the guest anew from the disk that you have",
 			       name, why, (int)g->pid);
 }
