@@ -69,7 +69,7 @@ static int on_receive(struct transfer *t, const struct receive_event *rev, struc
 	case RECEIVE_APPLIED:
 		disks_compared(&t->disks, rev->group);
 		data_plane_count(&t->data, rev);
-		return bitmaps_take(&t->disks, rev, e);
+		return disks_have_their_length(&t->disks, e) ?: bitmaps_take(&t->disks, rev, e);
 	case RECEIVE_DURABLE:
 		data_plane_count(&t->data, rev);
 		return 0;
@@ -108,6 +108,8 @@ static int on_disks_done(struct transfer *t, const struct event *ev, struct err 
 	if (msg_disks_done_decode(&msg, ev->bytes, ev->n) || memcmp(msg.attempt, t->a.id, sizeof(t->a.id)))
 		return err_set(e, EPROTO, "the source sent a DISKS_DONE of %zu bytes that cannot be read, or of another attempt", ev->n);
 	r = disks_close_exports(&t->disks, e);
+	if (target_locks_at_load(&t->target))
+		disks_unlock(&t->disks);
 	if (!r)
 		channel_post(t->a.control, MSG_DISKS_CLOSED, t->a.id, sizeof(t->a.id));
 	return r;

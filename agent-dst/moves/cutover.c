@@ -134,6 +134,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 		*out = EV_CONT_FAILED_NEVER_RAN;
 		return 0;
 	}
+	disks_unlock(&t->disks); /* beside some that stay it has taken none yet */
 	if (target_is_paused(&t->target))
 		return 0;
 	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {

@@ -61,6 +61,8 @@ int live_load(struct transfer *t, struct err *e)
 	if (t->ram.opaque || t->ram.feed || (t->data.unsynced && disks_have_exports(&t->disks)))
 		return 0;
 	r = disks_close_exports(&t->disks, e);
+	if (target_locks_at_load(&t->target))
+		disks_unlock(&t->disks);
 	return r ? r : ram_load(&t->ram, e);
 }
 
@@ -71,8 +73,10 @@ int live_finish(struct transfer *t, struct err *e)
 
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
-	if (!t->disks.stays) /* of those that do the source's QEMU lets go only when it has heard our promise */
+	if (!t->disks.stays) { /* of those that do the source's QEMU lets go only when it has heard our promise */
+		disks_unlock(&t->disks);
 		r = target_activate(&t->target, e);
+	}
 	if (!r)
 		r = bitmaps_make(&t->disks, e);
 	if (!r)

@@ -44,6 +44,7 @@ int warm_finish(struct transfer *t, struct err *e)
 		r = tpm_fill(&t->tpm, e);
 	if (!r)
 		r = tpm_start(&t->tpm, e);
+	disks_unlock(&t->disks);
 	if (!r)
 		r = target_start_qemu(&t->target, e);
 	if (!r)

@@ -5,6 +5,7 @@
 #include "image-mark.h"
 #include "json-text.h"
 #include "made.h"
+#include "named-images.h"
 #include "own-file.h"
 #include "process.h"
 
@@ -91,6 +92,29 @@ bool disks_are_here(const struct disks *ds)
 	return holds_of_all(ds, is_here);
 }
 
+#define STAYING "staying" /* in the journal */
+
+int disks_note_staying(struct disks *ds, struct err *e)
+{
+	json_t *images = json_object();
+	size_t i;
+
+	for (i = 0; i < ds->stays; i++)
+		if (!ds->stay[i].by_word)
+			named_image_note(images, ds->stay[i].path);
+	return json_object_size(images) ? attempt_note(ds->part.a, STAYING, images, e) : (json_decref(images), 0);
+}
+
+int disks_staying_are_named(const struct disks *ds, struct err *e)
+{
+	const char *why, *path = named_image_lost(journal_last_note(ds->part.a->journal, STAYING), &why);
+
+	return path ? err_set(e, EBUSY,
+			      "disk %s, which both hosts see, %s since the guest's memory began to come here: it is not run over what has that name now",
+			      path, why)
+		    : 0;
+}
+
 int disks_note_shared(struct disks *ds, struct err *e)
 {
 	json_t *written = json_object();
@@ -106,6 +130,8 @@ int disks_shared_unwritten(const struct disks *ds, struct err *e)
 {
 	const char *why, *path = file_written_since(journal_last_note(ds->part.a->journal, "shared"), &why);
 
+	if (disks_staying_are_named(ds, e))
+		return -e->code;
 	return path ? err_set(e, EBUSY,
 			      "disk %s, which both hosts see, %s since the guest's memory came here: it is not run over it, as it is older. "
 			      "Start the guest anew from its disk, once it is certain that it runs nowhere",

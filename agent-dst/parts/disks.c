@@ -141,7 +141,17 @@ void disks_close_images(struct disks *ds, bool is_over)
 	}
 }
 
-static void unlock_images(struct disks *ds)
+/* Its content comes without a QEMU that would lock it: no other is to open it meanwhile. A QEMU of ours that waits to take it has no locks yet. */
+static int lock_image(struct arriving_disk *d, struct err *e)
+{
+	int r = d->lock_fd >= 0 || d->device || d->empty || !is_raw(d) ? 0 : image_lock(d->path, IMAGE_OWN, &d->lock_fd, e);
+
+	if (r && r != -EBUSY) /* not every file system has locks */
+		log_info("%s", e->msg);
+	return r == -EBUSY ? err_prefix(e, "somebody else has taken an image that is to arrive") : 0;
+}
+
+void disks_unlock(struct disks *ds)
 {
 	size_t i;
 
@@ -196,7 +206,7 @@ static int prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	char **env = target_environment(ds->target);
-	int r = note_kinds(ds, e);
+	int r = note_kinds(ds, e) ?: disks_note_staying(ds, e);
 
 	r = r ? r : make_disks(ds, env, e);
 	target_free_environment(env);
@@ -398,7 +408,7 @@ static void read_old_image(struct disks *ds, struct arriving_disk *d, struct dis
 
 static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_target *t, struct err *e)
 {
-	int r = 0;
+	int r = lock_image(d, e);
 
 	t->bytes = d->virtual_size;
 	t->name = t->at.path = d->path;
@@ -413,8 +423,8 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->fills = disk_fills_zeros(d);
 	if (!t->begun && has_old_image(d))
 		read_old_image(ds, d, t);
-	if (is_raw(d))
-		return 0;
+	if (r || is_raw(d))
+		return r;
 	r = ds->helper.qmp ? add_node(ds, d, e) : disks_find_node(d, writer(ds), &d->node, &d->unsafe, e);
 	r = r ? r : add_export(ds, d, false, d->node, d->path, e);
 	t->at.path = ds->nbd_socket;
@@ -479,10 +489,34 @@ static bool is_in_place(const struct arriving_disk *d)
 	       (d->device ? S_ISBLK(now.st_mode) && made.st_rdev == now.st_rdev : made.st_dev == now.st_dev && made.st_ino == now.st_ino);
 }
 
+/* It was made as long as the disk, and nobody who writes to it makes it longer. */
+static bool has_its_length(const struct arriving_disk *d)
+{
+	struct stat st;
+
+	return d->held_fd < 0 || d->as_file || !is_raw(d) || (!fstat(d->held_fd, &st) && (uint64_t)st.st_size == d->virtual_size);
+}
+
+int disks_have_their_length(const struct disks *ds, struct err *e)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (!has_its_length(&ds->list[i]))
+			return err_set(
+				e, ESTALE,
+				"somebody has cut or lengthened %s at the destination while the disk arrived there (qemu-img resize or create, truncate): "
+				"see that nobody does, and move the guest again",
+				ds->list[i].path);
+	return 0;
+}
+
 int disks_let_go(struct disks *ds, struct err *e)
 {
 	size_t i;
 
+	if (disks_have_their_length(ds, e))
+		return -e->code;
 	for (i = 0; i < ds->count; i++)
 		if (!is_in_place(&ds->list[i]))
 			return err_set(
@@ -491,7 +525,7 @@ int disks_let_go(struct disks *ds, struct err *e)
 				"say. End that, and move the guest again",
 				ds->list[i].path);
 	disks_close_images(ds, false);
-	return 0;
+	return disks_staying_are_named(ds, e);
 }
 
 int disks_trim(struct disks *ds, struct err *e)
@@ -515,7 +549,7 @@ void disks_stop(struct disks *ds)
 
 void disks_leave(struct disks *ds)
 {
-	unlock_images(ds);
+	disks_unlock(ds);
 	alike_fill_end(ds->alike);
 	old_reader_stop(ds->old_reader);
 	ds->old_reader = NULL;
@@ -591,7 +625,7 @@ static void fini(struct part *p)
 	size_t i;
 
 	end_helper(ds);
-	unlock_images(ds);
+	disks_unlock(ds);
 	json_decref(ds->notices);
 	for (i = 0; i < ds->held_device_count; i++)
 		close(ds->held_devices[i]);

@@ -29,7 +29,7 @@ struct arriving_disk {
 	bool empty;	       /* nothing of it comes: what is in it is left behind */
 	bool as_file;	       /* with whatever format is in it: its bytes are not looked at */
 	uint64_t file_bytes;   /* as_file: its size, up to the last byte */
-	int lock_fd;	       /* as_file: so that no QEMU opens it before it may; -1: not */
+	int lock_fd;	       /* so that no QEMU opens it before it may, of raw and as_file; -1: not */
 	unsigned cluster_size;
 	json_t *qcow2; /* as the source sent it (qcow2_options_add()), or NULL */
 	struct rights rights;
@@ -109,7 +109,9 @@ int disks_refuse_dir(const struct disks *d, const char *dir, struct err *e);
 int disks_are_nobody_else_s(const struct disks *d, struct err *e);
 /* When those that both hosts see were written last, into the journal: nobody writes to them between our promise and the hand-over. */
 int disks_note_shared(struct disks *d, struct err *e);
-/* In any life: nobody has, since. */
+/* In any life: their names lead to the files that they were as the move began: -EBUSY. */
+int disks_staying_are_named(const struct disks *d, struct err *e);
+/* And nobody has written to them, since. */
 int disks_shared_unwritten(const struct disks *d, struct err *e);
 /* What stays by word has been out of sight if the source's QEMU was gone when its agent began anew: -EBUSY. */
 int disks_by_word_watched(const struct disks *d, struct err *e);
@@ -126,6 +128,11 @@ void disks_take_alike(struct disks *d, const json_t *prepare);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);
+/* Nobody has cut one, or made it longer, as one can who asks for no locks: -ESTALE. What has been cut is as long as before once its end is written again: to be
+ * asked often. */
+int disks_have_their_length(const struct disks *d, struct err *e);
+/* QEMU may lock those now that nobody else was to open: before it takes them over. */
+void disks_unlock(struct disks *d);
 /* Nothing of ours has the images, and whoever helped to write them has closed them; that it is gone is waited for by disks_stop(). */
 void disks_leave(struct disks *d);
 /* Of what has arrived nothing is watched any more. is_over: nobody writes to it, and what of it is whole is noted (partial.h). */
@@ -134,7 +141,7 @@ void disks_close_images(struct disks *d, bool is_over);
 void disks_compared(struct disks *d, uint32_t object);
 /* as_file: gives them the size that they are to have, durably. */
 int disks_trim(struct disks *d, struct err *e);
-/* Its QEMU has them open by their names, which are of what was written to; they are its own from then on. -ESTALE: somebody has replaced one. */
+/* Its QEMU has them open by their names, which are of what was written to; they are its own from then on. -ESTALE: somebody has replaced one, or cut it. */
 int disks_let_go(struct disks *d, struct err *e);
 /* In any life: the images that are held for another host (image-held.h) have their names still. */
 bool disks_have_their_names(const struct disks *d);

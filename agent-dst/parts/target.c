@@ -374,6 +374,16 @@ enum run_state target_run_state(struct target *t)
 	return state;
 }
 
+bool target_locks_at_load(const struct target *t)
+{
+	int major, minor, micro;
+
+	if (!t->qmp || t->disks_stay) /* late-block-activate */
+		return false;
+	qmp_version(t->qmp, &major, &minor, &micro);
+	return major < 10;
+}
+
 /* Takes the disks' locks now, so that `cont` cannot fail on them. QEMU < 10 took them at load. */
 int target_activate(struct target *t, struct err *e)
 {

@@ -91,6 +91,8 @@ int target_configure_qemu(struct target *t, unsigned multifd, struct err *e);
 int target_end_qemu(struct target *t, struct err *e);
 /* Takes the disks' locks now, so that `cont` cannot fail on them. */
 int target_activate(struct target *t, struct err *e);
+/* Its QEMU does so by itself when the guest is loaded. */
+bool target_locks_at_load(const struct target *t);
 /* 0: the guest is loaded and has not run; what may be promised. */
 int target_stands(struct target *t, struct err *e);
 enum run_state target_run_state(struct target *t);

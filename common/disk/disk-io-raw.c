@@ -125,6 +125,14 @@ static void on_refused(struct op *op, int res, uint32_t flags)
 	finish(r, r->res);
 }
 
+/* Somebody else has: what is written behind its end makes it as long as it was, and what lay before that is gone. */
+static bool was_cut(const struct raw *o)
+{
+	struct stat st;
+
+	return !o->is_device && !fstat(o->buffered_fd, &st) && (uint64_t)st.st_size < o->end;
+}
+
 /* 0, and r counts as in flight; else it will end with the reason. */
 static int begin(struct raw *o, struct disk_req *r, bool changes, uint32_t most)
 {
@@ -137,6 +145,8 @@ static int begin(struct raw *o, struct disk_req *r, bool changes, uint32_t most)
 		r->res = -ECANCELED;
 	else if (changes && c->read_only)
 		r->res = -EROFS;
+	else if (changes && was_cut(o))
+		r->res = -ESTALE;
 	else if (!r->bytes || r->bytes > most || r->offset > c->size || r->bytes > c->size - r->offset)
 		r->res = -EINVAL;
 	if (r->res) {
