@@ -466,7 +466,36 @@ static char **own_words(const struct script_call *c)
 	return out;
 }
 
-int script_record(const struct script_call *c, struct guest *g, struct err *e)
+void script_note_changes(struct guest *g, const struct guest *again, const char *path)
+{
+	AUTO_FREE char *all = xstrdup(""), *whole = NULL;
+	size_t i;
+
+	for (i = 1; i < g->line.argc && g->line.argc == again->line.argc; i++) {
+		AUTO_FREE char *before = all;
+		AUTO_FREE char *one = NULL;
+
+		all = NULL;
+		if (!strcmp(g->line.argv[i], again->line.argv[i])) {
+			all = xstrdup(before);
+			continue;
+		}
+		one = shell_quote_shown(g->line.argv[i]);
+		all = xasprintf("%s%s%s", before, *before ? ", " : "", one);
+	}
+	if (g->line.argc != again->line.argc)
+		guest_note(g,
+			   "%s starts another QEMU each time that it is run: what starts the guest at the destination has this run's words",
+			   path);
+	else if (*all)
+		guest_note(
+			g,
+			"%s makes other words each time that it is run: a run of its own has others, and what starts the guest at the destination "
+			"always has those of the move. Here: %s",
+			path, all);
+}
+
+static int record_once(const struct script_call *c, struct guest *g, bool *ended, struct err *e)
 {
 	AUTO_FREE char **argv = own_words(c);
 	const char *path = c->words[0];
@@ -480,14 +509,17 @@ int script_record(const struct script_call *c, struct guest *g, struct err *e)
 					.how = PROGRAM_DIES_WITH_US,
 					.timeout_ms = RUN_MS};
 	int status = 0, r = script_check_owner(path, e);
+	bool is_cut = false;
 
 	if (!r)
 		r = program_run(&run, &status, e);
 	if ((r == -ETIMEDOUT || records.full) && records.n) {
 		cut_off(&records);
+		is_cut = true;
 		r = 0;
 		status = 0;
 	}
+	*ended = !records.full && r != -ETIMEDOUT && !is_cut;
 	if (r == -ETIMEDOUT)
 		err_set(e, ETIMEDOUT, "%s did not end within %u s when it was run to see what it starts", path, RUN_MS / 1000);
 	else if (!r && status && why.n) {
@@ -498,9 +530,23 @@ int script_record(const struct script_call *c, struct guest *g, struct err *e)
 		r = err_set(e, ENOTSUP, "%s could not be run to see what it starts", path);
 	if (!r)
 		r = script_take_records(path, records.text ?: "", records.n, why.text, g, e);
-	if (!r)
-		note_line(g, path);
 	free(records.text);
 	free(why.text);
 	return r;
+}
+
+int script_record(const struct script_call *c, struct guest *g, struct err *e)
+{
+	struct guest again = {.pid = 0};
+	struct err ignored;
+	bool ended;
+	int r = record_once(c, g, &ended, e);
+
+	if (r)
+		return r;
+	note_line(g, c->words[0]);
+	if (ended && !record_once(c, &again, &ended, &ignored)) /* one that does not end takes long */
+		script_note_changes(g, &again, c->words[0]);
+	guest_fini(&again);
+	return 0;
 }

@@ -19,6 +19,8 @@ bool script_is_qemu(const char *program);
 int script_check_owner(const char *path, struct err *e);
 /* The guest's line, for people; malloc'ed. */
 char *script_shown_line(const struct guest *g);
+/* again: what a second run has found. Adds a note of the words that are other ones then, as of a MAC address made up. Pure. */
+void script_note_changes(struct guest *g, const struct guest *again, const char *path);
 /* The guest's line is taken from records (record.h), n bytes. said: what the script wrote meanwhile; NULL: nothing. Pure. */
 int script_take_records(const char *path, const char *records, size_t n, const char *said, struct guest *g, struct err *e);
 

@@ -46,6 +46,26 @@ static void what_asks_qemu_of_itself_starts_nothing(void **state)
 	guest_fini(&g);
 }
 
+static void words_that_are_made_up_are_told(void **state)
+{
+	struct guest g = {.pid = 0}, same = {.pid = 0}, other = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, ONE("4", "-m\00064\0-device\0e1000,mac=52:54:00:1\0"), &e), 0);
+	assert_int_equal(TAKE(&same, ONE("4", "-m\00064\0-device\0e1000,mac=52:54:00:1\0"), &e), 0);
+	assert_int_equal(TAKE(&other, ONE("4", "-m\00064\0-device\0e1000,mac=52:54:00:2\0"), &e), 0);
+	script_note_changes(&g, &same, "a.sh");
+	assert_int_equal(g.notes.count, 0);
+	script_note_changes(&g, &other, "a.sh");
+	assert_int_equal(g.notes.count, 1);
+	assert_non_null(strstr(g.notes.text[0], "e1000,mac=52:54:00:1"));
+	assert_null(strstr(g.notes.text[0], "64,"));
+	guest_fini(&g);
+	guest_fini(&same);
+	guest_fini(&other);
+}
+
 static void one_guest_and_no_more(void **state)
 {
 	struct guest g = {.pid = 0};
@@ -271,6 +291,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(its_words_directory_and_environment_are_taken),
 						  cmocka_unit_test(what_asks_qemu_of_itself_starts_nothing),
+						  cmocka_unit_test(words_that_are_made_up_are_told),
 						  cmocka_unit_test(one_guest_and_no_more),
 						  cmocka_unit_test(names_of_its_swtpm_are_made_absolute),
 						  cmocka_unit_test(records_that_lie_are_refused),
