@@ -548,6 +548,14 @@ static int check_in_place(struct rewrite *w, const struct item *it, const struct
 	return why ? args_check_in_place(w, it, why) : 0;
 }
 
+bool args_network_is_mapped(const struct rewrite *w, const struct item *it)
+{
+	const char *type = is_backend(it, kv_get(&it->p.l, "type", "type")) ? kv_get(&it->p.l, "type", "type") : NULL;
+	const char *to = type ? map_of(w, &w->r->nics[it->nic]) : NULL;
+
+	return to && (strcmp(to, "user") || strcmp(type, "user"));
+}
+
 static int on_backend(struct rewrite *w, struct item *it, const char *type)
 {
 	static const char *const ports[] = {"hostfwd", "hostfwd.*"};

@@ -62,6 +62,8 @@ bool args_among(const char *name, const char *const *patterns, size_t count);
 struct item *args_find(const struct rewrite *w, const char *name, const char *key, const char *value);
 /* A client's socket: reconnect= or reconnect-ms=. */
 bool args_connects_again(const struct kv_list *l);
+/* A network back end in whose place another is made, so that nothing of it counts there. */
+bool args_network_is_mapped(const struct rewrite *w, const struct item *it);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);
 #define ARGS_ONE_PORT "only one process can listen on a port"
 #define ARGS_EMPTIED  "a QEMU that starts empties that file"

@@ -163,10 +163,13 @@ struct item *args_find(const struct rewrite *w, const char *name, const char *ke
 
 int args_refuse_descriptor(struct rewrite *w, const struct item *it)
 {
+	static const char *const nets[] = {"netdev", "nic", "net"};
+
 	return err_set(w->e, EINVAL,
 		       "-%s %s uses a file descriptor that whoever started this QEMU passed to it; the destination has "
-		       "none like it",
-		       it->name, it->value ? it->value : "");
+		       "none like it%s",
+		       it->name, it->value ? it->value : "",
+		       args_among(it->name, nets, ARRAY_LEN(nets)) ? " (--map-net NIC=… has it be on something else there)" : "");
 }
 
 int args_check_in_place(struct rewrite *w, const struct item *it, const char *why)
@@ -424,7 +427,7 @@ static int apply_rule(struct rewrite *w, struct item *it)
 	}
 	if (!rule->bare && !it->value)
 		return err_set(w->e, EINVAL, "the guest's command line ends after -%s, without its value", it->name);
-	if (has_descriptor(it))
+	if (has_descriptor(it) && !args_network_is_mapped(w, it))
 		return args_refuse_descriptor(w, it);
 	switch (rule->meaning) {
 	case NOTED:

@@ -461,6 +461,37 @@ static void windows_of_a_desktop_are_not_opened(void **state)
 	expect("-vnc :1", "-vnc :1" OURS);
 }
 
+static int rewrite_with_net(const char *from, const char *to, struct args_result *r, struct err *e)
+{
+	const struct args_net_map map = {"n", to};
+	struct args_options o = options;
+	struct line l;
+	int code;
+
+	split(&l, from);
+	o.nets = &map;
+	o.net_count = 1;
+	code = qemu_args_rewrite(r, l.argv, l.argc, &o, e);
+	free(l.text);
+	return code;
+}
+
+static void an_inherited_back_end_may_be_replaced(void **state)
+{
+	struct args_result r;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(rewrite_with_net("-netdev tap,id=n,fd=3,vhostfd=4", "bridge:br1", &r, &e), 0);
+	for (i = 0; i < r.argc && strcmp(r.argv[i], "-netdev"); i++)
+		;
+	assert_string_equal(r.argv[i + 1], "bridge,id=n,br=br1");
+	args_result_fini(&r);
+	assert_int_equal(rewrite_with_net("-netdev tap,id=n,fd=3", "as-is", &r, &e), -EINVAL);
+	assert_int_equal(rewrite_with_net("-netdev tap,id=m,fd=3", "bridge:br1", &r, &e), -EINVAL);
+}
+
 static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 {
 	(void)state;
@@ -1266,6 +1297,7 @@ int main(void)
 		cmocka_unit_test(relative_files_become_absolute),
 		cmocka_unit_test(programs_of_networks_are_named_whole_and_told),
 		cmocka_unit_test(windows_of_a_desktop_are_not_opened),
+		cmocka_unit_test(an_inherited_back_end_may_be_replaced),
 		cmocka_unit_test(what_cannot_be_carried_is_refused_with_the_reason),
 		cmocka_unit_test(disks_behind_a_network_stay_if_they_are_the_guests),
 		cmocka_unit_test(storage_behind_a_network_is_known_by_its_driver),
