@@ -83,7 +83,8 @@ static void check_volume(struct transfer *t, const json_t *volume, const json_t 
 	const char *dir = json_text(volume, "dir");
 	struct err e;
 
-	if (dir && promised_check_room(others, dir, "the disks", bytes_of(volume, "need"), bytes_of(volume, "free"), PROMISED_AT_DESTINATION, &e))
+	if (dir &&
+	    promised_check_room(others, dir, "the disks", bytes_of(volume, "need"), bytes_of(volume, "free"), PROMISED_AT_DESTINATION, &e))
 		target_obstacle(&t->target, &e);
 }
 

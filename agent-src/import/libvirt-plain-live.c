@@ -145,6 +145,24 @@ static char *word_of_chardev(const char *id, const struct item *device)
 	return unit_plain_name(strncmp(id, "char", 4) || !id[4] ? id : id + 4);
 }
 
+/* The monitor's socket has that name, or another chardev's before it. */
+static bool is_taken(const struct live *l, const struct item *it, const char *what)
+{
+	const struct item *other;
+
+	if (!strcmp(what, "qmp") || !strcmp(what, "vnc"))
+		return true;
+	for (other = l->items; other < it; other++) {
+		const char *id = strcmp(other->name, "chardev") ? NULL : get(other, "id");
+		const struct item *device = id ? find(l, "device", "chardev", id) : NULL;
+		AUTO_FREE char *its = device ? word_of_chardev(id, device) : NULL;
+
+		if (its && !strcmp(its, what))
+			return true;
+	}
+	return false;
+}
+
 static int on_chardev(struct live *l, const struct item *it)
 {
 	const char *id = get(it, "id"), *backend = kv_get(&it->p.l, "backend", "backend");
@@ -161,6 +179,10 @@ static int on_chardev(struct live *l, const struct item *it)
 	if (!id || !backend || !device || !described_is_word(id))
 		return refuse(l, it);
 	what = word_of_chardev(id, device);
+	if (is_taken(l, it, what)) {
+		free(what);
+		what = unit_plain_name(id);
+	}
 	path = socket_of(l, what);
 	if (strcmp(backend, "pty") && (strcmp(backend, "socket") || !kv_flag(&it->p.l, "server", false)))
 		note(l, "%s, which libvirt connects to a %s here, is a socket there", what, backend);
@@ -189,6 +211,21 @@ static size_t drop_keys(struct props *p, const char *const *prefixes, size_t cou
 		}
 	}
 	return n;
+}
+
+/* Machine types up to 4.0 call the memory of a file by another name than plain memory (hw_compat_4_0 of QEMU). */
+static bool names_files_otherwise(const struct live *l)
+{
+	int major, minor;
+	size_t i, n;
+
+	for (i = 0; i < l->count && strcmp(l->items[i].name, "machine") != 0; i++)
+		;
+	if (i == l->count || !l->items[i].value)
+		return false;
+	for (n = strcspn(l->items[i].value, ","); n && l->items[i].value[n] != '-'; n--)
+		;
+	return sscanf(l->items[i].value + n, "-%d.%d", &major, &minor) == 2 && (major < 4 || (major == 4 && minor < 1));
 }
 
 /* The block of memory is called as the object is, of whichever kind that is. */
@@ -220,6 +257,8 @@ static int on_object(struct live *l, struct item *it)
 		return 0;
 	for (i = 0; i < ARRAY_LEN(kept) && strcmp(kept[i], kind); i++)
 		;
+	if (!strcmp(kind, "memory-backend-file") && names_files_otherwise(l) && !get(it, "x-use-canonical-path-for-ramblock-id"))
+		return refuse(l, it);
 	if (!strcmp(kind, "memory-backend-ram") || !strcmp(kind, "memory-backend-memfd") || !strcmp(kind, "memory-backend-file"))
 		on_memory(l, it, kind);
 	else if (i == ARRAY_LEN(kept))

@@ -151,7 +151,8 @@ int promised_check_memory(const json_t *others, uint64_t need, uint64_t keep, en
 		       names);
 }
 
-int promised_check_room(const json_t *others, const char *dir, const char *what, uint64_t need, uint64_t available, enum promised_where where, struct err *e)
+int promised_check_room(const json_t *others, const char *dir, const char *what, uint64_t need, uint64_t available,
+			enum promised_where where, struct err *e)
 {
 	uint64_t promised = promised_room(others, dir);
 	AUTO_FREE char *names = names_of(others);
@@ -159,7 +160,7 @@ int promised_check_room(const json_t *others, const char *dir, const char *what,
 
 	if (!need || !promised || need > available || need + promised <= available)
 		return 0;
-	return err_set(e, ENOSPC, "%s need %s, and of the %s that are free in %s %s %s are promised to guests on their way %s (%s)",
-		       what, format_bytes(a, need), format_bytes(b, available), dir, where_word(where), format_bytes(c, promised),
+	return err_set(e, ENOSPC, "%s need %s, and of the %s that are free in %s %s %s are promised to guests on their way %s (%s)", what,
+		       format_bytes(a, need), format_bytes(b, available), dir, where_word(where), format_bytes(c, promised),
 		       way_word(where), names);
 }

@@ -30,6 +30,7 @@ int promised_check_memory(const json_t *others, uint64_t need, uint64_t keep, en
 /* -ENOMEM: the host's owner keeps it free. */
 int promised_check_kept(uint64_t need, uint64_t keep, enum promised_where where, struct err *e);
 /* -ENOSPC: of the bytes that are available in dir too little is left. what: "the disks". Likewise. */
-int promised_check_room(const json_t *others, const char *dir, const char *what, uint64_t need, uint64_t available, enum promised_where where, struct err *e);
+int promised_check_room(const json_t *others, const char *dir, const char *what, uint64_t need, uint64_t available,
+			enum promised_where where, struct err *e);
 
 #endif

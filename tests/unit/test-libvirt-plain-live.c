@@ -122,6 +122,12 @@ static void what_the_stream_is_about_stays(void **state)
 		 .so = "note: its memory is not of huge pages, or in a file, there\nnote: its memory has no place of its own in the host's (NUMA nodes, "
 		       "allocated beforehand) there\n/usr/bin/qemu-system-x86_64\n"
 		       "-object {\"qom-type\":\"memory-backend-ram\",\"id\":\"pc.ram\",\"size\":67108864}\n"},
+		{.line = "-machine\npc-q35-4.0,usb=off\n-object\n{\"qom-type\":\"memory-backend-file\",\"id\":\"ram-node0\",\"mem-path\":\"/dev/hugepages/x\","
+			 "\"size\":67108864}\n",
+		 .so = "refused: libvirt runs it with -object"},
+		{.line = "-machine\npc-q35-4.1,usb=off\n-object\n{\"qom-type\":\"memory-backend-file\",\"id\":\"ram-node0\",\"mem-path\":\"/dev/hugepages/x\","
+			 "\"size\":67108864}\n",
+		 .so = "-object {\"qom-type\":\"memory-backend-ram\",\"id\":\"ram-node0\""},
 		{.line = "-object\n{\"qom-type\":\"rng-random\",\"id\":\"objrng0\",\"filename\":\"/dev/urandom\"}\n", .so = "/dev/urandom"},
 		{.line = "-rtc\nbase=localtime,driftfix=slew\n", .so = "-rtc base=localtime,driftfix=slew\n", .not = "note:"},
 		{.line = "-rtc\nbase=2026-11-29T10:00:00,driftfix=slew\n", .so = "-rtc base=utc,driftfix=slew\n"},
@@ -166,6 +172,16 @@ static void what_it_is_connected_to_is_a_socket(void **state)
 		{.line = "-chardev\nsocket,id=charchannel0,fd=24,server=on,wait=off\n"
 			 "-device\n{\"driver\":\"virtserialport\",\"chardev\":\"charchannel0\",\"id\":\"channel0\",\"name\":\"org.qemu.guest_agent.0\"}\n",
 		 .so = "-chardev socket,id=charchannel0,path=/d/a_b.agent,server=on,wait=off\n"},
+		{.line = "-chardev\nsocket,id=charchannel0,fd=24,server=on,wait=off\n"
+			 "-device\n{\"driver\":\"virtserialport\",\"chardev\":\"charchannel0\",\"id\":\"channel0\",\"name\":\"org.qemu.guest_agent.0\"}\n"
+			 "-chardev\nsocket,id=charchannel1,fd=25,server=on,wait=off\n"
+			 "-device\n{\"driver\":\"virtserialport\",\"chardev\":\"charchannel1\",\"id\":\"channel1\",\"name\":\"org.qemu.guest_agent.0\"}\n"
+			 "-chardev\nsocket,id=charqmp,fd=26,server=on,wait=off\n"
+			 "-device\n{\"driver\":\"virtserialport\",\"chardev\":\"charqmp\",\"id\":\"channel2\",\"name\":\"qmp\"}\n",
+		 .so = "path=/d/a_b.charchannel1,"},
+		{.line = "-chardev\nsocket,id=charqmp,fd=26,server=on,wait=off\n"
+			 "-device\n{\"driver\":\"virtserialport\",\"chardev\":\"charqmp\",\"id\":\"channel2\",\"name\":\"qmp\"}\n",
+		 .so = "path=/d/a_b.charqmp,"},
 		{.line = "-chardev\nspicevmc,id=charchannel1,name=vdagent\n"
 			 "-device\n{\"driver\":\"virtserialport\",\"chardev\":\"charchannel1\",\"id\":\"channel1\",\"name\":\"com.redhat.spice.0\"}\n",
 		 .so = "-chardev socket,id=charchannel1,path=/d/a_b.channel1,server=on,wait=off\n"},
