@@ -255,7 +255,12 @@ void old_settle(struct storage *s, const struct moving_disk *d)
 	const char *now = d->aside && !access(d->aside, F_OK) ? d->aside : d->from;
 	struct err e;
 
-	if (d->from_device || !d->was) {
+	if (d->another) {
+		life_note(
+			&s->life,
+			"another file has the name of the old disk %s: it is left as it is. See to it that nothing starts the guest from it",
+			d->from);
+	} else if (d->from_device || !d->was) {
 		life_note(&s->life, "the old disk %s is as it was when the guest left it: see to it that nothing starts the guest from it",
 			  d->from);
 	} else if (s->old == OLD_REMOVE) {

@@ -22,6 +22,7 @@ struct moving_disk {
 	char *from, *to;		/* real paths */
 	char *from_format, *format;
 	bool from_device, to_device;
+	bool another;		       /* file has the name of the old one by now: it is somebody's, and left alone */
 	uint64_t from_begins;	       /* where the disk is in the old one (offset= of the raw driver) */
 	uint64_t from_shows, to_shows; /* bytes of them that the guest sees, as they are larger (size= of the raw driver); 0: all */
 	json_t *old_nodes;	       /* of the old image, that have names of their own */

@@ -511,6 +511,8 @@ static int decide_old(struct storage *s, struct err *e)
 				: s->starter.other_line ? "its command line is another than that of the script beside its disks"
 							: "it is more than one script",
 				d->from);
+		if (d->another)
+			continue;
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path) && check_is_all_disk(d, e))
 			return -e->code;
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
@@ -528,6 +530,9 @@ int storage_examine(struct storage *s, struct err *e)
 		r = starter_find(s, e);
 	for (i = 0; i < s->count && !s->rest; i++)
 		s->disks[i].from_begins = s->disks[i].o.begins;
+	for (i = 0; i < s->count && !s->rest; i++)
+		s->disks[i].another =
+			!s->disks[i].from_device && process_shows_files(s->guest.pid) && !process_has_open(s->guest.pid, s->disks[i].from);
 	if (!r)
 		r = storage_images_check(s, e);
 	if (!r)

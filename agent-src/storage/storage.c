@@ -106,7 +106,7 @@ static int begin_journal(struct storage *s, struct err *e)
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		if (!d->from_device && own_file_know(d->from, d->from, &d->was, e)) {
+		if (!d->from_device && !d->another && own_file_know(d->from, d->from, &d->was, e)) {
 			json_decref(disks);
 			json_decref(paths);
 			return -e->code;
