@@ -198,6 +198,21 @@ static int measure(struct guest_disk *d, const char *said, const struct stat *st
 	return *bytes ? 0 : err_set(e, ENOTSUP, "the disk %s of the guest is empty: there is nothing to be moved", d->file);
 }
 
+/* A disk whose format nothing says is what QEMU finds it to be. A raw one that was found so cannot become an image: QEMU keeps its guest from writing
+ * what begins one. */
+static const char *format_found(const char *path, const char *said)
+{
+	struct qcow2_header h;
+	struct err ignored;
+	bool is;
+
+	if (said || qcow2_header_read(path, &h, &ignored))
+		return said;
+	is = h.is_qcow2;
+	qcow2_header_fini(&h);
+	return is ? "qcow2" : NULL;
+}
+
 static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 {
 	struct guest_disk *d = &g->disks[g->disk_count];
@@ -222,7 +237,7 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	for (i = 0; i + 1 < g->disk_count; i++)
 		if (is_same_file(g->disks[i].real_path, &st))
 			return err_set(e, EINVAL, "two disks of the guest are the same file: %s and %s", g->disks[i].file, f->path);
-	r = look(d->real_path, f->format, &h, &format, e);
+	r = look(d->real_path, format_found(d->real_path, f->format), &h, &format, e);
 	if (r)
 		return r;
 	d->node = xasprintf("disk%zu", g->disk_count - 1);
@@ -457,6 +472,14 @@ static void call_by_disk(struct guest *g)
 	guest_note(g, "the guest has no name: it is called %s, as its first disk", base);
 }
 
+/* The QEMU that a bare name means here, so that the same one is looked for at the destination; malloc'ed. */
+static char *program_of(const char *word)
+{
+	AUTO_FREE char *found = strchr(word, '/') ? NULL : program_beside(word);
+
+	return xstrdup(found && program_is_runnable(found) ? found : word);
+}
+
 int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t argc, char **script, struct err *e)
 {
 	struct stat st;
@@ -495,7 +518,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			e, ENOTSUP,
 			"%s runs %s, which is no QEMU. Give the script that it runs, or the guest's command line behind --: … -- qemu-system-x86_64 …",
 			*script ?: vm, g->line.argv[0]);
-	g->exe = xstrdup(g->line.argv[0]);
+	g->exe = program_of(g->line.argv[0]);
 	r = check_configs(g, e);
 	if (r)
 		return r;
