@@ -11,6 +11,7 @@
 #include "qemu-args-json.h"
 #include "taps.h"
 #include "trial.h"
+#include "shell-quote.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -395,6 +396,21 @@ static int check_kept_memory(const struct args_file *f, const char *path, struct
 		       : 0;
 }
 
+/* What can be done about it, by what it is. */
+static int refuse_missing(const struct args_file *f, const char *path, struct err *e)
+{
+	AUTO_FREE char *quoted = shell_quote(path);
+	AUTO_FREE char *make = f->role == ARGS_DIRECTORY || args_role_is_memory(f->role)
+				       ? xasprintf(": make it there (mkdir -p %s)%s", quoted,
+						   f->role == ARGS_DIRECTORY ? ", with what the guest is to find in it" : "")
+			       : f->role == ARGS_CONNECT			  ? xstrdup(": start what listens on it there")
+			       : f->role == ARGS_SECRET || f->role == ARGS_SCRIPT ? xstrdup(": bring it there")
+										  : NULL;
+
+	return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination%s", f->option,
+		       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path, make ?: "");
+}
+
 static int check_there(const struct line *l, const struct args_file *f, struct err *e)
 {
 	const char *named = f->to ? f->to : f->path;
@@ -406,8 +422,7 @@ static int check_there(const struct line *l, const struct args_file *f, struct e
 	    (asked && f->role == ARGS_FIFO && names_check_fifo(f, e)))
 		return -e->code;
 	if (path && access(path, F_OK) && !is_to_be_made(l, path))
-		return err_set(e, ENOENT, "-%s needs %s %s, which does not exist at the destination", f->option,
-			       f->role == ARGS_CONNECT ? "the socket" : args_role_name(f->role), path);
+		return refuse_missing(f, path, e);
 	return 0;
 }
 
@@ -490,6 +505,25 @@ static const json_t *roms_to_try(const struct target *t)
 	return has_own(&t->args, ARGS_ROM, "global") ? NULL : json_object_get(t->description, "roms");
 }
 
+/* A file that is missing is an obstacle already, and QEMU's word of it is the same one. */
+static void forget_missing(const struct line *l, json_t *reasons)
+{
+	const struct args_result *args = &l->target->args;
+	size_t i, k;
+
+	for (k = json_array_size(reasons); k-- > 0;)
+		for (i = 0; i < args->file_count; i++) {
+			const struct args_file *f = &args->files[i];
+			const char *said = json_string_value(json_array_get(reasons, k));
+			struct err ignored;
+
+			if (f->to && said && strstr(said, f->to) && strstr(said, "No such file") && check_there(l, f, &ignored)) {
+				json_array_remove(reasons, k);
+				break;
+			}
+		}
+}
+
 /* In place the ports and sockets are the other QEMU's still, and what two cannot have is refused by the line. */
 static void try_line(struct line *l, char *const *env)
 {
@@ -511,6 +545,7 @@ static void try_line(struct line *l, char *const *env)
 	add_obstacles(l->target, ENOTCONN, reasons);
 	json_decref(reasons);
 	reasons = trial_reasons(&trial, l->part.a->loop, &misfits);
+	forget_missing(l, reasons);
 	add_obstacles(l->target, EINVAL, reasons);
 	add_obstacles(l->target, ENOTSUP, misfits.devices);
 	json_decref(reasons);
