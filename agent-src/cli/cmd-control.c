@@ -30,18 +30,11 @@ static bool is_pid(pid_t pid, const char *vm)
 /* Is the move of the guest with this pid of one that is called so? In a move on one machine two QEMUs are, and only the source has a move. */
 static bool is_called(const char *runtime, pid_t pid, const char *vm)
 {
-	json_t *request, *status = NULL;
-	const char *name;
-	struct err e;
-	bool yes;
+	json_t *status = control_status_within(runtime, pid, CONTROL_AMONG_S);
+	const char *name = json_string_value(json_object_get(status, "guest"));
+	bool yes = name && !strcmp(name, vm);
 
-	request = json_pack("{s:s}", "command", "status");
-	if (control_ask(runtime, pid, request, &status, &e))
-		status = NULL;
-	name = json_string_value(json_object_get(status, "guest"));
-	yes = name && !strcmp(name, vm);
 	json_decref(status);
-	json_decref(request);
 	return yes;
 }
 

@@ -45,18 +45,17 @@ static json_t *job_of_status(json_t *status)
 
 static void add_under_way(json_t *jobs, const char *runtime)
 {
-	json_t *request = json_pack("{s:s}", "command", "status"), *status;
 	pid_t *pids = NULL;
 	size_t n = control_list(runtime, &pids), i;
-	struct err ignored; /* it has just ended */
 
-	for (i = 0; i < n; i++)
-		if (!control_ask(runtime, pids[i], request, &status, &ignored)) {
+	for (i = 0; i < n; i++) {
+		json_t *status = control_status_within(runtime, pids[i], CONTROL_AMONG_S);
+
+		if (status) /* else it has just ended, or is told by its journal */
 			json_array_append_new(jobs, job_of_status(status));
-			json_decref(status);
-		}
+		json_decref(status);
+	}
 	free(pids);
-	json_decref(request);
 }
 
 static bool is_known(const json_t *jobs, const char *id)

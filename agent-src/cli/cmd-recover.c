@@ -266,7 +266,7 @@ static int refuse_resuming(const struct attempt *a)
 /* The attempt's agent answers at the socket of its guest, and has its journal, so it is not waited for. */
 static bool answers(const struct asked *asked, const struct attempt *a)
 {
-	json_auto_t *status = control_status_soon(asked->up.life.runtime_dir, (pid_t)pid_of(a));
+	json_auto_t *status = control_status_within(asked->up.life.runtime_dir, (pid_t)pid_of(a), CONTROL_SOON_S);
 
 	return !strcmp(json_text(status, "attempt") ?: "", a->id);
 }

@@ -52,7 +52,7 @@ static bool is_in_hand(const char *vm, const char *runtime_dir)
 	struct err e;
 
 	guest_find(&g, vm, &e);
-	status = control_status_soon(runtime_dir, g.pid);
+	status = control_status_within(runtime_dir, g.pid, CONTROL_SOON_S);
 	guest_fini(&g);
 	json_decref(status);
 	return status != NULL;

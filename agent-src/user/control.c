@@ -384,12 +384,12 @@ int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, jso
 	return ask_within(runtime_dir, guest, request, ANSWER_S, answer, e);
 }
 
-json_t *control_status_soon(const char *runtime_dir, pid_t guest)
+json_t *control_status_within(const char *runtime_dir, pid_t guest, int seconds)
 {
 	json_t *request = json_pack("{s:s}", "command", "status"), *status = NULL;
 	struct err e;
 
-	if (!runtime_dir || guest <= 0 || ask_within(runtime_dir, guest, request, 1, &status, &e))
+	if (!runtime_dir || guest <= 0 || ask_within(runtime_dir, guest, request, seconds, &status, &e))
 		status = NULL;
 	json_decref(request);
 	return status;

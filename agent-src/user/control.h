@@ -28,9 +28,11 @@ void control_close(struct control *c);
 
 /* Sends the request. *answer: a new reference; NULL on error. */
 int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e);
-/* The status of the guest's move, a new reference. NULL: no agent has answered within a second; one that is stopped is not waited for, as its guard would
+/* The status of the guest's move, a new reference. NULL: no agent has answered within that time: one that is stopped is not waited for, as its guard would
  * end it meanwhile. */
-json_t *control_status_soon(const char *runtime_dir, pid_t guest);
+#define CONTROL_SOON_S	1
+#define CONTROL_AMONG_S 5 /* where several are asked, one after the other, and a busy one is not to be missed */
+json_t *control_status_within(const char *runtime_dir, pid_t guest, int seconds);
 /* The same of a request with "follow": calls each for the answer, and then for every event, until the end or until it returns false. 0: there was an
  * answer. */
 int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,
