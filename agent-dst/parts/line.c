@@ -591,6 +591,12 @@ static int ask_qemu(struct line *l, struct err *e)
 	return r;
 }
 
+/* A change that leaves something to be done by hand afterwards, which is shown whatever else is not. */
+static bool is_to_be_done(const char *note)
+{
+	return strstr(note, "(set_password)");
+}
+
 static int examine(struct part *p, struct err *e)
 {
 	struct line *l = line_of(p);
@@ -608,6 +614,9 @@ static int examine(struct part *p, struct err *e)
 	if (l->target->makes_below)
 		json_array_append_new(l->cautions, json_sprintf("the directory %s is not there, and is made", l->target->makes_below));
 	tell_of_logs(l);
+	for (i = 0; i < l->target->args.note_count; i++)
+		if (is_to_be_done(l->target->args.notes[i]))
+			json_array_append_new(l->cautions, json_string(l->target->args.notes[i]));
 	if (!target_is_in_place(l->target))
 		names_tell(l->disks->state_dir, &l->target->args, l->cautions);
 	for (i = 0; i < l->target->args.nic_count; i++)
@@ -633,7 +642,8 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	for (i = 0; i < args->argc; i++)
 		json_array_append_new(argv, json_string(args->argv[i]));
 	for (i = 0; i < args->note_count; i++)
-		json_array_append_new(notes, json_string(args->notes[i]));
+		if (!l->findings || !is_to_be_done(args->notes[i])) /* no cautions are told without findings */
+			json_array_append_new(notes, json_string(args->notes[i]));
 	json_object_set_new(accept, "argv", argv);
 	json_object_set_new(accept, "notes", notes);
 	json_object_set_new(accept, "files", args_files_json(args));
