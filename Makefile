@@ -7,7 +7,7 @@ CC      := $(if $(filter default,$(origin CC)),$(CROSS)gcc,$(CC))
 PKG_CONFIG ?= $(CROSS)pkg-config
 B       := build/$(CROSS)$(VARIANT)
 PKGS    := jansson liburing liblz4 libzstd libxxhash openssl libseccomp
-SRC_PKGS := libssh2 libxml-2.0 zlib
+SRC_PKGS := libssh2 libxml-2.0 zlib liblzma
 # For the targets that call make again: as many jobs as processors, unless the caller said -j.
 JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <lzma.h>
 #include <zlib.h>
 
 static const struct command {
@@ -127,8 +128,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version")) {
 		AUTO_FREE char *sandbox = confine_library();
-		AUTO_FREE char *more =
-			xasprintf("%s, libssh2 %s, libxml2 %s, zlib %s", sandbox, libssh2_version(0), LIBXML_DOTTED_VERSION, zlibVersion());
+		AUTO_FREE char *more = xasprintf("%s, libssh2 %s, libxml2 %s, zlib %s, liblzma %s", sandbox, libssh2_version(0),
+						 LIBXML_DOTTED_VERSION, zlibVersion(), lzma_version_string());
 
 		libraries_print("vmferry", more);
 		return 0;

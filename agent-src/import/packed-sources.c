@@ -49,7 +49,11 @@ static bool is_packed(const struct image_source *k, const struct described_disk 
 	char head[4] = "";
 
 	return !is_raw && fd >= 0 && pread(fd, head, sizeof(head), (off_t)k->offset) == sizeof(head) &&
-	       (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5\x2f\xfd", 4));
+	       (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5\x2f\xfd", 4) ||
+		!memcmp(head,
+			"\xfd"
+			"7zX",
+			4));
 }
 
 /* A member of an archive, as a file of its own: what is behind it is not of it. */

@@ -1,8 +1,10 @@
-/* packed.c: see packed.h. RFC 1952 (several members one after the other are one file), RFC 8878 (likewise with frames). */
+/* packed.c: see packed.h. RFC 1952 (several members one after the other are one file), RFC 8878 (likewise with frames), the .xz file format (with
+ * streams). */
 #include "packed.h"
 #include "util.h"
 
 #include <errno.h>
+#include <lzma.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -11,6 +13,8 @@
 #define IN_BYTES (256u << 10)
 
 enum { GZIP_WINDOW = 15 + 16 /* zlib's way to ask for gzip */ };
+
+#define XZ_MEMORY (128u << 20) /* xz -9 takes half of it */
 
 struct packed {
 	int fd;
@@ -22,6 +26,7 @@ struct packed {
 	bool is_within; /* a member or frame has begun, and not ended */
 	z_stream z;
 	ZSTD_DStream *zstd;
+	lzma_stream xz;
 };
 
 static int fill(struct packed *p, struct err *e)
@@ -81,8 +86,28 @@ static int unzstd(struct packed *p, uint8_t *to, size_t n, size_t *got, struct e
 	return ZSTD_isError(r) ? err_set(e, EINVAL, "it is damaged: %s", ZSTD_getErrorName(r)) : 0;
 }
 
+static int unxz(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err *e)
+{
+	lzma_ret r;
+
+	p->xz.next_in = p->in + p->at;
+	p->xz.avail_in = p->n - p->at;
+	p->xz.next_out = to;
+	p->xz.avail_out = n;
+	r = lzma_code(&p->xz, p->at_end ? LZMA_FINISH : LZMA_RUN);
+	*got = n - p->xz.avail_out;
+	p->at = p->n - p->xz.avail_in;
+	p->is_within = r != LZMA_STREAM_END;
+	if (r == LZMA_MEMLIMIT_ERROR)
+		return err_set(e, ENOMEM, "it takes too much memory to unpack it: xz has it packed with an unusual dictionary");
+	return r == LZMA_OK || r == LZMA_STREAM_END || r == LZMA_BUF_ERROR
+		       ? 0
+		       : err_set(e, EINVAL, "it is damaged: what xz has made of it cannot be unpacked");
+}
+
 static int choose(struct packed *p, struct err *e)
 {
+	static const uint8_t xz_magic[] = {0xfd, '7', 'z', 'X', 'Z', 0};
 	const uint8_t *head = p->in;
 
 	if (p->n >= 2 && !memcmp(head, "\x1f\x8b", 2)) {
@@ -93,6 +118,11 @@ static int choose(struct packed *p, struct err *e)
 		p->more = unzstd;
 		p->zstd = ZSTD_createDStream();
 		return p->zstd ? 0 : err_set(e, ENOMEM, "cannot unpack it");
+	}
+	if (p->n >= sizeof(xz_magic) && !memcmp(head, xz_magic, sizeof(xz_magic))) {
+		p->more = unxz;
+		p->is_within = true;
+		return lzma_stream_decoder(&p->xz, XZ_MEMORY, LZMA_CONCATENATED) == LZMA_OK ? 0 : err_set(e, ENOMEM, "cannot unpack it");
 	}
 	p->more = plain;
 	return 0;
@@ -144,6 +174,7 @@ void packed_close(struct packed *p)
 		return;
 	if (p->more == gunzip)
 		inflateEnd(&p->z);
+	lzma_end(&p->xz);
 	ZSTD_freeDStream(p->zstd);
 	free(p);
 }

@@ -1,4 +1,4 @@
-/* packed.h: a file that may be compressed (gzip, zstd), read as what is in it, from its beginning to its end. */
+/* packed.h: a file that may be compressed (gzip, zstd, xz), read as what is in it, from its beginning to its end. */
 #ifndef VMFERRY_IMPORT_PACKED_H
 #define VMFERRY_IMPORT_PACKED_H
 

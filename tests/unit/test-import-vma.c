@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+#include <lzma.h>
 #include <zstd.h>
 
 #include <cmocka.h>
@@ -415,6 +416,14 @@ static size_t zstd(const uint8_t *p, size_t n, uint8_t *to, size_t room)
 	return r;
 }
 
+static size_t xz(const uint8_t *p, size_t n, uint8_t *to, size_t room)
+{
+	size_t at = 0;
+
+	assert_int_equal(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC64, NULL, p, n, to, &at, room), LZMA_OK);
+	return at;
+}
+
 static size_t not_at_all(const uint8_t *p, size_t n, uint8_t *to, size_t room)
 {
 	assert_true(n <= room);
@@ -441,7 +450,7 @@ static int unpacked(const uint8_t *p, size_t n, uint8_t *out, size_t room, size_
 
 static void what_is_compressed_is_read_as_it_was(void **state)
 {
-	static size_t (*const ways[])(const uint8_t *p, size_t n, uint8_t *to, size_t room) = {not_at_all, gzip, zstd};
+	static size_t (*const ways[])(const uint8_t *p, size_t n, uint8_t *to, size_t room) = {not_at_all, gzip, zstd, xz};
 	AUTO_FREE uint8_t *text = some_text(), *packed = xmalloc(2 * TEXT_BYTES), *out = xmalloc(TEXT_BYTES + 1);
 	struct err e;
 	size_t i, n, got;
@@ -459,7 +468,7 @@ static void what_is_compressed_is_read_as_it_was(void **state)
 		assert_int_equal(unpacked(packed, n - 1, out, TEXT_BYTES + 1, &got, &e), -EINVAL);
 		assert_non_null(strstr(e.msg, "cut off"));
 		packed[n / 4] ^= 0x55;
-		if (i == 1)
+		if (i == 1 || i == 3)
 			assert_int_equal(unpacked(packed, n, out, TEXT_BYTES + 1, &got, &e), -EINVAL);
 	}
 }
