@@ -27,16 +27,15 @@ ends() {
 	rm -rf "$DIR"/a.* "$DIR"/d[0-9]*
 }
 
-for who in qemu agents; do
+for who in destination agents; do
 	begins
 	to_local
 	fault before-DST_PREPARED stop
 	move_start a local
 	fault_wait
 	put_another
-	if [[ $who == qemu ]]; then
-		kill_now "$(qemu_dst)"
-		fault_continue
+	if [[ $who == destination ]]; then
+		end_agents_there
 		move_wait 5
 		assert_result "r['guest'] == 'source-paused' and 'another file has the name' in r['guest_text']" "how it is"
 		assert_result "any('must not go on as it is' in n for n in notices)" "what is told"
