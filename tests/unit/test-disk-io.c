@@ -560,6 +560,16 @@ static void a_file_that_became_shorter_is_not_read_as_zeros(void **state)
 	assert_non_null(strstr(err.msg, "the size changed"));
 }
 
+static void a_file_that_became_shorter_is_not_written_to(void **state)
+{
+	(void)state;
+	make(A_FILE);
+	open_kind(A_FILE, true);
+	shell("truncate -s 2560K disk");
+	assert_int_equal(write_at(buf, 4096, DISK_BYTES - 4096), -ESTALE); /* it would be as long as before */
+	assert_int_equal(zero_at(0, 4096), -ESTALE);
+}
+
 static void a_write_over_a_limit_is_done_up_to_it_and_fails(void **state)
 {
 	struct rlimit was, limit;
@@ -676,6 +686,7 @@ int main(void)
 		T(an_export_open_for_writing_has_no_map),
 		T(what_is_no_disk_is_not_opened),
 		T(a_file_that_became_shorter_is_not_read_as_zeros),
+		T(a_file_that_became_shorter_is_not_written_to),
 		T(a_write_over_a_limit_is_done_up_to_it_and_fails),
 		T(a_device_s_error_is_the_request_s),
 		T(zeros_smaller_than_a_device_s_blocks_are_written),
