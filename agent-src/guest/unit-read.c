@@ -6,6 +6,7 @@
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -416,16 +417,9 @@ int unit_read_named(const char *unit, struct guest *g, struct err *e)
 
 /* ---- one by its file ---- */
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), k = strlen(end);
-
-	return n > k && !strcmp(s + n - k, end);
-}
-
 bool unit_is_file(const char *vm)
 {
-	return strchr(vm, '/') && ends_with(vm, SUFFIX);
+	return strchr(vm, '/') && text_ends_with(vm, SUFFIX);
 }
 
 /* Systemd has read this file as the unit of its name. */
@@ -452,7 +446,7 @@ static char *template_of(const char *path)
 
 static int is_drop_in(const struct dirent *x)
 {
-	return ends_with(x->d_name, ".conf");
+	return text_ends_with(x->d_name, ".conf");
 }
 
 static int add_drop_ins(struct kv_list *l, const char *path, struct err *e)

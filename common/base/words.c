@@ -27,3 +27,10 @@ char *words_or(const char *const *words)
 	}
 	return all;
 }
+
+bool text_ends_with(const char *s, const char *end)
+{
+	size_t n = strlen(s), k = strlen(end);
+
+	return n > k && !strcmp(s + n - k, end);
+}

@@ -1,10 +1,14 @@
-/* words.h: a value that is one of a few words, as an enum has them: lists end with NULL. Pure. */
+/* words.h: a value that is one of a few words, as an enum has them: lists end with NULL. And the ends of words. Pure. */
 #ifndef VMFERRY_WORDS_H
 #define VMFERRY_WORDS_H
+
+#include <stdbool.h>
 
 /* Which of them it is, or -1. */
 int word_index(const char *const *words, const char *word);
 /* "a, b or c", for an error; malloc'ed. */
 char *words_or(const char *const *words);
+/* It has that end, and something before. */
+bool text_ends_with(const char *s, const char *end);
 
 #endif

@@ -3,6 +3,7 @@
 #include "paths.h"
 #include "process.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,13 +20,6 @@ bool systemd_runs(void)
 	struct stat st;
 
 	return !lstat("/run/systemd/system", &st) && S_ISDIR(st.st_mode);
-}
-
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), k = strlen(end);
-
-	return n >= k && !strcmp(s + n - k, end);
 }
 
 static char *user_runtime_dir(void)
@@ -83,8 +77,8 @@ static bool in_service(bool *user)
 		for (part = path ? strtok_r(path, "/\n", &save) : NULL; part; part = strtok_r(NULL, "/\n", &save)) {
 			if (!strncmp(part, "user@", 5))
 				*user = true;
-			else if (ends_with(part, ".service") || ends_with(part, ".scope"))
-				yes = ends_with(part, ".service");
+			else if (text_ends_with(part, ".service") || text_ends_with(part, ".scope"))
+				yes = text_ends_with(part, ".service");
 		}
 	}
 	if (f)
