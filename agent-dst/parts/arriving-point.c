@@ -14,6 +14,7 @@
 #include "primary-note.h"
 #include "taken-over.h"
 #include "util.h"
+#include "words.h"
 #include "whereabouts.h"
 
 #include <errno.h>
@@ -173,11 +174,6 @@ static uint64_t next_number(const struct arriving_point *a)
 	return number;
 }
 
-static const char *last_of(const char *path)
-{
-	return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-}
-
 /* Another of its disks had that name then. */
 static bool is_another(const json_t *had, size_t i, const char *now)
 {
@@ -186,7 +182,7 @@ static bool is_another(const json_t *had, size_t i, const char *now)
 	for (k = 0; k < json_array_size(had); k++) {
 		const char *then = json_text(json_array_get(had, k), "from") ?: "";
 
-		if (k != i && (!strcmp(then, now) || !strcmp(last_of(then), last_of(now))))
+		if (k != i && (!strcmp(then, now) || !strcmp(path_base(then), path_base(now))))
 			return true;
 	}
 	return false;
@@ -203,7 +199,7 @@ static bool is_that_disk(const struct arriving_point *a, const json_t *had, size
 		return false;
 	if (!strcmp(json_text(is, "reuse") ?: "", then)) /* it was taken over where its points went on from, and says what it was */
 		return true;
-	return !strcmp(now, then) || (!is_another(had, i, now) && (a->from || !strcmp(last_of(now), last_of(then))));
+	return !strcmp(now, then) || (!is_another(had, i, now) && (a->from || !strcmp(path_base(now), path_base(then))));
 }
 
 static int check_disks(const struct arriving_point *a, const struct point *newest, struct err *e)

@@ -6,6 +6,7 @@
 #include "own-file.h"
 #include "partial.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,11 +115,6 @@ static bool is_called(const struct bundle_file *f, const char *name)
 	return name && (!strcmp(f->path, name) || (f->real_path && !strcmp(f->real_path, name)));
 }
 
-static const char *last_of(const char *path)
-{
-	return strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-}
-
 /* A disk is found in a bundle by its path; or, as a guest that was moved may have its disks elsewhere, by its name, if that is one disk's alone. Its contents are compared in any case. */
 static const struct bundle_file *find_disk(const struct bundle *b, const char *real_path, const char *named)
 {
@@ -129,7 +125,7 @@ static const struct bundle_file *find_disk(const struct bundle *b, const char *r
 		if (is_called(&b->disks[i], real_path) || is_called(&b->disks[i], named))
 			return &b->disks[i];
 	for (i = 0; i < b->disk_count; i++)
-		if (!strcmp(last_of(b->disks[i].path), last_of(real_path))) {
+		if (!strcmp(path_base(b->disks[i].path), path_base(real_path))) {
 			found = &b->disks[i];
 			hits++;
 		}

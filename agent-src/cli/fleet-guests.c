@@ -7,6 +7,7 @@
 #include "log.h"
 #include "qemu-discover.h"
 #include "util.h"
+#include "words.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -173,7 +174,7 @@ int fleet_find_running(struct fleet_command *c, struct err *e)
 
 static void add_off(struct fleet_command *c, const char *word, bool is_libvirts)
 {
-	const char *slash = strrchr(word, '/'), *why = why_it_stays(c, word, slash ? slash + 1 : word);
+	const char *why = why_it_stays(c, word, path_base(word));
 
 	if (is_added(c, word, is_libvirts ? LIBVIRTS : STARTED_BY))
 		return;

@@ -9,6 +9,7 @@
 #include "nearest.h"
 #include "qemu-discover.h"
 #include "util.h"
+#include "words.h"
 #include "whereabouts.h"
 
 #include <errno.h>
@@ -70,10 +71,8 @@ static void add_off(struct known *k, const struct option_list *off)
 	unsigned i;
 
 	for (i = 0; i < off->count; i++) {
-		const char *slash = strrchr(off->at[i], '/');
-
 		add(k, xstrdup(off->at[i]));
-		add(k, xstrdup(slash ? slash + 1 : off->at[i]));
+		add(k, xstrdup(path_base(off->at[i])));
 	}
 }
 

@@ -15,6 +15,7 @@
 #include "start-dir.h"
 #include "unix-socket.h"
 #include "util.h"
+#include "words.h"
 #include "whereabouts.h"
 
 #include <ctype.h>
@@ -79,16 +80,9 @@ static char *read_proc_link(pid_t pid, const char *name)
 	return xstrdup(target);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 static bool is_qemu_name(const char *path)
 {
-	const char *base = base_name(path);
+	const char *base = path_base(path);
 
 	return !strncmp(base, "qemu-system-", strlen("qemu-system-")) || !strcmp(base, "qemu-kvm") || !strcmp(base, "kvm");
 }

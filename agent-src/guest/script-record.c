@@ -6,6 +6,7 @@
 #include "shell-quote.h"
 #include "swtpm-args.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -356,7 +357,7 @@ int script_take_records(const char *path, const char *records, size_t n, const c
 
 bool script_is_qemu(const char *program)
 {
-	const char *slash = strrchr(program, '/'), *base = slash ? slash + 1 : program;
+	const char *base = path_base(program);
 
 	return !strncmp(base, "qemu-", 5) || !strcmp(base, "kvm");
 }

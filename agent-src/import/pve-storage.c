@@ -1,6 +1,7 @@
 /* pve-storage.c: see pve-storage.h. A storage is "TYPE: ID" at the beginning of a line, and its properties "	NAME VALUE" on those that follow. */
 #include "pve-storage.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -148,7 +149,7 @@ static char *in_directory(const struct storage *s, const char *path, const char 
 
 static char *place_of(const struct storage *s, size_t type, const char *value, const char *name)
 {
-	const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+	const char *base = path_base(name);
 
 	if (types[type].how == IN_DIRECTORY)
 		return in_directory(s, value, name);

@@ -7,6 +7,7 @@
 #include "plain-libvirt.h"
 #include "transfer.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -38,7 +39,7 @@ int cold_decide_as(struct transfer *t, struct err *e)
 /* What libvirt would start; the destination puts its own there. Malloc'ed. */
 static char *emulator_of(const struct guest *g)
 {
-	const char *slash = strrchr(g->exe, '/'), *base = slash ? slash + 1 : g->exe;
+	const char *base = path_base(g->exe);
 
 	if (!strcmp(base, "kvm")) /* a name that some distributions have for it */
 		return xstrdup("/usr/bin/qemu-system-x86_64");

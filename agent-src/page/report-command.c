@@ -14,6 +14,7 @@
 #include "json-text.h"
 #include "paths.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -123,12 +124,7 @@ static char *names_of(char *const *paths, size_t count)
 	size_t i;
 
 	for (i = 0; i < count; i++, all = longer) {
-		const char *slash = strrchr(paths[i], '/');
-
-		longer = xasprintf("%s%s%s", all ?: "", all ? ", " : "",
-				   !strcmp(paths[i], "-") ? "standard input"
-				   : slash		  ? slash + 1
-							  : paths[i]);
+		longer = xasprintf("%s%s%s", all ?: "", all ? ", " : "", !strcmp(paths[i], "-") ? "standard input" : path_base(paths[i]));
 		free(all);
 	}
 	return all;

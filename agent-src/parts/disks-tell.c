@@ -1,19 +1,19 @@
 /* disks-tell.c: the disks of a guest in the plan, the progress, the status and the result of its move. */
 #include "disks-private.h"
+#include "words.h"
 
 #include <string.h>
 
 static json_t *tell_progress(const struct disks *ds, const struct disk *d)
 {
-	const char *slash = strrchr(d->guest->real_path, '/');
 	uint64_t done, left, whole;
 
 	disk_reader_progress(ds->reader, d->object, &done, &left);
 	whole = d->round ? d->last_dirty : d->guest->allocated;
 	if (!d->round && !d->queued && !done) /* it has not begun */
 		left = whole;
-	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", slash ? slash + 1 : d->guest->real_path, "round",
-			 (int)d->round, "left", (json_int_t)(left + d->dirty), "percent",
+	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", path_base(d->guest->real_path), "round", (int)d->round,
+			 "left", (json_int_t)(left + d->dirty), "percent",
 			 whole > left ? 100.0 - 100.0 * (double)left / (double)whole
 			 : left	      ? 0.0
 				      : 100.0);

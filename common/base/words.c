@@ -34,3 +34,10 @@ bool text_ends_with(const char *s, const char *end)
 
 	return n > k && !strcmp(s + n - k, end);
 }
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}

@@ -10,5 +10,7 @@ int word_index(const char *const *words, const char *word);
 char *words_or(const char *const *words);
 /* It has that end, and something before. */
 bool text_ends_with(const char *s, const char *end);
+/* What stands behind the last '/', if there is one. */
+const char *path_base(const char *path);
 
 #endif
