@@ -12,16 +12,6 @@
 #define MBR_PARTITIONS 446u
 #define SECTOR	       512u
 
-static uint32_t le32(const uint8_t *p)
-{
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t le64(const uint8_t *p)
-{
-	return le32(p) | (uint64_t)le32(p + 4) << 32;
-}
-
 struct signature {
 	size_t at;
 	const char *bytes;

@@ -24,16 +24,6 @@
 #define IMAGE_VIRTUAL_MAX   (64ULL << 40) /* bytes; VMware and Hyper-V have no larger disks */
 #define VMDK_TEXT	    "# Disk DescriptorFile"
 
-static uint32_t le32(const uint8_t *p)
-{
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t le64(const uint8_t *p)
-{
-	return le32(p) | (uint64_t)le32(p + 4) << 32;
-}
-
 static int read_part(int fd, const struct image_source *s, void *to, size_t n, uint64_t at, struct err *e)
 {
 	uint8_t *p = to;

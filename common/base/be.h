@@ -1,4 +1,4 @@
-/* be.h: big-endian integers, as QEMU's streams and NBD have them. */
+/* be.h: big-endian integers, as QEMU's streams and NBD have them, and little-endian ones, as images of disks do. */
 #ifndef VMFERRY_BE_H
 #define VMFERRY_BE_H
 
@@ -17,6 +17,16 @@ static inline uint32_t be32(const uint8_t *p)
 static inline uint64_t be64(const uint8_t *p)
 {
 	return (uint64_t)be32(p) << 32 | be32(p + 4);
+}
+
+static inline uint32_t le32(const uint8_t *p)
+{
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t le64(const uint8_t *p)
+{
+	return le32(p) | (uint64_t)le32(p + 4) << 32;
 }
 
 /* Each returns where the next byte goes. */
