@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "process.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,13 +16,6 @@
 #define FREEZE_MS    20000 /* what is dirty is written before */
 #define THAW_MS	     10000
 #define CHILD_END_MS (FREEZE_MAX_MS + THAW_MS + 1000)
-
-static int left_ms(uint64_t until)
-{
-	uint64_t now = now_ns();
-
-	return until > now ? (int)((until - now) / 1000000) + 1 : 0;
-}
 
 static int is_frozen(struct agent *a, bool *frozen, struct err *e)
 {
@@ -118,7 +112,7 @@ static bool wait_for_end(void)
 	struct pollfd p = {.fd = RESCUER_SOCK, .events = POLLIN};
 	char word;
 
-	while (poll(&p, 1, left_ms(until)) < 0 && errno == EINTR)
+	while (poll(&p, 1, ms_left(until)) < 0 && errno == EINTR)
 		;
 	return p.revents && recv(RESCUER_SOCK, &word, 1, MSG_DONTWAIT) >= 0; /* what is not read would take our answer with it */
 }
@@ -171,7 +165,7 @@ static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 	char text[ERR_MAX + 2] = "";
 	ssize_t n = -1;
 
-	while (poll(&p, 1, left_ms(until)) < 0 && errno == EINTR)
+	while (poll(&p, 1, ms_left(until)) < 0 && errno == EINTR)
 		;
 	if (p.revents)
 		n = recv(f->thaws.fd, text, sizeof(text) - 1, 0);

@@ -6,6 +6,7 @@
 #include "qemu-props.h"
 #include "unix-socket.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -50,13 +51,6 @@ char *guest_agent_path(const struct guest *g)
 
 /* ---- talking to it ---- */
 
-static int left_ms(uint64_t until)
-{
-	uint64_t now = now_ns();
-
-	return until > now ? (int)((until - now) / 1000000) + 1 : 0;
-}
-
 static int send_all(int fd, const char *p, size_t n)
 {
 	while (n) {
@@ -80,9 +74,9 @@ static int hear(struct agent *a, uint64_t until)
 
 	if (a->n == AGENT_ANSWER_MAX)
 		return -EMSGSIZE;
-	if (!left_ms(until)) /* also of one that never stops */
+	if (!ms_left(until)) /* also of one that never stops */
 		return -ETIMEDOUT;
-	if (poll(&p, 1, left_ms(until)) <= 0)
+	if (poll(&p, 1, ms_left(until)) <= 0)
 		return 0;
 	n = recv(a->fd, a->text + a->n, AGENT_ANSWER_MAX - a->n, 0);
 	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))

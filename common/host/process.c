@@ -2,6 +2,7 @@
 #include "process.h"
 #include "program-run.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -108,13 +109,12 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time)
 static int wait_end(int pidfd, unsigned timeout_ms)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
-	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000, now;
+	uint64_t until_ns = now_ns() + (uint64_t)timeout_ms * 1000000;
 	int r;
 
-	do {
-		now = now_ns();
-		r = poll(&p, 1, now < until_ns ? (int)((until_ns - now + 999999) / 1000000) : 0);
-	} while (r < 0 && errno == EINTR);
+	do
+		r = poll(&p, 1, ms_left(until_ns));
+	while (r < 0 && errno == EINTR);
 	return r < 0 ? -errno : r > 0 ? 0 : -ETIMEDOUT;
 }
 

@@ -1,6 +1,7 @@
 /* hmp.c: see hmp.h. */
 #include "hmp.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -12,13 +13,6 @@
 #include <unistd.h>
 
 #define KEYBOARD_MS 1000 /* for a monitor that got the keyboard to say so */
-
-static int ms_left(uint64_t until)
-{
-	uint64_t now = now_ns();
-
-	return now >= until ? 0 : (int)((until - now + 999999) / 1000000);
-}
 
 /* 1: more has come, 0: nothing within that time. */
 static int read_more(struct hmp *h, uint64_t until, struct err *e)

@@ -5,6 +5,7 @@
 #include "tcp-listener.h"
 #include "unix-socket.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,13 +23,6 @@ int qmp_is_busy(const char *path, struct err *e)
 		       "-qmp for vmferry, "
 		       "or close that client",
 		       path);
-}
-
-unsigned qmp_ms_left(uint64_t until_ns)
-{
-	uint64_t now = now_ns();
-
-	return now >= until_ns ? 0 : (unsigned)((until_ns - now + 999999) / 1000000);
 }
 
 /* The listener is checked before anything is said, as a path is only a name. pid 0: any process of ours. */
@@ -99,7 +93,7 @@ static int connect_monitor(struct qmp_connection *c, pid_t pid, uint64_t until_n
 				       c->path, UNIX_SOCKET_PATH_MAX);
 		if (fd != -EAGAIN && fd != -EINTR)
 			return err_sys(e, -fd, "cannot connect to the QMP monitor %s", c->path);
-		if (!qmp_ms_left(until_ns))
+		if (!ms_left(until_ns))
 			return qmp_is_busy(c->path, e);
 		r = loop_step(c->loop, RETRY_CONNECT_MS, e);
 		if (r < 0)

@@ -21,7 +21,5 @@ struct qmp_connection {
 int qmp_connect(struct qmp_connection *c, pid_t pid, uint64_t until_ns, struct err *e);
 /* -EBUSY, in words. */
 int qmp_is_busy(const char *path, struct err *e);
-/* In ms, rounded up. */
-unsigned qmp_ms_left(uint64_t until_ns);
 
 #endif

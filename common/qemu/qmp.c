@@ -13,6 +13,7 @@
 #include "log.h"
 #include "qmp-connect.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -472,8 +473,8 @@ static int await_greeting(struct qmp *q, uint64_t until_ns, struct err *e)
 	int r = 0;
 
 	arm_recv(q);
-	while (!q->greeted && !q->dead && qmp_ms_left(until_ns) && r == 0)
-		r = loop_step(q->loop, qmp_ms_left(until_ns), e);
+	while (!q->greeted && !q->dead && ms_left(until_ns) && r == 0)
+		r = loop_step(q->loop, (unsigned)ms_left(until_ns), e);
 	if (r < 0)
 		return r;
 	if (q->dead) {
@@ -503,7 +504,7 @@ static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struc
 	if (r == 0)
 		r = await_greeting(q, until_ns, e);
 	if (r == 0)
-		r = qmp_call_ms(q, MAX(qmp_ms_left(until_ns), 1U), "qmp_capabilities", NULL, NULL, e);
+		r = qmp_call_ms(q, (unsigned)MAX(ms_left(until_ns), 1), "qmp_capabilities", NULL, NULL, e);
 	if (r == 0 && q->dead) {
 		*e = q->why;
 		r = -e->code;

@@ -1,6 +1,7 @@
 /* link.c: see link.h. */
 #include "link.h"
 #include "util.h"
+#include "deadline.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -17,10 +18,8 @@
 static int wait_until(int fd, short events, uint64_t deadline_ns, struct err *e)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	uint64_t now = now_ns();
-	int ms = now < deadline_ns ? (int)((deadline_ns - now) / 1000000) + 1 : 0;
 
-	if (poll(&p, 1, ms) == 0)
+	if (poll(&p, 1, ms_left(deadline_ns)) == 0)
 		return err_set(e, ETIMEDOUT, "the peer did not answer in time; is a vmferry agent listening there?");
 	return 0;
 }
