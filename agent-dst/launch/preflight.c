@@ -5,6 +5,7 @@
 #include "qemu-helper.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,13 +27,6 @@ struct words {
 	size_t n;
 };
 
-static void add(struct words *w, char *word)
-{
-	w->v = xrealloc(w->v, (w->n + 2) * sizeof(*w->v));
-	w->v[w->n++] = word;
-	w->v[w->n] = NULL;
-}
-
 static void free_words(struct words *w)
 {
 	size_t i;
@@ -52,8 +46,8 @@ static void add_machine(struct words *w, const char *value)
 	type = kv_get(&l, "type", "type");
 	accel = kv_get(&l, "accel", NULL);
 	if (type) {
-		add(w, xstrdup("-machine"));
-		add(w, accel ? xasprintf("%s,accel=%s", type, accel) : xstrdup(type));
+		words_add(&w->v, &w->n, xstrdup("-machine"));
+		words_add(&w->v, &w->n, accel ? xasprintf("%s,accel=%s", type, accel) : xstrdup(type));
 	}
 	kv_fini(&l);
 }
@@ -71,13 +65,13 @@ static struct words options_of(const struct preflight *p)
 		for (k = 0; k < ARRAY_LEN(kept); k++) {
 			if (strcmp(opt.name, kept[k]))
 				continue;
-			add(&w, xasprintf("-%s", opt.name));
+			words_add(&w.v, &w.n, xasprintf("-%s", opt.name));
 			if (opt.value)
-				add(&w, xstrdup(opt.value));
+				words_add(&w.v, &w.n, xstrdup(opt.value));
 		}
 	}
-	add(&w, xstrdup("-m"));
-	add(&w, xstrdup(HELPER_MIB));
+	words_add(&w.v, &w.n, xstrdup("-m"));
+	words_add(&w.v, &w.n, xstrdup(HELPER_MIB));
 	return w;
 }
 

@@ -15,9 +15,7 @@
 
 void fleet_add_guest(struct fleet_command *c, const char *name)
 {
-	c->guests = xrealloc(c->guests, (c->guest_count + 2) * sizeof(*c->guests));
-	c->guests[c->guest_count++] = xstrdup(name);
-	c->guests[c->guest_count] = NULL;
+	words_add(&c->guests, &c->guest_count, xstrdup(name));
 }
 
 /* ---- who runs here ---- */

@@ -25,12 +25,6 @@ struct known {
 	bool incomplete;
 };
 
-static void add(struct known *k, char *name)
-{
-	k->names = xrealloc(k->names, (k->count + 1) * sizeof(*k->names));
-	k->names[k->count++] = name;
-}
-
 static int add_running(struct known *k, struct err *e)
 {
 	struct guest *list;
@@ -40,8 +34,8 @@ static int add_running(struct known *k, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i < count; i++) {
-		add(k, xstrdup(list[i].name));
-		add(k, xasprintf("%d", (int)list[i].pid));
+		words_add(&k->names, &k->count, xstrdup(list[i].name));
+		words_add(&k->names, &k->count, xasprintf("%d", (int)list[i].pid));
 		guest_fini(&list[i]);
 	}
 	free(list);
@@ -58,7 +52,7 @@ static void add_defined(struct known *k)
 
 	k->incomplete |= libvirt_list(&list, &whys, &count, &e) != 0;
 	for (i = 0; i < count; i++) {
-		add(k, xstrdup(list[i].name));
+		words_add(&k->names, &k->count, xstrdup(list[i].name));
 		guest_fini(&list[i]);
 		free(whys[i]);
 	}
@@ -71,8 +65,8 @@ static void add_off(struct known *k, const struct option_list *off)
 	unsigned i;
 
 	for (i = 0; i < off->count; i++) {
-		add(k, xstrdup(off->at[i]));
-		add(k, xstrdup(path_base(off->at[i])));
+		words_add(&k->names, &k->count, xstrdup(off->at[i]));
+		words_add(&k->names, &k->count, xstrdup(path_base(off->at[i])));
 	}
 }
 
@@ -152,7 +146,7 @@ int fleet_check_names(const struct fleet_command *c, struct err *e)
 		add_off(&k, &c->f.off);
 		r = check_guests(c, &k, e);
 		for (i = 0; i < c->guest_count; i++) /* a rule may have the same words */
-			add(&k, xstrdup(c->guests[i]));
+			words_add(&k.names, &k.count, xstrdup(c->guests[i]));
 	}
 	r = r ?: check_option(c, &k, "--keep", &c->f.keep, e);
 	r = r ?: check_option(c, &k, "--apart", &c->f.apart, e);

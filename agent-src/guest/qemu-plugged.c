@@ -11,6 +11,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,16 +49,10 @@ static int refuse(const struct plugged *p, const char *why)
 
 /* ---- writing ---- */
 
-static void add_word(struct plugged *p, char *word)
-{
-	p->words = xrealloc(p->words, (p->count + 1) * sizeof(*p->words));
-	p->words[p->count++] = word;
-}
-
 static void add_option(struct plugged *p, const char *option, const struct kv_list *l)
 {
-	add_word(p, xstrdup(option));
-	add_word(p, kv_print(l));
+	words_add(&p->words, &p->count, xstrdup(option));
+	words_add(&p->words, &p->count, kv_print(l));
 }
 
 /* malloc'ed, as a command line has it; NULL: it is no single value. */

@@ -1,6 +1,7 @@
 /* unit-words.c: see unit-words.h. */
 #include "unit-words.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -27,13 +28,6 @@ static void put(struct text *t, const char *s, size_t n)
 		t->s = xrealloc(t->s, t->cap = 2 * (t->n + n) + 64);
 	memcpy(t->s + t->n, s, n);
 	t->s[t->n += n] = '\0';
-}
-
-static void add_word(struct unit_word_list *w, char *word)
-{
-	w->v = xrealloc(w->v, (w->n + 2) * sizeof(*w->v));
-	w->v[w->n++] = word;
-	w->v[w->n] = NULL;
 }
 
 void unit_words_fini(struct unit_word_list *w)
@@ -196,7 +190,7 @@ int unit_split(struct unit_word_list *out, const char *value, struct err *e)
 		else
 			r = take_word(&p, &w, e);
 		if (w.s)
-			add_word(out, w.s);
+			words_add(&out->v, &out->n, w.s);
 	}
 	return r;
 }
@@ -426,7 +420,7 @@ static int expand_whole(struct unit_word_list *out, const char *name, const stru
 		return err_set(e, EINVAL, "the value of its variable $%s has a backslash", name);
 	r = unit_split(&words, value, e);
 	for (i = 0; i < words.n && !r; i++)
-		add_word(out, xstrdup(words.v[i]));
+		words_add(&out->v, &out->n, xstrdup(words.v[i]));
 	unit_words_fini(&words);
 	return r;
 }
@@ -454,7 +448,7 @@ static int expand_within(struct unit_word_list *out, const char *word, const str
 			p += 2 + n;
 		}
 	}
-	add_word(out, w.s);
+	words_add(&out->v, &out->n, w.s);
 	return r;
 }
 

@@ -8,6 +8,7 @@
 #include "qemu-args-words.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -231,13 +232,6 @@ static void drop(struct args_result *line, size_t at, size_t count)
 	line->argc -= count;
 }
 
-static void append(struct args_result *line, const char *word)
-{
-	line->argv = xrealloc(line->argv, (line->argc + 2) * sizeof(*line->argv));
-	line->argv[line->argc++] = xstrdup(word);
-	line->argv[line->argc] = NULL;
-}
-
 /* The first of that name and value, wherever it begins; value: NULL is any. */
 static bool drop_option(struct args_result *line, const char *name, const char *value)
 {
@@ -270,8 +264,8 @@ static int find_monitor(struct bundling *m, struct err *e)
 	m->qmp = xasprintf("%s/%s.qmp", m->dir, m->plain);
 	r = place_fits_socket(m->qmp, e);
 	option = xasprintf("unix:%s,server=on,wait=off", m->qmp);
-	append(&m->line, "-qmp");
-	append(&m->line, option);
+	words_add(&m->line.argv, &m->line.argc, xstrdup("-qmp"));
+	words_add(&m->line.argv, &m->line.argc, xstrdup(option));
 	return r;
 }
 
@@ -340,6 +334,6 @@ int bundling_make_line(struct bundling *m, struct err *e)
 	if (m->o->clone)
 		identity_renew(&m->line);
 	for (i = 0; i < m->o->more_count; i++)
-		append(&m->line, m->o->more[i]);
+		words_add(&m->line.argv, &m->line.argc, xstrdup(m->o->more[i]));
 	return find_monitor(m, e);
 }

@@ -2,6 +2,7 @@
 #include "qemu-line-private.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -41,13 +42,6 @@ bool line_net_known(const char *net)
 
 /* ---- the line ---- */
 
-static void add(struct line *l, char *word /* stolen */)
-{
-	l->argv = xrealloc(l->argv, (l->argc + 2) * sizeof(*l->argv));
-	l->argv[l->argc++] = word;
-	l->argv[l->argc] = NULL;
-}
-
 __attribute__((format(printf, 3, 4))) static void option(struct line *l, const char *name, const char *fmt, ...)
 {
 	char *value = NULL;
@@ -57,8 +51,8 @@ __attribute__((format(printf, 3, 4))) static void option(struct line *l, const c
 	if (vasprintf(&value, fmt, ap) < 0)
 		abort();
 	va_end(ap);
-	add(l, xasprintf("-%s", name));
-	add(l, value);
+	words_add(&l->argv, &l->argc, xasprintf("-%s", name));
+	words_add(&l->argv, &l->argc, value);
 }
 
 /* As a value within an option: commas doubled. malloc'ed. */
@@ -149,8 +143,8 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 		option(l, "uuid", "%s", d->uuid);
 	add_smbios(l, d);
 	option(l, "rtc", "base=%s", d->local_time || (d->windows && !d->utc) ? "localtime" : "utc");
-	add(l, xstrdup("-nodefaults"));
-	add(l, xstrdup("-no-user-config"));
+	words_add(&l->argv, &l->argc, xstrdup("-nodefaults"));
+	words_add(&l->argv, &l->argc, xstrdup("-no-user-config"));
 	if (h->sandbox && !needs_programs(h, d)) /* as libvirt has it */
 		option(l, "sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	option(l, "display", "none");
@@ -443,7 +437,7 @@ static void add_rest(struct line *l, const struct guest_description *d, const st
 	option(l, "vnc", "unix:%s", vnc);
 	option(l, "qmp", "unix:%s,server=on,wait=off", qmp);
 	for (i = 0; i < h->more_count; i++)
-		add(l, xstrdup(h->more[i]));
+		words_add(&l->argv, &l->argc, xstrdup(h->more[i]));
 }
 
 int line_make(struct line *out, struct guest_description *d, const struct line_host *h, struct err *e)
@@ -451,8 +445,8 @@ int line_make(struct line *out, struct guest_description *d, const struct line_h
 	int r;
 
 	*out = (struct line){.argc = 0};
-	add(out, xstrdup("qemu-system-x86_64"));
-	add(out, xstrdup("-S"));
+	words_add(&out->argv, &out->argc, xstrdup("qemu-system-x86_64"));
+	words_add(&out->argv, &out->argc, xstrdup("-S"));
 	add_machine(out, d, h);
 	add_firmware(out, d, h);
 	/* what has an address comes before what takes the next free one */

@@ -7,6 +7,7 @@
 #include "qemu-args.h"
 #include "qemu-opts.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -24,9 +25,7 @@ struct line {
 
 static void add(struct line *l, const char *arg)
 {
-	l->v = xrealloc(l->v, (l->n + 2) * sizeof(*l->v));
-	l->v[l->n++] = xstrdup(arg);
-	l->v[l->n] = NULL;
+	words_add(&l->v, &l->n, xstrdup(arg));
 }
 
 /* Its value is the last word so far. */

@@ -4,6 +4,7 @@
 #include "qemu-opts.h"
 #include "qemu-props.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -19,18 +20,11 @@ struct trial {
 
 typedef void rule_fn(struct trial *t, const struct qemu_opt *opt, struct props *p);
 
-static void add(struct args_trial *out, char *word /* taken */)
-{
-	out->words = xrealloc(out->words, (out->count + 2) * sizeof(*out->words));
-	out->words[out->count++] = word;
-	out->words[out->count] = NULL;
-}
-
 static void emit(struct trial *t, const char *name, const char *value)
 {
-	add(t->out, *name ? xasprintf("-%s", name) : xstrdup(value));
+	words_add(&t->out->words, &t->out->count, *name ? xasprintf("-%s", name) : xstrdup(value));
 	if (*name && value)
-		add(t->out, xstrdup(value));
+		words_add(&t->out->words, &t->out->count, xstrdup(value));
 }
 
 static void emit_props(struct trial *t, const char *name, struct props *p)

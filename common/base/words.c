@@ -41,3 +41,10 @@ const char *path_base(const char *path)
 
 	return slash ? slash + 1 : path;
 }
+
+void words_add(char ***words, size_t *count, char *word)
+{
+	*words = xrealloc(*words, (*count + 2) * sizeof(**words));
+	(*words)[(*count)++] = word;
+	(*words)[*count] = NULL;
+}

@@ -3,6 +3,7 @@
 #define VMFERRY_WORDS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Which of them it is, or -1. */
 int word_index(const char *const *words, const char *word);
@@ -12,5 +13,7 @@ char *words_or(const char *const *words);
 bool text_ends_with(const char *s, const char *end);
 /* What stands behind the last '/', if there is one. */
 const char *path_base(const char *path);
+/* Appends the word, which is the list's then, to count words. */
+void words_add(char ***words, size_t *count, char *word);
 
 #endif
