@@ -17,9 +17,6 @@
 #define MANIFEST_MAX (1u << 20)
 #define READ_BYTES   (1u << 20)
 
-/* Where the fields of a header are. */
-enum { AT_NAME = 0, AT_SIZE = 124, AT_CHECKSUM = 148, AT_TYPE = 156, AT_MAGIC = 257, AT_PREFIX = 345 };
-
 bool plain_file_name(const char *name)
 {
 	const unsigned char *p;
@@ -78,16 +75,6 @@ static int read_at(const struct tar *t, void *to, size_t n, uint64_t at, struct 
 	return 0;
 }
 
-static bool checksum_holds(const uint8_t h[BLOCK])
-{
-	uint64_t want, sum = 0;
-	size_t i;
-
-	for (i = 0; i < BLOCK; i++)
-		sum += i >= AT_CHECKSUM && i < AT_CHECKSUM + 8 ? ' ' : h[i];
-	return tar_number(h + AT_CHECKSUM, 8, &want) && want == sum;
-}
-
 /* "LENGTH KEY=VALUE\n", again and again. */
 static int read_pax(struct tar *t, uint64_t size, struct err *e)
 {
@@ -134,35 +121,33 @@ static int read_pax(struct tar *t, uint64_t size, struct err *e)
 	return 0;
 }
 
-static char *name_of(struct tar *t, const uint8_t h[BLOCK])
+static char *name_of(struct tar *t, const struct tar_member *m)
 {
 	char *name = t->name;
 
 	t->name = NULL;
 	if (name)
 		return name;
-	if (!memcmp(h + AT_MAGIC, "ustar\0", 6) && h[AT_PREFIX])
-		return xasprintf("%.155s/%.100s", (const char *)h + AT_PREFIX, (const char *)h + AT_NAME);
-	return xasprintf("%.100s", (const char *)h + AT_NAME);
+	return xasprintf("%s%s%s", m->prefix, *m->prefix ? "/" : "", m->name);
 }
 
-static int add_member(struct ova *o, struct tar *t, const uint8_t h[BLOCK], uint64_t size, struct err *e)
+static int add_member(struct ova *o, struct tar *t, const struct tar_member *m, struct err *e)
 {
-	char *name = name_of(t, h), *plain = strncmp(name, "./", 2) ? name : name + 2;
+	char *name = name_of(t, m), *plain = strncmp(name, "./", 2) ? name : name + 2;
 	int r = 0;
 
-	if (!*plain && h[AT_TYPE] == '5') /* "./", as tar has it of a directory that is packed whole */
+	if (!*plain && m->type == '5') /* "./", as tar has it of a directory that is packed whole */
 		;
 	else if (!plain_file_name(plain))
 		r = err_set(e, EINVAL, "it has a member '%.100s', which is not the name of a file beside the others", name);
-	else if (h[AT_TYPE] != '0' && h[AT_TYPE])
+	else if (m->type != '0' && m->type)
 		r = err_set(e, EINVAL, "its member '%.100s' is not a regular file", name);
 	else if (ova_find(o, plain))
 		r = err_set(e, EINVAL, "it has two members '%.100s'", name);
 	else if (o->n == OVA_MEMBERS_MAX)
 		r = err_set(e, EINVAL, "it has more than %d members", OVA_MEMBERS_MAX);
 	else
-		o->members[o->n++] = (struct ova_member){xstrdup(plain), t->at, size};
+		o->members[o->n++] = (struct ova_member){xstrdup(plain), t->at, m->size};
 	free(name);
 	return r;
 }
@@ -170,30 +155,30 @@ static int add_member(struct ova *o, struct tar *t, const uint8_t h[BLOCK], uint
 /* 1: the end of the archive. */
 static int read_member(struct ova *o, struct tar *t, struct err *e)
 {
-	static const uint8_t zeros[BLOCK];
+	struct tar_member m;
 	uint8_t h[BLOCK];
-	uint64_t size;
 	int r = t->end - t->at < BLOCK ? err_set(e, EINVAL, "it is cut off") : read_at(t, h, BLOCK, t->at, e);
 
 	if (r)
 		return r;
-	if (!memcmp(h, zeros, BLOCK))
+	r = tar_header_read(h, &m);
+	if (!r)
 		return 1;
-	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &size))
+	if (r < 0)
 		return err_set(e, EINVAL, "it is not a tar archive, or is damaged at byte %llu", (unsigned long long)t->at);
 	t->at += BLOCK;
-	if (h[AT_TYPE] != 'x' && t->has_size)
-		size = t->size;
-	if (size > t->end - t->at)
+	if (m.type != 'x' && t->has_size)
+		m.size = t->size;
+	if (m.size > t->end - t->at)
 		return err_set(e, EINVAL, "it is cut off: a member is longer than what is left of it");
-	if (h[AT_TYPE] == 'x') {
-		r = read_pax(t, size, e);
+	if (m.type == 'x') {
+		r = read_pax(t, m.size, e);
 	} else {
-		r = add_member(o, t, h, size, e);
+		r = add_member(o, t, &m, e);
 		t->has_size = false;
 	}
-	size = (size + BLOCK - 1) / BLOCK * BLOCK;
-	t->at += MIN(size, t->end - t->at);
+	m.size = (m.size + BLOCK - 1) / BLOCK * BLOCK;
+	t->at += MIN(m.size, t->end - t->at);
 	return r;
 }
 

@@ -15,49 +15,25 @@
 #define DIGEST_MAX 128u /* bytes of a member with one */
 #define SHA1_BYTES 20
 
-/* Where the fields of a header are. */
-enum { AT_NAME = 0, AT_SIZE = 124, AT_CHECKSUM = 148, AT_TYPE = 156, AT_MAGIC = 257 };
-
-struct member {
-	char name[101];
-	uint64_t size;
-	char type;
-};
-
 /* ---- tar ---- */
-
-static bool checksum_holds(const uint8_t h[XVA_HEAD])
-{
-	uint64_t want, sum = 0;
-	size_t i;
-
-	for (i = 0; i < XVA_HEAD; i++)
-		sum += i >= AT_CHECKSUM && i < AT_CHECKSUM + 8 ? ' ' : h[i];
-	return tar_number(h + AT_CHECKSUM, 8, &want) && want == sum;
-}
 
 bool xva_is(const uint8_t head[XVA_HEAD])
 {
-	return !memcmp(head + AT_MAGIC, "ustar", 5) && !memcmp(head + AT_NAME, XVA_CONFIG, sizeof(XVA_CONFIG));
+	return !memcmp(head + TAR_MAGIC_AT, "ustar", 5) && !memcmp(head, XVA_CONFIG, sizeof(XVA_CONFIG));
 }
 
 /* 1: the end of the archive, which must say so. */
-static int next_member(struct member *m, xva_read_fn read, void *ctx, struct err *e)
+static int next_member(struct tar_member *m, xva_read_fn read, void *ctx, struct err *e)
 {
-	static const uint8_t zeros[XVA_HEAD];
 	uint8_t h[XVA_HEAD];
 	int r = read(ctx, h, sizeof(h), e);
 
 	if (r)
 		return r == 1 ? err_set(e, EINVAL, "it is cut off: it ends without an end") : r;
-	if (!memcmp(h, zeros, sizeof(h)))
-		return 1;
-	if (memcmp(h + AT_MAGIC, "ustar", 5) || !checksum_holds(h) || !tar_number(h + AT_SIZE, 12, &m->size) || m->size > INT64_MAX)
+	r = tar_header_read(h, m);
+	if (r < 0 || (r && m->size > INT64_MAX))
 		return err_set(e, EINVAL, "it is damaged: invalid tar header");
-	memcpy(m->name, h + AT_NAME, 100);
-	m->name[100] = '\0';
-	m->type = (char)h[AT_TYPE];
-	return 0;
+	return !r;
 }
 
 static uint64_t padding(uint64_t size)
@@ -82,7 +58,7 @@ static int skip(uint64_t n, xva_read_fn read, void *ctx, struct err *e)
 	return r;
 }
 
-static bool is_file(const struct member *m)
+static bool is_file(const struct tar_member *m)
 {
 	return m->type == '0' || !m->type;
 }
@@ -91,7 +67,7 @@ static bool is_file(const struct member *m)
 
 int xva_read_config(char **config, size_t *n, xva_read_fn read, void *ctx, struct err *e)
 {
-	struct member m;
+	struct tar_member m;
 	int r = next_member(&m, read, ctx, e);
 
 	*config = NULL;
@@ -227,7 +203,7 @@ static int check_digest(struct xva *x, const struct xva_disk *d, uint64_t block,
 }
 
 /* A block whose name is another would be a hole. */
-static bool is_below_wanted(struct xva *x, const struct member *m)
+static bool is_below_wanted(struct xva *x, const struct tar_member *m)
 {
 	unsigned number;
 
@@ -235,7 +211,7 @@ static bool is_below_wanted(struct xva *x, const struct member *m)
 }
 
 /* Sets *left to what of the member is not read yet. */
-static int take_member(struct xva *x, const struct member *m, uint64_t *left, xva_read_fn read, xva_write_fn write, void *ctx,
+static int take_member(struct xva *x, const struct tar_member *m, uint64_t *left, xva_read_fn read, xva_write_fn write, void *ctx,
 		       struct err *e)
 {
 	struct xva_disk *d;
@@ -255,7 +231,7 @@ static int take_member(struct xva *x, const struct member *m, uint64_t *left, xv
 
 int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ctx, struct err *e)
 {
-	struct member m;
+	struct tar_member m;
 	uint64_t left;
 	size_t i;
 	int r;

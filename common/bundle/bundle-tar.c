@@ -16,7 +16,7 @@ enum {
 	AT_MTIME = 136,
 	AT_SUM = 148,
 	AT_TYPE = 156,
-	AT_MAGIC = 257,
+	AT_MAGIC = TAR_MAGIC_AT,
 	AT_PREFIX = 345
 };
 
@@ -96,7 +96,7 @@ bool tar_number(const uint8_t *field, size_t n, uint64_t *out)
 	return i == n || field[i] == ' ' || !field[i];
 }
 
-int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct err *e)
+int tar_header_read(const uint8_t h[TAR_BLOCK], struct tar_member *m)
 {
 	static const uint8_t zeros[TAR_BLOCK];
 	uint64_t sum;
@@ -105,12 +105,23 @@ int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct er
 		return 0;
 	if (memcmp(h + AT_MAGIC, "ustar", 5) || !tar_number(h + AT_SUM, 8, &sum) || sum != sum_of(h) ||
 	    !tar_number(h + AT_SIZE, 12, &m->size))
-		return err_set(e, EINVAL, "it is not a tar archive, or is damaged");
+		return -EINVAL;
 	memcpy(m->name, h + AT_NAME, TAR_NAME_MAX);
 	m->name[TAR_NAME_MAX] = '\0';
+	snprintf(m->prefix, sizeof(m->prefix), "%.*s", h[AT_MAGIC + 5] ? 0 : TAR_PREFIX_MAX, (const char *)h + AT_PREFIX);
+	m->type = (char)h[AT_TYPE];
+	return 1;
+}
+
+int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct err *e)
+{
+	int r = tar_header_read(h, m);
+
+	if (r <= 0)
+		return r ? err_set(e, EINVAL, "it is not a tar archive, or is damaged") : 0;
 	if (h[AT_PREFIX] || !bundle_name_is_plain(m->name))
 		return err_set(e, EINVAL, "it has a member whose name is none of a file in a bundle");
-	if (h[AT_TYPE] != '0' && h[AT_TYPE])
+	if (m->type != '0' && m->type)
 		return err_set(e, EINVAL, "its member %s is not a regular file", m->name);
 	if (m->size > BUNDLE_BYTES_MAX)
 		return err_set(e, EINVAL, "its member %s is too large", m->name);

@@ -11,17 +11,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TAR_BLOCK    512u
-#define TAR_NAME_MAX 100 /* bytes: of a name in a header */
+#define TAR_BLOCK      512u
+#define TAR_NAME_MAX   100 /* bytes: of a name in a header */
+#define TAR_PREFIX_MAX 155
+#define TAR_MAGIC_AT   257 /* where a header has "ustar" */
 
 struct tar_member {
 	char name[TAR_NAME_MAX + 1];
+	char prefix[TAR_PREFIX_MAX + 1]; /* what stands before the name, with a '/' between; "": nothing */
 	uint64_t size;
+	char type; /* '0' and NUL: a file */
 };
 
 /* Pure. */
 void tar_header(uint8_t out[TAR_BLOCK], const char *name, uint64_t size, uint64_t mtime);
-/* 0: the end of the archive; 1: *m; -EINVAL: it is no header of a plain file with a plain name. */
+/* 0: the end of the archive; 1: *m, whatever its name and type are; -EINVAL, without words: it is no header, or a damaged one. */
+int tar_header_read(const uint8_t h[TAR_BLOCK], struct tar_member *m);
+/* The same; -EINVAL, in words: it is no header of a plain file with a plain name. */
 int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct err *e);
 /* How many bytes of zeros follow so many of contents. */
 unsigned tar_padding(uint64_t size);
