@@ -469,7 +469,7 @@ static char **own_words(const struct script_call *c)
 
 void script_note_changes(struct guest *g, const struct guest *again, const char *path)
 {
-	AUTO_FREE char *all = xstrdup(""), *whole = NULL;
+	AUTO_FREE char *all = xstrdup("");
 	size_t i;
 
 	for (i = 1; i < g->line.argc && g->line.argc == again->line.argc; i++) {
