@@ -196,7 +196,6 @@ cp "$DIR/install.iso" "$DIR/hybrid.iso" # which a BIOS starts from a disk, too
 dd if="$DIR/boot.raw" of="$DIR/hybrid.iso" bs=512 count=1 conv=notrunc status=none
 head -c 1M /dev/urandom >"$DIR/random.img"
 for file in settings.conf a.pdf a.elf a.zip install.iso; do sectors "$DIR/$file"; done
-head -c 64K "$DIR/boot.raw" | xz -c0 >"$DIR/a.xz"
 tar -C "$DIR" -cf "$DIR/a.tar" settings.conf
 while read -r file what; do
 	refused "$what" "$DIR/$file"
@@ -208,7 +207,6 @@ done <<-END
 	install.iso it is not a disk: it is an ISO image
 	hybrid.iso it is not a disk: it is an ISO image
 	random.img nothing in it says that it is a disk
-	a.xz it is compressed .xz.
 	a.tar it is a tar archive without an OVF
 END
 refused 'settings.conf: it is not a disk' "$DIR/boot.raw" "$DIR/settings.conf"
