@@ -198,21 +198,6 @@ static int measure(struct guest_disk *d, const char *said, const struct stat *st
 	return *bytes ? 0 : err_set(e, ENOTSUP, "the disk %s of the guest is empty: there is nothing to be moved", d->file);
 }
 
-/* A disk whose format nothing says is what QEMU finds it to be. A raw one that was found so cannot become an image: QEMU keeps its guest from writing
- * what begins one. */
-static const char *format_found(const char *path, const char *said)
-{
-	struct qcow2_header h;
-	struct err ignored;
-	bool is;
-
-	if (said || qcow2_header_read(path, &h, &ignored))
-		return said;
-	is = h.is_qcow2;
-	qcow2_header_fini(&h);
-	return is ? "qcow2" : NULL;
-}
-
 static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 {
 	struct guest_disk *d = &g->disks[g->disk_count];
@@ -237,7 +222,7 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	for (i = 0; i + 1 < g->disk_count; i++)
 		if (is_same_file(g->disks[i].real_path, &st))
 			return err_set(e, EINVAL, "two disks of the guest are the same file: %s and %s", g->disks[i].file, f->path);
-	r = look(d->real_path, format_found(d->real_path, f->format), &h, &format, e);
+	r = look(d->real_path, f->format, &h, &format, e);
 	if (r)
 		return r;
 	d->node = xasprintf("disk%zu", g->disk_count - 1);

@@ -113,9 +113,7 @@ static void look_at_text(enum file_kind *out, int fd)
 /* An archive that may be compressed. */
 static int look_at_archive(enum file_kind *out, const char *path, const char *head, struct err *e)
 {
-	static const char *const packed[] = {VMA_MAGIC, "\x1f\x8b", "\x28\xb5\x2f\xfd",
-					     "\xfd"
-					     "7zXZ"};
+	static const char *const packed[] = {VMA_MAGIC, "\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd\x37zXZ"};
 	struct packed_content c = {.kind = PACKED_OTHER};
 	bool may = false;
 	size_t i;

@@ -117,7 +117,7 @@ static int add_answered(scmp_filter_ctx c)
 		if (!some && k->kind != ANSWER_SEND)
 			r = notify_of(c, k->call);
 		else if (k->kind == ANSWER_SEND)
-			r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, k->call, 1, SCMP_CMP(k->path, SCMP_CMP_NE, 0)));
+			r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, k->call, 1, SCMP_CMP(k->path, SCMP_CMP_NE, 0, 0)));
 		else
 			r = added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, k->call, 1,
 						   SCMP_CMP(k->how, SCMP_CMP_MASKED_EQ, bits, k->kind == ANSWER_MAY_WRITE ? bits : 0)));

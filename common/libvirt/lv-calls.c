@@ -617,7 +617,7 @@ static int find_volume(struct lv *v, const struct place *pool, const char *name,
 int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **path, struct err *e)
 {
 	struct lv_ask ask = {LV_VOLUME_GET_PATH, .what = "tell the path of volume", .object = volume};
-	struct volume vol = {NULL};
+	struct volume vol = {.name = NULL};
 	struct place p;
 	int r;
 

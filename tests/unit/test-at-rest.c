@@ -409,25 +409,6 @@ static void a_base_named_as_no_path_is_one_or_refused(void **state)
 	unlink(base);
 }
 
-/* As QEMU finds it; what the one below is, is said above it. */
-static void an_image_on_a_base_is_known_without_a_word(void **state)
-{
-	AUTO_FREE char *base = xasprintf("%s/base", dir), *option = xasprintf("file=%s", file);
-	char *words[] = {"qemu-system-x86_64", "-name", "x", "-drive", option}, *script = NULL;
-	struct header h = header("base");
-	struct guest g;
-
-	(void)state;
-	memcpy(h.b + 104, "\xe2\x79\x2a\xca\0\0\0\3raw", 11);
-	put(&h, sizeof(h));
-	put_text(base, "x");
-	assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
-	assert_string_equal(g.disks[0].format, "qcow2");
-	assert_int_equal(g.disks[0].chain_count, 1);
-	guest_fini(&g);
-	unlink(base);
-}
-
 static void a_bare_name_is_the_qemu_of_path(void **state)
 {
 	AUTO_FREE char *program = xasprintf("%s/qemu-system-bare", dir), *before = xstrdup(getenv("PATH") ?: "/usr/bin");
@@ -626,7 +607,6 @@ int main(void)
 		cmocka_unit_test(a_header_tells_what_the_image_needs),
 		cmocka_unit_test(a_base_may_have_the_driver_of_its_file_for_a_format),
 		cmocka_unit_test(a_base_named_as_no_path_is_one_or_refused),
-		cmocka_unit_test(an_image_on_a_base_is_known_without_a_word),
 		cmocka_unit_test(a_bare_name_is_the_qemu_of_path),
 		cmocka_unit_test(a_guest_that_was_saved_is_not_shut_down),
 		cmocka_unit_test(a_header_that_lies_is_refused),

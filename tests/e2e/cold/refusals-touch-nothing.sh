@@ -30,6 +30,8 @@ sed -i "s|c.qcow2,format=qcow2,encrypt.*|other/d.qcow2,format=qcow2,if=virtio \\
 refused 'two backing files of the guest, which differ, would both be'
 sed -i 's|d.qcow2,format=qcow2|d.qcow2,format=vmdk|' "$DIR/src/a.sh"
 refused 'has the format vmdk, which may lie in more files'
+sed -i 's|other/d.qcow2,format=vmdk|other/d.qcow2|' "$DIR/src/a.sh"
+refused 'd.qcow2 names other files, and nothing says which format it has'
 make_script "$DIR/src"
 "$DIR/src/a.sh" </dev/null &>/dev/null &
 guest=$!
