@@ -354,9 +354,12 @@ int disks_refuse_dir(const struct disks *ds, const char *dir, struct err *e)
 {
 	AUTO_FREE char *q = shell_quote(dir);
 
-	err_set(e, ENOENT,
-		"the directory %s does not exist at the destination: make it there (mkdir -p %s), or choose another with --disk-dir", dir,
-		q);
+	if (!access(dir, F_OK))
+		err_set(e, ENOTDIR, "%s at the destination is no directory: choose another with --disk-dir", dir);
+	else
+		err_set(e, ENOENT,
+			"the directory %s does not exist at the destination: make it there (mkdir -p %s), or choose another with --disk-dir",
+			dir, q);
 	return target_obstacle(ds->target, e);
 }
 

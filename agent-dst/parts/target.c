@@ -123,7 +123,7 @@ static int examine(struct part *p, struct err *e)
 	if (!text_is_utf8(t->runtime_dir))
 		return err_set(e, EILSEQ, "the name of the runtime directory there, %s, is not UTF-8 text", t->runtime_dir);
 	t->run_dir = xasprintf("%s/%.12s", t->runtime_dir, attempt_id_format(p->a->id, id));
-	t->qmp_path = xasprintf("%s/vmferry.qmp", t->run_dir);
+	t->qmp_path = xasprintf("%s/" ARGS_RUN_QMP, t->run_dir);
 	return 0;
 }
 

@@ -70,7 +70,7 @@ static void imagine(struct imagined *g, const struct would_start *w)
 					  .exe = t->exe,
 					  .dir = (char *)json_text(t->description, "disk_dir"),
 					  .run_dir = t->run_dir}};
-	g->target.qmp_path = xasprintf("%s/.%s.vmferry-qmp", g->target.dir, t->name);
+	g->target.qmp_path = xasprintf("%s/.%s" ARGS_POINT_QMP_END, g->target.dir, t->name);
 	imagine_disks(g, w);
 	tpm_init(&g->tpm, &g->target);
 	line_init(&g->line, &g->target, &g->disks, &g->files, &g->tpm);

@@ -4,6 +4,7 @@
 #include "guest-at-rest.h"
 #include "json-text.h"
 #include "newest-copy.h"
+#include "onward.h"
 #include "paths.h"
 #include "points.h"
 #include "points-note.h"
@@ -125,8 +126,12 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 		return 0;
 	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run") &&
 	    replica_check_came(q->state_dir, name, &p, &ignored) != -EEXIST)
-		r = err_set(e, EBUSY, "this host has its replica, in %s, of %s: it can run here by vmferry replica failover %s", dir,
-			    json_text(p.replica, "from") ?: "another host", name);
+		r = onward_replaced(&p)
+			    ? err_set(e, EBUSY,
+				      "this host has its replica, in %s, and the guest was taken over at %s, to which its points went on",
+				      dir, onward_to(&p))
+			    : err_set(e, EBUSY, "this host has its replica, in %s, of %s: it can run here by vmferry replica failover %s",
+				      dir, json_text(p.replica, "from") ?: "another host", name);
 	points_close(&p);
 	return r;
 }

@@ -66,7 +66,10 @@ static enum health of_attempt(const json_t *row, json_t *why)
 	const char *reason = json_text(row, "reason");
 
 	if (is_true(row, "replaced"))
-		return add(why, CRITICAL, xstrdup("the guest was taken over at the replica: what runs here is not it any more"));
+		return add(why, CRITICAL,
+			   xstrdup(!strcmp(json_text(row, "role") ?: "", "onward")
+					   ? "the guest was taken over there"
+					   : "the guest was taken over at the replica: what runs here is not it any more"));
 	if (!json_integer_value(json_object_get(row, "exit_code")))
 		return NORMAL;
 	return add(why, WARNING, xasprintf("the last attempt failed%s%s", reason ? ": " : "", reason ?: ""));
@@ -127,9 +130,31 @@ void replica_health(json_t *row)
 	judge(row, asked, ARRAY_LEN(asked));
 }
 
+/* Its points are of a guest that is not at its primary any more. */
+static enum health of_run(const json_t *row, json_t *why)
+{
+	const json_t *run = json_object_get(row, "run");
+	const char *guest = json_text(row, "guest") ?: "VM", *further = json_text(row, "taken_over_at");
+
+	if (further)
+		return add(why, CRITICAL, xasprintf("the guest was taken over at %s, to which its points went on from here", further));
+	if (!run)
+		return NORMAL;
+	return json_is_true(json_object_get(run, "came"))
+		       ? add(why, CRITICAL,
+			     xasprintf(
+				     "the guest is here, since %s, as it came: vmferry replica failover %s --complete gives it disks of its own",
+				     json_text(run, "at") ?: "?", guest))
+		       : add(why, CRITICAL,
+			     xasprintf(
+				     "the guest was taken over here, from point %lld, at %s: vmferry replica failover %s --complete, and it stays, or "
+				     "--cancel, which throws away what it has written here",
+				     (long long)json_integer_value(json_object_get(run, "number")), json_text(run, "at") ?: "?", guest));
+}
+
 void replica_health_here(json_t *row)
 {
-	static const asked_fn asked[] = {of_points};
+	static const asked_fn asked[] = {of_run, of_points};
 
 	judge(row, asked, ARRAY_LEN(asked));
 }

@@ -58,7 +58,7 @@ int run_begin(struct run *r, const struct replica_conf *c, const char *guest, co
 	r->term = json_integer_value(json_object_get(r->store.replica, "term"));
 	r->dir = xasprintf("%s/%s", dir, kind);
 	r->home = strcmp(kind, "test") ? replica_parent_dir(dir) : xstrdup(r->dir);
-	r->qmp = xasprintf("%s/.%s.vmferry-qmp", r->home, r->name);
+	r->qmp = xasprintf("%s/.%s" ARGS_POINT_QMP_END, r->home, r->name);
 	r->script = xasprintf("%s/%s.sh", r->home, r->name);
 	return k;
 }

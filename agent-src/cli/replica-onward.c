@@ -263,9 +263,10 @@ int replica_onward_may_run(const struct replica_conf *c, const char *guest, stru
 	if (!r || r == -EBUSY || c->further_fenced)
 		return r == -EBUSY ? r : 0;
 	if (replaced)
-		return err_set(e, EBUSY,
-			       "it was taken over at %s, to which its points went on from here, and whether it is so still cannot be told",
-			       to);
+		return err_set(
+			e, EBUSY,
+			"it was taken over at %s, to which its points went on from here, and whether it is so still cannot be told (if it certainly does not run there: --further-is-fenced)",
+			to);
 	return err_prefix(e, "its points go on from here to %s, and whether it was taken over there cannot be told", to), -EAGAIN;
 }
 

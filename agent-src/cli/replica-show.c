@@ -3,6 +3,7 @@
 #include "cmd.h"
 #include "json-text.h"
 #include "moment.h"
+#include "onward.h"
 #include "points.h"
 #include "points-state.h"
 #include "replica-health.h"
@@ -117,6 +118,8 @@ static json_t *store_json(const char *guest, const char *dir)
 				json_object_get(p.replica, "from"), "term", json_object_get(p.replica, "term"), "run",
 				json_object_get(p.replica, "run"), "would_start", json_object_get(p.replica, "would_start"), "points",
 				list);
+		if (onward_replaced(&p))
+			json_object_set_new(out, "taken_over_at", json_string(onward_to(&p)));
 		if (json_object_get(p.replica, "planned_at"))
 			json_object_set(out, "planned_at", json_object_get(p.replica, "planned_at"));
 		for (i = 0; i < p.damaged_count; i++)
@@ -247,7 +250,7 @@ static void print_store(const json_t *o, bool points)
 	size_t i;
 
 	if (json_is_true(json_object_get(o, "over"))) {
-		printf("%s: was a replica, in %s; its guest has stayed here\n", json_text(o, "guest"), json_text(o, "dir"));
+		printf("%s: was a replica, in %s, until its guest came to stay here\n", json_text(o, "guest"), json_text(o, "dir"));
 		return;
 	}
 	if (json_is_true(json_object_get(o, "removed"))) {
@@ -255,11 +258,12 @@ static void print_store(const json_t *o, bool points)
 		       json_text(o, "dir"));
 		return;
 	}
-	printf("%s: replica, in %s, of %s: %zu points%s%s\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
-	       json_array_size(list), calm ? "" : ": ", calm ? "" : json_text(o, "health"));
+	printf("%s: replica, in %s, of %s: %zu point%s%s%s\n", json_text(o, "guest"), json_text(o, "dir"), json_text(o, "from") ?: "?",
+	       json_array_size(list), json_array_size(list) == 1 ? "" : "s", calm ? "" : ": ", calm ? "" : json_text(o, "health"));
 	print_left_out(json_object_get(json_array_get(list, json_array_size(list) ? json_array_size(list) - 1 : 0), "left_out"));
 	print_why(o);
-	print_would_start(o, "here");
+	if (!json_object_get(o, "run"))
+		print_would_start(o, "here");
 	json_array_foreach(list, i, one)
 		if (points || i + 1 == json_array_size(list))
 			printf("  point %lld of %s\n", (long long)json_integer_value(json_object_get(one, "number")),

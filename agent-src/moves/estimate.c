@@ -385,7 +385,9 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	if (t->disks.stays) /* which is between two that run */
 		return kinds;
 	model_estimate(&shut_down, &r);
-	add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false, "its disks go while it runs, then it reboots there (--how warm)");
+	if (t->opt->cold.as != AS_PLAIN) /* one of libvirt's goes to its new owner as it runs, or shut down */
+		add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false,
+			 "its disks go while it runs, then it reboots there (--how warm)");
 	add_kind(kinds, "cold", &r, r.seconds * 1000, false, "its memory does not travel (--how cold)");
 	return kinds;
 }

@@ -418,10 +418,12 @@ static void add_monitor(struct source *s, json_t *argv)
 {
 	const struct guest *g = &s->guest;
 	char **paths, *words[QMP_WORDS_MAX];
-	size_t count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths), n, i;
+	size_t count = qemu_args_qmp_paths(g->line.expanded, g->line.expanded_count, &paths), n, i, ours = 0;
 
+	for (i = 0; i < count; i++)
+		ours += args_qmp_is_ours(paths[i]);
 	args_free_strings(paths, count);
-	if (count || !g->line.expanded_count || s->is_libvirts || s->becomes_libvirts)
+	if (count > ours || !g->line.expanded_count || s->is_libvirts || s->becomes_libvirts)
 		return;
 	n = qmp_words(g->name, g->line.expanded, g->line.expanded_count, words);
 	for (i = 0; i < n; i++) {

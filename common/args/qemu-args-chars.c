@@ -252,7 +252,15 @@ static bool is_in_run_dir(const char *path)
 	return p && end - p == RUN_DIR_CHARS && strspn(p, "0123456789abcdef") == RUN_DIR_CHARS;
 }
 
-/* The monitor that an earlier move added is not carried along: the new one takes its place. */
+bool args_qmp_is_ours(const char *path)
+{
+	const char *base = args_base_name(path);
+	size_t n = strlen(base), k = strlen(ARGS_POINT_QMP_END);
+
+	return (is_in_run_dir(path) && !strcmp(base, ARGS_RUN_QMP)) || (n > k && !strcmp(base + n - k, ARGS_POINT_QMP_END));
+}
+
+/* The monitor that an earlier move, or a run from a point of a replica, added is not carried along: the new one takes its place. */
 int args_on_qmp(struct rewrite *w, struct item *it)
 {
 	struct kv_list l = {.n = 0};
@@ -262,7 +270,8 @@ int args_on_qmp(struct rewrite *w, struct item *it)
 	if (args_starts(it->value, "unix:") && w->o->private_qmp) {
 		kv_parse(&l, it->value + 5);
 		path = kv_get(&l, "path", "path");
-		ours = path && !strcmp(args_base_name(path), args_base_name(w->o->private_qmp)) && is_in_run_dir(path);
+		ours = path && (args_qmp_is_ours(path) ||
+				(is_in_run_dir(path) && !strcmp(args_base_name(path), args_base_name(w->o->private_qmp))));
 		kv_fini(&l);
 	}
 	return ours ? 0 : args_on_chardev_compat(w, it);

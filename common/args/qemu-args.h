@@ -82,8 +82,7 @@ struct args_options {
 	const struct args_config *configs;
 	size_t config_count;
 	const char *machine;	    /* versioned machine type to pin; NULL: leave */
-	const char *private_qmp;    /* path for the agent's own monitor; a -qmp of the same basename, from an earlier move, is
-				  * left out: take a name that nobody else would */
+	const char *private_qmp;    /* path for the agent's own monitor; one of an earlier move's is left out (args_qmp_is_ours) */
 	const char *const *network; /* ids and nodes of the guest's disks that are behind a network, and stay there; count 0: none may be */
 	size_t network_count;
 	const char *cwd;     /* of the source QEMU: relative paths are made absolute against it */
@@ -181,6 +180,11 @@ bool qemu_args_is_stream(const char *path);
 char *qemu_args_name(char *const *argv, size_t argc);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
  * Returns how many; *out and each string are malloc'ed (args_free_strings). */
+/* Names of sockets of monitors that an agent has for itself: in its directory RUNTIME/ATTEMPT, and of a run from a point of a replica, where the end tells it. */
+#define ARGS_RUN_QMP	   "vmferry.qmp"
+#define ARGS_POINT_QMP_END ".vmferry-qmp"
+/* Is the monitor at that path such a one? It goes nowhere with the guest. */
+bool args_qmp_is_ours(const char *path);
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
 /* The same of TCP ports: "tcp:4444" each, as qmp_open_of() takes it. */
 #define TCP_MONITOR_PREFIX "tcp:"

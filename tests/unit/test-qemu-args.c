@@ -401,6 +401,15 @@ static void two_files_of_one_name_stay_apart(void **state)
 	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off", "-serial unix:/d/private.qmp,server=on,wait=off");
 }
 
+/* Of an earlier move, and of a run from a point of a replica. */
+static void monitors_of_agents_go_nowhere(void **state)
+{
+	(void)state;
+	expect_plain("-qmp unix:/srv/.vm1.vmferry-qmp,server=on,wait=off -m 64", "-m 64");
+	expect_plain("-qmp unix:/run/vmferry/0123456789ab/vmferry.qmp,server=on,wait=off -m 64", "-m 64");
+	expect_plain("-qmp unix:/srv/vm1.qmp,server=on,wait=off -m 64", "-qmp unix:/d/vm1.qmp,server=on,wait=off -m 64");
+}
+
 static void start_options_of_the_source_are_dropped(void **state)
 {
 	expect_plain("-S -daemonize -incoming tcp:0:4444 -loadvm snap -preconfig -m 64", "-m 64");
@@ -1292,6 +1301,7 @@ int main(void)
 		cmocka_unit_test(tpm_goes_only_with_who_takes_it_along),
 		cmocka_unit_test(written_files_move),
 		cmocka_unit_test(two_files_of_one_name_stay_apart),
+		cmocka_unit_test(monitors_of_agents_go_nowhere),
 		cmocka_unit_test(start_options_of_the_source_are_dropped),
 		cmocka_unit_test(values_that_look_like_options_are_left_alone),
 		cmocka_unit_test(relative_files_become_absolute),

@@ -80,6 +80,14 @@ static void points_here_are_judged_by_their_warnings(void **state)
 	json_array_append_new(json_object_get(o, "warnings"), json_string("there is a trial"));
 	replica_health_here(o);
 	assert_string_equal(json_text(o, "health"), "warning");
+	json_object_set_new(o, "run", json_pack("{s:i,s:s}", "number", 4, "at", "2026-11-29 14:05:10"));
+	replica_health_here(o);
+	assert_string_equal(json_text(o, "health"), "critical");
+	assert_non_null(strstr(json_string_value(json_array_get(json_object_get(o, "health_why"), 0)), "taken over here, from point 4"));
+	json_object_del(o, "run");
+	json_object_set_new(o, "taken_over_at", json_string("root@host-c"));
+	replica_health_here(o);
+	assert_string_equal(json_text(o, "health"), "critical");
 	json_decref(o);
 }
 
