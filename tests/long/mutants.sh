@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every bug of tests/mutants/list is noticed by the tests that it names.
+# Every bug of tests/mutants is noticed by the tests that it names.
 # timeout: 7200
 # alone: it builds all the time, and runs tests of its own
 exec env -u LONG "$(dirname "$0")/../mutants/run" # which would make a minute of each

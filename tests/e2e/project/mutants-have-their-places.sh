@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every bug of tests/mutants/list can be put into the code as it is, and its tests are there: one whose place or test has gone would be tried by
+# Every bug of tests/mutants can be put into the code as it is, and its tests are there: one whose place or test has gone would be tried by
 # nobody, and say nothing.
 # tier: gate
 . "$(dirname "$0")/../../lib/base.sh"

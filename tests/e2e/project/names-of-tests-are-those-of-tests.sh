@@ -1,5 +1,5 @@
 #!/bin/bash
-# Every test that is named anywhere (by a page, a comment, tests/mutants/list, tests/expected-skips, another test) is there, and the name of each
+# Every test that is named anywhere (by a page, a comment, tests/mutants, tests/expected-skips, another test) is there, and the name of each
 # fits on a line, with the folder that it lies in. Those that stand in the gate for what is tried outside it are in it.
 # tier: gate
 . "$(dirname "$0")/../../lib/base.sh"
