@@ -8,8 +8,10 @@
 #include "util.h"
 #include "words.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,20 +39,64 @@ static bool left_by(const char *journal, const char *guest, const char *path, js
 	return then && then == written_ns;
 }
 
+static bool any_left_by(char **journals, size_t n, const char *guest, const char *path, json_int_t written_ns)
+{
+	size_t i;
+
+	for (i = 0; i < n && !left_by(journals[i], guest, path, written_ns); i++)
+		;
+	return i < n;
+}
+
+static json_int_t written_ns(const struct stat *st)
+{
+	return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
 bool old_copy_was_left(const char *state_dir, const char *guest, const char *path)
 {
 	bool yes = false;
 	struct err ignored;
 	struct stat st;
 	char **journals;
-	size_t n, i;
+	size_t n;
 
 	if (lstat(path, &st) || !S_ISREG(st.st_mode) || journal_list_finished(state_dir, &journals, &n, &ignored))
 		return false;
-	for (i = 0; i < n && !yes; i++)
-		yes = left_by(journals[i], guest, path, (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+	yes = any_left_by(journals, n, guest, path, written_ns(&st));
 	journal_list_free(journals, n);
 	return yes;
+}
+
+/* The disk that had that name got another, NAME.moved-ID, when the guest left, so that nothing starts it here. Malloc'ed: the newest of such; NULL: there is none. */
+static char *find_moved(const char *state_dir, const char *guest, const char *place)
+{
+	AUTO_FREE char *dir = xstrdup(place), *prefix = xasprintf("%s.moved-", path_base(place));
+	char **journals, *found = NULL;
+	json_int_t newest = 0;
+	struct err ignored;
+	struct dirent *de;
+	size_t n;
+	DIR *d;
+
+	if (journal_list_finished(state_dir, &journals, &n, &ignored))
+		return NULL;
+	d = opendir(dirname(dir));
+	while (d && (de = readdir(d))) {
+		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
+		struct stat st;
+
+		if (strncmp(de->d_name, prefix, strlen(prefix)) || lstat(path, &st) || !S_ISREG(st.st_mode) || written_ns(&st) <= newest ||
+		    !any_left_by(journals, n, guest, place, written_ns(&st)))
+			continue;
+		newest = written_ns(&st);
+		free(found);
+		found = xstrdup(path);
+	}
+	if (d)
+		closedir(d);
+	journal_list_free(journals, n);
+	return found;
 }
 
 static int check_readable(const char *path, struct err *e)
@@ -87,11 +133,13 @@ static int check_replaceable(const char *path, struct err *e)
 int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e)
 {
 	bool replaced = wish && !strcmp(wish, place);
+	AUTO_FREE char *moved = NULL;
 	int r = 0;
 
 	if (wish && !strcmp(wish, "auto")) {
 		replaced = old_copy_was_left(state_dir, guest, place);
-		wish = replaced ? place : NULL;
+		moved = replaced ? NULL : find_moved(state_dir, guest, place);
+		wish = replaced ? place : moved;
 	}
 	if (!wish)
 		return 0;

@@ -197,6 +197,11 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 		fprintf(stderr, "vmferry: cannot remove %s: %s\n", conf, strerror(errno));
 	if (code == EXIT_REFUSED)
 		replica_forget(c->settings_dir, guest);
+	else if (code)
+		fprintf(stderr,
+			"vmferry: the replica of guest %s has no point yet: vmferry replica sync %s tries again; vmferry replica remove %s, here and "
+			"at %s, ends it\n",
+			guest, guest, guest, c->to);
 	if (code == EXIT_REFUSED && c->goes_on)
 		onward_end(c->store, &e);
 	return code;

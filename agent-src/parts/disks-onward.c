@@ -167,17 +167,6 @@ static void describe_disk(struct disks *ds, const struct disk *d)
 						       disk_bundle(ds, g), "empty", d->left_behind ? json_true() : NULL));
 }
 
-/* A disk that point leaves out, and the newest does not, lies here above older contents than there. */
-static bool leaves_out_more(const struct point *pt, const struct point *newest)
-{
-	size_t i;
-
-	for (i = 0; point_disk(newest, i); i++)
-		if (point_disk_is_left_out(pt, i) && !point_disk_is_left_out(newest, i))
-			return true;
-	return false;
-}
-
 /* Points since which all that was written can be told, each with its moment; if all is to be compared, none. The newest itself may be there already. */
 static void describe_since(const struct disks *ds, json_t *replica)
 {
@@ -189,7 +178,7 @@ static void describe_since(const struct disks *ds, json_t *replica)
 	for (i = 0; i < p->count; i++) {
 		const struct point *pt = &p->list[i];
 
-		if (pt->number > newest->number || (pt->number < newest->number && (ds->since.sync->whole || leaves_out_more(pt, newest))))
+		if (pt->number > newest->number || (pt->number < newest->number && ds->since.sync->whole))
 			continue;
 		json_array_append_new(since, json_integer((json_int_t)pt->number));
 		json_array_append_new(moments, json_integer((json_int_t)pt->at_ms));

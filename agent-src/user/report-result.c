@@ -358,8 +358,8 @@ static void print_failure(FILE *to, const json_t *ev, const struct report_style 
 		fprintf(to, "the guest is now: %s\n", event_text(ev, "guest_text"));
 	report_to_do(to, ev, style);
 	if (leaves_nothing(ev))
-		fprintf(to, "nothing of the move is left%s, after %.1f s\n", is_in_place(ev) ? "" : ", here or at the destination",
-			event_number(ev, "total_ms") / 1000);
+		fprintf(to, "nothing of %s is left%s, after %.1f s\n", is_of_disks_only(ev) ? "this attempt" : "the move",
+			is_in_place(ev) ? "" : ", here or at the destination", event_number(ev, "total_ms") / 1000);
 }
 
 static void print_migrated(FILE *to, const json_t *ev, const struct report_style *style, bool details)

@@ -200,6 +200,27 @@ static void nor_is_what_was_written_since(void **state)
 	assert_false(old_copy_was_left(dir, "vm1", place));
 }
 
+/* It got another name as the guest left, so that nothing starts it. Another file of such a name is none. */
+static void one_that_was_renamed_is_found(void **state)
+{
+	AUTO_FREE char *moved = xasprintf("%s.moved-07070707", place), *other = xasprintf("%s.moved-08080808", place);
+	struct old_copy found = {.path = NULL};
+
+	(void)state;
+	left_by("vm1", HO_SRC_RELEASED, 0);
+	assert_int_equal(rename(place, moved), 0);
+	put(other, "another");
+	assert_int_equal(old_copy_choose(&found, dir, "vm1", "auto", place, &e), 0);
+	assert_string_equal(found.path, moved);
+	assert_false(found.replaced);
+	old_copy_fini(&found);
+	found = (struct old_copy){.path = NULL};
+	assert_int_equal(old_copy_choose(&found, dir, "vm2", "auto", place, &e), 0);
+	assert_null(found.path);
+	unlink(moved);
+	unlink(other);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -211,6 +232,7 @@ int main(void)
 		T(only_what_a_guest_that_has_gone_left_is_an_old_copy),
 		T(what_a_guest_that_stayed_has_is_none),
 		T(nor_is_what_was_written_since),
+		T(one_that_was_renamed_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
