@@ -9,6 +9,7 @@
 #include "merge.h"
 #include "messages.h"
 #include "onward.h"
+#include "point-disks.h"
 #include "points-note.h"
 #include "points-state.h"
 #include "primary-note.h"
@@ -111,20 +112,6 @@ static int check_pair(const struct arriving_point *a, struct err *e)
 		       : 0;
 }
 
-/* Bytes that a disk has more than the point are told of by no bitmap. */
-static bool has_sizes(const struct arriving_point *a, const struct point *newest)
-{
-	const json_t *disks = json_object_get(a->target->description, "disks");
-	size_t i;
-
-	for (i = 0; point_disk(newest, i); i++)
-		if (!json_is_true(json_object_get(json_array_get(disks, i), "empty")) &&
-		    json_integer_value(json_object_get(json_array_get(disks, i), "virtual_size")) !=
-			    json_integer_value(json_object_get(point_disk(newest, i), "bytes")))
-			return false;
-	return true;
-}
-
 /* Where points are sent on from another replica each is told with its moment: after a restored backup a number may be another point's. */
 static bool is_that_point(const struct arriving_point *a, size_t i, const struct point *newest)
 {
@@ -133,29 +120,17 @@ static bool is_that_point(const struct arriving_point *a, size_t i, const struct
 	return !moments || json_integer_value(json_array_get(moments, i)) == newest->at_ms;
 }
 
-/* A disk that the newest point here leaves out comes in this one: what was written since is not all of it. */
-static bool has_left_out_again(const struct arriving_point *a, const struct point *newest)
-{
-	const json_t *disks = json_object_get(a->target->description, "disks");
-	size_t i;
-
-	for (i = 0; point_disk(newest, i); i++)
-		if (point_disk_is_left_out(newest, i) && !json_is_true(json_object_get(json_array_get(disks, i), "empty")) &&
-		    !json_is_true(json_object_get(json_array_get(disks, i), "whole")))
-			return true;
-	return false;
-}
-
 /* The newest point here, if the source can tell what was written since; 0: all is to come. */
 static uint64_t choose_from(const struct arriving_point *a, const struct point *newest)
 {
+	const json_t *disks = json_object_get(a->target->description, "disks");
 	json_t *since;
 	size_t i;
 
-	if (has_left_out_again(a, newest))
+	if (point_lacks_disk(newest, disks))
 		return 0;
 	json_array_foreach(json_object_get(asked(a), "since"), i, since)
-		if ((uint64_t)json_integer_value(since) == newest->number && is_that_point(a, i, newest) && has_sizes(a, newest))
+		if ((uint64_t)json_integer_value(since) == newest->number && is_that_point(a, i, newest) && point_has_sizes(newest, disks))
 			return newest->number;
 	return 0;
 }
@@ -174,34 +149,6 @@ static uint64_t next_number(const struct arriving_point *a)
 	return number;
 }
 
-/* Another of its disks had that name then. */
-static bool is_another(const json_t *had, size_t i, const char *now)
-{
-	size_t k;
-
-	for (k = 0; k < json_array_size(had); k++) {
-		const char *then = json_text(json_array_get(had, k), "from") ?: "";
-
-		if (k != i && (!strcmp(then, now) || !strcmp(path_base(then), path_base(now))))
-			return true;
-	}
-	return false;
-}
-
-/* A guest that was moved may have its disks elsewhere. Where the source tells what was written to all of them since the point, another name is no other disk, unless they
- * have changed places; where it does not, another name is rather a mistake. */
-static bool is_that_disk(const struct arriving_point *a, const json_t *had, size_t i, const json_t *is)
-{
-	const json_t *was = json_array_get(had, i);
-	const char *now = json_text(is, "real_path") ?: "", *then = json_text(was, "from") ?: "";
-
-	if (json_integer_value(json_object_get(is, "virtual_size")) < json_integer_value(json_object_get(was, "bytes")))
-		return false;
-	if (!strcmp(json_text(is, "reuse") ?: "", then)) /* it was taken over where its points went on from, and says what it was */
-		return true;
-	return !strcmp(now, then) || (!is_another(had, i, now) && (a->from || !strcmp(path_base(now), path_base(then))));
-}
-
 static int check_disks(const struct arriving_point *a, const struct point *newest, struct err *e)
 {
 	const json_t *disks = json_object_get(a->target->description, "disks"), *had = json_object_get(newest->json, "disks");
@@ -210,7 +157,7 @@ static int check_disks(const struct arriving_point *a, const struct point *newes
 	for (i = 0; i < json_array_size(disks) || i < json_array_size(had); i++) {
 		const json_t *is = json_array_get(disks, i), *was = json_array_get(had, i);
 
-		if (!is || !was || !is_that_disk(a, had, i, is))
+		if (!is || !was || !point_has_disk(had, i, is, a->from))
 			return err_set(
 				e, ENOTSUP,
 				"the guest has other disks than its replica has (disk %zu was %s): begin a new one, by vmferry replica "

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "merge.h"
 #include "onward.h"
+#include "points-note.h"
 #include "replica-ask.h"
 #include "replica-note.h"
 #include "replica-whereabouts.h"
@@ -77,21 +78,24 @@ static int ask_now(const struct replica_conf *c, const char *guest, struct err *
 	return r || !taken ? r : err_set(e, EBUSY, "%s", taken);
 }
 
-/* *to: where the points go on to, malloc'ed; NULL: nowhere. True: this host knows that the guest was taken over there. */
-static bool known_of(const struct replica_conf *c, const char *guest, char **to)
+/* *to: where the points go on to, malloc'ed; NULL: nowhere. *replaced: this host knows that the guest was taken over there. Points that cannot be read keep nobody from knowing. */
+static int look_at_store(const struct replica_conf *c, const char *guest, char **to, bool *replaced, struct err *e)
 {
-	AUTO_FREE char *dir = replica_store(c->state_dir, guest);
+	AUTO_FREE char *dir = NULL;
 	struct points p = {.dir = NULL};
-	struct err ignored;
-	bool replaced = false;
+	int r = points_look_up(c->state_dir, guest, &dir, e);
 
 	*to = NULL;
-	if (dir && !points_read(&p, dir, &ignored) && onward_to(&p)) {
+	*replaced = false;
+	if (!r && dir)
+		r = points_read(&p, dir, e);
+	if (p.replica && onward_to(&p)) {
 		*to = xstrdup(onward_to(&p));
-		replaced = onward_replaced(&p);
+		*replaced = onward_replaced(&p);
 	}
+	r = r == -ENOENT || p.replica ? 0 : r;
 	points_close(&p);
-	return replaced;
+	return r;
 }
 
 /* ---- an attempt ---- */
@@ -104,7 +108,6 @@ static bool is_there(const struct replica_conf *c, const char *guest, const stru
 		   json_integer_value(json_object_get(state, "at_ms")) == newest->at_ms;
 
 	*failed = json_object_get(state, "reason");
-
 	json_decref(state);
 	return yes;
 }
@@ -257,9 +260,12 @@ int replica_onward_remove(struct replica_conf *c, const char *guest)
 int replica_onward_may_run(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *to = NULL;
-	bool replaced = known_of(c, guest, &to);
-	int r = to ? ask_now(c, guest, e) : 0;
+	bool replaced;
+	int r = look_at_store(c, guest, &to, &replaced, e);
 
+	if (r)
+		return r;
+	r = to ? ask_now(c, guest, e) : 0;
 	if (!r || r == -EBUSY || c->further_fenced)
 		return r == -EBUSY ? r : 0;
 	if (replaced)

@@ -83,3 +83,24 @@ const char *error_stop_cause(const char *run_state)
 
 	return i < ARRAY_LEN(kinds) ? kinds[i].cause : "an error";
 }
+
+#define SHUT_DOWN "move it shut down (--how cold, by what starts it)"
+
+const char *run_state_way_out(const char *state)
+{
+	static const char *const ways[][2] = {
+		{"shutdown", "it has shut down, and its QEMU stays (-no-shutdown): end that (QMP quit) and " SHUT_DOWN},
+		{"guest-panicked", "it has crashed: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
+		{"internal-error", "QEMU could not go on with it: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
+		{"suspended", "it sleeps: wake it (QMP system_wakeup)"},
+		{"inmigrate", "it is still to come from another QEMU, which has it: wait for that move, or move it from there"},
+		{"postmigrate", "it was migrated to another QEMU, and runs there, if anywhere: move it from there"},
+		{"save-vm", "a snapshot of it is made: wait for that"},
+		{"restore-vm", "a snapshot of it is loaded: wait for that"},
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ways) && strcmp(ways[i][0], state); i++)
+		;
+	return i < ARRAY_LEN(ways) ? ways[i][1] : "let it run (QMP cont), or pause it (QMP stop)";
+}

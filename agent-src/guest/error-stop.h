@@ -21,6 +21,8 @@ const char *error_stop_cause(const char *run_state);
 bool run_state_stands(const char *run_state);
 /* The same, or it runs. */
 bool run_state_moves(const char *run_state);
+/* The next steps of a person whose guest cannot be moved in that state, in words. */
+const char *run_state_way_out(const char *state);
 /* A notice for who moves a guest that stands in another state than "paused": why it does, and what it needs there. A constant; NULL: it is paused,
  * or does not stand. */
 const char *run_state_notice(const char *run_state);

@@ -222,28 +222,6 @@ static int examine_roms(struct source *s, struct err *e)
 	return rom_sizes_ask(s->qmp, &s->roms, e);
 }
 
-#define SHUT_DOWN "move it shut down (--how cold, by what starts it)"
-
-/* The next steps of a person whose guest is in a state that QEMU calls so. */
-static const char *way_out_of(const char *state)
-{
-	static const char *const ways[][2] = {
-		{"shutdown", "it has shut down, and its QEMU stays (-no-shutdown): end that (QMP quit) and " SHUT_DOWN},
-		{"guest-panicked", "it has crashed: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
-		{"internal-error", "QEMU could not go on with it: reset it (QMP system_reset, then cont), or end its QEMU and " SHUT_DOWN},
-		{"suspended", "it sleeps: wake it (QMP system_wakeup)"},
-		{"inmigrate", "it is still to come from another QEMU, which has it: wait for that move, or move it from there"},
-		{"postmigrate", "it was migrated to another QEMU, and runs there, if anywhere: move it from there"},
-		{"save-vm", "a snapshot of it is made: wait for that"},
-		{"restore-vm", "a snapshot of it is loaded: wait for that"},
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(ways) && strcmp(ways[i][0], state); i++)
-		;
-	return i < ARRAY_LEN(ways) ? ways[i][1] : "let it run (QMP cont), or pause it (QMP stop)";
-}
-
 static int check_state(struct source *s, struct err *e)
 {
 	const char *state = s->guest.status, *notice = run_state_notice(state);
@@ -251,7 +229,7 @@ static int check_state(struct source *s, struct err *e)
 	s->was_running = !strcmp(state, "running");
 	if (!run_state_moves(state))
 		return err_set(e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s",
-			       state, way_out_of(state));
+			       state, run_state_way_out(state));
 	s->paused = !s->was_running;
 	s->ran = s->was_running;
 	if (notice)

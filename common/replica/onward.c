@@ -118,7 +118,7 @@ int onward_set_replaced(const char *dir, bool replaced, struct err *e)
 	struct points p;
 	int lock, r = open_store(&p, dir, &lock, e);
 
-	if (!r && onward_of(&p)) {
+	if (!r && onward_of(&p) && replaced != (onward_replaced(&p) != NULL)) {
 		set_replaced(&p, replaced);
 		r = write_store(&p, e);
 	}
