@@ -209,6 +209,18 @@ static const char *ended_by(const char *reason)
 						  : NULL;
 }
 
+/* A QEMU whose guest has shut down before, or whose guest is the destination's, is ended by us. */
+static void note_end(struct transfer *t, const char *reason)
+{
+	bool is_ours = t->src.shut_down || (t->a.handing_off && t->a.handoff.state != HO_SRC_BEGUN);
+
+	t->src.shut_down = true;
+	if (is_ours || !ended_by(reason))
+		return;
+	t->src.was_ended = true;
+	report_notice(&t->life.report, "somebody has ended the guest's QEMU (%s)", ended_by(reason));
+}
+
 static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 {
 	const char *status = json_text(ev->json, "status");
@@ -241,10 +253,7 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	} else if (!strcmp(ev->name, "SUSPEND") || !strcmp(ev->name, "WAKEUP")) {
 		t->src.suspended = *ev->name == 'S';
 	} else if (!strcmp(ev->name, "SHUTDOWN")) {
-		t->src.shut_down = true;
-		t->src.was_ended = ended_by(json_text(ev->json, "reason")) != NULL;
-		if (t->src.was_ended)
-			report_notice(&t->life.report, "somebody has ended the guest's QEMU (%s)", ended_by(json_text(ev->json, "reason")));
+		note_end(t, json_text(ev->json, "reason"));
 	}
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include "source-images.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 void images_let_complete(struct transfer *t, int r, uint64_t until_ns)
 {
@@ -42,10 +43,10 @@ int images_fit_memory(const struct transfer *t, struct err *e)
 		at = source_image_held_at(&t->src.guest, was);
 		return err_set(
 			e, EBUSY,
-			"another file has the name of its disk %s: the guest's memory, in a QEMU that is held (process %d), does not go on over "
+			"%s file has the name of its disk %s: the guest's memory, in a QEMU that is held (process %d), does not go on over "
 			"that. What the guest wrote last is %s%s. If the guest runs nowhere, copy that (cp --sparse=always) and give the copy the "
 			"disk's name; then end that QEMU, and start the guest anew",
-			path, (int)t->src.guest.pid,
+			access(path, F_OK) ? "no" : "another", path, (int)t->src.guest.pid,
 			at ? "as long as it lives at " : "in a file that it has no more, and that may have another name", at ?: "");
 	}
 	return 0;

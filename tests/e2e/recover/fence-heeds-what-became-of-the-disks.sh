@@ -34,7 +34,7 @@ mv "$DIR/a.raw" "$DIR/x.raw"
 status=0
 vmferry recover a --peer-is-fenced 2>"$DIR/recover.log" || status=$?
 assert_eq "$status" 6 "exit code while its disk has another name"
-said recover.log 'nobody can tell whether its disk'
+said recover.log 'has the name of its disk'
 dd if=/dev/zero of="$DIR/x.raw" bs=1M seek=12 count=1 conv=notrunc status=none
 mv "$DIR/x.raw" "$DIR/a.raw"
 for option in '' --peer-is-fenced; do

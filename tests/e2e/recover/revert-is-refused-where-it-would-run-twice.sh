@@ -64,7 +64,7 @@ moved_for_now listener
 # Its disk here has another name: nobody can tell.
 mv "$DIR/a.raw" "$DIR/elsewhere.raw"
 vmferry revert --no-wait a
-is_told 'nobody can tell whether its disk'
+is_told 'has the name of its disk'
 mv "$DIR/elsewhere.raw" "$DIR/a.raw"
 
 # Somebody writes to its disk here, which its QEMU has let go of.
