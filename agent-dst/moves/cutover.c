@@ -140,7 +140,8 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
 		t->cont_sent = true;
 		r = qmp_call(t->target.qmp, "cont", NULL, NULL, e);
-		state = r ? target_run_state(&t->target) : RUNS;
+		/* a `cont` may be taken, and come to nothing */
+		state = !r && conductor_has_qmp(&t->a.con, "RESUME") ? RUNS : target_run_state(&t->target);
 		if (state == RUNS || conductor_has_qmp(&t->a.con, "RESUME")) {
 			t->started_ns = now_ns();
 			return 0;

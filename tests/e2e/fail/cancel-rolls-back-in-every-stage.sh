@@ -23,7 +23,7 @@ move_until local memory
 cancel
 
 move_start a local --hold
-wait_event '"held" in ev.get("text", "")' >/dev/null
+wait_event '"ready to switch over" in ev.get("text", "")' >/dev/null
 status=0
 vmferry cancel a >"$DIR/cancel.out" || status=$?
 assert_eq "$status" 0 "exit code of a cancel that waits for its end"

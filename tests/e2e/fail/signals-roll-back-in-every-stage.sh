@@ -21,6 +21,6 @@ move_until there memory
 interrupt INT true
 
 move_start a "$DEST" --hold
-wait_event '"held" in ev.get("text", "")' >/dev/null
+wait_event '"ready to switch over" in ev.get("text", "")' >/dev/null
 interrupt TERM true
 assert_next_move_succeeds
