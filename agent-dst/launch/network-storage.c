@@ -10,7 +10,7 @@
 
 #define TRIED_MAX 16
 
-/* What that option opens, by a name behind a network; malloc'ed, or NULL. What needs a secret says more than a name. */
+/* The name behind a network that an option opens; malloc'ed, or NULL. An option that needs a secret says more than a name. */
 static char *name_of(const struct qemu_opt *opt)
 {
 	static const char *const whole[] = {"cdrom", "hda", "hdb", "hdc", "hdd", "fda", "fdb"};

@@ -67,7 +67,7 @@ json_t *promise_choice(struct transfer *t, const char *dir, uint64_t bytes)
 	return others;
 }
 
-/* What is refused without all that already is not refused once more. */
+/* Memory that the plan refuses without others' promises is not refused once more. */
 static void check_memory(struct transfer *t, uint64_t need, const json_t *others)
 {
 	struct err e;

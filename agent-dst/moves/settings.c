@@ -62,7 +62,7 @@ static uint64_t bytes_of_disks(const json_t *description)
 	return bytes;
 }
 
-/* What an earlier move of the guest has left of that disk, or brought of it, where it would go: it is not carried once more. */
+/* True if an earlier move has left that disk, or brought some of it, where it would go: it is not carried once more. */
 static bool is_begun(const struct transfer *t, const struct partials *ps, const char *dir, const json_t *disk)
 {
 	const json_t *d = t->target.description;

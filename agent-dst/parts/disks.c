@@ -489,7 +489,7 @@ static bool is_in_place(const struct arriving_disk *d)
 	       (d->device ? S_ISBLK(now.st_mode) && made.st_rdev == now.st_rdev : made.st_dev == now.st_dev && made.st_ino == now.st_ino);
 }
 
-/* It was made as long as the disk, and nobody who writes to it makes it longer. */
+/* A file is made as long as its disk, and nobody who writes to it makes it longer. */
 static bool has_its_length(const struct arriving_disk *d)
 {
 	struct stat st;

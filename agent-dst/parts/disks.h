@@ -128,7 +128,7 @@ void disks_take_alike(struct disks *d, const json_t *prepare);
 /* Tells the source what their old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
 void disks_stop(struct disks *d);
-/* Nobody has cut one, or made it longer, as one can who asks for no locks: -ESTALE. What has been cut is as long as before once its end is written again: to be
+/* -ESTALE: somebody who asked for no locks has cut an image, or made it longer. One that was cut is as long as before once its end is written again: to be
  * asked often. */
 int disks_have_their_length(const struct disks *d, struct err *e);
 /* QEMU may lock those now that nobody else was to open: before it takes them over. */

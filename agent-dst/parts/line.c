@@ -396,7 +396,7 @@ static int check_kept_memory(const struct args_file *f, const char *path, struct
 		       : 0;
 }
 
-/* What can be done about it, by what it is. */
+/* The refusal names a cure for each kind of file. */
 static int refuse_missing(const struct args_file *f, const char *path, struct err *e)
 {
 	AUTO_FREE char *quoted = shell_quote(path);

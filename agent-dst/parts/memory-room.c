@@ -12,7 +12,7 @@
 
 #define MEMORY_OF_QEMU (128 * MIB) /* without -m */
 
-/* What -mem-path is for: -m, in MiB if nothing else is said. */
+/* Bytes that -mem-path is for: -m, in MiB if nothing else is said. */
 static uint64_t first_memory(const struct args_result *args)
 {
 	uint64_t bytes = MEMORY_OF_QEMU;
@@ -82,7 +82,7 @@ static void add_needs(const struct target *t, struct space *s)
 	}
 }
 
-/* Of huge pages statfs tells nothing, unless their mount has a size; QEMU is asked about those. */
+/* statfs tells nothing about huge pages unless their mount has a size; QEMU is asked about those. */
 static bool tells(const struct volume *v, struct room *room)
 {
 	return !room_get(v->dir, room) && room->disk_total;

@@ -5,9 +5,9 @@
 
 #include "target.h"
 
-/* Those of t->args, of which each file system that has too little is an obstacle. */
+/* Looks at files behind memory of t->args: each file system that has too little is an obstacle. */
 void memory_room_examine(struct target *t);
-/* They are among what was promised (promised.h): to files, and each that those of others leave too little for is an obstacle. */
+/* Adds files behind memory to what was promised (promised.h); each that others leave too little for is an obstacle. */
 void memory_room_promise(const struct target *t, json_t *files);
 void memory_room_beside(struct target *t, const json_t *others);
 

@@ -151,7 +151,7 @@ int taps_check_free(const struct args_nic *n, struct err *e)
 	return 0;
 }
 
-/* Of the back end that has this tap. */
+/* True if the back end that has this tap wants several queues. */
 static bool wants_queues(const struct args_result *line, const char *tap)
 {
 	struct qemu_opt opt;

@@ -10,7 +10,7 @@
 
 #define LABEL_MAX 128
 
-/* What decides. */
+/* Facts that decide whether a process may be traced. */
 struct trace_rules {
 	pid_t tracer;		 /* that traces it; 0: none */
 	int yama;		 /* kernel.yama.ptrace_scope; 0: or there is no Yama */

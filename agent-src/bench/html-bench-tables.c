@@ -34,7 +34,7 @@ static void number_head(FILE *f, const char *name, const char *unit)
 	fprintf(f, "<th class=\"n\">%s<br/><span class=\"unit\">%s</span></th>", name, unit);
 }
 
-/* It may be broken after each "+". */
+/* A tool's name may be broken after each "+". */
 static void tool_name(FILE *f, const char *name)
 {
 	AUTO_FREE char *copy = name ? xstrndup(name, TOOL_NAME_MAX) : NULL;

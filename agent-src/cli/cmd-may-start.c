@@ -136,7 +136,7 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 	return r;
 }
 
-/* It could not be asked, whatever that means for the guest. */
+/* The replica's host could not be asked, whatever that means for the guest. */
 static bool is_unanswered(int r, const char *alone)
 {
 	return r ? r == -EAGAIN : alone != NULL;

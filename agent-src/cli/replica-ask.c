@@ -107,7 +107,7 @@ static int find_answer(const struct replica_conf *c, const char *guest, const js
 	return err_set(e, ENOENT, "it has no replica of it");
 }
 
-/* Of that guest the host asks further, where its points go on. */
+/* The host is asked about that guest alone, and asks further where its points go on. */
 static int ask_there(const struct replica_conf *c, const char *guest, char **taken, bool *settled, struct err *e)
 {
 	const char *const args[] = {"replicas", guest, NULL};

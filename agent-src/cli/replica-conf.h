@@ -50,11 +50,11 @@ int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
 /* Settings that were loaded: c->o and c->sync become those of an attempt of that kind. */
 void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how);
-/* It is made of the points that this host has: its settings have a place of their own, as the guest's may be here, too. */
+/* The replica is made of the points that this host has: its settings have a place of their own, as the guest's may be here, too. */
 void replica_conf_goes_on(struct replica_conf *c);
 /* Where the settings of that guest are: those of its primary if there are any, else those by which its points go on from here. */
 void replica_conf_choose_settings(struct replica_conf *c, const char *guest);
-/* Of one that goes on: finds those points, and takes pair and term from there, but for a pair that is known. -ENOENT: there are none; -ESTALE: they are another replica's. */
+/* Finds the points of a replica that goes on, and takes pair and term from there, but for a pair that is known. -ENOENT: there are none; -ESTALE: they are another replica's. */
 int replica_conf_take_store(struct replica_conf *c, const char *guest, struct err *e);
 /* NULL: nothing of it is known yet. */
 json_t *replica_state_load(const char *dir, const char *guest);

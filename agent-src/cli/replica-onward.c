@@ -57,7 +57,7 @@ int replica_onward_choose(struct replica_conf *c, const char *guest)
 
 /* ---- whether it was taken over there ---- */
 
-/* What the further host says now; -ENOENT: there are no settings any more by which it could be asked. Where it has answered the store has it. */
+/* Asks the further host now; -ENOENT: there are no settings any more by which it could be. Its answer is noted in the store. */
 static int ask_now(const struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *taken = NULL;
@@ -140,7 +140,7 @@ static int refuse(struct replica_conf *c, const char *guest, const struct err *w
 	return replica_say(why);
 }
 
-/* As long as nothing is sent nobody there would say that the guest was taken over. A destination that is not reached by SSH cannot be asked. */
+/* A further host that gets nothing new would not say that the guest was taken over, so it is asked. One that is not reached by SSH cannot be. */
 static int ask_of_nothing_new(struct replica_conf *c, const char *guest, uint64_t number, struct err *e)
 {
 	int r = dest_kind(c->to) == DEST_STANDING ? 0 : ask_now(c, guest, e);

@@ -75,7 +75,7 @@ static json_t *sent_json(const char *state_dir, const char *guest)
 	return out;
 }
 
-/* Those of a primary come first: of a guest that has both the others say nothing any more. */
+/* Guests of which this host is the primary come first: of a guest that has both the others say nothing any more. */
 static json_t *names_of_sent(const char *state_dir)
 {
 	AUTO_FREE char *dir = xasprintf("%s/onward", state_dir);

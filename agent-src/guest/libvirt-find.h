@@ -41,7 +41,7 @@ int libvirt_find(struct libvirt_guest *l, const char *name, enum libvirt_wanted 
 /* The guest that libvirt calls so, or whose QEMU has that pid, if libvirt runs it: described in *g as guest_find() does, but with a line as of
  * libvirt_describe(). 1: there is one; 0: there is none, or no libvirt; -errno: as libvirt_find(), and then at least g->name is filled if there is one. */
 int libvirt_find_running(struct libvirt_guest *l, struct guest *g, const char *vm, struct err *e);
-/* One that was found so goes by l->plain, which is its line in *g from here on, with notes of its own. */
+/* A guest that was found so goes by l->plain, which is its line in *g from here on, with notes of its own. */
 void libvirt_describe_plain(const struct libvirt_guest *l, struct guest *g);
 /* Its disks, after guest_query(), are called as libvirt calls them: --disk vda=PATH. */
 void libvirt_name_disks(const struct libvirt_guest *l, struct guest *g);

@@ -180,7 +180,7 @@ static void take_question(struct taken *t, const struct record *r, char **list)
 	t->starts = 0;
 }
 
-/* What is behind its QEMU's line does not change that any more. */
+/* A request behind its QEMU's line does not change that line any more. */
 static int refuse_dependence(const struct taken *t, const struct record *r, struct err *e)
 {
 	AUTO_FREE char *call = call_of(r);

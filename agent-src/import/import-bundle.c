@@ -172,7 +172,7 @@ static int examine(const struct bundling *m, size_t i, struct image_source *s, u
 	return r;
 }
 
-/* What passes through of a stream: until it has a directory the files there are known by their names alone. */
+/* Bytes that a stream brings: until it has a directory the files there are known by their names alone. */
 static uint64_t needs_of_stream(struct bundling *m)
 {
 	const struct bundle_file *f;
@@ -228,7 +228,7 @@ static void choose_files(struct bundling *m)
 	m->script = xasprintf("%s/%s.sh", m->dir, m->plain);
 }
 
-/* Nobody has any of these names, nor the guest's. */
+/* Names that the import gives, the guest's among them, are nobody's yet. */
 static int check_names(const struct bundling *m, struct err *e)
 {
 	size_t i;

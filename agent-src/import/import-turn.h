@@ -27,9 +27,9 @@ void import_turn_needs(struct import_turn *u, const char *path, uint64_t bytes);
 int import_turn_promise(struct import_turn *u, const struct life *l, uint64_t memory, const char *dir, struct err *e);
 /* A file of these is written under another name. */
 void import_turn_is_written(struct import_turn *u, const struct life *l, const char *path, const char *draft);
-/* They are there, all of them; or it begins to say anew what it needs. */
+/* The files are there, all of them, or the import begins to say anew what it needs. */
 void import_turn_has_written(struct import_turn *u, const struct life *l);
-/* It has come, or will not. */
+/* The guest has come, or will not. */
 void import_turn_end(struct import_turn *u);
 
 #endif

@@ -90,7 +90,7 @@ static void choose_files(struct import *m)
 			m->sockets[i] = xasprintf("%s/%s.%s", m->dir, m->plain, socket_endings[i]);
 }
 
-/* Nobody has any of these names, nor the guest's. */
+/* Names that the import gives, the guest's among them, are nobody's yet. */
 static int check_names(const struct import *m, struct err *e)
 {
 	int r = place_has_no_guest(m->d.name, e);

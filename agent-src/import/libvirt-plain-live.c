@@ -132,7 +132,7 @@ static void name_sockets(struct live *l)
 	l->name = unit_plain_name(l->def->name);
 }
 
-/* As a cold move calls them, where it has them: "serial", "serial2", "agent"; else as libvirt does. Malloc'ed. */
+/* Sockets are called as a cold move calls them, where it has them: "serial", "serial2", "agent"; else as libvirt does. Malloc'ed. */
 static char *word_of_chardev(const char *id, const struct item *device)
 {
 	const char *port = get(device, "name");
@@ -280,7 +280,7 @@ static bool is_called(const struct item *device, const char *netdev, const char 
 	return false;
 }
 
-/* What --map-net says of it: "bridge:br0"; NULL: nothing. */
+/* The value of --map-net for that card: "bridge:br0"; NULL: none. */
 static const char *mapped_to(const struct live *l, const struct item *device, const char *netdev)
 {
 	size_t i;

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the kernel says of the process, word by word; malloc'ed. */
+/* The process's command line as the kernel has it, word by word; malloc'ed. */
 static char **line_of(pid_t pid, size_t *count)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/cmdline", (int)pid);

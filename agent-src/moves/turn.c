@@ -12,7 +12,7 @@ static bool is_later_pass(const struct move_options *o)
 	return o->cold.head && o->cold.head->passes;
 }
 
-/* Of moves that are waited for: the first pass of one that is no trial, and goes to another host. */
+/* A move takes a turn if others wait for it: the first pass of one that is no trial, and goes to another host. */
 static bool turn_is_wanted(const struct transfer *t)
 {
 	const struct move_options *o = t->opt;

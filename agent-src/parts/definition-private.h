@@ -20,9 +20,9 @@ static inline struct definition *definition_of(struct part *p)
 int definition_examine_live(struct definition *d, struct err *e);
 /* The networks and bridges that its cards are on: a new array. */
 json_t *definition_networks(const struct libvirt_definition *def);
-/* Those of one that goes as it runs, which it is on from its next start on, and not now; NULL: none is. */
+/* Networks on which a guest that goes as it runs is from its next start on, and not now; NULL: none. */
 json_t *definition_networks_later(const struct definition *d, const json_t *now);
-/* What the plan has there by another name: *count changes of network cards, malloc'ed. Tells of each. */
+/* Network cards that the plan calls otherwise there: *count changes, malloc'ed. Tells of each. */
 struct libvirt_change *definition_cards(struct definition *d, size_t *count);
 /* Changes *xml, which is malloc'ed, as the destination's plan wants it. */
 int definition_change(struct definition *d, char **xml, struct err *e);

@@ -86,7 +86,7 @@ static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t
 	return sum;
 }
 
-/* As its primary described it, so that the further host knows it by the same words. */
+/* The disk is described as its primary did, so that the further host knows it by the same words. */
 static void take_disk(const struct disks_onward *w, struct guest *g, size_t i)
 {
 	const json_t *is = point_disk(w->point, i);

@@ -124,7 +124,7 @@ void disks_for_point(struct disks *d, struct replica_sync *sync);
 void disks_for_onward(struct disks *d, struct replica_sync *sync);
 /* Describes the guest of the newest point, as that has it, in d->src. */
 int disks_find_point(struct disks *d, struct err *e);
-/* What that point has of the guest's TPM, borrowed; NULL: nothing. */
+/* Contents of the guest's TPM in that point, borrowed; NULL: none. */
 json_t *disks_onward_tpm(const struct disks *d);
 /* They begin, at the destination, as the newest point of the guest's replica (disks-since.c). */
 void disks_begin_on_point(struct disks *d, struct replica_sync *sync);

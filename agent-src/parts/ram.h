@@ -105,8 +105,8 @@ uint64_t ram_unread(const struct ram *r);
  */
 void ram_read_away_when_set_up(struct ram *r);
 int ram_cancel(struct ram *r, uint64_t until_ns, struct err *e);
-/* Of ours, in which QEMU has let go of its images: as it is cancelled QEMU opens them again, and lets the guest run. So that neither happens QEMU is told
- * that all has been loaded: the guest stands then, and nothing is opened. */
+/* A migration of ours in which QEMU has let go of its images is told that all has been loaded: the guest stands then, and nothing is opened. If it was cancelled QEMU
+ * would open them again, and let the guest run. */
 void ram_let_complete(struct ram *r, uint64_t until_ns);
 void ram_close_connections(struct ram *r);
 /* Ends the capture's thread; ram_free_capture once the senders have stopped, too. */

@@ -139,7 +139,7 @@ static void remember_written(struct record_watch *w, const char *path)
 		p->path = xstrdup(path);
 }
 
-/* What was written went nowhere, and now somebody looks for it. */
+/* A file whose contents went nowhere when it was written, and that somebody looks for now. */
 static void note_look(struct record_watch *w, const struct seccomp_notif *asked, const char *path)
 {
 	struct record_path *p = find(w->written, ARRAY_LEN(w->written), path);
@@ -189,7 +189,7 @@ static bool is_writable(const char *path)
 	       (st.st_mode & (st.st_uid == geteuid() ? S_IWUSR : S_IWOTH));
 }
 
-/* Of the directory that has it, as it may not be there. */
+/* The file system is told by the directory, as the file may not be there. */
 static bool where_it_is(const char *path, struct statfs *fs)
 {
 	AUTO_FREE char *dir = xstrdup(path);
@@ -323,7 +323,7 @@ static void note_reach(const struct record_watch *w, const struct seccomp_notif 
 	}
 }
 
-/* One end of a pair whose other end is closed: nothing can be reached by it. */
+/* The script gets one end of a pair whose other end is closed: nothing can be reached by it. */
 static void give_socket(const struct record_watch *w, const struct seccomp_notif *asked, struct seccomp_notif_resp *answer)
 {
 	int domain = (int)asked->data.args[0], type = (int)asked->data.args[1], pair[2], fd = -1;

@@ -103,7 +103,7 @@ static int notify_of(scmp_filter_ctx c, int call)
 	return added(seccomp_rule_add(c, SCMP_ACT_NOTIFY, call, 0));
 }
 
-/* Of each call that is answered, which of its arguments has bits that must, or must not, be set. */
+/* A call is answered if one of its arguments has bits that must, or must not, be set. */
 static int add_answered(scmp_filter_ctx c)
 {
 	const struct answered_call *k;

@@ -81,7 +81,7 @@ struct record_path {
 	unsigned times;
 };
 
-/* What is known of a script that runs. */
+/* A script that runs, as far as it is known. */
 struct record_watch {
 	int asks, null, output;		/* null: /dev/null; output: the pipe that records go to */
 	struct record_path written[64]; /* files that it has written, or renamed, and that are not so */

@@ -9,9 +9,9 @@
 int word_index(const char *const *words, const char *word);
 /* "a, b or c", for an error; malloc'ed. */
 char *words_or(const char *const *words);
-/* It has that end, and something before. */
+/* True if the text ends so, and has something before that. */
 bool text_ends_with(const char *s, const char *end);
-/* What stands behind the last '/', if there is one. */
+/* The part of a path behind its last '/', if there is one. */
 const char *path_base(const char *path);
 /* Appends the word, which is the list's then, to count words. */
 void words_add(char ***words, size_t *count, char *word);

@@ -125,7 +125,7 @@ static void on_refused(struct op *op, int res, uint32_t flags)
 	finish(r, r->res);
 }
 
-/* Somebody else has: what is written behind its end makes it as long as it was, and what lay before that is gone. */
+/* True if somebody else has cut the file: what is written behind its end makes it as long as it was, and what lay before that is gone. */
 static bool was_cut(const struct raw *o)
 {
 	struct stat st;

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* Of a block device it is the device that counts: its file in /dev may be made anew. */
+/* A block device counts by its number: its file in /dev may be made anew. */
 static json_t *identity(const struct stat *st)
 {
 	return S_ISBLK(st->st_mode) ? json_pack("{s:I}", "block", (json_int_t)st->st_rdev)

@@ -19,10 +19,10 @@ json_t *promised_note(const char *guest, uint64_t memory, pid_t pid, json_t *fil
 /* To files, an array. Nothing, if it is of no bytes. */
 void promised_add_file(json_t *files, const char *path, uint64_t bytes);
 
-/* Of others, notes (NULL: none): bytes of the file system of dir, or of that in which it is to be made. */
+/* Bytes that others were promised (their notes; NULL: none) in the file system of dir, or of that in which it is to be made. */
 uint64_t promised_room(const json_t *others, const char *dir);
 
-/* Whose promise it is, for sentences. */
+/* The host whose promise it is, for sentences. */
 enum promised_where { PROMISED_HERE, PROMISED_AT_DESTINATION };
 
 /* -ENOMEM: of the memory that is available too little is left (keep: bytes that are to stay free). What not even those would make enough is for others to say. */

@@ -34,7 +34,7 @@ static void note_words(void *ctx, const char *text, size_t n)
 	s->text[s->n] = 0;
 }
 
-/* As qemu-img has it of an image that another process has open. */
+/* qemu-img says so of an image that another process has open. */
 static bool is_of_a_lock(const char *said)
 {
 	return strstr(said, "Failed to get ") || strstr(said, "Failed to lock byte");

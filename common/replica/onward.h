@@ -27,7 +27,7 @@ int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e
 int onward_set_replaced(const char *dir, bool replaced, struct err *e);
 /* Points of its pair come in a higher term: the guest was taken over there, and has its replica here now. Nothing goes on from here any more; for whoever writes p->replica then. */
 void onward_is_over(const char *state_dir, const char *guest, struct points *p);
-/* They do not go on any more. That the guest was taken over there stays known. */
+/* Points do not go on any more. That the guest was taken over there stays known. */
 int onward_end(const char *dir, struct err *e);
 
 /* Has the vmferry of this host ask the further one (vmferry replica ask): {"taken", "settled"}, or {"unknown": why}; a new reference. Blocks, a minute at most. */

@@ -385,7 +385,7 @@ static void what_is_open_to_a_network_or_of_the_host_is_said(void **state)
 #define READ_BELOW(n) "-blockdev", "{\"driver\":\"raw\",\"file\":{\"driver\":\"raw\",\"file\":\"f" n "\"},\"node-name\":\"r" n "\"}"
 #define WRITE(n)      "-blockdev", "{\"driver\":\"raw\",\"file\":\"f" n "\",\"node-name\":\"r" n "\"}"
 
-/* As libvirt writes a medium that is in two drives: its file could be written to, and who reads it does not. */
+/* A medium that is in two drives could be written to through its file node, as libvirt writes it; who reads it does not. */
 static void a_medium_may_be_in_two_drives(void **state)
 {
 	static const struct {

@@ -200,7 +200,7 @@ static void nor_is_what_was_written_since(void **state)
 	assert_false(old_copy_was_left(dir, "vm1", place));
 }
 
-/* It got another name as the guest left, so that nothing starts it. Another file of such a name is none. */
+/* The old copy got another name as the guest left, so that nothing starts it. Another file of such a name is no old copy. */
 static void one_that_was_renamed_is_found(void **state)
 {
 	AUTO_FREE char *moved = xasprintf("%s.moved-07070707", place), *other = xasprintf("%s.moved-08080808", place);

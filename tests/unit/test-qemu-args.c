@@ -401,7 +401,7 @@ static void two_files_of_one_name_stay_apart(void **state)
 	expect_plain("-serial unix:/a/private.qmp,server=on,wait=off", "-serial unix:/d/private.qmp,server=on,wait=off");
 }
 
-/* Of an earlier move, and of a run from a point of a replica. */
+/* Monitors that agents had in an earlier move, or in a run from a point of a replica, stay behind. */
 static void monitors_of_agents_go_nowhere(void **state)
 {
 	(void)state;

@@ -104,7 +104,7 @@ static void guest_was_taken_over_or_not(void **state)
 	assert_int_equal(e.code, ENOENT);
 }
 
-/* What the vmferry of the host says of a further one, as its `replica ask` prints it. */
+/* The answer of the host's vmferry about a further one, as its `replica ask` prints it. */
 static char *asked_further(const char *onward, const char *further)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
