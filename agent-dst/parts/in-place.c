@@ -1,5 +1,6 @@
 /* in-place.c: see in-place.h. */
 #include "in-place.h"
+#include "file-number.h"
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
@@ -20,23 +21,10 @@ bool in_place_is_taken(const struct args_file *f)
 	return (f->role == ARGS_LISTEN || f->role == ARGS_PIDFILE) && f->to && *f->to == '/';
 }
 
-/* What the file says; 0: nothing. */
-static pid_t pid_in(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	int pid = 0;
-
-	if (f && fscanf(f, "%d", &pid) != 1)
-		pid = 0;
-	if (f)
-		fclose(f);
-	return pid;
-}
-
 /* Of the guest's QEMU, and of nobody who has taken its name since. */
 static bool is_of(pid_t qemu, const struct args_file *f, const struct stat *st)
 {
-	return f->role == ARGS_PIDFILE ? S_ISREG(st->st_mode) && pid_in(f->to) == qemu
+	return f->role == ARGS_PIDFILE ? S_ISREG(st->st_mode) && (pid_t)file_number(f->to) == qemu
 				       : S_ISSOCK(st->st_mode) && process_has_socket(qemu, f->to);
 }
 
@@ -97,7 +85,7 @@ int in_place_set_aside(struct target *t, struct err *e)
 
 static bool is_in_use(const char *path, const struct stat *st)
 {
-	pid_t pid = S_ISREG(st->st_mode) ? pid_in(path) : 0;
+	pid_t pid = S_ISREG(st->st_mode) ? (pid_t)file_number(path) : 0;
 	uint64_t start_time;
 
 	return S_ISSOCK(st->st_mode) ? unix_is_bound(path)

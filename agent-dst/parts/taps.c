@@ -1,5 +1,6 @@
 /* taps.c: see taps.h. */
 #include "taps.h"
+#include "file-number.h"
 #include "cmd-tap.h"
 #include "fault.h"
 #include "json-text.h"
@@ -45,18 +46,6 @@ static int examine(struct target *t, const struct args_nic *n, struct err *e)
 			     n->stand_in, n->attach, (int)has)
 		   : err_set(e, EEXIST, "there is a network interface %s, which is to stand in for tap %s: remove it, if nobody needs it",
 			     n->stand_in, n->attach);
-}
-
-static long file_number(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	long n = 0;
-
-	if (f && fscanf(f, "%ld", &n) != 1)
-		n = 0;
-	if (f)
-		fclose(f);
-	return n;
 }
 
 /* A bridge with STP lets nothing through for so many seconds once a tap has a process again; 0: it does. */

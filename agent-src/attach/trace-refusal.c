@@ -1,5 +1,6 @@
 /* trace-refusal.c: see trace-refusal.h. */
 #include "trace-refusal.h"
+#include "file-number.h"
 #include "util.h"
 
 #include <errno.h>
@@ -29,18 +30,6 @@ static uint64_t status_of(pid_t pid, const char *name, const char *format)
 	return value;
 }
 
-static int yama_scope(void)
-{
-	FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
-	int scope = 0;
-
-	if (f && fscanf(f, "%d", &scope) != 1)
-		scope = 0;
-	if (f)
-		fclose(f);
-	return scope;
-}
-
 static void read_label(char label[LABEL_MAX], pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/attr/current", (int)pid);
@@ -58,7 +47,7 @@ void trace_rules_read(struct trace_rules *r, pid_t pid)
 	uint64_t own = status_of(getpid(), "CapEff", "%" SCNx64);
 
 	*r = (struct trace_rules){.tracer = (pid_t)status_of(pid, "TracerPid", "%" SCNu64),
-				  .yama = yama_scope(),
+				  .yama = (int)file_number("/proc/sys/kernel/yama/ptrace_scope"),
 				  .has_right = own >> CAP_SYS_PTRACE & 1,
 				  .is_root = !geteuid()};
 	read_label(r->own, getpid());

@@ -1,5 +1,6 @@
 /* lv-process.c: see lv-process.h. */
 #include "lv-process.h"
+#include "file-number.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -26,18 +27,6 @@ static char *pidfile_dir(const struct lv *v)
 	AUTO_FREE char *dir = lv_is_user(v) ? lv_runtime_dir() : NULL;
 
 	return dir ? xasprintf("%s/qemu/run", dir) : xstrdup(SYSTEM_DIR);
-}
-
-static int read_pidfile(const char *path)
-{
-	FILE *f = fopen(path, "re");
-	int number = 0;
-
-	if (f && fscanf(f, "%d", &number) != 1)
-		number = 0;
-	if (f)
-		fclose(f);
-	return number;
 }
 
 static bool has_uuid(pid_t pid, const char *uuid)
@@ -78,7 +67,7 @@ int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, str
 	AUTO_FREE char *dir = pidfile_dir(v);
 	AUTO_FREE char *path = xasprintf("%s/%s.pid", dir, d->name);
 	AUTO_FREE char *uuid = lv_uuid_text(d->uuid);
-	int number = read_pidfile(path);
+	int number = (int)file_number(path);
 
 	if (access(path, F_OK))
 		return err_set(e, ESRCH, "guest %s of libvirt does not run: there is no %s", d->name, path);
@@ -102,7 +91,7 @@ char *lv_name_of_process(pid_t pid)
 		AUTO_FREE char *path = xasprintf(SYSTEM_DIR "/%s", one->d_name);
 		size_t n = strlen(one->d_name);
 
-		if (n > 4 && !strcmp(one->d_name + n - 4, ".pid") && read_pidfile(path) == pid)
+		if (n > 4 && !strcmp(one->d_name + n - 4, ".pid") && (int)file_number(path) == pid)
 			name = xstrndup(one->d_name, n - 4);
 	}
 	if (dir)
