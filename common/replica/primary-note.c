@@ -22,7 +22,7 @@ static char *path_of(const char *state_dir, const char *guest, const char *suffi
 	return xasprintf("%s/replica/%s.%s", state_dir, name, suffix);
 }
 
-/* Options that such settings have (agent-src/cli/replica-conf.c). */
+/* Options that such settings have (agent-src/replica/replica-conf.c). */
 static const char *const known[] =
 	{"every",      "keep",		 "spool",	"freeze",   "start-alone",  "disk",	      "disk-dir",
 	 "initial",    "map-net",	 "bwlimit",	"qemu",	    "max-downtime", "reuse",	      "reconnect-timeout",

@@ -1,7 +1,7 @@
 /* replica-here.c: see replica-here.h. */
 #include "replica-here.h"
 #include "replica-reverse.h"
-#include "cmd.h"
+#include "exit-code.h"
 #include "config-file.h"
 #include "disk-line.h"
 #include "durable-file.h"

@@ -5,7 +5,7 @@
  * meanwhile. It notes what came of it (replica-note.h), and says nothing here; what people should know is said here, once.
  */
 #include "replica-run.h"
-#include "cmd.h"
+#include "exit-code.h"
 #include "json-text.h"
 #include "program.h"
 #include "replica-here.h"

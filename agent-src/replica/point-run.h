@@ -1,6 +1,6 @@
 /* point-run.h: a guest's run from a point of its replica, at the replica's host: between replica-here.c, which makes and ends it, and replica-complete.c. */
-#ifndef VMFERRY_CLI_POINT_RUN_H
-#define VMFERRY_CLI_POINT_RUN_H
+#ifndef VMFERRY_POINT_RUN_H
+#define VMFERRY_POINT_RUN_H
 
 #include "points.h"
 #include "qemu-args.h"

@@ -1,6 +1,6 @@
 /* replica-show.c: see replica-show.h. */
 #include "replica-show.h"
-#include "cmd.h"
+#include "exit-code.h"
 #include "json-text.h"
 #include "moment.h"
 #include "onward.h"

@@ -1,5 +1,5 @@
 /* replica-complete.c: a guest that runs from a point of its replica gets disks of its own, and the points go: it stays. See replica-here.h. */
-#include "cmd.h"
+#include "exit-code.h"
 #include "fault.h"
 #include "json-text.h"
 #include "process.h"
