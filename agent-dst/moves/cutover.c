@@ -36,7 +36,7 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
-/* Without its journal we cannot know its QEMU. */
+/* Its QEMU is known by the attempt's journal alone. */
 static bool has_begun(const struct transfer *t)
 {
 	return t->recipe && t->a.journal && strcmp(t->recipe->how, "cold") &&

@@ -23,7 +23,7 @@ static const struct stage stages[];
 
 /* ---- connect ---- */
 
-/* While waiting for its turn the source must not send frames. */
+/* The source must not send frames while it waits for its turn. */
 static int wait_event(struct transfer *t, const struct event *ev, struct err *e)
 {
 	int r;

@@ -112,7 +112,7 @@ static int check_pair(const struct arriving_point *a, struct err *e)
 		       : 0;
 }
 
-/* Where points are sent on from another replica each is told with its moment: after a restored backup a number may be another point's. */
+/* Points that are sent on from another replica are told with their moments: after a restored backup a number may be another point's. */
 static bool is_that_point(const struct arriving_point *a, size_t i, const struct point *newest)
 {
 	const json_t *moments = json_object_get(asked(a), "since_at_ms");

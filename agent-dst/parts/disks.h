@@ -100,60 +100,69 @@ struct disks {
 	size_t held_device_count;
 };
 
+/*
+ * Life of the disks: disks_init(), a plan (disks-plan.c), disks_open(), the receivers write, disks_close_exports(), disks_trim(), disks_close_images(),
+ * disks_let_go(). A later life of the attempt (recover) has read the list from the journal; what may be called there, too, says so.
+ */
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
-/* Something is there, or will be. */
+/* A file is at that path, or a disk will be. */
 bool disks_path_taken(const struct disks *d, const char *path);
-/* The directory of a disk is missing: adds that to the plan's obstacles. 0. */
+/* Adds to the plan's obstacles that the directory of a disk is missing. 0. */
 int disks_refuse_dir(const struct disks *d, const char *dir, struct err *e);
-/* No process but its QEMU has any of its files open: -EBUSY. */
-int disks_are_nobody_else_s(const struct disks *d, struct err *e);
-/* When those that both hosts see were written last, into the journal: nobody writes to them between our promise and the hand-over. */
-int disks_note_shared(struct disks *d, struct err *e);
-/* In any life: their names lead to the files that they were as the move began: -EBUSY. */
-int disks_staying_are_named(const struct disks *d, struct err *e);
-/* And nobody has written to them, since. */
-int disks_shared_unwritten(const struct disks *d, struct err *e);
-/* What stays by word has been out of sight if the source's QEMU was gone when its agent began anew: -EBUSY. */
-int disks_by_word_watched(const struct disks *d, struct err *e);
-/* And a person's word that the source is dead is enough: none is where that cannot be seen. */
-int disks_may_be_vouched_for(const struct disks *d, struct err *e);
-/* Its own QEMU comes later: what only a QEMU can write is written through one that helps, until disks_close_exports(). */
-int disks_start_helper(struct disks *d, struct err *e);
-/* Of an earlier life: that QEMU, if there was one, ends. */
-void disks_restore(struct disks *d);
-/* Where the receivers write them. */
+/* Receivers find in shared where each disk is written. */
 int disks_open(struct disks *d, struct receive_shared *shared, struct err *e);
+
+/* A helper writes what only a QEMU can write, until disks_close_exports(): the guest's own QEMU comes later. */
+int disks_start_helper(struct disks *d, struct err *e);
+/* Ends the helper of an earlier life, if there is one. */
+void disks_restore(struct disks *d);
+/* Some disks are written through a QEMU of ours. */
+bool disks_have_exports(const struct disks *d);
+/* Starts the NBD server of the QEMU that writes disks, until disks_close_exports(). */
+int disks_start_nbd(struct disks *d, struct err *e);
+/* Finds the disk's node in that QEMU; *node: malloc'ed. *unsafe: QEMU does nothing for what is to be durable there. */
+int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, bool *unsafe, struct err *e);
+/* Exports are closed before the device state is loaded: a writable one would fight with the guest's own device. */
+int disks_close_exports(struct disks *d, struct err *e);
+
 /* Takes from PREPARE what the source has decided about other images here. */
 void disks_take_alike(struct disks *d, const json_t *prepare);
-/* Tells the source what their old copies have, from now on; until disks_stop(). */
+/* Tells the source what the disks' old copies have, from now on; until disks_stop(). */
 int disks_compare(struct disks *d, struct receive_shared *shared, struct err *e);
-void disks_stop(struct disks *d);
-/* -ESTALE: somebody who asked for no locks has cut an image, or made it longer. One that was cut is as long as before once its end is written again: to be
- * asked often. */
-int disks_have_their_length(const struct disks *d, struct err *e);
-/* QEMU may lock those now that nobody else was to open: before it takes them over. */
-void disks_unlock(struct disks *d);
-/* Nothing of ours has the images, and whoever helped to write them has closed them; that it is gone is waited for by disks_stop(). */
-void disks_leave(struct disks *d);
-/* Of what has arrived nothing is watched any more. is_over: nobody writes to it, and what of it is whole is noted (partial.h). */
-void disks_close_images(struct disks *d, bool is_over);
-/* The disk's bulk round is here: nobody asks any more. */
+/* The disk's bulk round is here: nobody asks for its old copy any more. */
 void disks_compared(struct disks *d, uint32_t object);
-/* as_file: gives them the size that they are to have, durably. */
+/* Ends what disks_compare() has begun, and waits until whoever helped to write is gone. */
+void disks_stop(struct disks *d);
+
+/* Disks that are carried as files (as_file) get the size that they are to have, durably. */
 int disks_trim(struct disks *d, struct err *e);
-/* Its QEMU has them open by their names, which are of what was written to; they are its own from then on. -ESTALE: somebody has replaced one, or cut it. */
+/* Each image is as long as its disk. -ESTALE: somebody who asked for no locks has cut one, or made it longer. To be asked often: one that was cut has its length
+ * again once its end is written. */
+int disks_have_their_length(const struct disks *d, struct err *e);
+/* Images are not watched any more. is_over: nobody writes to them, and what is whole is noted (partial.h). */
+void disks_close_images(struct disks *d, bool is_over);
+/* QEMU gets the locks on images that nobody else was to open: before it takes them over. */
+void disks_unlock(struct disks *d);
+/* The guest's QEMU has the images open by their names, and owns them from then on. -ESTALE: somebody has replaced one, or cut it. */
 int disks_let_go(struct disks *d, struct err *e);
-/* In any life: the images that are held for another host (image-held.h) have their names still. */
-bool disks_have_their_names(const struct disks *d);
-/* In any life: every file that this attempt has made is still the one that it was. */
+/* Closes all that we have of the images, and has whoever helped to write them close them; disks_stop() waits until that one is gone. */
+void disks_leave(struct disks *d);
+
+/* No process but the guest's QEMU has any of the files open: -EBUSY. */
+int disks_are_nobody_else_s(const struct disks *d, struct err *e);
+/* Every file that this attempt has made is still the one that it was. In any life. */
 bool disks_are_here(const struct disks *d);
-/* Some are written through our QEMU. */
-bool disks_have_exports(const struct disks *d);
-/* The NBD server of the QEMU that writes them, until disks_close_exports(). */
-int disks_start_nbd(struct disks *d, struct err *e);
-/* Its node in that QEMU, malloc'ed. *unsafe: QEMU does nothing for what is to be durable there. */
-int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, bool *unsafe, struct err *e);
-/* Before the device state is loaded: a writable export would fight with the guest's own device. */
-int disks_close_exports(struct disks *d, struct err *e);
+/* Images that are held for another host (image-held.h) have their names still. In any life. */
+bool disks_have_their_names(const struct disks *d);
+/* Disks that stay have names that lead to the files that they led to as the move began: -EBUSY. In any life. */
+int disks_staying_are_named(const struct disks *d, struct err *e);
+/* Notes in the journal when the disks that both hosts see were written last: nobody writes to them between our promise and the hand-over. */
+int disks_note_shared(struct disks *d, struct err *e);
+/* Disks that both hosts see have their names, and nobody has written to them since disks_note_shared(): -EBUSY. In any life. */
+int disks_shared_unwritten(const struct disks *d, struct err *e);
+/* Disks that stay by a person's word were in sight all the time. -EBUSY: the source's QEMU was gone when its agent began anew. */
+int disks_by_word_watched(const struct disks *d, struct err *e);
+/* A person's word that the source is dead is enough: every disk that stays can be looked at, and nobody has written to it. */
+int disks_may_be_vouched_for(const struct disks *d, struct err *e);
 
 #endif

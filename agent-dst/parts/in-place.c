@@ -21,14 +21,14 @@ bool in_place_is_taken(const struct args_file *f)
 	return (f->role == ARGS_LISTEN || f->role == ARGS_PIDFILE) && f->to && *f->to == '/';
 }
 
-/* Of the guest's QEMU, and of nobody who has taken its name since. */
+/* The file is of the guest's QEMU, and of nobody who has taken its name since. */
 static bool is_of(pid_t qemu, const struct args_file *f, const struct stat *st)
 {
 	return f->role == ARGS_PIDFILE ? S_ISREG(st->st_mode) && (pid_t)file_number(f->to) == qemu
 				       : S_ISSOCK(st->st_mode) && process_has_socket(qemu, f->to);
 }
 
-/* 1: it is there, and may be set aside; 0: it is not there. */
+/* Looks at the file: 1: it is there, and may be set aside; 0: it is not there. */
 static int look_at(const struct target *t, const struct args_file *f, struct err *e)
 {
 	pid_t qemu = (pid_t)json_integer_value(json_object_get(json_object_get(t->description, "in_place"), "pid"));

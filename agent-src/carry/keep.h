@@ -52,7 +52,7 @@ struct keep;
 struct keep *keep_wait(int sock, void (*look)(void *ctx, bool stands), unsigned look_ms, void *ctx);
 /* From now on all is read away, by a thread, or closed if there can be none. A second call and NULL are fine. */
 void keep_drain(struct keep *k);
-/* To QEMU, on the connection that it made first. -EPIPE: there is none any more. */
+/* Writes to QEMU, on the connection that it made first. -EPIPE: there is none any more. */
 int keep_return_path(struct keep *k, const void *p, size_t n);
 /* Closes all, and removes the listener's socket. A second call and NULL are fine. */
 void keep_end(struct keep *k);

@@ -142,7 +142,7 @@ static bool is_unanswered(int r, const char *alone)
 	return r ? r == -EAGAIN : alone != NULL;
 }
 
-/* Where the guest was taken over from points that go on from here the further host is asked. */
+/* The further host is asked if the guest was taken over here, and its points went on from here. */
 static int ask_further(const struct replica_conf *c, const char *name, char **alone, struct err *e)
 {
 	int r = replica_onward_may_run(c, name, e);

@@ -256,7 +256,7 @@ static int check_blockers(struct live *x, struct err *e)
 	return r;
 }
 
-/* At the end QEMU opens them once more by their names. */
+/* Images are opened once more by their names as QEMU takes them back: each name has to lead to the same file still. */
 static int check_images(struct live *x, struct err *e)
 {
 	const struct guest *g = x->g;

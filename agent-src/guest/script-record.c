@@ -197,7 +197,7 @@ static int refuse_dependence(const struct taken *t, const struct record *r, stru
 		t->path, call);
 }
 
-/* Where somebody is reached, or a file is looked at. */
+/* A call by which the script reached somebody, or looked at a file. */
 static int take_reach(struct taken *t, const struct record *r, struct err *e)
 {
 	AUTO_FREE char *call = call_of(r);

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* By the name that QEMU was given, and by its own. */
+/* Notes an image by the name that QEMU was given, and by the one that it has in the file system. */
 static void note(const struct guest *g, const struct guest_disk *d, json_t *images)
 {
 	AUTO_FREE char *given = d->file && *d->file == '/' ? xstrdup(d->file) : NULL;

@@ -7,12 +7,12 @@
 
 #include "qemu-discover.h"
 
-/* After guest_query(): what QEMU has open and writes to, as {name: …}; a new reference. One whose name leads to another file already is not in it: that is
- * found by guest_reads_what_is_there(). */
+/* Images that QEMU has open and writes to, as {name: …}; a new reference. Call it after guest_query(). One whose name leads to another file already is not in
+ * it: guest_reads_what_is_there() finds that. */
 json_t *source_images_of(const struct guest *g);
 /* 0, or -ESTALE: a name leads to another file now, or to none. Takes microseconds: a guest may stand still. */
 int source_images_named(const struct guest *g, const json_t *images, struct err *e);
-/* The same, of a guest that stands since its QEMU has let go of its images, and that must not go on: it says what a person does. */
+/* Does likewise for a guest that stands because its QEMU has let go of its images, and that must not go on: the error says what a person does. */
 int source_images_named_again(const struct guest *g, const json_t *images, struct err *e);
 /* A path below /proc at which the file of that entry can be read, as QEMU has it open; malloc'ed, NULL: it has it no more. */
 char *source_image_held_at(const struct guest *g, const json_t *entry);

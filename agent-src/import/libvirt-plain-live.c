@@ -110,7 +110,7 @@ static int refuse(struct live *l, const struct item *it)
 
 /* ---- sockets ---- */
 
-/* Beside the first disk; the destination puts its own in its place. Malloc'ed, as a part of an option. */
+/* A socket beside the first disk; the destination puts its own in its place. Malloc'ed, as a part of an option. */
 static char *socket_of(const struct live *l, const char *what)
 {
 	AUTO_FREE char *path = xasprintf("%s%s%s.%s", l->dir, strcmp(l->dir, "/") ? "/" : "", l->name, what);

@@ -20,7 +20,7 @@
 #define LEAVE_MS	1000
 #define SETTLE_PAUSE_MS 500
 
-/* Without VMFERRY_FAULT and VMFERRY_FAULT_BEFORE: a fault of the agent's is what the guard is for. */
+/* The agent's environment, without VMFERRY_FAULT and VMFERRY_FAULT_BEFORE: the guard is there for such a fault, and must not reach it itself. */
 static char **environment(void)
 {
 	size_t n = 0, i;

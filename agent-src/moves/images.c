@@ -23,7 +23,7 @@ int images_are_there(struct transfer *t, struct err *e)
 	return -ECANCELED;
 }
 
-/* By the name that it has now: it may have been set aside. */
+/* A file is looked for by the name that it has now: it may have been set aside. */
 static bool is_another(const struct transfer *t, const char *path, const json_t *was)
 {
 	AUTO_FREE char *now = aside_path(&t->aside, path);

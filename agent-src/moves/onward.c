@@ -20,7 +20,7 @@ int onward_find(struct transfer *t, struct err *e)
 	return r ? r : transfer_open(t, e);
 }
 
-/* By the directory of its points: the guest has no process here. A later life goes by what was journaled. */
+/* The directory of its points stands for the guest, which has no process here. A later life goes by what was journaled. */
 pid_t onward_known_as(const struct transfer *t)
 {
 	const char *store = t->opt->replica ? t->opt->replica->store : json_string_value(json_array_get(t->src.disk_paths, 0));

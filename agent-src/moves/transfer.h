@@ -297,7 +297,7 @@ void ahead_settle(struct transfer *t);
 extern const struct stage replica_stages[];
 /* The point is there, and nothing is left that was made for it. */
 bool replica_has_point(const struct transfer *t);
-/* Whatever is next: the moment, the point's description, the end. */
+/* Goes to whatever is next of a point: the moment, its description, the end. */
 int replica_go_on(struct transfer *t, struct err *e);
 /* A stage that such an attempt never comes to. */
 int replica_does_not_switch(void *ctx, struct err *e);

@@ -148,7 +148,7 @@ static void note_look(struct record_watch *w, const struct seccomp_notif *asked,
 		tell(w, asked, RECORD_READ, path);
 }
 
-/* Where a shell looks for a program, time and again. */
+/* A file in a directory of PATH, where a shell looks for a program time and again. */
 static bool is_of_programs(const char *path)
 {
 	const char *list = getenv("PATH") ?: "", *slash = strrchr(path, '/');

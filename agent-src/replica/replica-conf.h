@@ -46,13 +46,13 @@ void replica_conf_pass_on(const struct replica_conf *c);
 /* Reads a guest's, into c, which is as init leaves it but for what is to be different: state_dir is known. Where this host is no primary of it, those by which its points go
  * on from here. -ENOENT: it has no replica elsewhere. */
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
-/* Durably. */
+/* Writes it durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
 /* Settings that were loaded: c->o and c->sync become those of an attempt of that kind. */
 void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how);
 /* The replica is made of the points that this host has: its settings have a place of their own, as the guest's may be here, too. */
 void replica_conf_goes_on(struct replica_conf *c);
-/* Where the settings of that guest are: those of its primary if there are any, else those by which its points go on from here. */
+/* Settings of that guest are looked for: its primary's if there are any, else those by which its points go on from here. */
 void replica_conf_choose_settings(struct replica_conf *c, const char *guest);
 /* Finds the points of a replica that goes on, and takes pair and term from there, but for a pair that is known. -ENOENT: there are none; -ESTALE: they are another replica's. */
 int replica_conf_take_store(struct replica_conf *c, const char *guest, struct err *e);

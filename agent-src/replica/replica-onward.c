@@ -112,7 +112,7 @@ static bool is_there(const struct replica_conf *c, const char *guest, const stru
 	return yes;
 }
 
-/* Whoever asks this host has to be told of the further one before that has a point. */
+/* The further host is noted before it has a point: whoever asks this host has to be told of it. */
 static int note_where(const struct replica_conf *c, const struct points *p, struct err *e)
 {
 	const char *known = onward_to(p);

@@ -13,9 +13,9 @@
 int replica_onward_choose(struct replica_conf *c, const char *guest);
 /* The name of an option, as settings of points that go on have none, which asks something of the guest where it runs; NULL: there is none. */
 const char *replica_onward_misses(const struct replica_conf *c);
-/* Before an attempt. 0: the newest point is there already; REPLICA_GOES_ON; or EXIT_REFUSED, which is noted as an attempt that failed. */
+/* Prepares an attempt. 0: the newest point is there already; REPLICA_GOES_ON; or EXIT_REFUSED, which is noted as an attempt that failed. */
 int replica_onward_begin(struct replica_conf *c, const char *guest);
-/* Behind it: what became of it is noted in the store. code: of the attempt; returns the command's. */
+/* Notes in the store what became of the attempt. code: the attempt's exit code; returns the command's. */
 int replica_onward_end(struct replica_conf *c, int code);
 
 bool replica_onward_has(const char *state_dir, const char *guest);
@@ -23,8 +23,8 @@ bool replica_onward_has(const char *state_dir, const char *guest);
 int replica_onward_remove(struct replica_conf *c, const char *guest);
 /* The guest is here, and its replica is made of its own disks from now on. */
 void replica_onward_forget(const char *state_dir, const char *guest);
-/* Before the guest runs here: 0: it was not taken over where its points go on to, or a person says that it does not run there. -EBUSY: it was, as that host says, or
- * this one knows. -EAGAIN: nobody can tell. */
+/* Permission to run the guest here. 0: it was not taken over where its points go on to, or a person says that it does not run there. -EBUSY: it was, as that host
+ * says, or this one knows. -EAGAIN: nobody can tell. */
 int replica_onward_may_run(const struct replica_conf *c, const char *guest, struct err *e);
 /* The same of a failover, which tells what is in the way. Returns an exit code. */
 int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest);

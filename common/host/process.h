@@ -61,7 +61,7 @@ bool process_has_open(pid_t pid, const char *path);
  * a device wants to), or it is another's and has it open for writing. Whoever reads a file that everybody may read does no such thing.
  */
 bool process_may_run_from(pid_t pid, const char *path);
-/* For a sentence: "process 12", or, of -1, "a process that cannot be told"; malloc'ed. */
+/* Words for a sentence: "process 12", or, of -1, "a process that cannot be told"; malloc'ed. */
 char *process_text(pid_t pid);
 /* Such a process (not ourselves, and not but); 0 and -1: as above. */
 pid_t process_that_may_run_from(const char *path, pid_t but);

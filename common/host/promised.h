@@ -16,7 +16,7 @@
 
 /* files: stolen. A new object; guest may be NULL. */
 json_t *promised_note(const char *guest, uint64_t memory, pid_t pid, json_t *files);
-/* To files, an array. Nothing, if it is of no bytes. */
+/* Adds a file to the array files; nothing, if it has no bytes. */
 void promised_add_file(json_t *files, const char *path, uint64_t bytes);
 
 /* Bytes that others were promised (their notes; NULL: none) in the file system of dir, or of that in which it is to be made. */

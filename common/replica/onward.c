@@ -54,7 +54,7 @@ int onward_check(const struct points *p, const char *pair, struct err *e)
 		       : 0;
 }
 
-/* For points_close(), and close() of *lock. */
+/* Opens and locks the store; the caller calls points_close(), and closes *lock. */
 static int open_store(struct points *p, const char *dir, int *lock, struct err *e)
 {
 	*p = (struct points){.dir = NULL};

@@ -11,7 +11,7 @@
 
 #include "points.h"
 
-/* Where the points go on to; NULL: they do not. */
+/* The host that the points go on to, as it was named; NULL: they go nowhere. */
 const char *onward_to(const struct points *p);
 /* The newest point that is known to be there; 0: none. */
 uint64_t onward_number(const struct points *p);
@@ -21,7 +21,7 @@ const char *onward_replaced(const struct points *p);
 /* 0: its points may go on; -ESTALE: they are of another pair (NULL: of any), or the guest was taken over here. */
 int onward_check(const struct points *p, const char *pair, struct err *e);
 
-/* Each takes the lock of the store in dir. The points go on to that host, which has point number (0: none that is known). */
+/* Notes that the points go on to that host, which has point number (0: none that is known). Takes the lock of the store in dir, as the others that have a dir do. */
 int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e);
 /* The guest was taken over there, or (false) it was not, after all. */
 int onward_set_replaced(const char *dir, bool replaced, struct err *e);

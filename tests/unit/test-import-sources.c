@@ -287,7 +287,7 @@ static void volumes_of_one_name_are_told_apart(void **state)
 	outcome_fini(&o);
 }
 
-/* Also where there are some, and where a file has that name. */
+/* UEFI variables may be left out where there are some, too, and where a file has that name. */
 static void the_variables_of_its_uefi_may_be_left_out(void **state)
 {
 	struct disk_wish none = {"efidisk0", 8, "none"};

@@ -185,7 +185,7 @@ static void a_guard_has_nothing_to_do_for_what_has_ended(void **state)
 	assert_int_equal(tries, 0);
 }
 
-/* This program, as a guard: ends with 0 if it has no fault to reach. */
+/* The test's own program runs as the guard: it ends with 0 if it has no fault to reach. */
 static void a_guard_has_no_fault_of_its_agent_s(void **state)
 {
 	struct guard g = {.pid = 0};

@@ -577,7 +577,7 @@ static void point_that_a_further_host_has_stays(void **state)
 	points_close(&p);
 }
 
-/* Whoever was the primary may ask here, for as long as anybody knows of it. */
+/* The old primary may ask here for as long as anybody knows of the takeover. */
 static void takeover_at_a_further_host_stays_known(void **state)
 {
 	struct points p;
