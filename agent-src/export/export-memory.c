@@ -412,7 +412,7 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 	int r;
 
 	m->x->resumed &= m->stops_first; /* since it stands */
-	r = state_of(m->x->q, "query-status", is, NULL, e);
+	r = qemu_migration_run_state(m->x->q, m->x->l, now_ns() + WAKE_MS * 1000000ULL, is, e);
 	fault_point("export-stopped");
 	if (r)
 		return r;

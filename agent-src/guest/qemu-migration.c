@@ -1,14 +1,16 @@
 /* qemu-migration.c: see qemu-migration.h. */
 #include "qemu-migration.h"
+#include "json-text.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define PAUSE_MS  5
-#define SETTLE_MS 3000
-#define CANCEL_MS 5000
+#define PAUSE_MS     5
+#define SETTLE_MS    3000
+#define CANCEL_MS    5000
+#define RUN_STATE_MS 2
 
 const char *qemu_migration_status(struct qmp *q, char out[MIGRATION_STATUS_MAX])
 {
@@ -101,4 +103,21 @@ int qemu_migration_begin(struct qmp *q, struct loop *l, const char *uri, struct 
 		return err_prefix(e, "QEMU has not done with its last migration");
 	*e = why;
 	return -why.code;
+}
+
+int qemu_migration_run_state(struct qmp *q, struct loop *l, uint64_t until_ns, char out[MIGRATION_STATUS_MAX], struct err *e)
+{
+	json_t *status;
+	int r;
+
+	do {
+		r = qmp_call(q, "query-status", NULL, &status, e);
+		if (r)
+			return r;
+		snprintf(out, MIGRATION_STATUS_MAX, "%s", json_text(status, "status") ?: "?");
+		json_decref(status);
+		if (strcmp(out, "finish-migrate"))
+			return 0;
+	} while (now_ns() < until_ns && !(r = loop_step(l, RUN_STATE_MS, e)));
+	return r ? r : err_set(e, ETIMEDOUT, "QEMU does not leave the state finish-migrate");
 }

@@ -24,5 +24,8 @@ int qemu_migration_settle(struct qmp *q, struct loop *l, struct err *e);
 int qemu_migration_begin(struct qmp *q, struct loop *l, const char *uri, struct err *e);
 /* `migrate_cancel`, if one is under way, and waits until it is over: one of our own only. ETIMEDOUT: not by then (now_ns()). Pumps the loop. */
 int qemu_migration_cancel(struct qmp *q, struct loop *l, uint64_t until_ns, struct err *e);
+/* QEMU's run state (query-status), once it is not about to change by itself: QEMU calls a migration completed shortly before it leaves
+ * "finish-migrate". ETIMEDOUT: it is still in that by then (now_ns()). Pumps the loop. */
+int qemu_migration_run_state(struct qmp *q, struct loop *l, uint64_t until_ns, char out[MIGRATION_STATUS_MAX], struct err *e);
 
 #endif

@@ -187,7 +187,8 @@ static int still_held(struct transfer *t, struct err *e)
 
 	if (process_is_held(g->pid, g->start_time))
 		return note && !json_is_true(json_object_get(note, "heard")) ? still_unheard(t, e) : 0;
-	if (source_open_monitor(&t->src, e) || source_run_state(&t->src, state, 0, e) || strcmp(state, t->recipe->left_in))
+	if (source_open_monitor(&t->src, e) || source_run_state(&t->src, state, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, e) ||
+	    strcmp(state, t->recipe->left_in))
 		return has_gone_on(t, e);
 	if (note_heard(t, false, e))
 		return -e->code;

@@ -20,7 +20,6 @@
 #define SMALL_ENOUGH  (64 * MIB) /* for the last rounds, of which most go over while it shuts down */
 #define ROUNDS_ENOUGH 4		 /* more of them bring nothing */
 #define WORTH_A_ROUND (8 * MIB)
-#define SETTLES_MS    5000 /* a migration of somebody's that is about to end */
 
 void warm_describe_for_journal(struct transfer *t, json_t *begin)
 {
@@ -97,7 +96,7 @@ int warm_copy_enter(void *ctx, struct err *e)
 static int check_is_here(struct transfer *t, struct err *e)
 {
 	char state[32];
-	int r = source_run_state(&t->src, state, now_ns() + SETTLES_MS * 1000000ULL, e);
+	int r = source_run_state(&t->src, state, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, e);
 
 	if (r || strcmp(state, "postmigrate"))
 		return r;

@@ -95,19 +95,7 @@ int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *de
 
 int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e)
 {
-	json_t *status;
-	int r;
-
-	do {
-		r = qmp_call(s->qmp, "query-status", NULL, &status, e);
-		if (r)
-			return r;
-		snprintf(out, 32, "%s", json_text(status, "status") ?: "?");
-		json_decref(status);
-		if (strcmp(out, "finish-migrate"))
-			return 0;
-	} while (now_ns() < until_ns && !(r = loop_step(s->part.a->loop, 2, e)));
-	return r ? r : err_set(e, ETIMEDOUT, "the source QEMU does not leave the state finish-migrate");
+	return qemu_migration_run_state(s->qmp, s->part.a->loop, until_ns, out, e);
 }
 
 /* ---- how it runs ---- */

@@ -98,6 +98,7 @@ bool source_has_ended(const struct source *s);
 int source_reach(struct source *s, struct err *e);
 /* Undoes what is in QEMU. 1: QEMU has ended, and all of that with it; or as undo(). */
 int source_undo(struct source *s, int (*undo)(struct source *s, const json_t *detail, struct err *e), const json_t *detail, struct err *e);
+#define SOURCE_SETTLES_MS 5000 /* a migration that is about to end has ended by then */
 /* QEMU's run state, once it is not about to change by itself: at the end of a migration QEMU sets the guest going again. */
 int source_run_state(struct source *s, char out[32], uint64_t until_ns, struct err *e);
 /* Noted for `recover`, too: -errno if that failed. */
