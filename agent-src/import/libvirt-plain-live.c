@@ -13,6 +13,7 @@
 #include "qemu-props.h"
 #include "unit-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -46,11 +47,7 @@ struct live {
 
 static void emit(struct live *l, char *word /* stolen */)
 {
-	struct libvirt_plain *o = l->out;
-
-	o->argv = xrealloc(o->argv, (o->argc + 2) * sizeof(*o->argv));
-	o->argv[o->argc++] = word;
-	o->argv[o->argc] = NULL;
+	words_add(&l->out->argv, &l->out->argc, word);
 }
 
 static void option(struct live *l, const char *name, char *value /* stolen, or NULL */)
@@ -163,7 +160,7 @@ static bool is_taken(const struct live *l, const struct item *it, const char *wh
 	return false;
 }
 
-static int on_chardev(struct live *l, const struct item *it)
+static int on_chardev(struct live *l, struct item *it)
 {
 	const char *id = get(it, "id"), *backend = kv_get(&it->p.l, "backend", "backend");
 	const struct item *device = find(l, "device", "chardev", id);
@@ -305,17 +302,6 @@ static const struct libvirt_nic *nic_of(const struct live *l, const struct item 
 	return NULL;
 }
 
-/* libvirt passes on a descriptor for each: "27:28". */
-static unsigned queues_of(const struct item *it)
-{
-	const char *fds = get(it, "fds");
-	unsigned n = 1;
-
-	for (; fds && *fds; fds++)
-		n += *fds == ':';
-	return n;
-}
-
 static bool is_bridge(const char *name)
 {
 	return name && *name && strlen(name) < 16 && !strpbrk(name, "/,= \t\n");
@@ -332,7 +318,7 @@ static int refuse_net(struct live *l, const struct libvirt_nic *nic, const char 
 /* A tap is only a place for what it is mapped to: what libvirt calls it here is nothing there. */
 static void add_tap(struct live *l, const struct item *it, const char *id)
 {
-	unsigned queues = queues_of(it);
+	unsigned queues = args_tap_queues(&it->p.l);
 	AUTO_FREE char *several = queues > 1 ? xasprintf(",queues=%u", queues) : xstrdup("");
 
 	option(l, it->name,
@@ -340,7 +326,7 @@ static void add_tap(struct live *l, const struct item *it, const char *id)
 			 several));
 }
 
-static int on_netdev(struct live *l, const struct item *it)
+static int on_netdev(struct live *l, struct item *it)
 {
 	const char *id = get(it, "id"), *type = kv_get(&it->p.l, "type", "type");
 	const struct item *device = find(l, "device", "netdev", id);
@@ -356,7 +342,7 @@ static int on_netdev(struct live *l, const struct item *it)
 		add_tap(l, it, id);
 	} else if (!tap || !nic || !nic->kind || strcmp(nic->kind, "bridge") || !is_bridge(nic->source)) {
 		return refuse_net(l, nic, mac, "to which only libvirt attaches it");
-	} else if (queues_of(it) > 1) {
+	} else if (args_tap_queues(&it->p.l) > 1) {
 		return err_set(l->e, ENOTSUP,
 			       "network card %s has several queues, which only a tap of the destination's has: say --map-net %s=tap:TAP",
 			       mac, mac);
@@ -433,16 +419,6 @@ static int on_audiodev(struct live *l, struct item *it)
 	return 0;
 }
 
-static int on_chardev_option(struct live *l, struct item *it)
-{
-	return on_chardev(l, it);
-}
-
-static int on_netdev_option(struct live *l, struct item *it)
-{
-	return on_netdev(l, it);
-}
-
 static const struct {
 	const char *name;
 	int (*apply)(struct live *l, struct item *it);
@@ -477,8 +453,8 @@ static const struct {
 	{"device", keep},
 	{"tpmdev", keep},
 	{"object", on_object},
-	{"chardev", on_chardev_option},
-	{"netdev", on_netdev_option},
+	{"chardev", on_chardev},
+	{"netdev", on_netdev},
 	{"audiodev", on_audiodev},
 	{"vnc", on_screen},
 	{"spice", on_screen},

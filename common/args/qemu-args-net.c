@@ -9,6 +9,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -194,13 +195,35 @@ static int check_offloads(struct rewrite *w, const struct item *it, const struct
 		       nic_name(n), to, to);
 }
 
+unsigned args_tap_queues(const struct kv_list *l)
+{
+	const char *queues = kv_get(l, "queues", NULL), *fds = kv_get(l, "fds", NULL);
+	unsigned n = 1;
+
+	if (queues)
+		return (unsigned)strtoul(queues, NULL, 0);
+	for (; fds && *fds; fds++)
+		n += *fds == ':';
+	return n;
+}
+
 static int check_queues(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *to)
 {
-	const char *queues = kv_get(&it->p.l, "queues", NULL);
+	unsigned queues = args_tap_queues(&it->p.l);
 
-	if (!queues || !strcmp(queues, "1") || !strcmp(to, "tap"))
+	if (queues == 1 || !strcmp(to, "tap"))
 		return 0;
-	return err_set(w->e, EINVAL, "--map-net %s=%s: the NIC has %s queues, and only a tap has more than one", nic_name(n), to, queues);
+	return err_set(w->e, EINVAL, "--map-net %s=%s: the NIC has %u queues, and only a tap has more than one", nic_name(n), to, queues);
+}
+
+/* A tap whose queues were descriptors has as many that QEMU opens itself. */
+static void keep_queues(struct kv_list *to, const struct kv_list *from)
+{
+	unsigned queues = args_tap_queues(from);
+	AUTO_FREE char *text = xasprintf("%u", queues);
+
+	if (queues > 1 && !kv_get(to, "queues", NULL))
+		kv_append(to, "queues", text);
 }
 
 /* What is about the device, or about any back end, stays; what is about the old one goes. */
@@ -230,10 +253,9 @@ static bool is_no_script(const char *said)
 /* Why a tap cannot go from one QEMU to another, malloc'ed; NULL: it can. */
 static char *why_it_cannot_pass(const struct kv_list *l, const struct args_nic *n)
 {
-	const char *name = nic_name(n), *queues = kv_get(l, "queues", NULL);
-	const char *up = kv_get(l, "script", NULL), *down = kv_get(l, "downscript", NULL);
+	const char *name = nic_name(n), *up = kv_get(l, "script", NULL), *down = kv_get(l, "downscript", NULL);
 
-	if (queues && strcmp(queues, "1"))
+	if (args_tap_queues(l) != 1)
 		return xasprintf("a tap of several queues cannot go from one QEMU to another while the guest runs (--map-net "
 				 "%s=bridge:BRIDGE gives it another)",
 				 name);
@@ -302,6 +324,8 @@ static int parse_map(struct rewrite *w, const char *to, const struct item *it, s
 	kv_parse(&more, what);
 	kv_append(out, NULL, none ? "hubport" : type);
 	keep_common(out, &it->p.l, strcmp(it->name, "netdev"), tap && !strcmp(n->type, "tap"));
+	if (tap && !strcmp(n->type, "tap"))
+		keep_queues(out, &it->p.l);
 	if (none) {
 		AUTO_FREE char *hub = free_hub(w, n);
 

@@ -172,19 +172,23 @@ bool args_role_is_written(enum args_role role);
  * has started, so that a monitor on it may stay. */
 bool args_chardev_is_private(const char *kind);
 
+struct kv_list;
+/* Queues of the tap that a network back end's properties describe, which QEMU opens itself (queues=) or was passed (fds=). */
+unsigned args_tap_queues(const struct kv_list *l);
+
 /* The path against the directory cwd (NULL: it is not known), without "./" and "//"; malloc'ed. */
 char *qemu_args_absolute(const char *cwd, const char *path);
 /* A stream is what each process has open for itself, or a terminal: /dev/stdout, /proc/self/fd/3, /dev/tty. */
 bool qemu_args_is_stream(const char *path);
 /* What -name says, malloc'ed, or NULL. */
 char *qemu_args_name(char *const *argv, size_t argc);
-/* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
- * Returns how many; *out and each string are malloc'ed (args_free_strings). */
 /* Names of sockets of monitors that an agent has for itself: in its directory RUNTIME/ATTEMPT, and of a run from a point of a replica, where the end tells it. */
 #define ARGS_RUN_QMP	   "vmferry.qmp"
 #define ARGS_POINT_QMP_END ".vmferry-qmp"
 /* Is the monitor at that path such a one? It goes nowhere with the guest. */
 bool args_qmp_is_ours(const char *path);
+/* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
+ * Returns how many; *out and each string are malloc'ed (args_free_strings). */
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
 /* The same of TCP ports: "tcp:4444" each, as qmp_open_of() takes it. */
 #define TCP_MONITOR_PREFIX "tcp:"

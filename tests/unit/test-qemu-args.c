@@ -485,18 +485,31 @@ static int rewrite_with_net(const char *from, const char *to, struct args_result
 	return code;
 }
 
-static void an_inherited_back_end_may_be_replaced(void **state)
+static void assert_replaced(const char *from, const char *to, const char *wanted)
 {
 	struct args_result r;
 	struct err e;
 	size_t i;
 
-	(void)state;
-	assert_int_equal(rewrite_with_net("-netdev tap,id=n,fd=3,vhostfd=4", "bridge:br1", &r, &e), 0);
+	assert_int_equal(rewrite_with_net(from, to, &r, &e), 0);
 	for (i = 0; i < r.argc && strcmp(r.argv[i], "-netdev"); i++)
 		;
-	assert_string_equal(r.argv[i + 1], "bridge,id=n,br=br1");
+	assert_string_equal(r.argv[i + 1], wanted);
 	args_result_fini(&r);
+}
+
+static void an_inherited_back_end_may_be_replaced(void **state)
+{
+	struct args_result r;
+	struct err e;
+
+	(void)state;
+	assert_replaced("-netdev tap,id=n,fd=3,vhostfd=4", "bridge:br1", "bridge,id=n,br=br1");
+	assert_replaced("-netdev tap,id=n,fds=3:4,vhost=on,vhostfds=5:6", "tap:tap1",
+			"tap,id=n,vhost=on,queues=2,ifname=tap1,script=no,downscript=no");
+	assert_replaced("-netdev tap,id=n,fds=3", "bridge:br1", "bridge,id=n,br=br1");
+	assert_int_equal(rewrite_with_net("-netdev tap,id=n,fds=3:4:5", "bridge:br1", &r, &e), -EINVAL);
+	assert_non_null(strstr(e.msg, "the NIC has 3 queues"));
 	assert_int_equal(rewrite_with_net("-netdev tap,id=n,fd=3", "as-is", &r, &e), -EINVAL);
 	assert_int_equal(rewrite_with_net("-netdev tap,id=m,fd=3", "bridge:br1", &r, &e), -EINVAL);
 }
