@@ -92,9 +92,9 @@ bool disks_are_here(const struct disks *ds)
 	return holds_of_all(ds, is_here);
 }
 
-#define STAYING "staying" /* in the journal */
+#define NAMES "names" /* in the journal */
 
-int disks_note_staying(struct disks *ds, struct err *e)
+int disks_note_names(struct disks *ds, struct err *e)
 {
 	json_t *images = json_object();
 	size_t i;
@@ -102,16 +102,18 @@ int disks_note_staying(struct disks *ds, struct err *e)
 	for (i = 0; i < ds->stays; i++)
 		if (!ds->stay[i].by_word)
 			named_image_note(images, ds->stay[i].path);
-	return json_object_size(images) ? attempt_note(ds->part.a, STAYING, images, e) : (json_decref(images), 0);
+	for (i = 0; i < ds->count && ds->stays; i++)
+		named_image_note(images, ds->list[i].path);
+	return json_object_size(images) ? attempt_note(ds->part.a, NAMES, images, e) : (json_decref(images), 0);
 }
 
-int disks_staying_are_named(const struct disks *ds, struct err *e)
+int disks_are_named(const struct disks *ds, struct err *e)
 {
-	const char *why, *path = named_image_lost(journal_last_note(ds->part.a->journal, STAYING), &why);
+	const char *why, *path = named_image_lost(journal_last_note(ds->part.a->journal, NAMES), &why);
 
 	return path ? err_set(e, EBUSY,
-			      "disk %s, which both hosts see, %s since the guest's memory began to come here: it is not run over what has that name now",
-			      path, why)
+			      "disk %s at the destination %s since the move began: the guest is not run over what has that name now", path,
+			      why)
 		    : 0;
 }
 
@@ -130,7 +132,7 @@ int disks_shared_unwritten(const struct disks *ds, struct err *e)
 {
 	const char *why, *path = file_written_since(journal_last_note(ds->part.a->journal, "shared"), &why);
 
-	if (disks_staying_are_named(ds, e))
+	if (disks_are_named(ds, e))
 		return -e->code;
 	return path ? err_set(e, EBUSY,
 			      "disk %s, which both hosts see, %s since the guest's memory came here: it is not run over it, as it is older. "

@@ -206,9 +206,8 @@ static int prepare(struct part *p, struct err *e)
 {
 	struct disks *ds = disks_of(p);
 	char **env = target_environment(ds->target);
-	int r = note_kinds(ds, e) ?: disks_note_staying(ds, e);
+	int r = note_kinds(ds, e) ?: make_disks(ds, env, e) ?: disks_note_names(ds, e);
 
-	r = r ? r : make_disks(ds, env, e);
 	target_free_environment(env);
 	partials_close(&ds->partials);
 	return r || !target_is_revertible(ds->target) ? r : hold_images(ds, e);
@@ -525,7 +524,7 @@ int disks_let_go(struct disks *ds, struct err *e)
 				"say. End that, and move the guest again",
 				ds->list[i].path);
 	disks_close_images(ds, false);
-	return disks_staying_are_named(ds, e);
+	return disks_are_named(ds, e);
 }
 
 int disks_trim(struct disks *ds, struct err *e)

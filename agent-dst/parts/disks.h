@@ -154,8 +154,9 @@ int disks_are_nobody_else_s(const struct disks *d, struct err *e);
 bool disks_are_here(const struct disks *d);
 /* Images that are held for another host (image-held.h) have their names still. In any life. */
 bool disks_have_their_names(const struct disks *d);
-/* Disks that stay have names that lead to the files that they led to as the move began: -EBUSY. In any life. */
-int disks_staying_are_named(const struct disks *d, struct err *e);
+/* Where both hosts see some of them, the names of all, of those that have arrived, too, lead to the files that they led to as the move began: -EBUSY. In any
+ * life. */
+int disks_are_named(const struct disks *d, struct err *e);
 /* Notes in the journal when the disks that both hosts see were written last: nobody writes to them between our promise and the hand-over. */
 int disks_note_shared(struct disks *d, struct err *e);
 /* Disks that both hosts see have their names, and nobody has written to them since disks_note_shared(): -EBUSY. In any life. */
