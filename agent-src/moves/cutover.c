@@ -130,8 +130,8 @@ int live_take_back(struct transfer *t, struct err *e)
 		return err_set(e, ECANCELED, MIGRATED_AWAY);
 	}
 	t->end.stands_migrated = s->paused && !strcmp(state, "postmigrate");
-	if (s->paused)
-		return 0;
+	if (s->paused) /* a person's `cont` opens its disks then */
+		return t->end.stands_migrated ? images_are_there(t, e) : 0;
 	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
 		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
 	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */

@@ -27,30 +27,39 @@ ends() {
 	rm -rf "$DIR"/a.* "$DIR"/d[0-9]*
 }
 
-for who in destination agents; do
+comes_back() { # WHO: the guest stands, and a person gives its disk the name NAME (a.raw) again
+	local name=${2:-a.raw}
+	has_its_own "$1"
+	[[ $(status_of "$(free_monitor a)") == postmigrate ]] || fail "$1: the guest is $(status_of "$(free_monitor a)")"
+	cp --sparse=always "$(cat "$DIR/move.json" "$DIR/move.log" | grep -aoE "/proc/${GUEST_PID[a]}/fd/[0-9]+" | tail -n 1)" "$DIR/new"
+	mv "$DIR/new" "$DIR/$name"
+	qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
+	guest_verify "$(orders a)" blocks
+}
+
+is_told() {
+	move_wait 5
+	assert_result "r['guest'] == 'source-paused' and 'another file has the name' in r['guest_text']" "how it is"
+	assert_result "any('must not go on as it is' in n for n in notices)" "what is told"
+}
+
+for who in destination agents paused; do
 	begins
+	[[ $who != paused ]] || qmp "$(free_monitor a)" '{"execute": "stop"}' STOP >/dev/null # a person lets it go on again, some day
 	to_local
 	fault before-DST_PREPARED stop
 	move_start a local
 	fault_wait
 	put_another
-	if [[ $who == destination ]]; then
-		end_agents_there
-		move_wait 5
-		assert_result "r['guest'] == 'source-paused' and 'another file has the name' in r['guest_text']" "how it is"
-		assert_result "any('must not go on as it is' in n for n in notices)" "what is told"
-	else
-		end_agents_there
+	end_agents_there
+	if [[ $who == agents ]]; then
 		kill_now "$MOVE_PID"
 		guard_ends
 		grep -q 'must not go on as it is' "$DIR/move.log" || fail "the guard says nothing: $(<"$DIR/move.log")"
+	else
+		is_told
 	fi
-	has_its_own "$who killed"
-	[[ $(status_of "$(free_monitor a)") == postmigrate ]] || fail "$who killed: the guest is $(status_of "$(free_monitor a)")"
-	cp --sparse=always "$(cat "$DIR/move.json" "$DIR/move.log" | grep -aoE "/proc/${GUEST_PID[a]}/fd/[0-9]+" | tail -n 1)" "$DIR/new.raw"
-	mv "$DIR/new.raw" "$DIR/a.raw"
-	qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
-	guest_verify "$(orders a)" blocks
+	comes_back "$who"
 	ends
 done
 
