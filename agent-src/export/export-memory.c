@@ -261,9 +261,8 @@ static int check_images(struct live *x, struct err *e)
 {
 	const struct guest *g = x->g;
 	size_t i;
-	int r = 0;
+	int r = source_images_of(g, x->q, &x->images, e);
 
-	x->images = source_images_of(g);
 	for (i = 0; i < g->disk_count && !r; i++)
 		if (g->disks[i].real_path && !g->disks[i].read_only && !g->disks[i].block_device)
 			r = guest_reads_what_is_there(g, g->disks[i].real_path, e);

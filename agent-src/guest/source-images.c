@@ -1,33 +1,57 @@
 /* source-images.c: see source-images.h. */
 #include "source-images.h"
+#include "image-name.h"
 #include "named-images.h"
 #include "process.h"
+#include "qmp.h"
 #include "util.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
 
-/* Notes an image by the name that QEMU was given, and by the one that it has in the file system. */
-static void note(const struct guest *g, const struct guest_disk *d, json_t *images)
+static void note(const struct guest *g, const char *name, json_t *images)
 {
-	AUTO_FREE char *given = d->file && *d->file == '/' ? xstrdup(d->file) : NULL;
-
-	if (given && process_has_open(g->pid, given))
-		named_image_note(images, given);
-	if (process_has_open(g->pid, d->real_path))
-		named_image_note(images, d->real_path);
+	if (process_has_open(g->pid, name))
+		named_image_note(images, name);
 }
 
-json_t *source_images_of(const struct guest *g)
+/* By the name that QEMU was given, and by the one that it has in the file system. */
+static void note_disk(const struct guest *g, const struct guest_disk *d, json_t *images)
 {
-	json_t *images = json_object();
-	size_t i;
+	if (d->file && *d->file == '/')
+		note(g, d->file, images);
+	note(g, d->real_path, images);
+}
 
-	for (i = 0; i < g->disk_count && g->pid && process_shows_files(g->pid); i++)
+/* Files below a disk's own: a qcow2's data file, whichever way QEMU was told of it. A relative name is read where QEMU was started. */
+static void note_node(const struct guest *g, const json_t *node, json_t *images)
+{
+	const char *driver = json_string_value(json_object_get(node, "drv")) ?: "";
+	AUTO_FREE char *file = image_name_file(json_string_value(json_object_get(node, "file")));
+	AUTO_FREE char *path = file ? guest_path(g, file) : NULL;
+
+	if (path && !json_is_true(json_object_get(node, "ro")) && (!strcmp(driver, "file") || !strcmp(driver, "host_device")))
+		note(g, path, images);
+}
+
+int source_images_of(const struct guest *g, struct qmp *q, json_t **images, struct err *e)
+{
+	json_t *nodes = NULL, *node;
+	size_t i;
+	bool can = g->pid && process_shows_files(g->pid);
+	int r = can ? qmp_call(q, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, e) : 0;
+
+	if (r)
+		return r;
+	*images = json_object();
+	for (i = 0; i < g->disk_count && can; i++)
 		if (!g->disks[i].removable_empty && !g->disks[i].read_only && g->disks[i].real_path)
-			note(g, &g->disks[i], images);
-	return images;
+			note_disk(g, &g->disks[i], *images);
+	json_array_foreach(nodes, i, node)
+		note_node(g, node, *images);
+	json_decref(nodes);
+	return 0;
 }
 
 char *source_image_held_at(const struct guest *g, const json_t *entry)

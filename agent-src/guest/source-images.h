@@ -7,9 +7,9 @@
 
 #include "qemu-discover.h"
 
-/* Images that QEMU has open and writes to, as {name: …}; a new reference. Call it after guest_query(). One whose name leads to another file already is not in
- * it: guest_reads_what_is_there() finds that. */
-json_t *source_images_of(const struct guest *g);
+/* Images that QEMU has open and writes to, and their data files, as {name: …}: *images, a new reference. Call it after guest_query(). One whose name leads to
+ * another file already is not in it: guest_reads_what_is_there() finds that. */
+int source_images_of(const struct guest *g, struct qmp *q, json_t **images, struct err *e);
 /* 0, or -ESTALE: a name leads to another file now, or to none. Takes microseconds: a guest may stand still. */
 int source_images_named(const struct guest *g, const json_t *images, struct err *e);
 /* Does likewise for a guest that stands because its QEMU has let go of its images, and that must not go on: the error says what a person does. */

@@ -301,7 +301,7 @@ static int watch(struct source *s, struct err *e)
 {
 	int r = guest_watch_begin(&s->watch, &s->guest, s->qmp, e);
 
-	s->images = source_images_of(&s->guest);
+	r = r ? r : source_images_of(&s->guest, s->qmp, &s->images, e);
 	return r ? r : guest_watch_check(&s->watch, e);
 }
 

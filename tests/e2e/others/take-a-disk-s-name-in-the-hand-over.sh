@@ -63,6 +63,24 @@ for who in destination agents paused; do
 	ends
 done
 
+# the file that a qcow2 image keeps its data in has a name of its own, which QEMU reads where it was started
+cd "$DIR" || exit
+"$QEMU_IMG" create -q -f qcow2 -o data_file=a.data "$DIR/a.qcow2" 16M
+"${QEMU_IMG%/*}/qemu-io" -f qcow2 -c 'write -P 7 0 12M' "$DIR/a.qcow2" >/dev/null
+MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20" tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2) $(second_monitor a)
+cd "$OLDPWD" || exit
+inode=$(stat -c %i "$DIR/a.data")
+to_local
+fault before-DST_PREPARED stop
+move_start a local --drop=data-file
+fault_wait
+cp "$DIR/a.data" "$DIR/other"
+mv "$DIR/other" "$DIR/a.data"
+end_agents_there
+is_told
+comes_back "data file" a.data
+ends
+
 # once it was given up here, and has not come there: held, with all that it wrote
 begins
 to_local
