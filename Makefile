@@ -8,6 +8,7 @@ PKG_CONFIG ?= $(CROSS)pkg-config
 B       := build/$(CROSS)$(VARIANT)
 PKGS    := jansson liburing liblz4 libzstd libxxhash openssl libseccomp
 SRC_PKGS := libssh2 libxml-2.0 zlib liblzma
+SRC_LIBS  = $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lbz2 -lm
 # For the targets that call make again: as many jobs as processors, unless the caller said -j.
 JOBS     = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -36,7 +37,7 @@ CFLAGS  := -std=gnu11 -pthread $(CFLAGS_$(VARIANT)) $(WARN) $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(LDFLAGS_$(VARIANT))
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags $(PKGS) $(SRC_PKGS) 2>/dev/null)
 LDLIBS  := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
-$(B)/vmferry $(B)/vmferry-bench $(B)/%-tool $(B)/tests/%: LDLIBS += $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lm
+$(B)/vmferry $(B)/vmferry-bench $(B)/%-tool $(B)/tests/%: LDLIBS += $(SRC_LIBS)
 
 objs     = $(patsubst %.c,$(B)/%.o,$(1))
 LIB_SRC := $(wildcard proto/*.c common/*/*.c)
@@ -198,7 +199,7 @@ $(FUZZ_BINS): $(B)/%: $(B)/tests/fuzz/%.o $(B)/libvmferry.a
 $(SEED_BINS): $(B)/seeds/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/seeds.o $(B)/libvmferry.a
 $(FUZZ_BINS) $(SEED_BINS):
 	@mkdir -p $(@D)
-	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(AGENTS),$^) $(B)/libvmferry.a $(LDLIBS) $(shell $(PKG_CONFIG) --libs $(SRC_PKGS) 2>/dev/null) -lm
+	$(call quiet,LINK)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter $(AGENTS),$^) $(B)/libvmferry.a $(LDLIBS) $(SRC_LIBS)
 
 # The agents with their libraries shared, so that a test's own can stand in between (tests/lib/power.h, shim.h).
 SHARED := $(B)/shared/vmferry-dst $(B)/shared/vmferry $(B)/shared/power.so $(B)/shared/error.so $(B)/shared/clock.so $(B)/shared/qmp.so

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <bzlib.h>
 #include <lzma.h>
 #include <zlib.h>
 
@@ -128,8 +129,9 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version")) {
 		AUTO_FREE char *sandbox = confine_library();
-		AUTO_FREE char *more = xasprintf("%s, libssh2 %s, libxml2 %s, zlib %s, liblzma %s", sandbox, libssh2_version(0),
-						 LIBXML_DOTTED_VERSION, zlibVersion(), lzma_version_string());
+		AUTO_FREE char *more = xasprintf("%s, libssh2 %s, libxml2 %s, zlib %s, liblzma %s, bzip2 %.*s", sandbox, libssh2_version(0),
+						 LIBXML_DOTTED_VERSION, zlibVersion(), lzma_version_string(),
+						 (int)strcspn(BZ2_bzlibVersion(), ","), BZ2_bzlibVersion());
 
 		libraries_print("vmferry", more);
 		return 0;

@@ -2,6 +2,7 @@
 #include "file-kind.h"
 #include "bundle.h"
 #include "foreign-image.h"
+#include "packed.h"
 #include "readers.h"
 #include "unpack.h"
 #include "vma.h"
@@ -113,15 +114,10 @@ static void look_at_text(enum file_kind *out, int fd)
 /* An archive that may be compressed. */
 static int look_at_archive(enum file_kind *out, const char *path, const char *head, struct err *e)
 {
-	static const char *const packed[] = {VMA_MAGIC, "\x1f\x8b", "\x28\xb5\x2f\xfd", "\xfd\x37zXZ"};
 	struct packed_content c = {.kind = PACKED_OTHER};
-	bool may = false;
-	size_t i;
-	int r;
+	bool may = !memcmp(head, VMA_MAGIC, strlen(VMA_MAGIC)) || packed_is(head, PACKED_HEAD);
+	int r = may ? unpack_look(&c, path, e) : 0;
 
-	for (i = 0; i < ARRAY_LEN(packed); i++)
-		may |= !memcmp(head, packed[i], strlen(packed[i]));
-	r = may ? unpack_look(&c, path, e) : 0;
 	if (c.kind == PACKED_VMA)
 		*out = KIND_VMA;
 	if (c.kind == PACKED_TAR)

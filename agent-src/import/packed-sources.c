@@ -2,6 +2,7 @@
 #include "packed-sources.h"
 #include "life.h"
 #include "open-regular.h"
+#include "packed.h"
 #include "space.h"
 #include "util.h"
 
@@ -46,14 +47,10 @@ static bool is_packed(const struct image_source *k, const struct described_disk 
 {
 	bool is_raw = k->is_raw || (d->format && !d->elsewhere && !strcmp(d->format, "raw"));
 	AUTO_CLOSE int fd = open_regular(k->path);
-	char head[4] = "";
+	char head[PACKED_HEAD];
+	ssize_t n = is_raw || fd < 0 ? 0 : pread(fd, head, sizeof(head), (off_t)k->offset);
 
-	return !is_raw && fd >= 0 && pread(fd, head, sizeof(head), (off_t)k->offset) == sizeof(head) &&
-	       (!memcmp(head, "\x1f\x8b", 2) || !memcmp(head, "\x28\xb5\x2f\xfd", 4) ||
-		!memcmp(head,
-			"\xfd"
-			"7zX",
-			4));
+	return n > 0 && packed_is(head, (size_t)n);
 }
 
 /* A member of an archive, as a file of its own: what is behind it is not of it. */

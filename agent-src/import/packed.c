@@ -1,8 +1,9 @@
 /* packed.c: see packed.h. RFC 1952 (several members one after the other are one file), RFC 8878 (likewise with frames), the .xz file format (with
- * streams). */
+ * streams); bzip2's (with streams) is what its library reads. */
 #include "packed.h"
 #include "util.h"
 
+#include <bzlib.h>
 #include <errno.h>
 #include <lzma.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct packed {
 	z_stream z;
 	ZSTD_DStream *zstd;
 	lzma_stream xz;
+	bz_stream bz;
 };
 
 static int fill(struct packed *p, struct err *e)
@@ -105,27 +107,95 @@ static int unxz(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err
 		       : err_set(e, EINVAL, "it is damaged: what xz has made of it cannot be unpacked");
 }
 
+/* A stream's end is not the file's: parallel bzip2 makes many, and the library reads one. */
+static int bunzip2(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err *e)
+{
+	unsigned room = (unsigned)MIN(n, 1u << 30);
+	int r;
+
+	p->bz.next_in = (char *)p->in + p->at;
+	p->bz.avail_in = (unsigned)(p->n - p->at);
+	p->bz.next_out = (char *)to;
+	p->bz.avail_out = room;
+	r = BZ2_bzDecompress(&p->bz);
+	*got = room - p->bz.avail_out;
+	p->at = p->n - p->bz.avail_in;
+	if (r != BZ_OK && r != BZ_STREAM_END)
+		return r == BZ_MEM_ERROR ? err_set(e, ENOMEM, "cannot unpack it")
+					 : err_set(e, EINVAL, "it is damaged: what bzip2 has made of it cannot be unpacked");
+	p->is_within = r == BZ_OK;
+	if (p->is_within)
+		return 0;
+	BZ2_bzDecompressEnd(&p->bz);
+	return BZ2_bzDecompressInit(&p->bz, 0, 0) == BZ_OK ? 0 : err_set(e, ENOMEM, "cannot unpack it");
+}
+
+static bool begin_gzip(struct packed *p)
+{
+	return inflateInit2(&p->z, GZIP_WINDOW) == Z_OK;
+}
+
+static bool begin_zstd(struct packed *p)
+{
+	p->zstd = ZSTD_createDStream();
+	return p->zstd;
+}
+
+static bool begin_xz(struct packed *p)
+{
+	p->is_within = true;
+	return lzma_stream_decoder(&p->xz, XZ_MEMORY, LZMA_CONCATENATED) == LZMA_OK;
+}
+
+static bool begin_bzip2(struct packed *p)
+{
+	return BZ2_bzDecompressInit(&p->bz, 0, 0) == BZ_OK;
+}
+
+/* A '?' of bzip2's is how large its blocks are: 1 to 9. Its name alone begins texts, too, so the first block's mark is looked at. */
+static const struct way {
+	const char *magic;
+	size_t n;
+	bool (*begin)(struct packed *p);
+	int (*more)(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err *e);
+} ways[] = {
+	{"\x1f\x8b", 2, begin_gzip, gunzip},
+	{"\x28\xb5\x2f\xfd", 4, begin_zstd, unzstd},
+	{"\xfd\x37zXZ", 6, begin_xz, unxz},
+	{"BZh?\x31\x41\x59\x26\x53\x59", PACKED_HEAD, begin_bzip2, bunzip2},
+};
+
+static bool begins_as(const struct way *w, const uint8_t *head, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++)
+		if (i >= n || (w->magic[i] == '?' ? head[i] < '1' || head[i] > '9' : head[i] != (uint8_t)w->magic[i]))
+			return false;
+	return true;
+}
+
+static const struct way *way_of(const uint8_t *head, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(ways); i++)
+		if (begins_as(&ways[i], head, n))
+			return &ways[i];
+	return NULL;
+}
+
+bool packed_is(const void *head, size_t n)
+{
+	return way_of(head, n);
+}
+
 static int choose(struct packed *p, struct err *e)
 {
-	static const uint8_t xz_magic[] = {0xfd, '7', 'z', 'X', 'Z', 0};
-	const uint8_t *head = p->in;
+	const struct way *w = way_of(p->in, p->n);
 
-	if (p->n >= 2 && !memcmp(head, "\x1f\x8b", 2)) {
-		p->more = gunzip;
-		return inflateInit2(&p->z, GZIP_WINDOW) == Z_OK ? 0 : err_set(e, ENOMEM, "cannot unpack it");
-	}
-	if (p->n >= 4 && !memcmp(head, "\x28\xb5\x2f\xfd", 4)) {
-		p->more = unzstd;
-		p->zstd = ZSTD_createDStream();
-		return p->zstd ? 0 : err_set(e, ENOMEM, "cannot unpack it");
-	}
-	if (p->n >= sizeof(xz_magic) && !memcmp(head, xz_magic, sizeof(xz_magic))) {
-		p->more = unxz;
-		p->is_within = true;
-		return lzma_stream_decoder(&p->xz, XZ_MEMORY, LZMA_CONCATENATED) == LZMA_OK ? 0 : err_set(e, ENOMEM, "cannot unpack it");
-	}
-	p->more = plain;
-	return 0;
+	p->more = w ? w->more : plain;
+	return !w || w->begin(p) ? 0 : err_set(e, ENOMEM, "cannot unpack it");
 }
 
 int packed_open(struct packed **out, int fd, struct err *e)
@@ -174,6 +244,8 @@ void packed_close(struct packed *p)
 		return;
 	if (p->more == gunzip)
 		inflateEnd(&p->z);
+	if (p->more == bunzip2)
+		BZ2_bzDecompressEnd(&p->bz);
 	lzma_end(&p->xz);
 	ZSTD_freeDStream(p->zstd);
 	free(p);

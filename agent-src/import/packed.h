@@ -1,13 +1,19 @@
-/* packed.h: a file that may be compressed (gzip, zstd, xz), read as what is in it, from its beginning to its end. */
+/* packed.h: a file that may be compressed (gzip, zstd, xz, bzip2), read as what is in it, from its beginning to its end. */
 #ifndef VMFERRY_IMPORT_PACKED_H
 #define VMFERRY_IMPORT_PACKED_H
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct packed;
+
+#define PACKED_HEAD 10u /* bytes that a compressed file is known by, at most */
+
+/* A file that begins so is compressed in a way that is known here. Pure. */
+bool packed_is(const void *head, size_t n);
 
 /* fd stays the caller's, and is read from where it is. 0; -EINVAL: it is compressed in another way; -errno. */
 int packed_open(struct packed **out, int fd, struct err *e);

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/lib/fresh-debian.sh
 
-libraries=$(printf ' %s:arm64' libjansson-dev liburing-dev liblz4-dev liblzma-dev libzstd-dev libxxhash-dev libssl-dev libseccomp-dev libssh2-1-dev \
+libraries=$(printf ' %s:arm64' libbz2-dev libjansson-dev liburing-dev liblz4-dev liblzma-dev libzstd-dev libxxhash-dev libssl-dev libseccomp-dev libssh2-1-dev \
 	libxml2-dev libsqlite3-dev libcmocka-dev)
 install="dpkg --add-architecture arm64 && apt-get -q update && scripts/install-deps --without-qemu &&
 	apt-get -q -y install --no-install-recommends crossbuild-essential-arm64 pkgconf:arm64 $libraries qemu-user qemu-system-arm qemu-efi-aarch64 qemu-utils"

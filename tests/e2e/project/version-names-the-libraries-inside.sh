@@ -11,4 +11,4 @@ for program in vmferry vmferry-dst; do
 	done
 	assert_eq "${#lines[@]}" 2 "lines of $program"
 done
-"$BIN/vmferry" --version | grep -qE 'libssh2 [0-9]+\.[0-9].*libxml2 [0-9]+\.[0-9].*zlib [0-9].*liblzma [0-9]' || fail "vmferry does not name libssh2, libxml2, zlib and liblzma"
+"$BIN/vmferry" --version | grep -qE 'libssh2 [0-9]+\.[0-9].*libxml2 [0-9]+\.[0-9].*zlib [0-9].*liblzma [0-9].*bzip2 [0-9]' || fail "vmferry does not name libssh2, libxml2, zlib, liblzma and bzip2"
