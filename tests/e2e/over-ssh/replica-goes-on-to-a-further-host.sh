@@ -91,7 +91,10 @@ on_b_says 0 'point' sync "$A"
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 on_a_says 0 '' may-start "$VM/$A.sh"
-on_b_says 0 'runs here from point 2' failover "$A" --peer-is-fenced
+sed -i "s/^to .*/to root@host-nowhere/" "$conf"
+on_b_says 3 'cannot be told.*--further-is-fenced' failover "$A" --peer-is-fenced
+on_b_says 0 'runs here from point 2' failover "$A" --peer-is-fenced --further-is-fenced
+sed -i "s/^to .*/to $C/" "$conf"
 RUNS=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$(there "$AT/$A.replica/replica.json")")
 kill_at_exit "$RUNS"
 on_b_says 3 'was taken over here, so no point of its primary goes on' sync "$A"
