@@ -1,6 +1,6 @@
 #!/bin/bash
 # What tests/lib/run makes of tests that are skipped, in part or as a whole, with CI and without; of those that nobody built, made
-# executable or removed; of time limits; of tests that nothing may run beside; of their order and their tiers; of a run that was cut off;
+# executable or removed; of names that no test has; of time limits; of tests that nothing may run beside; of their order and their tiers; of a run that was cut off;
 # and of a place where no test can pass.
 # tier: gate
 . "$(dirname "$0")/../../lib/base.sh"
@@ -72,6 +72,18 @@ said '^FAIL unit/test-unbuilt'
 chmod -x "$tree/tests/e2e/kind/part.sh"
 run 1 part
 said 'Permission denied'
+
+e2e known <<<"touch '$DIR/known'"
+run_two() { # STATUS WORD WORD
+	local status=0
+	env -u LONG -u TIER -u STATE -u AMONG VARIANT=release "$tree/tests/lib/run" "${@:2}" >"$DIR/out" 2>&1 || status=$?
+	assert_eq "$status" "$1" "status of run ${*:2} ($(<"$DIR/out"))"
+}
+run_two 2 kind/known unit/test-knwon
+said '^no test has unit/test-knwon in its name'
+[[ ! -e $DIR/known ]] || fail "others ran all the same"
+run_two 0 kind/known unit/test-parts
+[[ -e $DIR/known ]] || fail "it did not run"
 
 e2e slow <<<'# timeout: 1
 sleep 100'
