@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The points there go on to a further host, which that one has asked. */
+/* The points there go on to a further host, which that one has asked; or which it knows to have taken the guest over, it or one that is further still. */
 static int read_further(const struct replica_conf *c, const json_t *onward, const json_t *further, char **taken, bool *settled,
 			struct err *e)
 {
@@ -21,7 +21,7 @@ static int read_further(const struct replica_conf *c, const json_t *onward, cons
 
 	if (json_text(onward, "replaced")) {
 		*settled = true;
-		*taken = xasprintf("it was taken over at %s, to which its replica at %s goes on", to, c->to);
+		*taken = xasprintf("it was taken over at %s, to which its replica at %s goes on, or further on", to, c->to);
 		return 0;
 	}
 	if (!further || json_text(further, "unknown")) {
@@ -36,33 +36,52 @@ static int read_further(const struct replica_conf *c, const json_t *onward, cons
 	return 0;
 }
 
-/* A primary's term rises with each takeover; where points go on from here it is another's, whose store says whether it was taken over there. */
-static bool is_as_it_was(const struct replica_conf *c, const json_t *o)
+/*
+ * A primary's term rises with each takeover, also with one at a further host. The store of points that go on from here has no higher term than those, unless the
+ * guest was taken over there, or at one that is further still and has its replica there now.
+ */
+static bool is_not_taken_there(const json_t *o, json_int_t term)
 {
 	return !json_is_true(json_object_get(o, "taken_over")) &&
-	       (c->goes_on || json_integer_value(json_object_get(o, "term")) <= (json_int_t)c->term);
+	       (json_text(json_object_get(o, "onward"), "replaced") || json_integer_value(json_object_get(o, "term")) <= term);
+}
+
+/* By which the other host's is judged. */
+static int know_term(const struct replica_conf *c, const char *guest, json_int_t *term, struct err *e)
+{
+	AUTO_FREE char *dir = c->goes_on ? replica_store(c->state_dir, guest) : NULL;
+	struct points p = {.dir = NULL};
+	int r = dir ? points_read(&p, dir, e) : 0;
+
+	*term = p.replica ? onward_own_term(&p) : (json_int_t)c->term;
+	r = p.replica ? 0 : r;
+	points_close(&p);
+	return r ? (e->code = EIO, -EIO) : 0;
 }
 
 /* A store's answer about this pair. -ENOENT: it has, and had, other pairs alone. */
-static int read_answer(const struct replica_conf *c, const json_t *o, char **taken, bool *settled, struct err *e)
+static int read_answer(const struct replica_conf *c, const char *guest, const json_t *o, char **taken, bool *settled, struct err *e)
 {
-	json_int_t term = json_integer_value(json_object_get(o, "term")),
-		   past = points_replaced_in(json_object_get(o, "past"), c->pair, c->term);
+	json_int_t term, is = json_integer_value(json_object_get(o, "term")), past;
 	const char *at = json_text(o, "taken_over_at");
 	AUTO_FREE char *when = at ? text_shown(at) : NULL;
 	bool is_its = !strcmp(json_text(o, "pair") ?: "", c->pair);
+	int r = know_term(c, guest, &term, e);
 
+	if (r)
+		return r;
+	past = points_replaced_in(json_object_get(o, "past"), c->pair, term);
 	if (!is_its && !past)
 		return err_set(e, ENOENT, "it has nothing of this replica");
 	*settled = !is_its || !json_is_true(json_object_get(o, "unsettled"));
-	if (is_its && is_as_it_was(c, o))
+	if (is_its && is_not_taken_there(o, term))
 		return json_object_get(o, "onward")
 			       ? read_further(c, json_object_get(o, "onward"), json_object_get(o, "further"), taken, settled, e)
 			       : 0;
 	if (!*settled)
 		*taken = xasprintf("a move of it to %s, where its replica is, is not over: vmferry recover", c->to);
 	else
-		*taken = xasprintf("it was taken over at %s in term %lld%s%s", c->to, (long long)(is_its ? term : past),
+		*taken = xasprintf("it was taken over at %s in term %lld%s%s", c->to, (long long)(is_its ? is : past),
 				   is_its && when ? ", at " : "", is_its && when ? when : "");
 	return 0;
 }
@@ -83,7 +102,7 @@ static int ask_here(const struct replica_conf *c, const char *guest, char **take
 		o = points_told(&p, c->state_dir);
 		if (onward_to(&p) && !c->goes_on)
 			json_object_set_new(o, "further", onward_ask(c->state_dir, guest));
-		r = read_answer(c, o, taken, settled, e);
+		r = read_answer(c, guest, o, taken, settled, e);
 		json_decref(o);
 	} else if (dir && r) {
 		e->code = EIO;
@@ -102,7 +121,8 @@ static int find_answer(const struct replica_conf *c, const char *guest, const js
 		AUTO_FREE char *why = json_text(one, "error") ? text_shown(json_text(one, "error")) : NULL;
 
 		if (!strcmp(json_text(one, "guest") ?: "", guest))
-			return why ? err_set(e, EIO, "its points cannot be read there: %s", why) : read_answer(c, one, taken, settled, e);
+			return why ? err_set(e, EIO, "its points cannot be read there: %s", why)
+				   : read_answer(c, guest, one, taken, settled, e);
 	}
 	return err_set(e, ENOENT, "it has no replica of it");
 }

@@ -74,6 +74,11 @@ static json_int_t term_of(const json_t *o)
 	return json_integer_value(json_object_get(o, "term"));
 }
 
+json_int_t onward_own_term(const struct points *p)
+{
+	return onward_replaced(p) ? MAX(term_of(onward_of(p)), 1) : term_of(p->replica);
+}
+
 /* A takeover there raises the term here, which vmferries that know nothing of further hosts understand, too. */
 static void set_replaced(struct points *p, bool replaced)
 {
@@ -87,7 +92,7 @@ static void set_replaced(struct points *p, bool replaced)
 		json_object_set_new(now, "term", json_integer(term_of(p->replica)));
 		json_object_set_new(p->replica, "term", json_integer(term_of(p->replica) + 1));
 	} else {
-		json_object_set_new(p->replica, "term", json_integer(MAX(term_of(now), 1)));
+		json_object_set_new(p->replica, "term", json_integer(onward_own_term(p)));
 		json_object_del(now, "replaced");
 		json_object_del(now, "term");
 	}

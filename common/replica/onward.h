@@ -17,6 +17,8 @@ const char *onward_to(const struct points *p);
 uint64_t onward_number(const struct points *p);
 /* Since when it is known that the guest was taken over there, in words; NULL: that is not known. */
 const char *onward_replaced(const struct points *p);
+/* The store's term, but for what that takeover has raised it by: points that went on have no higher one. */
+json_int_t onward_own_term(const struct points *p);
 
 /* 0: its points may go on; -ESTALE: they are of another pair (NULL: of any), or the guest was taken over here. */
 int onward_check(const struct points *p, const char *pair, struct err *e);

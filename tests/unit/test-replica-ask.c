@@ -150,10 +150,13 @@ static void further_host_is_asked(void **state)
 	assert_int_equal(e.code, EHOSTUNREACH); /* start-alone decides */
 	further(onward, "no object", NULL);
 	further("{\"to\": \"root@host-c\", \"replaced\": \"2026-11-29 14:05:10\"}", "{\"taken_over\": false}",
-		"it was taken over at root@host-c, to which its replica at local goes on");
+		"it was taken over at root@host-c, to which its replica at local goes on, or further on");
+	says("{\"pair\": \"" PAIR
+	     "\", \"term\": 3, \"onward\": {\"to\": \"root@host-c\", \"replaced\": \"2026-11-29 14:05:10\", \"term\": 2}}",
+	     "it was taken over at root@host-c, to which its replica at local goes on, or further on"); /* the term is higher by that alone */
 }
 
-/* A term that is higher than ours is the primary's there: the points are none of ours. */
+/* The store here has the term of those points; what the settings say is as old as they are. */
 static void points_that_go_on_have_the_primarys_term(void **state)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 1, .state_dir = dir, .goes_on = true};
