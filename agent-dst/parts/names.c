@@ -117,6 +117,8 @@ static bool is_stale(enum args_role role, const char *path, const struct stat *s
 	return may_be && is_on_tmpfs(dir) && !names_check_unused(&f, &ignored);
 }
 
+#define IS_TAKEN "%s is there already"
+
 char *names_why_not(const char *state_dir, enum args_role role, const char *path)
 {
 	AUTO_FREE char *dir = dir_of(path);
@@ -130,7 +132,7 @@ char *names_why_not(const char *state_dir, enum args_role role, const char *path
 	if (access(dir, W_OK | X_OK))
 		return xasprintf("%s cannot be written", dir);
 	if (!lstat(path, &st) ? !is_stale(role, path, &st) : errno != ENOENT)
-		return xasprintf("%s is there already", path);
+		return xasprintf(IS_TAKEN, path);
 	return made_by_another(state_dir, path, &e) ? xasprintf("another move that is not over has %s", path) : NULL;
 }
 
@@ -148,18 +150,38 @@ int names_check_fifo(const struct args_file *f, struct err *e)
 
 /* ---- the plan ---- */
 
+/* Why that file does not have the name there that it has here, malloc'ed; NULL: it has. */
+static char *why_elsewhere(const char *state_dir, const struct args_file *f)
+{
+	if (!args_role_is_written(f->role) || !f->to || !strcmp(f->path, f->to))
+		return NULL;
+	if (qemu_args_is_stream(f->path))
+		return xstrdup("nobody would read what QEMU writes there");
+	return names_why_not(state_dir, f->role, f->path) ?: xstrdup("its name is taken");
+}
+
+static bool is_taken(const struct args_file *f, const char *why)
+{
+	AUTO_FREE char *taken = xasprintf(IS_TAKEN, f->path);
+
+	return why && !strcmp(why, taken);
+}
+
 void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences)
 {
 	json_t *reasons = json_object(), *names;
 	const char *reason;
-	size_t i;
+	size_t i, taken = 0;
 
 	for (i = 0; i < line->file_count; i++) {
+		AUTO_FREE char *why = why_elsewhere(state_dir, &line->files[i]);
+
+		taken += is_taken(&line->files[i], why);
+	}
+	for (i = 0; i < line->file_count; i++) {
 		const struct args_file *f = &line->files[i];
-		bool elsewhere = args_role_is_written(f->role) && f->to && strcmp(f->path, f->to) != 0;
-		AUTO_FREE char *why = !elsewhere		       ? NULL
-				      : qemu_args_is_stream(f->path) ? xstrdup("nobody would read what QEMU writes there")
-								     : names_why_not(state_dir, f->role, f->path) ?: xstrdup("its name is taken");
+		AUTO_FREE char *own = why_elsewhere(state_dir, f);
+		const char *why = taken > 1 && is_taken(f, own) ? "other files have these names" : own;
 		const char *before = json_string_value(json_object_get(reasons, why ?: ""));
 
 		if (why)

@@ -17,16 +17,16 @@
 static const char before[] =
 	"usage: vmferry-dst recover [GUEST] [options]\n"
 	"\n"
-	"Settles, on the destination, what moves to this host have left, as far as that needs no source. Without GUEST: all of\n"
+	"Settles, on the destination, what moves to this host have left, as far as that needs no source. Without GUEST: all of "
 	"them. GUEST is a name as the source called it, or at least eight digits of the attempt (vmferry journal).\n"
 	"\n"
-	"What a source asked to be kept of a move that was cut off (vmferry migrate --keep-partial) stays until its time is over, and\n"
+	"What a source asked to be kept of a move that was cut off (vmferry migrate --keep-partial) stays until its time is over, and "
 	"is listed.\n"
 	"\n";
 
 static const char after[] =
 	"\n"
-	"The exit code: 0 the guest runs here, or there was nothing to do; 1 it is not here, and nothing of the move is left; 4 it\n"
+	"The exit code: 0 the guest runs here, or there was nothing to do; 1 it is not here, and nothing of the move is left; 4 it "
 	"is not here, and what is left is listed; 6 it waits for its source, has ended, or cannot be settled.\n";
 
 struct choice {

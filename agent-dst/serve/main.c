@@ -26,21 +26,21 @@ static const char before[] =
 	"usage: vmferry-dst --listen ADDRESS:PORT [options]\n"
 	"       vmferry-dst recover [GUEST] [--peer-is-fenced]     (recover --help tells more)\n"
 	"\n"
-	"The destination side of a vmferry move: waits for a source, starts its guest's QEMU here, fills its memory and\n"
-	"disks, and starts the guest when the source has let go of it. Needs nothing but QEMU. `vmferry migrate VM\n"
+	"The destination side of a vmferry move: waits for a source, starts its guest's QEMU here, fills its memory and "
+	"disks, and starts the guest when the source has let go of it. Needs nothing but QEMU. `vmferry migrate VM "
 	"USER@HOST` starts it by itself; by hand it is started to stand, for sources that may come without SSH.\n"
 	"\n";
 
 static const char after[] =
 	"\n"
-	"Without keys only a loopback address will do, in clear, and a source must prove that it knows the token in\n"
+	"Without keys only a loopback address will do, in clear, and a source must prove that it knows the token in "
 	"STATE-DIR/token (made at first): on the same machine vmferry finds it.\n"
 	"\n"
 	"example (two terminals on one machine):\n"
 	"  vmferry-dst --listen 127.0.0.1:7788\n"
 	"  vmferry migrate vm1 127.0.0.1:7788 --disk-dir /srv/vm\n"
 	"\n"
-	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches\n"
+	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches "
 	"that off. At start it settles what an agent that died has left, as far as that needs no peer.\n";
 
 /* What the command line says. */

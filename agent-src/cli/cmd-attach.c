@@ -19,12 +19,12 @@ struct attach_options {
 static const char before[] =
 	"usage: vmferry attach VM [options]\n"
 	"\n"
-	"Gives a guest that was started without a QMP monitor one, while it runs, so that every other command of vmferry can work\n"
+	"Gives a guest that was started without a QMP monitor one, while it runs, so that every other command of vmferry can work "
 	"with it. VM is its name or its pid.\n"
 	"\n"
-	"QEMU's main thread is stopped for a moment (ptrace), and sent to call QEMU's own functions for a monitor on a unix socket; the\n"
-	"guest's processors run on. vmferry knows these functions in QEMU 7.2, 8.2, 10.0 and 11.1 on x86_64, and does nothing to any other.\n"
-	"The socket, in vmferry's runtime directory, which only this user may enter, stays until that QEMU ends, or --detach. Whatever the guest\n"
+	"QEMU's main thread is stopped for a moment (ptrace), and sent to call QEMU's own functions for a monitor on a unix socket; the "
+	"guest's processors run on. vmferry knows these functions in QEMU 7.2, 8.2, 10.0 and 11.1 on x86_64, and does nothing to any other. "
+	"The socket, in vmferry's runtime directory, which only this user may enter, stays until that QEMU ends, or --detach. Whatever the guest "
 	"is moved to is started with a monitor on its command line.\n"
 	"\n";
 

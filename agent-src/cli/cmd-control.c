@@ -111,7 +111,7 @@ static int run_order(int argc, char **argv, const char *before)
 	AUTO_FREE char *name = xasprintf("vmferry %s", argv[0]);
 	AUTO_FREE char *text = xasprintf(
 		"usage: vmferry %s [--no-wait] VM\n\n%s%s\n", argv[0], before,
-		"Waits for what comes of it and says it; Ctrl-C ends the wait, not the move. The exit code is migrate's,\n"
+		"Waits for what comes of it and says it; Ctrl-C ends the wait, not the move. The exit code is migrate's, "
 		"but that cancel and revert end with 0 once the guest is here and nothing is left, and with 1 if they came too late.\n");
 	const struct command_usage usage = {name, text, .tables = tables, .words = "one guest", .least = 1, .most = 1};
 	struct order_options c = {.no_wait = false};
@@ -134,7 +134,7 @@ int cmd_cancel(int argc, char **argv)
 int cmd_revert(int argc, char **argv)
 {
 	return run_order(argc, argv,
-			 "Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the\n"
+			 "Has the guest back as it was when it was handed over (migrate --revert-within): what it has done at the "
 			 "destination since is lost.\n");
 }
 

@@ -546,15 +546,15 @@ int cmd_drain(int argc, char **argv)
 		.before =
 			"usage: vmferry drain --to HOST[,HOST...] [options]\n"
 			"\n"
-			"Moves all guests that run here to other hosts, live, as many at a time as this host lets go (out in /etc/vmferry/host), the\n"
-			"largest first. Every host is asked about every guest before the first one goes. A guest whose move fails with\n"
-			"nothing left anywhere is tried at one more host. What cannot go stays, and is listed with the reason. At the end it looks\n"
+			"Moves all guests that run here to other hosts, live, as many at a time as this host lets go (out in /etc/vmferry/host), the "
+			"largest first. Every host is asked about every guest before the first one goes. A guest whose move fails with "
+			"nothing left anywhere is tried at one more host. What cannot go stays, and is listed with the reason. At the end it looks "
 			"again, as guests may have been started here meanwhile. The same command again takes the rest.\n"
 			"\n"
 			"  vmferry drain --to root@host-b,root@host-c --keep vm9\n"
 			"  vmferry drain --to @rack2 --allow quick,warm --disk-dir /srv/vm/%n\n"
 			"\n",
-		.after = "\nAll other options are those of vmferry migrate, for each of the guests. The exit code is the worst of theirs.\n"
+		.after = "\nAll other options are those of vmferry migrate, for each of the guests. The exit code is the worst of theirs. "
 			 "Ctrl-C: no more begins; once more: those under way roll back.\n",
 		.shown = drain_shown,
 	};
@@ -569,7 +569,7 @@ int cmd_plan(int argc, char **argv)
 		.before =
 			"usage: vmferry plan VM... --to HOST[,HOST...] [options]\n"
 			"\n"
-			"Says where each guest would go, how full that host would be, and what it costs; touches nothing. Hosts are rated by what\n"
+			"Says where each guest would go, how full that host would be, and what it costs; touches nothing. Hosts are rated by what "
 			"would be shortest there afterwards. vmferry migrate with the same words goes by it.\n"
 			"\n"
 			"  vmferry plan vm1 vm2 --to root@host-b,root@host-c\n"

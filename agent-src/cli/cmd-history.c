@@ -11,7 +11,7 @@
 static const char before[] =
 	"usage: vmferry history [--json] [VM]\n"
 	"\n"
-	"Shows how the last moves from this host ended, the newest last: those of all guests, or of VM (a name). Moves that were\n"
+	"Shows how the last moves from this host ended, the newest last: those of all guests, or of VM (a name). Moves that were "
 	"refused before anything was changed are not among them. vmferry report --last makes a page of the newest.\n"
 	"\n";
 

@@ -33,8 +33,8 @@ static const char before[] =
 	"                 alone, in their order, for a guest that is described by the options below\n"
 	"and is told apart by what is in it. The guest must be shut down there.\n"
 	"\n"
-	"Disks are converted by qemu-img, under other names until all are whole; nothing is written over, and what they were\n"
-	"made from is not touched. The machine is like the one described: memory, processors, firmware, controllers, network\n"
+	"Disks are converted by qemu-img, under other names until all are whole; nothing is written over, and what they were "
+	"made from is not touched. The machine is like the one described: memory, processors, firmware, controllers, network "
 	"cards with their addresses. What is not mapped is said, a line each. Nothing inside the guest is changed.\n"
 	"\n";
 
@@ -42,7 +42,7 @@ static const char after[] =
 	"\n"
 	"Options of QEMU behind -- are put at the end of its command line as they are.\n"
 	"\n"
-	"Exit code: 0 the guest is here; 1 it failed, and nothing is left behind; 2 wrong usage; 3 refused, nothing was\n"
+	"Exit code: 0 the guest is here; 1 it failed, and nothing is left behind; 2 wrong usage; 3 refused, nothing was "
 	"touched; 4 it failed, and what is left behind is listed.\n"
 	"\n"
 	"examples:\n"

@@ -392,8 +392,8 @@ static const char before[] =
 	"usage: vmferry list [-v] [--json] [VM…]\n"
 	"       vmferry list USER@HOST [--json] [options]\n"
 	"\n"
-	"Lists the QEMU guests that run here, one line each, and whether vmferry can move them, or why not. VM (a name or a\n"
-	"pid) shows all about that guest: its disks, and each reason why it cannot be moved, with what to do. Of another\n"
+	"Lists the QEMU guests that run here, one line each, and whether vmferry can move them, or why not. VM (a name or a "
+	"pid) shows all about that guest: its disks, and each reason why it cannot be moved, with what to do. Of another "
 	"host, reached by SSH, it says what runs there, and what memory, processors, room and bridges there are. Nothing is changed.\n"
 	"\n";
 

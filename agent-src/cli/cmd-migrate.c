@@ -31,8 +31,8 @@ static const char migrate_before[] =
 	"       vmferry migrate VM... --to DEST,... [options]\n"
 	"       vmferry migrate DEST --how cold [options] -- qemu-system-x86_64 ...\n"
 	"\n"
-	"Moves a guest, with its memory and its disks, while it runs. VM is its name, pid or QMP socket. With --how cold it\n"
-	"goes shut down: VM is the script that starts it (NAME.sh) or its unit, or its command line stands behind --. Named by\n"
+	"Moves a guest, with its memory and its disks, while it runs. VM is its name, pid or QMP socket. With --how cold it "
+	"goes shut down: VM is the script that starts it (NAME.sh) or its unit, or its command line stands behind --. Named by "
 	"its name or pid a guest that runs goes cold, too: its disks go ahead, it is shut down, and started there.\n"
 	"DEST is\n"
 	"  [USER@]HOST   another host, reached by SSH; it needs QEMU, and nothing of vmferry (USER@HOST:PORT, ssh://HOST:PORT, too)\n"
@@ -51,8 +51,8 @@ static const char migrate_after[] =
 	"\n"
 	"Options can be written down once for a host, in ~/.config/vmferry/config: see FILES in man vmferry.\n"
 	"\n"
-	"The guest stays here unless the destination has everything and has promised so; whatever fails before that rolls back.\n"
-	"Ctrl-C asks once, then rolls back. What hears the destination is confined (seccomp), and what it starts is not;\n"
+	"The guest stays here unless the destination has everything and has promised so; whatever fails before that rolls back. "
+	"Ctrl-C asks once, then rolls back. What hears the destination is confined (seccomp), and what it starts is not; "
 	"VMFERRY_SANDBOX=off in the environment switches that off.\n"
 	"\n"
 	"The exit code says where the guest is:\n"
@@ -66,7 +66,7 @@ static const char migrate_after[] =
 static const char check_before[] =
 	"usage: vmferry check VM DEST [options]\n"
 	"\n"
-	"Says what `vmferry migrate VM DEST` would do with the same options, what would not work and why, and what it would cost\n"
+	"Says what `vmferry migrate VM DEST` would do with the same options, what would not work and why, and what it would cost "
 	"(measured and sampled for about two seconds). Touches nothing. Exit code 0: nothing stands in the way; 3: something does.\n"
 	"\n";
 

@@ -25,11 +25,11 @@
 static const char before[] =
 	"usage: vmferry recover [VM] [options]\n"
 	"\n"
-	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of them, and what the\n"
-	"move had created is removed. VM is the guest's name, its pid when it was moved, or the first 8 digits, or more, of the\n"
-	"attempt that `vmferry journal` lists. Without VM: every such move from this host. Of a VM that was being moved to this\n"
-	"host: as `vmferry-dst recover VM`. Of one whose export or import was cut off: what that has made is removed, unless it\n"
-	"is whole. Of one whose last move was rolled back, or whose disks were copied (migrate --only-disks): what the destination\n"
+	"Settles moves whose agents died, from the journals of both sides: the guest ends up on exactly one of them, and what the "
+	"move had created is removed. VM is the guest's name, its pid when it was moved, or the first 8 digits, or more, of the "
+	"attempt that `vmferry journal` lists. Without VM: every such move from this host. Of a VM that was being moved to this "
+	"host: as `vmferry-dst recover VM`. Of one whose export or import was cut off: what that has made is removed, unless it "
+	"is whole. Of one whose last move was rolled back, or whose disks were copied (migrate --only-disks): what the destination "
 	"has kept of them is removed.\n"
 	"\n";
 

@@ -125,11 +125,11 @@ static int make_point(struct replica_conf *c, const char *guest)
 static const char add_before[] =
 	"usage: vmferry replica add VM DEST --disk-dir DIR [options]\n"
 	"\n"
-	"Begins a replica of a guest that runs here, at another host: its first point. DEST is as of vmferry migrate; the points are in\n"
-	"DIR/VM.replica there. Each further one, by vmferry replica sync or run, has all disks as they are at one moment, and carries what\n"
+	"Begins a replica of a guest that runs here, at another host: its first point. DEST is as of vmferry migrate; the points are in "
+	"DIR/VM.replica there. Each further one, by vmferry replica sync or run, has all disks as they are at one moment, and carries what "
 	"was written since.\n"
 	"\n"
-	"Where this host has a guest's replica, and the guest is elsewhere, its points go on from here to DEST (an extended replica): the newest\n"
+	"Where this host has a guest's replica, and the guest is elsewhere, its points go on from here to DEST (an extended replica): the newest "
 	"with each sync. The guest, and its host, are asked nothing.\n"
 	"\n";
 
@@ -583,7 +583,7 @@ static char *intro(void)
 
 	fputs("usage: vmferry replica SUBCOMMAND ...\n"
 	      "\n"
-	      "A guest's disks on another host, minutes old at most, at several moments to choose from. The guest runs here all the time, and\n"
+	      "A guest's disks on another host, minutes old at most, at several moments to choose from. The guest runs here all the time, and "
 	      "nothing that fails there or on the way fails a write of it.\n"
 	      "\n",
 	      f);

@@ -6,6 +6,7 @@
 #include "nearest.h"
 #include "process.h"
 #include "record.h"
+#include "text-wrap.h"
 #include "unpack.h"
 #include "util.h"
 #include "version.h"
@@ -63,9 +64,15 @@ static void help(FILE *to)
 		fprintf(to, "  %-9s  %s\n", commands[i].name, commands[i].help);
 	fputs("\n"
 	      "vmferry help COMMAND tells more. The exit code says where the guest runs:\n"
-	      "  0 destination   1 source, nothing left behind   2 usage   3 refused, nothing touched\n"
-	      "  4 source, leftovers on either side are listed   5 paused on the source   6 undecided: vmferry recover\n"
-	      "  7 destination as far as is known, but it cannot be reached   8 nowhere: its QEMU has ended\n",
+	      "  0  at the destination\n"
+	      "  1  at the source, and nothing is left behind\n"
+	      "  2  wrong usage: nothing was done\n"
+	      "  3  refused: nothing was touched\n"
+	      "  4  at the source; what is left behind, on either side, is listed\n"
+	      "  5  at the source, paused\n"
+	      "  6  undecided: vmferry recover\n"
+	      "  7  at the destination as far as is known, but that cannot be reached\n"
+	      "  8  nowhere: its QEMU has ended\n",
 	      to);
 }
 
@@ -111,8 +118,9 @@ int main(int argc, char **argv)
 
 	if (process_open_standard())
 		return EXIT_REFUSED;
-	signal(SIGCHLD, SIG_DFL);		     /* whoever started us may ignore it: then no program's end could be told */
-	process_keep_to_itself();		     /* keys, passwords, and the guest's memory pass through */
+	signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it: then no program's end could be told */
+	process_keep_to_itself(); /* keys, passwords, and the guest's memory pass through */
+	text_wrap_streams();
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
 	if (argc < 2) {
 		help(stderr);

@@ -6,6 +6,7 @@
 #include "report-progress.h"
 #include "shell-quote.h"
 #include "text-block.h"
+#include "text-wrap.h"
 #include "util.h"
 
 #include <stdio.h>
@@ -148,8 +149,9 @@ static void put_line(struct fleet_board *b, const char *line)
 {
 	AUTO_FREE char *up = b->lines ? xasprintf("\033[%dF\033[J", b->lines) : xstrdup("");
 	AUTO_FREE char *text = xasprintf("%s%s\n", up, line);
+	AUTO_FREE char *wrapped = text_wrap(text, text_wrap_columns(2));
 
-	output_put(2, OUTPUT_TEXT, text, strlen(text));
+	output_put(2, OUTPUT_TEXT, wrapped, strlen(wrapped));
 	b->lines = 0;
 	b->drawn_ns = 0;
 }

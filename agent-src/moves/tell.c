@@ -172,6 +172,8 @@ void tell_plan(struct transfer *t)
 	set_text(ev, "destination", t->opt->dest.where);
 	if (t->opt->in_place)
 		set_flag(ev, "in_place", true);
+	if (t->opt->dry_run)
+		set_flag(ev, "trial", true);
 	if (t->opt->at)
 		set_number(ev, "held_until", (uint64_t)t->opt->at);
 	parts_tell(&t->parts, TELL_PLAN, ev);

@@ -26,14 +26,14 @@
 static const char before[] =
 	"usage: vmferry report [FILE... | --last [VM]] [-o OUTPUT] [--only-medians]\n"
 	"\n"
-	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it\n"
+	"Makes one HTML page of figures, charts and timelines, for any browser and for paper. It is complete in itself: it "
 	"loads nothing and runs nothing, so it can be sent as it is. FILE is one of\n"
 	"\n"
 	"  what vmferry bench wrote: the page compares vmferry with QEMU's own migration; while the run goes on, too\n"
 	"  what vmferry migrate --json printed, or storage --json: the page is about that move; --json=fine makes a finer timeline\n"
 	"  what vmferry replica status VM --json printed, at either host: the page is about that replica, with its last 200 points\n"
 	"\n"
-	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page.\n"
+	"and is told apart by what is in it; - is standard input. Several runs of bench, of one machine, make one page. "
 	"docs/bench.md and docs/report.md say what these files hold.\n"
 	"\n";
 

@@ -133,30 +133,32 @@ static void print_alike(const struct plan *p)
 static void print_head(const struct plan *p)
 {
 	const json_t *ev = p->ev;
+	const char *moving = event_flag(ev, "trial") ? "would move" : "moving";
 	char a[24];
 
 	if (is_cold(ev)) {
-		fprintf(p->to, "moving guest %s, which is shut down, to %s\n", event_text(ev, "guest"), event_text(ev, "destination"));
+		fprintf(p->to, "%s guest %s, which is shut down, to %s\n", moving, event_text(ev, "guest"), event_text(ev, "destination"));
 		return;
 	}
 	if (is_head_start(ev)) {
-		fprintf(p->to, "moving guest %s (pid %d), which runs, cold to %s\n", event_text(ev, "guest"), (int)event_number(ev, "pid"),
-			event_text(ev, "destination"));
+		fprintf(p->to, "%s guest %s (pid %d), which runs, cold to %s\n", moving, event_text(ev, "guest"),
+			(int)event_number(ev, "pid"), event_text(ev, "destination"));
 		fputs("  its disks go ahead while it runs; once it is down what has changed since follows, and it is started there\n",
 		      p->to);
 		return;
 	}
 	if (is_of_disks_only(ev) && !event_number(ev, "pid")) {
-		fprintf(p->to, "sending the newest point of guest %s, whose replica is here, on to %s\n", event_text(ev, "guest"),
-			event_text(ev, "destination"));
+		fprintf(p->to, "%s the newest point of guest %s, whose replica is here, on to %s\n",
+			event_flag(ev, "trial") ? "would send" : "sending", event_text(ev, "guest"), event_text(ev, "destination"));
 		return;
 	}
 	if (is_of_disks_only(ev)) {
-		fprintf(p->to, "copying the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n", event_text(ev, "guest"),
-			(int)event_number(ev, "pid"), event_text(ev, "qemu_version"), event_text(ev, "destination"));
+		fprintf(p->to, "%s the disks of guest %s (pid %d, QEMU %s), which stays here, to %s\n",
+			event_flag(ev, "trial") ? "would copy" : "copying", event_text(ev, "guest"), (int)event_number(ev, "pid"),
+			event_text(ev, "qemu_version"), event_text(ev, "destination"));
 		return;
 	}
-	fprintf(p->to, "moving guest %s (pid %d, %s, %s of memory, QEMU %s) to %s%s\n", event_text(ev, "guest"),
+	fprintf(p->to, "%s guest %s (pid %d, %s, %s of memory, QEMU %s) to %s%s\n", moving, event_text(ev, "guest"),
 		(int)event_number(ev, "pid"), event_text(ev, "machine"), event_bytes(a, ev, "ram_bytes"), event_text(ev, "qemu_version"),
 		is_in_place(ev) ? "another process, in its place, of QEMU " : event_text(ev, "destination"),
 		is_in_place(ev) ? event_text(ev, "destination_qemu_version") : "");

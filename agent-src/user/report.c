@@ -9,6 +9,7 @@
 #include "report-result.h"
 #include "report-storage.h"
 #include "report-text.h"
+#include "text-wrap.h"
 #include "util.h"
 
 #include <stdarg.h>
@@ -128,7 +129,7 @@ static void show(struct report *r, const json_t *ev)
 	int fd = stream_of(r, ev);
 	struct report_style style = style_of(r, fd);
 	const struct kind_words *words = words_of(ev);
-	char *text;
+	char *text, *wrapped;
 	size_t n;
 	FILE *to;
 
@@ -155,7 +156,9 @@ static void show(struct report *r, const json_t *ev)
 	else if (!strcmp(kind, "result"))
 		report_result(to, ev, &style, r->details);
 	fclose(to);
-	output_put(fd, !strcmp(kind, "result") ? OUTPUT_LAST : OUTPUT_TEXT, text, n);
+	wrapped = text_wrap(text, text_wrap_columns(fd));
+	output_put(fd, !strcmp(kind, "result") ? OUTPUT_LAST : OUTPUT_TEXT, wrapped, strlen(wrapped));
+	free(wrapped);
 	free(text);
 }
 

@@ -3,6 +3,7 @@
 #include "exit-code.h"
 #include "moment.h"
 #include "nearest.h"
+#include "text-wrap.h"
 #include "util.h"
 #include "words.h"
 
@@ -55,41 +56,55 @@ bool option_may_have_value(const struct command_option *o)
 
 /* ---- --help, and --options for completion ---- */
 
-static void print_option(const struct command_option *o)
+static void print_option(const struct command_option *o, size_t width)
 {
 	AUTO_FREE char *letter = o->letter ? xasprintf("-%c, ", o->letter) : xstrdup("");
 	AUTO_FREE char *label =
 		xasprintf("  %s--%s%s%s", letter, o->name, o->argument && !option_may_have_value(o) ? " " : "", o->argument ?: "");
-	const char *text;
+	size_t length = strlen(label);
+	const char *at;
 
-	if (strlen(label) < HELP_COLUMN)
-		printf("%-*s", HELP_COLUMN, label);
-	else
-		printf("%s\n%*s", label, HELP_COLUMN, "");
-	for (text = o->help; *text;) {
-		size_t line = strcspn(text, "\n"), n = MIN(line, HELP_WIDTH - HELP_COLUMN);
+	/* each line of the help is a cell */
+	printf("%s%s", label, length < HELP_COLUMN ? "" : "\n");
+	for (at = o->help; *at; at += *at == '\n') {
+		size_t n = strcspn(at, "\n"), indent = at == o->help && length < HELP_COLUMN ? HELP_COLUMN - length : HELP_COLUMN;
+		AUTO_FREE char *line = xasprintf("%*s%.*s", HELP_COLUMN, "", (int)n, at);
+		AUTO_FREE char *folded = text_fold(line, width);
 
-		while (n < line && n && text[n] != ' ')
-			n--;
-		printf("%*s%.*s\n", text == o->help ? 0 : HELP_COLUMN, "", (int)n, text);
-		text += n + (text[n] != '\0');
+		printf("%*s%s\n", (int)indent, "", folded + HELP_COLUMN);
+		at += n;
 	}
+}
+
+/* A reader that shows it a page at a time stands at the terminal that standard error is. */
+static size_t help_width(void)
+{
+	size_t columns = text_wrap_columns(1) ?: text_wrap_columns(2);
+
+	return columns && columns < HELP_WIDTH ? columns : HELP_WIDTH;
+}
+
+static void print_folded(const char *text, size_t width)
+{
+	AUTO_FREE char *folded = text_fold(text, width);
+
+	fputs(folded, stdout);
 }
 
 static void print_help(const struct command_usage *u)
 {
 	const struct command_option *o;
-	size_t i, at;
+	size_t i, at, width = help_width();
 
-	fputs(u->before, stdout);
+	print_folded(u->before, width);
 	for (i = 0; (o = row_at(u->tables, i, &at)); i++) {
 		if (u->shown && word_index(u->shown, o->name) < 0)
 			continue;
 		if (o->heading && !u->shown)
 			printf("%s%s\n", i ? "\n" : "", o->heading);
-		print_option(o);
+		print_option(o, width);
 	}
-	fputs(u->after ?: "", stdout);
+	print_folded(u->after ?: "", width);
 }
 
 static void print_values(const struct command_option *o)

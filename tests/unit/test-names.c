@@ -198,6 +198,32 @@ static void the_plan_says_once_why_others_are_made_elsewhere(void **state)
 	json_decref(said);
 }
 
+static void the_plan_says_once_that_names_are_taken(void **state)
+{
+	AUTO_FREE char *a = xasprintf("%s/a.log", dir), *b = xasprintf("%s/b.log", dir);
+	struct args_file files[] = {
+		{.role = ARGS_LISTEN, .option = (char *)"serial", .path = a, .to = (char *)"/srv/a.log"},
+		{.role = ARGS_LISTEN, .option = (char *)"chardev", .path = b, .to = (char *)"/srv/b.log"},
+	};
+	struct args_result line = {.files = files, .file_count = 1};
+	AUTO_FREE char *one = xasprintf("made beside the disks, as %s is there already: /srv/a.log (-serial)", a);
+	json_t *said = json_array();
+
+	(void)state;
+	assert_int_equal(creat(a, 0600) < 0 || creat(b, 0600) < 0, 0);
+	names_tell(state_dir, &line, said);
+	assert_string_equal(json_string_value(json_array_get(said, 0)), one);
+	json_array_clear(said);
+	line.file_count = ARRAY_LEN(files);
+	names_tell(state_dir, &line, said);
+	assert_int_equal(json_array_size(said), 1);
+	assert_string_equal(json_string_value(json_array_get(said, 0)),
+			    "made beside the disks, as other files have these names: /srv/a.log (-serial), /srv/b.log (-chardev)");
+	json_decref(said);
+	unlink(a);
+	unlink(b);
+}
+
 static void directories_that_a_reboot_takes_are_known(void **state)
 {
 	AUTO_FREE char *a = xasprintf("%s/a", memory), *b = xasprintf("%s/b", memory);
@@ -254,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_directory_must_be_there_and_nobody_else_s),
 		cmocka_unit_test(what_another_move_is_to_make_is_taken),
 		cmocka_unit_test(the_plan_says_once_why_others_are_made_elsewhere),
+		cmocka_unit_test(the_plan_says_once_that_names_are_taken),
 		cmocka_unit_test(directories_that_a_reboot_takes_are_known),
 	};
 
