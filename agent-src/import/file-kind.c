@@ -4,6 +4,7 @@
 #include "foreign-image.h"
 #include "packed.h"
 #include "readers.h"
+#include "tarred-disk.h"
 #include "unpack.h"
 #include "vma.h"
 #include "xva.h"
@@ -133,6 +134,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	AUTO_CLOSE int fd = image_open(path);
 	struct stat st;
 	char head[HEAD_BYTES + 1] = "", element[64];
+	uint64_t ignored;
 	ssize_t n;
 	size_t i;
 
@@ -147,6 +149,8 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	n = pread(fd, head, HEAD_BYTES, 0);
 	if (n < 0)
 		return err_sys(e, errno, "cannot read %s", path);
+	if (n >= (ssize_t)TAR_BLOCK && tarred_disk_is((const uint8_t *)head, &ignored))
+		return 0;
 	if (n >= (ssize_t)XVA_HEAD && xva_is((const uint8_t *)head))
 		*out = KIND_XVA;
 	else if (n > 262 && !memcmp(head + 257, "ustar", 5))

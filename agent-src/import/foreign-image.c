@@ -316,7 +316,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	size_t i;
 	int r;
 
-	if (s->is_raw || s->is_block || (format && !strcmp(format, "raw")))
+	if (s->is_raw || s->was_raw || s->is_block || (format && !strcmp(format, "raw")))
 		return check_raw(s, fd, e);
 	r = read_part(fd, s, head, MIN(s->size, HEAD_BYTES), 0, e);
 	if (r)

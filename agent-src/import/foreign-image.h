@@ -39,6 +39,7 @@ struct image_source {
 	const char *driver;		      /* QEMU's: "vmdk", "raw" … */
 	bool is_own;			      /* made by this user: qemu-img is not held to anything */
 	bool is_raw;			      /* the user says so, whatever it looks like */
+	bool was_raw;			      /* in what it was unpacked from: what its guest wrote there is no header */
 	uint64_t virtual_bytes, needed_bytes; /* what its guest sees, and what about that takes; convert_measure() sets them */
 	const struct base_wish *may;	      /* NULL: it may have no base */
 	bool is_base;			      /* of another, whose bases are looked for there */

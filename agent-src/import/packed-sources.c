@@ -4,6 +4,7 @@
 #include "open-regular.h"
 #include "packed.h"
 #include "space.h"
+#include "tarred-disk.h"
 #include "util.h"
 
 #include <errno.h>
@@ -47,10 +48,11 @@ static bool is_packed(const struct image_source *k, const struct described_disk 
 {
 	bool is_raw = k->is_raw || (d->format && !d->elsewhere && !strcmp(d->format, "raw"));
 	AUTO_CLOSE int fd = open_regular(k->path);
-	char head[PACKED_HEAD];
+	uint8_t head[TAR_BLOCK];
 	ssize_t n = is_raw || fd < 0 ? 0 : pread(fd, head, sizeof(head), (off_t)k->offset);
+	uint64_t ignored;
 
-	return n > 0 && packed_is(head, (size_t)n);
+	return n > 0 && (packed_is(head, (size_t)n) || (n == sizeof(head) && tarred_disk_is(head, &ignored)));
 }
 
 /* A member of an archive, as a file of its own: what is behind it is not of it. */
@@ -82,17 +84,33 @@ static uint64_t free_bytes(const char *dir)
 	return statvfs(dir, &v) ? 0 : (uint64_t)v.f_bavail * v.f_frsize / 100 * 95;
 }
 
+/* Sets *was_raw. */
+static int unpack_image(bool *was_raw, const char *from, const char *to, const char *dir, struct err *e)
+{
+	struct packed_content c;
+	int r = unpack_look(&c, from, e);
+
+	*was_raw = c.kind == PACKED_DISK && c.disk_count == 1;
+	if (!r && *was_raw)
+		r = unpack_tarred_disk(from, &(struct unpack_target){.number = 1, .bytes = c.disks[0].bytes, .path = to}, e);
+	else if (!r)
+		r = unpack_plain(from, to, free_bytes(dir), e);
+	packed_content_fini(&c);
+	return r;
+}
+
 static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *e)
 {
 	struct image_source *k = &s->disks[i];
 	AUTO_FREE char *part = xasprintf("%s/%zu.packed", s->spool.path, i);
 	char *to = xasprintf("%s/%zu.image", s->spool.path, i);
+	bool was_raw = false;
 	int r = k->is_slice ? space_check_dir(dir, k->size, "what is in the archive", e) : 0;
 
 	if (!r && k->is_slice)
 		r = copy_slice(k, part, e);
 	if (!r)
-		r = unpack_plain(k->is_slice ? part : k->path, to, free_bytes(dir), e);
+		r = unpack_image(&was_raw, k->is_slice ? part : k->path, to, dir, e);
 	if (k->is_slice)
 		unlink(part);
 	if (r) {
@@ -100,7 +118,7 @@ static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *
 		return r;
 	}
 	free(k->path);
-	*k = (struct image_source){.path = to};
+	*k = (struct image_source){.path = to, .was_raw = was_raw};
 	return 0;
 }
 

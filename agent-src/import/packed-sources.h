@@ -1,6 +1,6 @@
 /*
  * packed-sources.h: sources whose disks must be unpacked before they can be looked at: archives of a guest (vzdump's, XVA), and images that are
- * compressed each by itself (packed.h).
+ * compressed each by itself (packed.h, tarred-disk.h).
  */
 #ifndef VMFERRY_IMPORT_PACKED_SOURCES_H
 #define VMFERRY_IMPORT_PACKED_SOURCES_H

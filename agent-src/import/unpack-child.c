@@ -3,6 +3,7 @@
  * BYTES" of the archive, and last "ok" or "error WHY".
  */
 #include "packed.h"
+#include "tarred-disk.h"
 #include "unpack.h"
 #include "util.h"
 #include "vma.h"
@@ -104,13 +105,16 @@ static int look(struct job *j, int fd, struct err *e)
 {
 	uint8_t head[XVA_HEAD] = {0};
 	bool is_xva, is_vma;
+	uint64_t bytes;
 	struct vma v;
 	size_t got;
 	int r = packed_read(j->in, head, sizeof(head), &got, e);
 
 	is_xva = xva_is(head);
 	is_vma = !memcmp(head, VMA_MAGIC, sizeof(VMA_MAGIC));
-	if (!r && got == sizeof(head) && !is_vma && !is_xva && !memcmp(head + AT_USTAR, "ustar", 5))
+	if (!r && got == sizeof(head) && tarred_disk_is(head, &bytes))
+		printf("tarred-disk\ndisk 1 %llu " TARRED_DISK "\n", (unsigned long long)bytes);
+	else if (!r && got == sizeof(head) && !is_vma && !is_xva && !memcmp(head + AT_USTAR, "ustar", 5))
 		printf("tar\n");
 	if (r || (!is_vma && !is_xva))
 		return r;
@@ -169,7 +173,7 @@ static int unpack(struct job *j, struct err *e)
 	return r;
 }
 
-/* ---- an XVA, and what is compressed alone ---- */
+/* ---- an XVA ---- */
 
 struct numbered_file {
 	unsigned number;
@@ -217,6 +221,40 @@ static int make_disks_of_xva(struct job *j, int argc, char **argv, struct err *e
 	return r;
 }
 
+/* ---- a disk in a tar ---- */
+
+struct tarred_job {
+	struct job *j;
+	int fd;
+};
+
+static int read_for_tar(void *ctx, void *to, size_t n, struct err *e)
+{
+	return read_exactly(((struct tarred_job *)ctx)->j, to, n, e);
+}
+
+static int write_tarred(void *ctx, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	const struct tarred_job *t = ctx;
+
+	return write_whole(t->j, t->fd, p, n, at, e);
+}
+
+/* "1=12=1048576": the disk, which has so many bytes, goes to descriptor 12. */
+static int make_tarred_disk(struct job *j, int argc, char **argv, struct err *e)
+{
+	struct tarred_job t = {.j = j};
+	unsigned long long bytes;
+
+	if (argc != 1 || sscanf(argv[0], "1=%d=%llu", &t.fd, &bytes) != 2)
+		return err_set(e, EINVAL, "it needs one file");
+	if (ftruncate(t.fd, (off_t)bytes))
+		return err_sys(e, errno, "cannot make an image of %llu bytes", bytes);
+	return tarred_disk_read(bytes, read_for_tar, write_tarred, &t, e);
+}
+
+/* ---- what is compressed alone ---- */
+
 /* "1=12=…": all of it goes to descriptor 12, with holes for zeros. These take no room, and time: a file of so much zeros cannot be made there. */
 static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 {
@@ -253,6 +291,8 @@ static int carry_out(int argc, char **argv, struct err *e)
 		r = take_files(&j, argc - 4, argv + 4, e) ? -EINVAL : unpack(&j, e);
 	else if (!r && !strcmp(argv[1], "xva"))
 		r = make_disks_of_xva(&j, argc - 4, argv + 4, e);
+	else if (!r && !strcmp(argv[1], "tarred-disk"))
+		r = make_tarred_disk(&j, argc - 4, argv + 4, e);
 	else if (!r && !strcmp(argv[1], "plain"))
 		r = make_plain(&j, argc - 4, argv + 4, e);
 	else if (!r)

@@ -144,6 +144,8 @@ static void take_content(struct packed_content *c, const struct heard *h)
 			c->kind = PACKED_XVA;
 		if (!strncmp(p, "tar\n", 4))
 			c->kind = PACKED_TAR;
+		if (!strncmp(p, "tarred-disk\n", 12))
+			c->kind = PACKED_DISK;
 		take_disk(c, p);
 		if (sscanf(p, "config %zu", &bytes) != 1)
 			continue;
@@ -234,6 +236,11 @@ int unpack_xva(const char *path, const struct unpack_target *targets, size_t cou
 		all += MIN(targets[i].bytes, UINT64_MAX / 2 - all);
 	}
 	return unpack_as("xva", path, targets, count, max, all, e);
+}
+
+int unpack_tarred_disk(const char *path, const struct unpack_target *t, struct err *e)
+{
+	return unpack_as("tarred-disk", path, t, 1, t->bytes, t->bytes, e);
 }
 
 int unpack_plain(const char *path, const char *to, uint64_t bytes_max, struct err *e)

@@ -14,7 +14,7 @@
 #define UNPACK_DISKS_MAX  128
 #define UNPACK_DISK_BYTES (64ULL << 40) /* no disk may have more */
 
-enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA, PACKED_TAR };
+enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA, PACKED_TAR, PACKED_DISK };
 
 struct packed_disk {
 	unsigned number;
@@ -24,8 +24,8 @@ struct packed_disk {
 
 /* The contents of an archive. */
 struct packed_content {
-	enum packed_kind kind;
-	char *config; /* of a VMA or XVA; NULL: it has none */
+	enum packed_kind kind; /* PACKED_DISK: a tar with a disk (tarred-disk.h), the only one of disks */
+	char *config;	       /* of a VMA or XVA; NULL: it has none */
 	size_t config_bytes;
 	struct packed_disk disks[UNPACK_DISKS_MAX];
 	size_t disk_count;
@@ -33,7 +33,7 @@ struct packed_content {
 
 struct unpack_target {
 	unsigned number;  /* of the disk */
-	uint64_t bytes;	  /* of an XVA: what its guest sees of it */
+	uint64_t bytes;	  /* of an XVA or a tar: what its guest sees of it */
 	const char *path; /* a file that is made */
 };
 
@@ -49,6 +49,8 @@ int unpack_vma(const char *path, const struct unpack_target *targets, size_t cou
 
 /* The same of an XVA, and its digests are compared. */
 int unpack_xva(const char *path, const struct unpack_target *targets, size_t count, struct err *e);
+/* The disk of a tar (PACKED_DISK). */
+int unpack_tarred_disk(const char *path, const struct unpack_target *t, struct err *e);
 /* Compressed content of at most bytes_max bytes is written to the file to, which is made. */
 int unpack_plain(const char *path, const char *to, uint64_t bytes_max, struct err *e);
 

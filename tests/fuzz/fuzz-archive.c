@@ -9,6 +9,7 @@
 #include "ova.h"
 #include "packed.h"
 #include "seed.h"
+#include "tarred-disk.h"
 #include "xva.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum selector { TAR, XVA, PACKED, SAID, SELECTORS };
+enum selector { TAR, XVA, PACKED, SAID, TARRED_DISK_IN, SELECTORS };
 enum { BLOCK = 512, AT_CHECKSUM = 148, AT_MAGIC = 257 };
 #define PACKED_MAX (4u << 20) /* so much of what is in it is looked at */
 
@@ -110,6 +111,36 @@ static void try_xva(const uint8_t *p, size_t n)
 	xva_fini(&x);
 }
 
+/* ---- a disk in a tar ---- */
+
+struct tarred {
+	struct stream in;
+	uint64_t bytes;
+};
+
+static int read_tarred(void *ctx, void *to, size_t n, struct err *e)
+{
+	return read_stream(&((struct tarred *)ctx)->in, to, n, e);
+}
+
+static int write_tarred(void *ctx, uint64_t at, const uint8_t *p, size_t n, struct err *e)
+{
+	const struct tarred *t = ctx;
+
+	(void)p, (void)e;
+	require(n && at <= t->bytes && n <= t->bytes - at);
+	return 0;
+}
+
+static void try_tarred_disk(const uint8_t *p, size_t n)
+{
+	struct tarred t = {.in = {p, n}};
+	struct err e;
+
+	if (n >= BLOCK && tarred_disk_is(p, &t.bytes))
+		tarred_disk_read(t.bytes, read_tarred, write_tarred, &t, &e);
+}
+
 /* ---- what is compressed ---- */
 
 /* Read in pieces of any size it is the same. */
@@ -181,6 +212,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		break;
 	case SAID:
 		try_said((const char *)p + 1, n);
+		break;
+	case TARRED_DISK_IN:
+		try_tarred_disk(copy, n);
 		break;
 	case SELECTORS:
 		break;

@@ -1,0 +1,45 @@
+#!/bin/bash
+# An image that was exported from Google Compute Engine boots from its disk: a compressed tar of disk.raw, with a map of its holes and without. It is raw
+# whatever its guest wrote to its beginning. What is damaged, cut off, or has more in it is refused.
+# timeout: 300
+. "$(dirname "$0")/../../lib/import.sh"
+
+mkdir "$DIR/gce"
+bootable_disk "$DIR/gce/disk.raw"
+for at in 4 5 7 9 11 13; do # more pieces than a header has
+	printf x | dd of="$DIR/gce/disk.raw" bs=1 seek="${at}M" conv=notrunc status=none
+done
+tar -C "$DIR/gce" --format=oldgnu -S --hole-detection=raw -czf "$DIR/$ID-sparse.tar.gz" disk.raw
+tar -C "$DIR/gce" --format=gnu -czf "$DIR/$ID-whole.tar.gz" ./disk.raw
+tar -C "$DIR/gce" --format=oldgnu -S --hole-detection=raw -cf "$DIR/$ID-open.tar" disk.raw
+
+for name in sparse.tar.gz whole.tar.gz open.tar; do
+	guest=$ID-${name%%.*}
+	imports "$DIR/$ID-$name" --memory 128M --start -- -serial "file:$VM/$guest.serial"
+	wait_for 30 says "$VM/$guest.serial" "disk $SUM" || fail "$guest has another disk: $(cat "$VM/$guest.serial" "$DIR/import.out")"
+	end_process "$IMPORTED"
+	"$QEMU_IMG" compare -q -f qcow2 -F raw "$VM/$guest.qcow2" "$DIR/gce/disk.raw" || fail "$guest has another disk"
+	assert_eq "$(find "$VM" -name '.*vmferry*')" "" "what is left of hidden names"
+done
+
+# what is not whole, or not alone
+size=$(stat -c %s "$DIR/$ID-sparse.tar.gz")
+head -c $((size - 6)) "$DIR/$ID-sparse.tar.gz" >"$DIR/cut.tar.gz" # of gzip's digest, which is the last
+refuses 3 'it is cut off' "$DIR/cut.tar.gz"
+python3 -S - "$DIR/$ID-sparse.tar.gz" "$DIR/bad.tar.gz" <<'PY'
+import sys
+data = bytearray(open(sys.argv[1], "rb").read())
+data[-6] ^= 1 # of the digest
+open(sys.argv[2], "wb").write(data)
+PY
+refuses 3 'it is damaged: what gzip has made of it' "$DIR/bad.tar.gz"
+echo '{}' >"$DIR/gce/manifest.json"
+tar -C "$DIR/gce" --format=oldgnu -S -czf "$DIR/more.tar.gz" disk.raw manifest.json
+refuses 3 "it has 'manifest.json' behind disk.raw" "$DIR/more.tar.gz"
+
+# a guest that wrote the header of another format to its disk
+printf 'a secret of this host%491s' '' >"$DIR/secret"
+"$QEMU_IMG" create -q -f qcow2 -b "$DIR/secret" -F raw "$DIR/gce/disk.raw" 16M
+truncate -s 16M "$DIR/gce/disk.raw"
+tar -C "$DIR/gce" --format=oldgnu -S -czf "$DIR/evil.tar.gz" disk.raw
+refuses 3 'nothing in it says that it is a disk' "$DIR/evil.tar.gz" --flatten
