@@ -4,6 +4,7 @@
 #include "source-images.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void images_let_complete(struct transfer *t, int r, uint64_t until_ns)
@@ -23,12 +24,12 @@ int images_are_there(struct transfer *t, struct err *e)
 	return -ECANCELED;
 }
 
-/* A file is looked for by the name that it has now: it may have been set aside. */
+/* A file that was set aside has its name again before the guest goes on, and so has a link that leads nowhere meanwhile; then all names are looked at. */
 static bool is_another(const struct transfer *t, const char *path, const json_t *was)
 {
-	AUTO_FREE char *now = aside_path(&t->aside, path);
+	struct stat st;
 
-	return !named_image_is(was, now);
+	return !named_image_is(was, path) && !(stat(path, &st) && errno == ENOENT && aside_has(&t->aside, was));
 }
 
 int images_fit_memory(const struct transfer *t, struct err *e)

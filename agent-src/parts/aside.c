@@ -3,6 +3,7 @@
 #include "durable-file.h"
 #include "fault.h"
 #include "json-text.h"
+#include "named-images.h"
 #include "own-file.h"
 #include "process.h"
 #include "started-by.h"
@@ -443,6 +444,26 @@ char *aside_path(const struct aside *a, const char *path)
 		if (!now && !strcmp(json_text(one, "from"), path))
 			now = xstrdup(json_text(one, "to"));
 	return now ? now : xstrdup(path);
+}
+
+static bool is_one_of(const json_t *list, const char *key, const json_t *was)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, one)
+		if (named_image_is(was, json_text(one, key) ?: ""))
+			return true;
+	return false;
+}
+
+bool aside_has(const struct aside *a, const json_t *was)
+{
+	json_t *files = noted_images(a);
+	bool yes = is_one_of(files, "aside", was) || is_one_of(a->renamed, "to", was);
+
+	json_decref(files);
+	return yes;
 }
 
 /* ---- what QEMU leaves ---- */

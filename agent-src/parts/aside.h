@@ -40,5 +40,7 @@ int aside_images(struct aside *a, struct err *e);
 int aside_give_back(struct aside *a, struct err *e);
 /* The image of that name, as it is called now; malloc'ed. */
 char *aside_path(const struct aside *a, const char *path);
+/* The file of that entry (named-images.h) is an image that was set aside, and gets its name back. */
+bool aside_has(const struct aside *a, const json_t *was);
 
 #endif

@@ -25,7 +25,7 @@ LOOP=
 loop_start() { # PAUSE_S [QEMU OPTION...]
 	local disk=${LOOP_DISK:-$DIR/a.raw}
 	rm -f "$DIR/loop.pids" "$DIR"/a.{console,orders,qmp,raw.moved-*}
-	[[ -b $disk ]] || guest_disk "$disk" raw 16M
+	[[ -b $disk || -L $disk ]] || guest_disk "$disk" raw 16M
 	LOOPED=("$QEMU" -accel tcg -machine q35 -m 64 -display none -nodefaults -no-user-config -name a
 		-serial "file:$DIR/a.console" -serial "unix:$DIR/a.orders,server=on,wait=off" -qmp "unix:$DIR/a.qmp,server=on,wait=off"
 		-pidfile "$DIR/a.pid" -kernel "$TOP/build/guest/tiny.elf"

@@ -77,15 +77,25 @@ guest_verify "$(orders a)" blocks
 loop_end
 to_local
 
-# it is had back with its disk under its name, which QEMU opens once more
+# it is had back with its disk under its name, which QEMU opens once more, and which may be a link's
+is_had_back() { # FILE of its disk
+	loop_start 1
+	move_start a local --revert-within 5m
+	wait_event 'ev["event"] == "notice" and "vmferry revert" in ev["text"]' >/dev/null
+	wait_for 20 eval '[[ ! -e $DIR/a.raw ]]' || fail "the disk of the guest that runs elsewhere has its name"
+	"$BIN/vmferry" revert --no-wait a >/dev/null || fail "vmferry revert is refused"
+	move_wait 1
+	[[ -e $DIR/$1 && -z $(compgen -G "$DIR/*.moved-*") ]] || fail "the disk has not its name: $(ls "$DIR")"
+	guest_verify "$(orders a)" blocks
+}
+is_had_back a.raw
+loop_end
+mv "$DIR/a.raw" "$DIR/linked.raw"
+ln -s linked.raw "$DIR/a.raw"
+is_had_back linked.raw
+loop_end
+rm "$DIR/a.raw"
 loop_start 1
-move_start a local --revert-within 5m
-wait_event 'ev["event"] == "notice" and "vmferry revert" in ev["text"]' >/dev/null
-wait_for 20 eval '[[ ! -e $DIR/a.raw ]]' || fail "the disk of the guest that runs elsewhere has its name"
-"$BIN/vmferry" revert --no-wait a >/dev/null || fail "vmferry revert is refused"
-move_wait 1
-[[ -e $DIR/a.raw && -z $(compgen -G "$DIR/a.raw.moved-*") ]] || fail "the disk has not its name: $(ls "$DIR")"
-guest_verify "$(orders a)" blocks
 
 # refused: in place, and a disk that cannot have another name
 refused() { # OPTION...
