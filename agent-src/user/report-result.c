@@ -32,11 +32,46 @@ static void print_start_script(FILE *to, const json_t *ev)
 	fprintf(to, "; %s\n", event_text(ev, "after_reboot"));
 }
 
-static void print_set_aside(FILE *to, const json_t *one)
+/* Of what may be deleted, the one at that path; NULL: there is none. */
+static const json_t *find_deletable(const json_t *ev, const char *path)
 {
-	if (one)
-		fprintf(to, "  here      %s is called %s now, so that nothing starts the guest here\n", event_text(one, "from"),
-			event_text(one, "to"));
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(ev, "deletable"), i, v)
+		if (!strcmp(event_text(v, "path"), path))
+			return v;
+	return NULL;
+}
+
+static void print_set_aside(FILE *to, const json_t *ev, const json_t *one, const struct report_style *style)
+{
+	const char *from = event_text(one, "from"), *name = event_text(one, "to");
+	const json_t *left = find_deletable(ev, name);
+	const char *end = strrchr(from, '/');
+	char a[24];
+
+	if (!one)
+		return;
+	if (end && !strncmp(from, name, (size_t)(end + 1 - from))) /* in the same directory */
+		name += end + 1 - from;
+	fprintf(to, "  here      %s is called %s now, so that nothing starts the guest here", from, name);
+	if (left)
+		fprintf(to, "; it %smay be deleted%s (%s)", style->care, style->plain, event_bytes(a, left, "bytes"));
+	fputc('\n', to);
+}
+
+/* What is told of with its new name is not told of once more. */
+static bool is_set_aside(const json_t *ev, const char *path)
+{
+	const json_t *aside = json_object_get(ev, "set_aside");
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(aside, "also"), i, v)
+		if (!strcmp(event_text(v, "to"), path))
+			return true;
+	return !strcmp(event_text(aside, "to"), path);
 }
 
 static void print_afterwards(FILE *to, const json_t *ev, const struct report_style *style)
@@ -59,9 +94,9 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 	json_array_foreach(json_object_get(ev, "disabled"), i, v)
 		fprintf(to, "  here      unit %s was stopped and disabled; to have it back: %s\n", event_text(v, "unit"),
 			event_text(v, "again"));
-	print_set_aside(to, json_object_get(ev, "set_aside"));
+	print_set_aside(to, ev, json_object_get(ev, "set_aside"), style);
 	json_array_foreach(json_object_get(json_object_get(ev, "set_aside"), "also"), i, v)
-		print_set_aside(to, v);
+		print_set_aside(to, ev, v, style);
 	if (*event_text(json_object_get(ev, "tpm_left"), "dir"))
 		fprintf(to, "  here      %s has what the guest's TPM held, and may be deleted\n",
 			event_text(json_object_get(ev, "tpm_left"), "dir"));
@@ -69,8 +104,9 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 		fprintf(to, "  here      the swtpm that was its TPM, process %d, does not end by itself\n",
 			(int)event_number(json_object_get(ev, "tpm_left"), "pid"));
 	json_array_foreach(json_object_get(ev, "deletable"), i, v)
-		fprintf(to, "  here      %s (%s) %smay be deleted%s\n", event_text(v, "path"), event_bytes(a, v, "bytes"), style->care,
-			style->plain);
+		if (!is_set_aside(ev, event_text(v, "path")))
+			fprintf(to, "  here      %s (%s) %smay be deleted%s\n", event_text(v, "path"), event_bytes(a, v, "bytes"),
+				style->care, style->plain);
 	json_array_foreach(json_object_get(ev, "warnings"), i, v)
 		fprintf(to, "  %swarning%s   %s\n", style->care, style->plain, json_string_value(v));
 	print_leftovers(to, ev);

@@ -161,7 +161,9 @@ static ssize_t put(void *cookie, const char *bytes, size_t n)
 	AUTO_FREE char *text = xasprintf("%.*s", (int)n, bytes);
 	AUTO_FREE char *wrapped = text_wrap(text, text_wrap_columns(fd));
 
-	return strlen(text) != n ? (write_whole(fd, bytes, n) ? (ssize_t)n : 0) : write_whole(fd, wrapped, strlen(wrapped)) ? (ssize_t)n : 0;
+	return strlen(text) != n			   ? (write_whole(fd, bytes, n) ? (ssize_t)n : 0)
+	       : write_whole(fd, wrapped, strlen(wrapped)) ? (ssize_t)n
+							   : 0;
 }
 
 static FILE *stream_of(int *fd, FILE *before)

@@ -123,6 +123,38 @@ static void plan_names_the_moment(void **state)
 	assert_silent(PLAN, "{\"guest\":\"a\"}", false, "when");
 }
 
+#define GONE(more)                                                                                                                         \
+	"{\"outcome\":\"migrated\",\"success\":true,\"exit_code\":0,\"deletable\":[{\"path\":\"/d/a.raw.moved-1\",\"bytes\":1048576},"     \
+	"{\"path\":\"/d/b.raw\",\"bytes\":2097152}]" more "}"
+
+/* A file that has another name now, and may be deleted, is told of once. */
+static void what_is_set_aside_is_told_once(void **state)
+{
+	const char *aside = GONE(",\"set_aside\":{\"from\":\"/d/a.raw\",\"to\":\"/d/a.raw.moved-1\"}");
+	const char *also = GONE(",\"set_aside\":{\"from\":\"/d/a.sh\",\"to\":\"/d/a.sh.moved-1\","
+				"\"also\":[{\"from\":\"/x/a.raw\",\"to\":\"/d/a.raw.moved-1\"}]}");
+
+	(void)state;
+	assert_says(RESULT, aside, false,
+		    "/d/a.raw is called a.raw.moved-1 now, so that nothing starts the guest here; it may be deleted (1.0 MiB)\n");
+	assert_says(RESULT, also, false, "/d/a.sh is called a.sh.moved-1 now, so that nothing starts the guest here\n");
+	assert_says(RESULT, also, false,
+		    "/x/a.raw is called /d/a.raw.moved-1 now, so that nothing starts the guest here; it may be deleted (1.0 MiB)\n");
+	assert_says(RESULT, GONE(""), false, "/d/a.raw.moved-1 (1.0 MiB) may be deleted\n");
+	assert_says(RESULT, aside, false, "/d/b.raw (2.0 MiB) may be deleted\n");
+	assert_silent(RESULT, aside, false, "/d/a.raw.moved-1 (");
+	assert_silent(RESULT, also, false, "/d/a.raw.moved-1 (");
+}
+
+/* The plan of what is only looked at does not say that anything goes. */
+static void a_trial_says_what_it_would_do(void **state)
+{
+	(void)state;
+	assert_says(PLAN, "{\"guest\":\"a\",\"pid\":1,\"destination\":\"b\",\"trial\":true}", false, "would move guest a ");
+	assert_says(PLAN, "{\"guest\":\"a\",\"pid\":1,\"destination\":\"b\"}", false, "moving guest a ");
+	assert_says(PLAN, "{\"guest\":\"a\",\"pid\":1,\"how\":\"disks\",\"trial\":true}", false, "would copy the disks of guest a ");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +163,8 @@ int main(void)
 		cmocka_unit_test(memory_is_what_the_guest_has_used_of_it),
 		cmocka_unit_test(rollback_says_that_nothing_is_left),
 		cmocka_unit_test(plan_names_the_moment),
+		cmocka_unit_test(what_is_set_aside_is_told_once),
+		cmocka_unit_test(a_trial_says_what_it_would_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

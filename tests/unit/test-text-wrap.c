@@ -46,7 +46,7 @@ static void a_row_is_filled_and_the_line_goes_on(void **state)
 {
 	(void)state;
 	assert_wrapped("refused: the directory /srv/vm does not exist\nnext", "refused: the directory /srv/vm"
-									       "  does not exist\nnext");
+									      "  does not exist\nnext");
 	assert_wrapped("123456789 123456789 1234567890 more", "123456789 123456789 1234567890"
 							      "  more");
 	assert_wrapped("123456789 123456789 123456789 more", "123456789 123456789 123456789 "
@@ -66,9 +66,11 @@ static void what_follows_stands_below_the_cell(void **state)
 static void a_long_word_is_not_pushed_on(void **state)
 {
 	(void)state;
-	assert_wrapped("see /this/is/a/path/that/is/longer/than/a/row there it is", "see /this/is/a/path/that/is/longer/than/a/row there it is");
-	assert_wrapped("see /this/is/a/path/that/is/longer/than/a/row there it is told", "see /this/is/a/path/that/is/longer/than/a/row there it is   "
-											 "  told");
+	assert_wrapped("see /this/is/a/path/that/is/longer/than/a/row there it is",
+		       "see /this/is/a/path/that/is/longer/than/a/row there it is");
+	assert_wrapped("see /this/is/a/path/that/is/longer/than/a/row there it is told",
+		       "see /this/is/a/path/that/is/longer/than/a/row there it is   "
+		       "  told");
 }
 
 static void colours_take_no_room(void **state)
@@ -76,8 +78,9 @@ static void colours_take_no_room(void **state)
 	(void)state;
 	assert_wrapped("\033[32mmigrated\033[0m: it runs at another host", "\033[32mmigrated\033[0m: it runs at another  "
 									   "  host");
-	assert_wrapped("\303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274",
-		       "\303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274");
+	assert_wrapped(
+		"\303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274",
+		"\303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274 \303\244\303\266\303\274");
 }
 
 static void json_is_not_broken(void **state)
