@@ -7,6 +7,7 @@ _vmferry_say() { timeout 2 "$@" 2>/dev/null </dev/null; }
 # A line an option, of a command in an array: its name, and the words that it may have, or @file, @dir, @host, @disk, @nic, @guest, @any; no more: it has no value.
 _vmferry_rows() { # COMMAND: of vmferry; vmferry-dst and "vmferry-dst recover" are commands, too
 	local command=(vmferry --options "$1")
+	[[ $1 != replica || ${COMP_CWORD-0} -lt 3 || ${COMP_WORDS[2]} != [a-z]* ]] || command+=("${COMP_WORDS[2]}")
 	[[ $1 != vmferry-dst* ]] || read -ra command <<<"$1 --options"
 	mapfile -t _vmferry_row < <(_vmferry_say "${command[@]}")
 }
@@ -122,6 +123,7 @@ _vmferry_complete() { # COMMAND, THE WORD BEHIND IT
 	n=$(_vmferry_count_words "$2")
 	case $1:$n in
 	check:1 | migrate:1) _vmferry_hosts "$cur" ;;
+	replica:2) [[ ${COMP_WORDS[2]} != add && ${COMP_WORDS[2]} != reverse ]] || _vmferry_hosts "$cur" ;;
 	help:0) mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_say vmferry --options)" -- "$cur") ;;
 	replica:0 | help:1) mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_say vmferry replica --help | sed -nE 's/^  ([a-z]+)  .*/\1/p')" -- "$cur") ;;
 	jobs:0) mapfile -t COMPREPLY < <(compgen -W "$(_vmferry_say vmferry jobs --all | sed -nE 's/^([0-9a-f]{8}) .*/\1/p')" -- "$cur") ;;

@@ -598,9 +598,14 @@ static char *intro(void)
 static int run(const struct subcommand *s, int argc, char **argv)
 {
 	AUTO_FREE char *name = xasprintf("vmferry replica %s", s->name);
-	const struct command_usage usage =
-		{name,		 s->before, .tables = replica_tables(false), .shown = s->shown, .words = s->words, .least = s->least,
-		 .most = s->most};
+	const struct command_usage usage = {name,
+					    s->before,
+					    .tables = replica_tables(false),
+					    .shown = s->shown,
+					    .takes_shown = true,
+					    .words = s->words,
+					    .least = s->least,
+					    .most = s->most};
 	struct replica_conf c;
 	struct err e;
 	int first, r;

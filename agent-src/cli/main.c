@@ -98,15 +98,15 @@ static int run(int argc, char **argv)
 	return say_no_such_command(argv[0]);
 }
 
-/* For completion, what there is to say: commands, or a command's options. */
-static int print_words(char *command)
+/* For completion, what there is to say: commands, or the options of a command, or of its subcommand. */
+static int print_words(char *command, char *subcommand)
 {
 	char options[] = "--options";
-	char *words[] = {command, options, NULL};
+	char *words[] = {command, subcommand ?: options, options, NULL};
 	size_t i;
 
 	if (command)
-		return run(2, words);
+		return run(subcommand ? 3 : 2, words);
 	for (i = 0; i < ARRAY_LEN(commands); i++)
 		puts(commands[i].name);
 	return 0;
@@ -129,8 +129,8 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "help") && argc > 2) /* is "COMMAND --help", or "COMMAND SUBCOMMAND --help" */
 		return run(MIN(argc - 1, 3),
 			   argc > 3 ? (char *[]){argv[2], argv[3], help_word, NULL} : (char *[]){argv[2], help_word, NULL});
-	if (!strcmp(argv[1], "--options") && argc <= 3)
-		return print_words(argv[2]);
+	if (!strcmp(argv[1], "--options") && argc <= 4)
+		return print_words(argv[2], argc > 3 ? argv[3] : NULL);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		help(stdout);
 		return 0;

@@ -126,12 +126,14 @@ static void print_values(const struct command_option *o)
 }
 
 /* A line an option: its name, and the values that it may have, or @file, @dir, @host, @disk, @nic, @any. */
-static void print_for_completion(const struct option_table *tables)
+static void print_for_completion(const struct command_usage *u)
 {
 	const struct command_option *o;
 	size_t i, at;
 
-	for (i = 0; (o = row_at(tables, i, &at)); i++) {
+	for (i = 0; (o = row_at(u->tables, i, &at)); i++) {
+		if (u->takes_shown && word_index(u->shown, o->name) < 0)
+			continue;
 		printf("--%s", o->name);
 		print_values(o);
 		if (!o->letter)
@@ -415,7 +417,7 @@ int command_take(const struct command_usage *u, int argc, char **argv, void *int
 	int r;
 
 	if (asks_for_rows(argc, argv)) {
-		print_for_completion(u->tables);
+		print_for_completion(u);
 		return COMMAND_HELPED;
 	}
 	taker_init(&t, u->tables);

@@ -27,6 +27,8 @@ in_zsh() { # prints the terminal until the line is completed
 assert_eq "$(in_bash vmferry exp)" export "what bash offers"
 assert_eq "$(in_fish vmferry exp)" export "what fish offers"
 timeout 60 zsh -c true && timeout 60 bash -c "$(declare -f in_zsh); TO=$TO; in_zsh 'vmferry exp' 'vmferry export'" >"$DIR/zsh" || fail "zsh completes no command: $(cat -v "$DIR/zsh")"
+assert_eq "$(in_bash vmferry replica add web1 host-b --ev)" --every "what bash offers for a subcommand"
+assert_eq "$(in_bash vmferry replica list --ev)" "" "what bash offers for a subcommand without that option"
 assert_eq "$(in_bash vmferry migrate web1 host-b --codec l)" lz4 "what bash offers"
 assert_eq "$(in_fish vmferry migrate web1 host-b --codec l)" lz4 "what fish offers"
 timeout 60 bash -c "$(declare -f in_zsh); TO=$TO; in_zsh 'vmferry migrate web1 host-b --codec l' lz4" >"$DIR/zsh" || fail "zsh completes no value: $(cat -v "$DIR/zsh")"
