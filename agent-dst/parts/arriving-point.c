@@ -65,7 +65,7 @@ static int check_term(const struct arriving_point *a, struct err *e)
 			"a move of guest %s to this host of its replica is not settled: vmferry recover at its primary; or, if the guest "
 			"certainly runs there, vmferry replica failover %s --cancel --runs-at-primary here",
 			a->target->name, a->target->name);
-	if (onward_replaced(&a->store) && a->term < (uint64_t)here)
+	if (onward_replaced(&a->store) && a->term <= (uint64_t)onward_own_term(&a->store))
 		return err_set(
 			e, ESTALE,
 			"replaced: guest %s was taken over at %s, where its replica here goes on to, and what runs at this host is not it any more: "
@@ -520,9 +520,7 @@ static json_t *describe_point(const struct arriving_point *a, const json_t *said
 /* The guest was taken over where the points went on to, and comes from there. */
 static bool is_of_higher_term(const struct arriving_point *a)
 {
-	json_int_t here = json_integer_value(json_object_get(a->store.replica, "term"));
-
-	return onward_to(&a->store) && (onward_replaced(&a->store) ? a->term >= (uint64_t)here : a->term > (uint64_t)here);
+	return onward_to(&a->store) && a->term > (uint64_t)onward_own_term(&a->store);
 }
 
 /* Whoever took the guest over meanwhile has raised the term. */

@@ -124,12 +124,14 @@ static int lower_term(const struct attempt *a, const json_t *detail, struct err 
 {
 	const char *dir = json_text(detail, "store");
 	struct points store = {.dir = NULL};
+	json_t *before;
 	int lock = -1, r = dir ? points_lock(dir, &lock, e) : err_set(e, EBADMSG, "the journal does not say which");
 
 	r = r ?: points_read(&store, dir, e);
 	if (!r && is_ours(a, &store)) {
+		before = json_incref(json_object_get(json_object_get(store.replica, "run"), "term_before"));
 		json_object_del(store.replica, "run");
-		r = points_set(&store, "term", json_incref(json_object_get(detail, "term")), e);
+		r = points_set(&store, "term", before, e);
 	}
 	if (lock >= 0)
 		close(lock);

@@ -76,26 +76,45 @@ static json_int_t term_of(const json_t *o)
 
 json_int_t onward_own_term(const struct points *p)
 {
-	return onward_replaced(p) ? MAX(term_of(onward_of(p)), 1) : term_of(p->replica);
+	const json_t *raised = onward_replaced(p) ? onward_of(p) : json_object_get(p->replica, "run");
+
+	return !raised ? term_of(p->replica)
+		       : MAX(json_integer_value(json_object_get(raised, onward_replaced(p) ? "term" : "term_before")), 1);
+}
+
+/* The term here has been raised by a run of here, and is what --cancel goes back to once that is thrown away. */
+static void raise_below(json_t *run, json_int_t own)
+{
+	json_object_set_new(run, "term_before", json_integer(own + 1));
 }
 
 /* A takeover there raises the term here, which vmferries that know nothing of further hosts understand, too. */
-static void set_replaced(struct points *p, bool replaced)
+static void set_replaced(struct points *p)
 {
-	json_t *now = json_object_get(p->replica, "onward");
+	json_t *now = json_object_get(p->replica, "onward"), *run = json_object_get(p->replica, "run");
+	json_int_t own = onward_own_term(p);
 	char at[MOMENT_TEXT];
 
-	if (replaced == (onward_replaced(p) != NULL))
+	if (onward_replaced(p))
 		return;
-	if (replaced) {
-		json_object_set_new(now, "replaced", json_string(moment_text(at, time(NULL))));
-		json_object_set_new(now, "term", json_integer(term_of(p->replica)));
-		json_object_set_new(p->replica, "term", json_integer(term_of(p->replica) + 1));
-	} else {
-		json_object_set_new(p->replica, "term", json_integer(onward_own_term(p)));
-		json_object_del(now, "replaced");
-		json_object_del(now, "term");
-	}
+	json_object_set_new(now, "replaced", json_string(moment_text(at, time(NULL))));
+	json_object_set_new(now, "term", json_integer(own));
+	if (run)
+		raise_below(run, own);
+	else
+		json_object_set_new(p->replica, "term", json_integer(own + 1));
+}
+
+/* While the guest runs here, or when it is here to stay, that has raised the term, too: it stays known for as long. */
+static void unset_replaced(struct points *p)
+{
+	json_t *now = json_object_get(p->replica, "onward");
+
+	if (!onward_replaced(p) || json_object_get(p->replica, "run") || points_are_over(p))
+		return;
+	json_object_set_new(p->replica, "term", json_integer(onward_own_term(p)));
+	json_object_del(now, "replaced");
+	json_object_del(now, "term");
 }
 
 static int write_store(struct points *p, struct err *e)
@@ -109,8 +128,8 @@ int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e
 	int lock, r = open_store(&p, dir, &lock, e);
 
 	if (!r && onward_of(&p))
-		set_replaced(&p, false);
-	if (!r) {
+		unset_replaced(&p);
+	if (!r && !onward_replaced(&p)) {
 		json_object_set_new(p.replica, "onward", json_pack("{s:s,s:I}", "to", to, "number", (json_int_t)number));
 		r = write_store(&p, e);
 	}
@@ -124,7 +143,10 @@ int onward_set_replaced(const char *dir, bool replaced, struct err *e)
 	int lock, r = open_store(&p, dir, &lock, e);
 
 	if (!r && onward_of(&p) && replaced != (onward_replaced(&p) != NULL)) {
-		set_replaced(&p, replaced);
+		if (replaced)
+			set_replaced(&p);
+		else
+			unset_replaced(&p);
 		r = write_store(&p, e);
 	}
 	close_store(&p, lock);

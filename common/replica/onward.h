@@ -17,7 +17,7 @@ const char *onward_to(const struct points *p);
 uint64_t onward_number(const struct points *p);
 /* Since when it is known that the guest was taken over there, in words; NULL: that is not known. */
 const char *onward_replaced(const struct points *p);
-/* The store's term, but for what that takeover has raised it by: points that went on have no higher one. */
+/* The store's term, but for what that takeover, or a run of here, has raised it by: points that went on have no higher one. */
 json_int_t onward_own_term(const struct points *p);
 
 /* 0: its points may go on; -ESTALE: they are of another pair (NULL: of any), or the guest was taken over here. */
@@ -25,7 +25,7 @@ int onward_check(const struct points *p, const char *pair, struct err *e);
 
 /* Notes that the points go on to that host, which has point number (0: none that is known). Takes the lock of the store in dir, as the others that have a dir do. */
 int onward_begin(const char *dir, const char *to, uint64_t number, struct err *e);
-/* The guest was taken over there, or (false) it was not, after all. */
+/* The guest was taken over there, or (false) it was not, after all; that stays known as long as a run from here is not thrown away. */
 int onward_set_replaced(const char *dir, bool replaced, struct err *e);
 /* Points of its pair come in a higher term: the guest was taken over there, and has its replica here now. Nothing goes on from here any more; for whoever writes p->replica then. */
 void onward_is_over(const char *state_dir, const char *guest, struct points *p);

@@ -608,6 +608,73 @@ static void takeover_at_a_further_host_stays_known(void **state)
 	points_close(&p);
 }
 
+static void put_term(struct points *p, json_t *run, json_int_t term)
+{
+	if (run)
+		json_object_set_new(p->replica, "run", run);
+	else
+		json_object_del(p->replica, "run");
+	assert_int_equal(points_set(p, "term", json_integer(term), &e), 0);
+	points_close(p);
+}
+
+static json_int_t term_now(struct points *p)
+{
+	assert_int_equal(points_read(p, store, &e), 0);
+	return json_integer_value(json_object_get(p->replica, "term"));
+}
+
+/* The guest was taken over here, then there, as this host was lost; and the run from here is thrown away. */
+static void takeover_there_outlives_a_run_here(void **state)
+{
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(onward_begin(store, "root@host-c", 1, &e), 0);
+	assert_int_equal(term_now(&p), 1);
+	put_term(&p, json_pack("{s:i}", "term_before", 1), 2);
+	assert_int_equal(onward_set_replaced(store, true, &e), 0);
+	assert_int_equal(term_now(&p), 2);
+	assert_int_equal(onward_own_term(&p), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(p.replica, "run"), "term_before")), 2);
+	put_term(&p, NULL, 2);
+	assert_int_equal(onward_set_replaced(store, false, &e), 0);
+	assert_int_equal(term_now(&p), 1);
+	points_close(&p);
+}
+
+/* It is known still that the guest was taken over there, and it runs here all the same, as somebody says that it certainly does not there. */
+static void run_here_keeps_the_term_that_it_has_raised(void **state)
+{
+	struct points p;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(onward_begin(store, "root@host-c", 1, &e), 0);
+	assert_int_equal(onward_set_replaced(store, true, &e), 0);
+	assert_int_equal(term_now(&p), 2);
+	put_term(&p, json_pack("{s:i}", "term_before", 2), 3);
+	assert_int_equal(onward_set_replaced(store, false, &e), 0); /* it was thrown away there meanwhile */
+	assert_int_equal(onward_begin(store, "root@host-d", 1, &e), 0);
+	assert_int_equal(term_now(&p), 3);
+	assert_string_equal(onward_to(&p), "root@host-c");
+	put_term(&p, NULL, 2);
+	assert_int_equal(onward_set_replaced(store, false, &e), 0);
+	assert_int_equal(term_now(&p), 1);
+	assert_null(onward_replaced(&p));
+	json_object_set_new(p.replica, "over", json_true());
+	put_term(&p, NULL, 3);
+	assert_int_equal(onward_set_replaced(store, true, &e), 0);
+	assert_int_equal(onward_set_replaced(store, false, &e), 0);
+	assert_int_equal(term_now(&p), 4);
+	points_close(&p);
+}
+
 static void note_is_of_the_guest_that_its_name_says(void **state)
 {
 	static const char *const others[] = {".replica.json", "vm7.replica.json.new-1234abcd", "vm7.json", ".vm7.replica.json", "lock"};
@@ -951,6 +1018,8 @@ int main(void)
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
 		cmocka_unit_test(point_that_a_further_host_has_stays),
 		cmocka_unit_test(takeover_at_a_further_host_stays_known),
+		cmocka_unit_test(takeover_there_outlives_a_run_here),
+		cmocka_unit_test(run_here_keeps_the_term_that_it_has_raised),
 		cmocka_unit_test(points_go_on_as_long_as_they_are_points),
 		cmocka_unit_test(note_is_of_the_guest_that_its_name_says),
 		cmocka_unit_test(trial_is_told_and_points_go_after_it),

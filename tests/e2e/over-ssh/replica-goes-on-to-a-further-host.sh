@@ -30,7 +30,7 @@ on_b_says() { # STATUS WORDS SUBCOMMAND [WORD...]: vmferry replica at host-b
 }
 
 at_c() { # SUBCOMMAND [WORD...]: by root, who can read the guest's kernel wherever this checkout is, and what is there stays its user's
-	on_b chown -R root "$C_STATE"
+	on_b chown -R root "$FURTHER" "$C_STATE"
 	on_b env VMFERRY_STATE_DIR="$C_STATE" VMFERRY_RUNTIME_DIR="$DIR/c-run" PATH="/usr/local/bin:$PATH" vmferry replica "$@" </dev/null >"$DIR/out" 2>&1 || fail "replica $1 at C: $(tail -n 3 "$DIR/out")"
 	on_b chown -R ferry "$FURTHER" "$C_STATE"
 }
@@ -95,9 +95,35 @@ sed -i "s/^to .*/to root@host-nowhere/" "$conf"
 on_b_says 3 'cannot be told.*--further-is-fenced' failover "$A" --peer-is-fenced
 on_b_says 0 'runs here from point 2' failover "$A" --peer-is-fenced --further-is-fenced
 sed -i "s/^to .*/to $C/" "$conf"
-RUNS=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$(there "$AT/$A.replica/replica.json")")
-kill_at_exit "$RUNS"
+runs_at() { # DIRECTORY of the points
+	RUNS=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$(there "$1/$A.replica/replica.json")")
+	kill_at_exit "$RUNS"
+}
+runs_at "$AT"
 on_b_says 3 'was taken over here, so no point of its primary goes on' sync "$A"
+
+# it ends there, as that host is lost, and is taken over at C: what host-b has of it is thrown away, and nothing is taken of A all the same
+ends() {
+	kill -KILL "$RUNS"
+	wait_for 20 process_is_gone "$RUNS"
+}
+ends
+at_c failover "$A" --peer-is-fenced
+runs_at "$FURTHER"
+on_b_says 3 'taken over at' failover "$A" --peer-is-fenced
+on_b_says 0 'its primary may go on' failover "$A" --cancel
+ends
+on_a_says 3 "taken over at $C, to which" may-start "$VM/$A.sh"
+rm "$VMFERRY_STATE_DIR/replica/$A.json"
+ssh_guest "$A"
+on_a_says 3 'replaced: .* where its replica here goes on to' replica sync "$A"
+kill -KILL "${GUEST_PID[$A]}"
+wait_for 20 process_is_gone "${GUEST_PID[$A]}"
+rm "$VMFERRY_STATE_DIR/replica/$A.json"
+at_c failover "$A" --cancel
+on_b_says 0 'no newer point' sync "$A"
+on_b_says 0 'runs here from point 2' failover "$A" --peer-is-fenced
+runs_at "$AT"
 on_b_says 0 'disks of its own|own disks' failover "$A" --complete
 on_b_says 0 '' reverse "$A" "$C" --disk-dir "$FURTHER"
 on_b_says 0 "primary, its replica is at $C" list
