@@ -4,6 +4,7 @@
 #include "disk-line.h"
 #include "host-file.h"
 #include "image-mark.h"
+#include "image-name.h"
 #include "json-text.h"
 #include "open-regular.h"
 #include "process.h"
@@ -17,6 +18,7 @@
 #include <fcntl.h>
 #include <linux/fiemap.h>
 #include <linux/fs.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -556,6 +558,16 @@ static void agree_on(const struct disks *ds, struct disk *d, const json_t *said)
 	d->alike = false;
 }
 
+/* The file that a qcow2 image keeps its data in is as good as the image; its name is read where QEMU was started. */
+static void add_data_file(struct disks *ds, const struct guest_disk *g)
+{
+	AUTO_FREE char *file = image_name_file(g->data_file), *path = file ? guest_path(&ds->src->guest, file) : NULL;
+	AUTO_FREE char *real = path ? realpath(path, NULL) : NULL;
+
+	if (real && process_has_open(ds->src->guest.pid, real))
+		json_array_append_new(ds->src->disk_paths, json_string(real));
+}
+
 /* They are not copied, and not ours to tell the user to delete, nor proof that somebody has started the guest again. */
 static void part_from_those_not_copied(struct disks *ds)
 {
@@ -579,6 +591,8 @@ static void part_from_those_not_copied(struct disks *ds)
 			ds->list[n++] = d;
 	}
 	ds->count = n;
+	for (i = 0; i < ds->count; i++)
+		add_data_file(ds, ds->list[i]->guest);
 }
 
 /* A destination keeps nothing of an image above a base (PROTOCOL.md, "What is kept"), nor of what it has written to a device. */

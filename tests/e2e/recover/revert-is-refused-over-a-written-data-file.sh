@@ -1,0 +1,26 @@
+#!/bin/bash
+# The file that a qcow2 image keeps its data in counts as a disk of its guest once that is elsewhere: the guest is not had back over one that was written to
+# meanwhile, while the image was not, and a person is told that both may be deleted.
+. "$(dirname "$0")/../../lib/move.sh"
+. "$(dirname "$0")/../../lib/tiny.sh"
+
+"$QEMU_IMG" create -q -f qcow2 -o "data_file=$DIR/a.data,data_file_raw=on,preallocation=falloc" "$DIR/a.qcow2" 16M
+MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
+
+move_start a local --drop data-file --revert-within 1h
+wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+vmferry revert --no-wait a
+move_wait 1
+guest_verify "$(orders a)" blocks
+
+move_start a local --drop data-file --revert-within 1h
+wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+printf x | dd of="$DIR/a.data" bs=1 seek=$((12 << 20)) conv=notrunc status=none
+status=0
+timeout 60 "$BIN/vmferry" revert a || status=$?
+assert_eq "$status" 3 "exit code of a revert that the move goes on without"
+wait_event 'ev["event"] == "notice" and "disk '"$DIR"'/a.data has been written here" in ev["text"]' >/dev/null
+vmferry keep --no-wait a
+move_wait
+assert_result "[d['path'] for d in r['deletable']] == ['$DIR/a.qcow2', '$DIR/a.data']"
+guest_verify "$(orders a)" blocks
