@@ -14,18 +14,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUEST_DISKS_MAX	  64
-#define GUEST_NICS_MAX	  32
-#define GUEST_NOTES_MAX	  200
-#define GUEST_PORTS_MAX	  32
-#define GUEST_SERIALS_MAX 4 /* of a PC */
-#define SMBIOS_COUNT	  6
-#define BUS_CHOICES_MAX	  3
-#define GUEST_CPUS_MAX	  4096
-#define GUEST_MEMORY_MIN  (1ULL << 20)
-#define GUEST_MEMORY_MAX  (64ULL << 40)
-#define DISK_BYTES_MAX	  (64ULL << 40) /* no hypervisor has larger ones */
-#define GUEST_TEXT_MAX	  4096		/* of one text of the file */
+#define GUEST_DISKS_MAX	   64
+#define GUEST_NICS_MAX	   32
+#define GUEST_NOTES_MAX	   200
+#define GUEST_PORTS_MAX	   32
+#define GUEST_SERIALS_MAX  4  /* of a PC */
+#define GUEST_FORWARDS_MAX 32 /* of one network card */
+#define SMBIOS_COUNT	   6
+#define BUS_CHOICES_MAX	   3
+#define GUEST_CPUS_MAX	   4096
+#define GUEST_MEMORY_MIN   (1ULL << 20)
+#define GUEST_MEMORY_MAX   (64ULL << 40)
+#define DISK_BYTES_MAX	   (64ULL << 40) /* no hypervisor has larger ones */
+#define GUEST_TEXT_MAX	   4096		 /* of one text of the file */
 
 enum guest_machine { MACHINE_UNSAID, MACHINE_PC, MACHINE_Q35 };
 enum guest_firmware { FIRMWARE_UNSAID, FIRMWARE_BIOS, FIRMWARE_UEFI };
@@ -70,6 +71,13 @@ struct described_pci {
 	unsigned domain, bus, slot, function;
 };
 
+/* A port of the host that leads to one of the guest. */
+struct described_forward {
+	bool udp;
+	char from[16], to[16]; /* addresses (IPv4): of the host, "": all of its; of the guest, "": the one that it is given */
+	uint16_t port, guest_port;
+};
+
 struct described_nic {
 	char *model; /* QEMU's device, or several, with blanks between, of which the first is to be taken that is there; NULL: not known */
 	uint8_t mac[6];
@@ -80,6 +88,8 @@ struct described_nic {
 	unsigned slot;	      /* the number of its slot, by which Linux calls it ens160; 0: not known */
 	bool keeps_slot;
 	bool unplugged; /* its cable was not plugged in */
+	struct described_forward forwards[GUEST_FORWARDS_MAX];
+	size_t forward_count;
 	bool has_pci, keeps_pci;
 	struct described_pci pci; /* if has_pci: where the guest has it */
 };

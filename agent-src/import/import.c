@@ -6,6 +6,7 @@
 #include "first-start.h"
 #include "host-qemu.h"
 #include "identity.h"
+#include "forwards.h"
 #include "import-bundle.h"
 #include "import-steps.h"
 #include "import-turn.h"
@@ -604,6 +605,7 @@ static int look(void *ctx, struct err *e)
 	if (r)
 		return r;
 	networks_offer(m->nets, &m->d);
+	forwards_choose(m->nets, &m->d);
 	give_identity(m);
 	r = measure(m, e);
 	return r ? r : make_line(m, e);

@@ -302,6 +302,22 @@ static int add_disks(struct line *l, const struct guest_description *d, const st
 	return r;
 }
 
+/* ",hostfwd=tcp:127.0.0.1:2222-:22", for each; malloc'ed. */
+static char *forwards_of(const struct described_nic *n)
+{
+	char *all = xstrdup(""), *longer;
+	size_t i;
+
+	for (i = 0; i < n->forward_count; i++) {
+		const struct described_forward *f = &n->forwards[i];
+
+		longer = xasprintf("%s,hostfwd=%s:%s:%u-%s:%u", all, f->udp ? "udp" : "tcp", f->from, f->port, f->to, f->guest_port);
+		free(all);
+		all = longer;
+	}
+	return all;
+}
+
 static void add_nic(struct line *l, const struct guest_description *d, const struct line_host *h, size_t i)
 {
 	const struct described_nic *n = &d->nics[i];
@@ -313,6 +329,7 @@ static void add_nic(struct line *l, const struct guest_description *d, const str
 			     : !n->keeps_pci ? xstrdup("")
 			     : n->pci.bus    ? xasprintf(",bus=pci.%u,addr=0x%x", n->pci.bus, n->pci.slot)
 					     : xasprintf(",bus=%s,addr=0x%x", d->machine == MACHINE_Q35 ? "pcie.0" : "pci.0", n->pci.slot);
+	AUTO_FREE char *forwards = forwards_of(n);
 
 	if (n->keeps_slot)
 		option(l, "device", "pcie-root-port,id=slot%u,bus=pcie.0,chassis=%zu,slot=%u", n->slot, i + 1, n->slot);
@@ -321,7 +338,7 @@ static void add_nic(struct line *l, const struct guest_description *d, const str
 	else if (!strcmp(net, "none"))
 		option(l, "netdev", "hubport,id=net%zu,hubid=%zu", i, i);
 	else
-		option(l, "netdev", "user,id=net%zu", i);
+		option(l, "netdev", "user,id=net%zu%s", i, forwards);
 	option(l, "device", "%s,id=nic%zu,netdev=net%zu,mac=%02x:%02x:%02x:%02x:%02x:%02x%s%s", n->model, i, i, m[0], m[1], m[2], m[3],
 	       m[4], m[5], at, boots);
 }

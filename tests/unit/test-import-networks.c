@@ -1,9 +1,11 @@
 /* test-import-networks.c: to which network of this host each card of an imported guest goes, and whether it stays at its PCI address. */
+#include "forwards.h"
 #include "networks.h"
 #include "qemu-line.h"
 #include "readers.h"
 #include "util.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +13,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -235,12 +238,94 @@ static void two_cards_are_not_at_one_address(void **state)
 	assert_string_equal(is, "virtio-net-pci@bus=pcie.0,addr=0x3");
 }
 
+/* ---- ports of the host ---- */
+
+/* A port that is ours, and its socket. */
+static uint16_t take_port(int *fd, int type)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(at);
+
+	*fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	assert_true(*fd >= 0 && !bind(*fd, (struct sockaddr *)&at, n) && (type == SOCK_DGRAM || !listen(*fd, 1)));
+	assert_int_equal(getsockname(*fd, (struct sockaddr *)&at, &n), 0);
+	return ntohs(at.sin_port);
+}
+
+static struct guest_description with_forwards(const struct described_forward *f, size_t n)
+{
+	struct guest_description d = {.name = xstrdup("guest")};
+	struct described_nic *nic = description_add_nic(&d);
+
+	memcpy(nic->forwards, f, n * sizeof(*f));
+	nic->forward_count = n;
+	return d;
+}
+
+/* A QEMU that does not get one does not start. */
+static void a_port_that_is_taken_leads_nowhere(void **state)
+{
+	static const char *const nat[] = {"user"};
+	AUTO_CLOSE int tcp = -1, udp = -1, free_one = -1;
+	struct described_forward f[] = {{.from = "127.0.0.1", .port = take_port(&tcp, SOCK_STREAM), .guest_port = 22},
+					{.udp = true, .from = "127.0.0.1", .port = take_port(&udp, SOCK_DGRAM), .guest_port = 53},
+					{.from = "127.0.0.1", .port = take_port(&free_one, SOCK_STREAM), .guest_port = 80},
+					{.guest_port = 443}};
+	AUTO_FREE char *lost = xasprintf("TCP port %u of 127.0.0.1 does not lead to network card #1", f[0].port);
+	AUTO_FREE char *lost_too = xasprintf("UDP port %u of 127.0.0.1 does not lead", f[1].port);
+	AUTO_FREE char *everywhere = xasprintf("TCP port %u of all addresses of this host does not lead", f[0].port);
+	AUTO_FREE char *kept = xasprintf("TCP port %u of 127.0.0.1 leads to port 80 of network card #1", f[2].port);
+	struct guest_description d;
+
+	(void)state;
+	f[3].port = f[0].port; /* of all addresses, that one among them */
+	d = with_forwards(f, ARRAY_LEN(f));
+	close(free_one);
+	free_one = -1;
+	forwards_choose(nat, &d);
+	assert_int_equal(d.nics[0].forward_count, 1);
+	assert_int_equal(d.nics[0].forwards[0].port, f[2].port);
+	assert_true(is_noted(&d, lost) && is_noted(&d, lost_too) && is_noted(&d, everywhere) && is_noted(&d, kept));
+	description_fini(&d);
+}
+
+static void two_rules_do_not_have_one_port(void **state)
+{
+	static const char *const nat[] = {"user"};
+	int fd;
+	uint16_t port = take_port(&fd, SOCK_STREAM);
+	const struct described_forward f[] = {{.from = "127.0.0.1", .port = port, .guest_port = 22},
+					      {.from = "127.0.0.1", .port = port, .guest_port = 23}};
+	struct guest_description d = with_forwards(f, ARRAY_LEN(f));
+
+	(void)state;
+	close(fd);
+	forwards_choose(nat, &d);
+	assert_int_equal(d.nics[0].forward_count, 1);
+	assert_int_equal(d.nics[0].forwards[0].guest_port, 22);
+	description_fini(&d);
+}
+
+static void a_card_on_a_bridge_has_no_ports(void **state)
+{
+	static const char *const bridge[] = {"bridge=br0"};
+	const struct described_forward f = {.from = "127.0.0.1", .port = 2222, .guest_port = 22};
+	struct guest_description d = with_forwards(&f, 1);
+
+	(void)state;
+	forwards_choose(bridge, &d);
+	assert_int_equal(d.nics[0].forward_count, 0);
+	assert_true(is_noted(&d, "no port of this host leads to network card #1, as 1 did there: it is on bridge=br0"));
+	description_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_card_goes_where_it_is_said),  cmocka_unit_test(a_card_that_is_not_there_is_refused),
 		cmocka_unit_test(what_is_no_network_is_not_taken),  cmocka_unit_test(cards_keep_their_pci_address_where_they_can),
-		cmocka_unit_test(two_cards_are_not_at_one_address),
+		cmocka_unit_test(two_cards_are_not_at_one_address), cmocka_unit_test(a_port_that_is_taken_leads_nowhere),
+		cmocka_unit_test(two_rules_do_not_have_one_port),   cmocka_unit_test(a_card_on_a_bridge_has_no_ports),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
