@@ -167,8 +167,8 @@ bool guest_is_libvirts(const struct guest *g);
 int guest_check_user(const struct guest *g, struct err *e);
 /* An agent of this host has started its QEMU: as long as no monitor answers it has not come yet. */
 bool guest_is_arriving(const struct guest *g);
-/* Has somebody limited its I/O? inserted: of query-block. */
-bool guest_disk_has_limits(const json_t *inserted);
+/* Its I/O limits, in the order of QEMU's names; are there any? inserted: of query-block. */
+bool guest_disk_read_limits(const json_t *inserted, int64_t limits[GUEST_LIMITS]);
 /* 0, or -ENOTSUP: what of this disk a move could not carry. */
 int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *e);
 /* Reads the files that its line names by -readconfig, and fills line.configs and line.expanded. */

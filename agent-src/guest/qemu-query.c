@@ -115,7 +115,7 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 	fill_chain(g, d, image);
 }
 
-static bool read_limits(const json_t *inserted, int64_t *limits)
+bool guest_disk_read_limits(const json_t *inserted, int64_t limits[GUEST_LIMITS])
 {
 	static const char *const names[GUEST_LIMITS] = {"bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"};
 	bool any = false;
@@ -126,13 +126,6 @@ static bool read_limits(const json_t *inserted, int64_t *limits)
 		any |= limits[i] != 0;
 	}
 	return any;
-}
-
-bool guest_disk_has_limits(const json_t *inserted)
-{
-	int64_t limits[GUEST_LIMITS];
-
-	return read_limits(inserted, limits);
 }
 
 static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block)
@@ -160,7 +153,7 @@ static void fill_disk(const struct guest *g, struct guest_disk *d, json_t *block
 	d->begins_later = image_begins_later(file);
 	d->ends_by_size = image_ends_by_size(file);
 	d->ends_below = image_ends_by_size_below(file);
-	read_limits(inserted, d->limits);
+	guest_disk_read_limits(inserted, d->limits);
 	look_at_file(g, d);
 }
 

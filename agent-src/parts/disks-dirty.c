@@ -34,6 +34,22 @@ static bool some_are_below_filters(const struct disks *ds)
 	return yes;
 }
 
+/* Others than when the guest was looked at have come since, and are not on the command line that goes along. */
+static void note_limits(struct disks *ds, struct disk *d, const json_t *inserted)
+{
+	int64_t limits[GUEST_LIMITS];
+
+	d->has_throttle = guest_disk_read_limits(inserted, limits);
+	if (!memcmp(limits, d->guest->limits, sizeof(limits)) || d->limits_told)
+		return;
+	d->limits_told = true;
+	report_notice(
+		ds->src->report,
+		"somebody has changed the I/O limits of disk %s while it was copied (block_set_io_throttle): at the destination it has those "
+		"of the command line, until they are set again",
+		d->guest->file ?: d->guest->node);
+}
+
 /* drives: of query-block, or of query-named-block-nodes */
 static void note_dirty(struct disks *ds, json_t *drives)
 {
@@ -52,7 +68,7 @@ static void note_dirty(struct disks *ds, json_t *drives)
 			if (strcmp(d->guest->node, node))
 				continue;
 			if (!ds->throttled && inserted != entry)
-				d->has_throttle = guest_disk_has_limits(inserted);
+				note_limits(ds, d, inserted);
 			disk_bitmap_name(ds, name, d, d->bitmap);
 			json_array_foreach(json_object_get(inserted, "dirty-bitmaps"), j, bitmap) {
 				const char *is = json_string_value(json_object_get(bitmap, "name"));

@@ -52,7 +52,11 @@ int disks_prepare(struct part *p, struct err *e)
 	/* refused, it was not started by us: it must not be stopped by us. Without an answer it may have been */
 	if (r == -EREMOTEIO)
 		attempt_disown(p->a, "nbd-server", json_pack("{s:s}", "path", ds->nbd_socket));
-	return err_prefix(e, "the guest's NBD server (is it in use by someone else?)");
+	if (r == -EREMOTEIO && strstr(e->msg, "already running"))
+		return err_set(
+			e, EBUSY,
+			"this QEMU has an NBD server already, which somebody has started, and has only one: end it first (nbd-server-stop)");
+	return err_prefix(e, "the guest's NBD server");
 }
 
 static int stop_nbd_server(struct source *s, const json_t *detail, struct err *e)

@@ -53,6 +53,7 @@ struct disk {
 	bool final;	     /* this round is the last: the guest is stopped */
 	bool finished;	     /* the final round is queued */
 	bool has_throttle;   /* an I/O limit of the user's own */
+	bool limits_told;    /* that these are others than at the begin */
 	bool looked_at;	     /* since the guest was stopped: of its bitmap is known what is in it */
 	bool recording;	     /* and that was not switched off by somebody */
 	uint64_t dirty;	     /* of the recording bitmap, as last asked */

@@ -8,6 +8,12 @@ ask() { # COMMAND-JSON
 }
 
 guest_a
+ask '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix", "data": {"path": "'"$DIR/idle"'"}}}}' # one without exports cannot be seen
+to_local
+move_start a local
+move_wait 1
+assert_result "'has an NBD server already' in r['reason'] and 'nbd-server-stop' in r['reason']"
+ask '{"execute": "nbd-server-stop"}'
 move_until local disks
 ask '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "theirs", "size": 1048576}}'
 ask '{"execute": "block-export-add", "arguments": {"type": "nbd", "id": "backup", "node-name": "theirs"}}'
