@@ -114,6 +114,17 @@ int cutover_send_state(struct attempt *a, struct err *e)
 	return 0;
 }
 
+/* Whether it ran in that life, and wrote to the disks itself, nobody here knows. */
+static void say_that_it_stands(const struct transfer *t, struct err *e)
+{
+	if (t->a.handoff.restarted)
+		err_prefix(
+			e,
+			"an earlier agent told QEMU %d there to run the guest, which stands now: if it has run, let it go on (QMP cont at %s) and "
+			"recover again. If not",
+			(int)t->target.qemu.pid, t->target.qmp_path ?: "its monitor");
+}
+
 /*
  * The only `cont` this agent ever sends, after START is durable. A guest that was paused stays so: not sending it is its
  * start. Only a clear refusal, more than once, of a guest that stands and never resumed counts as "never ran"; where
@@ -131,6 +142,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 		return taken_over_raise(&t->point, t->target.qemu.pid, t->target.qemu.start_time, e) ? -EAGAIN : 0;
 	if (disks_shared_unwritten(&t->disks, e) || disks_by_word_watched(&t->disks, e) ||
 	    taken_over_raise(&t->point, t->target.qemu.pid, t->target.qemu.start_time, e)) {
+		say_that_it_stands(t, e);
 		*out = EV_CONT_FAILED_NEVER_RAN;
 		return 0;
 	}

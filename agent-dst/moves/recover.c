@@ -160,7 +160,13 @@ static int settled(const struct transfer *t, struct err *e)
 	case HO_DST_START:
 		break;
 	}
-	err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest, or ran it: that cannot be told");
+	if (t->a.handoff.qemu_alive)
+		err_set(e, EREMOTEIO,
+			"its QEMU here (process %d) was told to run the guest, which stands now: if it has run, let it go on (QMP cont at %s), and "
+			"recover again",
+			(int)t->target.qemu.pid, t->target.qmp_path ?: "its monitor");
+	else
+		err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest, or ran it: that cannot be told");
 	return EXIT_UNDECIDED;
 }
 

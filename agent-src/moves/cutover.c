@@ -509,6 +509,8 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 	if (peer == HO_DST_PREPARED || t->a.handoff.state == HO_SRC_REVERTING)
 		err_set(&t->end.why, EREMOTEIO, "%s",
 			*t->peer.error ? t->peer.error : "the destination says that the guest was started there");
+	else if (!t->end.why.code && *t->peer.error)
+		err_set(&t->end.why, EREMOTEIO, "whether the guest has run at the destination cannot be told: %s", t->peer.error);
 	else if (!t->end.why.code)
 		err_set(&t->end.why, EREMOTEIO,
 			"the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
