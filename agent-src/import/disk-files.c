@@ -455,7 +455,7 @@ static bool find_boot_file(struct sources *s, char **path)
 {
 	struct image_source found = {.path = NULL};
 
-	if (!among_images(s, &found, *path) && !beside(s, &found, described_base(*path)))
+	if (!among_images(s, &found, *path) && !beside(s, &found, *path) && !beside(s, &found, described_base(*path)))
 		return false;
 	free(*path);
 	*path = found.path;

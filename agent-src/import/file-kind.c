@@ -40,6 +40,7 @@ static const struct {
 	{KIND_VMA, NULL, read_proxmox, NULL},
 	{KIND_XVA, NULL, read_xva, NULL},
 	{KIND_VBOX, "VirtualBox", read_virtualbox, NULL},
+	{KIND_UTM, NULL, read_utm, NULL},
 	{KIND_HYPERV_JSON, NULL, read_hyperv_json, is_hyperv_json},
 };
 
@@ -98,6 +99,18 @@ static bool outermost(const char *head, size_t n, char *name, size_t size)
 	return true;
 }
 
+/* Any program of macOS may have property lists. */
+static int look_at_plist(enum file_kind *out, int fd, const char *path, struct err *e)
+{
+	AUTO_FREE char *text = xcalloc(1, TEXT_BYTES + 1);
+	ssize_t n = pread(fd, text, TEXT_BYTES, 0);
+
+	if (n <= 0 || !is_utm(text, (size_t)n))
+		return err_set(e, EINVAL, "%s is a property list, but not of a guest of UTM's: it has no ConfigurationVersion", path);
+	*out = KIND_UTM;
+	return 0;
+}
+
 /* Sets *out if that is a text of a kind that is known by what is in it. */
 static void look_at_text(enum file_kind *out, int fd)
 {
@@ -149,6 +162,9 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	n = pread(fd, head, HEAD_BYTES, 0);
 	if (n < 0)
 		return err_sys(e, errno, "cannot read %s", path);
+	if (!memcmp(head, "bplist00", 8))
+		return err_set(e, EINVAL, "%s is a property list that is not XML: make XML of it on a Mac (plutil -convert xml1 FILE)",
+			       path);
 	if (n >= (ssize_t)TAR_BLOCK && tarred_disk_is((const uint8_t *)head, &ignored))
 		return 0;
 	if (n >= (ssize_t)XVA_HEAD && xva_is((const uint8_t *)head))
@@ -161,6 +177,8 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 		for (i = 0; i < ARRAY_LEN(readers); i++)
 			if (readers[i].element && !strcmp(readers[i].element, element))
 				*out = readers[i].kind;
+		if (!strcmp(element, "plist"))
+			return look_at_plist(out, fd, path, e);
 		if (*out == KIND_IMAGE && (!strcmp(element, "domstatus") || !strcmp(element, "domainsnapshot")))
 			return err_set(
 				e, EINVAL,

@@ -20,6 +20,7 @@ enum file_kind {
 	KIND_PACKED,
 	KIND_VMA,
 	KIND_VBOX,
+	KIND_UTM,
 	KIND_XVA
 };
 

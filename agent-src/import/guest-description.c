@@ -2,6 +2,7 @@
 #include "guest-description.h"
 #include "util.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <iconv.h>
@@ -184,6 +185,47 @@ bool described_is_word(const char *text)
 	size_t n = strspn(text, word_letters);
 
 	return n && !text[n] && n < 64 && *text != '-';
+}
+
+/* An address of the host that it comes from is none of this one's, but for the loopback's. */
+static bool take_host_address(struct described_forward *f, const char *ip)
+{
+	struct in_addr at = {0};
+
+	if (ip && *ip && inet_pton(AF_INET, ip, &at) != 1)
+		return false;
+	if (at.s_addr && ntohl(at.s_addr) >> 24 != 127)
+		return false;
+	return !at.s_addr || inet_ntop(AF_INET, &at, f->from, sizeof(f->from));
+}
+
+/* The address that its DHCP gave the guest there is the one that QEMU's gives it; others are kept, if they are of QEMU's network. */
+static bool take_guest_address(struct described_forward *f, const char *ip)
+{
+	struct in_addr at;
+
+	if (!ip || !*ip)
+		return true;
+	if (inet_pton(AF_INET, ip, &at) != 1)
+		return false;
+	return ntohl(at.s_addr) >> 8 != 0x0a0002 || inet_ntop(AF_INET, &at, f->to, sizeof(f->to));
+}
+
+bool described_forward(struct described_nic *n, bool udp, const char *from, const char *port, const char *to, const char *guest_port)
+{
+	struct described_forward f = {.udp = udp};
+	uint64_t here, there;
+	struct err ignored;
+
+	if (n->forward_count == GUEST_FORWARDS_MAX || described_number(&here, port, 1, UINT16_MAX, "", &ignored) ||
+	    described_number(&there, guest_port, 1, UINT16_MAX, "", &ignored))
+		return false;
+	f.port = (uint16_t)here;
+	f.guest_port = (uint16_t)there;
+	if (!take_host_address(&f, from) || !take_guest_address(&f, to))
+		return false;
+	n->forwards[n->forward_count++] = f;
+	return true;
 }
 
 void described_machine_type(struct guest_description *d, const char *type)

@@ -164,6 +164,8 @@ int described_number(uint64_t *out, const char *text, uint64_t min, uint64_t max
 int described_memory(uint64_t *out, const char *text, uint64_t unit, struct err *e);
 /* "00:11:22:33:44:55", with - or nothing between, too. False: it is none, or that of a group. */
 bool described_mac(struct described_nic *n, const char *text);
+/* Adds a port of the host that leads to the guest, of addresses and ports as the source has them (NULL: not said). False: it cannot be here. */
+bool described_forward(struct described_nic *n, bool udp, const char *from, const char *port, const char *to, const char *guest_port);
 /* Braces, capitals, blanks or a dash anywhere: only the 32 digits count. NULL: it is none; malloc'ed. */
 char *described_uuid(const char *text);
 /* A name as QEMU has for devices and processors: letters, digits, ".", "_" and "-". */

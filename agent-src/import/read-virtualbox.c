@@ -6,7 +6,6 @@
 #include "readers.h"
 #include "util.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -117,45 +116,15 @@ static void take_network(struct described_nic *to, const xmlNode *adapter)
 	}
 }
 
-/* An address of the host that it comes from is none of this one's, but for the loopback's. */
-static bool take_host_address(struct described_forward *f, const char *ip)
+static bool take_forward(struct described_nic *to, const xmlNode *rule)
 {
-	struct in_addr at = {0};
-
-	if (ip && *ip && inet_pton(AF_INET, ip, &at) != 1)
-		return false;
-	if (at.s_addr && ntohl(at.s_addr) >> 24 != 127)
-		return false;
-	return !at.s_addr || inet_ntop(AF_INET, &at, f->from, sizeof(f->from));
-}
-
-/* The address that its DHCP gave the guest there is the one that QEMU's gives it; others are kept, if they are of QEMU's network. */
-static bool take_guest_address(struct described_forward *f, const char *ip)
-{
-	struct in_addr at;
-
-	if (!ip || !*ip)
-		return true;
-	if (inet_pton(AF_INET, ip, &at) != 1)
-		return false;
-	return ntohl(at.s_addr) >> 8 != 0x0a0002 || inet_ntop(AF_INET, &at, f->to, sizeof(f->to));
-}
-
-static bool read_forward(struct described_forward *f, const xmlNode *rule)
-{
-	AUTO_FREE char *udp_or_tcp = xml_attr(rule, "proto"), *from = xml_attr(rule, "hostip"), *to = xml_attr(rule, "guestip");
+	AUTO_FREE char *udp_or_tcp = xml_attr(rule, "proto"), *from = xml_attr(rule, "hostip"), *at = xml_attr(rule, "guestip");
 	AUTO_FREE char *port = xml_attr(rule, "hostport"), *guest_port = xml_attr(rule, "guestport");
-	uint64_t proto, here, there;
 	struct err ignored;
+	uint64_t proto;
 
-	*f = (struct described_forward){.udp = false};
-	if (described_number(&proto, udp_or_tcp ? udp_or_tcp : "1", 0, 1, "", &ignored) ||
-	    described_number(&here, port, 1, UINT16_MAX, "", &ignored) || described_number(&there, guest_port, 1, UINT16_MAX, "", &ignored))
-		return false;
-	f->udp = !proto;
-	f->port = (uint16_t)here;
-	f->guest_port = (uint16_t)there;
-	return take_host_address(f, from) && take_guest_address(f, to);
+	return !described_number(&proto, udp_or_tcp ? udp_or_tcp : "1", 0, 1, "", &ignored) &&
+	       described_forward(to, !proto, from, port, at, guest_port);
 }
 
 static void take_forwards(struct guest_description *d, struct described_nic *to, const xmlNode *nat)
@@ -165,9 +134,7 @@ static void take_forwards(struct guest_description *d, struct described_nic *to,
 	for (; rule; rule = xml_next(rule, "Forwarding")) {
 		AUTO_FREE char *name = xml_attr(rule, "name"), *from = xml_attr(rule, "hostip"), *port = xml_attr(rule, "hostport");
 
-		if (to->forward_count < GUEST_FORWARDS_MAX && read_forward(&to->forwards[to->forward_count], rule))
-			to->forward_count++;
-		else
+		if (!take_forward(to, rule))
 			description_note(d, "the rule '%.40s' that led port %.20s of %.40s to the guest is not mapped", name ? name : "",
 					 port ? port : "?", from && *from ? from : "its host");
 	}

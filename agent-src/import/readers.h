@@ -31,4 +31,8 @@ int read_box(struct guest_description *d, const char *text, size_t n, struct err
 int read_quickemu(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_quickemu(const char *text, size_t n);
 
+/* The config.plist of a .utm bundle of UTM's; is_…: whether a property list that begins so is one. */
+int read_utm(struct guest_description *d, const char *text, size_t n, struct err *e);
+bool is_utm(const char *text, size_t n);
+
 #endif

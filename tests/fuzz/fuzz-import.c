@@ -35,6 +35,7 @@ static const struct {
 	{read_proxmox, "windows.proxmox.conf"},
 	{read_quickemu, "linux.quickemu.conf"},
 	{read_box, "two-images.box.json"},
+	{read_utm, "linux.plist"},
 };
 enum { KIND_MANIFEST = ARRAY_LEN(readers), KIND_IMAGE, KIND_CONTENT, KIND_QCOW2, KIND_STORAGE, KINDS };
 
@@ -115,6 +116,7 @@ static void describe(unsigned reader, const char *text, size_t n)
 	is_proxmox(text, n);
 	is_quickemu(text, n);
 	is_hyperv_json(text, n);
+	is_utm(text, n);
 	if (!readers[reader].read(&d, text, n, &e)) {
 		if (!d.name)
 			d.name = xstrdup("x");

@@ -1,6 +1,6 @@
 /*
  * test-import.c: descriptions of guests as their exporters write them, and what becomes of each: one test for each
- * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,hyperv.json,proxmox.conf,quickemu.conf,box.json,vbox,ova.xml}. NAME….expect says it: the description, what is noted, and the command line, or
+ * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,hyperv.json,proxmox.conf,quickemu.conf,box.json,vbox,plist,ova.xml}. NAME….expect says it: the description, what is noted, and the command line, or
  * why it is refused.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
@@ -40,6 +40,7 @@ static const struct {
 	{".quickemu.conf", read_quickemu},
 	{".box.json", read_box},
 	{".vbox", read_virtualbox},
+	{".plist", read_utm},
 	{".hyperv.json", read_hyperv_json},
 	{".ova.xml", read_xva},
 };
