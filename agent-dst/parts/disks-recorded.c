@@ -99,9 +99,8 @@ int disks_note_names(struct disks *ds, struct err *e)
 	json_t *images = json_object();
 	size_t i;
 
-	for (i = 0; i < ds->stays; i++)
-		if (!ds->stay[i].by_word)
-			named_image_note(images, ds->stay[i].path);
+	for (i = 0; i < ds->stays; i++) /* what is behind a network has no file's name, and is not noted */
+		named_image_note(images, ds->stay[i].path);
 	for (i = 0; i < ds->count && ds->stays; i++)
 		named_image_note(images, ds->list[i].path);
 	return json_object_size(images) ? attempt_note(ds->part.a, NAMES, images, e) : (json_decref(images), 0);

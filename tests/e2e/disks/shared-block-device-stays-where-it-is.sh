@@ -20,6 +20,21 @@ to_listener
 move a "$DEST" --disk d0=shared
 assert_settled
 
+# its name leads to another device once all is promised: the guest does not begin to run over that, and goes on with its own
+head -c 16M /dev/zero >"$DIR/other"
+other=$(losetup --show -f "$DIR/other") || skip "no second loop device can be had"
+at_exit "losetup -d $other"
+move_until listener before-DST_START:stop --disk d0=shared
+ln -sfn "$other" "$DIR/lv"
+fault_continue
+move_wait 6
+assert_result "'$DIR/lv' in r['reason'] and 'another file has the name' in r['reason']" "why"
+ln -sfn "$loop" "$DIR/lv"
+recover 1
+guest_verify "$(orders a)" blocks
+cmp "$DIR/other" /dev/zero -n 16M || fail "the other device was written to"
+to_listener
+
 # without that word it is copied
 move a "$DEST" --disk "d0=$DIR/copy"
 assert_result '[d["transfer"] for d in plan["disks"]] == ["copy"]' "the plan"
