@@ -242,7 +242,8 @@ static void take_forwards(struct utm *u, struct described_nic *to, const xmlNode
 	const xmlNode *rule;
 
 	for (rule = first_in(card, "PortForward"); rule; rule = xml_after(rule)) {
-		AUTO_FREE char *protocol = text_in(rule, "Protocol"), *from = text_in(rule, "HostAddress"), *port = text_in(rule, "HostPort");
+		AUTO_FREE char *protocol = text_in(rule, "Protocol"), *from = text_in(rule, "HostAddress"),
+			       *port = text_in(rule, "HostPort");
 		AUTO_FREE char *at = text_in(rule, "GuestAddress"), *guest_port = text_in(rule, "GuestPort");
 
 		if (!described_forward(to, protocol && !strcasecmp(protocol, "UDP"), from, port, at, guest_port))
@@ -261,7 +262,9 @@ static void take_network(struct utm *u, struct described_nic *to, const xmlNode 
 		to->kind = xstrdup("NAT");
 		take_forwards(u, to, card);
 	} else {
-		to->kind = !strcmp(mode, "Shared") ? xstrdup("NAT of the host") : !strcmp(mode, "Host") ? xstrdup("host-only") : xstrdup("bridged");
+		to->kind = !strcmp(mode, "Shared") ? xstrdup("NAT of the host")
+			   : !strcmp(mode, "Host") ? xstrdup("host-only")
+						   : xstrdup("bridged");
 		to->network = text_in(card, "BridgeInterface");
 	}
 	if (net)

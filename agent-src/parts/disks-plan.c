@@ -349,8 +349,8 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 	return g->block_device || image_has_locks(g->real_path) ? NULL : "the guest's QEMU does not lock it";
 }
 
-/* Some node, if not the one that the device has: cache.no-flush of a -blockdev. */
-static bool some_node_never_flushes(const struct disks *ds)
+/* In words, of some node, if not the one that the device has: cache.no-flush of a -blockdev. NULL: none has that. */
+static const char *what_never_flushes(const struct disks *ds)
 {
 	json_t *nodes, *node;
 	struct err ignored;
@@ -358,11 +358,12 @@ static bool some_node_never_flushes(const struct disks *ds)
 	size_t i;
 
 	if (qmp_call(ds->src->qmp, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &nodes, &ignored))
-		return false;
+		return "QEMU does not tell whether one of the guest's block nodes is used with cache.no-flush: try it again";
 	json_array_foreach(nodes, i, node)
 		yes |= json_is_true(json_object_get(json_object_get(node, "cache"), "no-flush"));
 	json_decref(nodes);
-	return yes;
+	return yes ? "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only"
+		   : NULL;
 }
 
 /* So that the destination can tell whether it sees the very file. */
@@ -371,8 +372,8 @@ static int mark(const struct disks *ds, struct disk *d, struct err *e)
 	const struct guest_disk *g = d->guest;
 	const char *why = what_keeps_it_from_staying(ds, g);
 
-	if (!why && !is_seen_unflushed(ds, g) && !disk_is_to(ds, g, "copy") && some_node_never_flushes(ds))
-		why = "a block node of the guest's is used with cache.no-flush: what the guest has written may be in this host's memory only";
+	if (!why && !is_seen_unflushed(ds, g) && !disk_is_to(ds, g, "copy"))
+		why = what_never_flushes(ds);
 	if (why && disk_is_to(ds, g, "shared"))
 		return err_set(e, ENOTSUP, "disk %s cannot stay where it is: %s", g->network ?: g->real_path ?: g->node, why);
 	if (!why && !g->network && !g->block_device && d->mark_fd < 0 && !disk_is_to(ds, g, "copy") && !d->left_behind)
