@@ -325,6 +325,22 @@ static void put_above(const struct arriving_point *a, struct arriving_disk *d, c
 	d->backing_format = xstrdup(json_text(below, "format"));
 }
 
+/* As far as the source can tell: those since the point on which it is put. A new image may share blocks with an old copy. */
+static uint64_t least_of(const struct arriving_point *a, const struct arriving_disk *d, const json_t *o)
+{
+	const json_t *since = json_object_get(asked(a), "since"), *least = json_object_get(o, "since_least");
+	json_int_t n = 0;
+	json_t *number;
+	size_t i;
+
+	if (!a->from)
+		return d->above || d->old.path || d->empty ? 0 : d->allocated;
+	json_array_foreach((json_t *)(uintptr_t)since, i, number)
+		if ((uint64_t)json_integer_value(number) == a->from)
+			n = json_integer_value(json_array_get(least, i));
+	return d->empty || n < 0 ? 0 : MIN(d->allocated, (uint64_t)n);
+}
+
 void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *d, const json_t *o)
 {
 	const struct point *newest = points_newest(&a->store);
@@ -343,6 +359,7 @@ void arriving_point_dress(const struct arriving_point *a, struct arriving_disk *
 	d->format = xstrdup(below || whole ? "qcow2" : "raw");
 	d->above = below && !a->from && !d->empty;
 	d->allocated = a->from ? MIN(d->allocated, (uint64_t)json_integer_value(json_object_get(o, "since_bytes"))) : d->allocated;
+	d->least = least_of(a, d, o);
 	if (!below)
 		return;
 	put_above(a, d, newest->slot, below);

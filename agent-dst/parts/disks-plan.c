@@ -4,6 +4,7 @@
 #include "block-device.h"
 #include "disk-device.h"
 #include "disks-private.h"
+#include "disks-space.h"
 #include "fault.h"
 #include "image-create.h"
 #include "image-mark.h"
@@ -446,7 +447,10 @@ int disks_examine(struct part *p, struct err *e)
 	}
 	if (!r)
 		find_alike(ds);
-	return r ? r : choose_dir(ds, e);
+	r = r ?: choose_dir(ds, e);
+	if (!r && ds->point && !ds->point->planned && !ds->refused)
+		space_for_point(ds);
+	return r;
 }
 
 static json_t *describe_disk(const struct arriving_disk *d)

@@ -72,22 +72,42 @@ json_t *space_volumes(const struct disks *d, const struct files *f)
 	return volumes;
 }
 
+static void tell_missing(const struct disks *d, struct space *s, const char *what)
+{
+	struct err e;
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (space_check_volume(&s->volumes[i], what, &e)) {
+			err_prefix(&e, "at the destination");
+			target_obstacle(d->target, &e);
+		}
+	space_fini(s);
+}
+
+/* The directory of a first point is not there yet; that none can be made is an obstacle already. */
+void space_for_point(const struct disks *d)
+{
+	AUTO_FREE char *first = xasprintf("%s/-", d->target->dir);
+	struct space s = {.count = 0};
+	struct err ignored;
+	size_t i;
+
+	for (i = 0; i < d->count; i++)
+		need_space(&s, d, d->point->is_first ? first : d->list[i].path, d->list[i].least, &ignored);
+	tell_missing(d, &s, "the point's disks");
+}
+
 void space_for_files(const struct disks *d, const struct files *f)
 {
 	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
 	struct space s = {.count = 0};
 	struct err e;
-	size_t i;
 
 	if (need_space(&s, d, here, 0, &e))
 		target_obstacle(d->target, &e);
 	add_needs(&s, d, f, true);
-	for (i = 0; i < s.count; i++)
-		if (space_check_volume(&s.volumes[i], "the disks", &e)) {
-			err_prefix(&e, "at the destination");
-			target_obstacle(d->target, &e);
-		}
-	space_fini(&s);
+	tell_missing(d, &s, "the disks");
 }
 
 double space_store_bps(const struct disks *d)

@@ -20,6 +20,7 @@ struct arriving_disk {
 	char *node;			/* in the destination QEMU; of formats that go through it */
 	char *backing, *backing_format; /* as the image is to refer to it; NULL: stands alone */
 	uint64_t virtual_size, allocated;
+	uint64_t least; /* of a point: bytes of allocated that it needs in any case, as it is not known what is the same there already */
 	uint64_t device_bytes; /* of the block device that it goes onto; what is behind the disk's own is left alone */
 	bool set_aside;	       /* its file has blocks that nobody has written to, and is to have them here */
 	bool device;	       /* path is a block device that is there already */

@@ -86,6 +86,22 @@ static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t
 	return sum;
 }
 
+/* Of each point, in their order: what the largest of the disk's images above it has, as all of that is sent. */
+static json_t *least_above(const struct disks_onward *w, size_t i)
+{
+	json_t *out = json_array();
+	uint64_t most = 0;
+	size_t k;
+
+	for (k = w->store.count; k-- > 0;) {
+		AUTO_FREE char *path = point_disk(&w->store.list[k], i) ? image_of(&w->store, &w->store.list[k], i) : NULL;
+
+		json_array_insert_new(out, 0, json_integer((json_int_t)most));
+		most = MAX(most, path ? allocated(path) : 0);
+	}
+	return out;
+}
+
 /* The disk is described as its primary did, so that the further host knows it by the same words. */
 static void take_disk(const struct disks_onward *w, struct guest *g, size_t i)
 {
@@ -157,14 +173,17 @@ static void describe_disk(struct disks *ds, const struct disk *d)
 {
 	const struct disks_onward *w = ds->onward;
 	const struct guest_disk *g = d->guest;
-	uint64_t since = allocated_above(w, d->object - OBJECT_DISK_BASE, onward_number(&w->store));
+	size_t i = d->object - OBJECT_DISK_BASE;
+	uint64_t since = allocated_above(w, i, onward_number(&w->store));
+	bool is_told = !ds->since.sync->whole && !d->left_behind;
 
-	json_array_append_new(ds->described, json_pack("{s:i,s:s,s:s*,s:s,s:s,s:s,s:I,s:I,s:I,s:i,s:s*,s:s*,s:o*}", "object",
-						       (int)d->object, "node", g->node, "qdev", g->qdev, "file", g->file, "real_path",
-						       g->real_path, "format", g->format, "virtual_size", (json_int_t)g->virtual_size,
-						       "allocated", d->left_behind ? 0 : (json_int_t)g->allocated, "since_bytes",
-						       (json_int_t)since, "mode", 0600, "reuse", disk_reuse(ds, g), "bundle",
-						       disk_bundle(ds, g), "empty", d->left_behind ? json_true() : NULL));
+	json_array_append_new(ds->described,
+			      json_pack("{s:i,s:s,s:s*,s:s,s:s,s:s,s:I,s:I,s:I,s:o*,s:i,s:s*,s:s*,s:o*}", "object", (int)d->object, "node",
+					g->node, "qdev", g->qdev, "file", g->file, "real_path", g->real_path, "format", g->format,
+					"virtual_size", (json_int_t)g->virtual_size, "allocated",
+					d->left_behind ? 0 : (json_int_t)g->allocated, "since_bytes", (json_int_t)since, "since_least",
+					is_told ? least_above(w, i) : NULL, "mode", 0600, "reuse", disk_reuse(ds, g), "bundle",
+					disk_bundle(ds, g), "empty", d->left_behind ? json_true() : NULL));
 }
 
 /* Points since which all that was written can be told, each with its moment; if all is to be compared, none. The newest itself may be there already. */

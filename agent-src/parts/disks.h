@@ -59,7 +59,8 @@ struct disk {
 	uint64_t dirty;	     /* of the recording bitmap, as last asked */
 	uint64_t last_dirty; /* that the last round covered */
 	uint64_t read_bytes;
-	uint64_t since_bytes; /* that were written since a point of its replica */
+	uint64_t since_bytes;	 /* that were written since a point of its replica, at most */
+	uint64_t since_least[2]; /* and at least: since the newest point, and since the one before it */
 	struct carried_bitmap *carried;
 	unsigned carried_count;
 };

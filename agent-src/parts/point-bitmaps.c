@@ -123,6 +123,21 @@ static uint64_t bytes_since(const struct disks *ds, json_t *nodes, const struct 
 	return bytes + (ds->since.two ? bytes_in(nodes, d, name) : 0);
 }
 
+/* What is in both bitmaps is sent once, so together they have no less than the larger. */
+static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
+{
+	unsigned i;
+
+	for (i = 0; i < ARRAY_LEN(d->since_least); i++) {
+		char name[POINT_BITMAP_NAME];
+
+		point_bitmap_name(ds, name, ds->since.recording - i);
+		d->since_least[i] = is_left(d) ? d->since_bytes : i > ds->since.two ? 0 : bytes_in(nodes, d, name);
+		if (i)
+			d->since_least[i] = MAX(d->since_least[i], d->since_least[i - 1]);
+	}
+}
+
 int point_bitmaps_look(struct disks *ds, struct err *e)
 {
 	json_t *nodes;
@@ -134,8 +149,10 @@ int point_bitmaps_look(struct disks *ds, struct err *e)
 	ds->since.recording = highest(ds, nodes);
 	ds->since.records = ds->since.recording && all_are(ds, nodes, ds->since.recording, RECORDS);
 	ds->since.two = ds->since.records && ds->since.recording > 1 && all_are(ds, nodes, ds->since.recording - 1, ENDED);
-	for (i = 0; i < ds->count; i++)
+	for (i = 0; i < ds->count; i++) {
 		ds->list[i]->since_bytes = bytes_since(ds, nodes, ds->list[i]);
+		look_at_least(ds, nodes, ds->list[i]);
+	}
 	json_decref(nodes);
 	return 0;
 }
@@ -171,8 +188,12 @@ void point_bitmaps_describe(const struct disks *ds, json_t *out)
 	for (i = 0; i < ds->count; i++) {
 		json_t *described = json_array_get(ds->described, ds->list[i]->object - OBJECT_DISK_BASE);
 
-		if (b->records)
+		if (b->records) {
 			json_object_set_new(described, "since_bytes", json_integer((json_int_t)ds->list[i]->since_bytes));
+			json_object_set_new(described, "since_least",
+					    json_pack("[I,I]", (json_int_t)ds->list[i]->since_least[0],
+						      (json_int_t)ds->list[i]->since_least[1]));
+		}
 		if (ds->list[i]->left_out)
 			json_object_set_new(described, "whole", json_true());
 	}

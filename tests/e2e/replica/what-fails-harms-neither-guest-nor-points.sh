@@ -12,9 +12,13 @@ at_exit "umount $DIR/spool"
 mount -t tmpfs -o size=100M none "$THERE"
 at_exit "umount $THERE"
 
-fails() { # PATTERN
+fails() { # PATTERN [STATUS (1)]
 	try_sync
-	assert_eq "$SYNCED" 1 "exit code of a sync that fails ($(tail -n 3 "$DIR/sync.log"))"
+	has_failed "$@"
+}
+
+has_failed() { # PATTERN [STATUS]
+	assert_eq "$SYNCED" "${2:-1}" "exit code of a sync that fails ($(tail -n 3 "$DIR/sync.log"))"
 	grep -qE -- "$1" "$DIR/sync.json" || fail "the reason is not '$1': $(tail -n 1 "$DIR/sync.json")"
 	assert_points_are_of_one_moment
 	writes_on
@@ -36,6 +40,13 @@ fill() { # DIRECTORY
 }
 
 replica_start
+fill "$THERE"
+status=0
+replica add "$A" local --disk-dir "$THERE" --spool "$DIR/spool" >"$DIR/out" 2>&1 || status=$?
+assert_eq "$status" 3 "exit code of add where there is no room"
+grep -q "the point's disks need 2[0-9].* MiB but .* has only 0 B free" "$DIR/out" || fail "add does not say what is missing: $(<"$DIR/out")"
+assert_eq "$(ls "$THERE")" filler "what is there"
+rm "$THERE/filler"
 replica_add --spool "$DIR/spool"
 fill "$DIR/spool"
 fails 'too little room'
@@ -43,16 +54,32 @@ VMFERRY_FAULT=src-spool-room:fail fails 'cannot be (written|copied)'
 rm "$DIR/spool/filler"
 all_is_there
 
+# the same there: what certainly does not fit is not begun; or there is room as it begins, and none any more at the moment, as the agent stands there
 fill "$THERE"
-fails 'No space left|room|space'
+writes_on
+fails 'at the destination: the point.s disks need .* free' 3
+grep -q 'refused' "$DIR/sync.json" || fail "it began: $(tail -n 1 "$DIR/sync.json")"
+truncate -s -12M "$THERE/filler" # of all that is compared only what differs needs any
+sync verify
+rm "$THERE/filler"
+stand_at_moment() {
+	rm -f "$DIR/stopped"
+	VMFERRY_FAULT=src-moment-copied:stop:$DIR/stopped replica sync "$A" --json -v >"$DIR/sync.json" 2>"$DIR/sync.log" &
+	syncing=$!
+	kill_at_exit $syncing
+	wait_for 60 test -s "$DIR/stopped" || fail "nobody comes to the moment"
+}
+stand_at_moment
+fill "$THERE"
+kill -CONT "$(<"$DIR/stopped")"
+SYNCED=0
+wait "$syncing" || SYNCED=$?
+has_failed 'No space left'
 rm "$THERE/filler"
 all_is_there
 
-# ended while it copies: at the moment, as the agent stands there
-VMFERRY_FAULT=src-moment-copied:stop:$DIR/stopped replica sync "$A" --json >"$DIR/sync.json" 2>"$DIR/sync.log" &
-syncing=$!
-kill_at_exit $syncing
-wait_for 60 test -s "$DIR/stopped" || fail "nobody comes to the moment"
+# ended while it copies
+stand_at_moment
 try_sync
 assert_eq "$SYNCED" 3 "exit code of a second sync at once"
 kill -TERM "$(<"$DIR/stopped")"
