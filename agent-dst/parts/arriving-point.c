@@ -610,14 +610,9 @@ void arriving_point_prune(struct arriving_point *a)
 {
 	AUTO_FREE char *dir = a->made ? xstrdup(a->store.dir) : NULL;
 	struct err e;
-	int lock;
 
-	if (!dir || points_lock(dir, &lock, &e))
-		return;
-	points_close(&a->store);
-	if (points_read(&a->store, dir, &e) || points_tidy(&a->store, &e))
-		log_error("no point of %s is dropped this time: %s", dir, e.msg);
-	close(lock);
+	if (dir && points_tidy(dir, &e))
+		log_error("not every point of %s that need not stay is dropped this time: %s", dir, e.msg);
 }
 
 /* ---- undoing ---- */

@@ -10,12 +10,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define WORDS_MAX 400
+#define PAUSE_MS  50 /* whoever waits for the lock looks more often */
 
 /* ---- qemu-img ---- */
 
@@ -274,32 +276,43 @@ int points_drop(struct points *p, size_t index, struct err *e)
 	return r ? r : points_mend(p, e);
 }
 
-int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped, struct err *e)
+/* Which points need not stay; malloc'ed. */
+static bool *choose(const struct points *p, const struct keep_rule *k)
 {
 	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
-	AUTO_FREE bool *drop = xcalloc(p->count + 1, sizeof(*drop));
-	size_t i, gone = 0, count = p->count;
-	int r = 0, kept = 0;
-	struct err why;
+	bool *drop = xcalloc(p->count + 1, sizeof(*drop));
+	size_t i;
 
-	*dropped = 0;
-	if (has_overlays(p))
-		return 0;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < p->count; i++)
 		times[i] = p->list[i].at_ms / 1000;
-	keep_rule_choose(k, times, count, drop);
-	for (i = 0; i < count && !r; i++) {
-		if (!drop[i] || p->list[i - gone].number == onward_number(p))
+	keep_rule_choose(k, times, p->count, drop);
+	for (i = 0; i < p->count; i++)
+		drop[i] &= p->list[i].number != onward_number(p);
+	return drop;
+}
+
+int points_prune_one(struct points *p, const struct keep_rule *k, bool *dropped, struct err *e)
+{
+	AUTO_FREE bool *drop = choose(p, k);
+	struct err why;
+	int r, kept = 0;
+	size_t i;
+
+	*dropped = false;
+	for (i = 0; i < p->count && !has_overlays(p); i++) {
+		if (!drop[i])
 			continue;
-		if (i - gone + 1 < p->count && check_drop(p, i - gone, kept ? &why : e)) { /* the others go all the same */
+		if (i + 1 < p->count && check_drop(p, i, kept ? &why : e)) { /* the others go all the same */
 			kept = -EBADMSG;
 			continue;
 		}
-		r = points_drop(p, i - gone, e);
-		gone += !r;
+		r = points_drop(p, i, kept ? &why : e);
+		if (r && kept)
+			*e = why;
+		*dropped = !r;
+		return r ?: kept;
 	}
-	*dropped = (unsigned)gone;
-	return r ?: kept;
+	return kept;
 }
 
 /* Images of a point that is going on to a further host are open for as long as that takes. */
@@ -308,29 +321,45 @@ static bool is_read_by_us(const struct points *p, int r)
 	return r == -EBUSY && onward_to(p);
 }
 
-int points_tidy(struct points *p, struct err *e)
+/* *dropped: one was, and there may be more. */
+static int tidy_one(struct points *p, bool *dropped, struct err *e)
 {
 	struct keep_rule k;
-	unsigned dropped;
 	struct err ignored;
-	int r = points_mend(p, e) ?: keep_rule_parse(json_text(p->replica, "keep") ?: "", &k, e) ?: points_prune(p, &k, &dropped, e);
+	int r = points_mend(p, e) ?: keep_rule_parse(json_text(p->replica, "keep") ?: "", &k, e) ?: points_prune_one(p, &k, dropped, e);
 
 	if (p->replica)
 		points_note_kept(p, r && !is_read_by_us(p, r) ? e->msg : NULL, &ignored);
 	return r;
 }
 
+int points_tidy(const char *dir, struct err *e)
+{
+	struct points p;
+	bool dropped;
+	int lock, r;
+
+	do {
+		p = (struct points){.dir = NULL};
+		lock = -1;
+		dropped = false;
+		r = points_lock(dir, &lock, e) ?: points_read(&p, dir, e) ?: tidy_one(&p, &dropped, e);
+		points_close(&p);
+		if (lock >= 0)
+			close(lock);
+		if (dropped && !fault_point("points-dropped"))
+			poll(NULL, 0, PAUSE_MS);
+	} while (dropped);
+	return r;
+}
+
 int points_tidy_at(const char *dir, struct err *e)
 {
-	struct points p = {.dir = NULL};
-	int session, lock = -1, r = points_session_now(dir, &session, e);
+	int session, r = points_session_now(dir, &session, e);
 
 	if (r)
 		return r == -EBUSY ? 0 : r;
-	r = points_lock(dir, &lock, e) ?: points_read(&p, dir, e) ?: points_tidy(&p, e);
-	points_close(&p);
-	if (lock >= 0)
-		close(lock);
+	r = points_tidy(dir, e);
 	close(session);
 	return r;
 }

@@ -15,11 +15,12 @@
 int points_mend(struct points *p, struct err *e);
 /* Drops the point at that index, which is not the newest; p is read again. Nothing was changed: -EBUSY: some QEMU reads these images; -EBADMSG: one beside it is damaged. */
 int points_drop(struct points *p, size_t index, struct err *e);
-/* Drops what does not stay; -EBADMSG: but for what is beside a damaged one. Nothing while a guest runs, or is tried, from one of the points. *dropped: how many were. */
-int points_prune(struct points *p, const struct keep_rule *k, unsigned *dropped, struct err *e);
-/* Mends, and drops what does not stay as replica.json says; that it could not is noted there (points-state.h). */
-int points_tidy(struct points *p, struct err *e);
-/* The same, without locks. Nothing while a point is made: who makes it does that, too. */
+/* Drops one that need not stay, if there is any; -EBADMSG: but for what is beside a damaged one. Nothing while a guest runs, or is tried, from one of the points. */
+int points_prune_one(struct points *p, const struct keep_rule *k, bool *dropped, struct err *e);
+/* Mends, and drops what does not stay as replica.json says; that it could not is noted there (points-state.h). By who makes points, or with points_session(); the
+ * lock is taken for each point anew, as a guest that is to run from one of them does not wait until all that have piled up are merged. */
+int points_tidy(const char *dir, struct err *e);
+/* The same, without any lock. Nothing while a point is made: who makes it does that, too. */
 int points_tidy_at(const char *dir, struct err *e);
 
 #endif

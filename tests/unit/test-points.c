@@ -258,6 +258,53 @@ static pid_t begin_dropping(size_t at, const char *fault)
 	_exit(drop(at) ? 1 : 0);
 }
 
+/* As points_tidy() does, in one go. */
+static int prune(struct points *p, const struct keep_rule *k, unsigned *dropped)
+{
+	bool one;
+	int r;
+
+	for (*dropped = 0; (r = points_prune_one(p, k, &one, &e)), one; ++*dropped)
+		;
+	return r;
+}
+
+/* A guest may run from a point though many are to be merged still. */
+static void merges_let_others_in(void **state)
+{
+	struct points p;
+	int status, lock;
+	pid_t pid;
+
+	(void)state;
+	if (!has_qemu_img)
+		skip();
+	make_replica();
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(p.count, 4);
+	assert_int_equal(points_set(&p, "keep", json_string("1"), &e), 0);
+	points_close(&p);
+	pid = fork();
+	if (!pid) {
+		setenv("VMFERRY_FAULT", "points-dropped:stop", 1);
+		_exit(points_tidy_at(store, &e) ? 1 : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(points_lock_now(store, &lock, &e), 0);
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(p.count, 3);
+	assert_int_equal(points_set(&p, "run", json_pack("{s:i}", "number", 3), &e), 0);
+	points_close(&p);
+	close(lock);
+	kill(pid, SIGCONT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && !WEXITSTATUS(status));
+	assert_int_equal(points_read(&p, store, &e), 0);
+	assert_int_equal(p.count, 3);
+	points_close(&p);
+}
+
 static void who_is_killed_at_a_step_harms_no_other_point(void **state)
 {
 	static const char *const steps[] = {"points-merging", "points-committed", "points-rebased", "points-merged"};
@@ -446,7 +493,7 @@ static void nothing_is_dropped_beside_what_is_damaged(void **state)
 	damage("000002", "{");
 	must("cp %s/first/points/000003/point.json %s/points/000003", dir, store);
 	assert_int_equal(points_read(&p, store, &e), 0);
-	assert_int_equal(points_prune(&p, &k, &dropped, &e), -EBADMSG);
+	assert_int_equal(prune(&p, &k, &dropped), -EBADMSG);
 	assert_int_equal(dropped, 1); /* 3: 4 has gone into it */
 	assert_int_equal(p.count, 2);
 	assert_is(&p, 0, 1);
@@ -537,10 +584,11 @@ static void what_stays_is_as_the_rule_says(void **state)
 	assert_int_equal(points_lock(store, &fd, &e), 0);
 	assert_int_equal(points_read(&p, store, &e), 0);
 	assert_int_equal(points_set(&p, "run", json_pack("{s:i}", "number", 2), &e), 0);
-	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0); /* a guest runs from one of them */
+	assert_int_equal(prune(&p, &k, &dropped), 0); /* a guest runs from one of them */
 	assert_int_equal(dropped, 0);
 	json_object_del(p.replica, "run");
-	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0);
+	assert_int_equal(points_set(&p, "term", json_integer(1), &e), 0);
+	assert_int_equal(prune(&p, &k, &dropped), 0);
 	assert_int_equal(dropped, 2);
 	assert_int_equal(p.count, 2);
 	assert_true(is_as_it_was(&p, &p.list[0]) && is_as_it_was(&p, &p.list[1]));
@@ -565,14 +613,14 @@ static void point_that_a_further_host_has_stays(void **state)
 	assert_int_equal(onward_begin(store, "root@host-c", 2, &e), 0);
 	assert_int_equal(points_read(&p, store, &e), 0);
 	assert_string_equal(onward_to(&p), "root@host-c");
-	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0);
+	assert_int_equal(prune(&p, &k, &dropped), 0);
 	assert_int_equal(p.count, 2);
 	assert_is(&p, 0, 2);
 	assert_is(&p, 1, 4);
 	points_close(&p);
 	assert_int_equal(onward_begin(store, "root@host-c", 4, &e), 0);
 	assert_int_equal(points_read(&p, store, &e), 0);
-	assert_int_equal(points_prune(&p, &k, &dropped, &e), 0);
+	assert_int_equal(prune(&p, &k, &dropped), 0);
 	assert_int_equal(p.count, 1);
 	points_close(&p);
 }
@@ -1017,6 +1065,7 @@ int main(void)
 		cmocka_unit_test(a_point_is_found_by_number_and_time),
 		cmocka_unit_test(what_stays_is_as_the_rule_says),
 		cmocka_unit_test(point_that_a_further_host_has_stays),
+		cmocka_unit_test(merges_let_others_in),
 		cmocka_unit_test(takeover_at_a_further_host_stays_known),
 		cmocka_unit_test(takeover_there_outlives_a_run_here),
 		cmocka_unit_test(run_here_keeps_the_term_that_it_has_raised),
