@@ -225,6 +225,25 @@ static void put_number(FILE *f, const char *key, const json_t *v)
 
 static void put_any(FILE *f, const char *key, const json_t *v, unsigned depth);
 
+/* As it reads: "virtual_size" is "virtual size". */
+static void put_key(FILE *f, const char *key)
+{
+	AUTO_FREE char *words = xstrdup(key);
+	char *at;
+
+	for (at = words; (at = strchr(at, '_')); at++)
+		*at = ' ';
+	html_text_n(f, words, 60);
+}
+
+/* A property that something does not have is left out, and so is a name that QEMU made up. */
+static bool says_nothing(const char *key, const json_t *v)
+{
+	const char *text = json_string_value(v);
+
+	return json_is_false(v) || json_is_null(v) || (text && *text == '#' && !strcmp(key, "node"));
+}
+
 static void put_object(FILE *f, const json_t *o, unsigned depth)
 {
 	size_t shown = 0;
@@ -232,12 +251,14 @@ static void put_object(FILE *f, const json_t *o, unsigned depth)
 	json_t *v;
 
 	json_object_foreach((json_t *)o, key, v) {
+		if (says_nothing(key, v))
+			continue;
 		if (shown++ >= LIST_MAX) {
 			fputs(", …", f);
 			return;
 		}
 		fputs(shown > 1 ? ", " : "", f);
-		html_text_n(f, key, 60);
+		put_key(f, key);
 		fputs(": ", f);
 		put_any(f, key, v, depth + 1);
 	}

@@ -277,6 +277,9 @@ static void the_events_of_a_move_make_its_page(void **state)
 	assert_says(page, ">done</text>");
 	assert_says(page, "disk a.raw</th>");
 	assert_null(strstr(page, "disk #block"));
+	assert_null(strstr(page, "node: #block"));
+	assert_says(page, ", virtual size: ");
+	assert_null(strstr(page, "flatten: no")); /* it has no such property */
 	assert_says(page, "<h2>What to do now</h2>");
 	free(page);
 }
