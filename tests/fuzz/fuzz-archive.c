@@ -12,6 +12,7 @@
 #include "tarred-disk.h"
 #include "xva.h"
 
+#include <bzlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -264,20 +265,39 @@ static void write_tars(void)
 	seed(XVA, "xva", xva, n + 2 * BLOCK);
 }
 
+/* A disk of four blocks, of which two are there. */
+static void write_tarred_disks(void)
+{
+	static const char map[] = "00000000000\00000000001000\00000000002000\00000000001000";
+	static uint8_t tar[8 * BLOCK];
+	size_t n = add_member_to(tar, TARRED_DISK, '0', "abc");
+
+	seed(TARRED_DISK_IN, "tarred-disk", tar, n + 2 * BLOCK);
+	n = add_member_to(tar, TARRED_DISK, 'S', "abc") + BLOCK;
+	memcpy(tar + 124, "00000002000", 12);
+	memcpy(tar + 386, map, sizeof(map));
+	memcpy(tar + 483, "00000004000", 12);
+	seed(TARRED_DISK_IN, "sparse-disk", tar, n + 2 * BLOCK);
+}
+
 static void write_seeds(void)
 {
 	static const char said[] = "vma\ndisk 1 1048576 drive-scsi0\ntaken 4096\nconfig 4\na: b\nok\n";
 	static const char text[] = "what is in it, what is in it, what is in it";
 	uint8_t out[512];
+	unsigned n = sizeof(out);
 	z_stream z = {.next_in = (uint8_t *)text, .avail_in = sizeof(text), .next_out = out, .avail_out = sizeof(out)};
 
 	write_tars();
+	write_tarred_disks();
 	seed(SAID, "said", said, strlen(said));
 	seed(SAID, "said-error", "error it is damaged\n", 20);
 	require(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK && deflate(&z, Z_FINISH) == Z_STREAM_END);
 	seed(PACKED, "gzip", out, z.total_out);
 	deflateEnd(&z);
 	seed(PACKED, "zstd", out, ZSTD_compress(out, sizeof(out), text, sizeof(text), 3));
+	require(BZ2_bzBuffToBuffCompress((char *)out, &n, (char *)text, sizeof(text), 1, 0, 0) == BZ_OK);
+	seed(PACKED, "bzip2", out, n);
 	seed(PACKED, "plain", text, sizeof(text));
 }
 
