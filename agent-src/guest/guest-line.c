@@ -41,14 +41,15 @@ static char *read_config(const struct guest *g, const char *name)
 	return NULL;
 }
 
+/* Behind the name of a stream we would find our own: what a script gave its QEMU by one is known, if at all, from who ran it. */
 static void read_configs(struct guest *g)
 {
 	char **paths;
 	size_t n = qemu_args_config_paths(g->line.argv, g->line.argc, &paths), i;
 
-	g->line.configs = xcalloc(n, sizeof(*g->line.configs));
+	g->line.configs = xrealloc(g->line.configs, (g->line.config_count + n + 1) * sizeof(*g->line.configs));
 	for (i = 0; i < n; i++) {
-		char *text = read_config(g, paths[i]);
+		char *text = qemu_args_is_stream(paths[i]) ? NULL : read_config(g, paths[i]);
 
 		if (text)
 			g->line.configs[g->line.config_count++] = (struct args_config){xstrdup(paths[i]), text};

@@ -241,8 +241,29 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 	return 0;
 }
 
+/* What its QEMU was to read from a stream, as of a here-document, which is there for no other. */
+static int take_config(const struct taken *t, const struct record *r, struct guest *g, struct err *e)
+{
+	const char *path = r->before[2], *text = r->before[3];
+	struct guest_line *l = &g->line;
+	size_t i;
+
+	for (i = 0; i < l->config_count; i++)
+		if (!strcmp(l->configs[i].path, path))
+			return strcmp(l->configs[i].text, text)
+				       ? err_set(e, ENOTSUP, "%s gives its QEMUs different configurations by -readconfig %s. " INSTEAD,
+						 t->path, path)
+				       : 0;
+	l->configs = xrealloc(l->configs, (l->config_count + 1) * sizeof(*l->configs));
+	l->configs[l->config_count++] = (struct args_config){xstrdup(path), xstrdup(text)};
+	guest_note(g, "what %s gives its QEMU by -readconfig %s is worked into the guest's command line", t->path, path);
+	return 0;
+}
+
 static int take_record(struct taken *t, const struct record *r, struct guest *g, struct err *e)
 {
+	if (r->note && !strcmp(r->note, RECORD_CONFIG))
+		return take_config(t, r, g, e);
 	if (r->note)
 		return take_note(t, r, e);
 	if (swtpm_is(r->before[3]))
@@ -467,10 +488,25 @@ static char **own_words(const struct script_call *c)
 	return out;
 }
 
+static void note_config_changes(struct guest *g, const struct guest *again, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < g->line.config_count && i < again->line.config_count; i++)
+		if (strcmp(g->line.configs[i].text, again->line.configs[i].text) != 0)
+			guest_note(
+				g,
+				"%s makes another configuration each time that it is run (-readconfig %s): a run of its own has others, and what "
+				"starts the guest at the destination always has that of the move",
+				path, g->line.configs[i].path);
+}
+
 void script_note_changes(struct guest *g, const struct guest *again, const char *path)
 {
 	AUTO_FREE char *all = xstrdup("");
 	size_t i;
+
+	note_config_changes(g, again, path);
 
 	for (i = 1; i < g->line.argc && g->line.argc == again->line.argc; i++) {
 		AUTO_FREE char *before = all;

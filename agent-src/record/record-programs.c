@@ -16,13 +16,17 @@
 
 /*
  * A question to QEMU about itself is answered by the real one: which options a script gives may depend on it. Before it stand the pipe, as stat(1) tells it, the
- * real program, and its name among its own files (modules, libraries), which may be no file. 141: who asked has heard enough.
+ * real program, and its name among its own files (modules, libraries), which may be no file. 141: who asked has heard enough. Of a configuration that comes by
+ * a stream, as of a here-document, all is read that there is: nobody else could.
  */
-static const char recorder[] =
-	NOTE "for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] || break\n"
-	     "[ ! -x \"$own\" ] || real=$own\n\"$real\" \"$@\"\nr=$?\ncase $r in 0 | 141) ;; *) note " RECORD_FAILED
-	     " '' \"$@\" ;; esac\nexit $r ;; esac; done\n" RECORD_FIND_PIPE "printf '%s\\0' " RECORD_MARK
-	     " \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
+static const char recorder[] = NOTE
+	"for w; do case $w in -version | --version | -h | -help | --help | help | \\? | *,help | *,\\?) [ \"$real\" ] || break\n"
+	"[ ! -x \"$own\" ] || real=$own\n\"$real\" \"$@\"\nr=$?\ncase $r in 0 | 141) ;; *) note " RECORD_FAILED
+	" '' \"$@\" ;; esac\nexit $r ;; esac; done\n"
+	"was=\nfor w; do case $was:$w in -readconfig:/dev/stdin | --readconfig:/dev/stdin | -readconfig:/dev/fd/* | --readconfig:/dev/fd/* | "
+	"-readconfig:/proc/self/fd/* | --readconfig:/proc/self/fd/*) c=$(cat \"$w\" 2>/dev/null)\n[ ! \"$c\" ] || note " RECORD_CONFIG
+	" \"$w\" \"$c\" ;; esac\nwas=$w; done\n" RECORD_FIND_PIPE "printf '%s\\0' " RECORD_MARK
+	" \"$#\" \"$(pwd -P)\" \"${LD_LIBRARY_PATH-}\" \"${QEMU_MODULE_DIR-}\" \"$0\" \"$@\" >&$f\n";
 
 /* ---- QEMUs of this host ---- */
 

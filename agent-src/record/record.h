@@ -19,7 +19,8 @@
  * user: it would have run these words as another user, and did not; spoke: it would have spoken to a monitor; asked: it was asked something, or was to do what
  * the script's next question may be about, and answered nothing, or did nothing; failed: QEMU was asked something of itself, and ended with an error; made: it would have
  * made a file that is not there; cut: the script was ended before it had done all that it does; reached, abroad: it would have connected to a socket of this host,
- * or of another one; deaf: this kernel does not let these three be told; read: it looks at a file that it has written, whose contents went nowhere; waited: it looks again and again for a file that is not there.
+ * or of another one; deaf: this kernel does not let these three be told; read: it looks at a file that it has written, whose contents went nowhere; waited: it looks again and again for a file that is not there;
+ * config: a QEMU whose record follows was to read this text by -readconfig from a stream, whose name stands in the user's place.
  */
 #define RECORD_NOTE    "vmferry-note"
 #define RECORD_USER    "user"
@@ -33,6 +34,7 @@
 #define RECORD_READ    "read"
 #define RECORD_DEAF    "deaf"
 #define RECORD_WAITED  "waited"
+#define RECORD_CONFIG  "config"
 
 /*
  * `vmferry --record-script DIRECTORY PATH [WORD…]`: that script, or program, is run there with these words. Records on standard output; on

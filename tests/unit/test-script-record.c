@@ -66,6 +66,34 @@ static void words_that_are_made_up_are_told(void **state)
 	guest_fini(&other);
 }
 
+#define CONFIG(text) RECORD_NOTE "\0" RECORD_CONFIG "\0qemu-system-x86_64\0/dev/stdin\0" text "\0"
+#define BY_STREAM    ONE("2", "-readconfig\0/dev/stdin\0")
+
+static void what_comes_by_a_stream_is_its_config(void **state)
+{
+	struct guest g = {.pid = 0}, other = {.pid = 0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(TAKE(&g, CONFIG("[name]\n  guest = \"web\"") BY_STREAM, &e), 0);
+	assert_int_equal(g.line.config_count, 1);
+	guest_expand_line(&g); /* which does not read what is our own there */
+	assert_int_equal(g.line.config_count, 1);
+	assert_int_equal(g.line.expanded_count, 3);
+	assert_string_equal(g.line.expanded[1], "-name");
+	assert_string_equal(g.line.expanded[2], "guest=web");
+	assert_int_equal(TAKE(&other, CONFIG("[name]\n  guest = \"db\"") BY_STREAM, &e), 0);
+	script_note_changes(&g, &other, "a.sh");
+	assert_int_equal(g.notes.count, 2);
+	assert_non_null(strstr(g.notes.text[1], "makes another configuration each time"));
+	guest_fini(&g);
+	guest_fini(&other);
+	g = (struct guest){.pid = 0};
+	assert_int_equal(TAKE(&g, CONFIG("[name]") BY_STREAM CONFIG("[memory]") BY_STREAM, &e), -ENOTSUP);
+	assert_non_null(strstr(e.msg, "different configurations by -readconfig /dev/stdin"));
+	guest_fini(&g);
+}
+
 static void one_guest_and_no_more(void **state)
 {
 	struct guest g = {.pid = 0};
@@ -292,6 +320,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {cmocka_unit_test(its_words_directory_and_environment_are_taken),
 						  cmocka_unit_test(what_asks_qemu_of_itself_starts_nothing),
 						  cmocka_unit_test(words_that_are_made_up_are_told),
+						  cmocka_unit_test(what_comes_by_a_stream_is_its_config),
 						  cmocka_unit_test(one_guest_and_no_more),
 						  cmocka_unit_test(names_of_its_swtpm_are_made_absolute),
 						  cmocka_unit_test(records_that_lie_are_refused),

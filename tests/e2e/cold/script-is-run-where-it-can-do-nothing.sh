@@ -69,6 +69,28 @@ starts variables '-m 64 -drive file=/srv/a b.qcow2,if=virtio' <<-'END'
 	DIR="/srv/a b"; MEM=${MEM:-64}
 	exec qemu-system-x86_64 -m $MEM -drive "file=$DIR.qcow2,if=virtio"
 END
+# a configuration that comes by a stream is told, too
+config_of() { # NAME, script on standard input
+	{ echo "#!/bin/bash"; cat; } >"$DIR/$1.sh"
+	chmod +x "$DIR/$1.sh"
+	record "$DIR/$1.sh" | sed -n '/^config$/,/^vmferry-record$/p'
+}
+got=$(config_of stdin <<-'END'
+	NAME=web
+	qemu-system-x86_64 -nodefaults -readconfig /dev/stdin <<EOF
+	[name]
+	  guest = "$NAME"
+	EOF
+END
+)
+assert_eq "$got" $'config\nqemu-system-x86_64\n/dev/stdin\n[name]\n  guest = "web"\nvmferry-record' "the configuration of a here-document"
+got=$(config_of fd <<-'END'
+	exec qemu-system-x86_64 -nodefaults --readconfig <(printf '[memory]\n  size = "64"\n')
+END
+)
+assert_eq "$got" $'config\nqemu-system-x86_64\n/dev/fd/63\n[memory]\n  size = "64"\nvmferry-record' "the configuration of a process substitution"
+got=$(config_of nothing <<<'qemu-system-x86_64 -readconfig /dev/stdin')
+assert_eq "$got" "" "the configuration of whoever starts it"
 starts array '-name vm -m 64 -nic user' <<-'END'
 	args=(-name vm
 	      -m 64) # the machine
