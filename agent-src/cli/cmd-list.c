@@ -303,8 +303,8 @@ static int nobody_is_called(const char *name, const struct listing *l, struct er
 		       l->others ?: "", host);
 }
 
-/* All that were asked for are among those found. Programs wait for the words "no guest VM runs here", and take them for what is so. */
-static int all_found(const struct listing *l, const struct entry *entries, size_t count, bool cut_off, struct err *e)
+/* All that were asked for are among those found. *absent: one that certainly does not run here. */
+static int all_found(const struct listing *l, const struct entry *entries, size_t count, bool cut_off, const char **absent, struct err *e)
 {
 	size_t i, k;
 
@@ -317,8 +317,10 @@ static int all_found(const struct listing *l, const struct entry *entries, size_
 				"whether guest %s runs here cannot be told: not all processes that call themselves QEMU were looked at, as those "
 				"of other users are too many",
 				l->wanted[i]);
-		if (k == count)
-			return nobody_is_called(l->wanted[i], l, e);
+		if (k < count)
+			continue;
+		*absent = l->wanted[i];
+		return nobody_is_called(l->wanted[i], l, e);
 	}
 	return 0;
 }
@@ -361,6 +363,7 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 	struct guest *guests, *defined;
 	struct entry *entries;
 	size_t running, at_rest, count = 0, i;
+	const char *absent = NULL;
 	char **whys;
 	bool cut_off;
 	int r = guest_list(&guests, &running, &cut_off, e);
@@ -376,9 +379,11 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 	note_doubles(entries, count);
 	for (i = 0; i < count; i++)
 		examine(&entries[i], l);
-	r = all_found(l, entries, count, cut_off, e);
-	if (count || !r)
-		list_print(entries, count, layout);
+	r = all_found(l, entries, count, cut_off, &absent, e);
+	if (layout == LAYOUT_JSON)
+		list_print_json(entries, count, absent);
+	else if (count || !r)
+		list_print_text(entries, count, layout == LAYOUT_DETAILS);
 	if (cut_off)
 		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all of those are shown\n",
 			GUESTS_FOREIGN_MAX);

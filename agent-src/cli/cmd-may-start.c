@@ -82,13 +82,13 @@ static bool is_bare_name(const char *vm)
 }
 
 /* What starts it may be gone, or its disks be, since the guest is: that is said rather than which file is missing. */
-static int ask_by_name(const struct newest_question *q, const struct err *unread, char **known, struct err *e)
+static int ask_by_name(const struct newest_question *q, const struct err *unread, struct newest_answer *a, struct err *e)
 {
-	int r = newest_copy_is_here(q, known, e);
+	int r = newest_copy_is_here(q, a, e);
 
 	if (!r && unread) {
-		free(*known);
-		*known = NULL;
+		free(a->known);
+		a->known = NULL;
 	}
 	if (unread && (!r || r == -ENOENT))
 		*e = *unread;
@@ -190,7 +190,7 @@ static int ask_replica(const struct newest_question *q, const char *name, unsign
 }
 
 /* *called: the name of the guest that it starts, malloc'ed, where that is known. */
-static int ask(struct newest_question *q, const char *vm, char **called, char **known, struct err *e)
+static int ask(struct newest_question *q, const char *vm, char **called, struct newest_answer *a, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
 	struct err why;
@@ -199,7 +199,7 @@ static int ask(struct newest_question *q, const char *vm, char **called, char **
 	int r;
 
 	if (is_bare_name(vm))
-		return ask_by_name(q, NULL, known, e);
+		return ask_by_name(q, NULL, a, e);
 	r = guest_at_rest(&g, vm, NULL, 0, &script, &why);
 	if (!r) {
 		disks = list_disks(&g);
@@ -210,18 +210,32 @@ static int ask(struct newest_question *q, const char *vm, char **called, char **
 	if (g.name && (check_replaced(q, g.name, e) || check_replica(q, g.name, e))) /* its script may have another */
 		r = -e->code;
 	else
-		r = r ? ask_by_name(q, &why, known, e) : newest_copy_is_here(q, known, e);
+		r = r ? ask_by_name(q, &why, a, e) : newest_copy_is_here(q, a, e);
 	json_decref(disks);
 	guest_fini(&g);
 	return r;
 }
 
-static void tell(bool json, const char *guest, const char *known, const struct err *e)
+static json_t *answer_json(const char *guest, const struct newest_answer *a, const struct err *e)
+{
+	json_t *o = json_pack("{s:s,s:b,s:s,s:s*}", "guest", guest, "may_start", a->known != NULL, "reason", a->known ?: e->msg, "gone_to",
+			      a->gone_to);
+
+	if (a->gone_at)
+		json_object_set_new(o, "gone_at", json_integer(a->gone_at));
+	if (a->shared)
+		json_object_set_new(o, "disks_shared", json_true());
+	if (a->unsettled)
+		json_object_set_new(o, "unsettled", json_true());
+	return o;
+}
+
+static void tell(bool json, const char *guest, const struct newest_answer *a, const struct err *e)
 {
 	if (json)
-		json_text_print(json_pack("{s:s,s:b,s:s}", "guest", guest, "may_start", known != NULL, "reason", known ?: e->msg));
-	else if (known)
-		printf("%s may be started here: %s\n", guest, known);
+		json_text_print(answer_json(guest, a, e));
+	else if (a->known)
+		printf("%s may be started here: %s\n", guest, a->known);
 	else
 		fprintf(stderr, "vmferry: %s is not to be started here: %s\n", guest, e->msg);
 }
@@ -232,7 +246,8 @@ int cmd_may_start(int argc, char **argv)
 	static const struct command_usage usage = {"vmferry may-start",	 before,     .tables = tables,
 						   .words = "one guest", .least = 1, .most = 1};
 	struct may_start_command c = {.json = false};
-	AUTO_FREE char *dir = NULL, *name = NULL, *known = NULL, *alone = NULL, *called = NULL;
+	AUTO_FREE char *dir = NULL, *name = NULL, *alone = NULL, *called = NULL;
+	struct newest_answer a = {.known = NULL};
 	struct newest_question q;
 	struct err e;
 	int first, r = command_take(&usage, argc, argv, &c, &first);
@@ -244,13 +259,13 @@ int cmd_may_start(int argc, char **argv)
 	q = (struct newest_question){.state_dir = dir, .guest = name, .fenced = c.fenced};
 	r = r ?: check_replaced(&q, name, &e) ?: check_replica(&q, name, &e);
 	if (!r)
-		ask(&q, argv[first], &called, &known, &e);
-	if (known && ask_replica(&q, q.guest, c.wait_s, &alone, &e)) {
-		free(known);
-		known = NULL;
-	}
-	if (known && alone)
+		ask(&q, argv[first], &called, &a, &e);
+	if (a.known && ask_replica(&q, q.guest, c.wait_s, &alone, &e))
+		newest_answer_fini(&a);
+	if (a.known && alone)
 		fprintf(stderr, "vmferry: guest %s: %s\n", name, alone);
-	tell(c.json, name, known, &e);
-	return known ? 0 : EXIT_REFUSED;
+	tell(c.json, name, &a, &e);
+	r = a.known ? 0 : EXIT_REFUSED;
+	newest_answer_fini(&a);
+	return r;
 }

@@ -40,7 +40,9 @@ static inline bool is_shut_down(const struct entry *n)
 }
 
 enum list_layout { LAYOUT_TABLE, LAYOUT_DETAILS, LAYOUT_JSON };
-/* All of them, to standard output. */
-void list_print(const struct entry *entries, size_t count, enum list_layout layout);
+/* All of them, to standard output: a line each, or all about each. */
+void list_print_text(const struct entry *entries, size_t count, bool details);
+/* absent: one that was asked for, and certainly does not run here; NULL: all were found, or that cannot be told. */
+void list_print_json(const struct entry *entries, size_t count, const char *absent);
 
 #endif

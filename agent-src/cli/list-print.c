@@ -127,9 +127,9 @@ static json_t *entry_json(const struct entry *n)
 	return o;
 }
 
-static void print_json(const struct entry *entries, size_t count)
+void list_print_json(const struct entry *entries, size_t count, const char *absent)
 {
-	json_t *list = json_array(), *all = json_pack("{s:o}", "guests", list);
+	json_t *list = json_array(), *all = json_pack("{s:o,s:s*}", "guests", list, "absent", absent);
 	size_t i;
 
 	for (i = 0; i < count; i++)
@@ -314,7 +314,7 @@ static void print_table(const struct entry *entries, size_t count)
 	free(rows);
 }
 
-static void print_text(const struct entry *entries, size_t count, bool all_details)
+void list_print_text(const struct entry *entries, size_t count, bool all_details)
 {
 	size_t i;
 
@@ -324,12 +324,4 @@ static void print_text(const struct entry *entries, size_t count, bool all_detai
 		print_table(entries, count);
 	for (i = 0; all_details && i < count; i++)
 		print_entry(&entries[i]);
-}
-
-void list_print(const struct entry *entries, size_t count, enum list_layout layout)
-{
-	if (layout == LAYOUT_JSON)
-		print_json(entries, count);
-	else
-		print_text(entries, count, layout == LAYOUT_DETAILS);
 }

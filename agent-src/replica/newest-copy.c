@@ -24,18 +24,21 @@ static bool is_of_guest(const struct newest_question *q, const struct journal *j
 }
 
 /* By which the guest is another host's, or nobody knows: -errno. It is over where only leftovers keep the journal. */
-static int judge(const struct newest_question *q, const struct journal *j, struct err *e)
+static int judge(const struct newest_question *q, const struct journal *j, struct newest_answer *a, struct err *e)
 {
 	enum handoff_state state = journal_last_state(j);
 	const char *to = json_text(journal_begin(j), "dest") ?: "another host";
 	bool over = journal_last_note(j, "over"), revertible = json_is_true(json_object_get(journal_begin(j), "revertible"));
 
-	if (state == HO_SRC_RELEASED)
+	if (state == HO_SRC_RELEASED) {
+		a->gone_to = xstrdup(to);
 		return err_set(e, EBUSY, "it has gone to %s", to);
+	}
 	if (over || state == HO_DST_DONE || (state == HO_DST_STARTED && !revertible))
 		return 0;
 	if (state == HO_DST_STARTED)
 		return err_set(e, EAGAIN, "it came here, and its source may have it back still: vmferry revert or keep, there");
+	a->unsettled = true;
 	if (handoff_state_of_role(state, HO_DESTINATION))
 		return err_set(e, EAGAIN, "a move of it to this host is not over (%s): vmferry-dst recover", handoff_state_name(state));
 	return err_set(e, EAGAIN, "%s is not over (%s): vmferry recover %s",
@@ -60,11 +63,12 @@ static int judge_open(const struct newest_question *q, const struct journal *j, 
 				 q->guest, q->guest);
 }
 
-static int refuse_open(const struct newest_question *q, const char *path, struct err *e)
+static int refuse_open(const struct newest_question *q, const char *path, struct newest_answer *a, struct err *e)
 {
 	struct journal *j;
 	int r = journal_look(&j, path, e);
 
+	(void)a;
 	if (r == -ENOENT)
 		return 0;
 	if (r)
@@ -74,7 +78,7 @@ static int refuse_open(const struct newest_question *q, const char *path, struct
 	return r;
 }
 
-static int judge_file(const struct newest_question *q, const char *path, struct err *e)
+static int judge_file(const struct newest_question *q, const char *path, struct newest_answer *a, struct err *e)
 {
 	struct journal *j;
 	int r = journal_look(&j, path, e);
@@ -83,14 +87,14 @@ static int judge_file(const struct newest_question *q, const char *path, struct 
 		return 0;
 	if (r)
 		return err_prefix(e, "%s is a journal that cannot be read, perhaps of a move of it", path);
-	r = is_of_guest(q, j) ? judge(q, j, e) : 0;
+	r = is_of_guest(q, j) ? judge(q, j, a, e) : 0;
 	journal_close(j);
 	return r;
 }
 
-typedef int look(const struct newest_question *q, const char *path, struct err *e);
+typedef int look(const struct newest_question *q, const char *path, struct newest_answer *a, struct err *e);
 
-static int look_at_journals(const struct newest_question *q, look *at, struct err *e)
+static int look_at_journals(const struct newest_question *q, look *at, struct newest_answer *a, struct err *e)
 {
 	char **paths;
 	size_t n, i;
@@ -99,7 +103,7 @@ static int look_at_journals(const struct newest_question *q, look *at, struct er
 	if (r)
 		return r;
 	for (i = 0; i < n && !r; i++)
-		r = at(q, paths[i], e);
+		r = at(q, paths[i], a, e);
 	journal_list_free(paths, n);
 	return r;
 }
@@ -136,12 +140,15 @@ static const json_t *entry_of_gone(const struct newest_question *q, const json_t
 	return found;
 }
 
-static int refuse_gone(const char *path, const json_t *entry, bool shared, struct err *e)
+static int refuse_gone(const char *path, const json_t *entry, bool shared, struct newest_answer *a, struct err *e)
 {
 	char at[MOMENT_TEXT];
 	const char *to = json_text(entry, "gone_to");
 
-	moment_text(at, (time_t)json_integer_value(json_object_get(entry, "at")));
+	a->gone_to = xstrdup(to);
+	a->gone_at = json_integer_value(json_object_get(entry, "at"));
+	a->shared = shared;
+	moment_text(at, (time_t)a->gone_at);
 	return shared ? err_set(e, EBUSY,
 				"it went to %s (%s) with disks that both hosts see: it may run there. If it certainly does not: --peer-is-fenced",
 				to, at)
@@ -180,7 +187,7 @@ static char *say_known(const json_t *entry)
 			 moment_text(at, (time_t)json_integer_value(json_object_get(entry, "at"))));
 }
 
-static int judge_entries(const struct newest_question *q, const char *path, const json_t *all, char **known, struct err *e)
+static int judge_entries(const struct newest_question *q, const char *path, const json_t *all, struct newest_answer *a, struct err *e)
 {
 	bool shared = false;
 	const json_t *newest = q->disks ? whereabouts_of_disks(all, q->disks, &shared) : newest_of_name(q, all);
@@ -192,28 +199,35 @@ static int judge_entries(const struct newest_question *q, const char *path, cons
 	if (!q->disks)
 		shared = gone && !json_array_size(json_object_get(gone, "disks"));
 	if (gone && !(shared && q->fenced))
-		return refuse_gone(path, gone, shared, e);
+		return refuse_gone(path, gone, shared, a, e);
 	r = look_at_disks(q->disks ?: json_object_get(newest, gone ? "shared" : "disks"), e);
 	if (!r)
-		*known = say_known(newest);
+		a->known = say_known(newest);
 	return r;
 }
 
-int newest_copy_is_here(const struct newest_question *q, char **known, struct err *e)
+int newest_copy_is_here(const struct newest_question *q, struct newest_answer *a, struct err *e)
 {
 	AUTO_FREE char *path = whereabouts_path(q->state_dir, q->guest);
 	json_t *all;
-	int r = look_at_journals(q, judge_file, e);
+	int r = look_at_journals(q, judge_file, a, e);
 
 	r = r ? r : whereabouts_read(path, &all, e);
 	if (r)
 		return r;
-	r = judge_entries(q, path, all, known, e);
+	r = judge_entries(q, path, all, a, e);
 	json_decref(all);
 	return r;
 }
 
 int newest_copy_is_not_moving(const struct newest_question *q, struct err *e)
 {
-	return look_at_journals(q, refuse_open, e);
+	return look_at_journals(q, refuse_open, NULL, e);
+}
+
+void newest_answer_fini(struct newest_answer *a)
+{
+	free(a->known);
+	free(a->gone_to);
+	*a = (struct newest_answer){.known = NULL};
 }

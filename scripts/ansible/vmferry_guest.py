@@ -52,15 +52,16 @@ def last_event(out):
 
 def runs_here(module, ferry, guest):
     rc, out, err = module.run_command([ferry, "list", "--json", guest])
-    if rc != 0 and f"no guest {guest} runs here" not in err:
+    answer = json.loads(out) if out.strip() else {}
+    if rc != 0 and "absent" not in answer:
         module.fail_json(msg=f"cannot tell whether guest {guest} runs here: {err.strip()}", where="unknown")
-    return rc == 0 and any(entry.get("pid") for entry in json.loads(out)["guests"])
+    return rc == 0 and any(entry.get("pid") for entry in answer["guests"])
 
 
 def went_to(module, ferry, guest, host):
     """By what this host remembers of its last move."""
     rc, out, dummy = module.run_command([ferry, "may-start", guest, "--json"])
-    return rc == 3 and json.loads(out).get("reason", "").startswith((f"it went to {host} (", f"it has gone to {host}"))
+    return rc == 3 and json.loads(out).get("gone_to") == host
 
 
 def fail(module, rc, event, err):

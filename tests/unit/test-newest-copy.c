@@ -22,6 +22,7 @@
 static char dir[] = "/tmp/vmferry-test-newest.XXXXXX";
 static struct err e;
 static char *old_disk, *new_disk;
+static struct newest_answer answer;
 
 static char *make_disk(const char *name)
 {
@@ -49,6 +50,7 @@ static int teardown(void **state)
 	(void)state;
 	free(old_disk);
 	free(new_disk);
+	newest_answer_fini(&answer);
 	return system(cmd);
 }
 
@@ -70,11 +72,12 @@ static int ask_fenced(const char *guest, const char *disk, bool fenced)
 {
 	json_t *disks = disk ? json_pack("[s]", disk) : NULL;
 	struct newest_question q = {.state_dir = dir, .guest = guest, .disks = disks, .fenced = fenced};
-	AUTO_FREE char *known = NULL;
-	int r = newest_copy_is_here(&q, &known, &e);
+	int r;
 
-	assert_int_equal(!r, known != NULL);
-	snprintf(said, sizeof(said), "%s", known ?: e.msg);
+	newest_answer_fini(&answer);
+	r = newest_copy_is_here(&q, &answer, &e);
+	assert_int_equal(!r, answer.known != NULL);
+	snprintf(said, sizeof(said), "%s", answer.known ?: e.msg);
 	json_decref(disks);
 	return r;
 }
@@ -98,6 +101,9 @@ static void old_copy_may_not_start(void **state)
 	remember("vm1", "host-b", old_disk, false);
 	assert_int_equal(ask("vm1", old_disk), -EBUSY);
 	assert_non_null(strstr(said, "host-b"));
+	assert_string_equal(answer.gone_to, "host-b");
+	assert_false(answer.shared);
+	assert_false(answer.unsettled);
 	assert_int_equal(ask_fenced("vm1", old_disk, true), -EBUSY);
 	assert_int_equal(ask("vm1", NULL), -EBUSY);
 	assert_int_equal(ask("vm1", new_disk), 0); /* another guest of that name */
@@ -143,7 +149,9 @@ static void shared_disk_starts_by_a_word_alone(void **state)
 	remember("vm1", "host-b", old_disk, true);
 	assert_int_equal(ask("vm1", old_disk), -EBUSY);
 	assert_non_null(strstr(said, "--peer-is-fenced"));
+	assert_true(answer.shared);
 	assert_int_equal(ask_fenced("vm1", old_disk, true), 0);
+	assert_false(answer.shared);
 	assert_int_equal(ask("vm1", NULL), -EBUSY);
 	assert_int_equal(ask_fenced("vm1", NULL, true), 0);
 }
@@ -208,13 +216,17 @@ static void journal_that_is_not_over_decides(void **state)
 	(void)state;
 	with_journal("vm1", true, json_pack("{s:s}", "dest", "host-b"), released, 0, -EAGAIN);
 	with_journal("vm1", true, json_pack("{s:s}", "dest", "host-b"), released, 1, -EAGAIN);
+	assert_true(answer.unsettled);
 	with_journal("vm1", true, json_pack("{s:s}", "dest", "host-b"), released, 2, -EBUSY);
 	assert_non_null(strstr(said, "it has gone to host-b"));
+	assert_string_equal(answer.gone_to, "host-b");
+	assert_false(answer.unsettled);
 	with_journal("vm2", true, json_pack("{s:s}", "dest", "host-b"), released, 2, 0);
 	for (i = 0; i < 3; i++)
 		with_journal("vm1", false, json_object(), started, i, -EAGAIN);
 	with_journal("vm1", false, json_object(), started, 3, 0);
 	with_journal("vm1", false, json_pack("{s:b}", "revertible", 1), started, 3, -EAGAIN);
+	assert_false(answer.unsettled); /* a person decides */
 	with_journal("vm1", true, json_pack("{s:{}}", "storage"), released, 0, -EAGAIN);
 	with_journal("vm1", true, json_pack("{s:{}}", "here"), released, 0, 0);
 }

@@ -49,7 +49,7 @@ asked() { # TEXT
 }
 
 not_here() {
-	play list 'echo "vmferry: no guest vm1 runs here" >&2; exit 1'
+	play list 'echo "{\"guests\":[],\"absent\":\"vm1\"}"; echo "vmferry: no guest vm1 runs here" >&2; exit 1'
 }
 
 here() { # PID [MEMBERS]
@@ -101,11 +101,14 @@ vouched() { # yes or no: has it been said here that a peer is fenced?
 	! grep -v ^ssh "$DIR/asked" | grep -q peer-is-fenced || yes=yes
 	assert_eq "$yes" "$1" "--peer-is-fenced ($SAID)"
 }
-refuses() { # DEST [TIME]: prints what does
-	echo "echo 'vmferry: vm1 is not to be started here: it went to $1 (${2:-2026-01-02 03:04:05}) with disks that both hosts see: it may run there. If it certainly does not: --peer-is-fenced' >&2; exit 3"
+no_start() { # REASON [MEMBERS]: prints what says so
+	echo "echo '{\"guest\":\"vm1\",\"may_start\":false,\"reason\":\"$1\"${2:+,$2}}'; exit 3"
+}
+refuses() { # DEST: prints what does
+	no_start "it went to $1 (long ago) with disks that both hosts see: it may run there" "\"gone_to\":\"$1\",\"gone_at\":$(date -u -d '2026-01-02 03:04:05' +%s),\"disks_shared\":true"
 }
 went_to() { # DEST
-	play may-start '[ "$2" = --peer-is-fenced ] && { echo "vmferry: its disk is open" >&2; exit 3; }' "$(refuses "$1")"
+	play may-start "[ \"\$3\" = --peer-is-fenced ] && { $(no_start "its disk is open"); }" "$(refuses "$1")"
 }
 fenced() { # NODE TIME [STATUS [ACTION]]
 	echo "<fence_event status=\"${3:-success}\" action=\"${4:-reboot}\" target=\"$1\" client=\"x\" origin=\"pa\" completed=\"$2\"/>" >"$DIR/fenced-$1"
@@ -130,7 +133,7 @@ fenced pb "$(date -u '+%F %TZ')"
 for dest in root@pb pb ssh://root@pb:2222; do
 	went_to $dest
 	answers $INSTALLED start
-	asked "may-start --peer-is-fenced $DIR/vm1.sh"
+	asked "may-start --json --peer-is-fenced $DIR/vm1.sh"
 	says "its disk is open"
 	! grep -q ^ssh "$DIR/asked" || fail "a node that was fenced is asked"
 done
@@ -157,7 +160,7 @@ mv "$DIR/nodes" "$DIR/no-nodes"
 answers $INSTALLED start
 vouched no
 mv "$DIR/no-nodes" "$DIR/nodes"
-play may-start "$(refuses root@pb | sed 's/ with disks.*fenced/: what lies here is the old copy/')"
+play may-start "$(no_start "it went to root@pb (long ago): what lies here is the old copy of then" '"gone_to":"root@pb","gone_at":1767323045')"
 answers $INSTALLED start
 vouched no
 says "old copy"
@@ -170,7 +173,7 @@ says "(ssh://ferry@pb:2222 says: "
 vouched no
 play at-pb 'exit 0'
 answers $INSTALLED start
-asked "-l ferry -p 2222 pb PATH=\$PATH:/usr/local/sbin:/usr/local/bin TZ=UTC0 'vmferry' may-start  '$DIR/vm1.sh'"
+asked "-l ferry -p 2222 pb PATH=\$PATH:/usr/local/sbin:/usr/local/bin 'vmferry' may-start --json  '$DIR/vm1.sh'"
 vouched yes
 went_to pb:7788
 answers $INSTALLED start
@@ -186,18 +189,18 @@ passed_on root@pd
 answers $INSTALLED start
 vouched no
 fenced pd "2026-01-02 03:04:06Z"
-answers $INSTALLED start TZ=XXX+9 # a node tells times of UTC
+answers $INSTALLED start TZ=XXX+9
 vouched yes
-asked "may-start --peer-is-fenced '$DIR/vm1.sh'"
-passed_on root@pd 'echo "its disk is open" >&2; exit 3'
+asked "may-start --json --peer-is-fenced '$DIR/vm1.sh'"
+passed_on root@pd "$(no_start "its disk is open")"
 answers $INSTALLED start
 vouched no
 says "its disk is open"
 passed_on root@pc
-play at-pc 'echo "vmferry: vm1 is not to be started here: it may run already" >&2; exit 3'
+play at-pc "$(no_start "it may run already: \\\"a\\\" is open")"
 answers $INSTALLED start
 vouched no
-says "root@pc says: vm1 is not to be started here: it may run already"
+says 'root@pc says: it may run already: "a" is open'
 play at-pc 'exit 0'
 answers $INSTALLED start
 vouched yes
@@ -206,8 +209,8 @@ answers $INSTALLED start # in a circle
 vouched no
 nodes "pa member" "pb lost" "pc member"
 
-play may-start '[ ! -e "$DIR/settled" ] || { echo "vmferry: it went to pb" >&2; exit 3; }' \
-	'echo "vmferry: a move of it to this host is not over (DST_BEGUN): vmferry-dst recover" >&2; exit 3'
+play may-start "[ ! -e '$DIR/settled' ] || { $(no_start "it went to pb"); }" \
+	"$(no_start "a move of it to this host is not over (DST_BEGUN): vmferry-dst recover" '"unsettled":true')"
 play recover 'touch "$DIR/settled"'
 unsettled_with() { # yes or no, JOURNAL...: is it vouched for the other hosts of these?
 	rm -f "$DIR/settled"
@@ -248,7 +251,7 @@ answers $CONFIGURED start
 says "on-fail=block"
 play may-start 'exit 0'
 printf '<op id="%s" name="%s" interval="0s" on-fail="block"/>\n' a migrate_to b migrate_from >"$DIR/cib"
-play list 'pid=$(cat "$DIR/started" 2>/dev/null) || { echo "vmferry: no guest vm1 runs here" >&2; exit 1; }' \
+play list 'pid=$(cat "$DIR/started" 2>/dev/null) || { echo "{\"guests\":[],\"absent\":\"vm1\"}"; exit 1; }' \
 	'echo "{\"guests\":[{\"name\":\"vm1\",\"pid\":$pid,\"movable\":true,\"status\":\"running\"}]}"'
 printf '#!/bin/sh\necho $$ >"$DIR/started"\nexec sleep 100\n' >"$DIR/vm1.sh"
 answers $SUCCESS start
@@ -278,7 +281,7 @@ answers $SUCCESS migrate_to "${to_pb[@]}"
 for status in 1 3 4 5 6 8; do
 	result $status '"outcome":"x","where":"destination","reason":"the link \"x\" is gone"'
 	answers $GENERIC migrate_to "${to_pb[@]}"
-	says "ended with $status: the link \\\"x\\\" is gone"
+	says "ended with $status: the link \"x\" is gone"
 done
 result 0 '"outcome":"disks-copied","where":"source"'
 answers $GENERIC migrate_to "${to_pb[@]}"
@@ -368,7 +371,7 @@ answers $SUCCESS stop
 asked "recover vm1 --peer-is-fenced"
 rm "$DIR/settled"
 play journal 'exit 0'
-play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
+play list "kill -0 $guest 2>/dev/null || { echo '{\"guests\":[],\"absent\":\"vm1\"}'; exit 1; }" \
 	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
 still_runs() { # what recover, or journal, does then
 	answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
@@ -393,7 +396,7 @@ grep -q "does not run here: it is where its move has taken it (the guest runs at
 tail -f /dev/null & # it stands for a guest
 guest=$!
 at_exit "kill $guest 2>/dev/null"
-play list "kill -0 $guest 2>/dev/null || { echo 'vmferry: no guest vm1 runs here' >&2; exit 1; }" \
+play list "kill -0 $guest 2>/dev/null || { echo '{\"guests\":[],\"absent\":\"vm1\"}'; exit 1; }" \
 	"echo '{\"guests\":[{\"name\":\"vm1\",\"pid\":$guest,\"movable\":true}]}'"
 play recover 'touch "$DIR/settled"; exit 1'
 answers $SUCCESS stop
