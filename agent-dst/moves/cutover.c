@@ -390,25 +390,27 @@ static char *journal_path_of(const struct transfer *t)
 }
 
 /* Finished, and kept for a while: DONE, the guest is here. Its source may have been down when a person had it started; to one that asks what
- * became of it, it is told that it never was, too. */
-static enum handoff_state what_was(const char *journal_path, enum handoff_state peer)
+ * became of it, it is told that it never was, too. One that is there and cannot be read is not one that is forgotten: -errno. */
+static int what_was(const char *journal_path, enum handoff_state peer, enum handoff_state *out, struct err *e)
 {
 	enum handoff_state was;
 	struct journal *j;
-	struct err ignored;
 	bool disks_kept;
+	int r = journal_look_finished(&j, journal_path, e);
 
-	if (journal_look_finished(&j, journal_path, &ignored))
-		return HO_NONE;
+	*out = HO_NONE;
+	if (r)
+		return r == -ENOENT ? 0 : err_prefix(e, "what became of that move cannot be told here, where its guest may run");
 	was = journal_last_state(j);
 	/* a person has had its disks kept here, to be started from; but of one that is shut down it was they that were lost */
 	disks_kept = was == HO_DST_NOVM && peer == HO_SRC_BEGUN && strcmp(json_text(journal_begin(j), "how") ?: "live", "cold");
 	journal_close(j);
 	if (was == HO_DST_DONE || disks_kept)
-		return HO_DST_DONE;
-	if (peer != HO_SRC_BEGUN || (was != HO_DST_ABORTED && was != HO_DST_BEGUN)) /* BEGUN: it took nothing more (cutover_not_noted) */
-		return HO_NONE;
-	return HO_DST_ABORTED;
+		*out = HO_DST_DONE;
+	else if (peer == HO_SRC_BEGUN &&
+		 (was == HO_DST_ABORTED || was == HO_DST_BEGUN)) /* BEGUN: it took nothing more (cutover_not_noted) */
+		*out = HO_DST_ABORTED;
+	return 0;
 }
 
 static void note_gone_on(struct transfer *t, bool goes)
@@ -500,11 +502,14 @@ static int may_not_revert(struct transfer *t, struct err *e)
 	return 0;
 }
 
-static int answer_without_journal(struct transfer *t, enum handoff_state peer)
+static int answer_without_journal(struct transfer *t, enum handoff_state peer, struct err *e)
 {
 	AUTO_FREE char *path = journal_path_of(t);
+	enum handoff_state was;
 
-	t->a.handoff.state = what_was(path, peer);
+	if (what_was(path, peer, &was, e))
+		return -e->code;
+	t->a.handoff.state = was;
 	tell_state(t, NULL, false);
 	conductor_finish(&t->a.con);
 	return 0;
@@ -545,7 +550,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 	if (!r && t->a.handoff.state == HO_DST_NOVM && target_is_revertible(&t->target)) /* the guest has run on them */
 		t->target.drop_partial = true;
 	if (!r && !t->a.journal) {
-		r = answer_without_journal(t, (enum handoff_state)peer);
+		r = answer_without_journal(t, (enum handoff_state)peer, e);
 	} else if (!r && memcmp(attempt, t->a.id, sizeof(attempt))) {
 		r = err_set(e, EPROTO, "HANDOFF of another attempt");
 	} else if (!r && peer == HO_SRC_REVERTING && may_not_revert(t, &why)) {
