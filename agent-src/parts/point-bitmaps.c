@@ -123,6 +123,16 @@ static uint64_t bytes_since(const struct disks *ds, json_t *nodes, const struct 
 	return bytes + (ds->since.two ? bytes_in(nodes, d, name) : 0);
 }
 
+/* Of what a bitmap has, one of 4 KiB may be all that was written in a block, and all that the image has no data of may have been discarded: the rest needs room. */
+static uint64_t certain(json_t *nodes, const struct disk *d, const char *name)
+{
+	json_int_t block = json_integer_value(json_object_get(find_bitmap(nodes, d, name), "granularity"));
+	uint64_t written = bytes_in(nodes, d, name) / (uint64_t)MAX(block, GRANULARITY) * GRANULARITY;
+	uint64_t has = d->guest->snapshot_count ? 0 : MIN(d->guest->allocated, d->guest->virtual_size);
+
+	return written + has > d->guest->virtual_size ? written + has - d->guest->virtual_size : 0;
+}
+
 /* What is in both bitmaps is sent once, so together they have no less than the larger. */
 static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 {
@@ -132,7 +142,7 @@ static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 		char name[POINT_BITMAP_NAME];
 
 		point_bitmap_name(ds, name, ds->since.recording - i);
-		d->since_least[i] = is_left(d) ? d->since_bytes : i > ds->since.two ? 0 : bytes_in(nodes, d, name);
+		d->since_least[i] = is_left(d) || i > ds->since.two ? 0 : certain(nodes, d, name);
 		if (i)
 			d->since_least[i] = MAX(d->since_least[i], d->since_least[i - 1]);
 	}

@@ -39,7 +39,8 @@ fill() { # DIRECTORY
 	! cat /dev/zero 2>/dev/null >"$1/filler" || fail "$1 is not full"
 }
 
-replica_start
+truncate -s 64M "$DIR/big"
+replica_start -blockdev "driver=raw,node-name=big,discard=unmap,file.driver=file,file.discard=unmap,file.filename=$DIR/big" -device virtio-blk-pci,drive=big,id=big0
 fill "$THERE"
 status=0
 replica add "$A" local --disk-dir "$THERE" --spool "$DIR/spool" >"$DIR/out" 2>&1 || status=$?
@@ -90,3 +91,14 @@ assert_points_are_of_one_moment
 nothing_is_left
 all_is_there
 guest_verify "$DIR/$A.orders" blocks >/dev/null
+
+# what was discarded needs none, so that is not what keeps the plan from being taken
+trim() { # 64 MiB are dirty then, and have no data
+	qmp "$DIR/$A.mon" '{"execute": "human-monitor-command", "arguments": {"command-line": "qemu-io -d /machine/peripheral/big0/virtio-backend \"discard 0 64M\""}}' >"$DIR/trimmed"
+	! grep -q Error "$DIR/trimmed" || fail "nothing is discarded: $(<"$DIR/trimmed")"
+}
+fill "$THERE"
+truncate -s -12M "$THERE/filler"
+trim
+try_sync
+[[ $SYNCED -ne 3 ]] || fail "it is refused: $(tail -n 1 "$DIR/sync.json")"
