@@ -210,6 +210,33 @@ static int take_disks(struct settings *s, const char *os, struct err *e)
 	return 0;
 }
 
+/* "8888:80": that port of this host leads to that of the guest, of TCP and of UDP. */
+static bool take_forward(struct described_nic *nic, const char *p, size_t n)
+{
+	const char *colon = memchr(p, ':', n);
+	AUTO_FREE char *here = colon ? xasprintf("%.*s", (int)(colon - p), p) : NULL;
+	AUTO_FREE char *there = colon ? xasprintf("%.*s", (int)(p + n - colon - 1), colon + 1) : NULL;
+
+	return colon && described_forward(nic, false, NULL, here, NULL, there) && described_forward(nic, true, NULL, here, NULL, there);
+}
+
+/* port_forwards=("8888:80" "2200:22"). */
+static void take_forwards(struct settings *s, struct described_nic *nic)
+{
+	const char *all = get(s, "port_forwards"), *p;
+	bool good = true;
+	size_t n;
+
+	for (p = all ? all + strspn(all, "(") : ""; *(p += strspn(p, " \t\"')")); p += n) {
+		n = strcspn(p, " \t\"')");
+		good &= take_forward(nic, p, n);
+	}
+	if (!good)
+		description_note(s->d,
+				 "port_forwards %.80s: not all of it is known: ports of this host do not lead to the guest as they did",
+				 all);
+}
+
 static void take_network(struct settings *s, const char *os)
 {
 	const char *network = get(s, "network"), *mac = get(s, "macaddr");
@@ -224,6 +251,8 @@ static void take_network(struct settings *s, const char *os)
 	if (network && strcmp(network, "restrict") && strcmp(network, "user")) {
 		nic->network = xstrdup(network);
 		nic->kind = xstrdup("bridge");
+	} else {
+		take_forwards(s, nic);
 	}
 }
 
