@@ -55,14 +55,16 @@ static bool has_socket(pid_t pid, char *const *argv, size_t argc, const struct s
 	return path && !stat(path, &st) && st.st_dev == socket->st_dev && st.st_ino == socket->st_ino;
 }
 
-/* Of all processes; their number. */
-static unsigned look(const struct stat *socket, pid_t *pid, char ***argv, size_t *argc)
+/* Of all processes; their number, or -errno. */
+static int look(const struct stat *socket, pid_t *pid, char ***argv, size_t *argc)
 {
 	DIR *d = opendir("/proc");
-	unsigned found = 0;
 	struct dirent *x;
+	int found = 0;
 
-	while (d && (x = readdir(d))) {
+	if (!d)
+		return -errno;
+	while ((x = readdir(d))) {
 		pid_t p = (pid_t)atoi(x->d_name);
 		size_t count = 0;
 		char **line = p > 0 && is_swtpm(p) ? line_of(p, &count) : NULL;
@@ -75,8 +77,7 @@ static unsigned look(const struct stat *socket, pid_t *pid, char ***argv, size_t
 			args_free_strings(line, count);
 		}
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return found;
 }
 
@@ -99,12 +100,13 @@ int swtpm_find(struct swtpm *out, pid_t *pid, const char *socket, struct err *e)
 	struct stat st;
 	struct err why;
 	size_t argc = 0;
-	unsigned found;
-	int r = 0;
+	int found, r = 0;
 
 	if (stat(socket, &st))
 		return err_sys(e, errno, "cannot look at the socket of the guest's TPM, %s", socket);
 	found = look(&st, pid, &argv, &argc);
+	if (found < 0)
+		return err_set(e, EIO, "cannot look for the swtpm of the guest's TPM, %s: /proc: %s", socket, strerror(-found));
 	if (!found)
 		return err_set(e, ENOENT,
 			       "the guest has a TPM at %s, and no swtpm of this user has that socket: only one that runs with --ctrl "

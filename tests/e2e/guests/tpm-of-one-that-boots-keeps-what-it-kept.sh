@@ -59,6 +59,16 @@ kill_at_exit $running
 wait_for 10 tpm_listens "$held/socket" || fail "the swtpm does not listen"
 cold 3
 assert_result '"a swtpm (process" in r["reason"] and "end it before" in r["reason"]'
+
+# nor while two do, of which it uses one
+mkdir "$DIR/second"
+swtpm socket --tpmstate "dir=$DIR/second" --ctrl "type=unixio,path=$held/socket" --tpm2 </dev/null >"$DIR/swtpm2.log" 2>&1 &
+second=$!
+kill_at_exit $second
+wait_for 10 tpm_listens "$held/socket" 1 || fail "the second swtpm does not listen"
+cold 3
+assert_result '"more than one swtpm has the socket" in r["reason"]'
+end_process $second
 end_process $running
 
 # one that is changed on the way is no longer what was sent
