@@ -146,9 +146,9 @@ int live_take_back(struct transfer *t, struct err *e)
 static int hold_qemu(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
-	int r = process_hold(t->src.guest.pid, t->src.guest.start_time, HOLD_MS, e);
-	int unheard;
+	int unheard, r = process_hold(t->src.guest.pid, t->src.guest.start_time, HOLD_MS, e);
 
+	definition_lock_disks(&t->definition);
 	if (r || t->a.handoff.state != HO_SRC_BEGUN)
 		return r;
 	fault_point("src-held");
@@ -351,15 +351,15 @@ static int cont_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
 	int r = shared_disks_unwritten(t, e) ?: cutover_held_fits_disks(t, e) ?: aside_give_back(&t->aside, e);
-	bool told;
+	bool told = t->end.other_image;
 
 	if (r) {
 		t->end.why = *e;
 		return attempt_die(a, r);
 	}
+	definition_unlock_disks(&t->definition);
 	kill(t->src.guest.pid, SIGCONT);	     /* held, or running: then it does nothing */
 	loop_timer_clear(a->loop, &t->end.patience); /* with the destination, which hears of it only then */
-	told = t->end.other_image;
 	r = t->recipe->take_back(t, e);
 	loop_timer_set(a->loop, &t->end.patience, CLEAN_MS);
 	if (r && !source_has_ended(&t->src)) {

@@ -353,6 +353,25 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 	return r ? r : define_if_forgotten(definition_of(p), uuid, e);
 }
 
+/* ---- it is held ---- */
+
+/* Those that it writes to are still in its hands, if it is not held; another of ours may have them, or the file system knows no locks: then they are as they are. */
+void definition_lock_disks(struct definition *d)
+{
+	struct err ignored;
+	json_t *path;
+	size_t i;
+
+	json_array_foreach(d->src->libvirt_uuid ? d->src->disk_paths : NULL, i, path)
+		if (!images_locked(&d->locked, json_string_value(path)))
+			images_lock(&d->locked, json_string_value(path), IMAGE_SHARE, false, "", &ignored);
+}
+
+void definition_unlock_disks(struct definition *d)
+{
+	images_unlock(&d->locked);
+}
+
 /* ---- it has gone ---- */
 
 struct ending_qemu {

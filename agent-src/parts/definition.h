@@ -14,6 +14,7 @@
 #include "disks.h"
 #include "files.h"
 #include "libvirt-find.h"
+#include "locked-images.h"
 #include "source.h"
 
 struct definition {
@@ -27,8 +28,9 @@ struct definition {
 	char *left;    /* the guest has gone: the file that defines it here again */
 	struct lv
 		*job; /* of one that goes as it runs: libvirt's migration job is this connection's; NULL: there is none, or none any more */
-	json_t *begun;	  /* what libvirt there is to prepare: {"xml", "cookie", "flags"} */
-	json_t *accepted; /* the destination's plan */
+	json_t *begun;		     /* what libvirt there is to prepare: {"xml", "cookie", "flags"} */
+	json_t *accepted;	     /* the destination's plan */
+	struct locked_images locked; /* while its QEMU is held */
 	bool is_aside;
 	bool told; /* what becomes of volumes */
 };
@@ -52,6 +54,10 @@ int definition_set_aside(struct definition *d, struct err *e);
 int definition_begin_job(struct part *p, struct err *e);
 /* It stays: libvirt's job ends, and the guest is as it was. */
 void definition_end_job(struct definition *d);
+/* Its QEMU is held and has let go of its disks: nobody starts it from them, should that QEMU end, before they are unlocked, or we end. In any life. */
+void definition_lock_disks(struct definition *d);
+/* It is about to go on. */
+void definition_unlock_disks(struct definition *d);
 /* It has gone, and its QEMU is held: libvirt ends that, or is to forget the guest once it is ended. In any life. -errno: not yet. */
 int definition_let_go(struct definition *d, struct err *e);
 /* And its QEMU has ended: images that both hosts see belong to whom they did, whatever libvirt has done with them as it forgot the guest. In any life. */
