@@ -489,10 +489,33 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	return r ? r : complete(d, v, kept, e);
 }
 
+/* Somebody has defined it since it runs here: so they want it. */
+static int is_defined_by_others(const struct definition *d, struct lv *v, const json_t *kept, bool *yes, struct err *e)
+{
+	struct lv_domain domain;
+	int r;
+
+	*yes = false;
+	r = is_noted(d, DEFINING) ? 0 : kept_definition_lookup(v, kept, &domain, e);
+	if (r || is_noted(d, DEFINING))
+		return r == -ENOENT ? 0 : r;
+	r = lv_is_persistent(v, &domain, yes, e);
+	lv_domain_fini(&domain);
+	return r;
+}
+
 static int define_living(struct definition *d, struct lv *v, const json_t *kept, struct err *e)
 {
-	int r = kept_definition_define(v, kept, e);
+	bool theirs;
+	int r = is_defined_by_others(d, v, kept, &theirs, e);
 
+	if (!r && theirs) {
+		warn(d,
+		     "somebody has defined it in libvirt there since it runs there (virsh define, virsh edit): so it stays defined, and not as it was here");
+		return 0;
+	}
+	r = r ? r : attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e);
+	r = r ? r : kept_definition_define(v, kept, e);
 	return r ? r : complete(d, v, kept, e);
 }
 

@@ -192,16 +192,44 @@ int libvirt_list(struct guest **out, char ***whys, size_t *count, struct err *e)
 	return r;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : !a && !b;
+}
+
+static bool same_snapshots(const struct libvirt_guest *a, const struct libvirt_guest *b)
+{
+	bool same = a->snapshot_count == b->snapshot_count && same_text(a->current, b->current);
+	size_t i;
+
+	for (i = 0; same && i < a->snapshot_count; i++)
+		same = !strcmp(a->snapshots[i], b->snapshots[i]);
+	return same;
+}
+
+int libvirt_is_as_defined(const struct libvirt_guest *l, struct lv *v, struct err *e)
+{
+	struct libvirt_guest now = {.xml = NULL};
+	const char *what = NULL, *how = "";
+	int r = lv_xml(v, &l->domain, true, &now.xml, e);
+
+	r = r ? r : lv_autostart(v, &l->domain, &now.autostart, e);
+	r = r ? r : lv_snapshots(v, &l->domain, &now.snapshots, &now.snapshot_count, &now.current, e);
+	if (!r && strcmp(now.xml, l->xml))
+		what = "definition", how = "was changed (virsh edit)";
+	else if (!r && now.autostart != l->autostart)
+		what = "autostart", how = "was changed (virsh autostart)";
+	else if (!r && !same_snapshots(&now, l))
+		what = "snapshots", how = "were changed (by virsh)";
+	libvirt_guest_fini(&now);
+	return what ? err_set(e, ESTALE, "the %s of guest %s %s while the guest was moved", what, l->domain.name, how) : r;
+}
+
 int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e)
 {
-	AUTO_FREE char *xml = NULL;
 	int r = check_state(v, &l->domain, LIBVIRT_SHUT_DOWN, e);
 
-	r = r ? r : lv_xml(v, &l->domain, true, &xml, e);
-	return r || !strcmp(xml, l->xml)
-		       ? r
-		       : err_set(e, ESTALE, "the definition of guest %s was changed (virsh edit) while the guest was moved",
-				 l->domain.name);
+	return r ? r : libvirt_is_as_defined(l, v, e);
 }
 
 /* ---- as a command line ---- */

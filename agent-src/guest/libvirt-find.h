@@ -47,7 +47,9 @@ void libvirt_describe_plain(const struct libvirt_guest *l, struct guest *g);
 void libvirt_name_disks(const struct libvirt_guest *l, struct guest *g);
 /* Its disks, and what else it reads, into *g, which is as guest_at_rest() makes it. */
 int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err *e);
-/* 0: libvirt defines it as it was when it was found, and it is still shut down; -ESTALE or -EBUSY: not any more. */
+/* 0: what libvirt keeps of it (definition, autostart, snapshots) is what it was when it was found; -ESTALE: not any more. */
+int libvirt_is_as_defined(const struct libvirt_guest *l, struct lv *v, struct err *e);
+/* And it is still shut down; -ESTALE or -EBUSY: not any more. */
 int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e);
 /* -ENOTSUP: other guests may write to it, too, so that no copy of it could be the disk. */
 int libvirt_check_shareable(const struct libvirt_disk *d, struct err *e);

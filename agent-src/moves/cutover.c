@@ -159,7 +159,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 		return 0;
 	if (unheard)
 		return err_prefix(e, "whether somebody has resumed the guest at the source meanwhile cannot be told");
-	r = shared_disks_note_held(t, e);
+	r = definition_stays_aside(&t->definition, e) ?: shared_disks_note_held(t, e);
 	return r ? r : attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
 

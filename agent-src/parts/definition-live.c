@@ -243,6 +243,29 @@ static int note_owners(const struct definition *d, struct err *e)
 	return 0;
 }
 
+/* libvirt's job keeps nobody from defining it otherwise, and it began after we had looked. */
+static int check_is_as_found(const struct definition *d, struct err *e)
+{
+	struct lv *v;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (r)
+		return r;
+	r = libvirt_is_as_defined(&d->guest, v, e);
+	lv_close(v);
+	return r;
+}
+
+int definition_stays_aside(const struct definition *d, struct err *e)
+{
+	AUTO_FREE char *path = d->is_aside ? own_file(d) : NULL;
+
+	return path && !access(path, F_OK)
+		       ? err_set(e, ECANCELED, "the definition of guest %s was changed (virsh edit) while the guest was moved",
+				 d->guest.def.name)
+		       : 0;
+}
+
 int definition_set_aside(struct definition *d, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *aside = NULL;
@@ -255,6 +278,9 @@ int definition_set_aside(struct definition *d, struct err *e)
 		return r;
 	if (d->src->is_transient)
 		return check_stays_transient(d, e);
+	r = check_is_as_found(d, e);
+	if (r)
+		return r;
 	path = own_file(d);
 	aside = attempt_id_name(d->part.a->id, path);
 	r = definition_keep(d, e);

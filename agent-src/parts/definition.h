@@ -50,6 +50,8 @@ bool definition_is_libvirts(const struct definition *d);
 bool definition_is_live(const struct definition *d);
 /* A host that boots from now on does not start it. Of another's guest nothing is done, here and below. */
 int definition_set_aside(struct definition *d, struct err *e);
+/* -ECANCELED: somebody has defined it otherwise since. */
+int definition_stays_aside(const struct definition *d, struct err *e);
 /* libvirt's job begins, once, and what libvirt there is to start the guest from is known. p: the definition's. */
 int definition_begin_job(struct part *p, struct err *e);
 /* It stays: libvirt's job ends, and the guest is as it was. */

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Others change a libvirt guest that is moved as it runs: one that is held, and that somebody ends and starts here, does not start, as its disks are locked.
+# Others change a libvirt guest that is moved as it runs: one that is held, and that somebody ends and starts here, does not start, as its disks are locked; who
+# defines it otherwise, at either host, has it defined so.
 # timeout: 300
 # takes: 30
 # tier: gate
@@ -23,5 +24,37 @@ libvirt_in a virsh -q destroy "$NAME"
 grep -q 'Failed to get "write" lock' "$DIR/start" || fail "it does not start as: $(<"$DIR/start")"
 fault_continue
 libvirt_cold_wait 0
+assert_runs_at destination
+assert_nothing_unfinished
+libvirt_guest_again
+
+edited() { # HOST: somebody defines it otherwise
+	sed 's#</name>#</name><description>edited</description>#' "$DIR/definition" >"$DIR/edited.xml"
+	libvirt_in "$1" virsh -q define "$DIR/edited.xml" >/dev/null
+	libvirt_in "$1" virsh dumpxml --security-info --inactive "$NAME" >"$DIR/definition"
+	grep -q '<description>edited' "$DIR/definition" || fail "it cannot be defined at $1"
+}
+
+stays_as_edited_at() { # POINT
+	stopped_at "$1"
+	edited a
+	fault_continue
+	libvirt_cold_wait 1
+	result 'r["reason"]' | says 'the definition of guest .* was changed (virsh edit)' || fail "the reason is: $(result 'r["reason"]')"
+	assert_runs_at source
+	assert_nothing_unfinished
+}
+
+# It is defined otherwise here while it is copied, or when its definition has another name: it stays, and so it stays defined.
+stays_as_edited_at src-libvirt-begun
+stays_as_edited_at src-definition-aside
+
+# It is defined otherwise there as soon as it runs there: so it stays defined, which is told.
+stopped_at dst-libvirt-resumed
+edited b
+libvirt_in b virsh -q autostart "$NAME" >/dev/null
+fault_continue
+libvirt_cold_wait 0
+assert_result '"somebody has defined it in libvirt there" in r["after_error"]'
 assert_runs_at destination
 assert_nothing_unfinished
