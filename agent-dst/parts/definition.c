@@ -468,11 +468,25 @@ static void warn(struct definition *d, const char *text)
 	add_error(d, text);
 }
 
+/* A guest that libvirt has only as long as its QEMU lives does not count: that may have ended, and libvirt not have seen it yet. */
+static int is_persistent(struct lv *v, const json_t *kept, bool *yes, struct err *e)
+{
+	struct lv_domain domain;
+	int r = kept_definition_lookup(v, kept, &domain, e);
+
+	*yes = false;
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	r = lv_is_persistent(v, &domain, yes, e);
+	lv_domain_fini(&domain);
+	return r;
+}
+
 /* The guest has run here and runs no more: it was shut down, or somebody has moved it on, and then nothing here may start it by itself. */
 static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct err *e)
 {
 	bool there;
-	int r = kept_definition_is_there(v, kept, &there, e);
+	int r = is_persistent(v, kept, &there, e);
 
 	r = r ? r : arrived_has_left(d->part.a, &d->has_left, e);
 	if (r || there)
@@ -492,16 +506,8 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 /* Somebody has defined it since it runs here: so they want it. */
 static int is_defined_by_others(const struct definition *d, struct lv *v, const json_t *kept, bool *yes, struct err *e)
 {
-	struct lv_domain domain;
-	int r;
-
 	*yes = false;
-	r = is_noted(d, DEFINING) ? 0 : kept_definition_lookup(v, kept, &domain, e);
-	if (r || is_noted(d, DEFINING))
-		return r == -ENOENT ? 0 : r;
-	r = lv_is_persistent(v, &domain, yes, e);
-	lv_domain_fini(&domain);
-	return r;
+	return is_noted(d, DEFINING) ? 0 : is_persistent(v, kept, yes, e);
 }
 
 static int define_living(struct definition *d, struct lv *v, const json_t *kept, struct err *e)

@@ -37,6 +37,7 @@ if [[ $where == destination && $MAY_END_THERE == 1 && -z $(qemus) ]]; then
 	note "its QEMU was killed there after it had begun: somebody starts it"
 	rm -f "$(libvirt_at b "$LIBVIRT_GUESTS")/$NAME.console"
 	libvirt_run b "$NAME"
+	! grep -qs 'without autostart' "$DIR"/{move.json,move.log,recover.log,recover-there.log} || libvirt_in b virsh -q autostart "$NAME" # as it says
 fi
 assert_runs_at "$where"
 assert_nothing_unfinished

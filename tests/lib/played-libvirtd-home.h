@@ -38,6 +38,7 @@ static struct {
 	unsigned calls[HOME_PROCEDURES];
 	pid_t qemu;
 	bool is_there, is_defined;
+	bool lags; /* libvirt has not seen yet that its QEMU has ended */
 	enum lv_state state;
 	const char *monitor; /* what its QEMU answers each command; NULL: an echo */
 	unsigned reason;     /* of that state; 0: 1, by its user */
@@ -82,7 +83,7 @@ static void home_number(struct lv_writer *body, uint32_t number)
 /* The guest that is not defined is gone with its QEMU, as in libvirt. */
 static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *status)
 {
-	home.is_there = home.is_defined || (home.is_there && home_qemu_lives());
+	home.is_there = home.is_defined || (home.is_there && (home.lags || home_qemu_lives()));
 	switch (procedure) {
 	case LV_DOMAIN_LOOKUP_UUID:
 		if (home.is_there)

@@ -204,6 +204,19 @@ static void guest_that_has_ended_is_not_started_at_boot(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART], 0);
 }
 
+/* libvirt forgets it in a moment. */
+static void guest_whose_end_libvirt_has_not_seen_is_defined(void **state)
+{
+	(void)state;
+	note_arrival(false);
+	home_ends_qemu();
+	home.lags = true;
+	assert_int_equal(settle(), 0);
+	home.lags = false;
+	assert_true(home.is_defined);
+	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART], 0);
+}
+
 static void guest_that_has_left_again_is_not_defined(void **state)
 {
 	(void)state;
@@ -254,6 +267,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(it_stays_if_no_libvirt_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(transient_guest_is_not_defined, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_has_ended_is_not_started_at_boot, setup, teardown),
+		cmocka_unit_test_setup_teardown(guest_whose_end_libvirt_has_not_seen_is_defined, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_has_left_again_is_not_defined, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_is_not_defined_if_nobody_knows_where_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_was_defined_once_is_left_to_others, setup, teardown),
