@@ -2,7 +2,7 @@
 # Others change a libvirt guest that is moved as it runs: one that is held, and that somebody ends and starts here, does not start, as its disks are locked; who
 # defines it otherwise, at either host, has it defined so.
 # timeout: 300
-# takes: 30
+# takes: 60
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
