@@ -62,6 +62,7 @@ static int ask_now(const struct replica_conf *c, const char *guest, struct err *
 {
 	AUTO_FREE char *taken = NULL;
 	struct replica_conf on;
+	struct err why;
 	bool settled;
 	int r;
 
@@ -72,8 +73,10 @@ static int ask_now(const struct replica_conf *c, const char *guest, struct err *
 	if (!r && !on.goes_on)
 		r = err_set(e, ENOENT, "its points do not go on any more");
 	r = r ?: replica_ask(&on, guest, &taken, &settled, e);
-	if (!r && (!taken || settled))
-		r = replica_note_replaced(&on, guest, taken, e);
+	if (!r && !taken)
+		r = replica_note_replaced(&on, guest, false, e);
+	else if (!r && settled && replica_note_replaced(&on, guest, true, &why)) /* it is so, whoever vouches for that host */
+		fprintf(stderr, "vmferry: %s\n", why.msg);
 	replica_conf_fini(&on);
 	return r || !taken ? r : err_set(e, EBUSY, "%s", taken);
 }

@@ -62,6 +62,11 @@ at_c failover "$A" --peer-is-fenced
 RUNS=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$(there "$FURTHER/$A.replica/replica.json")")
 kill_at_exit "$RUNS"
 wait_for 60 grep -aq '^witness ready' "$(there "$FURTHER/$A.console")" || fail "it does not come up at C"
+mv "${conf%.conf}.json" "$DIR/noted"
+mkdir "${conf%.conf}.json" # what C says cannot be noted, and it is so all the same, whoever vouches for C
+on_b_says 3 'taken over at .*' failover "$A" --peer-is-fenced --further-is-fenced
+rmdir "${conf%.conf}.json"
+mv "$DIR/noted" "${conf%.conf}.json"
 on_a_says 3 'go on from root@host-b to .*, and it was taken over at .*the old copy' may-start "$VM/$A.sh"
 on_b_says 3 'taken over at' ask "$A"
 on_b_says 3 'taken over at .*' failover "$A" --peer-is-fenced
