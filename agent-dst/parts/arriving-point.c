@@ -325,7 +325,7 @@ static void put_above(const struct arriving_point *a, struct arriving_disk *d, c
 	d->backing_format = xstrdup(json_text(below, "format"));
 }
 
-/* As far as the source can tell: those since the point on which it is put. A new image may share blocks with an old copy. */
+/* Bytes that the disk surely needs here, as far as the source can tell: those since the point on which it is put. A new image may share blocks with an old copy. */
 static uint64_t least_of(const struct arriving_point *a, const struct arriving_disk *d, const json_t *o)
 {
 	const json_t *since = json_object_get(asked(a), "since"), *least = json_object_get(o, "since_least");

@@ -503,7 +503,7 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	return r ? r : complete(d, v, kept, e);
 }
 
-/* Somebody has defined it since it runs here: so they want it. */
+/* Another definition of the guest came since it runs here: somebody wants that one. */
 static int is_defined_by_others(const struct definition *d, struct lv *v, const json_t *kept, bool *yes, struct err *e)
 {
 	*yes = false;

@@ -241,7 +241,7 @@ static int take_note(struct taken *t, const struct record *r, struct err *e)
 	return 0;
 }
 
-/* What its QEMU was to read from a stream, as of a here-document, which is there for no other. */
+/* The configuration that the script gives its QEMU on a stream, as from a here-document; no other process can read it again. */
 static int take_config(const struct taken *t, const struct record *r, struct guest *g, struct err *e)
 {
 	const char *path = r->before[2], *text = r->before[3];

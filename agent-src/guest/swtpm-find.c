@@ -55,7 +55,7 @@ static bool has_socket(pid_t pid, char *const *argv, size_t argc, const struct s
 	return path && !stat(path, &st) && st.st_dev == socket->st_dev && st.st_ino == socket->st_ino;
 }
 
-/* Of all processes; their number, or -errno. */
+/* Looks through all processes for swtpms on that socket. Returns how many there are, or -errno. */
 static int look(const struct stat *socket, pid_t *pid, char ***argv, size_t *argc)
 {
 	DIR *d = opendir("/proc");

@@ -8,13 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What is taken, as long as another may want the same. */
+/* Ports of this host that are taken, held open until all are looked at, as two rules may name the same one. */
 struct taken {
 	int fds[GUEST_NICS_MAX * GUEST_FORWARDS_MAX];
 	size_t n;
 };
 
-/* As QEMU opens it. 0, and it is open until *t is closed; -errno. */
+/* Binds the port as QEMU would. 0, and it stays open until *t is closed; -errno. */
 static int take(struct taken *t, const struct described_forward *f)
 {
 	int fd = socket(AF_INET, (f->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0), on = 1;

@@ -171,7 +171,7 @@ static enum disk_bus bus_called(const struct utm *u, const char *interface)
 	return BUS_UNSAID;
 }
 
-/* Of IDE a PC's two buses have a disk each; on others the next one is the next unit. */
+/* Places: each of the two IDE buses of a PC has one disk; on another bus the next disk is the next unit. */
 static void take_place(struct utm *u, struct described_disk *to)
 {
 	unsigned n = u->on_bus[to->bus]++;
@@ -286,7 +286,7 @@ static void add_nic(struct utm *u, const xmlNode *card)
 
 /* ---- other devices ---- */
 
-/* Those that draw with its host's graphics (-gl) become the same ones without. */
+/* Displays that draw with the graphics of UTM's host (-gl) become the same ones without. */
 static void take_display(struct utm *u)
 {
 	static const char *const known[][2] = {

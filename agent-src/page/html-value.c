@@ -225,7 +225,7 @@ static void put_number(FILE *f, const char *key, const json_t *v)
 
 static void put_any(FILE *f, const char *key, const json_t *v, unsigned depth);
 
-/* As it reads: "virtual_size" is "virtual size". */
+/* The key as words: "virtual_size" becomes "virtual size". */
 static void put_key(FILE *f, const char *key)
 {
 	AUTO_FREE char *words = xstrdup(key);

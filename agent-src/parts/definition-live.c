@@ -381,7 +381,7 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 
 /* ---- it is held ---- */
 
-/* Those that it writes to are still in its hands, if it is not held; another of ours may have them, or the file system knows no locks: then they are as they are. */
+/* Disks that cannot be locked stay as they are: a QEMU that is not held has its own locks, another agent of ours may have them, or the file system knows none. */
 void definition_lock_disks(struct definition *d)
 {
 	struct err ignored;

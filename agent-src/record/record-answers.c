@@ -139,7 +139,7 @@ static void remember_written(struct record_watch *w, const char *path)
 		p->path = xstrdup(path);
 }
 
-/* A file whose contents went nowhere when it was written, and that somebody looks for now. */
+/* The script looks for a file that it has written itself; the recorder kept no contents of it. */
 static void note_look(struct record_watch *w, const struct seccomp_notif *asked, const char *path)
 {
 	struct record_path *p = find(w->written, ARRAY_LEN(w->written), path);

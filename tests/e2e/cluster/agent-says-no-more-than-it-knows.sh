@@ -189,7 +189,7 @@ passed_on root@pd
 answers $INSTALLED start
 vouched no
 fenced pd "2026-01-02 03:04:06Z"
-answers $INSTALLED start TZ=XXX+9
+answers $INSTALLED start TZ=AKST9 # of which a time in seconds since 1970 knows nothing
 vouched yes
 asked "may-start --json --peer-is-fenced '$DIR/vm1.sh'"
 passed_on root@pd "$(no_start "its disk is open")"
