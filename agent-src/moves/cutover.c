@@ -532,31 +532,6 @@ static bool vouched_for(struct transfer *t, unsigned peer)
 	       !(handoff_is_given_up(&t->a.handoff) && cutover_held_fits_disks(t, &t->end.why));
 }
 
-static int refuse_if_open_here(const struct transfer *t, struct err *e)
-{
-	json_t *path;
-	pid_t pid;
-	size_t i;
-
-	json_array_foreach(t->src.disk_paths, i, path) {
-		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
-
-		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0);
-		if (pid < 0)
-			return err_set(
-				e, EBUSY,
-				"whether its disk %s is open here cannot be told: the guest may have been started again. Nothing is changed; "
-				"see that this host can read that file, then recover again",
-				json_string_value(path));
-		if (pid)
-			return err_set(e, EBUSY,
-				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
-				       "is changed; end whichever copy is not to live, then recover again",
-				       json_string_value(path), (int)pid);
-	}
-	return 0;
-}
-
 /* While the host was down a person may have had the destination's copy started; what starts guests at boot here knew nothing of that. */
 static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 {
@@ -566,7 +541,7 @@ static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 		return false;
 	if (t->a.handoff.asks)
 		return began_there && cutover_nobody_restarted_it(t, &t->end.why);
-	return !t->a.handoff.qemu_alive && (began_there || peer == HO_DST_PREPARED) && refuse_if_open_here(t, &t->end.why);
+	return !t->a.handoff.qemu_alive && (began_there || peer == HO_DST_PREPARED) && cutover_refuse_open_here(t, &t->end.why);
 }
 
 static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *detail, struct err *e)
@@ -615,87 +590,5 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 		r = take_peer(t, (enum handoff_state)peer, detail, e);
 	}
 	json_decref(detail);
-	return r;
-}
-
-/* ---- an earlier life ---- */
-
-enum disk_since {
-	DISK_AS_LEFT,
-	DISK_WRITTEN,
-	DISK_OLDER,
-	DISK_ABSENT,
-	DISK_UNKNOWN,
-	DISK_NEVER_TOLD /* when it was handed over, either */
-};
-
-/* A regular file's older time is no sign: a power failure took that of the last write with it. A device's counter begins anew with its host. */
-static enum disk_since disk_since(const struct transfer *t, const char *path)
-{
-	AUTO_FREE char *at = aside_path(&t->aside, path);
-	json_int_t then = json_integer_value(json_object_get(journal_last_note(t->a.journal, "disks-written"), path));
-	json_int_t now = image_write_stamp(at);
-	bool rebooted = !is_this_boot(json_text(journal_begin(t->a.journal), "boot_id")), is_device;
-	struct stat st;
-
-	if (!then)
-		return DISK_NEVER_TOLD;
-	if (!now && stat(at, &st))
-		return errno == ENOENT || errno == ENOTDIR ? DISK_ABSENT : DISK_UNKNOWN;
-	is_device = !stat(at, &st) && S_ISBLK(st.st_mode);
-	if (!now || (is_device && (rebooted || now < then)))
-		return DISK_UNKNOWN;
-	return now > then ? DISK_WRITTEN : now < then ? DISK_OLDER : DISK_AS_LEFT;
-}
-
-/* COMMITTED, and its QEMU gone since (the host was rebooted, say) or held, which looks as if it hung: if anybody else has the disks
- * open here, or has written to them, the guest may have been started again, and only a person can tell which copy is to live. */
-int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
-{
-	json_t *path;
-	size_t i;
-
-	if (refuse_if_open_here(t, e))
-		return -e->code;
-	json_array_foreach(t->src.disk_paths, i, path) {
-		enum disk_since since = disk_since(t, json_string_value(path));
-
-		if (since == DISK_WRITTEN)
-			return err_set(
-				e, EBUSY,
-				"its disk %s has been written here since the guest was handed over: it may have been started again. "
-				"Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
-				"destination's; otherwise move this disk away first",
-				json_string_value(path));
-		if (since == DISK_UNKNOWN && !t->a.handoff.qemu_alive && !t->end.not_started)
-			return err_set(
-				e, EBUSY,
-				"nobody can tell whether its disk %s has been written here since the guest was handed over, and its QEMU has "
-				"ended: it may have been started again. Nothing is changed. If it certainly was not: vmferry "
-				"recover %s --not-started-here. If the one here is to live, end the one at the destination, then recover with "
-				"--peer-is-fenced",
-				json_string_value(path), t->src.guest.name ?: "VM");
-	}
-	return 0;
-}
-
-int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
-{
-	json_t *path;
-	size_t i;
-	int r = images_fit_memory(t, e) ?: cutover_nobody_restarted_it(t, e);
-
-	json_array_foreach(t->src.disk_paths, i, path) {
-		enum disk_since since = disk_since(t, json_string_value(path));
-
-		/* without --revert-within the plan does not ask whether a disk can tell */
-		if (!r && since != DISK_AS_LEFT && (since != DISK_NEVER_TOLD || t->revert.asked))
-			r = err_set(
-				e, EBUSY,
-				"nobody can tell whether its disk %s is as the guest left it here: it is in use (mounted, say), has another "
-				"name, or does not tell when it was written. The guest's memory of then, in a QEMU that is held (process %d), does "
-				"not go on over another disk. If the guest runs nowhere and is to start anew from that disk, end that QEMU",
-				json_string_value(path), (int)t->src.guest.pid);
-	}
 	return r;
 }

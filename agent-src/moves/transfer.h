@@ -403,6 +403,8 @@ void cutover_entered(struct attempt *a);
 void cutover_carried_out(struct attempt *a, bool has_entered);
 /* For one that is COMMITTED: -EBUSY when the guest may have been started again here. */
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
+/* 0; -EBUSY: another process than its QEMU has one of its disks open here, or that cannot be told. */
+int cutover_refuse_open_here(const struct transfer *t, struct err *e);
 /* And the disks here are as the guest left them, so that its memory of then can go on: what cannot be told is an error, too. */
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
 /* RELEASED: if something else than us has started the guest here again, from its old disks, that is undecided (end.started_again). */
