@@ -41,7 +41,7 @@ static bool has_gone(const struct part *p)
 
 /* ---- the plan ---- */
 
-/* Not one to which that name is a symbolic link. */
+/* True if PATH is the script itself by which the guest was named, not a symbolic link to it. */
 static bool is_named_script(const struct aside *a, const char *path)
 {
 	AUTO_FREE char *real = a->script ? realpath(a->script, NULL) : NULL;
@@ -50,7 +50,7 @@ static bool is_named_script(const struct aside *a, const char *path)
 	return real && !strcmp(real, path) && !lstat(a->script, &st) && !S_ISLNK(st.st_mode);
 }
 
-/* Can the file have another name in its directory? what: for the message. */
+/* Checks that the file can get another name in its directory. what: names it in the message. */
 static int check_name(const char *path, const char *what, struct err *e)
 {
 	AUTO_FREE char *copy = xstrdup(path);
@@ -72,7 +72,7 @@ static bool is_at_rest(const struct aside *a)
 	return !a->src->guest.pid;
 }
 
-/* Who runs QEMU, or a script that does. */
+/* Finds the process that may start the guest again: its unit's starter, or a script that runs QEMU. */
 static void find_starter(struct aside *a, const char *const *images, size_t count)
 {
 	AUTO_FREE char *words = NULL;
@@ -224,7 +224,7 @@ static bool is_its_own(const struct args_file *f, pid_t pid)
 	       (f->role == ARGS_PIDFILE && S_ISREG(st.st_mode) && is_its_pidfile(f->path, pid));
 }
 
-/* Of what has these names only that is removed which the QEMU has made. */
+/* Journals the sockets and pidfiles that this QEMU made, so that only those are removed later. */
 static int own_qemu_files(struct aside *a, struct err *e)
 {
 	const struct guest *g = &a->src->guest;
@@ -288,13 +288,13 @@ int aside_scripts(struct aside *a, struct err *e)
 	return r;
 }
 
-/* It has its new name already: its old one may be left where a file cannot get another at once (rename_new), or not be gone durably. */
+/* Completes a rename that a crash cut short: rename_new() may have left the old name behind, or the new name may not be durable yet. */
 static int end_rename(const char *path, const char *to, struct err *e)
 {
 	return are_one_file(path, to) ? own_file_set_aside(path, to, e) : sync_parent_dir(to, e);
 }
 
-/* Whoever has its place meanwhile keeps it. */
+/* Gives the script its name back, unless another file has taken that name meanwhile. */
 static int undo_script(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path"), *to = json_text(detail, "aside");
@@ -315,7 +315,7 @@ static int undo_script(struct part *p, const json_t *detail, struct err *e)
 
 /* ---- images ---- */
 
-/* One that has another name by now stays, and so does another file that has its name. */
+/* Renames an image, unless it has its new name already or another file has its name. */
 static int set_image_aside(const json_t *file, bool rebooted, struct err *e)
 {
 	const char *path = json_text(file, "path"), *to = json_text(file, "aside");
@@ -428,7 +428,7 @@ static int undo_images(struct part *p, const json_t *detail, struct err *e)
 	return r;
 }
 
-/* As it is known to this life: by the journal, or, when that is gone, by what was told. */
+/* The journal knows an image's name in this life; once the journal is gone, the list of told renames does. */
 char *aside_path(const struct aside *a, const char *path)
 {
 	json_t *files = noted_images(a), *one;
@@ -468,7 +468,7 @@ bool aside_has(const struct aside *a, const json_t *was)
 
 /* ---- what QEMU leaves ---- */
 
-/* One that may be another's by now is left. */
+/* A file that may belong to another process by now is left alone. */
 static int undo_qemu_files(struct part *p, const json_t *detail, struct err *e)
 {
 	const json_t *files = json_object_get(detail, "files");

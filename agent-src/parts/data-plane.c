@@ -92,8 +92,8 @@ int data_plane_connect(struct data_plane *d, struct dest *dest, unsigned port, d
 		least_ms = i ? MIN(least_ms, tcp_ms) : tcp_ms;
 		r = sender_start(&d->senders[i], link, i + 1, &d->shared, e);
 	}
-	/* As TCP has measured it. Otherwise a connection and a HELLO are two round trips, TLS is one more; a lost packet among them, or a
-	 * busy processor, says nothing of the rest. */
+	/* TCP's own measurement comes first. Without it: connecting and HELLO take two round trips, TLS one more. The minimum over all
+	 * channels leaves out a lost packet or a busy processor. */
 	*round_trip_ms = least_ms > 0 ? least_ms : (double)quickest / 1e6 / (dest->tls ? 3 : 2);
 	return r;
 }

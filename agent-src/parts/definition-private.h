@@ -16,22 +16,22 @@ static inline struct definition *definition_of(struct part *p)
 	return container_of(p, struct definition, part);
 }
 
-/* What keeps it from going as it runs, each among the source's obstacles. */
+/* Checks whether the guest can move while it runs; adds each objection to the source's obstacles. */
 int definition_examine_live(struct definition *d, struct err *e);
-/* The networks and bridges that its cards are on: a new array. */
+/* Networks and bridges of the guest's network cards: a new array. */
 json_t *definition_networks(const struct libvirt_definition *def);
-/* Networks on which a guest that goes as it runs is from its next start on, and not now; NULL: none. */
+/* Networks that a running guest uses only from its next start on; NULL: none. */
 json_t *definition_networks_later(const struct definition *d, const json_t *now);
-/* Network cards that the plan calls otherwise there: *count changes, malloc'ed. Tells of each. */
+/* Network cards that get another network at the destination: *count changes, malloc'ed. Reports each. */
 struct libvirt_change *definition_cards(struct definition *d, size_t *count);
-/* Changes *xml, which is malloc'ed, as the destination's plan wants it. */
+/* Changes *xml (malloc'ed) as the destination's plan asks. */
 int definition_change(struct definition *d, char **xml, struct err *e);
-/* A notice: somebody has defined the guest here, which is at the destination. */
+/* Reports that another client has defined the guest here while it is at the destination. */
 void definition_tell_defined(const struct definition *d, const char *name, const char *uuid);
 int definition_undo_aside(struct part *p, const json_t *detail, struct err *e);
-/* Its definition, as it is here, into a file that the journal owns. */
+/* Writes the guest's definition, as it is here, into a file that the journal owns. */
 int definition_keep(struct definition *d, struct err *e);
-/* Has libvirt define it as that file says, whatever it has of it; failed: as kept_definition_complete(). */
+/* Has libvirt define the guest from that file, replacing any definition of it. failed: as for kept_definition_complete(). */
 int definition_define_again(json_t *kept, json_t *failed, struct err *e);
 
 #endif

@@ -133,7 +133,7 @@ static void change(struct changes *c, const char *from, const char *to, const ch
 		c->list[c->count++] = (struct libvirt_change){.from = from, .to = to, .type = type, .is_alone = is_alone};
 }
 
-/* As the destination has planned it; NULL: it has not. */
+/* The destination's plan for a disk; NULL: ACCEPT has none. */
 static const json_t *plan_of(const json_t *accept, uint32_t object)
 {
 	json_t *disk;
@@ -274,7 +274,7 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, vo
 	return r ? r : kept_definition_check(d->kept, e);
 }
 
-/* What is done by the changes that the plan has. */
+/* Callback of by_plan(): applies the plan's changes to a definition. */
 typedef int use_changes(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e);
 
 static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err *e)
@@ -328,7 +328,7 @@ static int check_change(struct definition *d, struct err *e)
 	return xml ? definition_change(d, &xml, e) : 0;
 }
 
-/* As it is here, unlike what goes to the destination. */
+/* Definition for this host, unchanged; d->kept is the one for the destination. */
 static json_t *keep_own(const struct definition *d)
 {
 	json_t *snapshots = json_array();
@@ -340,7 +340,7 @@ static json_t *keep_own(const struct definition *d)
 			 "autostart", d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
 }
 
-/* It is not told to the destination, but must be whole to be defined here again. */
+/* The guest's own definition must be complete, so that it can be defined here again. */
 static int check_own(const struct definition *d, struct err *e)
 {
 	json_t *own = keep_own(d);
@@ -504,7 +504,7 @@ int definition_define_again(json_t *kept, json_t *failed, struct err *e)
 	return r;
 }
 
-/* What of its snapshots or its autostart cannot be noted again is told once. */
+/* Reports once which snapshots, or whether autostart, could not be restored. */
 static int take_back(struct definition *d, json_t *kept, struct err *e)
 {
 	const char *word = json_text(journal_last_note(d->part.a->journal, UNDEFINING), "libvirt");

@@ -25,7 +25,7 @@ struct definition {
 	struct libvirt_guest guest;
 	json_t *there; /* what the destination's libvirt is, of ACCEPT */
 	json_t *kept;  /* kept-definition.h: as the destination is to define it */
-	char *left;    /* the guest has gone: the file that defines it here again */
+	char *left;    /* the guest has gone: path of the file that defines it here again */
 	struct lv
 		*job; /* of one that goes as it runs: libvirt's migration job is this connection's; NULL: there is none, or none any more */
 	json_t *begun;		     /* what libvirt there is to prepare: {"xml", "cookie", "flags"} */
@@ -36,37 +36,39 @@ struct definition {
 };
 
 void definition_init(struct definition *d, struct source *src, const struct disks *disks, const struct files *files);
-/* As libvirt_find(). */
+/* Wraps libvirt_find(). */
 int definition_find(struct definition *d, const char *name, enum libvirt_wanted wanted, struct err *e);
-/* As libvirt_find_running(), into d->src->guest. */
+/* Wraps libvirt_find_running(); fills d->src->guest. */
 int definition_find_running(struct definition *d, const char *vm, struct err *e);
 /* The guest goes to a host without libvirt, where it is a plain one. */
 bool definition_is_left_behind(const struct definition *d);
-/* Into PREPARE: what the destination's libvirt is to define. */
+/* Adds to PREPARE what the destination's libvirt is to define. */
 void definition_decide(const struct definition *d, json_t *prepare);
 /* The guest is one of libvirt's. */
 bool definition_is_libvirts(const struct definition *d);
 /* The guest goes as it runs. */
 bool definition_is_live(const struct definition *d);
-/* A host that boots from now on does not start it. Of another's guest nothing is done, here and below. */
+/* Keeps libvirt from autostarting the guest when this host boots. Does nothing for a guest that is not libvirt's, here and below. */
 int definition_set_aside(struct definition *d, struct err *e);
-/* -ECANCELED: somebody has defined it otherwise since. */
+/* -ECANCELED: another client has changed the definition since. */
 int definition_stays_aside(const struct definition *d, struct err *e);
-/* libvirt's job begins, once, and what libvirt there is to start the guest from is known. p: the definition's. */
+/* Begins libvirt's migration job, once, and fetches what the other libvirt needs to start the guest. p: the definition's part. */
 int definition_begin_job(struct part *p, struct err *e);
-/* It stays: libvirt's job ends, and the guest is as it was. */
+/* Ends libvirt's job; the guest stays here as it was. */
 void definition_end_job(struct definition *d);
-/* Its QEMU is held and has let go of its disks: nobody starts it from them, should that QEMU end, before they are unlocked, or we end. In any life. */
+/* Locks the disks of a held QEMU, so that no one starts the guest from them if QEMU ends, until they are unlocked or we exit. In any
+ * life. */
 void definition_lock_disks(struct definition *d);
-/* It is about to go on. */
+/* Unlocks the disks: the guest is about to go on here. */
 void definition_unlock_disks(struct definition *d);
-/* It has gone, and its QEMU is held: libvirt ends that, or is to forget the guest once it is ended. In any life. -errno: not yet. */
+/* The guest has gone and its QEMU is held: libvirt ends QEMU, or is to forget the guest once QEMU has ended. In any life. -errno: not
+ * yet. */
 int definition_let_go(struct definition *d, struct err *e);
-/* And its QEMU has ended: images that both hosts see belong to whom they did, whatever libvirt has done with them as it forgot the guest. In any life. */
+/* QEMU has ended: restores the owners of shared images, which libvirt may have changed as it forgot the guest. In any life. */
 void definition_is_gone(const struct definition *d);
-/* Nobody starts it here any more. Of another's guest nothing is done. */
+/* Removes the definition from libvirt, so that the guest cannot be started here. Does nothing for a guest that is not libvirt's. */
 int definition_undefine(struct definition *d, struct err *e);
-/* -ECANCELED: somebody has defined it here again since. */
+/* -ECANCELED: another client has defined the guest here again since. */
 int definition_stays_undefined(const struct definition *d, struct err *e);
 
 #endif

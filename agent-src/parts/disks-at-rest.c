@@ -119,7 +119,7 @@ void disks_forget_known(struct head_start *h)
 	}
 }
 
-/* As it was when it was locked; of one that could not be, as it is. */
+/* File size when the image was locked; if it could not be locked, its size now. */
 static json_int_t size_of(const struct disks *ds, const struct guest_disk *g)
 {
 	const struct locked_image *h = images_locked(&ds->locked, g->real_path);

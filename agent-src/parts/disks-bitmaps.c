@@ -59,7 +59,7 @@ static void keep(struct disk *d, const json_t *node, const json_t *bitmap)
 					.recording = json_is_true(json_object_get(bitmap, "recording"))};
 }
 
-/* One that is in the image only once that is closed, or never. QEMU would take it along by its own migration of disks alone. */
+/* A bitmap reaches its image only when that is closed, if at all. Only QEMU's own migration of disks would carry it along. */
 static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, struct err *e)
 {
 	struct disk *d = disk_of_node(ds, node);
@@ -143,7 +143,7 @@ void disk_forget_bitmaps(struct disk *d)
 	d->carried_count = 0;
 }
 
-/* They stay in the image of a disk that stays; the others are in the memory of this QEMU alone. */
+/* Persistent bitmaps stay in the image of a disk that stays; the others exist only in this QEMU's memory and are lost. */
 int disk_agree_bitmaps(struct disks *ds, struct disk *d, const json_t *said, struct err *e)
 {
 	unsigned i;
@@ -194,7 +194,7 @@ static json_t *action_merge(const struct carried_bitmap *b, const char *name)
 
 typedef int each_fn(struct disks *ds, struct disk *d, unsigned i, void *arg, struct err *e);
 
-/* Of every bitmap that goes along. */
+/* Calls fn for every bitmap that is carried. */
 static int each(struct disks *ds, each_fn *fn, void *arg, struct err *e)
 {
 	unsigned i, k;

@@ -357,7 +357,7 @@ static int read_map(struct disks *ds, unsigned i, struct err *e)
 	return r;
 }
 
-/* No client comes or goes beside a change of exports: see disks.c. */
+/* Clients must not connect or disconnect while exports change: see disks.c. */
 static int read_maps(struct disks *ds, struct err *e)
 {
 	char prefix[QEMU_PREFIX_MAX];

@@ -86,7 +86,7 @@ static uint64_t allocated_above(const struct disks_onward *w, size_t i, uint64_t
 	return sum;
 }
 
-/* Of each point, in their order: what the largest of the disk's images above it has, as all of that is sent. */
+/* Lower bound of bytes to send per point, in order: the largest of the disk's images above that point, each of which is sent whole. */
 static json_t *least_above(const struct disks_onward *w, size_t i)
 {
 	json_t *out = json_array();

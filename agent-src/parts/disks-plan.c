@@ -34,7 +34,7 @@ bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 
 /* ---- may they be moved? ---- */
 
-/* What the user said of it, or NULL. */
+/* The user's word about disk d in a list of DISK=VALUE; NULL: none. */
 static const char *said_of(const struct option_list *pairs, const struct guest_disk *d)
 {
 	unsigned i;
@@ -79,7 +79,7 @@ int disks_check_left(const struct disks *ds, const struct guest_disk *g, struct 
 		       : 0;
 }
 
-/* What is in it can be carried, if it is to be. */
+/* Checks that the disk's contents can be carried, unless the disk stays. */
 static int check_contents(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	unsigned accept = ds->src->opt->disks.accept | DISK_ACCEPT_PART |
@@ -90,7 +90,7 @@ static int check_contents(const struct disks *ds, const struct guest_disk *g, st
 	return r ? r : disks_check_left(ds, g, e);
 }
 
-/* It is a file of the guest's, which is told by its contents, and they must be all. */
+/* A read-only disk is carried as a file whose digest identifies it, so the file must hold all of its contents. */
 static int check_read_only(const struct guest_disk *g, struct err *e)
 {
 	const char *why = g->chain_count		     ? "is an image that is based on another"
@@ -129,13 +129,13 @@ static int check_is_that(const struct disks *ds, const struct guest_disk *g, str
 	return g->real_path && !g->network && !g->block_device ? guest_reads_what_is_there(&ds->src->guest, g->real_path, e) : 0;
 }
 
-/* Under one that a job has put there, for as long as it runs: the job is what is in the way. */
+/* True if the disk is under a job's filter node; then the job is the obstacle that is reported. */
 static bool is_under_a_job(const struct disks *ds, const struct guest_disk *g)
 {
 	return ds->has_jobs && g->format && guest_filter_is_of_job(g->format);
 }
 
-/* One that cannot be moved is told of, too: where it would go there may be something in the way. */
+/* A disk that cannot be moved is described, too: the destination may find another obstacle at its path. */
 static int examine_disk(struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	static int (*const checks[])(const struct disks *, const struct guest_disk *, struct err *) = {check_reopens, check_contents,
@@ -269,7 +269,7 @@ static int check_jobs(struct disks *ds, struct err *e)
 	return r;
 }
 
-/* One image of both has no base. */
+/* --chain=flatten makes the image and its bases one image, so an option that names a base has nothing to apply to. */
 static int check_flatten(struct disks *ds, struct err *e)
 {
 	const struct guest *g = &ds->src->guest;
@@ -366,7 +366,7 @@ static const char *what_never_flushes(const struct disks *ds)
 		   : NULL;
 }
 
-/* So that the destination can tell whether it sees the very file. */
+/* Marks the image, so that the destination can tell whether it sees this very file. */
 static int mark(const struct disks *ds, struct disk *d, struct err *e)
 {
 	const struct guest_disk *g = d->guest;
@@ -519,7 +519,7 @@ int disks_describe(struct part *p, json_t *out, struct err *e)
 	return r;
 }
 
-/* What the destination says of one disk; NULL: nothing. */
+/* ACCEPT's entry for one disk; NULL: none. */
 static const json_t *answer_for(const json_t *accept, const struct disk *d)
 {
 	json_t *a;
@@ -569,7 +569,8 @@ static void add_data_file(struct disks *ds, const struct guest_disk *g)
 		json_array_append_new(ds->src->disk_paths, json_string(real));
 }
 
-/* They are not copied, and not ours to tell the user to delete, nor proof that somebody has started the guest again. */
+/* Disks that are not copied leave disk_paths: the user must not be told to delete them, nor does their use prove that the guest was
+ * started again. */
 static void part_from_those_not_copied(struct disks *ds)
 {
 	unsigned i, n = 0;

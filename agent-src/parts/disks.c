@@ -432,7 +432,7 @@ int disks_next_round(struct disks *ds, uint64_t at_least, struct err *e)
 	return disks_look_at_bitmaps(ds, e) ? -e->code : next_round(ds, false, e);
 }
 
-/* What the reader queued and what the destination confirmed is told in no certain order. */
+/* The reader's results and the destination's confirmations arrive in any order. */
 static void note_durable(struct disks *ds)
 {
 	if (durable(ds) && !ds->durable_ns)

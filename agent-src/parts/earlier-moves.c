@@ -64,7 +64,7 @@ static int check_journal(const struct guest *g, const struct journal *j, struct 
 		       g->name);
 }
 
-/* It may be of this guest: refused, unless what it begins with can be read and names another QEMU. */
+/* A journal that cannot be read may be this guest's: refused, unless its beginning is readable and names another QEMU. */
 static int check_unreadable(const struct guest *g, struct report *report, const char *path, const struct err *why, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -127,7 +127,7 @@ static bool has_brought(const struct journal *j, const struct guest *g)
 	return yes;
 }
 
-/* It came here by a move, and its source may have it back: gone from here, it would run twice then. */
+/* A guest that came here by a revertible move must stay: if its source took it back after a further move, it would run twice. */
 static int check_stays_here(const struct guest *g, const char *path, struct err *e)
 {
 	enum handoff_state state;

@@ -47,8 +47,8 @@ static void look_at_medium(const struct guest *g, json_t *entry)
 		json_object_set_new(entry, "ejected", json_true());
 }
 
-/* Of those that QEMU keeps open. By --media=path another one is as good; in place nobody has said so, and firmware is loaded only when QEMU starts. What
- * QEMU has open and nothing is called any more, as the package that it is of was upgraded, goes to the destination as it is. */
+/* Checks files that QEMU keeps open and that were replaced on disk. --media=path accepts another version; in place no one has said so,
+ * and firmware is loaded only when QEMU starts. A file without a name any more (its package was upgraded) travels as QEMU has it open. */
 static int check_replaced(struct files *fs, size_t i, struct err *e)
 {
 	json_t *entry = json_array_get(fs->described, i);
@@ -75,7 +75,7 @@ static int check_replaced(struct files *fs, size_t i, struct err *e)
 	return 0;
 }
 
-/* Those that QEMU has read when it started, and reads again only when it is started again: there that is at the move. */
+/* Files that QEMU read at its start and reads again only at its next one: at the destination it reads their contents as of the move. */
 static void tell_what_changed(const struct files *fs, const json_t *entry)
 {
 	const char *path = json_text(entry, "path"), *role = json_text(entry, "role");

@@ -20,7 +20,7 @@ static const char *kind_of(const struct stat *st)
 				       : "other";
 }
 
-/* What the user wants to become of it. Only a medium can be taken out of its drive. */
+/* The user's wish for the file. Only a medium can be ejected. */
 static const char *wish_for(const struct move_options *o, const char *role)
 {
 	bool medium = role && !strcmp(role, "media");

@@ -12,13 +12,13 @@
 #include <string.h>
 
 enum on_stall { ON_STALL_WAIT, ON_STALL_THROTTLE, ON_STALL_STOP, ON_STALL_CANCEL };
-enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* what becomes of backing files */
+enum chain { CHAIN_COPY, CHAIN_TOP, CHAIN_FLATTEN };		  /* backing files */
 enum media { MEDIA_AUTO, MEDIA_COPY, MEDIA_PATH, MEDIA_EJECT };	  /* files that the guest only reads */
-enum recheck_wish { RECHECK_AUTO, RECHECK_ON, RECHECK_OFF };	  /* of the stopped guest's memory */
-enum alike_wish { ALIKE_AUTO, ALIKE_ON, ALIKE_OFF };		  /* what other images there have of its disks */
+enum recheck_wish { RECHECK_AUTO, RECHECK_ON, RECHECK_OFF };	  /* read the stopped guest's memory once more and compare */
+enum alike_wish { ALIKE_AUTO, ALIKE_ON, ALIKE_OFF };		  /* use blocks of other images at the destination */
 enum ram_wish { RAM_WISH_AUTO, RAM_WISH_PAGES, RAM_WISH_OPAQUE }; /* how memory travels */
 
-/* What is behind the '=' of a pair: the first that a path follows, as names of files may have others. */
+/* Value of a pair NAME=VALUE. The first "=/" splits it, as a file name may contain '=' itself. */
 static inline const char *option_pair_value(const char *pair)
 {
 	const char *path = strstr(pair, "=/"), *any = strchr(pair, '=');
@@ -32,22 +32,22 @@ enum how {
 	HOW_QUICK,
 	HOW_WARM,
 	HOW_COLD,
-	HOW_DISKS /* it stays: they are brought there, and kept */,
-	HOW_REPLICA /* likewise: a point */
+	HOW_DISKS /* the guest stays: only its disks are copied, and kept there */,
+	HOW_REPLICA /* likewise, as a point of a replica */
 };
 
-/* Of a move that ends before its time, what has arrived of its disks. */
+/* Partial disks at the destination after a move that failed. */
 struct keep_options {
-	unsigned partial_s;	   /* is kept there for so long; 0: not */
-	bool none;		   /* nor is what was kept before taken */
-	bool resumes;		   /* recover: it is to be kept, as the move is begun again */
-	const struct json_t *move; /* the command that began it, for that; NULL: it cannot be given again */
+	unsigned partial_s;	   /* keep them for so many seconds; 0: do not */
+	bool none;		   /* do not use partial disks of an earlier move either */
+	bool resumes;		   /* recover: keep them, as the move is begun again */
+	const struct json_t *move; /* the command that began the move, to repeat it; NULL: cannot be repeated */
 };
 
 struct disk_options {
 	struct option_list map;	  /* DISK=PATH */
-	struct option_list reuse; /* DISK=FILE: old copies there */
-	const char *reuse_all;	  /* of all others: FILE, or "auto"; NULL: none */
+	struct option_list reuse; /* DISK=FILE: older copies there */
+	const char *reuse_all;	  /* for all other disks: FILE, or "auto"; NULL: none */
 	enum chain chain;
 	unsigned accept; /* DISK_ACCEPT_* */
 	struct keep_options keep;
@@ -56,33 +56,33 @@ struct disk_options {
 struct head_start;
 struct replica_sync;
 
-/* Who keeps the guest's books at the destination. */
+/* Kind of guest at the destination: as here, plain, or libvirt's. */
 enum as_guest { AS_SAME, AS_PLAIN, AS_LIBVIRT };
 
-/* The owner that the user names for the guest: as a rule themselves. */
+/* Owner of the guest, as the user says: normally the user. */
 enum guest_owner { OWNER_USER, OWNER_PACEMAKER };
 
-/* Of a guest that is shut down. */
+/* Options for a guest that is shut down. */
 struct cold_options {
-	char *const *line; /* its command line, in place of move_options.vm; NULL: none */
+	char *const *line; /* command line, in place of move_options.vm; NULL: none */
 	size_t words;
-	bool start;    /* it is to be started there */
-	bool only_off; /* move_options.vm is what libvirt calls it, and if one of that name runs it is refused */
+	bool start;    /* start the guest there */
+	bool only_off; /* move_options.vm is libvirt's name; refused if that guest runs */
 	enum as_guest as;
-	struct head_start *head; /* it runs, or did when the command began (head-start.h); NULL: it was shut down before */
+	struct head_start *head; /* the guest runs, or did when the command began (head-start.h); NULL: it was shut down before */
 };
 
-/* Of one that is shut down for its move. */
+/* Options for a guest that is shut down for its move. */
 struct warm_options {
-	unsigned shutdown_timeout_s; /* so long it may take for that */
-	bool force;		     /* then it is stopped as it is */
+	unsigned shutdown_timeout_s; /* time that the shutdown may take */
+	bool force;		     /* after that: stop the guest as it is */
 };
 
-/* As what content travels. */
+/* How contents travel. */
 struct carry_options {
 	unsigned channels; /* data connections */
 	enum codec_mode codec;
-	bool no_dedup; /* content that is in memory and on disk travels twice */
+	bool no_dedup; /* send contents twice that are in memory and on disk */
 	enum alike_wish alike;
 	enum ram_wish ram_mode;
 	enum recheck_wish recheck;

@@ -123,7 +123,8 @@ static uint64_t bytes_since(const struct disks *ds, json_t *nodes, const struct 
 	return bytes + (ds->since.two ? bytes_in(nodes, d, name) : 0);
 }
 
-/* Of what a bitmap has, one of 4 KiB may be all that was written in a block, and all that the image has no data of may have been discarded: the rest needs room. */
+/* Lower bound of the data behind a bitmap's marks: a marked block may hold one write of 4 KiB, and parts without data in the image may
+ * have been discarded. */
 static uint64_t certain(json_t *nodes, const struct disk *d, const char *name)
 {
 	json_int_t block = json_integer_value(json_object_get(find_bitmap(nodes, d, name), "granularity"));
@@ -133,7 +134,7 @@ static uint64_t certain(json_t *nodes, const struct disk *d, const char *name)
 	return written + has > d->guest->virtual_size ? written + has - d->guest->virtual_size : 0;
 }
 
-/* What is in both bitmaps is sent once, so together they have no less than the larger. */
+/* Contents in both bitmaps are sent once, so together they need at least as much as the larger one. */
 static void look_at_least(const struct disks *ds, json_t *nodes, struct disk *d)
 {
 	unsigned i;

@@ -28,21 +28,21 @@ struct point_bitmaps {
 };
 
 void point_bitmap_name(const struct disks *ds, char out[POINT_BITMAP_NAME], uint64_t number);
-/* Whether it is a bitmap of this pair's, of no use where the guest goes to. */
+/* True if the bitmap belongs to this pair; it is of no use at the destination. */
 bool point_bitmap_is_own(const struct disks *ds, const char *name);
-/* The first round of a move is what was written since the point on which its disks begin. */
+/* True if the first round of a move is what was written since the point on which its disks start. */
 bool point_bitmaps_are_round_0(const struct disks *ds);
-/* Which there are in QEMU. */
+/* Asks QEMU which of the pair's bitmaps exist. */
 int point_bitmaps_look(struct disks *ds, struct err *e);
-/* Member `replica` of DESCRIBE. */
+/* Adds member `replica` to DESCRIBE. */
 void point_bitmaps_describe(const struct disks *ds, json_t *out);
-/* Takes what ACCEPT says of it. -EPROTO. */
+/* Takes ACCEPT's answer to it. -EPROTO. */
 int point_bitmaps_agree(struct disks *ds, const json_t *accept, struct err *e);
-/* From here on bitmap `from` records on all disks, alone; or there is none. */
+/* Leaves bitmap `from` alone recording on all disks; or none. */
 int point_bitmaps_settle(struct disks *ds, struct err *e);
-/* The bitmap by which the last delta of a disk is told: the replica's own, or of the rounds so far. */
+/* Name of the bitmap that gives the disk's last delta: the replica's own, or that of the rounds so far. */
 void point_bitmap_that_ends(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d);
-/* Bytes that are in it; nodes: of query-named-block-nodes. */
+/* Bytes marked in it; nodes: from query-named-block-nodes. */
 uint64_t point_bitmap_bytes(const struct disks *ds, json_t *nodes, const struct disk *d);
 /*
  * Makes a twin of each bitmap that ends, which records what that does. A backup job keeps its bitmap to itself: it gets the twin, and the other can be ended

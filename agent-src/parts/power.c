@@ -23,7 +23,7 @@ static struct power *power_of(struct part *p)
 
 /* ---- what QEMU does when the guest shuts down ---- */
 
-/* As its command line has it, which is all that tells: QEMU does not. */
+/* Shutdown and reboot actions from the command line; QEMU has no query for them. */
 static json_t *actions_of(const struct guest *g)
 {
 	json_t *actions = json_pack("{s:s,s:s}", "shutdown", "poweroff", "reboot", "reset");
@@ -203,7 +203,7 @@ static int boot(struct power *p, char state[32], struct err *e)
 	return r ? r : let_firmware_reset(p, e);
 }
 
-/* It was told to, has not yet, and nobody has started it again since. */
+/* True if the guest was told to shut down, has not done so yet, and was not rebooted since. */
 static bool may_still(const struct power *p, const char *state)
 {
 	return is_running(state) && p->asked && !p->off && !p->rebooted;
@@ -252,7 +252,7 @@ int power_take_back(struct power *p, struct err *e)
 
 /* ---- undoing ---- */
 
-/* It has shut down by itself, and was not started again: its QEMU would have ended. */
+/* Ends QEMU after the guest shut down by itself and was not started again: without us QEMU would have ended. */
 static int end_as_it_would(struct source *s, struct err *e)
 {
 	uint64_t until = now_ns() + END_MS * 1000000ULL;

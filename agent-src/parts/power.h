@@ -11,29 +11,29 @@
 struct power {
 	struct part part;
 	struct source *src;
-	bool asked;	   /* by us, to shut down; also in a later life */
-	bool cut;	   /* it did not, and was stopped as it was */
-	bool no_reboot;	   /* -no-reboot: whatever resets it shuts it down */
-	bool shuts_down;   /* its QEMU says so */
-	bool off;	   /* it has: nothing writes to its disks any more */
-	bool by_itself;	   /* taken back, it stays off, as nobody had asked it to be */
-	bool rebooted;	   /* when it was to shut down */
+	bool asked;	   /* we have told the guest to shut down; also in a later life */
+	bool cut;	   /* the guest did not, and was stopped as it was */
+	bool no_reboot;	   /* -no-reboot: a reset shuts the guest down */
+	bool shuts_down;   /* QEMU has announced the shutdown */
+	bool off;	   /* the guest is off: nothing writes to its disks any more */
+	bool by_itself;	   /* taken back, the guest stays off: it shut down without being told */
+	bool rebooted;	   /* the guest rebooted instead of shutting down */
 	uint64_t asked_ns; /* CLOCK_MONOTONIC, of this boot */
-	uint64_t until_ns; /* for so long it is waited for */
+	uint64_t until_ns; /* deadline for the shutdown */
 	uint64_t off_ns;
 };
 
 void power_init(struct power *p, struct source *src);
-/* What an earlier life noted. */
+/* Restores what an earlier life noted. */
 void power_restore(struct power *p);
-/* The power button; that is noted before. */
+/* Presses the power button; notes that before. */
 int power_press(struct power *p, unsigned patience_s, struct err *e);
-/* As if the plug was pulled: it stands where it was, and goes on from there if it is taken back. */
+/* Stops the guest as it is, like pulling the plug; taken back, it goes on from there. */
 int power_cut(struct power *p, struct err *e);
-/* It is off, and is to boot again if it is taken back, though nobody had asked it to be. */
+/* Notes that the guest, which is off, is to boot when it is taken back, even if it shut down by itself. */
 int power_is_wanted(struct power *p, struct err *e);
-/* In any life, its monitor is open: a guest that was told to shut down boots again, once it has (that is waited for as long as it was
- * given); one that does not just goes on. -ECANCELED: it was stopped, and not by us. */
+/* In any life, with an open monitor: boots a guest that was told to shut down, once it is off (waits as long as it was given); a guest
+ * that does not shut down just goes on. -ECANCELED: another client has stopped it. */
 int power_take_back(struct power *p, struct err *e);
 
 #endif

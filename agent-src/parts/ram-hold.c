@@ -92,7 +92,7 @@ static int make_bitmap(struct source *s, const char *node, bool large, struct er
 			    json_pack("{s:s,s:s,s:I}", "node", node, "name", BITMAP, "granularity", grain), NULL, e);
 }
 
-/* No other bitmap goes along with the memory: the guest's own are the disks' (disks-bitmaps.h), and those of the move stay here. */
+/* Memory's migration carries no other bitmap: the guest's own travel with the disks (disks-bitmaps.h), and the move's stay here. */
 static int name_bitmap(struct source *s, const char *node, struct err *e)
 {
 	return qmp_call(s->qmp, "migrate-set-parameters",

@@ -30,15 +30,16 @@ struct ram_hold {
 	bool begun;	   /* the bitmap is there */
 };
 
-/* Asks QEMU, whose settings were saved, which way it knows. */
+/* Asks QEMU which way it supports. settings: QEMU's saved migration settings. */
 int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
-/* Adds the capabilities that are needed now, at most 2 of them, to on; returns how many. */
+/* Adds to `on` the capabilities needed now, at most 2; returns their number. */
 unsigned hold_capabilities(const struct ram_hold *h, const char **on);
-/* avail-switchover-bandwidth, with a downtime limit of 1 ms, until the switchover is asked for: in bytes a second. */
+/* avail-switchover-bandwidth, in bytes per second, until the switchover is asked for; goes with a downtime limit of 1 ms. */
 uint64_t hold_limit(const struct ram_hold *h);
-/* Makes the node and its bitmap where a bitmap holds the guest, and names it as the only one that is migrated. Journaled. Capability and limit are others then. */
+/* Makes the node and its bitmap if a bitmap is to hold the guest, and names it as the only one to migrate. Journaled. Changes capability
+ * and limit. */
 int hold_begin(struct ram_hold *h, struct source *s, const json_t *settings, struct err *e);
-/* As the undo of a part, of the record "hold". */
+/* Undoes the record "hold", as a part's undo. */
 int hold_undo(struct source *s, const json_t *detail, struct err *e);
 
 #endif

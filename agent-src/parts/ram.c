@@ -374,8 +374,8 @@ uint64_t ram_unread(const struct ram *r)
 
 /* ---- how much is left ---- */
 
-/* What QEMU calls remaining is as of its last look at the dirty bitmap, at the beginning of the pass: what the guest has
- * written since comes on top. QEMU tells a rate only after a second; until then what the last pass left behind gives it. */
+/* QEMU counts `remaining` at its last dirty bitmap sync, at the start of the pass: the guest's writes since come on top. QEMU reports a
+ * dirty rate only after a second; until then what the last pass left gives the rate. */
 static void estimate_left(struct ram *r, uint64_t remaining, uint64_t qemu_dirty_per_s)
 {
 	double since = r->pass.begun_ns ? (double)(now_ns() - r->pass.begun_ns) / 1e9 : 0;
@@ -510,8 +510,8 @@ int ram_release_shut(struct ram *r)
 
 /* ---- the end ---- */
 
-/* Of a migration whose sockets go while QEMU sets it up QEMU 10 may lose track: it is "cancelling" for good then. Setting it up takes some
- * milliseconds, for which the capture goes on to read, or the guard does. */
+/* QEMU 10 can stay "cancelling" for ever if its sockets close during "setup". Setup takes a few milliseconds, in which the capture, or
+ * the guard, keeps reading. */
 static void wait_until_set_up(struct ram *r)
 {
 	uint64_t until = now_ns() + SETUP_MS * 1000000ULL;

@@ -141,7 +141,7 @@ int source_note_migration(struct source *s, bool ours, bool ends_noted, struct e
 
 /* ---- may it be moved? ---- */
 
-/* What is not UTF-8 cannot be described in JSON. */
+/* JSON cannot describe text that is not UTF-8. */
 static int check_text(const struct guest *g, struct err *e)
 {
 	size_t i;
@@ -159,7 +159,7 @@ static int check_text(const struct guest *g, struct err *e)
 	return 0;
 }
 
-/* To a cluster whose guest goes without its doing it has stopped, and is to be started again. */
+/* A Pacemaker cluster takes a guest that leaves without its doing for stopped, and starts it again. */
 static int check_cluster(const struct guest *g, const struct move_options *opt, struct err *e)
 {
 	if (!g->resource || opt->owner == OWNER_PACEMAKER || opt->how == HOW_DISKS || opt->how == HOW_REPLICA)
@@ -234,7 +234,7 @@ static bool line_has(const struct guest *g, const char *word)
 	return i < g->line.expanded_count;
 }
 
-/* What QEMU keeps in a file, which is no disk. */
+/* An nvdimm keeps its contents in a file that is not a disk. */
 static int check_nvdimm(const struct guest *g, struct err *e)
 {
 	return line_has(g, "nvdimm") ? err_set(e, ENOTSUP, "the guest has memory that it keeps (nvdimm), which is carried live only") : 0;
@@ -246,7 +246,7 @@ static int check_boots(const struct source *s, struct err *e)
 			 : check_nvdimm(&s->guest, e);
 }
 
-/* It is not asked for anything else, so nothing else would find out. */
+/* A copy of the disks alone starts no migration in QEMU, so nothing else would notice one. */
 static int check_stays(const struct source *s, struct err *e)
 {
 	char status[MIGRATION_STATUS_MAX];
@@ -634,7 +634,7 @@ int source_find_at_rest(struct source *s, const struct libvirt_guest *libvirts, 
 		b->member = kept;                                                                                                          \
 	} while (0)
 
-/* What a definition says of a guest, and a command line. */
+/* Swaps the members that a definition and a command line give. */
 static void swap_guests(struct guest *a, struct guest *b)
 {
 	SWAP(exe);

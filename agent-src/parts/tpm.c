@@ -57,7 +57,7 @@ static int check_none_runs(struct tpm *t, struct err *e)
 		       : err_set(e, EBUSY, "the guest's TPM, a swtpm (process %d), runs: end it before the guest is moved", (int)t->pid);
 }
 
-/* Of one that is shut down: by the script that starts it. */
+/* Finds the TPM of a guest that is shut down, by its start script. */
 static int find_at_rest(struct tpm *t, struct err *e)
 {
 	struct guest *g = &t->src->guest;

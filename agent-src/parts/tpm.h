@@ -17,19 +17,19 @@ struct tpm {
 	char *socket; /* absolute; NULL: the guest has no such TPM */
 	pid_t pid;
 	struct swtpm swtpm;
-	char *kept;	  /* the file of what it keeps; NULL: nobody needs to know */
-	struct stat sent; /* as it was when it was sent; no inode: there was none */
-	char *taken;	  /* by tpm_take(): its bytes in hexadecimal digits; NULL: none were */
+	char *kept;	  /* its state file; NULL: not needed */
+	struct stat sent; /* the state file's stat when it was sent; no inode: there was no file */
+	char *taken;	  /* state that tpm_take() read, in hexadecimal digits; NULL: none */
 };
 
 void tpm_init(struct tpm *t, struct source *src);
-/* What it keeps, of a guest that is shut down by now. */
+/* Sends the TPM's state; the guest is shut down. */
 int tpm_send(struct tpm *t, struct err *e);
-/* Reads what it keeps now, while the guest runs: a swtpm writes the file anew, and renames it. */
+/* Reads the TPM's state while the guest runs: swtpm replaces its file by a rename. */
 int tpm_take(struct tpm *t, struct err *e);
-/* A new reference: what was taken, as POINT has it; NULL: the guest has none. */
+/* State that was read, as POINT has it: a new reference; NULL: no TPM. */
 json_t *tpm_taken(const struct tpm *t);
-/* 0: that is what was sent, still. */
+/* 0: the state is still as it was sent. */
 int tpm_unchanged(const struct tpm *t, struct err *e);
 
 #endif

@@ -13,7 +13,7 @@ static struct unit *unit_of(struct part *p)
 	return container_of(p, struct unit, part);
 }
 
-/* What starts the guest again stays as it is. But a unit that it runs in ends with its QEMU. */
+/* The guest's starter stays as it is in place. But a unit in which the guest runs ends with its QEMU. */
 static int check_in_place(struct unit *u, struct err *e)
 {
 	const char *unit = u->src->guest.unit.name;

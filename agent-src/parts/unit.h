@@ -13,12 +13,12 @@ struct unit {
 };
 
 void unit_init(struct unit *u, struct source *src);
-/* Before memory is copied; before the guest is stopped. */
+/* unit_hold(): before memory is copied; unit_block(): before the guest is stopped. */
 int unit_hold(struct unit *u, struct err *e);
 int unit_block(struct unit *u, struct err *e);
-/* Of a guest that is shut down. */
+/* Blocks the unit of a guest that is shut down. */
 int unit_block_now(struct unit *u, struct err *e);
-/* Rolled back, and QEMU has ended: what the unit would have done then. */
+/* Does what the unit would have done when QEMU ended; after a rollback. */
 void unit_make_up(struct unit *u);
 
 #endif
