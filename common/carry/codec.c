@@ -1,4 +1,4 @@
-/* codec.c: see codec.h. What compresses is a row of `codecs`, and one of `efforts` for each degree of it. */
+/* codec.c: see codec.h. A codec is a row of `codecs`, and each degree of its compression a row of `efforts`. */
 #include "codec.h"
 #include "util.h"
 

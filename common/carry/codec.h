@@ -9,7 +9,7 @@
 
 struct codec;
 
-/* What the user wants of the source: AUTO decides from moment to moment. */
+/* The compression that the user asks for at the source: AUTO decides from moment to moment. */
 enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
 extern const char *const codec_words[]; /* what each is called on the command line; ends with NULL */
 
@@ -17,15 +17,15 @@ extern const char *const codec_words[]; /* what each is called on the command li
 enum codec_effort { EFFORT_NONE, EFFORT_LZ4, EFFORT_ZSTD, EFFORT_ZSTD_HARD };
 #define CODEC_EFFORTS (EFFORT_ZSTD_HARD + 1)
 enum data_codec codec_of_effort(enum codec_effort effort);
-/* What a mode begins with; all but AUTO stay there. */
+/* The effort that a mode begins with; all modes but AUTO stay at it. */
 enum codec_effort codec_first_effort(enum codec_mode mode);
-/* Of a codec that contents are sent with, as the progress says it. */
+/* The name of a codec in the progress output. */
 const char *codec_name(enum data_codec codec);
 
 struct codec *codec_new(void);
 void codec_free(struct codec *c);
 
-/* From here on; at first EFFORT_ZSTD. */
+/* Sets the effort from now on; it begins as EFFORT_ZSTD. */
 void codec_set_effort(struct codec *c, enum codec_effort effort);
 /* Compresses n bytes with `which` into out (cap bytes). Returns the size, or 0 when it did not pay (send raw). */
 size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap);

@@ -14,7 +14,7 @@
 #define FILE_DIGEST_WHOLE (256ULL << 20)
 #define FILE_DIGEST_CHARS 32
 
-/* Of a regular file; whole: of all of it, however large. *size in bytes. */
+/* The digest of a regular file; whole: of all of it, however large. *size in bytes. */
 int file_digest(const char *path, bool whole, uint64_t *size, char hex[FILE_DIGEST_CHARS + 1], struct err *e);
 
 #endif

@@ -31,7 +31,8 @@
 #define PLACE_SHIFT 21
 /* 64 KiB of a disk: what an old copy of it is compared by. */
 #define HAVE_SHIFT 16
-/* 4 KiB: what disks of guests that are alike are compared by. File systems put blocks anywhere, and pages of different files side by side. */
+/* 4 KiB: what disks of guests that are alike are compared by. File systems put blocks anywhere, and pages of different files side by
+ * side. */
 #define ALIKE_SHIFT 12
 /* Blocks of all disks of a guest that are looked for in other images, at most: 28 GiB, by 256 MiB of memory. */
 #define ALIKE_BLOCKS_MAX (7U << 20)
@@ -60,14 +61,14 @@ static inline unsigned place_channel(uint32_t object, uint64_t offset, unsigned 
 	return (unsigned)((h >> 32) % count);
 }
 
-/* How many data channels keep so many processors busy. The thread that each has at either end does nearly all the work: it hashes and compresses,
- * or unpacks and places. docs/bench.md has what more and fewer cost. */
+/* How many data channels keep so many processors busy. The thread that each has at either end does nearly all the work: it hashes and
+ * compresses, or unpacks and places. docs/bench.md has what more and fewer cost. */
 static inline unsigned channels_for(unsigned processors)
 {
 	return MIN(MAX(processors, CHANNELS_LEAST), CHANNELS_USUAL_MAX);
 }
 
-/* One RAM block's per-page hashes: 16 bytes a page, zero for a page never carried. */
+/* The per-page hashes of a RAM block: 16 bytes a page, zero for a page never carried. */
 struct page_table {
 	uint64_t pages;
 	struct hash128 *hash;

@@ -8,13 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A file that another process may put in its place meanwhile is not changed: what is looked at is what is held. */
+/* A descriptor keeps to one file: if another process replaces the file at that path meanwhile, the new one is not changed. */
 static int open_image(const char *path)
 {
 	return open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* A number that a file had may be another's once it is removed, but not with the same birth. 0: this file system does not tell. */
+/* The time of birth: an inode number may be used again once its file is removed, but not with the same birth. 0: this file system has
+ * none. */
 static json_int_t born(int fd)
 {
 	struct statx st;

@@ -1,6 +1,7 @@
 /*
- * owners.h: whose a file is that both hosts see. libvirt gives a guest's images to its QEMU's user when it starts the guest, and to root when it has ended; of
- * one that goes on at the other host that takes its images away from it. Called by both agents where libvirt forgets a guest whose images stay.
+ * owners.h: the owner of a file that both hosts see. libvirt gives a guest's images to QEMU's user when it starts the guest, and to root
+ * when the guest has ended; if the guest goes on at the other host, that takes its images away from it. Called by both agents where libvirt
+ * forgets a guest whose images stay.
  */
 #ifndef VMFERRY_OWNERS_H
 #define VMFERRY_OWNERS_H
@@ -10,10 +11,11 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-/* The real path is noted: {"path", "uid", "gid", "dev", "inode", "born"}, for a journal; NULL: it is not there, or no regular file. */
+/* The owner for a journal: {"path" (the real path), "uid", "gid", "dev", "inode", "born"}; NULL: the file is missing, or not a regular
+ * file. */
 json_t *owner_of(const char *path);
-/* An image is theirs again. One that is not there any more is nobody's. Others may change what is at that path, so only the same file is given back, and only from root
- * or the user whom libvirt here gave it to (given; 0: not known). */
+/* Gives an image back to the owner noted; 0 also if it is gone. Others may change what is at that path, so only the same file is given
+ * back, and only from root or from the user whom libvirt here gave it to (given; 0: not known). */
 int owner_give_back(const json_t *owner, uid_t given, struct err *e);
 
 #endif

@@ -75,7 +75,7 @@ static char **make_environment(char *const *extra, bool scope)
 	return env;
 }
 
-/* What may be written to it is bounded, whoever has it and however long: a file of a fixed size that nobody can change. */
+/* The log is a sealed file of a fixed size in memory: no process can make it grow, however long QEMU runs. */
 static int new_log(struct err *e)
 {
 	int fd = memfd_create("qemu.log", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -111,7 +111,7 @@ static char **with_scope(char *const *scope, const char *exe, char *const *argv)
 	all = xcalloc(k + n + 1, sizeof(*all));
 	if (k) {
 		memcpy(all, scope, k * sizeof(*all));
-		all[k + i++] = (char *)exe; /* it is looked for by this */
+		all[k + i++] = (char *)exe; /* the scope's program looks it up by this path */
 	}
 	for (; i < n; i++)
 		all[k + i] = argv[i];
@@ -127,7 +127,7 @@ void qemu_let_go(struct qemu_proc *p)
 	*p = QEMU_PROC_NONE;
 }
 
-/* Not reaped yet: the pid is still its own. */
+/* The child is not reaped yet, so its pid is still its own. */
 static int name_process(struct qemu_proc *q, struct err *e)
 {
 	int r;
@@ -260,7 +260,7 @@ static int report_exit(struct qemu_proc *p, struct err *e)
 	return -e->code;
 }
 
-/* Not there yet, or there but not listening yet; EPIPE: QEMU is just ending. */
+/* The socket is missing so far, or nothing listens at it yet; EPIPE: QEMU is just ending. */
 static bool may_come(int code)
 {
 	return code == ENOENT || code == ECONNREFUSED || code == EPIPE || code == ECONNRESET;

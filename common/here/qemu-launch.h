@@ -14,7 +14,7 @@ struct qemu_proc {
 	pid_t pid; /* 0: none */
 	int pidfd; /* -1: none */
 	uint64_t start_time;
-	int log_fd; /* what it says; 0: not known */
+	int log_fd; /* its stdout and stderr; 0: not known */
 };
 
 #define LOG_BYTES_MAX (256 * 1024)
@@ -41,12 +41,11 @@ int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, 
  */
 int qemu_launch_wait_qmp(struct qemu_proc *p, struct loop *l, const char *qmp_path, unsigned timeout_ms, const struct qmp_handlers *h,
 			 void *ctx, struct qmp **out, struct err *e);
-/* SIGKILL by pidfd when (pid, start_time) still is it; reaps when it is our child; waits until it
- * is gone. */
+/* Sends SIGKILL through the pidfd if (pid, start_time) still match, waits until the process is gone, and reaps it if it is our child. */
 void qemu_end(struct qemu_proc *p);
-/* It runs on, and nobody watches it. Of QEMU_PROC_NONE nothing happens. */
+/* Closes our descriptors; the process runs on, unwatched. QEMU_PROC_NONE is accepted and left alone. */
 void qemu_let_go(struct qemu_proc *p);
-/* The last lines of what it has said as one line ("a / b"), malloc'ed; "" when there are none. */
+/* The last lines of its log as one line ("a / b"), malloc'ed; "" when there are none. */
 char *qemu_log_tail(const struct qemu_proc *p);
 
 #endif

@@ -138,7 +138,8 @@ static bool has_name(const json_t *names, const json_t *name)
 	return false;
 }
 
-/* Those that begin with prefix, or (NULL) have one of these names. *left: how many there were, *gone: how many of them are no more; e: why not all. */
+/* Deletes the nodes whose names begin with prefix, or (NULL) are among names. *left: how many matched; *gone: how many of these were
+ * deleted; e: why the others were not. */
 static int remove_nodes(struct qmp *q, const char *prefix, const json_t *names, unsigned *left, unsigned *gone, struct err *e)
 {
 	json_t *nodes, *node;
@@ -181,7 +182,7 @@ static int remove_bitmap(struct qmp *q, json_t *node, json_t *name, struct err *
 	return r == -EREMOTEIO && strstr(e->msg, "not found") ? 0 : r;
 }
 
-/* As many as can be; the first error is returned. */
+/* Removes as many bitmaps as it can, and returns the first error. */
 int qemu_undo_bitmaps(struct qmp *q, const char *prefix, struct err *e)
 {
 	json_t *nodes, *node, *bitmap;
@@ -229,7 +230,7 @@ static int is_exported(struct qmp *q, const char *id, struct err *e)
 	return r;
 }
 
-/* It goes when its clients have gone. */
+/* Removes the export and waits until QEMU no longer lists it, which is when its clients are disconnected. */
 static int remove_export(struct qmp *q, struct loop *l, const char *id, struct err *e)
 {
 	uint64_t until = now_ns() + GONE_MS * 1000000ULL;
@@ -245,7 +246,7 @@ static int remove_export(struct qmp *q, struct loop *l, const char *id, struct e
 	return r;
 }
 
-/* As many as can be; the first error is returned. */
+/* Removes as many exports as it can, and returns the first error. */
 int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct err *e)
 {
 	json_t *list, *x;
@@ -269,7 +270,7 @@ int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct 
 
 /* ---- the server ---- */
 
-/* A QEMU has one server: who found it running, and has exported something on it, is cut off when it stops. */
+/* A QEMU has a single NBD server, so stopping it would also cut off any other client that exports a disk on it. */
 static int check_unused(struct qmp *q, const char *socket, struct err *e)
 {
 	json_t *list, *x;
@@ -290,7 +291,7 @@ static int check_unused(struct qmp *q, const char *socket, struct err *e)
 
 int qemu_undo_nbd_server(struct qmp *q, pid_t pid, const char *socket, struct err *e)
 {
-	/* when it answers this, whatever it says, it has done what it was asked before, if that was not answered */
+	/* an answer, even an error, shows that QEMU has finished the commands sent before it, also those it has not answered */
 	int r = qmp_call(q, "query-status", NULL, NULL, e);
 
 	r = r == -EREMOTEIO ? 0 : r;
@@ -331,7 +332,7 @@ static bool lives(int pid, uint64_t born)
 	return !process_start_time(pid, &now) && (now & BORN_BITS) == born && qemu_is_alive(pid, now);
 }
 
-/* One process's names after the other. */
+/* Removes everything that dead processes have left, one prefix at a time. */
 static int undo_listed(struct qmp *q, struct loop *l, const json_t *list, const char *key, unsigned *removed, struct err *e)
 {
 	char prefix[QEMU_PREFIX_MAX];
@@ -347,7 +348,7 @@ static int undo_listed(struct qmp *q, struct loop *l, const json_t *list, const 
 			return err_set(e, EBUSY, "an export of this guest is under way (pid %d): wait for it, or end it", pid);
 		(*removed)++;
 		r = qemu_undo_jobs(q, l, prefix, e)
-			    ?: qemu_undo_nodes(q, prefix, NULL, e); /* nothing to be done for the others of that prefix */
+			    ?: qemu_undo_nodes(q, prefix, NULL, e); /* the later names with this prefix then find nothing left */
 	}
 	return r;
 }

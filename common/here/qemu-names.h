@@ -1,10 +1,10 @@
 /*
  * qemu-names.h: what we add to a guest's QEMU (jobs, block nodes, dirty bitmaps, exports), found again by its names and removed.
  *
- * All names begin with QEMU_PREFIX. Behind it is the attempt, if its journal says what there is to undo: it holds one record for all bitmaps and one
- * for all exports, however long it takes. Behind an x is the process that made it and that process's start, if it has no journal (an export): what
- * a dead one has left is known for what it is, in the QEMU itself, and harms no guest. Nothing of the one is in the way of another. QEMU is asked
- * what there is: nothing counts as gone because it did not answer.
+ * All names begin with QEMU_PREFIX. If the attempt has a journal, its id follows; the journal then holds one record for all bitmaps and one
+ * for all exports. If it has none (an export), an x, the pid and the start time of the process follow: leftovers of a dead process can be
+ * recognised in the QEMU itself, and harm no guest. Names of different attempts never collide. QEMU is asked what exists: nothing counts as
+ * gone because QEMU did not answer.
  */
 #ifndef VMFERRY_QEMU_NAMES_H
 #define VMFERRY_QEMU_NAMES_H
@@ -25,17 +25,18 @@ json_t *qemu_find_job(json_t *jobs, const char *id);
 /* Waits until the job has ended, and takes it off. 0: it did well, or is not there; -EIO: it failed; -ETIMEDOUT: it goes on. */
 int qemu_conclude_job(struct qmp *q, struct loop *l, const char *id, unsigned ms, struct err *e);
 
-/* Each: 0 when none is left whose name begins with prefix, wherever in its block graph it was. Jobs are cancelled, and wait for what they have
- * under way. */
+/* Each of these removes what has a name that begins with prefix, anywhere in QEMU's block graph; 0: none is left. Jobs are cancelled, and
+ * end once their I/O under way is done. */
 int qemu_undo_jobs(struct qmp *q, struct loop *l, const char *prefix, struct err *e);
 int qemu_undo_bitmaps(struct qmp *q, const char *prefix, struct err *e);
 int qemu_undo_exports(struct qmp *q, struct loop *l, const char *prefix, struct err *e);
-/* Likewise nodes whose names begin with prefix, or (NULL) are among names: from the top down, as what is below another can go when that has. */
+/* Nodes whose names begin with prefix, or (NULL) are among names, are deleted from the top down: a node can only go after the one above
+ * it. */
 int qemu_undo_nodes(struct qmp *q, const char *prefix, const json_t *names, struct err *e);
-/* Stops QEMU's NBD server, unless it is another one than that at this socket; the socket goes, too. */
+/* Stops QEMU's NBD server if it is the one at this socket, and removes the socket. */
 int qemu_undo_nbd_server(struct qmp *q, pid_t pid, const char *socket, struct err *e);
-/* Jobs and nodes of processes that have died (of older versions, too, whose names begin with "vmfx-"). *removed: what there was of them. -EBUSY: one
- * lives. */
+/* Removes jobs and nodes left by processes that have died, also by older versions, whose names begin with "vmfx-". *removed: how many there
+ * were. -EBUSY: one of these processes lives. */
 int qemu_undo_dead(struct qmp *q, struct loop *l, unsigned *removed, struct err *e);
 
 #endif

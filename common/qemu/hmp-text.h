@@ -1,9 +1,9 @@
 /*
  * hmp-text.h: what QEMU's human monitor (HMP) says, read as text. Pure: no I/O.
  *
- * Its line editor echoes every byte with terminal sequences around it, and ends the echo by a newline; the answer follows, and a prompt at the beginning of a
- * line. Over telnet there are negotiations between these bytes. On a character device that the guest's console shares (a mux) lines of that one may stand
- * anywhere, so that an answer proves nothing by itself.
+ * Its line editor echoes every byte with terminal sequences around it, and ends the echo by a newline; the answer follows, and a prompt at
+ * the beginning of a line. Over telnet there are negotiations between these bytes. On a character device that the guest's console shares (a
+ * mux) the console's lines may stand anywhere, so that an answer proves nothing by itself.
  */
 #ifndef VMFERRY_HMP_TEXT_H
 #define VMFERRY_HMP_TEXT_H
@@ -19,7 +19,7 @@ struct hmp_text {
 	int state; /* within a sequence of several bytes */
 	char *bytes;
 	size_t n, room;
-	bool too_long; /* no more of it is taken */
+	bool too_long; /* further bytes are dropped */
 };
 
 /* Takes what was read. */
@@ -30,10 +30,10 @@ bool hmp_text_greeted(const struct hmp_text *t);
 bool hmp_text_prompted(const struct hmp_text *t);
 /* The answer to the line that was sent since hmp_text_forget(), malloc'ed, without the last newline; NULL: it has not ended yet. */
 char *hmp_text_answer(const struct hmp_text *t);
-/* Forgets what it says; a sequence that is not at its end goes on. */
+/* Forgets the text so far; an unfinished sequence goes on. */
 void hmp_text_forget(struct hmp_text *t);
 void hmp_text_fini(struct hmp_text *t);
-/* The first line of an answer that says that something went wrong, malloc'ed; NULL: there is none. */
+/* The first line of an answer that reports an error, malloc'ed; NULL: there is none. */
 char *hmp_text_error(const char *answer);
 
 #endif

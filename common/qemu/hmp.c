@@ -33,7 +33,7 @@ static int read_more(struct hmp *h, uint64_t until, struct err *e)
 	return h->text.too_long ? err_set(e, EMSGSIZE, "the monitor %s says more than %u bytes at once", h->name, HMP_TEXT_MAX) : 1;
 }
 
-/* 1: it does, 0: not within that time. */
+/* 1: the condition holds, 0: not within that time. */
 static int wait_until(struct hmp *h, bool (*holds)(const struct hmp_text *t), unsigned ms, struct err *e)
 {
 	uint64_t until = now_ns() + ms * 1000000ULL;
@@ -82,8 +82,8 @@ static bool has_helped(const struct hmp_text *t)
 	return t->n && memmem(t->bytes, t->n, mux_help, strlen(mux_help));
 }
 
-/* A QEMU that was slow has said so by now: its mux helps only after it has opened the connection, upon which a monitor that has the keyboard greets. 1, 0,
- * or -errno. */
+/* 1: the monitor has the keyboard, 0: it has not, or -errno. The mux answers only after it has opened the connection, upon which a monitor
+ * that has the keyboard greets; so even a slow QEMU has sent the greeting by now. */
 static int has_keyboard(struct hmp *h, struct err *e)
 {
 	const char keys[2] = {h->escape, 'h'};

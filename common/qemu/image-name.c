@@ -8,7 +8,7 @@
 
 #define JSON "json:"
 
-/* NULL: it is no such name. For json_decref(). */
+/* The tree of a "json:{…}" name, a new reference; NULL: it is another kind of name. */
 static json_t *tree_of(const char *name)
 {
 	return name && !strncmp(name, JSON, strlen(JSON)) ? json_loads(name + strlen(JSON), 0, NULL) : NULL;
@@ -39,7 +39,7 @@ char *image_name_file(const char *name)
 	return qemu_path_has_protocol(name) ? NULL : xstrdup(name);
 }
 
-/* A -drive's is text there. */
+/* The option's value is text if it came from -drive. */
 static bool is_set(const json_t *node, const char *option)
 {
 	const json_t *value = json_object_get(node, option);

@@ -9,7 +9,7 @@ static void copy(json_t *out, const char *to, const json_t *in, const char *from
 		json_object_set(out, to, json_object_get(in, from));
 }
 
-/* Version 2 has none of the others. */
+/* Images of version 2 have none of the other options. */
 json_t *qcow2_options_of(const json_t *specific)
 {
 	const char *compat = json_string_value(json_object_get(specific, "compat"));

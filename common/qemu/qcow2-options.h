@@ -9,7 +9,8 @@
 
 #include <jansson.h>
 
-/* As members of BlockdevCreateOptionsQcow2; those that are not told are left to QEMU. specific: `format-specific`.`data`, or NULL. */
+/* Members of BlockdevCreateOptionsQcow2 for an image like this one; those that QEMU did not report are left out. specific:
+ * `format-specific`.`data`, or NULL. */
 json_t *qcow2_options_of(const json_t *specific);
 /* Adds them to options of `blockdev-create`. Unknown members and values, as a peer may send them, are left out. options may be NULL. */
 void qcow2_options_add(json_t *create, const json_t *options);

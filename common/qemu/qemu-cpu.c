@@ -1,6 +1,6 @@
 /*
- * qemu-cpu.c: see qemu-cpu.h. By number, QEMU tells all CPUID words at once. By name, a feature is asked for by itself, which takes
- * 0.2 s of a guest under TCG, though none is waited for before the next.
+ * qemu-cpu.c: see qemu-cpu.h. By number, QEMU reports all CPUID words at once. By name, each feature needs a query of its own, which takes
+ * 0.2 s of a guest under TCG, though all are sent without waiting.
  */
 #include "qemu-cpu.h"
 #include "json-text.h"
@@ -30,8 +30,8 @@ static void on_value(void *arg, json_t *ret, const struct err *e)
 	p->query->open--;
 }
 
-/* True in every CPU, or about the object and not the CPU; or how a newer QEMU is like an older one (legacy-cache), which that
- * does not know the name of. */
+/* Properties that are not features: true in every CPU, about the object and not the CPU, or how a newer QEMU imitates an older one
+ * (legacy-cache), which does not know the name. */
 static bool is_feature(const char *name)
 {
 	static const char *const others[] = {"realized", "hotplugged", "hotpluggable", "start-powered-off"};
@@ -101,8 +101,8 @@ static int ask_for_all(struct qmp *q, const char *path, const json_t *names, jso
 		query.open++;
 		qmp_send(q, "qom-get", json_pack("{s:s,s:O}", "path", path, "property", one), QMP_DEADLINE_MS, on_value, &properties[i]);
 	}
-	/* answers come in order: with this one all others are there, or have failed; and its deadline is after theirs, so
-	 * that none is open when this returns */
+	/* answers come in order, so when this one is there all others are, or have failed; its deadline is after theirs, so that
+	 * none is open when this returns */
 	r = qmp_call_ms(q, 2 * QMP_DEADLINE_MS, "query-status", NULL, &ignored, e);
 	if (!r)
 		json_decref(ignored);
@@ -177,7 +177,7 @@ static const struct {
 	uint32_t bits;
 } beyond_cpuid[] = {{"1.0.ECX", 1u << 5 | 1u << 15}, {"7.0.EDX", 1u << 29 | 1u << 30}};
 
-/* What is no feature, but must not be less: bits of physical addresses, the version of AVX10. */
+/* Properties that are numbers and must not be lower at the destination: bits of physical addresses, the version of AVX10. */
 static const char *const numbers[] = {"phys-bits", "avx10-version"};
 
 static json_int_t number_of(const json_t *cpu, const char *of, const char *name)

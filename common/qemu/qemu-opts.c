@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-/* Options without a value in QEMU 5 to 10 (qemu-options.def). Anything else takes what follows it.
- */
+/* Options without a value in QEMU 5 to 10 (qemu-options.def). Any other option takes the argument after it. */
 static const char *const no_value[] = {
 	"S",
 	"alt-grab",
@@ -101,7 +100,7 @@ static size_t value_length(const char *p)
 /* Copies up to a single comma, un-doubling commas; *p ends behind that comma. */
 static char *take_value(const char **p)
 {
-	char *out = xmalloc(value_length(*p) + 1), *w = out; /* not what all that follows takes: there may be many */
+	char *out = xmalloc(value_length(*p) + 1), *w = out; /* not as long as the rest of the text */
 
 	for (; **p; (*p)++) {
 		if (**p == ',') {

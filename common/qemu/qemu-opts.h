@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One option of argv, pointing into it. */
+/* An option of argv; the pointers lead into argv. */
 struct qemu_opt {
 	const char *name;  /* without its dashes; "" for a plain argument, which QEMU takes as -hda */
 	const char *value; /* NULL: has none */
@@ -48,9 +48,10 @@ void kv_replace(char **value, char *by);
 /* The type that -machine or -M of a line names, the last one; malloc'ed, NULL: none does. */
 char *qemu_machine_type(char *const *argv, size_t argc);
 
-/* As QEMU's path_has_protocol(): "nbd:…", "rbd:…", but not "/a:b". */
+/* True for "nbd:…", "rbd:…", but not for "/a:b": QEMU's path_has_protocol(). */
 bool qemu_path_has_protocol(const char *path);
-/* Whether a block driver, or the protocol that a path begins with, leads to storage that other hosts can reach, too: "nbd", "rbd:pool/image" … */
+/* Whether a block driver, or the protocol that a path begins with, leads to storage that other hosts can reach, too: "nbd",
+ * "rbd:pool/image" … */
 bool qemu_is_network_storage(const char *driver_or_path);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* What a leaf is in "key=value" syntax, malloc'ed; NULL for what that has no word for. */
+/* The value of a leaf in "key=value" syntax, malloc'ed; NULL: that syntax cannot express it. */
 static char *leaf_text(const json_t *leaf)
 {
 	if (json_is_string(leaf))
@@ -59,7 +59,7 @@ void props_parse(struct props *p, const char *text)
 		p->broken = true;
 }
 
-/* Brings the leaves of a container up to what l says; those that l no longer has go. */
+/* Sets the leaves of a container to their values in l, and removes those that l no longer has. */
 static void update(const struct kv_list *l, json_t *node, const char *prefix)
 {
 	const char *key;
@@ -90,7 +90,7 @@ static void update(const struct kv_list *l, json_t *node, const char *prefix)
 	}
 }
 
-/* Members that l has and the tree has not: they are at the top. */
+/* Adds the members that l has and the tree lacks, at the top of the tree. */
 static void add_new(const struct kv_list *l, json_t *tree)
 {
 	struct kv_list had = {.n = 0};

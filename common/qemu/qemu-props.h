@@ -16,7 +16,7 @@
 struct props {
 	struct kv_list l; /* to be looked at and changed */
 	json_t *tree;	  /* as it was written; NULL: not in JSON */
-	bool broken;	  /* begins like JSON and is none: l is empty */
+	bool broken;	  /* it begins like JSON but is not valid: l is empty */
 };
 
 void props_parse(struct props *p, const char *text);

@@ -53,7 +53,7 @@ bool settings_has_parameter(const json_t *saved, const char *name)
 	return json_object_get(json_object_get(saved, "parameters"), name);
 }
 
-/* Sets the capabilities in `want` (name → bool) that are not so yet: those off first, as some exclude each other. */
+/* Sets the capabilities in `want` (name → bool) that differ so far: first those to switch off, as some exclude each other. */
 static int set_capabilities(struct qmp *q, const json_t *want, struct err *e)
 {
 	json_t *now, *list, *value;
@@ -131,7 +131,7 @@ int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, stru
 	return 0;
 }
 
-/* What a move of ours, or an export, sets. Of another one somebody else has set it meanwhile, for a migration of theirs. */
+/* The parameters that a move or an export sets. A change of any other comes from another client, for a migration of its own. */
 static const char *const set_by_us[] = {"tls-creds",
 					"multifd-compression",
 					"multifd-channels",

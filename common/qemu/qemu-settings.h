@@ -1,7 +1,7 @@
 /*
  * qemu-settings.h: a QEMU's migration capabilities and parameters: saved, set explicitly, put back.
  *
- * They persist in a QEMU, and one left over breaks its next move, so every move sets all it needs and restores all.
+ * Settings persist in a QEMU, and a leftover breaks its next move, so every move sets all it needs and restores all.
  */
 #ifndef VMFERRY_QEMU_SETTINGS_H
 #define VMFERRY_QEMU_SETTINGS_H
@@ -12,7 +12,7 @@
 int settings_save(struct qmp *q, json_t **out, struct err *e);
 /* Exactly these capabilities on, every other off. NULL-terminated; one this QEMU does not have is skipped. */
 int settings_capabilities(struct qmp *q, const json_t *saved, const char *const *on, struct err *e);
-/* Whether they still are as settings_capabilities() left them; -EBUSY: somebody else has changed one, and which. */
+/* 0: the capabilities are still as settings_capabilities() left them; -EBUSY: another client has changed one, and *e says which. */
 int settings_check(struct qmp *q, const json_t *saved, const char *const *on, struct err *e);
 /* Sets those parameters that this QEMU has; params is stolen. */
 int settings_parameters(struct qmp *q, const json_t *saved, json_t *params, struct err *e);

@@ -68,7 +68,7 @@ void qmp_carried_lost(struct qmp *q, const char *reason)
 	qmp_lose(q, EPIPE, reason);
 }
 
-/* Whoever holds a QEMU must hear of its end, and a libvirt that was started again says nothing of it here. */
+/* The owner of a guest must learn that its QEMU has ended, and a libvirt that was restarted does not report it to us. */
 void qmp_carried_ended(struct qmp *q)
 {
 	bool was_lost = q->dead && !q->closing && q->opened;

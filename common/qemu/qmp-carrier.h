@@ -1,6 +1,6 @@
 /*
- * qmp-carrier.h: a struct qmp over a monitor that somebody else has, who passes on commands and events (qmp-libvirt.c). Nobody else's, but for
- * qmp.c.
+ * qmp-carrier.h: a struct qmp over a monitor that another program holds, which passes on commands and events (qmp-libvirt.c). Only that
+ * file and qmp.c include this.
  */
 #ifndef VMFERRY_QMP_CARRIER_H
 #define VMFERRY_QMP_CARRIER_H
@@ -8,7 +8,8 @@
 #include "libvirt-rpc.h"
 #include "qmp.h"
 
-/* Where one command has its answer before the next is sent, what is waited for need not wait for questions that nobody waits for. */
+/* If commands are sent one by one, each after the answer to the one before, a command that a caller waits for goes ahead of mere
+ * questions. */
 enum qmp_haste {
 	QMP_QUESTION, /* changes nothing, and its answer goes to a callback */
 	QMP_IN_TURN,
@@ -25,7 +26,7 @@ struct qmp_carrier {
 	void (*close)(void *by);
 };
 
-/* by is its own from now on, and freed by qmp_close(). */
+/* The new struct owns by from now on; qmp_close() frees it. */
 struct qmp *qmp_new_carried(struct loop *l, const char *name, pid_t pid, const struct qmp_carrier *carrier, void *by,
 			    const struct qmp_handlers *h, void *ctx);
 /* Asks for QEMU's version: from then on handlers are called. */
@@ -35,7 +36,7 @@ void qmp_carried_answer(struct qmp *q, json_int_t id, const char *text, const st
 /* data: JSON, or NULL. */
 void qmp_carried_event(struct qmp *q, const char *name, const char *data, uint64_t realtime_ns);
 void qmp_carried_lost(struct qmp *q, const char *reason);
-/* QEMU has ended: that is told also where the monitor was lost before. */
+/* Reports that QEMU has ended, also if the monitor was lost before. */
 void qmp_carried_ended(struct qmp *q);
 
 /* qmp_open_libvirt() over a connection to libvirt (qmp-libvirt.c). v and what d has are its own from then on, also after an error. */

@@ -25,7 +25,7 @@ int qmp_is_busy(const char *path, struct err *e)
 		       path);
 }
 
-/* The listener is checked before anything is said, as a path is only a name. pid 0: any process of ours. */
+/* The listener is checked before we send anything, as a path is only a name. pid 0: any process of ours. */
 static int check_listener(struct qmp_connection *c, pid_t pid, struct err *e)
 {
 	struct ucred peer;
@@ -41,7 +41,7 @@ static int check_listener(struct qmp_connection *c, pid_t pid, struct err *e)
 	return 0;
 }
 
-/* A TCP port: its socket is the guest's own, before we connect to it, and still is when we have. */
+/* Connects to a TCP port; its socket must belong to the guest's QEMU both before and after we connect. */
 static int connect_port(struct qmp_connection *c, pid_t pid, struct err *e)
 {
 	unsigned port = (unsigned)strtoul(c->path + strlen(QMP_TCP_PREFIX), NULL, 10);
@@ -53,7 +53,7 @@ static int connect_port(struct qmp_connection *c, pid_t pid, struct err *e)
 		return err_set(e, ENOENT, "no QMP monitor of process %d listens on TCP port %u (of this network namespace)", (int)pid,
 			       port);
 	c->fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* a monitor that somebody occupies, and others wait for, takes no more connections */
+	/* a monitor that one client occupies and others wait for accepts no further connection */
 	if (c->fd < 0 || setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
 	    connect(c->fd, (struct sockaddr *)&at, tcp_address_bytes(&at)))
 		return errno == EINPROGRESS ? qmp_is_busy(c->path, e) : err_sys(e, errno, "cannot connect to the QMP monitor %s", c->path);
@@ -64,7 +64,8 @@ static int connect_port(struct qmp_connection *c, pid_t pid, struct err *e)
 	return 0;
 }
 
-/* A pseudo-terminal whose master side is the guest's own, before we open it, and still is when we have. QEMU looks once a second whether somebody has. */
+/* Opens a pseudo-terminal; its master side must belong to the guest's QEMU both before and after. QEMU checks once a second whether it is
+ * open. */
 static int connect_terminal(struct qmp_connection *c, pid_t pid, struct err *e)
 {
 	const char *path = c->path + strlen(QMP_PTY_PREFIX);

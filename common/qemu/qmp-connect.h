@@ -1,4 +1,5 @@
-/* qmp-connect.h: a connection to a QMP monitor, made before anything is said there: a unix socket's path, or as QMP_TCP_PREFIX and QMP_PTY_PREFIX say. */
+/* qmp-connect.h: connects to a QMP monitor and sends nothing yet: by a unix socket's path, or by a name with QMP_TCP_PREFIX or
+ * QMP_PTY_PREFIX. */
 #ifndef VMFERRY_QMP_CONNECT_H
 #define VMFERRY_QMP_CONNECT_H
 
@@ -13,7 +14,7 @@ struct qmp_connection {
 	struct loop *loop; /* pumped while it waits */
 	const char *path;
 	int fd;		  /* -1: none */
-	bool is_terminal; /* and no socket */
+	bool is_terminal; /* not a socket */
 	pid_t peer_pid;	  /* the QEMU, as far as it can be told */
 };
 

@@ -20,7 +20,7 @@ void buffer_append(struct buffer *b, const void *data, size_t len);
 /* Bytes in, messages out. */
 struct framer {
 	struct buffer in;
-	size_t at; /* so much of it was looked at */
+	size_t at; /* bytes examined so far */
 	unsigned depth;
 	bool in_string, escaped;
 };

@@ -1,11 +1,12 @@
 /*
  * qmp-libvirt.c: qmp_open_libvirt() of qmp.h: QMP of a guest of libvirt's, through libvirt.
  *
- * libvirt gives calls to several threads, so that of two commands either may come to QEMU first: each is sent when the one before it was answered, but for
- * questions, of which several are under way. What somebody waits for goes ahead of questions that nobody waits for, as the guest may stand still meanwhile.
- * Its replies overtake events, so nothing is concluded from their order: whoever has stopped QEMU and asks what it had said (drain) gets two answers
- * of libvirt's about the guest, some time apart, before the last event counts as heard; one, if the kernel says that the guest's processors have not run
- * since it stood; and if it says that they have, the guest counts as resumed once libvirt has had the time to say so. libvirt tells nobody here of the end of a QEMU, so the process itself is watched.
+ * libvirt hands calls to several threads, so either of two commands may reach QEMU first: each is sent after the one before it was
+ * answered, except questions, of which several are under way. Commands that a caller waits for go ahead of questions that nobody waits for,
+ * as the guest may be paused meanwhile. libvirt's replies overtake events, so their order proves nothing: a drain after QEMU was stopped
+ * asks libvirt twice about the guest, some time apart, before the last event counts as heard. One answer is enough if the kernel shows that
+ * the guest's processors have not run since it was stopped; if they have, the guest counts as resumed once libvirt has had time to say so.
+ * libvirt does not report the end of a QEMU to us, so we watch the process itself.
  */
 #include "libvirt-monitor.h"
 #include "log.h"
@@ -43,8 +44,8 @@ struct by_libvirt {
 	struct vcpu_time stood;
 	bool watching, resumed;
 	struct op ended;
-	struct timer gone;	/* some time after QEMU has ended: what it had said may still come */
-	struct question *first; /* those under way are before the others */
+	struct timer gone;	/* runs for some time after QEMU has ended: its last events may still come */
+	struct question *first; /* questions under way come before the others */
 };
 
 static void question_free(struct question *question)
@@ -64,7 +65,7 @@ static void take_out(struct question *question)
 
 static void send_more(struct by_libvirt *by);
 
-/* Its callback may ask more. */
+/* The callback may send further questions. */
 static void answered(struct question *question, const char *reply, const struct err *e)
 {
 	struct by_libvirt *by = question->by;
@@ -105,12 +106,12 @@ static void send_more(struct by_libvirt *by)
 
 	while ((one = next_to_send(by)))
 		if (send_one(one, &e)) {
-			answered(one, NULL, &e); /* which sends the others */
+			answered(one, NULL, &e); /* this sends the others */
 			return;
 		}
 }
 
-/* The last place, or behind all that is under way or is not a mere question. */
+/* The place for a new command: the end, or behind all that are under way and all that are more than questions. */
 static struct question **place_of(struct by_libvirt *by, enum qmp_haste haste)
 {
 	struct question **at, **place = &by->first;
@@ -121,7 +122,7 @@ static struct question **place_of(struct by_libvirt *by, enum qmp_haste haste)
 	return place;
 }
 
-/* Commands that can be sent are sent at once, and what libvirt does not take is told by whoever waits for it. */
+/* Commands are sent at once if they can be; a command that libvirt refuses is reported to its own callback. */
 static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *text, unsigned deadline_ms, enum qmp_haste haste,
 			struct err *e)
 {
@@ -148,7 +149,7 @@ static bool has_ended(const struct by_libvirt *by)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* The run state as far as libvirt has heard of it by now. A refusal to tell is neither yes nor no, of a QEMU that has not ended. */
+/* The run state as far as libvirt knows it by now. If libvirt refuses to tell while QEMU lives, the answer is neither yes nor no. */
 static int look(struct by_libvirt *by, bool *resumed, struct err *e)
 {
 	enum lv_state state = LV_NOSTATE;
@@ -198,7 +199,7 @@ static void close_all(void *ctx)
 	while (by->watching)
 		if (loop_step(by->loop, 1000, &e) < 0)
 			return;	      /* the kernel may still write to it */
-	for (at = &by->first; *at;) { /* what is under way is libvirt's to answer */
+	for (at = &by->first; *at;) { /* libvirt still answers those under way */
 		struct question *one = *at;
 
 		if (one->is_sent) {

@@ -1,4 +1,4 @@
-/* qmp-private.h: a QMP connection as qmp.c (over a socket) and qmp-carrier.c (over somebody else's monitor) share it. */
+/* qmp-private.h: a QMP connection as qmp.c (over a socket) and qmp-carrier.c (over another program's monitor) share it. */
 #ifndef VMFERRY_QMP_PRIVATE_H
 #define VMFERRY_QMP_PRIVATE_H
 
@@ -39,7 +39,7 @@ struct qmp {
 	struct loop *loop;
 	char *path;
 	int fd;
-	bool is_terminal;		   /* and no socket */
+	bool is_terminal;		   /* not a socket */
 	const struct qmp_carrier *carrier; /* in place of fd */
 	void *carried_by;
 	pid_t peer_pid;

@@ -81,7 +81,7 @@ struct request *qmp_request_find(struct qmp *q, json_int_t id)
 	return r;
 }
 
-/* Those waiting now; what their reply functions send is not among them. */
+/* Fails the requests that wait now; later ones, which their reply functions send, are not among them. */
 static void fail_all(struct qmp *q, const struct err *e)
 {
 	struct request *r, *next, *all = q->requests;
@@ -111,7 +111,7 @@ void qmp_lose(struct qmp *q, int code, const char *reason)
 		q->handlers->closed(q->ctx, &q->why);
 }
 
-/* What QEMU says */
+/* Incoming messages */
 
 static void on_greeting(struct qmp *q, json_t *msg)
 {
@@ -223,7 +223,7 @@ static void arm_recv(struct qmp *q)
 	q->rx.busy = true;
 }
 
-/* From rx_chunk. */
+/* Takes n bytes from rx_chunk. */
 static void take_bytes(struct qmp *q, size_t n)
 {
 	q->rx.at_ns = now_ns();
@@ -288,7 +288,7 @@ static void send_done(struct op *op, int res, uint32_t flags)
 	if (q->dead || q->closing)
 		return;
 	if (res < 0 && res != -EINTR && res != -EAGAIN) {
-		/* what QEMU said before it died is still to be read: the recv reports the end */
+		/* QEMU's last messages before it died are still to be read: the recv reports the end */
 		log_debug("QMP %s: send: %s", q->path, strerror(-res));
 		return;
 	}
@@ -323,12 +323,12 @@ static enum qmp_haste haste_of(const struct request *r)
 	return r->fn == wake ? QMP_WAITED_FOR : is_question ? QMP_QUESTION : QMP_IN_TURN;
 }
 
-/* What it refuses is told by the request's own timer, as nothing is from inside qmp_send(). */
+/* The request's own timer reports a refusal, since no callback may run inside qmp_send(). */
 static void give_to_carrier(struct qmp *q, struct request *r, json_t *msg)
 {
 	AUTO_FREE char *text = NULL;
 
-	json_object_del(msg, "id"); /* it has its own */
+	json_object_del(msg, "id"); /* the carrier has its own */
 	text = json_dumps(msg, JSON_COMPACT);
 	if (q->carrier->send(q->carried_by, q, r->id, text, r->deadline_ms, haste_of(r), &r->not_sent))
 		loop_timer_set(q->loop, &r->timer, 0);
@@ -416,7 +416,7 @@ static ssize_t take_what_is_there(struct qmp *q)
 	return poll(&ready, 1, 0) > 0 ? read(q->fd, q->rx.chunk, sizeof(q->rx.chunk)) : -1;
 }
 
-/* The recv in flight first, whatever it has taken: what the socket holds beyond that comes after it. */
+/* The recv in flight completes first, whatever it has read; bytes still in the socket come after it. */
 static int not_heard(const struct qmp *q, struct err *e)
 {
 	*e = q->why;

@@ -23,7 +23,7 @@
 
 struct qmp;
 
-/* Either may be NULL. They must only record: what they cause is decided after the loop's step. */
+/* Handlers, either of which may be NULL. They must only record; decisions are made after the loop's step. */
 struct qmp_handlers {
 	/* data is borrowed and may be NULL; at_ns: now_ns() when the bytes were read. */
 	void (*event)(void *ctx, const char *name, json_t *data, uint64_t at_ns);
@@ -40,7 +40,7 @@ typedef void (*qmp_reply_fn)(void *arg, json_t *ret, const struct err *e);
  * Connects, waits for the greeting at most timeout_ms and negotiates capabilities; pumps the loop
  * meanwhile. Errors: ENOENT, ECONNREFUSED, EACCES (connecting), EBUSY (accepts but sends no
  * greeting: another client occupies the monitor), EPROTO (not QMP), EPIPE (closed meanwhile), EPERM (another user listens there:
- * nothing was said to it).
+ * nothing was sent to it).
  */
 int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 	     struct err *e);
@@ -48,15 +48,16 @@ int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeou
 #define QMP_TCP_PREFIX "tcp:"
 /* "pty:/dev/pts/3": a pseudo-terminal of that process. */
 #define QMP_PTY_PREFIX "pty:"
-/* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was said to it. */
+/* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was sent to it. */
 int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e);
-/* The same over a connection that somebody else made (a stream socket that leads to a monitor); it is ours from now on, also
- * after an error. name: the monitor's, for messages. */
+/* The same over a connection that the caller made (a stream socket that leads to a monitor); it is ours from now on, also after an
+ * error. name: the monitor's, for messages. */
 int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e);
-/* The same of a guest of libvirt's that runs as this process, found by its UUID: through the libvirt daemon of this host, which notes the guest as tainted
- * from then on. The connection is lost with that daemon, and when QEMU ends. Errors: those of libvirt-rpc.h; ESRCH: it does not run as that process. */
+/* The same for a libvirt guest that runs as this process, found by its UUID: through the libvirt daemon of this host, which marks the guest
+ * as tainted from then on. The connection is lost with that daemon, and when QEMU ends. Errors: those of libvirt-rpc.h; ESRCH: it does not
+ * run as that process. */
 int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
 		     void *ctx, struct err *e);
 /* NULL is fine. Pending replies get ECANCELED; no op is pending when it returns (pumps the loop).
@@ -74,10 +75,10 @@ void qmp_send(struct qmp *q, const char *command, json_t *args, unsigned deadlin
  * -errno as above. */
 int qmp_call(struct qmp *q, const char *command, json_t *args, json_t **ret, struct err *e);
 int qmp_call_ms(struct qmp *q, unsigned deadline_ms, const char *command, json_t *args, json_t **ret, struct err *e);
-/* Takes in all that QEMU had said until now: its events are recorded when this returns. For a QEMU that stands. -errno: there may have been more, which nobody
- * can tell. */
+/* Takes in every message that QEMU has sent so far, so that its events are recorded when this returns. QEMU must be stopped. -errno: there
+ * may have been more. */
 int qmp_drain(struct qmp *q, struct err *e);
-/* Its guest is known to stand: qmp_drain() of a monitor that is shared may then be sooner certain. */
+/* Tells q that the guest is known to be stopped: qmp_drain() of a shared monitor may then be certain sooner. */
 void qmp_stands(struct qmp *q);
 /* human-monitor-command; *text is malloc'ed, the caller frees it. */
 int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e);

@@ -37,7 +37,7 @@ static int ask_entries(struct qmp *q, const char *path, const char *figure, json
 	return r;
 }
 
-/* No other process has a part in these. A network card may have one, a vhost-user process. */
+/* QEMU alone serves these device types. A network card may be served by another process (vhost-user). */
 static int is_qemus_own(struct qmp *q, const char *path, bool *own, struct err *e)
 {
 	static const char *const types[] = {"virtio-blk-device", "virtio-scsi-device", "virtio-serial-device", "virtio-rng-device",
