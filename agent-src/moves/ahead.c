@@ -47,7 +47,7 @@ const struct stage ahead_stages[] = {
 
 /* ---- the hand-off ---- */
 
-/* Nothing was done to it: it is looked at, and no more. */
+/* The move changes nothing in the guest, so its state is only looked at. */
 int ahead_take_back(struct transfer *t, struct err *e)
 {
 	char state[32];

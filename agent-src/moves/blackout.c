@@ -25,7 +25,7 @@
 
 /* ---- gates ---- */
 
-/* What is done once, when so much has been reached. */
+/* A step that is taken once, as soon as its milestones are reached. */
 struct gate {
 	uint32_t needs; /* milestones */
 	enum passed {
@@ -36,7 +36,7 @@ struct gate {
 	int (*through)(struct transfer *t, struct err *e);
 };
 
-/* The last moment at which QEMU has the guest's own images open whatever has their names: then it opens them anew. */
+/* Last check of the image names: when QEMU goes on it opens its images anew, by name. */
 static int let_qemu_go_on(struct transfer *t, struct err *e)
 {
 	int r = source_images_named(&t->src.guest, t->src.images, e);
@@ -44,7 +44,7 @@ static int let_qemu_go_on(struct transfer *t, struct err *e)
 	return r ? r : ram_let_qemu_go_on(&t->ram, e);
 }
 
-/* What is declared complete must be the guest as it stands now. */
+/* Contents that are declared complete must be the guest as it stands now. */
 static int send_ends(struct transfer *t, struct err *e)
 {
 	unsigned i;
@@ -59,7 +59,8 @@ static int send_ends(struct transfer *t, struct err *e)
 	for (i = 0; i < t->disks.count; i++)
 		data_plane_end_of(&t->data, t->disks.list[i]->object);
 	data_plane_end_of(&t->data, GROUP_RAM);
-	/* QEMU has inactivated its disks, and while the destination loads nobody waits for this. Without it nobody could tell later that ours is complete */
+	/* The note costs no time, as the destination is loading and QEMU has inactivated its disks. Without it no one could tell later
+	 * that our copy is complete. */
 	return t->ram.mode == RAM_MODE_PAGES ? cutover_note_disks(t, e) : 0;
 }
 
@@ -103,7 +104,7 @@ static void watch_answered(void *ctx)
 	conductor_put(&t->a.con, event_new(EVENT_TICK, 0, NULL, 0));
 }
 
-/* As far as it goes now. Called after every event of the blackout. */
+/* Passes every gate whose milestones are reached. Called after each event of the blackout. */
 static int advance(struct transfer *t, struct err *e)
 {
 	const struct gate *g = gates_of(t);
@@ -216,7 +217,7 @@ int switchover_enter(void *ctx, struct err *e)
 	return t->blackout.stopped ? advance(t, e) : ram_ask_for_switchover(&t->ram, e);
 }
 
-/* It was given something, or asked; an outage has a patience of its own. */
+/* True if the destination owes us an answer or an acknowledgement; an outage has a patience of its own. */
 static bool waits_for_destination(const struct transfer *t)
 {
 	return !t->outage.missing && (t->blackout.stopped || data_plane_unacked(&t->data));

@@ -36,7 +36,7 @@ int cold_decide_as(struct transfer *t, struct err *e)
 
 /* ---- a plain one, to one of libvirt's ---- */
 
-/* What libvirt would start; the destination puts its own there. Malloc'ed. */
+/* Emulator for libvirt's definition; the destination replaces it by its own. Malloc'ed. */
 static char *emulator_of(const struct guest *g)
 {
 	const char *base = path_base(g->exe);
@@ -100,7 +100,7 @@ static int make_definition(struct transfer *t, struct plain_libvirt *made, struc
 	return look_at_line(l, g, images, &plain.image_count, e) ?: plain_libvirt_make(made, &plain, e);
 }
 
-/* As if libvirt had defined it here; but none does, so that there is nothing to be undefined. */
+/* Takes the new definition as if libvirt had defined the guest here. libvirt has not, so nothing is to be undefined. */
 int cold_become(struct transfer *t, struct err *e)
 {
 	struct libvirt_guest *l = &t->definition.guest;

@@ -186,21 +186,21 @@ static int hold(struct attempt *a, struct err *e)
 	return r || a->handoff.state != HO_SRC_BEGUN ? r : attempt_step(a, EV_QEMU_HELD, HO_NONE, e);
 }
 
-/* There is no process here that runs it, to be let go on or to be ended. */
+/* A guest that is shut down has no process here to let go on or to end. */
 static int nothing(struct attempt *a, struct err *e)
 {
 	(void)a, (void)e;
 	return 0;
 }
 
-/* The destination was told first; and again before it is said that the guest has gone. */
+/* Images are set aside once the destination was told; end_source() does so again before the guest is declared gone. */
 static void carried_out(struct attempt *a, bool has_entered)
 {
 	(void)has_entered;
 	cutover_set_images_aside(container_of(a, struct transfer, a));
 }
 
-/* Nothing here is to be ended, but what starts the guest must not find its disks. */
+/* Images are set aside in place of ending a QEMU: what starts the guest must not find its disks. */
 static int end_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = container_of(a, struct transfer, a);

@@ -58,7 +58,7 @@ static bool time_for_ram(const struct transfer *t)
 
 /* ---- measuring ---- */
 
-/* What the path can do shows only while there is enough to carry: the best is kept, and fades slowly. */
+/* Throughput shows only under load: the best rate is kept and fades slowly, or not at all while the move is held. */
 static double best_of(const struct pace *p, double best, double now)
 {
 	return MAX(now, p->held ? best : 0.98 * best);
@@ -91,14 +91,14 @@ void copy_measure(struct transfer *t)
 
 /* ---- deciding ---- */
 
-/* It no longer fits: copy on at full speed until it does again; held no more if that brings nothing. */
+/* Copies at full speed until what is left fits the downtime again. A verdict other than CONVERGE_GO_ON ends the hold. */
 static void release_hold(struct transfer *t, enum converge_verdict verdict)
 {
 	t->pace.held = verdict == CONVERGE_GO_ON;
 	ram_stall(&t->ram, false);
 }
 
-/* By the clock as it is now: if it steps, the moment does. */
+/* The wall clock decides: if it is set, the moment of --at moves with it. */
 static bool is_too_early(const struct transfer *t)
 {
 	return t->opt->at && !t->pace.stop_wanted && time(NULL) < t->opt->at;
@@ -209,13 +209,13 @@ static int allow_for_longer(struct transfer *t, double ms, struct err *e)
 	return 0;
 }
 
-/* Who says `switch` means now, whatever is on its way. */
+/* A user who says `switch` means now, whatever data is on its way. */
 static bool is_in_a_hurry(const struct transfer *t)
 {
 	return t->pace.stop_wanted && now_ns() - t->blackout.drain_ns > HURRY_MS * 1000000ULL;
 }
 
-/* Everything that can be sent while the guest runs has been: what the disks took meanwhile goes first, then what we have of memory. */
+/* All that can be sent while the guest runs was sent: next goes what was written to disks meanwhile, then the memory that we hold. */
 static int go_to_switchover(struct transfer *t, struct err *e)
 {
 	int r = 0;
@@ -381,7 +381,7 @@ static int begin(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* Of a guest that is stopped first: not before it may be, nor while it would stand still for want of a network. */
+/* A guest that is stopped first must not be stopped before --at, nor while the network is away. */
 static int begin_in_time(struct transfer *t, struct err *e)
 {
 	char at[MOMENT_TEXT];

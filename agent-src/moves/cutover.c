@@ -78,7 +78,7 @@ int cutover_open_monitor_again(struct source *s, struct err *e)
 	return 0;
 }
 
-/* One that did not answer is asked again: what hung for a while, or was busy, need not leave a guest of which nobody knows how it is. */
+/* QEMU is asked a second time if it did not answer: it may have been hung or busy for a while. */
 static int ask_how_it_is(struct source *s, char state[32], uint64_t until, struct err *e)
 {
 	int r = source_run_state(s, state, until, e);
@@ -91,7 +91,7 @@ static bool goes_on(const char *state)
 	return !strcmp(state, "running") || !strcmp(state, "suspended");
 }
 
-/* What counts is whether it runs then, not what was answered. */
+/* The guest's state afterwards decides, not QEMU's answer to `cont`. */
 static int set_going(struct source *s, uint64_t until, struct err *e)
 {
 	struct err ignored;
@@ -292,7 +292,7 @@ int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
 	return r ? r : attempt_note(&t->a, GIVEN_UP, json_object(), e);
 }
 
-/* What is not held any more, somebody has let go on: it writes to its disks itself. */
+/* Only a held QEMU is checked: another client has let go on one that is not held, and that writes to its disks itself. */
 int cutover_held_fits_disks(const struct transfer *t, struct err *e)
 {
 	const struct guest *g = &t->src.guest;
@@ -520,12 +520,12 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 	return 0;
 }
 
-/* Who answers there knows nothing of this attempt: the host was set up anew, say. Then a person's word counts. */
+/* The agent that answers knows nothing of this attempt (its host was set up anew, say): then a person's word counts. */
 static bool vouched_for(struct transfer *t, unsigned peer)
 {
 	bool waits = handoff_is_given_up(&t->a.handoff) || t->a.handoff.asks;
 
-	/* its QEMU there has ended since: whether the guest was taken on from there is what the person knows */
+	/* QEMU there has ended since: the person knows whether the guest went on from there */
 	bool ended = handoff_is_given_up(&t->a.handoff) && peer == HO_DST_STARTED && t->peer.ended;
 
 	return t->end.fenced && waits && (peer == HO_NONE || ended) && !shared_disks_may_be_vouched_for(t, &t->end.why) &&

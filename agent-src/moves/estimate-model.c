@@ -2,21 +2,22 @@
 #include "estimate-model.h"
 #include "util.h"
 
-/* Those of codec-choice.c: a link that takes less is worth that effort; what of the rate of the effort below it must leave. */
+/* Thresholds of codec-choice.c. ..._BPS: an effort is worth trying on a slower link. ..._LEAVES: part of the lower effort's rate that it
+ * must reach. */
 #define HARD_BPS    40e6
 #define ZSTD_BPS    130e6
 #define ZSTD_LEAVES 0.5 /* less than there: it compares with how fast bytes left while all was only beginning */
 #define HARD_LEAVES 0.84
-/* So much of the time the link has to be busy with zstd: else that is given up. Below 0.4 there; but a move was seen to take a third more of the
- * processors than is said here. */
+/* Share of the time that the link must be busy with zstd; else zstd is given up. codec-choice.c has less than 0.4, but a measured move
+ * took a third more of the processors than this model says. */
 #define BUSY_PART  0.8
-#define TRIED_PART 0.5 /* of what is carried with an effort that is tried, given up and tried again */
-#define LESS_PART  0.3 /* of what is carried where processors are as busy with zstd as the link: LZ4 comes first, and now and then */
+#define TRIED_PART 0.5 /* of the bytes carried with an effort that is tried, given up and tried again */
+#define LESS_PART  0.3 /* of the bytes carried where zstd keeps processors as busy as the link: LZ4 comes first, and now and then */
 
-#define READ_NS 0.25 /* where it was not measured: 0.27 s per GiB */
-#define FIXED_S 0.35 /* QEMU starts there, the last round, and what is waited for: 0.2 to 0.6 */
-#define OTHER_S 0.25 /* of that beside QEMU's start */
-/* The first contents leave hardly compressed, for so long: an effort is chosen by what has left (seen: 0.15 to 0.38). */
+#define READ_NS 0.25 /* default if not measured: 0.27 s per GiB */
+#define FIXED_S 0.35 /* start of QEMU there, last round, waiting: 0.2 to 0.6 */
+#define OTHER_S 0.25 /* the same without QEMU's start */
+/* Contents leave hardly compressed for so long at first: an effort is chosen by what has left (seen: 0.15 to 0.38). */
 #define CHOOSES_S 0.25
 
 /* In measures (see above). */
@@ -28,7 +29,7 @@
 #define PLACE		 4.0 /* written where it belongs, and hashed */
 #define ENCRYPT		 1.2 /* at either end */
 
-/* One after the other. */
+/* Phases follow one another: disks, then memory. */
 struct phase {
 	const struct model_contents *of;
 	double from_qemu; /* bytes that are read */
@@ -67,7 +68,7 @@ static double busy_threads(const struct model_input *in)
 	return (in->one_machine ? 2 : 1) * (in->channels + 1.0);
 }
 
-/* Of these processors: what others leave, and no less than our share of all. */
+/* Processors that we can get: those that others leave, but no less than our share of all. */
 static double to_be_had(const struct model_input *in)
 {
 	double n = MAX(in->processors, 1), others = MAX(in->others, 0), ours = busy_threads(in);
@@ -137,7 +138,7 @@ static bool is_busy(const struct model_input *in, const struct phase *p, struct 
 	return link_s(in, p, m) >= BUSY_PART * processors_s(in, p, m);
 }
 
-/* As much of it with LZ4 as keeps the link and the processors equally busy. */
+/* LZ4 for as many bytes as keeps the link and the processors equally busy. */
 static struct effort_mix some_lz4(const struct model_input *in, const struct phase *p)
 {
 	struct effort_mix all = {EFFORT_LZ4, 1}, none = {EFFORT_NONE, 1};
@@ -182,7 +183,7 @@ static double add_phase(const struct model_input *in, const struct phase *p, str
 	return seconds;
 }
 
-/* What is written while memory is carried is carried, too. */
+/* Factor by which memory grows: what the guest writes while memory is carried is carried, too. */
 static double growth(double dirty_bps, double ram_bps)
 {
 	return dirty_bps < (1 - 1 / MODEL_GROWTH_MAX) * ram_bps ? 1 / (1 - dirty_bps / ram_bps) : MODEL_GROWTH_MAX;
@@ -205,7 +206,7 @@ static void begin_uncompressed(const struct model_input *in, const struct phase 
 	r->seconds += more / in->link_bps;
 }
 
-/* What is written there goes on to the storage behind it while other things travel, and has to be there at the end. */
+/* Storage at the destination goes on writing while other things travel, and must have finished at the end. */
 static void wait_for_storage(const struct model_input *in, double bytes, struct model_result *r)
 {
 	double seconds = in->store_bps > 0 ? fixed_s(in) + bytes / in->store_bps : 0;

@@ -55,14 +55,12 @@ struct model_result {
 	enum model_limit limited_by;
 };
 
-/* Nothing in *in need be known but bytes and link_bps. */
+/* Only bytes and link_bps of *in must be known. */
 void model_estimate(const struct model_input *in, struct model_result *out);
-/*
- * How few and how many bytes may travel. Where processors are what is short the automatic choice of a codec has been seen to settle on
- * either side of where both would be as good: then it is anything from what zstd makes of them to what they are. Else both are out->wire_bytes.
- */
+/* Least and most bytes that may travel. If processors are the limit, the automatic codec has been seen to settle on either side of the
+ * balance: anything from zstd's size to the full size. Otherwise both are out->wire_bytes. */
 void model_wire_range(const struct model_input *in, double *least, double *most);
-/* The most effort that could be chosen on a link that carries so many bytes a second. */
+/* Highest effort that could be chosen on a link with this rate. */
 enum codec_effort model_highest_effort(enum codec_mode mode, double link_bps);
 
 #endif

@@ -196,13 +196,13 @@ static void look_at_disks(struct sampler *s, const struct disks *ds)
 	sample_disks(s, files, n);
 }
 
-/* It has memory, or had when it was paused. */
+/* True if the guest has memory: it runs or is paused. */
 static bool is_running(const struct transfer *t)
 {
 	return t->src.qmp != NULL;
 }
 
-/* -errno, and why, if it cannot be looked at. */
+/* -errno: memory cannot be read, *e says why. */
 static int look_at_memory(struct transfer *t, struct sampler *s, struct err *e)
 {
 	struct seed_block blocks[SEED_BLOCKS_MAX];
@@ -227,7 +227,7 @@ static void contents_of(struct model_contents *c, const struct sample_of *of)
 	c->packed[EFFORT_NONE] = 1;
 }
 
-/* Nothing of it was tried: it is taken to compress as the other does. */
+/* Contents that were not sampled are taken to compress as the other kind does. */
 static void contents_as(struct model_contents *c, const struct model_contents *other)
 {
 	memcpy(c->packed, other->packed, sizeof(c->packed));
@@ -235,14 +235,14 @@ static void contents_as(struct model_contents *c, const struct model_contents *o
 	memcpy(c->unpack_ns, other->unpack_ns, sizeof(c->unpack_ns));
 }
 
-/* Would a move look for seeds? copy.c, ram.c */
+/* True if a move would look for seeds: see copy.c, ram.c. */
 static bool wants_seeds(const struct transfer *t)
 {
 	return is_running(t) && t->src.traits.carries_memory && !t->opt->carry.no_dedup && t->opt->carry.ram_mode != RAM_WISH_OPAQUE &&
 	       disks_allocated(&t->disks) >= t->src.guest.ram_bytes / SEEDS_WORTH;
 }
 
-/* A number of the peer's that means something; else 0, which is not known. */
+/* A number from the peer, if plausible; else 0: not known. */
 static double told(const struct transfer *t, const char *name, double least, double most)
 {
 	double n = json_number_value(json_object_get(t->plan, name));
@@ -360,7 +360,7 @@ static void add_kind(json_t *kinds, const char *how, const struct model_result *
 	json_array_append_new(kinds, kind);
 }
 
-/* What each would cost, of a guest that can move live. */
+/* Costs of each kind of move for a guest that can move live. */
 static json_t *kinds_of(const struct transfer *t, const struct model_input *in, double round_trip_ms)
 {
 	struct model_input stopped = *in, shut_down;

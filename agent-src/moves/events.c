@@ -164,8 +164,8 @@ static int note_stop(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* What QEMU found when it stopped the guest for its switchover: once that was asked for, a STOP event may be somebody's as well as
- * QEMU's own, and nothing else tells. */
+/* QEMU's stream says in what state QEMU found the guest at its switchover. Once that was asked for, a STOP event may be another client's
+ * as well as QEMU's own, and nothing else tells them apart. */
 static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
@@ -180,7 +180,8 @@ static int note_found_state(struct transfer *t, struct err *e)
 	return source_set_paused(&t->src, !t->src.paused, e);
 }
 
-/* Nothing can be promised there before all has been loaded, and it may be the last that the destination hears of us. */
+/* The paused state must be right before LOADED is answered: only then the destination can promise anything, and it may hear nothing more
+ * from us. */
 static int loaded(struct transfer *t, struct err *e)
 {
 	int r = note_found_state(t, e);
@@ -193,13 +194,13 @@ static int loaded(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* Nothing is decided yet, and no stop of ours came first. */
+/* True if the guest can still stay here: nothing is decided, and we have not stopped it first. */
 static bool may_still_stay(const struct transfer *t)
 {
 	return (!t->a.handing_off || t->a.handoff.state == HO_SRC_BEGUN) && !t->blackout.stopped;
 }
 
-/* Why QEMU ends, in words, if the guest has not shut down: it was not asked. NULL: it has. */
+/* Cause of QEMU's end in words, if another client ended it; NULL: the guest has shut down. */
 static const char *ended_by(const char *reason)
 {
 	return !reason				  ? NULL

@@ -89,7 +89,7 @@ static int check_readers(const struct transfer *t, const struct guest *running, 
 	return 0;
 }
 
-/* Which files its disks are, for the move that follows. */
+/* Notes device and inode of each disk's file for the move that follows. */
 static void note_images(struct head_start *h, const struct guest *g)
 {
 	struct stat st;
@@ -103,7 +103,7 @@ static void note_images(struct head_start *h, const struct guest *g)
 					    json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino));
 }
 
-/* Somebody may make a snapshot at any time, plug a disk in, or replace an image. */
+/* Another client may make a snapshot, plug a disk in or replace an image at any time. */
 static int check_images(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	int r = guest_writes_to_its_line(running, &t->src.guest, e);

@@ -208,7 +208,7 @@ static int may_have_run(struct transfer *t, int r)
 	return r;
 }
 
-/* What is held has an older memory than the disks then, whatever a person says of the destination: it is never to run again. */
+/* Memory that is held is older than the disks then and must never run again, whatever a person says about the destination. */
 static int beside_it(struct transfer *t, struct err *e)
 {
 	return cutover_nobody_restarted_it(t, e) ? err_prefix(e, "its QEMU (process %d) is held", (int)t->src.guest.pid) : 0;

@@ -41,7 +41,7 @@ static void on_patience(struct timer *timer)
 	conductor_put(&t->a.con, ev);
 }
 
-/* Nothing is copied any more, or not for long enough to be told otherwise; NULL: it is. */
+/* Answer to an order that comes after copying has ended, or too shortly before; NULL: the order is in time. */
 static const char *too_late(const struct transfer *t)
 {
 	if (t->a.handing_off && t->a.handoff.state == HO_SRC_ABORTED)
@@ -169,7 +169,7 @@ int connect_enter(void *ctx, struct err *e)
 	return 0;
 }
 
-/* It is looked at anew when its turn has come. */
+/* The guest is looked at anew when the move's turn has come. */
 int connect_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -225,7 +225,8 @@ static void describe_ourselves(struct transfer *t, json_t *out)
 		json_object_set_new(out, "turn", json_string(turn_word(t)));
 }
 
-/* It looks at what is there, and asks its QEMU. What it has of the guest's files already it reads. */
+/* Time allowed for the destination's plan: it looks at its host, queries its QEMU, and reads those of the guest's files that it has
+ * already. */
 static uint64_t plan_takes_ms(const struct transfer *t)
 {
 	uint64_t ms = PLAN_MS + (t->opt->estimate ? ESTIMATE_MS : 0);
@@ -323,7 +324,7 @@ static int describe_more(struct transfer *t, const struct event *ev, struct err 
 	return json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
 }
 
-/* One that does not know of kinds would take any guest for one that runs. */
+/* An older destination does not know kinds of moves and would take any guest for a running one. */
 static int check_kind(const struct transfer *t, struct err *e)
 {
 	const char *how = json_text(t->plan, "how") ?: "live";
@@ -362,7 +363,7 @@ static int check_in_place(const struct transfer *t, struct err *e)
 		       : 0;
 }
 
-/* What stands in the way there, in place of a plan. */
+/* Takes the obstacles that the destination reports in place of a plan. */
 static void take_obstacles(struct transfer *t)
 {
 	json_int_t code = json_integer_value(json_object_get(t->plan, "code"));

@@ -52,7 +52,7 @@ static json_t *decisions(struct transfer *t)
 	return out;
 }
 
-/* What recovering needs: who it is, and how the destination is reached. */
+/* Begins the journal with what recovery needs: the guest's identity, and the way to the destination. */
 static int begin_journal(struct transfer *t, struct err *e)
 {
 	const struct keep_options *keep = &t->opt->disks.keep;
@@ -161,7 +161,7 @@ static int pid_of(const json_t *ready, const char *key)
 	return pid > 0 && pid <= INT_MAX ? (int)pid : 0;
 }
 
-/* Of this host itself it is looked at. */
+/* Load there as COPY_READY says; 0 if the destination is this host, which we look at ourselves. */
 static double busy_there(const struct transfer *t, const json_t *ready)
 {
 	double busy = json_number_value(json_object_get(ready, "busy"));

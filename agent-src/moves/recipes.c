@@ -8,7 +8,7 @@
 
 #define PART(name) offsetof(struct transfer, name.part)
 
-/* Of a guest that runs, or is paused. */
+/* Callbacks for a guest that runs or is paused. */
 #define RUNS .cutover = &live_cutover, .find = live_find, .known_as = live_known_as, .can_run = live_can_run, .take_up = live_take_up
 
 #define LIVE                                                                                                                               \
@@ -17,7 +17,8 @@
 	      .stages = live_stages, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back,                       \
 	      .left_in = "postmigrate"
 
-/* The same of libvirt's: what may start the guest here is its definition. A libvirt there starts the TPM by itself: it is a part where there is none. */
+/* The same for libvirt's guests: the definition may start the guest here. libvirt there starts the TPM itself; PART(tpm) is for a
+ * destination without libvirt. */
 #define LIBVIRT                                                                                                                            \
 	.owner = "libvirt", RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover", \
 	.parts = {PART(src), PART(tpm), PART(definition), PART(files), PART(ram), PART(disks), PART(gone)}, .stages = live_stages,         \

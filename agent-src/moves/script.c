@@ -73,7 +73,7 @@ static void put_line(const struct move_options *o)
 	}
 }
 
-/* What was said, with what the plan has decided in its place. */
+/* Prints the user's options, with the plan's decisions in place of what was left to it. */
 static void put_options(const struct transfer *t)
 {
 	struct move_options o = *t->opt;

@@ -55,7 +55,7 @@ static void append_new(json_t *list, char *sentence /* stolen */)
 	free(sentence);
 }
 
-/* What might start the guest here again, and what is done about that. */
+/* Lists what might start the guest here again, and what the move does about it. */
 static void plan_starters(const struct transfer *t, json_t *list)
 {
 	const struct aside *a = &t->aside;
@@ -98,7 +98,7 @@ static void plan_libvirt(const struct transfer *t, json_t *list)
 			   xstrdup("libvirt here does not define it any more: its definition is kept in a file that the result names"));
 }
 
-/* What will be changed outside of both QEMUs once the guest runs there. */
+/* Lists changes outside of both QEMUs that follow once the guest runs there. */
 static json_t *plan_afterwards(const struct transfer *t)
 {
 	json_t *list = json_array();
@@ -124,7 +124,7 @@ static json_t *plan_afterwards(const struct transfer *t)
 	return list;
 }
 
-/* What becomes of files that the guest only reads, as the destination decided. */
+/* Lists what the destination decided about files that the guest only reads. */
 static json_t *plan_files(const struct transfer *t)
 {
 	const json_t *described = json_object_get(t->description, "files");
@@ -143,7 +143,7 @@ static json_t *plan_files(const struct transfer *t)
 	return out;
 }
 
-/* What QEMU will run there, as the user that it has there. */
+/* Lists programs that QEMU will run there, as its user there. */
 static json_t *plan_programs(const struct transfer *t)
 {
 	json_t *out = json_array(), *f;
@@ -206,7 +206,7 @@ uint64_t tell_left(struct transfer *t)
 	return left;
 }
 
-/* One that is stopped first stands still until all of it is there. */
+/* A guest that is stopped first stands still until everything has arrived. */
 static void predict_stopped(const struct transfer *t, uint64_t left, json_t *ev)
 {
 	struct converge_fixed fixed = switchover_takes(t);
@@ -232,7 +232,7 @@ static void set_silence(struct transfer *t, json_t *ev)
 		set_number(ev, "silent_s", (now - p->acked_ns) / 1000000000);
 }
 
-/* Nothing is copied: it is waited for the guest's end. */
+/* Sets how long the move waits for the guest to end; meanwhile nothing is copied. */
 static void set_wait(const struct transfer *t, json_t *ev)
 {
 	const struct head_start *h = t->opt->cold.head;
@@ -244,7 +244,7 @@ static void set_wait(const struct transfer *t, json_t *ev)
 		set_flag(ev, "waits_for_owner", true);
 }
 
-/* What progress and status have in common. */
+/* Sets what progress and status have in common. */
 static void set_pace(struct transfer *t, json_t *ev)
 {
 	uint64_t left = tell_left(t);
@@ -314,7 +314,7 @@ static json_t *downtime(const struct transfer *t)
 	return d;
 }
 
-/* What the kernel's workers do here is not the data plane's: QEMU reads the disks. */
+/* CPU_OTHER: the kernel's workers on this host serve QEMU's reads of the disks, not the data plane. */
 static json_t *cpu_used(const struct transfer *t)
 {
 	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&t->a.cpu_used, cpu_stages_source, CPU_OTHER), "destination",
@@ -395,7 +395,7 @@ bool has_leftovers(const struct transfer *t)
 	return json_array_size(t->a.leftovers) || json_array_size(t->peer.leftovers);
 }
 
-/* Of both sides; an empty array if all is clean. */
+/* Leftovers of both sides; an empty array if all is clean. */
 static json_t *leftovers(const struct transfer *t)
 {
 	json_t *all = json_copy(t->a.leftovers);
@@ -413,7 +413,7 @@ static json_t *leftovers(const struct transfer *t)
 	return all;
 }
 
-/* What was carried, and by what. */
+/* Sets what was carried, and over which transport. */
 static void tell_transport(const struct transfer *t, json_t *ev)
 {
 	set_number(ev, "bytes_wire", t->data.wire_bytes);
@@ -428,7 +428,7 @@ static void tell_transport(const struct transfer *t, json_t *ev)
 			    json_pack("{s:b,s:b}", "source", loop_has_io_uring(t->a.loop), "destination", t->peer.has_io_uring));
 }
 
-/* Nothing has gone wrong in this life: what the earlier one left is undone. */
+/* Summary of a life in which nothing went wrong: what the earlier life left is undone. */
 static const char *what_recover_did(const struct transfer *t)
 {
 	if (has_leftovers(t))
@@ -439,7 +439,7 @@ static const char *what_recover_did(const struct transfer *t)
 				 : "its move had been cut off: what it had made here and at the destination is removed now";
 }
 
-/* NULL: all was compared with what the guest had when it stopped. */
+/* Reason why the copy is not verified in full; NULL: all was compared with the guest's state when it stopped. */
 static const char *why_unverified(const struct transfer *t)
 {
 	if (!ram_is_known_whole(&t->ram))

@@ -48,7 +48,7 @@ static void take(struct transfer *t)
 		go_without(t, &e);
 }
 
-/* One that cannot be told for a moment is asked again. */
+/* -EAGAIN counts as behind: the queue cannot be read at the moment and is asked again. */
 static bool is_behind(struct transfer *t, unsigned limit)
 {
 	unsigned ahead = 0;

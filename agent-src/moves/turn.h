@@ -13,26 +13,26 @@
 
 struct transfer;
 
-/* What a move waits for. */
+/* The queue in which a move waits. */
 struct wait {
-	bool here;	/* to leave this host; otherwise to come to the destination */
-	unsigned ahead; /* so many come first; 0: it does not wait */
+	bool here;	/* queue to leave this host; false: to come to the destination */
+	unsigned ahead; /* moves that come first; 0: no wait */
 };
 
 /* Outlives the transfers of a command. */
 struct turn {
-	struct ticket *ticket; /* NULL: none is needed, or could be had */
-	bool asked;	       /* for it, once a command */
-	bool again;	       /* the move begins anew */
+	struct ticket *ticket; /* NULL: not needed, or not available */
+	bool asked;	       /* for the ticket, once per command */
+	bool again;	       /* the move starts anew */
 };
 
-/* Takes a ticket, once. *waits: it is not its turn. -errno: this host's file cannot be read. */
+/* Takes a ticket, once. *waits: it is not the move's turn yet. -errno: this host's file cannot be read. */
 int turn_wait(struct transfer *t, bool *waits, struct err *e);
-/* As the destination is told (DESCRIBE): "wait", "now", or NULL. */
+/* Word for DESCRIBE: "wait", "now", or NULL. */
 const char *turn_word(const struct transfer *t);
-/* It is told what is waited for, where that has changed. here: on this host. */
+/* Reports the move's place in the queue if it has changed. here: this host's queue. */
 void turn_tell(struct transfer *t, bool here, unsigned ahead);
-/* The move's ticket goes, so that others have their turn. */
+/* Removes the move's ticket, so that others have their turn. */
 void turn_end(struct transfer *t);
 
 #endif

@@ -112,7 +112,7 @@ static int shut_down(struct transfer *t, struct err *e)
 	return r ? r : switchover_stopped(t, t->power.off_ns, e);
 }
 
-/* It has shut down by itself: nobody need wait for that any more. Until its disks have been read somebody may start it again. */
+/* The guest has shut down by itself, so no one need wait for that. Another client may start it again until its disks have been read. */
 static int shut_down_early(struct transfer *t, struct err *e)
 {
 	AUTO_FREE char *name = text_shown(t->src.guest.name);
