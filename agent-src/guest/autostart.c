@@ -117,7 +117,8 @@ static bool is_image_of(const struct guest *g, const struct args_result *line, c
 	return false;
 }
 
-/* That line, of a script, has a disk to write to, and none of those is the guest's. One behind a network is refused as it is read. */
+/* True if the script starts a guest with writable disks, none of which is this guest's. A disk behind a network is refused when the
+ * script is read. */
 static bool has_disks_of_its_own(const struct guest *script, const struct guest *g, const struct args_result *line)
 {
 	struct args_result its;
@@ -137,7 +138,7 @@ static bool has_disks_of_its_own(const struct guest *script, const struct guest 
 	return any && !shared;
 }
 
-/* That unit runs a script which starts a guest from other disks. What cannot be told is taken for the guest's. */
+/* True if the unit runs a script that starts a guest from other disks. In doubt the guest counts as this one. */
 static bool starts_another(const struct guest *g, const char *unit, bool user)
 {
 	struct args_result line;
@@ -178,7 +179,7 @@ static int refuse(const struct autostart *a, const char *why, struct err *e)
 		       why);
 }
 
-/* Nothing will be done to it. */
+/* The unit is left as it is, with a note for the plan. */
 static int leave(struct autostart *a, char *note /* stolen */)
 {
 	free(a->unit);
@@ -345,7 +346,7 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 	return r ? r : sync_parent_dir(dir, e);
 }
 
-/* What counts is what systemd makes of it: another drop-in may have the last word. */
+/* systemd's own view counts: another drop-in may override ours. */
 static int check_held(const struct autostart *a, struct err *e)
 {
 	AUTO_FREE char *shown = NULL;
@@ -393,7 +394,7 @@ size_t autostart_wrappers(pid_t qemu, pid_t main_pid, pid_t out[AUTOSTART_WRAPPE
 	return 1;
 }
 
-/* What systemd would not let go unnoticed. */
+/* Programs that run QEMU are stopped (SIGSTOP), so that they do not react to its end; systemd would notice if they were killed. */
 static int stop_wrappers(const struct autostart *a, struct err *e)
 {
 	pid_t pids[AUTOSTART_WRAPPERS_MAX];

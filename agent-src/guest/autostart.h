@@ -27,17 +27,17 @@
 #include <stdbool.h>
 
 struct autostart {
-	char *unit;		   /* to be stopped and disabled; NULL: nobody else starts the guest, or that was left to the user */
-	bool user;		   /* of our own user's systemd */
+	char *unit;		   /* to be stopped and disabled; NULL: nothing else starts the guest, or the user deals with it */
+	bool user;		   /* the unit belongs to our own user's systemd */
 	bool active;		   /* the guest runs in it now */
-	bool wrapped;		   /* as the child of a program of the unit's, which might start it again by itself */
+	bool wrapped;		   /* QEMU is the child of a program of the unit, which might start it again by itself */
 	pid_t main_pid, guest_pid; /* that program, and QEMU */
 	bool enabled;		   /* systemctl disable is needed */
 	bool held;
 	char *restart; /* Restart= */
-	char *note;    /* a sentence for the plan, or NULL */
-	char *starter; /* the beginning of one: what else has started it, may start it again, and cannot be kept from it; or NULL */
-	char *at_boot; /* the unit that starts it when this host boots; NULL: none that is known */
+	char *note;    /* sentence for the plan, or NULL */
+	char *starter; /* beginning of a sentence: another program that may start the guest again and cannot be kept from it; or NULL */
+	char *at_boot; /* unit that starts the guest when this host boots; NULL: none known */
 };
 
 /*
@@ -47,20 +47,19 @@ struct autostart {
 int autostart_examine(struct autostart *a, const struct guest *g, bool keep, struct err *e);
 int autostart_hold(struct autostart *a, struct journal *j, struct err *e);
 int autostart_block(struct autostart *a, struct journal *j, struct err *e);
-/* The same for a unit that does not run: from now on, and not only at the next boot, systemd knows. */
+/* Like autostart_block(), for a unit that does not run: systemd knows at once, not only at the next boot. */
 int autostart_block_now(struct autostart *a, struct journal *j, struct err *e);
-/* The QEMU is about to be ended, as its guest is the destination's: systemd hears that nothing is to be done then (ExecStop), and the other programs of
- * wrapping units end, so that they do not start it again. */
+/* QEMU is about to be ended, as its guest is the destination's: tells systemd to do nothing then (ExecStop), and ends the other programs
+ * of wrapping units, so that they do not start it again. */
 void autostart_expect_end(struct journal *j);
-/* The processes from QEMU's parent up to the unit's main process; that one alone if QEMU does not descend from it (its parent may be
- * the user's systemd then, without which nothing of the user's goes on). How many. */
+/* Processes from QEMU's parent up to the unit's main process; only the latter if QEMU does not descend from it (its parent may then be
+ * the user's systemd, which must go on). Returns their number. */
 #define AUTOSTART_WRAPPERS_MAX 64
 size_t autostart_wrappers(pid_t qemu, pid_t main_pid, pid_t out[AUTOSTART_WRAPPERS_MAX]);
-/* What is to become of one entry. released: the guest is gone for good; an object with "unit" and "again" (the command that
- * brings it back) is appended to disabled. 0 when it need not be looked at again. */
+/* Settles one entry. released: the guest is gone for good; appends to disabled an object with "unit" and "again" (the command that
+ * brings it back). 0: the entry is done with. */
 int autostart_settle(const json_t *detail, bool released, json_t *disabled, struct err *e);
-/* Rolled back, and QEMU has ended while systemd was kept from restarting it: what systemd would have done. True: it is
- * started. */
+/* After a rollback: does what systemd would have done when QEMU ended while we kept it from restarting. True: the guest is started. */
 bool autostart_make_up(const struct autostart *a, bool shut_down);
 void autostart_fini(struct autostart *a);
 

@@ -244,7 +244,7 @@ static int check_memory(const struct args_file *f, struct err *e)
 		       : 0;
 }
 
-/* What QEMU only reads is told by its contents, and they must be all. */
+/* A file that QEMU only reads is identified by its digest, so it must hold all of its contents. */
 static int check_read_only(const struct args_file *f, struct err *e)
 {
 	struct qcow2_header h;
@@ -295,7 +295,7 @@ static int check_configs(const struct guest *g, struct err *e)
 	return r;
 }
 
-/* What QEMU writes to, among the files of its line. */
+/* Disks are the files of the command line that QEMU writes to. */
 static int find_disks(struct guest *g, struct err *e)
 {
 	struct args_result line;
@@ -413,7 +413,7 @@ static char *name_of(const struct guest *g, const char *script)
 	return base ? xstrdup(base) : NULL;
 }
 
-/* As plain words, which is what vmferry leaves; or else as its shell does. */
+/* Reads a script of plain words, as vmferry leaves; any other is run by its shell under record (script-record.c). */
 static int read_script(const char *path, struct guest *g, struct err *e)
 {
 	struct guest_unit unit = g->unit;

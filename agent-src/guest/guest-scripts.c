@@ -205,7 +205,7 @@ static void look_at_units(struct search *f, const struct guest *g)
 		look_at_unit(f, ours, user);
 }
 
-/* As its QEMU was started, where that can be told: what was plugged in, or put in place of an image, may be on g's line. */
+/* The guest as its QEMU was started, if that can be told: g's line may have disks that were plugged in, or put in place of an image. */
 static const struct guest *as_started(const struct guest *g, struct guest *buf)
 {
 	char pid[16];

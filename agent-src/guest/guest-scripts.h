@@ -10,9 +10,9 @@
 
 struct guest_script {
 	char *path;  /* real */
-	bool plain;  /* it has nothing but plain words (script-read.h), and they name an image; otherwise its text mentions one, and QEMU */
-	bool ours;   /* vmferry wrote it, and as far as can be told nobody has edited it */
-	bool linked; /* it has another name, which nobody knows */
+	bool plain;  /* only plain words (script-read.h), which name an image; otherwise the text mentions QEMU and an image */
+	bool ours;   /* vmferry wrote the script, and as far as can be told no one has edited it */
+	bool linked; /* the script has another, unknown name (hard link) */
 };
 
 struct guest_scripts {
@@ -20,19 +20,19 @@ struct guest_scripts {
 	size_t count;
 };
 
-/* Those that name one of the images (real paths), in the order in which they are found. guest_scripts_fini() always. */
+/* Finds scripts that name one of the images (real paths), in the order of the search. guest_scripts_fini() always. */
 void guest_scripts_find(struct guest_scripts *out, const struct guest *g, const char *const *images, size_t count);
 void guest_scripts_fini(struct guest_scripts *s);
-/* Leaves out the i-th. */
+/* Removes the i-th from the list. */
 void guest_scripts_drop(struct guest_scripts *s, size_t i);
-/* The real paths of images from which the guest could be started here again: its disks that it writes to, as they are now and as its QEMU was started with
- * them. args_free_strings() */
+/* Real paths of images from which the guest could be started here again: disks that it writes to, as they are now and as QEMU was
+ * started with them. args_free_strings() */
 size_t guest_images(const struct guest *g, char ***out);
-/* Does the script's line name the image, also while nothing has that name? As disk_line_change(), which only looks. */
+/* True if the script's line names the image, even if no file has that name now. Errors as disk_line_change(), which only looks here. */
 int guest_script_names(const struct guest *script, const char *image, struct disk_line_options *o, struct err *e);
-/* Is it there as a whole, and not as a part of another name? */
+/* True if text contains the name as a whole, not as part of another name. */
 bool text_has_name(const char *text, const char *name);
-/* For disk_line_change() of a script's line; ctx: a script_image. */
+/* Callback for disk_line_change() on a script's line; ctx: a script_image. */
 struct script_image {
 	const struct guest *script;
 	const char *path; /* of the image */

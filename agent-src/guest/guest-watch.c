@@ -23,7 +23,7 @@ static const char *text(const json_t *object, const char *key)
 	return s ? s : "";
 }
 
-/* What must not change under a drive: which node and file are behind it, and how large it is. */
+/* Per drive, everything that must not change: its node, file and size. */
 static json_t *drives_of(const json_t *blocks)
 {
 	json_t *drives = json_object(), *block;

@@ -18,19 +18,20 @@ struct hmp_place {
 	enum args_hmp_kind kind;
 	char *at; /* absolute path, port, or the pseudo-terminal */
 	bool telnet;
-	char escape; /* of a mux */
-	char *name;  /* for people */
+	char escape; /* escape character of a mux */
+	char *name;  /* name for messages */
 };
 
-/* Where this monitor of the line is. -ENOTSUP: out of our reach, and why. *out is empty then. */
+/* Locates this monitor of the line. -ENOTSUP: we cannot reach it, *e says why; *out is empty then. */
 int hmp_locate(struct hmp_place *out, const struct guest *g, const struct args_hmp *on_line, struct err *e);
 void hmp_place_fini(struct hmp_place *p);
-/* 0: a connection on which it has asked for a command: hmp_end(). -EBUSY: another has it; -ESRCH: it is not that process's. */
+/* 0: connected, and the monitor shows its prompt: hmp_end(). -EBUSY: another client uses it; -ESRCH: it is another process's. */
 int hmp_reach(struct hmp *h, const struct hmp_place *p, pid_t pid, struct err *e);
-/* Finds, reaches and asks one monitor of the line, and leaves it. ask: with ctx; its result is returned. Otherwise as hmp_locate() and hmp_reach(). */
+/* Locates and reaches one monitor of the line, calls ask with ctx, and disconnects. Returns ask's result, or fails as hmp_locate() and
+ * hmp_reach(). */
 int hmp_visit(const struct guest *g, const struct args_hmp *on_line,
 	      int (*ask)(struct hmp *h, const struct hmp_place *p, void *ctx, struct err *e), void *ctx, struct err *e);
-/* As a journal has it; hmp_place_load(): false, it is none. */
+/* JSON form for the journal. hmp_place_load(): false if it is malformed. */
 json_t *hmp_place_json(const struct hmp_place *p);
 bool hmp_place_load(struct hmp_place *p, const json_t *from);
 

@@ -369,7 +369,7 @@ static int check_firmware(const struct libvirt_definition *d, struct err *e)
 	return 0;
 }
 
-/* Nothing listens at the socket while the guest is down: it only stands for the state. */
+/* The swtpm socket has no listener while the guest is down: it only stands for the TPM's state. */
 static void add_tpm(struct words *w, const struct libvirt_guest *l)
 {
 	const struct libvirt_definition *d = &l->def;
@@ -399,7 +399,7 @@ static int check_variables(const struct libvirt_guest *l, struct err *e)
 		       : 0;
 }
 
-/* What a plain guest has and has not, besides. */
+/* Adds notes on what the guest gains and loses as a plain guest. */
 static void note_plain(const struct libvirt_guest *l, struct guest *g)
 {
 	size_t i;
@@ -469,7 +469,7 @@ static int find_by_pid(struct libvirt_guest *l, struct lv *v, const char *vm, st
 	return 0;
 }
 
-/* What its real command line says of the processor: libvirt's words for it are not QEMU's. */
+/* Takes -cpu from QEMU's real command line: libvirt's words for the processor are not QEMU's. */
 static void add_cpu(struct words *w, pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/cmdline", (int)pid);

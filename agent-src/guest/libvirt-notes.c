@@ -161,7 +161,7 @@ static char *pci_words(const xmlNode *a)
 	return bus ? xasprintf("PCI %.4s:%.2s:%.2s.%.2s", bare(domain), bare(bus), bare(slot), bare(function)) : NULL;
 }
 
-/* What of the host <source> of <hostdev> or of a NIC's is. */
+/* Names the host device in the <source> of a <hostdev> or of a network card. */
 static char *hostdev_words(const xmlNode *n)
 {
 	const xmlNode *source = libvirt_child(n, "source");

@@ -101,7 +101,7 @@ static int check_change(const xmlNode *holder, enum holder of, const struct libv
 	return 0;
 }
 
-/* What says nothing is a file. */
+/* A missing type= means "file", so it is only written if needed. */
 static void set_type(xmlNode *holder, const char *type)
 {
 	AUTO_FREE char *is = libvirt_attr(holder, "type");
@@ -110,7 +110,7 @@ static void set_type(xmlNode *holder, const char *type)
 		set_attr(holder, "type", type);
 }
 
-/* type= and what goes with it. */
+/* Sets type= and the attributes of <source> that go with it. */
 static void set_source(xmlNode *holder, const struct libvirt_change *p)
 {
 	static const char *const names[] = {"file", "dev", "pool", "volume", "mode"};
@@ -355,7 +355,7 @@ static bool drop_all(xmlNode *parent, const char *name)
 
 /* ---- the whole ---- */
 
-/* What the firmware is, or the kernel that is started without one. */
+/* Changes the files of the firmware, or of a kernel that is booted directly. */
 static int change_boot_files(struct rewriter *w, const xmlNode *os, struct err *e)
 {
 	static const char *const names[] = {"loader", "kernel", "initrd", "dtb"};

@@ -32,13 +32,13 @@
 /* /proc/PID/cmdline and environ: ARG_MAX is 2 MiB by default, and this is a bound, not an
  * allocation. */
 #define PROC_FILE_MAX (16U << 20)
-/* So much of the command line of another user's process is looked at, for its name. */
+/* Bytes of another user's command line that are read, to find the guest's name. */
 #define FOREIGN_MAX   65536
-#define RUN_DIR_CHARS 12 /* of an attempt, in hexadecimal: its directory under the runtime directory */
+#define RUN_DIR_CHARS 12 /* hexadecimal digits in the name of an attempt's runtime directory */
 
 /* /proc */
 
-/* The file, or its first most bytes, with a NUL behind it; *len without that. NULL and errno on failure. */
+/* Reads the file, or its first `most` bytes, and appends a NUL, which *len does not count. NULL and errno on failure. */
 static char *read_proc(pid_t pid, const char *name, size_t most, size_t *len)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/%s", (int)pid, name);
@@ -249,7 +249,7 @@ static void drop_argv(struct guest *g)
 	g->line.argc = 0;
 }
 
-/* What only our own process is believed: whoever is another user, or can be told what to say by one, may name any file. */
+/* Only a process of ours is believed: another user's, or one that another user controls, may name any file. */
 static void believe(struct guest *g)
 {
 	guest_write_in_taps(g);
@@ -259,8 +259,7 @@ static void believe(struct guest *g)
 	g->name = qemu_args_name(g->line.expanded, g->line.expanded_count);
 }
 
-/* Everything that /proc/PID tells. 0, -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty
- * then. */
+/* Fills *g with everything in /proc/PID. -ESRCH (gone), -EACCES, or -EINVAL (not a QEMU); *g is empty then. */
 static int describe(struct guest *g, pid_t pid)
 {
 	AUTO_FREE char *cmdline = NULL;
@@ -302,7 +301,7 @@ static int describe(struct guest *g, pid_t pid)
 	return 0;
 }
 
-/* What QEMU leaves its memory to (-run-with async-teardown=on) looks like another one: it shares everything with it but its name. */
+/* The clean-up process of -run-with async-teardown=on looks like a second QEMU: it shares everything with its parent but the name. */
 static bool is_teardown_of_another(const struct guest *g)
 {
 	static const char name[] = "cleanup/";
@@ -314,7 +313,7 @@ static bool is_teardown_of_another(const struct guest *g)
 	return comm && n > sizeof(name) && !memcmp(comm, name, sizeof(name) - 1) && parent && g->exe && !strcmp(parent, g->exe);
 }
 
-/* One of its monitors has that name, in a directory of an attempt's. */
+/* True if one of the guest's monitors has that name and lies in an attempt's directory. */
 static bool has_monitor_of_ours(const struct guest *g, const char *name)
 {
 	size_t i;

@@ -62,7 +62,7 @@ static bool is_image(const struct guest *g, const char *path, const struct guest
 
 /* ---- what the line says ---- */
 
-/* Of the -blockdev of that node: its property, malloc'ed; NULL: there is none. */
+/* Property `key` of that node's -blockdev, malloc'ed; NULL: none. */
 static char *of_node(const struct guest *g, const char *node, const char *key)
 {
 	struct qemu_opt opt;

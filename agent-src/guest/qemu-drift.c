@@ -159,9 +159,9 @@ int guest_check_devices(const struct guest *g, json_t *present, struct err *e)
 	return r;
 }
 
-/* Those without an id are numbered as they come: "device[0]" … */
+/* Devices without an id, which QEMU numbers in order: "device[0]" … */
 struct nameless {
-	size_t least, most; /* an option that is short for a -device may make one, or not */
+	size_t least, most; /* differ because an option that is short for a -device may or may not make one */
 };
 
 static void count_nameless(struct nameless *n, const struct qemu_opt *opt)
@@ -335,7 +335,7 @@ static int refuse_anew(const char *id, const char *what, struct err *e)
 		id, what);
 }
 
-/* What says where a disk or a network card is must be on the line: two may have changed places. */
+/* Properties that place a disk or network card must be on the line: two of them may have changed places. */
 static int check_place(const struct guest *g, struct qmp *q, const struct kv_list *device, const char *id, struct err *e)
 {
 	static const char *const places[] = {"addr", "scsi-id", "lun", "port"};
@@ -484,7 +484,8 @@ const char *guest_read_another(const struct guest *g, const char *path)
 
 /* ---- limits ---- */
 
-/* What its -drive says; the others have none at their start. False: it shares them with others, any of which may have set them. */
+/* Limits from the disk's -drive; other disks start without any. False: it shares a throttle group, and any member may have set the
+ * limits. */
 static bool limits_on_line(const struct guest *g, const struct guest_disk *d, int64_t *limits)
 {
 	static const char *const keys[GUEST_LIMITS][2] = {{"bps", "throttling.bps-total"},     {"bps_rd", "throttling.bps-read"},

@@ -90,8 +90,8 @@ int qemu_migration_cancel(struct qmp *q, struct loop *l, uint64_t until_ns, stru
 	return 0;
 }
 
-/* One refusal comes too late: that for a yank instance which is there already, when the status is `setup`. No other migration was under
- * way, or it would have been refused for that, and none can be begun: it is ours. */
+/* QEMU refuses with "yank instance" when the status is "setup" already. Another migration under way would have been refused for itself,
+ * and none can start now: this one is ours. */
 int qemu_migration_begin(struct qmp *q, struct loop *l, const char *uri, struct err *e)
 {
 	struct err why;

@@ -13,19 +13,20 @@
 
 #define MIGRATION_STATUS_MAX 32
 
-/* What QEMU calls its status; "none": there was no migration yet, "unknown": QEMU did not say. Returns out. */
+/* QEMU's migration status; "none": no migration yet; "unknown": QEMU did not answer. Returns out. */
 const char *qemu_migration_status(struct qmp *q, char out[MIGRATION_STATUS_MAX]);
-/* None is under way; it may not be cleaned up yet. */
+/* True if no migration is under way; the last may not be cleaned up yet. */
 bool qemu_migration_is_over(struct qmp *q);
-/* Waits until there is none, and nothing of the last one: before its settings are changed, and so before another is begun. EBUSY: there
- * still is after some seconds. Pumps the loop. */
+/* Waits until no migration is left, nor any part of the last one: before its settings change, and so before another begins. EBUSY: one
+ * is still there after some seconds. Pumps the loop. */
 int qemu_migration_settle(struct qmp *q, struct loop *l, struct err *e);
-/* `migrate`. EREMOTEIO: refused, and none of ours is under way; any other error: one of ours may be. Pumps the loop. */
+/* Sends `migrate`. EREMOTEIO: refused, none of ours is under way; any other error: one of ours may be. Pumps the loop. */
 int qemu_migration_begin(struct qmp *q, struct loop *l, const char *uri, struct err *e);
-/* `migrate_cancel`, if one is under way, and waits until it is over: one of our own only. ETIMEDOUT: not by then (now_ns()). Pumps the loop. */
+/* Sends `migrate_cancel` if our own migration is under way, and waits for its end. ETIMEDOUT: it has not ended by then (now_ns()). Pumps
+ * the loop. */
 int qemu_migration_cancel(struct qmp *q, struct loop *l, uint64_t until_ns, struct err *e);
-/* QEMU's run state (query-status), once it is not about to change by itself: QEMU calls a migration completed shortly before it leaves
- * "finish-migrate". ETIMEDOUT: it is still in that by then (now_ns()). Pumps the loop. */
+/* QEMU's run state (query-status) once it is stable: QEMU calls a migration completed shortly before it leaves "finish-migrate".
+ * ETIMEDOUT: it has not left by then (now_ns()). Pumps the loop. */
 int qemu_migration_run_state(struct qmp *q, struct loop *l, uint64_t until_ns, char out[MIGRATION_STATUS_MAX], struct err *e);
 
 #endif

@@ -116,7 +116,7 @@ static int check_image(const struct plugged *p, const json_t *node)
 								: 0;
 }
 
-/* As blockdev-add made it. */
+/* Writes the -blockdev that corresponds to the user's blockdev-add. */
 static int write_node(struct plugged *p, const json_t *node)
 {
 	const char *file = json_text(node, "file");
@@ -148,7 +148,7 @@ static bool is_limited(const json_t *drive)
 	return false;
 }
 
-/* As the human monitor's drive_add made it. */
+/* Writes the -drive that corresponds to the human monitor's drive_add. */
 static int write_drive(struct plugged *p, const char *id, const json_t *node)
 {
 	struct kv_list l = {.n = 0};
@@ -353,7 +353,7 @@ static int write_object(struct plugged *p, const char *path)
 
 /* ---- devices ---- */
 
-/* Of which all that matters can be asked. A name that ends in "*" is the beginning of one. */
+/* Device types about which QEMU can be asked all that matters. A name with "*" at its end is a prefix. */
 static bool is_known(const char *type)
 {
 	static const char *const types[] = {"virtio-blk-pci*", "virtio-scsi-pci*", "virtio-net-pci*", "virtio-balloon-pci*",
@@ -423,7 +423,7 @@ static int refers_to(struct plugged *p, const char *name, const char *type, cons
 	return !strncmp(type, "link<", 5) && strchr(text, '/') ? write_object(p, text) : 0;
 }
 
-/* One of device-list-properties. */
+/* Writes one property from device-list-properties, if it is not at its default. */
 static int write_property(struct plugged *p, struct kv_list *l, const char *path, const json_t *property)
 {
 	const char *name = json_text(property, "name") ?: "", *type = json_text(property, "type") ?: "";
@@ -453,7 +453,7 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 	return r;
 }
 
-/* Of some devices a part has the disk, and they do not say which. */
+/* Devices of some types keep their disk in a child object and do not name it. */
 static int write_part_s_disk(struct plugged *p, struct kv_list *l)
 {
 	size_t i;

@@ -5,9 +5,10 @@
 #include <stddef.h>
 
 #define QMP_WORDS_MAX 4
-/* Those words, each malloc'ed; returns how many. The name of a guest becomes one component of a path. */
+/* Words of -qmp, and of options that keep the line's console, as QEMU makes no monitor of its own beside -qmp; each malloc'ed. Returns
+ * their number. The guest's name becomes one component of a path. */
 size_t qmp_words(const char *name, char *const *argv, size_t argc, char *out[QMP_WORDS_MAX]);
-/* Options for a shell, malloc'ed: -qmp, and what keeps the console that the line has without it, as QEMU makes no monitor of its own beside one. */
+/* The same options, quoted for a shell; malloc'ed. */
 char *qmp_advice(const char *name, char *const *argv, size_t argc);
 
 #endif

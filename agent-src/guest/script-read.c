@@ -171,7 +171,8 @@ static char *take_own_dir(const char **p, const char *path)
 	return NULL;
 }
 
-/* Not what sh alone knows: ".." takes off the name before it, be that a symbolic link or not, and "-" is the directory before. */
+/* Directories that only sh could resolve are refused: ".." removes the name before it even if that is a symbolic link, and "-" is the
+ * previous directory. */
 static bool is_plain_dir(const char *dir)
 {
 	const char *p = dir;

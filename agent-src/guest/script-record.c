@@ -20,17 +20,17 @@
 #define BEFORE	    4
 #define LOOP_STARTS 16 /* of the same QEMU: a loop, which does nothing else */
 #define ASKED_MAX   2000
-#define SAID_MAX    4096 /* of what the script says, the last */
+#define SAID_MAX    4096 /* of the script's output, its end */
 
-/* One record: strings that each end with NUL. */
+/* A record consists of strings that each end with NUL. */
 struct record {
-	const char *note;	    /* what it is, in place of a QEMU's; NULL: a QEMU's, or a swtpm's */
-	size_t count;		    /* of QEMU's words */
+	const char *note;	    /* kind of a note; NULL: the record of a QEMU or a swtpm */
+	size_t count;		    /* number of QEMU's words */
 	const char *before[BEFORE]; /* directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR and program; of a note: what, program, user and words */
 	const char *words;
 };
 
-/* The string at *p, which is moved behind it; NULL: no whole one is left. */
+/* Next string at *p, which is advanced past it; NULL: no complete one is left. */
 static const char *next_string(const char **p, const char *end)
 {
 	const char *s = *p, *nul = s < end ? memchr(s, 0, (size_t)(end - s)) : NULL;
@@ -76,7 +76,7 @@ static char **words_of(const struct record *r)
 	return words;
 }
 
-/* What asks QEMU of itself starts no guest. */
+/* An option that only asks QEMU about itself starts no guest. */
 static bool is_question(const struct record *r)
 {
 	static const char *const words[] = {"--version", "-version", "--help", "-help", "-h", "help", "?"};

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* As a value of its own: "file=NAME,…", "file:NAME", {"filename": "NAME"}, NAME. */
+/* True if word has the name as a value: "file=NAME,…", "file:NAME", {"filename": "NAME"}, NAME. */
 static bool is_value_in(const char *word, const char *name)
 {
 	size_t n = strlen(name);

@@ -28,7 +28,7 @@ static size_t read_of(pid_t pid, const char *what, char out[WORDS_MAX])
 	return (size_t)MAX(n, 0);
 }
 
-/* They end with what they run, and start nothing again. */
+/* Programs of this list end with the one that they run, and do not start it again. */
 static bool only_passes_on(const char *comm)
 {
 	static const char *const names[] = {"sudo", "doas", "su", "runuser", "timeout", "setpriv", "unshare", "nsenter", "numactl", NULL};

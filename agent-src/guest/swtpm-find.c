@@ -81,8 +81,8 @@ static int look(const struct stat *socket, pid_t *pid, char ***argv, size_t *arg
 	return found;
 }
 
-/* One that went to / since (--daemon) may have been told of a directory that cannot be found by its line; in a mount namespace of its own it may be
- * another than ours of that name. */
+/* With --daemon swtpm has changed to /, so its line may not lead to its state directory; in another mount namespace that path may be
+ * another directory than ours. */
 static void resolve_state(struct swtpm *s, pid_t pid)
 {
 	AUTO_FREE char *path = path_of(pid, s->state);

@@ -59,7 +59,7 @@ static bool is_on(const char *value)
 	return value && (!strcmp(value, "yes") || !strcmp(value, "true") || !strcmp(value, "on") || !strcmp(value, "1"));
 }
 
-/* There /tmp is a directory of the unit's own, which is gone by now. */
+/* PrivateTmp= gives the unit a /tmp of its own, which is gone by now. */
 static int check_private_tmp(const struct kv_list *l, const struct guest_line *line, struct err *e)
 {
 	size_t i;

@@ -106,7 +106,7 @@ static int digit_of(char c, int base)
 	return d < base ? d : -1;
 }
 
-/* So many digits; -1: there are fewer. */
+/* Reads a fixed number of digits; -1: there are fewer. */
 static int take_number(const char **p, int base, int digits)
 {
 	int n = 0, d, i;
