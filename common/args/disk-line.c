@@ -20,16 +20,16 @@ struct walk {
 	struct err *e;
 };
 
-/* ---- what a disk may have ---- */
+/* ---- the options that a disk may have ---- */
 
-/* Of the file's node; in a -drive, and in the node of a format that has its file within it, also as file.KEY. */
+/* Options of the file's node; in a -drive, and in a format's node that contains its file, also as file.KEY. */
 static const char *const file_keys[] = {"driver",	 "filename",  "node-name",	"aio",		"aio-max-batch",  "locking",
 					"drop-cache",	 "read-only", "auto-read-only", "cache.direct", "cache.no-flush", "discard",
 					"detect-zeroes", NULL};
-/* Options that all formats have. Those of one format alone are not here, but for offset= and size= of raw. */
+/* Options that all formats have, and offset= and size= of raw. Others of a single format are not here. */
 static const char *const format_keys[] = {"driver",	    "file",    "node-name",	"read-only", "auto-read-only", "cache.direct",
 					  "cache.no-flush", "discard", "detect-zeroes", "offset",    "size",	       NULL};
-/* Of a -drive, beside those. */
+/* Further options of a -drive. */
 static const char *const drive_keys[] =
 	{"if",		"id",	       "index",	    "bus",     "unit",	  "media",    "format",	      "cache",	    "cache.writeback",
 	 "aio",		"readonly",    "werror",    "rerror",  "serial",  "snapshot", "copy-on-read", "group",	    "bps",
@@ -78,7 +78,7 @@ static int check_keys(struct walk *w, const struct kv_list *l, const char *optio
 	return 0;
 }
 
-/* ---- what it has ---- */
+/* ---- reading the options ---- */
 
 static void note_file_options(struct disk_line_options *o, const struct kv_list *l, const char *prefix)
 {
@@ -109,7 +109,7 @@ static void set(struct kv_list *l, const char *key, const char *value)
 		kv_append(l, key, value);
 }
 
-/* "file" and "host_device" are how QEMU reaches it. */
+/* A protocol driver: how QEMU accesses the image, not its format. */
 static bool is_protocol(const char *driver)
 {
 	return !strcmp(driver, "file") || !strcmp(driver, "host_device");
@@ -130,7 +130,7 @@ static void set_file(const struct walk *w, struct kv_list *l, const char *name_k
 		kv_replace(&kv_find(l, driver_key, "driver")->value, xstrdup(w->c->to_device ? "host_device" : "file"));
 }
 
-/* Reads a size as QEMU does: 4096, 64M. False: it is not written so. */
+/* Reads a size as QEMU does: 4096, 64M. False: not a size. */
 static bool read_size(const char *text, uint64_t *bytes)
 {
 	static const char units[] = "BKMGTPE";
@@ -207,7 +207,7 @@ static int on_drive(struct walk *w, char **value)
 	if (kv_get(l, "aio", NULL))
 		snprintf(w->o.aio, sizeof(w->o.aio), "%s", kv_get(l, "aio", NULL));
 	w->o.unmap |= unmaps(kv_get(l, "discard", NULL));
-	w->o.file_unmap |= w->o.unmap; /* the file's node has what the drive says */
+	w->o.file_unmap |= w->o.unmap; /* a drive's discard= also goes to the file's node */
 	if (w->c->to) {
 		set_file(w, l, key, "file.driver");
 		set(l, kv_get(l, "driver", NULL) ? "driver" : "format", w->c->format);
@@ -219,7 +219,7 @@ out:
 	return r;
 }
 
-/* Also where it is null, which the flat list does not have. */
+/* Refuses `backing` on the line, also null, which the flat list does not hold. */
 static int check_base(struct walk *w, const struct props *p)
 {
 	return w->c->may_have_base && p->tree && json_object_get(p->tree, "backing") ? refuse(w, "blockdev", "backing") : 0;
@@ -265,7 +265,7 @@ static int on_blockdev(struct walk *w, char **value)
 
 	props_parse(&p, *value);
 	driver = kv_get(&p.l, "driver", "driver");
-	if (names_it(w, kv_get(&p.l, "file.filename", NULL))) { /* within the node of its format */
+	if (names_it(w, kv_get(&p.l, "file.filename", NULL))) { /* a file inside its format's node */
 		w->hits++;
 		r = is_format(driver) ? check_keys(w, &p.l, "blockdev", false) : refuse(w, "blockdev", driver ?: "?");
 		r = r ?: check_base(w, &p) ?: note_part(w, &p.l, "blockdev");
@@ -301,7 +301,7 @@ static int on_blockdev(struct walk *w, char **value)
 	return r;
 }
 
-/* -hda and its like have no place for a format. */
+/* -hda and its like, which cannot name a format. */
 static bool is_plain_disk(const char *name)
 {
 	static const char *const names[] = {"", "hda", "hdb", "hdc", "hdd", "pflash", "sd", "mtdblock", NULL};
@@ -311,7 +311,7 @@ static bool is_plain_disk(const char *name)
 
 static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 {
-	bool cdrom = w->c->to && !strcmp(opt->name, "cdrom"); /* who only looks asks for disks */
+	bool cdrom = w->c->to && !strcmp(opt->name, "cdrom"); /* only a change may concern a CD; a mere look is about disks */
 
 	if (!opt->value)
 		return 0;
@@ -322,7 +322,7 @@ static int on_option(struct walk *w, const struct qemu_opt *opt, size_t at)
 	w->has_set |= !strcmp(opt->name, "set") && !strncmp(opt->value, "drive.", 6);
 	if (!(cdrom || is_plain_disk(opt->name)) || !names_it(w, opt->value))
 		return 0;
-	if (!w->c->to || strcmp(w->c->format, cdrom ? "raw" : "qcow2")) /* what QEMU finds a medium, and such an image, to be */
+	if (!w->c->to || strcmp(w->c->format, cdrom ? "raw" : "qcow2")) /* the formats that QEMU detects by itself */
 		return err_set(w->e, ENOTSUP,
 			       "the guest's command line names this disk by %s%s, which has no place for its format: use -drive",
 			       *opt->name ? "-" : "its name alone", opt->name);

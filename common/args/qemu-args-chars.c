@@ -7,10 +7,10 @@
 
 #include <string.h>
 
-#define RUN_DIR_CHARS 12 /* of an attempt, in hexadecimal: the destination's runtime directory for it */
+#define RUN_DIR_CHARS 12 /* hexadecimal digits of an attempt in the name of its runtime directory at the destination */
 #define TWO_READ      "what comes in there is read by one process, or by another"
 
-/* The destination has a swtpm of its own for it. */
+/* The socket of the guest's TPM: the destination runs a swtpm of its own for it. */
 static int rewrite_tpm_socket(struct rewrite *w, struct item *it, struct kv *path)
 {
 	if (args_check_in_place(w, it, "the swtpm that is its TPM serves one QEMU"))
@@ -32,7 +32,7 @@ bool args_connects_again(const struct kv_list *l)
 	return s && strcmp(s, "0");
 }
 
-/* The socket in l, its path being the part with key "path" or, with implied, the first. */
+/* Rewrites the socket in l; its path is the part with key "path" or, with implied, the first part. */
 static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l, bool implied)
 {
 	AUTO_FREE char *what = xasprintf("-%s socket", it->name);
@@ -146,7 +146,8 @@ int args_on_chardev(struct rewrite *w, struct item *it)
 	return r;
 }
 
-/* What is in the file is not to be lost, which "file:PATH" cannot say. A monitor on it ("mon:") could hear nothing. */
+/* Appends to the file, so that its contents are kept: "file:PATH" cannot express that, so a -chardev takes its place. A monitor on a file
+ * ("mon:") would never receive a command, so that part is dropped. */
 static int append_to(struct rewrite *w, const struct item *it, const char *path)
 {
 	char *id = NULL, *value;
@@ -234,7 +235,7 @@ int args_on_chardev_compat(struct rewrite *w, struct item *it)
 		args_note_stdio(w);
 	for (i = 0; i < ARRAY_LEN(sockets) && !args_starts(dev, sockets[i]); i++)
 		;
-	/* QEMU itself adds what -gdb needs, but for unix: */
+	/* QEMU itself adds the options that -gdb needs, except for unix: */
 	if (i == ARRAY_LEN(sockets) || (!strcmp(it->name, "gdb") && i)) {
 		args_emit(w, it->name, it->value);
 		return 0;
@@ -242,7 +243,7 @@ int args_on_chardev_compat(struct rewrite *w, struct item *it)
 	return on_compat_socket(w, it, dev + strlen(sockets[i]), i == 0);
 }
 
-/* RUNTIME/ATTEMPT/vmferry.qmp: somebody else may have one of that name. */
+/* True for RUNTIME/ATTEMPT/vmferry.qmp: the user may have a socket vmferry.qmp elsewhere. */
 static bool is_in_run_dir(const char *path)
 {
 	const char *end = strrchr(path, '/'), *p = end;

@@ -1,4 +1,4 @@
-/* qemu-args-devices.c: the rules of qemu-args.c for -device, -object, file systems and TPMs: what cannot leave the host. */
+/* qemu-args-devices.c: the rules of qemu-args.c for -device, -object, file systems and TPMs: which of them cannot leave the host. */
 #include "qemu-args-rules.h"
 #include "util.h"
 
@@ -30,7 +30,7 @@ static const struct refusal refused_devices[] = {
 	{"ivshmem*", "its memory is shared with other processes of this host"},
 	{"x-pci-proxy-dev", OTHER_PROCESS},
 	{"virtio-pmem*", "what it keeps is in a file that QEMU does not carry along, and vmferry does not either"},
-	/* QEMU says of the others whether it can (qemu-blocked.h); of these it does not */
+	/* QEMU reports other devices that it cannot migrate (qemu-blocked.h), but not these */
 	{"virtio-gpu-rutabaga*", QEMU_CANNOT " while it renders on the host's GPU; use virtio-gpu-pci"},
 	{"virtio-vga-rutabaga", QEMU_CANNOT " while it renders on the host's GPU; use virtio-vga"},
 };
@@ -52,10 +52,10 @@ static const struct refusal refused_objects[] = {
 	{"colo-compare", "the guest is one of a pair (COLO)"},
 };
 
-/* Of a guest that starts anew QEMU need not migrate anything, and the other host may have such a device, too. */
+/* True if a guest that starts anew may keep the device: QEMU need not migrate it, and the other host may have such a device, too. */
 static bool goes_anew(struct rewrite *w, const struct item *it, const char *name, const char *why)
 {
-	if (w->o->at_rest && !strcmp(why, OTHER_PROCESS)) { /* which has no state of a guest that is shut down, and is started before it */
+	if (w->o->at_rest && !strcmp(why, OTHER_PROCESS)) { /* it holds no state of a guest that is shut down */
 		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
 			  it->name, name);
 		return true;
@@ -77,7 +77,7 @@ static int check_refused(struct rewrite *w, const struct item *it, const struct 
 	return 0;
 }
 
-/* What to read and what must be there, by the option, the kind of device or object, and the key. */
+/* The keys that name files, by the option, the kind of device or object, and the key. */
 static const struct file_key {
 	const char *option, *kind, *key;
 	enum args_role role;
@@ -101,7 +101,7 @@ static const struct file_key {
 	{"virtfs", "local", "path", ARGS_DIRECTORY, false},
 };
 
-/* What is written to it outlives the guest. */
+/* True for memory of an nvdimm, whose contents outlive the guest. */
 static bool is_kept(const struct rewrite *w, const struct item *object)
 {
 	const struct item *device = args_find(w, "device", "memdev", kv_get(&object->p.l, "id", NULL));
@@ -110,7 +110,7 @@ static bool is_kept(const struct rewrite *w, const struct item *object)
 	return driver && !strcmp(driver, "nvdimm");
 }
 
-/* NULL: it names no file, or one of QEMU's own. */
+/* The row for this key; NULL: it names no file, or one of QEMU's own. */
 static const struct file_key *file_key_of(const char *option, const char *kind, const char *key, const char *value)
 {
 	size_t k;
@@ -125,7 +125,7 @@ static const struct file_key *file_key_of(const char *option, const char *kind, 
 	return NULL;
 }
 
-/* Two objects may have their files in one directory. */
+/* Adds the object's size to its directory's: two objects may have their files in the same one. */
 static void count_memory(struct rewrite *w, const struct item *it, const char *path)
 {
 	uint64_t bytes;
@@ -158,7 +158,8 @@ static void map_files(struct rewrite *w, struct item *it, const char *kind)
 	}
 }
 
-/* A property of every device of a kind, DRIVER.PROPERTY=VALUE or driver=,property=,value=: what is a file of the device's own option is one here. */
+/* A property of every device of a kind, DRIVER.PROPERTY=VALUE or driver=,property=,value=: a property that names a file in -device names
+ * one here, too. */
 int args_on_global(struct rewrite *w, struct item *it)
 {
 	size_t n = strcspn(it->value, ".="), equals = strcspn(it->value, "=");
@@ -194,7 +195,7 @@ static void drop_ejected(struct rewrite *w, struct item *it)
 		kv_remove(&it->p.l, "drive");
 }
 
-/* The generation is the guest's, not its QEMU's. */
+/* The generation ID belongs to the guest, not to its QEMU. */
 static void keep_generation(struct rewrite *w, struct item *it, const char *driver)
 {
 	struct kv *guid = driver && !strcmp(driver, "vmgenid") ? kv_find(&it->p.l, "guid", NULL) : NULL;
@@ -268,7 +269,7 @@ int args_on_fsdev(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-/* Its state is in the other process, which QEMU asks for it when it migrates. */
+/* A swtpm holds the TPM's state, and QEMU fetches it from there when it migrates. */
 static int on_swtpm(struct rewrite *w, const struct item *it)
 {
 	const struct item *chardev = args_find(w, "chardev", "id", kv_get(&it->p.l, "chardev", NULL));

@@ -8,17 +8,17 @@
 #include <errno.h>
 #include <string.h>
 
-/* What map_filename() needs to know of the place where the name stands. */
+/* The place where a file name stands, as map_filename() needs it. */
 struct place {
 	const struct item *it;
 	enum args_role role;
 	bool read_only;
-	const char *format; /* NULL: not said */
+	const char *format; /* NULL: not given */
 };
 
-/* ---- what a file is ---- */
+/* ---- the role of a file ---- */
 
-/* Which never writes, whatever its drive says. */
+/* A CD drive never writes, whatever its -drive says. */
 static bool is_cd(const struct item *device)
 {
 	static const char *const drives[] = {"ide-cd", "scsi-cd"};
@@ -27,7 +27,7 @@ static bool is_cd(const struct item *device)
 	return driver && args_among(driver, drives, ARRAY_LEN(drives));
 }
 
-/* A drive for media: by the device that uses it. */
+/* True for a drive for removable media, judged by the device that uses it. */
 static bool is_media_device(const struct item *device)
 {
 	return is_cd(device) || (device && !strcmp(kv_get(&device->p.l, "driver", "driver") ?: "", "floppy"));
@@ -45,7 +45,7 @@ static const struct item *node_above(const struct rewrite *w, const char *node)
 	return args_find(w, "blockdev", "file", node);
 }
 
-#define NODES_MAX 8 /* one above the other on a line; a ring of them ends here */
+#define NODES_MAX 8 /* stacked on one another; the limit also ends a loop of nodes */
 
 enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only)
 {
@@ -79,7 +79,7 @@ static bool node_read_only(const struct rewrite *w, const struct item *it)
 	return false;
 }
 
-/* "file" is how QEMU reaches it, and not what it takes it for; filters show what is below them. */
+/* Protocol drivers such as "file" only access the image, and filters pass on what is below them; all others are formats. */
 static bool is_format(const char *driver)
 {
 	static const char *const others[] = {"file",	 "host_device",	 "host_cdrom", "throttle",   "copy-on-read",
@@ -88,7 +88,7 @@ static bool is_format(const char *driver)
 	return driver && !args_among(driver, others, ARRAY_LEN(others));
 }
 
-/* Of a block node and what is above it, the first that is a format; used without one its bytes are the disk's. */
+/* The first format among a block node and those above it; a node without one is used as raw. */
 static const char *node_format(const struct rewrite *w, const struct item *it)
 {
 	unsigned depth;
@@ -153,7 +153,8 @@ static int map_json_filename(struct rewrite *w, char **value, const struct place
 	return r;
 }
 
-/* A disk that is said to stay where it is: each -drive is a disk of the guest's, a block node is one, or below one, or something else. */
+/* True for a network disk that the caller lists as staying in place. Each -drive is a disk of the guest; a block node may be one, lie below
+ * one, or be something else. */
 static bool stays_behind_network(const struct rewrite *w, const struct item *it)
 {
 	unsigned depth;
@@ -183,8 +184,8 @@ static int refuse_protocol(struct rewrite *w, const struct place *at, const char
 		       at->role == ARGS_DISK ? "disk" : "medium", what);
 }
 
-/* "fat:[floppy:][SIZE:][rw:]DIRECTORY", of which QEMU makes a disk when it starts (vvfat). One that goes on with its memory has seen another disk than what
- * would be made of the directory there; one that boots there sees it anew. */
+/* Maps "fat:[floppy:][SIZE:][rw:]DIRECTORY", from which QEMU makes a disk when it starts (vvfat). Only a guest that boots there may have
+ * one: a guest that goes on with its memory has seen another disk than QEMU would make there. */
 static void map_directory(struct rewrite *w, const struct place *at, char **value)
 {
 	const char *path = strrchr(*value, ':') + 1;
@@ -195,7 +196,7 @@ static void map_directory(struct rewrite *w, const struct place *at, char **valu
 	kv_replace(value, xasprintf("%.*s%s", prefix, *value, name));
 }
 
-/* Something that QEMU reaches over the network, or makes up. */
+/* An image that QEMU accesses over the network, or makes up. */
 static int on_protocol(struct rewrite *w, const struct place *at, const char *name)
 {
 	static const char *const harmless[] = {"null-co:*", "null-aio:*", "null-co", "null-aio"};
@@ -208,7 +209,7 @@ static int on_protocol(struct rewrite *w, const struct place *at, const char *na
 	return 0;
 }
 
-/* One file name: *found becomes its entry in the map, if it has one. */
+/* Maps a file name; *found becomes its entry in the map, if it has one. */
 static int map_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
 {
 	const char *path = args_starts(*value, "file:") ? *value + 5 : *value;
@@ -282,7 +283,7 @@ static int map_list(struct rewrite *w, struct props *in, const char *file_key, c
 
 		if (!key || (strcmp(key, file_key) && !is_filename_key(key)))
 			continue;
-		/* QEMU opens what is below an image read-only */
+		/* QEMU opens backing files read-only */
 		here.read_only |= args_starts(key, "backing.") || strstr(key, ".backing.");
 		json = args_starts(l->v[i].value, "json:");
 		r = map_filename(w, &l->v[i].value, &here, &m);
@@ -329,7 +330,7 @@ static void add_format(struct rewrite *w, struct kv_list *l, const struct args_m
 	args_note(w, "format=%s is made explicit for %s", m->format, m->to);
 }
 
-/* Leaves a drive without medium, and without what only a medium can have: with that QEMU does not start. */
+/* Leaves a drive without a medium, and without options that QEMU rejects on an empty drive. */
 static void eject(struct kv_list *l)
 {
 	static const char *const keys[] = {"file",	   "file.*",	     "filename", "format",	   "driver",  "cache",
@@ -440,7 +441,7 @@ void args_mark_ejected(struct rewrite *w)
 	}
 }
 
-/* -hda FILE and its like have no place for a format: with one to give they become a -drive. */
+/* -hda FILE and its like cannot name a format: if one is to be given, they become a -drive. */
 static const char *as_drive(const char *name)
 {
 	static const struct {

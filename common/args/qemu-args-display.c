@@ -1,4 +1,4 @@
-/* qemu-args-display.c: the rules of qemu-args.c for what the guest shows and plays: VNC, SPICE, windows, sound. */
+/* qemu-args-display.c: the rules of qemu-args.c for displays and sound: VNC, SPICE, windows, audio back ends. */
 #include "qemu-args-rules.h"
 #include "util.h"
 
@@ -58,7 +58,7 @@ int args_on_spice(struct rewrite *w, struct item *it)
 	return r;
 }
 
-/* Its device needs one that renders. */
+/* True if a display device needs a display that renders on the host. */
 static bool renders_on_host(const struct rewrite *w)
 {
 	static const char *const drivers[] = {"virtio-vga-gl", "virtio-gpu-gl*"};
@@ -141,7 +141,7 @@ int args_on_audio(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-/* With a sound system of the desktop only the id stays, which the sound card names. */
+/* A back end for a desktop's sound system keeps only its id, which the sound card names. */
 int args_on_audiodev(struct rewrite *w, struct item *it)
 {
 	struct kv *driver = kv_find(&it->p.l, "driver", "driver"), *path = kv_find(&it->p.l, "path", NULL);

@@ -28,7 +28,7 @@ static void add(struct line *l, const char *arg)
 	words_add(&l->v, &l->n, xstrdup(arg));
 }
 
-/* Its value is the last word so far. */
+/* Notes the option's id; its value is the last word so far. */
 static void note_id(struct line *l, const char *name, const char *value)
 {
 	AUTO_FREE char *key = NULL;
@@ -57,7 +57,7 @@ static void add_option(struct line *l, const char *name, const char *value)
 
 /* ---- -readconfig ---- */
 
-/* Sections are named by groups, which mostly are called as their options. */
+/* Sections have the names of groups, which mostly equal those of their options. */
 static const char *option_of(const char *group)
 {
 	static const struct {
@@ -77,7 +77,7 @@ struct section {
 	bool open;
 };
 
-/* First what the option expects first: the part whose key may be left out. */
+/* Ends a section: adds it to the line as an option, with its id last. */
 static void end_section(struct line *l, struct section *s)
 {
 	AUTO_FREE char *value = NULL;
@@ -92,7 +92,7 @@ static void end_section(struct line *l, struct section *s)
 	s->open = false;
 }
 
-/* One line without its end. The bounds of the words are QEMU's own. */
+/* Reads a line without its newline. The limits of the words' lengths are QEMU's own. */
 static int read_config_line(struct line *l, struct section *s, const char *text, const char *path, unsigned number)
 {
 	char group[64], id[64] = "", key[64], value[1024] = "";

@@ -1,4 +1,4 @@
-/* qemu-args-files.c: the host files that a line refers to: what each is, and its name at the destination. */
+/* qemu-args-files.c: the host files that a line refers to: the role of each, and its name at the destination. */
 #include "qemu-args-rules.h"
 #include "util.h"
 
@@ -9,8 +9,8 @@
 #define SOCKET_PATH_MAX 107
 
 enum policy {
-	CONTENT,   /* what is in it matters: copied, or brought there by the user */
-	THERE,	   /* something of that name has to be there */
+	CONTENT,   /* its contents matter: copied, or brought there by the user */
+	THERE,	   /* a file of that name must exist there */
 	WRITTEN,   /* QEMU makes it: under its own name or as SOCKET_DIR/BASENAME */
 	UNNOTICED, /* every host has one */
 };
@@ -148,13 +148,14 @@ static bool is_taken(const struct rewrite *w, const char *path)
 
 	if (json_object_get(w->taken, path) || (w->o->private_qmp && !strcmp(w->o->private_qmp, path)))
 		return true;
-	for (i = 0; i < w->o->disk_count; i++) /* a log, which is emptied, and a disk may be called alike */
+	for (i = 0; i < w->o->disk_count; i++) /* a log, which QEMU truncates, and a disk may have the same name */
 		if (w->o->disks[i].to && !strcmp(w->o->disks[i].to, path))
 			return true;
 	return false;
 }
 
-/* The name, or the first of NAME-2, NAME-3, … that nothing has. No number is tried twice for one name: lines may have thousands of names alike. */
+/* The name, or the first of NAME-2, NAME-3, … that is free. No number is tried twice for a name, as a line may have thousands of equal
+ * names. */
 static char *free_name(struct rewrite *w, const char *name)
 {
 	json_int_t next = MAX(json_integer_value(json_object_get(w->taken, name)), 2);
@@ -174,7 +175,7 @@ static bool keeps_name(const struct rewrite *w, enum args_role role, const char 
 	return w->o->keeps_name && *from == '/' && !is_taken(w, from) && w->o->keeps_name(w->o->ctx, role, from);
 }
 
-/* Behind which is a number of what a process has open, or the names of terminals. */
+/* The number in path after dir: of an open file of the process, or of a terminal. */
 static const char *number_behind(const char *path, const char *dir)
 {
 	const char *rest = args_starts(path, dir) ? path + strlen(dir) : NULL;
@@ -191,7 +192,7 @@ bool qemu_args_is_stream(const char *path)
 	       (fd && number_behind(fd, "/fd/"));
 }
 
-/* "stdout.log", "fd-3.log": of what a process has open, as it is called beside the disks. */
+/* "stdout.log", "fd-3.log": the name beside the disks for a stream that the process has open. */
 static char *stream_name(enum args_role role, const char *from)
 {
 	const char *number = strrchr(from, '/') + 1, *kind = strstr(from, "/pts/") ? "pts-" : strstr(from, "/fd/") ? "fd-" : "";
@@ -203,7 +204,7 @@ static char *stream_name(enum args_role role, const char *from)
 /* The destination's path of a file that the source writes or listens on; the same file always goes to the same path. */
 static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 {
-	bool stream = qemu_args_is_stream(from) && !w->o->at_rest; /* whoever starts that guest has an output for it */
+	bool stream = qemu_args_is_stream(from) && !w->o->at_rest; /* the person who starts the guest provides its output */
 	bool device = !stream && ((args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/")) || qemu_args_is_stream(from));
 	AUTO_FREE char *base = stream ? stream_name(role, from) : xstrdup(args_base_name(from));
 	const char *before = json_string_value(json_object_get(w->moved, from));
@@ -227,7 +228,7 @@ static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 
 static void record(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *from, const char *to)
 {
-	AUTO_FREE char *once = xasprintf("\n%s %s", args_role_name(role), from); /* which no note begins with */
+	AUTO_FREE char *once = xasprintf("\n%s %s", args_role_name(role), from); /* no note begins with a newline */
 	struct args_result *r = w->r;
 
 	if (!args_is_new(w, once))

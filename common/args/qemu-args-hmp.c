@@ -31,7 +31,7 @@ static bool begins(const char *text, const char *with)
 	return !strncmp(text, with, strlen(with));
 }
 
-/* QEMU's own: Ctrl-A unless -echr says another. */
+/* QEMU's escape character: Ctrl-A unless -echr sets another. */
 static char escape_of(const struct line *l)
 {
 	struct qemu_opt opt;
@@ -72,7 +72,7 @@ static void at_port(struct args_hmp *h, const char *port)
 	h->at = xstrdup(port);
 }
 
-/* A -chardev of this kind. */
+/* Fills in where a -chardev of this kind is reached. */
 static void at_backend(struct args_hmp *h, const char *backend, const struct kv_list *l)
 {
 	const char *path = kv_get(l, "path", NULL), *closed;
@@ -140,7 +140,7 @@ static void at_chardev(const struct line *l, struct args_hmp *h, const char *id)
 		backend = kv_get(&kv, "backend", "backend");
 		if (found && backend && !strcmp(found, id)) {
 			h->why = NULL;
-			free(h->at); /* of another of that id, which QEMU refuses */
+			free(h->at); /* of an earlier one with that id, which QEMU refuses */
 			h->at = NULL;
 			at_backend(h, backend, &kv);
 			h->mux = kv_flag(&kv, "mux", false);

@@ -1,8 +1,8 @@
 /*
  * qemu-args-hmp.h: which human monitors (HMP) a QEMU command line makes, and where they are reached. Pure: no I/O.
  *
- * Those of -monitor, of -mon and -object monitor-hmp with a -chardev, and those that share a connection with the guest's console (a mux): -serial mon:…, or
- * a -chardev with mux=on that both name.
+ * Monitors come from -monitor, and from -mon and -object monitor-hmp with a -chardev. Some share a connection with the guest's console (a
+ * mux): -serial mon:…, or a -chardev with mux=on that both name.
  */
 #ifndef VMFERRY_QEMU_ARGS_HMP_H
 #define VMFERRY_QEMU_ARGS_HMP_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 enum args_hmp_kind {
-	HMP_NOWHERE, /* nobody of this host can connect to it: why says so */
+	HMP_NOWHERE, /* no process on this host can connect to it: why has the reason */
 	HMP_UNIX,
 	HMP_TCP,
 	HMP_PTY,
@@ -19,15 +19,15 @@ enum args_hmp_kind {
 
 struct args_hmp {
 	enum args_hmp_kind kind;
-	char *at;	 /* its path, port, or the pseudo-terminal's path=; NULL: none is said */
+	char *at;	 /* its path, port, or the pseudo-terminal's path=; NULL: not given */
 	bool telnet;	 /* spoken there */
 	bool mux;	 /* shared with others */
-	char escape;	 /* of a mux that two share; 0: it is none, or others share it, too */
+	char escape;	 /* of a mux shared with one device; 0: not a mux, or more share it */
 	const char *why; /* HMP_NOWHERE */
-	char *option;	 /* that names it, for people: "-monitor stdio" */
+	char *option;	 /* the option that defines it, for people: "-monitor stdio" */
 };
 
-/* How many; *out has them in the line's order: args_hmp_free(). */
+/* Returns how many there are; *out has them in the line's order: args_hmp_free(). */
 size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out);
 void args_hmp_free(struct args_hmp *list, size_t count);
 /* The QMP monitors of the line that are on pseudo-terminals, likewise. */

@@ -1,4 +1,5 @@
-/* qemu-args-json.h: what a command line refers to, and what a peer said about one, between structs and JSON. Pure: no I/O. */
+/* qemu-args-json.h: converts between structs and JSON: files and networks of a command line, and a peer's description of them. Pure: no
+ * I/O. */
 #ifndef VMFERRY_QEMU_ARGS_JSON_H
 #define VMFERRY_QEMU_ARGS_JSON_H
 
@@ -10,7 +11,7 @@
 json_t *args_files_json(const struct args_result *r);
 json_t *args_nics_json(const struct args_result *r);
 
-/* Of `files` of a description: those media that are no longer in their drives, to map, which has room for all of files. */
+/* Writes the media that are no longer in their drives, from `files` of a description, to map, which has room for all of files. */
 size_t args_ejected_of(struct args_map *map, const json_t *files);
 
 /* [{"path": …, "text": …}], and back: *out is malloc'ed, its strings are the array's. How many. */

@@ -1,4 +1,4 @@
-/* qemu-args-machine.c: the rules of qemu-args.c for the machine, what it boots, other files for it, and how its process runs. */
+/* qemu-args-machine.c: the rules of qemu-args.c for the machine, its kernel and other files, and QEMU's process. */
 #include "qemu-args-rules.h"
 #include "util.h"
 
@@ -218,7 +218,7 @@ int args_on_trace(struct rewrite *w, struct item *it)
 	return 0;
 }
 
-/* Options that QEMU dropped between 7 and 10, as what has taken their place since before that. */
+/* Options that QEMU dropped between 7 and 10 become those that replaced them, which older versions know, too. */
 int args_on_old_word(struct rewrite *w, struct item *it)
 {
 	static const struct {

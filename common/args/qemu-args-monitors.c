@@ -1,11 +1,10 @@
 /*
  * qemu-args-monitors.c: refuses monitors that others could use while QEMU waits for its guest at the destination.
  *
- * Whoever reaches a monitor there can start the guest beside the source's. vmferry-dst hides unix sockets and occupies TCP
- * ports (agent-dst/parts/monitors.c). Others may stay that lead to nobody there: standard input is /dev/null, and a
- * pseudo-terminal is open to QEMU's user and root, as a hidden socket is (devpts makes it 0600, or 0620 of group tty, which is
- * for programs that write to terminals where people are logged in). A debugger's port is a monitor, too, and so may be
- * whatever several share (mux).
+ * A client that reaches a monitor there can start the guest while it still runs at the source. vmferry-dst hides unix sockets and occupies
+ * TCP ports (agent-dst/parts/monitors.c). Monitors that nobody else reaches may stay: standard input is /dev/null, and a pseudo-terminal is
+ * open to QEMU's user and root only, as a hidden socket is (devpts makes it 0600, or 0620 of group tty, which is for programs that write
+ * to terminals where people are logged in). A debugger's port counts as a monitor, and so may a character device that several share (mux).
  */
 #include "qemu-args-rules.h"
 #include "util.h"
@@ -35,7 +34,7 @@ static bool has_vnc(const struct rewrite *w)
 	return false;
 }
 
-/* How others reach it, or NULL. */
+/* The way by which others reach the device, or NULL. */
 static const char *way_in(const struct rewrite *w, const struct item *it, const char *kind, const struct kv_list *l)
 {
 	static const char *const sockets[] = {"socket", "unix", "tcp", "telnet", "tn3270", "websocket"};
@@ -74,7 +73,8 @@ static int check_chardev(const struct rewrite *w, const struct item *it)
 	return kind ? check(w, it, kind, &it->p.l) : 0;
 }
 
-/* The one that a monitor is on. "serial0" and the like are what QEMU calls those of -serial, whose options do not say so. */
+/* Checks the character device that a monitor is on. QEMU itself gives those of -serial the ids "serial0" and so on, which their options do
+ * not show. */
 static int check_called(const struct rewrite *w, const struct item *it, const char *id)
 {
 	const struct item *chardev = args_find(w, "chardev", "id", id);
@@ -84,7 +84,7 @@ static int check_called(const struct rewrite *w, const struct item *it, const ch
 	return check_chardev(w, chardev);
 }
 
-/* What -monitor takes. */
+/* Checks a device as -monitor takes it. */
 static int check_compat(const struct rewrite *w, const struct item *it)
 {
 	const char *dev = it->value + (args_starts(it->value, "mon:") ? strlen("mon:") : 0), *rest = dev + strcspn(dev, ":");

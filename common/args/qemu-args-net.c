@@ -15,7 +15,7 @@
 
 #define FIRST_HUB 1000 /* hubs of NICs attached to nothing, each alone in its own */
 
-/* Which property of a back end says what it is attached to. */
+/* The value of the property that says what a back end is attached to. */
 static const char *attachment(const struct kv_list *l, const char *type)
 {
 	static const struct {
@@ -42,7 +42,7 @@ static char *dup_or_null(const char *s)
 
 /* ---- the list ---- */
 
-/* -net nic has the properties of a device, and a back end of its own hub: they are paired in their order. */
+/* -net nic has a device's properties, and -net TYPE is its back end on the same hub: they are paired in their order. */
 static const struct item *net_nic(const struct rewrite *w, size_t number)
 {
 	size_t i;
@@ -151,7 +151,7 @@ static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 	return NULL;
 }
 
-/* The bridge of the destination that takes the place of the NIC's; NULL: it keeps its name, or is on none by QEMU's bridge helper. */
+/* The destination's bridge that replaces the NIC's; NULL: the bridge keeps its name, or QEMU's bridge helper does not attach this NIC. */
 static const char *other_bridge(const struct rewrite *w, const struct item *it, const struct args_nic *n)
 {
 	bool helped = !strcmp(n->type, "bridge") ||
@@ -216,7 +216,7 @@ static int check_queues(struct rewrite *w, const struct item *it, const struct a
 	return err_set(w->e, EINVAL, "--map-net %s=%s: the NIC has %u queues, and only a tap has more than one", nic_name(n), to, queues);
 }
 
-/* A tap whose queues were descriptors has as many that QEMU opens itself. */
+/* A tap whose queues were passed as descriptors gets as many queues that QEMU opens itself. */
 static void keep_queues(struct kv_list *to, const struct kv_list *from)
 {
 	unsigned queues = args_tap_queues(from);
@@ -226,7 +226,7 @@ static void keep_queues(struct kv_list *to, const struct kv_list *from)
 		kv_append(to, "queues", text);
 }
 
-/* What is about the device, or about any back end, stays; what is about the old one goes. */
+/* Keeps the properties of the device, and those that any back end has (a tap's for a tap); those of the old back end go. */
 static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic, bool tap)
 {
 	static const char *const device[] = {"model", "mac", "macaddr", "addr", "vectors", "name"};
@@ -244,13 +244,13 @@ static void keep_common(struct kv_list *to, const struct kv_list *from, bool nic
 
 /* ---- in its place ---- */
 
-/* As QEMU takes it; without one it runs its own. */
+/* True for "" and "no": QEMU runs no script. Without the option it runs its own. */
 static bool is_no_script(const char *said)
 {
 	return said && (!*said || !strcmp(said, "no"));
 }
 
-/* Why a tap cannot go from one QEMU to another, malloc'ed; NULL: it can. */
+/* The reason why a tap cannot go from one QEMU to another, malloc'ed; NULL: it can. */
 static char *why_it_cannot_pass(const struct kv_list *l, const struct args_nic *n)
 {
 	const char *name = nic_name(n), *up = kv_get(l, "script", NULL), *down = kv_get(l, "downscript", NULL);
@@ -271,7 +271,7 @@ static char *why_it_cannot_pass(const struct kv_list *l, const struct args_nic *
 				 name, n->attach);
 }
 
-/* The tap that it has is the other QEMU's until that ends, so that it begins with one that stands in. l: of its back end there. */
+/* Gives the new QEMU a stand-in tap to begin with: the old QEMU has the guest's tap until it ends. l: the back end there. */
 static int stand_in(struct rewrite *w, const struct item *it, struct kv_list *l, struct args_nic *n)
 {
 	struct kv *name = kv_find(l, "ifname", NULL);
@@ -294,7 +294,7 @@ static int stand_in(struct rewrite *w, const struct item *it, struct kv_list *l,
 	return 0;
 }
 
-/* The number of a hub that nobody is in: on this line, nor by another call of this. */
+/* The number of an unused hub: unused on this line, and not returned by another call. */
 static char *free_hub(const struct rewrite *w, const struct args_nic *n)
 {
 	size_t number = FIRST_HUB + (size_t)(n - w->r->nics);
@@ -307,7 +307,7 @@ static char *free_hub(const struct rewrite *w, const struct args_nic *n)
 	return hub;
 }
 
-/* "bridge:br1" and the like to the properties of the new back end; -EINVAL if it is none. */
+/* Turns "bridge:br1" and the like into the properties of the new back end; -EINVAL: unknown. */
 static int parse_map(struct rewrite *w, const char *to, const struct item *it, struct args_nic *n, struct kv_list *out)
 {
 	size_t type_len = strcspn(to, ":");
@@ -362,8 +362,8 @@ static void drop_keys(struct item *it, const char *const *keys, size_t count)
 }
 
 /*
- * A user network has state of its own in QEMU's stream ("slirp"), which the destination's QEMU must find a place for: so
- * one that leads nowhere stays beside what replaces it. Changes the item, which has been emitted as something else.
+ * A user network has state of its own in QEMU's stream ("slirp"), and the destination's QEMU needs a user network to load it into: so an
+ * unconnected one stays beside its replacement. Changes the item, which has been emitted as something else.
  */
 static void keep_slirp(struct rewrite *w, struct item *it)
 {
@@ -420,7 +420,8 @@ static int check_helper(struct rewrite *w, const struct item *it)
 	return err_set(w->e, EINVAL, "-%s %s: its helper is not one program, but a line for a shell; name a program", it->name, it->value);
 }
 
-/* Programs and directories, which the destination is to have. What is relative was so to where the source was started. */
+/* Maps programs and directories, which must exist at the destination. Relative paths are relative to the directory where the source was
+ * started. */
 static void map_scripts(struct rewrite *w, struct item *it)
 {
 	static const struct {
@@ -486,7 +487,7 @@ static void note_nic(struct rewrite *w, const struct item *it, const struct args
 		args_note(w, "network %s is %s %s on the destination, too", nic_name(n), n->type, n->attach);
 }
 
-/* Properties of the back end but for its bridge, its helper say, stay. */
+/* Renames the bridge; other properties of the back end, such as its helper, stay. */
 static void rename_bridge(struct rewrite *w, struct item *it, struct args_nic *n, const char *to)
 {
 	struct kv *br = kv_find(&it->p.l, "br", NULL);
@@ -550,7 +551,7 @@ static bool is_to_stay_as_it_is(const struct rewrite *w, const struct args_nic *
 	return false;
 }
 
-/* What it has of this host, two cannot have. */
+/* Refuses a back end that uses something of this host (a port, a connection) which two QEMUs cannot use at once. */
 static int check_in_place(struct rewrite *w, const struct item *it, const struct args_nic *n, const char *type)
 {
 	const struct kv_list *l = &it->p.l;
@@ -587,7 +588,7 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 	const char *to = map_of(w, n);
 	int r;
 
-	if (to && !strcmp(to, "user") && !strcmp(type, "user")) { /* its addresses, and what it keeps the guest from, stay */
+	if (to && !strcmp(to, "user") && !strcmp(type, "user")) { /* addresses and restrictions stay */
 		drop_keys(it, ports, ARRAY_LEN(ports));
 		args_note(w, "network %s (user here) is user on the destination, without forwarded ports", nic_name(n));
 	} else if (to) {

@@ -1,6 +1,6 @@
 /*
- * qemu-args-part.c: which part of its file a raw disk shows (`offset` and `size` of QEMU's raw driver), where the file at the destination has
- * another. A copy of what the guest sees begins and ends with its file, unless that is a larger block device.
+ * qemu-args-part.c: the part of its file that a raw disk shows (`offset` and `size` of QEMU's raw driver), if it differs at the
+ * destination. A copy of what the guest sees fills its whole file, unless that is a larger block device.
  */
 #include "qemu-args-rules.h"
 #include "util.h"
@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* "" for "file" and "file.filename", "file." for "file.file.filename": what stands before the options of the node above a file. NULL: that node is not
- * in this list, or what is below is no disk's file. Malloc'ed. */
+/* The prefix of the options of the node above a file: "" for "file" and "file.filename", "file." for "file.file.filename". Malloc'ed. NULL:
+ * that node is not in this list, or the file is not a disk's. */
 static char *prefix_above(const char *filename_key)
 {
 	const char *end = strstr(filename_key, "filename");
@@ -20,7 +20,7 @@ static char *prefix_above(const char *filename_key)
 	return xasprintf("%.*s", (int)(n - 5), filename_key);
 }
 
-/* A drive without a format is one by what QEMU finds in it. */
+/* True for a raw disk. QEMU detects the format of a drive that names none. */
 static bool is_raw(const struct kv_list *l, const char *prefix)
 {
 	AUTO_FREE char *key = xasprintf("%sdriver", prefix);

@@ -1,4 +1,4 @@
-/* qemu-args-read.c: what a QEMU command line says, without changing it; see qemu-args.h. */
+/* qemu-args-read.c: reads a QEMU command line without changing it; see qemu-args.h. */
 #include "qemu-args.h"
 #include "qemu-opts.h"
 #include "qemu-props.h"
@@ -50,7 +50,8 @@ static void add_string(struct strings *s, const char *text)
 	s->v[s->n++] = xstrdup(text);
 }
 
-/* A port, if it is one, as TCP_MONITOR_PREFIX and that number. What speaks telnet, WebSocket or TLS there does not speak QMP. */
+/* Adds a port, if it is one, as TCP_MONITOR_PREFIX and the number. A socket that speaks telnet, WebSocket or TLS does not speak plain
+ * QMP. */
 static void add_port(struct strings *s, const char *port, const struct kv_list *l)
 {
 	AUTO_FREE char *text = port ? xasprintf(TCP_MONITOR_PREFIX "%s", port) : NULL;
@@ -60,7 +61,7 @@ static void add_port(struct strings *s, const char *port, const struct kv_list *
 		add_string(s, text);
 }
 
-/* What -chardev socket,id=ID has, if it listens: its path, or its port. */
+/* Adds the path or the port at which -chardev socket,id=ID listens, if it does. */
 static void add_chardev_path(struct strings *s, char *const *argv, size_t argc, const char *id)
 {
 	struct qemu_opt opt;
@@ -142,7 +143,7 @@ static size_t monitors_of(char *const *argv, size_t argc, bool of_tcp, char ***o
 			add_compat_path(&s, argv, argc, opt.value);
 		if (!args_monitor_of(&m, opt.name, opt.value))
 			continue;
-		if (m.control && !m.ends) /* its user would lose it when we have asked */
+		if (m.control && !m.ends) /* its user would lose the monitor when we disconnect */
 			add_chardev_path(&s, argv, argc, m.chardev);
 		free(m.chardev);
 	}

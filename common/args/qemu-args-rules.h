@@ -1,4 +1,4 @@
-/* qemu-args-rules.h: what the parts of the rewriter share; nobody else includes it. */
+/* qemu-args-rules.h: shared by the parts of the rewriter, and included by no other file. */
 #ifndef VMFERRY_QEMU_ARGS_RULES_H
 #define VMFERRY_QEMU_ARGS_RULES_H
 
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* One option of the line. Its rule changes props and emits them; ids stay as they are, so that others can look it up. */
+/* An option of the line. Its rule changes props and emits them; ids stay as they are, so that other rules can look it up. */
 struct item {
 	const char *name, *value;
 	struct props p;
@@ -18,7 +18,7 @@ struct item {
 	const struct args_map *map; /* -blockdev: of the file that it names itself; NULL: it is in none, or names no file */
 };
 
-/* An item by what it is called, or refers to. */
+/* An index entry: an item by its own id, or by an id that it refers to. */
 struct args_ref {
 	const char *name, *key;
 	char *value;
@@ -51,7 +51,7 @@ void args_emit_item(struct rewrite *w, const struct item *it);
 /* A line for the plan; the same one only once. */
 void args_note(struct rewrite *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void args_note_stdio(struct rewrite *w);
-/* Whether it was not asked for this text before. */
+/* True the first time that it is called with this text. */
 bool args_is_new(struct rewrite *w, const char *what);
 bool args_starts(const char *s, const char *prefix);
 const char *args_base_name(const char *path);
@@ -67,7 +67,7 @@ bool args_network_is_mapped(const struct rewrite *w, const struct item *it);
 int args_refuse_descriptor(struct rewrite *w, const struct item *it);
 #define ARGS_ONE_PORT "only one process can listen on a port"
 #define ARGS_EMPTIED  "a QEMU that starts empties that file"
-/* If it is in_place: "-OPTION VALUE: WHY", of what two QEMUs cannot have; else 0. */
+/* Refuses with "-OPTION VALUE: WHY" if in_place is set, for something that two QEMUs cannot share; else 0. */
 int args_check_in_place(struct rewrite *w, const struct item *it, const char *why);
 
 /* qemu-args-files.c */
@@ -80,12 +80,13 @@ const struct args_map *args_find_map(const struct rewrite *w, const char *path);
  */
 const struct args_map *args_file(struct rewrite *w, const struct item *it, enum args_role role, bool read_only, const char *what,
 				 char **path);
-/* As args_file() for one that QEMU listens on; refuses a path that would be too long. */
+/* The same as args_file() for a socket that QEMU listens on; refuses a path that would be too long. */
 int args_listen(struct rewrite *w, const struct item *it, const char *what, char **path);
 
 /* qemu-args-part.c */
 
-/* Gives the node above the file that filename_key of this list names ("file" of a -drive, "file.filename" …) the options by which it shows what m says. */
+/* Gives the node above a file the offset and size that m asks for. filename_key of this list names the file ("file" of a -drive,
+ * "file.filename" …). */
 int args_show_part(struct rewrite *w, const struct item *it, struct props *in, const char *filename_key, const struct args_map *m);
 /* Whether the list is a -blockdev that is the file itself. */
 bool args_is_file_node(const struct item *it, const struct props *in, const char *filename_key);
@@ -110,7 +111,7 @@ rule_fn args_on_global;									     /* qemu-args-devices.c */
 void args_mark_ejected(struct rewrite *w);	  /* qemu-args-disks.c */
 int args_list_nics(struct rewrite *w);		  /* qemu-args-net.c: fills r->nics and checks o->nets */
 int args_check_monitors(const struct rewrite *w); /* qemu-args-monitors.c */
-/* What kind of drive the block node or -drive id is in. */
+/* The role of the drive that the block node or -drive id belongs to. */
 enum args_role args_drive_role(const struct rewrite *w, const char *id, bool read_only);
 
 #endif

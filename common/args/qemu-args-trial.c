@@ -115,7 +115,7 @@ static void on_drive(struct trial *t, const struct qemu_opt *opt, struct props *
 		return;
 	keep(&l, &p->l, keys, ARRAY_LEN(keys));
 	kv_remove(&l, "locking");
-	if (has_medium && !is(bus, "floppy")) /* a CD's, too: it may be in a drive that cannot be empty (if=virtio,media=cdrom) */
+	if (has_medium && !is(bus, "floppy")) /* a CD, too: its drive may be one that cannot be empty (if=virtio,media=cdrom) */
 		make_up(&l);
 	emit_list(t, opt->name, &l);
 }
@@ -153,7 +153,7 @@ static void on_machine(struct trial *t, const struct qemu_opt *opt, struct props
 	emit_props(t, opt->name, p);
 }
 
-/* A bare name is one of QEMU's own, which the destination's must have; another file is perhaps not there yet. */
+/* A bare name is a file of QEMU's own, which the destination's must have; any other file may not be there yet. */
 static void on_data_file(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
 	(void)p;
@@ -161,7 +161,7 @@ static void on_data_file(struct trial *t, const struct qemu_opt *opt, struct pro
 		emit(t, opt->name, opt->value);
 }
 
-/* A device's ROM, which is perhaps not there yet. */
+/* A device's ROM may not be there yet. */
 static void on_global(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
 	(void)p;
@@ -241,7 +241,7 @@ static void on_audiodev(struct trial *t, const struct qemu_opt *opt, struct prop
 
 /* ---- the network ---- */
 
-/* Attached to nothing. */
+/* Emits a hub port that is attached to nothing. */
 static void emit_hubport(struct trial *t, const char *name, const struct kv_list *of)
 {
 	static const char *const keys[] = {"id", "model", "mac", "addr", "vectors", "name"};
@@ -256,7 +256,7 @@ static void emit_hubport(struct trial *t, const char *name, const struct kv_list
 	emit_list(t, name, &l);
 }
 
-/* It binds a port, or asks a helper, and connects to nobody and makes no file. */
+/* True for back ends that only bind a port or run a helper: they connect to no other process and create no file. */
 static bool may_be_tried(const struct kv_list *l, const char *type)
 {
 	static const char *const plain[] = {"bridge", "user", "l2tpv3", "hubport", "none", "nic"};
@@ -278,7 +278,7 @@ static void on_network(struct trial *t, const struct qemu_opt *opt, struct props
 		emit_hubport(t, opt->name, &p->l);
 		return;
 	}
-	kv_remove(&p->l, "smb"); /* which makes a directory */
+	kv_remove(&p->l, "smb"); /* it makes a directory */
 	if (is(type, "tap") && !kv_get(&p->l, "helper", NULL) && !kv_get(&p->l, "br", NULL)) {
 		kv_set_flag(&p->l, "script", "no");
 		kv_set_flag(&p->l, "downscript", "no");
@@ -370,7 +370,7 @@ static void on_display(struct trial *t, const struct qemu_opt *opt, struct props
 
 /* ---- the walk ---- */
 
-/* What is not here is tried as it is. */
+/* Options without a rule are tried as they are. */
 static const struct rule {
 	const char *name;
 	rule_fn *apply;
@@ -478,7 +478,7 @@ static bool can_be_left_out(const char *name)
 	return among(name, ends, ARRAY_LEN(ends));
 }
 
-/* In its place, under its name, what cannot fail. */
+/* Emits an option that cannot fail, under the same name, in place of one that did. */
 static void emit_instead(struct trial *t, const struct qemu_opt *opt)
 {
 	struct props p;
@@ -488,7 +488,7 @@ static void emit_instead(struct trial *t, const struct qemu_opt *opt)
 		emit_hubport(t, opt->name, &p.l);
 	else if (is(opt->name, "chardev"))
 		emit_null_chardev(t, opt->name, &p.l);
-	else if (is(opt->name, "serial") || is(opt->name, "parallel")) /* it counts */
+	else if (is(opt->name, "serial") || is(opt->name, "parallel")) /* its position counts */
 		emit(t, opt->name, "null");
 	props_fini(&p);
 }

@@ -11,7 +11,7 @@
 #define SECONDS	     "reconnect"
 #define MILLISECONDS "reconnect-ms"
 
-/* ---- what a QEMU knows ---- */
+/* ---- words that a QEMU knows ---- */
 
 static bool has_member(const json_t *type, const char *name)
 {
@@ -55,7 +55,7 @@ void args_words_in_help(struct args_words *out, const char *objects, const char 
 				   .reconnect_ms = strstr(socket, " " MILLISECONDS "=")};
 }
 
-/* ---- what a line has ---- */
+/* ---- words in a line ---- */
 
 static bool is_monitor_object(const struct qemu_opt *opt)
 {
@@ -122,7 +122,7 @@ static char *with_wait(const char *value, const char *old, const char *new, json
 	kv_remove(&p.l, old);
 	if (p.tree) {
 		json_object_del(p.tree, old);
-		json_object_set_new(p.tree, new, json_integer(n)); /* where a text would not do */
+		json_object_set_new(p.tree, new, json_integer(n)); /* QEMU does not accept a string here */
 	}
 	kv_append(&p.l, new, number);
 	text = props_print(&p);
@@ -139,7 +139,7 @@ static bool read_number(const char *text, json_int_t *out)
 	return *text && !*end && n >= 0 && n <= INT32_MAX;
 }
 
-/* Half a second is one, as 0 would be never. */
+/* Rounds half a second up to one, as 0 would mean never. */
 static char *in_known_unit(const struct qemu_opt *opt, const struct args_words *known)
 {
 	AUTO_FREE char *seconds = known->reconnect ? NULL : wait_of(opt, SECONDS);

@@ -1,8 +1,9 @@
 /*
- * qemu-args-words.h: words of a command line that not every QEMU knows, and what says the same to one that does not. Pure: no I/O.
+ * qemu-args-words.h: words of a command line that not every QEMU knows, and their equivalents for one that does not know them. Pure: no
+ * I/O.
  *
- * For a line that goes to another QEMU than it was written for. Which words that one knows is asked of it (query-qmp-schema), not derived
- * from its version.
+ * A line may go to another QEMU than it was written for. That QEMU is asked which words it knows (query-qmp-schema); its version does not
+ * decide.
  */
 #ifndef VMFERRY_QEMU_ARGS_WORDS_H
 #define VMFERRY_QEMU_ARGS_WORDS_H
@@ -21,9 +22,11 @@ struct args_words {
 bool args_has_changed_words(char *const *argv, size_t argc);
 /* The answer of query-qmp-schema says which words a QEMU knows. */
 void args_words_known(struct args_words *out, const json_t *schema);
-/* Words by the output of "-object help" and "-chardev socket,help", where no QEMU runs that could be asked. -netdev stream changed with the latter. */
+/* Words by the output of "-object help" and "-chardev socket,help", where no QEMU runs that could be asked. -netdev stream changed with the
+ * latter. */
 void args_words_in_help(struct args_words *out, const char *objects, const char *socket);
-/* Words in the line that QEMU does not know are written in those that it does, with a note each. One that it has no word for stays, for QEMU to refuse. */
+/* Replaces words that QEMU does not know by equivalents that it knows, with a note each. A word without an equivalent stays, and QEMU
+ * refuses it. */
 void args_write_known_words(struct args_result *r, const struct args_words *known);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * qemu-args.c: see qemu-args.h. This file: the table of options, and the walk over a line.
  *
- * The table at the end has every x86 option of QEMU 5 to 10. What an option means for a move is one of:
+ * The table at the end has every x86 option of QEMU 5 to 10. The meaning of an option for a move is one of:
  *
  *   CARRIED    as it is
  *   NOTED      as it is, and the plan says what that means there
@@ -120,7 +120,7 @@ static int compare_refs(const void *a, const void *b)
 	return r ? r : x->item < y->item ? -1 : x->item > y->item;
 }
 
-/* What args_find() finds. */
+/* Builds the index that args_find() searches. */
 static void args_index(struct rewrite *w)
 {
 	static const struct {
@@ -264,7 +264,7 @@ static const struct rule {
 	{"xen-attach", REFUSED, XEN, .bare = true},
 	{"xen-domid-restrict", REFUSED, XEN, .bare = true},
 
-	/* what it boots, and other files for the guest */
+	/* kernel, firmware and other files for the guest */
 	{"kernel", PATH, .role = ARGS_KERNEL},
 	{"initrd", RULE, .apply = args_on_initrd},
 	{"append", .meaning = CARRIED},
@@ -478,7 +478,7 @@ static void append_ours(struct rewrite *w)
 	value = xasprintf("unix:%s", w->o->private_qmp);
 	kv_append(&l, NULL, value);
 	kv_append(&l, "server", "on");
-	/* QEMU greets twice, or not at all, who connects while it sets its monitor up: so it waits for us before that */
+	/* a client that connects while QEMU sets up its monitor is greeted twice or not at all, so QEMU waits for us before that */
 	kv_append(&l, "wait", "on");
 	args_emit_list(w, "qmp", &l);
 	free(value);
@@ -514,7 +514,7 @@ static void finish(struct rewrite *w)
 	json_decref(w->taken);
 }
 
-/* The program may have another name there, and in what starts it again. */
+/* The program may have another name there, and in the script that starts the guest again. */
 static void write_in_accelerator(struct rewrite *w, char *const *argv, size_t argc)
 {
 	struct args_basics b;
@@ -527,7 +527,7 @@ static void write_in_accelerator(struct rewrite *w, char *const *argv, size_t ar
 	args_note(w, "QEMU tries KVM first, as the source's program is called %s: -accel kvm -accel tcg", args_base_name(argv[0]));
 }
 
-/* What cannot be carried does not end the walk for who wants to hear of all of it. */
+/* Goes on after an option that cannot be carried if the caller wants to hear of all such options. */
 static int go_on(const struct rewrite *w, int r)
 {
 	if (!r || !w->o->refused)

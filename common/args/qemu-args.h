@@ -1,9 +1,9 @@
 /*
  * qemu-args.h: reads a QEMU command line, and rewrites the source's into the destination's. Pure: no I/O.
  *
- * One walk over the line does both: qemu_args_rewrite() gives the new line, and says which host files and which network
- * back ends the old one refers to and what becomes of each. Who only wants to know those (the source agent, `list`)
- * calls it with no options but cwd and throws the line away.
+ * A single walk over the line does both: qemu_args_rewrite() returns the new line, and lists the host files and network back ends that the
+ * old one refers to and what becomes of each. Callers that only want that list (the source agent, `list`) pass no options but cwd and
+ * discard the line.
  */
 #ifndef VMFERRY_QEMU_ARGS_H
 #define VMFERRY_QEMU_ARGS_H
@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a host file is to the guest. In this order in the table of qemu-args-files.c. */
+/* The role of a host file for the guest. The table in qemu-args-files.c has the same order. */
 enum args_role {
 	ARGS_DISK,
 	ARGS_PFLASH_CODE,
@@ -33,8 +33,8 @@ enum args_role {
 	ARGS_SECRET,	  /* keys, certificates, passwords: a file or a directory */
 	ARGS_SCRIPT,	  /* a program that QEMU runs: ifup, helper */
 	ARGS_DIRECTORY,	  /* must be there: shared by 9p, firmware search path */
-	ARGS_MEMORY,	  /* file or hugetlbfs directory behind guest memory; read_only: of which each QEMU has a copy of its own */
-	ARGS_PMEM,	  /* file that keeps a part of the guest's memory (nvdimm), and nothing else does: as good as a disk */
+	ARGS_MEMORY,	  /* file or hugetlbfs directory behind guest memory; read_only: each QEMU has its own copy of it */
+	ARGS_PMEM,	  /* file that alone keeps a part of the guest's memory (nvdimm): treated like a disk */
 	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
 	ARGS_CONNECT,	  /* unix socket of another process */
 	ARGS_TPM,	  /* unix socket of the swtpm that is the guest's TPM */
@@ -50,9 +50,9 @@ struct args_map {
 	const char *to;	    /* the destination's file; NULL: a medium that is not taken along (its drive stays, empty) */
 	const char *format; /* "raw", "qcow2": made explicit where the line leaves it to guessing; NULL: leave */
 	bool to_device;	    /* to is a block device: -blockdev needs host_device instead of file */
-	bool anew;	/* to begins with what the guest sees, and not with what is in its file: offset= and size= of the raw driver go */
-	uint64_t shows; /* bytes of to that the guest sees, as it is larger: size= of the raw driver; 0: all of it */
-	bool *shown;	/* set where a raw driver was found above the file, and has been told so; may be NULL */
+	bool anew;	    /* to begins with what the guest sees, not with the file's first byte: offset= and size= of the raw driver go */
+	uint64_t shows;	    /* size= of the raw driver, in bytes, if to is larger than the disk; 0: the guest sees all of it */
+	bool *shown;	    /* set where a raw driver was found above the file, and got these options; may be NULL */
 };
 
 struct args_net_map {
@@ -87,17 +87,17 @@ struct args_options {
 	size_t network_count;
 	const char *cwd;     /* of the source QEMU: relative paths are made absolute against it */
 	const char *vmgenid; /* what "guid=auto" is now; NULL: leave */
-	bool tpm;	     /* what a swtpm holds goes along, which is then at the socket in the map */
+	bool tpm;	     /* the swtpm's state goes along; the destination's swtpm is at the socket in the map */
 	bool in_place;	     /* on its own host, before the QEMU that has it ends: there is one of each port, tap and TPM, and a file that
 				* it writes goes on */
 	unsigned (*tap_index)(const char *tap); /* in_place: as if_nametoindex(3); NULL: there are no taps */
 	bool no_state; /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
 				  * devices */
 	bool at_rest;  /* no QEMU runs it at either host: temporary files are gone, and monitors are nobody's way to start it too early */
-	/* Hears of each option that cannot be carried, and the walk goes on: the result has the others, and is good for looking at only. NULL: the
-	 * first one ends the walk. */
+	/* Hears of each option that cannot be carried, and the walk goes on: the result has the others, and is good for looking at only.
+	 * NULL: the first one ends the walk. */
 	void (*refused)(void *ctx, const struct err *why);
-	/* Whether what QEMU makes there may have the name that it has here, an absolute one; NULL: nothing may. */
+	/* True if a file that QEMU makes there may keep its name from here, an absolute one; NULL: none may. */
 	bool (*keeps_name)(void *ctx, enum args_role role, const char *path);
 	void *ctx;
 };
@@ -107,9 +107,9 @@ struct args_file {
 	bool read_only; /* QEMU does not write to it */
 	char *option;	/* that names it, without dash */
 	char *path;	/* absolute if cwd is known */
-	char *format;	/* of a disk: in which QEMU reads it, "raw", "qcow2" …; NULL: that is left to guessing, or it is no disk */
+	char *format;	/* of a disk, as QEMU reads it: "raw", "qcow2" …; NULL: QEMU detects it, or it is not a disk */
 	char *to;	/* at the destination; NULL: not taken along */
-	uint64_t bytes; /* of memory: what all objects of the line make there; 0: it is not said, as by -mem-path */
+	uint64_t bytes; /* of memory: the sum of all objects there; 0: not given, as by -mem-path */
 };
 
 /* A network back end and the guest's device on it. Strings may be NULL where the line does not say. */
@@ -178,14 +178,15 @@ unsigned args_tap_queues(const struct kv_list *l);
 
 /* The path against the directory cwd (NULL: it is not known), without "./" and "//"; malloc'ed. */
 char *qemu_args_absolute(const char *cwd, const char *path);
-/* A stream is what each process has open for itself, or a terminal: /dev/stdout, /proc/self/fd/3, /dev/tty. */
+/* True for a stream, which each process has open for itself, or a terminal: /dev/stdout, /proc/self/fd/3, /dev/tty. */
 bool qemu_args_is_stream(const char *path);
-/* What -name says, malloc'ed, or NULL. */
+/* The guest's name from -name, malloc'ed, or NULL. */
 char *qemu_args_name(char *const *argv, size_t argc);
-/* Names of sockets of monitors that an agent has for itself: in its directory RUNTIME/ATTEMPT, and of a run from a point of a replica, where the end tells it. */
+/* Socket names of an agent's own monitors: in its directory RUNTIME/ATTEMPT, and for a run from a point of a replica, where the name's end
+ * shows it. */
 #define ARGS_RUN_QMP	   "vmferry.qmp"
 #define ARGS_POINT_QMP_END ".vmferry-qmp"
-/* Is the monitor at that path such a one? It goes nowhere with the guest. */
+/* True if the monitor at that path is an agent's own: it does not go along with the guest. */
 bool args_qmp_is_ours(const char *path);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
  * Returns how many; *out and each string are malloc'ed (args_free_strings). */
@@ -203,12 +204,12 @@ struct args_monitor {
 bool args_monitor_of(struct args_monitor *out, const char *name, const char *value);
 /* Whether the option (without dashes) is given. */
 bool qemu_args_has(char *const *argv, size_t argc, const char *option);
-/* What the line says of the guest, for whoever cannot ask its QEMU; QEMU's own defaults where it says nothing. */
+/* Basic facts about the guest from its line, for callers that cannot ask its QEMU; QEMU's own defaults where the line is silent. */
 struct args_basics {
 	uint64_t ram_bytes;
 	unsigned vcpus;
 	bool kvm;	  /* not TCG, Xen … */
-	bool kvm_by_name; /* as QEMU's program is called so, and no option says it */
+	bool kvm_by_name; /* only the name of QEMU's program says so, no option does */
 };
 void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc);
 /* The paths of -readconfig as they stand in argv; as qemu_args_qmp_paths(). */

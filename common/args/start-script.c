@@ -51,7 +51,7 @@ char *start_script_text(const struct start_script *s)
 		if (!value)
 			continue;
 		*value++ = '\0';
-		if (!start_script_takes(key)) /* for the shell a name is not quoted */
+		if (!start_script_takes(key)) /* a variable's name is not quoted for the shell */
 			continue;
 		fprintf(f, "export %s", key);
 		put(f, "=", value, "\n");
@@ -78,7 +78,7 @@ static const char *seal_in(const char *text)
 	return digits && strspn(digits, "0123456789abcdef") == SEAL_DIGITS && digits[SEAL_DIGITS] == '\n' ? digits : NULL;
 }
 
-/* Of the text without the seal's digits. */
+/* The seal is a hash of the text without the seal's own digits. */
 static void seal_of(const char *text, const char *digits, char out[SEAL_DIGITS + 1])
 {
 	const char *rest = digits + SEAL_DIGITS;

@@ -14,7 +14,7 @@ enum meaning {
 	LOCALITY,
 	SECCOMP,
 	FLAGS,
-	SILENT,	  /* ours takes its place, or it is about how it was started */
+	SILENT,	  /* ours takes its place, or it only concerns how it was started */
 	LEFT_OUT, /* and the user is told */
 	REFUSED,
 };
@@ -129,7 +129,7 @@ bool swtpm_seccomp_is_known(const char *value)
 	return is_among(value, actions);
 }
 
-/* ---- what an option says ---- */
+/* ---- values of options ---- */
 
 static int keep(char **to, const char *value)
 {
@@ -203,7 +203,7 @@ static int take(struct swtpm *s, const struct option *o, const char *value, stru
 		return swtpm_locality_is_known(value) ? keep(&s->locality, value) : refuse_value(o->name, value, e);
 	case SECCOMP:
 		return swtpm_seccomp_is_known(value) ? keep(&s->seccomp, value) : refuse_value(o->name, value, e);
-	case FLAGS: /* any other starts the TPM itself, which is the firmware's to do */
+	case FLAGS: /* any other flag starts the TPM itself, which is the firmware's task */
 		return strcmp(value, "not-need-init") ? refuse_value(o->name, value, e) : 0;
 	case SILENT:
 		return 0;
@@ -215,7 +215,7 @@ static int take(struct swtpm *s, const struct option *o, const char *value, stru
 	return 0;
 }
 
-/* "swtpm socket …" */
+/* The words after "swtpm socket". */
 static struct walk walk_of(char *const *argv, size_t argc)
 {
 	return (struct walk){.argv = argv, .argc = argc, .i = argc > 1 && !strcmp(argv[1], "socket") ? 2 : argc};

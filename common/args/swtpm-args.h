@@ -1,7 +1,8 @@
 /*
- * swtpm-args.h: the command line of a swtpm, the process that emulates a guest's TPM: read, and written for one at another host. Pure: no I/O.
+ * swtpm-args.h: the command line of a swtpm, the process that emulates a guest's TPM: read, and written for one at another host. Pure: no
+ * I/O.
  *
- * QEMU carries what such a TPM holds in its own migration stream, so that the other one begins with an empty directory.
+ * QEMU carries the state of such a TPM in its own migration stream, so the destination's swtpm begins with an empty directory.
  */
 #ifndef VMFERRY_SWTPM_ARGS_H
 #define VMFERRY_SWTPM_ARGS_H
@@ -13,7 +14,7 @@
 
 struct swtpm {
 	char *socket; /* at which QEMU reaches it, and */
-	char *state;  /* the directory of what it holds, as they stand in the line */
+	char *state;  /* the directory of its state, both as they stand in the line */
 	bool tpm2;
 	bool terminates; /* with its QEMU */
 	char *locality;	 /* values of the options that go along; NULL: not given */
@@ -23,12 +24,12 @@ struct swtpm {
 
 /* Is it swtpm by the name of its program? */
 bool swtpm_is(const char *exe);
-/* 0; -ENOTSUP: it has what cannot go along (a key, a user of its own, another kind of channel), or what is not known: e says what. Nothing is
+/* 0; -ENOTSUP: an option cannot go along (a key, a user of its own, another kind of channel), or is not known: e says which. Nothing is
  * left in *out on failure. */
 int swtpm_read(struct swtpm *out, char *const *argv, size_t argc, struct err *e);
-/* Where its socket is, by a line that swtpm_read() would refuse, too; malloc'ed, or NULL. */
+/* The path of its socket, also from a line that swtpm_read() would refuse; malloc'ed, or NULL. */
 char *swtpm_socket(char *const *argv, size_t argc);
-/* Values that came over the network: may they stand in a line? */
+/* True if a value that came over the network may stand in a line. */
 bool swtpm_locality_is_known(const char *value);
 bool swtpm_seccomp_is_known(const char *value);
 /* The line that starts exe with s: words and a NULL; it ends with its QEMU. daemon: and returns when it can be reached. */
