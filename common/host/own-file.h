@@ -24,8 +24,8 @@ int own_file_know_contents(const char *path, const char *as, json_t **out, struc
 
 /*
  * Removes the file that known (of own_file_know) means. With a path alone, which must have an attempt's id: whatever is
- * there. 0: it is not there any more (perhaps another has its name). 1: somebody has it open, it is theirs now. Or why it is still
- * there: -errno.
+ * there. 0: it is not there any more (perhaps another has its name). 1: it is somebody's now, who has it open, or its directory is gone, and
+ * perhaps renamed: *e says so. Or why it is still there: -errno.
  */
 int own_file_remove(const json_t *known, bool rebooted, struct err *e);
 

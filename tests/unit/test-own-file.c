@@ -150,6 +150,26 @@ static void a_file_that_took_its_name_stays(void **state)
 	unlink(path);
 }
 
+static void a_file_whose_directory_was_renamed_is_told(void **state)
+{
+	const char *path = at("d/a"), *from = at("d"), *to = at("e"), *there = at("e/a");
+	json_t *known;
+
+	(void)state;
+	assert_int_equal(mkdir(from, 0700), 0);
+	make(path);
+	known = know(path);
+	assert_int_equal(rename(from, to), 0);
+	assert_int_equal(own_file_remove(known, false, &e), 1);
+	assert_non_null(strstr(e.msg, "if it was renamed"));
+	assert_true(is_there(there));
+	unlink(there);
+	assert_int_equal(rename(to, from), 0);
+	assert_int_equal(own_file_remove(known, false, &e), 0);
+	json_decref(known);
+	rmdir(from);
+}
+
 static void what_somebody_has_open_stays(void **state)
 {
 	const char *path = at("a");
@@ -341,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_same_file_goes),
 		cmocka_unit_test(a_file_that_took_its_name_stays),
+		cmocka_unit_test(a_file_whose_directory_was_renamed_is_told),
 		cmocka_unit_test(what_somebody_has_open_stays),
 		cmocka_unit_test(a_socket_is_known_too),
 		cmocka_unit_test(what_cannot_be_told_apart_stays),
