@@ -22,7 +22,7 @@ _vmferry_values() { # OPTION, out of _vmferry_row: what it may have
 _vmferry_guests() { # COMMAND: those that it could be about
 	case $1 in
 	list | check | migrate | export | storage | replica) _vmferry_say vmferry list -v ;;
-	recover) _vmferry_say vmferry journal ;;
+	recover) _vmferry_say vmferry journal --json | sed -nE 's/.*"guest":"([^"\\]*)".*/\1 <- /p' ;;
 	history) _vmferry_say vmferry history | sed -nE 's/^(.*) -> .*/\1 <- /p' | sort -u ;;
 	*) _vmferry_say vmferry status ;;
 	esac | sed -nE 's/^([^ ].*) (\((pid [0-9]+|shut down)\)|<- ).*/\1/p'

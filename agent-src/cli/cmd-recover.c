@@ -551,46 +551,94 @@ static char *arrival_text(const struct attempt *a)
 	return s;
 }
 
-/* Unfinished journals: whose move each is of, in the words that recover takes. A journal that cannot be read is named alone. */
-static void list_journals(char **paths, size_t n)
+/* An unfinished journal as --json shows it: guest, attempt, to or from, pid, path; of one that cannot be read the path alone. */
+static json_t *journal_json(const struct attempt *a)
+{
+	json_t *o = json_pack("{s:s}", "path", a->path);
+
+	if (!a->begin)
+		return o;
+	json_object_set_new(o, "guest", json_string(member(a, "guest")));
+	json_object_set_new(o, "attempt", json_string(a->id));
+	if (!journal_path_is(a->path, true)) {
+		json_object_set_new(o, "from", json_string(member(a, "from")));
+		return o;
+	}
+	json_object_set_new(o, "to", json_string(life_goes_to(a->begin)));
+	if (pid_of(a))
+		json_object_set_new(o, "pid", json_integer(pid_of(a)));
+	return o;
+}
+
+static void journal_line(const struct attempt *a)
+{
+	AUTO_FREE char *text = NULL;
+
+	if (a->begin)
+		text = journal_path_is(a->path, true) ? attempt_text(a) : arrival_text(a);
+	printf("%s%s%s\n", text ? text : "", text ? ": " : "", a->path);
+}
+
+/* Lists unfinished journals: the guest and the other host of each, in the words that recover takes. A journal that cannot be read is named alone. */
+static void list_journals(char **paths, size_t n, bool as_json)
 {
 	struct attempt a;
 	struct err e;
 	size_t i;
 
 	for (i = 0; i < n; i++) {
-		AUTO_FREE char *text = NULL;
-
 		a = (struct attempt){.path = paths[i]};
-		if (!attempt_peek(&a, &e))
-			text = journal_path_is(paths[i], true) ? attempt_text(&a) : arrival_text(&a);
-		printf("%s%s%s\n", text ? text : "", text ? ": " : "", paths[i]);
+		if (attempt_peek(&a, &e)) {
+			json_decref(a.begin);
+			a.begin = NULL;
+		}
+		if (as_json) {
+			json_auto_t *o = journal_json(&a);
+
+			json_text_print(o);
+		} else {
+			journal_line(&a);
+		}
 		json_decref(a.begin);
 	}
 }
 
+struct journal_command {
+	bool json;
+};
+
 int cmd_journal(int argc, char **argv)
 {
-	static const struct option_table none[] = {{NULL, 0}};
+	static const struct command_option rows_of_journal[] = {{"json", NULL, "the unfinished ones, an object a line (docs/automation.md)",
+								 OPT_FLAG, .offset = offsetof(struct journal_command, json)},
+								{.name = NULL}};
+	static const struct option_table tables_of_journal[] = {{rows_of_journal, 0}, {NULL, 0}};
 	static const struct command_usage usage = {"vmferry journal",
 						   "usage: vmferry journal [FILE]\n"
+						   "       vmferry journal --json\n"
 						   "\n"
-						   "Prints a journal; without FILE, lists the unfinished ones.\n",
-						   .tables = none, .words = "one journal, or none to list them", .most = 1};
+						   "Prints a journal; without FILE, lists the unfinished ones.\n"
+						   "\n",
+						   .tables = tables_of_journal, .words = "one journal, or none to list them", .most = 1};
+	struct journal_command asked = {0};
 	AUTO_FREE char *state = NULL;
 	char **paths;
 	size_t n;
 	struct err e;
-	int first, r = command_take(&usage, argc, argv, NULL, &first);
+	int first, r = command_take(&usage, argc, argv, &asked, &first);
 
 	if (r)
 		return r == COMMAND_HELPED ? 0 : r;
+	if (argv[first] && asked.json) {
+		fputs("vmferry journal: --json lists the unfinished journals; FILE is printed as it is\n", stderr);
+		return EXIT_USAGE;
+	}
 	if (argv[first]) {
 		if (!journal_dump(argv[first], stdout, &e))
 			return 0;
 	} else if (!state_dir_get(&state, NULL, &e) && !journal_list(state, &paths, &n, &e)) {
-		list_journals(paths, n);
-		if (!n)
+		list_journals(paths, n, asked.json);
+		if (!n && !asked.json)
 			fputs("no move of this host is unfinished (vmferry history shows how the last ones ended)\n", stderr);
 		journal_list_free(paths, n);
 		return 0;

@@ -212,10 +212,27 @@ nodes "pa member" "pb lost" "pc member"
 play may-start "[ ! -e '$DIR/settled' ] || { $(no_start "it went to pb"); }" \
 	"$(no_start "a move of it to this host is not over (DST_BEGUN): vmferry-dst recover" '"unsettled":true')"
 play recover 'touch "$DIR/settled"'
+# Lines of `vmferry journal --json`.
+leaves() { # GUEST TO PATH
+	printf '{"path":"%s","guest":"%s","attempt":"01ab","to":"%s","pid":7}\n' "$3" "$1" "$2"
+}
+arrives() { # GUEST FROM PATH
+	printf '{"path":"%s","guest":"%s","attempt":"01ab","from":"%s"}\n' "$3" "$1" "$2"
+}
+unread() { # PATH
+	printf '{"path":"%s"}\n' "$1"
+}
+open_are() { # LINE...: whatever recover does
+	printf '%s\n' "$@" >"$DIR/journals"
+	play journal 'cat "$DIR/journals"'
+}
+open_till_settled() { # LINE...
+	open_are "$@"
+	play journal '[ -e "$DIR/settled" ] || cat "$DIR/journals"'
+}
 unsettled_with() { # yes or no, JOURNAL...: is it vouched for the other hosts of these?
 	rm -f "$DIR/settled"
-	printf '%s\n' "${@:2}" >"$DIR/journals"
-	play journal 'cat "$DIR/journals"'
+	open_are "${@:2}"
 	answers $INSTALLED start
 	says "it went to pb"
 	asked "recover vm1"
@@ -223,19 +240,19 @@ unsettled_with() { # yes or no, JOURNAL...: is it vouched for the other hosts of
 }
 touch "$DIR"/{x-src,x-dst,y-src}.journal
 fenced pb "$(date -u -d '+1 day' '+%F %TZ')"
-unsettled_with yes "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal"
-unsettled_with yes "vm1 (pid 7) -> ssh://root@pb:22, attempt 01ab: $DIR/x-src.journal" "vm2 <- px, attempt 02: $DIR/y-src.journal"
-unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/no-such.journal"
-unsettled_with no "vm1 <- px, attempt 01ab: $DIR/x-dst.journal"
-unsettled_with no "vm1 <- pc, attempt 01ab: $DIR/x-dst.journal"
-unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal" "vm1 (shut down) -> root@px, attempt 02: $DIR/y-src.journal"
-unsettled_with no "vm2 <- pb, attempt 01ab: $DIR/x-dst.journal"
-unsettled_with no "$DIR/x-dst.journal"
+unsettled_with yes "$(arrives vm1 pb $DIR/x-dst.journal)"
+unsettled_with yes "$(leaves vm1 ssh://root@pb:22 $DIR/x-src.journal)" "$(arrives vm2 px $DIR/y-src.journal)"
+unsettled_with no "$(arrives vm1 pb $DIR/no-such.journal)"
+unsettled_with no "$(arrives vm1 px $DIR/x-dst.journal)"
+unsettled_with no "$(arrives vm1 pc $DIR/x-dst.journal)"
+unsettled_with no "$(arrives vm1 pb $DIR/x-dst.journal)" "$(leaves vm1 root@px $DIR/y-src.journal)"
+unsettled_with no "$(arrives vm2 pb $DIR/x-dst.journal)"
+unsettled_with no "$(unread $DIR/x-dst.journal)"
 fenced pb "2026-01-02 03:04:06Z" # before that move
-unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal"
+unsettled_with no "$(arrives vm1 pb $DIR/x-dst.journal)"
 nodes "pa member" "pb member"
 fenced pb "$(date -u -d '+1 day' '+%F %TZ')"
-unsettled_with no "vm1 <- pb, attempt 01ab: $DIR/x-dst.journal"
+unsettled_with no "$(arrives vm1 pb $DIR/x-dst.journal)"
 rm "$DIR/settled"
 play journal 'exit 1'
 answers $GENERIC start
@@ -289,8 +306,8 @@ play migrate 'exit 0'
 answers $GENERIC migrate_to "${to_pb[@]}"
 answers $GENERIC migrate_to OCF_RESKEY_CRM_meta_timeout=8000
 answers $CONFIGURED migrate_to "${to_pb[@]}" OCF_RESKEY_options='--bwlimit 1M --detach'
-open='[ -e "$DIR/settled" ] || echo "vm1 (pid 7) -> root@pb, attempt 01ab: /var/lib/x.journal"'
-play journal "$open"
+open=$(leaves vm1 root@pb /var/lib/x.journal)
+open_till_settled "$open"
 play recover 'exit 1'
 answers $GENERIC migrate_to "${to_pb[@]}"
 says "open still"
@@ -315,8 +332,8 @@ play journal 'exit 1'
 answers $GENERIC migrate_to "${to_pb[@]}"
 says "vmferry journal fails"
 not_moved
-for line in "vm2 (pid 7) -> root@pb, attempt 01ab: /x" "vm11 <- pb, attempt 01ab: /x"; do # of other guests
-	play journal "echo '$line'"
+for line in "$(leaves vm2 root@pb /x)" "$(arrives vm11 pb /x)"; do # of other guests
+	open_are "$line"
 	answers $GENERIC migrate_to "${to_pb[@]}"
 	asked "migrate $guest"
 done
@@ -337,7 +354,7 @@ answers $SUCCESS stop
 play list 'exit 1'
 answers $GENERIC stop
 stays_open() { # what recover does: a guest that a move brings is not said to be stopped
-	play journal "[ -e '$DIR/settled' ] || echo 'vm1 <- pa, attempt 01ab: /var/lib/x.journal'"
+	open_till_settled "$(arrives vm1 pa /var/lib/x.journal)"
 	play recover "$1"
 	answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
 	says "$2"
@@ -357,15 +374,15 @@ says "a move is bringing guest vm1 here"
 rm "$DIR/settled"
 nodes "pa lost" "pb member" # pa has died, and is fenced
 fenced pa "$(date -u -d '+1 day' '+%F %TZ')"
-play journal "[ -e '$DIR/settled' ] || echo 'vm1 <- pa, attempt 01ab: $DIR/x-dst.journal'"
+open_till_settled "$(arrives vm1 pa "$DIR/x-dst.journal")"
 play recover 'touch "$DIR/settled"; exit 1'
 answers $SUCCESS stop # and start settles it
 ! grep -q ^recover "$DIR/asked" || fail "a guest that only this node can start is settled before"
-play journal "echo 'vm1 <- pa, attempt 01ab: $DIR/x-dst.journal'; echo /var/lib/y.journal"
+open_are "$(arrives vm1 pa "$DIR/x-dst.journal")" "$(unread /var/lib/y.journal)"
 answers $GENERIC stop OCF_RESKEY_CRM_meta_timeout=1000
 rm "$DIR/settled"
 not_here
-play journal "[ -e '$DIR/settled' ] || echo 'vm1 <- pa, attempt 01ab: $DIR/x-dst.journal'"
+open_till_settled "$(arrives vm1 pa "$DIR/x-dst.journal")"
 nodes "pa lost" "pb member" "pc member"
 answers $SUCCESS stop
 asked "recover vm1 --peer-is-fenced"
@@ -378,18 +395,18 @@ still_runs() { # what recover, or journal, does then
 	says "$1"
 	kill -0 $guest || fail "a guest of which it is undecided whose it is was ended"
 }
-play journal "$open"
+open_till_settled "$open"
 play recover 'echo "undecided: root@pb does not answer"; exit 6'
 still_runs undecided
 for status in 2 3 5 126 127; do
 	play recover "exit $status"
 	still_runs "ended with $status"
 done
-play journal 'echo /var/lib/x.journal' # which cannot be read
+open_are "$(unread /var/lib/x.journal)"
 still_runs "ended with 127"
 play journal 'exit 1'
 still_runs "vmferry journal fails"
-play journal "$open"
+open_till_settled "$open"
 play recover "echo 'the guest runs at root@pb'; kill $guest; exit 7"
 answers $SUCCESS stop
 grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err")"

@@ -140,7 +140,7 @@ cat >"$DIR/bin/vmferry" <<-'STUB'
 	[ "$1" = --options ] && exec "$BIN/vmferry" "$@"
 	[ "$1 $2" = 'list --json' ] && echo '{"guests":[{"name":"vm1","disks":[{"path":"/srv/a.raw"}],"nics":[{"netdev":"lan","mac":"52:54:00:00:00:01"},{"mac":"52:54:00:00:00:02"}],"reasons":[]}]}' && exit
 	[ "$1" = list ] && printf '%s\n' 'vm1 (pid 11): 1 GiB' '  disk  /a' 'vm2 (pid 12): 1 GiB' '$(touch expanded) (pid 13): 1 GiB'
-	[ "$1" = journal ] && printf '%s\n' 'vm3 (pid 14) -> root@host-b, attempt 01: /s/01-src.journal' '/s/02-dst.journal'
+	[ "$1" = journal ] && printf '%s\n' '{"path":"/s/01-src.journal","guest":"vm3","attempt":"01","to":"root@host-b","pid":14}' '{"path":"/s/02-dst.journal"}'
 	[ "$1" = status ] && echo 'vm1 (pid 11) -> root@host-b: copy, round 1'
 STUB
 chmod 755 "$DIR/bin/vmferry"

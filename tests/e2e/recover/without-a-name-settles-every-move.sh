@@ -36,6 +36,16 @@ done
 # one that nobody can read comes first
 cut_off a
 echo "this is no journal" >"$VMFERRY_STATE_DIR/00000000000000000000000000000000-src.journal"
+vmferry journal --json >"$DIR/journals"
+python3 - "$DIR/journals" <<-'END' || fail "journal --json says: $(<"$DIR/journals")"
+	import json, sys
+	moves = [json.loads(line) for line in open(sys.argv[1])]
+	a, = [m for m in moves if "to" in m]
+	assert all(m["guest"] == "a" and m["from"] for m in moves if "attempt" in m and m is not a), moves
+	unread, = [m for m in moves if "attempt" not in m]
+	assert a["guest"] == "a" and a["to"] == "local" and a["attempt"] in a["path"] and a["pid"] > 0, a
+	assert set(unread) == {"path"} and "000000-src.journal" in unread["path"], unread
+END
 recover_all 6
 said recover.log "is not a journal|damaged"
 rm "$VMFERRY_STATE_DIR/00000000000000000000000000000000-src.journal"
