@@ -19,7 +19,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#define HEAD_BYTES 1024u
+#define HEAD_BYTES TARRED_HEAD
 #define TEXT_BYTES (64u << 10) /* so much of a text is looked at */
 
 /* Every kind of description; XML is told apart by its outermost element, and other text by what is in it. */
@@ -165,7 +165,7 @@ int file_kind_of(enum file_kind *out, const char *path, struct err *e)
 	if (!memcmp(head, "bplist00", 8))
 		return err_set(e, EINVAL, "%s is a property list that is not XML: make XML of it on a Mac (plutil -convert xml1 FILE)",
 			       path);
-	if (n >= (ssize_t)TAR_BLOCK && tarred_disk_is((const uint8_t *)head, &ignored))
+	if (tarred_disk_is((const uint8_t *)head, (size_t)n, &ignored))
 		return 0;
 	if (n >= (ssize_t)XVA_HEAD && xva_is((const uint8_t *)head))
 		*out = KIND_XVA;

@@ -363,6 +363,11 @@ int image_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+const char *image_source_label(const struct image_source *s)
+{
+	return s->packed ?: s->path;
+}
+
 int image_examine(struct image_source *s, const char *format, struct err *e)
 {
 	AUTO_CLOSE int fd = image_open(s->path);
@@ -378,7 +383,7 @@ int image_examine(struct image_source *s, const char *format, struct err *e)
 	if (!s->is_slice)
 		s->size = s->is_block ? (uint64_t)lseek(fd, 0, SEEK_END) : (uint64_t)st.st_size;
 	r = examine(s, fd, format, e);
-	return r ? err_prefix(e, "%s", s->path) : 0;
+	return r ? err_prefix(e, "%s", image_source_label(s)) : 0;
 }
 
 /* As QEMU guesses: comments and empty lines, then the version of a descriptor. */
@@ -484,5 +489,6 @@ void image_source_fini(struct image_source *s)
 	s->extents = NULL;
 	s->extent_count = 0;
 	free(s->path);
-	s->path = NULL;
+	free(s->packed);
+	s->path = s->packed = NULL;
 }

@@ -31,6 +31,7 @@ struct image_base {
 
 struct image_source {
 	char *path;    /* absolute */
+	char *packed;  /* the file that the user has, of which this was unpacked; NULL: it was not */
 	bool is_block; /* a block device, which is a raw disk whatever is in it */
 	bool is_slice; /* a member of an OVA: so many bytes at that offset */
 	uint64_t offset, size;
@@ -57,6 +58,8 @@ struct image_source {
 int image_examine(struct image_source *s, const char *format, struct err *e);
 /* Whatever a QEMU that guesses its format takes it for, it reads no other file through it. 0; -EINVAL: it might; -errno: it cannot be read. */
 int image_check_alone(const char *path, struct err *e);
+/* As the user knows it. */
+const char *image_source_label(const struct image_source *s);
 /* The image as qemu-img takes it, with nothing left to be guessed: "json:{…}"; malloc'ed. */
 char *image_source_name(const struct image_source *s);
 /* The names of its snapshots, with commas, as far as there are few; malloc'ed, for people. */

@@ -91,8 +91,9 @@ static char *among_named(const struct base_wish *w, const char *name)
 	return NULL;
 }
 
-/* *is_named: the user says so, and nobody doubts what is in it. */
-static int find_base(char **out, bool *is_named, const struct base_wish *w, const char *of, const char *name, struct err *e)
+/* Of an image, which its user knows by that label. *is_named: the user says so, and nobody doubts what is in it. */
+static int find_base(char **out, bool *is_named, const struct base_wish *w, const char *of, const char *label, const char *name,
+		     struct err *e)
 {
 	size_t dir = (size_t)(described_base(of) - of);
 	const char *plain = strncmp(name, "file:", 5) ? name : name + 5;
@@ -102,7 +103,7 @@ static int find_base(char **out, bool *is_named, const struct base_wish *w, cons
 	if (strchr(plain, ':') && *plain != '/')
 		return err_set(e, EINVAL,
 			       "%s is on '%.200s', which is not a file: make one image of both first (qemu-img convert -O qcow2 IMAGE NEW)",
-			       of, name);
+			       label, name);
 	*out = among_named(w, plain);
 	*is_named = *out != NULL;
 	if (*out)
@@ -117,7 +118,7 @@ static int find_base(char **out, bool *is_named, const struct base_wish *w, cons
 		e, access(path, F_OK) ? ENOENT : EINVAL,
 		"%s has a backing file, %.200s, which %s: name it (--base FILE)%s, or make one image of both first (qemu-img convert "
 		"-O qcow2 IMAGE NEW)",
-		of, name,
+		label, name,
 		w->all	    ? "is not here"
 		: w->folder ? "is not beside it"
 			    : "may be another guest's",
@@ -157,7 +158,7 @@ int image_find_bases(struct image_source *s, struct err *e)
 		r = read_base(&name, &format, of, e);
 		if (r || !name)
 			return r;
-		r = find_base(&path, &is_named, s->may ? s->may : &none, of, name, e);
+		r = find_base(&path, &is_named, s->may ? s->may : &none, of, s->base_count ? of : image_source_label(s), name, e);
 		if (!r)
 			r = add_base(s, path, format, is_named, e);
 		else

@@ -267,5 +267,5 @@ int image_check_whole(const char *qemu_img, const struct image_source *s, bool i
 		disk_content_read(out, head, n);
 		r = is_raw ? check_raw(s, out, is_said, e) : 0;
 	}
-	return r ? err_prefix(e, "%s", s->path) : 0;
+	return r ? err_prefix(e, "%s", image_source_label(s)) : 0;
 }

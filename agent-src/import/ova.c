@@ -2,6 +2,7 @@
 #include "ova.h"
 #include "bundle-tar.h"
 #include "hex.h"
+#include "pax.h"
 #include "util.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 
 #define BLOCK	     512u
 #define NAME_MAX_LEN 255
-#define PAX_MAX	     65536u
 #define MANIFEST_MAX (1u << 20)
 #define READ_BYTES   (1u << 20)
 
@@ -75,50 +75,30 @@ static int read_at(const struct tar *t, void *to, size_t n, uint64_t at, struct 
 	return 0;
 }
 
-/* "LENGTH KEY=VALUE\n", again and again. */
 static int read_pax(struct tar *t, uint64_t size, struct err *e)
 {
 	AUTO_FREE char *text = NULL;
-	char *p, *end;
+	const char *key, *value;
+	char *p;
 	int r;
 
 	if (size > PAX_MAX)
 		return err_set(e, EINVAL, "an extended header is longer than %u KiB", PAX_MAX >> 10);
-	text = xmalloc(size + 1);
+	p = text = xcalloc(1, size + 1);
 	r = read_at(t, text, size, t->at, e);
-	if (r)
-		return r;
-	text[size] = '\0';
-	for (p = text, end = text + size; p < end;) {
-		char *key, *value, *next;
-		unsigned long len = strtoul(p, &key, 10);
-
-		if (*p < '0' || *p > '9' || *key != ' ' || len < 5 || len > (unsigned long)(end - p) || p[len - 1] != '\n' ||
-		    key - p + 1 >= (long)len)
-			return err_set(e, EINVAL, "an extended header is malformed");
-		next = p + len;
-		next[-1] = '\0';
-		value = strchr(++key, '=');
-		if (!value)
-			return err_set(e, EINVAL, "an extended header is malformed");
-		*value++ = '\0';
+	while (!r && (r = pax_next(&p, text + size, &key, &value, e)) == 1) {
+		r = 0;
 		if (!strcmp(key, "path")) {
 			free(t->name);
 			t->name = xstrdup(value);
 		} else if (!strcmp(key, "size")) {
-			char *rest;
-
-			errno = 0;
-			t->size = strtoull(value, &rest, 10);
+			r = pax_number(value, &t->size, e);
 			t->has_size = true;
-			if (*value < '0' || *value > '9' || *rest || errno)
-				return err_set(e, EINVAL, "an extended header has a size that is not a number");
 		} else if (!strncmp(key, "GNU.sparse", 10)) {
-			return err_set(e, EINVAL, "it has a sparse member, which no OVA has");
+			r = err_set(e, EINVAL, "it has a sparse member, which no OVA has");
 		}
-		p = next;
 	}
-	return 0;
+	return r;
 }
 
 static char *name_of(struct tar *t, const struct tar_member *m)

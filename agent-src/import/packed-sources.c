@@ -43,16 +43,16 @@ static int check_space(const struct sources *s, const char *dir, struct err *e)
 
 /* ---- images that are compressed each by itself ---- */
 
-/* A disk that is raw begins with whatever its guest writes. */
+/* A disk that is raw begins with whatever its guest writes, unless its name says that it is packed. */
 static bool is_packed(const struct image_source *k, const struct described_disk *d)
 {
 	bool is_raw = k->is_raw || (d->format && !d->elsewhere && !strcmp(d->format, "raw"));
 	AUTO_CLOSE int fd = open_regular(k->path);
-	uint8_t head[TAR_BLOCK];
-	ssize_t n = is_raw || fd < 0 ? 0 : pread(fd, head, sizeof(head), (off_t)k->offset);
+	uint8_t head[TARRED_HEAD];
+	ssize_t n = (is_raw && !packed_is_called_so(k->path)) || fd < 0 ? 0 : pread(fd, head, sizeof(head), (off_t)k->offset);
 	uint64_t ignored;
 
-	return n > 0 && (packed_is(head, (size_t)n) || (n == sizeof(head) && tarred_disk_is(head, &ignored)));
+	return n > 0 && (packed_is(head, (size_t)n) || tarred_disk_is(head, (size_t)n, &ignored));
 }
 
 /* A member of an archive, as a file of its own: what is behind it is not of it. */
@@ -117,8 +117,7 @@ static int unpack_one(struct sources *s, size_t i, const char *dir, struct err *
 		free(to);
 		return r;
 	}
-	free(k->path);
-	*k = (struct image_source){.path = to, .was_raw = was_raw};
+	*k = (struct image_source){.path = to, .packed = k->path, .is_raw = k->is_raw, .was_raw = was_raw};
 	return 0;
 }
 

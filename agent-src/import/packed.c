@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <lzma.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -188,6 +189,18 @@ static const struct way *way_of(const uint8_t *head, size_t n)
 bool packed_is(const void *head, size_t n)
 {
 	return way_of(head, n);
+}
+
+bool packed_is_called_so(const char *path)
+{
+	static const char *const endings[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip"};
+	const char *dot = strrchr(path, '.');
+	size_t i;
+
+	for (i = 0; dot && i < ARRAY_LEN(endings); i++)
+		if (!strcasecmp(dot, endings[i]))
+			return true;
+	return false;
 }
 
 static int choose(struct packed *p, struct err *e)

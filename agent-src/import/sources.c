@@ -6,6 +6,7 @@
 #include "file-kind.h"
 #include "image-whole.h"
 #include "open-regular.h"
+#include "packed.h"
 #include "util.h"
 #include "xml.h"
 
@@ -174,14 +175,9 @@ static char *stem_of(const char *path)
 /* The guest's name in that of a packed image: haos, of haos.qcow2.gz. */
 static char *name_of_image(const char *path)
 {
-	static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip"};
 	AUTO_FREE char *inner = stem_of(path);
-	size_t i;
 
-	for (i = 0; i < ARRAY_LEN(packed); i++)
-		if (described_ends_with(path, packed[i]))
-			return stem_of(inner);
-	return xstrdup(inner);
+	return packed_is_called_so(path) ? stem_of(inner) : xstrdup(inner);
 }
 
 /* A guest of images alone: the disks in that order. */

@@ -1,8 +1,10 @@
-/* tarred-disk.c: see tarred-disk.h. The map of holes: GNU tar's manual, "Old GNU Format". */
+/* tarred-disk.c: see tarred-disk.h. The map of holes: GNU tar's manual, "Old GNU Format" and "PAX Format, Version 1.0". */
 #include "tarred-disk.h"
+#include "pax.h"
 #include "util.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define READ_BYTES (1u << 20)
@@ -38,24 +40,94 @@ struct stream {
 	uint8_t *buf; /* READ_BYTES */
 };
 
-static bool is_disk(const struct tar_member *m)
-{
-	const char *name = strncmp(m->name, "./", 2) ? m->name : m->name + 2;
+/* All that is there of a member before its contents. */
+struct head {
+	struct tar_member m;
+	uint64_t size, bytes;	       /* of its contents in the archive, and of the disk */
+	char name[TAR_NAME_MAX + 1];   /* "": as the member is called */
+	bool has_size, has_map_within; /* its contents begin with the map */
+	uint64_t real_size, major;
+};
 
-	return !*m->prefix && !strcmp(name, TARRED_DISK) && (m->type == '0' || !m->type || m->type == SPARSE);
+static bool is_disk(const struct head *h)
+{
+	const char *said = *h->name ? h->name : h->m.name, *name = strncmp(said, "./", 2) ? said : said + 2;
+
+	return (*h->name || !*h->m.prefix) && !strcmp(name, TARRED_DISK) && (h->m.type == '0' || !h->m.type || h->m.type == SPARSE);
 }
 
-static bool read_size(const uint8_t head[TAR_BLOCK], const struct tar_member *m, uint64_t *bytes)
+static int take_record(struct head *h, const char *key, const char *value, struct err *e)
 {
-	*bytes = m->size;
-	return m->type != SPARSE || tar_number(head + AT_REAL_SIZE, NUMBER_BYTES, bytes);
+	uint64_t minor;
+
+	if (!strcmp(key, "path") && !*h->name)
+		snprintf(h->name, sizeof(h->name), "%s", value);
+	if (!strcmp(key, "size")) {
+		h->has_size = true;
+		return pax_number(value, &h->size, e);
+	}
+	if (strncmp(key, "GNU.sparse.", 11))
+		return 0;
+	h->has_map_within = true;
+	key += 11;
+	if (!strcmp(key, "name"))
+		snprintf(h->name, sizeof(h->name), "%s", value);
+	else if (!strcmp(key, "realsize"))
+		return pax_number(value, &h->real_size, e);
+	else if (!strcmp(key, "major"))
+		return pax_number(value, &h->major, e);
+	else if (strcmp(key, "minor") != 0 || pax_number(value, &minor, e) || minor)
+		return err_set(e, EINVAL, "its map of holes is of a version that is not known");
+	return 0;
 }
 
-bool tarred_disk_is(const uint8_t head[TAR_BLOCK], uint64_t *bytes)
+static bool read_records(struct head *h, const uint8_t *p, size_t n)
+{
+	AUTO_FREE char *text = xcalloc(1, n + 1);
+	const char *key, *value;
+	struct err ignored;
+	char *at = text;
+	int r;
+
+	memcpy(text, p, n);
+	while ((r = pax_next(&at, text + n, &key, &value, &ignored)) == 1)
+		if (take_record(h, key, value, &ignored))
+			return false;
+	return !r && (!h->has_map_within || h->major == 1);
+}
+
+/* Bytes of the header that this block begins, with the one behind an extended one. */
+static size_t head_bytes(const uint8_t *p)
 {
 	struct tar_member m;
+	bool is_extended = tar_header_read(p, &m) == 1 && m.type == 'x' && m.size < TARRED_HEAD;
 
-	return tar_header_read(head, &m) == 1 && is_disk(&m) && read_size(head, &m, bytes);
+	return is_extended ? TAR_BLOCK + m.size + tar_padding(m.size) + TAR_BLOCK : TAR_BLOCK;
+}
+
+static bool read_head(struct head *h, const uint8_t *p, size_t n)
+{
+	size_t all = n < TAR_BLOCK ? TAR_BLOCK : head_bytes(p);
+
+	*h = (struct head){.size = 0};
+	if (n < all || all > TARRED_HEAD || tar_header_read(p, &h->m) != 1)
+		return false;
+	if (all > TAR_BLOCK && (!read_records(h, p + TAR_BLOCK, h->m.size) || tar_header_read(p + all - TAR_BLOCK, &h->m) != 1))
+		return false;
+	if (!h->has_size)
+		h->size = h->m.size;
+	h->bytes = h->has_map_within ? h->real_size : h->size;
+	return is_disk(h) && (h->m.type != SPARSE || tar_number(p + all - TAR_BLOCK + AT_REAL_SIZE, NUMBER_BYTES, &h->bytes)) &&
+	       !(h->has_map_within && h->m.type == SPARSE);
+}
+
+bool tarred_disk_is(const uint8_t *head, size_t n, uint64_t *bytes)
+{
+	struct head h;
+	bool is = read_head(&h, head, n);
+
+	*bytes = h.bytes;
+	return is;
 }
 
 static int read_all(struct stream *s, void *to, size_t n, struct err *e)
@@ -67,16 +139,9 @@ static int read_all(struct stream *s, void *to, size_t n, struct err *e)
 
 /* ---- the map ---- */
 
-/* Sets *ended where the map has no piece there. Only the last one may end within a block: it is not said how the next would begin. */
-static int add_piece(struct map *m, const uint8_t *p, uint64_t bytes, bool *ended, struct err *e)
+/* Only the last one may end within a block: it is not said how the next would begin. */
+static int add_piece(struct map *m, struct piece piece, uint64_t bytes, struct err *e)
 {
-	struct piece piece;
-
-	*ended = !p[NUMBER_BYTES];
-	if (*ended)
-		return 0;
-	if (!tar_number(p, NUMBER_BYTES, &piece.at) || !tar_number(p + NUMBER_BYTES, NUMBER_BYTES, &piece.n))
-		return err_set(e, EINVAL, "it is damaged: its map of holes has something that is no number");
 	if (!piece.n && piece.at <= bytes) /* where the disk ends with a hole */
 		return 0;
 	if (piece.at < m->end || piece.at > bytes || piece.n > bytes - piece.at || m->all % TAR_BLOCK)
@@ -93,14 +158,23 @@ static int add_piece(struct map *m, const uint8_t *p, uint64_t bytes, bool *ende
 	return 0;
 }
 
+static int not_a_number(struct err *e)
+{
+	return err_set(e, EINVAL, "it is damaged: its map of holes has something that is no number");
+}
+
 static int add_pieces(struct map *m, const uint8_t *p, size_t count, uint64_t bytes, struct err *e)
 {
-	bool ended = false;
 	size_t i;
 	int r = 0;
 
-	for (i = 0; !r && !ended && i < count; i++)
-		r = add_piece(m, p + i * PIECE_BYTES, bytes, &ended, e);
+	for (i = 0; !r && i < count && p[NUMBER_BYTES]; i++, p += PIECE_BYTES) { /* a piece without a length is none */
+		struct piece piece;
+
+		if (!tar_number(p, NUMBER_BYTES, &piece.at) || !tar_number(p + NUMBER_BYTES, NUMBER_BYTES, &piece.n))
+			return not_a_number(e);
+		r = add_piece(m, piece, bytes, e);
+	}
 	return r;
 }
 
@@ -119,6 +193,59 @@ static int read_map(struct map *m, const uint8_t head[TAR_BLOCK], uint64_t bytes
 		r = add_pieces(m, h, PIECES_BEHIND, bytes, e);
 		more = h[AT_MORE_BEHIND];
 	}
+	return r;
+}
+
+/* Decimal numbers, a line each, at the beginning of the member: how many pieces there are, and where and how long each is. They end with their block. */
+struct lines {
+	struct stream *s;
+	uint8_t block[TAR_BLOCK];
+	size_t at;	/* in the block */
+	uint64_t taken; /* bytes of the member */
+};
+
+static int next_number(struct lines *l, uint64_t *out, struct err *e)
+{
+	char digits[21];
+	size_t n = 0;
+	int r;
+
+	for (;;) {
+		if (l->at == TAR_BLOCK) {
+			r = read_all(l->s, l->block, TAR_BLOCK, e);
+			if (r)
+				return r;
+			l->at = 0;
+			l->taken += TAR_BLOCK;
+		}
+		if (n == sizeof(digits))
+			return not_a_number(e);
+		digits[n++] = (char)l->block[l->at++];
+		if (digits[n - 1] == '\n')
+			break;
+	}
+	digits[n - 1] = '\0';
+	return pax_number(digits, out, e) ? not_a_number(e) : 0;
+}
+
+static int read_map_within(struct map *m, const struct head *h, struct stream *s, uint64_t *taken, struct err *e)
+{
+	struct lines l = {.s = s, .at = TAR_BLOCK};
+	uint64_t count, i;
+	int r = next_number(&l, &count, e);
+
+	for (i = 0; !r && i < count; i++) {
+		struct piece piece;
+
+		r = next_number(&l, &piece.at, e);
+		if (!r)
+			r = next_number(&l, &piece.n, e);
+		if (!r && l.taken > h->size)
+			r = err_set(e, EINVAL, "it is damaged: its map of holes is longer than what has it");
+		if (!r)
+			r = add_piece(m, piece, h->bytes, e);
+	}
+	*taken = l.taken;
 	return r;
 }
 
@@ -144,19 +271,21 @@ static int copy_piece(struct stream *s, const struct piece *p, struct err *e)
 	return r;
 }
 
-static int copy_disk(struct stream *s, const uint8_t head[TAR_BLOCK], const struct tar_member *member, uint64_t bytes, struct err *e)
+/* block: its header, without an extended one before it. */
+static int copy_disk(struct stream *s, const uint8_t block[TAR_BLOCK], const struct head *h, struct err *e)
 {
 	struct map m = {.count = 0};
-	const struct piece whole = {0, member->size};
+	const struct piece whole = {0, h->size};
+	uint64_t taken = 0;
 	size_t i;
-	int r = 0;
+	int r;
 
-	if (member->type != SPARSE)
+	if (h->m.type != SPARSE && !h->has_map_within)
 		return copy_piece(s, &whole, e);
-	r = read_map(&m, head, bytes, s, e);
-	if (!r && m.all != member->size)
+	r = h->has_map_within ? read_map_within(&m, h, s, &taken, e) : read_map(&m, block, h->bytes, s, e);
+	if (!r && m.all != h->size - taken)
 		r = err_set(e, EINVAL, "it is damaged: its map of holes has %llu bytes that are none, and its header says %llu",
-			    (unsigned long long)m.all, (unsigned long long)member->size);
+			    (unsigned long long)m.all, (unsigned long long)(h->size - taken));
 	for (i = 0; !r && i < m.count; i++)
 		r = copy_piece(s, &m.pieces[i], e);
 	free(m.pieces);
@@ -189,15 +318,19 @@ int tarred_disk_read(uint64_t bytes, tarred_read_fn read, tarred_write_fn write,
 {
 	AUTO_FREE uint8_t *buf = xmalloc(READ_BYTES);
 	struct stream s = {.read = read, .write = write, .ctx = ctx, .buf = buf};
-	uint8_t head[TAR_BLOCK];
-	struct tar_member m;
-	uint64_t is;
-	int r = read_all(&s, head, sizeof(head), e);
+	uint8_t begin[TARRED_HEAD];
+	struct head h;
+	size_t n = TAR_BLOCK;
+	int r = read_all(&s, begin, n, e);
 
+	if (!r && head_bytes(begin) > n && head_bytes(begin) <= sizeof(begin)) {
+		n = head_bytes(begin);
+		r = read_all(&s, begin + TAR_BLOCK, n - TAR_BLOCK, e);
+	}
 	if (r)
 		return r;
-	if (tar_header_read(head, &m) != 1 || !is_disk(&m) || !read_size(head, &m, &is) || is != bytes || m.size > bytes)
+	if (!read_head(&h, begin, n) || h.bytes != bytes || (!h.has_map_within && h.size > bytes))
 		return err_set(e, EINVAL, "it does not begin with %s, a disk of %llu bytes", TARRED_DISK, (unsigned long long)bytes);
-	r = copy_disk(&s, head, &m, bytes, e);
-	return r ? r : read_end(&s, m.size, e);
+	r = copy_disk(&s, begin + n - TAR_BLOCK, &h, e);
+	return r ? r : read_end(&s, h.size, e);
 }

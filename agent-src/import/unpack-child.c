@@ -103,7 +103,7 @@ static int look_at_xva(struct job *j, struct err *e)
 /* Another kind of file is not an error. */
 static int look(struct job *j, int fd, struct err *e)
 {
-	uint8_t head[XVA_HEAD] = {0};
+	uint8_t head[TARRED_HEAD] = {0}; /* of a tar, which needs the most */
 	bool is_xva, is_vma;
 	uint64_t bytes;
 	struct vma v;
@@ -112,9 +112,9 @@ static int look(struct job *j, int fd, struct err *e)
 
 	is_xva = xva_is(head);
 	is_vma = !memcmp(head, VMA_MAGIC, sizeof(VMA_MAGIC));
-	if (!r && got == sizeof(head) && tarred_disk_is(head, &bytes))
+	if (!r && tarred_disk_is(head, got, &bytes))
 		printf("tarred-disk\ndisk 1 %llu " TARRED_DISK "\n", (unsigned long long)bytes);
-	else if (!r && got == sizeof(head) && !is_vma && !is_xva && !memcmp(head + AT_USTAR, "ustar", 5))
+	else if (!r && got >= TAR_BLOCK && !is_vma && !is_xva && !memcmp(head + AT_USTAR, "ustar", 5))
 		printf("tar\n");
 	if (r || (!is_vma && !is_xva))
 		return r;

@@ -138,7 +138,7 @@ static void try_tarred_disk(const uint8_t *p, size_t n)
 	struct tarred t = {.in = {p, n}};
 	struct err e;
 
-	if (n >= BLOCK && tarred_disk_is(p, &t.bytes))
+	if (tarred_disk_is(p, n, &t.bytes))
 		tarred_disk_read(t.bytes, read_tarred, write_tarred, &t, &e);
 }
 

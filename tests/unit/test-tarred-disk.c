@@ -124,6 +124,31 @@ static void sparse(struct stream *s, const struct piece *p, size_t count, uint64
 	end(s);
 }
 
+/* In posix format (pax): an extended header, and a member of that name, whose contents begin with the map if it has one. */
+static void posix(struct stream *s, const char *records, const char *name, const char *map, size_t data)
+{
+	size_t all = map ? (strlen(map) + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK + data : data, i;
+	uint8_t *h = s->bytes;
+
+	memset(s, 0, sizeof(*s));
+	tar_header(h, "./PaxHeaders/disk.raw", strlen(records), 0);
+	h[AT_TYPE] = 'x';
+	sum(h);
+	memcpy(h + TAR_BLOCK, records, strlen(records));
+	s->n = (2 * TAR_BLOCK + strlen(records) - 1) / TAR_BLOCK * TAR_BLOCK;
+	tar_header(s->bytes + s->n, name, all, 0);
+	s->n += TAR_BLOCK;
+	if (map)
+		memcpy(s->bytes + s->n, map, strlen(map));
+	for (i = all - data; i < all; i++)
+		s->bytes[s->n + i] = (uint8_t)(1 + (i - (all - data)) / 512);
+	s->n += (all + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
+	end(s);
+}
+
+#define TIMES	"30 mtime=1796021723.312800492\n"
+#define SPARSED "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n28 GNU.sparse.name=disk.raw\n29 GNU.sparse.realsize=32768\n" TIMES
+
 static int read_it(struct stream *s, struct err *e)
 {
 	s->at = 0;
@@ -149,7 +174,7 @@ static void a_disk_without_a_map_is_whole(void **state)
 
 	(void)state;
 	plain(&s, "./" TARRED_DISK);
-	assert_true(tarred_disk_is(s.bytes, &bytes));
+	assert_true(tarred_disk_is(s.bytes, s.n, &bytes));
 	assert_int_equal(bytes, DISK_BYTES);
 	assert_int_equal(read_it(&s, &e), 0);
 	assert_memory_equal(s.disk, s.bytes + TAR_BLOCK, DISK_BYTES);
@@ -169,7 +194,7 @@ static void pieces_go_where_the_map_says(void **state)
 		p[i] = (struct piece){2 * 512 * i, i == 30 ? 100 : 512};
 	p[31] = (struct piece){DISK_BYTES, 0}; /* it ends with a hole */
 	sparse(&s, p, 32, 30 * 512 + 100);
-	assert_true(tarred_disk_is(s.bytes, &bytes));
+	assert_true(tarred_disk_is(s.bytes, s.n, &bytes));
 	assert_int_equal(bytes, DISK_BYTES);
 	if (read_it(&s, &e))
 		fail_msg("%s", e.msg);
@@ -243,6 +268,70 @@ static void a_map_without_an_end_is_refused(void **state)
 	assert_non_null(strstr(e.msg, "does not end"));
 }
 
+static void a_disk_in_posix_format_is_whole(void **state)
+{
+	static struct stream s;
+	uint64_t bytes = 0;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	posix(&s, TIMES, "disk.raw", NULL, DISK_BYTES);
+	assert_true(tarred_disk_is(s.bytes, s.n, &bytes));
+	assert_int_equal(bytes, DISK_BYTES);
+	assert_false(tarred_disk_is(s.bytes, 2 * TAR_BLOCK, &bytes)); /* the member's own header is needed */
+	assert_int_equal(read_it(&s, &e), 0);
+	for (i = 0; i < DISK_BYTES; i++)
+		assert_int_equal(s.disk[i], 1 + i / 512);
+	posix(&s, SPARSED, "./GNUSparseFile.7/disk.raw", "3\n0\n512\n2048\n1124\n32768\n0\n", 512 + 1124);
+	assert_true(tarred_disk_is(s.bytes, s.n, &bytes));
+	assert_int_equal(bytes, DISK_BYTES);
+	if (read_it(&s, &e))
+		fail_msg("%s", e.msg);
+	for (i = 0; i < DISK_BYTES; i++)
+		assert_int_equal(s.disk[i], i < 512 ? 1 : i >= 2048 && i < 2048 + 1124 ? 2 + (i - 2048) / 512 : 0);
+	for (i = s.n - END_BYTES; i; i -= 64) { /* cut off anywhere */
+		s.n = i;
+		refused(&s, "cut off");
+	}
+}
+
+static void a_posix_map_that_cannot_be_is_refused(void **state)
+{
+	static const struct {
+		const char *map;
+		size_t data;
+		const char *why;
+	} cases[] = {
+		{"1\n0\n1024\n", 512, "has 1024 bytes that are none, and its header says 512"},
+		{"2\n512\n512\n0\n512\n", 1024, "not in their place"},
+		{"1\n32768\n512\n", 512, "not in their place"},
+		{"1\nx\n512\n", 512, "no number"},
+		{"1\n-1\n512\n", 512, "no number"},
+		{"1\n99999999999999999999\n512\n", 512, "no number"},
+		{"1\n000000000000000000000000\n512\n", 512, "no number"},
+		{"99999999\n0\n0\n", 0, "no number"}, /* the rest of its block */
+	};
+	static struct stream s;
+	uint64_t bytes;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		posix(&s, SPARSED, "./GNUSparseFile.7/disk.raw", cases[i].map, cases[i].data);
+		refused(&s, cases[i].why);
+		assert_int_equal(s.written, 0);
+	}
+	posix(&s, "22 GNU.sparse.major=2\n" TIMES, "disk.raw", NULL, DISK_BYTES); /* of a version that nobody knows */
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
+	posix(&s, "22 GNU.sparse.major=1\n22 GNU.sparse.minor=1\n" TIMES, "disk.raw", NULL, DISK_BYTES);
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
+	posix(&s, "99 mtime=1\n", "disk.raw", NULL, DISK_BYTES);
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
+	posix(&s, TIMES, "box.img", NULL, DISK_BYTES);
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
+}
+
 static void what_is_cut_off_is_refused(void **state)
 {
 	static const struct piece p[6] = {{0, 512}, {1024, 512}, {2048, 512}, {3072, 512}, {4096, 512}, {5120, 512}};
@@ -265,15 +354,15 @@ static void what_is_another_archive_is_refused(void **state)
 
 	(void)state;
 	plain(&s, "box.img");
-	assert_false(tarred_disk_is(s.bytes, &bytes));
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
 	refused(&s, "does not begin with disk.raw");
 	plain(&s, TARRED_DISK);
 	s.bytes[AT_TYPE] = '2'; /* a link */
 	sum(s.bytes);
-	assert_false(tarred_disk_is(s.bytes, &bytes));
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
 	plain(&s, TARRED_DISK);
 	s.bytes[0] = 'D'; /* its sum is another */
-	assert_false(tarred_disk_is(s.bytes, &bytes));
+	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
 	plain(&s, TARRED_DISK);
 	put(s.bytes + AT_SIZE, DISK_BYTES + 512);
 	sum(s.bytes);
@@ -291,6 +380,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_disk_without_a_map_is_whole),   cmocka_unit_test(pieces_go_where_the_map_says),
 		cmocka_unit_test(a_map_that_cannot_be_is_refused), cmocka_unit_test(a_map_without_an_end_is_refused),
+		cmocka_unit_test(a_disk_in_posix_format_is_whole), cmocka_unit_test(a_posix_map_that_cannot_be_is_refused),
 		cmocka_unit_test(what_is_cut_off_is_refused),	   cmocka_unit_test(what_is_another_archive_is_refused),
 	};
 

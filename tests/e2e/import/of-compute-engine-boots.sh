@@ -1,6 +1,6 @@
 #!/bin/bash
-# An image that was exported from Google Compute Engine boots from its disk: a compressed tar of disk.raw, with a map of its holes and without. It is raw
-# whatever its guest wrote to its beginning. What is damaged, cut off, or has more in it is refused.
+# An image that was exported from Google Compute Engine boots from its disk: a compressed tar of disk.raw, with a map of its holes and without,
+# as GNU's tar makes it and as Python does. It is raw whatever its guest wrote to its beginning. What is damaged, cut off, or has more in it is refused.
 # timeout: 300
 . "$(dirname "$0")/../../lib/import.sh"
 
@@ -12,8 +12,14 @@ done
 tar -C "$DIR/gce" --format=oldgnu -S --hole-detection=raw -czf "$DIR/$ID-sparse.tar.gz" disk.raw
 tar -C "$DIR/gce" --format=gnu -czf "$DIR/$ID-whole.tar.gz" ./disk.raw
 tar -C "$DIR/gce" --format=oldgnu -S --hole-detection=raw -cf "$DIR/$ID-open.tar" disk.raw
+tar -C "$DIR/gce" --format=posix -S --hole-detection=raw -czf "$DIR/$ID-pax.tar.gz" disk.raw
+python3 -S - "$DIR/gce/disk.raw" "$DIR/$ID-python.tar.gz" <<'PY'
+import sys, tarfile
+with tarfile.open(sys.argv[2], "w:gz", format=tarfile.PAX_FORMAT) as tar:
+    tar.add(sys.argv[1], "disk.raw")
+PY
 
-for name in sparse.tar.gz whole.tar.gz open.tar; do
+for name in sparse.tar.gz whole.tar.gz open.tar pax.tar.gz python.tar.gz; do
 	guest=$ID-${name%%.*}
 	imports "$DIR/$ID-$name" --memory 128M --start -- -serial "file:$VM/$guest.serial"
 	wait_for 30 says "$VM/$guest.serial" "disk $SUM" || fail "$guest has another disk: $(cat "$VM/$guest.serial" "$DIR/import.out")"
