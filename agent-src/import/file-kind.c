@@ -118,7 +118,7 @@ static void look_at_text(enum file_kind *out, int fd)
 	ssize_t n = pread(fd, text, TEXT_BYTES, 0);
 	size_t i;
 
-	if (n <= 0 || memchr(text, '\0', (size_t)n))
+	if (n <= 0 || (memchr(text, '\0', (size_t)n) && memcmp(text, "\xff\xfe", 2) && memcmp(text, "\xfe\xff", 2)))
 		return;
 	for (i = 0; i < ARRAY_LEN(readers); i++)
 		if (readers[i].is && readers[i].is(text, (size_t)n))

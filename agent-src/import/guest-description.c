@@ -468,6 +468,18 @@ static char *convert_text(iconv_t c, const char *text, size_t n)
 	return out;
 }
 
+char *described_utf16(const char *text, size_t n)
+{
+	iconv_t c = iconv_open("UTF-8", "UTF-16"); /* which its mark says the order of */
+	char *out;
+
+	if (c == (iconv_t)-1)
+		return xstrdup("");
+	out = convert_text(c, text, n);
+	iconv_close(c);
+	return out;
+}
+
 char *described_utf8(const char *text, size_t n, const char *encoding, struct guest_description *d)
 {
 	AUTO_FREE char *whole = xasprintf("%.*s", (int)n, text);

@@ -196,5 +196,7 @@ uint64_t described_unit(const char *text);
  * or that encoding is not known, of which a note tells.
  */
 char *described_utf8(const char *text, size_t n, const char *encoding, struct guest_description *d);
+/* UTF-16 with its mark, in UTF-8; malloc'ed. */
+char *described_utf16(const char *text, size_t n);
 
 #endif

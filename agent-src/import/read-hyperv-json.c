@@ -13,18 +13,19 @@
 
 #define SLOTS_OF_SCSI 64u
 
-static const char *skip_mark(const char *text, size_t *n)
+/* Without its mark of byte order; what PowerShell of Windows writes with '>' is UTF-16. Malloc'ed. */
+static char *plain_text(const char *text, size_t n)
 {
-	if (*n < 3 || memcmp(text, "\xef\xbb\xbf", 3) != 0)
-		return text;
-	*n -= 3;
-	return text + 3;
+	if (n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+		return described_utf16(text, n);
+	if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		return xasprintf("%.*s", (int)n - 3, text + 3);
+	return xasprintf("%.*s", (int)n, text);
 }
 
 bool is_hyperv_json(const char *text, size_t n)
 {
-	const char *p = skip_mark(text, &n);
-	AUTO_FREE char *head = xasprintf("%.*s", (int)n, p);
+	AUTO_FREE char *head = plain_text(text, n);
 
 	return (head[strspn(head, " \t\r\n")] == '{' || head[strspn(head, " \t\r\n")] == '[') && strstr(head, "\"Generation\"") &&
 	       strstr(head, "\"HardDrives\"");
@@ -140,9 +141,9 @@ static int read_vm(struct guest_description *d, json_t *vm, struct err *e)
 
 int read_hyperv_json(struct guest_description *d, const char *text, size_t n, struct err *e)
 {
-	const char *p = skip_mark(text, &n);
+	AUTO_FREE char *plain = plain_text(text, n);
 	json_error_t why;
-	json_t *root = json_loadb(p, n, 0, &why);
+	json_t *root = json_loads(plain, 0, &why);
 	int r;
 
 	if (!root)

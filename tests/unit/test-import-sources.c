@@ -110,6 +110,25 @@ static void open_description(struct outcome *o, const char *name, struct sources
 	open_with(o, &more);
 }
 
+/* Text in UTF-16 is known by what is in it, too; what only begins with its mark is an image. */
+static void what_powershell_writes_is_known(void **state)
+{
+	char *files[] = {(char *)"tests/data/import/utf-16.hyperv.json"};
+	struct outcome o;
+
+	(void)state;
+	open_with(&o, &(struct sources_named){.files = files, .file_count = 1});
+	if (!o.why || !strstr(o.why, "srv.vhdx"))
+		fail_msg("not '%s'", o.why ?: "taken");
+	assert_string_equal(o.name, "B\xc3\xbcro");
+	outcome_fini(&o);
+	write_file("marked.json", "\xff\xfe{\"Generation\" \"HardDrives\"");
+	open_description(&o, "marked.json", (struct sources_named){.raw = NULL});
+	assert_null(o.why);
+	assert_int_equal(o.disks, 1);
+	outcome_fini(&o);
+}
+
 /* ---- where a disk lies ---- */
 
 static void write_vmx(const char *disk)
@@ -795,6 +814,7 @@ static void what_is_said_to_be_raw_is_not_unpacked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(what_powershell_writes_is_known, clean),
 		cmocka_unit_test_teardown(a_disk_lies_beside_or_in_a_folder_below, clean),
 		cmocka_unit_test_teardown(of_two_names_in_other_letters_none_is_taken, clean),
 		cmocka_unit_test_teardown(a_value_is_as_long_as_it_likes, clean),
