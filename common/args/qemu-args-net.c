@@ -441,6 +441,20 @@ static void map_scripts(struct rewrite *w, struct item *it)
 	}
 }
 
+/* A tap that says nothing of a script has the one of QEMU's own. */
+static void need_own_script(struct rewrite *w, const struct item *it, const char *type)
+{
+	static const char *const others[] = {"script", "helper", "br", "fd", "fds"};
+	AUTO_FREE char *own = xstrdup(ARGS_IFUP);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(others); i++)
+		if (kv_get(&it->p.l, others[i], NULL))
+			return;
+	if (!strcmp(type, "tap"))
+		args_file(w, it, ARGS_SCRIPT, true, "QEMU's own network script", &own);
+}
+
 /* Unix sockets of -netdev stream and dgram. */
 static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 {
@@ -482,7 +496,7 @@ static void note_nic(struct rewrite *w, const struct item *it, const struct args
 			  is_no_script(script) ? ": it must be there already, attached to its bridge" : "");
 	else if (!strcmp(n->type, "tap"))
 		args_note(w, "network %s is a new tap device, which the destination's %s attaches", nic_name(n),
-			  script ? script : "/etc/qemu-ifup");
+			  script ? script : ARGS_IFUP);
 	else if (n->attach && strcmp(n->type, "hubport"))
 		args_note(w, "network %s is %s %s on the destination, too", nic_name(n), n->type, n->attach);
 }
@@ -606,6 +620,7 @@ static int on_backend(struct rewrite *w, struct item *it, const char *type)
 	if (r < 0)
 		return r;
 	map_scripts(w, it);
+	need_own_script(w, it, type);
 	if (other_bridge(w, it, n))
 		rename_bridge(w, it, n, other_bridge(w, it, n));
 	else

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ARGS_IFUP "/etc/qemu-ifup" /* what a distribution's QEMU runs for a tap of which nothing is said */
+
 /* The role of a host file for the guest. The table in qemu-args-files.c has the same order. */
 enum args_role {
 	ARGS_DISK,
