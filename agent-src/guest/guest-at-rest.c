@@ -6,6 +6,7 @@
 #include "program.h"
 #include "qcow2-header.h"
 #include "qemu-opts.h"
+#include "host-grants.h"
 #include "script-read.h"
 #include "script-record.h"
 #include "unit-read.h"
@@ -556,6 +557,8 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	said = qemu_args_name(g->line.expanded, g->line.expanded_count);
 	if (!r && !said && g->disk_count)
 		call_by_disk(g);
+	if (!r)
+		host_grants_note(g, running->pid);
 	return r;
 }
 

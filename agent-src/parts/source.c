@@ -7,6 +7,7 @@
 #include "fault.h"
 #include "guest-at-rest.h"
 #include "head-start.h"
+#include "host-grants.h"
 #include "json-text.h"
 #include "log.h"
 #include "milestone.h"
@@ -289,6 +290,8 @@ static int check_drift(struct source *s, struct err *e)
 	size_t before = obstacles_count(&s->obstacles);
 	int r = s->libvirt_uuid && !s->goes_plain ? 0 : guest_check_drift(&s->guest, s->qmp, &s->obstacles, e);
 
+	if (!r && !s->libvirt_uuid && !s->traits.stays_here)
+		host_grants_note(&s->guest, s->guest.pid);
 	if (!r && obstacles_count(&s->obstacles) == before)
 		tell_what_was_written_in(s);
 	else if (s->goes_plain)

@@ -61,7 +61,7 @@ static const char *const let_through[] = {
 	"clone", "exit", "exit_group", "fork", "vfork", "kill", "pidfd_open", "pidfd_send_signal", "process_vm_readv", "process_vm_writev",
 	"tgkill", "tkill", "wait4", "waitid", "waitpid", "setpgid", "setsid", "arch_prctl", "prctl", "rseq", "set_robust_list",
 	"get_robust_list", "set_thread_area", "set_tid_address", "set_tls", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
-	"sched_setaffinity", "sched_setscheduler", "sched_yield", "getpriority", "setpriority", "prlimit64", "getrlimit", "setrlimit", "ugetrlimit",
+	"sched_setaffinity", "sched_setscheduler", "sched_yield", "getpriority", "ioprio_get", "setpriority", "prlimit64", "getrlimit", "setrlimit", "ugetrlimit",
 	"seccomp", /* less of all this */
 	/* who and what we are */
 	"capget", "getcpu", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32", "getgroups", "getgroups32", "getpgid",

@@ -326,6 +326,11 @@ int process_is_ours(pid_t pid)
 	return r > 0 ? shares_namespace(pid, "user") : r;
 }
 
+bool process_shares_network(pid_t pid)
+{
+	return shares_namespace(pid, "net") != 0;
+}
+
 bool process_sees(pid_t pid, const char *path)
 {
 	AUTO_FREE char *real = realpath(path, NULL); /* a link's target would be looked up from our root */

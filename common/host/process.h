@@ -97,6 +97,8 @@ int process_user(pid_t pid, uid_t *out);
  * that cannot be told.
  */
 int process_is_ours(pid_t pid);
+/* Whether it is in our network namespace; true, too, if that cannot be told. */
+bool process_shares_network(pid_t pid);
 /* Whether the file that has this (absolute) name is the same one to the process as to us; false, too, if that cannot be told. */
 bool process_sees(pid_t pid, const char *path);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */

@@ -1,0 +1,38 @@
+#!/bin/bash
+# What a guest's QEMU has of this host beside its command line, and what therefore stays here, is said by the plan: its priority, the processors that it may
+# use, a network namespace of its own. Of one that has nothing of the kind nothing is said.
+# takes: 10
+. "$(dirname "$0")/../../lib/move.sh"
+
+starts() { # NAME [WORD...]: before QEMU; it waits at its beginning
+	local name=$1
+	shift
+	"$@" "$QEMU" -accel tcg -m 64 -display none -nodefaults -no-user-config -S -name "$name" -qmp "unix:$DIR/$name.qmp,server=on,wait=off" &
+	PID=$!
+	kill_at_exit "$PID"
+	wait_for 30 monitor_answers "$DIR/$name.qmp" || fail "$name does not start"
+}
+
+check() { # NAME PATTERN
+	vmferry check "$PID" local --disk-dir "$DIR/there" >"$DIR/check" 2>&1 || fail "check refuses $1: $(<"$DIR/check")"
+	grep -qE -- "$2" "$DIR/check" || fail "check of $1 does not say '$2': $(<"$DIR/check")"
+}
+
+starts plain
+check plain "nothing stands in the way"
+! grep "does not go along" "$DIR/check" || fail "it has nothing of its own of this host"
+end_process "$PID"
+
+processors=$(sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status)
+starts polite nice -n 3 ionice -c 3 chrt --batch 0 taskset -c "${processors%%[-,]*}"
+places="processors ${processors%%[-,]*}"
+[[ $processors == *[-,]* ]] || places=
+check polite "what its QEMU has of this host does not go along: nice $(($(nice) + 3 > 19 ? 19 : $(nice) + 3)), the scheduling policy 'batch', the priority 'idle' for disks${places:+, $places}\. See to it"
+end_process "$PID"
+
+if [[ $EUID -eq 0 ]]; then
+	starts apart unshare -n
+	check apart "its QEMU is in a network namespace of its own here, which does not go along"
+else
+	echo "skipped: only root has a network namespace of its own at once"
+fi
