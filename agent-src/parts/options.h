@@ -121,9 +121,9 @@ struct move_options {
 	void (*prepared)(void);	      /* told when nothing stands in the way any more; may be NULL */
 };
 
-/* Of struct move_options, with those that say how its destination is reached. */
+/* Rows that set struct move_options and how the destination is reached. */
 extern const struct option_table move_tables[];
-/* What some of the enums are called on the command line, and elsewhere; each list ends with NULL. */
+/* Words for some of the enums, on the command line and elsewhere; each list ends with NULL. */
 extern const char *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
 
 #endif
