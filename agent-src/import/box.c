@@ -27,7 +27,7 @@ static int make_spool(struct sources *s, const char *dir, struct err *e)
 	return real ? spool_make_in(&s->spool, real, e) : err_sys(e, errno, "--disk-dir %s", dir);
 }
 
-/* As much as there is room for: what is in it does not tell how much it is. */
+/* Unpacks at most as much as there is room for: an archive does not tell its unpacked size. */
 static int unpack(struct sources *s, const char *dir, struct err *e)
 {
 	struct statvfs v;

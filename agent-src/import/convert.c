@@ -56,7 +56,7 @@ int convert_run(char *const *argv, const struct image_source *s, const char *tar
 	return r;
 }
 
-/* What such an image takes: "required" is what must be allocated, "fully-allocated" the whole. */
+/* Sizes of the converted image: "required" must be allocated, "fully-allocated" is the maximum. */
 static int measure(const char *qemu_img, const struct image_source *s, const char *name, const char *format, uint64_t *required,
 		   uint64_t *whole, struct err *e)
 {

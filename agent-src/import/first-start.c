@@ -75,14 +75,14 @@ static int let_go_on(struct qmp *q, bool paused, struct err *e)
 	return r;
 }
 
-/* It is journaled before it begins. */
+/* Journals the new QEMU before it begins to run the guest. */
 static int born(void *ctx, const struct qemu_proc *p, struct err *e)
 {
 	(void)ctx;
 	return life_own(life_now(), FIRST_QEMU, json_pack("{s:i,s:I}", "pid", (int)p->pid, "start_time", (json_int_t)p->start_time), e);
 }
 
-/* e: why it failed, to which is added what QEMU says, and that it is still there. */
+/* Ends the QEMU of a start that failed. e: why it failed; gets QEMU's own message, and whether QEMU is still there. */
 static void give_up(struct qemu_proc *p, const char *memory, struct err *e)
 {
 	AUTO_FREE char *said = qemu_log_tail(p);

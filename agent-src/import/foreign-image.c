@@ -44,7 +44,7 @@ static int read_part(int fd, const struct image_source *s, void *to, size_t n, u
 	return 0;
 }
 
-/* No image whose guest sees more can be held here, and to look through its map would take for ever. */
+/* A larger disk cannot be held here, and going through its map would take for ever. */
 static int check_size(uint64_t bytes, struct err *e)
 {
 	return bytes <= IMAGE_VIRTUAL_MAX ? 0
@@ -54,7 +54,7 @@ static int check_size(uint64_t bytes, struct err *e)
 
 /* ---- VMDK ---- */
 
-/* The value of KEY=VALUE on a line of its own, up to its end; NULL. Compared as QEMU does: anywhere. */
+/* Value of KEY=VALUE, up to the end of its line; NULL: none. Searched as QEMU does: anywhere. */
 static const char *descriptor_value(const char *text, const char *key)
 {
 	const char *p = strcasestr(text, key);
@@ -386,7 +386,7 @@ int image_examine(struct image_source *s, const char *format, struct err *e)
 	return r ? err_prefix(e, "%s", image_source_label(s)) : 0;
 }
 
-/* As QEMU guesses: comments and empty lines, then the version of a descriptor. */
+/* QEMU's probe for a VMDK descriptor: comments and empty lines, then its version. */
 static bool is_vmdk_text(const char *text)
 {
 	const char *p = text;

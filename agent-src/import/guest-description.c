@@ -270,7 +270,7 @@ char *described_base64(const char *coded)
 	return NULL;
 }
 
-/* What the sources call it, and QEMU. */
+/* Models of network cards: the sources' names and QEMU's. */
 static const char *const nic_models[][2] = {
 	{"e1000", "e1000"},
 	{"82540EM", "e1000"},
@@ -425,7 +425,7 @@ static bool is_one_byte_each(const char *encoding)
 	return !strncasecmp(encoding, "windows-125", 11) || !strncasecmp(encoding, "iso-8859", 8);
 }
 
-/* Those that VMware writes. The C library has others, which do more than to read a text, by names with options. */
+/* Encodings that VMware writes. Only these are accepted: iconv() takes names with options that do more than read a text. */
 static bool is_known_encoding(const char *name)
 {
 	static const char *const others[] = {"Shift_JIS",   "GBK",	   "GB18030",	  "Big5",	 "EUC-KR",  "EUC-JP",

@@ -149,51 +149,51 @@ struct guest_description {
 
 void description_fini(struct guest_description *d);
 void described_disk_fini(struct described_disk *k);
-/* A sentence for the user; foreign text in it is made printable. Beyond GUEST_NOTES_MAX one says that there are more. */
+/* Adds a sentence for the user; foreign text in it is made printable. After GUEST_NOTES_MAX a last one says that there are more. */
 void description_note(struct guest_description *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The next one, all zero; NULL: there are too many (a note says so). */
+/* Adds an element, all zero; NULL: there are too many (a note says so). */
 struct described_disk *description_add_disk(struct guest_description *d);
 struct described_nic *description_add_nic(struct guest_description *d);
 void description_drop_disk(struct guest_description *d, size_t i);
 
-/* ---- values as these files write them. 0 or -EINVAL, with a sentence that names what. ---- */
+/* ---- values as these files write them. 0 or -EINVAL, with a sentence that names `what` ---- */
 
-/* A number of decimal digits in min…max. */
+/* Reads a decimal number in min…max. */
 int described_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, const char *what, struct err *e);
-/* count units in bytes, as memory of a guest. */
+/* Converts a guest's memory from `count` units to bytes. */
 int described_memory(uint64_t *out, const char *text, uint64_t unit, struct err *e);
-/* "00:11:22:33:44:55", with - or nothing between, too. False: it is none, or that of a group. */
+/* "00:11:22:33:44:55", also with - or nothing between. False: not an address, or a group address. */
 bool described_mac(struct described_nic *n, const char *text);
-/* Adds a port of the host that leads to the guest, of addresses and ports as the source has them (NULL: not said). False: it cannot be here. */
+/* Forwards a port of the host to the guest; addresses and ports as in the source (NULL: not given). False: not possible here. */
 bool described_forward(struct described_nic *n, bool udp, const char *from, const char *port, const char *to, const char *guest_port);
-/* Braces, capitals, blanks or a dash anywhere: only the 32 digits count. NULL: it is none; malloc'ed. */
+/* Normalises a UUID: braces, capitals, blanks and dashes may be anywhere, only the 32 digits count. Malloc'ed; NULL: not a UUID. */
 char *described_uuid(const char *text);
-/* A name as QEMU has for devices and processors: letters, digits, ".", "_" and "-". */
+/* True for a name that QEMU's devices and processors can have: letters, digits, ".", "_" and "-". */
 bool described_is_word(const char *text);
-/* The machine type of a guest of QEMU's; one that every version has ("pc", "q35") is none. */
+/* Sets the machine type of a QEMU guest; types without a version ("pc", "q35") are ignored. */
 void described_machine_type(struct guest_description *d, const char *type);
-/* The characters and length that a disk of QEMU's takes for its serial number. */
+/* True if QEMU's disks take the text as a serial number, by characters and length. */
 bool described_is_serial(const char *text);
-/* In any case of letters. */
+/* Compares without regard to case. */
 bool described_ends_with(const char *text, const char *ending);
-/* The text that is coded so; malloc'ed. NULL: it is not, or no text of one line. */
+/* Decodes base64; malloc'ed. NULL: malformed, or not a single line of text. */
 char *described_base64(const char *coded);
-/* QEMU's names of what a system says of its maker (SMBIOS, type 1). */
+/* QEMU's names for the SMBIOS fields of the system (type 1). */
 extern const char *const described_smbios[SMBIOS_COUNT];
-/* What the source calls the guest's system: sets windows and old_windows. -EINVAL: it is one of another processor. text may be NULL. */
+/* Takes the source's name of the guest's system: sets windows and old_windows. -EINVAL: for another processor. text may be NULL. */
 int described_system(struct guest_description *d, const char *text, struct err *e);
-/* Sets model to QEMU's name of what the source calls text, or notes that it is not known. In a list the first words are preferred. */
+/* Sets model to QEMU's name for the source's `text`, or notes that it is unknown. In a list the first words are preferred. */
 void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text);
-/* The last part of a path of any system; in path. */
+/* Last part of a path, of any operating system; points into path. */
 const char *described_base(const char *path);
-/* The next word of a list, with blanks, commas or semicolons between, and its length; *p moves behind it. NULL: there are no more. */
+/* Next word of a list that blanks, commas or semicolons separate, and its length; advances *p. NULL: the end. */
 const char *described_word(const char **p, size_t *n);
-/* The bytes of a unit: "byte * 2^20", "MegaBytes", "KiB", …; 0: it is none. */
+/* Bytes of a unit: "byte * 2^20", "MegaBytes", "KiB", …; 0: unknown. */
 uint64_t described_unit(const char *text);
 
 /*
- * The text in UTF-8, if it is in another encoding, of that name (NULL: Windows' for western Europe); malloc'ed. NULL: it is in UTF-8 already,
- * or that encoding is not known, of which a note tells.
+ * Text converted to UTF-8 from the named encoding (NULL: Windows' for western Europe); malloc'ed. NULL: it is UTF-8 already, or the
+ * encoding is not known, which a note says.
  */
 char *described_utf8(const char *text, size_t n, const char *encoding, struct guest_description *d);
 /* UTF-16 with its mark, in UTF-8; malloc'ed. */

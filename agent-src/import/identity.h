@@ -12,12 +12,12 @@
 #define UUID_CHARS 36
 
 void identity_uuid(char out[UUID_CHARS + 1]);
-/* One of those that QEMU takes: 52:54:00. */
+/* Makes an address with QEMU's prefix 52:54:00. */
 void identity_mac(uint8_t out[6]);
 
-/* On a rewritten line. */
+/* Changes a rewritten line. */
 void identity_set_name(struct args_result *line, const char *name);
-/* A new UUID, generation, and an address for every network card. */
+/* Sets a new UUID and generation ID, and a new address for every network card. */
 void identity_renew(struct args_result *line);
 
 #endif

@@ -128,7 +128,7 @@ static int read_for_tables(void *ctx, void *to, size_t n, uint64_t at, struct er
 	return read_at(ctx, to, n, at, e);
 }
 
-/* Of compressed clusters neither check nor map says how far they reach. */
+/* Compressed clusters are checked apart: neither `check` nor `map` of qemu-img says how far they reach. */
 static int check_compressed(const struct image_source *s, struct err *e)
 {
 	struct image_source copy = *s;
@@ -138,7 +138,7 @@ static int check_compressed(const struct image_source *s, struct err *e)
 	return r || !end || end < s->size ? r : cut_off(e, "its last compressed cluster is not whole");
 }
 
-/* Data of the disk that would lie behind the end of the file. */
+/* Checks that the disk has no data beyond the end of the file. */
 static int check_map(const char *qemu_img, const struct image_source *s, struct err *e)
 {
 	AUTO_FREE char *why = NULL;

@@ -190,7 +190,7 @@ static size_t times_named(const struct args_result *line, const char *path)
 	return n;
 }
 
-/* What the guest writes to a disk must not be read as something else: a raw one could become an image that names files of this host. */
+/* Formats must agree: if a raw disk were opened as an image, the guest could have written a header that names files of this host. */
 static int check_disk(const struct bundling *m, size_t i, struct err *e)
 {
 	const struct bundle_file *d = &m->b.disks[i];

@@ -79,7 +79,7 @@ static int open_bundle(struct bundling *m, struct err *e)
 	return r;
 }
 
-/* What is about a machine that is made anew is not for one that is described. */
+/* Options that shape a new machine do not apply to a bundle, which describes its machine. */
 static int check_options(const struct import_options *o, struct err *e)
 {
 	const char *option = o->wishes.memory_bytes		     ? "--memory"
@@ -103,7 +103,7 @@ static int check_options(const struct import_options *o, struct err *e)
 	return option ? err_set(e, EINVAL, "%s: a bundle says what machine it is, and the guest stays that", option) : 0;
 }
 
-/* What is in memory knows who it is, and can be used once: when it starts. */
+/* A guest with memory keeps its identity, and its memory can be used only once: when it starts. */
 static int check_memory(const struct bundling *m, struct err *e)
 {
 	if (!bundling_has_memory(m))
@@ -418,7 +418,7 @@ static int make_script(struct bundling *m, struct err *e)
 	return import_make_script(&m->made, m->script, &s, e);
 }
 
-/* What a QEMU that was ended again has made: none of it was there when it was started. */
+/* Removes what a QEMU that was ended again has made; none of it existed before. */
 static void remove_made_by_qemu(const struct bundling *m)
 {
 	size_t i;

@@ -222,14 +222,14 @@ static void name_sockets(struct plain *p)
 	}
 }
 
-/* This host's QEMU has what the guest had in it; whether the destination's has, it says itself. */
+/* Assumes every device: this host's QEMU had the guest's, and the destination checks its own. */
 static bool has_all(const void *ctx, const char *device)
 {
 	(void)ctx, (void)device;
 	return true;
 }
 
-/* What goes into options as it is may be nothing but a word. */
+/* Values that go into options unchanged must be single words. */
 static int check_words(const struct libvirt_definition *def, struct err *e)
 {
 	const char *const words[] = {def->machine, def->loader_format, def->nvram_format};

@@ -158,7 +158,7 @@ static bool is_text(const struct judge *j, const char *key)
 	return false;
 }
 
-/* What is called by these names is another option of the line. */
+/* Keys whose value refers to another option of the line. */
 static bool is_reference(const char *key)
 {
 	static const char *const keys[] =
@@ -208,7 +208,7 @@ static int judge_props(struct judge *j)
 	return r;
 }
 
-/* What these use of the host is all in the option, and said whole. */
+/* Devices and objects that use something of the host: their option names all of it. */
 static int judge_kind(struct judge *j)
 {
 	static const char *const devices[] = {"vfio-*",	      "pci-assign", "usb-host",		  "scsi-block",

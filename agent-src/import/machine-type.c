@@ -55,7 +55,7 @@ static const struct {
 	{"questing", 1001},
 };
 
-/* So long is the kind that the type begins with; 0: it is of none. */
+/* Length of the kind with which the type begins; 0: unknown. */
 static size_t kind_length(const char *type)
 {
 	size_t i;
@@ -66,7 +66,7 @@ static size_t kind_length(const char *type)
 	return 0;
 }
 
-/* 0: it is not known. */
+/* 0: unknown. */
 static unsigned version_of(const char *rest, size_t n)
 {
 	AUTO_FREE char *word = xasprintf("%.*s", (int)n, rest);

@@ -43,7 +43,7 @@ static int make_parents(char *path, size_t from)
 	return 0;
 }
 
-/* What is not there needs no name. */
+/* Bind-mounts a path into the new root, if it exists. */
 static int put(const char *root, const struct left *l)
 {
 	AUTO_CLOSE int fd = open(l->path, O_PATH | O_CLOEXEC), file = -1;

@@ -35,7 +35,7 @@
 	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_TRUNCATE |         \
 	 LANDLOCK_ACCESS_FS_IOCTL_DEV)
 
-/* What every program needs. */
+/* Paths that every program needs. */
 static const char *const everybody_s[] = {
 	"/usr",	 "/lib", "/lib64", "/bin", "/sys/devices/system/cpu", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom",
 #ifdef __SANITIZE_ADDRESS__ /* whose search for leaks looks at the threads there, and is a ptrace */
@@ -45,7 +45,7 @@ static const char *const everybody_s[] = {
 
 /* ---- files ---- */
 
-/* Which accesses this kernel's Landlock governs; 0: there is none. */
+/* Accesses that this kernel's Landlock governs; 0: no Landlock. */
 static uint64_t governed(void)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -56,7 +56,7 @@ static uint64_t governed(void)
 	       (version >= 3 ? LANDLOCK_ACCESS_FS_TRUNCATE : 0) + (version >= 5 ? LANDLOCK_ACCESS_FS_IOCTL_DEV : 0);
 }
 
-/* What is not there needs no rule. */
+/* Adds a rule for the path, if it exists. */
 static int allow(int rules, const char *path, uint64_t access)
 {
 	AUTO_CLOSE int fd = open(path, O_PATH | O_CLOEXEC);

@@ -15,24 +15,24 @@
 
 #define NETWORKS_DEFAULT "user"
 
-/* One --net: "WHAT" or "CARD=WHAT". */
+/* A --net option: "WHAT" or "CARD=WHAT". */
 struct network_wish {
-	const char *card; /* card_bytes of it; NULL: all others */
+	const char *card; /* card_bytes long; NULL: all other cards */
 	size_t card_bytes;
 	const char *net; /* line_net_known() */
 };
 
-/* False: arg is neither. It must outlive out. */
+/* False: arg has neither form. arg must outlive out. */
 bool network_wish_parse(struct network_wish *out, const char *arg);
 /*
- * The network of each card, with notes of what was not said. The addresses are those of the description. 0; -EINVAL: a wish names a card
- * that the guest has not, or two are for the same.
+ * Chooses each card's network, and notes what was left open. The addresses are the description's. -EINVAL: a wish names a card that the
+ * guest does not have, or two name the same.
  */
 int networks_choose(const char *nets[GUEST_NICS_MAX], struct guest_description *d, const struct network_wish *w, size_t n, struct err *e);
-/* "'Outside'", or the kind of network, for people; malloc'ed, NULL: not said. */
+/* Network at the source, for messages: "'Outside'", or its kind; malloc'ed, NULL: not known. */
 char *network_there(const struct described_nic *n);
 
-/* A bridge of the same name may be another one: it is offered in a note, and not taken. */
+/* Notes bridges of the same name here, without using them: they may lead elsewhere. */
 void networks_offer(const char *const *nets, struct guest_description *d);
 
 #endif

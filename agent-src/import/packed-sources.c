@@ -76,7 +76,7 @@ static int copy_slice(const struct image_source *k, const char *to, struct err *
 	return 0;
 }
 
-/* So many bytes there are at most, as it says nothing of them that can be believed. */
+/* Limit for unpacking: free space, less 5 %. The archive's own word on its size cannot be trusted. */
 static uint64_t free_bytes(const char *dir)
 {
 	struct statvfs v;
@@ -84,7 +84,7 @@ static uint64_t free_bytes(const char *dir)
 	return statvfs(dir, &v) ? 0 : (uint64_t)v.f_bavail * v.f_frsize / 100 * 95;
 }
 
-/* Sets *was_raw. */
+/* Unpacks one image; sets *was_raw. */
 static int unpack_image(bool *was_raw, const char *from, const char *to, const char *dir, struct err *e)
 {
 	struct packed_content c;

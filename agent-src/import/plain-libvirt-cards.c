@@ -132,7 +132,7 @@ static void attach_user(struct plain_work *p, xmlNode *n, const struct card *c)
 	}
 }
 
-/* As it is here. */
+/* Attaches the card as it is attached here. */
 static void attach_alike(struct plain_work *p, xmlNode *n, const struct card *c)
 {
 	static const char *const slirps[] = {"user", "passt", NULL}, *const nothing[] = {"none", "hubport", NULL};

@@ -24,7 +24,7 @@ static const struct {
 	{"hv-evmcs", "evmcs"},
 };
 
-/* What libvirt 9 knows by that name, and people set. Of others the guest is told. */
+/* CPU features that libvirt 9 knows by the same name and that people set. Others are noted for the user. */
 static const char *const cpu_features[] = {
 	"vmx",
 	"svm",
@@ -228,7 +228,7 @@ struct topology {
 	unsigned long max, sockets, dies, clusters, cores, threads;
 };
 
-/* As QEMU fills in what is not said (hw/core/machine-smp.c). */
+/* Fills in missing numbers as QEMU does (hw/core/machine-smp.c). */
 static void complete_topology(struct topology *t, bool sockets_first, unsigned long count)
 {
 	unsigned long others = MAX(t->dies, 1) * MAX(t->clusters, 1);

@@ -185,7 +185,7 @@ static void add_driver(struct plain_work *p, xmlNode *disk, const struct image *
 	}
 }
 
-/* Of the device alone. */
+/* Adds serial number and sector sizes, which only the device has. */
 static void add_identity(xmlNode *disk, struct word *device, const char *serial, bool is_scsi)
 {
 	static const char *const sectors[] = {"logical_block_size", "physical_block_size"};

@@ -265,7 +265,7 @@ static char *joined(char *before, const char *more)
 	return all;
 }
 
-/* Of a kind that is only there for others, which tell of themselves. */
+/* Note on an object of this kind; "": it only serves other options, which have notes of their own; NULL: unknown kind. */
 static const char *object_note(const char *type)
 {
 	size_t i;

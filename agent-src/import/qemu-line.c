@@ -55,7 +55,7 @@ __attribute__((format(printf, 3, 4))) static void option(struct line *l, const c
 	words_add(&l->argv, &l->argc, value);
 }
 
-/* As a value within an option: commas doubled. malloc'ed. */
+/* Quotes a value for use in an option: doubles commas. malloc'ed. */
 static char *quoted(const char *text)
 {
 	struct kv part = {NULL, (char *)text};
@@ -64,7 +64,7 @@ static char *quoted(const char *text)
 	return kv_print(&l);
 }
 
-/* A bridge is attached by a helper, and what the user adds may need a program, too. */
+/* True if QEMU must be able to run programs: a bridge needs a helper, and the user's own options may need one. */
 static bool needs_programs(const struct line_host *h, const struct guest_description *d)
 {
 	static const char *const options[] = {"-netdev", "-nic", "-net", "-sandbox"};
@@ -162,7 +162,7 @@ static void add_firmware(struct line *l, const struct guest_description *d, cons
 	option(l, "drive", "if=pflash,unit=1,format=%s,file=%s", h->vars_format ?: "raw", vars);
 }
 
-/* What is taken of each controller. */
+/* Places in use on each controller. */
 struct layout {
 	bool made[BUS_COUNT][CONTROLLERS_MAX];
 	bool taken[BUS_COUNT][CONTROLLERS_MAX][256];
@@ -275,7 +275,8 @@ static bool order_is_used(const struct guest_description *d, size_t disk, unsign
 	return false;
 }
 
-/* As described, or the disks in their order: firmware boots from none that has no number as soon as one has. */
+/* bootindex as described; else disks are numbered in order, because firmware boots from none without a number as soon as one has a
+ * number. */
 static unsigned boot_index(const struct guest_description *d, size_t i, unsigned *last)
 {
 	const struct described_disk *k = &d->disks[i];

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the user says, over what the description says. */
+/* The user's wishes, which override the description. */
 struct line_wishes {
 	uint64_t memory_bytes;	      /* 0: as described, or LINE_MEMORY */
 	unsigned cpus;		      /* 0: as described, or LINE_CPUS */
@@ -25,23 +25,23 @@ struct line_wishes {
 
 typedef bool (*line_has_fn)(const void *ctx, const char *device);
 
-/* What the host gives. */
+/* Resources of this host for the guest. */
 struct line_host {
 	const char *machine; /* with its version */
 	bool kvm;
 	const struct firmware *uefi; /* for FIRMWARE_UEFI */
-	const char *vars;	     /* the guest's copy of its variables */
+	const char *vars;	     /* file with the guest's copy of the UEFI variables */
 	const char *vars_format;     /* NULL: raw */
-	const char *tpm;	     /* the socket of its swtpm, for a description with a TPM */
+	const char *tpm;	     /* socket of the guest's swtpm, if the description has a TPM */
 	const char *format;	     /* of all disks */
 	const char *const *formats;  /* of each disk; NULL: format */
 	char *const *disks;	     /* the file of each disk of the description; NULL for an empty drive */
 	const char *const *nets;     /* of each network card: "user", "none" or "bridge=BR" */
 	const char *qmp, *vnc;	     /* sockets */
-	const char *agent;	     /* likewise, of a guest that has one */
-	char *const *serials;	     /* likewise, one a port */
-	bool sandbox;		     /* QEMU is to be kept from what no guest needs, if its network lets it */
-	char *const *more;	     /* further options, as they are */
+	const char *agent;	     /* socket for the guest agent, if the guest has one */
+	char *const *serials;	     /* socket for each serial port */
+	bool sandbox;		     /* run QEMU with -sandbox, if its network permits that */
+	char *const *more;	     /* the user's further options, unchanged */
 	size_t more_count;
 	line_has_fn has;
 	const void *has_ctx;
@@ -52,20 +52,20 @@ struct line {
 	size_t argc;
 };
 
-/* Drops what of its processor QEMU's `-cpu help` does not have, and notes it. help NULL: all of it is believed. */
+/* Drops CPU features that QEMU's `-cpu help` does not list, with a note. help NULL: keeps all. */
 void line_check_cpu(struct guest_description *d, const char *help);
-/* With sectors of another size than its bus has the guest does not find its partitions. 0; -EINVAL. */
+/* -EINVAL: a disk has sectors of more than 512 bytes on IDE or SATA, where QEMU has none: the guest would not find its partitions. */
 int line_check_sectors(const struct guest_description *d, struct err *e);
 void line_decide(struct guest_description *d, const struct line_wishes *w, line_has_fn has, const void *ctx);
-/* 0; -EINVAL: the disks do not fit on the machine. line_fini() whatever is returned. */
+/* -EINVAL: the machine has no room for the disks. line_fini() in any case. */
 int line_make(struct line *out, struct guest_description *d, const struct line_host *h, struct err *e);
 void line_fini(struct line *l);
 
 /* Words of --bus. */
 extern const char *const disk_bus_words[];
-/* "pvscsi", "IDE" … for people. */
+/* "pvscsi", "IDE" …, for messages. */
 const char *disk_bus_name(enum disk_bus bus);
-/* Whether net is a form of --net. */
+/* True if net is a form of --net. */
 bool line_net_known(const char *net);
 
 #endif

@@ -89,7 +89,7 @@ static bool is_ide(const xmlNode *device)
 	return !strncasecmp((const char *)device->name + 1, IDE_GUID, strlen(IDE_GUID));
 }
 
-/* What is on IDE comes first, as nothing else boots where there is IDE; the elements are in any order. */
+/* Devices on IDE come first: where there is IDE, nothing else boots. The elements are in any order. */
 static void add_devices(struct guest_description *d, const xmlNode *root)
 {
 	unsigned others = 0;

@@ -340,7 +340,7 @@ static void add_video(struct domain *x, const xmlNode *node)
 		description_note(x->d, "the display adapter '%.40s' is not known: it becomes a standard VGA", model ? model : "?");
 }
 
-/* What needs no word: it is there anyway, comes with something else, or is the host's side only. */
+/* Elements that need no note: they exist anyway, belong to something else, or concern only the host. */
 static bool is_idle(const xmlNode *n)
 {
 	static const char *const names[] = {"emulator", "graphics", "memballoon", "input"};
@@ -571,7 +571,7 @@ static void note_arguments(struct domain *x)
 	free(words);
 }
 
-/* What is there by itself in QEMU, or is about how libvirt treats the guest, is no loss. */
+/* Notes unknown elements. Listed ones are no loss: QEMU has them anyway, or they only concern how libvirt treats the guest. */
 static void say_the_rest(struct domain *x)
 {
 	static const char *const top[] = {"name",	   "uuid",	  "title",	 "description", "metadata", "memory",

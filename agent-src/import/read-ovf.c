@@ -286,7 +286,7 @@ static int find_file(struct ovf *o, struct described_disk *disk, const struct it
 	return 0;
 }
 
-/* Which one of its kind, by the order of the items. */
+/* Number of a controller among those of its kind, in the order of the items. */
 static unsigned controller_number(const struct ovf *o, const struct item *it)
 {
 	AUTO_FREE char *address = xml_text_at(it->node, "Address");

@@ -143,7 +143,7 @@ static int read_description(struct sources *s, struct guest_description *d, enum
 
 /* ---- manifests ---- */
 
-/* As a manifest names what is below the description's directory; else the last part of the path. */
+/* Name of the file in a manifest: relative to the description's directory if below it, else the last part of the path. */
 static const char *name_there(const struct sources *s, const char *path)
 {
 	size_t dir = (size_t)(described_base(s->description) - s->description);
@@ -151,7 +151,7 @@ static const char *name_there(const struct sources *s, const char *path)
 	return !strncmp(path, s->description, dir) ? path + dir : described_base(path);
 }
 
-/* The file that is imported under that name, wherever the user has it; NULL: none. */
+/* Path of the imported file with that name in the manifest, wherever the user has it; NULL: none. */
 static const char *disk_called(const struct sources *s, const char *name)
 {
 	size_t i;
@@ -356,7 +356,7 @@ static int open_named(const struct sources *s, const char *name, int *fd, uint64
 	return 0;
 }
 
-/* What is to be used must be in it. */
+/* Checks that the manifest lists a file that is to be used. */
 static int is_listed(const struct sources *s, const char *name, struct err *e)
 {
 	size_t i;

@@ -32,7 +32,7 @@ static DIR *list(int fd)
 	return d;
 }
 
-/* There are no directories in it; one is left, and so is what it is in. */
+/* Removes the directory and the files in it. A spool has no subdirectories: with one in it, it is left. */
 static int remove_whole(const char *path, int fd)
 {
 	DIR *d = list(fd);
@@ -45,7 +45,7 @@ static int remove_whole(const char *path, int fd)
 	return rmdir(path) ? -errno : 0;
 }
 
-/* One of ours, of which nobody who made it is alive. */
+/* Removes a spool of ours whose process is dead. */
 static void remove_stale(const char *path)
 {
 	AUTO_CLOSE int fd = open_directory(path);

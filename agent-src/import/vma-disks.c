@@ -16,7 +16,7 @@ static const struct packed_disk *in_vma(const struct sources *s, const char *lab
 	return NULL;
 }
 
-/* As the configuration has them, whatever of them is in the archive. */
+/* Numbers the disks as the configuration does, whether or not the archive has them. */
 static void number_disks(struct guest_description *d)
 {
 	unsigned number = 0;
