@@ -15,27 +15,28 @@
 #define FAR_S	     1.0       /* ahead nobody looks: a channel on which hardly anything leaves may say nothing more */
 #define PEER_NS	     (50 * MS) /* for so long the peer may be slow with what is dear to unpack */
 
-/* A network that takes less than this is worth so much work; what takes more is a matter of what waits. */
+/* A slower network than this is worth the effort; on a faster one, the backlog decides. */
 #define HARD_BPS 40e6
 #define ZSTD_BPS 130e6
 
-/* Of the looks at the network, those that found it idle: it is not what is waited for; it has less than it takes; it has all that it takes. */
+/* Shares of samples that found the network idle. Above WAITS_PART it is not the bottleneck, above IDLE_PART it gets less than it takes,
+ * below BUSY_PART all that it takes. */
 #define WAITS_PART 0.8
 #define IDLE_PART  0.6
 #define BUSY_PART  0.3
 
-#define SETTLE_NS     (20 * MS)	 /* until what leaves is what the effort made */
-#define TRIAL_NS      (100 * MS) /* of it, to see how fast it leaves */
-#define TRIAL_BYTES   (4 * MIB)	 /* at least, to tell one effort from another */
-#define FADING	      0.95	 /* of what the network was seen to take, per trial */
+#define SETTLE_NS     (20 * MS)	 /* until what leaves was made with the new effort */
+#define TRIAL_NS      (100 * MS) /* length of a trial, to see how fast an effort leaves */
+#define TRIAL_BYTES   (4 * MIB)	 /* minimum to tell one effort from another */
+#define FADING	      0.95	 /* of the network's measured rate, per trial */
 #define PARDON_MIN_NS (500 * MS)
 #define PARDON_MAX_NS (8000 * MS)
-#define SLACK	      0.9 /* a measurement may be wrong by so much */
-#define BALANCE_PART  0.8 /* of what the network takes, or of what leaves: they are equal */
-#define BALANCED_MAX  20  /* stretches of this, until less work is tried */
+#define SLACK	      0.9 /* tolerance of a measurement */
+#define BALANCE_PART  0.8 /* rates within this factor count as equal */
+#define BALANCED_MAX  20  /* balanced stretches before less work is tried */
 #define DOUBTS	      5	  /* stretches in a row */
 
-/* What is left with an effort of what the one below it leaves. */
+/* Size of the output of an effort, relative to the next lower effort. */
 static const double part_of_less[CODEC_EFFORTS] = {[EFFORT_ZSTD] = 0.76, [EFFORT_ZSTD_HARD] = 0.93};
 
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns)
@@ -49,7 +50,7 @@ void codec_choice_init(struct codec_choice *c, uint64_t now_ns)
 
 /* ---- what leaves ---- */
 
-/* A channel that had nothing to send shows less than the network can take. */
+/* An idle channel shows less than the network can take. */
 static void measure_drain(struct codec_channel *k, const struct codec_sample *s)
 {
 	uint64_t ns = s->now_ns - k->at_ns;
@@ -142,7 +143,8 @@ static void give_up(struct codec_choice *c, uint64_t now_ns)
 	use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
-/* It was the work that was waited for, or there was nothing to send; or neither, and less is tried now and then to see. */
+/* Chooses less work: processors were the bottleneck, or there was nothing to send. In balance neither is known, so less is tried only
+ * now and then. */
 static void do_less(struct codec_choice *c, double bps, double idle, uint64_t now_ns)
 {
 	if (has_balance(c, bps)) {
@@ -161,7 +163,7 @@ static bool is_slow(const struct codec_choice *c)
 	return c->takes_bps > 0 && c->takes_bps < ZSTD_BPS;
 }
 
-/* One step to what the network is worth, as far as that has not just been given up. */
+/* Takes one step towards the effort that the network's rate is worth, unless it was given up recently. */
 static void follow_network(struct codec_choice *c, uint64_t now_ns)
 {
 	enum codec_effort worth = c->takes_bps < HARD_BPS ? EFFORT_ZSTD_HARD : c->takes_bps < ZSTD_BPS ? EFFORT_ZSTD : EFFORT_LZ4;
@@ -172,8 +174,8 @@ static void follow_network(struct codec_choice *c, uint64_t now_ns)
 		use(c, (enum codec_effort)(c->now - 1), now_ns);
 }
 
-/* A stretch has ended: bytes per second that left in it (0: none, or it came too early), and how much of it the network was idle. *paused: there
- * was nothing to send for a moment. */
+/* Ends a stretch. Returns the bytes per second that left in it (0: none, or too early), and the share in which the network was idle.
+ * *paused: for a moment there was nothing to send. */
 static double end_stretch(struct codec_choice *c, uint64_t now_ns, double *idle, bool *paused)
 {
 	double bps = now_ns <= c->since_ns ? 0 : (double)(c->left - c->since_left) / ((double)(now_ns - c->since_ns) / 1e9);
@@ -225,7 +227,7 @@ static void judge_network(struct codec_choice *c, const struct codec_sample *s, 
 		follow_network(c, s->now_ns);
 }
 
-/* What is dear to unpack is given up. */
+/* Gives up efforts that are expensive for a slow peer to unpack. */
 static void spare_peer(struct codec_choice *c, uint64_t now_ns)
 {
 	if (!c->peer_slow_ns)
@@ -237,7 +239,7 @@ static void spare_peer(struct codec_choice *c, uint64_t now_ns)
 	c->peer_slow_ns = now_ns;
 }
 
-/* With LZ4 or without: a mixture of both is best where the network is fast. */
+/* Chooses between LZ4 and no compression: on a fast network a mixture of both is best. */
 static void judge_backlog(struct codec_choice *c, const struct codec_sample *s, double waits)
 {
 	double drain = c->channel[s->channel].drain_bps, window_s = (double)s->window_bytes / drain;

@@ -22,50 +22,50 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of the channel whose next batch it is. */
+/* State of the channel whose next batch it is. */
 struct codec_sample {
 	unsigned channel;	/* from 0 */
 	uint64_t now_ns;	/* any clock */
-	uint64_t given_bytes;	/* to the channel, since it began */
-	uint64_t backlog_bytes; /* of these, what has not left yet */
-	uint64_t window_bytes;	/* what may be on its way or wait */
+	uint64_t given_bytes;	/* given to the channel, since it began */
+	uint64_t backlog_bytes; /* of these, not sent yet */
+	uint64_t window_bytes;	/* limit for bytes in flight or waiting */
 	bool window_was_full;	/* since the last sample */
 	bool peer_is_slow;
 	bool network_is_idle; /* it has taken all that it was given */
-	uint64_t limit_bps;   /* bytes a second that may leave, by --bwlimit: a network that takes no more; 0: as many as it takes */
+	uint64_t limit_bps;   /* --bwlimit, in bytes a second, which the network counts as taking; 0: none */
 };
 
 struct codec_channel {
-	/* how fast the network takes bytes from this channel, per second; 0: not known yet */
+	/* rate at which the network takes bytes from this channel, per second; 0: not known yet */
 	double drain_bps;
-	uint64_t at_ns, at_left; /* when that was measured last; what had left by then */
+	uint64_t at_ns, at_left; /* last measurement: when, and bytes sent by then */
 	uint64_t left;
-	uint64_t dry_ns; /* when it will have nothing that waits */
-	bool ran_dry;	 /* since then: it could have taken more */
+	uint64_t dry_ns; /* when its backlog will be empty */
+	bool ran_dry;	 /* the backlog was empty since then: the network could have taken more */
 };
 
 struct codec_choice {
 	enum codec_effort now;
-	unsigned batches; /* since what waits was last judged */
-	double waited_s;  /* how long it did then */
+	unsigned batches; /* since the backlog was judged last */
+	double waited_s;  /* backlog then, in seconds */
 	struct codec_channel channel[CHANNELS_MAX];
-	/* all channels together, since a moment in which the effort had settled */
+	/* all channels together, since a moment when the effort had settled */
 	uint64_t since_ns, since_left, left;
 	bool ran_dry;
-	unsigned looks, idle;	     /* samples since then; those that found the network idle */
-	bool network_waits;	     /* it was idle for most of the last stretch, and is not known to be slow */
-	uint64_t busy_left, busy_ns; /* in stretches with this effort in which the network had all that it takes, until they are judged */
-	double leaves_bps[CODEC_EFFORTS]; /* with each effort; 0: not known */
-	double takes_bps;		  /* the network, at best, fading; 0: not known */
-	unsigned balanced;		  /* stretches with this effort in which the network seemed idle, and took all that it takes */
-	unsigned doubts;		  /* that it is slow: stretches in a row in which it had far less than it takes */
-	uint64_t pardon_at_ns, pardon_ns; /* no more than `refused` until then; how long that is the last time */
-	enum codec_effort refused;	  /* too much */
-	uint64_t peer_slow_ns;		  /* since when it is; 0: it is not */
+	unsigned looks, idle;		  /* samples since then; those that found the network idle */
+	bool network_waits;		  /* the network was idle for most of the last stretch, and is not known to be slow */
+	uint64_t busy_left, busy_ns;	  /* bytes and time of stretches with this effort and a busy network, until they are judged */
+	double leaves_bps[CODEC_EFFORTS]; /* output rate of each effort; 0: not known */
+	double takes_bps;		  /* best rate of the network, fading; 0: not known */
+	unsigned balanced;		  /* stretches with this effort in which the network seemed idle, and took its full rate */
+	unsigned doubts;		  /* whether the network is slow: stretches in a row far below its rate */
+	uint64_t pardon_at_ns, pardon_ns; /* until when `refused` is not tried again; length of the last such time */
+	enum codec_effort refused;	  /* efforts from this one on are too expensive */
+	uint64_t peer_slow_ns;		  /* since when the peer is slow; 0: it is not */
 };
 
 void codec_choice_init(struct codec_choice *c, uint64_t now_ns);
-/* For the next batch: once for each. */
+/* Chooses the effort for the next batch; call once for each. */
 enum codec_effort codec_choice_step(struct codec_choice *c, const struct codec_sample *s);
 
 #endif

@@ -41,7 +41,7 @@ double converge_fixed_ms(const struct converge_fixed *f)
 	return fixed_ms + ROUND_TRIPS * f->round_trip_ms + f->journals_ms + converge_recheck_ms(f);
 }
 
-/* Nothing where no rate is known. */
+/* 0 if no rate is known. */
 static double ms_of(uint64_t bytes, double bps)
 {
 	return bps > 0 ? (double)bytes / bps * 1000 : 0;

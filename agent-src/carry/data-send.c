@@ -14,16 +14,16 @@
 
 #define RECHECK_PAGES 2048 /* some 2 ms: then the loop has its turn */
 
-/* What other threads, and itself, have it do. */
+/* Tasks of the sender's thread, posted by itself and by other threads. */
 struct sender_tasks {
 	struct task stop, outlive, cut, again;
 };
 
-/* For whom it waits, if it does. */
+/* Reasons why the sender waits. */
 struct sender_wait {
-	bool blocked; /* the window is full, */
+	bool blocked; /* the window is full */
 	uint64_t since_ns;
-	bool later;    /* or it goes on by itself: `again` */
+	bool later;    /* it goes on by itself: `again` */
 	bool was_full; /* the window, since the last choice of a codec */
 };
 
@@ -125,7 +125,7 @@ static bool follows(const struct seed *a, const struct seed *b)
 	return b->object == a->object && b->unit == a->unit + 1 && b->page == a->page + 1;
 }
 
-/* Who lists them later (QEMU, after seeds have gone) does so when all that went before has arrived. */
+/* Blocks that QEMU lists after seeds have gone are listed when all that went before has arrived. */
 static void begin_ram(struct sender *s)
 {
 	unsigned blocks = __atomic_load_n(&s->shared->ram_blocks, __ATOMIC_ACQUIRE);
@@ -133,7 +133,7 @@ static void begin_ram(struct sender *s)
 	sums_begin_ram(&s->sums, s->shared->ram, blocks);
 }
 
-/* What stands before the DATA that has their content, and accounts for them; returns its length. */
+/* Writes the seeds' message, which precedes the DATA with their content, and accounts for them; returns its length. */
 static size_t put_seeds(struct sender *s, uint8_t *out)
 {
 	struct writer w = writer_of(out, seeds_room(s)), count = w;
@@ -404,7 +404,7 @@ static void do_mark(struct sender *s, const struct send_item *it)
 
 /* ---- the pump ---- */
 
-/* One item as far as the window allows; true when it is done. */
+/* Takes one item as far as the window allows; true when it is done. */
 static bool take_item(struct sender *s, struct send_item *it)
 {
 	if (it->kind == SEND_MARK) {

@@ -69,7 +69,7 @@ static void seek_data_back(struct disk_round *d)
 	d->back_bytes = d->back ? d->map.extent[d->back - 1].length : 0;
 }
 
-/* Nothing of the round is left that nobody has begun to read. */
+/* True once every part of the round is read or being read. */
 static bool is_all_begun(const struct disk_round *d)
 {
 	return d->extent >= d->back || (d->extent + 1 == d->back && d->offset >= d->back_bytes);
@@ -152,7 +152,7 @@ static void chunk_release(struct shared_buf *b)
 	queue_put(&c->reader->returned, &c->node);
 }
 
-/* Which pages of memory have what is on this part of the disk? */
+/* Finds pages of memory that have the same content as this part of the disk. */
 static void look_up(struct disk_reader *r, struct send_item *it)
 {
 	const struct send_part *part = &it->u.part[0];
@@ -197,7 +197,7 @@ static uint32_t run_of(const struct chunk *c, uint32_t at, bool *has)
 	return n;
 }
 
-/* What an old copy at the destination has and what it has not go apart. */
+/* Sends separately what the destination's older copy has and what it lacks. */
 static void compare_and_send(struct chunk *c)
 {
 	uint32_t at, n;

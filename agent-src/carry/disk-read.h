@@ -11,25 +11,26 @@
 #include "disk-io.h"
 #include "have.h"
 
-/* One round of one disk: as it is asked for, and then what became of it. */
+/* A round of a disk: the request, and then its result. */
 struct disk_round {
 	uint32_t object;
 	uint32_t number;   /* 0: bulk */
-	struct disk_at at; /* what it selects is copied; without, everything allocated */
-	const char *name;  /* of the object, announced with round 0 */
+	struct disk_at at; /* its selection is copied; without one, everything allocated */
+	const char *name;  /* the object's, announced with round 0 */
 	uint64_t size;
-	/* Send chunks of zeros as zeros. Of qcow2 only where they are written as contents are: QEMU may lose a write beside zeros within one cluster. */
+	/* Sends chunks of zeros as zeros. For qcow2 only if zeros are written like contents: QEMU may lose a write beside zeros in the
+	 * same cluster. */
 	bool detect_zeros;
-	/* Bulk: what this goes into is no new image. What is no data is told, too, if it is whole units of so many bytes, and read if not: beside
-	 * zeros within one, as above. 0: it is new. */
+	/* Bulk: unit in bytes if the target image is not new; 0: it is new. Holes of whole units are sent, too; smaller ones are read,
+	 * as beside zeros above. */
 	uint32_t fills;
-	/* Bulk: what an old copy has, NULL: there is none. It is told from the disk's beginning on; meanwhile the disk is sent from its end, as far as the
-	 * network has nothing else to do, and they meet. */
+	/* Bulk: contents of an older copy; NULL: none. Reported from the disk's beginning on; meanwhile the disk is sent from its end
+	 * while the network is idle, until both meet. */
 	const struct have *have;
-	bool compares;	    /* all of it is, however long that takes: what is sent is what differs */
-	bool alike;	    /* have is of ALIKE_SHIFT, and complete: what images there had was written into this disk there */
-	bool knows;	    /* have is as an earlier round of this disk left it: nobody tells any more, and all is compared */
-	struct have *notes; /* gets what the destination has when the round is durable; NULL: nobody asks */
+	bool compares;	    /* all of it is compared, however long that takes: only differences are sent */
+	bool alike;	    /* have is complete, with ALIKE_SHIFT: blocks found in other images there were written into this disk */
+	bool knows;	    /* have is what an earlier round of this disk left: no more reports come, and all is compared */
+	struct have *notes; /* gets what the destination has once the round is durable; NULL: not needed */
 
 	/* the result */
 	struct qnode node;
@@ -37,29 +38,29 @@ struct disk_round {
 	uint64_t read_bytes;
 	struct err err; /* code 0: every block has been queued */
 
-	/* disk-read.c's */
+	/* private to disk-read.c */
 	struct disk_reader *reader;
 	struct disk_round *next;
 	struct disk_io *io;
 	struct disk_map map;
-	size_t extent;	     /* of the map: being read */
-	uint64_t offset;     /* within it */
-	size_t back;	     /* extents from here on were read, from the end on */
-	uint64_t back_bytes; /* of the one before, that are left */
+	size_t extent;	     /* index of the extent being read */
+	uint64_t offset;     /* within that extent */
+	size_t back;	     /* extents from this one on were read from the end */
+	uint64_t back_bytes; /* bytes left of the one before it */
 	uint64_t began_ns;
 	unsigned in_flight, back_in_flight; /* the latter are among the former */
 };
 
 struct disk_reader;
-/* results: of the conductor's loop; gets each struct disk_round when it is over, whose receiver frees it (free()); of what was asked
- * its strings are gone. */
+/* results: queue of the conductor's loop; gets each struct disk_round when it is over. Its receiver frees it with free(); the strings of
+ * the request are gone then. */
 int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigned sender_count, struct send_shared *shared,
 		      struct queue *results, struct err *e);
-/* From the conductor's thread; the round and its strings are copied. Rounds of different disks run side by side. */
+/* Starts a round; the round and its strings are copied. From the conductor's thread. Rounds of different disks run side by side. */
 void disk_reader_round(struct disk_reader *r, const struct disk_round *round);
-/* More is known of what an old copy has. Any thread. */
+/* Continues, as more is known about an older copy. Any thread. */
 void disk_reader_go_on(struct disk_reader *r);
-/* Bytes read so far of all disks, and bytes of the current rounds still to read. Any thread. */
+/* Bytes of the object read so far, and bytes of the current round still to read. Any thread. */
 void disk_reader_progress(const struct disk_reader *r, uint32_t object, uint64_t *done, uint64_t *left);
 /* Ends the thread; disk_reader_free once the senders have stopped. NULL ok. */
 void disk_reader_stop(struct disk_reader *r);

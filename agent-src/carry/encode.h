@@ -20,8 +20,8 @@ enum send_kind {
 	SEND_DATA,
 	SEND_ZERO,
 	SEND_HOLE,
-	SEND_KEPT,  /* what an old copy at the destination has at the same place */
-	SEND_ALIKE, /* the same of a disk that was filled from images there: in small pieces, many in one message */
+	SEND_KEPT,  /* an older copy at the destination has the same content there */
+	SEND_ALIKE, /* likewise, of a disk filled from other images there: small pieces, many in one message */
 	SEND_MARK
 };
 
@@ -36,35 +36,35 @@ struct batch {
 	enum send_kind kind;
 	unsigned n;
 	size_t bytes;			     /* of contents */
-	struct hash128 content[BATCH_PARTS]; /* of a disk's parts: their hashes, which stand for what is kept */
+	struct hash128 content[BATCH_PARTS]; /* hashes of a disk's parts, sent in place of contents that are kept */
 	struct send_part part[BATCH_PARTS];
 };
 
 struct encode;
 struct encode *encode_new(enum codec_mode mode);
 void encode_free(struct encode *en);
-/* What contents are tried with from here on. At first what the mode says, in CODEC_MODE_AUTO LZ4. */
+/* Sets the effort for contents from now on. It starts as the mode says; CODEC_MODE_AUTO: with LZ4. */
 void encode_use(struct encode *en, enum codec_effort effort);
 enum codec_effort encode_uses(const struct encode *en);
 
-/* Is such a part sent at all? as_it_was: its content is what was carried last for its place. kind: not SEND_MARK. */
+/* True if such a part is sent at all. as_it_was: its content is what was sent last for its place. kind: not SEND_MARK. */
 bool encode_sends(enum send_kind kind, bool as_it_was);
 
-/* Is there room for such a part beside those that are in it? An empty one has room for any. */
+/* True if the batch has room for the part. An empty one has room for any. */
 bool batch_fits(const struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part);
 void batch_add(struct batch *b, enum send_kind kind, uint32_t object, const struct send_part *part);
 void batch_clear(struct batch *b);
-/* The most bytes that its DATA message has. */
+/* Maximum size of its DATA message. */
 size_t batch_room(const struct batch *b);
-/* A DATA message: bytes before its contents, and bytes of these, as they are encoded. */
+/* A DATA message: bytes before its contents, and bytes of the encoded contents. */
 struct encoded {
 	size_t head, body;
-	/* where the contents stay, as they are, and were not written; the encode's until the next batch. 0: they were */
+	/* contents that stay in place instead of being written; valid until the encode's next batch. 0: all were written */
 	const struct iovec *piece;
 	unsigned pieces;
 };
-/* Writes the DATA message of a batch that is not empty to out (batch_room() bytes). Contents that travel as they are and stand in
- * up to stay_pieces stretches of memory stay there. The thread stays in the stage (cpu-stage.h) of what that took. */
+/* Writes the DATA message of a non-empty batch to out (batch_room() bytes). Uncompressed contents in up to stay_pieces stretches of
+ * memory stay in place. Leaves the thread in the cpu stage (cpu-stage.h) of that work. */
 struct encoded batch_encode(struct encode *en, const struct batch *b, unsigned stay_pieces, uint8_t *out);
 
 #endif

@@ -87,7 +87,7 @@ uint64_t have_told(const struct have *h)
 	return MIN(__atomic_load_n(&h->known, __ATOMIC_ACQUIRE) << h->shift, h->bytes);
 }
 
-/* Of the block that offset lies in, as far as the content goes. */
+/* Length of the rest of the block at offset, limited to the content. */
 static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 {
 	uint64_t end = MIN((offset >> h->shift) + 1, h->blocks) << h->shift;

@@ -1,8 +1,8 @@
 /*
- * have.h: what an old copy of a disk at the destination has: a hash of each block, as the destination reads them, in order.
+ * have.h: contents of an older copy of a disk at the destination: a hash of each block, in the order in which the destination reads them.
  *
- * The conductor's thread adds what it hears; the disk reader's asks. A hash only says what is worth a try: content that is not sent (KEPT) is
- * verified at the destination, in full.
+ * The conductor's thread adds what arrives; the disk reader asks. A hash is only a hint: content that is not sent (KEPT) is verified in
+ * full at the destination.
  */
 #ifndef VMFERRY_HAVE_H
 #define VMFERRY_HAVE_H
@@ -12,20 +12,21 @@
 
 struct have;
 
-/* bytes: of the disk, in blocks of 1 << shift: HAVE_SHIFT or ALIKE_SHIFT. */
+/* bytes: the disk's size, in blocks of 1 << shift: HAVE_SHIFT or ALIKE_SHIFT. */
 struct have *have_new(uint64_t bytes, unsigned shift);
 void have_free(struct have *h);
-/* A HAVE message, of blocks behind those of the last; what is left out between them is not there. -EPROTO: it is not so. */
+/* Takes a HAVE message on blocks after the last one's; blocks skipped between are not there. -EPROTO: malformed. */
 int have_take(struct have *h, const struct msg_have *m, struct err *e);
-/* Has everything before that byte been told of? Any thread. */
+/* True if everything before that byte was reported. Any thread. */
 bool have_covers(const struct have *h, uint64_t end);
-/* Bytes of the disk, from its beginning on, that have been told of. Any thread. */
+/* Bytes reported, from the disk's beginning on. Any thread. */
 uint64_t have_told(const struct have *h);
-/* Of a disk that is sent now, for who goes on from that: its whole blocks in [offset, offset + bytes). From one thread. */
+/* Notes whole blocks in [offset, offset + bytes) of a disk that is being sent, for whoever goes on from it. One thread only. */
 void have_note(struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes);
-/* A new one of a disk of so many bytes by now, of which all is told that h has, and all else is not there. */
+/* New object for a disk that now has so many bytes: h's contents, and nothing else. */
 struct have *have_resized(const struct have *h, uint64_t bytes);
-/* The length of the first run of [offset, offset + bytes) that the old copy has (*has), or has not. Covered; data is what is there here. */
+/* Length of the first run of [offset, offset + bytes) that the older copy has (*has) or lacks. The range must be covered; data: this
+ * side's content. */
 uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has);
 
 #endif

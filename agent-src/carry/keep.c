@@ -124,7 +124,7 @@ static void let_go(struct drain *d)
 	d->listen_fd = -1;
 }
 
-/* As the agent would have. */
+/* Removes the socket, as the agent would have. */
 static void remove_socket(int listen_fd)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};

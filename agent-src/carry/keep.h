@@ -17,15 +17,15 @@
 /* ---- reading away ---- */
 
 struct drain {
-	int listen_fd; /* connections that come to it are read, too; -1: none */
-	int keeper;    /* is told of these; -1: nobody */
+	int listen_fd; /* connections to it are read, too; -1: none */
+	int keeper;    /* is told of these connections; -1: none */
 	int fd[KEEP_CONNS_MAX];
 	bool ended[KEEP_CONNS_MAX]; /* not read any more */
-	bool deaf;		    /* nobody is accepted any more */
+	bool deaf;		    /* no more connections are accepted */
 	unsigned n;
 };
 
-/* What comes is read and thrown away, while *go_on, which another thread changes, is 1. */
+/* Reads and discards everything while *go_on is 1; another thread changes that. */
 void drain_run(struct drain *d, const int *go_on);
 
 /* ---- the agent's side ---- */
@@ -33,26 +33,26 @@ void drain_run(struct drain *d, const int *go_on);
 enum keep_word {
 	KEEP_LISTENER = 'l',
 	KEEP_CONNECTION = 'c',
-	KEEP_NOTHING = 'n', /* let go of all of them */
-	KEEP_STANDS = 's',  /* from now on the guest may stand still, by the agent's doing */
-	KEEP_RUNS = 'r',    /* it does not, any more */
+	KEEP_NOTHING = 'n', /* drop all of them */
+	KEEP_STANDS = 's',  /* from now on the agent may have stopped the guest */
+	KEEP_RUNS = 'r',    /* the guest is not stopped by the agent any more */
 	KEEP_GOODBYE = 'g', /* the agent ends in order */
 };
 
-/* sock: a SOCK_SEQPACKET to the keeper; -1: there is none. fd: to be copied, or -1. Any thread; does not wait. False: the keeper is gone. */
+/* sock: a SOCK_SEQPACKET to the keeper; -1: no keeper. fd: to be passed, or -1. Any thread; does not wait. False: the keeper is gone. */
 bool keep_tell(int sock, enum keep_word word, int fd);
 
 /* ---- the keeper's side ---- */
 
 struct keep;
 /*
- * Holds what it is told to until sock's other end goes. NULL: after a goodbye. look (may be NULL) is called every look_ms in which the agent
- * says nothing; stands: the guest may stand still by its doing.
+ * Holds the connections until sock's other end closes. NULL: after a goodbye. look (may be NULL) is called every look_ms in which the agent
+ * is silent; stands: the agent may have stopped the guest.
  */
 struct keep *keep_wait(int sock, void (*look)(void *ctx, bool stands), unsigned look_ms, void *ctx);
-/* From now on all is read away, by a thread, or closed if there can be none. A second call and NULL are fine. */
+/* Starts a thread that reads everything away; without a thread, closes all. A second call and NULL are fine. */
 void keep_drain(struct keep *k);
-/* Writes to QEMU, on the connection that it made first. -EPIPE: there is none any more. */
+/* Writes to QEMU on its first connection. -EPIPE: that is closed. */
 int keep_return_path(struct keep *k, const void *p, size_t n);
 /* Closes all, and removes the listener's socket. A second call and NULL are fine. */
 void keep_end(struct keep *k);

@@ -38,7 +38,7 @@ static enum qemu_runstate state_of(const uint8_t *p)
 	return strcmp(state, "running") && strcmp(state, "suspended") ? RUNSTATE_STOPPED : RUNSTATE_LIVE;
 }
 
-/* Those that lie whole in p, which begins at this offset of the stream. */
+/* Looks for run states that lie completely in p, which begins at this offset of the stream. */
 static void look(struct runstate_scan *s, const uint8_t *p, size_t n, uint64_t offset)
 {
 	enum qemu_runstate state;

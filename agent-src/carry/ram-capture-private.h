@@ -1,5 +1,5 @@
 /*
- * ram-capture-private.h: what ram-capture.c (QEMU's connections) and ram-route.c (what goes where) share. Nobody else's.
+ * ram-capture-private.h: shared by ram-capture.c (QEMU's connections) and ram-route.c (routing to channels) only.
  */
 #ifndef VMFERRY_RAM_CAPTURE_PRIVATE_H
 #define VMFERRY_RAM_CAPTURE_PRIVATE_H
@@ -22,12 +22,12 @@ struct packet {
 	struct shared_buf shared;
 	struct qnode node;
 	struct capture *cap;
-	struct conn *holder; /* opaque: whose bytes it has */
+	struct conn *holder; /* opaque: connection whose bytes it has */
 	uint8_t *data;
 };
 
 enum conn_state {
-	CONN_FIRST,   /* its first four bytes are read: which kind is it? */
+	CONN_FIRST,   /* reading its first four bytes, which tell its kind */
 	CONN_MAIN,    /* walked as it comes */
 	CONN_INIT,    /* multifd: init packet */
 	CONN_HEADER,  /* multifd: packet header */
@@ -65,22 +65,22 @@ struct qemu_conns {
 	struct conn *main; /* NULL: not known yet */
 };
 
-/* Their number bounds what is captured and not sent: with none free QEMU is not read. */
+/* The number of packets bounds what is captured and not sent: with none free, QEMU is not read. */
 struct packet_pool {
 	struct packet packets[PACKETS];
-	struct queue returned; /* the senders put them there */
+	struct queue returned; /* senders put packets there */
 	struct packet *free[PACKETS];
 	unsigned free_count;
 };
 
-/* Mode pages: the guest's memory as QEMU lists it, and how far it is. */
+/* Mode pages: the guest's memory as QEMU lists it, and the progress. */
 struct captured_ram {
 	const struct ram_block *blocks; /* the walker's; NULL: not listed yet */
 	size_t block_count;
 	struct page_table *tables; /* by object */
 	uint32_t *object;	   /* of each block, from OBJECT_RAM_BASE */
-	unsigned seeded;	   /* so many first objects are those of the seeds: announced, and their tables not ours */
-	bool done, told;	   /* QEMU has sent all of it; CAPTURE_RAM_DONE was said */
+	unsigned seeded;	   /* number of first objects that the seeds have announced, and whose tables are not ours */
+	bool done, told;	   /* QEMU has sent all of it; CAPTURE_RAM_DONE was reported */
 };
 
 /* Mode pages: the packet into which pages are copied from the main channel. */
@@ -89,27 +89,27 @@ struct main_stage {
 	unsigned pages, zero_pages;
 };
 
-/* Stream 0: QEMU's main channel, or what is left of it without pages. */
+/* Stream 0: QEMU's main channel, or its rest without pages. */
 struct main_stream {
-	bool opened; /* mode pages: it is announced with its first bytes */
+	bool opened; /* mode pages: announced with its first bytes */
 	struct runstate_scan scan;
 };
 
-/* What the conductor's thread asks of the capture thread: tasks, and flags that are atomic. */
+/* Requests from the conductor's thread to the capture thread: tasks, and atomic flags. */
 struct capture_asked {
 	struct task to_stall, to_stop, to_end;
 	int stall, cut, drain; /* drain: 1 begin, 2 end */
 };
 
-/* What the capture thread lets the conductor's see at any time: atomic. */
+/* State that the capture thread publishes at any time: atomic. */
 struct capture_seen {
-	int main_fd; /* where the return path begins; -1: not connected yet */
+	int main_fd; /* start of the return path; -1: not connected yet */
 	unsigned round;
-	uint64_t unread; /* 0 unless it is stalled */
+	uint64_t unread; /* 0 unless stalled */
 	enum qemu_runstate runstate;
 };
 
-/* All is the capture thread's, but for what says otherwise. */
+/* Members belong to the capture thread unless marked otherwise. */
 struct capture {
 	struct capture_config cfg;
 	struct loop *loop;
@@ -118,19 +118,19 @@ struct capture {
 	struct qemu_conns qemu;
 	struct packet_pool pool;
 	struct qemu_stream *walker;
-	bool walking; /* it is being called */
+	bool walking; /* it is being called now */
 	struct captured_ram ram;
 	struct main_stage stage;
 	struct main_stream thin;
 	struct send_item *open[CHANNELS_MAX]; /* items under construction, one per sender: data and zero pages of the packet at hand */
 	struct capture_asked asked;
 	struct capture_seen seen;
-	bool joined; /* the conductor's alone: away from what the thread writes */
+	bool joined; /* the conductor's own, apart from what the thread writes */
 };
 
 /* ---- ram-capture.c ---- */
 
-/* Reads on, unless the connection waits for something; all of them. */
+/* Starts reading from the connection again, unless it waits for something; from all connections. */
 void capture_arm(struct conn *k);
 void capture_arm_all(struct capture *c);
 void capture_tell(struct capture *c, enum capture_event ev, const struct err *e);
@@ -139,19 +139,19 @@ void capture_give_up(struct capture *c, const struct err *e);
 /* ---- ram-route.c ---- */
 
 extern const struct qemu_stream_handlers route_handlers; /* of the walker; ctx: the capture */
-/* A buffer came back, as queue.ready. */
+/* queue.ready: takes back a buffer. */
 void route_returned(struct queue *q);
 void route_packet_release(struct shared_buf *b);
-/* One of the pool, or NULL: then capture_arm_all() follows when one comes back. Opaque mode takes from its share. */
+/* Takes a packet from the pool; NULL: none, and capture_arm_all() follows when one comes back. Opaque mode takes from its share. */
 struct packet *route_packet(struct capture *c);
 struct packet *route_packet_share(struct conn *k);
-/* Pushes what is buffered of the main channel; false when it must wait for the others or for a packet. */
+/* Pushes buffered bytes of the main channel; false when it must wait for the other channels or for a packet. */
 bool route_main(struct capture *c);
-/* A whole multifd header is there. False: not now (no block list yet, no packet free). */
+/* Handles a complete multifd header. False: not possible yet (no block list, no packet free). */
 bool route_multifd_header(struct conn *k);
-/* The pages of the packet at hand are there. */
+/* Handles the pages of the current packet, which are complete. */
 void route_multifd_end(struct conn *k);
-/* Streams: announces one; the next bytes of one, in b. */
+/* Announces a stream; sends its next bytes, which are in b. */
 void route_open_stream(struct capture *c, unsigned stream, const char *name);
 void route_stream(struct capture *c, unsigned stream, struct shared_buf *b, const uint8_t *p, size_t n);
 

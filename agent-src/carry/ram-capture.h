@@ -40,25 +40,25 @@ int capture_start(struct capture **out, const struct capture_config *cfg, struct
 /* Closes every socket towards QEMU (or QEMU would wait for ever) and ends the thread. NULL and a second
  * call are fine. */
 void capture_stop(struct capture *c);
-/* Nothing more is captured, but QEMU's connections stay open and are read until capture_stop(): for a migration that is to be
- * cancelled. NULL, and one that was stopped, are fine. */
+/* Captures nothing more, but keeps QEMU's connections open and reads them until capture_stop(): for a migration that is to be cancelled.
+ * NULL, or one that was stopped, is fine. */
 void capture_drain(struct capture *c);
 /* After capture_stop and after the senders have stopped, which hold its buffers. NULL ok. */
 void capture_free(struct capture *c);
 
 /* From the conductor's thread: */
-/* Stop or go on reading from QEMU: back-pressure. To stop again is to look again what is unread. */
+/* Stops or resumes reading from QEMU: back-pressure. Stopping again looks again at what is unread. */
 void capture_stall(struct capture *c, bool stall);
-/* End the RAM round at the next sync point. */
+/* Ends the RAM round at the next sync point. */
 void capture_cut_round(struct capture *c);
-/* Queue END for all streams: their end is only known from the destination QEMU. */
+/* Queues END for all streams: only the destination QEMU knows where they end. */
 void capture_end_streams(struct capture *c);
 /* Writes to QEMU's return path. -errno when the channel is gone. */
 int capture_return_path(struct capture *c, const void *p, size_t n);
-/* Bytes that QEMU had written, and that were not read, soon after the last capture_stall(c, true). */
+/* Bytes that QEMU had written and that were unread, shortly after the last capture_stall(c, true). */
 uint64_t capture_unread(const struct capture *c);
 unsigned capture_rounds(const struct capture *c);
-/* What QEMU found when it stopped the guest, once the destination QEMU has loaded all. */
+/* Run state in which QEMU found the guest when it stopped it; valid once the destination QEMU has loaded all. */
 enum qemu_runstate capture_runstate(const struct capture *c);
 
 #endif

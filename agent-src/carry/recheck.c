@@ -182,13 +182,13 @@ static bool next_piece(const struct recheck *r, struct recheck_at *at, struct pi
 	return false;
 }
 
-/* What QEMU did not name means nothing to the guest (not plugged in, or given back), and what is not there is zeros. */
+/* Pages that QEMU did not send mean nothing to the guest (not plugged in, or given back); missing pages are zeros. */
 static bool is_wanted(const struct sums *s, uint32_t object, uint64_t offset, bool there)
 {
 	return sums_page_was_carried(s, object, offset) && (there || !sums_page_is_zero(s, object, offset));
 }
 
-/* Zeros need no hash to be seen. */
+/* Zero pages are recognised without a hash. */
 static bool is_as_carried(struct sums *s, uint32_t object, const struct send_part *part)
 {
 	return (bytes_are_zero(part->data, PAGE_BYTES) && sums_page_is_zero(s, object, part->offset)) || !sums_add_page(s, object, part);

@@ -155,7 +155,7 @@ static uint64_t hash_of(const struct sampler *s, const uint8_t *page)
 	return hash_content(&s->key, page, PAGE_BYTES).lo | 1;
 }
 
-/* What meets each of n once, and all over them from the beginning: it may have to end at any moment. */
+/* Step that visits each of n exactly once, spread all over them from the beginning, as sampling may end at any moment. */
 static uint64_t step_through(uint64_t n)
 {
 	uint64_t step = (uint64_t)((double)n * GOLDEN) | 1, a, b, rest;
@@ -223,7 +223,8 @@ static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsig
 	return r;
 }
 
-/* One run of each of so many equal parts, anywhere in it: what repeats at some distance is not met always, or never. */
+/* Takes one run at a random place in each of equally long parts: content that repeats at a distance is neither always hit nor always
+ * missed. */
 static int look_at_block(struct sampler *s, struct memory *m, const struct seed_block *b, uint64_t all_runs, struct err *e)
 {
 	uint64_t runs = b->bytes / PAGE_BYTES / RUN_PAGES, wanted = all_runs <= RUNS ? runs : MIN(MAX(runs * RUNS / all_runs, 1), runs);
@@ -280,7 +281,7 @@ static void add_extent(struct files *f, unsigned file, uint64_t offset, uint64_t
 	f->bytes += length;
 }
 
-/* What of it is no hole; of one in very many pieces what can be told soon. */
+/* Lists the extents with data; of a file with very many pieces, as many as can be found in a short time. */
 static void list_extents(struct files *f, unsigned file, uint64_t allocated)
 {
 	uint64_t until = now_ns() + EXTENTS_NS;
@@ -433,7 +434,7 @@ static void try_batch(struct sampler *s, struct sample_of *of, unsigned tries)
 	s->batched = 0;
 }
 
-/* Of the pages that were kept those that were found on a disk, or those that were not; or all. */
+/* Compresses the kept pages that were found on a disk, or those that were not; or all. */
 static void try_kept(struct sampler *s, struct sample_of *of, unsigned tries, bool all, bool found)
 {
 	size_t i;

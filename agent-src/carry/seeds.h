@@ -19,7 +19,7 @@
 #include <sys/types.h>
 
 #define SEED_BLOCKS_MAX	   8
-#define SEED_BLOCK_MIN	   (16ULL * 1024 * 1024) /* smaller ones are no guest memory, or not worth it */
+#define SEED_BLOCK_MIN	   (16ULL * 1024 * 1024) /* smaller ones are not guest memory, or not worth it */
 #define SEED_PAGES_MAX	   (UINT32_MAX - 1)	 /* of all blocks */
 #define SEEDS_PER_PART_MAX 1024
 
@@ -30,7 +30,7 @@ struct seed_block {
 	uint64_t host; /* address in QEMU */
 };
 
-/* Content `unit` (in pages of the part) is at this page of RAM, too. */
+/* The content at `unit` (in pages of the part) is also that of this page of RAM. */
 struct seed {
 	uint32_t unit, object;
 	uint64_t page;
@@ -40,32 +40,31 @@ struct seed {
 struct seeds;
 /* blocks: by object id from OBJECT_RAM_BASE on; copied. */
 struct seeds *seeds_new(pid_t pid, const struct digest_key *key, const struct seed_block *blocks, unsigned count);
-/* NULL ok. The tables go, too. */
+/* NULL ok. Frees the tables, too. */
 void seeds_free(struct seeds *s);
 
 /*
- * Reads all memory that is present, in any one thread: some 4 GB/s. -EPERM, -EACCES, -ENOENT: it may not be read, or is not there; -ECANCELED:
- * seeds_stop() was called. What cannot be read here and there is left out.
+ * Reads all memory that is present, in any one thread: some 4 GB/s. Unreadable pages are left out. -EPERM, -EACCES, -ENOENT: memory cannot
+ * be read, or is gone; -ECANCELED: seeds_stop() was called.
  */
 int seeds_scan(struct seeds *s, struct err *e);
-/* From any thread. */
+/* Ends the scan. Any thread. */
 void seeds_stop(struct seeds *s);
-/* In the thread that scanned: looks a part of a disk up, of `bytes` at that offset, page by page. Returns how many seeds there are in
- * out; none is given out twice. 0 before the scan and after seeds_end(). */
+/* Looks up a part of a disk, `bytes` at that offset, page by page; in the thread that scanned. Returns the number of seeds in out; none
+ * is returned twice. 0 before the scan and after seeds_end(). */
 unsigned seeds_find(struct seeds *s, uint64_t offset, const uint8_t *data, uint32_t bytes, struct seed out[SEEDS_PER_PART_MAX]);
-/* No more are looked for, and all that were found have been carried: the index goes. The page tables then hold what was carried, and
- * nothing of other pages. */
+/* Drops the index: no more seeds are looked for, and all that were found were sent. The page tables then hold only what was sent. */
 void seeds_end(struct seeds *s);
 
-/* Has the scan ended well? From then on the blocks are announced, and the tables in use. In the thread that scanned, and in others
- * once it has told them. */
+/* True once the scan has succeeded. From then on the blocks are announced and the tables in use. In the thread that scanned, and in
+ * others once it has told them. */
 bool seeds_ready(const struct seeds *s);
 const struct seed_block *seeds_blocks(const struct seeds *s, unsigned *count);
-/* One a block. */
+/* Page tables, one per block. */
 struct page_table *seeds_tables(struct seeds *s);
-/* How much of memory was looked at: 0 to 1; 1 when there is no more to look at, also after an error. Any thread. */
+/* Share of memory that was looked at: 0 to 1; also 1 after an error. Any thread. */
 double seeds_scanned(const struct seeds *s);
-/* Pages in the index. Any thread. */
+/* Number of pages in the index. Any thread. */
 uint64_t seeds_indexed(const struct seeds *s);
 
 #endif

@@ -12,7 +12,7 @@
 /* A buffer of a producer's pool, pointed into by items on several channels. */
 struct shared_buf {
 	int refs;			       /* atomic */
-	int stays;			       /* so many frames on their way have contents in it (staying.h); atomic */
+	int stays;			       /* frames in flight with contents in it (staying.h); atomic */
 	void (*release)(struct shared_buf *b); /* from any thread, when refs reaches 0 */
 };
 void shared_buf_ref(struct shared_buf *b);
@@ -36,12 +36,12 @@ struct send_item {
 	} u;
 };
 
-/* An item with room for n parts, or for n message bytes. */
+/* Allocates an item with room for n parts, or for n message bytes. */
 struct send_item *send_item_new(enum send_kind kind, uint32_t object, unsigned parts);
 struct send_item *send_mark_new(uint16_t message, const void *payload, size_t n);
-/* Of contents. */
+/* Bytes of content. */
 size_t send_item_bytes(const struct send_item *it);
-/* Its reference and its seeds, too. */
+/* Drops its reference and its seeds, too. */
 void send_item_free(struct send_item *it);
 
 #endif

@@ -59,7 +59,7 @@ static void put(struct want *w, uint64_t block, struct hash128 hash)
 	w->told++;
 }
 
-/* Nothing else limits what waits to be sent. */
+/* Waits until less is unacknowledged: nothing else limits what is queued. */
 static int wait_for_room(void *ctx, struct err *e)
 {
 	struct want *w = ctx;
