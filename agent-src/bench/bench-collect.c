@@ -30,14 +30,14 @@
 #define SAME_PORT_TRIES 16
 #define BACKLOG		4
 
-/* One connection of the probe. What has come is sent back before more is read. */
+/* A connection of the probe. What has arrived is echoed before more is read. */
 struct connection {
 	int fd; /* -1: free */
 	uint8_t echo[ECHO_BYTES];
 	size_t echo_begin, echo_end;
 	uint8_t record[RECORD_BYTES];
 	size_t record_bytes;
-	bool is_guest; /* it has shown the token */
+	bool is_guest; /* the guest has shown the token */
 };
 
 struct collector {

@@ -81,7 +81,7 @@ static void next_file(struct content *c)
 	c->left = FILE_BYTES;
 }
 
-/* What is read of one file is padded with zeros to whole pages. */
+/* Contents of each file are padded with zeros to whole pages. */
 static void read_files(struct content *c, uint8_t *to, size_t bytes)
 {
 	size_t at = 0, fruitless = 0;

@@ -109,7 +109,7 @@ static int wait_address(struct ferry *f, char **address, struct err *e)
 	}
 }
 
-/* As the user gave them. */
+/* Adds the options for reaching the host, as the user gave them. */
 static void add_ssh(const struct dest_config *d, char **argv, size_t n)
 {
 	const struct {
@@ -293,7 +293,7 @@ uint64_t ferry_carried(const json_t *result)
 	return bytes;
 }
 
-/* What the QEMUs said last may still be on its way. */
+/* The QEMUs' last events may still be on their way. */
 static int settle(struct ferry *f, struct outcome *o, struct err *e)
 {
 	const json_t *downtime = json_object_get(f->result, "downtime_ms");

@@ -20,10 +20,10 @@
 #define BOOT_MS	  300000
 #define VERIFY_MS 300000
 #define CALM_MS	  10000 /* for a guest to run again after a move that failed */
-/* What the witness leaves to the kernel and to itself. */
+/* Memory that the witness leaves to the kernel and to itself. */
 #define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
 #define ARGS_MAX	     96
-#define STILL_MAX_MIB	     2048u /* of what a disk is filled with: so much is verified at most */
+#define STILL_MAX_MIB	     2048u /* of a disk's contents: at most so much is verified */
 #define CONTENT_FROM	     "/usr"
 
 unsigned bench_guest_load_mib(unsigned mem_mib)

@@ -23,23 +23,23 @@ struct gap {
 };
 
 struct beat_count {
-	uint64_t sent, received, lost; /* received: without doubles; sent: from the first to the last that was received */
+	uint64_t sent, received, lost; /* received: without duplicates; sent: from the first to the last received */
 };
 
 struct beat_step {
-	uint64_t beats;		    /* datagrams that arrived; 0: the others say nothing */
+	uint64_t beats;		    /* datagrams that arrived; 0: the other members mean nothing */
 	uint64_t ram_ops, disk_ops; /* done since the last beat of an earlier step */
 };
 
 /*
- * The longest silences that reach into [from_ns, to_ns), the longest first, each in its whole length; returns how many, at most
- * max. A silence ends with news: a beat with a higher number than any before. Before the first news it begins at from_ns, and
- * after the last it ends at to_ns.
+ * Finds the longest silences that reach into [from_ns, to_ns), longest first, each in full length; returns their number, at most max. A
+ * silence ends with news: a beat with a higher number than any before. Before the first news it begins at from_ns; after the last it ends
+ * at to_ns.
  */
 size_t beats_gaps(const struct beat *beats, size_t count, uint64_t from_ns, uint64_t to_ns, struct gap *out, size_t max);
-/* The guest was heard at or after that time, and counts on from what was heard before: it has not started anew. */
+/* True if the guest was heard at or after that time and continues its count: it has not been restarted. */
 bool beats_go_on(const struct beat *beats, size_t count, uint64_t after_ns);
-/* Of the beats that arrived in [from_ns, to_ns). */
+/* Counts the beats that arrived in [from_ns, to_ns). */
 struct beat_count beats_count(const struct beat *beats, size_t count, uint64_t from_ns, uint64_t to_ns);
 /* Fills out[0] to out[steps - 1]; step i is [from_ns + i * step_ns, from_ns + (i + 1) * step_ns). step_ns is not 0. */
 void beats_steps(const struct beat *beats, size_t count, uint64_t from_ns, uint64_t step_ns, struct beat_step *out, size_t steps);

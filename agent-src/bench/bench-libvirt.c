@@ -135,7 +135,7 @@ int libvirt_spawn(struct side *s, char *const *argv, int out_fd, const char *log
 	return setns(here, CLONE_NEWPID) ? err_sys(e, errno, "cannot start processes of our own again") : r;
 }
 
-/* Not by a link, which would be another path for whoever asks the kernel which file QEMU has open. */
+/* Bind-mounts the folder; a link would be another path for whoever asks the kernel which file QEMU has open. */
 int libvirt_show(const struct side *s, const struct bench_guest *g, struct err *e)
 {
 	static const char script[] = "umount -nl \"$2\" 2>/dev/null; mkdir -p \"$2\" && mount -n --bind \"$1\" \"$2\"";
@@ -179,7 +179,7 @@ static void put_disks(FILE *f, const struct bench_guest *g)
 			g->direct ? "none" : "writeback", i, 'a' + (int)i);
 }
 
-/* What bench-guest.c gives QEMU, in libvirt's words. The second monitor is ours. */
+/* Writes in libvirt's words what bench-guest.c gives QEMU. The second monitor is ours. */
 static void put_guest(FILE *f, const struct bench *b, const struct bench_guest *g, const char *line)
 {
 	bool kvm = !strcmp(b->opt.accel, "kvm");

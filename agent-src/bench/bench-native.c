@@ -104,7 +104,7 @@ static int configure(const struct native *n, struct qmp *q, struct err *e)
 	return r;
 }
 
-/* One step, with both QEMUs there. */
+/* Takes one step while both QEMUs are alive. */
 static int step(struct native *n, struct err *e)
 {
 	int r = watch_step(n->w, n->until_ns, e);
@@ -140,7 +140,7 @@ static struct side *target_side(const struct native *n)
 	return &n->b->sides[n->target->side];
 }
 
-/* As the source's QEMU is to connect to it. */
+/* Address that the source's QEMU is to connect to. */
 static const char *target_address(const struct native *n)
 {
 	return target_side(n)->address;

@@ -87,7 +87,7 @@ static int take_link(struct bench_plan *p, const char *word, struct err *e)
 	return 0;
 }
 
-/* Of a plan that was made already. */
+/* Takes a link from a plan that was made before. */
 static int take_planned_link(struct bench_plan *p, const char *word, struct err *e)
 {
 	if (strcmp(word, NETWORK))

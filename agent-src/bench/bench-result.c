@@ -255,7 +255,7 @@ int result_fill(json_t *move, struct watch *w, const struct outcome *o, double c
 
 /* ---- the environment ---- */
 
-/* Of what QEMU prints, "10.0.2 (…)"; malloc'ed. */
+/* Version from QEMU's output: "10.0.2 (…)"; malloc'ed. */
 static char *version_of(const char *said)
 {
 	static const char prefix[] = "QEMU emulator version ";

@@ -5,9 +5,9 @@
 
 #include <errno.h>
 
-#define SPARE_BYTES GIB /* of memory, and of disk, that are left to others */
+#define SPARE_BYTES GIB /* memory, and disk space, left to others */
 
-/* Of one guest, if it writes all that its workload may. */
+/* Size of one guest's images, if it writes all that its workload may write. */
 static uint64_t images_bytes(const struct bench_plan *p)
 {
 	uint64_t mib = (uint64_t)p->disks * MIN(p->disk_mib, (uint64_t)p->disk_data_mib + BENCH_WINDOWS_MIB);

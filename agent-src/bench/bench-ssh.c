@@ -75,7 +75,7 @@ static int put(struct there *t, const char *text, size_t n, struct err *e)
 	return 0;
 }
 
-/* One line; what was not asked for does not come. */
+/* Reads one line: the answer to the last request, as the peer sends nothing else. */
 static int get(struct there *t, json_t **out, struct err *e)
 {
 	uint64_t until_ns = now_ns() + REPLY_MS * 1000000ULL;

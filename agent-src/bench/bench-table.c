@@ -50,7 +50,7 @@ static void print_tool(const struct run_tool *t)
 	spread_fini(&gap);
 }
 
-/* What each tool took of the first one's time, round by round. */
+/* Prints each tool's time relative to the first tool's, round by round. */
 static void print_beside(const struct run_cell *c, const struct run_tool *first)
 {
 	int width = 0;
@@ -73,7 +73,7 @@ static void print_beside(const struct run_cell *c, const struct run_tool *first)
 		putchar('\n');
 }
 
-/* It matters where tools were measured one after the other. */
+/* The machine's speed matters where tools were measured one after the other. */
 static void print_machine(const struct runs *r)
 {
 	struct spread s = runs_yardsticks(r);

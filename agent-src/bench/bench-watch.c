@@ -64,7 +64,7 @@ static uint64_t process_rss_anon(pid_t pid)
 	return strtoull(text, NULL, 10) * 1024;
 }
 
-/* What left that guest's host on the migration's link; 0: its QEMU is gone. */
+/* Bytes that left the guest's host on the migration's link; 0: its QEMU is gone. */
 static uint64_t wire_bytes(const struct watch *w)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/net/dev", (int)w->process[ROLE_SOURCE_QEMU].pid);

@@ -46,10 +46,10 @@ static const char after[] =
 	"  vmferry bench root@host-b --mem 2G --tools multifd,vmferry\n"
 	"  vmferry bench --lab --links 1gbit,10gbit --mem 1G,4G --workloads writer,database --tools single,multifd,vmferry\n";
 
-/* What the command line says, where the plan has it otherwise or not at all. */
+/* Options of the command line that the plan has in another form, or not at all. */
 struct choice {
 	bool lab;
-	bool planned, cached, reaching; /* an option of the plan, --cached, one that says how to reach HOST */
+	bool planned, cached, reaching; /* given: an option of the plan; --cached; an option on how to reach HOST */
 	const char *links, *delay, *loss, *mems, *workloads, *tools, *content;
 	unsigned max_downtime_ms;
 	uint64_t disk_bytes, data_bytes;
@@ -146,7 +146,7 @@ static void note_reaching(void *into, const struct command_option *o, const char
 	((struct command *)into)->c.reaching |= option_find(reach, o->name) == o;
 }
 
-/* What --help says behind the options, malloc'ed: workloads, a line each. */
+/* Text after the options in --help, malloc'ed: workloads, one per line. */
 static char *text_after(void)
 {
 	char *text = xstrdup("\nWorkloads:\n"), *longer;
@@ -163,7 +163,7 @@ static char *text_after(void)
 	return longer;
 }
 
-/* Those that are read one after the other. */
+/* Parses the lists, one after the other. */
 static int take_lists(struct bench_plan *p, const struct choice *c, struct err *e)
 {
 	const struct {

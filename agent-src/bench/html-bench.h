@@ -20,20 +20,20 @@ void html_bench_cell_name(FILE *f, const struct run_cell *c);
 
 void html_bench_ratio_table(FILE *f, const struct runs *r);
 void html_bench_cell_table(FILE *f, const struct run_cell *c);
-/* What went wrong, and every move in a table that is closed. */
+/* Writes what went wrong, and a closed table of all moves. */
 void html_bench_move_table(FILE *f, const struct runs *r, const struct run_cell *c);
 
 void html_bench_comparison(FILE *f, const struct run_cell *c);
 void html_bench_downtime(FILE *f, const struct run_cell *c);
 void html_bench_cpu(FILE *f, const struct run_cell *c);
 
-/* Which moves have a timeline. */
+/* Selects the moves that get a timeline. */
 struct timelines {
-	bool only_medians; /* and what did not go well */
-	size_t left;	   /* so many more at most */
+	bool only_medians; /* only medians, and moves with problems */
+	size_t left;	   /* how many more at most */
 };
 
-/* The guest around the switchover, and what happened when. */
+/* Writes the guest around the switchover, and what happened when. */
 void html_bench_moves(FILE *f, const struct run_cell *c, struct timelines *lines);
 
 #endif
