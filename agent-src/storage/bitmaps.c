@@ -72,7 +72,7 @@ static bool is_of(const char *node, const struct moving_disk *d)
 	return node && (!strcmp(node, d->node) || !strcmp(node, d->names.filter));
 }
 
-/* Of every bitmap that there is now. */
+/* Calls fn for every dirty bitmap that exists now. */
 static int each(struct storage *s, one_fn *fn, struct err *e)
 {
 	json_t *nodes, *node;

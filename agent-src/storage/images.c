@@ -133,7 +133,7 @@ static const json_t *noted(const struct storage *s, const struct moving_disk *d,
 
 int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	/* Who may use the old image may use the new one; if that is a block device, we alone. */
+	/* Users of the old image may use the new one; a new block device is ours alone. */
 	struct rights rights = RIGHTS_NONE;
 	const struct image im = {.path = d->to, .format = d->format, .bytes = s->rest ? 0 : d->bytes, .rights = &rights};
 	AUTO_CLOSE int fd = -1;
@@ -190,7 +190,7 @@ static int remove_known(const struct storage *s, const json_t *known, struct err
 	return r ? -e->code : sync_parent_dir(json_text(known, "path"), e);
 }
 
-/* It was about to be made, and nobody but this attempt can have left it so. */
+/* The file was about to be made, and only this attempt can have left it in that state. */
 static int remove_unmade(const char *path, struct err *e)
 {
 	struct stat st;

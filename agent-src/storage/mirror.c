@@ -153,7 +153,7 @@ static bool is_device(const json_t *block, const char *name)
 	return (qdev && !strcmp(qdev, name)) || (drive && *drive && !strcmp(drive, name));
 }
 
-/* Of the guest's device, what QEMU says it uses. */
+/* QEMU's own word on what the guest's device uses. */
 static json_t *used_by(json_t *blocks, const struct moving_disk *d)
 {
 	json_t *block;

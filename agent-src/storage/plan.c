@@ -188,7 +188,7 @@ static int check_disk(const struct storage *s, const struct guest_disk *d, struc
 	return 0;
 }
 
-/* What QEMU says of the node that is in use. */
+/* Reads QEMU's options of the disks' nodes. */
 static int ask_options(struct storage *s, struct err *e)
 {
 	json_t *blocks, *block, *in;
@@ -253,7 +253,7 @@ static bool is_image(void *ctx, const char *path)
 	return real && !strcmp(real, p->image);
 }
 
-/* Of its QEMU's command line, which names the image unless that was put in place since. */
+/* Reads the disk's options from QEMU's command line, which names the image unless that replaced another since. */
 static int read_line(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	struct place p = {&s->guest, d->from};
@@ -410,7 +410,8 @@ static void tell_other_starter(struct storage *s)
 			      s->old == OLD_ASIDE ? ": they get other names, so that it does not" : ": see to it that nobody runs it");
 }
 
-/* That name, in the header of the image at path, is the other image, or may be: what is no plain name is looked through for that one's. */
+/* True if the name, in the header of the image at path, is or may be the other image. A json: name is searched for the other's file
+ * name. */
 static bool is_name_of(const char *name, const char *path, const char *other)
 {
 	AUTO_FREE char *copy = xstrdup(path), *full = NULL, *real = NULL;

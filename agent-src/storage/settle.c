@@ -57,7 +57,7 @@ static int reach(struct storage *s, struct err *e)
 	return 1;
 }
 
-/* As far as it is known without QEMU. 1: beyond its point of no return, 0: not, -errno: that cannot be told. */
+/* 1: past the point of no return; 0: not; -errno: not known. Decided without QEMU. */
 static int is_committed(struct storage *s, struct err *e)
 {
 	enum handoff_state state = journal_last_state(s->life.journal);
@@ -77,7 +77,7 @@ static void mark_all(struct storage *s, bool switched)
 		s->disks[i].switched = switched;
 }
 
-/* Of each disk, what was found to be true: noted before anything is removed that somebody might think is in use. */
+/* Notes which disks were found to be switched, before anything is removed that might seem to be in use. */
 static int note_truth(struct storage *s, struct err *e)
 {
 	json_t *list = json_array();

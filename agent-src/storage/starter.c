@@ -23,7 +23,7 @@
 
 /* ---- what a line names ---- */
 
-/* One image takes the other's place in the words of that script. */
+/* Replaces one image by the other in the script's words. */
 static int change(const struct storage *s, struct guest *script, const struct moving_disk *d, bool to_new, struct err *e)
 {
 	const char *from = to_new ? d->from : d->to;
@@ -107,7 +107,7 @@ void starter_remove_draft(struct storage *s)
 		unlink(s->starter.draft);
 }
 
-/* Of each disk the script is to name the image that want_new() says. *text: as it is then; NULL: as it is already. */
+/* Text of the script that names the image wanted for each disk. *text: NULL if the script names them already. */
 static int text_wanted(const struct storage *s, bool all_new, char **text, char **was, struct err *e)
 {
 	struct guest script = {.pid = 0};
@@ -293,7 +293,7 @@ static int take(struct storage *s, const char *path, struct err *e)
 	return 0;
 }
 
-/* Of those beside the guest's files the one that its disks can be changed in. */
+/* Chooses, among scripts beside the guest's files, the one in which its disks can be changed. */
 static int choose(struct storage *s, const struct guest_scripts *all, const char **found, struct err *e)
 {
 	size_t i;
@@ -314,7 +314,7 @@ static int choose(struct storage *s, const struct guest_scripts *all, const char
 	return 0;
 }
 
-/* What else would start the guest, from its old images. */
+/* Notes another script that would start the guest from its old images. */
 static void note_others(struct storage *s, const struct guest_scripts *all)
 {
 	size_t i;
