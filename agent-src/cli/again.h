@@ -1,6 +1,6 @@
 /*
- * again.h: the command that began a move, as its journal keeps it ("move"), and given once more (vmferry recover --resume): options in full
- * and where they were said, as names of files may depend on that. No secret is among them: keys are named by their files.
+ * again.h: records the command that began a move in its journal ("move") and runs it again (vmferry recover --resume): options in full, and
+ * the directory in which they were given, as file names may depend on it. No secrets: keys are named by their files.
  */
 #ifndef VMFERRY_AGAIN_H
 #define VMFERRY_AGAIN_H
@@ -13,32 +13,32 @@
 struct command_option;
 struct move_options;
 
-/* Of a command that is being read; json_decref(). */
+/* Begins a record while the command is parsed; json_decref(). */
 json_t *again_new(void);
-/* An option that was taken, but for those that are about one call. */
+/* Adds an option, unless it concerns only this one call. */
 void again_option(json_t *move, const struct command_option *o, const char *arg);
-/* All have been read. NULL, and *move is freed, if it is too long for a journal. */
+/* Completes the record. NULL, with *move freed: too long for a journal. */
 json_t *again_end(json_t *move, const char *vm, const char *dest);
 
-/* The path as it is from every directory, malloc'ed; NULL for NULL. */
+/* Path that is valid from every directory, malloc'ed; NULL for NULL. */
 char *again_path(const char *path);
 
-/* What is to be different. */
+/* Changes to the recorded command. */
 struct again_change {
-	const char *dest;  /* NULL: as it was */
-	const char *vm;	   /* the same */
-	const json_t *way; /* again_new(), with options that come last */
+	const char *dest;  /* NULL: unchanged */
+	const char *vm;	   /* likewise */
+	const json_t *way; /* from again_new(): options to add at the end */
 	bool json, verbose;
 };
 
-/* Gives it. Returns the exit code. */
+/* Runs the command again. Returns the exit code. */
 int again_run(const json_t *move, const struct again_change *change);
 
-/* The last finished move of vm, if it was rolled back and was to keep something: what its journal begins with, and the journal's path (malloc'ed;
- * NULL: is not wanted). -ENOENT: there is no such move. */
+/* Finds vm's last finished move, if it was rolled back and was to keep something: its journal's beginning and path (malloc'ed; path
+ * NULL: not wanted). -ENOENT: no such move. */
 int again_find(json_t **begin, char **path, const char *state_dir, const char *vm, struct err *e);
-/* A move goes on from what was brought there ahead, or is left of an earlier one, as that is the guest's own; it is kept if this move ends before its
- * time, too. Says so. command: "vmferry migrate". */
+/* Lets a move use disks that were brought ahead, or were left by an earlier move of the same guest, and keeps them if this move fails,
+ * too. Reports that. command: "vmferry migrate". */
 void again_with_kept(struct move_options *o, const char *command);
 
 #endif

@@ -73,7 +73,7 @@ static int find(struct guest *g, const char *vm, struct err *e)
 	return r == -ENXIO ? 0 : r;
 }
 
-/* Not one that has ended, or was begun with. */
+/* True if QEMU runs as before: it has not ended (-ESRCH), and the change had not begun (-EIO). */
 static bool is_as_before(int r)
 {
 	return r != -ESRCH && r != -EIO;

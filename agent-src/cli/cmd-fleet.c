@@ -284,7 +284,7 @@ static unsigned moves_at_once(void)
 	return settings.out ?: ANY_AT_ONCE;
 }
 
-/* This host, as it would be named at the other one. Malloc'ed; NULL: there is no way back that could be written down. */
+/* DEST for this host, for moves back from the other one. Malloc'ed; NULL: there is none to write down. */
 static char *way_back(const struct fleet_command *cmd)
 {
 	char host[256];

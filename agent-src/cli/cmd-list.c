@@ -73,7 +73,7 @@ static char *goes_shut_down(const struct guest *g)
 		g->name, g->name);
 }
 
-/* What libvirt knows of it takes the place of what its QEMU, mostly another user's, says of itself. */
+/* libvirt's knowledge replaces what QEMU, mostly another user's, says about itself. */
 static void check_libvirts(struct entry *n)
 {
 	AUTO_FREE char *pid = xasprintf("%d", (int)n->g.pid);
@@ -160,7 +160,7 @@ static void check_answers(struct entry *n, struct qmp *q)
 		because(n, xstrdup(e.msg), NULL);
 }
 
-/* No QMP monitor of it can be used. said: why, malloc'ed, and stolen. */
+/* Looks for another monitor, as no QMP monitor can be used. said: why, malloc'ed, and stolen. */
 static void look_for_another_way(struct entry *n, char *said)
 {
 	AUTO_FREE char *why = said;

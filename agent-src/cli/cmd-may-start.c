@@ -81,7 +81,8 @@ static bool is_bare_name(const char *vm)
 	return !strchr(vm, '/') && !guest_is_unit(vm) && access(vm, F_OK);
 }
 
-/* What starts it may be gone, or its disks be, since the guest is: that is said rather than which file is missing. */
+/* Answers by the guest's name if its starter cannot be read: starter or disks may be gone because the guest is, which says more than a
+ * missing file. */
 static int ask_by_name(const struct newest_question *q, const struct err *unread, struct newest_answer *a, struct err *e)
 {
 	int r = newest_copy_is_here(q, a, e);
@@ -95,7 +96,7 @@ static int ask_by_name(const struct newest_question *q, const struct err *unread
 	return unread && !r ? -e->code : r;
 }
 
-/* Its replica's host has said so when the last point was to be made. Only asking it again tells whether that is so still. */
+/* Takeover at the replica's host was reported at the last point; only asking that host again would show whether it still holds. */
 static int check_replaced(const struct newest_question *q, const char *name, struct err *e)
 {
 	AUTO_FREE char *path = replica_path(q->state_dir, name, "json");

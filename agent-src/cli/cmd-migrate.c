@@ -179,7 +179,7 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 	return 0;
 }
 
-/* Of argc words those before "--", if what is behind it is a guest's command line: with --how cold. */
+/* With --how cold, words after "--" are a guest's command line: sets it, and returns the number of words before. */
 static int cut_line(int argc, char **argv, struct move_options *o)
 {
 	bool cold = false;

@@ -35,16 +35,16 @@ static const char before[] =
 
 static const char after[] = "\nHow the destination was reached is in the journal; these options are for what has changed.\n";
 
-/* What the command line says. */
+/* Options of the command line. */
 struct asked {
-	const char *vm; /* NULL: all of them */
+	const char *vm; /* NULL: all */
 	struct move_taken_up up;
-	json_t *way; /* as again.h has it: how the destination is reached */
+	json_t *way; /* as in again.h: how to reach the destination */
 };
 
 /* A move from this host that has not ended. */
 struct attempt {
-	const char *path; /* of its journal */
+	const char *path; /* path of its journal */
 	char id[2 * ATTEMPT_ID_LEN + 1];
 	const struct journal_kind *kind;
 	json_t *begin;
@@ -72,7 +72,7 @@ static int pid_of(const struct attempt *a)
 	return (int)json_integer_value(json_object_get(lent ?: a->begin, "pid"));
 }
 
-/* As the user is told of it: "vm1 (pid 17) -> root@host-b, attempt 0123…". The caller frees it. */
+/* Description for the user: "vm1 (pid 17) -> root@host-b, attempt 0123…". The caller frees it. */
 static char *attempt_text(const struct attempt *a)
 {
 	int pid = pid_of(a);
@@ -91,7 +91,8 @@ static int attempt_peek(struct attempt *a, struct err *e)
 	return r;
 }
 
-/* Of all source journals, those that the user means; vm NULL: all. *unread: others whose guest cannot be told. */
+/* Finds source journals that the user means; vm NULL: all. *unread: number of journals that cannot be read, so that their guest is
+ * unknown. */
 static int attempts_find(struct attempts *all, const char *state, const char *vm, size_t *unread, struct err *e)
 {
 	size_t i;
@@ -159,7 +160,7 @@ static bool arrives_here(const struct attempts *all, const char *vm)
 	return yes;
 }
 
-/* That side's journals are its agent's. Returns only if there is none. */
+/* Journals of a destination belong to vmferry-dst, which is run instead. Returns only if it cannot be run. */
 static int become_the_destination(const struct asked *asked)
 {
 	AUTO_FREE char *program = program_beside("vmferry-dst");
@@ -349,7 +350,7 @@ static int drop_kept(const struct asked *asked, bool within_host)
 	return r;
 }
 
-/* There is no move of it to settle: an export that was cut off has no journal, and is known in the guest's QEMU. */
+/* Settles what has no journal of a move: an export that was cut off has none, but the guest's QEMU shows it. */
 static int settle_others(const struct asked *asked)
 {
 	const char *vm = asked->vm;
@@ -369,7 +370,7 @@ static int settle_others(const struct asked *asked)
 	return kept < 0 ? EXIT_LEFTOVERS : 0;
 }
 
-/* Of a move that was rolled back by its own agent nothing is to be settled. */
+/* Resumes a move that its own agent has rolled back, so that nothing is left to settle. */
 static int resume_finished(const struct asked *asked)
 {
 	json_t *begin;

@@ -10,7 +10,7 @@
 
 static int detach_pipe = -1;
 
-/* Nothing stands in the way: the terminal may go. */
+/* Detaches from the terminal, once all checks have passed. */
 static void go_to_background(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);

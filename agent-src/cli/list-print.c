@@ -38,7 +38,7 @@ static const char *owner_of(const struct guest *g)
 	return g->owner_hint ? g->owner_hint : g->resource ? "pacemaker" : g->unit.name ? "systemd" : "plain";
 }
 
-/* As the guest sees it: of one that is shut down virtual_size is its file's. */
+/* Size that the guest sees; virtual_size of a guest that is shut down is its file's. */
 static uint64_t size_of(const struct guest_disk *d)
 {
 	return d->inner_size ?: d->virtual_size;
