@@ -196,7 +196,7 @@ static char *whole_script(const struct upload *u, const struct bootstrap_config 
 
 /* ---- talking to it ---- */
 
-/* It has ended instead of answering: says why, as well as can be told. */
+/* Reports why the login shell has ended instead of answering, as well as that is known. */
 static int no_answer(struct upload *u, struct err *e)
 {
 	struct err ended;
@@ -209,7 +209,7 @@ static int no_answer(struct upload *u, struct err *e)
 		       ssh_stderr(u->proc));
 }
 
-/* Takes one line off the stream, and nothing behind it; a longer one in pieces. */
+/* Reads exactly one line from the stream; a longer one comes in pieces. */
 static int read_line(struct upload *u, char line[LINE_BYTES], struct err *e)
 {
 	struct pollfd p = {.fd = u->fd, .events = POLLIN};

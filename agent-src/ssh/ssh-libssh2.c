@@ -20,7 +20,7 @@
 #define RSA_TYPES	"rsa-sha2-512,rsa-sha2-256"
 #define OTHER_TYPES	"ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521"
 
-/* What servers of the last ten years have and nobody has reason to doubt. What this libssh2 lacks of it, it leaves out. */
+/* Algorithms that servers of the last ten years have and that no one doubts. Those that this libssh2 lacks are left out. */
 static const struct {
 	int method;
 	const char *algorithms;
@@ -239,7 +239,7 @@ static bool in_list(const char *list, const char *word)
 	return false;
 }
 
-/* Those of the wanted algorithms, in their order, that this libssh2 has. Its own filter copies over itself in 1.10. */
+/* Sets the wanted algorithms that this libssh2 has, in their order. The filter of libssh2 1.10 itself copies over its own buffer. */
 static int prefer(struct ssh_session *s, int method, const char *wanted)
 {
 	AUTO_FREE char *copy = xstrdup(wanted);
@@ -337,7 +337,7 @@ static int make_parent(const char *path)
 	return mkdir(dir, 0700) && errno != EEXIST ? -errno : 0;
 }
 
-/* One write at the end of the file, after a newline if somebody left the last line without. */
+/* Appends the key in one write, after a newline if the file's last line has none. */
 static int add_key(const struct host_key *k, const struct ssh_session *s, const void *key, size_t n, struct err *e)
 {
 	bool in_line = k->bytes[0] && k->texts[0][k->bytes[0] - 1] != '\n';

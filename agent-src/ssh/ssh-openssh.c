@@ -281,7 +281,7 @@ static char *resolve(const char *host)
 	return out;
 }
 
-/* What the configuration makes of the target: USER@HOST:PORT for messages, and the address unless there is a proxy. */
+/* Asks ssh for its view of the target: USER@HOST:PORT for messages, and the address unless there is a proxy. */
 static void look_up(struct openssh *o, const struct ssh_config *cfg)
 {
 	struct args a = {.n = 0};

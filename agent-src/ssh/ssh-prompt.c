@@ -22,7 +22,7 @@ bool prompt_possible(void)
 	return fd >= 0;
 }
 
-/* What comes from a remote host is shown without control characters. */
+/* Text from a remote host is shown without control characters. */
 static void show(int tty, const char *text)
 {
 	AUTO_FREE char *clean = xstrdup(text);

@@ -11,23 +11,22 @@
 
 #define PROMPT_MAX 1024
 
-/* Is there a terminal that can be asked? */
+/* True if there is a terminal to ask at. */
 bool prompt_possible(void);
-/* Asks on /dev/tty; echo: what is typed is shown. The answer, without its newline, is to be wiped with prompt_wipe.
- * -ECANCELED: Ctrl-C or end of file; -ENOTTY: there is no terminal. */
+/* Asks on /dev/tty; echo: show what is typed. The answer has no newline; wipe it with prompt_wipe(). -ECANCELED: Ctrl-C or end of file;
+ * -ENOTTY: no terminal. */
 int prompt_ask(const char *question, bool echo, char answer[PROMPT_MAX], struct err *e);
 void prompt_wipe(void *p, size_t n);
 
 /*
- * Answers that have let us in are known as long as the process lives: a move logs in again when the network was away, or for its last step while the guest is
- * down, and nobody may be at the terminal then. Any thread.
+ * Answers that led to a login are kept while the process lives: a move logs in again after an outage, or for its last step while the guest
+ * is down, when the user may not be at the terminal. Any thread.
  */
-/* The answer to that question in a login that succeeded. False: there is none. It is to be wiped. */
+/* Recalls the answer to that question from a successful login. False: none. The caller wipes it. */
 bool prompt_recall(const char *question, char answer[PROMPT_MAX]);
-/* Is there any such answer? */
+/* True if any such answer is kept. */
 bool prompt_knows(void);
-/* What is answered now is known once prompt_accepted() says that it was right, and forgotten if prompt_refused() says so; what was known of that question is
- * forgotten. */
+/* Holds an answer until prompt_accepted() keeps it or prompt_refused() forgets it; forgets an older answer to the same question. */
 void prompt_hold(const char *question, const char *answer);
 void prompt_accepted(void);
 void prompt_refused(void);

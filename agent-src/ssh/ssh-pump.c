@@ -154,7 +154,7 @@ static void listen_to(struct pump *p)
 		broken_by(p, "nothing was heard from the other host for too long");
 }
 
-/* Of what libssh2 returned: whether the session still stands. EAGAIN, and what is wrong with one channel, is no matter. */
+/* True if the session still stands after this result of libssh2. EAGAIN, or an error of one channel, does not end it. */
 static bool stands(struct pump *p, ssize_t rc)
 {
 	switch (rc) {
@@ -261,9 +261,9 @@ static bool send_up(struct pump *p, struct stream *st)
 	return r > 0;
 }
 
-/* What comes on stderr is kept for messages; reading it also makes libssh2 take in what has arrived for anyone. The room
- * given must be that of receive_down: libssh2 1.10 takes it for the size of a window adjustment that waits for a key
- * exchange to end, whichever of the two asked for it. */
+/* Keeps stderr for messages; reading it also makes libssh2 take in what has arrived on any channel. The buffer size must be that of
+ * receive_down(): libssh2 1.10 takes it for the size of a window adjustment that waits for a key exchange to end, whichever of the two
+ * asked for it. */
 static bool read_said(struct pump *p, struct stream *st)
 {
 	ssize_t r = libssh2_channel_read_stderr(st->channel, p->scratch, sizeof(p->scratch));

@@ -25,35 +25,35 @@ struct ssh_session {
 	int fd;
 	unsigned connect_ms;
 	const unsigned *silence_ms; /* ssh_config */
-	uint64_t until_ns;	    /* for logging in; 0: as long as it takes */
+	uint64_t until_ns;	    /* deadline for logging in; 0: none */
 	char *user, *host;
 	unsigned port;
-	/* what the server sent first: its KEXINIT says which host keys it has */
+	/* the server's first bytes: its KEXINIT lists its types of host key */
 	uint8_t first[FIRST_BYTES_MAX];
 	size_t first_n;
 	/* while the user answers the server's questions */
 	bool cancelled;
-	bool recalls, only_recalls; /* an answer that was right before is given; and nobody is asked */
+	bool recalls, only_recalls; /* use answers that were right before; ask no one */
 	uint64_t asked_ns;
-	/* from here on: the pump's */
+	/* from here on the pump's: */
 	uint8_t *out; /* NULL: send directly */
 	size_t out_at, out_n, out_room;
-	int requests; /* our end; the pump has the other */
+	int requests; /* our end; the pump has the other one */
 	pthread_t pump;
 	bool pumping;
 };
 
-/* What libssh2 said last, for the end of a message. */
+/* libssh2's last error, for the end of a message. */
 const char *session_why(struct ssh_session *s);
-/* Does this libssh2 sign with RSA keys in the way that servers of today accept (1.11 and later)? */
+/* True if this libssh2 signs with RSA keys as today's servers accept it (1.11 and later). */
 bool session_has_rsa_sha2(void);
 
-/* ssh-auth.c: tries every way that is there. */
+/* ssh-auth.c: tries every way to log in. */
 int session_log_in(struct ssh_session *s, const struct ssh_config *cfg, const char *home, struct err *e);
-/* A file's text to its end, at most max bytes, which a NUL follows; *text is malloc'ed. 0 or -errno: -ENOENT means only that there is no such file. */
+/* Reads a file of at most max bytes and appends a NUL; *text is malloc'ed. 0 or -errno; -ENOENT only if there is no such file. */
 int session_read_file(const char *path, size_t max, char **text, size_t *bytes);
 
-/* ssh-pump.c: starts the thread; asks it, from another. */
+/* ssh-pump.c: pump_start() starts the thread; pump_exec() and pump_forward() ask it, from another thread. */
 int pump_start(struct ssh_session *s, struct err *e);
 int pump_exec(struct ssh *s, const char *command, int fd, int report, struct err *e);
 int pump_forward(struct ssh *s, const char *host, unsigned port, int *fd, struct err *e);

@@ -27,7 +27,7 @@ static bool is_port(const char *s)
 	return *s && strlen(s) <= 5 && strspn(s, "0123456789") == strlen(s) && atoi(s) > 0 && atoi(s) <= 65535;
 }
 
-/* What the ssh program, a shell or a known_hosts file could take for something else never gets there. */
+/* Only plain characters reach the ssh program, a shell or a known_hosts file, so that they take no word for something else. */
 static bool is_plain(const char *s, const char *more)
 {
 	for (; *s; s++) {

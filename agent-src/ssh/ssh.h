@@ -1,5 +1,5 @@
 /*
- * ssh.h: commands and byte streams at the destination, over SSH.
+ * ssh.h: runs commands and opens byte streams at the destination, over SSH.
  *
  * Two back ends behind one interface: libssh2 in this process (the default), and the user's own `ssh` (--ssh=openssh),
  * which brings their whole configuration: aliases, ProxyJump, hardware keys. Whatever is opened is a connected stream
@@ -15,8 +15,8 @@
 
 #include <stdbool.h>
 
-#define SSH_STREAMS_MAX 32   /* commands and forwarded streams of one connection at one time */
-#define SSH_STDERR_MAX	4096 /* bytes that are kept of what a command says on stderr: the last ones */
+#define SSH_STREAMS_MAX 32   /* commands and forwarded streams of one connection at a time */
+#define SSH_STDERR_MAX	4096 /* bytes that are kept of a command's stderr, from its end */
 #define SSH_CONNECT_MS	15000
 #define SSH_LOGIN_STEPS 4
 
@@ -33,17 +33,17 @@ void ssh_target_fini(struct ssh_target *t);
 struct ssh_config {
 	struct ssh_target target; /* copied */
 	enum ssh_backend backend;
-	const char *address;  /* to be connected to in place of what the host's name is resolved to; NULL. For libssh2 */
+	const char *address;  /* address to connect to instead of the host's; NULL: the host's. For libssh2 */
 	const char *identity; /* a private key; NULL: the agent and the usual ones under HOME/.ssh */
-	bool accept_new;      /* a host that is not in known_hosts is added to it; one that has changed is refused all the same */
+	bool accept_new;      /* add a host that is not in known_hosts; a changed key is refused all the same */
 	bool batch;	      /* never ask at the terminal */
-	/* for TCP, and again for the key exchange; with batch SSH_LOGIN_STEPS times that for logging in. 0: SSH_CONNECT_MS */
+	/* for TCP, and again for the key exchange; with batch, SSH_LOGIN_STEPS times that for logging in. 0: SSH_CONNECT_MS */
 	unsigned connect_ms;
-	const char *home; /* where .ssh is; NULL: $HOME. For libssh2 */
-	/* ms; atomic: when TCP has heard nothing for so long that should have been answered, the connection is lost. NULL, or 0: 15 s of what was sent;
-	 * OpenSSH: always that */
+	const char *home; /* directory of .ssh; NULL: $HOME. For libssh2 */
+	/* ms; atomic: the connection is lost when sent data stay unanswered by TCP for that long. NULL, or 0: 15 s; with OpenSSH always
+	 * 15 s */
 	const unsigned *silence_ms;
-	const char *known_hosts; /* instead of HOME/.ssh/known_hosts and /etc/ssh/ssh_known_hosts; NULL: these */
+	const char *known_hosts; /* in place of HOME/.ssh/known_hosts and /etc/ssh/ssh_known_hosts; NULL: these */
 };
 
 struct ssh;
@@ -52,7 +52,7 @@ struct ssh_proc;
 /* Connects, checks the host's key, logs in; asks at the terminal where that is needed and allowed. -EACCES: the host's key
  * or every way to log in was refused; -ECANCELED: the user did not want to answer; otherwise as the network says. */
 int ssh_open(struct ssh **out, const struct ssh_config *cfg, struct err *e);
-/* Ends the connection and all its sockets. Commands there are not killed: they see the end of their input. */
+/* Closes the connection and all its sockets. Commands there are not killed: their input ends. */
 void ssh_close(struct ssh *s);
 
 /* USER@HOST:PORT, as far as known, for messages. Lives as long as s. */
@@ -66,9 +66,9 @@ int ssh_exec(struct ssh *s, const char *command, struct ssh_proc **proc, int *fd
 /* Waits until the command has ended and its output was delivered to the socket. *status is its exit status, 128 + N after
  * a signal (with OpenSSH 255). -ETIMEDOUT: still running (may be asked again); -EPIPE: the connection ended first. */
 int ssh_wait(struct ssh_proc *p, int timeout_ms, int *status, struct err *e);
-/* What it said last on stderr, in UTF-8 without the last newline; complete once ssh_wait has succeeded, "" before. */
+/* End of the command's stderr, in UTF-8 without the last newline; complete once ssh_wait() has succeeded, "" before. */
 const char *ssh_stderr(const struct ssh_proc *p);
-/* Forgets the command; it goes on running as long as it likes. */
+/* Frees the handle; the command goes on running. */
 void ssh_proc_free(struct ssh_proc *p);
 
 /* A byte stream to HOST:PORT as seen from there. *fd is the caller's. With OpenSSH a refused connection is not an error
