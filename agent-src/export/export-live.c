@@ -59,7 +59,7 @@ static int check_list(struct live *x, const char *command, const char *key, cons
 	return r;
 }
 
-/* What a move of ours, or QEMU's own, is doing. */
+/* Refuses if a migration of the guest, by a move of ours or by others, is under way. */
 static int check_moves(struct live *x, struct err *e)
 {
 	json_t *migration;

@@ -19,23 +19,23 @@
 #include <sys/socket.h>
 
 #define LOOK_MS	     20
-#define CLOSE_MS     2		 /* between two looks while it stands */
-#define PASSES	     3		 /* over its memory; then it stands for as long as the rest takes */
+#define CLOSE_MS     2		 /* between two looks while the guest is stopped */
+#define PASSES	     3		 /* over the memory; then the guest is stopped until the rest is written */
 #define UNLIMITED    (1LL << 40) /* bytes a second */
-#define AT_LAST_MS   2000000	 /* the most that QEMU takes */
+#define AT_LAST_MS   2000000	 /* QEMU's maximum */
 #define FIRST_MS     300
 #define WAKE_MS	     60000
-#define SLOWEST	     (8 << 20) /* bytes a second, at which the rest of its memory is written while QEMU answers nobody */
-#define AGAIN_MS     200       /* what was refused is tried again */
+#define SLOWEST	     (8 << 20) /* bytes a second: assumed minimum for the rest of memory, while QEMU answers no one */
+#define AGAIN_MS     200       /* until a refused command is sent again */
 #define GUARD_QMP_MS 2000
 
 struct memory_copy {
 	struct live *x;
-	bool stops_first; /* QEMU's TCG would lose what the guest writes meanwhile: it does not always note it */
-	bool stopped;	  /* so we have */
+	bool stops_first; /* QEMU's TCG would lose what the guest writes meanwhile: its dirty log is not complete */
+	bool stopped;	  /* we have stopped the guest */
 	struct rescuer guard;
-	json_t *was; /* QEMU's settings before, by settings_save */
-	bool ours;   /* `migrate` was not refused: what is under way then is ours */
+	json_t *was; /* `migrate` was accepted: the migration under way is ours */
+	bool ours;   /* QEMU was told to write the rest, and does not answer until it has */
 	bool last;   /* QEMU has been told to write the rest, and does not answer until it has */
 };
 
@@ -223,7 +223,7 @@ static int check_command(struct live *x, const char *command, struct err *e)
 	return found ? 0 : err_set(e, ENOTSUP, "--with-memory needs QEMU 10.0 or later (%s)", command);
 }
 
-/* What somebody has chosen for a migration of theirs would change what is written. */
+/* Capabilities that another client has set for a migration of its own would change what is written. */
 static int check_capabilities(struct live *x, struct err *e)
 {
 	json_t *list, *one;
@@ -305,7 +305,7 @@ static int begin(struct memory_copy *m, const char *file, uint64_t rate, struct 
 	return r;
 }
 
-/* What its memory's copying has come to: a guest that writes faster than it is written down stands for the rest. */
+/* Looks at the progress of copying memory: a guest that writes faster than its memory is written down is stopped for the rest. */
 static int look(struct memory_copy *m, const json_t *all, struct err *e)
 {
 	const json_t *ram = json_object_get(all, "ram");
@@ -330,8 +330,8 @@ static int stopped_by_error(const char *state, struct err *e)
 		       error_stop_cause(state), state);
 }
 
-/* One that runs while its memory is copied may be paused by somebody, and QEMU does not tell afterwards: it is not to go on then. One that is
- * to stand does not run meanwhile. */
+/* A running guest may be paused by another client while its memory is copied, which QEMU does not tell afterwards: it must not go on
+ * then. A guest that is stopped first must not run meanwhile. */
 static int check_state(struct memory_copy *m, struct err *e)
 {
 	char is[32];
@@ -356,13 +356,13 @@ static int let_qemu_go_on(struct memory_copy *m, struct err *e)
 	return r ? r : qmp_call(m->x->q, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), NULL, e);
 }
 
-/* No answer, as QEMU writes the rest: that may take as long as it will. */
+/* A timeout while QEMU writes the rest is no failure: that may take any time. */
 static bool is_at_last(const struct memory_copy *m, int r)
 {
 	return r == -ETIMEDOUT && m->last && qmp_alive(m->x->q);
 }
 
-/* Until QEMU calls it completed. */
+/* Copies until QEMU calls the migration completed. */
 static int copy(struct memory_copy *m, struct err *e)
 {
 	bool cancelled = false;
@@ -438,7 +438,7 @@ static int check_running(struct memory_copy *m, struct err *e)
 	return r || !strcmp(is, "running") ? r : err_set(e, EBUSY, "somebody has stopped the guest: it is '%s', and stays so", is);
 }
 
-/* One that was stopped by somebody just before does not tell so once more: it is not for us to let it run then. */
+/* `stop` on a guest that another client has just stopped causes no STOP event: it is then not ours to let run. */
 static int stop_first(struct memory_copy *m, struct err *e)
 {
 	int r;
@@ -456,7 +456,7 @@ bool memory_stops_first(const struct guest *g)
 	return g->accel && !strcmp(g->accel, "tcg");
 }
 
-/* One that goes on would stop the guest at its end, when nobody is there. */
+/* Cancels the migration: one that goes on would stop the guest at its end, after we are gone. */
 static int call_off(struct memory_copy *m, struct err *e)
 {
 	struct live *x = m->x;

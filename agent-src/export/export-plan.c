@@ -199,7 +199,7 @@ static const char *left_out(const struct guest *g, const struct args_file *f, bo
 							  : NULL;
 }
 
-/* It is copied by its name, as the one file that it is. */
+/* Files are copied by name, so each must be complete in itself. */
 static int take_file(struct export_plan *p, const struct guest *g, const struct args_file *f, const char *real, struct err *e)
 {
 	bool stays_open = f->role == ARGS_MEDIA || f->role == ARGS_PFLASH_CODE;
@@ -349,7 +349,7 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 	return 0;
 }
 
-/* No disk is missing in a bundle without a word. */
+/* Checks that every disk of the guest is on its line, so that none is missing in the bundle unnoticed. */
 static int check_all_are_named(const struct guest *g, const struct args_result *line, struct err *e)
 {
 	size_t i, k;

@@ -67,7 +67,7 @@ static bool ends_with(const char *s, const char *end)
 	return n > k && !strcmp(s + n - k, end);
 }
 
-/* What starts it, and not its name, its pid or its monitor. */
+/* True if VM is a command line, a script or a unit: the guest is shut down. */
 static bool is_at_rest(const struct export_options *o)
 {
 	struct stat st;
@@ -125,7 +125,7 @@ static int is_empty(const char *dir, struct err *e)
 	return r;
 }
 
-/* It, or the directory where it is to be made. */
+/* Chooses the target directory, or the one in which it is to be made. */
 static int choose_place(struct export *x, struct err *e)
 {
 	const char *spool = x->o->spool ?: getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp";
