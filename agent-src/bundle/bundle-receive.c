@@ -115,7 +115,7 @@ static int put(int fd, const uint8_t *p, size_t n, uint64_t at)
 	return 0;
 }
 
-/* So many bytes, to out, or (-1) nowhere. */
+/* Copies `size` bytes to out, or drops them if out is -1; adds them to the digest. */
 static int take_contents(struct receiving *r, uint64_t size, int out, struct bundle_digest *d, struct err *e)
 {
 	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);

@@ -169,7 +169,7 @@ static int exchange_proofs(struct dest *d, struct link *l, const struct hello *m
 	return hello_send_proof(l, proof, HELLO_MS, e);
 }
 
-/* It is the answer to ours, and about the same channel. */
+/* Checks that the HELLO answers ours, for the same channel. */
 static int check_answer(const struct hello *mine, const struct hello *theirs, struct err *e)
 {
 	if (!memcmp(mine->session, theirs->session, sizeof(mine->session)) && mine->channel == theirs->channel &&
@@ -179,7 +179,7 @@ static int check_answer(const struct hello *mine, const struct hello *theirs, st
 		       mine->channel);
 }
 
-/* One key file on two hosts: somebody between them may have turned us round to our own agent. */
+/* An agent with our own host ID: with one key file on two hosts, an attacker between them may have redirected us to our own agent. */
 static int check_host(const struct dest *d, const struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
 {
 	if (d->kind != DEST_STANDING || net_peer_is_loopback(l->fd) || memcmp(mine->host, theirs->host, sizeof(mine->host)))
@@ -255,7 +255,8 @@ static int meet(struct dest *d, const char *port, unsigned channel, struct dest_
 	return 0;
 }
 
-/* One that was broken off says nothing of the next: strangers may have had it put out of the door there. The first failure is what is told. */
+/* A connection that was broken off does not predict the next: others' connections may have crowded it out there. The first failure is
+ * reported. */
 static int meet_at_last(struct dest *d, const char *port, unsigned channel, struct link *out, struct err *e)
 {
 	int first = meet(d, port, channel, NULL, out, e), r = first;

@@ -1,5 +1,5 @@
 /*
- * dest-connect.h: from DEST, as the user wrote it, to a control connection and data connections.
+ * dest-connect.h: makes control and data connections to DEST, as the user wrote it.
  */
 #ifndef VMFERRY_DEST_CONNECT_H
 #define VMFERRY_DEST_CONNECT_H
@@ -15,73 +15,73 @@ struct ssh;
 struct ssh_proc;
 
 enum dest_kind {
-	DEST_LOCAL,    /* "local": an agent of our own beside us */
+	DEST_LOCAL,    /* "local": our own agent on this host */
 	DEST_STANDING, /* HOST:PORT: a vmferry-dst that listens there */
-	DEST_SSH,      /* [USER@]HOST, USER@HOST:PORT, ssh://…: an agent of our own that SSH brings there */
+	DEST_SSH,      /* [USER@]HOST, USER@HOST:PORT, ssh://…: our own agent, brought there by SSH */
 };
 
 enum dest_kind dest_kind(const char *where);
-/* The host in it, without user and port, malloc'ed; what cannot be read stays as it is. */
+/* Host part of DEST, without user and port, malloc'ed; DEST itself if malformed. */
 char *dest_host_name(const char *where);
 
 struct dest {
 	enum dest_kind kind;
-	char *host, *port; /* where the agent is to be reached */
-	char *address;	   /* of a standing one that was reached, or of the SSH server: for later, as names may not be told then; or NULL */
+	char *host, *port; /* address of the agent */
+	char *address;	   /* of a standing agent, or of the SSH server: for reconnecting, when names may not resolve; NULL */
 	bool plaintext, tls;
-	struct tls_key key;	     /* with tls */
+	struct tls_key key;	     /* if tls */
 	char token[TOKEN_CHARS + 1]; /* in clear; "": not known */
 	char *token_origin;
 	struct hello hello; /* session, for the data channels too */
-	bool met;	    /* a connection stood */
-	bool reconnecting;  /* somebody may not be there any more to answer questions */
-	char *note;	    /* something the user should know, or NULL */
-	pid_t agent;	    /* local mode: our child; 0 otherwise */
+	bool met;	    /* a connection was established */
+	bool reconnecting;  /* the user may not be there any more to answer questions */
+	char *note;	    /* note for the user, or NULL */
+	pid_t agent;	    /* local mode: our child; else 0 */
 	/* SSH: dest-ssh.c */
 	struct ssh *ssh;
 	struct ssh_proc *agent_proc;
 	int agent_fd;
 	bool through_ssh;
-	unsigned silence_ms; /* of SSH's connection; atomic, see ssh_config */
+	unsigned silence_ms; /* for the SSH connection; atomic, see ssh_config */
 	char *ssh_host, *forward_host;
 };
 
 struct dest_config {
 	const char *where;
 	const char *state_dir, *runtime_dir; /* for a local agent */
-	bool verbose;			     /* this agent and that one */
-	bool background;		     /* whoever reads our standard error is to see its end before the local agent's */
+	bool verbose;			     /* for both agents */
+	bool background;		     /* our stderr must reach its end before the local agent's does */
 	/* a standing agent */
 	bool plaintext;
-	const char *token_file; /* NULL: that of this host */
+	const char *token_file; /* NULL: this host's */
 	const char *psk_file;	/* NULL: in clear */
-	/* SSH; NULL and false: as usual */
+	/* SSH; NULL and false: defaults */
 	const char *identity, *ssh_port;
 	bool openssh, ssh_accept_new, keep_agent;
-	bool ssh_chosen;			       /* openssh was said, or denied */
-	const char *listen_address, *via, *data_ports; /* for data, there */
+	bool ssh_chosen;			       /* the user has chosen a value for openssh */
+	const char *listen_address, *via, *data_ports; /* for data connections, there */
 };
 
 /* Starts or reaches the destination agent and says HELLO. *d is all zero, or has been through dest_disconnect(). */
 int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *control, struct err *e);
-/* Has vmferry-dst run there once, with args (ends with NULL), and gives what it prints, malloc'ed. By SSH alone: -ENOTSUP of another destination. */
+/* Runs vmferry-dst there once with args (ends with NULL), and returns its output, malloc'ed. Only over SSH; -ENOTSUP otherwise. */
 int dest_ask(const struct dest_config *cfg, const char *const *args, char **text, struct err *e);
-/* One more connection, for data channel number. */
+/* Opens the connection for a data channel. number: the channel's. */
 int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struct link *link, struct err *e);
-/* Another connection for a channel that has lost its own, for RESUME. */
+/* Arguments for reconnecting a channel that has lost its connection, with RESUME. */
 struct dest_again {
 	const struct dest_config *cfg;
-	unsigned timeout_ms; /* of each step */
+	unsigned timeout_ms; /* for each step */
 	uint32_t generation;
 	uint64_t received;
-	uint64_t peer_received; /* told by the peer */
+	uint64_t peer_received; /* reported by the peer */
 };
-/* number: 0 for control, which goes to the data channels' port, too. Over SSH: with another login, if that connection has ended. Blocks. */
+/* number: 0 for control, which also uses the data channels' port. Over SSH: logs in again if that connection has ended. Blocks. */
 int dest_connect_again(struct dest *d, unsigned data_port, unsigned number, struct dest_again *again, struct link *link, struct err *e);
-/* How the data travels, for the report: "in clear", "TLS 1.3, …", "… through SSH". */
+/* Transport of the data, for the report: "in clear", "TLS 1.3, …", "… through SSH". */
 const char *dest_transport(const struct dest *d);
-/* The agent is gone or has nothing more to do (a local one is waited for: it ends when its control connection has). What a new
- * dest_connect() can use again stays. */
+/* Disconnects from an agent that is gone or has nothing more to do (waits for a local one, which ends after its control connection).
+ * Keeps what a new dest_connect() can use again. */
 void dest_disconnect(struct dest *d);
 void dest_fini(struct dest *d);
 

@@ -73,7 +73,7 @@ static int run_agent(struct dest *d, const struct dest_config *cfg, const char *
 	return ssh_bootstrap(d->ssh, &bc, &d->agent_proc, &d->agent_fd, NULL, e);
 }
 
-/* What the agent said last, when it ended or did not do what it should. */
+/* Reports the agent's last words after it has ended or misbehaved. */
 static int agent_failed(struct dest *d, const char *what, struct err *e)
 {
 	const char *words;

@@ -39,7 +39,7 @@ static int check_thawed(struct agent *a, struct err *e)
 	return r;
 }
 
-/* It is said in any case: an agent that is still busy with freezing hears it then. */
+/* Thaw is sent in any case: an agent that is still busy with freezing gets it then. */
 static int thaw(struct agent *a, struct err *e)
 {
 	json_t *count = NULL;

@@ -1,16 +1,15 @@
 /*
- * guard.h: a small process that outlives the source agent, and takes the guest back if that dies before it was handed over.
+ * guard.h: a small process that outlives the source agent, and takes the guest back if the agent dies before the hand-over.
  *
- * QEMU goes on by itself when its migration breaks, but not in pre-switchover, nor while it is held by SIGSTOP: there it
- * would wait for ever for an agent that is no more. The guard is this program again (`vmferry --guard`), so that it shares
- * nothing with an agent that may be out of memory or half dead; it sleeps on a socket that ends with the agent. What it then
- * does is what `vmferry recover` would do first, without the destination: that is left to a person. Until QEMU's migration is over it keeps
- * that one's connections open (keep.h).
+ * QEMU goes on by itself when its migration breaks, but not in pre-switchover, nor while it is held by SIGSTOP: there it would wait for
+ * ever for an agent that is gone. The guard is this program again (`vmferry --guard`), so that it shares nothing with an agent that may be
+ * out of memory or half dead; it sleeps on a socket that ends with the agent. Then it does what `vmferry recover` would do first, without
+ * the destination: that is left to a person. Until QEMU's migration is over it keeps QEMU's connections open (keep.h).
  *
- * An agent that is stopped (SIGSTOP) while the guest stands still by its doing is as good as dead to the guest: after GUARD_STOPPED_S of
- * that its guard kills it (watched-agent.h), which it may at any instruction. Not one that has COMMITTED, as then the guest is the destination's. While the
- * guest runs such an agent is killed after patience_s: QEMU hangs, and the guest with it, as soon as somebody's `stop` or snapshot makes it drain
- * its disks, for want of a reader of the blocks that the agent has asked for.
+ * An agent that is stopped (SIGSTOP) after it has stopped the guest is as good as dead to the guest: after GUARD_STOPPED_S the guard kills
+ * it (watched-agent.h), which may happen at any instruction. An agent that has COMMITTED is left alone, as the guest is the destination's.
+ * While the guest runs, a stopped agent is killed after patience_s: as soon as another client's `stop` or snapshot makes QEMU drain its
+ * disks, QEMU and the guest would hang, because no one reads the blocks that the agent has asked for.
  */
 #ifndef VMFERRY_GUARD_H
 #define VMFERRY_GUARD_H
@@ -24,31 +23,31 @@
 
 struct guard {
 	pid_t pid; /* 0: none */
-	int fd;	   /* as keep_tell() has it */
+	int fd;	   /* socket for keep_tell() */
 };
 
 /*
- * Before anything is changed that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. quiet: it does not
- * hold on to our standard error. patience_s: for so long an agent may be stopped while the guest runs; 0: for ever.
+ * Starts the guard; call before any change that only an agent can undo. Paths: the attempt's journal, and the directory of sockets. quiet:
+ * the guard does not keep our stderr. patience_s: time for which an agent may be stopped while the guest runs; 0: for ever.
  */
 int guard_start(struct guard *g, const char *journal, const char *runtime_dir, unsigned patience_s, bool quiet, struct err *e);
-/* It is there, to follow us. */
+/* True if the guard exists and follows us. */
 bool guard_is_alive(const struct guard *g);
-/* The guest is about to stand still by our doing; or runs again. */
+/* Tells the guard that we are about to stop the guest, or that it runs again. */
 void guard_tell(const struct guard *g, bool stands);
-/* An orderly end: it has nothing to do. Not called, or called with a guard that was not started: nothing happens. */
+/* Ends the guard in order. Does nothing for a guard that was not started. */
 void guard_dismiss(struct guard *g);
 
 /*
- * What the guard itself begins with: waits for the agent's end on standard input. NULL: an orderly one; otherwise what it has of it.
- * journal: says whether the guest may be the destination's.
+ * The guard's first step: waits on standard input for the agent's end. NULL: an orderly end; otherwise the agent's connections. journal:
+ * tells whether the guest may be the destination's.
  */
 struct keep *guard_wait(const char *journal, unsigned patience_s);
-/* Takes up what the dead agent was at, by its journal, which is stolen. True: nothing more is to be tried. words: for people, if
- * there are any; code 0: they are not of an error. */
+/* Takes up the dead agent's work by its journal, which is stolen. True: done, do not call again. words: for the user, if any; code 0:
+ * not an error. */
 typedef bool guard_take_up(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
-/* Calls take_up until nothing more is to be tried, and says its words on standard error once. kept: stolen. Returns what the guard
- * exits with: 1 if the last words were of an error. */
+/* Calls take_up until it is done, and prints its words to stderr once. kept: stolen. Returns the guard's exit code: 1 if the last words
+ * were an error. */
 int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o);
 
 #endif

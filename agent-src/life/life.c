@@ -420,7 +420,7 @@ int life_take_up(struct life *l, struct journal *j, const struct life_options *o
 	return 0;
 }
 
-/* What is left is in no other command's way: a note says so. */
+/* Leftovers do not block other commands: the note "over" says that this one has ended. */
 void life_end_journal(struct life *l)
 {
 	struct err e;

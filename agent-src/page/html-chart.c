@@ -62,7 +62,7 @@ static void bar_words(char out[WORDS_MAX], enum quantity q, const struct chart_b
 		snprintf(out, WORDS_MAX, "%s", value);
 }
 
-/* Of what is written above a bar: on one line if there is room for both. */
+/* Height of the text above a bar: one line if name and value fit on it. */
 static double head_height(const struct chart *c, const struct chart_bar *b, const char *words)
 {
 	if (c->labelled)

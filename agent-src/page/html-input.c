@@ -36,7 +36,7 @@ static int read_all(int fd, char **text, size_t *n, struct err *e)
 	return 0;
 }
 
-/* What a parser would make of it is many times larger: counted before it is asked. */
+/* JSON grows many times when parsed, so its values are counted first. */
 static int check_size(const char *text, size_t n, struct err *e)
 {
 	size_t values = 0, containers = 0, i;
@@ -174,8 +174,8 @@ void input_fini(struct input *in)
 
 /* ---- several runs ---- */
 
-/* What changes the figures of a run and is not told apart by cells: NULL, or what of it differs. What one of them does not say may be missing in
- * files that are older, but for what makes the machine. */
+/* Names a property in which two runs differ, if it changes their figures and is not a property of cells; NULL: none. Older files may
+ * lack some, except those of the machine. */
 static const char *different(const json_t *a, const json_t *b)
 {
 	static const struct {

@@ -14,11 +14,11 @@
 
 #define NOTICES_MAX 100
 
-/* What the events say, borrowed; NULL: there was none. Of each kind the last one counts. */
+/* Events of the move, borrowed; NULL: none. The last one of each kind counts. */
 struct story {
 	const json_t *events, *plan, *estimate, *result;
 	const json_t *notices[NOTICES_MAX];
-	double notice_at[NOTICES_MAX]; /* ms: when the progress before was */
+	double notice_at[NOTICES_MAX]; /* ms: time of the last progress before */
 	size_t notice_count, progress_count, result_count;
 	bool began, cut;
 };

@@ -103,7 +103,7 @@ static void told_in_words(FILE *f, const json_t *result)
 
 /* ---- it is at the destination ---- */
 
-/* What went over the wire, and whether it was verified. before: "started". */
+/* Writes what went over the wire, and whether it was verified. before: "started". */
 static void carried(FILE *f, const json_t *result, const char *before)
 {
 	double total = value_of(result, "total_ms"), bytes = value_of(result, "bytes_wire");
@@ -125,7 +125,7 @@ static void carried(FILE *f, const json_t *result, const char *before)
 	}
 }
 
-/* It was settled by recover. */
+/* Text for a move that recover has settled. */
 static const char unmeasured[] =
 	". That was settled afterwards (vmferry recover); what was measured was lost with the agent that began the move.";
 

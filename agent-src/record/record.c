@@ -121,7 +121,7 @@ static int write_text(const char *path, const char *text)
 	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
 }
 
-/* Of a user who is not root: root in there is this user. */
+/* Maps root in the namespace to this user, who is not root. */
 static int become_root_there(uid_t uid, gid_t gid)
 {
 	AUTO_FREE char *uids = xasprintf("%u %u 1", (unsigned)uid, (unsigned)uid),

@@ -13,7 +13,7 @@
 
 /* ---- journals ---- */
 
-/* Of what takes it away, brings it, or gives it other disks. */
+/* True if the journal is of a move of this guest, or of a change of its disks. */
 static bool is_of_guest(const struct newest_question *q, const struct journal *j)
 {
 	const json_t *begin = journal_begin(j);
@@ -23,7 +23,7 @@ static bool is_of_guest(const struct newest_question *q, const struct journal *j
 	return moves && !strcmp(json_text(begin, "guest") ?: "", q->guest);
 }
 
-/* By which the guest is another host's, or nobody knows: -errno. It is over where only leftovers keep the journal. */
+/* Decides by one journal: -errno if the guest is another host's, or that is not known. A journal kept only for leftovers counts as over. */
 static int judge(const struct newest_question *q, const struct journal *j, struct newest_answer *a, struct err *e)
 {
 	enum handoff_state state = journal_last_state(j);

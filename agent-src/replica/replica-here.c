@@ -353,7 +353,7 @@ static int start_qemu(struct run *r, const char *exe, struct qemu_proc *p, struc
 	return k;
 }
 
-/* Nothing of it is left, then nothing is known of it. */
+/* Removes the run, and then its record; fails while anything of the run is in use. */
 static int take_back(struct run *r, json_int_t term_before, struct err *e)
 {
 	int k = check_unused(r, e) ?: run_remove_tpm(json_object_get(r->store.replica, r->kind), e);
@@ -365,7 +365,7 @@ static int take_back(struct run *r, json_int_t term_before, struct err *e)
 	return points_set(&r->store, "term", json_integer(term_before), e);
 }
 
-/* A run that did not come about. As long as something is left of it its primary is refused. */
+/* Undoes a run that failed to start. The primary is refused as long as something of the run is left. */
 static void undo_run(struct run *r, const char *command, const char *option)
 {
 	struct err e;

@@ -34,7 +34,7 @@ static void on_interrupt(int number)
 	interrupted = 1;
 }
 
-/* No SA_RESTART, so that the wait for the next event ends. */
+/* Without SA_RESTART, so that SIGINT ends the wait for the next event. */
 static void heed_interrupt(void)
 {
 	struct sigaction on = {.sa_handler = on_interrupt};
@@ -42,7 +42,7 @@ static void heed_interrupt(void)
 	sigaction(SIGINT, &on, NULL);
 }
 
-/* As any command that Ctrl-C ends: a shell's loop ends with it. */
+/* Ends as by Ctrl-C, so that a shell's loop ends, too. */
 static void leave_it_to_go_on(void)
 {
 	static const char text[] = "not waited for any longer; the move goes on (vmferry status)\n";

@@ -32,7 +32,7 @@ static void print_start_script(FILE *to, const json_t *ev)
 	fprintf(to, "; %s\n", event_text(ev, "after_reboot"));
 }
 
-/* Of what may be deleted, the one at that path; NULL: there is none. */
+/* Entry of "deletable" with that path; NULL: none. */
 static const json_t *find_deletable(const json_t *ev, const char *path)
 {
 	json_t *v;
@@ -61,7 +61,7 @@ static void print_set_aside(FILE *to, const json_t *ev, const json_t *one, const
 	fputc('\n', to);
 }
 
-/* What is told of with its new name is not told of once more. */
+/* A file that was reported with its new name is not reported again. */
 static bool is_set_aside(const json_t *ev, const char *path)
 {
 	const json_t *aside = json_object_get(ev, "set_aside");

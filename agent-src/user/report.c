@@ -162,7 +162,7 @@ static void show(struct report *r, const json_t *ev)
 	free(text);
 }
 
-/* Of a reader that is too slow: progress is lost first, then other events, the result never. */
+/* Backlog of a slow reader: progress is dropped first, then other events, the result never. */
 static void put_json(struct report *r, const json_t *event, const char *line)
 {
 	const char *kind = event_text(event, "event");
