@@ -29,7 +29,7 @@ struct guest_backing {
 
 #define GUEST_LIMITS 6
 
-/* One entry of query-block. Strings may be NULL where QEMU does not say. */
+/* An entry of query-block. Strings may be NULL where QEMU does not say. */
 struct guest_disk {
 	char *node;	 /* node of its image: the device's node, or the one below filter */
 	char *filter;	 /* filter node between device and image (qemu-filters.h); NULL: none */
