@@ -61,7 +61,7 @@ static void seek_data(struct disk_round *d)
 	d->offset = 0;
 }
 
-/* Likewise, from the end on: extents before d->back are left, and of the last of these so many bytes. */
+/* Finds the last extent to read: extents before d->back are left, and d->back_bytes of the last of them. */
 static void seek_data_back(struct disk_round *d)
 {
 	while (d->back > d->extent && !disk_plan_reads(d, &d->map.extent[d->back - 1]))
@@ -211,7 +211,8 @@ static void compare_and_send(struct chunk *c)
 
 #define RUNS_MAX (CHUNK_BYTES / DISK_SECTOR)
 
-/* Likewise, in pieces that may be small: first all that travels, so that it goes as one message, and is compressed as one. */
+/* Sends what other images lack before what they have, in pieces that may be small, so that contents go in one message and are compressed
+ * together. */
 static void part_alike_and_send(struct chunk *c)
 {
 	struct {

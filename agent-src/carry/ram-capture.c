@@ -485,7 +485,7 @@ void capture_drain(struct capture *c)
 	loop_post(c->loop, &c->asked.to_stop);
 }
 
-/* Whoever has waited there in vain is not left to a copy of the socket. */
+/* Connections that still wait are closed here; copies of the socket would keep them waiting. */
 static void stop_listening(struct capture *c)
 {
 	int fd;

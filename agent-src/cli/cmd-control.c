@@ -38,7 +38,7 @@ static bool is_called(const char *runtime, pid_t pid, const char *vm)
 	return yes;
 }
 
-/* Whoever names a guest means one move. */
+/* A name must mean exactly one move. */
 static int find_move(struct target *t, const char *vm, struct err *e)
 {
 	pid_t *pids = NULL, other = 0;

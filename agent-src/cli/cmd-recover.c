@@ -311,7 +311,7 @@ static int settle(const struct asked *asked, const struct attempt *a)
 	return resume(asked, a->begin, r);
 }
 
-/* Whoever names a guest means one move. */
+/* A name must mean exactly one move. */
 static int refuse_several(const struct attempts *all, const char *vm)
 {
 	size_t i;

@@ -58,7 +58,7 @@ static void tell(struct reconnect *r, const struct wish *w, struct link link, ui
 	queue_put(r->results, &done->node);
 }
 
-/* Somebody answers there, for some time now, who does not know us: that is no matter of the network. */
+/* True if an agent that does not know this session has answered for some time: that is not an outage of the network. */
 static bool is_hopeless(const struct reconnect *r, struct wish *w, const struct err *e)
 {
 	bool refused = e->code == ECONNREFUSED || e->code == EPROTO || e->code == EPERM;

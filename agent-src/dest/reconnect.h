@@ -12,25 +12,25 @@
 
 struct reconnect;
 
-/* The taker frees it. */
+/* The receiver frees it. */
 struct reconnected {
 	struct qnode node;
 	unsigned channel;
-	struct link link; /* none: it will not be, as e says: for some time whoever answered there has known nothing of the session */
+	struct link link; /* none: given up, e says why: the agent that answers does not know the session */
 	uint32_t generation;
 	uint64_t peer_received;
 	struct err e;
 };
 
-/* cfg and results outlive it. port: where the destination takes them. */
+/* cfg and results outlive it. port: of the destination's data channels. */
 int reconnect_start(struct reconnect **out, struct dest *dest, const struct dest_config *cfg, unsigned port, struct queue *results,
 		    struct err *e);
-/* number, from this generation on; received: the last frame that was taken. Until it is there, or whoever answers has known nothing of us for
- * some time, or reconnect_stop(). */
+/* Reconnects channel `number`, from this generation on; received: the last frame taken. Tries until it succeeds, the agent that answers
+ * has not known us for some time, or reconnect_stop(). */
 void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received);
-/* Somebody waits who must not wait for long: attempts are short, and who is refused is refused. */
+/* In a hurry (a guest is stopped) attempts are short, and the first refusal is final. */
 void reconnect_hurry(struct reconnect *r, bool yes);
-/* Waits for the attempt that is under way: some seconds at most. NULL ok. */
+/* Ends after the current attempt: some seconds at most. NULL ok. */
 void reconnect_stop(struct reconnect *r);
 
 #endif

@@ -124,7 +124,7 @@ static int take_written(struct export_plan *p, struct export_disk *from, const s
 	return 0;
 }
 
-/* Nobody writes to it, and it is read by its name. */
+/* Takes a disk that QEMU only reads; its file is opened by name. */
 static int take_read_only(struct export_plan *p, struct export_disk *from, const struct guest *g, const struct guest_disk *d,
 			  const struct args_file *f, const char *real, const struct stat *st, struct err *e)
 {

@@ -35,7 +35,7 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
-/* Somebody is going on from it, or may. Whoever cancels a move does not, but would not lose what was there before it either. */
+/* A later move may use partial disks. A cancelled move drops them, except disks that were partial before it. */
 bool cutover_keeps_partial(const struct transfer *t)
 {
 	const struct keep_options *keep = &t->opt->disks.keep;
@@ -155,7 +155,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 	unheard = qmp_drain(t->src.qmp, e);
 	if (conductor_has_qmp(&t->a.con, "RESUME"))
 		return err_set(e, ECANCELED, RESUMED_BY_SOMEBODY);
-	if (!qmp_alive(t->src.qmp)) /* it has ended: that is the next event */
+	if (!qmp_alive(t->src.qmp)) /* QEMU's end is the next event */
 		return 0;
 	if (unheard)
 		return err_prefix(e, "whether somebody has resumed the guest at the source meanwhile cannot be told");
@@ -168,7 +168,7 @@ static int end_qemu(struct transfer *t, struct err *e)
 {
 	int r;
 
-	qmp_close(t->src.qmp); /* it takes a moment, so that it comes before the look */
+	qmp_close(t->src.qmp); /* closing takes a moment, so it precedes the check */
 	t->src.qmp = NULL;
 	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
 		return err_set(e, EBUSY,
@@ -178,7 +178,7 @@ static int end_qemu(struct transfer *t, struct err *e)
 	if (definition_let_go(&t->definition, e))
 		return -e->code;
 	autostart_expect_end(t->a.journal);
-	/* it is gone only when the kernel has taken back all of its memory */
+	/* QEMU's end takes until the kernel has freed all of its memory */
 	r = process_end(t->src.guest.pid, t->src.guest.start_time,
 			END_MS + (unsigned)(process_resident_bytes(t->src.guest.pid) / GIB) * END_MS_PER_GIB, e);
 	if (!r)
@@ -367,7 +367,7 @@ static int cont_source(struct attempt *a, struct err *e)
 			report_notice(&t->life.report, "%s", e->msg);
 		a->exit_code = EXIT_PAUSED;
 		t->end.unheard = r != -ECANCELED;
-		a->unfinished = t->end.unheard && r != -EREMOTEIO; /* who refuses has heard: that is for a person */
+		a->unfinished = t->end.unheard && r != -EREMOTEIO; /* a refusal is final: left to a person */
 	} else if (!r) { /* once: what is begun, or stopped, from now on is somebody else's doing */
 		t->end.unheard = a->unfinished = false;
 		a->exit_code = a->exit_code == EXIT_PAUSED ? 0 : a->exit_code;
@@ -556,10 +556,10 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 	if (peer == HO_DST_STARTED && revert_stays_open(t))
 		return 0;
 	if (t->a.handoff.state == HO_SRC_REVERTING && json_is_true(json_object_get(detail, "undecided")))
-		return on_undecided(t, peer, e); /* and is not asked for it again */
+		return on_undecided(t, peer, e); /* the guest is not asked back again */
 	vouched = vouched_for(t, peer);
 	if (t->end.fenced && t->peer.ended && peer == HO_DST_STARTED &&
-	    !vouched) { /* not even finished: what is held may be all that is left */
+	    !vouched) { /* the held QEMU may be the last copy, so it is not ended either */
 		leave_undecided(t);
 		return 0;
 	}

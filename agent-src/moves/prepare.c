@@ -79,7 +79,7 @@ static unsigned guard_patience_s(const struct transfer *t)
 	return (t->opt->reconnect_ms + OUTAGE_MARGIN_MS) / 1000;
 }
 
-/* Somebody goes on at once should this agent die: the guest stands still, or libvirt does not define it. */
+/* True if a guard must act at once should this agent die: the guest would stay stopped, or undefined in libvirt. */
 static bool needs_guard(const struct transfer *t)
 {
 	return t->src.traits.guest_runs || (t->recipe->owner && !t->src.traits.stays_here);
@@ -118,7 +118,7 @@ int prepare_enter(void *ctx, struct err *e)
 	r = prepare_both(t, e);
 	conductor_tick(&t->a.con, LOOK_MS);
 	if (!r)
-		files_begin(&t->files); /* which may have it tick faster */
+		files_begin(&t->files); /* may speed up the tick */
 	return r;
 }
 
@@ -251,7 +251,7 @@ void transfer_stop_data(struct transfer *t)
 	ram_stop(&t->ram);
 	disks_stop(&t->disks);
 	data_plane_stop(&t->data);
-	/* what the senders had in hand was theirs */
+	/* senders held references to these buffers */
 	ram_free_capture(&t->ram);
 	disks_free_reader(&t->disks);
 }

@@ -102,7 +102,8 @@ bool revert_stays_open(struct transfer *t)
 	return true;
 }
 
-/* Nobody waits for it as for one that stands still: it may have been away for long. Why it is not is in end.why, if that is not all. */
+/* Connects to the destination again, which may have been away for long, without the patience that a stopped guest gets. False: end.why
+ * may say why. */
 static bool reach(struct transfer *t)
 {
 	if (t->a.control && !t->a.control_lost)
@@ -187,7 +188,7 @@ static void want_back(struct transfer *t)
 		}
 		t->revert.asked = t->end.user_cancelled = false;
 	}
-	t->end.why.code = 0; /* it is still to be decided */
+	t->end.why.code = 0; /* no outcome yet */
 	report_answer(&t->life.report, EXIT_REFUSED, "cannot take the guest back: %s", why.msg);
 }
 

@@ -58,7 +58,7 @@ bool warm_is_copied(const struct transfer *t)
 static int decide(struct transfer *t, struct err *e)
 {
 	if (t->pace.held || warm_is_copied(t)) {
-		if (outage_is_away(t)) /* it would be down for as long as that lasts */
+		if (outage_is_away(t)) /* an outage would keep the guest down */
 			return 0;
 		if (!is_to_wait(t)) {
 			t->pace.held = false;
@@ -92,7 +92,8 @@ int warm_copy_enter(void *ctx, struct err *e)
 	return parts_begin(&t->parts, e);
 }
 
-/* Somebody may have migrated it by QEMU itself, or had it saved: then it may run elsewhere, and is neither shut down nor let go on here. */
+/* Another client may have migrated or saved the guest by QEMU itself: then it may run elsewhere, so it is neither shut down nor resumed
+ * here. */
 static int check_is_here(struct transfer *t, struct err *e)
 {
 	char state[32];

@@ -24,23 +24,23 @@ struct aside {
 	struct part part;
 	struct source *src;
 	const struct unit *unit;
-	char *script;		      /* of a guest that is shut down: by which it was named; NULL: none */
-	struct guest_scripts scripts; /* the others */
-	char *starter;		      /* the beginning of a sentence: what may start the guest again; NULL: nothing that is known */
-	bool images;		      /* so they are to lose their names, too */
-	json_t *renamed;	      /* {"from", "to"} of what has lost its name; NULL: nothing */
+	char *script;		      /* script by which a guest that is shut down was named; NULL: none */
+	struct guest_scripts scripts; /* other scripts that start the guest */
+	char *starter;		      /* beginning of a sentence: what may start the guest again; NULL: nothing known */
+	bool images;		      /* images are to lose their names, too */
+	json_t *renamed;	      /* {"from", "to"} of files that were renamed; NULL: none */
 };
 
 void aside_init(struct aside *a, struct source *src, const struct unit *unit);
-/* The scripts lose their names. */
+/* Renames the scripts. */
 int aside_scripts(struct aside *a, struct err *e);
-/* The images do, if they are to; the guest is given up. Again, too, and in any life. */
+/* Renames the images, if they are to be, once the guest is given up. May be repeated, in any life. */
 int aside_images(struct aside *a, struct err *e);
-/* The images have their names, and the guest may go on here. */
+/* Gives the images their names back, so that the guest may go on here. */
 int aside_give_back(struct aside *a, struct err *e);
-/* The image of that name, as it is called now; malloc'ed. */
+/* Present name of that image; malloc'ed. */
 char *aside_path(const struct aside *a, const char *path);
-/* The file of that entry (named-images.h) is an image that was set aside, and gets its name back. */
+/* True if the entry (named-images.h) is of an image that was set aside and gets its name back. */
 bool aside_has(const struct aside *a, const json_t *was);
 
 #endif

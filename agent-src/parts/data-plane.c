@@ -188,5 +188,5 @@ void data_plane_stop(struct data_plane *d)
 		sender_stop(d->senders[i]);
 		d->senders[i] = NULL;
 	}
-	hear(&d->words); /* what they told last */
+	hear(&d->words); /* their last messages */
 }

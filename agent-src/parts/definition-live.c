@@ -374,7 +374,7 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	if (p->a->handoff.state == HO_SRC_RELEASED)
 		return forget_for_good(definition_of(p), path, aside, uuid, e);
-	definition_end_job(definition_of(p)); /* or libvirt would wait for itself */
+	definition_end_job(definition_of(p)); /* libvirt must not wait for its own job */
 	r = give_back(path, aside, e);
 	return r ? r : define_if_forgotten(definition_of(p), uuid, e);
 }

@@ -295,7 +295,7 @@ static int by_plan(struct definition *d, use_changes *use, void *ctx, struct err
 					  .path_count = c.count,
 					  .nets = nets,
 					  .net_count = cards,
-					  .may_miss = definition_is_live(d), /* what was plugged in is not there at the next start */
+					  .may_miss = definition_is_live(d), /* plugged-in devices are missing at the next start */
 					  .emulator = emulator && strcmp(emulator, d->guest.def.emulator) ? emulator : NULL},
 		ctx, e);
 	for (i = 0; i < d->disks->count + d->disks->stays; i++)
@@ -574,9 +574,9 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 	json_t *kept;
 	int r = path ? kept_definition_read(path, &kept, e) : err_set(e, EBADMSG, "the journal does not say which");
 
-	if (r == -ENOENT) /* it was never undefined */
+	if (r == -ENOENT) /* libvirt was never told to undefine the guest */
 		return 0;
-	if (!r && definition_is_set_aside(d)) { /* what has failed there needs it again */
+	if (!r && definition_is_set_aside(d)) { /* if that failed, its undo needs the file again */
 		json_decref(kept);
 		return err_set(e, EBUSY, "libvirt here is to have the guest's definition again first");
 	}

@@ -23,16 +23,15 @@ struct definition {
 	const struct disks *disks;
 	const struct files *files;
 	struct libvirt_guest guest;
-	json_t *there; /* what the destination's libvirt is, of ACCEPT */
-	json_t *kept;  /* kept-definition.h: as the destination is to define it */
-	char *left;    /* the guest has gone: path of the file that defines it here again */
-	struct lv
-		*job; /* of one that goes as it runs: libvirt's migration job is this connection's; NULL: there is none, or none any more */
-	json_t *begun;		     /* what libvirt there is to prepare: {"xml", "cookie", "flags"} */
+	json_t *there;		     /* the destination's libvirt, from ACCEPT */
+	json_t *kept;		     /* kept-definition.h: the definition for the destination */
+	char *left;		     /* the guest has gone: path of the file that defines it here again */
+	struct lv *job;		     /* connection that owns libvirt's migration job, while a running guest moves; NULL: no job */
+	json_t *begun;		     /* for libvirt there to prepare: {"xml", "cookie", "flags"} */
 	json_t *accepted;	     /* the destination's plan */
-	struct locked_images locked; /* while its QEMU is held */
+	struct locked_images locked; /* while QEMU is held */
 	bool is_aside;
-	bool told; /* what becomes of volumes */
+	bool told; /* the user was told what happens to volumes */
 };
 
 void definition_init(struct definition *d, struct source *src, const struct disks *disks, const struct files *files);

@@ -114,7 +114,7 @@ int disks_want(struct disks *ds, void (*where)(const struct disks *ds, const str
 	for (i = 0; i < ds->count; i++) {
 		struct disk *d = ds->list[i];
 
-		d->in_flight = true; /* no other round begins, and nobody takes it for finished */
+		d->in_flight = true; /* keeps another round from starting, and the disk from counting as finished */
 		if (!d->alike)
 			continue;
 		list[n] = (struct want_disk){.object = d->object, .bytes = d->guest->virtual_size};

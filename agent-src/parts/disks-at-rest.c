@@ -125,7 +125,7 @@ static json_int_t size_of(const struct disks *ds, const struct guest_disk *g)
 	const struct locked_image *h = images_locked(&ds->locked, g->real_path);
 	struct stat st;
 
-	if (is_written_to(ds) || g->block_device) /* it may be longer by now than when it was found */
+	if (is_written_to(ds) || g->block_device) /* the file may have grown since it was found */
 		return (json_int_t)g->virtual_size;
 	if (h)
 		return (json_int_t)h->st.st_size;

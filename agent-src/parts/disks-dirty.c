@@ -122,7 +122,7 @@ static void on_query_block(void *arg, json_t *ret, const struct err *err)
 	struct disks *ds = arg;
 
 	ds->query_pending = false;
-	if (err || ds->final) /* as it was before the last look */
+	if (err || ds->final) /* the answer is older than the last look */
 		return;
 	guest_watch_drives(&ds->src->watch, ret);
 	note_dirty(ds, ret);

@@ -487,8 +487,7 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 		json_object_set_new(out, "part", json_true());
 	if (d->left_behind)
 		json_object_set_new(out, "empty", json_true());
-	else if (o->keep.partial_s &&
-		 (!g->chain_count || ds->rests)) /* what is told of a chain's holes is finer than an image's clusters */
+	else if (o->keep.partial_s && (!g->chain_count || ds->rests)) /* holes of a chain are finer than an image's clusters */
 		json_object_set_new(out, "keep", json_true());
 	if (d->carried_count)
 		json_object_set_new(out, "bitmaps", disk_describe_bitmaps(d));

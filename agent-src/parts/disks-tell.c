@@ -10,7 +10,7 @@ static json_t *tell_progress(const struct disks *ds, const struct disk *d)
 
 	disk_reader_progress(ds->reader, d->object, &done, &left);
 	whole = d->round ? d->last_dirty : d->guest->allocated;
-	if (!d->round && !d->queued && !done) /* it has not begun */
+	if (!d->round && !d->queued && !done) /* reading has not begun */
 		left = whole;
 	return json_pack("{s:s,s:s,s:i,s:I,s:f}", "node", d->guest->node, "name", path_base(d->guest->real_path), "round", (int)d->round,
 			 "left", (json_int_t)(left + d->dirty), "percent",

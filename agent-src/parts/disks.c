@@ -652,7 +652,7 @@ void disks_fini(struct part *p)
 	struct disks *ds = disks_of(p);
 	unsigned i;
 
-	on_results(&ds->results); /* what it told last goes with the conductor */
+	on_results(&ds->results); /* its last results are dropped with the conductor */
 	disks_end_writeback(ds);
 	images_unlock(&ds->locked);
 	disks_unmark(ds);

@@ -86,7 +86,7 @@ static int check_unreadable(const struct guest *g, struct report *report, const 
 		       why->msg, path);
 }
 
-/* Somebody has it open: an agent, whose control socket is in its runtime directory and not always in ours, or a guard, which has none. */
+/* The journal is open: by an agent, whose control socket may be in another runtime directory, or by a guard, which has none. */
 static int check_in_hand(const struct guest *g, const char *path, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];

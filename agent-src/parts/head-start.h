@@ -17,25 +17,25 @@ struct known_disk {
 };
 
 struct head_start {
-	struct guest *guest;	/* as it runs, or ran */
-	struct qmp *qmp;	/* of the attempt that waits, if there is a monitor; NULL: none */
-	unsigned passes;	/* attempts that are over, after which there is another */
-	uint64_t begin_ns;	/* of the first of them */
-	uint64_t wire_bytes;	/* that they took */
-	bool is_asked;		/* its owner, or it, to shut it down */
-	bool is_told;		/* it, by us */
-	bool has_said_shutdown; /* its QEMU, of the guest */
+	struct guest *guest;	/* the guest, which runs or ran */
+	struct qmp *qmp;	/* of the attempt that waits; NULL: no monitor */
+	unsigned passes;	/* attempts that have ended and were followed by another */
+	uint64_t begin_ns;	/* of the first attempt */
+	uint64_t wire_bytes;	/* of those attempts */
+	bool is_asked;		/* its owner, or the guest, was asked to shut it down */
+	bool is_told;		/* we told the guest to shut down */
+	bool has_said_shutdown; /* QEMU has announced the guest's shutdown */
 	bool is_down;		/* its QEMU has ended */
-	bool is_over;		/* and what follows is the move itself, which is tried so many times more */
+	bool is_over;		/* the move itself follows; tries: how often it was tried again */
 	unsigned tries;
 	uint64_t down_ns;
-	json_t *images; /* path to [device, inode], as its QEMU had them open when that was last looked at */
+	json_t *images; /* path to [device, inode] of what QEMU had open at the last look */
 	struct known_disk known[OBJECT_DISK_MAX];
-	unsigned known_count; /* 0: nothing is known of what the destination has */
+	unsigned known_count; /* 0: it is not known what the destination has */
 	char known_by[2 * ATTEMPT_ID_LEN + 1];
-	struct digest_key key; /* of all attempts, as what is known is told by it */
+	struct digest_key key; /* of all attempts, as known contents are identified with it */
 	bool has_key;
-	char *start_script; /* by which it was started here, once it may go down; NULL: not yet written */
+	char *start_script; /* how the guest was started here, written before it may go down; NULL: not yet */
 };
 
 #endif

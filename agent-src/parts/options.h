@@ -95,30 +95,30 @@ struct move_options {
 	struct cold_options cold;
 	struct warm_options warm;
 	const char *vm, *disk_dir;
-	const char *qemu;	 /* which is to run it there; NULL: one that is called as here */
-	const char *machine;	 /* the type that it boots with there; NULL: as here */
-	struct dest_config dest; /* where to, and how to get there */
+	const char *qemu;	 /* QEMU for the destination; NULL: the one of the same name */
+	const char *machine;	 /* machine type to boot with there; NULL: as here */
+	struct dest_config dest; /* destination, and how to reach it */
 	struct carry_options carry;
 	unsigned max_downtime_ms;
-	unsigned reconnect_ms; /* for so long connections that were lost are tried again; 0: not at all */
+	unsigned reconnect_ms; /* time to retry lost connections; 0: do not */
 	enum on_stall on_stall;
-	unsigned revert_within_s; /* for so long it can be had back from there; 0: it stays there */
-	time_t at;		  /* it is not to stand still before; 0: whenever that is best */
+	unsigned revert_within_s; /* time in which the guest can be taken back; 0: none */
+	time_t at;		  /* earliest stop of the guest; 0: whenever that is best */
 	bool hold, dry_run, json, json_fine;
-	bool now;		/* it does not wait for other moves of either host */
-	bool estimate, script;	/* with dry_run: measure; print the move as a script instead of the plan */
+	bool now;		/* do not wait for other moves of either host */
+	bool estimate, script;	/* with dry_run: measure; print a script instead of the plan */
 	bool install_unit;	/* at the destination */
-	bool keep_unit;		/* here: it is not to be disabled */
+	bool keep_unit;		/* here: do not disable it */
 	enum guest_owner owner; /* who calls */
-	bool starter_stopped;	/* here: whatever else has started the guest does not do so again */
+	bool starter_stopped;	/* here: the guest's other starter is stopped, says the user */
 	bool attach;		/* a QEMU without a monitor is given one first (attach.h) */
-	bool in_place;		/* another QEMU of this host goes on with the guest, its disks, sockets and names */
+	bool in_place;		/* another QEMU on this host takes over the guest, its disks, sockets and names */
 	struct disk_options disks;
 	enum media media;
 	struct option_list map_net; /* NIC=WHAT */
 	const char *state_dir, *runtime_dir;
 	struct replica_sync *replica; /* HOW_REPLICA: what point (replica-sync.h) */
-	void (*prepared)(void);	      /* told when nothing stands in the way any more; may be NULL */
+	void (*prepared)(void);	      /* called when all checks have passed; may be NULL */
 };
 
 /* Rows that set struct move_options and how the destination is reached. */

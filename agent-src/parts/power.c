@@ -134,7 +134,7 @@ static int on_stop(struct power *p, uint64_t at_ns)
 	return 0;
 }
 
-/* Somebody has started it again: it writes to its disks. */
+/* The guest was started again, so it writes to its disks. */
 static int on_resume(struct power *p)
 {
 	if (!p->cut)
@@ -245,7 +245,7 @@ int power_take_back(struct power *p, struct err *e)
 	if (!r && (may_still(p, state) || s->stopped || (p->asked && s->broken)))
 		report_notice(s->report,
 			      "the guest was told to shut down, and has not: if it still does so later, nothing starts it again");
-	if (!r && p->asked && note(p, false, &why)) /* it boots all the same */
+	if (!r && p->asked && note(p, false, &why)) /* the guest boots all the same */
 		log_error("%s", why.msg);
 	return r ? err_prefix(e, "the guest is shut down at the source, and cannot be started again (QMP system_reset, then cont)") : 0;
 }

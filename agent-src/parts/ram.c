@@ -112,7 +112,7 @@ static int examine(struct part *p, struct err *e)
 	return code;
 }
 
-/* Nobody there may ask the QEMU that waits. */
+/* RAM blocks are described here, because the destination must not ask the QEMU that waits there. */
 static int describe_blocks(const struct ram *r, json_t *out, struct err *e)
 {
 	struct ram_block_place *told;
@@ -463,7 +463,7 @@ void ram_throttle(struct ram *r)
 void ram_arm(struct ram *r, double rate_per_s)
 {
 	double per_s = rate_per_s * ARM_SLACK;
-	/* and in its first pass over memory QEMU is to look at what was written at its end, not again and again */
+	/* in its first pass QEMU must sync the dirty bitmap at its end only, not again and again */
 	bool busy = r->pass.number >= 2 && r->dirty_per_s > rate_per_s * CONVERGE_CALM;
 	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
 
@@ -487,7 +487,7 @@ int ram_ask_for_switchover(struct ram *r, struct err *e)
 	fault_point("src-acknowledge");
 	if (r->has_bandwidth)
 		json_object_set_new(p, "avail-switchover-bandwidth", json_integer(PLENTY_PER_S));
-	/* or it would pass over memory again before it looks at its new limits */
+	/* otherwise QEMU would start another pass before it applies the new limits */
 	capture_stall(r->capture, true);
 	code = qmp_call(r->src->qmp, "migrate-set-parameters", p, NULL, e);
 	capture_stall(r->capture, false);

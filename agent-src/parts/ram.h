@@ -13,7 +13,7 @@
 
 /* QEMU's passes over memory, as far as it tells. */
 struct ram_passes {
-	uint64_t number;	    /* that ram.left belongs to. At the end of the one before nearly nothing is left */
+	uint64_t number;	    /* the pass of ram.left; at the end of the one before, nearly nothing is left */
 	uint64_t begun;		    /* newest that QEMU told of */
 	uint64_t queried;	    /* when the query under way was sent */
 	uint64_t begun_ns, took_ns; /* when QEMU began this one; how long the one before took */
@@ -39,13 +39,13 @@ struct ram {
 	bool query_pending;
 	uint64_t left, total;
 	double dirty_per_s; /* bytes that the guest writes */
-	const char *
-		early_state; /* what of the guest has state before or among memory in QEMU's stream, which cannot be taken apart then; NULL: nothing */
-	bool loses_writes; /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
-	bool unchecked;	   /* QEMU's word for what a guest without KVM has written is all that there is */
-	double recheck_ns; /* to read and hash a byte of the guest's; 0: not known */
-	uint64_t done_ns;  /* when every page was queued */
-	unsigned rounds;   /* once the capture has ended */
+	const char
+		*early_state; /* device with state before or among memory in QEMU's stream, which then cannot be taken apart; NULL: none */
+	bool loses_writes;    /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
+	bool unchecked;	      /* QEMU's word for what a guest without KVM has written is all that there is */
+	double recheck_ns;    /* to read and hash a byte of the guest's; 0: not known */
+	uint64_t done_ns;     /* when every page was queued */
+	unsigned rounds;      /* once the capture has ended */
 	bool throttled;
 	double armed_per_s;
 	unsigned armed_ms;
@@ -53,11 +53,12 @@ struct ram {
 
 void ram_init(struct ram *r, struct source *src, struct data_plane *data);
 
-/* Into what a journal begins with; and from it, in a later life. */
+/* Adds to the journal's beginning; restores from it in a later life. */
 void ram_describe_for_journal(struct ram *r, json_t *begin);
 void ram_restore(struct ram *r);
 
-/* Where QEMU has the guest's memory, if it tells (count is 0 if not) and that may be read from outside: 0, or why not. */
+/* Finds the guest's memory in QEMU's address space. 0: it can be read from outside (count is 0 if QEMU does not tell); -errno: it
+ * cannot. */
 int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_MAX], unsigned *count, struct err *e);
 /* Before the disks are read, if there are any: what of them is in memory as well is to travel once. Where that cannot be had *notice says
  * why, malloc'ed. */

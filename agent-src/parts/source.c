@@ -27,7 +27,7 @@
 
 #define QMP_OPEN_MS	 5000
 #define QEMU_END_MS	 2000
-#define GUARD_MONITOR_MS 2000 /* it tries again */
+#define GUARD_MONITOR_MS 2000 /* the guard tries again */
 
 static struct source *source_of(struct part *p)
 {
@@ -445,7 +445,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 		json_object_set_new(out, "vmgenid", generation_of(s));
 	if (g->line.config_count)
 		json_object_set_new(out, "configs", args_configs_json(g->line.configs, g->line.config_count));
-	if (s->opt->map_net.count && !s->becomes_libvirts) /* they are in its definition */
+	if (s->opt->map_net.count && !s->becomes_libvirts) /* libvirt's definition has the networks */
 		json_object_set_new(out, "map_net", map_net(&s->opt->map_net));
 	return 0;
 }

@@ -33,7 +33,7 @@ static int check_in_place(struct unit *u, struct err *e)
 			u->autostart.starter);
 		r = source_obstacle(u->src, e);
 	}
-	free(u->autostart.unit); /* what is for the next boot only stays */
+	free(u->autostart.unit); /* a unit for the next boot stays */
 	u->autostart.unit = NULL;
 	return r;
 }

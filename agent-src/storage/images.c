@@ -26,7 +26,7 @@ static bool is_same_file(const struct stat *a, const char *path)
 	       (S_ISBLK(a->st_mode) ? S_ISBLK(b.st_mode) && a->st_rdev == b.st_rdev : a->st_dev == b.st_dev && a->st_ino == b.st_ino);
 }
 
-/* Nobody has it: not a mount, RAID, LVM or the like (O_EXCL, open(2)), not a process, not this guest. */
+/* Checks that the device is unused: by a mount, RAID, LVM or the like (O_EXCL, open(2)), by a process, by this guest. */
 static int check_device(const struct storage *s, struct moving_disk *d, const struct stat *st, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;

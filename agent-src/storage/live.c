@@ -11,7 +11,7 @@
 
 #define TICK_MS	   100
 #define PENDING_MS 1000	 /* then the guest is stopped */
-#define STOPPED_MS 10000 /* no longer than this */
+#define STOPPED_MS 10000 /* limit for a guest that we have stopped */
 #define PAUSE_MS   2
 
 int storage_wait(struct storage *s, unsigned ms, struct err *e)
@@ -175,7 +175,7 @@ static int sync_all(const struct storage *s, struct err *e)
 	return r;
 }
 
-/* Whoever has a monitor might have done so. */
+/* Another client's monitor may have started a migration or switched a disk. */
 static int check_alone(struct storage *s, struct err *e)
 {
 	unsigned i;
@@ -224,7 +224,7 @@ static int switch_over(struct storage *s, struct err *e)
 	if (!r)
 		r = starter_prepare(s, e);
 	if (!r)
-		r = sync_all(s, e); /* so that little is left for when requests wait */
+		r = sync_all(s, e); /* leaves little to sync while requests wait */
 	fault_point("src-ready");
 	if (!r && !guard_is_alive(&s->guard)) /* should we die now, requests would wait for ever */
 		r = err_set(e, ESRCH, "our guard, which would go on if we could not, has ended");

@@ -122,7 +122,7 @@ static int check_guest(struct storage *s, struct err *e)
 	return 0;
 }
 
-/* Nobody else does anything to its disks. */
+/* Checks that no other client works on the guest's disks. */
 static int check_idle(struct storage *s, struct err *e)
 {
 	json_t *jobs, *exports;

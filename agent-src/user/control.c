@@ -33,7 +33,7 @@ struct client {
 struct control {
 	struct loop *loop;
 	struct op accept_op;
-	struct timer accept_later; /* no descriptor is free for who waits there */
+	struct timer accept_later; /* retry accept(), for lack of a free descriptor */
 	bool accepting, closing;
 	int fd;
 	char *dir, *path;
@@ -178,7 +178,7 @@ static bool answers(const struct sockaddr_un *sa)
 	return fd >= 0 || fd == -EAGAIN;
 }
 
-/* Whoever makes or removes a socket holds the directory, for that moment only. 1: it is held by another agent. */
+/* Locks the directory while a socket is made or removed. 1: another agent holds the lock. */
 static int dir_lock(const char *runtime_dir, int *fd, struct err *e)
 {
 	*fd = open(runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
