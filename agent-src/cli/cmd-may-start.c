@@ -123,7 +123,7 @@ static int check_replica(const struct newest_question *q, const char *name, stru
 
 	if (r)
 		return r;
-	if (newest_copy_is_not_moving(q, &ignored)) /* what comes after has the words for it */
+	if (newest_copy_is_not_moving(q, &ignored)) /* the next check has a message for this */
 		return 0;
 	if (dir && access(conf, F_OK) && !points_read(&p, dir, &ignored) && points_newest(&p) && !json_object_get(p.replica, "run") &&
 	    replica_check_came(q->state_dir, name, &p, &ignored) != -EEXIST)

@@ -82,7 +82,7 @@ static const char check_after[] =
 struct command {
 	struct move_options o;	/* these two first and in this order: fleet_move_tables() are about them */
 	struct fleet_options f; /* of a command about several guests, which is not read here */
-	json_t *move;		/* as again.h has it */
+	json_t *move;		/* see again.h */
 };
 
 _Static_assert(offsetof(struct command, f) == offsetof(struct fleet_command, f), "fleet_move_tables() are about both");
@@ -317,7 +317,7 @@ static int read_command(int argc, char **argv, struct command *c, const struct c
 	if (o->in_place)
 		o->media = MEDIA_PATH;
 	o->disks.keep.move = c->move = again_end(c->move, o->vm, o->dest.where);
-	if (o->cold.line) /* it may have secrets in it */
+	if (o->cold.line) /* a command line may have secrets in it */
 		o->disks.keep.move = NULL;
 	if (!o->carry.channels)
 		o->carry.channels = channels_for(own_processors());

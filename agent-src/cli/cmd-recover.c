@@ -454,7 +454,7 @@ static int settle_all(const struct asked *asked)
 			code = a->kind->last == (i >= all.n) ? settle_one(asked, a) : 0;
 			worst = MAX(worst, code);
 		}
-		if (unread && !(vm && all.n)) /* one of these may have been meant */
+		if (unread && !(vm && all.n)) /* the user may mean an unreadable one */
 			worst = EXIT_UNDECIDED;
 		else if (!all.n)
 			worst = fenced ? EXIT_REFUSED : settle_others(asked);

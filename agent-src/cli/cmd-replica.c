@@ -187,7 +187,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	}
 	c->o.disks.reuse = (struct option_list){.count = 0};
 	c->o.disks.reuse_all = NULL;
-	replica_forget(c->settings_dir, guest); /* what is left of another pair */
+	replica_forget(c->settings_dir, guest); /* record of an earlier pair */
 	if (replica_conf_save(c, guest, &e))
 		return replica_say(&e);
 	c->o.disks.reuse = reuse; /* of the first point alone */

@@ -128,7 +128,7 @@ static void set_tasks(struct fleet *f, const struct fleet_choice *c, const struc
 	for (g = 0; g < cmd->guest_count; g++)
 		for (h = 0; h < cmd->host_count; h++) {
 			struct fleet_task *t = &f->tasks[g * cmd->host_count + h];
-			const struct off_guest *off = fleet_off(cmd, cmd->guests[g]); /* it goes by one kind */
+			const struct off_guest *off = fleet_off(cmd, cmd->guests[g]); /* a guest that is off has only one kind of move */
 
 			t->guest = xstrdup(cmd->guests[g]);
 			t->ways = xcalloc(1, sizeof(*t->ways));

@@ -198,7 +198,7 @@ static bool add_libvirts(struct fleet_command *c)
 	if (r)
 		fprintf(stderr, "libvirt's guests that are shut down are not known: %s\n", e.msg);
 	for (i = 0; i < count; i++) {
-		add_off(c, guests[i].name, true); /* and why one cannot go its hosts are told */
+		add_off(c, guests[i].name, true); /* why a guest cannot move is found out when hosts are asked */
 		guest_fini(&guests[i]);
 		free(whys[i]);
 	}

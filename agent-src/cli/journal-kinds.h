@@ -11,18 +11,18 @@
 #include "move.h"
 
 struct journal_kind {
-	const char *member; /* that a journal of this kind begins with, and no other */
-	json_type type;	    /* of that */
+	const char *member; /* member that only this kind's journals have in their beginning */
+	json_type type;	    /* type of that member */
 	const char *name;   /* "this move" */
-	bool apart;	    /* each is settled by itself, so that several of a guest are no matter */
-	bool last;	    /* after the others, which need it */
+	bool apart;	    /* journals are settled independently, so a guest may have several */
+	bool last;	    /* settled after the others, which need it */
 	/* Settles it, and returns the exit code. u: what the user says. begin: what the journal begins with, which outlives it. Steals j, as
 	 * guard does. */
 	int (*recover)(const struct move_taken_up *u, const json_t *begin, struct journal *j);
-	guard_take_up *guard; /* NULL: the agent has none */
+	guard_take_up *guard; /* NULL: no guard */
 };
 
-/* NULL: it is of no kind that this vmferry knows. */
+/* Kind of a journal with this beginning; NULL: unknown to this vmferry. */
 const struct journal_kind *journal_kind_of(const json_t *begin);
 /* The destination is reached as the journal says, unless the user says otherwise. What the result refers to belongs to u and begin. */
 struct move_taken_up move_taken_up_of(const struct move_taken_up *u, const json_t *begin);

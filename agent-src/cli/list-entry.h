@@ -10,15 +10,15 @@ enum monitor {
 	MONITOR_BUSY,
 	MONITOR_SILENT,
 	MONITOR_ANSWERED,
-	MONITOR_FOREIGN, /* another user's: not even looked for */
-	MONITOR_HMP,	 /* its human monitor makes one when that is needed */
+	MONITOR_FOREIGN, /* another user's: not looked for */
+	MONITOR_HMP,	 /* none, but the human monitor can make one when needed */
 };
 
 #define REASONS_MAX 16
 
 struct reason {
 	char *why;
-	char *advice; /* what to do about it; may be NULL */
+	char *advice; /* remedy; may be NULL */
 };
 
 struct entry {
@@ -26,23 +26,23 @@ struct entry {
 	struct args_result line; /* empty if it cannot be rewritten */
 	struct args_basics basics;
 	enum monitor monitor;
-	char *hmp; /* that one's place */
+	char *hmp; /* place of the human monitor */
 	bool moving, arriving;
-	bool is_double;			    /* another guest here has its name */
-	struct reason reasons[REASONS_MAX]; /* why it cannot be moved */
+	bool is_double;			    /* another guest here has the same name */
+	struct reason reasons[REASONS_MAX]; /* obstacles to a move */
 	size_t reason_count;
 };
 
-/* libvirt defines it, and nothing runs it. */
+/* True for a guest that is defined in libvirt and shut down. */
 static inline bool is_shut_down(const struct entry *n)
 {
 	return !n->g.pid;
 }
 
 enum list_layout { LAYOUT_TABLE, LAYOUT_DETAILS, LAYOUT_JSON };
-/* All of them, to standard output: a line each, or all about each. */
+/* Prints all entries to standard output: one line each, or all details. */
 void list_print_text(const struct entry *entries, size_t count, bool details);
-/* absent: one that was asked for, and certainly does not run here; NULL: all were found, or that cannot be told. */
+/* absent: a guest that was asked for and certainly does not run here; NULL: all were found, or that is not known. */
 void list_print_json(const struct entry *entries, size_t count, const char *absent);
 
 #endif

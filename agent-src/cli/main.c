@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 				    argv + 3)); /* a sanitizer's search for leaks would need a thread, which its namespaces do not have */
 	if (!strcmp(argv[1], UNPACK_WORD))
 		return unpack_child(argc - 1, argv + 1);
-	if (!strcmp(argv[1], GUARD_WORD)) /* not a person's to say */
+	if (!strcmp(argv[1], GUARD_WORD)) /* internal word, not for users */
 		return cmd_guard(argc - 1, argv + 1);
 	return run(argc - 1, argv + 1);
 }

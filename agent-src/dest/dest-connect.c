@@ -47,7 +47,7 @@ char *dest_host_name(const char *where)
 	struct err e;
 	char *host;
 
-	if (ssh_target_parse(where, &target, &e)) /* which HOST:PORT of a standing one is, too */
+	if (ssh_target_parse(where, &target, &e)) /* also parses a standing agent's HOST:PORT */
 		return xstrdup(where);
 	host = xstrdup(target.host);
 	ssh_target_fini(&target);

@@ -7,17 +7,17 @@
 
 /* Where a disk's contents come from. */
 struct export_disk {
-	const struct guest_disk *live; /* copied by the guest's QEMU, or read from its files under lock; NULL: nobody writes to it */
+	const struct guest_disk *live; /* disk to be copied by QEMU, or from its files under lock; NULL: read-only */
 	char *path;		       /* of its image */
 	const char *format;
 	bool is_block;
-	uint64_t part_at, part_bytes; /* of a raw image the bytes that are the disk; 0, 0: all of it */
+	uint64_t part_at, part_bytes; /* range of a raw image that is the disk; 0, 0: all of it */
 	uint64_t allocated;	      /* bytes, about */
 };
 
 struct export_plan {
-	struct export_disk disks[BUNDLE_DISKS_MAX]; /* as b's */
-	char *files[BUNDLE_FILES_MAX];		    /* where each of b's comes from; NULL: it stays behind */
+	struct export_disk disks[BUNDLE_DISKS_MAX]; /* in b's order */
+	char *files[BUNDLE_FILES_MAX];		    /* source of each of b's files; NULL: left behind */
 	uint64_t needed;			    /* bytes, about */
 	char **notes;
 	size_t note_count;

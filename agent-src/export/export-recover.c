@@ -57,7 +57,7 @@ static void remove_file(struct recovery *v, const json_t *known)
 		return;
 	if (!own_file_is_unwritten(known))
 		life_note(&v->life, "%s was written to since, and stays", json_text(known, "path"));
-	else if (own_file_remove(known, v->rebooted, &e)) /* or somebody has it open */
+	else if (own_file_remove(known, v->rebooted, &e)) /* fails also if a process has it open */
 		life_leftover(&v->life, "%s", e.msg);
 }
 

@@ -37,20 +37,20 @@ struct export
 	const struct export_options *o;
 	struct life life;
 	struct guest g;
-	bool runs;	  /* or is paused: it has a QEMU */
-	unsigned removed; /* of earlier exports, from that */
+	bool runs;	  /* the guest has a QEMU: it runs or is paused */
+	unsigned removed; /* leftovers of earlier exports removed from QEMU */
 	struct live live;
 	struct bundle b;
 	struct export_plan plan;
 	char *img; /* qemu-img */
-	char *dir; /* where the bundle is made */
+	char *dir; /* directory of the bundle */
 	bool made_dir;
-	struct spool spool;					       /* a stream's */
-	struct made made;					       /* what is to be the bundle */
-	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* where each is until then */
+	struct spool spool;					       /* for a stream */
+	struct made made;					       /* files of the bundle */
+	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* path of each until the end */
 	const char *memory;
 	struct locked_images locked; /* of a guest that is shut down */
-	struct err frozen;	     /* code: nothing says that the guest's file systems are thawed */
+	struct err frozen;	     /* code set: the guest's file systems may still be frozen */
 };
 
 static bool is_stream(const struct export *x)

@@ -16,36 +16,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Kinds of what is journaled (life_own()). */
+/* Kinds of journal entries (life_own()). */
 #define EXPORT_DIRECTORY "directory"
 #define EXPORT_QEMU	 "qemu"
-#define EXPORT_FREEZE	 "freeze" /* as freeze_entry() says, until the guest is thawed */
+#define EXPORT_FREEZE	 "freeze" /* freeze_entry(); until the guest is thawed */
 
 enum export_freeze { FREEZE_AUTO, FREEZE_REQUIRE, FREEZE_OFF };
 
 struct export_options {
 	const char *vm;
 	const char *dir;   /* "-": a stream on standard output */
-	const char *spool; /* where a stream is made; NULL: $TMPDIR, or /var/tmp */
-	char *const *argv; /* the command line of a guest that is shut down; NULL: vm says what it is */
+	const char *spool; /* directory in which a stream is made; NULL: $TMPDIR, or /var/tmp */
+	char *const *argv; /* command line of a guest that is shut down; NULL: use vm */
 	size_t argc;
-	uint64_t rate; /* bytes a second that are read of a guest's disks; 0: no limit */
+	uint64_t rate; /* bytes a second read from the guest's disks; 0: no limit */
 	enum export_freeze freeze;
 	bool compress, no_media, memory;
 	struct life_options life;
 };
 
-/* Tells what it does by events (docs/report.md). Returns an exit code
- * (exit-code.h): EXIT_DESTINATION: the bundle is whole; EXIT_REFUSED: nothing was touched; EXIT_SOURCE: it failed, and nothing is left;
- * EXIT_LEFTOVERS: something is, and is listed; EXIT_PAUSED: the guest, which was stopped for a moment, may stand still. Else it is as
- * before. */
+/* Reports by events (docs/report.md). Returns an exit code (exit-code.h): EXIT_DESTINATION: the bundle is complete; EXIT_REFUSED:
+ * nothing was touched; EXIT_SOURCE: failed, nothing is left over; EXIT_LEFTOVERS: leftovers are listed; EXIT_PAUSED: the guest, which
+ * was stopped for a moment, may still be stopped. Otherwise the guest is as before. */
 int export_run(const struct export_options *o);
 
-/* Removes what an export or an import that was cut off has made, by its journal, which is stolen. Returns the exit code. The files
- * of one that had made all stay. */
+/* Removes the files of an export or import that was cut off, by its journal, which is stolen; keeps them if all were made. Returns the
+ * exit code. */
 int export_recover_by_journal(const struct life_options *o, struct journal *j);
 
-/* Removes what exports that have died have left in the QEMU of the guest that vm names, if one runs. *removed: what there was. */
+/* Removes leftovers of dead exports from the QEMU of vm, if it runs. *removed: their number. */
 int export_recover(const char *vm, unsigned *removed, struct err *e);
 
 #endif

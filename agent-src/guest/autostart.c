@@ -390,7 +390,7 @@ size_t autostart_wrappers(pid_t qemu, pid_t main_pid, pid_t out[AUTOSTART_WRAPPE
 	} while (pid > 1 && pid != main_pid && n < AUTOSTART_WRAPPERS_MAX);
 	if (n && out[n - 1] == main_pid)
 		return n;
-	out[0] = main_pid; /* QEMU was left to systemd, which is none of the unit's */
+	out[0] = main_pid; /* QEMU was reparented to systemd, which is not the unit's */
 	return 1;
 }
 
@@ -471,7 +471,7 @@ static int restore(const json_t *detail, const char *file, bool user, struct err
 	const char *go_on[] = {"kill", "--signal=SIGCONT", "--", json_string_value(json_object_get(detail, "unit")), NULL};
 
 	if (json_is_true(json_object_get(detail, "wrapped")) && systemctl(user, go_on, NULL, e))
-		log_info("%s", e->msg); /* it may have ended meanwhile */
+		log_info("%s", e->msg); /* the unit may have ended meanwhile */
 	if (unlink(file) && errno != ENOENT)
 		return err_sys(e, errno, "cannot remove %s", file);
 	if (dir && json_is_true(json_object_get(detail, "made_dir")))
@@ -493,7 +493,7 @@ int autostart_settle(const json_t *detail, bool released, json_t *disabled, stru
 	return disable(detail, unit, user, e);
 }
 
-/* Somebody has started it (systemctl restart) while our condition kept it from that: it met every condition when the guest was started. */
+/* True if a start (systemctl restart) was skipped by our condition; the unit met every condition when the guest was started. */
 static bool start_was_skipped(const struct autostart *a)
 {
 	AUTO_FREE char *shown = NULL;

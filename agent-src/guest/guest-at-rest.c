@@ -449,7 +449,7 @@ static void call_by_disk(struct guest *g)
 
 	if (dot && dot > base)
 		*dot = '\0';
-	if (strchr(base, ',')) /* which divides the values of an option */
+	if (strchr(base, ',')) /* a comma separates the values of an option */
 		return;
 	free(g->name);
 	g->name = xstrdup(base);
@@ -512,7 +512,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	free(g->name);
 	g->name = name_of(g, *script);
 	r = find_disks(g, e);
-	g->cwd = g->cwd ?: xstrdup("/"); /* it has whole paths only */
+	g->cwd = g->cwd ?: xstrdup("/"); /* the line has only absolute paths */
 	if (!r && !g->name && g->disk_count)
 		call_by_disk(g);
 	return r || g->name ? r : err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
@@ -552,7 +552,7 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	g->line.argv = xcalloc(running->line.argc + 1, sizeof(*g->line.argv));
 	for (i = 0; i < running->line.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);
-	copy_expanded(&g->line, &running->line); /* as its QEMU has read it */
+	copy_expanded(&g->line, &running->line); /* as QEMU has read it */
 	r = check_configs(g, e) ?: find_disks(g, e);
 	said = qemu_args_name(g->line.expanded, g->line.expanded_count);
 	if (!r && !said && g->disk_count)

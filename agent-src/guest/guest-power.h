@@ -6,7 +6,7 @@
 
 #include "qemu-discover.h"
 
-/* Somebody can be told to shut the guest down, by its line; nothing is connected to. */
+/* True if the line has a way to tell the guest to shut down; connects to nothing. */
 bool guest_has_power_button(const struct guest *g);
 /*
  * Tells the guest to shut down: by system_powerdown of its QMP or human monitor, or else by its agent. *by: who was told, in words. -ENXIO: there is nobody to be told;

@@ -117,7 +117,7 @@ struct search {
 	struct guest_scripts *out;
 	const char *const *images;
 	size_t count;
-	char **dirs; /* that were looked at, and a NULL */
+	char **dirs; /* directories searched, and a NULL */
 	size_t dir_count;
 };
 

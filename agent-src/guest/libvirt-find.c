@@ -388,7 +388,7 @@ static struct swtpm swtpm_of(const struct libvirt_definition *d)
 	return (struct swtpm){.socket = libvirt_tpm_socket(d), .state = libvirt_tpm_state(d), .tpm2 = tpm_is_2(d), .terminates = true};
 }
 
-/* Nobody makes its variables where there is no libvirt, and QEMU does not start without. */
+/* UEFI variables must exist: without libvirt no one makes them, and QEMU does not start without them. */
 static int check_variables(const struct libvirt_guest *l, struct err *e)
 {
 	return l->plain.argv && l->def.nvram && !is_there(l->def.nvram)

@@ -180,7 +180,7 @@ static char *hostdev_words(const xmlNode *n)
 /* Elements below <domain> or <devices> that have an element at a path, with an attribute that is so; "!a": that is not "a". */
 static const struct {
 	const char *element, *path, *attr, *value, *words;
-	bool is_of_host; /* which one it is is told behind the words, and is among the files */
+	bool is_of_host; /* the words are followed by the device, which is also listed among the files */
 } blocking[] = {
 	{"hostdev", "", NULL, NULL, "a device of its host", true},
 	{"interface", "", "type", "hostdev", "a network card of its host", true},

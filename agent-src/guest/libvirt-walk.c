@@ -115,7 +115,7 @@ static void add_backing(struct libvirt_disk *d, const xmlNode *holder)
 {
 	char *name = libvirt_source_name(holder);
 
-	if (name && d->backing_count <= LIBVIRT_BACKING_MAX) { /* one more than a definition may have, for its reader to refuse */
+	if (name && d->backing_count <= LIBVIRT_BACKING_MAX) { /* one more than the limit, so that the reader can refuse it */
 		d->backing = xrealloc(d->backing, (d->backing_count + 1) * sizeof(*d->backing));
 		d->backing[d->backing_count++] = name;
 	} else {
@@ -204,7 +204,7 @@ void libvirt_nic_read(struct libvirt_nic *out, const xmlNode *node)
 
 	n.mac = libvirt_attr_at(node, "mac", "address");
 	n.target = libvirt_attr_at(node, "target", "dev");
-	/* one that runs is shown as what its network is made of, beside the network's name */
+	/* a running guest's card shows the network's implementation as its type, beside the network's name */
 	if (network && n.kind && (!strcmp(n.kind, "bridge") || !strcmp(n.kind, "direct"))) {
 		free(n.kind);
 		n.kind = xstrdup("network");

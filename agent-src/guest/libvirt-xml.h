@@ -95,7 +95,7 @@ struct libvirt_change {
 	const char *format; /* of a path: the image's there; NULL: as it is */
 	const char *kind;   /* of a NIC: what from is the name of, "network" or "bridge"; NULL: it is any of those */
 	bool is_alone;	    /* of a disk's path: the image there has no backing file, so that <backingStore> goes */
-	bool may_miss;	    /* if it finds no place it is none */
+	bool may_miss;	    /* no error if it finds no place */
 };
 
 struct libvirt_changes {
@@ -107,7 +107,7 @@ struct libvirt_changes {
 	const char
 		*listen; /* for each address of graphics that not every host has (127.0.0.1, ::1, 0.0.0.0, ::, localhost); NULL: as it is */
 	bool drop_tpm;
-	bool may_miss; /* so is any of paths and nets */
+	bool may_miss; /* applies to all of paths and nets */
 };
 
 /*

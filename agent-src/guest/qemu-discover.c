@@ -277,7 +277,7 @@ static int describe(struct guest *g, pid_t pid)
 		return r;
 	}
 	split_argv(&g->line, cmdline, len);
-	/* who may not read the link may not look at it in other ways */
+	/* without access to this link there is no access to the process at all */
 	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->line.argv[0])))) {
 		r = !g->exe && is_qemu_name(g->line.argv[0]) ? -EACCES : -EINVAL;
 		guest_fini(g);

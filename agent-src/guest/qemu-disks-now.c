@@ -19,22 +19,22 @@
 #include <string.h>
 
 struct line_disk {
-	char *path;		      /* as the line has it */
-	const struct guest_disk *now; /* what its drive has; NULL: it is not known which that is */
+	char *path;		      /* as on the line */
+	const struct guest_disk *now; /* the drive's present disk; NULL: not known */
 };
 
 /* A bit for each of the first 64 places, as index= counts them. */
 struct ide {
-	uint64_t taken, unnamed; /* by whom; by drives without an id */
-	bool unclear;		 /* there are other ways, too, by which some are there */
+	uint64_t taken, unnamed; /* by any drive; by drives without an id */
+	bool unclear;		 /* others may be taken in ways that are not counted */
 };
 
 struct line_disks {
 	struct line_disk *v;
 	size_t n;
-	uint64_t virtio;    /* which of the first 64 places of if=virtio are taken */
-	struct ide so_far;  /* of what was read of the line */
-	struct ide of_line; /* of all of it */
+	uint64_t virtio;    /* bit per place of if=virtio that is taken, of the first 64 */
+	struct ide so_far;  /* of the part of the line read so far */
+	struct ide of_line; /* of the whole line */
 };
 
 static void add(struct line_disks *l, const char *path, const struct guest_disk *now)
@@ -310,7 +310,7 @@ static int change_if_moved(struct guest *g, struct qmp *q, const struct line_dis
 	bool plugged;
 	int r;
 
-	/* one that is in no drive any more is taken out there, too */
+	/* an ejected medium is ejected at the destination, too */
 	if (l->now && l->now->removable && l->now->removable_empty && guest_is_inserted(g, l->path))
 		return err_set(
 			e, ENOTSUP,

@@ -24,9 +24,9 @@ struct plugged {
 	struct guest *g;
 	struct qmp *q;
 	struct err *e;
-	struct obstacles *found; /* what cannot be written; NULL: the first ends it */
-	json_t *refused;	 /* ids of devices that cannot be written, as a set; those on their buses go with them */
-	const char *id, *type;	 /* of the device at hand */
+	struct obstacles *found; /* devices that cannot be written; NULL: fail at the first */
+	json_t *refused;	 /* set of ids of devices that cannot be written, nor those on their buses */
+	const char *id, *type;	 /* of the current device */
 	char **words;		 /* options, and their values */
 	size_t count;
 };
@@ -101,7 +101,7 @@ static void add_cache(struct kv_list *l, const json_t *node)
 	kv_append(l, "cache.no-flush", json_is_true(json_object_get(cache, "no-flush")) ? "on" : "off");
 	kv_append(l, "detect-zeroes", json_text(node, "detect_zeroes") ?: "off");
 	if (!strcmp(json_text(node, "detect_zeroes") ?: "", "unmap"))
-		kv_append(l, "discard", "unmap"); /* which that takes */
+		kv_append(l, "discard", "unmap"); /* detect-zeroes=unmap requires it */
 	if (json_is_true(json_object_get(node, "ro")))
 		kv_append(l, "read-only", "on");
 }

@@ -582,7 +582,7 @@ int script_record(const struct script_call *c, struct guest *g, struct err *e)
 	if (r)
 		return r;
 	note_line(g, c->words[0]);
-	if (ended && !record_once(c, &again, &ended, &ignored)) /* one that does not end takes long */
+	if (ended && !record_once(c, &again, &ended, &ignored)) /* a script that does not end takes long */
 		script_note_changes(g, &again, c->words[0]);
 	guest_fini(&again);
 	return 0;

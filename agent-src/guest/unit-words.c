@@ -416,7 +416,7 @@ static int expand_whole(struct unit_word_list *out, const char *name, const stru
 
 	if (!value)
 		return -e->code;
-	if (strchr(value, '\\')) /* which systemd takes for an escape, or not, as it can */
+	if (strchr(value, '\\')) /* systemd may or may not take a backslash for an escape */
 		return err_set(e, EINVAL, "the value of its variable $%s has a backslash", name);
 	r = unit_split(&words, value, e);
 	for (i = 0; i < words.n && !r; i++)

@@ -95,10 +95,10 @@ void guard_tell(const struct guard *g, bool stands)
 
 /* ---- the guard itself ---- */
 
-/* The agent, and for how long it may be stopped. */
+/* The agent that is watched. */
 struct watch {
 	struct watched_agent agent;
-	unsigned patience_s; /* as guard_start() has it */
+	unsigned patience_s; /* see guard_start() */
 	const char *journal;
 };
 
@@ -147,7 +147,7 @@ static void say(const struct err *words)
 	output_put(2, OUTPUT_LAST, line, strlen(line));
 }
 
-/* Somebody else has the journal, or the host has no room just now. */
+/* True for errors that may pass: another process has the journal, or the host is short of resources. */
 static bool may_pass(int r)
 {
 	return r == -EBUSY || r == -ENFILE || r == -EMFILE || r == -ENOMEM || r == -EAGAIN;
@@ -158,7 +158,7 @@ static void drain(void *kept)
 	keep_drain(kept);
 }
 
-/* Whoever holds the journal meanwhile may be `recover`, which cancels QEMU's migration. */
+/* Tries to take up the journal once. Meanwhile `recover` may hold it, which cancels QEMU's migration. */
 static bool try_once(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o, struct err *words)
 {
 	struct journal *j;
@@ -166,7 +166,7 @@ static bool try_once(const char *journal, struct keep *kept, guard_take_up *take
 
 	*words = (struct err){.code = 0};
 	r = life_take_journal(&j, journal, drain, kept, words);
-	if (r == -ENOENT) /* it has ended */
+	if (r == -ENOENT) /* the attempt has ended */
 		*words = (struct err){.code = 0};
 	else if (r)
 		err_prefix(words, "an agent has died");

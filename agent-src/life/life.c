@@ -188,7 +188,7 @@ void life_begin_on(struct life *l, struct loop *loop, const char *how, const str
 			   .leftovers = json_array()};
 	report_init(&l->report, o->json, o->json_fine);
 	l->report.stdout_is_data = o->stdout_is_data;
-	l->report.block &= !o->stdout_is_data; /* who reads it may have the same terminal */
+	l->report.block &= !o->stdout_is_data; /* the reader may use the same terminal */
 	now = l;
 }
 

@@ -25,48 +25,48 @@ struct life_progress {
 };
 
 struct life {
-	const char *how; /* the command, in events and in the history */
+	const char *how; /* name of the command in events and history */
 	const char *state_dir, *runtime_dir;
 	struct report report;
 	struct loop *loop;
 	bool loop_is_ours;
-	struct life_signals *signals; /* those that life_hear_signals() reads; NULL: none */
+	struct life_signals *signals; /* for life_hear_signals(); NULL: none */
 	struct control *control;
-	struct journal *journal;	      /* of what it makes; NULL: it keeps none */
-	bool journal_is_kept;		      /* for a while when it has ended, for whoever looks for it then */
-	bool is_trial;			      /* it only looks (`--dry-run`): it keeps none, and no hook hears of it */
-	bool is_frequent;		      /* it happens all day: who began it has a history of it, and hosts only count it */
-	bool undecided;			      /* somebody else has to go on by the journal, which stays as it is */
-	char *guest;			      /* its name; NULL: not known yet */
-	char *to;			      /* where it, or its disks, go; NULL: not known yet */
-	pid_t pid;			      /* of the guest's QEMU; 0: it has none */
-	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* its number, in hex; "": it has none yet */
+	struct journal *journal;	      /* of files made; NULL: none */
+	bool journal_is_kept;		      /* keep the journal for a while after the end */
+	bool is_trial;			      /* the command only looks (`--dry-run`): no journal, no hooks */
+	bool is_frequent;		      /* the command runs all day: its caller keeps a history, and this host only counts it */
+	bool undecided;			      /* the journal stays unchanged: another command must go on from it */
+	char *guest;			      /* the guest's name; NULL: not known yet */
+	char *to;			      /* destination of the guest or its disks; NULL: not known yet */
+	pid_t pid;			      /* of the guest's QEMU; 0: none */
+	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* attempt id in hex; "": none yet */
 	bool cancelled;
-	unsigned ahead; /* so many come to this host before it, and it waits for them; 0: it does not wait */
+	unsigned ahead; /* moves to this host that it waits for; 0: it does not wait */
 	char *stage;
 	struct life_progress progress;
 	uint64_t begin_ns;
 	json_t *plan;		   /* the event, for the history; NULL: not told yet */
 	json_t *result;		   /* likewise, for hooks */
 	json_t *notes, *leftovers; /* sentences for the result */
-	/* Answers a request in the command's own way: a new reference. NULL: life answers, which knows `status` and `cancel`. */
+	/* Answers a request on the control socket: a new reference. NULL: life.c answers `status` and `cancel`. */
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);
 	void *ctx;
 };
 
-/* The options that each of these commands has. */
+/* Options that all of these commands have. */
 struct life_options {
 	const char *state_dir,
 		*runtime_dir; /* of journals and history, and of the control socket; NULL: there is none that this user can have */
 	bool json, json_fine;
-	bool stdout_is_data; /* what the command makes goes to standard output: nothing else does */
+	bool stdout_is_data; /* standard output is for the command's data only */
 };
 
 /* Sets the directories of journals and sockets, or NULL where this user can have none; the caller frees *state and *runtime. */
 void life_places(struct life_options *o, char **state, char **runtime);
 /* Begins the command. -errno: this host has no room. */
 int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e);
-/* The same on a loop of the caller's, which outlives it. */
+/* Likewise, on the caller's loop, which must outlive it. */
 void life_begin_on(struct life *l, struct loop *loop, const char *how, const struct life_options *o);
 struct life *life_now(void);
 /* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */

@@ -188,7 +188,7 @@ int switchover_stopped(struct transfer *t, uint64_t at_ns, struct err *e)
 	if (!t->blackout.stop_ns)
 		t->blackout.stop_ns = at_ns;
 	outage_watch_silence(t);
-	data_plane_limit(&t->data, 0); /* it would only keep the guest stopped for longer */
+	data_plane_limit(&t->data, 0); /* a limit would only keep the guest stopped for longer */
 	t->blackout.moved_ns = now_ns();
 	if (t->a.con.stage != ST_SWITCHOVER) {
 		if (copy_was_to_hold(t) && t->src.traits.carries_memory && !t->src.paused && !t->src.stopped && !t->src.suspended)

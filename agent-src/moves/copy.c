@@ -14,15 +14,15 @@
 #define GLANCE_MS	   5 /* towards the end it is noticed so soon that what is left fits */
 #define MEASURE_TICKS	   4 /* rates are taken over so many */
 #define SECOND_TICKS	   (1000 / TICK_MS)
-#define HOLD_CYCLE_TICKS   SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many: enough to stay converged */
-#define DISK_ROUNDS_ALONE  4		/* more of them without RAM bring nothing */
+#define HOLD_CYCLE_TICKS   SECOND_TICKS /* while held, QEMU is read for MEASURE_TICKS of so many ticks: enough to stay converged */
+#define DISK_ROUNDS_ALONE  4		/* more rounds without RAM do not help */
 #define DISK_SMALL	   (64 * MIB)
 #define DISK_WORTH_A_ROUND (8 * MIB)
 #define DISK_PRE_ROUND	   (256 * KIB)
 #define NEARLY_THERE_S	   0.1
-#define HURRY_MS	   500 /* so long at most what is on its way is waited for when the user says `switch` */
-#define CROWDED		   1   /* threads of others for each processor */
-#define NO_LONGER_FITS	   1.2 /* times the limit: what was decided is taken back */
+#define HURRY_MS	   500 /* maximum wait for data in flight when the user says `switch` */
+#define CROWDED		   1   /* others' threads per processor */
+#define NO_LONGER_FITS	   1.2 /* times the limit: the decision is revoked */
 
 /* ---- beginning with RAM ---- */
 
@@ -66,7 +66,7 @@ static double best_of(const struct pace *p, double best, double now)
 
 void copy_measure(struct transfer *t)
 {
-	/* not what QEMU gives: of that the destination may have most already, but not of what the guest writes */
+	/* counts what is sent, not what QEMU gives: the destination may have most of that already, but not what the guest writes */
 	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data), bytes = data_plane_contents(&t->data);
 	struct pace *p = &t->pace;
 
@@ -247,7 +247,7 @@ static void stay_here(struct transfer *t)
 	t->blackout.stopping = t->blackout.disks_ahead = false;
 }
 
-/* While a round of the disks was waited for, the guest may have written more than will do. */
+/* The guest may have written too much while a round of the disks was waited for. */
 static bool still_fits(const struct transfer *t)
 {
 	return t->pace.stop_wanted || t->pace.converge.dry_ms <= t->pace.converge.limit_ms * NO_LONGER_FITS;
@@ -255,7 +255,7 @@ static bool still_fits(const struct transfer *t)
 
 static int decide(struct transfer *t, struct err *e)
 {
-	/* one that is held is stalled for most of the time, and what waits at QEMU then is read before it is told to switch */
+	/* a held migration is stalled most of the time, and QEMU's backlog is read before QEMU is told to switch */
 	struct converge_sample s = {.ram_left = t->ram.left + (t->blackout.drain_ns ? ram_unread(&t->ram) : 0),
 				    .disk_left = disks_left(&t->disks),
 				    .pass = t->ram.pass.number,

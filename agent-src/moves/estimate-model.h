@@ -22,36 +22,36 @@
 /* Memory, or all disks. */
 struct model_contents {
 	double bytes;
-	double zero;			 /* part of them that is zeros */
-	double packed[CODEC_EFFORTS];	 /* what is left of a byte of the rest; that of EFFORT_NONE is 1. 0: not known */
-	double pack_ns[CODEC_EFFORTS];	 /* CPU time for a byte */
+	double zero;			 /* share of zeros */
+	double packed[CODEC_EFFORTS];	 /* output per byte of the rest; 1 for EFFORT_NONE. 0: not known */
+	double pack_ns[CODEC_EFFORTS];	 /* CPU time per byte */
 	double unpack_ns[CODEC_EFFORTS]; /* at the destination */
 };
 
 struct model_input {
 	struct model_contents ram, disks;
-	double seeded; /* part of what of memory is not zero that is on a disk, too; 0: nothing of it travels once */
+	double seeded; /* share of non-zero memory that is also on a disk; 0: contents are not shared */
 	double link_bps, dirty_bps;
 	enum codec_mode mode;	   /* --codec */
 	unsigned channels;	   /* threads that compress */
-	double read_ns;		   /* the measure: CPU time of reading a byte from QEMU and hashing it; 0: not known */
-	double place_ns;	   /* of placing a byte there, which is new, and hashing it; 0: not known */
-	double starts_s;	   /* what it takes to start the QEMUs that a move starts there; 0: not known */
-	double store_bps;	   /* how fast a byte of a disk gets onto stable storage there; 0: not known, or no matter */
-	double processors, others; /* here, and how many threads of others are busy on them */
+	double read_ns;		   /* the measure: CPU time to read a byte from QEMU and hash it; 0: not known */
+	double place_ns;	   /* CPU time to place a new byte there and hash it; 0: not known */
+	double starts_s;	   /* time to start the QEMUs that a move starts there; 0: not known */
+	double store_bps;	   /* rate of stable storage there, for disks; 0: not known, or irrelevant */
+	double processors, others; /* here; other busy threads on them */
 	double processors_there;
-	bool one_machine; /* these are the same */
+	bool one_machine; /* both hosts are one machine */
 	bool encrypted;
 };
 
 enum model_limit { LIMITED_BY_LINK, LIMITED_BY_PROCESSORS, LIMITED_BY_STORAGE };
 
 struct model_result {
-	double carried;	   /* bytes of contents: no zeros, and what is in memory and on a disk once */
-	double again;	   /* of them: memory that the guest writes while it is carried */
-	double wire_bytes; /* that travel */
+	double carried;	   /* bytes of contents: no zeros, and what is in memory and on a disk only once */
+	double again;	   /* of these: memory that the guest writes during the copy */
+	double wire_bytes; /* bytes on the wire */
 	double seconds;
-	double ram_bps; /* how fast memory is carried, while it is: what dirty_bps competes with */
+	double ram_bps; /* rate at which memory is carried: dirty_bps competes with it */
 	enum model_limit limited_by;
 };
 

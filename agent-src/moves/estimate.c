@@ -18,18 +18,18 @@
 #include <errno.h>
 #include <string.h>
 
-#define PLACE_NS_MAX   1e6 /* what is more is no measurement */
+#define PLACE_NS_MAX   1e6 /* larger values cannot be measurements */
 #define STORE_BPS_MAX  1e15
 #define QEMU_MS_MAX    1e5
-#define READ_SINGLY    1.2	  /* the model counts in what it takes to read pages one by one; a sample is read in longer runs */
+#define READ_SINGLY    1.2	  /* factor: a move reads pages one by one, a sample in longer runs */
 #define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
 #define FRAME_LARGE    (512 * KIB)
-#define QUICK_BYTES    (32 * MIB) /* from so much on, frames are large */
+#define QUICK_BYTES    (32 * MIB) /* from here on, frames are large */
 #define ON_WAY_MIN     (256 * KIB)
 #define ON_WAY_MAX     (7 * MIB) /* less than the channel's window */
-#define ON_WAY_MS      100	 /* so much of the link's time is on the way, twice over: it stays full */
+#define ON_WAY_MS      100	 /* data in flight: so much of the link's time, twice, which keeps the link full */
 #define SETTLE_MS      500
-#define SETTLE_TRIPS   10 /* and so many round trips */
+#define SETTLE_TRIPS   10 /* or so many round trips */
 #define SETTLE_MAX_MS  2000
 #define MEASURE_MS     1200
 #define ROUND_TRIPS    5
@@ -41,7 +41,7 @@
 #define SAMPLES_MAX    16384
 #define LAST_ROUND     (8.0 * MIB) /* of the disks, while a guest shuts down: as warm.c has it */
 #define QEMU_STARTS_MS 300
-#define LAST_PASS_S    0.05 /* so long does a pass over little memory take at least */
+#define LAST_PASS_S    0.05 /* minimum duration of a pass over memory */
 
 static int wait_acknowledged(struct transfer *t, struct err *e)
 {
@@ -75,9 +75,9 @@ static int measure_round_trip(struct transfer *t, double *best_ms, struct err *e
 
 struct link_meter {
 	uint64_t begin_ns, sent;	    /* bytes of all frames */
-	uint64_t acked, acked_ns;	    /* as the last acknowledgement had it */
-	uint64_t from, from_ns;		    /* when it had settled */
-	uint64_t lately, lately_ns, on_way; /* acked a while ago, and what that allows to be on the way */
+	uint64_t acked, acked_ns;	    /* of the last acknowledgement */
+	uint64_t from, from_ns;		    /* when the rate had settled */
+	uint64_t lately, lately_ns, on_way; /* acked a while ago; limit of data in flight that follows from it */
 	uint64_t while_ns, settle_ns;
 };
 
@@ -132,7 +132,7 @@ static int measure_link(struct transfer *t, double round_trip_ms, double *bps, s
 		return -e->code;
 	if (k.from_ns && k.acked > k.from) {
 		*bps = (double)(k.acked - k.from) * 1e9 / (double)(k.acked_ns - k.from_ns);
-	} else { /* so slow that all of it is but a few frames */
+	} else { /* a link so slow that only a few frames were sent */
 		*bps = (double)k.sent * 1e9 / (double)(now_ns() - k.begin_ns);
 	}
 	return 0;
@@ -373,7 +373,7 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	shut_down = stopped;
 	shut_down.ram.bytes = shut_down.seeded = 0;
 	model_estimate(in, &r);
-	if (t->src.paused) { /* so no other kind is shorter, and none that shuts it down is possible */
+	if (t->src.paused) { /* no other kind is shorter for a paused guest, and it cannot shut down */
 		add_kind(kinds, "live", &r, -1, true, "it is paused, and stays so there");
 		return kinds;
 	}
@@ -382,10 +382,10 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	add_kind(kinds, "live", &r, away_ms, live, live ? "it runs on meanwhile" : "it writes faster than can be carried (see --on-stall)");
 	model_estimate(&stopped, &r);
 	add_kind(kinds, "quick", &r, r.seconds * 1000, !live, "it is stopped, sent once, and goes on there (--how quick)");
-	if (t->disks.stays) /* which is between two that run */
+	if (t->disks.stays) /* shared disks need a guest that runs on both sides */
 		return kinds;
 	model_estimate(&shut_down, &r);
-	if (t->opt->cold.as != AS_PLAIN) /* one of libvirt's goes to its new owner as it runs, or shut down */
+	if (t->opt->cold.as != AS_PLAIN) /* --as plain: live or cold only */
 		add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false,
 			 "its disks go while it runs, then it reboots there (--how warm)");
 	add_kind(kinds, "cold", &r, r.seconds * 1000, false, "its memory does not travel (--how cold)");

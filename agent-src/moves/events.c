@@ -187,8 +187,8 @@ static int loaded(struct transfer *t, struct err *e)
 	int r = note_found_state(t, e);
 
 	if (r)
-		return r; /* as long as it is not let go of QEMU itself knows whether the guest is to run */
-	if (t->src.paused == t->src.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* it was described as it was then */
+		return r; /* until QEMU is let go, it knows itself whether the guest is to run */
+	if (t->src.paused == t->src.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* the description had the old state */
 		r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
 	capture_end_streams(t->ram.capture);
 	return r;
@@ -376,7 +376,7 @@ int common_event(void *ctx, const struct event *ev, struct err *e)
 	case EVENT_CONTROL_CUT:
 		outage_control_cut(t, &ev->err);
 		return 0;
-	case EVENT_CONTROL_BACK: /* who connects knows */
+	case EVENT_CONTROL_BACK: /* the reconnecting code knows */
 		return 0;
 	case EVENT_QMP:
 		return on_qmp(t, ev, e);

@@ -32,9 +32,9 @@
 #define MEASURE_TICKS	4
 #define SECOND_TICKS	(1000 / TICK_MS)
 #define PASSES_MAX	4
-#define WORTH_A_PASS	(64 * MIB) /* as one reads all of the disks, at both ends */
+#define WORTH_A_PASS	(64 * MIB) /* minimum, because a pass reads all disks at both ends */
 #define LASTING_PASS_NS 10000000000ULL
-#define KEPT_S		(24 * 3600) /* what has arrived, should it not get there today */
+#define KEPT_S		(24 * 3600) /* time for which the destination keeps partial disks */
 #define QMP_MS		3000
 
 /* Once the guest is down it is not left so for a network that is away, or a reader of its disks. */
@@ -413,7 +413,7 @@ static int tick(struct transfer *t, struct err *e)
 		tell_progress(t, second);
 	if (!qemu_is_alive(running->pid, running->start_time))
 		return has_gone_down(t, e);
-	/* what it has open cannot be told of one that is just ending */
+	/* open files of a QEMU that is ending cannot be read */
 	if (second && check_images(t, running, e) && qemu_is_alive(running->pid, running->start_time))
 		return -e->code;
 	return second ? check_is_here(t, e) : 0;

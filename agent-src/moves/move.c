@@ -23,7 +23,7 @@
 #include <string.h>
 
 #define PLAN_MS	     60000	/* for the destination to say what it would do */
-#define ESTIMATE_MS  120000	/* and to try its disks first */
+#define ESTIMATE_MS  120000	/* in addition, to test its storage first */
 #define READS_PER_MS (16 * KIB) /* bytes that it reads, at the least */
 #define PLAN_DUE_MS  200	/* a test's */
 #define TURN_MS	     250
@@ -150,9 +150,9 @@ int connect_enter(void *ctx, struct err *e)
 	bool waits = false;
 	int r = t->recipe->find(t, e);
 
-	if (!r && parts_look(&t->parts, found, t) > 1) /* the destination could not be told of it as it is */
+	if (!r && parts_look(&t->parts, found, t) > 1) /* the guest cannot be described to the destination */
 		r = obstacles_err(&t->src.obstacles, e);
-	if (!r && !obstacles_count(&t->src.obstacles)) /* one that is refused takes nobody's turn */
+	if (!r && !obstacles_count(&t->src.obstacles)) /* a refused move does not take a turn */
 		r = turn_wait(t, &waits, e);
 	if (!r && waits)
 		conductor_tick(&t->a.con, TURN_MS);
@@ -273,7 +273,7 @@ int preflight_enter(void *ctx, struct err *e)
 	t->description = json_pack("{s:s}", "how", recipe_described(t->recipe));
 	describe_ourselves(t, t->description);
 	r = parts_describe(&t->parts, t->description, e);
-	if (obstacles_count(&t->src.obstacles)) /* what the destination says then is for the list of them */
+	if (obstacles_count(&t->src.obstacles)) /* the destination's own obstacles are added to the list */
 		json_object_set_new(t->description, "refused", json_true());
 	expect_plan(t);
 	return r ? r : json_message_send(t->a.control, MSG_DESCRIBE, t->a.id, json_incref(t->description), e);
@@ -582,7 +582,7 @@ void transfer_free(struct transfer *t)
 	attempt_drain(&t->a);
 	outage_end(t);
 	transfer_stop_data(t);
-	/* it has something to do if we could not */
+	/* the guard is needed if we could not finish */
 	if (t->end.held ||
 	    (!t->a.dead && !t->a.unfinished && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);

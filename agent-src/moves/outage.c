@@ -11,11 +11,11 @@
 #include <errno.h>
 
 #define LOOK_MS		  100
-#define TELL_MS		  500	/* what is shorter is not worth a word */
-#define STANDS_MS	  2000	/* for a guest that stands still as we switch over: it goes on here */
-#define STANDS_SILENCE_MS 1500	/* without an answer from the network, meanwhile */
+#define TELL_MS		  500	/* shorter outages are not reported */
+#define STANDS_MS	  2000	/* for a guest that is stopped for the switchover: then it goes on here */
+#define STANDS_SILENCE_MS 1500	/* of silence of the network, meanwhile */
 #define SILENCE_MS	  15000 /* otherwise */
-#define DECIDED_MS	  5000	/* once the journals decide: they do so in any session */
+#define DECIDED_MS	  5000	/* once the journals decide, which they do in any session */
 
 /* To go on at once, here or there: one that is shut down would have to boot again. */
 static bool stands(const struct transfer *t)

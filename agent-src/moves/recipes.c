@@ -45,9 +45,7 @@ static const struct recipe recipes[] = {
 	 .take_back = warm_take_back,
 	 .left_in = "shutdown"},
 	{.how = "disks", STAYS(ahead_stages, PART(disks))},
-	{.how = "disks",
-	 .owner = "libvirt",
-	 STAYS(ahead_stages, PART(disks))}, /* nothing of libvirt's is needed but its way to the guest's monitor */
+	{.how = "disks", .owner = "libvirt", STAYS(ahead_stages, PART(disks))}, /* libvirt is only needed to reach the guest's monitor */
 	{.how = "replica", STAYS(replica_stages, PART(tpm), PART(disks)), .points = true},
 	{.how = "replica",
 	 .owner = "libvirt",

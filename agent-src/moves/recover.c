@@ -192,7 +192,7 @@ int move_drop_kept(const struct move_taken_up *u, const char *finished, struct e
 		return r;
 	confine_here(false);
 	handoff_restore(&t->a.handoff, HO_SOURCE, HO_SRC_ABORTED, true);
-	t->a.handing_off = t->a.over = true; /* and has no journal: nothing is to be undone here */
+	t->a.handing_off = t->a.over = true; /* without a journal there is nothing to undo here */
 	r = ask_to_drop(t, e);
 	if (!r && json_array_size(t->peer.leftovers))
 		r = err_set(e, EBUSY, "%s", json_string_value(json_array_get(t->peer.leftovers, 0)));

@@ -18,7 +18,7 @@
 
 #define BINARY_MAX (64 * MIB)
 #define LINE_BYTES 4096
-#define NOISE_MAX  (256 * KIB) /* what a login shell may write before our script runs */
+#define NOISE_MAX  (256 * KIB) /* limit for a login shell's output before our script runs */
 #define ANSWER_MS  60000       /* for each answer, and for each piece of the upload */
 #define END_MS	   5000
 #define OLD_DAYS   "14"
@@ -44,7 +44,7 @@ static const char script[] =
 	"	case $(ls -ldn \"$1\" 2>/dev/null) in \"$2\"rwx------*) ;; *) return 1 ;; esac\n"
 	"	[ -n \"$(find \"$1\" -prune -user \"$me\" 2>/dev/null)\" ]\n"
 	"}\n"
-	/* no directory on the way to it lets anybody else put another in its place */
+	/* no directory on the path lets another user replace the file */
 	"guarded() { # DIRECTORY\n"
 	"	at=$(cd \"$1\" && pwd -P) || return 1\n"
 	"	while [ \"$at\" ]; do\n"
@@ -283,7 +283,7 @@ static int send_all(struct upload *u, const void *data, size_t n, struct err *e)
 		if (r < 0 && errno == EAGAIN)
 			continue;
 		if (r < 0)
-			break; /* it takes no more: what it said before it ended is still to be read */
+			break; /* input closed: the output before its end is still to be read */
 		at += r;
 		n -= (size_t)r;
 	}
@@ -299,7 +299,7 @@ static void send_script(struct upload *u, const char *text)
 		ssize_t r = send(u->fd, text, left, MSG_NOSIGNAL);
 
 		if (r < 0)
-			return; /* it has ended already: what it said before is still to be read */
+			return; /* ended already: its output is still to be read */
 		text += r;
 		left -= (size_t)r;
 	}

@@ -26,7 +26,7 @@
 
 struct bootstrap_config {
 	const char *binary;	 /* path here of a vmferry-dst for PROCESSOR_NAME Linux */
-	const char *const *args; /* what it is started with, up to a NULL; not the place for secrets */
+	const char *const *args; /* arguments, up to a NULL; not for secrets */
 	bool keep;
 };
 

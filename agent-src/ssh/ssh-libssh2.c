@@ -429,7 +429,7 @@ static void session_close(struct ssh *ssh)
 	if (s->pumping)
 		pump_stop(s);
 	if (s->fd >= 0)
-		shutdown(s->fd, SHUT_RDWR); /* so that nothing is waited for */
+		shutdown(s->fd, SHUT_RDWR); /* ends all waiting */
 	for (i = 0; s->lib && i < FREE_TRIES && libssh2_session_free(s->lib) == LIBSSH2_ERROR_EAGAIN; i++)
 		;
 	if (s->fd >= 0)

@@ -42,7 +42,7 @@ static int read_line(int tty, char answer[PROMPT_MAX])
 
 		if (r < 0 && errno == EINTR)
 			continue;
-		if (r <= 0 || c == CTRL_C) /* which is no signal here: the agent's are blocked, for its loop */
+		if (r <= 0 || c == CTRL_C) /* Ctrl-C is not a signal here: the agent blocks signals for its loop */
 			return -ECANCELED;
 		if (c == '\n' || c == '\r')
 			break;

@@ -26,7 +26,7 @@
 #define OUT_MAX	     (512 * KIB) /* unsent bytes above which nothing new is encrypted */
 #define FAREWELL_MS  1000
 #define ALIVE_S	     15	 /* the server is asked to say something; TCP's own limits do the rest */
-#define LISTEN_MS    250 /* so often it is looked whether TCP hears anything */
+#define LISTEN_MS    250 /* interval of checks for a silent TCP connection */
 
 enum kind { ASK_EXEC, ASK_FORWARD, ASK_END };
 
@@ -53,7 +53,7 @@ struct stream {
 	bool no_more_up;	/* the caller's end of stdin, or of everything */
 	bool up_ended, down_ended;
 	bool gone;    /* the caller has closed its socket */
-	short events; /* what poll said */
+	short events; /* result of poll() */
 	struct ssh_tail said;
 };
 
@@ -251,7 +251,7 @@ static bool send_up(struct pump *p, struct stream *st)
 	r = libssh2_channel_write(st->channel, (const char *)st->up.data + st->up.at, st->up.n);
 	if (r == LIBSSH2_ERROR_EAGAIN || !stands(p, r))
 		return false;
-	if (r < 0) { /* that end takes nothing any more */
+	if (r < 0) { /* the other end accepts nothing any more */
 		st->up.n = 0;
 		st->no_more_up = st->up_ended = true;
 		return true;

@@ -196,7 +196,7 @@ int mirrors_finalize(struct storage *s, struct err *e)
 	for (i = 0; i < s->count; i++) {
 		struct moving_disk *d = &s->disks[i];
 
-		/* those that are there no more have been switched before, or not: the devices tell */
+		/* a job that is gone may have switched or not: the devices tell */
 		if (qmp_call(s->qmp, "job-finalize", json_pack("{s:s}", "id", d->names.job), NULL, &one))
 			log_info("%s", one.msg);
 		fault_point("src-finalized-%u", i);

@@ -153,7 +153,7 @@ static int copy(struct storage *s, struct moving_disk *d, struct err *e)
 	d->rest.from = from->fd;
 	if (goes_as_it_is(s, d))
 		d->rest.size = from->st.st_size;
-	d->total = 2 * (uint64_t)d->rest.size; /* it is read again */
+	d->total = 2 * (uint64_t)d->rest.size; /* the copy is read again */
 	r = open_new(d, e);
 	if (!r)
 		r = goes_as_it_is(s, d) && !ioctl(d->rest.to, FICLONE, d->rest.from) ? 0 : copy_data(s, d, e);

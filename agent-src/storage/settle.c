@@ -157,7 +157,7 @@ static int in_qemu(struct storage *s, struct err *e)
 	}
 	if (!r)
 		r = look_at_devices(s, committed, e);
-	if (!r && note_truth(s, &why)) /* and again when all is settled */
+	if (!r && note_truth(s, &why)) /* noted again when all is settled */
 		life_note(&s->life, "%s", why.msg);
 	/* once: whatever it names later is by a later change of disks */
 	if (!r && journal_last_note(s->life.journal, "switching") && !journal_last_note(s->life.journal, "script-set") &&
@@ -213,7 +213,7 @@ static bool settle_files(struct storage *s)
 	struct err e;
 	unsigned i;
 
-	storage_rest_let_go(s); /* what anybody has open is not removed */
+	storage_rest_let_go(s); /* open files would not be removed */
 	for (i = 0; i < s->count; i++) {
 		const struct moving_disk *d = &s->disks[i];
 
@@ -246,7 +246,7 @@ int storage_settle(struct storage *s, struct err *e)
 		r = without_qemu(s, e);
 	if (r)
 		return r;
-	if (note_truth(s, &why)) { /* what will be found again is the same, if it is the same of all disks */
+	if (note_truth(s, &why)) { /* if all disks agree, a later life finds the same */
 		if (is_mixed(s))
 			return *e = why, -why.code;
 		life_leftover(&s->life, "%s", why.msg);

@@ -283,7 +283,7 @@ static void remove_socket(const struct control *c)
 	struct err e;
 
 	if (dir_lock_patiently(c->dir, &lock, now_ns() + DYING_MS * 1000000ULL, &e))
-		return; /* it stays: nobody answers there, so the next one removes it */
+		return; /* a socket without a listener is removed by the next command */
 	if (!lstat(c->path, &st) && st.st_dev == c->dev && st.st_ino == c->ino)
 		unlink(c->path);
 }

@@ -11,7 +11,7 @@
 struct text_block {
 	FILE *to;
 	size_t columns, rows; /* of the terminal, that may be used */
-	int lines;	      /* that were written */
+	int lines;	      /* lines written */
 };
 
 /* Goes to the first of the lines that stand there (0: none). */
