@@ -7,7 +7,7 @@
 int cmd_list(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_migrate(int argc, char **argv);
-/* The same for a command that was given before: no defaults are added to what it says. */
+/* vmferry migrate for a recorded command: adds no defaults. */
 int migrate_again(int argc, char **argv);
 int cmd_drain(int argc, char **argv);
 int cmd_plan(int argc, char **argv);

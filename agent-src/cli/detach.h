@@ -4,7 +4,7 @@
 
 #include "options.h"
 
-/* Calls run in a process of its own. Returns the exit code: of the move, if it does not get that far; 0 once it goes on by itself. */
+/* Calls run in a process of its own. Returns 0 once the move goes on by itself; else the move's exit code. */
 int detach_run(struct move_options *o, int (*run)(struct move_options *o));
 
 #endif

@@ -11,75 +11,75 @@ enum fleet_purpose { FLEET_MIGRATE, FLEET_DRAIN, FLEET_PLAN };
 struct fleet_options {
 	const char *to;
 	struct option_list keep, apart, together;
-	unsigned allow; /* a bit each of fleet_allow_words */
+	unsigned allow; /* bit mask of fleet_allow_words */
 	int wish;	/* enum place_wish */
 	uint64_t keep_memory;
 	bool check_all, with_off;
-	struct option_list off; /* what starts guests that are shut down */
+	struct option_list off; /* starters of guests that are shut down */
 };
 
 struct fleet_command {
-	struct move_options o; /* first: fleet_move_tables() are about it, and about f */
+	struct move_options o; /* must be first: fleet_move_tables() sets it, and f */
 	struct fleet_options f;
-	char **words; /* of the options of a move, as they were said; ends with NULL; NULL: none */
+	char **words; /* options of a move as given; ends with NULL; NULL: none */
 	size_t word_count;
 	struct fleet_rules rules;
 	char **hosts, **guests; /* end with NULL */
 	size_t host_count, guest_count;
 	struct off_guest {
-		const char *word; /* among the guests: that very string, as one that runs may be called so, too */
-		bool is_libvirts; /* by its name; otherwise what starts it */
-	} * offs;		  /* guests that are shut down, which have no other word than that they go cold */
+		const char *word; /* pointer into guests, as a running guest may have the same name */
+		bool is_libvirts; /* word is libvirt's name; else the guest's starter */
+	} * offs;		  /* guests that are shut down, and move cold */
 	size_t off_count;
 	char *program; /* ours */
 	struct gone_guest {
 		char *guest;
 		const char *dest;
-	} * gone; /* that the same command, given before, has taken there */
+	} * gone; /* moved by an earlier run of the same command */
 	size_t gone_count;
 	struct settled_guests {
 		struct settled_guest {
 			char *guest;
-			char *dest, *instance; /* the host, as it was called then, and as host_instance() there; NULL: it has not said */
+			char *dest, *instance; /* the host's name then, and its host_instance(); NULL: not known */
 		} * list;
 		size_t count;
-	} settled;	 /* by the names that rules have, those that have gone from here, or may have */
-	bool told;	 /* which guests stay */
-	bool incomplete; /* a drain that does not know, or cannot take, all that runs here */
+	} settled;	 /* guests that have left this host, or may have, by the names that rules use */
+	bool told;	 /* the user was told which guests stay */
+	bool incomplete; /* drain: some guests that run here are unknown or cannot be moved */
 };
 
-/* The options of a move, and those of several. */
+/* Option tables for a move, and for several. */
 const struct option_table *fleet_move_tables(void);
-/* A command line of vmferry migrate is about several guests or hosts. */
+/* True if a command line of vmferry migrate names several guests or hosts. */
 bool fleet_is_meant(int argc, char **argv, const struct command_usage *usage);
-/* migrate of several. The exit code. */
+/* vmferry migrate for several guests. Returns the exit code. */
 int fleet_migrate(int argc, char **argv);
 
 /* ---- between the files ---- */
 
-/* fleet-gone.c. Rules hold beside guests that an earlier command has taken to one of the hosts, too: into c->settled. */
+/* fleet-gone.c. Finds guests that earlier commands have moved to one of the hosts, as rules apply to these, too: into c->settled. */
 int fleet_find_settled(struct fleet_command *c, struct err *e);
 void fleet_add_settled(struct settled_guests *s, const char *guest, const char *dest, const char *instance);
-/* The newest note of a guest. *gone: that it has gone, a new object; NULL: it has not. -errno: that cannot be told. */
+/* Reads a guest's newest note. *gone: a new object if the guest has left, else NULL. -errno: not known. */
 int fleet_read_gone(const struct fleet_command *c, const char *guest, json_t **gone, struct err *e);
-/* The rule is about where guests go. */
+/* True if the rule restricts where guests go. */
 bool fleet_rule_binds(const struct fleet_rule *rule);
-/* Guests that have gone to one of the hosts are no candidates any more. */
+/* Removes guests that have moved to one of the hosts already. */
 void fleet_set_aside_gone(struct fleet_command *c);
-/* fleet-names.c. Names that options and words have of guests are those of guests here. -EINVAL: one of an option is not, and what may have been meant; -ENOENT: one
- * of a guest that is to go; another -errno: it cannot be told. */
+/* fleet-names.c. Checks that names in options and words are of guests here. -EINVAL: a name in an option is unknown, *e suggests others;
+ * -ENOENT: a guest to move is unknown; another -errno: not known. */
 int fleet_check_names(const struct fleet_command *c, struct err *e);
-/* The destination is no host, and a guest here is called so; *e says so then. */
+/* True, with *e set, if the destination is not a host but the name of a guest here. */
 bool fleet_is_guest_as_host(const char *where, struct err *e);
-/* fleet-guests.c. Adds all that run here, and are there by none of these words yet. */
+/* fleet-guests.c. Adds all guests that run here and are not in the list yet. */
 int fleet_find_running(struct fleet_command *c, struct err *e);
-/* Guests that are shut down: libvirt's, if --with-off is said, and --off's. False: libvirt's are not known, which is said. */
+/* Adds guests that are shut down: libvirt's with --with-off, and those of --off. False: libvirt's are not known, which is reported. */
 bool fleet_find_off(struct fleet_command *c);
-/* NULL: the guest of that word runs. */
+/* Entry of a guest that is shut down; NULL: it runs. */
 const struct off_guest *fleet_off(const struct fleet_command *c, const char *word);
 void fleet_add_guest(struct fleet_command *c, const char *name);
 
-/* Answers of every host about every guest, and where each would go. */
+/* Every host's answer about every guest, and the resulting placement. */
 struct fleet_choice {
 	struct place place;
 	struct place_guest *guests;
@@ -88,18 +88,18 @@ struct fleet_choice {
 	size_t *ranks;
 	struct place_rating *ratings;
 	char *here;		/* host_instance() */
-	const char **instances; /* a host each, as host_instance() there; NULL: it has not said */
-	char **doubles;		/* likewise: why it is no host of its own, but another's second name; NULL: it is */
+	const char **instances; /* host_instance() of each host; NULL: not known */
+	char **doubles;		/* likewise: why the host is another one's second name; NULL: it is not */
 	struct place_settled *settled;
-	struct fleet *looks; /* which own the texts in the offers; one for each kind of move that was tried */
+	struct fleet *looks; /* owners of the texts in the offers; one per kind of move tried */
 	size_t look_count;
 };
 
-/* Asks all hosts about all guests by vmferry check, and places them. -ECANCELED: a signal ended it. */
+/* Asks all hosts about all guests by vmferry check, and places the guests. -ECANCELED: a signal. */
 int fleet_choose(struct fleet_choice *c, const struct fleet_command *cmd, struct err *e);
-/* For people, or an event a guest. */
+/* Prints the choice as text, or as one event per guest. */
 void fleet_print_choice(const struct fleet_choice *c, const struct fleet_command *cmd);
-/* Why no host takes that guest: "no host takes it: root@host-b: …", malloc'ed. */
+/* Reason why no host takes that guest: "no host takes it: root@host-b: …", malloc'ed. */
 char *fleet_why_nowhere(const struct fleet_choice *c, size_t guest);
 void fleet_choice_fini(struct fleet_choice *c);
 

@@ -16,15 +16,16 @@ struct journal_kind {
 	const char *name;   /* "this move" */
 	bool apart;	    /* journals are settled independently, so a guest may have several */
 	bool last;	    /* settled after the others, which need it */
-	/* Settles it, and returns the exit code. u: what the user says. begin: what the journal begins with, which outlives it. Steals j, as
-	 * guard does. */
+	/* Settles the attempt; returns the exit code. u: the user's options. begin: the journal's beginning, which outlives it. Steals
+	 * j, as guard does. */
 	int (*recover)(const struct move_taken_up *u, const json_t *begin, struct journal *j);
 	guard_take_up *guard; /* NULL: no guard */
 };
 
 /* Kind of a journal with this beginning; NULL: unknown to this vmferry. */
 const struct journal_kind *journal_kind_of(const json_t *begin);
-/* The destination is reached as the journal says, unless the user says otherwise. What the result refers to belongs to u and begin. */
+/* Combines the journal's way to the destination with the user's options, which take precedence. The result refers to strings of u and
+ * begin. */
 struct move_taken_up move_taken_up_of(const struct move_taken_up *u, const json_t *begin);
 
 #endif

@@ -1,4 +1,4 @@
-/* with-monitor.h: before and after a command that asks a guest's QEMU: it is given a QMP monitor for that time, if none that it has can be used. */
+/* with-monitor.h: gives a guest's QEMU a QMP monitor for the time of a command, if it has none that can be used. */
 #ifndef VMFERRY_WITH_MONITOR_H
 #define VMFERRY_WITH_MONITOR_H
 
@@ -6,12 +6,13 @@
 
 #include <stdio.h>
 
-/* vm NULL: it runs nowhere. 0; EXIT_REFUSED: the user wanted it to be attached to, which was not possible. stderr says what was done, and why not. */
+/* vm NULL: the guest does not run. EXIT_REFUSED: the user asked to attach, which was not possible. Reports on stderr what was done, or
+ * why not. */
 int monitor_begin(struct lent_monitor *m, const char *vm, const struct lent_need *need);
-/* A QEMU that has put itself into the background, and whose disks have names that lead nowhere without the directory that it left, is put back there. to: who is
- * told so; NULL: nobody. */
+/* Restores QEMU's working directory if it went into the background and its disks' relative names need the directory that it left. to:
+ * gets a message; may be NULL. */
 int monitor_directory(const struct guest *g, FILE *to, struct err *e);
-/* In any case. */
+/* Ends what monitor_begin() began; to be called in any case. */
 void monitor_end(struct lent_monitor *m);
 
 #endif

@@ -5,18 +5,18 @@
 #include "fleet.h"
 
 struct fleet_board {
-	bool json;  /* events on standard output, as each command gives them, with "vm" and "destination" */
-	bool block; /* a terminal that can be written over */
-	int lines;  /* of the block that stands there */
+	bool json;  /* print each command's events to standard output, with "vm" and "destination" added */
+	bool block; /* a terminal with a block of lines that is rewritten */
+	int lines;  /* lines of that block */
 	uint64_t drawn_ns;
 	bool halt_is_said;
 };
 
 void board_init(struct fleet_board *b, bool json);
-/* For struct fleet; ctx: the board. */
+/* Callbacks for struct fleet; ctx: the board. */
 void board_changed(void *ctx, struct fleet *f, struct fleet_task *t, json_t *event);
 void board_tick(void *ctx, struct fleet *f);
-/* Takes the block away. */
+/* Erases the block. */
 void board_clear(struct fleet_board *b);
 
 /* How all of them ended, to standard output (--json: {"event": "summary", "exit_code": …, "guests": [{"vm": …, "destination": …, "exit_code": …, …}]}); for people it ends with the commands that bring back those that have gone. back_to: this host, as it would be named

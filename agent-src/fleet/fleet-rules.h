@@ -15,14 +15,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RULES_MAX      256 /* lines that say something */
+#define RULES_MAX      256 /* lines that are not empty */
 #define RULE_WORDS_MAX 64
 
 enum rule_kind { RULE_GROUP, RULE_APART, RULE_TOGETHER, RULE_STAY };
 
 struct fleet_rule {
 	enum rule_kind kind;
-	char *words[RULE_WORDS_MAX]; /* a stay's second is its reason, "" if none is given */
+	char *words[RULE_WORDS_MAX]; /* stay: the second word is the reason, or "" */
 	size_t count;
 };
 
@@ -31,15 +31,16 @@ struct fleet_rules {
 	size_t count;
 };
 
-/* Begins zeroed. Adds what the file says; errors say file and line; others could have written it: -EPERM. */
+/* Adds the file's rules to *r, zeroed at first; errors name file and line. -EPERM: others could have written the file. */
 int rules_read(struct fleet_rules *r, struct err *e);
-/* The same of a text, which is changed; name: for errors. */
+/* Likewise from a text, which is changed; name: for errors. */
 int rules_parse(struct fleet_rules *r, char *text, const char *name, struct err *e);
-/* "db1,db2", of an option; not of a stay. */
+/* Adds a rule from an option's "db1,db2"; not for stay. */
 int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, struct err *e);
-/* "root@host-b,@rack2", with groups' hosts in their place, each once; malloc'ed strings and a NULL, of which *count. -ENOENT: there is no such group. */
+/* Expands "root@host-b,@rack2": replaces groups by their hosts, each host once; *count malloc'ed strings and a NULL. -ENOENT: no such
+ * group. */
 int rules_hosts(const struct fleet_rules *r, const char *text, char ***hosts, size_t *count, struct err *e);
-/* Why a guest stays; NULL: no rule says that. */
+/* Reason why a guest stays; NULL: no such rule. */
 const char *rules_stay(const struct fleet_rules *r, const char *guest);
 bool rule_names(const struct fleet_rule *rule, const char *guest);
 void rules_fini(struct fleet_rules *r);

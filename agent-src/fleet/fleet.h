@@ -9,58 +9,60 @@
 
 #include <stdint.h>
 
-#define FLEET_TRIES 2 /* a guest that stays here, with nothing left anywhere, is tried once more, at the next destination */
+#define FLEET_TRIES 2 /* a failed move without leftovers is tried once more, to the next destination */
 
 enum fleet_state { FLEET_WAITS, FLEET_RUNS, FLEET_ENDED };
 
-/* Where a guest may go, and how; both borrowed. */
+/* A possible destination of a guest, and the kind of move; both borrowed. */
 struct fleet_way {
 	const char *dest;
-	const char *how; /* NULL: as the options say */
+	const char *how; /* NULL: from the options */
 };
 
 struct fleet_task {
 	char *guest;
-	struct fleet_way *ways; /* the best first; ours */
+	struct fleet_way *ways; /* best first; owned */
 	size_t way_count, way;
 	unsigned tries;
 	enum fleet_state state;
-	bool found_done; /* it had gone there before this command began */
-	bool is_off;	 /* it is shut down, here and there */
-	bool only_off;	 /* and libvirt's: nothing else of that name is meant */
+	bool found_done; /* the guest was there before this command began */
+	bool is_off;	 /* the guest is shut down, and stays so */
+	bool only_off;	 /* likewise, and only libvirt's guest of that name is meant */
 	struct fleet_child child;
-	json_t *plan, *estimate, *progress, *result; /* the last of each kind; NULL: none yet */
+	json_t *plan, *estimate, *progress, *result; /* last event of each kind; NULL: none yet */
 	char *stage;
-	char *before; /* the way that failed before this one, and why; NULL: this is the first */
-	int code;     /* once it has ended */
+	char *before; /* earlier way that failed, and why; NULL: none */
+	int code;     /* valid once it has ended */
 };
 
 struct fleet {
-	const char *program, *command; /* a path, and "migrate" or "check" */
-	char *const *options;	       /* words that each gets; ends with NULL; NULL: none */
+	const char *program, *command; /* path; "migrate" or "check" */
+	char *const *options;	       /* options for each command; ends with NULL; NULL: none */
 	struct fleet_task *tasks;
 	size_t count;
 	unsigned at_once; /* 0: all */
-	bool halted;	  /* no more is begun; what is under way goes on */
-	bool failed;	  /* a signal has asked those under way to roll back */
-	/* Hears of each change: an event of the task (borrowed), or NULL: it began, is to begin again, or has ended. NULL: nobody does. */
+	bool halted;	  /* no more tasks are started; running ones go on */
+	bool failed;	  /* a signal has made running tasks roll back */
+	/* Called on each change of a task: with an event (borrowed), or NULL: it has started, is to start again, or has ended. May be
+	 * NULL. */
 	void (*changed)(void *ctx, struct fleet *f, struct fleet_task *t, json_t *event);
-	/* Called some five times a second, and at the end. NULL: nothing is. */
+	/* Called about five times a second, and at the end. May be NULL. */
 	void (*tick)(void *ctx, struct fleet *f);
 	void *ctx;
 };
 
-/* Runs them until none is under way, and none waits or the fleet is halted. Ctrl-C: no more begins; once more, or SIGTERM: those under way roll back. */
+/* Runs all tasks, until all have ended or the fleet is halted. Ctrl-C: starts no more; a second one, or SIGTERM: running tasks roll
+ * back. */
 void fleet_run(struct fleet *f);
-/* Each task as far as it has come is forgotten, but for guest and ways. */
+/* Frees the state of each task, but not guest and ways. */
 void fleet_fini(struct fleet *f);
-/* The way that a task takes, or would take next. */
+/* Way that a task takes, or will take next. */
 const struct fleet_way *fleet_way_of(const struct fleet_task *t);
-/* The task that is to begin next: one whose destination has the fewest under way, and of these the first; none of a guest that has one under way. NULL: none. */
+/* Next task to start: the first whose destination has the fewest running tasks; not for a guest that has a running task. NULL: none. */
 struct fleet_task *fleet_next(const struct fleet *f);
 /* The worse of two exit codes, in that order. */
 int fleet_worse(int a, int b);
-/* The worst of all, by what a person has to do: 6 5 8 7 4 1 3 2 0. A task that never began counts as EXIT_REFUSED. */
+/* Worst exit code of all, in order of what the user has to do: 6 5 8 7 4 1 3 2 0. A task that was never started counts as EXIT_REFUSED. */
 int fleet_exit_code(const struct fleet *f);
 
 #endif

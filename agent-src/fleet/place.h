@@ -12,38 +12,38 @@
 #define PLACE_VOLUMES_MAX 16
 #define PLACE_STARS	  5
 
-enum place_wish { PLACE_EVEN, PLACE_FAST, PLACE_FULL }; /* most left; least time; least left that is above PLACE_FULL_LEAST */
+enum place_wish { PLACE_EVEN, PLACE_FAST, PLACE_FULL }; /* most room left; shortest time; least room left above PLACE_FULL_LEAST */
 #define PLACE_FULL_LEAST 0.1
 
 /* A file system of a host, by a directory on it. */
 struct place_volume {
 	char *dir;
-	uint64_t device;	    /* the same number: the same file system */
-	uint64_t free, total, need; /* bytes; need: of the guest that the offer is about */
+	uint64_t device;	    /* equal for the same file system */
+	uint64_t free, total, need; /* bytes; need: of the offer's guest */
 };
 
-/* A host's memory, processors and room; 0 of a total: it does not say. They are as its last answer was, and what is placed there is kept beside them. */
+/* Memory, processors and room of a host, from its last answer; a total of 0: not known. What is placed there is counted separately. */
 struct place_host {
 	const char *name;
 	uint64_t memory_total, memory_free;
-	double processors, load; /* load: processors that are in use */
-	uint64_t memory_taken;	 /* by guests that were placed there; the same below */
+	double processors, load; /* load: processors in use */
+	uint64_t memory_taken;	 /* by guests placed there; likewise below */
 	double processors_taken;
-	struct place_volume taken[PLACE_VOLUMES_MAX]; /* need is what was taken */
+	struct place_volume taken[PLACE_VOLUMES_MAX]; /* need: bytes taken */
 	size_t taken_count;
 };
 
 struct place_guest {
 	const char *name;
 	uint64_t memory;
-	double processors; /* that it uses where it is */
+	double processors; /* processors that the guest uses now */
 };
 
-/* A guest at a host, as a check has found. */
+/* Result of checking a guest at a host. */
 struct place_offer {
 	bool possible;
-	const char *reason; /* why not; borrowed */
-	const char *how;    /* the kind of move; NULL: as the options say */
+	const char *reason; /* why it is not possible; borrowed */
+	const char *how;    /* kind of move; NULL: from the options */
 	double total_s;
 	uint64_t bytes;
 	struct place_volume volumes[PLACE_VOLUMES_MAX];
@@ -52,13 +52,13 @@ struct place_offer {
 
 struct place_rating {
 	bool possible;
-	double left; /* the smallest share; 0 where the host does not say */
-	double next; /* the one above it: between two hosts that are as short of something */
+	double left; /* smallest share left; 0 if not known */
+	double next; /* next larger share, to compare hosts with equal smallest shares */
 	char *words; /* "memory 38 %", or why it is not possible; malloc'ed */
 	unsigned stars;
 };
 
-/* A guest that is at a host already, or may be, and is not placed any more. */
+/* A guest that is or may be at a host already, and is not placed again. */
 struct place_settled {
 	const char *guest;
 	size_t host;
@@ -70,18 +70,16 @@ struct place {
 	const struct place_offer *offers; /* guest * host_count + host */
 	size_t guest_count, host_count;
 	const struct fleet_rules *rules;     /* NULL: none */
-	const struct place_settled *settled; /* rules hold beside them, too */
+	const struct place_settled *settled; /* rules apply to these, too */
 	size_t settled_count;
 	enum place_wish wish;
-	uint64_t keep_memory; /* stays free at each host */
+	uint64_t keep_memory; /* to stay free at each host */
 };
 
-/* The rating of an offer beside what was placed at that host. */
+/* Rates an offer, considering what was placed at that host. */
 struct place_rating place_rate(const struct place *p, size_t guest, size_t host);
-/*
- * Chooses for all, the guests of most memory first. ranks: guest_count * host_count; of each guest its possible hosts, the best first, then host_count.
- * ratings: the same size, by host, as they were when its guest was placed; their words are freed with place_free_ratings().
- */
+/* Places all guests, those with most memory first. ranks: guest_count * host_count; per guest its possible hosts, best first, then
+ * host_count. ratings: same size, by host, as of when the guest was placed; free their words with place_free_ratings(). */
 void place_all(struct place *p, size_t *ranks, struct place_rating *ratings);
 void place_free_ratings(struct place_rating *ratings, size_t count);
 

@@ -13,40 +13,41 @@
 #include "qemu-names.h"
 
 struct frozen_disk {
-	const char *node, *name; /* in QEMU; for people */
+	const char *node, *name; /* in QEMU; for messages */
 	uint64_t bytes;
 	const char *target; /* our file, an empty image of that size */
-	const char *bitmap; /* of the node: what it has is copied; NULL: everything */
+	const char *bitmap; /* bitmap of the node: only its blocks are copied; NULL: everything */
 	bool done;
 };
 
 struct frozen_disks {
 	struct qmp *q;
 	struct loop *l;
-	char prefix[QEMU_PREFIX_MAX]; /* of all names */
+	char prefix[QEMU_PREFIX_MAX]; /* of all names in QEMU */
 	const char *format;	      /* of the targets: "qcow2", or "raw" */
 	bool compress;		      /* qcow2 */
-	unsigned workers;	      /* of each job, where QEMU can be told; 0: as it likes */
-	struct frozen_disk *disk;     /* copied; what it points to is not */
+	unsigned workers;	      /* per job, if QEMU has that option; 0: QEMU's default */
+	struct frozen_disk *disk;     /* array is copied; what it points to is not */
 	size_t count;
-	bool began;	/* there is something in QEMU to be undone */
-	struct err bad; /* code: a job or a file failed */
+	bool began;	/* QEMU has nodes or jobs to be undone */
+	struct err bad; /* code set: a job or a file failed */
 };
 
-/* -ENOTSUP: this QEMU has no quorum, as some builds do not. Fills in whether workers can be said. */
+/* -ENOTSUP: this build of QEMU has no quorum driver. *has_workers: the number of workers can be set. */
 int frozen_check(struct qmp *q, bool *has_workers, struct err *e);
-/* Where the disks go, each with what never fails. q, l, prefix, format and what is wished are set. frozen_fini() in any case. */
+/* Adds the targets to QEMU, each in a quorum with a null device. The caller sets q, l, prefix, format and the wishes. frozen_fini() in
+ * any case. */
 int frozen_prepare(struct frozen_disks *f, const struct frozen_disk *disks, size_t count, struct err *e);
-/* The moment: all disks are, from now on, as they are now. held: actions of the same transaction, while no disk is written to (QEMU holds a disk from its
- * backup's turn to the end of the transaction); borrowed; NULL: none. speed: bytes a second of each disk; 0: no limit. */
+/* Fixes the moment: copies have the disks' contents as of now. held: actions for the same transaction, during which no disk is written
+ * to (QEMU holds a disk from its backup's turn to the end); borrowed; NULL: none. speed: bytes a second per disk; 0: no limit. */
 int frozen_begin(struct frozen_disks *f, json_t *held, uint64_t speed, struct err *e);
-/* Whatever QEMU says. */
+/* Takes QEMU's events. */
 void frozen_event(struct frozen_disks *f, const char *name, const json_t *data);
-/* All is copied, or bad says why not. */
+/* True once all is copied, or bad says why not. */
 bool frozen_is_over(const struct frozen_disks *f);
-/* In percent, as QEMU says. */
+/* Progress in percent, by QEMU's count. */
 int frozen_progress(struct frozen_disks *f, double *percent, struct err *e);
-/* Removes what is in QEMU; the files are nobody's then, and bad may have been heard of late. -errno: something stays. */
+/* Removes nodes and jobs from QEMU, which then has closed the files; bad may be set late. -errno: something is left. */
 int frozen_undo(struct frozen_disks *f, struct err *e);
 void frozen_fini(struct frozen_disks *f);
 

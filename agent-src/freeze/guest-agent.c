@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FREEZE_MS    20000 /* what is dirty is written before */
+#define FREEZE_MS    20000 /* dirty data are written first */
 #define THAW_MS	     10000
 #define CHILD_END_MS (FREEZE_MAX_MS + THAW_MS + 1000)
 
@@ -114,7 +114,7 @@ static bool wait_for_end(void)
 
 	while (poll(&p, 1, ms_left(until)) < 0 && errno == EINTR)
 		;
-	return p.revents && recv(RESCUER_SOCK, &word, 1, MSG_DONTWAIT) >= 0; /* what is not read would take our answer with it */
+	return p.revents && recv(RESCUER_SOCK, &word, 1, MSG_DONTWAIT) >= 0; /* unread data would discard our answer */
 }
 
 struct freeze_of {
@@ -196,7 +196,7 @@ int freeze_begin(struct freeze *f, const char *path, pid_t qemu, struct err *e)
 		word = listen_to(f, FREEZE_MS + AGENT_SYNC_MS + THAW_MS, e);
 	if (word == WORD_FROZEN)
 		return 0;
-	rescuer_leave(&f->thaws, true); /* it ends by itself, when it has thawed */
+	rescuer_leave(&f->thaws, true); /* the process ends by itself, after thawing */
 	if (!word && (!begins || !thaw_if_frozen(path, qemu, &why)))
 		return err_set(e, EREMOTEIO, "what was to freeze the guest's file systems for a moment has died, and they are not frozen");
 	return word == WORD_FAILED ? -EREMOTEIO : -EIO;

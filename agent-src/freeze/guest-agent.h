@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-#define FREEZE_MAX_MS 10000 /* as long as Windows allows it, too */
+#define FREEZE_MAX_MS 10000 /* maximum that Windows allows */
 
 struct freeze {
 	struct rescuer thaws;
@@ -22,15 +22,16 @@ struct freeze {
 	pid_t qemu;
 };
 
-/* The entry that is journaled before freeze_begin(), until the guest is thawed; a new reference. */
+/* Journal entry to be written before freeze_begin(), until the guest is thawed; a new reference. */
 json_t *freeze_entry(const char *path, pid_t qemu);
-/* By such an entry: thaws if the guest's agent says that its file systems are frozen. 0: they are not, or its QEMU has ended. */
+/* Settles such an entry: thaws if the guest's agent reports frozen file systems. 0: they are not frozen any more, or QEMU has ended. */
 int freeze_settle(const json_t *entry, struct err *e);
 
-/* 0: its file systems are frozen, until freeze_end(), or for FREEZE_MAX_MS; path stays until then. -EIO: nothing says that they are not. Otherwise they are not, or
- * not any more. e says why. */
+/* 0: the file systems are frozen until freeze_end(), or for FREEZE_MAX_MS; path must stay valid until then. -EIO: they may be frozen.
+ * Another -errno: they are not, or not any more; *e says why. */
 int freeze_begin(struct freeze *f, const char *path, pid_t qemu, struct err *e);
-/* Thaws. 0: they were frozen all the time, and are not any more. -ETIMEDOUT: not all the time; -EIO: nothing says that they are thawed. */
+/* Thaws. 0: they were frozen all the time, and are thawed. -ETIMEDOUT: they were not frozen all the time; -EIO: they may still be
+ * frozen. */
 int freeze_end(struct freeze *f, struct err *e);
 
 #endif

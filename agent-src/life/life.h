@@ -86,22 +86,22 @@ int life_ask_hooks(struct life *l, struct err *e);
  * QEMU, or what takes its place (guest_at_rest_known_as()). */
 int life_open(struct life *l, pid_t known_as, struct err *e);
 void life_close(struct life *l);
-/* Hooks hear how it ended, now that nothing of it is under way and nobody waits for it. */
+/* Runs the hooks with the result, after everything has ended and no one waits. */
 void life_fini(struct life *l);
 
 /* Keeps a journal from now on. begin: what it begins with; stolen. */
 int life_create_journal(struct life *l, const uint8_t id[ATTEMPT_ID_LEN], json_t *begin, struct err *e);
-/* The same of what an export or an import makes, so that `vmferry recover` can remove it should we die. Without a state
- * directory, or where it cannot be written, the user is told that there is none. */
+/* Keeps a journal for an export or import, so that `vmferry recover` can remove its files should we die. Tells the user if there is
+ * none, for lack of a writable state directory. */
 void life_keep_journal(struct life *l);
 /* Removes the journal, unless there are leftovers, which recover tries again by it. life_end() does so, too. */
 void life_end_journal(struct life *l);
 /* Writes to the journal, if there is one, as journal_own() and journal_note() do; detail is stolen. An error should end the command. */
 int life_own(const struct life *l, const char *kind, json_t *detail, struct err *e);
-/* The freeze is undone. A failure is logged: recover looks at it again. */
+/* Marks an entry as undone (a freeze). A failure is logged: recover looks at it again. */
 void life_disown(const struct life *l, const char *kind, json_t *detail);
 int life_journal_note(const struct life *l, const char *kind, json_t *detail, struct err *e);
-/* Where the guest, or what the command makes, goes, in words: of any command whose journal begins so. Borrowed. */
+/* Destination in words, from the beginning of any command's journal. Borrowed. */
 const char *life_goes_to(const json_t *begin);
 /* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a
  * moment more. waiting: called now and then meanwhile; may be NULL. */
@@ -111,15 +111,16 @@ int life_take_up(struct life *l, struct journal *j, const struct life_options *o
 
 /* True once a signal or `vmferry cancel` was heard. */
 bool life_is_cancelled(struct life *l);
-/* Answers whoever asks at the control socket, then life_is_cancelled(). Code that works without a loop calls it several times a second; nothing that
- * life.loop runs may call it. */
+/* Answers the control socket, then returns life_is_cancelled(). Code without a loop calls it several times a second; code that life.loop
+ * runs must not. */
 bool life_interrupted(void);
 
 /* Takes the reference: an event of this command, whose "event" and "how" are set here. */
 void life_emit(struct life *l, const char *event, json_t *members);
-/* The command does something else now. Nobody is told by a stage alone that it takes long. */
+/* Begins a stage: emits it as an event, and resets the progress. */
 void life_stage(struct life *l, const char *stage);
-/* How far the stage is, in bytes; told as often as somebody wants it. each: its disks (a new reference), called only then; may be NULL. */
+/* Sets the stage's progress in bytes, which is reported as often as wanted. each: its disks (a new reference), called only for a report;
+ * may be NULL. */
 void life_progress(struct life *l, uint64_t done, uint64_t total, json_t *(*each)(void *ctx));
 /* Progress of a stage that is known in percent alone. */
 void life_percent(struct life *l, double percent);
@@ -127,9 +128,9 @@ json_t *life_status(const struct life *l);
 
 /* A line of a plan or a result: a word for the margin, and a sentence. rows: an array. */
 void life_row(json_t *rows, const char *word, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* A sentence for the user, at once. */
+/* Reports a sentence at once. */
 void life_notice(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A sentence for the result; a thing that is left behind. */
+/* Adds a sentence to the result; adds a leftover. */
 void life_note(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void life_leftover(struct life *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 size_t life_leftovers(const struct life *l);
