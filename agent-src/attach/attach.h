@@ -20,21 +20,21 @@
 #include <stdint.h>
 
 struct attached {
-	char *path;	  /* of the socket; malloc'ed */
-	bool was_there;	  /* it was attached to before */
-	double held_ms;	  /* for how long the main thread was stopped, all times together */
-	double called_ms; /* from when it was sent until the monitor was there, which includes waiting for QEMU's lock */
+	char *path;	  /* path of the socket; malloc'ed */
+	bool was_there;	  /* the monitor existed before */
+	double held_ms;	  /* total time for which the main thread was stopped */
+	double called_ms; /* from starting the code until the monitor existed, including the wait for QEMU's lock */
 };
 
-/* Whether that could be done, as far as can be told from outside: 0 or -ENOTSUP. Changes nothing. */
+/* Checks from outside whether attaching is possible: 0 or -ENOTSUP. Changes nothing. */
 int attach_is_possible(const struct guest *g, struct err *e);
-/* runtime_dir: of sockets. On failure QEMU is as it was, but for what *e names. -EBUSY: try again. */
+/* Gives QEMU a monitor. runtime_dir: for its socket. On failure QEMU is unchanged, except for what *e names. -EBUSY: try again. */
 int attach_guest(const struct guest *g, const char *runtime_dir, struct attached *out, struct err *e);
 
 /* Tries once, at a process whose functions are known. attach_guest() calls this, again while it returns -EBUSY. */
 struct qemu_calls;
 int attach_try(pid_t pid, const struct qemu_calls *calls, const char *path, struct attached *out, struct err *e);
-/* For names in a QEMU: another at each call, by the clock, as pids come again. */
+/* Number for names in QEMU: different at each call, from the clock, as pids are reused. */
 unsigned attach_number(void);
 /* Removes sockets of QEMUs that have ended. */
 void attach_sweep(const char *runtime_dir);

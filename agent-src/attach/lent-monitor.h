@@ -19,21 +19,21 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define LENT_MEMBER "lent" /* of what its journal begins with */
+#define LENT_MEMBER "lent" /* member of its journal's beginning */
 
 struct lent_monitor {
-	char *path;	 /* of its socket; NULL: none was needed, or none made */
-	char *by;	 /* the monitor by which it was made, in words; NULL: attached to */
-	unsigned number; /* of what is made in QEMU */
+	char *path;	 /* path of its socket; NULL: none needed, or none made */
+	char *by;	 /* name of the monitor that made it; NULL: attached */
+	unsigned number; /* number in the names of objects made in QEMU */
 	struct attached attached;
 	struct journal *journal;
 	struct loop *loop;
 };
 
-/* Why one is needed. */
+/* Need for a monitor. */
 struct lent_need {
 	const char *state_dir, *runtime_dir;
-	bool attach; /* the user says so */
+	bool attach; /* the user asks for it */
 };
 
 /*
@@ -46,15 +46,15 @@ int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *ne
  * nothing is changed; on a mux, whose keyboard would have to be taken, it is not asked.
  */
 char *lent_way(const struct guest *g, char **why);
-/* Has QEMU remove it. -errno: it stays, and *e says why. Once, and of one that was not made: nothing happens. */
+/* Has QEMU remove the monitor. -errno: it stays, *e says why. Does nothing for one that was not made, or a second time. */
 int lent_return(struct lent_monitor *m, struct err *e);
-/* By the monitor itself: the one at this path of that process, made by whatever command. -ENOTSUP: this QEMU cannot (before 11.1). */
+/* Removes the monitor at this path of that process through itself, whichever command made it. -ENOTSUP: QEMU before 11.1. */
 int lent_remove(pid_t pid, const char *path, struct loop *l, struct err *e);
-/* By what its journal begins with. 0: it is gone. */
+/* Removes the monitor named in a journal's beginning. 0: it is gone. */
 int lent_undo(const json_t *begin, struct err *e);
-/* Removes those of this QEMU whose users have died, and their journals. */
+/* Removes this QEMU's lent monitors whose users have died, and their journals. */
 void lent_undo_dead(const char *state_dir, pid_t pid, uint64_t start_time);
-/* Whether a move of the same QEMU, or whatever else has a journal, is not settled yet, which needs it. */
+/* True if an unsettled journal of the same QEMU (a move's, say) still needs the monitor. */
 bool lent_is_needed(const char *state_dir, const json_t *begin);
 
 #endif

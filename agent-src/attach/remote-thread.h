@@ -18,10 +18,10 @@
 struct remote_thread {
 	pid_t pid;
 	bool traced;
-	struct user_regs_struct regs; /* as it was stopped in its system call */
+	struct user_regs_struct regs; /* as of the stop in its system call */
 	int memory;		      /* /proc/PID/mem */
-	uint64_t stopped_ns;	      /* since when it is */
-	int signal;		      /* that it was to get meanwhile; 0: none */
+	uint64_t stopped_ns;	      /* since when it is stopped */
+	int signal;		      /* signal that arrived meanwhile; 0: none */
 };
 
 /* -EPERM: we may not trace it, or another does; -ENOTSUP: not on this machine. */
@@ -36,7 +36,7 @@ void remote_thread_go_on(struct remote_thread *t);
 int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e);
 /* While it is stopped: it makes this system call. *ret as the kernel returns it: small negative numbers are errors. */
 int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t args[6], int64_t *ret, struct err *e);
-/* Its memory; -errno. */
+/* Read and write its memory; -errno. */
 int remote_thread_read(const struct remote_thread *t, uint64_t at, void *to, size_t n, struct err *e);
 int remote_thread_write(const struct remote_thread *t, uint64_t at, const void *from, size_t n, struct err *e);
 /* Whether a word of the first bytes of its stack is an address in [from, from + n): of a function that has not returned, or is long over. */

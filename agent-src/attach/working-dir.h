@@ -15,7 +15,7 @@
 
 /* Whether a disk on its line has a name that leads to that disk from where it was started, and not from where it is now. Changes nothing. */
 bool working_dir_is_needed(const struct guest *g);
-/* On failure QEMU is where it was. */
+/* Changes QEMU's directory. On failure QEMU is where it was. */
 int working_dir_restore(const struct guest *g, struct err *e);
 /* Makes a process that waits in ppoll(2) change its directory. */
 int working_dir_change(pid_t pid, const char *to, struct err *e);

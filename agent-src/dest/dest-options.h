@@ -10,12 +10,12 @@
 
 #include <jansson.h>
 
-/* Rows for struct dest_config: how SSH logs in there, how data reaches it then, and those of a vmferry-dst that stands already. */
+/* Option rows for struct dest_config: SSH login, the data's way with SSH, and a standing vmferry-dst. */
 extern const struct command_option dest_login_rows[], dest_ssh_rows[], dest_standing_rows[];
 
-/* The option that this word of a command line gives is one of another kind of destination. */
+/* True if the option in this word of a command line is for another kind of destination. */
 bool dest_option_is_odd(const char *word, enum dest_kind kind);
-/* Options that do not fit the destination: 0, or the exit code, having said why. */
+/* Checks that the options fit the destination: 0, or the exit code, with the error printed. */
 int dest_options_check(const struct dest_config *cfg);
 
 /* To and from the journal. What cfg has already stays, and what it answers is not loaded: a token in place of a key; elsewhere: cfg->where is another

@@ -1,11 +1,11 @@
-/* record-private.h: what the files of the recorder share; see record.h. */
+/* record-private.h: shared by the files of the recorder; see record.h. */
 #ifndef VMFERRY_RECORD_PRIVATE_H
 #define VMFERRY_RECORD_PRIVATE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RECORD_DIR "/run/.vmferry" /* where the script's own programs are, which PATH names first */
+#define RECORD_DIR "/run/.vmferry" /* directory of our programs for the script, first in PATH */
 /* Descriptors of the pipe to us: of one digit, which is what sh can name, and several, as scripts use some themselves. */
 #define RECORD_FD_FIRST 4
 #define RECORD_FD_LAST	9
@@ -30,13 +30,13 @@ struct record_qemus {
 	size_t count;
 };
 
-/* Adds those in the directories of a list like PATH. */
+/* Adds programs in the directories of a list like PATH. */
 void record_add_path(struct record_qemus *q, const char *list);
-/* Adds those that the script's text, which is changed, names; script: its path. */
+/* Adds programs that the script's text names (the text is changed); script: its path. */
 void record_add_named(struct record_qemus *q, char *text, const char *script);
 /* Writes the programs into RECORD_DIR; output: the pipe that records go to. 0; -errno. */
 int record_write_programs(const struct record_qemus *q, int output);
-/* Puts them over those of their names, and a recorder over each QEMU, which is still asked what it can do. 0; -errno. */
+/* Mounts the programs over the host's, and a recorder over each QEMU, which can still be asked about its features. 0; -errno. */
 int record_mount_programs(const struct record_qemus *q);
 
 /*
@@ -68,24 +68,24 @@ enum answer { ANSWER_MAKE, ANSWER_OPEN, ANSWER_MAY_WRITE, ANSWER_RENAME, ANSWER_
 struct answered_call {
 	int call;
 	enum answer kind;
-	/* The number of the argument that has it; NO_ARGUMENT: it has none. */
+	/* Indexes of arguments; NO_ARGUMENT: the call has none. */
 	unsigned path; /* or an address */
-	unsigned dir;  /* a descriptor of the directory that the path is of */
-	unsigned how;  /* flags, what is asked, or the address's length */
+	unsigned dir;  /* descriptor of the directory to which the path is relative */
+	unsigned how;  /* flags, the request, or the address's length */
 };
-/* The one of that number; NULL: there are no more. */
+/* The i-th call; NULL: no more. */
 const struct answered_call *answered_call(size_t i);
 
 struct record_path {
-	char *path; /* NULL: none, and none behind it */
+	char *path; /* NULL: end of the list */
 	unsigned times;
 };
 
-/* A script that runs, as far as it is known. */
+/* State of a running script. */
 struct record_watch {
 	int asks, null, output;		/* null: /dev/null; output: the pipe that records go to */
-	struct record_path written[64]; /* files that it has written, or renamed, and that are not so */
-	struct record_path missing[64]; /* which it has looked for */
+	struct record_path written[64]; /* files that it believes to have written or renamed */
+	struct record_path missing[64]; /* files that it has looked for */
 };
 
 /*

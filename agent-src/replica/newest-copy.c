@@ -83,7 +83,7 @@ static int judge_file(const struct newest_question *q, const char *path, struct 
 	struct journal *j;
 	int r = journal_look(&j, path, e);
 
-	if (r == -ENOENT) /* it is over by now: what was in it is remembered */
+	if (r == -ENOENT) /* ended by now, and its result is remembered */
 		return 0;
 	if (r)
 		return err_prefix(e, "%s is a journal that cannot be read, perhaps of a move of it", path);

@@ -1,4 +1,5 @@
-/* point-run.h: a guest's run from a point of its replica, at the replica's host: between replica-here.c, which makes and ends it, and replica-complete.c. */
+/* point-run.h: a guest's run from a point of its replica, at the replica's host. Shared by replica-here.c, which makes and ends it, and
+ * replica-complete.c. */
 #ifndef VMFERRY_POINT_RUN_H
 #define VMFERRY_POINT_RUN_H
 
@@ -10,14 +11,14 @@
 
 #include <sys/types.h>
 
-/* A run that is being made, or ended. */
+/* A run that is being started or ended. */
 struct run {
 	const char *kind; /* "test", "run": its member of replica.json, and its directory */
 	const char *guest;
-	char *name; /* of its QEMU */
+	char *name; /* name of its QEMU */
 	struct points store;
 	int lock;
-	json_int_t term; /* before it */
+	json_int_t term; /* the term before this run */
 	const struct point *point;
 	char *dir;  /* of its overlays */
 	char *home; /* of its sockets, logs and script */
@@ -31,30 +32,31 @@ struct run {
 	struct qemu_proc tpm_proc;
 };
 
-/* The store of the guest's replica, locked. run_fini() in any case. */
+/* Opens and locks the store of the guest's replica. run_fini() in any case. */
 int run_begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e);
 void run_fini(struct run *r);
-/* Malloc'ed: what disk i is written to. */
+/* Path of the overlay that disk i is written to; malloc'ed. */
 char *run_overlay(const struct run *r, size_t i);
-/* The pid of its QEMU as noted is that QEMU's own still. 0: it has ended. */
+/* Pid of the QEMU that was noted; 0: it has ended. */
 pid_t run_pid_of(const json_t *run);
 
-/* A card of -nic may have no name: those of a trial get one, by which they can be told to lead nowhere. */
+/* Names the network cards of -nic, so that a trial's can be disconnected by name. */
 void run_name_nics(struct run *r);
-/* *out: malloc'ed; its strings are the options', the line's and the point's. */
+/* Maps the network cards. *out: malloc'ed; its strings belong to the options, the line and the point. */
 int run_map_nets(const struct run *r, const struct replica_conf *c, const struct args_result *looked, struct args_net_map **out,
 		 size_t *count, struct err *e);
-/* Files that the run's line (r->args) names besides its overlays: 0 if they harm no other guest and keep nothing of a trial. -EBUSY: another process has its memory. */
+/* Checks files other than overlays on the run's line (r->args): they must not affect other guests, nor keep a trial's data. -EBUSY:
+ * another process uses the memory file. */
 int run_check_files(const struct run *r, struct err *e);
-/* Its TPM: where it is to be, with what the point has of it. */
+/* Chooses the TPM's place, and its state from the point. */
 int run_plan_tpm(struct run *r, struct err *e);
-/* The TPM listens then, and is noted; nobody has spoken to it. */
+/* Starts the TPM and notes it; no one has connected to it yet. */
 int run_start_tpm(struct run *r, struct loop *l, struct err *e);
-/* Words, and a NULL (free_words), that start the TPM again before its guest; NULL: the guest has none. */
+/* Command, ending with NULL (free_words), that starts the TPM again before the guest; NULL: no TPM. */
 char **run_tpm_line(const struct run *r);
-/* Ended, if it was started and its QEMU never was; it ends with that. */
+/* Ends the TPM if it was started and QEMU was not; it ends with QEMU. */
 void run_end_tpm(struct run *r);
-/* A TPM that is in the note of a run is ended, and its directory removed. */
+/* Ends the TPM in a run's note, and removes its directory. */
 int run_remove_tpm(const json_t *run, struct err *e);
 
 #endif

@@ -186,7 +186,7 @@ int replica_check_not_taken(const struct replica_conf *c, const char *guest, cha
 			fprintf(stderr, "vmferry: %s\n", why.msg);
 		return taken ? err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "") : 0;
 	}
-	if (why.code == EIO) /* it has answered */
+	if (why.code == EIO) /* the host has answered */
 		return err_set(e, EIO, "whether it was taken over at %s cannot be told (if it certainly was not: --peer-is-fenced): %s",
 			       c->to, why.msg);
 	if (strcmp(c->start_alone, "yes") != 0)

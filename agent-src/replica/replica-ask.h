@@ -1,4 +1,4 @@
-/* replica-ask.h: the host of a guest's replica is asked whether the guest was taken over there, before what lies here is started. */
+/* replica-ask.h: asks the host of a guest's replica whether the guest was taken over there, before its copy here is started. */
 #ifndef VMFERRY_CLI_REPLICA_ASK_H
 #define VMFERRY_CLI_REPLICA_ASK_H
 
@@ -15,7 +15,8 @@ int replica_ask(const struct replica_conf *c, const char *guest, char **taken, b
  * which is noted here, also for the time in which that host cannot be asked, if it is so for good. -errno: that cannot be told.
  */
 int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e);
-/* Notes that the guest was taken over there for good, or (false) was not, after all; where its points go on from here in their store, too, for whoever asks this host. */
+/* Notes that the guest was taken over there for good, or (false) was not after all; if its points go on from here also in their store,
+ * for hosts that ask this one. */
 int replica_note_replaced(const struct replica_conf *c, const char *guest, bool replaced, struct err *e);
 
 #endif

@@ -1,7 +1,6 @@
-/*
- * replica-conf.h: what this host knows of a guest's replica: as its primary, the command by which a point is made, in STATE_DIR/replica/NAME.conf, an option a line
- * (as defaults.h reads them), and what became of the last ones, in NAME.json beside it; as the replica's host, where its points are (STATE_DIR/replicas).
- */
+/* replica-conf.h: this host's settings for a guest's replica. As its primary: the command that makes a point, in
+ * STATE_DIR/replica/NAME.conf, one option per line (read by defaults.h), and the results of the last attempts, in NAME.json beside it.
+ * As the replica's host: where its points are (STATE_DIR/replicas). */
 #ifndef VMFERRY_REPLICA_CONF_H
 #define VMFERRY_REPLICA_CONF_H
 
@@ -13,57 +12,59 @@
 #include <jansson.h>
 
 struct replica_conf {
-	struct move_options o; /* first: the move's tables are about it */
+	struct move_options o; /* must be first: the move's option tables set it */
 	struct replica_sync sync;
 	const char *to, *pair, *keep, *spool, *initial;
-	struct option_list left_out; /* o.disks.map of a move that is no point */
-	const char *start_alone;     /* "yes" or "no": may its primary be started where the replica's host cannot be asked? */
-	const char *point;	     /* from which it is to run; NULL: the newest */
+	struct option_list left_out; /* o.disks.map of a move, not of a point */
+	const char *start_alone;     /* "yes" or "no": start the primary if the replica's host cannot be asked */
+	const char *point;	     /* point to run from; NULL: the newest */
 	bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;
-	unsigned every_s, for_s, term; /* for_s: a trial ends by itself; 0: it does not */
+	unsigned every_s, for_s, term; /* for_s: duration of a trial; 0: no limit */
 	bool paused, freezes;
-	bool goes_on;	       /* it is made of the points of a replica that this host has, and the guest is elsewhere */
-	char *store;	       /* then, where those are; malloc'ed */
-	char *settings_dir;    /* STATE_DIR, or then STATE_DIR/onward; malloc'ed; NULL: not known yet */
-	struct defaults words; /* of the file: strings of the others are in there */
+	bool goes_on;	       /* the replica passes on points that this host has; the guest is elsewhere */
+	char *store;	       /* directory of those points; malloc'ed */
+	char *settings_dir;    /* STATE_DIR, or if goes_on STATE_DIR/onward; malloc'ed; NULL: not known yet */
+	struct defaults words; /* words of the file, which own the other members' strings */
 	char *state_dir, *runtime_dir;
 };
 
-/* Tells what was wrong. Returns EXIT_REFUSED. */
+/* Prints the error. Returns EXIT_REFUSED. */
 int replica_say(const struct err *e);
-/* Malloc'ed: the directory in which a path, which is absolute, lies. */
+/* Parent directory of an absolute path; malloc'ed. */
 char *replica_parent_dir(const char *path);
-/* Rows of a replica, then those of a move that a point has; of_settings: and what only settings have. */
+/* Option rows of a replica, then a move's that apply to a point; of_settings: also those that only settings have. */
 const struct option_table *replica_tables(bool of_settings);
 void replica_conf_init(struct replica_conf *c);
 void replica_conf_fini(struct replica_conf *c);
-/* STATE_DIR and the runtime directory, after options were read. */
+/* Sets STATE_DIR and the runtime directory, after options were read. */
 int replica_conf_dirs(struct replica_conf *c, struct err *e);
-/* Malloc'ed: DIR/replica/NAME.SUFFIX; dir: the state directory, or settings_dir of one that goes on. */
+/* DIR/replica/NAME.SUFFIX; malloc'ed. dir: the state directory, or settings_dir if goes_on. */
 char *replica_path(const char *dir, const char *guest, const char *suffix);
-/* Commands that are run by this one have its state: each child's environment says where. */
+/* Passes the state directory to child commands, by their environment. */
 void replica_conf_pass_on(const struct replica_conf *c);
-/* Reads a guest's, into c, which is as init leaves it but for what is to be different: state_dir is known. Where this host is no primary of it, those by which its points go
- * on from here. -ENOENT: it has no replica elsewhere. */
+/* Reads a guest's settings into c, which is initialised apart from overrides; state_dir is known. If this host is not its primary: the
+ * settings by which its points go on from here. -ENOENT: no replica elsewhere. */
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
-/* Writes it durably. */
+/* Writes the settings durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
-/* Settings that were loaded: c->o and c->sync become those of an attempt of that kind. */
+/* Sets up c->o and c->sync, from loaded settings, for an attempt of that kind. */
 void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how);
-/* The replica is made of the points that this host has: its settings have a place of their own, as the guest's may be here, too. */
+/* Makes c the settings of a replica that passes on this host's points; they lie in a place of their own, as the guest's own may be here,
+ * too. */
 void replica_conf_goes_on(struct replica_conf *c);
-/* Settings of that guest are looked for: its primary's if there are any, else those by which its points go on from here. */
+/* Chooses the guest's settings: its primary's if they exist, else those by which its points go on from here. */
 void replica_conf_choose_settings(struct replica_conf *c, const char *guest);
-/* Finds the points of a replica that goes on, and takes pair and term from there, but for a pair that is known. -ENOENT: there are none; -ESTALE: they are another replica's. */
+/* Finds the points of a replica that goes on, and takes term and pair from them, unless the pair is known. -ENOENT: no points; -ESTALE:
+ * another replica's. */
 int replica_conf_take_store(struct replica_conf *c, const char *guest, struct err *e);
-/* NULL: nothing of it is known yet. */
+/* Loads the replica's state; NULL: none yet. */
 json_t *replica_state_load(const char *dir, const char *guest);
 int replica_state_save(const char *dir, const char *guest, const json_t *state, struct err *e);
 /* Names of guests with a replica elsewhere, by their files; a new array. */
 json_t *replica_names(const char *dir);
-/* Malloc'ed: where this host keeps the points of that guest; NULL: nowhere. */
+/* Directory of that guest's points on this host; malloc'ed; NULL: none. */
 char *replica_store(const char *state_dir, const char *guest);
-/* Likewise all of them: {"guest": "dir"}; a new reference. */
+/* Directories of all guests' points on this host: {"guest": "dir"}; a new reference. */
 json_t *replica_stores(const char *state_dir);
 void replica_forget_store(const char *state_dir, const char *guest);
 

@@ -41,7 +41,7 @@
 
 #define START_MS 60000
 #define END_MS	 20000
-#define CLOSE_MS 1000 /* what a process had open that was just ended may be closed a moment later */
+#define CLOSE_MS 1000 /* files of a process that has just ended may be closed a moment later */
 #define PAUSE_MS 10
 
 int run_begin(struct run *r, const struct replica_conf *c, const char *guest, const char *kind, struct err *e)
@@ -100,7 +100,7 @@ static int make_overlay(const struct run *r, size_t i, struct err *e)
 	char *above[] = {(char *)"qemu-img",
 			 (char *)"create",
 			 (char *)"-q",
-			 (char *)"-u", /* what is below is a chain, of which all would be opened to ask for its size */
+			 (char *)"-u", /* the backing file is a chain, which qemu-img would open completely for its size */
 			 (char *)"-f",
 			 (char *)"qcow2",
 			 (char *)"-F",
@@ -155,7 +155,7 @@ static int wait_unused(const char *path, struct err *e)
 	return k;
 }
 
-/* Whoever has started it again, by its script or by hand, is in no note. */
+/* The run's files must not be in use: a start by its script, or by hand, is not noted anywhere. */
 static int check_unused(const struct run *r, struct err *e)
 {
 	DIR *d = opendir(r->dir);
@@ -386,7 +386,7 @@ static int start(struct run *r, const char *exe, struct err *e)
 	k = k ?: run_start_tpm(r, l, e) ?: start_qemu(r, exe, &p, l, &q, e) ?: qmp_call(q, "cont", NULL, NULL, e);
 	qmp_close(q);
 	if (k && p.pid)
-		qemu_end(&p); /* it has not run: what it would run from goes with it */
+		qemu_end(&p); /* the guest has not run, so its files can be removed */
 	else
 		qemu_let_go(&p);
 	if (k)
@@ -505,7 +505,7 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 	int k = run_begin(&r, c, guest, "test", &e);
 	const json_t *test = k ? NULL : json_object_get(r.store.replica, "test");
 
-	if (!k && !test && access(r.dir, F_OK)) /* one that was killed before it was noted has left that */
+	if (!k && !test && access(r.dir, F_OK)) /* left by a command that was killed before it noted the run */
 		k = err_set(&e, ENOENT, "there is no trial of guest %s", guest);
 	k = k ?: end_qemu(test, &e) ?: take_back(&r, r.term, &e);
 	if (!k)

@@ -10,13 +10,13 @@
 
 #include "replica-conf.h"
 
-/* Each returns the exit code, and has said why. */
+/* Commands; each returns the exit code and prints errors. */
 int replica_test(struct replica_conf *c, const char *guest);
 int replica_test_end(struct replica_conf *c, const char *guest);
 int replica_failover(struct replica_conf *c, const char *guest);
 int replica_failover_cancel(struct replica_conf *c, const char *guest);
 int replica_failover_complete(struct replica_conf *c, const char *guest);
-/* Removes what is left here, with the points, of a guest that ran from one and has gone on to another host. */
+/* Removes points and the rest of a guest that ran here from a point and has moved on to another host. */
 int replica_remove_gone(struct replica_conf *c, const char *guest);
 
 #endif

@@ -181,7 +181,7 @@ void replica_note(const struct replica_conf *c, const char *guest, int code)
 	struct err e;
 	int lock;
 
-	if (access(conf, F_OK)) /* it was removed meanwhile */
+	if (access(conf, F_OK)) /* the replica was removed meanwhile */
 		return;
 	lock = replica_note_lock(c->settings_dir, guest);
 	if (note(c, guest, code, &was, &row, &e))

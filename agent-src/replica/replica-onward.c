@@ -75,7 +75,7 @@ static int ask_now(const struct replica_conf *c, const char *guest, struct err *
 	r = r ?: replica_ask(&on, guest, &taken, &settled, e);
 	if (!r && !taken)
 		r = replica_note_replaced(&on, guest, false, e);
-	else if (!r && settled && replica_note_replaced(&on, guest, true, &why)) /* it is so, whoever vouches for that host */
+	else if (!r && settled && replica_note_replaced(&on, guest, true, &why)) /* a takeover counts, whoever vouches for that host */
 		fprintf(stderr, "vmferry: %s\n", why.msg);
 	replica_conf_fini(&on);
 	return r || !taken ? r : err_set(e, EBUSY, "%s", taken);

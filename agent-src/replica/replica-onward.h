@@ -7,7 +7,7 @@
 
 #include "replica-conf.h"
 
-#define REPLICA_GOES_ON (-1) /* no exit code: there is a point to be sent */
+#define REPLICA_GOES_ON (-1) /* not an exit code: a point is to be sent */
 
 /* add: is it about points that are here? Then c becomes one that goes on. 0, or an exit code. */
 int replica_onward_choose(struct replica_conf *c, const char *guest);
@@ -15,20 +15,20 @@ int replica_onward_choose(struct replica_conf *c, const char *guest);
 const char *replica_onward_misses(const struct replica_conf *c);
 /* Prepares an attempt. 0: the newest point is there already; REPLICA_GOES_ON; or EXIT_REFUSED, which is noted as an attempt that failed. */
 int replica_onward_begin(struct replica_conf *c, const char *guest);
-/* Notes in the store what became of the attempt. code: the attempt's exit code; returns the command's. */
+/* Notes the attempt's result in the store. code: the attempt's exit code. Returns the command's. */
 int replica_onward_end(struct replica_conf *c, int code);
 
 bool replica_onward_has(const char *state_dir, const char *guest);
-/* Its points do not go on any more. Returns an exit code. */
+/* Stops passing on the guest's points. Returns an exit code. */
 int replica_onward_remove(struct replica_conf *c, const char *guest);
-/* The guest is here, and its replica is made of its own disks from now on. */
+/* Removes the settings: the guest is here, and its replica is now made of its own disks. */
 void replica_onward_forget(const char *state_dir, const char *guest);
 /* Permission to run the guest here. 0: it was not taken over where its points go on to, or a person says that it does not run there. -EBUSY: it was, as that host
  * says, or this one knows. -EAGAIN: nobody can tell. */
 int replica_onward_may_run(const struct replica_conf *c, const char *guest, struct err *e);
-/* The same of a failover, which tells what is in the way. Returns an exit code. */
+/* Likewise for a failover; prints what is in the way. Returns an exit code. */
 int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest);
-/* The subcommand `ask`, of a primary, too. */
+/* The subcommand `ask`, also for a primary. */
 int replica_onward_ask(struct replica_conf *c, int argc, char **argv);
 
 #endif

@@ -12,24 +12,24 @@
 
 struct replica_attempt {
 	double began, ended;
-	unsigned failures; /* in a row, this one with them; 0: it made a point */
+	unsigned failures; /* in a row, including this attempt; 0: it made a point */
 };
 
-/* When the next is due. */
+/* Time when the next point is due. */
 double replica_due(const struct replica_attempt *last, double every);
-/* When the first is due of a `run` that begins at now: age: how long ago the last attempt was, by the clock of the day (negative: that was set back). A service that is
- * started over and over makes no more points than one that is not. */
+/* Time when the first point of a `run` that begins at `now` is due. age: time since the last attempt by the wall clock (negative: the
+ * clock was set back). Restarts of a service do not cause more points. */
 double replica_first_due(double now, double age, double every);
 
-/* The words that were said of failures: each reason once, and that it is over. */
+/* Memory of failures that were reported: each reason once, and the recovery. */
 struct replica_word {
-	unsigned code;	  /* of the failure that was told last; 0: none */
-	char reason[256]; /* without words that have a digit in them */
+	unsigned code;	  /* of the last reported failure; 0: none */
+	char reason[256]; /* without words that contain digits */
 };
 
 enum replica_says { REPLICA_SAYS_NOTHING, REPLICA_SAYS_FAILED, REPLICA_SAYS_OVER };
 
-/* After an attempt: what is to be said. reason: NULL: none is known. */
+/* Decides after an attempt what to report. reason NULL: not known. */
 enum replica_says replica_is_news(struct replica_word *w, unsigned code, const char *reason);
 
 #endif

@@ -19,7 +19,7 @@ static void pass_on(void *ctx, const char *text, size_t n)
 {
 	(void)ctx;
 	fwrite(text, 1, n, stdout);
-	fflush(stdout); /* what the move says comes by another way */
+	fflush(stdout); /* the move's output takes another way */
 }
 
 static void pass_error(void *ctx, const char *text, size_t n)

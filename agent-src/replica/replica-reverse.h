@@ -8,10 +8,10 @@
 #include "points.h"
 #include "replica-conf.h"
 
-/* Malloc'ed: the disk that a guest which was taken over here gets, beside the directory of its points; its format is as it had at its primary. */
+/* Path of the disk that a guest taken over here gets, beside the directory of its points, in its primary's format; malloc'ed. */
 char *replica_flat_path(const char *store, const char *name, size_t i, const char *format);
 const char *replica_flat_format(const json_t *disk);
-/* For replica.json, whose points go: where the guest's disks were at its primary. A new reference. */
+/* Paths of the guest's disks at its primary, for a replica.json whose points are removed. A new reference. */
 json_t *replica_disks_before(const struct point *pt);
 /* c: as the command line has it, with the old primary as c->to. Afterwards it is as of an add, pair and term known. Points that are there yet go first
  * (failover --complete). 0, or the exit code, with what was wrong told. */

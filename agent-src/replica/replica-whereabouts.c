@@ -24,7 +24,7 @@ static int check_journal(const char *path, const char *guest, struct err *e)
 	bool is_its;
 	int r = journal_peek(path, id, &begin, e);
 
-	if (r == -ENOENT) /* it has ended meanwhile */
+	if (r == -ENOENT) /* the move has ended meanwhile */
 		return 0;
 	if (r)
 		return err_prefix(e, "whether guest %s is being moved from here cannot be told", guest), -EBUSY;

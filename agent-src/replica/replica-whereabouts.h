@@ -1,4 +1,5 @@
-/* replica-whereabouts.h: what the host of a replica remembers of where the guest itself is: it may have gone on from here, or have come by another way than its replica. */
+/* replica-whereabouts.h: where the guest itself is, as the replica's host remembers: it may have moved on from here, or have come by
+ * other means than its replica. */
 #ifndef VMFERRY_CLI_REPLICA_WHEREABOUTS_H
 #define VMFERRY_CLI_REPLICA_WHEREABOUTS_H
 
@@ -14,14 +15,14 @@ int replica_check_stayed(const char *state_dir, const char *guest, const struct 
  * -EBUSY: it runs here, or is on its way, or that cannot be told.
  */
 int replica_check_absent(const char *state_dir, const char *guest, const struct points *p, struct err *e);
-/* 0, or -EBUSY: a guest of that name runs here. */
+/* -EBUSY: a guest of that name runs here. */
 int replica_check_no_guest_runs(const char *guest, struct err *e);
 /*
  * May its run, whose QEMU has ended, be thrown away? script: what started it here; overlays: count paths, from which it ran. 0. -EREMOTE: the script is gone, as
  * after a move, or names other disks, as after a change of them: what the guest has written since may be elsewhere. -errno: that cannot be told.
  */
 int replica_check_script(const char *script, char *const *overlays, size_t count, struct err *e);
-/* 0, or -EEXIST: the last step of replica_check_absent() alone. */
+/* Last step of replica_check_absent() alone: -EEXIST. */
 int replica_check_came(const char *state_dir, const char *guest, const struct points *p, struct err *e);
 
 #endif

@@ -26,20 +26,20 @@ void control_close(struct control *c);
 
 /* ---- client side, blocking ---- */
 
-/* Sends the request. *answer: a new reference; NULL on error. */
+/* Sends a request. *answer: a new reference; NULL on error. */
 int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, json_t **answer, struct err *e);
 /* The status of the guest's move, a new reference. NULL: no agent has answered within that time: one that is stopped is not waited for, as its guard would
  * end it meanwhile. */
 #define CONTROL_SOON_S	1
-#define CONTROL_AMONG_S 5 /* where several are asked, one after the other, and a busy one is not to be missed */
+#define CONTROL_AMONG_S 5 /* when several are asked in turn, and a busy one must not be missed */
 json_t *control_status_within(const char *runtime_dir, pid_t guest, int seconds);
-/* The same of a request with "follow": calls each for the answer, and then for every event, until the end or until it returns false. 0: there was an
- * answer. */
+/* Sends a request with "follow": calls each() for the answer, and then for every event, until the end or until it returns false. 0:
+ * there was an answer. */
 int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, bool (*each)(void *ctx, const json_t *line), void *ctx,
 		   struct err *e);
 /* Pids of guests with a move under way here; malloc'ed. */
 size_t control_list(const char *runtime_dir, pid_t **pids);
-/* Removes what agents that died have left: sockets at which nobody listens. */
+/* Removes sockets of dead agents, at which no one listens. */
 void control_sweep(const char *runtime_dir);
 
 #endif

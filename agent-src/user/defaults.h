@@ -20,12 +20,10 @@ struct defaults {
 	int count;
 };
 
-/*
- * What both files have for dest ("" for what is for all alone); neither has to be there. Errors say file and line: an option that is not in
- * the tables, a value where there must be none or the other way round, and a file that somebody else could have written (EPERM).
- */
+/* Reads the options of both files for dest ("": only those for all); both files are optional. Errors name file and line: an unknown
+ * option, a missing or superfluous value, a file that another user could have written (EPERM). */
 int defaults_read(struct defaults *d, const char *dest, const struct option_table *tables, struct err *e);
-/* The same of a text; name: for errors. For tests. */
+/* Likewise from a text; name: for errors. For tests. */
 int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option_table *tables, struct err *e);
 void defaults_fini(struct defaults *d);
 

@@ -1,7 +1,5 @@
-/*
- * order-wait.h: an order to a move under way (`vmferry cancel`, `switch`, `revert`, `keep`), and the wait for what comes of it. For the commands alone: it
- * writes to standard output and standard error, and blocks.
- */
+/* order-wait.h: gives an order to a move under way (`vmferry cancel`, `switch`, `revert`, `keep`) and waits for its result. For the
+ * commands only: writes to standard output and standard error, and blocks. */
 #ifndef VMFERRY_ORDER_WAIT_H
 #define VMFERRY_ORDER_WAIT_H
 

@@ -1,4 +1,4 @@
-/* report-plan.h: the plan of a move, and its estimate, in words. For report.c only. What is in an event is printable. */
+/* report-plan.h: words for the plan of a move, and its estimate. For report.c only. Text in events must be printable. */
 #ifndef VMFERRY_REPORT_PLAN_H
 #define VMFERRY_REPORT_PLAN_H
 
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* details: also what stays as it is, and what is adapted without anybody having to do anything. */
+/* details: also what stays unchanged, and what is adapted without the user's help. */
 void report_plan(FILE *to, const json_t *ev, bool details);
 void report_estimate(FILE *to, const json_t *ev, bool details);
 

@@ -1,4 +1,4 @@
-/* report-result.h: how a move has ended, in words. For report.c, and a page. What is in the event is printable. */
+/* report-result.h: words for the result of a move. For report.c, and a page. Text in the event must be printable. */
 #ifndef VMFERRY_REPORT_RESULT_H
 #define VMFERRY_REPORT_RESULT_H
 
@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* The guest, or its disks, are where they were to be. */
+/* True if the guest, or its disks, are where they were to go. */
 bool report_is_success(const json_t *ev);
-/* The lines of a result that say what is left for a person to do, or to know, as in report_result(). */
+/* Prints the part of report_result() that tells the user what to do, or to know. */
 void report_to_do(FILE *to, const json_t *ev, const struct report_style *style);
-/* details: also how much memory and processor time it took, and what became of each disk. */
+/* details: also memory and processor time used, and the result of each disk. */
 void report_result(FILE *to, const json_t *ev, const struct report_style *style, bool details);
 
 #endif

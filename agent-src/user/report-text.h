@@ -1,4 +1,4 @@
-/* report-text.h: what the files that put a move's events into words share: members of an event, and which kind of move it is about. For report*.c only. */
+/* report-text.h: shared by report*.c only: members of an event, and its kind of move. */
 #ifndef VMFERRY_REPORT_TEXT_H
 #define VMFERRY_REPORT_TEXT_H
 

@@ -1,4 +1,4 @@
-/* text-table.h: a table for people: columns as wide as what is in them. Pure. */
+/* text-table.h: prints a table with columns as wide as their contents. Pure. */
 #ifndef VMFERRY_TEXT_TABLE_H
 #define VMFERRY_TEXT_TABLE_H
 
@@ -7,7 +7,7 @@
 
 #define TABLE_COLUMNS_MAX 12
 
-/* cells: a row behind the other; the last column is not filled up. */
+/* cells: row by row; the last column is not padded. */
 void text_table_print(FILE *to, char *const *cells, size_t columns, size_t rows);
 
 #endif
