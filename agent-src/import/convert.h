@@ -1,4 +1,4 @@
-/* convert.h: a foreign image becomes one that QEMU runs from, by qemu-img, as a child of ours. */
+/* convert.h: converts a foreign image into one for QEMU, by qemu-img as our child. */
 #ifndef VMFERRY_CONVERT_H
 #define VMFERRY_CONVERT_H
 
@@ -14,17 +14,15 @@
  */
 int convert_run(char *const *argv, const struct image_source *s, const char *target, uint64_t write_bytes, program_said_fn output,
 		void *ctx, struct err *e);
-/* The size that the guest sees, and about what its image will take, in bytes. 0, -EIO: qemu-img cannot read it. */
+/* Measures the size that the guest sees, and the estimated size of its new image, in bytes. -EIO: qemu-img cannot read it. */
 int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virtual_bytes, uint64_t *needed, struct err *e);
-/*
- * Of images that were measured, as far as they are raw and need something (needs): what they take without the zeros that are written in them, which become
- * holes. That takes as long as to read them. 0; -ECANCELED; -errno.
- */
+/* Reduces `needs` of measured raw images by written zeros, which become holes. Takes as long as reading the images. 0; -ECANCELED;
+ * -errno. */
 int convert_measure_zeros(const struct image_source *disks, size_t count, uint64_t *needs, struct err *e);
 struct convert_how {
 	bool compress; /* qcow2 only */
 	uint64_t rate; /* bytes a second; 0: no limit */
-	bool unsynced; /* the caller syncs it */
+	bool unsynced; /* the caller syncs the target */
 };
 
 /*
@@ -37,7 +35,7 @@ int convert_image(const char *qemu_img, const struct image_source *s, const char
 /* The option by which qemu-img makes a qcow2 image in target, an empty file of ours, that is compressed by the best it can; NULL: its own default. */
 const char *convert_codec(const char *qemu_img, const char *target);
 
-/* An empty disk of that size in target. */
+/* Makes an empty disk of that size in target. */
 int convert_blank(const char *qemu_img, const char *target, const char *format, uint64_t bytes, struct err *e);
 
 #endif

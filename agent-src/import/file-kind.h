@@ -1,4 +1,4 @@
-/* file-kind.h: a file that the user names for an import is told apart by what is in it: a description, and of which kind, or an image. */
+/* file-kind.h: tells by its contents whether a file to import is an image, or a description, and of which kind. */
 #ifndef VMFERRY_IMPORT_FILE_KIND_H
 #define VMFERRY_IMPORT_FILE_KIND_H
 
@@ -26,11 +26,9 @@ enum file_kind {
 
 typedef int (*description_read_fn)(struct guest_description *d, const char *text, size_t n, struct err *e);
 
-/* 0; -EINVAL: nothing can be made of such a file; -errno: it cannot be read. */
+/* Finds a file's kind. -EINVAL: such a file cannot be imported; -errno: it cannot be read. */
 int file_kind_of(enum file_kind *out, const char *path, struct err *e);
-/*
- * The only description in a directory, and its kind; *path is malloc'ed. 0; -ENOENT: there is none; -EINVAL: there are several; -errno.
- */
+/* Finds the only description in a directory, and its kind; *path is malloc'ed. -ENOENT: none; -EINVAL: several. */
 int file_kind_in(char **path, enum file_kind *kind, const char *dir, struct err *e);
 /* The reader of a kind of description (readers.h). */
 description_read_fn file_kind_reader(enum file_kind kind);

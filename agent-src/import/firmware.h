@@ -1,4 +1,4 @@
-/* firmware.h: the UEFI firmware that this host has, as its distribution describes it (QEMU's docs/interop/firmware.json). */
+/* firmware.h: finds this host's UEFI firmware, as its distribution describes it (QEMU's docs/interop/firmware.json). */
 #ifndef VMFERRY_FIRMWARE_H
 #define VMFERRY_FIRMWARE_H
 
@@ -8,8 +8,8 @@
 
 struct firmware {
 	char *code, *code_format;
-	char *vars; /* the template of a guest's own variables; NULL: it has none */
-	bool smm;   /* it needs a machine with SMM, and a flash that only SMM may write to */
+	char *vars; /* template of a guest's variables; NULL: none */
+	bool smm;   /* needs a machine with SMM, and flash that only SMM may write to */
 };
 
 /*

@@ -1,4 +1,4 @@
-/* first-start.h: the guest's first start here: a QEMU that is no child of ours when we end, with its guest running or paused. */
+/* first-start.h: starts an imported guest for the first time: its QEMU outlives us, with the guest running or paused. */
 #ifndef VMFERRY_FIRST_START_H
 #define VMFERRY_FIRST_START_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Kind of the journal's entry (life_own()) of the QEMU that was started: its pid and start_time. */
+/* Kind of the journal entry (life_own()) for the started QEMU: its pid and start_time. */
 #define FIRST_QEMU "first-qemu"
 
 /*

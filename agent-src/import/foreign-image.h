@@ -14,12 +14,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Backing files that the user lets be read, besides those that lie beside the image. */
+/* Backing files that may be read in addition to those beside the image. */
 struct base_wish {
 	char *const *files; /* named by the user */
 	size_t count;
 	bool all;
-	const char *folder; /* of the description, ends in a slash: what lies there belongs to its guest; NULL: images alone are named */
+	const char *folder; /* the description's directory, ends in a slash: its files are the guest's; NULL: there is none */
 };
 
 struct image_base {
@@ -31,22 +31,22 @@ struct image_base {
 
 struct image_source {
 	char *path;    /* absolute */
-	char *packed;  /* the file that the user has, of which this was unpacked; NULL: it was not */
-	bool is_block; /* a block device, which is a raw disk whatever is in it */
-	bool is_slice; /* a member of an OVA: so many bytes at that offset */
+	char *packed;  /* the user's file from which this was unpacked; NULL: it was not packed */
+	bool is_block; /* a block device: always a raw disk */
+	bool is_slice; /* a member of an OVA: size bytes at offset */
 	uint64_t offset, size;
-	char **extents; /* names of files beside it that it consists of */
+	char **extents; /* names of its extents, files beside it */
 	size_t extent_count;
 	const char *driver;		      /* QEMU's: "vmdk", "raw" … */
-	bool is_own;			      /* made by this user: qemu-img is not held to anything */
-	bool is_raw;			      /* the user says so, whatever it looks like */
-	bool was_raw;			      /* in what it was unpacked from: what its guest wrote there is no header */
-	uint64_t virtual_bytes, needed_bytes; /* what its guest sees, and what about that takes; convert_measure() sets them */
-	const struct base_wish *may;	      /* NULL: it may have no base */
-	bool is_base;			      /* of another, whose bases are looked for there */
+	bool is_own;			      /* made by this user: qemu-img runs without restrictions */
+	bool is_raw;			      /* raw by the user's word, whatever it looks like */
+	bool was_raw;			      /* raw in its archive: its first bytes are the guest's data, not a header */
+	uint64_t virtual_bytes, needed_bytes; /* size that the guest sees, and estimated size of the new image, by convert_measure() */
+	const struct base_wish *may;	      /* NULL: no base is permitted */
+	bool is_base;			      /* it is another image's base, in whose list its bases are */
 	struct image_base *bases;	      /* image-base.h: it is on the first, that on the second … */
 	size_t base_count;
-	unsigned snapshots; /* within it, which do not come along */
+	unsigned snapshots; /* internal snapshots, which are lost */
 	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
 };
 

@@ -1,4 +1,4 @@
-/* forwards.h: ports of the host that lead to an imported guest: those of its description that can be here. */
+/* forwards.h: chooses the description's port forwardings that are possible on this host. */
 #ifndef VMFERRY_IMPORT_FORWARDS_H
 #define VMFERRY_IMPORT_FORWARDS_H
 

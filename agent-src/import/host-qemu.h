@@ -1,4 +1,4 @@
-/* host-qemu.h: the QEMU of this host that the guest is to run in, and what it has. */
+/* host-qemu.h: finds this host's QEMU for the guest, and its features. */
 #ifndef VMFERRY_HOST_QEMU_H
 #define VMFERRY_HOST_QEMU_H
 
@@ -9,19 +9,19 @@
 
 struct host_qemu {
 	char *exe, *img; /* absolute: qemu-system-x86_64, and qemu-img beside it or in PATH */
-	char *devices;	 /* what "-device help" says */
-	char *machines;	 /* what "-machine help" says */
+	char *devices;	 /* output of "-device help" */
+	char *machines;	 /* output of "-machine help" */
 	bool kvm;	 /* /dev/kvm can be used by this user */
-	bool sandbox;	 /* it has -sandbox */
+	bool sandbox;	 /* QEMU has -sandbox */
 };
 
 /* wish: a path, or a name in PATH or the usual places; NULL: $QEMU, or `usual` ("qemu-system-x86_64"), which may have another name here
  * (qemu-find.h). 0, or -ENOENT and others, with what to do about it. */
 int host_qemu_find(struct host_qemu *q, const char *wish, const char *usual, struct err *e);
-/* qemu-img alone: beside that QEMU, or in PATH; malloc'ed. */
+/* Finds qemu-img: beside that QEMU, or in PATH; malloc'ed. */
 int host_qemu_find_img(char **out, const char *exe, struct err *e);
 void host_qemu_fini(struct host_qemu *q);
-/* Whether it has a device of that name. q is a struct host_qemu. */
+/* True if QEMU has a device of that name. q is a struct host_qemu. */
 bool host_qemu_has(const void *q, const char *device);
 /* Asks QEMU for the help of an option ("-chardev", "socket,help"): its text, malloc'ed, empty if it does not answer. */
 char *host_qemu_help(const struct host_qemu *q, const char *option, const char *what);

@@ -1,7 +1,4 @@
-/*
- * identity.h: what a guest is called, and what tells it apart from others: its UUID, the addresses of its network cards, its generation.
- * They change only when the user says so (--name, --clone).
- */
+/* identity.h: a guest's name, UUID, MAC addresses and generation ID. They change only when the user says so (--name, --clone). */
 #ifndef VMFERRY_IDENTITY_H
 #define VMFERRY_IDENTITY_H
 

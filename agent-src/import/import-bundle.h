@@ -9,7 +9,7 @@
 
 #include "import.h"
 
-/* Whether these files are a bundle: "-", a directory, or a tar that begins with a manifest. */
+/* True if these files are a bundle: "-", a directory, or a tar that begins with a manifest. */
 bool import_is_bundle(char *const *files, size_t count);
 /* Imports a bundle. Parameters and results as import_run(). */
 int import_bundle(struct life *l, const struct import_options *o);

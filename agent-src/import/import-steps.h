@@ -1,4 +1,5 @@
-/* import-steps.h: an import from its first look to its result. A row of steps has what differs between a bundle and another hypervisor's files. */
+/* import-steps.h: carries out an import from checks to result. A struct of steps has what differs between a bundle and another
+ * hypervisor's files. */
 #ifndef VMFERRY_IMPORT_STEPS_H
 #define VMFERRY_IMPORT_STEPS_H
 
@@ -8,7 +9,7 @@
 
 /* ctx: the import's own. */
 struct import_steps {
-	/* Finds out what there is, and what the guest will be; changes nothing. */
+	/* Examines the sources, and decides on the guest; changes nothing. */
 	int (*look)(void *ctx, struct err *e);
 	/* The plan: a "title" and "rows" (life.h). */
 	json_t *(*plan)(const void *ctx);
@@ -16,9 +17,9 @@ struct import_steps {
 	char *(*line)(const void *ctx);
 	/* Makes the guest. *pid: of its QEMU, if it was started. */
 	int (*make)(void *ctx, pid_t *pid, struct err *e);
-	/* Removes what passes through, and if it failed what was made. */
+	/* Removes temporary files, and after a failure what was made. */
 	void (*clean)(void *ctx, bool failed);
-	/* The sentence that says how it starts. pid: 0: it was not started. */
+	/* Sentence on how to start the guest. pid 0: it was not started. */
 	char *(*start)(const void *ctx, pid_t pid);
 };
 
@@ -27,7 +28,7 @@ int import_carry_out(struct life *l, const struct import_options *o, const struc
 /* Opens the control socket of an import whose guest has a name and a place. */
 int import_open_life(struct life *l, const struct import_options *o, const char *guest, const char *dir, struct err *e);
 
-/* The script that starts the guest, dated now. */
+/* Makes the script that starts the guest, dated now. */
 int import_make_script(struct made *made, const char *path, const struct start_script *s, struct err *e);
 
 #endif

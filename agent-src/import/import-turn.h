@@ -10,9 +10,9 @@
 
 /* Begins zeroed. */
 struct import_turn {
-	struct ticket *ticket; /* NULL: none is needed (a trial), or could be had */
-	json_t *files;	       /* what it is about to write, as in a note; NULL: that is not known yet */
-	uint64_t memory;       /* and to take */
+	struct ticket *ticket; /* NULL: not needed (a trial), or not available */
+	json_t *files;	       /* files to be written, as noted; NULL: not known yet */
+	uint64_t memory;       /* memory to be used */
 	uint64_t keep_memory;
 };
 
@@ -21,15 +21,16 @@ struct import_turn {
  * signal or `vmferry cancel` ends it: -ECANCELED. -errno: this host's file cannot be read.
  */
 int import_turn_wait(struct import_turn *u, struct life *l, const struct import_options *o, bool stream, struct err *e);
-/* A file that it is about to write, and how much of it. */
+/* Adds a file to be written, and its size. */
 void import_turn_needs(struct import_turn *u, const char *path, uint64_t bytes);
-/* Tells others of all these, which are in dir, and of memory (0: it is not started). -ENOMEM, -ENOSPC: others were promised too much of that. */
+/* Promises all these files in dir, and memory (0: the guest is not started), so that others see it. -ENOMEM, -ENOSPC: too much was
+ * promised to others. */
 int import_turn_promise(struct import_turn *u, const struct life *l, uint64_t memory, const char *dir, struct err *e);
-/* A file of these is written under another name. */
+/* Tells that one of the files is written under another name. */
 void import_turn_is_written(struct import_turn *u, const struct life *l, const char *path, const char *draft);
-/* The files are there, all of them, or the import begins to say anew what it needs. */
+/* Tells that all files are written, or that the import states its needs anew. */
 void import_turn_has_written(struct import_turn *u, const struct life *l);
-/* The guest has come, or will not. */
+/* Ends the turn: the guest has arrived, or will not. */
 void import_turn_end(struct import_turn *u);
 
 #endif

@@ -22,23 +22,22 @@ struct import_options {
 	const char *name;	   /* NULL: as described */
 	const char *dir;	   /* NULL: the current one */
 	const char *format;	   /* "qcow2" or "raw"; NULL: qcow2 */
-	struct network_wish *nets; /* of several for the same the last counts; none: user, of a bundle as it was */
+	struct network_wish *nets; /* the last one for a card counts; none: user; for a bundle: unchanged */
 	size_t net_count;
 	const char *qemu;  /* NULL: see host-qemu.h */
 	const char *accel; /* "kvm" or "tcg"; NULL: kvm where it can be used */
 	struct line_wishes wishes;
 	enum import_start start;
 	bool clone, dry_run, no_memory, no_disk;
-	bool now;	   /* it passes all that come to this host */
-	bool trust_line;   /* of a bundle: whatever its line names */
-	char *const *more; /* options of QEMU's */
+	bool now;	   /* do not wait for other guests that come to this host */
+	bool trust_line;   /* bundle: accept whatever its line names */
+	char *const *more; /* further QEMU options */
 	size_t more_count;
 	struct life_options life;
 };
 
-/* Tells what it does by events (docs/report.md). Returns an exit code (exit-code.h): EXIT_DESTINATION: the
- * guest is here; EXIT_REFUSED: nothing was touched; EXIT_SOURCE: it failed, and nothing is left; EXIT_LEFTOVERS: something is, and is
- * listed. */
+/* Reports by events (docs/report.md). Returns an exit code (exit-code.h): EXIT_DESTINATION: the guest is here; EXIT_REFUSED: nothing was
+ * touched; EXIT_SOURCE: failed, nothing is left over; EXIT_LEFTOVERS: leftovers are listed. */
 int import_run(const struct import_options *o);
 
 #endif

@@ -1,4 +1,4 @@
-/* line-trust-private.h: what the files of line-trust.h share: the option that is looked at, and what becomes of it. */
+/* line-trust-private.h: shared by the files of line-trust.h: the option under examination, and the verdict. */
 #ifndef VMFERRY_LINE_TRUST_PRIVATE_H
 #define VMFERRY_LINE_TRUST_PRIVATE_H
 
@@ -11,29 +11,29 @@
 struct judge {
 	const struct args_result *line;
 	bool trusted;
-	json_t *named; /* the bundle's files that were named already: true where they are written to */
+	json_t *named; /* files of the bundle named so far: true if written to */
 	struct line_words *out;
 	struct err *e;
-	const char *option, *value; /* the one that is looked at */
+	const char *option, *value; /* option under examination */
 };
 
-/* The guest uses something of this host, which the plan says. 0. */
+/* Notes for the plan that the guest uses something of this host. 0. */
 int judge_say_host(struct judge *j, const char *what);
-/* Refused unless the line is trusted; then it is said. */
+/* Refuses, or with a trusted line notes it for the plan. */
 int judge_object(struct judge *j, const char *what);
-/* The plan says that it is open; a monitor is only to this host. host: "" is every address. */
+/* Notes an open port for the plan; a monitor may only be open to this host. host: "" is every address. */
 int judge_open_port(struct judge *j, const char *host, bool monitor);
-/* A monitor that others reach, which the plan says first. 0. */
+/* Notes a monitor that others can reach, which comes first in the plan. 0. */
 int judge_say_monitor(struct judge *j, const char *text);
-/* Whether it is one of these; one that ends with a star is what names begin with. */
+/* True if name is one of these patterns; a pattern with a star at its end is a prefix. */
 bool judge_among(const char *name, const char *const *patterns, size_t count);
-/* A file that the rewriter knows, or one of every host's. */
+/* True for a file that the rewriter knows, or that every host has. */
 bool judge_is_known(const struct judge *j, const char *value);
-/* A file that is known, and is not read as one thing and written to as another. */
+/* Checks that the file is known, and not named twice if it is written to. */
 int judge_name(struct judge *j, const char *value, bool writable);
-/* A property: what is not known to be harmless is objected to. */
+/* Judges a property; one that is not known to be harmless is refused. */
 int judge_pair(struct judge *j, const char *key, const char *value);
-/* All properties from that one on. */
+/* Judges all properties from that one on. */
 int judge_list(struct judge *j, const struct kv_list *l, size_t from);
 
 /* -drive and -blockdev: line-trust-block.c. */
@@ -43,7 +43,7 @@ int judge_chardev(struct judge *j);
 int judge_compat(struct judge *j);
 int judge_gdb(struct judge *j);
 int judge_display(struct judge *j);
-/* All monitors of the line, by whichever way others may reach one. */
+/* Judges all monitors of the line, and all ways in which others may reach them. */
 int judge_monitors(struct judge *j);
 /* -netdev, -nic and -net: line-trust-net.c. */
 int judge_network(struct judge *j);

@@ -10,7 +10,7 @@
 
 #include "qemu-args.h"
 
-/* For the plan, an option of the line in each: what it opens to a network (monitors first), and what it uses of this host. */
+/* Words for the plan, one per option: ports that the line opens to a network (monitors first), and things of this host that it uses. */
 struct line_words {
 	char **ports, **host;
 	size_t port_count, host_count;

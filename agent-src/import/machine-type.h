@@ -7,12 +7,10 @@
 
 #include <stdbool.h>
 
-/* help: what "-machine help" says. */
+/* help: output of "-machine help". */
 bool machine_type_is_in(const char *help, const char *type);
-/*
- * That type, if it is there; else the one of its kind (q35, i440fx, virt) whose version of QEMU comes next, or the newest of that kind.
- * Malloc'ed; NULL: its kind is not known, or there is none of it.
- */
+/* The type itself if QEMU has it; else the type of its kind (q35, i440fx, virt) with the next version, or the newest of that kind.
+ * Malloc'ed; NULL: unknown kind, or no such type. */
 char *machine_type_nearest(const char *help, const char *type);
 
 #endif

@@ -1,7 +1,5 @@
-/*
- * made.h: the files that an import has made so far: hidden until all are whole, and removed again unless it succeeds. A hidden one is locked for as
- * long as its process lives, and marked (an extended attribute): what one that was killed has left the next of the same name removes.
- */
+/* made.h: files that an import makes: hidden until all are complete, and removed if it fails. A hidden file is locked while its process
+ * lives, and marked (an extended attribute); leftovers of a killed process are removed by the next one with the same name. */
 #ifndef VMFERRY_IMPORT_MADE_H
 #define VMFERRY_IMPORT_MADE_H
 
@@ -13,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Kinds of what is journaled (life_own()), and notes: of the file that gets its name last, and whether all have theirs. */
+/* Kinds of journal entries (life_own()), and of notes: the file that gets its name last, and that all have their names. */
 #define MADE_DRAFT "draft"
 #define MADE_FILE  "made"
 #define MADE_LAST  "last"
@@ -24,28 +22,30 @@ struct made_file {
 	dev_t dev;
 	ino_t ino;
 	bool is_named;
-	int fd; /* has the lock */
+	int fd; /* holds the lock */
 };
 
 struct made {
 	struct made_file *files;
 	size_t n;
-	uint32_t number; /* part of the hidden names: nobody knows it before */
-	bool is_whole;	 /* so it is journaled */
+	uint32_t number; /* unpredictable part of the hidden names */
+	bool is_whole;	 /* likewise in the journal */
 };
 
 void made_init(struct made *m);
-/* An empty file, mode 0600, that is to be called path. *draft: where it is until then, owned by m. Says what of others it has removed. */
+/* Makes an empty file, mode 0600, that is to get the name path. *draft: its hidden name, owned by m. Reports leftovers of others that it
+ * removes. */
 int made_add(struct made *m, const char *path, const char **draft, struct err *e);
-/* Gives all of them their names, in order, where nobody has them; durable when 0 is returned. -EEXIST. */
+/* Gives all files their names, in order, without replacing any; durable on success. -EEXIST. */
 int made_name(struct made *m, struct err *e);
-/* Removes them, unless others have taken their names, or use what has one. Each that is left becomes a leftover of the command; how many. */
+/* Removes the files, except those whose names others have taken, or that are in use. Each one left becomes a leftover of the command;
+ * returns their number. */
 size_t made_undo(struct made *m);
 void made_fini(struct made *m);
 
-/* Reads the journal of a command that was cut off: true if all files got their names, and so are the user's. */
+/* True if all files got their names, by the journal of a command that was cut off: then they are the user's. */
 bool made_is_whole(const struct journal *j, bool rebooted);
-/* Removes a MADE_DRAFT, if it is one, and nobody's who lives. */
+/* Removes a MADE_DRAFT, if it is ours and its process is dead. */
 void made_remove_draft(const json_t *detail);
 
 #endif

@@ -1,4 +1,4 @@
-/* narrow-mounts.h: a process that sees a few files and nothing else, by a mount namespace: where root has no Landlock. For narrow.c alone. */
+/* narrow-mounts.h: restricts a process to a few files by a mount namespace, if root has no Landlock. For narrow.c only. */
 #ifndef VMFERRY_NARROW_MOUNTS_H
 #define VMFERRY_NARROW_MOUNTS_H
 

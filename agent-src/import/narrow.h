@@ -10,14 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NARROW_LOOK_S 30u /* of CPU time */
+#define NARROW_LOOK_S 30u /* seconds of CPU time */
 
 struct narrow {
 	char *const *read; /* the stranger's files */
 	size_t read_count;
-	const char *write;    /* its target; NULL: it only looks */
+	const char *write;    /* its target; NULL: only reads */
 	uint64_t write_bytes; /* how long a file may become by it: the target, or what it was given open */
-	unsigned more_s;      /* of CPU time, besides NARROW_LOOK_S: for large tables, and for what is written */
+	unsigned more_s;      /* seconds of CPU time beyond NARROW_LOOK_S: for large tables, and for writing */
 };
 
 /*
@@ -26,7 +26,7 @@ struct narrow {
  */
 int narrow_run(char *const *argv, const struct narrow *n, program_said_fn output, void *ctx, struct err *e);
 
-/* Whether a program may read all that is in the directory that it lies in. */
+/* True if a program may read everything in its own directory. */
 bool narrow_may_have(const char *dir);
 
 #endif

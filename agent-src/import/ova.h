@@ -17,7 +17,7 @@
 
 struct ova_member {
 	char *name;
-	uint64_t offset, size; /* of its contents */
+	uint64_t offset, size; /* range of its contents */
 };
 
 struct ova {
@@ -28,11 +28,11 @@ struct ova {
 /* Reads the headers. 0; -EINVAL: it is no tar, or one that an OVA would not be. ova_fini() whatever is returned. */
 int ova_read(struct ova *o, int fd, struct err *e);
 void ova_fini(struct ova *o);
-/* The one of that name, or NULL. */
+/* Member of that name, or NULL. */
 const struct ova_member *ova_find(const struct ova *o, const char *name);
 /* A name that can be a file's beside another: no '/', no "..", nothing unprintable, no protocol of QEMU's. */
 bool plain_file_name(const char *name);
-/* The same, or one in folders below, with '/' between. */
+/* Likewise, or a name in folders below, with '/' between. */
 bool file_name_below(const char *name);
 
 /* ---- manifests ---- */
@@ -53,9 +53,9 @@ struct manifest {
 int manifest_parse(struct manifest *m, const char *text, size_t n, struct err *e);
 void manifest_fini(struct manifest *m);
 
-/* Called as it is read; a negative number ends it. */
+/* Progress callback; a negative result ends the reading. */
 typedef int (*digest_progress_fn)(void *ctx, uint64_t bytes);
-/* Reads so many bytes from there and compares. 0; -EBADMSG: they are not what the line says; -ECANCELED. */
+/* Digests `size` bytes from offset and compares. 0; -EBADMSG: they do not match the line; -ECANCELED. */
 int manifest_check(const struct manifest_line *l, int fd, uint64_t offset, uint64_t size, digest_progress_fn progress, void *ctx,
 		   struct err *e);
 

@@ -9,10 +9,10 @@
 
 /* A kind of archive. */
 struct archive_kind {
-	const char *text; /* the word for what describes its guest */
-	/* Finds out which disk of d is which of the archive. */
+	const char *text; /* word for its guest's description */
+	/* Assigns the archive's disks to those of d. */
 	void (*find)(struct sources *s, struct guest_description *d, const struct sources_named *named);
-	/* Into the spool, which there is. */
+	/* Unpacks into the spool, which exists. */
 	int (*unpack)(struct sources *s, struct guest_description *d, struct err *e);
 };
 

@@ -1,4 +1,4 @@
-/* plain-libvirt-private.h: what the parts of plain-libvirt.h share; nobody else includes it. */
+/* plain-libvirt-private.h: shared by the parts of plain-libvirt.h only. */
 #ifndef VMFERRY_PLAIN_LIBVIRT_PRIVATE_H
 #define VMFERRY_PLAIN_LIBVIRT_PRIVATE_H
 
@@ -11,18 +11,18 @@
 #define PLAIN_CONTROLLERS_MAX 16
 #define SATA_UNITS	      6
 
-/* An option of the line, and which of its keys somebody has taken. */
+/* An option of the line, and which of its keys were taken. */
 struct word {
 	const char *option, *value;
 	struct props p;
 	bool *used;
-	bool seen; /* somebody has answered for the option; what is left of its keys is told of */
+	bool seen; /* the option was handled; keys that are left are noted */
 };
 
 struct plain_controller {
 	const char *id, *model;
 	unsigned index;
-	unsigned next; /* the next free unit, or SCSI id */
+	unsigned next; /* next free unit, or SCSI id */
 };
 
 /* A device that the firmware is to try. */
@@ -34,7 +34,7 @@ struct plain_boot {
 struct plain_work {
 	const struct plain_guest *g;
 	struct plain_libvirt *out;
-	char *refused; /* what cannot be: "a; b" */
+	char *refused; /* things that are not possible: "a; b" */
 	struct word *words;
 	size_t count;
 	bool is_q35, has_defaults;
@@ -51,28 +51,28 @@ struct plain_work {
 
 /* ---- words ---- */
 
-/* The next of that option behind `after` (NULL: the first); NULL: there is none. */
+/* Next word with that option after `after` (NULL: the first); NULL: none. */
 struct word *word_next(const struct plain_work *p, const char *option, const struct word *after);
 struct word *word_last(const struct plain_work *p, const char *option);
-/* The one whose key has that value. */
+/* Word of that option whose key has that value. */
 struct word *word_called(const struct plain_work *p, const char *option, const char *key, const char *value);
-/* The value of a key, which is taken; NULL: it has none. */
+/* Takes a key; returns its value; NULL: none. */
 const char *word_take(struct word *w, const char *key);
-/* Likewise of "key", "nokey", "key=on"; -1: not said. */
+/* Takes a flag: "key", "nokey", "key=on"; -1: not given. */
 int word_flag(struct word *w, const char *key);
-/* A key of which nothing is to be told. */
+/* Takes keys that need no note. */
 void word_pass(struct word *w, const char *const *keys, size_t count);
 bool word_is_yes(const char *value);
-/* The option, without its keys. */
+/* Marks the option as handled, but not its keys. */
 const char *word_see(struct word *w);
-/* The option, and all its keys. */
+/* Marks the option as handled, with all its keys. */
 void word_done(struct word *w);
 
 /* ---- what is told ---- */
 
 void plain_note(struct plain_work *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void plain_refuse(struct plain_work *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A path against the directory in which QEMU was started; malloc'ed. */
+/* Absolute path, relative to QEMU's start directory; malloc'ed. */
 char *plain_path(const struct plain_work *p, const char *path);
 
 /* ---- XML ---- */
@@ -83,12 +83,12 @@ void plain_set_number(xmlNode *node, const char *attr, unsigned long value);
 xmlNode *plain_add_text(xmlNode *parent, const char *name, const char *text);
 /* <name attr='value'/> */
 xmlNode *plain_add_with(xmlNode *parent, const char *name, const char *attr, const char *value);
-/* The firmware tries this device; its <boot> is written once all are known. */
+/* Adds a device for the firmware to boot from; its <boot> is written once all are known. */
 void plain_boots(struct plain_work *p, struct word *w, xmlNode *node);
 
-/* A device whose place is libvirt's to say. */
+/* Takes the keys of the device's place, which libvirt chooses. */
 void plain_no_place(struct word *w);
-/* The I/O thread that serves it. */
+/* Takes the device's I/O thread. */
 void plain_take_thread(struct plain_work *p, struct word *w, xmlNode *driver);
 
 /* ---- the parts: each takes words, and adds elements ---- */

@@ -13,18 +13,18 @@
 #include <stddef.h>
 
 struct plain_image {
-	const char *path;   /* as the line names it, whole */
-	const char *format; /* in which QEMU reads it */
+	const char *path;   /* name on the line, made absolute */
+	const char *format; /* format in which QEMU reads it */
 };
 
-/* The guest, with what its line does not say. */
+/* The guest, with facts that are not on its line. */
 struct plain_guest {
 	char *const *argv; /* with -readconfig and -set worked in */
 	size_t argc;
 	const char *name, *cwd;
-	const char *emulator; /* a whole path */
-	const char *machine;  /* the type that it is to have; NULL: its line's */
-	const char *uuid;     /* for one whose line has none */
+	const char *emulator; /* absolute path */
+	const char *machine;  /* machine type to use; NULL: the line's */
+	const char *uuid;     /* used if the line has none */
 	const struct plain_image *images;
 	size_t image_count;
 	const char *const *nets; /* --map-net: NIC=WHAT */
@@ -35,12 +35,12 @@ struct plain_guest {
 
 struct plain_libvirt {
 	char *xml;
-	char **notes; /* what is not as it was, told from here */
+	char **notes; /* differences, from this host's point of view */
 	size_t note_count;
 };
 
-/* 0; -ENOTSUP names all that libvirt cannot have, or the guest would lose something by; -EINVAL: the line, or a wish for a network, cannot be understood.
- * plain_libvirt_fini() in any case. */
+/* Makes the definition. -ENOTSUP: names everything that libvirt does not support, or that the guest would lose; -EINVAL: the line, or a
+ * wish for a network, is malformed. plain_libvirt_fini() in any case. */
 int plain_libvirt_make(struct plain_libvirt *out, const struct plain_guest *g, struct err *e);
 void plain_libvirt_fini(struct plain_libvirt *p);
 

@@ -1,4 +1,4 @@
-/* qemu-line-private.h: what line-decide.c and qemu-line.c share: what a disk is on each bus. */
+/* qemu-line-private.h: shared by line-decide.c and qemu-line.c: devices for disks on each bus. */
 #ifndef VMFERRY_QEMU_LINE_PRIVATE_H
 #define VMFERRY_QEMU_LINE_PRIVATE_H
 
@@ -9,11 +9,11 @@
  * without one a disk is a device by itself. cdrom NULL: a drive goes to SATA.
  */
 struct line_bus {
-	const char *name; /* for people */
+	const char *name; /* for messages */
 	const char *controller, *id;
 	unsigned units;
 	const char *disk, *cdrom;
-	const char *unit;	  /* the property that has the unit; NULL: the unit is the bus */
+	const char *unit;	  /* property of the unit; NULL: the unit is the bus */
 	bool without_uefi_driver; /* edk2 has one only if asked when it is built, and distributions do not ask */
 };
 extern const struct line_bus line_buses[BUS_COUNT];

@@ -21,21 +21,21 @@ struct conf {
 	bool pending;
 };
 
-/* The value of a key that printf makes; NULL: there is none, or it is empty. */
+/* Value of a key, which is formatted by printf; NULL: none, or empty. */
 const char *conf_get(struct conf *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The value of name in "…,NAME=VALUE,…"; of NULL the first that has no name. malloc'ed; NULL: it is not there. */
 char *conf_property(const char *list, const char *name);
-/* The same of one that may stand without its name. */
+/* Likewise for a property that may stand without its name. */
 char *conf_main_property(const char *list, const char *name);
 bool conf_is_true(const char *value);
-/* A setting that is about the host is counted. */
+/* Counts a setting that concerns only the host. */
 void conf_idle(struct conf *c, const char *name);
 
 /* ---- read-proxmox-devices.c ---- */
 
 int conf_disks(struct conf *c, struct err *e);
 void conf_nics(struct conf *c);
-/* From which of these the guest starts; after both. */
+/* Sets the boot order; after disks and network cards. */
 void conf_boot(struct conf *c);
 
 #endif
