@@ -29,7 +29,7 @@
 #define ON_WAY_MAX     (7 * MIB) /* less than the channel's window */
 #define ON_WAY_MS      100	 /* data in flight: so much of the link's time, twice, which keeps the link full */
 #define SETTLE_MS      500
-#define SETTLE_TRIPS   10 /* or so many round trips */
+#define SETTLE_TRIPS   10 /* plus so many round trips */
 #define SETTLE_MAX_MS  2000
 #define MEASURE_MS     1200
 #define ROUND_TRIPS    5

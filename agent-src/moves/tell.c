@@ -314,7 +314,7 @@ static json_t *downtime(const struct transfer *t)
 	return d;
 }
 
-/* CPU_OTHER: the kernel's workers on this host serve QEMU's reads of the disks, not the data plane. */
+/* CPU time of the kernel's workers counts as CPU_OTHER, not as the data plane's: on this side QEMU reads the disks. */
 static json_t *cpu_used(const struct transfer *t)
 {
 	return json_pack("{s:o,s:O*}", "source", cpu_meter_json(&t->a.cpu_used, cpu_stages_source, CPU_OTHER), "destination",

@@ -133,7 +133,7 @@ static const json_t *noted(const struct storage *s, const struct moving_disk *d,
 
 int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 {
-	/* Users of the old image may use the new one; a new block device is ours alone. */
+	/* Rights of the old image apply to the new one; if the old one is a block device, only we may use the new one. */
 	struct rights rights = RIGHTS_NONE;
 	const struct image im = {.path = d->to, .format = d->format, .bytes = s->rest ? 0 : d->bytes, .rights = &rights};
 	AUTO_CLOSE int fd = -1;
