@@ -98,7 +98,7 @@ static struct event *take(struct conductor *c)
 	return ev;
 }
 
-/* The peer may go on. It may be heard at once. */
+/* Lets the paused peer go on; its next message may arrive at once. */
 static void resume(struct conductor *c)
 {
 	struct channel *ch = c->waiting;
@@ -161,7 +161,7 @@ static int on_frame(void *ctx, struct channel *ch, uint16_t type, const uint8_t 
 	struct event *ev;
 
 	(void)e;
-	if (!(type & MSG_CRITICAL)) /* of the session: PROBE, which is there to be acknowledged */
+	if (!(type & MSG_CRITICAL)) /* a message of the session, such as PROBE, which only needs its acknowledgement */
 		return 0;
 	if (c->frame_bytes > FRAMES_MAX) {
 		c->waiting = ch;

@@ -1,5 +1,5 @@
 /*
- * conductor.h: runs a table of stages over one queue of events. Both agents have one; it knows nothing of their stages.
+ * conductor.h: runs a table of stages over one queue of events. Both agents have a conductor; it knows nothing of their stages.
  *
  * Everything that happens to an agent (a frame, a QMP event, a worker's word, a timer, the user) is recorded as an event
  * by whatever callback sees it, and dealt with later, in order, by the current stage. Stages may therefore wait in
@@ -16,7 +16,7 @@ enum event_kind {
 	EVENT_FRAME,	    /* type, bytes: a message on the control channel */
 	EVENT_CONTROL_LOST, /* err */
 	EVENT_CONTROL_CUT,  /* err: its connection is gone, and it waits for another */
-	EVENT_CONTROL_BACK, /* which is there */
+	EVENT_CONTROL_BACK, /* the new connection is there */
 	EVENT_QMP,	    /* name, json: an event of our QEMU */
 	EVENT_QMP_LOST,	    /* err: our QEMU died or closed its monitor */
 	EVENT_WORKER,	    /* type, bytes or ptr: from a thread of ours; the agent's own meaning */
@@ -41,7 +41,7 @@ struct conductor;
 
 struct stage {
 	const char *name;
-	/* Both return 0, or -errno with *e filled: then the whole is rolled back. May be NULL. */
+	/* Both return 0, or -errno with *e filled: the attempt is then rolled back. May be NULL. */
 	int (*enter)(void *ctx, struct err *e);
 	int (*event)(void *ctx, const struct event *ev, struct err *e);
 };
@@ -56,20 +56,20 @@ struct conductor {
 	void (*fail)(void *ctx, const struct err *why);
 	struct event *head, **tail;
 	size_t frame_bytes;	 /* of frames in the queue */
-	struct channel *waiting; /* paused, as these are too many; NULL: none is */
+	struct channel *waiting; /* paused, as the queue is full; NULL: none is */
 	struct timer tick;
 	unsigned tick_ms;
 };
 
 void conductor_init(struct conductor *c, struct loop *l, const struct stage *stages, void *ctx,
 		    void (*fail)(void *ctx, const struct err *why));
-/* In place of the first stage: in this one, which counts as entered unless it is the first. */
+/* Begins at this stage instead of the first. It counts as entered, unless it is the first. */
 void conductor_begin_at(struct conductor *c, unsigned stage);
 void conductor_goto(struct conductor *c, unsigned stage);
 void conductor_finish(struct conductor *c);
 /* Ticks every ms from now on; 0: no more. */
 void conductor_tick(struct conductor *c, unsigned ms);
-/* Until conductor_finish(). 0, or -errno if the loop broke. */
+/* Runs until conductor_finish(). 0, or -errno if the loop broke. */
 int conductor_run(struct conductor *c, struct err *e);
 void conductor_fini(struct conductor *c);
 

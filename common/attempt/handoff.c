@@ -2,7 +2,7 @@
 /*
  * handoff.c: the hand-off as one table of rules.
  *
- * What each state permits, and to whom; "on disk" is the newest state record of that side's journal.
+ * Each state permits the following; "on disk" is the newest state record of that side's journal.
  *
  *   source      who may run the guest                         found on disk after a crash
  *   ---------   -------------------------------------------   --------------------------------------------
@@ -107,9 +107,9 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_BEGUN), ASKS, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_BEGUN), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
-	{S, EV_PEER, P(HO_NONE), ASKS, 0, S, DO(ACT_UNDECIDED)}, /* of those that have finished only the newest are known */
+	{S, EV_PEER, P(HO_NONE), ASKS, 0, S, DO(ACT_UNDECIDED)}, /* a destination remembers only its newest finished attempts */
 	{S, EV_PEER, P(HO_DST_ABORTED) | P(HO_NONE), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
-	/* Its host was down, and a person there has had the copy started: what is here is old. */
+	/* The destination's host was down, and a person there has started the copy: the guest here is out of date. */
 	{S, EV_PEER, P(HO_DST_START), 0, ALIVE, S, DO(ACT_UNDECIDED)}, /* or was about to */
 	{S, EV_PEER, P(HO_DST_START), ASKS, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_PEER, P(HO_DST_STARTED), 0, ALIVE, HO_SRC_RELEASED, DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
@@ -120,7 +120,7 @@ static const struct rule rules[] = {
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, ALIVE, ASKS, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* the answer decides */
-	{S, EV_ABORT, 0, RESTARTED, ALIVE, S, NOTHING},	 /* so it does still */
+	{S, EV_ABORT, 0, RESTARTED, ALIVE, S, NOTHING},	 /* the answer still decides */
 	{S, EV_ABORT, 0, ASKS, 0, S, NOTHING},
 	{S, EV_ABORT, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
@@ -137,7 +137,7 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_START), 0, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_STARTED), REVERTIBLE, 0, S, NOTHING},
 	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, HO_SRC_RELEASED, DO(RELEASE)},
-	{S, EV_KEEP, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* does it run there still? what was heard may be old */
+	{S, EV_KEEP, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* asks whether the guest still runs there: the last answer may be old */
 	{S, EV_REVERT, 0, ALIVE | REVERTIBLE | THERE, 0, HO_SRC_REVERTING, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
@@ -153,17 +153,17 @@ static const struct rule rules[] = {
 #define S HO_SRC_REVERTING
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
 	{S, EV_PEER, P(HO_DST_ABORTED), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
-	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)}, /* a person there had it stay */
+	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)}, /* a person there kept the guest */
 	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_PREPARED) | P(HO_DST_START), 0, 0, S, NOTHING}, /* late */
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_DST_STARTED), ALIVE, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RESEND, 0, ALIVE, 0, S, DO(ACT_SEND_STATE)},
-	/* There is nothing here to come back to, and what was said may arrive yet: a later life asks. */
+	/* The guest cannot come back here, as its QEMU is dead, and our message may still arrive there: a later life asks. */
 	{S, EV_PEER, P(HO_DST_STARTED), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_UNDECIDED)},
-	/* Who wanted it back is not there any more. Nothing that was said in an earlier session arrives in a new one: it was
-	 * heard, and has made NOVM there, or never will be. */
+	/* The person who wanted it back is gone. A message of an earlier session never arrives in a new one: either it was heard, and led
+	 * to NOVM there, or it never will be. */
 	{S, EV_RECOVER, 0, 0, 0, HO_SRC_COMMITTED, DO(ACT_HOLD_QEMU, ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, NOTHING},
@@ -180,7 +180,7 @@ static const struct rule rules[] = {
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_SRC_ABORTED
-	/* START: it comes late, or a person knew what became of that QEMU. */
+	/* START comes late, or a person has decided what became of that QEMU. */
 	{S, EV_PEER, P(HO_DST_BEGUN) | P(HO_DST_PREPARED) | P(HO_DST_START) | P(HO_DST_NOVM), 0, 0, S,
 	 DO(ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_ABORTED) | P(HO_NONE), 0, 0, S, DO(ACT_FINISHED)},
@@ -191,7 +191,7 @@ static const struct rule rules[] = {
 	{S, EV_ABORT, 0, 0, 0, S, NOTHING},
 	{S, EV_PEER_FENCED, 0, 0, 0, S, DO(ACT_FINISHED)},
 	{S, EV_QEMU_DEAD, 0, 0, 0, S, NOTHING},
-	/* The cancel that came too late, or its echo: see that the guest runs. */
+	/* A cancel came too late, or this is its echo: make sure that the guest runs. */
 	{S, EV_QEMU_COMPLETED, 0, 0, 0, S, DO(ACT_CONT_SOURCE)},
 #undef S
 
@@ -248,7 +248,7 @@ static const struct rule rules[] = {
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_RECOVER, 0, 0, 0, S, DO(ACT_SEND_STATE)},
 	{S, EV_PEER_FENCED, 0, 0, 0, HO_DST_DONE, DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_FINISHED)},
-	{S, EV_QEMU_DEAD, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* which says so */
+	{S, EV_QEMU_DEAD, 0, 0, 0, S, DO(ACT_SEND_STATE)}, /* the message reports it */
 	{S, EV_CONT_OK, 0, 0, 0, S, NOTHING},
 #undef S
 #define S HO_DST_DONE
@@ -327,7 +327,7 @@ static const struct rule *find_rule(const struct handoff *h, enum handoff_event 
 	return NULL;
 }
 
-/* False for an action on a QEMU that is not there, and for being finished twice. */
+/* False for an action on a QEMU that is dead, and for a second ACT_FINISHED. */
 static bool take_action(struct handoff *h, enum handoff_action a)
 {
 	switch (a) {

@@ -16,14 +16,14 @@
  *   - -EPROTO: nothing was changed, nothing is to be done. From a peer's message it is an error worth
  *     a log line; for a user's EV_ABORT it means "too late".
  *
- * What the machine cannot see, and the agent owes it:
+ * The agent owes the machine facts that it cannot see by itself:
  *   - EV_END_SENT before END can leave.
  *   - EV_QEMU_DEAD only when QMP has been read to its end.
- *   - EV_QEMU_HELD only when the source QEMU stands and QMP was read to its end, and it has not resumed the guest
- *     since END: somebody else's `cont` is possible until then. EV_ABORT if it has.
- *   - Before EV_RECOVER in COMMITTED: proof that the guest has not run here since. That is a QEMU that stands as we
- *     left it; after a reboot, that nobody has the images open and no unit started the guest. Otherwise no step, and
- *     "undecided".
+ *   - EV_QEMU_HELD only when the source QEMU is stopped and QMP was read to its end, and it has not resumed the guest
+ *     since END: another client's `cont` is possible until then. EV_ABORT if it has.
+ *   - Before EV_RECOVER in COMMITTED: proof that the guest has not run here since. The proof is a QEMU that is stopped
+ *     as we left it; after a reboot, that no process has the images open and no unit started the guest. Otherwise no
+ *     step, and "undecided".
  *   - No monitor but its own leads to the destination QEMU until the guest runs there.
  *   - EV_CONT_FAILED_NEVER_RAN only after several tries: NOVM may be the end of the last copy.
  */
@@ -35,8 +35,7 @@
 
 enum handoff_role { HO_SOURCE, HO_DESTINATION };
 
-/* What journals hold and what every HANDOFF message carries. Values are on the wire and on disk:
- * append only. */
+/* The states, as journals hold them and every HANDOFF message carries them. Values are on the wire and on disk: append only. */
 enum handoff_state {
 	HO_NONE = 0, /* no journal of this attempt: it has finished and was forgotten */
 
@@ -85,7 +84,7 @@ enum handoff_action {
 	ACT_JOURNAL,		  /* h->state durable before any later action of the list */
 	ACT_SEND_STATE,		  /* HANDOFF message with h->state */
 	ACT_RELEASE_SHUT,	  /* source: let QEMU's final SHUT through */
-	ACT_HOLD_QEMU,		  /* source: SIGSTOP, so that nobody's `cont` can wake it; in BEGUN EV_QEMU_HELD is next */
+	ACT_HOLD_QEMU,		  /* source: SIGSTOP, so that no client's `cont` can wake it; in BEGUN EV_QEMU_HELD is next */
 	ACT_CONT_SOURCE,	  /* take the guest back: cancel, close QEMU's sockets, SIGCONT if held, cont
 			    if it is not running */
 	ACT_END_SOURCE_QEMU,	  /* source: end the QEMU and wait until it is dead */

@@ -94,8 +94,8 @@ static int newest_first(const void *a, const void *b)
 	return (x.tv_nsec < y.tv_nsec) - (x.tv_nsec > y.tv_nsec);
 }
 
-/* Finished journals of its role beyond the newest DONE_KEPT go: however many guests came, one that left can be had back by what its
- * source noted. That one may not be deleted is no reason to fail. */
+/* Deletes finished journals of this role beyond the newest DONE_KEPT. The roles count apart: however many guests came, one that left can be
+ * taken back by its source's journal. A journal that cannot be deleted is not an error. */
 void journal_prune_done(const char *path)
 {
 	AUTO_FREE char *dir = xstrdup(path);

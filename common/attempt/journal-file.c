@@ -21,7 +21,7 @@ static char *name_before(const char *path)
 	return xasprintf("%s.new", path);
 }
 
-/* O_EXCL; a left-over of a creation that crashed is replaced: nobody else has this attempt's id. */
+/* Opens with O_EXCL, and replaces the leftover of a creation that crashed: no other process has this attempt's id. */
 static int open_new(const char *tmp)
 {
 	const int flags = O_RDWR | O_CREAT | O_EXCL | O_DSYNC | O_CLOEXEC | O_NOFOLLOW;
@@ -64,7 +64,7 @@ static int write_at_end(struct journal_file *f, const uint8_t *buf, size_t len, 
 	return err_sys(e, -r, "cannot write journal %s", f->path);
 }
 
-/* Is what lies behind the end still nothing? Of a write that failed something may be there, and reach the disk later. */
+/* True if only zeros follow the end. After a failed write some of its bytes may be there, and reach the disk later. */
 static bool nothing_there(const struct journal_file *f, size_t len)
 {
 	AUTO_FREE char *buf = xmalloc(len);
@@ -76,9 +76,9 @@ static bool nothing_there(const struct journal_file *f, size_t len)
 }
 
 /*
- * Room for len more bytes, with a record's header of zeros behind them. The zeros are written: over what is there already a record comes to stable
- * storage by itself, while the first one in a block that is only allocated waits for the file system's own journal, and for all that is written
- * beside it.
+ * Makes room for len more bytes, and a record's header of zeros behind them. The zeros are written, not only allocated: a record that
+ * overwrites them reaches stable storage by itself, while the first record in an allocated block also waits for the file system's own
+ * journal, and for everything in that.
  */
 static int reserve(struct journal_file *f, size_t len, off_t limit, struct err *e)
 {
@@ -127,7 +127,7 @@ int journal_file_zero_tail(struct journal_file *f, struct err *e)
 
 /* ---- writing it anew ---- */
 
-/* Under another name, whole and durable. */
+/* Writes a whole, durable journal under another name. */
 static int write_beside(struct journal_file *anew, const char *tmp, const uint8_t *buf, size_t len)
 {
 	struct err ignored;
@@ -163,7 +163,7 @@ int journal_file_rewrite(struct journal_file *f, const uint8_t *buf, size_t len,
 	*done = true;
 	if (!sync_parent_dir(f->path, e))
 		return 0;
-	f->broken = true; /* whose name it is after a crash is not known */
+	f->broken = true; /* a crash may leave either file under that name */
 	return -e->code;
 }
 
@@ -204,7 +204,7 @@ int journal_file_publish(struct journal_file *f, struct err *e)
 static int open_locked(struct journal_file *f, const char *path, struct stat *st, struct err *e)
 {
 	f->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
-	if (f->fd < 0 && errno == EROFS) { /* what it says counts all the same */
+	if (f->fd < 0 && errno == EROFS) { /* it can still be read */
 		f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		f->broken = f->refused = true;
 	}
@@ -228,13 +228,13 @@ int journal_file_open(struct journal_file *f, const char *path, struct err *e)
 			return r;
 		if (st.st_nlink)
 			break;
-		close(f->fd); /* the agent that held it until now has removed it, or put another in its place */
+		close(f->fd); /* the agent that held it has removed or replaced it meanwhile */
 	}
 	f->allocated = st.st_size;
 	return 0;
 }
 
-/* A lock of its own, far behind all bytes, says so: it goes with whoever has it. */
+/* The wish is a lock of its own, far behind all bytes: it ends with the process that has it. */
 static struct flock wish(short type)
 {
 	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = WISH_OFFSET, .l_len = 1};
@@ -273,7 +273,7 @@ int journal_file_remove(struct journal_file *f, bool keep, struct err *e)
 {
 	AUTO_FREE char *done = xasprintf("%s.done", f->path);
 
-	journal_file_discard(f); /* of an agent that died while it wrote that */
+	journal_file_discard(f); /* left by an agent that died while it wrote it */
 	if (keep ? rename(f->path, done) : unlink(f->path))
 		return err_sys(e, errno, "cannot remove journal %s", f->path);
 	return sync_parent_dir(f->path, e);

@@ -1,9 +1,9 @@
 /*
- * journal-file.h: the bytes of a journal, durable. Only journal.c calls this; what the bytes mean is its matter.
+ * journal-file.h: the bytes of a journal, durable. Only journal.c calls this, and knows what the bytes mean.
  *
- * The file is opened O_DSYNC, so what was appended is durable when the call returns. It is preallocated: behind its end are zeros. A
- * journal that is created, or written anew, has another name until it is whole, so that of its name there is at any moment one whole
- * journal.
+ * The file is opened O_DSYNC, so appended bytes are durable when the call returns. It is preallocated: zeros follow its end. A
+ * journal that is created or rewritten has another name until it is complete, so that there is always one whole journal under its
+ * own name.
  */
 #ifndef VMFERRY_JOURNAL_FILE_H
 #define VMFERRY_JOURNAL_FILE_H
@@ -22,19 +22,19 @@ struct journal_file {
 	char *path;
 	off_t end;		   /* where the next bytes go */
 	off_t allocated;	   /* bytes of the file */
-	bool broken;		   /* a write failed: what is on disk is not known */
-	bool refused;		   /* but of that write certainly nothing */
-	uint64_t writes, write_ns; /* at the end: how many, and how long they took together */
+	bool broken;		   /* a write failed: the contents on disk are unknown */
+	bool refused;		   /* broken, but certainly no byte of that write is on disk */
+	uint64_t writes, write_ns; /* appends: how many, and how long they took together */
 };
 
-/* Under another name, until journal_file_publish. Whatever is returned, f is to be closed. */
+/* Creates the file under another name, until journal_file_publish. Close f whatever is returned. */
 int journal_file_create(struct journal_file *f, const char *path, struct err *e);
-/* Durable under its own name; -EEXIST when somebody has that. */
+/* Gives the file its own name, durably; -EEXIST: that is taken. */
 int journal_file_publish(struct journal_file *f, struct err *e);
-/* What journal_file_create made goes again. */
+/* Deletes the file that journal_file_create made. */
 void journal_file_discard(struct journal_file *f);
-/* Locked; f is to be closed whatever is returned. On a read-only file system it can be read, and counts as broken and refused. -EBUSY:
- * another process holds it. The caller sets the end. */
+/* Opens and locks the file; close f whatever is returned. On a read-only file system it can be read, and counts as broken and refused.
+ * -EBUSY: another process holds it. The caller sets the end. */
 int journal_file_open(struct journal_file *f, const char *path, struct err *e);
 /* See journal.h. */
 int journal_file_want(const char *path);
@@ -42,15 +42,15 @@ bool journal_file_wanted(const struct journal_file *f);
 /* NULL path: nothing to close. */
 void journal_file_close(struct journal_file *f);
 
-/* All of an open journal; the caller frees *out. -EBADMSG: it is none, or larger than a journal can be. */
+/* Reads an open journal; the caller frees *out. -EBADMSG: not a journal, or larger than one can be. */
 int journal_file_read(int fd, const char *path, uint8_t **out, size_t *size, struct err *e);
-/* Durable when 0 is returned; nothing is written when that would make the journal longer than limit bytes (-EFBIG). */
+/* Appends; durable when 0 is returned. Writes nothing if the journal would become longer than limit bytes (-EFBIG). */
 int journal_file_append(struct journal_file *f, const uint8_t *buf, size_t len, off_t limit, struct err *e);
-/* Zeros from the end on. */
+/* Writes zeros from the end on. */
 int journal_file_zero_tail(struct journal_file *f, struct err *e);
 /*
- * These bytes in place of all that is in it. *done: they are; false with 0: there is no room for a second one, say, and the journal is
- * as before.
+ * Replaces the contents by these bytes. *done: replaced; false with 0: that was not possible (no room for a second file, say), and the
+ * journal is as before.
  */
 int journal_file_rewrite(struct journal_file *f, const uint8_t *buf, size_t len, bool *done, struct err *e);
 /* Renames it to PATH.done, or deletes it. */

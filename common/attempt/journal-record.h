@@ -9,10 +9,9 @@
  *   u64 checksum  XXH3-64 over the 8 bytes before it and the payload
  *   payload       a JSON object as text; then zeros up to the boundary
  *
- * A state is written twice by one write, the second time as a TWIN: if only the first copy has gone bad the twin counts, and if only
- * the twin has it does not matter; so neither a write that was cut off nor one bad spot makes COMMITTED unheard of. Bytes that are no
- * record and have no record after them are the tail that a crash tore: they do not count. With a record after them they are damage:
- * -EBADMSG.
+ * A state is written twice by one write, the second time as a TWIN: if only the first copy is damaged the twin counts, and damage to the
+ * twin alone does not matter; so neither a torn write nor one bad spot loses COMMITTED. Bytes that are not a record and have no record
+ * after them are a torn tail: they do not count. With a record after them they are damage: -EBADMSG.
  */
 #ifndef VMFERRY_JOURNAL_RECORD_H
 #define VMFERRY_JOURNAL_RECORD_H
@@ -33,7 +32,7 @@ struct record {
 	size_t len;
 };
 
-/* What a record with such a payload takes. */
+/* The bytes of a record with such a payload. */
 size_t record_bytes(size_t payload_bytes);
 /* Writes one record to out, which has record_bytes(len) zeroed bytes. */
 void record_encode(uint8_t *out, enum record_kind kind, const char *text, size_t len);

@@ -1,9 +1,9 @@
 /*
- * journal.c: the append-only journal of one attempt: what its records mean. journal-record.h has the format, journal-file.h what
- * makes it durable.
+ * journal.c: the append-only journal of one attempt: the meaning of its records. journal-record.h has the format, journal-file.h makes
+ * it durable.
  *
- * The first record is BEGIN: it is in place before the file gets its name. A journal that has become long is written anew, with what
- * still counts: BEGIN, the state, what is owned, the last notes.
+ * The first record is BEGIN: it is in place before the file gets its name. A long journal is rewritten with the records that still
+ * count: BEGIN, the state, owned entries, the last notes.
  */
 #include "journal.h"
 
@@ -19,12 +19,12 @@
 #include "json-text.h"
 #include "util.h"
 
-#define STATES_BYTES (64 * 1024) /* of which only states may take: however much else was recorded, they fit */
+#define STATES_BYTES (64 * 1024) /* reserved for states: they fit however much else was recorded */
 #define ANEW_BYTES   (256 * 1024)
 
 struct journal {
 	struct journal_file file;
-	off_t anew_at; /* with so much in it, what no longer counts is left out */
+	off_t anew_at; /* rewritten at this size without records that no longer count */
 	bool source;
 	uint8_t attempt_id[ATTEMPT_ID_LEN];
 	enum handoff_state state;
@@ -34,7 +34,7 @@ struct journal {
 	json_t *notes; /* object: kind → detail */
 };
 
-/* ---- what records mean ---- */
+/* ---- the meaning of records ---- */
 
 static int apply_begin(struct journal *j, json_t *o, struct err *e)
 {
@@ -181,7 +181,7 @@ static void image_put(struct image *im, enum record_kind kind, json_t *o /* stol
 	size_t len, all;
 
 	if (!text)
-		abort(); /* it was written, or read, before */
+		abort(); /* it was printed, or parsed, before */
 	len = strlen(text);
 	all = record_bytes(len);
 	im->buf = xrealloc(im->buf, im->len + all);
@@ -211,7 +211,7 @@ static struct image image_of(struct journal *j)
 	return im;
 }
 
-/* Where there is no room for a second one, the first goes on growing. */
+/* Rewrites the journal; if there is no room for a second file, the first goes on growing. */
 static int begin_anew(struct journal *j, struct err *e)
 {
 	struct image im = image_of(j);
@@ -348,7 +348,7 @@ fail:
 	return r;
 }
 
-/* What a crash tore must not be taken for damage once there are records behind it. */
+/* Replays the journal, and zeroes a torn tail: records written behind it would make it look like damage. */
 static int replay_all(struct journal *j, struct err *e)
 {
 	struct journal_file *f = &j->file;

@@ -1,12 +1,10 @@
 /*
- * journal.h: what one agent has promised and what it has created, in one attempt; it survives the
- * agent and the host.
+ * journal.h: a record of what one agent has promised and created in one attempt; it survives the agent and the host.
  *
- * One file per attempt and side, STATE_DIR/ATTEMPT_ID-src.journal or -dst.journal, append-only (and
- * written anew before it becomes long: what is owned for a while only never fills it), preallocated, O_DSYNC, held under an exclusive flock by the agent that writes it. journal.c
- * describes the format. Not thread-safe: the loop thread owns it. Every function that appends is
- * durable when it returns 0; after an error the journal refuses further writes (-EIO) and the
- * caller behaves as if it had crashed (handoff.h).
+ * A journal is a file per attempt and side, STATE_DIR/ATTEMPT_ID-src.journal or -dst.journal: append-only (and rewritten before it
+ * becomes long, so that short-lived entries never fill it), preallocated, O_DSYNC, held under an exclusive flock by the agent that
+ * writes it. journal.c describes the format. Not thread-safe: the loop thread owns it. Every function that appends is durable when
+ * it returns 0; after an error the journal refuses further writes (-EIO) and the caller behaves as if it had crashed (handoff.h).
  */
 #ifndef VMFERRY_JOURNAL_H
 #define VMFERRY_JOURNAL_H
@@ -32,13 +30,13 @@ struct journal;
  */
 int journal_create(struct journal **out, const char *dir, const uint8_t attempt_id[ATTEMPT_ID_LEN], bool source, json_t *begin,
 		   struct err *e);
-/* Replays and stays open for appending; on a file system that is read-only, for reading: every write then fails. -EBUSY: a live
+/* Replays a journal, and keeps it open for appending, or on a read-only file system for reading: every write then fails. -EBUSY: a live
  * agent holds it. -EBADMSG: damaged (more than a torn tail). */
 int journal_open(struct journal **out, const char *path, struct err *e);
-/* Asks the live agent that holds it (-EBUSY of journal_open) to let go of it if it only waits: as long as the descriptor is open that is
- * returned; -1: that cannot be asked. */
+/* Asks the live agent that holds it (-EBUSY of journal_open) to let go of it if it only waits. Returns a descriptor, and asks for as long
+ * as that is open; -1: asking is not possible. */
 int journal_want(const char *path);
-/* Does anybody ask? */
+/* True while another process asks for it. */
 bool journal_wanted(const struct journal *j);
 /* Closes the file, keeps it on disk. NULL is allowed. */
 void journal_close(struct journal *j);
@@ -50,7 +48,7 @@ int journal_remove(struct journal *j, bool keep, struct err *e);
 
 /* Records the state of the hand-off. -EINVAL for a state of the other role. */
 int journal_state(struct journal *j, enum handoff_state s, struct err *e);
-/* Of the write that failed last nothing can be on disk, now or later: whoever reads the journal finds what was there before. */
+/* True if no byte of the last, failed write is on disk or ever will be: readers of the journal find its earlier contents. */
 bool journal_refused(const struct journal *j);
 /*
  * "I am about to create or change this": file, process, socket, setting … detail (borrowed, may be
@@ -65,36 +63,36 @@ int journal_disown(struct journal *j, const char *kind, json_t *detail, struct e
 int journal_note(struct journal *j, const char *kind, json_t *detail, struct err *e);
 
 enum handoff_state journal_last_state(const struct journal *j);
-/* How long a record takes to come to stable storage, in ms, as those have that were written; 0: none was. */
+/* The average time for a record to reach stable storage, in ms; 0: none was written. */
 double journal_write_ms(const struct journal *j);
 const uint8_t *journal_attempt_id(const struct journal *j);
 const char *journal_path(const struct journal *j);
 const json_t *journal_begin(const struct journal *j); /* borrowed */
 /* The last note of that kind, borrowed; NULL if there is none. */
 const json_t *journal_last_note(const struct journal *j, const char *kind);
-/* What is still owned, newest first: [{"kind": …, "detail": …}]. A new reference. 0 or -ENOMEM. */
+/* The entries that are still owned, newest first: [{"kind": …, "detail": …}]. A new reference. 0 or -ENOMEM. */
 int journal_owned(const struct journal *j, json_t **array);
 
 /* Paths of all unfinished journals in dir, sorted by name. The caller frees each and the array
  * (journal_list_free). */
 int journal_list(const char *dir, char ***paths, size_t *count, struct err *e);
 void journal_list_free(char **paths, size_t count);
-/* The same of finished ones; and one of them, to be asked, not written. journal_close(). */
+/* The same for finished journals; and a finished journal opened for reading only. journal_close(). */
 int journal_list_finished(const char *dir, char ***paths, size_t *count, struct err *e);
 int journal_look(struct journal **out, const char *path, struct err *e);
-/* The one that had this path until it had finished; only the newest are kept. -ENOENT. */
+/* Opens the finished journal that had this path before; only the newest are kept. -ENOENT. */
 int journal_look_finished(struct journal **out, const char *path, struct err *e);
 /* Does path end as a source's journal does, or as a destination's? */
 bool journal_path_is(const char *path, bool source);
 
 /*
- * What a journal begins with (journal_begin), and its attempt's id in hex, if that much of it can be read. Takes no lock: a
- * live journal may be read. The caller decrefs *begin.
+ * Reads a journal's first record (journal_begin) and its attempt's id in hex, if that much can be read. Takes no lock: a live
+ * journal may be read. The caller decrefs *begin.
  */
 int journal_peek(const char *path, char attempt[2 * ATTEMPT_ID_LEN + 1], json_t **begin, struct err *e);
 
 /*
- * One readable line per record, then one for the state. Takes no lock: a live journal may be read.
+ * Prints a readable line per record, then one for the state. Takes no lock: a live journal may be read.
  * A damaged journal is printed up to the damage and -EBADMSG returned.
  */
 int journal_dump(const char *path, FILE *to, struct err *e);

@@ -1,4 +1,4 @@
-/* obstacles.h: what stands in the way of a move, collected so that a person hears of all of it at once. Pure. */
+/* obstacles.h: the obstacles to a move, collected so that the user sees all of them at once. Pure. */
 #ifndef VMFERRY_OBSTACLES_H
 #define VMFERRY_OBSTACLES_H
 
@@ -6,7 +6,7 @@
 
 #include <jansson.h>
 
-#define OBSTACLES_MAX 64 /* that are told */
+#define OBSTACLES_MAX 64 /* reported at most */
 
 struct obstacles {
 	json_t *list; /* of sentences; NULL: none */
@@ -15,11 +15,11 @@ struct obstacles {
 
 /* The same sentence counts once. */
 void obstacles_add(struct obstacles *o, const struct err *e);
-/* An error that a reader of QEMU's answers has found. 0: *e states a fact of the guest (ENOTSUP), which stands in the list now, and the rest can be looked at; or
- * -e->code: it is an error, or there is no list. */
+/* Takes an error from a reader of QEMU's answers. 0: *e is a fact about the guest (ENOTSUP) and is in the list now: go on with the rest.
+ * -e->code: a true error, or there is no list. */
 int obstacles_fact(struct obstacles *o, const struct err *e);
 size_t obstacles_count(const struct obstacles *o);
-/* 0: there is none; or its code, and *e has it, or all of them numbered. */
+/* 0: none; or -errno, and *e has the only obstacle, or all of them numbered. */
 int obstacles_err(const struct obstacles *o, struct err *e);
 void obstacles_fini(struct obstacles *o);
 

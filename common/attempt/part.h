@@ -1,6 +1,6 @@
 /*
- * part.h: something that a transfer carries or changes, at one end: the guest's QEMU, its memory, its disks, files, the unit that starts
- * it. A recipe puts parts together, and the stages walk over them in its order; what a part does not do is NULL.
+ * part.h: a part is something that a transfer carries or changes, at one end: the guest's QEMU, its memory, its disks, files, the unit that
+ * starts it. A recipe puts parts together, and the stages walk over them in its order; operations that a part lacks are NULL.
  *
  *   source        examine  describe: DESCRIBE  agree: ACCEPT   prepare  ready: COPY_READY  begin
  *   destination   examine  describe: ACCEPT    agree: PREPARE  prepare  ready: COPY_READY  begin
@@ -16,25 +16,26 @@ struct part;
 
 enum { PART_NOT_MINE = 1 };
 
-/* Told of in words: the events of docs/report.md. */
+/* The events of docs/report.md in which parts report. */
 enum part_tale { TELL_PLAN, TELL_PROGRESS, TELL_STATUS, TELL_RESULT };
 
 /* A kind of thing that the journal owns. */
 struct part_undo {
 	const char *kind; /* as it is journaled; NULL ends a table */
 	const char *name; /* for people */
-	/* From the journal alone, in this life or a later one. As attempt_ops.undo; what was in a QEMU that has ended is gone. */
+	/* Undoes an entry from the journal alone, in this life or a later one. Returns as attempt_ops.undo; things in a QEMU that has ended
+	 * are gone. */
 	int (*undo)(struct part *p, const json_t *detail, struct err *e);
 };
 
 struct part_ops {
 	const char *name;
-	bool apart; /* whatever stands in its way, the rest can be described */
+	bool apart; /* even if it cannot be moved, the other parts can be described */
 	/* May it be moved? Changes nothing. */
 	int (*examine)(struct part *p, struct err *e);
 	/* Adds to what the other side is told. */
 	int (*describe)(struct part *p, json_t *out, struct err *e);
-	/* What the other side answered. */
+	/* Takes the other side's answer. */
 	int (*agree)(struct part *p, const json_t *said, struct err *e);
 	/* The first changes; each is journaled before. */
 	int (*prepare)(struct part *p, struct err *e);
@@ -57,7 +58,7 @@ struct part {
 
 #define PARTS_MAX 10
 
-/* Of one transfer, in the recipe's order. */
+/* The parts of a transfer, in the recipe's order. */
 struct parts {
 	struct part *at[PARTS_MAX];
 	unsigned count;
@@ -67,22 +68,22 @@ void parts_add(struct parts *ps, struct part *p);
 
 /* Each part in turn, to the first error. */
 int parts_examine(const struct parts *ps, struct err *e);
-/* All of them, whatever one says: each error goes to found, which says whether to go on. 0; 1: one was found that the other side need not hear of; 2: one by which the whole
- * cannot be described. */
+/* Examines all parts; each error goes to found, which says whether to go on. 0; 1: an error that the other side need not hear of; 2: one
+ * after which the whole cannot be described. */
 int parts_look(const struct parts *ps, bool (*found)(void *ctx, const struct err *e), void *ctx);
 int parts_describe(const struct parts *ps, json_t *out, struct err *e);
-/* All of them hear it, whatever one says; the first error, and each goes to the list. */
+/* Passes the answer to all parts, also after an error. Returns the first error; each goes to the list. */
 int parts_agree(const struct parts *ps, const json_t *said, struct obstacles *o, struct err *e);
 int parts_prepare(const struct parts *ps, struct err *e);
 int parts_ready(const struct parts *ps, const json_t *said, struct err *e);
 int parts_begin(const struct parts *ps, struct err *e);
-/* To the first whose it is; PART_NOT_MINE: nobody's. */
+/* Passes the event to the part that it belongs to; PART_NOT_MINE: no part takes it. */
 int parts_event(const struct parts *ps, const struct event *ev, struct err *e);
 uint32_t parts_reached(const struct parts *ps);
-/* *of: whose kind it is, or NULL. */
+/* The undo of a kind; *of: the part that has it, or NULL. */
 const struct part_undo *parts_undo(const struct parts *ps, const char *kind, struct part **of);
 void parts_tell(const struct parts *ps, enum part_tale tale, json_t *out);
-/* The last first. */
+/* Frees the parts, the last first. */
 void parts_fini(struct parts *ps);
 
 #endif

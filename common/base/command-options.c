@@ -76,7 +76,7 @@ static void print_option(const struct command_option *o, size_t width)
 	}
 }
 
-/* A reader that shows it a page at a time stands at the terminal that standard error is. */
+/* The width of the terminal: standard output's, or standard error's if a pager reads standard output. */
 static size_t help_width(void)
 {
 	size_t columns = text_wrap_columns(1) ?: text_wrap_columns(2);
@@ -352,7 +352,8 @@ static void suggest(const char *typed, const struct taker *t)
 	nearest_propose("--", name, names, t->count + 1);
 }
 
-/* getopt_long(3), with the whole command in its errors; one line after that about an option that there is none says which was probably meant. */
+/* getopt_long(3), with the whole command in its errors; one line after that about an option that there is none says which was probably
+ * meant. */
 static int next_option(const struct taker *t, const char *name, int argc, char **argv)
 {
 	char *first = argv[0];
@@ -405,7 +406,7 @@ static int take_options(const struct command_usage *u, const struct taker *t, in
 	return 0;
 }
 
-/* Completion does; it is not a person's to say. */
+/* True for the hidden option that completion uses. */
 static bool asks_for_rows(int argc, char **argv)
 {
 	return argc == 2 && !strcmp(argv[1], "--options");

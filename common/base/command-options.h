@@ -1,6 +1,7 @@
 /*
- * command-options.h: the options of a command, a row each: name, value, the member that it goes to, and help. Rows are all that C has of an
- * option: they are parsed and checked, printed by --help, offered by completion (--options), and printed as the words that would give them again.
+ * command-options.h: the options of a command, a row each: name, value, the member that it goes to, and help. A row is the only place in C
+ * that defines an option: rows are parsed and checked, printed by --help, offered by completion (--options), and printed as the words that
+ * would give them again.
  */
 #ifndef VMFERRY_COMMAND_OPTIONS_H
 #define VMFERRY_COMMAND_OPTIONS_H
@@ -54,7 +55,8 @@ struct command_option {
 	char letter;	  /* a short name beside it; 0: there is none */
 	bool once;	  /* it is about this call, and not given again */
 	bool file;	  /* its value names a file, by where we are */
-	/* OPT_CALL: takes it. OPT_TEXT, OPT_WORD and OPT_LIST: looks at the value first; OPTION_TAKEN: has dealt with it. NULL: any value will do. */
+	/* OPT_CALL: takes it. OPT_TEXT, OPT_WORD and OPT_LIST: looks at the value first; OPTION_TAKEN: has dealt with it. NULL: any value
+	 * will do. */
 	int (*take)(void *into, const char *arg, struct err *e);
 	const char *heading; /* --help prints it before this row; NULL: there is none */
 };
@@ -74,7 +76,8 @@ struct command_usage {
 	const struct option_table *tables; /* up to one without rows */
 	const char *const *shown;	   /* the only options that --help prints; NULL: all */
 	bool takes_shown;		   /* no others are for it: completion offers those that --help shows */
-	/* How many words there may be that are not options; what the command takes, for its message otherwise. NULL: it looks for itself. */
+	/* How many words there may be that are not options; what the command takes, for its message otherwise. NULL: it looks for
+	 * itself. */
 	const char *words;
 	int least, most;
 	/* Hears of every option that was taken, with its value, or NULL. */
@@ -84,10 +87,11 @@ struct command_usage {
 /* --help was all that was asked for: MAX(it, 0) is the exit code. */
 enum { COMMAND_HELPED = -1 };
 
-/* Takes the options out of argv, which it puts in order. *first: index of the first word that is none. 0; COMMAND_HELPED; EXIT_USAGE: stderr
- * says what is wrong. into: the struct that the tables are about. */
+/* Takes the options out of argv, which it puts in order. *first: index of the first word that is none. 0; COMMAND_HELPED; EXIT_USAGE:
+ * stderr says what is wrong. into: the struct that the tables are about. */
 int command_take(const struct command_usage *u, int argc, char **argv, void *into, int *first);
-/* Takes nothing and says nothing, but puts argv in order. Index of the first word that is no option; -1: an option is wrong. *helps: --help is among them. */
+/* Takes nothing and says nothing, but puts argv in order. Index of the first word that is no option; -1: an option is wrong. *helps: --help
+ * is among them. */
 int command_look(const struct command_usage *u, int argc, char **argv, bool *helps);
 /* The words before "--", behind which other words are QEMU's; *behind: the first of those, NULL if there is no "--". */
 int command_words_before(int argc, char **argv, char ***behind, size_t *count);

@@ -4,8 +4,8 @@
  * A thread that is measured is in exactly one stage at any time. To change it is a system call (0.2 to 0.4 µs): it is done
  * for batches of tens of KiB at least, never for a page. In a thread that is not measured nothing happens.
  *
- * Which meter a thread has, and which stage it is in, is thread-local: stages change deep in code that knows of no move
- * (channel.c, loop-poll.c), and each of a thread's callbacks would have to be handed it.
+ * The meter and the stage of a thread are thread-local: stages change deep in code that knows of no move (channel.c, loop-poll.c),
+ * and otherwise every callback would need a pointer to them.
  */
 #ifndef VMFERRY_CPU_STAGE_H
 #define VMFERRY_CPU_STAGE_H
@@ -29,16 +29,16 @@ enum cpu_stage {
 	CPU_STAGES
 };
 
-/* What each agent tells of; CPU_OTHER, the last, is all the rest. */
+/* The stages that each agent reports; CPU_OTHER, the last, is all the rest. */
 extern const enum cpu_stage cpu_stages_source[], cpu_stages_destination[];
 
-/* One per move. It must outlive the threads that it measures. */
+/* The meter of a move. It must outlive the threads that it measures. */
 struct cpu_meter {
 	uint64_t ns[CPU_STAGES]; /* atomic */
-	uint64_t process_ns;	 /* what the process had used when it began */
+	uint64_t process_ns;	 /* CPU time that the process had used when it began */
 };
 
-/* Nothing has been used yet; the calling thread is measured from here on, in CPU_OTHER. */
+/* Resets the meter, and measures the calling thread from here on, in CPU_OTHER. */
 void cpu_meter_begin(struct cpu_meter *m);
 /* The calling thread is measured from here on, and until cpu_thread_end(). NULL: it is not. */
 void cpu_thread_begin(struct cpu_meter *m, enum cpu_stage first);
@@ -56,7 +56,7 @@ enum cpu_stage cpu_stage_now(void);
 uint64_t cpu_meter_read(const struct cpu_meter *m, uint64_t ns[CPU_STAGES]);
 /* The same in seconds, as `cpu_s` of docs/report.md has it; rest: the stage to which that is counted. */
 json_t *cpu_meter_json(const struct cpu_meter *m, const enum cpu_stage *stages, enum cpu_stage rest);
-/* A copy of what a peer said, known stages only; NULL if it said nothing of that kind. */
+/* A copy of a peer's figures, known stages only; NULL if it sent none. */
 json_t *cpu_json_take(const json_t *said, const enum cpu_stage *stages);
 
 #endif

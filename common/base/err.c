@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* File names, logs and a peer's words in a message may hold any bytes, and cutting it may have split a character. It stays one
- * line: a second one would look like a message of its own. */
+/* Makes the message valid UTF-8 and one line: names, logs and a peer's words in it may hold any bytes, cutting it may have split a
+ * character, and a second line would look like a message of its own. */
 static void finish(struct err *e)
 {
 	char *p;

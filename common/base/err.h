@@ -15,7 +15,7 @@ struct err {
 
 /* Sets the error and returns -code. Overwrites what was there. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* As err_set, with ": strerror(code)" appended. */
+/* The same as err_set, with ": strerror(code)" appended. */
 int err_sys(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Puts "context: " in front of the message and returns -e->code. */
 int err_prefix(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

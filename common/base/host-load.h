@@ -1,6 +1,6 @@
 /*
- * host-load.h: how many threads of others want the processors of this host just now. The load averages of the kernel are of a minute, in which we
- * have run ourselves; so this glances again and again at how many threads are runnable, and takes ours off.
+ * host-load.h: the number of other processes' threads that want this host's processors just now. The kernel's load averages cover a minute,
+ * in which we have run ourselves; so this samples the number of runnable threads repeatedly, and subtracts ours.
  */
 #ifndef VMFERRY_HOST_LOAD_H
 #define VMFERRY_HOST_LOAD_H

@@ -5,8 +5,8 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* As json_dumps(), but a terminal obeys nothing in it: DEL and C1, which JSON allows as they are, are escaped, too. NULL when v
- * is nothing that can be written. */
+/* The same as json_dumps(), but safe for a terminal: DEL and C1, which JSON allows as they are, are escaped, too. NULL if v cannot be
+ * written. */
 char *json_text_dump(const json_t *v, size_t flags);
 /* A line of JSON, for programs and people who read along: reals have three decimals at most. */
 char *json_text_line(const json_t *v);

@@ -15,12 +15,12 @@ struct entry {
 	struct io_uring_sqe sqe;
 	struct entry *next;
 	int res;
-	bool tried; /* and has to wait */
+	bool tried; /* it has to wait */
 };
 
 struct loop_poll {
 	struct entry *head, **tail;	 /* under way, in the order of submission */
-	struct entry *done, **done_tail; /* and not yet told: a callback may step the loop itself, and wait for another one */
+	struct entry *done, **done_tail; /* done but not yet reported: a callback may step the loop itself, and wait for another one */
 	struct entry *spare;
 	struct pollfd *fds;
 	size_t fds_cap;
@@ -70,7 +70,7 @@ struct io_uring_sqe *loop_poll_sqe(struct loop_poll *p)
 	return &x->sqe;
 }
 
-/* What to wait for on the entry's descriptor; 0: nothing. */
+/* The poll events to wait for on the entry's descriptor; 0: none. */
 static short events_of(const struct io_uring_sqe *s)
 {
 	switch (s->opcode) {
@@ -88,8 +88,8 @@ static short events_of(const struct io_uring_sqe *s)
 	}
 }
 
-/* Nothing to wait for, or it may succeed at once (poll() finds a unix socket writable only when it is nearly empty). An
- * eventfd may block. */
+/* True if the entry needs no waiting, or may succeed at once (poll() reports a unix socket writable only when it is nearly empty). A read
+ * of an eventfd may block. */
 static bool is_due(const struct entry *x)
 {
 	return !events_of(&x->sqe) || (!x->tried && x->sqe.opcode != IORING_OP_READ && x->sqe.opcode != IORING_OP_POLL_ADD);
@@ -151,7 +151,7 @@ static int do_accept(const struct io_uring_sqe *s)
 	return result(accept4(s->fd, pointer(s->addr), pointer(s->addr2), (int)s->accept_flags));
 }
 
-/* Its result, or -EAGAIN. */
+/* Carries out an entry; its result, or -EAGAIN. */
 static int perform(const struct io_uring_sqe *s)
 {
 	int flags = (int)((s->msg_flags & ~(unsigned)MSG_WAITALL) | MSG_DONTWAIT);
@@ -196,7 +196,7 @@ static int cancel(struct loop_poll *p, const struct io_uring_sqe *s)
 	return -ENOENT;
 }
 
-/* Fills fds with what waits; whether there is anything that does not. */
+/* Fills fds with the entries that wait. True if some need not wait. */
 static bool gather(struct loop_poll *p, nfds_t *n)
 {
 	struct entry *x;

@@ -1,7 +1,7 @@
 /*
- * loop-poll.h: carries out what a loop's submission entries ask for where io_uring is forbidden (a seccomp filter, the sysctl
- * kernel.io_uring_disabled) or unknown: sockets by poll() and non-blocking calls, files by blocking ones. Slower, and nothing
- * else: an entry is filled by the same io_uring_prep_* and completes in the same way. For loop.c only.
+ * loop-poll.h: carries out a loop's submission entries where io_uring is forbidden (a seccomp filter, the sysctl
+ * kernel.io_uring_disabled) or unknown: sockets by poll() and non-blocking calls, files by blocking ones. It is slower and otherwise
+ * the same: an entry is filled by the same io_uring_prep_* and completes in the same way. For loop.c only.
  *
  * Known are the operations that vmferry uses: accept, read (of what has no position), recv, send, recvmsg, sendmsg, poll (for input),
  * cancel; of files readv, write, fsync, fallocate.

@@ -77,7 +77,7 @@ static void post_done(struct op *op, int res, uint32_t flags)
 
 /* ---- the ring ---- */
 
-/* All that a ring of ours carries out, as loop-poll.c does; TIMEOUT is liburing's, to wait on kernels before 5.11. */
+/* The operations that our rings carry out, the same as loop-poll.c; liburing needs TIMEOUT to wait on kernels before 5.11. */
 static const uint8_t operations[] = {
 	IORING_OP_NOP,		IORING_OP_READV,     IORING_OP_FSYNC, IORING_OP_POLL_ADD, IORING_OP_SENDMSG,
 	IORING_OP_RECVMSG,	IORING_OP_TIMEOUT,   IORING_OP_READ,  IORING_OP_WRITE,	  IORING_OP_ACCEPT,
@@ -95,7 +95,7 @@ static void permit_operations(struct io_uring_restriction *r)
 	}
 }
 
-/* Not liburing's functions, which its shared library does not have in all versions. */
+/* The system call is used directly, as not every version of liburing's shared library has the functions. */
 static int ring_register(int ring, unsigned what, const void *p, size_t n)
 {
 	return syscall(SYS_io_uring_register, ring, what, p, n) < 0 ? -errno : 0;
@@ -117,7 +117,7 @@ int loop_restrict_thread(void)
 	return ring_register(-1, IORING_REGISTER_RESTRICTIONS, &all, 1);
 }
 
-/* One that carries out nothing else, whoever has come by it: flags of no entry, no registered files or buffers. */
+/* A ring that carries out only these operations, even for an intruder: no entry flags, no registered files or buffers. */
 static int ring_restricted(struct io_uring *ring, unsigned entries, struct io_uring_params p)
 {
 	struct io_uring_restriction r[ARRAY_LEN(operations)];
@@ -128,7 +128,7 @@ static int ring_restricted(struct io_uring *ring, unsigned entries, struct io_ur
 	if (x)
 		return x;
 	permit_operations(r);
-	/* which is refused where all of this thread's are restricted already */
+	/* the kernel refuses this if all rings of this thread are restricted already */
 	ring_register(ring->ring_fd, IORING_REGISTER_RESTRICTIONS, r, ARRAY_LEN(r));
 	x = ring_register(ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	if (x)
@@ -201,8 +201,8 @@ void loop_free(struct loop *l)
 	free(l);
 }
 
-/* Kernels before 5.19 take no more (EBUSY) while completions overflow their queue. These are told in the next step only: whose
- * they are may be the one that is asking. */
+/* Kernels before 5.19 take no more entries (EBUSY) while completions overflow their queue. We report these completions in the next step
+ * only, as their owner may be the caller. */
 static void take_early(struct loop *l)
 {
 	struct io_uring_cqe *cqe;
@@ -311,7 +311,7 @@ static void complete(uint64_t user_data, int res)
 		op->done(op, res, 0);
 }
 
-/* In their order. A callback may add to them, or step the loop itself and wait for another one. */
+/* Reports them in their order. A callback may add to them, or step the loop itself and wait for another one. */
 static void tell_early(struct loop *l)
 {
 	while (l->early_count) {

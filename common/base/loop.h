@@ -36,7 +36,7 @@ struct task {
 
 /* entries: submission queue size. 0 or -errno. */
 int loop_new(struct loop **out, unsigned entries, struct err *e);
-/* No op may be pending any more. */
+/* Frees the loop; no op may be pending. */
 void loop_free(struct loop *l);
 
 /* A submission entry whose completion calls op->done. Never NULL: a full queue is submitted first. Submitted
@@ -44,14 +44,14 @@ void loop_free(struct loop *l);
  * called before loop_bind(): use the macro-like order  sqe = loop_sqe(l); io_uring_prep_x(sqe,…); loop_bind(sqe, op). */
 struct io_uring_sqe *loop_sqe(struct loop *l);
 void loop_bind(struct io_uring_sqe *sqe, struct op *op);
-/* What was queued begins now: its CPU time belongs to the stage (cpu-stage.h) that the thread is in. */
+/* Submits queued entries now, so that their CPU time counts for the stage (cpu-stage.h) that the thread is in. */
 void loop_submit(struct loop *l);
 /* Asks for op's cancellation; op->done still comes, with -ECANCELED or its result. */
 void loop_cancel(struct loop *l, struct op *op);
 bool loop_has_io_uring(const struct loop *l);
 /*
- * Rings carry out what loops ask for, and end all else with -EACCES. This holds any ring to that which the calling thread, or one that it starts, makes
- * from now on, in whatever way; no new privileges must be set. 0, or -errno: the kernel cannot (before 7.0).
+ * Restricts every ring that the calling thread, or one that it starts, makes from now on in whatever way: such a ring carries out the
+ * operations that loops use, and ends others with -EACCES. "No new privileges" must be set. 0, or -errno: the kernel cannot (before 7.0).
  */
 int loop_restrict_thread(void);
 
@@ -64,7 +64,7 @@ void loop_post(struct loop *l, struct task *t);
 /* Runs until loop_stop(). 0, or -errno if the ring itself failed. */
 int loop_run(struct loop *l, struct err *e);
 void loop_stop(struct loop *l);
-/* One wait-and-dispatch, at most max_wait_ms (for tests and clean-up). */
+/* Waits once, at most max_wait_ms, and dispatches (for tests and clean-up). */
 int loop_step(struct loop *l, uint64_t max_wait_ms, struct err *e);
 
 #endif

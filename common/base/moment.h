@@ -6,10 +6,10 @@
 
 enum { MOMENT_TEXT = 32 };
 
-/* "HH:MM[:SS]": when it is that next; "YYYY-MM-DD HH:MM[:SS]", T in place of the space, too; "+N" seconds, "+Nm", "+Nh", "+Nd" from now. 0: it is none of
- * these, does not exist, or is not after now. */
+/* Reads "HH:MM[:SS]", the next such time; "YYYY-MM-DD HH:MM[:SS]", also with T for the space; "+N" seconds, "+Nm", "+Nh", "+Nd" from now.
+ * 0: none of these, or a time that does not exist or is not after now. */
 time_t moment_read(const char *text, time_t now);
-/* "N" or "Ns", "Nm", "Nh", "Nd": so many seconds, minutes, hours or days, in seconds, at most 366 days. 0: it is none of these. */
+/* Reads "N" or "Ns", "Nm", "Nh", "Nd" as a number of seconds, at most 366 days. 0: none of these. */
 long moment_span(const char *text);
 /* "YYYY-MM-DD HH:MM:SS", as moment_read takes it. Returns to. */
 const char *moment_text(char to[MOMENT_TEXT], time_t at);

@@ -9,7 +9,7 @@
 
 int open_regular(const char *path)
 {
-	AUTO_CLOSE int name = open(path, O_PATH | O_CLOEXEC); /* it, but none of its contents: no driver hears of that */
+	AUTO_CLOSE int name = open(path, O_PATH | O_CLOEXEC); /* the file itself without its contents: no driver notices */
 	char self[32];
 	struct stat st;
 	int fd;

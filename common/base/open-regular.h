@@ -1,11 +1,11 @@
-/* open-regular.h: reading files that somebody else named. */
+/* open-regular.h: reads files whose names come from elsewhere. */
 #ifndef VMFERRY_OPEN_REGULAR_H
 #define VMFERRY_OPEN_REGULAR_H
 
 #include <stddef.h>
 
-/* For reading. What is no regular file is not opened, as a device may do something then, and a FIFO waits: -EINVAL. A descriptor,
- * or -errno. */
+/* Opens a regular file for reading: a descriptor, or -errno. Any other kind is not opened (-EINVAL), as opening may act on a device and
+ * blocks on a FIFO. */
 int open_regular(const char *path);
 
 /* All of an open file, from its beginning, with a NUL behind it; *text is malloc'ed. 0; -EFBIG: it has more than max bytes; or -errno. */

@@ -1,7 +1,7 @@
 /*
  * output.h: text for standard output and standard error, which may be a terminal that is stopped (^S), a pipe that nobody reads,
- * or an SSH session that is gone. Whoever writes here never waits for them: what is not a file is written by a thread, from a
- * queue that is bounded. Thread-safe, and safe in a child that was forked.
+ * or an SSH session that is gone. Callers never wait for these: unless it is a file, a thread writes to it from a bounded queue.
+ * Thread-safe, and safe in a forked child.
  */
 #ifndef VMFERRY_OUTPUT_H
 #define VMFERRY_OUTPUT_H
@@ -19,7 +19,7 @@ enum output_kind {
 #define OUTPUT_LOG_BYTES  (256u << 10) /* that may wait for OUTPUT_LOG and OUTPUT_TEXT to be taken */
 #define OUTPUT_TEXT_BYTES (8u << 20)
 
-/* fd: 1 or 2. False: it was dropped. What cannot be written (nobody has the other end) counts as taken. */
+/* Writes text to fd (1 or 2). False: it was dropped. Text that cannot be written (nobody has the other end) counts as taken. */
 bool output_put(int fd, enum output_kind kind, const char *text, size_t n);
 /* Waits until all is written, or nothing more was for patience_ms. Also done at exit(), with OUTPUT_EXIT_MS. */
 void output_flush(unsigned patience_ms);

@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* What percent of the values, which ascend, lie below: linear between the two next to it, from the first one (0) to the last (100), so
- * that 50 is the median. NAN of none. */
+/* The value below which that percentage of the values (in ascending order) lies: linear between neighbours, from the first (0) to the last
+ * (100), so that 50 is the median. NAN if there are none. */
 double percentile(const double *values, size_t count, double percent);
 
 #endif

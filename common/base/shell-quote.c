@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Nothing that any shell expands, in any place of a command but the first (= would assign there). */
+/* Characters that no shell expands, anywhere in a command but in its first word (where = would assign). */
 static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%";
 
 char *shell_quote(const char *s)

@@ -1,5 +1,5 @@
 /*
- * tap-name.h: what the tap is called that stands in for another until it is free (common/host/tap.h). Pure: no I/O.
+ * tap-name.h: the name of a tap that stands in for another until that is free (common/host/tap.h). Pure: no I/O.
  */
 #ifndef VMFERRY_TAP_NAME_H
 #define VMFERRY_TAP_NAME_H

@@ -13,7 +13,7 @@
 #define CONNECTED 0x01
 #define LISTENS	  0x0a
 
-/* Both have the same one. */
+/* True if that process and we are in the same network namespace. */
 static bool is_in_our_network(pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/ns/net", (int)pid);
@@ -65,7 +65,7 @@ static void take_address(struct sockaddr_storage *at, const char *hex, unsigned 
 		v6->sin6_addr = in6addr_loopback;
 }
 
-/* Of one table, /proc/PID/net/tcp or tcp6. */
+/* The inode of a socket of the process with that port and state in a table, /proc/PID/net/tcp or tcp6; 0: none. */
 static unsigned long look_in(pid_t pid, const char *table, unsigned port, unsigned wanted, struct sockaddr_storage *at)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/net/%s", (int)pid, table);

@@ -13,7 +13,7 @@
 unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage *at);
 /* Whether the process has a connection that it has taken at this port. */
 bool tcp_serves_client(pid_t pid, unsigned port);
-/* Of an IPv4 or IPv6 address. */
+/* The size of an IPv4 or IPv6 address. */
 socklen_t tcp_address_bytes(const struct sockaddr_storage *at);
 
 #endif

@@ -6,15 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of the UTF-8 character that s begins with (RFC 3629), and which one it is; 0: it is none. */
+/* The length in bytes of the UTF-8 character at s (RFC 3629), and its code; 0: not a character. */
 size_t text_utf8_take(const char *s, uint32_t *code);
 /*
- * Whether a character is not what a reader sees: a control character (C0, DEL, C1), the end of a line or paragraph, one that turns the direction of
- * others round, or one without any width (Unicode's Default_Ignorable_Code_Point, tags among them). With these a name reads as another one, and a line
- * as two.
+ * True for a character that a reader does not see: a control character (C0, DEL, C1), the end of a line or paragraph, one that changes the
+ * direction of text, or one without any width (Unicode's Default_Ignorable_Code_Point, tags among them). With these a name reads as another
+ * one, and a line as two.
  */
 bool text_code_is_hidden(uint32_t code);
-/* How many bytes of a text have room in so many columns of a terminal. What may be wide there (East Asian letters, symbols) counts as two columns. */
+/* The number of bytes of a text that fit into so many columns of a terminal. Possibly wide characters (East Asian letters, symbols) count
+ * as two. */
 size_t text_fitting(const char *s, size_t columns);
 /* The columns that all of it takes, counted likewise. */
 size_t text_columns(const char *s);

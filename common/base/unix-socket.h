@@ -11,8 +11,8 @@
  * such address holds; with SOCK_NONBLOCK -EAGAIN means that somebody listens and has no time for more.
  */
 int unix_connect(const char *path, int flags);
-/* Whether a socket that lives is bound to it; true, too, if that cannot be told. Whoever has it notices nothing: it is asked with a type
- * that it has not (unix(7): EPROTOTYPE), and one that has gone answers ECONNREFUSED. */
+/* True if a live socket is bound to the path, or if that cannot be told. Its owner notices nothing: we connect with another socket type,
+ * which fails with EPROTOTYPE (unix(7)) if it lives, and with ECONNREFUSED if it is gone. */
 bool unix_is_bound(const char *path);
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Which of them it is, or -1. */
+/* The index of word in the list, or -1. */
 int word_index(const char *const *words, const char *word);
 /* "a, b or c", for an error; malloc'ed. */
 char *words_or(const char *const *words);
