@@ -18,7 +18,7 @@
 #define LOOKED_AT_MS 2000
 #define PAUSE_MS     20
 
-/* udev looks at a device that somebody has closed; that takes some milliseconds. */
+/* A process that keeps the device open; 0: none. Waits a little, as udev opens a device for some milliseconds after it was closed. */
 static pid_t user_of(const char *path)
 {
 	uint64_t until = now_ns() + LOOKED_AT_MS * 1000000ULL;
@@ -29,7 +29,7 @@ static pid_t user_of(const char *path)
 	return user;
 }
 
-/* Linux opens many such devices for writing all the same, and fails the writes. */
+/* True for a read-only device: Linux opens many of them for writing, and fails the writes. */
 static bool is_read_only(int fd)
 {
 	int yes = 0;
@@ -96,7 +96,7 @@ char *block_device_identity_in(const char *sys, dev_t device)
 	return id ? xasprintf("%s%s%s", id, partition ? " part " : "", partition ?: "") : NULL;
 }
 
-/* The file that a loop device is made of, which names it whatever its number is. NULL: it is not a loop device, or that cannot be told. */
+/* The backing file of a loop device, which identifies it whatever its number is. NULL: it is not a loop device, or that cannot be told. */
 static char *loop_content(const char *at)
 {
 	AUTO_FREE char *file = xasprintf("%s/loop/backing_file", at), *skips = xasprintf("%s/loop/offset", at);

@@ -11,8 +11,8 @@ enum { CTX_ALLOCATION, CTX_SELECT };
 struct disk_nbd {
 	struct disk_io base;
 	struct nbd *nbd;
-	/* what is selected is asked for apart: the server would add the allocation of the whole disk to each answer */
-	char *path, *export_name, *apart; /* NULL: it is not */
+	/* the selection is queried over a connection of its own: the server would add the allocation of the whole disk to each answer */
+	char *path, *export_name, *apart; /* NULL: nothing is selected */
 	uint32_t most;			  /* values from 1 to this one are selected */
 };
 
@@ -21,12 +21,12 @@ static struct disk_nbd *of(struct disk_io *d)
 	return container_of(d, struct disk_nbd, base);
 }
 
-/* ---- the map: allocation, crossed with what is selected ---- */
+/* ---- the map: allocation, crossed with the selection ---- */
 
 static enum disk_content content_of(uint32_t flags)
 {
 	if (!(flags & NBD_STATE_ZERO))
-		return DISK_DATA; /* a hole, too, if nobody knows what it reads as */
+		return DISK_DATA; /* also a hole whose contents are unknown */
 	return flags & NBD_STATE_HOLE ? DISK_HOLE : DISK_ZERO;
 }
 
@@ -40,7 +40,7 @@ static bool is_data(const struct nbd_extent *x)
 	return content_of(x->flags) == DISK_DATA;
 }
 
-/* A raw file may end within a sector, whose rest reads as zeros: QEMU tells of either apart, and a guest has whole ones. */
+/* Aligns extents to sectors: a raw file may end within one, and QEMU reports its rest, which reads as zeros, separately. */
 static void align(struct nbd_extents *a)
 {
 	const uint64_t sector = DISK_SECTOR;
@@ -119,7 +119,7 @@ static int add_selected(struct disk_io *d, struct disk_map *m, const struct nbd_
 	return r;
 }
 
-/* Of what is not selected nobody needs to know what it is. */
+/* Builds the map of a selection; the contents of unselected ranges do not matter. */
 static int map_selected(struct disk_io *d, struct disk_map *m, struct err *e)
 {
 	const char *contexts[] = {of(d)->apart, NULL};

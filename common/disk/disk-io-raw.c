@@ -1,7 +1,7 @@
 /*
- * disk-io-raw.c: a disk that is a raw file or a block device: disk-io.h over io_uring. The device differs in that it has no map, and
- * in that its zeros may have to be written where a file's need not. What passes the page cache leaves it to others; but of a file that nobody writes
- * to, what lies in there already (most of a guest's image, if it ran without cache=none) need not come from the disk again.
+ * disk-io-raw.c: a disk that is a raw file or a block device: disk-io.h over io_uring. A device differs in that it has no map, and in that
+ * zeros may have to be written to it where a file needs no write. Direct I/O leaves the page cache to others; but parts of a file that are
+ * in it already (most of a guest's image, if it ran without cache=none) are read from there if nobody writes to the file.
  */
 #include "disk-io.h"
 #include "log.h"
@@ -23,22 +23,23 @@ struct raw {
 	struct disk_io base;
 	int direct_fd;	 /* O_DIRECT; -1 where it is refused, or not wanted */
 	bool drops;	 /* the file leaves the page cache when it is closed */
-	int buffered_fd; /* for what is not aligned, holes and sync */
+	int buffered_fd; /* for unaligned requests, holes and sync */
 	uint64_t end;	 /* of the file: caps.size, unless that is padded */
-	bool changes;	 /* somebody writes to it: it may end before that, or behind it */
-	uint8_t *mapped; /* the file, to ask what of it is in the page cache; never touched. NULL: that is not asked */
+	bool changes;	 /* another process writes to the file: it may end before that, or behind it */
+	uint8_t *mapped; /* the file, mapped only to ask which pages are in the page cache; NULL: we do not ask */
 	bool is_device, closing;
 	const struct disk_map *map; /* the caller's, in place of its holes; NULL: those */
-	bool hoards;		    /* its file system keeps room behind each small write in a hole */
+	bool hoards;		    /* the file system reserves room behind each small write in a hole */
 	unsigned in_flight;
 };
 
-/* ext4 sets aside up to 8 MiB around a write in a hole, for those that follow, until nobody has the file open for writing any more: 10,000 writes
- * of 4 KiB all over a sparse disk may take all of a file system, and whoever closes the file (QEMU, when it stops its guest) waits until all of it
- * is given back. What was allocated as it is to be before is written without. Larger ones are part of longer runs, which are to lie together. */
+/* ext4 reserves up to 8 MiB around a write in a hole for the writes that follow, until no process has the file open for writing: 10,000
+ * writes of 4 KiB all over a sparse disk may fill a file system, and the last close (QEMU's, when it stops its guest) waits until all of it
+ * is given back. A write into a range that was allocated before reserves nothing. Larger writes are part of longer runs, which should lie
+ * together. */
 #define HOARDED_FOR (256 * KIB) /* less than this */
 
-#define MISSING_PART 16 /* of a request's pages may be missing in the page cache */
+#define MISSING_PART 16 /* one page in so many of a request may be missing in the page cache */
 
 static struct raw *of(struct disk_io *d)
 {
@@ -52,11 +53,11 @@ static int64_t seek(const struct raw *o, uint64_t at, int whence)
 {
 	int64_t size = (int64_t)o->base.caps.size, found = o->is_device ? size : lseek(o->buffered_fd, (off_t)at, whence);
 
-	if (found < 0 && errno == EINVAL) /* a file system that does not know */
+	if (found < 0 && errno == EINVAL) /* the file system does not support this */
 		return whence == SEEK_DATA ? (int64_t)at : size;
 	if (found < 0)
 		return errno == ENXIO ? size : -errno;
-	if (o->changes) /* its end by now is a hole's beginning, within a sector */
+	if (o->changes) /* its present end counts as the beginning of a hole, within a sector */
 		found = (int64_t)disk_padded((uint64_t)found);
 	return found >= (int64_t)o->end ? size : found;
 }
@@ -125,7 +126,7 @@ static void on_refused(struct op *op, int res, uint32_t flags)
 	finish(r, r->res);
 }
 
-/* True if somebody else has cut the file: what is written behind its end makes it as long as it was, and what lay before that is gone. */
+/* True if another process has truncated the file. A write behind its end would make it as long as before, with the old contents lost. */
 static bool was_cut(const struct raw *o)
 {
 	struct stat st;
@@ -133,7 +134,7 @@ static bool was_cut(const struct raw *o)
 	return !o->is_device && !fstat(o->buffered_fd, &st) && (uint64_t)st.st_size < o->end;
 }
 
-/* 0, and r counts as in flight; else it will end with the reason. */
+/* 0: r is in flight; else it will end with that error. */
 static int begin(struct raw *o, struct disk_req *r, bool changes, uint32_t most)
 {
 	const struct disk_caps *c = &o->base.caps;
@@ -158,11 +159,11 @@ static int begin(struct raw *o, struct disk_req *r, bool changes, uint32_t most)
 	return r->res;
 }
 
-/* Nearly all of it: a page now and then, which the kernel has taken for something else, is no reason to read what lies around it from the disk. The answer
- * is as old as the question. */
+/* True if nearly all of the range is in the page cache: a few pages that the kernel has reclaimed do not justify reading the rest from the
+ * disk. The answer may be outdated at once. */
 static bool is_cached(const struct raw *o, uint64_t offset, uint32_t bytes)
 {
-	uint8_t there[DISK_REQUEST_MAX / DISK_ALIGN]; /* no page is smaller */
+	uint8_t there[DISK_REQUEST_MAX / DISK_ALIGN]; /* the smallest page size */
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), i, n, missing = 0;
 
 	if (!o->mapped || offset % page || bytes > DISK_REQUEST_MAX || bytes > o->end || offset > o->end - bytes)
@@ -198,7 +199,7 @@ static void transfer(struct raw *o, struct disk_req *r)
 	loop_bind(sqe, &r->op);
 }
 
-/* Zeros stand for what lies behind the file's end, in a sector that has begun before it, or where the file has become shorter. */
+/* Fills a read with zeros behind the file's end: in its last, partial sector, or where the file has become shorter. */
 static int pad(const struct raw *o, struct disk_req *r)
 {
 	if (!r->reads || (!o->changes && (o->end == o->base.caps.size || r->offset + r->moved < o->end)))
@@ -240,7 +241,7 @@ static void raw_read(struct disk_io *d, struct disk_req *r)
 	transfer(of(d), r);
 }
 
-/* Gives or takes the room of its range. */
+/* Allocates or deallocates the request's range. */
 static void room(struct raw *o, struct disk_req *r, int mode, void (*done)(struct op *op, int res, uint32_t flags))
 {
 	struct io_uring_sqe *sqe = loop_sqe(o->base.loop);
@@ -267,7 +268,7 @@ static void on_allocated(struct op *op, int res, uint32_t flags)
 	if (o->closing)
 		finish(r, -ECANCELED);
 	else
-		write_allocated(o, r); /* if there is no room, or whatever else it was, it says so, too */
+		write_allocated(o, r); /* this write reports any other failure, such as a full disk */
 }
 
 static void raw_write(struct disk_io *d, struct disk_req *r)
@@ -296,7 +297,7 @@ static void on_punched(struct op *op, int res, uint32_t flags)
 
 	if (res == -EOPNOTSUPP || res == -ENODEV) /* no holes here: write the zeros */
 		o->base.caps.can_punch = false;
-	else if (!(res == -EINVAL && o->is_device)) { /* which only takes whole blocks of its own */
+	else if (!(res == -EINVAL && o->is_device)) { /* a device only takes whole blocks of its own */
 		on_done(op, res, flags);
 		return;
 	}
@@ -318,7 +319,7 @@ static void raw_zero(struct disk_io *d, struct disk_req *r)
 		write_zeros(o, r);
 }
 
-/* Blocks that nobody has written to, where the file system has such. */
+/* Unwritten blocks, where the file system supports them. */
 static void on_filled(struct op *op, int res, uint32_t flags)
 {
 	struct disk_req *r = container_of(op, struct disk_req, op);
@@ -351,7 +352,7 @@ static void raw_sync(struct disk_io *d, struct disk_req *r)
 	loop_bind(sqe, &r->op);
 }
 
-/* Whole blocks only: what is refused as EINVAL may be possible elsewhere. */
+/* Shares whole blocks only; a range refused with EINVAL does not rule out others. */
 static int raw_share(struct disk_io *d, struct disk_io *from, uint64_t offset, uint32_t bytes)
 {
 	struct file_clone_range range = {.src_fd = of(from)->buffered_fd, .src_offset = offset, .src_length = bytes, .dest_offset = offset};
@@ -393,7 +394,7 @@ static void raw_close(struct disk_io *d)
 	free(o);
 }
 
-/* A magic number of statfs(2); 0: nobody knows. */
+/* The file system's magic number (statfs(2)); 0: unknown. */
 static uint32_t file_system_of(int fd)
 {
 	struct statfs fs;
@@ -401,7 +402,7 @@ static uint32_t file_system_of(int fd)
 	return fstatfs(fd, &fs) ? 0 : (uint32_t)fs.f_type;
 }
 
-/* Where nobody else could write to it behind the page cache's back. */
+/* True for a local file system: no other host writes to the file behind the page cache. */
 static bool is_local(int fd)
 {
 	switch (file_system_of(fd)) {
@@ -415,7 +416,7 @@ static bool is_local(int fd)
 	return false;
 }
 
-/* mincore(2) tells the truth to those only who may write to the file. */
+/* mincore(2) reports the true state only to users who may write to the file. */
 static uint8_t *map_file(int fd, uint64_t bytes, uid_t owner, const char *path)
 {
 	void *p;

@@ -1,4 +1,4 @@
-/* disk-io.c: see disk-io.h. What all kinds of disk have in common. */
+/* disk-io.c: see disk-io.h. The code that all kinds of disk share. */
 #include "disk-io.h"
 #include "util.h"
 

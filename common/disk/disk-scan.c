@@ -46,7 +46,7 @@ static bool has_contents(struct disk_scan *s, uint64_t from, uint64_t to)
 	return false;
 }
 
-/* Not always at the same place: what is wanted may lie as regularly as what is looked at. */
+/* The offset of the piece within a step. It varies, as the wanted contents may lie at regular distances, too. */
 static uint64_t within_step(uint64_t at, uint64_t step)
 {
 	return (at * 0x9E3779B97F4A7C15ULL >> 33) % (step / SCAN_PIECE) * SCAN_PIECE;

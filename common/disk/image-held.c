@@ -14,8 +14,8 @@
 
 #define HELD_AT (1LL << 62) /* the byte that is locked: behind any image, and behind the offsets of image-mark.c */
 
-/* A device's mark is named by what the device is, as far as that can be told. Its number may be another's once a volume or a loop device has gone, and
- * that may come back with another; and a device has many paths. */
+/* A device's mark is named after the device's identity, as far as that is known. Its number may be reused once a volume or a loop device is
+ * gone, and the device may come back with another; and a device has many paths. */
 static char *device_mark(dev_t device)
 {
 	AUTO_FREE char *name = block_device_here("/sys", device);
@@ -37,7 +37,7 @@ char *image_held_path(const char *image)
 							: xasprintf("%.*s.%s.vmferry-held", (int)(name - image), image, name);
 }
 
-/* The name under which a mark is made, so that it has its owner's name in it from its first moment. */
+/* The name under which a mark is first made, so that under its final name it always contains its owner's name. */
 static char *unfinished(const char *mark, const char *owner)
 {
 	return xasprintf("%s.%.8s", mark, owner);
@@ -63,13 +63,13 @@ int image_hold(const char *mark, const char *owner, struct err *e)
 	return err_sys(e, -r, "cannot make %s", mark);
 }
 
-/* The error says that nothing has that name. Others (of a network file system, say) do not tell. */
+/* True if the error proves that there is no such file. Other errors (of a network file system, say) prove nothing. */
 static bool is_no_file(int why)
 {
 	return why == ENOENT || why == ENOTDIR || why == ENAMETOOLONG;
 }
 
-/* 1; 0: it is another's, or there is none; -errno: that cannot be told. */
+/* 1: the mark is this owner's; 0: it is another's, or there is none; -errno: that cannot be told. */
 static int is_owners(const char *mark, const char *owner)
 {
 	AUTO_CLOSE int fd = open(mark, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -118,7 +118,7 @@ static bool is_locked(const char *image)
 	return fd >= 0 && !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK && l.l_start == HELD_AT;
 }
 
-/* A mark that cannot be looked at counts as one that is there. */
+/* True if there is a mark, or if that cannot be told. */
 static bool is_there(const char *mark)
 {
 	return !access(mark, F_OK) || !is_no_file(errno);

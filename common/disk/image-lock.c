@@ -7,7 +7,8 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* From here on a byte a permission that somebody has, and one for each that somebody forbids others (QEMU's block/file-posix.c). */
+/* The first of the bytes for permissions that a process has; other bytes are for those that it denies to others (QEMU's
+ * block/file-posix.c). */
 #define HAS	100
 #define FORBIDS 200
 #define READ	(1 << 0)
@@ -22,7 +23,7 @@ static int lock_byte(int fd, int byte, short type)
 	return fcntl(fd, F_OFD_SETLK, &l) ? -errno : 0;
 }
 
-/* By anybody else. */
+/* True if another process has locked the byte. */
 static bool is_locked(int fd, int byte)
 {
 	struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
@@ -30,7 +31,7 @@ static bool is_locked(int fd, int byte)
 	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
 }
 
-/* As QEMU does: takes its own first, so that of two who come at once not both go on. */
+/* Takes its own locks before it checks the others', as QEMU does: of two processes that start at once, at most one succeeds. */
 static int take(int fd, unsigned has, unsigned forbids)
 {
 	int i, r = 0;
@@ -79,7 +80,7 @@ int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
 	*fd = open(path, (use == IMAGE_OWN ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
-	/* which no QEMU asks for: one agent at a time. NFS makes another lock of it, for which the file has to be open for writing */
+	/* flock, which QEMU does not use, keeps out other agents. NFS maps it to another lock that needs a file open for writing */
 	if (use != IMAGE_SHARE && flock(*fd, LOCK_EX | LOCK_NB) && errno != EBADF)
 		r = -errno;
 	if (!r)

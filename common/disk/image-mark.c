@@ -12,7 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* No file is so long, and no lock of anybody's begins there. */
+/* The offsets of marks: no file is so long, and no other program's lock begins there. */
 #define MARK_MIN (1LL << 44)
 #define MARK_MAX (1LL << 61)
 /* image-lock.c */
@@ -36,7 +36,7 @@ static int open_file(const char *path)
 	return fd;
 }
 
-/* A network file system asks its server anew. */
+/* The time of the last write; a network file system asks its server for it. */
 int64_t file_written_ns(const char *path)
 {
 	int fd = open_file(path);
@@ -48,7 +48,7 @@ int64_t file_written_ns(const char *path)
 	return told ? (int64_t)x.stx_mtime.tv_sec * 1000000000 + x.stx_mtime.tv_nsec : 0;
 }
 
-/* One line of a file of sysfs about a block device; false: there is none. */
+/* Reads the first line of a block device's file in sysfs; false: there is none. */
 static bool read_device_line(dev_t device, const char *name, char *line, size_t size)
 {
 	AUTO_FREE char *path = xasprintf("/sys/dev/block/%u:%u/%s", major(device), minor(device), name);
@@ -62,14 +62,14 @@ static bool read_device_line(dev_t device, const char *name, char *line, size_t 
 	return got;
 }
 
-/* A loop device is as old as the file behind it, which others may write to as well. Of any other device the kernel counts the sectors that
- * were written and discarded since the host was started (Documentation/block/stat.rst). */
+/* The write stamp of a block device. A loop device changes with its backing file, which others may write to as well. For other devices the
+ * kernel counts the sectors written and discarded since the host was started (Documentation/block/stat.rst). */
 static int64_t device_write_stamp(int fd, dev_t device)
 {
 	unsigned long long written, discarded = 0;
 	char line[4096];
 
-	if (fsync(fd) && errno != EINVAL) /* what waits to be written counts, too */
+	if (fsync(fd) && errno != EINVAL) /* pending writes count, too */
 		return 0;
 	if (read_device_line(device, "loop/backing_file", line, sizeof(line)))
 		return file_written_ns(line);
@@ -84,7 +84,7 @@ static int64_t device_write_stamp(int fd, dev_t device)
 	return (int64_t)((written + discarded) & INT64_MAX >> 1);
 }
 
-/* A file system that is mounted from it, or a volume group that is active on it: the kernel writes then when it likes. */
+/* True if a file system is mounted from the device, or a volume group is active on it: the kernel then writes at any time. */
 static bool is_claimed(const char *device)
 {
 	AUTO_CLOSE int fd = open(device, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK);

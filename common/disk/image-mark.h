@@ -1,7 +1,7 @@
 /*
- * image-mark.h: is the file that two hosts call by some name one and the same, on storage that both see? One of them locks a byte far behind
- * its end, at an offset that nobody can guess; the other sees that lock, or does not. What shows a lock keeps QEMU's own locks on its images,
- * too. Nothing is written, and a mark is gone when its descriptor is closed, also by the death of the process.
+ * image-mark.h: tells whether a name leads to the same file on two hosts, on storage that both see. One of them locks a byte far behind the
+ * file's end, at an offset that nobody can guess; the other sees that lock, or does not. Storage that shows such a lock also shows QEMU's
+ * own locks on its images. Nothing is written, and a mark is gone when its descriptor is closed, also by the death of the process.
  */
 #ifndef VMFERRY_IMAGE_MARK_H
 #define VMFERRY_IMAGE_MARK_H
@@ -12,17 +12,17 @@
 
 /* Marks a regular file: *mark is where. A descriptor; -1: it cannot be read, or locked. */
 int image_mark(const char *path, int64_t *mark);
-/* By somebody else, whichever host that is on. */
+/* True if another process, on any host, has marked the image. */
 bool image_is_marked(const char *path, int64_t mark);
-/* Some QEMU has locked it as it does images that it uses: one that was told not to (locking=off) has not. */
+/* True if a QEMU has locked it as one of its images; a QEMU with locking=off does not. */
 bool image_has_locks(const char *path);
-/* When a regular file was written last, on whichever host (ns since 1970); 0: that cannot be told. */
+/* The time of the last write to a regular file, on whichever host (ns since 1970); 0: that cannot be told. */
 int64_t file_written_ns(const char *path);
-/* A number that changes when an image is written to on this host: of a regular file as above, of a block device what the kernel counts. 0: that
- * cannot be told (it is mounted, say), which is no sign that it was not. */
+/* A number that changes when an image is written to on this host: for a regular file as above, for a block device the kernel's counters. 0:
+ * unknown (it is mounted, say), which does not mean unwritten. */
 int64_t image_write_stamp(const char *path);
-/* The first of these files, {path: file_written_ns() of then}, that has been written since; *why: that it "was written", or that it cannot be told.
- * Borrowed; NULL: none has. */
+/* The first of these files, {path: file_written_ns() of then}, that has been written since; *why: that it "was written", or that it cannot
+ * be told. Borrowed; NULL: none has. */
 const char *file_written_since(const json_t *then, const char **why);
 
 #endif

@@ -19,7 +19,7 @@ bool named_image_note(json_t *noted, const char *name)
 	return !stat(name, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)) && !json_object_set_new(noted, name, identity(&st));
 }
 
-/* 1; 0: it is another; -errno: that cannot be told. */
+/* 1: the path leads to the file of that entry; 0: to another; -errno: that cannot be told. */
 static int is(const json_t *entry, const char *path)
 {
 	struct stat st;

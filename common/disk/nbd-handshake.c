@@ -134,7 +134,7 @@ static int hs_reply(struct handshake *h, uint32_t option, uint32_t *type)
 	return 0;
 }
 
-/* An error reply as an error: what we asked for, and the server's own words. */
+/* Turns an error reply into an error: what we asked for, and the server's own words. */
 static int hs_refused(struct handshake *h, uint32_t type, const char *what)
 {
 	char text[200];
@@ -175,7 +175,7 @@ static int hs_structured(struct handshake *h, bool *structured)
 	return 0;
 }
 
-/* Takes one META_CONTEXT reply: which of `contexts` it answers goes to *found, its id to id[]. */
+/* Takes a META_CONTEXT reply: the context that it answers for is added to *found, its id goes to id[]. */
 static int hs_context(struct handshake *h, const char *const *contexts, unsigned count, uint32_t *found, uint32_t *id)
 {
 	char text[100];

@@ -1,4 +1,4 @@
-/* nbd-map.c: the map of an export, out of as many answers as it takes: nbd_map() of nbd.h. */
+/* nbd-map.c: builds the map of an export from several answers: nbd_map() of nbd.h. */
 #include "nbd.h"
 #include "util.h"
 

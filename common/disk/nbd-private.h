@@ -1,6 +1,6 @@
 /*
- * nbd-private.h: a connection to an NBD server, as nbd.c (the connection: what is asked and sent, its end) and nbd-reply.c (what the
- * server answers) share it. Nobody else's.
+ * nbd-private.h: a connection to an NBD server, as nbd.c (the connection: requests, sending, its end) and nbd-reply.c (the server's
+ * replies) share it. No other file includes this.
  */
 #ifndef VMFERRY_NBD_PRIVATE_H
 #define VMFERRY_NBD_PRIVATE_H
@@ -91,10 +91,10 @@ int nbd_lose(struct nbd *n, int code, const char *fmt, ...) __attribute__((forma
 
 /* ---- nbd-reply.c ---- */
 
-/* Where the next bytes are received, rx.iov: into the reader's buffer if data is due, and behind it into the stage, no more than one
- * data chunk's header there if another read's data may follow. */
+/* Sets rx.iov, the place for the next bytes: the reader's buffer if data is due, and behind it the stage, with room for no more than one
+ * data chunk's header if another read's data may follow. */
 void nbd_reply_room(struct nbd *n);
-/* So many came. Requests may be replied to, and the connection lost; done() is not called. */
+/* Takes so many bytes that have arrived. This may complete requests, or lose the connection; done() is not called. */
 void nbd_reply_take(struct nbd *n, size_t bytes);
 
 #endif

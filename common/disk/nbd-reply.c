@@ -1,5 +1,5 @@
 /*
- * nbd-reply.c: what an NBD server answers, simple and structured replies, as bytes come: nbd-private.h. No I/O.
+ * nbd-reply.c: parses an NBD server's simple and structured replies as bytes arrive: nbd-private.h. No I/O.
  *
  * Headers go through a small stage; data of a read is received into the reader's own buffer. Nothing that the server says is
  * trusted: a reply that breaks the protocol ends the connection.
@@ -25,7 +25,7 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 #define ERROR_CHUNK_MAX	 (6 + 4096 + 8)	       /* payload of an error chunk: code, length, text, offset */
 #define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */
 
-/* The protocol's error numbers, which happen to be Linux's; what it does not list means EINVAL. */
+/* The protocol's error numbers, which happen to be Linux's; unlisted ones mean EINVAL. */
 static int errno_of(uint32_t error)
 {
 	static const int known[] = {EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, EOPNOTSUPP, ESHUTDOWN};

@@ -39,7 +39,7 @@ static void push_finished(struct nbd *n, struct nbd_req *r)
 	n->finished_tail = &r->next;
 }
 
-/* Calls done() of what is finished. n may be gone afterwards: always the last thing a caller does. */
+/* Calls done() of finished requests. n may be gone afterwards, so callers do this last. */
 static void drain(struct nbd *n)
 {
 	struct nbd_req *r;
@@ -109,7 +109,7 @@ struct nbd_req *nbd_find(const struct nbd *n, uint64_t cookie)
 	return n->slots.at[i].req;
 }
 
-/* Its memory is ours until it has also left the send queue. */
+/* The request's memory is ours until it has also left the send queue. */
 void nbd_replied(struct nbd *n, struct nbd_req *r, int res)
 {
 	slot_free(n, r);
@@ -265,7 +265,7 @@ static void rx_done(struct op *op, int res, uint32_t cqe_flags)
 	(void)cqe_flags;
 	n->rx.busy = false;
 	if (n->err.code)
-		; /* whatever came, it came too late */
+		; /* the bytes came too late */
 	else if (res > 0)
 		nbd_reply_take(n, (size_t)res);
 	else if (res == 0 || res == -ECONNRESET)
@@ -348,7 +348,7 @@ void nbd_close(struct nbd *n)
 	}
 	close(n->session.fd);
 	abandon(n);
-	n->draining++; /* drain() below must not free what is used after it */
+	n->draining++; /* drain() below must not free n, which is used after it */
 	drain(n);
 	n->draining--;
 	loop_timer_clear(n->loop, &n->late);

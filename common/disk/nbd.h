@@ -11,7 +11,7 @@
  * inside the call that started the request. done() may start further requests, reuse the same one, free it, and
  * call nbd_close(). Replies come in any order. Any number of requests may be in flight.
  *
- * res is 0, what the server answered (EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN, negative), or
+ * res is 0, the server's error (EPERM, EIO, ENOMEM, EINVAL, ENOSPC, EOVERFLOW, ENOTSUP, ESHUTDOWN, negative), or
  *   -EINVAL      the request lies outside the export, is empty or is longer than allowed; nothing was sent
  *   -EROFS       a change asked of a read-only export; nothing was sent
  *   -ENOTSUP     the export cannot do this (see nbd_info); nothing was sent
@@ -74,7 +74,7 @@ struct nbd_req {
 	int res;
 	struct {
 		uint32_t start, end;
-	} piece[NBD_MAX_PIECES]; /* what of a read has arrived: sorted, disjoint, not adjacent */
+	} piece[NBD_MAX_PIECES]; /* the parts of a read that have arrived: sorted, disjoint, not adjacent */
 	unsigned char header[28];
 };
 
@@ -85,9 +85,9 @@ int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const ch
 const struct nbd_info *nbd_info(const struct nbd *n);
 /* From now on a change ends with -EROFS, as if the export were read-only. */
 void nbd_set_read_only(struct nbd *n);
-/* As if the server had hung up: what is in flight completes from the loop. */
+/* Drops the connection, as if the server had hung up: requests in flight complete from the loop. */
 void nbd_drop(struct nbd *n);
-/* Why the connection was lost; NULL while it works. */
+/* The reason why the connection was lost; NULL while it works. */
 const struct err *nbd_error(const struct nbd *n);
 /* Disconnects politely if nothing is in flight, else drops; pending requests complete with -ECANCELED. When it
  * returns no op of this connection is pending (it pumps the loop if needed) and no done() is to come. NULL ok. */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADER_MAX	   65536 /* it lies in the first cluster; what is in it is far smaller */
+#define HEADER_MAX	   65536 /* it lies in the first cluster, and is far smaller */
 #define V2_BYTES	   72
 #define V3_BYTES	   104
 #define NAME_MAX_BYTES	   1023

@@ -1,6 +1,6 @@
 /*
- * libvirt-job.h: the steps of a migration of libvirt's that are not public in its library: Begin, Prepare, Finish, Confirm; between them
- * nothing of libvirt's Perform, as QEMU is driven over its monitor (libvirt-monitor.h). Who runs the guest is decided elsewhere. Errors
+ * libvirt-job.h: the steps of a libvirt migration that are not public in its library: Begin, Prepare, Finish, Confirm. libvirt's Perform
+ * is not used, as we drive QEMU over its monitor (libvirt-monitor.h). The decision which side runs the guest is made elsewhere. Errors
  * and deadlines are those of libvirt-rpc.h; a Prepare starts a QEMU, a Confirm may wait 10 s for one that is held.
  */
 #ifndef VMFERRY_LIBVIRT_JOB_H
@@ -20,7 +20,7 @@ enum lv_migrate_flags {
 	LV_MIGRATE_PARALLEL = 1 << 17,
 };
 
-/* Of a migration; NULL, or 0: not given. */
+/* The parameters of a migration; NULL, or 0: not given. */
 struct lv_params {
 	const char *migrate_uri, *disks_uri; /* unix:///PATH */
 	const char *destination_name, *destination_xml, *persistent_xml;
@@ -37,25 +37,25 @@ struct lv_cookie {
 void lv_cookie_fini(struct lv_cookie *c);
 
 /*
- * At the source: libvirt's migration job begins, and with CHANGE_PROTECTION nobody changes the guest until Confirm, or until this
- * connection is closed. *xml: what Prepare needs, the caller's to free, as *cookie.
+ * Begins libvirt's migration job at the source; with CHANGE_PROTECTION nobody can change the guest until Confirm, or until this
+ * connection is closed. *xml and *cookie: input for Prepare, which the caller frees.
  */
 int lv_begin(struct lv *v, const struct lv_domain *d, const struct lv_params *p, uint32_t flags, struct lv_cookie *cookie, char **xml,
 	     struct err *e);
-/* At the destination: libvirt starts the guest's QEMU, which waits at migrate_uri, and ends it should this connection be closed. */
+/* Has libvirt at the destination start the guest's QEMU, which waits at migrate_uri; libvirt ends it if this connection is closed. */
 int lv_prepare(struct lv *v, const struct lv_params *p, const struct lv_cookie *cookie, uint32_t flags, struct err *e);
 /*
- * At the destination: QEMU has all of it, and the guest becomes one of libvirt's. cookie: text, or NULL. cancelled: QEMU is ended, and
- * *out, which may then be NULL, is not set.
+ * Finishes at the destination, when QEMU has the whole guest: it becomes a guest of libvirt's. cookie: text, or NULL. cancelled: QEMU is
+ * ended, and *out, which may then be NULL, is not set.
  */
 int lv_finish(struct lv *v, const struct lv_params *p, const char *cookie, uint32_t flags, bool cancelled, struct lv_domain *out,
 	      struct err *e);
-/* At the source: the job ends, with the guest's QEMU (-EALREADY: it had ended); cancelled: with the guest as it was, resumed if it ran. */
+/* Ends the job at the source, and the guest's QEMU (-EALREADY: it had ended). cancelled: the guest stays as it was, resumed if it ran. */
 int lv_confirm(struct lv *v, const struct lv_domain *d, uint32_t flags, bool cancelled, struct err *e);
 
 int lv_resume(struct lv *v, const struct lv_domain *d, struct err *e);
 int lv_suspend(struct lv *v, const struct lv_domain *d, struct err *e);
-/* QEMU ends at once. */
+/* Ends QEMU at once. */
 int lv_destroy(struct lv *v, const struct lv_domain *d, struct err *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* libvirt-rpc.c: see libvirt-rpc.h. A call that is waited for, what libvirt refuses, and who may be at the other end. */
+/* libvirt-rpc.c: see libvirt-rpc.h. Blocking calls, libvirt's errors, and the check of the listener. */
 #include "log.h"
 #include "lv-private.h"
 #include "unix-socket.h"
@@ -19,9 +19,9 @@
 #define AUTH_TYPES_MAX	 20 /* REMOTE_AUTH_TYPE_LIST_MAX */
 enum { AUTH_NONE = 0, AUTH_SASL = 1, AUTH_POLKIT = 2 };
 
-/* ---- what libvirt refuses ---- */
+/* ---- libvirt's errors ---- */
 
-/* virErrorNumber (include/libvirt/virterror.h), of which callers tell these apart. */
+/* The values of virErrorNumber (include/libvirt/virterror.h) that callers tell apart. */
 static const struct {
 	int number, code;
 } refusals[] = {
@@ -56,7 +56,7 @@ static int code_of(int number)
 
 /* ---- a call ---- */
 
-/* Of a caller that waits for the reply. */
+/* A caller that waits for the reply. */
 struct waiter {
 	struct lv_pending p;
 	bool done;
@@ -69,13 +69,13 @@ static void wake(struct lv_pending *p, const struct lv_head *h, uint8_t *body)
 	struct waiter *w = container_of(p, struct waiter, p);
 
 	if (!h)
-		return; /* the connection is lost, which is seen without */
+		return; /* the connection is lost, which the waiter sees by itself */
 	w->h = *h;
 	w->body = body;
 	w->done = true;
 }
 
-/* The reply is v->reply then. */
+/* Sends the call and waits; the reply is then in v->reply. */
 static int exchange(struct lv *v, const struct lv_ask *ask, struct lv_head *h, struct err *e)
 {
 	uint64_t began_ns = now_ns(), until_ns = began_ns + v->deadline_ms * 1000000ULL;
@@ -98,14 +98,14 @@ static int exchange(struct lv *v, const struct lv_ask *ask, struct lv_head *h, s
 	return 0;
 }
 
-/* What is being asked, for an error: room for a name as people give them. */
+/* The request in words, for an error, with room for usual names. */
 static const char *asked(const struct lv_ask *ask, char text[300])
 {
 	snprintf(text, 300, ask->object ? "%s '%.200s'" : "%s", ask->what, ask->object);
 	return text;
 }
 
-/* A remote_error; its first three members are what matters. */
+/* Reads a remote_error, of which only the first three members matter. */
 int lv_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader r, struct err *e)
 {
 	int number = lv_read_i32(&r);
@@ -245,7 +245,7 @@ int lv_open_fd(struct lv **out, int fd, const char *socket, const char *uri, uns
 	return 0;
 }
 
-/* Its directory is root's or this user's, but a socket is believed by its listener alone. */
+/* The socket's directory belongs to root or this user; still only the listener's credentials are trusted. */
 static int check_listener(int fd, const char *socket, struct err *e)
 {
 	struct ucred peer;

@@ -1,13 +1,13 @@
 /*
  * libvirt-rpc.h: a client of the libvirt daemon of this host, over its unix socket, by libvirt's own RPC. No library of libvirt's is
- * linked or loaded: the wire is what stays the same between old clients and new daemons (numbers are only appended, structures are
- * frozen). One struct lv is one connection, of one thread.
+ * linked or loaded: the wire protocol stays the same between old clients and new daemons (numbers are only appended, structures are
+ * frozen). A struct lv is a connection that belongs to one thread.
  *
- * Each call waits for its reply, at most as long as lv_set_deadline() says. After a timeout, or after a message that is not one of this
- * protocol's, the connection is dead, and every later call ends with -EPIPE. What a call returns is the caller's to free; nothing is
- * touched on failure, but for *e.
+ * Each call waits for its reply, at most as long as lv_set_deadline() says. After a timeout, or after a message that violates the
+ * protocol, the connection is dead, and every later call ends with -EPIPE. The caller frees what a call returns; on failure nothing but
+ * *e is touched.
  *
- * What libvirt refuses has libvirt's words in *e, behind what it was asked for, and as code:
+ * If libvirt refuses a call, *e names the request and quotes libvirt's words, and its code is:
  *   -ENOENT     no such guest, network, pool, volume, secret, snapshot
  *   -EEXIST     lv_define(): another guest has that name or UUID
  *   -EALREADY   not in this state of the guest ("domain is already running")
@@ -15,7 +15,7 @@
  *   -EACCES     denied
  *   -ENOTSUP    this libvirt has no such call or driver (a package that is not installed)
  *   -EREMOTEIO  all else; lv_error_code() has libvirt's own number
- * and for the connection: -ETIMEDOUT, -EPROTO, -EPIPE. -E2BIG: what is to be sent is longer than libvirt takes; the connection lives.
+ * and for the connection: -ETIMEDOUT, -EPROTO, -EPIPE. -E2BIG: the request is longer than libvirt takes; the connection lives.
  */
 #ifndef VMFERRY_LIBVIRT_RPC_H
 #define VMFERRY_LIBVIRT_RPC_H
@@ -44,28 +44,28 @@ void lv_domains_free(struct lv_domain *d, size_t count);
 /* An array of strings, as lv_snapshots() and lv_networks() make it. */
 void lv_strings_free(char **s, size_t count);
 
-/* As virDomainState has them. */
+/* The values of virDomainState. */
 enum lv_state { LV_NOSTATE, LV_RUNNING, LV_BLOCKED, LV_PAUSED, LV_SHUTDOWN, LV_SHUTOFF, LV_CRASHED, LV_PMSUSPENDED };
 
 /*
  * Connects to the libvirt of this user: root's is qemu:///system at /run/libvirt/virtqemud-sock, else libvirt-sock; other users'
- * qemu:///session, at sockets of these names in $XDG_RUNTIME_DIR/libvirt. Nothing is started, but for what systemd starts when somebody
- * connects. It and each of its steps has timeout_ms. -ENOENT: nobody listens there (a socket that was left behind counts as none);
- * -ENOTSUP: libvirt is older than LV_OLDEST, or wants a password (SASL); -EACCES: polkit or the socket's mode forbids it, or another user
- * listens there, to whom nothing was said.
+ * qemu:///session, at sockets of these names in $XDG_RUNTIME_DIR/libvirt. This starts no daemon, though systemd may start one on the
+ * connection. Each step has timeout_ms. -ENOENT: nothing listens there (a stale socket counts as none); -ENOTSUP: libvirt is older than
+ * LV_OLDEST, or wants a password (SASL); -EACCES: polkit or the socket's mode forbids it, or another user listens there, and nothing
+ * was sent.
  */
 int lv_open(struct lv **out, unsigned timeout_ms, struct err *e);
 /* Where that libvirt has its sockets: /run/libvirt, or $XDG_RUNTIME_DIR/libvirt. Malloc'ed. */
 char *lv_runtime_dir(void);
-/* A socket there by which a guest's QEMU is given something, with a name that libvirt's security drivers let it have; as much of the guest's name as an address
- * holds. Malloc'ed. */
+/* The path of a socket there for a guest's QEMU, with a name that libvirt's security drivers allow; the guest's name is cut to the length
+ * of an address. Malloc'ed. */
 char *lv_guest_socket(const char *dir, const char *what, const char *guest);
 /* Where it has its definitions (qemu/NAME.xml): /etc/libvirt, or $XDG_CONFIG_HOME/libvirt. Malloc'ed. */
 char *lv_config_dir(void);
 int lv_open_at(struct lv **out, const char *socket, const char *uri, unsigned timeout_ms, struct err *e);
 /* NULL is fine. */
 void lv_close(struct lv *v);
-/* For each of the calls from now on. */
+/* Sets the deadline of each call from now on. */
 void lv_set_deadline(struct lv *v, unsigned ms);
 /* 9000000: 9.0.0 */
 unsigned long lv_version(const struct lv *v);
@@ -92,7 +92,8 @@ int lv_set_autostart(struct lv *v, const struct lv_domain *d, bool yes, struct e
 int lv_has_managed_save(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
 /* Defines the guest, or redefines one of the same name and UUID; libvirt does not compare the XML with its schema. */
 int lv_define(struct lv *v, const char *xml, struct lv_domain *out, struct err *e);
-/* With what libvirt notes of its snapshots; NVRAM and TPM state stay, as do disks. A managed save or a checkpoint is in the way. */
+/* Undefines the guest, and libvirt's metadata of its snapshots; NVRAM, TPM state and disks stay. Fails if there is a managed save or a
+ * checkpoint. */
 int lv_undefine(struct lv *v, const struct lv_domain *d, struct err *e);
 /* Starts it; from a managed save, if there is one. */
 int lv_create(struct lv *v, const struct lv_domain *d, struct err *e);
@@ -113,7 +114,7 @@ int lv_pool(struct lv *v, const char *name, bool *active, char **xml, struct err
 int lv_pool_at(struct lv *v, const char *dir, char **pool, struct err *e);
 int lv_pool_refresh(struct lv *v, const char *name, struct err *e);
 int lv_volume_path(struct lv *v, const char *pool, const char *volume, char **path, struct err *e);
-/* Whether it has a value is not asked. */
+/* 0: the secret is defined; whether it has a value is not checked. */
 int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err *e);
 
 #endif

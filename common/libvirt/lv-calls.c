@@ -1,4 +1,4 @@
-/* lv-calls.c: what libvirt is asked; see libvirt-rpc.h. Each call's arguments and reply are as src/remote/remote_protocol.x has them. */
+/* lv-calls.c: the calls to libvirt; see libvirt-rpc.h. Their arguments and replies are those of src/remote/remote_protocol.x. */
 #include "lv-private.h"
 #include "util.h"
 
@@ -32,7 +32,7 @@ struct moment {
 	struct lv_domain of;
 };
 
-/* ---- what calls are made of ---- */
+/* ---- helpers for calls ---- */
 
 void lv_domain_fini(struct lv_domain *d)
 {
@@ -317,7 +317,8 @@ int lv_has_managed_save(struct lv *v, const struct lv_domain *d, bool *yes, stru
 	return call_bool(v, &ask, yes, e);
 }
 
-/* A name or UUID that is taken has no number of its own: it is an "operation failed", and of this call no other is. */
+/* libvirt has no error number of its own for a name or UUID that is taken: this call reports "operation failed" for it, and for nothing
+ * else. */
 int lv_define(struct lv *v, const char *xml, struct lv_domain *out, struct err *e)
 {
 	struct lv_ask ask = {LV_DOMAIN_DEFINE_XML_FLAGS, .what = "define the guest"};
@@ -405,7 +406,7 @@ static int current_snapshot(struct lv *v, const struct lv_domain *d, char **name
 	return 0;
 }
 
-/* *name NULL: none is. */
+/* The name of the current snapshot; *name NULL: there is none. */
 static int current_snapshot_if_any(struct lv *v, const struct lv_domain *d, char **name, struct err *e)
 {
 	struct lv_ask ask = about_flags(d, LV_HAS_CURRENT_SNAPSHOT, "tell whether a snapshot is the current one of guest", 0);
@@ -493,7 +494,7 @@ int lv_checkpoint_count(struct lv *v, const struct lv_domain *d, unsigned *n, st
 
 /* ---- networks, pools, secrets ---- */
 
-/* The network or pool of that name, and a call about it: what is found is the caller's to free with *p. */
+/* Finds the network or pool of that name; the caller frees *p. */
 static int find_place(struct lv *v, enum lv_procedure procedure, const char *what, const char *name, struct place *p, struct err *e)
 {
 	struct lv_ask ask = {procedure, .what = what, .object = name};
@@ -642,7 +643,7 @@ int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err
 	if (lv_call(v, &ask, &r, e) < 0)
 		return -e->code;
 	lv_read_uuid(&r, same);
-	lv_read_i32(&r); /* what uses it, and by which name */
+	lv_read_i32(&r); /* its user, and the user's name for it */
 	free(lv_read_string(&r));
 	return lv_reply_end(v, &ask, &r, e);
 }

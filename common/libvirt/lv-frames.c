@@ -1,10 +1,10 @@
 /*
- * lv-frames.c: messages of libvirt's RPC, on a socket that is never waited for: with poll(2) by whoever waits for a reply, or on a loop.
+ * lv-frames.c: messages of libvirt's RPC on a non-blocking socket: with poll(2) while a caller waits for a reply, or on a loop.
  *
- * Theory of operation. A message is taken off the socket whole, before anybody hears of it, so that a callback may make a call of its
- * own and wait, which takes further messages. On a loop one poll is in flight, armed again before what is there is read. What the socket
- * does not take is kept, and tried again when it can be, or every few milliseconds. The end of a connection is told by a timer of no
- * time, so that nobody hears of it within a call.
+ * Theory of operation. A message is read from the socket completely before any callback runs, so that a callback may make a call of its
+ * own and wait, which reads further messages. On a loop one poll is in flight, armed again before the socket is read. Bytes that the
+ * socket does not take are kept, and sent again when it is writable, or every few milliseconds. A timer that expires at once reports the
+ * end of a connection, so that no callback hears of it within a call.
  */
 #include "be.h"
 #include "lv-private.h"
@@ -65,9 +65,9 @@ static void tell_lost(struct timer *t)
 		v->handlers->closed(v->ctx, &v->why);
 }
 
-/* ---- what is sent ---- */
+/* ---- sending ---- */
 
-/* Of an end that is seen here the receiver hears, too, once it has what was said before. */
+/* Drops the output if the connection has ended: the receiving side notices the end, too, after it has read the last messages. */
 static void flush_out(struct lv *v)
 {
 	ssize_t sent;
@@ -133,7 +133,7 @@ int lv_frames_send(struct lv *v, struct lv_pending *p, const struct lv_writer *a
 	return 0;
 }
 
-/* ---- what is received ---- */
+/* ---- receiving ---- */
 
 static int read_head(struct lv *v, struct err *e)
 {
@@ -150,7 +150,7 @@ static int read_head(struct lv *v, struct err *e)
 	return 0;
 }
 
-/* Reads on, up to the end of the head or the body: 1: there was something. */
+/* Reads on, up to the end of the head or the body; 1: something was read. */
 static int read_some(struct lv *v, struct err *e)
 {
 	bool in_head = v->in.got < LV_HEAD_BYTES;
@@ -170,7 +170,7 @@ static int read_some(struct lv *v, struct err *e)
 	return 1;
 }
 
-/* The next message, if it is here whole: 1. Its body is the caller's. */
+/* 1: the next message, if it has arrived completely. The caller owns its body. */
 static int next_message(struct lv *v, struct lv_head *h, uint8_t **body, struct err *e)
 {
 	int r = 1;
@@ -202,7 +202,7 @@ static int take_reply(struct lv *v, const struct lv_head *h, uint8_t *body, stru
 	return 0;
 }
 
-/* libvirt ends connections that do not answer its pings. */
+/* Handles a message; pings are answered, as libvirt ends connections that do not. */
 static int take_message(struct lv *v, const struct lv_head *h, uint8_t *body, struct err *e)
 {
 	struct lv_head pong = {LV_HEAD_BYTES, LV_KEEPALIVE, LV_VERSION_ONE, LV_PONG, LV_MESSAGE, 0, LV_OK};
@@ -218,7 +218,7 @@ static int take_message(struct lv *v, const struct lv_head *h, uint8_t *body, st
 	return r;
 }
 
-/* All that is here now. */
+/* Takes all messages that have arrived. */
 static int take_all(struct lv *v, struct err *e)
 {
 	struct lv_head h;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum { PARAM_INT = 1, PARAM_STRING = 7 }; /* virTypedParameterType */
-enum { MIGRATE_FINISH_OK = 93 }; /* VIR_ERR_MIGRATE_FINISH_OK: how it replies that all was given up, as there is no guest to name */
+enum { MIGRATE_FINISH_OK = 93 }; /* VIR_ERR_MIGRATE_FINISH_OK: the reply after a cancelled migration, as there is no guest to name */
 
 void lv_cookie_fini(struct lv_cookie *c)
 {
@@ -96,7 +96,7 @@ int lv_prepare(struct lv *v, const struct lv_params *p, const struct lv_cookie *
 	lv_write_u32(&ask.args, flags);
 	if (lv_call(v, &ask, &r, e) < 0)
 		return -e->code;
-	lv_read_opaque(&r, &n); /* for Perform: where its NBD server is, which is known */
+	lv_read_opaque(&r, &n); /* the cookie for Perform: the address of its NBD server, which we know */
 	free(lv_read_optional(&r));
 	return lv_reply_end(v, &ask, &r, e);
 }

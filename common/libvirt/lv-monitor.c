@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A command under way; fn NULL: nobody waits for its reply any more. */
+/* A command under way; fn NULL: its reply is no longer wanted. */
 struct command {
 	struct lv_pending p;
 	struct lv *v;
@@ -98,8 +98,9 @@ int lv_monitor(struct lv *v, const struct lv_domain *d, const char *qmp, unsigne
 }
 
 /*
- * All but one a pass over memory, of which QEMU makes a thousand a second while it has nothing to send: libvirtd has a queue of 64 KiB for each, from which it
- * sends nothing before all are in it, so that it grows by a gigabyte and answers nobody. With every query-migrate the number of passes is told.
+ * The events that we watch: all but MIGRATION_PASS, of which QEMU sends a thousand a second while it has nothing to transfer. libvirtd
+ * queues 64 KiB for each and sends none before all are queued, so that it grows by a gigabyte and stops answering. query-migrate reports
+ * the number of passes anyway.
  */
 #define WATCHED	      "^(?!MIGRATION_PASS$)"
 #define WATCHED_REGEX 1
@@ -113,12 +114,12 @@ int lv_watch(struct lv *v, const struct lv_domain *d, struct err *e)
 	lv_write_domain(&ask.args, d);
 	lv_write_optional(&ask.args, WATCHED);
 	lv_write_u32(&ask.args, WATCHED_REGEX);
-	v->watching = true; /* the first may be here before the reply */
+	v->watching = true; /* the first event may come before the reply */
 	if (lv_call(v, &ask, &r, e) < 0) {
 		v->watching = false;
 		return -e->code;
 	}
-	lv_read_i32(&r); /* by which it would be cancelled */
+	lv_read_i32(&r); /* the id for cancelling it */
 	return lv_reply_end(v, &ask, &r, e);
 }
 

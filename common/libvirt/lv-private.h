@@ -1,7 +1,7 @@
 /*
- * lv-private.h: a connection to libvirt, as lv-frames.c (its messages), libvirt-rpc.c (a call, and the beginning), lv-calls.c, lv-job.c
- * and lv-monitor.c (what is asked) share it. Numbers and structures are those of libvirt's src/remote/remote_protocol.x and
- * qemu_protocol.x. Nobody else's, but for tests.
+ * lv-private.h: a connection to libvirt, as lv-frames.c (its messages), libvirt-rpc.c (connecting, and calls), lv-calls.c, lv-job.c
+ * and lv-monitor.c (the individual calls) share it. Numbers and structures are those of libvirt's src/remote/remote_protocol.x and
+ * qemu_protocol.x. Only these files and tests include this.
  */
 #ifndef VMFERRY_LV_PRIVATE_H
 #define VMFERRY_LV_PRIVATE_H
@@ -77,13 +77,13 @@ struct lv_pending {
 	struct lv_pending *next;
 	uint32_t program, serial;
 	int32_t procedure;
-	/* Once: h NULL: there will be none, as the connection is lost (v->why). body is the callee's to free. */
+	/* Called once with the reply; h NULL: none comes, as the connection is lost (v->why). The callee frees body. */
 	void (*replied)(struct lv_pending *p, const struct lv_head *h, uint8_t *body);
 };
 
 struct lv {
 	int fd;
-	bool dead; /* nothing more can be said: why */
+	bool dead; /* the connection is unusable, for the reason in why */
 	struct err why;
 	char *socket;
 	unsigned deadline_ms;
@@ -107,7 +107,7 @@ struct lv {
 	const struct lv_handlers *handlers;
 	void *ctx;
 	struct op readable;
-	struct timer retry, told_lost; /* of what is in out; so that nobody hears of the end within a call */
+	struct timer retry, told_lost; /* retry: sends out again; told_lost: reports the end outside of any call */
 	bool armed, watching;
 };
 
@@ -119,13 +119,14 @@ int lv_frames_send(struct lv *v, struct lv_pending *p, const struct lv_writer *a
 int lv_frames_until(struct lv *v, const bool *done, uint64_t until_ns, struct err *e);
 /* Takes p out of the list, if it is there. */
 void lv_frames_forget(struct lv *v, struct lv_pending *p);
-/* Nothing more can be said, as nobody knows where the next message begins, or what it answers; the first reason stays. -e->code. */
+/* Marks the connection as dead, as the beginning of the next message, or the call that it answers, is unknown; the first reason stays.
+ * -e->code. */
 int lv_frames_lose(struct lv *v, const struct err *e);
 void lv_frames_fini(struct lv *v);
 
 /* ---- libvirt-rpc.c ---- */
 
-/* One call: what is asked, in the words of an error ("libvirt cannot WHAT 'OBJECT'"), and what goes along. */
+/* A call: its words for an error ("libvirt cannot WHAT 'OBJECT'"), and its arguments. */
 struct lv_ask {
 	int32_t procedure;	   /* lv_procedure; with of_qemu lv_qemu_procedure */
 	const char *what, *object; /* object: a name, or NULL */
@@ -143,9 +144,9 @@ struct lv_ask lv_ask_of(const struct lv_domain *d, int32_t procedure, const char
 int lv_call(struct lv *v, struct lv_ask *ask, struct lv_reader *r, struct err *e);
 /* After all of a reply was read: 0, or -EPROTO and a dead connection if it was not what the call has. */
 int lv_reply_end(struct lv *v, const struct lv_ask *ask, const struct lv_reader *r, struct err *e);
-/* What an error reply says, as an error of this call; -EPROTO: it says nothing. */
+/* Turns an error reply into an error of this call; -EPROTO: it cannot be read. */
 int lv_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader r, struct err *e);
-/* As lv_open_at(), over a connection to the daemon that is ours from now on, also after an error. */
+/* Opens over a connection to the daemon, which is ours from now on, also after an error. */
 int lv_open_fd(struct lv **out, int fd, const char *socket, const char *uri, unsigned timeout_ms, struct err *e);
 
 /* ---- lv-calls.c ---- */

@@ -48,8 +48,8 @@ static bool has_uuid(pid_t pid, const char *uuid)
 }
 
 /*
- * Whether a pidfile in that directory says anything about that process: others than root and its own user could not put one there. Newer libvirts
- * (11.3, not 9.0) give the directory to QEMU's user, whose processes have nothing to fear of one another that a pidfile could add.
+ * True if a pidfile in that directory can be trusted for that process: only root and the process's own user may write there. Newer libvirts
+ * (11.3, not 9.0) give the directory to QEMU's user; a forged pidfile gives that user's processes no power that they lack.
  */
 static bool may_say(const char *dir, pid_t pid)
 {

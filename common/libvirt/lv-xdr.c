@@ -1,4 +1,4 @@
-/* lv-xdr.c: see lv-xdr.h. Numbers are big-endian; what is not a multiple of four bytes is filled up to it. */
+/* lv-xdr.c: see lv-xdr.h. Numbers are big-endian; values are padded to a multiple of four bytes. */
 #include "lv-xdr.h"
 #include "be.h"
 #include "util.h"
@@ -26,7 +26,7 @@ bool lv_reader_done(const struct lv_reader *r)
 	return !r->bad && r->p == r->end;
 }
 
-/* So many bytes and what fills them up; NULL and bad when there are fewer. */
+/* Takes n bytes and their padding; NULL and bad if there are fewer. */
 static const uint8_t *take(struct lv_reader *r, size_t n)
 {
 	const uint8_t *p = r->p;
@@ -117,7 +117,7 @@ void lv_writer_fini(struct lv_writer *w)
 	*w = (struct lv_writer){0};
 }
 
-/* Room for so many bytes more, filled up with zeroes; NULL when bad. */
+/* Makes room for n more bytes, padded with zeroes; NULL when bad. */
 static uint8_t *grow(struct lv_writer *w, size_t n)
 {
 	uint8_t *p;

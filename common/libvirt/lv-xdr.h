@@ -34,13 +34,13 @@ char *lv_read_optional(struct lv_reader *r);
 void lv_read_uuid(struct lv_reader *r, uint8_t uuid[LV_UUID_LEN]);
 /* Bytes of any kind, borrowed from the input; NULL and *n 0 when bad. */
 const uint8_t *lv_read_opaque(struct lv_reader *r, size_t *n);
-/* How many members a list has, of which each takes at least so many bytes: no more than max, and than there is room for. */
+/* The number of members of a list, each of at least member_bytes: at most max, and no more than the rest of the message can hold. */
 size_t lv_read_count(struct lv_reader *r, size_t max, size_t member_bytes);
 size_t lv_reader_left(const struct lv_reader *r);
 /* Whether all was read, and well. */
 bool lv_reader_done(const struct lv_reader *r);
 
-/* Of 8-4-4-4-12 hexadecimal digits; false: text is none. */
+/* Parses a UUID of 8-4-4-4-12 hexadecimal digits; false: text is not one. */
 bool lv_uuid_parse(const char *text, uint8_t out[LV_UUID_LEN]);
 
 /* Grows as it is written to; starts as zeroes. */
@@ -51,7 +51,7 @@ struct lv_writer {
 };
 
 void lv_writer_fini(struct lv_writer *w);
-/* So many bytes, filled up to a multiple of four. */
+/* Writes n bytes, padded to a multiple of four. */
 void lv_write_bytes(struct lv_writer *w, const void *p, size_t n);
 void lv_write_u32(struct lv_writer *w, uint32_t v);
 void lv_write_u64(struct lv_writer *w, uint64_t v);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RUNNING_NS  1000000 /* more than what else is counted as a thread's */
+#define RUNNING_NS  1000000 /* more than other work that is charged to a thread */
 #define STOPPING_NS 50000   /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
 
 /* "CPU 3/KVM"; with TCG's single thread "ALL CPUs/TCG". */
@@ -30,7 +30,7 @@ static bool read_line(char line[64], pid_t pid, const char *thread, const char *
 	return ok;
 }
 
-/* False: what it has taken is not told. */
+/* False: the kernel does not report the thread's time. */
 static bool add_thread(struct vcpu_time *t, pid_t pid, const char *thread)
 {
 	char line[64], *end;
@@ -68,7 +68,7 @@ void vcpu_time_of(pid_t pid, struct vcpu_time *out)
 		out->threads = 0;
 }
 
-/* Nanoseconds that the thread at that place has run since then; UINT64_MAX: it is another, or its time went back. */
+/* Nanoseconds that the thread at index i has run since then; UINT64_MAX: it is another thread, or its time went back. */
 static uint64_t taken_by(const struct vcpu_time *now, const struct vcpu_time *then, unsigned i)
 {
 	unsigned k;

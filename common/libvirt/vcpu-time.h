@@ -1,6 +1,6 @@
 /*
- * vcpu-time.h: for how long a QEMU's virtual processors have run, as the kernel counts it, to tell without asking QEMU whether its guest did. QEMU names their
- * threads if it was told to (-name debug-threads=on), which libvirt does.
+ * vcpu-time.h: the CPU time of a QEMU's virtual processors, as the kernel counts it, which shows without asking QEMU whether its guest ran.
+ * QEMU names their threads if it was told to (-name debug-threads=on), which libvirt does.
  */
 #ifndef VMFERRY_VCPU_TIME_H
 #define VMFERRY_VCPU_TIME_H
@@ -21,14 +21,14 @@ struct vcpu_time {
 };
 
 /*
- * VCPU_STOOD bounds for how long the guest ran, to 50 us; it does not show that nobody resumed it. An idle guest under KVM may be resumed, find nothing to do and halt
- * within that time, as may one that was stopped again at once. Only libvirt knows of that, and may hear of it up to VCPU_HEAR_MS later; it is asked once, and
- * not waited for, as that would make the gap of every move longer by a second.
+ * VCPU_STOOD means that the guest ran for at most 50 us; it does not prove that nobody resumed it. An idle guest under KVM may be resumed,
+ * find nothing to do and halt within that time, as may one that was stopped again at once. Only libvirt knows of that, and may hear of it
+ * up to VCPU_HEAR_MS later; we ask it once and do not wait, as that would lengthen the blackout of every move by a second.
  */
 enum vcpu_since {
 	VCPU_UNKNOWN,
 	VCPU_STOOD,	   /* each has taken at most what stopping its thread takes */
-	VCPU_MAY_HAVE_RUN, /* or interrupts, or a busy hypervisor, took that time: libvirt is waited for, and decides */
+	VCPU_MAY_HAVE_RUN, /* or interrupts or a busy hypervisor took that time: we wait for libvirt, which decides */
 	VCPU_RAN,
 };
 
