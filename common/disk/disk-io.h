@@ -40,7 +40,7 @@ struct disk_at {
 	bool writable;	/* an NBD export that is writable has no map */
 	bool cached;	/* a file, open for reading, that nobody writes to: it may be read from the page cache */
 	bool again;	/* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
-	bool stays; /* a file, open for reading, that is soon read again, even after it is closed: a local file system's page cache keeps it */
+	bool stays;   /* a file, open for reading, that is soon read again, also after closing: a local file system's page cache keeps it */
 	bool gathers; /* a file, open for writing and allocated, that gets many scattered small writes: the page cache collects them */
 	bool pads;    /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
 	/* For a file, open for reading, that another process writes to: its size when it was examined. It is read up to there, and as zeros

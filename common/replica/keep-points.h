@@ -1,8 +1,8 @@
 /*
- * keep-points.h: which points of a replica stay. Pure.
+ * keep-points.h: the rule by which points of a replica are kept. Pure.
  *
- * "12,hourly:24" keeps the newest twelve points, and of each of the newest 24 hours in which there are any the newest. Whether that is asked after
- * each point or once after many makes no difference: a point that would stay is never dropped before.
+ * "12,hourly:24" keeps the newest twelve points, and the newest point of each of the last 24 hours that have any. Applying the rule after
+ * each point or once after many makes no difference: a point that the rule would keep later is never dropped earlier.
  */
 #ifndef VMFERRY_KEEP_POINTS_H
 #define VMFERRY_KEEP_POINTS_H
@@ -22,8 +22,8 @@ struct keep_rule {
 
 /* -EINVAL: e says what is allowed. */
 int keep_rule_parse(const char *text, struct keep_rule *k, struct err *e);
-/* times: seconds since 1970 of count points, the oldest point first; a clock may have been set back between two of them. drop[i]: point i does not stay. Returns
- * how many do not; the newest always stays. */
+/* times: seconds since 1970 of count points, the oldest point first; a clock may have been set back between two of them. drop[i]: point i
+ * does not stay. Returns how many do not; the newest always stays. */
 size_t keep_rule_choose(const struct keep_rule *k, const int64_t *times, size_t count, bool *drop);
 
 #endif

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define WORDS_MAX 400
-#define PAUSE_MS  50 /* whoever waits for the lock looks more often */
+#define PAUSE_MS  50 /* longer than the pauses of a process that waits for the lock */
 
 /* ---- qemu-img ---- */
 
@@ -59,7 +59,7 @@ static int run_qemu_img(char *const *argv, struct err *e)
 								   *said.text ? said.text : "it was killed");
 }
 
-/* Before anything is changed that needs it. */
+/* Checks for qemu-img before any change that needs it. */
 static int check_qemu_img(struct err *e)
 {
 	char *argv[] = {(char *)"qemu-img", (char *)"--version", NULL};
@@ -75,7 +75,7 @@ static int commit(const char *image, struct err *e)
 	return run_qemu_img(argv, e);
 }
 
-/* Writes another name of what is below into the image's header, and looks at nothing. */
+/* Writes another name of the backing file into the image's header, and opens nothing else. */
 static int rebase(const char *image, const char *below, const char *format, struct err *e)
 {
 	char *argv[] = {(char *)"qemu-img", (char *)"rebase", (char *)"-q", (char *)"-u",  (char *)"-f",  (char *)"qcow2",
@@ -93,7 +93,7 @@ static int sync_image(const char *path, struct err *e)
 
 /* ---- the steps of a merge: each may be done again ---- */
 
-/* A slot that is merged into another, which has no point until that is over. */
+/* A merge of one slot into another, which has no point until the merge is over. */
 struct merge {
 	struct points *p;
 	const char *into, *slot;
@@ -192,7 +192,7 @@ static int load_point(const struct points *p, const char *slot, json_t **out, st
 	return *out ? 0 : err_set(e, EBADMSG, "%s is damaged or missing: %s", path, why.text);
 }
 
-/* A damaged point between the two may be above the one, or below the other: nobody can tell. */
+/* Refuses if a damaged point lies between the two: it may be above the one, or below the other. */
 static int check_readable(const struct points *p, const char *into, const struct point *above, struct err *e)
 {
 	const struct damaged_point *d = points_damaged_between(p, into, above ? above->slot : NULL);
@@ -232,7 +232,7 @@ int points_mend(struct points *p, struct err *e)
 	return r ? r : points_sweep(p, e);
 }
 
-/* Only whether somebody has it: qemu-img takes locks of its own. */
+/* Checks only whether a process has the images open: qemu-img takes locks of its own. */
 static int check_unused(const struct points *p, const struct point *pt, struct err *e)
 {
 	size_t i;
@@ -276,7 +276,7 @@ int points_drop(struct points *p, size_t index, struct err *e)
 	return r ? r : points_mend(p, e);
 }
 
-/* Which points need not stay; malloc'ed. */
+/* A flag for each point that need not stay; malloc'ed. */
 static bool *choose(const struct points *p, const struct keep_rule *k)
 {
 	AUTO_FREE int64_t *times = xcalloc(p->count + 1, sizeof(*times));
@@ -321,7 +321,7 @@ static bool is_read_by_us(const struct points *p, int r)
 	return r == -EBUSY && onward_to(p);
 }
 
-/* *dropped: one was, and there may be more. */
+/* Drops one point; *dropped: one was, and there may be more. */
 static int tidy_one(struct points *p, bool *dropped, struct err *e)
 {
 	struct keep_rule k;

@@ -82,13 +82,13 @@ json_int_t onward_own_term(const struct points *p)
 		       : MAX(json_integer_value(json_object_get(raised, onward_replaced(p) ? "term" : "term_before")), 1);
 }
 
-/* The term here has been raised by a run of here, and is what --cancel goes back to once that is thrown away. */
+/* Raises the term that --cancel goes back to when a run from here is thrown away: that run has raised the store's own term already. */
 static void raise_below(json_t *run, json_int_t own)
 {
 	json_object_set_new(run, "term_before", json_integer(own + 1));
 }
 
-/* A takeover there raises the term here, which vmferries that know nothing of further hosts understand, too. */
+/* A takeover there raises the term here, which versions of vmferry that know nothing of further hosts understand, too. */
 static void set_replaced(struct points *p)
 {
 	json_t *now = json_object_get(p->replica, "onward"), *run = json_object_get(p->replica, "run");

@@ -217,7 +217,7 @@ static bool is_plain(const char *name)
 	return name && *name && *name != '.' && !strchr(name, '/') && strlen(name) < 64;
 }
 
-/* Terms that others rely on. */
+/* True for a valid point: later code relies on these members. */
 static bool is_point(const json_t *o)
 {
 	json_int_t number = json_integer_value(json_object_get(o, "number")), term = json_integer_value(json_object_get(o, "term"));
@@ -461,7 +461,8 @@ json_t *point_left_out(const struct point *pt)
 
 /* ---- a point by its name ---- */
 
-/* "14:05[:06]" is of today, or else of yesterday; "2026-11-29 14:05[:06]". False: it is no time. The end of the minute, or second, that it names. */
+/* "14:05[:06]" is of today, or else of yesterday; "2026-11-29 14:05[:06]". False: it is no time. The end of the minute, or second, that it
+ * names. */
 static bool parse_time(const char *word, time_t *out)
 {
 	static const char *const formats[] = {"%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%H:%M:%S", "%H:%M"};
@@ -610,7 +611,7 @@ int points_sweep(struct points *p, struct err *e)
 	return r;
 }
 
-/* And the directory that they were in. */
+/* Removes the points, and the directory that they were in. */
 static int remove_points(struct points *p, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *session = xasprintf("%s/session", p->dir);

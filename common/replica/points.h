@@ -1,5 +1,5 @@
 /*
- * points.h: the points of a replica on this host: what a guest's disks were at several times.
+ * points.h: the points of a replica on this host: the state of a guest's disks at several times.
  *
  *     DIR/vm1.replica/replica.json             pair, term, keep, guest, from, store (a name that no other has)
  *     DIR/vm1.replica/lock, session            held while what is below changes; while a point is made
@@ -55,7 +55,8 @@ int points_create(const char *dir, const json_t *replica, struct err *e);
 int points_lock(const char *dir, int *fd, struct err *e);
 /* The same without a wait: a guest stands meanwhile. */
 int points_lock_now(const char *dir, int *fd, struct err *e);
-/* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not stay. */
+/* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not
+ * stay. */
 int points_session(const char *dir, int *fd, struct err *e);
 /* The lock of points_session() without a wait. */
 int points_session_now(const char *dir, int *fd, struct err *e);
@@ -67,7 +68,8 @@ int points_set(struct points *p, const char *key, json_t *value, struct err *e);
 
 /* The newest, or NULL. */
 const struct point *points_newest(const struct points *p);
-/* By a number ("123"), or a time of day or date that it is the newest point before ("14:05", "2026-11-29 14:05"); NULL: the newest. -ENOENT. */
+/* By a number ("123"), or a time of day or date that it is the newest point before ("14:05", "2026-11-29 14:05"); NULL: the newest.
+ * -ENOENT. */
 int points_find(const struct points *p, const char *word, const struct point **out, struct err *e);
 /* Malloc'ed: the path of a file of that slot. */
 char *points_path(const struct points *p, const char *slot, const char *file);
@@ -83,29 +85,31 @@ bool point_disk_is_left_out(const struct point *pt, size_t i);
 /* Paths of those disks at the primary; a new array. */
 json_t *point_left_out(const struct point *pt);
 
-/* The answer to another host that asks about the store: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past", "onward" (onward.h)}; a new reference. unsettled: the guest was to come here as it
- * ran, and the journal of that in state_dir is not over. */
+/* The answer to another host that asks about the store: {"pair", "term", "taken_over", "taken_over_at", "unsettled", "past", "onward"
+ * (onward.h)}; a new reference. unsettled: the guest was to come here as it ran, and the journal of that in state_dir is not over. */
 json_t *points_told(const struct points *p, const char *state_dir);
 
 /* Malloc'ed: the directory in which the point of that number is made by that attempt; not there yet. */
 char *points_draft(const struct points *p, uint64_t number, const char *attempt);
-/* All files of the draft are whole: syncs them, writes point.json (borrowed), and gives the directory its name. 0: the point is durable. With the lock. */
+/* All files of the draft are whole: syncs them, writes point.json (borrowed), and gives the directory its name. 0: the point is durable.
+ * With the lock. */
 int points_publish(const struct points *p, const char *draft, const json_t *point, struct err *e);
 /* Removes drafts, and directories of which nothing is needed any more. With the lock. */
 int points_sweep(struct points *p, struct err *e);
 /* Removes one of points/, files first; -ENOENT counts as removed. */
 int points_remove_slot(const struct points *p, const char *slot, struct err *e);
-/* Removes all of it, replica.json last, and the lock, which is to be held. Where somebody was replaced here, in a lower term or as an earlier pair, *stays is set:
- * replica.json stays, and the lock, as whoever that was may ask still. */
+/* Removes all of it, replica.json last, and the lock, which is to be held. Where somebody was replaced here, in a lower term or as an
+ * earlier pair, *stays is set: replica.json stays, and the lock, as whoever that was may ask still. */
 int points_remove_all(struct points *p, bool *stays, struct err *e);
-/* Removes the points, and leaves replica.json, with pair and term: the guest is this host's for good, and who was its primary is refused still. With the
- * lock, which stays. */
+/* Removes the points, and leaves replica.json, with pair and term: the guest is this host's for good, and who was its primary is refused
+ * still. With the lock, which stays. */
 int points_retire(struct points *p, struct err *e);
 /* The store was retired: it has no points, and takes none of its pair. */
 bool points_are_over(const struct points *p);
-/* That, or its points were removed, and any pair may begin there, its own, too. */
+/* True if the store was retired, or its points were removed: any pair may begin there, also its own. */
 bool points_are_vacant(const struct points *p);
-/* past: of replica.json: pairs that were here before another one took their place. The term in which whoever has that pair in that term was replaced here; 0: it was not. */
+/* past: of replica.json: pairs that were here before another one took their place. The term in which whoever has that pair in that term was
+ * replaced here; 0: it was not. */
 json_int_t points_replaced_in(const json_t *past, const char *pair, json_int_t term);
 
 /* For merge.c: writes point.json of a slot, durably. */

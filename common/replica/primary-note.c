@@ -109,7 +109,7 @@ json_t *primary_note_read(const char *state_dir, const char *guest)
 	return out;
 }
 
-/* Its replica is at this very host. */
+/* True if the guest's replica is on this same host. */
 static bool has_points(const char *state_dir, const char *guest)
 {
 	AUTO_FREE char *dir = xasprintf("%s/replicas", state_dir), *name = points_dir(dir, guest), *path = xasprintf("%s.json", name);

@@ -1,6 +1,7 @@
 /*
- * primary-note.h: what this host knows as the primary of a guest's replica, for whoever hears that it is not that any more, or is that again: STATE_DIR/replica/
- * NAME.conf, by which points are made, and NAME.json, what became of the last ones (replica-conf.h). Both agents call it.
+ * primary-note.h: the notes of this host as the primary of a guest's replica, for code that learns that the host is no longer the primary,
+ * or is again: STATE_DIR/replica/ NAME.conf, the settings for making points, and NAME.json, the results of the last ones (replica-conf.h).
+ * Both agents call it.
  */
 #ifndef VMFERRY_PRIMARY_NOTE_H
 #define VMFERRY_PRIMARY_NOTE_H
@@ -13,16 +14,19 @@
 
 #define PRIMARY_NOTE_MAX 65536 /* bytes of NAME.conf that goes to another host */
 
-/* Another host is the primary of that pair, in that term, as it makes points here: if this host was, in a lower one, it makes no more, and knows that it was replaced. */
+/* Another host is the primary of that pair, in that term, as it makes points here: if this host was, in a lower one, it makes no more, and
+ * knows that it was replaced. */
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e);
 /*
- * The guest is here, so this host has no old copy of it any more: what says so goes, and with it the settings of that copy. by_replica: it was taken over
- * from its replica, which is here; where this very host is its primary, too (--disk-dir at "local"), that one stays replaced.
+ * The guest is here, so this host has no old copy of it any more: what says so goes, and with it the settings of that copy. by_replica: it
+ * was taken over from its replica, which is here; where this very host is its primary, too (--disk-dir at "local"), that one stays
+ * replaced.
  */
 void primary_note_here(const char *state_dir, const char *guest, bool by_replica);
 
 /*
- * A guest that moves takes its replica along: {"conf": text of NAME.conf, "state": what is in NAME.json}, a new reference. NULL: this host is not its primary.
+ * A guest that moves takes its replica along: {"conf": text of NAME.conf, "state": what is in NAME.json}, a new reference. NULL: this host
+ * is not its primary.
  */
 json_t *primary_note_read(const char *state_dir, const char *guest);
 /* Whether this host can be its primary from such a note, which another host has sent: it is whole, it has no settings that are not known

@@ -9,36 +9,36 @@
 #include <errno.h>
 #include <string.h>
 
-/* So much is given out at once while paced, and the rest of a frame: less than PACER_BATCH_MAX. */
+/* Bytes handed out at once while paced, not counting the rest of a frame: less than PACER_BATCH_MAX. */
 #define PACE_BATCH FRAME_POOL_CAP
 
-/* So much is read beyond the end of a frame. */
+/* Bytes read beyond the end of a frame. */
 #define READ_AHEAD    (16 * 1024)
 #define RECEIVE_BYTES (FRAME_HEADER_BYTES + FRAME_PAYLOAD_MAX + READ_AHEAD)
 
-/* What we say: the frames that are not acknowledged, and where each is. */
+/* Our outgoing frames that are not acknowledged, and how far each has got. */
 struct outgoing {
-	struct frame_list ready, sent; /* the connection has them still to take; has taken them */
+	struct frame_list ready, sent; /* not yet taken by the connection; taken */
 	struct frame *begun;
 	size_t taken_of_head, ready_bytes;    /* bytes of ready.head; of all of ready */
 	uint64_t next_sequence, given, acked; /* the last frame: numbered, given to any connection, acknowledged */
 };
 
-/* The memory that they may take, and who waits for some. */
+/* The window: the memory for unacknowledged frames, and whether a sender waits for it. */
 struct window {
-	struct frame_memory memory; /* of those that are not acknowledged */
+	struct frame_memory memory; /* of unacknowledged frames */
 	bool starved;
-	size_t wanted; /* the room that there was not */
+	size_t wanted; /* the room that was missing */
 };
 
-/* The acknowledgements that we owe: the last frame that we have, and the last that was said. */
+/* The acknowledgements that we owe: the last frame received, and the last one acknowledged. */
 struct acknowledging {
 	uint64_t received, sent;
 	uint8_t buf[FRAME_HEADER_BYTES + 8];
 	size_t left; /* of buf, for the connection to take */
 };
 
-/* What the peer says: bytes of this connection that are not delivered yet. */
+/* Incoming bytes of this connection that are not delivered yet. */
 struct incoming {
 	uint64_t due; /* the frame that comes next on it; 0: the first, which may be one that we have */
 	uint8_t *buf;
@@ -46,12 +46,12 @@ struct incoming {
 	bool paused, delivering;
 };
 
-/* What anybody may ask for: atomic. */
+/* Totals that any thread may read: atomic. */
 struct channel_bytes {
 	uint64_t sent, received, unacked, acked, again;
 };
 
-/* Its loop's thread has all of it but the bytes. `out` and `ack` outlive a connection. */
+/* A channel belongs to its loop's thread, except `bytes`. `out` and `ack` outlive a connection. */
 struct channel {
 	struct channel_config cfg;
 	struct conn *conn; /* NULL: detached */
@@ -301,7 +301,7 @@ static int deliver_one(struct channel *c, const struct frame_header *h, uint8_t 
 	return c->cfg.on.frame(c->cfg.ctx, c, h->type, payload, h->length, e);
 }
 
-/* Ends the channel over what the peer sent, and tells it why if nothing of ours is half on its way. */
+/* Ends the channel because of the peer's message, and tells it why unless one of our frames is half sent. */
 static void refuse(struct channel *c, const struct err *e)
 {
 	uint8_t buf[FRAME_HEADER_BYTES + 2048];
@@ -369,7 +369,7 @@ bool channel_delivering(const struct channel *c)
 	return c->in.delivering;
 }
 
-/* What the frame at the front lacks; of one whose header is not there yet, that. */
+/* The number of bytes missing from the frame at the front, or from its header if that is incomplete. */
 static size_t lacking(const struct channel *c)
 {
 	size_t have = c->in.end - c->in.start;
@@ -382,8 +382,8 @@ static size_t lacking(const struct channel *c)
 	return FRAME_HEADER_BYTES + (size_t)h.length - MIN(have, FRAME_HEADER_BYTES + (size_t)h.length);
 }
 
-/* No more than the frame that has begun and a little of the next: so that what is moved is little, and what arrived is in the
- * processor's cache still when it is looked at. */
+/* Room for the rest of the frame that has begun and a little of the next: few bytes need moving, and arrived bytes are still in the
+ * processor's cache when they are processed. */
 uint8_t *channel_room(struct channel *c, size_t *cap)
 {
 	if (c->in.start) {

@@ -16,27 +16,27 @@
 #include <sys/socket.h>
 
 #define SEND_PIECES 33 /* an acknowledgement and frames, some in several */
-/* So soon a limit that was lifted is noticed. */
+/* The longest pause of the pacer, so that a lifted limit is soon noticed. */
 #define PACE_MS_MAX 100
-/* So much is encrypted ahead of sending; with the frame that exceeds it less than PACER_BATCH_MAX. */
+/* Bytes encrypted ahead of sending; with the frame that exceeds it less than PACER_BATCH_MAX. */
 #define CIPHER_AHEAD (512 * 1024)
-/* So much is given to the kernel at once, and the rest of a frame: what it has not taken yet does not count as waiting. */
+/* Bytes given to the kernel at once, not counting the rest of a frame; until the call ends they do not count as waiting. */
 #define CALL_BYTES (512 * 1024)
-#define LOOK_NS	   10000000 /* so often the kernel is asked what the peer takes */
-#define LISTEN_MS  250	    /* and so often whether the peer is heard */
+#define LOOK_NS	   10000000 /* how often we ask the kernel about the peer's window */
+#define LISTEN_MS  250	    /* how often we check whether the peer answers */
 
 struct conn_link {
 	struct conn conn;
 	struct loop *loop;
 	struct link link;
-	bool over; /* lost, or shut: nothing begins any more */
+	bool over; /* lost, or shut: no operation begins any more */
 	struct op send_op, recv_op;
 	bool sending, receiving;
-	int send_error; /* sending failed; what the peer said before is still to be read */
+	int send_error; /* sending failed; the peer's earlier bytes are still to be read */
 	struct iovec iov[SEND_PIECES];
 	struct msghdr msg;
 	struct timer pace, listen;
-	uint64_t answered_ns; /* when nothing was waiting for TCP's answer last, as far as was looked */
+	uint64_t answered_ns; /* the last time that we saw no byte waiting for TCP's acknowledgement */
 	size_t calling;	      /* bytes of the call that is under way */
 	uint64_t looked_ns, peer_full_us, way_full_us;
 	bool peer_is_slow, way_is_full;
@@ -67,7 +67,7 @@ static void lost(struct conn_link *k, const struct err *why)
 
 /* ---- sending ---- */
 
-/* Frames are encrypted whole, one after the other, as soon as what was before has left. */
+/* Encrypts whole frames, one after the other, as soon as the earlier output has left. */
 static int encrypt_more(struct conn_link *k, struct err *e)
 {
 	struct tls *t = k->link.tls;
@@ -89,7 +89,7 @@ static int encrypt_more(struct conn_link *k, struct err *e)
 	return r;
 }
 
-/* As many frames as one call is to have. */
+/* Gathers the frames for one call into k->iov; returns the number of pieces. */
 static unsigned frames_of_a_call(struct conn_link *k, size_t *bytes)
 {
 	unsigned n = channel_out(k->conn.ch, k->iov, SEND_PIECES, bytes), kept = 0;
@@ -101,7 +101,7 @@ static unsigned frames_of_a_call(struct conn_link *k, size_t *bytes)
 	return kept;
 }
 
-/* What is to be sent next, in k->iov. */
+/* Gathers the next bytes to send into k->iov. */
 static int gather(struct conn_link *k, unsigned *n, size_t *bytes, struct err *e)
 {
 	struct tls *t = k->link.tls;
@@ -154,7 +154,7 @@ static void pace_fire(struct timer *t)
 	send_more(&container_of(t, struct conn_link, pace)->conn);
 }
 
-/* The peer's last words (an ERROR) may lie in the socket still: the end of receiving is the end of the connection. */
+/* Notes that sending failed. The connection ends when receiving ends, as the peer's last message (an ERROR) may still be in the socket. */
 static void send_failed(struct conn_link *k, int code)
 {
 	struct err e;
@@ -191,7 +191,7 @@ static void send_done(struct op *op, int res, uint32_t flags)
 	send_more(&k->conn);
 }
 
-/* Of the time since the last look: was the peer's window full for half of it, or the room for what is on its way? */
+/* Notes whether, for half of the time since the last look, the peer's window was full, or the send buffer. */
 static void look_at_peer(struct conn_link *k, uint64_t ns)
 {
 	struct tcp_info info = {0};
@@ -214,7 +214,7 @@ static void backlog(struct conn *conn, struct channel_backlog *b)
 
 	if (ns - k->looked_ns >= LOOK_NS)
 		look_at_peer(k, ns);
-	if (ioctl(k->link.fd, SIOCOUTQNSD, &unsent) && ioctl(k->link.fd, SIOCOUTQ, &unsent)) /* the latter of unix(7) sockets */
+	if (ioctl(k->link.fd, SIOCOUTQNSD, &unsent) && ioctl(k->link.fd, SIOCOUTQ, &unsent)) /* unix(7) sockets only have the second */
 		unsent = 0;
 	b->bytes += k->link.tls ? tls_conn_output_bytes(k->link.tls) : 0;
 	b->bytes -= k->sending ? MIN(k->calling, b->bytes) : 0;
@@ -254,7 +254,7 @@ static void last_words(struct conn *conn, const uint8_t *p, size_t n)
 
 /* ---- receiving ---- */
 
-/* Straight into the channel's buffer, or the ciphertext into that of TLS. */
+/* Receives straight into the channel's buffer, or ciphertext into that of TLS. */
 static void receive_more(struct conn_link *k)
 {
 	struct io_uring_sqe *sqe;
@@ -270,7 +270,7 @@ static void receive_more(struct conn_link *k)
 	k->receiving = true;
 }
 
-/* What can be decrypted from what came. */
+/* Decrypts as much as has arrived. */
 static void decrypt_more(struct conn_link *k)
 {
 	enum cpu_stage before;
@@ -397,6 +397,6 @@ struct channel *channel_over(struct loop *l, struct link link, const struct chan
 	struct err e;
 
 	if (channel_attach(c, conn_link_new(l, link), 0, 0, &e))
-		abort(); /* a new one waits for this */
+		abort(); /* a new channel waits for generation 0 */
 	return c;
 }

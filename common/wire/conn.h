@@ -16,11 +16,11 @@ struct conn_ops {
 	void (*send)(struct conn *k);
 	/* channel_takes() again, after a pause. */
 	void (*receive)(struct conn *k);
-	/* Adds to what waits in the channel what waits here. */
+	/* Adds the connection's backlog to that of the channel. */
 	void (*backlog)(struct conn *k, struct channel_backlog *b);
 	/* A frame that leaves now or never. */
 	void (*last_words)(struct conn *k, const uint8_t *p, size_t n);
-	/* The channel is closed: nothing more is moved, and nothing told. */
+	/* The channel is closed: the connection moves and reports nothing any more. */
 	void (*shut)(struct conn *k);
 	/* Says goodbye, waits for what is under way, frees. The channel's buffers are not touched afterwards. */
 	void (*free)(struct conn *k);
@@ -32,30 +32,30 @@ struct conn {
 	struct channel *ch; /* set by channel_attach() */
 };
 
-/* What is to leave next, in up to max pieces (at least two) and *bytes in all; 0: nothing. A piece is a frame, or a part of
- * one. They stay where they are until they are taken, whatever else is called. */
+/* The next bytes to send, in up to max pieces (at least two) and *bytes in all; 0: none. A piece is a frame, or a part of
+ * one. Pieces stay where they are until they are taken, whatever else is called. */
 unsigned channel_out(struct channel *c, struct iovec *iov, unsigned max, size_t *bytes);
-/* The first n bytes of that: not to be given again on this connection. */
+/* Takes the first n of these bytes: they are not given again on this connection. */
 void channel_taken(struct channel *c, size_t n);
 /* n bytes have left, as they are on the wire. */
 void channel_sent(struct channel *c, size_t n);
 
-/* Does it take bytes now? Not while it is paused or closed. */
+/* True if the channel takes bytes now: it is neither paused nor closed. */
 bool channel_takes(const struct channel *c);
-/* Is a handler at work on a frame? Then nothing is put down. */
+/* True while a handler works on a frame: no bytes may be put down then. */
 bool channel_delivering(const struct channel *c);
-/* Where the next bytes go: *cap > 0 of them, while it takes any. Moves what is not yet delivered. */
+/* The buffer for the next bytes: *cap > 0 of them, while the channel takes any. Moves bytes that are not yet delivered. */
 uint8_t *channel_room(struct channel *c, size_t *cap);
-/* n of them are there: delivers. */
+/* n bytes are in the buffer: delivers them. */
 void channel_put(struct channel *c, size_t n);
 /* n bytes have arrived, as they are on the wire. */
 void channel_heard(struct channel *c, size_t n);
 
-/* The connection is no more. To be told once. */
+/* Reports, once, that the connection is lost. */
 void channel_lost(struct channel *c, const struct err *why);
 /* NULL: none. */
 struct pacer *channel_pacer(const struct channel *c);
-/* As in channel_config. */
+/* The member of channel_config. */
 const unsigned *channel_silence_ms(const struct channel *c);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define POOL_MIN (16 * 1024)
-/* What a frame takes besides its payload: so many small ones may not outgrow the window. */
+/* The memory of a frame besides its payload, counted so that many small frames do not outgrow the window. */
 #define OVERHEAD (sizeof(struct frame) + FRAME_HEADER_BYTES + 16)
 
 /* ---- memory ---- */
@@ -64,7 +64,7 @@ struct frame *frame_with_tail(struct frame_memory *m, struct frame *f, size_t le
 
 /* ---- pieces ---- */
 
-/* What is left of these bytes once *skip of them are passed over: false, and *skip is less by them, if nothing is. */
+/* Cuts *skip bytes off the piece. False: nothing is left of it; *skip is reduced by its length. */
 static bool is_left(struct iovec *piece, size_t *skip)
 {
 	size_t passed = MIN(*skip, piece->iov_len);

@@ -19,10 +19,10 @@ struct frame {
 	uint8_t buf[];
 };
 
-/* The memory of all frames that there are, and those that wait to be used again. */
+/* The memory of all frames in use, and the pool of free ones. */
 struct frame_memory {
 	struct frame *pool;
-	size_t held_bytes; /* of the former, with what their tails hold elsewhere */
+	size_t held_bytes; /* of frames in use, with their tails, which lie elsewhere */
 };
 
 struct frame *frame_get(struct frame_memory *m, size_t cap);
@@ -30,7 +30,7 @@ void frame_release(struct frame_memory *m, struct frame *f);
 /* Keeps len bytes of the payload and, in place of its room for more, the tail. Returns the frame that is to be used instead. */
 struct frame *frame_with_tail(struct frame_memory *m, struct frame *f, size_t len, struct frame_tail *tail);
 size_t frame_tail_bytes(const struct frame *f);
-/* Its pieces, but for its first `skip` bytes; returns how many of them found room. */
+/* Fills iov with the frame's pieces without its first `skip` bytes; returns how many fit. */
 unsigned frame_pieces(struct frame *f, size_t skip, struct iovec *iov, unsigned max);
 
 struct frame_list {
@@ -43,7 +43,7 @@ void frame_list_add(struct frame_list *l, struct frame *f);
 struct frame *frame_list_take(struct frame_list *l);
 /* Puts all of `first` in front, and empties it. */
 void frame_list_join(struct frame_list *l, struct frame_list *first);
-/* All from f on, whose memory is not counted any more. NULL ok. */
+/* Frees all frames from f on, whose memory is not counted any more. NULL ok. */
 void frame_free_all(struct frame *f);
 
 #endif

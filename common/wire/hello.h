@@ -46,11 +46,11 @@ int hello_receive_more(struct link *l, struct hello_input *in, struct hello *the
 /* Tells the peer why, before closing; best effort, without waiting. */
 void hello_refuse(struct link *l, const char *text);
 
-/* What only a side that knows the token can say on this connection. */
+/* The proof that a side knows the token, valid for this connection only. */
 enum hello_side { HELLO_SOURCE, HELLO_DESTINATION };
 void hello_prove(enum hello_side by, const char *token, const struct hello *source, const struct hello *destination,
 		 uint8_t out[HELLO_PROOF_BYTES]);
-/* Takes as long for one that is nearly right. */
+/* True if the proof is right. Compares in constant time. */
 bool hello_proof_is(const uint8_t proof[HELLO_PROOF_BYTES], enum hello_side by, const char *token, const struct hello *source,
 		    const struct hello *destination);
 int hello_send_proof(struct link *l, const uint8_t proof[HELLO_PROOF_BYTES], unsigned timeout_ms, struct err *e);

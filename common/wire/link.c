@@ -55,7 +55,7 @@ static int flush(struct link *l, uint64_t deadline_ns, struct err *e)
 	return r;
 }
 
-/* What the socket has, up to n: how many; 0: nothing now; -errno. */
+/* Reads up to n bytes without waiting: how many; 0: none now; -errno. */
 static ssize_t receive_now(int fd, uint8_t *p, size_t n, struct err *e)
 {
 	ssize_t r = recv(fd, p, n, MSG_DONTWAIT);
@@ -115,7 +115,7 @@ static int read_record(struct link *l, uint64_t deadline_ns, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-/* One go: as link_secure_more(), but what is to be sent may wait. */
+/* Makes a step of the handshake, as link_secure_more() does, but sending may wait. */
 static int shake_hands(struct link *l, uint64_t deadline_ns, struct err *e)
 {
 	struct err broke;

@@ -1,9 +1,8 @@
 /*
- * link.h: a connection to a peer before a channel has it: a socket, plain or with TLS in it. Who connects waits, with
- * deadlines; who is connected to has many strangers at once and waits for none.
+ * link.h: a connection to a peer before a channel has it: a socket, plain or with TLS in it. The connecting side waits, with
+ * deadlines; the accepting side has many strangers at once and waits for none.
  *
- * Nothing is read ahead: what the peer sends after the last thing that was asked for is still in the socket when a channel
- * takes the link over.
+ * A link never reads ahead: bytes after the last message that was asked for are still in the socket when a channel takes it over.
  */
 #ifndef VMFERRY_LINK_H
 #define VMFERRY_LINK_H
@@ -22,15 +21,15 @@ struct link {
 
 #define LINK_NONE ((struct link){.fd = -1})
 
-/* Exactly n bytes. Deadlines are of now_ns(); 0: what cannot be done at once fails. -ETIMEDOUT, -EPIPE (the peer closed),
- * -errno. */
+/* Sends exactly n bytes. Deadlines are moments of now_ns(); 0: fails unless it can be done at once. -ETIMEDOUT, -EPIPE (the peer
+ * closed), -errno. */
 int link_send(struct link *l, const void *p, size_t n, uint64_t deadline_ns, struct err *e);
 int link_receive(struct link *l, void *p, size_t n, uint64_t deadline_ns, struct err *e);
-/* Until something comes in. 0, or -ETIMEDOUT. */
+/* Waits until something arrives. 0, or -ETIMEDOUT. */
 int link_wait(const struct link *l, uint64_t deadline_ns, struct err *e);
 /* Shakes hands; t belongs to the link from here on, whatever happens. */
 int link_secure(struct link *l, struct tls *t, uint64_t deadline_ns, struct err *e);
-/* Milliseconds to the peer and back, as TCP has measured them; 0: it has not, or this is no TCP. tcp(7), TCP_INFO. */
+/* The round-trip time to the peer in ms, as TCP has measured it; 0: it has not, or this is not TCP. tcp(7), TCP_INFO. */
 double link_round_trip_ms(const struct link *l);
 /* Says goodbye. */
 void link_close(struct link *l);
@@ -39,7 +38,7 @@ void link_close(struct link *l);
 int link_secure_more(struct link *l, struct err *e); /* l->tls shakes hands */
 /* *have of n bytes are there; starts with 0. */
 int link_receive_more(struct link *l, void *p, size_t n, size_t *have, struct err *e);
-/* Does what the peer has sent first look like TLS? *yes if 1 is returned. */
+/* Checks whether the peer's first bytes look like TLS; *yes is set if 1 is returned. */
 int link_peek_tls(const struct link *l, bool *yes, struct err *e);
 /* Closes this process's end without a word to the peer, which another process may have. */
 void link_forget(struct link *l);

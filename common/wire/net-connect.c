@@ -1,4 +1,4 @@
-/* net-connect.c: see net.h. Apart from the rest, as only who connects resolves names: a static program cannot. */
+/* net-connect.c: see net.h. A file of its own, as only the connecting side resolves names: a static program cannot. */
 #include "net.h"
 #include "util.h"
 

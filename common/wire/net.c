@@ -11,7 +11,7 @@
 #include <string.h>
 
 #define SILENCE_MS 15000
-#define PROBES_MIN 2 /* so many questions without an answer: one may be on its way */
+#define PROBES_MIN 2 /* unanswered keep-alive probes at least: a single one may be on its way */
 
 int net_parse(const char *text, char **host, char **port, struct err *e)
 {
@@ -208,7 +208,7 @@ void net_tune(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	/* Nothing to congest: BBR, where it is the default, would pace us by timers (half the speed on a busy host). */
+	/* Loopback needs no congestion control: BBR, where it is the default, would pace us by timers (half the speed on a busy host). */
 	if (net_peer_is_loopback(fd))
 		setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", strlen("reno"));
 }

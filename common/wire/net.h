@@ -25,19 +25,20 @@ int net_parse_ports(const char *text, struct net_ports *out, struct err *e);
 int net_listen(const char *host, struct net_ports ports, bool any, int *fd, char **actual, struct err *e);
 /* net-connect.c. any as above. */
 int net_connect(const char *host, const char *port, bool any, unsigned timeout_ms, int *fd, struct err *e);
-/* TCP_NODELAY, and keep-alive: a peer that is gone is noticed within seconds. A peer that is there and takes nothing
- * for a while, as its disk is slow, is none of TCP's business. */
+/* Sets TCP_NODELAY and keep-alive: a dead peer is noticed within seconds. A live peer that takes nothing for a while, as its disk is
+ * slow, does not lose the connection. */
 void net_tune(int fd);
-/* Also notices a peer that is gone while something is on its way: for the control connection, which is always read. */
+/* Also notices a dead peer while bytes are unacknowledged: for the control connection, which is always read. */
 void net_limit_silence(int fd);
-/* Of what was sent, or asked (keep-alive), TCP has heard nothing for limit_ms (0: no limit): a peer that only takes nothing answers. To be asked now and
- * then; *answered_ns is its memory, 0 at first. Of what is no TCP: false. tcp(7), TCP_INFO. */
+/* True if TCP has had no answer to data or keep-alive probes for limit_ms (0: no limit): a live peer that takes nothing still answers. Call
+ * it now and then; *answered_ns is its memory, 0 at first. False for sockets other than TCP. tcp(7), TCP_INFO. */
 bool net_is_silent(int fd, unsigned limit_ms, uint64_t *answered_ns);
 /* The address of a connected socket's peer as "ADDR:PORT", malloc'ed. */
 char *net_peer(int fd);
 /* The peer's address alone, numeric, malloc'ed; NULL: it has none. */
 char *net_peer_address(int fd);
-/* Both ends of a connection, the one that connected first: the same text at both, if nothing stands between them. malloc'ed. */
+/* The addresses of a connection, the connecting end's first: the same text at both ends, unless something rewrites addresses between them.
+ * malloc'ed. */
 char *net_way(int fd, bool accepted);
 int net_local_port(int fd);
 

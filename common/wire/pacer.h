@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Most that may be reserved at once: what lies further ahead than that was reserved at a lower rate, which counts no longer. */
+/* The most that may be reserved at once: a reservation further ahead was made at a lower rate, and no longer counts. */
 #define PACER_BATCH_MAX (2 * 1024 * 1024)
 
 struct pacer {

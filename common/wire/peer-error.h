@@ -1,4 +1,4 @@
-/* peer-error.h: what a peer says, in words, on its way to the user's terminal. Pure. */
+/* peer-error.h: makes a peer's words safe for the user's terminal. Pure. */
 #ifndef VMFERRY_PEER_ERROR_H
 #define VMFERRY_PEER_ERROR_H
 

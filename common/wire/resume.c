@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* What was there before is no more, and this has not become its successor. */
+/* Reports the loss if no newer connection has replaced the old one. */
 static int failed(struct channel *c, uint32_t generation, const struct err *e)
 {
 	if (channel_generation(c) == generation)

@@ -1,6 +1,6 @@
 /*
- * resume.h: a channel goes on over another connection. In the channel's thread; the link is the channel's, or gone, whatever happens. After
- * a failure on.lost() has been told again, unless the channel is closed or has a newer connection.
+ * resume.h: lets a channel go on over another connection. In the channel's thread; the channel owns the link, or it is closed, whatever
+ * happens. After a failure on.lost() is called again, unless the channel is closed or has a newer connection.
  */
 #ifndef VMFERRY_RESUME_H
 #define VMFERRY_RESUME_H
@@ -11,8 +11,8 @@
 #include "loop.h"
 #include "queue.h"
 
-/* The destination waits so much longer for a connection than the source does, which tells by itself that it has given up, if it lives; and so
- * long its guard waits for it. */
+/* The destination waits so much longer for a connection than the source, which reports by itself that it has given up, if it lives; the
+ * guard waits as long for the destination. */
 #define OUTAGE_MARGIN_MS 15000
 
 /* Where RESUME was said: answers it. theirs: what the peer said on this link. */

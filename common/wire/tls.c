@@ -1,4 +1,4 @@
-/* tls.c: see tls.h. OpenSSL reads and writes through a BIO that is nothing but this object's two buffers. */
+/* tls.c: see tls.h. OpenSSL reads and writes through a BIO that consists of this object's two buffers. */
 #include "tls.h"
 #include "util.h"
 
@@ -109,12 +109,12 @@ static int find_key(SSL *ssl, const unsigned char *name, size_t n, SSL_SESSION *
 		*session = session_of(ssl, &t->key);
 		break;
 	}
-	return 1; /* without a session: a stranger, and the handshake fails for want of a certificate */
+	return 1; /* without a session: an unknown peer, whose handshake fails as there is no certificate */
 }
 
 /* ---- life ---- */
 
-/* Made once, and constant from then on: what all connections have in common. */
+/* Objects that all connections share, made once and constant from then on. */
 static SSL_CTX *contexts[2]; /* of clients, of servers */
 static BIO_METHOD *method;
 
@@ -169,7 +169,7 @@ struct tls *tls_conn_client(const struct tls_key *key)
 	struct tls *t = tls_new(false);
 
 	t->key = *key;
-	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL); /* nobody's certificate will do */
+	SSL_set_verify(t->ssl, SSL_VERIFY_PEER, NULL); /* no certificate is accepted */
 	SSL_set_connect_state(t->ssl);
 	return t;
 }

@@ -2,8 +2,8 @@
  * tls.h: one end of a TLS 1.3 connection with a pre-shared key, from memory to memory: no I/O here. link.h moves its bytes
  * while the connection is made, conn-link.h afterwards.
  *
- * One ciphersuite (TLS_AES_128_GCM_SHA256), psk_dhe_ke only: each connection has fresh keys. No certificates, no tickets,
- * no early data. The keys are changed after every TLS_REKEY_BYTES (RFC 8446, 5.5).
+ * The only ciphersuite is TLS_AES_128_GCM_SHA256, with psk_dhe_ke: each connection has fresh keys. Certificates, tickets and
+ * early data are not used. The keys are changed after every TLS_REKEY_BYTES (RFC 8446, 5.5).
  *
  * After tls_new() an object may be used in any one thread.
  */
@@ -24,7 +24,7 @@
 #define TLS_SUITE	 "TLS_AES_128_GCM_SHA256"
 #define TLS_DESCRIPTION	 "TLS 1.3, " TLS_SUITE
 
-/* A name and the secret of whoever has that name. The secret is worth as much as the right to start programs there. */
+/* A name and its secret. Knowing the secret is as good as the right to start programs there. */
 struct tls_key {
 	char name[TLS_NAME_MAX + 1];
 	uint8_t secret[TLS_SECRET_BYTES];
@@ -58,11 +58,11 @@ ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);
 int tls_conn_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e);
 /* How much is to be sent in all. */
 size_t tls_conn_output_bytes(const struct tls *t);
-/* What is to be sent next: *n is 0 only if there is nothing. It stays where it is, whatever else is called (an alert may be
- * added at any time), until all *n bytes are said to have been sent. */
+/* The next bytes to send: *n is 0 only if there are none. They stay where they are, whatever else is called (an alert may be
+ * added at any time), until all *n bytes are reported as sent. */
 const uint8_t *tls_conn_output(struct tls *t, size_t *n);
 void tls_conn_output_sent(struct tls *t, size_t n);
-/* Adds the notice that this end has nothing more to say. */
+/* Adds the notice that this end sends nothing more. */
 void tls_conn_end(struct tls *t);
 
 /* For tests: change keys after so many bytes instead; and how often this end has. */

@@ -1,6 +1,6 @@
 /*
- * token.h: what a source and a destination agent without keys must both know, as whoever may talk to that agent may start
- * programs there. 64 hex digits in STATE_DIR/token, readable by its owner only; a copy of it is the right to move guests
+ * token.h: the secret that a source and a destination agent without keys share, as anyone who may talk to that agent may start
+ * programs there. It is 64 hex digits in STATE_DIR/token, readable by its owner only; a copy of it is the right to move guests
  * there. It never goes over a connection: hello.h proves it.
  */
 #ifndef VMFERRY_TOKEN_H
