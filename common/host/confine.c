@@ -1,8 +1,8 @@
 /*
  * confine.c: see confine.h.
  *
- * Two filters, of which the kernel takes for each call what is the stricter: one lets through what it knows by name, the other refuses by
- * name and argument. Numbers are libseccomp's matter, so that this is the same for each architecture; a name that it does not know, or that
+ * There are two filters, and for each call the kernel applies the stricter verdict: one allows calls by name, the other refuses calls by
+ * name and argument. libseccomp knows the numbers, so this is the same for each architecture; a name that it does not know, or that
  * this architecture does not have, is left out.
  */
 #include "confine.h"
@@ -31,7 +31,7 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-/* ---- what is let through ---- */
+/* ---- calls that are allowed ---- */
 
 /* clang-format off */
 static const char *const let_through[] = {
@@ -62,8 +62,8 @@ static const char *const let_through[] = {
 	"tgkill", "tkill", "wait4", "waitid", "waitpid", "setpgid", "setsid", "arch_prctl", "prctl", "rseq", "set_robust_list",
 	"get_robust_list", "set_thread_area", "set_tid_address", "set_tls", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
 	"sched_setaffinity", "sched_setscheduler", "sched_yield", "getpriority", "ioprio_get", "setpriority", "prlimit64", "getrlimit", "setrlimit", "ugetrlimit",
-	"seccomp", /* less of all this */
-	/* who and what we are */
+	"seccomp", /* it can only restrict further */
+	/* identity and properties of this process */
 	"capget", "getcpu", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32", "getgroups", "getgroups32", "getpgid",
 	"getpgrp", "getpid", "getppid", "getresgid", "getresgid32", "getresuid", "getresuid32", "getsid", "gettid", "getuid", "getuid32",
 	"getrusage", "sysinfo", "times", "uname", "getrandom",
@@ -78,9 +78,9 @@ static const char *const let_through[] = {
 #endif
 };
 
-/* ---- what is refused ---- */
+/* ---- calls that are refused ---- */
 
-/* None of it is let through either: these are named so that they fail with EPERM, and show in the kernel's log. */
+/* Calls that the first filter does not allow either; they are listed so that they fail with EPERM, and show in the kernel's log. */
 static const char *const refused[] = {
 	"acct", "add_key", "bpf", "chroot", "clock_settime", "clock_settime64", "delete_module", "execve", "execveat", "finit_module",
 	"fremovexattr", "fsmount", "fsopen", "init_module", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl", "lremovexattr", "lsetxattr", "mount", "mount_setattr",
@@ -103,13 +103,13 @@ struct rule {
 	} is[2];
 };
 
-#define ALL 0xffffffffULL /* what the kernel takes of an int */
+#define ALL 0xffffffffULL /* the bits that the kernel uses of an int */
 #define HAS(name, arg, bits) {name, 1, {{arg, bits, bits}}}
 #define MADE_WITH(name, flags, mode, bit) {name, 2, {{flags, O_CREAT, O_CREAT}, {mode, bit, bit}}}
 /* clang-format on */
 
 static const struct rule rules[] = {
-	/* words into the terminal that we were started from */
+	/* typing into the terminal that we were started from */
 	{"ioctl", 1, {{1, ALL, TIOCSTI}}},
 	{"ioctl", 1, {{1, ALL, 0x541c /* TIOCLINUX */}}},
 	/* namespaces; the flags of clone3 cannot be seen, and libc goes on without it */
@@ -143,7 +143,7 @@ static const struct rule rules[] = {
 	MADE_WITH("open", 1, 2, S_ISGID),
 	MADE_WITH("openat", 2, 3, S_ISUID),
 	MADE_WITH("openat", 2, 3, S_ISGID),
-#ifdef VMFERRY_STATIC /* otherwise libc loads what resolves names */
+#ifdef VMFERRY_STATIC /* otherwise libc loads modules that resolve names */
 	/* code that was not in the program */
 	HAS("mmap", 2, PROT_EXEC),
 	HAS("mmap2", 2, PROT_EXEC),
@@ -165,7 +165,7 @@ static int refuse(scmp_filter_ctx c, const struct rule *rule)
 	return r == -EDOM || r == -EINVAL ? 0 : r; /* not on this architecture */
 }
 
-/* Unix, TCP and what libc asks for addresses of this host. */
+/* Refuses sockets other than unix, TCP and the one by which libc asks for addresses of this host. */
 static int refuse_sockets(scmp_filter_ctx c)
 {
 	unsigned family;
@@ -179,7 +179,7 @@ static int refuse_sockets(scmp_filter_ctx c)
 	return r;
 }
 
-/* What a ring is restricted by, once (loop.c); what else can be registered with one is not used. */
+/* Refuses io_uring_register() except to restrict a ring once (loop.c); we use no other registration. */
 static int refuse_registering(scmp_filter_ctx c)
 {
 	int r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(io_uring_register), 1,
@@ -203,8 +203,8 @@ static int load(scmp_filter_ctx c, bool log)
 {
 	int r = seccomp_attr_set(c, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(ENOSYS));
 
-	/* what an older kernel or libseccomp does not have it does without */
-	seccomp_attr_set(c, SCMP_FLTATR_CTL_SSB, 1); /* no slower for it: nothing here runs code of a guest's */
+	/* an older kernel or libseccomp that lacks one of these does without */
+	seccomp_attr_set(c, SCMP_FLTATR_CTL_SSB, 1); /* no Spectre mitigation that would slow us down: we run no guest's code */
 	seccomp_attr_set(c, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	seccomp_attr_set(c, SCMP_FLTATR_CTL_LOG, log);
 	if (!r)
@@ -258,9 +258,9 @@ static int load_permits(void)
 }
 
 /*
- * No filter sees which attribute fsetxattr() sets, and access control lists are set with it. These rights of root's set what others trust: file capabilities
- * (security.capability) the one, all other labels and signatures (security.*, trusted.*) the other. What gives them up has fewer than its QEMU, so only
- * CAP_SYS_PTRACE lets it look into that: without it both are kept.
+ * A filter cannot see which attribute fsetxattr() sets, and access control lists need that call. So we give up the rights of root to set
+ * attributes that others trust: CAP_SETFCAP (security.capability) and CAP_SYS_ADMIN (all other labels and signatures: security.*,
+ * trusted.*). We then have fewer rights than our QEMU, and only CAP_SYS_PTRACE lets us examine that: without it both are kept.
  */
 static void give_up_trusted_attributes(void)
 {
@@ -303,7 +303,7 @@ void confine_here(bool writes_memory)
 	done = true;
 	r = load_permits();
 	if (!r)
-		r = load_refusals(writes_memory); /* last, as among equals its word and its log count */
+		r = load_refusals(writes_memory); /* last, as among equal verdicts the newest filter's errno and log count */
 	if (r)
 		log_info("sandbox: none, as this kernel or host does not allow for it: %s", strerror(-r));
 	else

@@ -65,7 +65,7 @@ int sync_parent_dir(const char *path, struct err *e)
 	return 0;
 }
 
-/* A file that nobody else has, with these contents, which are durable; its name is not. */
+/* Creates a file with O_EXCL and these contents, which are durable; its name is not. */
 static int write_exclusive(const char *path, mode_t mode, const void *p, size_t n, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);

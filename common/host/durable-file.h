@@ -10,16 +10,16 @@
 
 /* All n bytes at that offset of fd; they are durable after a sync. 0 or -errno. */
 int pwrite_all(int fd, const void *p, size_t n, off_t at);
-/* Gives a file another name, which is not the same with other words, unless that is taken (-EEXIST). Where a file system cannot do that at once
- * the file has both names for a moment: if that is how it was left the old one goes now. 0 or -errno. */
+/* Renames a file unless the new name is taken (-EEXIST). The names must not be spellings of one path. If a file system cannot do that
+ * atomically the file has both names for a moment; if it was left so, the old name is removed now. 0 or -errno. */
 int rename_new(const char *from, const char *to);
 /* Makes a file's name durable: fsync of the directory that holds it. */
 int sync_parent_dir(const char *path, struct err *e);
-/* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that dies
- * meanwhile leaves a part of it. */
+/* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that
+ * dies meanwhile leaves a part of it. */
 int write_new_file(const char *path, unsigned mode, const char *text, struct err *e);
-/* The n bytes at p are what path names from now on, durable when 0 is returned: at any moment there is the old file or the new one, whole.
- * Its mode is 0666 less the umask. */
+/* Replaces the file at path by one with the n bytes at p, durable when 0 is returned: at any moment there is the whole old file or the
+ * whole new one. Its mode is 0666 less the umask. */
 int replace_file(const char *path, const void *p, size_t n, struct err *e);
 
 /* Both names are there, and are of one file (hard links of it, or the same name): links are not followed. */

@@ -1,5 +1,5 @@
 /*
- * host-settings.h: what a host's owner says of it, for moves that leave it or come to it: /etc/vmferry/host ($VMFERRY_HOST names another; empty: none is read):
+ * host-settings.h: the owner's settings for a host, for moves that leave it or come to it: /etc/vmferry/host ($VMFERRY_HOST names another; empty: none is read):
  *
  *     # moves that come to this host, and that leave it, at once
  *     in 2
@@ -38,11 +38,13 @@ struct host_settings {
 	uint64_t keep_memory; /* bytes */
 };
 
-/* Where there is no file, the default. Errors say file and line, and *f needs no host_settings_fini(); others could have written it: -EPERM. */
+/* Where there is no file, the default. Errors say file and line, and *f needs no host_settings_fini(); others could have written it:
+ * -EPERM. */
 int host_settings_read(struct host_settings *f, struct err *e);
 /* The same of a text, which is changed; name: for errors. For tests. */
 int host_settings_parse(struct host_settings *f, char *text, const char *name, struct err *e);
-/* Labels of this host's bridges, by which every host calls them: {"br0": "lan"}, a new object; NULL: nothing is said of them, or the file cannot be read. */
+/* Labels of this host's bridges, by which every host calls them: {"br0": "lan"}, a new object; NULL: nothing is said of them, or the file
+ * cannot be read. */
 json_t *host_settings_labels(void);
 void host_settings_fini(struct host_settings *f);
 

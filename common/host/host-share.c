@@ -27,7 +27,7 @@ void host_share_close(struct host_share *h)
 	h->stat_fd = -1;
 }
 
-/* ---- what the kernel tells ---- */
+/* ---- the kernel's figures ---- */
 
 /* "cpu0 user nice system idle iowait …" (proc_stat(5)), in ticks. */
 static uint64_t idle_ticks(const char *text, const cpu_set_t *mine)
@@ -76,11 +76,11 @@ void host_share_look(struct host_share *h, const pid_t *of_move, size_t count)
 	host_share_note(h, &now, own_processors());
 }
 
-/* ---- what it means ---- */
+/* ---- conclusions ---- */
 
 static bool is_after(const struct host_use *now, const struct host_use *last)
 {
-	/* what a thread that has ended took is not told any more */
+	/* the kernel no longer reports the time of a thread that has ended */
 	return last->at_ns && now->at_ns > last->at_ns && now->idle_ns >= last->idle_ns && now->moves_ns >= last->moves_ns &&
 	       now->ran_ns >= last->ran_ns && now->waited_ns >= last->waited_ns;
 }

@@ -1,9 +1,10 @@
 /*
- * host-share.h: how many times as long as it computes a thread of ours takes on this host just now, as others want its processors, too.
+ * host-share.h: the factor by which a thread of ours takes longer than it computes on this host just now, as others want its processors,
+ * too.
  *
- * The share that our own threads got of the time that they wanted (they run, or wait to) gives the scale: while each of ours gets a fifth, others
- * who get two processors in all are ten threads like ours. That is exact while few wait. Where many do it is too high: our threads then work for less than
- * a ms at a time, and one that wakes waits for the others' turns to end.
+ * The share that our own threads got of the time that they wanted (they run, or wait to) gives the scale: while each of ours gets a fifth,
+ * other processes that get two processors in all count as ten threads like ours. That is exact while few wait, and too high while many do:
+ * our threads then work for less than a ms at a time, and one that wakes waits for the others' turns to end.
  */
 #ifndef VMFERRY_HOST_SHARE_H
 #define VMFERRY_HOST_SHARE_H
@@ -29,7 +30,8 @@ void host_share_close(struct host_share *h);
 /* Reads the kernel's figures; called every few ms. of_move: pids of the move's other processes, 0 for none. */
 void host_share_look(struct host_share *h, const pid_t *of_move, size_t count);
 void host_share_note(struct host_share *h, const struct host_use *now, unsigned processors);
-/* How many threads like ours, that are always busy, would take what others take; INFINITY: the kernel does not tell, or was not asked twice yet. */
+/* How many threads like ours, that are always busy, would take what others take; INFINITY: the kernel does not tell, or was not asked twice
+ * yet. */
 double host_share_others(const struct host_share *h);
 /* At least 1, for work that has so many threads on so many processors (0 is 1), when nothing else of the move runs. */
 double host_share_stretch(double others, unsigned threads, unsigned processors);

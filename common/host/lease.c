@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <sys/statfs.h>
 
-/* NFS and SMB grant one only where their server has given them something like it: that they do not says nothing. */
+/* NFS and SMB grant a lease only if their server has granted one: a refusal proves nothing. */
 static bool is_remote(int fd)
 {
 	struct statfs fs;

@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 #define ATTEMPTS_NAME  ".vmferry-" /* before an attempt's id: nobody else makes such a name */
-#define ENDING_MS      1000	   /* what a process had open that was just ended may be closed a moment later */
+#define ENDING_MS      1000	   /* files of a process that was just ended may be closed a moment later */
 #define PAUSE_MS       10
 #define QEMU_LOCKS     100 /* bytes of an image by which QEMU says what it does with it (block/file-posix.c) */
 #define QEMU_LOCKS_LEN 200
 
-/* ---- what a file is known by ---- */
+/* ---- the identity of a file ---- */
 
 struct identity {
 	mode_t mode;
@@ -65,7 +65,7 @@ static int identify(const char *path, struct identity *id)
 	return 0;
 }
 
-/* Of the directory that path is in; 0: there is none. */
+/* The inode of the directory that path is in; 0: there is none. */
 static json_int_t dir_inode(const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);
@@ -128,7 +128,7 @@ static enum likeness compare(const json_t *known, const struct identity *id, boo
 	return born || handled ? SAME : UNSURE;
 }
 
-/* ---- does anybody use it? ---- */
+/* ---- users of a file ---- */
 
 static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t *pid)
 {
@@ -160,7 +160,7 @@ static int open_regular(const char *path, const struct identity *id)
 	return S_ISREG(id->mode) ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
 }
 
-/* 0: the file at path, which *id tells of, is the one that known means. 1: it is not there any more. Or -errno. */
+/* 0: the file at the path is the one that known means; *id: its identity. 1: that file is gone. Or -errno. */
 static int find(const json_t *known, bool rebooted, struct identity *id, struct err *e)
 {
 	json_int_t dir = json_integer_value(json_object_get(known, "dir"));
@@ -249,7 +249,7 @@ int own_file_set_aside(const char *path, const char *aside, struct err *e)
 	return r ? err_sys(e, -r, "cannot give %s the name %s", path, aside) : sync_parent_dir(path, e);
 }
 
-/* By its name, which has the attempt's id: whatever else of it another mount or boot shows, nobody else's file has that. */
+/* Finds the file by its name, which contains the attempt's id: no other file has it, whatever identity another mount or boot shows. */
 int own_file_put_back(const json_t *known, const char *place, struct err *e)
 {
 	const char *aside = json_text(known, "path");
@@ -265,7 +265,7 @@ int own_file_put_back(const json_t *known, const char *place, struct err *e)
 	return r ? err_sys(e, -r, "cannot give %s its name %s back", aside, place) : sync_parent_dir(place, e);
 }
 
-/* By a QEMU, perhaps on another host that has it mounted. */
+/* True if a QEMU has locked it, perhaps on another host that has it mounted. */
 static bool is_locked(int fd)
 {
 	struct flock bytes = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = QEMU_LOCKS, .l_len = QEMU_LOCKS_LEN};

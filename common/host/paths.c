@@ -76,7 +76,7 @@ int state_dir_get(char **out, const char *override, struct err *e)
 	return 0;
 }
 
-/* Not below /tmp, where anybody could have made it first. */
+/* Our own runtime directory. It is never below /tmp, where another user could have made it first. */
 static int own_runtime_dir(char **out, struct err *e)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");

@@ -30,7 +30,7 @@ bool process_may_have_socket(pid_t pid, const char *path)
 	FILE *f;
 
 	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
-	f = strchr(path, '\n') ? NULL : fopen(at, "re"); /* with it the name is in two lines */
+	f = strchr(path, '\n') ? NULL : fopen(at, "re"); /* with a newline the name would be in two lines */
 	if (!f)
 		return true;
 	while (!yes && (len = getline(&line, &cap, f)) >= 0)
@@ -94,7 +94,8 @@ struct own {
 	bool is_known; /* it can be told which it has */
 };
 
-/* Numbers of sockets are those of all families, and others than unix sockets have no line there. True, too, where the kernel does not say. */
+/* Numbers of sockets are those of all families, and others than unix sockets have no line there. True, too, where the kernel does not
+ * say. */
 static bool is_unix_socket(const char *fd)
 {
 	char protocol[32] = "";
@@ -128,8 +129,9 @@ static void add_own(struct own *o, const char *fd)
 }
 
 /*
- * Asked once, and not for each line of a table that others make long. A name may have newlines in it, and then its maker has chosen what looks like
- * the next line. That can only be a second one about a socket which has a line of its own: by its lines, one that is spoken of twice is nobody's.
+ * Finds the process's sockets once, instead of for each line of a table that others can make long. A name may contain newlines, so its
+ * maker can forge further lines. A forged line about a socket comes beside that socket's own line: a socket with two lines is not
+ * identified by them.
  */
 static void find_own(struct own *o, pid_t pid, const char *lines)
 {
@@ -194,8 +196,8 @@ static const struct unix_diag_vfs *vfs_of(const struct nlmsghdr *h, size_t n)
 }
 
 /*
- * Whether the path leads us to that socket, which listens if it is a stream's: the kernel says in which file its name is, however others call theirs. False,
- * too, if that cannot be told (it has no such interface, or the socket is in another network namespace).
+ * True if the path leads us to that socket, and it listens if it is a stream's: the kernel reports the file of its name, whatever names
+ * others have. False, too, if that cannot be told (the kernel has no such interface, or the socket is in another network namespace).
  */
 static bool leads_to(const char *path, unsigned long number)
 {
@@ -313,7 +315,7 @@ char *process_socket_called(pid_t pid, const char *base)
 		const char *slash = strrchr(l.path, '/');
 		const struct one *one = *l.path == '/' && !strcmp(slash + 1, base) && l.type == SOCK_STREAM ? own_of(&own, l.inode) : NULL;
 
-		/* of one that is spoken of twice, each name costs no walk through the table */
+		/* for a socket with two lines, a name needs no walk through the table */
 		if (one && (one->told == 1 ? has_socket(lines, &own, l.path) : leads_to(l.path, one->number)))
 			found = xstrdup(l.path);
 	}

@@ -129,7 +129,7 @@ int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err 
 	pidfd = pidfd_open(pid, 0);
 	if (pidfd < 0)
 		return errno == ESRCH ? 0 : err_sys(e, errno, "cannot watch process %d", (int)pid);
-	/* the pidfd holds whoever has the pid now: look at the start time only after */
+	/* the pidfd holds the process that has the pid now, so check the start time only afterwards */
 	r = process_start_time(pid, &found);
 	if (r && r != -ESRCH)
 		return err_sys(e, -r, "cannot tell whether process %d is the one to be ended", (int)pid);
@@ -211,7 +211,7 @@ bool process_awaits_signal(pid_t pid, int signal)
 
 /* ---- running a program ---- */
 
-/* What does not fit is forgotten. */
+/* Keeps as much output as fits. */
 static void keep_output(void *ctx, const char *text, size_t n)
 {
 	struct process_output *out = ctx;
@@ -365,7 +365,7 @@ static bool has_open(pid_t pid, const struct stat *file, bool for_writing)
 
 	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
 	d = opendir(dir);
-	if (!d) /* it has ended, or is another's; else we have run out of something, and nobody can tell */
+	if (!d) /* it has ended, or is another user's; other errors leave the question open */
 		return errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM;
 	while (!yes && (x = readdir(d)))
 		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == file->st_dev && st.st_ino == file->st_ino &&

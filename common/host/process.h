@@ -1,8 +1,7 @@
 /*
- * process.h: a process named so that a reused pid cannot be mistaken for it: pid and start time
- * together.
+ * process.h: a process identified so that a reused pid cannot be mistaken for it: by pid and start time together.
  *
- * Journals keep both; whoever wants to know or end a QEMU later goes through here.
+ * Journals keep both; code that checks on or ends a QEMU later goes through here.
  */
 #ifndef VMFERRY_PROCESS_H
 #define VMFERRY_PROCESS_H
@@ -20,7 +19,7 @@ int process_start_time(pid_t pid, uint64_t *out);
 time_t process_started_at(uint64_t start_time);
 /* 0: it has none that we can see, or is gone. */
 pid_t process_parent(pid_t pid);
-/* It stands, by SIGSTOP or its like: state T of proc_pid_stat(5). One that a debugger has is in another. */
+/* True if it is stopped by SIGSTOP or the like: state T of proc_pid_stat(5). A process in a debugger has another state. */
 bool process_is_stopped(pid_t pid);
 /* Same pid, same start time, and not a zombie; true, too, if that cannot be told. */
 bool qemu_is_alive(pid_t pid, uint64_t start_time);
@@ -32,18 +31,17 @@ bool qemu_is_alive(pid_t pid, uint64_t start_time);
 int process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
 
 /*
- * SIGSTOP, and waits at most timeout_ms until every thread of it stands: from then on it has done nothing more. 0 also when
+ * Sends SIGSTOP, and waits at most timeout_ms until every thread of it is stopped: from then on it does nothing more. 0 also when
  * it is gone; -ETIMEDOUT, -EPERM. Blocks the calling thread.
  */
 int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err *e);
-/* Every thread of it stands, as SIGSTOP leaves them; false, too, if that cannot be told. */
+/* True if every thread of it is stopped, as by SIGSTOP; false, too, if that cannot be told. */
 bool process_is_held(pid_t pid, uint64_t start_time);
 
 /* Whether the process was sent that signal and has not acted on it, as one that is held does not. */
 bool process_awaits_signal(pid_t pid, int signal);
 
-/* What a program that was run to its end printed, on either stream, cut to what fits; status as of exit(3), 128 + N after
- * signal N. */
+/* The output of a program that was run to its end, of both streams, cut to what fits; status: that of exit(3), 128 + N after signal N. */
 struct process_output {
 	int status;
 	char text[8192];
@@ -53,48 +51,51 @@ struct process_output {
  * signals. -ETIMEDOUT: it was killed after timeout_ms, with all of its process group. Blocks the calling thread.
  */
 int process_run(char *const *argv, unsigned timeout_ms, struct process_output *out, struct err *e);
-/* A process (not ourselves, and not but) that has this file open; 0: none that we may see, or there is no such file; -1: that cannot be told. */
+/* A process (not ourselves, and not but) that has this file open; 0: none that we may see, or there is no such file; -1: that cannot be
+ * told. */
 pid_t process_that_opened(const char *path, pid_t but);
 bool process_has_open(pid_t pid, const char *path);
 /*
- * Whether a process may run a guest from this image: it is ours and has the file open in whatever way (QEMU opens an image for writing only when
- * a device wants to), or it is another's and has it open for writing. Whoever reads a file that everybody may read does no such thing.
+ * True if a process may run a guest from this image: it is ours and has the file open in any way (QEMU opens an image for writing only when
+ * a device wants to), or it is another user's and has it open for writing. Another user's process that only reads a public file does not
+ * count.
  */
 bool process_may_run_from(pid_t pid, const char *path);
 /* Words for a sentence: "process 12", or, of -1, "a process that cannot be told"; malloc'ed. */
 char *process_text(pid_t pid);
-/* Such a process (not ourselves, and not but); 0 and -1: as above. */
+/* A process that may run a guest from the image (not ourselves, and not but); 0 and -1: as above. */
 pid_t process_that_may_run_from(const char *path, pid_t but);
-/* Whether it can be told what it has open. */
+/* True if we can see which files the process has open. */
 bool process_shows_files(pid_t pid);
 /* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
  * be told. */
 bool process_may_have_socket(pid_t pid, const char *path);
-/* Whether the process has the socket that is bound to that path, and listens there if it is a stream's, and nobody else has another (who came later has
- * taken its name). One that was bound to a relative path counts if the end is the same. What somebody's socket says by a name with newlines in it makes
- * no yes, but may make a no. */
+/* True if the process has the socket that is bound to that path, and listens there if it is a stream's, and no other process has one there
+ * (a later one has taken over the name). A socket bound to a relative path counts if the end is the same. A forged socket name with
+ * newlines cannot cause a yes, but may cause a no. */
 bool process_has_socket(pid_t pid, const char *path);
 /* Whether the process has a connection that it has taken at that path, or at one with the same end. */
 bool process_serves_client(pid_t pid, const char *path);
-/* The absolute path of a stream socket on which the process listens (as process_has_socket()), whose last component is base; malloc'ed, NULL: none. */
+/* The absolute path of a stream socket on which the process listens (as process_has_socket()), whose last component is base; malloc'ed,
+ * NULL: none. */
 char *process_socket_called(pid_t pid, const char *base);
 /* Bytes of a process's memory that are resident; 0 if it cannot be told. */
 uint64_t process_resident_bytes(pid_t pid);
 /*
- * Opens /dev/null onto each of descriptors 0, 1 and 2 that is closed, for us and for every program that we start; first of all in main(), as whatever is
- * opened next would get that number, and be read or written as if it were a terminal. Of what was closed standard output still cannot be written to
- * (EBADF), so that nothing that goes there counts as written. 0 or -errno.
+ * Opens /dev/null onto each of descriptors 0, 1 and 2 that is closed, for us and for every program that we start. Call this first in
+ * main(), as the next file opened would get that number, and be used as if it were a terminal. A standard output that was closed still
+ * cannot be written to (EBADF), so that nothing sent there counts as written. 0 or -errno.
  */
 int process_open_standard(void);
-/* Nobody but root reads our memory, by ptrace or from a core dump, from now on. Programs that we start are as they were. */
+/* Keeps everyone but root from reading our memory, by ptrace or from a core dump, from now on. Programs that we start are not affected. */
 void process_keep_to_itself(void);
-/* Whose process it is: ours, or of its real, effective, saved and file system users the first who is not us (a setuid program
- * is also its caller's, who chose its arguments). 0, or -errno. */
+/* The owner of a process: us, or the first of its real, effective, saved and file system users who is not us (a setuid program also belongs
+ * to its caller, who chose its arguments). 0, or -errno. */
 int process_user(pid_t pid, uid_t *out);
 /*
- * Whether it is our user's, and in our pid and user namespaces: uid 0 of a container is not root of this host, and what it calls process 12 or /dev/sda
- * is another. A mount namespace of its own (a unit with PrivateTmp, `ip netns exec`) does not make it another's: see process_sees(). 1, 0, or -errno:
- * that cannot be told.
+ * Whether it is our user's, and in our pid and user namespaces: uid 0 of a container is not root of this host, and what it calls process 12
+ * or /dev/sda is another. A mount namespace of its own (a unit with PrivateTmp, `ip netns exec`) does not make it another's: see
+ * process_sees(). 1, 0, or -errno: that cannot be told.
  */
 int process_is_ours(pid_t pid);
 /* Whether it is in our network namespace; true, too, if that cannot be told. */
@@ -104,15 +105,15 @@ bool process_sees(pid_t pid, const char *path);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);
 
-/* This boot's id (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
+/* The id of this boot (/proc/sys/kernel/random/boot_id, no newline); NULL if it cannot be read. The caller frees it. */
 char *boot_id(void);
-/* This host has not booted since its boot's id was that one; false, too, if that cannot be told. */
+/* True if id is that of the present boot; false, too, if that cannot be told. */
 bool is_this_boot(const char *id);
 /* Threads of a process that run, or wait for a processor alone; 0 if it cannot be told. */
 unsigned process_runnable_threads(pid_t pid);
-/* How long the threads that a process has ran so far, and waited for a processor, all together; 0 what cannot be told. */
+/* The time that the present threads of a process have run, and have waited for a processor, in all; 0: unknown. */
 void process_times(pid_t pid, uint64_t *ran_ns, uint64_t *waited_ns);
-/* Those that we may run on; 1 if it cannot be told. */
+/* The number of processors that we may run on; 1 if it cannot be told. */
 unsigned own_processors(void);
 
 #endif

@@ -28,7 +28,7 @@ static pid_t begin(const struct program_run *r, int out, int error)
 	return program_begin(&p);
 }
 
-/* 0: it may go on. */
+/* 0: the program may go on. */
 static int is_to_end(const struct program_run *r, uint64_t until_ns)
 {
 	return r->stop && r->stop() ? -ECANCELED : now_ns() >= until_ns ? -ETIMEDOUT : 0;
@@ -55,7 +55,7 @@ static void drain(int *fd, program_said_fn said, void *ctx)
 	*fd = -1;
 }
 
-/* Until it says no more, and has ended. */
+/* Reads the program's output until it has closed it, and has ended. */
 static int attend(const struct program_run *r, pid_t pid, int *out, int *error, int *status)
 {
 	uint64_t until_ns = r->timeout_ms ? now_ns() + r->timeout_ms * 1000000ULL : UINT64_MAX;

@@ -1,4 +1,4 @@
-/* program-run.h: runs a program to its end, hears what it says meanwhile, and stops it when that is wanted. */
+/* program-run.h: runs a program to its end, reads its output meanwhile, and stops it on request. */
 #ifndef VMFERRY_PROGRAM_RUN_H
 #define VMFERRY_PROGRAM_RUN_H
 

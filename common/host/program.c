@@ -24,7 +24,7 @@
 
 #define TITLE	 "vmferry-launch"
 #define FDS_MAX	 7
-#define ANSWER_S 20 /* one that does not answer is stopped, or worse */
+#define ANSWER_S 20 /* a launcher that does not answer is stopped, or worse */
 #define PAUSE_NS 2000000
 
 /* Our launcher's socket, which is ours for good as standard error is; -1: there is none. */
@@ -71,7 +71,7 @@ static void ignore_terminal(void)
 	signal(SIGTTIN, SIG_IGN);
 }
 
-/* Until the parent says so; not at all if it is gone. */
+/* Waits until the parent lets us go on; exits if the parent is gone. */
 static void wait_at(int gate)
 {
 	ssize_t n;
@@ -84,7 +84,8 @@ static void wait_at(int gate)
 		_exit(127);
 }
 
-/* Its three descriptors, gate as 3 and report as 4, and no others that it does not inherit: what we have open keeps nobody waiting. */
+/* Gives the program its three descriptors, gate as 3 and report as 4, and closes all others that it does not inherit, so that none of ours
+ * stays open. */
 static void take_descriptors(struct program *p)
 {
 	int gate = p->gate < 0 ? -1 : fcntl(p->gate, F_DUPFD_CLOEXEC, PROGRAM_INHERITED);
@@ -101,12 +102,12 @@ static void take_descriptors(struct program *p)
 		die(p, "close_range");
 }
 
-/* Last of all: the kernel forgets it when a process becomes another user's. */
+/* Sets the signal at the parent's death. It comes last, as the kernel forgets it when a process becomes another user's. */
 static void die_with(const struct program *p, pid_t parent)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
 		die(p, "prctl");
-	if (getppid() != parent && getppid()) /* it died before that; 0: it is outside of our pid namespace, and lives */
+	if (getppid() != parent && getppid()) /* the parent died before that; 0: it lives outside of our pid namespace */
 		_exit(127);
 }
 
@@ -144,7 +145,7 @@ static _Noreturn void become(struct program *p, pid_t parent)
 	_exit(127);
 }
 
-/* ---- what the launcher is told ---- */
+/* ---- requests to the launcher ---- */
 
 enum order { ORDER_START, ORDER_WAIT, ORDER_ANOTHER };
 
@@ -186,7 +187,7 @@ static int tell(int sock, const struct request *q, const int *fds, size_t count)
 	return n == sizeof(*q) ? 0 : -errno;
 }
 
-/* How many descriptors came with it; -1: there is nobody any more. */
+/* Receives a request; the number of descriptors that came with it; -1: the other end is gone. */
 static int hear(int sock, struct request *q, int fds[FDS_MAX])
 {
 	union room room;
@@ -351,7 +352,7 @@ static _Noreturn void launcher_run(struct launcher l)
 	_exit(0);
 }
 
-/* Of argv, which is what people see of a process. */
+/* Sets the process's title, which `ps` shows, by overwriting argv. */
 static void set_title(void)
 {
 	char *from = program_invocation_name;
@@ -435,7 +436,7 @@ int launcher_begin_another(struct err *e)
 	return reply.pid < 0 ? err_sys(e, -reply.pid, "the launcher, a process of ours that starts programs, does not answer") : 0;
 }
 
-/* ---- who wants something started ---- */
+/* ---- starting programs ---- */
 
 static bool write_words(int fd, char *const *words, unsigned *count)
 {

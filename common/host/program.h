@@ -1,9 +1,9 @@
 /*
- * program.h: programs that an agent starts, with nothing of its own but what they are given.
+ * program.h: starts programs, which get nothing of the agent's but what the caller gives them.
  *
- * Once an agent is confined (confine.h) whatever it starts would be, too, and QEMU, ssh and their helpers must not. So it has a *launcher*: a
- * process that was forked off before the first byte of a peer's was read, which does nothing but start what it is told to over a socket,
- * and ends with the agent. Without a launcher programs are children of the caller's.
+ * Once an agent is confined (confine.h) its children are, too, and QEMU, ssh and their helpers must not be. So it has a *launcher*: a
+ * process that was forked before the first byte of a peer was read, which only starts programs on requests over a socket, and ends with
+ * the agent. Without a launcher programs are children of the caller.
  */
 #ifndef VMFERRY_PROGRAM_H
 #define VMFERRY_PROGRAM_H
@@ -20,8 +20,9 @@ enum program_how {
 	PROGRAM_OWN_SESSION = 1 << 0,	    /* setsid(2) */
 	PROGRAM_OWN_GROUP = 1 << 1,	    /* setpgid(2) */
 	PROGRAM_AT_ROOT = 1 << 2,	    /* its directory is / */
-	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* what comes from there, but Ctrl-C, is ignored */
-	PROGRAM_INHERITS = 1 << 5,     /* what we have open from PROGRAM_INHERITED on, unless it is closed by exec(2); without a launcher */
+	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* signals from the terminal are ignored, except Ctrl-C */
+	PROGRAM_INHERITS =
+		1 << 5, /* it inherits our descriptors from PROGRAM_INHERITED on, unless exec(2) closes them; only without a launcher */
 	PROGRAM_MANY_FILES = 1 << 6,   /* it may open as many as the hard limit says: a chain of images may be long */
 	PROGRAM_DIES_WITH_US = 1 << 3, /* it is killed when the thread that started it has ended, or the agent that has the launcher */
 };
@@ -48,7 +49,7 @@ struct program_failure {
 	char step[32];
 };
 
-/* A pipe of which no program gets an end that it is not given. */
+/* Makes a pipe whose ends programs only get if they are given to them. */
 int program_pipe(int *read_end, int *write_end, struct err *e);
 /* The path names a program that we may run: not a directory, which X_OK of access(2) is true of, too. */
 bool program_is_runnable(const char *path);
@@ -58,21 +59,22 @@ char *program_beside(const char *name);
 pid_t program_start(const struct program *p);
 /* The same, of one without gate and report, but -errno, too, if it cannot begin. */
 pid_t program_begin(const struct program *p);
-/* As waitpid(2) with WNOHANG, whoever is its parent: pid, 0 while it runs, or -errno. */
+/* The same as waitpid(2) with WNOHANG, whichever process is the parent: pid, 0 while it runs, or -errno. */
 pid_t program_wait(pid_t pid, int *status);
-/* Until it has ended. */
+/* The same, but waits for the end. */
 pid_t program_wait_end(pid_t pid, int *status);
 
 /*
- * From now on a launcher starts our programs. To be called while there is one thread, and nothing secret in memory. as_ours: they are our
- * children nevertheless; not for an agent that forks others. A second call does nothing.
+ * Begins a launcher, which starts our programs from now on. Call this while there is one thread, and no secret in memory. as_ours: programs
+ * are our children nevertheless; not for an agent that forks others. A second call does nothing.
  */
 int launcher_begin(bool as_ours, struct err *e);
-/* As many open files as the hard limit allows for, of which a guest with many disks needs some thousand. What we start has the limit that we began with. */
+/* Raises our limit of open files to the hard limit: a guest with many disks needs some thousand. Programs that we start get the limit that
+ * we began with. */
 void program_take_files(void);
-/* That process is (or was) the launcher that we began. */
+/* True if that process is (or was) our launcher. */
 bool launcher_is(pid_t pid);
-/* In a process that was forked from one with a launcher, and is to have one of its own, which ends with it. */
+/* Begins a launcher for a process that was forked from one with a launcher; it ends with the new process. */
 int launcher_begin_another(struct err *e);
 
 #endif

@@ -32,7 +32,7 @@ json_t *promised_note(const char *guest, uint64_t memory, pid_t pid, json_t *fil
 	return json_pack("{s:s*,s:I,s:i,s:o}", "guest", guest, "memory", (json_int_t)memory, "pid", (int)pid, "files", files);
 }
 
-/* ---- what is yet to come ---- */
+/* ---- bytes still to come ---- */
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -88,7 +88,7 @@ uint64_t promised_room(const json_t *others, const char *dir)
 	return promised;
 }
 
-/* ---- is there enough? ---- */
+/* ---- checks ---- */
 
 static const char *where_word(enum promised_where where)
 {

@@ -1,9 +1,9 @@
 /*
- * promised.h: memory and room of this host that guests on their way here will take, and have not taken yet, by what their tickets (ticket.h) say of them. What
- * the kernel calls free is free for all of them, so who comes later is refused what those before it were promised.
+ * promised.h: memory and disk space of this host that guests on their way here will take, and have not taken yet, by the notes on their
+ * tickets (ticket.h). The kernel counts it as free for each of them, so a later guest must not get what earlier ones were promised.
  *
- * A note: {"guest": "vm1", "memory": bytes, "pid": its QEMU, or 0, "files": [{"path", "bytes"}]}. What a file that is there has, and what that QEMU has of its
- * memory, is no promise any more.
+ * A note: {"guest": "vm1", "memory": bytes, "pid": its QEMU, or 0, "files": [{"path", "bytes"}]}. Bytes that a file already has, and memory
+ * that the QEMU already has, no longer count as promised.
  */
 #ifndef VMFERRY_PROMISED_H
 #define VMFERRY_PROMISED_H
@@ -25,11 +25,12 @@ uint64_t promised_room(const json_t *others, const char *dir);
 /* The host whose promise it is, for sentences. */
 enum promised_where { PROMISED_HERE, PROMISED_AT_DESTINATION };
 
-/* -ENOMEM: of the memory that is available too little is left (keep: bytes that are to stay free). What not even those would make enough is for others to say. */
+/* -ENOMEM: too little available memory is left after the promises (keep: bytes that are to stay free). If there is too little even without
+ * the promises, another check reports that. */
 int promised_check_memory(const json_t *others, uint64_t need, uint64_t keep, enum promised_where where, struct err *e);
 /* -ENOMEM: the host's owner keeps it free. */
 int promised_check_kept(uint64_t need, uint64_t keep, enum promised_where where, struct err *e);
-/* -ENOSPC: of the bytes that are available in dir too little is left. what: "the disks". Likewise. */
+/* -ENOSPC: too little of the space in dir is left after the promises. what: "the disks". Likewise. */
 int promised_check_room(const json_t *others, const char *dir, const char *what, uint64_t need, uint64_t available,
 			enum promised_where where, struct err *e);
 

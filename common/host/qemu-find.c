@@ -46,7 +46,7 @@ static bool is_other_name(const char *name)
 	return i < ARRAY_LEN(other_names);
 }
 
-/* Under its own name, or one of those that mean the same: a program that is called qemu-kvm is that of the host's own architecture. */
+/* Finds a program by its own name or an equivalent one: qemu-kvm is the program for the host's own architecture. */
 static char *find_by_name(const struct qemu_host *h, const char *name)
 {
 	AUTO_FREE char *usual = xasprintf("%s%s", begin, h->machine);

@@ -1,6 +1,6 @@
 /*
- * qemu-find.h: the QEMU of this host that is to run a guest. Distributions call one and the same program otherwise, and put it elsewhere: on an
- * x86_64 host qemu-system-x86_64, qemu-kvm and kvm are one, and on an aarch64 host qemu-system-aarch64, qemu-kvm and kvm are.
+ * qemu-find.h: finds the QEMU of this host that is to run a guest. Distributions give the same program different names and places: on an
+ * x86_64 host qemu-system-x86_64, qemu-kvm and kvm are the same, on an aarch64 host qemu-system-aarch64, qemu-kvm and kvm are.
  */
 #ifndef VMFERRY_QEMU_FIND_H
 #define VMFERRY_QEMU_FIND_H
@@ -15,8 +15,8 @@ struct qemu_host {
 };
 
 /*
- * Finds the program exe, or unless `only` (--qemu: a person means that one) another of the same name in the usual places, or of one that means the
- * same. Malloc'ed; NULL: there is none, and *e says where it was looked for, and what to do.
+ * Finds the program exe, or unless `only` (--qemu: a person means that one) another of the same name in the usual places, or of one that
+ * means the same. Malloc'ed; NULL: there is none, and *e says where it was looked for, and what to do.
  */
 char *qemu_find(const char *exe, bool only, struct err *e);
 /* In these places. */

@@ -1,8 +1,9 @@
 /*
- * rescuer.h: a process that is forked off to undo what only we could, should we be killed: it wakes a guest, or thaws its file systems.
+ * rescuer.h: a forked process that acts in our place if we are killed: it resumes a guest, or thaws its file systems.
  *
- * It has a session of its own, as a signal to our process group is not for it, and nothing that we have open: a pipe that it held would not end,
- * and QEMU would give a monitor that it held to nobody else. It hears our words, and our end, on its end of a pair of sockets.
+ * The rescuer has a session of its own, so that signals to our process group do not reach it, and none of our descriptors: a pipe that it
+ * held open would not end, and QEMU would serve no other client on a monitor that it held. It hears our messages, and our end, on its end
+ * of a socket pair.
  */
 #ifndef VMFERRY_RESCUER_H
 #define VMFERRY_RESCUER_H
@@ -19,9 +20,9 @@ struct rescuer {
 	int fd;	   /* our end (SOCK_SEQPACKET) */
 };
 
-/* Forks: there calls act, and ends. 0: it is out of the reach of a signal to us. name: what `ps` calls it. */
+/* Forks a process that calls act, and ends. 0: it is out of reach of signals to us. name: its name in `ps`. */
 int rescuer_start(struct rescuer *r, const char *name, void (*act)(void *ctx), void *ctx, struct err *e);
-/* Closes our end; wait: until it has ended. Nothing happens if there is none. */
+/* Closes our end; wait: waits until it has ended. Does nothing if there is no rescuer. */
 void rescuer_leave(struct rescuer *r, bool wait);
 
 #endif

@@ -1,4 +1,4 @@
-/* room.h: how much memory and disk this host has to give. */
+/* room.h: the memory and disk space that this host can give. */
 #ifndef VMFERRY_ROOM_H
 #define VMFERRY_ROOM_H
 
@@ -8,7 +8,7 @@
 struct room {
 	uint64_t memory, disk; /* bytes that may still be taken; memory 0: not known */
 	uint64_t disk_total;
-	bool disk_is_memory; /* a tmpfs: what is written there takes both */
+	bool disk_is_memory; /* a tmpfs: files there take both */
 };
 
 /* MemAvailable and MemTotal of /proc/meminfo in bytes; 0: not known. */

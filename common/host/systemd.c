@@ -29,7 +29,7 @@ static char *user_runtime_dir(void)
 	return xdg && *xdg ? xstrdup(xdg) : xasprintf("/run/user/%u", (unsigned)geteuid());
 }
 
-/* Its first line says what went wrong; those after it are hints at other commands. */
+/* systemctl's first line, which says what went wrong; those after it hint at other commands. */
 static const char *what_it_said(char *text)
 {
 	char *end = text + strlen(text), *line;
@@ -97,7 +97,7 @@ void free_words(char **words)
 
 #define SCOPE_WORDS 10
 
-/* What comes before "--", and with `true` behind it whether it works. */
+/* The words before the program's own, up to "--". Running `true` with them shows whether they work. */
 static char **scope_words(bool user, const char *unit, const char *description)
 {
 	char **words = xcalloc(SCOPE_WORDS + 1, sizeof(*words));

@@ -11,17 +11,18 @@
 
 #include <stdbool.h>
 
-/* Units with guests are before it: at shutdown they end after what moves guests away (docs/vmferry-drain@.service). */
+/* Units with guests are ordered before this target: at shutdown they end after the service that moves guests away
+ * (docs/vmferry-drain@.service). */
 #define GUESTS_TARGET "vmferry-guests.target"
-/* This host was booted with systemd (sd_booted(3)). */
+/* True if this host was booted with systemd (sd_booted(3)). */
 bool systemd_runs(void);
 /* words ends with NULL. 0: it succeeded; *out (may be NULL) is what it printed, which the caller frees. Otherwise e says
  * what systemctl said. */
 int systemctl(bool user, const char *const *words, char **out, struct err *e);
 /*
- * Words to begin a command line with, so that the program runs in a scope of its own: the limits and the end of a service that
- * we are part of are not meant for it. NULL: we are in no service, or its systemd does not do it (then e says why). unit: a
- * name that ends with .scope. The caller frees the array with free_words().
+ * The first words of a command line, so that the program runs in a scope of its own, outside of the limits and the life of a service
+ * that we are part of. NULL: we are not in a service, or its systemd does not support it (then e says why). unit: a name that ends
+ * with .scope. The caller frees the array with free_words().
  */
 char **systemd_scope(const char *unit, const char *description, struct err *e);
 void free_words(char **words);

@@ -20,11 +20,11 @@
 #include <unistd.h>
 
 #define PAUSE_MS 2
-#define BUSY_MS	 2000 /* a descriptor that was closed is a moment later */
+#define BUSY_MS	 2000 /* a closed descriptor may keep the tap busy for a moment */
 #define NO_TAP	 ""   /* of a descriptor whose tap was removed */
-#define TRIES	 3    /* somebody may be quicker */
+#define TRIES	 3    /* another process may be quicker */
 
-/* ---- who has it ---- */
+/* ---- the owner of a tap ---- */
 
 /* "iff:\tNAME" in /proc/PID/fdinfo/FD; false: it is of no tap. */
 static bool is_on(pid_t pid, int fd, const char *name)
@@ -141,7 +141,7 @@ static int attach(int fd, const char *name, short flags)
 	return ioctl(fd, TUNSETIFF, &ifr) ? -errno : 0;
 }
 
-/* One that nobody has open. */
+/* Opens a tap that no process has open. */
 static int open_tap(const char *name, short flags, int *fd, struct err *e)
 {
 	int r;
@@ -164,7 +164,7 @@ int tap_persist(const char *name, bool on, struct err *e)
 	short flags;
 	int theirs, r = flags_of(name, &flags, e);
 
-	if (r && !on) /* gone with who had it */
+	if (r && !on) /* the tap has gone with its last user */
 		return 0;
 	if (r || !!(flags & IFF_PERSIST) == on)
 		return r;
@@ -230,13 +230,14 @@ static int wait_until_let_go(const char *name, pid_t before, uint64_t start_time
 	return 0;
 }
 
-/* What QEMU has said of the tap that it has, by its descriptor. */
+/* The settings that QEMU has made on its tap, read from the descriptor. */
 struct settings {
 	short flags;
 	int header; /* bytes before each packet; 0: not known, and as it is */
 };
 
-/* Of one that is on no tap they are as the real one has them, which is as the other QEMU has left it: it had the same guest. */
+/* Reads the settings. If the descriptor is on no tap, those of the real tap count: the other QEMU, which had the same guest, has left them
+ * there. */
 static int settings_of(int fd, const char *name, struct settings *s, struct err *e)
 {
 	struct ifreq ifr;
@@ -257,7 +258,8 @@ static int put_on(int fd, const char *name, const struct settings *s)
 	return r;
 }
 
-/* Opens it: its last user's descriptor may not be closed quite yet, and to wait for that QEMU is not to be on none. */
+/* Opens the tap to see that it is free: its last user's descriptor may be closed a moment late, and the new QEMU should not be without a
+ * tap meanwhile. */
 static int wait_until_free(const char *name, short flags, struct err *e)
 {
 	uint64_t until = now_ns() + BUSY_MS * 1000000ULL;
@@ -274,8 +276,8 @@ static int wait_until_free(const char *name, short flags, struct err *e)
 }
 
 /*
- * In between the descriptor is on no tap, and a guest that resets its NIC then ends QEMU (abort() in tap-linux.c, where a size cannot be
- * set): so it is as short as can be, and whatever fails ends with the stand-in.
+ * Exchanges the stand-in for the tap. In between the descriptor is on no tap, and a guest that resets its NIC then ends QEMU (abort() in
+ * tap-linux.c, where a size cannot be set): so that time is kept short, and any failure ends with the stand-in.
  */
 static int exchange(int fd, const char *name, const char *stand_in, const struct settings *s, struct err *e)
 {
@@ -284,7 +286,7 @@ static int exchange(int fd, const char *name, const char *stand_in, const struct
 	fault_point("dst-tap-removed");
 	if (r)
 		return r;
-	r = if_nametoindex(name) ? put_on(fd, name, s) : -ENODEV; /* it would be made anew */
+	r = if_nametoindex(name) ? put_on(fd, name, s) : -ENODEV; /* otherwise it would be created */
 	if (r)
 		put_on(fd, stand_in, s);
 	return r ? err_sys(e, -r, "cannot give tap %s to the guest's QEMU", name) : 0;
@@ -314,5 +316,5 @@ int tap_take(const char *name, const char *stand_in, pid_t pid, pid_t before, ui
 		if (!r && exchange(fd, name, stand_in, &s, e) && (e->code != EBUSY || i + 1 == TRIES))
 			r = -e->code;
 	}
-	return r && tap_is_of(pid, name) ? 0 : r; /* another of us has been quicker */
+	return r && tap_is_of(pid, name) ? 0 : r; /* another vmferry was quicker */
 }

@@ -2,11 +2,12 @@
  * tap.h: a tap device goes from one QEMU to another that runs already (tun(4); kernel: drivers/net/tun.c).
  *
  * Theory of operation. One process can have a tap open, and QEMU opens it when it starts. So a QEMU that is to have the tap of one that
- * still runs starts with a tap of its own, its *stand-in*, which leads nowhere. When the other QEMU has let go the stand-in is
- * removed; the new QEMU's descriptor then has no device, and is given the real one: TUNSETIFF on the same open file, borrowed from it
- * by pidfd_getfd(2). The tap itself never goes away meanwhile (TUNSETPERSIST), so that its bridge, addresses and rules stay.
+ * still runs starts with a tap of its own, its *stand-in*, which leads nowhere. When the other QEMU has let go the stand-in is removed; the
+ * new QEMU's descriptor then has no device, and is given the real one: TUNSETIFF on the same open file, borrowed from it by pidfd_getfd(2).
+ * The tap itself never goes away meanwhile (TUNSETPERSIST), so that its bridge, addresses and rules stay.
  *
- * The command line of such a QEMU names its stand-in for ever. That has the index of the real tap in its name, which so can be told from it (tap-name.h).
+ * The command line of such a QEMU names its stand-in for ever. That has the index of the real tap in its name, which so can be told from it
+ * (tap-name.h).
  */
 #ifndef VMFERRY_TAP_H
 #define VMFERRY_TAP_H
@@ -26,19 +27,19 @@ int tap_examine(const char *name, bool *persists, struct err *e);
 
 /* Several processes may have it open, a queue each. */
 bool tap_has_queues(const char *name);
-/* Who has it open; 0: nobody whom we see. */
+/* The process that has the tap open; 0: none that we can see. */
 pid_t tap_owner(const char *name);
 
 /*
- * What follows needs root, and pidfd_getfd(2), which a confined agent does not have: vmferry-dst runs itself for it (cmd-tap.h).
+ * The functions below need root, and pidfd_getfd(2), which a confined agent does not have: vmferry-dst runs itself for them (cmd-tap.h).
  */
-/* Whether the tap stays without a process. Where nobody has it open it is opened for that. */
+/* Sets whether the tap persists without a process. Opens it for that if no process has it open. */
 int tap_persist(const char *name, bool on, struct err *e);
-/* Whether tap_take() would be allowed to us, of a process that has that tap. Changes nothing. */
+/* 0: we may call tap_take() on a process that has that tap. Changes nothing. */
 int tap_try(const char *name, pid_t pid, struct err *e);
 /*
- * The process that has the stand-in has the tap instead, once (before, start_time) has let go of it. Does nothing where it has it already.
- * Blocks for as long, at most timeout_ms. -ETIMEDOUT: the other process does not; -EBUSY: a third one has it; the stand-in is as before then.
+ * Gives the tap to the process that has the stand-in, once (before, start_time) has let go of it. Does nothing if it has the tap already.
+ * Blocks at most timeout_ms. -ETIMEDOUT: the other process keeps it; -EBUSY: a third one has it; the stand-in is as before then.
  */
 int tap_take(const char *name, const char *stand_in, pid_t pid, pid_t before, uint64_t start_time, unsigned timeout_ms, struct err *e);
 

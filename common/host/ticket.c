@@ -44,7 +44,7 @@ static unsigned number_of(const char *name)
 
 /* ---- the directory ---- */
 
-/* The one that has that name now: whoever returns the last ticket removes it. */
+/* True if the descriptor is the directory of that name: the process that returns the last ticket removes it. */
 static bool has_its_name(const char *dir, int fd)
 {
 	struct stat named, opened;

@@ -1,7 +1,7 @@
 /*
- * ticket.h: how many may do a thing on this host at once, and in which order, without a daemon: RUNTIME_DIR/QUEUE/ has a file a ticket, numbered in
- * the order of arrival, on which its holder keeps an flock(2). The lowest tickets that are held may work. A ticket that nobody holds is of a process that
- * has died, and whoever looks removes it.
+ * ticket.h: limits how many processes work on this host at once, and orders them, without a daemon: RUNTIME_DIR/QUEUE/ has a file per
+ * ticket, numbered in the order of arrival, on which its holder keeps an flock(2). The lowest tickets that are held may work. A ticket that
+ * nobody holds belongs to a process that has died, and the next look removes it.
  *
  * Each look takes the directory's lock for a moment.
  */
@@ -14,13 +14,14 @@
 
 struct ticket;
 
-/* The next number. Any error is one of the directory: without a ticket its holder is not counted. */
+/* Takes the next number. All errors are errors of the directory; without a ticket the caller is not counted. */
 int ticket_take(struct ticket **out, const char *runtime_dir, const char *queue, struct err *e);
-/* How many that are held came before; it never becomes more. -EAGAIN: another is looking; ask again. */
+/* The number of held tickets before this one; it never grows. -EAGAIN: another process is looking; ask again. */
 int ticket_ahead(const struct ticket *t, unsigned *n, struct err *e);
 /*
- * Writes a note (borrowed) of what its holder is about to take of this host onto a ticket (NULL: onto none), and gives those on all others that are held: a new
- * array. Looks take turns, so of two that come at once one sees the other's. Waits for two seconds at most.
+ * Writes a note (borrowed) of the resources that its holder is about to take onto a ticket (NULL: none), and returns the notes on all other
+ * held tickets: a new array. Looks take turns, so of two processes that come at once one sees the other's note. Waits for two seconds at
+ * most.
  */
 int ticket_note(const struct ticket *t, const char *runtime_dir, const char *queue, const json_t *note, json_t **others, struct err *e);
 /* NULL is allowed. Also for processes that have inherited it. */

@@ -7,9 +7,9 @@
 /* A guest's name as part of a file's or a unit's name: letters, digits and . _ - stay, all else becomes _; never empty,
  * never with a dot or a dash in front, at most 100 bytes. */
 char *unit_plain_name(const char *guest);
-/* One argument of ExecStart=: in double quotes, with nothing that systemd expands (systemd.service(5), "Command lines"). */
+/* An argument of ExecStart=: in double quotes, with nothing that systemd expands (systemd.service(5), "Command lines"). */
 char *unit_quote(const char *argument);
-/* One path of RequiresMountsFor= (systemd.unit(5)); NULL: one with quotes, backslashes or control characters, which not every systemd reads. */
+/* A path of RequiresMountsFor= (systemd.unit(5)); NULL: it has quotes, backslashes or control characters, which not every systemd reads. */
 char *unit_path(const char *path);
 /* The value of a property in the output of `systemctl show -p …`; "" when it is not there. */
 char *unit_property(const char *shown, const char *key);
@@ -20,7 +20,7 @@ bool unit_restarts(const char *restart);
 bool unit_is_wanted(const char *unit_file_state);
 /* A service in which people and other programs run whatever they like: a shell in it says nothing about the service. */
 bool unit_is_generic(const char *unit);
-/* Of those, one whose job is to start others, at boot or when they have ended. */
+/* True for a generic service whose job is to start others, at boot or when they have ended. */
 bool unit_starts_others(const char *unit);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * urgent.h: real-time priority for this process while a guest stands still, so that what else the host computes does not make that longer.
+ * urgent.h: real-time priority for this process while a guest is paused, so that other load on the host does not lengthen the blackout.
  *
- * All threads of the process get the lowest real-time priority (SCHED_RR, 1), which comes before every ordinary one's, and lose it after URGENT_MS
- * at the latest. Programs that are started meanwhile do not inherit it. The kernel takes it away when the process ends. It needs root, CAP_SYS_NICE or
- * RLIMIT_RTPRIO; without, nothing changes.
+ * All threads of the process get the lowest real-time priority (SCHED_RR, 1), which comes before every ordinary one's, and lose it after
+ * URGENT_MS at the latest. Programs that are started meanwhile do not inherit it. The kernel takes it away when the process ends. It needs
+ * root, CAP_SYS_NICE or RLIMIT_RTPRIO; without, nothing changes.
  */
 #ifndef VMFERRY_URGENT_H
 #define VMFERRY_URGENT_H

@@ -1,8 +1,8 @@
 /*
- * watched-agent.h: an agent as its guard sees it, a process that waits for the agent's end at the other end of a pair of sockets.
+ * watched-agent.h: an agent as its guard sees it: the guard is a process that waits for the agent's end on a socket pair.
  *
- * An agent that is stopped (SIGSTOP) while the guest stands still by its doing is as good as dead to the guest: after GUARD_STOPPED_S the
- * guard kills it, and then does what it does for any agent that has died. An agent in a debugger is not stopped (process_is_stopped()).
+ * An agent that is stopped (SIGSTOP) while it keeps the guest paused is as good as dead to the guest: after GUARD_STOPPED_S the
+ * guard kills it, and then acts as for any agent that has died. An agent in a debugger does not count as stopped (process_is_stopped()).
  */
 #ifndef VMFERRY_WATCHED_AGENT_H
 #define VMFERRY_WATCHED_AGENT_H

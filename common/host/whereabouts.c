@@ -96,7 +96,7 @@ static bool has_text(const json_t *list, const char *text)
 	return false;
 }
 
-/* One of the paths is in the list. */
+/* True if one of the paths is in the list. */
 static bool meet(const json_t *list, const json_t *paths)
 {
 	json_t *one;

@@ -6,7 +6,7 @@
  * A channel is used in one thread, its connection's. Frames that carry content have sequence numbers; sent frames are kept
  * until the peer has acknowledged them, which bounds memory (the window), and are sent again over the next connection.
  *
- *   attached: frames are sent and received. A lost connection is reported by on.lost(), or by on.closed() if the channel does not outlive it.
+ *   attached: frames are sent and received. A lost connection is reported by on.lost(), or ends the channel by on.closed().
  *   detached: frames are taken, up to the window, and wait. So is a new channel. Attached with the next generation.
  *   closed:   the peer broke the protocol or said ERROR, a handler refused, or the connection was lost for good. No way back.
  */
