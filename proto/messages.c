@@ -99,7 +99,7 @@ static void header_put(struct writer *w, const struct frame_header *h, uint64_t 
 	write_u64(w, checksum);
 }
 
-/* What the checksum covers. Contents have digests of their own (END), so that they need none here. */
+/* The number of bytes that the checksum covers. Contents have digests of their own (END), so they need none here. */
 static size_t summed(const struct frame_header *h)
 {
 	bool some = h->summed && h->summed < h->length && (h->type == MSG_DATA || h->type == MSG_DATA_ALSO);

@@ -20,7 +20,7 @@
 #define DATA_RAW_MAX	 (256 * 1024)
 #define DATA_EXTENTS_MAX 4096
 
-/* One entry of DATA_ALSO: `run` pages of the contents, from that one on, are also these pages of a RAM block. */
+/* An entry of DATA_ALSO: `run` pages of the contents, from `unit` on, are also these pages of a RAM block. */
 struct seed_extent {
 	uint16_t unit, run;
 	uint32_t object, page;
@@ -89,7 +89,7 @@ int frame_header_decode(struct frame_header *h, const uint8_t buf[FRAME_HEADER_B
 /* Is the checksum of this whole frame right? Leaves buf as it was. */
 bool frame_intact(uint8_t *buf, const struct frame_header *h);
 
-/* One extent of a DATA body. */
+/* An extent of a DATA body. */
 struct data_extent {
 	uint64_t offset; /* bytes */
 	uint32_t units;

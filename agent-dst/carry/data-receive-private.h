@@ -1,5 +1,6 @@
 /*
- * data-receive-private.h: what data-receive.c (frames) shares with ram-, disk-, stream- and seed-receive.c (what is in them). Nobody else's.
+ * data-receive-private.h: what data-receive.c (frames) shares with ram-, disk-, stream- and seed-receive.c (what is in them). Nobody
+ * else's.
  */
 #ifndef VMFERRY_DATA_RECEIVE_PRIVATE_H
 #define VMFERRY_DATA_RECEIVE_PRIVATE_H
@@ -56,7 +57,7 @@ struct stream {
 	struct feed *feed;
 };
 
-/* One DATA of a disk being written: a buffer and a request per extent. */
+/* A disk's DATA being written: a buffer and a request per extent. */
 struct write_batch {
 	struct write_batch *next;
 	uint8_t *buf;
@@ -85,7 +86,7 @@ struct held_bytes {
 	uint32_t object;
 };
 
-/* One DATA message, checked. */
+/* A DATA message, checked. */
 struct data {
 	struct msg_data m;
 	struct slice payload;
@@ -157,7 +158,7 @@ int receive_block_end(struct receiver *r, const struct msg_end *m, struct err *e
 
 /* DATA_ALSO: its seeds into r->data; *data is the DATA behind them. */
 int receive_seeds_decode(struct receiver *r, const uint8_t *p, size_t n, struct slice *data, struct err *e);
-/* What a disk's DATA brings along: it has that many bytes. */
+/* The seeds that come along with a disk's DATA of that many bytes. */
 struct brought {
 	uint32_t object, bytes;
 	unsigned seeds;

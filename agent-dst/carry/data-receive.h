@@ -91,9 +91,9 @@ struct receive_stats {
 };
 
 int receiver_start(struct receiver **out, struct link link, unsigned number, struct receive_shared *shared, struct err *e);
-/* The channel goes on over this link, on which theirs was said. */
+/* Lets the channel go on over this link; theirs: the HELLO that came on it. */
 void receiver_resume(struct receiver *r, struct link link, const struct hello *theirs);
-/* One that waits for another connection waits no more: RECEIVE_LOST. */
+/* Ends the wait of a channel for another connection: RECEIVE_LOST. */
 void receiver_let_go(struct receiver *r);
 /* Ends the thread. Threads post to each other: all are ended before the first is freed. NULL and a second call are fine. */
 void receiver_end(struct receiver *r);

@@ -35,7 +35,8 @@ static bool is_enough(const struct old_reader *r)
 
 /* ---- reading ---- */
 
-/* The receivers have the disks first. A block that is not read here travels instead, and a disk that is no faster than the network has no time left. */
+/* The receivers have the disks first. A block that is not read here travels instead, and a disk that is no faster than the network has no
+ * time left. */
 static int yield(void *ctx, struct err *e)
 {
 	struct old_reader *r = ctx;
@@ -64,7 +65,7 @@ static int hash_piece(void *ctx, uint64_t from, const uint8_t *buf, uint32_t byt
 	return 0;
 }
 
-/* What cannot be read travels. */
+/* Reads an old copy, and reports its blocks. Blocks that cannot be read will be transferred. */
 static void read_disk(struct old_reader *r, const struct disk_target *t)
 {
 	const struct disk_scan_for each = {.before = yield, .piece = hash_piece, .ctx = r};

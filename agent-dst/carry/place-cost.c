@@ -16,11 +16,11 @@
 #define PIECE_BYTES  (256 * KIB) /* as one DATA has */
 #define PIECES	     (PLACED_BYTES / PIECE_BYTES)
 
-/* As ram-place.c does it with QEMU's, which is the same to the kernel. */
+/* Places a piece as ram-place.c does in QEMU's memory; in our own memory it costs the kernel the same. */
 static void place(const uint8_t *piece, uint8_t *to)
 {
 	struct iovec local = {(void *)piece, PIECE_BYTES}, remote = {to, PIECE_BYTES};
-	volatile uint64_t hash; /* whom nobody asks */
+	volatile uint64_t hash; /* never read */
 	struct digest_key key = {{0}};
 	uint64_t page;
 

@@ -59,7 +59,7 @@ static void take_blocks(struct ram_place *p, const struct ram_block_place *told,
 
 /* ---- QEMU's memory ---- */
 
-/* What is mapped at addr: 0 and the mapping's fields, or -ENOENT. */
+/* A mapping of QEMU's memory. find_mapping(): 0 and the one at addr, or -ENOENT. */
 struct mapping {
 	uint64_t start, end, offset, inode;
 	unsigned dev_major, dev_minor;
@@ -367,7 +367,7 @@ int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data
 	return t->held || t->map ? 0 : write_remote(p, data, remote, n, e);
 }
 
-/* No page of the range is present in QEMU: it reads as zero already. */
+/* True if no page of the range is present in QEMU, so that it reads as zero already. */
 static bool is_untouched(struct ram_place *p, uint64_t addr, uint64_t bytes)
 {
 	uint64_t entry[512];

@@ -308,7 +308,7 @@ char *afterwards_unit_text(const json_t *plan, const char *script)
 			 guest, plain, waits, quoted, json_is_true(json_object_get(plan, "user")) ? "default.target" : "multi-user.target");
 }
 
-/* What an agent that died here has written of it makes room for the whole. True: it is all there. */
+/* True if the file has the whole text. A part of it, left by an agent that died here, is removed. */
 static bool is_written(const char *path, const char *text)
 {
 	char buf[UNIT_TEXT_MAX];

@@ -1,7 +1,7 @@
 /*
- * cold.c: a guest that is shut down: its disks arrive as the files that they are, and nothing runs them here. The hand-off is that of a guest
- * that runs; "its QEMU is alive" means here that its files are those that were made, and "cont" that it may be started: by its script, which
- * gets its name then.
+ * cold.c: a guest that is shut down: its disks arrive as the files that they are, and nothing runs them here. The hand-off is that of a
+ * guest that runs; "its QEMU is alive" means here that its files are those that were made, and "cont" that it may be started: by its
+ * script, which gets its name then.
  */
 #include "transfer.h"
 #include "fault.h"
@@ -74,7 +74,7 @@ static int start_defined(struct transfer *t, struct err *e)
 	return cutover_step(t, what, what == EV_CONT_OK ? NULL : why.msg, e);
 }
 
-/* There is no process here that runs it, to be let go on or to be ended. */
+/* Starts a guest that is shut down: no process here runs it, so none needs to be resumed or ended. */
 static int start(struct attempt *a, struct err *e)
 {
 	struct transfer *t = container_of(a, struct transfer, a);

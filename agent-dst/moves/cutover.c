@@ -43,7 +43,7 @@ static bool has_begun(const struct transfer *t)
 	       (t->a.handoff.state == HO_DST_STARTED || t->a.handoff.state == HO_DST_DONE);
 }
 
-/* Of an earlier life none is known that does not live. One whose monitor has closed may take a moment. */
+/* True if QEMU has ended. A QEMU whose monitor has closed may take a moment. After a restart only a live QEMU has its pid noted here. */
 static bool has_ended(const struct transfer *t)
 {
 	uint64_t until = now_ns() + DYING_MS * 1000000ULL;
@@ -186,7 +186,7 @@ static bool has_gone_on(const struct transfer *t)
 	return json_is_true(json_object_get(journal_last_note(t->a.journal, GONE_ON), "yes"));
 }
 
-/* What would start it here again gets its name. */
+/* Publishes what starts the guest here again: its definition, or its script or unit. */
 static void settle(struct transfer *t)
 {
 	if (t->recipe->owner)
@@ -263,8 +263,8 @@ static int cont_destination(struct attempt *a, struct err *e)
 }
 
 /*
- * The journal does not take a state (its file system is full, perhaps by the disks that arrived, or was made read-only). BEGUN is what it holds,
- * and of that every life makes ABORTED: what is here is undone without. PREPARED, of which nothing can be there, has not happened.
+ * The journal does not take a state (its file system is full, perhaps by the disks that arrived, or was made read-only). BEGUN is what it
+ * holds, and of that every life makes ABORTED: what is here is undone without. PREPARED, of which nothing can be there, has not happened.
  */
 int cutover_not_noted(struct attempt *a, enum handoff_state before, struct err *e)
 {
@@ -290,7 +290,7 @@ void cutover_entered(struct attempt *a)
 		transfer_of(a)->noted_ns += a->noted_ns;
 }
 
-/* What would start it here again gets its name only when the guest is to stay. */
+/* Hands the guest to its user. A revertible guest gets only its monitors back; what starts it again is published once it is to stay. */
 static void give_to_user(struct transfer *t)
 {
 	if (target_is_revertible(&t->target))
@@ -359,8 +359,8 @@ static void leave_undecided(struct transfer *t)
 }
 
 /*
- * The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. And whether the guest was lost there. Only
- * what is news is noted: the guest stands still meanwhile.
+ * The source says whether the guest is to run: one that was paused, or has stopped by itself, stays so. And whether the guest was lost
+ * there. Only what is news is noted: the guest stands still meanwhile.
  */
 static void note_run_state(struct transfer *t, json_t *detail)
 {
@@ -389,8 +389,8 @@ static char *journal_path_of(const struct transfer *t)
 	return xasprintf("%s/%s-dst.journal", t->cfg->state_dir, attempt_id_format(t->a.id, id));
 }
 
-/* Finished, and kept for a while: DONE, the guest is here. Its source may have been down when a person had it started; to one that asks what
- * became of it, it is told that it never was, too. One that is there and cannot be read is not one that is forgotten: -errno. */
+/* Finished, and kept for a while: DONE, the guest is here. Its source may have been down when a person had it started; to one that asks
+ * what became of it, it is told that it never was, too. One that is there and cannot be read is not one that is forgotten: -errno. */
 static int what_was(const char *journal_path, enum handoff_state peer, enum handoff_state *out, struct err *e)
 {
 	enum handoff_state was;
@@ -426,8 +426,8 @@ static void note_gone_on(struct transfer *t, bool goes)
 	json_decref(note);
 }
 
-/* It may be had back, and somebody migrates it away, or has it saved: should its QEMU end then, it may run elsewhere all the same. One that goes
- * on here did not, nor does one whose migration has failed. */
+/* Notes that a revertible guest may have gone elsewhere: if another client migrates or saves it, it may go on there after its QEMU has
+ * ended. A guest that resumes here, or whose migration failed, has not. */
 void cutover_on_qemu(struct transfer *t, const struct event *ev)
 {
 	static const char *const stays[] = {"failed", "cancelling", "cancelled", NULL};
@@ -453,7 +453,8 @@ static bool has_missed_how(const struct transfer *t)
 	return t->target.domain && (t->a.handoff.restarted || !domain_has_heard(&t->domain));
 }
 
-/* The guest is being taken elsewhere, or was: libvirt says of one that it runs while its memory goes. An event that came just now is not noted yet. */
+/* The guest is being taken elsewhere, or was: libvirt says of one that it runs while its memory goes. An event that came just now is not
+ * noted yet. */
 static bool is_going_on(const struct transfer *t, bool ended)
 {
 	const struct conductor *c = &t->a.con;
@@ -462,7 +463,8 @@ static bool is_going_on(const struct transfer *t, bool ended)
 	       (ended && conductor_has_qmp(c, "STOP"));
 }
 
-/* Whoever goes on from what is here would be a second one. A QEMU that hangs did not begin to migrate, if all that it had to say was heard. */
+/* Whoever goes on from what is here would be a second one. A QEMU that hangs did not begin to migrate, if all that it had to say was
+ * heard. */
 static int may_not_revert(struct transfer *t, struct err *e)
 {
 	enum run_state state;

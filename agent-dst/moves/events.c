@@ -24,7 +24,7 @@ int qemu_gone(struct transfer *t, struct err *e)
 	return t->a.handoff.state == HO_DST_BEGUN ? -e->code : cutover_qemu_dead(t, e->msg, e);
 }
 
-/* Not by us: before START we send no `cont`. There may be a guest at the source, so that this one must not live. */
+/* Another client resumed the guest, as we send no `cont` before START. The guest may run at the source, so this QEMU must end. */
 static int resumed(struct transfer *t, struct err *e)
 {
 	if (!t->a.handing_off || (t->a.handoff.state != HO_DST_BEGUN && t->a.handoff.state != HO_DST_PREPARED))

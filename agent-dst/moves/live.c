@@ -52,8 +52,8 @@ void live_tell_ready(const struct transfer *t, json_t *ready)
 	json_object_set_new(ready, "pid", json_integer(t->target.qemu.pid));
 }
 
-/* What is written to files directly may be on its way to stable storage still; but what is written through our QEMU is to be there before
- * its exports are closed. */
+/* Loads the RAM once the disks allow it: direct writes to files may still be on their way to stable storage, but writes through our QEMU
+ * must be there before its exports are closed. */
 int live_load(struct transfer *t, struct err *e)
 {
 	int r;

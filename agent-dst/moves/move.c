@@ -70,7 +70,7 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 
 /* ---- preflight: nothing is created ---- */
 
-/* What a source needs to tell how long a move takes: are its processors ours, too? */
+/* Describes this host, so that the source can estimate the duration of the move: does it share its processors with us? */
 static void describe_machine(const struct transfer *t, json_t *accept)
 {
 	AUTO_FREE char *boot = boot_id();

@@ -18,7 +18,7 @@ static uint64_t bytes_of(const json_t *o, const char *key)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-/* No guest comes to run here by it. */
+/* True if the transfer brings no guest that runs here. */
 static bool runs_nothing(const struct transfer *t)
 {
 	return t->recipe->can_run == cold_can_run || !strcmp(t->recipe->how, "replica");

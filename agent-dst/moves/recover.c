@@ -18,7 +18,7 @@
 #define STOPPED_MS    10000 /* an agent that is stopped for so long is as good as dead to its guest */
 #define LOOK_MS	      2500
 
-/* What our process has open only root may see. */
+/* Our process, for a journal: only root could find it by the files that it has open. */
 json_t *transfer_agent(void)
 {
 	AUTO_FREE char *boot = boot_id();
@@ -70,7 +70,7 @@ static pid_t stopped_agent(const char *journal_path)
 	return pid;
 }
 
-/* It may die at any instruction, and what it was at is in its journal. */
+/* Kills a stopped agent: it may die at any instruction, as its journal records its progress. */
 static void end_agent(pid_t pid, const char *journal_path)
 {
 	AUTO_CLOSE int fd = pidfd_open(pid, 0);

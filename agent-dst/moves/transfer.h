@@ -41,11 +41,11 @@ struct recipe {
 	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
 	const struct attempt_ops *cutover;
 	const char *lost; /* in words: it cannot run any more */
-	/* What was made here of the guest is still what it was, and could run it. */
+	/* True if the guest's files and process here are still intact, and could run it. */
 	bool (*can_run)(const struct transfer *t);
 	/* All files are here: from now on content may arrive. */
 	int (*receive)(struct transfer *t, struct err *e);
-	/* Into COPY_READY. */
+	/* Adds to COPY_READY. */
 	void (*tell_ready)(const struct transfer *t, json_t *ready);
 	/* Called after every event once all digests match; does the next possible step, up to PREPARED. */
 	int (*finish)(struct transfer *t, struct err *e);
@@ -81,7 +81,8 @@ struct transfer {
 	const char *given_up_because; /* while a step is carried out that the source hears of */
 };
 
-/* Puts together what `how` says (NULL: live) of a guest of that owner's, in DESCRIBE or a journal. -ENOTSUP: this vmferry-dst knows no such kind. */
+/* Puts together what `how` says (NULL: live) of a guest of that owner's, in DESCRIBE or a journal. -ENOTSUP: this vmferry-dst knows no such
+ * kind. */
 int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e);
 
 /* live.c: a guest that runs, or is paused: with its memory, into a QEMU that waits */
@@ -153,12 +154,13 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 int cutover_keep_disks(struct transfer *t, struct err *e);
 
 /* recover.c */
-/* This process, for a journal that it has open: {"pid", "start_time", "boot_id"}. */
+/* Identifies our process in a journal that it has open: {"pid", "start_time", "boot_id"}. */
 json_t *transfer_agent(void);
-/* Takes up a journal of an earlier life: EV_RECOVER is stepped. -EBUSY: a live agent has had it for so long, though it was asked to let go of it if it only waits for its source. */
+/* Takes up a journal of an earlier life, and steps EV_RECOVER. -EBUSY: a live agent has kept it for wait_ms, though it was asked to let go
+ * of it if it only waits for its source. */
 int transfer_restore_from_others(struct transfer *t, const char *journal_path, unsigned wait_ms, struct err *e);
 
-/* events.c: what means the same in every stage */
+/* events.c: events that mean the same in every stage */
 int common_event(void *ctx, const struct event *ev, struct err *e);
 int qemu_gone(struct transfer *t, struct err *e);
 

@@ -80,8 +80,8 @@ static int check_term(const struct arriving_point *a, struct err *e)
 	return 0;
 }
 
-/* The points that were here went, as the guest stayed here, or somebody has removed them: then they were another pair's, or the guest has gone on from here, in the
- * term that it had here. */
+/* The points that were here went, as the guest stayed here, or somebody has removed them: then they were another pair's, or the guest has
+ * gone on from here, in the term that it had here. */
 static bool is_of_past(const struct arriving_point *a)
 {
 	uint64_t least = (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) + points_are_over(&a->store);
@@ -135,7 +135,8 @@ static uint64_t choose_from(const struct arriving_point *a, const struct point *
 	return 0;
 }
 
-/* A damaged point may be the one that the source knows as the last. A point that is sent on from another replica has the number that it has there. */
+/* A damaged point may be the one that the source knows as the last. A point that is sent on from another replica has the number that it has
+ * there. */
 static uint64_t next_number(const struct arriving_point *a)
 {
 	json_int_t wished = json_integer_value(json_object_get(asked(a), "number"));
@@ -184,7 +185,8 @@ static char *note_path(const struct arriving_point *a)
 	return xasprintf("%s.json", name);
 }
 
-/* This host knows one place for the points of a name: those of another guest would not be found any more. */
+/* Refuses a name whose points are elsewhere: the host notes a single place per name, so the other guest's points would not be found any
+ * more. */
 static int check_noted(const struct arriving_point *a, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;
@@ -325,7 +327,8 @@ static void put_above(const struct arriving_point *a, struct arriving_disk *d, c
 	d->backing_format = xstrdup(json_text(below, "format"));
 }
 
-/* Bytes that the disk surely needs here, as far as the source can tell: those since the point on which it is put. A new image may share blocks with an old copy. */
+/* Bytes that the disk surely needs here, as far as the source can tell: those since the point on which it is put. A new image may share
+ * blocks with an old copy. */
 static uint64_t least_of(const struct arriving_point *a, const struct arriving_disk *d, const json_t *o)
 {
 	const json_t *since = json_object_get(asked(a), "since"), *least = json_object_get(o, "since_least");

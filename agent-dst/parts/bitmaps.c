@@ -289,7 +289,7 @@ int bitmaps_delete_exports(struct disks *ds, struct err *e)
 	return ds->late ? 0 : each(ds, delete_export, e);
 }
 
-/* What was written since, and is not in it. */
+/* Finds the units that were written here and are missing in the bitmap. */
 static void look_what_is_missing(const struct arriving_disk *d, const struct arriving_bitmap *b, struct unit_set *missing)
 {
 	uint64_t at = 0, first, n, k;
@@ -309,7 +309,7 @@ static void add_all(struct unit_set *to, const struct unit_set *which)
 		unit_set_add(to, first, n);
 }
 
-/* It has an export; what is written now need not be written while the guest stands still. */
+/* Sets missing bits early, while the disk has an export, so that fewer are left for the blackout. */
 static int fill_missing(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, i);
@@ -393,7 +393,7 @@ static int fill_late(struct disks *ds, struct arriving_disk *d, unsigned i, stru
 	return r;
 }
 
-/* Of those that were dropped, too. */
+/* Deletes the nodes of all bitmaps, also of dropped ones. */
 static int delete_nodes(struct disks *ds, struct err *e)
 {
 	unsigned i;

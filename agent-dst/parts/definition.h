@@ -1,6 +1,6 @@
 /*
- * definition.h: the definition of a libvirt guest that comes shut down, as a part of its move: looked at with this host's libvirt, kept in a file that the
- * journal owns, and defined with its snapshots and its autostart when the guest may start here.
+ * definition.h: the definition of a libvirt guest that comes shut down, as a part of its move: looked at with this host's libvirt, kept in
+ * a file that the journal owns, and defined with its snapshots and its autostart when the guest may start here.
  */
 #ifndef VMFERRY_DST_DEFINITION_H
 #define VMFERRY_DST_DEFINITION_H
@@ -22,15 +22,15 @@ struct definition {
 };
 
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);
-/* Of PREPARE. The journal owns its file from then on. */
+/* Takes the definition from PREPARE. The journal owns its file from then on. */
 int definition_take(struct definition *d, const json_t *prepare, struct err *e);
 /* Disks that were made in the place of a pool become volumes of it. What libvirt cannot do it says when it needs them. */
 void definition_find_volumes(const struct definition *d);
 /* Defines the guest, in this life or a later one. 0: *out says whether it is defined; -EAGAIN: that cannot be told. */
 int definition_define(struct definition *d, enum handoff_event *out, struct err *e);
-/* The guest can only be ours from here on. Once a life. */
+/* Completes the definition once the guest can only be ours. Once per life. */
 void definition_settle(struct definition *d);
-/* Settled: libvirt starts it, once a life. What came of it is told with the rest. */
+/* Has libvirt start the guest, after definition_settle(), once per life. The result is reported with the rest. */
 void definition_start(struct definition *d);
 
 #endif

@@ -1,12 +1,12 @@
-/* disks-by-word.c: disks that both hosts see by the user's word, behind a network or block devices: each QEMU reaches them as the command line says, and
- * nothing of ours looks inside. */
+/* disks-by-word.c: disks that both hosts see by the user's word, behind a network or block devices: each QEMU reaches them as the command
+ * line says, and nothing of ours looks inside. */
 #include "disks-private.h"
 #include "json-text.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Of the destination QEMU's drives, that of a device. */
+/* The drive of a device, among the destination QEMU's drives. */
 static json_t *drive_of(json_t *drives, const char *qdev)
 {
 	json_t *drive;

@@ -197,7 +197,7 @@ static const char *may_stay_at(const struct disks *ds, const json_t *o)
 												       : want ?: json_text(o, "real_path");
 }
 
-/* Of a block device its name here may be another's. */
+/* Checks that a block device's name leads to the same device here. */
 static int check_identity(const json_t *o, const char *path, struct err *e)
 {
 	const char *there = json_text(o, "identity");

@@ -90,7 +90,7 @@ static int make_disk(struct disks *ds, struct arriving_disk *d, char *const *env
 	return d->partial.known ? go_on_from(ds, d, e) : make_image(ds, d, env, e);
 }
 
-/* Of a move that ends before its time. */
+/* Notes the kinds of disks whose partial copies are kept if the move ends early. */
 static int note_kinds(struct disks *ds, struct err *e)
 {
 	const json_t *described = ds->target->description;
@@ -141,7 +141,8 @@ void disks_close_images(struct disks *ds, bool is_over)
 	}
 }
 
-/* Its content comes without a QEMU that would lock it: no other is to open it meanwhile. A QEMU of ours that waits to take it has no locks yet. */
+/* Its content comes without a QEMU that would lock it: no other is to open it meanwhile. A QEMU of ours that waits to take it has no locks
+ * yet. */
 static int lock_image(struct arriving_disk *d, struct err *e)
 {
 	int r = d->lock_fd >= 0 || d->device || d->empty || !is_raw(d) ? 0 : image_lock(d->path, IMAGE_OWN, &d->lock_fd, e);
@@ -476,7 +477,8 @@ void disks_compared(struct disks *ds, uint32_t object)
 		old_reader_enough(ds->old_reader, object);
 }
 
-/* Some write to a file that they opened, and some to what has its name: a file that took its place meanwhile would have a part of the disk, or none. */
+/* Some write to a file that they opened, and some to what has its name: a file that took its place meanwhile would have a part of the disk,
+ * or none. */
 static bool is_in_place(const struct arriving_disk *d)
 {
 	int fd = d->device ? d->lock_fd : d->held_fd;

@@ -57,7 +57,7 @@ struct arriving_bitmap {
 		bits; /* of 1 << bitmap_shift bytes each; once it is complete: those that the disk of no contents has, if there is one */
 };
 
-/* It is the source's own: a file on storage that both hosts see, or whatever the source's user says that both see. */
+/* A disk that stays in place: a file on storage that both hosts see, or anything that the source's user says both see. */
 struct staying_disk {
 	uint32_t object;
 	bool by_word;
@@ -102,8 +102,9 @@ struct disks {
 };
 
 /*
- * Life of the disks: disks_init(), a plan (disks-plan.c), disks_open(), the receivers write, disks_close_exports(), disks_trim(), disks_close_images(),
- * disks_let_go(). A later life of the attempt (recover) has read the list from the journal; what may be called there, too, says so.
+ * Life of the disks: disks_init(), a plan (disks-plan.c), disks_open(), the receivers write, disks_close_exports(), disks_trim(),
+ * disks_close_images(), disks_let_go(). A later life of the attempt (recover) has read the list from the journal; what may be called there,
+ * too, says so.
  */
 void disks_init(struct disks *d, struct target *target, const char *state_dir);
 /* A file is at that path, or a disk will be. */
@@ -137,8 +138,8 @@ void disks_stop(struct disks *d);
 
 /* Disks that are carried as files (as_file) get the size that they are to have, durably. */
 int disks_trim(struct disks *d, struct err *e);
-/* Each image is as long as its disk. -ESTALE: somebody who asked for no locks has cut one, or made it longer. To be asked often: one that was cut has its length
- * again once its end is written. */
+/* Each image is as long as its disk. -ESTALE: somebody who asked for no locks has cut one, or made it longer. To be asked often: one that
+ * was cut has its length again once its end is written. */
 int disks_have_their_length(const struct disks *d, struct err *e);
 /* Images are not watched any more. is_over: nobody writes to them, and what is whole is noted (partial.h). */
 void disks_close_images(struct disks *d, bool is_over);
@@ -149,16 +150,17 @@ int disks_let_go(struct disks *d, struct err *e);
 /* Closes all that we have of the images, and has whoever helped to write them close them; disks_stop() waits until that one is gone. */
 void disks_leave(struct disks *d);
 
-/* No process but the guest's QEMU has any of the files open: -EBUSY. */
+/* 0: only the guest's QEMU has the files open; else -EBUSY. */
 int disks_are_nobody_else_s(const struct disks *d, struct err *e);
 /* Every file that this attempt has made is still the one that it was. In any life. */
 bool disks_are_here(const struct disks *d);
 /* Images that are held for another host (image-held.h) have their names still. In any life. */
 bool disks_have_their_names(const struct disks *d);
-/* Where both hosts see some of them, the names of all, of those that have arrived, too, lead to the files that they led to as the move began: -EBUSY. In any
- * life. */
+/* Where both hosts see some of them, the names of all, of those that have arrived, too, lead to the files that they led to as the move
+ * began: -EBUSY. In any life. */
 int disks_are_named(const struct disks *d, struct err *e);
-/* Notes in the journal when the disks that both hosts see were written last: nobody writes to them between our promise and the hand-over. */
+/* Notes in the journal when the disks that both hosts see were written last: nobody writes to them between our promise and the
+ * hand-over. */
 int disks_note_shared(struct disks *d, struct err *e);
 /* Disks that both hosts see have their names, and nobody has written to them since disks_note_shared(): -EBUSY. In any life. */
 int disks_shared_unwritten(const struct disks *d, struct err *e);

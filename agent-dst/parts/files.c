@@ -76,7 +76,7 @@ static bool is_writable_dir_of(const char *path)
 	return !access(dirname(copy), W_OK);
 }
 
-/* What is brought there by this move, or NULL. */
+/* The file that this move brings to that path, or NULL. */
 static const struct carried *carried_to(const struct files *fs, const char *path)
 {
 	size_t i;
@@ -431,7 +431,7 @@ static int on_data(struct files *fs, const struct event *ev, struct err *e)
 	return 0;
 }
 
-/* As it was on the source, as far as this user may. */
+/* Gives the file its size, owner and mode from the source, as far as this user may. */
 static int dress(const struct carried *c, struct err *e)
 {
 	const struct rights rights = {.uid = (long)number(c->description, "uid"),

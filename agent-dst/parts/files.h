@@ -31,9 +31,9 @@ struct files {
 };
 
 void files_init(struct files *f, struct target *target, const struct disks *disks);
-/* What the command line's files become: up to two entries for each. */
+/* Maps the command line's files to their places here: up to two entries for each. */
 size_t files_map(const struct files *f, struct args_map *map);
-/* Those that are being received are not any more. */
+/* Closes the files that are being received. */
 void files_close(struct files *f);
 
 #endif

@@ -92,7 +92,7 @@ static bool is_in_use(const char *path, const struct stat *st)
 				     : pid > 0 && !process_start_time(pid, &start_time) && qemu_is_alive(pid, start_time);
 }
 
-/* What a QEMU of ours has left at the name goes; never what is in use. */
+/* Removes what a QEMU of ours has left at the name, unless it is in use. */
 static int clear_name(const char *path, const char *aside, struct err *e)
 {
 	struct stat st;
@@ -104,7 +104,7 @@ static int clear_name(const char *path, const char *aside, struct err *e)
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
-/* Where there are no second names it has to do with one. */
+/* Gives a file its name back beside its second one; without hard links the name replaces the second one. */
 static int give_name(const char *path, const char *aside, struct err *e)
 {
 	int r = are_one_file(path, aside) ? 0 : clear_name(path, aside, e);
@@ -185,7 +185,7 @@ bool in_place_knows(const struct target *t, const char *path)
 	return was_set_aside(t, path, true);
 }
 
-/* One that has no second name was given its only one back. */
+/* True if path may be replaced. A file without a second name was given its only name back. */
 bool in_place_may_replace(const struct target *t, const char *path)
 {
 	AUTO_FREE char *aside = attempt_id_name(t->part.a->id, path);

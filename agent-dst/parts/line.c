@@ -85,7 +85,7 @@ static bool is_known_here(const struct line *l, const char *path)
 	return false;
 }
 
-/* What QEMU writes to there, and is none of the disks that come, would be whatever has its name. */
+/* Refuses a writable disk of the line that is not carried: QEMU would write to any file that has its name there. */
 static int check_is_carried(const struct line *l, const struct args_file *f, struct err *e)
 {
 	bool is_disk = f->role == ARGS_DISK || f->role == ARGS_PFLASH_VARS;
@@ -98,7 +98,7 @@ static int check_is_carried(const struct line *l, const struct args_file *f, str
 				 f->path, f->option);
 }
 
-/* As the source's QEMU says it; NULL: it has none, or that is no UUID. */
+/* The generation ID that the source's QEMU reports; NULL: none, or not a UUID. */
 static const char *generation(const struct line *l)
 {
 	const char *guid = json_text(l->target->description, "vmgenid");
@@ -272,7 +272,7 @@ static char *bridges_here(void)
 	return all;
 }
 
-/* Of a TPM there must be one of ours, which is described by the source. */
+/* Refuses a TPM that the source does not describe, as we must start one of our own. */
 static int check_tpm(const struct line *l, const struct args_file *f, struct err *e)
 {
 	return f->role != ARGS_TPM || (l->tpm->from && f->to && !strcmp(f->to, l->tpm->swtpm.socket))
@@ -350,7 +350,7 @@ static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 	return false;
 }
 
-/* Nothing that keeps it from moving, but what is in them may be wanted. */
+/* Warns of existing logs that QEMU will truncate: they do not prevent the move, but the user may need their contents. */
 static void tell_of_logs(const struct line *l)
 {
 	struct stat st;
@@ -584,8 +584,8 @@ static int ask_qemu(struct line *l, struct err *e)
 	l->start_ms = p.start_ms;
 	if (p.has_words)
 		args_write_known_words(&l->target->args, &p.words);
-	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there. libvirt has a line of its own,
-	 * which it tries when it starts QEMU: of this one nothing is left that was not asked yet */
+	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there. libvirt has a
+	 * line of its own, which it tries when it starts QEMU: of this one nothing is left that was not asked yet */
 	if (p.started && !l->is_part && !l->target->domain && (!l->wants_names || l->asked))
 		try_line(l, env);
 	rmdir(l->target->run_dir);

@@ -42,7 +42,8 @@ static int own_if_new(struct target *t, const char *path, struct err *e)
 	return lstat(path, &st) && errno == ENOENT ? made_own(t->part.a, "made-by-qemu", path, e) : 0;
 }
 
-/* What it is about to make: sockets, logs and the like that do not exist yet. Its own log has its pid where the name says %d. */
+/* Journals the files that QEMU is about to make: sockets, logs and the like that do not exist yet. QEMU's own log has its pid in place of
+ * %d. */
 int made_own_what_qemu_makes(struct target *t, pid_t pid, struct err *e)
 {
 	size_t i;
@@ -155,7 +156,7 @@ bool made_is_rebooted(const struct target *t)
 	return !is_this_boot(json_text(journal_begin(t->part.a->journal), "boot_id"));
 }
 
-/* Of a guest that runs here, all but the hidden name of its script, once that has its own. */
+/* True if the entry belongs to the guest that runs here: any but the hidden name of its script once the script has its own. */
 static bool is_the_guests(const struct target *t, const json_t *detail)
 {
 	return json_object_get(detail, "inode") || !journal_last_note(t->part.a->journal, "start-script");

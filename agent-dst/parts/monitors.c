@@ -2,14 +2,14 @@
  * monitors.c: until the guest is ours nobody but this agent gives orders to its QEMU.
  *
  * Theory of operation. QEMU makes the guest's own monitors and consoles when it starts, and cannot be told to wait with that.
- * A `cont` there would start the guest beside the source's: at once, or as soon as it is loaded. So as soon as QEMU is up its
- * listening unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), beside each, and back
- * under their names once STARTED is durable (in place, over those of the QEMU that had the guest before: in-place.h). The sockets themselves do not change: QEMU and its command line know them by
- * their names. A monitor on a TCP port takes one client at a time: that is we, and where it wants a WebSocket handshake first we
- * make one, as QEMU does not say before whom it serves. What came in before is undone by `stop`, which takes back an early `cont`.
- * Every monitor must be one of these, or of a kind that leads to nobody but us and root (qemu-args-monitors.c, which also refuses
- * others when a move is planned). A guest that is resumed all the same is ended at once (move.c), before it was promised or as
- * NOVM.
+ * A `cont` there would start the guest beside the source's: at once, or as soon as it is loaded. So as soon as QEMU is up its listening
+ * unix sockets are moved into a directory that nobody else may enter (kind "hidden" in the journal), beside each, and back under their
+ * names once STARTED is durable (in place, over those of the QEMU that had the guest before: in-place.h). The sockets themselves do not
+ * change: QEMU and its command line know them by their names. A monitor on a TCP port takes one client at a time: that is we, and where it
+ * wants a WebSocket handshake first we make one, as QEMU does not say before whom it serves. What came in before is undone by `stop`, which
+ * takes back an early `cont`. Every monitor must be one of these, or of a kind that leads to nobody but us and root (qemu-args-monitors.c,
+ * which also refuses others when a move is planned). A guest that is resumed all the same is ended at once (move.c), before it was promised
+ * or as NOVM.
  */
 #include "monitors.h"
 #include "durable-file.h"
@@ -105,7 +105,7 @@ static bool is_shared(const json_t *chardevs, const char *label)
 	return false;
 }
 
-/* Those of -monitor, -qmp and -gdb have names of QEMU's own. */
+/* True if the character device is a monitor's. QEMU itself names those of -monitor, -qmp and -gdb. */
 bool monitors_has(const struct args_result *line, const json_t *chardevs, const char *label)
 {
 	return !strncmp(label, "compat_monitor", strlen("compat_monitor")) || !strcmp(label, "gdb") || is_shared(chardevs, label) ||
@@ -212,7 +212,7 @@ static char *shown_name(const char *dir, const char *name)
 	return xasprintf("%.*s/%s", (int)(strrchr(dir, '/') - dir), dir, name);
 }
 
-/* Not over somebody else's file: that came meanwhile. */
+/* Gives a socket its name back, but never replaces a file that another process has made there meanwhile. */
 static int show_one(const struct target *t, const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);
@@ -224,7 +224,7 @@ static int show_one(const struct target *t, const char *dir, const char *name, s
 	return unlink(from) ? err_sys(e, errno, "cannot remove %s", from) : 0;
 }
 
-/* Over that of the QEMU which had the guest, and over nothing else. */
+/* The same, but replaces the socket of the QEMU that had the guest, and nothing else. */
 static int show_instead(const struct target *t, const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);

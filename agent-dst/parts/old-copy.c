@@ -68,7 +68,8 @@ bool old_copy_was_left(const char *state_dir, const char *guest, const char *pat
 	return yes;
 }
 
-/* The disk that had that name got another, NAME.moved-ID, when the guest left, so that nothing starts it here. Malloc'ed: the newest of such; NULL: there is none. */
+/* The disk that had that name got another, NAME.moved-ID, when the guest left, so that nothing starts it here. Malloc'ed: the newest of
+ * such; NULL: there is none. */
 static char *find_moved(const char *state_dir, const char *guest, const char *place)
 {
 	AUTO_FREE char *dir = xstrdup(place), *prefix = xasprintf("%s.moved-", path_base(place));
@@ -116,7 +117,7 @@ static int check_readable(const char *path, struct err *e)
 		       : err_set(e, EINVAL, "the old copy %s at the destination is neither a file nor a block device", path);
 }
 
-/* It goes when the guest runs here: nobody may use it. */
+/* Checks that an old copy can be replaced: it is removed when the guest runs here, so nobody may use it. */
 static int check_replaceable(const char *path, struct err *e)
 {
 	struct stat st;
@@ -163,7 +164,8 @@ static bool is_called(const struct bundle_file *f, const char *name)
 	return name && (!strcmp(f->path, name) || (f->real_path && !strcmp(f->real_path, name)));
 }
 
-/* A disk is found in a bundle by its path; or, as a guest that was moved may have its disks elsewhere, by its name, if that is one disk's alone. Its contents are compared in any case. */
+/* A disk is found in a bundle by its path; or, as a guest that was moved may have its disks elsewhere, by its name, if that is one disk's
+ * alone. Its contents are compared in any case. */
 static const struct bundle_file *find_disk(const struct bundle *b, const char *real_path, const char *named)
 {
 	const struct bundle_file *found = NULL;

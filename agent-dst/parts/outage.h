@@ -1,18 +1,18 @@
 /*
- * outage.h: connections that are gone and may come back. The source makes them again, and is waited for as long as it said that it would try;
- * who comes in another session, and wants the journal, has given this one up.
+ * outage.h: connections that are gone and may come back. The source makes them again, and is waited for as long as it said that it would
+ * try; who comes in another session, and wants the journal, has given this one up.
  */
 #ifndef VMFERRY_DST_OUTAGE_H
 #define VMFERRY_DST_OUTAGE_H
 
 #include "data-plane.h"
 
-/* No connection is waited for longer. */
+/* The longest wait for a connection. */
 #define OUTAGE_MS_MAX (24 * 3600 * 1000)
 
 struct outage {
 	struct data_plane *data;
-	unsigned patience_ms; /* as the source said; 0: what is lost is lost */
+	unsigned patience_ms; /* from the source; 0: we do not wait for lost connections */
 	uint32_t missing;     /* a bit for each channel, by its number */
 	uint64_t since_ns;
 	struct timer look;
@@ -27,7 +27,7 @@ void outage_agree(struct outage *o, unsigned patience_ms);
 /* The connection of this channel is gone; is there again. 0: control. */
 void outage_cut(struct outage *o, unsigned channel, const struct err *why);
 void outage_back(struct outage *o, unsigned channel);
-/* There is a journal: from now on a source that does not answer is given up for whoever wants it. */
+/* Begins to watch for requests for the journal: a source that does not answer is then given up for another agent. */
 void outage_watch(struct outage *o);
 void outage_fini(struct outage *o);
 

@@ -77,7 +77,7 @@ static uint64_t written_bytes(const char *path)
 	return sum;
 }
 
-/* They were brought for that, however little is in them. */
+/* True if the attempt brought only disks: their copies are kept, however little is in them. */
 static bool is_of_disks_alone(const struct journal *j)
 {
 	return !strcmp(json_text(journal_begin(j), "how") ?: "", "disks");
@@ -105,7 +105,7 @@ static int sync_file(const char *path, struct err *e)
 	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
 }
 
-/* What the file is known by under its other name. */
+/* The identity of the file under its other name. */
 static int know(const char *place, const char *path, json_t **out, struct err *e)
 {
 	AUTO_FREE char *boot = boot_id();
@@ -180,7 +180,7 @@ int partial_undo(struct target *t, const json_t *detail, struct err *e)
 
 /* ---- finding it again ---- */
 
-/* Of whose move? Without its lock, which others may have. */
+/* True if the journal is of a move of that guest that keeps partial copies. Takes no lock, as others may have it. */
 static bool is_of(const char *path, const char *guest)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -373,8 +373,8 @@ uint64_t partial_bytes(const struct partial *p)
 /* ---- and going on from it ---- */
 
 /*
- * Nothing of it is in the page cache that its disk may not have: the agent that kept it found by a descriptor of its own that no writeback had failed, nobody
- * has written to it since, and it is the same page cache.
+ * Nothing of it is in the page cache that its disk may not have: the agent that kept it found by a descriptor of its own that no writeback
+ * had failed, nobody has written to it since, and it is the same page cache.
  */
 static bool is_whole(const json_t *known)
 {

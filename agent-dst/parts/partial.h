@@ -3,7 +3,8 @@
  * the disk's place, under a name of the attempt's that nobody takes for a disk, until a moment that the journal has. The next move of that
  * very disk to that place begins with it, and believes nothing of it (PROTOCOL.md, "What is kept").
  *
- * Its journal is over, and is locked by whoever plans to use the file, is about to remove it, or looks at it: so there is one of them at a time.
+ * Its journal is over, and is locked by whoever plans to use the file, is about to remove it, or looks at it: so there is one of them at a
+ * time.
  */
 #ifndef VMFERRY_PARTIAL_H
 #define VMFERRY_PARTIAL_H
@@ -12,31 +13,32 @@
 
 #define PARTIAL_SUFFIX "-partial" /* of its name */
 
-/* Of moves of one guest, those that keep something, locked. */
+/* The locked journals of a guest's moves that keep partial copies. */
 struct partials {
 	struct journal **at;
 	size_t count;
 };
 
 struct partial {
-	struct journal *journal; /* that it is kept by, of partials; NULL: no more, or there is none */
+	struct journal *journal; /* of partials, which keeps it; NULL: no more, or there is none */
 	json_t *known;		 /* NULL: there is none */
 };
 
 /* ---- keeping ---- */
 
-/* What a disk of DESCRIBE must be the same in to go on from it; a new reference, or NULL: of such a disk nothing is kept. */
+/* The properties in which a disk of DESCRIBE must match to go on from a copy; a new reference, or NULL: copies of such a disk are not
+ * kept. */
 json_t *partial_kind(const json_t *description, const json_t *disk);
-/* Into the journal, before the files are made: those at these places are such disks. of: partial_kind() by place. */
+/* Notes the disks in the journal, before the files are made. of: partial_kind() by place. */
 int partial_note(struct attempt *a, json_t *of /* stolen */, struct err *e);
 /*
- * Once nobody writes to the image at path any more: all that was written to it is on stable storage. fd: open since before the first write, so that no
- * writeback has failed meanwhile of which fsync(2) would not tell it.
+ * Notes that the image at path is complete, with all writes on stable storage; call it when nobody writes to it any more. fd: open since
+ * before the first write, so that fsync(2) reports every failed writeback.
  */
 void partial_note_whole(struct target *t, const char *path, int fd);
-/* When "file" is undone: is it a disk that is to be kept? */
+/* True if the "file" that is undone is a disk to be kept. */
 bool partial_is_to_be_kept(const struct target *t, const json_t *file);
-/* Then that, in place of removing it. a->kept says so. */
+/* Keeps it instead of removing it; a->kept says so. */
 int partial_keep(struct target *t, const json_t *file, struct err *e);
 /* Undoes "partial": when its time is over, or nobody wants it any more. ATTEMPT_KEPT: it stays. */
 int partial_undo(struct target *t, const json_t *detail, struct err *e);
@@ -44,19 +46,20 @@ int partial_undo(struct target *t, const json_t *detail, struct err *e);
 /* ---- going on from it ---- */
 
 void partials_open(struct partials *ps, const char *state_dir, const char *guest);
-/* What has nothing left is settled. */
+/* Closes the journals, and settles those that keep nothing any more. */
 void partials_close(struct partials *ps);
-/* The guest of the description is here: what is kept of its disks, wherever they were to go, is nobody's. */
+/* Removes all partial copies of the guest's disks, wherever they were to go, once the guest is here. */
 void partials_remove(struct target *t, const char *state_dir);
-/* For the disk that goes to place, if nobody has it open. is_raw: it may have been written to: that is seen. */
+/* Finds the copy for the disk that goes to place, unless a process has it open. is_raw: it may have been written to since, as its contents
+ * are compared. */
 void partial_find(struct partial *p, const struct partials *ps, const char *place, const json_t *kind, bool is_raw);
 /* Bytes of the file system that it takes; 0: there is none. */
 uint64_t partial_bytes(const struct partial *p);
 /* Where it lies until it is taken; NULL: there is none. */
 const char *partial_path(const struct partial *p);
-/* It was kept of the attempt of that id (hex; NULL: of none), whole, and nobody has written to it since. */
+/* True if it was kept by the attempt of that id (hex; NULL: false), complete, and nobody has written to it since. */
 bool partial_is_as_left(const struct partial *p, const char *attempt);
-/* It becomes the file at path, ours, and all that is in it is durable. raw_bytes: to be so long; 0: it is an image, and is left as it is. */
+/* Makes the copy our file at path, with durable contents. raw_bytes: its new length; 0: it is an image, and keeps its length. */
 int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_t raw_bytes, struct err *e);
 void partial_fini(struct partial *p);
 

@@ -1,6 +1,6 @@
 /*
- * ram.h: the guest's memory and device state as they arrive: pages are put straight into the waiting QEMU's memory, and the thin stream that is
- * left is held until QEMU takes it; or (opaque mode) QEMU takes its own streams as they come.
+ * ram.h: the guest's memory and device state as they arrive: pages are put straight into the waiting QEMU's memory, and the thin stream
+ * that is left is held until QEMU takes it; or (opaque mode) QEMU takes its own streams as they come.
  */
 #ifndef VMFERRY_DST_RAM_H
 #define VMFERRY_DST_RAM_H
@@ -42,7 +42,7 @@ int ram_listen(struct ram *r, struct err *e);
 int ram_take_waiting(struct ram *r, const char *socket, struct err *e);
 /* pages: only now does QEMU learn of a migration at all. */
 int ram_load(struct ram *r, struct err *e);
-/* What a receiver has of the streams. */
+/* Takes what a receiver has received of the streams. */
 int ram_take(struct ram *r, const struct receive_event *rev, struct err *e);
 /* QEMU has loaded all that there is. */
 bool ram_is_loaded(const struct ram *r);

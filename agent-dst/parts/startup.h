@@ -1,4 +1,5 @@
-/* startup.h: what starts the guest here again without us (afterwards.h), as a part of its move: planned, drafted, and given its name at the end. */
+/* startup.h: what starts the guest here again without us (afterwards.h), as a part of its move: planned, drafted, and given its name at the
+ * end. */
 #ifndef VMFERRY_STARTUP_H
 #define VMFERRY_STARTUP_H
 
@@ -25,7 +26,7 @@ void startup_settle(struct startup *s, bool went_on);
 void startup_run(struct startup *s);
 /* Waits until it has run for a moment, for which the source, which has heard that the guest is started, need not wait. */
 void startup_look_at_started(struct startup *s);
-/* It was to be run, and not in this life: that is told. */
+/* Reports that it was to be run, but not in this life. */
 void startup_tell_not_run(struct startup *s);
 
 #endif

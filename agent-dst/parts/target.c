@@ -403,7 +403,8 @@ int target_stands(struct target *t, struct err *e)
 
 	if (r)
 		return r;
-	/* all is loaded: a QEMU that is still in that state was told to start the guest, could not get its disks, and forgets every `cont` from then on (10.0) */
+	/* all is loaded: a QEMU that is still in that state was told to start the guest, could not get its disks, and forgets every `cont`
+	 * from then on (10.0) */
 	runs = json_is_true(json_object_get(status, "running")) || !strcmp(json_text(status, "status") ?: "", "inmigrate");
 	json_decref(status);
 	if (runs || conductor_has_qmp(&t->part.a->con, "RESUME"))
@@ -413,7 +414,7 @@ int target_stands(struct target *t, struct err *e)
 
 /* ---- undoing ---- */
 
-/* What is in our own directory, of ours and of QEMUs that help: nothing else is removed from it. */
+/* The sockets of our QEMU and of helper QEMUs in our own directory: only these are removed from it. */
 static const char *const in_run_dir[] = {"vmferry.qmp", "incoming", "nbd", "helper.qmp"};
 
 static int remove_dir(const char *path, struct err *e)
@@ -521,7 +522,7 @@ void target_restore(struct target *t)
 	t->uuid = json_text(begin, "libvirt_uuid") ? xstrdup(json_text(begin, "libvirt_uuid")) : NULL;
 }
 
-/* There is none that the journal does not know of. */
+/* Finds the QEMU of an earlier life; the journal knows every QEMU that there was. */
 void target_find_qemu_again(struct target *t, bool is_users)
 {
 	const json_t *note = journal_last_note(t->part.a->journal, "qemu");

@@ -1,6 +1,6 @@
 /*
- * target.h: the guest as it is to be here: its name and place, what the source says of it, its QEMU and that one's monitor. What every other
- * part of a move to this host asks.
+ * target.h: the guest as it is to be here: its name and place, what the source says of it, its QEMU and that one's monitor. What every
+ * other part of a move to this host asks.
  */
 #ifndef VMFERRY_TARGET_H
 #define VMFERRY_TARGET_H
@@ -46,44 +46,44 @@ struct target {
 };
 
 void target_init(struct target *t, struct attempt *a, const char *runtime_dir);
-/* What an earlier life knew of it, from its journal; its QEMU, if that lives. */
+/* Restores the target of an earlier life from its journal, and its QEMU, if that lives. */
 void target_restore(struct target *t);
 /* is_users: we have let go of it, and its monitors with it. */
 void target_find_qemu_again(struct target *t, bool is_users);
 void target_describe_for_journal(const struct target *t, json_t *begin);
 
-/* The source has found something in its guest's way already: what it describes may be less than its command line has. */
+/* True if the source has found an obstacle already: its description may then be incomplete. */
 bool target_is_refused(const struct target *t);
 /* Whether prepare() makes that directory. */
 bool target_makes_dir(const struct target *t, const char *dir);
 /* Adds *e to the plan's obstacles. The plan goes on, so that all of them are found. 0. */
 int target_obstacle(struct target *t, const struct err *e);
-/* Why the QEMU here starts and cannot load this guest, as an error (ENOTSUP) for people. */
+/* Sets the error (ENOTSUP) for a QEMU here that starts but cannot load this guest. */
 int target_misfit(struct err *e, const char *why);
 bool target_is_paused(const struct target *t);
-/* It goes on here, instead of booting. */
+/* True if the guest goes on here, instead of booting. */
 bool target_has_state(const struct target *t);
 /* Is the guest shut down, so that nothing runs it here either? */
 bool target_is_at_rest(const struct target *t);
-/* As the source describes it; NULL: it does not. */
+/* The source's description of a disk; NULL: there is none. */
 const json_t *target_described_disk(const struct target *t, uint32_t object);
-/* Of one that is shut down: it is to be started here at the end. */
+/* True if a guest that is shut down is to be started here at the end. */
 bool target_is_to_start(const struct target *t);
 /* The source may want it back, as it was, after it has begun to run here. */
 bool target_is_revertible(const struct target *t);
-/* Of a guest of this very host: it goes on with the disks, sockets and names that it has (in-place.h). */
+/* True for a move within this host: the guest goes on with the disks, sockets and names that it has (in-place.h). */
 bool target_is_in_place(const struct target *t);
-/* What has arrived of its disks is to be kept for so many seconds, if the move ends before its time; 0: it is not. */
+/* The time in seconds for which partial copies of disks are kept if the move ends early; 0: they are not. */
 long target_keep_partial_s(const struct target *t);
 /* "KEY=VALUE" strings and a NULL, of the source QEMU's environment. */
 char **target_environment(const struct target *t);
 void target_free_environment(char **env);
 
-/* What the guest's own QEMU is to be started by, or NULL: systemd_scope(). */
+/* The words of systemd_scope() for starting the guest's own QEMU, or NULL. */
 char **target_scope(const struct target *t);
-/* A QEMU that waits, with nobody but us at its monitors. */
+/* Starts a QEMU that waits, with no client but us at its monitors. */
 int target_start_qemu(struct target *t, struct err *e);
-/* Starts it, and ends it: what was made of it is gone again. */
+/* Starts QEMU and ends it again, and removes what that has made. */
 int target_try_qemu(struct target *t, struct err *e);
 /* Its migration capabilities and parameters; multifd: QEMU's channels, 0 for none. */
 int target_configure_qemu(struct target *t, unsigned multifd, struct err *e);

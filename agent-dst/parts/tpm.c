@@ -31,7 +31,7 @@ static struct tpm *tpm_of(struct part *p)
 
 /* ---- the plan ---- */
 
-/* What the source says of its own may stand in a line only if we know it. */
+/* Takes the source's description of its TPM. Values may only stand in our line if we know them. */
 static int take(struct tpm *t, const json_t *said, struct err *e)
 {
 	const char *locality = json_text(said, "locality"), *seccomp = json_text(said, "seccomp");
@@ -170,7 +170,7 @@ static int note(void *ctx, const struct qemu_proc *proc, struct err *e)
 	return r;
 }
 
-/* As the guest's QEMU, which it outlives by nothing. */
+/* The scope of the TPM, as for the guest's QEMU: it ends with that. */
 static char **scope_of(const struct tpm *t)
 {
 	AUTO_FREE char *plain = unit_plain_name(t->target->name);
@@ -254,7 +254,7 @@ static int sync_file(const char *path, struct err *e)
 	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write what the guest's TPM holds, %s", path) : 0;
 }
 
-/* Not all file systems say what a name is when they list it. */
+/* Syncs a regular file; lstat() tells the type, as not all file systems do when listing. */
 static int sync_if_file(const char *path, struct err *e)
 {
 	struct stat st;
@@ -319,7 +319,7 @@ static int undo_dir(struct part *p, const json_t *detail, struct err *e)
 	return tpm_of(p)->target->keep_guest ? 0 : swtpm_dir_remove(json_text(detail, "path") ?: "", e);
 }
 
-/* Of a guest that is to stay the old one is nobody's. */
+/* Gives the old state its name back, unless the guest stays here: then it is obsolete. */
 static int undo_aside(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path"), *aside = json_text(detail, "aside");

@@ -1,7 +1,7 @@
 /*
  * tpm.h: the guest's TPM, where a swtpm emulates it: one of its own here, with an empty directory, which listens before the guest's QEMU is
- * started. That QEMU fills it with what the source's held, as it loads a device's state; of a guest that boots here, or is shut down, what the
- * source's keeps arrives as a file. It ends with its QEMU, and its directory is the guest's, as its disks are.
+ * started. That QEMU fills it with what the source's held, as it loads a device's state; of a guest that boots here, or is shut down, what
+ * the source's keeps arrives as a file. It ends with its QEMU, and its directory is the guest's, as its disks are.
  */
 #ifndef VMFERRY_DST_TPM_H
 #define VMFERRY_DST_TPM_H
@@ -23,15 +23,15 @@ struct tpm {
 };
 
 void tpm_init(struct tpm *t, struct target *target);
-/* It listens, and nobody has spoken to it. */
+/* Starts the swtpm: it listens, and no client has connected. */
 int tpm_start(struct tpm *t, struct err *e);
-/* Ended again, and as if it had never been started. */
+/* Ends it again, and removes its traces. */
 int tpm_forget(struct tpm *t, struct err *e);
-/* What the source's keeps is what this one finds: before it is started. */
+/* Writes the state of the source's TPM for ours, before it is started. */
 int tpm_fill(struct tpm *t, struct err *e);
-/* It has been loaded, or filled: it is alive, if it was started, and what it holds is on stable storage. */
+/* Checks, after loading or filling, that it is alive, if it was started, and syncs its state. */
 int tpm_settle(struct tpm *t, struct err *e);
-/* What starts it again before the guest: words and a NULL (free_words); NULL: the guest has none. */
+/* The command that starts it again before the guest: words and a NULL (free_words); NULL: the guest has no TPM. */
 char **tpm_start_line(const struct tpm *t);
 
 #endif

@@ -65,7 +65,7 @@ static void unwatch(struct door *d, struct peer *p)
 	epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, p->link.fd, NULL);
 }
 
-/* One line each, until there are too many. */
+/* Logs a line for each refusal, until there are too many. */
 static void log_refusal(struct door *d, const struct peer *p, const char *why)
 {
 	if (now_ns() - d->lines_since_ns > LINES_NS) {

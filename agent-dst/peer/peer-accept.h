@@ -1,10 +1,11 @@
 /*
- * peer-accept.h: the door: a socket that listens, and everybody who came there and has not proved yet that they may. The
- * counterpart of the source's dest-connect.h.
+ * peer-accept.h: the door: a socket that listens, and everybody who came there and has not proved yet that they may. The counterpart of the
+ * source's dest-connect.h.
  *
- * All of them are heard side by side, without waiting for any: TLS, HELLO, and in clear the proof of the token. There are at
- * most DOOR_PEERS_MAX, of one address DOOR_SAME_MAX; whoever comes then takes the place of the oldest of those that have said
- * least: one that shows a key, or says its HELLO, outlasts any number that cannot. Each has timeout_ms in all. A stranger costs some tens of KiB, no process and, after a few, no line in the log.
+ * All of them are heard side by side, without waiting for any: TLS, HELLO, and in clear the proof of the token. There are at most
+ * DOOR_PEERS_MAX, of one address DOOR_SAME_MAX; whoever comes then takes the place of the oldest of those that have said least: one that
+ * shows a key, or says its HELLO, outlasts any number that cannot. Each has timeout_ms in all. A stranger costs some tens of KiB, no
+ * process and, after a few, no line in the log.
  */
 #ifndef VMFERRY_PEER_ACCEPT_H
 #define VMFERRY_PEER_ACCEPT_H
@@ -17,7 +18,7 @@
 #define DOOR_PEERS_MAX 64
 #define DOOR_SAME_MAX  32
 
-/* Who may move guests here: who has one of these keys (TLS), or, where there are none, who knows the token (in clear). */
+/* The sources that may move guests here: those with one of these keys (TLS), or, without keys, those that know the token (in clear). */
 struct access {
 	const struct tls_key *keys;
 	size_t key_count;
@@ -29,10 +30,10 @@ struct door_config {
 	const struct access *access;
 	unsigned timeout_ms;
 	enum log_level level; /* of lines about strangers */
-	/* Is there anything here for who says this HELLO? It has not proved anything in clear. If not, it is told e. */
+	/* 0: a peer with this HELLO is expected; else it is told e. In clear it has not proved anything yet. */
 	int (*wanted)(void *ctx, const struct hello *theirs, struct err *e);
-	/* It may come in; both HELLOs have been said, and its RESUME if this is not the channel's first connection. Takes over *link. May
-	 * not free the door. */
+	/* Lets a peer in: both HELLOs have been exchanged, and its RESUME if this is not the channel's first connection. Takes over *link.
+	 * May not free the door. */
 	void (*enter)(void *ctx, struct link *link, const struct hello *theirs);
 	void *ctx;
 };

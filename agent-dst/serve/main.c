@@ -43,7 +43,7 @@ static const char after[] =
 	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches "
 	"that off. At start it settles what an agent that died has left, as far as that needs no peer.\n";
 
-/* What the command line says. */
+/* The choices of the command line. */
 struct choice {
 	const char *listen, *data_ports, *psk_file, *state, *runtime;
 	bool plaintext, once, token_stdin, psk_stdin, verbose, version;
@@ -107,7 +107,7 @@ static bool read_line(char *line, size_t cap)
 	return *line;
 }
 
-/* What configure() made. */
+/* The objects that configure() made. */
 struct made {
 	char *host;
 	struct tls_key *keys;

@@ -127,7 +127,7 @@ static void enter_the_one(void *ctx, struct link *link, const struct hello *thei
 	s->hello = *theirs;
 }
 
-/* What a session that was killed has left does not wait for the next start. */
+/* Settles the leftovers of killed sessions now, instead of at the next start. */
 static void settle(struct server *s)
 {
 	struct move_config mc = {.state_dir = s->cfg->state_dir, .runtime_dir = s->cfg->runtime_dir};

@@ -4,8 +4,8 @@
  *
  *     {"at": seconds since 1970, "guest": "web1", "destination": "root@host-b", "how": "live", "plan": {…}, "result": {…}}
  *
- * plan and result are events (docs/report.md). Only the last HISTORY_KEPT entries are kept, up to 3 MiB. STATE_DIR/totals counts all attempts ever, for
- * monitoring. Nothing depends on either: they are not journals.
+ * plan and result are events (docs/report.md). Only the last HISTORY_KEPT entries are kept, up to 3 MiB. STATE_DIR/totals counts all
+ * attempts ever, for monitoring. Nothing depends on either: they are not journals.
  */
 #ifndef VMFERRY_HISTORY_H
 #define VMFERRY_HISTORY_H

@@ -1,5 +1,6 @@
 /*
- * host-settings.h: the owner's settings for a host, for moves that leave it or come to it: /etc/vmferry/host ($VMFERRY_HOST names another; empty: none is read):
+ * host-settings.h: the owner's settings for a host, for moves that leave it or come to it: /etc/vmferry/host ($VMFERRY_HOST names
+ * another; empty: none is read):
  *
  *     # moves that come to this host, and that leave it, at once
  *     in 2

@@ -1,13 +1,15 @@
 /*
- * whereabouts.h: the place of the newest copy of a guest, as far as this host knows: STATE_DIR/guests/NAME.json, an array of entries, the newest last:
+ * whereabouts.h: the place of the newest copy of a guest, as far as this host knows: STATE_DIR/guests/NAME.json, an array of entries, the
+ * newest last:
  *
  *     {"at": seconds since 1970, "guest": "vm1", "attempt": hex, "gone_to": "root@host-b", "instance": …, "disks": [path …],
  *      "shared": [path …]}
  *     {"at": …, "guest": "vm1", "attempt": hex, "came_from": "host-a", "disks": [path …], "known": [hex …]}
  *
- * instance: host_instance() of the host that it went to, or missing; disks: copies that became outdated here when the guest left, or that the guest uses since it came; shared: disks that both hosts see; known: the
- * attempts of all entries that existed when the move began. An entry replaces those that name one of its disks. Both agents write it last,
- * before a move's journal goes, so that a move without a journal always has its entry.
+ * instance: host_instance() of the host that it went to, or missing; disks: copies that became outdated here when the guest left, or that
+ * the guest uses since it came; shared: disks that both hosts see; known: the attempts of all entries that existed when the move began. An
+ * entry replaces those that name one of its disks. Both agents write it as the last thing that a move's journal owns, so that a move
+ * without a journal has its entry.
  */
 #ifndef VMFERRY_WHEREABOUTS_H
 #define VMFERRY_WHEREABOUTS_H
