@@ -1,5 +1,5 @@
-/* What qemu-ga does when somebody freezes the guest's file systems, over the same port and in the same words: here it is the pair that
- * stands still, between two numbers. */
+/* An agent that answers like qemu-ga when a client freezes the guest's file systems, over the same port and in the same words: it stops
+ * the pair between two numbers. */
 #include "witness.h"
 
 #include <fcntl.h>

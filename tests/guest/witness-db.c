@@ -56,7 +56,7 @@ struct row {
 	size_t bytes;
 };
 
-/* What the database holds, as far as it has been committed. */
+/* The committed contents of the database. */
 struct ledger {
 	uint64_t rows, sum;
 	uint64_t last_id, last_chain;
@@ -180,7 +180,7 @@ static bool row_pick(uint64_t from, struct row *row)
 
 /* --- load --- */
 
-/* What is overwritten or deleted is checked before: load never hides a loss. Returns the checksum that it must have. */
+/* Checks a row before it is overwritten or deleted, so that the load never hides a loss. Returns the checksum that it must have. */
 static uint64_t row_check_old(const struct row *row)
 {
 	struct row expected;
@@ -289,8 +289,8 @@ static void db_disconnect(void)
 	db.handle = NULL;
 }
 
-/* What the kernel has of the file in memory goes, so that it is read from the disk. Closing a file
- * takes SQLite's locks on it away: nothing may be connected. */
+/* Drops the file from the page cache, so that it is read from the disk. Closing a file drops SQLite's
+ * locks on it: no connection may be open. */
 static void file_forget(void)
 {
 	int fd = open(DB_FILE, O_RDONLY | O_CLOEXEC);
@@ -360,7 +360,7 @@ static uint64_t rows_check(struct ledger *found)
 	return found->rows;
 }
 
-/* What was found becomes what is expected. */
+/* The found contents become the expected ones. */
 static uint64_t db_check(const char *where)
 {
 	struct ledger found;

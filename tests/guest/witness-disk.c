@@ -127,7 +127,7 @@ static void block_fill(const struct disk *disk, uint64_t *to, uint64_t block, ui
 
 /* --- verification --- */
 
-/* What was found becomes what is expected, so that each finding is counted once. */
+/* The found contents become the expected ones, so that each finding is counted once. */
 static void block_adopt(struct disk *disk, uint64_t block, const uint64_t *found)
 {
 	disk->foreign_hash[block] = tag_hash(found);

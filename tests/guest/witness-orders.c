@@ -200,7 +200,7 @@ static void order_corrupt(const char *what)
 	}
 }
 
-/* What a device holds, read from it and not from the guest's memory: its bytes and their hash (FNV-1a). */
+/* Reads a device, not the guest's memory, and reports its size in bytes and their hash (FNV-1a). */
 static void order_sum(const char *path)
 {
 	static unsigned char block[1 << 16] __attribute__((aligned(PAGE_BYTES)));

@@ -45,7 +45,7 @@ static uint64_t pages_read(const struct area *area, uint64_t first, uint64_t mos
 	return 0;
 }
 
-/* What was found becomes what is expected, so that each finding is counted once. */
+/* The found contents become the expected ones, so that each finding is counted once. */
 static void page_check(struct area *area, uint64_t page, const uint64_t *found)
 {
 	uint64_t hash = tag_hash(found);

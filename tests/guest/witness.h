@@ -32,11 +32,11 @@ enum { PAGE_BYTES = 4096, PAGE_WORDS = PAGE_BYTES / 8, MAX_DISKS = 8, MAX_DETAIL
 
 enum pattern { PATTERN_RANDOM, PATTERN_SEQ, PATTERN_HOT };
 
-/* Of what is written. Compressible: half noise, half one word. Incompressible: noise. Mixed: mostly
- * compressible pages, some noise, some zeros, and blocks that are discarded. Living: what lies on the first disk, somewhat
+/* The contents that are written. Compressible: half noise, half one word. Incompressible: noise. Mixed: mostly
+ * compressible pages, some noise, some zeros, and blocks that are discarded. Living: data from the first disk, somewhat
  * changed. Zeros: pages, until they are first overwritten; all else is as with compressible. */
 enum content { CONTENT_MIXED, CONTENT_COMPRESSIBLE, CONTENT_INCOMPRESSIBLE, CONTENT_LIVING, CONTENT_ZEROS };
-/* Of one page. */
+/* The contents of a page. */
 enum fill { FILL_NOISE, FILL_HALF, FILL_LIVING };
 
 /*
@@ -64,7 +64,7 @@ struct options {
 	char disks[TEXT_BYTES], hb_udp[TEXT_BYTES], net[TEXT_BYTES], gw[TEXT_BYTES], tcp[TEXT_BYTES], db[TEXT_BYTES], pair[TEXT_BYTES];
 };
 
-/* What the load is to do now; set by orders, read by the load threads. */
+/* The load's present task; set by orders, read by the load threads. */
 struct load {
 	atomic_bool running;
 	_Atomic uint64_t rate_pages_s, disk_rate_s;
@@ -72,7 +72,7 @@ struct load {
 	_Atomic(enum pattern) pattern;
 };
 
-/* What the load has done since the start: counted where it is done, read by the heartbeat, which waits for no lock. */
+/* The load's operations since the start, counted where they are done, and read by the heartbeat, which waits for no lock. */
 struct done {
 	_Atomic uint64_t ram_ops, disk_ops;
 };
@@ -101,7 +101,7 @@ uint64_t random_next(uint64_t *state);
 bool parse_number(const char *text, uint64_t *to);
 bool parse_pattern(const char *text, enum pattern *to);
 void start_thread(void *(*run)(void *), void *argument);
-/* Of the console: a line, or nothing where the last one has not gone out yet. */
+/* Writes a line to the console, or drops it if the last one has not gone out yet. */
 void console_line(const char *line);
 
 /* --- witness-tag.c: a domain is RAM (0) or a disk (1...) --- */
@@ -139,7 +139,7 @@ void disks_start(void);
 uint64_t disks_verify(void);
 /* 0, or -errno (-ENODEV: there is no disk). */
 int disks_corrupt(void);
-/* As ram_settle; then everything written is on stable storage. */
+/* Settles as ram_settle() does; then everything written is on stable storage. */
 int disks_sync(void);
 void disks_stats(uint64_t *ops, uint64_t *generation_sum);
 unsigned disks_count(void);
@@ -151,14 +151,14 @@ int disk_reopen(unsigned disk, int flags);
 /* --- witness-tpm.c: 0 or -errno --- */
 
 int tpm_extend(unsigned pcr, const char *text);
-/* As 64 hexadecimal digits. */
+/* The register as 64 hexadecimal digits. */
 int tpm_pcr(unsigned pcr, char text[static TEXT_BYTES]);
 int tpm_store(const char *text);
 int tpm_load(char text[static TEXT_BYTES]);
 
 /* --- witness-still.c --- */
 
-/* What living contents are made of. */
+/* Opens the pool that living contents are made from. */
 void pool_open(const struct options *options);
 void stills_open(const struct options *options);
 void stills_start(void);
@@ -174,7 +174,7 @@ void db_start(void);
 /* Returns how many rows were checked. */
 uint64_t db_verify(void);
 int db_corrupt(void);
-/* As disks_sync; nothing is left in its journal. */
+/* Settles as disks_sync() does; nothing is left in its journal. */
 int db_sync(void);
 /* For good: the file system is unmounted. */
 void db_close(void);
@@ -186,7 +186,8 @@ void pair_start(void);
 /* Returns when no pair is half written; none is begun until it is thawed. */
 void pair_freeze(bool yes);
 bool pair_is_frozen(void);
-/* Of both disks: what was on them at the start (0: no number, UINT64_MAX: a torn block), and what was written last. False: there is no pair. */
+/* The numbers of both disks: those found at the start (0: none, UINT64_MAX: a torn block), and those written last. False: there is no
+ * pair. */
 bool pair_numbers(uint64_t found[2], uint64_t written[2]);
 
 /* --- witness-agent.c --- */
@@ -200,7 +201,7 @@ void button_start(const struct options *options);
 /* --- witness-net.c --- */
 
 enum { TOKEN_WORDS = 2 };
-/* What heartbeat and probe end with, in the order of its bytes. */
+/* The bytes at the end of each heartbeat and probe, in this order. */
 extern _Atomic uint64_t net_token[TOKEN_WORDS];
 
 /* "ADDRESS:PORT" of an option; gives up when it is none. */

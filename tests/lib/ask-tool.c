@@ -173,7 +173,7 @@ static json_t *qmp_read(void)
 	return message;
 }
 
-/* What it returns, or, with *error, NULL and its error's description. */
+/* The command's `return`, or NULL and its error's description in *error. */
 static json_t *qmp_try(const char *command, const char **error)
 {
 	char *line;

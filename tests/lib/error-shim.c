@@ -1,9 +1,11 @@
 /*
- * error-shim.c: a file system with faults under the agents, by LD_PRELOAD (build/VARIANT/shared). ERRORS="CALL NTH WHAT PART" in the environment: from the
- * NTH CALL (create, write, sync, rename, list (of access control), slow) on of a file whose path has PART in it, and as long as the file named by ERRORS_WHILE is there, WHAT happens: an
- * error by its number, or for a write 0, half of it (and then that of the rest, as a disk does that is nearly full: ENOSPC), or for slow a sync, and a write that is one (O_DSYNC), takes so
- * many ms more. The first time the call is
- * appended to the file named by ERRORS_SEEN. Other programs that they start go on as if it were not there. It does not see io_uring, which is off.
+ * error-shim.c: a file system with faults under the agents, by LD_PRELOAD (build/VARIANT/shared). ERRORS="CALL NTH WHAT PART" in the
+ * environment: from the NTH CALL (create, write, sync, rename, list (of access control), slow) on of a file whose path has PART in it, and
+ * as long as the file named by ERRORS_WHILE is there, WHAT happens: an error by its number, or for a write 0, half of it (and then that of
+ * the rest, as a disk does that is nearly full: ENOSPC), or for slow a sync, and a write that is one (O_DSYNC), takes so many ms more. The
+ * first time the call is
+ * appended to the file named by ERRORS_SEEN. Other programs that they start go on as if it were not there. It does not see io_uring, which
+ * is off.
  */
 #undef _FORTIFY_SOURCE /* with which these have bodies of libc's */
 #include "shim.h"
@@ -69,7 +71,7 @@ static bool strikes_fd(const char *call, int fd)
 	return strikes(call, path);
 }
 
-/* What such a call returns; for a write of n bytes that is cut, how many of them are to be written. */
+/* The result of a call that fails; *cut: for a write of n bytes that is cut, the number to write. */
 static ssize_t fails(size_t n, size_t *cut)
 {
 	if (what == 0 && cut && n > 1) {

@@ -86,7 +86,7 @@ static inline void w_context(struct wire *w, uint32_t id, const char *name)
 	w_bytes(w, name, strlen(name));
 }
 
-/* What it is that is exported: one of the replies to NBD_OPT_GO. */
+/* The description of the export: one of the replies to NBD_OPT_GO. */
 static inline void w_export(struct wire *w, uint64_t size, uint16_t flags)
 {
 	w_option(w, NBD_OPT_GO, NBD_REP_INFO, 12);

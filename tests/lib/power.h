@@ -47,12 +47,12 @@ static pthread_mutex_t power_lock = PTHREAD_MUTEX_INITIALIZER;
 static char power_root[256], power_logs[256]; /* directories, both without links in their paths */
 static int power_log = -1;
 
-/* What else may go wrong: */
-static size_t power_write_most;	  /* a write is no longer than this; 0: as long as it likes */
+/* Further faults: */
+static size_t power_write_most;	  /* the longest write; 0: any length */
 static bool power_write_nothing;  /* each writes nothing */
 static int power_write_error;	  /* of pwrite */
-static bool power_no_holes;	  /* as on a file system that has none */
-static bool power_no_allocation;  /* as on one that allocates when it is written */
+static bool power_no_holes;	  /* the file system has no holes */
+static bool power_no_allocation;  /* the file system allocates on writing only */
 static unsigned power_asked;	  /* how often something was to be allocated; */
 static off_t power_allocated;	  /* bytes of that */
 static int power_sync_error;	  /* of fsync and fdatasync */
@@ -95,7 +95,7 @@ static bool power_path_of(int fd, char path[512])
 	return power_is_below(path);
 }
 
-/* As power_path_of, of a name whose directory is there. */
+/* The same as power_path_of, for a name whose directory exists. */
 static bool power_path_of_name(const char *name, char path[512])
 {
 	char dir[PATH_MAX], real[PATH_MAX], *slash;
@@ -329,7 +329,7 @@ int unlink(const char *path)
 		   (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0));
 }
 
-/* As a link and an unlink of the old name: not at once, but neither is promised before the directory is synced. */
+/* Counts as a link and an unlink of the old name: not atomic, and neither is durable before the directory is synced. */
 int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
 	char real[512] = "", left[512] = "";
@@ -467,8 +467,8 @@ __attribute__((unused)) static unsigned power_fails(const char *logs)
 	return undone;
 }
 
-/* The caller goes on in a child (true), on a host whose power fails when that ends by _exit. In the parent (false) all of that has happened: *status is what the child
- * ended with (wait(2)); -1: there was none. */
+/* The caller goes on in a child (true), on a host whose power fails when that ends by _exit. In the parent (false) all of that has
+ * happened: *status is what the child ended with (wait(2)); -1: there was none. */
 __attribute__((unused)) static bool power_forks(const char *root, const char *logs, int *status)
 {
 	pid_t pid = fork();

@@ -79,7 +79,7 @@ static bool strikes(const char *name, size_t n)
 	return true;
 }
 
-/* What is about to be read of a monitor: ahead[n], of which QEMU takes taken bytes. The one of them that is to be another, or -1. */
+/* Examines the next bytes of a monitor, ahead[n], of which QEMU reads `taken`. Returns the index of the byte to change, or -1. */
 static ssize_t look(struct monitor *m, const char *ahead, size_t n, size_t taken)
 {
 	enum { HAD = sizeof(EXECUTE) - 1 };

@@ -238,7 +238,7 @@ static int run_streams(struct ssh *s, char what, char **args, struct err *e)
 	return ok ? 0 : 1;
 }
 
-/* One stream is full of what nobody reads, one is full of what nobody takes there; a third one must work. */
+/* Fills one stream with data that nobody reads here, and one with data that nobody takes there; a third stream must work. */
 static int stuck(struct ssh *s, char **args, struct err *e)
 {
 	unsigned port = (unsigned)atoi(args[1]);

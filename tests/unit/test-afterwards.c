@@ -33,7 +33,7 @@ int fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
-/* What sh prints for a script of one command. */
+/* Runs a script of one command by sh, for its output. */
 static void run_sh(const char *script, struct process_output *out)
 {
 	char *argv[] = {"sh", "-c", (char *)script, NULL};
@@ -186,7 +186,7 @@ static void whether_a_script_was_edited_can_be_told(void **state)
 	assert_int_equal(start_script_origin(more), SCRIPT_OURS);
 }
 
-/* What the plan calls the script of a guest with the disk DIR/a.raw, beside this one. */
+/* Checks the plan's name for the script of a guest with the disk DIR/a.raw, beside this one. */
 static void expect_script(const char *dir, const char *text, const char *want)
 {
 	AUTO_FREE char *path = xasprintf("%s/vm1.sh", dir);

@@ -46,7 +46,7 @@ static void say(const char *text)
 	assert_int_equal(write(there, text, strlen(text)), strlen(text));
 }
 
-/* What it has to repeat. */
+/* Says the number that the agent has to repeat. */
 static void say_number(void)
 {
 	AUTO_FREE char *text = xasprintf("\xff{\"return\": %d}\n", (int)getpid());
@@ -97,7 +97,7 @@ static void what_is_no_answer_is_none(void **state)
 	assert_null(answer);
 }
 
-/* It says that again and again until nobody listens. */
+/* Says the text again and again until nobody listens. */
 static void *say_for_ever(void *text)
 {
 	size_t n = strlen(text);

@@ -255,7 +255,7 @@ static void firmware_among_qemu_s_own_gets_its_whole_path(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
-/* What the destination gets is the line and its -readconfig as they are: what these name cannot be given a whole path. */
+/* The destination gets the line and its -readconfig unchanged, so files named in these cannot be given an absolute path. */
 static void a_rom_that_a_config_file_names_is_refused(void **state)
 {
 	static const char *const said[] = {"[device \"n\"]\n  driver = \"e1000\"\n  romfile = \"fw.bin\"\n",
@@ -286,7 +286,8 @@ static void a_rom_that_a_config_file_names_is_refused(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
-/* Its line calls it nothing: it has the name of its first disk, and has it there, too. One that runs is described as it will be when it is down. */
+/* Its line calls it nothing: it has the name of its first disk, and has it there, too. One that runs is described as it will be when it is
+ * down. */
 static void a_guest_without_a_name_is_called_as_its_disk(void **state)
 {
 	AUTO_FREE char *disk = xasprintf("%s/web disk.raw", dir), *option = xasprintf("file=%s,format=raw", disk);
@@ -490,7 +491,7 @@ static bool is_free(enum image_use use)
 	return !r;
 }
 
-/* As a QEMU with these permissions, and those that it lets nobody else have. */
+/* Locks the file as a QEMU that has these permissions and denies those to others. */
 static int qemu(int has, int forbids)
 {
 	int fd = open(file, O_RDWR), i;

@@ -28,12 +28,12 @@
 
 /* ---- a process that stands in for a QEMU ---- */
 
-/* What it and the test share. */
+/* The memory that the process and the test share. */
 struct stage {
 	volatile unsigned turns, wrong_registers; /* of its loop */
-	volatile bool holds_lock;		  /* its main thread does, while it waits */
+	volatile bool holds_lock;		  /* held by its main thread while that waits */
 	volatile bool lock_is_taken;		  /* by another of its threads */
-	volatile uint64_t chardev;		  /* what is returned for one */
+	volatile uint64_t chardev;		  /* the result for a character device */
 	volatile bool refuses_monitor;
 	volatile unsigned locked, unlocked, chardevs, monitors;
 	volatile unsigned signals; /* handled */
@@ -152,7 +152,7 @@ static int end_other(void **state)
 	return 0;
 }
 
-/* It goes through its loop, and every register is right. */
+/* The process goes on through its loop, and every register is right. */
 static void assert_lives_on(void)
 {
 	unsigned turns = stage->turns;
@@ -260,7 +260,7 @@ static void a_thread_outside_its_main_loop_is_left_alone(void **state)
 	assert_false(has_code_of_no_file());
 }
 
-/* It is told to do nothing when it gets the lock, and does nothing then. */
+/* The process is told to do nothing when it gets the lock, and does nothing then. */
 static void a_lock_that_is_not_free_in_time_ends_it(void **state)
 {
 	struct qemu_calls c = calls_of_other(false);

@@ -1,6 +1,6 @@
 /*
- * test-autostart.c: what is found of a guest's unit, and whether it can be kept from starting the guest, against a systemctl that is played here; and which
- * processes of a unit are stopped with its QEMU.
+ * test-autostart.c: what is found of a guest's unit, and whether it can be kept from starting the guest, against a systemctl that is played
+ * here; and which processes of a unit are stopped with its QEMU.
  */
 #include "autostart.h"
 #include "process.h"
@@ -47,7 +47,7 @@ static void put(const char *name, mode_t mode, const char *text)
 	assert_int_equal(chmod(path, mode), 0);
 }
 
-/* What systemctl shows of the unit. */
+/* Sets the output of systemctl for the unit. */
 static void shows(const char *restart, const char *state)
 {
 	AUTO_FREE char *text = xasprintf("LoadState=loaded\nRestart=%s\nUnitFileState=%s\nMainPID=%d\n", restart, state, (int)getpid());

@@ -289,7 +289,7 @@ static bool is_zeros(const uint8_t *p, size_t n)
 	return !p[0] && !memcmp(p, p + 1, n - 1);
 }
 
-/* No file is looked for. Three of four pages of noise are no two alike. */
+/* Noise and zeros need no file. Three of four pages of noise all differ. */
 static void disks_are_filled_with_noise_or_zeros(void **state)
 {
 	uint8_t buf[8 * 4096];

@@ -10,7 +10,7 @@
 
 static struct err e;
 
-/* Of a QEMU that is not here; and the other agent has functions of the same names. */
+/* Stubs: there is no QEMU here, and the other agent has functions of the same names. */
 int disks_find_node(const struct arriving_disk *d, struct qmp *q, char **node, bool *unsafe, struct err *err)
 {
 	(void)d, (void)q, (void)node, (void)unsafe, (void)err;

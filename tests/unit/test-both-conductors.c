@@ -1,8 +1,8 @@
 /*
  * test-both-conductors.c: the hand-off of both agents, each with its own code from the end of the copy on, over a control channel and with
  * journals, against QEMUs that are played: in many orders of what happens, with a fault at every point. And with a disk from the beginning
- * of the copy on, over data channels: a bulk round, one of what the guest writes meanwhile, and the last one after its stop, read from an NBD
- * server that is played (both/disk.c) and written to an image.
+ * of the copy on, over data channels: a bulk round, one of what the guest writes meanwhile, and the last one after its stop, read from an
+ * NBD server that is played (both/disk.c) and written to an image.
  * timeout: 900
  *
  * Agents and QEMUs are processes, so that their deaths, SIGSTOP, locks and connections are the kernel's; but only one of them goes on at a
@@ -11,8 +11,8 @@
  * can strike. What must be true is looked at at every one; and at the end the guest runs at one place, and codes and journals say where.
  * One that is shut down has no QEMU: there it is its script that has its name at one place.
  *
- * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,HOW,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents' logs.
- * VMFERRY_SEED begins the pairs of faults elsewhere; LONG tries more.
+ * VMFERRY_BOTH=ORDER,PAUSE,CARRIED,HOW,POINT:FAULT[,POINT:FAULT[,POINT:TURNS]] (as a failure prints it) runs one alone, with the agents'
+ * logs. VMFERRY_SEED begins the pairs of faults elsewhere; LONG tries more.
  */
 #include "both/both.h"
 #include "err.h"
@@ -111,7 +111,7 @@ enum what {
 	WHAT_COUNT
 };
 
-/* There is none where it is shut down. */
+/* The faults of a QEMU, which a guest that is shut down does not have. */
 #define OF_A_QEMU (1U << SRC_QEMU_DIES | 1U << DST_QEMU_DIES | 1U << CONT)
 
 static bool anywhere(const char *at);
@@ -283,7 +283,7 @@ static void look_at(unsigned side)
 	q->ran |= side == DESTINATION;
 }
 
-/* What others do is not ours to prevent where they have a QEMU's monitor and may send it signals; what a person vouches for is believed. */
+/* The guest must run at one side only, unless others used QEMU's monitor or signals, or a person vouched for the other side's end. */
 static void look(void)
 {
 	const struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
@@ -370,7 +370,7 @@ static bool where_it_is_shut_down(const char *at)
 	return both->how == COLD && anywhere(at);
 }
 
-/* Not when it is about to be ended, and has been looked at. */
+/* True where the source's QEMU is held, except when it was checked and is about to be ended. */
 static bool where_it_is_held(const char *at)
 {
 	return anywhere(at) && strcmp(at, ENDS) && lives(SOURCE) && both->qemu[SOURCE].held && both->journal[SOURCE] == HO_SRC_COMMITTED;
@@ -527,7 +527,7 @@ static void host_dies(unsigned side)
 	kill_actors(side == SOURCE, true);
 }
 
-/* Of its QEMU nothing is left there, and nobody there knows anything. */
+/* The destination's host is new: nothing is left of QEMU there, and no agent knows anything. */
 static void host_is_new(void)
 {
 	if (w->host_dead[SOURCE] || w->host_dead[DESTINATION])
@@ -791,7 +791,7 @@ int __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 	return r;
 }
 
-/* What others may wait for. */
+/* Counts sends, as others may wait for them. */
 ssize_t __wrap_send(int fd, const void *p, size_t n, int flags)
 {
 	ssize_t r = __real_send(fd, p, n, flags);
@@ -837,7 +837,7 @@ static struct thread {
 } threads[THREADS_MAX];
 static unsigned thread_count;
 
-/* As far as it comes with what there is. */
+/* Works until no more can be done with the input so far. */
 static int work(struct loop *l, struct err *e)
 {
 	unsigned long before, begun = both->activity;
@@ -924,14 +924,14 @@ int __wrap_pthread_join(pthread_t id, void **ret)
 
 /* ---- the destination's disk ---- */
 
-/* It has not done it yet. */
+/* True: the disk has not completed the request yet. */
 static bool is_slow(void)
 {
 	me->restless = draw(SLOW) != 0;
 	return me->restless;
 }
 
-/* So it has not for a sync: until time has gone on, perhaps. */
+/* True: the disk has not completed a sync yet; it may once time has gone on. */
 static bool is_lazy(void)
 {
 	static unsigned long since; /* one that has been asked for; 0: none */
@@ -1120,8 +1120,8 @@ int __wrap_process_end(pid_t pid, uint64_t start_time, unsigned timeout_ms, stru
 	return r;
 }
 
-/* The destination's QEMU, which is there, but nobody could know of it. Whoever starts one opens a gate for it, and is told by the end of a pipe
- * that it has passed. */
+/* The destination's QEMU, which is there, but nobody could know of it. Whoever starts one opens a gate for it, and is told by the end of a
+ * pipe that it has passed. */
 pid_t __wrap_program_start(const struct program *p)
 {
 	fcntl(p->gate, F_DUPFD_CLOEXEC, 3); /* somebody reads it */
@@ -1630,7 +1630,7 @@ static void judge_one_dead(void)
 		both_violation("a person's word changes nothing at the source (%s)", states());
 }
 
-/* Who has no journal any more has nothing to be undone. */
+/* A side without a journal must have left nothing to undo. */
 static void judge_disk(void)
 {
 	AUTO_FREE char *temp = xasprintf("%s.vmferry-01000000", both->disk.image);
@@ -1661,7 +1661,7 @@ static bool is_left(unsigned side, const char *name)
 	return found;
 }
 
-/* Of a QEMU that it starts. */
+/* Checks for leftovers of the QEMU that a warm move starts. */
 static void judge_warm(void)
 {
 	if (!has_journal(DESTINATION) && !w->host_dead[DESTINATION] && !struck_by(DST_HOST_IS_NEW) &&
@@ -1669,7 +1669,7 @@ static void judge_warm(void)
 		both_violation("a draft of its script, or a hidden directory, is left at the destination (%s)", states());
 }
 
-/* One script has its name, and nothing else is there that could be taken for one. */
+/* Exactly one script must have its name, and no other file may look like one. */
 static void judge_cold(int code)
 {
 	bool there_is_gone = w->host_dead[DESTINATION] || struck_by(DST_HOST_IS_NEW);
@@ -1788,7 +1788,7 @@ static bool decide(void)
 	return w->vouched;
 }
 
-/* What is played. */
+/* The scene that is played. */
 struct scene {
 	enum both_pause pause;
 	enum both_carried carried;
@@ -1815,7 +1815,7 @@ static void print_run(enum order order, struct scene scene, int code, bool good)
 		      good ? "good" : both->violation, code);
 }
 
-/* One alone; where it went wrong is printed. points: how many there were. */
+/* Plays a single run, and prints where it failed. points: the number of points that it passed. */
 static bool try(enum order order, struct scene scene, struct fault one, struct fault other, unsigned *points)
 {
 	struct actor *src;

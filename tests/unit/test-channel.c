@@ -150,7 +150,7 @@ static void carry(struct tls *from, struct tls *to)
 	tls_conn_output_sent(from, n);
 }
 
-/* One end of a connection whose handshake is over; the other is other_end. */
+/* An end of a connection whose handshake is over; the other is other_end. */
 static struct tls *one_end(void)
 {
 	static const struct tls_key key = {"someone", {1, 2, 3}};
@@ -258,7 +258,7 @@ static void peer_bytes(struct peer *p, const void *b, size_t n)
 		tls_conn_output_sent(p->tls, n);
 }
 
-/* As recv(), of plaintext. */
+/* A recv() of plaintext. */
 static ssize_t peer_recv(struct peer *p, uint8_t *b, size_t n)
 {
 	ssize_t r;
@@ -448,7 +448,7 @@ static void posted_messages_keep_their_place_among_frames(void **state)
 	channel_free(b.ch);
 }
 
-/* Of what could not be removed there may be much to tell. */
+/* A hand-off may report many leftovers. */
 static void a_hand_off_arrives_whole_however_much_it_tells(void **state)
 {
 	static const uint8_t attempt[16] = {1, 2, 3};
@@ -1259,7 +1259,7 @@ static void a_proof_is_what_the_protocol_says(void **state)
 	assert_true(hello_proof_is(want[HELLO_DESTINATION], HELLO_DESTINATION, token, &source, &destination));
 }
 
-/* What a peer with these properties gets to hear from us, and what we say ourselves: one sentence, the same. */
+/* Checks that a peer with these properties is refused, with the same sentence at both ends. */
 static void refused(uint16_t version, uint16_t version_min, uint64_t required, const char *words)
 {
 	uint8_t buf[FRAME_HEADER_BYTES + 512];

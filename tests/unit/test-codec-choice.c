@@ -16,7 +16,7 @@
 #define BATCH  (256 * KIB)
 #define FRAMES 25 /* that the window holds, whatever is in them */
 
-/* Of a kind of content: what is left of it, and CPU seconds per GiB to make that, by effort. */
+/* A kind of content: the part that is left of it, and the CPU seconds per GiB that this takes, by effort. */
 struct content {
 	double part[4], cpu_s[4];
 };
@@ -133,7 +133,7 @@ static void a_slow_link_soon_has_all_there_is(void **state)
 	assert_true(m.used[EFFORT_ZSTD_HARD] > 1900);
 }
 
-/* It is short of CPU, of which unpacking takes more. */
+/* The peer is short of CPU, and unpacking would take more. */
 static void a_slow_peer_is_not_compressed_for(void **state)
 {
 	struct model m = {.content = &living, .link_bps = 20e6, .content_cpu_s = 0.25, .peer_is_slow = true, .fixed = -1};
@@ -258,7 +258,8 @@ static void a_few_frames_do_not_tell_what_an_effort_is_worth(void **state)
 	assert_true(hard > 3900);
 }
 
-/* It was only beginning, or others were there, who have left: with LZ4 it is idle, though there is always more to send. */
+/* The connection was only starting, or shared with others that have left: with LZ4 the network is idle now, though there is always more to
+ * send. */
 static void a_network_that_is_slow_no_more_is_found_out(void **state)
 {
 	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};
@@ -279,7 +280,7 @@ static void a_network_that_is_slow_no_more_is_found_out(void **state)
 	assert_int_equal(c.now, EFFORT_NONE);
 }
 
-/* Of so many samples those with zstd, which leaves the network idle and has so many bytes leave; with less it has all that it takes. */
+/* The number of samples with zstd, during which the network is idle and so many bytes leave; with a lower effort it is full. */
 static unsigned with_zstd(struct codec_choice *c, struct codec_sample *s, unsigned samples, uint64_t bytes)
 {
 	unsigned i, n = 0;
@@ -304,7 +305,7 @@ static void what_leaves_a_slow_network_idle_is_seldom_tried_again(void **state)
 	assert_in_range(with_zstd(&c, &s, 500, MB / 2), 1, 119);
 }
 
-/* It has all that it takes, but nothing waits: no better effort for it. */
+/* The network is just full and nothing waits, so a higher effort gains nothing. */
 static void what_just_fills_a_slow_network_stays(void **state)
 {
 	struct codec_sample s = {.now_ns = 1000 * MS, .window_bytes = 8 * MIB};

@@ -100,7 +100,7 @@ static const struct command_usage usage = {"program do", "usage: program do\n\n"
 					   tables,	 .words = "two words at most", .most = 2,
 					   .taken = hear};
 
-/* What is said meanwhile; to be freed. */
+/* The output meanwhile; to be freed. */
 struct said {
 	FILE *out, *err;
 	char *on_out, *on_err;

@@ -36,7 +36,7 @@ static size_t queued(void)
 	return n;
 }
 
-/* As a stage that waits for its QEMU: until nothing more arrives. */
+/* Waits as a stage that waits for its QEMU does, until nothing more arrives. */
 static void wait_in_place(void)
 {
 	uint64_t quiet_since = now_ns();

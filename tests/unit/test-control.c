@@ -48,7 +48,7 @@ static int teardown(void **state)
 	return rmdir(dir); /* which was left empty */
 }
 
-/* As an agent that was killed leaves it. */
+/* Leaves a socket as a killed agent does. */
 static void leave_stale_socket(void)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -150,7 +150,7 @@ static void socket_of_another_is_not_removed_at_the_end(void **state)
 	loop_free(l);
 }
 
-/* One that stands still has no room for more who ask: that is no reason to wait for it for ever, nor to take it for dead. */
+/* An agent that is stopped has no room for further clients: that is no reason to wait for it for ever, nor to take it for dead. */
 static void agent_that_stands_still_has_its_place(void **state)
 {
 	int asks[64], i;

@@ -51,7 +51,7 @@ static void predicts_what_is_left_over_the_rate_plus_the_fixed_part(void **state
 	assert_float_equal(takes(1, 30), takes(1, 0) + 30, 0.001);
 }
 
-/* It has been read and packed, but has to get there. */
+/* Data on the wire has been read and packed, but still has to arrive. */
 static void what_is_on_the_wire_counts_at_the_wire_s_rate(void **state)
 {
 	struct converge_sample s = {.ram_left = 1 * MB,
@@ -116,7 +116,7 @@ static void disks_count_as_memory_does(void **state)
 	assert_int_equal(at(&c, 3, 1 * MB, 1 * MB), CONVERGE_SWITCH);
 }
 
-/* It costs a moment, and what is left is carried while the guest runs. */
+/* A calm guest costs a moment, and the rest is carried while the guest runs. */
 static void a_calm_guest_is_worth_a_moment_and_no_more(void **state)
 {
 	struct converge_sample s = {.ram_left = 5 * MB, .pass = 3, .rate_bps = 100.0 * MB, .dirty_bps = 1.0 * MB, .now_ms = 1000};
@@ -174,7 +174,8 @@ static void many_passes_in_a_moment_are_no_stall(void **state)
 	assert_int_equal(converge_step(&c, &s), CONVERGE_STALLED);
 }
 
-/* Far away a switchover alone takes longer than is allowed. Waiting would bring nothing, and QEMU would pass over nothing a thousand times a second. */
+/* Far away a switchover alone takes longer than is allowed. Waiting would bring nothing, and QEMU would pass over nothing a thousand times
+ * a second. */
 static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 {
 	struct converge_sample s = {.ram_left = 20 * MB,

@@ -23,10 +23,10 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* What was burnt for each stage, atomic: more than was asked for where a virtual machine stands still meanwhile. */
+/* The CPU time burnt for each stage, atomic: more than asked for if the virtual machine is paused meanwhile. */
 static uint64_t burnt[CPU_STAGES];
 
-/* So much CPU time of this thread, however busy the machine is. */
+/* Burns that much CPU time of this thread, however busy the machine is. */
 static void burn(enum cpu_stage s, uint64_t ns)
 {
 	uint64_t from = clock_ns(CLOCK_THREAD_CPUTIME_ID), now;
@@ -236,7 +236,7 @@ static double member(const json_t *o, const char *name)
 	return json_real_value(json_object_get(o, name));
 }
 
-/* What is no stage of this agent's is other; the rest is counted to what it is said to be. */
+/* Stages that are not this agent's count as "other"; the rest counts for the given stage. */
 static void it_is_told_in_seconds_by_name(void **state)
 {
 	struct cpu_meter m;

@@ -198,7 +198,7 @@ static void source_back(void *ctx, unsigned channel)
 	__atomic_fetch_add(&path->breaks->backs, 1, __ATOMIC_RELAXED);
 }
 
-/* As the two agents do it, but for what proves who they are. */
+/* Reconnects as the two agents do, but without proofs of their identity. */
 static void connect_again(const struct cut *c)
 {
 	struct hello theirs = {.channel = c->channel, .generation = c->generation, .received = c->received}, answer = theirs;
@@ -545,7 +545,7 @@ static void send_deltas(unsigned disk, uint32_t number, const struct piece *x, s
 	}
 }
 
-/* One item per run of pieces of the same kind on the same channel, of up to five parts. */
+/* Sends an item per run of pieces of the same kind on the same channel, of up to five parts. */
 static void send_pieces(unsigned disk, uint32_t number, const struct piece *x, size_t n)
 {
 	struct buffer *buf = buffer_new(DISK_BYTES);
@@ -850,7 +850,7 @@ static void a_stream_arrives_byte_for_byte_with_its_marks(void **state)
 	move_stream(4, CODEC_MODE_ZSTD);
 }
 
-/* What QEMU would be: accepts one connection after the other and keeps all bytes of each. */
+/* A stand-in for QEMU: accepts one connection after the other and keeps all bytes of each. */
 struct incoming {
 	char path[80];
 	int listen_fd;
@@ -1016,7 +1016,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t offset)
 	return r;
 }
 
-/* As much of a monitor as ram_place_open() asks for. */
+/* A monitor that answers the commands of ram_place_open(). */
 static void *monitor(void *arg)
 {
 	int fd = accept(g.listen_fd, NULL, NULL);
@@ -1357,7 +1357,7 @@ static bool count_less_in_end(uint16_t type, uint8_t *payload, size_t n)
 	return true;
 }
 
-/* One run is `by` (1 or -1) longer, and those behind it stay where they are. */
+/* Makes a run longer by `by` (1 or -1); those behind it stay where they are. */
 static bool change_delta(uint16_t type, uint8_t *payload, size_t n, int by)
 {
 	uint8_t *length = NULL; /* of the run before, if it can be changed */
@@ -1770,7 +1770,7 @@ static void hand_stream(void)
 	hand_send(OBJECT, object, .id = OBJECT_STREAM_BASE, .kind = OBJECT_STREAM);
 }
 
-/* One that had no bytes. */
+/* Ends a stream that had no bytes. */
 static void hand_stream_end(void)
 {
 	struct msg_end m = {.object = OBJECT_STREAM_BASE};
@@ -1944,7 +1944,7 @@ static const struct {
 	{"a mark that is too far", "STREAM_MARK of stream 0: at byte 1152921504606846976: there is one, and within 32 MiB", EPROTO},
 };
 
-/* One message that is wrong where nothing but the beginning of a move came before. */
+/* Sends a message that is wrong right after the beginning of a move. */
 static void go_wrong_at_once(unsigned i)
 {
 	static const uint8_t beyond[] = {0x80, 0x80, 0x80, 0x80, 1, 1};
@@ -2379,7 +2379,7 @@ static void zeros_that_are_not_written_yet_hold_the_source_back(void **state)
 	slow_disk_end(&disk);
 }
 
-/* It is held in memory until QEMU takes it, which may be long after. */
+/* A thin stream is held in memory until QEMU takes it, which may be long after. */
 static void a_thin_stream_that_is_too_long_is_refused_as_it_comes(void **state)
 {
 	struct data_case d = {"", OBJECT_STREAM_BASE, 0, 0, 1, DATA_RAW_MAX, 1, {{0, DATA_RAW_MAX}}, DATA_RAW_MAX, ""};

@@ -110,7 +110,7 @@ static void expect(uint16_t type, const struct writer *v)
 	memcpy(f->p, v->start, writer_len(v));
 }
 
-/* What a body of these contents becomes. */
+/* Compresses a body of these contents, as the sender does. */
 static enum data_codec squeeze(const uint8_t *raw, size_t n, uint8_t *out, size_t *len)
 {
 	enum data_codec want = m.mode == CODEC_MODE_LZ4 ? CODEC_LZ4 : CODEC_ZSTD;
@@ -653,7 +653,7 @@ static void await_queued(uint64_t bytes)
 	}
 }
 
-/* Of three, each as large as a frame may be, the first is on its way, the second is packed next, the third waits. */
+/* Three bodies, each as large as a frame may be: the first is on its way, the second is packed next, the third waits. */
 static void what_waits_to_be_packed_is_known(void **state)
 {
 	unsigned i;
@@ -744,7 +744,7 @@ static void a_buffer_that_is_held_may_be_so_for_another_frame(void **state)
 	end();
 }
 
-/* Nothing else tells QEMU's stream from another before it is read. */
+/* A damaged QEMU stream is noticed only by its checksum before it is read. */
 static void a_stream_is_covered_by_checksums_whole_and_not_held(void **state)
 {
 	(void)state;
@@ -768,7 +768,7 @@ static void what_is_held_is_given_back_when_the_channel_ends(void **state)
 
 /* ---- what QEMU left out ---- */
 
-/* This process's own memory, in place of QEMU's; none of it is there yet. */
+/* Memory of this process in place of QEMU's; no page of it is present yet. */
 static uint8_t *guest_memory(bool guess)
 {
 	struct ram_block_place told[BLOCKS] = {{.name = "one", .used_bytes = guess ? UINT64_MAX : BLOCK_PAGES * PAGE_BYTES},

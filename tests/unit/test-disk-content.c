@@ -92,7 +92,7 @@ static void gpt(unsigned sector, uint32_t last, const char *guid, uint8_t flags)
 #define BIOS_BOOT "Hah!IdontNeedEFI"
 #define WINDOWS	  "\x33\xc0\x8e\xd0\xbc" /* and 00 7c */
 
-/* As the first bytes of an otherwise empty file, and of one of noise. */
+/* The bytes are the first of an otherwise empty file, and of one of noise. */
 static void files_that_are_not_disks_are_told(void **state)
 {
 	static const struct {

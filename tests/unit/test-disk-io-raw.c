@@ -37,7 +37,7 @@ int fstatfs(int fd, struct statfs *fs)
 	return 0;
 }
 
-/* What of a file is in the page cache, and whether the last read passed that. */
+/* The pages of a file that are in the page cache, and whether the last read bypassed it. */
 static bool first_is_cached, second_is_cached;
 static size_t missing_at; /* behind the first */
 static bool read_directly;
@@ -209,7 +209,7 @@ static void what_a_short_write_left_is_written(void **state)
 	end();
 }
 
-/* So that ext4 does not keep room for more beside each. */
+/* Space is allocated first, so that ext4 does not reserve more beside each write. */
 static void small_writes_have_room_of_their_own_on_ext4(void **state)
 {
 	(void)state;
@@ -323,7 +323,6 @@ static void what_is_to_stay_in_the_page_cache_is_read_through_it(void **state)
 	end();
 }
 
-/* What it wrote before the sync is there after a power failure, and what came later is not: so the sync it was. */
 /* An image is read while its QEMU writes to it: it may have become longer, or shorter. */
 static void a_file_that_changes_is_read_as_long_as_it_was(void **state)
 {

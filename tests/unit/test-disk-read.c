@@ -271,7 +271,7 @@ static void what_cannot_be_read_is_not_sent_and_ends_the_round_with_the_reason(v
 	end();
 }
 
-/* As a disk whose guest is shut down is. */
+/* The disk of a guest that is shut down is read like this. */
 static void a_file_is_read_as_an_export_is(void **state)
 {
 	AUTO_FREE char *path = xasprintf("%s/d.raw", dir);
@@ -304,8 +304,8 @@ static void assert_sent_once(unsigned from_kib, unsigned kib)
 		assert_int_equal(times[i], i >= from_kib && i < from_kib + kib);
 }
 
-/* 2500 KiB from 100 on. The old copy has the first of these, and is not told of behind told_kib. ahead: bytes of others that were named to the destination,
- * which does not come to them. */
+/* 2500 KiB from 100 on. The old copy has the first of these, and is not told of behind told_kib. ahead: bytes of others that were named to
+ * the destination, which does not come to them. */
 static void run_round_with_old_copy(unsigned told_kib, uint64_t ahead)
 {
 	AUTO_FREE char *path = xasprintf("%s/e.raw", dir);

@@ -64,7 +64,7 @@ static void it_is_waited_for(void **state)
 	world_free(&w);
 }
 
-/* What takes longer than the move is under way still when that ends. */
+/* A writeback that takes longer than the move is still under way when that ends. */
 static void it_may_end_with_the_move(void **state)
 {
 	struct world w;

@@ -1,6 +1,6 @@
 /*
- * test-domain.c: a libvirt guest that came as it ran is let run: when that counts as done, when as "it never ran", and that what cannot be told is neither. The
- * destination agent's; libvirt is played, a real one is asked by e2e/libvirt.
+ * test-domain.c: a libvirt guest that came as it ran is let run: when that counts as done, when as "it never ran", and that what cannot be
+ * told is neither. The destination agent's; libvirt is played, a real one is asked by e2e/libvirt.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -272,7 +272,7 @@ static void qemu_that_has_ended_is_told(void **state)
 	assert_int_equal(what, EV_QEMU_DEAD);
 }
 
-/* What it is to be had back for: that nobody takes it elsewhere is looked at while it cannot go on. */
+/* The guest may be taken back: whether another client has moved it elsewhere is checked while it cannot run. */
 static void it_is_held_while_it_is_looked_at(void **state)
 {
 	(void)state;
@@ -290,7 +290,7 @@ static void what_somebody_else_holds_stays_so(void **state)
 	assert_true(is_held());
 }
 
-/* It may be at giving its images to root still. */
+/* libvirt may still be giving the images to root. */
 static void libvirt_that_says_something_else_has_not_forgotten_it(void **state)
 {
 	unsigned before;

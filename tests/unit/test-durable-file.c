@@ -163,7 +163,7 @@ static int put_back(const struct place *p)
 	return r;
 }
 
-/* What starts a guest again goes by it. */
+/* The script or unit that starts a guest again relies on the name. */
 static void a_name_that_was_given_stays(void **state)
 {
 	const struct place *p = *state;

@@ -335,7 +335,7 @@ static void no_more_is_tried_than_could_be_chosen(void **state)
 	assert_int_equal(model_highest_effort(CODEC_MODE_AUTO, GB), EFFORT_ZSTD);
 }
 
-/* Of the disks alone; and what travels beside it is not counted twice. */
+/* Slow storage delays only the disks; data that travels meanwhile is not counted twice. */
 static void storage_that_is_slower_than_the_link_is_waited_for(void **state)
 {
 	double without = seconds();

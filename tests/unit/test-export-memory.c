@@ -1,6 +1,6 @@
 /*
- * test-export-memory.c: how a guest's memory is copied for an export, against a QEMU that is played here: one under KVM, which writes more than can be
- * copied beside it, and one that somebody else has stopped.
+ * test-export-memory.c: how a guest's memory is copied for an export, against a QEMU that is played here: one under KVM, which writes more
+ * than can be copied beside it, and one that somebody else has stopped.
  */
 #include "export-memory.h"
 #include "process.h"
@@ -31,7 +31,7 @@ static unsigned moments;
 
 /* ---- QEMU's side ---- */
 
-/* It answers nothing until whoever asks asks once more. */
+/* QEMU does not answer until the client asks once more. */
 static void be_silent(void)
 {
 	struct pollfd p = {.fd = played.fd, .events = POLLIN};
@@ -157,7 +157,7 @@ static void who_is_stopped_by_somebody_else_stays_so(void **state)
 	assert_string_equal(qemu.status, "paused");
 }
 
-/* It may run elsewhere by then. */
+/* The guest may run elsewhere by then. */
 static void whom_somebody_migrates_away_meanwhile_is_not_woken(void **state)
 {
 	(void)state;

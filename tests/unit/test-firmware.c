@@ -1,4 +1,5 @@
-/* test-firmware.c: a guest's firmware is found by its contents, wherever this host's distribution has put it: in trees as those have them. */
+/* test-firmware.c: a guest's firmware is found by its contents, wherever this host's distribution has put it: in trees as those have
+ * them. */
 #include "firmware-here.h"
 #include "file-digest.h"
 #include "util.h"
@@ -113,7 +114,7 @@ static void it_is_found_where_descriptors_say(void **state)
 	finds("pflash-code", "flash", "/usr/share/OVMF/OVMF_CODE.fd");
 }
 
-/* Who has a kernel, or an image, of the same contents is not asked for it. */
+/* The host is not asked for a kernel, or an image, of the same contents. */
 static void nothing_but_firmware_is_looked_for(void **state)
 {
 	json_t *file;

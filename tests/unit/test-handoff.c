@@ -298,7 +298,7 @@ static void deliver(struct world *w, enum handoff_role to, enum handoff_state st
 	}
 }
 
-/* What the source does with its QEMU's events, in their order; false: there is none. */
+/* The source handles its QEMU's events, in their order; false: there is none. */
 static bool read_qemu(struct world *w)
 {
 	struct side *s = &w->s[SRC];
@@ -405,7 +405,7 @@ static void add(const struct world *w, const char *label)
 		body;                                                                                                                      \
 		add(&n, label);                                                                                                            \
 	} while (0)
-/* As NEXT, unless the machine says -EPROTO. */
+/* The same as NEXT, unless the machine returns -EPROTO. */
 #define EVENT(role, ev)                                                                                                                    \
 	do {                                                                                                                               \
 		struct world n = *w;                                                                                                       \
@@ -504,7 +504,7 @@ static void explore_qemus(const struct world *w)
 	}
 }
 
-/* It comes back. */
+/* True if the source is down, and comes back. */
 static bool is_down(const struct world *w)
 {
 	const struct side *s = &w->s[SRC];
@@ -955,7 +955,7 @@ static void a_guest_that_was_started_there_is_had_back(void **state)
 	expect(&d, EV_PEER, HO_SRC_REVERTING, HO_DST_NOVM, "JOURNAL END_DESTINATION_QEMU SEND_STATE");
 	expect(&s, EV_PEER, HO_DST_NOVM, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
 	expect(&d, EV_PEER, HO_SRC_ABORTED, HO_DST_ABORTED, "JOURNAL REMOVE_SCAFFOLDING SEND_STATE FINISHED");
-	/* One that has gone here meanwhile: what runs there is all that there is, and is not asked for again. */
+	/* A QEMU that has died here meanwhile: the guest runs only there, and is not asked for again. */
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_REVERTING, true), 0);
 	expect(&s, EV_QEMU_DEAD, 0, HO_SRC_REVERTING, "");
 	expect(&s, EV_RESEND, 0, HO_SRC_REVERTING, "UNDECIDED");
@@ -976,7 +976,7 @@ static void a_guest_that_was_started_there_is_kept_there(void **state)
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_COMMITTED, "");
 	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "SEND_STATE"); /* is that true still? */
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
-	/* That may be said before it runs there; and an agent that comes later waits for nobody. */
+	/* EV_KEEP may come before the guest runs there; and a later agent waits for nobody. */
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
 	s.revertible = true;
 	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "SEND_STATE");

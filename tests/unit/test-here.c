@@ -1,4 +1,4 @@
-/* What is created on this host: is there room for it, and who may use it? */
+/* Files created on this host: the check for space, and their access rights. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -111,7 +111,7 @@ static void assert_owner(const char *path, uid_t uid)
 	assert_int_equal(st.st_uid, uid);
 }
 
-/* As if it had been that user's when it was noted. */
+/* Pretends that the file belonged to another user when it was noted. */
 static void was_others(void)
 {
 	json_object_set_new(owner, "uid", json_integer(OTHER_USER));

@@ -13,7 +13,7 @@
 
 #define MS 1000000ULL
 
-/* One second on two processors: how much of it was idle, the move's processes took, and our threads ran and waited, in ms. */
+/* A second on two processors, in ms: the idle time, the time of the move's processes, and the time that our threads ran and waited. */
 static void second(struct host_share *h, uint64_t idle_ms, uint64_t move_ms, uint64_t ran_ms, uint64_t waited_ms)
 {
 	struct host_use now = h->last;

@@ -23,7 +23,7 @@
 #define SAMPLE "tests/data/bench/sample.json"
 #define MOVE   "tests/data/bench/move.json"
 
-/* What a page never says: unknown numbers as C or JSON write them, anything that runs or is fetched. */
+/* Checks that a page never contains unknown numbers as C or JSON write them, nor anything that runs or is fetched. */
 static void assert_clean(const char *page)
 {
 	static const char *const never[] = {"nan",     "=\"inf", "=\"-inf", ">inf",	   ">-inf", "null",    "<script", "<img",
@@ -217,7 +217,7 @@ static void ratios_are_to_the_best_native_tool_of_each_figure(void **state)
 	free(page);
 }
 
-/* What differs in delay, loss or the memory's content is not compared. */
+/* Runs that differ in delay, loss or the memory's content are not compared. */
 static void what_was_measured_otherwise_is_another_cell(void **state)
 {
 	static const char *const moves[] = {"single ok 4000 100", "vmferry ok 2000 50", "vmferry ok 1000 50", "vmferry ok 500 50"};
@@ -348,7 +348,7 @@ static void disks_that_were_brought_are_no_failure(void **state)
 #define RESULT(how, members) "{\"event\":\"result\",\"how\":\"" how "\"," members "}\n"
 #define CARRIED		     "\"total_ms\":5000,\"bytes_wire\":1048576,\"transport\":\"in clear\",\"verified\":true"
 
-/* No kind of move, and no end of one, is told as if it were another. */
+/* Each kind of move, and each end of one, has its own words. */
 static void each_outcome_is_told_as_what_it_is(void **state)
 {
 	static const struct {

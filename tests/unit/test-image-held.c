@@ -34,7 +34,7 @@ static void an_image_is_held_as_long_as_its_mark_is_there(void **state)
 	unlink(image);
 }
 
-/* It may be had back after that, and so it goes nowhere else: in a process of its own, on a host whose power fails then. */
+/* The guest may be taken back after a power failure, so its mark must survive one. The test runs in a process of its own. */
 static void a_mark_survives_the_power(void **state)
 {
 	AUTO_FREE char *image = xasprintf("%s/a.raw", dir), *mark = image_held_path(image), *logs = xasprintf("%s.logs", dir);

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-/* As QEMU 7.2 and 10.0 say it, of a -blockdev and of a -drive. */
+/* Names as QEMU 7.2 and 10.0 report them for a -blockdev and a -drive. */
 #define FILE_AT	 "\"file\": {\"driver\": \"host_device\", \"filename\": \"/dev/vg/a\"}}"
 #define BY_SIZE	 "json:{\"driver\": \"raw\", \"size\": 73465856, " FILE_AT
 #define BY_TEXT	 "json:{\"offset\": \"0\", \"driver\": \"raw\", \"size\": \"64M\", " FILE_AT

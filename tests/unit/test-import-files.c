@@ -371,7 +371,7 @@ static void formats_are_told_by_their_headers(void **state)
 	assert_int_equal(examine("image", "", 0, NULL, &driver, &e), -EINVAL);
 }
 
-/* What has no header has whole sectors. */
+/* An image without a header must consist of whole sectors. */
 static void a_raw_image_that_ends_within_a_sector_is_refused(void **state)
 {
 	uint8_t bytes[1025] = {[510] = 0x55, [511] = 0xaa, [512] = 1};
@@ -516,7 +516,7 @@ static void vmdk_extents_lie_beside_it(void **state)
 	"RW 8 ZERO\n" TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN  \
 		TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
 
-/* What is within a sparse one counts, too, at both places where QEMU looks. */
+/* The descriptor inside a sparse image counts, too, at both places where QEMU looks. */
 static void embedded_descriptors_are_read(void **state)
 {
 	static const struct {

@@ -336,7 +336,7 @@ static void the_variables_of_its_uefi_may_be_left_out(void **state)
 	said("100.conf", "efidisk0", NULL, "describes no such disk; it has #1 scsi0");
 }
 
-/* What is around the definition says what to do instead; what an image is packed in is no part of its guest's name. */
+/* A wrong kind of file is refused with advice; the ending of a packed image is not a part of its guest's name. */
 static void files_beside_the_point_are_told_apart(void **state)
 {
 	struct outcome o;

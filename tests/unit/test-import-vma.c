@@ -482,7 +482,7 @@ static void what_is_compressed_is_read_as_it_was(void **state)
 	}
 }
 
-/* What a text begins with by chance is none. */
+/* A text that happens to begin like a compressed file is not taken for one. */
 static void what_is_compressed_is_known_by_its_beginning(void **state)
 {
 	static const char bz[] = "BZh91AY&SY", xz_text[] = "\xfd\x37zXZ";

@@ -1,7 +1,7 @@
 /*
  * test-import.c: descriptions of guests as their exporters write them, and what becomes of each: one test for each
- * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,hyperv.json,proxmox.conf,quickemu.conf,box.json,vbox,plist,ova.xml}. NAME….expect says it: the description, what is noted, and the command line, or
- * why it is refused.
+ * tests/data/import/NAME.{ovf,vmx,libvirt.xml,hyperv.xml,hyperv.json,proxmox.conf,quickemu.conf,box.json,vbox,plist,ova.xml}. NAME….expect
+ * says it: the description, what is noted, and the command line, or why it is refused.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
  */
@@ -171,7 +171,7 @@ static char *become(const char *name, size_t reader)
 	return text;
 }
 
-/* Of its first bytes, too, nobody reads what lies behind them. */
+/* Reads each prefix of the file, too: no reader may read beyond its end. */
 static void read_parts(const char *name, size_t reader)
 {
 	AUTO_FREE char *path = xasprintf(DIRECTORY "/%s", name);
@@ -257,7 +257,7 @@ static void addresses_are_those_of_one_card(void **state)
 	assert_null(described_uuid("564d8c1a-105f-0a2b-97f0-247d900e0d6"));
 }
 
-/* No text of a description becomes an option of QEMU, whatever is in it. */
+/* Texts of a description never become options of QEMU, whatever is in them. */
 static void texts_cannot_leave_their_option(void **state)
 {
 	static const char vmx[] = "config.version = \"8\"\ndisplayName = \"a,process=b -S|0Ac\"\nethernet0.present = \"TRUE\"\n"

@@ -111,7 +111,7 @@ static void who_has_it_already_keeps_it(void **state)
 	close(fd);
 }
 
-/* Of a QEMU that died before it was hidden. */
+/* The socket was left by a QEMU that died before it was hidden. */
 static void over_what_nobody_uses(void **state)
 {
 	int fd = unix_listening(aside);
@@ -138,7 +138,7 @@ static void never_over_what_is_in_use(void **state)
 	close(other);
 }
 
-/* It removed its own, rightly: that does not come back. */
+/* The owner removed its own socket, rightly: that does not come back. */
 static void who_has_ended_has_no_name(void **state)
 {
 	(void)state;

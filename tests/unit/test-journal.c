@@ -176,7 +176,7 @@ static int setup_in_memory(void **state)
 	return mkdtemp(dir) ? 0 : -1;
 }
 
-/* As a move of many days would, if it recorded every round. */
+/* A move of many days would write as many, if it recorded every round. */
 static void a_hundred_thousand_records_leave_its_size_as_it_was(void **state)
 {
 	struct journal *j = create(*state, true), *other;
@@ -475,7 +475,7 @@ static struct journal *reopen(const char *dir)
 	return j;
 }
 
-/* What an agent does before the power fails: the steps up to this one. */
+/* Carries out an agent's steps up to this one, before the power fails. */
 static void live(const char *dir, unsigned upto)
 {
 	struct journal *j = create(dir, true);

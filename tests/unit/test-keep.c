@@ -33,7 +33,7 @@ static int qemu_connects(void)
 	return fd;
 }
 
-/* As the agent does, which keeps nothing of it. */
+/* Accepts as the agent does, which keeps no copy of it. */
 static void accept_and_tell(void)
 {
 	int fd = accept4(t.listen_fd, NULL, NULL, SOCK_CLOEXEC);

@@ -16,7 +16,7 @@ enum { COMMAND = PLAYED_QEMU + LV_MONITOR_COMMAND, REGISTER = PLAYED_QEMU + LV_M
 
 static struct loop *loop;
 
-/* What the handlers heard. */
+/* The handlers' records. */
 static struct {
 	unsigned events, closed;
 	char name[64], data[64];

@@ -1,6 +1,6 @@
 /*
- * test-libvirt-plain.c: definitions of libvirt's guests as plain command lines, one test for each tests/data/libvirt/NAME.xml: the line and what is told of
- * it, or why there is none, as tests/data/libvirt-plain/NAME.expect says; and a table of what is refused, and told.
+ * test-libvirt-plain.c: definitions of libvirt's guests as plain command lines, one test for each tests/data/libvirt/NAME.xml: the line and
+ * what is told of it, or why there is none, as tests/data/libvirt-plain/NAME.expect says; and a table of what is refused, and told.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
  */
@@ -35,7 +35,7 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* As libvirt says where volumes are. */
+/* Fills in the paths of volumes, as libvirt reports them. */
 static void find_volumes(struct libvirt_definition *d)
 {
 	size_t i;

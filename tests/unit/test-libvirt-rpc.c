@@ -108,7 +108,7 @@ static void test_no_snapshot_need_be_current(void **state)
 	disconnect(v);
 }
 
-/* What is asked for as the definition of the protocol has it. */
+/* Checks the arguments of calls against the definition of the protocol. */
 static void test_arguments_are_as_libvirt_has_them(void **state)
 {
 	struct lv_writer w = {0};
@@ -244,7 +244,7 @@ static void test_gone_at_every_byte_of_a_reply(void **state)
 	}
 }
 
-/* One procedure of one call has a reply of so many bytes. */
+/* Checks a call whose procedure gets a reply of so many bytes. */
 static void check_reply_of(const struct played_call *c, int32_t procedure, size_t bytes)
 {
 	struct lv *v;

@@ -1,6 +1,7 @@
 /*
- * test-libvirt-xml.c: definitions of libvirt's guests, one test for each tests/data/libvirt/NAME.xml (a snapshot: NAME.snapshot.xml): what is read
- * of it, that it is the same when nothing is changed, and, element by element, how it differs when all is changed. NAME.xml.expect says it.
+ * test-libvirt-xml.c: definitions of libvirt's guests, one test for each tests/data/libvirt/NAME.xml (a snapshot: NAME.snapshot.xml): what
+ * is read of it, that it is the same when nothing is changed, and, element by element, how it differs when all is changed. NAME.xml.expect
+ * says it.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
  */
@@ -345,7 +346,7 @@ static void odd_definitions_are_refused(void **state)
 	refuses("<loader>relative</loader>", "", "its loader: 'relative'");
 }
 
-/* As many as there may be, and no more. */
+/* The largest permitted number is read, and one more is refused. */
 static void as_much_as_may_be_is_read(void **state)
 {
 	AUTO_FREE char *disks = many(DISK("file", "<source file='/a'/>"), LIBVIRT_DISKS_MAX),
@@ -587,7 +588,7 @@ static void a_card_goes_where_its_nearest_word_says(void **state)
 				     "/domain/devices/interface/source: bridge='br9' is 'br2'\n");
 }
 
-/* One in another encoding is written in UTF-8, which a text without a declaration is. */
+/* A definition in another encoding is written in UTF-8, the encoding of a text without a declaration. */
 static void another_encoding_becomes_utf8(void **state)
 {
 	static const char text[] = "<?xml version='1.0' encoding='ISO-8859-1'?><domain type='kvm'><title>B\xfcro</title></domain>";

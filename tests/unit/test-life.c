@@ -220,7 +220,7 @@ static void what_cannot_read_signals_goes_on_without(void **state)
 	assert_null(life.signals);
 }
 
-/* As they have begun in all versions. */
+/* Journals have begun like this in all versions. */
 static void journals_are_known_by_what_they_begin_with(void **state)
 {
 	json_auto_t *move = json_pack("{s:s,s:s,s:i}", "guest", "vm1", "dest", "host-b", "pid", 17);

@@ -34,7 +34,7 @@ static int judge(struct line_words *w, const char *const *words, size_t count, b
 	return r;
 }
 
-/* Of a line with one option. */
+/* Judges a line with one option. */
 static int judge_one(struct line_words *w, const char *option, const char *value, bool trusted, struct err *e)
 {
 	const char *const words[] = {"qemu-system-x86_64", option, value};

@@ -196,7 +196,7 @@ static void a_peer_in_clear_and_a_peer_that_is_silent_are_told_apart(void **stat
 	link_close(&link);
 }
 
-/* What a peer sends arrives in pieces of any size, and the one that waits for it has others to hear. */
+/* A peer's bytes arrive in pieces of any size, and the accepting side must not wait, as it serves others, too. */
 static void a_handshake_in_single_bytes_waits_for_nobody(void **state)
 {
 	struct tls *client = tls_conn_client(&keys[1]);

@@ -181,7 +181,7 @@ static int result_of(struct counted_op *c)
 	return c->res;
 }
 
-/* Such as a filter of calls would refuse: a file with a setuid bit, a program's socket. With and without io_uring, as before. */
+/* Operations that a filter of calls would refuse: a file with a setuid bit, a program's socket. With and without io_uring, as before. */
 static void what_no_loop_asks_for_is_not_carried_out(void **state)
 {
 	AUTO_FREE char *path = xasprintf("/tmp/test-loop-%d", (int)getpid());

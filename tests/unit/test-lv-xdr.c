@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-/* What the writer made so far, to be read. */
+/* A reader of the bytes that the writer has made so far. */
 static struct lv_reader back(const struct lv_writer *w)
 {
 	return lv_reader_of(w->data, w->n);

@@ -14,7 +14,7 @@
 #define HEAD "Supported machines are:\n"
 #define TAIL "isapc                ISA-only PC\nnone                 empty machine\nx-remote             Experimental remote machine\n"
 
-/* As "-machine help" says it. */
+/* The output of "-machine help". */
 static char debian[] = HEAD "microvm              microvm (i386)\n"
 			    "pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-10.0)\n"
 			    "pc-i440fx-10.0       Standard PC (i440FX + PIIX, 1996) (default)\n"

@@ -26,7 +26,7 @@ static void expect(const char *filename, bool is_unix, bool connected, const cha
 	assert_string_equal(s.peer, peer);
 }
 
-/* As QEMU 7.2 and 10.0 print them. */
+/* The names are those that QEMU 7.2 and 10.0 print. */
 static void listening_sockets_are_taken_apart(void **state)
 {
 	(void)state;

@@ -1,5 +1,6 @@
 /*
- * test-narrow.c: what is left to a program that reads a stranger's files: with Landlock, and for root without it. Programs are lines of a shell's.
+ * test-narrow.c: what is left to a program that reads a stranger's files: with Landlock, and for root without it. Programs are lines of a
+ * shell's.
  */
 #include "narrow.h"
 #include "util.h"
@@ -41,7 +42,7 @@ static void hear(void *ctx, const char *text, size_t n)
 	h->n += n;
 }
 
-/* What such a program prints, or "ended: " and why. */
+/* The output of such a program, or "ended: " and the reason. */
 static const char *says(const struct narrow *n, const char *script)
 {
 	static struct heard h;

@@ -109,7 +109,8 @@ static void old_copy_may_not_start(void **state)
 	assert_int_equal(ask("vm1", new_disk), 0); /* another guest of that name */
 }
 
-/* An agent that died notes late that the guest came by attempt 01, as the file was empty; it has left by attempt 02, whatever the clock says. */
+/* An agent that died notes late that the guest came by attempt 01, as the file was empty; it has left by attempt 02, whatever the clock
+ * says. */
 static void guest_that_has_left_since_is_not_back(void **state)
 {
 	AUTO_FREE char *path = whereabouts_path(dir, "vm1");
@@ -129,7 +130,7 @@ static void guest_that_has_left_since_is_not_back(void **state)
 	json_decref(late);
 }
 
-/* It came back onto other disks: those may start, the old ones still may not; onto the same ones: they may. */
+/* A guest that came back onto other disks may start from those, but not from the old ones; if it came back onto the same ones it may. */
 static void guest_that_came_back_may_start(void **state)
 {
 	(void)state;

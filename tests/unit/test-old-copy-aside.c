@@ -1,5 +1,6 @@
 /*
- * test-old-copy-aside.c: which file counts as an old copy that an earlier move has left, and that no other file is taken for it. The destination agent's.
+ * test-old-copy-aside.c: which file counts as an old copy that an earlier move has left, and that no other file is taken for it. The
+ * destination agent's.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -185,7 +186,7 @@ static void only_what_a_guest_that_has_gone_left_is_an_old_copy(void **state)
 	assert_false(old_copy_was_left(dir, "vm2", place));
 }
 
-/* It may be the only one: the guest never went, or was had back. */
+/* The copy may be the only one: the guest never left, or was taken back. */
 static void what_a_guest_that_stayed_has_is_none(void **state)
 {
 	(void)state;

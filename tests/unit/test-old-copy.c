@@ -116,7 +116,8 @@ static void write_file(const char *path, const uint8_t *p, size_t n)
 	close(fd);
 }
 
-/* fills: 0: the disk there is new, and what it has is an old copy; else that is the disk itself, and so are the units in which it is told of. */
+/* fills: 0: the disk there is new, and what it has is an old copy; else that is the disk itself, and so are the units in which it is told
+ * of. */
 static void begin_on(size_t old_bytes, const uint8_t *is, bool begun, uint32_t fills)
 {
 	unsigned i;
@@ -274,7 +275,7 @@ static void an_equal_copy_keeps_all_but_zeros_off_the_wire(void **state)
 	end();
 }
 
-/* One block differs at its first byte, another at its last, one where the disk has zeros; the copy is longer than the disk. */
+/* Blocks differ at their first byte, at their last, and where the disk has zeros; the copy is longer than the disk. */
 static void what_differs_travels_and_no_more(void **state)
 {
 	(void)state;
@@ -352,7 +353,7 @@ static void a_copy_that_changes_once_it_was_compared_is_not_taken_from(void **st
 	end();
 }
 
-/* It is told of the zeros, too, where it has something; and what it has is not written again. */
+/* The destination hears of zeros, too, where it has data; and blocks that it has are not written again. */
 static void a_disk_that_has_begun_is_what_the_source_has_in_the_end(void **state)
 {
 	(void)state;
@@ -368,7 +369,7 @@ static void a_disk_that_has_begun_is_what_the_source_has_in_the_end(void **state
 	end();
 }
 
-/* Of an image with such clusters. */
+/* The image has clusters of that size. */
 static void a_hole_within_a_cluster_is_told_as_data(void **state)
 {
 	(void)state;
@@ -458,7 +459,7 @@ static void what_was_sent_before_is_known_without_being_told(void **state)
 	known = NULL;
 }
 
-/* As somebody has written to it. */
+/* Another process has written to the copy. */
 static void what_is_not_as_it_was_sent_ends_the_move(void **state)
 {
 	(void)state;

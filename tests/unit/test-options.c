@@ -13,7 +13,7 @@
 
 #define WORDS_MAX 128
 
-/* What options_print() says: "--name=value". */
+/* The output of options_print(): "--name=value". */
 static struct printed {
 	char *words[WORDS_MAX];
 	size_t count;
@@ -68,7 +68,7 @@ static char *sample(const struct command_option *o)
 	return xstrdup(n ? o->words[n - 1] : "x");
 }
 
-/* Nothing else is another than it was. */
+/* Checks that the option is printed so that it gives the same member again, and changes no other. */
 static void assert_given_again(const struct command_option *o)
 {
 	static const struct command_usage usage = {.name = "test", .tables = move_tables};

@@ -1,6 +1,6 @@
 /*
- * test-partial.c: what is kept of a move that ended before its time, in the order in which it becomes durable, and by whom it is gone on with. The
- * destination agent's.
+ * test-partial.c: what is kept of a move that ended before its time, in the order in which it becomes durable, and by whom it is gone on
+ * with. The destination agent's.
  */
 #include "../lib/power.h"
 
@@ -131,7 +131,7 @@ static char *kept_name(void)
 	return xasprintf("%s.vmferry-01000000" PARTIAL_SUFFIX, place);
 }
 
-/* What an attempt keeps when it is undone. */
+/* Undoes an attempt, which keeps the copy. */
 static int keep(void)
 {
 	json_t *of = json_object(), *file = json_pack("{s:s}", "path", place);
@@ -214,7 +214,7 @@ static void blocks_that_nothing_was_written_to_are_not_kept(void **state)
 	json_decref(file);
 }
 
-/* That attempt is over, and another one looks for what it has left. */
+/* Ends that attempt; another one looks for its copy. */
 static void find(bool over)
 {
 	json_t *want = kind(false);
@@ -350,7 +350,7 @@ static void what_is_on_its_disk_may_be_read_from_memory(void **state)
 	assert_int_equal(drops_when_taken(), 0);
 }
 
-/* As fsync(2) tells of a writeback that has failed once, and of the next none: who opened the file later knows nothing. */
+/* fsync(2) reports a failed writeback only once, and never to a process that opened the file later. */
 static void what_could_not_be_written_is_not_read_from_memory(void **state)
 {
 	(void)state;
@@ -358,7 +358,7 @@ static void what_could_not_be_written_is_not_read_from_memory(void **state)
 	assert_int_equal(drops_when_taken(), 1);
 }
 
-/* As in a life after the one that wrote it. */
+/* The file was written in an earlier life. */
 static void what_nobody_watched_is_not_read_from_memory(void **state)
 {
 	(void)state;

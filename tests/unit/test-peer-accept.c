@@ -396,7 +396,7 @@ static void *only_shake_hands(void *arg)
 	return r ? "no handshake" : NULL;
 }
 
-/* It has been there longer than any of them. */
+/* The peer with a key has been there longer than any of the others. */
 static void many_that_begin_a_handshake_do_not_keep_one_out_that_has_a_key(void **state)
 {
 	static struct link begun[MANY];

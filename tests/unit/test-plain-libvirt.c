@@ -1,7 +1,7 @@
 /*
- * test-plain-libvirt.c: command lines as definitions of libvirt's, one test for each of tests/data/args/NAME: the definition and what is told of it, or why
- * there is none, as tests/data/plain-libvirt/NAME.expect says. Whatever the line, a word that nobody has heard of is refused or told of, and nothing is lost
- * without a word. Definitions are those of libvirt's own schema, where that is installed.
+ * test-plain-libvirt.c: command lines as definitions of libvirt's, one test for each of tests/data/args/NAME: the definition and what is
+ * told of it, or why there is none, as tests/data/plain-libvirt/NAME.expect says. Whatever the line, a word that nobody has heard of is
+ * refused or told of, and nothing is lost without a word. Definitions are those of libvirt's own schema, where that is installed.
  *
  * UPDATE=1 writes what is into those files: to be read before it is committed.
  */
@@ -54,7 +54,7 @@ static void free_line(struct line *l)
 		free(l->argv[--l->argc]);
 }
 
-/* As a tap would be on a bridge of this host. */
+/* The bridge of a tap, as on this host. */
 static char *bridge_of(const char *tap)
 {
 	return strncmp(tap, "tap", 3) ? NULL : xasprintf("br-%s", tap);

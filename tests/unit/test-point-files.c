@@ -1,4 +1,5 @@
-/* test-point-files.c: what a guest that runs from a point of its replica has of its memory and its directories: nothing of another guest's. */
+/* test-point-files.c: what a guest that runs from a point of its replica has of its memory and its directories: nothing of another
+ * guest's. */
 #include "point-run.h"
 #include "util.h"
 
@@ -21,7 +22,7 @@ static char dir[] = "/tmp/vmferry-test-point-files.XXXXXX";
 static char *memory;
 static struct err e;
 
-/* What becomes of a run whose line has that option, as a run of that kind. */
+/* Checks a run of that kind whose line has that option. */
 static int checks(const char *kind, const char *option, const char *value)
 {
 	const char *const words[] = {"qemu-system-x86_64", option, value};

@@ -1,6 +1,6 @@
 /*
- * test-point-moment.c: the moment of a replica's point, against a QEMU that is played here: what is asked of it, and in which order. QEMU holds a disk from
- * the turn of its backup job to the end of the transaction; a bitmap that is ended before may lack what the copy has.
+ * test-point-moment.c: the moment of a replica's point, against a QEMU that is played here: what is asked of it, and in which order. QEMU
+ * holds a disk from the turn of its backup job to the end of the transaction; a bitmap that is ended before may lack what the copy has.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -147,7 +147,7 @@ static void job_has_a_twin_that_is_not_finer(void **state)
 	json_decref(nodes);
 }
 
-/* What the guest writes beside a merge is in the older bitmap, as that records by then; the newer one goes. */
+/* Writes of the guest during a merge are in the older bitmap, which records by then; the newer one goes. */
 static void older_bitmap_records_before_it_takes_the_newer(void **state)
 {
 	size_t i;

@@ -258,7 +258,7 @@ static pid_t begin_dropping(size_t at, const char *fault)
 	_exit(drop(at) ? 1 : 0);
 }
 
-/* As points_tidy() does, in one go. */
+/* Prunes all at once, by the same rule as points_tidy(). */
 static int prune(struct points *p, const struct keep_rule *k, unsigned *dropped)
 {
 	bool one;
@@ -694,7 +694,7 @@ static void takeover_there_outlives_a_run_here(void **state)
 	points_close(&p);
 }
 
-/* It is known still that the guest was taken over there, and it runs here all the same, as somebody says that it certainly does not there. */
+/* The takeover there is still known, but the guest runs here, as a person says that it certainly does not run there. */
 static void run_here_keeps_the_term_that_it_has_raised(void **state)
 {
 	struct points p;
@@ -967,7 +967,7 @@ static void assert_removed(json_int_t term, json_int_t past, bool stays)
 	assert_int_equal(access(store, F_OK), stays ? 0 : -1);
 }
 
-/* Who was replaced before asks still, also once the points were removed. */
+/* A primary that was replaced earlier still asks, also once the points were removed. */
 static void who_was_replaced_is_known_after_a_removal(void **state)
 {
 	json_t *about = json_pack("{s:s,s:i}", "pair", "cc", "term", 1);

@@ -52,7 +52,7 @@ static void in_a_process(void (*what)(void))
 		}                                                                                                                          \
 	} while (0)
 
-/* Of the three those that are closed: one bit each. */
+/* closed: a bit for each of the three descriptors that is closed. */
 static void fills(unsigned closed)
 {
 	struct stat null, is, was[3];
@@ -116,7 +116,7 @@ static void with_launcher(bool as_ours)
 
 static program_before_fn before_it; /* of what start_sh() starts */
 
-/* What sh says to a script, on standard output. */
+/* Starts sh with a script; its standard output is `out`. */
 static pid_t start_sh(const char *script, int out, char *const *env, unsigned how, int gate)
 {
 	char *argv[] = {"sh", "-c", (char *)(uintptr_t)script, "zero", "one", NULL};
@@ -491,7 +491,7 @@ static void *try_in_thread(void *arg)
 	return NULL;
 }
 
-/* As root, where it may look into processes with more rights than it has. */
+/* Needs root with the right to examine processes that have more rights. */
 static void without_file_capabilities(void)
 {
 	const struct vfs_cap_data cap = {.magic_etc = VFS_CAP_REVISION_2};
@@ -515,7 +515,7 @@ static void a_confined_agent_gives_no_file_capabilities(void **state)
 	in_a_process(without_file_capabilities);
 }
 
-/* As root, too: labels and signatures that others trust. */
+/* Needs root, too: labels and signatures that others trust. */
 static void without_trusted_attributes(void)
 {
 	static const char *const names[] = {"security.vmferry-test", "trusted.vmferry-test"};
@@ -618,7 +618,7 @@ static void switched_off(void)
 	require(confine_try(&e) == -ENOTSUP);
 }
 
-/* What a libc that is newer than the list would begin with, and does without. */
+/* Calls that a libc newer than the list would try first, and can do without. */
 static void unknown_calls(void)
 {
 	char dir[] = "/tmp/test-program-XXXXXX";

@@ -410,7 +410,7 @@ static bool is_seen(uint8_t *buf, size_t at)
 	return seen;
 }
 
-/* Of DATA alone, and never less than its header; more than there is is everything. */
+/* The checksum covers a part only of DATA, and always its header; a number larger than the frame means everything. */
 static void a_checksum_covers_as_much_of_data_as_the_header_says(void **state)
 {
 	static const struct {
@@ -526,7 +526,7 @@ static void a_run_without_room_is_not_written_in_part(void **state)
 	assert_false(w.bad);
 }
 
-/* What runs_get says of one pair after a first run that ends at `at`. */
+/* The result of runs_get() for a pair after a first run that ends at `at`. */
 static int get_pair(uint64_t at, uint64_t limit, uint64_t gap, uint64_t length)
 {
 	uint8_t buf[20];

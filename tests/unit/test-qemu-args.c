@@ -538,7 +538,6 @@ static void what_cannot_be_carried_is_refused_with_the_reason(void **state)
 	expect_refused("-drive file=json:driver=raw", "cannot read the disk description");
 }
 
-/* Nothing of it is to be loaded. */
 /* -EINVAL, or 0: the line is as it was. */
 static int with_network_disks(const char *text, const char *const *network, size_t count)
 {
@@ -992,7 +991,7 @@ static void config_files_and_set_are_worked_into_the_line(void **state)
 	expect_not_expanded("-device e1000,id=d -set device.d.id=x", "", "cannot understand");
 }
 
-/* As many as a line may have, in a directory each: with a look at every other name for each number that is tried this would take many minutes. */
+/* The largest permitted number of names, in a directory each: comparing every name for each number tried would take many minutes. */
 static void thousands_of_names_that_are_alike_are_told_apart(void **state)
 {
 	enum { COUNT = 7900 };

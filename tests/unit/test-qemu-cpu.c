@@ -81,7 +81,7 @@ static void *play(void *arg)
 	return NULL;
 }
 
-/* What a source tells of a QEMU with these words; *asked: how many properties it asked for by name. */
+/* A source's description of a QEMU with these words; *asked: the number of properties that it asked for by name. */
 static json_t *cpu_with(const char *words, unsigned *asked)
 {
 	static const struct qmp_handlers none = {NULL, NULL};
@@ -145,7 +145,7 @@ static void names_are_asked_for_where_words_do_not_tell_all(void **state)
 	}
 }
 
-/* What the guest's has and the host's lacks, in one string. */
+/* Checks the features that the guest has and the host lacks, in one string. */
 static void assert_missing(const char *guest, const char *host, const char *wanted)
 {
 	json_t *g = json_loads(guest, 0, NULL), *h = json_loads(host, 0, NULL), *missing = qemu_cpu_missing(g, h), *one;

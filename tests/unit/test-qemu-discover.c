@@ -314,7 +314,7 @@ static void disks_memory_and_machine_are_described(void **state)
 	qemu_end(&p);
 }
 
-/* As libvirt 11.3 starts it; of others' guests it is said as QEMU has it. */
+/* A guest as libvirt 11.3 starts it; for other guests the format is what QEMU reports. */
 static void a_raw_image_of_libvirts_has_no_node_of_its_format(void **state)
 {
 	struct qemu_proc p = QEMU_PROC_NONE;
@@ -699,7 +699,7 @@ static void a_process_of_which_nothing_can_be_told_is_not_taken_for_gone(void **
 
 /* ---- whose process it is ---- */
 
-/* A child that opens the file, and then is that user's (0: still ours), in a pid namespace of its own or not; it lasts until it is killed. */
+/* A child that opens the file, and then is that user's (0: still ours), in a pid namespace of its own or not; it lasts until killed. */
 static pid_t opener(const char *path, int flags, uid_t user, bool in_container)
 {
 	int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), fds[2];
@@ -786,7 +786,7 @@ static int teardown(void **state)
 	return system(command);
 }
 
-/* What a process has open under a number of its own is another's to us. */
+/* A descriptor's number of another process means another file to us. */
 static void names_of_its_own_descriptors_are_its(void **state)
 {
 	static const char *const names[][2] = {{"/dev/fd/3", "/proc/7/fd/3"},

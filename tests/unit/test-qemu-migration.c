@@ -186,7 +186,7 @@ static void one_that_does_not_end_is_an_error(void **state)
 	assert_int_equal(qemu_migration_cancel(q, loop, now_ns() + 50000000ULL, &e), -ETIMEDOUT);
 }
 
-/* Nothing is taken for its end but its word. */
+/* A migration is over only if QEMU says so. */
 static void one_that_qemu_says_nothing_of_is_not_over(void **state)
 {
 	(void)state;

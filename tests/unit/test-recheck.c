@@ -17,7 +17,7 @@
 
 static const struct digest_key key;
 
-/* This process's own memory, in place of QEMU's. */
+/* Memory of this process in place of QEMU's. */
 static uint8_t *memory(void)
 {
 	uint8_t *at = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -54,7 +54,7 @@ static void what_is_not_there_costs_less_than_what_is_hashed(void **state)
 	munmap(at, BYTES);
 }
 
-/* What disturbs for a moment: each fourth piece that is looked at is there, and costs some ten times what the others do. */
+/* A disturbance: each fourth piece examined is present, and costs some ten times as much as the others. */
 static void what_disturbs_now_and_then_is_not_what_all_takes(void **state)
 {
 	const uint64_t piece_bytes = MEMORY_PIECE_PAGES * PAGE_BYTES, pieces = BYTES / piece_bytes;

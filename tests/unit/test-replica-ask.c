@@ -59,7 +59,7 @@ static int teardown(void **state)
 	return system(command);
 }
 
-/* What is told where the store says so; "" if it was not taken over, NULL if nobody can tell. */
+/* The answer for a store with these contents; "": it was not taken over, NULL: unknown. */
 static char *told(const char *store)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir};
@@ -204,7 +204,8 @@ static void what_cannot_be_read_is_no_answer(void **state)
 	assert_null(taken);
 }
 
-/* What start-alone says decides where that host could not be asked; never where it has answered. A takeover is noted for the time in which nobody can ask. */
+/* start-alone decides if that host could not be asked, and never if it has answered. A takeover is noted for times in which it cannot be
+ * asked. */
 static void guest_is_this_hosts_unless_it_was_taken_over(void **state)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir, .start_alone = "yes"};

@@ -1,4 +1,5 @@
-/* test-restarted-here.c: a guest was handed over, and its QEMU here has ended since: what its disks tell of whether it was started again. */
+/* test-restarted-here.c: a guest was handed over, and its QEMU here has ended since: what its disks tell of whether it was started
+ * again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -101,7 +102,7 @@ static void file_tells_by_its_time(void **state)
 	assert_non_null(strstr(e.msg, "has been written here"));
 }
 
-/* That is what a person is told to do who knows better. */
+/* Users who know better are told to rename the disk. */
 static void disk_that_was_given_another_name_is_not_asked(void **state)
 {
 	(void)state;
@@ -118,7 +119,8 @@ static void disk_that_cannot_be_looked_at_is_no_answer(void **state)
 	assert_non_null(strstr(e.msg, "cannot be told"));
 }
 
-/* A device that does not say how much was written to it, as one of which the host has counted anew since. Its QEMU holds it, while that is there. */
+/* A device that does not say how much was written to it, as one of which the host has counted anew since. Its QEMU holds it, while that is
+ * there. */
 static void device_that_does_not_tell_is_no_answer(void **state)
 {
 	(void)state;

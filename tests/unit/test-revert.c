@@ -112,7 +112,7 @@ static void nor_is_one_held_that_is_to_stay_there(void **state)
 	assert_false(t.revert.open);
 }
 
-/* Of a guest that is shut down here no QEMU was to live. */
+/* A guest that is shut down here needs no live QEMU. */
 static void guest_that_boots_needs_no_qemu_here(void **state)
 {
 	(void)state;

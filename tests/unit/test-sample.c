@@ -227,7 +227,7 @@ static void without_seeds_all_of_memory_is_compressed(void **state)
 	assert_float_equal(packed_of_text_and_noise(false, PAGES / 2), 0.625, 0.02);
 }
 
-/* Of half of the disk nobody knows what it has, but that it is as the other half: a third of what was not found is noise of it. */
+/* Half of the disk is unknown, and assumed to be like the other half: a third of the content that was not found is its noise. */
 static void what_is_on_a_disk_where_nobody_looked_is_left_out_of_the_account(void **state)
 {
 	(void)state;

@@ -272,7 +272,7 @@ static void why_no_qemu_was_started_is_said(void **state)
 	guest_fini(&g);
 }
 
-/* It may be about to start another QEMU, but for a loop that starts the same one over and over. */
+/* A script that was cut off may be about to start another QEMU, unless it starts the same one in a loop. */
 static void a_script_that_was_cut_off_is_refused(void **state)
 {
 #define FOUR QEMU64 QEMU64 QEMU64 QEMU64
@@ -290,7 +290,7 @@ static void a_script_that_was_cut_off_is_refused(void **state)
 #undef FOUR
 }
 
-/* It is run, if only where it can change nothing: others' words are not. */
+/* A script is run, even if only where it can change nothing, so other users must not be able to write it. */
 static void a_script_that_others_may_write_to_is_not_believed(void **state)
 {
 	static const mode_t modes[] = {0700, 0755, 0720, 0702};

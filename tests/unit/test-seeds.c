@@ -130,7 +130,7 @@ static void nothing_is_brought_into_memory(void **state)
 	assert_int_equal(seeds_indexed(s), PAGES / 100);
 }
 
-/* What the guest writes after the scan is told apart later, by QEMU's own pass: content is named by its own hash. */
+/* Later writes of the guest are found by QEMU's own pass, as content is identified by its own hash. */
 static void what_changes_after_the_scan_is_still_named_by_what_is_sent(void **state)
 {
 	uint8_t part[PAGE_BYTES];

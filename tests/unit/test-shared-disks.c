@@ -37,7 +37,7 @@ static void disk_that_another_qemu_has_is_waited_for(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* As share-rw=on: who lets others write stands in nobody's way. */
+/* The lock of share-rw=on: a QEMU that lets others write is not an obstacle. */
 static void disk_that_others_may_write_to_is_not(void **state)
 {
 	struct flock has_write = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1};

@@ -157,7 +157,7 @@ static void known_hosts_says_whose_key_it_is(void **state)
 	}
 }
 
-/* As ssh(1) reads it: that byte ends its line, and not the file. */
+/* ssh(1) reads it likewise: a zero byte ends its line, not the file. */
 static void a_byte_of_zero_in_known_hosts_hides_no_line(void **state)
 {
 	static const char texts[][200] = {

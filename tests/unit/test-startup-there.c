@@ -1,6 +1,6 @@
 /*
- * test-startup-there.c: what starts a guest that came, as a later life of the agent gives it to the user: a unit is not enabled if the guest has left again
- * meanwhile, as it would start an old copy at the next boot.
+ * test-startup-there.c: what starts a guest that came, as a later life of the agent gives it to the user: a unit is not enabled if the
+ * guest has left again meanwhile, as it would start an old copy at the next boot.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +60,7 @@ static int teardown(void **state)
 	return system(rm);
 }
 
-/* It came by attempt 01, and left, if it did, by another. */
+/* Notes that the guest came by attempt 01, and perhaps left by another. */
 static void note_arrival(bool left)
 {
 	AUTO_FREE char *where = whereabouts_path(dir, "web");

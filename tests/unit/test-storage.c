@@ -1,6 +1,6 @@
 /*
- * test-storage.c: a guest's disk goes to another image, as QEMU is told to, what starts the guest is, and the file system; against a QEMU that is played
- * here, on a host whose power fails.
+ * test-storage.c: a guest's disk goes to another image, as QEMU is told to, what starts the guest is, and the file system; against a QEMU
+ * that is played here, on a host whose power fails.
  */
 #include "../lib/power.h"
 
@@ -258,7 +258,7 @@ static bool names(const char *image)
 
 /* ---- a guest that runs ---- */
 
-/* What it names, with all that the guest has written to it; the script itself; and the names of both. */
+/* Checks the image that the script names, with all of the guest's writes; the script itself; and the names of both. */
 static void what_the_script_names_is_on_stable_storage(void **state)
 {
 	(void)state;
@@ -376,7 +376,7 @@ static void settle_without_qemu(enum handoff_state state)
 	assert_int_equal(journal_state(s.life.journal, state, &e), 0);
 }
 
-/* What starts the guest is not known, so that the journal alone says which image it has. */
+/* The script that starts the guest is unknown, so only the journal says which image it has. */
 static void the_old_image_stays_where_the_new_one_is_gone(void **state)
 {
 	(void)state;

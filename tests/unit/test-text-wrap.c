@@ -99,7 +99,7 @@ static void a_folded_line_has_newlines(void **state)
 	assert_folded("  --how HOW    live: it runs on meanwhile", "  --how HOW    live: it runs\n               on meanwhile");
 }
 
-/* What stdio prints at a terminal of 40 columns. */
+/* Prints by stdio at a terminal of 40 columns. */
 static void streams_are_broken_at_a_terminal(void **state)
 {
 	char seen[256] = "", *path = NULL;

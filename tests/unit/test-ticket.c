@@ -1,4 +1,5 @@
-/* test-ticket.c: never more at work than may be, in the order of arrival, whoever is killed or stopped; and what a host's file says of that. */
+/* test-ticket.c: never more at work than may be, in the order of arrival, whoever is killed or stopped; and what a host's file says of
+ * that. */
 #include "host-settings.h"
 #include "ticket.h"
 #include "util.h"
@@ -230,7 +231,7 @@ static void who_holds_the_directory_stops_nobody_for_long(void **state)
 	ticket_return(t);
 }
 
-/* No room for one: a directory that cannot be made or written to, and what is no ticket in it. */
+/* The directory cannot be made or written to, or contains other files. */
 static void directory_without_room_is_an_error(void **state)
 {
 	AUTO_FREE char *queue = xasprintf("%s/in", dir);

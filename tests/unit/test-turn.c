@@ -88,7 +88,7 @@ static void silence_gives_it_up(void **state)
 	assert_true(turn.lapsed);
 }
 
-/* There is a place for it still, or there was no limit. */
+/* A late one still gets a place, or there was no limit. */
 static void who_comes_late_is_counted_again(void **state)
 {
 	struct ticket *b;

@@ -96,7 +96,7 @@ static void it_ends_by_itself(void **state)
 	urgent_end();
 }
 
-/* As of one who has it by RLIMIT_RTPRIO: without CAP_SYS_NICE SCHED_RESET_ON_FORK cannot be taken off again. */
+/* A process with the right by RLIMIT_RTPRIO: without CAP_SYS_NICE, SCHED_RESET_ON_FORK cannot be taken off again. */
 static void who_lacks_the_right_gives_it_back_all_the_same(void **state)
 {
 	int status;

@@ -371,7 +371,7 @@ static void reals_of_a_line_have_three_decimals_at_most(void **state)
 	assert_null(json_text_line(NULL));
 }
 
-/* What sh makes of a word. */
+/* Checks how sh reads a word. */
 static void expect_word(const char *s)
 {
 	AUTO_FREE char *word = shell_quote_shown(s);

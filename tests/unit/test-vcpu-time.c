@@ -128,7 +128,7 @@ static void what_ran_meanwhile_has_not(void **state)
 	ended();
 }
 
-/* One of several that has run for a moment is enough, and what several take to be stopped is not. */
+/* A single processor that has run for a moment is enough; the time that several take to stop is not. */
 static void each_processor_counts_for_itself(void **state)
 {
 	(void)state;

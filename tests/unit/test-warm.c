@@ -1,6 +1,6 @@
 /*
- * test-warm.c: a guest is told to shut down for its move, or is not, and what its QEMU's words are taken for; against a QEMU that is played here. The
- * hand-off of such a move is played by test-both-conductors.
+ * test-warm.c: a guest is told to shut down for its move, or is not, and what its QEMU's words are taken for; against a QEMU that is played
+ * here. The hand-off of such a move is played by test-both-conductors.
  */
 #include "transfer.h"
 #include "start-script.h"
@@ -113,7 +113,7 @@ static void a_guest_that_runs_is_told_to_shut_down(void **state)
 	assert_true(is_asked());
 }
 
-/* It would shut down when that person lets it go on, and the move is long over. */
+/* The guest would only shut down when that person resumes it, long after the move. */
 static void a_guest_that_somebody_has_paused_is_not_told(void **state)
 {
 	(void)state;
@@ -176,7 +176,7 @@ static void somebody_elses_stop_is_no_shutdown(void **state)
 	assert_false(t.power.off);
 }
 
-/* It was off, and somebody has started it again: it writes to its disks, and is only paused then. */
+/* The guest was off, and another client has started it again: it writes to its disks, and is only paused. */
 static void nor_is_it_after_an_earlier_one(void **state)
 {
 	(void)state;

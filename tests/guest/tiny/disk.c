@@ -145,7 +145,7 @@ static bool is_compressible(uint32_t block)
 	return block % 4 != 0;
 }
 
-/* What a block held at the start. */
+/* The contents of a block at the start. */
 static uint64_t *foreign_at(struct disk *disk, uint32_t block)
 {
 	return disk->foreign + (size_t)block * PAGE_WORDS;
@@ -153,7 +153,7 @@ static uint64_t *foreign_at(struct disk *disk, uint32_t block)
 
 /* --- verification --- */
 
-/* What was found becomes what is expected, so that each finding is counted once. */
+/* The found contents become the expected ones, so that each finding is counted once. */
 static void block_adopt(struct disk *disk, uint32_t block, const uint64_t *found)
 {
 	memcpy(foreign_at(disk, block), found, PAGE_BYTES);

@@ -1,7 +1,7 @@
 /* Text, and what the compiler expects of a C library. */
 #include "tiny.h"
 
-/* What is copied to overlaps only where it is to repeat itself (tag.c): by words, from the first one on. */
+/* The areas overlap only where a pattern is to repeat itself (tag.c), so this copies by words, from the first one on. */
 void *memcpy(void *to, const void *from, size_t bytes)
 {
 	void *at = to;

@@ -35,7 +35,7 @@ struct options {
 	uint32_t ram_mb, hot_mb, check, hb_ms, disk_mb, disks, button;
 };
 
-/* What the load is to do now; set by orders. */
+/* The load's present task; set by orders. */
 struct load {
 	volatile bool running;
 	volatile uint32_t rate_pages_s, disk_rate_s;
@@ -55,7 +55,7 @@ int strncmp(const char *one, const char *other, size_t bytes);
 /* Cuts *rest at the next `end` and returns what was before it. */
 char *text_cut(char **rest, char end);
 bool text_number(const char *text, uint32_t *to);
-/* As snprintf, of %s %c %u %llu; returns the length of what it wrote. */
+/* A snprintf with %s %c %u %llu; returns the length of the written text. */
 size_t text_format(char *to, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 size_t text_format_list(char *to, size_t bytes, const char *format, va_list args);
 /* *value becomes the quotient; returns the remainder. */
@@ -81,11 +81,11 @@ void idle(void);
 unsigned cpus_start(void);
 void cpus_release(unsigned count);
 void ap_run(unsigned cpu);
-/* Of the first processor, in its interrupt. */
+/* Called on the first processor, in its interrupt. */
 void on_tick(uint32_t tick);
 void power_off(void);
 void refuse_reset(void);
-/* From now on it is told when somebody presses that. */
+/* Makes the button's presses visible from now on. */
 void power_button_listen(void);
 bool power_button_pressed(void);
 void suspend(void);
@@ -159,7 +159,7 @@ void tally_block(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* --- ram.c --- */
 
 void ram_open(const struct options *options, unsigned cpus);
-/* What is due of a processor's region. */
+/* Does the work that is due on a processor's region. */
 void ram_work(unsigned cpu);
 uint32_t ram_verify(void);
 void ram_corrupt(void);

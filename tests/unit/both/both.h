@@ -16,7 +16,7 @@
 
 enum { SOURCE, DESTINATION };
 
-/* What becomes of the next `cont` of an agent's. */
+/* The fate of an agent's next `cont`. */
 enum both_cont {
 	CONT_ANSWERED,
 	CONT_LOST,
@@ -33,7 +33,7 @@ enum both_pause {
 	BROKEN_LATE /* then, by an error */
 };
 
-/* What there is beside the guest's memory; and how that travels. With a disk all of the copy is played, without one what follows it. */
+/* The guest's disk, and the way its memory travels. With a disk the whole copy is played, without one only the stages after it. */
 enum both_carried { NO_DISK, DISK, DISK_AND_OPAQUE };
 
 enum both_how {
@@ -110,7 +110,7 @@ void both_qemu(unsigned side) __attribute__((noreturn));
 void both_disk_begin(void);
 /* NULL: it is no command of the disks'. */
 json_t *both_disk_command(const char *command, const json_t *args, bool guest_runs, const char **error);
-/* What clients of its NBD server want; true: there was something. */
+/* Serves the clients of its NBD server; true: there was a request. */
 bool both_disk_serve(bool active);
 /* A guest that runs writes at certain moments; the last one is right before it is stopped. */
 void both_disk_write(bool last);

@@ -144,7 +144,8 @@ static int begin(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* It has no files but its script, whose draft is there; its QEMU, if it has one, is started when all is there. */
+/* Begins a guest that is shut down: its only file is its script, whose draft is there; its QEMU, if any, is started when everything is
+ * there. */
 static int begin_shut_down(struct transfer *t, const char *how, struct err *e)
 {
 	json_t *begin = json_pack("{s:s}", "how", how);
@@ -173,7 +174,7 @@ static int begin_shut_down(struct transfer *t, const char *how, struct err *e)
 	return r;
 }
 
-/* As move_run(). */
+/* Runs a session as move_run() does. */
 int session(bool first)
 {
 	struct move_config cfg = config();

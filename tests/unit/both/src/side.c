@@ -60,7 +60,7 @@ void __wrap_dest_disconnect(struct dest *d)
 	(void)d;
 }
 
-/* What memory there was follows at once. */
+/* The rest of the memory follows at once. */
 int __wrap_ram_let_qemu_go_on(struct ram *r, struct err *e)
 {
 	enum capture_event what = CAPTURE_RAM_DONE;
@@ -122,7 +122,8 @@ uint64_t __wrap_data_plane_unacked(const struct data_plane *d)
 	return __real_data_plane_unacked(d) + (both->wavers && moving->src.migrating);
 }
 
-/* Once all is copied it fits into the blackout that is allowed. If it waits for the disk then, it fits no longer, until it is to be anyhow. */
+/* Once all is copied it fits into the blackout that is allowed. If it waits for the disk then, it fits no longer, until it is to be
+ * anyhow. */
 enum converge_verdict __wrap_converge_step(struct converge *c, const struct converge_sample *s)
 {
 	if (s->wire_left != data_plane_unacked(&moving->data))
@@ -148,7 +149,7 @@ static void stop_soon(struct transfer *t)
 		t->pace.stop_wanted = true;
 }
 
-/* What was said on the control channel before has arrived by then. */
+/* Ends the attempt once earlier messages on the control channel have arrived. */
 static void tick(void)
 {
 	stop_soon(moving);
@@ -270,7 +271,7 @@ static void begin_after_the_copy(struct transfer *t)
 	conductor_put(&t->a.con, event_new(EVENT_TICK, 0, NULL, 0));
 }
 
-/* As it was described, and agreed on. */
+/* Begins with the disk as it was described and agreed on. */
 static int begin_with_its_disk(struct transfer *t, struct err *e)
 {
 	struct guest *g = &t->src.guest;
@@ -318,7 +319,7 @@ static int begin_copy(struct transfer *t, struct err *e)
 
 #define TICK_MS 25
 
-/* It was told to shut down, and has: its QEMU stays as it is. */
+/* Begins a warm move: the guest was told to shut down, and has; its QEMU stays as it is. */
 static int begin_warm(struct transfer *t, struct err *e)
 {
 	json_t *begin = json_pack("{s:s}", "how", "warm");
