@@ -43,7 +43,7 @@ _vmferry_hosts() { # CURRENT WORD
 	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W local -- "$1")
 }
 
-# Of the guest that the line names, as JSON.
+# The description of the guest that the line names, as JSON.
 _vmferry_guest() {
 	local word guest=''
 	for word in "${COMP_WORDS[@]:2}"; do

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# One cell of the table of faults (tests/faults/run): a move, something that goes wrong at one moment of it, and what must be true afterwards.
+# A cell of the table of faults (tests/faults/run): a move, a fault at one moment of it, and the conditions that must hold afterwards.
 # To be sourced; everything of aftermath.sh.
 #
 #   cell_begins                     guest a, a destination agent that stands, and who watches both
@@ -58,7 +58,7 @@ cell_begins() {
 	kill_at_exit "$WATCHER"
 }
 
-# As tiny_start, by a process that has started it in no unit, and may do so again for all that vmferry knows. Beside its disk lies a script of vmferry's.
+# Starts a guest as tiny_start does, by a process in no unit that might start it again. A script of vmferry's lies beside its disk.
 starter_tiny_start() { # NAME [QEMU OPTION...]
 	(
 		tiny_launch "$@"
@@ -374,7 +374,7 @@ settings_may_stay() { # MONITOR: of the QEMU that has the guest now, if that was
 	SETTINGS=$("$ASK" settings "$1" "$DIR/nbd-probe")
 }
 
-# What vmferry has named as left, and why, somebody removes.
+# Removes files that vmferry has listed as left, with the reason, as a user would.
 take_what_is_listed() {
 	local file
 	for file in "$TO"/*; do
@@ -387,7 +387,7 @@ take_what_is_listed() {
 	wait_for 10 eval '[[ -z $(unfinished_journals) ]]' || true
 }
 
-# It has said where the script is that could not have its name.
+# Gives the script its name, if vmferry has reported where a script lies that could not get it.
 name_script_that_is_listed() {
 	local draft
 	[[ $SAID_BY == migrate ]] || return 0

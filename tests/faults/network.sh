@@ -13,7 +13,7 @@ rules() { # LINE...: of nftables, at host-b, in place of those that there are
 	[[ $# -eq 0 ]] || printf '%s\n' "table inet test {" "$@" "}" | on_b nft -f -
 }
 
-# What comes in, and what goes out, of those connections.
+# Rules that match the incoming and the outgoing packets of those connections.
 inward() {
 	[[ $WHICH == all ]] && echo 'iifname "to-a"' || echo "tcp sport { $PORTS }"
 }

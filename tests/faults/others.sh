@@ -7,7 +7,7 @@ person() { # QMP COMMAND
 	timeout 5 "$ASK" qmp "$(free_monitor a)" "$1" >>"$DIR/person" 2>&1 || note "QEMU: $(tail -n 1 "$DIR/person")"
 }
 
-# What was plugged in is not on its command line: no move takes that.
+# A device that was plugged in is not on the command line, so no move takes it.
 somebody_unplugs() {
 	local at=$DIR/a.mon
 	[[ -S $at ]] || at=$REAL_TO/a.mon

@@ -18,7 +18,7 @@ somebody_acts() {
 	kill -INT "$MOVE_PID" 2>/dev/null || true
 }
 
-# What it did there it does here again, if it is here.
+# Checks that no heartbeat came twice. A guest that is back here repeats those that it sent there, so only the console here counts then.
 assert_beats_once() {
 	local consoles=("$DIR/a.console")
 	[[ $where == source ]] || consoles+=("$REAL_TO/a.console")

@@ -107,7 +107,7 @@ guard_pid() { # prints the pid of the source agent's guard
 	pgrep -f "^vmferry --guard $DIR/"
 }
 
-# That of the source, and its guard, which would take the guest back.
+# Kills the agent of the source, and its guard, which would take the guest back.
 kill_agent_here() {
 	local guard
 	for guard in $(guard_pid); do kill_now "$guard"; done

@@ -36,7 +36,7 @@ backup_full() { # NODE TO BITMAP [MORE]
 	ask cont >/dev/null
 }
 
-# What is in the bitmap goes over it.
+# Writes the blocks in the bitmap over the backup.
 backup_incremental() { # NODE TO BITMAP
 	backup "$1" "$2" bitmap '"bitmap": "'"$3"'", "bitmap-mode": "never"'
 }
@@ -52,7 +52,7 @@ print(*[n["image"]["virtual-size"] for n in json.load(sys.stdin) if n["node-name
 	ask blockdev-del '{"node-name": "backup-to"}' >/dev/null
 }
 
-# What the guest does not write to, and sees no change of: what is there is written again, and what the full backup has is something else.
+# Writes a block without changing it, where the guest does not write; the full backup gets other contents there.
 write_outside() { # DRIVE MIB BACKUP
 	[[ $(ask human-monitor-command '{"command-line": "qemu-io '"$1"' \"write -P 0 '"$2"'M 64k\""}') == '""' ]] || fail "$1 cannot be written to"
 	[[ -z $3 ]] || printf 'something else' | dd of="$3" bs=1M seek="$2" conv=notrunc status=none

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What every end-to-end test has; sourced by the other libraries. Functions only, but for TOP and BIN.
+# Functions for every end-to-end test; sourced by the other libraries. It defines only functions, TOP and BIN.
 #
 #   DIR        where everything of this test lies (made under build/tmp, or under /var/tmp where that is a long way down, when
 #              not given): test_begins
@@ -77,7 +77,7 @@ let_others_come() {
 	open_the_way
 }
 
-# What a test does at each of many steps in turn: with LONG, as in make check-long, or ALL_STEPS at all of them; else at each third, and the last.
+# The steps at which a test acts in turn: with LONG, as in make check-long, or ALL_STEPS all of them; else each third, and the last.
 some_of() { # STEP...
 	local i
 	for ((i = 1; i <= $#; i++)); do

@@ -48,7 +48,7 @@ collector_stop() {
 	[[ $(<"$DIR/heard.json") == \{* ]] || fail "the collector has no verdict: $(<"$DIR/collector")"
 }
 
-# That a Python expression over h and t, what was heard of the heartbeat and of the probe, is true.
+# Checks that a Python expression over h and t, the records of the heartbeat and of the probe, is true.
 assert_heard() { # EXPRESSION
 	python3 -S - "$DIR/heard.json" "$1" <<-'END' || fail "not heard: $1: $(cut -c1-500 "$DIR/heard.json")"
 		import json, sys

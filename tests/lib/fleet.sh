@@ -52,7 +52,7 @@ fleet_guest() { # NAME
 
 THERE=$DIR/there # what goes there: a directory a guest
 
-# It runs at a destination, and nothing of it was lost; here it does not.
+# The guest runs at a destination, intact, and not here.
 is_there() { # NAME
 	[[ $(status_of "$THERE/$1/$1.qmp") == running ]] || fail "$1 does not run there: $(cat "$DIR/fleet.log")"
 	guest_verify "$THERE/$1/$1.orders" blocks >/dev/null

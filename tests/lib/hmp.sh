@@ -23,7 +23,7 @@ leave() { # SOCKET
 	end_process "${OCCUPIED[$1]}"
 }
 
-# What a human monitor on a unix socket answers, without echo.
+# The answer of a human monitor on a unix socket, without echo.
 hmp_says() { # SOCKET LINE
 	python3 -S - "$@" <<-'END'
 		import re, socket, sys
@@ -41,7 +41,7 @@ hmp_says() { # SOCKET LINE
 	END
 }
 
-# No monitor of vmferry's is in its QEMU, nor a journal of one.
+# Checks that vmferry has left no monitor in the guest's QEMU, nor a journal of one.
 assert_nothing_lent() { # NAME
 	local left
 	! grep -q "$VMFERRY_RUNTIME_DIR/vmferry-${GUEST_PID[$1]}.qmp" /proc/net/unix || fail "QEMU still listens for vmferry"
@@ -49,7 +49,7 @@ assert_nothing_lent() { # NAME
 	[[ -z $left ]] || fail "left: $left"
 }
 
-# Which has the keyboard of a mux on a unix socket: a monitor that has it greets its client.
+# The owner of the keyboard of a mux on a unix socket: a monitor that has it greets its client.
 keyboard_is_at() { # SOCKET
 	python3 -S - "$1" <<-'END'
 		import socket, sys

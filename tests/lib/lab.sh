@@ -30,7 +30,7 @@ enter_lab() { # LINK SCRIPT [ARGUMENT...]
 
 # --- vmferry there -------------------------------------------------------------------------
 
-# What an agent of that host keeps, as source or as destination, is under DIR/HOST.
+# The directories of an agent of that host, as source or as destination, are under DIR/HOST.
 host_dirs() { # src|dst
 	mkdir -p "$DIR/$1"/{state,run}
 	chmod 700 "$DIR/$1"/{state,run}

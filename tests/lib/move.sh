@@ -92,7 +92,7 @@ move() { # NAME DEST [OPTION...]
 	move_wait
 }
 
-# It must be refused, for a reason that has PATTERN (grep's) in it.
+# The move must be refused, for a reason that matches PATTERN (grep's).
 move_refused() { # PATTERN DEST [OPTION...]
 	move_start a "${@:2}"
 	move_wait 3

@@ -3,7 +3,7 @@
 
 NBD_PID=
 
-# Of FILE, as export "disk", at DIR/NAME.nbd; as many may come as like.
+# Serves FILE as export "disk" at DIR/NAME.nbd, to any number of clients.
 nbd_serve() { # NAME FILE [FORMAT]
 	"$TOP/build/qemu/bin/qemu-nbd" --persistent --shared=9 --format="${3:-raw}" --export-name=disk --socket="$DIR/$1.nbd" "$2" \
 		</dev/null >"$DIR/$1.nbd.log" 2>&1 &

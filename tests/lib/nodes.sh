@@ -45,7 +45,7 @@ nodes_prepare() {
 	wait_for 10 test -e "$DIR/lan.ready" || skip "no namespaces here: $(tail -n 1 "$DIR/lan.err")"
 }
 
-# What the first process of a node does: the node's daemons are its children, and what nobody waits for any more, until its power fails.
+# The first process of a node: the node's daemons are its children, and so are orphans, until its power fails.
 node_run() { # NODE ADDRESS
 	mount --make-rprivate /
 	hostname "$1"
@@ -106,7 +106,7 @@ power_off() { # NODE
 
 # --- SSH -----------------------------------------------------------------------------------
 
-# One key for all: each node's own, and by which root of each may come.
+# A single key serves for all: as each node's host key, and as the key of each node's root.
 nodes_keys() {
 	SSHD_ROOT=
 	[[ -x /usr/sbin/sshd ]] || SSHD_ROOT=$TOP/build/sshd

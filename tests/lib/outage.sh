@@ -15,7 +15,7 @@ has_connections() { # AT-LEAST: PORTS are theirs at the source
 	[[ ${#PORTS[@]} -ge $1 ]]
 }
 
-# One end of each of these connections is gone; the other hears of it, if the network lets it.
+# Resets one end of each of these connections; the other end notices, if the network lets it.
 reset_at() { # on_a|on_b|env PORT AT THE SOURCE...
 	local host=$1 port
 	for port in "${@:2}"; do

@@ -44,7 +44,7 @@ assert_kept() {
 	[[ $KEPT_BYTES -gt 0 ]] || fail "nothing is in $KEPT"
 }
 
-# What the destination told of it before it was gone on with.
+# The size of the kept copy in MiB, as the destination reported it before the move was resumed.
 kept_mib() {
 	result 'float(__import__("re").search(r"\(([0-9.]+) MiB of [^)]*\) is kept until", str([ev for ev in of("result") if "leftovers" in ev])).group(1))'
 }

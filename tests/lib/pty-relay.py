@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A pseudo-terminal as a socket: pty-relay.py PTY SOCKET. What reads and writes serial ports by a socket (ask-tool) so reaches one that is libvirt's console.
-# One client after another, until it is killed.
+# A pseudo-terminal as a socket: pty-relay.py PTY SOCKET. A tool that uses serial ports by a socket (ask-tool) so reaches libvirt's console.
+# Clients are served one after another, until it is killed.
 import os
 import select
 import socket

@@ -228,7 +228,7 @@ know_host_b() { # [KEY TYPE...]
 	done >"$(at_a "$HOME_A/.ssh/known_hosts")"
 }
 
-# One of host-b's, which is the same in each test: to make one of RSA takes a second or two.
+# A host key of host-b, the same in each test, as making one of RSA takes a second or two.
 host_key() { # TYPE
 	local kept=$TOP/build/ssh-keys lock
 	mkdir -p "$kept"

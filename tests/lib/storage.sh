@@ -5,7 +5,7 @@
 
 QEMU_IO=$TOP/build/qemu/bin/qemu-io
 
-# What its QEMU runs with, as words of a shell.
+# The options of the guest's QEMU, as words of a shell.
 guest_words() { # DIRECTORY OF DISKS
 	echo "-accel tcg -machine q35 -m ${MEM:-128} -smp 1 -display none -nodefaults -no-user-config -name a" \
 		"-serial file:$DIR/a.console -serial unix:$DIR/a.orders,server=on,wait=off -qmp unix:$DIR/a.qmp,server=on,wait=off" \

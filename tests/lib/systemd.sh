@@ -13,7 +13,7 @@
 #   show PROPERTY UNIT
 . "$(dirname "${BASH_SOURCE[0]}")/base.sh"
 SYSTEMD=/lib/systemd/systemd
-# Not that of another test's sandbox: /proc shows its processes, too, in units of the same names.
+# The user's id must differ from that of another test's sandbox: /proc shows its processes, too, in units of the same names.
 export SANDBOX_UID=${SANDBOX_UID:-$((100000 + $$))}
 BOOT_S=120 # for one boot of a host and all that the script does in it
 
@@ -38,7 +38,7 @@ host_has_done() {
 	[[ -s $DIR/status.$BOOT ]] || ! kill -0 "$1" 2>/dev/null
 }
 
-# One boot of the host, until the script has ended in there.
+# Boots the host once, until the script has ended in there.
 host_boots() {
 	local pid
 	export BOOT=$1
@@ -83,7 +83,7 @@ sandbox_mounts() {
 	mount -t cgroup2 none /sys/fs/cgroup || skip "no cgroup2 can be mounted"
 }
 
-# What a login would have prepared for the user.
+# Prepares the user as a login would.
 sandbox_user() {
 	sandbox_mounts
 	mkdir -p /run/systemd/system "/sys/fs/cgroup/user@$SANDBOX_UID.service" /sys/fs/cgroup/test
@@ -162,7 +162,7 @@ manager_stop() {
 }
 at_exit manager_stop
 
-# What lived in the manager's units ends with it, as with a host.
+# Restarts the manager: processes in its units end with it, as with a host.
 reboot() {
 	manager_stop
 	manager_start

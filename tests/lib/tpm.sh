@@ -58,7 +58,7 @@ assert_tpms() { # COUNT
 	wait_for 10 tpms_are "$1" || fail "swtpms of this test: $(tpms | xargs -r ps -o pid=,args= -p); $1 should be"
 }
 
-# Those that a move has started end with the test, too.
+# Makes swtpms that a move has started end with the test, too.
 tpm_adopt() {
 	local pid
 	for pid in $(tpms); do kill_at_exit "$pid"; done
