@@ -83,8 +83,9 @@ static unsigned sync_in_child(const char *guest)
 /* ---- the schedule ---- */
 
 struct running {
-	const struct replica_conf *c;
-	const char *guest;
+	const char *state_dir, *guest;
+	char *settings_dir; /* for which this process is alone; NULL: it is not yet */
+	int alone;
 	struct replica_attempt last;
 	struct replica_word word;
 	bool tried; /* in this life */
@@ -94,7 +95,7 @@ struct running {
 /* By what was noted of the last attempt, whoever made it. */
 static void tell(struct running *r, unsigned code)
 {
-	json_t *state = replica_state_load(r->c->settings_dir, r->guest);
+	json_t *state = replica_state_load(r->settings_dir, r->guest);
 	const char *reason = json_text(state, "reason");
 	AUTO_FREE char *shown = text_shown(reason ?: code == KILLED ? "it was killed" : "nothing is known of why");
 
@@ -130,9 +131,9 @@ static void make_point(struct running *r)
 		tell(r, code);
 }
 
-static double age_of_last(const struct replica_conf *c, const char *guest)
+static double age_of_last(const struct running *r)
 {
-	json_t *state = replica_state_load(c->settings_dir, guest);
+	json_t *state = replica_state_load(r->settings_dir, r->guest);
 	double age = difftime(time(NULL), (time_t)json_integer_value(json_object_get(state, "tried_at")));
 
 	json_decref(state);
@@ -141,63 +142,72 @@ static double age_of_last(const struct replica_conf *c, const char *guest)
 
 static bool is_due(const struct running *r, double every)
 {
-	return now_s() >= (r->tried ? replica_due(&r->last, every) : replica_first_due(r->first_due, age_of_last(r->c, r->guest), every));
+	return now_s() >= (r->tried ? replica_due(&r->last, every) : replica_first_due(r->first_due, age_of_last(r), every));
 }
 
-/* set, pause and resume change the settings meanwhile; remove ends it. */
+/* Two would make twice as many points as was asked for. */
+static int be_alone(struct running *r, const char *settings_dir, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(settings_dir, r->guest, "run");
+	int fd;
+
+	if (r->settings_dir && !strcmp(r->settings_dir, settings_dir))
+		return 0;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
+		if (r->alone >= 0)
+			close(r->alone);
+		r->alone = fd;
+		free(r->settings_dir);
+		r->settings_dir = xstrdup(settings_dir);
+		return 0;
+	}
+	if (fd < 0 || errno != EWOULDBLOCK)
+		err_sys(e, errno, "cannot lock %s", path);
+	else
+		err_set(e, EBUSY, "another vmferry replica run makes points of guest %s already", r->guest);
+	if (fd >= 0)
+		close(fd);
+	return -e->code;
+}
+
+/* set, pause and resume change the settings meanwhile, a takeover here may make this host the guest's primary, and remove ends it. */
 static int look(struct running *r, struct err *e)
 {
 	struct replica_conf now;
 	int k;
 
 	replica_conf_init(&now);
-	now.state_dir = xstrdup(r->c->state_dir);
-	k = replica_conf_load(&now, r->guest, e);
+	now.state_dir = xstrdup(r->state_dir);
+	k = replica_conf_load(&now, r->guest, e) ?: be_alone(r, now.settings_dir, e);
 	if (!k && !now.paused && is_due(r, now.every_s))
 		make_point(r);
 	replica_conf_fini(&now);
 	return k;
 }
 
-/* Two would make twice as many points as was asked for. */
-static int be_alone(const struct replica_conf *c, const char *guest, struct err *e)
-{
-	AUTO_FREE char *path = replica_path(c->settings_dir, guest, "run");
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
-		return fd;
-	if (fd < 0 || errno != EWOULDBLOCK)
-		err_sys(e, errno, "cannot lock %s", path);
-	else
-		err_set(e, EBUSY, "another vmferry replica run makes points of guest %s already", guest);
-	if (fd >= 0)
-		close(fd);
-	return -e->code;
-}
-
 int replica_run(struct replica_conf *c, int argc, char **argv)
 {
-	struct running r = {.c = c, .guest = argv[0], .first_due = now_s()};
+	struct running r = {.state_dir = c->state_dir, .guest = argv[0], .alone = -1, .first_due = now_s()};
 	struct err e;
-	int k, alone = -1;
+	int k = 0;
 
 	(void)argc;
 	replica_conf_pass_on(c);
 	hear_signals();
-	k = replica_conf_load(c, r.guest, &e);
-	if (!k)
-		k = alone = be_alone(c, r.guest, &e);
-	while (k >= 0 && !is_to_end) {
+	while (!k && !is_to_end) {
 		k = look(&r, &e);
 		if (!k)
 			poll(NULL, 0, LOOK_MS);
 	}
-	if (k < 0)
+	if (k)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
-	if (alone >= 0)
-		close(alone);
-	return k >= 0 || (k == -ENOENT && alone >= 0) ? 0 : EXIT_REFUSED;
+	if (k == -ENOENT && r.settings_dir)
+		k = 0;
+	if (r.alone >= 0)
+		close(r.alone);
+	free(r.settings_dir);
+	return k ? EXIT_REFUSED : 0;
 }
 
 /* The trial may have been ended by somebody else before. */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # vmferry replica run makes a point each time that is due, none while it is paused, as often as set says, and ends when it is told to, or when the replica is
-# removed. Why none can be made is said once. A guest has one such loop.
+# removed. Why none can be made is said once. A guest has one such loop, also where points went on from here, and the guest has its replica from here since.
 # timeout: 300
 . "$(dirname "$0")/../../lib/replica.sh"
 
@@ -36,17 +36,30 @@ wait "$running" || status=$?
 assert_eq "$status" 0 "exit code of run"
 assert_points_are_of_one_moment
 
-# none can be made, and again they can
+# it begins with settings by which points go on from here, and this host is the guest's primary by then; none can be made, and again they can
+has_open() { # FILE
+	find "/proc/$running/fd" -lname "$1" 2>/dev/null | grep -q .
+}
+mkdir -p "$VMFERRY_STATE_DIR/onward/replica"
+replica pause "$A"
+cp "$VMFERRY_STATE_DIR/replica/$A.conf" "$VMFERRY_STATE_DIR/onward/replica/"
+replica resume "$A"
 replica set "$A" every=10s spool="$DIR/spool"
+mv "$VMFERRY_STATE_DIR/replica/$A.conf" "$DIR/primary.conf"
 "$BIN/vmferry" replica run "$A" </dev/null >"$DIR/run.log" 2>&1 &
 running=$!
 kill_at_exit $running
+wait_for 20 has_open "$VMFERRY_STATE_DIR/onward/replica/$A.run" || fail "it does not begin: $(cat "$DIR/run.log")"
+mv "$DIR/primary.conf" "$VMFERRY_STATE_DIR/replica/$A.conf"
+wait_for 20 has_open "$VMFERRY_STATE_DIR/replica/$A.run" || fail "it is not alone as the primary's"
+! has_open "$VMFERRY_STATE_DIR/onward/replica/$A.run" || fail "it keeps others from making points go on"
 has_failed_twice() {
 	[[ $(of_primary 'p.get("failed_in_a_row", 0)') -ge 2 ]]
 }
 wait_for 90 has_failed_twice || fail "no attempt fails: $(cat "$DIR/run.log")"
 mkdir "$DIR/spool"
 wait_for 90 grep -q 'are made again' "$DIR/run.log" || fail "points are not made again: $(cat "$DIR/run.log")"
+grep -q "can be made.*$DIR/spool" "$DIR/run.log" || fail "it says another reason: $(cat "$DIR/run.log")"
 assert_eq "$(grep -c 'can be made' "$DIR/run.log")" 1 "times that the reason is said ($(cat "$DIR/run.log"))"
 replica remove "$A" >"$DIR/out"
 wait_for 30 process_is_gone "$running" || fail "it does not end"
