@@ -238,25 +238,42 @@ void replica_onward_forget(const char *state_dir, const char *guest)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 }
 
+/* That the guest was taken over there stays known, if this host has it noted: then nobody need be asked. */
+static int ask_before_removal(const struct replica_conf *c, const char *guest, bool *taken, struct err *e)
+{
+	AUTO_FREE char *alone = NULL, *to = NULL, *noted = NULL;
+	struct err ignored;
+	int r = look_at_store(c, guest, &to, taken, e);
+
+	if (r || *taken || c->fenced)
+		return r;
+	r = replica_check_not_taken(c, guest, &alone, e);
+	if (r == -EBUSY && !look_at_store(c, guest, &noted, taken, &ignored) && *taken)
+		return 0;
+	return alone ? err_set(e, EAGAIN,
+			       "%s. Remove it once that host can be asked (if it certainly was not taken over there: --peer-is-fenced)",
+			       alone)
+		     : r;
+}
+
 /* Afterwards nobody who asks this host hears of the further one. */
 int replica_onward_remove(struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *alone = NULL, *to = NULL;
+	AUTO_FREE char *to = NULL, *known = NULL;
 	struct err e;
+	bool taken = false;
 	int r = replica_conf_load(c, guest, &e);
 
-	r = r || c->fenced ? r : replica_check_not_taken(c, guest, &alone, &e);
-	if (r == -EBUSY) /* taken over there: that stays known */
-		r = 0;
-	if (alone && !r)
-		r = err_set(&e, EAGAIN, "guest %s: %s (if it certainly was not: --peer-is-fenced)", guest, alone);
+	if (!r && ask_before_removal(c, guest, &taken, &e))
+		r = err_prefix(&e, "guest %s", guest);
 	to = r ? NULL : xstrdup(c->to);
 	r = r ?: forget(c->state_dir, guest, &e);
 	if (r)
 		return replica_say(&e);
-	printf("%s: its points do not go on from here any more; those at %s stay until vmferry replica remove %s there. Those here stay, too: the same "
-	       "command once more removes them\n",
-	       guest, to, guest);
+	known = taken ? xasprintf("the guest was taken over at %s, which stays known here", to)
+		      : xasprintf("those at %s stay until vmferry replica remove %s there", to, guest);
+	printf("%s: its points do not go on from here any more; %s. Points here stay: the same command once more removes them\n", guest,
+	       known);
 	return 0;
 }
 

@@ -49,6 +49,15 @@ RUNS=$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"
 kill_at_exit "$RUNS"
 on_b_says 3 'taken over at' ask "$A"
 on_b_says 3 'taken over at' sync "$A"
+
+# what is removed at host-b forgets nothing of that, also while C cannot be asked
+onward=$(there /var/lib/vmferry/onward)
+cp -a "$onward" "$DIR/onward"
+sed -i "s/^to .*/to root@host-nowhere/" "$onward/replica/$A.conf"
+on_b_says 0 'do not go on from here any more; the guest was taken over at .* stays known' remove "$A"
+on_b_says 0 "the guest was taken over at $C, to which" list
+cp -a "$DIR/onward/." "$onward"
+
 at_c failover "$A" --complete
 at_c reverse "$A" "root@$B_ADDRESS" --disk-dir "$AT"
 grep -q 'point' "$DIR/out" || fail "reverse at C says: $(<"$DIR/out")"

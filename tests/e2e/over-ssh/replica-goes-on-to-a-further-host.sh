@@ -65,6 +65,7 @@ wait_for 60 grep -aq '^witness ready' "$(there "$FURTHER/$A.console")" || fail "
 mv "${conf%.conf}.json" "$DIR/noted"
 mkdir "${conf%.conf}.json" # what C says cannot be noted, and it is so all the same, whoever vouches for C
 on_b_says 3 'taken over at .*' failover "$A" --peer-is-fenced --further-is-fenced
+on_b_says 3 'taken over at .*' remove "$A" # it would be forgotten
 rmdir "${conf%.conf}.json"
 mv "$DIR/noted" "${conf%.conf}.json"
 on_a_says 3 'go on from root@host-b to .*, and it was taken over at .*the old copy' may-start "$VM/$A.sh"
