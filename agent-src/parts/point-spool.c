@@ -59,7 +59,7 @@ int point_spool_make(const char *path, const struct guest_disk *g, struct err *e
 	return ftruncate(fd, (off_t)g->virtual_size) ? err_sys(e, errno, "cannot make %s as long as the disk", path) : 0;
 }
 
-/* The sum of all whose file system is that of file `at`. */
+/* The sum of all whose file system is that of file `at`. What was discarded is in need, as QEMU's copy of a hole is a range of allocated zeros. */
 static int check_file_system(char *const *files, const uint64_t *need, size_t count, size_t at, struct err *e)
 {
 	uint64_t all = 0, available;
@@ -78,8 +78,8 @@ static int check_file_system(char *const *files, const uint64_t *need, size_t co
 		return 0;
 	return err_set(
 		e, ENOSPC,
-		"%s was written since the last point, and would lie beside %s until it is sent, where %s are free: that is too little "
-		"room (--spool DIR says another place)",
+		"%s was written or discarded (fstrim) since the last point, and would lie beside %s until it is sent, where %s are free: that "
+		"is too little room (vmferry replica verify makes a point without that, as everything is compared; --spool DIR says another place)",
 		format_bytes(a, all), files[at], format_bytes(b, available));
 }
 
