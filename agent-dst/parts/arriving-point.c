@@ -288,6 +288,7 @@ static int examine(struct part *p, struct err *e)
 	a->from = newest ? choose_from(a, newest) : 0;
 	if (check_store(a, newest, e))
 		return target_obstacle(a->target, e);
+	a->is_primarys = !a->is_first && !a->planned;
 	a->number = next_number(a);
 	return a->planned && check_planned(a, newest, e) ? target_obstacle(a->target, e) : 0;
 }
@@ -543,6 +544,13 @@ static bool is_of_higher_term(const struct arriving_point *a)
 	return onward_to(&a->store) && a->term > (uint64_t)onward_own_term(&a->store);
 }
 
+static int take_keep(struct arriving_point *a, struct err *e)
+{
+	return strcmp(json_text(a->store.replica, "keep") ?: "", json_text(asked(a), "keep"))
+		       ? points_set(&a->store, "keep", json_string(json_text(asked(a), "keep")), e)
+		       : 0;
+}
+
 /* Whoever took the guest over meanwhile has raised the term. */
 static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 {
@@ -556,8 +564,7 @@ static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 			onward_is_over(a->state_dir, a->target->name, &a->store);
 		if (!r && (uint64_t)json_integer_value(json_object_get(a->store.replica, "term")) < a->term)
 			r = points_set(&a->store, "term", json_integer((json_int_t)a->term), e);
-		if (!r && strcmp(json_text(a->store.replica, "keep") ?: "", json_text(asked(a), "keep")))
-			r = points_set(&a->store, "keep", json_string(json_text(asked(a), "keep")), e);
+		r = r ?: take_keep(a, e);
 		if (!r && a->would_start) /* asked once a minute, and shown whichever points stay */
 			r = points_set(&a->store, "planned_at", json_integer((json_int_t)time(NULL)), e)
 				    ?: points_set(&a->store, "would_start", json_incref(a->would_start), e);
@@ -609,12 +616,30 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 		       : PART_NOT_MINE;
 }
 
+/* Without a point that was made, as there is no room for one, say: fewer that are to be kept leave room for the next. */
+static int take_keep_alone(struct arriving_point *a, struct err *e)
+{
+	int lock, r = points_lock(a->store.dir, &lock, e);
+
+	if (r)
+		return r;
+	r = plan_again(a, e) ?: take_keep(a, e);
+	close(lock);
+	return r;
+}
+
 void arriving_point_prune(struct arriving_point *a)
 {
-	AUTO_FREE char *dir = a->made ? xstrdup(a->store.dir) : NULL;
+	AUTO_FREE char *dir = a->store.dir ? xstrdup(a->store.dir) : NULL;
 	struct err e;
+	int r = 0;
 
-	if (dir && points_tidy(dir, &e))
+	if (!a->made && (!a->is_primarys || (a->draft && !access(a->draft, F_OK))))
+		return;
+	if (!a->made)
+		r = take_keep_alone(a, &e);
+	r = r ?: a->session_fd >= 0 ? points_tidy(dir, &e) : points_tidy_at(dir, &e);
+	if (r)
 		log_error("not every point of %s that need not stay is dropped this time: %s", dir, e.msg);
 }
 

@@ -28,8 +28,9 @@ struct arriving_point {
 	uint64_t term;
 	json_t *known; /* attempts of whereabouts.h, as the point began; NULL: not yet */
 	char *draft;
-	int session_fd; /* nobody else makes a point of it meanwhile; -1: not yet */
-	int lock_fd;	/* planned: the store is not changed by others; -1: not yet, or no more */
+	int session_fd;	  /* nobody else makes a point of it meanwhile; -1: not yet */
+	int lock_fd;	  /* planned: the store is not changed by others; -1: not yet, or no more */
+	bool is_primarys; /* what is asked is for the points here to obey */
 	bool made;
 	json_t *would_start; /* {"start", "why": [sentences], "cautions": [sentences], "qemu", "qemu_version"} (would-start.h); NULL: nobody has asked */
 	bool replaced; /* the guest was taken over here, and who sends points has not heard of that */

@@ -6,6 +6,7 @@
 #include "onward.h"
 #include "points-state.h"
 #include "program-run.h"
+#include "room.h"
 #include "util.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -291,28 +293,65 @@ static bool *choose(const struct points *p, const struct keep_rule *k)
 	return drop;
 }
 
+/* Bytes that an image has on its file system. */
+static uint64_t has_allocated(const struct points *p, const struct point *pt, size_t i)
+{
+	AUTO_FREE char *image = image_of(p, pt->slot, pt->json, i);
+	struct stat st;
+
+	return stat(image, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+/* Bytes that a point needs at most to take in the next: that one's images go afterwards. */
+static uint64_t room_to_drop(const struct points *p, size_t index)
+{
+	const struct point *old = &p->list[index], *new = &p->list[index + 1];
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; point_disk(old, i) && point_disk(new, i); i++)
+		sum += has_allocated(p, new, i);
+	return sum;
+}
+
+/* Index of the oldest to be dropped for whose merge there is room, or, without room for any, of that which needs the least; p->count: none. *r: one cannot be dropped, as e says. */
+static size_t choose_one(const struct points *p, const bool *drop, int *r, struct err *e)
+{
+	uint64_t least = UINT64_MAX;
+	size_t i, chosen = p->count;
+	struct room room = {.disk = 0};
+	struct err again;
+
+	if (room_get(p->dir, &room))
+		room.disk = 0;
+	for (i = 0; i + 1 < p->count && least > room.disk; i++) {
+		if (!drop[i])
+			continue;
+		if (check_drop(p, i, *r ? &again : e)) { /* the others go all the same */
+			*r = -EBADMSG;
+		} else if (room_to_drop(p, i) < least) {
+			chosen = i;
+			least = room_to_drop(p, i);
+		}
+	}
+	return chosen;
+}
+
 int points_prune_one(struct points *p, const struct keep_rule *k, bool *dropped, struct err *e)
 {
 	AUTO_FREE bool *drop = choose(p, k);
+	int r = 0, kept = 0;
 	struct err why;
-	int r, kept = 0;
-	size_t i;
+	size_t i = has_overlays(p) ? p->count : choose_one(p, drop, &kept, e);
 
 	*dropped = false;
-	for (i = 0; i < p->count && !has_overlays(p); i++) {
-		if (!drop[i])
-			continue;
-		if (i + 1 < p->count && check_drop(p, i, kept ? &why : e)) { /* the others go all the same */
-			kept = -EBADMSG;
-			continue;
-		}
-		r = points_drop(p, i, kept ? &why : e);
-		if (r && kept)
-			*e = why;
+	if (i < p->count) {
+		r = points_drop(p, i, &why);
 		*dropped = !r;
-		return r ?: kept;
 	}
-	return kept;
+	if (r)
+		*e = why;
+	return r ?: kept;
 }
 
 /* Images of a point that is going on to a further host are open for as long as that takes. */

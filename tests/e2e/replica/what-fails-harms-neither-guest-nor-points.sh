@@ -9,8 +9,13 @@ if ! mount -t tmpfs -o size=24M none "$DIR/spool" 2>/dev/null; then
 	skip "no right to mount a tmpfs"
 fi
 at_exit "umount $DIR/spool"
-mount -t tmpfs -o size=100M none "$THERE"
+mount -t tmpfs -o size=200M none "$THERE"
 at_exit "umount $THERE"
+
+qemu_io() { # DEVICE COMMAND: on the disk of that device, as if the guest did it
+	qmp "$DIR/$A.mon" "{\"execute\": \"human-monitor-command\", \"arguments\": {\"command-line\": \"qemu-io -d /machine/peripheral/$1/virtio-backend \\\"$2\\\"\"}}" >"$DIR/qemu-io"
+	! grep -q Error "$DIR/qemu-io" || fail "$2: $(<"$DIR/qemu-io")"
+}
 
 fails() { # PATTERN [STATUS (1)]
 	try_sync
@@ -40,7 +45,9 @@ fill() { # DIRECTORY
 }
 
 truncate -s 64M "$DIR/big"
-replica_start -blockdev "driver=raw,node-name=big,discard=unmap,file.driver=file,file.discard=unmap,file.filename=$DIR/big" -device virtio-blk-pci,drive=big,id=big0
+truncate -s 20M "$DIR/solid"
+replica_start -blockdev "driver=raw,node-name=big,discard=unmap,file.driver=file,file.discard=unmap,file.filename=$DIR/big" -device virtio-blk-pci,drive=big,id=big0 \
+	-blockdev "driver=raw,node-name=solid,file.driver=file,file.filename=$DIR/solid" -device virtio-blk-pci,drive=solid,id=solid0
 fill "$THERE"
 status=0
 replica add "$A" local --disk-dir "$THERE" --spool "$DIR/spool" >"$DIR/out" 2>&1 || status=$?
@@ -60,7 +67,7 @@ fill "$THERE"
 writes_on
 fails 'at the destination: the point.s disks need .* free' 3
 grep -q 'refused' "$DIR/sync.json" || fail "it began: $(tail -n 1 "$DIR/sync.json")"
-truncate -s -12M "$THERE/filler" # of all that is compared only what differs needs any
+truncate -s -24M "$THERE/filler" # of all that is compared, which is more, only what differs needs any
 sync verify
 rm "$THERE/filler"
 stand_at_moment() {
@@ -79,6 +86,22 @@ has_failed 'No space left'
 rm "$THERE/filler"
 all_is_there
 
+# fewer points are to be kept: that is so there, too, though there is no room for the next
+one_is_there() {
+	[[ $(slots | wc -l) -eq 1 ]]
+}
+[[ $(slots | wc -l) -gt 1 ]] || fail "there is one point only"
+fill "$THERE"
+truncate -s -12M "$THERE/filler"
+qemu_io solid0 'write -P 7 0 20M'
+replica set "$A" keep=1 >/dev/null
+fails 'at the destination: the point.s disks need .* free' 3
+wait_for 60 one_is_there || fail "points stay: $(slots)"
+assert_points_are_of_one_moment
+rm "$THERE/filler"
+replica set "$A" keep=12 >/dev/null
+sync verify
+
 # ended while it copies
 stand_at_moment
 try_sync
@@ -93,13 +116,9 @@ all_is_there
 guest_verify "$DIR/$A.orders" blocks >/dev/null
 
 # what was discarded needs none, so that is not what keeps the plan from being taken
-trim() { # 64 MiB are dirty then, and have no data
-	qmp "$DIR/$A.mon" '{"execute": "human-monitor-command", "arguments": {"command-line": "qemu-io -d /machine/peripheral/big0/virtio-backend \"discard 0 64M\""}}' >"$DIR/trimmed"
-	! grep -q Error "$DIR/trimmed" || fail "nothing is discarded: $(<"$DIR/trimmed")"
-}
 fill "$THERE"
 truncate -s -12M "$THERE/filler"
-trim
+qemu_io big0 'discard 0 64M' # 64 MiB are dirty then, and have no data
 try_sync
 [[ $SYNCED -ne 3 ]] || fail "it is refused: $(tail -n 1 "$DIR/sync.json")"
 
