@@ -224,6 +224,8 @@ static json_t *answer_json(const char *guest, const struct newest_answer *a, con
 
 	if (a->gone_at)
 		json_object_set_new(o, "gone_at", json_integer(a->gone_at));
+	if (a->known && a->came_at)
+		json_object_set_new(o, "came_at", json_integer(a->came_at));
 	if (a->shared)
 		json_object_set_new(o, "disks_shared", json_true());
 	if (a->unsettled)

@@ -201,8 +201,10 @@ static int judge_entries(const struct newest_question *q, const char *path, cons
 	if (gone && !(shared && q->fenced))
 		return refuse_gone(path, gone, shared, a, e);
 	r = look_at_disks(q->disks ?: json_object_get(newest, gone ? "shared" : "disks"), e);
-	if (!r)
+	if (!r) {
 		a->known = say_known(newest);
+		a->came_at = json_text(newest, "came_from") ? json_integer_value(json_object_get(newest, "at")) : 0;
+	}
 	return r;
 }
 

@@ -138,8 +138,10 @@ static void guest_that_came_back_may_start(void **state)
 	remember("vm1", NULL, new_disk, false);
 	assert_int_equal(ask("vm1", new_disk), 0);
 	assert_non_null(strstr(said, "host-a"));
+	assert_true(answer.came_at > 0);
 	assert_int_equal(ask("vm1", NULL), 0);
 	assert_int_equal(ask("vm1", old_disk), -EBUSY);
+	assert_int_equal(answer.came_at, 0);
 	remember("vm1", NULL, old_disk, false);
 	assert_int_equal(ask("vm1", old_disk), 0);
 }

@@ -17,14 +17,25 @@ cat >"$DIR/bin/vmferry" <<'PLAYED'
 echo "$@" >>"$DIR/asked"
 . "$DIR/$1"
 PLAYED
-printf '#!/bin/sh\nexit 1\n' >"$DIR/bin/crm_attribute"
+# Attributes of nodes are files; there are none of another kind.
+cat >"$DIR/bin/crm_attribute" <<'PLAYED'
+#!/bin/sh
+[ "$1 $3" = "--node --name" ] || exit 1
+[ ! -e "$DIR/no-attributes" ] || exit 102
+at=$DIR/attribute-$2-$4
+case $5 in
+--query) cat "$at" 2>/dev/null || exit 105 ;;
+--update) echo "$6" >"$at" ;;
+--delete) rm "$at" ;;
+esac
+PLAYED
 printf '#!/bin/sh\n[ "$1 $3" = "--history --output-as=xml" ] && cat "$DIR/fenced-$2"\n' >"$DIR/bin/stonith_admin"
 printf '#!/bin/sh\necho "ssh $*" >>"$DIR/asked"\nwhile [ $# -gt 2 ]; do shift; done\n. "$DIR/at-$1"\n' >"$DIR/bin/ssh"
 printf '#!/bin/sh\ncat "$DIR/cib" 2>/dev/null\n' >"$DIR/bin/crm_resource"
 nodes() { # "NAME STATE"...
 	printf '%s\n' "${@/#/1 }" >"$DIR/nodes"
 }
-printf '#!/bin/sh\ncat "$DIR/nodes"\n' >"$DIR/bin/crm_node"
+printf '#!/bin/sh\n[ "$1" = -n ] && echo pa || cat "$DIR/nodes"\n' >"$DIR/bin/crm_node"
 printf '#!/bin/sh\nexec sleep 100\n' >"$DIR/vm1.sh"
 chmod +x "$DIR"/bin/* "$DIR/vm1.sh"
 
@@ -282,6 +293,75 @@ printf '#!/bin/sh\necho "no such disk" >&2\nexit 1\n' >"$DIR/vm1.sh"
 answers $GENERIC start
 says "no such disk"
 
+# --- a guest that has left the cluster: each node notes that where the others can read it, and none starts it
+noted() { # NODE TEXT, or -: what it has noted
+	assert_eq "$(cat "$DIR/attribute-$1-vmferry-gone-vm1" 2>/dev/null || echo -)" "$2" "what $1 has noted"
+}
+note() { # NODE TEXT
+	echo "$2" >"$DIR/attribute-$1-vmferry-gone-vm1"
+}
+nodes "pa member" "pb lost"
+play journal 'exit 0'
+not_here
+play may-start "$(no_start "it went to root@pb" '"gone_to":"root@pb","gone_at":1767323045')"
+answers $NOT_RUNNING monitor
+noted pa - # to a node, which Pacemaker asks
+play may-start 'echo "{\"guest\":\"vm1\",\"may_start\":true}"'
+answers $NOT_RUNNING monitor
+noted pa -
+play may-start "$(no_start "it went to root@px" '"gone_to":"root@px","gone_at":1767323045')"
+answers $NOT_RUNNING monitor
+noted pa "1767323045 root@px"
+here $guest '' postmigrate
+answers $SUCCESS monitor # it is left alone
+noted pa "1767323045 root@px"
+rm "$DIR/attribute-pa-vmferry-gone-vm1"
+for line in "$(leaves vm1 root@pb /x)" "$(unread /x)"; do
+	open_are "$line"
+	answers $SUCCESS monitor
+	noted pa - # vmferry moves it, as far as is known
+done
+open_are "$(leaves vm2 root@pb /x)"
+began=$(date +%s)
+answers $SUCCESS monitor
+read -r at to <"$DIR/attribute-pa-vmferry-gone-vm1"
+[[ $at -ge $began && $to == '?' ]] || fail "it has noted: $at $to"
+here $guest
+answers $SUCCESS monitor # it goes on here after all
+noted pa -
+note pa "1 ?"
+answers $SUCCESS migrate_from
+noted pa -
+# What another node has noted since this one had the guest, or sent it there, counts.
+not_here
+play journal 'exit 0'
+play may-start 'echo "{\"guest\":\"vm1\",\"may_start\":true,\"came_at\":1000}"; exit 0'
+note pb "1000 ?"
+answers $INSTALLED start
+says "another program than vmferry has migrated guest vm1 away from pb: it may run there"
+note pb "1000 root@px"
+answers $INSTALLED start
+says "guest vm1 went from pb to root@px, which is no node"
+printf '#!/bin/sh\necho "it is started" >&2\nexit 1\n' >"$DIR/vm1.sh"
+note pb "999 ?"
+answers $GENERIC start
+says "it is started"
+touch "$DIR/no-attributes"
+answers $GENERIC start
+says "cannot tell whether guest vm1 has left"
+rm "$DIR/no-attributes"
+went_to root@pb
+play may-start "[ \"\$3\" = --peer-is-fenced ] && exit 0" "$(refuses root@pb)"
+fenced pb "$(date -u '+%F %TZ')"
+note pb "1767323046 ?" # a second after the guest went there
+answers $INSTALLED start
+says "migrated guest vm1 away from pb"
+note pb "1767323044 ?"
+answers $GENERIC start
+says "it is started"
+rm "$DIR/attribute-pb-vmferry-gone-vm1"
+nodes "pa member" "pb lost" "pc member"
+
 # --- migrate_to: the guest goes to pb, whatever comes of it
 here $guest
 play journal 'exit 0'
@@ -409,7 +489,7 @@ still_runs "vmferry journal fails"
 open_till_settled "$open"
 play recover "echo 'the guest runs at root@pb'; kill $guest; exit 7"
 answers $SUCCESS stop
-grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err")"
+grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err") asked $(<"$DIR/asked")"
 tail -f /dev/null & # it stands for a guest
 guest=$!
 at_exit "kill $guest 2>/dev/null"
