@@ -94,11 +94,11 @@ static void give_reason(struct fleet_task *t, int code, const char *words)
 				      "reason", words, "exit_code", code);
 }
 
-/* A move that has left something (EXIT_LEFTOVERS) has a journal that is settled before the next one; and who has cancelled one wants the guest to stay. */
+/* A move that has left something (EXIT_LEFTOVERS) has a journal that is settled before the next one; and who has cancelled one, or had the guest back, wants it to stay. */
 static bool may_be_tried_again(const struct fleet_task *t, int code)
 {
 	return (code == EXIT_SOURCE || code == EXIT_REFUSED) && !json_is_true(json_object_get(t->result, "cancelled")) &&
-	       !json_is_true(json_object_get(t->result, "may_go_down"));
+	       !json_is_true(json_object_get(t->result, "reverted")) && !json_is_true(json_object_get(t->result, "may_go_down"));
 }
 
 /* Why it did not go the way before: said beside what comes of the next one. */
@@ -147,6 +147,7 @@ static void begin(struct fleet *f, struct fleet_task *t)
 	words[own++] = t->guest;
 	words[own] = (char *)(uintptr_t)way->dest;
 	forget_events(t);
+	t->is_there = false;
 	t->tries++;
 	r = child_begin(&t->child, words, &e);
 	free(words);
@@ -190,17 +191,29 @@ static void take_event(void *ctx, json_t *event)
 		free(t->stage);
 		t->stage = xstrdup(stage);
 	}
+	if (json_is_integer(json_object_get(event, "wait_ends")) && !json_integer_value(json_object_get(event, "wait_ends")))
+		t->is_there = true;
 	tell(h->fleet, t, event);
 }
 
 /* ---- all of them ---- */
+
+static bool some_run(const struct fleet *f)
+{
+	size_t i;
+
+	for (i = 0; i < f->count; i++)
+		if (f->tasks[i].state == FLEET_RUNS)
+			return true;
+	return false;
+}
 
 static size_t under_way_to(const struct fleet *f, const char *dest)
 {
 	size_t i, n = 0;
 
 	for (i = 0; i < f->count; i++)
-		n += f->tasks[i].state == FLEET_RUNS && (!dest || !strcmp(fleet_way_of(&f->tasks[i])->dest, dest));
+		n += f->tasks[i].state == FLEET_RUNS && !f->tasks[i].is_there && (!dest || !strcmp(fleet_way_of(&f->tasks[i])->dest, dest));
 	return n;
 }
 
@@ -277,7 +290,7 @@ void fleet_run(struct fleet *f)
 		begin_some(f);
 		if (f->tick)
 			f->tick(f->ctx, f);
-		if (!under_way_to(f, NULL))
+		if (!some_run(f))
 			break;
 		wait_for_any(f);
 		attend(f);

@@ -26,6 +26,7 @@ struct fleet_task {
 	unsigned tries;
 	enum fleet_state state;
 	bool found_done; /* the guest was there before this command began */
+	bool is_there;	 /* the guest runs there, and can be had back for a while (--revert-within): others need not wait */
 	bool is_off;	 /* the guest is shut down, and stays so */
 	bool only_off;	 /* likewise, and only libvirt's guest of that name is meant */
 	struct fleet_child child;

@@ -442,6 +442,10 @@ static char *played(void)
 	      "echo '{\"event\": \"stage\", \"stage\": \"copy\"}'\n"
 	      "echo no JSON at all\n"
 	      "case $vm-$dest in\n"
+	      "there-*) echo '{\"event\": \"notice\", \"text\": \"it runs there\", \"wait_ends\": 0}'\n"
+	      "  while [ ! -e $0.next ]; do sleep 0.02; done ;;\n"
+	      "next-*) touch $0.next ;;\n"
+	      "back-*) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"had back\", \"reverted\": true}'; exit 1 ;;\n"
 	      "x-*) echo 'vmferry: no guest x runs here' >&2; exit 3 ;;\n"
 	      "k-*) kill -KILL $$ ;;\n"
 	      "t-*) kill -TERM $$ ;;\n"
@@ -543,6 +547,38 @@ static void test_who_stays_whole_is_tried_once_more(void **state)
 	fleet_fini(&f);
 }
 
+/* --revert-within */
+static void test_who_can_be_had_back_keeps_nobody_waiting(void **state)
+{
+	static const char *const names[] = {"there", "next", NULL}, *const dests[] = {"good"};
+	struct seen seen = {0};
+	struct fleet f = fleet_of(names, dests, 1, &seen);
+	AUTO_FREE char *next = xasprintf("%s.next", f.program);
+
+	(void)state;
+	f.at_once = 1;
+	fleet_run(&f);
+	assert_int_equal(seen.most, 2);
+	assert_int_equal(fleet_exit_code(&f), EXIT_DESTINATION);
+	unlink(next);
+	unlink(f.program);
+	fleet_fini(&f);
+}
+
+static void test_who_was_had_back_stays(void **state)
+{
+	static const char *const names[] = {"back", NULL}, *const dests[] = {"one", "other"};
+	struct seen seen = {0};
+	struct fleet f = fleet_of(names, dests, 2, &seen);
+
+	(void)state;
+	fleet_run(&f);
+	assert_int_equal(f.tasks[0].tries, 1);
+	assert_int_equal(f.tasks[0].code, EXIT_SOURCE);
+	unlink(f.program);
+	fleet_fini(&f);
+}
+
 static void test_twice_and_no_more(void **state)
 {
 	static const char *const names[] = {"a", NULL}, *const dests[] = {"bad", "bad", "good"};
@@ -582,6 +618,8 @@ int main(void)
 		cmocka_unit_test(test_commands_run_some_at_a_time),
 		cmocka_unit_test(test_a_code_that_says_nothing_is_undecided),
 		cmocka_unit_test(test_who_stays_whole_is_tried_once_more),
+		cmocka_unit_test(test_who_can_be_had_back_keeps_nobody_waiting),
+		cmocka_unit_test(test_who_was_had_back_stays),
 		cmocka_unit_test(test_twice_and_no_more),
 	};
 
