@@ -1,6 +1,7 @@
 /* fleet-board.c: see fleet-board.h. */
 #include "fleet-board.h"
 #include "exit-code.h"
+#include "fleet-back.h"
 #include "json-text.h"
 #include "output.h"
 #include "report-progress.h"
@@ -219,12 +220,16 @@ void board_tick(void *ctx, struct fleet *f)
 static json_t *summary_of(const struct fleet_task *t)
 {
 	const json_t *r = t->result;
+	bool is_there = !strcmp(json_text(r, "where") ?: "", "destination");
+	json_t *o = json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest, "begun",
+			      t->tries > 0 || t->found_done, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED, "outcome",
+			      t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
+			      json_text(r, "reason"), "total_ms", json_object_get(r, "total_ms"), "downtime_ms",
+			      json_object_get(json_object_get(r, "downtime_ms"), "total"));
 
-	return json_pack("{s:s,s:s,s:b,s:i,s:s*,s:s*,s:s*,s:O*,s:O*}", "vm", t->guest, "destination", fleet_way_of(t)->dest, "begun",
-			 t->tries > 0 || t->found_done, "exit_code", t->state == FLEET_ENDED ? t->code : EXIT_REFUSED, "outcome",
-			 t->found_done ? "gone-before" : json_text(r, "outcome"), "where", json_text(r, "where"), "reason",
-			 json_text(r, "reason"), "total_ms", json_object_get(r, "total_ms"), "downtime_ms",
-			 json_object_get(json_object_get(r, "downtime_ms"), "total"));
+	if (is_there)
+		json_object_set_new(o, "back_options", fleet_back_options(t));
+	return o;
 }
 
 static json_t *fleet_summary(const struct fleet *f)
@@ -237,45 +242,61 @@ static json_t *fleet_summary(const struct fleet *f)
 	return json_pack("{s:s,s:s,s:i,s:o}", "event", "summary", "command", f->command, "exit_code", fleet_exit_code(f), "guests", guests);
 }
 
-static bool has_gone(const struct fleet_task *t)
+/* " vm1" and " --reuse auto …", as a shell takes them; NULL: the guest has no way back. Malloc'ed. */
+static char *guest_back(const struct fleet_task *t)
 {
-	return t->state == FLEET_ENDED && !t->code && strcmp(json_text(t->result, "outcome") ?: "", "disks-copied") != 0;
+	AUTO_FREE char *guest = fleet_back_guest(t);
+
+	return guest ? shell_quote_shown(guest) : NULL;
 }
 
-/* Where what starts it is known by the same word there. */
-static bool has_way_back(const struct fleet_task *t)
+static char *options_back(const struct fleet_task *t)
 {
-	return has_gone(t) && !(t->is_off && strchr(t->guest, '/'));
+	json_t *words = fleet_back_options(t), *word;
+	char *text = xstrdup("");
+	size_t i;
+
+	json_array_foreach(words, i, word) {
+		AUTO_FREE char *quoted = shell_quote_shown(json_string_value(word));
+		AUTO_FREE char *before = text;
+
+		text = xasprintf("%s %s", before, quoted);
+	}
+	json_decref(words);
+	return text;
 }
 
+/* Guests that went to the same host, and whose options are the same, come back by one command. */
 static bool comes_back_with(const struct fleet_task *a, const struct fleet_task *b)
 {
-	return has_way_back(a) && a->is_off == b->is_off && !strcmp(fleet_way_of(a)->dest, fleet_way_of(b)->dest);
+	AUTO_FREE char *guest = guest_back(a), *one = options_back(a), *other = options_back(b);
+
+	return guest && !strcmp(fleet_way_of(a)->dest, fleet_way_of(b)->dest) && !strcmp(one, other);
 }
 
-/* A command for each destination brings back all that went there; another those that are shut down. */
 static void print_ways_back(const struct fleet *f, const char *back_to)
 {
 	size_t i, k;
 
 	for (i = 0; i < f->count; i++) {
-		const char *dest = fleet_way_of(&f->tasks[i])->dest;
-		bool first = has_way_back(&f->tasks[i]);
+		const struct fleet_task *t = &f->tasks[i];
+		AUTO_FREE char *first = guest_back(t), *where = text_shown(fleet_way_of(t)->dest), *options = options_back(t);
 
 		for (k = 0; k < i && first; k++)
-			first = !comes_back_with(&f->tasks[k], &f->tasks[i]);
+			if (comes_back_with(&f->tasks[k], t)) {
+				free(first);
+				first = NULL;
+			}
 		if (!first)
 			continue;
-		AUTO_FREE char *where = text_shown(dest);
-
 		printf("back again, at %s: vmferry migrate", where);
 		for (k = i; k < f->count; k++)
-			if (comes_back_with(&f->tasks[k], &f->tasks[i])) {
-				AUTO_FREE char *guest = shell_quote_shown(f->tasks[k].guest);
+			if (comes_back_with(&f->tasks[k], t)) {
+				AUTO_FREE char *guest = guest_back(&f->tasks[k]);
 
 				printf(" %s", guest);
 			}
-		printf(" %s --reuse auto%s\n", back_to, f->tasks[i].is_off ? " --how cold" : "");
+		printf(" %s%s\n", back_to, options);
 	}
 }
 

@@ -12,7 +12,7 @@
 #   nodes_wait NODE...             until that is so
 #   on NODE COMMAND...             there
 #   node_sshd NODE ADDRESS         for node_serve: a real sshd, where root of each node may log in by a key (nodes_keys before)
-#   power_off NODE                 everything there ends at once
+#   power_off NODE                 everything there ends at once; node_start has it again, with what is in VM
 #   node_dir NODE                  prints where its VM is from here
 . "$(dirname "${BASH_SOURCE[0]}")/guest.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/tiny.sh"
@@ -102,6 +102,7 @@ nodes_wait() { # NODE...
 power_off() { # NODE
 	kill -KILL "${NODE_PID[$1]}" 2>/dev/null || true
 	wait_for 10 process_is_gone "${NODE_PID[$1]}" || fail "node $1 does not end"
+	nsenter -t "$LAN" -n ip link delete "to-$1" 2>/dev/null || true # at once, for the sake of node_start
 }
 
 # --- SSH -----------------------------------------------------------------------------------

@@ -1,10 +1,16 @@
 #!/bin/bash
 # Ansible's module moves a guest, once, says in check mode what it would do, and where the guest is if it fails. The playbook empties a host, has it
-# upgraded and started anew (what that is, the test says), and has its guests back.
-# timeout: 400
+# upgraded (what that is, the test says) and started anew, and has its guests back.
+# timeout: 500
 . "$(dirname "$0")/../../lib/nodes.sh"
 
+# What a host keeps over a reboot, beside VM; its boot id is another each time.
 node_serve() {
+	mkdir -p "$DIR/$1/kept"
+	mkdir -m 700 /var/lib/vmferry
+	mount -n --bind "$DIR/$1/kept" /var/lib/vmferry
+	cat /proc/sys/kernel/random/uuid >"$DIR/$1/boot-id"
+	mount -n --bind "$DIR/$1/boot-id" /proc/sys/kernel/random/boot_id
 	node_sshd "$@"
 }
 
@@ -40,7 +46,7 @@ sys.exit(not eval(sys.argv[2]))' "$DIR/said" "$1" ||
 playbook() { # STATUS ARGUMENT...
 	local status=0
 	on pc env ANSIBLE_LIBRARY="$TOP/scripts/ansible" ansible-playbook -i "$DIR/hosts.ini" "$TOP/scripts/ansible/update-one-host.yml" \
-		-e host=pa -e to=root@pb -e upgrade_tasks="$DIR/upgrade.yml" -e reboot=false "${@:2}" </dev/null >"$DIR/said" 2>&1 || status=$?
+		-e host=pa -e to=root@pb -e upgrade_tasks="$DIR/upgrade.yml" ${REBOOT:--e reboot=false} "${@:2}" </dev/null >"$DIR/said" 2>&1 || status=$?
 	assert_eq "$status" "$1" "exit code of ansible-playbook ($(tail -n 30 "$DIR/said"))"
 }
 
@@ -50,8 +56,10 @@ if [[ ! -x /usr/bin/ansible-playbook ]]; then
 fi
 nodes_prepare
 nodes_keys
-mkdir -p "$DIR/over/bin"
+mkdir -p "$DIR/over"/{bin,sbin}
 ln -s "$BIN"/vmferry{,-dst} "$DIR/over/bin/"
+printf '#!/bin/sh\necho "$*" >"%s"\n' "$DIR/reboot" >"$DIR/over/sbin/shutdown"
+chmod 755 "$DIR/over/sbin/shutdown"
 printf '[all:vars]\nansible_python_interpreter=/usr/bin/python3\n[hosts]\npa\npb\n' >"$DIR/hosts.ini"
 for node in pa pb pc; do node_start "$node"; done
 nodes_wait pa pb pc
@@ -93,6 +101,43 @@ for name in vm1 vm2; do
 	guest_verify "$(orders "$name")" blocks
 done
 ! on pa test -e /var/lib/vmferry/update-one-host.json || fail "what is over is remembered"
+
+# With a reboot, which ends all that is at the host but its files. A guest that was started meanwhile is not shut down with it: the playbook ends, and the
+# same command again takes that one along, reboots, and has all three back, their disks where they lay.
+head -c 4M /dev/urandom >"$(node_dir pa)/late.raw"
+WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=2 disk_rate=10" write_guest_script pa late "$VM/late.raw"
+printf -- '- name: Start a guest\n  ansible.builtin.shell: test -e %s || { setsid %s </dev/null >%s 2>&1 & touch %s; }\n' \
+	"$DIR/late" "$VM/late.sh" "$DIR/late.stderr" "$DIR/late" >"$DIR/upgrade.yml"
+on pb mkdir "$VM/elsewhere"
+elsewhere={\"drain_options\":[\"--disk-dir\",\"$VM/elsewhere/%n\"]}
+REBOOT='-e reboot=true' playbook 2 -e "$elsewhere"
+grep -q "End here if a guest was started meanwhile" "$DIR/said" || fail "it ends elsewhere: $(tail -n 20 "$DIR/said")"
+[[ ! -e $DIR/reboot ]] || fail "the host is to be started anew under a guest that runs"
+for name in vm1 vm2; do
+	assert_at pb "$name"
+	[[ -s $(node_dir pb)/elsewhere/$name/$name.raw ]] || fail "the disk of $name is elsewhere"
+done
+assert_at pa late
+before=$(on pa cat /proc/sys/kernel/random/boot_id)
+(trap - EXIT && REBOOT='-e reboot=true' playbook 0 -e "$elsewhere") &
+PLAYED=$!
+kill_at_exit "$PLAYED"
+wait_for 120 eval '[[ -e $DIR/reboot ]] || process_is_gone "$PLAYED"' && [[ -e $DIR/reboot ]] || fail "it does not reboot the host: $(tail -n 20 "$DIR/said")"
+[[ $(<"$DIR/reboot") == "-r "* ]] || fail "no reboot is asked for: $(<"$DIR/reboot")"
+for name in vm1 vm2 late; do assert_at pb "$name"; done
+[[ -e $(node_dir pa)/../kept/update-one-host.json ]] || fail "it is not remembered over the reboot where they are"
+power_off pa
+node_start pa
+nodes_wait pa
+[[ $(on pa cat /proc/sys/kernel/random/boot_id) != "$before" ]] || fail "the reboot is none"
+wait "$PLAYED" || fail "the playbook does not go on after the reboot"
+for name in vm1 vm2 late; do
+	assert_at pa "$name"
+	guest_verify "$(orders "$name")" blocks
+done
+! on pa test -e /var/lib/vmferry/update-one-host.json || fail "what is over is remembered after the reboot"
+qmp "$(node_dir pa)/late.mon" '{"execute": "quit"}' >/dev/null || true
+wait_for 20 eval '[[ $(on pa vmferry list --json) != *\"late\"* ]]' || fail "late does not end"
 
 # Guests that may stay do.
 printf -- '- name: Upgrade\n  ansible.builtin.command: touch %s\n' "$DIR/again" >"$DIR/upgrade.yml"

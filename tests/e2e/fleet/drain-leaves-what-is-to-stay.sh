@@ -41,7 +41,7 @@ fleet 3 drain --to @rack --keep e,d "${WHERE[@]}"
 says fleet.out '^2 of 3 guests have gone'
 says fleet.out '^  c -> .*: stays here: refused: no host takes it'
 says fleet.out '^the same command again takes'
-says fleet.out '^back again, at '
+says fleet.out "^back again, at .*: vmferry migrate [ab] .* --reuse auto --disk-dir $DIR\$"
 is_there a
 is_there b
 is_here c
