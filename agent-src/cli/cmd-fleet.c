@@ -401,6 +401,7 @@ static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 	}
 	without = count_without_place(cmd, &c, cmd->f.check_all && purpose != FLEET_PLAN);
 	fleet_print_choice(&c, cmd);
+	fflush(stdout); /* before what those under way say, also in a log */
 	if (purpose == FLEET_PLAN || cmd->o.dry_run) {
 		code = without ? EXIT_REFUSED : 0;
 	} else if (cmd->f.check_all && without) {
@@ -408,6 +409,8 @@ static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 		code = refuse_all(cmd, &c);
 	} else {
 		code = move_all(cmd, &c);
+		if (without && !cmd->f.allow && cmd->o.how == HOW_LIVE && !cmd->o.json)
+			fputs("what cannot be moved while it runs goes by another kind with --allow quick,warm\n", stderr);
 	}
 	fleet_choice_fini(&c);
 	return code;

@@ -12,19 +12,27 @@ static bool is_pid(const char *word)
 	return *word && !word[strspn(word, "0123456789")];
 }
 
+/* Whatever it was called here, the script that starts it there. */
+static bool is_shut_down(const struct fleet_task *t)
+{
+	return t->is_off || (!strcmp(json_text(t->plan, "how") ?: "", "cold") && !json_integer_value(json_object_get(t->plan, "pid")));
+}
+
 char *fleet_back_guest(const struct fleet_task *t)
 {
-	const char *name = json_text(t->plan, "guest");
+	const char *name = json_text(t->plan, "guest"), *script = json_text(t->result, "start_script");
 	json_int_t pid = json_integer_value(json_object_get(t->result, "destination_pid"));
 
 	if (t->found_done)
 		return xstrdup(t->guest);
 	if (t->state != FLEET_ENDED || t->code || !strcmp(json_text(t->result, "outcome") ?: "", "disks-copied"))
 		return NULL;
-	if (!t->is_off && is_pid(t->guest))
+	if (is_shut_down(t))
+		return script && !t->only_off ? xstrdup(script) : strchr(t->guest, '/') ? NULL : xstrdup(t->guest);
+	if (is_pid(t->guest))
 		return pid ? xasprintf("%lld", (long long)pid) : NULL;
 	if (strchr(t->guest, '/')) /* a path of this host */
-		return name && !t->is_off ? xstrdup(name) : NULL;
+		return name ? xstrdup(name) : NULL;
 	return xstrdup(t->guest);
 }
 
@@ -101,6 +109,7 @@ static bool some_travel_elsewhere(const json_t *disks)
 json_t *fleet_back_options(const struct fleet_task *t)
 {
 	const json_t *disks = json_object_get(t->plan, "disks");
+	const char *how = t->is_off ? "cold" : json_text(t->plan, "how");
 	AUTO_FREE char *dir = common_dir(disks);
 	json_t *words = json_array();
 
@@ -112,7 +121,7 @@ json_t *fleet_back_options(const struct fleet_task *t)
 	} else if (some_travel_elsewhere(disks)) {
 		add_each_disk(words, disks);
 	}
-	if (t->is_off)
-		add_words(words, "--how", "cold");
+	if (how && strcmp(how, "live") != 0) /* it may not go otherwise */
+		add_words(words, "--how", how);
 	return words;
 }

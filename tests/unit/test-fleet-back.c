@@ -107,6 +107,36 @@ static void test_who_has_not_gone_does_not_come_back(void **state)
 	assert_guest(NULL); /* there its script is called otherwise */
 }
 
+static void test_by_the_script_that_it_has_there(void **state)
+{
+	(void)state;
+	json_object_set_new(task.result, "start_script", json_string("/vm/vm1.sh"));
+	assert_guest("vm1"); /* it runs */
+	json_object_set_new(task.plan, "how", json_string("cold"));
+	json_object_set_new(task.plan, "pid", json_integer(17));
+	assert_guest("vm1");
+	json_object_set_new(task.plan, "pid", json_integer(0));
+	call("vm1.sh");
+	assert_guest("/vm/vm1.sh");
+	task.is_off = true;
+	call("/srv/vm1.sh");
+	assert_guest("/vm/vm1.sh");
+	task.only_off = true; /* libvirt has it there */
+	call("vm1");
+	assert_guest("vm1");
+}
+
+static void test_by_the_kind_that_it_went_by(void **state)
+{
+	(void)state;
+	json_object_set_new(task.plan, "how", json_string("live"));
+	assert_options("--reuse auto");
+	json_object_set_new(task.plan, "how", json_string("warm"));
+	assert_options("--reuse auto --how warm");
+	task.is_off = true;
+	assert_options("--reuse auto --how cold");
+}
+
 static void test_to_the_same_paths(void **state)
 {
 	(void)state;
@@ -174,6 +204,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_by_its_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_by_the_pid_that_it_has_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_who_has_not_gone_does_not_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_by_the_script_that_it_has_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_by_the_kind_that_it_went_by, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_to_the_same_paths, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_to_the_directory_where_they_lay, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_to_a_directory_of_its_name, setup, teardown),
