@@ -56,15 +56,15 @@ struct image_source {
  * for extents.
  */
 int image_examine(struct image_source *s, const char *format, struct err *e);
-/* Whatever a QEMU that guesses its format takes it for, it reads no other file through it. 0; -EINVAL: it might; -errno: it cannot be read. */
+/* Checks that no format that QEMU may guess for the file makes it read another file. 0; -EINVAL: one might; -errno: it cannot be read. */
 int image_check_alone(const char *path, struct err *e);
-/* As the user knows it. */
+/* Name of the image for messages, as the user knows it. */
 const char *image_source_label(const struct image_source *s);
-/* The image as qemu-img takes it, with nothing left to be guessed: "json:{…}"; malloc'ed. */
+/* Name for qemu-img that leaves nothing to be guessed: "json:{…}"; malloc'ed. */
 char *image_source_name(const struct image_source *s);
-/* The names of its snapshots, with commas, as far as there are few; malloc'ed, for people. */
+/* Names of its snapshots, with commas, cut if there are many; malloc'ed, for messages. */
 char *image_snapshot_names(const struct image_source *s);
-/* For reading: a regular file or a block device. A descriptor, or -errno; -EINVAL: it is something else. */
+/* Opens a regular file or a block device for reading. Returns a descriptor, or -errno; -EINVAL: another kind of file. */
 int image_open(const char *path);
 void image_source_fini(struct image_source *s);
 

@@ -91,7 +91,8 @@ static char *among_named(const struct base_wish *w, const char *name)
 	return NULL;
 }
 
-/* Of an image, which its user knows by that label. *is_named: the user says so, and nobody doubts what is in it. */
+/* Finds the base `name` of image `of`. label: the image's name for messages. *is_named: the user names the base, so its contents are not
+ * doubted. */
 static int find_base(char **out, bool *is_named, const struct base_wish *w, const char *of, const char *label, const char *name,
 		     struct err *e)
 {
