@@ -238,7 +238,7 @@ void replica_onward_forget(const char *state_dir, const char *guest)
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 }
 
-/* That the guest was taken over there stays known, if this host has it noted: then nobody need be asked. */
+/* Checks before the removal whether the guest was taken over there. A takeover that is noted here, or gets noted now, is kept: *taken. */
 static int ask_before_removal(const struct replica_conf *c, const char *guest, bool *taken, struct err *e)
 {
 	AUTO_FREE char *alone = NULL, *to = NULL, *noted = NULL;
