@@ -1,6 +1,6 @@
 /*
- * ram.h: the guest's memory and device state as they arrive: pages are put straight into the waiting QEMU's memory, and the thin stream
- * that is left is held until QEMU takes it; or (opaque mode) QEMU takes its own streams as they come.
+ * ram.h: receives the guest's memory and device state: pages are written straight into the waiting QEMU's memory, and the remaining thin
+ * stream is held until QEMU takes it; or (opaque mode) QEMU takes its own streams as they come.
  */
 #ifndef VMFERRY_DST_RAM_H
 #define VMFERRY_DST_RAM_H
@@ -9,7 +9,7 @@
 #include "ram-feed.h"
 #include "target.h"
 
-/* Device state and what lies around it. */
+/* The thin stream: QEMU's stream without the pages, mostly device state. */
 struct thin_stream {
 	uint8_t *bytes;
 	size_t n, fed, cap;
@@ -28,23 +28,23 @@ struct ram {
 	struct thin_stream thin;
 	struct feed *feed;
 	unsigned streams_open, streams_ended;
-	bool waits; /* QEMU was told to wait by somebody else, who alone has its monitor */
+	bool waits; /* another program, which alone has QEMU's monitor, has told it to wait */
 	bool loaded;
 	uint64_t loaded_ns;
 };
 
 void ram_init(struct ram *r, struct target *target);
-/* Pages if its RAM can be reached, unless the user chose. */
+/* Chooses pages if QEMU's RAM can be reached, unless the user chose a mode. */
 int ram_choose_mode(struct ram *r, struct err *e);
-/* opaque: QEMU waits for its streams from now on. */
+/* In opaque mode, makes QEMU wait for its streams from now on. */
 int ram_listen(struct ram *r, struct err *e);
-/* A QEMU waits at that socket already, which somebody else has started. */
+/* Uses a QEMU that another program has started, and that waits at that socket already. */
 int ram_take_waiting(struct ram *r, const char *socket, struct err *e);
-/* pages: only now does QEMU learn of a migration at all. */
+/* Has QEMU load the guest. In pages mode QEMU only now learns of a migration. */
 int ram_load(struct ram *r, struct err *e);
 /* Takes what a receiver has received of the streams. */
 int ram_take(struct ram *r, const struct receive_event *rev, struct err *e);
-/* QEMU has loaded all that there is. */
+/* True if QEMU has loaded everything. */
 bool ram_is_loaded(const struct ram *r);
 void ram_stop_feeding(struct ram *r);
 

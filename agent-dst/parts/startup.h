@@ -18,11 +18,12 @@ struct startup {
 };
 
 void startup_init(struct startup *s, struct target *target, const struct disks *disks, const struct tpm *tpm);
-/* Once the line is known. */
+/* Drafts the script or unit, once the line is known. */
 int startup_draft(struct startup *s, struct err *e);
-/* The guest can only be ours from here on. Once a life. went_on: somebody has taken it elsewhere since, or shut it down. */
+/* Publishes it once the guest can only be ours. Once per life. went_on: another client has since moved the guest elsewhere, or shut it
+ * down. */
 void startup_settle(struct startup *s, bool went_on);
-/* Settled: runs its script. What came of it is told with the rest. */
+/* Runs the script after startup_settle(). The result is reported with the rest. */
 void startup_run(struct startup *s);
 /* Waits until it has run for a moment, for which the source, which has heard that the guest is started, need not wait. */
 void startup_look_at_started(struct startup *s);

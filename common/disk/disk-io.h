@@ -46,8 +46,7 @@ struct disk_at {
 	/* For a file, open for reading, that another process writes to: its size when it was examined. It is read up to there, and as zeros
 	 * where it has become shorter. 0: the file keeps its size. */
 	uint64_t was_bytes;
-	const struct disk_map *
-		map; /* a map for a file, open for reading, in place of its holes; NULL: the holes. It must stay until the disk is closed */
+	const struct disk_map *map; /* of a file, open for reading, in place of its holes; NULL: the holes. It must outlive the disk */
 };
 
 #define DISK_SECTOR 512
