@@ -309,7 +309,10 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		{"BZh", "it is compressed (bzip2): unpack it first"},
 		{"\x28\xb5\x2f\xfd", "it is compressed (zstd): unpack it first"},
 		{"\x89LZO", "it is compressed (lzop): unpack it first (lzop -d FILE)"},
-		{"PK\x03\x04", "it is a zip archive: unpack it first"},
+		{"\x04\"M\x18", "it is compressed (lz4): unpack it first (lz4 -d FILE)"},
+		{"PK\x03\x04", "it is a zip archive: unpack it first (unzip FILE), and import what was in it"},
+		{"7z\xbc\xaf\x27\x1c", "it is a 7z archive: unpack it first (7z x FILE), and import what was in it"},
+		{"Rar!\x1a\x07", "it is a RAR archive: unpack it first (7z x FILE), and import what was in it"},
 		{"QED", "it is an image of format qed, which nobody maintains: qemu-img convert makes another of it"},
 	};
 	uint8_t head[HEAD_BYTES] = {0}, footer[HEAD_BYTES];
