@@ -16,6 +16,8 @@ struct keep {
 	struct drain what;
 	pthread_t thread;
 	int draining; /* as *go_on; 0: not yet */
+	int *locks;
+	size_t lock_count;
 };
 
 /* ---- reading away ---- */
@@ -134,6 +136,12 @@ static void remove_socket(int listen_fd)
 		unlink(sa.sun_path);
 }
 
+static void add_lock(struct keep *k, int fd)
+{
+	k->locks = xrealloc(k->locks, (k->lock_count + 1) * sizeof(*k->locks));
+	k->locks[k->lock_count++] = fd;
+}
+
 static bool says_nothing(int sock, unsigned timeout_ms)
 {
 	struct pollfd p = {.fd = sock, .events = POLLIN};
@@ -159,6 +167,10 @@ struct keep *keep_wait(int sock, void (*look)(void *ctx, bool stands), unsigned 
 			let_go(d);
 		} else if (word == KEEP_STANDS || word == KEEP_RUNS) {
 			stands = word == KEEP_STANDS;
+			if (!stands)
+				keep_unlock(k);
+		} else if (word == KEEP_LOCK && fd >= 0) {
+			add_lock(k, fd);
 		} else if (word == KEEP_LISTENER && d->listen_fd < 0) {
 			d->listen_fd = fd;
 		} else if (word == KEEP_CONNECTION && fd >= 0 && d->n < KEEP_CONNS_MAX) {
@@ -211,8 +223,22 @@ void keep_end(struct keep *k)
 	let_go(&k->what);
 }
 
+void keep_unlock(struct keep *k)
+{
+	while (k && k->lock_count)
+		close(k->locks[--k->lock_count]);
+}
+
+bool keep_has_locks(const struct keep *k)
+{
+	return k && k->lock_count;
+}
+
 void keep_free(struct keep *k)
 {
 	keep_end(k);
+	keep_unlock(k);
+	if (k)
+		free(k->locks);
 	free(k);
 }

@@ -4,6 +4,8 @@
  * Closed under a thread of multifd's they may leave QEMU's migration waiting for that thread for ever; read away until the migration is
  * over they do not. While the agent lives its keeper only holds them, and nothing depends on when it lets go: what the agent has done
  * with it shuts down, and that counts for all copies.
+ *
+ * Likewise the locks of the disks that the guest has left here: they last for as long as anybody has a copy of what they were taken with.
  */
 #ifndef VMFERRY_KEEP_H
 #define VMFERRY_KEEP_H
@@ -35,7 +37,8 @@ enum keep_word {
 	KEEP_CONNECTION = 'c',
 	KEEP_NOTHING = 'n', /* drop all of them */
 	KEEP_STANDS = 's',  /* from now on the agent may have stopped the guest */
-	KEEP_RUNS = 'r',    /* the guest is not stopped by the agent any more */
+	KEEP_RUNS = 'r',    /* the guest is not stopped by the agent any more, and has its disks' locks itself */
+	KEEP_LOCK = 'k',    /* a disk that is locked, until KEEP_RUNS */
 	KEEP_GOODBYE = 'g', /* the agent ends in order */
 };
 
@@ -54,8 +57,11 @@ struct keep *keep_wait(int sock, void (*look)(void *ctx, bool stands), unsigned 
 void keep_drain(struct keep *k);
 /* Writes to QEMU on its first connection. -EPIPE: that is closed. */
 int keep_return_path(struct keep *k, const void *p, size_t n);
-/* Closes all, and removes the listener's socket. A second call and NULL are fine. */
+/* Closes all connections, and removes the listener's socket. A second call and NULL are fine. */
 void keep_end(struct keep *k);
+/* Closes what it has of locked disks. NULL is fine. */
+void keep_unlock(struct keep *k);
+bool keep_has_locks(const struct keep *k);
 void keep_free(struct keep *k);
 
 #endif

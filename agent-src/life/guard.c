@@ -4,6 +4,7 @@
 #include "keep.h"
 #include "log.h"
 #include "output.h"
+#include "process.h"
 #include "program.h"
 #include "util.h"
 #include "watched-agent.h"
@@ -14,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -91,6 +93,20 @@ void guard_tell(const struct guard *g, bool stands)
 {
 	if (g->pid)
 		keep_tell(g->fd, stands ? KEEP_STANDS : KEEP_RUNS, -1);
+}
+
+void guard_lend(const struct guard *g, int fd)
+{
+	if (g->pid && !keep_tell(g->fd, KEEP_LOCK, fd))
+		log_info("the guard does not take the lock of a disk");
+}
+
+void guard_relieve(pid_t pid, uint64_t start_time)
+{
+	struct err e;
+
+	if (pid != getpid() && process_end(pid, start_time, LEAVE_MS, &e))
+		log_error("the guard of the agent that died: %s", e.msg);
 }
 
 /* ---- the guard itself ---- */
@@ -173,10 +189,39 @@ static bool try_once(const char *journal, struct keep *kept, guard_take_up *take
 	return r ? !may_pass(r) : take_up(o, j, kept, words);
 }
 
+/* The guest is the destination's, or may be. True also if the journal does not tell. */
+static bool has_gone(const char *journal)
+{
+	enum handoff_state state;
+	struct journal *j;
+	struct err e;
+	int r = journal_look(&j, journal, &e);
+
+	if (r)
+		return r != -ENOENT;
+	state = journal_last_state(j);
+	journal_close(j);
+	return state == HO_SRC_COMMITTED || state == HO_SRC_REVERTING || state == HO_SRC_RELEASED;
+}
+
+/* Whoever reads our standard error is not to wait for us. */
+static void hold_locks(const char *journal, struct keep *kept)
+{
+	if (!keep_has_locks(kept))
+		return;
+	keep_end(kept);
+	dup2(1, 2); /* /dev/null */
+	prctl(PR_SET_NAME, "vmferry-locks");
+	while (has_gone(journal))
+		poll(NULL, 0, SETTLE_PAUSE_MS);
+}
+
 int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up, const struct life_options *o)
 {
 	struct err words = {.code = 0}, said = words;
 
+	if (!has_gone(journal)) /* who takes the guest back, we or `recover`, needs them for it */
+		keep_unlock(kept);
 	for (;;) {
 		bool done = try_once(journal, kept, take_up, o, &words);
 
@@ -187,6 +232,7 @@ int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up,
 		said = words;
 		poll(NULL, 0, SETTLE_PAUSE_MS);
 	}
+	hold_locks(journal, kept);
 	keep_free(kept);
 	return words.code != 0;
 }

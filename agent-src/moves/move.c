@@ -583,8 +583,8 @@ void transfer_free(struct transfer *t)
 	outage_end(t);
 	transfer_stop_data(t);
 	/* the guard is needed if we could not finish */
-	if (t->end.held ||
-	    (!t->a.dead && !t->a.unfinished && !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
+	if (t->end.held || (!(handoff_is_given_up(&t->a.handoff) && t->definition.locked.count) && !t->a.dead && !t->a.unfinished &&
+			    !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
 	loop_timer_clear(t->a.loop, &t->end.plan);

@@ -85,6 +85,17 @@ static bool needs_guard(const struct transfer *t)
 	return t->src.traits.guest_runs || (t->recipe->owner && !t->src.traits.stays_here);
 }
 
+static int begin_guard(struct transfer *t, struct err *e)
+{
+	int r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
+	uint64_t start_time = 0;
+
+	if (r)
+		return r;
+	process_start_time(t->guard.pid, &start_time);
+	return attempt_note(&t->a, NOTED_GUARD, json_pack("{s:i,s:I}", "pid", (int)t->guard.pid, "start_time", (json_int_t)start_time), e);
+}
+
 static int have_it_prepared(struct transfer *t, struct err *e)
 {
 	int r = outage_agree(t, e);
@@ -110,7 +121,7 @@ int prepare_enter(void *ctx, struct err *e)
 	if (!r)
 		r = begin_journal(t, e);
 	if (!r && needs_guard(t))
-		r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
+		r = begin_guard(t, e);
 	if (r)
 		return r;
 	t->ram.keeper = t->guard.fd;

@@ -33,6 +33,7 @@
 
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
 #define MIGRATED_AWAY	    "the guest was migrated away from here by somebody else: see to it where it runs before you resume it"
+#define NOTED_GUARD	    "guard"
 #define SEEDS_WORTH	    64	  /* seeds require reading all memory: not for disks smaller than this part of it */
 #define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say again in which state it is */
 #define START_MS	    15000 /* for the destination to say STARTED; after that another agent there is asked */
@@ -406,7 +407,9 @@ void cutover_carried_out(struct attempt *a, bool has_entered);
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 /* -EBUSY: a process other than QEMU has one of the disks open here, or that cannot be told. */
 int cutover_refuse_open_here(const struct transfer *t, struct err *e);
-/* Likewise, and checks that the disks are as the guest left them, so that its memory can go on; an unknown state is an error, too. */
+/* The guard that was begun for this move, in any life, which may hold the locks of its disks; 0: it has ended. */
+pid_t cutover_guard(const struct transfer *t);
+/* As cutover_refuse_open_here(), and checks that the disks are as the guest left them, so that its memory can go on; an unknown state is an error, too. */
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
 /* RELEASED: if another has started the guest here again from its old disks, the outcome is undecided (end.started_again). */
 void cutover_look_for_another(struct transfer *t);

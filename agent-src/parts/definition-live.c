@@ -395,6 +395,10 @@ void definition_lock_disks(struct definition *d)
 
 void definition_unlock_disks(struct definition *d)
 {
+	size_t i;
+
+	for (i = 0; i < d->locked.count; i++)
+		image_unlock(d->locked.list[i].fd);
 	images_unlock(&d->locked);
 }
 

@@ -187,7 +187,7 @@ static int without_qemu(struct storage *s, struct err *e)
 	mark_all(s, r);
 	for (i = 0; i < s->count && r; i++) {
 		const struct moving_disk *d = &s->disks[i];
-		pid_t pid = s->starter.path ? 0 : process_that_may_run_from(d->from, 0);
+		pid_t pid = s->starter.path ? 0 : process_that_may_run_from(d->from, 0, 0);
 
 		if (access(d->to, F_OK))
 			return err_sys(e, errno, "the guest was given the image %s", d->to);

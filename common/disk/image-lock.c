@@ -73,6 +73,13 @@ bool image_is_forbidden_to_write(const char *path)
 	return is_locked_at(path, FORBIDS + 1);
 }
 
+void image_unlock(int fd)
+{
+	struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	fcntl(fd, F_OFD_SETLK, &all);
+}
+
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
 {
 	int r = 0;

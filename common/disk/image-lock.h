@@ -27,5 +27,7 @@ bool image_is_forbidden_to_write(const char *path);
 /* Locks the image; close *fd to unlock. -EBUSY: a QEMU has it open in a conflicting way, or another of our agents has it. Block devices
  * and file systems without locks: -errno of fcntl. */
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e);
+/* Lets go of what IMAGE_SHARE has locked, whoever else has a copy of the descriptor. */
+void image_unlock(int fd);
 
 #endif

@@ -406,7 +406,7 @@ static bool opened(pid_t pid, const struct stat *file)
 	return has_open(pid, file, false);
 }
 
-static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *path, pid_t but)
+static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *path, pid_t but, pid_t nor)
 {
 	DIR *d = opendir("/proc");
 	bool told = d != NULL;
@@ -421,7 +421,7 @@ static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *pa
 	while (d && !found && (x = readdir(d))) {
 		pid_t pid = (pid_t)atoi(x->d_name);
 
-		if (pid > 0 && pid != getpid() && pid != but && is(pid, &st))
+		if (pid > 0 && pid != getpid() && pid != but && pid != nor && is(pid, &st))
 			found = pid;
 	}
 	if (d)
@@ -431,7 +431,7 @@ static pid_t find(bool (*is)(pid_t pid, const struct stat *file), const char *pa
 
 pid_t process_that_opened(const char *path, pid_t but)
 {
-	return find(opened, path, but);
+	return find(opened, path, but, 0);
 }
 
 char *process_text(pid_t pid)
@@ -439,9 +439,9 @@ char *process_text(pid_t pid)
 	return pid > 0 ? xasprintf("process %d", (int)pid) : xstrdup("a process that cannot be told");
 }
 
-pid_t process_that_may_run_from(const char *path, pid_t but)
+pid_t process_that_may_run_from(const char *path, pid_t but, pid_t nor)
 {
-	return find(may_run_from, path, but);
+	return find(may_run_from, path, but, nor);
 }
 
 /* "ns that it ran, ns that it waited to, …" (Documentation/scheduler/sched-stats.rst). */

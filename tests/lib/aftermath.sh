@@ -123,9 +123,14 @@ end_agents_there() {
 	done
 }
 
-# The dead agent's guard has done what it can, and let go of the journal.
+no_guard_acts() {
+	local pid
+	for pid in $(guard_pid); do [[ $(cat "/proc/$pid/comm" 2>/dev/null) != vmferry-guard ]] || return 1; done
+}
+
+# The dead agent's guard has done what it can, and let go of the journal; at most it holds the locks of disks (vmferry-locks).
 guard_ends() {
-	wait_for 60 eval '! guard_pid >/dev/null' || fail "the guard does not end"
+	wait_for 60 no_guard_acts || fail "the guard does not end"
 }
 
 # DESTINATION for the next move: a new agent of vmferry's, or a new listener that knows of the fault.

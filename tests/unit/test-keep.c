@@ -3,6 +3,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -140,6 +141,54 @@ static void what_is_to_be_let_go_of_is_let_go_of(void **state)
 	close(after);
 }
 
+/* What is lent is one end of a pipe, whose other end hears when nobody has it any more. */
+static struct keep *lent_a_lock(int *other, bool then_runs)
+{
+	int ends[2];
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	*other = ends[0];
+	assert_true(keep_tell(t.agent, KEEP_LOCK, ends[1]));
+	close(ends[1]);
+	if (then_runs)
+		keep_tell(t.agent, KEEP_RUNS, -1);
+	keep_tell(t.agent, KEEP_NOTHING, -1); /* of connections */
+	agent_dies();
+	return keep_wait(t.keeper, NULL, 0, NULL);
+}
+
+static bool has_other_end(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	return poll(&p, 1, 0) == 0;
+}
+
+static void a_dead_agents_locks_are_held(void **state)
+{
+	int other;
+	struct keep *k = lent_a_lock(&other, false);
+
+	(void)state;
+	keep_end(k);
+	assert_true(keep_has_locks(k) && has_other_end(other));
+	keep_unlock(k);
+	assert_false(keep_has_locks(k) || has_other_end(other));
+	keep_free(k);
+	close(other);
+}
+
+static void a_guest_that_runs_again_has_its_locks_itself(void **state)
+{
+	int other;
+	struct keep *k = lent_a_lock(&other, true);
+
+	(void)state;
+	assert_false(keep_has_locks(k) || has_other_end(other));
+	keep_free(k);
+	close(other);
+}
+
 static void more_than_there_can_be_are_closed(void **state)
 {
 	int fd[KEEP_CONNS_MAX + 2];
@@ -244,6 +293,8 @@ int main(void)
 		CASE(one_that_qemu_closes_does_not_disturb_the_others),
 		CASE(after_a_goodbye_there_is_nothing),
 		CASE(what_is_to_be_let_go_of_is_let_go_of),
+		CASE(a_dead_agents_locks_are_held),
+		CASE(a_guest_that_runs_again_has_its_locks_itself),
 		CASE(more_than_there_can_be_are_closed),
 		CASE(a_keeper_that_is_gone_is_no_harm),
 		CASE(looks_know_whether_the_guest_may_stand_still),

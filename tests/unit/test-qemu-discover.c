@@ -732,8 +732,9 @@ static void must_tell(const char *path, int flags, uid_t user, bool in_container
 	assert_int_equal(process_is_ours(pid) > 0, ours);
 	assert_true(process_has_open(pid, path));
 	assert_int_equal(process_may_run_from(pid, path), may_run);
-	assert_int_equal(process_that_may_run_from(path, 0), may_run ? pid : 0);
-	assert_int_equal(process_that_may_run_from(path, pid), 0);
+	assert_int_equal(process_that_may_run_from(path, 0, 0), may_run ? pid : 0);
+	assert_int_equal(process_that_may_run_from(path, pid, 0), 0);
+	assert_int_equal(process_that_may_run_from(path, 0, pid), 0);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Others change a libvirt guest that is moved as it runs: one that is held, and that somebody ends and starts here, does not start, as its disks are locked; who
 # defines it otherwise, at either host, has it defined so.
-# timeout: 300
-# takes: 60
+# timeout: 400
+# takes: 100
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 . "$(dirname "$0")/../../lib/libvirt-live.sh"
@@ -17,15 +17,50 @@ stopped_at() { # POINT
 
 libvirt_guest_runs
 
+does_not_start_here() { # though it is ended
+	libvirt_in a virsh -q destroy "$NAME"
+	! libvirt_in a timeout 40 virsh -q start "$NAME" >"$DIR/start" 2>&1 || fail "it starts here while the destination has it"
+	grep -q 'Failed to get "write" lock' "$DIR/start" || fail "it does not start as: $(<"$DIR/start")"
+}
+
+no_guard() {
+	wait_for 10 eval '! guard_pid >/dev/null' || fail "who holds the locks does not end: $(guard_pid)"
+}
+
 # It is ended, and to be started, here, when it has been given up.
 stopped_at after-SRC_COMMITTED
-libvirt_in a virsh -q destroy "$NAME"
-! libvirt_in a timeout 40 virsh -q start "$NAME" >"$DIR/start" 2>&1 || fail "it starts here while the destination has it"
-grep -q 'Failed to get "write" lock' "$DIR/start" || fail "it does not start as: $(<"$DIR/start")"
+does_not_start_here
 fault_continue
 libvirt_cold_wait 0
 assert_runs_at destination
 assert_nothing_unfinished
+libvirt_guest_again
+
+# Likewise when the agent has died, until the move is settled.
+to_listener
+fault after-SRC_COMMITTED
+libvirt_live_start "$DEST"
+fault_wait
+guard_ends
+does_not_start_here
+recover 0
+assert_runs_at destination
+assert_nothing_unfinished
+no_guard
+libvirt_guest_again
+
+# Or has ended without an answer from the destination; and when that is known to have nothing of it, the guest starts here.
+stopped_at after-SRC_COMMITTED
+end_agents_there
+DST_PID=
+fault_continue
+libvirt_cold_wait 6
+guard_ends
+does_not_start_here
+recover 8 --peer-is-fenced
+no_guard
+libvirt_run a "$NAME"
+rm -rf "$DIR/dst-state" "$DIR/dst-run" "$(libvirt_at b /run/libvirt)"/vmferry-*
 libvirt_guest_again
 
 edited() { # HOST: somebody defines it otherwise
