@@ -297,8 +297,7 @@ int definition_set_aside(struct definition *d, struct err *e)
 /* A libvirt that was started meanwhile knows only a guest that runs, and would forget it with its QEMU. */
 static int define_if_forgotten(const struct definition *d, const char *uuid, struct err *e)
 {
-	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
+	AUTO_FREE char *path = definition_kept_at(d);
 	json_t *kept, *failed;
 	bool is_defined;
 	struct lv *v;
@@ -331,13 +330,22 @@ static int give_back(const char *path, const char *aside, struct err *e)
 	return r && r != -ENOENT ? err_sys(e, -r, "cannot give %s its name back", path) : 0;
 }
 
-/* Held, or ended: from now on libvirt forgets it with its QEMU, or at once. One that runs as another process than ours did has come back. */
+/* libvirt defines it, and it is held, or ended. One that runs as another process than ours did has come back. */
+static int is_to_be_forgotten(struct lv *v, const struct lv_domain *domain, pid_t ours, bool *yes, struct err *e)
+{
+	struct err ignored;
+	pid_t pid;
+	int r = lv_is_persistent(v, domain, yes, e);
+
+	*yes = !r && *yes && (domain->id < 0 || (!lv_process_of(v, domain, &pid, &ignored) && pid == ours));
+	return r;
+}
+
+/* From now on libvirt forgets it with its QEMU, or at once. */
 static int undefine(const char *uuid, pid_t ours, struct err *e)
 {
 	struct lv_domain domain;
-	bool is_defined;
-	struct err ignored;
-	pid_t pid;
+	bool yes;
 	struct lv *v;
 	int r = lv_open(&v, ASK_MS, e);
 
@@ -345,8 +353,8 @@ static int undefine(const char *uuid, pid_t ours, struct err *e)
 		return r;
 	r = lv_lookup_text(v, uuid, &domain, e);
 	if (!r) {
-		r = lv_is_persistent(v, &domain, &is_defined, e);
-		if (!r && is_defined && (domain.id < 0 || (!lv_process_of(v, &domain, &pid, &ignored) && pid == ours)))
+		r = is_to_be_forgotten(v, &domain, ours, &yes, e);
+		if (!r && yes)
 			r = lv_undefine(v, &domain, e);
 		lv_domain_fini(&domain);
 	}
@@ -464,6 +472,45 @@ static void tell_if_defined(const struct definition *d)
 		definition_tell_defined(d, d->src->guest.name, d->src->libvirt_uuid);
 }
 
+static int compare_with(const struct definition *d, const json_t *kept, json_t *changed, char **xml, struct err *e)
+{
+	struct lv_domain domain;
+	struct lv *v;
+	bool yes;
+	int r = lv_open(&v, ASK_MS, e);
+
+	if (r)
+		return r == -ENOENT ? -EPIPE : r;
+	r = kept_definition_lookup(v, kept, &domain, e);
+	if (!r) {
+		r = is_to_be_forgotten(v, &domain, d->src->guest.pid, &yes, e);
+		r = r || !yes ? r : kept_definition_compare(v, &domain, kept, changed, xml, e);
+		lv_domain_fini(&domain);
+	}
+	lv_close(v);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* What somebody has changed since it was set aside did not go along, and libvirt is about to forget it. The journal has it until it was told. */
+static int note_changes(struct definition *d, struct err *e)
+{
+	AUTO_FREE char *path = definition_kept_at(d), *place = NULL, *xml = NULL;
+	json_t *kept, *changed;
+	int r = kept_definition_read(path, &kept, e);
+
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	changed = json_array();
+	r = compare_with(d, kept, changed, &xml, e);
+	place = xml ? kept_definition_place_changed(d->src->opt->state_dir, json_text(kept, "uuid")) : NULL;
+	r = r || !xml ? r : definition_leave(place, xml, e);
+	if (!r && json_array_size(changed))
+		r = attempt_note(d->part.a, DEFINITION_CHANGED, json_pack("{s:O,s:s*}", "what", changed, "file", place), e);
+	json_decref(changed);
+	json_decref(kept);
+	return r;
+}
+
 int definition_let_go(struct definition *d, struct err *e)
 {
 	struct err why;
@@ -471,6 +518,8 @@ int definition_let_go(struct definition *d, struct err *e)
 
 	if (!d->src->libvirt_uuid)
 		return 0;
+	if (!d->src->is_transient && note_changes(d, e))
+		return err_prefix(e, "what was changed of the guest in libvirt here since it went");
 	if (d->job && confirm(d, &why))
 		log_info("%s", why.msg);
 	definition_end_job(d);

@@ -5,9 +5,10 @@
 #include "definition.h"
 #include "util.h"
 
-#define DEFINITION	 "definition"
-#define DEFINITION_ASIDE "definition-aside" /* in the journal */
-#define ASK_MS		 5000
+#define DEFINITION	   "definition"
+#define DEFINITION_ASIDE   "definition-aside" /* in the journal */
+#define DEFINITION_CHANGED "definition-changed"
+#define ASK_MS		   5000
 
 #define tell_once(d, ...) ((d)->told ? (void)0 : report_notice((d)->src->report, __VA_ARGS__))
 
@@ -29,6 +30,10 @@ int definition_change(struct definition *d, char **xml, struct err *e);
 /* Reports that another client has defined the guest here while it is at the destination. */
 void definition_tell_defined(const struct definition *d, const char *name, const char *uuid);
 int definition_undo_aside(struct part *p, const json_t *detail, struct err *e);
+/* Leaves a guest's XML for people in that file. */
+int definition_leave(const char *place, const char *xml, struct err *e);
+/* The file that keeps the guest's definition, as it was here, until the move is settled; malloc'ed. */
+char *definition_kept_at(const struct definition *d);
 /* Writes the guest's definition, as it is here, into a file that the journal owns. */
 int definition_keep(struct definition *d, struct err *e);
 /* Has libvirt define the guest from that file, replacing any definition of it. failed: as for kept_definition_complete(). */

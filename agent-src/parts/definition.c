@@ -389,10 +389,16 @@ void definition_decide(const struct definition *d, json_t *prepare)
 
 /* ---- undefined, and defined again ---- */
 
-int definition_keep(struct definition *d, struct err *e)
+char *definition_kept_at(const struct definition *d)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
-	AUTO_FREE char *path = xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
+
+	return xasprintf("%s/%s-src.definition", d->src->opt->state_dir, attempt_id_format(d->part.a->id, id));
+}
+
+int definition_keep(struct definition *d, struct err *e)
+{
+	AUTO_FREE char *path = definition_kept_at(d);
 	json_t *own = keep_own(d);
 	int r = attempt_own(d->part.a, DEFINITION, json_pack("{s:s,s:s}", "path", path, "name", d->guest.def.name), e);
 
@@ -531,16 +537,22 @@ void definition_tell_defined(const struct definition *d, const char *name, const
 		name, uuid);
 }
 
+int definition_leave(const char *place, const char *xml, struct err *e)
+{
+	int r = unlink(place) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s, of an earlier move", place) : 0;
+
+	return r ? r : write_new_file(place, 0600, xml, e);
+}
+
 /* The XML is left for people: "virsh define FILE" has the guest here again. */
 static int leave_for_people(struct definition *d, const json_t *kept, struct err *e)
 {
 	AUTO_FREE char *place = kept_definition_place(d->src->opt->state_dir, json_text(kept, "uuid"));
-	int r = unlink(place) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s, of an earlier move", place) : 0;
 
-	r = r ? r : write_new_file(place, 0600, json_text(kept, "xml"), e);
-	if (r)
-		return r;
+	if (definition_leave(place, json_text(kept, "xml"), e))
+		return -e->code;
 	d->left = xstrdup(place);
+	d->changed = json_deep_copy(journal_last_note(d->part.a->journal, DEFINITION_CHANGED));
 	if (is_defined_here(kept))
 		definition_tell_defined(d, json_text(kept, "name"), json_text(kept, "uuid"));
 	return 0;
@@ -604,6 +616,8 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 					      d->guest.is_transient));
 	if (tale == TELL_RESULT && d->left)
 		json_object_set_new(out, "definition_left", json_string(d->left));
+	if (tale == TELL_RESULT && d->changed)
+		json_object_set(out, "definition_changed", d->changed);
 }
 
 static void fini(struct part *p)
@@ -618,6 +632,7 @@ static void fini(struct part *p)
 	json_decref(d->there);
 	json_decref(d->kept);
 	free(d->left);
+	json_decref(d->changed);
 }
 
 static const struct part_undo undo[] = {{DEFINITION, "its definition in libvirt", undo_definition},

@@ -28,6 +28,7 @@ struct definition {
 	char *left;		     /* the guest has gone: path of the file that defines it here again */
 	struct lv *job;		     /* connection that owns libvirt's migration job, while a running guest moves; NULL: no job */
 	json_t *begun;		     /* for libvirt there to prepare: {"xml", "cookie", "flags"} */
+	json_t *changed;	     /* another client has changed it here since: {"what": [words], "file"}; NULL: no */
 	json_t *accepted;	     /* the destination's plan */
 	struct locked_images locked; /* while QEMU is held */
 	bool is_aside;

@@ -74,6 +74,18 @@ static bool is_set_aside(const json_t *ev, const char *path)
 	return !strcmp(event_text(aside, "to"), path);
 }
 
+static void print_changed(FILE *to, const json_t *changed)
+{
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(json_object_get(changed, "what"), i, v)
+		fprintf(to, "  here      after the guest had gone somebody changed %s in libvirt; it is not so at the destination\n",
+			json_string_value(v));
+	if (json_object_get(changed, "file"))
+		fprintf(to, "  here      its definition as it was changed: %s\n", event_text(changed, "file"));
+}
+
 static void print_afterwards(FILE *to, const json_t *ev, const struct report_style *style)
 {
 	char a[24];
@@ -89,6 +101,8 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 			event_flag(ev, "autostart") ? "; it starts when that host boots" : "");
 	if (json_object_get(ev, "definition_left"))
 		fprintf(to, "  here      libvirt does not define it any more; its definition: %s\n", event_text(ev, "definition_left"));
+	if (json_object_get(ev, "definition_changed"))
+		print_changed(to, json_object_get(ev, "definition_changed"));
 	if (json_object_get(ev, "after_error"))
 		fprintf(to, "  there     could not be done: %s\n", event_text(ev, "after_error"));
 	json_array_foreach(json_object_get(ev, "disabled"), i, v)

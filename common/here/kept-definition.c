@@ -45,6 +45,11 @@ char *kept_definition_place(const char *state_dir, const char *uuid)
 	return xasprintf("%s/libvirt-%s.xml", state_dir, uuid);
 }
 
+char *kept_definition_place_changed(const char *state_dir, const char *uuid)
+{
+	return xasprintf("%s/libvirt-%s-changed.xml", state_dir, uuid);
+}
+
 int kept_definition_read(const char *path, json_t **kept, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(path);
@@ -81,6 +86,44 @@ int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct
 	if (!r)
 		lv_domain_fini(&d);
 	return r == -ENOENT ? 0 : r;
+}
+
+static bool are_kept(const json_t *kept, char *const *snapshots, size_t count, const char *current)
+{
+	const json_t *list = json_object_get(kept, "snapshots");
+	bool same = json_array_size(list) == count && !strcmp(json_text(kept, "current") ?: "", current ?: "");
+	size_t i;
+
+	for (i = 0; same && i < count; i++)
+		same = !strcmp(json_string_value(json_array_get(list, i)), snapshots[i]);
+	return same;
+}
+
+static void add_words(json_t *changed, bool yes, const char *words)
+{
+	if (yes)
+		json_array_append_new(changed, json_string(words));
+}
+
+int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *changed, char **xml, struct err *e)
+{
+	AUTO_FREE char *now = NULL, *current = NULL;
+	char **snapshots = NULL;
+	size_t count = 0;
+	bool autostart = false, differs;
+	int r = lv_xml(v, d, true, &now, e) ?: lv_autostart(v, d, &autostart, e) ?: lv_snapshots(v, d, &snapshots, &count, &current, e);
+
+	*xml = NULL;
+	if (r)
+		return r;
+	differs = strcmp(now, json_text(kept, "xml")) != 0;
+	add_words(changed, differs, "its definition (virsh edit)");
+	add_words(changed, autostart != json_is_true(json_object_get(kept, "autostart")),
+		  autostart ? "autostart (it is on by now)" : "autostart (it is off by now)");
+	add_words(changed, !are_kept(kept, snapshots, count, current), "its snapshots");
+	lv_strings_free(snapshots, count);
+	*xml = differs ? xstrdup(now) : NULL;
+	return 0;
 }
 
 int kept_definition_define(struct lv *v, const json_t *kept, struct err *e)

@@ -21,6 +21,8 @@ int kept_definition_check(const json_t *kept, struct err *e);
 int kept_definition_write(const char *path, const json_t *kept, struct err *e);
 /* Where a guest's XML is left for people when the guest has gone: one file for each guest. Malloc'ed. */
 char *kept_definition_place(const char *state_dir, const char *uuid);
+/* Another one, if somebody has changed that here since. */
+char *kept_definition_place_changed(const char *state_dir, const char *uuid);
 /* A new reference. -ENOENT: there is no such file. */
 int kept_definition_read(const char *path, json_t **kept, struct err *e);
 
@@ -28,6 +30,9 @@ int kept_definition_read(const char *path, json_t **kept, struct err *e);
 int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *out, struct err *e);
 /* Is a guest of that UUID defined? 0 and *yes; -errno: libvirt cannot be asked. */
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e);
+/* What libvirt has of a guest that it defines, and not as it is kept: a sentence's words each into `changed`. *xml: its definition now, malloc'ed; NULL: as it
+ * is kept. */
+int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *changed, char **xml, struct err *e);
 /* Defines the guest. 0; -errno: it is not defined, if libvirt has answered (lv_error_code()). */
 int kept_definition_define(struct lv *v, const json_t *kept, struct err *e);
 /* And what goes with it: metadata of snapshots, autostart. May be repeated. What libvirt refuses is a sentence in `failed` each; -ECONNRESET: libvirt was lost
