@@ -275,6 +275,14 @@ static int qemu_with_its_disks(const struct transfer *t, pid_t *pid, struct err 
 	return r;
 }
 
+void cutover_look_whether_it_runs_anew(struct transfer *t)
+{
+	struct err e;
+
+	if (qemu_with_its_disks(t, &t->end.started_again, &e))
+		log_error("whether somebody has started the guest here again cannot be told: %s", e.msg);
+}
+
 void cutover_look_for_another(struct transfer *t)
 {
 	struct err why;

@@ -33,6 +33,10 @@ static const struct {
 		 "has started the copy there (--peer-is-fenced), it is nowhere, and its disks are whole at the source"},
 	[ENDING_QEMU_GONE] = {EXIT_NOWHERE, "rolled-back", "none", "nowhere",
 			      "nowhere: its QEMU has ended during the move; its disks are whole at the source"},
+	[ENDING_RUNS_ANEW] =
+		{EXIT_SOURCE, "rolled-back", "source", "source",
+		 "on the source: its QEMU has ended during the move, and another has its disks open there, so that somebody has "
+		 "started it again"},
 	[ENDING_MIGRATED_BY_ANOTHER] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
 					"migrated away by somebody else; its old QEMU on the source stands still"},
 	[ENDING_OFF_IN_QEMU] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
@@ -84,6 +88,8 @@ static enum ending_kind without_qemu(const struct transfer *t)
 {
 	if (t->a.over)
 		return ENDING_QEMU_OF_THEN_GONE;
+	if (t->end.started_again)
+		return ENDING_RUNS_ANEW;
 	if (t->src.shut_down)
 		return t->src.was_ended ? ENDING_ENDED : ENDING_SHUT_DOWN;
 	return t->entry == &entry_recover && t->peer.forgotten ? ENDING_FORGOTTEN : ENDING_QEMU_GONE;
@@ -164,6 +170,8 @@ void ending_settle(struct transfer *t)
 	if (t->a.handing_off && t->a.exit_code != EXIT_PAUSED) {
 		if (t->a.handoff.state == HO_SRC_RELEASED)
 			cutover_look_for_another(t);
+		else if (t->a.handoff.state == HO_SRC_ABORTED && !t->a.handoff.qemu_alive && !t->a.over)
+			cutover_look_whether_it_runs_anew(t);
 		t->a.undecided |= !is_decided(t->a.handoff.state);
 	}
 	t->end.kind = kind_of(t);

@@ -213,7 +213,8 @@ static const char *ended_by(const char *reason)
 /* A QEMU whose guest has shut down before, or whose guest is the destination's, is ended by us. */
 static void note_end(struct transfer *t, const char *reason)
 {
-	bool is_ours = t->src.shut_down || (t->a.handing_off && t->a.handoff.state != HO_SRC_BEGUN);
+	bool has_gone = handoff_is_given_up(&t->a.handoff) || t->a.handoff.state == HO_SRC_RELEASED;
+	bool is_ours = t->src.shut_down || (t->a.handing_off && has_gone);
 
 	t->src.shut_down = true;
 	if (is_ours || !ended_by(reason))

@@ -110,6 +110,7 @@ enum ending_kind {
 	ENDING_SHUT_DOWN_IN_QEMU,
 	ENDING_FORGOTTEN,
 	ENDING_QEMU_GONE,
+	ENDING_RUNS_ANEW,
 	ENDING_MIGRATED_BY_ANOTHER,
 	ENDING_OFF_IN_QEMU,
 	ENDING_GUARD_TRIES_ON,
@@ -145,7 +146,7 @@ struct ending {
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
 	bool not_started;	/* recover: a person vouches that the guest was not started here since */
 	uint64_t qemu_ended_ns; /* when we ended the source QEMU */
-	pid_t started_again;	/* a QEMU that has the guest's disks here open after that */
+	pid_t started_again;	/* another QEMU that has the guest's disks here open since its own has ended */
 	unsigned reconnects;
 	uint64_t first_lost_ns;
 	struct timer patience, plan;
@@ -411,6 +412,8 @@ int cutover_refuse_open_here(const struct transfer *t, struct err *e);
 pid_t cutover_guard(const struct transfer *t);
 /* As cutover_refuse_open_here(), and checks that the disks are as the guest left them, so that its memory can go on; an unknown state is an error, too. */
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
+/* ABORTED, and the source QEMU has ended: looks whether another has started the guest here again (end.started_again). */
+void cutover_look_whether_it_runs_anew(struct transfer *t);
 /* RELEASED: if another has started the guest here again from its old disks, the outcome is undecided (end.started_again). */
 void cutover_look_for_another(struct transfer *t);
 

@@ -63,7 +63,7 @@ bool process_has_open(pid_t pid, const char *path);
 bool process_may_run_from(pid_t pid, const char *path);
 /* Words for a sentence: "process 12", or, of -1, "a process that cannot be told"; malloc'ed. */
 char *process_text(pid_t pid);
-/* A process that may run a guest from the image (not ourselves, and not but, nor `nor`); 0 and -1: as above. */
+/* A process that may run a guest from the image (not ourselves, and neither of those two); 0 and -1: as above. */
 pid_t process_that_may_run_from(const char *path, pid_t but, pid_t nor);
 /* True if we can see which files the process has open. */
 bool process_shows_files(pid_t pid);

@@ -16,7 +16,7 @@ again=$!
 kill_at_exit "$again"
 wait_for 30 grep -qs '^witness ready' "$DIR/a.console" || fail "the guest cannot be started again: $(<"$DIR/again.stderr")"
 
-recover 8 --dest "$DEST" # the QEMU of the move is nowhere any more
+recover 1 --dest "$DEST" # the QEMU of the move has ended, and the guest is here
 guest_adopt a "$again"
 assert_eq "$(status_of "$(free_monitor a)")" running "the guest that was started again"
 guest_verify "$(orders a)" blocks
