@@ -93,6 +93,12 @@ int spool_make(struct spool *s, const char *template, struct err *e)
 		return -e->code;
 	}
 	s->fd = open_directory(s->path);
+	if (s->fd < 0 && errno != ENOENT) {
+		err_sys(e, errno, "cannot open %s, which was made a moment ago", s->path);
+		rmdir(s->path);
+		spool_fini(s);
+		return -e->code;
+	}
 	if (s->fd < 0 || (flock(s->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) || fstat(s->fd, &st) || !st.st_nlink) {
 		err_set(e, EBUSY, "%s has been taken for one that was left behind, by another vmferry that has just begun: try again",
 			s->path);
