@@ -302,7 +302,7 @@ static uint64_t has_allocated(const struct points *p, const struct point *pt, si
 	return stat(image, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
-/* Bytes that a point needs at most to take in the next: that one's images go afterwards. */
+/* Bytes that a point needs to take in the next, as far as that one's images tell: those go afterwards. qemu-img may take some more. */
 static uint64_t room_to_drop(const struct points *p, size_t index)
 {
 	const struct point *old = &p->list[index], *new = &p->list[index + 1];
