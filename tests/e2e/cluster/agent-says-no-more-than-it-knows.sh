@@ -487,7 +487,7 @@ still_runs "ended with 127"
 play journal 'exit 1'
 still_runs "vmferry journal fails"
 open_till_settled "$open"
-play recover "echo 'the guest runs at root@pb'; kill $guest; exit 7"
+play recover "echo 'the guest runs at root@pb'; kill $guest; while kill -0 $guest 2>/dev/null; do :; done; exit 7"
 answers $SUCCESS stop
 grep -q "does not run here: it is where its move has taken it (the guest runs at root@pb)" "$DIR/err" || fail "where is it? $(<"$DIR/err") asked $(<"$DIR/asked")"
 tail -f /dev/null & # it stands for a guest
