@@ -32,6 +32,8 @@ int libvirt_receive(struct transfer *t, struct err *e)
 	if (!r)
 		r = domain_start(&t->domain, e);
 	if (!r)
+		r = definition_note_devices(&t->definition, t->domain.events, &t->domain.known, e);
+	if (!r)
 		r = ram_take_waiting(&t->ram, t->domain.socket, e);
 	if (!r)
 		r = disks_open(&t->disks, &t->data.shared, e);

@@ -5,6 +5,7 @@
 #include "host-settings.h"
 #include "json-text.h"
 #include "kept-definition.h"
+#include "living-definition.h"
 #include "log.h"
 #include "process.h"
 #include "util.h"
@@ -319,6 +320,13 @@ int definition_take(struct definition *d, const json_t *prepare, struct err *e)
 	return r;
 }
 
+int definition_note_devices(struct definition *d, struct lv *v, const struct lv_domain *it, struct err *e)
+{
+	AUTO_FREE char *path = place_of(d);
+
+	return living_definition_note(path, v, it, e);
+}
+
 /* ---- defined ---- */
 
 static bool is_noted(const struct definition *d, const char *kind)
@@ -498,7 +506,7 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	json_object_set_new(kept, "autostart", json_false());
 	warn(d,
 	     "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, without "
-	     "autostart; start it only if it runs nowhere else");
+	     "autostart; start it only if it runs nowhere else, and if it has got other images there since (a snapshot), with those (virsh edit)");
 	r = kept_definition_define(v, kept, e);
 	return r ? r : complete(d, v, kept, e);
 }
@@ -510,7 +518,19 @@ static int is_defined_by_others(const struct definition *d, struct lv *v, const 
 	return is_noted(d, DEFINING) ? 0 : is_persistent(v, kept, yes, e);
 }
 
-static int define_living(struct definition *d, struct lv *v, const json_t *kept, struct err *e)
+static int define_as_it_lives(struct definition *d, struct lv *v, json_t *kept, struct err *e)
+{
+	json_t *told = json_array(), *one;
+	int r = living_definition_define(v, kept, d->disks->state_dir, told, e);
+	size_t i;
+
+	json_array_foreach(told, i, one)
+		warn(d, json_string_value(one));
+	json_decref(told);
+	return r;
+}
+
+static int define_living(struct definition *d, struct lv *v, json_t *kept, struct err *e)
 {
 	bool theirs;
 	int r = is_defined_by_others(d, v, kept, &theirs, e);
@@ -521,7 +541,7 @@ static int define_living(struct definition *d, struct lv *v, const json_t *kept,
 		return 0;
 	}
 	r = r ? r : attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e);
-	r = r ? r : kept_definition_define(v, kept, e);
+	r = r ? r : define_as_it_lives(d, v, kept, e);
 	return r ? r : complete(d, v, kept, e);
 }
 

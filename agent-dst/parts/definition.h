@@ -7,6 +7,7 @@
 
 #include "disks.h"
 #include "handoff.h"
+#include "libvirt-rpc.h"
 #include "target.h"
 
 struct definition {
@@ -24,6 +25,8 @@ struct definition {
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);
 /* Takes the definition from PREPARE. The journal owns its file from then on. */
 int definition_take(struct definition *d, const json_t *prepare, struct err *e);
+/* As living_definition_note(). */
+int definition_note_devices(struct definition *d, struct lv *v, const struct lv_domain *it, struct err *e);
 /* Disks that were made in the place of a pool become volumes of it. What libvirt cannot do it says when it needs them. */
 void definition_find_volumes(const struct definition *d);
 /* Defines the guest, in this life or a later one. 0: *out says whether it is defined; -EAGAIN: that cannot be told. */

@@ -11,6 +11,7 @@
 #include "../../agent-dst/parts/definition.c" /* the source's has functions of these names */
 
 #include "../../agent-dst/parts/domain.h"
+#include "../../agent-dst/parts/living-devices.h"
 
 #include "whereabouts.h"
 
@@ -180,6 +181,39 @@ static void libvirt_is_not_asked_of_a_guest_that_is_not_here(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 0);
 }
 
+#define WITH_IMAGE(path)                                                                                                                   \
+	"<domain><devices><disk><source file='" path "'/><target dev='vda'/><alias name='virtio-disk0'/></disk></devices></domain>"
+
+/* A snapshot comes as the guest is being defined. */
+static void image_changes_meanwhile(int32_t procedure, struct lv_writer *body, uint32_t *status)
+{
+	home_answers(procedure, body, status);
+	if (procedure == LV_DOMAIN_GET_XML) {
+		body->n = 0;
+		lv_write_string(body, home.calls[LV_DOMAIN_DEFINE_XML_FLAGS] ? WITH_IMAGE("/vm/new") : WITH_IMAGE("/vm/old"));
+	}
+}
+
+static void image_that_comes_while_it_is_defined_is_not_lost(void **state)
+{
+	json_t *kept, *told = json_array();
+	struct lv *v;
+
+	(void)state;
+	plan.answer = image_changes_meanwhile;
+	assert_int_equal(kept_definition_read(path, &kept, &err), 0);
+	json_object_set_new(kept, "xml", json_string(WITH_IMAGE("/vm/old")));
+	json_object_set_new(kept, "devices", living_devices(WITH_IMAGE("/vm/old")));
+	assert_int_equal(lv_open(&v, ASK_MS, &err), 0);
+	assert_int_equal(living_definition_define(v, kept, home.dir, told, &err), 0);
+	lv_close(v);
+	assert_int_equal(home.calls[LV_DOMAIN_DEFINE_XML_FLAGS], 2);
+	assert_non_null(strstr(json_text(kept, "xml"), "/vm/new"));
+	assert_int_equal(json_array_size(told), 1);
+	json_decref(kept);
+	json_decref(told);
+}
+
 /* The entry that the part "arrived" has the journal own; gone: the guest has left since. */
 static void note_arrival(bool gone)
 {
@@ -271,6 +305,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(guest_that_has_left_again_is_not_defined, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_is_not_defined_if_nobody_knows_where_it_is, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_was_defined_once_is_left_to_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(image_that_comes_while_it_is_defined_is_not_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(network_that_is_not_active_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_is_not_asked_of_a_guest_that_is_not_here, setup, teardown),
 	};

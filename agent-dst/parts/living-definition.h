@@ -1,0 +1,17 @@
+/*
+ * living-definition.h: the definition of a libvirt guest that runs here since it came, and that libvirt here is yet to define: others may change its devices
+ * until then. A disk that has another image by now is defined with that, as the guest would go on from an old one at its next start; all else is told.
+ */
+#ifndef VMFERRY_DST_LIVING_DEFINITION_H
+#define VMFERRY_DST_LIVING_DEFINITION_H
+
+#include "libvirt-rpc.h"
+
+#include <jansson.h>
+
+/* Call once libvirt here has the guest's QEMU wait, and before anything is promised: the file that keeps the definition has its devices, too, from then on. */
+int living_definition_note(const char *path, struct lv *v, const struct lv_domain *it, struct err *e);
+/* As kept_definition_define(). What others have changed is a sentence each in `told`, and where images are, the definition as it came is in a file there. */
+int living_definition_define(struct lv *v, json_t *kept, const char *state_dir, json_t *told, struct err *e);
+
+#endif
