@@ -577,11 +577,33 @@ static int define_from(struct definition *d, const char *path, struct err *e)
 	return r;
 }
 
+/* Somebody has defined it while it was here, and it is its source's: that definition is theirs. */
+static bool is_others(const struct definition *d, const char *path, struct err *e)
+{
+	struct lv *v;
+	json_t *kept;
+	bool yes = false;
+
+	if (kept_definition_read(path, &kept, e))
+		return false;
+	if (!lv_open(&v, ASK_MS, e)) {
+		if (!is_defined_by_others(d, v, kept, &yes, e) && yes)
+			err_set(e, EEXIST,
+				"somebody has defined the guest in libvirt at the destination meanwhile, and it is its source's: undefine it there (virsh "
+				"undefine %s), so that nobody starts it twice",
+				json_text(kept, "uuid"));
+		lv_close(v);
+	}
+	json_decref(kept);
+	return yes;
+}
+
 /* The file of its definition is all that is to be removed: libvirt has the guest only if it was to have it. */
 static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");
 	struct definition *d = definition_of(p);
+	bool others;
 
 	if (path && d->target->domain && p->a->handoff.state == HO_DST_DONE && !was_defined(d) && define_from(d, path, e))
 		return err_prefix(
@@ -589,7 +611,8 @@ static int undo_definition(struct part *p, const json_t *detail, struct err *e)
 			"libvirt is to define the guest, or would forget it once it is shut down: \"vmferry recover %s\" here has it "
 			"do so (the definition is the \"xml\" of %s)",
 			d->target->name, path);
-	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+	others = path && d->target->domain && p->a->handoff.state == HO_DST_ABORTED && is_others(d, path, e);
+	return path && unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : others;
 }
 
 void definition_settle(struct definition *d)

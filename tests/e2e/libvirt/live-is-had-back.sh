@@ -63,6 +63,16 @@ libvirt_start_daemon b
 kill_now "$there"
 is_not_had_back 'nobody heard whether the guest was migrated away'
 
+# Somebody defines it there, too: that definition is theirs, and told.
+moved_for_now
+libvirt_in b virsh -q define "$DIR/definition" >/dev/null
+order revert --no-wait "$NAME"
+libvirt_cold_wait 4
+assert_result '"taken back as asked" in r["reason"] and any("virsh undefine" in x and "its source" in x for x in r["leftovers"])'
+libvirt_in b virsh -q undefine "$NAME" >/dev/null || fail "the definition of theirs is gone there"
+assert_runs_at source
+assert_nothing_unfinished
+
 # It ended there meanwhile.
 moved_for_now
 kill_now "$there"
