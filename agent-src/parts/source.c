@@ -62,11 +62,17 @@ int source_open_monitor(struct source *s, struct err *e)
 	return open_monitor(s, s->patient ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, e);
 }
 
+/* Its monitor is open. libvirt reports the end of a QEMU later than it can be seen. */
+static bool is_heard(const struct source *s)
+{
+	return s->qmp && qmp_alive(s->qmp) && (!s->libvirt_uuid || qemu_is_alive(s->guest.pid, s->guest.start_time));
+}
+
 bool source_has_ended(const struct source *s)
 {
 	uint64_t until = now_ns() + QEMU_END_MS * 1000000ULL;
 
-	if (s->qmp && qmp_alive(s->qmp))
+	if (is_heard(s))
 		return false;
 	while (qemu_is_alive(s->guest.pid, s->guest.start_time) && now_ns() < until)
 		poll(NULL, 0, 2);
@@ -77,7 +83,7 @@ int source_reach(struct source *s, struct err *e)
 {
 	if (!s->part.a->handoff.qemu_alive)
 		return 0;
-	if (s->qmp && qmp_alive(s->qmp))
+	if (is_heard(s))
 		return 1;
 	s->unreachable = s->unreachable || !source_has_ended(s);
 	return s->unreachable ? err_set(e, EPIPE, "its monitor %s cannot be reached", s->guest.qmp.path ?: "through libvirt") : 0;

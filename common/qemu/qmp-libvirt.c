@@ -6,7 +6,8 @@
  * as the guest may be paused meanwhile. libvirt's replies overtake events, so their order proves nothing: a drain after QEMU was stopped
  * asks libvirt twice about the guest, some time apart, before the last event counts as heard. One answer is enough if the kernel shows that
  * the guest's processors have not run since it was stopped; if they have, the guest counts as resumed once libvirt has had time to say so.
- * libvirt does not report the end of a QEMU to us, so we watch the process itself.
+ * libvirt does not report the end of a QEMU to us, so we watch the process itself. It knows the guest by its UUID: once that QEMU has ended our commands
+ * would go to another that somebody has started since, so none is sent any more, and no answer counts.
  */
 #include "libvirt-monitor.h"
 #include "log.h"
@@ -48,6 +49,18 @@ struct by_libvirt {
 	struct question *first; /* questions under way come before the others */
 };
 
+static bool has_ended(const struct by_libvirt *by)
+{
+	struct pollfd p = {.fd = by->pidfd, .events = POLLIN};
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static int refuse_ended(struct err *e)
+{
+	return err_set(e, EPIPE, "the guest's QEMU has ended");
+}
+
 static void question_free(struct question *question)
 {
 	free(question->text);
@@ -78,12 +91,22 @@ static void answered(struct question *question, const char *reply, const struct 
 
 static void on_reply(void *arg, const char *reply, const struct err *e)
 {
-	answered(arg, reply, e);
+	const struct question *question = arg;
+	struct err why;
+
+	if (e || !has_ended(question->by)) {
+		answered(arg, reply, e);
+		return;
+	}
+	refuse_ended(&why);
+	answered(arg, NULL, &why);
 }
 
 static int send_one(struct question *question, struct err *e)
 {
-	int r = lv_monitor(question->by->v, &question->by->domain, question->text, question->deadline_ms, on_reply, question, e);
+	int r = has_ended(question->by)
+			? refuse_ended(e)
+			: lv_monitor(question->by->v, &question->by->domain, question->text, question->deadline_ms, on_reply, question, e);
 
 	question->is_sent = !r;
 	return r;
@@ -140,13 +163,6 @@ static int send_command(void *ctx, struct qmp *q, json_int_t id, const char *tex
 		question_free(question);
 	}
 	return r;
-}
-
-static bool has_ended(const struct by_libvirt *by)
-{
-	struct pollfd p = {.fd = by->pidfd, .events = POLLIN};
-
-	return poll(&p, 1, 0) > 0;
 }
 
 /* The run state as far as libvirt knows it by now. If libvirt refuses to tell while QEMU lives, the answer is neither yes nor no. */

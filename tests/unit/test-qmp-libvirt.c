@@ -24,7 +24,7 @@ enum { COMMAND = PLAYED_QEMU + LV_MONITOR_COMMAND };
 static struct loop *loop;
 static pid_t qemu;
 static struct {
-	unsigned resumes, closed, answers;
+	unsigned resumes, closed, answers, errors;
 } heard;
 
 static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
@@ -43,8 +43,9 @@ static const struct qmp_handlers handlers = {on_event, on_closed};
 
 static void on_answer(void *arg, json_t *ret, const struct err *e)
 {
-	(void)arg, (void)ret, (void)e;
+	(void)arg, (void)ret;
 	heard.answers++;
+	heard.errors += e != NULL;
 }
 
 static void run_for(const unsigned *count, unsigned n, unsigned ms)
@@ -279,6 +280,23 @@ static void test_guest_whose_processors_ran_was_resumed(void **state)
 	vcpu = "worker";
 }
 
+/* libvirt goes by the guest's UUID, and another QEMU may have that by then. */
+static void test_nothing_is_said_to_who_comes_after_qemu(void **state)
+{
+	struct qmp *q = opened();
+	siginfo_t ended;
+
+	(void)state;
+	assert_int_equal(qmp_call(q, "query-status", NULL, NULL, &err), 0);
+	qmp_send(q, "one", NULL, PATIENCE_MS, on_answer, NULL);
+	kill(qemu, SIGKILL);
+	waitid(P_PID, (id_t)qemu, &ended, WEXITED | WNOWAIT);
+	run_for(&heard.answers, 1, PATIENCE_MS);
+	assert_int_equal(heard.errors, 1); /* whoever answered */
+	assert_int_equal(qmp_call(q, "query-status", NULL, NULL, &err), -EPIPE);
+	closed(q);
+}
+
 static void test_guest_whose_state_is_not_told_is_neither(void **state)
 {
 	struct qmp *q = opened();
@@ -312,6 +330,7 @@ int main(void)
 		cmocka_unit_test(test_guest_that_libvirt_says_runs_was_resumed),
 		cmocka_unit_test(test_guest_whose_processors_ran_was_resumed),
 		cmocka_unit_test(test_guest_whose_state_is_not_told_is_neither),
+		cmocka_unit_test(test_nothing_is_said_to_who_comes_after_qemu),
 	};
 	int r;
 
