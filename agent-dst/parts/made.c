@@ -7,6 +7,7 @@
 #include "log.h"
 #include "own-file.h"
 #include "paths.h"
+#include "points.h"
 #include "util.h"
 
 #include <errno.h>
@@ -162,9 +163,17 @@ static bool is_the_guests(const struct target *t, const json_t *detail)
 	return json_object_get(detail, "inode") || !journal_last_note(t->part.a->journal, "start-script");
 }
 
+/* A point's directory is renamed when it is whole, and removed when it is not. */
+static bool is_of_a_draft(const char *path)
+{
+	return strstr(path, POINT_TMP "/") != NULL;
+}
+
 int made_undo_file(struct target *t, const json_t *detail, struct err *e)
 {
-	return t->keep_guest && is_the_guests(t, detail) ? 0 : own_file_remove(detail, made_is_rebooted(t), e);
+	int r = t->keep_guest && is_the_guests(t, detail) ? 0 : own_file_remove(detail, made_is_rebooted(t), e);
+
+	return r || t->keep_guest || is_of_a_draft(json_text(detail, "path") ?: "") ? r : own_file_has_lost_its_directory(detail, e);
 }
 
 int made_undo_unknown(struct target *t, const json_t *detail, struct err *e)

@@ -210,18 +210,6 @@ bool own_file_is_there(const json_t *known, bool rebooted)
 	return !own_file_look(known, rebooted, &ignored);
 }
 
-/* True if there is no directory any more where the file was: whoever renamed that has the file still, and *e says so. */
-static bool has_lost_its_directory(const json_t *known, struct err *e)
-{
-	const char *path = json_text(known, "path");
-
-	if (!json_object_get(known, "dir") || dir_inode(path))
-		return false;
-	err_set(e, ENOTDIR, "the directory of %s is gone: if it was renamed, and not deleted, the file is in it still; delete it then",
-		path);
-	return true;
-}
-
 int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 {
 	const char *path = json_text(known, "path");
@@ -232,7 +220,7 @@ int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 	int r = find(known, rebooted, &id, e);
 
 	if (r)
-		return r < 0 ? r : has_lost_its_directory(known, e);
+		return MIN(r, 0);
 	fd = open_regular(path, &id);
 	while (is_in_use(fd, path, &id, &pid)) {
 		if (now_ns() > until)
@@ -240,6 +228,17 @@ int own_file_remove(const json_t *known, bool rebooted, struct err *e)
 		poll(NULL, 0, PAUSE_MS);
 	}
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
+}
+
+bool own_file_has_lost_its_directory(const json_t *known, struct err *e)
+{
+	const char *path = json_text(known, "path");
+
+	if (!json_object_get(known, "dir") || dir_inode(path))
+		return false;
+	err_set(e, ENOTDIR, "the directory of %s is gone: if it was renamed, and not deleted, the file is in it still; delete it then",
+		path);
+	return true;
 }
 
 int own_file_set_aside(const char *path, const char *aside, struct err *e)

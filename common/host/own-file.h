@@ -23,8 +23,8 @@ int own_file_know_contents(const char *path, const char *as, json_t **out, struc
 
 /*
  * Removes the file that known (of own_file_know) means. If known has a path alone, which must contain an attempt's id: any file
- * there. 0: it is gone (perhaps another has its name). 1: not ours any more, as *e says: a process has it open, or its directory is gone, and
- * perhaps renamed. -errno: it could not be removed.
+ * there. 0: it is gone (perhaps another has its name). 1: not ours any more, as *e says: a process has it open. -errno: it could not be
+ * removed.
  */
 int own_file_remove(const json_t *known, bool rebooted, struct err *e);
 
@@ -34,6 +34,9 @@ int own_file_look(const json_t *known, bool rebooted, struct err *e);
 bool own_file_is_unwritten(const json_t *known);
 /* The file that known (of own_file_know) means is at its path, and can be told from any other. */
 bool own_file_is_there(const json_t *known, bool rebooted);
+
+/* True if there is no directory any more where the file was: whoever has renamed that has the file still, and *e says so. */
+bool own_file_has_lost_its_directory(const json_t *known, struct err *e);
 
 /* Gives a file another name, unless that is taken, durably. */
 int own_file_set_aside(const char *path, const char *aside, struct err *e);

@@ -160,12 +160,13 @@ static void a_file_whose_directory_was_renamed_is_told(void **state)
 	make(path);
 	known = know(path);
 	assert_int_equal(rename(from, to), 0);
-	assert_int_equal(own_file_remove(known, false, &e), 1);
+	assert_int_equal(own_file_remove(known, false, &e), 0);
+	assert_true(own_file_has_lost_its_directory(known, &e));
 	assert_non_null(strstr(e.msg, "if it was renamed"));
 	assert_true(is_there(there));
 	unlink(there);
 	assert_int_equal(rename(to, from), 0);
-	assert_int_equal(own_file_remove(known, false, &e), 0);
+	assert_false(own_file_has_lost_its_directory(known, &e));
 	json_decref(known);
 	rmdir(from);
 }
