@@ -339,6 +339,7 @@ play may-start 'echo "{\"guest\":\"vm1\",\"may_start\":true,\"came_at\":1000}"; 
 note pb "1000 ?"
 answers $INSTALLED start
 says "another program than vmferry has migrated guest vm1 away from pb: it may run there"
+grep -q "certainly does not run there: crm_attribute --node pb --name vmferry-gone-vm1 --delete" "$DIR/err" || fail "the log does not say what to do: $(<"$DIR/err")"
 note pb "1000 root@px"
 answers $INSTALLED start
 says "guest vm1 went from pb to root@px, which is no node"

@@ -12,7 +12,7 @@ noted() {
 }
 
 is_refused() {
-	on pa crm_mon -1 --inactive | grep -q "vm1 start on pa returned 'not installed' (another program than vmferry has migrated guest vm1 away from pb"
+	on pa crm_mon -1 --inactive | grep -qi "vm1 start on pa returned 'not installed' (another program than vmferry has migrated guest vm1 away from pb"
 }
 
 cluster_start
