@@ -350,7 +350,7 @@ static char *what_after_reboot(const json_t *plan, bool unit)
 				 : "");
 }
 
-json_t *afterwards_settle(struct journal *j, bool has_left)
+json_t *afterwards_settle(struct journal *j, const char *doubt)
 {
 	const json_t *note = journal_last_note(j, "afterwards");
 	AUTO_FREE char *sentence = NULL;
@@ -369,10 +369,8 @@ json_t *afterwards_settle(struct journal *j, bool has_left)
 		script = xstrdup(json_text(journal_last_note(j, "start-script"), "path"));
 		json_object_set_new(told, "start_script", json_string(script));
 	}
-	if (!r && json_text(plan, "unit") && has_left) {
-		r = err_set(&e, EBUSY,
-			    "unit %s is not enabled: the guest may have left this host since. See where it runs before you start it by %s",
-			    json_text(plan, "unit"), script);
+	if (!r && json_text(plan, "unit") && doubt) {
+		r = err_set(&e, EBUSY, "unit %s is not enabled: %s before you start it by %s", json_text(plan, "unit"), doubt, script);
 	} else if (!r && json_text(plan, "unit")) {
 		r = settle_unit(plan, script, &e);
 		unit = !r;
@@ -380,8 +378,7 @@ json_t *afterwards_settle(struct journal *j, bool has_left)
 	if (unit)
 		json_object_set_new(told, "unit", json_string(json_text(plan, "unit")));
 	if (script) {
-		sentence = has_left ? xstrdup("the guest may have left this host since: see where it runs before you start it by that")
-				    : what_after_reboot(plan, unit);
+		sentence = doubt ? xasprintf("%s before you start it by that", doubt) : what_after_reboot(plan, unit);
 		json_object_set_new(told, "after_reboot", json_string(sentence));
 	}
 	if (r) {

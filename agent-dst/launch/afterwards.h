@@ -34,9 +34,10 @@ void afterwards_need(json_t *plan, const char *path);
 int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e);
 /*
  * STARTED is durable. What came of it, a new reference: "start_script", "unit", "after_reboot" (a sentence), "after_error"
- * (what could not be done), each if there is one. NULL if nothing was planned. has_left: the guest may be elsewhere by now, so that no unit is to start it.
+ * (what could not be done), each if there is one. NULL if nothing was planned. doubt: why nobody should start the guest unseen, so that no unit does, with
+ * what to do first, in words ("…: see where it runs"); NULL: there is none.
  */
-json_t *afterwards_settle(struct journal *j, bool has_left);
+json_t *afterwards_settle(struct journal *j, const char *doubt);
 /* The unit that runs the script; malloc'ed. For tests. */
 char *afterwards_unit_text(const json_t *plan, const char *script);
 

@@ -2,6 +2,7 @@
 #include "startup.h"
 #include "afterwards.h"
 #include "arrived.h"
+#include "image-name.h"
 #include "json-text.h"
 #include "log.h"
 #include "monitors.h"
@@ -113,12 +114,94 @@ static bool may_have_left(const struct attempt *a)
 	return a->handoff.restarted && (arrived_has_left(a, &left, &ignored) || left);
 }
 
+/* ---- images that others have given the guest here ---- */
+
+enum place { NOWHERE, BENEATH, ON_TOP };
+
+static bool has_name(const char *name, const char *path)
+{
+	AUTO_FREE char *file = name ? image_name_file(name) : NULL;
+
+	return file && !strcmp(file, path);
+}
+
+static enum place place_in(const json_t *inserted, const char *path)
+{
+	const json_t *image = json_object_get(inserted, "image");
+
+	if (has_name(json_text(inserted, "file"), path))
+		return ON_TOP;
+	while ((image = json_object_get(image, "backing-image")))
+		if (has_name(json_text(image, "filename"), path))
+			return BENEATH;
+	return NOWHERE;
+}
+
+static bool is_a_base(const struct disks *ds, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < ds->count; i++)
+		if (ds->list[i].backing && !strcmp(ds->list[i].backing, path))
+			return true;
+	return false;
+}
+
+/* The image that the guest writes to in place of that disk; NULL: it writes to the disk, or has none of it. */
+static const char *instead_of(const struct arriving_disk *d, const json_t *blocks)
+{
+	const char *instead = NULL;
+	const json_t *block;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)blocks, i, block) {
+		const json_t *inserted = json_object_get(block, "inserted");
+		enum place place = place_in(inserted, d->path);
+
+		if (place == ON_TOP)
+			return NULL;
+		if (place == BENEATH)
+			instead = json_text(inserted, "file");
+	}
+	return instead;
+}
+
+/* Words for afterwards_settle(), or NULL. The script names the images that came. Somebody may have put others over them since (a snapshot), as while the
+ * guest could be had back: started by the script it would go on as it was before that. */
+static char *doubt_by_images(const struct startup *s)
+{
+	struct qmp *q = s->target->qmp;
+	json_t *blocks = NULL;
+	char *words = NULL;
+	struct err e;
+	size_t i;
+
+	if (!q || !qmp_alive(q) || qmp_call(q, "query-block", NULL, &blocks, &e))
+		return NULL;
+	for (i = 0; i < s->disks->count && !words; i++) {
+		const struct arriving_disk *d = &s->disks->list[i];
+		const char *instead = is_a_base(s->disks, d->path) ? NULL : instead_of(d, blocks);
+
+		if (instead)
+			words = xasprintf(
+				"somebody has made a snapshot since it runs here, and it writes to %s in place of %s, which its script "
+				"names: write that into the script",
+				instead, d->path);
+	}
+	json_decref(blocks);
+	return words;
+}
+
 void startup_settle(struct startup *s, bool went_on)
 {
+	AUTO_FREE char *images = NULL;
+
 	if (s->settled || s->part.a->dead)
 		return;
 	monitors_give_back(s->target);
-	s->settled = afterwards_settle(s->part.a->journal, went_on || may_have_left(s->part.a));
+	went_on |= may_have_left(s->part.a);
+	images = went_on ? NULL : doubt_by_images(s);
+	s->settled = afterwards_settle(s->part.a->journal, went_on ? "the guest may have left this host since: see where it runs" : images);
 }
 
 static int run_script(struct startup *s, const char *script, struct err *e)
