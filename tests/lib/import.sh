@@ -63,6 +63,18 @@ says() { # FILE TEXT
 
 # --- files as others export them -----------------------------------------------------------
 
+# Makes the disks that a description of tests/data/import names, by the names that they have beside it in DIR/given, with what is in that one.
+provide_disks() { # EXPECT RAW-DISK
+	local file format
+	sed -n 's/^disk [0-9]*: \(.*\), [0-9]* bytes$/\1/p' "$1" | sed '/^a drive$/d; /^blank$/d' | sed 's/.*[\/\\]//' | while IFS= read -r file; do
+		case $file in
+		*.vhdx | *.vmdk | *.qcow2 | *.vdi) format=${file##*.} ;;
+		*) format=raw ;;
+		esac
+		"$QEMU_IMG" convert -f raw -O "$format" "$2" "$DIR/given/$file"
+	done
+}
+
 to_ova() { # NAME RAW-DISK [SCSI SUBTYPE (lsilogic)]: DIR/NAME.ova, with a manifest; its parts stay in DIR/NAME.d
 	local dir=$DIR/$1.d
 	mkdir -p "$dir"

@@ -20,19 +20,7 @@ mkdir -p "$XDG_CONFIG_HOME/qemu/firmware"
 describe_firmware 00-secure '"secure-boot", "enrolled-keys", "requires-smm", "acpi-s3"'
 describe_firmware 10-plain '"acpi-s3"'
 
-# The disks that it names, by the names that they have beside it.
-provide_disks() { # EXPECT
-	local file
-	sed -n 's/^disk [0-9]*: \(.*\), [0-9]* bytes$/\1/p' "$1" | sed '/^a drive$/d; /^blank$/d' | sed 's/.*[\/\\]//' | while IFS= read -r file; do
-		case $file in
-		*.vhdx) "$QEMU_IMG" create -q -f vhdx "$DIR/given/$file" 8M ;;
-		*.vmdk) "$QEMU_IMG" create -q -f vmdk "$DIR/given/$file" 8M ;;
-		*.qcow2) "$QEMU_IMG" create -q -f qcow2 "$DIR/given/$file" 8M ;;
-		*) "$QEMU_IMG" create -q -f raw "$DIR/given/$file" 8M ;;
-		esac
-	done
-}
-
+truncate -s 8M "$DIR/empty.raw"
 taken=0
 for expect in "$TOP"/tests/data/import/*.expect; do
 	! grep -qE '^refused|^disk [0-9]+: (a difference|the medium|a disk of the host)' "$expect" || continue # a file that is to be named
@@ -41,7 +29,7 @@ for expect in "$TOP"/tests/data/import/*.expect; do
 	rm -rf "$DIR/given"
 	mkdir "$DIR/given"
 	cp "$description" "$DIR/given/"
-	provide_disks "$expect"
+	provide_disks "$expect" "$DIR/empty.raw"
 	# memory and processors of this machine are fewer
 	imports "$DIR/given"/* --name "$name" --paused --memory 128M --cpus 2 --no-disk # which some do not have
 	tr '\0' '\n' <"/proc/$IMPORTED/cmdline" >"$DIR/cmdline"
@@ -63,7 +51,7 @@ if [[ ! -e /usr/share/qemu/firmware ]]; then
 	rm -rf "$DIR/given"
 	mkdir "$DIR/given"
 	cp "$TOP/tests/data/import/esxi.ovf" "$DIR/given/"
-	provide_disks "$TOP/tests/data/import/esxi.ovf.expect"
+	provide_disks "$TOP/tests/data/import/esxi.ovf.expect" "$DIR/empty.raw"
 	import "$DIR/given/esxi.ovf" --name "$ID-insecure" --dry-run || fail "$(cat "$DIR/import.err")"
 	grep -q 'note    there is no firmware with secure boot' "$DIR/import.out" || fail "$(cat "$DIR/import.out")"
 	! grep -q 'smm=on' "$DIR/import.out" || fail "it is a machine for secure boot nevertheless"
