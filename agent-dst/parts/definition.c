@@ -577,7 +577,7 @@ static int define_from(struct definition *d, const char *path, struct err *e)
 	return r;
 }
 
-/* Somebody has defined it while it was here, and it is its source's: that definition is theirs. */
+/* True if another client has defined the guest here while it is its source's; *e tells the user. That definition stays. */
 static bool is_others(const struct definition *d, const char *path, struct err *e)
 {
 	struct lv *v;

@@ -25,7 +25,7 @@ struct definition {
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);
 /* Takes the definition from PREPARE. The journal owns its file from then on. */
 int definition_take(struct definition *d, const json_t *prepare, struct err *e);
-/* As living_definition_note(). */
+/* Notes the devices that the guest has as it arrives; see living_definition_note(). */
 int definition_note_devices(struct definition *d, struct lv *v, const struct lv_domain *it, struct err *e);
 /* Disks that were made in the place of a pool become volumes of it. What libvirt cannot do it says when it needs them. */
 void definition_find_volumes(const struct definition *d);

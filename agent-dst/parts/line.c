@@ -412,17 +412,16 @@ static int refuse_missing(const struct args_file *f, const char *path, struct er
 }
 
 /* A QEMU that somebody built has that script where it was told to. */
-static bool is_elsewhere(const struct line *l, const char *path)
+static bool is_elsewhere(const char *exe, const char *path)
 {
-	return !strcmp(path, ARGS_IFUP) && l->target->exe && !strstr(l->target->exe, "/usr/bin/") &&
-	       !strstr(l->target->exe, "/usr/libexec/");
+	return exe && !strcmp(path, ARGS_IFUP) && !strstr(exe, "/usr/bin/") && !strstr(exe, "/usr/libexec/");
 }
 
 static int check_there(const struct line *l, const struct args_file *f, struct err *e)
 {
 	const char *named = f->to ? f->to : f->path;
 	/* QEMU looks for its own files elsewhere, too, if a directory of -L is missing */
-	bool asked = named && named[0] == '/' && strcmp(f->option, "L") && !is_elsewhere(l, named);
+	bool asked = named && named[0] == '/' && strcmp(f->option, "L") && !is_elsewhere(l->target->exe, named);
 	AUTO_FREE char *path = asked ? needs(f->role, named) : NULL;
 
 	if (check_tpm(l, f, e) || (named && (check_memory(f, named, e) || check_kept_memory(f, named, e))) ||

@@ -11,7 +11,8 @@
 
 /* Call once libvirt here has the guest's QEMU wait, and before anything is promised: the file that keeps the definition has its devices, too, from then on. */
 int living_definition_note(const char *path, struct lv *v, const struct lv_domain *it, struct err *e);
-/* As kept_definition_define(). What others have changed is a sentence each in `told`, and where images are, the definition as it came is in a file there. */
+/* Defines the guest as kept_definition_define() does, with the images that it has by now. Each change of others is a sentence in `told`; if images changed, it
+ * names the file in state_dir that has the definition as it came. */
 int living_definition_define(struct lv *v, json_t *kept, const char *state_dir, json_t *told, struct err *e);
 
 #endif

@@ -201,8 +201,8 @@ static bool is_of_image(const struct element *e)
 	return is(e, "driver") || is(e, "source") || is(e, "backingStore");
 }
 
-/* What the image is (type, driver, source) from the disk as it is in the guest, and all else from its definition. What the image is based on libvirt
- * finds in the image, unless the definition says that, too. False: one of the two has no such disk. */
+/* The disk of the definition gets type, driver and source of the running guest's disk, and keeps all else. libvirt reads from the image what it is based on,
+ * unless the definition says that, too. False: one of the two has no such disk. */
 static bool take_image(char **xml, const char *live, const char *what)
 {
 	static const char end_tag[] = "</disk>";

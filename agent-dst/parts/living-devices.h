@@ -9,8 +9,8 @@
 
 #include <jansson.h>
 
-/* Of the XML of a guest that runs: {ALIAS: {"what": "disk vda", "is": what it is of, "image": true if the guest's data is in there, or missing}}, a new
- * reference; NULL: it is no such XML. */
+/* The devices in a running guest's XML: {ALIAS: {"what": "disk vda", "is": its source, "image": true if the guest's data is in there, or missing}}, a new
+ * reference; NULL: not such XML. */
 json_t *living_devices(const char *xml);
 /* Gives the disks that have another image in `now` than in `before` that of the XML of the guest as it runs: *xml, a definition, malloc'ed, is another then.
  * Each of those is a sentence's words into `taken`, and what else is another into `lost`. 0 or -EBADMSG: it is no such XML, and *xml is as it was. */

@@ -410,7 +410,8 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 int cutover_refuse_open_here(const struct transfer *t, struct err *e);
 /* The guard that was begun for this move, in any life, which may hold the locks of its disks; 0: it has ended. */
 pid_t cutover_guard(const struct transfer *t);
-/* As cutover_refuse_open_here(), and checks that the disks are as the guest left them, so that its memory can go on; an unknown state is an error, too. */
+/* Checks that nobody else has the disks open (cutover_refuse_open_here()), and that they are as the guest left them, so that its memory can go on; an unknown
+ * state is an error, too. */
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
 /* ABORTED, and the source QEMU has ended: looks whether another has started the guest here again (end.started_again). */
 void cutover_look_whether_it_runs_anew(struct transfer *t);

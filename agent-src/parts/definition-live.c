@@ -491,7 +491,8 @@ static int compare_with(const struct definition *d, const json_t *kept, json_t *
 	return r == -ENOENT ? 0 : r;
 }
 
-/* What somebody has changed since it was set aside did not go along, and libvirt is about to forget it. The journal has it until it was told. */
+/* Changes that others made after the definition was set aside did not go along, and libvirt is about to forget them. They are in the journal until the
+ * result tells them. */
 static int note_changes(struct definition *d, struct err *e)
 {
 	AUTO_FREE char *path = definition_kept_at(d), *place = NULL, *xml = NULL;

@@ -30,8 +30,7 @@ int kept_definition_read(const char *path, json_t **kept, struct err *e);
 int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *out, struct err *e);
 /* Is a guest of that UUID defined? 0 and *yes; -errno: libvirt cannot be asked. */
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e);
-/* What libvirt has of a guest that it defines, and not as it is kept: a sentence's words each into `changed`. *xml: its definition now, malloc'ed; NULL: as it
- * is kept. */
+/* Compares what libvirt has of a guest with what was kept: each difference is a sentence in `changed`. *xml: its definition now, malloc'ed; NULL: as kept. */
 int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *changed, char **xml, struct err *e);
 /* Defines the guest. 0; -errno: it is not defined, if libvirt has answered (lv_error_code()). */
 int kept_definition_define(struct lv *v, const json_t *kept, struct err *e);

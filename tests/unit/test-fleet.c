@@ -443,8 +443,8 @@ static char *played(void)
 	      "echo no JSON at all\n"
 	      "case $vm-$dest in\n"
 	      "there-*) echo '{\"event\": \"notice\", \"text\": \"it runs there\", \"wait_ends\": 0}'\n"
-	      "  while [ ! -e $0.next ]; do sleep 0.02; done ;;\n"
-	      "next-*) touch $0.next ;;\n"
+	      "  read _ <$0.next ;;\n"
+	      "next-*) echo >$0.next ;;\n"
 	      "back-*) echo '{\"event\": \"result\", \"outcome\": \"rolled-back\", \"reason\": \"had back\", \"reverted\": true}'; exit 1 ;;\n"
 	      "x-*) echo 'vmferry: no guest x runs here' >&2; exit 3 ;;\n"
 	      "k-*) kill -KILL $$ ;;\n"
@@ -553,9 +553,10 @@ static void test_who_can_be_had_back_keeps_nobody_waiting(void **state)
 	static const char *const names[] = {"there", "next", NULL}, *const dests[] = {"good"};
 	struct seen seen = {0};
 	struct fleet f = fleet_of(names, dests, 1, &seen);
-	AUTO_FREE char *next = xasprintf("%s.next", f.program);
+	AUTO_FREE char *next = xasprintf("%s.next", f.program); /* the guest that is there reads from it, the next one writes */
 
 	(void)state;
+	assert_int_equal(mkfifo(next, 0600), 0);
 	f.at_once = 1;
 	fleet_run(&f);
 	assert_int_equal(seen.most, 2);

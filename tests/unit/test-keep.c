@@ -141,7 +141,7 @@ static void what_is_to_be_let_go_of_is_let_go_of(void **state)
 	close(after);
 }
 
-/* What is lent is one end of a pipe, whose other end hears when nobody has it any more. */
+/* A pipe stands for a locked disk: one end is lent, and the other hears when nobody has that any more. */
 static struct keep *lent_a_lock(int *other, bool then_runs)
 {
 	int ends[2];
