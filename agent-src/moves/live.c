@@ -199,7 +199,13 @@ static int still_held(struct transfer *t, struct err *e)
 		kill(g->pid, SIGCONT);
 		return has_gone_on(t, e);
 	}
-	return unheard ? cannot_tell(t, e) : note_heard(t, true, e);
+	if (unheard)
+		return cannot_tell(t, e);
+	if (!note_heard(t, true, e))
+		return 0;
+	if (!t->src.libvirt_uuid) /* nobody could tell the next recovery whether it has run: it is found as it was */
+		kill(g->pid, SIGCONT);
+	return -e->code;
 }
 
 static int may_have_run(struct transfer *t, int r)
