@@ -189,14 +189,14 @@ static void ask(struct entry *n, struct loop *loop)
 		look_for_another_way(n, xstrdup("it has no QMP monitor that vmferry can reach"));
 		return;
 	}
-	n->monitor = MONITOR_SILENT;
-	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
-	n->arriving = r && guest_is_arriving(&n->g);
-	if (n->arriving) { /* its monitors are the agent's until it is here */
+	n->arriving = guest_is_arriving(&n->g);
+	if (n->arriving) { /* the agent refuses the guest of a QEMU that somebody else is connected to */
 		n->monitor = MONITOR_BUSY;
 		because(n, xstrdup("it is arriving: vmferry moves it here"), xstrdup("once it is here it can be moved on"));
 		return;
 	}
+	n->monitor = MONITOR_SILENT;
+	r = guest_open_qmp(&n->g, &q, loop, OPEN_MS, NULL, NULL, &e);
 	if (r == -EBUSY) {
 		n->monitor = MONITOR_BUSY;
 		look_for_another_way(n, xasprintf("its monitor %s is occupied: another program holds it, or QEMU itself hangs",

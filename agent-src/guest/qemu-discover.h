@@ -161,7 +161,7 @@ enum {
 bool guest_is_libvirts(const struct guest *g);
 /* -EPERM: QEMU is another user's, or in a container: it could not use our sockets, and we must not act on its word with our rights. */
 int guest_check_user(const struct guest *g, struct err *e);
-/* True if an agent of this host has started QEMU and no monitor answers yet: the guest has not arrived. */
+/* True if an agent of this host has started QEMU and is still there, which has its monitors until the guest has arrived. */
 bool guest_is_arriving(const struct guest *g);
 /* Fills the disk's I/O limits, in the order of QEMU's names; true if there are any. inserted: from query-block. */
 bool guest_disk_read_limits(const json_t *inserted, int64_t limits[GUEST_LIMITS]);

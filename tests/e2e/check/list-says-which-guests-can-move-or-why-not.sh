@@ -1,6 +1,6 @@
 #!/bin/bash
 # `vmferry list` with real guests: an ordinary one, one without QMP, one whose monitor is occupied, one with a device that no QEMU migrates,
-# one that began with -readconfig, and two that look like libvirt's and Proxmox's. It changes nothing.
+# one that began with -readconfig, two that look like libvirt's and Proxmox's, and one that an agent brings here. It changes nothing.
 # tier: gate
 . "$(dirname "$0")/../../lib/move.sh"
 
@@ -54,6 +54,15 @@ launch config -readconfig "$DIR/config.cfg"
 mkdir -p "$DIR/libvirt/qemu/lib/domain-1" "$DIR/run/qemu-server"
 launch virt -M q35 $(monitor_of virt) -D "$DIR/libvirt/qemu/lib/domain-1/log"
 launch pve -M q35 $(monitor_of pve) -pidfile "$DIR/run/qemu-server/100.pid"
+# an agent refuses the guest of a QEMU whose monitor somebody else has: that waits for the first who comes, before it makes the second one
+mkdir "$DIR/0123456789ab"
+cp /bin/bash "$DIR/vmferry-dst"
+"$DIR/vmferry-dst" -c '"$@" & echo $! >"$0"; wait' "$DIR/arriving.pid" "$QEMU" -accel tcg -m 64 -display none -nodefaults -name arriving \
+	-qmp "unix:$DIR/0123456789ab/vmferry.qmp,server=on,wait=on" -monitor "unix:$DIR/arriving.hmp,server=on,wait=off" \
+	</dev/null >"$DIR/arriving.stderr" 2>&1 &
+kill_at_exit $!
+wait_for 20 test -S "$DIR/0123456789ab/vmferry.qmp" || fail "the one that arrives does not start: $(tail -n 1 "$DIR/arriving.stderr")"
+guest_adopt arriving "$(<"$DIR/arriving.pid")"
 for name in plain busy usb config win virt pve; do
 	wait_for 20 monitor_answers "$DIR/$name.qmp" || fail "$name does not start: $(tail -n 1 "$DIR/$name.stderr")"
 done
@@ -71,7 +80,9 @@ wait_for 10 test -e "$DIR/sitting" || fail "nobody sits on the monitor"
 
 list --json >"$DIR/list.json"
 
-listed 'len(g) == 8'
+listed 'len(g) == 9'
+listed 'not g["arriving"]["movable"] and "it is arriving" in g["arriving"]["reasons"][0]["text"]'
+[[ ! -S $DIR/arriving.hmp ]] || fail "somebody was at the monitor of a QEMU whose guest arrives"
 listed 'g["plain"]["movable"] and g["plain"]["reasons"] == []'
 listed 'g["plain"]["vcpus"] == 2 and g["plain"]["ram_bytes"] == 64 << 20 and g["plain"]["accel"] == "tcg"'
 listed 'g["plain"]["machine"].startswith("pc-q35-") and g["plain"]["qemu_version"][0].isdigit()'
@@ -102,3 +113,5 @@ assert_eq "$status" 1 "exit code if one of two is not there"
 grep -q "vmferry migrate plain HOST" "$DIR/one.txt" || fail "the guest that is there is not shown"
 # the listing has let go of the monitors
 qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "the monitor does not answer afterwards"
+qmp "$DIR/0123456789ab/vmferry.qmp" '{"execute": "query-status"}' >/dev/null
+wait_for 20 test -S "$DIR/arriving.hmp" || fail "a QEMU that waits for the first at its monitor goes on without one"
