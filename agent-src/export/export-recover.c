@@ -14,6 +14,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,6 +46,7 @@ int export_recover(const char *vm, unsigned *removed, struct err *e)
 
 struct recovery {
 	struct life life;
+	json_t *owned;
 	bool rebooted, whole; /* whole: all that it was to make has its name */
 };
 
@@ -53,8 +55,13 @@ static void remove_file(struct recovery *v, const json_t *known)
 {
 	struct err e;
 
-	if (v->whole || !own_file_is_there(known, v->rebooted))
+	if (v->whole)
 		return;
+	if (!own_file_is_there(known, v->rebooted)) {
+		if (own_file_has_lost_its_directory(known, &e))
+			life_leftover(&v->life, "%s", e.msg);
+		return;
+	}
 	if (!own_file_is_unwritten(known))
 		life_note(&v->life, "%s was written to since, and stays", json_text(known, "path"));
 	else if (own_file_remove(known, v->rebooted, &e)) /* fails also if a process has it open */
@@ -88,10 +95,29 @@ static void remove_spool(struct recovery *v, const json_t *detail)
 		v->whole = false;
 }
 
+/* The directory of a stream goes with all that is in it, by whoever made the next one. */
+static bool is_in_spool(const struct recovery *v, const char *path)
+{
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach(v->owned, i, entry)
+		if (!strcmp(json_text(entry, "kind") ?: "", SPOOL) && is_below(json_text(json_object_get(entry, "detail"), "path"), path))
+			return true;
+	return false;
+}
+
 static void remove_draft(struct recovery *v, const json_t *detail)
 {
+	const char *path = json_text(detail, "path") ?: "";
+	AUTO_FREE char *dir = xstrdup(path);
+
 	made_remove_draft(detail);
 	tell_if_left(v, detail);
+	if (!v->whole && *path && access(dirname(dir), F_OK) && !is_in_spool(v, path))
+		life_leftover(&v->life,
+			      "the directory of %s is gone: if it was renamed, and not deleted, that may be in it still; delete it then",
+			      path);
 }
 
 /* A directory that somebody has put something into is theirs, and stays. */
@@ -150,14 +176,14 @@ static void undo_one(struct recovery *v, const char *kind, const json_t *detail)
 
 static void undo(struct recovery *v)
 {
-	json_t *owned, *entry;
+	const json_t *entry;
 	size_t i;
 
-	if (journal_owned(v->life.journal, &owned))
+	if (journal_owned(v->life.journal, &v->owned))
 		return;
-	json_array_foreach(owned, i, entry)
+	json_array_foreach(v->owned, i, entry)
 		undo_one(v, json_text(entry, "kind") ?: "", json_object_get(entry, "detail"));
-	json_decref(owned);
+	json_decref(v->owned);
 }
 
 int export_recover_by_journal(const struct life_options *o, struct journal *j)

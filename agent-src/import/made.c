@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -171,6 +172,23 @@ int made_name(struct made *m, struct err *e)
 	return life_journal_note(life_now(), MADE_WHOLE, json_true(), e);
 }
 
+/* A draft whose directory was renamed meanwhile is in it still. 1: it is told. */
+static size_t tell_if_elsewhere(const struct made_file *f)
+{
+	AUTO_FREE char *name = f->fd < 0 ? NULL : xasprintf("/proc/self/fd/%d", f->fd);
+	AUTO_FREE char *shown = NULL;
+	char path[PATH_MAX];
+	struct stat st;
+	ssize_t n = name ? readlink(name, path, sizeof(path) - 1) : -1;
+
+	if (n < 0 || fstat(f->fd, &st) || !st.st_nlink)
+		return 0;
+	path[n] = '\0';
+	shown = text_shown(path);
+	life_leftover(life_now(), "%s, as %s was called, or its directory, when it was made", shown, f->draft);
+	return 1;
+}
+
 /* 1: it is still there. */
 static size_t remove_ours(const struct made_file *f, const char *path)
 {
@@ -235,7 +253,7 @@ size_t made_undo(struct made *m)
 	for (i = m->n; i-- > 0;) {
 		struct made_file *f = &m->files[i];
 
-		left += remove_ours(f, f->draft);
+		left += remove_ours(f, f->draft) ?: f->is_named ? 0 : tell_if_elsewhere(f);
 		if (f->is_named)
 			left += remove_named(f);
 	}

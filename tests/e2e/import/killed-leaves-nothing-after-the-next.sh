@@ -106,6 +106,18 @@ assert_eq "$status" 4 "exit code of recover where a draft stays ($(<"$DIR/recove
 says "$draft" "$DIR/recover.log"
 rm "$draft"
 recovers 0 'recovered: what it had made .* is removed'
+for point in made-1 named-1; do # a directory that somebody renames meanwhile has it still
+	killed_at "$point"
+	mv "$VMS" "$VMS-renamed"
+	status=0
+	vmferry recover "$A" >"$DIR/recover.log" 2>&1 || status=$?
+	assert_eq "$status" 4 "exit code of recover where the directory is gone ($(<"$DIR/recover.log"))"
+	[[ $point == made-* ]] && name="\.$A.qcow2.vmferry-draft-[0-9a-f]+" || name=$A.qcow2
+	says "the directory of $VMS/$name is gone" "$DIR/recover.log"
+	rm -r "$VMS-renamed"
+	mkdir "$VMS"
+	recovers 0 'recovered: what it had made .* is removed'
+done
 killed_at named-2
 recovers 0 'all was made before .*, and stays'
 imported
@@ -203,6 +215,23 @@ to_stream() {
 	vmferry export - -- "$QEMU" -accel tcg -machine q35 -m 64 -name "$A" -display none -nodefaults \
 		-drive file="$DIR/disk.raw,format=raw,if=virtio" -qmp "unix:$DIR/$A.qmp,server=on,wait=off" >"$DIR/stream" 2>"$DIR/export.err" </dev/null
 }
+
+# The directory is renamed while an import is at it, which fails then.
+rm -r "$VMS"
+mkdir "$VMS"
+VMFERRY_FAULT=made-2:stop "$BIN/vmferry" import "$DIR/disk.raw" --disk-dir "$VMS" --name "$A" --no-start >"$DIR/first.out" 2>"$DIR/first.err" </dev/null &
+first=$!
+kill_at_exit "$first"
+wait_for 30 grep -q '^State:.T' "/proc/$first/status" || fail "it does not come to that: $(<"$DIR/first.err")"
+mv "$VMS" "$VMS-renamed"
+kill -CONT "$first"
+status=0
+wait "$first" || status=$?
+assert_eq "$status" 4 "exit code of the one whose directory is gone ($(<"$DIR/first.err"))"
+says "$VMS-renamed/.$A.qcow2.vmferry-draft-.*, as $VMS/.* was called" "$DIR/first.err"
+rm -r "$VMS-renamed"
+mkdir "$VMS"
+vmferry recover >/dev/null || fail "recover fails"
 
 # A bundle that somebody calls as a stream's directory is called.
 cp -r "$DIR/bundle" "$TMPDIR/vmferry-export-friday"
