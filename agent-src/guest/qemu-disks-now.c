@@ -2,8 +2,9 @@
  * qemu-disks-now.c: writes into the guest's command line which images its drives have now. While it ran disks may have gone elsewhere (vmferry storage, a
  * mirror and its pivot), or on top of what they had (an external snapshot), and media may have been changed; the line still names what they began with.
  *
- * A disk of the line is told by the id of its -drive, or that which QEMU gives one without, or by its device and the node that this has; never by the
- * name that an image has now, which may have been another's. A device that was plugged in anew is none of this: it may have other options, too.
+ * A disk of the line is told by the id of its -drive, or that which QEMU gives one without, or by its device and the node that this has, or by its place in the
+ * machine's flash; never by the name that an image has now, which may have been another's. A device that was plugged in anew is none of this: it may have other
+ * options, too.
  */
 #include "qemu-discover.h"
 #include "disk-line.h"
@@ -33,6 +34,7 @@ struct line_disks {
 	struct line_disk *v;
 	size_t n;
 	uint64_t virtio;    /* bit per place of if=virtio that is taken, of the first 64 */
+	uint64_t flash;	    /* the same of if=pflash */
 	struct ide so_far;  /* of the part of the line read so far */
 	struct ide of_line; /* of the whole line */
 };
@@ -95,20 +97,72 @@ static char *file_of_node(const struct guest *g, const char *node)
 	return path;
 }
 
-/* The id that QEMU gives a -drive with if=virtio and none, malloc'ed: by its index, or the first that is free; NULL: it is no such. */
-static char *usual_id(struct line_disks *l, const struct kv_list *drive)
+/* The place that is said, or the first that is free; -1: it is beyond what is counted. */
+static int choose_place(uint64_t *taken, const char *index)
 {
-	const char *interface = kv_get(drive, "if", NULL), *index = kv_get(drive, "index", NULL) ?: kv_get(drive, "unit", NULL);
 	unsigned long at = index ? strtoul(index, NULL, 0) : 0;
 
-	if (!interface || strcmp(interface, "virtio"))
-		return NULL;
-	while (!index && at < 64 && l->virtio >> at & 1)
+	while (!index && at < 64 && *taken >> at & 1)
 		at++;
 	if (at >= 64)
-		return NULL;
-	l->virtio |= 1ULL << at;
-	return xasprintf("virtio%lu", at);
+		return -1;
+	*taken |= 1ULL << at;
+	return (int)at;
+}
+
+static const char *index_of(const struct kv_list *drive)
+{
+	return kv_get(drive, "index", NULL) ?: kv_get(drive, "unit", NULL);
+}
+
+/* The id that QEMU gives a -drive with if=virtio and none, malloc'ed; NULL: it is no such. */
+static char *usual_id(struct line_disks *l, const struct kv_list *drive)
+{
+	const char *interface = kv_get(drive, "if", NULL);
+	int at = interface && !strcmp(interface, "virtio") ? choose_place(&l->virtio, index_of(drive)) : -1;
+
+	return at < 0 ? NULL : xasprintf("virtio%d", at);
+}
+
+/* ---- firmware and its variables: the machine's own devices, "/machine/system.flash1" ---- */
+
+static const struct guest_disk *disk_at_flash(const struct guest *g, int at)
+{
+	AUTO_FREE char *name = xasprintf(".flash%d", at);
+	size_t i;
+
+	for (i = 0; i < g->disk_count; i++) {
+		const char *end = g->disks[i].qdev ? strrchr(g->disks[i].qdev, '.') : NULL;
+
+		if (end && !strcmp(end, name))
+			return &g->disks[i];
+	}
+	return NULL;
+}
+
+/* The place of a -drive with if=pflash; -1: it is no such. */
+static int place_in_flash(struct line_disks *l, const struct kv_list *drive)
+{
+	const char *interface = kv_get(drive, "if", NULL);
+
+	return interface && !strcmp(interface, "pflash") ? choose_place(&l->flash, index_of(drive)) : -1;
+}
+
+static void note_machine(const struct guest *g, struct line_disks *l, const char *value)
+{
+	static const char *const keys[] = {"pflash0", "pflash1"};
+	struct props p;
+	size_t i;
+
+	props_parse(&p, value);
+	for (i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *node = kv_get(&p.l, keys[i], NULL);
+		AUTO_FREE char *path = node ? file_of_node(g, node) : NULL;
+
+		if (path)
+			add(l, path, disk_at_flash(g, (int)i));
+	}
+	props_fini(&p);
 }
 
 /* ---- without an id, on IDE: QEMU names them by their places, which depends on the machine, but in that order ---- */
@@ -189,7 +243,7 @@ static const struct guest_disk *disk_at_ide(const struct guest *g, struct ide id
 
 static void note_drive(const struct guest *g, struct line_disks *l, const struct qemu_opt *opt)
 {
-	int at = place_on_ide(&l->so_far, opt);
+	int at = place_on_ide(&l->so_far, opt), flash;
 	const char *path = opt->value, *id = NULL;
 	const struct guest_disk *now;
 	AUTO_FREE char *usual = NULL;
@@ -201,7 +255,8 @@ static void note_drive(const struct guest *g, struct line_disks *l, const struct
 		id = kv_get(&kv, "id", NULL) ?: usual;
 		path = kv_get(&kv, "file.filename", NULL) ?: kv_get(&kv, "file", NULL);
 	}
-	now = at >= 0 ? disk_at_ide(g, l->of_line, at) : id ? guest_disk_of_drive(g, id) : NULL;
+	flash = place_in_flash(l, &kv);
+	now = at >= 0 ? disk_at_ide(g, l->of_line, at) : flash >= 0 ? disk_at_flash(g, flash) : id ? guest_disk_of_drive(g, id) : NULL;
 	if (path && *path && !qemu_path_has_protocol(path))
 		add(l, path, now);
 	kv_fini(&kv);
@@ -232,6 +287,8 @@ static void read_line(const struct guest *g, struct line_disks *l)
 	for (i = 1; qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt);) {
 		if (opt.value && !strcmp(opt.name, "device"))
 			note_device(g, l, opt.value);
+		else if (opt.value && (!strcmp(opt.name, "machine") || !strcmp(opt.name, "M")))
+			note_machine(g, l, opt.value);
 		else if (opt.value &&
 			 (!strcmp(opt.name, "drive") || !strcmp(opt.name, "") || !strncmp(opt.name, "hd", 2) || !strcmp(opt.name, "cdrom")))
 			note_drive(g, l, &opt);

@@ -88,3 +88,22 @@ ask '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "ide4-hd0", "
 move a local
 grep -q -- "-cdrom $DIR/two.iso" "$TO/a.sh" || fail "its medium: $(<"$TO/a.sh")"
 grep -q "file=$TO/top-4.qcow2" "$TO/a.sh" || fail "its disk: $(<"$TO/a.sh")"
+guest_stop a
+
+# variables of firmware, which are the machine's own device
+seabios=$(find "$TOP/build/qemu/" -name bios-256k.bin | head -n 1) # in the place of UEFI firmware, which takes longer to begin
+code=if=pflash,unit=0,format=raw,readonly=on,file=$seabios
+in_flash() { # QEMU-OPTION...
+	rm -f "$DIR/new/vars.fd"
+	head -c 256K /dev/urandom >"$DIR/vars.fd"
+	WITNESS="ram_mb=8" MACHINE=q35 tiny_start a $(second_monitor a) "$@"
+	GUEST_AT[a]=$DIR
+	vmferry storage "${GUEST_PID[a]}" --disk "vars.fd=$DIR/new/vars.fd" >"$DIR/storage.log" 2>&1 || fail "$(tail -n 2 "$DIR/storage.log")"
+	move a local
+	assert_result "[d['from'] for d in r['disks']] == ['$DIR/new/vars.fd']"
+	grep -q "$TO/vars.fd" "$TO/a.sh" || fail "its variables: $(<"$TO/a.sh")"
+	guest_stop a
+}
+in_flash -drive "$code" -drive "if=pflash,format=raw,file=$DIR/vars.fd"
+in_flash -blockdev "driver=raw,node-name=code,read-only=on,file.driver=file,file.filename=$seabios" \
+	-blockdev "driver=raw,node-name=vars,file.driver=file,file.filename=$DIR/vars.fd" -machine pflash0=code,pflash1=vars

@@ -4,7 +4,7 @@
 # timeout: 300
 . "$(dirname "$0")/../../lib/replica.sh"
 . "$(dirname "$0")/../../lib/tpm.sh"
-seabios=$(find "$TOP/build/qemu" -name bios-256k.bin | head -n 1) # in the place of UEFI firmware, which takes longer to begin
+seabios=$(find "$TOP/build/qemu/" -name bios-256k.bin | head -n 1) # in the place of UEFI firmware, which takes longer to begin
 
 runs() { # KIND PART: the pid of the QEMU that runs from a point; of its swtpm
 	python3 -S -c 'import json, sys; r = json.load(open(sys.argv[1]))[sys.argv[2]]; print((r[sys.argv[3]] if sys.argv[3:] else r)["pid"])' "$STORE/replica.json" "$@"
