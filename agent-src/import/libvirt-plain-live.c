@@ -362,6 +362,49 @@ static int keep(struct live *l, struct item *it)
 	return 0;
 }
 
+/* ---- disks that become whole ---- */
+
+#define NODES_DEEP 3 /* an image's base: its format, a part of a file, the file */
+
+static bool is_base(const struct live *l, const char *node, unsigned depth);
+
+/* Images that the guest may write, and what they are based on; those that it only reads are as they are here. */
+static bool becomes_whole(const struct live *l, const struct item *it, unsigned depth)
+{
+	return !strcmp(it->name, "blockdev") && (!kv_flag(&it->p.l, "read-only", false) || is_base(l, get(it, "node-name"), depth));
+}
+
+static bool is_base(const struct live *l, const char *node, unsigned depth)
+{
+	size_t i;
+
+	for (i = 0; i < l->count && node && depth; i++) {
+		const struct item *it = &l->items[i];
+		const char *backing = get(it, "backing"), *file = get(it, "file");
+
+		if (strcmp(it->name, "blockdev"))
+			continue;
+		if (backing && !strcmp(backing, node) && becomes_whole(l, it, depth - 1))
+			return true;
+		if (file && !strcmp(file, node) && is_base(l, get(it, "node-name"), depth - 1))
+			return true;
+	}
+	return false;
+}
+
+static int on_blockdev(struct live *l, struct item *it)
+{
+	if (!l->in->whole || !becomes_whole(l, it, NODES_DEEP))
+		return keep(l, it);
+	if (is_base(l, get(it, "node-name"), NODES_DEEP))
+		return 0;
+	kv_remove(&it->p.l, "backing");
+	if (it->p.tree)
+		json_object_del(it->p.tree, "backing"); /* null is not in the list */
+	option(l, it->name, props_print(&it->p));
+	return 0;
+}
+
 static int drop(struct live *l, struct item *it)
 {
 	(void)l, (void)it;
@@ -449,7 +492,7 @@ static const struct {
 	{"nodefaults", keep},
 	{"no-user-config", keep},
 	{"msg", keep},
-	{"blockdev", keep},
+	{"blockdev", on_blockdev},
 	{"device", keep},
 	{"tpmdev", keep},
 	{"object", on_object},

@@ -17,13 +17,14 @@ int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct 
 /*
  * The same of one that runs, and goes on with its memory: argv is the line of its QEMU, whose devices, names and places the other QEMU must have for
  * what it loads. xml, def: as libvirt has the guest now. What QEMU's line names, and the definition does not, is believed of nobody: QEMU is another user's.
- * nets: values of --map-net.
+ * nets: values of --map-net. whole: the disks there are based on nothing that the line here names.
  */
 struct plain_live {
 	char *const *argv;
 	size_t argc;
 	const char *const *nets;
 	size_t net_count;
+	bool whole;
 };
 int libvirt_plain_live_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const struct plain_live *live,
 			    struct err *e);

@@ -3,6 +3,7 @@
  * definition set aside, and it is forgotten when the guest was given up. There nothing is libvirt's: a QEMU by the line of the one here waits for what that sends.
  */
 #include "libvirt-plain.h"
+#include "replica-sync.h"
 #include "transfer.h"
 #include "util.h"
 
@@ -30,14 +31,20 @@ static char **line_of(pid_t pid, size_t *count)
 	return argv;
 }
 
+/* The replica's host needs no libvirt, and runs the guest without one from each of its points. */
+static bool is_to_become_plain(const struct transfer *t)
+{
+	return t->opt->cold.as == AS_PLAIN || (t->opt->replica && t->opt->replica->planned);
+}
+
 int live_become_plain(struct transfer *t, struct err *e)
 {
 	struct libvirt_guest *l = &t->definition.guest;
-	struct plain_live live = {.nets = t->opt->map_net.at, .net_count = t->opt->map_net.count};
+	struct plain_live live = {.nets = t->opt->map_net.at, .net_count = t->opt->map_net.count, .whole = t->opt->replica};
 	char **argv;
 	int r;
 
-	if (t->opt->cold.as != AS_PLAIN)
+	if (!is_to_become_plain(t))
 		return 0;
 	argv = line_of(t->src.guest.pid, &live.argc);
 	live.argv = argv;
@@ -45,7 +52,8 @@ int live_become_plain(struct transfer *t, struct err *e)
 		      : err_set(e, ESRCH, "its QEMU (process %d) has ended", (int)t->src.guest.pid);
 	args_free_strings(argv, live.argc);
 	if (r)
-		return err_prefix(e, "guest %s of libvirt", l->domain.name);
+		return err_prefix(e, "guest %s of libvirt%s", l->domain.name,
+				  t->opt->replica ? ", as a plain one at its replica's host" : "");
 	libvirt_describe_plain(l, &t->src.guest);
 	t->src.goes_plain = true;
 	return 0;

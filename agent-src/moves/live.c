@@ -46,13 +46,7 @@ static int find_libvirts(struct transfer *t, struct err *e)
 	AUTO_FREE char *pid = xasprintf("%d", (int)t->src.guest.pid);
 	int found = can_go ? definition_find_running(&t->definition, pid, e) : 0;
 
-	if (t->opt->replica && t->opt->replica->planned)
-		return err_set(
-			e, ENOTSUP,
-			"guest %s is libvirt's, and such a one does not go to its replica as it runs: it moves to another host by vmferry "
-			"migrate",
-			t->src.guest.name);
-	if (found > 0 && t->opt->replica && plan_plain_line(t, e))
+	if (found > 0 && t->opt->replica && !t->opt->replica->planned && plan_plain_line(t, e))
 		return -e->code;
 	if (found > 0 && live_become_plain(t, e))
 		return -e->code;

@@ -35,6 +35,7 @@ struct one {
 	const char *line, *devices, *net;
 	const char *so; /* of the line and its notes, or of the refusal */
 	const char * not ;
+	bool whole;
 };
 
 static size_t split(char *text, char **argv)
@@ -64,7 +65,7 @@ static void compose(FILE *out, const struct one *o)
 {
 	AUTO_FREE char *xml = xasprintf(HEAD, o->devices ?: ""), *text = xasprintf("/real/qemu\n%s", o->line);
 	char *argv[WORDS_MAX];
-	struct plain_live live = {argv, split(text, argv), &o->net, o->net != NULL};
+	struct plain_live live = {argv, split(text, argv), &o->net, o->net != NULL, o->whole};
 	struct libvirt_definition d;
 	struct libvirt_plain p;
 	struct err e;
@@ -100,6 +101,35 @@ static void all_cases(const struct one *cases, size_t count)
 		if (!strstr(is, cases[i].so) || (cases[i].not &&strstr(is, cases[i].not )))
 			fail_msg("not '%s', or '%s':\n%s", cases[i].so, cases[i].not ?: "", is);
 	}
+}
+
+#define NODE(name, more) "-blockdev\n{\"node-name\":\"" name "\"," more "}\n"
+#define STORED(name)	 NODE(name, "\"driver\":\"file\",\"filename\":\"/d/a.qcow2\"")
+
+static void disks_that_become_whole_have_no_bases(void **state)
+{
+	static const struct one cases[] = {
+		{.line = DISK, .so = "\"file\":\"libvirt-1-storage\"}\n-device", .whole = true},
+		/* one that the guest writes: its base, and what that is based on, go */
+		{.line = STORED("s3") NODE("f3", "\"read-only\":true,\"driver\":\"raw\",\"file\":\"s3\"") STORED("s2")
+			 NODE("f2", "\"read-only\":true,\"driver\":\"qcow2\",\"file\":\"s2\",\"backing\":\"f3\"") STORED("s1")
+				 NODE("f1", "\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"s1\",\"backing\":\"f2\"") "-msg\nx\n",
+		 .so = "qemu-system-x86_64\n-blockdev {\"node-name\":\"s1\",\"driver\":\"file\",\"filename\":\"/d/a.qcow2\"}\n"
+		       "-blockdev {\"node-name\":\"f1\",\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"s1\"}\n-msg",
+		 .whole = true},
+		/* one that it only reads stays as it is */
+		{.line = STORED("s2") NODE("f2", "\"read-only\":true,\"driver\":\"raw\",\"file\":\"s2\"") STORED("s1")
+			 NODE("f1", "\"read-only\":true,\"driver\":\"qcow2\",\"file\":\"s1\",\"backing\":\"f2\"") "-msg\nx\n",
+		 .so = "\"backing\":\"f2\"}\n-msg",
+		 .whole = true},
+		/* who is based on oneself */
+		{.line = NODE("f1", "\"driver\":\"qcow2\",\"file\":\"f1\",\"backing\":\"f1\"") "-msg\nx\n",
+		 .so = "x86_64\n-msg",
+		 .whole = true},
+	};
+
+	(void)state;
+	all_cases(cases, ARRAY_LEN(cases));
 }
 
 static void what_the_stream_is_about_stays(void **state)
@@ -279,6 +309,7 @@ static void what_the_definition_does_not_name_is_refused(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(disks_that_become_whole_have_no_bases),
 		cmocka_unit_test(what_the_stream_is_about_stays),
 		cmocka_unit_test(what_is_libvirts_own_goes),
 		cmocka_unit_test(what_it_is_connected_to_is_a_socket),
