@@ -3,9 +3,11 @@
 
 #include "util.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -18,6 +20,8 @@
 /* image-lock.c */
 #define QEMU_LOCKS     100
 #define QEMU_LOCKS_LEN 200
+/* In one of them no other partition of the disk will be written to. */
+#define MOMENTS 100
 
 static struct flock byte_at(int64_t mark, short type)
 {
@@ -62,12 +66,55 @@ static bool read_device_line(dev_t device, const char *name, char *line, size_t 
 	return got;
 }
 
-/* The write stamp of a block device. A loop device changes with its backing file, which others may write to as well. For other devices the
- * kernel counts the sectors written and discarded since the host was started (Documentation/block/stat.rst). */
-static int64_t device_write_stamp(int fd, dev_t device)
+/* Sectors that were written and discarded since the host was started, as a `stat` in sysfs has them (Documentation/block/stat.rst). */
+static bool read_sectors(dev_t device, const char *stat, unsigned long long *sectors)
 {
 	unsigned long long written, discarded = 0;
 	char line[4096];
+
+	if (!read_device_line(device, stat, line, sizeof(line)) ||
+	    sscanf(line, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written, &discarded) < 1)
+		return false;
+	*sectors = written + discarded;
+	return true;
+}
+
+/* Adds up what was written to the whole device of a partition by way of none of its partitions: that may be this partition's blocks, and its
+ * own counter does not have it. */
+static bool add_sectors_of_whole(dev_t partition, unsigned long long *sectors)
+{
+	AUTO_FREE char *link = xasprintf("/sys/dev/block/%u:%u/..", major(partition), minor(partition)), *whole = realpath(link, NULL);
+	AUTO_FREE char *node = whole ? xasprintf("/dev/%s", strrchr(whole, '/') + 1) : NULL;
+	AUTO_CLOSE int fd = node ? open(node, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	DIR *d = fd >= 0 && !fsync(fd) ? opendir(whole) : NULL; /* pending writes count, too */
+	unsigned long long before, after, one, parts = 0;
+	bool told = d && read_sectors(partition, "../stat", &before);
+	struct dirent *entry;
+
+	while (told && (entry = readdir(d))) {
+		AUTO_FREE char *number = xasprintf("%s/%s/partition", whole, entry->d_name), *stat = xasprintf("../%s/stat", entry->d_name);
+
+		if (access(number, F_OK))
+			continue;
+		told = read_sectors(partition, stat, &one);
+		parts += told ? one : 0;
+	}
+	if (d)
+		closedir(d);
+	if (!told || !read_sectors(partition, "../stat", &after) || before != after)
+		return false; /* or another partition was just written to */
+	*sectors += after - parts;
+	return true;
+}
+
+/* The write stamp of a block device. A loop device changes with its backing file, which others may write to as well. For other devices the
+ * kernel counts. */
+static int64_t device_write_stamp(int fd, dev_t device)
+{
+	unsigned long long sectors, whole;
+	char line[4096];
+	bool is_partition;
+	int left;
 
 	if (fsync(fd) && errno != EINVAL) /* pending writes count, too */
 		return 0;
@@ -78,10 +125,13 @@ static int64_t device_write_stamp(int fd, dev_t device)
 	      read_device_line(device, "../queue/iostats", line, sizeof(line))) ||
 	    strcmp(line, "1"))
 		return 0;
-	if (!read_device_line(device, "stat", line, sizeof(line)) ||
-	    sscanf(line, "%*u %*u %*u %*u %*u %*u %llu %*u %*u %*u %*u %*u %*u %llu", &written, &discarded) < 1)
-		return 0;
-	return (int64_t)((written + discarded) & INT64_MAX >> 1);
+	is_partition = read_device_line(device, "partition", line, sizeof(line));
+	for (left = is_partition ? MOMENTS : 1; left; left--) {
+		whole = 0;
+		if ((!is_partition || add_sectors_of_whole(device, &whole)) && read_sectors(device, "stat", &sectors))
+			return (int64_t)((sectors + whole) & INT64_MAX >> 1);
+	}
+	return 0;
 }
 
 /* True if a file system is mounted from the device, or a volume group is active on it: the kernel then writes at any time. */
