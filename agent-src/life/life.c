@@ -1,5 +1,6 @@
 /* life.c: see life.h. */
 #include "life.h"
+#include "claim.h"
 #include "exit-code.h"
 #include "history.h"
 #include "hooks.h"
@@ -301,6 +302,7 @@ int life_open(struct life *l, pid_t known_as, struct err *e)
 		r = control_open(&l->control, l->loop, l->runtime_dir, known_as, on_request, l, e);
 	else
 		life_notice(l, "`vmferry status` and `vmferry cancel` do not reach this: there is no directory for its socket");
+	r = r ? r : guest_claim(known_as, &l->claim, e);
 	l->report.follow = on_follow;
 	l->report.ctx = l;
 	return r;
@@ -311,6 +313,9 @@ void life_close(struct life *l)
 	signals_close(l);
 	control_close(l->control);
 	l->control = NULL;
+	if (l->claim > 0)
+		close(l->claim);
+	l->claim = 0;
 }
 
 /* ---- its journal ---- */

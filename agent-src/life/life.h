@@ -32,6 +32,7 @@ struct life {
 	bool loop_is_ours;
 	struct life_signals *signals; /* for life_hear_signals(); NULL: none */
 	struct control *control;
+	int claim;			      /* of the guest's QEMU; not above 0: none */
 	struct journal *journal;	      /* of files made; NULL: none */
 	bool journal_is_kept;		      /* keep the journal for a while after the end */
 	bool is_trial;			      /* the command only looks (`--dry-run`): no journal, no hooks */

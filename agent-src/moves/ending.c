@@ -53,6 +53,9 @@ static const struct {
 		{EXIT_PAUSED, "rolled-back", "source-paused", "source",
 		 "paused on the source, where another file has the name of its disk: it goes on (QMP cont) once its own has it again"},
 	[ENDING_PAUSED_HERE] = {EXIT_PAUSED, "rolled-back", "source-paused", "source", "paused on the source (QMP cont resumes it)"},
+	[ENDING_MAY_BE_AWAY] =
+		{EXIT_UNDECIDED, "undecided", "undecided", "undecided",
+		 "undecided: it does not run here any more, and may run where somebody else has migrated it to. If it runs nowhere, start it here"},
 	[ENDING_DOWN_FOR_IT] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down on the source, for its move"},
 	[ENDING_MAY_GO_DOWN] = {EXIT_SOURCE, "rolled-back", "source", "source",
 				"on the source: it was told to shut down, and may still do so"},
@@ -128,7 +131,7 @@ static bool is_head_start_over(const struct transfer *t)
 static enum ending_kind kind_of(const struct transfer *t)
 {
 	if (is_head_start_over(t))
-		return ENDING_DOWN_FOR_IT;
+		return t->end.migrated_away ? ENDING_MAY_BE_AWAY : ENDING_DOWN_FOR_IT;
 	if (!t->a.handing_off)
 		return t->src.guest.name ? ENDING_REFUSED : ENDING_NOT_FOUND;
 	if (t->a.undecided || handoff_is_given_up(&t->a.handoff))

@@ -61,6 +61,18 @@ static int check_starter(const struct transfer *t, const struct guest *running, 
 		   : 0;
 }
 
+/* An agent holds the QEMU of a guest that was handed over: such a guest does not run here, and its QEMU's end is no shutdown. */
+static int check_runs(const struct transfer *t, const struct guest *running, struct err *e)
+{
+	(void)t;
+	return process_is_stopped(running->pid)
+		       ? err_set(e, EBUSY,
+				 "its QEMU (process %d) is stopped by a signal, as vmferry holds one whose guest was handed over: settle that move (vmferry "
+				 "recover %s). If it was somebody else: kill -CONT %d",
+				 (int)running->pid, running->name, (int)running->pid)
+		       : 0;
+}
+
 static int check_temporary(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	(void)t;
@@ -190,7 +202,8 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 int head_start_find(struct transfer *t, struct err *e)
 {
 	static int (*const checks[])(const struct transfer *t, const struct guest *running,
-				     struct err *e) = {check_temporary, check_images, check_readers, check_starter, check_companions};
+				     struct err *e) = {check_runs,    check_temporary, check_images,
+						       check_readers, check_starter,   check_companions};
 	const struct guest *running = t->opt->cold.head->guest;
 	int r = find_running(t, running, e);
 	size_t i;
@@ -215,12 +228,15 @@ pid_t head_start_known_as(const struct transfer *t)
 
 /* ---- what its QEMU says, if it has a monitor ---- */
 
+/* A guest that is down is stopped, too, but QEMU announces its shutdown first. */
 static void on_qmp_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 {
 	struct head_start *h = ctx;
 
-	(void)data, (void)at_ns;
-	h->has_said_shutdown |= !strcmp(name, "SHUTDOWN");
+	(void)at_ns;
+	h->has_said_shutdown |= !strcmp(name, "SHUTDOWN") && json_is_true(json_object_get(data, "guest"));
+	if (!strcmp(name, "STOP") || !strcmp(name, "RESUME"))
+		h->is_stopped = *name == 'S' && !h->has_said_shutdown;
 }
 
 static const struct qmp_handlers listens = {on_qmp_event, NULL};
@@ -319,13 +335,20 @@ static int has_gone_down(struct transfer *t, struct err *e)
 
 	if (h->qmp)
 		qmp_drain(h->qmp, &ignored);
-	if (h->qmp && !h->has_said_shutdown)
+	if (h->qmp && !h->has_said_shutdown && !h->is_stopped)
 		report_notice(
 			&t->life.report,
 			"its QEMU has ended without a shutdown of the guest: its disks are as after a power failure, and it is moved so");
 	h->is_down = true;
 	h->down_ns = now_ns();
-	return write_start_script(t, e) ?: end_pass(t, e);
+	if (write_start_script(t, e))
+		return -e->code;
+	t->end.migrated_away = h->is_stopped;
+	return h->is_stopped
+		       ? err_set(e, ECANCELED,
+				 "the guest was stopped, and not shut down, when its QEMU here ended: somebody may have migrated it away by "
+				 "QEMU itself, so it is not started at the destination")
+		       : end_pass(t, e);
 }
 
 /*

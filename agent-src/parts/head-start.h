@@ -25,6 +25,7 @@ struct head_start {
 	bool is_asked;		/* its owner, or the guest, was asked to shut it down */
 	bool is_told;		/* we told the guest to shut down */
 	bool has_said_shutdown; /* QEMU has announced the guest's shutdown */
+	bool is_stopped;	/* as by QEMU's own migration: it neither runs nor has shut down */
 	bool is_down;		/* its QEMU has ended */
 	bool is_over;		/* the move itself follows; tries: how often it was tried again */
 	unsigned tries;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest whose QEMU has other images than its command line says, or that something starts again as soon as it is down, gets no head start: booted by its
-# line, it would be without what it wrote since, or run twice. One whose agent is killed while it waits runs on, and nothing is left once that is settled.
+# line, it would be without what it wrote since, or run twice. Nor does one that another vmferry moves, whichever directories that has, or holds. One whose agent is killed while it waits runs on, and nothing is left once that is settled.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
@@ -32,6 +32,15 @@ kill_at_exit "${GUEST_PID[a]}"
 refused "process $LOOP (bash .*) runs the guest's QEMU.*--starter-stopped"
 kill -KILL "$LOOP"
 
+# --- its QEMU is held, as a move holds one that has been handed over -------------------------------
+
+kill -STOP "${GUEST_PID[a]}"
+status=0
+vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/to" --how cold >"$DIR/said" 2>&1 || status=$?
+kill -CONT "${GUEST_PID[a]}"
+assert_eq "$status" 3 "exit code where its QEMU is held ($(tail -n 2 "$DIR/said"))"
+grep -q "stopped by a signal, as vmferry holds one" "$DIR/said" || fail "it says: $(<"$DIR/said")"
+
 # --- other images than those of its line -----------------------------------------------------------
 
 mv "$DIR/a.raw" "$DIR/b.raw"
@@ -54,11 +63,27 @@ rm -f "$DIR/over.qcow2"
 tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 move_start a local --how cold --hold
 wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
+VMFERRY_STATE_DIR=$DIR/other-state VMFERRY_RUNTIME_DIR=$DIR/other-run refused "a move of this guest is under way already"
 qmp "$(free_monitor a)" "{\"execute\": \"blockdev-snapshot-sync\", \"arguments\": {\"device\": \"d0\", \"snapshot-file\": \"$DIR/over.qcow2\"}}" >/dev/null
 move_wait 4
 assert_result '"which its command line does not name" in r["reason"] and r["guest"] == "source"'
 vmferry recover a >/dev/null 2>&1 || true
 guest_stop a
+
+# --- somebody migrates the guest away by QEMU itself, and ends its QEMU at once ---------------------
+
+tiny_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
+move_start a local --how cold --hold
+wait_event 'ev["event"] == "notice" and "until it is shut down" in ev["text"]' >/dev/null
+kill -STOP "$MOVE_PID" # it looks once a second, and all of this may lie between two looks
+qmp "$(free_monitor a)" '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}' >/dev/null
+wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated: $(status_of "$(free_monitor a)")"
+qmp "$(free_monitor a)" '{"execute": "quit"}' >/dev/null
+wait_for 20 process_is_gone "${GUEST_PID[a]}" || fail "its QEMU does not end"
+kill -CONT "$MOVE_PID"
+move_wait 6
+assert_result '"may have migrated it away" in r["reason"] and r["guest"] == "undecided"'
+bash -n "$(result 'r["start_here"]')" || fail "no script starts it here"
 
 # --- the agent is killed while it waits --------------------------------------------------------------
 

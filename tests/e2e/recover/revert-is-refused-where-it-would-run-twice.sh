@@ -33,6 +33,13 @@ refused_elsewhere() { # OPTION...
 refused_elsewhere "$there" local
 refused_elsewhere "$there" local --how warm
 
+# Nor does what is held here go anywhere, by a vmferry that waits for the end of its QEMU.
+status=0
+VMFERRY_STATE_DIR=$DIR/other-state VMFERRY_RUNTIME_DIR=$DIR/other-run vmferry migrate "${GUEST_PID[a]}" local --how cold --disk-dir "$DIR/onward" \
+	2>"$DIR/onward.log" || status=$?
+assert_eq "$status" 3 "exit code of a cold move of what is held"
+said onward.log 'a move of this guest is under way already'
+
 # Nor when it is shut down.
 kill_now "$there"
 refused_elsewhere local --how cold -- "$QEMU" -accel tcg -machine q35 -m 64 -name a -drive "file=$TO/a.raw,format=raw,if=virtio"
