@@ -176,12 +176,15 @@ static int release_shut(struct attempt *a, struct err *e)
 	return 0;
 }
 
-/* Locked and unchanged: that was seen to before; in a later life, by take_up(). Our locks end with us, so what starts the guest must find its disks
- * no more before the destination may start it. */
+/* Locked and unchanged: that was seen to before; in a later life, by take_up(). What starts the guest again and again must find its disks no more before the
+ * destination may start it: should the guard die with us, nobody has them locked. */
 static int hold(struct attempt *a, struct err *e)
 {
-	int r = a->handoff.state == HO_SRC_BEGUN ? aside_images(&container_of(a, struct transfer, a)->aside, e) : 0;
+	struct transfer *t = container_of(a, struct transfer, a);
+	int r;
 
+	disk_locks_take(t);
+	r = a->handoff.state == HO_SRC_BEGUN ? aside_images(&t->aside, e) : 0;
 	fault_point("src-held");
 	return r || a->handoff.state != HO_SRC_BEGUN ? r : attempt_step(a, EV_QEMU_HELD, HO_NONE, e);
 }

@@ -28,8 +28,7 @@
 #define LET_GO_MS      5000
 #define END_MS	       10000
 #define END_MS_PER_GIB 500
-#define GIVEN_UP       "given-up" /* in the journal */
-#define CLEAN_MS       60000	  /* for the destination to say that it is clean */
+#define CLEAN_MS       60000 /* for the destination to say that it is clean */
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -140,42 +139,6 @@ int live_take_back(struct transfer *t, struct err *e)
 	return r ? r : set_going(s, until, e);
 }
 
-static void lock_disks(struct transfer *t)
-{
-	size_t i;
-
-	definition_lock_disks(&t->definition);
-	for (i = 0; i < t->definition.locked.count; i++)
-		guard_lend(&t->guard, t->definition.locked.list[i].fd);
-}
-
-pid_t cutover_guard(const struct transfer *t)
-{
-	const json_t *noted = journal_last_note(t->a.journal, NOTED_GUARD);
-	pid_t pid = (pid_t)json_integer_value(json_object_get(noted, "pid"));
-	uint64_t start_time;
-
-	return pid > 0 && is_this_boot(json_text(journal_begin(t->a.journal), "boot_id")) && !process_start_time(pid, &start_time) &&
-			       start_time == (uint64_t)json_integer_value(json_object_get(noted, "start_time"))
-		       ? pid
-		       : 0;
-}
-
-/* The guard of an agent that has died holds them until the guest has gone for good, or comes back. */
-static void relieve_guard(const struct transfer *t)
-{
-	const json_t *noted = journal_last_note(t->a.journal, NOTED_GUARD);
-
-	if (t->a.taken_up && journal_last_note(t->a.journal, GIVEN_UP))
-		guard_relieve(cutover_guard(t), (uint64_t)json_integer_value(json_object_get(noted, "start_time")));
-}
-
-static void unlock_disks(struct transfer *t)
-{
-	definition_unlock_disks(&t->definition);
-	relieve_guard(t);
-}
-
 /*
  * Nobody's `cont` reaches it any more, and what came before is known: QEMU sends RESUME before it lets the guest run. In BEGUN
  * a guest that was resumed is still the source's, and taken back.
@@ -185,7 +148,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 	struct transfer *t = transfer_of(a);
 	int unheard, r = process_hold(t->src.guest.pid, t->src.guest.start_time, HOLD_MS, e);
 
-	lock_disks(t);
+	disk_locks_take(t);
 	if (r || t->a.handoff.state != HO_SRC_BEGUN)
 		return r;
 	fault_point("src-held");
@@ -238,6 +201,7 @@ static int end_source(struct attempt *a, struct err *e)
 	r = r ? r : end_qemu(t, e);
 
 	if (!r) {
+		disk_locks_drop(t); /* what starts the guest again from here on does so at once, and is seen */
 		t->end.qemu_ended_ns = now_ns();
 		guest_remove_attached(&t->src.guest);
 		return 0;
@@ -329,10 +293,10 @@ int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
 {
 	int r;
 
-	if (journal_last_note(t->a.journal, GIVEN_UP))
+	if (journal_last_note(t->a.journal, NOTED_GIVEN_UP))
 		return 0;
 	r = with_disks ? cutover_note_disks(t, e) : 0;
-	return r ? r : attempt_note(&t->a, GIVEN_UP, json_object(), e);
+	return r ? r : attempt_note(&t->a, NOTED_GIVEN_UP, json_object(), e);
 }
 
 /* Only a held QEMU is checked: another client has let go on one that is not held, and that writes to its disks itself. */
@@ -341,7 +305,7 @@ int cutover_held_fits_disks(const struct transfer *t, struct err *e)
 	const struct guest *g = &t->src.guest;
 	bool held = t->a.handoff.qemu_alive && process_is_held(g->pid, g->start_time);
 
-	return held && journal_last_note(t->a.journal, GIVEN_UP) ? cutover_memory_fits_disks(t, e) : 0;
+	return held && journal_last_note(t->a.journal, NOTED_GIVEN_UP) ? cutover_memory_fits_disks(t, e) : 0;
 }
 
 /* ---- the hand-off ---- */
@@ -400,7 +364,7 @@ static int cont_source(struct attempt *a, struct err *e)
 		t->end.why = *e;
 		return attempt_die(a, r);
 	}
-	unlock_disks(t);
+	disk_locks_drop(t);
 	kill(t->src.guest.pid, SIGCONT);	     /* held, or running: then it does nothing */
 	loop_timer_clear(a->loop, &t->end.patience); /* with the destination, which hears of it only then */
 	r = t->recipe->take_back(t, e);
@@ -430,8 +394,8 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 	struct transfer *t = transfer_of(a);
 
 	(void)e;
-	if (a->handoff.state == HO_SRC_ABORTED)
-		unlock_disks(t);
+	if (a->handoff.state == HO_SRC_ABORTED || a->handoff.state == HO_SRC_RELEASED)
+		disk_locks_drop(t);
 	transfer_stop_data(t);
 	transfer_undo(t);
 	return 0;

@@ -583,7 +583,7 @@ void transfer_free(struct transfer *t)
 	outage_end(t);
 	transfer_stop_data(t);
 	/* the guard is needed if we could not finish */
-	if (t->end.held || (!(handoff_is_given_up(&t->a.handoff) && t->definition.locked.count) && !t->a.dead && !t->a.unfinished &&
+	if (t->end.held || (!disk_locks_outlive(t) && !t->a.dead && !t->a.unfinished &&
 			    !(t->a.handing_off && t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.qemu_alive)))
 		guard_dismiss(&t->guard);
 	loop_timer_clear(t->a.loop, &t->end.patience);
@@ -594,6 +594,7 @@ void transfer_free(struct transfer *t)
 	if (t->a.taken_up && t->opt->runtime_dir)
 		ticket_sweep(t->opt->runtime_dir, "out");
 	parts_fini(&t->parts);
+	images_unlock(&t->left);
 	host_load_close(&t->blackout.load);
 	urgent_end();
 	host_share_close(&t->blackout.share);

@@ -73,16 +73,16 @@ static int begin_journal(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* For as long as the destination waits for an agent whose network is away. */
+/* For as long as the destination waits for an agent whose network is away. A plain guest that is shut down lacks nothing while its agent is stopped. */
 static unsigned guard_patience_s(const struct transfer *t)
 {
-	return (t->opt->reconnect_ms + OUTAGE_MARGIN_MS) / 1000;
+	return t->src.traits.guest_runs || t->recipe->owner ? (t->opt->reconnect_ms + OUTAGE_MARGIN_MS) / 1000 : 0;
 }
 
-/* True if a guard must act at once should this agent die: the guest would stay stopped, or undefined in libvirt. */
+/* True if a guard must act at once should this agent die: the guest would stay stopped, or undefined in libvirt, or its old disks could be started from. */
 static bool needs_guard(const struct transfer *t)
 {
-	return t->src.traits.guest_runs || (t->recipe->owner && !t->src.traits.stays_here);
+	return t->src.traits.guest_runs || !t->src.traits.stays_here;
 }
 
 static int begin_guard(struct transfer *t, struct err *e)

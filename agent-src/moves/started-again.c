@@ -17,7 +17,7 @@ int cutover_refuse_open_here(const struct transfer *t, struct err *e)
 	json_array_foreach(t->src.disk_paths, i, path) {
 		AUTO_FREE char *now = aside_path(&t->aside, json_string_value(path));
 
-		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0, cutover_guard(t));
+		pid = process_that_may_run_from(now, t->a.handoff.qemu_alive ? t->src.guest.pid : 0, disk_locks_guard(t));
 		if (pid < 0)
 			return err_set(
 				e, EBUSY,

@@ -23,6 +23,7 @@
 #include "guard.h"
 #include "host-load.h"
 #include "host-share.h"
+#include "locked-images.h"
 #include "move.h"
 #include "power.h"
 #include "ram.h"
@@ -34,6 +35,7 @@
 #define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
 #define MIGRATED_AWAY	    "the guest was migrated away from here by somebody else: see to it where it runs before you resume it"
 #define NOTED_GUARD	    "guard"
+#define NOTED_GIVEN_UP	    "given-up"
 #define SEEDS_WORTH	    64	  /* seeds require reading all memory: not for disks smaller than this part of it */
 #define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say again in which state it is */
 #define START_MS	    15000 /* for the destination to say STARTED; after that another agent there is asked */
@@ -204,6 +206,7 @@ struct transfer {
 	struct disks disks;
 	struct files files;
 	struct data_plane data;
+	struct locked_images left; /* disks here, while it is not settled who has the guest (disk-locks.c) */
 
 	struct pace pace;
 	struct blackout blackout;
@@ -409,8 +412,6 @@ void cutover_carried_out(struct attempt *a, bool has_entered);
 int cutover_nobody_restarted_it(const struct transfer *t, struct err *e);
 /* -EBUSY: a process other than QEMU has one of the disks open here, or that cannot be told. */
 int cutover_refuse_open_here(const struct transfer *t, struct err *e);
-/* The guard that was begun for this move, in any life, which may hold the locks of its disks; 0: it has ended. */
-pid_t cutover_guard(const struct transfer *t);
 /* Checks that nobody else has the disks open (cutover_refuse_open_here()), and that they are as the guest left them, so that its memory can go on; an unknown
  * state is an error, too. */
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
@@ -418,6 +419,15 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
 void cutover_look_whether_it_runs_anew(struct transfer *t);
 /* RELEASED: if another has started the guest here again from its old disks, the outcome is undecided (end.started_again). */
 void cutover_look_for_another(struct transfer *t);
+
+/* disk-locks.c: locks the disks that the guest leaves here, in any life; a second call is fine. */
+void disk_locks_take(struct transfer *t);
+/* Unlocks them, and ends the guard of an earlier life that has them: the guest goes on here, or has gone for good. */
+void disk_locks_drop(struct transfer *t);
+/* True if they are to outlive us: the guest is given up, and it is not settled who has it. */
+bool disk_locks_outlive(const struct transfer *t);
+/* The guard that was begun for this move, in any life, which may hold the locks of its disks; 0: it has ended. */
+pid_t disk_locks_guard(const struct transfer *t);
 
 /* revert.c: --revert-within. revert_agreed(): -ENOTSUP: not both sides can do it. */
 void revert_init(struct transfer *t);

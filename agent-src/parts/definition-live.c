@@ -387,29 +387,6 @@ int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 	return r ? r : define_if_forgotten(definition_of(p), uuid, e);
 }
 
-/* ---- it is held ---- */
-
-/* Disks that cannot be locked stay as they are: a QEMU that is not held has its own locks, another agent of ours may have them, or the file system knows none. */
-void definition_lock_disks(struct definition *d)
-{
-	struct err ignored;
-	json_t *path;
-	size_t i;
-
-	json_array_foreach(d->src->libvirt_uuid ? d->src->disk_paths : NULL, i, path)
-		if (!images_locked(&d->locked, json_string_value(path)))
-			images_lock(&d->locked, json_string_value(path), IMAGE_SHARE, false, "", &ignored);
-}
-
-void definition_unlock_disks(struct definition *d)
-{
-	size_t i;
-
-	for (i = 0; i < d->locked.count; i++)
-		image_unlock(d->locked.list[i].fd);
-	images_unlock(&d->locked);
-}
-
 /* ---- it has gone ---- */
 
 struct ending_qemu {

@@ -625,7 +625,6 @@ static void fini(struct part *p)
 	struct definition *d = definition_of(p);
 
 	definition_end_job(d);
-	images_unlock(&d->locked);
 	libvirt_guest_fini(&d->guest);
 	json_decref(d->begun);
 	json_decref(d->accepted);

@@ -14,7 +14,6 @@
 #include "disks.h"
 #include "files.h"
 #include "libvirt-find.h"
-#include "locked-images.h"
 #include "source.h"
 
 struct definition {
@@ -23,14 +22,13 @@ struct definition {
 	const struct disks *disks;
 	const struct files *files;
 	struct libvirt_guest guest;
-	json_t *there;		     /* the destination's libvirt, from ACCEPT */
-	json_t *kept;		     /* kept-definition.h: the definition for the destination */
-	char *left;		     /* the guest has gone: path of the file that defines it here again */
-	struct lv *job;		     /* connection that owns libvirt's migration job, while a running guest moves; NULL: no job */
-	json_t *begun;		     /* for libvirt there to prepare: {"xml", "cookie", "flags"} */
-	json_t *changed;	     /* another client has changed it here since: {"what": [words], "file"}; NULL: no */
-	json_t *accepted;	     /* the destination's plan */
-	struct locked_images locked; /* while QEMU is held */
+	json_t *there;	  /* the destination's libvirt, from ACCEPT */
+	json_t *kept;	  /* kept-definition.h: the definition for the destination */
+	char *left;	  /* the guest has gone: path of the file that defines it here again */
+	struct lv *job;	  /* connection that owns libvirt's migration job, while a running guest moves; NULL: no job */
+	json_t *begun;	  /* for libvirt there to prepare: {"xml", "cookie", "flags"} */
+	json_t *changed;  /* another client has changed it here since: {"what": [words], "file"}; NULL: no */
+	json_t *accepted; /* the destination's plan */
 	bool is_aside;
 	bool told; /* the user was told what happens to volumes */
 };
@@ -56,11 +54,6 @@ int definition_stays_aside(const struct definition *d, struct err *e);
 int definition_begin_job(struct part *p, struct err *e);
 /* Ends libvirt's job; the guest stays here as it was. */
 void definition_end_job(struct definition *d);
-/* Locks the disks of a held QEMU, so that no one starts the guest from them if QEMU ends, until they are unlocked or we exit. In any
- * life. */
-void definition_lock_disks(struct definition *d);
-/* Unlocks the disks: the guest is about to go on here. */
-void definition_unlock_disks(struct definition *d);
 /* The guest has gone and its QEMU is held: libvirt ends QEMU, or is to forget the guest once QEMU has ended. In any life. -errno: not
  * yet. */
 int definition_let_go(struct definition *d, struct err *e);

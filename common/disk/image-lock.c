@@ -31,8 +31,7 @@ static bool is_locked(int fd, int byte)
 	return !fcntl(fd, F_OFD_GETLK, &l) && l.l_type != F_UNLCK;
 }
 
-/* Takes its own locks before it checks the others', as QEMU does: of two processes that start at once, at most one succeeds. */
-static int take(int fd, unsigned has, unsigned forbids)
+static int lock_bytes(int fd, unsigned has, unsigned forbids)
 {
 	int i, r = 0;
 
@@ -42,6 +41,14 @@ static int take(int fd, unsigned has, unsigned forbids)
 		if (!r && forbids & 1u << i)
 			r = lock_byte(fd, FORBIDS + i, F_RDLCK);
 	}
+	return r;
+}
+
+/* Takes its own locks before it checks the others', as QEMU does: of two processes that start at once, at most one succeeds. */
+static int take(int fd, unsigned has, unsigned forbids)
+{
+	int i, r = lock_bytes(fd, has, forbids);
+
 	for (i = 0; i < 5 && !r; i++)
 		if ((has & 1u << i && is_locked(fd, FORBIDS + i)) || (forbids & 1u << i && is_locked(fd, HAS + i)))
 			r = -EAGAIN;
@@ -88,9 +95,11 @@ int image_lock(const char *path, enum image_use use, int *fd, struct err *e)
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
 	/* flock, which QEMU does not use, keeps out other agents. NFS maps it to another lock that needs a file open for writing */
-	if (use != IMAGE_SHARE && flock(*fd, LOCK_EX | LOCK_NB) && errno != EBADF)
+	if ((use == IMAGE_READ || use == IMAGE_OWN) && flock(*fd, LOCK_EX | LOCK_NB) && errno != EBADF)
 		r = -errno;
-	if (!r)
+	if (!r && use == IMAGE_BESIDE)
+		r = lock_bytes(*fd, 0, WRITE | RESIZE);
+	else if (!r)
 		r = use == IMAGE_OWN ? take(*fd, READ | WRITE | RESIZE, ALL) : take(*fd, READ, WRITE | RESIZE);
 	if (!r)
 		return 0;

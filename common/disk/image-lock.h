@@ -11,9 +11,10 @@
 #include <stdbool.h>
 
 enum image_use {
-	IMAGE_SHARE, /* nobody may write to it meanwhile */
-	IMAGE_READ,  /* the same, and no other agent of ours may lock it so */
-	IMAGE_OWN,   /* no other process may have it open, not even to read */
+	IMAGE_SHARE,  /* nobody may write to it meanwhile */
+	IMAGE_READ,   /* the same, and no other agent of ours may lock it so */
+	IMAGE_OWN,    /* no other process may have it open, not even to read */
+	IMAGE_BESIDE, /* a QEMU that is held has it and keeps it; no other may open it to write, also once that one has ended */
 };
 
 /* True if the file is open for writing anywhere on this host, in any process, namespace or loop device; fd: a descriptor for reading, of
@@ -27,7 +28,7 @@ bool image_is_forbidden_to_write(const char *path);
 /* Locks the image; close *fd to unlock. -EBUSY: a QEMU has it open in a conflicting way, or another of our agents has it. Block devices
  * and file systems without locks: -errno of fcntl. */
 int image_lock(const char *path, enum image_use use, int *fd, struct err *e);
-/* Lets go of what IMAGE_SHARE has locked, whoever else has a copy of the descriptor. */
+/* Lets go of what IMAGE_SHARE or IMAGE_BESIDE has locked, whoever else has a copy of the descriptor. */
 void image_unlock(int fd);
 
 #endif

@@ -534,6 +534,23 @@ static void an_image_in_use_is_not_ours(void **state)
 	assert_true(is_free(IMAGE_OWN));
 }
 
+static void an_image_stays_locked_when_the_qemu_that_is_held_has_ended(void **state)
+{
+	int fd, held;
+
+	(void)state;
+	put("x", 1);
+	held = qemu(1 | 2, 2 | 8);
+	assert_int_equal(image_lock(file, IMAGE_BESIDE, &fd, &e), 0);
+	assert_true(image_is_locked_to_write(file));
+	close(held);
+	assert_true(image_is_forbidden_to_write(file) && !image_is_locked_to_write(file));
+	assert_true(is_free(IMAGE_SHARE)); /* others may read */
+	image_unlock(fd);
+	assert_false(image_is_forbidden_to_write(file));
+	close(fd);
+}
+
 /* ---- the last sector of a file ---- */
 
 static int result;
@@ -617,6 +634,7 @@ int main(void)
 		cmocka_unit_test(a_guest_without_a_name_is_called_as_its_disk),
 		cmocka_unit_test(a_rom_that_a_config_file_names_is_refused),
 		cmocka_unit_test(an_image_in_use_is_not_ours),
+		cmocka_unit_test(an_image_stays_locked_when_the_qemu_that_is_held_has_ended),
 		cmocka_unit_test(a_file_ends_with_a_whole_sector_of_zeros),
 	};
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The source agent dies right after COMMITTED, and somebody starts the guest here all the same: recover changes nothing and says so, until a
-# person says which is to live. Ended again without having written, it is handed over; after it has written it is undecided.
+# The source agent dies right after COMMITTED: the guest does not start here by its old script, as its disks are locked. When the guard has died, too, somebody
+# starts it all the same: recover changes nothing and says so, until a person says which is to live. After it has written it is undecided.
 # tier: gate
 . "$(dirname "$0")/../../lib/cold.sh"
 
@@ -12,6 +12,11 @@ fault_wait
 wait_for 10 process_is_gone "$MOVE_PID" || fail "the agent lives on"
 wait_for 30 test -e "$TO/a.raw"
 
+guard_ends
+! timeout 20 sh "$DIR"/src/a.sh.moved-* </dev/null &>"$DIR/again" || fail "it starts here while the destination has it"
+grep -q 'Failed to get "write" lock' "$DIR/again" || fail "it does not start as: $(<"$DIR/again")"
+
+kill_agent_here
 sh "$DIR"/src/a.sh.moved-* </dev/null &>/dev/null &
 guest=$!
 kill_at_exit $guest

@@ -49,15 +49,17 @@ assert_result "any('process $LOOP (' in x for x in plan['afterwards']) and r['se
 ! started_by_hand || fail "the old copy has started"
 end_process "$LOOP"
 
-# its agent dies as it is given up, and what locked the disk here with it
+# its agent dies as it is given up, and with it what locked the disk here, and its guard
 shut_down_for_long
 to_listener
 MOVES=$((MOVES + 1)) TO=$DIR/d$MOVES
 mkdir "$TO"
-fault after-SRC_COMMITTED
+fault after-SRC_COMMITTED stop
 "$BIN/vmferry" migrate "$DEST" --how cold --disk-dir "$TO" --json -- "${LOOPED[@]}" >"$DIR/move.json" 2>"$DIR/move.log" &
-kill_at_exit $!
+MOVE_PID=$!
+kill_at_exit "$MOVE_PID"
 fault_wait
+kill_agent_here
 ! started_by_hand || fail "the old copy has started"
 recover 0
 end_process "$LOOP"

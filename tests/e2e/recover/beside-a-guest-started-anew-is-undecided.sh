@@ -1,5 +1,5 @@
 #!/bin/bash
-# The guest was handed over, its agents died, and the QEMU that is held here looks as if it hung: somebody starts the guest again beside it.
+# The guest was handed over, its agents and the guard died, and the QEMU that is held here looks as if it hung: somebody starts the guest again beside it.
 # recover neither has it started at the destination, nor does it end or let go what is here; a person's word about the destination does
 # not speak to the wrong QEMU.
 . "$(dirname "$0")/../../lib/aftermath.sh"
@@ -10,6 +10,7 @@ fault after-SRC_COMMITTED # nobody has told the destination
 to_listener
 move_start a "$DEST"
 fault_wait
+kill_agent_here
 then=$(stat -c %y "$DIR/a.raw")
 mapfile -d '' line <"/proc/$held/cmdline"
 rm "$DIR/a.console"
