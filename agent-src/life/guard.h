@@ -7,7 +7,7 @@
  * the destination: that is left to a person. Until QEMU's migration is over it keeps QEMU's connections open (keep.h).
  *
  * After COMMITTED the guard has nothing to take back. It holds the locks of the disks that the guest has left here, which the agent has lent it, until the
- * move is settled, so that no one starts the guest from them.
+ * move is settled, so that no one starts the guest from them. A recover that cannot settle a move whose guard has died starts another, for that alone.
  *
  * An agent that is stopped (SIGSTOP) after it has stopped the guest is as good as dead to the guest: after GUARD_STOPPED_S the guard kills
  * it (watched-agent.h), which may happen at any instruction. An agent that has COMMITTED is left alone, as the guest is the destination's.

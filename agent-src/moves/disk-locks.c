@@ -48,12 +48,9 @@ pid_t disk_locks_guard(const struct transfer *t)
 {
 	const json_t *noted = journal_last_note(t->a.journal, NOTED_GUARD);
 	pid_t pid = (pid_t)json_integer_value(json_object_get(noted, "pid"));
-	uint64_t start_time;
+	uint64_t start_time = (uint64_t)json_integer_value(json_object_get(noted, "start_time"));
 
-	return pid > 0 && is_this_boot(json_text(journal_begin(t->a.journal), "boot_id")) && !process_start_time(pid, &start_time) &&
-			       start_time == (uint64_t)json_integer_value(json_object_get(noted, "start_time"))
-		       ? pid
-		       : 0;
+	return pid > 0 && is_this_boot(json_text(journal_begin(t->a.journal), "boot_id")) && qemu_is_alive(pid, start_time) ? pid : 0;
 }
 
 /* The guard of an agent that has died holds them until the guest has gone for good, or comes back. */
@@ -78,4 +75,21 @@ void disk_locks_drop(struct transfer *t)
 bool disk_locks_outlive(const struct transfer *t)
 {
 	return handoff_is_given_up(&t->a.handoff) && t->left.count;
+}
+
+/* The guard of an earlier life may have died with its agent, or with its host; and a QEMU that has ended since was not held in this life, which is when disks are
+ * locked otherwise. Of a guest that seems to have been started here again nothing is locked. */
+void disk_locks_leave(struct transfer *t)
+{
+	struct err e;
+
+	if (!handoff_is_given_up(&t->a.handoff) || t->end.ran_on || disk_locks_guard(t))
+		return;
+	disk_locks_take(t);
+	if (!t->left.count)
+		return;
+	guard_dismiss(&t->guard);
+	if (transfer_begin_guard(t, &e))
+		report_notice(&t->life.report, "nobody keeps the guest's disks here locked until its move is settled: %s", e.msg);
+	disk_locks_take(t);
 }

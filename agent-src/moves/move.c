@@ -631,6 +631,7 @@ int transfer_run(struct transfer *t)
 		return 0;
 	}
 	ending_settle(t);
+	disk_locks_leave(t);
 	ahead_settle(t);
 	if ((t->entry->last != ST_PREFLIGHT || t->a.exit_code) && !head_start_goes_on(t))
 		tell_result(t);

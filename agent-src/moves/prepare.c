@@ -85,7 +85,7 @@ static bool needs_guard(const struct transfer *t)
 	return t->src.traits.guest_runs || !t->src.traits.stays_here;
 }
 
-static int begin_guard(struct transfer *t, struct err *e)
+int transfer_begin_guard(struct transfer *t, struct err *e)
 {
 	int r = guard_start(&t->guard, journal_path(t->a.journal), t->opt->runtime_dir, guard_patience_s(t), t->opt->prepared, e);
 	uint64_t start_time = 0;
@@ -121,7 +121,7 @@ int prepare_enter(void *ctx, struct err *e)
 	if (!r)
 		r = begin_journal(t, e);
 	if (!r && needs_guard(t))
-		r = begin_guard(t, e);
+		r = transfer_begin_guard(t, e);
 	if (r)
 		return r;
 	t->ram.keeper = t->guard.fd;

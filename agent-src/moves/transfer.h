@@ -347,6 +347,8 @@ void head_start_describe_for_journal(struct transfer *t, json_t *begin);
 /* prepare.c: from the plan to two connected agents, and undoing that */
 int prepare_enter(void *ctx, struct err *e);
 int prepare_event(void *ctx, const struct event *ev, struct err *e);
+/* Starts the guard, and journals which process it is. */
+int transfer_begin_guard(struct transfer *t, struct err *e);
 /* Restores QEMU's state from the journal; also in a later life. */
 void transfer_undo(struct transfer *t);
 int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail, struct err *e);
@@ -424,6 +426,8 @@ void cutover_look_for_another(struct transfer *t);
 void disk_locks_take(struct transfer *t);
 /* Unlocks them, and ends the guard of an earlier life that has them: the guest goes on here, or has gone for good. */
 void disk_locks_drop(struct transfer *t);
+/* At the end of a move that is not settled: sees to it that a guard has them, in any life. */
+void disk_locks_leave(struct transfer *t);
 /* True if they are to outlive us: the guest is given up, and it is not settled who has it. */
 bool disk_locks_outlive(const struct transfer *t);
 /* The guard that was begun for this move, in any life, which may hold the locks of its disks; 0: it has ended. */

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The agent of a guest that was given up dies: until its move is settled nobody starts the guest here from its old disks, also once the QEMU that is held was
-# ended. The guard has them locked.
+# ended. The guard has them locked; if that has died, too, recover that cannot settle the move has another one do so.
 # timeout: 200
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
@@ -36,3 +36,15 @@ for how in live quick "warm --force --shutdown-timeout 1"; do
 	does_not_start_here
 	is_there
 done
+
+# Its guard dies, too, as with its host, and the destination is away.
+given_up live
+guard_ends
+kill_agent_here
+kill_now "${GUEST_PID[a]}"
+recover 6 --dest 127.0.0.1:1
+guard_ends
+does_not_start_here
+recover 6 --dest 127.0.0.1:1
+assert_eq "$(guard_pid | wc -l)" 1 "guards that hold its locks"
+is_there
