@@ -41,6 +41,7 @@ try() { # SEED
 		pid=$(qemu_at "$at-there/q")
 		kill_at_exit "$pid"
 		runs_on "$at-there/q" || fail "$1: the guest does not run where it was moved to: ${words[*]}"
+		end_process "$pid" # it computes as long as it is there
 		return
 	fi
 	assert_eq "$moved" 3 "exit code of $1: ${words[*]} ($(tail -n 2 "$DIR/$1.move"))"
@@ -49,6 +50,7 @@ try() { # SEED
 	runs_on "$at/q" && [[ -e /proc/$pid ]] || fail "$1: the guest that was refused does not run any more: ${words[*]}"
 	assert_eq "$(files_of "$at")" "$files" "files of $1"
 	assert_eq "$(ls -A "$at-there")" "" "files at the destination of $1"
+	end_process "$pid"
 }
 
 for seed in ${SEEDS:-2 4 12 13 17 40 746 757 791 quickstart-hda}; do
