@@ -69,7 +69,7 @@ void receive_go_on(struct receiver *r)
 /* An object as its name is known here; malloc'ed. */
 static char *object_words(const struct receiver *r, uint32_t object)
 {
-	if (object_is_disk(object) && r->shared->disk[object].bytes)
+	if (object_is_disk(object) && r->shared->disk[object].name)
 		return xasprintf("disk %.300s", r->shared->disk[object].name);
 	if (object_is_ram(object) && object - OBJECT_RAM_BASE < r->ram.count)
 		return xasprintf("RAM block %s", r->ram.blocks[object - OBJECT_RAM_BASE].target->name);
@@ -325,7 +325,7 @@ static int complete(struct receiver *r, struct err *e)
 		if (!r->ram.blocks[i].ended)
 			return err_set(e, EBADMSG, "no digest came for RAM block %s", r->ram.blocks[i].target->name);
 	for (i = OBJECT_DISK_BASE; r->number > r->shared->streams && i <= OBJECT_DISK_MAX; i++)
-		if (r->shared->disk[i].bytes && !r->disk[i].ended)
+		if (r->shared->disk[i].name && !r->disk[i].ended)
 			return err_set(e, EBADMSG, "no digest came for disk %s", r->shared->disk[i].name);
 	receive_tell(r, receive_event_new(r, RECEIVE_COMPLETE, NULL, 0));
 	return 0;

@@ -18,9 +18,9 @@
 
 /* Where a disk's blocks go. */
 struct disk_target {
-	uint64_t bytes; /* 0: no such disk in this move */
+	uint64_t bytes;
 	struct disk_at at;
-	const char *name;   /* for messages */
+	const char *name;   /* for messages; NULL: no such disk in this move */
 	struct disk_at old; /* an old copy of it; no path: there is none */
 	const char *old_name;
 	unsigned bitmaps; /* so many dirty bitmaps of the guest's come along, in which it is marked what is written meanwhile */

@@ -25,7 +25,7 @@ int receive_disk_open(struct receiver *r, const struct msg_object *m, struct err
 	struct received_disk *d = &r->disk[m->id];
 	int k;
 
-	if (!t->bytes)
+	if (!t->name)
 		return receive_refuse(r, "OBJECT", m->id, e, "no such disk is part of this move");
 	if (t->bytes != m->size || m->unit_shift != DISK_SHIFT)
 		return receive_refuse(r, "OBJECT", m->id, e, "it has %llu bytes, in units of 2^%u, and in this move %llu, of 2^%d",

@@ -14,7 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STORES_TRIED 4 /* each takes a moment */
+#define NAME_ADDS    ((ssize_t)strlen(".vmferry-01234567" PARTIAL_SUFFIX)) /* bytes: while it arrives, or is kept, a file has a longer name */
+#define STORES_TRIED 4							   /* each takes a moment */
 
 /* The directory of path, or where that is to be made; malloc'ed. */
 static char *dir_of(const struct disks *d, const char *path)
@@ -31,12 +32,20 @@ static char *dir_of(const struct disks *d, const char *path)
 static int need_space(struct space *s, const struct disks *d, const char *path, uint64_t bytes, struct err *e)
 {
 	AUTO_FREE char *dir = dir_of(d, path);
+	long longest = pathconf(dir, _PC_NAME_MAX);
+	ssize_t len = (ssize_t)strlen(strrchr(path, '/') + 1);
 	struct stat st;
 
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
 		return disks_refuse_dir(d, dir, e);
 	if (access(dir, W_OK))
 		return err_sys(e, errno, "%s at the destination cannot be written", dir);
+	if (longest > 0 && len + NAME_ADDS > longest)
+		return err_set(
+			e, ENAMETOOLONG,
+			"the name of %s is too long for the destination: at most %ld bytes, as more is added while it arrives. Give it another "
+			"(--disk DISK=PATH)",
+			path, longest - (long)NAME_ADDS);
 	return space_add(s, dir, bytes, e);
 }
 

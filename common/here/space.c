@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#define FILES_TOO 16 /* sockets, logs, a script: made beside those that are counted */
+
 int space_add(struct space *s, const char *dir, uint64_t bytes, struct err *e)
 {
 	struct stat st;
@@ -17,9 +19,10 @@ int space_add(struct space *s, const char *dir, uint64_t bytes, struct err *e)
 		;
 	if (i == s->count) {
 		s->volumes = xrealloc(s->volumes, (i + 1) * sizeof(*s->volumes));
-		s->volumes[s->count++] = (struct volume){st.st_dev, xstrdup(dir), 0};
+		s->volumes[s->count++] = (struct volume){.device = st.st_dev, .dir = xstrdup(dir)};
 	}
 	s->volumes[i].need += bytes;
+	s->volumes[i].files++;
 	return 0;
 }
 
@@ -31,6 +34,9 @@ int space_check_volume(const struct volume *v, const char *what, struct err *e)
 
 	if (r)
 		return err_sys(e, -r, "cannot look at %s", v->dir);
+	if (room.files < v->files + FILES_TOO)
+		return err_set(e, ENOSPC, "%s need files in %s, whose file system can take only %llu more (its inodes are in use: df -i)",
+			       what, v->dir, (unsigned long long)room.files);
 	if (v->need <= room.disk)
 		return 0;
 	return err_set(e, ENOSPC, "%s need %s but %s has only %s free", what, format_bytes(need, v->need), v->dir,

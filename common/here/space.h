@@ -11,7 +11,7 @@
 struct volume {
 	dev_t device;
 	char *dir; /* a directory on it */
-	uint64_t need;
+	uint64_t need, files;
 };
 
 /* Begins zeroed. */

@@ -43,6 +43,7 @@ int room_get(const char *dir, struct room *out)
 	*out = (struct room){.memory = memory_available(),
 			     .disk = (uint64_t)fs.f_bavail * (uint64_t)(fs.f_frsize ?: fs.f_bsize),
 			     .disk_total = (uint64_t)fs.f_blocks * (uint64_t)(fs.f_frsize ?: fs.f_bsize),
+			     .files = fs.f_files ? (uint64_t)fs.f_ffree : UINT64_MAX,
 			     .disk_is_memory = fs.f_type == TMPFS_MAGIC};
 	return 0;
 }

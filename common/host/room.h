@@ -8,6 +8,7 @@
 struct room {
 	uint64_t memory, disk; /* bytes that may still be taken; memory 0: not known */
 	uint64_t disk_total;
+	uint64_t files;	     /* inodes that may still be taken; UINT64_MAX: as many as there is room for */
 	bool disk_is_memory; /* a tmpfs: files there take both */
 };
 

@@ -14,15 +14,19 @@ refused() { # REASON DEST [OPTION...]
 at_exit "rm -f $TOP/build/tmp/before.$$"
 
 guest_a
-mkdir "$DIR/taken" "$DIR/small"
+mkdir "$DIR/taken" "$DIR/small" "$DIR/few"
 touch "$DIR/taken/a.raw"
 mount -t tmpfs -o size=8M none "$DIR/small" || skip "no right to mount a tmpfs"
 at_exit "umount $DIR/small"
+mount -t tmpfs -o nr_inodes=10 none "$DIR/few"
+at_exit "umount $DIR/few"
 
 to_local
 refused "$DIR/taken/a.raw exists already at the destination" local --disk-dir "$DIR/taken"
 refused "$DIR/nowhere/there does not exist at the destination" local --disk-dir "$DIR/nowhere/there"
 refused 'the disks need 1.*MiB but .* has only 8' local --disk-dir "$DIR/small"
+refused 'the disks need files in .*/few, .* only 9 more' local --disk-dir "$DIR/few"
+refused 'the name of .* is too long .* at most 230 bytes' local --disk "d0=$DIR/taken/$(printf 'n%.0s' {1..231})"
 refused 'cannot connect to 127.0.0.1:1: Connection refused' 127.0.0.1:1
 assert_settled
 assert_next_move_succeeds
