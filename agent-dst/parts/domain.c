@@ -503,11 +503,13 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	return 0;
 }
 
-/* Only libvirt's word for it counts, and not that it cannot be asked. */
+/* Only libvirt's word for it counts, and not that it cannot be asked. A guest that somebody has defined there meanwhile is never forgotten: libvirt has noticed its
+ * QEMU's end once it is shut off. */
 static bool has_forgotten(struct domain *d)
 {
 	struct lv_domain there;
 	struct err ignored;
+	bool stays = false;
 	int r;
 
 	if (d->events && lv_is_lost(d->events)) {
@@ -520,9 +522,12 @@ static bool has_forgotten(struct domain *d)
 		return false;
 	}
 	r = lv_lookup_text(d->events, d->target->uuid, &there, &ignored);
-	if (!r)
-		lv_domain_fini(&there);
-	return r == -ENOENT;
+	if (r)
+		return r == -ENOENT;
+	if (there.id < 0 && lv_is_persistent(d->events, &there, &stays, &ignored))
+		stays = false;
+	lv_domain_fini(&there);
+	return stays;
 }
 
 static void wait_until_forgotten(struct domain *d)

@@ -308,6 +308,20 @@ static void libvirt_that_says_something_else_has_not_forgotten_it(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_LOOKUP_UUID] - before, 2);
 }
 
+static void definition_of_others_is_not_waited_for(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	assert_int_equal(target.run_state(&target), STANDS);
+	home.is_defined = true;
+	home_ends_qemu();
+	before = home.calls[LV_DOMAIN_LOOKUP_UUID];
+	domain_end(&d);
+	assert_int_equal(home.calls[LV_DOMAIN_LOOKUP_UUID] - before, 1);
+	home.is_defined = false;
+}
+
 static void runs(int signal)
 {
 	struct timespec now, from;
@@ -335,6 +349,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(it_is_held_while_it_is_looked_at, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_somebody_else_holds_stays_so, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_that_says_something_else_has_not_forgotten_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(definition_of_others_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_never_ran_if_its_processors_have_not, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(one_whose_processors_ran_is_not_untouched, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(who_resumed_it_is_waited_for, setup_with_vcpu, teardown),
