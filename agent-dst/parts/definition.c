@@ -504,6 +504,7 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 		return 0;
 	}
 	json_object_set_new(kept, "autostart", json_false());
+	json_object_del(kept, "autostart_once");
 	warn(d,
 	     "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, without "
 	     "autostart; start it only if it runs nowhere else, and if it has got other images there since (a snapshot), with those (virsh edit)");

@@ -101,7 +101,7 @@ static int read_definition(struct libvirt_guest *l, struct lv *v, bool live, str
 	if (!r)
 		r = libvirt_definition_read(&l->def, l->live_xml ?: l->xml, strlen(l->live_xml ?: l->xml), e);
 	if (!r)
-		r = lv_autostart(v, &l->domain, &l->autostart, e);
+		r = lv_autostart(v, &l->domain, &l->autostart, e) ?: lv_autostart_once(v, &l->domain, &l->autostart_once, e);
 	if (!r)
 		r = lv_snapshots(v, &l->domain, &l->snapshots, &l->snapshot_count, &l->current, e);
 	return r;
@@ -213,11 +213,11 @@ int libvirt_is_as_defined(const struct libvirt_guest *l, struct lv *v, struct er
 	const char *what = NULL, *how = "";
 	int r = lv_xml(v, &l->domain, true, &now.xml, e);
 
-	r = r ? r : lv_autostart(v, &l->domain, &now.autostart, e);
+	r = r ? r : lv_autostart(v, &l->domain, &now.autostart, e) ?: lv_autostart_once(v, &l->domain, &now.autostart_once, e);
 	r = r ? r : lv_snapshots(v, &l->domain, &now.snapshots, &now.snapshot_count, &now.current, e);
 	if (!r && strcmp(now.xml, l->xml))
 		what = "definition", how = "was changed (virsh edit)";
-	else if (!r && now.autostart != l->autostart)
+	else if (!r && (now.autostart != l->autostart || now.autostart_once != l->autostart_once))
 		what = "autostart", how = "was changed (virsh autostart)";
 	else if (!r && !same_snapshots(&now, l))
 		what = "snapshots", how = "were changed (by virsh)";
@@ -412,7 +412,7 @@ static void note_plain(const struct libvirt_guest *l, struct guest *g)
 			"libvirt knows of %zu snapshot%s of it: those that are in its images go along (qemu-img snapshot -l), and what libvirt "
 			"has written down of them does not",
 			l->snapshot_count, l->snapshot_count == 1 ? "" : "s");
-	if (l->autostart)
+	if (l->autostart || l->autostart_once)
 		guest_note(g, "libvirt starts it when this host boots: --install-unit has it started there");
 }
 

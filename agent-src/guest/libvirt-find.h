@@ -18,7 +18,7 @@ struct libvirt_guest {
 	char *live_xml;		       /* present definition, if the guest is to move while it runs; else NULL */
 	struct libvirt_definition def; /* of live_xml, if set */
 	bool is_transient;	       /* not defined: libvirt forgets the guest when its QEMU ends */
-	bool autostart;
+	bool autostart, autostart_once;
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;
 	char *current;		    /* name of the current snapshot; NULL: none */

@@ -271,6 +271,8 @@ static int rewrite_all(struct definition *d, const struct libvirt_changes *c, vo
 		r = err_set(e, EILSEQ, "the guest's definition is not UTF-8 text");
 	if (!r && d->guest.is_transient)
 		json_object_set_new(d->kept, "transient", json_true());
+	if (!r && d->guest.autostart_once)
+		json_object_set_new(d->kept, "autostart_once", json_true());
 	return r ? r : kept_definition_check(d->kept, e);
 }
 
@@ -336,8 +338,9 @@ static json_t *keep_own(const struct definition *d)
 
 	for (i = 0; i < d->guest.snapshot_count; i++)
 		json_array_append_new(snapshots, json_string(d->guest.snapshots[i]));
-	return json_pack("{s:s,s:s,s:s,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml,
-			 "autostart", d->guest.autostart, "snapshots", snapshots, "current", d->guest.current);
+	return json_pack("{s:s,s:s,s:s,s:b,s:b,s:o,s:s*}", "name", d->guest.def.name, "uuid", d->guest.def.uuid, "xml", d->guest.xml,
+			 "autostart", d->guest.autostart, "autostart_once", d->guest.autostart_once, "snapshots", snapshots, "current",
+			 d->guest.current);
 }
 
 /* The guest's own definition must be complete, so that it can be defined here again. */

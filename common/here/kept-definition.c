@@ -110,8 +110,10 @@ int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_
 	AUTO_FREE char *now = NULL, *current = NULL;
 	char **snapshots = NULL;
 	size_t count = 0;
-	bool autostart = false, differs;
-	int r = lv_xml(v, d, true, &now, e) ?: lv_autostart(v, d, &autostart, e) ?: lv_snapshots(v, d, &snapshots, &count, &current, e);
+	bool autostart = false, once = false, differs;
+	int r = lv_xml(v, d, true, &now, e) ?: lv_autostart(v, d, &autostart, e) ?: lv_autostart_once(v, d, &once, e);
+
+	r = r ? r : lv_snapshots(v, d, &snapshots, &count, &current, e);
 
 	*xml = NULL;
 	if (r)
@@ -120,6 +122,8 @@ int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_
 	add_words(changed, differs, "its definition (virsh edit)");
 	add_words(changed, autostart != json_is_true(json_object_get(kept, "autostart")),
 		  autostart ? "autostart (it is on by now)" : "autostart (it is off by now)");
+	add_words(changed, once != json_is_true(json_object_get(kept, "autostart_once")),
+		  once ? "autostart for one boot (it is on by now)" : "autostart for one boot (it is off by now)");
 	add_words(changed, !are_kept(kept, snapshots, count, current), "its snapshots");
 	lv_strings_free(snapshots, count);
 	*xml = differs ? xstrdup(now) : NULL;
@@ -151,11 +155,14 @@ static bool is_named(const char *xml, const char *name)
 	return begin && end && (size_t)(end - begin) == strlen(name) && !strncmp(begin, name, strlen(name));
 }
 
-static int set_autostart(struct lv *v, const struct lv_domain *d, struct err *e)
+static int set_autostart(struct lv *v, const struct lv_domain *d, const json_t *kept, struct err *e)
 {
-	int r = lv_set_autostart(v, d, true, e);
+	int r = json_is_true(json_object_get(kept, "autostart")) ? lv_set_autostart(v, d, true, e) : 0;
 
-	return r ? err_prefix(e, "having guest %s started when its host boots", d->name) : 0;
+	if (r)
+		return err_prefix(e, "having guest %s started when its host boots", d->name);
+	r = json_is_true(json_object_get(kept, "autostart_once")) ? lv_set_autostart_once(v, d, e) : 0;
+	return r ? err_prefix(e, "having guest %s started when its host boots the next time (virsh autostart --once)", d->name) : 0;
 }
 
 static void note_snapshots(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *failed)
@@ -183,7 +190,7 @@ int kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed, s
 		tell_failure(failed, e);
 	} else {
 		note_snapshots(v, &d, kept, failed);
-		if (json_is_true(json_object_get(kept, "autostart")) && set_autostart(v, &d, e))
+		if (set_autostart(v, &d, kept, e))
 			tell_failure(failed, e);
 		lv_domain_fini(&d);
 	}

@@ -2,7 +2,7 @@
  * kept-definition.h: a libvirt guest's definition as it is carried and kept: in a message, and in a file of an agent's while neither host's libvirt may have
  * it. Defining again is the same at both ends: at the destination when the guest may start there, at the source when it stays after all.
  *
- * {"name", "uuid", "xml", "autostart", "snapshots": [xml, parents first], "current": name of one of them, or missing,
+ * {"name", "uuid", "xml", "autostart", "autostart_once": true if it is started at the next boot alone, or missing, "snapshots": [xml, parents first], "current": name of one of them, or missing,
  * "transient": true if libvirt is to define nothing, or missing}
  */
 #ifndef VMFERRY_KEPT_DEFINITION_H

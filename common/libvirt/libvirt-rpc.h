@@ -27,8 +27,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LV_DEADLINE_MS 40000U	/* more than the 30 s for which libvirt waits for a guest that is busy */
-#define LV_OLDEST      9000000U /* of libvirt's versions: 9.0.0, Debian 12's */
+#define LV_DEADLINE_MS 40000U	 /* more than the 30 s for which libvirt waits for a guest that is busy */
+#define LV_OLDEST      9000000U	 /* of libvirt's versions: 9.0.0, Debian 12's */
+#define LV_HAS_ONCE    11002000U /* knows lv_autostart_once() */
 
 struct lv;
 
@@ -89,6 +90,9 @@ int lv_state_of(struct lv *v, const struct lv_domain *d, enum lv_state *state, i
 int lv_is_persistent(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
 int lv_autostart(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
 int lv_set_autostart(struct lv *v, const struct lv_domain *d, bool yes, struct err *e);
+/* The guest is started when its host boots the next time, and then no more: libvirt 11.2 and later. An older one answers no, and is not told: -ENOTSUP. */
+int lv_autostart_once(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
+int lv_set_autostart_once(struct lv *v, const struct lv_domain *d, struct err *e);
 int lv_has_managed_save(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
 /* Defines the guest, or redefines one of the same name and UUID; libvirt does not compare the XML with its schema. */
 int lv_define(struct lv *v, const char *xml, struct lv_domain *out, struct err *e);

@@ -310,6 +310,23 @@ int lv_set_autostart(struct lv *v, const struct lv_domain *d, bool yes, struct e
 	return lv_call(v, &ask, NULL, e);
 }
 
+int lv_autostart_once(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e)
+{
+	struct lv_ask ask = lv_ask_of(d, LV_DOMAIN_GET_AUTOSTART_ONCE, "read autostart --once of guest");
+
+	*yes = false;
+	return lv_version(v) < LV_HAS_ONCE ? 0 : call_bool(v, &ask, yes, e);
+}
+
+int lv_set_autostart_once(struct lv *v, const struct lv_domain *d, struct err *e)
+{
+	struct lv_ask ask = about_flags(d, LV_DOMAIN_SET_AUTOSTART_ONCE, "set autostart --once of guest", true);
+
+	if (lv_version(v) < LV_HAS_ONCE)
+		return err_set(e, ENOTSUP, "this libvirt is older than 11.2, and has no autostart for one boot alone");
+	return lv_call(v, &ask, NULL, e);
+}
+
 int lv_has_managed_save(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e)
 {
 	struct lv_ask ask = about_flags(d, LV_HAS_MANAGED_SAVE, "look for a managed save of guest", 0);

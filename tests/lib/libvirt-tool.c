@@ -144,6 +144,13 @@ static int do_autostart(struct lv *v, const struct lv_domain *d, char **a)
 	return print_yes(lv_autostart(v, d, &yes, &err), &yes);
 }
 
+static int do_autostart_once(struct lv *v, const struct lv_domain *d, char **a)
+{
+	bool yes;
+
+	return a[0] ? lv_set_autostart_once(v, d, &err) : print_yes(lv_autostart_once(v, d, &yes, &err), &yes);
+}
+
 static int do_saved(struct lv *v, const struct lv_domain *d, char **a)
 {
 	bool yes;
@@ -259,19 +266,20 @@ static const struct command {
 } commands[] = {
 	{"version", do_version, NULL, true},
 	{"domains", do_domains, NULL, true},
-	{"define", do_define, NULL, false},	      /* FILE */
-	{"lookup", NULL, do_lookup, false},	      /* NAME; by the UUID that it has */
-	{"xml", NULL, do_xml, false},		      /* NAME [inactive] */
-	{"state", NULL, do_state, false},	      /* NAME */
-	{"persistent", NULL, do_persistent, false},   /* NAME */
-	{"autostart", NULL, do_autostart, false},     /* NAME [on|off] */
-	{"managed-save", NULL, do_saved, false},      /* NAME */
-	{"undefine", NULL, do_undefine, false},	      /* NAME */
-	{"create", NULL, do_create, false},	      /* NAME */
-	{"snapshots", NULL, do_snapshots, false},     /* NAME */
-	{"redefine", NULL, do_redefine, false},	      /* NAME FILE [current] */
-	{"checkpoints", NULL, do_checkpoints, false}, /* NAME */
-	{"network", do_network, NULL, false},	      /* NAME */
+	{"define", do_define, NULL, false},		    /* FILE */
+	{"lookup", NULL, do_lookup, false},		    /* NAME; by the UUID that it has */
+	{"xml", NULL, do_xml, false},			    /* NAME [inactive] */
+	{"state", NULL, do_state, false},		    /* NAME */
+	{"persistent", NULL, do_persistent, false},	    /* NAME */
+	{"autostart", NULL, do_autostart, false},	    /* NAME [on|off] */
+	{"autostart-once", NULL, do_autostart_once, false}, /* NAME [on] */
+	{"managed-save", NULL, do_saved, false},	    /* NAME */
+	{"undefine", NULL, do_undefine, false},		    /* NAME */
+	{"create", NULL, do_create, false},		    /* NAME */
+	{"snapshots", NULL, do_snapshots, false},	    /* NAME */
+	{"redefine", NULL, do_redefine, false},		    /* NAME FILE [current] */
+	{"checkpoints", NULL, do_checkpoints, false},	    /* NAME */
+	{"network", do_network, NULL, false},		    /* NAME */
 	{"networks", do_networks, NULL, true},
 	{"pool", do_pool, NULL, false},		   /* NAME */
 	{"pool-refresh", do_refresh, NULL, false}, /* NAME */

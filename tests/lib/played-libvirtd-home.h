@@ -40,8 +40,9 @@ static struct {
 	bool is_there, is_defined;
 	bool lags; /* libvirt has not seen yet that its QEMU has ended */
 	enum lv_state state;
-	const char *monitor; /* what its QEMU answers each command; NULL: an echo */
-	unsigned reason;     /* of that state; 0: 1, by its user */
+	const char *monitor;   /* what its QEMU answers each command; NULL: an echo */
+	unsigned reason;       /* of that state; 0: 1, by its user */
+	unsigned long version; /* of libvirt; 0: the oldest that is taken */
 	struct {
 		int32_t procedure;
 		int number; /* 0: it hangs up */
@@ -103,6 +104,10 @@ static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *statu
 	case LV_DOMAIN_GET_STATE:
 		home_number(body, home.state);
 		lv_write_u32(body, home.reason ? home.reason : 1);
+		break;
+	case LV_GET_LIB_VERSION:
+		body->n = 0;
+		lv_write_u64(body, home.version ?: PLAYED_VERSION);
 		break;
 	case LV_DOMAIN_RESUME:
 		home.state = LV_RUNNING;

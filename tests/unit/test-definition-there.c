@@ -92,6 +92,41 @@ static void file_goes_when_libvirt_has_defined_it(void **state)
 	assert_int_equal(settle(), 0); /* again */
 }
 
+/* The file says that it is started when its host boots the next time, and then no more. */
+static void keep_once(void)
+{
+	json_t *kept;
+
+	assert_int_equal(kept_definition_read(path, &kept, &err), 0);
+	json_object_set_new(kept, "autostart", json_false());
+	json_object_set_new(kept, "autostart_once", json_true());
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(kept_definition_write(path, kept, &err), 0);
+	json_decref(kept);
+}
+
+static void start_at_the_next_boot_alone_goes_to_who_knows_it(void **state)
+{
+	(void)state;
+	keep_once();
+	home.version = 12009000;
+	assert_int_equal(settle(), 0);
+	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART], 0);
+	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART_ONCE], 1);
+	assert_int_equal(json_array_size(d.failed), 0);
+}
+
+static void start_at_the_next_boot_alone_is_told_where_libvirt_is_older(void **state)
+{
+	(void)state;
+	keep_once();
+	assert_int_equal(settle(), 0);
+	assert_true(home.is_defined);
+	assert_int_equal(home.calls[LV_DOMAIN_SET_AUTOSTART_ONCE], 0);
+	assert_non_null(
+		strstr(json_string_value(json_array_get(d.failed, 0)), "(virsh autostart --once): this libvirt is older than 11.2"));
+}
+
 static void it_stays_if_libvirt_refuses(void **state)
 {
 	static const int numbers[] = {HOME_INTERNAL, HOME_NO_NETWORK, HOME_BUSY, 0};
@@ -297,6 +332,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(file_goes_when_libvirt_has_defined_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(start_at_the_next_boot_alone_goes_to_who_knows_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(start_at_the_next_boot_alone_is_told_where_libvirt_is_older, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_stays_if_libvirt_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(it_stays_if_no_libvirt_runs, setup, teardown),
 		cmocka_unit_test_setup_teardown(transient_guest_is_not_defined, setup, teardown),

@@ -52,6 +52,14 @@ asked autostart depot on
 assert_eq "$(asked autostart depot)" yes autostart
 asked autostart depot off
 [[ $(v dominfo depot) =~ Autostart:\ +disable ]] || fail "virsh sees autostart"
+assert_eq "$(asked autostart-once depot)" no "autostart for the next boot"
+if v help autostart | says -- --once; then # libvirt 11.2 and later
+	asked autostart-once depot on
+	[[ $(v dominfo depot) =~ Autostart\ Once:\ +enable ]] || fail "virsh does not see autostart for the next boot: $(v dominfo depot)"
+	assert_eq "$(asked autostart-once depot)" yes "autostart for the next boot"
+	v autostart depot --disable --once >/dev/null
+	assert_eq "$(asked autostart-once depot)" no "autostart for the next boot"
+fi
 assert_eq "$(asked autostart depot) $(asked persistent depot) $(asked managed-save depot) $(asked checkpoints depot)" "no yes no 0" "of a guest at rest"
 assert_eq "$(asked state depot)" "5 0" "state of a guest at rest"
 

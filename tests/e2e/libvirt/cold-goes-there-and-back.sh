@@ -40,6 +40,7 @@ LIBVIRT_DEVICES="<tpm model='tpm-crb'><backend type='emulator' version='2.0'/></
 		s|</type>|&<loader readonly='yes' type='pflash'>$LIBVIRT_GUESTS/code.fd</loader><nvram>$LIBVIRT_GUESTS/efi_VARS.fd</nvram>|" >"$DIR/efi.xml"
 libvirt_in a virsh -q define "$DIR/efi.xml" >/dev/null
 
+libvirt_in a virsh -q autostart $efi --once >/dev/null 2>&1 || true # libvirt 11.2 and later
 facts() { # HOST: what libvirt has of both, and their files
 	local name
 	for name in $web $efi; do
@@ -73,6 +74,7 @@ grep -q "<name>$web</name>" "$left" || fail "$left does not have its definition"
 assert_eq "$(defined_at a) - $(defined_at b)" "$efi - $web" "guests of either libvirt"
 libvirt_move a b $efi 0 --how cold
 facts b | diff "$DIR/before" - || fail "they are not there as they were here"
+assert_eq "$(ls -A "$(libvirt_at a /etc/libvirt/qemu/autostart)")" "" "what libvirt here would start"
 assert_nothing_unfinished
 
 # Back again, over the old copies.
