@@ -389,13 +389,23 @@ static void wait_for_owner(struct transfer *t, const char *why)
 		name, *why ? ". It was not told to from here: " : "", why);
 }
 
-/* The guest's unit is held first, so that it does not start the guest again at once. */
+/*
+ * The guest's unit is held first, so that it does not start the guest again at once. What others have changed since this pass began must not make the move fail
+ * once the guest is down: another pass looks at all of it.
+ */
 static int ask_for_end(struct transfer *t, struct err *e)
 {
 	struct head_start *h = t->opt->cold.head;
 	struct err why = {.msg = ""};
-	int r = write_start_script(t, e) ?: unit_hold(&t->unit, e);
+	int r = check_images(t, h->guest, e);
 
+	if (r)
+		return qemu_is_alive(h->guest->pid, h->guest->start_time) ? r : 0; /* the next tick sees its end */
+	h->is_wanted = true;
+	if (definition_is_as_found(&t->definition, &why) == -ESTALE)
+		return end_pass(t, e);
+	why.msg[0] = '\0';
+	r = write_start_script(t, e) ?: unit_hold(&t->unit, e);
 	if (r)
 		return r;
 	h->is_asked = true;
@@ -417,7 +427,7 @@ static int wait_on(struct transfer *t, struct err *e)
 			       ? 0
 			       : err_set(e, ETIMEDOUT, "the guest did not shut down within %u s (--shutdown-timeout)",
 					 t->opt->warm.shutdown_timeout_s);
-	if (!t->opt->hold || t->pace.stop_wanted)
+	if (!t->opt->hold || t->pace.stop_wanted || h->is_wanted)
 		return ask_for_end(t, e);
 	if (!was_held)
 		report_notice(&t->life.report,

@@ -244,14 +244,18 @@ static int note_owners(const struct definition *d, struct err *e)
 }
 
 /* libvirt's job keeps nobody from defining it otherwise, and it began after we had looked. */
-static int check_is_as_found(const struct definition *d, struct err *e)
+int definition_is_as_found(const struct definition *d, struct err *e)
 {
 	struct lv *v;
-	int r = lv_open(&v, ASK_MS, e);
+	bool is_defined;
+	int r = definition_is_libvirts(d) ? lv_open(&v, ASK_MS, e) : 0;
 
-	if (r)
+	if (r || !definition_is_libvirts(d))
 		return r;
-	r = libvirt_is_as_defined(&d->guest, v, e);
+	r = lv_is_persistent(v, &d->guest.domain, &is_defined, e);
+	if (!r && !is_defined)
+		r = err_set(e, ENOENT, "guest %s was undefined in libvirt here (virsh undefine) while it was moved", d->guest.def.name);
+	r = r ? r : libvirt_is_as_defined(&d->guest, v, e);
 	lv_close(v);
 	return r;
 }
@@ -278,7 +282,7 @@ int definition_set_aside(struct definition *d, struct err *e)
 		return r;
 	if (d->src->is_transient)
 		return check_stays_transient(d, e);
-	r = check_is_as_found(d, e);
+	r = definition_is_as_found(d, e);
 	if (r)
 		return r;
 	path = own_file(d);

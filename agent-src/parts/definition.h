@@ -50,6 +50,9 @@ bool definition_is_live(const struct definition *d);
 int definition_set_aside(struct definition *d, struct err *e);
 /* -ECANCELED: another client has changed the definition since. */
 int definition_stays_aside(const struct definition *d, struct err *e);
+/* -ESTALE: libvirt's definition, autostart or snapshots of the guest are not as they were when it was found; -ENOENT: it is not defined any
+ * more. */
+int definition_is_as_found(const struct definition *d, struct err *e);
 /* Begins libvirt's migration job, once, and fetches what the other libvirt needs to start the guest. p: the definition's part. */
 int definition_begin_job(struct part *p, struct err *e);
 /* Ends libvirt's job; the guest stays here as it was. */

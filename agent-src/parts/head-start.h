@@ -22,6 +22,7 @@ struct head_start {
 	unsigned passes;	/* attempts that have ended and were followed by another */
 	uint64_t begin_ns;	/* of the first attempt */
 	uint64_t wire_bytes;	/* of those attempts */
+	bool is_wanted;		/* the user has ended the wait (--hold) */
 	bool is_asked;		/* its owner, or the guest, was asked to shut it down */
 	bool is_told;		/* we told the guest to shut down */
 	bool has_said_shutdown; /* QEMU has announced the guest's shutdown */

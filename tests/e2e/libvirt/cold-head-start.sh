@@ -1,8 +1,8 @@
 #!/bin/bash
 # A libvirt guest that runs goes cold: its disks go ahead while it runs, libvirt is told to shut it down, and libvirt at the destination defines and starts it.
 # Its owner may end it, or cancel; what its libvirt, or somebody's virsh, does meanwhile loses nothing; and if it does not go down it runs on.
-# takes: 40
-# timeout: 300
+# takes: 60
+# timeout: 400
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 export TINY=yes MEM=32 MACHINE=pc WITNESS="ram_mb=4 rate=0 disks=vda disk_rate=20 button=1"
 
@@ -91,7 +91,35 @@ vmferry_at a recover "$NAME" >"$DIR/recover" 2>&1 || true
 runs_here
 assert_no_definition_left
 
+# What somebody changes while it is waited for, and that cannot go, is seen before the guest is told to shut down: it runs on.
+changed() { # REASON COMMAND...
+	begins
+	head_start --hold
+	"${@:2}" >/dev/null || fail "it is not changed: ${*:2}"
+	vmferry_at a switch --no-wait "$NAME" >/dev/null 2>&1 || fail "the wait cannot be ended"
+	wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"
+	result 'r["reason"]' | says "$1" || fail "the reason is: $(result 'r["reason"]')"
+	runs_here
+	assert_no_definition_left
+}
+shares() {
+	libvirt_in a virsh dumpxml --inactive "$NAME" | sed "s#<target dev='vda'[^>]*>#&<shareable/>#" >"$DIR/shareable.xml"
+	libvirt_in a virsh -q define "$DIR/shareable.xml"
+}
+changed 'shareable' shares
+changed 'writes to' libvirt_in a virsh -q snapshot-create-as "$NAME" outside --disk-only
+libvirt_in a virsh -q snapshot-delete "$NAME" outside --metadata
+# What can go is carried as it is by then.
+begins
+head_start --hold
+libvirt_in a virsh -q autostart "$NAME" >/dev/null
+vmferry_at a switch --no-wait "$NAME" >/dev/null 2>&1 || fail "the wait cannot be ended"
+libvirt_move_wait 0
+runs_there
+libvirt_in b virsh dominfo "$NAME" | says 'Autostart: *enable' || fail "its autostart was lost"
+
 # One that somebody undefines while it runs is not told to shut down, as nothing would have it then, and one that never was defined does not go.
+begins
 head_start --hold
 libvirt_in a virsh -q undefine "$NAME" >/dev/null
 vmferry_at a switch --no-wait "$NAME" >/dev/null 2>&1 || fail "the wait cannot be ended"
