@@ -7,6 +7,7 @@
  */
 #include "libvirt-plain-private.h"
 #include "guest-description.h"
+#include "json-text.h"
 #include "line-trust.h"
 #include "qemu-args.h"
 #include "qemu-opts.h"
@@ -392,12 +393,40 @@ static bool is_base(const struct live *l, const char *node, unsigned depth)
 	return false;
 }
 
+/* A raw image may have no node of its format (libvirt 10). */
+static bool lacks_format(const struct live *l, const struct item *it)
+{
+	return it->p.tree && get(it, "filename") && get(it, "node-name") && !find(l, "blockdev", "file", get(it, "node-name"));
+}
+
+/* With one, which has the name of the image's, the image can get another format there. */
+static void add_format(struct live *l, struct item *it)
+{
+	static const char *const both[] = {"discard", "detect-zeroes"};
+	struct kv *node = kv_find(&it->p.l, "node-name", NULL);
+	AUTO_FREE char *file = xasprintf("%s-file", node->value);
+	json_t *format = json_pack("{s:s,s:s,s:s}", "driver", "raw", "node-name", node->value, "file", file);
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(both); i++)
+		if (get(it, both[i]))
+			json_object_set_new(format, both[i], json_string(get(it, both[i])));
+	kv_replace(&node->value, xstrdup(file));
+	option(l, it->name, props_print(&it->p));
+	option(l, it->name, json_text_dump(format, JSON_COMPACT));
+	json_decref(format);
+}
+
 static int on_blockdev(struct live *l, struct item *it)
 {
 	if (!l->in->whole || !becomes_whole(l, it, NODES_DEEP))
 		return keep(l, it);
 	if (is_base(l, get(it, "node-name"), NODES_DEEP))
 		return 0;
+	if (lacks_format(l, it)) {
+		add_format(l, it);
+		return 0;
+	}
 	kv_remove(&it->p.l, "backing");
 	if (it->p.tree)
 		json_object_del(it->p.tree, "backing"); /* null is not in the list */

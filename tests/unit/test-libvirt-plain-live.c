@@ -122,6 +122,15 @@ static void disks_that_become_whole_have_no_bases(void **state)
 			 NODE("f1", "\"read-only\":true,\"driver\":\"qcow2\",\"file\":\"s1\",\"backing\":\"f2\"") "-msg\nx\n",
 		 .so = "\"backing\":\"f2\"}\n-msg",
 		 .whole = true},
+		/* a raw one without a node of its format; one that is based on such a one */
+		{.line = "-blockdev\n{\"driver\":\"file\",\"filename\":\"/d/a.qcow2\",\"discard\":\"unmap\",\"node-name\":\"s1\"}\n-msg\nx\n",
+		 .so = "x86_64\n-blockdev {\"driver\":\"file\",\"filename\":\"/d/a.qcow2\",\"discard\":\"unmap\",\"node-name\":\"s1-file\"}\n"
+		       "-blockdev {\"driver\":\"raw\",\"node-name\":\"s1\",\"file\":\"s1-file\",\"discard\":\"unmap\"}\n-msg",
+		 .whole = true},
+		{.line = STORED("s3") STORED("s2") NODE("f2", "\"driver\":\"qcow2\",\"file\":\"s2\",\"backing\":\"s3\"") "-msg\nx\n",
+		 .so = "-blockdev {\"node-name\":\"f2\",\"driver\":\"qcow2\",\"file\":\"s2\"}\n-msg",
+		 .not = "s3",
+		 .whole = true},
 		/* who is based on oneself */
 		{.line = NODE("f1", "\"driver\":\"qcow2\",\"file\":\"f1\",\"backing\":\"f1\"") "-msg\nx\n",
 		 .so = "x86_64\n-msg",

@@ -37,12 +37,35 @@ arrived() { # DIRECTORY TERM
 	assert_nothing_unfinished
 }
 
+# libvirt 10, and later, has raw images without a node of their format
+cat >"$DIR/newer" <<-END
+	#!/bin/bash
+	format='"node-name":"(libvirt-[0-9]+-format)","read-only":(true|false),.*"driver":"raw","file":"(libvirt-[0-9]+-storage)"'
+	declare -A called=()
+	for word; do [[ ! \$word =~ \$format ]] || called[\${BASH_REMATCH[3]}]="\"node-name\":\"\${BASH_REMATCH[1]}\",\"read-only\":\${BASH_REMATCH[2]}"; done
+	words=()
+	for word; do
+	    if [[ \$word =~ \$format ]]; then
+	        unset "words[-1]"
+	        continue
+	    fi
+	    if [[ \$word =~ \"node-name\":\"(libvirt-[0-9]+-storage)\" && \${called[\${BASH_REMATCH[1]}]:-} ]]; then
+	        word=\${word/"\${BASH_REMATCH[0]}"/"\${called[\${BASH_REMATCH[1]}]}"}
+	        word=\${word/'"auto-read-only":true,'/}
+	    fi
+	    words+=("\$word")
+	done
+	exec "$QEMU" "\${words[@]}"
+END
+chmod 755 "$DIR/newer"
+
 head -c 16M /dev/urandom >"$at_a/base.raw"
 libvirt_in a "$QEMU_IMG" create -q -f qcow2 -b "$G/base.raw" -F raw "$G/wiki.qcow2"
 head -c 24M /dev/urandom >"$at_a/data.raw"
-libvirt_define a "$NAME" "$G/wiki.qcow2:qcow2" "$G/data.raw:raw"
+QEMU=$DIR/newer libvirt_define a "$NAME" "$G/wiki.qcow2:qcow2" "$G/data.raw:raw"
 libvirt_in a virsh -q autostart "$NAME" >/dev/null
 libvirt_run a "$NAME"
+[[ $(tr '\0' '\n' <"/proc/${GUEST_PID[$NAME]}/cmdline" | grep -c '"driver":"raw"') == 0 ]] || fail "a raw image has a node of its format"
 
 # it fails at the last moment
 VMFERRY_FAULT=dst-taken-over:fail listen_at b
