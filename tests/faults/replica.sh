@@ -1,10 +1,11 @@
 #!/bin/bash
 # tests/faults/replica.sh WHEN WHO WHAT: at that moment WHO is killed, stopped for five seconds, or stopped for ever (until somebody kills it).
-# HOW: a point is made (sync), the guest goes to its replica as it runs (planned), or it is taken over there (takeover). Points that were
-# there are what they were, the guest runs at one place, and the next point is made.
+# HOW: a point is made (sync), the guest goes to its replica as it runs (planned), it is taken over there (takeover), or it has gone there, and its replica is to be at its old
+# primary (reverse). Points that were there are what they were, the guest runs at one place, and the next point is made.
 . "$(dirname "$0")/cell.sh"
 . "$(dirname "$0")/../lib/replica.sh"
 WHEN=$1 WHO=$2 WHAT=$3 HOW=${HOW:-sync}
+HERE=(env) # the host at which vmferry replica is called
 
 of_store() { # STORE EXPRESSION over r, replica.json
 	python3 -S -c 'import json, sys; r = json.load(open(sys.argv[1] + "/replica.json")); print(eval(sys.argv[2]))' "$1" "$2"
@@ -35,7 +36,7 @@ is_settled() {
 
 begins() { # SUBCOMMAND [WORD...]: of vmferry replica; it comes to the moment, and that happens
 	fault "$WHEN" stop
-	"$BIN/vmferry" replica "$@" </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
+	"${HERE[@]}" "$BIN/vmferry" replica "$@" </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!
 	kill_at_exit "$MOVE_PID"
 	wait_at_fault "$WHEN"
@@ -72,8 +73,45 @@ next_is_made() { # in the place of the one that may have failed
 	wait_for 60 is_settled || fail "not settled: $(tail -n 2 "$DIR/recover.out"; unfinished_journals)"
 }
 
+# The guest has come as it ran to host b, whose directories are dst-state and dst-run; host a, where it was, listens.
+reverse_begins() {
+	local b
+	listen_dst
+	b=$DST_ADDRESS
+	replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(<"$DIR/out")"
+	replica failover "$A" --planned >"$DIR/out" 2>&1 || fail "it does not go to its replica: $(<"$DIR/out")"
+	run_is_ours "$STORE"
+	HERE=(env "VMFERRY_STATE_DIR=$DIR/dst-state" "VMFERRY_RUNTIME_DIR=$DIR/dst-run")
+	fault "$WHEN" stop
+	DST_NUMBER=2 listen_dst --state-dir "$VMFERRY_STATE_DIR"
+	STORE=$DIR/back/$A.replica
+	mkdir "$DIR/back"
+	REVERSED=("$A" "$DST_ADDRESS" --disk-dir "$DIR/back" --reconnect-timeout 2)
+	begins reverse "${REVERSED[@]}" -v
+}
+
+at_b() { # [WORD...]
+	"${HERE[@]}" "$BIN/vmferry" "$@" </dev/null >"$DIR/out" 2>&1
+}
+
+is_reversed() { # by whoever gives the command again; a pair that was begun has its first point by sync
+	at_b recover || true
+	if [[ -e $DIR/dst-state/replica/$A.conf ]]; then at_b replica sync "$A"; else at_b replica reverse "${REVERSED[@]}"; fi
+}
+
+# A program that reverse has called may have come to the moment.
+[[ $HOW != reverse ]] || pid_of() { # WHO
+	local at
+	at=$(cat "/proc/${AT_FAULT:-0}/comm" 2>/dev/null) || true
+	case $1-$at in
+	dst-agent-vmferry-dst | src-agent-vmferry) echo "$AT_FAULT" ;;
+	dst-agent-*) agent_dst | head -n 1 ;;
+	src-agent-*) echo "$MOVE_PID" ;;
+	esac || true
+}
+
 replica_start
-replica_add --reconnect-timeout 2
+[[ $HOW == reverse ]] || replica_add --reconnect-timeout 2
 GUEST_PID[a]=${GUEST_PID[$A]} # by which pid_of knows it
 case $HOW in
 sync)
@@ -142,5 +180,25 @@ takeover)
 	assert_eq "$(of_store "$STORE" "(r['term'], 'run' in r)")" "(2, True)" "term and run of the store"
 	writes_at "$THERE"
 	evidence "at its replica"
+	;;
+reverse)
+	reverse_begins
+	[[ $WHO != dst-agent ]] || writes_at "$THERE"
+	ends
+	release_stopped
+	guard_ends
+	wait_for 120 is_reversed || fail "its replica is not at its old primary: $(tail -n 3 "$DIR/out")"
+	wait_for 60 is_settled || fail "not settled: $(tail -n 2 "$DIR/recover.out"; unfinished_journals)"
+	writes_at "$THERE"
+	[[ -z $(timeout 5 "$ASK" state "$DIR/$A.mon" 2>/dev/null) ]] || fail "it runs at its old primary, too"
+	assert_eq "$(of_store "$STORE" "(r['term'], 'run' in r)")" "(2, False)" "term and run of the store"
+	! vmferry may-start "$A" >"$DIR/out" 2>&1 || fail "the old copy may be started"
+	at_b replica sync "$A" || fail "no point is made: $(tail -n 3 "$DIR/out")"
+	assert_points_are_of_one_moment
+	[[ -z $(find "$THERE/$A.replica" -name '*.qcow2' -o -name '*.raw') ]] || fail "the points of before: $(find "$THERE/$A.replica")"
+	left=$(find "$STORE/points" -name '*.tmp'; find "$THERE" -name '.vmferry-*'
+		qmp "$THERE/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"flat": true}}' | grep -o '"vmferry-[^"]*"' | grep -vE -- '-[df][0-9]+"' || true) # those of its disks
+	[[ -z $left ]] || fail "left: $left"
+	evidence "at its replica, which is at its old primary now"
 	;;
 esac
