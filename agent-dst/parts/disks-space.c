@@ -11,10 +11,12 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define NAME_ADDS    ((ssize_t)strlen(".vmferry-01234567" PARTIAL_SUFFIX)) /* bytes: while it arrives, or is kept, a file has a longer name */
+#define TABLES_PART  100						   /* the tables of an image have less than this part of its size */
 #define STORES_TRIED 4							   /* each takes a moment */
 
 /* The directory of path, or where that is to be made; malloc'ed. */
@@ -107,6 +109,26 @@ void space_for_point(const struct disks *d)
 	tell_missing(d, &s, "the point's disks");
 }
 
+/* QEMU inherits the limit, and would be ended, with its guest, by the first write behind it. */
+static void check_file_limit(const struct disks *d)
+{
+	char size[24], limit[24];
+	struct rlimit l;
+	struct err e;
+	size_t i;
+
+	if (getrlimit(RLIMIT_FSIZE, &l) || l.rlim_cur == RLIM_INFINITY)
+		return;
+	for (i = 0; i < d->count; i++)
+		if (!d->list[i].device && d->list[i].virtual_size + d->list[i].virtual_size / TABLES_PART > l.rlim_cur) {
+			err_set(&e, EFBIG,
+				"%s is to have %s at the destination, where vmferry-dst, and QEMU by it, may write files of %s at most: raise that limit for "
+				"its user (ulimit -f; fsize in /etc/security/limits.conf)",
+				d->list[i].path, format_bytes(size, d->list[i].virtual_size), format_bytes(limit, l.rlim_cur));
+			target_obstacle(d->target, &e);
+		}
+}
+
 void space_for_files(const struct disks *d, const struct files *f)
 {
 	AUTO_FREE char *here = xasprintf("%s/-", d->target->dir);
@@ -115,6 +137,7 @@ void space_for_files(const struct disks *d, const struct files *f)
 
 	if (need_space(&s, d, here, 0, &e))
 		target_obstacle(d->target, &e);
+	check_file_limit(d);
 	add_needs(&s, d, f, true);
 	tell_missing(d, &s, "the disks");
 }

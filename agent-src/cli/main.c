@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 
 	if (process_open_standard())
 		return EXIT_REFUSED;
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG says which file is too large */
 	signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it: then no program's end could be told */
 	process_keep_to_itself(); /* keys, passwords, and the guest's memory pass through */
 	text_wrap_streams();
