@@ -274,6 +274,24 @@ void cutover_look_for_another(struct transfer *t)
 
 /* ---- the disks that stay here ---- */
 
+/* What the guest's disks are based on: its memory goes on over that, too. A later life knows it by what was noted. */
+static void note_bases(const struct transfer *t, json_t *written)
+{
+	const json_t *before = journal_last_note(t->a.journal, "disks-written");
+	const struct guest *g = &t->src.guest;
+	const char *path;
+	json_t *then;
+	size_t i, k;
+
+	for (i = 0; i < g->disk_count; i++)
+		for (k = 0; g->disks[i].real_path && transfer_has_disk(t, g->disks[i].real_path) && k < g->disks[i].chain_count; k++)
+			if ((path = g->disks[i].chain[k].real_path))
+				json_object_set_new(written, path, json_integer(image_write_stamp(path)));
+	json_object_foreach((json_t *)before, path, then)
+		if (!json_object_get(written, path))
+			json_object_set_new(written, path, json_integer(image_write_stamp(path)));
+}
+
 /* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
 int cutover_note_disks(struct transfer *t, struct err *e)
 {
@@ -285,6 +303,7 @@ int cutover_note_disks(struct transfer *t, struct err *e)
 
 		json_object_set_new(written, json_string_value(path), json_integer(image_write_stamp(now)));
 	}
+	note_bases(t, written);
 	return attempt_note(&t->a, "disks-written", written, e);
 }
 

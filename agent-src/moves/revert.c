@@ -30,9 +30,20 @@ void revert_end(struct transfer *t)
 	t->revert.open = false;
 }
 
+static int check_tells(const char *path, struct err *e)
+{
+	return image_write_stamp(path)
+		       ? 0
+		       : err_set(e, ENOTSUP,
+				 "nobody could tell whether %s is written to here meanwhile, and the guest's memory does not go on over "
+				 "another disk: move without --revert-within",
+				 path);
+}
+
 int revert_agreed(const struct transfer *t, struct err *e)
 {
-	size_t i;
+	const struct guest *g = &t->src.guest;
+	size_t i, k;
 
 	if (!t->opt->revert_within_s)
 		return 0;
@@ -41,16 +52,13 @@ int revert_agreed(const struct transfer *t, struct err *e)
 			e, ENOTSUP,
 			"the destination's vmferry is an older one, which gives no guest back: move without --revert-within, or install "
 			"the same version there");
-	for (i = 0; i < json_array_size(t->src.disk_paths); i++) {
-		const char *path = json_string_value(json_array_get(t->src.disk_paths, i));
-
-		if (!image_write_stamp(path))
-			return err_set(
-				e, ENOTSUP,
-				"nobody could tell whether %s is written to here meanwhile, and the guest's memory does not go on over "
-				"another disk: move without --revert-within",
-				path);
-	}
+	for (i = 0; i < json_array_size(t->src.disk_paths); i++)
+		if (check_tells(json_string_value(json_array_get(t->src.disk_paths, i)), e))
+			return -e->code;
+	for (i = 0; i < g->disk_count; i++)
+		for (k = 0; g->disks[i].real_path && transfer_has_disk(t, g->disks[i].real_path) && k < g->disks[i].chain_count; k++)
+			if (g->disks[i].chain[k].real_path && check_tells(g->disks[i].chain[k].real_path, e))
+				return -e->code;
 	if (t->disks.stays)
 		return err_set(e, ENOTSUP,
 			       "both hosts use %s, and what the guest writes to it at the destination cannot be undone: move without "

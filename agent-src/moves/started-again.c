@@ -92,11 +92,41 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 	return 0;
 }
 
+bool transfer_has_disk(const struct transfer *t, const char *path)
+{
+	json_t *disk;
+	size_t i;
+
+	json_array_foreach(t->src.disk_paths, i, disk)
+		if (!strcmp(json_string_value(disk), path))
+			return true;
+	return false;
+}
+
+/* Others may use them, too, so that it tells nothing of the guest if they were written. */
+static int bases_fit_memory(const struct transfer *t, struct err *e)
+{
+	const char *path;
+	json_t *then;
+
+	json_object_foreach((json_t *)journal_last_note(t->a.journal, "disks-written"), path, then) {
+		enum disk_since since = transfer_has_disk(t, path) ? DISK_AS_LEFT : disk_since(t, path);
+
+		if (since != DISK_AS_LEFT && (since != DISK_NEVER_TOLD || t->revert.asked))
+			return err_set(
+				e, EBUSY,
+				"%s, on which a disk of the guest is based, was written here since the guest was handed over, or that cannot be "
+				"told: the guest as it was then does not go on over that. Let it stay there (vmferry keep %s)",
+				path, t->src.guest.name ?: "VM");
+	}
+	return 0;
+}
+
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 {
 	json_t *path;
 	size_t i;
-	int r = images_fit_memory(t, e) ?: cutover_nobody_restarted_it(t, e);
+	int r = images_fit_memory(t, e) ?: cutover_nobody_restarted_it(t, e) ?: bases_fit_memory(t, e);
 
 	json_array_foreach(t->src.disk_paths, i, path) {
 		enum disk_since since = disk_since(t, json_string_value(path));

@@ -417,6 +417,8 @@ int cutover_refuse_open_here(const struct transfer *t, struct err *e);
 /* Checks that nobody else has the disks open (cutover_refuse_open_here()), and that they are as the guest left them, so that its memory can go on; an unknown
  * state is an error, too. */
 int cutover_memory_fits_disks(const struct transfer *t, struct err *e);
+/* True if the path is that of a disk which is copied. */
+bool transfer_has_disk(const struct transfer *t, const char *path);
 /* ABORTED, and the source QEMU has ended: looks whether another has started the guest here again (end.started_again). */
 void cutover_look_whether_it_runs_anew(struct transfer *t);
 /* RELEASED: if another has started the guest here again from its old disks, the outcome is undecided (end.started_again). */

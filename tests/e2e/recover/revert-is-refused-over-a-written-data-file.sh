@@ -1,6 +1,6 @@
 #!/bin/bash
 # The file that a qcow2 image keeps its data in counts as a disk of its guest once that is elsewhere: the guest is not had back over one that was written to
-# meanwhile, while the image was not, and a person is told that both may be deleted.
+# meanwhile, while the image was not, and a person is told that both may be deleted. Nor is one had back whose image's backing file was written to.
 . "$(dirname "$0")/../../lib/move.sh"
 . "$(dirname "$0")/../../lib/tiny.sh"
 
@@ -23,4 +23,31 @@ wait_event 'ev["event"] == "notice" and "disk '"$DIR"'/a.data has been written h
 vmferry keep --no-wait a
 move_wait
 assert_result "[d['path'] for d in r['deletable']] == ['$DIR/a.qcow2', '$DIR/a.data']"
+guest_verify "$(orders a)" blocks
+
+# --- a backing file, which stays ------------------------------------------------------------------
+
+guest_stop a
+unset "GUEST_AT[a]"
+rm -r "$DIR"/a.* "$DIR"/d?
+head -c 16M /dev/urandom >"$DIR/base.raw"
+"$QEMU_IMG" create -q -f qcow2 -F raw -b base.raw "$DIR/a.qcow2"
+MEM=64 WITNESS="ram_mb=8 rate=200 disks=vda disk_mb=8 disk_rate=40" tiny_start a $(guest_drive d0 "$DIR/a.qcow2" qcow2)
+
+move_start a local --chain flatten --revert-within 1h
+wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+vmferry revert --no-wait a
+move_wait 1
+guest_verify "$(orders a)" blocks
+
+move_start a local --chain flatten --revert-within 1h
+wait_event 'ev["event"] == "notice" and "vmferry revert a" in ev["text"]' >/dev/null
+printf x | dd of="$DIR/base.raw" bs=1 seek=$((12 << 20)) conv=notrunc status=none
+status=0
+timeout 60 "$BIN/vmferry" revert a || status=$?
+assert_eq "$status" 3 "exit code of a revert over another backing file"
+wait_event 'ev["event"] == "notice" and "'"$DIR"'/base.raw, on which a disk of the guest is based, was written here" in ev["text"]' >/dev/null
+vmferry keep --no-wait a
+move_wait
+assert_result "[d['path'] for d in r['deletable']] == ['$DIR/a.qcow2']"
 guest_verify "$(orders a)" blocks
