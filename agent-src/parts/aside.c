@@ -50,8 +50,7 @@ static bool is_named_script(const struct aside *a, const char *path)
 	return real && !strcmp(real, path) && !lstat(a->script, &st) && !S_ISLNK(st.st_mode);
 }
 
-/* Checks that the file can get another name in its directory. what: names it in the message. */
-static int check_name(const char *path, const char *what, struct err *e)
+int aside_check_name(const char *path, const char *what, struct err *e)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	AUTO_FREE char *base = xstrdup(path);
@@ -106,14 +105,14 @@ static int examine(struct part *p, struct err *e)
 {
 	struct aside *a = aside_of(p);
 	size_t i;
-	int r = a->script && check_name(a->script, "the script", e) ? source_obstacle(a->src, e) : 0;
+	int r = a->script && aside_check_name(a->script, "the script", e) ? source_obstacle(a->src, e) : 0;
 
 	if (r || a->src->opt->in_place)
 		return r;
 	find_scripts(a);
 	a->images = a->starter && !a->src->opt->starter_stopped;
 	for (i = 0; i < a->scripts.count && !r; i++)
-		if (a->scripts.list[i].ours && check_name(a->scripts.list[i].path, "the script", e))
+		if (a->scripts.list[i].ours && aside_check_name(a->scripts.list[i].path, "the script", e))
 			r = source_obstacle(a->src, e);
 	return r;
 }
@@ -133,7 +132,7 @@ static int check_image(const struct aside *a, const char *path, struct err *e)
 		return err_sys(e, errno, "cannot look at %s", path);
 	if (!S_ISREG(st.st_mode))
 		return refuse_image(a, path, "it is not a regular file", e);
-	return check_name(path, "the disk", e);
+	return aside_check_name(path, "the disk", e);
 }
 
 /* Now it is known which disks are copied, and which both hosts use. */

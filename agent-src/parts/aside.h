@@ -42,5 +42,7 @@ int aside_give_back(struct aside *a, struct err *e);
 char *aside_path(const struct aside *a, const char *path);
 /* True if the entry (named-images.h) is of an image that was set aside and gets its name back. */
 bool aside_has(const struct aside *a, const json_t *was);
+/* Checks that the file can get another name in its directory. what: names it in the message. */
+int aside_check_name(const char *path, const char *what, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
 /* plan.c: may these disks be moved, and how (moving.h). Changes nothing. */
+#include "aside.h"
 #include "error-stop.h"
 #include "disk-io.h"
 #include "earlier-moves.h"
@@ -514,7 +515,8 @@ static int decide_old(struct storage *s, struct err *e)
 				d->from);
 		if (d->another)
 			continue;
-		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path) && check_is_all_disk(d, e))
+		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path) &&
+		    (check_is_all_disk(d, e) || aside_check_name(d->from, "the old image", e)))
 			return -e->code;
 		if (!d->from_device && (s->old == OLD_ASIDE || !s->starter.path))
 			d->aside = xasprintf("%s.moved-%.8s", d->from, id);

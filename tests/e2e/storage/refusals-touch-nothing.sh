@@ -7,18 +7,21 @@
 make_guest_files "$DIR/src"
 mkdir "$DIR/new"
 truncate -s 8M "$DIR/src/ro.raw" "$DIR/src/odd.raw" "$DIR/src/off.raw"
+long=$DIR/src/$(printf 'n%.0s' {1..250})
+truncate -s 8M "$long"
 "$QEMU_IMG" create -q -f qcow2 "$DIR/src/snap.qcow2" 8M
 "$QEMU_IMG" snapshot -c before "$DIR/src/snap.qcow2"
 {
 	echo "-drive file=$DIR/src/ro.raw,format=raw,if=none,id=d2,readonly=on -device virtio-blk-pci,drive=d2,id=d2-dev"
 	echo "-drive file=$DIR/src/snap.qcow2,format=qcow2,if=none,id=d3 -device virtio-blk-pci,drive=d3,id=d3-dev"
 	echo "-blockdev driver=file,filename=$DIR/src/off.raw,node-name=p4 -blockdev driver=raw,file=p4,node-name=d4,offset=4096,size=4194304"
+	echo "-drive file=$long,format=raw,if=none,id=d5 -device virtio-blk-pci,drive=d5,id=d5-dev"
 	echo "-device virtio-blk-pci,drive=d4,id=d4-dev -drive if=ide,index=2,media=cdrom,id=cd0"
 } >"$DIR/more"
 sed -i "s|-append|$(sed -z 's/\n/ /g' "$DIR/more") -append|" "$DIR/src/a.sh"
 guest_from_script
 
-OLD_IMAGES="$DIR/src/a.raw $DIR/src/b.qcow2 $DIR/src/ro.raw $DIR/src/snap.qcow2 $DIR/src/off.raw"
+OLD_IMAGES="$DIR/src/a.raw $DIR/src/b.qcow2 $DIR/src/ro.raw $DIR/src/snap.qcow2 $DIR/src/off.raw $long"
 files=$(ls -A "$DIR/src" "$DIR/new")
 refused() { # SENTENCE [OPTION...]
 	storage_start "${GUEST_PID[a]}" "${@:2}"
@@ -44,6 +47,7 @@ refused "is read-only" --disk "d2-dev=$new"
 refused "called cd0" --disk "cd0-dev=$new"
 refused "removable media" --disk "cd0=$new"
 refused "internal snapshots" --disk "d3-dev=$new"
+refused "and no longer one is possible" --disk "d5-dev=$new" --old aside
 refused "holds more than this disk" --disk "d4-dev=$new" --old remove
 echo 'exec qemu-system-x86_64 -name b' >"$DIR/other.sh"
 refused "is not a script as vmferry leaves one" --disk "d0-dev=$new" --start-script "$DIR/more"
