@@ -73,6 +73,28 @@ static int check_runs(const struct transfer *t, const struct guest *running, str
 		       : 0;
 }
 
+/* Another program migrates the guest to this QEMU: it runs elsewhere until then, and this one's end says nothing of it. */
+static int check_has_come(const struct transfer *t, const struct guest *running, struct err *e)
+{
+	static const struct qmp_handlers none = {NULL, NULL};
+	struct qmp *q = NULL;
+	char state[32] = "";
+	struct err ignored;
+
+	if (!running->qmp.path || guest_is_libvirts(running) ||
+	    guest_open_qmp(t->opt->cold.head->guest, &q, t->a.loop, QMP_MS, &none, NULL, &ignored))
+		return 0;
+	if (qemu_migration_run_state(q, t->a.loop, 0, state, &ignored))
+		*state = '\0';
+	qmp_close(q);
+	return strcmp(state, "inmigrate")
+		       ? 0
+		       : err_set(e, EBUSY,
+				 "its QEMU (process %d) waits for the guest, which another program migrates there (-incoming), and which "
+				 "may run elsewhere until then: move it once it is here",
+				 (int)running->pid);
+}
+
 static int check_temporary(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	(void)t;
@@ -202,8 +224,8 @@ static int find_running(struct transfer *t, const struct guest *running, struct 
 int head_start_find(struct transfer *t, struct err *e)
 {
 	static int (*const checks[])(const struct transfer *t, const struct guest *running,
-				     struct err *e) = {check_runs,    check_temporary, check_images,
-						       check_readers, check_starter,   check_companions};
+				     struct err *e) = {check_runs,    check_has_come, check_temporary, check_images,
+						       check_readers, check_starter,  check_companions};
 	const struct guest *running = t->opt->cold.head->guest;
 	int r = find_running(t, running, e);
 	size_t i;
