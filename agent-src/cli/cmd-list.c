@@ -73,6 +73,34 @@ static char *goes_shut_down(const struct guest *g)
 		g->name, g->name);
 }
 
+static const char *state_name(enum lv_state s)
+{
+	static const char *const names[] =
+		{[LV_RUNNING] = "running",   [LV_BLOCKED] = "running", [LV_PAUSED] = "paused",	      [LV_SHUTDOWN] = "shutting down",
+		 [LV_SHUTOFF] = "shut down", [LV_CRASHED] = "crashed", [LV_PMSUSPENDED] = "suspended"};
+
+	return (unsigned)s < ARRAY_LEN(names) ? names[s] : NULL;
+}
+
+static void take_from_libvirt(struct entry *n, const struct libvirt_guest *l)
+{
+	const char *state = state_name(l->state);
+	size_t i;
+
+	n->g.ram_bytes = l->def.ram_bytes;
+	n->g.vcpus = l->def.vcpus;
+	n->g.accel = xstrdup(!strcmp(l->def.virttype ?: "", "kvm") ? "kvm" : "tcg");
+	n->g.status = state ? xstrdup(state) : NULL;
+	for (i = 0; i < l->def.block_count; i++)
+		because(n, xstrdup(l->def.blocks_live[i]), goes_shut_down(&n->g));
+	if (l->snapshot_count)
+		because(n,
+			xasprintf("libvirt knows of %zu snapshot%s, with which it lets no guest go as it runs", l->snapshot_count,
+				  l->snapshot_count == 1 ? "" : "s"),
+			xasprintf("shut it down (virsh shutdown %s), and then vmferry migrate %s HOST --how cold takes them along",
+				  n->g.name, n->g.name));
+}
+
 /* libvirt's knowledge replaces what QEMU, mostly another user's, says about itself. */
 static void check_libvirts(struct entry *n)
 {
@@ -81,13 +109,11 @@ static void check_libvirts(struct entry *n)
 	struct guest g;
 	struct err e;
 	int found = libvirt_find_running(&l, &g, pid, &e);
-	size_t i;
 
 	if (found > 0) {
 		guest_fini(&n->g);
 		n->g = g;
-		for (i = 0; i < l.def.block_count; i++)
-			because(n, xstrdup(l.def.blocks_live[i]), goes_shut_down(&n->g));
+		take_from_libvirt(n, &l);
 	} else {
 		because(n, xstrdup(found ? e.msg : "it looks like libvirt's, and no libvirt here says that it is"), goes_shut_down(&n->g));
 	}

@@ -10,26 +10,32 @@
 
 static const char *const monitor_names[] = {"none", "busy", "silent", "answered", "foreign", "hmp"};
 
-/* ---- what is known of one, from QEMU or from its line ---- */
+/* ---- what is known of one, from QEMU, libvirt, or its line ---- */
 
 static bool answered(const struct entry *n)
 {
 	return n->monitor == MONITOR_ANSWERED;
 }
 
+/* Only its line tells what it has. */
+static bool has_line_alone(const struct entry *n)
+{
+	return !n->g.vcpus && !answered(n) && !is_shut_down(n);
+}
+
 static const char *accel_of(const struct entry *n)
 {
-	return answered(n) ? n->g.accel : n->basics.kvm ? "kvm" : "tcg";
+	return n->g.accel && !has_line_alone(n) ? n->g.accel : n->basics.kvm ? "kvm" : "tcg";
 }
 
 static uint64_t ram_of(const struct entry *n)
 {
-	return answered(n) || is_shut_down(n) ? n->g.ram_bytes : n->basics.ram_bytes;
+	return has_line_alone(n) ? n->basics.ram_bytes : n->g.ram_bytes;
 }
 
 static unsigned vcpus_of(const struct entry *n)
 {
-	return answered(n) || is_shut_down(n) ? n->g.vcpus : n->basics.vcpus;
+	return has_line_alone(n) ? n->basics.vcpus : n->g.vcpus;
 }
 
 /* "libvirt", "proxmox", "pacemaker", "systemd" or "plain". */
@@ -115,11 +121,12 @@ static json_t *entry_json(const struct entry *n)
 		json_object_set_new(o, "hmp", json_string(n->hmp));
 	if (is_shut_down(n))
 		json_object_set_new(o, "status", json_string("shut-down"));
+	else if (g->status)
+		json_object_set_new(o, "status", json_string(g->status));
 	json_object_set_new(o, "nics", nics_json(n));
 	json_object_set_new(o, "reasons", reasons_json(n));
 	if (!answered(n))
 		return o;
-	json_object_set_new(o, "status", json_string(g->status));
 	json_object_set_new(o, "machine", json_string(g->machine));
 	json_object_set_new(o, "qemu_version", json_sprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro));
 	if (g->cpu_model)
@@ -233,7 +240,7 @@ static char *state_cell(const struct entry *n)
 	return is_shut_down(n) ? xstrdup("shut down")
 	       : n->moving     ? xstrdup("moving")
 	       : n->arriving   ? xstrdup("arriving")
-	       : answered(n)   ? text_shown(n->g.status)
+	       : n->g.status   ? text_shown(n->g.status)
 			       : xstrdup("?");
 }
 
@@ -319,7 +326,7 @@ void list_print_text(const struct entry *entries, size_t count, bool all_details
 	size_t i;
 
 	if (!count)
-		puts("no QEMU guest that this user may look at runs here");
+		printf("no QEMU guest that this user may look at runs here%s\n", geteuid() ? " (root sees all: sudo vmferry list)" : "");
 	else if (!all_details)
 		print_table(entries, count);
 	for (i = 0; all_details && i < count; i++)

@@ -37,17 +37,16 @@ static int state_of(struct lv *v, const struct lv_domain *d, enum libvirt_wanted
 	return r;
 }
 
-static int check_state(struct lv *v, const struct lv_domain *d, enum libvirt_wanted wanted, struct err *e)
+static int check_state(struct lv *v, const struct lv_domain *d, enum libvirt_wanted wanted, enum lv_state *state, struct err *e)
 {
-	enum lv_state state;
 	bool saved;
-	int reason, r = state_of(v, d, wanted, &state, &reason, e);
+	int reason, r = state_of(v, d, wanted, state, &reason, e);
 
 	if (r)
 		return r;
 	if (wanted == LIBVIRT_RUNNING || wanted == LIBVIRT_LIVE)
 		return 0;
-	if (!is_down(state))
+	if (!is_down(*state))
 		return err_set(e, EBUSY, "guest %s of libvirt runs", d->name);
 	if (reason == SHUTOFF_MIGRATED && wanted == LIBVIRT_GOES_DOWN)
 		return err_set(e, ECANCELED, "guest %s of libvirt was migrated away by somebody else", d->name);
@@ -124,7 +123,7 @@ static int find_volumes(struct libvirt_guest *l, struct lv *v, struct err *e)
 
 static int look(struct libvirt_guest *l, struct lv *v, enum libvirt_wanted wanted, struct err *e)
 {
-	int r = check_state(v, &l->domain, wanted, e);
+	int r = check_state(v, &l->domain, wanted, &l->state, e);
 
 	r = r ? r : check_persistent(l, v, wanted, e);
 	r = r ? r : check_checkpoints(v, &l->domain, e);
@@ -227,7 +226,8 @@ int libvirt_is_as_defined(const struct libvirt_guest *l, struct lv *v, struct er
 
 int libvirt_is_unchanged(const struct libvirt_guest *l, struct lv *v, struct err *e)
 {
-	int r = check_state(v, &l->domain, LIBVIRT_SHUT_DOWN, e);
+	enum lv_state state;
+	int r = check_state(v, &l->domain, LIBVIRT_SHUT_DOWN, &state, e);
 
 	return r ? r : libvirt_is_as_defined(l, v, e);
 }

@@ -14,6 +14,7 @@
 
 struct libvirt_guest {
 	struct lv_domain domain;
+	enum lv_state state;
 	char *xml;		       /* inactive, with secrets */
 	char *live_xml;		       /* present definition, if the guest is to move while it runs; else NULL */
 	struct libvirt_definition def; /* of live_xml, if set */

@@ -492,8 +492,8 @@ static int nobody_is_called(const char *vm, const char *all, struct err *e)
 	const char *semicolon = gone ? "; " : "";
 
 	return *all ? err_set(e, ENOENT, "no guest %s runs on this host%s%s; guests here: %s%s", vm, semicolon, gone ?: "", all, libvirts)
-		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s%s%s", vm, semicolon,
-			      gone ?: "", libvirts);
+		    : err_set(e, ENOENT, "no guest %s: no QEMU that this user may look at runs on this host%s%s%s%s", vm,
+			      geteuid() ? " (root sees all, and moves libvirt's: sudo vmferry ...)" : "", semicolon, gone ?: "", libvirts);
 }
 
 /* Moves the one guest that matches into *g. */

@@ -127,6 +127,10 @@ echo "<domainsnapshot><name>monday</name><creationTime>1700000000</creationTime>
 	$(libvirt_in a virsh dumpxml --inactive $NAME)</domainsnapshot>" >"$DIR/snapshot.xml"
 v a snapshot-create $NAME "$DIR/snapshot.xml" --redefine
 libvirt_move a b "$NAME" 3
+libvirt_in a env VMFERRY_STATE_DIR="$DIR/state-a" "$BIN/vmferry" list --json "$NAME" >"$DIR/list.json"
+python3 -S -c 'import json, sys; g = json.load(open(sys.argv[1]))["guests"][0]
+if (g["ram_bytes"], g["vcpus"], g["status"], g["movable"]) != (32 << 20, 1, "running", False): sys.exit(str(g))
+if "knows of 1 snapshot" not in g["reasons"][0]["text"]: sys.exit(str(g))' "$DIR/list.json" || fail "list is wrong about libvirt's guest"
 v a snapshot-delete $NAME monday --metadata
 result 'r["reason"]' | says 'has 1 snapshot, with which libvirt lets no guest go as it runs: --how cold' || fail "live: $(result 'r["reason"]')"
 libvirt_move a b "$NAME" 3 --how warm
