@@ -603,10 +603,16 @@ static int check_kept(const struct disks *ds, struct err *e)
 
 	for (i = 0; i < ds->count; i++) {
 		const struct disk *d = ds->list[i];
+		const char *why = d->to_device ? "it goes onto a block device" : d->guest->chain_count ? "it has backing files" : NULL;
 
-		if (d->to_device || d->guest->chain_count)
+		if (why && ds->src->opt->cold.head)
+			return err_set(
+				e, ENOTSUP,
+				"disk %s cannot go ahead while the guest runs: %s. Shut the guest down, and say the same again: all of it goes then",
+				disk_name(d), why);
+		if (why)
 			return err_set(e, ENOTSUP, "nothing of disk %s could be kept at the destination (--only-disks): %s", disk_name(d),
-				       d->to_device ? "it goes onto a block device" : "it has backing files");
+				       why);
 	}
 	return ds->count ? 0 : err_set(e, ENOTSUP, "the guest has no disk that would be copied (--only-disks)");
 }

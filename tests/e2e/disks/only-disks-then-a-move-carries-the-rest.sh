@@ -116,3 +116,4 @@ guest_stop a
 MEM=128 tiny_start a $(guest_drive d0 "$DIR/top.qcow2" qcow2)
 refused 3 "nothing of disk $DIR/top.qcow2 could be kept at the destination (--only-disks): it has backing files"
 assert_eq "$(ls -A "$DIR/elsewhere")" "" "files at the destination"
+refused 3 "disk $DIR/top.qcow2 cannot go ahead while the guest runs: it has backing files. Shut the guest down, and say the same again" --how cold
