@@ -16,8 +16,8 @@ int copy_enter(void *ctx, struct err *e)
 
 	t->data.ready = true;
 	t->recipe->tell_ready(t, ready);
-	if (json_array_size(t->disks.notices))
-		json_object_set(ready, "notices", t->disks.notices);
+	if (json_array_size(t->target.notices))
+		json_object_set(ready, "notices", t->target.notices);
 	json_object_set_new(ready, "channels", json_integer(t->data.channels));
 	json_object_set_new(ready, "data_port", json_integer(net_local_port(t->data.listen_fd)));
 	json_object_set_new(ready, "sums_heads", json_true());

@@ -58,7 +58,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 	if (!r)
 		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 	if (r > 0) {
-		json_array_append_new(ds->notices, json_string(e->msg));
+		json_array_append_new(ds->target->notices, json_string(e->msg));
 		r = 0;
 	}
 	if (!r) /* until our QEMU has it open nobody else is to find it unused */
@@ -627,7 +627,6 @@ static void fini(struct part *p)
 
 	end_helper(ds);
 	disks_unlock(ds);
-	json_decref(ds->notices);
 	for (i = 0; i < ds->held_device_count; i++)
 		close(ds->held_devices[i]);
 	disks_close_images(ds, false);
@@ -671,5 +670,5 @@ static const struct part_ops ops =
 
 void disks_init(struct disks *ds, struct target *target, const char *state_dir)
 {
-	*ds = (struct disks){.part = {&ops, target->part.a}, .target = target, .state_dir = state_dir, .notices = json_array()};
+	*ds = (struct disks){.part = {&ops, target->part.a}, .target = target, .state_dir = state_dir};
 }

@@ -83,8 +83,7 @@ struct disks {
 	const char *state_dir;
 	struct arriving_disk *list;
 	size_t count;
-	json_t *notices; /* sentences for people, told with COPY_READY: how the disks' files are not as the source's */
-	bool refused;	 /* some is not in the list, as it cannot be had here */
+	bool refused; /* some is not in the list, as it cannot be had here */
 	struct staying_disk *stay;
 	size_t stays;
 	struct partials partials; /* that there are of this guest */

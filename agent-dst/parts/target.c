@@ -169,7 +169,7 @@ static int make_dir(struct target *t, const char *dir, struct err *e)
 {
 	int r = made_own(t->part.a, GUESTS_DIR, dir, e);
 
-	if (!r && mkdir(dir, 0755)) {
+	if (!r && make_dir_as(dir, 0755)) {
 		r = errno == EEXIST ? 0 : err_sys(e, errno, "cannot create %s", dir);
 		attempt_disown(t->part.a, GUESTS_DIR, json_pack("{s:s}", "path", dir));
 	}
@@ -552,6 +552,7 @@ static void fini(struct part *p)
 	json_decref(t->description);
 	json_decref(t->settings);
 	json_decref(t->whole);
+	json_decref(t->notices);
 	free(t->name);
 	free(t->uuid);
 	free(t->exe);
@@ -579,5 +580,5 @@ static const struct part_ops ops =
 
 void target_init(struct target *t, struct attempt *a, const char *runtime_dir)
 {
-	*t = (struct target){.part = {&ops, a}, .runtime_dir = runtime_dir, .qemu = QEMU_PROC_NONE};
+	*t = (struct target){.part = {&ops, a}, .runtime_dir = runtime_dir, .qemu = QEMU_PROC_NONE, .notices = json_array()};
 }

@@ -42,6 +42,7 @@ struct target {
 	bool tried;	   /* its QEMU is, only */
 	bool keep_guest;   /* it runs here: what is undone is our scaffolding only */
 	json_t *whole;	   /* paths of images all of which is on stable storage, to true; NULL: of none is that known (partial.h) */
+	json_t *notices;   /* sentences for people, told with COPY_READY: what is here otherwise than at the source, or stays */
 	bool drop_partial; /* nobody is to go on from what has arrived: partial.h */
 };
 

@@ -127,18 +127,25 @@ static int set_aside(struct tpm *t, struct err *e)
 	if (r)
 		return r;
 	r = rename_new(t->above, to);
-	return r ? err_sys(e, -r, "cannot give %s, of an earlier stay of the guest, another name", t->above) : 0;
+	if (r)
+		return err_sys(e, -r, "cannot give %s, of an earlier stay of the guest, another name", t->above);
+	json_array_append_new(
+		t->target->notices,
+		json_sprintf(
+			"what the guest's TPM held in an earlier stay has the name %s now, and may be deleted once the guest has arrived",
+			to));
+	return 0;
 }
 
-/* The directories of libvirt's, as libvirt makes them. */
+/* The directories of libvirt's, as libvirt makes them: another user's swtpm goes through them. */
 static int make_above(struct tpm *t, struct err *e)
 {
 	int r = set_aside(t, e);
 
-	if (!r && mkdir(SWTPM_DIR, 0711) && errno != EEXIST)
+	if (!r && make_dir_as(SWTPM_DIR, 0711) && errno != EEXIST)
 		r = err_sys(e, errno, "cannot create " SWTPM_DIR);
 	r = r ? r : made_own(t->part.a, "tpm-dir", t->above, e);
-	return !r && mkdir(t->above, 0711) ? err_sys(e, errno, "cannot create %s", t->above) : r;
+	return !r && make_dir_as(t->above, 0711) ? err_sys(e, errno, "cannot create %s", t->above) : r;
 }
 
 static int prepare(struct part *p, struct err *e)

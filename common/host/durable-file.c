@@ -113,6 +113,11 @@ int replace_file(const char *path, const void *p, size_t n, struct err *e)
 	return sync_parent_dir(path, e);
 }
 
+int make_dir_as(const char *path, unsigned mode)
+{
+	return mkdir(path, mode) || chmod(path, mode) ? -1 : 0;
+}
+
 bool are_one_file(const char *a, const char *b)
 {
 	struct stat x, y;

@@ -13,6 +13,8 @@ int pwrite_all(int fd, const void *p, size_t n, off_t at);
 /* Renames a file unless the new name is taken (-EEXIST). The names must not be spellings of one path. If a file system cannot do that
  * atomically the file has both names for a moment; if it was left so, the old name is removed now. 0 or -errno. */
 int rename_new(const char *from, const char *to);
+/* A new directory with this mode, whatever the umask: an agent that came by SSH has 077. 0, or -1 with errno. */
+int make_dir_as(const char *path, unsigned mode);
 /* Makes a file's name durable: fsync of the directory that holds it. */
 int sync_parent_dir(const char *path, struct err *e);
 /* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that

@@ -73,6 +73,7 @@ left=$(result 'r["definition_left"]')
 grep -q "<name>$web</name>" "$left" || fail "$left does not have its definition"
 assert_eq "$(defined_at a) - $(defined_at b)" "$efi - $web" "guests of either libvirt"
 libvirt_move a b $efi 0 --how cold
+assert_eq "$(stat -c %a "$(libvirt_at b "${tpm%/*/*/*}")" "$(libvirt_at b "${tpm%/*/*}")" | xargs)" "711 711" "rights to what swtpm's user goes through"
 facts b | diff "$DIR/before" - || fail "they are not there as they were here"
 assert_eq "$(ls -A "$(libvirt_at a /etc/libvirt/qemu/autostart)")" "" "what libvirt here would start"
 assert_nothing_unfinished
@@ -85,6 +86,8 @@ md5sum <"$(libvirt_at a "$tpm")" | diff - <(md5sum <"$(libvirt_at b "$tpm")") ||
 [[ -z $(find "$(libvirt_at a "${tpm%/*/*/*}")" -name '*.vmferry-*') ]] || fail "what its TPM held has another name"
 listen_at a
 libvirt_move b a $efi 0 --how cold --reuse auto
+aside=$(find "$(libvirt_at a "${tpm%/*/*/*}")" -name '*.vmferry-*' -printf '%f\n')
+assert_result '"/'"$aside"' now, and may be deleted" in str(events)' "what is told of the TPM of the earlier stay ($aside)"
 assert_is_at a b "$efi $web"
 facts a | diff "$DIR/before" - || fail "they are not back as they were"
 [[ ! -e $left ]] || fail "$left is there still, though the guest is back"
