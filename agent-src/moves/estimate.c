@@ -385,7 +385,7 @@ static json_t *kinds_of(const struct transfer *t, const struct model_input *in, 
 	if (t->disks.stays) /* shared disks need a guest that runs on both sides */
 		return kinds;
 	model_estimate(&shut_down, &r);
-	if (t->opt->cold.as != AS_PLAIN) /* --as plain: live or cold only */
+	if (t->opt->cold.as != AS_PLAIN && !guest_is_libvirts(&t->src.guest)) /* they go live, quick or cold */
 		add_kind(kinds, "warm", &r, warm_downtime_ms(&shut_down), false,
 			 "its disks go while it runs, then it reboots there (--how warm)");
 	add_kind(kinds, "cold", &r, r.seconds * 1000, false, "its memory does not travel (--how cold)");

@@ -132,6 +132,8 @@ python3 -S -c 'import json, sys; g = json.load(open(sys.argv[1]))["guests"][0]
 if (g["ram_bytes"], g["vcpus"], g["status"], g["movable"]) != (32 << 20, 1, "running", False): sys.exit(str(g))
 if "knows of 1 snapshot" not in g["reasons"][0]["text"]: sys.exit(str(g))' "$DIR/list.json" || fail "list is wrong about libvirt's guest"
 v a snapshot-delete $NAME monday --metadata
+vmferry_at a check "$NAME" "${ADDRESS_AT[b]}" >"$DIR/kinds" 2>&1 || fail "check refuses one that runs: $(<"$DIR/kinds")"
+grep -q -- '--how quick' "$DIR/kinds" && ! grep -q -- '--how warm' "$DIR/kinds" || fail "check names other ways than there are: $(<"$DIR/kinds")"
 result 'r["reason"]' | says 'has 1 snapshot, with which libvirt lets no guest go as it runs: --how cold' || fail "live: $(result 'r["reason"]')"
 libvirt_move a b "$NAME" 3 --how warm
 result 'r["reason"]' | says 'belongs to libvirt, whose guests go live, quick, or shut down' || fail "warm: $(result 'r["reason"]')"
