@@ -224,7 +224,7 @@ static int rewrite(struct line *l, struct err *e)
 	argv = strings(json_object_get(l->target->description, "argv"), &argc);
 	if (argc < 1)
 		return err_set(e, EPROTO, "the source sent no command line");
-	l->kept = json_object();
+	l->kept = l->kept ?: json_object();
 	r = qemu_args_rewrite(&l->target->args, argv, argc, &o, e);
 	if (!r && !l->is_part && !l->disks->refused && !target_is_refused(l->target))
 		check_disks(l, shown);

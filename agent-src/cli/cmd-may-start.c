@@ -235,12 +235,15 @@ static json_t *answer_json(const char *guest, const struct newest_answer *a, con
 
 static void tell(bool json, const char *guest, const struct newest_answer *a, const struct err *e)
 {
+	json_t *answer = json ? answer_json(guest, a, e) : NULL;
+
 	if (json)
-		json_text_print(answer_json(guest, a, e));
+		json_text_print(answer);
 	else if (a->known)
 		printf("%s may be started here: %s\n", guest, a->known);
 	else
 		fprintf(stderr, "vmferry: %s is not to be started here: %s\n", guest, e->msg);
+	json_decref(answer);
 }
 
 int cmd_may_start(int argc, char **argv)

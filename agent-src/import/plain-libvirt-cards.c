@@ -371,7 +371,8 @@ void plain_boot_order(struct plain_work *p)
 	}
 	if (!p->boot_count)
 		add_letters(p, order);
-	qsort(p->boots, p->boot_count, sizeof(*p->boots), by_index);
+	if (p->boot_count)
+		qsort(p->boots, p->boot_count, sizeof(*p->boots), by_index);
 	for (i = 0; i < p->boot_count; i++)
 		plain_set_number(plain_add(p->boots[i].node, "boot"), "order", i + 1);
 }

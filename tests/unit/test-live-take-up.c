@@ -56,6 +56,9 @@ static int teardown(void **state)
 {
 	(void)state;
 	qmp_close(t.src.qmp);
+	json_decref(t.src.disk_paths);
+	json_decref(t.src.shared_paths);
+	json_decref(t.src.disks_by_word);
 	journal_close(t.a.journal);
 	conductor_fini(&t.a.con);
 	loop_free(t.a.loop);

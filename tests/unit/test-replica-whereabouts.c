@@ -96,7 +96,10 @@ static void begin(struct journal **j, const char *how, const char *guest, bool s
 {
 	static const uint8_t id[ATTEMPT_ID_LEN] = {7};
 
-	assert_int_equal(journal_create(j, dir, id, source, json_pack("{s:s,s:s}", "how", how, "guest", guest), &e), 0);
+	json_t *what = json_pack("{s:s,s:s}", "how", how, "guest", guest);
+
+	assert_int_equal(journal_create(j, dir, id, source, what, &e), 0);
+	json_decref(what);
 }
 
 static void command_that_is_not_over_may_take_it_away(void **state)

@@ -65,6 +65,8 @@ static int tear_down(void **state)
 
 	(void)state;
 	json_decref(t.src.disk_paths);
+	json_decref(t.src.shared_paths);
+	json_decref(t.src.disks_by_word);
 	journal_close(t.a.journal);
 	conductor_fini(&t.a.con);
 	loop_free(t.a.loop);

@@ -209,6 +209,7 @@ static int teardown(void **state)
 	free(s.starter.path);
 	free(s.starter.draft);
 	free(s.starter.text);
+	free(s.life.stage);
 	free(s.guest.name);
 	return system(rm);
 }
