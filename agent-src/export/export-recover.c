@@ -47,6 +47,7 @@ int export_recover(const char *vm, unsigned *removed, struct err *e)
 struct recovery {
 	struct life life;
 	json_t *owned;
+	bool has_told_of_directory;
 	bool rebooted, whole; /* whole: all that it was to make has its name */
 };
 
@@ -55,13 +56,8 @@ static void remove_file(struct recovery *v, const json_t *known)
 {
 	struct err e;
 
-	if (v->whole)
+	if (v->whole || !own_file_is_there(known, v->rebooted))
 		return;
-	if (!own_file_is_there(known, v->rebooted)) {
-		if (own_file_has_lost_its_directory(known, &e))
-			life_leftover(&v->life, "%s", e.msg);
-		return;
-	}
 	if (!own_file_is_unwritten(known))
 		life_note(&v->life, "%s was written to since, and stays", json_text(known, "path"));
 	else if (own_file_remove(known, v->rebooted, &e)) /* fails also if a process has it open */
@@ -107,6 +103,16 @@ static bool is_in_spool(const struct recovery *v, const char *path)
 	return false;
 }
 
+/* Once, as all that a command makes is in one. Whether somebody has deleted it, which is most likely, cannot be told. */
+static void tell_of_directory(struct recovery *v, const char *path)
+{
+	if (!v->has_told_of_directory)
+		life_note(&v->life,
+			  "the directory of %s is gone: if it was renamed, and not deleted, what was made is in it still; delete it then",
+			  path);
+	v->has_told_of_directory = true;
+}
+
 static void remove_draft(struct recovery *v, const json_t *detail)
 {
 	const char *path = json_text(detail, "path") ?: "";
@@ -115,9 +121,7 @@ static void remove_draft(struct recovery *v, const json_t *detail)
 	made_remove_draft(detail);
 	tell_if_left(v, detail);
 	if (!v->whole && *path && access(dirname(dir), F_OK) && !is_in_spool(v, path))
-		life_leftover(&v->life,
-			      "the directory of %s is gone: if it was renamed, and not deleted, that may be in it still; delete it then",
-			      path);
+		tell_of_directory(v, path);
 }
 
 /* A directory that somebody has put something into is theirs, and stays. */
