@@ -115,10 +115,19 @@ static void nor_is_one_held_that_is_to_stay_there(void **state)
 /* A guest that is shut down here needs no live QEMU. */
 static void guest_that_boots_needs_no_qemu_here(void **state)
 {
+	char dir[] = "/tmp/test-revert-XXXXXX";
+	json_t *begin = json_pack("{s:s}", "guest", "vm1");
+	AUTO_FREE char *rm = xasprintf("rm -r %s", mkdtemp(dir));
+
 	(void)state;
 	t.src.traits = (struct traits){.boots_after = true};
+	assert_int_equal(attempt_begin(&t.a, dir, HO_SOURCE, begin, &e), 0);
+	t.a.handoff.state = HO_SRC_COMMITTED;
 	assert_int_equal(revert_order(&t, ORDER_REVERT, &e), 0);
 	assert_true(t.a.handoff.qemu_alive);
+	journal_close(t.a.journal);
+	json_decref(begin);
+	assert_int_equal(system(rm), 0);
 }
 
 int main(void)

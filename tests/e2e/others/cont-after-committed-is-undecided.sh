@@ -1,9 +1,11 @@
 #!/bin/bash
-# The source agent dies after COMMITTED, and somebody lets its QEMU go on and resumes the guest: recover ends neither copy,
+# The source agent dies after COMMITTED, and somebody lets its QEMU, which takes no locks of its disks, go on, and resumes the guest: recover ends neither copy,
 # and says what to do. With the destination's gone and a person's word for it, the guest here is the one.
 # tier: gate
 . "$(dirname "$0")/../../lib/aftermath.sh"
 
+eval "$(declare -f guest_drive | sed '1s/guest_drive/locked_drive/')"
+guest_drive() { locked_drive "$@" | sed 's/format=raw/&,file.locking=off/'; }
 guest_a
 move_until listener after-SRC_COMMITTED
 assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source QEMU is held"
