@@ -35,7 +35,8 @@ static int need_space(struct space *s, const struct disks *d, const char *path, 
 {
 	AUTO_FREE char *dir = dir_of(d, path);
 	long longest = pathconf(dir, _PC_NAME_MAX);
-	ssize_t len = (ssize_t)strlen(strrchr(path, '/') + 1);
+	const char *slash = strrchr(path, '/'); /* NULL: a source may say anything */
+	ssize_t len = (ssize_t)strlen(slash ? slash + 1 : path);
 	struct stat st;
 
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
