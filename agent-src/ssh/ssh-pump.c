@@ -210,9 +210,13 @@ static void stream_open(struct pump *p, struct stream *st)
 	rc = libssh2_session_last_errno(p->s->lib);
 	if (rc == LIBSSH2_ERROR_EAGAIN || !stands(p, rc))
 		return;
-	message = st->req.kind == ASK_EXEC
-			  ? xasprintf("the server does not run commands: %s", session_why(p->s))
-			  : xasprintf("no connection from there to %s port %u: %s", st->req.text, st->req.port, session_why(p->s));
+	message =
+		st->req.kind == ASK_EXEC && rc == LIBSSH2_ERROR_TIMEOUT
+			? xasprintf(
+				  "the server has begun no session for a minute: what it does at a login takes that long, or hangs (ssh there, too?)")
+		: st->req.kind == ASK_EXEC
+			? xasprintf("the server does not run commands: %s", session_why(p->s))
+			: xasprintf("no connection from there to %s port %u: %s", st->req.text, st->req.port, session_why(p->s));
 	report(st, ECONNREFUSED, 0, message);
 	st->req.kind = ASK_FORWARD; /* has reported its end */
 	st->state = CLOSING;
