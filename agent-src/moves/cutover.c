@@ -274,7 +274,7 @@ void cutover_look_for_another(struct transfer *t)
 
 /* ---- the disks that stay here ---- */
 
-/* What the guest's disks are based on: its memory goes on over that, too. A later life knows it by what was noted. */
+/* Images that the guest's disks are based on: its memory goes on over these, too. A later life knows them by what was noted. */
 static void note_bases(const struct transfer *t, json_t *written)
 {
 	const json_t *before = journal_last_note(t->a.journal, "disks-written");

@@ -12,6 +12,8 @@
 #   libvirt_become_user NAME...       once all hosts are there: what runs at them from now on is the user libvirt-qemu, with a libvirtd of its own (qemu:///session)
 #   libvirt_define NAME GUEST [FILE:FORMAT...]       a guest with the witness (with TINY, the tiny one) and these disks, vda, vdb …
 #   libvirt_stub_swtpm                 before the hosts: a libvirt takes guests with a TPM, none of which can be run
+#   libvirt_real_swtpm USER            before the hosts: their guests' swtpms run as that user
+#   libvirt_plain_host NAME            a host with all that others have but a libvirtd
 #   libvirt_create NAME GUEST [FILE:FORMAT...]       a transient guest, likewise, which runs: as libvirt_run
 #   libvirt_run NAME GUEST            starts it, and waits for the witness: orders, guest_verify, GUEST_PID are as elsewhere
 #
@@ -231,6 +233,12 @@ libvirt_host() { # NAME [PID]
 	libvirt_start_daemon "$1"
 }
 
+libvirt_plain_host() { # NAME: a host as the others, without a libvirtd
+	libvirt_hold "$1"
+	LIBVIRT_PID[$1]=${LIBVIRT_HELD[$1]}
+	libvirt_furnish "$1"
+}
+
 libvirt_processes() { # NAME: all in its mount namespace
 	local ns at
 	ns=$(readlink "/proc/${LIBVIRT_PID[$1]}/ns/mnt") || return 0
@@ -278,6 +286,15 @@ libvirt_stub_swtpm() {
 		chmod 755 "$DIR/stubs/$program"
 	done
 	PATH=$DIR/stubs:$PATH
+}
+
+# A new TPM needs no setup, and its swtpm ends with its QEMU's connection.
+libvirt_real_swtpm() { # USER
+	local swtpm
+	swtpm=$(command -v swtpm)
+	libvirt_stub_swtpm
+	ln -sf "$swtpm" "$DIR/stubs/swtpm"
+	LIBVIRT_QEMU_CONF=$(printf '%s\n' "${LIBVIRT_QEMU_CONF:-}" "swtpm_user = \"$1\"" "swtpm_group = \"$1\"")
 }
 
 # --- guests --------------------------------------------------------------------------------

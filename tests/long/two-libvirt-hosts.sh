@@ -99,8 +99,7 @@ is_at() { # HOST OTHER
 }
 
 goes() { # FROM TO [OPTION...]
-	local begin=$SECONDS
-	in_host "$1" "vmferry migrate web root@$2 -v ${*:3}" >"$DIR/move.out" 2>&1 || fail "from $1 to $2 ${*:3}, after $((SECONDS - begin)) s: $(<"$DIR/move.out")"
+	in_host "$1" "vmferry migrate web root@$2 -v ${*:3}" >"$DIR/move.out" 2>&1 || fail "from $1 to $2 ${*:3}: $(<"$DIR/move.out")"
 	grep -E '^(migrated|  (total|downtime|  ))|stand still for' "$DIR/move.out"
 	! grep -q 'could not be done' "$DIR/move.out" || fail "$(<"$DIR/move.out")"
 	is_at "$2" "$1"

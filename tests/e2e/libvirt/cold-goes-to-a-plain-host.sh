@@ -8,9 +8,7 @@ export TINY=yes MEM=64
 
 libvirt_stub_swtpm
 libvirt_host a
-libvirt_hold b # a host as that one, without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS") at_b=$(libvirt_at b "$LIBVIRT_GUESTS")
 listen_at b
 

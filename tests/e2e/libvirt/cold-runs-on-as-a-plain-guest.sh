@@ -6,9 +6,7 @@
 . "$(dirname "$0")/../../lib/libvirt-move.sh"
 
 libvirt_host a
-libvirt_hold b # a host as that one, without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 NAME=base-$$ # other tests' guests are on this machine, too
 at_a=$(libvirt_at a "$LIBVIRT_GUESTS") at_b=$(libvirt_at b "$LIBVIRT_GUESTS")
 listen_at b

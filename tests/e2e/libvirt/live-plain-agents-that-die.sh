@@ -11,41 +11,19 @@ assert_runs() { # source|destination
 	assert_nothing_unfinished
 }
 
-here_dies() { # POINT WHERE STATUS: of recover
-	to_listener
-	fault "$1"
-	libvirt_live_start "$DEST"
-	fault_wait
-	wait_for 10 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
-	guard_ends
-	[[ $2 == destination ]] || wait_for 20 runs_at a || fail "$1: nobody takes it back: $(libvirt_in a virsh domstate "$NAME" --reason)"
-	recover "$3"
-	assert_runs "$2"
-}
-
-there_dies() { # POINT WHERE STATUS: of the move
-	to_local
-	fault "$1"
-	to_listener
-	libvirt_live_start "$DEST"
-	fault_wait
-	libvirt_cold_wait "$3"
-	assert_runs "$2"
-}
-
 libvirt_guest_runs
 for point in $(some_of src-libvirt-begun src-migrate src-definition-aside src-pre-switchover src-ready src-completed src-held); do
-	here_dies "$point" source 1
+	source_dies "$point" source 1
 done
 for point in $(some_of dst-prepare dst-qemu-noted before-DST_PREPARED after-DST_PREPARED); do
-	there_dies "$point" source 1
+	destination_dies "$point" source 1
 done
 for point in $(some_of after-SRC_COMMITTED before-SRC_RELEASED src-confirmed); do
-	here_dies "$point" destination 0
+	source_dies "$point" destination 0
 	plain_again
 done
 for point in $(some_of before-DST_START after-DST_START before-DST_STARTED after-DST_STARTED before-DST_DONE); do
-	there_dies "$point" destination 0
+	destination_dies "$point" destination 0
 	plain_again
 done
 
@@ -53,8 +31,8 @@ done
 SHARED=yes
 BESIDE=$DIR/both
 libvirt_guest_again
-for point in $(some_of src-ready src-held); do here_dies "$point" source 1; done
-for point in $(some_of dst-qemu-noted after-DST_PREPARED); do there_dies "$point" source 1; done
-here_dies after-SRC_COMMITTED destination 0
+for point in $(some_of src-ready src-held); do source_dies "$point" source 1; done
+for point in $(some_of dst-qemu-noted after-DST_PREPARED); do destination_dies "$point" source 1; done
+source_dies after-SRC_COMMITTED destination 0
 plain_again
-there_dies after-DST_START destination 0
+destination_dies after-DST_START destination 0

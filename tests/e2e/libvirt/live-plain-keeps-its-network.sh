@@ -10,9 +10,7 @@ unset TINY
 mac=52:54:00:00:00:08
 export MACHINE=q35 MEM=256 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb=4 disk_rate=20 net=$GUEST_ADDRESS/24 hb_udp=10.79.0.1:7777"
 libvirt_host a
-libvirt_hold b # a host as that one, without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 libvirt_way a
 ON=("${LIBVIRT_WAY[@]}")
 libvirt_way b

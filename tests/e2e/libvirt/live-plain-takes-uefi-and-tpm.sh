@@ -14,17 +14,9 @@ export APPEND=$TPM_APPEND MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=
 G=$LIBVIRT_GUESTS
 web=web-$$
 
-# A new TPM needs no setup, and its swtpm ends with its QEMU's connection.
-swtpm=$(command -v swtpm)
-libvirt_stub_swtpm
-ln -sf "$swtpm" "$DIR/stubs/swtpm"
+libvirt_real_swtpm libvirt-qemu
 libvirt_host a
-printf '%s\n' 'swtpm_user = "libvirt-qemu"' 'swtpm_group = "libvirt-qemu"' >>"$DIR/libvirt-a/etc/qemu.conf"
-libvirt_stop a
-libvirt_start_daemon a
-libvirt_hold b # a host as that one, without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 listen_at b
 at_a=$(libvirt_at a "$G") at_b=$(libvirt_at b "$G")
 cp "$ovmf/OVMF_VARS_4M.fd" "$at_a/vars.fd"

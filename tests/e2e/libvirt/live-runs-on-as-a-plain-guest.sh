@@ -9,9 +9,7 @@ export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=32 rate=1000 disks=vda disk_m
 
 export LIBVIRT_QEMU_USER=libvirt-qemu
 libvirt_host a
-libvirt_hold b # a host as that one, without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 G=$LIBVIRT_GUESTS
 at_a=$(libvirt_at a "$G") at_b=$(libvirt_at b "$G")
 listen_at b

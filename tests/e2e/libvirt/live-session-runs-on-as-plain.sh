@@ -9,9 +9,7 @@ export LIBVIRT_QEMU_USER=libvirt-qemu
 web=web-$$
 G=$LIBVIRT_GUESTS
 libvirt_host a
-libvirt_hold b # a host as that one, without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 at_a=$(libvirt_at a "$G") at_b=$(libvirt_at b "$G")
 "$QEMU_IMG" create -q -f qcow2 "$at_a/web.qcow2" 8M
 head -c 2M /dev/urandom >"$at_a/data.raw"

@@ -12,15 +12,9 @@ export APPEND=$TPM_APPEND MEM=256 WITNESS="ram_mb=16 rate=200 disks=vda disk_mb=
 G=$LIBVIRT_GUESTS
 web=web-$$
 
-# A new TPM needs no setup, and its swtpm ends with its QEMU's connection.
-swtpm=$(command -v swtpm)
-libvirt_stub_swtpm
-ln -sf "$swtpm" "$DIR/stubs/swtpm"
+libvirt_real_swtpm root
 for host in a b; do
 	libvirt_host $host
-	printf '%s\n' 'swtpm_user = "root"' 'swtpm_group = "root"' >>"$DIR/libvirt-$host/etc/qemu.conf"
-	libvirt_stop $host
-	libvirt_start_daemon $host
 	listen_at $host
 done
 at_a=$(libvirt_at a "$G")

@@ -8,9 +8,7 @@ export TINY=yes MACHINE=pc MEM=128 WITNESS="ram_mb=16 rate=500 disks=vda disk_mb
 
 export LIBVIRT_QEMU_USER=libvirt-qemu PATH=${QEMU_IMG%/*}:$PATH
 libvirt_host a
-libvirt_hold b # a host without a libvirtd
-LIBVIRT_PID[b]=${LIBVIRT_HELD[b]}
-libvirt_furnish b
+libvirt_plain_host b
 NAME=goes-$$ # other tests' guests are on this machine, too
 G=$LIBVIRT_GUESTS
 at_a=$(libvirt_at a "$G") at_b=$(libvirt_at b "$G")

@@ -16,11 +16,11 @@ replica_of_it() {
 	"${ON[@]}" "$BIN/vmferry" replica add "$NAME" "$DEST" --disk-dir "$THERE" --reconnect-timeout 3 </dev/null >"$DIR/out" 2>&1 || fail "add: $(<"$DIR/out")"
 }
 
-move_start() { # NAME DEST
+begin_move() {
 	TO=$THERE
 	rm -f "$DIR/move.json" "$DIR/move.log"
-	sed -i "s|^to .*|to $2|" "$VMFERRY_STATE_DIR/replica/$NAME.conf" # it listens at another port
-	"${ON[@]}" "$BIN/vmferry" replica failover "$1" --planned --json -v </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
+	sed -i "s|^to .*|to $DEST|" "$VMFERRY_STATE_DIR/replica/$NAME.conf" # it listens at another port
+	"${ON[@]}" "$BIN/vmferry" replica failover "$NAME" --planned --json -v </dev/null >"$DIR/move.json" 2>"$DIR/move.log" &
 	MOVE_PID=$!
 	kill_at_exit "$MOVE_PID"
 }
@@ -41,28 +41,6 @@ assert_runs() { # source|destination
 	assert_nothing_unfinished
 }
 
-here_dies() { # POINT WHERE STATUS: of recover
-	to_listener
-	fault "$1"
-	move_start "$NAME" "$DEST"
-	fault_wait
-	wait_for 20 process_is_gone "$MOVE_PID" || fail "$1: the agent lives on"
-	guard_ends
-	[[ $2 == destination ]] || wait_for 20 runs_at a || fail "$1: nobody takes it back: $(libvirt_in a virsh domstate "$NAME" --reason)"
-	recover "$3"
-	assert_runs "$2"
-}
-
-there_dies() { # POINT WHERE STATUS: of the move
-	to_local
-	fault "$1"
-	to_listener
-	move_start "$NAME" "$DEST"
-	fault_wait
-	libvirt_cold_wait "$3"
-	assert_runs "$2"
-}
-
 again() {
 	unset VMFERRY_FAULT
 	plain_again
@@ -72,11 +50,11 @@ again() {
 libvirt_guest_runs
 BESIDE=$(libvirt_at b "$LIBVIRT_GUESTS") # b has that directory, too
 replica_of_it
-here_dies src-definition-aside source 1
-here_dies src-held source 1
-there_dies dst-qemu-noted source 1
-here_dies after-SRC_COMMITTED destination 0
+source_dies src-definition-aside source 1
+source_dies src-held source 1
+destination_dies dst-qemu-noted source 1
+source_dies after-SRC_COMMITTED destination 0
 again
-there_dies dst-taken-over destination 0
+destination_dies dst-taken-over destination 0
 again
-there_dies before-DST_STARTED destination 0
+destination_dies before-DST_STARTED destination 0
