@@ -75,6 +75,14 @@ provide_disks() { # EXPECT RAW-DISK
 	done
 }
 
+# A description as its owner has it, with what it names beside it, in DIR/given.
+give() { # EXPECT DISK
+	rm -rf "$DIR/given"
+	mkdir "$DIR/given"
+	cp "${1%.expect}" "$DIR/given/"
+	provide_disks "$1" "$2"
+}
+
 to_ova() { # NAME RAW-DISK [SCSI SUBTYPE (lsilogic)]: DIR/NAME.ova, with a manifest; its parts stay in DIR/NAME.d
 	local dir=$DIR/$1.d
 	mkdir -p "$dir"

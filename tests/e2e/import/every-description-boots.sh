@@ -12,10 +12,7 @@ for expect in "$TOP"/tests/data/import/*.expect; do
 	grep -qE '^disk [0-9]+: .*, [0-9]+ bytes$' "$expect" || continue
 	[[ $expect != *.ova.xml.expect && $expect != *.box.json.expect ]] || continue # a part of an archive
 	description=${expect%.expect} name=$ID-$((++booted))
-	rm -rf "$DIR/given"
-	mkdir "$DIR/given"
-	cp "$description" "$DIR/given/"
-	provide_disks "$expect" "$DIR/disk.raw"
+	give "$expect" "$DIR/disk.raw"
 	imports "$DIR/given"/* --name "$name" --start --memory 128M --cpus 2 --no-disk -- -serial "file:$VM/serial"
 	wait_for 60 says "$VM/serial" "disk $SUM" || fail "${description##*/} does not boot: $(cat "$VM/serial" "$DIR/import.out")"
 	echo "${description##*/} boots"

@@ -26,10 +26,7 @@ for expect in "$TOP"/tests/data/import/*.expect; do
 	! grep -qE '^refused|^disk [0-9]+: (a difference|the medium|a disk of the host)' "$expect" || continue # a file that is to be named
 	[[ $expect != *.ova.xml.expect && $expect != *.box.json.expect ]] || continue # a part of an archive
 	description=${expect%.expect} name=$ID-$((++taken))
-	rm -rf "$DIR/given"
-	mkdir "$DIR/given"
-	cp "$description" "$DIR/given/"
-	provide_disks "$expect" "$DIR/empty.raw"
+	give "$expect" "$DIR/empty.raw"
 	# memory and processors of this machine are fewer
 	imports "$DIR/given"/* --name "$name" --paused --memory 128M --cpus 2 --no-disk # which some do not have
 	tr '\0' '\n' <"/proc/$IMPORTED/cmdline" >"$DIR/cmdline"
