@@ -1,51 +1,57 @@
 /* claim.c: see claim.h. */
 #include "claim.h"
-#include "process.h"
 #include "util.h"
 
 #include <errno.h>
-#include <stddef.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-/* Whoever has the name, if their word counts; 0: nobody's does. */
-static pid_t holder(const struct sockaddr_un *name, socklen_t len)
+/* The process that has locked the file, as proc_locks(5) has it: "1: FLOCK  ADVISORY  WRITE 12 00:15:34 0 EOF"; 0: that cannot be told. */
+static int holder(int file)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct ucred who;
-	socklen_t n = sizeof(who);
+	FILE *locks = fopen("/proc/locks", "re");
+	unsigned major, minor;
+	int pid = 0, one;
+	char line[256];
+	struct stat st;
+	ino_t ino;
 
-	if (fd < 0 || connect(fd, (const struct sockaddr *)name, len) || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n))
-		return 0;
-	return who.uid == geteuid() || !who.uid ? who.pid : 0;
+	while (locks && !fstat(file, &st) && !pid && fgets(line, sizeof(line), locks))
+		if (sscanf(line, "%*d: FLOCK ADVISORY WRITE %d %x:%x:%lu", &one, &major, &minor, &ino) == 4 && ino == st.st_ino &&
+		    makedev(major, minor) == st.st_dev)
+			pid = one;
+	if (locks)
+		fclose(locks);
+	return pid;
 }
 
-/* The name is abstract (unix(7)): it needs no directory, and goes with its socket. */
+/* A file of the process itself, wherever whoever looks at it keeps theirs; of those that nobody but its user and root opens, every kernel has this one. */
 int guest_claim(pid_t qemu, int *claim, struct err *e)
 {
-	struct sockaddr_un name = {.sun_family = AF_UNIX};
-	uint64_t start_time;
-	socklen_t len;
-	pid_t other;
+	AUTO_FREE char *path = xasprintf("/proc/%d/personality", (int)qemu);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
 
 	*claim = -1;
-	if (process_start_time(qemu, &start_time))
-		return 0;
-	len = (socklen_t)offsetof(struct sockaddr_un, sun_path) + 1 +
-	      (socklen_t)snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "vmferry-guest-%d-%llu", (int)qemu,
-				  (unsigned long long)start_time);
-	*claim = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*claim < 0)
-		return err_sys(e, errno, "socket");
-	if (!bind(*claim, (const struct sockaddr *)&name, len) && !listen(*claim, SOMAXCONN))
-		return 0;
-	close(*claim);
-	*claim = -1;
-	other = holder(&name, len);
-	return other ? err_set(e, EBUSY,
-			       "a move of this guest is under way already (process %d, a vmferry with other directories): wait for its end",
-			       (int)other)
-		     : 0;
+	if (fd < 0)
+		return errno == ENOENT || errno == ESRCH
+			       ? 0
+			       : err_sys(e, errno,
+					 "cannot open %s, so that nobody can tell whether a move of this guest is under way already", path);
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		r = errno == EWOULDBLOCK
+			    ? err_set(e, EBUSY,
+				      "a move of this guest is under way already (process %d, a vmferry with other directories): "
+				      "wait for its end",
+				      holder(fd))
+			    : err_sys(e, errno, "cannot lock %s", path);
+	if (r)
+		close(fd);
+	else
+		*claim = fd;
+	return r;
 }

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Two Debian hosts with systemd, and libvirt as its packages set it up, where QEMU and swtpm run as users of their own: a guest of virt-install with UEFI, a TPM, a snapshot, a
 # network and autostart goes from one to the other, and back, shut down and as it runs, by the commands of docs/libvirt.md over SSH. Everything is there as it was.
-#   tests/long/two-libvirt-hosts.sh [trixie|bookworm]
-# timeout: 3600
+#   tests/long/two-libvirt-hosts.sh [RELEASE[:RELEASE]]...     of both hosts, or of each; without one: trixie bookworm bookworm:trixie
+# timeout: 7200
 #
 # Needs root, debootstrap and systemd-nspawn. The system lies under build/two-hosts while it runs (1.5 GB; with KEEP=1 it stays, for the next time); the
 # kernel is this machine's, as are vmferry's programs.
@@ -10,14 +10,24 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/lib/fresh-debian.sh
 . tests/lib/move.sh
 
-release=${1:-trixie}
-base=$TOP/build/two-hosts/$release
-packages=systemd,systemd-sysv,dbus,ca-certificates,openssh-server,openssh-client,iproute2,libjansson4,liburing2,libxxhash0,libssh2-1
+if [[ $# -ne 1 ]]; then
+	[[ $# -gt 0 ]] || set -- trixie bookworm bookworm:trixie
+	worst=0
+	for pair in "$@"; do
+		status=0
+		"$0" "$pair" || status=$?
+		[[ $status -eq 0 || $worst -eq 1 ]] || worst=$((status == 77 ? 77 : 1))
+	done
+	exit "$worst"
+fi
+declare -A RELEASE=([host-a]=${1%:*} [host-b]=${1#*:})
+packages=systemd,systemd-sysv,dbus,ca-certificates,openssh-server,openssh-client,iproute2
+libraries="libjansson4 liburing2 libxxhash0 libssh2-1 libxml2" # vmferry's own; of some apt knows the present name
 declare -A LEADER=() # NAME: the pid of its first process
 command -v systemd-nspawn >/dev/null || skip "systemd-nspawn is not installed (systemd-container)"
 
-make_base() {
-	local log=$logs/two-hosts-$release.log
+make_base() { # RELEASE
+	local release=$1 base=$TOP/build/two-hosts/$1 log=$logs/two-hosts-$1.log
 	[[ ! -e $base/etc/fresh ]] || return 0
 	echo "$release: debootstrap"
 	rm -rf --one-file-system "$base"
@@ -25,8 +35,8 @@ make_base() {
 	debootstrap --variant=minbase --include=$packages "$release" "$base" "$(mirror)" >"$log" 2>&1 || skip "debootstrap could not install $release here"
 	apt-config dump | grep -E '^Acquire::https?::' >"$base/etc/apt/apt.conf.d/90machine" || true
 	cp -L /etc/resolv.conf "$base/etc/"
-	DEBIAN_FRONTEND=noninteractive systemd-nspawn -q --register=no --keep-unit -D "$base" --pipe bash -ec 'apt-get -q update
-		apt-get -q -y install libvirt-daemon-system virtinst qemu-system-x86 ovmf swtpm swtpm-tools dnsmasq-base' </dev/null >>"$log" 2>&1 ||
+	DEBIAN_FRONTEND=noninteractive systemd-nspawn -q --register=no --keep-unit -D "$base" --pipe bash -ec "apt-get -q update
+		apt-get -q -y install $libraries libvirt-daemon-system virtinst qemu-system-x86 ovmf swtpm swtpm-tools dnsmasq-base" </dev/null >>"$log" 2>&1 ||
 		{ tail -n 5 "$log"; skip "libvirt could not be installed in $release"; }
 	touch "$base/etc/fresh"
 }
@@ -47,7 +57,7 @@ is_up() { # NAME NSPAWN: which makes processes of its own before the first of th
 boot() { # NAME
 	local root=$DIR/$1 nspawn
 	mkdir -p "$root" "$DIR/$1-upper" "$DIR/$1-work"
-	mount -t overlay -o "lowerdir=$base,upperdir=$DIR/$1-upper,workdir=$DIR/$1-work" overlay "$root"
+	mount -t overlay -o "lowerdir=$TOP/build/two-hosts/${RELEASE[$1]},upperdir=$DIR/$1-upper,workdir=$DIR/$1-work" overlay "$root"
 	make -s install DESTDIR="$root" PREFIX=/usr >/dev/null 2>&1
 	sed -i '/pam_systemd/d' "$root/etc/pam.d/common-session" # which waits for minutes in a machine that has no cgroups of its own
 	: >"$root/etc/machine-id"
@@ -119,7 +129,7 @@ boots_at() { # HOST
 	lives_at "$1"
 }
 
-make_base
+for host in host-a host-b; do make_base "${RELEASE[$host]}"; done
 link_hosts
 boot host-a
 boot host-b
