@@ -8,6 +8,7 @@
 #include "util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +31,14 @@ static char *dir_of(const struct disks *d, const char *path)
 	return xstrdup(dir);
 }
 
+/* A directory whose files may be neither renamed nor removed (chattr +a), as a disk is when it is whole, or when a move fails. */
+static bool only_grows(const char *dir)
+{
+	struct statx st;
+
+	return !statx(AT_FDCWD, dir, 0, 0, &st) && st.stx_attributes & STATX_ATTR_APPEND;
+}
+
 /* Counts what goes to path's directory. */
 static int need_space(struct space *s, const struct disks *d, const char *path, uint64_t bytes, struct err *e)
 {
@@ -43,6 +52,8 @@ static int need_space(struct space *s, const struct disks *d, const char *path, 
 		return disks_refuse_dir(d, dir, e);
 	if (access(dir, W_OK))
 		return err_sys(e, errno, "%s at the destination cannot be written", dir);
+	if (only_grows(dir))
+		return err_set(e, EPERM, "%s at the destination does not let files be renamed (chattr -a %s mends that)", dir, dir);
 	if (longest > 0 && len + NAME_ADDS > longest)
 		return err_set(
 			e, ENAMETOOLONG,

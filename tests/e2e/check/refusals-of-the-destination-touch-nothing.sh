@@ -27,6 +27,11 @@ refused "$DIR/nowhere/there does not exist at the destination" local --disk-dir 
 refused 'the disks need 1.*MiB but .* has only 8' local --disk-dir "$DIR/small"
 refused 'the disks need files in .*/few, .* only 9 more' local --disk-dir "$DIR/few"
 refused 'the name of .* is too long .* at most 230 bytes' local --disk "d0=$DIR/taken/$(printf 'n%.0s' {1..231})"
+mkdir "$DIR/grows"
+if chattr +a "$DIR/grows" 2>/dev/null; then # its file system has that
+	at_exit "chattr -a $DIR/grows"
+	refused "$DIR/grows at the destination does not let files be renamed" local --disk-dir "$DIR/grows"
+fi
 ON=(bash -c 'ulimit -f 8192 && exec "$@"' -) # KiB
 refused 'a.raw is to have 16.* may write files of 8.* at most' local
 ON=()
