@@ -167,6 +167,21 @@ static bool is_taken(const struct args_file *f, const char *why)
 	return why && !strcmp(why, taken);
 }
 
+/* A network of passt, say, which the guest is without until somebody listens. */
+static void tell_of_clients(const struct args_result *line, json_t *sentences)
+{
+	size_t i;
+
+	for (i = 0; i < line->file_count; i++) {
+		const char *path = line->files[i].to ?: line->files[i].path;
+
+		if (line->files[i].role == ARGS_RECONNECT && path && access(path, F_OK))
+			json_array_append_new(sentences,
+					      json_sprintf("nobody listens on %s there yet: QEMU tries until somebody does (-%s)", path,
+							   line->files[i].option));
+	}
+}
+
 void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences)
 {
 	json_t *reasons = json_object(), *names;
@@ -190,6 +205,7 @@ void names_tell(const char *state_dir, const struct args_result *line, json_t *s
 	json_object_foreach(reasons, reason, names)
 		json_array_append_new(sentences, json_sprintf("made beside the disks, as %s: %s", reason, json_string_value(names)));
 	json_decref(reasons);
+	tell_of_clients(line, sentences);
 }
 
 /* ---- after a reboot ---- */

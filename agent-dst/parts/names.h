@@ -19,7 +19,7 @@ char *names_why_not(const char *state_dir, enum args_role role, const char *path
 int names_check_unused(const struct args_file *f, struct err *e);
 /* -ENOENT: QEMU would find no pipe (-serial pipe:PATH: PATH.in and PATH.out, or PATH for both ways). */
 int names_check_fifo(const struct args_file *f, struct err *e);
-/* Adds a sentence for each reason why something has another name here than at the source. */
+/* Adds a sentence for each reason why something has another name here than at the source, and for each socket that QEMU waits for. */
 void names_tell(const char *state_dir, const struct args_result *line, json_t *sentences);
 /* The directories, other than dir, of files that QEMU makes, which do not survive a reboot by themselves: words, and a NULL, malloc'ed. */
 char **names_fleeting_dirs(const struct args_result *line, const char *dir);

@@ -25,6 +25,27 @@ static bool is_of_a_tpm(const struct rewrite *w, const struct item *it)
 	return !strcmp(it->name, "chardev") && args_find(w, "tpmdev", "chardev", kv_get(&it->p.l, "id", NULL));
 }
 
+/* A device whose QEMU does not start before its back end is there, whatever the socket's options say. */
+static bool is_of_a_back_end(const struct rewrite *w, const struct kv_list *l)
+{
+	const char *id = kv_get(l, "id", NULL);
+	const struct item *device = args_find(w, "device", "chardev", id);
+	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
+
+	return args_find(w, "netdev", "chardev", id) || (driver && args_starts(driver, "vhost-user"));
+}
+
+void args_connect(struct rewrite *w, struct item *it, const struct kv_list *l, const char *what, const char *name, char **path)
+{
+	bool again = args_connects_again(l) && !is_of_a_back_end(w, l);
+
+	args_file(w, it, again ? ARGS_RECONNECT : ARGS_CONNECT, false, what, path);
+	args_note(w,
+		  again ? "-%s connects to %s: it tries on the destination, too, until somebody is listening there"
+			: "-%s connects to %s: somebody must be listening there on the destination too",
+		  name, *path);
+}
+
 bool args_connects_again(const struct kv_list *l)
 {
 	const char *s = kv_get(l, "reconnect", NULL) ?: kv_get(l, "reconnect-ms", NULL);
@@ -46,8 +67,7 @@ static int rewrite_socket(struct rewrite *w, struct item *it, struct kv_list *l,
 		if (path && is_of_a_tpm(w, it))
 			return rewrite_tpm_socket(w, it, path);
 		if (path) {
-			args_file(w, it, ARGS_CONNECT, false, what, &path->value);
-			args_note(w, "-%s connects to %s: somebody must be listening there on the destination too", it->name, path->value);
+			args_connect(w, it, l, what, it->name, &path->value);
 		} else if (host) {
 			args_note(w, "-%s connects to %s port %s from the destination, too", it->name, host,
 				  kv_get(l, "port", NULL) ? kv_get(l, "port", NULL) : "?");

@@ -42,6 +42,7 @@ static const struct role {
 	[ARGS_PMEM] = {"pmem", "kept memory's file", THERE},
 	[ARGS_HOST_DEVICE] = {"host-device", "device of the host", THERE},
 	[ARGS_CONNECT] = {"connect", "socket", UNNOTICED}, /* has a note of its own */
+	[ARGS_RECONNECT] = {"reconnect", "socket", UNNOTICED},
 	[ARGS_TPM] = {"tpm", "socket of its TPM", UNNOTICED},
 	[ARGS_FIFO] = {"fifo", "FIFO", UNNOTICED},
 	[ARGS_LISTEN] = {"listen", "socket", WRITTEN},

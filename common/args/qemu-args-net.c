@@ -460,6 +460,7 @@ static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 {
 	static const char *const keys[] = {"addr.path", "local.path", "remote.path"};
 	static const char *const kinds[] = {"addr.type", "local.type", "remote.type"};
+	AUTO_FREE char *name = xasprintf("%s %s", it->name, type);
 	bool server = kv_flag(&it->p.l, "server", false);
 	size_t i;
 
@@ -476,8 +477,7 @@ static int map_sockets(struct rewrite *w, struct item *it, const char *type)
 				return -w->e->code;
 			continue;
 		}
-		args_file(w, it, ARGS_CONNECT, false, "network socket", &p->value);
-		args_note(w, "-%s %s connects to %s: somebody must be listening there on the destination too", it->name, type, p->value);
+		args_connect(w, it, &it->p.l, "network socket", name, &p->value);
 	}
 	return 0;
 }

@@ -125,12 +125,13 @@ static void args_index(struct rewrite *w)
 {
 	static const struct {
 		const char *name, *key;
-	} keys[] = {{"chardev", "id"},	  {"tpmdev", "chardev"},  {"blockdev", "node-name"}, {"blockdev", "file"}, {"device", "drive"},
-		    {"device", "netdev"}, {"device", "memdev"},	  {"netdev", "id"},	     {"netdev", "hubid"},  {"nic", "hubid"},
-		    {"net", "hubid"},	  {"machine", "pflash0"}, {"machine", "pflash1"},    {"M", "pflash0"},	   {"M", "pflash1"}};
+	} keys[] = {{"chardev", "id"},	  {"tpmdev", "chardev"}, {"blockdev", "node-name"}, {"blockdev", "file"},   {"device", "drive"},
+		    {"device", "netdev"}, {"device", "memdev"},	 {"device", "chardev"},	    {"netdev", "chardev"},  {"netdev", "id"},
+		    {"netdev", "hubid"},  {"nic", "hubid"},	 {"net", "hubid"},	    {"machine", "pflash0"}, {"machine", "pflash1"},
+		    {"M", "pflash0"},	  {"M", "pflash1"}};
 	size_t i, k;
 
-	w->refs = xcalloc(3 * w->item_count, sizeof(*w->refs)); /* no option has more keys in the table */
+	w->refs = xcalloc(4 * w->item_count, sizeof(*w->refs)); /* no option has more keys in the table */
 	for (i = 0; i < w->item_count; i++)
 		for (k = 0; k < ARRAY_LEN(keys); k++) {
 			const char *value = strcmp(w->items[i].name, keys[k].name) ? NULL : kv_get(&w->items[i].p.l, keys[k].key, NULL);

@@ -39,6 +39,7 @@ enum args_role {
 	ARGS_PMEM,	  /* file that alone keeps a part of the guest's memory (nvdimm): treated like a disk */
 	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
 	ARGS_CONNECT,	  /* unix socket of another process */
+	ARGS_RECONNECT,	  /* the same, where QEMU tries until somebody listens */
 	ARGS_TPM,	  /* unix socket of the swtpm that is the guest's TPM */
 	ARGS_FIFO,	  /* PATH.in and PATH.out, or PATH */
 	ARGS_LISTEN,	  /* unix socket that QEMU makes */

@@ -198,6 +198,23 @@ static void the_plan_says_once_why_others_are_made_elsewhere(void **state)
 	json_decref(said);
 }
 
+static void the_plan_says_whose_listener_is_missing(void **state)
+{
+	struct args_file files[] = {
+		{.role = ARGS_RECONNECT, .option = (char *)"netdev", .path = (char *)"/nowhere/passt"},
+		{.role = ARGS_RECONNECT, .option = (char *)"chardev", .path = (char *)"/nowhere/b", .to = (char *)dir},
+	};
+	struct args_result line = {.files = files, .file_count = ARRAY_LEN(files)};
+	json_t *said = json_array();
+
+	(void)state;
+	names_tell(state_dir, &line, said);
+	assert_int_equal(json_array_size(said), 1);
+	assert_string_equal(json_string_value(json_array_get(said, 0)),
+			    "nobody listens on /nowhere/passt there yet: QEMU tries until somebody does (-netdev)");
+	json_decref(said);
+}
+
 static void the_plan_says_once_that_names_are_taken(void **state)
 {
 	AUTO_FREE char *a = xasprintf("%s/a.log", dir), *b = xasprintf("%s/b.log", dir);
@@ -280,6 +297,7 @@ int main(void)
 		cmocka_unit_test(a_directory_must_be_there_and_nobody_else_s),
 		cmocka_unit_test(what_another_move_is_to_make_is_taken),
 		cmocka_unit_test(the_plan_says_once_why_others_are_made_elsewhere),
+		cmocka_unit_test(the_plan_says_whose_listener_is_missing),
 		cmocka_unit_test(the_plan_says_once_that_names_are_taken),
 		cmocka_unit_test(directories_that_a_reboot_takes_are_known),
 	};
