@@ -118,11 +118,10 @@ static int describe_blocks(const struct ram *r, json_t *out, struct err *e)
 	struct ram_block_place *told;
 	json_t *blocks = json_array();
 	size_t n, i;
-	int code = ram_blocks_ask(r->src->qmp, &told, &n, e);
+	int code = ram_blocks_list(r->src->qmp, &told, &n, e);
 
 	for (i = 0; !code && i < n; i++)
-		if (told[i].max_bytes != UINT64_MAX)
-			json_array_append_new(blocks, json_pack("{s:s,s:I}", "name", told[i].name, "bytes", (json_int_t)told[i].max_bytes));
+		json_array_append_new(blocks, json_pack("{s:s,s:I}", "name", told[i].name, "bytes", (json_int_t)told[i].max_bytes));
 	if (!code)
 		free(told);
 	json_object_set_new(out, "ram_blocks", blocks);
