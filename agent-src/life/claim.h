@@ -1,6 +1,6 @@
 /*
  * claim.h: one command at a time works with a guest's QEMU, whichever runtime and state directories it has, and in whichever network or mount
- * namespace it is. Otherwise a move that waits until the guest is down (head-start.c) would take the end of a move's source for that, and start a
+ * namespace it is, with whichever mount of /proc. Otherwise a move that waits until the guest is down (head-start.c) would take the end of a move's source for that, and start a
  * second copy.
  */
 #ifndef VMFERRY_CLAIM_H

@@ -7,10 +7,12 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +52,11 @@ static int qemu_ends(void **state)
 	return 0;
 }
 
+static int mounts_another_proc(void)
+{
+	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ?: mount("proc", "/proc", "proc", 0, NULL);
+}
+
 /* A process that has gone apart in such namespaces, claims the QEMU, and says what came of it: 'y', 'n', or '?' if it may not go apart. */
 static char claims_apart(int apart, pid_t *pid)
 {
@@ -60,7 +67,9 @@ static char claims_apart(int apart, pid_t *pid)
 	assert_int_equal(pipe(said), 0);
 	*pid = fork();
 	if (!*pid) {
-		word = unshare(apart) ? '?' : guest_claim(qemu, &claim, &e) || claim < 0 ? 'n' : 'y';
+		bool fails = unshare(apart) || (apart == CLONE_NEWNS && mounts_another_proc());
+
+		word = fails ? '?' : guest_claim(qemu, &claim, &e) || claim < 0 ? 'n' : 'y';
 		if (write(said[1], &word, 1) == 1)
 			sleep_for_ever();
 		_exit(1);
@@ -125,6 +134,24 @@ static void whoever_is_elsewhere_is_heard(void **state)
 	}
 }
 
+/* As in a container that sees the host's processes. */
+static void whoever_has_mounted_another_proc_is_heard(void **state)
+{
+	pid_t pid;
+	char said;
+
+	(void)state;
+	if (geteuid()) {
+		printf("skipped: need root, to mount a file system\n");
+		skip();
+	}
+	said = claims_apart(CLONE_NEWNS, &pid);
+	if (said == 'y')
+		assert_is_had_by(pid);
+	end(pid);
+	assert_int_equal(said, 'y');
+}
+
 static void what_is_stopped_keeps_it_and_what_is_killed_does_not(void **state)
 {
 	pid_t pid;
@@ -175,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(one_at_a_time_has_it, qemu_begins, qemu_ends),
 		cmocka_unit_test_setup_teardown(whoever_is_elsewhere_is_heard, qemu_begins, qemu_ends),
+		cmocka_unit_test_setup_teardown(whoever_has_mounted_another_proc_is_heard, qemu_begins, qemu_ends),
 		cmocka_unit_test_setup_teardown(what_is_stopped_keeps_it_and_what_is_killed_does_not, qemu_begins, qemu_ends),
 		cmocka_unit_test_setup_teardown(another_user_neither_has_it_nor_may_go_on_without, qemu_begins, qemu_ends),
 		cmocka_unit_test(what_has_ended_is_nobodys),
