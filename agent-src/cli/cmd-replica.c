@@ -494,6 +494,11 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 	(void)argc;
 	if (c->plans)
 		return replica_planned(c, argv[0]);
+	if (c->o.install_unit) {
+		fputs("vmferry replica failover: --install-unit is for --planned; a guest that is taken over is started again by its script\n",
+		      stderr);
+		return EXIT_USAGE;
+	}
 	if (!c->cancels && !c->completes && replica_onward_check_not_taken(c, argv[0]))
 		return EXIT_REFUSED;
 	return c->cancels     ? replica_failover_cancel(c, argv[0])
@@ -507,8 +512,8 @@ static const char *const about_shown[] = {"json", "state-dir", NULL}, *const syn
 			 *const set_shown[] = {"state-dir", NULL}, *const remove_shown[] = {"peer-is-fenced", "state-dir", NULL},
 			 *const test_shown[] = {"point", "map-net", "for", "end", "state-dir", NULL},
 			 *const failover_shown[] =
-				 {"planned",	     "max-downtime", "point",	"peer-is-fenced", "further-is-fenced", "map-net", "cancel",
-				  "runs-at-primary", "complete",     "verbose", "json",		  "state-dir",	       NULL};
+				 {"planned", "max-downtime",	"install-unit", "point",   "peer-is-fenced", "further-is-fenced", "map-net",
+				  "cancel",  "runs-at-primary", "complete",	"verbose", "json",	     "state-dir",	  NULL};
 
 static const char *const add_shown[] =
 	{"every",	"keep",	      "spool",	   "freeze",   "start-alone",	    "disk",	  "initial", "disk-dir",   "bwlimit",

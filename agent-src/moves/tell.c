@@ -530,6 +530,8 @@ void tell_result(struct transfer *t)
 		set_number(ev, "point", t->opt->replica->number);
 	if (t->opt->replica && t->opt->replica->would_start)
 		json_object_set(ev, "would_start", t->opt->replica->would_start);
+	if (t->opt->replica && t->opt->replica->replaced)
+		set_flag(ev, "replaced", true);
 	head_start_tell(t, ev);
 	if (json_array_size(left))
 		json_object_set(ev, "leftovers", left);

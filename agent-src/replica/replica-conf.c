@@ -154,6 +154,8 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(further_fenced), .once = true},
 	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(plans),
 	 .once = true},
+	{"install-unit", NULL, "with --planned: make and enable a systemd unit there, which starts the guest when that host boots",
+	 OPT_FLAG, .offset = MEMBER(o.install_unit), .once = true},
 	{"cancel", NULL, "end the guest that runs here from a point, and throw away what it has written", OPT_FLAG,
 	 .offset = MEMBER(cancels), .once = true},
 	{"runs-at-primary", NULL,

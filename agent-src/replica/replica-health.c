@@ -95,14 +95,19 @@ static enum health of_start(const json_t *row, json_t *why)
 	return is;
 }
 
+/* The primary heard of them with its newest point. */
 static enum health of_points(const json_t *row, json_t *why)
 {
+	json_int_t number = json_integer_value(json_object_get(row, "point"));
 	enum health is = NORMAL;
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(row, "warnings"), i, one)
-		is = add(why, WARNING, xstrdup(json_string_value(one) ?: "?"));
+	json_array_foreach(json_object_get(row, "warnings"), i, one) {
+		const char *text = json_string_value(one) ?: "?";
+
+		is = add(why, WARNING, number ? xasprintf("as point %lld came there: %s", (long long)number, text) : xstrdup(text));
+	}
 	return is;
 }
 
@@ -125,9 +130,10 @@ static void judge(json_t *row, const asked_fn *asked, size_t count)
 
 void replica_health(json_t *row)
 {
-	static const asked_fn asked[] = {of_lag, of_clock, of_attempt, of_freeze, of_start, of_points};
+	static const asked_fn asked[] = {of_lag, of_clock, of_attempt, of_freeze, of_start, of_points}, of_old_copy[] = {of_attempt};
+	bool replaced = is_true(row, "replaced");
 
-	judge(row, asked, ARRAY_LEN(asked));
+	judge(row, replaced ? of_old_copy : asked, replaced ? ARRAY_LEN(of_old_copy) : ARRAY_LEN(asked));
 }
 
 /* Its points are of a guest that is not at its primary any more. */

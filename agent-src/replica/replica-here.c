@@ -27,7 +27,6 @@
 #include "swtpm-here.h"
 #include "systemd.h"
 #include "util.h"
-#include "whereabouts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -456,6 +455,14 @@ static int make_and_start(struct run *r, const char *exe, struct err *e)
 	return make_disks(r, e) ?: write_script(r, exe, e) ?: start(r, exe, e);
 }
 
+/* "point 12 of 2026-11-29 14:05:10"; malloc'ed. */
+static char *point_words(const struct run *r)
+{
+	char at[MOMENT_TEXT];
+
+	return xasprintf("point %llu of %s", (unsigned long long)r->point->number, moment_text(at, (time_t)(r->point->at_ms / 1000)));
+}
+
 static void say_left_out(const struct run *r)
 {
 	json_t *list = point_left_out(r->point), *one;
@@ -478,8 +485,10 @@ int replica_test(struct replica_conf *c, const char *guest)
 	planned = !k;
 	k = k ?: make_and_start(&r, exe, &e);
 	if (!k) {
-		printf("%s runs from point %llu, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name,
-		       (unsigned long long)r.point->number, guest, r.qmp);
+		AUTO_FREE char *point = point_words(&r);
+
+		printf("%s runs from %s, on overlays that vmferry replica test %s --end throws away; its monitor is %s\n", r.name, point,
+		       guest, r.qmp);
 		say_left_out(&r);
 	} else if (planned) {
 		undo_run(&r, "test", "--end");
@@ -532,25 +541,6 @@ static int raise_term(struct run *r, struct err *e)
 	return k;
 }
 
-static void note_whereabouts(const struct run *r, const struct replica_conf *c)
-{
-	AUTO_FREE char *path = whereabouts_path(c->state_dir, r->guest);
-	json_t *disks = json_array(), *entry;
-	struct err e;
-	size_t i;
-
-	for (i = 0; point_disk(r->point, i); i++) {
-		AUTO_FREE char *disk = run_overlay(r, i);
-
-		json_array_append_new(disks, json_string(disk));
-	}
-	entry = json_pack("{s:s,s:s,s:s,s:o}", "guest", r->guest, "attempt", json_text(r->store.replica, "pair") ?: "", "came_from",
-			  json_text(r->store.replica, "from") ?: "its primary", "disks", disks);
-	if (whereabouts_add(path, entry, &e))
-		fprintf(stderr, "vmferry: that guest %s is here now cannot be noted: %s\n", r->guest, e.msg);
-	json_decref(entry);
-}
-
 /* A guest that is waited for does not wait for that as long as its chain of images is short. */
 static void tidy_many(const struct replica_conf *c, const char *guest)
 {
@@ -585,10 +575,13 @@ int replica_failover(struct replica_conf *c, const char *guest)
 	raised = !k;
 	k = k ?: raise_term(&r, &e) ?: make_and_start(&r, exe, &e);
 	if (!k) {
-		note_whereabouts(&r, c);
+		AUTO_FREE char *point = point_words(&r);
+
+		replica_note_here(&r, c->state_dir);
 		primary_note_here(c->state_dir, guest, true);
-		printf("guest %s runs here from point %llu (%s starts it again). vmferry replica failover %s --cancel throws this run away\n",
-		       guest, (unsigned long long)r.point->number, r.script, guest);
+		printf("guest %s runs here from %s (%s starts it again). vmferry replica failover %s --complete, and it stays; --cancel throws "
+		       "this run away\n",
+		       guest, point, r.script, guest);
 		say_left_out(&r);
 	} else if (raised) {
 		undo_run(&r, "failover", "--cancel");

@@ -2,6 +2,7 @@
 #include "replica-reverse.h"
 #include "exit-code.h"
 #include "json-text.h"
+#include "process.h"
 #include "replica-here.h"
 #include "util.h"
 
@@ -69,6 +70,12 @@ static int see_to_disks(struct replica_conf *c, const char *guest)
 
 /* ---- old disks there ---- */
 
+/* vmferry storage may have given the guest another image, and left this one where it is. */
+static bool is_in_use(const char *image)
+{
+	return !access(image, F_OK) && process_that_opened(image, 0);
+}
+
 /* Disks that the guest has here still under the name that they got; another may have come since, or they were moved. */
 static void take_old_disks(struct replica_conf *c, const char *guest, const struct points *p)
 {
@@ -80,8 +87,15 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 	json_array_foreach((json_t *)(uintptr_t)had, i, one) {
 		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
 
-		if (i >= POINT_DISKS_MAX || access(flat, F_OK) || !json_text(one, "from") || json_is_true(json_object_get(one, "empty")))
+		if (i >= POINT_DISKS_MAX || !json_text(one, "from") || json_is_true(json_object_get(one, "empty")))
 			continue;
+		if (!is_in_use(flat)) {
+			fprintf(c->o.json ? stderr : stdout,
+				"no process has %s open: all of what took its place travels, unless --reuse PATH=%s says under which name the guest has "
+				"that disk now\n",
+				flat, json_text(one, "from"));
+			continue;
+		}
 		free(pairs[i]);
 		pairs[i] = xasprintf("%s=%s", flat, json_text(one, "from"));
 		if (c->o.disks.reuse.count == OPTION_LIST_MAX)
@@ -106,7 +120,7 @@ static void leave_out_again(struct replica_conf *c, const char *guest, const str
 		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
 
 		if (i >= POINT_DISKS_MAX || map->count == OPTION_LIST_MAX || !json_is_true(json_object_get(one, "empty")) ||
-		    access(flat, F_OK))
+		    !is_in_use(flat))
 			continue;
 		free(pairs[i]);
 		pairs[i] = xasprintf("%s=empty", flat);
@@ -134,7 +148,7 @@ int replica_reverse(struct replica_conf *c, const char *guest)
 		c->term = (unsigned)json_integer_value(json_object_get(p.replica, "term"));
 		if (!c->o.disk_dir)
 			c->o.disk_dir = replica_parent_dir(p.dir);
-		if (!c->o.disks.reuse.count && !c->o.disks.reuse_all)
+		if (!c->o.disks.reuse_all)
 			take_old_disks(c, guest, &p);
 		if (!c->o.disks.map.count)
 			leave_out_again(c, guest, &p);

@@ -52,6 +52,8 @@ json_t *replica_row(const struct replica_conf *c, const char *guest, const json_
 	if (json_object_get(state, "at_ms"))
 		json_object_set_new(out, "lag_s", json_real(MAX(lag_s, 0.0)));
 	json_object_set_new(out, "ahead_s", json_real(ahead_of(state, time(NULL))));
+	if (json_is_true(json_object_get(out, "replaced"))) /* nothing starts there from its points any more */
+		json_object_del(out, "would_start");
 	replica_health(out);
 	return out;
 }
@@ -102,6 +104,18 @@ static json_t *point_json(const struct point *pt)
 	return out;
 }
 
+/* Where no points are kept any more nothing is well, nor would start. */
+static void judge_store(const struct points *p, json_t *out)
+{
+	if (!points_are_vacant(p)) {
+		replica_health_here(out);
+		return;
+	}
+	json_object_set_new(out, points_are_over(p) ? "over" /* the guest has stayed here */ : "removed", json_true());
+	json_object_del(out, "would_start");
+	json_object_del(out, "planned_at");
+}
+
 static json_t *store_json(const char *guest, const char *dir)
 {
 	struct points p;
@@ -130,11 +144,7 @@ static json_t *store_json(const char *guest, const char *dir)
 		if (json_object_get(p.replica, "test"))
 			json_object_set(out, "test", json_object_get(p.replica, "test"));
 		json_object_set_new(out, "warnings", points_warnings(&p));
-		replica_health_here(out);
-		if (points_are_over(&p)) /* the guest has stayed here */
-			json_object_set_new(out, "over", json_true());
-		else if (points_are_vacant(&p))
-			json_object_set_new(out, "removed", json_true());
+		judge_store(&p, out);
 	}
 	points_close(&p);
 	json_decref(damaged);
@@ -308,6 +318,8 @@ int replica_show_history(struct replica_conf *c, int argc, char **argv)
 		fill_entry(&cells[i * COLUMNS], json_array_get(all, i - 1));
 	if (c->o.json)
 		json_text_print(all);
+	else if (count == 1)
+		fprintf(stderr, "no point of guest %s was made from here: at its primary vmferry replica history tells of them\n", argv[0]);
 	else
 		text_table_print(stdout, cells, COLUMNS, count);
 	for (i = 0; i < count * COLUMNS; i++)

@@ -5,12 +5,14 @@
 #include "journal.h"
 #include "json-text.h"
 #include "newest-copy.h"
+#include "point-run.h"
 #include "qemu-discover.h"
 #include "util.h"
 #include "whereabouts.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -192,4 +194,25 @@ int replica_check_script(const char *script, char *const *overlays, size_t count
 				    overlays[i]);
 	guest_fini(&g);
 	return r;
+}
+
+/* ---- a run from a point ---- */
+
+void replica_note_here(const struct run *r, const char *state_dir)
+{
+	AUTO_FREE char *path = whereabouts_path(state_dir, r->guest);
+	json_t *disks = json_array(), *entry;
+	struct err e;
+	size_t i;
+
+	for (i = 0; point_disk(r->point, i); i++) {
+		AUTO_FREE char *disk = run_overlay(r, i);
+
+		json_array_append_new(disks, json_string(disk));
+	}
+	entry = json_pack("{s:s,s:s,s:s,s:o}", "guest", r->guest, "attempt", json_text(r->store.replica, "pair") ?: "", "came_from",
+			  json_text(r->store.replica, "from") ?: "its primary", "disks", disks);
+	if (whereabouts_add(path, entry, &e))
+		fprintf(stderr, "vmferry: that guest %s is here now cannot be noted: %s\n", r->guest, e.msg);
+	json_decref(entry);
 }

@@ -5,6 +5,8 @@
 
 #include "points.h"
 
+struct run;
+
 /*
  * Has the guest that runs here from a point, or has run, stayed? 0. -EREMOTE: it went on to another host, which has what it has written since. -EBUSY: a
  * command that may take it there is not over, or that cannot be told.
@@ -24,5 +26,7 @@ int replica_check_no_guest_runs(const char *guest, struct err *e);
 int replica_check_script(const char *script, char *const *overlays, size_t count, struct err *e);
 /* Last step of replica_check_absent() alone: -EEXIST. */
 int replica_check_came(const char *state_dir, const char *guest, const struct points *p, struct err *e);
+/* The guest runs here from a point; if that cannot be noted it is told. */
+void replica_note_here(const struct run *r, const char *state_dir);
 
 #endif

@@ -82,7 +82,9 @@ static void print_what_is_reused(const struct plan *p, const json_t *d)
 {
 	const char *reuse = event_text(d, "reuse");
 
-	if (event_flag(d, "begun"))
+	if (event_flag(d, "begun") && !strcmp(event_text(p->ev, "how"), "replica"))
+		fputs("           all of it is compared with what the newest point there has\n", p->to);
+	else if (event_flag(d, "begun"))
 		fprintf(p->to, "           goes on from what an earlier move has left of it: %s\n", reuse);
 	else if (event_flag(d, "replaces"))
 		fputs("           what is the same in the old copy there does not travel; that copy is deleted once the guest runs there\n",

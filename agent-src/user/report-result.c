@@ -404,7 +404,7 @@ static void print_failure(FILE *to, const json_t *ev, const struct report_style 
 	else
 		fprintf(to, "%s%s%s: %s\n", is_as_asked(ev) ? style->good : style->bad, event_text(ev, "outcome"), style->plain,
 			event_text(ev, "reason"));
-	if (strcmp(event_text(ev, "guest_text"), "not found"))
+	if (strcmp(event_text(ev, "guest_text"), "not found") && !event_flag(ev, "replaced")) /* the reason says what runs here */
 		fprintf(to, "the guest is now: %s\n", event_text(ev, "guest_text"));
 	report_to_do(to, ev, style);
 	if (leaves_nothing(ev))

@@ -50,12 +50,15 @@ static void health_is_the_worst_of_all(void **state)
 	assert_health("{\"exit_code\": 3, \"reason\": \"no room\"}", "warning", "the last attempt failed: no room");
 	assert_health("{\"exit_code\": 3, \"lag_s\": 9000.0}", "critical", "the last attempt failed");
 	assert_health("{\"replaced\": true, \"exit_code\": 3}", "critical", "was taken over");
+	assert_health("{\"replaced\": true, \"lag_s\": 9000.0, \"warnings\": [\"a trial\"]}", "critical",
+		      "[\"the guest was taken over at the replica: what runs here is not it any more\"]");
 	assert_health("{\"freezes\": true, \"frozen\": false}", "warning", "not frozen");
 	assert_health("{\"freezes\": true, \"frozen\": true}", "normal", NULL);
 	assert_health("{\"ahead_s\": 300.0, \"lag_s\": 0.0}", "normal", NULL);
 	assert_health("{\"ahead_s\": 7300.0, \"lag_s\": 0.0}", "warning", "lies 2 h in the future: was the clock set back?");
 	assert_health("{\"warnings\": []}", "normal", NULL);
-	assert_health("{\"warnings\": [\"there is a trial\", \"no room\"]}", "warning", "there is a trial\", \"no room");
+	assert_health("{\"warnings\": [\"there is a trial\", \"no room\"]}", "warning",
+		      "as point 9 came there: there is a trial\", \"as point 9 came there: no room");
 	assert_health("{\"would_start\": {\"start\": false, \"why\": [\"no bridge br0\"]}}", "warning",
 		      "the guest would not start there: no bridge br0");
 }

@@ -50,3 +50,5 @@ qmp "$DIR/$A.mon" "{\"execute\": \"block_resize\", \"arguments\": {\"node-name\"
 sync
 is_point 10 True
 assert_point_is_exact
+replica verify "$A" >"$DIR/out" 2>&1 || fail "verify: $(cat "$DIR/out")"
+says 'all of it is compared with what the newest point there has' "$DIR/out"
