@@ -11,6 +11,7 @@
 #include "guest-at-rest.h"
 #include "guest-power.h"
 #include "head-start.h"
+#include "log.h"
 #include "milestone.h"
 #include "move.h"
 #include "process.h"
@@ -203,13 +204,41 @@ static int check_companions(const struct transfer *t, const struct guest *runnin
 	return 0;
 }
 
+static bool has_bases(const struct guest *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->disk_count && !g->disks[i].chain_count; i++)
+		;
+	return i < g->disk_count;
+}
+
+/* While it ran disks may have gone elsewhere (vmferry storage): which its drives have now QEMU knows, not its line. Whatever is not put right here, as an
+ * external snapshot, is refused by what the QEMU has open. */
+static void write_in_disks(const struct transfer *t)
+{
+	static const struct qmp_handlers none = {NULL, NULL};
+	struct guest *g = t->opt->cold.head->guest;
+	struct qmp *q = NULL;
+	struct err ignored;
+
+	if (!g->qmp.path || guest_open_qmp(g, &q, t->a.loop, QMP_MS, &none, NULL, &ignored))
+		return;
+	if (guest_query(g, q, &ignored) || (!has_bases(g) && guest_write_in_disks(g, q, NULL, &ignored)))
+		log_info("which disks %s has now is not known: %s", g->name, ignored.msg);
+	guest_forget_query(g);
+	qmp_close(q);
+}
+
 /* libvirt's guests are described as libvirt defines them; it starts them, too, so that nothing else is asked who does. */
 static int find_running(struct transfer *t, const struct guest *running, struct err *e)
 {
 	int r;
 
-	if (!guest_is_libvirts(running))
+	if (!guest_is_libvirts(running)) {
+		write_in_disks(t);
 		return source_check_owner(running, t->opt, e) ?: cold_decide_as(t, e) ?: source_find_at_rest(&t->src, NULL, e) ?: cold_become(t, e);
+	}
 	r = definition_find(&t->definition, running->name, LIBVIRT_RUNNING, e);
 	if (!r)
 		return err_set(

@@ -42,10 +42,11 @@ static bool is_sound(const json_t *bitmap)
 
 static void tell_of_loss(const struct disks *ds, const char *node, const char *name)
 {
-	report_notice(
-		ds->src->report,
-		"block node %s has the dirty bitmap %s, a backup tool's, which does not go along: its next backup has to be a full one",
-		node, name);
+	bool replicas = !strncmp(name, "vmfr-", strlen("vmfr-"));
+
+	report_notice(ds->src->report, "block node %s has the dirty bitmap %s, %s, which does not go along: %s", node, name,
+		      replicas ? "its replica's" : "a backup tool's",
+		      replicas ? "all of that disk is compared for the next point" : "its next backup has to be a full one");
 }
 
 static void keep(struct disk *d, const json_t *node, const json_t *bitmap)
