@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define BLACKOUT_MS 60000 /* patience with a destination that nothing more gets to, while the guest stands still */
-#define SHORT_MS    5000  /* of tests */
+#define SHORT_MS    5000  /* patience in tests */
 #define TELL_MS	    15000
 
 /* ---- gates ---- */

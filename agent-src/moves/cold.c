@@ -114,7 +114,7 @@ static int send_ends(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* From here on a reboot does not start the guest here, nor a person who knows its script. */
+/* After this stage neither a reboot nor a person who knows its script starts the guest here. */
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -127,7 +127,7 @@ static int switchover_cold_enter(void *ctx, struct err *e)
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
 	if (!r)
-		r = cutover_note_disks(t, e); /* from here on the destination may have all of it, and promise */
+		r = cutover_note_disks(t, e); /* the destination may have everything after this, and promise */
 	return r ? r : send_ends(t, e);
 }
 

@@ -28,7 +28,7 @@
 #define LET_GO_MS      5000
 #define END_MS	       10000
 #define END_MS_PER_GIB 500
-#define CLEAN_MS       60000 /* for the destination to say that it is clean */
+#define CLEAN_MS       60000 /* time for the destination to say that it is clean */
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -201,7 +201,7 @@ static int end_source(struct attempt *a, struct err *e)
 	r = r ? r : end_qemu(t, e);
 
 	if (!r) {
-		disk_locks_drop(t); /* what starts the guest again from here on does so at once, and is seen */
+		disk_locks_drop(t); /* a client that starts the guest again from now on does so at once, and is seen */
 		t->end.qemu_ended_ns = now_ns();
 		guest_remove_attached(&t->src.guest);
 		return 0;
@@ -252,7 +252,7 @@ void cutover_look_for_another(struct transfer *t)
 	struct err why;
 	int r;
 
-	/* of a move that was over in an earlier life they may be another's by now */
+	/* the disks of a move that was over in an earlier life may be another guest's by now */
 	if (!json_array_size(t->src.disk_paths) || (t->a.taken_up && !t->end.qemu_ended_ns))
 		return;
 	r = qemu_with_its_disks(t, &t->end.started_again, &why);
@@ -292,7 +292,7 @@ static void note_bases(const struct transfer *t, json_t *written)
 			json_object_set_new(written, path, json_integer(image_write_stamp(path)));
 }
 
-/* From COMMITTED on nobody writes to them here: who finds them written later knows that the guest was started from them. */
+/* Nobody writes to the disks here once the state is COMMITTED: if they are found written later, the guest was started from them. */
 int cutover_note_disks(struct transfer *t, struct err *e)
 {
 	json_t *written = json_object(), *path;

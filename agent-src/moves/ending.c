@@ -173,7 +173,7 @@ void ending_settle(struct transfer *t)
 	if (t->a.handing_off && t->a.exit_code != EXIT_PAUSED) {
 		if (t->a.handoff.state == HO_SRC_ABORTED && t->a.handoff.qemu_alive && t->src.traits.guest_runs &&
 		    source_has_ended(&t->src))
-			t->a.handoff.qemu_alive = false; /* which we are yet to hear */
+			t->a.handoff.qemu_alive = false; /* QEMU's end is known before its event arrives */
 		if (t->a.handoff.state == HO_SRC_RELEASED)
 			cutover_look_for_another(t);
 		else if (t->a.handoff.state == HO_SRC_ABORTED && !t->a.handoff.qemu_alive && !t->a.over)

@@ -11,8 +11,9 @@
 /* Share of the time that the link must be busy with zstd; else zstd is given up. codec-choice.c has less than 0.4, but a measured move
  * took a third more of the processors than this model says. */
 #define BUSY_PART  0.8
-#define TRIED_PART 0.5 /* of the bytes carried with an effort that is tried, given up and tried again */
-#define LESS_PART  0.3 /* of the bytes carried where zstd keeps processors as busy as the link: LZ4 comes first, and now and then */
+#define TRIED_PART 0.5 /* share of the bytes that is carried with an effort that is tried, given up and tried again */
+/* share of the bytes that LZ4 carries where zstd keeps processors as busy as the link: it comes first, and now and then */
+#define LESS_PART 0.3
 
 #define READ_NS 0.25 /* default if not measured: 0.27 s per GiB */
 #define FIXED_S 0.35 /* start of QEMU there, last round, waiting: 0.2 to 0.6 */
@@ -23,17 +24,17 @@
 /* In measures (see above). */
 #define MEMORY_FROM_QEMU 2.5 /* QEMU sends it, the capture reads and hashes it */
 #define DISK_FROM_QEMU	 4.0 /* QEMU's NBD server, the reader, hashes and lookups */
-#define READER		 1.5 /* of both, in one thread */
-#define SEND		 1.5 /* of what travels */
+#define READER		 1.5 /* both memory and disks, in one thread */
+#define SEND		 1.5 /* bytes that travel */
 #define RECEIVE		 0.8
 #define PLACE		 4.0 /* written where it belongs, and hashed */
-#define ENCRYPT		 1.2 /* at either end */
+#define ENCRYPT		 1.2 /* TLS, at either end */
 
 /* Phases follow one another: disks, then memory. */
 struct phase {
 	const struct model_contents *of;
 	double from_qemu; /* bytes that are read */
-	double measures;  /* for one of them */
+	double measures;  /* measures to read one of these bytes */
 	double carried;	  /* bytes of contents */
 	double also;	  /* bytes that are placed there besides: pages, with a disk's content */
 };
@@ -132,7 +133,7 @@ static bool is_worth(const struct model_input *in, const struct phase *p, enum c
 	return takes < below_bps && now > before * part;
 }
 
-/* For most of the time it is what is waited for, and not processors. */
+/* True if the link, not the processors, is what the copy waits for most of the time. */
 static bool is_busy(const struct model_input *in, const struct phase *p, struct effort_mix m)
 {
 	return link_s(in, p, m) >= BUSY_PART * processors_s(in, p, m);

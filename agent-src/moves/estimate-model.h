@@ -25,7 +25,7 @@ struct model_contents {
 	double zero;			 /* share of zeros */
 	double packed[CODEC_EFFORTS];	 /* output per byte of the rest; 1 for EFFORT_NONE. 0: not known */
 	double pack_ns[CODEC_EFFORTS];	 /* CPU time per byte */
-	double unpack_ns[CODEC_EFFORTS]; /* at the destination */
+	double unpack_ns[CODEC_EFFORTS]; /* CPU time per byte at the destination */
 };
 
 struct model_input {
@@ -48,7 +48,7 @@ enum model_limit { LIMITED_BY_LINK, LIMITED_BY_PROCESSORS, LIMITED_BY_STORAGE };
 
 struct model_result {
 	double carried;	   /* bytes of contents: no zeros, and what is in memory and on a disk only once */
-	double again;	   /* of these: memory that the guest writes during the copy */
+	double again;	   /* bytes of memory, among these, that the guest writes during the copy */
 	double wire_bytes; /* bytes on the wire */
 	double seconds;
 	double ram_bps; /* rate at which memory is carried: dirty_bps competes with it */

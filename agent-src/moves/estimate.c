@@ -24,7 +24,7 @@
 #define READ_SINGLY    1.2	  /* factor: a move reads pages one by one, a sample in longer runs */
 #define FRAME_SMALL    (64 * KIB) /* a few milliseconds of a slow link */
 #define FRAME_LARGE    (512 * KIB)
-#define QUICK_BYTES    (32 * MIB) /* from here on, frames are large */
+#define QUICK_BYTES    (32 * MIB) /* frames are large once so many bytes were acknowledged */
 #define ON_WAY_MIN     (256 * KIB)
 #define ON_WAY_MAX     (7 * MIB) /* less than the channel's window */
 #define ON_WAY_MS      100	 /* data in flight: so much of the link's time, twice, which keeps the link full */
@@ -39,7 +39,7 @@
 #define SAMPLES	       8192 /* pages looked at in all, within what QEMU accepts per GiB (qapi/migration.json) */
 #define SAMPLES_MIN    512
 #define SAMPLES_MAX    16384
-#define LAST_ROUND     (8.0 * MIB) /* of the disks, while a guest shuts down: as warm.c has it */
+#define LAST_ROUND     (8.0 * MIB) /* last round of the disks while a guest shuts down, as in warm.c */
 #define QEMU_STARTS_MS 300
 #define LAST_PASS_S    0.05 /* minimum duration of a pass over memory */
 
@@ -75,7 +75,7 @@ static int measure_round_trip(struct transfer *t, double *best_ms, struct err *e
 
 struct link_meter {
 	uint64_t begin_ns, sent;	    /* bytes of all frames */
-	uint64_t acked, acked_ns;	    /* of the last acknowledgement */
+	uint64_t acked, acked_ns;	    /* bytes acknowledged, and the time of the last acknowledgement */
 	uint64_t from, from_ns;		    /* when the rate had settled */
 	uint64_t lately, lately_ns, on_way; /* acked a while ago; limit of data in flight that follows from it */
 	uint64_t while_ns, settle_ns;

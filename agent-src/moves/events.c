@@ -172,7 +172,7 @@ static int note_found_state(struct transfer *t, struct err *e)
 
 	if (found == RUNSTATE_STOPPED_BY_ERROR && (t->src.ran || !t->src.paused)) /* else it stood so before, and is moved so */
 		return stopped_by_error(t, t->src.broken ?: "internal-error", e);
-	if (t->src.stopped) /* by us, whatever else was done to it */
+	if (t->src.stopped) /* we stopped it, whatever else was done to it */
 		return 0;
 	if (found == RUNSTATE_UNKNOWN || (found != RUNSTATE_LIVE) == t->src.paused)
 		return 0;
@@ -325,7 +325,7 @@ void question_is_over(struct timer *timer)
 						      : "Ctrl-C was not pressed again: the move goes on.");
 }
 
-/* At a terminal one Ctrl-C is a question, and another within a few seconds the answer to it. */
+/* A first Ctrl-C at a terminal asks a question; another within a few seconds answers it. */
 static bool is_a_question(struct transfer *t, bool late)
 {
 	if (!t->life.report.tty || (late && !t->revert.open))

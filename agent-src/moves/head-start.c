@@ -349,7 +349,7 @@ static int write_start_script(const struct transfer *t, struct err *e)
 
 	if (h->start_script || t->recipe->owner)
 		return 0;
-	unlink(path); /* of a process that had that pid before */
+	unlink(path); /* file of an earlier process that had the same pid */
 	if (write_new_file(path, 0700, text, e))
 		return err_prefix(e, "how the guest was started here");
 	h->start_script = xstrdup(path);

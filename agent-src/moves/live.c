@@ -77,7 +77,7 @@ int live_find(struct transfer *t, struct err *e)
 	if (!r)
 		r = live_check_as(t, e);
 	if (!r)
-		r = transfer_open(t, e); /* nobody else moves it */
+		r = transfer_open(t, e); /* keeps other clients from moving the guest */
 	if (!r)
 		r = source_query(&t->src, e);
 	if (!r && t->src.libvirt_uuid)
@@ -108,7 +108,7 @@ bool live_can_run(const struct transfer *t)
 	return boot && then && !strcmp(boot, then) && qemu_is_alive(t->src.guest.pid, t->src.guest.start_time);
 }
 
-#define HELD_AGAIN "held-again" /* in the journal: {"heard"} */
+#define HELD_AGAIN "held-again" /* journal entry: {"heard"} */
 #define HOLD_MS	   5000
 #define ASK_MS	   5000
 
@@ -197,7 +197,7 @@ static int still_held(struct transfer *t, struct err *e)
 		return cannot_tell(t, e);
 	if (!note_heard(t, true, e))
 		return 0;
-	if (!t->src.libvirt_uuid) /* nobody could tell the next recovery whether it has run: it is found as it was */
+	if (!t->src.libvirt_uuid) /* the next recovery could not tell whether the guest has run, so leave it as it was found */
 		kill(g->pid, SIGCONT);
 	return -e->code;
 }

@@ -22,10 +22,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PLAN_MS	     60000	/* for the destination to say what it would do */
-#define ESTIMATE_MS  120000	/* in addition, to test its storage first */
+#define PLAN_MS	     60000	/* time for the destination to say what it would do */
+#define ESTIMATE_MS  120000	/* additional time for the destination to test its storage first */
 #define READS_PER_MS (16 * KIB) /* bytes that it reads, at the least */
-#define PLAN_DUE_MS  200	/* a test's */
+#define PLAN_DUE_MS  200	/* time in a test */
 #define TURN_MS	     250
 
 const char *const stage_names[] = {"connect", "preflight", "prepare", "copy", "switchover", "commit", "release"};
@@ -420,7 +420,7 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (json_text(t->plan, "turn_error"))
 		report_notice(&t->life.report, "at the destination this move does not wait for others, nor others for it: %s",
 			      json_text(t->plan, "turn_error"));
-	tell_plan(t); /* also one that we do not agree to: why is told next */
+	tell_plan(t); /* a plan that we do not agree to is shown, too; the reason follows */
 	r = obstacles_err(&t->src.obstacles, e);
 	if (!r && t->entry->planned)
 		r = t->entry->planned(t, e);

@@ -12,12 +12,12 @@
 
 #define LOOK_MS		  100
 #define TELL_MS		  500	/* shorter outages are not reported */
-#define STANDS_MS	  2000	/* for a guest that is stopped for the switchover: then it goes on here */
-#define STANDS_SILENCE_MS 1500	/* of silence of the network, meanwhile */
-#define SILENCE_MS	  15000 /* otherwise */
+#define STANDS_MS	  2000	/* patience while a guest is stopped for the switchover; then it goes on here */
+#define STANDS_SILENCE_MS 1500	/* silence of the network that counts as a loss while the guest is stopped */
+#define SILENCE_MS	  15000 /* silence that counts as a loss otherwise */
 #define DECIDED_MS	  5000	/* once the journals decide, which they do in any session */
 
-/* To go on at once, here or there: one that is shut down would have to boot again. */
+/* True if the guest is stopped but could go on at once, here or there: a guest that is shut down would have to boot again. */
 static bool stands(const struct transfer *t)
 {
 	return t->blackout.stopped && t->src.traits.carries_memory && !t->src.traits.stops_first;
@@ -35,7 +35,7 @@ static uint64_t patience_ms(const struct transfer *t)
 	return stands(t) ? STANDS_MS : t->opt->reconnect_ms;
 }
 
-/* From now on what is lost is lost: those that are missing first. */
+/* Gives up the connections that are missing; any that is lost later is not waited for either. */
 static void let_go(struct transfer *t, const struct err *why)
 {
 	struct outage *o = &t->outage;
@@ -149,7 +149,7 @@ static void back(struct transfer *t, unsigned channel)
 			      (double)o->last_ns / 1e9);
 }
 
-/* From now on channels outlive their connections. */
+/* Lets channels outlive their connections from now on. */
 static void agree(struct transfer *t)
 {
 	t->outage.agreed = true;

@@ -73,7 +73,8 @@ static int begin_journal(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* For as long as the destination waits for an agent whose network is away. A plain guest that is shut down lacks nothing while its agent is stopped. */
+/* Seconds that the destination waits for an agent whose network is away; 0: a plain guest that is shut down lacks nothing while its
+ * agent is stopped. */
 static unsigned guard_patience_s(const struct transfer *t)
 {
 	return t->src.traits.guest_runs || t->recipe->owner ? (t->opt->reconnect_ms + OUTAGE_MARGIN_MS) / 1000 : 0;
@@ -277,11 +278,11 @@ int transfer_undo_one(struct attempt *a, const char *kind, const json_t *detail,
 
 	if (u)
 		return u->undo(of, detail, e);
-	/* of another version's: in QEMU, and gone with it */
+	/* an entry of another version is about something in QEMU, and gone with QEMU */
 	return source_reach(&t->src, e) ? err_set(e, ENOTSUP, "this vmferry does not know how") : 0;
 }
 
-/* In words, with how to get rid of it. */
+/* Adds a leftover: says what was left behind and how to remove it. */
 void transfer_left_behind(struct attempt *a, const char *kind, const json_t *detail, int r, const struct err *why)
 {
 	struct transfer *t = container_of(a, struct transfer, a);

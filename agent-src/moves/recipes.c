@@ -52,7 +52,7 @@ static const struct recipe recipes[] = {
 	 STAYS(replica_stages, PART(disks)),
 	 .points = true}, /* a TPM of libvirt's is in no plain line */
 	{.how = "replica",
-	 .owner = "points", /* of this host: what goes there is in the newest of them */
+	 .owner = "points", /* owner is this host's store of points: the newest of them holds the contents to send */
 	 .traits = {.stays_here = true},
 	 .parts = {PART(src), PART(disks)},
 	 .stages = onward_stages,
@@ -158,7 +158,7 @@ static const struct entry dry_run = {.name = "dry-run", .first = ST_CONNECT, .la
 static const struct entry check = {.name = "check", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = estimate};
 static const struct entry script = {.name = "script", .first = ST_CONNECT, .last = ST_PREFLIGHT, .planned = print_script};
 
-/* By the journal alone; nothing is carried. */
+/* Recover decides by the journal alone; nothing is carried. */
 const struct entry entry_recover = {.name = "recover", .first = ST_COMMIT, .last = ST_RELEASE};
 
 const struct entry *entry_for(const struct move_options *opt)

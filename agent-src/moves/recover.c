@@ -81,7 +81,7 @@ static int with_destination(struct transfer *t, enum handoff_event first, struct
 		report_notice(&t->life.report, "%s", why.msg);
 	} else if (t->end.ran_on) {
 		link_close(&link);
-		return -e->code; /* of restore() */
+		return -e->code; /* error of restore() */
 	} else {
 		attempt_connect(&t->a, link, &t->data.shared.pacer);
 	}
@@ -102,7 +102,7 @@ static int begin(struct transfer *t, bool fenced, struct err *e)
 		r = attempt_step(&t->a, EV_RECOVER, HO_NONE, e);
 		first = EV_RESEND;
 	}
-	/* in place of the dead agent's: nothing else may begin with this guest, and at the end its socket goes */
+	/* takes the dead agent's place: nothing else may begin with this guest, and the dead agent's socket is removed at the end */
 	if (!r)
 		r = transfer_open(t, e);
 	if (r && !t->end.ran_on)

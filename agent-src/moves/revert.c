@@ -191,7 +191,7 @@ static void want_back(struct transfer *t)
 		r = t->src.traits.boots_after ? power_is_wanted(&t->power, &why) : 0;
 		if (!r && !(r = attempt_step(&t->a, EV_REVERT, HO_NONE, &why))) { /* otherwise what has happened is the next event */
 			revert_end(t);
-			loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* then another agent there is asked */
+			loop_timer_set(t->a.loop, &t->end.patience, START_MS); /* another agent at the destination is asked after that */
 			return;
 		}
 		t->revert.asked = t->end.user_cancelled = false;

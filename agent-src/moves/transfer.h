@@ -37,8 +37,8 @@
 #define NOTED_GUARD	    "guard"
 #define NOTED_GIVEN_UP	    "given-up"
 #define SEEDS_WORTH	    64	  /* seeds require reading all memory: not for disks smaller than this part of it */
-#define ANSWER_MS	    60000 /* for the destination to give up cleanly, or to say again in which state it is */
-#define START_MS	    15000 /* for the destination to say STARTED; after that another agent there is asked */
+#define ANSWER_MS	    60000 /* time for the destination to give up cleanly, or to say again in which state it is */
+#define START_MS	    15000 /* time for the destination to say STARTED; after that another agent there is asked */
 
 enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 extern const char *const stage_names[];
@@ -60,7 +60,7 @@ struct pace {
 	uint64_t acked, acked_ns;	   /* acknowledged bytes as last told, and since when they have not grown */
 };
 
-/* From the guest's stop here to its start there: blackout.c. */
+/* Blackout: the time between the guest's stop here and its start there (blackout.c). */
 struct blackout {
 	bool stopping;	   /* we have decided to stop the guest */
 	bool stopped;	   /* QEMU has stopped the guest, asked or not */
@@ -72,9 +72,9 @@ struct blackout {
 	uint64_t noted_ns; /* time spent waiting for our journal */
 	double predicted_ms, round_trip_ms;
 	bool urgent;		  /* our threads have priority over others' meanwhile */
-	double journals_ms;	  /* what both journals must write meanwhile */
-	struct host_load load;	  /* of this host, as far as it was looked at */
-	struct host_share share;  /* that we get of this host's processors */
+	double journals_ms;	  /* time that both journals must write meanwhile */
+	struct host_load load;	  /* load of this host, as far as it was measured */
+	struct host_share share;  /* share of this host's processors that we get */
 	double busy_there;	  /* runnable threads per processor at the destination when the copy began */
 	uint64_t moved, moved_ns; /* progress: data_plane_moved(), and when it last grew */
 	bool told;		  /* the user was told that there is no progress */
@@ -84,7 +84,7 @@ struct blackout {
 struct peer_word {
 	int pid;			       /* pid of its QEMU */
 	bool is_here;			       /* on this very host, as far as a boot id can tell */
-	int agent_pid;			       /* of its agent, if it is here */
+	int agent_pid;			       /* pid of the destination agent, if it is on this host */
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move any more */
 	bool ended;			       /* its QEMU has ended after the guest had begun to run in it */
 	char error[ERR_MAX];
@@ -142,7 +142,7 @@ struct ending {
 	bool silent;	       /* the source QEMU does not answer how the guest is */
 	bool stands_migrated;  /* our migration has left a paused guest "postmigrate", and it was taken back since */
 	bool held;	       /* held though not committed: the guest runs at the destination, too */
-	bool migrated_away;    /* by another client: this copy of the guest is not ours to resume */
+	bool migrated_away;    /* another client migrated the guest: this copy is not ours to resume */
 	bool other_image;      /* another file has the name of one of the guest's disks: QEMU would write there */
 	bool undone;
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU is not as it was left */
@@ -153,7 +153,7 @@ struct ending {
 	unsigned reconnects;
 	uint64_t first_lost_ns;
 	struct timer patience, plan;
-	uint64_t plan_due_ns; /* for the destination's first answer */
+	uint64_t plan_due_ns; /* deadline for the destination's first answer */
 };
 
 /* The guest runs at the destination and can be taken back: revert.c. */
@@ -172,7 +172,7 @@ struct outage {
 	struct queue made;
 	uint32_t missing;			     /* bit N: channel N is missing; 0: control */
 	uint32_t given_up;			     /* channels that were missing when we gave up */
-	uint64_t since_ns, waited_since_ns, over_ns; /* of this outage, or the last one */
+	uint64_t since_ns, waited_since_ns, over_ns; /* times of this outage, or of the last one */
 	uint64_t arrived;			     /* bytes when it began */
 	bool told;
 	struct err why;
@@ -296,7 +296,7 @@ extern const struct stage ahead_stages[];
 int ahead_take_back(struct transfer *t, struct err *e);
 /* True if the disks are there and nothing is left over. */
 bool ahead_has_brought(const struct transfer *t);
-/* At the end: sets end.why if the destination keeps fewer disks than were copied. */
+/* Called at the end: sets end.why if the destination keeps fewer disks than were copied. */
 void ahead_settle(struct transfer *t);
 
 /* replica.c: a point of its replica, of a guest that stays */
@@ -428,7 +428,7 @@ void cutover_look_for_another(struct transfer *t);
 void disk_locks_take(struct transfer *t);
 /* Unlocks them, and ends the guard of an earlier life that has them: the guest goes on here, or has gone for good. */
 void disk_locks_drop(struct transfer *t);
-/* At the end of a move that is not settled: sees to it that a guard has them, in any life. */
+/* Called at the end of a move that is not settled: sees to it that a guard has the locks, in any life. */
 void disk_locks_leave(struct transfer *t);
 /* True if they are to outlive us: the guest is given up, and it is not settled who has it. */
 bool disk_locks_outlive(const struct transfer *t);

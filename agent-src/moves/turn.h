@@ -22,7 +22,7 @@ struct wait {
 /* Outlives the transfers of a command. */
 struct turn {
 	struct ticket *ticket; /* NULL: not needed, or not available */
-	bool asked;	       /* for the ticket, once per command */
+	bool asked;	       /* the ticket was asked for, once per command */
 	bool again;	       /* the move starts anew */
 };
 

@@ -17,7 +17,7 @@
 #define TICK_MS	      25
 #define MEASURE_TICKS 4
 #define SECOND_TICKS  (1000 / TICK_MS)
-#define SMALL_ENOUGH  (64 * MIB) /* for the last rounds, of which most go over while it shuts down */
+#define SMALL_ENOUGH  (64 * MIB) /* remaining bytes at which the last rounds begin, most of which are sent while the guest shuts down */
 #define ROUNDS_ENOUGH 4		 /* more of them bring nothing */
 #define WORTH_A_ROUND (8 * MIB)
 
@@ -28,7 +28,7 @@ void warm_describe_for_journal(struct transfer *t, json_t *begin)
 
 /* ---- copy ---- */
 
-/* By the clock as it is now: if it steps, the moment does. */
+/* True until the guest may be stopped. The current clock counts: if it steps, so does the moment. */
 static bool is_to_wait(const struct transfer *t)
 {
 	return !t->pace.stop_wanted && (t->opt->hold || (t->opt->at && time(NULL) < t->opt->at));
