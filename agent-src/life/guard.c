@@ -220,7 +220,7 @@ int guard_settle(const char *journal, struct keep *kept, guard_take_up *take_up,
 {
 	struct err words = {.code = 0}, said = words;
 
-	if (!has_gone(journal)) /* who takes the guest back, we or `recover`, needs them for it */
+	if (!has_gone(journal)) /* we or `recover`, whoever takes the guest back, need the locks for it */
 		keep_unlock(kept);
 	for (;;) {
 		bool done = try_once(journal, kept, take_up, o, &words);

@@ -14,7 +14,7 @@
 
 struct hook_about {
 	const char *guest, *destination, *how; /* each may be NULL, here and below */
-	const char *health, *health_before;    /* of a replica: VMFERRY_HEALTH and VMFERRY_HEALTH_BEFORE */
+	const char *health, *health_before;    /* health of a replica: VMFERRY_HEALTH and VMFERRY_HEALTH_BEFORE */
 	/* Hears of a file that is no program: it was not run. */
 	void (*skipped)(void *ctx, const char *path);
 	void *ctx;

@@ -26,7 +26,7 @@
 #define LOOP_ENTRIES   64
 #define SECOND_NS      1000000000ULL
 #define OFTEN_NS       100000000ULL
-#define DYING_MS       5000 /* for an agent to die, or for its guard to take the guest back */
+#define DYING_MS       5000 /* time for an agent to die, or for its guard to take the guest back */
 #define DYING_PAUSE_MS 5
 
 static volatile sig_atomic_t signal_seen;

@@ -17,11 +17,11 @@
 #include <stddef.h>
 
 struct life_progress {
-	uint64_t begin_ns;	   /* of the stage */
+	uint64_t begin_ns;	   /* begin of the stage */
 	uint64_t at_ns, second_ns; /* when progress was told last, and that of each second */
 	uint64_t done, total;	   /* bytes */
 	double rate_bps;	   /* bytes a second */
-	double percent;		   /* of the stage, where bytes are not counted; negative: they are */
+	double percent;		   /* share of the stage that is done, where bytes are not counted; negative: they are */
 };
 
 struct life {
@@ -30,17 +30,17 @@ struct life {
 	struct report report;
 	struct loop *loop;
 	bool loop_is_ours;
-	struct life_signals *signals; /* for life_hear_signals(); NULL: none */
+	struct life_signals *signals; /* state of life_hear_signals(); NULL: not called */
 	struct control *control;
-	int claim;			      /* of the guest's QEMU; not above 0: none */
-	struct journal *journal;	      /* of files made; NULL: none */
+	int claim;			      /* claim on the guest's QEMU; not above 0: none */
+	struct journal *journal;	      /* journal of files that were made; NULL: none */
 	bool journal_is_kept;		      /* keep the journal for a while after the end */
 	bool is_trial;			      /* the command only looks (`--dry-run`): no journal, no hooks */
 	bool is_frequent;		      /* the command runs all day: its caller keeps a history, and this host only counts it */
 	bool undecided;			      /* the journal stays unchanged: another command must go on from it */
 	char *guest;			      /* the guest's name; NULL: not known yet */
 	char *to;			      /* destination of the guest or its disks; NULL: not known yet */
-	pid_t pid;			      /* of the guest's QEMU; 0: none */
+	pid_t pid;			      /* pid of the guest's QEMU; 0: none */
 	char attempt[2 * ATTEMPT_ID_LEN + 1]; /* attempt id in hex; "": none yet */
 	bool cancelled;
 	unsigned ahead; /* moves to this host that it waits for; 0: it does not wait */
@@ -58,7 +58,9 @@ struct life {
 /* Options that all of these commands have. */
 struct life_options {
 	const char *state_dir,
-		*runtime_dir; /* of journals and history, and of the control socket; NULL: there is none that this user can have */
+		/* directories: state_dir has journals and history, runtime_dir has the control socket; NULL: there is none that this
+		 * user can have */
+		*runtime_dir;
 	bool json, json_fine;
 	bool stdout_is_data; /* standard output is for the command's data only */
 };
@@ -72,7 +74,7 @@ void life_begin_on(struct life *l, struct loop *loop, const char *how, const str
 struct life *life_now(void);
 /* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */
 void life_heed_signals(void);
-/* For a command that never blocks: SIGINT and SIGTERM wait for life_hear_signals(); no terminal ends or stops it. */
+/* Serves a command that never blocks: SIGINT and SIGTERM wait for life_hear_signals(); no terminal ends or stops it. */
 void life_hold_signals(void);
 /* SIGINT and SIGTERM go to heard() in the loop, with l->ctx, until life_close(); where this host has no room for that, nobody hears them. */
 void life_hear_signals(struct life *l, void (*heard)(void *ctx, int number));
@@ -107,7 +109,7 @@ const char *life_goes_to(const json_t *begin);
 /* Opens the journal of an agent that has died, as journal_open(): an agent that was just killed, or its guard, holds it for a
  * moment more. waiting: called now and then meanwhile; may be NULL. */
 int life_take_journal(struct journal **out, const char *path, void (*waiting)(void *ctx), void *ctx, struct err *e);
-/* In a later life: begins with the journal of a command that was cut off, which is stolen. */
+/* Begins a later life: takes over the journal of a command that was cut off. The journal is stolen. */
 int life_take_up(struct life *l, struct journal *j, const struct life_options *o, struct err *e);
 
 /* True once a signal or `vmferry cancel` was heard. */
