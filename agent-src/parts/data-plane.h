@@ -18,7 +18,7 @@ enum worker_word { WORD_CHANNEL_LOST = 1, WORD_CHANNEL_CUT, WORD_CHANNEL_BACK, W
 /* Payload of WORD_CHANNEL_CUT and WORD_CHANNEL_BACK. */
 struct channel_word {
 	unsigned channel;
-	uint32_t generation; /* of the connection that the channel waits for */
+	uint32_t generation; /* number of the connection that the channel waits for */
 	uint64_t received;   /* bytes over all earlier connections */
 };
 

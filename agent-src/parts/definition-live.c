@@ -25,13 +25,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OWNERS		  "owners" /* in the journal */
+#define OWNERS		  "owners" /* journal entry */
 #define FORGET_MS	  2000
 #define ENDS_MS		  10000
 #define UNDEFINE_TRIES	  3 /* each of which libvirt may let wait for 30 s */
 #define UNDEFINE_PAUSE_MS 500
 #define LOOK_MS		  2
-#define END_MS		  1000 /* for libvirt to begin to end QEMU */
+#define END_MS		  1000 /* time for libvirt to begin to end QEMU */
 
 /* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
 #define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
@@ -204,7 +204,7 @@ static int ask_whether_defined(const char *uuid, bool *yes, struct err *e)
 
 	*yes = false;
 	if (r)
-		return r == -ENOENT ? -EPIPE : r; /* nobody listens there, who could tell */
+		return r == -ENOENT ? -EPIPE : r; /* no libvirt listens there, so nobody can tell */
 	r = lv_lookup_text(v, uuid, &domain, e);
 	if (!r) {
 		r = lv_is_persistent(v, &domain, yes, e);
@@ -345,7 +345,7 @@ static int is_to_be_forgotten(struct lv *v, const struct lv_domain *domain, pid_
 	return r;
 }
 
-/* From now on libvirt forgets it with its QEMU, or at once. */
+/* Makes libvirt forget the guest: at once if it has no QEMU, else when its QEMU ends. */
 static int undefine(const char *uuid, pid_t ours, struct err *e)
 {
 	struct lv_domain domain;

@@ -6,7 +6,7 @@
 #include "util.h"
 
 #define DEFINITION	   "definition"
-#define DEFINITION_ASIDE   "definition-aside" /* in the journal */
+#define DEFINITION_ASIDE   "definition-aside" /* journal entry */
 #define DEFINITION_CHANGED "definition-changed"
 #define ASK_MS		   5000
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define UNDEFINING "undefining" /* in the journal, with one of these words */
+#define UNDEFINING "undefining" /* journal entry, with one of the words below */
 #define ASKED	   "asked"	/* libvirt may do so yet: it has not answered, or has done it */
 #define REFUSED	   "refused"
 #define UNDONE	   "undone"

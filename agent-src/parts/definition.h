@@ -26,7 +26,7 @@ struct definition {
 	json_t *kept;	  /* kept-definition.h: the definition for the destination */
 	char *left;	  /* the guest has gone: path of the file that defines it here again */
 	struct lv *job;	  /* connection that owns libvirt's migration job, while a running guest moves; NULL: no job */
-	json_t *begun;	  /* for libvirt there to prepare: {"xml", "cookie", "flags"} */
+	json_t *begun;	  /* input for the destination's libvirt to prepare with: {"xml", "cookie", "flags"} */
 	json_t *changed;  /* another client has changed it here since: {"what": [words], "file"}; NULL: no */
 	json_t *accepted; /* the destination's plan */
 	bool is_aside;

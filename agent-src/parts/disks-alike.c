@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define SMALL_BYTES (64 * MIB)
-#define USUAL_BPS   125000000ULL /* of a network of which nothing is known */
+#define USUAL_BPS   125000000ULL /* rate of a network about which nothing is known */
 #define FAST_BPS    300000000ULL /* a disk is read, and images there are looked through, hardly faster than that is sent */
 #define LEAST_MS    2000
 #define CARDS	    "/sys/class/net"

@@ -198,7 +198,7 @@ static int begin(struct part *p, struct err *e)
 		d->started = d->final = true;
 		d->notes = is_written_to(ds) ? have_new(d->guest->virtual_size, HAVE_SHIFT) : NULL;
 	}
-	if (ds->src->opt->cold.head) /* from here on it is another */
+	if (ds->src->opt->cold.head) /* the contents there change now, so what was known about them is no longer true */
 		disks_forget_known(ds->src->opt->cold.head);
 	if (ds->alike.ms)
 		return disks_want(ds, where_file_is, e);

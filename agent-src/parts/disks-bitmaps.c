@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define OPEN_MS	   10000
-#define RUNS_BYTES 4096	 /* of one message */
+#define RUNS_BYTES 4096	 /* size of the runs in one message */
 #define PIECE	   65536 /* bytes: finer than that nothing goes along */
 
 /* ---- which there are ---- */
@@ -71,7 +71,7 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 	if (!name || !strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)) || point_bitmap_is_own(ds, name) ||
 	    (persistent && (stays || dropped)))
 		return 0;
-	if (!d && persistent) /* of an image that is carried as a file, with all that is in it */
+	if (!d && persistent) /* an image that is carried as a file brings its bitmaps along */
 		return 0;
 	if (d && !stays && !dropped && disks_carry_bitmaps(ds) && is_sound(bitmap) && !d->guest->named_by_json &&
 	    d->carried_count < BITMAPS_MAX) {

@@ -32,16 +32,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORKERS 4 /* of a backup job: with more, or fewer, the guest's writes wait longer */
+#define WORKERS 4 /* workers of a backup job: with more, or fewer, the guest's writes wait longer */
 
-#define FREEZE "freeze" /* of the guest's file systems, as it is journaled */
+#define FREEZE "freeze" /* journal entry: the guest's file systems are frozen */
 
 enum moment { MOMENT_AHEAD, MOMENT_COPIES, MOMENT_SENT };
 
 struct disks_frozen {
 	struct frozen_disks copy;
 	enum moment moment;
-	char *spool[DISKS_MAX]; /* by the order of list */
+	char *spool[DISKS_MAX]; /* spool files, in the order of disks.list */
 	struct disk_map map[DISKS_MAX];
 };
 
@@ -199,7 +199,7 @@ static int prepare(struct part *p, struct err *e)
 
 /* ---- the moment ---- */
 
-/* In the moment between them all file systems are still. A point that is not frozen is one all the same, as after a power failure. */
+/* Begins the point while all file systems are frozen. A point without that is still one, as after a power failure. */
 static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 {
 	struct replica_sync *sync = ds->since.sync;

@@ -25,12 +25,12 @@
 
 #define CLUSTER_OF_QCOW2 65536 /* bytes */
 
-#define DIR_OF_HELPER "reader-dir" /* as it is journaled */
+#define DIR_OF_HELPER "reader-dir" /* journal entry */
 
 struct disks_onward {
 	struct points store;
 	const struct point *point;
-	char *dir; /* of that QEMU's sockets; NULL: not yet */
+	char *dir; /* directory of the helper QEMU's sockets; NULL: not made yet */
 	struct qemu_helper helper;
 	unsigned depth[DISKS_MAX]; /* images above the newest point there, by the order of the point's disks */
 };

@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define EXTENTS_AT_ONCE 512
-#define EXTENTS_ASKED	256 /* so often */
+#define EXTENTS_ASKED	256 /* limit on how often extents are asked for */
 
 bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 {
@@ -101,8 +101,8 @@ static int check_read_only(const struct guest_disk *g, struct err *e)
 	return why ? err_set(e, ENOTSUP, "the read-only disk %s %s, which is not carried", g->real_path ?: g->node, why) : 0;
 }
 
-/* At the switchover QEMU opens a file once more, by the name that it was given (raw_reconfigure_getfd() of 10.0): from its directory, which is / since it
- * put itself into the background. */
+/* QEMU opens a file once more at the switchover, by the name that it was given (raw_reconfigure_getfd() of 10.0), relative to its
+ * working directory, which is / since it put itself into the background. */
 static int check_reopens(const struct disks *ds, const struct guest_disk *g, struct err *e)
 {
 	const struct guest *guest = &ds->src->guest;
@@ -174,7 +174,7 @@ const char *disk_name(const struct disk *d)
 {
 	const struct guest_disk *g = d->guest;
 
-	/* of a volume the name that it was given: /dev/vg/web says more than /dev/dm-3, which may be another's after a reboot */
+	/* a volume has the name that it was given: /dev/vg/web says more than /dev/dm-3, which may be another's after a reboot */
 	return g->network ?: (d->by_word || g->block_device) && g->file && *g->file == '/' ? g->file : g->real_path;
 }
 
@@ -321,13 +321,14 @@ static char *acl_of(const char *path)
 	return rights_print_acl(&r);
 }
 
-/* In place what this host's memory has is the other QEMU's, too; but of what is behind a network each process may have a cache of its own. */
+/* True if both QEMUs see a write before it is flushed: in place they share this host's memory, except that each process may have its own
+ * cache of a network disk. */
 static bool is_seen_unflushed(const struct disks *ds, const struct guest_disk *g)
 {
 	return ds->src->opt->in_place && !g->network;
 }
 
-/* In words; NULL: nothing does. */
+/* Reason, in words, why the disk cannot stay; NULL: none. */
 static const char *what_keeps_it_from_staying(const struct disks *ds, const struct guest_disk *g)
 {
 	if (ds->rests)
@@ -349,7 +350,7 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 	return g->block_device || image_has_locks(g->real_path) ? NULL : "the guest's QEMU does not lock it";
 }
 
-/* In words, of some node, if not the one that the device has: cache.no-flush of a -blockdev. NULL: none has that. */
+/* Node, in words, that never flushes though its device does: cache.no-flush of a -blockdev. NULL: none. */
 static const char *what_never_flushes(const struct disks *ds)
 {
 	json_t *nodes, *node;
@@ -464,7 +465,7 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 
 	if (g->block_device || stat(g->real_path, &st))
 		st = (struct stat){.st_mode = 0600, .st_uid = geteuid(), .st_gid = getegid()};
-	/* of one that is left behind: of the empty one that takes its place */
+	/* size of a disk that is left behind: that of the empty disk which takes its place */
 	size = d->left_behind && g->inner_size ? g->inner_size : g->virtual_size;
 	out = json_pack("{s:i,s:s,s:s,s:s,s:s,s:I,s:I,s:i,s:i,s:i,s:i,s:s*,s:s*,s:I,s:s*}", "object", (int)d->object, "node", g->node,
 			"file", g->file, "real_path", disk_name(d), "format", g->format, "virtual_size", (json_int_t)size, "allocated",

@@ -178,7 +178,7 @@ static bool durable(const struct disks *ds)
 
 /* Fine enough for a database, coarse enough for a terabyte: 2 MiB of bitmap. QEMU's default, made explicit. */
 #define GRANULARITY	65536
-#define CLUSTER_DEFAULT 65536 /* of qcow2 */
+#define CLUSTER_DEFAULT 65536 /* cluster size of qcow2 */
 
 static json_t *bitmap_ref(const struct disk *d, const char *name)
 {
@@ -226,7 +226,7 @@ static void export_id(const struct disks *ds, char out[48], const struct disk *d
 	snprintf(out, 48, "%s%u-r%u", qemu_prefix(prefix, ds->part.a->id), d->object, d->round);
 }
 
-/* By which is told what the round has; false: everything. */
+/* Sets out to the bitmap that says what is in the round; false: there is none, and the round has everything. */
 static bool round_bitmap(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
 {
 	if (!d->round && (!point_bitmaps_are_round_0(ds) || d->left_out))

@@ -79,15 +79,15 @@ struct disks {
 	struct part part;
 	struct source *src;
 	struct data_plane *data;
-	struct disk at[OBJECT_DISK_MAX + 1];	/* by object id */
+	struct disk at[OBJECT_DISK_MAX + 1];	/* disks by object id */
 	struct disk *list[OBJECT_DISK_MAX + 1]; /* disks that are copied */
 	unsigned count;
 	struct disk *stay[OBJECT_DISK_MAX + 1]; /* disks that both hosts see, not copied */
 	unsigned stays;
 	struct disk *left[OBJECT_DISK_MAX + 1]; /* disks left behind */
 	unsigned lefts;
-	json_t *described;	     /* as sent in DESCRIBE */
-	struct locked_images locked; /* of a guest that is shut down */
+	json_t *described;	     /* description that DESCRIBE carried */
+	struct locked_images locked; /* images of a guest that is shut down */
 	char *nbd_socket;
 	struct disk_reader *reader; /* NULL: not started, or ended */
 	struct queue results;
@@ -137,7 +137,7 @@ bool disks_are_frozen(const struct disks *d);
 bool disks_frozen_are_there(const struct disks *d);
 /* Adds the disks to PREPARE. */
 void disks_decide(const struct disks *d, json_t *prepare);
-/* At rest: 0 if no file has been written to since it was looked at. */
+/* Checks files of a guest at rest: 0 if none has been written to since it was looked at. */
 int disks_unchanged(const struct disks *d, struct err *e);
 /* Notes for the next attempt what the destination has; call once all rounds are durable. */
 void disks_note_known(struct disks *d);

@@ -13,10 +13,11 @@ struct file_out;
 struct files {
 	struct part part;
 	struct source *src;
-	struct data_plane *data; /* for its bandwidth limit */
+	struct data_plane *data; /* data plane, which has the bandwidth limit */
 	json_t *described;
-	char **held; /* beside described: where one can be read that has not its name any more, as the guest's QEMU has it open; NULL: under that */
-	struct file_out *list; /* to be sent */
+	/* beside described: where one can be read that has not its name any more, as the guest's QEMU has it open; NULL: under that */
+	char **held;
+	struct file_out *list; /* files to be sent */
 	size_t count, now;
 	uint64_t left, sent, begin_ns;
 	int64_t credit; /* bytes that the bandwidth limit lets go now; negative after a piece that was more */

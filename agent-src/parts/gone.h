@@ -11,8 +11,8 @@
 struct gone {
 	struct part part;
 	const struct source *src;
-	const char *instance;		/* of the host that it goes to, in what that has said; NULL: it has not said */
-	bool has_replica, replica_goes; /* whose primary this host is; and is not any more, once the guest has gone */
+	const char *instance;		/* instance of the host that the guest goes to, as that host has said; NULL: it has not said */
+	bool has_replica, replica_goes; /* this host is the primary of a replica; and no longer is once the guest has gone */
 };
 
 void gone_init(struct gone *g, const struct source *src);

@@ -18,15 +18,15 @@ struct known_disk {
 
 struct head_start {
 	struct guest *guest;	/* the guest, which runs or ran */
-	struct qmp *qmp;	/* of the attempt that waits; NULL: no monitor */
+	struct qmp *qmp;	/* monitor of the attempt that waits; NULL: none */
 	unsigned passes;	/* attempts that have ended and were followed by another */
-	uint64_t begin_ns;	/* of the first attempt */
-	uint64_t wire_bytes;	/* of those attempts */
+	uint64_t begin_ns;	/* begin of the first attempt */
+	uint64_t wire_bytes;	/* bytes on the wire of those attempts */
 	bool is_wanted;		/* the user has ended the wait (--hold) */
 	bool is_asked;		/* its owner, or the guest, was asked to shut it down */
 	bool is_told;		/* we told the guest to shut down */
 	bool has_said_shutdown; /* QEMU has announced the guest's shutdown */
-	bool is_stopped;	/* as by QEMU's own migration: it neither runs nor has shut down */
+	bool is_stopped;	/* stopped as by QEMU's own migration: it neither runs nor has shut down */
 	bool is_down;		/* its QEMU has ended */
 	bool is_over;		/* the move itself follows; tries: how often it was tried again */
 	unsigned tries;
@@ -35,7 +35,7 @@ struct head_start {
 	struct known_disk known[OBJECT_DISK_MAX];
 	unsigned known_count; /* 0: it is not known what the destination has */
 	char known_by[2 * ATTEMPT_ID_LEN + 1];
-	struct digest_key key; /* of all attempts, as known contents are identified with it */
+	struct digest_key key; /* key of all attempts, which identifies known contents */
 	bool has_key;
 	char *start_script; /* how the guest was started here, written before it may go down; NULL: not yet */
 };

@@ -47,7 +47,7 @@ struct keep_options {
 struct disk_options {
 	struct option_list map;	  /* DISK=PATH */
 	struct option_list reuse; /* DISK=FILE: older copies there */
-	const char *reuse_all;	  /* for all other disks: FILE, or "auto"; NULL: none */
+	const char *reuse_all;	  /* older copy for all other disks: FILE, or "auto"; NULL: none */
 	enum chain chain;
 	unsigned accept; /* DISK_ACCEPT_* */
 	struct keep_options keep;
@@ -107,9 +107,9 @@ struct move_options {
 	bool hold, dry_run, json, json_fine;
 	bool now;		/* do not wait for other moves of either host */
 	bool estimate, script;	/* with dry_run: measure; print a script instead of the plan */
-	bool install_unit;	/* at the destination */
+	bool install_unit;	/* install a unit at the destination */
 	bool keep_unit;		/* here: do not disable it */
-	enum guest_owner owner; /* who calls */
+	enum guest_owner owner; /* caller, who owns the guest */
 	bool starter_stopped;	/* here: the guest's other starter is stopped, says the user */
 	bool attach;		/* a QEMU without a monitor is given one first (attach.h) */
 	bool in_place;		/* another QEMU on this host takes over the guest, its disks, sockets and names */

@@ -288,7 +288,7 @@ static int remove_bitmaps(struct disks *ds, struct err *e)
 	return qemu_undo_bitmaps(ds->src->qmp, prefix, e);
 }
 
-/* From here on bitmap `from` records on all disks, alone; or there is none. */
+/* Leaves bitmap `from` alone to record on all disks; without `from`, removes all bitmaps. */
 int point_bitmaps_settle(struct disks *ds, struct err *e)
 {
 	json_t *actions;
@@ -318,7 +318,7 @@ static unsigned granularity_of(const struct disk *d)
 	return bytes;
 }
 
-/* By which the last delta is told: the replica's own, or of the rounds so far. */
+/* Name of the bitmap that says what is in the last delta: the replica's own, or that of the rounds so far. */
 void point_bitmap_that_ends(const struct disks *ds, char out[POINT_BITMAP_NAME], const struct disk *d)
 {
 	if (ds->since.from)

@@ -11,7 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define MARGIN_MAX  (1024 * MIB) /* of room that stays free: a file system's 1/MARGIN_PART, but no more */
+#define MARGIN_MAX  (1024 * MIB) /* room that stays free: a file system's 1/MARGIN_PART, but no more than this */
 #define MARGIN_PART 20
 
 char *point_spool_dir(const struct disks *ds, const struct guest_disk *g, const char *wished)

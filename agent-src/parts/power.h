@@ -32,8 +32,8 @@ int power_press(struct power *p, unsigned patience_s, struct err *e);
 int power_cut(struct power *p, struct err *e);
 /* Notes that the guest, which is off, is to boot when it is taken back, even if it shut down by itself. */
 int power_is_wanted(struct power *p, struct err *e);
-/* In any life, with an open monitor: boots a guest that was told to shut down, once it is off (waits as long as it was given); a guest
- * that does not shut down just goes on. -ECANCELED: another client has stopped it. */
+/* Boots a guest that was told to shut down, once it is off (waits as long as it was given); works in any life, with an open monitor. A
+ * guest that does not shut down just goes on. -ECANCELED: another client has stopped it. */
 int power_take_back(struct power *p, struct err *e);
 
 #endif

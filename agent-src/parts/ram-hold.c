@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define ARMED_PER_S   1000000000LL /* a limit of 1 MB: QEMU looks again and again for what the guest has written */
-#define TINY_PER_S    1000	   /* of 1 byte: less than any bitmap */
-#define SMALL_BITS    16	   /* of the bitmap, where the limit is ours to set */
+#define TINY_PER_S    1000	   /* limit of 1 byte: less than any bitmap */
+#define SMALL_BITS    16	   /* chunk of the bitmap, where the limit is ours to set */
 #define SMALL_GRAIN   (64 * 1024)
 #define LARGE_BITS    (16 * MIB) /* else QEMU takes 1 ms of what it has measured: as much as 16 GB/s */
 #define LARGE_GRAIN   512

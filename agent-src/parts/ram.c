@@ -228,7 +228,7 @@ static int prepare(struct part *p, struct err *e)
 	return set_up(r, e);
 }
 
-/* Whose settings nobody else has changed. */
+/* Sets the capabilities and the limit that hold QEMU, unless another client has changed such a setting. */
 static int begin_hold(struct ram *r, struct err *e)
 {
 	const char *on[8];
@@ -462,7 +462,7 @@ void ram_throttle(struct ram *r)
 void ram_arm(struct ram *r, double rate_per_s)
 {
 	double per_s = rate_per_s * ARM_SLACK;
-	/* in its first pass QEMU must sync the dirty bitmap at its end only, not again and again */
+	/* QEMU must sync the dirty bitmap only at the end of its first pass, not again and again */
 	bool busy = r->pass.number >= 2 && r->dirty_per_s > rate_per_s * CONVERGE_CALM;
 	unsigned allowed = r->src->opt->max_downtime_ms, limit_ms = busy ? allowed : MIN(allowed, ARM_CALM_MS);
 

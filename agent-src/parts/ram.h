@@ -27,9 +27,9 @@ struct ram {
 	enum ram_mode mode;
 	char *mode_why;	  /* why it is opaque; NULL: it was asked for, or is not */
 	unsigned multifd; /* QEMU's channels towards us */
-	bool seeds_taken; /* by the destination */
+	bool seeds_taken; /* the destination takes seeds */
 	char *socket;
-	json_t *settings; /* of QEMU, to be put back */
+	json_t *settings; /* QEMU's settings, to be put back */
 	bool has_bandwidth;
 	struct ram_hold hold;
 	int keeper;		 /* has copies of QEMU's connections (keep.h) */
@@ -43,7 +43,7 @@ struct ram {
 		*early_state; /* device with state before or among memory in QEMU's stream, which then cannot be taken apart; NULL: none */
 	bool loses_writes;    /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
 	bool unchecked;	      /* QEMU's word for what a guest without KVM has written is all that there is */
-	double recheck_ns;    /* to read and hash a byte of the guest's; 0: not known */
+	double recheck_ns;    /* time to read and hash a byte of the guest's; 0: not known */
 	uint64_t done_ns;     /* when every page was queued */
 	unsigned rounds;      /* once the capture has ended */
 	bool throttled;
@@ -72,7 +72,7 @@ double ram_recheck_ms(const struct ram *r);
 unsigned ram_recheck_threads(const struct ram *r);
 /* Measures that once more: what disturbed once need not do so again. Takes some milliseconds. */
 void ram_measure_recheck(struct ram *r);
-/* For people: all of it until QEMU has said for the first time how much is left, nothing when it has sent its last page. */
+/* Bytes to show to people: all of it until QEMU has said for the first time how much is left, none when it has sent its last page. */
 uint64_t ram_left_to_come(const struct ram *r);
 /* QEMU begins to migrate, towards us. What was found of seeds has arrived. */
 int ram_start(struct ram *r, struct err *e);

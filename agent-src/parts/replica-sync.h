@@ -33,11 +33,11 @@ struct replica_sync {
 	bool was_there;		/* passed on: the point was there already, and the answer was lost */
 	bool was_whole;		/* everything was compared or sent */
 	bool frozen;		/* the file systems were frozen all the time */
-	uint64_t number;	/* of the point */
+	uint64_t number;	/* number of the point */
 	uint64_t points;	/* number of points there now */
 	int64_t at_ms;		/* moment of the disks' contents: since 1970 */
 	uint64_t delta_bytes;	/* bytes written since the point before */
-	uint64_t bitmap_number; /* of the bitmaps that record from now on */
+	uint64_t bitmap_number; /* number of the bitmaps that record from now on */
 };
 
 #endif

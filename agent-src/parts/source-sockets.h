@@ -7,7 +7,7 @@
 
 #include "source.h"
 
-#define SOCKET_DIR "socket-dir" /* in the journal */
+#define SOCKET_DIR "socket-dir" /* journal entry */
 
 /* A path that its QEMU may listen at, or connect to; what: "nbd". Malloc'ed. */
 char *source_socket(const struct source *s, const char *what);

@@ -422,7 +422,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	json_array_extend(argv, s->line_there);
 	if (!s->line_there)
 		add_monitor(s, argv);
-	if (!s->opt->qemu) { /* of another QEMU they would be wrong */
+	if (!s->opt->qemu) { /* the paths would be wrong for another QEMU */
 		set_text(env, "LD_LIBRARY_PATH", g->env.ld_library_path);
 		set_text(env, "QEMU_MODULE_DIR", g->env.module_dir);
 	}
@@ -484,7 +484,7 @@ static void tell(const struct part *p, enum part_tale tale, json_t *out)
 
 /* ---- an earlier life ---- */
 
-/* In place each may be set aside for a moment, under a name of this attempt. */
+/* Paths of all monitors; in place each may be set aside for a moment, under a name of this attempt, which is listed, too. */
 static json_t *monitors(const struct source *s)
 {
 	const struct guest *g = &s->guest;

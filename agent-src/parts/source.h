@@ -27,13 +27,13 @@ struct traits {
 
 struct source {
 	struct part part;
-	struct obstacles obstacles; /* of both ends, before anything was touched */
+	struct obstacles obstacles; /* obstacles at both ends, before anything was touched */
 	const struct move_options *opt;
 	struct report *report;
 	const char *how; /* the kind of move, as in `plan` */
 	struct traits traits;
 	struct guest guest;
-	struct guest_watch watch; /* what other clients do to the guest */
+	struct guest_watch watch; /* watch for what other clients do to the guest */
 	struct qmp *qmp;	  /* NULL: no monitor, or it was closed */
 	json_t *cpu;		  /* qemu_cpu() */
 	json_t *roms;		  /* rom_sizes_ask(), NULL: not known */
@@ -42,10 +42,10 @@ struct source {
 	bool was_running;
 	bool ran;		 /* the guest has run at some time since then */
 	bool paused;		 /* the guest is to stay paused at the destination */
-	bool stopped;		 /* by us, to go on at the destination or here; also in a later life */
+	bool stopped;		 /* we stopped the guest, to go on at the destination or here; also in a later life */
 	const char *broken;	 /* run state in which an error has stopped the guest during the move, or is about to; NULL: none */
-	bool suspended;		 /* by the guest itself */
-	bool shut_down;		 /* by the guest itself */
+	bool suspended;		 /* the guest has suspended itself */
+	bool shut_down;		 /* the guest has shut itself down */
 	bool was_ended;		 /* another client ended its QEMU */
 	bool stays_shut;	 /* shut_down, and its QEMU has not ended */
 	bool is_held;		 /* QEMU does not switch over before we ask (ram-hold.h) */
@@ -59,11 +59,11 @@ struct source {
 	bool becomes_libvirts;	 /* a plain guest here, libvirt's at the destination */
 	bool goes_plain;	 /* libvirt's here, plain at the destination, as it runs: its line is the one for there */
 	json_t *line_there;	 /* command line for the destination, if another one; NULL: this one */
-	char *libvirt_uuid;	 /* of a running guest of libvirt's: its monitor is reached through libvirt; NULL: any other guest */
+	char *libvirt_uuid;	 /* UUID of a running guest of libvirt's: its monitor is reached through libvirt; NULL: any other guest */
 	bool is_transient;	 /* libvirt forgets the guest when its QEMU ends */
 	bool patient;		 /* we are the guard: what fails now is tried again */
 	json_t *disk_paths;
-	json_t *shared_paths;  /* of disks that both hosts see */
+	json_t *shared_paths;  /* paths of disks that both hosts see */
 	json_t *disks_by_word; /* names of disks that both hosts see by the user's word */
 	json_t *images;	       /* images that QEMU writes to, as found (source-images.h); NULL: not known */
 	char *script;	       /* start script of a guest at rest */
