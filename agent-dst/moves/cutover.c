@@ -65,6 +65,8 @@ static void tell_state(struct transfer *t, const char *error, bool undecided)
 			   "load_ms", t->ram.loaded_ns ? (double)(t->ram.loaded_ns - t->data.complete_ns) / 1e6 : 0.0, "start_ms",
 			   t->started_ns ? (double)(t->started_ns - t->cont_ns) / 1e6 : 0.0);
 	json_object_set_new(detail, "noted_ms", json_real((double)t->noted_ns / 1e6));
+	if (t->domain.taking_over_ns)
+		json_object_set_new(detail, "take_over_ms", json_real((double)t->domain.taking_over_ns / 1e6));
 	if (t->started_ns)
 		json_object_set_new(detail, "runs_ms", json_real((double)(now_ns() - t->started_ns) / 1e6));
 	/* the kernel's workers do nothing for us but what is slow with files */

@@ -30,6 +30,7 @@
 #define RESUME_TRIES  3
 #define RESUME_PAUSE  100 /* ms */
 #define LOOK_PAUSE_MS 5
+#define REST_MS	      500
 #define BYTES_OF_NAME 8
 #define FLAGS_WANTED  (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED)
 #define FLAGS_KNOWN   (FLAGS_WANTED | LV_MIGRATE_UNDEFINE_SOURCE | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
@@ -419,10 +420,11 @@ int domain_watch(struct domain *d, struct err *e)
 
 int domain_finish(struct domain *d, bool has_shared_disks, struct err *e)
 {
+	uint64_t from = now_ns();
 	struct err ignored;
 	int r = domain_watch(d, e);
 
-	vcpu_time_of(d->target->qemu.pid, &d->stood);
+	vcpu_time_at_rest(d->target->qemu.pid, REST_MS, &d->stood);
 	r = r ? r : finish(d, e);
 	if (!r && has_shared_disks)
 		r = let_disks_go(d, e);
@@ -437,6 +439,7 @@ int domain_finish(struct domain *d, bool has_shared_disks, struct err *e)
 	if (d->guard.pid)
 		send(d->guard.fd, "", 1, MSG_NOSIGNAL);
 	rescuer_leave(&d->guard, r != 0); /* what it was sent it finds, and the guest need not wait for that */
+	d->taking_over_ns = now_ns() - from;
 	return r;
 }
 

@@ -26,6 +26,7 @@ struct domain {
 	bool watching;
 	struct rescuer guard;	/* ends a QEMU that libvirt has taken over and that is not yet held, should we die */
 	struct vcpu_time stood; /* before libvirt took it over, when nobody could resume it */
+	uint64_t taking_over_ns;
 };
 
 void domain_init(struct domain *d, struct target *target);

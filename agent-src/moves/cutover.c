@@ -466,6 +466,7 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	const char *error = json_string_value(json_object_get(detail, "error"));
 	double load = json_number_value(json_object_get(detail, "load_ms"));
 	double start = json_number_value(json_object_get(detail, "start_ms"));
+	double taking_over = json_number_value(json_object_get(detail, "take_over_ms"));
 	double noted = json_number_value(json_object_get(detail, "noted_ms"));
 	double runs = json_number_value(json_object_get(detail, "runs_ms"));
 	json_int_t pid = json_integer_value(json_object_get(detail, "pid"));
@@ -494,6 +495,8 @@ static void note_peer(struct transfer *t, enum handoff_state peer, const json_t 
 	t->peer.rss_anon = MAX(t->peer.rss_anon, rss);
 	if (load > 0)
 		t->peer.load_ms = load;
+	if (taking_over > 0)
+		t->peer.take_over_ms = taking_over;
 	if (noted > 0)
 		t->peer.noted_ms = noted;
 	if (start > 0)

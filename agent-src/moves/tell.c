@@ -306,6 +306,8 @@ static json_t *downtime(const struct transfer *t)
 	set_real(d, "ram", ms(b->stop_ns, t->ram.done_ns));
 	set_real(d, "recheck", ms(t->ram.done_ns, __atomic_load_n(&t->data.shared.rechecked_ns, __ATOMIC_RELAXED)));
 	set_real(d, "device_state", t->peer.load_ms);
+	if (t->peer.take_over_ms > 0)
+		set_real(d, "take_over", t->peer.take_over_ms);
 	set_real(d, "journal", (double)b->noted_ns / 1e6 + t->peer.noted_ms);
 	set_real(d, "start", t->peer.start_ms);
 	set_real(d, "predicted", b->predicted_ms > 1e8 ? 0 : b->predicted_ms);

@@ -88,7 +88,7 @@ struct peer_word {
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move any more */
 	bool ended;			       /* its QEMU has ended after the guest had begun to run in it */
 	char error[ERR_MAX];
-	double load_ms, noted_ms, start_ms; /* parts of the blackout, by its clock */
+	double load_ms, take_over_ms, noted_ms, start_ms; /* parts of the blackout, by its clock */
 	uint64_t rss_anon;
 	json_t *cpu_used;   /* NULL: it did not say */
 	json_t *leftovers;  /* sentences: what could not be undone there, or is kept; NULL: it said nothing */

@@ -78,8 +78,8 @@ static void downtime(FILE *f, const struct story *s)
 {
 	const json_t *d = json_object_get(s->result, "downtime_ms");
 	double disk = value_of(d, "disk"), ram = value_of(d, "ram"), check = value_of(d, "recheck"), load = value_of(d, "device_state"),
-	       noted = value_of(d, "journal"), begin;
-	struct chart_bar bars[8];
+	       taking_over = value_of(d, "take_over"), noted = value_of(d, "journal"), begin;
+	struct chart_bar bars[9];
 	bool warm = json_object_get(s->result, "shutdown_ms");
 	size_t n = 0;
 
@@ -93,6 +93,8 @@ static void downtime(FILE *f, const struct story *s)
 	begin = fmax(fmax(disk, fmax(ram, ram + check)), 0);
 	add_bar(bars, &n, "device state", "c2", isnan(begin) ? 0 : begin, load);
 	begin = fmax(begin + load, begin);
+	add_bar(bars, &n, "taken over", "c3", isnan(begin) ? 0 : begin, taking_over);
+	begin = fmax(begin + taking_over, begin);
 	add_bar(bars, &n, "journals", "c2", isnan(begin) ? 0 : begin, noted);
 	begin = fmax(begin + noted, begin);
 	add_bar(bars, &n, "start", "c3", isnan(begin) ? 0 : begin, value_of(d, "start"));

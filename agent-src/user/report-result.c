@@ -276,6 +276,7 @@ static void print_too_long(FILE *to, const json_t *d)
 	} parts[] = {{"memory", event_number(d, "ram")},
 		     {"recheck", event_number(d, "recheck")},
 		     {"device state", event_number(d, "device_state")},
+		     {"taken over", event_number(d, "take_over")},
 		     {"journals", event_number(d, "journal")},
 		     {"start", event_number(d, "start")},
 		     {"disks", disks}};
@@ -302,8 +303,10 @@ static void print_blackout(FILE *to, const json_t *ev, bool details)
 		fprintf(to, ": disks %.0f, memory %.0f", event_number(d, "disk"), event_number(d, "ram"));
 		if (event_number(d, "recheck") >= 0.5)
 			fprintf(to, ", recheck %.0f", event_number(d, "recheck"));
-		fprintf(to, ", device state %.0f, journals %.0f, start %.0f", event_number(d, "device_state"), event_number(d, "journal"),
-			event_number(d, "start"));
+		fprintf(to, ", device state %.0f", event_number(d, "device_state"));
+		if (json_object_get(d, "take_over"))
+			fprintf(to, ", taken over %.0f", event_number(d, "take_over"));
+		fprintf(to, ", journals %.0f, start %.0f", event_number(d, "journal"), event_number(d, "start"));
 	}
 	fputs("\n", to);
 	print_too_long(to, d);

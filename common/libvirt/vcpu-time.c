@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define RUNNING_NS  1000000 /* more than other work that is charged to a thread */
-#define STOPPING_NS 50000   /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
+#define RUNNING_NS    1000000 /* more than other work that is charged to a thread */
+#define STOPPING_NS   50000   /* a thread that sleeps wakes for SIGSTOP, and for some microseconds */
+#define REST_PAUSE_NS 100000
 
 /* "CPU 3/KVM"; with TCG's single thread "ALL CPUs/TCG". */
 static bool is_vcpu(const char *comm)
@@ -28,6 +30,15 @@ static bool read_line(char line[64], pid_t pid, const char *thread, const char *
 	if (f)
 		fclose(f);
 	return ok;
+}
+
+static bool sleeps(pid_t pid, pid_t thread)
+{
+	char line[64], name[16], *end;
+
+	snprintf(name, sizeof(name), "%d", (int)thread);
+	end = read_line(line, pid, name, "stat") ? strrchr(line, ')') : NULL; /* "12 (CPU 0/KVM) S 1 12 …" */
+	return end && !strncmp(end, ") S", 3);
 }
 
 /* False: the kernel does not report the thread's time. */
@@ -66,6 +77,28 @@ void vcpu_time_of(pid_t pid, struct vcpu_time *out)
 		closedir(d);
 	if (!ok)
 		out->threads = 0;
+}
+
+/* The main thread first: what it has for them they are awake for before it sleeps. */
+static bool is_at_rest(pid_t pid, const struct vcpu_time *t)
+{
+	bool yes = sleeps(pid, pid);
+	unsigned i;
+
+	for (i = 0; i < t->threads && yes; i++)
+		yes = sleeps(pid, t->each[i].tid);
+	return yes;
+}
+
+void vcpu_time_at_rest(pid_t pid, unsigned patience_ms, struct vcpu_time *out)
+{
+	const struct timespec pause = {.tv_nsec = REST_PAUSE_NS};
+	uint64_t until = now_ns() + patience_ms * 1000000ULL;
+
+	vcpu_time_of(pid, out);
+	while (out->threads && !is_at_rest(pid, out) && now_ns() < until)
+		nanosleep(&pause, NULL);
+	vcpu_time_of(pid, out);
 }
 
 /* Nanoseconds that the thread at index i has run since then; UINT64_MAX: it is another thread, or its time went back. */

@@ -112,6 +112,10 @@ static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *statu
 	case LV_DOMAIN_RESUME:
 		home.state = LV_RUNNING;
 		break;
+	case LV_DOMAIN_FINISH3:
+		home_domain(body);
+		lv_write_opaque(body, NULL, 0);
+		break;
 	case PLAYED_QEMU + LV_MONITOR_COMMAND:
 		if (home.monitor) {
 			body->n = 0;

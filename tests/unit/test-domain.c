@@ -226,6 +226,52 @@ static void who_resumed_it_is_waited_for(void **state)
 	assert_non_null(strstr(err.msg, "by somebody else (virsh resume)"));
 }
 
+static uint64_t before_it_ran;
+
+static void taken_over_once_it_has_run(int32_t procedure)
+{
+	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
+
+	while (procedure == LV_DOMAIN_FINISH3 && vcpu_ns() - before_it_ran < RUNS_NS && now_ns() < until)
+		;
+}
+
+static void runs_while_it_is_taken_over(int32_t procedure)
+{
+	if (procedure == LV_DOMAIN_FINISH3)
+		kill(home.qemu, SIGUSR1);
+	taken_over_once_it_has_run(procedure);
+}
+
+static int is_taken_over(void (*called)(int32_t procedure))
+{
+	before_it_ran = vcpu_ns();
+	assert_int_equal(lv_open(&d.job, PATIENCE_MS, &err), 0);
+	d.socket = xstrdup("/nowhere");
+	assert_int_equal(domain_watch(&d, &err), 0);
+	home.called = called;
+	kill(home.qemu, SIGCONT);
+	return domain_finish(&d, false, &err);
+}
+
+/* It need not be waited for until libvirt would have heard of somebody who resumed it. */
+static void what_it_does_once_it_is_loaded_is_no_run(void **state)
+{
+	(void)state;
+	kill(home.qemu, SIGUSR1);
+	assert_int_equal(is_taken_over(taken_over_once_it_has_run), 0);
+	assert_true(is_held());
+}
+
+static void one_that_ran_as_it_was_taken_over_has_ended(void **state)
+{
+	(void)state;
+	assert_int_equal(is_taken_over(runs_while_it_is_taken_over), -ECANCELED);
+	assert_non_null(strstr(err.msg, "processors have run"));
+	assert_false(qemu_is_alive(home.qemu, target.qemu.start_time));
+	home.qemu = 0;
+}
+
 static void ends_at_last_refusal(int32_t procedure)
 {
 	if (procedure == LV_DOMAIN_RESUME && home.calls[procedure] == 3)
@@ -353,6 +399,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(it_never_ran_if_its_processors_have_not, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(one_whose_processors_ran_is_not_untouched, setup_with_vcpu, teardown),
 		cmocka_unit_test_setup_teardown(who_resumed_it_is_waited_for, setup_with_vcpu, teardown),
+		cmocka_unit_test_setup_teardown(what_it_does_once_it_is_loaded_is_no_run, setup_with_vcpu, teardown),
+		cmocka_unit_test_setup_teardown(one_that_ran_as_it_was_taken_over_has_ended, setup_with_vcpu, teardown),
 	};
 
 	(void)argv;

@@ -3,6 +3,7 @@
 #include "process.h"
 #include "util.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -23,14 +24,19 @@
 static pid_t pid;
 static struct vcpu_time then;
 
-static void runs(int signal)
+static void takes(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)signal;
 	do
-		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+		clock_gettime(clock, &now);
 	while (now.tv_sec == 0 && now.tv_nsec < RUNS_NS);
+}
+
+static void runs(int signal)
+{
+	(void)signal;
+	takes(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* A process whose only thread has that name, and which runs when it is sent SIGUSR1. */
@@ -173,12 +179,84 @@ static void another_processor_cannot_be_compared(void **state)
 	ended();
 }
 
+static void *is_vcpu(void *arg)
+{
+	const int *pipes = arg; /* what it is woken by; where it says that it is there */
+	char c;
+
+	prctl(PR_SET_NAME, "CPU 0/KVM");
+	if (write(pipes[1], "", 1) != 1)
+		_exit(1);
+	while (read(pipes[0], &c, 1) == 1)
+		takes(CLOCK_THREAD_CPUTIME_ID);
+	return NULL;
+}
+
+/* A process that has something to do, and then has its processor do something. */
+static void start_loading(void)
+{
+	int ready[2], wakes[2], of_vcpu[2];
+	pthread_t vcpu;
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(wakes), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		of_vcpu[0] = wakes[0];
+		of_vcpu[1] = ready[1];
+		if (pthread_create(&vcpu, NULL, is_vcpu, of_vcpu))
+			_exit(1);
+		takes(CLOCK_THREAD_CPUTIME_ID);
+		if (write(wakes[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	close(wakes[0]);
+	close(wakes[1]);
+}
+
+static void what_loading_leaves_to_do_is_waited_for(void **state)
+{
+	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
+	enum vcpu_since since;
+
+	(void)state;
+	start_loading();
+	vcpu_time_at_rest(pid, PATIENCE_MS, &then);
+	while (own_ns() < RUNS_NS && now_ns() < until)
+		;
+	hold();
+	since = vcpu_since(pid, &then); /* a busy hypervisor's time may be charged to it */
+	assert_true(since == VCPU_STOOD || since == VCPU_MAY_HAVE_RUN);
+	ended();
+}
+
+static void what_does_not_rest_is_not_waited_for_any_longer(void **state)
+{
+	(void)state;
+	start("CPU 0/KVM");
+	kill(pid, SIGSTOP);
+	vcpu_time_at_rest(pid, 1, &then);
+	assert_int_equal(then.threads, 1);
+	ended();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood), cmocka_unit_test(what_ran_meanwhile_has_not),
-		cmocka_unit_test(each_processor_counts_for_itself),	  cmocka_unit_test(what_has_no_processors_cannot_be_told),
+		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood),
+		cmocka_unit_test(what_ran_meanwhile_has_not),
+		cmocka_unit_test(each_processor_counts_for_itself),
+		cmocka_unit_test(what_has_no_processors_cannot_be_told),
 		cmocka_unit_test(another_processor_cannot_be_compared),
+		cmocka_unit_test(what_loading_leaves_to_do_is_waited_for),
+		cmocka_unit_test(what_does_not_rest_is_not_waited_for_any_longer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
