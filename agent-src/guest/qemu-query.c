@@ -376,7 +376,7 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 			       "--disk %s=shared leaves it where it is",
 			       d->network, d->drive_id ?: d->node);
 	if (!d->real_path)
-		why = "is not a local file: only files and block devices can be copied";
+		why = "is no file with a name here (QEMU made a temporary one, or makes up what is in it): only files and block devices can be copied";
 	else if (d->format && among_filters(d->format))
 		return err_set(
 			e, ENOTSUP,
@@ -397,7 +397,7 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 		why = "is encrypted by QEMU";
 	else if (d->data_file && !(accept & DISK_ACCEPT_DATA_FILE))
 		why = "keeps its data in an external file (--drop=data-file brings them into the image)";
-	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ? d->real_path : d->node, why) : 0;
+	return why ? err_set(e, ENOTSUP, "disk %s %s", d->real_path ?: d->drive_id ?: d->node, why) : 0;
 }
 
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)

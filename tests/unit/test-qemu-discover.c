@@ -479,7 +479,7 @@ static void disks_that_a_copy_would_spoil_are_named(void **state)
 	assert_int_equal(guest_disk_movable(&bad, 0, &e), 0);
 	bad = (struct guest_disk){.node = "n0", .format = "raw"};
 	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
-	assert_non_null(strstr(e.msg, "disk n0 is not a local file"));
+	assert_non_null(strstr(e.msg, "disk n0 is no file with a name here"));
 	bad = good;
 	bad.snapshot_count = bad.bitmap_count = 1;
 	assert_int_equal(guest_disk_movable(&bad, 0, &e), -ENOTSUP);
