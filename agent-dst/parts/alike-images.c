@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEAST	    MIB	 /* of a file */
-#define ENTRIES_MAX 4096 /* of one directory */
+#define LEAST	    MIB	 /* size of the smallest file that is looked at */
+#define ENTRIES_MAX 4096 /* entries of one directory */
 
 /* Points of one directory. */
 struct looking {

@@ -391,7 +391,7 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 
 static int create_store(const struct arriving_point *a, struct err *e)
 {
-	char name[2 * ATTEMPT_ID_LEN + 1]; /* that no other store has */
+	char name[2 * ATTEMPT_ID_LEN + 1]; /* id that no other store has */
 	json_t *about = json_pack("{s:i,s:s,s:s,s:O,s:O,s:O,s:s*}", "version", 1, "store", attempt_id_format(a->part.a->id, name), "guest",
 				  a->target->name, "pair", json_object_get(asked(a), "pair"), "term", json_object_get(asked(a), "term"),
 				  "keep", json_object_get(asked(a), "keep"), "from", json_text(a->target->description, "host"));

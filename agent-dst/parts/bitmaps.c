@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define UNIT_SHIFT_MIN	16	     /* what is written is known by 64 KiB */
-#define UNITS_MAX	(1ULL << 24) /* of one bitmap: 2 MiB of memory; of a larger disk by larger pieces */
-#define RUNS_MAX	32768 /* that are written where a guest may stand still: of more some become one, with what is between them */
+#define UNIT_SHIFT_MIN 16	    /* unit in which writes are known: 64 KiB */
+#define UNITS_MAX      (1ULL << 24) /* units of one bitmap, which take 2 MiB of memory; a larger disk has larger units */
+/* runs that are written where a guest may stand still: if there are more, some become one, with what is between them */
+#define RUNS_MAX	32768
 #define GRANULARITY_MAX (2U << 30)
 #define IN_FLIGHT	64
 #define OPEN_MS		10000
@@ -373,7 +374,7 @@ static int check_complete(struct disks *ds, struct arriving_disk *d, unsigned i,
 		       : err_set(e, EPROTO, "the source has not sent all of the dirty bitmap %s of disk %s", d->bitmap[i].name, d->path);
 }
 
-/* In a QEMU that is not there any longer than this. */
+/* Fills a bitmap in a QEMU that was started late; the disk of no contents is there no longer than this. */
 static int fill_late(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, i);

@@ -13,11 +13,11 @@ struct move_config {
 	const char *state_dir, *runtime_dir;
 	const struct access *access;
 	bool plaintext;
-	/* for data channels: a socket that listens already, or (-1) where to */
+	/* socket for data channels that listens already; -1: listen at listen_host */
 	int listen_fd;
 	const char *listen_host;
 	struct net_ports data_ports;
-	uint8_t session[16]; /* as in the HELLO of its control channel */
+	uint8_t session[16]; /* session id, as in the HELLO of its control channel */
 };
 
 #endif

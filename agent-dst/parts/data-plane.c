@@ -76,7 +76,7 @@ static void data_enters(void *ctx, struct link *link, const struct hello *theirs
 	struct data_plane *d = ctx;
 	struct err e;
 
-	if (data_wanted(d, theirs, &e)) /* it was, when it said so */
+	if (data_wanted(d, theirs, &e)) /* the channel was wanted when its HELLO came, but is not any more */
 		link_close(link);
 	else if (theirs->generation)
 		comes_again(d, *link, theirs);
@@ -189,6 +189,6 @@ void data_plane_fini(struct data_plane *d)
 		if (loop_step(d->a->loop, 1000, &e))
 			break;
 	data_plane_stop(d);
-	on_work(&d->work); /* what they told last goes with the conductor */
+	on_work(&d->work); /* events that the receivers sent last are dropped with the conductor */
 	close_door(d);
 }

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #define DEFINITION "definition"
-#define DEFINED	   "defined"  /* in the journal; what libvirt has done */
-#define DEFINING   "defining" /* what it was asked */
+#define DEFINED	   "defined"  /* journal entry: what libvirt has done */
+#define DEFINING   "defining" /* journal entry: what libvirt was asked to do */
 #define ASK_MS	   5000
 #define POOLS_MAX  64
 
@@ -275,7 +275,7 @@ static int examine(struct part *p, struct err *e)
 	json_t *with_xml = told ? json_copy((json_t *)(uintptr_t)told) : json_object();
 	int r;
 
-	json_object_set_new(with_xml, "xml", json_string("")); /* which comes with PREPARE */
+	json_object_set_new(with_xml, "xml", json_string("")); /* the XML comes with PREPARE */
 	r = kept_definition_check(with_xml, e);
 	json_decref(with_xml);
 	return r ? r : look(d, told, e) ? target_obstacle(d->target, e) : 0;

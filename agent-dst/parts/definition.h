@@ -14,12 +14,12 @@ struct definition {
 	struct part part;
 	struct target *target;
 	const struct disks *disks;
-	json_t *accept; /* what is told of this host's libvirt; NULL: it was not asked */
+	json_t *accept; /* report about this host's libvirt for ACCEPT; NULL: it was not asked */
 	json_t *settled;
-	json_t *kept;	/* of a settled one */
-	json_t *failed; /* of its snapshots and autostart: a sentence each */
-	bool started;	/* tried, in this life */
-	bool has_left;	/* it was here, and has gone elsewhere since */
+	json_t *kept;	/* definition of a settled move */
+	json_t *failed; /* snapshots and autostart that failed: a sentence each */
+	bool started;	/* start was tried, in this life */
+	bool has_left;	/* the guest was here, and has gone elsewhere since */
 };
 
 void definition_init(struct definition *d, struct target *target, const struct disks *disks);

@@ -16,7 +16,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define CLEAR_BYTES (256U << 20) /* at a time */
+#define CLEAR_BYTES (256U << 20) /* bytes cleared by one request */
 _Static_assert(CLEAR_BYTES <= DISK_ZERO_MAX, "one request clears as much");
 
 bool disk_device_is(const char *path)

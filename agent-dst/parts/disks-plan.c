@@ -291,11 +291,12 @@ static int plan_disk(struct disks *ds, const json_t *o, struct err *e)
 	if (!d->empty && d->as_file != target_is_at_rest(ds->target))
 		return err_set(e, EPROTO, "the source describes disk %s as one of a guest that %s", real,
 			       d->as_file ? "is shut down, and the guest runs" : "runs, and the guest is shut down");
-	if (!d->as_file && !image_format_known(json_text(o, "format")) && !target_is_refused(ds->target)) /* then that is said already */
+	/* a refused description has its obstacle already */
+	if (!d->as_file && !image_format_known(json_text(o, "format")) && !target_is_refused(ds->target))
 		return err_set(e, ENOTSUP, "disk %s has format %s, which cannot be moved yet (raw and qcow2 can)", real,
 			       json_text(o, "format"));
 	d->held_fd = d->lock_fd = -1;
-	if (plan_place(ds, d, o, e)) /* it keeps its place in the plan, so that the rest of that can be made */
+	if (plan_place(ds, d, o, e)) /* the disk keeps its place in the plan, so that the rest of the plan can be made */
 		target_obstacle(ds->target, e);
 	d->object = (uint32_t)object;
 	d->from = xstrdup(json_text(o, "file"));

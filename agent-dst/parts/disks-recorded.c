@@ -92,14 +92,14 @@ bool disks_are_here(const struct disks *ds)
 	return holds_of_all(ds, is_here);
 }
 
-#define NAMES "names" /* in the journal */
+#define NAMES "names" /* journal entry */
 
 int disks_note_names(struct disks *ds, struct err *e)
 {
 	json_t *images = json_object();
 	size_t i;
 
-	for (i = 0; i < ds->stays; i++) /* what is behind a network has no file's name, and is not noted */
+	for (i = 0; i < ds->stays; i++) /* a disk behind a network has no file name, and is not noted */
 		named_image_note(images, ds->stay[i].path);
 	for (i = 0; i < ds->count && ds->stays; i++)
 		named_image_note(images, ds->list[i].path);

@@ -63,7 +63,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 	}
 	if (!r) /* until our QEMU has it open nobody else is to find it unused */
 		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
-	if (!r && d->empty && fsync(d->held_fd)) /* nobody writes to it any more */
+	if (!r && d->empty && fsync(d->held_fd)) /* nobody writes to an empty disk any more */
 		r = err_sys(e, errno, "cannot write %s", d->path);
 	if (!r && d->as_file)
 		r = image_lock(temp, IMAGE_OWN, &d->lock_fd, e);
@@ -189,7 +189,7 @@ static int hold_images(struct disks *ds, struct err *e)
 		if (r)
 			return r;
 		r = image_hold(mark, attempt_id_format(ds->part.a->id, id), e);
-		if (d->device && (r == -EACCES || r == -EPERM || r == -EROFS)) /* who may not make it has the lock alone */
+		if (d->device && (r == -EACCES || r == -EPERM || r == -EROFS)) /* a user who may not make the mark has the lock alone */
 			r = 0;
 	}
 	return r;
@@ -249,7 +249,7 @@ int disks_start_helper(struct disks *ds, struct err *e)
 	env = target_environment(ds->target);
 	r = qemu_helper_start(&ds->helper, ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, options, &none, NULL, e);
 	target_free_environment(env);
-	if (!r) /* it dies with us, but has the images open until it has */
+	if (!r) /* the helper dies with us, but has the images open until it is dead */
 		r = attempt_note(ds->part.a, "helper",
 				 json_pack("{s:i,s:I}", "pid", (int)ds->helper.proc.pid, "start_time",
 					   (json_int_t)ds->helper.proc.start_time),
@@ -372,7 +372,7 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 	AUTO_FREE char *node = export_id(d, true);
 	json_t *file = json_pack("{s:s,s:I,s:{s:s,s:s,s:b},s:b}", "driver", "raw", "offset", (json_int_t)d->old.offset, "file", "driver",
 				 "file", "filename", d->old.at, "read-only", 1, "read-only", 1);
-	/* what lies in files below is not this image's */
+	/* the old copy's backing files are not part of it */
 	int r = qmp_call(writer(ds), "blockdev-add",
 			 json_pack("{s:s,s:s,s:b,s:o,s:n}", "driver", "qcow2", "node-name", node, "read-only", 1, "file", file, "backing"),
 			 NULL, e);
@@ -416,7 +416,7 @@ static int open_disk(struct disks *ds, struct arriving_disk *d, struct disk_targ
 	t->bitmaps = d->bitmap_count;
 	t->alike = d->alike && ds->alike_ms;
 	t->begun = d->partial.known || d->above || t->alike;
-	t->known = d->known || t->alike; /* that it is told by others: alike-fill.h */
+	t->known = d->known || t->alike; /* the source knows what is in there, or alike-fill.h tells it */
 	t->old = (struct disk_at){.path = t->begun ? d->path : d->old.at, .again = !t->begun, .stays = t->begun && takes_memory(ds, d)};
 	t->old_name = t->begun ? d->path : d->old.path;
 	t->replaces = d->old.replaced;
@@ -448,7 +448,7 @@ int disks_open(struct disks *ds, struct receive_shared *shared, struct err *e)
 	if (!r && !ds->late)
 		r = bitmaps_prepare(ds, e);
 	shared->saves = target_keep_partial_s(ds->target) > 0;
-	if (!r && shared->saves) /* what they are like is known now */
+	if (!r && shared->saves) /* kinds of the disks are known now */
 		r = note_kinds(ds, e);
 	return r;
 }
@@ -612,8 +612,7 @@ int disks_close_exports(struct disks *ds, struct err *e)
 	r = r ? r : delete_nodes(ds, e);
 	ds->nbd_running = r != 0;
 	if (!r &&
-	    ds->helper
-		    .qmp) /* which has closed all images: that it is gone is waited for later (end_helper), as a guest may stand still now */
+	    ds->helper.qmp) /* the helper has closed all images: end_helper() waits for its end later, as a guest may stand still now */
 		kill(ds->helper.proc.pid, SIGKILL);
 	return r;
 }

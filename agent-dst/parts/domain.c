@@ -21,7 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DOMAIN_DIR    "domain-dir" /* in the journal */
+#define DOMAIN_DIR    "domain-dir" /* journal entry */
 #define DISK_OWNER    "disk-owner"
 #define ASK_MS	      5000
 #define HOLD_MS	      5000
@@ -123,7 +123,7 @@ bool domain_has_heard(const struct domain *d)
 	return d->events && !lv_is_lost(d->events) && !d->has_missed;
 }
 
-/* In the guard: a guest that is only looked at goes on, should we die. */
+/* Runs in the guard: lets a guest that is only looked at go on, should we die. */
 static void let_go_on(void *ctx)
 {
 	const struct qemu_proc *q = ctx;
@@ -273,7 +273,7 @@ static int note_qemu(struct domain *d, struct err *e)
 	json_t *note;
 	int r;
 
-	lv_uuid_parse(d->target->uuid, it.uuid); /* it is one: examine() */
+	lv_uuid_parse(d->target->uuid, it.uuid); /* examine() has checked the UUID */
 	r = lv_process_of(d->job, &it, &q->pid, e);
 	if (!r && process_start_time(q->pid, &q->start_time))
 		r = err_set(e, ESRCH, "the destination QEMU (process %d) has ended", (int)q->pid);
@@ -308,7 +308,7 @@ int domain_start(struct domain *d, struct err *e)
 
 /* ---- taken over ---- */
 
-/* In the guard: until it hears that QEMU is held, our end is QEMU's. */
+/* Runs in the guard: ends QEMU with us, until it hears that QEMU is held. */
 static void end_unheld(void *ctx)
 {
 	const struct qemu_proc *q = ctx;
@@ -406,7 +406,7 @@ static int let_disks_go(struct domain *d, struct err *e)
 	while (!a.is_there) {
 		if (loop_step(d->part.a->loop, LET_GO_MS, &ignored) >= 0)
 			continue;
-		lv_close(d->events); /* which answers */
+		lv_close(d->events); /* closing the connection answers */
 		d->events = NULL;
 		d->has_missed = true;
 	}
@@ -433,7 +433,7 @@ int domain_finish(struct domain *d, bool has_shared_disks, struct err *e)
 		process_end(d->target->qemu.pid, d->target->qemu.start_time, HOLD_MS, &ignored);
 	} else {
 		fault_point("dst-libvirt-held");
-		lv_close(d->job); /* which means nothing to it any more */
+		lv_close(d->job); /* libvirt's job does not end QEMU any more */
 		d->job = NULL;
 	}
 	if (d->guard.pid)
@@ -480,7 +480,7 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 		return 0;
 	*out = EV_CONT_OK;
 	d->stood.threads = 0;
-	if (process_is_held(q->pid, q->start_time)) /* so that it cannot have run before */
+	if (process_is_held(q->pid, q->start_time)) /* a held process cannot have run before */
 		vcpu_time_of(q->pid, &d->stood);
 	kill(q->pid, SIGCONT);
 	if (target_is_paused(d->target))

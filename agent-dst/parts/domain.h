@@ -15,12 +15,12 @@
 struct domain {
 	struct part part;
 	struct target *target;
-	char *xml, *cookie; /* of PREPARE */
+	char *xml, *cookie; /* definition and libvirt's cookie, from PREPARE */
 	char *dir, *socket; /* where QEMU waits */
 	uint32_t flags;
 	struct lv *job;	   /* ends with us, and QEMU with it, until libvirt has taken the guest over */
 	struct lv *events; /* and questions; NULL: not yet, or lost */
-	bool has_missed;   /* what QEMU said while libvirt was away, or before we began */
+	bool has_missed;   /* events of QEMU were missed: those from while libvirt was away, or from before we began */
 	struct lv_domain known;
 	struct op ended; /* QEMU's process */
 	bool watching;

@@ -43,7 +43,8 @@ static bool is_disk(const struct files *fs, const json_t *file)
 
 	json_array_foreach((json_t *)disks, i, d)
 		if (json_equal(json_object_get(d, "real_path"), json_object_get(file, "real_path")) ||
-		    json_equal(json_object_get(d, "real_path"), json_object_get(file, "path"))) /* of a device: as it was given */
+		    /* a device has the path that it was given */
+		    json_equal(json_object_get(d, "real_path"), json_object_get(file, "path")))
 			return true;
 	return false;
 }
@@ -427,7 +428,7 @@ static int on_data(struct files *fs, const struct event *ev, struct err *e)
 	if (pwrite(c->fd, d.bytes.p, d.bytes.n, (off_t)d.offset) != (ssize_t)d.bytes.n)
 		return err_sys(e, errno ? errno : ENOSPC, "cannot write %s", c->temp);
 	if (d.offset / WRITEBACK_EVERY != (d.offset + d.bytes.n) / WRITEBACK_EVERY)
-		sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* so that the sync at its end is short */
+		sync_file_range(c->fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* writeback that begins now keeps the sync at the end short */
 	return 0;
 }
 

@@ -27,7 +27,7 @@ struct files {
 	const struct disks *disks;
 	struct carried *list;
 	size_t count;
-	unsigned awaited; /* of these, that the source is still sending */
+	unsigned awaited; /* number of these files that the source is still sending */
 };
 
 void files_init(struct files *f, struct target *target, const struct disks *disks);

@@ -114,7 +114,7 @@ static int give_name(const char *path, const char *aside, struct err *e)
 	return r;
 }
 
-/* Whose it is, which may have ended meanwhile, and removed it rightly. */
+/* True if the process lives that the file belongs to: it may have ended meanwhile, and removed it rightly. */
 static bool has_owner(const json_t *detail)
 {
 	return is_this_boot(json_text(detail, "boot_id")) &&

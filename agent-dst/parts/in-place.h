@@ -14,7 +14,7 @@
 
 /* Whether QEMU makes it, and takes away what has its name. */
 bool in_place_is_taken(const struct args_file *f);
-/* Nobody else has made something there meanwhile. */
+/* True if no other program has made something there meanwhile. */
 bool in_place_may_replace(const struct target *t, const char *path);
 /* Gives the new QEMU's hidden file the access rights of the file that it replaces. */
 void in_place_give_rights(const struct target *t, const char *path, const char *hidden);

@@ -56,7 +56,7 @@ static bool is_named(const struct line *l, const char *path)
 	return false;
 }
 
-/* By which the command line may call it. */
+/* Names by which the command line may call the disk. */
 static size_t names_of(const struct line *l, const struct staying_disk *d, const char **out)
 {
 	const json_t *said = target_described_disk(l->target, d->object);
@@ -307,12 +307,12 @@ static bool has_address(const char *interface)
 	bool has = false;
 
 	if (getifaddrs(&all))
-		return true; /* nobody knows */
+		return true; /* the addresses cannot be listed, so nobody knows */
 	for (a = all; a; a = a->ifa_next)
 		has |= a->ifa_addr && !strcmp(a->ifa_name, interface) &&
-		       (a->ifa_addr->sa_family == AF_INET ||
-			(a->ifa_addr->sa_family == AF_INET6 &&
-			 !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr))); /* which each has that is up */
+		       (a->ifa_addr->sa_family == AF_INET || (a->ifa_addr->sa_family == AF_INET6 &&
+							      /* a link-local address does not count: every interface that is up has one */
+							      !IN6_IS_ADDR_LINKLOCAL(&((struct sockaddr_in6 *)a->ifa_addr)->sin6_addr)));
 	freeifaddrs(all);
 	return has;
 }
@@ -375,7 +375,7 @@ static int check_memory(const struct args_file *f, const char *path, struct err 
 	return pid ? err_set(e, EBUSY, "the guest's memory is to be in the file %s, which %s has open at the destination", path, who) : 0;
 }
 
-/* Nobody compares what is in it with what was. */
+/* Checks a file of memory that keeps its contents: no digest compares them. */
 static int check_kept_memory(const struct args_file *f, const char *path, struct err *e)
 {
 	struct stat st;
@@ -530,7 +530,7 @@ static void forget_missing(const struct line *l, json_t *reasons)
 		}
 }
 
-/* In place the ports and sockets are the other QEMU's still, and what two cannot have is refused by the line. */
+/* Tries the line with a QEMU. In place the ports and sockets are still the other QEMU's, and the line refuses what two cannot both have. */
 static void try_line(struct line *l, char *const *env)
 {
 	const struct trial trial = {.exe = l->target->exe,
@@ -583,8 +583,8 @@ static int ask_qemu(struct line *l, struct err *e)
 	l->start_ms = p.start_ms;
 	if (p.has_words)
 		args_write_known_words(&l->target->args, &p.words);
-	/* what is left of a line may name what was left out, and whoever is asked for names is tried when they are there. libvirt has a
-	 * line of its own, which it tries when it starts QEMU: of this one nothing is left that was not asked yet */
+	/* a line from which something was left out may still name that, and where CPU names were asked for, the trial waits for them.
+	 * libvirt makes its own line, and tries it when it starts QEMU: nothing of this one is left to try */
 	if (p.started && !l->is_part && !l->target->domain && (!l->wants_names || l->asked))
 		try_line(l, env);
 	rmdir(l->target->run_dir);

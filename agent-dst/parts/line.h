@@ -14,15 +14,15 @@ struct line {
 	const struct disks *disks;
 	const struct files *files;
 	const struct tpm *tpm;
-	json_t *findings; /* of preflight, in words; NULL: not asked yet */
-	json_t *kept;	  /* what its QEMU makes here under the name that it has at the source: of which role */
-	json_t *cautions; /* what stands in no way, and should be known before, in words; NULL likewise */
-	json_t *bridges;  /* of the guest's bridges, what takes their place here: {"br0": "br7"}; NULL: none */
+	json_t *findings; /* findings of preflight, in words; NULL: not asked yet */
+	json_t *kept;	  /* files that QEMU makes here under the same name as at the source: path to role */
+	json_t *cautions; /* cautions, in words, which do not prevent the move but should be known before; NULL: not asked yet */
+	json_t *bridges;  /* bridges here that take the place of the guest's: {"br0": "br7"}; NULL: none */
 	char *qemu_version;
 	bool is_part;	  /* some of it cannot be carried, and is left out: it is looked at, and not tried */
-	double start_ms;  /* that a QEMU takes here to start */
-	bool wants_names; /* of the CPU's features: its numbers do not fit */
-	bool asked;	  /* the source, for them */
+	double start_ms;  /* time that a QEMU takes here to start */
+	bool wants_names; /* names of the CPU's features are wanted: its numbers do not fit */
+	bool asked;	  /* the source was asked for the names */
 };
 
 void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files, const struct tpm *tpm);

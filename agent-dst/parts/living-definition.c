@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define DEVICES	  "devices" /* in the file that keeps the definition */
+#define DEVICES	  "devices" /* member of the file that keeps the definition */
 #define LOOKS_MAX 5
 
 struct look {
 	json_t *before, *now; /* devices */
-	json_t *taken, *lost; /* what is another: words each */
+	json_t *taken, *lost; /* devices that are different, described in words */
 };
 
 static int ask(struct lv *v, const struct lv_domain *it, char **xml, json_t **devices, struct err *e)
@@ -41,7 +41,7 @@ int living_definition_note(const char *path, struct lv *v, const struct lv_domai
 	}
 	json_object_set_new(kept, DEVICES, devices);
 	r = kept_definition_check(kept, e);
-	if (!r && unlink(path)) /* nobody misses it if we die now */
+	if (!r && unlink(path)) /* nobody misses the file if we die now */
 		r = err_sys(e, errno, "cannot replace %s", path);
 	r = r ? r : kept_definition_write(path, kept, e);
 	json_decref(kept);
@@ -136,7 +136,7 @@ int living_definition_define(struct lv *v, json_t *kept, const char *state_dir, 
 	struct lv_domain it;
 	int r;
 
-	if (!json_object_get(kept, DEVICES)) /* it came before these were noted */
+	if (!json_object_get(kept, DEVICES)) /* the definition came before devices were noted */
 		return kept_definition_define(v, kept, e);
 	r = kept_definition_lookup(v, kept, &it, e);
 	if (r)

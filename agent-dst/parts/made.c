@@ -76,7 +76,8 @@ static bool qemu_has(const struct target *t, const char *path)
 	return S_ISSOCK(st.st_mode) ? process_may_have_socket(t->qemu.pid, path) : process_has_open(t->qemu.pid, path);
 }
 
-/* From now on they are known by more than their name. found: in a QEMU of an earlier life, say; then only what it has open is its own. */
+/* Makes the files known by more than their name. found: they are an earlier life's QEMU's, say; then only those that it has open are its
+ * own. */
 void made_know_what_qemu_made(struct target *t, bool found)
 {
 	json_t *owned, *entry, *known;
@@ -180,5 +181,6 @@ int made_undo_unknown(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path") ?: "";
 
-	return t->keep_guest || in_place_knows(t, path) ? 0 : remove_unknown(path, e); /* what was there before goes over it */
+	/* a file that was there before is put back over this one */
+	return t->keep_guest || in_place_knows(t, path) ? 0 : remove_unknown(path, e);
 }

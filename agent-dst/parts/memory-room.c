@@ -45,7 +45,7 @@ static uint64_t bytes_of(const struct args_result *args, const struct args_file 
 
 	for (i = 0; i < args->file_count && !f->bytes; i++)
 		if (is_memory(&args->files[i]) && &args->files[i] != f)
-			return 0; /* which of them has how much is not told */
+			return 0; /* the line does not say which of them has how much */
 	return f->bytes ?: first_memory(args);
 }
 
@@ -78,7 +78,8 @@ static void add_needs(const struct target *t, struct space *s)
 		AUTO_FREE char *copy = name ? xstrdup(name) : NULL;
 
 		if (name)
-			space_add(s, dirname(copy), bytes_to_come(&t->args, f, name), &ignored); /* that it is missing is said elsewhere */
+			/* a missing directory is reported elsewhere */
+			space_add(s, dirname(copy), bytes_to_come(&t->args, f, name), &ignored);
 	}
 }
 

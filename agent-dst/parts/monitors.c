@@ -352,7 +352,7 @@ static bool is_private(const char *filename)
 {
 	AUTO_FREE char *kind = xstrndup(filename, strcspn(filename, ":"));
 
-	return args_chardev_is_private(kind) || !strcmp(kind, "mux"); /* what is behind that is looked at */
+	return args_chardev_is_private(kind) || !strcmp(kind, "mux"); /* the chardev behind a mux is looked at itself */
 }
 
 static bool is_hidden(const struct target *t, const char *path)

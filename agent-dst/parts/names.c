@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define HEAD	    4096 /* bytes of a file, by which it is told what that is */
-#define SECTOR	    512	 /* what an image's length is a multiple of */
+#define SECTOR	    512	 /* unit of an image's length */
 #define PIDFILE_MAX 32
 
 /* ---- what is there ---- */
@@ -66,7 +66,7 @@ int names_check_unused(const struct args_file *f, struct err *e)
 			"own: --disk-dir DIR",
 			f->to, f->option);
 	used = fd >= 0 ? image_is_written(fd) : S_ISSOCK(st.st_mode) && unix_is_bound(f->to);
-	if (fd >= 0 && f->role != ARGS_LISTEN && fstat(fd, &st)) /* it follows links, there */
+	if (fd >= 0 && f->role != ARGS_LISTEN && fstat(fd, &st)) /* QEMU follows links there */
 		return err_sys(e, errno, "cannot look at %s", f->to);
 	if (used)
 		return err_set(

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define QCOW2_DATA_FILE 4 /* of the incompatible features, whose last byte is the header's byte 79 */
+#define QCOW2_DATA_FILE 4 /* bit of the incompatible features, whose last byte is the header's byte 79 */
 
 /* ---- which one ---- */
 
@@ -281,7 +281,7 @@ int old_copy_undo(struct target *t, const json_t *detail, struct err *e)
 		return err_set(e, EBADMSG, "the journal does not say where it was");
 	if (!t->keep_guest)
 		return own_file_put_back(detail, place, e);
-	by_name = json_pack("{s:s}", "path", json_text(detail, "path")); /* which has the attempt's id */
+	by_name = json_pack("{s:s}", "path", json_text(detail, "path")); /* a path with the attempt's id in it */
 	r = own_file_remove(by_name, made_is_rebooted(t), e);
 	json_decref(by_name);
 	return r;

@@ -11,13 +11,13 @@
 #include "target.h"
 
 struct old_copy {
-	char *path;		  /* as it is called; NULL: there is none */
-	char *at;		  /* and where it is, while the guest moves */
-	bool replaced;		  /* by the disk */
+	char *path;		  /* name of the copy; NULL: there is none */
+	char *at;		  /* path of the copy while the guest moves */
+	bool replaced;		  /* the disk replaces this copy */
 	bool packed;		  /* a disk of a bundle (bundle.h): a qcow2 image, whatever the disk is */
-	uint64_t offset;	  /* where it begins in that file */
-	json_t *known;		  /* then what it was known by when it was chosen */
-	char *export_name, *node; /* in our QEMU, if that reads it */
+	uint64_t offset;	  /* offset in that file at which the copy begins */
+	json_t *known;		  /* identity of the bundle's file when it was chosen */
+	char *export_name, *node; /* names in our QEMU, if that reads the copy */
 };
 
 /*

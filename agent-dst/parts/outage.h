@@ -12,7 +12,7 @@
 
 struct outage {
 	struct data_plane *data;
-	unsigned patience_ms; /* from the source; 0: we do not wait for lost connections */
+	unsigned patience_ms; /* time that the source gives; 0: we do not wait for lost connections */
 	uint32_t missing;     /* a bit for each channel, by its number */
 	uint64_t since_ns;
 	struct timer look;
@@ -22,7 +22,7 @@ struct outage {
 };
 
 void outage_init(struct outage *o, struct data_plane *data);
-/* From here on channels outlive their connections: before the first data channel. */
+/* Lets channels outlive their connections from now on: called before the first data channel. */
 void outage_agree(struct outage *o, unsigned patience_ms);
 /* The connection of this channel is gone; is there again. 0: control. */
 void outage_cut(struct outage *o, unsigned channel, const struct err *why);

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORTH_KEEPING MIB  /* of a file; with less in it, it is as good as empty */
+#define WORTH_KEEPING MIB  /* contents that make a file worth keeping; with less, it is as good as empty */
 #define SETTLE_MS     2000 /* a journal that is locked for longer is that of a move under way */
 #define PAUSE_MS      20
 
@@ -253,7 +253,7 @@ void partials_close(struct partials *ps)
 	*ps = (struct partials){NULL, 0};
 }
 
-/* By what tells a disk of the guest, whatever place it was to go to. */
+/* True if the copy is of one of the guest's disks, whatever place it was to go to. */
 static bool is_disk_of(const json_t *description, const json_t *kind)
 {
 	static const char *const same[] = {"real_path", "inode", "btime"};
@@ -399,13 +399,15 @@ static int make_whole(const char *path, uint64_t raw_bytes, bool whole, struct e
 		return err_sys(e, errno, "cannot make %s %llu bytes long", path, (unsigned long long)raw_bytes);
 	if (fsync(fd))
 		return err_sys(e, errno, "cannot write %s to stable storage", path);
-	/* what could not be written before is in memory only, and no error any more: what is read of it from now on is what the disk has */
+	/* data that could not be written before is in memory only, and causes no error any more: drop it, so that later reads see what
+	 * the disk has */
 	if (!whole)
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	return 0;
 }
 
-/* By one rename(2), so that it has one name and one journal at any moment: ours says what it is called then, and who finds it there. */
+/* Takes the copy over with one rename(2), so that it has one name and one journal at any moment: ours gives the new name and identifies
+ * the file. */
 int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_t raw_bytes, struct err *e)
 {
 	const char *from = partial_path(p);
@@ -422,7 +424,7 @@ int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_
 	r = r ? r : own_file_set_aside(from, path, e);
 	fault_point("dst-partial-taken");
 	if (!r && journal_disown(p->journal, "partial", p->known, e)) {
-		log_error("%s", e->msg); /* it is not there, where that journal has it */
+		log_error("%s", e->msg); /* the other journal still has the copy, at a path where nothing is */
 		p->journal = NULL;
 	}
 	return r;

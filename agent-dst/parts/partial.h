@@ -11,7 +11,7 @@
 
 #include "target.h"
 
-#define PARTIAL_SUFFIX "-partial" /* of its name */
+#define PARTIAL_SUFFIX "-partial" /* suffix of its name */
 
 /* The locked journals of a guest's moves that keep partial copies. */
 struct partials {
@@ -20,7 +20,7 @@ struct partials {
 };
 
 struct partial {
-	struct journal *journal; /* of partials, which keeps it; NULL: no more, or there is none */
+	struct journal *journal; /* journal, one of partials, that keeps the copy; NULL: none, or no more */
 	json_t *known;		 /* NULL: there is none */
 };
 

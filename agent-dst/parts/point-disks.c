@@ -49,7 +49,7 @@ bool point_has_disk(const json_t *had, size_t i, const json_t *is, uint64_t from
 
 	if (json_integer_value(json_object_get(is, "virtual_size")) < json_integer_value(json_object_get(was, "bytes")))
 		return false;
-	if (!strcmp(json_text(is, "reuse") ?: "", then)) /* it was taken over where its points went on from, and says what it was */
+	if (!strcmp(json_text(is, "reuse") ?: "", then)) /* the disk was taken over where its points went on from, and says what it was */
 		return true;
 	return !strcmp(now, then) || (!is_another(had, i, now) && (from || !strcmp(path_base(now), path_base(then))));
 }

@@ -244,7 +244,8 @@ static int on_return_path(struct ram *r, const struct receive_event *rev, struct
 	}
 	if (rev->rp_type == RP_SHUT || r->opaque)
 		send_return_path(r, rev);
-	if (rev->rp_type == RP_SHUT && r->waits && !r->loaded) { /* whose monitor is not ours */
+	/* the monitor of such a QEMU is not ours, so this tells that it has loaded */
+	if (rev->rp_type == RP_SHUT && r->waits && !r->loaded) {
 		r->loaded = true;
 		r->loaded_ns = now_ns();
 	}
@@ -286,7 +287,7 @@ int ram_take(struct ram *r, const struct receive_event *rev, struct err *e)
 static int event(struct part *p, const struct event *ev, struct err *e)
 {
 	struct ram *r = ram_of(p);
-	bool ours = p->a->handoff.state == HO_DST_BEGUN; /* what the guest does later is its own */
+	bool ours = p->a->handoff.state == HO_DST_BEGUN; /* the guest's later migrations are not ours */
 	const char *status = ours && ev->kind == EVENT_QMP && !strcmp(ev->name, "MIGRATION") ? json_text(ev->json, "status") : NULL;
 
 	if (!status)

@@ -21,7 +21,7 @@ struct ram {
 	struct part part;
 	struct target *target;
 	bool opaque;
-	const char *why;  /* it is */
+	const char *why;  /* reason why it is opaque */
 	unsigned multifd; /* QEMU's channels */
 	char *incoming;	  /* QEMU's socket */
 	struct ram_place *place;
@@ -36,7 +36,7 @@ struct ram {
 void ram_init(struct ram *r, struct target *target);
 /* Chooses pages if QEMU's RAM can be reached, unless the user chose a mode. */
 int ram_choose_mode(struct ram *r, struct err *e);
-/* In opaque mode, makes QEMU wait for its streams from now on. */
+/* Makes QEMU wait for its streams from now on, in opaque mode. */
 int ram_listen(struct ram *r, struct err *e);
 /* Uses a QEMU that another program has started, and that waits at that socket already. */
 int ram_take_waiting(struct ram *r, const char *socket, struct err *e);

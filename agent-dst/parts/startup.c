@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-#define AT_ONCE_MS 1500 /* what still runs then has been started */
+#define AT_ONCE_MS 1500 /* time after which a QEMU that still runs counts as started */
 
 static struct startup *startup_of(struct part *p)
 {
@@ -42,7 +42,7 @@ static int examine(struct part *p, struct err *e)
 	json_t *disks;
 	int r;
 
-	if (target_is_in_place(t)) /* what started it starts it again */
+	if (target_is_in_place(t)) /* the program that started the guest starts it again */
 		return 0;
 	r = afterwards_plan(&s->plan, t->name, t->dir, attempt_id_format(p->a->id, id),
 			    json_is_true(json_object_get(t->description, "install_unit")), e);

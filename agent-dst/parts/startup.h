@@ -11,9 +11,9 @@ struct startup {
 	struct target *target;
 	const struct disks *disks;
 	const struct tpm *tpm;
-	json_t *plan, *settled;	  /* and what came of it; NULL: not yet */
-	bool run;		  /* once a life, too */
-	struct qemu_proc started; /* by its script, and not looked at yet */
+	json_t *plan, *settled;	  /* plan, and what came of it; NULL: not yet */
+	bool run;		  /* start was tried, in this life */
+	struct qemu_proc started; /* process that the script started, not looked at yet */
 	uint64_t started_ns;
 };
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KIND "take-over" /* in the journal */
+#define KIND "take-over" /* journal entry */
 
 char *taken_over_dir(const char *store)
 {

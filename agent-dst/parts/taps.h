@@ -12,7 +12,7 @@
 
 /* 0: the taps of the new line can be passed on; else -EPERM, -ENODEV, -EEXIST. */
 int taps_examine(struct target *t, struct err *e);
-/* For a QEMU that replaces no other: 0: the tap can be made or opened here; -EBUSY: a process has it open. */
+/* Checks the tap of a QEMU that replaces no other. 0: it can be made or opened here; -EBUSY: a process has it open. */
 int taps_check_free(const struct args_nic *n, struct err *e);
 /* A tap that is here has as many queues as the line has QEMU open: one, or several (-EINVAL). */
 int taps_check_queues(const struct args_result *line, const struct args_nic *n, struct err *e);

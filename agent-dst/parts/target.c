@@ -26,7 +26,7 @@
 
 #define START_MS   30000
 #define STATUS_MS  5000
-#define GUESTS_DIR "guests-dir" /* in the journal */
+#define GUESTS_DIR "guests-dir" /* journal entry */
 
 static struct target *target_of(struct part *p)
 {
@@ -231,7 +231,8 @@ static int start(struct target *t, char *const *env, struct err *e)
 
 	if (r)
 		return r;
-	scope = t->tried ? NULL : target_scope(t); /* which ends a moment later than it, and two have one name */
+	/* a tried QEMU has no scope: it would end a moment later than the QEMU, and two would have one name */
+	scope = t->tried ? NULL : target_scope(t);
 	r = qemu_launch(&t->qemu, t->exe, t->args.argv, env, scope, note_qemu, t, e);
 	free_words(scope);
 	if (r)

@@ -12,13 +12,13 @@
 struct tpm {
 	struct part part;
 	struct target *target;
-	const char *from; /* its socket at the source; NULL: the guest has no such TPM */
+	const char *from; /* socket of the swtpm at the source; NULL: the guest has no such TPM */
 	char *exe;
-	char *above;	    /* of a guest of libvirt's: the directory that libvirt has for it; NULL: it is none */
-	struct swtpm swtpm; /* as it is to be here: in a directory that only this attempt can have made */
+	char *above;	    /* directory that libvirt has for the TPM of a guest of its own; NULL: any other guest */
+	struct swtpm swtpm; /* swtpm here, in a directory that only this attempt can have made */
 	struct qemu_proc proc;
-	bool awaited;  /* what it keeps is still on its way; */
-	uint8_t *kept; /* so much of it is here */
+	bool awaited;  /* the TPM's file is still on its way */
+	uint8_t *kept; /* contents of the file, as far as they are here */
 	size_t kept_bytes;
 };
 

@@ -11,9 +11,9 @@
 struct would_start {
 	struct part part;
 	const struct target *target;
-	struct arriving_point *point; /* which has the answer */
+	struct arriving_point *point; /* point, which has the answer */
 	const struct disks *disks;
-	const struct line *line; /* bridges as the host's owner names them; of nothing else is it asked */
+	const struct line *line; /* command line, asked only for the bridges that the host's owner names */
 };
 
 void would_start_init(struct would_start *w, const struct target *target, struct arriving_point *point, const struct disks *disks,
