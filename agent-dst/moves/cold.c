@@ -91,7 +91,7 @@ static int nothing(struct attempt *a, struct err *e)
 	return 0;
 }
 
-/* In this life only: in a later one it may have run, and ended. */
+/* Done in this life only: in a later one the guest may have run, and ended. */
 static void carried_out(struct attempt *a, bool has_entered)
 {
 	struct transfer *t = container_of(a, struct transfer, a);

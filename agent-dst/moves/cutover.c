@@ -29,7 +29,7 @@
 #define ASK_PAUSE_MS   500
 #define DYING_MS       1000
 #define DYING_PAUSE_MS 5
-#define GONE_ON	       "gone-on" /* in the journal */
+#define GONE_ON	       "gone-on" /* journal entry */
 
 static struct transfer *transfer_of(struct attempt *a)
 {
@@ -214,7 +214,8 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *ignored)
 	transfer_undo(t, keep);
 	if (keep)
 		partials_remove(&t->target, t->disks.state_dir);
-	if (a->handoff.state == HO_DST_ABORTED && journal_last_state(a->journal) == HO_DST_BEGUN && /* there may be room for it now */
+	/* the file system may have room for the state now */
+	if (a->handoff.state == HO_DST_ABORTED && journal_last_state(a->journal) == HO_DST_BEGUN &&
 	    journal_state(a->journal, HO_DST_ABORTED, &e))
 		attempt_add_leftover(a,
 				     xasprintf("at the destination: the journal of this move: %s; vmferry-dst settles it when it is next "
@@ -310,7 +311,7 @@ void cutover_carried_out(struct attempt *a, bool has_entered)
 		log_error("attempt is undecided in %s: only a person can decide (vmferry recover)", handoff_state_name(a->handoff.state));
 	if (a->handoff.state != HO_DST_STARTED)
 		return;
-	loop_step(a->loop, 0, &ignored); /* so that the source hears of it first: the rest takes a moment */
+	loop_step(a->loop, 0, &ignored); /* the source hears of it before give_to_user(), which takes a moment */
 	give_to_user(transfer_of(a));
 }
 
@@ -438,7 +439,7 @@ void cutover_on_qemu(struct transfer *t, const struct event *ev)
 
 	if (status) {
 		note_gone_on(t, word_index(stays, status) < 0);
-	} else if (!strcmp(ev->name, "SHUTDOWN")) { /* from then on its images may be taken anywhere */
+	} else if (!strcmp(ev->name, "SHUTDOWN")) { /* the guest's images may be taken anywhere from now on */
 		note_gone_on(t, true);
 	} else if (!strcmp(ev->name, "RESUME")) {
 		note_gone_on(t, false);
@@ -526,7 +527,7 @@ static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], st
 	int r;
 
 	memcpy(t->a.id, attempt, sizeof(t->a.id));
-	ticket_sweep(t->cfg->runtime_dir, "in"); /* that of the agent that has died, before the source hears that all is settled */
+	ticket_sweep(t->cfg->runtime_dir, "in"); /* removes the dead agent's ticket, before the source hears that all is settled */
 	path = journal_path_of(t);
 	/* the session that holds it may not have noticed yet that its source is gone */
 	r = transfer_restore_from_others(t, path, BUSY_MS, e);

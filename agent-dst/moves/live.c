@@ -73,7 +73,7 @@ int live_finish(struct transfer *t, struct err *e)
 
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
-	if (!t->disks.stays) { /* of those that do the source's QEMU lets go only when it has heard our promise */
+	if (!t->disks.stays) { /* the source's QEMU lets go of disks that stay only when it has heard our promise */
 		disks_unlock(&t->disks);
 		r = target_activate(&t->target, e);
 	}

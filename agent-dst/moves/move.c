@@ -49,7 +49,7 @@ static int connect_event(void *ctx, const struct event *ev, struct err *e)
 		return wait_event(t, ev, e);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_DESCRIBE)
 		return common_event(t, ev, e);
-	if (t->a.handing_off) { /* by a HANDOFF, from its journal: which stays as it is, whatever else this peer wants */
+	if (t->a.handing_off) { /* a HANDOFF named an earlier move, whose journal stays as it is, whatever else this peer wants */
 		channel_send(t->a.control, ERROR, error, .code = EPROTO, .doing = slice_of(""),
 			     .text = slice_of("DESCRIBE in a session that is about an earlier move"));
 		conductor_finish(&t->a.con);
@@ -89,7 +89,7 @@ static void describe_machine(const struct transfer *t, json_t *accept)
 	json_object_set_new(accept, "store_bps", json_real(space_store_bps(&t->disks)));
 }
 
-/* To a source that can hear of more than one. It ends the session. */
+/* Sends the obstacles to a source that can hear of more than one. This ends the session. */
 static int tell_obstacles(struct transfer *t, struct err *e)
 {
 	const struct obstacles *o = &t->target.obstacles;

@@ -26,7 +26,7 @@ static int take_secret(struct transfer *t, const json_t *prepare, struct err *e)
 		       : err_set(e, EPROTO, "the source sent no digest secret");
 }
 
-/* For how long the source tries to come back. */
+/* Waits for lost connections for as long as the source tries to come back. */
 static void agree_to_outages(struct transfer *t)
 {
 	json_int_t ms = json_integer_value(json_object_get(t->decisions, "resume_ms"));

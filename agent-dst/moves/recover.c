@@ -178,7 +178,7 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 
 	if (r)
 		return EXIT_UNDECIDED;
-	t->target.drop_partial = fenced; /* nobody comes to go on from it */
+	t->target.drop_partial = fenced; /* no source will come back to go on from it */
 	r = transfer_restore_from_others(t, journal_path, fenced ? SETTLE_MS : 0, e);
 	if (!r && fenced && t->a.handoff.state == HO_DST_PREPARED)
 		r = disks_may_be_vouched_for(&t->disks, e);

@@ -28,7 +28,7 @@
 #include "turn.h"
 #include "would-start.h"
 
-#define LEFTOVERS_MAX 20 /* that are told */
+#define LEFTOVERS_MAX 20 /* number of leftovers that are reported */
 
 enum stage_number { ST_CONNECT, ST_PREFLIGHT, ST_PREPARE, ST_COPY, ST_SWITCHOVER, ST_COMMIT, ST_RELEASE };
 
@@ -36,11 +36,11 @@ struct transfer;
 
 /* A kind of transfer: which parts it has, and what is really new in it. recipes.c */
 struct recipe {
-	const char *how;	 /* in DESCRIBE, and where the journal begins */
-	const char *owner;	 /* likewise: who keeps the guest's books, "libvirt"; NULL: nobody does */
-	size_t parts[PARTS_MAX]; /* where they are in struct transfer, in the order in which they are asked; 0 ends them */
+	const char *how;	 /* name of the kind, in DESCRIBE and where the journal begins */
+	const char *owner;	 /* owner of the guest's books, named there, too: "libvirt"; NULL: none */
+	size_t parts[PARTS_MAX]; /* offsets of the parts in struct transfer, in the order in which they are asked; 0 ends them */
 	const struct attempt_ops *cutover;
-	const char *lost; /* in words: it cannot run any more */
+	const char *lost; /* reason, in words, why the guest cannot run any more */
 	/* True if the guest's files and process here are still intact, and could run it. */
 	bool (*can_run)(const struct transfer *t);
 	/* All files are here: from now on content may arrive. */
@@ -77,7 +77,7 @@ struct transfer {
 
 	bool cont_sent;
 	uint64_t cont_ns, started_ns;
-	uint64_t noted_ns;	      /* so long the guest waited for our journal */
+	uint64_t noted_ns;	      /* time that the guest waited for our journal */
 	const char *given_up_because; /* while a step is carried out that the source hears of */
 };
 
@@ -150,7 +150,7 @@ typedef int (*cutover_asks)(struct transfer *t, enum handoff_event *what, struct
 int cutover_ask_libvirt(struct transfer *t, cutover_asks ask, enum handoff_event *what, struct err *why);
 void cutover_on_qemu(struct transfer *t, const struct event *ev);
 int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e);
-/* In NOVM, when a person vouches that the source is gone: what there still is of the guest, its disks, is this host's. */
+/* Keeps what is left of the guest, its disks, for this host: called in NOVM, when a person vouches that the source is gone. */
 int cutover_keep_disks(struct transfer *t, struct err *e);
 
 /* recover.c */

@@ -13,7 +13,7 @@
 #include <poll.h>
 #include <string.h>
 
-#define SHORT_MS      2000 /* of tests */
+#define SHORT_MS      2000 /* limit in tests */
 #define LOOKS_MAX     400
 #define LOOK_PAUSE_MS 5
 

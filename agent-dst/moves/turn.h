@@ -13,14 +13,14 @@
 struct transfer;
 
 struct turn {
-	struct ticket *ticket; /* NULL: none is needed, or could be had */
-	bool asked;	       /* for it */
+	struct ticket *ticket; /* NULL: none is needed, or none could be taken */
+	bool asked;	       /* the source has asked for a ticket */
 	bool waits;
-	unsigned told; /* so many come first, as the source knows */
-	char *why_not; /* none could be had; NULL: it could */
+	unsigned told; /* number of moves that come first, as the source was told */
+	char *why_not; /* reason why no ticket could be taken; NULL: one could */
 
-	uint64_t accepted_ns; /* the plan was, and PREPARE is waited for; 0: it is not */
-	bool lapsed;	      /* that took too long: others have come before it */
+	uint64_t accepted_ns; /* time at which the plan was accepted, since when PREPARE is awaited; 0: it is not */
+	bool lapsed;	      /* PREPARE took too long: other moves have come before this one */
 };
 
 /*
