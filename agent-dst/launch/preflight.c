@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define MISSING_SHOWN 24
-#define HELPER_MIB    "256" /* as much as any machine insists on (pseries: its firmware); nothing of it is touched */
+#define HELPER_MIB    "256" /* memory that any machine is content with (pseries needs it for its firmware); none of it is touched */
 
 static void add_note(json_t *notes, char *words /* freed */)
 {

@@ -29,7 +29,7 @@ struct peer {
 	struct link link;
 	uint64_t until_ns;
 	uint8_t address[16]; /* the part of it that one user has */
-	char *from;	     /* in words */
+	char *from;	     /* address, in words */
 	enum extent said;
 	enum step step;
 	struct hello theirs, mine;
@@ -157,7 +157,7 @@ static int first_byte(struct door *d, struct peer *p, struct err *e)
 	return 1;
 }
 
-/* In clear the source says by which way it has come, unless that is no matter to both. */
+/* Checks a peer in clear: the source says by which way it has come, unless neither side minds. */
 static int check_way(const struct door *d, const struct peer *p, struct err *e)
 {
 	AUTO_FREE char *way = net_way(p->link.fd, true);
@@ -305,7 +305,7 @@ static void welcome(struct door *d, int fd, const struct sockaddr_storage *from)
 	if (epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, fd, &ev))
 		forget(d, p);
 	else
-		hear(d, p); /* what it has said already, before more come */
+		hear(d, p); /* a part of HELLO may be here already: read it before more peers come */
 }
 
 static void accept_some(struct door *d)
@@ -394,7 +394,7 @@ void door_free(struct door *d)
 {
 	if (!d)
 		return;
-	while (d->peers) /* what epoll knows is another process's, too, after a fork: it is left alone */
+	while (d->peers) /* the peers stay in epoll, which after a fork is another process's, too */
 		forget(d, d->peers);
 	if (d->epoll_fd >= 0)
 		close(d->epoll_fd);

@@ -23,13 +23,13 @@ struct access {
 	const struct tls_key *keys;
 	size_t key_count;
 	const char *token; /* "" with keys */
-	bool relayed;	   /* in clear: other programs may stand between the source and us */
+	bool relayed;	   /* other programs may stand between the source and us, in clear */
 };
 
 struct door_config {
 	const struct access *access;
 	unsigned timeout_ms;
-	enum log_level level; /* of lines about strangers */
+	enum log_level level; /* level of log lines about strangers */
 	/* 0: a peer with this HELLO is expected; else it is told e. In clear it has not proved anything yet. */
 	int (*wanted)(void *ctx, const struct hello *theirs, struct err *e);
 	/* Lets a peer in: both HELLOs have been exchanged, and its RESUME if this is not the channel's first connection. Takes over *link.

@@ -65,7 +65,7 @@ static int read_options(struct choice *o, int argc, char **argv)
 	return EXIT_USAGE;
 }
 
-/* By its name, or by the beginning of the attempt's id. */
+/* True if the guest's name, or the beginning of the attempt's id, is the wanted one. */
 static bool is_wanted(const char *path, const char *guest, const char *wanted)
 {
 	const char *slash = strrchr(path, '/');
@@ -76,7 +76,7 @@ static bool is_wanted(const char *path, const char *guest, const char *wanted)
 	return slash && n >= ID_MIN && strspn(wanted, "0123456789abcdef") == n && !strncmp(slash + 1, wanted, n);
 }
 
-/* Whose move this journal is of; malloc'ed, NULL if it cannot be read. */
+/* Guest of the move that this journal is of; malloc'ed, NULL if it cannot be read. */
 static char *guest_of(const char *path)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1], *name;

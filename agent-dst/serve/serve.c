@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 
 #define HELLO_MS  10000
-#define NS	  1000000000ULL /* in a second */
+#define NS	  1000000000ULL /* nanoseconds in a second */
 #define LOOK_S	  3600
 #define AGAIN_S	  5 /* after the start, so many times, while agents live that were there before: they may be about to end */
 #define AGAIN	  12
@@ -78,7 +78,7 @@ static void wait_for_children(bool yes)
 	sigprocmask(yes ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-/* In a child: what is the listener's is let go. */
+/* Closes, in a child, what belongs to the listener. */
 static void leave_door(struct server *s)
 {
 	door_free(s->door);

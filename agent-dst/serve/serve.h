@@ -6,13 +6,13 @@
 #include "peer-accept.h"
 
 struct serve_config {
-	const char *host; /* to listen on, as in net_listen() */
+	const char *host; /* address to listen on, as in net_listen() */
 	struct net_ports ports;
 	const char *state_dir, *runtime_dir;
 	struct access access;
 	struct net_ports data_ports; /* where a standing agent takes data; one that serves once takes it where it listens */
 	bool plaintext;		     /* any address, in clear */
-	bool once;		     /* one session, in this process, then the end */
+	bool once;		     /* one session is served, in this process, and then the agent ends */
 };
 
 /* The agent's exit code, or -errno. Prints "listening on ADDR:PORT". */
