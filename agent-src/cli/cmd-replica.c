@@ -207,6 +207,15 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	return code;
 }
 
+/* Nobody does that of itself. */
+static void say_what_goes_on(const struct replica_conf *c, const char *guest)
+{
+	fprintf(c->o.json ? stderr : stdout,
+		"%s: further points are made, one every %u s, by vmferry replica run %s, or as a service: systemctl enable --now "
+		"vmferry-replica@%s\n",
+		guest, c->every_s, guest, guest);
+}
+
 static int add(struct replica_conf *c, int argc, char **argv)
 {
 	AUTO_FREE char *pair = new_pair(), *guest = name_of(argv[0]);
@@ -221,6 +230,8 @@ static int add(struct replica_conf *c, int argc, char **argv)
 		fprintf(c->o.json ? stderr : stdout,
 			"%s: its points go on to %s from here, the newest with each vmferry replica sync %s; vmferry-replica@%s.service does that every %u s\n",
 			guest, c->to, guest, guest, c->every_s);
+	else if (!code)
+		say_what_goes_on(c, guest);
 	if (!code && dest_kind(c->to) == DEST_STANDING)
 		fprintf(stderr,
 			"vmferry: %s is not reached by SSH, so vmferry may-start cannot ask it whether the guest was taken over there\n",
@@ -238,7 +249,10 @@ static int reverse(struct replica_conf *c, int argc, char **argv)
 
 	(void)argc;
 	c->to = argv[1];
-	return code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
+	code = code ?: replica_reverse(c, argv[0]) ?: begin_replica(c, argv[0]);
+	if (!code)
+		say_what_goes_on(c, argv[0]);
+	return code;
 }
 
 /* ---- those of a guest that has one ---- */

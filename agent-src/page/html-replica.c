@@ -154,6 +154,10 @@ static void write_row(FILE *f, const json_t *row)
 		html_text(f, value_text(row, "health"));
 		fputs("</b></p>\n", f);
 	}
+	if (value_true(row, "over"))
+		fputs("<p>It was a replica until its guest came to stay here.</p>\n", f);
+	if (value_true(row, "removed"))
+		fputs("<p>Its points were removed; who was replaced is refused still.</p>\n", f);
 	write_list(f, "Why", json_object_get(row, "health_why"));
 	write_start(f, row);
 	write_history(f, json_object_get(row, "history"));

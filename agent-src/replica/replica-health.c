@@ -44,7 +44,10 @@ static enum health of_lag(const json_t *row, json_t *why)
 		return NORMAL;
 	return add(why, lag > FAILS_AFTER * every ? CRITICAL : WARNING,
 		   xasprintf("the newest point is %s old, and one is to be made every %s%s", text, usual,
-			     is_true(row, "paused") ? ": it is paused" : ""));
+			     is_true(row, "paused") ? ": it is paused"
+			     : json_integer_value(json_object_get(row, "exit_code"))
+				     ? ""
+				     : ": does vmferry replica run, or its service, run here?"));
 }
 
 /* A point more would be no older than this one, and a service may wait until the clock has come there. */

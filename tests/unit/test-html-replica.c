@@ -37,6 +37,17 @@ static char *page_of(const char *text)
 	return NULL;
 }
 
+static void one_that_is_over_is_said_to_be(void **state)
+{
+	AUTO_FREE char *page = page_of("[{\"role\": \"replica\", \"guest\": \"a\", \"points\": [], \"over\": true}]");
+	AUTO_FREE char *removed = page_of("[{\"role\": \"replica\", \"guest\": \"a\", \"points\": [], \"removed\": true}]");
+
+	(void)state;
+	assert_non_null(strstr(page, "until its guest came to stay here"));
+	assert_non_null(strstr(removed, "Its points were removed"));
+	assert_null(strstr(removed, "came to stay"));
+}
+
 static void what_is_known_is_on_the_page(void **state)
 {
 	static const char *const said[] = {"a&lt;b&amp;c",
@@ -89,6 +100,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_known_is_on_the_page),
+		cmocka_unit_test(one_that_is_over_is_said_to_be),
 		cmocka_unit_test(odd_input_makes_a_page_or_none),
 	};
 

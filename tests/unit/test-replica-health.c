@@ -44,7 +44,8 @@ static void health_is_the_worst_of_all(void **state)
 	(void)state;
 	assert_health("{}", "normal", NULL);
 	assert_health("{\"lag_s\": 600.0}", "normal", NULL);
-	assert_health("{\"lag_s\": 601.0}", "warning", "10 min old, and one is to be made every 5 min");
+	assert_health("{\"lag_s\": 601.0}", "warning",
+		      "10 min old, and one is to be made every 5 min: does vmferry replica run, or its service, run here?");
 	assert_health("{\"lag_s\": 3601.0}", "critical", "60 min old");
 	assert_health("{\"lag_s\": 900.0, \"paused\": true}", "warning", "it is paused");
 	assert_health("{\"exit_code\": 3, \"reason\": \"no room\"}", "warning", "the last attempt failed: no room");

@@ -29,6 +29,7 @@ mkdir "$BACK"
 
 replica_start
 replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
+says "one every 300 s, by vmferry replica run $A, or as a service: .* vmferry-replica@$A" "$DIR/out"
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 at_b replica failover "$A" --peer-is-fenced
@@ -67,6 +68,7 @@ assert_eq "$(of_store "$BACK/$A.replica" "r['term']")" 3 "term"
 # and so does its replica
 replica reverse "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>"$DIR/err" || fail "reverse: $(cat "$DIR/out" "$DIR/err")"
 says "has its own disks here" "$DIR/out"
+says "one every 300 s, by vmferry replica run $A" "$DIR/out"
 assert_eq "$(of_store "$STORE" "(r['term'], 'over' in r)")" "(3, False)" "what b has"
 sync
 lives "$BACK/$A.orders"
