@@ -318,6 +318,19 @@ static int resume_guest(struct replica_conf *c, int argc, char **argv)
 	return set_paused(c, argv[0], false);
 }
 
+static int check_kept(int argc, char **argv)
+{
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (replica_option_is_once(argv[i]))
+			return fprintf(stderr,
+				       "vmferry replica set: %s is said to the command that it is for, and is nothing that is kept\n",
+				       argv[i]),
+			       EXIT_USAGE;
+	return 0;
+}
+
 /* NAME=VALUE, as an option of add. */
 static int set(struct replica_conf *c, int argc, char **argv)
 {
@@ -331,7 +344,7 @@ static int set(struct replica_conf *c, int argc, char **argv)
 	words[0] = argv[0];
 	for (i = 1; i < argc; i++)
 		words[i] = xasprintf("--%s", argv[i]);
-	r = command_take(&usage, argc, words, c, &first);
+	r = check_kept(argc, argv) ?: command_take(&usage, argc, words, c, &first);
 	if (!r && c->goes_on && replica_onward_misses(c)) {
 		fprintf(stderr, "vmferry: points of guest %s go on from here as they are: %s is for where it runs\n", argv[0],
 			replica_onward_misses(c));

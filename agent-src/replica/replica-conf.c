@@ -236,6 +236,16 @@ const struct option_table *replica_tables(bool of_settings)
 	return t;
 }
 
+bool replica_option_is_once(const char *word)
+{
+	const struct command_option *o;
+	size_t n = strcspn(word, "=");
+
+	for (o = rows; o->name && (strncmp(o->name, word, n) || o->name[n]); o++)
+		;
+	return o->once;
+}
+
 /* ---- a guest's ---- */
 
 void replica_conf_init(struct replica_conf *c)

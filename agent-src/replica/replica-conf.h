@@ -34,6 +34,8 @@ int replica_say(const struct err *e);
 char *replica_parent_dir(const char *path);
 /* Option rows of a replica, then a move's that apply to a point; of_settings: also those that only settings have. */
 const struct option_table *replica_tables(bool of_settings);
+/* word: NAME[=VALUE]. True if that option is for one command, and not kept in the settings. */
+bool replica_option_is_once(const char *word);
 void replica_conf_init(struct replica_conf *c);
 void replica_conf_fini(struct replica_conf *c);
 /* Sets STATE_DIR and the runtime directory, after options were read. */
