@@ -516,16 +516,28 @@ static int test_guest(struct replica_conf *c, int argc, char **argv)
 	return c->ends ? replica_test_end(c, argv[0]) : c->for_s ? replica_trial(c, argv[0]) : replica_test(c, argv[0]);
 }
 
+/* Of two that exclude each other neither is done: what one run has written would be thrown away. */
+static int check_failover(const struct replica_conf *c)
+{
+	const char *why = c->plans + c->cancels + c->completes > 1 ? "say one of --planned, --cancel and --complete"
+			  : c->point && (c->plans || c->cancels || c->completes)
+				  ? "--point is for a run that begins: not with --planned, --cancel or --complete"
+			  : c->o.install_unit && !c->plans
+				  ? "--install-unit is for --planned; a guest that is taken over is started again by its script"
+				  : NULL;
+
+	if (why)
+		fprintf(stderr, "vmferry replica failover: %s\n", why);
+	return why ? EXIT_USAGE : 0;
+}
+
 static int fail_over(struct replica_conf *c, int argc, char **argv)
 {
 	(void)argc;
+	if (check_failover(c))
+		return EXIT_USAGE;
 	if (c->plans)
 		return replica_planned(c, argv[0]);
-	if (c->o.install_unit) {
-		fputs("vmferry replica failover: --install-unit is for --planned; a guest that is taken over is started again by its script\n",
-		      stderr);
-		return EXIT_USAGE;
-	}
 	if (!c->cancels && !c->completes && replica_onward_check_not_taken(c, argv[0]))
 		return EXIT_REFUSED;
 	return c->cancels     ? replica_failover_cancel(c, argv[0])

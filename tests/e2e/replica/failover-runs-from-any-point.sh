@@ -99,6 +99,11 @@ assert_eq "$(points_digest)" "$before" "points"
 ! vmferry may-start "$A" >"$DIR/out" 2>&1 || fail "may-start says nothing of the guest that runs"
 says 'may run already.*run/disk' "$DIR/out"
 
+! replica failover "$A" --complete --cancel 2>"$DIR/err" || fail "one of two words was taken"
+says 'say one of --planned, --cancel and --complete' "$DIR/err"
+! replica failover "$A" --complete --point 2 2>"$DIR/err" || fail "a point of which a run is completed"
+says 'not with --planned, --cancel or --complete' "$DIR/err"
+
 # the primary comes back; one host has no two guests of a name
 kill -KILL "$pid"
 wait_for 20 process_is_gone "$pid"
