@@ -41,17 +41,17 @@ struct attempt {
 	struct loop *loop;
 	struct conductor con;
 	struct channel *control; /* NULL: none yet */
-	unsigned silence_ms;	 /* of the channel; atomic, see channel_config */
+	unsigned silence_ms;	 /* silence that the channel bears; atomic, see channel_config */
 	bool control_lost;
 	struct journal *journal; /* NULL: nothing is promised or made yet, or any more */
 	struct handoff handoff;
 	uint64_t noted_ns;    /* how long the last state took to come to stable storage */
-	bool handing_off;     /* there was a journal: the hand-off machine decides */
+	bool handing_off;     /* a journal exists or existed: the hand-off machine decides */
 	bool dead;	      /* the journal failed: from here on we behave as if we had crashed */
 	bool taken_up;	      /* the journal is of an earlier life */
 	bool over;	      /* the journal says that it has ended: only entries that could not be undone are left */
 	bool undecided;	      /* only a person can decide */
-	bool to_be_undecided; /* at the end of the step that is being carried out */
+	bool to_be_undecided; /* the attempt becomes undecided at the end of the step that is being carried out */
 	bool undo_failed;
 	bool unfinished;   /* another process is to go on with it: its journal stays as it is */
 	json_t *leftovers; /* sentences about entries that could not be undone here */

@@ -31,7 +31,7 @@ struct event {
 	uint64_t at_ns;
 	char *name;
 	json_t *json;
-	void *ptr; /* of malloc(); freed with the event */
+	void *ptr; /* memory of malloc(), freed with the event */
 	struct err err;
 	size_t n;
 	uint8_t bytes[];
@@ -55,7 +55,7 @@ struct conductor {
 	/* The one failure path: called once, with why; afterwards events still come to the stage it set. */
 	void (*fail)(void *ctx, const struct err *why);
 	struct event *head, **tail;
-	size_t frame_bytes;	 /* of frames in the queue */
+	size_t frame_bytes;	 /* bytes of the frames in the queue */
 	struct channel *waiting; /* paused, as the queue is full; NULL: none is */
 	struct timer tick;
 	unsigned tick_ms;

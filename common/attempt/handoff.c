@@ -72,7 +72,7 @@ enum {
 struct rule {
 	enum handoff_state from;
 	enum handoff_event ev;
-	unsigned peers;	  /* for EV_PEER: set of 1 << state */
+	unsigned peers;	  /* states of the peer, for EV_PEER: a set of 1 << state */
 	unsigned yes, no; /* facts that must and must not hold */
 	enum handoff_state to;
 	unsigned n;
@@ -141,7 +141,7 @@ static const struct rule rules[] = {
 	{S, EV_REVERT, 0, ALIVE | REVERTIBLE | THERE, 0, HO_SRC_REVERTING, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
-	/* From here only by way of NOVM and a person at the destination: the same promise. */
+	/* A destination in this state can only have aborted by way of NOVM and a person there: the same promise. */
 	{S, EV_PEER, P(HO_DST_ABORTED), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},
@@ -229,7 +229,7 @@ static const struct rule rules[] = {
 	 DO(ACT_SEND_STATE, ACT_UNDECIDED)},
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_CONT_OK, 0, ALIVE, 0, HO_DST_STARTED, DO(ACT_JOURNAL, ACT_SEND_STATE)},
-	/* In an earlier life it may have run and stopped again. */
+	/* The guest may have run in an earlier life and stopped again. */
 	{S, EV_CONT_FAILED_NEVER_RAN, 0, RESTARTED, 0, S, DO(ACT_SEND_STATE, ACT_UNDECIDED)},
 	{S, EV_CONT_FAILED_NEVER_RAN, 0, ALIVE, 0, HO_DST_NOVM,
 	 DO(ACT_JOURNAL, ACT_END_DESTINATION_QEMU, ACT_SEND_STATE)},

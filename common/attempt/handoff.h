@@ -103,7 +103,7 @@ enum handoff_action {
 
 struct handoff {
 	enum handoff_role role;
-	enum handoff_state state; /* as journaled once the ACT_JOURNAL that set it is carried out */
+	enum handoff_state state; /* state that is in the journal, once the ACT_JOURNAL that set it is carried out */
 	enum handoff_state peer;  /* last heard in this life; HO_NONE at first */
 	bool qemu_alive;
 	bool restarted;	    /* this state was read from a journal, not entered in this life */

@@ -204,7 +204,7 @@ int journal_file_publish(struct journal_file *f, struct err *e)
 static int open_locked(struct journal_file *f, const char *path, struct stat *st, struct err *e)
 {
 	f->fd = open(path, O_RDWR | O_DSYNC | O_CLOEXEC | O_NOFOLLOW);
-	if (f->fd < 0 && errno == EROFS) { /* it can still be read */
+	if (f->fd < 0 && errno == EROFS) { /* the file can still be read */
 		f->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 		f->broken = f->refused = true;
 	}

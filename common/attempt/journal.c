@@ -29,7 +29,7 @@ struct journal {
 	uint8_t attempt_id[ATTEMPT_ID_LEN];
 	enum handoff_state state;
 	json_t *head;  /* the whole first record */
-	json_t *begin; /* in it */
+	json_t *begin; /* member of head */
 	json_t *owned; /* array, oldest first */
 	json_t *notes; /* object: kind → detail */
 };
@@ -181,7 +181,7 @@ static void image_put(struct image *im, enum record_kind kind, json_t *o /* stol
 	size_t len, all;
 
 	if (!text)
-		abort(); /* it was printed, or parsed, before */
+		abort(); /* dumping cannot fail: the value was parsed or dumped before */
 	len = strlen(text);
 	all = record_bytes(len);
 	im->buf = xrealloc(im->buf, im->len + all);

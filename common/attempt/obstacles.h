@@ -9,8 +9,8 @@
 #define OBSTACLES_MAX 64 /* reported at most */
 
 struct obstacles {
-	json_t *list; /* of sentences; NULL: none */
-	int code;     /* of the first, but ENOTSUP if one has that */
+	json_t *list; /* sentences; NULL: none */
+	int code;     /* code of the first obstacle; ENOTSUP if any has that */
 };
 
 /* The same sentence counts once. */

@@ -21,8 +21,8 @@ enum part_tale { TELL_PLAN, TELL_PROGRESS, TELL_STATUS, TELL_RESULT };
 
 /* A kind of thing that the journal owns. */
 struct part_undo {
-	const char *kind; /* as it is journaled; NULL ends a table */
-	const char *name; /* for people */
+	const char *kind; /* kind of the entry in the journal; NULL ends a table */
+	const char *name; /* name for people */
 	/* Undoes an entry from the journal alone, in this life or a later one. Returns as attempt_ops.undo; things in a QEMU that has ended
 	 * are gone. */
 	int (*undo)(struct part *p, const json_t *detail, struct err *e);
