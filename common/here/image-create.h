@@ -13,7 +13,7 @@
 
 struct image {
 	const char *path; /* must not exist */
-	const char *as;	  /* what it is called in the end, for sentences; NULL: path */
+	const char *as;	  /* final name, for sentences; NULL: path */
 	const char *format;
 	const char *backing, *backing_format; /* NULL: none */
 	uint64_t bytes;

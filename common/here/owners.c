@@ -27,7 +27,7 @@ static json_int_t born(int fd)
 
 json_t *owner_of(const char *path)
 {
-	AUTO_FREE char *real = realpath(path, NULL); /* so that no link leads elsewhere later */
+	AUTO_FREE char *real = realpath(path, NULL); /* a link could lead elsewhere later */
 	int fd = real ? open_image(real) : -1;
 	json_t *owner = NULL;
 	struct stat st;

@@ -18,7 +18,7 @@
 #define LOG_TAIL_LINES 6
 #define RETRY_MS       5
 #define END_TIMEOUT_MS 30000
-#define QEMU_ENV_NAMES "VMFERRY_QEMU_ENV" /* in the environment: names of further variables that QEMU gets, a blank between two */
+#define QEMU_ENV_NAMES "VMFERRY_QEMU_ENV" /* environment variable: names of further variables that QEMU gets, a blank between two */
 
 extern char **environ;
 
@@ -40,7 +40,7 @@ static bool is_passed_on(const char *variable, bool scope)
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (!strncmp(variable, names[i], strlen(names[i])))
 			return true;
-	for (i = 0; scope && i < ARRAY_LEN(for_scope); i++) /* by which systemd-run finds the user's manager */
+	for (i = 0; scope && i < ARRAY_LEN(for_scope); i++) /* systemd-run finds the user's manager by these */
 		if (!strncmp(variable, for_scope[i], strlen(for_scope[i])))
 			return true;
 	for (p = more; p && *p; p += strspn(p, " ")) {

@@ -11,7 +11,7 @@
 #define GONE_MS	      3000
 #define GONE_PAUSE_MS 2
 #define JOBS_MS	      30000  /* a job ends when what it has under way is written */
-#define CLOSE_MS      600000 /* of a node whose file is on storage that is slow */
+#define CLOSE_MS      600000 /* time to close a node whose file is on slow storage */
 #define BORN_BITS     0xffffffffff
 
 const char *qemu_prefix(char out[QEMU_PREFIX_MAX], const uint8_t attempt[ATTEMPT_ID_LEN])
@@ -90,7 +90,7 @@ int qemu_conclude_job(struct qmp *q, struct loop *l, const char *id, unsigned ms
 static int cancel_jobs(struct qmp *q, const char *prefix, unsigned *left, struct err *e)
 {
 	json_t *jobs, *job;
-	struct err ignored; /* it is ending already */
+	struct err ignored; /* the job is ending already */
 	size_t i;
 	int r = qmp_call(q, "query-jobs", NULL, &jobs, e);
 

@@ -14,8 +14,8 @@
 
 struct rights {
 	long uid, gid;	   /* -1: as it was made; given by root alone */
-	int mode;	   /* of rwx for three; -1: as it was made */
-	uint8_t acl[1024]; /* as the extended attribute has it */
+	int mode;	   /* permission bits, rwx for three; -1: as it was made */
+	uint8_t acl[1024]; /* value of the extended attribute */
 	size_t acl_bytes;  /* 0: none */
 };
 
@@ -24,7 +24,7 @@ struct rights {
 int rights_read(struct rights *r, const char *path, struct err *e);
 /* The list alone; none if it cannot be read, or is too long. */
 void rights_read_acl(struct rights *r, const char *path);
-/* To the file at fd, which path names in sentences. 0; 1: all but the list, and *e says why; -errno. */
+/* Gives the rights to the file at fd, which path names in sentences. 0; 1: all but the list, and *e says why; -errno. */
 int rights_give(const struct rights *r, int fd, const char *path, struct err *e);
 
 /* The list in hex, malloc'ed, or NULL for none; and back, which takes what is no list for none. */
