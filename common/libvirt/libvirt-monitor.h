@@ -19,7 +19,7 @@ struct lv_handlers {
 	void (*closed)(void *ctx, const struct err *why);
 };
 
-/* From now on the connection is served by the loop, and every call on it pumps the loop while it waits. lv_close() ends that. */
+/* Lets the loop serve the connection from now on: every call on it pumps the loop while it waits. lv_close() ends that. */
 void lv_attach(struct lv *v, struct loop *l, const struct lv_handlers *h, void *ctx);
 /* Passes the events of this guest's QEMU to h->event from now on; one guest per connection. */
 int lv_watch(struct lv *v, const struct lv_domain *d, struct err *e);

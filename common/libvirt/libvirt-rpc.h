@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define LV_DEADLINE_MS 40000U	 /* more than the 30 s for which libvirt waits for a guest that is busy */
-#define LV_OLDEST      9000000U	 /* of libvirt's versions: 9.0.0, Debian 12's */
+#define LV_OLDEST      9000000U	 /* oldest version of libvirt that is served: 9.0.0, Debian 12's */
 #define LV_HAS_ONCE    11002000U /* knows lv_autostart_once() */
 
 struct lv;
@@ -81,11 +81,11 @@ int lv_error_code(const struct lv *v);
 int lv_domains(struct lv *v, struct lv_domain **out, size_t *count, struct err *e);
 int lv_lookup(struct lv *v, const char *name, struct lv_domain *out, struct err *e);
 int lv_lookup_uuid(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct lv_domain *out, struct err *e);
-/* By its UUID as text; -EINVAL: that is none. */
+/* Looks a guest up by its UUID as text; -EINVAL: the text is not a UUID. */
 int lv_lookup_text(struct lv *v, const char *uuid, struct lv_domain *out, struct err *e);
-/* With secrets in it (VIR_DOMAIN_XML_SECURE). inactive: as it is at the next start. */
+/* Reads the definition, with secrets in it (VIR_DOMAIN_XML_SECURE). inactive: the definition for the next start. */
 int lv_xml(struct lv *v, const struct lv_domain *d, bool inactive, char **xml, struct err *e);
-/* reason: of this state's enum in libvirt-domain.h; may be NULL. */
+/* Reads the state. reason: a value of this state's enum in libvirt-domain.h; may be NULL. */
 int lv_state_of(struct lv *v, const struct lv_domain *d, enum lv_state *state, int *reason, struct err *e);
 int lv_is_persistent(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);
 int lv_autostart(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);

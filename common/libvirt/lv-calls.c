@@ -13,7 +13,7 @@ enum { SNAPSHOT_CREATE_REDEFINE = 1 << 0, SNAPSHOT_CREATE_CURRENT = 1 << 1 };
 enum { SNAPSHOT_LIST_TOPOLOGICAL = 1 << 10 };
 enum { OPERATION_FAILED = 9 }; /* VIR_ERR_OPERATION_FAILED */
 
-#define DOMAIN_BYTES  (4 + LV_UUID_LEN + 4) /* at least, in a list */
+#define DOMAIN_BYTES  (4 + LV_UUID_LEN + 4) /* minimum size of a guest in a list */
 #define NETWORK_BYTES (4 + LV_UUID_LEN)
 
 /* A network and a pool look alike. */

@@ -110,7 +110,7 @@ int lv_watch(struct lv *v, const struct lv_domain *d, struct err *e)
 	struct lv_ask ask = {LV_MONITOR_EVENT_REGISTER, .what = "hear of the QEMU of guest", .object = d->name, .of_qemu = true};
 	struct lv_reader r;
 
-	lv_write_u32(&ask.args, 1); /* of one guest */
+	lv_write_u32(&ask.args, 1); /* the events of one guest only */
 	lv_write_domain(&ask.args, d);
 	lv_write_optional(&ask.args, WATCHED);
 	lv_write_u32(&ask.args, WATCHED_REGEX);

@@ -92,16 +92,16 @@ struct lv {
 	unsigned long version;
 	bool is_user;
 	int error_code;
-	uint8_t *reply; /* of the last call that was waited for */
+	uint8_t *reply; /* reply to the last call that was waited for */
 
-	uint32_t serial; /* of the last call */
+	uint32_t serial; /* serial of the last call */
 	struct lv_pending *pending;
 	struct {
 		uint8_t head[LV_HEAD_BYTES], *body;
-		size_t got; /* of both */
+		size_t got; /* bytes of head and body that are here */
 		struct lv_head h;
 	} in;
-	struct lv_writer out; /* what the socket did not take yet, from out_at on */
+	struct lv_writer out; /* bytes from out_at on that the socket did not take yet */
 	size_t out_at;
 
 	/* lv_attach() */
