@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define KEYBOARD_MS 1000 /* for a monitor that got the keyboard to say so */
+#define KEYBOARD_MS 1000 /* time for a monitor that got the keyboard to say so */
 
 /* 1: more has come, 0: nothing within that time. */
 static int read_more(struct hmp *h, uint64_t until, struct err *e)
@@ -120,7 +120,7 @@ int hmp_begin(struct hmp *h, int fd, struct err *e)
 	r = wait_until(h, hmp_text_greeted, h->greeting_ms, e);
 	if (r)
 		return r < 0 ? r : 0;
-	if (h->escape) /* it greets once it has the keyboard */
+	if (h->escape) /* a mux greets once this monitor has the keyboard */
 		return take_keyboard(h, e);
 	return err_set(e, EBUSY, "the monitor %s did not greet within %u ms: another client has it, or QEMU hangs", h->name,
 		       h->greeting_ms);

@@ -15,10 +15,10 @@
 
 struct hmp {
 	int fd;
-	const char *name; /* of the monitor, for messages */
+	const char *name; /* name of the monitor, for messages */
 	struct hmp_text text;
-	unsigned greeting_ms; /* for it to greet: on a mux it does not, unless it has the keyboard */
-	char escape;	      /* of a mux that the console shares; 0: it is not a mux */
+	unsigned greeting_ms; /* time for the monitor to greet: on a mux it does not greet unless it has the keyboard */
+	char escape;	      /* escape character of a mux that the console shares; 0: not a mux */
 	bool took_keyboard;
 };
 

@@ -14,13 +14,13 @@
 #include <stdint.h>
 
 struct props {
-	struct kv_list l; /* to be looked at and changed */
-	json_t *tree;	  /* as it was written; NULL: not in JSON */
-	bool broken;	  /* it begins like JSON but is not valid: l is empty */
+	struct kv_list l; /* properties, to be looked at and changed */
+	json_t *tree;	  /* value as it was written; NULL: it is not JSON */
+	bool broken;	  /* the text begins like JSON but is not valid: l is empty */
 };
 
 void props_parse(struct props *p, const char *text);
-/* In the syntax that it was written in, with l's changes; malloc'ed. */
+/* Prints the properties with l's changes, in the syntax that they were written in; malloc'ed. */
 char *props_print(struct props *p);
 /* Adds KEY=N, or changes it, where the member stands that prefix ("", "file.") leads to. JSON has it as a number, which QEMU wants. */
 void props_set_number(struct props *p, const char *prefix, const char *key, uint64_t n);

@@ -19,13 +19,13 @@ enum rp_type { RP_SHUT = 1, RP_PONG = 2, RP_SWITCHOVER_ACK = 7 };
 struct rp_message {
 	uint16_t type; /* enum rp_type or another */
 	uint16_t data_bytes;
-	uint32_t value;	     /* of RP_SHUT (0: loaded) and RP_PONG; otherwise 0 */
-	const uint8_t *data; /* in the decoder; valid until its next push */
+	uint32_t value;	     /* value of RP_SHUT (0: loaded) and RP_PONG; otherwise 0 */
+	const uint8_t *data; /* data in the decoder; valid until its next push */
 };
 
 struct rp_decoder { /* all zero to start */
 	size_t have;
-	bool told; /* what is in buf was handed out */
+	bool told; /* the message in buf was handed out */
 	uint8_t buf[4 + RP_DATA_MAX];
 };
 

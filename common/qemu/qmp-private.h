@@ -19,7 +19,7 @@ struct sending {
 	struct op op;
 	bool busy;
 	struct buffer waiting, flight;
-	size_t sent; /* of flight */
+	size_t sent; /* bytes of flight that were sent */
 };
 
 struct request {
@@ -40,7 +40,7 @@ struct qmp {
 	char *path;
 	int fd;
 	bool is_terminal;		   /* not a socket */
-	const struct qmp_carrier *carrier; /* in place of fd */
+	const struct qmp_carrier *carrier; /* carrier that takes the place of fd; NULL: none */
 	void *carried_by;
 	pid_t peer_pid;
 	const struct qmp_handlers *handlers;

@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PTY_LEAST_MS 2500U /* for QEMU to see that its pseudo-terminal is open, and greet */
+#define PTY_LEAST_MS 2500U /* time for QEMU to see that its pseudo-terminal is open, and to greet */
 
 static void recv_done(struct op *op, int res, uint32_t flags);
 static void send_done(struct op *op, int res, uint32_t flags);
@@ -441,7 +441,7 @@ int qmp_drain(struct qmp *q, struct err *e)
 		take_bytes(q, (size_t)n);
 	q->draining = false;
 	if (!q->dead && !q->rx.busy)
-		arm_recv(q); /* which finds out if it was the end */
+		arm_recv(q); /* the receive finds out if that was the end */
 	return 0;
 }
 

@@ -86,10 +86,10 @@ int qmp_hmp(struct qmp *q, const char *line, char **text, struct err *e);
 /* The QEMU at the other end, by SO_PEERCRED; 0 when it lives in a pid namespace that we do not see, and after qmp_open_fd.
  */
 pid_t qmp_peer_pid(const struct qmp *q);
-/* From the greeting. */
+/* Version of QEMU, from its greeting. */
 void qmp_version(const struct qmp *q, int *major, int *minor, int *micro);
 bool qmp_alive(const struct qmp *q);
-/* Within event(): when QEMU says that it happened, CLOCK_REALTIME; 0: it did not say. */
+/* Time (CLOCK_REALTIME) at which QEMU says that the event happened, to be called within event(); 0: it did not say. */
 uint64_t qmp_event_realtime_ns(const struct qmp *q);
 
 #endif

@@ -13,7 +13,7 @@
 #define RAM_BLOCKS_MAX 4096
 
 struct ram_block_place {
-	char name[256]; /* as the migration stream names it */
+	char name[256]; /* name of the block in the migration stream */
 	uint64_t used_bytes, max_bytes;
 	uint64_t offset; /* among all blocks, as QEMU numbers their bytes */
 	uint64_t host;	 /* address in QEMU's own memory */

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define RINGS_MAX 1024 /* of a device: VIRTIO_QUEUE_MAX of QEMU */
+#define RINGS_MAX 1024 /* rings of a device: QEMU's VIRTIO_QUEUE_MAX */
 
 /* *answer is NULL where QEMU has no such command, or no such device any more. */
 static int ask(struct qmp *q, const char *command, json_t *args, json_t **answer, struct err *e)
