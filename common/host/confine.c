@@ -62,7 +62,7 @@ static const char *const let_through[] = {
 	"tgkill", "tkill", "wait4", "waitid", "waitpid", "setpgid", "setsid", "arch_prctl", "prctl", "rseq", "set_robust_list",
 	"get_robust_list", "set_thread_area", "set_tid_address", "set_tls", "sched_getaffinity", "sched_getparam", "sched_getscheduler",
 	"sched_setaffinity", "sched_setscheduler", "sched_yield", "getpriority", "ioprio_get", "setpriority", "prlimit64", "getrlimit", "setrlimit", "ugetrlimit",
-	"seccomp", /* it can only restrict further */
+	"seccomp", /* seccomp can only restrict further */
 	/* identity and properties of this process */
 	"capget", "getcpu", "getegid", "getegid32", "geteuid", "geteuid32", "getgid", "getgid32", "getgroups", "getgroups32", "getpgid",
 	"getpgrp", "getpid", "getppid", "getresgid", "getresgid32", "getresuid", "getresuid32", "getsid", "gettid", "getuid", "getuid32",
@@ -73,7 +73,7 @@ static const char *const let_through[] = {
 	"clock_getres_time64", "clock_gettime", "clock_gettime64", "clock_nanosleep", "clock_nanosleep_time64", "getitimer",
 	"gettimeofday", "nanosleep", "setitimer", "time", "timer_create", "timer_delete", "timer_gettime", "timer_settime",
 	"timer_settime64",
-#ifdef __SANITIZE_ADDRESS__ /* whose search for leaks is one */
+#ifdef __SANITIZE_ADDRESS__ /* LeakSanitizer searches with ptrace */
 	"ptrace",
 #endif
 };
@@ -249,7 +249,8 @@ static int load_permits(void)
 		if (r == -EDOM || r == -EINVAL) /* not on this architecture */
 			r = 0;
 	}
-	seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0); /* as it is anyway, but for `log` */
+	/* the rule changes nothing, but keeps clone3 out of the log */
+	seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
 	if (!r)
 		r = load(c, false);
 	if (c)

@@ -28,7 +28,7 @@ int confine_prepare(bool as_ours, struct err *e);
 void confine_here(bool writes_memory);
 /* 0: the filter works; -ENOTSUP: it does not. For tests. */
 int confine_try(struct err *e);
-/* For --version: ", libseccomp 2.5.4", malloc'ed. */
+/* Library, for --version: ", libseccomp 2.5.4", malloc'ed. */
 char *confine_library(void);
 
 #endif

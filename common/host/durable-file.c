@@ -101,7 +101,7 @@ int replace_file(const char *path, const void *p, size_t n, struct err *e)
 
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		abort();
-	fresh = xasprintf("%s.new-%08x", path, number); /* nobody knows it before */
+	fresh = xasprintf("%s.new-%08x", path, number); /* nobody can know this name beforehand */
 	r = write_exclusive(fresh, 0666, p, n, e);
 	if (r)
 		return r;

@@ -16,8 +16,8 @@
 
 #define BYTES_MAX (4 * MIB)
 #define ENTRY_MAX (64 * KIB)
-#define TEXT_MAX  (3 * MIB) /* of what is kept, so that one entry more can be read again */
-#define ROWS_MAX  256	    /* of the sums */
+#define TEXT_MAX  (3 * MIB) /* size of the kept text, chosen so that one more entry can still be read */
+#define ROWS_MAX  256	    /* rows of the sums */
 
 static char *read_text(const char *path)
 {

@@ -24,7 +24,7 @@
 
 #define HOST_AT_ONCE	 2
 #define HOST_AT_ONCE_MAX 1000
-#define HOST_LINES_MAX	 64 /* of each kind that may be repeated */
+#define HOST_LINES_MAX	 64 /* lines of each kind that may be repeated */
 
 struct host_net {
 	char *bridge, *label;

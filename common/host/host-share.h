@@ -15,9 +15,9 @@
 
 struct host_share {
 	int stat_fd;	  /* /proc/stat; -1: cannot be told */
-	struct host_use { /* as it was last looked at, since some moment */
+	struct host_use { /* counters at the last look, since some moment */
 		uint64_t at_ns;
-		uint64_t idle_ns;	    /* of all processors that we may run on */
+		uint64_t idle_ns;	    /* idle time of all processors that we may run on */
 		uint64_t moves_ns;	    /* the processes of the move computed */
 		uint64_t ran_ns, waited_ns; /* this process's threads ran, and waited to */
 	} last;
@@ -33,7 +33,8 @@ void host_share_note(struct host_share *h, const struct host_use *now, unsigned 
 /* How many threads like ours, that are always busy, would take what others take; INFINITY: the kernel does not tell, or was not asked twice
  * yet. */
 double host_share_others(const struct host_share *h);
-/* At least 1, for work that has so many threads on so many processors (0 is 1), when nothing else of the move runs. */
+/* Factor, at least 1, by which other load stretches work of so many threads on so many processors (0 is 1) when nothing else of the move
+ * runs. */
 double host_share_stretch(double others, unsigned threads, unsigned processors);
 
 #endif

@@ -136,7 +136,7 @@ static bool is_in_use(int fd, const char *path, const struct identity *id, pid_t
 
 	*pid = 0;
 	if (S_ISSOCK(id->mode))
-		return false; /* of that birth, so it was our QEMU's, which has ended */
+		return false; /* the socket has the birth time of our QEMU's, and that QEMU has ended */
 	if (r)
 		*pid = process_that_opened(path, 0);
 	return r == -EAGAIN || *pid;
@@ -257,7 +257,7 @@ int own_file_put_back(const json_t *known, const char *place, struct err *e)
 	int r;
 
 	if (gone && taken && (json_int_t)there.st_ino == json_integer_value(json_object_get(known, "inode")))
-		return 0; /* it never left, or is back */
+		return 0; /* the file never left, or is back */
 	if (gone || !S_ISREG(st.st_mode))
 		return err_set(e, ENOENT, "the old copy %s is not at %s, where it was put: is its file system mounted?", place, aside);
 	r = rename_new(aside, place);

@@ -88,10 +88,10 @@ struct own {
 	struct one {
 		unsigned long number;
 		unsigned told; /* lines about it */
-		bool is_named; /* one of these has the name that is looked for */
-	} * v;		       /* in the order of their numbers */
+		bool is_named; /* at least one of these lines has the name that is looked for */
+	} * v;		       /* sockets in the order of their numbers */
 	size_t n;
-	bool is_known; /* it can be told which it has */
+	bool is_known; /* the list is complete, so that it says which sockets the process has */
 };
 
 /* Numbers of sockets are those of all families, and others than unix sockets have no line there. True, too, where the kernel does not
@@ -212,7 +212,7 @@ static bool leads_to(const char *path, unsigned long number)
 
 	if (fd < 0 || stat(path, &st) || !ask_kernel(fd, number))
 		return false;
-	n = recv(fd, &answer, sizeof(answer), 0); /* it is there already */
+	n = recv(fd, &answer, sizeof(answer), 0); /* the answer is here already */
 	vfs = n > 0 ? vfs_of(&answer.head, (size_t)n) : NULL;
 	return vfs && vfs->udiag_vfs_ino == (uint32_t)st.st_ino &&
 	       makedev(vfs->udiag_vfs_dev >> 20, vfs->udiag_vfs_dev & 0xfffff) == st.st_dev;
@@ -315,7 +315,7 @@ char *process_socket_called(pid_t pid, const char *base)
 		const char *slash = strrchr(l.path, '/');
 		const struct one *one = *l.path == '/' && !strcmp(slash + 1, base) && l.type == SOCK_STREAM ? own_of(&own, l.inode) : NULL;
 
-		/* for a socket with two lines, a name needs no walk through the table */
+		/* a name needs no walk through the table for a socket with two lines */
 		if (one && (one->told == 1 ? has_socket(lines, &own, l.path) : leads_to(l.path, one->number)))
 			found = xstrdup(l.path);
 	}

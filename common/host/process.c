@@ -274,7 +274,7 @@ int process_open_standard(void)
 
 void process_keep_to_itself(void)
 {
-#ifndef __SANITIZE_ADDRESS__ /* whose search for leaks is a ptrace */
+#ifndef __SANITIZE_ADDRESS__ /* LeakSanitizer searches with ptrace */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
 }
@@ -365,7 +365,7 @@ static bool has_open(pid_t pid, const struct stat *file, bool for_writing)
 
 	snprintf(dir, sizeof(dir), "/proc/%d/fd", (int)pid);
 	d = opendir(dir);
-	if (!d) /* it has ended, or is another user's; other errors leave the question open */
+	if (!d) /* the process has ended, or is another user's; other errors leave the question open */
 		return errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM;
 	while (!yes && (x = readdir(d)))
 		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == file->st_dev && st.st_ino == file->st_ino &&

@@ -16,11 +16,11 @@ struct program_run {
 	program_said_fn output; /* takes its standard output as it comes; NULL: that is forgotten */
 	program_said_fn error;	/* takes its standard error; NULL: that goes with the output, in its order */
 	void *output_ctx, *error_ctx;
-	program_before_fn before; /* as a struct program has it, and how */
+	program_before_fn before; /* before, its ctx, and how: as in struct program */
 	void *before_ctx;
 	unsigned how;
 	bool (*stop)(void);  /* asked every 200 ms: true: the program is killed; NULL: never */
-	unsigned timeout_ms; /* so is one that runs longer; 0: it may take as long as it likes */
+	unsigned timeout_ms; /* time after which the program is killed; 0: it may take as long as it likes */
 };
 
 /*

@@ -30,8 +30,8 @@
 /* Our launcher's socket, which is ours for good as standard error is; -1: there is none. */
 static int launcher = -1;
 static pid_t launcher_pid;
-static bool starts_ours;	  /* what it starts are children of ours */
-static struct rlimit users_files; /* as we were started with; both 0: that is what we have */
+static bool starts_ours;	  /* programs that it starts are children of ours */
+static struct rlimit users_files; /* limits with which we were started; both 0: they are our present ones */
 
 /* ---- in the new process ---- */
 

@@ -14,7 +14,7 @@
 #include <sys/types.h>
 
 #define PROGRAM_INHERITED 5		    /* the lowest descriptor that is inherited */
-#define PROGRAM_BYTES_MAX (4 * 1024 * 1024) /* of its words */
+#define PROGRAM_BYTES_MAX (4 * 1024 * 1024) /* size of a program's words */
 
 enum program_how {
 	PROGRAM_OWN_SESSION = 1 << 0,	    /* setsid(2) */
@@ -22,9 +22,9 @@ enum program_how {
 	PROGRAM_AT_ROOT = 1 << 2,	    /* its directory is / */
 	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* signals from the terminal are ignored, except Ctrl-C */
 	PROGRAM_INHERITS =
-		1 << 5, /* it inherits our descriptors from PROGRAM_INHERITED on, unless exec(2) closes them; only without a launcher */
-	PROGRAM_MANY_FILES = 1 << 6,   /* it may open as many as the hard limit says: a chain of images may be long */
-	PROGRAM_DIES_WITH_US = 1 << 3, /* it is killed when the thread that started it has ended, or the agent that has the launcher */
+		1 << 5, /* descriptors from PROGRAM_INHERITED on are inherited, unless exec(2) closes them; only without a launcher */
+	PROGRAM_MANY_FILES = 1 << 6,   /* number of open files is raised to the hard limit: a chain of images may be long */
+	PROGRAM_DIES_WITH_US = 1 << 3, /* program is killed when the thread that started it has ended, or the agent that has the launcher */
 };
 
 /* Called in the new process before its program begins: 0, or -errno, and it does not. */

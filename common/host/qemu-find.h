@@ -19,9 +19,9 @@ struct qemu_host {
  * means the same. Malloc'ed; NULL: there is none, and *e says where it was looked for, and what to do.
  */
 char *qemu_find(const char *exe, bool only, struct err *e);
-/* In these places. */
+/* Finds a QEMU in these places. */
 char *qemu_find_among(const struct qemu_host *h, const char *exe, bool only, struct err *e);
-/* By its name alone, in the usual places, or by one that means the same unless `only`. Malloc'ed; NULL: there is none. */
+/* Finds a QEMU by its name alone in the usual places, or, unless `only`, one whose name means the same. Malloc'ed; NULL: there is none. */
 char *qemu_find_name(const char *name, bool only);
 /* "qemu-system-ARCHITECTURE" of the program exe, which may be called qemu-kvm here. Malloc'ed; NULL: it is no QEMU by its name. */
 char *qemu_find_program(const char *exe);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/statfs.h>
 
-/* In bytes; 0: not known. */
+/* Value of a line of /proc/meminfo, in bytes; 0: not known. */
 static uint64_t of_meminfo(const char *name)
 {
 	FILE *in = fopen("/proc/meminfo", "re");

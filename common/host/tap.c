@@ -21,7 +21,7 @@
 
 #define PAUSE_MS 2
 #define BUSY_MS	 2000 /* a closed descriptor may keep the tap busy for a moment */
-#define NO_TAP	 ""   /* of a descriptor whose tap was removed */
+#define NO_TAP	 ""   /* name of a descriptor whose tap was removed */
 #define TRIES	 3    /* another process may be quicker */
 
 /* ---- the owner of a tap ---- */

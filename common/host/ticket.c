@@ -263,7 +263,7 @@ void ticket_return(struct ticket *t)
 	if (t->fd >= 0 && !lock_new_dir(t->dir, &dir_fd, &ignored)) {
 		format_name(name, t->number);
 		unlinkat(dir_fd, name, 0);
-		rmdir(t->dir); /* it was the last */
+		rmdir(t->dir); /* succeeds if the ticket was the last */
 		close(dir_fd);
 	}
 	if (t->fd >= 0) {

@@ -22,7 +22,7 @@ static int set_thread(pid_t thread, bool urgent)
 
 	if (urgent)
 		return sched_setscheduler(thread, URGENT_POLICY, &lowest);
-	/* who has it by RLIMIT_RTPRIO may not take the flag off again */
+	/* a process that has the priority by RLIMIT_RTPRIO may not take the flag off again */
 	return sched_setscheduler(thread, SCHED_OTHER, &ordinary) ? sched_setscheduler(thread, SCHED_OTHER | SCHED_RESET_ON_FORK, &ordinary)
 								  : 0;
 }

@@ -22,7 +22,7 @@ struct watched_agent {
 /* sock: our end of the pair that the agent has made. */
 void watched_agent_init(struct watched_agent *w, int sock);
 void watched_agent_fini(struct watched_agent *w);
-/* To be called every AGENT_LOOK_MS. True: the agent has been stopped for more than limit_s without a break. */
+/* Looks at the agent; to be called every AGENT_LOOK_MS. True: the agent has been stopped for more than limit_s without a break. */
 bool watched_agent_look(struct watched_agent *w, unsigned limit_s);
 /* SIGKILL; its end is what sock then tells. False: it could not be sent. */
 bool watched_agent_kill(const struct watched_agent *w);
