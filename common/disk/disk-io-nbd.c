@@ -26,7 +26,7 @@ static struct disk_nbd *of(struct disk_io *d)
 static enum disk_content content_of(uint32_t flags)
 {
 	if (!(flags & NBD_STATE_ZERO))
-		return DISK_DATA; /* also a hole whose contents are unknown */
+		return DISK_DATA; /* data, or a hole whose contents are unknown */
 	return flags & NBD_STATE_HOLE ? DISK_HOLE : DISK_ZERO;
 }
 

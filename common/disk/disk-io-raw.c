@@ -23,8 +23,8 @@ struct raw {
 	struct disk_io base;
 	int direct_fd;	 /* O_DIRECT; -1 where it is refused, or not wanted */
 	bool drops;	 /* the file leaves the page cache when it is closed */
-	int buffered_fd; /* for unaligned requests, holes and sync */
-	uint64_t end;	 /* of the file: caps.size, unless that is padded */
+	int buffered_fd; /* descriptor for unaligned requests, holes and sync */
+	uint64_t end;	 /* end of the file: caps.size, unless that is padded */
 	bool changes;	 /* another process writes to the file: it may end before that, or behind it */
 	uint8_t *mapped; /* the file, mapped only to ask which pages are in the page cache; NULL: we do not ask */
 	bool is_device, closing;
@@ -39,7 +39,7 @@ struct raw {
  * together. */
 #define HOARDED_FOR (256 * KIB) /* less than this */
 
-#define MISSING_PART 16 /* one page in so many of a request may be missing in the page cache */
+#define MISSING_PART 16 /* share of a request's pages that may be missing in the page cache: one in so many */
 
 static struct raw *of(struct disk_io *d)
 {

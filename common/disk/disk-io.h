@@ -25,14 +25,14 @@
 #define DISK_REQUEST_MAX NBD_MAX_REQUEST       /* bytes of one read or write */
 #define DISK_ZERO_MAX	 NBD_MAX_SPAN	       /* bytes of one zero */
 #define DISK_FILL_MAX	 (2U * 1024 * 1024)    /* bytes of one fill */
-#define DISK_EXTENTS_MAX (2 * NBD_MAX_EXTENTS) /* in a map: the extents of two contexts, crossed */
+#define DISK_EXTENTS_MAX (2 * NBD_MAX_EXTENTS) /* extents in a map: those of two contexts, crossed */
 
 struct disk_map;
 
 /* A disk's location, and how to use it. */
 struct disk_at {
-	const char *path;	 /* of the file or block device, which has its final size; or of the NBD server's socket */
-	const char *export_name; /* of that server; NULL: a file or block device */
+	const char *path;	 /* path of the file or block device, which has its final size; or of the NBD server's socket */
+	const char *export_name; /* name of the server's export; NULL: a file or block device */
 	/* NBD: the metadata context whose value is 1 for the ranges that a map selects: a dirty bitmap ("qemu:dirty-bitmap:NAME"), or
 	 * qemu:allocation-depth (this image, without those below); NULL: everything. */
 	const char *select;
@@ -43,10 +43,10 @@ struct disk_at {
 	bool stays;   /* a file, open for reading, that is soon read again, also after closing: a local file system's page cache keeps it */
 	bool gathers; /* a file, open for writing and allocated, that gets many scattered small writes: the page cache collects them */
 	bool pads;    /* a file that ends within a sector, open for reading: the rest of that sector reads as zero */
-	/* For a file, open for reading, that another process writes to: its size when it was examined. It is read up to there, and as zeros
-	 * where it has become shorter. 0: the file keeps its size. */
+	/* Size, when it was examined, of a file that is open for reading and that another process writes to. The file is read up to
+	 * there, and as zeros where it has become shorter. 0: the file keeps its size. */
 	uint64_t was_bytes;
-	const struct disk_map *map; /* of a file, open for reading, in place of its holes; NULL: the holes. It must outlive the disk */
+	const struct disk_map *map; /* map that replaces the holes of a file open for reading; NULL: the holes. It must outlive the disk */
 };
 
 #define DISK_SECTOR 512
@@ -65,8 +65,8 @@ struct disk_caps {
 	bool read_only;
 	bool can_punch; /* zeroed ranges may become holes; false as soon as that was refused */
 	bool can_map;	/* a map shows holes; else it is one extent of data */
-	bool selects;	/* it was opened with `select`, and has it */
-	bool can_share; /* it can share blocks with files of its file system; false as soon as that was refused */
+	bool selects;	/* the disk was opened with `select`, and has it */
+	bool can_share; /* blocks can be shared with files of its file system; false as soon as that was refused */
 };
 
 enum disk_content {

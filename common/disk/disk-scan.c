@@ -20,7 +20,7 @@ struct disk_scan {
 	struct loop *loop;
 	struct piece piece[PIECES];
 	unsigned in_flight;
-	/* of the disk at hand */
+	/* map of the disk at hand */
 	struct disk_map map;
 	size_t extent;
 };

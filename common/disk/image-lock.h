@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 enum image_use {
-	IMAGE_SHARE,  /* nobody may write to it meanwhile */
+	IMAGE_SHARE,  /* no other process may write to it meanwhile */
 	IMAGE_READ,   /* the same, and no other agent of ours may lock it so */
 	IMAGE_OWN,    /* no other process may have it open, not even to read */
 	IMAGE_BESIDE, /* a QEMU that is held has it and keeps it; no other may open it to write, also once that one has ended */

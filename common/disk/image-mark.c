@@ -20,7 +20,7 @@
 /* image-lock.c */
 #define QEMU_LOCKS     100
 #define QEMU_LOCKS_LEN 200
-/* In one of them no other partition of the disk will be written to. */
+/* Number of tries, in one of which no other partition of the disk will be written to. */
 #define MOMENTS 100
 
 static struct flock byte_at(int64_t mark, short type)

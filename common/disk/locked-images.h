@@ -12,8 +12,8 @@
 
 struct locked_image {
 	char *path;
-	int fd;		/* for reading */
-	int alone_fd;	/* of a block device, which keeps it from being mounted; -1: it is a file */
+	int fd;		/* descriptor for reading */
+	int alone_fd;	/* descriptor that keeps a block device from being mounted; -1: it is a file */
 	struct stat st; /* when it was locked */
 };
 

@@ -48,7 +48,7 @@ struct handshake {
 	int fd;
 	uint64_t deadline_ns;
 	struct err *e;
-	uint32_t reply_len; /* of the option reply last received */
+	uint32_t reply_len; /* length of the option reply last received */
 	unsigned char reply[HS_MAX_REPLY];
 };
 

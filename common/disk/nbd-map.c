@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#define MAP_MS 30000 /* for one answer of block status */
+#define MAP_MS 30000 /* time for one answer of block status */
 
 struct map {
 	struct nbd_req req;

@@ -61,9 +61,9 @@ struct receiving {
 	uint32_t left;
 	bool last; /* the chunk being received is its reply's last */
 	unsigned ctx;
-	uint64_t offset; /* of the next extent */
+	uint64_t offset; /* offset of the next extent */
 	size_t want;	 /* bytes the parser needs in the stage to go on */
-	size_t pos, end; /* of what is unread in the stage */
+	size_t pos, end; /* bounds of the unread bytes in the stage */
 	unsigned char stage[STAGE_SIZE];
 };
 

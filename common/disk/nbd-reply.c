@@ -19,8 +19,8 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 #define NBD_CHUNK_ERROR 0x8000u /* bit set in every error's type */
 #define NBD_CHUNK_DONE	1u
 
-#define SIMPLE_SIZE	 16		       /* of a simple reply's */
-#define CHUNK_SIZE	 20		       /* of a structured reply chunk's */
+#define SIMPLE_SIZE	 16		       /* size of a simple reply's header */
+#define CHUNK_SIZE	 20		       /* size of a structured reply chunk's header */
 #define DATA_HEADER	 (CHUNK_SIZE + 8)      /* with the offset of a data chunk */
 #define ERROR_CHUNK_MAX	 (6 + 4096 + 8)	       /* payload of an error chunk: code, length, text, offset */
 #define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */

@@ -42,7 +42,7 @@
 #define NBD_STATE_ZERO	2u
 #define NBD_STATE_DIRTY 1u
 
-struct nbd; /* one connection */
+struct nbd;
 
 struct nbd_info {
 	uint64_t size;
@@ -83,7 +83,7 @@ struct nbd_req {
 int nbd_open(struct nbd **out, struct loop *l, const char *socket_path, const char *export_name, const char *const *contexts,
 	     unsigned timeout_ms, struct err *e);
 const struct nbd_info *nbd_info(const struct nbd *n);
-/* From now on a change ends with -EROFS, as if the export were read-only. */
+/* Makes every later change end with -EROFS, as if the export were read-only. */
 void nbd_set_read_only(struct nbd *n);
 /* Drops the connection, as if the server had hung up: requests in flight complete from the loop. */
 void nbd_drop(struct nbd *n);

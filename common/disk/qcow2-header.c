@@ -8,14 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define HEADER_MAX	   65536 /* it lies in the first cluster, and is far smaller */
+#define HEADER_MAX	   65536 /* limit of the header, which lies in the first cluster and is far smaller */
 #define V2_BYTES	   72
 #define V3_BYTES	   104
 #define NAME_MAX_BYTES	   1023
 #define USES_DATA_FILE	   (1u << 2)
 #define OTHER_COMPRESSION  (1u << 3)
 #define EXTENDED_L2	   (1u << 4)
-#define LAZY_REFCOUNTS	   1u /* of the compatible ones */
+#define LAZY_REFCOUNTS	   1u /* bit of the compatible features */
 #define EXT_END		   0
 #define EXT_BACKING_FORMAT 0xe2792acaU
 #define EXT_DATA_FILE_NAME 0x44415441U

@@ -11,10 +11,10 @@
 
 struct qcow2_header {
 	bool is_qcow2;			/* if false, the rest is empty */
-	uint64_t bytes;			/* of the disk in it */
+	uint64_t bytes;			/* size of the disk in the image */
 	bool is_ordinary;		/* version, clusters, refcounts and compression are QEMU's defaults */
-	bool encrypted;			/* by any method */
-	char *backing, *backing_format; /* as it names them, malloc'ed; NULL: none, not given */
+	bool encrypted;			/* encrypted by any method */
+	char *backing, *backing_format; /* names as the image has them, malloc'ed; NULL: none, not given */
 	char *data_file;		/* its external data file; NULL: none */
 	uint32_t snapshots, bitmaps;	/* inside it */
 };
