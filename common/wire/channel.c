@@ -26,7 +26,7 @@ struct outgoing {
 
 /* The window: the memory for unacknowledged frames, and whether a sender waits for it. */
 struct window {
-	struct frame_memory memory; /* of unacknowledged frames */
+	struct frame_memory memory; /* memory of unacknowledged frames */
 	bool starved;
 	size_t wanted; /* the room that was missing */
 };
@@ -35,7 +35,7 @@ struct window {
 struct acknowledging {
 	uint64_t received, sent;
 	uint8_t buf[FRAME_HEADER_BYTES + 8];
-	size_t left; /* of buf, for the connection to take */
+	size_t left; /* bytes of buf that the connection has yet to take */
 };
 
 /* Incoming bytes of this connection that are not delivered yet. */
@@ -58,8 +58,8 @@ struct channel {
 	uint32_t generation;
 	bool open, reported; /* reported: on.closed was told why */
 	bool outlives;	     /* its connections */
-	bool adrift;	     /* one was lost, and there is no other yet */
-	struct err why;	     /* it is closed, or adrift */
+	bool adrift;	     /* a connection was lost, and another has not come yet */
+	struct err why;	     /* reason why the channel is closed, or adrift */
 	struct outgoing out;
 	struct window window;
 	struct acknowledging ack;
@@ -378,7 +378,7 @@ static size_t lacking(const struct channel *c)
 	if (have < FRAME_HEADER_BYTES)
 		return FRAME_HEADER_BYTES - have;
 	if (frame_header_decode(&h, c->in.buf + c->in.start))
-		return 0; /* it is refused */
+		return 0; /* the header is bad, and will be refused */
 	return FRAME_HEADER_BYTES + (size_t)h.length - MIN(have, FRAME_HEADER_BYTES + (size_t)h.length);
 }
 
@@ -507,7 +507,7 @@ int channel_attach(struct channel *c, struct conn *conn, uint32_t generation, ui
 	frame_list_join(&c->out.ready, &c->out.sent);
 	c->out.ready_bytes = c->bytes.unacked;
 	c->in.due = generation ? 0 : 1;
-	c->ack.sent = 0; /* so that it begins with an acknowledgement of all */
+	c->ack.sent = 0; /* the connection begins with an acknowledgement of all */
 	c->conn = conn;
 	conn->ch = c;
 	conn->ops->start(conn);

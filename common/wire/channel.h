@@ -84,7 +84,7 @@ void channel_commit(struct channel *c, uint16_t type, size_t len);
  * peer has acknowledged the frame, or the channel is freed. */
 struct frame_tail {
 	void (*release)(struct frame_tail *t);
-	size_t bytes; /* of all pieces */
+	size_t bytes; /* bytes of all pieces */
 	unsigned n;
 	struct iovec piece[];
 };
@@ -124,7 +124,7 @@ uint64_t channel_bytes_again(const struct channel *c);
 struct channel_backlog {
 	uint64_t bytes;
 	bool peer_is_slow;
-	bool network_is_idle; /* it has taken all that it was given, and nothing waits for the pacer */
+	bool network_is_idle; /* the network has taken all that it was given, and nothing waits for the pacer */
 };
 struct channel_backlog channel_backlog(struct channel *c);
 /* Bytes of frames that the peer has not acknowledged, whether they have left or not; readable from any thread. */

@@ -8,7 +8,7 @@
 #include "link.h"
 #include "loop.h"
 
-/* For channel_attach(), in l's thread or before that runs. The link is the connection's. */
+/* Makes a connection for channel_attach(), in l's thread or before that runs. The link is the connection's from then on. */
 struct conn *conn_link_new(struct loop *l, struct link link);
 /* A channel over its first connection. */
 struct channel *channel_over(struct loop *l, struct link link, const struct channel_config *cfg);

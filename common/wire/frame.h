@@ -22,7 +22,7 @@ struct frame {
 /* The memory of all frames in use, and the pool of free ones. */
 struct frame_memory {
 	struct frame *pool;
-	size_t held_bytes; /* of frames in use, with their tails, which lie elsewhere */
+	size_t held_bytes; /* bytes of frames in use, with their tails, which lie elsewhere */
 };
 
 struct frame *frame_get(struct frame_memory *m, size_t cap);

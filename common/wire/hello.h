@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define HELLO_PAYLOAD_MAX 4096 /* of HELLO, PROOF, or ERROR in their place */
+#define HELLO_PAYLOAD_MAX 4096 /* payload of HELLO, PROOF, or ERROR in their place */
 #define HELLO_PROOF_BYTES 32
 #define HELLO_WAY_MAX	  128
 

@@ -13,7 +13,7 @@
 #define TLS_HANDSHAKE  0x16 /* type of the first record */
 #define TLS_FIRST_TYPE 0x14 /* change_cipher_spec, alert, handshake, application_data */
 #define TLS_LAST_TYPE  0x17
-#define TLS_MAJOR      0x03 /* of the legacy version of every record */
+#define TLS_MAJOR      0x03 /* major number of the legacy version in every record */
 
 static int wait_until(int fd, short events, uint64_t deadline_ns, struct err *e)
 {

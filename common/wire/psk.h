@@ -13,7 +13,7 @@
 
 /* *keys is malloc'ed. -EINVAL: a line cannot be understood, or there is none; -EPERM: others may read or change the file. */
 int psk_read(const char *path, struct tls_key **keys, size_t *count, struct err *e);
-/* From "NAME:KEY", without a line's end. */
+/* Parses "NAME:KEY", without a line's end. */
 int psk_parse(const char *line, struct tls_key *key, struct err *e);
 /* A fresh random key. */
 void psk_new(const char *name, struct tls_key *key);

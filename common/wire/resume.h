@@ -26,7 +26,7 @@ struct next_link {
 	struct link link;
 	struct hello said; /* generation, and what was received; where RESUME was said, all of HELLO */
 };
-/* From any thread. */
+/* Adds a link; may be called from any thread. */
 void next_link_put(struct queue *q, struct link link, const struct hello *said);
 /* Closes those that were not taken. */
 void next_link_drop_all(struct queue *q);

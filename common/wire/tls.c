@@ -115,7 +115,7 @@ static int find_key(SSL *ssl, const unsigned char *name, size_t n, SSL_SESSION *
 /* ---- life ---- */
 
 /* Objects that all connections share, made once and constant from then on. */
-static SSL_CTX *contexts[2]; /* of clients, of servers */
+static SSL_CTX *contexts[2]; /* contexts of clients and of servers */
 static BIO_METHOD *method;
 
 static SSL_CTX *new_context(const SSL_METHOD *kind)

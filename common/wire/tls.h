@@ -19,7 +19,7 @@
 
 #define TLS_SECRET_BYTES 32
 #define TLS_NAME_MAX	 64
-#define TLS_RECORD_MAX	 (16384 + 256) /* of ciphertext, without its header (RFC 8446, 5.2) */
+#define TLS_RECORD_MAX	 (16384 + 256) /* bytes of ciphertext, without its header (RFC 8446, 5.2) */
 #define TLS_REKEY_BYTES	 (64ULL << 30)
 #define TLS_SUITE	 "TLS_AES_128_GCM_SHA256"
 #define TLS_DESCRIPTION	 "TLS 1.3, " TLS_SUITE
@@ -65,7 +65,7 @@ void tls_conn_output_sent(struct tls *t, size_t n);
 /* Adds the notice that this end sends nothing more. */
 void tls_conn_end(struct tls *t);
 
-/* For tests: change keys after so many bytes instead; and how often this end has. */
+/* Test hooks: change keys after so many bytes instead; how often this end has changed them. */
 void tls_conn_rekey_after(struct tls *t, uint64_t bytes);
 unsigned tls_conn_rekeys(const struct tls *t);
 

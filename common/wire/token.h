@@ -16,7 +16,7 @@
 void token_new(char out[TOKEN_CHARS + 1]);
 /* The token of this host's agent, made when there is none yet. */
 int token_own(const char *state_dir, char out[TOKEN_CHARS + 1], struct err *e);
-/* From a file; -ENOENT when there is none, -EPERM when others may read or change it. */
+/* Reads the token from a file; -ENOENT when there is none, -EPERM when others may read or change it. */
 int token_read(const char *path, char out[TOKEN_CHARS + 1], struct err *e);
 
 #endif
