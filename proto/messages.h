@@ -10,7 +10,7 @@
 #define PROTO_VERSION_MIN 1
 
 #define FRAME_HEADER_BYTES 28
-#define TPM_FILE	   UINT32_MAX /* in FILE_DATA and FILE_END: what the guest's TPM keeps */
+#define TPM_FILE	   UINT32_MAX /* number of the file in FILE_DATA and FILE_END that has the guest's TPM state */
 #define TPM_FILE_MAX	   (256 * 1024)
 #define FRAME_PAYLOAD_MAX  (1024 * 1024)
 #define MSG_STR_MAX	   4096
@@ -34,7 +34,7 @@ struct seed_extent {
 enum object_kind { OBJECT_RAM = 1, OBJECT_DISK = 2, OBJECT_FILE = 3, OBJECT_STREAM = 4 };
 enum data_codec { CODEC_RAW = 0, CODEC_LZ4 = 1, CODEC_ZSTD = 2, CODEC_ZERO = 3, CODEC_HOLE = 4, CODEC_KEPT = 5, CODEC_COUNT };
 enum bitmap_what { BITMAP_MORE = 0, BITMAP_LAST = 1, BITMAP_DROPPED = 2 }; /* DROPPED: it is another by now, and is not made */
-#define BITMAPS_MAX 16							   /* of one disk */
+#define BITMAPS_MAX 16							   /* bitmaps of one disk */
 #define GROUP_RAM   0 /* the group of all RAM objects; a disk's group is its object id */
 
 enum msg_type {

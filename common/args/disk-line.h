@@ -28,8 +28,8 @@ struct disk_line_change {
 	bool (*is_it)(void *ctx, const char *path);
 	void *ctx;
 	const char *to;	    /* NULL: only look */
-	const char *format; /* of that: "raw" or "qcow2" */
-	bool to_device;	    /* it is a block device */
+	const char *format; /* format of `to`: "raw" or "qcow2" */
+	bool to_device;	    /* destination file is a block device */
 	uint64_t begins;    /* offset= of the raw driver; 0: the disk begins where the image does */
 	uint64_t shows;	    /* size= of the raw driver, in bytes, if the image is larger than the disk; 0: the guest sees all of it */
 	bool same_bytes;    /* the image equals the old one byte for byte: offset= and size= stay */

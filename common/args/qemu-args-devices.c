@@ -55,7 +55,7 @@ static const struct refusal refused_objects[] = {
 /* True if a guest that starts anew may keep the device: QEMU need not migrate it, and the other host may have such a device, too. */
 static bool goes_anew(struct rewrite *w, const struct item *it, const char *name, const char *why)
 {
-	if (w->o->at_rest && !strcmp(why, OTHER_PROCESS)) { /* it holds no state of a guest that is shut down */
+	if (w->o->at_rest && !strcmp(why, OTHER_PROCESS)) { /* the device holds no state of a guest that is shut down */
 		args_note(w, "-%s %s needs another process: start that at the destination, with the socket by this name, before the guest",
 			  it->name, name);
 		return true;

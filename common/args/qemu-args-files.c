@@ -15,10 +15,10 @@ enum policy {
 	UNNOTICED, /* every host has one */
 };
 
-/* In the order of enum args_role. */
+/* Roles, in the order of enum args_role. */
 static const struct role {
-	const char *name; /* for JSON */
-	const char *noun; /* for people */
+	const char *name; /* name for JSON */
+	const char *noun; /* noun for people */
 	enum policy policy;
 } roles[ARGS_ROLES] = {
 	[ARGS_DISK] = {"disk", "disk", CONTENT},

@@ -140,7 +140,7 @@ static void at_chardev(const struct line *l, struct args_hmp *h, const char *id)
 		backend = kv_get(&kv, "backend", "backend");
 		if (found && backend && !strcmp(found, id)) {
 			h->why = NULL;
-			free(h->at); /* of an earlier one with that id, which QEMU refuses */
+			free(h->at); /* an earlier one with that id, which QEMU refuses */
 			h->at = NULL;
 			at_backend(h, backend, &kv);
 			h->mux = kv_flag(&kv, "mux", false);

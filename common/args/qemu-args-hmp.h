@@ -22,7 +22,7 @@ struct args_hmp {
 	char *at;	 /* its path, port, or the pseudo-terminal's path=; NULL: not given */
 	bool telnet;	 /* spoken there */
 	bool mux;	 /* shared with others */
-	char escape;	 /* of a mux shared with one device; 0: not a mux, or more share it */
+	char escape;	 /* escape character of a mux shared with one device; 0: not a mux, or more share it */
 	const char *why; /* HMP_NOWHERE */
 	char *option;	 /* the option that defines it, for people: "-monitor stdio" */
 };

@@ -434,7 +434,7 @@ static void map_scripts(struct rewrite *w, struct item *it)
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
 		struct kv *p = kv_find(&it->p.l, keys[i].key, NULL);
 		bool none = !p || !*p->value || (keys[i].role == ARGS_SCRIPT && !strcmp(p->value, "no"));
-		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* in $PATH */
+		bool searched = p && !strcmp(keys[i].key, "path") && !strchr(p->value, '/'); /* $PATH is searched for it */
 
 		if (!none && !searched)
 			args_file(w, it, keys[i].role, strcmp(keys[i].key, "smb") != 0, NULL, &p->value);

@@ -33,10 +33,10 @@ struct rewrite {
 	size_t item_count;
 	struct args_ref *refs; /* sorted: lines may have thousands of options */
 	size_t ref_count;
-	json_t *said;	 /* of args_is_new() */
+	json_t *said;	 /* keys that args_is_new() has seen */
 	size_t slirps;	 /* names made for user networks that stay */
 	size_t appended; /* names made for files that are gone on with */
-	json_t *moved;	 /* what went to socket_dir: to which name */
+	json_t *moved;	 /* names that went to socket_dir: old to new */
 	json_t *taken;	 /* names there, so that two files never get one: the number with which the next like it is tried */
 	bool machine_typed, has_display;
 };

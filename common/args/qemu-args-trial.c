@@ -278,7 +278,7 @@ static void on_network(struct trial *t, const struct qemu_opt *opt, struct props
 		emit_hubport(t, opt->name, &p->l);
 		return;
 	}
-	kv_remove(&p->l, "smb"); /* it makes a directory */
+	kv_remove(&p->l, "smb"); /* QEMU makes a directory for smb */
 	if (is(type, "tap") && !kv_get(&p->l, "helper", NULL) && !kv_get(&p->l, "br", NULL)) {
 		kv_set_flag(&p->l, "script", "no");
 		kv_set_flag(&p->l, "downscript", "no");

@@ -14,7 +14,7 @@
 
 struct args_words {
 	bool monitor_objects; /* -object monitor-qmp, monitor-hmp: since 11.1; else -mon */
-	bool reconnect;	      /* of a socket, in seconds: until 9.2 the only one, and gone from 11.0 on */
+	bool reconnect;	      /* reconnect= of a socket, in seconds: the only one until 9.2, and gone from 11.0 on */
 	bool reconnect_ms;
 };
 

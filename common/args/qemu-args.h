@@ -14,14 +14,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARGS_IFUP "/etc/qemu-ifup" /* what a distribution's QEMU runs for a tap of which nothing is said */
+#define ARGS_IFUP "/etc/qemu-ifup" /* script that a distribution's QEMU runs for a tap whose line does not say */
 
 /* The role of a host file for the guest. The table in qemu-args-files.c has the same order. */
 enum args_role {
 	ARGS_DISK,
 	ARGS_PFLASH_CODE,
 	ARGS_PFLASH_VARS,
-	ARGS_MEDIA, /* in a drive for removable media */
+	ARGS_MEDIA, /* medium in a drive for removable media */
 	ARGS_KERNEL,
 	ARGS_INITRD,
 	ARGS_DTB,
@@ -52,10 +52,11 @@ struct args_map {
 	const char *from;   /* a string naming the source file as it stands in argv, or its realpath */
 	const char *to;	    /* the destination's file; NULL: a medium that is not taken along (its drive stays, empty) */
 	const char *format; /* "raw", "qcow2": made explicit where the line leaves it to guessing; NULL: leave */
-	bool to_device;	    /* to is a block device: -blockdev needs host_device instead of file */
-	bool anew;	    /* to begins with what the guest sees, not with the file's first byte: offset= and size= of the raw driver go */
-	uint64_t shows;	    /* size= of the raw driver, in bytes, if to is larger than the disk; 0: the guest sees all of it */
-	bool *shown;	    /* set where a raw driver was found above the file, and got these options; may be NULL */
+	bool to_device;	    /* destination file is a block device: -blockdev needs host_device instead of file */
+	/* destination file begins with what the guest sees, not with the old file's first byte: offset= and size= of the raw driver go */
+	bool anew;
+	uint64_t shows; /* size= of the raw driver, in bytes, if to is larger than the disk; 0: the guest sees all of it */
+	bool *shown;	/* set where a raw driver was found above the file, and got these options; may be NULL */
 };
 
 struct args_net_map {
@@ -65,7 +66,7 @@ struct args_net_map {
 
 /* A file that the source's line names by -readconfig. */
 struct args_config {
-	const char *path; /* as it stands in argv */
+	const char *path; /* name in argv */
 	const char *text;
 };
 #define ARGS_CONFIG_MAX	  32768 /* bytes of one: all of them fit into a message */
@@ -88,14 +89,13 @@ struct args_options {
 	const char *private_qmp;    /* path for the agent's own monitor; one of an earlier move's is left out (args_qmp_is_ours) */
 	const char *const *network; /* ids and nodes of the guest's disks that are behind a network, and stay there; count 0: none may be */
 	size_t network_count;
-	const char *cwd;     /* of the source QEMU: relative paths are made absolute against it */
-	const char *vmgenid; /* what "guid=auto" is now; NULL: leave */
+	const char *cwd;     /* directory of the source QEMU: relative paths are made absolute against it */
+	const char *vmgenid; /* present value of "guid=auto"; NULL: leave */
 	bool tpm;	     /* the swtpm's state goes along; the destination's swtpm is at the socket in the map */
 	bool in_place;	     /* on its own host, before the QEMU that has it ends: there is one of each port, tap and TPM, and a file that
 				* it writes goes on */
 	unsigned (*tap_index)(const char *tap); /* in_place: as if_nametoindex(3); NULL: there are no taps */
-	bool no_state; /* it starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its
-				  * devices */
+	bool no_state; /* guest starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its devices */
 	bool at_rest;  /* no QEMU runs it at either host: temporary files are gone, and monitors are nobody's way to start it too early */
 	/* Hears of each option that cannot be carried, and the walk goes on: the result has the others, and is good for looking at only.
 	 * NULL: the first one ends the walk. */
@@ -108,11 +108,11 @@ struct args_options {
 struct args_file {
 	enum args_role role;
 	bool read_only; /* QEMU does not write to it */
-	char *option;	/* that names it, without dash */
+	char *option;	/* option that names the file, without dash */
 	char *path;	/* absolute if cwd is known */
-	char *format;	/* of a disk, as QEMU reads it: "raw", "qcow2" …; NULL: QEMU detects it, or it is not a disk */
-	char *to;	/* at the destination; NULL: not taken along */
-	uint64_t bytes; /* of memory: the sum of all objects there; 0: not given, as by -mem-path */
+	char *format;	/* format of a disk, as QEMU reads it: "raw", "qcow2" …; NULL: QEMU detects it, or it is not a disk */
+	char *to;	/* path at the destination; NULL: not taken along */
+	uint64_t bytes; /* bytes of memory: the sum of all objects there; 0: not given, as by -mem-path */
 };
 
 /* A network back end and the guest's device on it. Strings may be NULL where the line does not say. */

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 struct start_script {
-	const char *guest, *came, *date; /* for its head; came: "moved here from HOST" */
+	const char *guest, *came, *date; /* words for its head; came: "moved here from HOST" */
 	const char *exe;
 	char *const *argv; /* options that only a move needs are left out */
 	size_t argc;

@@ -13,10 +13,10 @@
 #include <stddef.h>
 
 struct swtpm {
-	char *socket; /* at which QEMU reaches it, and */
-	char *state;  /* the directory of its state, both as they stand in the line */
+	char *socket; /* socket at which QEMU reaches it, as in the line */
+	char *state;  /* directory of its state, as in the line */
 	bool tpm2;
-	bool terminates; /* with its QEMU */
+	bool terminates; /* swtpm ends with QEMU */
 	char *locality;	 /* values of the options that go along; NULL: not given */
 	char *seccomp;
 	char *left_out; /* options that do not, for people; NULL: none */

@@ -14,7 +14,7 @@
 
 #define HELP_COLUMN  24
 #define HELP_WIDTH   120
-#define FIRST_NUMBER 256 /* of what getopt_long(3) returns for the first row without a letter */
+#define FIRST_NUMBER 256 /* number that getopt_long(3) returns for the first row without a letter */
 
 static const struct command_option *row_at(const struct option_table *t, size_t i, size_t *at)
 {
@@ -308,9 +308,9 @@ static int put_value(const struct command_option *o, void *into, const char *arg
 /* ---- a command line ---- */
 
 struct taker {
-	struct option *long_options; /* for getopt_long(3): those of the rows, and --help */
+	struct option *long_options; /* options for getopt_long(3): those of the rows, and --help */
 	char *letters;
-	size_t count; /* of rows */
+	size_t count; /* number of rows */
 };
 
 static void taker_init(struct taker *t, const struct option_table *tables)

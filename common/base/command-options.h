@@ -40,21 +40,23 @@ enum option_kind {
 
 struct command_option {
 	const char *name; /* without "--" */
-	const char *
-		argument; /* as --help calls the value; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST, DISK=PATH and NIC=WHAT are completed */
+	/* value as --help calls it; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST, DISK=PATH and NIC=WHAT are
+	 * completed */
+	const char *argument;
 	const char *help; /* --help breaks it into lines, and at each \n */
 	enum option_kind kind;
-	size_t offset;		  /* of the member, in the struct that the table is about */
-	size_t also;		  /* of a bool, which says that a value was given; of an OPT_SPAN, that it was words[0]. 0: there is none */
-	const char *const *words; /* where the kind has none: what completion offers */
-	const char *const *offered; /* of an OPT_WORD, those that people are told of; NULL: all */
+	size_t offset; /* offset of the member, in the struct that the table is about */
+	/* offset of a bool that says that a value was given; for an OPT_SPAN, that it was words[0]. 0: there is none */
+	size_t also;
+	const char *const *words;   /* where the kind has none: what completion offers */
+	const char *const *offered; /* words of an OPT_WORD that people are told of; NULL: all */
 	int base;
 	uint64_t min, max;
 	unsigned times;	  /* 0: 1 */
-	const char *unit; /* of a number, for its error: "seconds" */
+	const char *unit; /* unit of a number, for its error: "seconds" */
 	char letter;	  /* a short name beside it; 0: there is none */
-	bool once;	  /* it is about this call, and not given again */
-	bool file;	  /* its value names a file, by where we are */
+	bool once;	  /* option concerns this call only, and is not given again */
+	bool file;	  /* value names a file, relative to our directory */
 	/* OPT_CALL: takes it. OPT_TEXT, OPT_WORD and OPT_LIST: looks at the value first; OPTION_TAKEN: has dealt with it. NULL: any value
 	 * will do. */
 	int (*take)(void *into, const char *arg, struct err *e);

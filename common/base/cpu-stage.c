@@ -18,7 +18,7 @@ static const char *const names[CPU_STAGES] = {
 static _Thread_local struct {
 	struct cpu_meter *meter; /* NULL: this thread is not measured */
 	enum cpu_stage now;
-	uint64_t since_ns; /* of its CPU time, charged up to here */
+	uint64_t since_ns; /* CPU time of this thread up to which it was charged */
 } mine;
 
 static void charge(void)

@@ -7,10 +7,10 @@ enum exit_code {
 	EXIT_SOURCE = 1,
 	EXIT_USAGE = 2,
 	EXIT_REFUSED = 3,
-	EXIT_LEFTOVERS = 4, /* as EXIT_SOURCE, but something of the move is left */
+	EXIT_LEFTOVERS = 4, /* the same as EXIT_SOURCE, but something of the move is left */
 	EXIT_PAUSED = 5,
 	EXIT_UNDECIDED = 6,
-	EXIT_PEER_LOST = 7, /* at the destination as far as is known */
+	EXIT_PEER_LOST = 7, /* the guest is at the destination as far as is known */
 	EXIT_NOWHERE = 8,
 };
 

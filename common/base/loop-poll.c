@@ -15,7 +15,7 @@ struct entry {
 	struct io_uring_sqe sqe;
 	struct entry *next;
 	int res;
-	bool tried; /* it has to wait */
+	bool tried; /* operation was tried, and has to wait */
 };
 
 struct loop_poll {
@@ -78,7 +78,7 @@ static short events_of(const struct io_uring_sqe *s)
 	case IORING_OP_READ:
 	case IORING_OP_RECV:
 	case IORING_OP_RECVMSG:
-	case IORING_OP_POLL_ADD: /* for POLLIN */
+	case IORING_OP_POLL_ADD: /* waits for POLLIN */
 		return POLLIN;
 	case IORING_OP_SEND:
 	case IORING_OP_SENDMSG:
@@ -179,7 +179,7 @@ static int perform(const struct io_uring_sqe *s)
 	case IORING_OP_FALLOCATE:
 		return do_file(s);
 	default:
-		return -EACCES; /* as a ring of ours */
+		return -EACCES; /* the error that a restricted ring gives, too */
 	}
 }
 

@@ -13,7 +13,7 @@
 
 struct loop {
 	struct io_uring ring;
-	struct loop_poll *poll; /* in place of the ring, where that is forbidden */
+	struct loop_poll *poll; /* replacement for the ring, where that is forbidden */
 	bool stop;
 	struct timer *timers; /* sorted by at_ns */
 	/* posts: the only part other threads touch */
@@ -52,7 +52,7 @@ static void run_posts(struct loop *l)
 	pthread_mutex_unlock(&l->post_lock);
 	for (; t; t = next) {
 		next = t->next;
-		/* from here on it may be posted again */
+		/* the task may be posted again from now on */
 		__atomic_store_n(&t->queued, false, __ATOMIC_RELEASE);
 		t->run(t);
 	}
@@ -111,7 +111,7 @@ int loop_restrict_thread(void)
 	struct io_uring_restriction *more = all.r + ARRAY_LEN(operations);
 
 	permit_operations(all.r);
-	more[0].opcode = more[1].opcode = IORING_RESTRICTION_REGISTER_OP; /* for ring_new() */
+	more[0].opcode = more[1].opcode = IORING_RESTRICTION_REGISTER_OP; /* registrations that ring_new() needs */
 	more[0].register_op = IORING_REGISTER_RESTRICTIONS;
 	more[1].register_op = IORING_REGISTER_ENABLE_RINGS;
 	return ring_register(-1, IORING_REGISTER_RESTRICTIONS, &all, 1);
@@ -237,7 +237,7 @@ void loop_bind(struct io_uring_sqe *sqe, struct op *op)
 void loop_submit(struct loop *l)
 {
 	if (!l->poll)
-		io_uring_submit(&l->ring); /* what fails is tried again when the loop waits */
+		io_uring_submit(&l->ring); /* an error is not lost: the loop tries again when it waits */
 }
 
 void loop_cancel(struct loop *l, struct op *op)
@@ -292,7 +292,7 @@ void loop_post(struct loop *l, struct task *t)
 
 static void run_timers(struct loop *l)
 {
-	uint64_t now = now_ns(); /* one that sets itself to now waits for the next step */
+	uint64_t now = now_ns(); /* a timer that sets itself to now waits for the next step */
 
 	while (l->timers && l->timers->at_ns <= now) {
 		struct timer *t = l->timers;

@@ -58,7 +58,7 @@ int loop_restrict_thread(void);
 void loop_timer_set(struct loop *l, struct timer *t, uint64_t after_ms);
 void loop_timer_clear(struct loop *l, struct timer *t);
 
-/* From any thread: run t->run(t) in the loop's thread, once however often it was posted before it ran. */
+/* Runs t->run(t) in the loop's thread, once however often it was posted before it ran. May be called from any thread. */
 void loop_post(struct loop *l, struct task *t);
 
 /* Runs until loop_stop(). 0, or -errno if the ring itself failed. */

@@ -95,7 +95,7 @@ static void after_fork(void)
 static void in_child(void)
 {
 	memset(lanes, 0, sizeof(lanes));
-	pthread_mutex_unlock(&lock); /* of before_fork(), by the one thread that there is */
+	pthread_mutex_unlock(&lock); /* before_fork() has locked it, in the one thread that there is */
 }
 
 static void at_exit(void)
@@ -175,7 +175,7 @@ bool output_put(int fd, enum output_kind kind, const char *text, size_t n)
 	}
 	pthread_mutex_unlock(&lock);
 	if (l->direct)
-		write_all(fd, text, n, NULL); /* one write a line: none is torn by another thread's */
+		write_all(fd, text, n, NULL); /* each line is one write, so that another thread's does not tear it */
 	return taken;
 }
 

@@ -16,7 +16,7 @@ enum output_kind {
 	OUTPUT_LAST,	/* always */
 };
 
-#define OUTPUT_LOG_BYTES  (256u << 10) /* that may wait for OUTPUT_LOG and OUTPUT_TEXT to be taken */
+#define OUTPUT_LOG_BYTES  (256u << 10) /* bytes that may wait while OUTPUT_LOG and OUTPUT_TEXT are still taken */
 #define OUTPUT_TEXT_BYTES (8u << 20)
 
 /* Writes text to fd (1 or 2). False: it was dropped. Text that cannot be written (nobody has the other end) counts as taken. */

@@ -17,7 +17,7 @@ struct queue {
 	struct qnode *head, **tail;
 	struct task wake;
 	struct loop *loop;
-	void (*ready)(struct queue *q); /* in the loop's thread, after something was put; take until NULL */
+	void (*ready)(struct queue *q); /* function called in the loop's thread after something was put; take until NULL */
 };
 
 void queue_init(struct queue *q, struct loop *l, void (*ready)(struct queue *q));

@@ -137,7 +137,7 @@ char *text_fold(const char *text, size_t columns)
 
 /* ---- standard output and standard error ---- */
 
-static int out = 1, err = 2; /* what the streams write to */
+static int out = 1, err = 2; /* descriptors that the streams write to */
 
 static bool write_whole(int fd, const char *text, size_t n)
 {

@@ -14,7 +14,8 @@ size_t text_wrap_columns(int fd);
 char *text_wrap(const char *text, size_t columns);
 /* The same, with a newline at each break, and rows of a paragraph below each other; for a text of which nothing is copied, or a file. */
 char *text_fold(const char *text, size_t columns);
-/* From now on what is printed by stdio to standard output and standard error is broken so, where these are terminals. Once, before the first is printed. */
+/* Breaks what stdio prints to standard output and standard error so from now on, where these are terminals. To be called once, before
+ * anything is printed. */
 void text_wrap_streams(void);
 
 #endif

@@ -20,7 +20,7 @@ enum {
 	AT_PREFIX = 345
 };
 
-#define OCTAL_MAX (8ULL << 30) /* what 11 octal digits cannot say any more */
+#define OCTAL_MAX (8ULL << 30) /* first size that 11 octal digits cannot say */
 
 static unsigned sum_of(const uint8_t h[TAR_BLOCK])
 {

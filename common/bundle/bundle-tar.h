@@ -18,7 +18,7 @@
 
 struct tar_member {
 	char name[TAR_NAME_MAX + 1];
-	char prefix[TAR_PREFIX_MAX + 1]; /* what stands before the name, with a '/' between; "": nothing */
+	char prefix[TAR_PREFIX_MAX + 1]; /* directory before the name, with a '/' between; "": nothing */
 	uint64_t size;
 	char type; /* '0' and NUL: a file */
 };

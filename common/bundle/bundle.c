@@ -342,7 +342,7 @@ void bundle_fini(struct bundle *b)
 {
 	size_t i;
 
-	for (i = 0; i < BUNDLE_DISKS_MAX; i++) /* one that was not counted, too */
+	for (i = 0; i < BUNDLE_DISKS_MAX; i++) /* disks that were not counted may have something to free, too */
 		file_fini(&b->disks[i]);
 	for (i = 0; i < BUNDLE_FILES_MAX; i++)
 		file_fini(&b->files[i]);

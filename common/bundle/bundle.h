@@ -21,18 +21,18 @@
 #define BUNDLE_README_MAX   (1u << 20)
 #define BUNDLE_DISKS_MAX    64
 #define BUNDLE_FILES_MAX    256
-#define BUNDLE_WORDS_MAX    16384 /* of the command line */
+#define BUNDLE_WORDS_MAX    16384 /* words of the command line */
 #define BUNDLE_BYTES_MAX    (1ULL << 56)
 #define BUNDLE_DIGEST	    64 /* characters of a SHA-256 */
 
 struct bundle_file {
 	char *file;	/* beside the manifest; NULL: a medium that is not in the bundle */
-	uint64_t bytes; /* of that file */
+	uint64_t bytes; /* size of that file */
 	char sha256[BUNDLE_DIGEST + 1];
-	char *path, *real_path; /* as the guest's line names it, absolute; the same without links, or NULL */
+	char *path, *real_path; /* absolute path as the guest's line names it; the same without links, or NULL */
 	/* a disk: a qcow2 image without a backing file */
-	char format[8];		/* in which the guest's line uses it: "raw" or "qcow2" */
-	uint64_t virtual_bytes; /* as the guest sees it */
+	char format[8];		/* format in which the guest's line uses it: "raw" or "qcow2" */
+	uint64_t virtual_bytes; /* size that the guest sees */
 	/* any other */
 	enum args_role role;
 };
@@ -41,8 +41,9 @@ struct bundle {
 	char *made; /* when: "2026-11-22 01:02:03 UTC" */
 	char *name; /* the guest's */
 	char *state;
-	bool frozen;			   /* its file systems were, by its agent */
-	char *program, *version, *machine; /* of its QEMU: "qemu-system-x86_64"; "10.0.2", "pc-q35-10.0", or NULL: not known */
+	bool frozen; /* its file systems were, by its agent */
+	/* program and version of its QEMU, and machine type: "qemu-system-x86_64"; "10.0.2", "pc-q35-10.0", or NULL: not known */
+	char *program, *version, *machine;
 	char *cwd;
 	char **argv; /* argc strings and a NULL */
 	size_t argc;

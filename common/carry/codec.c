@@ -122,7 +122,7 @@ const char *codec_name(enum data_codec codec)
 
 size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap)
 {
-	/* it pays only if at least one part in sixteen is saved */
+	/* compression pays only if at least one part in sixteen is saved */
 	return codecs[which].pack ? codecs[which].pack(c, in, n, out, MIN(cap, n - n / 16)) : 0;
 }
 

@@ -11,7 +11,7 @@ struct codec;
 
 /* The compression that the user asks for at the source: AUTO decides from moment to moment. */
 enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
-extern const char *const codec_words[]; /* what each is called on the command line; ends with NULL */
+extern const char *const codec_words[]; /* words of the command line for the modes; ends with NULL */
 
 /* How much work contents are worth; in order of cost. */
 enum codec_effort { EFFORT_NONE, EFFORT_LZ4, EFFORT_ZSTD, EFFORT_ZSTD_HARD };

@@ -20,7 +20,7 @@ static int add(XXH3_state_t *hash, int fd, uint64_t from, uint64_t bytes, uint8_
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n ? -errno : -EIO; /* it has become shorter */
+			return n ? -errno : -EIO; /* the file has become shorter */
 		XXH3_128bits_update(hash, buf, (size_t)n);
 		from += (uint64_t)n;
 		bytes -= (uint64_t)n;

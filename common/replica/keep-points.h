@@ -13,10 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define KEEP_POINTS_MAX 400 /* of either: a chain of so many images opens still */
+#define KEEP_POINTS_MAX 400 /* limit of either number: a chain of so many images still opens */
 
 struct keep_rule {
-	unsigned newest; /* at least 1 */
+	unsigned newest; /* number of newest points, at least 1 */
 	unsigned hourly;
 };
 

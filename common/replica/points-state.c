@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define DAMAGED_TOLD   5
-#define MORE_THAN_KEPT 100 /* so many more tell that none are dropped any more */
+#define MORE_THAN_KEPT 100 /* excess over the kept number that shows that points are not dropped any more */
 
 static const char *text_of(const json_t *o, const char *key, const char *other)
 {

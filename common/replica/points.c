@@ -615,7 +615,7 @@ int points_sweep(struct points *p, struct err *e)
 static int remove_points(struct points *p, struct err *e)
 {
 	AUTO_FREE char *points = xasprintf("%s/points", p->dir), *session = xasprintf("%s/session", p->dir);
-	int fd, r = lock_session(p->dir, 0, &fd, e); /* whose owner waits for our lock */
+	int fd, r = lock_session(p->dir, 0, &fd, e); /* the owner of the session waits for our lock */
 
 	if (!r)
 		close(fd);

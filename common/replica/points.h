@@ -42,7 +42,7 @@ struct points {
 	json_t *replica;    /* replica.json */
 	struct point *list; /* the oldest first */
 	size_t count;
-	struct damaged_point *damaged; /* by their slots, the lowest first */
+	struct damaged_point *damaged; /* points in the order of their slots, the lowest first */
 	size_t damaged_count;
 	char *merging, *into; /* slots: a merge that is to be gone on with; NULL: there is none */
 };
@@ -68,8 +68,8 @@ int points_set(struct points *p, const char *key, json_t *value, struct err *e);
 
 /* The newest, or NULL. */
 const struct point *points_newest(const struct points *p);
-/* By a number ("123"), or a time of day or date that it is the newest point before ("14:05", "2026-11-29 14:05"); NULL: the newest.
- * -ENOENT. */
+/* Finds a point by its number ("123"), or as the newest before a time of day or date ("14:05", "2026-11-29 14:05"); NULL: the newest.
+ * -ENOENT: there is none. */
 int points_find(const struct points *p, const char *word, const struct point **out, struct err *e);
 /* Malloc'ed: the path of a file of that slot. */
 char *points_path(const struct points *p, const char *slot, const char *file);
@@ -112,7 +112,7 @@ bool points_are_vacant(const struct points *p);
  * replaced here; 0: it was not. */
 json_int_t points_replaced_in(const json_t *past, const char *pair, json_int_t term);
 
-/* For merge.c: writes point.json of a slot, durably. */
+/* Writes point.json of a slot, durably, for merge.c. */
 int points_write(const struct points *p, const char *slot, const json_t *point, struct err *e);
 
 #endif
