@@ -14,7 +14,7 @@
 
 #define END_MS	      5000
 #define LOOK_MS	      100
-#define QUIET_LOOKS   15  /* so many times in turn nobody was found */
+#define QUIET_LOOKS   15  /* number of looks in turn that found nobody */
 #define PATIENT_LOOKS 200 /* before agents are ended, too */
 #define LOOKS_MAX     300
 #define TEXT_BYTES    (256 * KIB)
@@ -33,7 +33,7 @@ static size_t file_read(const char *path, char *text, size_t room)
 	return n;
 }
 
-/* For writing: of whoever only looks there nothing is left. */
+/* True if the process has something there open for writing: a process that only looks there leaves nothing. */
 static bool has_open(pid_t pid, const char *folder)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/fd", (int)pid);

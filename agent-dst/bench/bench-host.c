@@ -29,12 +29,12 @@
 #define ARGS_MAX       128
 #define BEATS	       20
 #define BEAT_BYTES     48
-#define TOKEN_BYTES    16u /* of these, the last */
+#define TOKEN_BYTES    16u /* bytes among these, the last, that are the token */
 #define FILE_MAX_BYTES (1024 * MIB)
 
 struct host {
 	char *dir;
-	char line[LINE_MAX_BYTES + 1]; /* what was read and not used yet */
+	char line[LINE_MAX_BYTES + 1]; /* bytes that were read and not used yet */
 	size_t length;
 };
 
@@ -186,7 +186,7 @@ static json_t *order_port(struct host *h, const json_t *order, const char *path)
 		socklen_t length = sizeof(at);
 		int one = 1;
 
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* as QEMU does: one that was used just now will do */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* QEMU sets it, too: a port that was used just now will do */
 		if (fd >= 0 && !bind(fd, (struct sockaddr *)&at, sizeof(at)) && !getsockname(fd, (struct sockaddr *)&at, &length))
 			return json_pack("{s:i}", "port", (int)ntohs(at.sin_port));
 	}
