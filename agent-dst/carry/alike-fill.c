@@ -18,9 +18,9 @@
 #define WRITES	     64
 #define WANT_HASH    16		       /* bytes */
 #define LEAST	     19		       /* nice(1) */
-#define SAMPLE_STEP  (64 * SCAN_PIECE) /* of an image so much is looked at first */
-#define SAMPLE_LEAST (4 * SAMPLE_STEP) /* of a smaller one all */
-#define WORTH_PART   50		       /* of the sample's blocks are wanted, or the image is left */
+#define SAMPLE_STEP  (64 * SCAN_PIECE) /* bytes between the pieces of an image that are looked at first */
+#define SAMPLE_LEAST (4 * SAMPLE_STEP) /* size below which all of an image is looked at */
+#define WORTH_PART   50		       /* share of the sample's blocks that must be wanted, one in so many, or the image is left */
 
 struct fill_write {
 	struct disk_req req;
@@ -50,7 +50,7 @@ struct alike_fill {
 	struct fill_write write[WRITES];
 	unsigned in_flight;
 	struct fill_run run;
-	int failed; /* of a write */
+	int failed; /* error of a write */
 	uint64_t until_ns, read_bytes;
 	uint64_t looked_at, hits; /* blocks of the image at hand */
 	struct have_teller teller;

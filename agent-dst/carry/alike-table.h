@@ -10,8 +10,8 @@
 struct alike_block {
 	struct hash128 hash;
 	uint32_t object;
-	uint32_t block; /* of 1 << ALIKE_SHIFT bytes */
-	uint32_t next;	/* in its bucket: its number, and one; 0: none */
+	uint32_t block; /* number of the block, in units of 1 << ALIKE_SHIFT bytes */
+	uint32_t next;	/* number of the next block in its bucket, plus one; 0: none */
 	bool found;
 };
 
@@ -29,7 +29,7 @@ const struct alike_block *alike_table_take(struct alike_table *t, struct hash128
 /* Blocks in it, and those among them that were found. */
 uint64_t alike_table_wanted(const struct alike_table *t);
 uint64_t alike_table_found(const struct alike_table *t);
-/* In the order in which they were added. */
+/* Block number i, in the order in which they were added. */
 const struct alike_block *alike_table_at(const struct alike_table *t, uint64_t i);
 
 #endif

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include "xxh.h"
 
-#define WRITE_BUFS_ALL 64 /* of DATA_RAW_MAX, over all channels */
+#define WRITE_BUFS_ALL 64 /* buffers of DATA_RAW_MAX, over all channels */
 #define WRITE_BUFS_MIN 4
 #define ZEROS_MAX      256 /* requests without a buffer; with so many under way no further frame is taken */
 
@@ -27,7 +27,7 @@ struct block {
 
 /* RAM, as far as this channel brings it. */
 struct received_ram {
-	struct block *blocks; /* by object id - OBJECT_RAM_BASE */
+	struct block *blocks; /* blocks by object id - OBJECT_RAM_BASE */
 	unsigned count;
 	uint64_t delta_in; /* pages named by this round's deltas */
 	uint32_t round;	   /* the last that began */
@@ -44,7 +44,7 @@ struct received_disk {
 	uint32_t round, next; /* the last that began, and the one that may */
 	unsigned in_flight;
 	struct disk_req sync_req;
-	struct disk_req save_req; /* one of those in flight */
+	struct disk_req save_req; /* request that saves, counted among those in flight */
 	uint64_t saved_ns;	  /* when that was begun last */
 	bool saving;
 	bool open, in_round, ending, syncing, ended; /* ending: the round's end waits for its writes; then syncing, for the sync of these */
@@ -126,7 +126,7 @@ struct receive_event *receive_event_new(struct receiver *r, enum receive_kind ki
 void receive_tell(struct receiver *r, struct receive_event *ev);
 void receive_tell_round(struct receiver *r, enum receive_kind kind, uint32_t group, uint32_t number);
 void receive_lost(struct receiver *r, const struct err *why);
-/* For statistics that other threads read. */
+/* Sets a counter of the statistics, which other threads read. */
 void receive_count(uint64_t *counter, uint64_t v);
 /* Takes frames again, unless something else still holds them back. */
 void receive_go_on(struct receiver *r);

@@ -339,7 +339,7 @@ static int on_end(struct receiver *r, const uint8_t *p, size_t n, struct err *e)
 		return malformed(MSG_END, n, e);
 	if (!object_is_disk(m.object)) /* the guest stands, from here until it is started */
 		urgent_begin();
-	if (receive_disks_ending(r)) { /* what it says is true of writes that have completed */
+	if (receive_disks_ending(r)) { /* END's claims are about writes that have completed */
 		r->end_waits = true;
 		channel_pause(r->ch);
 		return CHANNEL_LATER;

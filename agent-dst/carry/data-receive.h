@@ -20,18 +20,18 @@
 struct disk_target {
 	uint64_t bytes;
 	struct disk_at at;
-	const char *name;   /* for messages; NULL: no such disk in this move */
+	const char *name;   /* name for messages; NULL: no such disk in this move */
 	struct disk_at old; /* an old copy of it; no path: there is none */
 	const char *old_name;
-	unsigned bitmaps; /* so many dirty bitmaps of the guest's come along, in which it is marked what is written meanwhile */
-	bool replaces;	  /* that goes when the guest runs here: its blocks may be shared with it */
-	bool fills;	  /* what comes as zeros has blocks at the source, and is to have them here */
+	unsigned bitmaps; /* number of the guest's dirty bitmaps that come along, and record what is written meanwhile */
+	bool replaces;	  /* old goes when the guest runs here: its blocks may be shared with the new disk */
+	bool fills;	  /* zeros that arrive have blocks at the source, and are to have them here */
 	bool known;	  /* the source knows what old has: it is not told */
-	bool alike;	  /* likewise, but other images here are what it was filled from: alike-fill.h */
-	bool begun;	  /* that is this file itself, which has some of it: its blocks are there already, and it must be told of all */
+	bool alike;	  /* the source does not know that, but the file was filled from other images here: alike-fill.h */
+	bool begun;	  /* old is this file itself, which has some of the disk: its blocks exist already, and it must be told of all */
 };
 
-#define THIN_MAX (32 * MIB) /* of the thin stream, which is held until QEMU takes it */
+#define THIN_MAX (32 * MIB) /* bytes of the thin stream that are held until QEMU takes them */
 
 struct receiver;
 
@@ -47,12 +47,13 @@ struct receive_shared {
 	unsigned seeded;			  /* number of channels that have placed their seeds (atomic, release) */
 	bool main_connected;			  /* atomic */
 	struct receiver *receivers[CHANNELS_MAX]; /* atomic; they wake each other */
-	struct queue *events;			  /* of the main loop: struct receive_event */
+	struct queue *events;			  /* queue of the main loop: struct receive_event */
 	struct alike_fill *alike;		  /* NULL: nothing is looked for in other images */
 	unsigned busy;				  /* channels that are, with writing disks; atomic */
 	bool resumes;				  /* channels outlive their connections */
-	bool saves;				  /* what has arrived of disks is to last, whatever ends this: it is synced now and then */
-	struct cpu_meter *cpu;			  /* measures the receivers' threads; NULL: nothing does */
+	/* disk contents that have arrived are to last, whatever ends this: they are synced now and then */
+	bool saves;
+	struct cpu_meter *cpu; /* measures the receivers' threads; NULL: nothing does */
 };
 
 enum receive_kind {
@@ -69,7 +70,7 @@ enum receive_kind {
 	RECEIVE_DELTA,	     /* group, data: what of a disk that has bitmaps is written anew; the runs, checked */
 	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */
 	RECEIVE_CUT,	     /* its connection is gone, and it waits for another: err */
-	RECEIVE_BACK,	     /* which is there */
+	RECEIVE_BACK,	     /* the channel has another connection */
 };
 
 /* The receiver of the event frees it. */

@@ -168,7 +168,7 @@ struct kept {
 	struct kept_part {
 		struct write_req *w;
 		struct hash128 content;
-		uint32_t at, bytes; /* in what is read */
+		uint32_t at, bytes; /* position in what is read */
 	} part[];
 };
 
@@ -309,7 +309,7 @@ int receive_disk_round_begin(struct receiver *r, const struct msg_round_begin *m
 	if (d->in_round || d->ending || d->syncing || d->ended || d->in_flight)
 		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "round %u begins before round %u has ended, or after END", m->number,
 				      d->round);
-	if (r->shared->disk[m->group].alike && !alike_fill_is_over(r->shared->alike)) /* it would write over what comes */
+	if (r->shared->disk[m->group].alike && !alike_fill_is_over(r->shared->alike)) /* the fill would write over what comes */
 		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "it is still filled from other images");
 	if (m->number != d->next)
 		return receive_refuse(r, "ROUND_BEGIN", m->group, e, "round %u begins, where round %u is next", m->number, d->next);
@@ -343,7 +343,7 @@ int receive_disk_data(struct receiver *r, struct data *d, struct err *e)
 				return receive_refuse(r, "DATA", d->m.object, e, "a hole of %u sectors, larger than a place (%u)",
 						      d->x[i].units, 1U << PLACE_SHIFT >> DISK_SHIFT);
 			w = write_req_new(r, d->m.object, &d->x[i], (struct hash128){0, 0}, NULL);
-			if (++r->writes.zeros == ZEROS_MAX) /* what is behind this frame waits */
+			if (++r->writes.zeros == ZEROS_MAX) /* the frames behind this one wait */
 				channel_pause(r->ch);
 			(fills ? disk_io_fill : disk_io_zero)(k->io, &w->req, d->x[i].offset, d->x[i].units << DISK_SHIFT);
 		}

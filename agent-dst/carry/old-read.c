@@ -24,7 +24,7 @@ struct old_reader {
 	/* the disk at hand */
 	uint32_t object;
 	uint64_t whole; /* bytes of the disk */
-	uint64_t bytes; /* that both it and the old copy have */
+	uint64_t bytes; /* bytes that both the disk and the old copy have */
 	struct have_teller teller;
 };
 
@@ -92,7 +92,7 @@ static void *run(void *arg)
 	struct old_reader *r = arg;
 
 	cpu_thread_begin(r->shared->cpu, CPU_DISK);
-	setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST); /* of this thread alone */
+	setpriority(PRIO_PROCESS, (id_t)gettid(), LEAST); /* gettid() names this thread alone */
 	for (r->object = OBJECT_DISK_BASE; r->object <= OBJECT_DISK_MAX; r->object++)
 		if (r->shared->disk[r->object].old_name && !r->shared->disk[r->object].known && !is_enough(r))
 			read_disk(r, &r->shared->disk[r->object]);

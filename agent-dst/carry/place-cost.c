@@ -13,7 +13,7 @@
 #define PLACED_BYTES (512 * MIB)
 #define PLACED_NS    150000000ULL
 #define HUGE_BYTES   (2 * MIB)
-#define PIECE_BYTES  (256 * KIB) /* as one DATA has */
+#define PIECE_BYTES  (256 * KIB) /* size of one DATA */
 #define PIECES	     (PLACED_BYTES / PIECE_BYTES)
 
 /* Places a piece as ram-place.c does in QEMU's memory; in our own memory it costs the kernel the same. */
@@ -65,7 +65,7 @@ double place_cost_ns(uint64_t bytes)
 	if (map == MAP_FAILED)
 		return 0;
 	new = map + (-(uintptr_t)map & (HUGE_BYTES - 1));
-	madvise(new, PLACED_BYTES, MADV_HUGEPAGE); /* as QEMU does, where that is allowed */
+	madvise(new, PLACED_BYTES, MADV_HUGEPAGE); /* QEMU does the same, where that is allowed */
 	n = place_pieces(new, (size_t)MIN(pieces, (double)PIECES), took);
 	munmap(map, PLACED_BYTES + HUGE_BYTES);
 	return n ? place_cost_of(took, n, pieces) / PIECE_BYTES : 0;

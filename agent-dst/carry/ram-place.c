@@ -18,7 +18,7 @@
 #include <sys/uio.h>
 
 #define BLOCKS_MAX	OBJECT_RAM_MAX
-#define HELD_BYTES_MAX	(20 * MIB)   /* of all blocks that cannot be placed: video memory and ROMs at most */
+#define HELD_BYTES_MAX	(20 * MIB)   /* bytes of all blocks that cannot be placed: video memory and ROMs at most */
 #define PAGEMAP_PRESENT (3ULL << 62) /* present or swapped */
 #define IOV_PER_CALL	512
 
@@ -26,7 +26,7 @@ struct host_block {
 	char name[256];
 	uint64_t max_bytes, host;
 	uint8_t *map; /* our own mapping of it, where QEMU's memory may not be written from outside */
-	int fd;	      /* of that mapping; -1: none */
+	int fd;	      /* descriptor of that mapping; -1: none */
 	uint64_t file_offset;
 };
 
@@ -35,7 +35,7 @@ struct ram_place {
 	int pagemap_fd;
 	struct host_block *blocks;
 	size_t block_count;
-	pthread_mutex_t lock; /* of targets: each channel announces each block */
+	pthread_mutex_t lock; /* lock of targets: each channel announces each block */
 	struct ram_target *targets[BLOCKS_MAX];
 	size_t target_count;
 	uint64_t held_bytes;
@@ -165,7 +165,7 @@ static int map_blocks(struct ram_place *p, struct err *e)
 		mapped += p->blocks[i].map != NULL;
 	}
 	if (!mapped)
-		return -e->code; /* as the probe said */
+		return -e->code; /* the probe's error */
 	p->mapped = true;
 	return 0;
 }
@@ -237,7 +237,7 @@ const char *ram_place_how(const struct ram_place *p)
 
 /* ---- targets ---- */
 
-static bool may_be_resized(const char *name) /* at load */
+static bool may_be_resized(const char *name) /* True if QEMU may resize the block at load. */
 {
 	return !strncmp(name, "/rom@", 5);
 }
@@ -285,7 +285,7 @@ static int new_target(struct ram_place *p, const char *name, uint64_t bytes, str
 	strcpy(t->name, name);
 	t->bytes = bytes;
 	t->table.pages = bytes >> PAGE_SHIFT;
-	t->table.hash = calloc(t->table.pages + 1, sizeof(struct hash128)); /* of a size that the peer named */
+	t->table.hash = calloc(t->table.pages + 1, sizeof(struct hash128)); /* the size is the peer's word, so this may fail */
 	if (!t->table.hash) {
 		free(t);
 		return err_set(e, ENOMEM, "no memory to check RAM block %s of %llu bytes", name, (unsigned long long)bytes);

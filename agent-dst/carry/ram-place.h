@@ -36,7 +36,7 @@ int ram_place_open_at(struct ram_place **out, const struct ram_block_place *bloc
 bool ram_place_can_hold(const struct ram_block_place *blocks, size_t count);
 void ram_place_free(struct ram_place *p);
 
-/* From channels' threads: the target of a block that the source announced. */
+/* Finds the target of a block that the source announced; called from channels' threads. */
 int ram_place_target(struct ram_place *p, const char *name, uint64_t bytes, struct ram_target **out, struct err *e);
 /* Writes raw contents for extents (checked to lie in the target); data is their concatenation. */
 int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data_extent *x, unsigned n, const uint8_t *data, struct err *e);

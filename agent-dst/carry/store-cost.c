@@ -41,7 +41,7 @@ double store_bps(const char *dir)
 	uint64_t began = now_ns(), since, at = 0, n;
 	double bps = 0;
 
-	/* which no file system makes smaller */
+	/* random bytes: no file system makes them smaller */
 	if (fd < 0 || !has_room(fd) || getrandom(piece, PIECE_BYTES, 0) != (ssize_t)PIECE_BYTES)
 		return 0;
 	for (n = FIRST_BYTES; n <= LAST_BYTES && (!at || now_ns() - began < LIMIT_NS); n *= 2) {
