@@ -5,15 +5,15 @@
 #define MS	     1000000ULL
 #define UP_S	     0.020
 #define DOWN_S	     0.005
-#define DRY_PART     0.25 /* of DOWN_S: the network is about to wait */
-#define UP_PART	     0.5  /* of the window, if that is less: on a fast link it holds less than UP_S */
+#define DRY_PART     0.25 /* share of DOWN_S below which the network is about to wait */
+#define UP_PART	     0.5  /* share of the window, if that is less: on a fast link it holds less than UP_S */
 #define DOWN_PART    0.125
-#define STAY_BATCHES 4 /* until what was chosen shows in what waits */
+#define STAY_BATCHES 4 /* batches until what was chosen shows in what waits */
 #define DRAIN_NS     (10 * MS)
-#define OLD_PART     0.7 /* of a measurement and those before */
+#define OLD_PART     0.7 /* weight of earlier measurements against a new one */
 #define DRY_BYTES    65536
-#define FAR_S	     1.0       /* ahead nobody looks: a channel on which hardly anything leaves may say nothing more */
-#define PEER_NS	     (50 * MS) /* for so long the peer may be slow with what is dear to unpack */
+#define FAR_S	     1.0       /* limit of the look ahead: a channel on which hardly anything leaves may give no more samples */
+#define PEER_NS	     (50 * MS) /* time for which the peer may be slow with what is expensive to unpack */
 
 /* A slower network than this is worth the effort; on a faster one, the backlog decides. */
 #define HARD_BPS 40e6
@@ -25,10 +25,10 @@
 #define IDLE_PART  0.6
 #define BUSY_PART  0.3
 
-#define SETTLE_NS     (20 * MS)	 /* until what leaves was made with the new effort */
+#define SETTLE_NS     (20 * MS)	 /* time until what leaves was made with the new effort */
 #define TRIAL_NS      (100 * MS) /* length of a trial, to see how fast an effort leaves */
 #define TRIAL_BYTES   (4 * MIB)	 /* minimum to tell one effort from another */
-#define FADING	      0.95	 /* of the network's measured rate, per trial */
+#define FADING	      0.95	 /* factor by which the network's measured rate fades, per trial */
 #define PARDON_MIN_NS (500 * MS)
 #define PARDON_MAX_NS (8000 * MS)
 #define SLACK	      0.9 /* tolerance of a measurement */

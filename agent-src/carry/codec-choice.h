@@ -24,14 +24,14 @@
 
 /* State of the channel whose next batch it is. */
 struct codec_sample {
-	unsigned channel;	/* from 0 */
+	unsigned channel;	/* number of the channel, from 0 */
 	uint64_t now_ns;	/* any clock */
 	uint64_t given_bytes;	/* given to the channel, since it began */
-	uint64_t backlog_bytes; /* of these, not sent yet */
+	uint64_t backlog_bytes; /* bytes among these that were not sent yet */
 	uint64_t window_bytes;	/* limit for bytes in flight or waiting */
 	bool window_was_full;	/* since the last sample */
 	bool peer_is_slow;
-	bool network_is_idle; /* it has taken all that it was given */
+	bool network_is_idle; /* the network has taken all that it was given */
 	uint64_t limit_bps;   /* --bwlimit, in bytes a second, which the network counts as taking; 0: none */
 };
 

@@ -3,16 +3,17 @@
 #include "util.h"
 
 #define PASSES_WITHOUT_GAIN 6
-#define WITHOUT_GAIN_MS	    2000.0 /* as well: near the end QEMU passes a thousand times a second, while a disk's round is carried */
-#define GAIN		    0.95   /* less than this of the best so far counts as better */
-#define FIXED_MS	    25.0   /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
-#define BUSY_MS		    15.0 /* more of it, for each thread of others that waits for a processor: measured 12 to 18 with 3 to 10 beside 2 */
-#define URGENT_FIXED_MS	    18.0 /* both where our threads come before those of others (urgent.h): measured 13 to 30 with nobody else, */
-#define URGENT_BUSY_MS	    9.0	 /* and 4 to 13 for each that waits, with 8 to 20 beside 2 processors */
-#define ROUND_TRIPS	    3	 /* measured as 3.0 at 50, 100 and 200 ms */
-#define LEFT_SHARE	    0.25 /* of the limit, that what is left may take where the rest takes nearly all of it, or more */
-#define LITTLE_MS	    4.0
-#define MOMENT_MS	    200
+/* time that must pass, too: near the end QEMU passes a thousand times a second, while a disk's round is carried */
+#define WITHOUT_GAIN_MS 2000.0
+#define GAIN		0.95 /* less than this of the best so far counts as better */
+#define FIXED_MS	25.0 /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
+#define BUSY_MS		15.0 /* more of it, for each thread of others that waits for a processor: measured 12 to 18 with 3 to 10 beside 2 */
+#define URGENT_FIXED_MS 18.0 /* both where our threads come before those of others (urgent.h): measured 13 to 30 with nobody else, */
+#define URGENT_BUSY_MS	9.0  /* and 4 to 13 for each that waits, with 8 to 20 beside 2 processors */
+#define ROUND_TRIPS	3    /* measured as 3.0 at 50, 100 and 200 ms */
+#define LEFT_SHARE	0.25 /* share of the limit that what is left may take where the rest takes nearly all of it, or more */
+#define LITTLE_MS	4.0
+#define MOMENT_MS	200
 
 void converge_init(struct converge *c, double max_downtime_ms)
 {
@@ -60,7 +61,7 @@ static double left_ms(const struct converge_sample *s)
 
 static double queue_ms(const struct converge_sample *s)
 {
-	/* for a round trip everything is on its way, however little there is: that is in the fixed part */
+	/* everything is on its way for a round trip, however little there is: that time is in the fixed part */
 	double wire_ms = ms_of(s->wire_left, s->wire_bps) - s->fixed.round_trip_ms;
 
 	return ms_of(s->queue_left, s->rate_bps) + MAX(wire_ms, 0.0);

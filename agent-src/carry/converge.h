@@ -15,9 +15,9 @@
 
 /* The parts of a blackout that do not depend on how much is left. */
 struct converge_fixed {
-	double round_trip_ms; /* to the destination agent */
-	double journals_ms;   /* what must come to stable storage, at either host, while the guest stands */
-	double recheck_ms;    /* of CPU time, of each of its threads */
+	double round_trip_ms; /* round trip to the destination agent */
+	double journals_ms;   /* time to bring the journals to stable storage, at both hosts, while the guest stands */
+	double recheck_ms;    /* CPU time of each of the threads that recheck */
 	double stretch;	   /* how many times as long as it computes a thread takes here, as others want the processors, too; below 1 is 1 */
 	double busy_there; /* threads of others that want each of the processors there */
 	bool urgent;	   /* our threads come before others' then (urgent.h), and only QEMU's wait */
@@ -26,11 +26,11 @@ struct converge_fixed {
 struct converge_sample {
 	uint64_t ram_left, disk_left; /* bytes the destination lacks right now */
 	uint64_t pass;		      /* QEMU's passes over RAM so far: at least one whole one is needed */
-	uint64_t queue_left;	      /* what QEMU has given, and is not packed yet */
+	uint64_t queue_left;	      /* bytes that QEMU has given, and that are not packed yet */
 	uint64_t wire_left;	      /* bytes that were sent or are about to be, and have not arrived */
 	double rate_bps;	      /* bytes per second, of content, as measured while busy */
 	double wire_bps;	      /* the same of what travels, compressed */
-	double dirty_bps;	      /* what the guest writes to memory */
+	double dirty_bps;	      /* rate at which the guest writes to memory */
 	double now_ms;		      /* any clock */
 	struct converge_fixed fixed;
 };
@@ -39,20 +39,21 @@ struct converge_sample {
 #define CONVERGE_CALM 0.5
 
 enum converge_verdict {
-	CONVERGE_GO_ON,	  /* it still gets better */
+	CONVERGE_GO_ON,	  /* the prediction still improves */
 	CONVERGE_SWITCH,  /* within the limit, and waiting a moment more would not make it much shorter */
 	CONVERGE_STALLED, /* several passes, and some time, brought nothing: the guest writes as fast as we copy */
 };
 
 struct converge {
 	double max_downtime_ms;
-	double limit_ms;     /* that goes for the last sample: where a switchover takes longer than that whatever is left, a little more */
-	double predicted_ms; /* of the last sample, if the guest stopped right then */
+	/* limit for the last sample: a little more than max_downtime_ms where a switchover takes longer than that whatever is left */
+	double limit_ms;
+	double predicted_ms;	 /* blackout, by the last sample, if the guest stopped right then */
 	double queue_ms, dry_ms; /* how long the queue takes; what is predicted for when it is dry, with what is written until then */
-	double best_ms;		 /* of dry_ms */
+	double best_ms;		 /* best of dry_ms so far */
 	uint64_t best_pass;
 	double best_at_ms;
-	struct converge_fixed fixed; /* of the last sample */
+	struct converge_fixed fixed; /* fixed parts of the last sample */
 	bool within;		     /* the limit, once */
 	double within_ms;	     /* since when */
 };

@@ -23,7 +23,7 @@ struct sender_tasks {
 struct sender_wait {
 	bool blocked; /* the window is full */
 	uint64_t since_ns;
-	bool later;    /* it goes on by itself: `again` */
+	bool later;    /* the sender goes on by itself: `again` */
 	bool was_full; /* the window, since the last choice of a codec */
 };
 
@@ -41,15 +41,15 @@ struct sender {
 	struct err why_cut;
 	struct encode *encode;
 	struct batch batch;
-	struct shared_buf *buf[BATCH_PARTS]; /* of the batch's parts, one reference each */
-	struct seed *seeds;		     /* of the batch, which then is of one part */
+	struct shared_buf *buf[BATCH_PARTS]; /* buffers of the batch's parts, one reference each */
+	struct seed *seeds;		     /* seeds of the batch, which then has one part */
 	unsigned seed_count;
-	uint64_t queued_bytes; /* of contents of the items that are not done; atomic */
+	uint64_t queued_bytes; /* bytes of contents in the items that are not done; atomic */
 	struct send_item *cur; /* taken, not yet wholly encoded */
 	unsigned cur_at;
 	struct sums sums;
 	struct recheck_at rechecked;
-	uint64_t given_bytes; /* of content, to the channel */
+	uint64_t given_bytes; /* bytes of content given to the channel */
 	struct send_stats stats;
 };
 
@@ -68,7 +68,7 @@ static void use_effort(struct sender *s, enum codec_effort effort)
 	__atomic_store_n(&s->shared->codec_now, (int)codec_of_effort(effort), __ATOMIC_RELAXED);
 }
 
-/* For the next batch. */
+/* Chooses the effort for the next batch. */
 static void choose_effort(struct sender *s)
 {
 	struct channel_backlog b;
@@ -388,7 +388,7 @@ static void do_mark(struct sender *s, const struct send_item *it)
 	case MARK_MESSAGE:
 		channel_post(s->ch, it->message, it->u.bytes, it->n);
 		break;
-	case MARK_RECHECK: /* it takes its time: take_item() */
+	case MARK_RECHECK: /* take_item() does the recheck, which takes its time */
 		break;
 	case MARK_RAM_ROUND_END:
 		mark_ram_round_end(s, it->number);

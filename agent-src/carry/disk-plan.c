@@ -55,7 +55,7 @@ struct delta {
 struct pieces {
 	const struct disk_round *d;
 	const struct round_senders *to;
-	struct delta *deltas; /* of all channels, built side by side */
+	struct delta *deltas; /* deltas of all channels, built side by side */
 };
 
 static void delta_send(const struct pieces *p, unsigned ch, bool final)

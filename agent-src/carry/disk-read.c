@@ -26,7 +26,7 @@ struct chunk {
 	struct disk_round *round;
 	uint64_t offset;
 	uint32_t bytes;
-	bool back; /* from the end on: not compared with the old copy, which there is */
+	bool back; /* the old copy exists, but this piece, read from the end on, is not compared with it */
 	uint8_t *data;
 };
 
@@ -53,7 +53,7 @@ static void pump_all(struct disk_reader *r);
 
 /* ---- planning a round ---- */
 
-/* To the next extent that is read, from d->extent on. */
+/* Moves on to the next extent that is read, from d->extent on. */
 static void seek_data(struct disk_round *d)
 {
 	while (d->extent < d->map.count && !disk_plan_reads(d, &d->map.extent[d->extent]))
@@ -135,7 +135,7 @@ static void round_end(struct disk_round *d)
 	round_close(d);
 	if (!d->err.code)
 		disk_plan_end(d, &r->to);
-	/* at once: what follows may pump the loop while the destination answers the round's end */
+	/* the result comes first: the code below may pump the loop while the destination answers the round's end */
 	queue_put(r->results, &d->node);
 }
 

@@ -34,7 +34,7 @@ struct disk_round {
 
 	/* the result */
 	struct qnode node;
-	uint64_t dirty_bytes; /* in the extents of the round */
+	uint64_t dirty_bytes; /* bytes in the extents of the round */
 	uint64_t read_bytes;
 	struct err err; /* code 0: every block has been queued */
 

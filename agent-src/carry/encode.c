@@ -10,24 +10,24 @@
 #define HASH_BYTES   16
 #define TRY_BYTES    512 /* less is not worth a try */
 #define BARREN_GAIN  16	 /* less than a 16th saved is nothing */
-#define BARREN_MAX   5	 /* of 32 batches one is tried */
+#define BARREN_MAX   5	 /* number of batches of which one is tried, while nothing compresses */
 
-#define NEXT SIZE_MAX /* of an encoder: not by me */
+#define NEXT SIZE_MAX /* result of an encoder that does not take the batch */
 
 struct encode {
 	struct codec *codec;
 	uint8_t *scratch;
 	enum codec_effort now;
-	bool sparing;	       /* what does not compress is not always tried */
+	bool sparing;	       /* batches are not always tried when their like did not compress */
 	unsigned barren, skip; /* batches in a row that did not compress; that are not even tried */
-	/* of the batch at hand, once they are looked for; so many may stay where they are, and whether they do */
+	/* pieces of the batch, once they were looked for; how many may stay where they are, and whether they do */
 	struct iovec piece[BATCH_PARTS];
 	unsigned pieces, stay_pieces;
 	bool stays;
 };
 
 struct encoder {
-	enum data_codec codec; /* as DATA names it */
+	enum data_codec codec; /* codec that DATA names */
 	bool (*takes)(enum send_kind kind, bool as_it_was);
 	/* Writes what is behind the extents, at most b->bytes; returns its length, or NEXT. NULL: nothing is sent at all. */
 	size_t (*write)(struct encode *en, enum data_codec codec, const struct batch *b, uint8_t *out);

@@ -35,7 +35,7 @@ struct batch {
 	uint32_t object;
 	enum send_kind kind;
 	unsigned n;
-	size_t bytes;			     /* of contents */
+	size_t bytes;			     /* bytes of contents */
 	struct hash128 content[BATCH_PARTS]; /* hashes of a disk's parts, sent in place of contents that are kept */
 	struct send_part part[BATCH_PARTS];
 };

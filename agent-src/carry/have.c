@@ -9,9 +9,9 @@
 
 struct have {
 	uint64_t bytes, blocks;
-	unsigned shift;	 /* of a block */
+	unsigned shift;	 /* size of a block, as a shift */
 	uint64_t known;	 /* blocks, from the first on; atomic */
-	uint64_t **leaf; /* of LEAF_BLOCKS hashes each, 0: not there; NULL: none of them is */
+	uint64_t **leaf; /* leaves of LEAF_BLOCKS hashes each, 0: not there; NULL: none of them is */
 };
 
 static uint64_t block_bytes(const struct have *h)
@@ -124,7 +124,7 @@ struct have *have_resized(const struct have *h, uint64_t bytes)
 	struct have *to = have_new(bytes, h->shift);
 	uint64_t i;
 
-	for (i = 0; i < MIN(h->blocks, to->blocks); i++) /* one that is cut short has another hash than the whole one */
+	for (i = 0; i < MIN(h->blocks, to->blocks); i++) /* a block that is cut short has another hash than the whole one */
 		if (get(h, i))
 			set(to, i, get(h, i));
 	to->known = to->blocks;

@@ -15,7 +15,7 @@
 struct keep {
 	struct drain what;
 	pthread_t thread;
-	int draining; /* as *go_on; 0: not yet */
+	int draining; /* *go_on at present; 0: not yet */
 	int *locks;
 	size_t lock_count;
 };
@@ -28,7 +28,7 @@ static void drain_accept(struct drain *d)
 
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			d->deaf = true; /* there is nobody any more, or no room for them */
+			d->deaf = true; /* the listener has ended, or there is no room for connections */
 		return;
 	}
 	keep_tell(d->keeper, KEEP_CONNECTION, fd);
@@ -109,7 +109,8 @@ static int hear(int sock, int *fd)
 		return 0;
 	c = CMSG_FIRSTHDR(&msg);
 	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		for (at = CMSG_LEN(0); at + sizeof(*fd) <= c->cmsg_len; at += sizeof(*fd)) { /* there is room for two, and one is sent */
+		/* the control data has room for two descriptors, of which one is sent */
+		for (at = CMSG_LEN(0); at + sizeof(*fd) <= c->cmsg_len; at += sizeof(*fd)) {
 			if (*fd >= 0)
 				close(*fd);
 			memcpy(fd, (uint8_t *)c + at, sizeof(*fd));

@@ -36,7 +36,7 @@ enum keep_word {
 	KEEP_LISTENER = 'l',
 	KEEP_CONNECTION = 'c',
 	KEEP_NOTHING = 'n', /* drop all of them */
-	KEEP_STANDS = 's',  /* from now on the agent may have stopped the guest */
+	KEEP_STANDS = 's',  /* the agent may have stopped the guest from now on */
 	KEEP_RUNS = 'r',    /* the guest is not stopped by the agent any more, and has its disks' locks itself */
 	KEEP_LOCK = 'k',    /* a disk that is locked, until KEEP_RUNS */
 	KEEP_GOODBYE = 'g', /* the agent ends in order */

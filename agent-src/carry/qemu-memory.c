@@ -75,7 +75,7 @@ int qemu_memory_read(const struct qemu_memory *m, uint64_t host, unsigned pages,
 		return err_sys(e, errno, "QEMU's memory cannot be read from outside");
 	if (got == (ssize_t)(n * PAGE_BYTES))
 		return 0;
-	for (i = 0; i < pages; i++) /* it ended at one that has gone meanwhile */
+	for (i = 0; i < pages; i++) /* the read ended at a page that has gone meanwhile */
 		wanted[i] = wanted[i] && is_readable(m, host + (uint64_t)i * PAGE_BYTES, to + (size_t)i * PAGE_BYTES);
 	return 0;
 }

@@ -15,13 +15,13 @@
 #define NAME_AT	    5
 #define LENGTH_AT   25
 #define STATE_AT    29
-#define STATE_BYTES 32 /* of the 100; QEMU 9.0 has put others behind it */
+#define STATE_BYTES 32 /* bytes of the 100 that are the state; QEMU 9.0 has put other fields behind it */
 #define FOOTER_AT   129
 #define EOF_AT	    134
 #define VMDESC_AT   135
 
 static const char name[] = "\x0bglobalstate\0\0\0\0\0\0\0\1"; /* and instance 0, version 1 */
-#define NAME_BYTES 12 /* that are searched for: one that ends in zeroes is found slowly among zeroes */
+#define NAME_BYTES 12 /* bytes that are searched for: one that ends in zeroes is found slowly among zeroes */
 
 static const char *const by_error[] = {"io-error", "guest-panicked", "watchdog", "internal-error", NULL};
 

@@ -17,12 +17,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RUNSTATE_BYTES 140 /* of the section, and of the stream's end up to VMDESC's text */
+#define RUNSTATE_BYTES 140 /* size of the section, and of the stream's end up to VMDESC's text */
 
 enum qemu_runstate {
 	RUNSTATE_UNKNOWN, /* QEMU did not send it (-global migration.store-global-state=off), or not so */
-	RUNSTATE_LIVE,	  /* it ran, or slept (suspended) */
-	RUNSTATE_STOPPED, /* it was paused */
+	RUNSTATE_LIVE,	  /* the guest ran, or slept (suspended) */
+	RUNSTATE_STOPPED, /* the guest was paused */
 	RUNSTATE_STOPPED_BY_ERROR,
 };
 

@@ -26,20 +26,20 @@ struct record {
 struct hold_section {
 	bool begun, ended, reading; /* reading: the section at hand is this one */
 	uint32_t id;
-	unsigned flags; /* of the chunk being read */
+	unsigned flags; /* flags of the chunk being read */
 };
 
 struct qemu_stream {
 	struct qemu_stream_handlers on;
 	void *ctx;
 
-	step_fn *step; /* of the item being read; NULL: device state, bytes only */
+	step_fn *step; /* parser of the item being read; NULL: device state, bytes only */
 	size_t need;   /* its length, at least 1 and at most sizeof(hold) */
 	size_t held;   /* bytes of it in hold */
 	bool paused;
 	struct err failed; /* code != 0: the walker has stopped for good */
 
-	uint64_t item_offset; /* of the item's first byte */
+	uint64_t item_offset; /* offset of the item's first byte */
 	uint64_t thin_bytes;
 	uint64_t device_bytes;
 

@@ -246,7 +246,7 @@ static int step_command(struct qemu_stream *s, const uint8_t *p, struct err *e)
 	int ret;
 
 	s->command = be16(p);
-	if (s->command == CMD_POSTCOPY_ADVISE && !n) /* of the dirty bitmap alone: no RAM will follow late */
+	if (s->command == CMD_POSTCOPY_ADVISE && !n) /* the dirty bitmap alone sends it so: no RAM will follow late */
 		return stream_expect(s, 1, step_type);
 	if (s->command == CMD_PING)
 		want = 4;

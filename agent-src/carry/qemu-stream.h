@@ -21,7 +21,7 @@
 #include "err.h"
 
 #define QEMU_PAGE_BYTES 4096
-#define HOLD_PREFIX	"vmferry-"   /* of the node whose dirty bitmap holds QEMU; any other bitmap is refused */
+#define HOLD_PREFIX	"vmferry-"   /* prefix of the node whose dirty bitmap holds QEMU; any other bitmap is refused */
 #define QEMU_BLOCKS_MAX 4096	     /* RAM blocks in one guest */
 #define QEMU_RAM_MAX	(1ULL << 46) /* bytes of all of them: 46 bits of physical addresses */
 

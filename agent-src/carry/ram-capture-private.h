@@ -77,8 +77,8 @@ struct packet_pool {
 struct captured_ram {
 	const struct ram_block *blocks; /* the walker's; NULL: not listed yet */
 	size_t block_count;
-	struct page_table *tables; /* by object */
-	uint32_t *object;	   /* of each block, from OBJECT_RAM_BASE */
+	struct page_table *tables; /* tables by object */
+	uint32_t *object;	   /* object of each block, from OBJECT_RAM_BASE */
 	unsigned seeded;	   /* number of first objects that the seeds have announced, and whose tables are not ours */
 	bool done, told;	   /* QEMU has sent all of it; CAPTURE_RAM_DONE was reported */
 };
@@ -118,7 +118,7 @@ struct capture {
 	struct qemu_conns qemu;
 	struct packet_pool pool;
 	struct qemu_stream *walker;
-	bool walking; /* it is being called now */
+	bool walking; /* the walker is being called now */
 	struct captured_ram ram;
 	struct main_stage stage;
 	struct main_stream thin;
@@ -138,7 +138,7 @@ void capture_give_up(struct capture *c, const struct err *e);
 
 /* ---- ram-route.c ---- */
 
-extern const struct qemu_stream_handlers route_handlers; /* of the walker; ctx: the capture */
+extern const struct qemu_stream_handlers route_handlers; /* handlers of the walker; ctx: the capture */
 /* queue.ready: takes back a buffer. */
 void route_returned(struct queue *q);
 void route_packet_release(struct shared_buf *b);

@@ -23,7 +23,7 @@ enum capture_event {
 
 struct capture_config {
 	const char *socket_path; /* created, mode 0600, by capture_start; removed by capture_stop */
-	uid_t user;		 /* whose it is, so that QEMU may connect to it; 0: ours */
+	uid_t user;		 /* owner of the socket, so that QEMU may connect to it; 0: our user */
 	enum ram_mode mode;
 	unsigned multifd; /* QEMU's multifd channels; 0: single stream */
 	struct sender **senders;
@@ -46,7 +46,7 @@ void capture_drain(struct capture *c);
 /* After capture_stop and after the senders have stopped, which hold its buffers. NULL ok. */
 void capture_free(struct capture *c);
 
-/* From the conductor's thread: */
+/* The functions below are for the conductor's thread. */
 /* Stops or resumes reading from QEMU: back-pressure. Stopping again looks again at what is unread. */
 void capture_stall(struct capture *c, bool stall);
 /* Ends the RAM round at the next sync point. */

@@ -279,7 +279,8 @@ static int take_others(struct capture *c, struct err *e)
 		if (ram->object[i])
 			continue;
 		ram->tables[next].pages = ram->blocks[i].used_bytes >> PAGE_SHIFT;
-		ram->tables[next].hash = calloc(ram->tables[next].pages + 1, sizeof(struct hash128)); /* of a size that QEMU named */
+		/* the size is QEMU's word, so this may fail */
+		ram->tables[next].hash = calloc(ram->tables[next].pages + 1, sizeof(struct hash128));
 		if (!ram->tables[next].hash)
 			return err_set(e, ENOMEM, "no memory to check QEMU's RAM block %s of %llu bytes", ram->blocks[i].name,
 				       (unsigned long long)ram->blocks[i].used_bytes);

@@ -10,10 +10,10 @@
 #define MANY_PAGES   4096
 #define SAMPLES	     64ULL
 #define LAST_SAMPLES 32
-#define GROUPS	     4U	  /* of samples, spread alike: what disturbs for a moment disturbs one */
-#define UNKNOWN_NS   0.19 /* for a byte, where that was not measured */
+#define GROUPS	     4U	  /* groups of samples, spread alike: what disturbs for a moment disturbs one */
+#define UNKNOWN_NS   0.19 /* time for a byte, where that was not measured */
 #define BESIDE	     1.15 /* threads that read beside each other share the way to memory: of 214 moves measured */
-#define LOOKED_UP    1.7  /* as a sample looks up nothing of what was carried: of 40 moves measured */
+#define LOOKED_UP    1.7  /* factor, as a sample looks up nothing of what was carried: of 40 moves measured */
 
 struct checked_block {
 	uint64_t host, bytes; /* 0: not looked at */
@@ -23,7 +23,7 @@ struct recheck {
 	struct qemu_memory memory;
 	struct ram_block_place *told;
 	size_t told_count;
-	struct checked_block *block; /* by object */
+	struct checked_block *block; /* blocks by object */
 	unsigned blocks;
 	double sample[LAST_SAMPLES];
 	unsigned sampled;

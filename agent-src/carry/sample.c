@@ -14,24 +14,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RUN_PAGES    16U   /* of memory, looked at together: LZ4 sees no further */
+#define RUN_PAGES    16U   /* pages of memory that are looked at together: LZ4 sees no further */
 #define RUNS	     4096U /* 256 MiB */
 #define PIECE_BYTES  DATA_RAW_MAX
 #define PIECE_PAGES  (PIECE_BYTES / PAGE_BYTES)
 #define PIECES	     512U		   /* 128 MiB */
 #define TRIES	     64U		   /* pieces of either that are compressed */
-#define TRIES_FOUND  16U		   /* of memory's pages that are on a disk: how they differ from the others */
-#define KEPT_PAGES   (TRIES * PIECE_PAGES) /* of memory, to be compressed when it is known which are on a disk: 16 MiB */
+#define TRIES_FOUND  16U		   /* pieces of memory's pages that are on a disk: how they differ from the others */
+#define KEPT_PAGES   (TRIES * PIECE_PAGES) /* pages of memory to be compressed when it is known which are on a disk: 16 MiB */
 #define UNPACK_EVERY 4U
 #define TRIES_NS     300000000ULL /* a busy machine ends that sooner */
 #define EXTENTS_MAX  65536U
 #define DISKS_NS     400000000ULL /* a slow disk ends it sooner */
 #define EXTENTS_NS   100000000ULL
-#define SLOTS	     (4U * RUNS * RUN_PAGES) /* of the index: a power of two */
+#define SLOTS	     (4U * RUNS * RUN_PAGES) /* slots of the index: a power of two */
 #define CHAIN_MAX    64U
 #define PAGE_REST    ((uint64_t)PAGE_BYTES - 1)
 #define GOLDEN	     0.6180339887498949
-#define HIDDEN_MAX   0.9 /* of what was not found: then it says nothing of the rest */
+/* limit for the share of pages not found that are on a disk all the same; above it nothing is known about the rest */
+#define HIDDEN_MAX 0.9
 
 /* Pages of memory with one content. */
 struct content {
@@ -52,7 +53,7 @@ struct sampler {
 	struct sample_of memory, disks;
 	struct content *index;
 	uint64_t indexed;	     /* pages */
-	double found, found_squared; /* of these in each piece of the disks, and its square: sums */
+	double found, found_squared; /* sums over the disks' pieces: pages found in each, and the square of that */
 	double pieces, pieces_in_all;
 	uint64_t read_ns, read_bytes;
 	struct host_load load;

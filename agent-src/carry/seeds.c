@@ -6,15 +6,15 @@
 
 #include <errno.h>
 
-#define EMPTY	  0   /* of a slot of the index */
-#define CHAIN_MAX 128 /* of a content that many pages have, the others are left out */
+#define EMPTY	  0   /* value of an empty slot of the index */
+#define CHAIN_MAX 128 /* limit for pages of one content: the others are left out */
 
 struct seeds {
 	struct qemu_memory memory;
 	const struct digest_key *key;
 	struct seed_block block[SEED_BLOCKS_MAX];
 	struct page_table table[SEED_BLOCKS_MAX];
-	uint64_t first[SEED_BLOCKS_MAX + 1]; /* of each block's pages, counted through all */
+	uint64_t first[SEED_BLOCKS_MAX + 1]; /* first page of each block, counted through all */
 	unsigned count;
 	/*
 	 * While there is an index a page's slot in its table holds the hash of what was found there, of a page that was found

@@ -20,7 +20,7 @@
 
 #define SEED_BLOCKS_MAX	   8
 #define SEED_BLOCK_MIN	   (16ULL * 1024 * 1024) /* smaller ones are not guest memory, or not worth it */
-#define SEED_PAGES_MAX	   (UINT32_MAX - 1)	 /* of all blocks */
+#define SEED_PAGES_MAX	   (UINT32_MAX - 1)	 /* pages of all blocks */
 #define SEEDS_PER_PART_MAX 1024
 
 /* A RAM block of the source QEMU. */

@@ -13,7 +13,7 @@
 struct shared_buf {
 	int refs;			       /* atomic */
 	int stays;			       /* frames in flight with contents in it (staying.h); atomic */
-	void (*release)(struct shared_buf *b); /* from any thread, when refs reaches 0 */
+	void (*release)(struct shared_buf *b); /* function called when refs reaches 0, in any thread */
 };
 void shared_buf_ref(struct shared_buf *b);
 void shared_buf_unref(struct shared_buf *b);
@@ -27,7 +27,7 @@ struct send_item {
 	enum { MARK_MESSAGE, MARK_RECHECK, MARK_RAM_ROUND_END, MARK_DISK_ROUND_END, MARK_END } mark;
 	uint16_t message;
 	uint32_t number;
-	struct seed *seeds; /* of the one part; malloc'ed */
+	struct seed *seeds; /* seeds of the one part; malloc'ed */
 	unsigned seed_count;
 	unsigned n; /* parts, or bytes of the message */
 	union {

@@ -8,7 +8,7 @@
 #define BUFS_OF_ALL 8 /* memory has 16, disks 32 */
 
 struct staying {
-	unsigned *count; /* of buffers, of all channels */
+	unsigned *count; /* number of buffers, over all channels */
 	struct shared_buf *buf[BUFS_OF_ONE];
 	unsigned bufs;
 	struct frame_tail tail;

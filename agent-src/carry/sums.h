@@ -12,13 +12,13 @@
 #include "xxh.h"
 
 struct block_sum {
-	struct hash128 digest; /* of all pages as they were carried last */
+	struct hash128 digest; /* digest of all pages as they were last carried */
 	struct unit_set round; /* carried in this round */
 	uint64_t units;	       /* carried in all */
 };
 
 struct disk_sum {
-	struct hash128 digest; /* of all writes */
+	struct hash128 digest; /* digest of all writes */
 	uint64_t units, round_units;
 };
 
@@ -30,7 +30,7 @@ struct stream_sum {
 struct sums {
 	const struct digest_key *key;
 	struct hash128 zero_content;
-	struct page_table *table; /* one a block, of the whole move; this channel's pages are nobody else's */
+	struct page_table *table; /* tables of the whole move, one for each block; this channel's pages are nobody else's */
 	struct block_sum *block;
 	unsigned blocks; /* 0 before sums_begin_ram() */
 	struct disk_sum disk[OBJECT_DISK_MAX + 1];

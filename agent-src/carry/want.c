@@ -24,7 +24,7 @@ struct want {
 	struct loop *loop;
 	struct disk_scan *scan;
 	uint64_t told; /* blocks of all disks */
-	/* of the disk at hand: what is not sent yet */
+	/* blocks of the disk at hand that are not sent yet */
 	uint32_t object;
 	uint64_t block; /* the first of these */
 	uint8_t hashes[TELL_BLOCKS * HASH_BYTES];

@@ -17,7 +17,8 @@ struct want_disk {
 
 struct want;
 
-/* In ascending order of their objects, to one channel: its sender lives longer. After the last of them the destination looks. */
+/* Sends the hashes that are wanted, in ascending order of the disks' objects, to one channel: its sender lives longer. The destination
+ * looks after the last of them. */
 int want_start(struct want **out, const struct want_disk *disks, unsigned count, struct sender *to, struct send_shared *shared,
 	       struct err *e);
 /* Ends and frees; NULL ok. */
