@@ -13,7 +13,7 @@ struct live {
 	bool stands;	       /* the guest was stopped for a moment, and may not run on */
 	bool stopped, resumed; /* QEMU has told so, since whoever asks set it to false */
 	const char *broken;    /* the run state in which an error has stopped the guest since; NULL: none has */
-	json_t *images;	       /* that QEMU writes to (source-images.h); NULL: they were not asked for */
+	json_t *images;	       /* images that QEMU writes to (source-images.h); NULL: not asked for */
 	struct err unset;      /* code: a setting of QEMU's is not as it was before */
 };
 

@@ -105,8 +105,9 @@ static int wake_until(const struct woken *w, struct loop *l, bool ours, bool sto
 
 /* ---- the guard ---- */
 
-/* In its own process, when we are dead: by a connection of its own, as ours has ended with us. A QEMU that writes the rest of a guest's memory
- * does not answer until it has. After more than that may take what stands there is not our doing any more. */
+/* Sets the guest going again when we are dead: runs in the guard's process, with a connection of its own, as ours has ended with us. A
+ * QEMU that writes the rest of a guest's memory does not answer until it has. If it takes longer than that may, what stands there is not
+ * our doing any more. */
 static void rescue(struct guest *g, const json_t *images, const json_t *was, bool ours, bool stopped_first)
 {
 	uint64_t until = now_ns() + (WAKE_MS + g->ram_bytes / SLOWEST * 1000) * 1000000ULL;
@@ -181,7 +182,7 @@ struct guarded {
 	bool stopped_first;
 };
 
-/* In that process. */
+/* Runs in the guard's process. */
 static void guard(void *ctx)
 {
 	struct guarded *d = ctx;

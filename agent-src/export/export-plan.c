@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BASE_MAX 80 /* of a file's own name within its name in a bundle */
+#define BASE_MAX 80 /* length of a file's own name within its name in a bundle */
 
 static void __attribute__((format(printf, 2, 3))) note(struct export_plan *p, const char *fmt, ...)
 {
@@ -264,7 +264,7 @@ static bool is_named_disk(void *ctx, const char *path)
 
 static int note_part(struct export_disk *from, const struct guest_disk *d, const struct disk_line_options *o, struct err *e)
 {
-	uint64_t all = d->inner_size; /* of a guest that is shut down: of the file */
+	uint64_t all = d->inner_size; /* size of the file, if the guest is shut down */
 
 	if (o->begins >= all || o->shows > all - o->begins)
 		return err_set(e, EINVAL, "the disk %s is to be a part of its file (offset=, size=) that is not in it", from->path);

@@ -8,7 +8,7 @@
 /* Where a disk's contents come from. */
 struct export_disk {
 	const struct guest_disk *live; /* disk to be copied by QEMU, or from its files under lock; NULL: read-only */
-	char *path;		       /* of its image */
+	char *path;		       /* path of its image */
 	const char *format;
 	bool is_block;
 	uint64_t part_at, part_bytes; /* range of a raw image that is the disk; 0, 0: all of it */
@@ -16,7 +16,7 @@ struct export_disk {
 };
 
 struct export_plan {
-	struct export_disk disks[BUNDLE_DISKS_MAX]; /* in b's order */
+	struct export_disk disks[BUNDLE_DISKS_MAX]; /* disks, in b's order */
 	char *files[BUNDLE_FILES_MAX];		    /* source of each of b's files; NULL: left behind */
 	uint64_t needed;			    /* bytes, about */
 	char **notes;

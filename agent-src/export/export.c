@@ -45,11 +45,11 @@ struct export
 	char *img; /* qemu-img */
 	char *dir; /* directory of the bundle */
 	bool made_dir;
-	struct spool spool;					       /* for a stream */
+	struct spool spool;					       /* spool of a stream */
 	struct made made;					       /* files of the bundle */
 	const char *disks[BUNDLE_DISKS_MAX], *files[BUNDLE_FILES_MAX]; /* path of each until the end */
 	const char *memory;
-	struct locked_images locked; /* of a guest that is shut down */
+	struct locked_images locked; /* images of a guest that is shut down */
 	struct err frozen;	     /* code set: the guest's file systems may still be frozen */
 };
 
@@ -225,7 +225,7 @@ static int convert(struct export *x, size_t i, struct err *e)
 				      .is_slice = from->part_bytes,
 				      .offset = from->part_at,
 				      .size = from->part_bytes};
-	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* by export_describe_file() */
+	struct convert_how how = {.compress = x->o->compress, .rate = x->o->rate, .unsynced = true}; /* export_describe_file() syncs */
 	AUTO_FREE char *what = xasprintf("%s %s", x->o->compress ? "compressing" : "copying", x->b.disks[i].file);
 
 	return convert_image(x->img, &source, x->disks[i], "qcow2", &how, what, e);
@@ -256,7 +256,7 @@ static int begin_disks(void *ctx, struct err *e)
 	return live_begin(&x->live, x->o->rate, e);
 }
 
-/* In the moment between them all disks are still. */
+/* Begins the copies while all file systems are frozen. */
 static int begin_frozen(struct export *x, struct err *e)
 {
 	AUTO_FREE char *path = x->o->freeze == FREEZE_OFF ? NULL : guest_agent_path(&x->g);
