@@ -121,7 +121,7 @@ json_t *fleet_back_options(const struct fleet_task *t)
 	} else if (some_travel_elsewhere(disks)) {
 		add_each_disk(words, disks);
 	}
-	if (how && strcmp(how, "live") != 0) /* it may not go otherwise */
+	if (how && strcmp(how, "live") != 0) /* the guest may not go otherwise */
 		add_words(words, "--how", how);
 	return words;
 }

@@ -15,7 +15,7 @@
 
 #define LINE_BYTES  512
 #define DRAWN_AT_NS 200000000ULL
-#define OTHER_LINES 2 /* of the block: the total, and what is not shown */
+#define OTHER_LINES 2 /* other lines of the block: the total, and what is not shown */
 
 void board_init(struct fleet_board *b, bool json)
 {

@@ -18,7 +18,7 @@ struct fleet_child {
 	char *line;	/* part of the next event that has arrived */
 	size_t length, room;
 	bool too_long; /* the rest of the event is dropped */
-	bool heard;    /* at least one event */
+	bool heard;    /* at least one event was heard */
 	char said[CHILD_SAID_MAX + 1];
 	size_t said_length;
 };

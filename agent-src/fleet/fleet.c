@@ -32,7 +32,7 @@ static void heed_signals(void)
 
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGTSTP, SIG_IGN); /* what is under way would not be read, and no more begin */
+	signal(SIGTSTP, SIG_IGN); /* a stopped fleet would not read from its moves, nor begin more */
 	signal(SIGCHLD, SIG_DFL); /* whoever started this may have ignored it, and then no exit code is to be had */
 	sigaction(SIGINT, &on, NULL);
 	sigaction(SIGTERM, &on, NULL);

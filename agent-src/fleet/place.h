@@ -27,7 +27,7 @@ struct place_host {
 	const char *name;
 	uint64_t memory_total, memory_free;
 	double processors, load; /* load: processors in use */
-	uint64_t memory_taken;	 /* by guests placed there; likewise below */
+	uint64_t memory_taken;	 /* memory of guests placed there; likewise below */
 	double processors_taken;
 	struct place_volume taken[PLACE_VOLUMES_MAX]; /* need: bytes taken */
 	size_t taken_count;
@@ -73,7 +73,7 @@ struct place {
 	const struct place_settled *settled; /* rules apply to these, too */
 	size_t settled_count;
 	enum place_wish wish;
-	uint64_t keep_memory; /* to stay free at each host */
+	uint64_t keep_memory; /* memory to stay free at each host */
 };
 
 /* Rates an offer, considering what was placed at that host. */
