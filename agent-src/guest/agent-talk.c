@@ -74,7 +74,7 @@ static int hear(struct agent *a, uint64_t until)
 
 	if (a->n == AGENT_ANSWER_MAX)
 		return -EMSGSIZE;
-	if (!ms_left(until)) /* also of one that never stops */
+	if (!ms_left(until)) /* an answer that never stops ends here, too */
 		return -ETIMEDOUT;
 	if (poll(&p, 1, ms_left(until)) <= 0)
 		return 0;

@@ -8,7 +8,7 @@
 
 #include "qemu-discover.h"
 
-#define AGENT_SYNC_MS	 3000 /* for an answer that costs the agent nothing */
+#define AGENT_SYNC_MS	 3000 /* time for an answer that costs the agent nothing */
 #define AGENT_ANSWER_MAX 65536
 
 struct agent {

@@ -242,7 +242,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 	AUTO_FREE char *state = NULL;
 	AUTO_FREE char *pid = NULL;
 
-	if (!systemd_runs()) /* then a unit is one of a container's host, and none of ours */
+	if (!systemd_runs()) /* a unit is one of a container's host then, and none of ours */
 		return 0;
 	find_unit_of(a, g);
 	if (!a->unit)
@@ -331,7 +331,7 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 	json_t *detail;
 	int r;
 
-	if (!lstat(file, &st)) /* of another move: it does the same, and is not ours to remove */
+	if (!lstat(file, &st)) /* a file of another move does the same, and is not ours to remove */
 		return 0;
 	detail = json_pack("{s:s,s:b,s:s,s:s,s:b,s:b,s:b,s:b,s:s}", "unit", a->unit, "user", a->user, "file", file, "dir", dir, "made_dir",
 			   lstat(dir, &st) != 0, "runtime", runtime, "wrapped", a->wrapped, "enabled", a->enabled, "again", again);

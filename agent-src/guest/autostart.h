@@ -27,11 +27,11 @@
 #include <stdbool.h>
 
 struct autostart {
-	char *unit;		   /* to be stopped and disabled; NULL: nothing else starts the guest, or the user deals with it */
+	char *unit;		   /* unit to be stopped and disabled; NULL: nothing else starts the guest, or the user deals with it */
 	bool user;		   /* the unit belongs to our own user's systemd */
 	bool active;		   /* the guest runs in it now */
 	bool wrapped;		   /* QEMU is the child of a program of the unit, which might start it again by itself */
-	pid_t main_pid, guest_pid; /* that program, and QEMU */
+	pid_t main_pid, guest_pid; /* pids of that program, and of QEMU */
 	bool enabled;		   /* systemctl disable is needed */
 	bool held;
 	char *restart; /* Restart= */

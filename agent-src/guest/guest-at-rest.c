@@ -57,7 +57,7 @@ static uint64_t vmdk_number(const uint8_t *p)
 
 #define VMDK_SECTOR	    512
 #define VMDK_CAPACITY_AT    12
-#define VMDK_DESCRIPTION_AT 28 /* in sectors: where it is, and how long */
+#define VMDK_DESCRIPTION_AT 28 /* place and length of the description, in sectors */
 #define VMDK_TABLE_AT	    56 /* UINT64_MAX: another header, at the end, counts */
 #define VMDK_TEXT_MAX	    20480
 
@@ -552,7 +552,7 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	g->line.argv = xcalloc(running->line.argc + 1, sizeof(*g->line.argv));
 	for (i = 0; i < running->line.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);
-	copy_expanded(&g->line, &running->line); /* as QEMU has read it */
+	copy_expanded(&g->line, &running->line); /* words as QEMU has read them */
 	r = check_configs(g, e) ?: find_disks(g, e);
 	said = qemu_args_name(g->line.expanded, g->line.expanded_count);
 	if (!r && !said && g->disk_count)

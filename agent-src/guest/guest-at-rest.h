@@ -34,7 +34,8 @@ int guest_boots_from_disks(const struct guest *g, struct err *e);
 bool guest_is_unit(const char *vm);
 /* The script that this unit runs, as a unit of vmferry's does (ExecStart=/bin/sh SCRIPT), malloc'ed; -ENOTSUP: it runs something else. */
 int unit_script(const char *unit, bool user, char **script, struct err *e);
-/* In place of a pid, for its control socket: a number that no process can have, the same as long as this file is its first disk. NULL: none. */
+/* Number that stands for a pid in its control socket's name: no process can have it, and it is the same as long as this file is its
+ * first disk. NULL: none. */
 pid_t guest_at_rest_known_as(const char *first_disk);
 
 #endif

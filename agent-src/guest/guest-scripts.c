@@ -161,7 +161,7 @@ static bool was_looked_at(struct search *f, const char *dir)
 	return false;
 }
 
-/* In the directory of a file of the guest's, where a move or an import leaves one. */
+/* Looks for scripts in the directory of a file of the guest's, where a move or an import leaves one. */
 static void look_beside(struct search *f, const char *file)
 {
 	AUTO_FREE char *copy = xstrdup(file ?: "");

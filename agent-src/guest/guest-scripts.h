@@ -35,7 +35,7 @@ bool text_has_name(const char *text, const char *name);
 /* Callback for disk_line_change() on a script's line; ctx: a script_image. */
 struct script_image {
 	const struct guest *script;
-	const char *path; /* of the image */
+	const char *path; /* path of the image */
 };
 bool guest_script_is_image(void *ctx, const char *path);
 

@@ -10,7 +10,7 @@
 struct guest_unit {
 	char *name;   /* NULL: none */
 	bool is_user; /* a unit of a user's own systemd */
-	unsigned uid; /* of which user, then */
+	unsigned uid; /* id of that user */
 };
 
 /* Its path in cgroup v2, or in systemd's own v1 hierarchy; malloc'ed. NULL: it is in neither, or that cannot be told. */

@@ -12,7 +12,7 @@
 
 struct guest_watch {
 	const struct guest *guest;
-	json_t *drives;	  /* by name: node, file, size */
+	json_t *drives;	  /* drives by name: node, file, size */
 	size_t anonymous; /* devices without an id */
 	json_t *devices;  /* devices with an id, of a guest of libvirt's, whose line does not name them; otherwise NULL */
 	unsigned awaited; /* number of outstanding answers to guest_watch_ask() */

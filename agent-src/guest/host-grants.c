@@ -86,7 +86,7 @@ static char *group_of(const char *process)
 	return group;
 }
 
-/* In the group itself. */
+/* Adds the limits of QEMU's own cgroup, unless that is ours, too. */
 static void add_limits(char **list, pid_t qemu)
 {
 	static const char *const files[] = {"memory.max", "cpu.max"};

@@ -17,14 +17,14 @@ struct libvirt_guest {
 	enum lv_state state;
 	char *xml;		       /* inactive, with secrets */
 	char *live_xml;		       /* present definition, if the guest is to move while it runs; else NULL */
-	struct libvirt_definition def; /* of live_xml, if set */
+	struct libvirt_definition def; /* parsed live_xml, if set */
 	bool is_transient;	       /* not defined: libvirt forgets the guest when its QEMU ends */
 	bool autostart, autostart_once;
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;
 	char *current;		    /* name of the current snapshot; NULL: none */
 	bool is_plain_here;	    /* xml is made from a plain guest's command line, for libvirt there; unknown to libvirt here */
-	char *tpm_socket;	    /* of such a guest's swtpm */
+	char *tpm_socket;	    /* socket of such a guest's swtpm */
 	struct libvirt_plain plain; /* command line to move as a plain guest; argv NULL: stays libvirt's */
 };
 

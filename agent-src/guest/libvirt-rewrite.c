@@ -325,7 +325,7 @@ static void change_listens(struct rewriter *w, xmlNode *devices)
 		for (l = libvirt_child(g, "listen"); l; l = libvirt_next(l, "listen")) {
 			AUTO_FREE char *type = libvirt_attr(l, "type");
 
-			of_network |= type && !strcmp(type, "network"); /* whose address it shows while the guest runs */
+			of_network |= type && !strcmp(type, "network"); /* the network's address, which is shown while the guest runs */
 			if (type && !strcmp(type, "address"))
 				change_address(w, l, "address");
 		}

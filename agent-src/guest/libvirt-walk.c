@@ -115,7 +115,8 @@ static void add_backing(struct libvirt_disk *d, const xmlNode *holder)
 {
 	char *name = libvirt_source_name(holder);
 
-	if (name && d->backing_count <= LIBVIRT_BACKING_MAX) { /* one more than the limit, so that the reader can refuse it */
+	/* the list takes one more than the limit, so that the reader can refuse it */
+	if (name && d->backing_count <= LIBVIRT_BACKING_MAX) {
 		d->backing = xrealloc(d->backing, (d->backing_count + 1) * sizeof(*d->backing));
 		d->backing[d->backing_count++] = name;
 	} else {

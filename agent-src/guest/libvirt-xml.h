@@ -15,7 +15,7 @@
 #define LIBVIRT_DISKS_MAX   256
 #define LIBVIRT_NICS_MAX    64
 #define LIBVIRT_BACKING_MAX 200 /* images below one disk, as libvirt has it */
-#define LIBVIRT_WORDS_MAX   256 /* of one list of texts */
+#define LIBVIRT_WORDS_MAX   256 /* length of one list of texts */
 #define LIBVIRT_CPUS_MAX    65536
 #define LIBVIRT_SWTPM_DIR   "/var/lib/libvirt/swtpm"
 #define LIBVIRT_NAME_MAX    250 /* bytes: NAME.xml is a file of libvirt's */
@@ -26,10 +26,10 @@ struct libvirt_disk {
 	char *target; /* "vda" */
 	char *device; /* "disk", "cdrom", "floppy", "lun" */
 	enum libvirt_source source;
-	char *path;	     /* of a file or a block device */
+	char *path;	     /* path of a file or a block device */
 	char *pool, *volume; /* LIBVIRT_VOLUME */
 	char *remote;	     /* LIBVIRT_NETWORK: its name there, "rbd/web" */
-	char *elsewhere;     /* in words for people: all but LIBVIRT_FILE, LIBVIRT_BLOCK and LIBVIRT_NONE */
+	char *elsewhere;     /* words for people about any source but LIBVIRT_FILE, LIBVIRT_BLOCK and LIBVIRT_NONE */
 	char *format;	     /* driver type=, "raw" where it does not say */
 	char **backing;	     /* sources that <backingStore> and <dataStore> name, top first: paths, or "POOL/VOLUME" */
 	size_t backing_count;
@@ -52,7 +52,7 @@ struct libvirt_definition {
 	size_t disk_count;
 	struct libvirt_nic *nics;
 	size_t nic_count;
-	bool is_uefi; /* also where libvirt chooses loader and nvram itself, and has not yet */
+	bool is_uefi; /* the firmware is UEFI, even if libvirt chooses loader and nvram itself, and has not yet */
 	char *loader, *loader_format, *nvram, *nvram_template, *nvram_format;
 	bool loader_is_flash, loader_is_secure;
 	bool nvram_is_elsewhere; /* network or block */
@@ -60,13 +60,13 @@ struct libvirt_definition {
 	bool has_tpm, tpm_is_emulator, tpm_is_encrypted;
 	char *tpm_version, *tpm_path; /* path NULL: libvirt's own place */
 	char **secrets;		      /* UUIDs or usage names that anything of it needs */
-	char **secret_types;	      /* of each: "ceph", "iscsi", "passphrase" of LUKS, "vtpm"; "" where it does not say */
+	char **secret_types;	      /* type of each: "ceph", "iscsi", "passphrase" of LUKS, "vtpm"; "" where it does not say */
 	size_t secret_count;
 	char **listens; /* addresses of graphics, whatever they are */
 	size_t listen_count;
 	char **files; /* other host paths that it names: "<serial> /var/log/a", and devices of the host, in words */
 	size_t file_count;
-	char **blocks_live; /* in words: what keeps it from a live move */
+	char **blocks_live; /* words about what prevents a live move */
 	size_t block_count;
 	bool has_qemu_words; /* <qemu:commandline> and its like; `files` has those of its words that name a path */
 };
@@ -91,10 +91,10 @@ void libvirt_plain_fini(struct libvirt_plain *p);
 /* from: the whole path of a disk, a backing file, the nvram, the loader or a kernel, or "POOL/VOLUME"; of a NIC its MAC, target, network, bridge or device. */
 struct libvirt_change {
 	const char *from, *to;
-	const char *type;   /* of a path: "file" or "block"; NULL: as it is, and a volume becomes a file */
-	const char *format; /* of a path: the image's there; NULL: as it is */
-	const char *kind;   /* of a NIC: what from is the name of, "network" or "bridge"; NULL: it is any of those */
-	bool is_alone;	    /* of a disk's path: the image there has no backing file, so that <backingStore> goes */
+	const char *type;   /* type of a path: "file" or "block"; NULL: as it is, and a volume becomes a file */
+	const char *format; /* format of the image at a path; NULL: as it is */
+	const char *kind;   /* kind of name that `from` is, for a NIC: "network" or "bridge"; NULL: any of these */
+	bool is_alone;	    /* image at the disk's path has no backing file, so that <backingStore> goes */
 	bool may_miss;	    /* no error if it finds no place */
 };
 
@@ -104,8 +104,8 @@ struct libvirt_changes {
 	const struct libvirt_change *nets; /* to: "network:N" or "bridge:BR"; a MAC goes before a target, that before a network */
 	size_t net_count;
 	const char *name, *emulator; /* NULL: as it is */
-	const char
-		*listen; /* for each address of graphics that not every host has (127.0.0.1, ::1, 0.0.0.0, ::, localhost); NULL: as it is */
+	/* address for graphics in place of each that not every host has (127.0.0.1, ::1, 0.0.0.0, ::, localhost); NULL: as it is */
+	const char *listen;
 	bool drop_tpm;
 	bool may_miss; /* applies to all of paths and nets */
 };

@@ -354,7 +354,7 @@ static bool is_helper(const struct guest *g)
 	return has_monitor_of_ours(g, "helper.qmp");
 }
 
-/* By who owns its directory: nothing of it is read. */
+/* True if another user owns the process's directory: nothing in it is read. */
 static bool is_another_users(DIR *proc, const char *pid)
 {
 	struct stat st;
@@ -503,7 +503,8 @@ static int choose(struct guest *g, struct guest *list, size_t count, const char 
 	size_t i, found = count, hits = 0;
 	bool foreign;
 
-	for (foreign = false;; foreign = true) { /* nobody can stand in front of ours with a name like it */
+	/* guests of other users come second: none can stand in front of ours with a name like it */
+	for (foreign = false;; foreign = true) {
 		for (i = 0; i < count; i++)
 			if (matches(&list[i], vm, foreign)) {
 				found = i;
@@ -531,7 +532,7 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	if (r < 0)
 		return r;
 	r = choose(g, list, count, vm, e);
-	if (r == -ENOENT && cut_off) /* nobody may take that for "it does not run" */
+	if (r == -ENOENT && cut_off) /* a caller must not take that for "it does not run" */
 		e->code = E2BIG;
 	if (r == -ENOENT && cut_off)
 		r = err_prefix(e, "not all processes that call themselves QEMU were looked at, as those of other users are too many");

@@ -21,7 +21,7 @@ struct obstacles;
 
 /* A file that another image is based on. */
 struct guest_backing {
-	char *name;	 /* as that image refers to it: absolute, or relative to its directory */
+	char *name;	 /* name as that image refers to it: absolute, or relative to its directory */
 	char *real_path; /* NULL when it cannot be resolved */
 	char *format;
 	uint64_t allocated;
@@ -40,7 +40,7 @@ struct guest_disk {
 	char *qdev;	 /* QOM path of the device, for block_set_io_throttle and the like */
 	char *drive_id;	 /* -drive id=…; NULL with -blockdev */
 	uint64_t virtual_size;
-	uint64_t inner_size; /* of a guest that is shut down: size that the guest sees; virtual_size is the file's; 0: it runs */
+	uint64_t inner_size; /* size that the guest sees, if it is shut down (virtual_size is then the file's); 0: it runs */
 	uint64_t allocated;  /* bytes of the file that occupy disk space */
 	unsigned cluster_size;
 	json_t *qcow2; /* qcow2_options_of(); NULL: another format, or the guest is shut down */
@@ -86,7 +86,7 @@ struct guest {
 	char *name;   /* -name; "qemu-PID" without one */
 	pid_t pid;
 	uint64_t start_time; /* field 22 of /proc/PID/stat */
-	pid_t ran_as;	     /* of a guest that runs but is described as shut down: its QEMU; otherwise 0 */
+	pid_t ran_as;	     /* QEMU of a guest that runs but is described as shut down; otherwise 0 */
 	char *exe;	     /* /proc/PID/exe, without " (deleted)" */
 	char *cwd;	     /* QEMU's start directory: relative paths in argv refer to it */
 	struct guest_line line;
@@ -102,12 +102,12 @@ struct guest {
 		char **text;
 		size_t count;
 	} notes;	  /* sentences for the user: facts not on the command line, written into it or lost */
-	char *makes;	  /* of a guest that is shut down: calls by which its script makes missing files; NULL: none known */
-	struct swtpm tpm; /* of a guest that is shut down: the swtpm that its script starts; socket NULL: none */
+	char *makes;	  /* calls by which the script of a guest that is shut down makes missing files; NULL: none known */
+	struct swtpm tpm; /* swtpm that the script of a guest that is shut down starts; socket NULL: none */
 
 	unsigned deadline_ms; /* for each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
 
-	/* from guest_query() */
+	/* guest_query() fills the members below */
 	char *machine; /* versioned type: "pc-q35-10.0" */
 	struct {
 		int major, minor, micro;

@@ -20,13 +20,13 @@
 #include <string.h>
 
 struct line_disk {
-	char *path;		      /* as on the line */
+	char *path;		      /* path as on the line */
 	const struct guest_disk *now; /* the drive's present disk; NULL: not known */
 };
 
 /* A bit for each of the first 64 places, as index= counts them. */
 struct ide {
-	uint64_t taken, unnamed; /* by any drive; by drives without an id */
+	uint64_t taken, unnamed; /* places taken by any drive; by drives without an id */
 	bool unclear;		 /* others may be taken in ways that are not counted */
 };
 
@@ -35,8 +35,8 @@ struct line_disks {
 	size_t n;
 	uint64_t virtio;    /* bit per place of if=virtio that is taken, of the first 64 */
 	uint64_t flash;	    /* the same of if=pflash */
-	struct ide so_far;  /* of the part of the line read so far */
-	struct ide of_line; /* of the whole line */
+	struct ide so_far;  /* places in the part of the line that was read so far */
+	struct ide of_line; /* places in the whole line */
 };
 
 static void add(struct line_disks *l, const char *path, const struct guest_disk *now)

@@ -411,7 +411,7 @@ bool guest_is_inserted(const struct guest *g, const char *path)
 	return false;
 }
 
-/* By its name, too, as its file may have been deleted since. */
+/* True if the line names the disk; its name counts, too, as its file may have been deleted since. */
 static bool is_on_line(const struct guest *g, const struct args_result *line, const struct guest_disk *d)
 {
 	AUTO_FREE char *named = d->file ? guest_path(g, d->file) : NULL;

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define DEPTH_MAX 16 /* of filters one above the other */
+#define DEPTH_MAX 16 /* filters one above the other */
 
 static const char *text_of(const json_t *object, const char *key)
 {

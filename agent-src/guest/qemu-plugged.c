@@ -26,7 +26,7 @@ struct plugged {
 	struct err *e;
 	struct obstacles *found; /* devices that cannot be written; NULL: fail at the first */
 	json_t *refused;	 /* set of ids of devices that cannot be written, nor those on their buses */
-	const char *id, *type;	 /* of the current device */
+	const char *id, *type;	 /* id and type of the current device */
 	char **words;		 /* options, and their values */
 	size_t count;
 };
@@ -84,7 +84,7 @@ static bool is_word_named(char *const *words, size_t count, const char *option, 
 	return yes;
 }
 
-/* By the line, or by what was written already. */
+/* True if the line, or what was written already, defines it. */
 static bool is_defined(const struct plugged *p, const char *option, const char *key, const char *value)
 {
 	return is_word_named(p->g->line.expanded, p->g->line.expanded_count, option, key, value) ||
@@ -406,7 +406,7 @@ static bool says_something(const char *name, const char *text)
 	return *text && strcmp(text, "0") && strcmp(text, "off") && strcmp(text, "-1");
 }
 
-/* By a name alone; those that QEMU has for its devices begin so. */
+/* True if the user has named the ROM; QEMU's own names for its devices' ROMs begin with efi- and pxe-. */
 static bool is_rom_of_the_user(const char *file)
 {
 	return *file && !strchr(file, '/') && strncmp(file, "efi-", 4) && strncmp(file, "pxe-", 4);
@@ -438,7 +438,7 @@ static int write_property(struct plugged *p, struct kv_list *l, const char *path
 	if (r < 0 || !value)
 		return r;
 	text = text_of(value);
-	if (!strcmp(name, "addr") && !strcmp(type, "str") && json_is_integer(value)) /* of PCI: slot and function */
+	if (!strcmp(name, "addr") && !strcmp(type, "str") && json_is_integer(value)) /* PCI addresses: slot and function */
 		kv_replace(&text, xasprintf("%02llx.%llx", (unsigned long long)json_integer_value(value) >> 3 & 0x1f,
 					    (unsigned long long)json_integer_value(value) & 7));
 	if (!strcmp(name, "romfile") && text && is_rom_of_the_user(text))

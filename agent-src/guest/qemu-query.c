@@ -403,7 +403,7 @@ int guest_disk_movable(const struct guest_disk *d, unsigned accept, struct err *
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n)
 {
 	const char *slash = d->real_path ? strrchr(d->real_path, '/') : NULL, *id = d->qdev ? strrchr(d->qdev, '/') : NULL;
-	const char *given = d->block_device && d->file ? strrchr(d->file, '/') : NULL; /* of a volume: /dev/vg/web */
+	const char *given = d->block_device && d->file ? strrchr(d->file, '/') : NULL; /* name of a volume: /dev/vg/web */
 	const char *const names[] = {d->node,
 				     d->drive_id,
 				     d->qdev,

@@ -137,7 +137,7 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 	if (!strcmp(words[0], "set") && count == 2 && words[1][0] == '-' && strspn(words[1] + 1, "eux") == strlen(words[1] + 1))
 		return 0;
 	if (!strcmp(words[0], "mkdir") && count > 2 && !strcmp(words[1], "-p"))
-		return 0; /* of its sockets: whoever runs the guest makes such by rules of his own */
+		return 0; /* directory of its sockets: whoever runs the guest makes such by rules of his own */
 	if (strcmp(words[0], "export") || count < 2)
 		return err_set(e, ENOTSUP, "it runs more than QEMU (%s)", words[0]);
 	for (i = 1; i < count && !r; i++)
@@ -239,7 +239,7 @@ static int parse(const char *path, const char *text, struct guest *g, size_t *ex
 		} else if (*p == '#') {
 			p += strcspn(p, "\n");
 		} else {
-			*exec_at = (size_t)(p - text); /* of the last line in the end */
+			*exec_at = (size_t)(p - text); /* position of the last line, in the end */
 			r = take_line(&p, &words, &count, e);
 			if (!r && count)
 				r = take_command(g, words, count, e);

@@ -18,9 +18,9 @@
 #define RECORDS_MAX (4 * MIB)
 #define WORDS_MAX   16384
 #define BEFORE	    4
-#define LOOP_STARTS 16 /* of the same QEMU: a loop, which does nothing else */
+#define LOOP_STARTS 16 /* starts of the same QEMU that show a loop, which does nothing else */
 #define ASKED_MAX   2000
-#define SAID_MAX    4096 /* of the script's output, its end */
+#define SAID_MAX    4096 /* bytes that are kept of the end of the script's output */
 
 /* A record consists of strings that each end with NUL. */
 struct record {
@@ -388,7 +388,7 @@ bool script_is_qemu(const char *program)
 struct heard {
 	char *text;
 	size_t n;
-	bool full; /* from then on nothing is kept */
+	bool full; /* text that comes later is dropped */
 };
 
 static void hear(void *ctx, const char *text, size_t n)

@@ -16,7 +16,7 @@ static void note(const struct guest *g, const char *name, json_t *images)
 		named_image_note(images, name);
 }
 
-/* By the name that QEMU was given, and by the one that it has in the file system. */
+/* Notes a disk by the name that QEMU was given, and by its name in the file system. */
 static void note_disk(const struct guest *g, const struct guest_disk *d, json_t *images)
 {
 	if (d->file && *d->file == '/')

@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* By the files that it has open. Malloc'ed; NULL: none has a name that is relative on the line, or they do not agree. */
+/* Finds the start directory by the files that the process has open. Malloc'ed; NULL: none has a name that is relative on the line, or
+ * they do not agree. */
 char *start_dir_find(pid_t pid, char *const *argv, size_t argc);
 /* Pure: true, and *end is the end of the directory in path, if a value on the line is a relative name of that file. */
 bool start_dir_of_file(const char *path, char *const *argv, size_t argc, size_t *end);

@@ -13,7 +13,7 @@ struct unit_names {
 	const char *unit;			      /* "qemu@web1.service" */
 	const char *home, *runtime_dir, *user, *host; /* NULL: not known, and refused */
 	unsigned uid;
-	bool is_user; /* of a user's own systemd */
+	bool is_user; /* unit is one of a user's own systemd */
 };
 
 struct unit_word_list {
