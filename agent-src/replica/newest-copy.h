@@ -20,7 +20,7 @@ struct newest_question {
 
 /* Answer in the form that programs need. Zero it first; free with newest_answer_fini(). */
 struct newest_answer {
-	char *known;	 /* what is known about a guest that may be started here; NULL: it may not */
+	char *known;	 /* sentence about a guest that may be started here; NULL: it may not */
 	char *gone_to;	 /* host that has the guest; NULL: it has not left, or that is not known */
 	int64_t gone_at; /* seconds since 1970; 0: not known */
 	int64_t came_at; /* time at which a move brought the guest that may be started here; 0: none has */

@@ -20,8 +20,8 @@ struct run {
 	int lock;
 	json_int_t term; /* the term before this run */
 	const struct point *point;
-	char *dir;  /* of its overlays */
-	char *home; /* of its sockets, logs and script */
+	char *dir;  /* directory of its overlays */
+	char *home; /* directory of its sockets, logs and script */
 	char *qmp, *script;
 	char **argv;
 	size_t argc;

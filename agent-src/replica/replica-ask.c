@@ -46,7 +46,7 @@ static bool is_not_taken_there(const json_t *o, json_int_t term)
 	       (json_text(json_object_get(o, "onward"), "replaced") || json_integer_value(json_object_get(o, "term")) <= term);
 }
 
-/* By which the other host's is judged. */
+/* Reads this host's term, by which the other host's is judged. */
 static int know_term(const struct replica_conf *c, const char *guest, json_int_t *term, struct err *e)
 {
 	AUTO_FREE char *dir = c->goes_on ? replica_store(c->state_dir, guest) : NULL;

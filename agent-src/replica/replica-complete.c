@@ -24,7 +24,7 @@ static pid_t runs_from(const struct run *r, const char *image)
 	return noted && process_has_open(noted, image) ? noted : process_that_opened(image, 0);
 }
 
-/* By vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
+/* Makes an image whole with vmferry storage: whatever cuts that off leaves the guest on images that are whole. */
 static int make_flat(const struct run *r, pid_t pid, const char *from, const char *to, const char *format, struct err *e)
 {
 	AUTO_FREE char *program = program_beside("vmferry"), *pair = xasprintf("%s=%s", from, to), *who = xasprintf("%d", (int)pid);
@@ -123,7 +123,7 @@ int replica_failover_complete(struct replica_conf *c, const char *guest)
 
 	replica_conf_pass_on(c);
 	k = run_begin(&r, c, guest, "run", &e);
-	over = !k && points_are_over(&r.store); /* by a call that was killed at its very end */
+	over = !k && points_are_over(&r.store); /* a call that was killed at its very end has removed the points */
 
 	if (!k && !over && (json_object_get(r.store.replica, "test") || is_tried(&r)))
 		k = err_set(&e, EBUSY, "a trial of guest %s runs from one of the points: vmferry replica test %s --end", guest, guest);

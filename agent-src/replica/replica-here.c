@@ -177,7 +177,7 @@ static int check_unused(const struct run *r, struct err *e)
 /* With what starts it, unless somebody has edited that. */
 static void remove_run(const struct run *r)
 {
-	AUTO_FREE char *tpm = xasprintf("%s/tpm", r->dir); /* of a trial */
+	AUTO_FREE char *tpm = xasprintf("%s/tpm", r->dir); /* state of a trial's TPM */
 	DIR *d = opendir(r->dir);
 	struct dirent *de;
 	struct err ignored;

@@ -75,7 +75,7 @@ static void note_state(const struct replica_sync *s, json_t *state, int code, js
 {
 	json_object_set_new(state, "tried_at", json_integer(now));
 	json_object_set_new(state, "exit_code", json_integer(code));
-	if (s->replaced || s->durable) /* of any other attempt nobody knows */
+	if (s->replaced || s->durable) /* any other attempt says nothing about this */
 		json_object_set_new(state, "replaced", json_boolean(s->replaced));
 	if (s->disks)
 		json_object_set(state, "disks", s->disks);

@@ -5,7 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#define PAUSE	   0.1 /* of the time that a slow point took */
+#define PAUSE	   0.1 /* share of the time that a slow point took */
 #define BACKS_OFF  3   /* doublings at most */
 #define WAIT_MAX_S 1800.0
 

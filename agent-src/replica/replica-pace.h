@@ -12,7 +12,7 @@
 
 struct replica_attempt {
 	double began, ended;
-	unsigned failures; /* in a row, including this attempt; 0: it made a point */
+	unsigned failures; /* failures in a row, including this attempt; 0: it made a point */
 };
 
 /* Time when the next point is due. */
@@ -23,7 +23,7 @@ double replica_first_due(double now, double age, double every);
 
 /* Memory of failures that were reported: each reason once, and the recovery. */
 struct replica_word {
-	unsigned code;	  /* of the last reported failure; 0: none */
+	unsigned code;	  /* exit code of the last reported failure; 0: none */
 	char reason[256]; /* without words that contain digits */
 };
 

@@ -79,7 +79,7 @@ static bool is_in_use(const char *image)
 /* Disks that the guest has here still under the name that they got; another may have come since, or they were moved. */
 static void take_old_disks(struct replica_conf *c, const char *guest, const struct points *p)
 {
-	static char *pairs[POINT_DISKS_MAX]; /* as long as the command goes on */
+	static char *pairs[POINT_DISKS_MAX]; /* pairs must live as long as the command */
 	const json_t *had = json_object_get(p->replica, "had");
 	json_t *one;
 	size_t i;
@@ -110,7 +110,7 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 /* A disk that no point has had has no use for points there, either. */
 static void leave_out_again(struct replica_conf *c, const char *guest, const struct points *p)
 {
-	static char *pairs[POINT_DISKS_MAX]; /* as long as the command goes on */
+	static char *pairs[POINT_DISKS_MAX]; /* pairs must live as long as the command */
 	const json_t *had = json_object_get(p->replica, "had");
 	struct option_list *map = &c->o.disks.map;
 	json_t *one;

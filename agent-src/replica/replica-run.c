@@ -25,7 +25,7 @@
 
 #define WAIT_MS 50
 #define LOOK_MS 500
-#define KILLED	255 /* in place of an exit code */
+#define KILLED	255 /* value in place of an exit code */
 
 static volatile sig_atomic_t is_to_end;
 
@@ -84,15 +84,15 @@ static unsigned sync_in_child(const char *guest)
 
 struct running {
 	const char *state_dir, *guest;
-	char *settings_dir; /* for which this process is alone; NULL: it is not yet */
+	char *settings_dir; /* directory for which this process is alone; NULL: not alone yet */
 	int alone;
 	struct replica_attempt last;
 	struct replica_word word;
-	bool tried; /* in this life */
+	bool tried; /* an attempt was made in this life */
 	double first_due, failing_since;
 };
 
-/* By what was noted of the last attempt, whoever made it. */
+/* Reports a failure, or a recovery, from what was noted of the last attempt, whoever made it. */
 static void tell(struct running *r, unsigned code)
 {
 	json_t *state = replica_state_load(r->settings_dir, r->guest);

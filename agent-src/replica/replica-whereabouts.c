@@ -54,7 +54,7 @@ static int check_journals(const char *state_dir, const char *guest, struct err *
 
 /* ---- what is remembered ---- */
 
-/* By their names, and with links followed, as those are called that a move has carried. */
+/* Paths of the overlays, by their own names and with links followed, as the paths that a move has carried are. */
 static json_t *overlays_of(const struct points *p)
 {
 	const struct point *any = points_newest(p);
@@ -111,7 +111,7 @@ static bool came_before(const struct points *p, const struct point *point, const
 	const char *attempt = json_text(entry, "attempt") ?: "";
 	int64_t at_s = (int64_t)json_integer_value(json_object_get(entry, "at"));
 
-	if (!json_object_get(point->json, "known")) /* of an earlier vmferry */
+	if (!json_object_get(point->json, "known")) /* an earlier vmferry made the point */
 		return at_s < point->at_ms / 1000;
 	return !strcmp(attempt, json_text(p->replica, "pair") ?: "") || is_in(json_object_get(p->replica, "past"), attempt) ||
 	       is_in(json_object_get(point->json, "known"), attempt);
@@ -143,7 +143,7 @@ int replica_check_no_guest_runs(const char *guest, struct err *e)
 {
 	struct guest *list;
 	size_t count, i;
-	bool cut_off; /* of other users' guests: whoever likes may call a process so */
+	bool cut_off; /* other users' processes were cut off: anybody may give a process such a name */
 	int r = guest_list(&list, &count, &cut_off, e);
 
 	if (r)
