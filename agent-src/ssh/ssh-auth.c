@@ -24,7 +24,7 @@ struct auth {
 	struct ssh_session *s;
 	const struct ssh_config *cfg;
 	const char *home;
-	char offered[256]; /* by the server: "publickey,password" */
+	char offered[256]; /* methods that the server offers: "publickey,password" */
 	char notes[512];
 	bool may_ask, rsa_left_out, hardware_left_out, passphrase_left_out;
 	struct err lost; /* when the outcome is LOST */
@@ -342,7 +342,7 @@ static enum outcome try_questions(struct auth *a)
 		if (rc || a->s->cancelled)
 			prompt_refused();
 		if (a->s->cancelled && a->s->only_recalls)
-			return REFUSED; /* nobody can be asked, and nothing is known */
+			return REFUSED; /* nobody can be asked, and the password is not known */
 		if (a->s->cancelled)
 			return cancelled(a, &e);
 		if (!rc) {

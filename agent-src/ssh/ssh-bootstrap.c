@@ -19,7 +19,7 @@
 #define BINARY_MAX (64 * MIB)
 #define LINE_BYTES 4096
 #define NOISE_MAX  (256 * KIB) /* limit for a login shell's output before our script runs */
-#define ANSWER_MS  60000       /* for each answer, and for each piece of the upload */
+#define ANSWER_MS  60000       /* time for each answer, and for each piece of the upload */
 #define END_MS	   5000
 #define OLD_DAYS   "14"
 

@@ -25,7 +25,7 @@ enum known { KNOWN_NOT, KNOWN_SAME, KNOWN_CHANGED, KNOWN_REVOKED };
 
 struct known_hosts {
 	enum known verdict;
-	unsigned line;		   /* of what decided it: the same, a changed or the revoked key */
+	unsigned line;		   /* line that decided it: with the same, a changed or the revoked key */
 	char types[SSH_TYPES_MAX]; /* key types known for this host, comma between them */
 };
 
@@ -47,7 +47,7 @@ char *known_hosts_line(const char *host, unsigned port, const uint8_t *key, size
 struct private_key {
 	char type[64]; /* "ssh-ed25519" …; "": cannot be told */
 	bool encrypted;
-	uint8_t public_key[SSH_KEY_MAX]; /* of the OpenSSH format only */
+	uint8_t public_key[SSH_KEY_MAX]; /* public key, of the OpenSSH format only */
 	size_t public_bytes;
 };
 

@@ -26,8 +26,8 @@
 #include <sys/wait.h>
 
 #define ARGS_MAX   40
-#define BATCH_MS   60000 /* for logging in when nobody is asked, on top of connecting */
-#define CONTROL_MS 10000 /* for the master to answer */
+#define BATCH_MS   60000 /* time for logging in when nobody is asked, on top of connecting */
+#define CONTROL_MS 10000 /* time for the master to answer */
 #define TMPDIR_MAX 60	 /* chars of TMPDIR that leave room for a socket's path, 107 in all */
 #define PERSIST_S  60
 #define GONE_MS	   1000 /* how soon after its clients the master of a lost connection ends */
@@ -154,8 +154,8 @@ static void text_of(const struct ssh_tail *tail, char out[SSH_STDERR_MAX + 1])
 			*p = ' ';
 }
 
-/* For what goes through the master, no configuration counts: it must neither add forwardings to ours nor lead to a connection
- * of its own when there is no master any more. */
+/* Words for what goes through the master. No configuration counts there: it must neither add forwardings to ours nor lead to a
+ * connection of its own when there is no master any more. */
 static struct args control_args(const struct openssh *o, const char *const *words)
 {
 	struct args a = {.n = 0};
@@ -219,7 +219,7 @@ static int log_in(struct openssh *o, const struct ssh_config *cfg, struct err *e
 		add(&a, cfg->identity);
 	}
 	add_target(&a, &cfg->target);
-	add(&a, "exit 0"); /* in any shell */
+	add(&a, "exit 0"); /* any shell knows this */
 	login_ms = cfg->connect_ms ? SSH_LOGIN_STEPS * connect_ms : BATCH_MS;
 	r = run(&a, false, cfg->batch ? (int)(connect_ms + login_ms) : -1, tail);
 	text_of(tail, said);

@@ -49,7 +49,7 @@ struct stream {
 	enum state state;
 	struct request req;
 	LIBSSH2_CHANNEL *channel;
-	struct buffer up, down; /* to the other host, from it */
+	struct buffer up, down; /* bytes to the other host, and from it */
 	bool no_more_up;	/* the caller's end of stdin, or of everything */
 	bool up_ended, down_ended;
 	bool gone;    /* the caller has closed its socket */

@@ -35,7 +35,7 @@ struct ssh_session {
 	bool cancelled;
 	bool recalls, only_recalls; /* use answers that were right before; ask no one */
 	uint64_t asked_ns;
-	/* from here on the pump's: */
+	/* members below are the pump's */
 	uint8_t *out; /* NULL: send directly */
 	size_t out_at, out_n, out_room;
 	int requests; /* our end; the pump has the other one */

@@ -37,13 +37,13 @@ struct ssh_config {
 	const char *identity; /* a private key; NULL: the agent and the usual ones under HOME/.ssh */
 	bool accept_new;      /* add a host that is not in known_hosts; a changed key is refused all the same */
 	bool batch;	      /* never ask at the terminal */
-	/* for TCP, and again for the key exchange; with batch, SSH_LOGIN_STEPS times that for logging in. 0: SSH_CONNECT_MS */
+	/* time for TCP, and again for the key exchange; with batch, SSH_LOGIN_STEPS times that for logging in. 0: SSH_CONNECT_MS */
 	unsigned connect_ms;
 	const char *home; /* directory of .ssh; NULL: $HOME. For libssh2 */
 	/* ms; atomic: the connection is lost when sent data stay unanswered by TCP for that long. NULL, or 0: 15 s; with OpenSSH always
 	 * 15 s */
 	const unsigned *silence_ms;
-	const char *known_hosts; /* in place of HOME/.ssh/known_hosts and /etc/ssh/ssh_known_hosts; NULL: these */
+	const char *known_hosts; /* file in place of HOME/.ssh/known_hosts and /etc/ssh/ssh_known_hosts; NULL: these */
 };
 
 struct ssh;
