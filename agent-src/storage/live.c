@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define TICK_MS	   100
-#define PENDING_MS 1000	 /* then the guest is stopped */
+#define PENDING_MS 1000	 /* time after which the guest is stopped */
 #define STOPPED_MS 10000 /* limit for a guest that we have stopped */
 #define PAUSE_MS   2
 

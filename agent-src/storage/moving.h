@@ -18,7 +18,7 @@
 struct moving_disk {
 	const struct guest_disk *guest; /* NULL in a later life */
 	char *device;			/* QOM path, or a drive's id: QEMU's name for its user */
-	char *node;			/* of the old image */
+	char *node;			/* node of the old image */
 	char *from, *to;		/* real paths */
 	char *from_format, *format;
 	bool from_device, to_device;
@@ -29,7 +29,7 @@ struct moving_disk {
 	json_t *bitmaps;	       /* names of the dirty bitmaps that are copied */
 	uint64_t bytes;		       /* size of the disk */
 	uint64_t needed;	       /* estimated size of the new image */
-	unsigned cluster;	       /* of a qcow2 image; 0: the format's default */
+	unsigned cluster;	       /* cluster size of a qcow2 image; 0: the format's default */
 	const json_t *qcow2;	       /* the guest's options; NULL: QEMU's defaults */
 	struct disk_line_options o;    /* QEMU's options for the old image */
 	bool options_known;
@@ -44,7 +44,7 @@ struct moving_disk {
 		bool is_open;
 		int from, to;
 		off_t at, size; /* range of the old image that is copied */
-	} rest;			/* for a guest that is shut down */
+	} rest;			/* copy under way, for a guest that is shut down */
 	bool switched;		/* the guest uses the new image */
 	uint64_t done, total;	/* progress, as QEMU counts it */
 };
@@ -72,7 +72,7 @@ struct storage {
 	pid_t known_as;		    /* pid in the name of the control socket */
 	struct guard guard;
 	uint8_t id[ATTEMPT_ID_LEN];
-	char prefix[QEMU_PREFIX_MAX]; /* of our names in QEMU */
+	char prefix[QEMU_PREFIX_MAX]; /* prefix of our names in QEMU */
 	struct moving_disk *disks;
 	unsigned count;
 	struct starter starter;
@@ -80,7 +80,7 @@ struct storage {
 	uint64_t bwlimit;
 	bool committed, mixed;		 /* mixed: in the end only some disks were switched */
 	uint64_t held_since_ns, held_ns; /* since when requests to disks are held, and for how long they were; 0: not measured */
-	struct locked_images locked;	 /* of a guest that is shut down */
+	struct locked_images locked;	 /* images of a guest that is shut down */
 };
 
 /* Name of this command in events; rest: the guest is shut down. */

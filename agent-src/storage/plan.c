@@ -149,7 +149,7 @@ static int check_idle(struct storage *s, struct err *e)
 
 /* ---- its disks ---- */
 
-/* By the only word for it that the user has said. */
+/* Finds the disk that the user's only word for it names. */
 static int find_disk(const struct storage *s, const char *pair, const struct guest_disk **out, struct err *e)
 {
 	AUTO_FREE char *names = guest_disks_called(&s->guest);
@@ -344,7 +344,7 @@ static int examine_running(struct storage *s, struct err *e)
 static int take_part(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	struct err ignored;
-	uint64_t all = d->guest->inner_size; /* of a raw disk that is its file */
+	uint64_t all = d->guest->inner_size; /* size of the file, which a raw disk is */
 
 	if (strcmp(d->from_format, "raw"))
 		return 0;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define CHUNK (8 * MIB)
-#define PART  (1 * MIB) /* of what is compared */
+#define PART  (1 * MIB) /* bytes that are compared at a time */
 
 /* ---- nobody else has it ---- */
 

@@ -87,7 +87,7 @@ static int write_draft(const struct starter *s, const char *text, struct err *e)
 
 	if (r)
 		return r;
-	if (unlink(s->draft) && errno != ENOENT) /* of an earlier life; nobody else takes such a name */
+	if (unlink(s->draft) && errno != ENOENT) /* an earlier life may have left it; nobody else takes such a name */
 		return err_sys(e, errno, "cannot remove %s", s->draft);
 	fd = open(s->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -153,7 +153,7 @@ int starter_prepare(struct storage *s, struct err *e)
 		r = err_set(e, ESTALE, "the script %s names the new images already", s->starter.path);
 	if (!r)
 		r = write_draft(&s->starter, text, e);
-	if (!r) /* from here on the script is looked at to know what has happened */
+	if (!r) /* the script shows from now on what has happened */
 		r = life_journal_note(&s->life, "switching", json_pack("{s:s}", "script", s->starter.path), e);
 	return r;
 }
