@@ -37,7 +37,7 @@ struct control {
 	bool accepting, closing;
 	int fd;
 	char *dir, *path;
-	dev_t dev; /* of the socket's name */
+	dev_t dev; /* device of the socket's file */
 	ino_t ino;
 	struct client *clients;
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);

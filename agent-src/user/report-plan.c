@@ -204,7 +204,7 @@ void report_plan(FILE *to, const json_t *ev, bool details)
 		fprintf(to, "  memory   %s\n", event_text(ev, "ram_mode"));
 	json_array_foreach(json_object_get(ev, "files"), i, v)
 		print_file(&p, v);
-	print_sentences(&p, "programs", "runs", true); /* what QEMU there will run */
+	print_sentences(&p, "programs", "runs", true); /* programs that QEMU there will run */
 	json_array_foreach(json_object_get(ev, "nics"), i, v)
 		print_nic(&p, v, i + 1);
 	print_moment(&p);

@@ -53,7 +53,7 @@ static void print_set_aside(FILE *to, const json_t *ev, const json_t *one, const
 
 	if (!one)
 		return;
-	if (end && !strncmp(from, name, (size_t)(end + 1 - from))) /* in the same directory */
+	if (end && !strncmp(from, name, (size_t)(end + 1 - from))) /* a name in the same directory needs no directory */
 		name += end + 1 - from;
 	fprintf(to, "  here      %s is called %s now, so that nothing starts the guest here", from, name);
 	if (left)

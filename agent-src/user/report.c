@@ -35,7 +35,7 @@ static void clean(json_t *v, bool has_lines)
 	json_array_foreach(v, i, member)
 		clean(member, false);
 	json_object_foreach(v, key, member)
-		clean(member, !strcmp(key, "command_line")); /* for a shell, with one word per line */
+		clean(member, !strcmp(key, "command_line")); /* a command line is for a shell, with one word per line */
 }
 
 void report_clean(json_t *v)
@@ -140,7 +140,7 @@ static void show(struct report *r, const json_t *ev)
 	to = open_memstream(&text, &n);
 	if (!to)
 		return;
-	r->lines = 0; /* what follows stands below the last progress block */
+	r->lines = 0; /* later output stands below the last progress block */
 	if (!strcmp(kind, "stage"))
 		r->next_percent = 0;
 	else if (!strcmp(kind, "plan") && words && words->plan)

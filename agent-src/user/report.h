@@ -22,7 +22,7 @@ struct report {
 	bool quiet_plan;			     /* the plan is shown elsewhere */
 	bool stdout_is_data;			     /* standard output is left to data */
 	bool result_is_answer;			     /* any outcome is the answer that was asked for */
-	double next_percent;			     /* of a stage: when the next line is written, if lines stay */
+	double next_percent;			     /* percentage of a stage at which the next line is written, if lines stay */
 	int lines;				     /* present height of that block */
 	unsigned logged;			     /* log_lines() when the block was written */
 	unsigned lost;				     /* events dropped since standard output last had room */
