@@ -20,9 +20,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define STOP_MS	  5000 /* for its main thread to wait somewhere */
-#define TRIES	  20   /* of finding it where it holds no lock */
-#define LOCK_MS	  5000 /* for QEMU's lock; the main loop waits for it in any case */
+#define STOP_MS	  5000 /* time for its main thread to wait somewhere */
+#define TRIES	  20   /* number of tries to find it where it holds no lock */
+#define LOCK_MS	  5000 /* time for QEMU's lock; the main loop waits for it in any case */
 #define WORK_MS	  5000
 #define PAGE	  4096ULL
 #define LISTEN_MS 1000
@@ -31,7 +31,7 @@
 struct attempt_to_attach {
 	struct remote_thread thread;
 	struct qemu_calls calls;
-	uint64_t start_time; /* of the process */
+	uint64_t start_time; /* start time of the process */
 	uint64_t pages;	     /* two in its memory, of code and of data; 0: not mapped */
 	double held_ms;
 };
@@ -323,7 +323,7 @@ int attach_guest(const struct guest *g, const char *runtime_dir, struct attached
 	*out = (struct attached){.path = NULL};
 	if (r)
 		return r;
-	if (lock < 0 || flock(lock, LOCK_EX)) /* of several that attach at once each finds what the one before has made */
+	if (lock < 0 || flock(lock, LOCK_EX)) /* each of several that attach at once finds what the one before has made */
 		return err_sys(e, errno, "cannot lock %s", runtime_dir);
 	out->path = guest_attached_path(g->pid);
 	out->was_there = out->path && !fault_point("src-attach-again");
@@ -340,7 +340,7 @@ int attach_guest(const struct guest *g, const char *runtime_dir, struct attached
 	if (!r && (process_start_time(g->pid, &start) || start != g->start_time))
 		r = err_set(e, ESRCH, "process %d has ended meanwhile", (int)g->pid);
 	if (!r && !unix_is_bound(out->path))
-		unlink(out->path); /* of an earlier process of that number */
+		unlink(out->path); /* an earlier process of that number may have left the socket */
 	while (!r && (r = attach_try(g->pid, &calls, out->path, out, e)) == -EBUSY && ++tries < TRIES) {
 		poll(NULL, 0, 20);
 		r = 0;

@@ -23,7 +23,7 @@ struct attached {
 	char *path;	  /* path of the socket; malloc'ed */
 	bool was_there;	  /* the monitor existed before */
 	double held_ms;	  /* total time for which the main thread was stopped */
-	double called_ms; /* from starting the code until the monitor existed, including the wait for QEMU's lock */
+	double called_ms; /* time from starting the code until the monitor existed, including the wait for QEMU's lock */
 };
 
 /* Checks from outside whether attaching is possible: 0 or -ENOTSUP. Changes nothing. */

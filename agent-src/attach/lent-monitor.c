@@ -20,9 +20,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define LOOK_MS	   500	/* for a monitor of the guest's to greet */
-#define OWN_MS	   3000 /* for ours */
-#define GONE_MS	   3000 /* for QEMU to remove it */
+#define LOOK_MS	   500	/* time for a monitor of the guest's to greet */
+#define OWN_MS	   3000 /* time for our monitor to greet */
+#define GONE_MS	   3000 /* time for QEMU to remove our monitor */
 #define PAUSE_MS   5
 #define OBJECT	   "vmferry-qmp-"    /* and a number: the monitor, as attach names it, too */
 #define CHARDEV	   "vmferry-attach-" /* and the same number: its socket */
@@ -259,7 +259,7 @@ static int make_one(struct lent_monitor *m, const struct guest *g, const struct 
 	AUTO_CLOSE int lock = open(need->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	AUTO_FREE char *there = NULL;
 
-	if (lock < 0 || flock(lock, LOCK_EX)) /* as attach_guest() does */
+	if (lock < 0 || flock(lock, LOCK_EX)) /* attach_guest() takes the same lock */
 		return err_sys(e, errno, "cannot lock %s", need->runtime_dir);
 	there = guest_attached_path(g->pid);
 	if (there) /* another's, which was asked before */
@@ -269,7 +269,7 @@ static int make_one(struct lent_monitor *m, const struct guest *g, const struct 
 		return -ENXIO;
 	}
 	if (!unix_is_bound(m->path))
-		unlink(m->path); /* of an earlier process of that number */
+		unlink(m->path); /* an earlier process of that number may have left the socket */
 	return make_by_hmp(m, g, need->state_dir, words);
 }
 
@@ -304,7 +304,7 @@ int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *ne
 		else if (r == -ENXIO && words)
 			r = err_set(e, ENXIO, "%s", words);
 		else if (r == -ENXIO)
-			r = 0; /* it has none, and guest_find() says what can be done */
+			r = 0; /* the guest has no monitor, and guest_find() says what can be done */
 	}
 	guest_fini(&g);
 	if (r || !m->journal)
@@ -496,7 +496,7 @@ static void undo_dead(const char *state_dir, const char *path, pid_t pid, uint64
 	struct err e;
 	int r;
 
-	if (journal_open(&j, path, &e)) /* whose user lives is locked */
+	if (journal_open(&j, path, &e)) /* the journal is locked while its user lives */
 		return;
 	if (!is_of(json_object_get(journal_begin(j), LENT_MEMBER), pid, start_time) || lent_is_needed(state_dir, journal_begin(j))) {
 		journal_close(j);

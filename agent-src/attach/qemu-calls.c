@@ -83,7 +83,7 @@ int qemu_calls_fill(const struct qemu_calls *c, struct calls_data *d, const char
 		if ((unsigned char)*p < ' ')
 			return err_set(e, EINVAL, "the path of a monitor has a control character");
 		d->socket[n++] = *p;
-		if (*p == ',') /* of QEMU's options a comma is doubled */
+		if (*p == ',') /* a comma in an option of QEMU's is doubled */
 			d->socket[n++] = ',';
 	}
 	if (*p)
@@ -105,7 +105,7 @@ bool calls_state_is_over(uint32_t state)
 #ifdef __x86_64__
 
 #define RED_ZONE  128 /* bytes below the stack pointer that a function may use without moving it */
-#define OUR_STACK 512 /* what is kept clear of whatever else is there */
+#define OUR_STACK 512 /* bytes of stack that are kept clear of whatever else is there */
 
 struct code {
 	uint8_t *out;
@@ -192,9 +192,9 @@ static void take_lock(struct code *c, const struct qemu_calls *q)
 	load(c, RDI, member(c, offsetof(struct calls_data, where)));
 	load(c, RSI, 1);
 	call(c, q->lock);
-	set_state(
-		c,
-		CALLS_WORK); /* before give_up is read: whoever writes that, and reads CALLS_WAIT after it, knows that nothing will be done */
+	set_state(c,
+		  /* before give_up is read: whoever writes that, and reads CALLS_WAIT after it, knows that nothing will be done */
+		  CALLS_WORK);
 	PUT(c, 0x0f, 0xae, 0xf0); /* mfence */
 	load(c, RCX, member(c, offsetof(struct calls_data, give_up)));
 	PUT(c, 0x83, 0x39, 0); /* cmpl $0, (%rcx) */

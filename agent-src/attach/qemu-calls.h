@@ -19,8 +19,8 @@
 /* How far the code has come: its first word of data. */
 enum calls_state {
 	CALLS_NOT_BEGUN,
-	CALLS_WAIT,	  /* for QEMU's lock */
-	CALLS_WORK,	  /* it has the lock */
+	CALLS_WAIT,	  /* waiting for QEMU's lock */
+	CALLS_WORK,	  /* working, with the lock */
 	CALLS_LOCKED,	  /* over: the thread held the lock already, nothing was done */
 	CALLS_TOLD_TO_GO, /* over: it got the lock too late, nothing was done */
 	CALLS_NO_SOCKET,  /* over: QEMU did not make the socket, and said why in its log */
@@ -32,9 +32,9 @@ enum calls_state {
 struct calls_data {
 	uint32_t state;	   /* enum calls_state */
 	uint32_t give_up;  /* not 0: what has not begun is not to begin */
-	uint64_t chardev;  /* as QEMU returned it */
-	char where[16];	   /* who takes the lock, in QEMU's profile */
-	char label[64];	   /* of the character device */
+	uint64_t chardev;  /* address that QEMU returned */
+	char where[16];	   /* file name, in QEMU's profile, of who takes the lock */
+	char label[64];	   /* label of the character device */
 	char socket[512];  /* its options */
 	char monitor[256]; /* options of the object, where a monitor is one */
 };
@@ -43,7 +43,7 @@ struct calls_data {
 struct qemu_calls {
 	bool is_object; /* a monitor is one */
 	uint64_t is_locked, lock, unlock, new_chardev, new_monitor;
-	uint64_t main_loop, main_loop_bytes; /* of main_loop_wait() */
+	uint64_t main_loop, main_loop_bytes; /* address and size of main_loop_wait() */
 	int version[3];
 };
 

@@ -195,14 +195,14 @@ int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e)
 
 	regs.rip = rip;
 	regs.rax = 0;
-	regs.orig_rax = (unsigned long)-1; /* so that the kernel begins no system call again */
+	regs.orig_rax = (unsigned long)-1; /* the kernel must not begin a system call again */
 	if (ptrace(PTRACE_SETREGS, t->pid, 0, &regs))
 		return err_sys(e, errno, "cannot set the registers of process %d", (int)t->pid);
 	detach(t);
 	return 0;
 }
 
-/* To the next stop at its system call's beginning or end. */
+/* Lets the process run to the beginning or end of its next system call. */
 static int step_call(struct remote_thread *t, struct err *e)
 {
 	int status, r;

@@ -18,7 +18,7 @@
 struct remote_thread {
 	pid_t pid;
 	bool traced;
-	struct user_regs_struct regs; /* as of the stop in its system call */
+	struct user_regs_struct regs; /* registers at the stop in its system call */
 	int memory;		      /* /proc/PID/mem */
 	uint64_t stopped_ns;	      /* since when it is stopped */
 	int signal;		      /* signal that arrived meanwhile; 0: none */

@@ -12,7 +12,7 @@
 
 /* Facts that decide whether a process may be traced. */
 struct trace_rules {
-	pid_t tracer;		 /* that traces it; 0: none */
+	pid_t tracer;		 /* process that traces it; 0: none */
 	int yama;		 /* kernel.yama.ptrace_scope; 0: or there is no Yama */
 	bool has_right, is_root; /* CAP_SYS_PTRACE; this user */
 	char own[LABEL_MAX];	 /* our profile of AppArmor's ("NAME (enforce)"), or SELinux's context; "": none */

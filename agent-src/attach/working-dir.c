@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define STOP_MS 5000 /* for its main thread to wait somewhere */
+#define STOP_MS 5000 /* time for its main thread to wait somewhere */
 #define PAGE	4096ULL
 
 /* ---- is it needed? ---- */
 
-/* From where QEMU is now, or from there as it was started. */
+/* True if the name leads to the file from that directory: where QEMU is now, or where it was started. */
 static bool leads_to(const char *directory, const char *name, const struct stat *file)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", directory, name);
