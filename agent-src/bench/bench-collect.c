@@ -19,12 +19,12 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define SAID_BYTES	32 /* as the witness sends it: four little-endian numbers, and behind them the token */
+#define SAID_BYTES	32 /* size of the witness's numbers: four little-endian ones, and the token behind them */
 #define BEAT_BYTES	(SAID_BYTES + TOKEN_BYTES)
 #define RECORD_BYTES	(SAID_BYTES + TOKEN_BYTES)
 #define BATCH		64
 #define CONNECTIONS	8	  /* the guest has one; those that it has given up may still be open here */
-#define RECEIVE_BYTES	(8 * MIB) /* of datagrams that wait for the thread: some seconds, however busy the machine is */
+#define RECEIVE_BYTES	(8 * MIB) /* bytes of datagrams that may wait for the thread: some seconds, however busy the machine is */
 #define ECHO_BYTES	4096
 #define BEATS_AT_FIRST	4096
 #define SAME_PORT_TRIES 16
@@ -50,13 +50,13 @@ struct collector {
 	struct connection connections[CONNECTIONS]; /* the thread's */
 	unsigned next;				    /* is given up when one more comes */
 
-	pthread_mutex_t lock; /* of all that follows: what was heard */
+	pthread_mutex_t lock; /* lock of the members below: what was heard */
 	struct beat *beats;
 	size_t count, size;
 	uint64_t heard;
 	unsigned connected;
 	struct probe probe;
-	uint64_t record_at_ns; /* of the last record, or the beginning */
+	uint64_t record_at_ns; /* time of the last record, or of the beginning */
 };
 
 uint64_t realtime_ns(void)
@@ -112,7 +112,7 @@ static uint64_t kernel_time(struct msghdr *m)
 
 static void receive_beats(struct collector *c)
 {
-	static const size_t room = BEAT_BYTES + 1; /* so that a longer one is seen to be longer */
+	static const size_t room = BEAT_BYTES + 1; /* room for one byte more, which shows that a datagram is longer */
 	uint8_t data[BATCH][BEAT_BYTES + 1];
 	_Alignas(struct cmsghdr) char control[BATCH][CMSG_SPACE(sizeof(struct timespec))];
 	struct mmsghdr messages[BATCH];
@@ -316,7 +316,7 @@ static int open_udp(struct collector *c, struct sockaddr_in *at, struct err *e)
 	c->udp = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->udp < 0)
 		return err_sys(e, errno, "UDP socket");
-	if (setsockopt(c->udp, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes))) /* as root only */
+	if (setsockopt(c->udp, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes))) /* only root may do that */
 		setsockopt(c->udp, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
 	if (setsockopt(c->udp, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)))
 		return err_sys(e, errno, "times of datagrams");

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define PAGE	   4096
-#define FILE_BYTES (4 * MIB) /* of one file at most: a few large ones are not to be all */
+#define FILE_BYTES (4 * MIB) /* bytes of one file at most: a few large ones are not to be all */
 #define FILES_MAX  200000
 
 struct file {
@@ -22,7 +22,7 @@ struct content {
 	enum bench_content kind;
 	struct file *files;
 	size_t count, at;
-	int fd; /* of the file that is being read, or -1 */
+	int fd; /* file that is being read, or -1 */
 	uint64_t left;
 	uint64_t noise, written;
 };

@@ -34,7 +34,7 @@ struct ferry {
 	pid_t pid, agent;
 	int out, agent_out; /* their standard outputs, ours to read */
 	bool copying;	    /* the destination's QEMU waits */
-	char *text;	    /* what of a line has been read */
+	char *text;	    /* part of a line that was read */
 	size_t length;
 	json_t *result;
 	uint64_t until_ns;
@@ -307,7 +307,7 @@ static int settle(struct ferry *f, struct outcome *o, struct err *e)
 	if (strcmp(outcome, "migrated"))
 		return err_set(e, EIO, "vmferry: %s: %s", outcome, reason ? reason : "no reason given");
 	watch_event(f->w, o->done_ns, "done");
-	if (!f->tool->libvirt) /* that one is met, and has another pid in its namespace */
+	if (!f->tool->libvirt) /* libvirt's QEMU is known already, and has another pid in its namespace */
 		f->target->pid = (pid_t)json_integer_value(json_object_get(f->result, "destination_pid"));
 	while (!r && !(ended(f, &f->agent, ROLE_AGENT) && watch_heard_all(f->w))) {
 		r = watch_step(f->w, until_ns, e);

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DIGITS 13 /* of real numbers: seconds since 1970 to the millisecond */
+#define DIGITS 13 /* digits of real numbers: seconds since 1970 to the millisecond */
 
 int bench_load(struct bench *b, const char *path, struct err *e)
 {

@@ -19,11 +19,11 @@
 
 #define BOOT_MS	  300000
 #define VERIFY_MS 300000
-#define CALM_MS	  10000 /* for a guest to run again after a move that failed */
+#define CALM_MS	  10000 /* time for a guest to run again after a move that failed */
 /* Memory that the witness leaves to the kernel and to itself. */
 #define RESERVE_MIB(mem_mib) (160 + (mem_mib) / 12)
 #define ARGS_MAX	     96
-#define STILL_MAX_MIB	     2048u /* of a disk's contents: at most so much is verified */
+#define STILL_MAX_MIB	     2048u /* limit of a disk's contents that are verified */
 #define CONTENT_FROM	     "/usr"
 
 unsigned bench_guest_load_mib(unsigned mem_mib)
@@ -449,7 +449,8 @@ static int order(struct bench *b, const struct bench_guest *g, const char *what,
 	return read_answer(b, fd, tag, word, line, room, e);
 }
 
-/* By which we know it among all that send to the collector. Not on its command line, which everybody on either host can read. */
+/* Tells the guest the token by which we know it among all that send to the collector. Its command line does not have it, as everybody on
+ * either host can read that. */
 static int tell_token(struct bench *b, const struct bench_guest *g, struct err *e)
 {
 	AUTO_FREE char *what = xasprintf("token %s", collector_token(b->collector));

@@ -19,7 +19,7 @@
 
 #define LAB_MS 20000
 
-static pid_t inside; /* for the signal handler below */
+static pid_t inside; /* process for the signal handler below */
 
 static void pass_on(int number)
 {

@@ -140,7 +140,8 @@ int libvirt_show(const struct side *s, const struct bench_guest *g, struct err *
 {
 	static const char script[] = "umount -nl \"$2\" 2>/dev/null; mkdir -p \"$2\" && mount -n --bind \"$1\" \"$2\"";
 	AUTO_FREE char *mounts = xasprintf("--mount=/proc/%d/ns/mnt", (int)s->libvirtd);
-	AUTO_FREE char *pids = xasprintf("--pid=/proc/%d/ns/pid_for_children", (int)s->libvirtd); /* of whom /proc tells there */
+	/* /proc there shows the processes of this namespace */
+	AUTO_FREE char *pids = xasprintf("--pid=/proc/%d/ns/pid_for_children", (int)s->libvirtd);
 	char *argv[] = {"nsenter", mounts, pids, "--", "sh", "-c", (char *)script, "sh", g->folder, GUEST_DIR, NULL};
 	struct process_output out;
 	int r = process_run(argv, SHOW_MS, &out, e);

@@ -263,7 +263,7 @@ static int finish(struct native *n, struct outcome *o, struct err *e)
 	o->qmp_ms = json_number_value(json_object_get(info, "downtime"));
 	o->carried_bytes = (uint64_t)json_integer_value(json_object_get(ram, "normal")) * 4096;
 	json_decref(info);
-	watch_sample(n->w); /* it goes with its QEMU */
+	watch_sample(n->w); /* the sample must be taken before its QEMU ends */
 	r = qmp_call(n->w->source.qmp, "quit", NULL, NULL, e);
 	while (!r && waitpid(n->source->pid, NULL, WNOHANG) == 0)
 		r = bench_step(n->b, until_ns, 2, e);

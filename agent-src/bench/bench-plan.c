@@ -142,7 +142,7 @@ static int take_workload(struct bench_plan *p, const char *word, struct err *e)
 static int tool_option(struct tool *t, const char *word, struct err *e)
 {
 	size_t i;
-	unsigned most = t->kind == TOOL_VMFERRY ? CHANNELS_MAX - 1 : 16; /* as vmferry migrate takes; of QEMU, what is sensible */
+	unsigned most = t->kind == TOOL_VMFERRY ? CHANNELS_MAX - 1 : 16; /* limit of vmferry migrate; for QEMU, a sensible one */
 	char *end;
 
 	if (!strncmp(word, "channels=", 9) && t->kind != TOOL_SINGLE && t->kind != TOOL_XBZRLE) {
@@ -313,7 +313,7 @@ enum bench_content plan_really(const struct bench_plan *p)
 /* Members of the plan that are whole numbers. */
 static const struct {
 	const char *name;
-	size_t offset; /* of an unsigned */
+	size_t offset; /* offset of an unsigned */
 	unsigned max;
 } numbers[] = {{"repeat", offsetof(struct bench_plan, repeat), BENCH_REPEAT_MAX},
 	       {"seed", offsetof(struct bench_plan, seed), INT32_MAX},

@@ -14,7 +14,7 @@
 
 #define STEP_NS	      100000000ULL
 #define FINE_NS	      10000000ULL
-#define BEFORE_NS     1000000000ULL /* of the beats before a move, and before its gap */
+#define BEFORE_NS     1000000000ULL /* time of the beats before a move, and before its gap */
 #define AFTER_NS      2000000000ULL
 #define GAPS_SHOWN    10
 #define STOP_SLACK_NS 300000000ULL /* QEMU's STOP event may come that late */
@@ -150,7 +150,7 @@ static json_t *series_json(const struct watch *w, const struct beats *b, uint64_
 {
 	static const struct {
 		const char *name;
-		size_t offset; /* of an int64_t of a sample; -1 in it: not known */
+		size_t offset; /* offset of an int64_t in a sample; -1 in it: not known */
 	} members[] = {{"ram_left", offsetof(struct watch_sample, ram_left)},
 		       {"disk_left", offsetof(struct watch_sample, disk_left)},
 		       {"round", offsetof(struct watch_sample, round)},

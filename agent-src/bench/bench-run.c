@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HEARD_MS  20000 /* for the guest to be heard */
+#define HEARD_MS  20000 /* time for the guest to be heard */
 #define BEFORE_MS 1100	/* listening before a move, */
 #define AFTER_MS  2100	/* and after it */
 
@@ -204,7 +204,8 @@ static int move_once(struct bench *b, const struct planned_cell *c, const struct
 		return moved;
 	quiet_ns = realtime_ns();
 	json_object_set_new(move, "yardstick_ms", json_real(yardstick_ms()));
-	even_out(b, c->mem_mib); /* at the last moment: a virtual machine may give memory that is free for seconds back to its host */
+	/* the last moment is the right one: a virtual machine may give memory that is free for seconds back to its host */
+	even_out(b, c->mem_mib);
 	watch_begin(&w, b, g);
 	w.quiet_ns = quiet_ns;
 	json_object_set_new(move, "began_at", json_real((double)w.began_ns / 1e9));
@@ -353,7 +354,7 @@ int bench_run(struct bench *b, struct err *e)
 
 	if (!r && p.all)
 		fprintf(stderr, "%u moves, results in %s\n", p.all, b->opt.out);
-	r = r ? r : bench_save(b, e); /* that it can be written is better known now */
+	r = r ? r : bench_save(b, e); /* an error in writing is better known now */
 	r = r ? r : each_cell(b, run_cell, &p, e);
 	if (r)
 		return r;

@@ -48,7 +48,7 @@ double move_figure(const json_t *move, enum figure what)
 	if (what != FIGURE_CPU)
 		return value_of(move, members[what]);
 	json_object_foreach((json_t *)cpu, key, v)
-		sum += value_number(v); /* one that is missing makes the sum unknown */
+		sum += value_number(v); /* a value that is missing makes the sum unknown */
 	return sum / move_payload_gib(move);
 }
 
@@ -70,7 +70,7 @@ bool moves_compare(const json_t *a, const json_t *b)
  * vmferry. */
 void run_set_payload(json_t *moves, const json_t *of)
 {
-	json_int_t least[2] = {0}; /* of native ones, of vmferry */
+	json_int_t least[2] = {0}; /* smallest of native moves, and of vmferry's */
 	json_t *move;
 	size_t i;
 
@@ -318,7 +318,7 @@ static size_t place_in_plan(const struct runs *r, const struct run_tool *t)
 	return i + (t->ours ? 2 * RUNS_TOOLS_MAX : 0);
 }
 
-/* By insertion: there are few, and those that the plan does not name stay in their order. */
+/* Sorts by insertion: there are few, and those that the plan does not name stay in their order. */
 static void sort_tools(const struct runs *r, struct run_cell *c)
 {
 	size_t i, k;

@@ -24,7 +24,7 @@ enum figure {
 	FIGURE_COPY,	 /* ms */
 	FIGURE_DOWNTIME, /* ms, as the guest's peers saw it */
 	FIGURE_WIRE,	 /* bytes */
-	FIGURE_USE,	 /* of the link, 0 to 1 */
+	FIGURE_USE,	 /* share of the link, 0 to 1 */
 	FIGURE_CPU,	 /* seconds per GiB of payload */
 	FIGURES,
 };
@@ -49,7 +49,7 @@ struct run_cell {
 
 struct runs {
 	const json_t *root, *environment, *plan;
-	struct run_cell *cells; /* in the order in which they were measured */
+	struct run_cell *cells; /* cells in the order in which they were measured */
 	size_t cell_count;
 	size_t move_count, warmups, ok, failed, damaged, ignored;
 };

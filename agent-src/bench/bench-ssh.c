@@ -29,7 +29,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define REPLY_MS       60000 /* for a line of the other end */
+#define REPLY_MS       60000 /* time for a line of the other end */
 #define PIECE_BYTES    65536
 #define LINE_MAX_BYTES 65536
 #define BEAT_MS	       10000
@@ -42,7 +42,7 @@ struct there {
 	struct ssh *ssh;
 	struct ssh_proc *proc;
 	int fd;					  /* orders and answers; -1: none */
-	json_t *hello, *found;			  /* what it has answered, as the next ones are in these */
+	json_t *hello, *found;			  /* answers of the other end; the members below point into these */
 	const char *dir, *client, *server, *qemu; /* client, server: addresses of SSH's connection */
 	char *address, *interface;
 	unsigned first_port, last_port;
@@ -477,7 +477,7 @@ static int check_collector(struct there *t, struct err *e)
 
 static void make_sides(struct bench *b, struct there *t)
 {
-	setenv("VMFERRY_DST_DIR", t->dir, 1); /* for each vmferry that we start: that host keeps the journals of its own moves */
+	setenv("VMFERRY_DST_DIR", t->dir, 1); /* each vmferry that we start has it: that host keeps the journals of its own moves */
 	b->sides[0] = (struct side){.ops = &side_here,
 				    .interface = t->interface,
 				    .work = b->work,

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define KEY_FILE  "keys.psk" /* as QEMU has it */
-#define USER	  "qemu"     /* as which its clients come, unless they are told otherwise */
+#define KEY_FILE  "keys.psk" /* name that QEMU expects */
+#define USER	  "qemu"     /* user as which its clients come, unless they are told otherwise */
 #define KEY_BYTES 32
 #define TRIAL_MS  10000
 #define MORE_MS	  1000 /* after its first words */

@@ -46,7 +46,7 @@
 #define BENCH_DISKS_MAX	   8 /* the witness's limit */
 #define BENCH_DELAY_MAX_MS 10000
 #define BENCH_CACHED_MAX   95 /* percent: the witness has memory of its own */
-#define BENCH_WINDOWS_MIB  64 /* of each disk: the part that the witness writes to */
+#define BENCH_WINDOWS_MIB  64 /* part of each disk that the witness writes to */
 #define BENCH_GUEST_IP	   "10.78.0.50"
 #define BENCH_COLLECTOR_IP "10.78.0.254"
 
@@ -69,7 +69,7 @@ enum bench_content { CONTENT_LIVING, CONTENT_NOISE, CONTENT_ZEROS };
 enum tool_kind { TOOL_SINGLE, TOOL_MULTIFD, TOOL_ZSTD, TOOL_XBZRLE, TOOL_VIRSH, TOOL_VMFERRY };
 
 struct tool {
-	char *text; /* as given; names it in results */
+	char *text; /* words as given; they name it in results */
 	enum tool_kind kind;
 	unsigned channels; /* 0: the tool's own default */
 	const char *codec; /* vmferry; NULL: auto */
@@ -89,7 +89,7 @@ struct bench_plan {
 	unsigned repeat, seed, disks, disk_mib, disk_data_mib, cached_percent;
 	enum bench_content content;
 	double max_downtime_ms;
-	double delay_ms, loss_percent; /* of the lab's link, each way */
+	double delay_ms, loss_percent; /* delay and loss of the lab's link, each way */
 };
 
 /* Parsers of comma-separated lists. -EINVAL: the error lists the valid words. */
@@ -170,7 +170,7 @@ extern const struct side_ops side_here;
 struct bench_options {
 	const char *qemu, *accel, *guest_dir, *dir, *out, *lab_script;
 	const char *collector; /* our address, as the other host sees it */
-	unsigned timeout_s;    /* of one move */
+	unsigned timeout_s;    /* limit of one move */
 };
 
 struct bench {
@@ -316,7 +316,7 @@ struct watch;
 struct watch_end {
 	struct watch *watch;
 	struct qmp *qmp;
-	int fd; /* of its monitor, before the greeting; -1: not connected, or past that */
+	int fd; /* monitor's socket until the greeting has come; -1 otherwise */
 	bool is_target;
 };
 

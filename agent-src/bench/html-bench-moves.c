@@ -11,7 +11,7 @@
 
 #define STEP_MS	       100
 #define AROUND_STEP_MS 10
-#define AROUND_MS      250.0 /* at least so much before and behind the gap */
+#define AROUND_MS      250.0 /* time that is shown before and behind the gap, at least */
 #define EVENTS_LOOKED  20000 /* QEMU makes thousands of passes near the end */
 
 /* Where a member of so many steps is drawn: when its first step was, how long each is, and what is left out. */
@@ -192,7 +192,7 @@ static void write_around(FILE *f, const struct run_tool *t, const json_t *move)
 	AUTO_FREE char *caption = xasprintf("%s: move %s, silent for %s", t->name, show_number(number, value_of(move, "number")),
 					    show_ms(down, value_of(around, "gap_ms")));
 
-	if (!isnan(gap) && line.shade_to > 0) { /* as much before and behind the gap as lets it be seen */
+	if (!isnan(gap) && line.shade_to > 0) { /* the gap gets as much room before and behind it as lets it be seen */
 		line.from = fmax(line.from, -fmax(AROUND_MS, 2 * line.shade_to));
 		line.to = fmin(line.to, line.shade_to + fmax(AROUND_MS, 3 * line.shade_to));
 	}

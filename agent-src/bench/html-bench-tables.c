@@ -13,7 +13,7 @@
 static const struct column {
 	enum figure what;
 	const char *name, *unit;
-	double size; /* of that unit */
+	double size; /* size of that unit */
 	bool percentiles, compared;
 } columns[] = {
 	{FIGURE_TOTAL, "Total", "s", 1000, true, true},
