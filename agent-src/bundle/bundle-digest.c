@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 
-#define CHUNK (128u << 10) /* which stays in a core's cache between the kernel's copy and the digest */
+#define CHUNK (128u << 10) /* chunk that stays in a core's cache between the kernel's copy and the digest */
 
 void bundle_digest_begin(struct bundle_digest *d)
 {

@@ -20,7 +20,7 @@ struct receiving {
 	void *ctx;
 };
 
-/* At most n bytes; 0: the end. */
+/* Takes at most n bytes; 0: the end. */
 static ssize_t take(struct receiving *r, void *to, size_t n, struct err *e)
 {
 	struct pollfd p = {.fd = r->fd, .events = POLLIN};
