@@ -27,7 +27,7 @@ char *again_path(const char *path);
 struct again_change {
 	const char *dest;  /* NULL: unchanged */
 	const char *vm;	   /* likewise */
-	const json_t *way; /* from again_new(): options to add at the end */
+	const json_t *way; /* options to add at the end, from again_new() */
 	bool json, verbose;
 };
 

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 struct attach_options {
-	const char *runtime_dir; /* of the socket */
+	const char *runtime_dir; /* directory of the socket */
 	bool json, verbose, detach;
 };
 

@@ -23,7 +23,7 @@
 #include <time.h>
 
 #define ID_SHOWN     8
-#define SHOWN_S	     (24 * 3600) /* of those that have ended */
+#define SHOWN_S	     (24 * 3600) /* time for which jobs that have ended are shown */
 #define COLUMNS	     5
 #define PROGRESS_MAX 256
 

@@ -29,8 +29,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OPEN_MS	 500  /* for a monitor to greet us */
-#define QUERY_MS 1000 /* for an answer */
+#define OPEN_MS	 500  /* time for a monitor to greet us */
+#define QUERY_MS 1000 /* time for an answer */
 
 struct listing {
 	struct loop *loop;
@@ -268,7 +268,7 @@ static void examine(struct entry *n, const struct listing *l)
 		ask(n, l->loop);
 	else if (n->g.qmp.path)
 		n->monitor = MONITOR_BUSY;
-	check_line(n); /* of which its disks say what may stay as it is */
+	check_line(n); /* the disks say what may stay on the line as it is */
 }
 
 static void entry_fini(struct entry *n)
@@ -430,7 +430,7 @@ static const char before[] =
 
 struct list_command {
 	bool verbose, json;
-	struct dest_config dest; /* of another host */
+	struct dest_config dest; /* another host, whose guests are listed */
 };
 
 static const struct command_option rows[] = {

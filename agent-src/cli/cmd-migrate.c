@@ -81,7 +81,7 @@ static const char check_after[] =
 /* A command that is being read. */
 struct command {
 	struct move_options o;	/* these two first and in this order: fleet_move_tables() are about them */
-	struct fleet_options f; /* of a command about several guests, which is not read here */
+	struct fleet_options f; /* options of a command about several guests, which is not read here */
 	json_t *move;		/* see again.h */
 };
 
@@ -90,7 +90,7 @@ _Static_assert(offsetof(struct command, f) == offsetof(struct fleet_command, f),
 static void keep_option(void *into, const struct command_option *row, const char *arg)
 {
 	struct command *c = into;
-	/* by which a move that is begun again says when, if that has not come meanwhile */
+	/* a move that is begun again says the moment so, if that has not come meanwhile */
 	AUTO_FREE char *at = row->kind == OPT_MOMENT ? xasprintf("@%lld", (long long)c->o.at) : NULL;
 
 	again_option(c->move, row, at ?: arg);

@@ -39,7 +39,7 @@ static const char after[] = "\nHow the destination was reached is in the journal
 struct asked {
 	const char *vm; /* NULL: all */
 	struct move_taken_up up;
-	json_t *way; /* as in again.h: how to reach the destination */
+	json_t *way; /* options that say how to reach the destination, as in again.h */
 };
 
 /* A move from this host that has not ended. */

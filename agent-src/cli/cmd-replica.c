@@ -39,7 +39,7 @@
 
 /* ---- sync ---- */
 
-/* In a process of its own, as any recover; what it says is of interest only if it fails. */
+/* Runs recover in a process of its own, as anybody might; its output is of interest only if it fails. */
 static void recover(const struct replica_conf *c, const char *attempt)
 {
 	AUTO_FREE char *program = program_beside("vmferry");
@@ -190,7 +190,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	replica_forget(c->settings_dir, guest); /* record of an earlier pair */
 	if (replica_conf_save(c, guest, &e))
 		return replica_say(&e);
-	c->o.disks.reuse = reuse; /* of the first point alone */
+	c->o.disks.reuse = reuse; /* the first point alone uses older copies */
 	c->o.disks.reuse_all = reuse_all;
 	code = make_point(c, guest);
 	if (code == EXIT_REFUSED && unlink(conf) && errno != ENOENT)
@@ -207,7 +207,7 @@ static int begin_replica(struct replica_conf *c, const char *guest)
 	return code;
 }
 
-/* Nobody does that of itself. */
+/* Says what makes further points: nothing does by itself. */
 static void say_what_goes_on(const struct replica_conf *c, const char *guest)
 {
 	fprintf(c->o.json ? stderr : stdout,
@@ -516,7 +516,7 @@ static int test_guest(struct replica_conf *c, int argc, char **argv)
 	return c->ends ? replica_test_end(c, argv[0]) : c->for_s ? replica_trial(c, argv[0]) : replica_test(c, argv[0]);
 }
 
-/* Of two that exclude each other neither is done: what one run has written would be thrown away. */
+/* Checks options that exclude each other, before either is done: what one run has written would be thrown away. */
 static int check_failover(const struct replica_conf *c)
 {
 	const char *why = c->plans + c->cancels + c->completes > 1 ? "say one of --planned, --cancel and --complete"

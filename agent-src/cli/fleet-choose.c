@@ -75,7 +75,7 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 		c->instances[host] = json_text(there, "instance");
 	if (there)
 		take_host(&c->hosts[host], there);
-	if (json_text(t->plan, "guest")) /* by which rules name it, whatever it is called here: a pid, or a socket */
+	if (json_text(t->plan, "guest")) /* rules call the guest by this name, whatever it is called here: a pid, or a socket */
 		c->guests[guest].name = json_text(t->plan, "guest");
 	if (!t->is_off)
 		c->guests[guest].memory = MAX(c->guests[guest].memory, bytes_of(t->plan, "ram_bytes"));

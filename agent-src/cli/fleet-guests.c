@@ -80,7 +80,7 @@ static bool is_added(const struct fleet_command *c, const char *name, enum kind_
 	return false;
 }
 
-/* By that name a guest that is to go shut down would be taken for what starts another. */
+/* True if that name of a guest that is to go shut down would be taken for what starts another. */
 static bool is_word_for_another(const struct fleet_command *c, const char *name)
 {
 	struct stat st;

@@ -180,7 +180,7 @@ static void print_owner(const struct guest *g)
 		printf("  owner    systemd unit %s%s\n", unit, g->unit.is_user ? " (of a user)" : "");
 }
 
-/* By which way it is asked. */
+/* Prints the way by which the guest is asked. */
 static void print_monitor(const struct entry *n)
 {
 	AUTO_FREE char *path = text_shown(n->hmp ?: n->g.qmp.path);

@@ -98,7 +98,7 @@ static int run(int argc, char **argv)
 	return say_no_such_command(argv[0]);
 }
 
-/* For completion, what there is to say: commands, or the options of a command, or of its subcommand. */
+/* Prints words for completion: commands, or the options of a command, or of its subcommand. */
 static int print_words(char *command, char *subcommand)
 {
 	char options[] = "--options";
