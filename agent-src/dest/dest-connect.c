@@ -47,7 +47,7 @@ char *dest_host_name(const char *where)
 	struct err e;
 	char *host;
 
-	if (ssh_target_parse(where, &target, &e)) /* also parses a standing agent's HOST:PORT */
+	if (ssh_target_parse(where, &target, &e)) /* a standing agent's HOST:PORT can be parsed so, too */
 		return xstrdup(where);
 	host = xstrdup(target.host);
 	ssh_target_fini(&target);
@@ -150,7 +150,7 @@ static int find_standing(struct dest *d, const struct dest_config *cfg, struct e
 
 /* ---- both ---- */
 
-/* In clear nothing more is said before the agent has proved that it knows the token. It never learns it from us. */
+/* Checks that the agent knows the token, before anything else is said in clear. It never learns the token from us. */
 static int exchange_proofs(struct dest *d, struct link *l, const struct hello *mine, const struct hello *theirs, struct err *e)
 {
 	uint8_t proof[HELLO_PROOF_BYTES];

@@ -27,10 +27,10 @@ char *dest_host_name(const char *where);
 struct dest {
 	enum dest_kind kind;
 	char *host, *port; /* address of the agent */
-	char *address;	   /* of a standing agent, or of the SSH server: for reconnecting, when names may not resolve; NULL */
+	char *address;	   /* address of a standing agent, or of the SSH server: for reconnecting, when names may not resolve; NULL */
 	bool plaintext, tls;
 	struct tls_key key;	     /* if tls */
-	char token[TOKEN_CHARS + 1]; /* in clear; "": not known */
+	char token[TOKEN_CHARS + 1]; /* token for a connection in clear; "": not known */
 	char *token_origin;
 	struct hello hello; /* session, for the data channels too */
 	bool met;	    /* a connection was established */
@@ -42,14 +42,14 @@ struct dest {
 	struct ssh_proc *agent_proc;
 	int agent_fd;
 	bool through_ssh;
-	unsigned silence_ms; /* for the SSH connection; atomic, see ssh_config */
+	unsigned silence_ms; /* silence that the SSH connection bears; atomic, see ssh_config */
 	char *ssh_host, *forward_host;
 };
 
 struct dest_config {
 	const char *where;
-	const char *state_dir, *runtime_dir; /* for a local agent */
-	bool verbose;			     /* for both agents */
+	const char *state_dir, *runtime_dir; /* directories of a local agent */
+	bool verbose;			     /* both agents are verbose */
 	bool background;		     /* our stderr must reach its end before the local agent's does */
 	/* a standing agent */
 	bool plaintext;
@@ -59,7 +59,7 @@ struct dest_config {
 	const char *identity, *ssh_port;
 	bool openssh, ssh_accept_new, keep_agent;
 	bool ssh_chosen;			       /* the user has chosen a value for openssh */
-	const char *listen_address, *via, *data_ports; /* for data connections, there */
+	const char *listen_address, *via, *data_ports; /* settings of the data connections, at that host */
 };
 
 /* Starts or reaches the destination agent and says HELLO. *d is all zero, or has been through dest_disconnect(). */
@@ -71,7 +71,7 @@ int dest_connect_data(struct dest *d, unsigned data_port, unsigned number, struc
 /* Arguments for reconnecting a channel that has lost its connection, with RESUME. */
 struct dest_again {
 	const struct dest_config *cfg;
-	unsigned timeout_ms; /* for each step */
+	unsigned timeout_ms; /* limit of each step */
 	uint32_t generation;
 	uint64_t received;
 	uint64_t peer_received; /* reported by the peer */

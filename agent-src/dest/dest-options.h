@@ -18,8 +18,8 @@ bool dest_option_is_odd(const char *word, enum dest_kind kind);
 /* Checks that the options fit the destination: 0, or the exit code, with the error printed. */
 int dest_options_check(const struct dest_config *cfg);
 
-/* To and from the journal. What cfg has already stays, and what it answers is not loaded: a token in place of a key; elsewhere: cfg->where is another
- * than the journal's, and its port and address are. Strings that are loaded belong to *json. */
+/* Options written to the journal and read from it. What cfg has already stays, and what it answers is not loaded: a token in place of a
+ * key. elsewhere: cfg->where is another than the journal's, and its port and address are. Strings that are loaded belong to *json. */
 json_t *dest_options_save(const struct dest_config *cfg);
 void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhere);
 

@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REACH_MS  4000	/* for TCP, before data goes through SSH */
-#define LISTEN_MS 60000 /* for the agent to say where it listens: first it settles what earlier moves have left there */
+#define REACH_MS  4000	/* time for TCP, before data goes through SSH */
+#define LISTEN_MS 60000 /* time for the agent to say where it listens: first it settles what earlier moves have left there */
 #define LAST_MS	  2000
 #define KEY_NAME  "vmferry"
 #define ARGS_MAX  16

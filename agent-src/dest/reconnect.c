@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <time.h>
 
-/* of each step of an attempt; between two; and whoever says for so long that there is no such session is right */
+/* limit of each step of an attempt; pause between two; time after which an agent that says that there is no such session is right */
 #define TIMEOUT_MS 4000
 #define PAUSE_MS   200
 #define REFUSED_MS 15000
@@ -28,7 +28,7 @@ struct reconnect {
 	unsigned port;
 	struct queue *results;
 	pthread_t thread;
-	pthread_mutex_t lock; /* of what follows */
+	pthread_mutex_t lock; /* lock of the members below */
 	pthread_cond_t changed;
 	bool stop, hurry;
 	struct wish wish[RECONNECT_CHANNELS_MAX];

@@ -28,7 +28,7 @@ int reconnect_start(struct reconnect **out, struct dest *dest, const struct dest
 /* Reconnects channel `number`, from this generation on; received: the last frame taken. Tries until it succeeds, the agent that answers
  * has not known us for some time, or reconnect_stop(). */
 void reconnect_channel(struct reconnect *r, unsigned number, uint32_t generation, uint64_t received);
-/* In a hurry (a guest is stopped) attempts are short, and the first refusal is final. */
+/* Makes attempts short and the first refusal final, or ends that: a stopped guest is in a hurry. */
 void reconnect_hurry(struct reconnect *r, bool yes);
 /* Ends after the current attempt: some seconds at most. NULL ok. */
 void reconnect_stop(struct reconnect *r);
