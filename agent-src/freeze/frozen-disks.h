@@ -13,7 +13,7 @@
 #include "qemu-names.h"
 
 struct frozen_disk {
-	const char *node, *name; /* in QEMU; for messages */
+	const char *node, *name; /* name in QEMU; name for messages */
 	uint64_t bytes;
 	const char *target; /* our file, an empty image of that size */
 	const char *bitmap; /* bitmap of the node: only its blocks are copied; NULL: everything */
@@ -23,8 +23,8 @@ struct frozen_disk {
 struct frozen_disks {
 	struct qmp *q;
 	struct loop *l;
-	char prefix[QEMU_PREFIX_MAX]; /* of all names in QEMU */
-	const char *format;	      /* of the targets: "qcow2", or "raw" */
+	char prefix[QEMU_PREFIX_MAX]; /* prefix of all names in QEMU */
+	const char *format;	      /* format of the targets: "qcow2", or "raw" */
 	bool compress;		      /* qcow2 */
 	unsigned workers;	      /* per job, if QEMU has that option; 0: QEMU's default */
 	struct frozen_disk *disk;     /* array is copied; what it points to is not */

@@ -54,7 +54,7 @@ static int thaw(struct agent *a, struct err *e)
 	return r;
 }
 
-/* In place of a process that died when it had begun to freeze. */
+/* Thaws in place of a process that died when it had begun to freeze. */
 static int thaw_if_frozen(const char *path, pid_t qemu, struct err *e)
 {
 	struct agent *a = xcalloc(1, sizeof(*a));
@@ -119,10 +119,10 @@ static bool wait_for_end(void)
 
 struct freeze_of {
 	const char *path;
-	pid_t pid; /* whose socket it is */
+	pid_t pid; /* pid of the process whose socket it is */
 };
 
-/* In that process. */
+/* Runs in that process. */
 static void freeze_and_thaw(void *of)
 {
 	const struct freeze_of *at = of;
@@ -146,7 +146,7 @@ static void freeze_and_thaw(void *of)
 	if (!r)
 		tell(WORD_FROZEN, NULL);
 	in_time = r || wait_for_end();
-	refused = r == -EREMOTEIO;     /* then the agent itself thaws what it has frozen */
+	refused = r == -EREMOTEIO;     /* the agent itself thaws what it has frozen when it refuses */
 	if (thaw(a, &why) && !refused) /* whatever became of the freeze */
 		tell(WORD_STUCK, &why);
 	else if (r)
