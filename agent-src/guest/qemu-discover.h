@@ -105,7 +105,7 @@ struct guest {
 	char *makes;	  /* calls by which the script of a guest that is shut down makes missing files; NULL: none known */
 	struct swtpm tpm; /* swtpm that the script of a guest that is shut down starts; socket NULL: none */
 
-	unsigned deadline_ms; /* for each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
+	unsigned deadline_ms; /* deadline of each of guest_query()'s questions; 0: QMP_DEADLINE_MS */
 
 	/* guest_query() fills the members below */
 	char *machine; /* versioned type: "pc-q35-10.0" */
