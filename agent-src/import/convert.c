@@ -14,7 +14,8 @@
 
 #define ANSWER_MAX 4096
 #define WRITES_S   (4ULL << 20) /* bytes: so many at least are unpacked in a second of CPU time */
-#define SYNC_STEP  (1LL << 30)	/* of what is written back while others do something with it: less is fast enough, and disturbs */
+/* bytes that are written back while others do something with the file: fewer are fast enough, and disturb */
+#define SYNC_STEP (1LL << 30)
 
 struct answer {
 	char text[ANSWER_MAX];
@@ -107,7 +108,7 @@ int convert_measure(const char *qemu_img, struct image_source *s, uint64_t *virt
 	return 0;
 }
 
-#define CLUSTER 65536u /* of qcow2 */
+#define CLUSTER 65536u /* cluster size of qcow2 */
 
 /* Clusters with something in them between two places of the file. */
 static int count_data(int fd, uint64_t from, uint64_t to, uint64_t *clusters)

@@ -12,16 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DISK_CONTENT_BYTES (256u << 10) /* of the disk's beginning, as far as there are so many */
+#define DISK_CONTENT_BYTES (256u << 10) /* bytes of the disk's beginning that are looked at, as far as there are so many */
 
 struct disk_content {
 	const char *other;    /* the file that this is instead of a disk, for people: "a PDF document"; NULL */
-	bool is_disk;	      /* it begins as disks do */
+	bool is_disk;	      /* contents begin as those of disks do */
 	uint64_t end;	      /* bytes from its beginning that its partitions or file system reach to; 0: not said */
 	unsigned sector;      /* bytes: of the sectors that its GPT counts in; 0: it has none */
 	bool is_volume;	      /* a file system without partitions */
 	bool bios_boots;      /* a BIOS finds something to start in its boot sector */
-	bool uefi_boots;      /* it has an EFI system partition */
+	bool uefi_boots;      /* an EFI system partition exists */
 	bool uefi_could_boot; /* or a FAT file system, at least */
 };
 

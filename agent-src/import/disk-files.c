@@ -419,13 +419,13 @@ static int find_disk(struct sources *s, struct described_disk *k, size_t i, size
 	int r = as_said(&s->disks[i], k, number, named, e);
 
 	if (r == 1 && (s->numbers[i] || (!k->file && k->capacity)))
-		return 0; /* in the archive, or blank */
+		return 0; /* the disk is in the archive, or blank */
 	if (r == 1 && !k->file)
 		return not_found(s, k, number, e);
 	if (r != 1) {
 		free(k->elsewhere); /* whatever it is there */
 		k->elsewhere = xstrdup(s->disks[i].path ?: "");
-		if (!k->file && s->disks[i].path) /* it is blank there */
+		if (!k->file && s->disks[i].path) /* the description has the disk as a blank one */
 			k->file = xstrdup(s->disks[i].path);
 		return r;
 	}

@@ -4,7 +4,7 @@
 
 #include "sources.h"
 
-#define DISK_NONE "none" /* in place of a file: leave the disk out */
+#define DISK_NONE "none" /* word in place of a file: leave the disk out */
 
 /* Sets s->disks, whose path stays NULL for a drive, and for a disk that is to be made blank. 0; -ENOENT, -EINVAL; -errno. */
 int disk_files_find(struct sources *s, struct guest_description *d, const struct sources_named *named, struct err *e);

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 
 #define HEAD_BYTES TARRED_HEAD
-#define TEXT_BYTES (64u << 10) /* so much of a text is looked at */
+#define TEXT_BYTES (64u << 10) /* bytes of a text that are looked at */
 
 /* Every kind of description; XML is told apart by its outermost element, and other text by what is in it. */
 static const struct {

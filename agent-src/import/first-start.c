@@ -88,7 +88,7 @@ static void give_up(struct qemu_proc *p, const char *memory, struct err *e)
 	AUTO_FREE char *said = qemu_log_tail(p);
 	struct err first, why;
 
-	if (!p->pid) /* it has ended */
+	if (!p->pid) /* QEMU has ended */
 		return;
 	if (memory && *said)
 		err_prefix(e, "%s", said);

@@ -185,12 +185,12 @@ static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BY
 		r = capacity > IMAGE_VIRTUAL_MAX / 512 ? check_size(capacity < UINT64_MAX / 512 ? capacity * 512 : UINT64_MAX, e) : 0;
 
 	if (r || (!at && capacity))
-		return r; /* one without words */
+		return r; /* the image has no descriptor */
 	if (!at || !sectors || sectors > DESCRIPTOR_MAX / 512 || at > s->size / 512)
 		return err_set(e, EINVAL, "its descriptor is not where it says");
-	/* one with extents QEMU reads up to a zero, however long the header says that it is */
+	/* QEMU reads the descriptor of an image with extents up to a zero, however long the header says that it is */
 	r = check_embedded(s, fd, at * 512, capacity ? sectors * 512 : QEMU_DESCRIPTOR_MAX, !capacity, e);
-	if (!r && !capacity) /* which a guest could have written to a disk that is raw */
+	if (!r && !capacity) /* a guest could have written this to a disk that is raw */
 		r = err_set(e, EINVAL,
 			    "it begins as an image, and consists of other files: give one that is whole, or a description of it as text");
 	return r;
@@ -349,7 +349,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 	}
 	if (is_vpc(fd, s, head, footer)) {
 		s->driver = "vpc";
-		s->by_size = memcmp(footer + 28, "vpc ", 4) && memcmp(footer + 28, "qemu", 4); /* who made it */
+		s->by_size = memcmp(footer + 28, "vpc ", 4) && memcmp(footer + 28, "qemu", 4); /* the program that made it decides */
 		return check_vpc(footer, e);
 	}
 	return check_raw(s, fd, e);

@@ -26,7 +26,7 @@ struct image_base {
 	char *path;
 	const char *driver;
 	uint64_t size;
-	bool is_named; /* by the user */
+	bool is_named; /* the user has named it */
 };
 
 struct image_source {
@@ -43,11 +43,12 @@ struct image_source {
 	bool was_raw;			      /* raw in its archive: its first bytes are the guest's data, not a header */
 	uint64_t virtual_bytes, needed_bytes; /* size that the guest sees, and estimated size of the new image, by convert_measure() */
 	const struct base_wish *may;	      /* NULL: no base is permitted */
-	bool is_base;			      /* it is another image's base, in whose list its bases are */
+	bool is_base;			      /* image is another one's base: that one's list has the bases of this, too */
 	struct image_base *bases;	      /* image-base.h: it is on the first, that on the second … */
 	size_t base_count;
 	unsigned snapshots; /* internal snapshots, which are lost */
-	bool by_size; /* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
+	/* a VHD whose size is what it says, and not what its cylinders, heads and sectors make: QEMU before 10 may think otherwise */
+	bool by_size;
 };
 
 /*

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define NOTE_BYTES (4 * GUEST_TEXT_MAX) /* one that is longer is cut off */
+#define NOTE_BYTES (4 * GUEST_TEXT_MAX) /* length at which a note is cut off */
 #define SERIAL_MAX 36			/* bytes: what a SCSI disk of QEMU's takes */
 
 void described_disk_fini(struct described_disk *k)
@@ -352,7 +352,7 @@ static bool any_in(const char *text, const char *const *words)
 
 int described_system(struct guest_description *d, const char *text, struct err *e)
 {
-	/* of VMware ("winNetEnterprise" is Server 2003), VirtualBox, libosinfo, and in words */
+	/* names of VMware ("winNetEnterprise" is Server 2003), VirtualBox and libosinfo, and in words */
 	static const char *const windows[] = {"windows", "microsoft.com", NULL};
 	static const char *const old[] =
 		{"winxp",      "windowsxp",  "windows xp", "winnet",	 "win2000",	 "windows2000",	 "windows 2000",
@@ -470,7 +470,7 @@ static char *convert_text(iconv_t c, const char *text, size_t n)
 
 char *described_utf16(const char *text, size_t n)
 {
-	iconv_t c = iconv_open("UTF-8", "UTF-16"); /* which its mark says the order of */
+	iconv_t c = iconv_open("UTF-8", "UTF-16"); /* the byte order mark in the text gives the order */
 	char *out;
 
 	if (c == (iconv_t)-1)

@@ -18,20 +18,20 @@
 #define GUEST_NICS_MAX	   32
 #define GUEST_NOTES_MAX	   200
 #define GUEST_PORTS_MAX	   32
-#define GUEST_SERIALS_MAX  4  /* of a PC */
-#define GUEST_FORWARDS_MAX 32 /* of one network card */
+#define GUEST_SERIALS_MAX  4  /* serial ports of a PC */
+#define GUEST_FORWARDS_MAX 32 /* forwarded ports of one network card */
 #define SMBIOS_COUNT	   6
 #define BUS_CHOICES_MAX	   3
 #define GUEST_CPUS_MAX	   4096
 #define GUEST_MEMORY_MIN   (1ULL << 20)
 #define GUEST_MEMORY_MAX   (64ULL << 40)
 #define DISK_BYTES_MAX	   (64ULL << 40) /* no hypervisor has larger ones */
-#define GUEST_TEXT_MAX	   4096		 /* of one text of the file */
+#define GUEST_TEXT_MAX	   4096		 /* length of one text of the file */
 
 enum guest_machine { MACHINE_UNSAID, MACHINE_PC, MACHINE_Q35 };
 enum guest_firmware { FIRMWARE_UNSAID, FIRMWARE_BIOS, FIRMWARE_UEFI };
 
-/* In the order of the table in qemu-line.c. */
+/* Buses, in the order of the table in qemu-line.c. */
 enum disk_bus {
 	BUS_UNSAID,
 	BUS_IDE,
@@ -52,19 +52,20 @@ struct described_disk {
 	unsigned number; /* "#1" of the user's; 0: as it comes, drives not counted */
 	enum disk_bus bus;
 	enum disk_bus others[BUS_CHOICES_MAX]; /* further ones that the description allows, in its order; BUS_UNSAID: no more */
-	unsigned controller, unit;	       /* which one of that kind, and where on it, as the guest sees it */
-	char *label;			       /* what it is called there: "vda", "scsi0:0"; NULL: not said */
-	char *volume;			       /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
-	char *file;			       /* as the description names it; NULL, with a capacity: it is blank */
-	char *elsewhere;		       /* where it is, if that is no file, for people; the file is a copy, of whatever format */
-	const char *format;		       /* of a file without a header of its own: "raw"; NULL: it says itself */
-	bool absolute;			       /* file may be an absolute path of this host */
-	uint64_t capacity;		       /* bytes; 0: not said */
-	unsigned boot_order;		       /* 1: first; 0: not said */
-	char *device_id;		       /* of a SCSI disk, by which a Linux guest may know it; NULL: QEMU's own */
-	char *serial;			       /* letters, digits, ".", "_" and "-"; NULL: not said */
-	unsigned sector, physical;	       /* bytes, of virtio and SCSI; 0: not said */
-	struct disk_content content;	       /* not of the description: as its image begins */
+	/* number of the controller among those of its kind, and of the unit on it, as the guest sees them */
+	unsigned controller, unit;
+	char *label;		     /* name there: "vda", "scsi0:0"; NULL: not said */
+	char *volume;		     /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
+	char *file;		     /* name in the description; NULL, with a capacity: the disk is blank */
+	char *elsewhere;	     /* where it is, if that is no file, for people; the file is a copy, of whatever format */
+	const char *format;	     /* format of a file without a header of its own: "raw"; NULL: the file says itself */
+	bool absolute;		     /* file may be an absolute path of this host */
+	uint64_t capacity;	     /* bytes; 0: not said */
+	unsigned boot_order;	     /* 1: first; 0: not said */
+	char *device_id;	     /* device_id of a SCSI disk, by which a Linux guest may know it; NULL: QEMU's own */
+	char *serial;		     /* letters, digits, ".", "_" and "-"; NULL: not said */
+	unsigned sector, physical;   /* bytes, of virtio and SCSI; 0: not said */
+	struct disk_content content; /* not of the description: as its image begins */
 };
 
 struct described_pci {
@@ -84,7 +85,7 @@ struct described_nic {
 	bool has_mac;
 	unsigned boot_order;
 	char *network, *kind; /* where it was attached: the name there ("Outside", "br0"), and what that is ("bridge"); NULL: not said */
-	char *name_there;     /* as a Linux guest calls it there: "ens160"; NULL: not known */
+	char *name_there;     /* name that a Linux guest there has for it: "ens160"; NULL: not known */
 	unsigned slot;	      /* the number of its slot, by which Linux calls it ens160; 0: not known */
 	bool keeps_slot;
 	bool unplugged; /* its cable was not plugged in */
@@ -103,7 +104,7 @@ struct described_port {
 };
 
 struct guest_description {
-	char *origin; /* what the file is, for people */
+	char *origin; /* kind of file, for people */
 	char *name;
 	char *uuid; /* 8-4-4-4-12 hexadecimal digits */
 	uint64_t memory_bytes;
@@ -117,17 +118,17 @@ struct guest_description {
 	bool secure_boot;
 	char *nvram;		    /* a file of this host: the variables of its UEFI */
 	struct described_disk efi;  /* the same in a disk image; file NULL: there is none */
-	char *smbios[SMBIOS_COUNT]; /* of described_smbios[] what it says of its maker; NULL: QEMU's own */
+	char *smbios[SMBIOS_COUNT]; /* words for described_smbios[] about its maker; NULL: QEMU's own */
 	bool windows;
-	bool old_windows;     /* one that has no driver for SATA: before Vista */
-	bool of_qemu;	      /* it ran in a QEMU: its devices were the same */
-	bool local_time, utc; /* of the clock, where it is said */
+	bool old_windows;     /* this Windows has no driver for SATA: it is older than Vista */
+	bool of_qemu;	      /* guest ran in a QEMU: its devices were the same */
+	bool local_time, utc; /* time zone of the clock, where it is said */
 	char *video;	      /* QEMU's device; "none" */
-	char *tpm;	      /* of one that goes on: QEMU's device; NULL: it has none */
+	char *tpm;	      /* QEMU's TPM device of a guest that goes on; NULL: none */
 	bool xhci, rng, balloon;
-	bool agent;	  /* it has a port for QEMU's guest agent */
+	bool agent;	  /* guest has a port for QEMU's guest agent */
 	unsigned serials; /* ports; at most GUEST_SERIALS_MAX */
-	char *genid;	  /* of the form of uuid: another one tells the guest that it is a copy; "": a new one; NULL: it has none */
+	char *genid;	  /* generation id, in the form of uuid: another one tells the guest that it is a copy; "": a new one; NULL: none */
 	struct {
 		char *kernel, *initrd, *append; /* files of this host */
 	} direct;
@@ -143,7 +144,7 @@ struct guest_description {
 	bool no_slots;		 /* no PCI slot has a number there: Linux calls a card enp0s3, and not ens3 */
 	bool verbose;		 /* said before: settings that say nothing of the hardware are noted, too */
 	bool goes_on;		 /* said before: it is the guest itself, with its media, TPM and buses, and no copy of its machine */
-	char *notes[GUEST_NOTES_MAX + 1]; /* what was not understood, or is not mapped: a sentence each */
+	char *notes[GUEST_NOTES_MAX + 1]; /* sentences about what was not understood, or is not mapped */
 	size_t note_count;
 };
 

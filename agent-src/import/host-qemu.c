@@ -130,7 +130,7 @@ char *host_qemu_help(const struct host_qemu *q, const char *option, const char *
 	struct err ignored;
 	char *answer;
 
-	ask(q, option, what, &answer, &ignored); /* it calls "-chardev socket,help" an error, once it has answered */
+	ask(q, option, what, &answer, &ignored); /* QEMU calls "-chardev socket,help" an error, once it has answered */
 	return answer;
 }
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define HEAD_BYTES	 104u
-#define NAME_MAX_BYTES	 1023u /* of qcow2 */
+#define NAME_MAX_BYTES	 1023u /* limit of qcow2 */
 #define EXTENSIONS_MAX	 64u
 #define FORMAT_EXTENSION 0xe2792acau
 

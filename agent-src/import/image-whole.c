@@ -50,9 +50,9 @@ struct lines {
 	char line[LINE_BYTES];
 	size_t n;
 	bool answered;
-	uint64_t leaks, clusters_end; /* of qcow2: clusters that nothing refers to, and where the last one ends */
-	uint64_t errors;	      /* of "qemu-img check" */
-	uint64_t end;		      /* of "qemu-img map": bytes of the file that data of the disk lies in */
+	uint64_t leaks, clusters_end; /* results for qcow2: clusters that nothing refers to, and where the last one ends */
+	uint64_t errors;	      /* errors of "qemu-img check" */
+	uint64_t end;		      /* result of "qemu-img map": end of the disk's data in the file */
 };
 
 static uint64_t member(const char *line, const char *name)
@@ -72,7 +72,7 @@ static void take_line(struct lines *l)
 	l->clusters_end += member(l->line, "image-end-offset");
 	l->answered |= strstr(l->line, "\"check-errors\"") != NULL;
 	l->errors += member(l->line, "corruptions") + member(l->line, "check-errors");
-	if (at && !member(l->line, "depth") && length < UINT64_MAX - at) /* of what is on a base the data lies in that */
+	if (at && !member(l->line, "depth") && length < UINT64_MAX - at) /* data at another depth lies in a base */
 		l->end = MAX(l->end, at + length);
 }
 
@@ -215,7 +215,7 @@ int image_start(const char *qemu_img, const struct image_source *s, size_t max, 
 	if (!strcmp(s->driver, "raw"))
 		return read_at(s, to, *n, 0, e);
 	memory = memfd_create("head", MFD_CLOEXEC);
-	fd = memory < 0 ? -1 : fcntl(memory, F_DUPFD, PROGRAM_INHERITED); /* which qemu-img inherits */
+	fd = memory < 0 ? -1 : fcntl(memory, F_DUPFD, PROGRAM_INHERITED); /* qemu-img inherits this descriptor */
 	if (fd < 0)
 		return err_sys(e, errno, "cannot create a file in memory");
 	r = copy_start(qemu_img, s, max, fd, e);
@@ -228,7 +228,8 @@ int image_start(const char *qemu_img, const struct image_source *s, size_t max, 
 
 static int check_container(const char *qemu_img, const struct image_source *s, struct err *e)
 {
-	int r = strcmp(s->driver, "vpc") ? check_tables(qemu_img, s, e) : check_vhd_end(s, e); /* which qemu-img cannot check */
+	/* a VHD's tables cannot be checked by qemu-img */
+	int r = strcmp(s->driver, "vpc") ? check_tables(qemu_img, s, e) : check_vhd_end(s, e);
 
 	if (!r && !strcmp(s->driver, "qcow2"))
 		r = check_compressed(s, e);

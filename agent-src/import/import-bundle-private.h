@@ -21,7 +21,7 @@ struct bundling {
 	struct spool spool; /* holds the files of a stream */
 	struct host_qemu qemu;
 	struct args_result line;
-	struct line_words words;     /* of the line */
+	struct line_words words;     /* words of the line */
 	char *machine_was, *machine; /* machine type that the guest had; the one that it gets here; NULL: as its line says */
 	bool has_other_files;	     /* the line had a directory of QEMU's own files (-L), which is left out */
 	struct made made;

@@ -441,7 +441,7 @@ static int start(struct bundling *m, pid_t *pid, struct err *e)
 
 	if (m->o->start == IMPORT_NO_START)
 		return 0;
-	r = bundling_check_free(m, e); /* it was looked at before the disks were made */
+	r = bundling_check_free(m, e); /* the check before the disks were made may be out of date */
 	if (r)
 		return r;
 	r = first_start(m->qemu.exe, m->line.argv, m->qmp, memory, m->o->start == IMPORT_PAUSED, pid, e);
@@ -500,8 +500,8 @@ static int look(void *ctx, struct err *e)
 	if (!r)
 		r = import_turn_wait(&m->turn, m->life, m->o, m->stream == STDIN_FILENO, e);
 	if (!r)
-		r = check_names(m, e); /* as they are now that it is its turn */
-	/* what is damaged is said to be, before anything else is made of it */
+		r = check_names(m, e); /* the names may have changed before our turn */
+	/* damage is reported before anything is made of the files */
 	if (!r && m->from)
 		r = verify(m, e);
 	if (!r)

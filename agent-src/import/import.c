@@ -317,7 +317,7 @@ static int measure(struct import *m, struct err *e)
 		return r;
 	life_stage(life_now(), "looking for zeros");
 	r = convert_measure_zeros(m->s.disks, m->d.disk_count, needs, e);
-	import_turn_has_written(&m->turn, m->life); /* it says anew what it needs */
+	import_turn_has_written(&m->turn, m->life); /* the turn says anew what room it needs */
 	return r ? r : find_room(m, needs, e);
 }
 
@@ -589,8 +589,8 @@ static int look(void *ctx, struct err *e)
 	if (!r)
 		r = import_turn_wait(&m->turn, m->life, m->o, false, e);
 	if (!r)
-		r = check_names(m, e); /* as they are now that it is its turn */
-	/* what is damaged is said to be, before anything else is made of it */
+		r = check_names(m, e); /* the names may have changed before our turn */
+	/* damage is reported before anything is made of the files */
 	if (!r)
 		r = verify(m, e);
 	if (!r)

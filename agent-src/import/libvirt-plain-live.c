@@ -29,7 +29,7 @@
 #define SERIAL_CHARDEV "charserial"
 
 struct item {
-	const char *name, *value; /* of the line */
+	const char *name, *value; /* option of the line, and its value */
 	struct props p;
 };
 
@@ -39,7 +39,7 @@ struct live {
 	struct item *items;
 	size_t count;
 	struct libvirt_plain *out;
-	char *dir, *name; /* of sockets */
+	char *dir, *name; /* directory and name of sockets */
 	bool has_screen;
 	struct err *e;
 };
@@ -536,7 +536,7 @@ static const struct {
 	{"display", drop},
 	{"mon", drop},
 	{"add-fd", drop},
-	{"L", drop}, /* of a script that is its <emulator>, which adds it there, too */
+	{"L", drop}, /* a script that is its <emulator> adds this there, too */
 	{"S", drop},
 	{"incoming", drop},
 	{"no-shutdown", drop}, /* libvirt ends its QEMU then */

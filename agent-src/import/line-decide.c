@@ -176,7 +176,7 @@ static void decide_disks(struct guest_description *d, enum disk_bus wish, line_h
 			decide_windows_bus(d, &d->disks[i]);
 		decide_sectors(d, &d->disks[i]);
 	}
-	/* one that boots from IDE may know no AHCI */
+	/* a guest that boots from IDE may know no AHCI */
 	if (d->machine == MACHINE_UNSAID || ((wish == BUS_IDE || d->old_windows) && d->machine == MACHINE_Q35))
 		d->machine = any_disk_on(d, BUS_IDE) ? MACHINE_PC : MACHINE_Q35;
 	if (d->secure_boot && d->machine == MACHINE_PC) {

@@ -20,15 +20,15 @@ static bool ends_with(const char *key, const char *end)
 	return n >= k && !strcmp(key + n - k, end) && (n == k || key[n - k - 1] == '.');
 }
 
-#define KEYS_MAX  256 /* of one option */
-#define DEPTH_MAX 8   /* of one node above the other in it */
+#define KEYS_MAX  256 /* keys of one option */
+#define DEPTH_MAX 8   /* nodes above one another in it */
 
 /* ---- what stands above what ---- */
 
 /* A -drive or -blockdev, with what it has as JSON in its list. */
 struct block {
 	struct kv_list l;
-	bool names_file; /* by "file=", which names a node otherwise */
+	bool names_file; /* "file=" names a file here, and a node otherwise */
 };
 
 /* The value of that key of the node whose keys begin with prefix ("", "file.", "file.backing."). */

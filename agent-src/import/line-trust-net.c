@@ -12,11 +12,11 @@
 /* A pattern that ends with a star is what keys begin with. */
 static const struct kind {
 	const char *type;
-	bool open;		      /* to a network, beside what it forwards */
+	bool open;		      /* guest reaches a network, beside what is forwarded */
 	const char *words[WORDS_MAX]; /* say nothing of this host's files */
 	const char *files[4];	      /* are files, programs or directories, which the rewriter must know */
 	const char *commands[2];      /* say what is run */
-	const char *runs;	      /* what it runs in any case */
+	const char *runs;	      /* program that is run in any case */
 } kinds[] = {
 	{"none", .open = false},
 	{"nic", .open = false},

@@ -20,9 +20,10 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define DRAFT_LOCK    (1LL << 43) /* behind every file, and before what image-mark.c may lock; QEMU's locks are at 100 */
-#define NUMBER_CHARS  8
-#define DRAFT_BETWEEN ".vmferry-draft-"	   /* what a destination, or storage, calls its own has an attempt's id there */
+#define DRAFT_LOCK   (1LL << 43) /* behind every file, and before what image-mark.c may lock; QEMU's locks are at 100 */
+#define NUMBER_CHARS 8
+/* middle of a draft's name; a destination's, or storage's, own drafts have an attempt's id there */
+#define DRAFT_BETWEEN ".vmferry-draft-"
 #define DRAFT_MARK    "user.vmferry.draft" /* an extended attribute of a draft's: a name can be anybody's */
 
 void made_init(struct made *m)
@@ -160,7 +161,7 @@ int made_name(struct made *m, struct err *e)
 		struct made_file *f = &m->files[i];
 
 		r = draft_publish(f->draft, f->path, e);
-		f->is_named = r != -EEXIST; /* it may be, in spite of an error */
+		f->is_named = r != -EEXIST; /* the rename may have happened in spite of an error */
 		if (r)
 			return r;
 		fremovexattr(f->fd, DRAFT_MARK);
@@ -168,7 +169,7 @@ int made_name(struct made *m, struct err *e)
 	}
 	if (m->n && sync_parent_dir(m->files[0].path, e))
 		return -e->code;
-	m->is_whole = true; /* from now on they are the user's, whatever becomes of their names */
+	m->is_whole = true; /* the files are the user's from now on, whatever becomes of their names */
 	return life_journal_note(life_now(), MADE_WHOLE, json_true(), e);
 }
 
@@ -210,7 +211,7 @@ static bool is_used(struct made_file *f, struct err *e)
 	if (!f->is_named)
 		return false;
 	if (f->fd >= 0)
-		close(f->fd); /* which would be a use of it */
+		close(f->fd); /* an open descriptor would count as a use of the file */
 	f->fd = -1;
 	return own_file_unused(f->path, e) == -EBUSY;
 }

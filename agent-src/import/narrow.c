@@ -38,7 +38,7 @@
 /* Paths that every program needs. */
 static const char *const everybody_s[] = {
 	"/usr",	 "/lib", "/lib64", "/bin", "/sys/devices/system/cpu", "/etc/ld.so.cache", "/etc/ld.so.preload", "/dev/urandom",
-#ifdef __SANITIZE_ADDRESS__ /* whose search for leaks looks at the threads there, and is a ptrace */
+#ifdef __SANITIZE_ADDRESS__ /* LeakSanitizer looks at the threads there, with ptrace */
 	"/proc",
 #endif
 };
@@ -264,7 +264,7 @@ static int refuse_some(scmp_filter_ctx c)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	for (i = 0; !r && i < ARRAY_LEN(spaces); i++)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, spaces[i], spaces[i]));
-	/* whose flags cannot be seen; libc goes on without it */
+	/* clone3's flags cannot be seen by a filter; libc goes on without it */
 	return r ? r : seccomp_rule_add(c, SCMP_ACT_ERRNO(ENOSYS), seccomp_syscall_resolve_name("clone3"), 0);
 }
 
@@ -284,7 +284,7 @@ static int refuse_calls(void)
 	}
 	if (!r)
 		r = refuse_some(c);
-	/* to read a file is not to empty it */
+	/* a file that may be read must not be emptied */
 	if (!r)
 		r = seccomp_rule_add(c, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(openat), 1,
 				     SCMP_A2(SCMP_CMP_MASKED_EQ, O_TRUNC | O_ACCMODE, O_TRUNC));
@@ -303,7 +303,7 @@ static int refuse_calls(void)
 
 static int bound(int what, rlim_t most)
 {
-	/* at its hard limit of time it would be killed, and not told by SIGXCPU */
+	/* the hard limit of time is higher, as the kernel kills there, without SIGXCPU */
 	rlim_t hard = what == RLIMIT_CPU ? most + 1 : most;
 	struct rlimit l;
 
@@ -372,7 +372,7 @@ static int become_nobody(const struct narrow *n)
 
 struct narrowing {
 	const char *program;
-	bool is_own; /* which nothing tells any more when files are hidden */
+	bool is_own; /* program is our own, which cannot be told any more when files are hidden */
 	const struct narrow *n;
 };
 
@@ -396,7 +396,7 @@ static int narrow_all(const struct narrowing *x)
 	return r ? r : set_bounds(x->n, x->is_own); /* last: there may be no more memory for us within them */
 }
 
-/* In the child, which says why it does not begin. */
+/* Narrows the child, which says why if it does not begin. */
 static int make_narrow(void *ctx)
 {
 	int r = narrow_all(ctx);

@@ -49,7 +49,7 @@ bool file_name_below(const char *name)
 struct tar {
 	int fd;
 	uint64_t at, end;
-	/* from a pax header, for the next member */
+	/* a pax header gives these for the next member */
 	char *name;
 	bool has_size;
 	uint64_t size;

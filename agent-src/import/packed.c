@@ -22,9 +22,9 @@ struct packed {
 	int fd;
 	int (*more)(struct packed *p, uint8_t *to, size_t n, size_t *got, struct err *e);
 	uint8_t in[IN_BYTES];
-	size_t at, n;	/* of in: used, and there */
+	size_t at, n;	/* bytes of `in` that are used, and that are there */
 	uint64_t taken; /* read of the file */
-	bool at_end;	/* of the file */
+	bool at_end;	/* the file has ended */
 	bool is_within; /* a member or frame has begun, and not ended */
 	z_stream z;
 	ZSTD_DStream *zstd;

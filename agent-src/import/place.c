@@ -94,7 +94,7 @@ int place_has_no_guest(const char *name, struct err *e)
 	struct guest *list;
 	size_t n, i;
 	pid_t pid = 0;
-	bool cut_off; /* of others', which take no name away */
+	bool cut_off; /* other users' processes were cut off; they take no name away */
 	int r = guest_list(&list, &n, &cut_off, e);
 
 	if (r < 0)

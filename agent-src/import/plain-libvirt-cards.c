@@ -314,7 +314,7 @@ void plain_cards(struct plain_work *p)
 		has_none |= take_card_device(p, w);
 	if (has_none || word_next(p, "netdev", NULL))
 		return;
-	take_card(p, &c, default_card(p)); /* which QEMU adds by itself */
+	take_card(p, &c, default_card(p)); /* QEMU adds this card by itself */
 	plain_note(
 		p,
 		"the network card that QEMU adds by itself reaches out there, too; nobody reaches it (--map-net 52:54:00:12:34:56=network:default)");

@@ -125,7 +125,7 @@ static const struct {
 	{"cirrus", "cirrus"},
 	{"vmware", "vmvga"},
 	{"qxl", "qxl"},
-	{"virtio", "virtio"}, /* of -vga */
+	{"virtio", "virtio"}, /* word of -vga */
 	{"VGA", "vga"},
 	{"cirrus-vga", "cirrus"},
 	{"vmware-svga", "vmvga"},
@@ -335,7 +335,7 @@ static void on_vsock(struct plain_work *p, struct word *w)
 #define WATCHDOG "it has no watchdog there (<watchdog>)"
 #define BRIDGES	 "" /* libvirt makes those that it needs */
 
-/* By the beginning of what they are called. With neither a function nor a note one is refused, as are all that are not here. */
+/* Devices, by the beginning of their names. One with neither a function nor a note is refused, and so are all that are not here. */
 static const struct {
 	const char *begin;
 	device_fn *take;

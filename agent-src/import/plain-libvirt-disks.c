@@ -381,7 +381,7 @@ static bool place_nvme(struct plain_work *p, struct word *w, struct place *to)
 		p,
 		"a disk that is NVMe here is on SATA there: a system whose initramfs has the driver of NVMe alone does not start from it");
 	if (!p->sata_count)
-		p->sata_count = 1; /* which libvirt makes */
+		p->sata_count = 1; /* libvirt makes this controller */
 	return place_sata(p, 0, -1, to);
 }
 

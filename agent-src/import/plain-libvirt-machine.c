@@ -68,7 +68,7 @@ void plain_identity(struct plain_work *p)
 		word_take(w, "size");
 	}
 	p->has_defaults = !word_last(p, "nodefaults");
-	for (i = 0; i < ARRAY_LEN(bare); i++) /* as libvirt's guests are */
+	for (i = 0; i < ARRAY_LEN(bare); i++) /* libvirt's guests have these anyway */
 		for (w = NULL; (w = word_next(p, bare[i], w));)
 			word_see(w);
 }
@@ -200,7 +200,7 @@ static void take_vars(struct plain_work *p, const char *path, const char *format
 		plain_set(n, "format", format);
 }
 
-/* In the order in which they stand on the line, where no unit is said. */
+/* Takes a flash. Where no unit is said, they count in the order in which they stand on the line. */
 static void take_flash(struct plain_work *p, struct word *w, unsigned *unit)
 {
 	static const char *const passed[] = {"if", "id", "index"};

@@ -41,7 +41,7 @@ struct plain_work {
 	xmlNode *domain, *os, *features, *cpu, *clock, *devices;
 	struct plain_controller scsi[PLAIN_CONTROLLERS_MAX], sata[PLAIN_CONTROLLERS_MAX];
 	size_t scsi_count, sata_count;
-	bool ide[4]; /* of a PC's two channels */
+	bool ide[4]; /* places taken on a PC's two channels */
 	bool sata_used[PLAIN_CONTROLLERS_MAX][SATA_UNITS];
 	unsigned virtio_disks, other_disks, floppies, serials, cards, usb_controllers;
 	struct plain_boot *boots;

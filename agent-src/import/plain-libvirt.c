@@ -191,7 +191,7 @@ xmlNode *plain_add_with(xmlNode *parent, const char *name, const char *attr, con
 
 /* ---- what no part has taken ---- */
 
-#define LIBVIRTS "" /* of its process, which is libvirt's there */
+#define LIBVIRTS "" /* note for an option about QEMU's process, which is libvirt's there: none */
 
 /* Options without which the guest is what it was. All others are refused. */
 static const struct {

@@ -11,7 +11,7 @@
 #define L1_BYTES_MAX (32u << 20)
 #define OFFSET_MASK  0x00fffffffffffe00ULL
 #define COMPRESSED   (1ULL << 62)
-#define EXTENDED_L2  16u /* of the incompatible features: entries of 16 bytes */
+#define EXTENDED_L2  16u /* bit of the incompatible features: entries of 16 bytes */
 #define PIECE	     65536u
 
 struct image {
@@ -69,7 +69,7 @@ int qcow2_compressed_end(qcow2_read_fn read, void *ctx, uint64_t size, uint64_t 
 		q.entry_bytes = 16;
 	l1 = xmalloc(n);
 	r = n ? read(ctx, l1, n, at, e) : 0;
-	tables = size >> q.bits; /* there is no room for more: one that has them has one twice */
+	tables = size >> q.bits; /* the file has no room for more tables: an image with more has one twice */
 	for (i = 0; i < n && !r && tables; i += 8)
 		if (be64(l1 + i) & OFFSET_MASK) {
 			tables--;

@@ -9,7 +9,7 @@
  * without one a disk is a device by itself. cdrom NULL: a drive goes to SATA.
  */
 struct line_bus {
-	const char *name; /* for messages */
+	const char *name; /* name for messages */
 	const char *controller, *id;
 	unsigned units;
 	const char *disk, *cdrom;

@@ -145,7 +145,7 @@ static void add_machine(struct line *l, const struct guest_description *d, const
 	option(l, "rtc", "base=%s", d->local_time || (d->windows && !d->utc) ? "localtime" : "utc");
 	words_add(&l->argv, &l->argc, xstrdup("-nodefaults"));
 	words_add(&l->argv, &l->argc, xstrdup("-no-user-config"));
-	if (h->sandbox && !needs_programs(h, d)) /* as libvirt has it */
+	if (h->sandbox && !needs_programs(h, d)) /* libvirt does the same */
 		option(l, "sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
 	option(l, "display", "none");
 }
@@ -467,11 +467,11 @@ int line_make(struct line *out, struct guest_description *d, const struct line_h
 	words_add(&out->argv, &out->argc, xstrdup("-S"));
 	add_machine(out, d, h);
 	add_firmware(out, d, h);
-	/* what has an address comes before what takes the next free one */
+	/* devices with an address come before those that take the next free one */
 	add_ports(out, d);
 	add_bridges(out, d);
 	add_nics(out, d, h, true);
-	/* before the disks, which may be on it */
+	/* the controller comes before the disks, which may be on it */
 	option(out, "device", "%s,id=usb", needs_usb2(d) ? "qemu-xhci" : "piix3-usb-uhci");
 	r = add_disks(out, d, h, e);
 	if (r)

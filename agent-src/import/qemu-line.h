@@ -18,7 +18,7 @@ struct line_wishes {
 	uint64_t memory_bytes;	      /* 0: as described, or LINE_MEMORY */
 	unsigned cpus;		      /* 0: as described, or LINE_CPUS */
 	enum guest_firmware firmware; /* FIRMWARE_UNSAID: as described, or BIOS */
-	enum disk_bus bus;	      /* of every disk; BUS_UNSAID: as described, or SATA */
+	enum disk_bus bus;	      /* bus of every disk; BUS_UNSAID: as described, or SATA */
 };
 #define LINE_MEMORY (2ULL << 30)
 #define LINE_CPUS   2
@@ -29,14 +29,14 @@ typedef bool (*line_has_fn)(const void *ctx, const char *device);
 struct line_host {
 	const char *machine; /* with its version */
 	bool kvm;
-	const struct firmware *uefi; /* for FIRMWARE_UEFI */
+	const struct firmware *uefi; /* firmware for FIRMWARE_UEFI */
 	const char *vars;	     /* file with the guest's copy of the UEFI variables */
 	const char *vars_format;     /* NULL: raw */
 	const char *tpm;	     /* socket of the guest's swtpm, if the description has a TPM */
-	const char *format;	     /* of all disks */
-	const char *const *formats;  /* of each disk; NULL: format */
+	const char *format;	     /* format of all disks */
+	const char *const *formats;  /* format of each disk; NULL: format */
 	char *const *disks;	     /* the file of each disk of the description; NULL for an empty drive */
-	const char *const *nets;     /* of each network card: "user", "none" or "bridge=BR" */
+	const char *const *nets;     /* net of each network card: "user", "none" or "bridge=BR" */
 	const char *qmp, *vnc;	     /* sockets */
 	const char *agent;	     /* socket for the guest agent, if the guest has one */
 	char *const *serials;	     /* socket for each serial port */

@@ -135,7 +135,7 @@ static int find_file(struct described_disk *disk, struct libvirt_disk *k, const 
 	return 0;
 }
 
-/* By it the guest may know a disk (/dev/disk/by-id). */
+/* Takes the serial, by which the guest may know the disk (/dev/disk/by-id). */
 static void take_serial(struct described_disk *disk, const xmlNode *node)
 {
 	AUTO_FREE char *text = xml_text_at(node, "serial");
@@ -349,7 +349,7 @@ static bool is_idle(const xmlNode *n)
 	for (i = 0; i < ARRAY_LEN(names); i++)
 		if (xml_is(n, names[i]))
 			return true;
-	if (xml_is(n, "channel")) /* of a viewer's that is not here */
+	if (xml_is(n, "channel")) /* this channel leads to a viewer, which is not here */
 		return xml_attr_is(n, "type", "spicevmc") || xml_attr_is(n, "type", "spiceport");
 	return (xml_is(n, "audio") && xml_attr_is(n, "type", "none")) || xml_is(n, "redirdev") ||
 	       (xml_is(n, "watchdog") && xml_attr_is(n, "model", "itco")); /* a part of q35 */
@@ -418,7 +418,7 @@ static int memory_of(struct domain *x, struct err *e)
 {
 	const xmlNode *node = xml_child(x->root, "memory");
 	AUTO_FREE char *text = xml_text(node), *unit = xml_attr(node, "unit");
-	/* in libvirt "KB" is 1000 bytes; nobody's virsh writes it */
+	/* libvirt's "KB" is 1000 bytes; no virsh writes it */
 	uint64_t factor = unit ? described_unit(unit) : KIB;
 
 	if (!node)

@@ -273,7 +273,7 @@ static int find_file(struct ovf *o, struct described_disk *disk, const struct it
 		return err_set(e, EINVAL, "the disk '%.60s' is a difference to another one: export the guest without snapshots", id);
 	disk->label = xstrdup(id);
 	ref = xml_attr(node, "fileRef");
-	if (!ref && xmlHasProp(node, BAD_CAST "fileRef")) /* it has a file, so it is not blank */
+	if (!ref && xmlHasProp(node, BAD_CAST "fileRef")) /* the disk has a file, so it is not blank */
 		return err_set(e, EINVAL, "the disk '%.60s' has a file whose name cannot be read", id);
 	if (capacity_of(disk, node, e))
 		return -EINVAL;
@@ -511,7 +511,7 @@ static int name_and_system(struct ovf *o, struct err *e)
 	o->d->origin = o->is_ovirt ? xstrdup("OVF of oVirt") : virtual ? xasprintf("OVF, %.40s", virtual) : xstrdup("OVF");
 	if (described_system(o->d, type, e) || described_system(o->d, vbox_type, e) || described_system(o->d, words, e))
 		return -EINVAL;
-	if (!type && !vbox_type && id && strlen(id) < 6) /* of oVirt it may be the guest's UUID */
+	if (!type && !vbox_type && id && strlen(id) < 6) /* oVirt's id may be the guest's UUID */
 		system_by_number(o, id);
 	if (virtual && !strncmp(virtual, "vmx-", 4) && atoi(virtual + 4) < 8) /* before PCI Express */
 		o->d->machine = MACHINE_PC;
@@ -524,7 +524,7 @@ static void say_sections(struct ovf *o)
 		{"Info", "Name", "OperatingSystemSection", "VirtualHardwareSection", "Machine", "AnnotationSection", "EulaSection", NULL};
 	const xmlNode *n;
 
-	/* of oVirt it has each setting of the engine's, and a ProductSection for each program in the guest */
+	/* oVirt's file has each setting of the engine's, and a ProductSection for each program in the guest */
 	for (n = o->is_ovirt ? NULL : xml_first(o->system); n; n = xml_after(n))
 		if (xml_is(n, "ProductSection"))
 			description_note(o->d, "its properties (ProductSection) are not given to the guest");

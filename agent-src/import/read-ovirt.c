@@ -50,7 +50,7 @@ bool ovirt_normalize(xmlNode *envelope)
 
 void ovirt_machine(struct guest_description *d, const xmlNode *system)
 {
-	/* of the engine's BiosType; 0 is whatever its cluster has */
+	/* values of the engine's BiosType; 0 is the cluster's */
 	static const struct {
 		enum guest_machine machine;
 		enum guest_firmware firmware;
@@ -126,7 +126,7 @@ void ovirt_disk(struct described_disk *to, const xmlNode *disk, const xmlNode *i
 	take_order(&to->boot_order, item);
 	if (boot && !strcasecmp(boot, "true") && !to->boot_order)
 		to->boot_order = 1;
-	to->capacity = 0; /* it is rounded up to GiB */
+	to->capacity = 0; /* the capacity is rounded up to GiB */
 }
 
 /* "{type=pci, slot=0x06, bus=0x00, domain=0x0000, function=0x0}" */

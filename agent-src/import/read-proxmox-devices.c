@@ -25,7 +25,7 @@ static const struct {
 static const struct {
 	const char *word;
 	enum disk_bus bus;
-	unsigned units; /* of a controller */
+	unsigned units; /* units of a controller */
 } scsi_kinds[] = {
 	{"lsi", BUS_LSILOGIC, 7},
 	{"lsi53c810", BUS_LSILOGIC, 7},
@@ -207,7 +207,7 @@ int conf_disks(struct conf *c, struct err *e)
 
 /* ---- network cards ---- */
 
-/* From the fifth on a device of the host gets a port before the bridges, by which their buses have other numbers. */
+/* True if a device of the host, from the fifth on, gets a port before the bridges, which changes the numbers of their buses. */
 static bool has_further_ports(struct conf *c)
 {
 	unsigned i;

@@ -29,7 +29,7 @@ static const xmlNode *value_of(const xmlNode *dict, const char *key)
 	for (k = xml_child(dict, "key"); k; k = xml_next(k, "key")) {
 		AUTO_FREE char *name = xml_text(k);
 
-		if (name && !strcasecmp(name, key)) /* of a port's keys versions of UTM begin with either letter */
+		if (name && !strcasecmp(name, key)) /* a port's keys begin with a small or a capital letter, depending on UTM's version */
 			return xml_after(k);
 	}
 	return NULL;
@@ -85,7 +85,7 @@ static int take_numbers(struct utm *u, const xmlNode *system, struct err *e)
 
 	if (cpus && described_number(&n, cpus, 0, GUEST_CPUS_MAX, "the number of processors", e))
 		return -EINVAL;
-	u->d->cpu.count = cpus ? (unsigned)n : 0; /* as its host has */
+	u->d->cpu.count = cpus ? (unsigned)n : 0; /* its host's number counts */
 	return memory ? described_memory(&u->d->memory_bytes, memory, MIB, e) : 0;
 }
 

@@ -268,7 +268,7 @@ static void add_nics(struct vmx *v)
 		if (!nic)
 			return;
 		model = get(v, "ethernet%u.virtualDev", i);
-		described_nic_model(v->d, nic, model ? model : "vlance"); /* what VMware takes where nothing is said */
+		described_nic_model(v->d, nic, model ? model : "vlance"); /* VMware takes vlance where nothing is said */
 		mac = get(v, "ethernet%u.address", i);
 		if (!mac)
 			mac = get(v, "ethernet%u.generatedAddress", i);
@@ -456,7 +456,7 @@ static char *genid_of(struct vmx *v)
 		for (k = 0; k < 8; k++)
 			b[8 * i + k] = (uint8_t)(n >> 8 * k);
 	}
-	/* of a GUID the first three parts are numbers */
+	/* the first three parts of a GUID are numbers */
 	return xasprintf("%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[3], b[2], b[1], b[0], b[5], b[4], b[7],
 			 b[6], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }

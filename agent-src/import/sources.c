@@ -311,7 +311,7 @@ int sources_open(struct sources *s, struct guest_description *d, const struct so
 	if (s->description) {
 		r = read_description(s, d, kind, e);
 		if (!r && !d->name &&
-		    (kind == KIND_QUICKEMU || kind == KIND_PROXMOX || kind == KIND_BOX)) /* whose file is called as the guest */
+		    (kind == KIND_QUICKEMU || kind == KIND_PROXMOX || kind == KIND_BOX)) /* the file has the guest's name */
 			d->name = stem_of(s->description);
 		if (!r && s->archive)
 			s->archive->find(s, d, n);

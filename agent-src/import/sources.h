@@ -16,20 +16,20 @@ struct archive_kind;
 
 struct sources {
 	char *description; /* the file, absolute; NULL: only images */
-	char *text;	   /* what the reader gets */
+	char *text;	   /* text for the reader */
 	size_t text_bytes;
-	char *folder;	 /* that it lies in, with a slash; NULL: it is an archive, or there is none */
-	char *text_name; /* of the OVF within an OVA */
+	char *folder;	 /* folder of the description, with a slash; NULL: it is an archive, or there is none */
+	char *text_name; /* name of the OVF within an OVA */
 	bool is_ova;
 	struct ova ova;
 	char *tar;			    /* the archive that this is in: the description's file, or what was unpacked of it */
 	const struct archive_kind *archive; /* its disks are to be unpacked (packed-sources.h); NULL: they are files */
 	struct packed_content packed;
-	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* in the VMA, of each disk */
+	unsigned numbers[GUEST_DISKS_MAX], efi_number; /* numbers of the disks in the VMA */
 	struct image_source efi;		       /* the image of described efi; path NULL: it is not found */
-	uint8_t *vars;				       /* what is in that, malloc'ed; NULL: nothing */
+	uint8_t *vars;				       /* contents of that image, malloc'ed; NULL: none */
 	size_t vars_bytes;
-	struct spool spool; /* what is unpacked, or path NULL */
+	struct spool spool; /* spool of what is unpacked, or path NULL */
 	struct manifest manifest;
 	char *manifest_name; /* NULL: there is none */
 	char **images;	     /* the other files of the user's, absolute */
@@ -37,7 +37,7 @@ struct sources {
 	size_t image_count;
 	struct base_wish bases; /* the user's */
 	struct image_source
-		disks[GUEST_DISKS_MAX]; /* of each disk of the description; path NULL for a drive, or one that is to be made blank */
+		disks[GUEST_DISKS_MAX]; /* source of each disk of the description; path NULL for a drive, or one that is to be made blank */
 };
 
 /* --disk NAME=FILE */
@@ -53,13 +53,13 @@ struct sources_named {
 	size_t file_count;
 	char **raw; /* those of them, or of the description's disks, that are raw, whatever they look like */
 	size_t raw_count;
-	struct base_wish bases; /* of images */
+	struct base_wish bases; /* bases of images */
 	struct disk_wish *disks;
 	size_t disk_count;
 	const char *guest;	 /* guest-description.h: wish */
 	bool verbose;		 /* guest-description.h */
 	const char *dir;	 /* where something may be unpacked */
-	const char *storage_cfg; /* of Proxmox VE; NULL: that of this host, for a configuration that is its own */
+	const char *storage_cfg; /* path of Proxmox VE's storage.cfg; NULL: that of this host, for a configuration that is its own */
 };
 
 /*

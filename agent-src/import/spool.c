@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RANDOM_CHARS 6		      /* of mkdtemp(3) */
+#define RANDOM_CHARS 6		      /* characters that mkdtemp(3) chooses */
 #define MARK	     ".vmferry-spool" /* a file in it: what has none is not one of ours, whatever it is called */
 
 static int open_directory(const char *path)

@@ -30,7 +30,7 @@ struct piece {
 struct map {
 	struct piece *pieces;
 	size_t count;
-	uint64_t end, all; /* of the last piece, and bytes of all */
+	uint64_t end, all; /* end of the last piece, and bytes of all pieces */
 };
 
 struct stream {
@@ -43,7 +43,7 @@ struct stream {
 /* All that is there of a member before its contents. */
 struct head {
 	struct tar_member m;
-	uint64_t size, bytes;	       /* of its contents in the archive, and of the disk */
+	uint64_t size, bytes;	       /* bytes of its contents in the archive, and of the disk */
 	char name[TAR_NAME_MAX + 1];   /* "": as the member is called */
 	bool has_size, has_map_within; /* its contents begin with the map */
 	uint64_t real_size, major;
@@ -200,7 +200,7 @@ static int read_map(struct map *m, const uint8_t head[TAR_BLOCK], uint64_t bytes
 struct lines {
 	struct stream *s;
 	uint8_t block[TAR_BLOCK];
-	size_t at;	/* in the block */
+	size_t at;	/* position in the block */
 	uint64_t taken; /* bytes of the member */
 };
 

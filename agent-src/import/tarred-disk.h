@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define TARRED_DISK	  "disk.raw"
-#define TARRED_PIECES_MAX (1u << 20) /* of its map */
+#define TARRED_PIECES_MAX (1u << 20) /* pieces of its map */
 #define TARRED_HEAD	  4096u	     /* bytes of a file that it is known by, at most */
 
 /* Sets n bytes of to. 0; 1: the stream has ended before the first of them; -errno, also where it ends within. */

@@ -103,7 +103,7 @@ static int look_at_xva(struct job *j, struct err *e)
 /* Another kind of file is not an error. */
 static int look(struct job *j, int fd, struct err *e)
 {
-	uint8_t head[TARRED_HEAD] = {0}; /* of a tar, which needs the most */
+	uint8_t head[TARRED_HEAD] = {0}; /* head of a tar, which needs the most bytes */
 	bool is_xva, is_vma;
 	uint64_t bytes;
 	struct vma v;
@@ -305,7 +305,7 @@ int unpack_child(int argc, char **argv)
 {
 	struct err e;
 
-	signal(SIGXFSZ, SIG_IGN); /* so that it can say so */
+	signal(SIGXFSZ, SIG_IGN); /* the error is reported instead */
 	if (carry_out(argc, argv, &e))
 		printf("error %s\n", e.msg);
 	else

@@ -16,13 +16,13 @@
 #define SAID_MAX  (5u << 20)
 #define READ_S	  (4ULL << 20)	/* bytes: so many at least of an archive are read in a second of CPU time */
 #define CPU_MAX_S 86400u	/* whatever it says of itself */
-#define MADE_S	  (64ULL << 20) /* so many of its disks, of which most may be holes */
+#define MADE_S	  (64ULL << 20) /* bytes of its disks for a second of CPU time, as most may be holes */
 
 struct heard {
 	char *text; /* all that was said but of its progress */
 	size_t n, line;
 	size_t config;	/* bytes of a configuration that are to come: whatever they say */
-	uint64_t bytes; /* of the archive */
+	uint64_t bytes; /* bytes of the archive */
 	bool is_told;	/* its progress */
 };
 

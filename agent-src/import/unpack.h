@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UNPACK_WORD	  "--unpack" /* of the command line of that process */
+#define UNPACK_WORD	  "--unpack" /* word on the command line of that process */
 #define UNPACK_DISKS_MAX  128
 #define UNPACK_DISK_BYTES (64ULL << 40) /* no disk may have more */
 
@@ -25,15 +25,15 @@ struct packed_disk {
 /* The contents of an archive. */
 struct packed_content {
 	enum packed_kind kind; /* PACKED_DISK: a tar with a disk (tarred-disk.h), the only one of disks */
-	char *config;	       /* of a VMA or XVA; NULL: it has none */
+	char *config;	       /* configuration of a VMA or XVA; NULL: it has none */
 	size_t config_bytes;
 	struct packed_disk disks[UNPACK_DISKS_MAX];
 	size_t disk_count;
 };
 
 struct unpack_target {
-	unsigned number;  /* of the disk */
-	uint64_t bytes;	  /* of an XVA or a tar: what its guest sees of it */
+	unsigned number;  /* number of the disk */
+	uint64_t bytes;	  /* size that the guest sees, for an XVA or a tar */
 	const char *path; /* a file that is made */
 };
 
@@ -54,7 +54,7 @@ int unpack_tarred_disk(const char *path, const struct unpack_target *t, struct e
 /* Compressed content of at most bytes_max bytes is written to the file to, which is made. */
 int unpack_plain(const char *path, const char *to, uint64_t bytes_max, struct err *e);
 
-/* In that process: argv from UNPACK_WORD on. Returns the exit code: 0, also if it is damaged, which it says. */
+/* Runs in that process: argv from UNPACK_WORD on. Returns the exit code: 0, also if the archive is damaged, which it says. */
 int unpack_child(int argc, char **argv);
 
 #endif

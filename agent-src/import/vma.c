@@ -7,7 +7,7 @@
 #include <openssl/evp.h>
 #include <string.h>
 
-#define HEADER_BYTES  12288u /* of what comes before the blobs */
+#define HEADER_BYTES  12288u /* bytes before the blobs */
 #define HEADER_MAX    (16u << 20)
 #define CONFIGS	      256u
 #define EXTENT_HEADER 512u
@@ -15,7 +15,7 @@
 #define BLOCK	      4096u
 #define MD5_BYTES     16u
 #define CONFIG_NAME   "qemu-server.conf"
-#define MEMORY_DEVICE "vmstate" /* of a guest that was saved: no disk */
+#define MEMORY_DEVICE "vmstate" /* device of a guest that was saved: no disk */
 
 /* Where the fields are. */
 enum {
@@ -185,8 +185,8 @@ struct extent {
 	struct vma *v;
 	uint8_t head[EXTENT_HEADER];
 	uint8_t *data;
-	size_t bytes, at; /* of data: read, and used */
-	bool is_empty;	  /* it says nothing of any disk */
+	size_t bytes, at; /* bytes of data that were read, and used */
+	bool is_empty;	  /* extent has nothing of any disk */
 	vma_write_fn write;
 	void *ctx;
 };

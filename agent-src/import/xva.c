@@ -248,7 +248,7 @@ int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ct
 	for (i = 0; i < x->disk_count; i++) {
 		if (!x->disks[i].block)
 			return err_set(e, EINVAL, "it has no block of the disk Ref:%u", x->disks[i].number);
-		if (!x->disks[i].is_ended) /* it is there whatever is in it */
+		if (!x->disks[i].is_ended) /* the last block is there whatever is in it */
 			return err_set(e, EINVAL, "it is cut off: the last block of the disk Ref:%u is missing", x->disks[i].number);
 	}
 	return last_has_digest(x, e);

@@ -24,8 +24,8 @@ typedef int (*xva_read_fn)(void *ctx, void *to, size_t n, struct err *e);
 typedef int (*xva_write_fn)(void *ctx, unsigned disk, uint64_t at, const uint8_t *p, size_t n, struct err *e);
 
 struct xva_disk {
-	unsigned number; /* of its folder */
-	uint64_t bytes;	 /* what its guest sees */
+	unsigned number; /* number of its folder */
+	uint64_t bytes;	 /* size that its guest sees */
 	uint64_t block;	 /* bytes of its first one: that of each, but for the last; 0: none has come */
 	uint64_t next;	 /* the lowest number that a block may have */
 	bool is_ended;	 /* the last one has come, which is there also if it is all zeros */
