@@ -27,7 +27,7 @@ struct chart {
 	FILE *f;
 	enum quantity q;
 	struct scale scale;
-	double left, right; /* of the bars */
+	double left, right; /* bounds of the bars */
 	bool labelled;
 };
 

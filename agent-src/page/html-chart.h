@@ -18,7 +18,7 @@ struct chart_bar {
 	double from;
 	double part[CHART_PARTS];    /* lengths, one behind the other; 0: none, NAN in the first: not measured */
 	const struct spread *spread; /* its whiskers, and a dot for each value; may be NULL */
-	const char *none;	     /* what is said where nothing was measured; NULL: a dash */
+	const char *none;	     /* text where nothing was measured; NULL: a dash */
 };
 
 /* legend: the names of c0, c1 …, up to a NULL; or NULL. */

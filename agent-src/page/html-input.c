@@ -60,7 +60,7 @@ static int bad_json(struct err *e, const json_error_t *je, long long line)
 {
 	char text[JSON_ERROR_TEXT_LENGTH];
 
-	snprintf(text, sizeof(text), "%s", je->text); /* it quotes the file */
+	snprintf(text, sizeof(text), "%s", je->text); /* the text quotes the file */
 	text_make_utf8(text);
 	text_make_printable(text, false);
 	return err_set(e, EINVAL, "line %lld, column %d: %s. It is not JSON, or was cut off: take the file as vmferry wrote it", line,

@@ -13,10 +13,10 @@
 #define INPUT_CONTAINERS_MAX (2u << 20)	  /* arrays and objects: some 300 bytes of memory each */
 
 struct input {
-	json_t *root; /* of a run of bench; or an array of the events of one move */
+	json_t *root; /* run of bench; or an array of the events of one move */
 	bool is_move;
 	bool is_cut; /* the last event's line is not complete, and not in root */
-	char *text;  /* of standard input, which can be read but once; else NULL */
+	char *text;  /* text of standard input, which can be read only once; else NULL */
 	size_t text_length;
 };
 

@@ -83,7 +83,7 @@ static void downtime(FILE *f, const struct story *s)
 	bool warm = json_object_get(s->result, "shutdown_ms");
 	size_t n = 0;
 
-	if (!(value_of(d, "total") > 0)) /* it did not start there */
+	if (!(value_of(d, "total") > 0)) /* the guest did not start there */
 		return;
 	add_bar(bars, &n, "total", "ours-bar", 0, value_of(d, "total"));
 	add_bar(bars, &n, "predicted", "native-bar", 0, value_of(d, "predicted"));
@@ -205,7 +205,7 @@ static void place_cell(FILE *f, const json_t *d, const char *path, const char *f
 	fputs("</td>", f);
 }
 
-/* By which a person knows it: a node's name may be QEMU's own. */
+/* Name by which a person knows the disk: a node's name may be QEMU's own. */
 static const char *file_name(const json_t *disk)
 {
 	const char *path = value_text(disk, "from") ?: value_text(disk, "node") ?: "", *slash = strrchr(path, '/');

@@ -43,7 +43,8 @@ const char *outcome_guest(const json_t *plan, const json_t *result)
 {
 	if (value_text(plan, "guest"))
 		return value_text(plan, "guest");
-	return is_of_storage(result) || is_made_here(result) ? value_text(result, "guest") : NULL; /* of a move it is where the guest is */
+	/* "guest" in a move's result says where the guest is */
+	return is_of_storage(result) || is_made_here(result) ? value_text(result, "guest") : NULL;
 }
 
 /* The guest's name, and how large it is as far as that is told. */

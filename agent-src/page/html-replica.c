@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define ROWS_SHOWN 60 /* of the attempts, the newest first */
+#define ROWS_SHOWN 60 /* attempts that are shown, the newest first */
 
 bool html_is_replica(const json_t *root)
 {

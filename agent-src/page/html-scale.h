@@ -14,7 +14,7 @@ enum quantity {
 struct scale {
 	double max;	       /* the axis' end, no less than the greatest value and more than 0 */
 	double step;	       /* between ticks: 1, 2 or 5 times a power of ten, of the unit */
-	double unit;	       /* what one of the unit is */
+	double unit;	       /* value of one unit */
 	const char *unit_name; /* "" for Q_PLAIN */
 	int decimals;
 };

@@ -7,7 +7,7 @@
 
 #define LEFT	   62.0
 #define MARGIN	   14.0 /* on the right */
-#define LANE	   15.0 /* of the marks' names */
+#define LANE	   15.0 /* height of a lane of the marks' names */
 #define LANES	   6
 #define CHARACTER  7.2 /* about as wide */
 #define BOLD	   8.2 /* the same of bold ones */

@@ -39,7 +39,7 @@ struct panel {
 };
 
 struct span {
-	double from; /* to where the next one begins */
+	double from; /* begin; the span ends where the next one begins */
 	char text[24];
 };
 
@@ -57,7 +57,7 @@ struct mark {
 struct timeline {
 	double width;
 	double from, to;	     /* ms; may be negative */
-	const char *axis;	     /* what the time counts from */
+	const char *axis;	     /* moment from which the time counts */
 	double shade_from, shade_to; /* ms; from NAN: none */
 	struct panel panels[TIMELINE_PANELS];
 	size_t panel_count;
@@ -72,7 +72,7 @@ struct panel *timeline_panel(struct timeline *t, const char *title, enum quantit
 struct series *panel_series(struct panel *p, const char *name, bool counts);
 void series_add(struct series *s, double t, double v);
 struct strip *timeline_strip(struct timeline *t, const char *title);
-/* From t on it is text; "": nothing. */
+/* Sets the text of the strip from t on; "": nothing. */
 void strip_add(struct strip *s, double t, const char *text);
 void timeline_mark(struct timeline *t, double at, const char *text);
 
