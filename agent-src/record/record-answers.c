@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define WAITS	  40	       /* looks for what is not there: a loop that waits for it */
-#define COPY_MAX  (256 * 1024) /* of a file that is written to in memory */
+#define COPY_MAX  (256 * 1024) /* bytes of a file that is written to in memory */
 #define COMM_MAX  32
 #define WORDS_MAX (PATH_MAX + 64)
 
@@ -108,11 +108,11 @@ static void tell(const struct record_watch *w, const struct seccomp_notif *asked
 	ssize_t n = fd < 0 ? 0 : read(fd, comm, sizeof(comm) - 1);
 	int bytes;
 
-	comm[n > 0 ? (size_t)n - 1 : 0] = '\0'; /* it ends with a newline */
+	comm[n > 0 ? (size_t)n - 1 : 0] = '\0'; /* the text ends with a newline */
 	/* mark, kind, program, nobody else as user, words: in one piece, as others write there, too */
 	bytes = snprintf(record, sizeof(record), RECORD_NOTE "%c%s%c%s%c%c%s", 0, kind, 0, comm, 0, 0, words) + 1;
 	if (bytes > 0 && (size_t)bytes <= sizeof(record) && write(w->output, record, (size_t)bytes) != bytes)
-		return; /* nobody hears it any more */
+		return; /* nobody reads it any more */
 }
 
 static struct record_path *find(struct record_path *list, size_t count, const char *path)
@@ -358,7 +358,7 @@ static void decide(struct record_watch *w, const struct answered_call *k, const 
 	case ANSWER_MAY_WRITE:
 		answer->flags = path && is_writable(path) ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE; /* the kernel says it */
 		break;
-	case ANSWER_RENAME: /* it succeeds, and nothing has another name */
+	case ANSWER_RENAME: /* the call succeeds, and nothing has another name */
 		if (path)
 			remember_written(w, path);
 		break;
@@ -387,7 +387,7 @@ void record_answer(struct record_watch *w)
 
 	memset(&asked, 0, sizeof(asked)); /* the kernel insists */
 	if (ioctl(w->asks, SECCOMP_IOCTL_NOTIF_RECV, &asked))
-		return; /* who called has ended */
+		return; /* the caller has ended */
 	answer.id = asked.id;
 	k = called(&asked);
 	if (k)

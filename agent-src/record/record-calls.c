@@ -150,7 +150,7 @@ static int load_filter(bool notify, int *asks)
 	if (!r && notify)
 		*asks = seccomp_notify_fd(c);
 	if (c)
-		seccomp_release(c); /* which leaves the descriptor open */
+		seccomp_release(c); /* the descriptor stays open */
 	return r;
 }
 
@@ -159,7 +159,7 @@ int record_forbid_calls(int *asks)
 	*asks = -1;
 	if (seccomp_api_get() >= NOTIFY_API && !load_filter(true, asks))
 		return 0;
-	return load_filter(false, asks); /* as in a container that has such a filter of its own: the kernel allows for one */
+	return load_filter(false, asks); /* a container that has such a filter of its own leaves no room: the kernel allows for one */
 }
 
 /* ---- the descriptor by which answers are given ---- */

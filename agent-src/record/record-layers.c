@@ -53,7 +53,8 @@ static void lay_over(struct record_layers *l, const char *dir)
 		return;
 	for (i = 0; i < l->count; i++)
 		if (is_below(l->at[i],
-			     real)) /* which would be hidden; one in another is of this user, also where its group is not known there */
+			     /* a layer below would be hidden; a directory in a layer is this user's, even if its group is unknown there */
+			     real))
 			return;
 	if (has_mounts(real) || mkdir(upper, 0755) || mkdir(work, 0755) || chmod(upper, (st.st_mode & 07777) | 0700) ||
 	    mount("none", real, "overlay", MS_NOSUID | MS_NODEV, options))

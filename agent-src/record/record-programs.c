@@ -42,7 +42,7 @@ static void add_qemu(struct record_qemus *q, const char *path)
 	AUTO_FREE char *real = realpath(path, NULL);
 	size_t i;
 
-	for (i = 0; i < q->count && real; i++) /* by another name, as of a directory twice in PATH */
+	for (i = 0; i < q->count && real; i++) /* the same file may have another name, as in a directory that is twice in PATH */
 		if (!strcmp(q->paths[i], real))
 			return;
 	if (real && q->count < RECORD_QEMUS_MAX && !stat(real, &st) && S_ISREG(st.st_mode))
@@ -102,7 +102,7 @@ void record_add_named(struct record_qemus *q, char *text, const char *script)
 			continue;
 		if (is_qemu(slash + 1)) {
 			add_qemu(q, path);
-		} else { /* of D=/opt/qemu; "$D/bin/qemu-system-x86_64" */
+		} else { /* a directory that a script names, as in D=/opt/qemu; "$D/bin/qemu-system-x86_64" */
 			AUTO_FREE char *bin = xasprintf("%s/bin", path);
 
 			add_directory(q, path);
@@ -227,6 +227,6 @@ int record_mount_programs(const struct record_qemus *q)
 	}
 	mount("/usr/bin/mkdir", RECORD_DIR "/real-mkdir", NULL, MS_BIND, NULL); /* without it nothing is made */
 	for (i = 0; !r && (stand_in = stand_in_name(i)); i++)
-		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* which runs the host's */
+		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* the stand-in for qemu-img runs the host's */
 	return r ? r : cover_program("swtpm");
 }

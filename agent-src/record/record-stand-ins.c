@@ -15,7 +15,7 @@ static const char makes[] = NOTE
 	"case ${1-} in -*) shift ;; esac\n"
 	"[ $# -ne 2 ] || [ ! -f \"$1\" ] || [ -d \"$2\" ] || [ \"$(stat -L -c %s -- \"$1\")\" -gt 262144 ] || /bin/cat \"$1\" >\"$2\"\nexit 0\n";
 
-#define ALWAYS "''" /* what no script says */
+#define ALWAYS "''" /* word that no script says */
 
 /* Programs that prepare a host for a guest, or come after it, and the words with which they only do that; others ask something. NULL: none asks; makes: it is the text. */
 static const struct {

@@ -25,8 +25,8 @@
 
 #define SCRIPT_MAX MIB
 #define MEMORY_MAX GIB
-#define CPU_S	   60 /* of one process; the clock ends them all before, so that it is known */
-#define ALL_S	   17 /* by the clock, whatever becomes of who asked */
+#define CPU_S	   60 /* CPU time of one process; the clock ends all of them before, so that it is known */
+#define ALL_S	   17 /* time by the clock, whatever becomes of the caller */
 #define ORPHANS_MS 2000
 #define REAP_MS	   5
 #define FILE_MAX   (64 * MIB)
@@ -179,7 +179,7 @@ static void forbid_writing(const struct record_layers *layers)
 		return;
 	for (i = 0; i < ARRAY_LEN(left); i++)
 		leave(rules, left[i]);
-	for (i = 0; i < layers->count; i++) /* whose named pipes are none of the host's */
+	for (i = 0; i < layers->count; i++) /* named pipes in these are none of the host's */
 		leave(rules, layers->at[i]);
 	syscall(SYS_landlock_restrict_self, rules, 0);
 }
@@ -232,7 +232,7 @@ static int run_script(char **words, const char *text, int output)
 	by_shell = xcalloc(n + 2, sizeof(*by_shell)); /* this process ends, or begins another program */
 	by_shell[0] = shell;
 	memcpy(by_shell + 1, words, n * sizeof(*words));
-	if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0) /* what it says is heard: it may say why it gives up */
+	if (null < 0 || dup2(null, 0) < 0 || dup2(2, 1) < 0) /* the output is read: it may say why the script gives up */
 		return -errno;
 	for (fd = RECORD_FD_FIRST; fd <= RECORD_FD_LAST; fd++)
 		if (dup2(output, fd) < 0)
@@ -257,7 +257,7 @@ static bool may_start_more(const char *pid)
 	ssize_t n = fd < 0 ? -1 : read(fd, name, sizeof(name) - 1);
 	size_t i;
 
-	name[n > 0 ? (size_t)n - 1 : 0] = '\0'; /* it ends with a newline */
+	name[n > 0 ? (size_t)n - 1 : 0] = '\0'; /* the text ends with a newline */
 	for (i = 0; i < ARRAY_LEN(passive); i++)
 		if (!strcmp(name, passive[i]))
 			return false;
@@ -277,7 +277,7 @@ static bool is_there_more(void)
 	return more;
 }
 
-/* By itself a script may end so: its trap does that to its group. */
+/* True if a signal that is not one of the usual ones ended the script: its trap may send itself the usual ones, with its group. */
 static bool was_killed(int status)
 {
 	static const int usual[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2};
@@ -289,7 +289,8 @@ static bool was_killed(int status)
 	return WIFSIGNALED(status);
 }
 
-/* For the script, and then for a moment for what it has left in the background: QEMU, perhaps. False: it was ended before it had done everything. */
+/* Waits for the script, and then for a moment for what it has left in the background: QEMU, perhaps. False: it was ended before it had
+ * done everything. */
 static bool wait_for_all(pid_t script, struct record_watch *w)
 {
 	struct pollfd p = {.fd = w->asks, .events = POLLIN};
@@ -336,7 +337,7 @@ static int fork_script(pid_t *script, char **words, const char *text, struct rec
 	return r;
 }
 
-/* In the first process of the new namespace of processes, with which all others end. */
+/* Runs in the first process of the new namespace of processes, with which all others end. */
 static int be_first(char **words, const char *text, int output, const struct record_layers *layers)
 {
 	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0", deaf[] = RECORD_NOTE "\0" RECORD_DEAF "\0\0\0";
@@ -427,7 +428,7 @@ int record_script(const char *dir, char **words)
 	int status, r = chdir(dir) ? -errno : look_at_words(&q, words, &text);
 	AUTO_FREE char *where = getcwd(NULL, 0);
 
-	alarm(ALL_S); /* which ends us, and so the others */
+	alarm(ALL_S); /* the alarm ends us, and so the others */
 	if (r == -EPERM)
 		return fail(path, "is not run to see what it starts, as others than this user may write to it", r);
 	if (r || output < 0)
