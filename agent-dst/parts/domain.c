@@ -438,7 +438,7 @@ int domain_finish(struct domain *d, bool has_shared_disks, struct err *e)
 	}
 	if (d->guard.pid)
 		send(d->guard.fd, "", 1, MSG_NOSIGNAL);
-	rescuer_leave(&d->guard, r != 0); /* what it was sent it finds, and the guest need not wait for that */
+	rescuer_leave(&d->guard, r != 0); /* the guard finds the word that it was sent, and the guest need not wait for that */
 	d->taking_over_ns = now_ns() - from;
 	return r;
 }
