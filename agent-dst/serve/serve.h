@@ -12,7 +12,7 @@ struct serve_config {
 	struct access access;
 	struct net_ports data_ports; /* where a standing agent takes data; one that serves once takes it where it listens */
 	bool plaintext;		     /* any address, in clear */
-	bool once;		     /* one session is served, in this process, and then the agent ends */
+	bool once;		     /* the agent serves a single session, in this process, and then ends */
 };
 
 /* The agent's exit code, or -errno. Prints "listening on ADDR:PORT". */
