@@ -36,8 +36,8 @@ struct sources {
 	bool *image_used;
 	size_t image_count;
 	struct base_wish bases; /* the user's */
-	struct image_source
-		disks[GUEST_DISKS_MAX]; /* source of each disk of the description; path NULL for a drive, or one that is to be made blank */
+	/* source of each disk of the description; path NULL for a drive, or one that is to be made blank */
+	struct image_source disks[GUEST_DISKS_MAX];
 };
 
 /* --disk NAME=FILE */
