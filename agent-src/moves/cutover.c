@@ -292,7 +292,7 @@ static void note_bases(const struct transfer *t, json_t *written)
 			json_object_set_new(written, path, json_integer(image_write_stamp(path)));
 }
 
-/* Nobody writes to the disks here once the state is COMMITTED: if they are found written later, the guest was started from them. */
+/* Disks here are not written to once the state is COMMITTED: if they are found written later, the guest was started from them. */
 int cutover_note_disks(struct transfer *t, struct err *e)
 {
 	json_t *written = json_object(), *path;

@@ -21,7 +21,7 @@
 /* Contents leave hardly compressed for so long at first: an effort is chosen by what has left (seen: 0.15 to 0.38). */
 #define CHOOSES_S 0.25
 
-/* In measures (see above). */
+/* Costs per byte, in measures (see above). */
 #define MEMORY_FROM_QEMU 2.5 /* QEMU sends it, the capture reads and hashes it */
 #define DISK_FROM_QEMU	 4.0 /* QEMU's NBD server, the reader, hashes and lookups */
 #define READER		 1.5 /* both memory and disks, in one thread */
