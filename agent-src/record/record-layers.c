@@ -51,10 +51,9 @@ static void lay_over(struct record_layers *l, const char *dir)
 
 	if (!real || !real[1] || stat(real, &st) || !S_ISDIR(st.st_mode) || strpbrk(real, ":,\\ ") || l->count == ARRAY_LEN(l->at))
 		return;
+	/* a layer below would be hidden; a directory in a layer is this user's, even if its group is unknown there */
 	for (i = 0; i < l->count; i++)
-		if (is_below(l->at[i],
-			     /* a layer below would be hidden; a directory in a layer is this user's, even if its group is unknown there */
-			     real))
+		if (is_below(l->at[i], real))
 			return;
 	if (has_mounts(real) || mkdir(upper, 0755) || mkdir(work, 0755) || chmod(upper, (st.st_mode & 07777) | 0700) ||
 	    mount("none", real, "overlay", MS_NOSUID | MS_NODEV, options))
