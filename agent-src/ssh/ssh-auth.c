@@ -342,7 +342,7 @@ static enum outcome try_questions(struct auth *a)
 		if (rc || a->s->cancelled)
 			prompt_refused();
 		if (a->s->cancelled && a->s->only_recalls)
-			return REFUSED; /* nobody can be asked, and the password is not known */
+			return REFUSED; /* the user cannot be asked, and the password is not known */
 		if (a->s->cancelled)
 			return cancelled(a, &e);
 		if (!rc) {
