@@ -101,7 +101,7 @@ int replace_file(const char *path, const void *p, size_t n, struct err *e)
 
 	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
 		abort();
-	fresh = xasprintf("%s.new-%08x", path, number); /* nobody can know this name beforehand */
+	fresh = xasprintf("%s.new-%08x", path, number); /* the name cannot be known beforehand */
 	r = write_exclusive(fresh, 0666, p, n, e);
 	if (r)
 		return r;
