@@ -23,7 +23,7 @@ static bool has_room(int fd)
 	return !fstatvfs(fd, &vfs) && (uint64_t)vfs.f_bavail * vfs.f_frsize >= FREE_BYTES;
 }
 
-/* Whether n bytes from at on are on stable storage. */
+/* True if n bytes from at on are on stable storage. */
 static bool store(int fd, const uint8_t *piece, uint64_t at, uint64_t n)
 {
 	uint64_t end = at + n;
