@@ -14,7 +14,8 @@ struct arrived {
 };
 
 void arrived_init(struct arrived *a, const struct target *target, const struct disks *disks);
-/* Has the guest gone elsewhere since it came by that attempt, as far as this host knows? 0 and *left; -errno: that cannot be told. */
+/* Sets *left to whether the guest has gone elsewhere since it came by that attempt, as far as this host knows. 0; -errno: that cannot be
+ * told. */
 int arrived_has_left(const struct attempt *a, bool *left, struct err *e);
 
 #endif

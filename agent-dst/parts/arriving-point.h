@@ -30,7 +30,7 @@ struct arriving_point {
 	uint64_t term;
 	json_t *known; /* attempts of whereabouts.h when the point began; NULL: not read yet */
 	char *draft;
-	int session_fd;	  /* lock that keeps others from making a point of it meanwhile; -1: not held yet */
+	int session_fd;	  /* the store here is the asking primary's: points here are kept and dropped as it asks */
 	int lock_fd;	  /* lock that keeps others from changing the store, if planned; -1: not held yet, or no more */
 	bool is_primarys; /* the term and number that the source asks with bind the points here */
 	bool made;

@@ -15,7 +15,7 @@
 
 /* words: as above, and a NULL. Blocks; its error is in *e. */
 int cmd_tap_run(char *const *words, unsigned timeout_ms, struct err *e);
-/* Whether main() was called so. */
+/* True if main() was called so. */
 bool cmd_tap_is_meant(int argc, char **argv);
 /* The exit code. */
 int cmd_tap(int argc, char **argv);

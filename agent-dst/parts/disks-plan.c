@@ -31,8 +31,8 @@ bool disks_path_taken(const struct disks *ds, const char *path)
 	return !lstat(path, &st);
 }
 
-/* Is the file there perhaps the guest's own, on storage that both hosts see? Then it has the same inode number and time of birth; where
- * that time is not told only the same name makes it likely. */
+/* True if the file there is perhaps the guest's own, on storage that both hosts see. It has the same inode number and time of birth
+ * then; where that time is not told only the same name makes it likely. */
 static bool is_same_file(const char *path, const json_t *o)
 {
 	json_int_t inode = json_integer_value(json_object_get(o, "inode")), born = json_integer_value(json_object_get(o, "btime"));

@@ -56,7 +56,7 @@ static bool is_backing(const json_t *file)
 	return role && !strcmp(role, "backing");
 }
 
-/* Whether there is the same file under that name here. */
+/* True if the same file exists here under that name. */
 static bool is_here(const char *path, const json_t *file)
 {
 	char digest[FILE_DIGEST_CHARS + 1];

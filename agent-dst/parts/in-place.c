@@ -162,7 +162,7 @@ int in_place_put_back(struct target *t, struct err *e)
 	return r;
 }
 
-/* Whether the journal says that path was set aside; owned: of a QEMU that lives. */
+/* True if the journal says that path was set aside; owned: for a QEMU that lives. */
 static bool was_set_aside(const struct target *t, const char *path, bool owned)
 {
 	json_t *list, *entry;

@@ -12,7 +12,7 @@
 
 #include "target.h"
 
-/* Whether QEMU makes it, and takes away what has its name. */
+/* True if QEMU makes the file, and takes away any file of that name. */
 bool in_place_is_taken(const struct args_file *f);
 /* True if no other program has made something there meanwhile. */
 bool in_place_may_replace(const struct target *t, const char *path);

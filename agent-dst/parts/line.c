@@ -45,7 +45,7 @@ static char **strings(const json_t *array, size_t *count)
 	return s;
 }
 
-/* Whether the new command line has it at its place here. */
+/* True if the new command line has the disk at its place here. */
 static bool is_named(const struct line *l, const char *path)
 {
 	size_t i;
@@ -494,7 +494,7 @@ static void add_misfit(struct target *t, char *why /* freed */)
 	free(why);
 }
 
-/* Whether the guest has a file of such a role, by that option (NULL: any), which a trial is without. */
+/* True if the guest has a file of such a role, by that option (NULL: any), which a trial is without. */
 static bool has_own(const struct args_result *args, enum args_role role, const char *option)
 {
 	size_t i;

@@ -27,10 +27,10 @@ struct old_copy {
 int old_copy_choose(struct old_copy *o, const char *state_dir, const char *guest, const char *wish, const char *place, struct err *e);
 /* An old copy is taken out of a bundle, a directory or file here: that of the disk of that name. 0, and nothing chosen, where it has none. */
 int old_copy_unpack(struct old_copy *o, const char *bundle, const char *real_path, const char *named, struct err *e);
-/* Is the file at that path what an earlier move of that guest from here left, and as it was then? */
+/* True if an earlier move of that guest from here left the file at that path, and it is as it was then. */
 bool old_copy_was_left(const char *state_dir, const char *guest, const char *path);
-/* Is it a qcow2 image with all that it has in it? Else it is read as it is. Only for disks that are such images: the guest's own bytes
- * are no reason to take a file for one. */
+/* True if the copy is a qcow2 image that has all its contents in it; else it is read as raw bytes. Only for disks that are such images:
+ * the guest's own bytes are no reason to take a file for one. */
 bool old_copy_is_qcow2(const struct old_copy *o);
 /* Out of the disk's way; journaled. */
 int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e);

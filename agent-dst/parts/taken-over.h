@@ -19,7 +19,7 @@ int taken_over_hold(struct arriving_point *a, struct err *e);
 /* Before the guest runs here, in any life, from the journal alone: raises the term, durably, so that whoever was the primary is refused from now on. An attempt
  * that is not about a replica has nothing to do. pid: its QEMU's. */
 int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, struct err *e);
-/* Whether the move by which the guest came, of which the store says so, is not over yet. */
+/* True if the move by which the guest came, which the store names, is not over yet. */
 bool taken_over_is_unsettled(const char *state_dir, const json_t *run);
 /* Undoes, as part_undo.undo: the primary is what it was, unless the guest runs here. */
 int taken_over_undo(struct part *p, const json_t *detail, struct err *e);
