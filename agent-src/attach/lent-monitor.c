@@ -314,7 +314,7 @@ int lent_make(struct lent_monitor *m, const char *vm, const struct lent_need *ne
 
 /* ---- removed ---- */
 
-/* Whether the character device of that name listens there. */
+/* True if the character device of that name listens there. */
 static bool listens_at(const json_t *chardevs, const char *label, const char *path)
 {
 	AUTO_FREE char *unix_path = xasprintf("unix:%s,", path);

@@ -39,7 +39,8 @@ int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t a
 /* Read and write its memory; -errno. */
 int remote_thread_read(const struct remote_thread *t, uint64_t at, void *to, size_t n, struct err *e);
 int remote_thread_write(const struct remote_thread *t, uint64_t at, const void *from, size_t n, struct err *e);
-/* Whether a word of the first bytes of its stack is an address in [from, from + n): of a function that has not returned, or is long over. */
+/* True if a word of the first bytes of its stack is an address in [from, from + n): of a function that has not returned, or is long
+ * over. */
 bool remote_thread_is_within(const struct remote_thread *t, uint64_t from, uint64_t n);
 void remote_thread_close(struct remote_thread *t);
 

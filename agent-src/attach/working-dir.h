@@ -13,7 +13,8 @@
 
 #include <stdbool.h>
 
-/* Whether a disk on its line has a name that leads to that disk from where it was started, and not from where it is now. Changes nothing. */
+/* True if a disk on its line has a name that leads to that disk from where QEMU was started, and not from where it is now. Changes
+ * nothing. */
 bool working_dir_is_needed(const struct guest *g);
 /* Changes QEMU's directory. On failure QEMU is where it was. */
 int working_dir_restore(const struct guest *g, struct err *e);
