@@ -123,7 +123,7 @@ static const struct category stages =
 static const struct category processes = {{"vmferry", "vmferry-dst", "source QEMU", "destination QEMU", "other"},
 					  {{"vmferry"}, {"vmferry-dst"}, {"source QEMU"}, {"destination QEMU"}, {"other"}}};
 
-/* Whether there was anything. */
+/* True if there was anything. */
 static bool fill_parts(double parts_of[CHART_PARTS], const json_t *seconds, double gib, const struct category *of)
 {
 	const char *key;
