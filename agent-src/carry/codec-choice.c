@@ -120,7 +120,7 @@ static bool note_leaves(struct codec_choice *c, double bps)
 	return true;
 }
 
-/* Does this effort save more than it costs of what leaves? */
+/* True if this effort saves more than it costs. */
 static bool is_worth_it(const struct codec_choice *c)
 {
 	double before = c->leaves_bps[c->now - 1];

@@ -60,7 +60,7 @@ struct converge {
 
 void converge_init(struct converge *c, double max_downtime_ms);
 enum converge_verdict converge_step(struct converge *c, const struct converge_sample *s);
-/* Is there nothing, or hardly anything, that is still to arrive of what we have? As of the last sample. */
+/* True if nothing, or hardly anything, of what we have is still to arrive, by the last sample. */
 bool converge_is_dry(const struct converge *c);
 /* The part of a blackout that does not depend on how much is left; and of that the recheck, among all others who are busy. */
 double converge_fixed_ms(const struct converge_fixed *f);

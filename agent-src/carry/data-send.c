@@ -119,7 +119,7 @@ static size_t seeds_room(const struct sender *s)
 	return s->seed_count ? 2 + s->seed_count * SEED_BYTES : 0;
 }
 
-/* Are both one run? */
+/* True if both seeds are one run. */
 static bool follows(const struct seed *a, const struct seed *b)
 {
 	return b->object == a->object && b->unit == a->unit + 1 && b->page == a->page + 1;

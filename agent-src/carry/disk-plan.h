@@ -18,7 +18,7 @@ void disk_plan_broadcast(const struct round_senders *to, uint16_t type, const st
 void disk_plan_announce(const struct disk_round *d, const struct round_senders *to);
 /* Tells the senders which extents the round covers, those first that need not be read. Sets dirty_bytes; returns how many bytes are to be read. */
 uint64_t disk_plan_tell(struct disk_round *d, const struct round_senders *to);
-/* Is that extent of its map to be read? */
+/* True if that extent of its map is to be read. */
 bool disk_plan_reads(const struct disk_round *d, const struct disk_extent *x);
 /* All of it has been queued. */
 void disk_plan_end(const struct disk_round *d, const struct round_senders *to);
