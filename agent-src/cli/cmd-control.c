@@ -27,7 +27,8 @@ static bool is_pid(pid_t pid, const char *vm)
 	return !strcmp(number, vm);
 }
 
-/* Is the move of the guest with this pid of one that is called so? In a move on one machine two QEMUs are, and only the source has a move. */
+/* True if the move of the guest with this pid is one of a guest with that name. In a move on one machine two QEMUs have the name, and
+ * only the source has a move. */
 static bool is_called(const char *runtime, pid_t pid, const char *vm)
 {
 	json_t *status = control_status_within(runtime, pid, CONTROL_AMONG_S);

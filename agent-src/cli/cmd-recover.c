@@ -142,7 +142,7 @@ static bool leaves_here(const struct attempts *all, const char *id)
 	return i < all->n;
 }
 
-/* Does vm mean a move to this host, and not from it, too? */
+/* True if vm means a move to this host, and not one from it, too. */
 static bool arrives_here(const struct attempts *all, const char *vm)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
