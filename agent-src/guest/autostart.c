@@ -95,7 +95,8 @@ static char *unit_of_ours(const struct guest *g, bool user)
 	return lstat(file, &st) ? NULL : xasprintf("vmferry-%s.service", plain);
 }
 
-/* Is it one that the guest has now, or a base of one, or one that it had when it was started? A script's paths are from the root on (cd /). */
+/* True if the file is an image that the guest has now, a base of one, or one that it had when it was started. A script's paths are from
+ * the root on (cd /). */
 static bool is_image_of(const struct guest *g, const struct args_result *line, const char *path)
 {
 	AUTO_FREE char *full = *path == '/' ? xstrdup(path) : xasprintf("/%s", path);

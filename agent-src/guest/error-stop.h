@@ -16,8 +16,8 @@ const char *error_stop_announced(const char *event, const json_t *data);
 const char *error_stop_state(const char *run_state);
 /* Words for one: "an I/O error". */
 const char *error_stop_cause(const char *run_state);
-/* Whether a guest in this run state stands where `cont` lets it go on: its memory and its disks can be taken as those of a paused one. A
- * migration carries the run state along, with the requests that an I/O error has stopped. */
+/* True if a guest in this run state stands where `cont` lets it go on: its memory and its disks can be taken like those of a paused
+ * guest. A migration carries the run state along, with the requests that an I/O error has stopped. */
 bool run_state_stands(const char *run_state);
 /* The same, or it runs. */
 bool run_state_moves(const char *run_state);

@@ -30,7 +30,7 @@ int guest_writes_to_its_line(const struct guest *running, const struct guest *do
 bool guest_writes_to_temporary(const struct guest *g);
 /* -ENOTSUP: what starts it has it go on from a saved state or a snapshot, so that its disks are not all of it. */
 int guest_boots_from_disks(const struct guest *g, struct err *e);
-/* Is it a systemd unit, by its name? */
+/* True if vm is a systemd unit, by its name. */
 bool guest_is_unit(const char *vm);
 /* The script that this unit runs, as a unit of vmferry's does (ExecStart=/bin/sh SCRIPT), malloc'ed; -ENOTSUP: it runs something else. */
 int unit_script(const char *unit, bool user, char **script, struct err *e);

@@ -12,7 +12,7 @@
 char *guest_pty_of(const struct guest *g, const struct args_hmp *on_line);
 /* "pty:PATH", malloc'ed each and the list, of its QMP monitors on such; how many. */
 size_t guest_qmp_ptys(const struct guest *g, char ***out);
-/* Whether another process than QEMU has it open. */
+/* True if a process other than QEMU has the terminal open. */
 bool guest_pty_is_taken(const struct guest *g, const char *monitor);
 
 #endif

@@ -14,7 +14,7 @@
 
 /* graph: of x-debug-query-block-graph. The name of the node that this one has as its "file"; NULL: there is none. */
 const char *filter_child(const json_t *graph, const char *node);
-/* Whether a filter of that driver is looked through. */
+/* True if a filter of that driver is looked through. */
 bool filter_is_seen_through(const char *driver);
 /*
  * blocks: of query-block. The "inserted" of each disk that is seen through a filter becomes what nodes (query-named-block-nodes) say of the image below.

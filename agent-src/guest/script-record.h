@@ -13,7 +13,7 @@ struct script_call {
 
 /* Fills line, cwd, env and tpm of *g, and adds a note that says so. -ENOTSUP: it starts no QEMU there, or several; -EPERM: others could have written it. */
 int script_record(const struct script_call *c, struct guest *g, struct err *e);
-/* Is it a QEMU, by its name? */
+/* True if the program is a QEMU, by its name. */
 bool script_is_qemu(const char *program);
 /* Checks that nobody but root and this user may write to the file at path. 0; -EPERM: others may. */
 int script_check_owner(const char *path, struct err *e);

@@ -17,8 +17,8 @@ pid_t started_by(pid_t qemu, char **words);
  * that is shut down, any that has one of its images on its command line (count 0: not looked for). As started_by().
  */
 pid_t started_by_script(const struct guest_scripts *scripts, const char *const *images, size_t count, char **words);
-/* Has a program between them, main_pid itself among these, other children: a supervisor's? What else a script starts belongs to what it starts. False, too,
- * if the one does not descend from the other. */
+/* True if a program between them, or main_pid itself, has other children, as a supervisor does. Everything else that a script starts
+ * belongs to what it starts. False, too, if the one does not descend from the other. */
 bool started_beside_others(pid_t qemu, pid_t main_pid);
 
 #endif

@@ -12,7 +12,7 @@
  * -ENOENT; -EPERM: others could have written it. */
 int unit_read_named(const char *unit, struct guest *g, struct err *e);
 int unit_read_file(const char *path, struct guest *g, struct err *e);
-/* Is it a unit's file, by its name? */
+/* True if vm is a unit's file, by its name. */
 bool unit_is_file(const char *vm);
 /* The same of settings (unit_parse()); systemd_line: "argv[]=…" of what systemctl shows, NULL where nothing is to be compared. */
 int unit_take(const struct kv_list *l, const struct unit_names *names, const char *systemd_line, struct guest *g, struct err *e);

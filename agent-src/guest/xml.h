@@ -36,7 +36,7 @@ char *xml_text(const xmlNode *node);
 char *xml_text_at(const xmlNode *parent, const char *path);
 char *xml_attr(const xmlNode *node, const char *name);
 char *xml_attr_at(const xmlNode *parent, const char *path, const char *name);
-/* Whether that attribute is there, and that. */
+/* True if the attribute exists and has that value. */
 bool xml_attr_is(const xmlNode *node, const char *name, const char *value);
 
 #endif
