@@ -62,7 +62,7 @@ static bool among_images(struct sources *s, struct image_source *to, const char 
 	return false;
 }
 
-/* Whether path, which is below its first dir bytes, is a file there and not elsewhere by a link. */
+/* True if path, which is below its first dir bytes, is a file there, and not elsewhere by a link. */
 static bool lies_there(char *path, size_t dir)
 {
 	struct stat st;

@@ -43,7 +43,7 @@ static char *dup_text(const json_t *o, const char *key)
 	return s ? xstrdup(s) : NULL;
 }
 
-/* Whether it fits, and then what it is. */
+/* True if the firmware fits; *f then describes it. */
 static bool take(struct firmware *f, const json_t *o, const char *machine, bool secure_boot)
 {
 	const json_t *features = json_object_get(o, "features"), *mapping = json_object_get(o, "mapping");

@@ -57,7 +57,7 @@ static int ask(const struct host_qemu *q, const char *option, const char *what, 
 	return r;
 }
 
-/* Whether it was built with seccomp: otherwise it ends at that word, before it says what machines it has. */
+/* True if QEMU was built with seccomp: otherwise it ends at that word, before it says what machines it has. */
 static bool has_sandbox(const struct host_qemu *q)
 {
 	char *argv[] = {q->exe, "-sandbox", "on", "-machine", "help", NULL};

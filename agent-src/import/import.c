@@ -270,7 +270,7 @@ static void note_blank(struct import *m, size_t i)
 			 format_bytes(size, m->bytes[i]));
 }
 
-/* Is there room for so much of each disk, beside what others were promised? */
+/* Checks that there is room for so much of each disk, beside what others were promised. */
 static int find_room(struct import *m, const uint64_t *needs, struct err *e)
 {
 	uint64_t needed = 0;

@@ -231,7 +231,7 @@ static bool same_place(const struct described_pci *a, const struct described_pci
 	return a->bus == b->bus && a->slot == b->slot && a->function == b->function;
 }
 
-/* Whether all ports can be made anew where they were: the number of a bus is by how many are found before it. */
+/* True if all ports can be made anew where they were: the number of a bus depends on how many are found before it. */
 static bool ports_fit(const struct guest_description *d)
 {
 	size_t i, k;

@@ -26,7 +26,7 @@ static bool stands_behind(const char *value, const char *id)
 	return yes;
 }
 
-/* Whether a monitor is, or can be, behind that character device. */
+/* True if a monitor is, or can be, behind that character device. */
 static bool serves_monitor(const struct judge *j, const struct kv_list *chardev)
 {
 	const char *id = kv_get(chardev, "id", NULL);

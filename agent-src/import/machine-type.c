@@ -104,7 +104,7 @@ bool machine_type_is_in(const char *help, const char *type)
 	return false;
 }
 
-/* Whether version a is nearer to what is wanted than b (0: there is none yet): the next newer one, else the newest of those that are older. */
+/* True if version a is nearer to the wanted one than b (0: there is none yet): the next newer one, else the newest of the older ones. */
 static bool is_nearer(unsigned a, unsigned b, unsigned wanted)
 {
 	if (!b || (a >= wanted) != (b >= wanted))

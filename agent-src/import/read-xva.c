@@ -85,7 +85,7 @@ static const struct object *object(const struct xva_text *x, const char *kind, c
 	return NULL;
 }
 
-/* Whether it is one of those that the guest has. */
+/* True if the object is one of those that the guest has. */
 static bool is_of_guest(const struct xva_text *x, const struct object *o, const char *kind)
 {
 	AUTO_FREE char *vm = text_of(o->values, "VM");

@@ -200,7 +200,7 @@ static int describe_images(struct sources *s, struct guest_description *d, struc
 	return 0;
 }
 
-/* Whether the user calls that file raw. */
+/* True if the user calls that file raw. */
 static bool is_said_raw(const struct sources_named *n, const char *path)
 {
 	size_t i;

@@ -21,7 +21,8 @@ typedef int (*tarred_read_fn)(void *ctx, void *to, size_t n, struct err *e);
 /* Takes n bytes of the disk, which are not all zeros. */
 typedef int (*tarred_write_fn)(void *ctx, uint64_t at, const uint8_t *p, size_t n, struct err *e);
 
-/* Whether a file that begins with these n bytes (TARRED_HEAD, if it has as many) is one; then *bytes is how many its guest sees. */
+/* True if a file that begins with these n bytes (TARRED_HEAD, if it has as many) is such a tar; *bytes is then the size that its guest
+ * sees. */
 bool tarred_disk_is(const uint8_t *head, size_t n, uint64_t *bytes);
 /* All of it, from its beginning; the disk must have that many bytes. 0; -EINVAL: it is damaged or cut off, or has another member; what write() returns. */
 int tarred_disk_read(uint64_t bytes, tarred_read_fn read, tarred_write_fn write, void *ctx, struct err *e);

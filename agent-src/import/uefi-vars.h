@@ -10,7 +10,7 @@
 
 /* Reads the UEFI variables in the image at path as the firmware sees them; *out is malloc'ed. 0; -EINVAL: the image has none; -errno. */
 int uefi_vars_read(const char *qemu_img, const char *path, uint8_t **out, size_t *n, struct err *e);
-/* Whether they are for a firmware whose variables take so many bytes. */
+/* True if the variables are for a firmware whose variables take so many bytes. */
 bool uefi_vars_fit(const uint8_t *own, size_t n, size_t bytes);
 
 #endif

@@ -40,7 +40,7 @@ struct xva {
 	bool has_last;
 };
 
-/* Whether a file that begins so is one. */
+/* True if a file that begins so is an XVA. */
 bool xva_is(const uint8_t head[XVA_HEAD]);
 /* Reads the description, a text of *n bytes; malloc'ed. 0; -EINVAL: it is no such archive, or damaged. */
 int xva_read_config(char **config, size_t *n, xva_read_fn read, void *ctx, struct err *e);
