@@ -384,7 +384,7 @@ static bool is_plan(const struct transfer *t)
 	return !json_object_get(t->plan, "obstacles");
 }
 
-/* Do we agree? Whatever is asked for and not in the plan is in the way, each. */
+/* Checks that we agree with the plan: whatever was asked for and is not in it is an obstacle, each. */
 static int check_plan(struct transfer *t, struct err *e)
 {
 	static int (*const checks[])(const struct transfer *, struct err *) = {check_kind, check_keeps, check_qemu, check_in_place};
