@@ -145,7 +145,7 @@ static const json_t *plan_of(const json_t *accept, uint32_t object)
 	return NULL;
 }
 
-/* Does the pool of that name have its volumes in the directory of that path, there? */
+/* True if the pool of that name, at the destination, has its volumes in the directory of that path. */
 static bool pool_has(const json_t *accept, const char *pool, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);

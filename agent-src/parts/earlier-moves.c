@@ -35,7 +35,7 @@ static bool has_a_disk_of(const struct guest *g, const json_t *begin)
 	return false;
 }
 
-/* Does a journal that begins so speak of this very QEMU? Of a guest without one: of its disks? */
+/* True if a journal that begins so speaks of this very QEMU, or, if the guest has none, of its disks. */
 static bool is_ours(const struct guest *g, const json_t *begin)
 {
 	if (!g->pid)
@@ -104,7 +104,8 @@ static int check_in_hand(const struct guest *g, const char *path, struct err *e)
 		    : 0;
 }
 
-/* Is it what that move has brought? One that is shut down has no process, and one that was started again another: by its disks. */
+/* True if that move has brought this guest. The disks decide: a guest that is shut down has no process, and one that was started again
+ * has another. */
 static bool has_brought(const struct journal *j, const struct guest *g)
 {
 	const json_t *qemu = journal_last_note(j, "qemu");

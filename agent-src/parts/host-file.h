@@ -12,7 +12,7 @@
 /* Onto an entry of DESCRIBE's `files`: what the file system says of its path ("missing" if that is nothing), its digest, and what the user
  * wants to become of it. at: where it can be read, if it has not its name any more. */
 void host_file_look(const struct move_options *o, json_t *entry, const char *at);
-/* Whether the destination may have it sent: by the wish, which is the user's; "path" and "eject" are none of that. */
+/* True if the destination may have the file sent: by the wish, which is the user's; "path" and "eject" do not ask for it. */
 bool host_file_travels(const json_t *entry);
 
 #endif

@@ -109,7 +109,7 @@ struct move_options {
 	bool estimate, script;	/* with dry_run: measure; print a script instead of the plan */
 	bool install_unit;	/* install a unit at the destination */
 	bool keep_unit;		/* here: do not disable it */
-	enum guest_owner owner; /* caller, who owns the guest */
+	enum guest_owner owner; /* caller of this command */
 	bool starter_stopped;	/* here: the guest's other starter is stopped, says the user */
 	bool attach;		/* a QEMU without a monitor is given one first (attach.h) */
 	bool in_place;		/* another QEMU on this host takes over the guest, its disks, sockets and names */

@@ -13,15 +13,15 @@
 
 #define ARMED_PER_S   1000000000LL /* a limit of 1 MB: QEMU looks again and again for what the guest has written */
 #define TINY_PER_S    1000	   /* limit of 1 byte: less than any bitmap */
-#define SMALL_BITS    16	   /* chunk of the bitmap, where the limit is ours to set */
+#define SMALL_BITS    16	   /* bits of the bitmap, where the limit is ours to set */
 #define SMALL_GRAIN   (64 * 1024)
 #define LARGE_BITS    (16 * MIB) /* else QEMU takes 1 ms of what it has measured: as much as 16 GB/s */
 #define LARGE_GRAIN   512
 #define NODE_NAME_MAX (QEMU_PREFIX_MAX + 8)
 #define BITMAP	      "hold"
 
-/* Whether a machine type of this QEMU has the older meaning of switchover-ack back as a compatibility property: then it knows the newer
- * one. QEMU before 9.1 does not tell the properties, and knows the older one only. */
+/* True in *out if a machine type of this QEMU has the older meaning of switchover-ack back as a compatibility property: then it knows
+ * the newer one. QEMU before 9.1 does not tell the properties, and knows the older one only. */
 static int knows_newer_acknowledgement(struct qmp *q, bool *out, struct err *e)
 {
 	json_t *machines, *machine, *property;

@@ -65,7 +65,7 @@ int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_M
 int ram_seed(struct ram *r, char **notice, struct err *e);
 /* Before ram_start(): where QEMU's word of what its guest has written is not enough (recheck.h). *notice as above. */
 int ram_recheck(struct ram *r, char **notice, struct err *e);
-/* Whether what arrived is known to be what the guest had, if all that was sent has arrived. */
+/* True if what arrived is known to be what the guest had, if all that was sent has arrived. */
 bool ram_is_known_whole(const struct ram *r);
 /* How long each of its threads reads then, of CPU time, about; 0: nothing is read once more. */
 double ram_recheck_ms(const struct ram *r);
