@@ -24,7 +24,7 @@ struct disk_line_options {
 };
 
 struct disk_line_change {
-	/* Is this file, as the line names it, the image? */
+	/* True if this file, as the line names it, is the image. */
 	bool (*is_it)(void *ctx, const char *path);
 	void *ctx;
 	const char *to;	    /* NULL: only look */

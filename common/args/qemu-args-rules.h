@@ -90,7 +90,7 @@ int args_listen(struct rewrite *w, const struct item *it, const char *what, char
 /* Gives the node above a file the offset and size that m asks for. filename_key of this list names the file ("file" of a -drive,
  * "file.filename" …). */
 int args_show_part(struct rewrite *w, const struct item *it, struct props *in, const char *filename_key, const struct args_map *m);
-/* Whether the list is a -blockdev that is the file itself. */
+/* True if the list is a -blockdev that is the file itself. */
 bool args_is_file_node(const struct item *it, const struct props *in, const char *filename_key);
 /* The same of a -blockdev whose file is another node, or which is such a file. */
 int args_show_part_of_node(struct rewrite *w, struct item *it);

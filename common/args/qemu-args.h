@@ -160,19 +160,19 @@ const char *args_role_name(enum args_role role);
 const char *args_role_noun(enum args_role role);
 /* The role of that name, or ARGS_ROLES. */
 enum args_role args_role_of(const char *name);
-/* Whether the contents must be the same at the destination: what a move copies, or the user brings there. */
+/* True if the contents must be the same at the destination: a move copies them, or the user brings them there. */
 bool args_role_is_content(enum args_role role);
 /* A disk that QEMU writes to, or its firmware's variables, in a file of known name. */
 bool args_file_is_disk(const struct args_file *f);
-/* Whether it is behind the guest's memory. */
+/* True if the file is behind the guest's memory. */
 bool args_role_is_memory(enum args_role role);
-/* Whether QEMU makes such a file, where there is none, when it starts. */
+/* True if QEMU makes such a file, where there is none, when it starts. */
 bool args_role_is_made(enum args_role role);
-/* Whether QEMU makes such a file anew at each start: a socket, a log, the pidfile. */
+/* True if QEMU makes such a file anew at each start: a socket, a log, the pidfile. */
 bool args_role_is_written(enum args_role role);
 
-/* Whether a character device of that kind ("pty", "stdio" …) leads to nobody but QEMU's user and root in a QEMU that vmferry-dst
- * has started, so that a monitor on it may stay. */
+/* True if a character device of that kind ("pty", "stdio" …) leads to nobody but QEMU's user and root in a QEMU that vmferry-dst has
+ * started, so that a monitor on it may stay. */
 bool args_chardev_is_private(const char *kind);
 
 struct kv_list;
@@ -205,7 +205,7 @@ struct args_monitor {
 };
 /* False: the option makes none, and *out is empty. */
 bool args_monitor_of(struct args_monitor *out, const char *name, const char *value);
-/* Whether the option (without dashes) is given. */
+/* True if the option (without dashes) is given. */
 bool qemu_args_has(char *const *argv, size_t argc, const char *option);
 /* Basic facts about the guest from its line, for callers that cannot ask its QEMU; QEMU's own defaults where the line is silent. */
 struct args_basics {

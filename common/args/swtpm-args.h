@@ -22,7 +22,7 @@ struct swtpm {
 	char *left_out; /* options that do not, for people; NULL: none */
 };
 
-/* Is it swtpm by the name of its program? */
+/* True if exe is swtpm, by the name of the program. */
 bool swtpm_is(const char *exe);
 /* 0; -ENOTSUP: an option cannot go along (a key, a user of its own, another kind of channel), or is not known: e says which. Nothing is
  * left in *out on failure. */
