@@ -141,7 +141,7 @@ static const struct rule rules[] = {
 	{S, EV_REVERT, 0, ALIVE | REVERTIBLE | THERE, 0, HO_SRC_REVERTING, DO(ACT_JOURNAL, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_DONE), 0, 0, HO_SRC_RELEASED, DO(RELEASE, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_DST_NOVM), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK)},
-	/* A destination in this state can only have aborted by way of NOVM and a person there: the same promise. */
+	/* The destination can have aborted after this state only by way of NOVM and a person there: the same promise. */
 	{S, EV_PEER, P(HO_DST_ABORTED), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	{S, EV_PEER, P(HO_NONE), 0, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_RESEND, 0, 0, 0, S, DO(ACT_SEND_STATE)},

@@ -82,7 +82,7 @@ int journal_list_finished(const char *dir, char ***paths, size_t *count, struct 
 int journal_look(struct journal **out, const char *path, struct err *e);
 /* Opens the finished journal that had this path before; only the newest are kept. -ENOENT. */
 int journal_look_finished(struct journal **out, const char *path, struct err *e);
-/* Does path end as a source's journal does, or as a destination's? */
+/* True if path ends as a source's journal does (source), or as a destination's. */
 bool journal_path_is(const char *path, bool source);
 
 /*
