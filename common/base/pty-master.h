@@ -8,7 +8,7 @@
 
 /* Their numbers, the first most of them; returns how many there are. 0, too, where the kernel does not tell (before 4.14). */
 size_t pty_masters_of(pid_t pid, unsigned *numbers, size_t most);
-/* Whether the terminal at that path (or that a symbolic link there leads to) is one of them, by its device number. */
+/* True if the terminal at that path (or that a symbolic link there leads to) is one of the process's, by its device number. */
 bool pty_is_of(pid_t pid, const char *path);
 /* Its open descriptor, raw, with nothing in it that was said before; -errno. */
 int pty_open(const char *path);

@@ -11,7 +11,7 @@
  * listens on all addresses. 0: it does not, or in another network namespace than ours, or it cannot be told.
  */
 unsigned long tcp_listener_of(pid_t pid, unsigned port, struct sockaddr_storage *at);
-/* Whether the process has a connection that it has taken at this port. */
+/* True if the process has a connection that it has taken at this port. */
 bool tcp_serves_client(pid_t pid, unsigned port);
 /* The size of an IPv4 or IPv6 address. */
 socklen_t tcp_address_bytes(const struct sockaddr_storage *at);
