@@ -13,7 +13,7 @@
 /* Notes which file, or block device, has that name now: {name: {"device", "inode"}}, as journals keep it. False, and nothing is noted,
  * where there is none, or its name is not UTF-8. */
 bool named_image_note(json_t *noted, const char *name);
-/* Is the file at that path the one of this entry? False, too, if that cannot be told. */
+/* True if the file at that path is the one of this entry. False, too, if that cannot be told. */
 bool named_image_is(const json_t *entry, const char *path);
 /* The first of the names that leads to another file now, or to none, or cannot be looked at; *why: which of them, in words behind the name.
  * Borrowed; NULL: each leads to the file that was noted. */

@@ -365,7 +365,7 @@ static bool changes(uint16_t type)
 	return type == NBD_CMD_WRITE || type == NBD_CMD_WRITE_ZEROES;
 }
 
-/* Whether r may be sent: 0 or -errno. */
+/* Checks that r may be sent: 0 or -errno. */
 static int check_request(const struct nbd *n, const struct nbd_req *r)
 {
 	bool data = r->type == NBD_CMD_READ || r->type == NBD_CMD_WRITE;
