@@ -23,7 +23,7 @@ struct image {
 	bool full;		     /* raw: all its blocks are set aside, where the file system does that */
 };
 
-/* Is this a format that can be made and moved? */
+/* True if this is a format that can be made and moved. */
 bool image_format_known(const char *format);
 /*
  * The new file at fd, which is empty, gets its length and its blocks if it is raw, and its rights; its name is durable then. 0; 1: all but its

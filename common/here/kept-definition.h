@@ -28,7 +28,7 @@ int kept_definition_read(const char *path, json_t **kept, struct err *e);
 
 /* The guest of that UUID, whatever its name is now. As lv_lookup_uuid(). */
 int kept_definition_lookup(struct lv *v, const json_t *kept, struct lv_domain *out, struct err *e);
-/* Is a guest of that UUID defined? 0 and *yes; -errno: libvirt cannot be asked. */
+/* Sets *yes to whether a guest of that UUID is defined. 0; -errno: libvirt cannot be asked. */
 int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct err *e);
 /* Compares what libvirt has of a guest with what was kept: each difference is a sentence in `changed`. *xml: its definition now, malloc'ed; NULL: as kept. */
 int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *changed, char **xml, struct err *e);

@@ -9,7 +9,7 @@
 
 #include <sys/types.h>
 
-/* Whether f is memory that would be in a file with that path, which is there, or would be made. */
+/* True if f is memory that would be in a file with that path, which is there, or would be made. */
 bool memory_file_is_shared(const struct args_file *f, const char *path);
 /* A process that has that file open; 0: none that we may see, or the memory is in no such file. */
 pid_t memory_file_user(const struct args_file *f, const char *path);

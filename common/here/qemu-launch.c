@@ -29,7 +29,7 @@ static bool same_key(const char *a, const char *b)
 	return n == strcspn(b, "=") && !strncmp(a, b, n);
 }
 
-/* Whether that variable of ours is one that any program is given: agents' sockets, tokens and the like are none of QEMU's business. */
+/* True if that variable of ours is one that any program is given: agents' sockets, tokens and the like are none of QEMU's business. */
 static bool is_passed_on(const char *variable, bool scope)
 {
 	static const char *const names[] = {"HOME=", "PATH=", "LANG=", "LANGUAGE=", "LC_"},
