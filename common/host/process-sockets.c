@@ -91,7 +91,7 @@ struct own {
 		bool is_named; /* at least one of these lines has the name that is looked for */
 	} * v;		       /* sockets in the order of their numbers */
 	size_t n;
-	bool is_known; /* the list is complete, so that it says which sockets the process has */
+	bool is_known; /* the process's sockets could be listed */
 };
 
 /* Numbers of sockets are those of all families, and others than unix sockets have no line there. True, too, where the kernel does not

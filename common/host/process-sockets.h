@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Whether the process may have a socket that was bound to that path, and listens: false only if it certainly has none, whatever others
+/* True if the process may have a socket that was bound to that path, and listens: false only if it certainly has none, whatever others
  * have. */
 bool process_may_listen_at(pid_t pid, const char *path);
 

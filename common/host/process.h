@@ -38,7 +38,7 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 /* True if every thread of it is stopped, as by SIGSTOP; false, too, if that cannot be told. */
 bool process_is_held(pid_t pid, uint64_t start_time);
 
-/* Whether the process was sent that signal and has not acted on it, as one that is held does not. */
+/* True if the process was sent that signal and has not acted on it, as one that is held does not. */
 bool process_awaits_signal(pid_t pid, int signal);
 
 /* The output of a program that was run to its end, of both streams, cut to what fits; status: that of exit(3), 128 + N after signal N. */
@@ -67,14 +67,14 @@ char *process_text(pid_t pid);
 pid_t process_that_may_run_from(const char *path, pid_t but, pid_t nor);
 /* True if we can see which files the process has open. */
 bool process_shows_files(pid_t pid);
-/* Whether a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot
- * be told. */
+/* True if a unix socket is bound to that path, as it was bound, in the network namespace of the process; true, too, if it cannot be
+ * told. */
 bool process_may_have_socket(pid_t pid, const char *path);
 /* True if the process has the socket that is bound to that path, and listens there if it is a stream's, and no other process has one there
  * (a later one has taken over the name). A socket bound to a relative path counts if the end is the same. A forged socket name with
  * newlines cannot cause a yes, but may cause a no. */
 bool process_has_socket(pid_t pid, const char *path);
-/* Whether the process has a connection that it has taken at that path, or at one with the same end. */
+/* True if the process has a connection that it has taken at that path, or at one with the same end. */
 bool process_serves_client(pid_t pid, const char *path);
 /* The absolute path of a stream socket on which the process listens (as process_has_socket()), whose last component is base; malloc'ed,
  * NULL: none. */
@@ -98,9 +98,9 @@ int process_user(pid_t pid, uid_t *out);
  * process_sees(). 1, 0, or -errno: that cannot be told.
  */
 int process_is_ours(pid_t pid);
-/* Whether it is in our network namespace; true, too, if that cannot be told. */
+/* True if the process is in our network namespace; true, too, if that cannot be told. */
 bool process_shares_network(pid_t pid);
-/* Whether the file that has this (absolute) name is the same one to the process as to us; false, too, if that cannot be told. */
+/* True if the file that has this (absolute) name is the same one to the process as to us; false, too, if that cannot be told. */
 bool process_sees(pid_t pid, const char *path);
 /* Bytes of our own anonymous memory that are resident (RssAnon); 0 if it cannot be told. */
 uint64_t own_rss_anon(void);

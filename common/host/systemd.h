@@ -30,7 +30,7 @@ void free_words(char **words);
 char *systemd_unit_dir(bool user, bool runtime);
 /* mkdir -p with mode 0755. */
 int make_dirs(const char *path, struct err *e);
-/* Whether a file could be made in this directory, or in the nearest one above it that exists. */
+/* True if a file could be made in this directory, or in the nearest one above it that exists. */
 bool dir_is_writable(const char *path);
 
 #endif

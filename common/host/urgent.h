@@ -12,7 +12,7 @@
 
 #define URGENT_MS 2000
 
-/* Whether this process may have it: tried for a moment on the calling thread. */
+/* True if this process may have the priority: tried for a moment on the calling thread. */
 bool urgent_is_allowed(void);
 /* Any thread may call both; a second urgent_begin() before urgent_end() changes nothing, also when the limit has ended the first. */
 void urgent_begin(void);
