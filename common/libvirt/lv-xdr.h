@@ -37,7 +37,7 @@ const uint8_t *lv_read_opaque(struct lv_reader *r, size_t *n);
 /* The number of members of a list, each of at least member_bytes: at most max, and no more than the rest of the message can hold. */
 size_t lv_read_count(struct lv_reader *r, size_t max, size_t member_bytes);
 size_t lv_reader_left(const struct lv_reader *r);
-/* Whether all was read, and well. */
+/* True if all was read, and well. */
 bool lv_reader_done(const struct lv_reader *r);
 
 /* Parses a UUID of 8-4-4-4-12 hexadecimal digits; false: text is not one. */

@@ -38,7 +38,7 @@ void vcpu_time_of(pid_t pid, struct vcpu_time *out);
  * things to do (it loads their registers, and empties what they have translated), some of which they come to only when it is all there, and which is no run.
  */
 void vcpu_time_at_rest(pid_t pid, unsigned patience_ms, struct vcpu_time *out);
-/* Whether the guest has run since then. */
+/* Answers whether the guest has run since then. */
 enum vcpu_since vcpu_since(pid_t pid, const struct vcpu_time *then);
 
 #endif
