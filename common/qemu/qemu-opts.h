@@ -50,7 +50,7 @@ char *qemu_machine_type(char *const *argv, size_t argc);
 
 /* True for "nbd:…", "rbd:…", but not for "/a:b": QEMU's path_has_protocol(). */
 bool qemu_path_has_protocol(const char *path);
-/* Whether a block driver, or the protocol that a path begins with, leads to storage that other hosts can reach, too: "nbd",
+/* True if a block driver, or the protocol that a path begins with, leads to storage that other hosts can reach, too: "nbd",
  * "rbd:pool/image" … */
 bool qemu_is_network_storage(const char *driver_or_path);
 
