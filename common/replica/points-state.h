@@ -10,7 +10,7 @@
 /* Sentences: a trial is there, points are damaged, some could not be dropped, there are many more than are to be kept. A new array, empty
  * if all is well. */
 json_t *points_warnings(const struct points *p);
-/* Whether a trial is there, or what is left of one: no point is dropped meanwhile. */
+/* True if a trial is there, or what is left of one: no point is dropped meanwhile. */
 bool points_are_tried(const struct points *p);
 /* True if there are many more points than are to be kept. */
 bool points_are_many(const struct points *p);

@@ -139,7 +139,7 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 	return r;
 }
 
-/* Whether the file that was locked still has that name: with the points it goes, and another may have been made. */
+/* True if the file that was locked still has that name: it goes with the points, and another may have been made. */
 static bool is_named(int fd, const char *path)
 {
 	struct stat has, named;

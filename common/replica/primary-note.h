@@ -29,9 +29,8 @@ void primary_note_here(const char *state_dir, const char *guest, bool by_replica
  * is not its primary.
  */
 json_t *primary_note_read(const char *state_dir, const char *guest);
-/* Whether this host can be its primary from such a note, which another host has sent: it is whole, it has no settings that are not known
- * here, as those of a newer vmferry, and nothing here says otherwise, as settings of a guest of
- * that name, or the replica itself, do. */
+/* True if this host can be its primary from such a note, which another host has sent: it is whole, it has no settings that are not known
+ * here, as those of a newer vmferry, and nothing here says otherwise, as settings of a guest of that name, or the replica itself, do. */
 bool primary_note_fits(const char *state_dir, const char *guest, const json_t *note);
 /* The guest has come: durably. What is there already stays. */
 int primary_note_take(const char *state_dir, const char *guest, const json_t *note, struct err *e);
