@@ -109,7 +109,7 @@ void channel_pause(struct channel *c);
 void channel_resume(struct channel *c);
 /* True unless the channel is closed. */
 bool channel_open(const struct channel *c);
-/* Has everything been sent and acknowledged? */
+/* True if everything has been sent and acknowledged. */
 bool channel_idle(const struct channel *c);
 
 /* Totals on the wire, of all its connections, headers included; readable from any thread. */

@@ -40,7 +40,7 @@ void tls_conn_free(struct tls *t); /* NULL ok */
 
 /* Goes on with the handshake: 1 done; 0 when it needs more from the peer, or has something to send; -errno. */
 int tls_conn_handshake(struct tls *t, struct err *e);
-/* Has the other end proved that it has a key? A client does so with the first thing it says (the binder of RFC 8446, 4.2.11.2). */
+/* True if the other end has proved that it has a key. A client does so with the first thing it says (the binder of RFC 8446, 4.2.11.2). */
 bool tls_conn_has_key(const struct tls *t);
 /* The name that the client showed, after the handshake. */
 const char *tls_conn_peer_name(const struct tls *t);
