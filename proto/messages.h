@@ -86,7 +86,7 @@ struct slice slice_of(const char *s);
 void frame_seal(uint8_t *buf, const struct frame_header *h);
 /* Decodes a header: 0, or -EPROTO when the length is over FRAME_PAYLOAD_MAX. */
 int frame_header_decode(struct frame_header *h, const uint8_t buf[FRAME_HEADER_BYTES]);
-/* Is the checksum of this whole frame right? Leaves buf as it was. */
+/* True if the checksum of this whole frame is right. Leaves buf as it was. */
 bool frame_intact(uint8_t *buf, const struct frame_header *h);
 
 /* An extent of a DATA body. */
