@@ -26,7 +26,7 @@ static void lock(struct transfer *t)
 		AUTO_FREE char *now = t->a.taken_up ? aside_path(&t->aside, json_string_value(path)) : xstrdup(json_string_value(path));
 
 		if (!images_locked(&t->left, now))
-			images_lock(&t->left, now, use_of(t), false, "", &ignored);
+			images_lock_beside(&t->left, now, use_of(t), &ignored);
 	}
 }
 

@@ -9,25 +9,34 @@
 #include <string.h>
 #include <unistd.h>
 
-int images_lock(struct locked_images *h, const char *path, enum image_use use, bool alone, const char *of_running, struct err *e)
+int images_lock_beside(struct locked_images *h, const char *path, enum image_use use, struct err *e)
 {
 	struct locked_image *one;
-	AUTO_FREE char *who = NULL;
-	pid_t pid;
 	int fd, r = image_lock(path, use, &fd, e);
 
-	if (r == -EBUSY)
-		return err_set(e, EBUSY, "%s is in use: a QEMU, or another agent of ours, has locked it. %s", path, of_running);
 	if (r)
 		return r;
 	h->list = xrealloc(h->list, (h->count + 1) * sizeof(*h->list));
 	one = &h->list[h->count++];
 	*one = (struct locked_image){.path = xstrdup(path), .fd = fd, .alone_fd = -1};
-	if (fstat(fd, &one->st))
-		return err_sys(e, errno, "cannot look at %s", path);
+	return fstat(fd, &one->st) ? err_sys(e, errno, "cannot look at %s", path) : 0;
+}
+
+int images_lock(struct locked_images *h, const char *path, enum image_use use, bool alone, const char *of_running, struct err *e)
+{
+	int r = images_lock_beside(h, path, use, e);
+	struct locked_image *one;
+	AUTO_FREE char *who = NULL;
+	pid_t pid;
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s is in use: a QEMU, or another agent of ours, has locked it. %s", path, of_running);
+	if (r)
+		return r;
+	one = &h->list[h->count - 1];
 	if (S_ISBLK(one->st.st_mode))
 		return block_device_open_alone(path, &one->alone_fd, e);
-	if (image_is_written(fd))
+	if (image_is_written(one->fd))
 		return err_set(e, EBUSY, "%s is open for writing somewhere (is it mounted?): it must be left alone while it is copied",
 			       path);
 	pid = alone ? process_that_opened(path, 0) : 0;
