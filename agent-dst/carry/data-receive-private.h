@@ -45,7 +45,7 @@ struct received_disk {
 	unsigned in_flight;
 	struct disk_req sync_req;
 	struct disk_req save_req; /* request that saves, counted among those in flight */
-	uint64_t saved_ns;	  /* when that was begun last */
+	uint64_t saved_ns;	  /* time when the last such request began */
 	bool saving;
 	bool open, in_round, ending, syncing, ended; /* ending: the round's end waits for its writes; then syncing, for the sync of these */
 };

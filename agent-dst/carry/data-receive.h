@@ -58,7 +58,7 @@ struct receive_shared {
 
 enum receive_kind {
 	RECEIVE_APPLIED,     /* group, number: this channel's part of a round is in place */
-	RECEIVE_DURABLE,     /* the same, on stable storage */
+	RECEIVE_DURABLE,     /* group, number: this channel's part of a round is on stable storage */
 	RECEIVE_COMPLETE,    /* all RAM and disks of this channel are here, digests equal */
 	RECEIVE_STREAM,	     /* bytes of the thin stream */
 	RECEIVE_STREAM_MARK, /* offset: where held pages go into the thin stream */
@@ -69,7 +69,7 @@ enum receive_kind {
 	RECEIVE_BITMAP,	     /* group, number (which), offset (enum bitmap_what), data: BITMAP, its runs checked */
 	RECEIVE_DELTA,	     /* group, data: what of a disk that has bitmaps is written anew; the runs, checked */
 	RECEIVE_LOST,	     /* the channel broke or its content is wrong: err */
-	RECEIVE_CUT,	     /* its connection is gone, and it waits for another: err */
+	RECEIVE_CUT,	     /* the channel's connection is gone, and it waits for another: err */
 	RECEIVE_BACK,	     /* the channel has another connection */
 };
 

@@ -30,7 +30,7 @@ struct ram_place;
 /* Asks the waiting QEMU for its blocks and probes one write. -EACCES when its memory may not be written (then only
  * opaque is possible). pid: the destination QEMU. */
 int ram_place_open(struct ram_place **out, struct qmp *q, pid_t pid, struct err *e);
-/* The same with blocks whose addresses are known (name, max_bytes and host): of a QEMU that nobody may ask. */
+/* Does the same as ram_place_open() with blocks whose addresses are known (name, max_bytes and host), for a QEMU that nobody may ask. */
 int ram_place_open_at(struct ram_place **out, const struct ram_block_place *blocks, size_t count, pid_t pid, struct err *e);
 /* Bytes that would be held here of these blocks (host 0: its address is not known) are no more than may be. */
 bool ram_place_can_hold(const struct ram_block_place *blocks, size_t count);
@@ -44,7 +44,7 @@ int ram_place_write(struct ram_place *p, struct ram_target *t, const struct data
 int ram_place_zero(struct ram_place *p, struct ram_target *t, uint64_t offset, uint64_t bytes, bool first_time, struct err *e);
 /* The held blocks, for the thin stream: calls fn for each page that was placed. */
 void ram_place_held(struct ram_place *p, void (*fn)(void *arg, const char *block, uint64_t offset, const uint8_t *data), void *arg);
-/* How pages are placed, in words, for the plan. */
+/* Words for the plan that say how pages are placed. */
 const char *ram_place_how(const struct ram_place *p);
 
 #endif
