@@ -27,7 +27,7 @@ struct trial {
 /* Why it starts, and cannot load this guest. */
 struct trial_misfits {
 	char *rings;	 /* malloc'ed; NULL: no reason is known */
-	char *roms;	 /* likewise */
+	char *roms;	 /* malloc'ed; NULL: no reason is known */
 	json_t *devices; /* a new reference to an array of sentences, of each device whose state it cannot take; or NULL */
 };
 
