@@ -78,7 +78,7 @@ struct transfer {
 	bool cont_sent;
 	uint64_t cont_ns, started_ns;
 	uint64_t noted_ns;	      /* time that the guest waited for our journal */
-	const char *given_up_because; /* while a step is carried out that the source hears of */
+	const char *given_up_because; /* reason that the source hears while a step is carried out; otherwise NULL */
 };
 
 /* Puts together what `how` says (NULL: live) of a guest of that owner's, in DESCRIBE or a journal. -ENOTSUP: this vmferry-dst knows no such
