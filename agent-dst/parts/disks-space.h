@@ -6,7 +6,7 @@
 
 /* On each of the file systems, disks and files together; what is missing goes to the obstacles of the plan. */
 void space_for_files(const struct disks *d, const struct files *f);
-/* The same of a point of a replica, as far as it is certain what that needs. */
+/* Checks the room for a point of a replica, as far as it is certain what that needs. */
 void space_for_point(const struct disks *d);
 /* How fast all disks together get onto stable storage, each file system (of four at most) beside the others, in bytes a second; 0: not known. Writes
  * there for a moment (store-cost.h). */

@@ -16,21 +16,21 @@ struct domain {
 	struct part part;
 	struct target *target;
 	char *xml, *cookie; /* definition and libvirt's cookie, from PREPARE */
-	char *dir, *socket; /* where QEMU waits */
+	char *dir, *socket; /* directory and socket where QEMU waits */
 	uint32_t flags;
 	struct lv *job;	   /* ends with us, and QEMU with it, until libvirt has taken the guest over */
-	struct lv *events; /* and questions; NULL: not yet, or lost */
+	struct lv *events; /* connection for events and questions; NULL: not connected yet, or lost */
 	bool has_missed;   /* events of QEMU were missed: those from while libvirt was away, or from before we began */
 	struct lv_domain known;
 	struct op ended; /* QEMU's process */
 	bool watching;
 	struct rescuer guard;	/* ends a QEMU that libvirt has taken over and that is not yet held, should we die */
-	struct vcpu_time stood; /* before libvirt took it over, when nobody could resume it */
+	struct vcpu_time stood; /* CPU time before libvirt took the guest over, when nobody could resume it */
 	uint64_t taking_over_ns;
 };
 
 void domain_init(struct domain *d, struct target *target);
-/* The same in a later life, which has no PREPARE. */
+/* Restores the part in a later life, which has no PREPARE. */
 void domain_restore(struct domain *d);
 /* Takes what PREPARE says of it. */
 int domain_take(struct domain *d, const json_t *prepare, struct err *e);

@@ -13,7 +13,7 @@
 struct thin_stream {
 	uint8_t *bytes;
 	size_t n, fed, cap;
-	uint64_t mark; /* where the pages go in that we hold */
+	uint64_t mark; /* place of the pages that we hold */
 	bool marked, mark_fed;
 };
 
