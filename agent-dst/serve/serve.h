@@ -10,8 +10,8 @@ struct serve_config {
 	struct net_ports ports;
 	const char *state_dir, *runtime_dir;
 	struct access access;
-	struct net_ports data_ports; /* where a standing agent takes data; one that serves once takes it where it listens */
-	bool plaintext;		     /* any address, in clear */
+	struct net_ports data_ports; /* ports where a standing agent takes data; one that serves once takes it where it listens */
+	bool plaintext;		     /* any address is served, in clear */
 	bool once;		     /* the agent serves a single session, in this process, and then ends */
 };
 
