@@ -16,7 +16,7 @@ struct trace_rules {
 	int yama;		 /* kernel.yama.ptrace_scope; 0: or there is no Yama */
 	bool has_right, is_root; /* CAP_SYS_PTRACE; this user */
 	char own[LABEL_MAX];	 /* our profile of AppArmor's ("NAME (enforce)"), or SELinux's context; "": none */
-	char its[LABEL_MAX];	 /* likewise */
+	char its[LABEL_MAX];	 /* the process's profile or context; "": none */
 };
 
 void trace_rules_read(struct trace_rules *r, pid_t pid);
