@@ -61,7 +61,7 @@ void runs_fini(struct runs *r);
 json_t *runs_statistics(const struct runs *r);
 /* Sets the `payload_bytes` of docs/bench.md in all moves of that one's cell. */
 void run_set_payload(json_t *moves, const json_t *of);
-/* How long the fixed piece of work took before moves that count, in ms. */
+/* Time in ms that the fixed piece of work took before moves that count. */
 struct spread runs_yardsticks(const struct runs *r);
 
 /* "ok", "failed" or "damaged". */
@@ -73,7 +73,7 @@ double move_payload_gib(const json_t *move);
 bool moves_compare(const json_t *a, const json_t *b);
 
 struct spread tool_spread(const struct run_tool *t, enum figure what);
-/* The same of any number in an object of the move. */
+/* Spread of any number in an object of the move. */
 struct spread tool_spread_of(const struct run_tool *t, const char *group, const char *member);
 double tool_median(const struct run_tool *t, enum figure what);
 /* The move whose total is the median (the lower one of two); NULL if none went well. */

@@ -57,7 +57,7 @@ struct workload {
 	const char *witness; /* options of the witness */
 	const char *rate;    /* the witness's option that sets its rate per second; NULL: fixed */
 	bool disk;	     /* needs a disk */
-	bool database;	     /* on a separate disk */
+	bool database;	     /* the database is on a separate disk */
 	/* page cache of the first disk: in a living guest, the plan's share of memory; always half of memory; all that the disk holds,
 	 * even if it does not fit; none */
 	enum { CACHE_LIVING, CACHE_HALF, CACHE_ALL, CACHE_NONE } cache;
@@ -154,7 +154,7 @@ struct side {
 	const struct side_ops *ops;
 	const char *namespace;	      /* network namespace; NULL: our own */
 	const char *address;	      /* address on the migration's link, for connections from the other side */
-	const char *listen;	      /* the same address, as that host knows it */
+	const char *listen;	      /* that address as the other host knows it */
 	const char *interface;	      /* interface of that link */
 	const char *work;	      /* directory of everything there */
 	const char *qemu, *guest_dir; /* program; kernel and initrd */
@@ -178,7 +178,7 @@ struct bench {
 	struct bench_plan plan;
 	struct loop *loop;
 	const char *host;	 /* the other host, as given; NULL: all in the lab */
-	struct dest_config dest; /* how vmferry and we reach it */
+	struct dest_config dest; /* options for vmferry and us to reach it */
 	struct there *there;
 	struct side sides[2]; /* guests are booted on the first */
 	struct collector *collector;
@@ -335,7 +335,7 @@ struct watch_times {
 struct watch {
 	struct bench *b;
 	uint64_t began_ns; /* CLOCK_REALTIME */
-	uint64_t quiet_ns; /* until then the guest was not disturbed */
+	uint64_t quiet_ns; /* time until which the guest was not disturbed */
 	struct watch_end source, target;
 	unsigned source_side;
 	struct watch_process process[ROLES];

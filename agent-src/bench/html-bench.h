@@ -29,8 +29,8 @@ void html_bench_cpu(FILE *f, const struct run_cell *c);
 
 /* Selects the moves that get a timeline. */
 struct timelines {
-	bool only_medians; /* only medians, and moves with problems */
-	size_t left;	   /* how many more at most */
+	bool only_medians; /* show only medians, and moves with problems */
+	size_t left;	   /* number of further ones at most */
 };
 
 /* Writes the guest around the switchover, and what happened when. */
