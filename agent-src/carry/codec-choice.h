@@ -25,7 +25,7 @@
 /* State of the channel whose next batch it is. */
 struct codec_sample {
 	unsigned channel;	/* number of the channel, from 0 */
-	uint64_t now_ns;	/* any clock */
+	uint64_t now_ns;	/* time by any clock */
 	uint64_t given_bytes;	/* given to the channel, since it began */
 	uint64_t backlog_bytes; /* bytes among these that were not sent yet */
 	uint64_t window_bytes;	/* limit for bytes in flight or waiting */
@@ -40,7 +40,7 @@ struct codec_channel {
 	double drain_bps;
 	uint64_t at_ns, at_left; /* last measurement: when, and bytes sent by then */
 	uint64_t left;
-	uint64_t dry_ns; /* when its backlog will be empty */
+	uint64_t dry_ns; /* time when its backlog will be empty */
 	bool ran_dry;	 /* the backlog was empty since then: the network could have taken more */
 };
 
@@ -59,7 +59,7 @@ struct codec_choice {
 	double takes_bps;		  /* best rate of the network, fading; 0: not known */
 	unsigned balanced;		  /* stretches with this effort in which the network seemed idle, and took its full rate */
 	unsigned doubts;		  /* whether the network is slow: stretches in a row far below its rate */
-	uint64_t pardon_at_ns, pardon_ns; /* until when `refused` is not tried again; length of the last such time */
+	uint64_t pardon_at_ns, pardon_ns; /* time until which `refused` is not tried again; length of the last such time */
 	enum codec_effort refused;	  /* efforts from this one on are too expensive */
 	uint64_t peer_slow_ns;		  /* since when the peer is slow; 0: it is not */
 };

@@ -18,7 +18,8 @@ struct converge_fixed {
 	double round_trip_ms; /* round trip to the destination agent */
 	double journals_ms;   /* time to bring the journals to stable storage, at both hosts, while the guest stands */
 	double recheck_ms;    /* CPU time of each of the threads that recheck */
-	double stretch;	   /* how many times as long as it computes a thread takes here, as others want the processors, too; below 1 is 1 */
+	/* factor by which a thread takes longer than it computes here, as others want the processors, too; below 1 is 1 */
+	double stretch;
 	double busy_there; /* threads of others that want each of the processors there */
 	bool urgent;	   /* our threads come before others' then (urgent.h), and only QEMU's wait */
 };
@@ -29,9 +30,9 @@ struct converge_sample {
 	uint64_t queue_left;	      /* bytes that QEMU has given, and that are not packed yet */
 	uint64_t wire_left;	      /* bytes that were sent or are about to be, and have not arrived */
 	double rate_bps;	      /* bytes per second, of content, as measured while busy */
-	double wire_bps;	      /* the same of what travels, compressed */
+	double wire_bps;	      /* bytes per second that travel, compressed */
 	double dirty_bps;	      /* rate at which the guest writes to memory */
-	double now_ms;		      /* any clock */
+	double now_ms;		      /* time by any clock */
 	struct converge_fixed fixed;
 };
 
@@ -49,7 +50,7 @@ struct converge {
 	/* limit for the last sample: a little more than max_downtime_ms where a switchover takes longer than that whatever is left */
 	double limit_ms;
 	double predicted_ms;	 /* blackout, by the last sample, if the guest stopped right then */
-	double queue_ms, dry_ms; /* how long the queue takes; what is predicted for when it is dry, with what is written until then */
+	double queue_ms, dry_ms; /* time that the queue takes; blackout predicted for when it is dry, with what is written until then */
 	double best_ms;		 /* best of dry_ms so far */
 	uint64_t best_pass;
 	double best_at_ms;
@@ -65,7 +66,7 @@ bool converge_is_dry(const struct converge *c);
 /* The part of a blackout that does not depend on how much is left; and of that the recheck, among all others who are busy. */
 double converge_fixed_ms(const struct converge_fixed *f);
 double converge_recheck_ms(const struct converge_fixed *f);
-/* How many others wait for each processor that we could have, where there are more of them. */
+/* Number of other threads that wait for each processor that we could have, where there are more of them. */
 double converge_busy(const struct converge_fixed *f);
 
 #endif

@@ -31,7 +31,7 @@ struct send_shared {
 	struct cpu_meter *cpu;	 /* measures the data plane's threads; NULL: off */
 	struct seeds *seeds;	 /* NULL: not looked for */
 	struct recheck *recheck; /* NULL: QEMU is trusted; set before the first mark that asks for it */
-	uint64_t rechecked_ns;	 /* when a channel had read its last page again; atomic */
+	uint64_t rechecked_ns;	 /* time when a channel had read its last page again; atomic */
 	/* RAM blocks; set before the first page item, and with seeds again before QEMU's first page */
 	struct page_table *ram;
 	unsigned ram_blocks; /* atomic */
@@ -58,7 +58,7 @@ struct send_stats {
 	uint64_t ram_wire, disk_wire, raw_bytes;
 	uint64_t disk_bytes[OBJECT_DISK_MAX + 1]; /* wire bytes per disk */
 	uint64_t kept_bytes[OBJECT_DISK_MAX + 1]; /* contents of each disk that an older copy had */
-	uint64_t waited_ns;			  /* with the window full: the network or the peer is the bottleneck */
+	uint64_t waited_ns;			  /* time spent with the window full: the network or the peer is the bottleneck */
 };
 
 struct sender;

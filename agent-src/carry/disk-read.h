@@ -15,7 +15,7 @@
 struct disk_round {
 	uint32_t object;
 	uint32_t number;   /* 0: bulk */
-	struct disk_at at; /* its selection is copied; without one, everything allocated */
+	struct disk_at at; /* location; its selection is copied; without one, everything allocated */
 	const char *name;  /* the object's, announced with round 0 */
 	uint64_t size;
 	/* Sends chunks of zeros as zeros. For qcow2 only if zeros are written like contents: QEMU may lose a write beside zeros in the
@@ -27,7 +27,7 @@ struct disk_round {
 	/* Bulk: contents of an older copy; NULL: none. Reported from the disk's beginning on; meanwhile the disk is sent from its end
 	 * while the network is idle, until both meet. */
 	const struct have *have;
-	bool compares;	    /* all of it is compared, however long that takes: only differences are sent */
+	bool compares;	    /* everything is compared, however long that takes: only differences are sent */
 	bool alike;	    /* have is complete, with ALIKE_SHIFT: blocks found in other images there were written into this disk */
 	bool knows;	    /* have is what an earlier round of this disk left: no more reports come, and all is compared */
 	struct have *notes; /* gets what the destination has once the round is durable; NULL: not needed */

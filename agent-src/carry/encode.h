@@ -14,14 +14,14 @@
 
 #include <sys/uio.h> /* struct iovec */
 
-#define BATCH_PARTS 512 /* with contents, DATA_RAW_MAX ends a batch earlier */
+#define BATCH_PARTS 512 /* parts of a batch; if it has contents, DATA_RAW_MAX ends it earlier */
 
 enum send_kind {
 	SEND_DATA,
 	SEND_ZERO,
 	SEND_HOLE,
 	SEND_KEPT,  /* an older copy at the destination has the same content there */
-	SEND_ALIKE, /* likewise, of a disk filled from other images there: small pieces, many in one message */
+	SEND_ALIKE, /* a disk filled from other images there has the same content there: small pieces, many in one message */
 	SEND_MARK
 };
 

@@ -22,8 +22,8 @@ struct drain {
 	int listen_fd; /* connections to it are read, too; -1: none */
 	int keeper;    /* is told of these connections; -1: none */
 	int fd[KEEP_CONNS_MAX];
-	bool ended[KEEP_CONNS_MAX]; /* not read any more */
-	bool deaf;		    /* no more connections are accepted */
+	bool ended[KEEP_CONNS_MAX]; /* connections that are not read any more */
+	bool deaf;		    /* further connections are not accepted */
 	unsigned n;
 };
 
