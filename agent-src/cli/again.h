@@ -26,7 +26,7 @@ char *again_path(const char *path);
 /* Changes to the recorded command. */
 struct again_change {
 	const char *dest;  /* NULL: unchanged */
-	const char *vm;	   /* likewise */
+	const char *vm;	   /* NULL: unchanged */
 	const json_t *way; /* options to add at the end, from again_new() */
 	bool json, verbose;
 };

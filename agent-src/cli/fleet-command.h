@@ -89,7 +89,7 @@ struct fleet_choice {
 	struct place_rating *ratings;
 	char *here;		/* host_instance() */
 	const char **instances; /* host_instance() of each host; NULL: not known */
-	char **doubles;		/* likewise: why the host is another one's second name; NULL: it is not */
+	char **doubles;		/* reason why each host is another one's second name; NULL: it is not */
 	struct place_settled *settled;
 	struct fleet *looks; /* owners of the texts in the offers; one per kind of move tried */
 	size_t look_count;
