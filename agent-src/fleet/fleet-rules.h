@@ -33,7 +33,7 @@ struct fleet_rules {
 
 /* Adds the file's rules to *r, zeroed at first; errors name file and line. -EPERM: others could have written the file. */
 int rules_read(struct fleet_rules *r, struct err *e);
-/* Likewise from a text, which is changed; name: for errors. */
+/* Does the same as rules_read() with a text, which is changed; name: for errors. */
 int rules_parse(struct fleet_rules *r, char *text, const char *name, struct err *e);
 /* Adds a rule from an option's "db1,db2"; not for stay. */
 int rules_add(struct fleet_rules *r, enum rule_kind kind, const char *names, struct err *e);

@@ -28,7 +28,7 @@ struct fleet_task {
 	bool found_done; /* the guest was there before this command began */
 	bool is_there;	 /* the guest runs there, and can be had back for a while (--revert-within): others need not wait */
 	bool is_off;	 /* the guest is shut down, and stays so */
-	bool only_off;	 /* likewise, and only libvirt's guest of that name is meant */
+	bool only_off;	 /* the guest is shut down, stays so, and only libvirt's guest of that name is meant */
 	struct fleet_child child;
 	json_t *plan, *estimate, *progress, *result; /* last event of each kind; NULL: none yet */
 	char *stage;
@@ -42,7 +42,7 @@ struct fleet {
 	struct fleet_task *tasks;
 	size_t count;
 	unsigned at_once; /* 0: all */
-	bool halted;	  /* no more tasks are started; running ones go on */
+	bool halted;	  /* further tasks are not started; running ones go on */
 	bool failed;	  /* a signal has made running tasks roll back */
 	/* Called on each change of a task: with an event (borrowed), or NULL: it has started, is to start again, or has ended. May be
 	 * NULL. */

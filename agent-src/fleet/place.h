@@ -27,7 +27,7 @@ struct place_host {
 	const char *name;
 	uint64_t memory_total, memory_free;
 	double processors, load; /* load: processors in use */
-	uint64_t memory_taken;	 /* memory of guests placed there; likewise below */
+	uint64_t memory_taken;	 /* memory of guests placed there */
 	double processors_taken;
 	struct place_volume taken[PLACE_VOLUMES_MAX]; /* need: bytes taken */
 	size_t taken_count;
