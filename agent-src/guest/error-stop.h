@@ -19,7 +19,7 @@ const char *error_stop_cause(const char *run_state);
 /* True if a guest in this run state stands where `cont` lets it go on: its memory and its disks can be taken like those of a paused
  * guest. A migration carries the run state along, with the requests that an I/O error has stopped. */
 bool run_state_stands(const char *run_state);
-/* The same, or it runs. */
+/* True if run_state_stands(), or the guest runs. */
 bool run_state_moves(const char *run_state);
 /* The next steps of a person whose guest cannot be moved in that state, in words. */
 const char *run_state_way_out(const char *state);

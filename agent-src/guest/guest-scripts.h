@@ -10,7 +10,7 @@
 
 struct guest_script {
 	char *path;  /* real */
-	bool plain;  /* only plain words (script-read.h), which name an image; otherwise the text mentions QEMU and an image */
+	bool plain;  /* the text has only plain words (script-read.h), which name an image; otherwise it mentions QEMU and an image */
 	bool ours;   /* vmferry wrote the script, and as far as can be told no one has edited it */
 	bool linked; /* the script has another, unknown name (hard link) */
 };

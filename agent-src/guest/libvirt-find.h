@@ -18,7 +18,7 @@ struct libvirt_guest {
 	char *xml;		       /* inactive, with secrets */
 	char *live_xml;		       /* present definition, if the guest is to move while it runs; else NULL */
 	struct libvirt_definition def; /* parsed live_xml, if set */
-	bool is_transient;	       /* not defined: libvirt forgets the guest when its QEMU ends */
+	bool is_transient;	       /* the guest is not defined: libvirt forgets it when its QEMU ends */
 	bool autostart, autostart_once;
 	char **snapshots; /* XML of each, parents first */
 	size_t snapshot_count;

@@ -95,7 +95,7 @@ struct libvirt_change {
 	const char *format; /* format of the image at a path; NULL: as it is */
 	const char *kind;   /* kind of name that `from` is, for a NIC: "network" or "bridge"; NULL: any of these */
 	bool is_alone;	    /* image at the disk's path has no backing file, so that <backingStore> goes */
-	bool may_miss;	    /* no error if it finds no place */
+	bool may_miss;	    /* the change is no error if it finds no place */
 };
 
 struct libvirt_changes {

@@ -176,7 +176,7 @@ int guest_read_line(const struct guest *g, bool no_state, struct args_result *ou
 int guest_look_at_line(const struct guest *g, bool no_state, struct args_result *out, struct err *e);
 /* -ENOTSUP: QEMU has another file open than the one that has this name now. */
 int guest_reads_what_is_there(const struct guest *g, const char *path, struct err *e);
-/* How a file has changed since QEMU read it at its start: words that follow its name; NULL: unchanged. */
+/* Words about how a file has changed since QEMU read it at its start, to follow its name; NULL: unchanged. */
 const char *guest_read_another(const struct guest *g, const char *path);
 /* True for drivers of filter nodes that a block job puts above a disk, and removes when it ends. */
 bool guest_filter_is_of_job(const char *driver);

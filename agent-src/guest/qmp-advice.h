@@ -8,7 +8,7 @@
 /* Words of -qmp, and of options that keep the line's console, as QEMU makes no monitor of its own beside -qmp; each malloc'ed. Returns
  * their number. The guest's name becomes one component of a path. */
 size_t qmp_words(const char *name, char *const *argv, size_t argc, char *out[QMP_WORDS_MAX]);
-/* The same options, quoted for a shell; malloc'ed. */
+/* Returns the words of qmp_words(), quoted for a shell; malloc'ed. */
 char *qmp_advice(const char *name, char *const *argv, size_t argc);
 
 #endif

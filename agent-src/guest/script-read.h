@@ -7,9 +7,10 @@
 
 /* Fills g's line and env, and cwd if it says that. -ENOTSUP: it does more than such a script: its command line must be given by itself; -errno. */
 int script_read(const char *path, struct guest *g, struct err *e);
-/* The same; *text, malloc'ed, is all of it; the line that runs QEMU begins at *exec_at of it, and is the last one. */
+/* Does the same as script_read(); *text, malloc'ed, is the whole script; the line that runs QEMU begins at *exec_at of it, and is the
+ * last one. */
 int script_read_text(const char *path, struct guest *g, char **text, size_t *exec_at, struct err *e);
-/* The same of its text, which is that of path. Looks at nothing but whether a directory is there that it changes to. */
+/* Does the same as script_read() with the text of path. Looks at nothing but whether a directory exists that the script changes to. */
 int script_parse(const char *path, const char *text, struct guest *g, struct err *e);
 
 #endif

@@ -14,7 +14,8 @@ int unit_read_named(const char *unit, struct guest *g, struct err *e);
 int unit_read_file(const char *path, struct guest *g, struct err *e);
 /* True if vm is a unit's file, by its name. */
 bool unit_is_file(const char *vm);
-/* The same of settings (unit_parse()); systemd_line: "argv[]=…" of what systemctl shows, NULL where nothing is to be compared. */
+/* Does the same as unit_read_file() with settings (unit_parse()); systemd_line: "argv[]=…" of what systemctl shows, NULL where nothing
+ * is to be compared. */
 int unit_take(const struct kv_list *l, const struct unit_names *names, const char *systemd_line, struct guest *g, struct err *e);
 
 #endif

@@ -16,7 +16,7 @@
 
 /* 0 or -EINVAL; xmlFreeDoc(). */
 int xml_read(xmlDoc **out, const char *text, size_t n, struct err *e);
-/* The same with its blanks between elements and its CDATA, which xml_read() drops: for a document that is written again. */
+/* Does the same as xml_read(), but keeps blanks between elements and CDATA: for a document that is written again. */
 int xml_read_whole(xmlDoc **out, const char *text, size_t n, struct err *e);
 /* The first child element of that name, or the next sibling; NULL. */
 xmlNode *xml_child(const xmlNode *parent, const char *name);
@@ -27,7 +27,7 @@ xmlNode *xml_after(const xmlNode *node);
 bool xml_is(const xmlNode *node, const char *name);
 /* The element at the end of "a/b/c", by the first of each name; NULL: none. */
 xmlNode *xml_at(const xmlNode *parent, const char *path);
-/* The same by another notion of which child has a name. */
+/* Does the same as xml_at() with another notion of which child has a name. */
 xmlNode *xml_walk(const xmlNode *parent, const char *path, xmlNode *(*child)(const xmlNode *, const char *));
 /* The first element of that name below, at any depth; NULL: none. */
 xmlNode *xml_below(const xmlNode *parent, const char *name);
