@@ -8,7 +8,7 @@
  * and *e has the end of its stderr; -ECANCELED: our command was cancelled. */
 int child_run(char *const *argv, program_said_fn output, void *ctx, struct err *e);
 
-/* Likewise, with a function to call in the new process before its program starts. */
+/* Does the same as child_run(), with a function to call in the new process before its program starts. */
 int child_run_in(char *const *argv, program_before_fn before, void *before_ctx, program_said_fn output, void *ctx, struct err *e);
 
 #endif

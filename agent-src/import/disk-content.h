@@ -22,7 +22,7 @@ struct disk_content {
 	bool is_volume;	      /* a file system without partitions */
 	bool bios_boots;      /* a BIOS finds something to start in its boot sector */
 	bool uefi_boots;      /* an EFI system partition exists */
-	bool uefi_could_boot; /* or a FAT file system, at least */
+	bool uefi_could_boot; /* an EFI system partition exists, or at least a FAT file system */
 };
 
 void disk_content_read(struct disk_content *out, const uint8_t *p, size_t n);

@@ -25,7 +25,7 @@
 #define GUEST_CPUS_MAX	   4096
 #define GUEST_MEMORY_MIN   (1ULL << 20)
 #define GUEST_MEMORY_MAX   (64ULL << 40)
-#define DISK_BYTES_MAX	   (64ULL << 40) /* no hypervisor has larger ones */
+#define DISK_BYTES_MAX	   (64ULL << 40) /* size that no hypervisor's disk exceeds */
 #define GUEST_TEXT_MAX	   4096		 /* length of one text of the file */
 
 enum guest_machine { MACHINE_UNSAID, MACHINE_PC, MACHINE_Q35 };
@@ -57,7 +57,7 @@ struct described_disk {
 	char *label;		     /* name there: "vda", "scsi0:0"; NULL: not said */
 	char *volume;		     /* STORAGE:NAME of Proxmox VE; NULL: it is no such one */
 	char *file;		     /* name in the description; NULL, with a capacity: the disk is blank */
-	char *elsewhere;	     /* where it is, if that is no file, for people; the file is a copy, of whatever format */
+	char *elsewhere;	     /* place of the disk, if that is not a file, for people; the file is a copy, in whatever format */
 	const char *format;	     /* format of a file without a header of its own: "raw"; NULL: the file says itself */
 	bool absolute;		     /* file may be an absolute path of this host */
 	uint64_t capacity;	     /* bytes; 0: not said */
@@ -65,7 +65,7 @@ struct described_disk {
 	char *device_id;	     /* device_id of a SCSI disk, by which a Linux guest may know it; NULL: QEMU's own */
 	char *serial;		     /* letters, digits, ".", "_" and "-"; NULL: not said */
 	unsigned sector, physical;   /* bytes, of virtio and SCSI; 0: not said */
-	struct disk_content content; /* not of the description: as its image begins */
+	struct disk_content content; /* contents at the beginning of its image, which are not from the description */
 };
 
 struct described_pci {
@@ -84,9 +84,10 @@ struct described_nic {
 	uint8_t mac[6];
 	bool has_mac;
 	unsigned boot_order;
-	char *network, *kind; /* where it was attached: the name there ("Outside", "br0"), and what that is ("bridge"); NULL: not said */
-	char *name_there;     /* name that a Linux guest there has for it: "ens160"; NULL: not known */
-	unsigned slot;	      /* the number of its slot, by which Linux calls it ens160; 0: not known */
+	/* network that it was attached to: the name there ("Outside", "br0"), and what that is ("bridge"); NULL: not said */
+	char *network, *kind;
+	char *name_there; /* name that a Linux guest there has for it: "ens160"; NULL: not known */
+	unsigned slot;	  /* the number of its slot, by which Linux calls it ens160; 0: not known */
 	bool keeps_slot;
 	bool unplugged; /* its cable was not plugged in */
 	struct described_forward forwards[GUEST_FORWARDS_MAX];
@@ -117,7 +118,7 @@ struct guest_description {
 	enum guest_firmware firmware;
 	bool secure_boot;
 	char *nvram;		    /* a file of this host: the variables of its UEFI */
-	struct described_disk efi;  /* the same in a disk image; file NULL: there is none */
+	struct described_disk efi;  /* variables of its UEFI in a disk image; file NULL: there is none */
 	char *smbios[SMBIOS_COUNT]; /* words for described_smbios[] about its maker; NULL: QEMU's own */
 	bool windows;
 	bool old_windows;     /* this Windows has no driver for SATA: it is older than Vista */
@@ -141,7 +142,7 @@ struct guest_description {
 	bool bridges_of_proxmox; /* its cards are on bus 6 or 7, behind what Proxmox VE adds to q35 */
 	unsigned odd_bus;	 /* the lowest bus behind something that is no such port; 0: there is none */
 	const char *wish;	 /* said before: which of several guests it is to be, by name; NULL: the only one */
-	bool no_slots;		 /* no PCI slot has a number there: Linux calls a card enp0s3, and not ens3 */
+	bool no_slots;		 /* PCI slots have no number there: Linux calls a card enp0s3, and not ens3 */
 	bool verbose;		 /* said before: settings that say nothing of the hardware are noted, too */
 	bool goes_on;		 /* said before: it is the guest itself, with its media, TPM and buses, and no copy of its machine */
 	char *notes[GUEST_NOTES_MAX + 1]; /* sentences about what was not understood, or is not mapped */

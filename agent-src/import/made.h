@@ -29,7 +29,7 @@ struct made {
 	struct made_file *files;
 	size_t n;
 	uint32_t number; /* unpredictable part of the hidden names */
-	bool is_whole;	 /* likewise in the journal */
+	bool is_whole;	 /* the files are whole, and the journal says so */
 };
 
 void made_init(struct made *m);

@@ -32,7 +32,7 @@ void ova_fini(struct ova *o);
 const struct ova_member *ova_find(const struct ova *o, const char *name);
 /* A name that can be a file's beside another: no '/', no "..", nothing unprintable, no protocol of QEMU's. */
 bool plain_file_name(const char *name);
-/* Likewise, or a name in folders below, with '/' between. */
+/* True for such a name, or one in folders below, with '/' between. */
 bool file_name_below(const char *name);
 
 /* ---- manifests ---- */

@@ -16,7 +16,7 @@ int place_name(char **out, const char *wish, const char *was, struct err *e);
 int place_dir(char **out, const char *dir, struct err *e);
 /* 0: no file has that name. */
 int place_is_free(const char *path, struct err *e);
-/* Likewise, and the path fits a socket's address. */
+/* Checks that no file has that name, and that the path fits a socket's address: 0. */
 int place_fits_socket(const char *path, struct err *e);
 /* True if another guest's script there (NAME.sh) names the path. */
 bool place_is_named(const char *dir, const char *path);

@@ -19,7 +19,7 @@ struct plain_image {
 
 /* The guest, with facts that are not on its line. */
 struct plain_guest {
-	char *const *argv; /* with -readconfig and -set worked in */
+	char *const *argv; /* line with -readconfig and -set worked in */
 	size_t argc;
 	const char *name, *cwd;
 	const char *emulator; /* absolute path */

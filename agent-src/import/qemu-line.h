@@ -27,7 +27,7 @@ typedef bool (*line_has_fn)(const void *ctx, const char *device);
 
 /* Resources of this host for the guest. */
 struct line_host {
-	const char *machine; /* with its version */
+	const char *machine; /* machine type, with its version */
 	bool kvm;
 	const struct firmware *uefi; /* firmware for FIRMWARE_UEFI */
 	const char *vars;	     /* file with the guest's copy of the UEFI variables */

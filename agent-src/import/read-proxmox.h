@@ -25,7 +25,7 @@ struct conf {
 const char *conf_get(struct conf *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The value of name in "…,NAME=VALUE,…"; of NULL the first that has no name. malloc'ed; NULL: it is not there. */
 char *conf_property(const char *list, const char *name);
-/* Likewise for a property that may stand without its name. */
+/* Does the same as conf_property() for a property that may stand without its name. */
 char *conf_main_property(const char *list, const char *name);
 bool conf_is_true(const char *value);
 /* Counts a setting that concerns only the host. */

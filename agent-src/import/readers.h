@@ -27,7 +27,7 @@ int read_proxmox(struct guest_description *d, const char *text, size_t n, struct
 bool is_proxmox(const char *text, size_t n);
 /* The metadata.json of a Vagrant box of libvirt's. */
 int read_box(struct guest_description *d, const char *text, size_t n, struct err *e);
-/* The same of quickemu's. */
+/* Reads quickemu's configuration. */
 int read_quickemu(struct guest_description *d, const char *text, size_t n, struct err *e);
 bool is_quickemu(const char *text, size_t n);
 

@@ -51,14 +51,14 @@ struct disk_wish {
 struct sources_named {
 	char *const *files;
 	size_t file_count;
-	char **raw; /* those of them, or of the description's disks, that are raw, whatever they look like */
+	char **raw; /* files among these, or of the description's disks, that are raw, whatever they look like */
 	size_t raw_count;
 	struct base_wish bases; /* bases of images */
 	struct disk_wish *disks;
 	size_t disk_count;
 	const char *guest;	 /* guest-description.h: wish */
 	bool verbose;		 /* guest-description.h */
-	const char *dir;	 /* where something may be unpacked */
+	const char *dir;	 /* directory where something may be unpacked */
 	const char *storage_cfg; /* path of Proxmox VE's storage.cfg; NULL: that of this host, for a configuration that is its own */
 };
 

@@ -12,7 +12,7 @@
 
 #define UNPACK_WORD	  "--unpack" /* word on the command line of that process */
 #define UNPACK_DISKS_MAX  128
-#define UNPACK_DISK_BYTES (64ULL << 40) /* no disk may have more */
+#define UNPACK_DISK_BYTES (64ULL << 40) /* size that no disk may exceed */
 
 enum packed_kind { PACKED_OTHER, PACKED_VMA, PACKED_XVA, PACKED_TAR, PACKED_DISK };
 
@@ -47,7 +47,7 @@ void packed_content_fini(struct packed_content *c);
 int unpack_vma(const char *path, const struct unpack_target *targets, size_t count, uint64_t disk_bytes_max, uint64_t disk_bytes_all,
 	       struct err *e);
 
-/* The same of an XVA, and its digests are compared. */
+/* Does the same as unpack_vma() with an XVA, whose digests are compared, too. */
 int unpack_xva(const char *path, const struct unpack_target *targets, size_t count, struct err *e);
 /* The disk of a tar (PACKED_DISK). */
 int unpack_tarred_disk(const char *path, const struct unpack_target *t, struct err *e);

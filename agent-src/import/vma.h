@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VMA_MAGIC      "VMA" /* and a zero */
+#define VMA_MAGIC      "VMA" /* magic, and a zero */
 #define VMA_DEVICES    256
 #define VMA_DEVICE_MAX (64ULL << 40) /* bytes of a disk */
 #define VMA_CLUSTER    65536u

@@ -32,7 +32,7 @@ struct xva_disk {
 };
 
 struct xva {
-	struct xva_disk disks[XVA_DISKS_MAX]; /* those that are wanted */
+	struct xva_disk disks[XVA_DISKS_MAX]; /* disks that are wanted */
 	size_t disk_count;
 	uint8_t *last; /* the block that waits for its digest */
 	size_t last_bytes, last_disk;
