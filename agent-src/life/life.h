@@ -18,7 +18,7 @@
 
 struct life_progress {
 	uint64_t begin_ns;	   /* begin of the stage */
-	uint64_t at_ns, second_ns; /* when progress was told last, and that of each second */
+	uint64_t at_ns, second_ns; /* time when progress was last reported, and when that of each second was */
 	uint64_t done, total;	   /* bytes */
 	double rate_bps;	   /* bytes a second */
 	double percent;		   /* share of the stage that is done, where bytes are not counted; negative: they are */
@@ -48,7 +48,7 @@ struct life {
 	struct life_progress progress;
 	uint64_t begin_ns;
 	json_t *plan;		   /* the event, for the history; NULL: not told yet */
-	json_t *result;		   /* likewise, for hooks */
+	json_t *result;		   /* result event, for hooks; NULL: not told yet */
 	json_t *notes, *leftovers; /* sentences for the result */
 	/* Answers a request on the control socket: a new reference. NULL: life.c answers `status` and `cancel`. */
 	json_t *(*request)(void *ctx, const char *command, const json_t *args);
@@ -57,10 +57,9 @@ struct life {
 
 /* Options that all of these commands have. */
 struct life_options {
-	const char *state_dir,
-		/* directories: state_dir has journals and history, runtime_dir has the control socket; NULL: there is none that this
-		 * user can have */
-		*runtime_dir;
+	/* directories: state_dir has journals and history, runtime_dir has the control socket; NULL: there is none that this user can
+	 * have */
+	const char *state_dir, *runtime_dir;
 	bool json, json_fine;
 	bool stdout_is_data; /* standard output is for the command's data only */
 };
@@ -69,7 +68,7 @@ struct life_options {
 void life_places(struct life_options *o, char **state, char **runtime);
 /* Begins the command. -errno: this host has no room. */
 int life_begin(struct life *l, const char *how, const struct life_options *o, struct err *e);
-/* Likewise, on the caller's loop, which must outlive it. */
+/* Begins the command on the caller's loop, which must outlive it. */
 void life_begin_on(struct life *l, struct loop *loop, const char *how, const struct life_options *o);
 struct life *life_now(void);
 /* SIGINT and SIGTERM cancel the command from now on; no terminal ends or stops it. */
