@@ -19,7 +19,7 @@ int head_start_run(struct move_options *o, struct guest *running);
 /* Arguments of taking up a move, in addition to its journal. */
 struct move_taken_up {
 	struct life_options life;
-	struct dest_config dest; /* how the destination is reached now */
+	struct dest_config dest; /* way to the destination now */
 	bool fenced;		 /* a person vouches that the destination will never act again */
 	bool not_started;	 /* a person vouches that the guest was not started here since it was handed over */
 	bool resumes;		 /* the move is begun again: what has arrived of its disks stays there */

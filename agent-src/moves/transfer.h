@@ -83,7 +83,7 @@ struct blackout {
 /* Reports of the destination about itself. */
 struct peer_word {
 	int pid;			       /* pid of its QEMU */
-	bool is_here;			       /* on this very host, as far as a boot id can tell */
+	bool is_here;			       /* the destination is this very host, as far as a boot id can tell */
 	int agent_pid;			       /* pid of the destination agent, if it is on this host */
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move any more */
 	bool ended;			       /* its QEMU has ended after the guest had begun to run in it */
@@ -148,7 +148,7 @@ struct ending {
 	bool ran_on;		/* recover: COMMITTED, and the source QEMU is not as it was left */
 	bool fenced;		/* recover: a person vouches that the destination will never run the guest */
 	bool not_started;	/* recover: a person vouches that the guest was not started here since */
-	uint64_t qemu_ended_ns; /* when we ended the source QEMU */
+	uint64_t qemu_ended_ns; /* time when we ended the source QEMU */
 	pid_t started_again;	/* another QEMU that has the guest's disks here open since its own has ended */
 	unsigned reconnects;
 	uint64_t first_lost_ns;
@@ -167,7 +167,7 @@ struct revert {
 
 /* Connections that are gone and may come back: outage.c. */
 struct outage {
-	bool agreed; /* with the destination: channels outlive their connections */
+	bool agreed; /* channels outlive their connections, as the destination has agreed to */
 	struct reconnect *reconnect;
 	struct queue made;
 	uint32_t missing;			     /* bit N: channel N is missing; 0: control */
@@ -219,7 +219,7 @@ struct transfer {
 /* A kind of transfer: its parts, and what differs from other kinds. recipes.c */
 struct recipe {
 	const char *how;	 /* name in the journal's beginning and in DESCRIBE */
-	const char *owner;	 /* likewise: manager of the guest, "libvirt"; NULL: none */
+	const char *owner;	 /* manager of the guest in the journal's beginning and in DESCRIBE, "libvirt"; NULL: none */
 	const char *described;	 /* name in DESCRIBE if the destination treats it as another kind; NULL: how */
 	size_t parts[PARTS_MAX]; /* offsets in struct transfer, in the order in which parts are asked; 0 ends them */
 	const struct stage *stages;
@@ -492,7 +492,7 @@ bool reach_destination_again(struct transfer *t);
 void outage_init(struct transfer *t);
 /* Before PREPARE: the control channel survives lost connections if both sides support that. */
 int outage_agree(struct transfer *t, struct err *e);
-/* Likewise for the data channels, once they are connected. */
+/* Makes the data channels survive lost connections, too, once they are connected. */
 void outage_take_data(struct transfer *t);
 /* True if a connection is missing, or no longer waited for: no guest is stopped for its move then. */
 bool outage_is_away(const struct transfer *t);
