@@ -22,7 +22,7 @@ struct input {
 
 /* path: "-" is standard input. Says what is wrong with the file, and in which line. */
 int input_read(struct input *in, const char *path, struct err *e);
-/* The same of what is in memory already. */
+/* Does the same as input_read() with a text in memory. */
 int input_parse(struct input *in, const char *text, size_t n, struct err *e);
 /* The moves of a run more, beside those of the first; each says then what its guest held (content). Takes nothing of it. -EINVAL: one is no run of bench;
  * -ESTALE: it is of another machine, QEMU or vmferry. */

@@ -7,7 +7,7 @@
 enum quantity {
 	Q_MS,	       /* shown as ms, s or min */
 	Q_BYTES,       /* B … TiB */
-	Q_BYTES_PER_S, /* the same a second */
+	Q_BYTES_PER_S, /* B … TiB per second */
 	Q_PLAIN,       /* a number of what the caller says */
 };
 
@@ -21,7 +21,7 @@ struct scale {
 
 /* About `ticks` ticks from 0 to no less than max (NAN or 0: some axis all the same). round_up: the axis ends at a tick. */
 struct scale scale_for(enum quantity q, double max, unsigned ticks, bool round_up);
-/* The same for whole numbers: none but those are at ticks. */
+/* Does the same as scale_for() for whole numbers: every tick is one. */
 struct scale scale_for_counts(double max, unsigned ticks);
 const char *scale_tick(char buf[SHOW_MAX], const struct scale *s, double v);
 /* A value in words, with its unit. */
