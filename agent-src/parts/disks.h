@@ -20,7 +20,7 @@ struct carried_bitmap {
 	char *name, *node;
 	unsigned granularity; /* bytes */
 	bool persistent, recording;
-	bool dropped; /* not the bitmap that was copied any more */
+	bool dropped; /* the bitmap is not the one any more that was copied */
 };
 
 struct disk {
@@ -48,7 +48,7 @@ struct disk {
 	bool started;
 	bool in_flight;	     /* queued by us or not yet durable there */
 	bool queued;	     /* the reader has queued every block of the round */
-	bool bulk_read;	     /* likewise, of the first round */
+	bool bulk_read;	     /* the reader has queued every block of the first round */
 	bool arrived;	     /* the first round has reached the destination, maybe not its storage */
 	bool final;	     /* this round is the last one: the guest is stopped */
 	bool finished;	     /* the final round is queued */
@@ -98,9 +98,9 @@ struct disks {
 	bool final;		     /* the guest is stopped */
 	struct writeback *writeback; /* NULL: not begun */
 	unsigned writebacks_left;
-	uint64_t writeback_ns; /* when it began */
+	uint64_t writeback_ns; /* time when the writeback began */
 	bool query_pending, throttled, done_said, closed;
-	uint64_t durable_ns; /* when the last round became durable */
+	uint64_t durable_ns; /* time when the last round became durable */
 	struct point_bitmaps since;
 	bool makes_point;	     /* disks of a replica; false: of a move */
 	struct disks_frozen *frozen; /* copied as of one moment; NULL: not asked for */
@@ -158,8 +158,9 @@ uint64_t disks_allocated(const struct disks *d);
 unsigned disks_rounds(const struct disks *d);
 bool disks_have_begun(const struct disks *d); /* at least one disk goes on from what an earlier move left */
 bool disks_idle(const struct disks *d);
-bool disks_read(const struct disks *d);	   /* every block was queued at least once */
-bool disks_arrived(const struct disks *d); /* likewise, and all have reached the destination, maybe not its storage */
+bool disks_read(const struct disks *d); /* every block was queued at least once */
+/* every block was queued at least once, and all have reached the destination, maybe not its storage */
+bool disks_arrived(const struct disks *d);
 /* Asks QEMU how much is dirty; the answer comes while the loop runs. */
 void disks_query_dirty(struct disks *d);
 /* Limits the guest's writes to so many bytes a second over all disks, journaled. */

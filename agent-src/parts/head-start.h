@@ -37,7 +37,8 @@ struct head_start {
 	char known_by[2 * ATTEMPT_ID_LEN + 1];
 	struct digest_key key; /* key of all attempts, which identifies known contents */
 	bool has_key;
-	char *start_script; /* how the guest was started here, written before it may go down; NULL: not yet */
+	/* path of a script that says how the guest was started here, written before it may go down; NULL: not written yet */
+	char *start_script;
 };
 
 #endif

@@ -33,7 +33,7 @@ enum how {
 	HOW_WARM,
 	HOW_COLD,
 	HOW_DISKS /* the guest stays: only its disks are copied, and kept there */,
-	HOW_REPLICA /* likewise, as a point of a replica */
+	HOW_REPLICA /* the guest stays: its disks are copied into a point of a replica */
 };
 
 /* Partial disks at the destination after a move that failed. */
@@ -75,7 +75,7 @@ struct cold_options {
 /* Options for a guest that is shut down for its move. */
 struct warm_options {
 	unsigned shutdown_timeout_s; /* time that the shutdown may take */
-	bool force;		     /* after that: stop the guest as it is */
+	bool force;		     /* stop the guest as it is once that time is over */
 };
 
 /* How contents travel. */

@@ -15,9 +15,9 @@
 struct ram_passes {
 	uint64_t number;	    /* the pass of ram.left; at the end of the one before, nearly nothing is left */
 	uint64_t begun;		    /* newest that QEMU told of */
-	uint64_t queried;	    /* when the query under way was sent */
-	uint64_t begun_ns, took_ns; /* when QEMU began this one; how long the one before took */
-	uint64_t cut_ns;	    /* when our round was cut last */
+	uint64_t queried;	    /* time when the query under way was sent */
+	uint64_t begun_ns, took_ns; /* time when QEMU began this pass; duration of the one before */
+	uint64_t cut_ns;	    /* time when our round was last cut */
 };
 
 struct ram {
@@ -44,7 +44,7 @@ struct ram {
 	bool loses_writes;    /* QEMU does, of what the guest writes to its memory while that is carried; the recheck alone finds it */
 	bool unchecked;	      /* QEMU's word for what a guest without KVM has written is all that there is */
 	double recheck_ns;    /* time to read and hash a byte of the guest's; 0: not known */
-	uint64_t done_ns;     /* when every page was queued */
+	uint64_t done_ns;     /* time when every page was queued */
 	unsigned rounds;      /* once the capture has ended */
 	bool throttled;
 	double armed_per_s;
@@ -67,7 +67,7 @@ int ram_seed(struct ram *r, char **notice, struct err *e);
 int ram_recheck(struct ram *r, char **notice, struct err *e);
 /* True if what arrived is known to be what the guest had, if all that was sent has arrived. */
 bool ram_is_known_whole(const struct ram *r);
-/* How long each of its threads reads then, of CPU time, about; 0: nothing is read once more. */
+/* CPU time that each of its threads reads then, about; 0: nothing is read once more. */
 double ram_recheck_ms(const struct ram *r);
 unsigned ram_recheck_threads(const struct ram *r);
 /* Measures that once more: what disturbed once need not do so again. Takes some milliseconds. */

@@ -21,12 +21,12 @@ struct replica_sync {
 	bool whole;			    /* compare everything, whatever the bitmaps say */
 	const struct option_list *left_out; /* planned: DISK=empty for disks that no point has, which are sent whole; else NULL */
 	const char *store;		    /* points directory whose newest point is passed on; NULL: a new point of the guest's disks */
-	bool planned;			    /* no point: the running guest moves there, its disks based on the newest point */
+	bool planned;			    /* the running guest moves there, its disks based on the newest point: this is not a point */
 
 	/* the result */
 	json_t *would_start;	/* the host's answer, from ACCEPT; NULL: not asked, or not known; a new reference */
-	json_t *warnings;	/* on its points, likewise: sentences */
-	json_t *result;		/* the event, likewise; NULL: not reached */
+	json_t *warnings;	/* sentences about its points; NULL: none; a new reference */
+	json_t *result;		/* result event; NULL: not reached; a new reference */
 	json_t *disks;		/* paths of the guest's disks, a new array; NULL: not reached */
 	bool replaced;		/* the guest was taken over there, in a higher term */
 	bool durable;		/* the point is durable there */

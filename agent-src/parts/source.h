@@ -21,7 +21,7 @@ struct traits {
 	bool guest_runs;     /* the guest has a QEMU here; if this agent dies, the guard must act at once */
 	bool carries_memory; /* memory and device state travel: the guest goes on there, or is paused there */
 	bool boots_after;    /* the guest is shut down here and boots there */
-	bool stays_here;     /* only the guest's disks are copied */
+	bool stays_here;     /* copy of the guest's disks only; the guest stays */
 	bool stops_first;    /* the guest is stopped before anything is copied */
 };
 
