@@ -12,7 +12,8 @@
 #define VMFERRY_RECORD_H
 
 #define RECORD_WORD "--record-script"
-/* How a record begins: then how many words QEMU has, its directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR, its program, and its words; each ends with NUL. */
+/* Beginning of a record: then the number of words that QEMU has, its directory, LD_LIBRARY_PATH, QEMU_MODULE_DIR, its program, and its
+ * words; each ends with NUL. */
 #define RECORD_MARK "vmferry-record"
 /*
  * How another record begins: then what it is (a word below), the program, a user, and the program's words in one string. All end with NUL.
