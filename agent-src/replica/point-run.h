@@ -27,7 +27,7 @@ struct run {
 	size_t argc;
 	struct args_result args;
 	char **env;
-	struct swtpm tpm; /* no socket: the guest has none */
+	struct swtpm tpm; /* swtpm of the guest; socket NULL: none */
 	char *tpm_exe;
 	struct qemu_proc tpm_proc;
 };

@@ -7,7 +7,7 @@
 
 #include "replica-conf.h"
 
-#define REPLICA_GOES_ON (-1) /* not an exit code: a point is to be sent */
+#define REPLICA_GOES_ON (-1) /* value in place of an exit code: a point is to be sent */
 
 /* add: is it about points that are here? Then c becomes one that goes on. 0, or an exit code. */
 int replica_onward_choose(struct replica_conf *c, const char *guest);
@@ -26,7 +26,7 @@ void replica_onward_forget(const char *state_dir, const char *guest);
 /* Permission to run the guest here. 0: it was not taken over where its points go on to, or a person says that it does not run there. -EBUSY: it was, as that host
  * says, or this one knows. -EAGAIN: nobody can tell. */
 int replica_onward_may_run(const struct replica_conf *c, const char *guest, struct err *e);
-/* Likewise for a failover; prints what is in the way. Returns an exit code. */
+/* Does the same as replica_onward_may_run() for a failover; prints what is in the way. Returns an exit code. */
 int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest);
 /* The subcommand `ask`, also for a primary. */
 int replica_onward_ask(struct replica_conf *c, int argc, char **argv);

@@ -24,7 +24,7 @@ double replica_first_due(double now, double age, double every);
 /* Memory of failures that were reported: each reason once, and the recovery. */
 struct replica_word {
 	unsigned code;	  /* exit code of the last reported failure; 0: none */
-	char reason[256]; /* without words that contain digits */
+	char reason[256]; /* reason, without words that contain digits */
 };
 
 enum replica_says { REPLICA_SAYS_NOTHING, REPLICA_SAYS_FAILED, REPLICA_SAYS_OVER };
