@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-#define SSH_OPEN_MS 60000 /* how long a command or a stream may take to be opened */
+#define SSH_OPEN_MS 60000 /* time that a command or a stream may take to be opened */
 
 struct ssh_ops {
 	void (*close)(struct ssh *s);
