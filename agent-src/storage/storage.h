@@ -55,7 +55,7 @@ struct storage_options {
 int storage_run(const struct storage_options *o);
 /* Settles a move whose agent died. Returns the exit code. */
 int storage_recover(const struct life_options *o, struct journal *j);
-/* The same, by its guard: see guard_take_up(). */
+/* Settles a move whose agent died, in its guard: see guard_take_up(). */
 bool storage_guard(const struct life_options *o, struct journal *j, struct keep *kept, struct err *words);
 
 #endif
