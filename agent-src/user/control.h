@@ -31,7 +31,7 @@ int control_ask(const char *runtime_dir, pid_t guest, const json_t *request, jso
 /* The status of the guest's move, a new reference. NULL: no agent has answered within that time: one that is stopped is not waited for, as its guard would
  * end it meanwhile. */
 #define CONTROL_SOON_S	1
-#define CONTROL_AMONG_S 5 /* when several are asked in turn, and a busy one must not be missed */
+#define CONTROL_AMONG_S 5 /* time for an answer when several are asked in turn, and a busy one must not be missed */
 json_t *control_status_within(const char *runtime_dir, pid_t guest, int seconds);
 /* Sends a request with "follow": calls each() for the answer, and then for every event, until the end or until it returns false. 0:
  * there was an answer. */

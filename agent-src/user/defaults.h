@@ -23,7 +23,7 @@ struct defaults {
 /* Reads the options of both files for dest ("": only those for all); both files are optional. Errors name file and line: an unknown
  * option, a missing or superfluous value, a file that another user could have written (EPERM). */
 int defaults_read(struct defaults *d, const char *dest, const struct option_table *tables, struct err *e);
-/* Likewise from a text; name: for errors. For tests. */
+/* Does the same as defaults_read() with a text; name: for errors. For tests. */
 int defaults_parse(struct defaults *d, char *text, const char *name, const char *dest, const struct option_table *tables, struct err *e);
 void defaults_fini(struct defaults *d);
 
