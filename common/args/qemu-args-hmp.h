@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 enum args_hmp_kind {
-	HMP_NOWHERE, /* no process on this host can connect to it: why has the reason */
+	HMP_NOWHERE, /* nothing on this host can connect to it: why has the reason */
 	HMP_UNIX,
 	HMP_TCP,
 	HMP_PTY,
@@ -32,7 +32,7 @@ size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out);
 void args_hmp_free(struct args_hmp *list, size_t count);
 /* The QMP monitors of the line that are on pseudo-terminals, likewise. */
 size_t qemu_args_qmp_ptys(char *const *argv, size_t argc, struct args_hmp **out);
-/* How many of the line's character devices are pseudo-terminals. */
+/* Number of the line's character devices that are pseudo-terminals. */
 size_t qemu_args_ptys(char *const *argv, size_t argc);
 
 #endif

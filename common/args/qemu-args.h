@@ -75,7 +75,7 @@ struct args_config {
 struct args_options {
 	const char
 		*socket_dir; /* listening unix sockets, logs and pidfile become SOCKET_DIR/BASENAME, but for those that keep their names */
-	const char *socket_prefix;    /* before each of these basenames; NULL: nothing */
+	const char *socket_prefix;    /* prefix of each of these basenames; NULL: nothing */
 	const struct args_map *disks; /* files of every role */
 	size_t disk_count;
 	const struct args_net_map *nets;
@@ -96,7 +96,8 @@ struct args_options {
 				* it writes goes on */
 	unsigned (*tap_index)(const char *tap); /* in_place: as if_nametoindex(3); NULL: there are no taps */
 	bool no_state; /* guest starts anew, so its network cards go with any back end, and QEMU need not be able to migrate its devices */
-	bool at_rest;  /* no QEMU runs it at either host: temporary files are gone, and monitors are nobody's way to start it too early */
+	/* guest that no QEMU runs at either host: temporary files are gone, and monitors are nobody's way to start it too early */
+	bool at_rest;
 	/* Hears of each option that cannot be carried, and the walk goes on: the result has the others, and is good for looking at only.
 	 * NULL: the first one ends the walk. */
 	void (*refused)(void *ctx, const struct err *why);
@@ -211,8 +212,8 @@ bool qemu_args_has(char *const *argv, size_t argc, const char *option);
 struct args_basics {
 	uint64_t ram_bytes;
 	unsigned vcpus;
-	bool kvm;	  /* not TCG, Xen … */
-	bool kvm_by_name; /* only the name of QEMU's program says so, no option does */
+	bool kvm;	  /* accelerator is KVM, not TCG, Xen … */
+	bool kvm_by_name; /* KVM is said by the name of QEMU's program alone, not by an option */
 };
 void qemu_args_basics(struct args_basics *out, char *const *argv, size_t argc);
 /* The paths of -readconfig as they stand in argv; as qemu_args_qmp_paths(). */

@@ -30,7 +30,7 @@ char *start_script_text(const struct start_script *s);
  * versions before 0.2 have none.
  */
 enum script_origin {
-	SCRIPT_FOREIGN,	 /* not vmferry's, or edited since */
+	SCRIPT_FOREIGN,	 /* script that is not vmferry's, or was edited since */
 	SCRIPT_UNSEALED, /* vmferry's, by its head, but without a seal: it may have been edited */
 	SCRIPT_OURS,
 };
