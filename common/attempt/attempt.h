@@ -45,12 +45,12 @@ struct attempt {
 	bool control_lost;
 	struct journal *journal; /* NULL: nothing is promised or made yet, or any more */
 	struct handoff handoff;
-	uint64_t noted_ns;    /* how long the last state took to come to stable storage */
+	uint64_t noted_ns;    /* time that the last state took to come to stable storage */
 	bool handing_off;     /* a journal exists or existed: the hand-off machine decides */
 	bool dead;	      /* the journal failed: from here on we behave as if we had crashed */
 	bool taken_up;	      /* the journal is of an earlier life */
 	bool over;	      /* the journal says that it has ended: only entries that could not be undone are left */
-	bool undecided;	      /* only a person can decide */
+	bool undecided;	      /* a person must decide */
 	bool to_be_undecided; /* the attempt becomes undecided at the end of the step that is being carried out */
 	bool undo_failed;
 	bool unfinished;   /* another process is to go on with it: its journal stays as it is */

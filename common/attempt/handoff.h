@@ -94,7 +94,7 @@ enum handoff_action {
 				     ran the guest */
 	ACT_REMOVE_SCAFFOLDING,	  /* undo what the journal still owns (destination DONE: all but the
 				     guest itself) */
-	ACT_UNDECIDED,		  /* only a person may decide: exit 6 and say so; keep the journal */
+	ACT_UNDECIDED,		  /* a person must decide: exit 6 and say so; keep the journal */
 	ACT_FINISHED,		  /* nothing more to exchange: the journal may be removed. Emitted once per life
 			 of an agent */
 };

@@ -20,7 +20,7 @@
 struct journal_file {
 	int fd;
 	char *path;
-	off_t end;		   /* where the next bytes go */
+	off_t end;		   /* offset where the next bytes go */
 	off_t allocated;	   /* bytes of the file */
 	bool broken;		   /* a write failed: the contents on disk are unknown */
 	bool refused;		   /* broken, but certainly no byte of that write is on disk */

@@ -77,7 +77,7 @@ int journal_owned(const struct journal *j, json_t **array);
  * (journal_list_free). */
 int journal_list(const char *dir, char ***paths, size_t *count, struct err *e);
 void journal_list_free(char **paths, size_t count);
-/* The same for finished journals; and a finished journal opened for reading only. journal_close(). */
+/* Lists finished journals. journal_look() opens one for reading only; journal_close(). */
 int journal_list_finished(const char *dir, char ***paths, size_t *count, struct err *e);
 int journal_look(struct journal **out, const char *path, struct err *e);
 /* Opens the finished journal that had this path before; only the newest are kept. -ENOENT. */
