@@ -48,7 +48,7 @@ struct command_option {
 	size_t offset; /* offset of the member, in the struct that the table is about */
 	/* offset of a bool that says that a value was given; for an OPT_SPAN, that it was words[0]. 0: there is none */
 	size_t also;
-	const char *const *words;   /* where the kind has none: what completion offers */
+	const char *const *words;   /* words that completion offers where the kind has none */
 	const char *const *offered; /* words of an OPT_WORD that people are told of; NULL: all */
 	int base;
 	uint64_t min, max;

@@ -45,7 +45,7 @@ void cpu_thread_begin(struct cpu_meter *m, enum cpu_stage first);
 void cpu_thread_end(void);
 /* The calling thread goes on in this stage. Returns the one that ended: leave with cpu_stage_enter() of that. */
 enum cpu_stage cpu_stage_enter(enum cpu_stage s);
-/* The same for work on so many bytes: on few it is not worth the call, and the thread stays in the stage that it is in. */
+/* Does the same as cpu_stage_enter() for work on so many bytes: for few it is not worth the call, and the thread stays in its stage. */
 enum cpu_stage cpu_stage_enter_for(enum cpu_stage s, size_t bytes);
 enum cpu_stage cpu_stage_now(void);
 
@@ -54,7 +54,7 @@ enum cpu_stage cpu_stage_now(void);
  * kernel's workers for io_uring among them, and in measured ones, other than the caller's, since their last change. Any thread.
  */
 uint64_t cpu_meter_read(const struct cpu_meter *m, uint64_t ns[CPU_STAGES]);
-/* The same in seconds, as `cpu_s` of docs/report.md has it; rest: the stage to which that is counted. */
+/* Reads the meter in seconds, as `cpu_s` of docs/report.md has it; rest: the stage to which the rest is counted. */
 json_t *cpu_meter_json(const struct cpu_meter *m, const enum cpu_stage *stages, enum cpu_stage rest);
 /* A copy of a peer's figures, known stages only; NULL if it sent none. */
 json_t *cpu_json_take(const json_t *said, const enum cpu_stage *stages);

@@ -10,7 +10,7 @@
 char *json_text_dump(const json_t *v, size_t flags);
 /* A line of JSON, for programs and people who read along: reals have three decimals at most. */
 char *json_text_line(const json_t *v);
-/* The same, to standard output, with a newline. */
+/* Prints the line to standard output, with a newline. */
 void json_text_print(const json_t *v);
 
 /* A string of an object, borrowed; NULL if it has none of that name. */

@@ -56,7 +56,7 @@ size_t text_utf8_length(const char *s);
 bool text_is_utf8(const char *s);
 /* Puts '?' in place of every byte that belongs to no UTF-8 character. */
 void text_make_utf8(char *s);
-/* The same for control characters, which a terminal might obey; with lines, newlines and tabs stay. */
+/* Puts '?' in place of control characters, which a terminal might obey; with lines, newlines and tabs stay. */
 void text_make_printable(char *s, bool lines);
 /* A copy of foreign text for one line of a terminal or a log, malloc'ed; "?" for NULL. */
 char *text_shown(const char *s);
