@@ -14,7 +14,7 @@
 #define TAR_BLOCK      512u
 #define TAR_NAME_MAX   100 /* bytes: of a name in a header */
 #define TAR_PREFIX_MAX 155
-#define TAR_MAGIC_AT   257 /* where a header has "ustar" */
+#define TAR_MAGIC_AT   257 /* offset at which a header has "ustar" */
 
 struct tar_member {
 	char name[TAR_NAME_MAX + 1];
@@ -27,9 +27,9 @@ struct tar_member {
 void tar_header(uint8_t out[TAR_BLOCK], const char *name, uint64_t size, uint64_t mtime);
 /* 0: the end of the archive; 1: *m, whatever its name and type are; -EINVAL, without words: it is no header, or a damaged one. */
 int tar_header_read(const uint8_t h[TAR_BLOCK], struct tar_member *m);
-/* The same; -EINVAL, in words: it is no header of a plain file with a plain name. */
+/* Does the same as tar_header_read(); -EINVAL, in words: it is no header of a plain file with a plain name. */
 int tar_header_parse(const uint8_t h[TAR_BLOCK], struct tar_member *m, struct err *e);
-/* How many bytes of zeros follow so many of contents. */
+/* Number of bytes of zeros that follow so many of contents. */
 unsigned tar_padding(uint64_t size);
 
 /* A field of a header: octal digits, after blanks, up to a blank or NUL; or, with the highest bit set, a big-endian number. False: neither, or larger

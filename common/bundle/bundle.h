@@ -33,15 +33,15 @@ struct bundle_file {
 	/* a disk: a qcow2 image without a backing file */
 	char format[8];		/* format in which the guest's line uses it: "raw" or "qcow2" */
 	uint64_t virtual_bytes; /* size that the guest sees */
-	/* any other */
+	/* members of any other file */
 	enum args_role role;
 };
 
 struct bundle {
-	char *made; /* when: "2026-11-22 01:02:03 UTC" */
+	char *made; /* time: "2026-11-22 01:02:03 UTC" */
 	char *name; /* the guest's */
 	char *state;
-	bool frozen; /* its file systems were, by its agent */
+	bool frozen; /* file systems were frozen, by the guest's agent */
 	/* program and version of its QEMU, and machine type: "qemu-system-x86_64"; "10.0.2", "pc-q35-10.0", or NULL: not known */
 	char *program, *version, *machine;
 	char *cwd;
@@ -65,7 +65,7 @@ bool bundle_name_is_plain(const char *name);
 const struct bundle_file *bundle_next(const struct bundle *b, size_t *i);
 /* The file of that name, or NULL. */
 const struct bundle_file *bundle_find(const struct bundle *b, const char *name);
-/* How to start it by hand; malloc'ed. */
+/* Words that say how to start it by hand; malloc'ed. */
 char *bundle_readme(const struct bundle *b);
 
 #endif
