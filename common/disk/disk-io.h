@@ -36,7 +36,7 @@ struct disk_at {
 	/* NBD: the metadata context whose value is 1 for the ranges that a map selects: a dirty bitmap ("qemu:dirty-bitmap:NAME"), or
 	 * qemu:allocation-depth (this image, without those below); NULL: everything. */
 	const char *select;
-	unsigned depth; /* with qemu:allocation-depth: the number of images from the top that are selected; 0: the top one alone */
+	unsigned depth; /* number of images from the top that are selected, for qemu:allocation-depth; 0: the top one alone */
 	bool writable;	/* an NBD export that is writable has no map */
 	bool cached;	/* a file, open for reading, that nobody writes to: it may be read from the page cache */
 	bool again;	/* a file, open for reading, all of which is read more than once: the page cache keeps it until it is closed */
@@ -72,7 +72,7 @@ struct disk_caps {
 enum disk_content {
 	DISK_DATA,
 	DISK_ZERO, /* allocated, and reads as zero */
-	DISK_HOLE, /* not allocated, and reads as zero */
+	DISK_HOLE, /* range that is not allocated, and reads as zero */
 };
 
 struct disk_extent {

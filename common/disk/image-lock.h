@@ -12,7 +12,7 @@
 
 enum image_use {
 	IMAGE_SHARE,  /* no other process may write to it meanwhile */
-	IMAGE_READ,   /* the same, and no other agent of ours may lock it so */
+	IMAGE_READ,   /* no other process may write to it, and no other agent of ours may lock it so */
 	IMAGE_OWN,    /* no other process may have it open, not even to read */
 	IMAGE_BESIDE, /* a QEMU that is held has it and keeps it; no other may open it to write, also once that one has ended */
 };

@@ -14,7 +14,7 @@ struct locked_image {
 	char *path;
 	int fd;		/* descriptor for reading */
 	int alone_fd;	/* descriptor that keeps a block device from being mounted; -1: it is a file */
-	struct stat st; /* when it was locked */
+	struct stat st; /* attributes when it was locked */
 };
 
 /* Empty: {NULL, 0}. */

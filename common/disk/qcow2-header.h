@@ -21,7 +21,7 @@ struct qcow2_header {
 
 /* Reads a header. -EBADMSG: it begins like a qcow2 image but is not valid; -errno. qcow2_header_fini() after 0. */
 int qcow2_header_read(const char *path, struct qcow2_header *out, struct err *e);
-/* The same of its first bytes. Pure; path is for messages. */
+/* Does the same as qcow2_header_read() with the file's first bytes. Pure; path is for messages. */
 int qcow2_header_parse(const char *path, const uint8_t *p, size_t n, struct qcow2_header *out, struct err *e);
 void qcow2_header_fini(struct qcow2_header *h);
 
