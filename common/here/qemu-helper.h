@@ -17,7 +17,8 @@ struct qemu_helper {
  * the like, up to a NULL. On failure (*e has QEMU's words) nothing is left. */
 int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
 		      const struct qmp_handlers *on, void *ctx, struct err *e);
-/* The same with all that line says (qemu-args-trial.h), and nothing else but a monitor of ours. -ECHILD: it does not start. */
+/* Does the same as qemu_helper_start() with everything that line says (qemu-args-trial.h), and nothing else but a monitor of ours.
+ * -ECHILD: it does not start. */
 int qemu_helper_try(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *line,
 		    const struct qmp_handlers *on, void *ctx, struct err *e);
 void qemu_helper_end(struct qemu_helper *h);

@@ -32,7 +32,7 @@ typedef int (*qemu_born_fn)(void *ctx, const struct qemu_proc *p, struct err *e)
  */
 int qemu_launch(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, char *const *scope, qemu_born_fn born, void *ctx,
 		struct err *e);
-/* The same, for a QEMU that only helps: it is killed when the calling thread ends. */
+/* Starts a QEMU that only helps, as qemu_launch() does: it is killed when the calling thread ends. */
 int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, char *const *env, struct err *e);
 /*
  * Waits (pumping the loop) until the QMP socket answers. When QEMU exits first: -ECHILD, with the

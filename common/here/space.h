@@ -26,7 +26,7 @@ int space_add(struct space *s, const char *dir, uint64_t bytes, struct err *e);
 int space_check(const struct space *s, const char *what, struct err *e);
 int space_check_volume(const struct volume *v, const char *what, struct err *e);
 void space_fini(struct space *s);
-/* The same for one directory. */
+/* Does the same as space_check() for one directory. */
 int space_check_dir(const char *dir, uint64_t bytes, const char *what, struct err *e);
 
 #endif

@@ -16,7 +16,7 @@ int swtpm_begin(struct qemu_proc *p, const struct swtpm *s, const char *exe, cha
 		struct loop *l, struct err *e);
 /* Removes what a swtpm makes in such a directory, and nothing else; a directory that is not there is empty. */
 int swtpm_dir_empty(const char *path, struct err *e);
-/* The same, and the directory. -ENOTEMPTY: something else is in it. */
+/* Removes the directory, too, after swtpm_dir_empty(). -ENOTEMPTY: something else is in it. */
 int swtpm_dir_remove(const char *path, struct err *e);
 
 #endif
