@@ -42,7 +42,7 @@ struct host_settings {
 /* Where there is no file, the default. Errors say file and line, and *f needs no host_settings_fini(); others could have written it:
  * -EPERM. */
 int host_settings_read(struct host_settings *f, struct err *e);
-/* The same of a text, which is changed; name: for errors. For tests. */
+/* Does the same as host_settings_read() with a text, which is changed; name: for errors. For tests. */
 int host_settings_parse(struct host_settings *f, char *text, const char *name, struct err *e);
 /* Labels of this host's bridges, by which every host calls them: {"br0": "lan"}, a new object; NULL: nothing is said of them, or the file
  * cannot be read. */

@@ -18,7 +18,8 @@
 
 /* {"path": as, and the identity of the file at path}; a new reference. */
 int own_file_know(const char *path, const char *as, json_t **out, struct err *e);
-/* The same, with members that show whether it was written to since: its size in bytes, and when it was "written" (ns since 1970). */
+/* Does the same as own_file_know(), with members that show whether the file was written to since: its size in bytes, and when it was
+ * "written" (ns since 1970). */
 int own_file_know_contents(const char *path, const char *as, json_t **out, struct err *e);
 
 /*

@@ -11,7 +11,7 @@ typedef void (*program_said_fn)(void *ctx, const char *text, size_t n);
 
 struct program_run {
 	char *const *argv;	/* ends with NULL; argv[0] is looked up in PATH */
-	char *const *env;	/* likewise; NULL: ours */
+	char *const *env;	/* environment, which ends with NULL; NULL: ours */
 	int input;		/* becomes its standard input; 0: it has none */
 	program_said_fn output; /* takes its standard output as it comes; NULL: that is forgotten */
 	program_said_fn error;	/* takes its standard error; NULL: that goes with the output, in its order */

@@ -57,11 +57,11 @@ bool program_is_runnable(const char *path);
 char *program_beside(const char *name);
 /* Its pid, or -errno. Any thread. Default signals, none blocked. */
 pid_t program_start(const struct program *p);
-/* The same, of one without gate and report, but -errno, too, if it cannot begin. */
+/* Does the same as program_start() for a program without gate and report, but returns -errno, too, if it cannot begin. */
 pid_t program_begin(const struct program *p);
-/* The same as waitpid(2) with WNOHANG, whichever process is the parent: pid, 0 while it runs, or -errno. */
+/* Does the same as waitpid(2) with WNOHANG, whichever process is the parent: pid, 0 while it runs, or -errno. */
 pid_t program_wait(pid_t pid, int *status);
-/* The same, but waits for the end. */
+/* Does the same as program_wait(), but waits for the end. */
 pid_t program_wait_end(pid_t pid, int *status);
 
 /*
