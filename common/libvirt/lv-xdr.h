@@ -28,7 +28,7 @@ int32_t lv_read_i32(struct lv_reader *r);
 uint64_t lv_read_u64(struct lv_reader *r);
 /* Text without NUL, malloc'ed; NULL when bad. */
 char *lv_read_string(struct lv_reader *r);
-/* The same of a string that may be missing: NULL then, too. */
+/* Reads a string as lv_read_string() does, but one that may be missing: NULL then, too. */
 char *lv_read_optional(struct lv_reader *r);
 /* Zeroes when bad. */
 void lv_read_uuid(struct lv_reader *r, uint8_t uuid[LV_UUID_LEN]);
