@@ -27,7 +27,7 @@ struct hmp {
 int hmp_begin(struct hmp *h, int fd, struct err *e);
 /* Sends the line, and waits for its answer; malloc'ed. -ETIMEDOUT, -EMSGSIZE, -EPIPE. */
 int hmp_ask(struct hmp *h, const char *line, char **answer, struct err *e);
-/* The same for a command whose answer is empty; -EREMOTEIO: QEMU answered with an error. */
+/* Does the same as hmp_ask() with a command whose answer is empty; -EREMOTEIO: QEMU answered with an error. */
 int hmp_order(struct hmp *h, const char *line, struct err *e);
 /* Gives the keyboard back, and leaves. */
 void hmp_end(struct hmp *h);

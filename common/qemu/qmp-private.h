@@ -12,7 +12,7 @@ struct receiving {
 	bool busy;
 	char chunk[RX_CHUNK];
 	struct framer framer;
-	uint64_t at_ns; /* when the last bytes came */
+	uint64_t at_ns; /* time when the last bytes came */
 };
 
 struct sending {
@@ -39,7 +39,7 @@ struct qmp {
 	struct loop *loop;
 	char *path;
 	int fd;
-	bool is_terminal;		   /* not a socket */
+	bool is_terminal;		   /* the monitor is a terminal, not a socket */
 	const struct qmp_carrier *carrier; /* carrier that takes the place of fd; NULL: none */
 	void *carried_by;
 	pid_t peer_pid;
@@ -49,7 +49,7 @@ struct qmp {
 
 	bool greeted, opened, closing, draining;
 	bool dead;
-	struct err why; /* when dead */
+	struct err why; /* reason, when dead */
 
 	struct receiving rx;
 	struct sending tx;

@@ -48,16 +48,17 @@ int qmp_open(struct qmp **out, struct loop *l, const char *path, unsigned timeou
 #define QMP_TCP_PREFIX "tcp:"
 /* "pty:/dev/pts/3": a pseudo-terminal of that process. */
 #define QMP_PTY_PREFIX "pty:"
-/* The same, only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was sent to it. */
+/* Does the same as qmp_open(), only if this process listens there, as far as that can be seen; ESRCH: another one does, and nothing was
+ * sent to it. */
 int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e);
-/* The same over a connection that the caller made (a stream socket that leads to a monitor); it is ours from now on, also after an
- * error. name: the monitor's, for messages. */
+/* Does the same as qmp_open() over a connection that the caller made (a stream socket that leads to a monitor); it is ours from now on,
+ * also after an error. name: the monitor's, for messages. */
 int qmp_open_fd(struct qmp **out, struct loop *l, int fd, const char *name, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e);
-/* The same for a libvirt guest that runs as this process, found by its UUID: through the libvirt daemon of this host, which marks the guest
- * as tainted from then on. The connection is lost with that daemon, and when QEMU ends. Errors: those of libvirt-rpc.h; ESRCH: it does not
- * run as that process. */
+/* Does the same as qmp_open() for a libvirt guest that runs as this process, found by its UUID: through the libvirt daemon of this host,
+ * which marks the guest as tainted from then on. The connection is lost with that daemon, and when QEMU ends. Errors: those of
+ * libvirt-rpc.h; ESRCH: it does not run as that process. */
 int qmp_open_libvirt(struct qmp **out, struct loop *l, const char *uuid, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h,
 		     void *ctx, struct err *e);
 /* NULL is fine. Pending replies get ECANCELED; no op is pending when it returns (pumps the loop).
