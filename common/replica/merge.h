@@ -24,7 +24,7 @@ int points_prune_one(struct points *p, const struct keep_rule *k, bool *dropped,
  * or with points_session(). Takes the lock for each point anew, so that a guest that is to run from one of them does not wait until all are
  * merged. */
 int points_tidy(const char *dir, struct err *e);
-/* The same, if the caller has no lock. Does nothing while a point is made: its maker does this, too. */
+/* Does the same as points_tidy(), if the caller has no lock. Does nothing while a point is made: its maker does this, too. */
 int points_tidy_at(const char *dir, struct err *e);
 
 #endif

@@ -51,12 +51,12 @@ struct points {
 char *points_dir(const char *disk_dir, const char *guest);
 /* A new one without points, also where one is over; replica is borrowed. -EEXIST. */
 int points_create(const char *dir, const json_t *replica, struct err *e);
-/* *fd: for close(). Waits for a while: -EBUSY. */
+/* Locks the store; *fd: for close(). Waits for a while: -EBUSY. */
 int points_lock(const char *dir, int *fd, struct err *e);
-/* The same without a wait: a guest stands meanwhile. */
+/* Locks the store without a wait: a guest stands meanwhile. */
 int points_lock_now(const char *dir, int *fd, struct err *e);
-/* The same for whoever makes a point, or removes any, taken before points_lock(); waits for who has just made one, and drops what does not
- * stay. */
+/* Locks out others who make a point, or remove any; taken before points_lock(). Waits for whoever has just made a point, and drops what
+ * does not stay. */
 int points_session(const char *dir, int *fd, struct err *e);
 /* The lock of points_session() without a wait. */
 int points_session_now(const char *dir, int *fd, struct err *e);
