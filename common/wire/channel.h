@@ -88,12 +88,12 @@ struct frame_tail {
 	unsigned n;
 	struct iovec piece[];
 };
-/* The same for DATA or DATA_ALSO: len bytes of the payload are in the buffer from channel_begin(), the rest in tail (NULL: none).
- * The checksum covers the first `summed` bytes, ≤ len and ≤ UINT16_MAX; 0: everything, and there is no tail. */
+/* Sends DATA or DATA_ALSO: len bytes of the payload are in the buffer from channel_begin(), the rest in tail (NULL: none). The checksum
+ * covers the first `summed` bytes, ≤ len and ≤ UINT16_MAX; 0: everything, and there is no tail. */
 void channel_commit_data(struct channel *c, uint16_t type, size_t len, size_t summed, struct frame_tail *tail);
 /* Sends a small message whatever the window says: for control and marks. */
 void channel_post(struct channel *c, uint16_t type, const void *payload, size_t len);
-/* The same from a message struct, in a buffer on the stack of MSG_SMALL_MAX bytes. */
+/* Sends a message struct, by way of a buffer on the stack of MSG_SMALL_MAX bytes. */
 #define MSG_SMALL_MAX 8192
 #define channel_send(c, NAME, name, ...)                                                                                                   \
 	do {                                                                                                                               \

@@ -41,7 +41,7 @@ void hello_begin(struct hello *mine);
 int hello_send(struct link *l, const struct hello *mine, unsigned timeout_ms, struct err *e);
 /* Refuses other versions and unknown required features with a sentence. */
 int hello_receive(struct link *l, struct hello *theirs, unsigned timeout_ms, struct err *e);
-/* The same without waiting: 1: it is there, 0: again when more has come in. */
+/* Does the same as hello_receive() without waiting: 1: it is there, 0: again when more has come in. */
 int hello_receive_more(struct link *l, struct hello_input *in, struct hello *theirs, struct err *e);
 /* Tells the peer why, before closing; best effort, without waiting. */
 void hello_refuse(struct link *l, const char *text);

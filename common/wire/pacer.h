@@ -12,7 +12,7 @@
 
 struct pacer {
 	uint64_t bytes_per_s; /* 0: unlimited. Atomic. */
-	uint64_t free_at_ns;  /* when the next byte may leave. Atomic. */
+	uint64_t free_at_ns;  /* time when the next byte may leave. Atomic. */
 };
 
 /* 0: so many bytes may leave now, and are counted; else milliseconds to wait before asking again. */

@@ -48,7 +48,7 @@ const char *tls_conn_peer_name(const struct tls *t);
 /* Ciphertext from the peer: put up to *cap bytes at what is returned, then say how many there are. */
 uint8_t *tls_conn_input(struct tls *t, size_t *cap);
 void tls_conn_input_add(struct tls *t, size_t n);
-/* How much of it is still to be decrypted. */
+/* Number of bytes of it that are still to be decrypted. */
 size_t tls_conn_input_bytes(const struct tls *t);
 /* Plaintext out of it: > 0 bytes; 0: more ciphertext is needed; -EPIPE: the peer has ended the connection properly; else
  * -errno. */
@@ -56,7 +56,7 @@ ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e);
 
 /* Adds n bytes to the ciphertext that is to be sent. */
 int tls_conn_encrypt(struct tls *t, const uint8_t *p, size_t n, struct err *e);
-/* How much is to be sent in all. */
+/* Number of bytes to be sent in all. */
 size_t tls_conn_output_bytes(const struct tls *t);
 /* The next bytes to send: *n is 0 only if there are none. They stay where they are, whatever else is called (an alert may be
  * added at any time), until all *n bytes are reported as sent. */
