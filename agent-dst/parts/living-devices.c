@@ -116,16 +116,18 @@ static char *attribute_of(const struct element *parent, const char *name, const 
 /* Without the number that libvirt gives to an image of a guest that runs. */
 static char *text_of(const struct element *parent, const char *name)
 {
+	static const char word[] = " index='";
+	const char *index, *rest;
 	struct element e;
-	const char *index;
 
 	if (!child(parent, name, &e))
 		return xstrdup("nothing");
-	index = strstr(e.begin, " index='");
-	if (!index || index >= e.inside)
+	index = memmem(e.begin, (size_t)(e.inside - e.begin), word, strlen(word));
+	rest = index ? index + strlen(word) : NULL;
+	rest = index ? memchr(rest, '\'', (size_t)(e.inside - rest)) : NULL;
+	if (!rest)
 		return xstrndup(e.begin, (size_t)(e.end - e.begin));
-	return xasprintf("%.*s%.*s", (int)(index - e.begin), e.begin, (int)(e.end - strchr(index + 8, '\'') - 1),
-			 strchr(index + 8, '\'') + 1);
+	return xasprintf("%.*s%.*s", (int)(index - e.begin), e.begin, (int)(e.end - rest) - 1, rest + 1);
 }
 
 static bool devices_of(const char *xml, struct element *out)

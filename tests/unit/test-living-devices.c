@@ -93,6 +93,17 @@ static void definition_that_names_bases_names_those_of_now(void **state)
 	assert_non_null(strstr(xml, "<backingStore type='file' index='1'><format type='raw'/><source file='/vm/a'/>"));
 }
 
+/* In other quotes an attribute may hold what begins one. */
+static void number_in_a_name_is_not_libvirts(void **state)
+{
+	static const char source[] = "<source file=\"/it's index='1\"/>";
+	json_t *all = living_devices(LIVE("<disk><source file=\"/it's index='1\"/><target dev='vda'/>" ALIAS("a") "</disk>"));
+
+	(void)state;
+	assert_string_equal(json_text(json_object_get(all, "a"), "is"), source);
+	json_decref(all);
+}
+
 static void what_is_as_it_was_is_not_told(void **state)
 {
 	static const char definition[] = LIVE(FIRST("<source file='/vm/other'/>"));
@@ -164,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(image_goes_into_the_definition_and_nothing_else, setup, teardown),
 		cmocka_unit_test_setup_teardown(definition_that_names_bases_names_those_of_now, setup, teardown),
+		cmocka_unit_test_setup_teardown(number_in_a_name_is_not_libvirts, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_as_it_was_is_not_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_for_now_only_is_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(disk_that_is_not_defined_is_told, setup, teardown),
