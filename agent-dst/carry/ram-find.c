@@ -9,7 +9,7 @@
 
 #define LINE_BYTES 4352 /* a path and what is before it */
 
-/* How many mappings of a block's size there are, so far. */
+/* Number of mappings of a block's size that were found so far. */
 struct found {
 	uint64_t host;
 	unsigned count;
