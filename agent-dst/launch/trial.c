@@ -94,7 +94,8 @@ static bool is_news(const char *p)
 	return i == ARRAY_LEN(other);
 }
 
-/* Without the time and the program's name, and what it only warns of (our own stand-ins, too) or tells of its terminals; malloc'ed. */
+/* Returns QEMU's words without the time and the program's name, and without what it only warns of (our own stand-ins, too) or tells of
+ * its terminals; malloc'ed. */
 static char *without_warnings(const char *said)
 {
 	static const char starting[] = " while starting: ", between[] = " / ", program[] = "qemu-system-";
