@@ -42,7 +42,7 @@ int libvirt_receive(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* Once all of it is loaded libvirt takes it over; what can be promised then is a guest that is held. */
+/* Lets libvirt take the guest over once all of it is loaded; what can be promised then is a guest that is held. */
 int libvirt_finish(struct transfer *t, struct err *e)
 {
 	int r = live_load(t, e);

@@ -20,7 +20,7 @@
 
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
-	{.how = "quick", LIVE}, /* the same here: it is the source that stops the guest first */
+	{.how = "quick", LIVE}, /* the row is that of "live" here: the source stops the guest first */
 	{.how = "live", LIBVIRT},
 	{.how = "quick", LIBVIRT},
 	{.how = "warm",

@@ -36,7 +36,7 @@ void turn_count(struct transfer *t)
 		go_without(t, &e);
 }
 
-/* Only what is news. */
+/* Tells the source how many moves come first, if that is news. */
 static int tell(struct transfer *t, unsigned ahead, struct err *e)
 {
 	if (ahead == t->turn.told)
