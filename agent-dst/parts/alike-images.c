@@ -43,7 +43,7 @@ static bool is_candidate(const struct looking *l, const char *name, struct stat 
 	       !is_known(l->im, st);
 }
 
-/* Where it belongs by its age; the oldest goes if there are too many. */
+/* Inserts an image by its age; the oldest goes if there are too many. */
 static void insert(struct alike_images *im, char *path /* stolen */, const struct stat *st)
 {
 	int64_t written_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;

@@ -401,7 +401,7 @@ static int create_store(const struct arriving_point *a, struct err *e)
 	return r;
 }
 
-/* Where `vmferry replica` of this host finds it: STATE_DIR/replicas/NAME.json. */
+/* Notes the store where `vmferry replica` of this host finds it: STATE_DIR/replicas/NAME.json. */
 static int note_store(const struct arriving_point *a, struct err *e)
 {
 	AUTO_FREE char *dir = xasprintf("%s/replicas", a->state_dir), *path = note_path(a), *text = NULL;
@@ -517,7 +517,7 @@ static json_t *list_disks(const struct arriving_point *a)
 	return out;
 }
 
-/* With how the guest is started, so that it can be from here without its primary. */
+/* Describes the point, and how the guest is started, so that it can be from here without its primary. */
 static json_t *describe_point(const struct arriving_point *a, const json_t *said)
 {
 	static const char *const kept[] = {"name",	"exe",	"argv",	     "env",   "cwd",	 "accel",   "machine",
@@ -616,7 +616,7 @@ static int event(struct part *p, const struct event *ev, struct err *e)
 		       : PART_NOT_MINE;
 }
 
-/* Without a point that was made, as there is no room for one, say: fewer that are to be kept leave room for the next. */
+/* Takes the new limits though no point was made, for lack of room, say: fewer points that are to be kept leave room for the next. */
 static int take_keep_alone(struct arriving_point *a, struct err *e)
 {
 	int lock, r = points_lock(a->store.dir, &lock, e);

@@ -95,7 +95,7 @@ static void watch_door(struct data_plane *d)
 	d->door_watched = true;
 }
 
-/* Once nobody else is expected: refused, not left waiting. */
+/* Refuses further connections, instead of leaving them waiting, once nobody else is expected. */
 static void close_door(struct data_plane *d)
 {
 	door_free(d->door);

@@ -125,7 +125,8 @@ int disk_device_take(struct attempt *a, const char *path, uint64_t bytes, int *f
 	return r ? r : clear(a->loop, path, bytes, e);
 }
 
-/* After a reboot another device may have the number, and this one another: the path and the size must do. */
+/* True if the device is still the one of the entry. After a reboot another device may have the number, and this one another: the path
+ * and the size must do. */
 bool disk_device_is_there(const json_t *detail, bool rebooted)
 {
 	const char *path = json_text(detail, "path");
@@ -156,7 +157,7 @@ static bool is_blank(const char *path, uint64_t bytes)
 	return fd >= 0 && !block_device_check_blank(fd, path, bytes, &e);
 }
 
-/* Only by the agent that took it, and at once: what is on it later may be somebody's, who found it unused. */
+/* Undoes the entry only in the agent that took the device, and at once: what is on it later may be somebody's, who found it unused. */
 int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");

@@ -80,7 +80,7 @@ static int refuse_taken(const struct disks *ds, const char *path, const char *re
 					     : "");
 }
 
-/* With those before it: each has a place of its own, and no old copy is where another is to be. */
+/* Checks the disk against those before it: each has a place of its own, and no old copy is where another is to be. */
 static int check_apart(const struct disks *ds, const struct arriving_disk *d, struct err *e)
 {
 	size_t i;
@@ -97,7 +97,7 @@ static int check_apart(const struct disks *ds, const struct arriving_disk *d, st
 	return 0;
 }
 
-/* Only where the user says so by name. */
+/* Plans a disk onto a block device, only where the user says so by name. */
 static int plan_device(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
 {
 	const char *format = json_text(o, "format") ?: "";
@@ -122,7 +122,7 @@ static int refuse_no_device(const struct arriving_disk *d, const json_t *o, stru
 					      strcmp(json_text(o, "format") ?: "", "raw") ? "" : onto);
 }
 
-/* Where it goes, and what may be there already. */
+/* Plans where a disk goes, and what may be there already. */
 static int plan_place_of_guest(struct disks *ds, struct arriving_disk *d, const json_t *o, struct err *e)
 {
 	const char *want = json_text(o, "path"), *dir = json_text(ds->target->description, "disk_dir"), *real = json_text(o, "real_path");
@@ -187,7 +187,7 @@ void staying_disk_fini(struct staying_disk *d)
 	free(d->format);
 }
 
-/* Where the source's own file would be seen here, if it may stay there. */
+/* Path at which the source's own file would be seen here, if it may stay there; else NULL. */
 static const char *may_stay_at(const struct disks *ds, const json_t *o)
 {
 	const char *want = json_text(o, "path");

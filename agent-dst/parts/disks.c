@@ -163,7 +163,7 @@ void disks_unlock(struct disks *ds)
 	}
 }
 
-/* Until this agent ends: the guest may be taken back for long after it has the device. */
+/* Holds the device until this agent ends: the guest may be taken back for long after it has the device. */
 static int hold_device(struct disks *ds, const char *path, struct err *e)
 {
 	int fd = ds->held_device_count < HELD_DEVICES_MAX ? image_hold_device(path, e) : err_set(e, E2BIG, "too many block devices");
@@ -173,7 +173,7 @@ static int hold_device(struct disks *ds, const char *path, struct err *e)
 	return MIN(fd, 0);
 }
 
-/* Before the guest can run here. */
+/* Holds the images, before the guest can run here. */
 static int hold_images(struct disks *ds, struct err *e)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -384,7 +384,8 @@ static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err 
 	return add_export(ds, d, true, node, d->old.export_name, e);
 }
 
-/* All of what is kept is read twice, and soon again if another move goes on from it: in memory, unless others would have to go for it. */
+/* True if the old copy is to stay in memory: all of it is read twice, and soon again if another move goes on from it. False where other
+ * programs would lose memory for that. */
 static bool takes_memory(struct disks *ds, const struct arriving_disk *d)
 {
 	if (!is_raw(d) || d->virtual_size > ds->cache_bytes)
@@ -393,7 +394,7 @@ static bool takes_memory(struct disks *ds, const struct arriving_disk *d)
 	return true;
 }
 
-/* Where that cannot be all of the disk travels. */
+/* Opens the old image; if that fails, all of the disk travels. */
 static void read_old_image(struct disks *ds, struct arriving_disk *d, struct disk_target *t)
 {
 	struct err why;
@@ -585,7 +586,7 @@ static int delete_node(struct disks *ds, const char *node, struct err *e)
 	return qmp_call(writer(ds), "blockdev-del", json_pack("{s:s}", "node-name", node), NULL, e);
 }
 
-/* Once the server has stopped nothing uses them any more; before that an export that was deleted may. */
+/* Deletes the nodes once the server has stopped: nothing uses them any more, while before that an export that was deleted may. */
 static int delete_nodes(struct disks *ds, struct err *e)
 {
 	size_t i;

@@ -186,7 +186,8 @@ static enum run_state run_state(struct target *t)
 
 /* ---- its QEMU ---- */
 
-/* Only who knows the name finds the directory, and when QEMU has made its socket nobody but root comes there any more. */
+/* Makes the socket's directory: only who knows the name finds it, and when QEMU has made its socket nobody but root comes there any
+ * more. */
 static int make_dir(struct domain *d, struct err *e)
 {
 	AUTO_FREE char *runtime = lv_runtime_dir(); /* where both sides' security drivers let a QEMU listen for another's migration */
@@ -264,7 +265,7 @@ static int prepare_with(struct domain *d, struct err *e)
 	return r ? r : lv_prepare(d->job, &params, &cookie, d->flags, e);
 }
 
-/* Until it is noted it ends with us, unless libvirt has ended itself: so libvirt is not asked for it. */
+/* Notes QEMU, which ends with us until then, unless libvirt has ended itself: so libvirt is not asked for it. */
 static int note_qemu(struct domain *d, struct err *e)
 {
 	struct lv_domain it = {.name = d->target->name, .id = -1};
@@ -457,7 +458,7 @@ static bool is_refusal(const struct domain *d, int r)
 	return lv_error_code(d->events) && !lv_is_lost(d->events) && r != -ETIMEDOUT && r != -EPIPE && r != -EBUSY;
 }
 
-/* Only a clear refusal, each time, of a guest that stands and was never resumed counts as "never ran". */
+/* Answers that the guest never ran: only for a clear refusal, each time, of a guest that stands and was never resumed. */
 static int never_ran(struct domain *d, const struct err *why, enum handoff_event *out, struct err *e)
 {
 	if (hold(d, e))
@@ -506,8 +507,8 @@ int domain_resume(struct domain *d, enum handoff_event *out, struct err *e)
 	return 0;
 }
 
-/* Only libvirt's word for it counts, and not that it cannot be asked. A guest that somebody has defined there meanwhile is never forgotten: libvirt has noticed its
- * QEMU's end once it is shut off. */
+/* True if libvirt itself says that it has forgotten the guest; that it cannot be asked does not count. A guest that somebody has defined
+ * there meanwhile is never forgotten: libvirt has noticed its QEMU's end once it is shut off. */
 static bool has_forgotten(struct domain *d)
 {
 	struct lv_domain there;

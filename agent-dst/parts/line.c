@@ -125,7 +125,7 @@ static bool keeps_name(void *ctx, enum args_role role, const char *path)
 	return !why_not;
 }
 
-/* With the options that it has in the source's line the guest would see another disk. */
+/* True if the guest would see another disk with the options that it has in the source's line. */
 static bool must_be_shown(const struct arriving_disk *d)
 {
 	return d->part || disk_is_on_larger(d);
@@ -336,7 +336,7 @@ static void tell_of_nic(const struct line *l, const struct args_nic *n)
 					   there ? "is in no bridge, and has no address" : "and QEMU makes one that is in no bridge"));
 }
 
-/* Where a disk stays its directory may be the source's own, too: QEMU would put its socket, or log, in the place of the guest's. */
+/* True if a disk that stays lies beside path, where QEMU would put its socket, or log, in the place of the guest's own. */
 static bool is_beside_a_disk_that_stays(const struct line *l, const char *path)
 {
 	struct stat it, disk;

@@ -113,7 +113,7 @@ static char *attribute_of(const struct element *parent, const char *name, const 
 	return child(parent, name, &e) ? attribute(&e, attr) : NULL;
 }
 
-/* Without the number that libvirt gives to an image of a guest that runs. */
+/* Text of an element, without the number that libvirt gives to an image of a guest that runs. */
 static char *text_of(const struct element *parent, const char *name)
 {
 	static const char word[] = " index='";

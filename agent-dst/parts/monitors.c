@@ -34,7 +34,7 @@
 
 /* ---- what query-chardev says ---- */
 
-/* Where the text ends in that, or NULL. */
+/* Place in text at which it ends in `end`, or NULL. */
 static const char *suffix(const char *text, const char *end)
 {
 	size_t n = strlen(text), k = strlen(end);
@@ -224,7 +224,7 @@ static int show_one(const struct target *t, const char *dir, const char *name, s
 	return unlink(from) ? err_sys(e, errno, "cannot remove %s", from) : 0;
 }
 
-/* The same, but replaces the socket of the QEMU that had the guest, and nothing else. */
+/* Shows the socket in place of the one of the QEMU that had the guest, and of nothing else. */
 static int show_instead(const struct target *t, const char *dir, const char *name, struct err *e)
 {
 	AUTO_FREE char *from = xasprintf("%s/%s", dir, name);

@@ -150,7 +150,7 @@ int names_check_fifo(const struct args_file *f, struct err *e)
 
 /* ---- the plan ---- */
 
-/* Why that file does not have the name there that it has here, malloc'ed; NULL: it has. */
+/* Reason why that file does not have the name there that it has here, malloc'ed; NULL: it has. */
 static char *why_elsewhere(const char *state_dir, const struct args_file *f)
 {
 	if (!args_role_is_written(f->role) || !f->to || !strcmp(f->path, f->to))

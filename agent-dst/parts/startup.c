@@ -65,7 +65,7 @@ static int describe(struct part *p, json_t *accept, struct err *e)
 	return 0;
 }
 
-/* Without them QEMU would not start. */
+/* Adds the mounts without which QEMU would not start. */
 static void need_mounts(const struct startup *s, const struct target *t)
 {
 	size_t i;
