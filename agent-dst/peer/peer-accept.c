@@ -21,7 +21,7 @@
 
 enum step { SAYS_FIRST_BYTE, SHAKES_HANDS, SAYS_HELLO, PROVES, RESUMES };
 
-/* How much it has said: who has said less goes first. With TLS it is understood when it has proved that it has a key. */
+/* Extent of what a peer has said: one who has said less goes first. With TLS it is understood when it has proved that it has a key. */
 enum extent { NOTHING, BEGUN, UNDERSTOOD };
 
 struct peer {
@@ -59,7 +59,7 @@ static void forget(struct door *d, struct peer *p)
 	free(p);
 }
 
-/* Before its connection is closed or another's: epoll would know it for as long as any process has it. */
+/* Removes a peer from epoll before its connection is closed or another's: epoll would know it for as long as any process has it. */
 static void unwatch(struct door *d, struct peer *p)
 {
 	epoll_ctl(d->epoll_fd, EPOLL_CTL_DEL, p->link.fd, NULL);
