@@ -199,7 +199,7 @@ static _Noreturn void serve_many(struct server *s)
 	}
 }
 
-/* Until somebody has entered, or the time is over: -ETIMEDOUT. */
+/* Waits until a peer has entered, or the time is over: -ETIMEDOUT. */
 static int wait_for_one(struct server *s, uint64_t until_ns)
 {
 	struct pollfd p = {.fd = door_fd(s->door), .events = POLLIN};
