@@ -220,7 +220,7 @@ static int await(struct attempt_to_attach *a, const char *path, struct attached 
 	return outcome(state, path, e);
 }
 
-/* Once it is back in its main loop. Of one that is not, the pages stay: it may still be in them. */
+/* Unmaps the pages once the thread is back in its main loop; otherwise they stay, as it may still be in them. */
 static void clean_up(struct attempt_to_attach *a, pid_t pid)
 {
 	bool over = calls_state_is_over(state_of(a));

@@ -87,7 +87,7 @@ int exe_symbols_read(struct exe_symbols *s, const char *path, uint64_t base, str
 	return err_set(e, ENOEXEC, "%s is not a program of this machine's kind that exports its functions", path);
 }
 
-/* Where the kernel has put the program's first instruction: the entry AT_ENTRY of /proc/PID/auxv. 0: it cannot be told. */
+/* Address of the program's first instruction: the entry AT_ENTRY of /proc/PID/auxv. 0: it cannot be told. */
 static uint64_t entry_of(pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/auxv", (int)pid);

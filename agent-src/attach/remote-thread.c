@@ -107,7 +107,7 @@ static bool is_waiting(const struct user_regs_struct *r)
 	return (long)r->orig_rax == SYS_ppoll && ((long)r->rax == -ERESTARTNOHAND || (long)r->rax == -ERESTART_RESTART);
 }
 
-/* With the signal that it was stopped for. */
+/* Lets the thread run, with the signal that it was stopped for. */
 static void let_run(struct remote_thread *t)
 {
 	ptrace(PTRACE_CONT, t->pid, 0, t->signal);
