@@ -82,7 +82,7 @@ static void note_left(struct codec_choice *c, const struct codec_sample *s)
 	k->dry_ns = s->now_ns + (k->drain_bps > 0 ? (uint64_t)(MIN((double)s->backlog_bytes / k->drain_bps, FAR_S) * 1e9) : 0);
 }
 
-/* How long until no channel has anything that waits: what one should carry may be in the way of another. */
+/* Time until no channel has anything that waits: what one should carry may be in the way of another. */
 static double waits_s(const struct codec_choice *c, uint64_t now_ns)
 {
 	uint64_t last = now_ns;
@@ -105,7 +105,7 @@ static void use(struct codec_choice *c, enum codec_effort effort, uint64_t now_n
 	c->balanced = 0;
 }
 
-/* How fast it leaves is told by many frames: of a slow network a stretch sees a few. True when it was told. */
+/* Notes how fast it leaves, over many frames: of a slow network a stretch sees a few. True when it was told. */
 static bool note_leaves(struct codec_choice *c, double bps)
 {
 	double *leaves = &c->leaves_bps[c->now], busy_bps;
