@@ -34,7 +34,7 @@ struct line_disks {
 	struct line_disk *v;
 	size_t n;
 	uint64_t virtio;    /* bit per place of if=virtio that is taken, of the first 64 */
-	uint64_t flash;	    /* the same of if=pflash */
+	uint64_t flash;	    /* bit per place of if=pflash that is taken, of the first 64 */
 	struct ide so_far;  /* places in the part of the line that was read so far */
 	struct ide of_line; /* places in the whole line */
 };
