@@ -128,7 +128,7 @@ static int restrict_files(const char *program, const struct narrow *n, uint64_t 
 	return r ? r : syscall(SYS_landlock_restrict_self, rules, 0) ? -errno : 0;
 }
 
-/* The same without Landlock, for root. Where there may be no mount namespace either, all files are left. */
+/* Hides files without Landlock, for root. Where there may be no mount namespace either, all files are left. */
 static int hide_files(const char *program, const struct narrow *n)
 {
 	AUTO_FREE char *real = realpath(program, NULL), *libraries = NULL, *dir = NULL, *real_dir = NULL, *beside = NULL;
