@@ -447,7 +447,7 @@ void life_end_journal(struct life *l)
 
 /* ---- events ---- */
 
-/* When, and on which host: of events that are looked at later. */
+/* Stamps an event with its time and host: it may be looked at later. */
 static void stamp(const struct life *l, json_t *ev)
 {
 	struct utsname u = {.nodename = ""};
