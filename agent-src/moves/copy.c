@@ -173,7 +173,7 @@ static int stalled(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* Why it takes so long whatever is left, as far as there is a reason to name: " (40 of them …; …)". */
+/* Reasons why it takes so long whatever is left, as far as there are any to name: " (40 of them …; …)". */
 static char *reasons(const struct transfer *t)
 {
 	const struct converge_fixed *f = &t->pace.converge.fixed;
@@ -215,7 +215,8 @@ static bool is_in_a_hurry(const struct transfer *t)
 	return t->pace.stop_wanted && now_ns() - t->blackout.drain_ns > HURRY_MS * 1000000ULL;
 }
 
-/* All that can be sent while the guest runs was sent: next goes what was written to disks meanwhile, then the memory that we hold. */
+/* Begins the switchover when all that can be sent while the guest runs was sent: next goes what was written to disks meanwhile, then the
+ * memory that we hold. */
 static int go_to_switchover(struct transfer *t, struct err *e)
 {
 	int r = 0;
@@ -296,8 +297,8 @@ static int decide(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* How much is worth a round of the disks: whatever it is, until RAM is under way, and in its last passes where the disks are what
- * makes the blackout long. */
+/* Bytes that are worth a round of the disks: any, until RAM is under way, and fewer in its last passes where the disks are what makes
+ * the blackout long. */
 static uint64_t worth_a_round(const struct transfer *t)
 {
 	if (!t->src.migrating)

@@ -163,7 +163,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 	return r ? r : attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
 
-/* Only one that stands as we left it: what goes on again may be the only copy that does. */
+/* Ends the QEMU only if it stands as we left it: one that goes on again may be the only copy that does. */
 static int end_qemu(struct transfer *t, struct err *e)
 {
 	int r;
@@ -307,7 +307,8 @@ int cutover_note_disks(struct transfer *t, struct err *e)
 	return attempt_note(&t->a, "disks-written", written, e);
 }
 
-/* Once: when the source commits again after a revert that was refused, others may have written to the disks. */
+/* Notes once that the guest is given up, and, with_disks, the state of its disks: others may have written to them by the time the source
+ * commits again after a revert that was refused. */
 int cutover_note_given_up(struct transfer *t, bool with_disks, struct err *e)
 {
 	int r;
@@ -453,7 +454,7 @@ const struct attempt_ops live_cutover = {
 	.left_behind = transfer_left_behind,
 };
 
-/* When it began to run there, if it was said at at_ns that it has run for so long since. */
+/* Time when the guest began to run there, if it was said at at_ns that it has run for so long since. */
 static uint64_t ran_since_ns(const struct transfer *t, double runs_ms, uint64_t at_ns)
 {
 	uint64_t earliest = MAX(t->blackout.stop_ns, t->blackout.prepared_ns);
@@ -565,7 +566,8 @@ static bool vouched_for(struct transfer *t, unsigned peer)
 	       !(handoff_is_given_up(&t->a.handoff) && cutover_held_fits_disks(t, &t->end.why));
 }
 
-/* While the host was down a person may have had the destination's copy started; what starts guests at boot here knew nothing of that. */
+/* True if a person may have had the destination's copy started while this host was down; what starts guests at boot here knew nothing of
+ * that. */
 static bool may_run_twice(struct transfer *t, enum handoff_state peer)
 {
 	bool began_there = peer == HO_DST_START || peer == HO_DST_STARTED || peer == HO_DST_DONE;

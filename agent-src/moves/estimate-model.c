@@ -17,7 +17,7 @@
 
 #define READ_NS 0.25 /* default if not measured: 0.27 s per GiB */
 #define FIXED_S 0.35 /* start of QEMU there, last round, waiting: 0.2 to 0.6 */
-#define OTHER_S 0.25 /* the same without QEMU's start */
+#define OTHER_S 0.25 /* other fixed time, without QEMU's start */
 /* Contents leave hardly compressed for so long at first: an effort is chosen by what has left (seen: 0.15 to 0.38). */
 #define CHOOSES_S 0.25
 
@@ -39,7 +39,7 @@ struct phase {
 	double also;	  /* bytes that are placed there besides: pages, with a disk's content */
 };
 
-/* How the carried bytes are split: `part` of them with the effort, the others with the one below it. */
+/* Split of the carried bytes: `part` of them with the effort, the others with the one below it. */
 struct effort_mix {
 	enum codec_effort effort;
 	double part;

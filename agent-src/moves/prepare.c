@@ -134,7 +134,7 @@ int prepare_enter(void *ctx, struct err *e)
 	return r;
 }
 
-/* How long it may take is not known: devices are zeroed, files come, a QEMU starts. */
+/* Reports that the destination is still waited for. The time it may take is not known: devices are zeroed, files come, a QEMU starts. */
 static void tell_patience(struct transfer *t)
 {
 	AUTO_FREE char *name = t->pace.prepare_told ? NULL : text_shown(t->src.guest.name);

@@ -17,7 +17,7 @@
 	      .stages = live_stages, .describe_for_journal = live_describe_for_journal, .take_back = live_take_back,                       \
 	      .left_in = "postmigrate"
 
-/* The same for libvirt's guests: the definition may start the guest here. libvirt there starts the TPM itself; PART(tpm) is for a
+/* Members for libvirt's guests: the definition may start the guest here. libvirt there starts the TPM itself; PART(tpm) is for a
  * destination without libvirt. */
 #define LIBVIRT                                                                                                                            \
 	.owner = "libvirt", RUNS, .undecided = "undecided: it may run at the destination; it is held on the source. Run: vmferry recover", \

@@ -33,7 +33,7 @@ static int freeze(struct transfer *t, struct err *e)
 	return disks_freeze(&t->disks, e) ?: tpm_take(&t->tpm, e);
 }
 
-/* Where only what was written since the last point is sent the moment is at once. */
+/* Begins to copy a point: the moment is at once where only what was written since the last point is sent. */
 static int copy_point_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
