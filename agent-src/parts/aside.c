@@ -371,7 +371,7 @@ static bool has_rebooted(const struct aside *a)
 	return !is_this_boot(json_text(journal_begin(a->part.a->journal), "boot_id"));
 }
 
-/* All of them, whatever becomes of one; the first error. */
+/* Acts on each image, whatever becomes of one; returns the first error. */
 static int each_image(const struct aside *a, const json_t *files, int (*act)(const json_t *file, bool rebooted, struct err *e),
 		      struct err *e)
 {

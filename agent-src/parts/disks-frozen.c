@@ -232,7 +232,7 @@ static int begin_frozen(struct disks *ds, json_t *actions, struct err *e)
 
 /* ---- room for what is to be sent ---- */
 
-/* Before QEMU writes any: where the guest's disks grow, a file system that is full would stop it. */
+/* Checks the room before QEMU writes any spool: where the guest's disks grow, a file system that is full would stop it. */
 static int check_room(const struct disks *ds, json_t *nodes, struct err *e)
 {
 	uint64_t need[DISKS_MAX];

@@ -393,7 +393,7 @@ void disks_unmark(struct disks *ds)
 	}
 }
 
-/* When the file was made; 0: that cannot be told. */
+/* Time when the file was made; 0: that cannot be told. */
 static json_int_t born_ns(const char *path)
 {
 	struct statx x;

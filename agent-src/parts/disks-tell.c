@@ -29,7 +29,7 @@ static json_t *tell_result(const struct disks *ds, const struct disk *d)
 			 d->guest->format, "reuse", d->old, "alike", d->alike ? json_true() : NULL);
 }
 
-/* How much of the old copies there has been told of, while that is not all. */
+/* Reports how much of the old copies there has been told of, while that is not all. */
 static void tell_compared(const struct disks *ds, json_t *out)
 {
 	uint64_t told = 0, all = 0;

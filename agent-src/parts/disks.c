@@ -23,7 +23,7 @@ struct disk *disk_add(struct disks *ds, const struct guest_disk *g)
 
 /* ---- QEMU's NBD server ---- */
 
-/* Before the first of them is made: all that has a name of this attempt. */
+/* Owns all that has a name of this attempt, before the first of them is made. */
 static int own_names(struct disks *ds, struct err *e)
 {
 	char prefix[QEMU_PREFIX_MAX];
@@ -495,7 +495,7 @@ static int on_applied(struct disks *ds, const struct event *ev, struct err *e)
 	return 0;
 }
 
-/* Once the destination has written all that it has found: contents that came before that would be written over. */
+/* Reads the disks once the destination has written all that it has found: contents that came before that would be written over. */
 static void read_after_alike(struct disks *ds)
 {
 	if (!ds->want || disks_wait_for_alike(ds) || ds->part.a->handoff.state != HO_SRC_BEGUN)

@@ -165,7 +165,7 @@ static int describe(struct part *p, json_t *out, struct err *e)
 
 /* ---- which are sent ---- */
 
-/* Only what was offered, by a wish: of all files that the guest has, a destination gets no others (keys, say). */
+/* Opens a file that was offered, by a wish: of all files that the guest has, a destination gets no others (keys, say). */
 static int open_file(struct files *fs, json_int_t file, struct err *e)
 {
 	struct file_out *f = &fs->list[fs->count];
@@ -222,7 +222,7 @@ static void send_end(struct files *fs, struct file_out *f)
 	channel_post(fs->part.a->control, MSG_FILE_END, buf, writer_len(&w));
 }
 
-/* Where there is data at or behind f->at; the size if there is none. */
+/* Offset of data at or behind f->at; the size if there is none. */
 static uint64_t next_data(const struct file_out *f)
 {
 	off_t at = lseek(f->fd, (off_t)f->at, SEEK_DATA);

@@ -64,7 +64,7 @@ static int take_reuse(void *into, const char *arg, struct err *e)
 	return OPTION_TAKEN;
 }
 
-/* With another path than that which was meant a guest would get another QEMU, and nobody would notice. */
+/* Refuses a relative path: with another path than the one that was meant a guest would get another QEMU, and nobody would notice. */
 static int check_qemu(void *into, const char *arg, struct err *e)
 {
 	(void)into;

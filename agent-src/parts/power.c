@@ -166,7 +166,7 @@ static int event(struct part *part, const struct event *ev, struct err *e)
 
 /* ---- turning it on again ---- */
 
-/* With -no-reboot: SeaBIOS, which finds that it has run before, resets the machine once more, which is not to be its end. */
+/* Waits with -no-reboot for SeaBIOS, which finds that it has run before and resets the machine once more: that is not to be its end. */
 static int let_firmware_reset(struct power *p, struct err *e)
 {
 	uint64_t until = now_ns() + FIRMWARE_MS * 1000000ULL;
