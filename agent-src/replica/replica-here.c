@@ -174,7 +174,7 @@ static int check_unused(const struct run *r, struct err *e)
 	return k ? err_prefix(e, "%s may run from its overlays still: end it first, nothing of it is removed", r->name) : 0;
 }
 
-/* With what starts it, unless somebody has edited that. */
+/* Removes the run, with what starts it, unless somebody has edited that. */
 static void remove_run(const struct run *r)
 {
 	AUTO_FREE char *tpm = xasprintf("%s/tpm", r->dir); /* state of a trial's TPM */
@@ -527,7 +527,7 @@ int replica_test_end(struct replica_conf *c, const char *guest)
 
 /* ---- in its place ---- */
 
-/* Before anything of it runs: whoever sends points in a lower term is refused from now on. */
+/* Raises the term before anything of it runs: whoever sends points in a lower term is refused from now on. */
 static int raise_term(struct run *r, struct err *e)
 {
 	char at[MOMENT_TEXT];

@@ -30,7 +30,8 @@ static json_t *left_out_of(const struct replica_conf *c)
 	return out;
 }
 
-/* How far the newest point, or the last attempt, is in the time to come: after the clock was set back nobody can tell how old they are. */
+/* Seconds by which the newest point, or the last attempt, is in the future: after the clock was set back nobody can tell how old they
+ * are. */
 static double ahead_of(const json_t *state, time_t now)
 {
 	double at = (double)(json_integer_value(json_object_get(state, "at_ms")) / 1000);
@@ -104,7 +105,7 @@ static json_t *point_json(const struct point *pt)
 	return out;
 }
 
-/* Where no points are kept any more nothing is well, nor would start. */
+/* Judges the store: where no points are kept any more nothing is well, nor would start. */
 static void judge_store(const struct points *p, json_t *out)
 {
 	if (!points_are_vacant(p)) {
