@@ -164,7 +164,7 @@ static int copy(struct storage *s, struct moving_disk *d, struct err *e)
 
 /* ---- comparing ---- */
 
-/* All of both, as it is on the disk where the cache can be dropped. */
+/* Compares all of both, as it is on the disk where the cache can be dropped. */
 static int compare(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	static uint8_t a[PART], b[PART];
