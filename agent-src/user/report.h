@@ -40,9 +40,9 @@ double report_eta_s(uint64_t left, double rate_bps);
 /* Reports a sentence to the user. */
 void report_notice(struct report *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Likewise, and ends the wait of the user who gave the order (order-wait.h), though the move goes on. */
+/* Reports a sentence, and ends the wait of the user who gave the order (order-wait.h), though the move goes on. */
 void report_answer(struct report *r, enum exit_code wait_ends, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Likewise, when this attempt ends without a result: another one begins after in_s seconds. */
+/* Reports a sentence when this attempt ends without a result: another one begins after in_s seconds. */
 void report_again(struct report *r, unsigned in_s, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Adds a sentence to an event's warnings. */
 void report_warning(json_t *event, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
