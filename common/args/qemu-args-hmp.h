@@ -30,7 +30,7 @@ struct args_hmp {
 /* Returns how many there are; *out has them in the line's order: args_hmp_free(). */
 size_t qemu_args_hmp(char *const *argv, size_t argc, struct args_hmp **out);
 void args_hmp_free(struct args_hmp *list, size_t count);
-/* The QMP monitors of the line that are on pseudo-terminals, likewise. */
+/* Lists the QMP monitors of the line that are on pseudo-terminals; args_hmp_free(). */
 size_t qemu_args_qmp_ptys(char *const *argv, size_t argc, struct args_hmp **out);
 /* Number of the line's character devices that are pseudo-terminals. */
 size_t qemu_args_ptys(char *const *argv, size_t argc);

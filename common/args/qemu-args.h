@@ -39,7 +39,7 @@ enum args_role {
 	ARGS_PMEM,	  /* file that alone keeps a part of the guest's memory (nvdimm): treated like a disk */
 	ARGS_HOST_DEVICE, /* /dev/ttyS0 … */
 	ARGS_CONNECT,	  /* unix socket of another process */
-	ARGS_RECONNECT,	  /* the same, where QEMU tries until somebody listens */
+	ARGS_RECONNECT,	  /* unix socket of another process, where QEMU tries until somebody listens */
 	ARGS_TPM,	  /* unix socket of the swtpm that is the guest's TPM */
 	ARGS_FIFO,	  /* PATH.in and PATH.out, or PATH */
 	ARGS_LISTEN,	  /* unix socket that QEMU makes */
@@ -124,7 +124,7 @@ struct args_nic {
 	char *mac;     /* NULL also when QEMU gives it one by itself */
 	char *type;    /* "user", "tap", "bridge", "socket", … */
 	char *attach;  /* bridge, tap interface or socket */
-	char *to_type; /* the same at the destination */
+	char *to_type; /* type at the destination */
 	char *to_attach;
 	bool unscripted; /* there: a tap that QEMU attaches to nothing */
 	char *stand_in;	 /* the tap that it has instead of that one until the other QEMU has ended (tap.h); NULL: none */
@@ -195,7 +195,7 @@ bool args_qmp_is_ours(const char *path);
 /* Paths (as they stand in argv) of the unix sockets on which QMP is served, in argv's order.
  * Returns how many; *out and each string are malloc'ed (args_free_strings). */
 size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
-/* The same of TCP ports: "tcp:4444" each, as qmp_open_of() takes it. */
+/* Lists the TCP ports on which QMP is served, in the same way: "tcp:4444" each, as qmp_open_of() takes it. */
 #define TCP_MONITOR_PREFIX "tcp:"
 size_t qemu_args_qmp_ports(char *const *argv, size_t argc, char ***out);
 /* A monitor on a character device that another option defines: of -mon, or of -object monitor-qmp or monitor-hmp (QEMU 11.1). */
