@@ -80,7 +80,7 @@ bool attempt_can_tell(const struct attempt *a);
 int attempt_begin(struct attempt *a, const char *state_dir, enum handoff_role role, json_t *begin, struct err *e);
 /* Opens the journal of an earlier life: sets a->id, over and handing_off. The agent restores the hand-off, and looks for its QEMU first. */
 int attempt_open(struct attempt *a, const char *journal_path, struct err *e);
-/* The same with a journal that is open; stolen. */
+/* Takes up a journal of an earlier life that is open, as attempt_open() does; stolen. */
 void attempt_take_up(struct attempt *a, struct journal *j);
 
 /* Steps the hand-off machine and carries its actions out. -EPROTO: the event does not fit, nothing was changed. */
@@ -104,7 +104,7 @@ void attempt_undo_since(struct attempt *a, size_t before);
 void attempt_add_leftover(struct attempt *a, char *sentence);
 /* Removes the journal after the hand-off, unless an entry is still to be undone. */
 void attempt_end_journal(struct attempt *a);
-/* The same, and ends the attempt. */
+/* Removes the journal as attempt_end_journal() does, and ends the attempt. */
 void attempt_finish(struct attempt *a);
 
 #endif
