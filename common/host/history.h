@@ -24,8 +24,8 @@ int history_count(const char *state_dir, json_t *entry, struct err *e);
 /* A new reference to an array, the newest last: of that guest, or of all (NULL). Empty where there is no file; what cannot be read in it is
  * left out. */
 json_t *history_read(const char *state_dir, const char *guest);
-/* The same of a file of its own, for which the caller keeps others away: an entry more (borrowed), of which the last HISTORY_KEPT stay; and
- * all that it has, a new reference. */
+/* Appends to a file of its own, for which the caller keeps others away: an entry more (borrowed), of which the last HISTORY_KEPT stay.
+ * The second function reads all that it has: a new reference. */
 int history_append(const char *path, json_t *entry, struct err *e);
 json_t *history_lines(const char *path);
 /* Sums over all attempts that have ended on this host, by kind and exit code: an array of {"how", "exit_code", "count", "seconds", "bytes",
