@@ -15,7 +15,7 @@
 #define END_MS	      5000
 #define LOOK_MS	      100
 #define QUIET_LOOKS   15  /* number of looks in turn that found nobody */
-#define PATIENT_LOOKS 200 /* before agents are ended, too */
+#define PATIENT_LOOKS 200 /* number of looks before agents are ended, too */
 #define LOOKS_MAX     300
 #define TEXT_BYTES    (256 * KIB)
 
