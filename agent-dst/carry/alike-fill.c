@@ -39,7 +39,7 @@ struct alike_fill {
 	const struct alike_image *images;
 	unsigned count, ms;
 	pthread_mutex_t adding;
-	struct alike_table *table; /* while blocks are added: under the lock */
+	struct alike_table *table; /* table of wanted blocks; under the lock while blocks are added */
 	bool sealed;
 	/* the thread's */
 	pthread_t thread;
@@ -322,7 +322,7 @@ static void *run(void *arg)
 	log_info("what is alike: %llu of %llu blocks, found in %llu MiB within %llu ms", (unsigned long long)alike_table_found(f->table),
 		 (unsigned long long)alike_table_wanted(f->table), (unsigned long long)(f->read_bytes >> 20),
 		 (unsigned long long)(now_ns() - from) / 1000000);
-	__atomic_store_n(&f->over, true, __ATOMIC_RELEASE); /* before the source hears of it */
+	__atomic_store_n(&f->over, true, __ATOMIC_RELEASE); /* the fill is over before the source hears of it */
 	tell(f, !r);
 	cpu_thread_end();
 	return NULL;

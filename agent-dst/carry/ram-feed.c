@@ -107,7 +107,7 @@ static void recv_done(struct op *op, int res, uint32_t flags)
 		r = rp_push(&f->rp, p, n, &used, &m, &e);
 		if (r < 0) {
 			f->closed = true;
-			shutdown(f->fd, SHUT_RDWR); /* or it waits for the rest, and nobody is told why none comes */
+			shutdown(f->fd, SHUT_RDWR); /* QEMU would wait for the rest otherwise, and nobody would be told why none comes */
 			f->on.closed(f->ctx, &e);
 			return;
 		}

@@ -77,7 +77,7 @@ static int to_qemu(struct receiver *r, uint32_t object, const uint8_t *p, size_t
 		}
 	}
 	r->feeding = true;
-	channel_pause(r->ch); /* until QEMU has taken it */
+	channel_pause(r->ch); /* the channel goes on when QEMU has taken it */
 	feed_write(s->feed, p, n);
 	return 0;
 }
