@@ -533,7 +533,7 @@ static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], st
 	r = transfer_restore_from_others(t, path, BUSY_MS, e);
 	if (!r)
 		outage_watch(&t->outage);
-	/* only one that is not there was finished: of any other the source must not hear that it is forgotten */
+	/* only a guest that is not here was finished: of any other the source must not hear that it is forgotten */
 	return r == -ENOENT && !t->a.handing_off && !access(t->cfg->state_dir, R_OK | X_OK) ? 0 : r;
 }
 
@@ -548,7 +548,7 @@ int cutover_on_handoff(struct transfer *t, const struct event *ev, struct err *e
 
 	if (!r && !t->a.handing_off && t->a.con.stage != ST_CONNECT)
 		r = err_set(e, EPROTO, "HANDOFF in a session that is about a move of which nothing is promised yet");
-	if (!r) /* before the journal is: that may end an attempt */
+	if (!r) /* the wish is taken before the journal, which may end an attempt */
 		t->target.drop_partial = !json_is_true(json_object_get(detail, "keep"));
 	if (!r && !t->a.handing_off)
 		r = take_up(t, attempt, e);

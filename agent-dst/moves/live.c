@@ -13,7 +13,7 @@ void live_set_streams(struct transfer *t)
 	struct data_plane *d = &t->data;
 
 	if (t->ram.opaque) {
-		/* while it loads, QEMU may wait for one stream before it serves its disks: they have a channel of their own */
+		/* QEMU may wait for one stream while it loads, before it serves its disks: they have a channel of their own */
 		d->shared.streams = 1 + t->ram.multifd;
 		d->channels = d->shared.streams + (t->disks.count ? 1 : 0);
 		d->shared.incoming = t->ram.incoming;

@@ -87,7 +87,7 @@ static bool are_begun(const struct transfer *t, const struct partials *ps, const
 	size_t i;
 
 	json_array_foreach(json_object_get(t->target.description, "disks"), i, disk)
-		if (!json_text(disk, "path") && is_begun(t, ps, dir, disk)) /* or the user says where it goes */
+		if (!json_text(disk, "path") && is_begun(t, ps, dir, disk)) /* the user may say where it goes instead */
 			return true;
 	return false;
 }
