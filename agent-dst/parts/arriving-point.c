@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLUSTER_OF_DELTA 131072 /* with 32 sub-clusters of 4 KiB: a small block needs nothing from below */
+#define CLUSTER_OF_DELTA 131072 /* cluster size, with 32 sub-clusters of 4 KiB: a small block needs nothing from below */
 #define CLUSTER_OF_WHOLE 65536
 
 static struct arriving_point *point_of(struct part *p)

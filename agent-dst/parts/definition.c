@@ -367,7 +367,7 @@ static int define(struct definition *d, struct lv *v, const json_t *kept, enum h
 			return -e->code;
 		*e = why;
 	} else {
-		there = true; /* or somebody has undefined it since: it was here */
+		there = true; /* somebody may have undefined it since: it was here */
 	}
 	fault_point("dst-defined");
 	*out = there ? EV_CONT_OK : EV_CONT_FAILED_NEVER_RAN;

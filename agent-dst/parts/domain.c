@@ -48,7 +48,7 @@ int domain_take(struct domain *d, const json_t *prepare, struct err *e)
 	const char *xml = json_text(told, "xml"), *cookie = json_text(told, "cookie");
 	json_int_t flags = json_integer_value(json_object_get(told, "flags"));
 
-	/* without PAUSED libvirt would let it run by itself */
+	/* libvirt would let the guest run by itself without PAUSED */
 	if (!xml || !cookie || flags < 0 || (flags & ~(json_int_t)FLAGS_KNOWN) || (flags & FLAGS_WANTED) != FLAGS_WANTED)
 		return err_set(e, EPROTO, "the source does not say what libvirt is to prepare");
 	d->xml = xstrdup(xml);
@@ -190,7 +190,7 @@ static enum run_state run_state(struct target *t)
  * more. */
 static int make_dir(struct domain *d, struct err *e)
 {
-	AUTO_FREE char *runtime = lv_runtime_dir(); /* where both sides' security drivers let a QEMU listen for another's migration */
+	AUTO_FREE char *runtime = lv_runtime_dir(); /* security drivers of both sides let a QEMU listen there for another's migration */
 	uint8_t random[BYTES_OF_NAME];
 	int r;
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MEMORY_OF_QEMU (128 * MIB) /* without -m */
+#define MEMORY_OF_QEMU (128 * MIB) /* memory of a guest whose line has no -m */
 
 /* Bytes that -mem-path is for: -m, in MiB if nothing else is said. */
 static uint64_t first_memory(const struct args_result *args)

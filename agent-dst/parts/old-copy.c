@@ -249,7 +249,7 @@ int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)
 {
 	json_t *known = json_deep_copy(o->known);
 	struct err why;
-	int r = check_replaceable(o->path, e); /* once more, just before */
+	int r = check_replaceable(o->path, e); /* the check just before is the one that counts */
 
 	r = r ? r : check_same(o, o->path, e);
 	free(o->at);

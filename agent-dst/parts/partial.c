@@ -136,7 +136,7 @@ int partial_keep(struct target *t, const json_t *file, struct err *e)
 	AUTO_FREE char *temp = attempt_id_name(a->id, place);
 	AUTO_FREE char *path = xasprintf("%s" PARTIAL_SUFFIX, temp);
 	json_t *known;
-	int r = sync_file(place, e); /* and with it the time when it was written last */
+	int r = sync_file(place, e); /* the time when it was last written becomes durable, too */
 
 	r = r ? r : know(place, path, &known, e);
 	if (r)
@@ -412,7 +412,7 @@ int partial_take(struct attempt *a, struct partial *p, const char *path, uint64_
 {
 	const char *from = partial_path(p);
 	json_t *known;
-	int r = own_file_unused(from, e); /* once more, just before */
+	int r = own_file_unused(from, e); /* the check just before is the one that counts */
 
 	if (!r && !own_file_is_there(p->known, is_rebooted_since(p->known)))
 		r = err_set(e, ESTALE, "%s is not what it was when the move was planned", from);
