@@ -14,8 +14,8 @@
 #include <sys/timerfd.h>
 
 #define EVENTS_MAX  32
-#define ACCEPTS_MAX 8	/* before those who are here are heard again */
-#define PAUSE_MS    200 /* when no connection can be accepted: out of descriptors, say */
+#define ACCEPTS_MAX 8	/* number of new peers before those that are here are heard again */
+#define PAUSE_MS    200 /* pause when no connection can be accepted: out of descriptors, say */
 #define LINES_MAX   20	/* about refusals, in LINES_NS */
 #define LINES_NS    (60 * 1000000000ULL)
 
