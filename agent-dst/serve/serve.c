@@ -19,7 +19,7 @@
 #define HELLO_MS  10000
 #define NS	  1000000000ULL /* nanoseconds in a second */
 #define LOOK_S	  3600
-#define AGAIN_S	  5 /* after the start, so many times, while agents live that were there before: they may be about to end */
+#define AGAIN_S	  5 /* interval of so many looks after the start, while agents live that were there before: they may be about to end */
 #define AGAIN	  12
 #define BUSY	  1	/* exit code of who settles: there are such */
 #define UNUSED_MS 60000 /* --once: nobody came */
