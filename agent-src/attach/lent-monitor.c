@@ -24,8 +24,8 @@
 #define OWN_MS	   3000 /* time for our monitor to greet */
 #define GONE_MS	   3000 /* time for QEMU to remove our monitor */
 #define PAUSE_MS   5
-#define OBJECT	   "vmferry-qmp-"    /* and a number: the monitor, as attach names it, too */
-#define CHARDEV	   "vmferry-attach-" /* and the same number: its socket */
+#define OBJECT	   "vmferry-qmp-"    /* prefix of the monitor's name, before a number, as in attach */
+#define CHARDEV	   "vmferry-attach-" /* prefix of its socket's name, before the same number */
 #define OBJECTS_AT "/objects/"
 
 /* ---- its journal ---- */

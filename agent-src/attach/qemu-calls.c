@@ -111,7 +111,7 @@ struct code {
 	uint8_t *out;
 	size_t n;
 	uint64_t data;
-	size_t ends[8]; /* where a jump to the end was written */
+	size_t ends[8]; /* places of the jumps to the end */
 	unsigned end_count;
 };
 
