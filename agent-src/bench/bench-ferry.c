@@ -29,7 +29,7 @@ struct ferry {
 	const struct tool *tool;
 	struct bench_guest *source, *target;
 	struct watch *w;
-	struct there *there; /* where the target is; NULL: this machine, and the agent is ours */
+	struct there *there; /* host of the target; NULL: this machine, and the agent is ours */
 	const char *folder;  /* here, of the move's files */
 	pid_t pid, agent;
 	int out, agent_out; /* their standard outputs, ours to read */

@@ -19,8 +19,8 @@
 #include <sys/mman.h>
 
 #define HEARD_MS  20000 /* time for the guest to be heard */
-#define BEFORE_MS 1100	/* listening before a move, */
-#define AFTER_MS  2100	/* and after it */
+#define BEFORE_MS 1100	/* time of listening before a move */
+#define AFTER_MS  2100	/* time of listening after a move */
 
 volatile sig_atomic_t bench_stop;
 
