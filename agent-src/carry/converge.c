@@ -9,7 +9,7 @@
 #define FIXED_MS	25.0 /* stop, last disk round, device state, load, cont: measured 20 to 30 where nobody else is busy */
 #define BUSY_MS		15.0 /* more of it, for each thread of others that waits for a processor: measured 12 to 18 with 3 to 10 beside 2 */
 #define URGENT_FIXED_MS 18.0 /* both where our threads come before those of others (urgent.h): measured 13 to 30 with nobody else, */
-#define URGENT_BUSY_MS	9.0  /* and 4 to 13 for each that waits, with 8 to 20 beside 2 processors */
+#define URGENT_BUSY_MS	9.0  /* measured 4 to 13 for each thread of others that waits, with 8 to 20 beside 2 processors */
 #define ROUND_TRIPS	3    /* measured as 3.0 at 50, 100 and 200 ms */
 #define LEFT_SHARE	0.25 /* share of the limit that what is left may take where the rest takes nearly all of it, or more */
 #define LITTLE_MS	4.0

@@ -78,7 +78,7 @@ static void choose_effort(struct sender *s)
 	if (s->shared->codec != CODEC_MODE_AUTO)
 		return;
 	b = channel_backlog(s->ch);
-	pthread_mutex_lock(&s->shared->choosing); /* before the clock is read: it must not go back between two samples */
+	pthread_mutex_lock(&s->shared->choosing); /* the clock is read under the lock: it must not go back between two samples */
 	sample = (struct codec_sample){.channel = s->number - 1,
 				       .now_ns = now_ns(),
 				       .given_bytes = s->given_bytes,

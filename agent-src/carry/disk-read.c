@@ -14,9 +14,9 @@
 #define CHUNK_BYTES  DATA_RAW_MAX
 #define CHUNKS	     32
 #define PER_DISK_MAX 16
-#define PATIENCE_MS  100 /* with an old copy, before content is sent that may be in it */
+#define PATIENCE_MS  100 /* time, with an old copy, before content is sent that may be in it */
 #define BACK_CHUNKS  (CHUNKS / 2)
-#define LOOK_MS	     5 /* until it is asked again whether the network, or the destination, has come on */
+#define LOOK_MS	     5 /* time until it is asked again whether the network, or the destination, has come on */
 
 struct chunk {
 	struct shared_buf shared;
@@ -131,7 +131,7 @@ static void round_end(struct disk_round *d)
 		;
 	*p = d->next;
 	__atomic_store_n(&r->left[d->object], 0, __ATOMIC_RELAXED);
-	/* before anyone hears of it: then QEMU's exports and bitmaps change, beside which no client may come or go */
+	/* the round is closed before anyone hears of it: QEMU's exports and bitmaps change then, beside which no client may come or go */
 	round_close(d);
 	if (!d->err.code)
 		disk_plan_end(d, &r->to);
@@ -342,7 +342,7 @@ static bool read_back(struct disk_round *d)
 {
 	const struct disk_extent *x = &d->map.extent[d->back - 1];
 	uint64_t end = x->offset + d->back_bytes;
-	uint64_t at = MAX(x->offset, (end - 1) / CHUNK_BYTES * CHUNK_BYTES); /* where reads from the front end, too */
+	uint64_t at = MAX(x->offset, (end - 1) / CHUNK_BYTES * CHUNK_BYTES); /* reads from the front end at this offset, too */
 	struct chunk *c;
 
 	if (!may_read_back(d, at))

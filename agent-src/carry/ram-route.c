@@ -314,7 +314,7 @@ static int on_blocks(void *ctx, const struct ram_block *blocks, size_t count)
 		return -EPROTO;
 	}
 	if (take_others(c, &e)) {
-		c->ram.blocks = NULL; /* but the tables that there are go with their count */
+		c->ram.blocks = NULL; /* the tables that exist go with their count */
 		capture_give_up(c, &e);
 		return -e.code;
 	}
