@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ANY_AT_ONCE 8 /* where the host sets no limit */
+#define ANY_AT_ONCE 8 /* moves at once, where the host sets no limit */
 
 /* ---- options ---- */
 
@@ -401,7 +401,7 @@ static int choose_and_go(struct fleet_command *cmd, enum fleet_purpose purpose)
 	}
 	without = count_without_place(cmd, &c, cmd->f.check_all && purpose != FLEET_PLAN);
 	fleet_print_choice(&c, cmd);
-	fflush(stdout); /* before what those under way say, also in a log */
+	fflush(stdout); /* the summary comes before the output of those under way, also in a log */
 	if (purpose == FLEET_PLAN || cmd->o.dry_run) {
 		code = without ? EXIT_REFUSED : 0;
 	} else if (cmd->f.check_all && without) {

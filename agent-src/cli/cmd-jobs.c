@@ -51,7 +51,7 @@ static void add_under_way(json_t *jobs, const char *runtime)
 	for (i = 0; i < n; i++) {
 		json_t *status = control_status_within(runtime, pids[i], CONTROL_AMONG_S);
 
-		if (status) /* else it has just ended, or is told by its journal */
+		if (status) /* a job without a status has just ended, or its journal tells of it */
 			json_array_append_new(jobs, job_of_status(status));
 		json_decref(status);
 	}

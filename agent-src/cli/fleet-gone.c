@@ -49,7 +49,7 @@ static int find_gone(const struct fleet_command *c, const char *guest, json_t **
 		return 0;
 	json_decref(*gone);
 	*gone = NULL;
-	return r == -E2BIG ? r : 0; /* with every other error it is here */
+	return r == -E2BIG ? r : 0; /* the guest is here with every other error */
 }
 
 /* The destination to which the same command, given before, has taken the guest: of that name, or else at a host of that name. NULL: to none. */
