@@ -167,7 +167,7 @@ void dest_options_load(struct dest_config *cfg, const json_t *json, bool elsewhe
 	load_texts(cfg, json, dest_standing_rows, given.psk_file || given.token_file);
 	load_texts(cfg, json, dest_login_rows, false);
 	load_texts(cfg, json, dest_ssh_rows, false);
-	if (elsewhere) /* where these do not lead */
+	if (elsewhere) /* the saved --via does not lead elsewhere */
 		cfg->via = given.via;
 	if (elsewhere && says_port(cfg->where))
 		cfg->ssh_port = given.ssh_port;

@@ -11,7 +11,7 @@
 #define TIMEOUT_MS 4000
 #define PAUSE_MS   200
 #define REFUSED_MS 15000
-/* where somebody waits */
+/* limits while a guest waits */
 #define TIMEOUT_IN_A_HURRY_MS 600
 
 /* A channel that waits. */
