@@ -99,7 +99,7 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 	r = loop_new(&x->l, 64, e);
 	if (!r)
 		r = guest_open_qmp(g, &x->q, x->l, OPEN_MS, &handlers, x, e);
-	if (!r) /* before its disks are looked at, which a filter of a job may be in front of */
+	if (!r) /* the jobs end before the disks are looked at: a job's filter may be in front of one */
 		r = qemu_undo_dead(x->q, x->l, removed, e);
 	if (!r)
 		r = guest_query(g, x->q, e);

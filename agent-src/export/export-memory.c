@@ -26,7 +26,7 @@
 #define FIRST_MS     300
 #define WAKE_MS	     60000
 #define SLOWEST	     (8 << 20) /* bytes a second: assumed minimum for the rest of memory, while QEMU answers no one */
-#define AGAIN_MS     200       /* until a refused command is sent again */
+#define AGAIN_MS     200       /* time until a refused command is sent again */
 #define GUARD_QMP_MS 2000
 
 struct memory_copy {

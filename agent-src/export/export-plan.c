@@ -344,7 +344,7 @@ static int add(struct export_plan *p, struct bundle *b, const struct guest *g, c
 	if (args_role_is_content(f->role))
 		return add_file(p, b, g, f, no_media, e);
 	if ((!args_role_is_made(f->role) || args_role_is_memory(f->role)) &&
-	    strcmp(f->option, "L")) /* without those of -L QEMU looks elsewhere */
+	    strcmp(f->option, "L")) /* QEMU looks elsewhere without the files of -L */
 		note(p, "-%s names %s, which is not in the bundle: where it is imported there must be one", f->option, f->path);
 	return 0;
 }
