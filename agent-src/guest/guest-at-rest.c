@@ -494,7 +494,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			"no guest of that name runs here, and one that is shut down is named by what starts it: its script (./%s.sh), its unit (%s.service), or its command "
 			"line, behind --: … -- qemu-system-x86_64 …",
 			vm, vm);
-	g->name = name_of(g, *script); /* until its line has been read */
+	g->name = name_of(g, *script); /* the script's name serves until its line has been read */
 	if (!r && *script)
 		r = read_script(*script, g, e);
 	if (r)

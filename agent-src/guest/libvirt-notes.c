@@ -89,7 +89,7 @@ static int note_attributes(struct libvirt_definition *d, const char *device, con
 {
 	const xmlAttr *a;
 
-	for (a = n->properties; a; a = a->next) /* without entities it has one text */
+	for (a = n->properties; a; a = a->next) /* an attribute without entities has one text */
 		if (!a->ns && a->children && note_path(d, device, (const char *)a->children->content, e))
 			return -EINVAL;
 	return 0;

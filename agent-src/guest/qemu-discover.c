@@ -277,7 +277,7 @@ static int describe(struct guest *g, pid_t pid)
 		return r;
 	}
 	split_argv(&g->line, cmdline, len);
-	/* without access to this link there is no access to the process at all */
+	/* a process whose link cannot be read cannot be accessed at all */
 	if (!g->exe || (!is_qemu_name(g->exe) && (g->foreign || !is_qemu_name(g->line.argv[0])))) {
 		r = !g->exe && is_qemu_name(g->line.argv[0]) ? -EACCES : -EINVAL;
 		guest_fini(g);
