@@ -22,7 +22,7 @@ static int make_spool(struct sources *s, const char *dir, struct err *e)
 
 	if (s->spool.path)
 		return 0;
-	if (life_now()) /* until it is known how the guest is called */
+	if (life_now()) /* the guest's name is not known yet */
 		life_about(life_now(), described_base(s->description), real, 0);
 	return real ? spool_make_in(&s->spool, real, e) : err_sys(e, errno, "--disk-dir %s", dir);
 }

@@ -265,7 +265,7 @@ void disk_content_read(struct disk_content *out, const uint8_t *p, size_t n)
 	const struct signature *other = find(others, ARRAY_LEN(others), p, n);
 
 	*out = (struct disk_content){.other = other ? other->what : NULL};
-	out->is_disk = find(disks, ARRAY_LEN(disks), p, n) || all_zero(p, MIN(n, SECTOR)); /* where other files have a signature */
+	out->is_disk = find(disks, ARRAY_LEN(disks), p, n) || all_zero(p, MIN(n, SECTOR)); /* zeros where other files have a signature */
 	if (n >= SECTOR && p[510] == 0x55 && p[511] == 0xaa)
 		read_partitions(out, p, n);
 	if (!out->end) {

@@ -180,7 +180,7 @@ static int check_embedded(struct image_source *s, int fd, uint64_t at, uint64_t 
 static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BYTES], struct err *e)
 {
 	uint64_t capacity = le64(head + 12), at = le64(head + 28), sectors = le64(head + 36);
-	int r = check_embedded(s, fd, 512, DESCRIPTOR_MAX, false, e); /* where QEMU looks for a parent, whatever the header says */
+	int r = check_embedded(s, fd, 512, DESCRIPTOR_MAX, false, e); /* QEMU looks for a parent there, whatever the header says */
 	if (!r)
 		r = capacity > IMAGE_VIRTUAL_MAX / 512 ? check_size(capacity < UINT64_MAX / 512 ? capacity * 512 : UINT64_MAX, e) : 0;
 
@@ -344,7 +344,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		return 0;
 	}
 	if (le32(head + 0x40) == 0xbeda107f) {
-		s->driver = "vdi"; /* the same */
+		s->driver = "vdi"; /* QEMU refuses differences */
 		return check_size(le64(head + 0x170), e);
 	}
 	if (is_vpc(fd, s, head, footer)) {

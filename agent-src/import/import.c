@@ -48,7 +48,7 @@ struct import {
 		size_t bytes;
 		bool are_own;
 	} nvram;			  /* variables of its UEFI, as they begin */
-	char *disks[GUEST_DISKS_MAX + 1]; /* where each goes; NULL for a drive */
+	char *disks[GUEST_DISKS_MAX + 1]; /* paths of the new disks; NULL for a drive */
 	uint64_t bytes[GUEST_DISKS_MAX];
 	const char *nets[GUEST_NICS_MAX];
 	bool kvm;
