@@ -365,7 +365,7 @@ static int release_shut(struct attempt *a, struct err *e)
 
 	(void)e;
 	fault_point("src-ready");
-	if (t->src.qmp) /* until QEMU hears SHUT it refuses a `cont` */
+	if (t->src.qmp) /* QEMU refuses a `cont` until it hears SHUT */
 		qmp_stands(t->src.qmp);
 	t->blackout.prepared_ns = now_ns();
 	if (t->ram.capture && ram_release_shut(&t->ram))
@@ -386,7 +386,7 @@ static int cont_source(struct attempt *a, struct err *e)
 	}
 	disk_locks_drop(t);
 	kill(t->src.guest.pid, SIGCONT);	     /* held, or running: then it does nothing */
-	loop_timer_clear(a->loop, &t->end.patience); /* with the destination, which hears of it only then */
+	loop_timer_clear(a->loop, &t->end.patience); /* patience with the destination begins anew below, when it hears of this */
 	r = t->recipe->take_back(t, e);
 	loop_timer_set(a->loop, &t->end.patience, CLEAN_MS);
 	if (r && !source_has_ended(&t->src)) {

@@ -128,7 +128,7 @@ static bool is_worth(const struct model_input *in, const struct phase *p, enum c
 		return false;
 	before = leaves_bps(in, p, (enum codec_effort)(effort - 1));
 	now = leaves_bps(in, p, effort);
-	for (less = EFFORT_NONE; less < effort; less++) /* where processors are short most leaves as it is */
+	for (less = EFFORT_NONE; less < effort; less++) /* most leaves as it is where processors are short */
 		takes = MAX(takes, leaves_bps(in, p, (enum codec_effort)less));
 	return takes < below_bps && now > before * part;
 }
@@ -236,7 +236,7 @@ void model_estimate(const struct model_input *in, struct model_result *out)
 	if (more > 0) {
 		struct phase again = {&in->ram, 0, MEMORY_FROM_QEMU, 0, 0};
 
-		/* once more for what is written while that is carried, and so on */
+		/* the bytes written while that is carried are carried once more, and so on */
 		again.carried = again.from_qemu = r->again = more * growth(in->dirty_bps, r->ram_bps);
 		add_phase(in, &again, r, &by_processors);
 	}

@@ -76,7 +76,7 @@ static int measure_round_trip(struct transfer *t, double *best_ms, struct err *e
 struct link_meter {
 	uint64_t begin_ns, sent;	    /* bytes of all frames */
 	uint64_t acked, acked_ns;	    /* bytes acknowledged, and the time of the last acknowledgement */
-	uint64_t from, from_ns;		    /* when the rate had settled */
+	uint64_t from, from_ns;		    /* bytes, and time, at which the rate had settled */
 	uint64_t lately, lately_ns, on_way; /* acked a while ago; limit of data in flight that follows from it */
 	uint64_t while_ns, settle_ns;
 };

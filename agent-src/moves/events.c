@@ -170,7 +170,7 @@ static int note_found_state(struct transfer *t, struct err *e)
 {
 	enum qemu_runstate found = capture_runstate(t->ram.capture);
 
-	if (found == RUNSTATE_STOPPED_BY_ERROR && (t->src.ran || !t->src.paused)) /* else it stood so before, and is moved so */
+	if (found == RUNSTATE_STOPPED_BY_ERROR && (t->src.ran || !t->src.paused)) /* the guest stood so before otherwise, and is moved so */
 		return stopped_by_error(t, t->src.broken ?: "internal-error", e);
 	if (t->src.stopped) /* we stopped it, whatever else was done to it */
 		return 0;
@@ -187,7 +187,7 @@ static int loaded(struct transfer *t, struct err *e)
 	int r = note_found_state(t, e);
 
 	if (r)
-		return r; /* until QEMU is let go, it knows itself whether the guest is to run */
+		return r; /* QEMU knows itself whether the guest is to run, until it is let go */
 	if (t->src.paused == t->src.was_running && t->a.handoff.state == HO_SRC_BEGUN) /* the description had the old state */
 		r = attempt_step(&t->a, EV_RESEND, HO_NONE, e);
 	capture_end_streams(t->ram.capture);
@@ -264,7 +264,7 @@ static int qemu_gone(struct transfer *t, struct err *e)
 {
 	int r;
 
-	if (!source_has_ended(&t->src)) /* while the guest may be had back libvirt may be started again */
+	if (!source_has_ended(&t->src)) /* libvirt may be started again while the guest may be had back */
 		return t->revert.open ? 0 : err_set(e, EPIPE, "the source QEMU closed its monitor");
 	if (!t->a.handing_off)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");

@@ -76,7 +76,7 @@ static void look(struct timer *timer)
 	uint64_t now = now_ns(), from = stands(t) ? MAX(o->waited_since_ns, t->blackout.stop_ns) : o->waited_since_ns;
 	struct err e;
 
-	if (t->a.handoff.state != HO_SRC_BEGUN) /* only control has anything more to say */
+	if (t->a.handoff.state != HO_SRC_BEGUN) /* control alone has anything more to say */
 		o->missing &= 1;
 	if (!o->missing) {
 		over(t);

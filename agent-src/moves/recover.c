@@ -192,7 +192,7 @@ int move_drop_kept(const struct move_taken_up *u, const char *finished, struct e
 		return r;
 	confine_here(false);
 	handoff_restore(&t->a.handoff, HO_SOURCE, HO_SRC_ABORTED, true);
-	t->a.handing_off = t->a.over = true; /* without a journal there is nothing to undo here */
+	t->a.handing_off = t->a.over = true; /* nothing is to be undone here without a journal */
 	r = ask_to_drop(t, e);
 	if (!r && json_array_size(t->peer.leftovers))
 		r = err_set(e, EBUSY, "%s", json_string_value(json_array_get(t->peer.leftovers, 0)));
@@ -270,6 +270,6 @@ bool move_guard(const struct life_options *o, struct journal *j, struct keep *ke
 		done = guard_take_back(t, words);
 		keep_end(kept);
 	}
-	transfer_free(t); /* before anything is said: whoever is to read it may not */
+	transfer_free(t); /* the transfer is freed before anything is said: whoever is to read it may not */
 	return done;
 }

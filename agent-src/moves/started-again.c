@@ -131,7 +131,7 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 	json_array_foreach(t->src.disk_paths, i, path) {
 		enum disk_since since = disk_since(t, json_string_value(path));
 
-		/* without --revert-within the plan does not ask whether a disk can tell */
+		/* the plan does not ask without --revert-within whether a disk can tell */
 		if (!r && since != DISK_AS_LEFT && (since != DISK_NEVER_TOLD || t->revert.asked))
 			r = err_set(
 				e, EBUSY,
