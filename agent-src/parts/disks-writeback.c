@@ -59,7 +59,7 @@ static void begin(struct disks *ds)
 
 bool disks_written_back(struct disks *ds)
 {
-	if (!ds->count || !loop_has_io_uring(ds->part.a->loop)) /* else it would hold up everything */
+	if (!ds->count || !loop_has_io_uring(ds->part.a->loop)) /* writeback without io_uring would hold up everything */
 		return true;
 	if (!ds->writeback)
 		begin(ds);

@@ -25,7 +25,7 @@ struct file_out {
 	uint32_t file; /* index in DESCRIBE's files */
 	const char *path;
 	int fd;
-	struct stat st; /* when it was opened: it may not change */
+	struct stat st; /* attributes when it was opened: the file may not change */
 	uint64_t at;	/* up to here it was sent */
 	struct XXH3_state_s *hash;
 };

@@ -190,7 +190,7 @@ static int boot(struct power *p, char state[32], struct err *e)
 {
 	uint64_t until = now_ns() + RESET_MS * 1000000ULL;
 	struct source *s = p->src;
-	int r = set_actions(s, "pause", "reset", e); /* with -no-reboot a reset would be another shutdown */
+	int r = set_actions(s, "pause", "reset", e); /* a reset would be another shutdown with -no-reboot */
 
 	if (!r && strcmp(state, "prelaunch"))
 		r = qmp_call(s->qmp, "system_reset", NULL, NULL, e);

@@ -15,7 +15,7 @@
 #define TINY_PER_S    1000	   /* limit of 1 byte: less than any bitmap */
 #define SMALL_BITS    16	   /* bits of the bitmap, where the limit is ours to set */
 #define SMALL_GRAIN   (64 * 1024)
-#define LARGE_BITS    (16 * MIB) /* else QEMU takes 1 ms of what it has measured: as much as 16 GB/s */
+#define LARGE_BITS    (16 * MIB) /* bits; with fewer QEMU takes 1 ms of what it has measured: as much as 16 GB/s */
 #define LARGE_GRAIN   512
 #define NODE_NAME_MAX (QEMU_PREFIX_MAX + 8)
 #define BITMAP	      "hold"
@@ -49,7 +49,7 @@ int hold_choose(struct ram_hold *h, struct source *s, const json_t *settings, st
 		return r;
 	if (settings_has_capability(settings, "switchover-ack") && !newer) {
 		h->way = HOLD_ACKNOWLEDGEMENT;
-		/* without that limit (QEMU 8.1) nothing would let it look again, once the guest runs */
+		/* a QEMU without that limit (8.1) would not look again once the guest runs */
 		h->while_paused = s->paused && (s->opt->hold || s->opt->at) && settings_has_capability(settings, "dirty-bitmaps") &&
 				  settings_has_parameter(settings, "avail-switchover-bandwidth");
 	} else if (settings_has_capability(settings, "dirty-bitmaps"))

@@ -23,7 +23,7 @@
 #define DOWNTIME_LIMIT_MS 2000000     /* QEMU's largest: the moment is ours to choose */
 #define PLENTY_PER_S	  (1LL << 50)
 #define ARM_SLACK	  1.25 /* QEMU may switch a little before we want it */
-#define ARM_CALM_MS	  20   /* with a guest that writes little we wait until so little is left, or less */
+#define ARM_CALM_MS	  20   /* duration of what is left that we wait for with a guest that writes little */
 #define ARM_AGAIN	  1.25 /* a rate that differs by less is the same */
 #define PASS_MIN_MS	  100  /* shorter ones tell no rate */
 #define ROUND_MIN_MS	  50
@@ -195,7 +195,7 @@ static int set_parameters(struct ram *r, struct err *e)
 
 	if (r->multifd)
 		json_object_set_new(p, "multifd-channels", json_integer(r->multifd));
-	/* with --on-stall=throttle QEMU may throttle, but only once we say so */
+	/* QEMU may throttle with --on-stall=throttle, but only once we say so */
 	if (r->src->opt->on_stall == ON_STALL_THROTTLE)
 		json_object_set_new(p, "throttle-trigger-threshold", json_integer(100));
 	return settings_parameters(r->src->qmp, r->settings, p, e);
