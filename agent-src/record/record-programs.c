@@ -225,7 +225,7 @@ int record_mount_programs(const struct record_qemus *q)
 		mount_own_files(q->paths[i], i);
 		r = mount_over(name, q->paths[i]);
 	}
-	mount("/usr/bin/mkdir", RECORD_DIR "/real-mkdir", NULL, MS_BIND, NULL); /* without it nothing is made */
+	mount("/usr/bin/mkdir", RECORD_DIR "/real-mkdir", NULL, MS_BIND, NULL); /* mkdir's stand-in needs the real one to make anything */
 	for (i = 0; !r && (stand_in = stand_in_name(i)); i++)
 		r = strcmp(stand_in, "qemu-img") ? cover_program(stand_in) : 0; /* the stand-in for qemu-img runs the host's */
 	return r ? r : cover_program("swtpm");
