@@ -21,7 +21,7 @@ struct order_wait {
 	uint64_t begin_ns;
 	bool waits, is_answered, is_over;
 	bool has_next;	   /* another attempt may follow, with an agent of its own */
-	uint64_t pause_ns; /* before it does */
+	uint64_t pause_ns; /* pause before the next attempt */
 	int exit_code;	   /* once it is answered, or over */
 	bool wants_back;   /* cancel, revert: the guest is to be here */
 };
