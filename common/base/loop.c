@@ -148,7 +148,7 @@ static int ring_new(struct io_uring *ring, unsigned entries)
 		memset(&p, 0, sizeof(p));
 		r = ring_restricted(ring, entries, p);
 	}
-	if (r == -EINVAL) /* before 5.10 */
+	if (r == -EINVAL) /* kernels before 5.10 */
 		r = io_uring_queue_init_params(entries, ring, &p);
 	return r;
 }
