@@ -102,7 +102,7 @@ static bool add_sectors_of_whole(dev_t partition, unsigned long long *sectors)
 	if (d)
 		closedir(d);
 	if (!told || !read_sectors(partition, "../stat", &after) || before != after)
-		return false; /* or another partition was just written to */
+		return false; /* another partition may have just been written to */
 	*sectors += after - parts;
 	return true;
 }
