@@ -18,7 +18,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define ATTEMPTS_NAME  ".vmferry-" /* before an attempt's id: nobody else makes such a name */
+#define ATTEMPTS_NAME  ".vmferry-" /* prefix of an attempt's id: nobody else makes such a name */
 #define ENDING_MS      1000	   /* files of a process that was just ended may be closed a moment later */
 #define PAUSE_MS       10
 #define QEMU_LOCKS     100 /* bytes of an image by which QEMU says what it does with it (block/file-posix.c) */
