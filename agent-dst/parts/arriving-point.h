@@ -25,7 +25,7 @@ struct arriving_point {
 	const char *state_dir;
 	struct points store; /* dir is NULL until it was looked for */
 	bool planned;	     /* the guest itself comes, as it runs */
-	bool is_first;	     /* there is no replica of this guest here yet */
+	bool is_first;	     /* the guest has no replica here yet */
 	uint64_t number, from;
 	uint64_t term;
 	json_t *known; /* attempts of whereabouts.h when the point began; NULL: not read yet */

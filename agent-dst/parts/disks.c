@@ -61,7 +61,7 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 		json_array_append_new(ds->target->notices, json_string(e->msg));
 		r = 0;
 	}
-	if (!r) /* nobody else is to find the image unused until our QEMU has it open */
+	if (!r) /* the image must not be found unused before our QEMU has it open */
 		d->held_fd = open(temp, O_RDONLY | O_CLOEXEC);
 	if (!r && d->empty && fsync(d->held_fd)) /* nobody writes to an empty disk any more */
 		r = err_sys(e, errno, "cannot write %s", d->path);
