@@ -154,7 +154,7 @@ struct side {
 	const struct side_ops *ops;
 	const char *namespace;	      /* network namespace; NULL: our own */
 	const char *address;	      /* address on the migration's link, for connections from the other side */
-	const char *listen;	      /* that address as the other host knows it */
+	const char *listen;	      /* the same address, as the side's own host knows it */
 	const char *interface;	      /* interface of that link */
 	const char *work;	      /* directory of everything there */
 	const char *qemu, *guest_dir; /* program; kernel and initrd */
