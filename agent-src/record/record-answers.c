@@ -112,7 +112,7 @@ static void tell(const struct record_watch *w, const struct seccomp_notif *asked
 	/* mark, kind, program, nobody else as user, words: in one piece, as others write there, too */
 	bytes = snprintf(record, sizeof(record), RECORD_NOTE "%c%s%c%s%c%c%s", 0, kind, 0, comm, 0, 0, words) + 1;
 	if (bytes > 0 && (size_t)bytes <= sizeof(record) && write(w->output, record, (size_t)bytes) != bytes)
-		return; /* nobody reads it any more */
+		return; /* the reader has ended */
 }
 
 static struct record_path *find(struct record_path *list, size_t count, const char *path)
