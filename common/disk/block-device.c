@@ -1,5 +1,6 @@
 /* block-device.c: see block-device.h. */
 #include "block-device.h"
+#include "log.h"
 #include "process.h"
 #include "util.h"
 
@@ -26,6 +27,8 @@ static pid_t user_of(const char *path)
 
 	while ((user = process_that_opened(path, 0)) && now_ns() < until)
 		poll(NULL, 0, PAUSE_MS);
+	if (user)
+		log_info("block device %s is still open in process %d", path, (int)user);
 	return user;
 }
 

@@ -17,7 +17,7 @@ move_wait 3
 assert_result '"snapshot" in r["reason"] and "--drop" in r["reason"]'
 mkdir "$DIR/elsewhere"
 move a local --drop snapshots --disk "d1=$DIR/elsewhere/other-name.raw"
-assert_result 'r["downtime_ms"]["total"] - r["downtime_ms"]["journal"] < 2000' # nobody is waited for who has the device open, as its QEMU has: 2 s
+! grep -q 'is still open in process' "$DIR/move.log" || fail "the guest stood still until its QEMU had closed its block device: $(<"$DIR/move.log")"
 guest_verify "$(orders a)" blocks
 result '[d["to"] for d in r["disks"]]'
 [[ -f $TO/${loop##*/} && $(stat -c %s "$TO/${loop##*/}") -eq $((24 << 20)) ]] || fail "the device's copy: $(ls -l "$TO")"
