@@ -93,8 +93,9 @@ static int check_persistent(struct libvirt_guest *l, struct lv *v, enum libvirt_
 
 static int read_definition(struct libvirt_guest *l, struct lv *v, bool live, struct err *e)
 {
-	int r = lv_xml(v, &l->domain, true, &l->xml, e);
+	int r = lv_xml(v, &l->domain, true, &l->xml, e) ?: lv_xml_for_older(v, &l->domain, &l->xml_for_older, e);
 
+	l->version = lv_version(v);
 	if (!r && live)
 		r = lv_xml(v, &l->domain, false, &l->live_xml, e);
 	if (!r)
@@ -600,5 +601,6 @@ void libvirt_guest_fini(struct libvirt_guest *l)
 	free(l->current);
 	free(l->tpm_socket);
 	free(l->xml);
+	free(l->xml_for_older);
 	free(l->live_xml);
 }

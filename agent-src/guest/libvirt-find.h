@@ -15,7 +15,9 @@
 struct libvirt_guest {
 	struct lv_domain domain;
 	enum lv_state state;
+	unsigned long version;	       /* libvirt's here, as lv_version() */
 	char *xml;		       /* inactive, with secrets */
+	char *xml_for_older;	       /* the same for a libvirt of an older version; NULL: not libvirt's here */
 	char *live_xml;		       /* present definition, if the guest is to move while it runs; else NULL */
 	struct libvirt_definition def; /* parsed live_xml, if set */
 	bool is_transient;	       /* the guest is not defined: libvirt forgets it when its QEMU ends */

@@ -248,12 +248,31 @@ static size_t most_changes(const struct definition *d)
 	return d->disks->count + d->disks->stays + carried * names + 1;
 }
 
+/* The definition as libvirt there can read it: an older one does not know all that one here has written into it. */
+static const char *readable_there(const struct definition *d)
+{
+	const char *there = json_text(d->there, "libvirt");
+	unsigned long major, minor, micro;
+
+	if (!d->guest.xml_for_older || sscanf(there ?: "", "%lu.%lu.%lu", &major, &minor, &micro) != 3 ||
+	    major * 1000000 + minor * 1000 + micro >= d->guest.version)
+		return d->guest.xml;
+	if (strcmp(d->guest.xml_for_older, d->guest.xml))
+		tell_once(
+			d,
+			"libvirt there (%s) is older than here: the guest's definition goes without what such a one may not know, as the choice "
+			"of its firmware by features (virsh dumpxml --migratable)",
+			there);
+	return d->guest.xml_for_older;
+}
+
 static int rewrite_all(struct definition *d, const struct libvirt_changes *c, void *ctx, struct err *e)
 {
 	json_t *snapshots = json_array();
 	AUTO_FREE char *xml = NULL;
+	const char *from = readable_there(d);
 	size_t i;
-	int r = libvirt_xml_rewrite(d->guest.xml, strlen(d->guest.xml), c, &xml, e);
+	int r = libvirt_xml_rewrite(from, strlen(from), c, &xml, e);
 
 	(void)ctx;
 	for (i = 0; i < d->guest.snapshot_count && !r; i++) {

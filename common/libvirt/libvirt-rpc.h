@@ -85,6 +85,8 @@ int lv_lookup_uuid(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct lv_doma
 int lv_lookup_text(struct lv *v, const char *uuid, struct lv_domain *out, struct err *e);
 /* Reads the definition, with secrets in it (VIR_DOMAIN_XML_SECURE). inactive: the definition for the next start. */
 int lv_xml(struct lv *v, const struct lv_domain *d, bool inactive, char **xml, struct err *e);
+/* The inactive definition without what libvirt has added to it by itself, and an older libvirt would refuse (virsh dumpxml --migratable). */
+int lv_xml_for_older(struct lv *v, const struct lv_domain *d, char **xml, struct err *e);
 /* Reads the state. reason: a value of this state's enum in libvirt-domain.h; may be NULL. */
 int lv_state_of(struct lv *v, const struct lv_domain *d, enum lv_state *state, int *reason, struct err *e);
 int lv_is_persistent(struct lv *v, const struct lv_domain *d, bool *yes, struct err *e);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Flags, by the names that libvirt's headers have. */
-enum { XML_SECURE = 1 << 0, XML_INACTIVE = 1 << 1 };
+enum { XML_SECURE = 1 << 0, XML_INACTIVE = 1 << 1, XML_MIGRATABLE = 1 << 3 };
 enum { UNDEFINE_SNAPSHOTS_METADATA = 1 << 1, UNDEFINE_KEEP_NVRAM = 1 << 3, UNDEFINE_KEEP_TPM = 1 << 6 };
 enum { SNAPSHOT_CREATE_REDEFINE = 1 << 0, SNAPSHOT_CREATE_CURRENT = 1 << 1 };
 enum { SNAPSHOT_LIST_TOPOLOGICAL = 1 << 10 };
@@ -266,6 +266,13 @@ int lv_lookup_text(struct lv *v, const char *uuid, struct lv_domain *out, struct
 int lv_xml(struct lv *v, const struct lv_domain *d, bool inactive, char **xml, struct err *e)
 {
 	struct lv_ask ask = about_flags(d, LV_DOMAIN_GET_XML, "describe guest", XML_SECURE | (inactive ? XML_INACTIVE : 0));
+
+	return call_string(v, &ask, xml, e);
+}
+
+int lv_xml_for_older(struct lv *v, const struct lv_domain *d, char **xml, struct err *e)
+{
+	struct lv_ask ask = about_flags(d, LV_DOMAIN_GET_XML, "describe guest", XML_SECURE | XML_INACTIVE | XML_MIGRATABLE);
 
 	return call_string(v, &ask, xml, e);
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "definition-private.h"
+#include "json-text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -189,6 +190,47 @@ static void cards_go_to_what_has_the_label_there(void **state)
 	assert_non_null(strstr(xml, "<source bridge=\"office\"/>"));
 }
 
+/* What the destination is sent, whose libvirt has that version, NULL: it does not say; here it is 11.3.0. */
+static const char *sent_to(const char *version, const char *for_older)
+{
+	json_t *accept = json_pack("{s:{s:s*},s:[],s:[]}", "definition", "libvirt", version, "disks", "carry"), *prepare = json_object();
+	AUTO_FREE char *xml = definition(NULL);
+	const char *is;
+
+	definition_init(&d, &src, &disks, &files);
+	disks.count = 0;
+	d.told = true;
+	d.guest.xml = xml;
+	d.guest.xml_for_older = (char *)for_older;
+	d.guest.version = 11003000;
+	assert_int_equal(libvirt_definition_read(&d.guest.def, xml, strlen(xml), &err), 0);
+	if (d.part.ops->agree(&d.part, accept, &err))
+		fail_msg("%s", err.msg);
+	definition_decide(&d, prepare);
+	is = json_text(json_object_get(prepare, "definition"), "xml");
+	is = strstr(is, "<title>older") ? "older" : "whole";
+	json_decref(accept);
+	json_decref(prepare);
+	json_decref(d.kept);
+	json_decref(d.there);
+	json_decref(d.accepted);
+	libvirt_definition_fini(&d.guest.def);
+	d = (struct definition){.src = &src};
+	return is;
+}
+
+static void older_libvirt_is_sent_what_it_can_read(void **state)
+{
+	AUTO_FREE char *whole = definition(NULL), *older = xasprintf("<domain type='qemu'><title>older</title>%s", strchr(whole, '>') + 1);
+
+	(void)state;
+	assert_string_equal(sent_to("9.0.0", older), "older");
+	assert_string_equal(sent_to("11.2.999", older), "older");
+	assert_string_equal(sent_to("11.3.0", older), "whole");
+	assert_string_equal(sent_to("12.0.0", older), "whole");
+	assert_string_equal(sent_to("9.0.0", NULL), "whole"); /* it is not libvirt's here */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +239,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_image_of_all_is_based_on_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_is_a_volume_that_stays_one, setup, teardown),
 		cmocka_unit_test_setup_teardown(cards_go_to_what_has_the_label_there, setup, teardown),
+		cmocka_unit_test_setup_teardown(older_libvirt_is_sent_what_it_can_read, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
