@@ -111,9 +111,11 @@ static int do_lookup(struct lv *v, const struct lv_domain *d, char **a)
 
 static int do_xml(struct lv *v, const struct lv_domain *d, char **a)
 {
+	const char *which = a[0] ?: "";
+	bool older = !strcmp(which, "for-older");
 	char *xml;
 
-	return print_text(lv_xml(v, d, a[0] && !strcmp(a[0], "inactive"), &xml, &err), &xml);
+	return print_text(older ? lv_xml_for_older(v, d, &xml, &err) : lv_xml(v, d, !strcmp(which, "inactive"), &xml, &err), &xml);
 }
 
 static int do_state(struct lv *v, const struct lv_domain *d, char **a)
@@ -268,7 +270,7 @@ static const struct command {
 	{"domains", do_domains, NULL, true},
 	{"define", do_define, NULL, false},		    /* FILE */
 	{"lookup", NULL, do_lookup, false},		    /* NAME; by the UUID that it has */
-	{"xml", NULL, do_xml, false},			    /* NAME [inactive] */
+	{"xml", NULL, do_xml, false},			    /* NAME [inactive|for-older] */
 	{"state", NULL, do_state, false},		    /* NAME */
 	{"persistent", NULL, do_persistent, false},	    /* NAME */
 	{"autostart", NULL, do_autostart, false},	    /* NAME [on|off] */

@@ -41,6 +41,7 @@ libvirt_define a other
 assert_eq "$(asked domains | sort)" "$(printf -- '-1 %s %s\n' "$(uuid_of other)" other "$(uuid_of depot)" depot | sort)" domains
 assert_eq "$(asked lookup depot)" "-1 $(uuid_of depot) depot" lookup
 same "dumpxml --security-info --inactive depot" xml depot inactive
+same "dumpxml --security-info --inactive --migratable depot" xml depot for-older
 asked xml depot | says geheim || fail "the definition lacks its secret"
 refused 2 "no domain with matching name 'nobody'" lookup nobody
 refused 17 "already exists" define <(libvirt_xml depot | sed 's|<name>|<uuid>11111111-1111-4111-8111-111111111111</uuid>&|')
