@@ -6,6 +6,7 @@
 #include "detach.h"
 #include "fleet-command.h"
 #include "guest-at-rest.h"
+#include "guest-of-libvirt.h"
 #include "journal.h"
 #include "log.h"
 #include "move.h"
@@ -219,13 +220,13 @@ static void say_that_it_can(const struct move_options *o)
 	output_put(1, OUTPUT_LAST, line, strlen(line));
 }
 
-/* --only-off: who runs under that name was started since, or is another guest. */
+/* --only-off: who runs under that name was started since, or is another guest. Whether the guest itself runs libvirt tells, however many strangers there are. */
 static int refuse_running(const char *name, struct err *e)
 {
 	struct guest *list;
 	size_t count, i;
-	bool cut_off, runs = false;
-	int r = guest_list(&list, &count, &cut_off, e);
+	bool ignored, runs = false;
+	int r = guest_list(&list, &count, &ignored, e);
 
 	if (r)
 		return r;
@@ -234,12 +235,14 @@ static int refuse_running(const char *name, struct err *e)
 		guest_fini(&list[i]);
 	}
 	free(list);
-	return runs ? err_set(e, EBUSY, "a guest %s runs here: nothing is moved that is not shut down (--only-off)", name)
-	       : cut_off
-		       ? err_set(e, E2BIG,
-				 "more than %d processes of other users call themselves QEMU: it cannot be told whether a guest %s runs here",
-				 GUESTS_FOREIGN_MAX, name)
-		       : 0;
+	return runs ? err_set(e, EBUSY, "a guest %s runs here: nothing is moved that is not shut down (--only-off)", name) : 0;
+}
+
+static bool is_libvirts(const char *name)
+{
+	AUTO_FREE char *word = guest_libvirts_word(name);
+
+	return *word;
 }
 
 /* A guest that runs goes cold, too, named as one that runs: nothing that starts a guest has that name. 0: there is none such; 1; -errno: it is not
@@ -255,6 +258,8 @@ static int find_running(const struct move_options *o, struct guest *g, struct er
 	if (o->how != HOW_COLD || o->cold.line || strchr(o->vm, '/') || !stat(o->vm, &st) || guest_is_unit(o->vm))
 		return 0;
 	r = guest_find(g, o->vm, e);
+	if (r == -E2BIG && is_libvirts(o->vm)) /* which tells whether it runs, however many strangers call themselves QEMU */
+		r = -ENOENT;
 	return r == -ENOENT ? 0 : !r || r == -ENXIO ? 1 : r;
 }
 
