@@ -21,6 +21,7 @@ struct converge_fixed {
 	/* factor by which a thread takes longer than it computes here, as others want the processors, too; below 1 is 1 */
 	double stretch;
 	double busy_there; /* threads of others that want each of the processors there */
+	bool libvirts;	   /* libvirt at the destination takes the guest over meanwhile */
 	bool urgent;	   /* our threads come before others' then (urgent.h), and only QEMU's wait */
 };
 

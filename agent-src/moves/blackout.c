@@ -158,6 +158,7 @@ struct converge_fixed switchover_takes(const struct transfer *t)
 				       .journals_ms = b->journals_ms,
 				       .recheck_ms = ram_recheck_ms(&t->ram),
 				       .stretch = host_share_stretch(others_here(t), ram_recheck_threads(&t->ram), own_processors()),
+				       .libvirts = t->recipe->owner && !strcmp(t->recipe->owner, "libvirt"),
 				       .urgent = b->urgent,
 				       .busy_there = b->busy_there};
 }
