@@ -116,7 +116,7 @@ int cutover_send_state(struct attempt *a, struct err *e)
 	return 0;
 }
 
-/* Nobody here knows whether the guest ran in that life, and wrote to the disks itself. */
+/* The guest may have run in an earlier life of the agent, and written to the disks itself: nobody here knows. */
 static void say_that_it_stands(const struct transfer *t, struct err *e)
 {
 	if (t->a.handoff.restarted)

@@ -213,8 +213,8 @@ static bool has_bases(const struct guest *g)
 	return i < g->disk_count;
 }
 
-/* While it ran disks may have gone elsewhere (vmferry storage): which its drives have now QEMU knows, not its line. Whatever is not put right here, as an
- * external snapshot, is refused by what the QEMU has open. */
+/* The disks may have gone elsewhere while the guest ran (vmferry storage): QEMU knows which its drives have now, its line does not. Whatever is not put
+ * right here, as an external snapshot, is refused by what the QEMU has open. */
 static void write_in_disks(const struct transfer *t)
 {
 	static const struct qmp_handlers none = {NULL, NULL};

@@ -28,7 +28,7 @@ struct locked_images {
  * has it; -errno of image_lock(). Images that were locked stay so after an error, too.
  */
 int images_lock(struct locked_images *h, const char *path, enum image_use use, bool alone, const char *of_running, struct err *e);
-/* Only the lock, at once, whoever has the image open: a QEMU that is held may. */
+/* Takes the lock alone, at once, whoever has the image open: a QEMU that is held may. */
 int images_lock_beside(struct locked_images *h, const char *path, enum image_use use, struct err *e);
 /* The entry of a locked image; NULL: it is not locked. */
 const struct locked_image *images_locked(const struct locked_images *h, const char *path);

@@ -24,7 +24,7 @@ struct ram_block_place {
  * gpa2hva, and its sizes are UINT64_MAX. *count may be 0.
  */
 int ram_blocks_ask(struct qmp *q, struct ram_block_place **out, size_t *count, struct err *e);
-/* The same blocks with their sizes, which every QEMU tells; host is 0 where it tells no addresses. */
+/* Lists the blocks of ram_blocks_ask() with their sizes, which every QEMU tells; host is 0 where it tells no addresses. */
 int ram_blocks_list(struct qmp *q, struct ram_block_place **out, size_t *count, struct err *e);
 
 #endif

@@ -134,7 +134,7 @@ static void whoever_is_elsewhere_is_heard(void **state)
 	}
 }
 
-/* As in a container that sees the host's processes. */
+/* A container may see the host's processes by a /proc of its own. */
 static void whoever_has_mounted_another_proc_is_heard(void **state)
 {
 	pid_t pid;

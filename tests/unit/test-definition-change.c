@@ -190,7 +190,7 @@ static void cards_go_to_what_has_the_label_there(void **state)
 	assert_non_null(strstr(xml, "<source bridge=\"office\"/>"));
 }
 
-/* What the destination is sent, whose libvirt has that version, NULL: it does not say; here it is 11.3.0. */
+/* Definition that a destination with that version of libvirt is sent, "older" or "whole"; libvirt here is 11.3.0. */
 static const char *sent_to(const char *version, const char *for_older)
 {
 	json_t *accept = json_pack("{s:{s:s*},s:[],s:[]}", "definition", "libvirt", version, "disks", "carry"), *prepare = json_object();

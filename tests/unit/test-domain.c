@@ -254,7 +254,7 @@ static int is_taken_over(void (*called)(int32_t procedure))
 	return domain_finish(&d, false, &err);
 }
 
-/* It need not be waited for until libvirt would have heard of somebody who resumed it. */
+/* A guest that stood is not held back until libvirt would have heard of somebody who resumed it. */
 static void what_it_does_once_it_is_loaded_is_no_run(void **state)
 {
 	(void)state;

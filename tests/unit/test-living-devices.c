@@ -93,7 +93,7 @@ static void definition_that_names_bases_names_those_of_now(void **state)
 	assert_non_null(strstr(xml, "<backingStore type='file' index='1'><format type='raw'/><source file='/vm/a'/>"));
 }
 
-/* In other quotes an attribute may hold what begins one. */
+/* An attribute in double quotes may hold the beginning of another one. */
 static void number_in_a_name_is_not_libvirts(void **state)
 {
 	static const char source[] = "<source file=\"/it's index='1\"/>";

@@ -281,7 +281,7 @@ play may-start 'exit 0'
 printf '<op id="%s" name="%s" interval="0s" on-fail="block"/>\n' a migrate_to b migrate_from >"$DIR/cib"
 play list 'pid=$(cat "$DIR/started" 2>/dev/null) || { echo "{\"guests\":[],\"absent\":\"vm1\"}"; exit 1; }' \
 	'echo "{\"guests\":[{\"name\":\"vm1\",\"pid\":$pid,\"movable\":true,\"status\":\"running\"}]}"'
-printf '#!/bin/sh\necho $$ >"$DIR/starts" && mv "$DIR/starts" "$DIR/started"\nexec sleep 100\n' >"$DIR/vm1.sh"
+printf '#!/bin/sh\necho $$ >"$DIR/starts" && mv "$DIR/starts" "$DIR/started"\nexec tail -f /dev/null\n' >"$DIR/vm1.sh"
 answers $SUCCESS start
 started=$(<"$DIR/started")
 at_exit "kill $started 2>/dev/null"

@@ -191,8 +191,10 @@ assert_is_at b a "$NAME"
 assert_nothing_unfinished
 
 # However many strangers call themselves QEMU, libvirt tells whether its guest runs.
-setsid setpriv --reuid=65534 --regid=65534 --clear-groups bash -c 'for ((i = 0; i < 1100; i++)); do (exec -a qemu-system-x86_64 sleep 1000) & done; wait' </dev/null >/dev/null 2>&1 &
+mkfifo "$DIR/end"
+exec {end}<>"$DIR/end"
+setsid setpriv --reuid=65534 --regid=65534 --clear-groups bash -c 'exec -a qemu-system-x86_64 bash -c "for ((i = 0; i < 1100; i++)); do read -r <&\$0 & done; wait" "$0"' "$end" </dev/null >/dev/null 2>&1 &
 crowd=$!
 at_exit "kill -KILL -- -$crowd"
-wait_for 60 eval '[[ $(pgrep -c -u 65534 -x -f "qemu-system-x86_64 1000") -ge 1100 ]]' || fail "there is no crowd"
+wait_for 60 eval '[[ $(pgrep -c -u 65534 -f "^qemu-system-x86_64 -c ") -ge 1100 ]]' || fail "there is no crowd"
 vmferry_at b check "$NAME" "${ADDRESS_AT[a]}" --how cold --reuse auto >"$DIR/check" 2>&1 || fail "strangers keep it from going: $(tail -n 2 "$DIR/check")"
