@@ -124,6 +124,38 @@ bool disk_plan_reads(const struct disk_round *d, const struct disk_extent *x)
 	return x->selected && (x->content == DISK_DATA || !is_whole(d, x));
 }
 
+static void put_extent(struct disk_map *m, const struct disk_extent *like, uint64_t from, uint64_t to)
+{
+	if ((m->count & (m->count - 1)) == 0)
+		m->extent = xrealloc(m->extent, MAX(m->count * 2, 16) * sizeof(*m->extent));
+	m->extent[m->count++] = (struct disk_extent){from, to - from, like->content, like->selected};
+}
+
+void disk_plan_cut(struct disk_round *d)
+{
+	struct disk_map m = {NULL, 0};
+	size_t i;
+
+	if (!d->fills)
+		return;
+	for (i = 0; i < d->map.count; i++) {
+		const struct disk_extent *x = &d->map.extent[i];
+		uint64_t at = x->offset, end = at + x->length;
+		uint64_t from = (at + d->fills - 1) / d->fills * d->fills, to = end == d->size ? end : end / d->fills * d->fills;
+
+		if (x->content != DISK_DATA && from < to) {
+			if (at < from)
+				put_extent(&m, x, at, from);
+			put_extent(&m, x, from, to);
+			at = to;
+		}
+		if (at < end)
+			put_extent(&m, x, at, end);
+	}
+	disk_map_free(&d->map);
+	d->map = m;
+}
+
 static void send_deltas(struct pieces *p, struct disk_round *d)
 {
 	unsigned ch;

@@ -101,6 +101,7 @@ static int begin_round(struct disk_round *d, struct err *e)
 	r = disk_io_map(d->io, &d->map, e);
 	if (r)
 		return r;
+	disk_plan_cut(d);
 	disk_plan_announce(d, &d->reader->to);
 	plan_round(d);
 	return 0;

@@ -203,19 +203,23 @@ static void read_round(bool has_end)
 	}
 }
 
-static void run_round_of(uint32_t number, const struct disk_at *at, const struct have *have)
+static void run(const struct disk_round *round)
 {
-	struct disk_round round = {.object = 1, .number = number, .at = *at, .name = "drive0", .size = DISK_BYTES, .have = have};
 	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL;
 
 	free(t.result);
 	t.result = NULL;
-	disk_reader_round(t.reader, &round);
+	disk_reader_round(t.reader, round);
 	while (!t.result) {
 		assert_int_equal(loop_step(t.loop, 100, &err), 0);
 		assert_true(now_ns() < until);
 	}
 	read_round(!t.result->err.code);
+}
+
+static void run_round_of(uint32_t number, const struct disk_at *at, const struct have *have)
+{
+	run(&(struct disk_round){.object = 1, .number = number, .at = *at, .name = "drive0", .size = DISK_BYTES, .have = have});
 }
 
 static void run_round(uint32_t number, const char *select)
@@ -285,6 +289,27 @@ static void a_file_is_read_as_an_export_is(void **state)
 	assert_left("< D384", (const char *const[]){" a@64+64", " b@8064+128"}, 2);
 	assert_int_equal(t.result->dirty_bytes, 192 * KIB);
 	assert_int_equal(t.result->read_bytes, 192 * KIB);
+	end();
+}
+
+/* The target has something already, in units of 64 KiB: of what the source's file does not hold only the ends within units are read, as a disk
+ * that its image's metadata has room for, but nothing else, would be full of zeros there. */
+static void holes_are_read_at_their_ends_alone(void **state)
+{
+	AUTO_FREE char *path = xasprintf("%s/f.raw", dir);
+
+	(void)state;
+	shell("truncate -s 8M f.raw && printf '%8192s' '' | tr ' ' a | dd of=f.raw bs=4K seek=31 conv=notrunc && "
+	      "printf '%4096s' '' | tr ' ' b | dd of=f.raw bs=4K seek=1025 conv=notrunc");
+	begin(NULL);
+	run(&(struct disk_round){.object = 1, .at = {.path = path}, .name = "drive0", .size = DISK_BYTES, .fills = 64 * KIB});
+	assert_int_equal(t.result->err.code, 0);
+	assert_non_null(strstr(t.log, " h@0+64"));
+	assert_non_null(strstr(t.log, " h@192+"));
+	assert_non_null(strstr(t.log, " a@124+8"));
+	assert_non_null(strstr(t.log, " b@4100+4"));
+	assert_int_equal(t.result->dirty_bytes, DISK_BYTES);
+	assert_int_equal(t.result->read_bytes, 3 * 64 * KIB);
 	end();
 }
 
@@ -383,6 +408,7 @@ int main(void)
 		cmocka_unit_test(rounds_send_what_is_there_and_then_what_changed),
 		cmocka_unit_test(what_cannot_be_read_is_not_sent_and_ends_the_round_with_the_reason),
 		cmocka_unit_test(a_file_is_read_as_an_export_is),
+		cmocka_unit_test(holes_are_read_at_their_ends_alone),
 		cmocka_unit_test(a_disk_is_sent_from_its_end_while_an_old_copy_is_read),
 		cmocka_unit_test(a_disk_is_sent_while_a_destination_is_slow_to_take_what_it_has),
 		cmocka_unit_test(a_disk_of_another_size_is_refused),
