@@ -40,7 +40,6 @@ static const char *last_word(const char *said)
 
 static int try_one(const struct trial *t, struct loop *l, const char *name, struct err *e)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	struct kv_list parts = {.n = 0};
 	AUTO_FREE char *value = NULL;
 	struct qemu_helper h;
@@ -53,7 +52,7 @@ static int try_one(const struct trial *t, struct loop *l, const char *name, stru
 	value = kv_print(&parts);
 	kv_fini(&parts);
 	r = qemu_helper_start(&h, l, t->exe, t->env, t->work_dir,
-			      (char *[]){(char *)"-machine", (char *)"none", (char *)"-drive", value, NULL}, &none, NULL, e);
+			      (char *[]){(char *)"-machine", (char *)"none", (char *)"-drive", value, NULL}, e);
 	if (!r)
 		qemu_helper_end(&h);
 	return r;

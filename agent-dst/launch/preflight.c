@@ -218,14 +218,13 @@ static const char *alias_of_kind(const char *type)
 /* The machine type that an alias stands for on this host's QEMU; malloc'ed. NULL: none. */
 static char *type_here(const struct preflight *p, struct loop *l, const char *alias)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	char *options[] = {"-machine", "none", NULL}, *name = NULL;
 	json_t *types = NULL, *type;
 	struct qemu_helper h;
 	struct err ignored;
 	size_t i;
 
-	if (!alias || qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, options, &none, NULL, &ignored))
+	if (!alias || qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, options, &ignored))
 		return NULL;
 	if (!qmp_call(h.qmp, "query-machines", NULL, &types, &ignored))
 		json_array_foreach(types, i, type)
@@ -270,13 +269,12 @@ static int refuse(const struct preflight *p, struct loop *l, struct err *e)
 
 int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **version, struct err *e)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	struct words w = options_of(p);
 	json_t *notes = json_array();
 	char *found = NULL;
 	struct qemu_helper h;
 	uint64_t from_ns = now_ns();
-	int r = qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, w.v, &none, NULL, e);
+	int r = qemu_helper_start(&h, l, p->exe, p->env, p->work_dir, w.v, e);
 
 	free_words(&w);
 	if (r) {

@@ -174,9 +174,8 @@ static json_t *devices_of(const struct trial *t, struct qmp *q)
 
 static int try_once(const struct trial *t, struct loop *l, const struct args_trial *line, struct trial_misfits *out, struct err *e)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	struct qemu_helper h;
-	int r = qemu_helper_try(&h, l, t->exe, t->env, t->work_dir, line->words, &none, NULL, e);
+	int r = qemu_helper_try(&h, l, t->exe, t->env, t->work_dir, line->words, e);
 
 	if (r)
 		return r;

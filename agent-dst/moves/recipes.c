@@ -18,6 +18,16 @@
 	.cutover = &libvirt_cutover, .lost = "the destination QEMU ended", .can_run = live_can_run, .receive = libvirt_receive,            \
 	.tell_ready = live_tell_ready, .finish = libvirt_finish
 
+/* The guest is shut down. owner_part keeps its start here: the unit of a plain guest, or libvirt's definition. */
+#define COLD(owner_part)                                                                                                                   \
+	.parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(owner_part), PART(line), PART(arrived)},                         \
+	.cutover = &cold_cutover, .lost = "its files at the destination were removed, or replaced by others", .can_run = cold_can_run,     \
+	.receive = cold_receive, .tell_ready = cold_tell_ready, .finish = cold_finish
+
+/* The guest stays at the source; only the contents of its disks arrive here. */
+#define AHEAD                                                                                                                              \
+	.cutover = &live_cutover, .can_run = warm_can_run, .receive = ahead_receive, .tell_ready = warm_tell_ready, .finish = ahead_finish
+
 static const struct recipe recipes[] = {
 	{.how = "live", LIVE},
 	{.how = "quick", LIVE}, /* the row is that of "live" here: the source stops the guest first */
@@ -31,39 +41,13 @@ static const struct recipe recipes[] = {
 	 .receive = warm_receive,
 	 .tell_ready = warm_tell_ready,
 	 .finish = warm_finish},
-	{.how = "disks",
-	 .parts = {PART(target), PART(disks)},
-	 .cutover = &live_cutover,
-	 .lost = "the QEMU that writes the disks ended",
-	 .can_run = warm_can_run,
-	 .receive = ahead_receive,
-	 .tell_ready = warm_tell_ready,
-	 .finish = ahead_finish},
+	{.how = "disks", AHEAD, .parts = {PART(target), PART(disks)}, .lost = "the QEMU that writes the disks ended"},
 	{.how = "replica", /* the same as disks, except that the disks become a point */
+	 AHEAD,
 	 .parts = {PART(target), PART(point), PART(disks), PART(would_start)},
-	 .cutover = &live_cutover,
-	 .lost = "the QEMU that writes the point ended",
-	 .can_run = warm_can_run,
-	 .receive = ahead_receive,
-	 .tell_ready = warm_tell_ready,
-	 .finish = ahead_finish},
-	{.how = "cold",
-	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(startup), PART(line), PART(arrived)},
-	 .cutover = &cold_cutover,
-	 .lost = "its files at the destination were removed, or replaced by others",
-	 .can_run = cold_can_run,
-	 .receive = cold_receive,
-	 .tell_ready = cold_tell_ready,
-	 .finish = cold_finish},
-	{.how = "cold",
-	 .owner = "libvirt",
-	 .parts = {PART(target), PART(disks), PART(files), PART(tpm), PART(definition), PART(line), PART(arrived)},
-	 .cutover = &cold_cutover,
-	 .lost = "its files at the destination were removed, or replaced by others",
-	 .can_run = cold_can_run,
-	 .receive = cold_receive,
-	 .tell_ready = cold_tell_ready,
-	 .finish = cold_finish},
+	 .lost = "the QEMU that writes the point ended"},
+	{.how = "cold", COLD(startup)},
+	{.how = "cold", .owner = "libvirt", COLD(definition)},
 };
 
 static bool is_same(const char *a, const char *b)

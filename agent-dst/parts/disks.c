@@ -235,7 +235,6 @@ static bool needs_qemu(const struct arriving_disk *d)
 
 int disks_start_helper(struct disks *ds, struct err *e)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	static char *const options[] = {"-machine", "none", NULL};
 	char **env;
 	size_t i;
@@ -247,7 +246,7 @@ int disks_start_helper(struct disks *ds, struct err *e)
 	if (i == ds->count)
 		return 0;
 	env = target_environment(ds->target);
-	r = qemu_helper_start(&ds->helper, ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, options, &none, NULL, e);
+	r = qemu_helper_start(&ds->helper, ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, options, e);
 	target_free_environment(env);
 	if (!r) /* the helper dies with us, but has the images open until it is dead */
 		r = attempt_note(ds->part.a, "helper",

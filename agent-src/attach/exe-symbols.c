@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #define FILE_MAX_BYTES (1ULL << 30)
+#define TEXT_MAX       80
 
 /* n items of size bytes at offset lie in the file. */
 static bool is_inside(const struct exe_symbols *s, uint64_t offset, uint64_t n, uint64_t size)
@@ -142,7 +143,7 @@ uint64_t exe_symbol(const struct exe_symbols *s, const char *name, uint64_t *siz
 	return 0;
 }
 
-char *exe_text_after(const struct exe_symbols *s, const char *before, size_t most)
+char *exe_text_after(const struct exe_symbols *s, const char *before)
 {
 	const uint8_t *at = memmem(s->file, s->bytes, before, strlen(before));
 	size_t n = 0;
@@ -150,7 +151,7 @@ char *exe_text_after(const struct exe_symbols *s, const char *before, size_t mos
 	if (!at)
 		return NULL;
 	at += strlen(before);
-	while (n < most && at + n < s->file + s->bytes && at[n] >= ' ' && at[n] < 0x7f)
+	while (n < TEXT_MAX && at + n < s->file + s->bytes && at[n] >= ' ' && at[n] < 0x7f)
 		n++;
 	return xstrndup((const char *)at, n);
 }

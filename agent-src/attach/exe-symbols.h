@@ -30,7 +30,7 @@ int exe_symbols_read(struct exe_symbols *s, const char *path, uint64_t base, str
 void exe_symbols_close(struct exe_symbols *s);
 /* The function's address in the process, and its size in bytes (size may be NULL); 0: the program exports none of that name. */
 uint64_t exe_symbol(const struct exe_symbols *s, const char *name, uint64_t *size);
-/* The text behind the first occurrence of before, up to most bytes of printable characters, malloc'ed; NULL: it does not occur. */
-char *exe_text_after(const struct exe_symbols *s, const char *before, size_t most);
+/* The text behind the first occurrence of before, at most 80 printable characters, malloc'ed; NULL: it does not occur. */
+char *exe_text_after(const struct exe_symbols *s, const char *before);
 
 #endif

@@ -45,7 +45,7 @@ static const struct qemu_calls_row *row_for(int version)
 
 int qemu_calls_find(struct qemu_calls *c, const struct exe_symbols *s, struct err *e)
 {
-	AUTO_FREE char *text = exe_text_after(s, banner, 80);
+	AUTO_FREE char *text = exe_text_after(s, banner);
 
 	const struct qemu_calls_row *row;
 

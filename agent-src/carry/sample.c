@@ -201,20 +201,20 @@ static void note_page(struct sampler *s, const uint8_t *page, bool keep)
 	}
 }
 
-static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, unsigned pages, bool keep, struct err *e)
+static int look_at_run(struct sampler *s, struct memory *m, uint64_t host, bool keep, struct err *e)
 {
 	bool there[MEMORY_PIECE_PAGES], swapped[MEMORY_PIECE_PAGES];
 	uint64_t since = thread_cpu_ns();
-	int r = qemu_memory_present(&m->qemu, host, pages, there, swapped, e);
+	int r = qemu_memory_present(&m->qemu, host, RUN_PAGES, there, swapped, e);
 	unsigned i;
 
 	if (r)
 		return r;
-	for (i = 0; i < pages; i++)
+	for (i = 0; i < RUN_PAGES; i++)
 		m->used += there[i] || swapped[i];
-	m->pages += pages;
-	r = qemu_memory_read(&m->qemu, host, pages, there, s->piece, e);
-	for (i = 0; i < pages && !r; i++) {
+	m->pages += RUN_PAGES;
+	r = qemu_memory_read(&m->qemu, host, RUN_PAGES, there, s->piece, e);
+	for (i = 0; i < RUN_PAGES && !r; i++) {
 		if (!there[i])
 			continue;
 		note_page(s, s->piece + (size_t)i * PAGE_BYTES, keep);
@@ -236,7 +236,7 @@ static int look_at_block(struct sampler *s, struct memory *m, const struct seed_
 		uint64_t from = k * runs / wanted, room = (k + 1) * runs / wanted - from;
 		uint64_t run = from + (uint64_t)(fmod((double)(m->runs + 1) * GOLDEN, 1) * (double)room);
 
-		r = look_at_run(s, m, b->host + run * RUN_PAGES * PAGE_BYTES, RUN_PAGES, m->runs++ % every == 0, e);
+		r = look_at_run(s, m, b->host + run * RUN_PAGES * PAGE_BYTES, m->runs++ % every == 0, e);
 	}
 	return r;
 }

@@ -361,7 +361,6 @@ static int set(struct replica_conf *c, int argc, char **argv)
 /* A guest that does not run has nothing of it. */
 static int remove_bitmaps(const struct replica_conf *c, const char *guest, struct err *e)
 {
-	static const struct qmp_handlers none = {.event = NULL};
 	AUTO_FREE char *prefix = xasprintf("vmfr-%s-", c->pair);
 	struct loop *l = NULL;
 	struct qmp *q = NULL;
@@ -371,7 +370,7 @@ static int remove_bitmaps(const struct replica_conf *c, const char *guest, struc
 	if (r == -ENOENT)
 		r = 0;
 	else if (!r)
-		r = loop_new(&l, 64, e) ?: guest_open_qmp(&g, &q, l, QMP_MS, &none, NULL, e) ?: qemu_undo_bitmaps(q, prefix, e);
+		r = loop_new(&l, 64, e) ?: guest_open_qmp(&g, &q, l, QMP_MS, NULL, NULL, e) ?: qemu_undo_bitmaps(q, prefix, e);
 	if (q)
 		qmp_close(q);
 	if (l)

@@ -308,12 +308,13 @@ static bool is_bridge(const char *name)
 	return name && *name && strlen(name) < 16 && !strpbrk(name, "/,= \t\n");
 }
 
-static int refuse_net(struct live *l, const struct libvirt_nic *nic, const char *mac, const char *why)
+static int refuse_net(struct live *l, const struct libvirt_nic *nic, const char *mac)
 {
-	return err_set(l->e, ENOTSUP,
-		       "network card %s is on %s%s%s here, %s: say to which bridge or tap it goes, --map-net %s=bridge:BRIDGE", mac,
-		       nic && nic->kind ? nic->kind : "a network of libvirt's", nic && nic->source ? " " : "",
-		       nic && nic->source ? nic->source : "", why, mac);
+	return err_set(
+		l->e, ENOTSUP,
+		"network card %s is on %s%s%s here, to which only libvirt attaches it: say to which bridge or tap it goes, --map-net %s=bridge:BRIDGE",
+		mac, nic && nic->kind ? nic->kind : "a network of libvirt's", nic && nic->source ? " " : "",
+		nic && nic->source ? nic->source : "", mac);
 }
 
 /* A tap is only a place for what it is mapped to: what libvirt calls it here is nothing there. */
@@ -342,7 +343,7 @@ static int on_netdev(struct live *l, struct item *it)
 	} else if (to) {
 		add_tap(l, it, id);
 	} else if (!tap || !nic || !nic->kind || strcmp(nic->kind, "bridge") || !is_bridge(nic->source)) {
-		return refuse_net(l, nic, mac, "to which only libvirt attaches it");
+		return refuse_net(l, nic, mac);
 	} else if (args_tap_queues(&it->p.l) > 1) {
 		return err_set(l->e, ENOTSUP,
 			       "network card %s has several queues, which only a tap of the destination's has: say --map-net %s=tap:TAP",

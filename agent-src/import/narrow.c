@@ -340,13 +340,12 @@ static int set_bounds(const struct narrow *n, bool is_own)
 
 /* ---- rights ---- */
 
-static int set_capability(unsigned number, bool has)
+static int keep_capability(unsigned number)
 {
 	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct d[2] = {{.effective = 0}};
+	uint32_t bit = 1u << number;
+	struct __user_cap_data_struct d[2] = {{.effective = bit, .permitted = bit, .inheritable = bit}};
 
-	if (has)
-		d[0].effective = d[0].permitted = d[0].inheritable = 1u << number;
 	return syscall(SYS_capset, &h, d) ? -errno : 0;
 }
 
@@ -363,7 +362,7 @@ static int become_nobody(const struct narrow *n)
 		return 0;
 	if (prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
 		return -errno;
-	if (set_capability(right, true))
+	if (keep_capability(right))
 		return -EPERM;
 	return prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, right, 0, 0) ? -errno : 0;
 }

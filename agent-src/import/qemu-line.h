@@ -43,8 +43,6 @@ struct line_host {
 	bool sandbox;		     /* run QEMU with -sandbox, if its network permits that */
 	char *const *more;	     /* the user's further options, unchanged */
 	size_t more_count;
-	line_has_fn has;
-	const void *has_ctx;
 };
 
 struct line {

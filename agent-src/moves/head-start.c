@@ -77,13 +77,12 @@ static int check_runs(const struct transfer *t, const struct guest *running, str
 /* Another program migrates the guest to this QEMU: it runs elsewhere until then, and this one's end says nothing of it. */
 static int check_has_come(const struct transfer *t, const struct guest *running, struct err *e)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	struct qmp *q = NULL;
 	char state[32] = "";
 	struct err ignored;
 
 	if (!running->qmp.path || guest_is_libvirts(running) ||
-	    guest_open_qmp(t->opt->cold.head->guest, &q, t->a.loop, QMP_MS, &none, NULL, &ignored))
+	    guest_open_qmp(t->opt->cold.head->guest, &q, t->a.loop, QMP_MS, NULL, NULL, &ignored))
 		return 0;
 	if (qemu_migration_run_state(q, t->a.loop, 0, state, &ignored))
 		*state = '\0';
@@ -217,12 +216,11 @@ static bool has_bases(const struct guest *g)
  * right here, as an external snapshot, is refused by what the QEMU has open. */
 static void write_in_disks(const struct transfer *t)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	struct guest *g = t->opt->cold.head->guest;
 	struct qmp *q = NULL;
 	struct err ignored;
 
-	if (!g->qmp.path || guest_open_qmp(g, &q, t->a.loop, QMP_MS, &none, NULL, &ignored))
+	if (!g->qmp.path || guest_open_qmp(g, &q, t->a.loop, QMP_MS, NULL, NULL, &ignored))
 		return;
 	if (guest_query(g, q, &ignored) || (!has_bases(g) && guest_write_in_disks(g, q, NULL, &ignored)))
 		log_info("which disks %s has now is not known: %s", g->name, ignored.msg);

@@ -30,6 +30,18 @@
 	      .parts = {PART(src), __VA_ARGS__}, .stages = table, .describe_for_journal = warm_describe_for_journal,                       \
 	      .take_back = ahead_take_back
 
+/* Callbacks for a guest that is shut down. */
+#define SHUT_DOWN .cutover = &cold_cutover, .can_run = cold_can_run, .take_up = cold_take_up
+
+#define COLD(...)                                                                                                                          \
+	SHUT_DOWN, .parts = {__VA_ARGS__}, .stages = cold_stages, .find = cold_find, .known_as = cold_known_as,                            \
+		   .describe_for_journal = cold_describe_for_journal, .back = "shut down on the source, as it was"
+
+#define HEAD_START(...)                                                                                                                    \
+	SHUT_DOWN, .described = "cold", .traits = {.stays_here = true}, .parts = {__VA_ARGS__}, .stages = head_start_stages,               \
+		   .find = head_start_find, .known_as = head_start_known_as, .describe_for_journal = head_start_describe_for_journal,      \
+		   .undecided = "undecided. Run: vmferry recover", .back = "on the source, as it was"
+
 static const struct recipe recipes[] = {
 	{.how = "live", .traits = {.guest_runs = true, .carries_memory = true}, LIVE},
 	{.how = "quick", .traits = {.guest_runs = true, .carries_memory = true, .stops_first = true}, LIVE},
@@ -56,66 +68,23 @@ static const struct recipe recipes[] = {
 	 .traits = {.stays_here = true},
 	 .parts = {PART(src), PART(disks)},
 	 .stages = onward_stages,
-	 .cutover = &cold_cutover,
+	 SHUT_DOWN,
 	 .find = onward_find,
 	 .known_as = onward_known_as,
 	 .describe_for_journal = onward_describe_for_journal,
 	 .points = true,
 	 .undecided = "undecided. Run: vmferry recover",
-	 .back = "where it was: this host has the points of its replica",
-	 .can_run = cold_can_run,
-	 .take_up = cold_take_up},
+	 .back = "where it was: this host has the points of its replica"},
 	{.how = "cold",
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)},
-	 .stages = cold_stages,
-	 .cutover = &cold_cutover,
-	 .find = cold_find,
-	 .known_as = cold_known_as,
-	 .describe_for_journal = cold_describe_for_journal,
+	 COLD(PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(gone), PART(definition)),
 	 .undecided =
-		 "undecided: it may be the destination's; it is shut down, and nothing of vmferry's starts it here. Run: vmferry recover",
-	 .back = "shut down on the source, as it was",
-	 .can_run = cold_can_run,
-	 .take_up = cold_take_up},
+		 "undecided: it may be the destination's; it is shut down, and nothing of vmferry's starts it here. Run: vmferry recover"},
 	{.how = "cold",
 	 .owner = "libvirt",
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(definition), PART(gone)},
-	 .stages = cold_stages,
-	 .cutover = &cold_cutover,
-	 .find = cold_find,
-	 .known_as = cold_known_as,
-	 .describe_for_journal = cold_describe_for_journal,
-	 .undecided = "undecided: it may be the destination's; it is shut down, and libvirt does not define it here. Run: vmferry recover",
-	 .back = "shut down on the source, as it was",
-	 .can_run = cold_can_run,
-	 .take_up = cold_take_up},
-	{.how = "head-start",
-	 .owner = "libvirt",
-	 .described = "cold",
-	 .traits = {.stays_here = true},
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(definition)},
-	 .stages = head_start_stages,
-	 .cutover = &cold_cutover,
-	 .find = head_start_find,
-	 .known_as = head_start_known_as,
-	 .describe_for_journal = head_start_describe_for_journal,
-	 .undecided = "undecided. Run: vmferry recover",
-	 .back = "on the source, as it was",
-	 .can_run = cold_can_run,
-	 .take_up = cold_take_up},
-	{.how = "head-start",
-	 .described = "cold",
-	 .traits = {.stays_here = true},
-	 .parts = {PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(definition)},
-	 .stages = head_start_stages,
-	 .cutover = &cold_cutover,
-	 .find = head_start_find,
-	 .known_as = head_start_known_as,
-	 .describe_for_journal = head_start_describe_for_journal,
-	 .undecided = "undecided. Run: vmferry recover",
-	 .back = "on the source, as it was",
-	 .can_run = cold_can_run,
-	 .take_up = cold_take_up},
+	 COLD(PART(src), PART(tpm), PART(files), PART(disks), PART(definition), PART(gone)),
+	 .undecided = "undecided: it may be the destination's; it is shut down, and libvirt does not define it here. Run: vmferry recover"},
+	{.how = "head-start", .owner = "libvirt", HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(definition))},
+	{.how = "head-start", HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(definition))},
 };
 
 static bool is_same(const char *a, const char *b)

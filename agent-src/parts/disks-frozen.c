@@ -440,7 +440,6 @@ static int on_point(struct disks *ds, const struct event *ev, struct err *e)
 
 	if (r)
 		return r;
-	ds->since.sync->bitmap_number = ds->since.sync->number;
 	if (ds->since.from) {
 		json_t *actions = json_array();
 

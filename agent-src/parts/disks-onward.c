@@ -350,7 +350,6 @@ static int export_disk(struct disks *ds, const struct disk *d, struct err *e)
 
 static int start_helper(struct disks *ds, struct err *e)
 {
-	static const struct qmp_handlers none = {NULL, NULL};
 	static char *const options[] = {"-machine", "none", NULL};
 	struct disks_onward *w = ds->onward;
 	AUTO_FREE char *exe = qemu_find(ds->src->guest.exe ?: "", false, e);
@@ -360,7 +359,7 @@ static int start_helper(struct disks *ds, struct err *e)
 	r = r ?: attempt_own(ds->part.a, DIR_OF_HELPER, json_pack("{s:s}", "path", w->dir), e);
 	if (!r && mkdir(w->dir, 0700))
 		r = err_sys(e, errno, "cannot make the directory %s", w->dir);
-	r = r ?: qemu_helper_start(&w->helper, ds->part.a->loop, exe, NULL, w->dir, options, &none, NULL, e);
+	r = r ?: qemu_helper_start(&w->helper, ds->part.a->loop, exe, NULL, w->dir, options, e);
 	ds->nbd_socket = xasprintf("%s/nbd", w->dir);
 	r = r
 		    ?: qmp_call(w->helper.qmp, "nbd-server-start",

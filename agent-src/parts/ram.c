@@ -504,7 +504,7 @@ int ram_release_shut(struct ram *r)
 {
 	uint8_t shut[8];
 
-	return capture_return_path(r->capture, shut, rp_encode_shut(shut, 0));
+	return capture_return_path(r->capture, shut, rp_encode_shut(shut));
 }
 
 /* ---- the end ---- */
@@ -547,7 +547,7 @@ void ram_let_complete(struct ram *r, uint64_t until_ns)
 {
 	char status[MIGRATION_STATUS_MAX];
 	uint8_t shut[8];
-	size_t n = rp_encode_shut(shut, 0);
+	size_t n = rp_encode_shut(shut);
 	struct qmp *q = r->src->qmp;
 	struct err e;
 

@@ -24,20 +24,19 @@ struct replica_sync {
 	bool planned;			    /* the running guest moves there, its disks based on the newest point: this is not a point */
 
 	/* the result */
-	json_t *would_start;	/* the host's answer, from ACCEPT; NULL: not asked, or not known; a new reference */
-	json_t *warnings;	/* sentences about its points; NULL: none; a new reference */
-	json_t *result;		/* result event; NULL: not reached; a new reference */
-	json_t *disks;		/* paths of the guest's disks, a new array; NULL: not reached */
-	bool replaced;		/* the guest was taken over there, in a higher term */
-	bool durable;		/* the point is durable there */
-	bool was_there;		/* passed on: the point was there already, and the answer was lost */
-	bool was_whole;		/* everything was compared or sent */
-	bool frozen;		/* the file systems were frozen all the time */
-	uint64_t number;	/* number of the point */
-	uint64_t points;	/* number of points there now */
-	int64_t at_ms;		/* moment of the disks' contents: since 1970 */
-	uint64_t delta_bytes;	/* bytes written since the point before */
-	uint64_t bitmap_number; /* number of the bitmaps that record from now on */
+	json_t *would_start;  /* the host's answer, from ACCEPT; NULL: not asked, or not known; a new reference */
+	json_t *warnings;     /* sentences about its points; NULL: none; a new reference */
+	json_t *result;	      /* result event; NULL: not reached; a new reference */
+	json_t *disks;	      /* paths of the guest's disks, a new array; NULL: not reached */
+	bool replaced;	      /* the guest was taken over there, in a higher term */
+	bool durable;	      /* the point is durable there */
+	bool was_there;	      /* passed on: the point was there already, and the answer was lost */
+	bool was_whole;	      /* everything was compared or sent */
+	bool frozen;	      /* the file systems were frozen all the time */
+	uint64_t number;      /* number of the point */
+	uint64_t points;      /* number of points there now */
+	int64_t at_ms;	      /* moment of the disks' contents: since 1970 */
+	uint64_t delta_bytes; /* bytes written since the point before */
 };
 
 #endif

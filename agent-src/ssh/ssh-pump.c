@@ -82,18 +82,12 @@ static void report(const struct stream *st, int code, int status, const char *me
 	ssh_report_send(st->req.report, r);
 }
 
-static void report_end(const struct pump *p, const struct stream *st, bool lost)
+static void report_end(const struct pump *p, const struct stream *st)
 {
 	char *signal_name = NULL;
 	size_t n;
 	int status, number;
 
-	if (st->req.kind != ASK_EXEC)
-		return;
-	if (lost) {
-		report(st, EPIPE, 0, "the SSH connection ended before the command did");
-		return;
-	}
 	status = libssh2_channel_get_exit_status(st->channel);
 	libssh2_channel_get_exit_signal(st->channel, &signal_name, &n, NULL, NULL, NULL, NULL);
 	for (number = 1; signal_name && number < 32; number++)
@@ -354,7 +348,7 @@ static bool stream_close(struct pump *p, struct stream *st)
 				return false;
 		}
 		if (st->req.kind == ASK_EXEC) {
-			report_end(p, st, false);
+			report_end(p, st);
 			st->req.kind = ASK_FORWARD;
 		}
 		rc = libssh2_channel_free(st->channel);
@@ -475,15 +469,15 @@ static void wait_for_work(struct pump *p, int timeout_ms)
 		broken(p);
 }
 
-static void end_streams(struct pump *p, bool lost)
+static void end_streams(struct pump *p)
 {
 	while (p->streams) {
 		struct stream *st = p->streams;
 
 		if (st->state == OPENING || st->state == STARTING)
 			report(st, EPIPE, 0, p->broken ? p->why : "the SSH connection was closed");
-		else
-			report_end(p, st, lost);
+		else if (st->req.kind == ASK_EXEC)
+			report(st, EPIPE, 0, "the SSH connection ended before the command did");
 		stream_free(p, st);
 	}
 }
@@ -526,7 +520,7 @@ static void *pump_main(void *arg)
 
 	while (!p->ending) {
 		if (p->broken)
-			end_streams(p, true);
+			end_streams(p);
 		wait_for_work(p, p->broken ? -1 : p->s->silence_ms ? LISTEN_MS : next_s * 1000);
 		listen_to(p);
 		if (p->broken)
@@ -537,7 +531,7 @@ static void *pump_main(void *arg)
 		next_s = MAX(next_s, 1);
 	}
 	farewell(p);
-	end_streams(p, true);
+	end_streams(p);
 	close(p->requests);
 	free(p);
 	return NULL;

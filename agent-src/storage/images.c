@@ -91,7 +91,7 @@ static int check_room(const struct storage *s, struct err *e)
 		if (!s->disks[i].to_device)
 			r = space_add(&space, dirname(copy), s->disks[i].needed, e);
 	}
-	r = r ?: space_check(&space, "the disks", e);
+	r = r ?: space_check(&space, e);
 	space_fini(&space);
 	return r;
 }

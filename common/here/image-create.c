@@ -78,9 +78,8 @@ int image_format(struct loop *l, struct qmp *q, const struct image *im, const ch
 static int run_qemu(struct loop *l, const char *qemu, char *const *env, const char *work_dir, const struct image *im, struct err *e)
 {
 	char *options[] = {"-machine", "none", NULL};
-	const struct qmp_handlers none = {.event = NULL};
 	struct qemu_helper h;
-	int r = qemu_helper_start(&h, l, qemu, env, work_dir, options, &none, NULL, e);
+	int r = qemu_helper_start(&h, l, qemu, env, work_dir, options, e);
 
 	if (r)
 		return r;

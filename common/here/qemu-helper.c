@@ -15,7 +15,7 @@ static size_t length(const char *const *words)
 
 /* first: before its monitor; options: behind it. Both end with NULL. */
 static int start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, const char *const *first,
-		 char *const *options, const struct qmp_handlers *on, void *ctx, struct err *e)
+		 char *const *options, struct err *e)
 {
 	size_t before = length(first), count = length((const char *const *)options), n = 0, i;
 	AUTO_FREE char **argv = xcalloc(before + count + 4, sizeof(*argv));
@@ -33,26 +33,26 @@ static int start(struct qemu_helper *h, struct loop *l, const char *exe, char *c
 		argv[n++] = options[i];
 	r = qemu_launch_helper(&h->proc, exe, argv, env, e);
 	if (!r)
-		r = qemu_launch_wait_qmp(&h->proc, l, h->socket, START_MS, on, ctx, &h->qmp, e);
+		r = qemu_launch_wait_qmp(&h->proc, l, h->socket, START_MS, NULL, NULL, &h->qmp, e);
 	if (r)
 		qemu_helper_end(h);
 	return r;
 }
 
 int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
-		      const struct qmp_handlers *on, void *ctx, struct err *e)
+		      struct err *e)
 {
 	static const char *const first[] = {"-nodefaults", "-no-user-config", "-display", "none", "-S", NULL};
 
-	return start(h, l, exe, env, work_dir, first, options, on, ctx, e);
+	return start(h, l, exe, env, work_dir, first, options, e);
 }
 
 int qemu_helper_try(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *line,
-		    const struct qmp_handlers *on, void *ctx, struct err *e)
+		    struct err *e)
 {
 	static const char *const first[] = {"-S", NULL};
 
-	return start(h, l, exe, env, work_dir, first, line, on, ctx, e);
+	return start(h, l, exe, env, work_dir, first, line, e);
 }
 
 void qemu_helper_end(struct qemu_helper *h)

@@ -16,11 +16,11 @@ struct qemu_helper {
 /* exe, env: the binary that is to run the guest; work_dir: for a socket; options: what follows -nodefaults and
  * the like, up to a NULL. On failure (*e has QEMU's words) nothing is left. */
 int qemu_helper_start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *options,
-		      const struct qmp_handlers *on, void *ctx, struct err *e);
+		      struct err *e);
 /* Does the same as qemu_helper_start() with everything that line says (qemu-args-trial.h), and nothing else but a monitor of ours.
  * -ECHILD: it does not start. */
 int qemu_helper_try(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, char *const *line,
-		    const struct qmp_handlers *on, void *ctx, struct err *e);
+		    struct err *e);
 void qemu_helper_end(struct qemu_helper *h);
 
 #endif

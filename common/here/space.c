@@ -43,13 +43,13 @@ int space_check_volume(const struct volume *v, const char *what, struct err *e)
 		       format_bytes(have, room.disk));
 }
 
-int space_check(const struct space *s, const char *what, struct err *e)
+int space_check(const struct space *s, struct err *e)
 {
 	size_t i;
 	int r = 0;
 
 	for (i = 0; i < s->count && !r; i++)
-		r = space_check_volume(&s->volumes[i], what, e);
+		r = space_check_volume(&s->volumes[i], "the disks", e);
 	return r;
 }
 

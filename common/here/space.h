@@ -23,7 +23,7 @@ struct space {
 /* Counts bytes that go to dir. -errno: it cannot be looked at. */
 int space_add(struct space *s, const char *dir, uint64_t bytes, struct err *e);
 /* -ENOSPC: what ("the disks") needs more than one of the volumes has; -errno: that cannot be told. */
-int space_check(const struct space *s, const char *what, struct err *e);
+int space_check(const struct space *s, struct err *e);
 int space_check_volume(const struct volume *v, const char *what, struct err *e);
 void space_fini(struct space *s);
 /* Does the same as space_check() for one directory. */

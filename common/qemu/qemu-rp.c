@@ -59,9 +59,9 @@ size_t rp_encode_pong(uint8_t out[8], uint32_t value)
 	return encode_reply(out, RP_PONG, 4);
 }
 
-size_t rp_encode_shut(uint8_t out[8], uint32_t value)
+size_t rp_encode_shut(uint8_t out[8])
 {
-	put32(out + 4, value);
+	put32(out + 4, 0);
 	return encode_reply(out, RP_SHUT, 4);
 }
 

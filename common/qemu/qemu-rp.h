@@ -35,7 +35,7 @@ int rp_push(struct rp_decoder *d, const uint8_t *p, size_t n, size_t *used, stru
 
 /* Each returns the number of bytes written. */
 size_t rp_encode_pong(uint8_t out[8], uint32_t value);
-size_t rp_encode_shut(uint8_t out[8], uint32_t value);
+size_t rp_encode_shut(uint8_t out[8]);
 size_t rp_encode_switchover_ack(uint8_t out[4]);
 
 #endif

@@ -62,7 +62,7 @@ static size_t reply_texts(const uint8_t *p, size_t n, size_t most, uint8_t *out,
 		if (m.type == RP_PONG)
 			len += rp_encode_pong(out + len, m.value);
 		else if (m.type == RP_SHUT)
-			len += rp_encode_shut(out + len, m.value);
+			len += rp_encode_shut(out + len);
 		else if (m.type == RP_SWITCHOVER_ACK)
 			len += rp_encode_switchover_ack(out + len);
 		else {

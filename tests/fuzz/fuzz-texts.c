@@ -352,7 +352,7 @@ static void try_program(const uint8_t *p, size_t n)
 	require((const uint8_t *)s.names + s.names_bytes <= s.file + n && !s.names[s.names_bytes - 1]);
 	if (!qemu_calls_find(&c, &s, &e))
 		require(c.main_loop && c.lock);
-	text = exe_text_after(&s, "version ", 80);
+	text = exe_text_after(&s, "version ");
 	require(!text || strlen(text) <= 80);
 	exe_symbols_close(&s);
 }

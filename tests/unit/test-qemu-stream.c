@@ -1054,7 +1054,7 @@ static void replies_are_as_captured(void **state)
 	(void)state;
 	assert_int_equal(rp_encode_pong(out, 1), 8);
 	assert_memory_equal(out, "\0\2\0\4\0\0\0\1", 8);
-	assert_int_equal(rp_encode_shut(out, 0), 8);
+	assert_int_equal(rp_encode_shut(out), 8);
 	assert_memory_equal(out, "\0\1\0\4\0\0\0\0", 8);
 	assert_int_equal(rp_encode_switchover_ack(out), 4);
 	assert_memory_equal(out, "\0\7\0\0", 4);
