@@ -296,16 +296,22 @@ static void close_monitor(struct head_start *h)
 	h->qmp = NULL;
 }
 
-/* A guest that somebody migrates away runs elsewhere. */
+/* A guest that somebody migrates away runs elsewhere. That a migration is completed tells nothing: it may be the one by which the guest came here. */
 static int check_is_here(struct transfer *t, struct err *e)
 {
 	struct qmp *q = t->opt->cold.head->qmp;
-	char status[MIGRATION_STATUS_MAX];
+	char state[MIGRATION_STATUS_MAX] = "postmigrate";
+	int r;
 
-	if (!q || !qmp_alive(q) || (qemu_migration_is_over(q) && strcmp(qemu_migration_status(q, status), "completed")))
+	if (!q || !qmp_alive(q))
 		return 0;
+	r = qemu_migration_is_over(q) ? qemu_migration_run_state(q, t->a.loop, now_ns() + SOURCE_SETTLES_MS * 1000000ULL, state, e) : 0;
+	if (!qmp_alive(q))
+		return 0;
+	if (r || strcmp(state, "postmigrate"))
+		return r;
 	t->end.migrated_away = true;
-	return qmp_alive(q) ? err_set(e, ECANCELED, MIGRATED_AWAY) : 0;
+	return err_set(e, ECANCELED, MIGRATED_AWAY);
 }
 
 /* ---- how it was started ---- */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A guest that runs without any monitor goes cold by its pid: its disk is copied while a database writes to it, and grows; then it is waited for until it is
 # down. What has changed since follows, it boots there with all rows that it had committed, and has a QMP monitor there. One that is told to shut down by its
-# QMP monitor needs nobody, and what does not go down in time runs on here.
+# QMP monitor needs nobody, also where it came by a live move, and what does not go down in time runs on here.
 # timeout: 240
 # takes: 20
 # tier: gate
@@ -53,8 +53,9 @@ vmferry history "$NAME" | grep -q 'migrated (cold) in .* after a head start of' 
 tr '\0' ' ' <"/proc/${GUEST_PID[$NAME]}/cmdline" | grep -q -- "-qmp unix:/run/$NAME.qmp" || fail "it has no monitor there"
 [[ -z $(find "$TO" -name '*partial*') ]] || fail "something is left: $(ls "$TO")"
 
-# --- with one that can tell it, and that it does not obey ------------------------------------------
+# --- with one that can tell it, and that it does not obey: it came here as it ran ----------------------
 
+move "$NAME" local
 start_cold --shutdown-timeout 1
 wait_cold 4
 assert_result '"did not shut down within 1 s" in r["reason"] and r["guest"] == "source"'
