@@ -26,8 +26,9 @@ struct chunk {
 	struct disk_round *round;
 	uint64_t offset;
 	uint32_t bytes;
-	bool back; /* the old copy exists, but this piece, read from the end on, is not compared with it */
-	uint8_t *data;
+	bool back;		 /* the old copy exists, but this piece, read from the end on, is not compared with it */
+	uint32_t before, behind; /* bytes that are read besides, to compare whole blocks with the old copy */
+	uint8_t *buffer, *data;	 /* data: content at offset, in the buffer */
 };
 
 struct disk_reader {
@@ -192,7 +193,8 @@ static uint32_t run_of(const struct chunk *c, uint32_t at, bool *has)
 {
 	const struct disk_round *d = c->round;
 	enum cpu_stage before = cpu_stage_enter_for(CPU_HASH, c->bytes - at);
-	uint32_t n = have_run(d->have, &d->reader->shared->key, c->offset + at, c->data + at, c->bytes - at, has);
+	struct have_range rest = {c->offset + at, c->data + at, c->bytes - at, c->before + at, c->behind};
+	uint32_t n = have_run(d->have, &d->reader->shared->key, &rest, has);
 
 	cpu_stage_enter(before);
 	return n;
@@ -299,6 +301,19 @@ static struct chunk *take_chunk(struct disk_round *d, bool back, uint64_t at, ui
 	return c;
 }
 
+/* A block of the old copy may have holes here. Chunks end where some block does, so that the buffer has room for what is around them. */
+static void read_chunk(struct chunk *c)
+{
+	struct have_range range = {.offset = c->offset, .bytes = c->bytes};
+
+	if (c->round->have && !c->round->alike && !c->back)
+		have_widen(&range, c->round->have);
+	c->before = range.before;
+	c->behind = range.behind;
+	c->data = c->buffer + c->before;
+	disk_io_read(c->round->io, &c->req, c->buffer, c->before + c->bytes + c->behind, c->offset - c->before);
+}
+
 static bool read_front(struct disk_round *d)
 {
 	const struct disk_extent *x = &d->map.extent[d->extent];
@@ -316,7 +331,7 @@ static bool read_front(struct disk_round *d)
 		d->extent++;
 		seek_data(d);
 	}
-	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
+	read_chunk(c);
 	return true;
 }
 
@@ -354,7 +369,7 @@ static bool read_back(struct disk_round *d)
 		d->back--;
 		seek_data_back(d);
 	}
-	disk_io_read(d->io, &c->req, c->data, c->bytes, at);
+	read_chunk(c);
 	return true;
 }
 
@@ -529,8 +544,8 @@ int disk_reader_start(struct disk_reader **out, struct sender **senders, unsigne
 		r->chunk[i].reader = r;
 		r->chunk[i].shared.release = chunk_release;
 		r->chunk[i].req.done = read_done;
-		r->chunk[i].data = aligned_alloc(DISK_ALIGN, CHUNK_BYTES);
-		if (!r->chunk[i].data)
+		r->chunk[i].buffer = aligned_alloc(DISK_ALIGN, CHUNK_BYTES);
+		if (!r->chunk[i].buffer)
 			abort();
 		r->free_chunk[r->free_count++] = &r->chunk[i];
 	}
@@ -592,7 +607,7 @@ void disk_reader_free(struct disk_reader *r)
 		free(d);
 	}
 	for (i = 0; i < CHUNKS; i++)
-		free(r->chunk[i].data);
+		free(r->chunk[i].buffer);
 	queue_fini(&r->rounds_in);
 	queue_fini(&r->returned);
 	loop_free(r->loop);

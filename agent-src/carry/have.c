@@ -101,11 +101,22 @@ static bool is_block(const struct have *h, uint64_t offset, uint32_t bytes)
 	return offset % block_bytes(h) == 0 && bytes == MIN(block_bytes(h), h->bytes - offset);
 }
 
-static bool has_piece(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes)
+/* The piece [at, at + n) of the range, by the whole block that it is in. */
+static bool has_piece(const struct have *h, const struct digest_key *key, const struct have_range *r, uint32_t at, uint32_t n)
 {
+	uint64_t offset = r->offset + at, lead = offset % block_bytes(h), bytes = MIN(block_bytes(h), h->bytes - (offset - lead));
 	uint64_t hash = get(h, offset >> h->shift);
 
-	return hash && is_block(h, offset, bytes) && hash_content(key, data, bytes).lo == hash;
+	return hash && lead + n <= bytes && lead <= at + r->before && bytes - lead - n <= r->bytes - at - n + r->behind &&
+	       hash_content(key, r->data + at - lead, (uint32_t)bytes).lo == hash;
+}
+
+void have_widen(struct have_range *r, const struct have *h)
+{
+	uint64_t end = r->offset + r->bytes, past = end % block_bytes(h);
+
+	r->before = (uint32_t)(r->offset % block_bytes(h));
+	r->behind = past ? (uint32_t)(MIN(end - past + block_bytes(h), h->bytes) - end) : 0;
 }
 
 void have_note(struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes)
@@ -131,14 +142,14 @@ struct have *have_resized(const struct have *h, uint64_t bytes)
 	return to;
 }
 
-uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has)
+uint32_t have_run(const struct have *h, const struct digest_key *key, const struct have_range *r, bool *has)
 {
-	uint32_t at = piece(h, offset, bytes), n;
+	uint32_t at = piece(h, r->offset, r->bytes), n;
 
-	*has = has_piece(h, key, offset, data, at);
-	for (; at < bytes; at += n) {
-		n = piece(h, offset + at, bytes - at);
-		if (has_piece(h, key, offset + at, data + at, n) != *has)
+	*has = has_piece(h, key, r, 0, at);
+	for (; at < r->bytes; at += n) {
+		n = piece(h, r->offset + at, r->bytes - at);
+		if (has_piece(h, key, r, at, n) != *has)
 			break;
 	}
 	return at;

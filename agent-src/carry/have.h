@@ -25,8 +25,17 @@ uint64_t have_told(const struct have *h);
 void have_note(struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes);
 /* New object for a disk that now has so many bytes: h's contents, and nothing else. */
 struct have *have_resized(const struct have *h, uint64_t bytes);
-/* Length of the first run of [offset, offset + bytes) that the older copy has (*has) or lacks. The range must be covered; data: this
- * side's content. */
-uint32_t have_run(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has);
+/* This side's content of [offset, offset + bytes), and as many bytes before and behind it, by which blocks that it shares with holes are
+ * told, too. */
+struct have_range {
+	uint64_t offset;
+	const uint8_t *data; /* content at offset */
+	uint32_t bytes, before, behind;
+};
+
+/* The range of those blocks, up to the end of a disk of that size. */
+void have_widen(struct have_range *r, const struct have *h);
+/* Length of the first run of the range that the older copy has (*has) or lacks. The range must be covered. */
+uint32_t have_run(const struct have *h, const struct digest_key *key, const struct have_range *r, bool *has);
 
 #endif

@@ -267,8 +267,12 @@ static int sync_guest(struct replica_conf *c, int argc, char **argv)
 
 static int verify(struct replica_conf *c, int argc, char **argv)
 {
+	struct err e;
+	int r = replica_conf_load(c, argv[0], &e) ? replica_say(&e) : 0;
+
+	(void)argc;
 	c->sync.whole = true;
-	return sync_guest(c, argc, argv);
+	return r ?: make_point(c, argv[0]);
 }
 
 /* ---- settings ---- */
@@ -294,6 +298,7 @@ static int set_paused(struct replica_conf *c, const char *guest, bool paused)
 {
 	struct err e;
 
+	c->said.usage = NULL; /* what is kept is written again */
 	if (replica_conf_load(c, guest, &e))
 		return replica_say(&e);
 	c->paused = paused;
@@ -339,6 +344,7 @@ static int set(struct replica_conf *c, int argc, char **argv)
 	struct err e;
 	int i, first, r;
 
+	c->said.usage = NULL;
 	if (replica_conf_load(c, argv[0], &e))
 		return replica_say(&e);
 	words[0] = argv[0];
@@ -396,22 +402,6 @@ static int note_gone(const struct replica_conf *c, const char *guest, struct err
 	return r ? err_prefix(e, "that guest %s was taken over at %s cannot be noted", guest, c->to) : 0;
 }
 
-/* Settings that cannot be read, as those of a newer vmferry: what they say besides is not needed to make no more points. */
-static int remove_unread(const struct replica_conf *c, const char *conf, const char *guest, const struct err *why)
-{
-	json_t *state = replica_state_load(c->state_dir, guest);
-	bool replaced = json_is_true(json_object_get(state, "replaced"));
-
-	json_decref(state);
-	if (replaced || unlink(conf)) /* where it was taken over to has to be noted */
-		return replica_say(why);
-	replica_forget(c->state_dir, guest);
-	printf("%s: no more points are made of it from here. Its settings could not be read (%s), so dirty bitmaps vmfr-… may stay in its "
-	       "QEMU, which they do not harm, and its points where they are\n",
-	       guest, why->msg);
-	return 0;
-}
-
 static bool is_replaced(const struct replica_conf *c, const char *guest)
 {
 	json_t *state = replica_state_load(c->state_dir, guest);
@@ -419,6 +409,18 @@ static bool is_replaced(const struct replica_conf *c, const char *guest)
 
 	json_decref(state);
 	return yes;
+}
+
+/* Settings that cannot be read, as those of a newer vmferry: what they say besides is not needed to make no more points. */
+static int remove_unread(const struct replica_conf *c, const char *conf, const char *guest, const struct err *why)
+{
+	if (is_replaced(c, guest) || unlink(conf)) /* where it was taken over to has to be noted */
+		return replica_say(why);
+	replica_forget(c->state_dir, guest);
+	printf("%s: no more points are made of it from here. Its settings could not be read (%s), so dirty bitmaps vmfr-… may stay in its "
+	       "QEMU, which they do not harm, and its points where they are\n",
+	       guest, why->msg);
+	return 0;
 }
 
 /* Afterwards nobody here asks any more whether it was taken over there. */
@@ -492,7 +494,7 @@ static int remove_store(struct replica_conf *c, const char *guest, const char *d
 static int remove_guest(struct replica_conf *c, int argc, char **argv)
 {
 	AUTO_FREE char *dir = replica_store(c->state_dir, argv[0]), *conf = replica_path(c->state_dir, argv[0], "conf");
-	bool is_primary = !access(conf, F_OK), keeps = c->o.disks.keep.none;
+	bool is_primary = !access(conf, F_OK);
 	int r = 0;
 
 	(void)argc;
@@ -504,7 +506,7 @@ static int remove_guest(struct replica_conf *c, int argc, char **argv)
 	}
 	if (is_primary)
 		r = remove_primary(c, argv[0]);
-	return r || !dir || keeps ? r : remove_store(c, argv[0], dir);
+	return r || !dir ? r : remove_store(c, argv[0], dir);
 }
 
 /* ---- a run from a point ---- */
@@ -557,7 +559,7 @@ static const char *const add_shown[] =
 	{"every",	"keep",	      "spool",	   "freeze",   "start-alone",	    "disk",	  "initial", "disk-dir",   "bwlimit",
 	 "reuse",	"attach",     "codec",	   "channels", "reconnect-timeout", "qemu",	  "verbose", "json",	   "state-dir",
 	 "runtime-dir", "identity",   "port",	   "ssh",      "ssh-accept-new",    "keep-agent", "via",     "data-ports", "listen-address",
-	 "psk-file",	"token-file", "plaintext", NULL};
+	 "psk-file",	"token-file", "plaintext", "map-net",  "max-downtime",	    NULL};
 
 static const struct subcommand {
 	const char *name, *before;
@@ -657,6 +659,7 @@ static int run(const struct subcommand *s, int argc, char **argv)
 	r = command_take(&usage, argc, argv, &c, &first);
 	if (r)
 		return MAX(r, 0);
+	c.said = (struct replica_said){&usage, argc, argv};
 	r = replica_conf_dirs(&c, &e) ? replica_say(&e) : s->run(&c, argc - first, argv + first);
 	replica_conf_fini(&c);
 	return r;

@@ -278,16 +278,16 @@ static bool is_called(const struct item *device, const char *netdev, const char 
 	return false;
 }
 
-/* The value of --map-net for that card: "bridge:br0"; NULL: none. */
+/* The last value of --map-net for that card: "bridge:br0"; NULL: none. */
 static const char *mapped_to(const struct live *l, const struct item *device, const char *netdev)
 {
 	size_t i;
 
-	for (i = 0; i < l->in->net_count; i++) {
+	for (i = l->in->net_count; i-- > 0;) {
 		const char *equals = strchr(l->in->nets[i], '=');
 
-		if (equals && is_called(device, netdev, l->in->nets[i], (size_t)(equals - l->in->nets[i])) && strcmp(equals, "=as-is"))
-			return equals + 1;
+		if (equals && is_called(device, netdev, l->in->nets[i], (size_t)(equals - l->in->nets[i])))
+			return strcmp(equals, "=as-is") ? equals + 1 : NULL;
 	}
 	return NULL;
 }

@@ -34,12 +34,12 @@ bool disk_keeps_chain(const struct disks *ds, const struct guest_disk *d)
 
 /* ---- may they be moved? ---- */
 
-/* The user's word about disk d in a list of DISK=VALUE; NULL: none. */
+/* The user's last word about disk d in a list of DISK=VALUE: the command line's words are behind those of a file of defaults. NULL: none. */
 static const char *said_of(const struct option_list *pairs, const struct guest_disk *d)
 {
 	unsigned i;
 
-	for (i = 0; i < pairs->count; i++)
+	for (i = pairs->count; i-- > 0;)
 		if (guest_disk_is_called(d, pairs->at[i], (size_t)(option_pair_value(pairs->at[i]) - 1 - pairs->at[i])))
 			return option_pair_value(pairs->at[i]);
 	return NULL;

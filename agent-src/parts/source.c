@@ -359,6 +359,7 @@ static json_t *map_net(const struct option_list *nets)
 		const char *what = strchr(nets->at[i], '=');
 		AUTO_FREE char *nic = xasprintf("%.*s", (int)(what - nets->at[i]), nets->at[i]);
 
+		json_object_del(out, nic); /* the last word about a NIC is the last in it */
 		json_object_set_new(out, nic, json_string(what + 1));
 	}
 	return out;

@@ -320,6 +320,27 @@ void replica_conf_choose_settings(struct replica_conf *c, const char *guest)
 		settings_are_in(c, xstrdup(c->state_dir));
 }
 
+/* Makes each option what it is by default, so that none counts twice. */
+static void forget_options(struct replica_conf *c)
+{
+	struct replica_conf fresh;
+
+	replica_conf_init(&fresh);
+	fresh.said = c->said;
+	fresh.state_dir = c->state_dir;
+	fresh.runtime_dir = c->runtime_dir;
+	fresh.settings_dir = c->settings_dir;
+	fresh.goes_on = c->goes_on;
+	*c = fresh;
+}
+
+static bool take_said(struct replica_conf *c)
+{
+	int first;
+
+	return !c->said.usage || !command_take(c->said.usage, c->said.argc, c->said.argv, c, &first);
+}
+
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e)
 {
 	AUTO_FREE char *path = NULL, *text = NULL;
@@ -333,6 +354,8 @@ int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e)
 
 	if (!r && !text)
 		return err_set(e, ENOENT, "guest %s has no replica that is made from here (vmferry replica add)", guest);
+	if (!r)
+		forget_options(c);
 	r = r ?: defaults_parse(&c->words, text, path, "", replica_tables(true), e);
 	if (r)
 		return r;
@@ -345,6 +368,8 @@ int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e)
 	}
 	if (!c->to || !c->pair || strlen(c->pair) != REPLICA_PAIR_LEN)
 		return err_set(e, EINVAL, "%s does not say where the replica is", path);
+	if (!take_said(c)) /* with the settings of a disk, say, its name is another's */
+		return err_set(e, EINVAL, "the command's options cannot be had together with those of %s", path);
 	return 0;
 }
 

@@ -21,10 +21,15 @@ struct replica_conf {
 	bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;
 	unsigned every_s, for_s, term; /* for_s: duration of a trial; 0: no limit */
 	bool paused, freezes;
-	bool goes_on;	       /* the replica passes on points that this host has; the guest is elsewhere */
-	char *store;	       /* directory of those points; malloc'ed */
-	char *settings_dir;    /* STATE_DIR, or if goes_on STATE_DIR/onward; malloc'ed; NULL: not known yet */
-	struct defaults words; /* words of the file, which own the other members' strings */
+	bool goes_on;				   /* the replica passes on points that this host has; the guest is elsewhere */
+	char *store;				   /* directory of those points; malloc'ed */
+	char *settings_dir;			   /* STATE_DIR, or if goes_on STATE_DIR/onward; malloc'ed; NULL: not known yet */
+	struct defaults words;			   /* words of the file, which own the other members' strings */
+	struct replica_said {			   /* command line, whose options are taken again after those of the settings */
+		const struct command_usage *usage; /* NULL: none */
+		int argc;
+		char **argv;
+	} said;
 	char *state_dir, *runtime_dir;
 };
 
@@ -44,8 +49,8 @@ int replica_conf_dirs(struct replica_conf *c, struct err *e);
 char *replica_path(const char *dir, const char *guest, const char *suffix);
 /* Passes the state directory to child commands, by their environment. */
 void replica_conf_pass_on(const struct replica_conf *c);
-/* Reads a guest's settings into c, which is initialised apart from overrides; state_dir is known. If this host is not its primary: the
- * settings by which its points go on from here. -ENOENT: no replica elsewhere. */
+/* Reads a guest's settings into c, whose state_dir is known; options of c->said have the last word about each. If this host is not its
+ * primary: the settings by which its points go on from here. -ENOENT: no replica elsewhere. */
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 /* Writes the settings durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);

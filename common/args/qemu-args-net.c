@@ -141,11 +141,12 @@ int args_list_nics(struct rewrite *w)
 
 /* ---- mapping ---- */
 
+/* A NIC may be named in several ways: the last word about it counts. */
 static const char *map_of(const struct rewrite *w, const struct args_nic *n)
 {
 	size_t i;
 
-	for (i = 0; i < w->o->net_count; i++)
+	for (i = w->o->net_count; i-- > 0;)
 		if (is_nic(n, w->o->nets[i].nic))
 			return strcmp(w->o->nets[i].to, "as-is") ? w->o->nets[i].to : NULL;
 	return NULL;

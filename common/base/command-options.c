@@ -395,6 +395,10 @@ static int take_options(const struct command_usage *u, const struct taker *t, in
 			fprintf(stderr, "try: %s --help\n", u->name);
 			return EXIT_USAGE;
 		}
+		if (u->takes_shown && word_index(u->shown, o->name) < 0) {
+			fprintf(stderr, "%s: --%s is not for this command\ntry: %s --help\n", u->name, o->name, u->name);
+			return EXIT_USAGE;
+		}
 		r = put_value(o, (char *)into + at, optarg, &e);
 		if (r < 0) {
 			fprintf(stderr, "%s: --%s: %s\n", u->name, o->name, e.msg);

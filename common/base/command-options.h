@@ -77,7 +77,7 @@ struct command_usage {
 	const char *after;		   /* NULL: nothing */
 	const struct option_table *tables; /* up to one without rows */
 	const char *const *shown;	   /* the only options that --help prints; NULL: all */
-	bool takes_shown;		   /* no others are for it: completion offers those that --help shows */
+	bool takes_shown;		   /* no others are for it: they are refused, and completion does not offer them */
 	/* How many words there may be that are not options; what the command takes, for its message otherwise. NULL: it looks for
 	 * itself. */
 	const char *words;

@@ -65,7 +65,8 @@ static void compose(FILE *out, const struct one *o)
 {
 	AUTO_FREE char *xml = xasprintf(HEAD, o->devices ?: ""), *text = xasprintf("/real/qemu\n%s", o->line);
 	char *argv[WORDS_MAX];
-	struct plain_live live = {argv, split(text, argv), &o->net, o->net != NULL, o->whole};
+	const char *nets[] = {"hostnet0=bridge:said-before", o->net}; /* the last word counts */
+	struct plain_live live = {argv, split(text, argv), nets, o->net ? 2 : 0, o->whole};
 	struct libvirt_definition d;
 	struct libvirt_plain p;
 	struct err e;

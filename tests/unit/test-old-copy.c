@@ -334,6 +334,33 @@ static void cut_the_copy(void)
 	assert_int_equal(truncate(file[2], 5 * MIB), 0);
 }
 
+/* Holes of a disk are smaller than the blocks that are compared: what is beside them does not travel where the copy has it, and does where that differs. */
+static void what_is_beside_holes_is_compared_too(void **state)
+{
+	(void)state;
+	paint();
+	memset(disk + 5 * MIB + 4096, 0, 8192);
+	memset(disk + 6 * MIB - 512, 0, 1024); /* less than is a hole */
+	memset(disk + 7 * MIB - 4096, 0, 8192);
+	memset(disk + DISK_BYTES - 8192, 0, 4096);
+	memcpy(old, disk, DISK_BYTES);
+	old[7 * MIB + 8192] ^= 1;
+	begin(DISK_BYTES, old);
+	carry();
+	check_arrived();
+	assert_int_equal(t.result->read_bytes, DISK_BYTES - MIB - 8192 - 8192 - 4096);
+	assert_int_equal(kept(), t.result->read_bytes - (BLOCK - 4096));
+	end();
+	memcpy(old, disk, DISK_BYTES);
+	old[DISK_BYTES - 1] ^= 1;
+	old[5 * MIB] ^= 1;
+	begin(DISK_BYTES, old);
+	carry();
+	check_arrived();
+	assert_int_equal(kept(), t.result->read_bytes - (DISK_BYTES % BLOCK - 4096) - (BLOCK - 8192));
+	end();
+}
+
 static void a_copy_that_changes_once_it_was_compared_is_not_taken_from(void **state)
 {
 	(void)state;
@@ -533,6 +560,11 @@ static void blocks_come_in_order_and_within_the_disk(void **state)
 	have_free(h);
 }
 
+static uint32_t run_of(const struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes, bool *has)
+{
+	return have_run(h, key, &(struct have_range){.offset = offset, .data = data, .bytes = bytes}, has);
+}
+
 static void a_run_ends_where_the_copy_differs_and_only_whole_blocks_count(void **state)
 {
 	struct digest_key key = {{1, 2, 3}};
@@ -548,15 +580,21 @@ static void a_run_ends_where_the_copy_differs_and_only_whole_blocks_count(void *
 	for (i = 0; i < 5; i++)
 		write_u64(&w, i == 2 ? 1 : hash_content(&key, disk + i * BLOCK, MIN(BLOCK, bytes - i * BLOCK)).lo);
 	assert_int_equal(have_take(h, &(struct msg_have){.object = 1, .last = true, .hashes = {hashes, sizeof(hashes)}}, &err), 0);
-	assert_int_equal(have_run(h, &key, 0, disk, (uint32_t)bytes, &has), 2 * BLOCK);
+	assert_int_equal(run_of(h, &key, 0, disk, (uint32_t)bytes, &has), 2 * BLOCK);
 	assert_true(has);
-	assert_int_equal(have_run(h, &key, 2 * BLOCK, disk + 2 * BLOCK, (uint32_t)bytes - 2 * BLOCK, &has), BLOCK);
+	assert_int_equal(run_of(h, &key, 2 * BLOCK, disk + 2 * BLOCK, (uint32_t)bytes - 2 * BLOCK, &has), BLOCK);
 	assert_false(has);
-	assert_int_equal(have_run(h, &key, 3 * BLOCK, disk + 3 * BLOCK, (uint32_t)bytes - 3 * BLOCK, &has), BLOCK + 512);
+	assert_int_equal(run_of(h, &key, 3 * BLOCK, disk + 3 * BLOCK, (uint32_t)bytes - 3 * BLOCK, &has), BLOCK + 512);
 	assert_true(has);
-	assert_int_equal(have_run(h, &key, 512, disk + 512, BLOCK, &has), BLOCK); /* pieces of two, none of them whole */
+	assert_int_equal(run_of(h, &key, 512, disk + 512, BLOCK, &has), BLOCK); /* pieces of two, none of them whole */
 	assert_false(has);
-	assert_int_equal(have_run(h, &key, BLOCK - 512, disk + BLOCK - 512, BLOCK + 512, &has), 512);
+	assert_int_equal(run_of(h, &key, BLOCK - 512, disk + BLOCK - 512, BLOCK + 512, &has), 512);
+	assert_false(has);
+	assert_int_equal(have_run(h, &key, &(struct have_range){BLOCK + 512, disk + BLOCK + 512, 512, 512, BLOCK - 1024}, &has), 512);
+	assert_true(has); /* all of its block is known */
+	assert_int_equal(have_run(h, &key, &(struct have_range){BLOCK + 512, disk + BLOCK + 512, 512, 512, BLOCK - 1025}, &has), 512);
+	assert_false(has);
+	assert_int_equal(have_run(h, &key, &(struct have_range){BLOCK + 512, disk + BLOCK + 512, 512, 511, BLOCK - 1024}, &has), 512);
 	assert_false(has);
 	have_free(h);
 }
@@ -565,7 +603,7 @@ static bool has_block(const struct have *h, const struct digest_key *key, unsign
 {
 	bool has;
 
-	have_run(h, key, i * BLOCK, disk + i * BLOCK, BLOCK, &has);
+	run_of(h, key, i * BLOCK, disk + i * BLOCK, BLOCK, &has);
 	return has;
 }
 
@@ -584,7 +622,7 @@ static void what_was_noted_is_of_whole_blocks_of_the_disk_as_it_is_now(void **st
 	assert_true(have_covers(same, 2 * BLOCK + 512));
 	assert_false(has_block(same, &key, 0));
 	assert_true(has_block(same, &key, 1));
-	assert_int_equal(have_run(same, &key, 2 * BLOCK, disk + 2 * BLOCK, 512, &has), 512);
+	assert_int_equal(run_of(same, &key, 2 * BLOCK, disk + 2 * BLOCK, 512, &has), 512);
 	assert_true(has);
 	longer = have_resized(h, 4 * BLOCK);
 	assert_true(has_block(longer, &key, 1));
@@ -592,7 +630,7 @@ static void what_was_noted_is_of_whole_blocks_of_the_disk_as_it_is_now(void **st
 	assert_false(has_block(longer, &key, 3));
 	assert_true(have_covers(longer, 4 * BLOCK));
 	shorter = have_resized(h, BLOCK + 512);
-	assert_int_equal(have_run(shorter, &key, BLOCK, disk + BLOCK, 512, &has), 512);
+	assert_int_equal(run_of(shorter, &key, BLOCK, disk + BLOCK, 512, &has), 512);
 	assert_false(has);
 	have_free(h);
 	have_free(same);
@@ -630,6 +668,7 @@ int main(void)
 		cmocka_unit_test(what_differs_travels_and_no_more),
 		cmocka_unit_test(a_copy_that_is_shorter_has_what_it_has),
 		cmocka_unit_test(a_sparse_copy_has_what_is_between_its_holes),
+		cmocka_unit_test(what_is_beside_holes_is_compared_too),
 		cmocka_unit_test(a_copy_that_changes_once_it_was_compared_is_not_taken_from),
 		cmocka_unit_test(a_disk_that_has_begun_is_what_the_source_has_in_the_end),
 		cmocka_unit_test(a_hole_within_a_cluster_is_told_as_data),

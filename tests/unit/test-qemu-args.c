@@ -472,14 +472,14 @@ static void windows_of_a_desktop_are_not_opened(void **state)
 
 static int rewrite_with_net(const char *from, const char *to, struct args_result *r, struct err *e)
 {
-	const struct args_net_map map = {"n", to};
+	const struct args_net_map maps[] = {{"n", "bridge:said-before"}, {"n", to}};
 	struct args_options o = options;
 	struct line l;
 	int code;
 
 	split(&l, from);
-	o.nets = &map;
-	o.net_count = 1;
+	o.nets = maps;
+	o.net_count = ARRAY_LEN(maps);
 	code = qemu_args_rewrite(r, l.argv, l.argc, &o, e);
 	free(l.text);
 	return code;

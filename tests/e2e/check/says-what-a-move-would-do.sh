@@ -27,6 +27,11 @@ says check.out "-v shows [0-9]+ more lines"
 says check.out "can be moved to local: nothing stands in the way"
 ! grep 'was changed\|features of the guest' "$DIR/check.err" "$DIR/check.out" || fail "nothing was changed, and nobody asked for details"
 assert_at_source
+echo "disk a.raw=$TO/other.raw" >"$DIR/defaults"
+VMFERRY_CONFIG=$DIR/defaults check 0
+says check.out "disk .*/a.raw .* -> $TO/other.raw"
+VMFERRY_CONFIG=$DIR/defaults check 0 --disk "$DIR/a.raw=$TO/said.raw" # the command line has the last word
+says check.out "disk .*/a.raw .* -> $TO/said.raw"
 check 0 --bwlimit 200K # of which the guest writes ten times as much
 says check.out "live .*writes faster than can be carried .see --on-stall.$"
 says check.out "quick .*it is stopped, sent once, .*--how quick\); the best here"

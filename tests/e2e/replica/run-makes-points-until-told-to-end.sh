@@ -28,6 +28,8 @@ assert_eq "$(of_primary 'p["every_s"], p["keep"], p["paused"]')" "(3600, '2,hour
 ! replica set "$A" every=1s 2>"$DIR/err" || fail "a second is taken"
 ! replica set "$A" planned 2>"$DIR/err" || fail "what is for one command alone is kept"
 says 'planned is said to the command' "$DIR/err"
+! replica pause "$A" --keep 1 2>"$DIR/err" || fail "what is for another command is taken, and does nothing"
+says '--keep is not for this command' "$DIR/err"
 ! replica set "$A" how=warm 2>"$DIR/err" || fail "what is no option of a replica is taken"
 assert_eq "$(of_primary 'p["every_s"]')" 3600 "settings after what was refused"
 assert_eq "$(cat "$DIR/run.log")" "" "what run says of points that are made"
