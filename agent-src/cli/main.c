@@ -14,8 +14,10 @@
 #include <libssh2.h>
 #include <libxml/xmlversion.h>
 #include <malloc.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <bzlib.h>
@@ -112,12 +114,23 @@ static int print_words(char *command, char *subcommand)
 	return 0;
 }
 
+/* systemd gives units of the system's no HOME, in which keys and known hosts are looked for. */
+static void find_home(void)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *own = home && *home ? NULL : getpwuid(geteuid());
+
+	if (own && own->pw_dir && *own->pw_dir == '/')
+		setenv("HOME", own->pw_dir, 1);
+}
+
 int main(int argc, char **argv)
 {
 	char help_word[] = "--help";
 
 	if (process_open_standard())
 		return EXIT_REFUSED;
+	find_home();
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG says which file is too large */
 	signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it: then no program's end could be told */
 	process_keep_to_itself(); /* keys, passwords, and the guest's memory pass through */

@@ -3,6 +3,7 @@
 #include "exit-code.h"
 #include "json-text.h"
 #include "process.h"
+#include "qemu-discover.h"
 #include "replica-here.h"
 #include "util.h"
 
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define QMP_MS 5000
 
 char *replica_flat_path(const char *store, const char *name, size_t i, const char *format)
 {
@@ -76,20 +79,66 @@ static bool is_in_use(const char *image)
 	return !access(image, F_OK) && process_that_opened(image, 0);
 }
 
-/* Disks that the guest has here still under the name that they got; another may have come since, or they were moved. */
+struct image_now {
+	char *path; /* NULL: it is no file */
+	char *format;
+};
+
+/* Images that the guest's QEMU has now, in the order in which points have its disks. Their count; 0: not known. */
+static size_t images_now(const char *guest, struct image_now now[POINT_DISKS_MAX])
+{
+	static const struct qmp_handlers none = {.event = NULL};
+	struct loop *l = NULL;
+	struct qmp *q = NULL;
+	struct guest g;
+	struct err ignored;
+	size_t n = 0, i;
+	int r = guest_find(&g, guest, &ignored);
+
+	r = r ?: loop_new(&l, 64, &ignored) ?: guest_open_qmp(&g, &q, l, QMP_MS, &none, NULL, &ignored) ?: guest_query(&g, q, &ignored);
+	for (i = 0; !r && i < g.disk_count; i++)
+		if (!g.disks[i].read_only && !g.disks[i].removable_empty && n < POINT_DISKS_MAX)
+			now[n++] = (struct image_now){g.disks[i].real_path ? xstrdup(g.disks[i].real_path) : NULL,
+						      xstrdup(g.disks[i].format ?: "")};
+	if (q)
+		qmp_close(q);
+	if (l)
+		loop_free(l);
+	guest_fini(&g);
+	return n;
+}
+
+/* The image that took a disk's place (vmferry storage): the one at its place among as many. A guess that is wrong costs nothing but reading, as
+ * all is compared by hash. */
+static const char *image_instead(const struct image_now *now, size_t count, const json_t *had, size_t i)
+{
+	const char *format = json_text(json_array_get(had, i), "format") ?: "raw";
+
+	return count == json_array_size(had) && !strcmp(now[i].format, format) ? now[i].path : NULL;
+}
+
+/* Disks that the guest has here still under the name that they got, or those that took their place. */
 static void take_old_disks(struct replica_conf *c, const char *guest, const struct points *p)
 {
 	static char *pairs[POINT_DISKS_MAX]; /* pairs must live as long as the command */
 	const json_t *had = json_object_get(p->replica, "had");
+	const struct option_list said = c->o.disks.reuse; /* is behind what is found here, and so has the last word */
+	struct option_list *reuse = &c->o.disks.reuse;
+	struct image_now now[POINT_DISKS_MAX];
+	size_t count = images_now(guest, now);
 	json_t *one;
 	size_t i;
 
+	reuse->count = 0;
 	json_array_foreach((json_t *)(uintptr_t)had, i, one) {
 		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
+		const char *image = flat;
 
 		if (i >= POINT_DISKS_MAX || !json_text(one, "from") || json_is_true(json_object_get(one, "empty")))
 			continue;
-		if (!is_in_use(flat)) {
+		if (!is_in_use(flat))
+			image = image_instead(now, count, had, i);
+		if (!image) {
 			fprintf(c->o.json ? stderr : stdout,
 				"no process has %s open: all of what took its place travels, unless --reuse PATH=%s says under which name the guest has "
 				"that disk now\n",
@@ -97,12 +146,18 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 			continue;
 		}
 		free(pairs[i]);
-		pairs[i] = xasprintf("%s=%s", flat, json_text(one, "from"));
-		if (c->o.disks.reuse.count == OPTION_LIST_MAX)
+		pairs[i] = xasprintf("%s=%s", image, json_text(one, "from"));
+		if (reuse->count + said.count == OPTION_LIST_MAX)
 			break;
-		c->o.disks.reuse.at[c->o.disks.reuse.count++] = pairs[i];
+		reuse->at[reuse->count++] = pairs[i];
 		fprintf(c->o.json ? stderr : stdout, "what %s there, or a point of it, has of disk %s need not travel\n",
-			json_text(one, "from"), flat);
+			json_text(one, "from"), image);
+	}
+	for (i = 0; i < said.count; i++)
+		reuse->at[reuse->count++] = said.at[i];
+	for (i = 0; i < count; i++) {
+		free(now[i].path);
+		free(now[i].format);
 	}
 	fflush(stdout); /* the move's own words are not buffered */
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Nothing records what a guest has written since a point when its QEMU has ended since, or when somebody has removed a bitmap: everything is compared
-# with what is there, and the next point carries what was written again. So does verify, whatever the bitmaps say.
+# with what is there, and the next point carries what was written again. So does verify, whatever the bitmaps say. A disk that goes elsewhere takes its record along.
 # timeout: 300
 . "$(dirname "$0")/../../lib/replica.sh"
 
@@ -52,3 +52,12 @@ is_point 10 True
 assert_point_is_exact
 replica verify "$A" >"$DIR/out" 2>&1 || fail "verify: $(cat "$DIR/out")"
 says 'all of it is compared with what the newest point there has' "$DIR/out"
+
+# a disk goes elsewhere while the guest runs
+goes_on "$A"
+"$BIN/vmferry" storage "$A" --disk "d2=$DIR/elsewhere" </dev/null >"$DIR/out" 2>&1 || fail "storage: $(cat "$DIR/out")"
+ln -s "$DIR/elsewhere" "$DIR/$A.c" # for whoever looks at its contents
+rests "$A"
+sync
+is_point 12 False
+assert_point_is_exact
