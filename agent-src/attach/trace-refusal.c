@@ -1,33 +1,26 @@
 /* trace-refusal.c: see trace-refusal.h. */
 #include "trace-refusal.h"
 #include "file-number.h"
+#include "process-status.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* ---- what decides ---- */
 
 /* A number behind that name in /proc/PID/status; 0: it has none. */
-static uint64_t status_of(pid_t pid, const char *name, const char *format)
+static uint64_t status_of(pid_t pid, const char *name, int base)
 {
-	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
-	FILE *f = fopen(path, "re");
-	size_t n = strlen(name);
-	uint64_t value = 0;
-	char line[256];
+	char value[64];
 
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, name, n) && line[n] == ':' && sscanf(line + n + 1, format, &value) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return value;
+	process_status(pid, name, value, sizeof(value));
+	return strtoull(value, NULL, base);
 }
 
 static void read_label(char label[LABEL_MAX], pid_t pid)
@@ -44,9 +37,9 @@ static void read_label(char label[LABEL_MAX], pid_t pid)
 
 void trace_rules_read(struct trace_rules *r, pid_t pid)
 {
-	uint64_t own = status_of(getpid(), "CapEff", "%" SCNx64);
+	uint64_t own = status_of(getpid(), "CapEff", 16);
 
-	*r = (struct trace_rules){.tracer = (pid_t)status_of(pid, "TracerPid", "%" SCNu64),
+	*r = (struct trace_rules){.tracer = (pid_t)status_of(pid, "TracerPid", 10),
 				  .yama = (int)file_number("/proc/sys/kernel/yama/ptrace_scope"),
 				  .has_right = own >> CAP_SYS_PTRACE & 1,
 				  .is_root = !geteuid()};

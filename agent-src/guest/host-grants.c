@@ -1,6 +1,7 @@
 /* host-grants.c: see host-grants.h. */
 #include "host-grants.h"
 #include "process.h"
+#include "process-status.h"
 #include "util.h"
 
 #include <errno.h>
@@ -12,22 +13,6 @@
 #include <unistd.h>
 
 enum { IO_CLASS_SHIFT = 13, IO_OF_PROCESS = 1 }; /* ioprio_get(2) */
-
-/* The value of a line of /proc/PID/status; "": none. pid 0: our own. */
-static void status_value(pid_t pid, const char *key, char *out, size_t size)
-{
-	AUTO_FREE char *path = pid ? xasprintf("/proc/%d/status", (int)pid) : xstrdup("/proc/self/status");
-	char line[512];
-	size_t n = strlen(key);
-	FILE *f = fopen(path, "re");
-
-	*out = '\0';
-	while (f && !*out && fgets(line, sizeof(line), f))
-		if (!strncmp(line, key, n))
-			snprintf(out, size, "%.*s", (int)strcspn(line + n, "\n"), line + n);
-	if (f)
-		fclose(f);
-}
 
 static void add(char **list, char *what)
 {
@@ -59,13 +44,13 @@ static void add_priority(char **list, pid_t qemu)
 /* Processors and memory nodes that it may use, as of taskset, numactl or a cpuset. */
 static void add_places(char **list, pid_t qemu)
 {
-	static const char *const keys[][2] = {{"Cpus_allowed_list:\t", "processors"}, {"Mems_allowed_list:\t", "memory nodes"}};
+	static const char *const keys[][2] = {{"Cpus_allowed_list", "processors"}, {"Mems_allowed_list", "memory nodes"}};
 	char its[200], ours[200];
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(keys); i++) {
-		status_value(qemu, keys[i][0], its, sizeof(its));
-		status_value(0, keys[i][0], ours, sizeof(ours));
+		process_status(qemu, keys[i][0], its, sizeof(its));
+		process_status(0, keys[i][0], ours, sizeof(ours));
 		if (*its && *ours && strcmp(its, ours) != 0)
 			add(list, xasprintf("%s %s", keys[i][1], its));
 	}

@@ -1,5 +1,6 @@
 /* claim.c: see claim.h. */
 #include "claim.h"
+#include "process-status.h"
 #include "util.h"
 
 #include <errno.h>
@@ -37,19 +38,12 @@ static int holder(int file)
 /* The number that the process has in its own PID namespace, the last of those that the kernel tells. */
 static int number_there(pid_t pid)
 {
-	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
-	FILE *f = fopen(path, "re");
-	char line[256];
-	int number = pid;
+	char numbers[256], *last;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "NSpid:", strlen("NSpid:"))) {
-			number = atoi(strrchr(line, '\t') ?: "");
-			break;
-		}
-	if (f)
-		fclose(f);
-	return number;
+	if (process_status(pid, "NSpid", numbers, sizeof(numbers)))
+		return pid;
+	last = strrchr(numbers, '\t');
+	return atoi(last ? last + 1 : numbers);
 }
 
 /* A file of the process itself, of which each mount of /proc has its own: the process's own mount counts, if it has one. Of those files that nobody but its user

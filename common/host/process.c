@@ -1,5 +1,6 @@
 /* process.c: see process.h. */
 #include "process.h"
+#include "process-status.h"
 #include "program-run.h"
 #include "util.h"
 #include "deadline.h"
@@ -195,18 +196,10 @@ int process_hold(pid_t pid, uint64_t start_time, unsigned timeout_ms, struct err
 
 bool process_awaits_signal(pid_t pid, int signal)
 {
-	unsigned long long pending = 0;
-	char path[32], line[128];
-	FILE *f;
+	char pending[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "ShdPnd: %llx", &pending) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return pending >> (signal - 1) & 1;
+	process_status(pid, "ShdPnd", pending, sizeof(pending));
+	return strtoull(pending, NULL, 16) >> (signal - 1) & 1;
 }
 
 /* ---- running a program ---- */
@@ -233,32 +226,23 @@ int process_run(char *const *argv, unsigned timeout_ms, struct process_output *o
 	return r;
 }
 
-/* A line of /proc/PID/status, in bytes. */
-__attribute__((format(scanf, 2, 0))) static uint64_t status_bytes(const char *path, const char *format)
+/* pid 0: our own. */
+static uint64_t status_bytes(pid_t pid, const char *key)
 {
-	char line[128];
-	unsigned long long kib = 0;
-	FILE *f = fopen(path, "re");
+	char kib[32];
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, format, &kib) == 1)
-			break;
-	if (f)
-		fclose(f);
-	return kib * 1024;
+	process_status(pid, key, kib, sizeof(kib));
+	return strtoull(kib, NULL, 10) * 1024;
 }
 
 uint64_t own_rss_anon(void)
 {
-	return status_bytes("/proc/self/status", "RssAnon: %llu");
+	return status_bytes(0, "RssAnon");
 }
 
 uint64_t process_resident_bytes(pid_t pid)
 {
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	return status_bytes(path, "VmRSS: %llu");
+	return status_bytes(pid, "VmRSS");
 }
 
 int process_open_standard(void)
@@ -281,18 +265,12 @@ void process_keep_to_itself(void)
 
 int process_user(pid_t pid, uid_t *out)
 {
-	char path[32], line[128];
 	unsigned user[4], i;
-	int r = -ESRCH;
-	FILE *f;
+	char users[64];
+	int r = process_status(pid, "Uid", users, sizeof(users));
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	while (r && fgets(line, sizeof(line), f))
-		r = sscanf(line, "Uid: %u %u %u %u", &user[0], &user[1], &user[2], &user[3]) == 4 ? 0 : r;
-	fclose(f);
+	if (!r && sscanf(users, "%u %u %u %u", &user[0], &user[1], &user[2], &user[3]) != 4)
+		r = -ESRCH;
 	for (i = 0; !r && i < 3 && user[i] == geteuid(); i++)
 		;
 	if (!r)

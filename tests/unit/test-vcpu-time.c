@@ -1,6 +1,7 @@
 /* test-vcpu-time.c: whether a guest's processors have run, as the kernel counts it. */
 #include "vcpu-time.h"
 #include "process.h"
+#include "process-status.h"
 #include "util.h"
 
 #include <pthread.h>
@@ -8,10 +9,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +24,8 @@
 #include <cmocka.h>
 
 #define PATIENCE_MS 10000
+#define LONG_MS	    300000 /* of which a lock is waited for only a part */
+#define LOOKS	    20
 #define RUNS_NS	    5000000 /* of CPU time, in which a guest could do much */
 
 static pid_t pid;
@@ -134,22 +141,64 @@ static void what_ran_meanwhile_has_not(void **state)
 	ended();
 }
 
-/* A single processor that has run for a moment is enough; the time that several take to stop is not. */
-static void each_processor_counts_for_itself(void **state)
+/* A process that has run, and is held: what then is made to say has happened since. */
+static struct vcpu_thread *start_held(void)
 {
-	(void)state;
 	start("CPU 0/KVM");
 	kill(pid, SIGUSR1);
 	while (own_ns() < RUNS_NS)
 		;
 	hold();
 	vcpu_time_of(pid, &then);
-	then.each[0].ns -= 40000;
+	return &then.each[0];
+}
+
+/* A single processor that has run for a moment is enough; the time that several take to stop is not. */
+static void each_processor_counts_for_itself(void **state)
+{
+	struct vcpu_thread *one = start_held();
+
+	(void)state;
+	one->sleeps -= 2;
+	one->ns -= 40000;
 	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
-	then.each[0].ns -= 40000;
+	one->ns -= 40000;
 	assert_int_equal(vcpu_since(pid, &then), VCPU_MAY_HAVE_RUN);
-	then.each[0].ns -= 1000000;
+	one->ns -= 1000000;
 	assert_int_equal(vcpu_since(pid, &then), VCPU_RAN);
+	ended();
+}
+
+static void what_slept_on_where_it_was_has_stood_however_long_stopping_took(void **state)
+{
+	struct vcpu_thread *one = start_held();
+
+	(void)state;
+	one->ns -= 900000;
+	one->sleeps -= 1;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
+	one->sleeps -= 1;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_MAY_HAVE_RUN);
+	one->sleeps += 2;
+	one->call[strlen(one->call) - 2] ^= 1;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_MAY_HAVE_RUN);
+	one->call[0] = '\0';
+	one->number = -1;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_MAY_HAVE_RUN);
+	ended();
+}
+
+/* A processor of KVM that is resumed, and has nothing to do, sleeps in the call that runs it. */
+static void what_sleeps_elsewhere_may_have_run_however_shortly(void **state)
+{
+	struct vcpu_thread *one = start_held();
+
+	(void)state;
+	one->call[0]++;
+	one->number = SYS_ioctl;
+	assert_int_equal(vcpu_since(pid, &then), VCPU_MAY_HAVE_RUN);
+	one->number = -1; /* this kernel does not tell */
+	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
 	ended();
 }
 
@@ -237,6 +286,82 @@ static void what_loading_leaves_to_do_is_waited_for(void **state)
 	ended();
 }
 
+static void *wants_a_lock(void *arg)
+{
+	prctl(PR_SET_NAME, "CPU 0/KVM");
+	pthread_mutex_lock(arg);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* A process whose processor waits for a lock, which the main thread lets go of once it reads a byte. Returns where that is written. */
+static int start_locked(void)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int wakes[2];
+	pthread_t vcpu;
+	char c;
+
+	assert_int_equal(pipe(wakes), 0);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pthread_mutex_lock(&lock);
+		if (pthread_create(&vcpu, NULL, wants_a_lock, &lock) || read(wakes[0], &c, 1) != 1)
+			_exit(1);
+		pthread_mutex_unlock(&lock);
+		for (;;)
+			pause();
+	}
+	close(wakes[0]);
+	return wakes[1];
+}
+
+static _Atomic pid_t watcher;
+static _Atomic bool has_ended;
+
+static void *watches(void *arg)
+{
+	(void)arg;
+	watcher = gettid();
+	vcpu_time_at_rest(pid, LONG_MS, &then);
+	has_ended = true;
+	return NULL;
+}
+
+static unsigned long sleeps_of(pid_t thread)
+{
+	char sleeps[32];
+
+	process_status(thread, "voluntary_ctxt_switches", sleeps, sizeof(sleeps));
+	return strtoul(sleeps, NULL, 10);
+}
+
+static void what_waits_for_a_lock_does_not_rest(void **state)
+{
+	uint64_t until = now_ns() + PATIENCE_MS * 1000000ULL;
+	int wakes = start_locked();
+	pthread_t thread;
+
+	(void)state;
+	do
+		vcpu_time_of(pid, &then);
+	while ((!then.threads || then.each[0].number != SYS_futex) && now_ns() < until);
+	assert_int_equal(then.each[0].number, SYS_futex);
+	assert_int_equal(pthread_create(&thread, NULL, watches, NULL), 0);
+	while ((!watcher || sleeps_of(watcher) < LOOKS) && !has_ended)
+		sched_yield();
+	assert_int_equal(write(wakes, "", 1), 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(then.threads, 1);
+	assert_int_not_equal(then.each[0].number, SYS_futex);
+	hold();
+	assert_int_equal(vcpu_since(pid, &then), VCPU_STOOD);
+	close(wakes);
+	ended();
+}
+
 static void what_does_not_rest_is_not_waited_for_any_longer(void **state)
 {
 	(void)state;
@@ -253,9 +378,12 @@ int main(void)
 		cmocka_unit_test(what_is_stopped_in_its_sleep_has_stood),
 		cmocka_unit_test(what_ran_meanwhile_has_not),
 		cmocka_unit_test(each_processor_counts_for_itself),
+		cmocka_unit_test(what_slept_on_where_it_was_has_stood_however_long_stopping_took),
+		cmocka_unit_test(what_sleeps_elsewhere_may_have_run_however_shortly),
 		cmocka_unit_test(what_has_no_processors_cannot_be_told),
 		cmocka_unit_test(another_processor_cannot_be_compared),
 		cmocka_unit_test(what_loading_leaves_to_do_is_waited_for),
+		cmocka_unit_test(what_waits_for_a_lock_does_not_rest),
 		cmocka_unit_test(what_does_not_rest_is_not_waited_for_any_longer),
 	};
 
