@@ -1,6 +1,7 @@
 /* working-dir.c: see working-dir.h. */
 #include "working-dir.h"
 #include "remote-thread.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <errno.h>
@@ -20,9 +21,8 @@
 static bool leads_to(const char *directory, const char *name, const struct stat *file)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", directory, name);
-	struct stat st;
 
-	return !stat(path, &st) && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+	return path_leads_to(path, file);
 }
 
 /* path: as it was where QEMU was started, which is directory. A name that stands whole on the line leads there from anywhere. */

@@ -94,11 +94,6 @@ int bundle_receive_manifest(int fd, struct bundle *b, bundle_progress_fn progres
 
 /* ---- files ---- */
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !*p && !memcmp(p, p + 1, n - 1);
-}
-
 static int put(int fd, const uint8_t *p, size_t n, uint64_t at)
 {
 	while (n) {
@@ -130,7 +125,7 @@ static int take_contents(struct receiving *r, uint64_t size, int out, struct bun
 		if (!n)
 			return err_set(e, EINVAL, CUT_OFF);
 		bundle_digest_add(d, buf, (size_t)n);
-		if (out >= 0 && !is_zero(buf, (size_t)n))
+		if (out >= 0 && !bytes_are_zero(buf, (size_t)n))
 			failed = put(out, buf, (size_t)n, at);
 		if (failed)
 			return err_sys(e, -failed, "cannot write what comes");

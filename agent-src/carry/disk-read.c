@@ -1,6 +1,5 @@
 /* disk-read.c: see disk-read.h. */
 #include "disk-read.h"
-#include "codec.h"
 #include "disk-plan.h"
 #include "fault.h"
 #include "kept-ahead.h"

@@ -1,6 +1,5 @@
 /* recheck.c: see recheck.h. */
 #include "recheck.h"
-#include "codec.h"
 #include "util.h"
 
 #include <errno.h>

@@ -1,6 +1,5 @@
 /* seeds.c: see seeds.h. */
 #include "seeds.h"
-#include "codec.h"
 #include "qemu-memory.h"
 #include "util.h"
 

@@ -9,16 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define COPY_CHUNK (1u << 20)
-
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
 
 int export_copy_file(const char *from, const char *to, struct err *e)
 {
@@ -34,7 +28,7 @@ int export_copy_file(const char *from, const char *to, struct err *e)
 	if (out < 0)
 		return err_sys(e, errno, "cannot open %s", to);
 	while (!r && (n = pread(in, buf, COPY_CHUNK, (off_t)at)) > 0) {
-		if (!is_zero(buf, (size_t)n))
+		if (!bytes_are_zero(buf, (size_t)n))
 			r = pwrite_all(out, buf, (size_t)n, (off_t)at);
 		at += (uint64_t)n;
 		if (life_interrupted())

@@ -7,6 +7,7 @@
 #include "qcow2-header.h"
 #include "qemu-opts.h"
 #include "host-grants.h"
+#include "same-file.h"
 #include "script-read.h"
 #include "script-record.h"
 #include "unit-read.h"
@@ -170,13 +171,6 @@ static int read_chain(struct guest_disk *d, const char *path, const struct qcow2
 	return r;
 }
 
-static bool is_same_file(const char *path, const struct stat *st)
-{
-	struct stat other;
-
-	return !stat(path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev;
-}
-
 /* How many bytes it has, and whether it is a block device. */
 static int measure(struct guest_disk *d, const char *said, const struct stat *st, uint64_t *bytes, struct err *e)
 {
@@ -221,7 +215,7 @@ static int add_disk(struct guest *g, const struct args_file *f, struct err *e)
 	if (r)
 		return r;
 	for (i = 0; i + 1 < g->disk_count; i++)
-		if (is_same_file(g->disks[i].real_path, &st))
+		if (path_leads_to(g->disks[i].real_path, &st))
 			return err_set(e, EINVAL, "two disks of the guest are the same file: %s and %s", g->disks[i].file, f->path);
 	r = look(d->real_path, f->format, &h, &format, e);
 	if (r)

@@ -3,6 +3,7 @@
 #include "image-lock.h"
 #include "process.h"
 #include "qcow2-header.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -31,14 +32,13 @@ static int flags_of(pid_t pid, const char *number)
 
 static bool is_file_of(const struct guest *down, const struct args_result *line, const struct stat *st)
 {
-	struct stat other;
 	size_t i;
 
 	for (i = 0; i < down->disk_count; i++)
-		if (!stat(down->disks[i].real_path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev)
+		if (path_leads_to(down->disks[i].real_path, st))
 			return true;
 	for (i = 0; i < line->file_count; i++)
-		if (line->files[i].path && !stat(line->files[i].path, &other) && other.st_ino == st->st_ino && other.st_dev == st->st_dev)
+		if (line->files[i].path && path_leads_to(line->files[i].path, st))
 			return true;
 	return false;
 }

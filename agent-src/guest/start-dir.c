@@ -1,5 +1,6 @@
 /* start-dir.c: see start-dir.h. */
 #include "start-dir.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -51,13 +52,12 @@ bool start_dir_of_file(const char *path, char *const *argv, size_t argc, size_t 
 static bool open_file(int dir, const char *number, char path[PATH_MAX])
 {
 	ssize_t n = readlinkat(dir, number, path, PATH_MAX - 1);
-	struct stat opened, named;
+	struct stat opened;
 
 	if (n <= 0)
 		return false;
 	path[n] = '\0';
-	return !fstatat(dir, number, &opened, 0) && S_ISREG(opened.st_mode) && !stat(path, &named) && named.st_dev == opened.st_dev &&
-	       named.st_ino == opened.st_ino;
+	return !fstatat(dir, number, &opened, 0) && S_ISREG(opened.st_mode) && path_leads_to(path, &opened);
 }
 
 char *start_dir_find(pid_t pid, char *const *argv, size_t argc)

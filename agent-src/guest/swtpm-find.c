@@ -3,6 +3,7 @@
 #include "deleted-file.h"
 #include "process.h"
 #include "qemu-args.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -50,9 +51,8 @@ static bool has_socket(pid_t pid, char *const *argv, size_t argc, const struct s
 {
 	AUTO_FREE char *named = swtpm_socket(argv, argc);
 	AUTO_FREE char *path = named ? path_of(pid, named) : NULL;
-	struct stat st;
 
-	return path && !stat(path, &st) && st.st_dev == socket->st_dev && st.st_ino == socket->st_ino;
+	return path && path_leads_to(path, socket);
 }
 
 /* Looks through all processes for swtpms on that socket. Returns how many there are, or -errno. */
@@ -87,8 +87,7 @@ static void resolve_state(struct swtpm *s, pid_t pid)
 {
 	AUTO_FREE char *path = path_of(pid, s->state);
 	AUTO_FREE char *real = realpath(path, NULL);
-	struct stat its, ours;
-	bool same = real && !stat(path, &its) && !stat(real, &ours) && its.st_dev == ours.st_dev && its.st_ino == ours.st_ino;
+	bool same = real && paths_lead_to_one(path, real);
 
 	free(s->state);
 	s->state = same ? xstrdup(real) : NULL;

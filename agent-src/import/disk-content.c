@@ -131,11 +131,6 @@ static const struct signature *find(const struct signature *list, size_t count, 
 	return NULL;
 }
 
-static bool all_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
-
 /* Letters in the first sector, and nothing but zeros behind them. */
 static bool is_text(const uint8_t *p, size_t n)
 {
@@ -216,14 +211,14 @@ static bool read_gpt(struct disk_content *c, const uint8_t *p, size_t n)
 		const uint8_t *entry = p + first + i * size;
 
 		c->uefi_boots |= !memcmp(entry, esp_guid, sizeof(esp_guid));
-		bios |= !memcmp(entry, bios_boot_guid, sizeof(bios_boot_guid)) || (!all_zero(entry, 16) && (entry[48] & 4));
+		bios |= !memcmp(entry, bios_boot_guid, sizeof(bios_boot_guid)) || (!bytes_are_zero(entry, 16) && (entry[48] & 4));
 	}
 	return bios;
 }
 
 static void read_partitions(struct disk_content *c, const uint8_t *p, size_t n)
 {
-	bool code = !all_zero(p, BOOT_CODE), for_bios = false, partitioned;
+	bool code = !bytes_are_zero(p, BOOT_CODE), for_bios = false, partitioned;
 	struct mbr m;
 
 	if (is_volume(p)) {
@@ -265,7 +260,8 @@ void disk_content_read(struct disk_content *out, const uint8_t *p, size_t n)
 	const struct signature *other = find(others, ARRAY_LEN(others), p, n);
 
 	*out = (struct disk_content){.other = other ? other->what : NULL};
-	out->is_disk = find(disks, ARRAY_LEN(disks), p, n) || all_zero(p, MIN(n, SECTOR)); /* zeros where other files have a signature */
+	/* zeros where other files have a signature */
+	out->is_disk = find(disks, ARRAY_LEN(disks), p, n) || bytes_are_zero(p, MIN(n, SECTOR));
 	if (n >= SECTOR && p[510] == 0x55 && p[511] == 0xaa)
 		read_partitions(out, p, n);
 	if (!out->end) {

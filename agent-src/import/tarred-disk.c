@@ -251,11 +251,6 @@ static int read_map_within(struct map *m, const struct head *h, struct stream *s
 
 /* ---- the disk ---- */
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
-
 static int copy_piece(struct stream *s, const struct piece *p, struct err *e)
 {
 	uint64_t done;
@@ -265,7 +260,7 @@ static int copy_piece(struct stream *s, const struct piece *p, struct err *e)
 	for (done = 0; !r && done < p->n; done += n) {
 		n = (size_t)MIN(p->n - done, READ_BYTES);
 		r = read_all(s, s->buf, n, e);
-		if (!r && !is_zero(s->buf, n))
+		if (!r && !bytes_are_zero(s->buf, n))
 			r = s->write(s->ctx, p->at + done, s->buf, n, e);
 	}
 	return r;

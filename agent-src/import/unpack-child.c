@@ -269,7 +269,7 @@ static int make_plain(struct job *j, int argc, char **argv, struct err *e)
 		r = packed_read(j->in, buf, sizeof(buf), &got, e);
 		if (!r && got > most - at)
 			r = err_set(e, ENOSPC, "no room: what is in it, zeros as well, is more than %llu bytes", (unsigned long long)most);
-		if (!r && got && (*buf || memcmp(buf, buf + 1, got - 1) != 0))
+		if (!r && !bytes_are_zero(buf, got))
 			r = write_whole(j, fd, buf, got, at, e);
 		at += got;
 		tell_taken(j);

@@ -112,11 +112,6 @@ static struct xva_disk *wanted(struct xva *x, unsigned number)
 	return NULL;
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
-
 static int check_place(struct xva_disk *d, uint64_t block, uint64_t size, struct err *e)
 {
 	if (!size || size > XVA_BLOCK_MAX || (d->block && size > d->block))
@@ -159,7 +154,7 @@ static int take_block(struct xva *x, struct xva_disk *d, uint64_t block, uint64_
 	if (r)
 		return r;
 	x->has_last = true;
-	return is_zero(x->last, x->last_bytes) ? 0 : write(ctx, d->number, block * d->block, x->last, x->last_bytes, e);
+	return bytes_are_zero(x->last, x->last_bytes) ? 0 : write(ctx, d->number, block * d->block, x->last, x->last_bytes, e);
 }
 
 static bool is_sha1(const struct xva *x, const char *hex)

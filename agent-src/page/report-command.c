@@ -13,6 +13,7 @@
 #include "html-replica.h"
 #include "json-text.h"
 #include "paths.h"
+#include "same-file.h"
 #include "util.h"
 #include "words.h"
 
@@ -76,13 +77,6 @@ static char *default_output(const char *input)
 	if (!strcmp(input, "-"))
 		return xstrdup("-");
 	return xasprintf("%.*s.html", dot && dot != name ? (int)(dot - input) : (int)strlen(input), input);
-}
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static int write_all(int fd, const char *p, size_t n)
@@ -220,7 +214,7 @@ static int make_report(const struct choice *c, char *const *words, size_t count,
 	int r;
 
 	for (i = 0; i < count && !c->last; i++)
-		if (same_file(words[i], *output))
+		if (paths_lead_to_one(words[i], *output))
 			return err_set(e, EINVAL, "%s is what the report is to be made of; another place for the page: -o FILE", *output);
 	r = c->last ? read_last(&in, words[0], &guest, e) : read_all_of(&in, words, count, of_run, e);
 	r = r ? r : render(&in, of_run, name, c->only_medians, &page, &n, e);

@@ -12,6 +12,7 @@
 #include "qemu-names.h"
 #include "replica-sync.h"
 #include "rights.h"
+#include "same-file.h"
 #include "shell-quote.h"
 
 #include <errno.h>
@@ -110,9 +111,8 @@ static int check_reopens(const struct disks *ds, const struct guest_disk *g, str
 	AUTO_FREE char *seen = relative && ds->src->traits.carries_memory ? xasprintf("/proc/%d/cwd/%s", (int)guest->pid, g->file) : NULL;
 	const char *base = seen && g->real_path ? strrchr(g->real_path, '/') : NULL;
 	AUTO_FREE char *where = NULL;
-	struct stat there, is;
 
-	if (!base || (!stat(seen, &there) && !stat(g->real_path, &is) && there.st_dev == is.st_dev && there.st_ino == is.st_ino))
+	if (!base || paths_lead_to_one(seen, g->real_path))
 		return 0;
 	where = shell_quote(g->real_path);
 	return err_set(

@@ -43,18 +43,13 @@ void storage_rest_let_go(struct storage *s)
 
 /* ---- copying ---- */
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	return !n || (!*p && !memcmp(p, p + 1, n - 1));
-}
-
 /* Zeros stay a hole of a new file; a device may have other contents there, so they are written to it. */
 static ssize_t copy_through_us(const struct moving_disk *d, size_t n, loff_t *in, loff_t *out)
 {
 	static uint8_t buf[PART];
 	ssize_t k = pread(d->rest.from, buf, MIN(n, sizeof(buf)), *in);
 
-	if (k > 0 && (d->to_device || !is_zero(buf, (size_t)k)))
+	if (k > 0 && (d->to_device || !bytes_are_zero(buf, (size_t)k)))
 		k = pwrite(d->rest.to, buf, (size_t)k, *out);
 	*in += MAX(k, 0);
 	*out += MAX(k, 0);

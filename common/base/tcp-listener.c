@@ -1,5 +1,6 @@
 /* tcp-listener.c: see tcp-listener.h. */
 #include "tcp-listener.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <arpa/inet.h>
@@ -17,9 +18,8 @@
 static bool is_in_our_network(pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/ns/net", (int)pid);
-	struct stat theirs, ours;
 
-	return !stat(path, &theirs) && !stat("/proc/self/ns/net", &ours) && theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
+	return paths_lead_to_one(path, "/proc/self/ns/net");
 }
 
 static bool has_socket(pid_t pid, unsigned long inode)

@@ -54,6 +54,21 @@ char *xasprintf(const char *fmt, ...)
 	return checked(s);
 }
 
+bool bytes_are_zero(const uint8_t *p, size_t n)
+{
+	typedef uint64_t word __attribute__((aligned(1), may_alias));
+	const word *w = (const word *)p;
+	size_t i, words = n / 8;
+
+	for (i = 0; i + 8 <= words; i += 8)
+		if (w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7])
+			return false;
+	for (i *= 8; i < n; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;

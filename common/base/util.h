@@ -41,6 +41,9 @@ char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* True if every byte is zero, also if there is none. */
+bool bytes_are_zero(const uint8_t *p, size_t n);
+
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t now_ns(void);
 /* CPU time of this thread; of this process. */

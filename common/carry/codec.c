@@ -132,17 +132,3 @@ int codec_decompress(struct codec *c, enum data_codec which, struct slice in, ui
 		return 0;
 	return err_set(e, EPROTO, "compressed data from the peer does not unpack to the %zu bytes it announced", n);
 }
-
-bool bytes_are_zero(const uint8_t *p, size_t n)
-{
-	const uint64_t *w = (const uint64_t *)(const void *)p;
-	size_t i, words = n / 8;
-
-	for (i = 0; i + 8 <= words; i += 8)
-		if (w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7])
-			return false;
-	for (; i < words; i++)
-		if (w[i])
-			return false;
-	return true;
-}

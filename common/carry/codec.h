@@ -31,7 +31,5 @@ void codec_set_effort(struct codec *c, enum codec_effort effort);
 size_t codec_compress(struct codec *c, enum data_codec which, const uint8_t *in, size_t n, uint8_t *out, size_t cap);
 /* Decompresses into exactly n bytes. 0 or -EPROTO. */
 int codec_decompress(struct codec *c, enum data_codec which, struct slice in, uint8_t *out, size_t n, struct err *e);
-/* True if every byte is zero. n is a multiple of 8, p is 8-byte aligned. */
-bool bytes_are_zero(const uint8_t *p, size_t n);
 
 #endif

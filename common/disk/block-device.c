@@ -138,7 +138,7 @@ static int check_end(int fd, const char *path, uint64_t at, size_t bytes, struct
 
 	if (n != (ssize_t)bytes)
 		return err_sys(e, n < 0 ? errno : EIO, "cannot read block device %s", path);
-	if (!bytes || (!end[0] && !memcmp(end, end + 1, bytes - 1)))
+	if (bytes_are_zero(end, bytes))
 		return 0;
 	return err_set(
 		e, EEXIST,

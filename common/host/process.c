@@ -2,6 +2,7 @@
 #include "process.h"
 #include "process-status.h"
 #include "program-run.h"
+#include "same-file.h"
 #include "util.h"
 #include "deadline.h"
 
@@ -313,9 +314,8 @@ bool process_sees(pid_t pid, const char *path)
 {
 	AUTO_FREE char *real = realpath(path, NULL); /* a link's target would be looked up from our root */
 	AUTO_FREE char *inside = xasprintf("/proc/%d/root%s", (int)pid, real ?: path);
-	struct stat ours, its;
 
-	return !stat(path, &ours) && !stat(inside, &its) && ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+	return paths_lead_to_one(path, inside);
 }
 
 /* "flags:\t0100002", octal, in /proc/PID/fdinfo/FD; true, too, if that cannot be told. */

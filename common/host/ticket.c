@@ -1,5 +1,6 @@
 /* ticket.c: see ticket.h. */
 #include "ticket.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <dirent.h>
@@ -44,21 +45,13 @@ static unsigned number_of(const char *name)
 
 /* ---- the directory ---- */
 
-/* True if the descriptor is the directory of that name: the process that returns the last ticket removes it. */
-static bool has_its_name(const char *dir, int fd)
-{
-	struct stat named, opened;
-
-	return !stat(dir, &named) && !fstat(fd, &opened) && named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
-}
-
-/* -EAGAIN: somebody else holds it, or has just removed it. */
+/* -EAGAIN: another process holds it, or has just removed it with the last ticket. */
 static int lock_dir(const char *dir, int *fd, struct err *e)
 {
 	*fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (*fd < 0)
 		return err_sys(e, errno, "cannot open %s", dir);
-	if (!flock(*fd, LOCK_EX | LOCK_NB) && has_its_name(dir, *fd))
+	if (!flock(*fd, LOCK_EX | LOCK_NB) && file_has_name(*fd, dir))
 		return 0;
 	close(*fd);
 	*fd = -1;

@@ -3,6 +3,7 @@
 #include "durable-file.h"
 #include "json-text.h"
 #include "paths.h"
+#include "same-file.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -139,14 +140,6 @@ int points_create(const char *dir, const json_t *replica, struct err *e)
 	return r;
 }
 
-/* True if the file that was locked still has that name: it goes with the points, and another may have been made. */
-static bool is_named(int fd, const char *path)
-{
-	struct stat has, named;
-
-	return !fstat(fd, &has) && !stat(path, &named) && has.st_dev == named.st_dev && has.st_ino == named.st_ino;
-}
-
 static int take_lock(const char *path, unsigned most_ms, int *fd, struct err *e)
 {
 	unsigned waited;
@@ -165,7 +158,7 @@ static int take_lock(const char *path, unsigned most_ms, int *fd, struct err *e)
 		*fd = -1;
 		return r == EWOULDBLOCK ? err_set(e, EBUSY, "%s is locked", path) : err_sys(e, r, "cannot lock %s", path);
 	}
-	if (is_named(*fd, path))
+	if (file_has_name(*fd, path))
 		return 0;
 	close(*fd);
 	return take_lock(path, most_ms, fd, e);
