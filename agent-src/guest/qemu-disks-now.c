@@ -2,8 +2,8 @@
  * qemu-disks-now.c: writes into the guest's command line which images its drives have now. While it ran disks may have gone elsewhere (vmferry storage, a
  * mirror and its pivot), or on top of what they had (an external snapshot), and media may have been changed; the line still names what they began with.
  *
- * A disk of the line is told by the id of its -drive, or that which QEMU gives one without, or by its device and the node that this has, or by its place in the
- * machine's flash; never by the name that an image has now, which may have been another's. A device that was plugged in anew is none of this: it may have other
+ * A disk of the line is told by the id of its -drive, or that which QEMU gives one without, or by its device and the node that this has, or by the place of its
+ * device among those without an id, or in the machine's flash; never by the name that an image has now, which may have been another's. A device that was plugged in anew is none of this: it may have other
  * options, too.
  */
 #include "qemu-discover.h"
@@ -33,10 +33,13 @@ struct ide {
 struct line_disks {
 	struct line_disk *v;
 	size_t n;
-	uint64_t virtio;    /* bit per place of if=virtio that is taken, of the first 64 */
-	uint64_t flash;	    /* bit per place of if=pflash that is taken, of the first 64 */
-	struct ide so_far;  /* places in the part of the line that was read so far */
-	struct ide of_line; /* places in the whole line */
+	uint64_t virtio;		       /* bit per place of if=virtio that is taken, of the first 64 */
+	uint64_t flash;			       /* bit per place of if=pflash that is taken, of the first 64 */
+	struct ide so_far;		       /* places in the part of the line that was read so far */
+	struct ide of_line;		       /* places in the whole line */
+	struct nameless {		       /* devices without an id that have a node of a -blockdev */
+		unsigned all, so_far, as_json; /* of the whole line; read so far; QEMU makes those in JSON after all others */
+	} nameless;
 };
 
 static void add(struct line_disks *l, const char *path, const struct guest_disk *now)
@@ -262,19 +265,73 @@ static void note_drive(const struct guest *g, struct line_disks *l, const struct
 	kv_fini(&kv);
 }
 
-static void note_device(const struct guest *g, struct line_disks *l, const char *value)
+/* ---- on devices without an id: QEMU numbers them in the order of the line, and guest_check_nameless_devices() has seen that all are there ---- */
+
+static bool nameless_place(const struct guest_disk *d, unsigned *place)
 {
-	AUTO_FREE char *path = NULL;
+	return !d->drive_id && d->qdev && sscanf(d->qdev, "/machine/peripheral-anon/device[%u]", place) == 1;
+}
+
+/* A node of the line's is where the line has it, or else the order is another. */
+static bool may_be_of(const struct guest *g, const struct guest_disk *d, const char *node)
+{
+	AUTO_FREE char *driver = d->node ? of_node(g, d->node, "driver") : NULL;
+
+	return !driver || !strcmp(d->node, node);
+}
+
+static const struct guest_disk *disk_of_nameless(const struct guest *g, const struct nameless *of, const char *node)
+{
+	const struct guest_disk *found = NULL;
+	unsigned place, other, all = 0, before;
+	size_t i, k;
+
+	for (i = 0; i < g->disk_count; i++) {
+		if (!nameless_place(&g->disks[i], &place))
+			continue;
+		all++;
+		for (k = before = 0; k < g->disk_count; k++)
+			before += nameless_place(&g->disks[k], &other) && other < place;
+		if (before == of->so_far)
+			found = &g->disks[i];
+	}
+	return found && all == of->all && (!of->as_json || of->as_json == all) && may_be_of(g, found, node) ? found : NULL;
+}
+
+/* The node of that -device and its file, malloc'ed; NULL: none of a -blockdev. *id: its id, malloc'ed; NULL: it has none. */
+static char *node_of_device(const struct guest *g, const char *value, char **id, char **path)
+{
+	const char *drive;
 	struct props p;
-	const char *drive, *id;
+	char *node;
 
 	props_parse(&p, value);
 	drive = kv_get(&p.l, "drive", NULL);
-	id = kv_get(&p.l, "id", NULL);
-	path = drive ? file_of_node(g, drive) : NULL;
-	if (path)
-		add(l, path, id ? guest_disk_of_device(g, id) : NULL);
+	*path = drive ? file_of_node(g, drive) : NULL;
+	node = *path ? xstrdup(drive) : NULL;
+	*id = kv_get(&p.l, "id", NULL) ? xstrdup(kv_get(&p.l, "id", NULL)) : NULL;
 	props_fini(&p);
+	return node;
+}
+
+static void count_nameless(const struct guest *g, struct nameless *of, const struct qemu_opt *opt)
+{
+	AUTO_FREE char *id = NULL, *path = NULL;
+	AUTO_FREE char *node = opt->value && !strcmp(opt->name, "device") ? node_of_device(g, opt->value, &id, &path) : NULL;
+
+	of->all += node && !id;
+	of->as_json += node && !id && *opt->value == '{';
+}
+
+static void note_device(const struct guest *g, struct line_disks *l, const char *value)
+{
+	AUTO_FREE char *id = NULL, *path = NULL;
+	AUTO_FREE char *node = node_of_device(g, value, &id, &path);
+
+	if (!node)
+		return;
+	add(l, path, id ? guest_disk_of_device(g, id) : disk_of_nameless(g, &l->nameless, node));
+	l->nameless.so_far += !id;
 }
 
 static void read_line(const struct guest *g, struct line_disks *l)
@@ -282,8 +339,10 @@ static void read_line(const struct guest *g, struct line_disks *l)
 	struct qemu_opt opt;
 	size_t i = 1;
 
-	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt))
+	while (qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt)) {
 		place_on_ide(&l->of_line, &opt);
+		count_nameless(g, &l->nameless, &opt);
+	}
 	for (i = 1; qemu_opt_next(g->line.expanded, g->line.expanded_count, &i, &opt);) {
 		if (opt.value && !strcmp(opt.name, "device"))
 			note_device(g, l, opt.value);

@@ -172,6 +172,28 @@ static json_t *with_entry(const json_t *all, json_t *entry)
 	return out;
 }
 
+/* The others, and before the newest of them the old copies that none of them names; a new reference. */
+static json_t *with_old_entry(const json_t *all, json_t *entry)
+{
+	json_t *out = json_array(), *kept = json_array(), *disk, *alone;
+	size_t i, n = json_array_size(all);
+	bool ignored;
+
+	json_array_foreach(json_object_get(entry, "disks"), i, disk) {
+		alone = json_pack("[O]", disk);
+		if (!whereabouts_of_disks(all, alone, &ignored))
+			json_array_append(kept, disk);
+		json_decref(alone);
+	}
+	json_array_extend(out, (json_t *)(uintptr_t)all);
+	if (json_array_size(kept))
+		json_array_insert(out, n ? n - 1 : 0, entry);
+	json_object_set_new(entry, "disks", kept);
+	while (json_array_size(out) > WHEREABOUTS_KEPT)
+		json_array_remove(out, 0);
+	return out;
+}
+
 static int lock_dir(const char *dir, int *fd, struct err *e)
 {
 	if (mkdir(dir, 0700) && errno != EEXIST)
@@ -182,7 +204,7 @@ static int lock_dir(const char *dir, int *fd, struct err *e)
 	return sync_parent_dir(dir, e);
 }
 
-int whereabouts_add(const char *path, json_t *entry, struct err *e)
+static int add(const char *path, json_t *entry, json_t *(*with)(const json_t *all, json_t *entry), struct err *e)
 {
 	AUTO_FREE char *copy = xstrdup(path);
 	AUTO_FREE char *text = NULL;
@@ -198,9 +220,19 @@ int whereabouts_add(const char *path, json_t *entry, struct err *e)
 		return 0;
 	}
 	json_object_set_new(entry, "at", json_integer((json_int_t)time(NULL)));
-	now = with_entry(all, entry);
+	now = with(all, entry);
 	text = json_dumps(now, JSON_INDENT(1));
 	json_decref(all);
 	json_decref(now);
 	return text ? replace_file(path, text, strlen(text), e) : err_set(e, EILSEQ, "cannot write %s: it would not be UTF-8 text", path);
+}
+
+int whereabouts_add(const char *path, json_t *entry, struct err *e)
+{
+	return add(path, entry, with_entry, e);
+}
+
+int whereabouts_add_old(const char *path, json_t *entry, struct err *e)
+{
+	return add(path, entry, with_old_entry, e);
 }

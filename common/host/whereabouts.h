@@ -26,6 +26,8 @@ char *whereabouts_path(const char *state_dir, const char *guest);
 /* Adds an entry (borrowed; "at" is set here), durably; the same attempt's again is no matter. The file is whole at any moment. A guest that
  * has left since is not noted as one that has come (whereabouts_has_left_since()): an agent that died may be late. */
 int whereabouts_add(const char *path, json_t *entry, struct err *e);
+/* Notes copies ("gone_to") that are outdated while the guest is here by another way, on other disks: those that no entry names; the newest entry stays that. */
+int whereabouts_add_old(const char *path, json_t *entry, struct err *e);
 /* *out: a new array, empty where there is no file. -EBADMSG: the file is damaged. */
 int whereabouts_read(const char *path, json_t **out, struct err *e);
 /* "vm1 went to root@host-b (2026-11-29 20:40:00)", if that is the newest that is known of a guest of that name; malloc'ed. NULL: it is not,

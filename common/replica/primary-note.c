@@ -6,6 +6,7 @@
 #include "paths.h"
 #include "points.h"
 #include "util.h"
+#include "whereabouts.h"
 #include "words.h"
 
 #include <errno.h>
@@ -74,6 +75,8 @@ int primary_note_replaced(const char *state_dir, const char *guest, const char *
 		return r;
 	state = json_load_file(json, 0, &why) ?: json_object();
 	json_object_set_new(state, "replaced", json_true());
+	json_object_set_new(state, "pair", json_string(pair));
+	json_object_set_new(state, "to", json_sprintf("%.*s", (int)strcspn(value_of(text, "to") ?: "", "\n"), value_of(text, "to") ?: ""));
 	said = json_text_dump(state, JSON_INDENT(1));
 	json_decref(state);
 	r = replace_file(json, said, strlen(said), e);
@@ -82,13 +85,28 @@ int primary_note_replaced(const char *state_dir, const char *guest, const char *
 	return r ? err_prefix(e, "that guest %s was taken over elsewhere cannot be noted", guest) : 0;
 }
 
+/* The old copy's disks stay where they are, and its script, or unit, with them. */
+static int note_old_copy(const char *state_dir, const char *guest, const json_t *state)
+{
+	AUTO_FREE char *path = whereabouts_path(state_dir, guest);
+	const char *to = json_text(state, "to") ?: "";
+	json_t *entry = json_pack("{s:s,s:s,s:s,s:O*}", "guest", guest, "attempt", json_text(state, "pair") ?: "replaced", "gone_to",
+				  *to ? to : "the host of its replica", "disks", json_object_get(state, "disks"));
+	struct err ignored;
+	int r = entry ? json_object_get(entry, "disks") ? whereabouts_add_old(path, entry, &ignored) : 0 : -EBADMSG;
+
+	json_decref(entry);
+	return r;
+}
+
 void primary_note_here(const char *state_dir, const char *guest, bool by_replica)
 {
 	AUTO_FREE char *conf = path_of(state_dir, guest, "conf"), *json = path_of(state_dir, guest, "json");
 	json_error_t why;
 	json_t *state = json_load_file(json, 0, &why);
 
-	if (json_is_true(json_object_get(state, "replaced")) && (!by_replica || access(conf, F_OK)))
+	if (json_is_true(json_object_get(state, "replaced")) && (!by_replica || access(conf, F_OK)) &&
+	    !note_old_copy(state_dir, guest, state))
 		primary_note_gone(state_dir, guest);
 	json_decref(state);
 }

@@ -18,7 +18,8 @@
  * knows that it was replaced. */
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e);
 /*
- * The guest is here, so this host has no old copy of it any more: what says so goes, and with it the settings of that copy. by_replica: it
+ * The guest is here, so what says that this host has its old copy alone goes, and with it the settings of that copy, whose disks are noted as such
+ * (whereabouts.h); where they cannot be noted all stays. by_replica: it
  * was taken over from its replica, which is here; where this very host is its primary, too (--disk-dir at "local"), that one stays
  * replaced.
  */

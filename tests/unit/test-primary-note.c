@@ -3,7 +3,9 @@
 #include "primary-note.h"
 #include "replica-conf.h"
 #include "replica-note.h"
+#include "json-text.h"
 #include "util.h"
+#include "whereabouts.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -98,6 +100,49 @@ static void term_that_is_not_said_is_the_first(void **state)
 	assert_true(is_there("replica/vm1.conf"));
 	assert_int_equal(primary_note_replaced(dir, "vm1", PAIR, 2, &e), 0);
 	assert_false(is_there("replica/vm1.conf"));
+}
+
+/* Its script is there still, and would start it beside the guest. */
+static void old_copy_is_known_as_such_once_the_guest_is_here(void **state)
+{
+	AUTO_FREE char *path = path_of("guests/vm1.json");
+	json_t *all, *old = json_pack("[s]", "/old/b"), *new = json_pack("[s]", "/new/a");
+	json_t *came =
+		json_pack("{s:s,s:s,s:s,s:[s,s]}", "guest", "vm1", "attempt", "1", "came_from", "host-b", "disks", "/new/a", "/same");
+	json_t *back = json_pack("{s:s,s:s,s:s,s:[s],s:[s,s]}", "guest", "vm1", "attempt", "2", "came_from", "host-b", "disks", "/old/b",
+				 "known", "1", PAIR);
+	bool shared;
+
+	(void)state;
+	put_conf("term 1\n");
+	put("replica/vm1.json", "{\"disks\": [\"/old/a\", \"/old/b\", \"/same\"]}");
+	assert_int_equal(primary_note_replaced(dir, "vm1", PAIR, 2, &e), 0);
+	assert_int_equal(whereabouts_add(path, came, &e), 0);
+	primary_note_here(dir, "vm1", true);
+	assert_false(is_there("replica/vm1.json"));
+	assert_int_equal(whereabouts_read(path, &all, &e), 0);
+	assert_string_equal(json_text(whereabouts_of_disks(all, old, &shared), "gone_to"), "host-b");
+	assert_string_equal(json_text(whereabouts_of_disks(all, new, &shared), "came_from"), "host-b");
+	assert_string_equal(json_text(json_array_get(all, json_array_size(all) - 1), "attempt"), "1");
+	assert_int_equal(json_array_size(json_object_get(json_array_get(all, 0), "disks")), 2); /* of one the newer word counts */
+	json_decref(all);
+	assert_int_equal(whereabouts_add(path, back, &e), 0); /* it comes to where the old copy was */
+	assert_int_equal(whereabouts_read(path, &all, &e), 0);
+	assert_string_equal(json_text(whereabouts_of_disks(all, old, &shared), "attempt"), "2");
+	json_decref(all);
+	json_decref(old);
+	json_decref(new);
+	json_decref(came);
+	json_decref(back);
+}
+
+static void copy_that_cannot_be_noted_stays_replaced(void **state)
+{
+	(void)state;
+	put("replica/vm1.json", "{\"replaced\": true, \"disks\": [\"/old/a\"]}");
+	put("guests", "no directory");
+	primary_note_here(dir, "vm1", true);
+	assert_true(is_there("replica/vm1.json"));
 }
 
 static void host_that_has_the_guest_has_no_old_copy(void **state)
@@ -205,6 +250,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(higher_term_ends_a_primary, setup, teardown),
 		cmocka_unit_test_setup_teardown(term_that_is_not_said_is_the_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_that_has_the_guest_has_no_old_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(old_copy_is_known_as_such_once_the_guest_is_here, setup, teardown),
+		cmocka_unit_test_setup_teardown(copy_that_cannot_be_noted_stays_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(note_travels, setup, teardown),
 		cmocka_unit_test_setup_teardown(note_of_another_is_looked_at, setup, teardown),
 		cmocka_unit_test_setup_teardown(settings_that_are_not_known_are_not_taken, setup, teardown),

@@ -30,6 +30,11 @@ mkdir "$BACK"
 replica_start
 replica add "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>&1 || fail "add: $(cat "$DIR/out")"
 says "one every 300 s, by vmferry replica run $A, or as a service: .* vmferry-replica@$A" "$DIR/out"
+{ # its script of then stays there
+	echo '#!/bin/sh'
+	tr '\0' '\n' <"/proc/${GUEST_PID[$A]}/cmdline" | sed "s/'/'\\\\''/g; s/.*/'&'/" | xargs -d '\n' printf '%s '
+} >"$DIR/before.sh"
+chmod 755 "$DIR/before.sh"
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 at_b replica failover "$A" --peer-is-fenced
@@ -65,6 +70,10 @@ kill_at_exit "$(of_store "$BACK/$A.replica" "r['run']['pid']")"
 lives "$BACK/$A.orders"
 assert_eq "$(of_store "$BACK/$A.replica" "r['term']")" 3 "term"
 [[ ! -e $VMFERRY_STATE_DIR/replica/$A.json ]] || fail "the guest is here again, and called replaced"
+! vmferry may-start "$DIR/before.sh" >"$DIR/out" 2>"$DIR/err" || fail "the old copy may be started beside the guest: $(cat "$DIR/out")"
+says 'what lies here is the old copy' "$DIR/err"
+! vmferry may-start "$A" >"$DIR/out" 2>"$DIR/err" || fail "the guest runs, and may be started"
+says 'it may run already' "$DIR/err"
 
 # and so does its replica
 replica reverse "$A" "$b" --disk-dir "$THERE" >"$DIR/out" 2>"$DIR/err" || fail "reverse: $(cat "$DIR/out" "$DIR/err")"
