@@ -16,7 +16,7 @@
 #define MSG_STR_MAX	   4096
 #define MSG_CRITICAL	   0x8000
 
-/* Most raw bytes (before a codec) that one DATA may stand for, when it carries contents. */
+/* The largest number of raw bytes (before a codec) for which one DATA may stand, when it carries contents. */
 #define DATA_RAW_MAX	 (256 * 1024)
 #define DATA_EXTENTS_MAX 4096
 

@@ -4,7 +4,7 @@
 
 /* Ends what the bench has started, here or by an agent of its own, with a path within folder on its command line. */
 void processes_end(const char *folder);
-/* These, the folder, and agents that work there. May take some seconds. */
+/* Ends the same processes and the agents that work in dir, and removes dir. May take some seconds. */
 void clear_all(const char *dir);
 
 #endif

@@ -57,7 +57,7 @@ static json_t *wrong(const char *what)
 
 /* ---- input ---- */
 
-/* More of it; false: there is no more, or we are to end. */
+/* Reads more input; false: the input has ended, or we are to end. */
 static bool hear(struct host *h)
 {
 	struct pollfd p = {.fd = 0, .events = POLLIN};
@@ -104,7 +104,7 @@ static json_t *order_folder(struct host *h, const json_t *order, const char *pat
 	return mkdir(path, 0700) ? failed(path) : json_object();
 }
 
-/* All bytes are taken, wherever they can go. */
+/* Reads all the bytes that were announced, also if the file cannot be written, so that the next order is found behind them. */
 static json_t *order_file(struct host *h, const json_t *order, const char *path)
 {
 	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -13,7 +13,7 @@
 #define RETRY_MS    5
 #define PIECE_BYTES 65536
 
-/* Whoever waits for us has gone. */
+/* Waits for RETRY_MS at most; true if the process that reads our output has gone. */
 static bool left(void)
 {
 	struct pollfd p = {.fd = 1};

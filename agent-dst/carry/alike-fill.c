@@ -353,7 +353,7 @@ static int add(struct alike_fill *f, const struct msg_want *m)
 	return r == -EPROTO ? r : 0;
 }
 
-/* All travel on one channel, in order; others must not come in between. */
+/* Adds the hashes of a message. All such messages travel on one channel, in order, and no other thread may add in between. */
 int alike_fill_want(struct alike_fill *f, const struct msg_want *m, struct err *e)
 {
 	int r = -EPROTO;

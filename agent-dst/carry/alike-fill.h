@@ -26,11 +26,11 @@ struct alike_fill;
 struct alike_fill *alike_fill_new(struct receive_shared *shared, const struct alike_image *images, unsigned count, unsigned ms);
 /* A WANT, from any receiver's thread. -EPROTO. The last one starts the thread, which tells shared->events (RECEIVE_HAVE). */
 int alike_fill_want(struct alike_fill *f, const struct msg_want *m, struct err *e);
-/* All is written and told: contents may arrive. Any thread. */
+/* True if everything was written and reported, so that contents may arrive. Any thread. */
 bool alike_fill_is_over(const struct alike_fill *f);
 /* Ends the thread; nothing is wanted any more. NULL ok. */
 void alike_fill_end(struct alike_fill *f);
-/* Once no receiver is left. NULL ok. */
+/* Call this once no receiver is left. NULL ok. */
 void alike_fill_free(struct alike_fill *f);
 
 #endif

@@ -16,7 +16,7 @@
 #include "queue.h"
 #include "ram-place.h"
 
-/* Where a disk's blocks go. */
+/* The destination of a disk's blocks. */
 struct disk_target {
 	uint64_t bytes;
 	struct disk_at at;

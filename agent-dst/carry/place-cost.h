@@ -11,10 +11,9 @@
 
 /* CPU time of a byte of so many, in ns; 0: not known. For less than 0.2 s of this thread, and in 512 MiB at most. */
 double place_cost_ns(uint64_t bytes);
-/*
- * Of all pieces each, when the first n took so long, those up to each: memory that was lent to somebody a moment ago comes first, and costs little.
- * What was lent to nobody for a while, which is most of a guest's, costs as much as the last quarter of the n. Pure.
- */
+/* Estimates the time that a piece takes on average over `all` pieces. took[i] is the time that the first i + 1 of n measured pieces took.
+ * The first pieces may be cheap, as their memory was lent to another process a moment ago; the rest, which is most of a guest's memory, is
+ * taken to cost as much as the last quarter of the n. Pure. */
 double place_cost_of(const uint64_t *took, size_t n, double all);
 
 #endif

@@ -18,17 +18,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*
- * What there will be: {"guest", "script", "draft"} and with install_unit {"unit", "unit_file", "user"}. Creates nothing.
- * -EEXIST, -ENOTSUP, -EPERM: such a unit exists, there is no systemd, or no right.
- */
+/* Plans the files that start the guest later: {"guest", "script", "draft"}, with install_unit also {"unit", "unit_file", "user"}. Creates
+ * nothing. -EEXIST: such a unit exists. -ENOTSUP: this host has no systemd. -EPERM: we may not install a unit. */
 int afterwards_plan(json_t **out, const char *guest, const char *dir, const char *attempt, bool install_unit, struct err *e);
 /*
  * The guest's disks here (paths), of those that it brings: a script that vmferry wrote before and nobody has edited, and that starts a guest from one
  * of them, is of this guest, as it was here before. The new script takes its place, and those that were renamed as the guest left are removed.
  */
 void afterwards_replace(json_t *plan, json_t *disks);
-/* With a unit: it waits for the mount that path lies on, too. */
+/* Makes the planned unit, if there is one, wait for the mount that path lies on. */
 void afterwards_need(json_t *plan, const char *path);
 /* Notes the plan in the journal and writes the draft. */
 int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct err *e);

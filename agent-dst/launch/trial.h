@@ -24,7 +24,7 @@ struct trial {
 	bool takes_state;     /* the guest comes with the state of its devices, which this QEMU must be able to take */
 };
 
-/* Why it starts, and cannot load this guest. */
+/* Reasons why a QEMU that starts cannot load this guest. */
 struct trial_misfits {
 	char *rings;	 /* malloc'ed; NULL: no reason is known */
 	char *roms;	 /* malloc'ed; NULL: no reason is known */

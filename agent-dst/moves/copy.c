@@ -28,7 +28,7 @@ int copy_enter(void *ctx, struct err *e)
 	return json_message_send(t->a.control, MSG_COPY_READY, t->a.id, ready, e) ? -e->code : disks_compare(&t->disks, &t->data.shared, e);
 }
 
-/* All content is in place, its digests equal, and nothing is promised yet. */
+/* True if all content is in place with equal digests, and this side has promised nothing yet. */
 static bool is_switching(const struct transfer *t)
 {
 	return t->a.handoff.state == HO_DST_BEGUN && t->a.con.stage == ST_SWITCHOVER && t->a.con.entered;

@@ -36,7 +36,7 @@ static struct transfer *transfer_of(struct attempt *a)
 	return container_of(a, struct transfer, a);
 }
 
-/* Its QEMU is known by the attempt's journal alone. */
+/* True if the guest was started here. Only the attempt's journal names its QEMU then. */
 static bool has_begun(const struct transfer *t)
 {
 	return t->recipe && t->a.journal && strcmp(t->recipe->how, "cold") &&
@@ -337,7 +337,8 @@ int cutover_qemu_dead(struct transfer *t, const char *why, struct err *e)
 	return cutover_step(t, EV_QEMU_DEAD, why, e);
 }
 
-/* Its monitor's end may come after COMMIT. It has never run the guest: NOVM, where START would be undecided for ever. */
+/* True if QEMU died before the guest was started. Its monitor may close after COMMIT has come: as it never ran the guest the state is NOVM,
+ * where START would stay undecided for ever. */
 static bool died_unstarted(const struct transfer *t)
 {
 	return t->a.handoff.state == HO_DST_PREPARED && t->a.handoff.qemu_alive && !t->recipe->can_run(t);
@@ -466,8 +467,8 @@ static bool is_going_on(const struct transfer *t, bool ended)
 	       (ended && conductor_has_qmp(c, "STOP"));
 }
 
-/* Whoever goes on from what is here would be a second one. A QEMU that hangs did not begin to migrate, if all that it had to say was
- * heard. */
+/* Refuses to give the guest back if another host may run it: a guest that migrated on from here would then run twice. A QEMU that hangs has
+ * not begun to migrate, if we have read all its events. */
 static int may_not_revert(struct transfer *t, struct err *e)
 {
 	enum run_state state;
@@ -533,7 +534,7 @@ static int take_up(struct transfer *t, const uint8_t attempt[ATTEMPT_ID_LEN], st
 	r = transfer_restore_from_others(t, path, BUSY_MS, e);
 	if (!r)
 		outage_watch(&t->outage);
-	/* only a guest that is not here was finished: of any other the source must not hear that it is forgotten */
+	/* success only if the guest is not here: of any other guest the source must not hear that the attempt is forgotten */
 	return r == -ENOENT && !t->a.handing_off && !access(t->cfg->state_dir, R_OK | X_OK) ? 0 : r;
 }
 

@@ -41,7 +41,7 @@ static int control_gone(struct transfer *t, const struct event *ev, struct err *
 	t->a.control_lost = true;
 	if (t->a.handing_off && t->a.handoff.state == HO_DST_BEGUN)
 		return err_set(e, EPIPE, "the source is gone: %s", ev->err.msg);
-	/* nothing was created, or only the journals of both sides can go on from here */
+	/* either nothing was created, or only `recover` can go on, with the journals of both sides */
 	log_info("source gone in %s: %s", handoff_state_name(t->a.handoff.state), ev->err.msg);
 	t->a.exit_code = t->a.handing_off && t->a.handoff.state != HO_DST_ABORTED ? EXIT_UNDECIDED : EXIT_SOURCE;
 	conductor_finish(&t->a.con);

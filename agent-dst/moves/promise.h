@@ -7,15 +7,13 @@
 
 struct transfer;
 
-/*
- * Where a directory is yet to be chosen: notes that the guest's disks (bytes) go to dir (NULL: that is open), and gives what others were promised: a new array; NULL: that
- * cannot be told. Of two that choose at once the later one sees the other's choice.
- */
+/* Notes that the guest's disks (bytes) go to dir (NULL: not chosen yet), and returns a new array with what other moves were promised; NULL:
+ * that cannot be told. If two moves choose at once, the later one sees the other's choice. */
 json_t *promise_choice(struct transfer *t, const char *dir, uint64_t bytes);
 
-/* Once the plan is made: notes what this guest needs, if its move has a ticket, and adds what is lacking to the obstacles. */
+/* Notes what this guest needs once the plan is made, if its move has a ticket, and adds what is lacking to the obstacles. */
 void promise_examine(struct transfer *t);
-/* Its QEMU is there: what that has taken is no promise any more. */
+/* Takes the memory that the guest's QEMU has by now off the promise, once that QEMU runs. */
 void promise_follow_qemu(struct transfer *t);
 
 #endif

@@ -26,7 +26,8 @@ static uint64_t room_of(const char *dir)
 	return !room_get(dir, &room) || !room_get(dirname(copy), &room) ? room.disk : 0;
 }
 
-/* Less what others were promised. Malloc'ed; NULL: none of them can be used. If all of it is promised, the first: the plan says to whom. */
+/* Chooses the directory with most room after what other guests were promised. Malloc'ed; NULL: no directory can be used. If all room is
+ * promised it is the first directory: the plan says to whom the room is promised. */
 static char *roomiest(const struct host_settings *s, const char *guest, const json_t *others)
 {
 	uint64_t most = 0, room, promised;

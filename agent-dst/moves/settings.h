@@ -6,8 +6,8 @@
 
 struct transfer;
 
-/* Before the plan is made: `--disk-dir auto` becomes the directory with most room, and bridges that have another name here get that. -errno: the file cannot
- * be read, or names no directory. */
+/* Applies this host's settings before the plan is made: `--disk-dir auto` becomes the directory with most room, and bridges that have
+ * another name here get that name. -errno: the file cannot be read, or names no directory. */
 int settings_apply(struct transfer *t, struct err *e);
 
 #endif

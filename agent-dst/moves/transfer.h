@@ -43,7 +43,7 @@ struct recipe {
 	const char *lost; /* reason, in words, why the guest cannot run any more */
 	/* True if the guest's files and process here are still intact, and could run it. */
 	bool (*can_run)(const struct transfer *t);
-	/* All files are here: from now on content may arrive. */
+	/* Starts to receive: all files are here, so content may arrive from now on. */
 	int (*receive)(struct transfer *t, struct err *e);
 	/* Adds to COPY_READY. */
 	void (*tell_ready)(const struct transfer *t, json_t *ready);
@@ -90,7 +90,7 @@ bool live_can_run(const struct transfer *t);
 int live_receive(struct transfer *t, struct err *e);
 void live_tell_ready(const struct transfer *t, json_t *ready);
 int live_finish(struct transfer *t, struct err *e);
-/* How its memory comes is decided: as many channels for it. */
+/* Opens as many channels for the guest's memory as its mode needs, once that mode is decided. */
 void live_set_streams(struct transfer *t);
 /* The thin stream goes to QEMU, once its disks allow that. */
 int live_load(struct transfer *t, struct err *e);

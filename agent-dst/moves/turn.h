@@ -23,29 +23,28 @@ struct turn {
 	bool lapsed;	      /* PREPARE took too long: other moves have come before this one */
 };
 
-/*
- * From ACCEPT to PREPARE a source has its hooks to ask (30 s each), and little else to do. One that says nothing for longer than this keeps nobody from coming:
- * its ticket goes, and with it what it was promised.
- */
+/* The time after which a silent source loses its ticket, and with it what it was promised. Between ACCEPT and PREPARE it runs its hooks (30
+ * s each) and does little else, so a source that is silent for longer must not keep others from coming. */
 #define TURN_LAPSES_MS 300000
 
-/* On DESCRIBE. t->turn.waits: it is not its turn. -errno: this host's file cannot be read. */
+/* Takes a ticket on DESCRIBE. Sets t->turn.waits if other moves come first. -errno: this host's settings cannot be read. */
 int turn_begin(struct transfer *t, struct err *e);
 /* The time has come to look again. */
 int turn_look(struct transfer *t, struct err *e);
-/* On PREPARE, of a source that did not ask: it is counted. */
+/* Counts a move on PREPARE whose source did not ask for a turn. */
 void turn_count(struct transfer *t);
 /* ACCEPT is sent. */
 void turn_accepted(struct turn *u, uint64_t now_ns);
 /* The ticket has just gone, as PREPARE has not come. */
 bool turn_lapses(struct turn *u, uint64_t now_ns);
-/* On PREPARE, of one whose ticket has gone: another. -ETIMEDOUT: so many as may (in; 0: any number) have come before it. Any other error is one of the directory. */
+/* Takes another ticket on PREPARE for a move that lost its own. -ETIMEDOUT: as many as may come at once (in; 0: any number) have come
+ * before it. Other errors are those of the directory. */
 int turn_regain(struct turn *u, const char *runtime_dir, unsigned in, struct err *e);
 /* PREPARE has come: of one whose ticket had gone, all that others were promised meanwhile is looked at again. -errno: there is no turn, or no room, for it. */
 int turn_resume(struct transfer *t, struct err *e);
 /* The move's ticket goes, so that others have their turn. */
 void turn_end(struct transfer *t);
-/* And, of a move that was taken up, that of the agent that has died does not. */
+/* Returns the ticket; of a move that was taken up also the ticket of the agent that died. */
 void turn_fini(struct transfer *t);
 
 #endif

@@ -7,7 +7,7 @@
 #include "transfer.h"
 #include "util.h"
 
-/* Its QEMU comes late, and from then on it is that. */
+/* True if the guest can be started here: by its QEMU once that is launched, and before that unless the agent was restarted. */
 bool warm_can_run(const struct transfer *t)
 {
 	return t->target.qemu.pid ? live_can_run(t) : t->a.handoff.state == HO_DST_BEGUN && !t->a.handoff.restarted;

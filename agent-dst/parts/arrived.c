@@ -24,7 +24,7 @@ static json_t *list_paths(const struct disks *ds)
 	return out;
 }
 
-/* Its replica is made from here, from then on. */
+/* The note about the guest's replica, whose points are made from this host once the guest has arrived; NULL: there is none. */
 static const json_t *replica_of(const struct arrived *a)
 {
 	const json_t *note = json_object_get(a->target->description, "replicated");

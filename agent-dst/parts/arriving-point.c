@@ -90,7 +90,7 @@ static bool is_of_past(const struct arriving_point *a)
 	       (strcmp(json_text(a->store.replica, "pair") ?: "", json_text(asked(a), "pair")) || a->term >= least);
 }
 
-/* Another pair took the place that this one had, in a higher term. */
+/* Refuses the points of a pair that another pair has replaced in a higher term. */
 static int check_past(struct arriving_point *a, struct err *e)
 {
 	a->replaced = points_replaced_in(json_object_get(a->store.replica, "past"), json_text(asked(a), "pair"), (json_int_t)a->term);
@@ -168,7 +168,7 @@ static int check_disks(const struct arriving_point *a, const struct point *newes
 	return 0;
 }
 
-/* Its script and its sockets could not be named when it runs here. */
+/* Refuses a guest name from which no name of a script or a socket can be made here. */
 static int check_name(const struct arriving_point *a, struct err *e)
 {
 	return strpbrk(a->target->name, "/,")
@@ -234,7 +234,7 @@ static int check_store(struct arriving_point *a, const struct point *newest, str
 	return r ? r : newest ? check_disks(a, newest, e) : 0;
 }
 
-/* Another kind of transfer is not about a replica, unless the guest comes to where that is. */
+/* True if the transfer makes a point, or brings the guest to the host of its replica. */
 static bool is_about_replica(const struct arriving_point *a)
 {
 	return asked(a) || !strcmp(json_text(a->target->description, "how") ?: "", "replica");
@@ -551,7 +551,7 @@ static int take_keep(struct arriving_point *a, struct err *e)
 		       : 0;
 }
 
-/* Whoever took the guest over meanwhile has raised the term. */
+/* Publishes the point, unless another client took the guest over meanwhile, which raises the term. */
 static int publish(struct arriving_point *a, const json_t *said, struct err *e)
 {
 	json_t *point = describe_point(a, said);
@@ -645,7 +645,7 @@ void arriving_point_prune(struct arriving_point *a)
 
 /* ---- undoing ---- */
 
-/* Its disks have gone before, as they were made later. */
+/* Removes the directory of a draft. Its disks were made later, so they were removed before. */
 static int undo_draft(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path");

@@ -234,7 +234,7 @@ static int add_export(struct disks *ds, const char *name, struct err *e)
 			e);
 }
 
-/* Every bitmap that is to be made: its disk, and which of it. */
+/* A function for every bitmap that is to be made: d is its disk, i its number among that disk's bitmaps. */
 typedef int each_fn(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e);
 
 static int each(struct disks *ds, each_fn *fn, struct err *e)

@@ -512,7 +512,7 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	return r ? r : complete(d, v, kept, e);
 }
 
-/* Another definition of the guest came since it runs here: somebody wants that one. */
+/* Sets *yes if another client has defined the guest anew since it runs here: that definition is to stay. */
 static int is_defined_by_others(const struct definition *d, struct lv *v, const json_t *kept, bool *yes, struct err *e)
 {
 	*yes = false;

@@ -365,7 +365,7 @@ int disks_refuse_dir(const struct disks *ds, const char *dir, struct err *e)
 	return target_obstacle(ds->target, e);
 }
 
-/* Beside the first disk that is a file, unless the user says otherwise. */
+/* Chooses the directory for new files: the one of the first disk that is a file, unless the user names another. */
 static int choose_dir(struct disks *ds, struct err *e)
 {
 	const json_t *d = ds->target->description;

@@ -141,8 +141,8 @@ void disks_close_images(struct disks *ds, bool is_over)
 	}
 }
 
-/* Its content comes without a QEMU that would lock it: no other is to open it meanwhile. A QEMU of ours that waits to take it has no locks
- * yet. */
+/* Locks an image whose content arrives while no QEMU locks it, so that no other program opens it. Our own QEMU, which waits to take it
+ * over, has no locks yet. */
 static int lock_image(struct arriving_disk *d, struct err *e)
 {
 	int r = d->lock_fd >= 0 || d->device || d->empty || !is_raw(d) ? 0 : image_lock(d->path, IMAGE_OWN, &d->lock_fd, e);
@@ -222,7 +222,8 @@ static struct qmp *writer(const struct disks *ds)
 	return ds->helper.qmp ?: ds->target->qmp;
 }
 
-/* Its old copy is an image that only QEMU reads. A disk of the guest's own bytes is no reason to take a file for one. */
+/* True if the disk's old copy is an image that only QEMU can read. The guest's own bytes on a raw disk are no reason to take it for such an
+ * image. */
 static bool has_old_image(const struct arriving_disk *d)
 {
 	return d->old.path && !d->as_file && (!is_raw(d) || d->of_qcow2 || d->old.packed) && old_copy_is_qcow2(&d->old);
@@ -365,7 +366,7 @@ static int delete_export(struct disks *ds, const struct arriving_disk *d, bool o
 	return qmp_call(writer(ds), "block-export-del", json_pack("{s:s,s:s}", "id", id, "mode", "hard"), NULL, e);
 }
 
-/* Its blocks are in a file of another format, which only QEMU reads. */
+/* Opens the old copy of a disk, whose blocks are in a file of a format that only QEMU can read. */
 static int open_old_image(struct disks *ds, struct arriving_disk *d, struct err *e)
 {
 	AUTO_FREE char *node = export_id(d, true);

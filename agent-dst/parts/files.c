@@ -105,7 +105,7 @@ static int check_settled(const struct files *fs, const char *path, struct err *e
 		     : r;
 }
 
-/* Its packages put files there, and replace what has such a name. */
+/* True if path lies where packages of the distribution put files: they would replace a file of that name. */
 static bool is_distributions(const char *path)
 {
 	static const char usr[] = "/usr/", local[] = "/usr/local/";
@@ -113,7 +113,7 @@ static bool is_distributions(const char *path)
 	return !strncmp(path, usr, strlen(usr)) && strncmp(path, local, strlen(local)) != 0;
 }
 
-/* Its own name if that is free, or that name in the guest's directory. */
+/* The file's own path if that is free, otherwise its name in the guest's directory. */
 static char *place_for(const struct files *fs, const char *path)
 {
 	AUTO_FREE char *copy = xstrdup(path);

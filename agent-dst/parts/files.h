@@ -15,7 +15,7 @@ struct carried {
 	char *to;
 	bool other; /* present, but not the same */
 	uint64_t size;
-	/* while it is received; fd is -1 before and after */
+	/* open only while the file is received; otherwise -1 */
 	int fd;
 	char *temp;
 	struct XXH3_state_s *hash;

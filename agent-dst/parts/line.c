@@ -366,7 +366,7 @@ static void tell_of_logs(const struct line *l)
 	}
 }
 
-/* Two guests would have one memory: at the latest when this one's is loaded. */
+/* Refuses a memory file that another guest uses: loading this guest would overwrite the other's memory. */
 static int check_memory(const struct args_file *f, const char *path, struct err *e)
 {
 	pid_t pid = memory_file_user(f, path);
@@ -560,7 +560,7 @@ static void try_line(struct line *l, char *const *env)
 	add_misfit(l->target, misfits.roms);
 }
 
-/* Its directory is for this moment only. */
+/* Asks this host's QEMU about the command line, in a directory that exists only for this. */
 static int ask_qemu(struct line *l, struct err *e)
 {
 	char **env = target_environment(l->target);

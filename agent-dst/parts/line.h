@@ -26,7 +26,7 @@ struct line {
 };
 
 void line_init(struct line *l, struct target *target, const struct disks *disks, const struct files *files, const struct tpm *tpm);
-/* With these names, the rest as it was. */
+/* Examines the line again with the names in description; everything else stays as it was. */
 int line_examine_again(struct line *l, const json_t *description, struct err *e);
 
 #endif

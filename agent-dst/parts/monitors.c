@@ -119,7 +119,7 @@ static int query(struct target *t, json_t **out, struct err *e)
 
 /* ---- unix sockets ---- */
 
-/* Beside what is in that directory. */
+/* The directory that hides files of `dir`, beside it on the same file system. */
 static char *hidden_dir(const struct target *t, const char *dir)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
@@ -182,7 +182,7 @@ static int hide_sockets(struct target *t, const json_t *chardevs, struct err *e)
 	return r;
 }
 
-/* Each beside its own place: that of what was set aside for it. */
+/* Hides each file beside the place where it is to be, in the directory for what was set aside there. */
 static int hide_in_place(struct target *t, struct err *e)
 {
 	json_t *dirs = json_object();
@@ -245,7 +245,7 @@ static int remove_one(const struct target *t, const char *dir, const char *name,
 
 typedef int name_fn(const struct target *t, const char *dir, const char *name, struct err *e);
 
-/* Every name in it, and then the directory. */
+/* Calls `one` for every name in dir, then removes dir. */
 static int empty(const struct target *t, const char *dir, name_fn *one, struct err *e)
 {
 	DIR *d = opendir(dir);

@@ -21,7 +21,7 @@
 
 /* ---- which one ---- */
 
-/* When the source let go of the guest it noted when each disk had been written last. */
+/* True if that journal says that the guest left this disk, last written at that time: a source notes it as it lets go of the guest. */
 static bool left_by(const char *journal, const char *guest, const char *path, json_int_t written_ns)
 {
 	const char *name;

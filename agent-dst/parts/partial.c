@@ -372,10 +372,8 @@ uint64_t partial_bytes(const struct partial *p)
 
 /* ---- and going on from it ---- */
 
-/*
- * Nothing of it is in the page cache that its disk may not have: the agent that kept it found by a descriptor of its own that no writeback
- * had failed, nobody has written to it since, and it is the same page cache.
- */
+/* True if everything of the partial file has reached the disk, or will. The agent that kept the file saw on a descriptor of its own that no
+ * writeback had failed, nothing has written to it since, and the page cache is still the same. */
 static bool is_whole(const json_t *known)
 {
 	return json_is_true(json_object_get(known, "whole")) && !is_rebooted_since(known) && own_file_is_unwritten(known);

@@ -55,7 +55,7 @@ void partials_remove(struct target *t, const char *state_dir);
 void partial_find(struct partial *p, const struct partials *ps, const char *place, const json_t *kind, bool is_raw);
 /* Bytes of the file system that it takes; 0: there is none. */
 uint64_t partial_bytes(const struct partial *p);
-/* Where it lies until it is taken; NULL: there is none. */
+/* The path of the partial file until it is taken; NULL: there is none. */
 const char *partial_path(const struct partial *p);
 /* True if it was kept by the attempt of that id (hex; NULL: false), complete, and nobody has written to it since. */
 bool partial_is_as_left(const struct partial *p, const char *attempt);

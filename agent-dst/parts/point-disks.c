@@ -28,7 +28,7 @@ bool point_lacks_disk(const struct point *newest, const json_t *disks)
 	return false;
 }
 
-/* Another of its disks had that name then. */
+/* True if another disk of the guest had that name when the point was made. */
 static bool is_another(const json_t *had, size_t i, const char *now)
 {
 	size_t k;

@@ -4,7 +4,7 @@
 
 #include "points.h"
 
-/* Each disk has the size that the point has it in: bytes that one has more are told of by no bitmap. */
+/* True if each disk still has the size that it has in the point: no bitmap reports the bytes of a disk that has grown. */
 bool point_has_sizes(const struct point *newest, const json_t *disks);
 /* The point leaves a disk out that comes in this one: what was written since is not all of it. */
 bool point_lacks_disk(const struct point *newest, const json_t *disks);

@@ -16,8 +16,8 @@ char *taken_over_dir(const char *store);
 int taken_over_prepare(struct arriving_point *a, struct err *e);
 /* The store's lock, from before the promise on, so that nobody has to be waited for while the guest stands: until taken_over_raise(), or the end. */
 int taken_over_hold(struct arriving_point *a, struct err *e);
-/* Before the guest runs here, in any life, from the journal alone: raises the term, durably, so that whoever was the primary is refused from now on. An attempt
- * that is not about a replica has nothing to do. pid: its QEMU's. */
+/* Raises the term durably before the guest runs here, in any life of the agent and from the journal alone, so that the former primary is
+ * refused from now on. Does nothing in an attempt without a replica. pid: the guest's QEMU. */
 int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, struct err *e);
 /* True if the move by which the guest came, which the store names, is not over yet. */
 bool taken_over_is_unsettled(const char *state_dir, const json_t *run);

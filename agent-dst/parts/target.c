@@ -404,8 +404,8 @@ int target_stands(struct target *t, struct err *e)
 
 	if (r)
 		return r;
-	/* all is loaded: a QEMU that is still in that state was told to start the guest, could not get its disks, and forgets every `cont`
-	 * from then on (10.0) */
+	/* a QEMU that has loaded everything and is still in this state was told to start the guest, could not get its disks, and ignores
+	 * every later `cont` (10.0) */
 	runs = json_is_true(json_object_get(status, "running")) || !strcmp(json_text(status, "status") ?: "", "inmigrate");
 	json_decref(status);
 	if (runs || conductor_has_qmp(&t->part.a->con, "RESUME"))

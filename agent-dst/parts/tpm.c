@@ -45,7 +45,8 @@ static int take(struct tpm *t, const json_t *said, struct err *e)
 	return 0;
 }
 
-/* Where libvirt looks for it when it starts the guest, and gives it to swtpm's user. NULL: the guest is not libvirt's. */
+/* The UUID by which libvirt finds the TPM's state, which it gives to swtpm's user, when it starts the guest. NULL: the guest is not
+ * libvirt's. */
 static const char *uuid_of(const struct tpm *t)
 {
 	const char *uuid = json_text(json_object_get(t->target->description, "definition"), "uuid");
@@ -53,7 +54,7 @@ static const char *uuid_of(const struct tpm *t)
 	return uuid && !strchr(uuid, '/') ? uuid : NULL;
 }
 
-/* Beside the guest's disks. */
+/* Chooses the place of the TPM's state: where libvirt looks for it, or beside the guest's disks. */
 static int place(struct tpm *t, struct err *e)
 {
 	AUTO_FREE char *plain = unit_plain_name(t->target->name);
@@ -296,7 +297,7 @@ int tpm_settle(struct tpm *t, struct err *e)
 
 /* ---- undoing ---- */
 
-/* Its QEMU has ended, or the guest goes on with both. */
+/* Ends swtpm, unless the guest runs on: then QEMU needs it. Otherwise QEMU has ended already. */
 static int undo_swtpm(struct part *p, const json_t *detail, struct err *e)
 {
 	const struct target *t = tpm_of(p)->target;

@@ -138,7 +138,7 @@ static void address_of(const struct sockaddr_storage *ss, uint8_t out[16])
 
 /* ---- what they say ---- */
 
-/* Both kinds of agent must understand what the other says when only one of them speaks TLS. */
+/* Looks at the first byte: an agent with TLS and one without must each understand the other's refusal. */
 static int first_byte(struct door *d, struct peer *p, struct err *e)
 {
 	const struct access *a = d->cfg.access;

@@ -122,7 +122,7 @@ static void free_made(struct made *m)
 	free(m->keys);
 }
 
-/* Where, and who may come. */
+/* Sets where the agent listens, and who may connect. */
 static int configure(struct serve_config *cfg, struct made *made, const struct choice *o, const char *state_dir, struct err *e)
 {
 	static char token[TOKEN_CHARS + 1];

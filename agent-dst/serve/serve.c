@@ -150,7 +150,7 @@ static void settle(struct server *s)
 	_exit(move_recover_all(&mc) ? BUSY : 0);
 }
 
-/* Only the death of a session starts one: a child that dies settling would do so again. */
+/* Starts a child that settles only after a session has died: a child that dies while it settles would do so again. */
 static void reap(struct server *s)
 {
 	int status;
@@ -215,7 +215,7 @@ static int wait_for_one(struct server *s, uint64_t until_ns)
 	return 0;
 }
 
-/* Whoever else finds the port does not keep the source from coming. */
+/* Serves one source. Other clients that find the port do not keep that source from connecting. */
 static int serve_one(struct server *s, const char *address, struct err *e)
 {
 	int r = wait_for_one(s, now_ns() + UNUSED_MS * 1000000ULL);

@@ -374,7 +374,7 @@ int lent_remove(pid_t pid, const char *path, struct loop *l, struct err *e)
 	return r;
 }
 
-/* Without a monitor behind its socket, or with one that another client has. */
+/* Removes a lent monitor by way of the one that made it, for when nothing answers on its socket, or another client is connected there. */
 static int unmake(const json_t *lent, pid_t pid, const char *path, struct err *e)
 {
 	struct hmp_place p;

@@ -193,7 +193,8 @@ static void take_lock(struct code *c, const struct qemu_calls *q)
 	load(c, RSI, 1);
 	call(c, q->lock);
 	set_state(c,
-		  /* before give_up is read: whoever writes that, and reads CALLS_WAIT after it, knows that nothing will be done */
+		  /* stored before give_up is read: a process that writes give_up, and then reads CALLS_WAIT, knows that nothing will be
+		   * done */
 		  CALLS_WORK);
 	PUT(c, 0x0f, 0xae, 0xf0); /* mfence */
 	load(c, RCX, member(c, offsetof(struct calls_data, give_up)));

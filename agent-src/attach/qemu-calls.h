@@ -16,7 +16,7 @@
 #include <stdint.h>
 #include <sys/user.h>
 
-/* How far the code has come: its first word of data. */
+/* The progress of the code, in the first word of its data. */
 enum calls_state {
 	CALLS_NOT_BEGUN,
 	CALLS_WAIT,	  /* waiting for QEMU's lock */

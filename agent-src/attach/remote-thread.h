@@ -34,7 +34,7 @@ uint64_t remote_thread_at(const struct remote_thread *t);
 void remote_thread_go_on(struct remote_thread *t);
 /* Lets it go on at another place with another stack pointer, as if its system call had returned; nobody traces it then. */
 int remote_thread_send(struct remote_thread *t, uint64_t rip, struct err *e);
-/* While it is stopped: it makes this system call. *ret as the kernel returns it: small negative numbers are errors. */
+/* Makes the stopped thread do this system call. *ret is what the kernel returns: small negative numbers are errors. */
 int remote_thread_syscall(struct remote_thread *t, long number, const uint64_t args[6], int64_t *ret, struct err *e);
 /* Read and write its memory; -errno. */
 int remote_thread_read(const struct remote_thread *t, uint64_t at, void *to, size_t n, struct err *e);

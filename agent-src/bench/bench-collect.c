@@ -96,7 +96,7 @@ static void keep_beat(struct collector *c, const uint8_t *data, uint64_t at_ns)
 	c->beats[c->count++] = (struct beat){at_ns, number_at(data, 0), number_at(data, 1), number_at(data, 2), number_at(data, 3)};
 }
 
-/* When the kernel got it; 0: it does not say. */
+/* The time when the kernel received the packet; 0: it does not say. */
 static uint64_t kernel_time(struct msghdr *m)
 {
 	struct cmsghdr *part;

@@ -31,8 +31,8 @@ struct probe {
 	uint64_t records, record_ns; /* record_ns: when the last came; 0: none did */
 	/* Between two records, on whatever connections; also from the beginning to the first, and from the last until now. */
 	uint64_t longest_gap_ns, gap_at_ns;
-	/* How many records the guest had sent, with its last one, of which it had not seen the echo yet: small while the way to the
-	 * guest works, too. */
+	/* The number of records that the guest had sent, as of its last one, without having seen their echo: small as long as the way to
+	 * the guest works, too. */
 	uint64_t unechoed;
 };
 

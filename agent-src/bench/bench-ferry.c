@@ -60,7 +60,7 @@ static int spawn(struct ferry *f, unsigned side, char *const *argv, const char *
 	return r;
 }
 
-/* Its log goes with the move's directory. */
+/* Reports the last words of an agent; its log is removed with the move's directory. */
 static int said_last(struct ferry *f, const char *name, struct err *e)
 {
 	AUTO_FREE char *log = xasprintf("%s/%s", f->folder, name);
@@ -234,7 +234,7 @@ static void meet_target(struct ferry *f)
 		watch_meet(f->w, f->target, path);
 }
 
-/* Its CPU time when it has ended; false: it runs. */
+/* Notes an agent's CPU time once it has ended; false: it still runs. */
 static bool ended(struct ferry *f, pid_t *pid, enum role role)
 {
 	struct rusage use;

@@ -75,7 +75,8 @@ static json_t *parameters(const struct native *n)
 				     "zero-page-detection", "multifd", "tls-creds", ""));
 }
 
-/* Each explicitly: what an earlier move has left behind would count in this one. What an older QEMU lacks is left out. */
+/* Sets every parameter explicitly, as one that an earlier move left behind would count in this one. Parameters that an older QEMU lacks are
+ * left out. */
 static int configure(const struct native *n, struct qmp *q, struct err *e)
 {
 	const char *on[6];

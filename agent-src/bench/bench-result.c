@@ -123,7 +123,7 @@ static double wire_at(const struct watch *w, uint64_t at_ns, size_t *at)
 	return (double)a->wire_bytes + (double)(b->wire_bytes - a->wire_bytes) * (double)(at_ns - a->at_ns) / (double)(b->at_ns - a->at_ns);
 }
 
-/* When that much had left. */
+/* The time when that many bytes had left. */
 static uint64_t wire_when(const struct watch *w, double bytes)
 {
 	size_t i;

@@ -122,7 +122,8 @@ static void even_out(const struct bench *b, unsigned mem_mib)
 	syncfs(fd);
 }
 
-/* How long a fixed piece of work takes, in one thread: what this machine is worth just now. A virtual one may be twice as fast a minute later. */
+/* The time that a fixed piece of work takes in one thread: the speed of this machine just now. A virtual machine may be twice as fast a
+ * minute later. */
 static double yardstick_ms(void)
 {
 	const size_t bytes = 16 * MIB;
@@ -153,7 +154,7 @@ static int wait_heard(struct bench *b, struct err *e)
 	return r == -ETIMEDOUT ? err_set(e, EIO, "the guest is not heard: no heartbeat within %d s", HEARD_MS / 1000) : r;
 }
 
-/* After a move: the same guest, which counts on, and its connection carries something, if it did before. */
+/* True if after a move the same guest still counts, and its connection carries something, if it did before. */
 static bool goes_on(struct bench *b, const struct watch *w)
 {
 	AUTO_FREE struct beat *beats = NULL;

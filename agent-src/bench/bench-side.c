@@ -47,7 +47,7 @@ int remove_when_we_end(const char *dir, struct err *e)
 	for (i = 0; i < ARRAY_LEN(ignored); i++)
 		signal(ignored[i], SIG_IGN); /* nor who asks the whole session to end */
 	close(ends[1]);
-	/* not to be held on to by whoever waits for the end of our output */
+	/* closed, so that a process that waits for the end of our output need not wait for the child */
 	close(0), close(1), close(2);
 	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
 		;

@@ -105,7 +105,7 @@ int plan_loss(struct bench_plan *p, const char *word, struct err *e);
 /* Parser of one word. */
 int plan_content(struct bench_plan *p, const char *word, struct err *e);
 void plan_fini(struct bench_plan *p);
-/* First tool of the plan whose guest is libvirt's; NULL: none. */
+/* The first tool of the plan whose guest is libvirt's; NULL: there is none. */
 const struct tool *plan_libvirt(const struct bench_plan *p);
 /* The index-th of all workloads, for --help. */
 const struct workload *plan_workload(unsigned index);
@@ -218,8 +218,8 @@ void there_close(struct bench *b);
 
 /* ---- bench-tls ---- */
 
-/* If a native tool of the plan uses TLS: checks that both sides' QEMUs support it, and gives both a new key, which is removed with their
- * directories. -ENOTSUP: one does not. */
+/* Checks that both sides' QEMUs support TLS if a native tool of the plan uses it, and gives both a new key, which is removed with their
+ * directories. -ENOTSUP: one of them does not. */
 int tls_prepare(struct bench *b, struct err *e);
 void tls_fini(struct bench *b);
 #define KEY_TEXT_MAX 96
@@ -290,7 +290,7 @@ int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, str
 int bench_guest_why(struct bench *b, const struct bench_guest *g, struct err *e);
 /* Has the witness check everything: `verified` of docs/bench.md; -EBADMSG: something is wrong; -EIO: no answer. */
 int bench_guest_verify(struct bench *b, const struct bench_guest *g, json_t **verdict, struct err *e);
-/* After a failed move: checks that the guest soon runs where it was, and that its witness finds nothing wrong. q: its monitor, or NULL. */
+/* Checks after a failed move that the guest soon runs where it was, and that its witness finds nothing wrong. q: its monitor, or NULL. */
 int bench_guest_unharmed(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e);
 /* Ends its QEMU, and removes its folder. */
 void bench_guest_end(struct bench *b, struct bench_guest *g);

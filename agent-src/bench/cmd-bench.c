@@ -226,7 +226,7 @@ static int wrong(const char *why)
 	return EXIT_USAGE;
 }
 
-/* Where it is to happen. 0, or the exit code. */
+/* Checks the place of the benchmark. 0, or the exit code. */
 static int check_place(struct bench *b, const struct choice *c)
 {
 	if (c->lab && b->host)

@@ -49,7 +49,7 @@ void html_bench_comparison(FILE *f, const struct run_cell *c)
 
 static const char *const clocks[] = {"guest", "qmp", "events", "own", "predicted"};
 
-/* Beside another they count from the guest's stop; those behind follow the longest before. */
+/* The steps of a blackout. Steps that run beside another count from the guest's stop; the others follow the longest one before them. */
 static const struct {
 	const char *member, *name, *class;
 	bool beside;

@@ -14,7 +14,7 @@
 #define AROUND_MS      250.0 /* time that is shown before and behind the gap, at least */
 #define EVENTS_LOOKED  20000 /* QEMU makes thousands of passes near the end */
 
-/* Where a member of so many steps is drawn: when its first step was, how long each is, and what is left out. */
+/* The steps at which a member is drawn: the time of the first, the length of each, and what is left out. */
 struct steps {
 	double first, step;
 	double from, until;

@@ -66,7 +66,7 @@ static void tool_cells(FILE *f, const char *tag, const struct run_tool *t)
 
 /* ---- ratios ---- */
 
-/* With its unit. */
+/* Writes a figure with its unit. */
 static const char *show_figure(char buf[SHOW_MAX], enum figure what, double v)
 {
 	return what == FIGURE_WIRE ? show_bytes(buf, v) : what == FIGURE_CPU ? show_number(buf, v) : show_ms(buf, v);

@@ -128,8 +128,8 @@ static bool is_worth_it(const struct codec_choice *c)
 	return before <= 0 || c->leaves_bps[c->now] > before * part_of_less[c->now] * SLACK;
 }
 
-/* Where the network and the processors are equally busy, which is best of all, neither is waited for, and the network looks idle: that as much
- * leaves as it takes tells. So does a network that takes more than it did, which less work on it shows in time. */
+/* True if network and processors are equally busy, which is best of all: neither is waited for, so the network looks idle, but as much
+ * leaves as it takes. The same holds for a network that takes more than it did; less work then shows that in time. */
 static bool has_balance(const struct codec_choice *c, double bps)
 {
 	return bps > c->takes_bps * BALANCE_PART && bps * BALANCE_PART < c->takes_bps;
@@ -200,7 +200,7 @@ static void doubt_slowness(struct codec_choice *c, double idle)
 	c->takes_bps = 0;
 }
 
-/* How fast it leaves with the effort at hand: a stretch in which the network had all that it takes. */
+/* Measures how fast data leaves with the present effort, over a stretch in which the network had all that it takes. */
 static void judge_network(struct codec_choice *c, const struct codec_sample *s, double waits)
 {
 	double bps, idle;

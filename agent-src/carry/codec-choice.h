@@ -49,7 +49,7 @@ struct codec_choice {
 	unsigned batches; /* since the backlog was judged last */
 	double waited_s;  /* backlog then, in seconds */
 	struct codec_channel channel[CHANNELS_MAX];
-	/* all channels together, since a moment when the effort had settled */
+	/* sums of all channels since a moment when the effort had settled */
 	uint64_t since_ns, since_left, left;
 	bool ran_dry;
 	unsigned looks, idle;		  /* samples since then; those that found the network idle */

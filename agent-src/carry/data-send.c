@@ -423,7 +423,7 @@ static bool take_item(struct sender *s, struct send_item *it)
 	return true;
 }
 
-/* All that there is; false when the window is full. */
+/* Takes everything that is queued; false when the window is full. */
 static bool take_all(struct sender *s)
 {
 	for (;;) {

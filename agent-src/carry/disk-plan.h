@@ -23,7 +23,7 @@ void disk_plan_cut(struct disk_round *d);
 uint64_t disk_plan_tell(struct disk_round *d, const struct round_senders *to);
 /* True if that extent of its map is to be read. */
 bool disk_plan_reads(const struct disk_round *d, const struct disk_extent *x);
-/* All of it has been queued. */
+/* Ends a round once all of it has been queued. */
 void disk_plan_end(const struct disk_round *d, const struct round_senders *to);
 
 #endif

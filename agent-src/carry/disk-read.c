@@ -414,7 +414,7 @@ static void announce_block(struct disk_reader *r, const struct seed_block *b, ui
 	disk_plan_broadcast(&r->to, MSG_OBJECT, &w);
 }
 
-/* Before the first disk is read. Without it content that is in memory as well is carried twice. */
+/* Scans the disks before the first one is read. Without this, content that is in memory as well is carried twice. */
 static int scan(struct disk_reader *r)
 {
 	struct seeds *s = r->shared->seeds;

@@ -95,7 +95,7 @@ static uint32_t piece(const struct have *h, uint64_t offset, uint32_t bytes)
 	return (uint32_t)MIN(bytes, end - offset);
 }
 
-/* Only whole blocks can be told; the disk's last may be short. */
+/* True if these bytes are a whole block, which alone can be reported; the last block of a disk may be short. */
 static bool is_block(const struct have *h, uint64_t offset, uint32_t bytes)
 {
 	return offset % block_bytes(h) == 0 && bytes == MIN(block_bytes(h), h->bytes - offset);

@@ -25,8 +25,8 @@ uint64_t have_told(const struct have *h);
 void have_note(struct have *h, const struct digest_key *key, uint64_t offset, const uint8_t *data, uint32_t bytes);
 /* New object for a disk that now has so many bytes: h's contents, and nothing else. */
 struct have *have_resized(const struct have *h, uint64_t bytes);
-/* This side's content of [offset, offset + bytes), and as many bytes before and behind it, by which blocks that it shares with holes are
- * told, too. */
+/* The content of [offset, offset + bytes) on this side, and as many bytes before and behind it, so that blocks that it shares with holes
+ * are reported, too. */
 struct have_range {
 	uint64_t offset;
 	const uint8_t *data; /* content at offset */

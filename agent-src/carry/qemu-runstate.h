@@ -26,7 +26,7 @@ enum qemu_runstate {
 	RUNSTATE_STOPPED_BY_ERROR,
 };
 
-/* All zero at first. */
+/* The state of a scan, all zero at first. */
 struct runstate_scan {
 	enum qemu_runstate state;
 	uint64_t passed, end;		  /* bytes so far; where the stream must end for state to count */
@@ -36,7 +36,7 @@ struct runstate_scan {
 
 /* Takes the next bytes of the main channel, or of its thin stream, cut anywhere. */
 void runstate_scan(struct runstate_scan *s, const uint8_t *p, size_t n);
-/* Once all have passed; before, RUNSTATE_UNKNOWN. */
+/* The run state that was found once all bytes have passed; before that RUNSTATE_UNKNOWN. */
 enum qemu_runstate runstate_found(const struct runstate_scan *s);
 
 #endif

@@ -53,12 +53,9 @@ enum ram_section {
 	RAM_COMPLETE, /* SECTION_END: the last one; the guest is stopped */
 };
 
-/*
- * What the walker saw, in stream order. All must be set. A handler returns
- *   0   go on;
- *   1   pause: qemu_stream_push() returns after the item at hand, before anything later is told;
- *  <0   an error, which push returns as it is: the handler has written the caller's `struct err`.
- */
+/* The handlers for what the walker sees, in stream order. All must be set. A handler returns 0: go on; 1: pause, so that qemu_stream_push()
+ * returns after the item at hand, before anything later is reported; <0: an error, which push returns as it is, and the handler has filled
+ * the caller's `struct err`. */
 struct qemu_stream_handlers {
 	/* The next bytes of the thin stream. */
 	int (*thin)(void *ctx, const uint8_t *p, size_t n);
@@ -73,8 +70,7 @@ struct qemu_stream_handlers {
 	/* MULTIFD_FLUSH: what was sent before, on all channels, is to be in place before what
 	 * follows. */
 	int (*flush)(void *ctx);
-	/* After the EOS of a RAM section, before its footer. Without flush marks this is the sync
-	 * point. */
+	/* Called after the EOS of a RAM section, before its footer. Without flush marks this is the sync point. */
 	int (*section_end)(void *ctx, enum ram_section which);
 	/* COMMAND PING; it also stays in the thin stream (told after its bytes). */
 	int (*ping)(void *ctx, uint32_t value);

@@ -383,10 +383,8 @@ enum qemu_runstate capture_runstate(const struct capture *c)
 	return __atomic_load_n(&c->seen.runstate, __ATOMIC_RELAXED);
 }
 
-/*
- * What QEMU still sends is read and thrown away, on connections that it makes just now, too, until it is told to end. One that is
- * closed under a thread of multifd's may leave QEMU's migration waiting for that thread for ever.
- */
+/* Reads and drops what QEMU still sends, also on connections that it makes just now, until it is told to end. If a connection is closed
+ * under a multifd thread QEMU's migration may wait for that thread for ever. */
 static void drain(struct capture *c)
 {
 	struct drain d = {.listen_fd = c->qemu.listen_fd, .keeper = c->cfg.keeper, .n = c->qemu.count};

@@ -43,7 +43,7 @@ void capture_stop(struct capture *c);
 /* Captures nothing more, but keeps QEMU's connections open and reads them until capture_stop(): for a migration that is to be cancelled.
  * NULL, or one that was stopped, is fine. */
 void capture_drain(struct capture *c);
-/* After capture_stop and after the senders have stopped, which hold its buffers. NULL ok. */
+/* Frees the capture, after capture_stop() and after the senders, which hold its buffers, have stopped. NULL ok. */
 void capture_free(struct capture *c);
 
 /* The functions below are for the conductor's thread. */

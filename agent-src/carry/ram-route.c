@@ -44,7 +44,7 @@ struct packet *route_packet(struct capture *c)
 	return p;
 }
 
-/* Each channel has its share: QEMU at the destination may stop reading one of them until it has read from another. */
+/* A packet of the channel's own share: QEMU at the destination may stop reading one channel until it has read from another. */
 struct packet *route_packet_share(struct conn *k)
 {
 	struct packet *p = k->held < PACKETS / (1 + k->cap->cfg.multifd) ? route_packet(k->cap) : NULL;

@@ -220,8 +220,8 @@ static int look(const struct recheck *r, struct recheck_at *at, const struct pie
 	return code;
 }
 
-/* Where a QEMU does not tell its addresses (7.2) one was guessed: then nearly all of what is read is as it was carried, or that was not the
- * guest's memory. */
+/* Judges whether the guessed address was right, where a QEMU does not report its addresses (7.2): nearly all that is read there is as it
+ * was carried, or else it was not the guest's memory. */
 static int judge(const struct recheck *r, const struct recheck_at *at, struct err *e)
 {
 	if (!r->told_count || r->told[0].used_bytes != UINT64_MAX || at->missed < MANY_PAGES || at->missed < at->read / 2)

@@ -15,10 +15,8 @@ struct seeds {
 	struct page_table table[SEED_BLOCKS_MAX];
 	uint64_t first[SEED_BLOCKS_MAX + 1]; /* first page of each block, counted through all */
 	unsigned count;
-	/*
-	 * While there is an index a page's slot in its table holds the hash of what was found there, of a page that was found
-	 * that of its place, which the sender writes: from then on only the bit in `given` is looked at here.
-	 */
+	/* While there is an index, a page's slot in its table holds the hash of the content that was found there; the slot of a page that
+	 * was found holds the hash of its place, which the sender writes. From then on only the bit in `given` is looked at here. */
 	uint32_t *index; /* page + 1, counted through all; open addressing by the content's hash. NULL: none */
 	uint64_t mask;
 	uint8_t *given;	    /* bits: these have been found */
@@ -160,7 +158,7 @@ static bool is_given(const struct seeds *s, uint64_t page)
 	return s->given[page / 8] & 1u << page % 8;
 }
 
-/* All pages with this content; returns how many. */
+/* Finds all pages with this content; returns their number. */
 static unsigned find_page(struct seeds *s, struct hash128 content, uint32_t unit, struct seed *out, unsigned room)
 {
 	unsigned n = 0, chain = 0, block;

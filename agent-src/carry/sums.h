@@ -40,7 +40,7 @@ struct sums {
 /* key is borrowed. */
 void sums_init(struct sums *s, const struct digest_key *key);
 void sums_fini(struct sums *s);
-/* Before the first page; the tables are borrowed. Again when there are more blocks: those that there were stay as they are. */
+/* Takes the tables of RAM, borrowed, before the first page, and again when there are more blocks: the earlier blocks stay as they are. */
 void sums_begin_ram(struct sums *s, struct page_table *table, unsigned blocks);
 
 /* False: the page is as it was when it was carried last, and does not count again. */

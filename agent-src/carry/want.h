@@ -8,7 +8,7 @@
 #include "data-send.h"
 #include "disk-io.h"
 
-/* Its strings are copied. */
+/* A disk at this side, of which the strings are copied. */
 struct want_disk {
 	uint32_t object;
 	struct disk_at at;

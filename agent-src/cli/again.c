@@ -62,7 +62,7 @@ json_t *again_end(json_t *move, const char *vm, const char *dest)
 
 /* ---- given again ---- */
 
-/* Without what is for another kind of destination than dest. */
+/* Appends the words, except options for another kind of destination than dest. */
 static size_t put_words(const char **argv, size_t n, const json_t *words, const char *dest)
 {
 	json_t *word;

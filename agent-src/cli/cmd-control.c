@@ -279,7 +279,7 @@ static int show(const char *runtime, pid_t pid, bool follow, bool json, struct e
 
 #define LAST_MOVES 3
 
-/* How those ended whose terminal may be gone. */
+/* Prints how the last moves ended, as their terminals may be gone. */
 static void print_last_moves(void)
 {
 	AUTO_FREE char *dir = NULL;
@@ -299,7 +299,7 @@ static void print_last_moves(void)
 	json_decref(all);
 }
 
-/* All that are under way, or else how the last ones ended. */
+/* Shows all moves that are under way, or else how the last ones ended. */
 static void show_all(const char *runtime, bool json)
 {
 	pid_t *pids = NULL;

@@ -41,7 +41,7 @@ struct listing {
 	char *others; /* "vm2 (pid 12), vm3 (shut down)": guests here that were not asked for; NULL: none */
 };
 
-/* Both strings are n's from here. */
+/* Sets the reason and the advice; n owns both strings from here on. */
 static void because(struct entry *n, char *why, char *advice)
 {
 	if (n->reason_count < REASONS_MAX) {
@@ -329,7 +329,7 @@ static int nobody_is_called(const char *name, const struct listing *l, struct er
 		       l->others ?: "", host);
 }
 
-/* All that were asked for are among those found. *absent: one that certainly does not run here. */
+/* Checks that all guests that were asked for are among those found. *absent: a guest that certainly does not run here. */
 static int all_found(const struct listing *l, const struct entry *entries, size_t count, bool cut_off, const char **absent, struct err *e)
 {
 	size_t i, k;

@@ -113,7 +113,7 @@ static int check_replaced(const struct newest_question *q, const char *name, str
 		   : 0;
 }
 
-/* Its replica is here, and nothing but that: the guest has its primary elsewhere, or had. */
+/* Refuses a guest of which this host only has the replica: its primary is, or was, elsewhere. */
 static int check_replica(const struct newest_question *q, const char *name, struct err *e)
 {
 	AUTO_FREE char *dir = NULL, *conf = replica_path(q->state_dir, name, "conf");

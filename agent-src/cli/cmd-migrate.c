@@ -180,7 +180,7 @@ static int take_guest(int n, char **words, struct move_options *o, char **name, 
 	return 0;
 }
 
-/* With --how cold, words after "--" are a guest's command line: sets it, and returns the number of words before. */
+/* Takes the words after "--" as the guest's command line (--how cold), and returns the number of words before them. */
 static int cut_line(int argc, char **argv, struct move_options *o)
 {
 	bool cold = false;

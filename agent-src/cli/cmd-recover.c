@@ -208,7 +208,7 @@ static const char *guest_to_move(const json_t *begin, const json_t *move)
 		       : json_text(begin, "guest");
 }
 
-/* Its QEMU has ended, and somebody has started it again. */
+/* True if the guest's QEMU has ended, and the guest was started again. */
 static bool runs_again(const char *vm)
 {
 	struct guest g;

@@ -118,7 +118,7 @@ static bool has_offer(const struct fleet_choice *c, size_t guest)
 	return false;
 }
 
-/* Every host about each guest that none takes yet; how: NULL: as the options say. */
+/* Asks every host about each guest that no host takes yet; how NULL: as the options say. */
 static void set_tasks(struct fleet *f, const struct fleet_choice *c, const struct fleet_command *cmd, const char *how)
 {
 	size_t g, h;
@@ -152,7 +152,7 @@ static size_t first_name_of(const struct fleet_choice *c, size_t host)
 	return host;
 }
 
-/* Two names of one host are one host: otherwise its room would be given twice, and guests that are to be apart would meet there. */
+/* Drops a second name of the same host: its room would be counted twice, and guests that are to be apart would meet there. */
 static void drop_doubles(struct fleet_choice *c)
 {
 	size_t n = c->place.host_count, h, g;

@@ -20,7 +20,7 @@ void fleet_add_guest(struct fleet_command *c, const char *name)
 
 /* ---- who runs here ---- */
 
-/* Another user's guest that is not libvirt's is no business of ours. */
+/* True if a drain moves the guest: not if it is another user's, unless libvirt runs it. */
 static bool is_for_a_drain(const struct guest *g)
 {
 	return (!g->foreign || guest_is_run_by_libvirt(g)) && !guest_is_arriving(g);
@@ -48,7 +48,7 @@ static bool is_kept(const struct fleet_command *c, const char *name, const char 
 	return false;
 }
 
-/* Why it stays here; NULL: it goes. */
+/* The reason why the guest stays here; NULL: it goes. */
 static const char *why_it_stays(const struct fleet_command *c, const char *name, const char *other)
 {
 	return is_kept(c, name, other) ? "--keep" : rules_stay(&c->rules, name);
@@ -88,7 +88,7 @@ static bool is_word_for_another(const struct fleet_command *c, const char *name)
 	return (c->o.how == HOW_COLD || c->f.allow) && (!stat(name, &st) || guest_is_unit(name));
 }
 
-/* Its name, or its pid where others are called the same, or others could not be told of it. */
+/* The word for a guest: its name, or its pid if several guests have that name, or the name cannot be passed on. */
 static char *call(const struct fleet_command *c, const struct guest *list, size_t count, size_t which)
 {
 	bool unique = text_is_utf8(list[which].name) && !is_word_for_another(c, list[which].name);

@@ -17,7 +17,7 @@ static bool answered(const struct entry *n)
 	return n->monitor == MONITOR_ANSWERED;
 }
 
-/* Only its line tells what it has. */
+/* True if only the guest's command line says what it has. */
 static bool has_line_alone(const struct entry *n)
 {
 	return !n->g.vcpus && !answered(n) && !is_shut_down(n);

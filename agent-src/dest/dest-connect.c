@@ -123,7 +123,7 @@ static int start_local(struct dest *d, const struct dest_config *cfg, const char
 
 /* ---- an agent that stands already ---- */
 
-/* Without a token file of either kind we ask all the same: the agent there may want a key instead, and says so. */
+/* Finds a standing agent. Without a token file of either kind we connect all the same: the agent may want a key instead, and says so. */
 static int find_standing(struct dest *d, const struct dest_config *cfg, struct err *e)
 {
 	AUTO_FREE char *own = xasprintf("%s/token", cfg->state_dir);
@@ -189,7 +189,7 @@ static int check_host(const struct dest *d, const struct link *l, const struct h
 		       "this host, name it by a loopback address");
 }
 
-/* Both sides say where the channel stands. */
+/* Exchanges how far both sides have come on the channel. */
 static int exchange_resumes(struct link *l, const struct hello *mine, struct dest_again *again, struct err *e)
 {
 	struct hello theirs = *mine;
@@ -201,7 +201,7 @@ static int exchange_resumes(struct link *l, const struct hello *mine, struct des
 	return r;
 }
 
-/* Both sides say HELLO, and prove that they may. again: NULL for a channel's first connection. */
+/* Exchanges HELLO and the proofs that both sides know the secret. again: NULL for a channel's first connection. */
 static int say_hello(struct dest *d, struct link *l, unsigned channel, struct dest_again *again, struct err *e)
 {
 	unsigned timeout_ms = again ? again->timeout_ms : HELLO_MS;

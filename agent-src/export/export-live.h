@@ -19,11 +19,12 @@ struct live {
 
 /* Asks g's QEMU; *removed: what it still had of exporters that died. 0, or what stands in the way. live_close() in any case. */
 int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e);
-/* Where the disks go: empty qcow2 images of their sizes, each with what never fails. What the lists point to stays until live_close(). */
+/* Prepares the copies. targets: empty qcow2 images of the disks' sizes; an error of one does not reach the guest. What the lists point to
+ * stays until live_close(). */
 int live_prepare(struct live *x, const struct guest_disk *const *disks, const char *const *targets, size_t count, struct err *e);
 /* The moment: all disks are, from now on, as they are now. speed: bytes a second of each; 0: no limit. */
 int live_begin(struct live *x, uint64_t speed, struct err *e);
-/* Until all is copied and the files are nobody's. -ECANCELED: we are to end. */
+/* Waits until everything is copied and no process has the files open. -ECANCELED: we are to end. */
 int live_wait(struct live *x, struct err *e);
 /* Removes what is left in QEMU; -errno: something stays. */
 int live_undo(struct live *x, struct err *e);

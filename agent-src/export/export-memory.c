@@ -163,7 +163,7 @@ static char listen_to(int sock, struct watched_agent *w)
 	return n == 1 ? word : n < 0 ? WORD_OVER : 0;
 }
 
-/* Until sock tells the exporter's end. True: it has died; false: its export is over. *ours: what migration there may be is. */
+/* Waits until sock reports the exporter's end. True: it died; false: its export is over. *ours: a migration that is under way is ours. */
 static bool exporter_died(int sock, bool *ours)
 {
 	struct watched_agent w;

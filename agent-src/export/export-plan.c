@@ -189,7 +189,7 @@ static char *file_name(size_t number, const char *path)
 	return xasprintf("file%zu-%.*s", number, BASE_MAX, plain);
 }
 
-/* Why it is not in the bundle; NULL: it is. */
+/* The reason why a file is not in the bundle; NULL: it is. */
 static const char *left_out(const struct guest *g, const struct args_file *f, bool no_media, const struct stat *st)
 {
 	return f->role != ARGS_MEDIA			  ? NULL

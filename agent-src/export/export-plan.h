@@ -5,7 +5,7 @@
 #include "bundle.h"
 #include "qemu-discover.h"
 
-/* Where a disk's contents come from. */
+/* The source of a disk's contents. */
 struct export_disk {
 	const struct guest_disk *live; /* disk to be copied by QEMU, or from its files under lock; NULL: read-only */
 	char *path;		       /* path of its image */

@@ -103,7 +103,8 @@ static bool is_in_spool(const struct recovery *v, const char *path)
 	return false;
 }
 
-/* Once, as all that a command makes is in one. Whether somebody has deleted it, which is most likely, cannot be told. */
+/* Reports the directory once, as a command makes everything in one. We cannot tell whether a person has deleted it, which is most
+ * likely. */
 static void tell_of_directory(struct recovery *v, const char *path)
 {
 	if (!v->has_told_of_directory)

@@ -4,7 +4,7 @@
 
 #include "bundle.h"
 
-/* All of it to fd, the manifest first. 0, -ECANCELED, -errno: what was sent is no bundle then. */
+/* Writes the whole bundle to fd, the manifest first. 0, -ECANCELED or -errno: what was sent is not a bundle then. */
 int export_send(int fd, const char *dir, const struct bundle *b, struct err *e);
 
 #endif

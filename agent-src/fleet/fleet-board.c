@@ -157,7 +157,7 @@ static void put_line(struct fleet_board *b, const char *line)
 	b->drawn_ns = 0;
 }
 
-/* Whoever does not read does not keep guests waiting. */
+/* Writes an event. A reader that does not read must not keep guests waiting. */
 static void put_json(const json_t *event, enum output_kind kind)
 {
 	AUTO_FREE char *line = json_text_line(event);

@@ -19,8 +19,9 @@ void board_tick(void *ctx, struct fleet *f);
 /* Erases the block. */
 void board_clear(struct fleet_board *b);
 
-/* How all of them ended, to standard output (--json: {"event": "summary", "exit_code": …, "guests": [{"vm": …, "destination": …, "exit_code": …, …}]}); for people it ends with the commands that bring back those that have gone. back_to: this host, as it would be named
- * there; NULL: there is no way back. */
+/* Writes how all moves ended to standard output (--json: {"event": "summary", "exit_code": …, "guests": [{"vm": …, "destination": …,
+ * "exit_code": …, …}]}); for people it ends with the commands that bring back the guests that have gone. back_to: this host's name as seen
+ * from there; NULL: there is no way back. */
 void board_summary(struct fleet_board *b, const struct fleet *f, const char *back_to);
 
 #endif

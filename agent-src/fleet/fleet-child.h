@@ -31,7 +31,7 @@ int child_begin(struct fleet_child *c, char *const *argv, struct err *e);
  * signal has killed: EXIT_UNDECIDED, as nobody knows where its guest is). Its guard, which has its standard error, may live on.
  */
 bool child_attend(struct fleet_child *c, void (*take)(void *ctx, json_t *event), void *ctx, int *code);
-/* Last line of its stderr, without a leading "vmferry: "; "" if empty. */
+/* The last line of the child's standard error, without a leading "vmferry: "; "" if there is none. */
 const char *child_last_words(struct fleet_child *c);
 void child_fini(struct fleet_child *c);
 

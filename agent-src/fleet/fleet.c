@@ -86,7 +86,7 @@ static void end(struct fleet *f, struct fleet_task *t, int code)
 	tell(f, t, NULL);
 }
 
-/* Without a result of its own, its last words are the reason. */
+/* Takes the child's last words as the reason if it has given no result. */
 static void give_reason(struct fleet_task *t, int code, const char *words)
 {
 	if (!t->result && *words)
@@ -101,7 +101,7 @@ static bool may_be_tried_again(const struct fleet_task *t, int code)
 	       !json_is_true(json_object_get(t->result, "reverted")) && !json_is_true(json_object_get(t->result, "may_go_down"));
 }
 
-/* Why it did not go the way before: said beside what comes of the next one. */
+/* Keeps the reason why the guest did not go the previous way, to be reported with the result of the next one. */
 static void keep_reason(struct fleet_task *t)
 {
 	free(t->before);
@@ -217,7 +217,7 @@ static size_t under_way_to(const struct fleet *f, const char *dest)
 	return n;
 }
 
-/* Two commands about one guest at a time would be in each other's way: the second finds that it is being moved. */
+/* True if a command about the guest is under way: a second one would find that it is being moved. */
 static bool guest_is_busy(const struct fleet *f, const char *guest)
 {
 	size_t i;

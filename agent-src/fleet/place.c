@@ -59,7 +59,7 @@ static bool rate_memory(const struct place *p, const struct place_guest *g, cons
 	return true;
 }
 
-/* More may run on processors than there are: none is left then, and it is possible nevertheless. */
+/* Rates the processors that remain: guests may have more than there are, so none may be left, and the place is still possible. */
 static void rate_processors(const struct place_guest *g, const struct place_host *h, struct place_rating *r)
 {
 	if (h->processors > 0)
@@ -110,7 +110,7 @@ struct place_rating place_rate(const struct place *p, size_t guest, size_t host)
 
 /* ---- rules ---- */
 
-/* Another guest that the rule names is at that host: does the rule keep one from this host? */
+/* True if the rule keeps a guest from this host, as another guest that it names is at that host. */
 static bool keeps_away(const struct fleet_rule *rule, const char *other, bool there, char **words)
 {
 	if (!rule_names(rule, other) || there != (rule->kind == RULE_APART))

@@ -109,8 +109,8 @@ static char *name_of(const struct frozen_disks *f, char letter, size_t i)
 	return xasprintf("%s%c%zu", f->prefix, letter, i);
 }
 
-/* Our file, which is brought onto stable storage by us, later, and not by QEMU when it is closed: its main loop would wait for that, and the guest with it.
- * What is written to it is compressed, if that is wished: by a node above it, as a quorum does not hand on that wish. */
+/* Adds our file. We bring it onto stable storage later, and QEMU does not when it closes it: its main loop would wait for that, and the
+ * guest with it. Compression, if wished, is done by a node above the file, as a quorum does not hand on that wish. */
 static int add_image(struct frozen_disks *f, size_t i, struct err *e)
 {
 	AUTO_FREE char *top = name_of(f, 't', i), *image = name_of(f, 'i', i);
@@ -125,7 +125,7 @@ static int add_image(struct frozen_disks *f, size_t i, struct err *e)
 	return r;
 }
 
-/* The file below a quorum with what never fails. */
+/* Puts the file below a quorum with a node that takes every write (null-co), so that an error of the file does not reach the guest. */
 static int add_target(struct frozen_disks *f, size_t i, struct err *e)
 {
 	AUTO_FREE char *file = name_of(f, 't', i), *null = name_of(f, 'n', i), *both = name_of(f, 'q', i);

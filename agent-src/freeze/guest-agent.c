@@ -157,7 +157,7 @@ static void freeze_and_thaw(void *of)
 
 /* ---- ours ---- */
 
-/* Its next word, with what it says of it in e; 0: it has died. */
+/* Reads the helper's next word, with its message in e; 0: the helper has died. */
 static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 {
 	struct pollfd p = {.fd = f->thaws.fd, .events = POLLIN};

@@ -66,7 +66,7 @@ static int send_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* More of what it says; 0, -ETIMEDOUT, -EPIPE, -EMSGSIZE. */
+/* Reads more of what the guest agent says; 0, -ETIMEDOUT, -EPIPE or -EMSGSIZE. */
 static int hear(struct agent *a, uint64_t until)
 {
 	struct pollfd p = {.fd = a->fd, .events = POLLIN};

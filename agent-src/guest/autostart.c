@@ -30,14 +30,15 @@ static const char drop_in[] =
 	"Restart=no\n"
 	"SuccessExitStatus=SIGKILL\n";
 
-/* Once it is the destination's: a command that shuts it down would reach it there. Before that it is how its host shuts it down. */
+/* Words of a drop-in that drop the unit's stop command once the guest is the destination's, as that command would shut it down there.
+ * Before that it is how this host shuts the guest down. */
 static const char no_stop[] = "ExecStop=\n";
 
 /* ---- looking ---- */
 
 enum relation { MAIN, WRAPPED, APART };
 
-/* Its QEMU; 0: it has none. */
+/* The pid of the guest's QEMU; 0: there is none. */
 static pid_t process_of(const struct guest *g)
 {
 	return g->pid ? g->pid : g->ran_as;

@@ -59,7 +59,7 @@ size_t autostart_wrappers(pid_t qemu, pid_t main_pid, pid_t out[AUTOSTART_WRAPPE
 /* Settles one entry. released: the guest is gone for good; appends to disabled an object with "unit" and "again" (the command that
  * brings it back). 0: the entry is done with. */
 int autostart_settle(const json_t *detail, bool released, json_t *disabled, struct err *e);
-/* After a rollback: does what systemd would have done when QEMU ended while we kept it from restarting. True: the guest is started. */
+/* Does after a rollback what systemd would have done when QEMU ended while we kept it from restarting. True: the guest is started. */
 bool autostart_make_up(const struct autostart *a, bool shut_down);
 void autostart_fini(struct autostart *a);
 

@@ -14,7 +14,8 @@
 
 #define RESOURCE_UNREADABLE "(unreadable)"
 
-/* Its name, printable, malloc'ed; RESOURCE_UNREADABLE: there is such a file, and it does not say. NULL: it is no resource. */
+/* The name of the cluster resource that runs the process, printable, malloc'ed; RESOURCE_UNREADABLE: its file exists, but does not say the
+ * name. NULL: it is not a resource. */
 char *cluster_resource_of(pid_t pid, uint64_t start_time);
 
 #endif

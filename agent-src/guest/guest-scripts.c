@@ -83,7 +83,7 @@ static bool mentions(const char *text, const char *path, const char *image)
 	return text_has_name(text, image) || (beside && text_has_name(text, name));
 }
 
-/* Another user might want us to believe that it is what starts the guest. */
+/* True if root or we own the file: another user may want us to believe that a script of theirs starts the guest. */
 static bool is_trusted(const struct stat *st)
 {
 	return !st->st_uid || st->st_uid == geteuid();

@@ -13,7 +13,7 @@ struct guest_unit {
 	unsigned uid; /* id of that user */
 };
 
-/* Its path in cgroup v2, or in systemd's own v1 hierarchy; malloc'ed. NULL: it is in neither, or that cannot be told. */
+/* The path of a process in cgroup v2, or in systemd's own v1 hierarchy; malloc'ed. NULL: it is in neither, or that cannot be told. */
 char *guest_cgroup(pid_t pid);
 /* free(u->name). */
 void guest_unit_of(struct guest_unit *u, pid_t pid);

@@ -168,7 +168,7 @@ int guest_watch_result(const struct guest_watch *w, struct err *e)
 	return -w->wrong.code;
 }
 
-/* Another may have its id by the time of the look. */
+/* Notes that a device has gone: by the time we look, another one may have its id. */
 static void device_gone(struct guest_watch *w, const char *device)
 {
 	struct err e;
@@ -177,7 +177,7 @@ static void device_gone(struct guest_watch *w, const char *device)
 	wrong(w, &e);
 }
 
-/* Every block job is a job; so is a snapshot with memory, which stops the guest. */
+/* Notes an event. Every block job is a job; so is a snapshot with memory, which stops the guest. */
 void guest_watch_event(struct guest_watch *w, const char *name, const json_t *data)
 {
 	if (w->guest && !strcmp(name, "JOB_STATUS_CHANGE"))

@@ -56,7 +56,7 @@ static void add_places(char **list, pid_t qemu)
 	}
 }
 
-/* Its control group of version 2; malloc'ed, NULL: it has none. */
+/* The control group (version 2) of a process; malloc'ed, NULL: it has none. */
 static char *group_of(const char *process)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%s/cgroup", process);

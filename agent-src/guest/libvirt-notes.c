@@ -95,7 +95,8 @@ static int note_attributes(struct libvirt_definition *d, const char *device, con
 	return 0;
 }
 
-/* Every attribute and text that is a path, of whatever element: so those of a newer libvirt's are told, too. libxml2 has bounded the depth. */
+/* Notes every attribute and text that is a path, of whatever element, so that those of a newer libvirt are found as well. libxml2 bounds
+ * the depth. */
 static int note_paths(struct libvirt_definition *d, const char *device, const xmlNode *parent, struct err *e)
 {
 	const xmlNode *n;

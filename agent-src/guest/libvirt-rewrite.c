@@ -43,7 +43,7 @@ static void set_text(xmlNode *node, const char *value)
 	xmlNodeAddContent(node, (const xmlChar *)value);
 }
 
-/* With the blanks before it. */
+/* Removes a node together with the blanks before it. */
 static void remove_node(xmlNode *node)
 {
 	xmlNode *before = node->prev;
@@ -231,7 +231,7 @@ static const struct libvirt_change *find_net(struct rewriter *w, const struct li
 	return found;
 }
 
-/* Only where the guest sees the same card afterwards, and nothing else of it is the old kind's. */
+/* Refuses a change after which the guest would see another card, or which keeps settings of the old kind of network. */
 static int check_nic(const xmlNode *node, const struct libvirt_nic *n, struct err *e)
 {
 	static const char *const kinds[] = {"network", "bridge", "direct", "user", NULL};
@@ -297,7 +297,7 @@ static int check_nets(const struct libvirt_changes *c, struct err *e)
 
 /* ---- graphics, name, emulator, TPM ---- */
 
-/* These every host has, and a guest that is only reachable from its host is not to be reachable from others. */
+/* True for addresses that every host has: a guest that can be reached only from its own host must not become reachable from others. */
 static bool is_any_host(const char *address)
 {
 	static const char *const same[] = {"127.0.0.1", "::1", "localhost", "0.0.0.0", "::", NULL};

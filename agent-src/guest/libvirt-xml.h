@@ -88,7 +88,8 @@ struct libvirt_plain {
 
 void libvirt_plain_fini(struct libvirt_plain *p);
 
-/* from: the whole path of a disk, a backing file, the nvram, the loader or a kernel, or "POOL/VOLUME"; of a NIC its MAC, target, network, bridge or device. */
+/* A change to the definition. from: the whole path of a disk, a backing file, the nvram, the loader or a kernel, or "POOL/VOLUME"; for a
+ * NIC its MAC, target, network, bridge or device. */
 struct libvirt_change {
 	const char *from, *to;
 	const char *type;   /* type of a path: "file" or "block"; NULL: as it is, and a volume becomes a file */

@@ -234,7 +234,7 @@ static void find_monitors(struct guest *g)
 		g->qmp.path = xstrdup(g->qmp.all[0]);
 }
 
-/* Still that process, and ours. It may have become another one, or another user's, while it was looked at. */
+/* True if this is still the same process, and ours: while we looked at it, it may have become another one, or another user's. */
 static bool is_ours(const struct guest *g)
 {
 	uint64_t start;
@@ -249,7 +249,7 @@ static void drop_argv(struct guest *g)
 	g->line.argc = 0;
 }
 
-/* Only a process of ours is believed: another user's, or one that another user controls, may name any file. */
+/* Believes only a process of ours: another user's, or one that another user controls, may name any file. */
 static void believe(struct guest *g)
 {
 	guest_write_in_taps(g);
@@ -398,7 +398,7 @@ static void free_list(struct guest *list, size_t count)
 	free(list);
 }
 
-/* Only others' processes are bounded, so that none of them keeps one of ours from being found. */
+/* Lists the guests. Only the number of other users' processes is bounded, so that none of them keeps us from finding our own. */
 static int list_guests(struct listing *l, struct err *e)
 {
 	DIR *proc = opendir("/proc");

@@ -184,9 +184,9 @@ bool guest_filter_is_of_job(const char *driver);
 bool guest_disk_is_called(const struct guest_disk *d, const char *name, size_t n);
 /* Names that guest_disk_is_called() knows, for a message: "a.qcow2 (drive0), b.raw"; malloc'ed, "" without disks. */
 char *guest_disks_called(const struct guest *g);
-/* After guest_query(). -ENOTSUP: the guest differs from its command line (devices unplugged, media inserted). Accepted: an ejected
- * medium (guest_is_inserted()), and other images and plugged devices of which enough is known: those were written into the line. With o:
- * adds each difference there and returns 0; without: stops at the first. (qemu-drift.c) */
+/* Compares the guest with its command line, after guest_query(). -ENOTSUP: they differ (devices unplugged, media inserted). Accepted: an
+ * ejected medium (guest_is_inserted()), and other images and plugged devices of which enough is known: those were written into the line.
+ * With o: adds each difference there and returns 0; without: stops at the first. (qemu-drift.c) */
 int guest_check_drift(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e);
 /* Replaces names of firmware and ROM files without a directory, which QEMU looks for first where it was started, by full paths.
  * -ENOTSUP: such a file has changed since QEMU read it; with o: added there, as above. */

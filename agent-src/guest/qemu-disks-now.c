@@ -223,7 +223,7 @@ static bool ide_place(const struct guest_disk *d, unsigned *place)
 	return true;
 }
 
-/* Only where there are as many as the line makes. */
+/* The disk at that place of IDE, if there are as many disks as the line makes. */
 static const struct guest_disk *disk_at_ide(const struct guest *g, struct ide ide, int at)
 {
 	const struct guest_disk *found = NULL;
@@ -409,7 +409,7 @@ static int change(struct guest *g, const char *path, const struct guest_disk *d,
 	return 0;
 }
 
-/* Its device was plugged in while the guest ran. */
+/* Sets *yes if the disk's device was plugged in while the guest ran. */
 static int is_plugged(const struct guest *g, struct qmp *q, const struct guest_disk *d, bool *yes, struct err *e)
 {
 	AUTO_FREE char *path = d->qdev && *d->qdev != '/' ? xasprintf("/machine/peripheral/%s", d->qdev) : xstrdup(d->qdev ?: "");

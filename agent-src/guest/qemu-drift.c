@@ -543,7 +543,7 @@ static int check_own_files(struct guest *g, struct qmp *q, struct obstacles *o, 
 	return guest_write_in_own_files(g, o, e);
 }
 
-/* Each goes by what the one before has written into the line. */
+/* Runs all checks in order: each relies on what the one before has written into the line. */
 static int check_all_devices(struct guest *g, struct qmp *q, struct obstacles *o, struct err *e)
 {
 	int r = check_devices(g, q, o, e);

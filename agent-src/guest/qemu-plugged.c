@@ -376,7 +376,7 @@ static bool is_processor(const char *type)
 	return strstr(type, "-x86_64-cpu") != NULL;
 }
 
-/* Where it is among processors; the rest is the model's, which is the same for all. */
+/* True for properties that place a processor among others; the rest is the model's, which is the same for all. */
 static bool is_place_of_processor(const char *name)
 {
 	static const char *const names[] = {"socket-id", "die-id", "cluster-id", "module-id", "core-id", "thread-id", "node-id"};
@@ -396,7 +396,7 @@ static bool is_asked_for(const struct plugged *p, const char *name)
 	       (strcmp(p->type, "pc-dimm") || strcmp(name, "size")); /* these follow from others */
 }
 
-/* Where QEMU does not tell what it is by default. */
+/* True if the value says something that differs from a default that QEMU does not report. */
 static bool says_something(const char *name, const char *text)
 {
 	if (!strcmp(name, "bootindex"))
@@ -503,7 +503,7 @@ static int write_device(struct plugged *p, const char *bus)
 
 /* ---- all of them ---- */
 
-/* Its bus, malloc'ed; "": it has none. */
+/* Finds the device's bus, malloc'ed; "": it has none. */
 static int bus_of(const struct plugged *p, char **bus)
 {
 	AUTO_FREE char *path = xasprintf(PERIPHERAL "%s", p->id);

@@ -168,7 +168,7 @@ static bool has_filter(const json_t *blocks)
 	return yes;
 }
 
-/* Most guests have no filter, and are not asked for more. */
+/* Looks below filter nodes. Most guests have none, and are not asked for more. */
 static int see_through_filters(struct guest *g, struct qmp *q, json_t *blocks, struct err *e)
 {
 	json_t *nodes = NULL, *graph = NULL;

@@ -31,8 +31,8 @@ static bool has_monitor(char *const *argv, size_t argc)
 	return yes;
 }
 
-/* Without a monitor on the line QEMU has one on its terminal (mixed with the guest's console, Ctrl-A c) or in its window. Sets two words, or
- * none. */
+/* Sets two words that keep the console, or none: without a monitor on the line QEMU has one on its terminal (mixed with the guest's
+ * console, Ctrl-A c) or in its window. */
 static size_t keep_console(char *const *argv, size_t argc, const char *words[2])
 {
 	static const char *const monitors[] = {"monitor", "qmp", "qmp-pretty", "nodefaults"}, *const hidden[] = {"display", "daemonize",

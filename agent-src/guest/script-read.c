@@ -82,7 +82,7 @@ static void skip_blanks(const char **p)
 		*p += **p == '\\' ? 2 : 1;
 }
 
-/* All words up to the end of the line. */
+/* Reads all words up to the end of the line. */
 static int take_line(const char **p, char ***words, size_t *count, struct err *e)
 {
 	*words = xcalloc(1, sizeof(**words));

@@ -53,7 +53,7 @@ static bool is_shell(const char *words, size_t n)
 	return n && word_index(shells, base ? base + 1 : *words == '-' ? words + 1 : words) >= 0;
 }
 
-/* Without a script and without a command (-c). */
+/* True for a shell that has neither a script nor a command (-c). */
 static bool is_typed_into(const char *words, size_t n)
 {
 	const char *p;

@@ -120,7 +120,7 @@ static int take_number(const char **p, int base, int digits)
 	return n;
 }
 
-/* Behind a backslash, as in C; \s is a blank. */
+/* Reads an escape behind a backslash, as in C; \s is a blank. */
 static int take_escape(const char **p, struct text *w, struct err *e)
 {
 	static const char from[] = "abfnrtvs\\\"'", to[] = "\a\b\f\n\r\t\v \\\"'";

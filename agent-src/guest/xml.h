@@ -21,7 +21,7 @@ int xml_read_whole(xmlDoc **out, const char *text, size_t n, struct err *e);
 /* The first child element of that name, or the next sibling; NULL. */
 xmlNode *xml_child(const xmlNode *parent, const char *name);
 xmlNode *xml_next(const xmlNode *node, const char *name);
-/* Any child element, any next. */
+/* The first child element, and the next one, of whatever name. */
 xmlNode *xml_first(const xmlNode *parent);
 xmlNode *xml_after(const xmlNode *node);
 bool xml_is(const xmlNode *node, const char *name);

@@ -403,7 +403,7 @@ static int would_be_same(const struct sources *s, const struct described_disk *a
 		       s->description, one, other, described_base(path), b->label ?: b->file ?: "#2");
 }
 
-/* Two names from directories that are not here may mean one file. */
+/* Checks that a disk's file is not that of another disk: two names from directories that are not here may mean one file. */
 static int is_another(const struct sources *s, const struct guest_description *d, size_t i, struct err *e)
 {
 	size_t k;

@@ -22,7 +22,7 @@
 #define HEAD_BYTES TARRED_HEAD
 #define TEXT_BYTES (64u << 10) /* bytes of a text that are looked at */
 
-/* Every kind of description; XML is told apart by its outermost element, and other text by what is in it. */
+/* The kinds of descriptions. XML is told apart by its outermost element, and other text by its contents. */
 static const struct {
 	enum file_kind kind;
 	const char *element; /* NULL: no XML */
@@ -99,7 +99,7 @@ static bool outermost(const char *head, size_t n, char *name, size_t size)
 	return true;
 }
 
-/* Any program of macOS may have property lists. */
+/* Looks whether a property list is a guest of UTM's: any program of macOS may have such lists. */
 static int look_at_plist(enum file_kind *out, int fd, const char *path, struct err *e)
 {
 	AUTO_FREE char *text = xcalloc(1, TEXT_BYTES + 1);

@@ -28,7 +28,7 @@ static int wait_for_monitor(struct qemu_proc *p, struct loop *l, const char *pat
 	return r;
 }
 
-/* Until all of it is loaded; QEMU ends if it does not take it. */
+/* Waits until all memory is loaded; QEMU ends if it does not accept it. */
 static int load(struct loop *l, struct qmp *q, const char *memory, struct err *e)
 {
 	json_t *channel =

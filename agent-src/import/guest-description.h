@@ -186,7 +186,7 @@ extern const char *const described_smbios[SMBIOS_COUNT];
 int described_system(struct guest_description *d, const char *text, struct err *e);
 /* Sets model to QEMU's name for the source's `text`, or notes that it is unknown. In a list the first words are preferred. */
 void described_nic_model(struct guest_description *d, struct described_nic *n, const char *text);
-/* Last part of a path, of any operating system; points into path. */
+/* The last part of a path of any operating system; points into path. */
 const char *described_base(const char *path);
 /* Next word of a list that blanks, commas or semicolons separate, and its length; advances *p. NULL: the end. */
 const char *described_word(const char **p, size_t *n);

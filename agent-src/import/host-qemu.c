@@ -12,7 +12,7 @@
 
 #define HELP_MAX (1u << 20)
 
-/* Where a program is; malloc'ed. */
+/* The path of a program; malloc'ed. */
 static char *find(const char *name)
 {
 	AUTO_FREE char *path = xstrdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");

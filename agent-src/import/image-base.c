@@ -67,7 +67,8 @@ static int read_base(char **name, char **format, const char *path, struct err *e
 	return 0;
 }
 
-/* Beside an image alone there may be those of other guests, so only a description's own folder is one's own. */
+/* True if the directory belongs to the guest alone, which holds only for the folder of a description: beside an image there may be images
+ * of other guests. */
 static bool is_own_folder(const struct base_wish *w, const char *of, size_t dir)
 {
 	return w->folder && strlen(w->folder) == dir && !strncmp(w->folder, of, dir);

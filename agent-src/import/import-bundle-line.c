@@ -116,7 +116,7 @@ int bundling_check_free(const struct bundling *m, struct err *e)
 	return r;
 }
 
-/* Another guest of that directory has such a name, or will when it is started. */
+/* True if another guest of that directory has such a name, or will have it when it is started. */
 static bool has_names_of_others(const struct bundling *m)
 {
 	struct err ignored;
@@ -131,7 +131,7 @@ static bool has_names_of_others(const struct bundling *m)
 	return false;
 }
 
-/* Two guests that write to one file as their memory overwrite each other's. */
+/* Refuses a memory file that another guest has: two guests would overwrite each other's memory. */
 static int check_memory(const struct bundling *m, const struct args_file *f, struct err *e)
 {
 	pid_t pid = memory_file_user(f, f->path);
@@ -178,7 +178,7 @@ static int check_file(const struct bundling *m, const struct args_file *f, struc
 	return err_set(e, ENOENT, "its command line (-%s) needs the %s %s, which is not here", f->option, args_role_name(f->role), f->path);
 }
 
-/* Another file's name may begin like that: its log's, say. */
+/* The number of times that the line names this path. Another file's name, such as its log's, may begin with it. */
 static size_t times_named(const struct args_result *line, const char *path)
 {
 	size_t n = 0, i;
@@ -246,7 +246,7 @@ static bool drop_option(struct args_result *line, const char *name, const char *
 	return false;
 }
 
-/* Its own, or one more, as vmferry needs it. */
+/* Finds the guest's monitor, or adds one, as vmferry needs it. */
 static int find_monitor(struct bundling *m, struct err *e)
 {
 	AUTO_FREE char *option = NULL;

@@ -30,7 +30,7 @@ static void tell(struct life *l, unsigned ahead)
 			    ahead, ahead == 1 ? " comes" : "s come");
 }
 
-/* *in: so many may come at once; 0: any number. */
+/* Reads the settings. in: as many moves may come at once; 0: any number. */
 static int read_settings(struct import_turn *u, unsigned *in, struct err *e)
 {
 	struct host_settings settings;

@@ -330,7 +330,7 @@ static const char *net_words(const char *net)
 				      : net;
 }
 
-/* Its whole path, unless it lies beside its description. */
+/* The name of a disk's source: its whole path, unless it lies beside its description. */
 static const char *source_name(const struct import *m, size_t i)
 {
 	const char *path = m->s.disks[i].path, *of = m->s.description;

@@ -400,7 +400,7 @@ static bool lacks_format(const struct live *l, const struct item *it)
 	return it->p.tree && get(it, "filename") && get(it, "node-name") && !find(l, "blockdev", "file", get(it, "node-name"));
 }
 
-/* With one, which has the name of the image's, the image can get another format there. */
+/* Adds a format node above the file, which takes over the node's name, so that the image can have another format there. */
 static void add_format(struct live *l, struct item *it)
 {
 	static const char *const both[] = {"discard", "detect-zeroes"};

@@ -143,7 +143,7 @@ static struct described_disk *described(struct guest_description *d, const char 
 	return NULL;
 }
 
-/* Each disk of the definition has its own in the description: none is left behind. */
+/* Takes the disks. Each disk of the definition must have its own in the description, so that none is left behind. */
 static int take_disks(struct plain *p, struct err *e)
 {
 	size_t i;
@@ -285,7 +285,7 @@ static int make_line(struct plain *p, struct line *line, struct err *e)
 	return line_make(line, &p->d, &h, e);
 }
 
-/* Without the -S of an import, which is started by QMP. */
+/* Takes the line without the -S of an import, which is started by QMP. */
 static void take_line(struct libvirt_plain *out, struct line *line, const char *emulator)
 {
 	size_t i;

@@ -156,7 +156,7 @@ static void decide_bus(struct guest_description *d, struct described_disk *k, bo
 	}
 }
 
-/* With sectors of another size the guest does not find its partitions. */
+/* Decides the size of a disk's sectors: with another size the guest would not find its partitions. */
 static void decide_sectors(struct guest_description *d, struct described_disk *k)
 {
 	if (k->content.sector <= 512 || k->sector)
@@ -302,7 +302,7 @@ static bool keeps_slot(const struct guest_description *d, size_t i)
 	return slot && slot < 1u << 13 && k == i && d->machine == MACHINE_Q35;
 }
 
-/* Where a description has no ports, but cards behind them: as libvirt makes them, from the third slot on. */
+/* Makes ports for cards of a description without ports: as libvirt does, from the third slot on. */
 static void make_ports(struct guest_description *d)
 {
 	unsigned last = 0, i;

@@ -109,7 +109,7 @@ static int judge_node(struct judge *j, const struct block *b, const char *prefix
 	return !strcmp(driver, "raw") && on_format ? judge_object(j, NOT_LOOKED_AT) : 0;
 }
 
-/* Each node that the key is of: "file.backing.driver" is of "", of "file." and of "file.backing.". */
+/* Judges each node to which the key belongs: "file.backing.driver" belongs to "", to "file." and to "file.backing.". */
 static int judge_nodes_of(struct judge *j, const struct block *b, const char *key)
 {
 	static const char *const is_of_node[] = {"driver", "filename", "file", "backing"};

@@ -89,7 +89,7 @@ int judge_chardev(struct judge *j)
 	return r;
 }
 
-/* Behind an address nothing may say another. */
+/* Refuses a word behind the address that names another address. */
 static int judge_socket_words(struct judge *j, const struct kv_list *l)
 {
 	static const char *const words[] = {"server",	 "wait",      "delay",	 "nodelay",	 "telnet",    "tn3270",

@@ -86,7 +86,7 @@ static void remove_stale_drafts(const char *dir, const char *base)
 
 /* ---- what is made ---- */
 
-/* Where there are no locks, or no extended attributes, nobody removes what others have left. */
+/* Creates and marks a file. Where there are no locks or no extended attributes nobody removes files that others have left. */
 static int create(struct made_file *f, struct err *e)
 {
 	struct stat st;

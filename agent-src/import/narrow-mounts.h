@@ -10,10 +10,8 @@ struct left {
 	bool writable;
 };
 
-/*
- * What is in directories of the list must come behind these. For a process of one thread, for good. 0; -ENOTSUP: this process may have no namespace of
- * its own, and sees what it saw; -errno: it must not go on.
- */
+/* Mounts only what is in the list, for good, in a process of one thread. Entries within a directory of the list must come after it. 0;
+ * -ENOTSUP: this process may not have a namespace of its own, and sees what it saw before; -errno: it must not go on. */
 int narrow_mounts(const struct left *l, size_t count);
 
 #endif

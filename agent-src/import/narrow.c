@@ -349,10 +349,8 @@ static int keep_capability(unsigned number)
 	return syscall(SYS_capset, &h, d) ? -errno : 0;
 }
 
-/*
- * Whoever runs it has files that nobody else may read, so it keeps the right to open files, of which it has those above alone; and the same for its
- * target.
- */
+/* Becomes an unprivileged user. The caller's files may be readable by nobody else, so the process keeps the right to open files, but only
+ * those above are within its reach; the same holds for its target. */
 static int become_nobody(const struct narrow *n)
 {
 	bool may_read = !n->write && prctl(PR_CAPBSET_READ, CAP_DAC_READ_SEARCH) == 1;

@@ -20,10 +20,8 @@ struct narrow {
 	unsigned more_s;      /* seconds of CPU time beyond NARROW_LOOK_S: for large tables, and for writing */
 };
 
-/*
- * As child_run(). Without Landlock in the kernel it is held by mounts of its own if we are root, and otherwise to the bounds alone; with
- * VMFERRY_SANDBOX=off in the environment to nothing.
- */
+/* Runs a program as child_run() does, but restricted by Landlock. Without Landlock in the kernel it is restricted by mounts of its own if
+ * we are root, and otherwise by the limits alone; with VMFERRY_SANDBOX=off in the environment by nothing. */
 int narrow_run(char *const *argv, const struct narrow *n, program_said_fn output, void *ctx, struct err *e);
 
 /* True if a program may read everything in its own directory. */

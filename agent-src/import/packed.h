@@ -15,7 +15,7 @@ struct packed;
 /* A file that begins so is compressed in a way that is known here. Pure. */
 bool packed_is(const void *head, size_t n);
 
-/* Its name says that it is compressed. Pure. */
+/* True if the file's name says that it is compressed. Pure. */
 bool packed_is_called_so(const char *path);
 
 /* fd stays the caller's, and is read from where it is. 0; -EINVAL: it is compressed in another way; -errno. */

@@ -27,7 +27,7 @@ static const struct {
 	{"usb-ehci", "ehci"},	    {"ich9-usb-ehci1", "ich9-ehci1"}, {"pci-ohci", "pci-ohci"},
 };
 
-/* Where libvirt puts a device is its own to say. */
+/* Properties of a device's place, which libvirt chooses itself. */
 static const char *const places[] = {"id", "bus", "addr", "multifunction", "acpi-index", "romfile", "rombar"};
 
 void plain_no_place(struct word *w)

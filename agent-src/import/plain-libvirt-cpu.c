@@ -83,7 +83,7 @@ static const char *const cpu_features[] = {
 	NULL,
 };
 
-/* With "-" and not "_", as both are the same to QEMU. malloc'ed. */
+/* A feature's name with "-" in place of "_", which are the same to QEMU. malloc'ed. */
 static char *feature_name(const char *text)
 {
 	char *out = xstrdup(text + (*text == '+' || *text == '-')), *c;

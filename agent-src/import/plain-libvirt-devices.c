@@ -11,7 +11,7 @@ static const char *driver_of(const struct word *w)
 	return kv_get(&w->p.l, "driver", NULL) ?: "";
 }
 
-/* Where libvirt puts a device is its own to say. */
+/* Takes a device, but not its address, which libvirt chooses. */
 static void take_device(struct word *w)
 {
 	static const char *const keys[] = {"driver", "id", "bus", "addr", "multifunction", "port", "acpi-index"};
@@ -206,7 +206,7 @@ static bool is_dark(const struct word *w)
 	       (!strcmp(w->option, "vnc") && !strcmp(w->value, "none"));
 }
 
-/* How people see it; NULL: they do not. Malloc'ed. */
+/* The kind of display by which people see the guest; NULL: there is none. Malloc'ed. */
 static char *take_display(struct plain_work *p)
 {
 	static const char *const options[] = {"display", "vnc", "spice", "nographic", "sdl", "curses"};

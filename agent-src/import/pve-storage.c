@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where a storage of a type has its volumes: by printf, of a property and what is behind the colon. */
+/* The place of volumes by the type of their storage: a printf format of a property and what is behind the colon. */
 static const struct {
 	const char *type, *property;
 	enum { IN_DIRECTORY, VOLUME_GROUP, POOL } how;

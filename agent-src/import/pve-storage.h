@@ -8,7 +8,7 @@
 #define PVE_STORAGE_CFG PVE_DIRECTORY "storage.cfg"
 #define PVE_NODES	PVE_DIRECTORY "nodes/"
 
-/* Two nodes of a cluster: this one, and the guest's. */
+/* The two nodes of a cluster that matter: this one, and the guest's. */
 struct pve_nodes {
 	char here[64], there[64];
 };

@@ -22,7 +22,7 @@ struct image {
 	size_t entry_bytes;
 };
 
-/* Where the last sector of that cluster's data begins: an entry has its first byte, and how many sectors more there are. */
+/* The place where the last sector of that cluster's data begins: an entry has its first byte, and the number of further sectors. */
 static uint64_t last_sector(const struct image *q, uint64_t entry)
 {
 	unsigned shift = 62 - (q->bits - 8);

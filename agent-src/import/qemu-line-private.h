@@ -4,10 +4,8 @@
 
 #include "qemu-line.h"
 
-/*
- * How a disk is on a bus. With a controller of its own kind (units of it each) its bus is "IDn.0", or "IDn.UNIT" where each unit is a bus;
- * without one a disk is a device by itself. cdrom NULL: a drive goes to SATA.
- */
+/* The way a disk is attached to a bus. With a controller of its own kind (with `units` units) its bus is "IDn.0", or "IDn.UNIT" where each
+ * unit is a bus; without one a disk is a device by itself. cdrom NULL: a drive goes to SATA. */
 struct line_bus {
 	const char *name; /* name for messages */
 	const char *controller, *id;

@@ -13,7 +13,7 @@
 
 #define SLOTS_OF_SCSI 64u
 
-/* Without its mark of byte order; what PowerShell of Windows writes with '>' is UTF-16. Malloc'ed. */
+/* The text without its byte order mark, malloc'ed. PowerShell of Windows writes UTF-16 with '>'. */
 static char *plain_text(const char *text, size_t n)
 {
 	if (n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))

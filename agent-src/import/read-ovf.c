@@ -118,7 +118,7 @@ static enum disk_bus bus_of(const struct item *it)
 
 /* ---- items ---- */
 
-/* With several configurations (DeploymentOptionSection) items of others than the default one are left out. */
+/* The default configuration: if there are several (DeploymentOptionSection) items of the others are left out. */
 static char *default_configuration(const xmlNode *envelope)
 {
 	const xmlNode *section = xml_child(envelope, "DeploymentOptionSection"), *c, *chosen = xml_child(section, "Configuration");
@@ -556,7 +556,7 @@ static int read_system(struct ovf *o, struct err *e)
 
 /* ---- which guest ---- */
 
-/* All guests below, of collections in collections, too. */
+/* Collects all guests below parent, also those of collections within collections. */
 static void collect_systems(struct ovf *o, const xmlNode *parent)
 {
 	const xmlNode *n;

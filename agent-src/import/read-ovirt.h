@@ -15,7 +15,7 @@ int ovirt_cpus(struct guest_description *d, const xmlNode *item, struct err *e);
 /* disk: an element of the DiskSection. */
 void ovirt_disk(struct described_disk *to, const xmlNode *disk, const xmlNode *item);
 void ovirt_nic(struct guest_description *d, struct described_nic *to, const xmlNode *item);
-/* Any device that is neither disk, drive, card, memory nor processor. */
+/* Reads a device that is neither disk, drive, card, memory nor processor. */
 void ovirt_device(struct guest_description *d, const xmlNode *item);
 
 #endif

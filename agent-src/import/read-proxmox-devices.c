@@ -218,7 +218,7 @@ static bool has_further_ports(struct conf *c)
 	return false;
 }
 
-/* Where Proxmox VE has it: of a q35 on a bus behind two bridges, and by that the guest calls the first one enp6s18. */
+/* Places the card where Proxmox VE has it: on a q35 machine on a bus behind two bridges, by which the guest calls the first one enp6s18. */
 static void place_nic(struct conf *c, struct described_nic *nic, unsigned number)
 {
 	bool is_first = number < 6, is_q35 = c->d->machine == MACHINE_Q35;
@@ -325,7 +325,7 @@ static struct described_disk *first_of(struct conf *c, bool cdrom)
 	return NULL;
 }
 
-/* Each of "cdn" is a kind: the disk that bootdisk names, a drive, the network. */
+/* Sets the boot order from letters: each of "cdn" is a kind: the disk that bootdisk names, a drive, the network. */
 static void boots_from_kinds(struct conf *c, const char *letters)
 {
 	const char *named = conf_get(c, "bootdisk");

@@ -140,7 +140,7 @@ static void take_forwards(struct guest_description *d, struct described_nic *to,
 	}
 }
 
-/* Where the cards of VirtualBox's are on its PCI bus: the first is enp0s3. */
+/* Places the card where VirtualBox has it on its PCI bus: the first is enp0s3. */
 static void take_place(struct guest_description *d, struct described_nic *to, const xmlNode *adapter)
 {
 	static const unsigned slots[] = {3, 8, 9, 10, 16, 17, 18, 19};

@@ -7,7 +7,7 @@
 
 /* Firmware, chipset, identity, clock, serial ports. machine may be NULL. -EINVAL: it is a guest of another processor. */
 int virtualbox_machine(struct guest_description *d, const xmlNode *machine, struct err *e);
-/* Its n-th adapter that is on; NULL: it has no more. */
+/* The machine's n-th adapter that is enabled; NULL: it has no more. */
 const xmlNode *virtualbox_adapter(const xmlNode *machine, size_t number);
 /* Model, address, network and PCI address of an adapter (NULL: nothing is known of it), whose model is else as in sub. */
 void virtualbox_nic(struct guest_description *d, struct described_nic *to, const xmlNode *adapter, const char *sub);

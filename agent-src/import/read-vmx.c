@@ -441,7 +441,7 @@ static void add_serials(struct vmx *v)
 	}
 }
 
-/* Two signed numbers, of 64 bits each, in the order of their bytes. */
+/* Reads the generation ID: two signed numbers of 64 bits each, in the order of their bytes. */
 static char *genid_of(struct vmx *v)
 {
 	const char *words[] = {get(v, "vm.genid"), get(v, "vm.genidX")};

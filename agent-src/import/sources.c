@@ -71,7 +71,7 @@ static int only_member(const struct ova *o, const char *ending, const struct ova
 	return 0;
 }
 
-/* what: the member that describes the guest. */
+/* Opens an archive (OVA). what: the member that describes the guest. */
 static int open_ova(struct sources *s, struct guest_description *d, const char *what, struct err *e)
 {
 	AUTO_CLOSE int fd = open_regular(s->tar);
@@ -418,7 +418,7 @@ static void note_snapshots(const struct image_source *k, struct guest_descriptio
 			 described_base(k->path), k->snapshots, k->snapshots == 1 ? "" : "s", names, k->snapshots == 1 ? "es" : "");
 }
 
-/* Without them its firmware begins with new ones, which the plan says. */
+/* Reads the UEFI variables. Without them the firmware starts with new ones, as the plan says. */
 static void read_efi(struct sources *s, const struct guest_description *d, const char *qemu_img)
 {
 	struct err ignored;

@@ -78,7 +78,7 @@ static void remove_all_stale(const char *template)
 		closedir(d);
 }
 
-/* Where directories cannot be locked nobody removes what others have left. */
+/* Makes a spool directory. Where directories cannot be locked nobody removes what others have left. */
 int spool_make(struct spool *s, const char *template, struct err *e)
 {
 	struct stat st;

@@ -16,7 +16,7 @@ enum {
 	AT_MORE = 482,
 	AT_REAL_SIZE = 483,
 	PIECES = 4,
-	/* and one that goes on with its map */
+	/* offset of the flag that another header goes on with the map */
 	AT_MORE_BEHIND = 504,
 	PIECES_BEHIND = 21,
 	PIECE_BYTES = 24,
@@ -40,7 +40,7 @@ struct stream {
 	uint8_t *buf; /* READ_BYTES */
 };
 
-/* All that is there of a member before its contents. */
+/* Everything of a member before its contents. */
 struct head {
 	struct tar_member m;
 	uint64_t size, bytes;	       /* bytes of its contents in the archive, and of the disk */
@@ -139,7 +139,7 @@ static int read_all(struct stream *s, void *to, size_t n, struct err *e)
 
 /* ---- the map ---- */
 
-/* Only the last one may end within a block: it is not said how the next would begin. */
+/* Adds a piece. Only the last one may end within a block, as nothing says how the next one would begin. */
 static int add_piece(struct map *m, struct piece piece, uint64_t bytes, struct err *e)
 {
 	if (!piece.n && piece.at <= bytes) /* where the disk ends with a hole */

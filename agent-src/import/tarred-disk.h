@@ -24,7 +24,8 @@ typedef int (*tarred_write_fn)(void *ctx, uint64_t at, const uint8_t *p, size_t 
 /* True if a file that begins with these n bytes (TARRED_HEAD, if it has as many) is such a tar; *bytes is then the size that its guest
  * sees. */
 bool tarred_disk_is(const uint8_t *head, size_t n, uint64_t *bytes);
-/* All of it, from its beginning; the disk must have that many bytes. 0; -EINVAL: it is damaged or cut off, or has another member; what write() returns. */
+/* Reads the whole disk from its beginning; the disk must have that many bytes. 0; -EINVAL: the data is damaged or cut off, or has another
+ * member; or what write() returns. */
 int tarred_disk_read(uint64_t bytes, tarred_read_fn read, tarred_write_fn write, void *ctx, struct err *e);
 
 #endif

@@ -100,7 +100,7 @@ static int look_at_xva(struct job *j, struct err *e)
 	return 0;
 }
 
-/* Another kind of file is not an error. */
+/* Looks at the kind of file; an unknown kind is not an error. */
 static int look(struct job *j, int fd, struct err *e)
 {
 	uint8_t head[TARRED_HEAD] = {0}; /* head of a tar, which needs the most bytes */

@@ -17,7 +17,7 @@
 #define CONFIG_NAME   "qemu-server.conf"
 #define MEMORY_DEVICE "vmstate" /* device of a guest that was saved: no disk */
 
-/* Where the fields are. */
+/* Offsets of the fields. */
 enum {
 	AT_VERSION = 4,
 	AT_UUID = 8,
@@ -196,7 +196,7 @@ static bool is_memory(const struct vma_device *d)
 	return !strcmp(d->name, MEMORY_DEVICE);
 }
 
-/* Every cluster of a disk is there once, also if it is all zeros. */
+/* Marks a cluster as seen: every cluster of a disk occurs once, also if it is all zeros. */
 static int mark(struct vma_device *d, uint32_t cluster, struct err *e)
 {
 	uint64_t clusters = (d->bytes + VMA_CLUSTER - 1) / VMA_CLUSTER;

@@ -39,7 +39,7 @@ typedef int (*vma_write_fn)(void *ctx, unsigned device, uint64_t at, const uint8
 
 /* 0; -EINVAL: it is no such archive, or damaged. vma_fini() whatever is returned. */
 int vma_read_header(struct vma *v, vma_read_fn read, void *ctx, struct err *e);
-/* All that follows. 0; -EINVAL: it is damaged or cut off; what write() returns. */
+/* Reads all extents that follow. 0; -EINVAL: the data is damaged or cut off; or what write() returns. */
 int vma_read_extents(struct vma *v, vma_read_fn read, vma_write_fn write, void *ctx, struct err *e);
 void vma_fini(struct vma *v);
 

@@ -44,7 +44,8 @@ struct xva {
 bool xva_is(const uint8_t head[XVA_HEAD]);
 /* Reads the description, a text of *n bytes; malloc'ed. 0; -EINVAL: it is no such archive, or damaged. */
 int xva_read_config(char **config, size_t *n, xva_read_fn read, void *ctx, struct err *e);
-/* All of it, from its beginning. 0; -EINVAL: it is damaged or cut off; what write() returns. xva_fini() whatever is returned. */
+/* Reads all disks from the beginning. 0; -EINVAL: the data is damaged or cut off; or what write() returns. Call xva_fini() whatever is
+ * returned. */
 int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ctx, struct err *e);
 void xva_fini(struct xva *x);
 

@@ -204,7 +204,7 @@ static bool has_gone(const char *journal)
 	return state == HO_SRC_COMMITTED || state == HO_SRC_REVERTING || state == HO_SRC_RELEASED;
 }
 
-/* Whoever reads our standard error is not to wait for us. */
+/* Holds the locks with standard error on /dev/null, so that a process that reads our standard error need not wait for us. */
 static void hold_locks(const char *journal, struct keep *kept)
 {
 	if (!keep_has_locks(kept))

@@ -219,7 +219,7 @@ static void tell_skipped(void *ctx, const char *path)
 	report_notice(&l->report, HOOK_SKIPPED, path);
 }
 
-/* After the result no event follows. */
+/* Reports a skipped hook as text, as no event may follow the result. */
 static void tell_skipped_late(void *ctx, const char *path)
 {
 	AUTO_FREE char *shown = text_shown(path);

@@ -114,7 +114,7 @@ static int send_ends(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* After this stage neither a reboot nor a person who knows its script starts the guest here. */
+/* Sets aside what starts the guest, so that after this stage neither a reboot nor a person who knows its script starts it here. */
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;

@@ -186,7 +186,7 @@ static int end_qemu(struct transfer *t, struct err *e)
 	return r;
 }
 
-/* Its end is what a starter waits for, which must not find the disks then. */
+/* Ends the source QEMU, after its images were set aside: whatever waits for its end to start the guest again must not find them. */
 static int end_source(struct attempt *a, struct err *e)
 {
 	struct transfer *t = transfer_of(a);
@@ -421,7 +421,7 @@ int cutover_remove_scaffolding(struct attempt *a, struct err *e)
 	return 0;
 }
 
-/* If it fails here it is tried again, and must not, before the source QEMU ends. */
+/* Sets the images aside early. end_source() tries again if this fails, and does not end the source QEMU until it succeeds. */
 void cutover_set_images_aside(struct transfer *t)
 {
 	struct err e;

@@ -8,8 +8,8 @@
 #include "log.h"
 #include "process.h"
 
-/* Another QEMU that has a disk is not disturbed, so nothing is locked of it. The locks of a QEMU that has been shut down for a warm move are its own as long as it
- * lives. */
+/* How the images are locked: beside the locks of a QEMU that was shut down for a warm move, which keeps them as long as it lives; otherwise
+ * a disk that another QEMU has is left alone, without a lock. */
 static enum image_use use_of(const struct transfer *t)
 {
 	return t->src.traits.boots_after && t->a.handoff.qemu_alive ? IMAGE_BESIDE : IMAGE_SHARE;

@@ -121,7 +121,7 @@ static enum ending_kind rolled_back(const struct transfer *t)
 	return ENDING_RUNS_HERE;
 }
 
-/* Its QEMU ran when the command began, and has ended; nobody else has the guest. */
+/* True if a guest that ran when the command began is shut down by now, and no other host has it. */
 static bool is_head_start_over(const struct transfer *t)
 {
 	return t->opt && t->opt->cold.head && t->opt->cold.head->is_down &&

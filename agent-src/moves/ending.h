@@ -11,7 +11,7 @@ struct ending_words {
 
 /* Looks at who has the guest, and sets t->end.kind and t->a.exit_code. Called once, when nothing more is done. */
 void ending_settle(struct transfer *t);
-/* After ending_settle(). */
+/* The words about the ending. Call ending_settle() before. */
 struct ending_words ending_words(const struct transfer *t);
 
 #endif

@@ -325,8 +325,8 @@ static bool is_carried_faster(const struct model_input *in, const struct model_r
 	return in->dirty_bps < 0.9 * r->ram_bps;
 }
 
-/* Where passes do not become shorter, the last one has at least what was written in the second that was sampled. Nothing is journaled yet by
- * which it could be told what journals cost. */
+/* Predicts the downtime of a live move. If passes do not become shorter, the last one carries at least what the guest wrote in the second
+ * that was sampled. The cost of journals is unknown, as nothing was journaled yet. */
 static double live_downtime_ms(const struct transfer *t, const struct model_input *in, const struct model_result *r, double round_trip_ms)
 {
 	double last_s = is_carried_faster(in, r) ? LAST_PASS_S : SAMPLE_S;
@@ -343,7 +343,7 @@ static bool converges(const struct transfer *t, const struct model_input *in, co
 	return is_carried_faster(in, r) || downtime_ms <= t->opt->max_downtime_ms;
 }
 
-/* Beside its shutdown and boot: what it writes at the end, and a QEMU that starts. */
+/* Predicts the downtime of a warm move without the guest's shutdown and boot: its last writes, and the start of a QEMU. */
 static double warm_downtime_ms(const struct model_input *in)
 {
 	return LAST_ROUND / in->link_bps * 1000 + QEMU_STARTS_MS;

@@ -38,7 +38,7 @@
 #define KEPT_S		(24 * 3600) /* time for which the destination keeps partial disks */
 #define QMP_MS		3000
 
-/* Once the guest is down it is not left so for a network that is away, or a reader of its disks. */
+/* The number of further tries once the guest is shut down, so that a lost network or a reader of its disks does not leave it so. */
 #define TRIES_MORE 3
 static const unsigned pauses_s[TRIES_MORE] = {3, 10, 30};
 
@@ -74,7 +74,8 @@ static int check_runs(const struct transfer *t, const struct guest *running, str
 		       : 0;
 }
 
-/* Another program migrates the guest to this QEMU: it runs elsewhere until then, and this one's end says nothing of it. */
+/* Refuses a QEMU to which another program is migrating the guest: until that is over the guest runs elsewhere, and the end of this QEMU
+ * says nothing about it. */
 static int check_has_come(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	struct qmp *q = NULL;
@@ -137,7 +138,7 @@ static void note_images(struct head_start *h, const struct guest *g)
 					    json_pack("[I,I]", (json_int_t)st.st_dev, (json_int_t)st.st_ino));
 }
 
-/* Another client may make a snapshot, plug a disk in or replace an image at any time. */
+/* Compares the images with those in the plan, as another client may make a snapshot, plug in a disk or replace an image at any time. */
 static int check_images(const struct transfer *t, const struct guest *running, struct err *e)
 {
 	int r = guest_writes_to_its_line(running, &t->src.guest, e);
@@ -432,7 +433,7 @@ static int tell_to_shut_down(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* Its owner shuts it down, however that is done. */
+/* Waits until the guest's owner has shut it down, by whatever means. */
 static void wait_for_owner(struct transfer *t, const char *why)
 {
 	AUTO_FREE char *name = text_shown(t->src.guest.name);

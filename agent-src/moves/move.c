@@ -446,7 +446,7 @@ int commit_enter(void *ctx, struct err *e)
 	return 0;
 }
 
-/* Its disks could go, and whatever else stands in the way is its memory's, or its processor's. */
+/* True if a warm move could succeed: the disks can be moved, and all obstacles concern memory or the processor. */
 static bool may_go_warm(const struct transfer *t)
 {
 	const struct guest *g = &t->src.guest;
@@ -477,7 +477,7 @@ static void tell_other_ways(struct transfer *t)
 		      "(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
 }
 
-/* Beside what was found before; not if it is that itself. */
+/* Adds `why` to the obstacles if some were found before, and `why` does not repeat them. */
 static void add_obstacle(struct transfer *t, const struct err *why)
 {
 	struct obstacles *o = &t->src.obstacles;

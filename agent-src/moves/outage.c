@@ -97,10 +97,8 @@ static void look(struct timer *timer)
 	let_go(t, &e);
 }
 
-/*
- * If nothing has arrived since the last one, patience with that goes on: connections that can be made, and carry nothing, are none. Unless they stood for
- * so long that one which carries nothing had been found out: then there was nothing to carry.
- */
+/* True if the connection stood for so long that we would have noticed if it carried nothing. Otherwise, if nothing has arrived since the
+ * last outage, that outage goes on: a connection that can be made but carries nothing does not count. */
 static bool has_stood(const struct transfer *t)
 {
 	uint64_t ms = MAX(t->opt->reconnect_ms, 2 * SILENCE_MS);

@@ -16,7 +16,7 @@
 
 /* ---- from its journal ---- */
 
-/* All else that its user asked has come to an end with its agent. */
+/* The options that still matter; the others ended with the agent that died. */
 static struct move_options options_of(const struct move_taken_up *u)
 {
 	return (struct move_options){.json = u->life.json,
@@ -204,7 +204,8 @@ int move_drop_kept(const struct move_taken_up *u, const char *finished, struct e
 
 /* ---- by the guard ---- */
 
-/* All of a guest that is shut down was there: a person may have had it started there. */
+/* True if only the destination can say where the guest is: everything of a guest that was shut down had arrived, so a person may have
+ * started it there. */
 static bool is_the_destinations_to_say(const struct transfer *t)
 {
 	return t->a.handoff.state == HO_SRC_BEGUN && t->a.handoff.asks && !t->a.over;

@@ -152,7 +152,8 @@ static int note_if_qemu_ended(struct transfer *t, struct err *e)
 	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
 }
 
-/* If it runs there still. What is held here ends only when the destination has said so once more. */
+/* Keeps the guest at the destination, if it still runs there. The QEMU that is held here ends only after the destination has confirmed
+ * that. */
 static int keep(struct transfer *t, struct err *e)
 {
 	revert_end(t);

@@ -17,7 +17,7 @@ static void put(const char *option, const char *value)
 	printf(" \\\n    --%s%s%s", option, value ? " " : "", quoted);
 }
 
-/* Each NIC that stays attached to what it is attached to, by the name that --map-net takes. */
+/* Writes a word for each NIC that keeps its attachment, by the name that --map-net takes. */
 static void put_nics(const struct transfer *t)
 {
 	json_t *nic;

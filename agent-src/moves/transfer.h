@@ -235,7 +235,7 @@ struct recipe {
 	const char *back;      /* text: how the guest is after a rollback; NULL: as QEMU says */
 	/* True if the guest's QEMU can still run it, by the journal of an earlier life. */
 	bool (*can_run)(const struct transfer *t);
-	/* Before EV_RECOVER: brings about what handoff.h demands of an agent. */
+	/* Restores before EV_RECOVER what handoff.h demands of an agent that takes an attempt up. */
 	int (*take_up)(struct transfer *t, struct err *e);
 	/* Lets the guest go on here; -ECANCELED: not possible. QEMU is alive and not held. */
 	int (*take_back)(struct transfer *t, struct err *e);
@@ -490,7 +490,7 @@ bool reach_destination_again(struct transfer *t);
 
 /* outage.c */
 void outage_init(struct transfer *t);
-/* Before PREPARE: the control channel survives lost connections if both sides support that. */
+/* Agrees before PREPARE that the control channel survives lost connections, if both sides support that. */
 int outage_agree(struct transfer *t, struct err *e);
 /* Makes the data channels survive lost connections, too, once they are connected. */
 void outage_take_data(struct transfer *t);

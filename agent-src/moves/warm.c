@@ -92,8 +92,8 @@ int warm_copy_enter(void *ctx, struct err *e)
 	return parts_begin(&t->parts, e);
 }
 
-/* Another client may have migrated or saved the guest by QEMU itself: then it may run elsewhere, so it is neither shut down nor resumed
- * here. */
+/* Checks that the guest is still here: if another client has migrated or saved it through QEMU it may run elsewhere, so we neither shut it
+ * down nor resume it. */
 static int check_is_here(struct transfer *t, struct err *e)
 {
 	char state[32];
@@ -105,7 +105,7 @@ static int check_is_here(struct transfer *t, struct err *e)
 	return err_set(e, ECANCELED, MIGRATED_AWAY);
 }
 
-/* Its TPM, too, does nothing more. */
+/* Shuts the guest down; its TPM is idle then, too. */
 static int shut_down(struct transfer *t, struct err *e)
 {
 	int r = tpm_send(&t->tpm, e);

@@ -17,7 +17,7 @@
 #define NAME_MAX_SHOWN 54
 #define DOTS_MAX       200
 #define WORDS_MAX      (3 * SHOW_MAX + 16)
-/* With labels. */
+/* The sizes of a chart with labels. */
 #define LABELLED_NAME  22.0
 #define LABELLED_BAR   18.0
 #define LABELLED_LEFT  116.0

@@ -84,7 +84,7 @@ static bool is_blank(const char *text, size_t n)
 	return true;
 }
 
-/* Its first line is an event, or the line of status that `status --follow` begins with. */
+/* True if the first line of the text is an event, or the line of status with which `status --follow` begins. */
 static bool begins_with_event(const char *text, size_t n)
 {
 	json_t *first = json_loadb(text, line_length(text, n), 0, NULL);

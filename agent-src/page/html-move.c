@@ -30,7 +30,8 @@ static bool is(const json_t *event, const char *kind)
 	return s && !strcmp(s, kind);
 }
 
-/* When a progress event was; those of older versions do not say so, but come ten times a second and tell which ends one. */
+/* The time of a progress event. Events of older versions do not say it, but come ten times a second, and the one that ends a second is
+ * marked. before: the time of the previous event. */
 static double time_of(const json_t *event, double before)
 {
 	double t = value_of(event, "t_ms");
@@ -306,7 +307,7 @@ static void details(FILE *f, const struct story *s)
 	fputs("</section>\n", f);
 }
 
-/* When it was, and on which host it began. */
+/* Writes when the move took place, and on which host it began. */
 static void when(FILE *f, const struct story *s)
 {
 	double began = value_of(s->plan, "at"), ended = value_of(s->result, "at");

@@ -11,7 +11,7 @@ void page_end(FILE *f, const char *input);
 /* Closed on the screen; printed open. summary is HTML of ours. */
 void page_details_begin(FILE *f, const char *summary);
 void page_details_end(FILE *f);
-/* Every member of an object, a row each; nothing if it has none. */
+/* Writes a row for every member of an object; nothing if it has none. */
 void page_members(FILE *f, const char *caption, const json_t *o);
 
 #endif

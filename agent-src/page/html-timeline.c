@@ -83,7 +83,7 @@ void timeline_mark(struct timeline *t, double at, const char *text)
 	snprintf(t->marks[t->mark_count++].text, sizeof(t->marks->text), "%s", text);
 }
 
-/* All of them, those that were dropped, too. */
+/* Frees all panels, also those that were dropped. */
 void timeline_fini(struct timeline *t)
 {
 	size_t i, k;

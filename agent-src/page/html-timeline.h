@@ -67,7 +67,7 @@ struct timeline {
 	size_t mark_count;
 };
 
-/* More panels, series or strips than there is room for share the last place. */
+/* Adds a panel. Panels, series or strips for which there is no room share the last place. */
 struct panel *timeline_panel(struct timeline *t, const char *title, enum quantity q);
 struct series *panel_series(struct panel *p, const char *name, bool counts);
 void series_add(struct series *s, double t, double v);

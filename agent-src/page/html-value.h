@@ -30,7 +30,7 @@ bool value_true(const json_t *o, const char *key);
 
 /* ---- statistics ---- */
 
-/* All NAN if count is 0. */
+/* The spread of `count` values; all members are NAN if there are none. */
 struct spread {
 	double median, p90, p99, min, max; /* percentiles are interpolated between moves */
 	double *values;			   /* ascending */

@@ -170,7 +170,7 @@ static bool is_listed(const json_t *list, const char *path)
 	return false;
 }
 
-/* Its disks as they are, and those that its QEMU was started with, which a starter would start from. */
+/* Lists the guest's disks as they are now, and those that its QEMU was started with, which a starter would use. */
 static int list_images(const struct aside *a, json_t *out, struct err *e)
 {
 	char **images;
@@ -508,7 +508,7 @@ static void add_if_renamed(json_t *out, const json_t *file)
 		json_array_append_new(out, json_pack("{s:s,s:s}", "from", path, "to", to));
 }
 
-/* While it is not yet decided whether they keep their other names. */
+/* Lists the images that have other names while it is undecided whether they keep them. */
 static json_t *renamed_by_journal(const struct aside *a)
 {
 	json_t *out = json_array(), *owned, *entry, *file;

@@ -33,7 +33,8 @@
 #define LOOK_MS		  2
 #define END_MS		  1000 /* time for libvirt to begin to end QEMU */
 
-/* Without NON_SHARED_DISK: what writes the images there is not libvirt's QEMU. UNSAFE: libvirt would take them for files that both hosts see. */
+/* Flags of libvirt's migration. NON_SHARED_DISK is absent, as the images there are not written by libvirt's QEMU. UNSAFE is there, as
+ * libvirt would take them for files that both hosts see. */
 #define FLAGS (LV_MIGRATE_LIVE | LV_MIGRATE_PAUSED | LV_MIGRATE_CHANGE_PROTECTION | LV_MIGRATE_UNSAFE)
 
 /* A definition of a transient guest would be somebody else's. */

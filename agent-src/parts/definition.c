@@ -585,7 +585,7 @@ static int remove_file(const char *path, struct err *e)
 	return unlink(path) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", path) : 0;
 }
 
-/* Its other name is still to be given back. */
+/* True if the definition has its other name, and must still get its own name back. */
 static bool definition_is_set_aside(const struct definition *d)
 {
 	json_t *owned, *entry;

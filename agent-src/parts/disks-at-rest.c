@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Its QEMU runs, and has them: they are read as they are at that moment. */
+/* True if the guest's QEMU runs and has the disks open: they are read as they are at that moment. */
 static bool is_written_to(const struct disks *ds)
 {
 	return ds->src->opt->cold.head && !ds->src->opt->cold.head->is_down;

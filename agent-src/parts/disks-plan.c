@@ -188,7 +188,7 @@ const char *disk_bundle(const struct disks *ds, const struct guest_disk *d)
 	return ds->since.sync && !disk_is_left_behind(ds, d) && !disk_reuse(ds, d) ? ds->since.sync->initial : NULL;
 }
 
-/* Each names one disk of this guest. */
+/* Checks that each pair names exactly one disk of this guest. */
 static int check_pairs(const struct disks *ds, const struct option_list *pairs, const char *option, struct err *e)
 {
 	unsigned i, k, hits;
@@ -249,7 +249,7 @@ static int check_exports(struct disks *ds, struct err *e)
 	return r;
 }
 
-/* Every block job stands in the way, whichever kind it is. */
+/* Refuses a guest with a block job, whichever kind it is. */
 static int check_jobs(struct disks *ds, struct err *e)
 {
 	json_t *jobs, *job;
@@ -447,7 +447,8 @@ static json_t *describe_by_word(const struct disk *d)
 			 "virtual_size", (json_int_t)g->virtual_size);
 }
 
-/* Its copy begins where it does, and the line there must not say otherwise. */
+/* True if the disk is a part of its image: the copy begins where the part does, and the command line at the destination must not contradict
+ * that. */
 static bool is_part(const struct disks *ds, const struct disk *d)
 {
 	return d->guest->begins_later && !ds->rests && !disk_is_to(ds, d->guest, "shared");

@@ -283,11 +283,9 @@ static void read_round(struct disks *ds, struct disk *d)
 	disk_reader_round(ds->reader, &round);
 }
 
-/*
- * All disks go from round to round together, and nothing is connected to QEMU's NBD server while their bitmaps and exports
- * change: a transaction drains all of QEMU's I/O, and a drain beside an NBD client that comes or goes was seen never to end
- * (QEMU 10.0, one in some hundred transactions).
- */
+/* Adds the exports of a round. All disks change rounds together, and nothing is connected to QEMU's NBD server while their bitmaps and
+ * exports change: a transaction drains all of QEMU's I/O, and a drain beside an NBD client that comes or goes never ended in about one of
+ * some hundred transactions (QEMU 10.0). */
 static int add_exports(struct disks *ds, struct err *e)
 {
 	unsigned i;
@@ -343,7 +341,7 @@ static void clean_rounds(struct disks *ds)
 		clean_bitmap(ds, ds->list[i]);
 }
 
-/* Its round 0 is read there, too, a little later. */
+/* Fills in where the current round of a disk is read; round 0 is read there, too, a little later. */
 static void where_round_is(const struct disks *ds, const struct disk *d, struct want_disk *out)
 {
 	static char id[OBJECT_DISK_MAX + 1][48];
@@ -474,7 +472,7 @@ static int on_durable(struct disks *ds, const struct event *ev, struct err *e)
 	log_info("disk %u round %u: durable", msg.group, msg.number);
 	d->in_flight = false;
 	d->arrived = true;
-	/* once the move is rolled back that is undone, and there may be no QEMU any more */
+	/* a rollback undoes this, and QEMU may have gone by then */
 	if (!d->final && disks_idle(ds) && ds->part.a->handoff.state == HO_SRC_BEGUN)
 		clean_rounds(ds);
 	note_durable(ds);

@@ -159,7 +159,7 @@ unsigned disks_rounds(const struct disks *d);
 bool disks_have_begun(const struct disks *d); /* at least one disk goes on from what an earlier move left */
 bool disks_idle(const struct disks *d);
 bool disks_read(const struct disks *d); /* every block was queued at least once */
-/* every block was queued at least once, and all have reached the destination, maybe not its storage */
+/* true if every block was queued at least once and has reached the destination, although perhaps not its storage */
 bool disks_arrived(const struct disks *d);
 /* Asks QEMU how much is dirty; the answer comes while the loop runs. */
 void disks_query_dirty(struct disks *d);

@@ -15,7 +15,8 @@ struct files {
 	struct source *src;
 	struct data_plane *data; /* data plane, which has the bandwidth limit */
 	json_t *described;
-	/* beside described: where one can be read that has not its name any more, as the guest's QEMU has it open; NULL: under that */
+	/* for each described file that has lost its name: a path under which it can be read, as the guest's QEMU has it open; NULL: its own
+	 * path */
 	char **held;
 	struct file_out *list; /* files to be sent */
 	size_t count, now;

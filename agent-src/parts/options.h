@@ -26,7 +26,7 @@ static inline const char *option_pair_value(const char *pair)
 	return path ? path + 1 : any ? any + 1 : NULL;
 }
 
-/* How the guest gets there. */
+/* The ways to move a guest. */
 enum how {
 	HOW_LIVE,
 	HOW_QUICK,
@@ -78,7 +78,7 @@ struct warm_options {
 	bool force;		     /* stop the guest as it is once that time is over */
 };
 
-/* How contents travel. */
+/* Options for how contents travel. */
 struct carry_options {
 	unsigned channels; /* data connections */
 	enum codec_mode codec;

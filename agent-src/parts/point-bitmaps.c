@@ -67,7 +67,7 @@ static bool is_left(const struct disk *d)
 	return d->left_behind || d->left_out;
 }
 
-/* All disks' are in this state: what only some have is worth nothing. */
+/* True if the bitmaps of all disks are in this state: a bitmap that only some disks have is of no use. */
 static bool all_are(const struct disks *ds, json_t *nodes, uint64_t number, enum state state)
 {
 	char name[POINT_BITMAP_NAME];

@@ -109,7 +109,7 @@ static bool wants_recheck(const struct ram *r)
 {
 	enum recheck_wish asked = r->src->opt->carry.recheck;
 
-	/* its memory does not travel; or it stood before QEMU looked for the first time */
+	/* the guest's memory does not travel, or it was stopped before QEMU looked at it for the first time */
 	if (!r->src->accel || !r->src->traits.carries_memory || r->src->stopped)
 		return false;
 	return asked == RECHECK_ON || (asked == RECHECK_AUTO && !strcmp(r->src->accel, "tcg"));

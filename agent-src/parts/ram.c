@@ -67,7 +67,7 @@ static int examine_blocks(struct ram *r, struct err *e)
 	return code;
 }
 
-/* Each of QEMU's own reasons; and nobody else's migration is under way. */
+/* Checks QEMU's own reasons against a migration, and that no other client's migration is under way. */
 static int examine_migration(struct ram *r, bool *busy, struct err *e)
 {
 	static const char *const under_way[] = {"active", "setup", "device", "pre-switchover", "cancelling"};
@@ -128,7 +128,7 @@ static int describe_blocks(const struct ram *r, json_t *out, struct err *e)
 	return code;
 }
 
-/* Its QEMU there is libvirt's, too. */
+/* True if libvirt also runs the QEMU at the destination. */
 static bool goes_to_libvirt(const struct ram *r)
 {
 	return r->src->libvirt_uuid && !r->src->goes_plain;
@@ -164,7 +164,8 @@ void ram_restore(struct ram *r)
 
 /* ---- QEMU's settings ---- */
 
-/* With multifd QEMU does not survive that somebody saves a snapshot (savevm, snapshot-save; 10.0): it is on from the moment in which QEMU refuses that, as it migrates. */
+/* The capabilities that are switched on, in two steps. QEMU dies if a client saves a snapshot (savevm, snapshot-save; 10.0) while multifd
+ * is on, so that is switched on only when the migration begins, from when on QEMU refuses snapshots. */
 static void capabilities(const struct ram *r, bool begins, const char *on[8])
 {
 	static const char *const always[] = {"events", "return-path", "pause-before-switchover"};

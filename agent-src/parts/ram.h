@@ -60,10 +60,10 @@ void ram_restore(struct ram *r);
 /* Finds the guest's memory in QEMU's address space. 0: it can be read from outside (count is 0 if QEMU does not tell); -errno: it
  * cannot. */
 int ram_readable_blocks(const struct ram *r, struct seed_block out[SEED_BLOCKS_MAX], unsigned *count, struct err *e);
-/* Before the disks are read, if there are any: what of them is in memory as well is to travel once. Where that cannot be had *notice says
- * why, malloc'ed. */
+/* Looks, before any disk is read, for contents of disks that are in memory as well, so that they travel once. If that is not possible
+ * *notice says why, malloc'ed. */
 int ram_seed(struct ram *r, char **notice, struct err *e);
-/* Before ram_start(): where QEMU's word of what its guest has written is not enough (recheck.h). *notice as above. */
+/* Prepares, before ram_start(), to compare memory again where QEMU's dirty log is not reliable (recheck.h). *notice as above. */
 int ram_recheck(struct ram *r, char **notice, struct err *e);
 /* True if what arrived is known to be what the guest had, if all that was sent has arrived. */
 bool ram_is_known_whole(const struct ram *r);

@@ -62,7 +62,7 @@ int source_open_monitor(struct source *s, struct err *e)
 	return open_monitor(s, s->patient ? GUARD_MONITOR_MS : QMP_DEADLINE_MS, e);
 }
 
-/* Its monitor is open. libvirt reports the end of a QEMU later than it can be seen. */
+/* True if the guest's monitor is open. libvirt reports the end of a QEMU later than we can see it. */
 static bool is_heard(const struct source *s)
 {
 	return s->qmp && qmp_alive(s->qmp) && (!s->libvirt_uuid || qemu_is_alive(s->guest.pid, s->guest.start_time));
@@ -274,7 +274,7 @@ static void tell_what_was_written_in(const struct source *s)
 		report_notice(s->report, "%s", s->guest.notes.text[i]);
 }
 
-/* Without these it cannot be told of, or is not ours to tell of. */
+/* Checks what the guest needs so that its name can be sent, and that it is ours. */
 static int check_can_be_told(const struct source *s, struct err *e)
 {
 	int r = s->guest.pid && !s->libvirt_uuid ? source_check_owner(&s->guest, s->opt, e) : 0;

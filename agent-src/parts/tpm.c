@@ -44,7 +44,8 @@ static void tell_differences(const struct tpm *t)
 			      t->swtpm.left_out);
 }
 
-/* More than one, or one that is not understood, runs, too; what cannot be looked at may. */
+/* Checks that no swtpm uses the TPM's state. Several, or one whose command line is not understood, count as running; one that cannot be
+ * looked at may be running. */
 static int check_none_runs(struct tpm *t, struct err *e)
 {
 	int r = swtpm_find(&t->swtpm, &t->pid, t->socket, e);

@@ -96,7 +96,7 @@ static int arrange_run(void)
 	return 0;
 }
 
-/* where: the script's directory, which is ours. */
+/* Arranges the mounts that the script sees. where: the script's directory, which is ours. */
 static int arrange_mounts(const struct record_qemus *q, const char *where, const char *script, int output, struct record_layers *layers)
 {
 	AUTO_FREE char *beside = xasprintf("%.*s", (int)(strrchr(script, '/') ? strrchr(script, '/') - script : 0), script);
@@ -341,7 +341,8 @@ static int fork_script(pid_t *script, char **words, const char *text, struct rec
 static int be_first(char **words, const char *text, int output, const struct record_layers *layers)
 {
 	static const char cut[] = RECORD_NOTE "\0" RECORD_CUT "\0\0\0", deaf[] = RECORD_NOTE "\0" RECORD_DEAF "\0\0\0";
-	/* not dumpable: through /proc/1 a script would come to files of this program, at mounts that are none of its own */
+	/* this process is made not dumpable: otherwise a script could reach files of this program through /proc/1, at mounts that are not
+	 * its own */
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct record_watch w = {.asks = -1, .null = null, .output = output};
 	int r = null < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) || prctl(PR_SET_DUMPABLE, 0) ? -errno : give_up_rights(layers);

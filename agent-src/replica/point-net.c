@@ -18,7 +18,8 @@ static bool is_called(const struct args_nic *n, const char *name)
 	return (n->netdev && !strcmp(n->netdev, name)) || (n->device && !strcmp(n->device, name)) || (n->mac && !strcasecmp(n->mac, name));
 }
 
-/* Where the card leads as was said here, or when its replica was begun, or, of a trial, nowhere; NULL: where it does at its primary. */
+/* The network to which the card leads: as said here, or as said when its replica was begun; in a trial nowhere. NULL: the same as at the
+ * primary. */
 static const char *leads_to(const struct run *r, const struct replica_conf *c, const struct args_nic *n)
 {
 	const char *name, *to = NULL;

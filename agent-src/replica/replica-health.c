@@ -139,7 +139,7 @@ void replica_health(json_t *row)
 	judge(row, replaced ? of_old_copy : asked, replaced ? ARRAY_LEN(of_old_copy) : ARRAY_LEN(asked));
 }
 
-/* Its points are of a guest that is not at its primary any more. */
+/* The health of a guest that was started from its points, and so is not at its primary any more. */
 static enum health of_run(const json_t *row, json_t *why)
 {
 	const json_t *run = json_object_get(row, "run");

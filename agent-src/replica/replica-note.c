@@ -148,7 +148,7 @@ static void tell_hooks(const struct replica_conf *c, const char *guest, const js
 		fprintf(stderr, "vmferry: a hook has failed: %s\n", e.msg);
 }
 
-/* Two attempts at once, one of which is refused, do not lose each other's counts. */
+/* Locks a guest's note, so that two attempts at once, one of which is refused, do not lose each other's counts. */
 int replica_note_lock(const char *dir, const char *guest)
 {
 	AUTO_FREE char *path = replica_path(dir, guest, "lock");

@@ -81,7 +81,8 @@ static int ask_now(const struct replica_conf *c, const char *guest, struct err *
 	return r || !taken ? r : err_set(e, EBUSY, "%s", taken);
 }
 
-/* *to: where the points go on to, malloc'ed; NULL: nowhere. *replaced: this host knows that the guest was taken over there. Points that cannot be read keep nobody from knowing. */
+/* Looks at the store of points. to: the host to which they go on, malloc'ed; NULL: none. *replaced: this host knows that the guest was
+ * taken over there. Points that cannot be read do not hide that. */
 static int look_at_store(const struct replica_conf *c, const char *guest, char **to, bool *replaced, struct err *e)
 {
 	AUTO_FREE char *dir = NULL;

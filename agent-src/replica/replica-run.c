@@ -145,7 +145,7 @@ static bool is_due(const struct running *r, double every)
 	return now_s() >= (r->tried ? replica_due(&r->last, every) : replica_first_due(r->first_due, age_of_last(r), every));
 }
 
-/* Two would make twice as many points as was asked for. */
+/* Takes the lock of `replica run`: two of them would make twice as many points as the user asked for. */
 static int be_alone(struct running *r, const char *settings_dir, struct err *e)
 {
 	AUTO_FREE char *path = replica_path(settings_dir, r->guest, "run");

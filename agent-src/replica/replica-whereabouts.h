@@ -24,7 +24,7 @@ int replica_check_no_guest_runs(const char *guest, struct err *e);
  * after a move, or names other disks, as after a change of them: what the guest has written since may be elsewhere. -errno: that cannot be told.
  */
 int replica_check_script(const char *script, char *const *overlays, size_t count, struct err *e);
-/* Last step of replica_check_absent() alone: -EEXIST. */
+/* Does only the last step of replica_check_absent(). -EEXIST: the guest has come to this host. */
 int replica_check_came(const char *state_dir, const char *guest, const struct points *p, struct err *e);
 /* The guest runs here from a point; if that cannot be noted it is told. */
 void replica_note_here(const struct run *r, const char *state_dir);

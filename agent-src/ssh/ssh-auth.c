@@ -74,7 +74,7 @@ static enum outcome cancelled(struct auth *a, const struct err *why)
 	return LOST;
 }
 
-/* Why a key of this type cannot be used here; NULL: it can. */
+/* The reason why a key of this type cannot be used here; NULL: it can. */
 static const char *left_out(struct auth *a, const char *type)
 {
 	if (!strcmp(type, "ssh-rsa") && !session_has_rsa_sha2()) {
@@ -113,7 +113,7 @@ static enum outcome try_agent_key(struct auth *a, LIBSSH2_AGENT *agent, struct l
 	return REFUSED;
 }
 
-/* All keys of the agent, or only the one given. */
+/* Tries all keys of the SSH agent, or only the one given. */
 static enum outcome try_agent(struct auth *a, const struct private_key *only)
 {
 	struct libssh2_agent_publickey *key = NULL, *previous = NULL;

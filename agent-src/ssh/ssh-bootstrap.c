@@ -44,7 +44,7 @@ static const char script[] =
 	"	case $(ls -ldn \"$1\" 2>/dev/null) in \"$2\"rwx------*) ;; *) return 1 ;; esac\n"
 	"	[ -n \"$(find \"$1\" -prune -user \"$me\" 2>/dev/null)\" ]\n"
 	"}\n"
-	/* no directory on the path lets another user replace the file */
+	/* True if no directory on the path lets another user replace the file. */
 	"guarded() { # DIRECTORY\n"
 	"	at=$(cd \"$1\" && pwd -P) || return 1\n"
 	"	while [ \"$at\" ]; do\n"
@@ -266,7 +266,7 @@ static int read_answer(struct upload *u, char line[LINE_BYTES], struct err *e)
 	}
 }
 
-/* Until all is sent, or something is to be read, which then is the reason. */
+/* Sends until everything is sent, or until the script answers, which then is the reason for a failure. */
 static int send_all(struct upload *u, const void *data, size_t n, struct err *e)
 {
 	const uint8_t *at = data;

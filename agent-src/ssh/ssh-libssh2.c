@@ -295,7 +295,7 @@ static int prefer_known_types(struct ssh_session *s, struct host_key *k, struct 
 	return 0;
 }
 
-/* Why a key exchange failed, if it is for lack of a host key type in common. */
+/* Sets the reason for a failed key exchange: perhaps the hosts have no type of host key in common. */
 static int handshake_failed(struct ssh_session *s, const struct host_key *k, struct err *e)
 {
 	char offered[SSH_TYPES_MAX], list[SSH_TYPES_MAX], *type, *state = NULL;

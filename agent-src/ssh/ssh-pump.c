@@ -451,7 +451,7 @@ static void wait_for_work(struct pump *p, int timeout_ms)
 	struct stream *st;
 	nfds_t n = 2;
 
-	/* With no channel there is nobody to read for; POLLHUP comes all the same. */
+	/* Without a channel nothing needs to be read; POLLHUP comes all the same. */
 	fds[0].events = (short)((p->streams ? POLLIN : 0) | (p->s->out_n ? POLLOUT : 0));
 	for (st = p->streams; st; st = st->next) {
 		bool dead = st->gone && !wanted(st);
@@ -482,7 +482,7 @@ static void end_streams(struct pump *p)
 	}
 }
 
-/* All that can be done without waiting. */
+/* Does everything that can be done without waiting. */
 static void carry_all(struct pump *p)
 {
 	struct stream *st, *next;

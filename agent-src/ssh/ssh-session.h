@@ -31,7 +31,7 @@ struct ssh_session {
 	/* the server's first bytes: its KEXINIT lists its types of host key */
 	uint8_t first[FIRST_BYTES_MAX];
 	size_t first_n;
-	/* while the user answers the server's questions */
+	/* set when the user ends the dialog with the server's questions */
 	bool cancelled;
 	bool recalls, only_recalls; /* use answers that were right before; ask no one */
 	uint64_t asked_ns;

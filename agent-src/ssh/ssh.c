@@ -27,7 +27,8 @@ static bool is_port(const char *s)
 	return *s && strlen(s) <= 5 && strspn(s, "0123456789") == strlen(s) && atoi(s) > 0 && atoi(s) <= 65535;
 }
 
-/* Only plain characters reach the ssh program, a shell or a known_hosts file, so that they take no word for something else. */
+/* True if s has only letters, digits and characters of `more`. Only such words reach the ssh program, a shell or a known_hosts file, so
+ * that none of them is taken for an option or a command. */
 static bool is_plain(const char *s, const char *more)
 {
 	for (; *s; s++) {

@@ -66,7 +66,7 @@ static int each_of(struct storage *s, struct moving_disk *d, const json_t *node,
 	return r;
 }
 
-/* Its own node; whoever names a drive means the mirror's filter, which is above that meanwhile. */
+/* True if node is the disk's own, or the mirror's filter above it, which is what a drive's name means while the mirror runs. */
 static bool is_of(const char *node, const struct moving_disk *d)
 {
 	return node && (!strcmp(node, d->node) || !strcmp(node, d->names.filter));

@@ -159,7 +159,8 @@ int storage_image_make(struct storage *s, struct moving_disk *d, struct err *e)
 	return MIN(r, 0);
 }
 
-/* Its name still stands for what was written: a restore, or a copy of another host's files, may have put another file in its place. */
+/* Checks that the path still leads to the image that we wrote: a restore, or a copy of another host's files, may have put another file in
+ * its place. */
 static int check_is_ours(const struct storage *s, const struct moving_disk *d, struct err *e)
 {
 	const json_t *made = noted(s, d, "made");
@@ -182,7 +183,7 @@ int storage_image_sync(const struct storage *s, const struct moving_disk *d, str
 
 /* ---- removing ---- */
 
-/* Another that has its name by now stays. */
+/* Removes an image that the journal names. Another file that has its name by now stays. */
 static int remove_known(const struct storage *s, const json_t *known, struct err *e)
 {
 	int r = own_file_remove(known, s->rebooted, e);

@@ -114,10 +114,8 @@ int storage_run_state(struct storage *s, char out[32], struct err *e)
 	return 0;
 }
 
-/*
- * It writes faster than its new disks take it. Whoever takes this up lets it go on. A guest that somebody has stopped since it was looked at, or does so
- * just before us (then QEMU does not say so once more), is not ours to let go on.
- */
+/* Stops a guest that writes faster than its new disks can take. An agent that takes this attempt up resumes it. If another client has
+ * stopped the guest since we looked, or does so just before us (QEMU then sends no second STOP), we must not resume it. */
 static int stop(struct storage *s, struct err *e)
 {
 	char state[32];
@@ -175,7 +173,7 @@ static int sync_all(const struct storage *s, struct err *e)
 	return r;
 }
 
-/* Another client's monitor may have started a migration or switched a disk. */
+/* Checks that no other client has started a migration or switched a disk. */
 static int check_alone(struct storage *s, struct err *e)
 {
 	unsigned i;

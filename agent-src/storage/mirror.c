@@ -20,7 +20,7 @@ static json_t *cache(bool direct, bool no_flush)
 	return json_pack("{s:b,s:b}", "direct", direct, "no-flush", no_flush);
 }
 
-/* While it is filled what is zero stays a hole, whatever is so afterwards. */
+/* The options of the new file's node. Zeros stay holes while it is filled, whatever applies afterwards. */
 static json_t *file_options(const struct moving_disk *d, bool final)
 {
 	bool direct = d->o.has_file_cache ? d->o.file_direct : d->direct, no_flush = d->o.has_file_cache ? d->o.file_no_flush : d->no_flush;
@@ -77,10 +77,8 @@ int mirror_settle_options(struct storage *s, struct moving_disk *d, struct err *
 
 /* ---- jobs ---- */
 
-/*
- * In the background, not write-blocking: a job of that mode which fails, or is cancelled, while the guest writes has QEMU use memory that it has
- * freed (seen with 10.0.2: mirror_run() frees in_flight_bitmap before it drains the disk), and the guest may be lost with it.
- */
+/* Starts the mirror in background mode. A write-blocking job that fails or is cancelled while the guest writes makes QEMU use memory that
+ * it has freed, which may kill the guest (seen with 10.0.2: mirror_run() frees in_flight_bitmap before it drains the disk). */
 int mirror_begin(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	json_t *args = json_pack("{s:s,s:s,s:s,s:s,s:s,s:b,s:b,s:s,s:s,s:I}", "job-id", d->names.job, "device", d->node, "target",

@@ -183,7 +183,7 @@ int storage_settle(struct storage *s, struct err *e);
 
 void storage_tell_plan(struct storage *s);
 void storage_tell_progress(struct storage *s);
-/* why: NULL on success. */
+/* Reports the result. why: NULL on success. */
 void storage_tell_result(struct storage *s, bool moved, const struct err *why, int exit_code);
 
 #endif

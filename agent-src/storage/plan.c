@@ -54,7 +54,7 @@ static void on_closed(void *ctx, const struct err *why)
 	((struct storage *)ctx)->qmp_lost = true;
 }
 
-/* Its disks can be moved all the same: those that it has now may be the reason. */
+/* Notes events of the guest. A guest that QEMU stopped for an I/O error can still be moved: its present disks may be the cause. */
 static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 {
 	const char *broken = error_stop_announced(name, data);
@@ -337,10 +337,8 @@ static int examine_running(struct storage *s, struct err *e)
 	return r ? r : bitmaps_check(s, e);
 }
 
-/*
- * Which part of the old image is its disk, as what starts the guest says. Where that cannot be read the image is copied whole, and whoever
- * changes the line by hand changes its name alone.
- */
+/* Reads from the guest's start script which part of the old image is its disk. If that cannot be read the image is copied whole, and a
+ * person who edits the command line changes only the file name. */
 static int take_part(struct storage *s, struct moving_disk *d, struct err *e)
 {
 	struct err ignored;
@@ -441,7 +439,7 @@ static bool needs(const char *path, const char *other)
 	return yes;
 }
 
-/* Beside it lies an image that would be of no use without it. */
+/* Refuses to move an image away while another image beside it has it as its backing file. */
 static int check_nobody_needs(const char *image, struct err *e)
 {
 	AUTO_FREE char *copy = xstrdup(image);

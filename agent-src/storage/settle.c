@@ -21,7 +21,7 @@ static bool is_alive(const struct storage *s)
 	return !s->rest && qemu_is_alive(s->guest.pid, s->guest.start_time);
 }
 
-/* Its monitor closes before it ends. */
+/* True if the guest's QEMU has ended, for which this waits: its monitor closes a moment earlier. */
 static bool has_ended(const struct storage *s)
 {
 	uint64_t until = now_ns() + QEMU_END_MS * 1000000ULL;
@@ -159,7 +159,7 @@ static int in_qemu(struct storage *s, struct err *e)
 		r = look_at_devices(s, committed, e);
 	if (!r && note_truth(s, &why)) /* noted again when all is settled */
 		life_note(&s->life, "%s", why.msg);
-	/* once: whatever it names later is by a later change of disks */
+	/* only once: whatever the script names later comes from a later change of disks */
 	if (!r && journal_last_note(s->life.journal, "switching") && !journal_last_note(s->life.journal, "script-set") &&
 	    set_script(s, &why)) {
 		if (any_switched(s))

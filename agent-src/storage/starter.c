@@ -362,7 +362,7 @@ static bool next_of_both(const struct guest_line *l, size_t *i, struct qemu_opt 
 	return more;
 }
 
-/* Its QEMU's command line is the script's. */
+/* True if the guest's QEMU has the command line that this script has. */
 static bool has_started(const char *path, const struct guest *g)
 {
 	struct guest script = {.pid = 0};

@@ -227,14 +227,14 @@ static bool is_over(const struct storage *s)
 	return !life_leftovers(&s->life);
 }
 
-/* With leftovers one whose script is not as it is to be may be in the way of the next. */
+/* True if an attempt that left files behind has not set its script yet, so that it may be in the way of the next attempt. */
 static bool is_unsettled(const struct storage *s)
 {
 	return !is_over(s) && !s->rest && journal_last_note(s->life.journal, "switching") &&
 	       !journal_last_note(s->life.journal, "script-set");
 }
 
-/* why: what had gone wrong before; code 0: nothing. */
+/* Ends the attempt and returns the exit code. why: an earlier error; code 0: none. */
 static int finish(struct storage *s, const struct err *why)
 {
 	bool had_guest = !s->rest, moved;

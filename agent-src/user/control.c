@@ -209,7 +209,7 @@ static int dir_lock_patiently(const char *runtime_dir, int *fd, uint64_t until_n
 	return r;
 }
 
-/* With the directory locked: nobody answers there, whatever is there is of an agent that died. */
+/* Binds the socket while the directory is locked. Nobody answers there, so a socket that exists is of an agent that died. */
 static int listen_there(const struct sockaddr_un *sa, struct stat *st, struct err *e)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -321,7 +321,7 @@ void control_close(struct control *c)
 
 /* ---- client ---- */
 
-/* With whoever is at the other end; 0: for ever. */
+/* Sets how long we wait for the process at the other end; 0: for ever. */
 static void set_patience(int fd, int seconds)
 {
 	struct timeval limit = {.tv_sec = seconds};

@@ -34,7 +34,7 @@ static void on_interrupt(int number)
 	interrupted = 1;
 }
 
-/* Without SA_RESTART, so that SIGINT ends the wait for the next event. */
+/* Installs a handler without SA_RESTART, so that SIGINT ends the wait for the next event. */
 static void heed_interrupt(void)
 {
 	struct sigaction on = {.sa_handler = on_interrupt};

@@ -93,7 +93,7 @@ void report_progress_text(const json_t *ev, char *out, size_t n)
 		snprintf(out + k, n - (size_t)k, ", no answer from there for %.0f s", num(ev, "silent_s"));
 }
 
-/* How long the guest would stand still if it was switched over now. */
+/* Adds how long the guest would stand still if it were switched over now. */
 static void add_downtime(const json_t *ev, char *line, size_t n)
 {
 	double predicted = num(ev, "predicted_downtime_ms");

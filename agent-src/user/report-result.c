@@ -153,7 +153,7 @@ static double gib_moved(const json_t *ev)
 
 #define LARGEST 3
 
-/* Both agents' CPU time, and for what most of it went. */
+/* Prints both agents' CPU time, and what took most of it. */
 static void print_cpu(FILE *to, const json_t *ev)
 {
 	struct {

@@ -94,7 +94,7 @@ int args_show_part(struct rewrite *w, const struct item *it, struct props *in, c
 bool args_is_file_node(const struct item *it, const struct props *in, const char *filename_key);
 /* The same of a -blockdev whose file is another node, or which is such a file. */
 int args_show_part_of_node(struct rewrite *w, struct item *it);
-/* Before the walk: the map's entry of each -blockdev that is a file. */
+/* Finds the map's entry of each -blockdev that is a file, before the walk. */
 void args_find_files(struct rewrite *w);
 
 /* Rules: 0 or -errno. */
@@ -109,7 +109,7 @@ rule_fn args_on_network;								     /* qemu-args-net.c */
 rule_fn args_on_device, args_on_object, args_on_fsdev, args_on_tpmdev, args_on_usbdevice;    /* qemu-args-devices.c */
 rule_fn args_on_global;									     /* qemu-args-devices.c */
 
-/* Before the walk. */
+/* Marks ejected media, before the walk. */
 void args_mark_ejected(struct rewrite *w);	  /* qemu-args-disks.c */
 int args_list_nics(struct rewrite *w);		  /* qemu-args-net.c: fills r->nics and checks o->nets */
 int args_check_monitors(const struct rewrite *w); /* qemu-args-monitors.c */

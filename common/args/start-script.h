@@ -25,10 +25,8 @@ bool start_script_takes(const char *variable);
 /* The caller frees it. It is sealed. */
 char *start_script_text(const struct start_script *s);
 
-/*
- * Every script has a line, its seal, with a hash of all its other text, which shows later whether the script was edited. Scripts written by
- * versions before 0.2 have none.
- */
+/* The origin of a script. Every script has a line, its seal, with a hash of all its other text, which shows later whether the script was
+ * edited. Scripts of versions before 0.2 have none. */
 enum script_origin {
 	SCRIPT_FOREIGN,	 /* script that is not vmferry's, or was edited since */
 	SCRIPT_UNSEALED, /* vmferry's, by its head, but without a seal: it may have been edited */

@@ -26,7 +26,7 @@ struct attempt_ops {
 	/* The journal did not take the state; before: the state that it holds; *e: why. 0: go on as if it had; 1: the step has not
 	 * happened, *e is reported; -errno: behave as after a crash. NULL: always the last. */
 	int (*not_noted)(struct attempt *a, enum handoff_state before, struct err *e);
-	/* All actions of a step have been carried out. entered: the step entered a state. */
+	/* Called once all actions of a step have been carried out. entered: the step entered a state. */
 	void (*carried_out)(struct attempt *a, bool entered);
 	/* Undoes an entry that the journal owns. 0: removed; 1: not ours, left alone, *e says why; ATTEMPT_KEPT: kept on purpose, a->kept
 	 * says so; -errno: failed, *e says why; a later try repeats it. */

@@ -41,7 +41,7 @@ struct conductor;
 
 struct stage {
 	const char *name;
-	/* Both return 0, or -errno with *e filled: the attempt is then rolled back. May be NULL. */
+	/* enter and event return 0, or -errno with *e filled: the attempt is then rolled back. Either may be NULL. */
 	int (*enter)(void *ctx, struct err *e);
 	int (*event)(void *ctx, const struct event *ev, struct err *e);
 };

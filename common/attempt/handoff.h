@@ -124,11 +124,8 @@ struct handoff_actions {
  * nothing asks earlier. */
 void handoff_init(struct handoff *h, enum handoff_role role);
 
-/*
- * After a restart, from journal_last_state(). qemu_alive: the very process that the journal names
- * (boot_id, pid, start time) lives. Step EV_RECOVER next. -EINVAL if the state is not one of this
- * role's.
- */
+/* Restores the hand-off after a restart, from journal_last_state(). qemu_alive: the very process that the journal names (boot_id, pid,
+ * start time) lives. The next step is EV_RECOVER. -EINVAL: the state is not one of this role's. */
 int handoff_restore(struct handoff *h, enum handoff_role role, enum handoff_state state, bool qemu_alive);
 
 /* `peer` is looked at for EV_PEER only. 0, or -EPROTO with h and out untouched. */

@@ -66,7 +66,7 @@ struct parts {
 
 void parts_add(struct parts *ps, struct part *p);
 
-/* Each part in turn, to the first error. */
+/* These call each part in turn, up to the first error. */
 int parts_examine(const struct parts *ps, struct err *e);
 /* Examines all parts; each error goes to found, which says whether to go on. 0; 1: an error that the other side need not hear of; 2: one
  * after which the whole cannot be described. */

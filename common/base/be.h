@@ -29,7 +29,7 @@ static inline uint64_t le64(const uint8_t *p)
 	return le32(p) | (uint64_t)le32(p + 4) << 32;
 }
 
-/* Each returns where the next byte goes. */
+/* These write a number in big-endian order, and return the place of the next byte. */
 static inline uint8_t *put16(uint8_t *p, uint16_t v)
 {
 	p[0] = (uint8_t)(v >> 8);

@@ -78,8 +78,8 @@ struct command_usage {
 	const struct option_table *tables; /* up to one without rows */
 	const char *const *shown;	   /* the only options that --help prints; NULL: all */
 	bool takes_shown;		   /* no others are for it: they are refused, and completion does not offer them */
-	/* How many words there may be that are not options; what the command takes, for its message otherwise. NULL: it looks for
-	 * itself. */
+	/* The number of words allowed that are not options, and what the command takes, for its message otherwise. NULL: the command checks
+	 * them itself. */
 	const char *words;
 	int least, most;
 	/* Hears of every option that was taken, with its value, or NULL. */

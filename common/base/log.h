@@ -11,10 +11,10 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Once, at start: who speaks ("src", "dst") and how much. fd is where lines go. */
+/* Sets once, at start, who logs ("src", "dst") and how much. fd: where lines go. */
 void log_init(const char *who, enum log_level level, int fd);
 bool log_shows(enum log_level level);
-/* How many lines there were so far: whoever writes over its own text must know. */
+/* The number of lines so far: code that writes over its own text must know it. */
 unsigned log_lines(void);
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -24,7 +24,7 @@ long moment_span(const char *text)
 	return 0;
 }
 
-/* All of the text; what the format does not name stays as it is in *tm. */
+/* True if the whole text fits the format; members that the format does not name stay as they are in *tm. */
 static bool fits(const char *text, const char *format, struct tm *tm)
 {
 	struct tm read = *tm;

@@ -8,7 +8,8 @@
  * blocks on a FIFO. */
 int open_regular(const char *path);
 
-/* All of an open file, from its beginning, with a NUL behind it; *text is malloc'ed. 0; -EFBIG: it has more than max bytes; or -errno. */
+/* Reads a whole open file from its beginning, with a NUL behind it; *text is malloc'ed. 0; -EFBIG: it has more than max bytes; or
+ * -errno. */
 int read_regular(int fd, size_t max, char **text, size_t *bytes);
 
 #endif

@@ -10,7 +10,7 @@
 size_t pty_masters_of(pid_t pid, unsigned *numbers, size_t most);
 /* True if the terminal at that path (or that a symbolic link there leads to) is one of the process's, by its device number. */
 bool pty_is_of(pid_t pid, const char *path);
-/* Its open descriptor, raw, with nothing in it that was said before; -errno. */
+/* Opens the terminal and returns its descriptor, in raw mode and without the output that came before; or -errno. */
 int pty_open(const char *path);
 
 #endif

@@ -55,7 +55,8 @@ static size_t columns_of(const char *s, size_t n)
 	return text_columns(plain);
 }
 
-/* Where rows after the first begin, if the line has no cells: further right than it begins by `more`. A cell is what stands behind two spaces. */
+/* The column at which rows after the first begin; of a line without cells `more` columns to the right of its own beginning. A cell is the
+ * text behind two spaces. */
 static size_t hang_of(const char *line, size_t n, size_t columns, size_t more)
 {
 	size_t begin = strspn(line, " "), i, at, hang = begin + more;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Where the fields of a header are. */
+/* Offsets of a header's fields. */
 enum {
 	AT_NAME = 0,
 	AT_MODE = 100,

@@ -61,7 +61,8 @@ int bundle_parse(struct bundle *b, const char *text, size_t n, struct err *e);
 void bundle_fini(struct bundle *b);
 /* A name of a file beside the manifest: letters, digits and . _ -, none of . and - in front; at most 200 bytes. */
 bool bundle_name_is_plain(const char *name);
-/* All that are in it, whatever they are: 0 to …; NULL: there are no more. Media that are not in it are left out. */
+/* Walks through all files of the bundle, of any kind: *i from 0 on; NULL: there are no more. Media that are not in the bundle are left
+ * out. */
 const struct bundle_file *bundle_next(const struct bundle *b, size_t *i);
 /* The file of that name, or NULL. */
 const struct bundle_file *bundle_find(const struct bundle *b, const char *name);

@@ -13,7 +13,7 @@ struct codec;
 enum codec_mode { CODEC_MODE_AUTO, CODEC_MODE_NONE, CODEC_MODE_LZ4, CODEC_MODE_ZSTD };
 extern const char *const codec_words[]; /* words of the command line for the modes; ends with NULL */
 
-/* How much work contents are worth; in order of cost. */
+/* The work that contents are worth, in order of cost. */
 enum codec_effort { EFFORT_NONE, EFFORT_LZ4, EFFORT_ZSTD, EFFORT_ZSTD_HARD };
 #define CODEC_EFFORTS (EFFORT_ZSTD_HARD + 1)
 enum data_codec codec_of_effort(enum codec_effort effort);

@@ -61,8 +61,8 @@ static inline unsigned place_channel(uint32_t object, uint64_t offset, unsigned 
 	return (unsigned)((h >> 32) % count);
 }
 
-/* How many data channels keep so many processors busy. The thread that each has at either end does nearly all the work: it hashes and
- * compresses, or unpacks and places. docs/bench.md has what more and fewer cost. */
+/* The number of data channels that keep that many processors busy. The thread that each has at either end does nearly all the work: it
+ * hashes and compresses, or unpacks and places. docs/bench.md has what more and fewer cost. */
 static inline unsigned channels_for(unsigned processors)
 {
 	return MIN(MAX(processors, CHANNELS_LEAST), CHANNELS_USUAL_MAX);

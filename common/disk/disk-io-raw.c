@@ -48,7 +48,7 @@ static struct raw *of(struct disk_io *d)
 
 /* ---- the map ---- */
 
-/* Where data begins at or behind `at`, or (SEEK_HOLE) ends; the disk's size if nowhere. A device has no holes. */
+/* The offset at or behind `at` where data begins, or (SEEK_HOLE) ends; the disk's size if there is none. A device has no holes. */
 static int64_t seek(const struct raw *o, uint64_t at, int whence)
 {
 	int64_t size = (int64_t)o->base.caps.size, found = o->is_device ? size : lseek(o->buffered_fd, (off_t)at, whence);

@@ -139,7 +139,7 @@ void disk_io_fill(struct disk_io *d, struct disk_req *r, uint64_t offset, uint32
 /* Makes the range share its blocks with `from`, if the file system can share blocks between files (FICLONERANGE). Takes effect at once,
  * without a request. -errno: the caller must write the range. */
 int disk_io_share(struct disk_io *to, struct disk_io *from, uint64_t offset, uint32_t bytes);
-/* Every write and zero that completed before this call is on stable storage when done(0) comes. */
+/* Syncs the disk: every write and zero that completed before this call is on stable storage when done(0) comes. */
 void disk_io_sync(struct disk_io *d, struct disk_req *r);
 /* The reason why all further requests fail (the connection is lost); NULL while they may succeed. */
 const struct err *disk_io_error(const struct disk_io *d);

@@ -15,7 +15,8 @@ struct disk_scan_for {
 	/* Called before each window of reads: 0: go on; 1: stop here; -errno. It may pump the loop; the last window's buffers must not be
 	 * used after it. */
 	int (*before)(void *ctx, struct err *e);
-	/* at: a multiple of SCAN_PIECE; buf: aligned (DISK_ALIGN), and valid until before() or disk_scan_run() returns. 0 or -errno. */
+	/* Called with each piece. at: a multiple of SCAN_PIECE; buf: aligned (DISK_ALIGN), and valid until before() or disk_scan_run()
+	 * returns. 0 or -errno. */
 	int (*piece)(void *ctx, uint64_t at, const uint8_t *buf, uint32_t bytes, struct err *e);
 	void *ctx;
 };

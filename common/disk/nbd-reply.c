@@ -131,7 +131,7 @@ static int parse_simple(struct nbd *n, const unsigned char *p)
 	return r->type == NBD_CMD_READ ? begin_data(n, r, 0, r->len) : end_of_reply(n, r);
 }
 
-/* Where in r a chunk's [offset, offset + len) lies; false: not within it. */
+/* Finds where in r a chunk's [offset, offset + len) lies; false: not within it. */
 static bool within(const struct nbd_req *r, uint64_t offset, uint64_t len, uint32_t *start)
 {
 	if (!len || offset < r->offset || offset - r->offset > r->len || len > r->len - (offset - r->offset))

@@ -139,8 +139,8 @@ int nbd_lose(struct nbd *n, int code, const char *fmt, ...)
 	return -code;
 }
 
-/* Every request of a lost connection is finished: those sent or unsent without a reply, and those with one that
- * are still in the send queue. */
+/* Finishes every request of a lost connection: those sent or unsent without a reply, and those with one that are still in the send
+ * queue. */
 static void abandon(struct nbd *n)
 {
 	struct nbd_req *r, *next;

@@ -98,7 +98,7 @@ void nbd_read(struct nbd *n, struct nbd_req *r, void *buf, uint32_t len, uint64_
 void nbd_write(struct nbd *n, struct nbd_req *r, const void *buf, uint32_t len, uint64_t offset);
 /* Makes len bytes (1..NBD_MAX_SPAN) read as zero; the server may make them a hole. */
 void nbd_zero(struct nbd *n, struct nbd_req *r, uint64_t offset, uint32_t len);
-/* Every write completed before this call is on stable storage when done(0) comes. */
+/* Flushes: every write that completed before this call is on stable storage when done(0) comes. */
 void nbd_flush(struct nbd *n, struct nbd_req *r);
 /* Block status of [offset, offset + len), len 1..NBD_MAX_SPAN: calls extent() for each extent in order, clipped to
  * the range, for each context (ctx: index in `contexts`) before done(). A server may answer for less than was

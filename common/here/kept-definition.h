@@ -19,9 +19,9 @@
 int kept_definition_check(const json_t *kept, struct err *e);
 /* A new file of mode 0600, durable: its XML may have secrets in it. */
 int kept_definition_write(const char *path, const json_t *kept, struct err *e);
-/* Where a guest's XML is left for people when the guest has gone: one file for each guest. Malloc'ed. */
+/* The file in which a guest's XML is left for people when the guest has gone: one file for each guest. Malloc'ed. */
 char *kept_definition_place(const char *state_dir, const char *uuid);
-/* Another one, if somebody has changed that here since. */
+/* Another such file, used if a person has changed the definition here since. Malloc'ed. */
 char *kept_definition_place_changed(const char *state_dir, const char *uuid);
 /* A new reference. -ENOENT: there is no such file. */
 int kept_definition_read(const char *path, json_t **kept, struct err *e);
@@ -34,8 +34,8 @@ int kept_definition_is_there(struct lv *v, const json_t *kept, bool *yes, struct
 int kept_definition_compare(struct lv *v, const struct lv_domain *d, const json_t *kept, json_t *changed, char **xml, struct err *e);
 /* Defines the guest. 0; -errno: it is not defined, if libvirt has answered (lv_error_code()). */
 int kept_definition_define(struct lv *v, const json_t *kept, struct err *e);
-/* And what goes with it: metadata of snapshots, autostart. May be repeated. What libvirt refuses is a sentence in `failed` each; -ECONNRESET: libvirt was lost
- * meanwhile, so that this is to be repeated. */
+/* Adds what goes with the definition: metadata of snapshots, autostart. May be repeated. Each thing that libvirt refuses becomes a sentence
+ * in `failed`; -ECONNRESET: libvirt was lost meanwhile, so this must be repeated. */
 int kept_definition_complete(struct lv *v, const json_t *kept, json_t *failed, struct err *e);
 
 #endif

@@ -13,7 +13,7 @@ static size_t length(const char *const *words)
 	return n;
 }
 
-/* first: before its monitor; options: behind it. Both end with NULL. */
+/* Starts the helper. first: words before its monitor; options: words behind it. Both end with NULL. */
 static int start(struct qemu_helper *h, struct loop *l, const char *exe, char *const *env, const char *work_dir, const char *const *first,
 		 char *const *options, struct err *e)
 {

@@ -27,7 +27,7 @@ int pwrite_all(int fd, const void *p, size_t n, off_t at)
 	return 0;
 }
 
-/* Both names of one file are there, as link() leaves them. */
+/* True if the file has both names, as link() leaves them. */
 static bool is_half_renamed(const char *from, const char *to)
 {
 	struct stat x, y;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* All n bytes at that offset of fd; they are durable after a sync. 0 or -errno. */
+/* Writes all n bytes at that offset of fd; they are durable after a sync. 0 or -errno. */
 int pwrite_all(int fd, const void *p, size_t n, off_t at);
 /* Renames a file unless the new name is taken (-EEXIST). The names must not be spellings of one path. If a file system cannot do that
  * atomically the file has both names for a moment; if it was left so, the old name is removed now. 0 or -errno. */
@@ -24,7 +24,7 @@ int write_new_file(const char *path, unsigned mode, const char *text, struct err
  * whole new one. Its mode is 0666 less the umask. */
 int replace_file(const char *path, const void *p, size_t n, struct err *e);
 
-/* Both names are there, and are of one file (hard links of it, or the same name): links are not followed. */
+/* True if both names exist and are of one file (hard links of it, or the same name). Links are not followed. */
 bool are_one_file(const char *a, const char *b);
 
 #endif

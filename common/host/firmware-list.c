@@ -11,7 +11,8 @@
 
 #define DESCRIPTOR_BYTES_MAX (256u << 10)
 
-/* Where Debian and Ubuntu, Fedora and RHEL, Arch, Gentoo, and openSUSE put firmware, described or not; QEMU's own is where openSUSE's is. */
+/* The directories in which Debian and Ubuntu, Fedora and RHEL, Arch, Gentoo, and openSUSE put firmware, described or not; QEMU's own is
+ * that of openSUSE. */
 #define DEBIAN	 "/usr/share/OVMF", "/usr/share/ovmf", "/usr/share/qemu-efi-aarch64", "/usr/share/AAVMF", "/usr/share/seabios"
 #define FEDORA	 "/usr/share/edk2/ovmf", "/usr/share/edk2/aarch64", "/usr/share/qemu-kvm"
 #define ARCH	 "/usr/share/edk2/x64", "/usr/share/edk2-ovmf/x64"

@@ -39,8 +39,8 @@ struct host_settings {
 	uint64_t keep_memory; /* bytes */
 };
 
-/* Where there is no file, the default. Errors say file and line, and *f needs no host_settings_fini(); others could have written it:
- * -EPERM. */
+/* Reads the settings; without a file they are the defaults. Errors say file and line, and *f then needs no host_settings_fini(). -EPERM:
+ * another user could have written the file. */
 int host_settings_read(struct host_settings *f, struct err *e);
 /* Does the same as host_settings_read() with a text, which is changed; name: for errors. For tests. */
 int host_settings_parse(struct host_settings *f, char *text, const char *name, struct err *e);

@@ -30,7 +30,7 @@ void host_share_close(struct host_share *h);
 /* Reads the kernel's figures; called every few ms. of_move: pids of the move's other processes, 0 for none. */
 void host_share_look(struct host_share *h, const pid_t *of_move, size_t count);
 void host_share_note(struct host_share *h, const struct host_use *now, unsigned processors);
-/* How many threads like ours, that are always busy, would take what others take; INFINITY: the kernel does not tell, or was not asked twice
+/* The number of threads like ours, always busy, that would take what others take; INFINITY: the kernel does not say, or was not asked twice
  * yet. */
 double host_share_others(const struct host_share *h);
 /* Factor, at least 1, by which other load stretches work of so many threads on so many processors (0 is 1) when nothing else of the move

@@ -64,7 +64,7 @@ static bool next_unix_line(char **text, struct unix_line *l)
 	return false;
 }
 
-/* All of it; NULL: it cannot be read. */
+/* The whole table of UNIX sockets that the process sees; NULL: it cannot be read. */
 static char *unix_lines(pid_t pid)
 {
 	char at[32], *text = NULL;

@@ -15,7 +15,7 @@
 /* Field 22 of /proc/PID/stat: clock ticks since boot. 0, or -errno (-ESRCH: no such process).
  * Zombies have one too. */
 int process_start_time(pid_t pid, uint64_t *out);
-/* When that was by the clock that files have, in seconds since 1970; it goes wrong with the clock. */
+/* The start time by the clock that files have, in seconds since 1970; it is as wrong as that clock. */
 time_t process_started_at(uint64_t start_time);
 /* 0: it has none that we can see, or is gone. */
 pid_t process_parent(pid_t pid);

@@ -209,7 +209,7 @@ static int hear(int sock, struct request *q, int fds[FDS_MAX])
 	return (int)count;
 }
 
-/* Each question brings the socket for its answer, so that no thread hears another's. */
+/* Asks the launcher. Each question brings the socket for its answer, so that no thread reads another's. */
 static struct reply ask(const struct request *q, const int *more, size_t count)
 {
 	struct reply reply = {.pid = -EPIPE};

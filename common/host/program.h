@@ -55,7 +55,7 @@ int program_pipe(int *read_end, int *write_end, struct err *e);
 bool program_is_runnable(const char *path);
 /* The path of a program that lies beside this one, or else in PATH; beside this one if it is nowhere. malloc'ed. */
 char *program_beside(const char *name);
-/* Its pid, or -errno. Any thread. Default signals, none blocked. */
+/* Starts a program, with default signals and none blocked. Its pid, or -errno. Any thread. */
 pid_t program_start(const struct program *p);
 /* Does the same as program_start() for a program without gate and report, but returns -errno, too, if it cannot begin. */
 pid_t program_begin(const struct program *p);

@@ -9,7 +9,7 @@
 
 #include <stdbool.h>
 
-/* Where to look. machine: the host's, as uname(2) says it ("x86_64"); places: directories, separated by ", ". */
+/* The places to look at. machine: the host's, as uname(2) says it ("x86_64"); places: directories, separated by ", ". */
 struct qemu_host {
 	const char *machine, *places;
 };

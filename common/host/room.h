@@ -15,7 +15,7 @@ struct room {
 /* MemAvailable and MemTotal of /proc/meminfo in bytes; 0: not known. */
 uint64_t memory_available(void);
 uint64_t memory_total(void);
-/* On the file system of dir. 0, or -errno. */
+/* Looks at the room on the file system of dir. 0, or -errno. */
 int room_get(const char *dir, struct room *out);
 
 #endif

@@ -26,7 +26,7 @@ int systemctl(bool user, const char *const *words, char **out, struct err *e);
  */
 char **systemd_scope(const char *unit, const char *description, struct err *e);
 void free_words(char **words);
-/* Where units and drop-ins are put by an administrator, or (runtime) until the next boot. The caller frees it. */
+/* The directory for units and drop-ins of an administrator, or (runtime) for those that last until the next boot. The caller frees it. */
 char *systemd_unit_dir(bool user, bool runtime);
 /* mkdir -p with mode 0755. */
 int make_dirs(const char *path, struct err *e);

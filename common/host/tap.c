@@ -52,7 +52,7 @@ static bool is_in_our_network(pid_t pid)
 	       !strcmp(ours, theirs);
 }
 
-/* How many of its descriptors are on that tap, and not on one of that name in another network namespace; *fd: one of them. */
+/* Counts the descriptors of a process on that tap, but not on a tap of the same name in another network namespace; *fd: one of them. */
 static unsigned find(pid_t pid, const char *name, int *fd)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/fdinfo", (int)pid);

@@ -79,7 +79,7 @@ static void *limit(void *arg)
 	return NULL;
 }
 
-/* Without the thread that ends it nothing begins. */
+/* Starts the thread that ends the urgent time; without it nothing urgent begins. */
 static bool start_limit(void)
 {
 	pthread_attr_t attr;

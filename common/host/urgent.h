@@ -14,7 +14,8 @@
 
 /* True if this process may have the priority: tried for a moment on the calling thread. */
 bool urgent_is_allowed(void);
-/* Any thread may call both; a second urgent_begin() before urgent_end() changes nothing, also when the limit has ended the first. */
+/* Begins the urgent time. Any thread may call this and urgent_end(); a second urgent_begin() before urgent_end() changes nothing, even if
+ * the limit has ended the first. */
 void urgent_begin(void);
 void urgent_end(void);
 

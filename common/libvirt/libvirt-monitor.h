@@ -15,7 +15,7 @@
 struct lv_handlers {
 	/* data: its JSON, or NULL; realtime_ns: when QEMU says that it happened, CLOCK_REALTIME. Both are borrowed. */
 	void (*event)(void *ctx, const char *name, const char *data, uint64_t realtime_ns);
-	/* Once, when the connection is lost; not because of lv_close(). Pending replies got their error before. */
+	/* Called once, when the connection is lost, but not because of lv_close(). Pending replies got their error before. */
 	void (*closed)(void *ctx, const struct err *why);
 };
 

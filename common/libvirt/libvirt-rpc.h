@@ -56,12 +56,12 @@ enum lv_state { LV_NOSTATE, LV_RUNNING, LV_BLOCKED, LV_PAUSED, LV_SHUTDOWN, LV_S
  * was sent.
  */
 int lv_open(struct lv **out, unsigned timeout_ms, struct err *e);
-/* Where that libvirt has its sockets: /run/libvirt, or $XDG_RUNTIME_DIR/libvirt. Malloc'ed. */
+/* The directory of our libvirt's sockets: /run/libvirt, or $XDG_RUNTIME_DIR/libvirt. Malloc'ed. */
 char *lv_runtime_dir(void);
 /* The path of a socket there for a guest's QEMU, with a name that libvirt's security drivers allow; the guest's name is cut to the length
  * of an address. Malloc'ed. */
 char *lv_guest_socket(const char *dir, const char *what, const char *guest);
-/* Where it has its definitions (qemu/NAME.xml): /etc/libvirt, or $XDG_CONFIG_HOME/libvirt. Malloc'ed. */
+/* The directory of its definitions (qemu/NAME.xml): /etc/libvirt, or $XDG_CONFIG_HOME/libvirt. Malloc'ed. */
 char *lv_config_dir(void);
 int lv_open_at(struct lv **out, const char *socket, const char *uri, unsigned timeout_ms, struct err *e);
 /* NULL is fine. */
@@ -72,12 +72,12 @@ void lv_set_deadline(struct lv *v, unsigned ms);
 unsigned long lv_version(const struct lv *v);
 /* qemu:///session */
 bool lv_is_user(const struct lv *v);
-/* After a timeout, say: nothing more can be asked over this connection. */
+/* True if nothing more can be asked over this connection, for example after a timeout. */
 bool lv_is_lost(const struct lv *v);
 /* virErrorNumber of the last call that libvirt refused; 0: none was. */
 int lv_error_code(const struct lv *v);
 
-/* All, running or not. */
+/* Lists all domains, running or not. */
 int lv_domains(struct lv *v, struct lv_domain **out, size_t *count, struct err *e);
 int lv_lookup(struct lv *v, const char *name, struct lv_domain *out, struct err *e);
 int lv_lookup_uuid(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct lv_domain *out, struct err *e);
@@ -106,7 +106,7 @@ int lv_create(struct lv *v, const struct lv_domain *d, struct err *e);
 /* Tells the guest to shut down, by whichever way libvirt has; it may not obey. */
 int lv_shutdown(struct lv *v, const struct lv_domain *d, struct err *e);
 
-/* Each snapshot's XML with secrets, parents before children; *current: the name of the current one, or NULL. */
+/* Reads the XML of each snapshot with secrets, parents before children; *current: the name of the current one, or NULL. */
 int lv_snapshots(struct lv *v, const struct lv_domain *d, char ***xmls, size_t *count, char **current, struct err *e);
 /* Notes a snapshot that the disks have already. */
 int lv_snapshot_redefine(struct lv *v, const struct lv_domain *d, const char *xml, bool current, struct err *e);

@@ -144,7 +144,7 @@ struct lv_ask lv_ask_of(const struct lv_domain *d, int32_t procedure, const char
  * any case.
  */
 int lv_call(struct lv *v, struct lv_ask *ask, struct lv_reader *r, struct err *e);
-/* After all of a reply was read: 0, or -EPROTO and a dead connection if it was not what the call has. */
+/* Ends a reply of which everything was read. 0; -EPROTO and a dead connection if it was not what the call has. */
 int lv_reply_end(struct lv *v, const struct lv_ask *ask, const struct lv_reader *r, struct err *e);
 /* Turns an error reply into an error of this call; -EPROTO: it cannot be read. */
 int lv_refusal(struct lv *v, const struct lv_ask *ask, struct lv_reader r, struct err *e);

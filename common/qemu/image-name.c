@@ -83,7 +83,7 @@ bool image_ends_by_size_below(const char *name)
 	return yes;
 }
 
-/* Every member is one of two drivers, or says which part is shown. */
+/* True if every member of the tree names one of two drivers, or says which part is shown. */
 static bool is_plain_tree(const json_t *tree)
 {
 	const char *driver = json_string_value(json_object_get(tree, "driver"));

@@ -18,7 +18,7 @@ bool image_begins_later(const char *name);
 /* True if a raw disk ends where `size` of the raw driver says: at the top node, or at one below. */
 bool image_ends_by_size(const char *name);
 bool image_ends_by_size_below(const char *name);
-/* Only name, format and the part that is shown make the disk what it is. */
+/* True if the name says no more about the disk than its file, its format and the part that is shown. */
 bool image_is_plain(const char *name);
 
 #endif

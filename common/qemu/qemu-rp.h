@@ -33,7 +33,7 @@ struct rp_decoder { /* all zero to start */
  * used), -EPROTO. */
 int rp_push(struct rp_decoder *d, const uint8_t *p, size_t n, size_t *used, struct rp_message *out, struct err *e);
 
-/* Each returns the number of bytes written. */
+/* These write a message of the return path, and return the number of bytes written. */
 size_t rp_encode_pong(uint8_t out[8], uint32_t value);
 size_t rp_encode_shut(uint8_t out[8]);
 size_t rp_encode_switchover_ack(uint8_t out[4]);

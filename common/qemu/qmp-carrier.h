@@ -8,8 +8,8 @@
 #include "libvirt-rpc.h"
 #include "qmp.h"
 
-/* If commands are sent one by one, each after the answer to the one before, a command that a caller waits for goes ahead of mere
- * questions. */
+/* The haste of a command: if commands are sent one by one, each after the answer to the one before, a command that a caller waits for goes
+ * ahead of mere questions. */
 enum qmp_haste {
 	QMP_QUESTION, /* changes nothing, and its answer goes to a callback */
 	QMP_IN_TURN,

@@ -27,9 +27,9 @@ struct qmp;
 struct qmp_handlers {
 	/* data is borrowed and may be NULL; at_ns: now_ns() when the bytes were read. */
 	void (*event)(void *ctx, const char *name, json_t *data, uint64_t at_ns);
-	/* Once, when the connection is lost (QEMU died, closed it, or sent what is not QMP).
-	 * Pending replies got EPIPE before. Not called because of qmp_close(), nor when qmp_open()
-	 * itself fails. Over libvirt (qmp_open_libvirt) once more, if QEMU ends after libvirt was lost. */
+	/* Called once, when the connection is lost (QEMU died, closed it, or sent what is not QMP). Pending replies got EPIPE before. Not
+	 * called because of qmp_close(), nor when qmp_open() itself fails. Over libvirt (qmp_open_libvirt) called once more, if QEMU ends
+	 * after libvirt was lost. */
 	void (*closed)(void *ctx, const struct err *why);
 };
 

@@ -105,7 +105,8 @@ static void set_replaced(struct points *p)
 		json_object_set_new(p->replica, "term", json_integer(own + 1));
 }
 
-/* While the guest runs here, or when it is here to stay, that has raised the term, too: it stays known for as long. */
+/* Forgets that the guest was taken over further on. While it runs here, or is here to stay, the term was raised, too: then that stays
+ * known. */
 static void unset_replaced(struct points *p)
 {
 	json_t *now = json_object_get(p->replica, "onward");

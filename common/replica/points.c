@@ -319,7 +319,8 @@ uint64_t points_next_number(const struct points *p)
 	return number + 1;
 }
 
-/* Two slots are of one point when a merge was cut off at its end: the one that was merged into has all of it. */
+/* Forgets a slot that was merged. If a merge was cut off at its end two slots have one point: the slot that was merged into has all of
+ * it. */
 static void forget_merged(struct points *p)
 {
 	size_t i, n = 0;

@@ -91,8 +91,8 @@ json_t *points_told(const struct points *p, const char *state_dir);
 
 /* Malloc'ed: the directory in which the point of that number is made by that attempt; not there yet. */
 char *points_draft(const struct points *p, uint64_t number, const char *attempt);
-/* All files of the draft are whole: syncs them, writes point.json (borrowed), and gives the directory its name. 0: the point is durable.
- * With the lock. */
+/* Publishes a draft of which all files are whole: syncs them, writes point.json (borrowed), and gives the directory its name. 0: the point
+ * is durable. Call with the lock. */
 int points_publish(const struct points *p, const char *draft, const json_t *point, struct err *e);
 /* Removes drafts, and directories of which nothing is needed any more. With the lock. */
 int points_sweep(struct points *p, struct err *e);

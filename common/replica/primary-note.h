@@ -14,8 +14,8 @@
 
 #define PRIMARY_NOTE_MAX 65536 /* bytes of NAME.conf that goes to another host */
 
-/* Another host is the primary of that pair, in that term, as it makes points here: if this host was, in a lower one, it makes no more, and
- * knows that it was replaced. */
+/* Notes that another host is the primary of that pair, in that term, as it makes points here: if this host was the primary in a lower term,
+ * it makes no more points, and knows that it was replaced. */
 int primary_note_replaced(const char *state_dir, const char *guest, const char *pair, uint64_t term, struct err *e);
 /*
  * The guest is here, so what says that this host has its old copy alone goes, and with it the settings of that copy, whose disks are noted as such

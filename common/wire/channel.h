@@ -31,7 +31,7 @@ struct channel_handlers {
 	int (*frame)(void *ctx, struct channel *c, uint16_t type, const uint8_t *payload, size_t n, struct err *e);
 	/* Reports room in the window after channel_begin() returned NULL. May be NULL. */
 	void (*writable)(void *ctx, struct channel *c);
-	/* Once, when the peer is gone or broke the protocol. channel_free() may be called after it, not within. */
+	/* Called once, when the peer has gone or broke the protocol. channel_free() may be called after it, not within. */
 	void (*closed)(void *ctx, struct channel *c, const struct err *why);
 	/* Called once when a connection is lost and the channel, by channel_outlive(), waits for another. channel_detach() may be
 	 * called after it, not within. */

@@ -34,7 +34,7 @@ double link_round_trip_ms(const struct link *l);
 /* Says goodbye. */
 void link_close(struct link *l);
 
-/* Without waiting: 1: done; 0: when more has come in, again; -errno. */
+/* Goes on without waiting. 1: done; 0: call again when more has come in; -errno. */
 int link_secure_more(struct link *l, struct err *e); /* l->tls shakes hands */
 /* *have of n bytes are there; starts with 0. */
 int link_receive_more(struct link *l, void *p, size_t n, size_t *have, struct err *e);

@@ -28,7 +28,7 @@ int net_connect(const char *host, const char *port, bool any, unsigned timeout_m
 /* Sets TCP_NODELAY and keep-alive: a dead peer is noticed within seconds. A live peer that takes nothing for a while, as its disk is
  * slow, does not lose the connection. */
 void net_tune(int fd);
-/* Also notices a dead peer while bytes are unacknowledged: for the control connection, which is always read. */
+/* Limits silence: a dead peer is also noticed while bytes are unacknowledged. For the control connection, which is always read. */
 void net_limit_silence(int fd);
 /* True if TCP has had no answer to data or keep-alive probes for limit_ms (0: no limit): a live peer that takes nothing still answers. Call
  * it now and then; *answered_ns is its memory, 0 at first. False for sockets other than TCP. tcp(7), TCP_INFO. */

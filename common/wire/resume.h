@@ -15,9 +15,9 @@
  * guard waits as long for the destination. */
 #define OUTAGE_MARGIN_MS 15000
 
-/* Where RESUME was said: answers it. theirs: what the peer said on this link. */
+/* Answers RESUME on the side that received it. theirs: what the peer said on this link. */
 int resume_answer(struct loop *l, struct channel *c, struct link link, const struct hello *theirs, struct err *e);
-/* Where it was answered, with what the peer has received. */
+/* Attaches the link on the side that sent RESUME, with what the peer has received. */
 int resume_attach(struct loop *l, struct channel *c, struct link link, uint32_t generation, uint64_t peer_received, struct err *e);
 
 /* The next connection of a channel that has a thread of its own, on its way there: to be freed by who takes it. */

@@ -43,7 +43,7 @@ static int write_new(const char *path, const char *token, struct err *e)
 
 	if (fd < 0 || dprintf(fd, "%s\n", token) < 0 || fsync(fd))
 		r = err_sys(e, errno, "cannot write %s", temp);
-	/* another agent may have been quicker: then its token counts */
+	/* if another agent was quicker its token counts */
 	if (!r && link(temp, path) && errno != EEXIST)
 		r = err_sys(e, errno, "cannot create %s", path);
 	unlink(temp);
