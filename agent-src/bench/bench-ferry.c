@@ -269,13 +269,14 @@ static int follow(struct ferry *f, struct err *e)
 
 static json_t *breakdown(const json_t *downtime)
 {
-	static const char *const parts[] = {"disk", "ram", "recheck", "device_state", "journal", "start"};
+	static const char *const parts[] = {"disk", "ram", "recheck", "device_state", "take_over", "journal", "start"};
 	json_t *list = json_array();
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(parts); i++)
-		json_array_append_new(list, json_pack("{s:s,s:f}", "name", parts[i], "ms",
-						      json_number_value(json_object_get(downtime, parts[i]))));
+		if (json_object_get(downtime, parts[i])) /* only libvirt takes a guest over */
+			json_array_append_new(list, json_pack("{s:s,s:f}", "name", parts[i], "ms",
+							      json_number_value(json_object_get(downtime, parts[i]))));
 	return list;
 }
 

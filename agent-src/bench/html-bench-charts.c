@@ -53,9 +53,13 @@ static const char *const clocks[] = {"guest", "qmp", "events", "own", "predicted
 static const struct {
 	const char *member, *name, *class;
 	bool beside;
-} parts[] = {{"disk", "part: disk", "c1", true},	{"ram", "part: ram", "c1", true},
-	     {"recheck", "part: recheck", "c2", false}, {"device_state", "part: device state", "c3", false},
-	     {"journal", "part: journal", "c3", false}, {"start", "part: start", "c3", false}};
+} parts[] = {{"disk", "part: disk", "c1", true},
+	     {"ram", "part: ram", "c1", true},
+	     {"recheck", "part: recheck", "c2", false},
+	     {"device_state", "part: device state", "c3", false},
+	     {"take_over", "part: taken over", "c2", false},
+	     {"journal", "part: journal", "c3", false},
+	     {"start", "part: start", "c3", false}};
 
 static double median_part(const struct run_tool *t, const char *name)
 {

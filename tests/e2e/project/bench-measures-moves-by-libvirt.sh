@@ -44,3 +44,4 @@ assert_run 'all({"disk ready", "completed"} <= {e["what"] for e in m["events"]} 
 assert_run 'all(m["cpu_s"]["source QEMU"] > 0 and m["cpu_s"]["destination QEMU"] > 0 for m in moves)'
 assert_run 'all(m["cpu_s"]["vmferry"] > 0 and m["cpu_s"]["vmferry-dst"] > 0 for m in moves if "vmferry" in m["tool"])'
 assert_run 'r["environment"]["libvirt"][0].isdigit()'
+assert_run 'all({"device_state", "take_over", "start"} <= {part["name"] for part in m["breakdown_ms"]} for m in moves if "vmferry" in m["tool"])'
