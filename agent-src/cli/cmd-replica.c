@@ -109,6 +109,7 @@ static int make_point(struct replica_conf *c, const char *guest)
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	replica_conf_set_up(c, guest, HOW_REPLICA);
 	c->sync.asks_start = replica_asks_plan(c, guest);
+	c->sync.told = replica_told(c, guest);
 	code = move_run(&c->o);
 	if (c->goes_on)
 		code = replica_onward_end(c, code);

@@ -84,6 +84,18 @@ static int describe(struct part *p, json_t *out, struct err *e)
 	return r;
 }
 
+/* Once is enough, as list, status and hooks have it as long as it holds; -v shows it each time. */
+static void tell_news(const struct disks *ds, const char *before, json_t *sentence)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(ds->since.sync->told, i, one)
+		if (json_equal(one, sentence) && !ds->src->opt->dest.verbose)
+			return;
+	report_notice(ds->src->report, "%s: %s", before, json_string_value(sentence) ?: "?");
+}
+
 /* Obstacles of a run there are in no point's way. */
 static void take_plan(struct disks *ds, json_t *would_start)
 {
@@ -96,7 +108,7 @@ static void take_plan(struct disks *ds, json_t *would_start)
 	json_decref(sync->would_start);
 	sync->would_start = json_incref(would_start);
 	json_array_foreach(json_object_get(would_start, "why"), i, why)
-		report_notice(ds->src->report, "the guest would not start there as things are: %s", json_string_value(why) ?: "?");
+		tell_news(ds, "the guest would not start there as things are", why);
 }
 
 /* The points that are there may be in need of somebody. */
@@ -111,7 +123,7 @@ static void take_warnings(struct disks *ds, json_t *warnings)
 	json_decref(sync->warnings);
 	sync->warnings = json_incref(warnings);
 	json_array_foreach(warnings, i, one)
-		report_notice(ds->src->report, "at the replica's host: %s", json_string_value(one) ?: "?");
+		tell_news(ds, "at the replica's host", one);
 }
 
 /* The first copy of a guest without points there. An older vmferry says nothing of bundles. */

@@ -21,6 +21,7 @@ struct replica_sync {
 	bool whole;			    /* compare everything, whatever the bitmaps say */
 	const struct option_list *left_out; /* planned: DISK=empty for disks that no point has, which are sent whole; else NULL */
 	const char *store;		    /* points directory whose newest point is passed on; NULL: a new point of the guest's disks */
+	json_t *told;			    /* sentences about plan and points that people have been told; NULL: none; a new reference */
 	bool planned;			    /* the running guest moves there, its disks based on the newest point: this is not a point */
 
 	/* the result */

@@ -270,6 +270,7 @@ void replica_conf_fini(struct replica_conf *c)
 	json_decref(c->sync.would_start);
 	json_decref(c->sync.warnings);
 	json_decref(c->sync.result);
+	json_decref(c->sync.told);
 	free(c->state_dir);
 	free(c->runtime_dir);
 	free(c->store);

@@ -37,6 +37,16 @@ bool replica_asks_plan(const struct replica_conf *c, const char *guest)
 	return asks;
 }
 
+json_t *replica_told(const struct replica_conf *c, const char *guest)
+{
+	json_t *state = replica_state_load(c->settings_dir, guest), *out = json_array();
+
+	json_array_extend(out, json_object_get(json_object_get(state, "would_start"), "why"));
+	json_array_extend(out, json_object_get(state, "warnings"));
+	json_decref(state);
+	return out;
+}
+
 /* ---- what is noted ---- */
 
 static void add_to(json_t *state, const char *key, json_int_t more)
@@ -89,7 +99,15 @@ static void note_state(const struct replica_sync *s, json_t *state, int code, js
 	if (s->durable)
 		note_success(s, state);
 	if (code) {
-		note_failure(state, json_text(s->result, "reason"), now);
+		AUTO_FREE char *more = json_is_true(json_object_get(state, "replaced")) && !s->replaced
+					       ? xasprintf("%s (it was taken over at the host of its replica, as far as is known here)",
+							   json_text(s->result, "reason") ?: "?")
+					       : NULL;
+
+		if (more)
+			fprintf(stderr,
+				"vmferry: the guest was taken over at the host of its replica, as far as is known here: what lies here is the old copy\n");
+		note_failure(state, more ?: json_text(s->result, "reason"), now);
 	} else {
 		json_object_del(state, "reason");
 		json_object_del(state, "failing_since");

@@ -13,6 +13,8 @@
 void replica_note(const struct replica_conf *c, const char *guest, int code);
 /* True if this attempt is to ask whether the guest would start there: at most once a minute, and each time while it would not. */
 bool replica_asks_plan(const struct replica_conf *c, const char *guest);
+/* Sentences about plan and points that the last attempts have told; a new array. */
+json_t *replica_told(const struct replica_conf *c, const char *guest);
 /* Attempts, the newest last; a new reference. dir, here and below: settings_dir. */
 json_t *replica_history(const char *dir, const char *guest);
 /* Deletes the record of all attempts. */

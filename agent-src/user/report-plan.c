@@ -93,9 +93,17 @@ static void print_what_is_reused(const struct plan *p, const json_t *d)
 		fprintf(p->to, "           what is the same in %s there does not travel\n", reuse);
 }
 
+/* Length of what a person should see of the disk's place there: an image of a point has that name only until the point is whole, so it is the replica's directory. */
+static int length_of_place(const struct plan *p, const char *to)
+{
+	const char *points = !strcmp(event_text(p->ev, "how"), "replica") ? strstr(to, "/points/") : NULL;
+
+	return (int)(points ? (size_t)(points - to) : strlen(to));
+}
+
 static void print_disk_plan(const struct plan *p, const json_t *d)
 {
-	const char *transfer = event_text(d, "transfer");
+	const char *transfer = event_text(d, "transfer"), *to = event_text(d, "to");
 	char a[24], b[24];
 
 	if (!strcmp(transfer, "shared")) {
@@ -107,8 +115,8 @@ static void print_disk_plan(const struct plan *p, const json_t *d)
 			event_text(d, "format"), event_text(d, "to"), event_bytes(a, d, "virtual_size"));
 		return;
 	}
-	fprintf(p->to, "  disk     %s (%s, %s, %s in use) -> %s%s", event_text(d, "from"), event_text(d, "format"),
-		event_bytes(a, d, "virtual_size"), event_bytes(b, d, "allocated"), event_text(d, "to"),
+	fprintf(p->to, "  disk     %s (%s, %s, %s in use) -> %.*s%s", event_text(d, "from"), event_text(d, "format"),
+		event_bytes(a, d, "virtual_size"), event_bytes(b, d, "allocated"), length_of_place(p, to), to,
 		event_flag(d, "flatten") ? ", with its backing files in one image" : "");
 	if (event_number(d, "device_bytes") > 0)
 		fprintf(p->to,

@@ -126,14 +126,16 @@ static void print_afterwards(FILE *to, const json_t *ev, const struct report_sty
 	print_leftovers(to, ev);
 }
 
-static void print_disk(FILE *to, const json_t *d)
+/* An image of a replica's point has another name than it is told here by now. */
+static void print_disk(FILE *to, const json_t *d, bool is_of_point)
 {
 	char read[24], wire[24], kept[24];
 
-	fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire", event_text(d, "to"), event_text(d, "format"),
-		(int)event_number(d, "rounds"), event_bytes(read, d, "bytes_read"), event_bytes(wire, d, "bytes_wire"));
+	fprintf(to, "  disk      %s: %s, %d rounds, %s read, %s on the wire", event_text(d, is_of_point ? "from" : "to"),
+		event_text(d, "format"), (int)event_number(d, "rounds"), event_bytes(read, d, "bytes_read"),
+		event_bytes(wire, d, "bytes_wire"));
 	if (json_object_get(d, "reuse"))
-		fprintf(to, ", %s from %s", event_bytes(kept, d, "bytes_kept"), event_text(d, "reuse"));
+		fprintf(to, ", %s from %s", event_bytes(kept, d, "bytes_kept"), is_of_point ? "what was there" : event_text(d, "reuse"));
 	else if (event_flag(d, "alike"))
 		fprintf(to, ", %s from other images there", event_bytes(kept, d, "bytes_kept"));
 	fputc('\n', to);
@@ -191,7 +193,7 @@ static void print_disks(FILE *to, const json_t *ev)
 	size_t i;
 
 	json_array_foreach(json_object_get(ev, "disks"), i, v)
-		print_disk(to, v);
+		print_disk(to, v, !strcmp(event_text(ev, "how"), "replica"));
 }
 
 static void print_outages(FILE *to, const json_t *ev)

@@ -173,6 +173,9 @@ replica_start
 try_sync
 assert_eq "$SYNCED" 3 "exit code of a sync from the primary of before"
 says 'replaced: guest .* was taken over at the replica in term 2' "$DIR/sync.log"
+guest_stop "$A"
+try_sync
+says 'the guest was taken over at the host of its replica, as far as is known here' "$DIR/sync.log"
 replica remove "$A" >"$DIR/out" || fail "remove: $(cat "$DIR/out")"
 ! vmferry may-start "$A" 2>"$DIR/err" || fail "the old copy may be started"
 says 'it went to local' "$DIR/err"

@@ -72,3 +72,15 @@ assert_eq "$(vmferry history --json)" "" "history of moves"
 replica status "$A" --json >"$DIR/status.json"
 vmferry report "$DIR/status.json" -o "$DIR/status.html" 2>"$DIR/err" || fail "report: $(cat "$DIR/err")"
 says 'As its primary knows it' "$DIR/status.html"
+
+# a person who makes points by hand is told once, and where they go
+echo >"$THERE/$A.sh"
+ages
+replica sync "$A" >"$DIR/out" 2>&1 || fail "sync: $(cat "$DIR/out")"
+says 'would not start there as things are: .*is there already' "$DIR/out"
+says "disk .*/$A.c .* -> $STORE\$" "$DIR/out"
+replica sync "$A" >"$DIR/out" 2>&1 || fail "sync: $(cat "$DIR/out")"
+! grep 'would not start there' "$DIR/out" || fail "what is known is told again"
+replica sync "$A" -v >"$DIR/out" 2>&1 || fail "sync: $(cat "$DIR/out")"
+says 'would not start there as things are: .*is there already' "$DIR/out"
+says "disk .*/$A.c: raw, 1 rounds" "$DIR/out"
