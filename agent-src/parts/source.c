@@ -217,12 +217,18 @@ static int examine_roms(struct source *s, struct err *e)
 	return rom_sizes_ask(s->qmp, &s->roms, e);
 }
 
+/* A point may be made of a guest that has shut down while its QEMU stays: its last, before it is taken over. */
+static bool may_have_shut_down(const struct source *s)
+{
+	return s->opt->how == HOW_REPLICA && !strcmp(s->guest.status, "shutdown");
+}
+
 static int check_state(struct source *s, struct err *e)
 {
 	const char *state = s->guest.status, *notice = run_state_notice(state);
 
 	s->was_running = !strcmp(state, "running");
-	if (!run_state_moves(state))
+	if (!run_state_moves(state) && !may_have_shut_down(s))
 		return err_set(e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s",
 			       state, run_state_way_out(state));
 	s->paused = !s->was_running;

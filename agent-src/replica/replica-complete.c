@@ -50,6 +50,17 @@ static bool was_replaced(const struct run *r, char *overlay)
 	       replica_check_no_guest_runs(r->guest, &ignored) == -EBUSY;
 }
 
+/* One that a process has open is vmferry storage's, which was cut off: that says what to do. */
+static int check_place(const char *to, struct err *e)
+{
+	return access(to, F_OK) || process_that_opened(to, 0)
+		       ? 0
+		       : err_set(e, EEXIST,
+				 "%s is there already, perhaps from when the guest was here before, and no process has it open: remove it, or move "
+				 "it away, and give this command again",
+				 to);
+}
+
 /* An overlay that nobody has open is the guest's all the same, as long as it does not run from what took its place. */
 static int flatten(const struct run *r, size_t i, struct err *e)
 {
@@ -64,7 +75,7 @@ static int flatten(const struct run *r, size_t i, struct err *e)
 	if (pid < 0)
 		return err_set(e, EIO, "which process has %s open cannot be told", from);
 	if (pid)
-		return make_flat(r, pid, from, to, format, e);
+		return check_place(to, e) ?: make_flat(r, pid, from, to, format, e);
 	if (was_replaced(r, from))
 		return unlink(from) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", from) : 0;
 	return err_set(e, ESRCH,

@@ -62,6 +62,9 @@ int replica_planned(struct replica_conf *c, const char *guest)
 	code = move_run(&c->o);
 	json_decref(c->sync.disks);
 	c->sync.disks = NULL;
+	if (code == EXIT_REFUSED)
+		fprintf(stderr,
+			"vmferry: what cannot go to its replica as it runs can go there shut down, with nothing lost: \"Go there shut down\" in replica.md\n");
 	if (code)
 		return code;
 	if (!c->o.json)
