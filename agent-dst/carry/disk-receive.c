@@ -115,7 +115,7 @@ static void write_done(struct disk_req *req, int res)
 	d->in_flight--;
 	if (res) {
 		err_sys(&e, -res,
-			res == -ESTALE ? "somebody has cut or lengthened %s, which cannot be written at byte %llu"
+			res == -ESTALE ? "another program cut or lengthened %s, which cannot be written at byte %llu"
 				       : "cannot write the destination disk %s at byte %llu",
 			r->shared->disk[w->object].name, (unsigned long long)req->offset);
 		receive_lost(r, &e);

@@ -122,7 +122,8 @@ static void say_that_it_stands(const struct transfer *t, struct err *e)
 	if (t->a.handoff.restarted)
 		err_prefix(
 			e,
-			"an earlier agent told QEMU %d there to run the guest, which stands now: if it has run, let it go on (QMP cont at %s) and "
+			"an earlier agent told QEMU %d there to run the guest, which stands now: if it has run, let it go on (QMP cont at "
+			"%s) and "
 			"recover again. If not",
 			(int)t->target.qemu.pid, t->target.qmp_path ?: "its monitor");
 }
@@ -354,10 +355,11 @@ static bool runs_unasked(struct transfer *t, enum handoff_state peer)
 
 static void leave_undecided(struct transfer *t)
 {
-	tell_state(t,
-		   "the guest runs at the destination though it was never handed over: somebody resumed it there (cont) while no agent of "
-		   "vmferry ran. End whichever copy is not to live, then recover again",
-		   true);
+	tell_state(
+		t,
+		"the guest runs at the destination though it was never handed over: another client resumed it there (cont) while no agent "
+		"of vmferry ran. End the copy that is not to live, then recover again",
+		true);
 	t->a.exit_code = EXIT_UNDECIDED;
 	conductor_finish(&t->a.con);
 }
@@ -484,15 +486,15 @@ static int may_not_revert(struct transfer *t, struct err *e)
 	if (ended && has_missed_how(t))
 		return err_set(
 			e, EBUSY,
-			"the guest's QEMU at the destination (process %d) has ended, and libvirt or its vmferry was away meanwhile: nobody heard "
-			"whether the guest was migrated away. If it was not, have it back by vmferry recover --peer-is-fenced",
+			"the guest's QEMU at the destination (process %d) has ended while libvirt or vmferry there was away, so we cannot "
+			"tell whether the guest was migrated away. If it was not, take it back: vmferry recover --peer-is-fenced",
 			(int)t->target.qemu.pid);
 	state = ended ? UNKNOWN : target_run_state(&t->target);
 	if (state == MIGRATED || is_going_on(t, ended))
 		return err_set(
 			e, EBUSY,
-			"the guest was migrated away from the destination by somebody else, or is about to be, or shut down there: it may run "
-			"elsewhere. If it does not, end its QEMU there, and have it back by vmferry recover --peer-is-fenced");
+			"the guest was migrated away from the destination by another client, or is about to be, or shut down there: it may "
+			"run elsewhere. If it does not, end its QEMU there, then take it back: vmferry recover --peer-is-fenced");
 	if (!ended && state == UNKNOWN && !heard)
 		return err_set(
 			e, EBUSY,
@@ -500,11 +502,12 @@ static int may_not_revert(struct transfer *t, struct err *e)
 			"not, end it (by SIGKILL), and have the guest back by vmferry recover --peer-is-fenced",
 			(int)t->target.qemu.pid);
 	if (ended && disks_are_nobody_else_s(&t->disks, e))
-		return err_prefix(e, "the guest's QEMU at the destination has ended, and somebody may have started it again");
+		return err_prefix(e, "the guest's QEMU at the destination has ended, and the guest may have been started again");
 	if (ended && !disks_have_their_names(&t->disks))
-		return err_set(e, EBUSY,
-			       "the guest's QEMU at the destination has ended, and its images there have other names: somebody may have "
-			       "started it again");
+		return err_set(
+			e, EBUSY,
+			"the guest's QEMU at the destination has ended, and its images there have other names: the guest may have been "
+			"started again");
 	return 0;
 }
 

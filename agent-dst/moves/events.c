@@ -32,7 +32,7 @@ static int resumed(struct transfer *t, struct err *e)
 	if (process_end(t->target.qemu.pid, t->target.qemu.start_time, QEMU_END_MS, e))
 		return -e->code; /* nothing is promised while it lives */
 	err_set(e, ECANCELED,
-		"the guest was resumed at the destination by somebody else (cont in a monitor of its QEMU) before it was handed over");
+		"the guest was resumed at the destination by another client (cont in a monitor of its QEMU) before it was handed over");
 	return t->a.handoff.state == HO_DST_BEGUN ? -e->code : cutover_qemu_dead(t, e->msg, e);
 }
 

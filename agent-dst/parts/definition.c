@@ -35,8 +35,10 @@ static int open_libvirt(struct lv **v, struct err *e)
 
 	return r == -ENOENT
 		       ? err_set(e, ENOENT,
-				 "the guest is to be libvirt's, and no libvirt runs at the destination that could have it: install it there (Debian: "
-				 "libvirt-daemon-system), and start it (another user's than root: virsh -c qemu:///session list, there); or have it there as a guest that a script starts: --as plain, or of one that "
+				 "the guest is to be libvirt's, and no libvirt runs at the destination that could have it: install it "
+				 "there (Debian: "
+				 "libvirt-daemon-system), and start it (another user's than root: virsh -c qemu:///session list, there); "
+				 "or have it there as a guest that a script starts: --as plain, or of one that "
 				 "is plain here without --as")
 		       : r;
 }
@@ -343,7 +345,8 @@ static bool was_defined(const struct definition *d)
 static int is_another(const json_t *kept, enum handoff_event *out, struct err *e)
 {
 	err_set(e, EEXIST,
-		"somebody has defined a guest with the UUID %s in libvirt at the destination while the guest was moved: undefine it there",
+		"another client defined a guest with the UUID %s in libvirt at the destination while the guest was moved: undefine it "
+		"there",
 		json_text(kept, "uuid"));
 	*out = EV_CONT_FAILED_NEVER_RAN;
 	return 0;
@@ -506,8 +509,10 @@ static int define_ended(struct definition *d, struct lv *v, json_t *kept, struct
 	json_object_set_new(kept, "autostart", json_false());
 	json_object_del(kept, "autostart_once");
 	warn(d,
-	     "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, without "
-	     "autostart; start it only if it runs nowhere else, and if it has got other images there since (a snapshot), with those (virsh edit)");
+	     "its QEMU has ended before libvirt was told to keep the guest, which may run elsewhere by now: libvirt has it defined, "
+	     "without "
+	     "autostart; start it only if it runs nowhere else, and if it has got other images there since (a snapshot), with those (virsh "
+	     "edit)");
 	r = kept_definition_define(v, kept, e);
 	return r ? r : complete(d, v, kept, e);
 }
@@ -537,8 +542,8 @@ static int define_living(struct definition *d, struct lv *v, json_t *kept, struc
 	int r = is_defined_by_others(d, v, kept, &theirs, e);
 
 	if (!r && theirs) {
-		warn(d,
-		     "somebody has defined it in libvirt there since it runs there (virsh define, virsh edit): so it stays defined, and not as it was here");
+		warn(d, "somebody has defined it in libvirt there since it runs there (virsh define, virsh edit): so it stays defined, and "
+			"not as it was here");
 		return 0;
 	}
 	r = r ? r : attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e);
@@ -590,8 +595,8 @@ static bool is_others(const struct definition *d, const char *path, struct err *
 	if (!lv_open(&v, ASK_MS, e)) {
 		if (!is_defined_by_others(d, v, kept, &yes, e) && yes)
 			err_set(e, EEXIST,
-				"somebody has defined the guest in libvirt at the destination meanwhile, and it is its source's: undefine it there (virsh "
-				"undefine %s), so that nobody starts it twice",
+				"another client defined the guest in libvirt at the destination meanwhile, but it belongs to the source: "
+				"undefine it there (virsh undefine %s), so that nobody starts it twice",
 				json_text(kept, "uuid"));
 		lv_close(v);
 	}

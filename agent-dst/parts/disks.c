@@ -149,7 +149,7 @@ static int lock_image(struct arriving_disk *d, struct err *e)
 
 	if (r && r != -EBUSY) /* not every file system has locks */
 		log_info("%s", e->msg);
-	return r == -EBUSY ? err_prefix(e, "somebody else has taken an image that is to arrive") : 0;
+	return r == -EBUSY ? err_prefix(e, "another program has opened an image that is to arrive") : 0;
 }
 
 void disks_unlock(struct disks *ds)
@@ -507,8 +507,8 @@ int disks_have_their_length(const struct disks *ds, struct err *e)
 		if (!has_its_length(&ds->list[i]))
 			return err_set(
 				e, ESTALE,
-				"somebody has cut or lengthened %s at the destination while the disk arrived there (qemu-img resize or create, truncate): "
-				"see that nobody does, and move the guest again",
+				"another program cut or lengthened %s at the destination while the disk arrived there (qemu-img resize or "
+				"create, truncate): prevent that, and move the guest again",
 				ds->list[i].path);
 	return 0;
 }
@@ -523,8 +523,8 @@ int disks_let_go(struct disks *ds, struct err *e)
 		if (!is_in_place(&ds->list[i]))
 			return err_set(
 				e, ESTALE,
-				"somebody has replaced %s at the destination while the disk arrived there: a copy or a backup that writes there, "
-				"say. End that, and move the guest again",
+				"another program replaced %s at the destination while the disk arrived there, for example a copy or a "
+				"backup: end that program, and move the guest again",
 				ds->list[i].path);
 	disks_close_images(ds, false);
 	return disks_are_named(ds, e);

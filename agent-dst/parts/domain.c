@@ -322,7 +322,7 @@ static void end_unheld(void *ctx)
 
 static int resumed_by_somebody(struct err *e)
 {
-	return err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else (virsh resume) before it was handed over");
+	return err_set(e, ECANCELED, "the guest was resumed at the destination by another client (virsh resume) before it was handed over");
 }
 
 static int check_stands(struct domain *d, struct err *e)
@@ -617,7 +617,8 @@ static int check_lingers(struct err *e)
 
 	return linger && access(linger, F_OK)
 		       ? err_set(e, EPERM,
-				 "the guest would end at the destination with the last login of the user %s, whose libvirt (qemu:///session) is to have it: "
+				 "the guest would end at the destination with the last login of the user %s, whose libvirt "
+				 "(qemu:///session) is to have it: "
 				 "let that user's processes stay there (loginctl enable-linger %s)",
 				 name, name)
 		       : 0;

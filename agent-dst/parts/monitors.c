@@ -231,7 +231,7 @@ static int show_instead(const struct target *t, const char *dir, const char *nam
 	AUTO_FREE char *to = shown_name(dir, name);
 
 	if (!in_place_may_replace(t, to))
-		return err_set(e, EEXIST, "%s was made by somebody else meanwhile; that of the guest's QEMU is %s", to, from);
+		return err_set(e, EEXIST, "another program made %s meanwhile; the file of the guest's QEMU is %s", to, from);
 	return rename(from, to) ? err_sys(e, errno, "%s of the guest's QEMU cannot get its name; it is %s", to, from) : 0;
 }
 
@@ -378,7 +378,7 @@ static int check_alone(const struct target *t, const char *label, const char *fi
 	if (!listens || (s.is_unix ? !s.connected : ends_with_our_port(t, s.peer)))
 		return 0;
 	err_set(e, EBUSY,
-		"somebody else is connected to the monitor %s of the QEMU that waits for the guest, and might start it too early; end "
+		"another client is connected to the monitor %s of the QEMU that waits for the guest, and might start it too early; end "
 		"that connection, then move again",
 		s.address);
 	return s.connected ? -EBUSY : -EAGAIN;

@@ -241,8 +241,7 @@ static int check_same(const struct old_copy *o, const char *at, struct err *e)
 	same = json_equal(now, o->known);
 	json_decref(now);
 	return same ? 0
-		    : err_set(e, ESTALE, "the old copy %s is not what it was when the move was planned: somebody else uses that place",
-			      o->path);
+		    : err_set(e, ESTALE, "the old copy %s has changed since the move was planned: another program uses that path", o->path);
 }
 
 int old_copy_move_aside(struct attempt *a, struct old_copy *o, struct err *e)

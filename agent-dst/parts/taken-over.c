@@ -83,7 +83,7 @@ static int raise_term(struct attempt *a, struct points *store, const json_t *det
 	if (is_ours(a, store))
 		return 0;
 	if (here > was || json_object_get(store->replica, "run"))
-		return err_set(e, ESTALE, "the guest was taken over here by somebody else meanwhile, in term %lld", (long long)here);
+		return err_set(e, ESTALE, "the guest was taken over here by another client meanwhile, in term %lld", (long long)here);
 	if (!points_newest(store) || (json_int_t)points_newest(store)->number != json_integer_value(json_object_get(detail, "number")) ||
 	    strcmp(points_newest(store)->slot, json_text(detail, "slot") ?: ""))
 		return err_set(e, ESTALE, "the point on which its disks begin is not the newest any more, or was removed");

@@ -409,7 +409,7 @@ int target_stands(struct target *t, struct err *e)
 	runs = json_is_true(json_object_get(status, "running")) || !strcmp(json_text(status, "status") ?: "", "inmigrate");
 	json_decref(status);
 	if (runs || conductor_has_qmp(&t->part.a->con, "RESUME"))
-		return err_set(e, ECANCELED, "the guest was resumed at the destination by somebody else before it was handed over");
+		return err_set(e, ECANCELED, "the guest was resumed at the destination by another client before it was handed over");
 	return 0;
 }
 

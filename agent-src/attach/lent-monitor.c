@@ -422,8 +422,8 @@ static int undo_on(const json_t *lent, struct loop *l, struct err *e)
 		return !process_may_listen_at(pid, path)
 			       ? 0
 			       : err_set(e, EBUSY,
-					 "it cannot be told whether %s still leads to the monitor that was lent, which so stays: `vmferry recover` "
-					 "removes it",
+					 "cannot tell whether %s still leads to the monitor that was lent, so that monitor stays: `vmferry "
+					 "recover` removes it",
 					 path);
 	if (wait_until_alone(pid, path))
 		return err_set(e, EBUSY, "another client is connected to the monitor %s, which so stays: `vmferry recover` removes it",

@@ -321,8 +321,7 @@ static int look(struct memory_copy *m, const json_t *all, struct err *e)
 
 static int somebody_let_it_run(struct err *e)
 {
-	return err_set(e, EBUSY,
-		       "somebody has let the guest run while it was to stand, so that its memory and its disks would be of two moments");
+	return err_set(e, EBUSY, "another client resumed the guest while it had to stay stopped: its memory and its disks would not match");
 }
 
 static int stopped_by_error(const char *state, struct err *e)
@@ -345,7 +344,7 @@ static int check_state(struct memory_copy *m, struct err *e)
 		return stopped_by_error(broken, e);
 	if (m->stops_first)
 		return m->x->resumed ? somebody_let_it_run(e) : 0;
-	return strcmp(is, "paused") ? 0 : err_set(e, EBUSY, "somebody has paused the guest while its memory was copied; it stays so");
+	return strcmp(is, "paused") ? 0 : err_set(e, EBUSY, "another client paused the guest while its memory was copied; it stays paused");
 }
 
 /* QEMU has stopped the guest, and waits: it has let go of no disk yet. */
@@ -420,7 +419,7 @@ static int while_it_stands(struct memory_copy *m, int (*at_rest)(void *ctx, stru
 		return stopped_by_error(m->x->broken, e);
 	if (strcmp(is, "postmigrate"))
 		return err_set(e, EBUSY,
-			       "somebody else has let the guest run, or stopped it, at the end of its memory's copying: it is '%s'", is);
+			       "another client resumed or stopped the guest when its memory was all but copied: its state is '%s'", is);
 	r = source_images_named_again(m->x->g, m->x->images, e);
 	if (!r)
 		r = qmp_call(m->x->q, "blockdev-set-active", json_pack("{s:b}", "active", 1), NULL, e);
@@ -436,7 +435,7 @@ static int check_running(struct memory_copy *m, struct err *e)
 	char is[32];
 	int r = state_of(m->x->q, "query-status", is, NULL, e);
 
-	return r || !strcmp(is, "running") ? r : err_set(e, EBUSY, "somebody has stopped the guest: it is '%s', and stays so", is);
+	return r || !strcmp(is, "running") ? r : err_set(e, EBUSY, "another client stopped the guest: its state is '%s', and stays so", is);
 }
 
 /* `stop` on a guest that another client has just stopped causes no STOP event: it is then not ours to let run. */
@@ -449,7 +448,7 @@ static int stop_first(struct memory_copy *m, struct err *e)
 	m->stopped = r ? r != -EREMOTEIO : m->x->stopped && !m->x->broken;
 	if (!r && m->x->broken)
 		return stopped_by_error(m->x->broken, e);
-	return r || m->stopped ? r : err_set(e, EBUSY, "somebody has paused the guest; it stays so");
+	return r || m->stopped ? r : err_set(e, EBUSY, "another client paused the guest; it stays paused");
 }
 
 bool memory_stops_first(const struct guest *g)

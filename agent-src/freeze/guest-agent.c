@@ -35,7 +35,7 @@ static int check_thawed(struct agent *a, struct err *e)
 	int r = is_frozen(a, &frozen, e);
 
 	if (!r && frozen)
-		r = err_set(e, EBUSY, "its file systems are frozen already, by somebody else (guest-fsfreeze-thaw ends that)");
+		r = err_set(e, EBUSY, "another client has frozen its file systems already (guest-fsfreeze-thaw ends that)");
 	return r;
 }
 

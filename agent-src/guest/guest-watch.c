@@ -60,8 +60,8 @@ static void drive_changed(struct guest_watch *w, const char *name, const json_t 
 	describe_drive(then, was);
 	describe_drive(now, is);
 	err_set(&e, EBUSY,
-		"somebody else changed drive %s during the move (a snapshot, a block job, another medium or size): it was %s, and is "
-		"%s: what the guest writes now would not have been copied",
+		"another client changed drive %s during the move (a snapshot, a block job, another medium or size): it was %s, and is %s: "
+		"what the guest writes now would not have been copied",
 		name, then, now);
 	wrong(w, &e);
 }
@@ -101,7 +101,7 @@ static void job_found(struct guest_watch *w, const char *id, const char *type)
 {
 	struct err e;
 
-	err_set(&e, EBUSY, "somebody else began a block job (%s%s%s) in this guest during the move", id, *type ? ", " : "", type);
+	err_set(&e, EBUSY, "another client began a block job (%s%s%s) in this guest during the move", id, *type ? ", " : "", type);
 	wrong(w, &e);
 }
 
@@ -118,10 +118,10 @@ static void on_devices(void *arg, json_t *ret, const struct err *e)
 	struct err why;
 
 	if (ret && w->devices && !json_equal(w->devices, ret)) {
-		err_set(&why, EBUSY, "somebody else plugged a device in or out during the move");
+		err_set(&why, EBUSY, "another client plugged a device in or out during the move");
 		wrong(w, &why);
 	} else if (ret && !w->devices && guest_check_devices(w->guest, ret, &why)) {
-		err_prefix(&why, "somebody else changed the guest during the move");
+		err_prefix(&why, "another client changed the guest during the move");
 		wrong(w, &why);
 	}
 	on_answer(w, ret, e);
@@ -133,7 +133,7 @@ static void on_anonymous(void *arg, json_t *ret, const struct err *e)
 	struct err why;
 
 	if (ret && json_array_size(ret) != w->anonymous) {
-		err_set(&why, EBUSY, "somebody else plugged a device in or out during the move");
+		err_set(&why, EBUSY, "another client plugged a device in or out during the move");
 		wrong(w, &why);
 	}
 	on_answer(w, ret, e);
@@ -173,7 +173,7 @@ static void device_gone(struct guest_watch *w, const char *device)
 {
 	struct err e;
 
-	err_set(&e, EBUSY, "somebody else took the device %s out of the guest during the move", *device ? device : "without an id");
+	err_set(&e, EBUSY, "another client took the device %s out of the guest during the move", *device ? device : "without an id");
 	wrong(w, &e);
 }
 
@@ -211,10 +211,10 @@ int guest_watch_check(const struct guest_watch *w, struct err *e)
 	}
 	for (i = 0; i < w->guest->disk_count; i++)
 		n -= w->guest->disks[i].node != NULL;
-	return same && !n
-		       ? 0
-		       : err_set(e, EBUSY,
-				 "somebody else changed a drive of the guest (a snapshot, a block job, another medium) while it was looked at: try again");
+	return same && !n ? 0
+			  : err_set(e, EBUSY,
+				    "another client changed a drive of the guest (a snapshot, a block job, another medium) while it was "
+				    "looked at: try again");
 }
 
 int guest_watch_begin(struct guest_watch *w, const struct guest *g, struct qmp *q, struct err *e)

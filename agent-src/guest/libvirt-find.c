@@ -49,13 +49,14 @@ static int check_state(struct lv *v, const struct lv_domain *d, enum libvirt_wan
 	if (!is_down(*state))
 		return err_set(e, EBUSY, "guest %s of libvirt runs", d->name);
 	if (reason == SHUTOFF_MIGRATED && wanted == LIBVIRT_GOES_DOWN)
-		return err_set(e, ECANCELED, "guest %s of libvirt was migrated away by somebody else", d->name);
+		return err_set(e, ECANCELED, "guest %s of libvirt was migrated away by another client", d->name);
 	r = lv_has_managed_save(v, d, &saved, e);
 	if (r || !saved)
 		return r;
 	return err_set(
 		e, EBUSY,
-		"guest %s of libvirt has a saved state (virsh managedsave), which is not carried: let it go on (virsh start %s) and shut it "
+		"guest %s of libvirt has a saved state (virsh managedsave), which is not carried: let it go on (virsh start %s) and shut "
+		"it "
 		"down, or drop that state (virsh managedsave-remove %s)",
 		d->name, d->name, d->name);
 }
@@ -340,7 +341,8 @@ int libvirt_check_shareable(const struct libvirt_disk *d, struct err *e)
 {
 	return d->shareable
 		       ? err_set(e, ENOTSUP,
-				 "disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config, and --live if it "
+				 "disk %s is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config, and "
+				 "--live if it "
 				 "runs), move the guest, and attach it there",
 				 d->target)
 		       : 0;
@@ -353,7 +355,8 @@ static int check_disk(const struct libvirt_disk *d, struct err *e)
 	if (d->has_backing_named && d->source != LIBVIRT_NONE)
 		return err_set(
 			e, ENOTSUP,
-			"the definition says itself on which images disk %s is based (<backingStore>), which is not carried so far: leave that to "
+			"the definition says itself on which images disk %s is based (<backingStore>), which is not carried so far: leave "
+			"that to "
 			"the image (virsh edit)",
 			d->target);
 	return 0;
@@ -394,7 +397,8 @@ static int check_variables(const struct libvirt_guest *l, struct err *e)
 {
 	return l->plain.argv && l->def.nvram && !is_there(l->def.nvram)
 		       ? err_set(e, ENOENT,
-				 "its UEFI variables are not there yet, %s: libvirt makes them when it starts the guest for the first time (virsh "
+				 "its UEFI variables are not there yet, %s: libvirt makes them when it starts the guest for the first time "
+				 "(virsh "
 				 "start %s), so do that before it goes as a plain one",
 				 l->def.nvram, l->def.name)
 		       : 0;
@@ -408,11 +412,11 @@ static void note_plain(const struct libvirt_guest *l, struct guest *g)
 	for (i = 0; i < l->plain.note_count; i++)
 		guest_note(g, "as a plain guest: %s", l->plain.notes[i]);
 	if (l->snapshot_count)
-		guest_note(
-			g,
-			"libvirt knows of %zu snapshot%s of it: those that are in its images go along (qemu-img snapshot -l), and what libvirt "
-			"has written down of them does not",
-			l->snapshot_count, l->snapshot_count == 1 ? "" : "s");
+		guest_note(g,
+			   "libvirt knows of %zu snapshot%s of it: those that are in its images go along (qemu-img snapshot -l), and what "
+			   "libvirt "
+			   "has written down of them does not",
+			   l->snapshot_count, l->snapshot_count == 1 ? "" : "s");
 	if (l->autostart || l->autostart_once)
 		guest_note(g, "libvirt starts it when this host boots: --install-unit has it started there");
 }

@@ -133,7 +133,7 @@ int live_take_back(struct transfer *t, struct err *e)
 	if (s->paused) /* a person's `cont` opens its disks then */
 		return t->end.stands_migrated ? images_are_there(t, e) : 0;
 	if (strcmp(state, "postmigrate") && !(s->stopped && !strcmp(state, "paused")))
-		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
+		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
 	/* a QEMU that cannot lock its disks again goes on all the same, and ends at its first write */
 	r = strcmp(state, "postmigrate") ? 0 : images_are_there(t, e) ?: shared_disks_let_go(t, LET_GO_MS, e);
 	return r ? r : set_going(s, until, e);
@@ -158,7 +158,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 	if (!qmp_alive(t->src.qmp)) /* QEMU's end is the next event */
 		return 0;
 	if (unheard)
-		return err_prefix(e, "whether somebody has resumed the guest at the source meanwhile cannot be told");
+		return err_prefix(e, "cannot tell whether another client resumed the guest at the source meanwhile");
 	r = definition_stays_aside(&t->definition, e) ?: shared_disks_note_held(t, e);
 	return r ? r : attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
@@ -171,10 +171,11 @@ static int end_qemu(struct transfer *t, struct err *e)
 	qmp_close(t->src.qmp); /* closing takes a moment, so it precedes the check */
 	t->src.qmp = NULL;
 	if (qemu_is_alive(t->src.guest.pid, t->src.guest.start_time) && !process_is_held(t->src.guest.pid, t->src.guest.start_time))
-		return err_set(e, EBUSY,
-			       "the source QEMU (process %d) was stopped for good, and somebody has let it go on (SIGCONT): it may run the "
-			       "guest beside the destination. End whichever is not to live (by SIGKILL), then run vmferry recover",
-			       (int)t->src.guest.pid);
+		return err_set(
+			e, EBUSY,
+			"the source QEMU (process %d) was stopped for good, and another process has resumed it (SIGCONT): both hosts may "
+			"run the guest now. End the QEMU that is not to live (by SIGKILL), then run vmferry recover",
+			(int)t->src.guest.pid);
 	if (definition_let_go(&t->definition, e))
 		return -e->code;
 	autostart_expect_end(t->a.journal);
@@ -195,7 +196,8 @@ static int end_source(struct attempt *a, struct err *e)
 	if (r)
 		err_prefix(
 			e,
-			"the guest runs at the destination; its QEMU here (process %d) is held, as what has started it may start it again when it "
+			"the guest runs at the destination; its QEMU here (process %d) is held, as what has started it may start it again "
+			"when it "
 			"ends, and",
 			(int)t->src.guest.pid);
 	r = r ? r : end_qemu(t, e);
@@ -244,7 +246,7 @@ void cutover_look_whether_it_runs_anew(struct transfer *t)
 	struct err e;
 
 	if (qemu_with_its_disks(t, &t->end.started_again, &e))
-		log_error("whether somebody has started the guest here again cannot be told: %s", e.msg);
+		log_error("cannot tell whether the guest was started here again: %s", e.msg);
 }
 
 void cutover_look_for_another(struct transfer *t)
@@ -261,13 +263,16 @@ void cutover_look_for_another(struct transfer *t)
 	t->a.undecided = true;
 	if (r) {
 		err_set(&t->end.why, EBUSY,
-			"the guest was handed over, and its QEMU here ended; but whether something has started it here again cannot be told: %s. "
-			"Look for a QEMU that has its old disks open (fuser), and end it; the one at the destination is the one that goes on",
+			"the guest was handed over, and its QEMU here ended; but whether something has started it here again cannot be "
+			"told: %s. "
+			"Look for a QEMU that has its old disks open (fuser), and end it; the one at the destination is the one that goes "
+			"on",
 			why.msg);
 		return;
 	}
 	err_set(&t->end.why, EBUSY,
-		"the guest was handed over, and its QEMU here ended; but QEMU %d has its old disks open here: something has started it again. "
+		"the guest was handed over, and its QEMU here ended; but QEMU %d has its old disks open here: something has started it "
+		"again. "
 		"End that (by SIGKILL) and what starts it; the one at the destination is the one that goes on",
 		(int)t->end.started_again);
 }
@@ -602,8 +607,8 @@ static int take_peer(struct transfer *t, enum handoff_state peer, const json_t *
 		log_error("hand-off: %s", why.msg); /* changes nothing */
 	if (t->a.undecided && peer == HO_NONE && !t->end.why.code)
 		err_set(&t->end.why, ENOENT,
-			"the destination knows nothing of this move any more. Look there whether the guest was started: if it was not, and "
-			"nobody will, vmferry recover %s --peer-is-fenced has it back",
+			"the destination has forgotten this move. Check there whether the guest was started. If it was not, and will not "
+			"be, take it back: vmferry recover %s --peer-is-fenced",
 			t->src.guest.name);
 	revert_begin(t);
 	return json_is_true(json_object_get(detail, "undecided")) ? on_undecided(t, peer, e) : 0;

@@ -90,6 +90,6 @@ void disk_locks_leave(struct transfer *t)
 		return;
 	guard_dismiss(&t->guard);
 	if (transfer_begin_guard(t, &e))
-		report_notice(&t->life.report, "nobody keeps the guest's disks here locked until its move is settled: %s", e.msg);
+		report_notice(&t->life.report, "cannot keep the guest's disks here locked until its move is settled: %s", e.msg);
 	disk_locks_take(t);
 }

@@ -14,8 +14,10 @@ static const struct {
 	[ENDING_MIGRATED_PAUSED] = {EXIT_DESTINATION, "migrated", "destination", "destination", "on the destination, paused"},
 	[ENDING_COPY_MAY_WAIT] =
 		{EXIT_UNDECIDED, "undecided", "undecided", "undecided",
-		 "undecided: it does not run here any more, and a complete copy of it may wait at the destination. If it has not run here since it "
-		 "was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, the same here drops that one"},
+		 "undecided: it does not run here any more, and a complete copy of it may wait at the destination. If it has not run here "
+		 "since it "
+		 "was stopped for the move, start that one: vmferry recover --peer-is-fenced there. If it has, the same here drops that "
+		 "one"},
 	[ENDING_STARTED_TWICE] = {EXIT_UNDECIDED, "undecided", "undecided", "undecided",
 				  "undecided: on the destination, where it was handed over to, and, as it seems, here a second time"},
 	[ENDING_UNDECIDED] = {EXIT_UNDECIDED, "undecided", "undecided", "undecided", NULL},
@@ -24,21 +26,20 @@ static const struct {
 				      "not of that move any more: its source QEMU of then has ended since"},
 	[ENDING_SHUT_DOWN] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down by itself during the move"},
 	[ENDING_ENDED] = {EXIT_NOWHERE, "rolled-back", "none", "nowhere",
-			  "nowhere: somebody ended its QEMU during the move; its disks are whole at the source"},
+			  "nowhere: its QEMU was ended during the move; its disks are whole at the source"},
 	[ENDING_SHUT_DOWN_IN_QEMU] = {EXIT_SOURCE, "rolled-back", "shut-down", "source",
 				      "shut down by itself during the move; its QEMU stays, as it was told to"},
 	[ENDING_FORGOTTEN] =
 		{EXIT_NOWHERE, "rolled-back", "none", "nowhere",
-		 "not here: its QEMU has ended since the move began, and the destination knows nothing of it any more. Unless somebody "
-		 "has started the copy there (--peer-is-fenced), it is nowhere, and its disks are whole at the source"},
+		 "not here: its QEMU has ended since the move began, and the destination has forgotten the move. Unless the copy there was "
+		 "started (--peer-is-fenced), it runs nowhere, and its disks are whole at the source"},
 	[ENDING_QEMU_GONE] = {EXIT_NOWHERE, "rolled-back", "none", "nowhere",
 			      "nowhere: its QEMU has ended during the move; its disks are whole at the source"},
 	[ENDING_RUNS_ANEW] =
 		{EXIT_SOURCE, "rolled-back", "source", "source",
-		 "on the source: its QEMU has ended during the move, and another has its disks open there, so that somebody has "
-		 "started it again"},
+		 "on the source: its QEMU ended during the move, and another QEMU has its disks open there, so it was started again"},
 	[ENDING_MIGRATED_BY_ANOTHER] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
-					"migrated away by somebody else; its old QEMU on the source stands still"},
+					"migrated away by another client; its old QEMU on the source stays stopped"},
 	[ENDING_OFF_IN_QEMU] = {EXIT_PAUSED, "rolled-back", "source-paused", "source",
 				"shut down on the source (QMP system_reset, then cont, starts it)"},
 	[ENDING_GUARD_TRIES_ON] =
@@ -55,7 +56,7 @@ static const struct {
 	[ENDING_PAUSED_HERE] = {EXIT_PAUSED, "rolled-back", "source-paused", "source", "paused on the source (QMP cont resumes it)"},
 	[ENDING_MAY_BE_AWAY] =
 		{EXIT_UNDECIDED, "undecided", "undecided", "undecided",
-		 "undecided: it does not run here any more, and may run where somebody else has migrated it to. If it runs nowhere, start it here"},
+		 "undecided: it no longer runs here, and another client may have migrated it elsewhere. If it runs nowhere, start it here"},
 	[ENDING_DOWN_FOR_IT] = {EXIT_NOWHERE, "rolled-back", "shut-down", "nowhere", "shut down on the source, for its move"},
 	[ENDING_MAY_GO_DOWN] = {EXIT_SOURCE, "rolled-back", "source", "source",
 				"on the source: it was told to shut down, and may still do so"},

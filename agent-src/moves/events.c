@@ -88,16 +88,16 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 		return switchover_stopped(t, at_ns, e);
 	if (!strcmp(status, "device") && t->a.handoff.state == HO_SRC_BEGUN && t->ram.capture && !switchover_let_qemu_go_on(t))
 		return err_set(e, EBUSY,
-			       "QEMU switches over without waiting for us: somebody else has switched its capability "
-			       "pause-before-switchover off, or told it to go on");
+			       "QEMU switched over without waiting for us: another client has switched off its capability "
+			       "pause-before-switchover, or told it to go on");
 	if (!strcmp(status, "completed")) {
 		fault_point("src-completed");
 		t->blackout.completed = true;
 		r = attempt_step(&t->a, EV_QEMU_COMPLETED, HO_NONE, e);
 		return r && !t->ram.capture
 			       ? err_set(e, ECANCELED,
-					 "while the guest was copied somebody saved a snapshot of it (savevm, snapshot-save), which would not be "
-					 "at the destination, or migrated it by QEMU itself")
+					 "while the guest was copied another client saved a snapshot of it (savevm, snapshot-save), which "
+					 "would be missing at the destination, or migrated it by QEMU itself")
 			       : r;
 	}
 	if (strcmp(status, "failed") && strcmp(status, "cancelled"))
@@ -109,7 +109,7 @@ static int on_migration(struct transfer *t, const char *status, uint64_t at_ns, 
 		return r;
 	desc = json_string_value(json_object_get(info, "error-desc"));
 	if (!strcmp(status, "cancelled"))
-		err_set(e, ECANCELED, "somebody else cancelled QEMU's migration (migrate_cancel), or it did so itself%s%s",
+		err_set(e, ECANCELED, "another client cancelled QEMU's migration (migrate_cancel), or QEMU did so itself%s%s",
 			desc ? ": " : "", desc ?: "");
 	else
 		err_set(e, EREMOTEIO, "QEMU's migration failed%s%s", desc ? ": " : "", desc ? desc : "");
@@ -220,7 +220,7 @@ static void note_end(struct transfer *t, const char *reason)
 	if (is_ours || !ended_by(reason))
 		return;
 	t->src.was_ended = true;
-	report_notice(&t->life.report, "somebody has ended the guest's QEMU (%s)", ended_by(reason));
+	report_notice(&t->life.report, "another client ended the guest's QEMU (%s)", ended_by(reason));
 }
 
 static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
@@ -270,7 +270,7 @@ static int qemu_gone(struct transfer *t, struct err *e)
 		return err_set(e, EPIPE, "the guest's QEMU has ended");
 	if (!t->end.why.code || t->end.why_is_vague)
 		err_set(&t->end.why, EPIPE,
-			t->src.was_ended   ? "somebody ended the source QEMU during the move"
+			t->src.was_ended   ? "another client ended the source QEMU during the move"
 			: t->src.shut_down ? "the guest shut down by itself during the move"
 					   : "the source QEMU ended during the move");
 	r = attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);

@@ -68,8 +68,8 @@ static int check_runs(const struct transfer *t, const struct guest *running, str
 	(void)t;
 	return process_is_stopped(running->pid)
 		       ? err_set(e, EBUSY,
-				 "its QEMU (process %d) is stopped by a signal, as vmferry holds one whose guest was handed over: settle that move (vmferry "
-				 "recover %s). If it was somebody else: kill -CONT %d",
+				 "its QEMU (process %d) is stopped by a signal, as vmferry holds one whose guest was handed over: settle "
+				 "that move (vmferry recover %s). If another program stopped it: kill -CONT %d",
 				 (int)running->pid, running->name, (int)running->pid)
 		       : 0;
 }
@@ -162,11 +162,10 @@ int head_start_check_images(const struct transfer *t, struct err *e)
 			return err_sys(e, errno, "cannot look at %s", g->disks[i].real_path);
 		if (json_integer_value(json_array_get(was, 0)) != (json_int_t)st.st_dev ||
 		    json_integer_value(json_array_get(was, 1)) != (json_int_t)st.st_ino)
-			return err_set(
-				e, ESTALE,
-				"%s is not the file that the guest's QEMU had when it ended: somebody has replaced it. What the guest has written would not "
-				"be there",
-				g->disks[i].real_path);
+			return err_set(e, ESTALE,
+				       "%s is not the file that the guest's QEMU had when it ended: it was replaced, so what the guest has "
+				       "written would be missing",
+				       g->disks[i].real_path);
 	}
 	return 0;
 }
@@ -402,8 +401,8 @@ static int has_gone_down(struct transfer *t, struct err *e)
 	t->end.migrated_away = h->is_stopped;
 	return h->is_stopped
 		       ? err_set(e, ECANCELED,
-				 "the guest was stopped, and not shut down, when its QEMU here ended: somebody may have migrated it away by "
-				 "QEMU itself, so it is not started at the destination")
+				 "the guest was stopped, and not shut down, when its QEMU here ended: another client may have migrated it "
+				 "away by QEMU itself, so vmferry does not start it at the destination")
 		       : end_pass(t, e);
 }
 

@@ -120,11 +120,12 @@ static int note_heard(struct transfer *t, bool heard, struct err *e)
 static int has_gone_on(struct transfer *t, struct err *e)
 {
 	t->end.ran_on = true;
-	return err_set(e, EBUSY,
-		       "the source QEMU (process %d) was stopped when the guest was handed over, and somebody has let it go on: "
-		       "the guest may have run here, and at the destination, too. Nothing is changed; end whichever copy is not to live, "
-		       "then recover again%s",
-		       (int)t->src.guest.pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
+	return err_set(
+		e, EBUSY,
+		"the source QEMU (process %d) was stopped when the guest was handed over, and another process has resumed it: the guest "
+		"may have run both here and at the destination. Nothing was changed; end the copy that is not to live, then recover "
+		"again%s",
+		(int)t->src.guest.pid, t->end.fenced ? " (the destination can be reached: it is not gone)" : "");
 }
 
 /* The held guest is not let go on: whoever asked for that may still wait for it to hear (virsh resume). */

@@ -32,8 +32,8 @@
 #include "turn.h"
 #include "unit.h"
 
-#define RESUMED_BY_SOMEBODY "the guest was resumed at the source by somebody else (QMP cont) while it was being handed over"
-#define MIGRATED_AWAY	    "the guest was migrated away from here by somebody else: see to it where it runs before you resume it"
+#define RESUMED_BY_SOMEBODY "the guest was resumed at the source by another client (QMP cont) while it was being handed over"
+#define MIGRATED_AWAY	    "another client migrated the guest elsewhere; make sure it is not running there before you resume it here"
 #define NOTED_GUARD	    "guard"
 #define NOTED_GIVEN_UP	    "given-up"
 #define SEEDS_WORTH	    64	  /* seeds require reading all memory: not for disks smaller than this part of it */

@@ -130,7 +130,7 @@ static int shut_down_early(struct transfer *t, struct err *e)
 static void tell_started_again(struct transfer *t)
 {
 	if (t->pace.off_told)
-		report_notice(&t->life.report, "somebody has started the guest again here: it is moved as one that runs");
+		report_notice(&t->life.report, "the guest was started here again: it is moved while it runs");
 	t->pace.off_told = false;
 }
 
@@ -168,7 +168,7 @@ static int switchover_warm_enter(void *ctx, struct err *e)
 		return switchover_event(t, &(struct event){.kind = EVENT_TICK}, e);
 	if (t->src.paused)
 		return err_set(e, EBUSY,
-			       "the guest is to shut down now, and somebody has paused it: resume it (QMP cont), then move it again");
+			       "the guest cannot shut down, as another client has paused it: resume it (QMP cont), then move it again");
 	report_notice(&t->life.report, "the guest is told to shut down now (ACPI power button)");
 	guard_tell(&t->guard, true);
 	return power_press(&t->power, t->opt->warm.shutdown_timeout_s, e);

@@ -224,7 +224,8 @@ static int check_stays_transient(const struct definition *d, struct err *e)
 	return r || !is_defined
 		       ? r
 		       : err_set(e, ECANCELED,
-				 "somebody has defined the guest in libvirt here (virsh define) while it was moved, and it was transient: move it again");
+				 "another client defined the transient guest in libvirt here (virsh define) while it was moved: move it "
+				 "again");
 }
 
 /* libvirt there has given them to its QEMU's user. */

@@ -487,7 +487,8 @@ int definition_stays_undefined(const struct definition *d, struct err *e)
 {
 	json_t *own = definition_is_libvirts(d) ? keep_own(d) : NULL;
 	int r = own && is_defined_here(own)
-			? err_set(e, ECANCELED, "somebody has defined the guest %s in libvirt here again (virsh define) while it was moved",
+			? err_set(e, ECANCELED,
+				  "another client defined the guest %s in libvirt here again (virsh define) while it was moved",
 				  d->guest.domain.name)
 			: 0;
 
@@ -554,7 +555,7 @@ void definition_tell_defined(const struct definition *d, const char *name, const
 {
 	report_notice(
 		d->src->report,
-		"somebody has defined the guest %s in libvirt here again, and it is at the destination: do not start it here, undefine "
+		"another client defined the guest %s in libvirt here again, but it is at the destination: do not start it here, undefine "
 		"it (virsh undefine --keep-nvram %s)",
 		name, uuid);
 }

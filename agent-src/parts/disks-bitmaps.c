@@ -354,8 +354,8 @@ static void drop(struct disks *ds, struct disk *d, unsigned i)
 	put(ds, d, i, BITMAP_DROPPED, (struct slice){NULL, 0});
 	report_notice(
 		ds->src->report,
-		"somebody has changed, or removed, the dirty bitmap %s of disk %s meanwhile: it does not go along, and its next backup has to be a "
-		"full one",
+		"another client changed or removed the dirty bitmap %s of disk %s meanwhile: the bitmap is not moved, and the next backup "
+		"has to be a full one",
 		d->carried[i].name, disk_name(d));
 }
 

@@ -45,8 +45,8 @@ static void note_limits(struct disks *ds, struct disk *d, const json_t *inserted
 	d->limits_told = true;
 	report_notice(
 		ds->src->report,
-		"somebody has changed the I/O limits of disk %s while it was copied (block_set_io_throttle): at the destination it has those "
-		"of the command line, until they are set again",
+		"another client changed the I/O limits of disk %s while it was copied (block_set_io_throttle): at the destination the disk "
+		"has those of the command line, until they are set again",
 		d->guest->file ?: d->guest->node);
 }
 
@@ -103,7 +103,7 @@ int disks_look_at_bitmaps(struct disks *ds, struct err *e)
 	for (i = 0; i < ds->count; i++)
 		if (ds->list[i]->looked_at && !ds->list[i]->recording)
 			return err_set(e, EBUSY,
-				       "somebody has switched off the dirty bitmap by which vmferry knows what is written to disk %s",
+				       "another client switched off the dirty bitmap by which vmferry knows what is written to disk %s",
 				       ds->list[i]->guest->real_path);
 	return 0;
 }

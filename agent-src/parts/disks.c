@@ -55,7 +55,7 @@ int disks_prepare(struct part *p, struct err *e)
 	if (r == -EREMOTEIO && strstr(e->msg, "already running"))
 		return err_set(
 			e, EBUSY,
-			"this QEMU has an NBD server already, which somebody has started, and has only one: end it first (nbd-server-stop)");
+			"another client has started the NBD server of this QEMU, which has only one: end it first (nbd-server-stop)");
 	return err_prefix(e, "the guest's NBD server");
 }
 

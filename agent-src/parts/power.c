@@ -241,7 +241,7 @@ int power_take_back(struct power *p, struct err *e)
 	else if (!strcmp(state, "paused") && s->stopped)
 		r = qmp_call(s->qmp, "cont", NULL, NULL, e);
 	else if (!is_running(state) && !s->paused)
-		return err_set(e, ECANCELED, "the guest was stopped at the source by somebody else, or by itself (QEMU says: %s)", state);
+		return err_set(e, ECANCELED, "the guest was stopped at the source by another client, or by itself (QEMU says: %s)", state);
 	if (!r && (may_still(p, state) || s->stopped || (p->asked && s->broken)))
 		report_notice(s->report,
 			      "the guest was told to shut down, and has not: if it still does so later, nothing starts it again");

@@ -168,7 +168,7 @@ static int check_is_ours(const struct storage *s, const struct moving_disk *d, s
 	bool other = made && own_file_look(made, s->rebooted, &ignored) > 0;
 
 	return other || (!s->rest && !process_has_open(s->guest.pid, d->to))
-		       ? err_set(e, ESTALE, "somebody has removed the new image %s, or put another in its place", d->to)
+		       ? err_set(e, ESTALE, "another program removed the new image %s, or put another in its place", d->to)
 		       : 0;
 }
 

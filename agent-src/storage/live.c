@@ -66,7 +66,7 @@ static int copy(struct storage *s, struct err *e)
 		if (r || state == MIRROR_READY)
 			break;
 		if (state == MIRROR_PENDING)
-			return err_set(e, EBUSY, "somebody else has completed the copies");
+			return err_set(e, EBUSY, "another client has completed the copies");
 		storage_tell_progress(s);
 		if (limit != s->bwlimit) {
 			limit = s->bwlimit;
@@ -180,11 +180,11 @@ static int check_alone(struct storage *s, struct err *e)
 	int r;
 
 	if (!qemu_migration_is_over(s->qmp))
-		return err_set(e, EBUSY, "somebody else migrates this guest");
+		return err_set(e, EBUSY, "another client migrates this guest");
 	r = mirrors_look_at_devices(s, e);
 	for (i = 0; i < s->count && !r; i++)
 		if (s->disks[i].switched)
-			r = err_set(e, EBUSY, "somebody else has switched disk %s", s->disks[i].from);
+			r = err_set(e, EBUSY, "another client has switched disk %s", s->disks[i].from);
 	return r;
 }
 

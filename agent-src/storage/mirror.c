@@ -103,11 +103,11 @@ static int look_at(struct storage *s, struct moving_disk *d, json_t *jobs, enum 
 	enum mirror_state state;
 
 	if (!job)
-		return err_set(e, ENOENT, "somebody else has ended the copy of disk %s", d->from);
+		return err_set(e, ENOENT, "another client has ended the copy of disk %s", d->from);
 	state = state_of(json_text(job, "status") ?: "");
 	if (state == MIRROR_CONCLUDED)
 		return err_set(e, EIO, "the copy of disk %s has ended: %s", d->from,
-			       json_text(job, "error") ?: "somebody else has cancelled it");
+			       json_text(job, "error") ?: "another client has cancelled it");
 	d->done = (uint64_t)MAX(json_integer_value(json_object_get(job, "current-progress")), 0);
 	d->total = (uint64_t)MAX(json_integer_value(json_object_get(job, "total-progress")), 0);
 	*least = MIN(*least, state);
@@ -177,7 +177,8 @@ int mirrors_look_at_devices(struct storage *s, struct err *e)
 
 		d->switched = node && !strcmp(node, d->names.format);
 		if (!r && (!node || (!d->switched && strcmp(node, d->node) && strcmp(node, d->names.filter))))
-			r = err_set(e, ESTALE, "somebody else has changed the drive of disk %s: it uses the node %s", d->from, node ?: "?");
+			r = err_set(e, ESTALE, "another client has changed the drive of disk %s: it uses the node %s", d->from,
+				    node ?: "?");
 	}
 	json_decref(blocks);
 	return r;

@@ -227,7 +227,7 @@ static bool settle_files(struct storage *s)
 		if (storage_image_remove(s, d, &e))
 			life_leftover(&s->life, "%s", e.msg);
 		else if (d->to_device)
-			life_note(&s->life, "what is on %s now is of no use", d->to);
+			life_note(&s->life, "%s holds an incomplete copy; you can overwrite it", d->to);
 	}
 	starter_remove_draft(s);
 	return all;

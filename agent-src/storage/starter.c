@@ -177,7 +177,7 @@ int starter_switch(struct storage *s, struct err *e)
 	r = script_read_text(s->starter.path, &script, &now, &exec_at, e);
 	guest_fini(&script);
 	if (!r && strcmp(now, s->starter.text))
-		r = err_set(e, ESTALE, "somebody has changed the script %s meanwhile", s->starter.path);
+		r = err_set(e, ESTALE, "another program changed the script %s meanwhile", s->starter.path);
 	fault_point("src-script");
 	if (!r)
 		r = take_its_place(s, e);

@@ -67,7 +67,7 @@ static int unchanged(const struct locked_image *h, struct err *e)
 	if (S_ISBLK(h->st.st_mode) && st.st_rdev == h->st.st_rdev)
 		return 0;
 	if (image_is_written(h->fd))
-		return err_set(e, EBUSY, "%s was opened for writing while it was copied: has somebody started the guest?", h->path);
+		return err_set(e, EBUSY, "%s was opened for writing while it was copied: was the guest started?", h->path);
 	return st.st_ino == h->st.st_ino && st.st_dev == h->st.st_dev && st.st_size == h->st.st_size &&
 			       same_time(st.st_mtim, h->st.st_mtim) && same_time(st.st_ctim, h->st.st_ctim)
 		       ? 0

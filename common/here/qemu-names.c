@@ -284,7 +284,7 @@ static int check_unused(struct qmp *q, const char *socket, struct err *e)
 		if (!strcmp(json_text(x, "type") ?: "", "nbd") && !begins_with(json_object_get(x, "id"), QEMU_PREFIX))
 			id = json_text(x, "id");
 	if (id)
-		r = err_set(e, EBUSY, "somebody else exports a disk (%s) on the NBD server that the move has started (%s)", id, socket);
+		r = err_set(e, EBUSY, "another client exports a disk (%s) on the NBD server that the move has started (%s)", id, socket);
 	json_decref(list);
 	return r;
 }

@@ -112,7 +112,7 @@ int settings_check(struct qmp *q, const json_t *saved, const char *const *on, st
 	want = exactly(saved, on);
 	json_object_foreach(want, name, value)
 		if (!r && json_is_true(json_object_get(now, name)) != json_is_true(value))
-			r = err_set(e, EBUSY, "somebody else has changed the migration capability %s of this QEMU", name);
+			r = err_set(e, EBUSY, "another client has changed the migration capability %s of this QEMU", name);
 	json_decref(want);
 	json_decref(now);
 	return r;

@@ -218,7 +218,7 @@ static unsigned notices;
 static void count_notices(void *ctx, const char *line)
 {
 	(void)ctx;
-	notices += strstr(line, "somebody has defined the guest web in libvirt here again") != NULL;
+	notices += strstr(line, "another client defined the guest web in libvirt here again") != NULL;
 }
 
 static void others_definition_of_a_transient_one_stays(void **state)

@@ -223,7 +223,7 @@ static void who_resumed_it_is_waited_for(void **state)
 	refuse(LV_DOMAIN_RESUME, HOME_INTERNAL, HOME_FOR_GOOD);
 	home.called = hears_of_it_late;
 	assert_int_equal(domain_resume(&d, &what, &err), -EAGAIN);
-	assert_non_null(strstr(err.msg, "by somebody else (virsh resume)"));
+	assert_non_null(strstr(err.msg, "by another client (virsh resume)"));
 }
 
 static uint64_t before_it_ran;

@@ -180,7 +180,7 @@ static void who_was_quicker_is_not(void **state)
 {
 	(void)state;
 	assert_int_equal(wait_for_it(0, false), -EBUSY);
-	assert_non_null(strstr(e.msg, "somebody else is connected to the monitor 127.0.0.1:4444"));
+	assert_non_null(strstr(e.msg, "another client is connected to the monitor 127.0.0.1:4444"));
 	assert_int_equal(wait_for_it(5, false), -EBUSY);
 }
 

@@ -120,7 +120,7 @@ static void a_guest_that_somebody_has_paused_is_not_told(void **state)
 	qemu.status = "paused";
 	t.src.paused = true;
 	assert_int_equal(enter(), -EBUSY);
-	assert_non_null(strstr(e.msg, "somebody has paused it"));
+	assert_non_null(strstr(e.msg, "another client has paused it"));
 	assert_int_equal(qemu.presses, 0);
 	assert_false(is_asked());
 }
@@ -229,7 +229,7 @@ static void whom_somebody_has_paused_stays_so_when_it_is_taken_back(void **state
 	(void)state;
 	qemu.status = "paused";
 	assert_int_equal(power_take_back(&t.power, &e), -ECANCELED);
-	assert_non_null(strstr(e.msg, "stopped at the source by somebody else"));
+	assert_non_null(strstr(e.msg, "stopped at the source by another client"));
 	assert_int_equal(qemu.conts, 0);
 	t.src.paused = true; /* as it was heard in time */
 	assert_int_equal(power_take_back(&t.power, &e), 0);

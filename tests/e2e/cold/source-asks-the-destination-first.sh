@@ -29,7 +29,7 @@ mkdir "$DIR/forgotten" # it has finished so many moves since that it knows nothi
 mv "$DIR"/dst-state/*.done "$DIR/forgotten"
 to_listener
 recover 6 --dest "$DEST"
-said recover.log 'the destination knows nothing of this move any more.*vmferry recover a --peer-is-fenced'
+said recover.log 'the destination has forgotten this move.*vmferry recover a --peer-is-fenced'
 assert_set_aside
 mv "$DIR"/forgotten/*.done "$DIR/dst-state"
 printf y | dd of="$DIR/src/a.raw" bs=1 conv=notrunc status=none # somebody has started it here, too

@@ -48,7 +48,7 @@ recover 0 # nothing is to be settled: nobody wants it any more
 copy_crawls
 qmp "$DIR/a.mon" '{"execute": "blockdev-snapshot-sync", "arguments": {"device": "d0", "snapshot-file": "'"$DIR/snapshot.qcow2"'", "format": "qcow2"}}' >/dev/null
 move_wait 4
-assert_result '"somebody else changed drive" in r["reason"] and r["outcome"] == "rolled-back"'
+assert_result '"another client changed drive" in r["reason"] and r["outcome"] == "rolled-back"'
 guest_stop a
 guest_of_48
 rm "$TO"/*-partial
@@ -80,7 +80,7 @@ copy_crawls
 migrated_by_hand
 wait_for 30 migration_is completed
 move_wait 5
-assert_result 'r["outcome"] == "rolled-back" and "migrated away by somebody else" in r["guest_text"]'
+assert_result 'r["outcome"] == "rolled-back" and "migrated away by another client" in r["guest_text"]'
 guest_stop a
 guest_of_48
 rm "$TO"/*-partial

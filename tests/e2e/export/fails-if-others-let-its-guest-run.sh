@@ -23,11 +23,11 @@ fails() { # FAULT BEFORE DO AFTER TEXT: at that point, where it is BEFORE, someb
 
 pair_start "$A"
 settings=$(qmp "$DIR/$A.mon" '{"execute": "query-migrate-parameters"}')
-fails export-stops-first paused cont running 'somebody has let the guest run'
-fails export-stops-first paused "cont stop" paused 'somebody has let the guest run'
+fails export-stops-first paused cont running 'another client resumed the guest'
+fails export-stops-first paused "cont stop" paused 'another client resumed the guest'
 goes_on "$A"
-fails export-stopped postmigrate cont running 'somebody has let the guest run'
-fails export-memory running stop paused "somebody has stopped the guest: it is 'paused'"
+fails export-stopped postmigrate cont running 'another client resumed the guest'
+fails export-memory running stop paused "another client stopped the guest: its state is 'paused'"
 goes_on "$A"
 export_guest "$A" "$DIR/bundle" --with-memory
 guest_verify "$DIR/$A.orders" >/dev/null

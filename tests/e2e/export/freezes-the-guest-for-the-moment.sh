@@ -75,7 +75,7 @@ s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.stdin.b
 status=0
 vmferry export "$A" "$DIR/fifth" --freeze require </dev/null >"$DIR/export.out" 2>"$DIR/export.err" || status=$?
 assert_eq $status 1 "exit code with file systems that others have frozen"
-says 'frozen already, by somebody else' "$DIR/export.err"
+says 'another client has frozen its file systems already' "$DIR/export.err"
 assert_eq "$(pair_says "$DIR/$A.orders" frozen)" 1 "what somebody else has frozen"
 guest_stop "$A"
 

@@ -21,7 +21,7 @@ wait_for 20 copies_memory || fail "no memory is copied: $(<"$DIR/export.err")"
 assert_eq "$(state)" running "state while its memory is copied"
 rests "$A"
 export_wait 1
-says 'somebody has paused the guest while its memory was copied; it stays so' "$DIR/export.err"
+says 'another client paused the guest while its memory was copied; it stays paused' "$DIR/export.err"
 assert_eq "$(state)" paused "state of a guest that somebody has paused"
 [[ ! -e $DIR/paused ]] || fail "something of it is left: $(ls -A "$DIR/paused")"
 assert_eq "$(of_ours "$DIR/$A.mon")" "" "what is left in QEMU"

@@ -23,7 +23,7 @@ stopped_at src-undefined
 libvirt_in a virsh -q define "$old" >/dev/null
 fault_continue
 libvirt_cold_wait 1
-result 'r["reason"]' | says 'somebody has defined the guest .* in libvirt here again' || fail "$(result 'r["reason"]')"
+result 'r["reason"]' | says 'another client defined the guest .* in libvirt here again' || fail "$(result 'r["reason"]')"
 assert_whole source
 
 # One of that UUID, or of that name, is defined there: ours never is, and the guest is here again.
@@ -31,7 +31,7 @@ stopped_at after-DST_START
 libvirt_in b virsh -q define "$old" >/dev/null
 fault_continue
 libvirt_cold_wait 1
-result 'r["reason"]' | says 'somebody has defined a guest with the UUID' || fail "$(result 'r["reason"]')"
+result 'r["reason"]' | says 'another client defined a guest with the UUID' || fail "$(result 'r["reason"]')"
 libvirt_in b virsh -q undefine "$NAME" >/dev/null
 assert_whole source
 stopped_at after-DST_START

@@ -18,7 +18,7 @@ libvirt_guest_runs
 ended_at src-migrate
 fault_continue
 libvirt_cold_wait 8
-assert_result 'r["guest"] == "none" and ("somebody ended its QEMU" in r["guest_text"] or "its QEMU has ended" in r["guest_text"])'
+assert_result 'r["guest"] == "none" and ("its QEMU was ended" in r["guest_text"] or "its QEMU has ended" in r["guest_text"])'
 assert_eq "$(where_defined)" source "where libvirt has it"
 assert_nothing_unfinished
 libvirt_run a "$NAME"
@@ -28,7 +28,7 @@ for point in src-migrate src-definition-aside; do
 	libvirt_in a virsh -q start "$NAME" >/dev/null
 	fault_continue
 	libvirt_cold_wait 1
-	assert_result 'r["guest"] == "source" and "somebody has started it again" in r["guest_text"]'
+	assert_result 'r["guest"] == "source" and "so it was started again" in r["guest_text"]'
 	assert_runs_at source
 	assert_nothing_unfinished
 done

@@ -52,7 +52,7 @@ is_not_had_back() { # REASON
 # virsh has saved it there, as it would migrate it onward.
 moved_for_now
 libvirt_in b virsh -q save "$NAME" "$LIBVIRT_GUESTS/saved" >/dev/null
-is_not_had_back 'was migrated away from the destination by somebody else'
+is_not_had_back 'was migrated away from the destination by another client'
 
 beyond_gate e2e/recover/revert-has-the-guest-back-as-it-was e2e/recover/revert-is-refused-where-it-would-run-twice unit/test-domain || exit 0
 
@@ -61,7 +61,7 @@ moved_for_now
 kill_now "${LIBVIRT_DAEMON[b]}"
 libvirt_start_daemon b
 kill_now "$there"
-is_not_had_back 'nobody heard whether the guest was migrated away'
+is_not_had_back 'we cannot tell whether the guest was migrated away'
 
 # Somebody defines it there, too: that definition is theirs, and told.
 moved_for_now

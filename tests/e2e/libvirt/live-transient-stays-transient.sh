@@ -61,7 +61,7 @@ libvirt_in b virsh dumpxml --security-info --inactive $web >"$DIR/its.xml"
 libvirt_in b virsh -q define "$DIR/its.xml" >/dev/null
 kill -CONT "$MOVE_PID"
 libvirt_move_wait 1
-result 'r["reason"]' | says 'somebody has defined the guest in libvirt here' || fail "it says: $(result 'r["reason"]')"
+result 'r["reason"]' | says 'another client defined the transient guest in libvirt here' || fail "it says: $(result 'r["reason"]')"
 assert_is_at b a $web
 libvirt_in b virsh dominfo $web | says 'Persistent: *yes' || fail "somebody's definition is lost"
 guest_verify "$(orders $web)"

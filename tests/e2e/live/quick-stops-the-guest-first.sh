@@ -46,7 +46,7 @@ quick "${SLOW_RAM[@]}"
 stands
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 move_wait 1
-assert_result '"resumed at the source by somebody else" in r["reason"]'
+assert_result '"resumed at the source by another client" in r["reason"]'
 assert_at_source
 
 # The agent dies around its `stop`, and while all goes over: its guard lets the guest go on.

@@ -72,7 +72,7 @@ refused_for() { # REASON COMMAND...
 }
 
 for i in 0 3; do
-	refused_for "somebody else is connected to the monitor 127.0.0.1:$((FIRST + 2 * i + 1))" sit_at $((FIRST + 2 * i + 1))
+	refused_for "another client is connected to the monitor 127.0.0.1:$((FIRST + 2 * i + 1))" sit_at $((FIRST + 2 * i + 1))
 	end_process "$SITTING"
 	assert_at_source
 done

@@ -40,7 +40,7 @@ resume_there now
 assert_eq "$(status_of "$(free_monitor a)")" finish-migrate "the source's guest"
 fault_continue
 move_wait 1
-assert_result '"resumed at the destination by somebody else" in r["reason"]'
+assert_result '"resumed at the destination by another client" in r["reason"]'
 assert_at_source
 
 # Not loaded yet: QEMU would start it by itself later.
@@ -49,7 +49,7 @@ resume_there
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null || true # it may have been noticed by then
 move_wait 1
-assert_result '"resumed at the destination by somebody else" in r["reason"]'
+assert_result '"resumed at the destination by another client" in r["reason"]'
 assert_at_source
 
 # The sockets are there as soon as the guest is.

@@ -11,7 +11,7 @@ qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"an
 qmp "$(free_monitor a)" "$off" >/dev/null
 vmferry set "${GUEST_PID[a]}" bwlimit=0
 move_wait 1
-assert_result '"somebody else has changed the migration capability pause-before-switchover" in r["reason"]'
+assert_result '"another client has changed the migration capability pause-before-switchover" in r["reason"]'
 [[ $(qmp "$(free_monitor a)" '{"execute": "query-migrate-parameters"}') == *'"announce-rounds": 7'* ]] || fail "announce-rounds was put back"
 qmp "$(free_monitor a)" '{"execute": "migrate-set-parameters", "arguments": {"announce-rounds": 5}}' >/dev/null
 assert_at_source

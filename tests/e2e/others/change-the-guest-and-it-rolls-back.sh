@@ -48,7 +48,7 @@ for stage in while_disks while_ram; do
 	n=$((n + 1))
 	begin "$stage"
 	ask "${snapshot/snapN/snap$n}"
-	rolled_back "somebody else changed drive"
+	rolled_back "another client changed drive"
 	ask "${commit/backN/back$n}" BLOCK_JOB_READY
 	ask "${end_job/backN/back$n}" BLOCK_JOB_COMPLETED
 done
@@ -58,13 +58,13 @@ n=$((n + 1))
 move_until local src-pre-switchover:stop
 ask "${snapshot/snapN/snap$n}"
 fault_continue
-rolled_back "somebody else changed drive"
+rolled_back "another client changed drive"
 ask "${commit/backN/back$n}" BLOCK_JOB_READY
 ask "${end_job/backN/back$n}" BLOCK_JOB_COMPLETED
 
 begin while_ram
 ask '{"execute": "drive-mirror", "arguments": {"device": "d0", "job-id": "copy", "target": "'$DIR'/copy.raw", "format": "raw", "sync": "full"}}'
-rolled_back "somebody else began a block job (copy"
+rolled_back "another client began a block job (copy"
 ask '{"execute": "block-job-cancel", "arguments": {"device": "copy", "force": true}}'
 wait_for 10 eval '[[ $(qmp "$(free_monitor a)" "{\"execute\": \"query-block-jobs\"}") == "[]" ]]' || fail "the job does not end"
 
@@ -72,12 +72,12 @@ wait_for 10 eval '[[ $(qmp "$(free_monitor a)" "{\"execute\": \"query-block-jobs
 begin while_ram
 ask '{"execute": "drive-backup", "arguments": {"device": "d0", "job-id": "backup", "target": "'$DIR'/backup.raw", "format": "raw", "sync": "full"}}' \
 	BLOCK_JOB_COMPLETED
-rolled_back "somebody else began a block job (backup"
+rolled_back "another client began a block job (backup"
 
 if beyond_gate; then # another node under a drive, as a snapshot is
 	begin while_disks
 	ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename": "'"$DIR/second.iso"'", "format": "raw", "force": true}}'
-	rolled_back "somebody else changed drive"
+	rolled_back "another client changed drive"
 	ask '{"execute": "blockdev-change-medium", "arguments": {"id": "cd", "filename": "'"$DIR/first.iso"'", "format": "raw", "force": true}}'
 fi
 
@@ -126,7 +126,7 @@ ask '{"execute": "device_del", "arguments": {"id": "/machine/peripheral-anon/'"$
 if beyond_gate e2e/others/migrate-the-guest-away-while-it-is-copied; then
 	begin while_ram
 	ask '{"execute": "migrate_cancel"}'
-	rolled_back "somebody else cancelled"
+	rolled_back "another client cancelled"
 fi
 
 # What does no harm: the move goes on. Limits of a disk's I/O do not go along, which is told.

@@ -13,7 +13,7 @@ resumed() { # prints what QEMU says to that
 is_told() {
 	fault_continue
 	move_wait 6
-	assert_result '"somebody has let it go on" in r["reason"]'
+	assert_result '"another process has resumed it" in r["reason"]'
 }
 
 guest_a

@@ -12,7 +12,7 @@ assert_eq "$(state_of "${GUEST_PID[a]}")" T "the source QEMU is held"
 kill -CONT "${GUEST_PID[a]}"
 qmp "$(free_monitor a)" '{"execute": "cont"}' >/dev/null
 recover 6
-grep -q 'somebody has let it go on' "$DIR/recover.log" || fail "recover does not say why: $(cat "$DIR/recover.log")"
+grep -q 'another process has resumed it' "$DIR/recover.log" || fail "recover does not say why: $(cat "$DIR/recover.log")"
 assert_eq "$(status_of "$(free_monitor a)")" running "the source's copy"
 there=$(qemu_dst) || fail "the destination's QEMU was ended"
 

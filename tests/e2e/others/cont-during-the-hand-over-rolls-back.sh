@@ -9,6 +9,6 @@ move_until local src-completed:stop
 qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
 fault_continue
 move_wait 1
-assert_result '"resumed at the source by somebody else" in r["reason"]'
+assert_result '"resumed at the source by another client" in r["reason"]'
 assert_at_source
 assert_next_move_succeeds

@@ -12,7 +12,7 @@ ask '{"execute": "nbd-server-start", "arguments": {"addr": {"type": "unix", "dat
 to_local
 move_start a local
 move_wait 1
-assert_result "'has an NBD server already' in r['reason'] and 'nbd-server-stop' in r['reason']"
+assert_result "'has started the NBD server' in r['reason'] and 'nbd-server-stop' in r['reason']"
 ask '{"execute": "nbd-server-stop"}'
 move_until local disks
 ask '{"execute": "blockdev-add", "arguments": {"driver": "null-co", "node-name": "theirs", "size": 1048576}}'

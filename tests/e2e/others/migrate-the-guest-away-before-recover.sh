@@ -15,7 +15,7 @@ assert_eq "$(status_of "$(free_monitor a)")" running "the guest that the guard t
 ask '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
 wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated"
 recover 5
-said recover.log 'migrated away from here by somebody else'
+said recover.log 'another client migrated the guest elsewhere'
 assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is elsewhere"
 
 # The guard is killed, too: nobody takes the guest back, and QEMU's migration ends by itself. What is complete later was begun by somebody else.
@@ -40,5 +40,5 @@ ask '{"execute": "migrate-set-parameters", "arguments": {"max-bandwidth": 107374
 ask '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
 wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated"
 recover 5
-said recover.log 'migrated away from here by somebody else'
+said recover.log 'another client migrated the guest elsewhere'
 assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is elsewhere"

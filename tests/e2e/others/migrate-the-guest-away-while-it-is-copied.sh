@@ -39,6 +39,6 @@ while_disks
 off multifd pause-before-switchover switchover-ack return-path
 ask '{"execute": "migrate", "arguments": {"uri": "exec:cat >/dev/null"}}'
 move_wait 5
-assert_result "r['guest'] == 'source-paused' and 'migrated away by somebody else' in r['guest_text']"
+assert_result "r['guest'] == 'source-paused' and 'migrated away by another client' in r['guest_text']"
 assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is elsewhere"
 [[ -z $(ls -A "$TO") ]] || fail "left at the destination: $(ls -A "$TO")"

@@ -10,7 +10,7 @@ replaced() { # DISK
 	mv "$TO/other" "$TO/$1"
 	fault_continue
 	move_wait 1
-	assert_result "'somebody has replaced $TO/$1 at the destination' in r['reason'] and r['guest'] == 'source'"
+	assert_result "'another program replaced $TO/$1 at the destination' in r['reason'] and r['guest'] == 'source'"
 	assert_eq "$(ls "$TO")" "$1" "files at the destination" # it is theirs
 	rm "$TO/$1"
 }

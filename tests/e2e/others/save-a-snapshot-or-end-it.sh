@@ -14,7 +14,7 @@ assert_eq "$said" '""' "what savevm says"
 ! process_is_gone "${GUEST_PID[a]}" || fail "the guest's QEMU has ended"
 vmferry set "${GUEST_PID[a]}" bwlimit=0 || true # it may be over by now
 move_wait 1
-assert_result '"somebody saved a snapshot" in r["reason"]'
+assert_result '"another client saved a snapshot" in r["reason"]'
 assert_at_source
 
 said=$(qmp "$(free_monitor a)" '{"execute": "human-monitor-command", "arguments": {"command-line": "delvm s1"}}')
@@ -29,4 +29,4 @@ guest_a
 move_until local disks
 qmp "$(free_monitor a)" '{"execute": "quit"}' >/dev/null || true
 move_wait 8
-assert_result 'r["reason"] == "somebody ended the source QEMU during the move" and r["guest"] == "none"'
+assert_result 'r["reason"] == "another client ended the source QEMU during the move" and r["guest"] == "none"'

@@ -18,7 +18,7 @@ move_until there src-pre-switchover:stop --how warm
 somebody_starts_it_again
 fault_continue
 move_wait 1
-assert_result '"resumed at the source by somebody else" in r["reason"]'
+assert_result '"resumed at the source by another client" in r["reason"]'
 again
 
 if beyond_gate unit/test-both-conductors; then

@@ -13,7 +13,7 @@ for more in '' --force; do
 	wait_for 60 eval '[[ $(status_of "$(free_monitor a)") == postmigrate ]]' || fail "it is not migrated: $(status_of "$(free_monitor a)")"
 	vmferry switch --no-wait "${GUEST_PID[a]}"
 	move_wait 5
-	assert_result '"migrated away by somebody else" in r["guest_text"]'
+	assert_result '"migrated away by another client" in r["guest_text"]'
 	assert_eq "$(status_of "$(free_monitor a)")" postmigrate "the guest that is elsewhere"
 	qmp "$(free_monitor a)" '{"execute": "cont"}' RESUME >/dev/null
 done
