@@ -16,7 +16,7 @@ struct feed;
 struct feed_handlers {
 	void (*drained)(void *ctx);				/* all that was written has been taken by QEMU */
 	void (*message)(void *ctx, const struct rp_message *m); /* return path */
-	void (*closed)(void *ctx, const struct err *why);	/* once */
+	void (*closed)(void *ctx, const struct err *why);	/* called once */
 };
 
 int feed_open(struct feed **out, struct loop *l, const char *socket_path, const struct feed_handlers *h, void *ctx, struct err *e);

@@ -149,7 +149,7 @@ static int start_guest(struct transfer *t, enum handoff_event *out, struct err *
 		*out = EV_CONT_FAILED_NEVER_RAN;
 		return 0;
 	}
-	disks_unlock(&t->disks); /* beside some that stay it has taken none yet */
+	disks_unlock(&t->disks); /* QEMU has not taken its locks yet, as long as some of ours stay */
 	if (target_is_paused(&t->target))
 		return 0;
 	for (try = 0; try < CONT_TRIES && t->target.qmp && qmp_alive(t->target.qmp); try++) {
@@ -379,7 +379,8 @@ static void note_run_state(struct transfer *t, json_t *detail)
 	if (!json_is_boolean(paused) || !t->a.journal || !t->target.description)
 		return;
 	json_object_set(t->target.description, "paused", paused);
-	known = journal_last_note(t->a.journal, "paused") ?: journal_begin(t->a.journal); /* where it is not lost */
+	/* the journal's beginning says it first, and there it is not lost */
+	known = journal_last_note(t->a.journal, "paused") ?: journal_begin(t->a.journal);
 	if (json_is_true(json_object_get(known, "paused")) == json_is_true(paused) && json_is_true(json_object_get(known, "lost")) == lost)
 		return;
 	said = json_pack("{s:O,s:b}", "paused", paused, "lost", lost);

@@ -51,7 +51,7 @@ int libvirt_finish(struct transfer *t, struct err *e)
 		r = domain_watch(&t->domain, e);
 	if (r || !ram_is_loaded(&t->ram) || t->data.unsynced)
 		return r;
-	disks_leave(&t->disks); /* its QEMU has them open */
+	disks_leave(&t->disks); /* the guest's QEMU has the disks open */
 	r = domain_finish(&t->domain, t->disks.stays > 0, e);
 	if (!r)
 		r = disks_let_go(&t->disks, e);

@@ -183,7 +183,8 @@ int move_settle(const struct move_config *cfg, const char *journal_path, bool fe
 	if (!r && fenced && t->a.handoff.state == HO_DST_PREPARED)
 		r = disks_may_be_vouched_for(&t->disks, e);
 	/* START and STARTED in one go, then DONE */
-	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++) /* its disks may be the last */
+	/* the guest's disks here may be the last copy */
+	for (i = 0; i < 2 && !r && fenced && t->a.handoff.state != HO_DST_NOVM && !t->a.con.finished; i++)
 		r = attempt_step(&t->a, EV_PEER_FENCED, HO_NONE, e);
 	if (!r && fenced && t->a.handoff.state == HO_DST_NOVM && !t->a.dead)
 		r = cutover_keep_disks(t, e);

@@ -55,7 +55,7 @@ struct transfer {
 	struct attempt a;
 	const struct move_config *cfg;
 	const struct recipe *recipe;
-	struct parts parts; /* those of these that the recipe has */
+	struct parts parts; /* the parts that the recipe has */
 	struct target target;
 	struct ram ram;
 	struct disks disks;

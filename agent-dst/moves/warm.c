@@ -49,7 +49,7 @@ int warm_finish(struct transfer *t, struct err *e)
 		r = target_start_qemu(&t->target, e);
 	if (!r)
 		r = disks_let_go(&t->disks, e);
-	disks_stop(&t->disks); /* its QEMU has them open by now */
+	disks_stop(&t->disks); /* the guest's QEMU has the disks open by now */
 	if (!r)
 		r = bitmaps_make(&t->disks, e);
 	if (!r)

@@ -597,7 +597,7 @@ static int on_point(struct arriving_point *a, const struct event *ev, struct err
 		r = err_set(e, EPROTO, "the source ends a point that has not arrived");
 	r = r ?: check_tpm(said, e);
 	r = r ?: disks_close_exports(a->disks, e);
-	disks_unlock(a->disks); /* whoever makes the next point, or tests this one, takes locks of its own */
+	disks_unlock(a->disks); /* an agent that makes the next point, or tests this one, takes locks of its own */
 	disks_close_images(a->disks, false);
 	r = r ?: publish(a, said, e);
 	json_decref(said);

@@ -136,7 +136,8 @@ int in_place_undo(const struct target *t, const json_t *detail, struct err *e)
 	if (lstat(aside, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at %s", aside);
 	r = stays_here(t) || !has_owner(detail) ? 0 : give_name(path, aside, e);
-	return !r && unlink(aside) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", aside) : r; /* its only name, given back */
+	/* the file then has only its own name again */
+	return !r && unlink(aside) && errno != ENOENT ? err_sys(e, errno, "cannot remove %s", aside) : r;
 }
 
 static bool is_aside(const json_t *entry)

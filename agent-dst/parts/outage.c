@@ -10,7 +10,7 @@
 #define LOOK_MS	   100
 #define WATCH_MS   500
 #define ANSWER_MS  3000
-#define DECIDED_MS 5000 /* once the guest is here the journals decide, with whoever comes */
+#define DECIDED_MS 5000 /* once the guest is here the journals decide, with any agent that connects */
 
 /* Stops waiting for reconnections. Each channel now reports its loss, as without --reconnect-timeout. */
 static void let_go(struct outage *o)

@@ -214,7 +214,7 @@ static int take(const struct target *t, const char *tap, const json_t *detail, s
 	char *words[] = {TAP_TAKE, (char *)tap, (char *)json_text(detail, "stand_in"), pid, before, start, NULL};
 	int r = cmd_tap_run(words, TAP_TAKE_MS + PERSIST_MS, e);
 
-	if (r) /* whoever has died in between has left QEMU with none, and it must not be left so */
+	if (r) /* an agent that died in between has left QEMU without a tap, and it must not stay so */
 		r = cmd_tap_run(words, TAP_TAKE_MS + PERSIST_MS, e);
 	if (r)
 		return err_prefix(

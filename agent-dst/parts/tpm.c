@@ -216,7 +216,7 @@ static int on_data(struct tpm *t, const struct event *ev, struct err *e)
 		return err_set(e, EPROTO, "the source sends more of what the guest's TPM keeps than one piece of at most %d bytes",
 			       TPM_FILE_MAX);
 	t->kept = xmalloc(8 + d.bytes.n);
-	memset(t->kept, 0, 8); /* its offset, for the digest */
+	memset(t->kept, 0, 8); /* the state's offset, for the digest */
 	memcpy(t->kept + 8, d.bytes.p, d.bytes.n);
 	t->kept_bytes = d.bytes.n;
 	return 0;

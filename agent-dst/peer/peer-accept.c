@@ -379,7 +379,7 @@ int door_new(struct door **out, int listen_fd, const struct door_config *cfg, st
 	d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	d->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	d->lines_since_ns = now_ns();
-	fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK); /* whoever came may be gone again */
+	fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK); /* a client that connected may have gone again */
 	if (d->epoll_fd < 0 || d->timer_fd < 0 || epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, listen_fd, &listener) ||
 	    epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, d->timer_fd, &timer)) {
 		err_sys(e, errno, "cannot wait for connections");

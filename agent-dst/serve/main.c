@@ -180,7 +180,7 @@ int main(int argc, char **argv)
 	if (process_open_standard())
 		return EXIT_REFUSED;
 	signal(SIGXFSZ, SIG_IGN); /* EFBIG says which file is too large */
-	signal(SIGCHLD, SIG_DFL); /* whoever started us may ignore it: then no program's end could be told */
+	signal(SIGCHLD, SIG_DFL); /* our parent may ignore SIGCHLD: then we could not tell how a program ended */
 	if (cmd_tap_is_meant(argc, argv))
 		return cmd_tap(argc, argv);
 	if (argc >= 2 && !strcmp(argv[1], "recover"))

@@ -140,7 +140,7 @@ static void look(void *ctx, bool stands)
 	unsigned limit_s = stands ? GUARD_STOPPED_S : w->patience_s;
 	bool too_long = watched_agent_look(&w->agent, limit_s);
 
-	if (limit_s && too_long && is_ours(w->journal) && watched_agent_kill(&w->agent)) /* its end is what is waited for */
+	if (limit_s && too_long && is_ours(w->journal) && watched_agent_kill(&w->agent)) /* the agent's end is what we wait for */
 		log_error("the agent (process %d) was stopped (SIGSTOP) for %u s while the guest %s, and is ended", (int)w->agent.pid,
 			  limit_s, stands ? "stands still" : "runs");
 }

@@ -154,7 +154,7 @@ static int exit_code_of(const struct transfer *t, enum ending_kind kind)
 		return t->a.exit_code;
 	if (code == EXIT_DESTINATION)
 		return t->a.handoff.finished ? EXIT_DESTINATION : EXIT_PEER_LOST;
-	if (code == EXIT_NOWHERE && t->a.handoff.qemu_alive) /* its QEMU is about to end */
+	if (code == EXIT_NOWHERE && t->a.handoff.qemu_alive) /* the guest's QEMU is about to end */
 		code = EXIT_SOURCE;
 	if (code != EXIT_SOURCE)
 		return code;

@@ -386,7 +386,7 @@ static int has_gone_down(struct transfer *t, struct err *e)
 {
 	struct head_start *h = t->opt->cold.head;
 
-	struct err ignored; /* its QEMU has ended */
+	struct err ignored; /* the guest's QEMU has ended */
 
 	if (h->qmp)
 		qmp_drain(h->qmp, &ignored);
@@ -558,7 +558,7 @@ bool head_start_goes_on(struct transfer *t)
 	if (!h)
 		return false;
 	close_monitor(h);
-	if (t->src.guest.ran_as && !t->unit.autostart.unit) { /* its unit is no business of the move's, nor of the one that follows */
+	if (t->src.guest.ran_as && !t->unit.autostart.unit) { /* the guest's unit does not concern the move, nor the one that follows */
 		free(h->guest->unit.name);
 		h->guest->unit.name = NULL;
 	}

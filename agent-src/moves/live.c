@@ -94,7 +94,7 @@ void live_describe_for_journal(struct transfer *t, json_t *begin)
 {
 	source_describe_for_journal(&t->src, begin);
 	ram_describe_for_journal(&t->ram, begin);
-	if (t->opt->replica) /* whoever makes the next point settles it first */
+	if (t->opt->replica) /* the agent that makes the next point settles it first */
 		json_object_set_new(begin, "to_replica", json_true());
 }
 

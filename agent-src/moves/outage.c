@@ -15,7 +15,7 @@
 #define STANDS_MS	  2000	/* patience while a guest is stopped for the switchover; then it goes on here */
 #define STANDS_SILENCE_MS 1500	/* silence of the network that counts as a loss while the guest is stopped */
 #define SILENCE_MS	  15000 /* silence that counts as a loss otherwise */
-#define DECIDED_MS	  5000	/* once the journals decide, which they do in any session */
+#define DECIDED_MS	  5000	/* patience once the journals decide, which they do in any session */
 
 /* True if the guest is stopped but could go on at once, here or there: a guest that is shut down would have to boot again. */
 static bool stands(const struct transfer *t)

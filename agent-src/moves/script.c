@@ -121,7 +121,7 @@ int print_script(struct transfer *t, struct err *e)
 
 	(void)e;
 	printf("#!/bin/sh\n# Moves %s as planned: every choice is explicit.\n", comment);
-	if (o->cold.line) /* its paths may be relative */
+	if (o->cold.line) /* the line's paths may be relative */
 		printf("cd %s || exit\n", cwd);
 	printf("exec vmferry migrate%s%s %s", o->cold.line ? "" : " ", o->cold.line ? "" : vm, dest);
 	put_options(t);

@@ -86,7 +86,7 @@ struct peer_word {
 	bool is_here;			       /* the destination is this very host, as far as a boot id can tell */
 	int agent_pid;			       /* pid of the destination agent, if it is on this host */
 	bool has_io_uring, aborted, forgotten; /* forgotten: it knows nothing of this move any more */
-	bool ended;			       /* its QEMU has ended after the guest had begun to run in it */
+	bool ended;			       /* the QEMU there has ended after the guest had begun to run in it */
 	char error[ERR_MAX];
 	double load_ms, take_over_ms, noted_ms, start_ms; /* parts of the blackout, by its clock */
 	uint64_t rss_anon;

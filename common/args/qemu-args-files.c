@@ -9,7 +9,7 @@
 #define SOCKET_PATH_MAX 107
 
 enum policy {
-	CONTENT,   /* its contents matter: copied, or brought there by the user */
+	CONTENT,   /* a file whose contents matter: copied, or brought there by the user */
 	THERE,	   /* a file of that name must exist there */
 	WRITTEN,   /* QEMU makes it: under its own name or as SOCKET_DIR/BASENAME */
 	UNNOTICED, /* every host has one */

@@ -19,7 +19,7 @@ enum args_hmp_kind {
 
 struct args_hmp {
 	enum args_hmp_kind kind;
-	char *at;	 /* its path, port, or the pseudo-terminal's path=; NULL: not given */
+	char *at;	 /* the monitor's path, port, or the pseudo-terminal's path=; NULL: not given */
 	bool telnet;	 /* spoken there */
 	bool mux;	 /* shared with others */
 	char escape;	 /* escape character of a mux shared with one device; 0: not a mux, or more share it */

@@ -13,7 +13,7 @@
 static char *prefix_above(const char *filename_key)
 {
 	const char *end = strstr(filename_key, "filename");
-	size_t n = end ? (size_t)(end - filename_key) : strlen(filename_key) + 1; /* with the dot */
+	size_t n = end ? (size_t)(end - filename_key) : strlen(filename_key) + 1; /* including the dot */
 
 	if (n < 5 || strncmp(filename_key + n - 5, "file", 4) || (n > 5 && filename_key[n - 6] != '.'))
 		return NULL;

@@ -143,7 +143,7 @@ static size_t monitors_of(char *const *argv, size_t argc, bool of_tcp, char ***o
 			add_compat_path(&s, argv, argc, opt.value);
 		if (!args_monitor_of(&m, opt.name, opt.value))
 			continue;
-		if (m.control && !m.ends) /* its user would lose the monitor when we disconnect */
+		if (m.control && !m.ends) /* the monitor's user would lose it when we disconnect */
 			add_chardev_path(&s, argv, argc, m.chardev);
 		free(m.chardev);
 	}

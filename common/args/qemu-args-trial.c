@@ -488,7 +488,7 @@ static void emit_instead(struct trial *t, const struct qemu_opt *opt)
 		emit_hubport(t, opt->name, &p.l);
 	else if (is(opt->name, "chardev"))
 		emit_null_chardev(t, opt->name, &p.l);
-	else if (is(opt->name, "serial") || is(opt->name, "parallel")) /* its position counts */
+	else if (is(opt->name, "serial") || is(opt->name, "parallel")) /* the position of such an option counts */
 		emit(t, opt->name, "null");
 	props_fini(&p);
 }

@@ -200,7 +200,7 @@ size_t qemu_args_qmp_paths(char *const *argv, size_t argc, char ***out);
 size_t qemu_args_qmp_ports(char *const *argv, size_t argc, char ***out);
 /* A monitor on a character device that another option defines: of -mon, or of -object monitor-qmp or monitor-hmp (QEMU 11.1). */
 struct args_monitor {
-	char *chardev; /* its id; malloc'ed */
+	char *chardev; /* the chardev's id; malloc'ed */
 	bool control;  /* QMP */
 	bool ends;     /* QEMU removes it when its client leaves (close-action=delete) */
 };

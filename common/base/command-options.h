@@ -39,7 +39,7 @@ enum option_kind {
 };
 
 struct command_option {
-	const char *name; /* without "--" */
+	const char *name; /* the option without "--" */
 	/* value as --help calls it; NULL: it takes none; "[=WORD]": it may have one. DIR, FILE, DEST, DISK=PATH and NIC=WHAT are
 	 * completed */
 	const char *argument;

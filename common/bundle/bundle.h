@@ -26,7 +26,7 @@
 #define BUNDLE_DIGEST	    64 /* characters of a SHA-256 */
 
 struct bundle_file {
-	char *file;	/* beside the manifest; NULL: a medium that is not in the bundle */
+	char *file;	/* name beside the manifest; NULL: a medium that is not in the bundle */
 	uint64_t bytes; /* size of that file */
 	char sha256[BUNDLE_DIGEST + 1];
 	char *path, *real_path; /* absolute path as the guest's line names it; the same without links, or NULL */

@@ -21,7 +21,7 @@
 #define CHANNELS_MAX	   16
 #define CHANNELS_USUAL_MAX 8U
 #define CHANNELS_LEAST	   2U
-#define MULTIFD_MAX	   (CHANNELS_MAX - 2) /* beside them: the main stream and, in opaque mode, the disks */
+#define MULTIFD_MAX	   (CHANNELS_MAX - 2) /* two channels remain for the main stream and, in opaque mode, the disks */
 
 #define PAGE_SHIFT   12
 #define PAGE_BYTES   4096U

@@ -57,7 +57,7 @@ static int64_t seek(const struct raw *o, uint64_t at, int whence)
 		return whence == SEEK_DATA ? (int64_t)at : size;
 	if (found < 0)
 		return errno == ENXIO ? size : -errno;
-	if (o->changes) /* its present end counts as the beginning of a hole, within a sector */
+	if (o->changes) /* the file's present end counts as the beginning of a hole, within a sector */
 		found = (int64_t)disk_padded((uint64_t)found);
 	return found >= (int64_t)o->end ? size : found;
 }

@@ -21,7 +21,7 @@ enum { NBD_CHUNK_NONE = 0, NBD_CHUNK_DATA = 1, NBD_CHUNK_HOLE = 2, NBD_CHUNK_STA
 
 #define SIMPLE_SIZE	 16		       /* size of a simple reply's header */
 #define CHUNK_SIZE	 20		       /* size of a structured reply chunk's header */
-#define DATA_HEADER	 (CHUNK_SIZE + 8)      /* with the offset of a data chunk */
+#define DATA_HEADER	 (CHUNK_SIZE + 8)      /* including the offset of a data chunk */
 #define ERROR_CHUNK_MAX	 (6 + 4096 + 8)	       /* payload of an error chunk: code, length, text, offset */
 #define STATUS_CHUNK_MAX (4 + 8 * 1024 * 1024) /* payload of a block status chunk: 1 Mi extents */
 

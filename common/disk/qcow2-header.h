@@ -15,7 +15,7 @@ struct qcow2_header {
 	bool is_ordinary;		/* version, clusters, refcounts and compression are QEMU's defaults */
 	bool encrypted;			/* encrypted by any method */
 	char *backing, *backing_format; /* names as the image has them, malloc'ed; NULL: none, not given */
-	char *data_file;		/* its external data file; NULL: none */
+	char *data_file;		/* the image's external data file; NULL: none */
 	uint32_t snapshots, bitmaps;	/* inside it */
 };
 

@@ -214,7 +214,7 @@ int qemu_launch_helper(struct qemu_proc *p, const char *exe, char *const *argv, 
 char *qemu_log_tail(const struct qemu_proc *p)
 {
 	char buf[LOG_TAIL_BYTES + 1], *line, *save = NULL, *tail = xstrdup(""), *longer;
-	off_t end = p->log_fd ? lseek(p->log_fd, 0, SEEK_CUR) : 0; /* where QEMU writes next: the position is shared */
+	off_t end = p->log_fd ? lseek(p->log_fd, 0, SEEK_CUR) : 0; /* the offset at which QEMU writes next: the position is shared */
 	unsigned lines = 0, skip, i = 0;
 	ssize_t n;
 

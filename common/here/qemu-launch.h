@@ -14,7 +14,7 @@ struct qemu_proc {
 	pid_t pid; /* 0: none */
 	int pidfd; /* -1: none */
 	uint64_t start_time;
-	int log_fd; /* its stdout and stderr; 0: not known */
+	int log_fd; /* QEMU's stdout and stderr; 0: not known */
 };
 
 #define LOG_BYTES_MAX (256 * 1024)

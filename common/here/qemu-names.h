@@ -13,7 +13,7 @@
 #include "qmp.h"
 
 #define QEMU_PREFIX	"vmferry-"
-#define QEMU_PREFIX_MAX 29 /* with a letter and a number of two digits QEMU takes 31 bytes */
+#define QEMU_PREFIX_MAX 29 /* QEMU takes 31 bytes: a prefix, a letter and a number of two digits */
 
 /* "vmferry-", 8 hex digits of the attempt, "-". Returns out. */
 const char *qemu_prefix(char out[QEMU_PREFIX_MAX], const uint8_t attempt[ATTEMPT_ID_LEN]);

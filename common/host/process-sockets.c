@@ -30,7 +30,7 @@ bool process_may_have_socket(pid_t pid, const char *path)
 	FILE *f;
 
 	snprintf(at, sizeof(at), "/proc/%d/net/unix", (int)pid);
-	f = strchr(path, '\n') ? NULL : fopen(at, "re"); /* with a newline the name would be in two lines */
+	f = strchr(path, '\n') ? NULL : fopen(at, "re"); /* a path with a newline would be in two lines */
 	if (!f)
 		return true;
 	while (!yes && (len = getline(&line, &cap, f)) >= 0)

@@ -19,7 +19,7 @@
 enum program_how {
 	PROGRAM_OWN_SESSION = 1 << 0,	    /* setsid(2) */
 	PROGRAM_OWN_GROUP = 1 << 1,	    /* setpgid(2) */
-	PROGRAM_AT_ROOT = 1 << 2,	    /* its directory is / */
+	PROGRAM_AT_ROOT = 1 << 2,	    /* the program's directory is / */
 	PROGRAM_OUTLIVES_TERMINAL = 1 << 4, /* signals from the terminal are ignored, except Ctrl-C */
 	PROGRAM_INHERITS =
 		1 << 5, /* descriptors from PROGRAM_INHERITED on are inherited, unless exec(2) closes them; only without a launcher */

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define RESCUER_SOCK 3 /* its end; 0 to 2 are /dev/null */
+#define RESCUER_SOCK 3 /* the rescuer's end of the socket; 0 to 2 are /dev/null */
 
 struct rescuer {
 	pid_t pid; /* 0: none */

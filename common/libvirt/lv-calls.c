@@ -229,7 +229,7 @@ int lv_domains(struct lv *v, struct lv_domain **out, size_t *count, struct err *
 	all = xcalloc(MAX(n, (size_t)1), sizeof(*all));
 	for (i = 0; i < n; i++)
 		lv_read_domain(&r, &all[i]);
-	lv_read_u32(&r); /* how many, once more */
+	lv_read_u32(&r); /* the count, once more */
 	if (lv_reply_end(v, &ask, &r, e) < 0) {
 		lv_domains_free(all, n);
 		return -e->code;
@@ -504,7 +504,7 @@ int lv_checkpoint_count(struct lv *v, const struct lv_domain *d, unsigned *n, st
 	struct lv_reader r;
 	uint32_t count;
 
-	lv_write_u32(&ask.args, 0); /* how many, not them */
+	lv_write_u32(&ask.args, 0); /* asks for the count, not for the list */
 	lv_write_u32(&ask.args, 0); /* flags: all */
 	if (lv_call(v, &ask, &r, e) < 0)
 		return -e->code;
@@ -667,7 +667,7 @@ int lv_secret_is_there(struct lv *v, const uint8_t uuid[LV_UUID_LEN], struct err
 	if (lv_call(v, &ask, &r, e) < 0)
 		return -e->code;
 	lv_read_uuid(&r, same);
-	lv_read_i32(&r); /* its user, and the user's name for it */
+	lv_read_i32(&r); /* the secret's user, and the user's name for it */
 	free(lv_read_string(&r));
 	return lv_reply_end(v, &ask, &r, e);
 }

@@ -111,7 +111,7 @@ int lv_finish(struct lv *v, const struct lv_params *p, const char *cookie, uint3
 	size_t n;
 
 	write_params(&ask.args, p);
-	lv_write_opaque(&ask.args, cookie, cookie ? strlen(cookie) + 1 : 0); /* with its zero */
+	lv_write_opaque(&ask.args, cookie, cookie ? strlen(cookie) + 1 : 0); /* including its NUL */
 	lv_write_u32(&ask.args, flags);
 	lv_write_u32(&ask.args, cancelled);
 	if (lv_call(v, &ask, &r, e) < 0)

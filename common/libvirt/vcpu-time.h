@@ -17,9 +17,9 @@ struct vcpu_time {
 	unsigned threads; /* 0: that cannot be told */
 	struct vcpu_thread {
 		pid_t tid;
-		uint64_t ns;	 /* of CPU time */
-		uint64_t sleeps; /* how often the thread has gone to sleep */
-		long number;	 /* of the system call in which the thread sleeps; -1: none, or unknown */
+		uint64_t ns;	 /* CPU time */
+		uint64_t sleeps; /* number of times that the thread has gone to sleep */
+		long number;	 /* number of the system call in which the thread sleeps; -1: none, or unknown */
 		char call
 			[VCPU_CALL_SIZE]; /* that call with its arguments, stack and return address, as the kernel writes them; "": unknown */
 	} each[VCPUS_MAX];

@@ -10,7 +10,7 @@
 
 /* An option of argv; the pointers lead into argv. */
 struct qemu_opt {
-	const char *name;  /* without its dashes; "" for a plain argument, which QEMU takes as -hda */
+	const char *name;  /* the option without its dashes; "" for a plain argument, which QEMU takes as -hda */
 	const char *value; /* NULL: has none */
 };
 

@@ -543,7 +543,7 @@ int points_publish(const struct points *p, const char *draft, const json_t *poin
 
 		r = r ?: sync_file(file, e);
 	}
-	r = r ?: write_json(json, point, e); /* its directory is durable then */
+	r = r ?: write_json(json, point, e); /* the point's directory is durable then */
 	if (!r && renameat2(AT_FDCWD, draft, AT_FDCWD, path, RENAME_NOREPLACE) &&
 	    (errno != EINVAL || !access(path, F_OK) || rename(draft, path)))
 		r = err_sys(e, errno, "cannot give point %s its name", path);

@@ -57,7 +57,7 @@ struct channel {
 	struct conn *conn; /* NULL: detached */
 	uint32_t generation;
 	bool open, reported; /* reported: on.closed was told why */
-	bool outlives;	     /* its connections */
+	bool outlives;	     /* the channel outlives its connections */
 	bool adrift;	     /* a connection was lost, and another has not come yet */
 	struct err why;	     /* reason why the channel is closed, or adrift */
 	struct outgoing out;

@@ -22,8 +22,8 @@
 #define CIPHER_AHEAD (512 * 1024)
 /* Bytes given to the kernel at once, not counting the rest of a frame; until the call ends they do not count as waiting. */
 #define CALL_BYTES (512 * 1024)
-#define LOOK_NS	   10000000 /* how often we ask the kernel about the peer's window */
-#define LISTEN_MS  250	    /* how often we check whether the peer answers */
+#define LOOK_NS	   10000000 /* interval at which we ask the kernel about the peer's window */
+#define LISTEN_MS  250	    /* interval at which we check whether the peer answers */
 
 struct conn_link {
 	struct conn conn;

@@ -2,7 +2,7 @@
 #include "pacer.h"
 #include "util.h"
 
-#define SLACK_NS 1000000 /* how far ahead of its time a batch may leave */
+#define SLACK_NS 1000000 /* time by which a batch may leave early */
 
 uint64_t pacer_reserve(struct pacer *p, size_t bytes, uint64_t now_ns)
 {
