@@ -113,11 +113,17 @@ static bool is_distributions(const char *path)
 	return !strncmp(path, usr, strlen(usr)) && strncmp(path, local, strlen(local)) != 0;
 }
 
+/* That name in the guest's directory, or the nth one like it; malloc'ed. */
+static char *nth_place(const struct files *fs, const char *path, unsigned n)
+{
+	AUTO_FREE char *copy = xstrdup(path);
+
+	return n == 1 ? xasprintf("%s/%s", fs->target->dir, basename(copy)) : xasprintf("%s/%u-%s", fs->target->dir, n, basename(copy));
+}
+
 /* The file's own path if that is free, otherwise its name in the guest's directory. */
 static char *place_for(const struct files *fs, const char *path)
 {
-	AUTO_FREE char *copy = xstrdup(path);
-	const char *base = basename(copy);
 	char *to = xstrdup(path);
 	unsigned n;
 
@@ -126,7 +132,7 @@ static char *place_for(const struct files *fs, const char *path)
 		return to;
 	for (n = 1;; n++) {
 		free(to);
-		to = n == 1 ? xasprintf("%s/%s", fs->target->dir, base) : xasprintf("%s/%u-%s", fs->target->dir, n, base);
+		to = nth_place(fs, path, n);
 		if (!disks_path_taken(fs->disks, to) && !carried_to(fs, to))
 			return to;
 	}
@@ -267,6 +273,34 @@ static int decide_by_name(const struct files *fs, struct carried *c, const json_
 		      e);
 }
 
+static bool is_disk_s_place(const struct files *fs, const char *path)
+{
+	size_t i;
+
+	for (i = 0; i < fs->disks->count; i++)
+		if (fs->disks->list[i].path && !strcmp(fs->disks->list[i].path, path))
+			return true;
+	return false;
+}
+
+/* Where an earlier move has put such a file, which had another's name here; malloc'ed, NULL: nowhere, or that move is not over. */
+static char *brought_before(const struct files *fs, const json_t *file)
+{
+	unsigned n;
+
+	for (n = 1;; n++) {
+		char *at = nth_place(fs, json_text(file, "path"), n);
+		bool taken = disks_path_taken(fs->disks, at);
+		struct err ignored;
+
+		if (taken && !is_disk_s_place(fs, at) && is_here(at, file) && !check_settled(fs, at, &ignored))
+			return at;
+		free(at);
+		if (!taken)
+			return NULL;
+	}
+}
+
 static int decide(struct files *fs, struct carried *c, const json_t *file, struct err *e)
 {
 	const char *kind = json_text(file, "kind"), *wish = json_text(file, "wish");
@@ -282,6 +316,9 @@ static int decide(struct files *fs, struct carried *c, const json_t *file, struc
 	c->to = strcmp(wish, "auto") ? NULL : present_at(fs, file, false);
 	if (c->to)
 		return check_settled(fs, c->to, e);
+	c->to = strcmp(wish, "auto") ? NULL : brought_before(fs, file);
+	if (c->to)
+		return 0;
 	c->to = place_for(fs, json_text(file, "path"));
 	c->transfer = CARRY_COPY;
 	c->size = number(file, "size");

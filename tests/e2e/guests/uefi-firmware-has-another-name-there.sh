@@ -1,6 +1,6 @@
 #!/bin/bash
 # A guest's firmware is used under the name that the other host's distribution gives it, if it is the same to the byte; otherwise it goes along beside
-# the disks, and not into a folder of the distribution's.
+# the disks, and not into a folder of the distribution's; of what is there so the next guests take what is the same.
 # takes: 6
 . "$(dirname "$0")/../../lib/over-ssh.sh"
 hosts_start
@@ -25,3 +25,19 @@ grep -q "bios.bin .* -> $VM/bios.bin\$" "$DIR/move.log" || fail "the plan does n
 grep -q -- "-bios '*$VM/bios.bin" "$(there "$VM/a.sh")" || fail "it starts there from another file: $(<"$(there "$VM/a.sh")")"
 assert_eq "$(on_a sha256sum </dev/null /usr/share/doc/bios.bin | cut -c1-64)" "$(sha256sum "$(there "$VM/bios.bin")" | cut -c1-64)" "the firmware"
 assert_eq "$(on_b ls -A /usr/share/doc)" "" "what is in the distribution's folder"
+
+goes_cold() { # NAME
+	head -c 1M /dev/urandom >"$VM/$1.raw"
+	sed "s/-name a /-name $1 /; s/a.raw/$1.raw/" "$VM"/a.sh.moved-* >"$VM/$1.sh"
+	chmod 700 "$VM/$1.sh"
+	on_a "$BIN/vmferry" migrate "$VM/$1.sh" root@host-b --how cold >"$DIR/move.log" 2>&1 || fail "$(tail -n 5 "$DIR/move.log")"
+}
+
+goes_cold b
+grep -q "bios.bin .* is there already, as $VM/bios.bin\$" "$DIR/move.log" || fail "it goes along again: $(<"$DIR/move.log")"
+on_a sh -c 'head -c 256K /dev/urandom >/usr/share/doc/bios.bin'
+goes_cold c
+grep -q "bios.bin .* -> $VM/2-bios.bin\$" "$DIR/move.log" || fail "another one has its place: $(<"$DIR/move.log")"
+goes_cold d
+grep -q "bios.bin .* is there already, as $VM/2-bios.bin\$" "$DIR/move.log" || fail "it goes along again: $(<"$DIR/move.log")"
+assert_eq "$(cd "$(there "$VM")" && ls -d -- *bios.bin | xargs)" "2-bios.bin bios.bin" "firmware there"
