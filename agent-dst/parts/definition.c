@@ -46,16 +46,26 @@ static int open_libvirt(struct lv **v, struct err *e)
 static int check_is_free(struct definition *d, struct lv *v, const json_t *told, struct err *e)
 {
 	const char *name = json_text(told, "name");
+	const char *uuid = json_text(told, "uuid");
 	struct lv_domain other;
-	bool there;
-	int r = kept_definition_is_there(v, told, &there, e);
+	int r = kept_definition_lookup(v, told, &other, e);
+	bool runs = !r && other.id != -1;
 
-	if (r)
-		return r;
-	if (there)
+	if (!r)
+		lv_domain_fini(&other);
+	if (runs)
+		return err_set(
+			e, EEXIST,
+			"libvirt has a guest with the UUID %s at the destination already, and it is not shut down (virsh domstate %s --reason, there): an "
+			"earlier move that is not settled may have it there, or hold it: vmferry recover, at both hosts, settles it, and where it may "
+			"be had back vmferry keep",
+			uuid, uuid);
+	if (!r)
 		return err_set(e, EEXIST,
 			       "libvirt has a guest with the UUID %s at the destination already: undefine it there (virsh undefine %s)",
-			       json_text(told, "uuid"), json_text(told, "uuid"));
+			       uuid, uuid);
+	if (r != -ENOENT)
+		return r;
 	r = lv_lookup(v, name, &other, e);
 	if (r)
 		return r == -ENOENT ? 0 : r;

@@ -1,15 +1,18 @@
 /* again.c: see again.h. */
 #include "again.h"
 #include "cmd.h"
+#include "control.h"
 #include "dest-options.h"
 #include "journal.h"
 #include "json-text.h"
 #include "options.h"
+#include "paths.h"
 #include "recover-choice.h"
 #include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -182,4 +185,53 @@ void again_with_kept(struct move_options *o, const char *command)
 			command, o->dest.where);
 	}
 	json_decref(begin);
+}
+
+/* ---- of a move that is not finished ---- */
+
+/* An agent, or a guard, holds its journal. An agent that was killed has left its socket, at which nobody listens. */
+static bool is_in_hand(const char *path, const json_t *begin, const char *runtime_dir)
+{
+	json_int_t pid = json_integer_value(json_object_get(begin, "pid"));
+	struct journal *j;
+	struct err e;
+	int r = journal_open(&j, path, &e);
+	pid_t *pids;
+	size_t n, i;
+	bool left = false;
+
+	if (!r)
+		journal_close(j);
+	if (r != -EBUSY)
+		return false;
+	n = control_list(runtime_dir, &pids);
+	for (i = 0; i < n; i++)
+		left |= pids[i] == pid && !control_is_served(runtime_dir, pids[i]);
+	free(pids);
+	return !left;
+}
+
+void again_tell_cut_off(FILE *f, const char *runtime_dir)
+{
+	AUTO_FREE char *dir = NULL;
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	struct err e;
+	json_t *begin;
+	char **paths;
+	size_t n, i;
+
+	if (state_dir_get(&dir, NULL, &e) || journal_list(dir, &paths, &n, &e))
+		return;
+	for (i = 0; i < n; i++) {
+		if (!journal_path_is(paths[i], true) || journal_peek(paths[i], id, &begin, &e))
+			continue;
+		if (!is_in_hand(paths[i], begin, runtime_dir)) {
+			AUTO_FREE char *name = text_shown(json_text(begin, "guest") ?: id),
+				       *to = text_shown(json_text(begin, "dest") ?: "?");
+
+			fprintf(f, "not settled: the move of %s to %s was cut off: vmferry recover %s\n", name, to, name);
+		}
+		json_decref(begin);
+	}
+	journal_list_free(paths, n);
 }

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 struct command_option;
 struct move_options;
@@ -40,5 +41,7 @@ int again_find(json_t **begin, char **path, const char *state_dir, const char *v
 /* Lets a move use disks that were brought ahead, or were left by an earlier move of the same guest, and keeps them if this move fails,
  * too. Reports that. command: "vmferry migrate". */
 void again_with_kept(struct move_options *o, const char *command);
+/* Prints a line for each move from here that is not settled, and whose agent is gone: after a reboot nothing else here may know of its guest. */
+void again_tell_cut_off(FILE *f, const char *runtime_dir);
 
 #endif

@@ -1,4 +1,5 @@
 /* cmd-control.c: vmferry status, switch, cancel, revert, keep, set: words to a move under way. */
+#include "again.h"
 #include "cmd.h"
 #include "command-options.h"
 #include "control.h"
@@ -308,6 +309,8 @@ static void show_all(const char *runtime, bool json)
 
 	for (i = 0; i < n; i++)
 		shown += !show(runtime, pids[i], false, json, &e);
+	if (!json)
+		again_tell_cut_off(stdout, runtime);
 	if (!shown && !json) {
 		puts("no move is under way here");
 		print_last_moves();

@@ -4,6 +4,7 @@
  * Harmless and quick: the guests are asked one after the other with short deadlines, nothing is changed, and a monitor that
  * somebody else holds is said so and not waited for. What QEMU cannot be asked comes from its command line.
  */
+#include "again.h"
 #include "attach.h"
 #include "cmd.h"
 #include "command-options.h"
@@ -34,7 +35,8 @@
 
 struct listing {
 	struct loop *loop;
-	pid_t *moving; /* QEMUs that a vmferry is moving */
+	char *runtime; /* where the agents have their sockets */
+	pid_t *moving; /* QEMUs that a vmferry is moving, or was when it died */
 	size_t moving_count;
 	char **wanted; /* names and pids; none: all guests */
 	size_t wanted_count;
@@ -245,6 +247,7 @@ static void ask(struct entry *n, struct loop *loop)
 
 static void examine(struct entry *n, const struct listing *l)
 {
+	bool known = false;
 	size_t i;
 
 	text_make_printable(n->g.name, false); /* anybody may call a guest anything */
@@ -253,7 +256,10 @@ static void examine(struct entry *n, const struct listing *l)
 		return;
 	}
 	for (i = 0; i < l->moving_count; i++)
-		n->moving |= l->moving[i] == n->g.pid;
+		known |= l->moving[i] == n->g.pid;
+	n->moving = known && control_is_served(l->runtime, n->g.pid);
+	if (known && !n->moving)
+		because(n, xstrdup("an earlier move of it was cut off"), xasprintf("vmferry recover %d", (int)n->g.pid));
 	if (n->moving)
 		because(n, xstrdup("it is being moved"), xasprintf("vmferry status %d", (int)n->g.pid));
 	check_owner(n);
@@ -410,6 +416,8 @@ static int list_guests(struct listing *l, enum list_layout layout, struct err *e
 		list_print_json(entries, count, absent);
 	else if (count || !r)
 		list_print_text(entries, count, layout == LAYOUT_DETAILS);
+	if (layout == LAYOUT_TABLE && l->runtime)
+		again_tell_cut_off(stdout, l->runtime);
 	if (cut_off)
 		fprintf(stderr, "vmferry: more than %d processes of other users call themselves QEMU: not all of those are shown\n",
 			GUESTS_FOREIGN_MAX);
@@ -444,7 +452,6 @@ int cmd_list(int argc, char **argv)
 	static const struct option_table tables[] = {{rows, 0}, {dest_login_rows, offsetof(struct list_command, dest)}, {NULL, 0}};
 	static const struct command_usage usage = {"vmferry list", before, .tables = tables};
 	struct list_command c = {.json = false};
-	AUTO_FREE char *runtime = NULL;
 	struct listing l = {.loop = NULL};
 	enum list_layout layout;
 	struct err e;
@@ -462,10 +469,11 @@ int cmd_list(int argc, char **argv)
 	layout = c.json ? LAYOUT_JSON : c.verbose || l.wanted_count ? LAYOUT_DETAILS : LAYOUT_TABLE;
 	signal(SIGPIPE, SIG_IGN);
 	r = loop_new(&l.loop, 64, &e);
-	if (!r && !runtime_dir_get(&runtime, NULL, &e))
-		l.moving_count = control_list(runtime, &l.moving);
+	if (!r && !runtime_dir_get(&l.runtime, NULL, &e))
+		l.moving_count = control_list(l.runtime, &l.moving);
 	if (!r)
 		r = list_guests(&l, layout, &e);
+	free(l.runtime);
 	free(l.moving);
 	free(l.others);
 	if (l.loop)

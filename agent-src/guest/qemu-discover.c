@@ -539,6 +539,12 @@ static int find_by_name(struct guest *g, const char *vm, struct err *e)
 	free_list(list, count);
 	if (r == 0)
 		r = guest_check_user(g, e);
+	if (r == 0 && !g->qmp.path && g->owner_hint)
+		return err_set(
+			e, ENXIO,
+			"guest %s (pid %d) belongs to %s, which has its only QMP monitor: vmferry moves it, and what else is to be done with it is "
+			"done there",
+			g->name, (int)g->pid, g->owner_hint);
 	if (r == 0 && !g->qmp.path) {
 		AUTO_FREE char *options = qmp_advice(g->name, g->line.expanded, g->line.expanded_count);
 

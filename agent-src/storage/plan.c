@@ -79,6 +79,13 @@ static int ask_qemu(struct storage *s, struct err *e)
 	return r ? r : guest_query(&s->guest, s->qmp, e);
 }
 
+static int check_owner(const struct guest *g, struct err *e)
+{
+	return !g->owner_hint ? 0
+			      : err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of its disks; move them with %s",
+					g->name, g->owner_hint, strcmp(g->owner_hint, "libvirt") ? "`qm disk move`" : "`virsh blockcopy`");
+}
+
 int storage_find(struct storage *s, struct err *e)
 {
 	int r;
@@ -88,6 +95,8 @@ int storage_find(struct storage *s, struct err *e)
 		r = guest_at_rest(&s->guest, s->o->vm, s->o->line, s->o->words, &s->starter.path, e);
 	else
 		r = guest_find(&s->guest, s->o->vm, e);
+	if ((!r || r == -ENXIO) && check_owner(&s->guest, e))
+		return -e->code;
 	if (r)
 		return r;
 	s->life.how = storage_how(s->rest);
@@ -106,9 +115,6 @@ static int check_guest(struct storage *s, struct err *e)
 	const struct guest *g = &s->guest;
 	char status[MIGRATION_STATUS_MAX];
 
-	if (g->owner_hint)
-		return err_set(e, ENOTSUP, "guest %s belongs to %s, which would lose track of its disks; move them with %s", g->name,
-			       g->owner_hint, strcmp(g->owner_hint, "libvirt") ? "`qm disk move`" : "`virsh blockcopy`");
 	if (guest_check_user(g, e))
 		return err_prefix(e, "guest %s", g->name);
 	if (!text_is_utf8(g->name) || !text_is_utf8(g->qmp.path))

@@ -436,6 +436,14 @@ size_t control_list(const char *runtime_dir, pid_t **pids)
 	return n;
 }
 
+bool control_is_served(const char *runtime_dir, pid_t guest)
+{
+	struct sockaddr_un sa;
+	struct err e;
+
+	return !socket_path(runtime_dir, guest, &sa, &e) && answers(&sa);
+}
+
 void control_sweep(const char *runtime_dir)
 {
 	AUTO_CLOSE int lock = -1;

@@ -39,6 +39,8 @@ int control_follow(const char *runtime_dir, pid_t guest, const json_t *request, 
 		   struct err *e);
 /* Pids of guests with a move under way here; malloc'ed. */
 size_t control_list(const char *runtime_dir, pid_t **pids);
+/* False: nobody listens there; an agent that was killed leaves its socket. */
+bool control_is_served(const char *runtime_dir, pid_t guest);
 /* Removes sockets of dead agents, at which no one listens. */
 void control_sweep(const char *runtime_dir);
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The source agent dies while memory is copied: the guest runs on; a new move says what to do first; recover removes
-# everything of the old one.
+# everything of the old one. `list` and `status` do not say that it is being moved.
 . "$(dirname "${BASH_SOURCE[0]}")/../../lib/aftermath.sh"
 
 cut_off() {
@@ -19,6 +19,11 @@ assert_at_source
 
 to_listener
 cut_off
+vmferry list a | grep -q "an earlier move of it was cut off" || fail "list: $(vmferry list a)"
+! vmferry list a | grep -q "it is being moved" || fail "list: $(vmferry list a)"
+for command in status list; do
+	vmferry $command | grep -q "^not settled: the move of a to $DEST was cut off: vmferry recover a$" || fail "$command: $(vmferry $command)"
+done
 guard_ends
 move_start a local
 move_wait 3
@@ -26,3 +31,4 @@ assert_result '"vmferry recover a" in r["reason"]'
 recover 1
 assert_at_source
 assert_next_move_succeeds
+! vmferry status | grep -q "not settled" || fail "status of moves that are over: $(vmferry status)"

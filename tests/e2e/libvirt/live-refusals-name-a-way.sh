@@ -1,7 +1,8 @@
 #!/bin/bash
 # What keeps a libvirt guest from going as it runs is said by check and by migrate in the same words, nothing is touched, and the way that is named works: with secrets
 # (an encrypted disk) it goes shut down, and check tells of a secret that libvirt there has not; a disk that other guests may use, too, is not copied; a disk on a
-# network, and a host without libvirt, are for a cold move.
+# network, and a host without libvirt, are for a cold move. Its disks are moved within its host by virsh, and one that is at the destination already, and runs there, is not
+# said to be undefined.
 # takes: 30
 # tier: gate
 export TINY=yes MACHINE=pc MEM=64 WITNESS="ram_mb=4 rate=0 disks=vda disk_rate=20 button=1"
@@ -51,8 +52,28 @@ truncate -s 8M "$at_a/web.raw"
 begins "$G/web.raw:raw" "s|<target dev='vda'|<shareable/>&|"
 refused 'disk vda is one that other guests may use, too (<shareable/>): detach it (virsh detach-disk --config, and --live if it runs)'
 
-# A host without libvirt.
+# What is virsh's, of a guest whose only monitor libvirt has.
 begins "$G/web.raw:raw"
+not_ours() { # PATTERN COMMAND...
+	local status=0
+	vmferry_at a "${@:2}" >"$DIR/said" 2>&1 || status=$?
+	assert_eq "$status" 3 "exit code of ${*:2}"
+	grep -q -- "$1" "$DIR/said" || fail "${*:2} says: $(<"$DIR/said")"
+	! grep -q "vmferry attach" "$DIR/said" || fail "${*:2} names what does not work: $(<"$DIR/said")"
+}
+not_ours 'belongs to libvirt, which would lose track of its disks; move them with `virsh blockcopy`' storage $web --disk vda="$at_a/elsewhere.raw"
+not_ours 'belongs to libvirt, which has its only QMP monitor' export $web "$DIR/bundle"
+
+# One of its UUID runs there: an earlier move may have it there.
+libvirt_xml other | sed "s|<memory |<uuid>$(libvirt_in a virsh domuuid $web | xargs)</uuid>&|" >"$DIR/other.xml"
+libvirt_in b virsh -q create "$DIR/other.xml" >/dev/null
+vmferry_at a check $web "${ADDRESS_AT[b]}" >"$DIR/check" 2>&1 && fail "check does not see it"
+grep -q "with the UUID .* at the destination already, and it is not shut down .*: an earlier move that is not settled may have it there" "$DIR/check" || fail "check: $(<"$DIR/check")"
+! grep -q "undefine it there" "$DIR/check" || fail "check has it undefined: $(<"$DIR/check")"
+libvirt_in b virsh -q destroy other >/dev/null
+rm -f "$at_b/other.console"
+
+# A host without libvirt.
 refused '--as libvirt is for a guest that is shut down (--how cold: of one that runs the disks go ahead' --as libvirt --disk-dir "$G"
 refused '--as plain is for a guest that goes to another host' --as plain --how warm
 for how in live quick cold; do
