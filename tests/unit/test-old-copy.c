@@ -239,7 +239,7 @@ static void check_arrived(void)
 	if (t.lost)
 		fail_msg("lost: %s", t.why.msg);
 	assert_int_equal(t.complete, CHANNELS);
-	assert_int_equal(t.out.kept_ahead, 0); /* the destination has come to all that was named */
+	assert_int_equal(__atomic_load_n(&t.out.kept_ahead, __ATOMIC_RELAXED), 0); /* the destination has come to all that was named */
 	assert_int_equal(t.in.busy, busy);
 	assert_int_equal(pread(fd, got, sizeof(got), 0), DISK_BYTES);
 	assert_memory_equal(got, disk, DISK_BYTES);

@@ -42,11 +42,15 @@ static void fill(uint8_t *page, uint64_t content)
 	}
 }
 
+/* Pages that cannot be read keep it apart from other memory, so that it is no part of a larger mapping. */
 static void memory_of(size_t pages)
 {
+	uint8_t *all = mmap(NULL, (pages + 2) * PAGE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_true(all != MAP_FAILED);
 	ram_pages = pages;
-	ram = mmap(NULL, pages * PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	assert_true(ram != MAP_FAILED);
+	ram = all + PAGE_BYTES;
+	assert_int_equal(mprotect(ram, pages * PAGE_BYTES, PROT_READ | PROT_WRITE), 0);
 	madvise(ram, pages * PAGE_BYTES, MADV_NOHUGEPAGE);
 }
 
@@ -68,7 +72,7 @@ static int teardown(void **state)
 	(void)state;
 	sampler_free(s);
 	if (ram)
-		munmap(ram, ram_pages * PAGE_BYTES);
+		munmap(ram - PAGE_BYTES, (ram_pages + 2) * PAGE_BYTES);
 	ram = NULL;
 	fclose(disk);
 	unlink(path);

@@ -96,6 +96,13 @@ static void it_ends_by_itself(void **state)
 	urgent_end();
 }
 
+/* ThreadSanitizer's: the process below starts a thread, after a fork of one that has threads. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+
 /* A process with the right by RLIMIT_RTPRIO: without CAP_SYS_NICE, SCHED_RESET_ON_FORK cannot be taken off again. */
 static void who_lacks_the_right_gives_it_back_all_the_same(void **state)
 {
