@@ -186,11 +186,12 @@ static int check_kept(struct receiver *r, const struct kept *k, const uint8_t *r
 			continue;
 		if (t->begun)
 			return err_set(e, ESTALE,
-				       "what was kept of disk %s has changed at byte %llu since it was compared: somebody writes to it",
+				       "the kept part of disk %s has changed at byte %llu since it was compared: another process writes "
+				       "to it",
 				       t->name, (unsigned long long)at);
 		return err_set(e, ESTALE,
-			       "the old copy %s has changed at byte %llu since it was compared: somebody writes to it. Move again without "
-			       "--reuse, or when it is left alone",
+			       "the old copy %s has changed at byte %llu since it was compared: another process writes to it. Move again "
+			       "without --reuse, or after that process has ended",
 			       t->old_name, (unsigned long long)at);
 	}
 	return 0;

@@ -77,7 +77,7 @@ json_t *network_storage_reasons(const struct trial *t, struct loop *l)
 					     "it be reached there (QEMU, tried there: %s)",
 					     name, opt.name, last_word(e.msg)));
 		else if (r)
-			log_info("whether %s is reached could not be tried: %s", name, e.msg);
+			log_info("could not try whether %s is reached: %s", name, e.msg);
 	}
 	return reasons;
 }

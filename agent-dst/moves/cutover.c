@@ -407,7 +407,7 @@ static int what_was(const char *journal_path, enum handoff_state peer, enum hand
 
 	*out = HO_NONE;
 	if (r)
-		return r == -ENOENT ? 0 : err_prefix(e, "what became of that move cannot be told here, where its guest may run");
+		return r == -ENOENT ? 0 : err_prefix(e, "cannot tell what became of that move here, where its guest may run");
 	was = journal_last_state(j);
 	/* a person has had its disks kept here, to be started from; but of one that is shut down it was they that were lost */
 	disks_kept = was == HO_DST_NOVM && peer == HO_SRC_BEGUN && strcmp(json_text(journal_begin(j), "how") ?: "live", "cold");

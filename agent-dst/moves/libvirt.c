@@ -80,7 +80,7 @@ static int is_older_than_disks(struct transfer *t, struct err *e)
 	if (target_run_state(&t->target) == RUNS)
 		return 0;
 	e->code = EAGAIN;
-	return err_prefix(e, "whether the guest runs at the destination cannot be told");
+	return err_prefix(e, "cannot tell whether the guest runs at the destination");
 }
 
 static int let_it_run(struct transfer *t, enum handoff_event *what, struct err *why)

@@ -51,7 +51,7 @@ static void exchange(struct transfer *t, const json_t *note, json_t **others)
 
 	*others = NULL;
 	if (ticket_note(t->turn.ticket, t->cfg->runtime_dir, "in", note, others, &e))
-		log_error("what guests on their way here were promised is not counted: %s", e.msg);
+		log_error("vmferry does not count what was promised to guests on their way here: %s", e.msg);
 }
 
 json_t *promise_choice(struct transfer *t, const char *dir, uint64_t bytes)

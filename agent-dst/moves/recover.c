@@ -166,7 +166,7 @@ static int settled(const struct transfer *t, struct err *e)
 			"recover again",
 			(int)t->target.qemu.pid, t->target.qmp_path ?: "its monitor");
 	else
-		err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest, or ran it: that cannot be told");
+		err_set(e, EREMOTEIO, "its QEMU here ended when it was about to run the guest: vmferry cannot tell whether the guest ran");
 	return EXIT_UNDECIDED;
 }
 

@@ -177,7 +177,7 @@ static void look_at_network(const struct definition *d, struct lv *v, const json
 	int r;
 
 	if (!strcmp(kind, "bridge") && !strchr(name, '/') && !is_bridge(name) && !goes_by_label(d, v, kind, name))
-		caution(d, is_later, xasprintf("there is no bridge %s, which the guest's network card needs before it can start", name));
+		caution(d, is_later, xasprintf("the destination has no bridge %s, which the guest's network card needs", name));
 	if (strcmp(kind, "network"))
 		return;
 	r = lv_network(v, name, &active, &e);
@@ -431,7 +431,7 @@ static int complete(struct definition *d, struct lv *v, const json_t *kept, stru
 static int cannot_tell(struct err *e)
 {
 	e->code = EAGAIN;
-	return err_prefix(e, "whether libvirt has the guest at the destination cannot be told");
+	return err_prefix(e, "cannot tell whether libvirt has the guest at the destination");
 }
 
 int definition_define(struct definition *d, enum handoff_event *out, struct err *e)
@@ -552,8 +552,8 @@ static int define_living(struct definition *d, struct lv *v, json_t *kept, struc
 	int r = is_defined_by_others(d, v, kept, &theirs, e);
 
 	if (!r && theirs) {
-		warn(d, "somebody has defined it in libvirt there since it runs there (virsh define, virsh edit): so it stays defined, and "
-			"not as it was here");
+		warn(d, "another client defined it in libvirt there since it runs there (virsh define, virsh edit): that definition "
+			"stays, and differs from the one here");
 		return 0;
 	}
 	r = r ? r : attempt_note(d->part.a, DEFINING, json_pack("{s:b}", "yes", 1), e);
@@ -606,7 +606,7 @@ static bool is_others(const struct definition *d, const char *path, struct err *
 		if (!is_defined_by_others(d, v, kept, &yes, e) && yes)
 			err_set(e, EEXIST,
 				"another client defined the guest in libvirt at the destination meanwhile, but it belongs to the source: "
-				"undefine it there (virsh undefine %s), so that nobody starts it twice",
+				"undefine it there (virsh undefine %s), so that it cannot be started twice",
 				json_text(kept, "uuid"));
 		lv_close(v);
 	}

@@ -173,15 +173,14 @@ int disk_device_undo(struct target *t, const json_t *detail, struct err *e)
 	if (rebooted || !disk_device_is_there(detail, rebooted))
 		return err_set(
 			e, EUCLEAN,
-			"whether block device %s is the one that was written to cannot be told since: clear it (blkdiscard -z %s) if nobody "
-			"needs what it holds",
+			"cannot tell whether block device %s is still the one that the move wrote to: if its contents are not needed, "
+			"clear it (blkdiscard -z %s)",
 			path, path);
 	if (t->part.a->taken_up)
-		return err_set(
-			e, EUCLEAN,
-			"block device %s was written to by a move that failed, and may be somebody's by now: clear it (blkdiscard -z %s) if "
-			"nobody needs what it holds",
-			path, path);
+		return err_set(e, EUCLEAN,
+			       "a move that failed wrote to block device %s, which another program may use by now: if its contents are not "
+			       "needed, clear it (blkdiscard -z %s)",
+			       path, path);
 	if (block_device_open_alone(path, &fd, &why))
 		return err_set(e, EUCLEAN, "%s, and holds a part of the guest's disk", why.msg);
 	r = blank_ends(fd, bytes);

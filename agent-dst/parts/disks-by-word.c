@@ -74,8 +74,9 @@ static int refuse_to_run(const struct disks *ds, const char *since, struct err *
 	const char *name = json_string_value(json_array_get(journal_last_note(ds->part.a->journal, "by_word"), 0));
 
 	return name ? err_set(e, EBUSY,
-			      "nobody can see whether disk %s was written to since %s: the guest's memory, which came here, is not run over it, as it "
-			      "may be older. Start the guest anew from its disk, once it is certain that it runs nowhere",
+			      "vmferry cannot see whether disk %s was written to since %s: the guest's memory, which came here, may be "
+			      "older than the disk, so the guest is not resumed here. Once you are certain that the guest runs nowhere, "
+			      "start it anew from its disk",
 			      name, since)
 		    : 0;
 }

@@ -117,7 +117,7 @@ static int refuse_no_device(const struct arriving_disk *d, const json_t *o, stru
 	const char *name = json_text(o, "real_path");
 	AUTO_FREE char *onto = xasprintf(", or goes onto a blank device: --disk %s=/dev/…", name);
 
-	return json_text(o, "path") ? err_set(e, ENODEV, "there is no block device %s at the destination", d->path)
+	return json_text(o, "path") ? err_set(e, ENODEV, "the destination has no block device %s", d->path)
 				    : err_set(e, ENODEV, "block device %s becomes a file with --disk-dir DIR%s", name,
 					      strcmp(json_text(o, "format") ?: "", "raw") ? "" : onto);
 }
@@ -204,7 +204,7 @@ static int check_identity(const json_t *o, const char *path, struct err *e)
 	AUTO_FREE char *here = NULL;
 
 	if (!disk_device_is(path))
-		return err_set(e, ENODEV, "there is no block device %s at the destination, where disk %s is to stay", path, path);
+		return err_set(e, ENODEV, "the destination has no block device %s, where disk %s is to stay", path, path);
 	here = block_device_identity(path);
 	return !here || !there || !strcmp(here, there)
 		       ? 0
@@ -249,8 +249,8 @@ static int plan_staying(struct disks *ds, const json_t *o, struct err *e)
 		return -e->code;
 	if (!path || !image_is_marked(path, json_integer_value(json_object_get(o, "mark"))))
 		return told ? err_set(e, ENOENT,
-				      "disk %s is to stay where it is, and it cannot be seen from the destination that %s there is the same "
-				      "file: it is not, or it is not a regular file, or locks do not work across its file system",
+				      "disk %s is to stay where it is, and the destination cannot see that %s there is the same file: it "
+				      "is not, or it is not a regular file, or locks do not work across its file system",
 				      json_text(o, "real_path"), path ?: "a file")
 			    : 0;
 	if (access(path, R_OK | W_OK))
@@ -436,9 +436,9 @@ int disks_examine(struct part *p, struct err *e)
 		if (!r && ds->stays && ds->stay[ds->stays - 1].by_word && is_libvirts_live(ds))
 			r = err_set(
 				e, ENOTSUP,
-				"disk %s would stay where it is, on a network or a block device of which nobody can see who writes to it, and a guest "
-				"of libvirt's that runs does not move so far: move it by virsh migrate, or, if that disk is on a network, once it is "
-				"shut down (--how cold)",
+				"disk %s would stay where it is, on a network or a block device, and vmferry cannot see who writes to "
+				"that. It does not move a running guest of libvirt with such a disk: use virsh migrate, or, if that disk "
+				"is on a network, move the guest once it is shut down (--how cold)",
 				ds->stay[ds->stays - 1].path);
 		if (!r || r == -EPROTO)
 			continue;

@@ -449,7 +449,7 @@ int domain_finish(struct domain *d, bool has_shared_disks, struct err *e)
 static int cannot_tell(struct err *e)
 {
 	e->code = EAGAIN;
-	return err_prefix(e, "whether the guest runs at the destination cannot be told");
+	return err_prefix(e, "cannot tell whether the guest runs at the destination");
 }
 
 /* libvirt itself says no, as for a guest that it cannot let run, and not that it is busy, or nothing. */

@@ -39,8 +39,8 @@ static int look_at(const struct target *t, const struct args_file *f, struct err
 	return is_of(qemu, f, &st)
 		       ? 1
 		       : err_set(e, EEXIST,
-				 "%s (-%s) is not of the guest's QEMU (process %d), or of others, too, and would be taken away from "
-				 "whoever has it",
+				 "%s (-%s) does not belong to the guest's QEMU (process %d), or not to it alone, and the move would take "
+				 "it away from another process",
 				 f->to, f->option, (int)qemu);
 }
 

@@ -390,8 +390,8 @@ static int check_kept_memory(const struct args_file *f, const char *path, struct
 			path);
 	return !stat(path, &st) && S_ISREG(st.st_mode) && st.st_size
 		       ? err_set(e, EEXIST,
-				 "the file that is to keep a part of the guest's memory (nvdimm), %s, exists at the destination already, and would be "
-				 "overwritten: remove it first, if nobody needs it",
+				 "the file for a part of the guest's memory (nvdimm), %s, already exists at the destination, and the move "
+				 "would overwrite it: if it is not needed, remove it first",
 				 path)
 		       : 0;
 }

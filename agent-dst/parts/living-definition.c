@@ -23,7 +23,7 @@ static int ask(struct lv *v, const struct lv_domain *it, char **xml, json_t **de
 	int r = lv_xml(v, it, false, xml, e);
 
 	*devices = r ? NULL : living_devices(*xml);
-	return r || *devices ? r : err_set(e, EBADMSG, "what libvirt says of the guest's devices cannot be read");
+	return r || *devices ? r : err_set(e, EBADMSG, "cannot read what libvirt says of the guest's devices");
 }
 
 int living_definition_note(const char *path, struct lv *v, const struct lv_domain *it, struct err *e)
@@ -72,8 +72,8 @@ static void tell_taken(const struct look *l, const json_t *kept, const char *as_
 	json_array_append_new(
 		told,
 		json_sprintf(
-			"somebody has given it other images since it runs there (virsh snapshot-create-as, blockcopy): libvirt there has it "
-			"defined with these, and files that they are based on are to stay there: %s; its definition as it came: %s",
+			"another client gave the guest other images since it runs there (virsh snapshot-create-as, blockcopy): libvirt "
+			"there defines it with these, so keep them and their backing files: %s; its definition as it came: %s",
 			all, e.code ? e.msg : place));
 }
 
@@ -83,8 +83,9 @@ static void tell_lost(const struct look *l, const json_t *kept, json_t *told)
 
 	json_array_append_new(
 		told,
-		json_sprintf("somebody has changed its devices since it runs there, which ends with its QEMU, as its definition is without "
-			     "that (virsh dumpxml %s says what it has; attach-device and detach-device --config define it): %s",
+		json_sprintf("another client changed the guest's devices since it runs there. The change lasts only until its QEMU ends, "
+			     "as its definition does not have it (virsh dumpxml %s shows what it has; attach-device and detach-device "
+			     "with --config change the definition): %s",
 			     json_text(kept, "name"), all));
 }
 

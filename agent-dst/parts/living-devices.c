@@ -250,7 +250,7 @@ int living_devices_take(char **xml, const char *live, const json_t *before, cons
 	struct element ignored;
 
 	if (!devices_of(*xml, &ignored) || !devices_of(live, &ignored))
-		return err_set(e, EBADMSG, "what libvirt says of the guest's devices cannot be read");
+		return err_set(e, EBADMSG, "cannot read what libvirt says of the guest's devices");
 	json_object_foreach((json_t *)(uintptr_t)now, alias, one) {
 		was = json_object_get(before, alias);
 		if (!was || !is_same(was, one))

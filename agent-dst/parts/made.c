@@ -150,7 +150,7 @@ static int remove_unknown(const char *path, struct err *e)
 		log_info("%s is another's", path);
 		return 0;
 	}
-	return err_set(e, EUCLEAN, "whether %s was made by the QEMU of this move cannot be told: delete it if nobody needs it", path);
+	return err_set(e, EUCLEAN, "cannot tell whether the QEMU of this move made %s: if it is not needed, delete it", path);
 }
 
 bool made_is_rebooted(const struct target *t)

@@ -156,7 +156,7 @@ static char *why_elsewhere(const char *state_dir, const struct args_file *f)
 	if (!args_role_is_written(f->role) || !f->to || !strcmp(f->path, f->to))
 		return NULL;
 	if (qemu_args_is_stream(f->path))
-		return xstrdup("nobody would read what QEMU writes there");
+		return xstrdup("no process would read what QEMU writes there");
 	return names_why_not(state_dir, f->role, f->path) ?: xstrdup("its name is taken");
 }
 
@@ -177,7 +177,7 @@ static void tell_of_clients(const struct args_result *line, json_t *sentences)
 
 		if (line->files[i].role == ARGS_RECONNECT && path && access(path, F_OK))
 			json_array_append_new(sentences,
-					      json_sprintf("nobody listens on %s there yet: QEMU tries until somebody does (-%s)", path,
+					      json_sprintf("no process listens on %s there yet: QEMU retries until one does (-%s)", path,
 							   line->files[i].option));
 	}
 }

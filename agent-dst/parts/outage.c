@@ -74,7 +74,7 @@ static void watch(struct timer *t)
 		o->acked = channel_bytes_acked(a->control);
 		channel_post(a->control, MSG_PROBE, "", 0);
 	} else if (now_ns() - o->asked_ns > ANSWER_MS * 1000000ULL) {
-		err_set(&e, ETIMEDOUT, "it does not answer, and somebody wants to go on without it");
+		err_set(&e, ETIMEDOUT, "the source does not answer, and the user told vmferry to go on without it");
 		channel_outlive(a->control, false);
 		channel_lost(a->control, &e);
 	}

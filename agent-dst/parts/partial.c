@@ -170,7 +170,7 @@ int partial_undo(struct target *t, const json_t *detail, struct err *e)
 		return ATTEMPT_KEPT;
 	}
 	if (there && own_file_unused(json_text(detail, "path"), e))
-		return err_prefix(e, "what was kept of a move cannot be removed");
+		return err_prefix(e, "cannot remove what was kept of a move");
 	r = own_file_remove(detail, is_rebooted_since(detail), e);
 	if (!r && there)
 		log_error("removed %s, which was kept of a move of guest %s%s", json_text(detail, "path"), t->name,
@@ -225,7 +225,7 @@ void partials_open(struct partials *ps, const char *state_dir, const char *guest
 		if (!is_of(paths[i], guest))
 			continue;
 		if (open_soon(&j, paths[i], &e))
-			log_info("what a move of this guest may have left cannot be used: %s", e.msg);
+			log_info("cannot use what a move of this guest may have left: %s", e.msg);
 		else if (journal_last_note(j, "over"))
 			ps->at[ps->count++] = j;
 		else

@@ -126,7 +126,7 @@ static void feed(struct ram *r)
 
 #define BLOCK_BYTES_MAX (1ULL << 46)
 
-static const char not_told[] = "which of the destination QEMU's memory is which cannot be told, as several blocks of it have one size";
+static const char not_told[] = "cannot tell the destination QEMU's memory blocks apart, as several of them have one size";
 
 /* The blocks that the source describes and that are found in the waiting QEMU. *enough: the others can be held here. */
 static int find_blocks(struct ram *r, struct ram_block_place *blocks, size_t *count, bool *enough, struct err *e)

@@ -184,8 +184,8 @@ static char *doubt_by_images(const struct startup *s)
 
 		if (instead)
 			words = xasprintf(
-				"somebody has made a snapshot since it runs here, and it writes to %s in place of %s, which its script "
-				"names: write that into the script",
+				"another client made a snapshot of the guest since it runs here, so the guest writes to %s and no longer "
+				"to %s, which its script names: write the new path into the script",
 				instead, d->path);
 	}
 	json_decref(blocks);

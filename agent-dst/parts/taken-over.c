@@ -117,7 +117,7 @@ int taken_over_raise(struct arriving_point *a, pid_t pid, uint64_t start_time, s
 	let_go(a);
 	points_close(&store);
 	json_decref(detail);
-	return r ? err_prefix(e, "that the guest takes its primary's place cannot be noted") : 0;
+	return r ? err_prefix(e, "cannot note that the guest takes its primary's place") : 0;
 }
 
 static int lower_term(const struct attempt *a, const json_t *detail, struct err *e)

@@ -44,7 +44,9 @@ static int examine(struct target *t, const struct args_nic *n, struct err *e)
 			     "the network interface %s, which is to stand in for tap %s, is that of process %d: if that is a guest's QEMU which waits for "
 			     "its tap, vmferry recover GUEST gives it that",
 			     n->stand_in, n->attach, (int)has)
-		   : err_set(e, EEXIST, "there is a network interface %s, which is to stand in for tap %s: remove it, if nobody needs it",
+		   : err_set(e, EEXIST,
+			     "the network interface %s, which is to stand in for tap %s, already exists: if it is not needed, "
+			     "remove it",
 			     n->stand_in, n->attach);
 }
 

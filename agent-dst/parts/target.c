@@ -106,7 +106,7 @@ static int examine(struct part *p, struct err *e)
 	if (!json_is_object(d) || !json_text(d, "name") || !json_text(d, "exe"))
 		return err_set(e, EPROTO, "the source's description of the guest is incomplete");
 	if (target_is_revertible(t) && !strcmp(json_text(d, "how") ?: "", "cold")) {
-		err_set(e, ENOTSUP, "a guest that is shut down is not given back: whoever starts it here runs it");
+		err_set(e, ENOTSUP, "the destination cannot give back a guest that is shut down: it may have been started here");
 		target_obstacle(t, e);
 	}
 	if (target_is_in_place(t) && !target_has_state(t)) {
@@ -353,7 +353,7 @@ int target_try_qemu(struct target *t, struct err *e)
 		return r;
 	t->tried = a->handoff.qemu_alive = false;
 	attempt_undo_since(a, before);
-	return a->undo_failed ? err_set(e, EBUSY, "what the QEMU there made when it was tried cannot be removed") : 0;
+	return a->undo_failed ? err_set(e, EBUSY, "cannot remove what the QEMU there made when it was tried") : 0;
 }
 
 enum run_state target_run_state(struct target *t)

@@ -133,7 +133,7 @@ static int set_aside(struct tpm *t, struct err *e)
 	json_array_append_new(
 		t->target->notices,
 		json_sprintf(
-			"what the guest's TPM held in an earlier stay has the name %s now, and may be deleted once the guest has arrived",
+			"vmferry renamed what the guest's TPM held in an earlier stay to %s: you may delete it once the guest has arrived",
 			to));
 	return 0;
 }

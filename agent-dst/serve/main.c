@@ -33,15 +33,15 @@ static const char before[] =
 
 static const char after[] =
 	"\n"
-	"Without keys only a loopback address will do, in clear, and a source must prove that it knows the token in "
-	"STATE-DIR/token (made at first): on the same machine vmferry finds it.\n"
+	"Without keys only a loopback address will do, in clear, and a source must prove that it knows the token in STATE-DIR/token (made "
+	"at first): on the same machine vmferry finds it.\n"
 	"\n"
 	"example (two terminals on one machine):\n"
 	"  vmferry-dst --listen 127.0.0.1:7788\n"
 	"  vmferry migrate vm1 127.0.0.1:7788 --disk-dir /srv/vm\n"
 	"\n"
-	"It is confined (seccomp) before it hears anybody; what it starts is not. VMFERRY_SANDBOX=off in its environment switches "
-	"that off. At start it settles what an agent that died has left, as far as that needs no peer.\n";
+	"It confines itself (seccomp) before it accepts a connection; the programs that it starts are not confined. VMFERRY_SANDBOX=off "
+	"in its environment switches that off. At start it settles what an agent that died has left, as far as that needs no peer.\n";
 
 /* The choices of the command line. */
 struct choice {
@@ -55,9 +55,9 @@ static const struct command_option rows[] = {
 	{"listen", "ADDRESS:PORT", "where to wait: a numeric address, or * for all; port 0 takes a free one. It is printed once it is open",
 	 OPT_TEXT, .offset = MEMBER(listen)},
 	{"psk-file", "FILE",
-	 "who may come: a line NAME:KEY (64 hex digits) for each source; connections use TLS 1.3. Whoever has such a key may start programs "
-	 "here as this user. A source is given its own line: vmferry migrate --psk-file FILE. Make one with:\n(umask 077; echo "
-	 "\"host-a:$(openssl rand -hex 32)\" >>FILE)",
+	 "the keys of the sources that may connect: one line NAME:KEY (64 hex digits) for each; connections use TLS 1.3. A source with "
+	 "such a key may start programs here as this user. A source is given its own line: vmferry migrate --psk-file FILE. Make one "
+	 "with:\n(umask 077; echo \"host-a:$(openssl rand -hex 32)\" >>FILE)",
 	 OPT_TEXT, .offset = MEMBER(psk_file)},
 	{"data-ports", "A-B",
 	 "TCP ports for data (default: any free one). With --once it listens on one of these, and data comes there, too", OPT_TEXT,

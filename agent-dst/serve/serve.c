@@ -224,7 +224,7 @@ static int serve_one(struct server *s, const char *address, struct err *e)
 	if (!r)
 		return session(s->cfg, s->listen_fd, s->link, &s->hello, e);
 	close(s->listen_fd);
-	return err_set(e, ETIMEDOUT, "nobody connected to %s", address);
+	return err_set(e, ETIMEDOUT, "no source connected to %s in time", address);
 }
 
 int serve(const struct serve_config *cfg, struct err *e)

@@ -52,9 +52,10 @@ void trace_rules_read(struct trace_rules *r, pid_t pid)
 static int of_yama(const struct trace_rules *r, pid_t pid, struct err *e)
 {
 	const char *how =
-		r->yama > 2 ? "nobody may trace a process until this host is booted with another value"
+		r->yama > 2 ? "no process may trace another one until this host is booted with another value"
 		: r->is_root
-			? "only who has the capability CAP_SYS_PTRACE may trace it, which vmferry has not: run it outside of its container"
+			? "only a process with the capability CAP_SYS_PTRACE may trace it, and vmferry does not have that: run vmferry "
+			  "outside its container"
 		: r->yama > 1
 			? "only root may trace it: run vmferry as root"
 			: "only root, and who has started it, may trace it: run vmferry as root, or set it to 0 for as long as that takes (sysctl)";

@@ -34,8 +34,8 @@ static const char before[] =
 	"With HOST it moves guests from this host to that one, by SSH, over the network that they have. That needs QEMU with a "
 	"user network (-netdev user) and sshd there, and root nowhere. After each move the guest is verified and ended there, "
 	"and another is booted here for the next. All that was brought there is removed, also when the connection breaks. "
-	"QEMU's own migration and NBD are in clear but with +tls, and anyone may reach their ports there meanwhile. Nobody is "
-	"asked for a password: use a key, or an SSH agent. docs/bench.md says what cannot be measured so.\n"
+	"QEMU's own migration and NBD are in clear but with +tls, and anyone may reach their ports there meanwhile. bench asks for "
+	"no password: use a key, or an SSH agent. docs/bench.md says what cannot be measured so.\n"
 	"\n";
 
 static const char after[] =

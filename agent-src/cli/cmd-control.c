@@ -323,7 +323,7 @@ struct status_command {
 };
 
 static const struct command_option status_rows[] = {
-	{"follow", NULL, "of VM: every event as it comes, as JSON, until the move ends", OPT_FLAG,
+	{"follow", NULL, "print every event of VM's move as it comes, as JSON, until the move ends", OPT_FLAG,
 	 .offset = offsetof(struct status_command, follow), .letter = 'f'},
 	{"json", NULL, "a JSON object for each move", OPT_FLAG, .offset = offsetof(struct status_command, json)},
 	{.name = NULL},

@@ -52,8 +52,8 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(life.json), .also = MEMBER(life.json_fine), .words = fine},
 	{"spool", "DIR", "where a stream is made before it is sent (default: $TMPDIR, or /var/tmp)", OPT_TEXT, .offset = MEMBER(spool)},
 	{"with-memory", NULL,
-	 "what it has in memory, too, with which it can go on where it was: written down while it runs, it stands for a moment at the end "
-	 "(QEMU 10.0 or later)",
+	 "export the guest's memory, too, so that it can go on where it was: written while the guest runs, which stands for a moment at "
+	 "the end (QEMU 10.0 or later)",
 	 OPT_FLAG, .offset = MEMBER(memory)},
 	{.name = NULL},
 };

@@ -99,9 +99,10 @@ static const char *const formats[] = {"qcow2", "raw", NULL}, *const firmwares[] 
 
 static const struct command_option rows[] = {
 	{"name", "NEW", "the guest's name (default: as described)", OPT_TEXT, .offset = MEMBER(name)},
-	{"guest", "NAME", "of an OVF or OVA with several guests: the one of that name", OPT_TEXT, .offset = MEMBER(named.guest)},
+	{"guest", "NAME", "the guest of that name, where an OVF or OVA has several", OPT_TEXT, .offset = MEMBER(named.guest)},
 	{"disk-dir", "DIR", "where its disks, its script NAME.sh and its sockets go (default: here)", OPT_TEXT, .offset = MEMBER(dir)},
-	{"format", "FORMAT", "of its disks: qcow2 (default) or raw", OPT_WORD_TEXT, .offset = MEMBER(format), .words = formats},
+	{"format", "FORMAT", "the format of the guest's disks: qcow2 (default) or raw", OPT_WORD_TEXT, .offset = MEMBER(format),
+	 .words = formats},
 	{"memory", "SIZE", "such as 4G (default: as described; of images alone 2G)", OPT_SIZE, .offset = MEMBER(wishes.memory_bytes),
 	 .min = GUEST_MEMORY_MIN, .max = GUEST_MEMORY_MAX},
 	{"cpus", "N", "(default: as described; of images alone 2)", OPT_NUMBER, .offset = MEMBER(wishes.cpus), .min = 1,
@@ -109,8 +110,8 @@ static const struct command_option rows[] = {
 	{"firmware", "WHICH", "bios or uefi (default: as described; else uefi if nothing but that boots from the disk)", OPT_WORD,
 	 .offset = MEMBER(wishes.firmware), .words = firmwares, .base = FIRMWARE_BIOS},
 	{"bus", "BUS",
-	 "of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb (default: as described, where "
-	 "firmware and guest have a driver; else sata, or ide for Windows before Vista; of images alone sata)",
+	 "the bus of every disk: ide, sata, virtio, nvme, lsilogic, lsisas, pvscsi, virtio-scsi, megasas or usb (default: as described, "
+	 "where firmware and guest have a driver; else sata, or ide for Windows before Vista; of images alone sata)",
 	 OPT_WORD, .offset = MEMBER(wishes.bus), .words = disk_bus_words, .base = 1},
 	{"net", "[CARD=]WHAT",
 	 "what its network cards are attached to: user (default; not of a bundle): QEMU's own NAT; bridge=BRIDGE; none. CARD is a card's "

@@ -346,8 +346,8 @@ static int all_found(const struct listing *l, const struct entry *entries, size_
 		if (k == count && cut_off)
 			return err_set(
 				e, E2BIG,
-				"whether guest %s runs here cannot be told: not all processes that call themselves QEMU were looked at, as those "
-				"of other users are too many",
+				"cannot tell whether guest %s runs here: other users have so many processes called QEMU that vmferry did "
+				"not look at them all",
 				l->wanted[i]);
 		if (k < count)
 			continue;

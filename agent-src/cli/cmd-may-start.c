@@ -25,8 +25,8 @@
 static const char before[] =
 	"usage: vmferry may-start [options] VM\n"
 	"\n"
-	"Says whether the guest may be started here: exit 0: this host has its newest copy, and nobody has it open; 3: another host has it, or "
-	"nobody can tell. Of other hosts it asks only the one to which the guest's replica is made from here.\n"
+	"Says whether the guest may be started here: exit 0: this host has its newest copy, and no process has it open; 3: another host "
+	"has it, or vmferry cannot tell. Of other hosts it asks only the one to which the guest's replica is made from here.\n"
 	"\n"
 	"VM: what starts the guest (its script, its unit); or the name of a guest that vmferry has moved\n"
 	"\n";

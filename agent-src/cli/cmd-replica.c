@@ -400,7 +400,7 @@ static int note_gone(const struct replica_conf *c, const char *guest, struct err
 		json_decref(entry);
 	}
 	json_decref(state);
-	return r ? err_prefix(e, "that guest %s was taken over at %s cannot be noted", guest, c->to) : 0;
+	return r ? err_prefix(e, "cannot note that guest %s was taken over at %s", guest, c->to) : 0;
 }
 
 static bool is_replaced(const struct replica_conf *c, const char *guest)
@@ -617,7 +617,7 @@ static const struct subcommand {
 	 "have the replica of a guest that was taken over here at its old primary"},
 	{"remove",
 	 "usage: vmferry replica remove VM [--peer-is-fenced]\n\nAt the primary: no more points are made of the guest, and its QEMU records nothing for them any "
-	 "more. Whether it was taken over at the replica's host is asked\nonce more; where that cannot be told: --peer-is-fenced, if it certainly was not. At the replica's host: its points are removed.\n\n",
+	 "more. Whether it was taken over at the replica's host is asked\nonce more; where it gets no answer: --peer-is-fenced, if the guest certainly was not. At the replica's host: its points are removed.\n\n",
 	 remove_shown, "a guest", 1, 1, remove_guest, "end it, at either host"},
 };
 

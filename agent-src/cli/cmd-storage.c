@@ -64,8 +64,8 @@ static const char *const formats[] = {"raw", "qcow2", NULL}, *const olds[] = {"k
 
 static const struct command_option rows[] = {
 	{"disk", "DISK=PATH",
-	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A file must not exist; a block device must be "
-	 "large enough and in nobody's use: it is overwritten",
+	 "where that disk goes (DISK: its node, drive, device or file name); may be repeated. A file must not exist; a block device must "
+	 "be large enough and not in use: it is overwritten",
 	 OPT_CALL, .take = take_disk},
 	{"format", "FORMAT", "of the new images: raw or qcow2 (default: as each is). Backing files become part of the new image",
 	 OPT_WORD_TEXT, .offset = MEMBER(o.format), .words = formats},

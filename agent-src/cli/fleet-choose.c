@@ -250,8 +250,8 @@ static void settle_guests(struct fleet_choice *c, const struct fleet_command *cm
 			c->settled[c->place.settled_count++] = (struct place_settled){s->guest, first_name_of(c, host)};
 		if (best == MAYBE && is_bound_here(c, s->guest))
 			fprintf(stderr,
-				"vmferry: guest %s went to %s, and it cannot be told whether that is one of these hosts: rules that name it do "
-				"not count it\n",
+				"vmferry: guest %s went to %s, and vmferry cannot tell whether that is one of these hosts: rules that "
+				"name it do not count it\n",
 				s->guest, s->dest);
 	}
 	c->place.settled = c->settled;

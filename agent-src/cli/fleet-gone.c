@@ -92,7 +92,7 @@ static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rul
 
 	for (k = 0; k < rule->count; k++) {
 		if (find_gone(c, rule->words[k], &gone, e))
-			return err_prefix(e, "a rule names guest %s, and it cannot be told whether that has gone to another host",
+			return err_prefix(e, "a rule names guest %s, and vmferry cannot tell whether that has gone to another host",
 					  rule->words[k]);
 		if (gone)
 			fleet_add_settled(&c->settled, rule->words[k], json_text(gone, "gone_to"), json_text(gone, "instance"));

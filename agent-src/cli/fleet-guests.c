@@ -107,8 +107,8 @@ static void look_at_added(struct fleet_command *c, const struct guest *g)
 	struct err e;
 
 	if (fleet_read_gone(c, g->name, &gone, &e)) {
-		fprintf(stderr, "vmferry: whether guest %s, which runs here (process %d), has gone cannot be told: %s\n", shown,
-			(int)g->pid, e.msg);
+		fprintf(stderr, "vmferry: cannot tell whether guest %s, which runs here (process %d), has gone: %s\n", shown, (int)g->pid,
+			e.msg);
 		c->incomplete = true;
 	} else if (gone) {
 		fprintf(stderr,

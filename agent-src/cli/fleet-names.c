@@ -105,7 +105,7 @@ static int check_option(const struct fleet_command *c, const struct known *k, co
 			AUTO_FREE char *gone = whereabouts_gone(c->o.state_dir, word);
 
 			if (*word && !gone && !is_known(k, word) && k->incomplete)
-				fprintf(stderr, "vmferry: %s: whether there is a guest %s here cannot be told\n", option, word);
+				fprintf(stderr, "vmferry: %s: cannot tell whether there is a guest %s here\n", option, word);
 			else if (*word && !gone && !is_known(k, word))
 				r = refuse(k, EINVAL, option, word, NULL, e);
 		}

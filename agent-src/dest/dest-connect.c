@@ -162,8 +162,8 @@ static int exchange_proofs(struct dest *d, struct link *l, const struct hello *m
 			       d->token_origin);
 	if (!theirs->proves || !hello_proof_is(theirs->proof, HELLO_DESTINATION, d->token, mine, theirs))
 		return err_set(e, EPERM,
-			       "what listens there does not know the token%s%s: it is another vmferry-dst, whose token is to be "
-			       "copied and named with --token-file, or somebody who took its port",
+			       "the program that listens there does not know the token%s%s: it is another vmferry-dst (copy its token, "
+			       "and name it with --token-file), or another program has taken the port",
 			       d->token_origin ? " in " : "", d->token_origin ? d->token_origin : "");
 	hello_prove(HELLO_SOURCE, d->token, mine, theirs, proof);
 	return hello_send_proof(l, proof, HELLO_MS, e);

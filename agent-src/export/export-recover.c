@@ -70,7 +70,7 @@ static void tell_if_left(struct recovery *v, const json_t *detail)
 	const char *path = json_text(detail, "path");
 
 	if (path && !access(path, F_OK))
-		life_leftover(&v->life, "%s: whether another command makes it cannot be told; delete it if none does", path);
+		life_leftover(&v->life, "cannot tell whether another command is making %s; delete it if none does", path);
 }
 
 static bool is_below(const char *dir, const char *path)

@@ -27,8 +27,8 @@ static int say_why_not(int code, struct err *e)
 		return err_sys(e, code, "cannot write the stream");
 	return err_set(
 		e, code,
-		"nobody reads the stream any more: its reader, or the connection to it, has ended. Over a connection that breaks export to a "
-		"directory, copy that with rsync --partial until all is there, and import it there");
+		"the stream has no reader any more: its reader, or the connection to it, has ended. Over a connection that breaks export "
+		"to a directory, copy that with rsync --partial until all is there, and import it there");
 }
 
 static int put(struct sending *s, const void *from, size_t n, struct err *e)

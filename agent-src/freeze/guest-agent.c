@@ -170,7 +170,7 @@ static char listen_to(struct freeze *f, unsigned ms, struct err *e)
 	if (p.revents)
 		n = recv(f->thaws.fd, text, sizeof(text) - 1, 0);
 	if (n <= 0) {
-		err_set(e, EIO, "what was to freeze the guest's file systems for a moment does not answer");
+		err_set(e, EIO, "the process that froze the guest's file systems for a moment does not answer");
 		return 0;
 	}
 	if (*text == WORD_FAILED || *text == WORD_STUCK)
@@ -198,7 +198,9 @@ int freeze_begin(struct freeze *f, const char *path, pid_t qemu, struct err *e)
 		return 0;
 	rescuer_leave(&f->thaws, true); /* the process ends by itself, after thawing */
 	if (!word && (!begins || !thaw_if_frozen(path, qemu, &why)))
-		return err_set(e, EREMOTEIO, "what was to freeze the guest's file systems for a moment has died, and they are not frozen");
+		return err_set(e, EREMOTEIO,
+			       "the process that was to freeze the guest's file systems for a moment has died, and they are "
+			       "not frozen");
 	return word == WORD_FAILED ? -EREMOTEIO : -EIO;
 }
 
@@ -215,7 +217,8 @@ int freeze_end(struct freeze *f, struct err *e)
 	if (!word && !thaw_if_frozen(f->path, f->qemu, &why))
 		return err_set(
 			e, ETIMEDOUT,
-			"what was to thaw the guest's file systems has died; they are thawed, and perhaps were before the disks' moment");
+			"the process that was to thaw the guest's file systems has died; they are thawed, and perhaps were thawed before "
+			"the disks' moment");
 	return word == WORD_THAWED ? 0
 	       : word == WORD_LATE
 		       ? err_set(e, ETIMEDOUT, "the guest's file systems were thawed before the disks' moment, which took too long")

@@ -601,9 +601,9 @@ int guest_boots_from_disks(const struct guest *g, struct err *e)
 		if (opt.value && !strcmp(opt.name, "loadvm"))
 			return err_set(
 				e, ENOTSUP,
-				"what starts the guest has it go on from the snapshot %s each time (-loadvm), and what that is worth with another "
-				"host's QEMU is not known here: take -loadvm out there, and the guest boots from its disks; the snapshot goes along "
-				"in its image, where you can load it",
+				"the guest's start script or unit loads the snapshot %s each time (-loadvm), and vmferry cannot tell "
+				"whether another host's QEMU can load it: take -loadvm out of it, and the guest boots from its disks; the "
+				"snapshot goes along in its image, where you can load it",
 				opt.value);
 	}
 	return 0;

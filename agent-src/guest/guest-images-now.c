@@ -74,8 +74,8 @@ static int check_open(const struct guest *running, const struct guest *down, con
 		return 0;
 	return err_set(
 		e, ENOTSUP,
-		"its QEMU writes to %s, which its command line does not name (a snapshot was made, or a disk plugged in, since it was started): "
-		"started again by its line, the guest would be without what is in it",
+		"the guest's QEMU writes to %s, which its command line does not name (a snapshot was made, or a disk plugged in, since it "
+		"was started): started again by that line, the guest would lose what is in that file",
 		name);
 }
 
@@ -87,8 +87,9 @@ static int check_disks(const struct guest *running, const struct guest *down, st
 		if (!process_has_open(running->pid, down->disks[i].real_path))
 			return err_set(
 				e, ENOTSUP,
-				"its QEMU does not have %s open, which its command line names as a disk (it was replaced, renamed or taken out since it was "
-				"started): what the guest has written would not be there",
+				"the guest's QEMU does not have %s open, which its command line names as a disk (that was replaced, "
+				"renamed or taken out since QEMU was started): started again by that line, the guest would lose what it "
+				"has written",
 				down->disks[i].real_path);
 	return 0;
 }

@@ -18,7 +18,8 @@ static int shut_down(struct lv *v, const struct lv_domain *d, struct err *e)
 
 	if (!r && !is_defined)
 		r = err_set(e, ESTALE,
-			    "somebody has undefined it in libvirt, which would forget it then (virsh define has it defined again)");
+			    "another client undefined it in libvirt, which would forget the guest once it is shut down (define it again: "
+			    "virsh define)");
 	return r ? r : lv_shutdown(v, d, e);
 }
 

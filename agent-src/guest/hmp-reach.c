@@ -26,7 +26,7 @@ static int find_pty(struct hmp_place *p, const struct guest *g, const struct arg
 {
 	p->at = guest_pty_of(g, on_line);
 	return p->at ? 0
-		     : err_set(e, ENOTSUP, "%s: which of QEMU's pseudo-terminals that is cannot be told (path= in the option would say)",
+		     : err_set(e, ENOTSUP, "cannot tell which of QEMU's pseudo-terminals %s is (path= in the option would say)",
 			       on_line->option);
 }
 
@@ -62,7 +62,7 @@ int hmp_locate(struct hmp_place *out, const struct guest *g, const struct args_h
 
 	*out = (struct hmp_place){.at = NULL};
 	if (on_line->mux && !on_line->escape)
-		return err_set(e, ENOTSUP, "%s: more than the guest's console share it, so which of them has the keyboard cannot be told",
+		return err_set(e, ENOTSUP, "more than the guest's console share %s, so vmferry cannot tell which of them has the keyboard",
 			       on_line->option);
 	r = fill(out, g, on_line, e);
 	if (r)

@@ -99,9 +99,10 @@ void host_grants_note(struct guest *g, pid_t qemu)
 	add_limits(&list, qemu);
 	if (list)
 		guest_note(g,
-			   "what its QEMU has of this host does not go along: %s. See to it where it starts there (its NAME.sh, or a unit)",
+			   "vmferry does not carry along what the guest's QEMU has of this host: %s. Set it up in what starts the guest "
+			   "there (its NAME.sh, or a unit)",
 			   list);
 	if (!process_shares_network(qemu))
-		guest_note(g, "its QEMU is in a network namespace of its own here, which does not go along: there its network, and what "
-			      "listens for it, are in that of the host");
+		guest_note(g, "the guest's QEMU is in a network namespace of its own here, which does not go along: there its network, "
+			      "and what listens for it, are in the host's namespace");
 }

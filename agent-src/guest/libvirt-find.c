@@ -140,7 +140,7 @@ int libvirt_find(struct libvirt_guest *l, const char *name, enum libvirt_wanted 
 
 	*l = (struct libvirt_guest){.autostart = false};
 	if (r)
-		return r == -ENOENT ? 0 : err_prefix(e, "whether libvirt has a guest %s cannot be told", name);
+		return r == -ENOENT ? 0 : err_prefix(e, "cannot tell whether libvirt has a guest %s", name);
 	r = lv_lookup(v, name, &l->domain, e);
 	if (!r)
 		r = look(l, v, wanted, e);
@@ -545,7 +545,7 @@ int libvirt_find_running(struct libvirt_guest *l, struct guest *g, const char *v
 	*l = (struct libvirt_guest){.autostart = false};
 	*g = (struct guest){.pid = 0};
 	if (r)
-		return r == -ENOENT ? 0 : err_prefix(e, "whether libvirt runs a guest %s cannot be told", vm);
+		return r == -ENOENT ? 0 : err_prefix(e, "cannot tell whether libvirt runs a guest %s", vm);
 	r = lv_lookup(v, vm, &l->domain, e);
 	if (r == -ENOENT)
 		r = find_by_pid(l, v, vm, e);

@@ -565,7 +565,7 @@ static int listener_of(const char *path, pid_t *pid, struct err *e)
 	socklen_t len = sizeof(peer);
 
 	if (fd == -ECONNREFUSED)
-		return err_set(e, ENOENT, "nobody listens on %s any more: the QEMU that made it is gone", path);
+		return err_set(e, ENOENT, "no process listens on %s any more: the QEMU that made it is gone", path);
 	if (fd == -EAGAIN)
 		return err_set(e, EBUSY, "%s is occupied, and more clients are waiting for it", path);
 	if (fd < 0)
@@ -573,7 +573,7 @@ static int listener_of(const char *path, pid_t *pid, struct err *e)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 		return err_sys(e, errno, "cannot tell who listens on %s", path);
 	if (peer.pid <= 0)
-		return err_set(e, ENOENT, "who listens on %s cannot be seen from here (another pid namespace)", path);
+		return err_set(e, ENOENT, "cannot see from here which process listens on %s (another pid namespace)", path);
 	*pid = peer.pid;
 	return 0;
 }

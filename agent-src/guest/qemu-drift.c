@@ -330,8 +330,8 @@ static int refuse_anew(const char *id, const char *what, struct err *e)
 {
 	return err_set(
 		e, ENOTSUP,
-		"device %s was plugged in anew while the guest ran, and it cannot be told whether %s is as its command line says, from which the "
-		"destination starts: start the guest anew, or move it shut down (--how warm, --how cold)",
+		"device %s was plugged in anew while the guest ran, and vmferry cannot tell whether %s is as its command line says, from "
+		"which the destination starts: start the guest anew, or move it shut down (--how warm, --how cold)",
 		id, what);
 }
 

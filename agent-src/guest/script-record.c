@@ -192,8 +192,8 @@ static int refuse_dependence(const struct taken *t, const struct record *r, stru
 			t->path, call);
 	return err_set(
 		e, ENOTSUP,
-		"%s asks somebody by a socket before it starts its QEMU, and has no answer where vmferry runs it: its line may depend on that. "
-		"Who asks whom: %s. " INSTEAD,
+		"%s connects to a socket before it starts its QEMU, and gets no answer where vmferry runs it: the command line may depend "
+		"on that answer. Who connects to what: %s. " INSTEAD,
 		t->path, call);
 }
 

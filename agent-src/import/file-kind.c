@@ -48,7 +48,7 @@ static const struct {
 	const char *ending, *why;
 } refused[] = {
 	{".vmcx",
-	 "it is Hyper-V's binary configuration, whose format nobody has published. Have Hyper-V print it, and import that, with its VHDX beside it: "
+	 "it is Hyper-V's binary configuration, whose format is not published. Have Hyper-V print it, and import that, with its VHDX beside it: "
 	 "Get-VM NAME | Select-Object Name,Id,Generation,ProcessorCount,MemoryStartup,DynamicMemoryEnabled,HardDrives,DVDDrives,NetworkAdapters | "
 	 "ConvertTo-Json -Depth 3 | Out-File NAME.json -Encoding utf8"},
 	{".vmrs", "it is what a guest of Hyper-V's had in memory, and no disk"},

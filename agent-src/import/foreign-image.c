@@ -313,7 +313,7 @@ static int examine(struct image_source *s, int fd, const char *format, struct er
 		{"PK\x03\x04", "it is a zip archive: unpack it first (unzip FILE), and import what was in it"},
 		{"7z\xbc\xaf\x27\x1c", "it is a 7z archive: unpack it first (7z x FILE), and import what was in it"},
 		{"Rar!\x1a\x07", "it is a RAR archive: unpack it first (7z x FILE), and import what was in it"},
-		{"QED", "it is an image of format qed, which nobody maintains: qemu-img convert makes another of it"},
+		{"QED", "it is an image of format qed, which is no longer maintained: convert it with qemu-img convert"},
 	};
 	uint8_t head[HEAD_BYTES] = {0}, footer[HEAD_BYTES];
 	size_t i;

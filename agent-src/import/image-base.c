@@ -54,7 +54,7 @@ static int read_base(char **name, char **format, const char *path, struct err *e
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open %s", path);
 	if (!read_all(fd, head, sizeof(head), 0) || memcmp(head, "QFI\xfb", 4) != 0) /* QEMU might read a base that we have not seen */
-		return err_set(e, EINVAL, "%s: its header cannot be read, so nobody knows whether it has a backing file", path);
+		return err_set(e, EINVAL, "cannot read the header of %s, so cannot tell whether it has a backing file", path);
 	if (!be64(head + AT_NAME))
 		return 0;
 	n = be32(head + AT_NAME_BYTES);

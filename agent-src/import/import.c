@@ -325,7 +325,7 @@ static int measure(struct import *m, struct err *e)
 
 static const char *net_words(const char *net)
 {
-	return !strcmp(net, "user")   ? "user: QEMU's own NAT; the guest reaches out, nobody reaches it"
+	return !strcmp(net, "user")   ? "user: QEMU's own NAT; the guest can connect out, but no other host can connect to it"
 	       : !strcmp(net, "none") ? "none: the cable is not plugged in"
 				      : net;
 }

@@ -487,7 +487,7 @@ static int on_audiodev(struct live *l, struct item *it)
 	if (!id || !described_is_word(id))
 		return refuse(l, it);
 	if (driver && strcmp(driver, "none"))
-		note(l, "nobody hears its sound there (%s here)", driver);
+		note(l, "the guest's sound is not played there (%s here)", driver);
 	option(l, it->name, xasprintf("none,id=%s", id));
 	return 0;
 }

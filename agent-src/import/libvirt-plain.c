@@ -157,7 +157,7 @@ static int take_disks(struct plain *p, struct err *e)
 		if (!to)
 			return err_set(e, ENOTSUP, "disk %s would not be one of a plain guest's (--as plain)", k->target);
 		if (!k->path && k->source != LIBVIRT_NONE)
-			return err_set(e, EINVAL, "where disk %s is cannot be told", k->target);
+			return err_set(e, EINVAL, "cannot tell where disk %s is", k->target);
 		if (p->disks[to - p->d.disks])
 			return err_set(e, EINVAL, "two disks are called %s", k->target);
 		p->disks[to - p->d.disks] = k->path;
@@ -180,8 +180,8 @@ static void choose_net(struct plain *p, size_t i)
 	else if (!strcmp(p->nets[i], NETWORKS_DEFAULT) && (!n->kind || strcmp(n->kind, "user")))
 		description_note(
 			&p->d,
-			"network card #%zu, which is on %s here, is on QEMU's own NAT there: the guest reaches out, nobody reaches "
-			"it. --map-net %02x:%02x:%02x:%02x:%02x:%02x=bridge:BRIDGE attaches it to a bridge",
+			"network card #%zu, which is on %s here, is on QEMU's own NAT there: the guest can connect out, but no other host "
+			"can connect to it. --map-net %02x:%02x:%02x:%02x:%02x:%02x=bridge:BRIDGE attaches it to a bridge",
 			i + 1, here ?: "a network of libvirt's", m[0], m[1], m[2], m[3], m[4], m[5]);
 }
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#define NOT_LOOKED_AT "an image within another or within a part of a file, which nobody has looked at"
+#define NOT_LOOKED_AT "an image within another or within a part of a file, which vmferry has not examined"
 
 static bool ends_with(const char *key, const char *end)
 {

@@ -61,9 +61,9 @@ int judge_say_monitor(struct judge *j, const char *text)
 int judge_open_port(struct judge *j, const char *host, bool monitor)
 {
 	if (monitor && !is_loopback(host) && !j->trusted)
-		return judge_object(j, "a monitor that is reached through a network, and whoever does has the rights of QEMU's user");
+		return judge_object(j, "a monitor that is reached through a network, and gives its clients the rights of QEMU's user");
 	return say_port(j, monitor,
-			words_of(j, monitor ? "a monitor, which gives whoever reaches it the rights of QEMU's user" : "through a network"));
+			words_of(j, monitor ? "a monitor, which gives its clients the rights of QEMU's user" : "through a network"));
 }
 
 /* ---- values ---- */

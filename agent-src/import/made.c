@@ -226,7 +226,7 @@ static size_t leave_to_user(struct made *m)
 		;
 	if (i == m->n)
 		return 0;
-	life_leftover(life_now(), "all that was made, as somebody uses it: %s", e.msg);
+	life_leftover(life_now(), "all files that import made, as a process uses one of them: %s", e.msg);
 	for (i = 0; i < m->n; i++)
 		life_leftover(life_now(), "%s", m->files[i].path);
 	return m->n;

@@ -315,9 +315,8 @@ void plain_cards(struct plain_work *p)
 	if (has_none || word_next(p, "netdev", NULL))
 		return;
 	take_card(p, &c, default_card(p)); /* QEMU adds this card by itself */
-	plain_note(
-		p,
-		"the network card that QEMU adds by itself reaches out there, too; nobody reaches it (--map-net 52:54:00:12:34:56=network:default)");
+	plain_note(p, "the network card that QEMU adds by itself is on QEMU's NAT there, too: no other host can connect to it (--map-net "
+		      "52:54:00:12:34:56=network:default)");
 }
 
 /* ---- what it starts from ---- */

@@ -74,7 +74,7 @@ static void add_channel(struct plain_work *p, const char *name, const char *was)
 
 	plain_set(plain_add_with(n, "target", "type", "virtio"), "name", name);
 	if (strcmp(name, "org.qemu.guest_agent.0"))
-		plain_note(p, "its port %.60s, which is %.200s here, is a socket of libvirt's there", name, was ?: "nobody's");
+		plain_note(p, "its port %.60s, which is %.200s here, is a socket of libvirt's there", name, was ?: "connected to nothing");
 }
 
 static void take_port(struct plain_work *p, struct word *w)
@@ -96,7 +96,7 @@ static void take_console(struct plain_work *p, struct word *w)
 
 	take_device(w);
 	plain_add_with(plain_add_with(p->devices, "console", "type", "pty"), "target", "type", "virtio");
-	plain_note(p, "its console, which is %.200s here, is one of libvirt's there (virsh console)", chardev ?: "nobody's");
+	plain_note(p, "its console, which is %.200s here, is one of libvirt's there (virsh console)", chardev ?: "connected to nothing");
 }
 
 void plain_ports(struct plain_work *p)

@@ -235,7 +235,7 @@ static void take_flash_node(struct plain_work *p, const char *key, bool is_vars)
 	if (!m || !kv_get(&m->p.l, key, NULL))
 		return;
 	if (!path)
-		plain_refuse(p, "firmware whose file cannot be told (%s)", key);
+		plain_refuse(p, "firmware whose file vmferry cannot find out (%s)", key);
 	else if (is_vars)
 		take_vars(p, path, format);
 	else

@@ -68,7 +68,7 @@ int guest_claim(pid_t qemu, int *claim, struct err *e)
 		return errno == ENOENT || errno == ESRCH
 			       ? 0
 			       : err_sys(e, errno,
-					 "cannot open /proc/%d/personality, so that nobody can tell whether a move of this guest is under way already",
+					 "cannot open /proc/%d/personality, so cannot tell whether another move of this guest is under way",
 					 (int)qemu);
 	if (flock(fd, LOCK_EX | LOCK_NB))
 		r = errno == EWOULDBLOCK

@@ -75,6 +75,8 @@ bool ahead_has_brought(const struct transfer *t)
 void ahead_settle(struct transfer *t)
 {
 	if (t->end.brought && !t->opt->cold.head && !ahead_has_brought(t))
-		err_set(&t->end.why, ECANCELED, "its disks have been copied (--only-disks), and of %u that were, %zu are kept there",
+		err_set(&t->end.why, ECANCELED,
+			"vmferry copied the guest's %u disks (--only-disks), but the destination kept only %zu of "
+			"them",
 			t->disks.count, t->peer.kept);
 }

@@ -72,7 +72,8 @@ static int copy_cold_enter(void *ctx, struct err *e)
 	int r = tpm_send(&t->tpm, e);
 
 	if (!t->recipe->owner && !t->aside.script && !t->unit.autostart.unit && !t->aside.starter)
-		report_notice(&t->life.report, "what starts this guest here is not known: see to it that nothing does once it has gone");
+		report_notice(&t->life.report, "vmferry does not know what starts this guest here: make sure that nothing starts it once "
+					       "it has gone");
 	conductor_tick(&t->a.con, TICK_MS);
 	return r ? r : parts_begin(&t->parts, e);
 }

@@ -263,10 +263,9 @@ void cutover_look_for_another(struct transfer *t)
 	t->a.undecided = true;
 	if (r) {
 		err_set(&t->end.why, EBUSY,
-			"the guest was handed over, and its QEMU here ended; but whether something has started it here again cannot be "
-			"told: %s. "
-			"Look for a QEMU that has its old disks open (fuser), and end it; the one at the destination is the one that goes "
-			"on",
+			"the guest was handed over, and its QEMU here ended; but vmferry cannot tell whether it was started here again: "
+			"%s. Look for a QEMU that has its old disks open (fuser), and end it; the one at the destination is the one that "
+			"goes on",
 			why.msg);
 		return;
 	}
@@ -549,10 +548,10 @@ static int on_undecided(struct transfer *t, enum handoff_state peer, struct err 
 		err_set(&t->end.why, EREMOTEIO, "%s",
 			*t->peer.error ? t->peer.error : "the destination says that the guest was started there");
 	else if (!t->end.why.code && *t->peer.error)
-		err_set(&t->end.why, EREMOTEIO, "whether the guest has run at the destination cannot be told: %s", t->peer.error);
+		err_set(&t->end.why, EREMOTEIO, "cannot tell whether the guest has run at the destination: %s", t->peer.error);
 	else if (!t->end.why.code)
 		err_set(&t->end.why, EREMOTEIO,
-			"the destination QEMU ended when it was about to run the guest, or ran it: that cannot be told");
+			"the destination QEMU ended when it was about to run the guest: vmferry cannot tell whether the guest ran there");
 	if (begun && t->src.traits.guest_runs && t->a.handoff.qemu_alive)
 		hold_for_a_person(t);
 	leave_undecided(t);

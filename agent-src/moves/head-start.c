@@ -68,7 +68,7 @@ static int check_runs(const struct transfer *t, const struct guest *running, str
 	(void)t;
 	return process_is_stopped(running->pid)
 		       ? err_set(e, EBUSY,
-				 "its QEMU (process %d) is stopped by a signal, as vmferry holds one whose guest was handed over: settle "
+				 "a signal stopped the guest's QEMU (process %d), as vmferry does when a guest was handed over: settle "
 				 "that move (vmferry recover %s). If another program stopped it: kill -CONT %d",
 				 (int)running->pid, running->name, (int)running->pid)
 		       : 0;
@@ -91,8 +91,8 @@ static int check_has_come(const struct transfer *t, const struct guest *running,
 	return strcmp(state, "inmigrate")
 		       ? 0
 		       : err_set(e, EBUSY,
-				 "its QEMU (process %d) waits for the guest, which another program migrates there (-incoming), and which "
-				 "may run elsewhere until then: move it once it is here",
+				 "the guest's QEMU (process %d) waits for the guest, which another program migrates here (-incoming), and "
+				 "which may run elsewhere until then: move the guest once it is here",
 				 (int)running->pid);
 }
 
@@ -393,7 +393,8 @@ static int has_gone_down(struct transfer *t, struct err *e)
 	if (h->qmp && !h->has_said_shutdown && !h->is_stopped)
 		report_notice(
 			&t->life.report,
-			"its QEMU has ended without a shutdown of the guest: its disks are as after a power failure, and it is moved so");
+			"the guest's QEMU ended without a shutdown of the guest: vmferry moves its disks as they are, as after a power "
+			"failure");
 	h->is_down = true;
 	h->down_ns = now_ns();
 	if (write_start_script(t, e))
@@ -428,7 +429,7 @@ static int tell_to_shut_down(struct transfer *t, struct err *e)
 		return r;
 	h->is_told = true;
 	t->power.until_ns = now_ns() + t->opt->warm.shutdown_timeout_s * 1000000000ULL;
-	report_notice(&t->life.report, "its disks are there: the guest is told to shut down now (%s)", by);
+	report_notice(&t->life.report, "the guest's disks are at the destination: the guest is told to shut down now (%s)", by);
 	return 0;
 }
 
@@ -439,9 +440,9 @@ static void wait_for_owner(struct transfer *t, const char *why)
 
 	report_notice(
 		&t->life.report,
-		"its disks are there: shut the guest down now, from inside or however you do that. What has changed since is carried then, and "
-		"the guest is started at the destination (vmferry cancel %s ends the wait)%s%s",
-		name, *why ? ". It was not told to from here: " : "", why);
+		"the guest's disks are at the destination: shut the guest down now, from inside or by other means. vmferry then copies "
+		"what has changed since, and starts the guest at the destination (vmferry cancel %s ends the wait)%s%s",
+		name, *why ? ". vmferry did not tell it to shut down: " : "", why);
 }
 
 /*
@@ -486,7 +487,9 @@ static int wait_on(struct transfer *t, struct err *e)
 		return ask_for_end(t, e);
 	if (!was_held)
 		report_notice(&t->life.report,
-			      "its disks are there: the guest runs on here until it is shut down, or you say: vmferry switch %s", name);
+			      "the guest's disks are at the destination: the guest runs on here until it is shut down, or you say: "
+			      "vmferry switch %s",
+			      name);
 	return 0;
 }
 

@@ -134,8 +134,8 @@ static int cannot_tell(const struct transfer *t, struct err *e)
 	e->code = EAGAIN;
 	return err_prefix(
 		e,
-		"the source QEMU (process %d) is held again, and whether it has run the guest since that was handed over cannot be told: "
-		"it stays held. Recover again once libvirt answers, or end whichever copy is not to live",
+		"the source QEMU (process %d) is held again, and vmferry cannot tell whether it has run the guest since the hand-over: it "
+		"stays held. Recover again once libvirt answers, or end whichever copy is not to live",
 		(int)t->src.guest.pid);
 }
 

@@ -473,8 +473,8 @@ static void tell_other_ways(struct transfer *t)
 			"boots there: --how warm (vmferry check %s %s --how warm says whether)",
 			t->opt->vm, t->opt->dest.where);
 	report_notice(&t->life.report,
-		      "what cannot be moved while it runs can be moved when it is shut down: vmferry migrate SCRIPT DEST --how cold "
-		      "(SCRIPT: what starts it, or its systemd unit; or its command line behind --)");
+		      "a guest that cannot be moved while it runs can be moved once it is shut down: vmferry migrate SCRIPT DEST --how "
+		      "cold (SCRIPT: the script or systemd unit that starts it; or its command line behind --)");
 }
 
 /* Adds `why` to the obstacles if some were found before, and `why` does not repeat them. */

@@ -318,8 +318,8 @@ void transfer_undo_again(struct transfer *t)
 	attempt_end_journal(&t->a);
 	if (t->a.handoff.state == HO_SRC_ABORTED)
 		err_set(&t->end.why, ECANCELED,
-			t->a.undo_failed ? "that move was over before, and what it left can still not be undone"
-					 : "that move was over before, and what it left is undone now");
+			t->a.undo_failed ? "that move was over before, and vmferry still cannot undo what it left"
+					 : "that move was over before, and vmferry has undone what it left");
 	t->a.handoff.finished = t->peer.aborted = true;
 	conductor_finish(&t->a.con);
 }

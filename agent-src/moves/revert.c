@@ -35,8 +35,8 @@ static int check_tells(const char *path, struct err *e)
 	return image_write_stamp(path)
 		       ? 0
 		       : err_set(e, ENOTSUP,
-				 "nobody could tell whether %s is written to here meanwhile, and the guest's memory does not go on over "
-				 "another disk: move without --revert-within",
+				 "vmferry could not tell whether %s is written to here meanwhile, and the guest cannot resume over a "
+				 "changed disk: move it without --revert-within",
 				 path);
 }
 
@@ -73,7 +73,8 @@ static void tell_ended(struct transfer *t)
 {
 	if (t->peer.ended && !t->revert.told_ended)
 		report_notice(&t->life.report,
-			      "it is held here until you say what is to become of it: vmferry revert %s, or vmferry keep %s",
+			      "vmferry holds the guest's old QEMU here until you decide: vmferry revert %s takes the guest back, vmferry "
+			      "keep %s leaves it at the destination",
 			      t->src.guest.name, t->src.guest.name);
 	t->revert.told_ended |= t->peer.ended;
 }
@@ -181,11 +182,10 @@ static void want_back(struct transfer *t)
 		 t->src.guest.name);
 	r = note_if_qemu_ended(t, &why);
 	if (!r && t->src.traits.carries_memory && !t->a.handoff.qemu_alive)
-		r = err_set(
-			&why, ESRCH,
-			"its QEMU here (process %d) has ended, and what it held with it: the guest goes on at the destination alone. Let it stay there "
-			"(vmferry keep %s)",
-			(int)t->src.guest.pid, t->src.guest.name);
+		r = err_set(&why, ESRCH,
+			    "the guest's old QEMU here (process %d) has ended, and the guest's old memory is lost with it: the guest runs "
+			    "only at the destination. Let it stay there (vmferry keep %s)",
+			    (int)t->src.guest.pid, t->src.guest.name);
 	r = r ? r : cutover_memory_fits_disks(t, &why);
 	if (!r && reach(t)) {
 		t->revert.asked = t->end.user_cancelled = true;

@@ -53,9 +53,9 @@ int shared_disks_may_be_vouched_for(const struct transfer *t, struct err *e)
 
 	return name && handoff_is_given_up(&t->a.handoff) && t->a.handoff.qemu_alive
 		       ? err_set(e, EBUSY,
-				 "nobody can see whether the guest has written to disk %s at the destination: its memory here, in a QEMU that is held "
-				 "(process %d), may be older, and does not go on. If the guest runs nowhere, end that QEMU and start the guest anew "
-				 "from its disk; then recover again",
+				 "vmferry cannot see whether the guest wrote to disk %s at the destination: its memory here, in a QEMU "
+				 "that is held (process %d), may be older, and does not go on. If the guest runs nowhere, end that QEMU "
+				 "and start the guest anew from its disk; then recover again",
 				 name, (int)t->src.guest.pid)
 		       : 0;
 }

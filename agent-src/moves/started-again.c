@@ -21,13 +21,13 @@ int cutover_refuse_open_here(const struct transfer *t, struct err *e)
 		if (pid < 0)
 			return err_set(
 				e, EBUSY,
-				"whether its disk %s is open here cannot be told: the guest may have been started again. Nothing is changed; "
-				"see that this host can read that file, then recover again",
+				"cannot tell whether the guest's disk %s is open here: the guest may have been started again. Nothing is "
+				"changed; see that this host can read that file, then recover again",
 				json_string_value(path));
 		if (pid)
 			return err_set(e, EBUSY,
-				       "its disk %s is open here in process %d: the guest may have been started again. Nothing "
-				       "is changed; end whichever copy is not to live, then recover again",
+				       "the guest's disk %s is open here in process %d: the guest may have been started again. Nothing is "
+				       "changed; end whichever copy is not to live, then recover again",
 				       json_string_value(path), (int)pid);
 	}
 	return 0;
@@ -74,19 +74,18 @@ int cutover_nobody_restarted_it(const struct transfer *t, struct err *e)
 		enum disk_since since = disk_since(t, json_string_value(path));
 
 		if (since == DISK_WRITTEN)
-			return err_set(
-				e, EBUSY,
-				"its disk %s has been written here since the guest was handed over: it may have been started again. "
-				"Nothing is changed; end whichever copy is not to live, then recover again: with --peer-is-fenced if it is the "
-				"destination's; otherwise move this disk away first",
-				json_string_value(path));
+			return err_set(e, EBUSY,
+				       "the guest's disk %s has been written here since the guest was handed over: the guest may have been "
+				       "started again. Nothing is changed; end whichever copy is not to live, then recover again: with "
+				       "--peer-is-fenced if it is the destination's; otherwise move this disk away first",
+				       json_string_value(path));
 		if (since == DISK_UNKNOWN && !t->a.handoff.qemu_alive && !t->end.not_started)
 			return err_set(
 				e, EBUSY,
-				"nobody can tell whether its disk %s has been written here since the guest was handed over, and its QEMU has "
-				"ended: it may have been started again. Nothing is changed. If it certainly was not: vmferry "
-				"recover %s --not-started-here. If the one here is to live, end the one at the destination, then recover with "
-				"--peer-is-fenced",
+				"vmferry cannot tell whether the guest's disk %s has been written here since the guest was handed over, "
+				"and the guest's QEMU has ended: the guest may have been started again here. Nothing is changed. If it "
+				"certainly was not: vmferry recover %s --not-started-here. If the one here is to live, end the one at the "
+				"destination, then recover with --peer-is-fenced",
 				json_string_value(path), t->src.guest.name ?: "VM");
 	}
 	return 0;
@@ -115,8 +114,9 @@ static int bases_fit_memory(const struct transfer *t, struct err *e)
 		if (since != DISK_AS_LEFT && (since != DISK_NEVER_TOLD || t->revert.asked))
 			return err_set(
 				e, EBUSY,
-				"%s, on which a disk of the guest is based, was written here since the guest was handed over, or that cannot be "
-				"told: the guest as it was then does not go on over that. Let it stay there (vmferry keep %s)",
+				"%s, on which a disk of the guest is based, was written here since the guest was handed over, or vmferry "
+				"cannot tell whether it was: the guest's old memory does not fit it any more. Let it stay there (vmferry "
+				"keep %s)",
 				path, t->src.guest.name ?: "VM");
 	}
 	return 0;
@@ -135,9 +135,10 @@ int cutover_memory_fits_disks(const struct transfer *t, struct err *e)
 		if (!r && since != DISK_AS_LEFT && (since != DISK_NEVER_TOLD || t->revert.asked))
 			r = err_set(
 				e, EBUSY,
-				"nobody can tell whether its disk %s is as the guest left it here: it is in use (mounted, say), has another "
-				"name, or does not tell when it was written. The guest's memory of then, in a QEMU that is held (process %d), does "
-				"not go on over another disk. If the guest runs nowhere and is to start anew from that disk, end that QEMU",
+				"vmferry cannot tell whether the guest's disk %s is as the guest left it here: the disk is in use "
+				"(mounted, say), has another name, or does not report when it was written. The guest's memory of then, in "
+				"a QEMU that is held (process %d), does not go on over another disk. If the guest runs nowhere and is to "
+				"start anew from that disk, end that QEMU",
 				json_string_value(path), (int)t->src.guest.pid);
 	}
 	return r;

@@ -68,8 +68,8 @@ static void plan_starters(const struct transfer *t, json_t *list)
 		append_new(list, xasprintf("%s: as you say, it does not start the guest here again", a->starter));
 	for (i = 0; i < a->scripts.count; i++)
 		if (a->scripts.list[i].ours)
-			append_new(list,
-				   xasprintf("%s gets another name here, so that nobody starts the guest by it", a->scripts.list[i].path));
+			append_new(list, xasprintf("vmferry renames %s here, so that it cannot start the guest a second time",
+						   a->scripts.list[i].path));
 }
 
 static void plan_libvirt(const struct transfer *t, json_t *list)
@@ -116,7 +116,8 @@ static json_t *plan_afterwards(const struct transfer *t)
 	if (t->src.adds_monitor)
 		json_array_append_new(list,
 				      json_string(
-					      "its command line there has a QMP monitor, which it lacks here, so that it can be moved on"));
+					      "vmferry adds a QMP monitor to the guest's command line there, which has none here, so that "
+					      "the guest can be moved again"));
 	append_sentence(list, "what starts the guest again there: ", json_object_get(t->plan, "start_script"));
 	plan_libvirt(t, list);
 	append_sentence(list, "installed and enabled there, for the next boot: ", json_object_get(t->plan, "unit"));
@@ -434,11 +435,12 @@ static void tell_transport(const struct transfer *t, json_t *ev)
 static const char *what_recover_did(const struct transfer *t)
 {
 	if (has_leftovers(t))
-		return "its move had been cut off, and is undone now, but for what is listed";
+		return "vmferry has undone the guest's move, which had been cut off, but for what is listed";
 	if (!t->peer.aborted)
-		return "its move had been cut off, and is undone here now";
-	return t->peer.forgotten ? "its move had been cut off, and is undone here now; the destination knows nothing of it any more"
-				 : "its move had been cut off: what it had made here and at the destination is removed now";
+		return "vmferry has undone the guest's move here, which had been cut off";
+	return t->peer.forgotten ? "vmferry has undone the guest's move here, which had been cut off; the destination has forgotten it"
+				 : "vmferry has removed what the guest's move, which had been cut off, had made here and at the "
+				   "destination";
 }
 
 /* Reason why the copy is not verified in full; NULL: all was compared with the guest's state when it stopped. */

@@ -41,10 +41,14 @@ static void tell_held(struct transfer *t)
 
 	if (!t->pace.held && t->opt->at)
 		report_notice(&t->life.report,
-			      "its disks are there: the guest runs on here, and is told to shut down at %s (vmferry switch %s: now)",
+			      "the guest's disks are at the destination: the guest runs on here until it is told to shut down at %s "
+			      "(vmferry switch %s: now)",
 			      moment_text(at, t->opt->at), name);
 	else if (!t->pace.held)
-		report_notice(&t->life.report, "its disks are there: the guest runs on here until you say: vmferry switch %s", name);
+		report_notice(&t->life.report,
+			      "the guest's disks are at the destination: the guest runs on here until you say: vmferry "
+			      "switch %s",
+			      name);
 	t->pace.held = true;
 }
 

@@ -58,10 +58,14 @@ int aside_check_name(const char *path, const char *what, struct err *e)
 	if (!text_is_utf8(path))
 		return err_set(e, EILSEQ, "the name of %s %s is not UTF-8 text", what, path);
 	if (access(dirname(copy), W_OK | X_OK))
-		return err_sys(e, errno, "%s %s is to have another name once the guest has gone, so that nobody starts the guest from here",
+		return err_sys(e, errno,
+			       "vmferry could not rename %s %s here once the guest has gone, which keeps the guest from being "
+			       "started a second time",
 			       what, path);
 	return strlen(basename(base)) + strlen(".moved-12345678") > NAME_MAX
-		       ? err_set(e, ENAMETOOLONG, "%s %s is to have another name once the guest has gone, and no longer one is possible",
+		       ? err_set(e, ENAMETOOLONG,
+				 "vmferry could not rename %s %s here once the guest has gone: the name is too long to "
+				 "append to",
 				 what, path)
 		       : 0;
 }

@@ -169,7 +169,7 @@ static int rewrite_begun(struct definition *d, const char *xml, const struct lv_
 	if (r)
 		return r;
 	d->begun = json_pack("{s:s,s:s,s:I}", "xml", there, "cookie", text, "flags", (json_int_t)flags_of(d));
-	return d->begun ? 0 : err_set(e, EILSEQ, "what libvirt says of the guest is not UTF-8 text");
+	return d->begun ? 0 : err_set(e, EILSEQ, "libvirt's definition of the guest is not UTF-8 text");
 }
 
 int definition_begin_job(struct part *p, struct err *e)

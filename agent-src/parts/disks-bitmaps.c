@@ -85,7 +85,7 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 			       "the persistent dirty bitmap %s of disk %s is %s, and would be lost (--drop=bitmaps leaves such behind)",
 			       name, disk_name(d),
 			       is_sound(bitmap) ? "one of too many, or of a disk whose name only QEMU understands"
-						: "in use by somebody, or is not sound any more");
+						: "in use by another client or job, or no longer sound");
 	tell_of_loss(ds, json_text(node, "node-name") ?: "?", name);
 	return 0;
 }

@@ -25,8 +25,8 @@ static int describe_one_below(const struct disks *ds, const struct disk *d, cons
 	if (b->real_path && b->name && !name)
 		return err_set(
 			e, ENOTSUP,
-			"the backing file %s of disk %s is not named by a path alone, so nobody can tell where the destination's QEMU would "
-			"look for it: --chain=flatten makes one image of both",
+			"the backing file %s of disk %s is not named by a path alone, so vmferry cannot tell where the destination's QEMU "
+			"would look for it: --chain=flatten makes one image of both",
 			b->name, d->guest->real_path);
 	if (!b->real_path || !b->name || !text_is_utf8(b->real_path))
 		return err_set(e, ENOTSUP, "the backing file %s of disk %s is not a local file: --chain=flatten makes one image of both",

@@ -340,7 +340,7 @@ static const char *what_keeps_it_from_staying(const struct disks *ds, const stru
 	if (g->no_flush && !is_seen_unflushed(ds, g))
 		return "it is used with cache=unsafe: what the guest has written may be in this host's memory only";
 	if ((g->network || g->block_device) && g->chain_count)
-		return "nobody can see whether its backing files are the same there";
+		return "vmferry cannot see whether its backing files are the same there";
 	if (g->network)
 		return NULL;
 	if (g->chain_count && !disk_keeps_chain(ds, g))

@@ -73,9 +73,10 @@ static int agree(struct part *p, const json_t *accept, struct err *e)
 	else if (g->has_replica)
 		report_notice(
 			g->src->report,
-			"its replica does not go along: the destination has a replica of a guest of that name, or does not know its settings. No more "
-			"points of it are made (vmferry replica add, there, begins anew). If that replica is this guest's own, vmferry replica "
-			"failover %s --planned takes the guest there, and sends only what it has written since",
+			"the guest's replica does not move with it: the destination has a replica of a guest of that name, or does not "
+			"know its settings. vmferry makes no more points of the guest (vmferry replica add, there, begins anew). If that "
+			"replica is this guest's own, vmferry replica failover %s --planned takes the guest there, and sends only what it "
+			"has written since",
 			g->src->guest.name);
 	return 0;
 }

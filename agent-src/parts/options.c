@@ -114,8 +114,8 @@ static const struct command_option rows[] = {
 	 "shut down, and started there",
 	 OPT_WORD, .offset = MEMBER(how), .words = how_words, .offered = how_offered, .heading = "How it moves:"},
 	{"in-place", NULL,
-	 "of DEST local: another QEMU of this machine goes on with the guest, with the same disks, sockets and pidfile; only its memory is "
-	 "copied",
+	 "with DEST local: another QEMU of this machine goes on with the guest, with the same disks, sockets and pidfile; only its memory "
+	 "is copied",
 	 OPT_FLAG, .offset = MEMBER(in_place)},
 	{"only-disks", NULL,
 	 "copy its disks, as they are written to, and no more: the guest stays here. They are kept there for seven days, or as "
@@ -164,15 +164,15 @@ static const struct command_option rows[] = {
 	 "auto: what an earlier move of the guest left at the disk's place, which the disk then replaces",
 	 OPT_LIST, .offset = MEMBER(disks.reuse), .words = reuse_words, .take = take_reuse},
 	{"chain", "HOW",
-	 "of backing files: copy (default): the same chain there; files that are there already are used; top: they must be there; flatten: "
-	 "one image of all",
+	 "how backing files go: copy (default): the same chain there; files that are there already are used; top: they must be there; "
+	 "flatten: one image of all",
 	 OPT_WORD, .offset = MEMBER(disks.chain), .words = chain_words},
 	{"drop", "WHAT,...", "leave behind what cannot be copied: snapshots, bitmaps; data-file: bring the data into the image", OPT_BITS,
 	 .offset = MEMBER(disks.accept), .words = drop_words},
 	{"media", "WHAT",
-	 "of files that the guest only reads (media, kernel, firmware): auto (default): those that are there with the same content are "
-	 "used, others copied; copy: all of them; path: none, they must be there; eject: media are taken out of their drives, the rest is "
-	 "as with auto",
+	 "how files that the guest only reads (media, kernel, firmware) go: auto (default): those that are there with the same content "
+	 "are used, others copied; copy: all of them; path: none, they must be there; eject: media are taken out of their drives, the "
+	 "rest is as with auto",
 	 OPT_WORD, .offset = MEMBER(media), .words = media_words},
 
 	{"install-unit", NULL, "make and enable a systemd unit there, which starts the guest when that host boots", OPT_FLAG,

@@ -105,14 +105,14 @@ static int find_kept(struct tpm *t, struct err *e)
 
 	if (!t->swtpm.state || *t->swtpm.state != '/')
 		return err_set(e, ENOENT,
-			       "where the guest's TPM, a swtpm, keeps what it holds cannot be told: give it a directory by an "
-			       "absolute name (--tpmstate dir=/…)");
+			       "cannot tell where the guest's TPM, a swtpm, keeps its state: give it a directory by an absolute name "
+			       "(--tpmstate dir=/…)");
 	t->kept = swtpm_kept_path(&t->swtpm);
 	if (stat(t->kept, &st))
 		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot look at what the guest's TPM keeps, %s", t->kept);
 	return st.st_size <= TPM_FILE_MAX
 		       ? 0
-		       : err_set(e, EFBIG, "what the guest's TPM keeps, %s, is larger than the %d bytes that can be moved", t->kept,
+		       : err_set(e, EFBIG, "the state of the guest's TPM, %s, is larger than the %d bytes that vmferry can move", t->kept,
 				 TPM_FILE_MAX);
 }
 

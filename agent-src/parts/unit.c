@@ -21,8 +21,8 @@ static int check_in_place(struct unit *u, struct err *e)
 
 	if (!u->src->opt->keep_unit && unit && !unit_is_generic(unit) && systemd_runs()) {
 		err_set(e, ENOTSUP,
-			"the guest runs in the unit %s, which ends with its QEMU and would know nothing of the new one: --in-place is for "
-			"guests that run in none. If nobody minds that the unit has ended: --unit keep",
+			"the guest runs in the unit %s, which ends with its QEMU and would not know of the new QEMU: --in-place is for "
+			"guests that run in no unit. If the unit may end: --unit keep",
 			unit);
 		r = source_obstacle(u->src, e);
 	}

@@ -37,7 +37,7 @@ static int judge(const struct newest_question *q, const struct journal *j, struc
 	if (over || state == HO_DST_DONE || (state == HO_DST_STARTED && !revertible))
 		return 0;
 	if (state == HO_DST_STARTED)
-		return err_set(e, EAGAIN, "it came here, and its source may have it back still: vmferry revert or keep, there");
+		return err_set(e, EAGAIN, "the guest came here, and its source can still take it back: vmferry revert or keep, there");
 	a->unsettled = true;
 	if (handoff_state_of_role(state, HO_DESTINATION))
 		return err_set(e, EAGAIN, "a move of it to this host is not over (%s): vmferry-dst recover", handoff_state_name(state));

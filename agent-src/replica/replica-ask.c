@@ -172,7 +172,7 @@ int replica_note_replaced(const struct replica_conf *c, const char *guest, bool 
 	json_decref(state);
 	if (lock >= 0)
 		close(lock);
-	return r ? err_prefix(e, "that guest %s was%s taken over elsewhere cannot be noted", guest, replaced ? "" : " not") : 0;
+	return r ? err_prefix(e, "cannot note that guest %s was%s taken over elsewhere", guest, replaced ? "" : " not") : 0;
 }
 
 int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e)
@@ -187,13 +187,13 @@ int replica_check_not_taken(const struct replica_conf *c, const char *guest, cha
 		return taken ? err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "") : 0;
 	}
 	if (why.code == EIO) /* the host has answered */
-		return err_set(e, EIO, "whether it was taken over at %s cannot be told (if it certainly was not: --peer-is-fenced): %s",
+		return err_set(e, EIO, "cannot tell whether the guest was taken over at %s (if it certainly was not: --peer-is-fenced): %s",
 			       c->to, why.msg);
 	if (strcmp(c->start_alone, "yes") != 0)
 		return err_set(e, EAGAIN,
-			       "whether it was taken over at %s cannot be told, which is an obstacle (start-alone=no; if it "
-			       "certainly was not: --peer-is-fenced): %s",
+			       "cannot tell whether the guest was taken over at %s, which is an obstacle (start-alone=no; if it certainly "
+			       "was not: --peer-is-fenced): %s",
 			       c->to, why.msg);
-	*alone = xasprintf("whether it was taken over at %s cannot be told: %s", c->to, why.msg);
+	*alone = xasprintf("cannot tell whether the guest was taken over at %s: %s", c->to, why.msg);
 	return 0;
 }

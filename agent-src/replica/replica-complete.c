@@ -73,7 +73,7 @@ static int flatten(const struct run *r, size_t i, struct err *e)
 		return 0;
 	pid = runs_from(r, from);
 	if (pid < 0)
-		return err_set(e, EIO, "which process has %s open cannot be told", from);
+		return err_set(e, EIO, "cannot tell which process has %s open", from);
 	if (pid)
 		return check_place(to, e) ?: make_flat(r, pid, from, to, format, e);
 	if (was_replaced(r, from))

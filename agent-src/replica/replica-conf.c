@@ -144,13 +144,14 @@ static const struct command_option rows[] = {
 	 "a bundle of the guest (vmferry export) that was brought to the replica's host, by its absolute path there: a directory, or a file with its stream; the first point "
 	 "does not carry what is the same in it, as is compared by hash",
 	 OPT_TEXT, .offset = MEMBER(initial), .take = check_absolute},
-	{"point", "POINT", "its number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)", OPT_TEXT,
-	 .offset = MEMBER(point), .once = true, .heading = "Of a run from a point:"},
+	{"point", "POINT", "the point's number, or the newest until a time: 14:05, '2026-11-29 14:05' (default: the newest of all)",
+	 OPT_TEXT, .offset = MEMBER(point), .once = true, .heading = "For a run from a point:"},
 	{"peer-is-fenced", NULL,
-	 "of failover: the guest certainly does not run at its primary any more, and will not: two of it must never; of remove: it certainly was not taken over at the replica's host",
+	 "failover: you vouch that the guest no longer runs at its primary, and will not: it must never run twice; remove: you vouch that "
+	 "the guest was not taken over at the replica's host",
 	 OPT_FLAG, .offset = MEMBER(fenced), .once = true},
 	{"further-is-fenced", NULL,
-	 "of failover, where the points go on to a further host: the guest certainly does not run there, and will not", OPT_FLAG,
+	 "failover, where the points go on to a further host: you vouch that the guest does not run there, and will not", OPT_FLAG,
 	 .offset = MEMBER(further_fenced), .once = true},
 	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(plans),
 	 .once = true},

@@ -59,8 +59,8 @@ static enum health of_clock(const json_t *row, json_t *why)
 	return ahead <= json_number_value(json_object_get(row, "every_s"))
 		       ? NORMAL
 		       : add(why, WARNING,
-			     xasprintf("the newest point, or the last attempt, lies %s in the future: was the clock set back? How old "
-				       "the point is cannot be told (vmferry replica sync makes another)",
+			     xasprintf("the newest point, or the last attempt, lies %s in the future: was the clock set back? vmferry "
+				       "cannot tell how old the point is (vmferry replica sync makes another)",
 				       text));
 }
 

@@ -132,7 +132,7 @@ static int ask_again(struct replica_conf *c, const char *guest, struct err *e)
 	int r = replica_ask(c, guest, &taken, &settled, e);
 
 	if (r)
-		return err_prefix(e, "guest %s was taken over at %s, and whether it is so still cannot be told", guest, c->to);
+		return err_prefix(e, "guest %s was taken over at %s, and vmferry cannot tell whether it still is", guest, c->to);
 	c->sync.replaced = taken;
 	return taken ? err_set(e, ESTALE, "guest %s: %s", guest, taken) : replica_note_replaced(c, guest, false, e);
 }
@@ -292,9 +292,11 @@ int replica_onward_may_run(const struct replica_conf *c, const char *guest, stru
 	if (replaced)
 		return err_set(
 			e, EBUSY,
-			"it was taken over at %s, to which its points went on from here, and whether it is so still cannot be told (if it certainly does not run there: --further-is-fenced)",
+			"the guest was taken over at %s, to which its points went on from here, and vmferry cannot tell whether it still "
+			"is (if it certainly does not run there: --further-is-fenced)",
 			to);
-	return err_prefix(e, "its points go on from here to %s, and whether it was taken over there cannot be told", to), -EAGAIN;
+	return err_prefix(e, "the guest's points go on from here to %s, and vmferry cannot tell whether it was taken over there", to),
+	       -EAGAIN;
 }
 
 int replica_onward_check_not_taken(const struct replica_conf *c, const char *guest)
@@ -321,7 +323,7 @@ static void print_answer(const struct replica_conf *c, const char *guest, const 
 		json_text_print(o);
 		json_decref(o);
 	} else if (unknown) {
-		printf("%s: whether it was taken over at %s cannot be told: %s\n", guest, c->to, unknown);
+		printf("%s: cannot tell whether it was taken over at %s: %s\n", guest, c->to, unknown);
 	} else {
 		printf("%s: %s%s\n", guest, taken ?: "it was not taken over at ", taken ? "" : c->to);
 	}

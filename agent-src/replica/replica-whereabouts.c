@@ -29,7 +29,7 @@ static int check_journal(const char *path, const char *guest, struct err *e)
 	if (r == -ENOENT) /* the move has ended meanwhile */
 		return 0;
 	if (r)
-		return err_prefix(e, "whether guest %s is being moved from here cannot be told", guest), -EBUSY;
+		return err_prefix(e, "cannot tell whether guest %s is being moved from here", guest), -EBUSY;
 	is_its = strcmp(json_text(begin, "how") ?: "", "replica") != 0 && !strcmp(json_text(begin, "guest") ?: "", guest);
 	json_decref(begin);
 	return is_its ? err_set(e, EBUSY, "a command that takes guest %s from here, or changes its disks, is not over (vmferry recover %s)",
@@ -213,6 +213,6 @@ void replica_note_here(const struct run *r, const char *state_dir)
 	entry = json_pack("{s:s,s:s,s:s,s:o}", "guest", r->guest, "attempt", json_text(r->store.replica, "pair") ?: "", "came_from",
 			  json_text(r->store.replica, "from") ?: "its primary", "disks", disks);
 	if (whereabouts_add(path, entry, &e))
-		fprintf(stderr, "vmferry: that guest %s is here now cannot be noted: %s\n", r->guest, e.msg);
+		fprintf(stderr, "vmferry: cannot note that guest %s is here now: %s\n", r->guest, e.msg);
 	json_decref(entry);
 }

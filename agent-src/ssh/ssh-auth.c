@@ -174,7 +174,7 @@ static enum outcome try_encrypted(struct auth *a, const char *path)
 	}
 	if (!a->may_ask) {
 		a->passphrase_left_out = true;
-		note(a, "%s: left out, as nobody can be asked for its passphrase", path);
+		note(a, "%s: not tried, as there is no terminal to ask you for its passphrase", path);
 		return LEFT_OUT;
 	}
 	for (i = 0; i < TRIES; i++) {
@@ -378,7 +378,7 @@ static const char *advice(const struct auth *a)
 
 static int refused(const struct auth *a, struct err *e)
 {
-	return err_set(e, EACCES, "%s lets nobody in this way: tried: %s; it accepts: %s. %s", a->s->base.text,
+	return err_set(e, EACCES, "%s refused the login: tried: %s; it accepts: %s. %s", a->s->base.text,
 		       *a->notes ? a->notes : "nothing, as there is no key", a->offered, advice(a));
 }
 

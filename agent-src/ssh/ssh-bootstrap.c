@@ -59,7 +59,7 @@ static const char script[] =
 	"	mkdir -p \"$1\" 2>/dev/null\n"
 	"	why='cannot be made'\n"
 	"	[ -d \"$1\" ] || return 1\n"
-	"	why=\"somebody else's\"\n"
+	"	why='owned by another user'\n"
 	"	[ -n \"$(find \"$1\" -prune -user \"$me\" 2>/dev/null)\" ] || return 1\n"
 	"	chmod 700 \"$1\" 2>/dev/null\n"
 	"	ours \"$1\" d || return 1\n"

@@ -18,7 +18,7 @@ static bool is_set(const json_t *bitmap, const char *key)
 static int check_one(struct storage *s, struct moving_disk *d, const char *at, const json_t *bitmap, struct err *e)
 {
 	const char *why = is_set(bitmap, "inconsistent") ? "is not sound any more"
-			  : is_set(bitmap, "busy")	 ? "is in use by somebody"
+			  : is_set(bitmap, "busy")	 ? "is in use by another client or job"
 			  : is_set(bitmap, "persistent") && strcmp(d->format, "qcow2")
 				  ? "is to outlive its QEMU, and the new image is not qcow2 (--format)"
 				  : NULL;

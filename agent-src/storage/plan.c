@@ -412,7 +412,7 @@ static void tell_other_starter(struct storage *s)
 {
 	if (s->starter.other && s->old != OLD_REMOVE)
 		report_notice(&s->life.report, "%s, too, would start the guest, from its old images%s", s->starter.other,
-			      s->old == OLD_ASIDE ? ": they get other names, so that it does not" : ": see to it that nobody runs it");
+			      s->old == OLD_ASIDE ? ": vmferry renames those images, so that it cannot" : ": make sure that it is not run");
 }
 
 /* True if the name, in the header of the image at path, is or may be the other image. A json: name is searched for the other's file
@@ -511,8 +511,9 @@ static int decide_old(struct storage *s, struct err *e)
 		if (d->from_device && (!s->starter.path || (has_other_starter(s) && s->o->old == OLD_AUTO)))
 			return err_set(
 				e, ENOTSUP,
-				"what starts this guest again is not known (%s), and the block device %s cannot get another name: what starts "
-				"it would start it from its old disk. Say what it is (--start-script), or that you see to it (--old keep)",
+				"vmferry does not know what starts this guest again (%s), and cannot rename the block device %s: the "
+				"guest would be started from its old disk. Name what starts it (--start-script), or take care of that "
+				"yourself (--old keep)",
 				!s->starter.path	? s->starter.why
 				: s->starter.other_line ? "its command line is another than that of the script beside its disks"
 							: "it is more than one script",

@@ -193,14 +193,14 @@ static int without_qemu(struct storage *s, struct err *e)
 			return err_sys(e, errno, "the guest was given the image %s", d->to);
 		if (pid < 0)
 			return err_set(e, EIO,
-				       "the guest was given the image %s; whether somebody has its old one open, %s, cannot be told", d->to,
-				       d->from);
+				       "vmferry gave the guest the image %s, but cannot tell whether a process has its old image %s open",
+				       d->to, d->from);
 		if (pid)
 			return err_set(
 				e, EBUSY,
-				"the guest was given the image %s, and somebody has started it from its old one, %s (process %d): decide "
-				"which is to stay, and end that process first if it is the new one",
-				d->to, d->from, (int)pid);
+				"vmferry gave the guest the image %s, but process %d has its old image %s open, so it was started again "
+				"from that: decide which image it is to keep; if the new one, end that process first",
+				d->to, (int)pid, d->from);
 	}
 	return 0;
 }

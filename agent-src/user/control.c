@@ -361,7 +361,7 @@ static json_t *read_answer(FILE *f, struct err *e)
 	json_t *answer = NULL;
 
 	if (getline(&line, &cap, f) > 0 && !(answer = json_loads(line, 0, NULL)))
-		err_set(e, EPROTO, "what the agent of this move answers cannot be read");
+		err_set(e, EPROTO, "cannot read the answer of this move's agent");
 	else if (!answer && errno == EAGAIN)
 		err_set(e, ETIMEDOUT, "the agent of this move has not answered for %d s; is it stopped (SIGSTOP)?", ANSWER_S);
 	else if (!answer)

@@ -80,7 +80,9 @@ static void print_changed(FILE *to, const json_t *changed)
 	size_t i;
 
 	json_array_foreach(json_object_get(changed, "what"), i, v)
-		fprintf(to, "  here      after the guest had gone somebody changed %s in libvirt; it is not so at the destination\n",
+		fprintf(to,
+			"  here      another client changed %s in libvirt after the guest had gone; the destination does not have "
+			"that change\n",
 			json_string_value(v));
 	if (json_object_get(changed, "file"))
 		fprintf(to, "  here      its definition as it was changed: %s\n", event_text(changed, "file"));

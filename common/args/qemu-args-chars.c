@@ -41,8 +41,8 @@ void args_connect(struct rewrite *w, struct item *it, const struct kv_list *l, c
 
 	args_file(w, it, again ? ARGS_RECONNECT : ARGS_CONNECT, false, what, path);
 	args_note(w,
-		  again ? "-%s connects to %s: it tries on the destination, too, until somebody is listening there"
-			: "-%s connects to %s: somebody must be listening there on the destination too",
+		  again ? "-%s connects to %s: QEMU on the destination, too, retries until a process listens there"
+			: "-%s connects to %s: a process must listen there on the destination, too",
 		  name, *path);
 }
 
@@ -110,7 +110,7 @@ static void note_pty(struct rewrite *w, const struct item *it)
 
 void args_note_stdio(struct rewrite *w)
 {
-	args_note(w, "nobody reads QEMU's standard output on the destination: what the guest writes there gets lost");
+	args_note(w, "QEMU's standard output has no reader on the destination: what the guest writes there is lost");
 }
 
 /* "localaddr", or "local" of the JSON form. */

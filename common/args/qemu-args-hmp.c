@@ -50,7 +50,7 @@ static char escape_of(const struct line *l)
 static const char *socket_is_closed(const struct kv_list *l)
 {
 	if (!kv_flag(l, "server", false))
-		return "QEMU connects to somebody by itself";
+		return "QEMU itself connects to another program";
 	if (kv_get(l, "tls-creds", NULL) || kv_flag(l, "websocket", false) || kv_flag(l, "tn3270", false) || kv_flag(l, "abstract", false))
 		return "vmferry speaks neither TLS nor WebSocket to a monitor, and looks for no abstract socket";
 	return NULL;
@@ -82,7 +82,7 @@ static void at_backend(struct args_hmp *h, const char *backend, const struct kv_
 		h->at = path ? xstrdup(path) : NULL;
 		return;
 	}
-	closed = strcmp(backend, "socket") ? "it leads to nobody who connects to it" : socket_is_closed(l);
+	closed = strcmp(backend, "socket") ? "no client can connect to it" : socket_is_closed(l);
 	h->telnet = kv_flag(l, "telnet", false);
 	if (closed) {
 		nowhere(h, closed);
@@ -167,7 +167,7 @@ static void at_device(const struct line *l, struct args_hmp *h, const char *dev)
 		return;
 	}
 	if (!begins(dev, "unix:") && !begins(dev, "tcp:") && !begins(dev, "telnet:")) {
-		nowhere(h, "it leads to nobody who connects to it");
+		nowhere(h, "no client can connect to it");
 		return;
 	}
 	kv_parse(&kv, rest + 1);

@@ -41,7 +41,7 @@ static const char *way_in(const struct rewrite *w, const struct item *it, const 
 
 	if (args_among(kind, sockets, ARRAY_LEN(sockets))) {
 		if (!kv_flag(l, "server", false) && (strcmp(it->name, "gdb") || strcmp(kind, "tcp"))) /* QEMU adds that */
-			return "QEMU connects to somebody by itself";
+			return "QEMU itself connects to another program";
 		if (kv_flag(l, "abstract", false))
 			return "an abstract socket cannot be taken away from them";
 		return kv_get(l, "tls-creds", NULL) ? "a socket with TLS cannot be occupied without a certificate" : NULL;

@@ -167,8 +167,7 @@ int args_refuse_descriptor(struct rewrite *w, const struct item *it)
 	static const char *const nets[] = {"netdev", "nic", "net"};
 
 	return err_set(w->e, EINVAL,
-		       "-%s %s uses a file descriptor that whoever started this QEMU passed to it; the destination has "
-		       "none like it%s",
+		       "-%s %s uses a file descriptor that this QEMU's parent process passed to it; the destination has none like it%s",
 		       it->name, it->value ? it->value : "",
 		       args_among(it->name, nets, ARRAY_LEN(nets)) ? " (--map-net NIC=… has it be on something else there)" : "");
 }

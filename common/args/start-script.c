@@ -39,7 +39,7 @@ char *start_script_text(const struct start_script *s)
 	fprintf(f,
 		"%s%s again, as it was %s on %s by vmferry %s.\n"
 		"%s"
-		"# As long as nobody edits it, vmferry gives it another name when it moves the guest away from here, and\n"
+		"# As long as you do not edit it, vmferry renames it when it moves the guest away from here, and\n"
 		"# replaces it when the guest comes back. An edited one is yours: it is renamed only if you name it to move\n"
 		"# the guest while it is shut down, and changed only as the guest's disks move here (vmferry storage).\n" SEAL "%0*d\n"
 		"cd / || exit\n",

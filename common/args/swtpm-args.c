@@ -43,7 +43,7 @@ static const struct option {
 	{"chroot", 'R', false, REFUSED, "it runs in a directory of its own"},
 	{"server", 0, false, REFUSED, "others than QEMU may give it commands"},
 	{"port", 'p', false, REFUSED, "others than QEMU may give it commands"},
-	{"fd", 'f', false, REFUSED, "it was given its channels by whoever started it"},
+	{"fd", 'f', false, REFUSED, "its parent process passed it its channels"},
 };
 
 static const char *const localities[] = {"reject-locality-4", "allow-set-locality", NULL};

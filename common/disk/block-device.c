@@ -142,8 +142,8 @@ static int check_end(int fd, const char *path, uint64_t at, size_t bytes, struct
 		return 0;
 	return err_set(
 		e, EEXIST,
-		"block device %s is not blank: it may be somebody's, or the guest's own disk, which both hosts see. If nobody needs what "
-		"it holds, clear it (blkdiscard -z %s), and try again",
+		"block device %s is not blank: another program may use it, or it is the guest's own disk, which both hosts see. If its "
+		"contents are not needed, clear it (blkdiscard -z %s), and try again",
 		path, path);
 }
 

@@ -55,7 +55,7 @@ static int give_back(int fd, const json_t *owner, uid_t given, struct err *e)
 	struct stat st;
 
 	if (fstat(fd, &st))
-		return err_sys(e, errno, "whose %s is cannot be told", path);
+		return err_sys(e, errno, "cannot tell who owns %s", path);
 	if (!is_that_file(owner, fd, &st))
 		return err_set(e, ESTALE,
 			       "%s is another file than the guest's image that was to be given back to user %d: it is left as it is", path,
@@ -81,7 +81,7 @@ int owner_give_back(const json_t *owner, uid_t given, struct err *e)
 		return err_set(e, EBADMSG, "the journal does not say whose it was");
 	fd = open_image(path);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(e, errno, "whose %s is cannot be told", path);
+		return errno == ENOENT ? 0 : err_sys(e, errno, "cannot tell who owns %s", path);
 	r = give_back(fd, owner, given, e);
 	close(fd);
 	return r;

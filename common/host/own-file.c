@@ -151,7 +151,7 @@ static int refuse_open_in(const char *path, pid_t pid, const char *more, struct 
 
 static int refuse_used(const char *path, pid_t pid, struct err *e)
 {
-	refuse_open_in(path, pid, ", and is left to it; delete it when nobody needs it", e);
+	refuse_open_in(path, pid, ", and stays; delete it when it is no longer needed", e);
 	return 1;
 }
 
@@ -184,8 +184,8 @@ static int find(const json_t *known, bool rebooted, struct identity *id, struct 
 	case UNSURE:
 		break;
 	}
-	return err_set(e, EUCLEAN,
-		       "whether %s is still the file that was there then cannot be told: delete it if it is, and nobody needs it", path);
+	return err_set(e, EUCLEAN, "cannot tell whether %s is still the file that vmferry made: if it is, and is not needed, delete it",
+		       path);
 }
 
 int own_file_look(const json_t *known, bool rebooted, struct err *e)

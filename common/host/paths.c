@@ -67,10 +67,7 @@ int state_dir_get(char **out, const char *override, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ENOTDIR, "the state directory %s is not a directory", dir);
 	if (st.st_uid != geteuid() || st.st_mode & 022)
-		return err_set(e, EPERM,
-			       "the state directory %s must be yours, and writable by nobody else "
-			       "(chmod go-w)",
-			       dir);
+		return err_set(e, EPERM, "the state directory %s must be yours, and no other user may write to it (chmod go-w)", dir);
 	*out = dir;
 	dir = NULL;
 	return 0;
@@ -128,10 +125,11 @@ int secret_file_check(int fd, const char *path, struct err *e)
 	if (fstat(fd, &st))
 		return err_sys(e, errno, "cannot look at %s", path);
 	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(e, EPERM, "%s belongs to user %u, who could change it: whoever has a key of it may start programs", path,
+		return err_set(e, EPERM, "%s belongs to user %u, who could change it: a client with a key from it may start programs", path,
 			       (unsigned)st.st_uid);
 	if (st.st_mode & 077)
-		return err_set(e, EPERM, "%s can be read by others: whoever has a key of it may start programs (chmod 600 %s)", path, path);
+		return err_set(e, EPERM, "other users can read %s: a client with a key from it may start programs (chmod 600 %s)", path,
+			       path);
 	return 0;
 }
 

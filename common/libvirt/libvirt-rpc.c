@@ -260,7 +260,7 @@ static int check_listener(int fd, const char *socket, struct err *e)
 
 static int nobody_there(const char *socket, struct err *e)
 {
-	return err_set(e, ENOENT, "libvirt does not run here: nobody listens on %s", socket);
+	return err_set(e, ENOENT, "libvirt does not run here: no process listens on %s", socket);
 }
 
 /* A unix connect does not wait when non-blocking: EAGAIN means that the listener's queue is full. */

@@ -145,7 +145,8 @@ static int read_head(struct lv *v, struct err *e)
 		return err_set(e, EPROTO, "libvirt sent a message of %u bytes, which is not between %u and %u", h->length, LV_HEAD_BYTES,
 			       LV_MESSAGE_MAX);
 	if (h->version != LV_VERSION_ONE || h->type < LV_REPLY || h->type > LV_MESSAGE)
-		return err_set(e, EPROTO, "libvirt sent a message of type %u, version %u, which nobody asked for", h->type, h->version);
+		return err_set(e, EPROTO, "libvirt sent a message of type %u, version %u, which vmferry did not ask for", h->type,
+			       h->version);
 	v->in.body = xmalloc(MAX(h->length - LV_HEAD_BYTES, 1U));
 	return 0;
 }

@@ -75,7 +75,7 @@ int lv_process_of(const struct lv *v, const struct lv_domain *d, pid_t *pid, str
 		return err_set(e, ESRCH, "process %d, which %s names, is not the QEMU of guest %s", number, path, d->name);
 	if (!lv_is_user(v) && !may_say(dir, number)) /* a user's own is below a directory of that user alone */
 		return err_set(e, EPERM,
-			       "which process is the QEMU of guest %s cannot be told: other users than root and its own may write to %s",
+			       "cannot tell which process is the QEMU of guest %s: other users than root and its own may write to %s",
 			       d->name, dir);
 	*pid = number;
 	return 0;

@@ -140,7 +140,7 @@ void qmp_take_reply(struct qmp *q, json_int_t id, json_t *msg)
 	struct err e;
 
 	if (!r) {
-		log_debug("QMP %s: dropped a reply that nobody waits for%s%s", q->path, desc ? ": " : "", desc ? desc : "");
+		log_debug("QMP %s: dropped a reply that no command waits for%s%s", q->path, desc ? ": " : "", desc ? desc : "");
 		return;
 	}
 	if (ret) {

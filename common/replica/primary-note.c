@@ -82,7 +82,7 @@ int primary_note_replaced(const char *state_dir, const char *guest, const char *
 	r = replace_file(json, said, strlen(said), e);
 	if (!r && unlink(conf) && errno != ENOENT)
 		r = err_sys(e, errno, "cannot remove %s", conf);
-	return r ? err_prefix(e, "that guest %s was taken over elsewhere cannot be noted", guest) : 0;
+	return r ? err_prefix(e, "cannot note that guest %s was taken over elsewhere", guest) : 0;
 }
 
 /* The old copy's disks stay where they are, and its script, or unit, with them. */

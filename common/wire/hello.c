@@ -123,7 +123,7 @@ static int receive_frame(struct link *l, struct hello_input *in, uint16_t type, 
 	if (r <= 0)
 		return r;
 	if (frame_header_decode(&h, in->bytes) || h.length > HELLO_PAYLOAD_MAX || (h.type != type && h.type != MSG_ERROR))
-		return err_set(e, EPROTO, "what is at the other end does not speak the vmferry protocol");
+		return err_set(e, EPROTO, "the other end does not speak the vmferry protocol");
 	r = link_receive_more(l, in->bytes, FRAME_HEADER_BYTES + h.length, &in->have, e);
 	if (r <= 0)
 		return r;

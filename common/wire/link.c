@@ -87,12 +87,12 @@ static int take_record(struct link *l, struct err *e)
 		if (begun)
 			want += (size_t)l->header[3] << 8 | l->header[4];
 		if (want > sizeof(l->header) + TLS_RECORD_MAX || (begun && !is_tls(l->header)))
-			return err_set(e, EPROTO, "what is at the other end does not speak TLS");
+			return err_set(e, EPROTO, "the other end does not speak TLS");
 		if (begun && l->record == want)
 			break;
 		p = tls_conn_input(l->tls, &cap);
 		if (want - l->record > cap)
-			return err_set(e, EPROTO, "what is at the other end does not speak TLS");
+			return err_set(e, EPROTO, "the other end does not speak TLS");
 		k = receive_now(l->fd, p, want - l->record, e);
 		if (k <= 0)
 			return (int)k;

@@ -284,7 +284,7 @@ ssize_t tls_conn_decrypt(struct tls *t, uint8_t *p, size_t cap, struct err *e)
 			break; /* an error shows again at the next call */
 		if (why == SSL_ERROR_ZERO_RETURN)
 			return err_set(e, EPIPE, "the peer closed the connection");
-		return fail(e, "what came from the peer is no TLS record of this connection");
+		return fail(e, "the peer sent data that is not a TLS record of this connection");
 	}
 	return (ssize_t)done;
 }

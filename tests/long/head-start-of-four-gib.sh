@@ -13,7 +13,7 @@ for ((i = 0; i < ${N:-3}; i++)); do
 	NO_QMP=yes MEM=512 WITNESS="ram_mb=8 rate=0 disks=vda disk_mb=100 disk_rate=500" tiny_start "$NAME" $(guest_drive d0 "$DIR/a.raw" raw) \
 		$(guest_drive d1 "$DIR/b.raw" raw)
 	move_start "$NAME" local --how cold
-	wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
+	wait_event 'ev["event"] == "notice" and "disks are at the destination:" in ev["text"]' >/dev/null
 	wait_for 120 has_disk_ops "$NAME" $(($(disk_ops "$NAME") + 2000)) || fail "the guest does not write"
 	end_process "${GUEST_PID[$NAME]}"
 	wait_for 300 process_is_gone "$MOVE_PID" || fail "the move does not end"

@@ -1455,7 +1455,7 @@ static void a_byte_changed_on_the_way_ends_a_tls_connection(void **state)
 		memcpy(wire, out, n);
 		wire[at] ^= 1;
 		assert_int_equal(send(p.fd, wire, n, 0), n);
-		expect_closed(&p.end, EPROTO, "no TLS record");
+		expect_closed(&p.end, EPROTO, "not a TLS record");
 		assert_int_equal(p.end.frames, 0);
 		peer_close(&p);
 	}
@@ -1475,7 +1475,7 @@ static void a_record_sent_twice_ends_a_tls_connection(void **state)
 	out = tls_conn_output(p.tls, &n);
 	assert_int_equal(send(p.fd, out, n, 0), n);
 	assert_int_equal(send(p.fd, out, n, 0), n);
-	expect_closed(&p.end, EPROTO, "no TLS record");
+	expect_closed(&p.end, EPROTO, "not a TLS record");
 	assert_int_equal(p.end.frames, 1);
 	peer_close(&p);
 }

@@ -241,7 +241,7 @@ static void hosts_that_cannot_be_told_apart_are_named(void **state)
 	note_gone("web-u1", "root@10.0.0.9", NULL);
 	assert_int_equal(drain_apart(), 0);
 	assert_string_equal(went, "db-u1>b ");
-	assert_non_null(strstr(told, "guest web-u1 went to root@10.0.0.9, and it cannot be told"));
+	assert_non_null(strstr(told, "guest web-u1 went to root@10.0.0.9, and vmferry cannot tell"));
 }
 
 static void nobody_goes_if_it_is_unknown_where_others_are(void **state)

@@ -451,7 +451,7 @@ static void a_base_is_a_description_s_or_named(void **state)
 	is_on("base", &(struct base_wish){.count = 0}, 1024, "may be another guest's");
 	is_on("base", &(struct base_wish){.folder = "own"}, 1024, "/base\"},\"backing\":null}}");
 	is_on("base", &(struct base_wish){.all = true}, 1024, "\"backing\":null}}");
-	is_on("base", &(struct base_wish){.all = true}, 103, "nobody knows whether it has a backing file");
+	is_on("base", &(struct base_wish){.all = true}, 103, "cannot tell whether it has a backing file");
 	is_on("b\xff", &(struct base_wish){.all = true}, 1024, "not UTF-8");
 }
 

@@ -189,7 +189,7 @@ static void what_is_libvirts_own_goes(void **state)
 		 .so = "-audiodev none,id=audio1\n-vnc unix:/d/a_b.vnc\n",
 		 .not = "note:"},
 		{.line = "-spice\nport=5900,addr=127.0.0.1,disable-ticketing=on\n-audiodev\n{\"id\":\"audio1\",\"driver\":\"spice\"}\n",
-		 .so = "note: its screen is reached by VNC there, and not by SPICE\nnote: nobody hears its sound there (spice here)\n"},
+		 .so = "note: its screen is reached by VNC there, and not by SPICE\nnote: the guest's sound is not played there (spice here)\n"},
 		{.line = "-vnc\n0.0.0.0:0,password=on\n",
 		 .so = "note: its screen is a socket there that only QEMU's user reaches: the password"},
 	};

@@ -249,7 +249,7 @@ static void networks_are_as_near_as_they_can_be(void **state)
 		 .so = "-netdev bridge,id=net0,br=br7\n-device virtio-net-pci,id=nic0,netdev=net0,mac=52:54:00:12:34:56\n",
 		 .not = "NAT"},
 		{.devices = NIC("network", "<source network='default'/>", ""),
-		 .so = "note: network card #1, which is on network 'default' here, is on QEMU's own NAT there: the guest reaches out, nobody reaches it. "
+		 .so = "note: network card #1, which is on network 'default' here, is on QEMU's own NAT there: the guest can connect out, but no other host can connect to it. "
 		       "--map-net 52:54:00:12:34:56=bridge:BRIDGE attaches it to a bridge\n"},
 		{.devices = NIC("direct", "<source dev='eth0'/>", ""), .so = "-netdev user,id=net0\n"},
 		{.devices = NIC("user", "", ""), .so = "-netdev user,id=net0\n", .not = "NAT"},

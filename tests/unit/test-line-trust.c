@@ -228,7 +228,7 @@ static void an_image_stands_directly_above_a_file(void **state)
 
 		if ((i < 4) != !!r)
 			fail_msg("%s, %s: %s", nodes[i][1], nodes[i][2], r ? e.msg : "is taken");
-		assert_true(!r || strstr(e.msg, "nobody has looked at"));
+		assert_true(!r || strstr(e.msg, "vmferry has not examined"));
 		line_words_fini(&w);
 	}
 }

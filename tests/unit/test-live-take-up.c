@@ -94,7 +94,7 @@ static void one_of_which_libvirt_says_nothing_stays_held(void **state)
 	assert_int_equal(live_take_up(&t, &err), -EAGAIN);
 	assert_true(is_held());
 	assert_int_equal(live_take_up(&t, &err), -EAGAIN);
-	assert_non_null(strstr(err.msg, "cannot be told"));
+	assert_non_null(strstr(err.msg, "cannot tell"));
 	assert_true(is_held());
 	assert_false(t.end.ran_on);
 	refuse_state(0);

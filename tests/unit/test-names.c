@@ -211,7 +211,7 @@ static void the_plan_says_whose_listener_is_missing(void **state)
 	names_tell(state_dir, &line, said);
 	assert_int_equal(json_array_size(said), 1);
 	assert_string_equal(json_string_value(json_array_get(said, 0)),
-			    "nobody listens on /nowhere/passt there yet: QEMU tries until somebody does (-netdev)");
+			    "no process listens on /nowhere/passt there yet: QEMU retries until one does (-netdev)");
 	json_decref(said);
 }
 

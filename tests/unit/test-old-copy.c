@@ -445,7 +445,7 @@ static void a_disk_that_has_begun_and_changes_ends_the_move(void **state)
 	t.before_last = change_the_disk;
 	carry();
 	assert_true(t.lost && t.complete < CHANNELS);
-	assert_non_null(strstr(t.why.msg, "what was kept of disk vda has changed at byte 8388608"));
+	assert_non_null(strstr(t.why.msg, "the kept part of disk vda has changed at byte 8388608"));
 	end();
 }
 
@@ -495,7 +495,7 @@ static void what_is_not_as_it_was_sent_ends_the_move(void **state)
 	begin_on(DISK_BYTES, old, true, DISK_SECTOR);
 	carry();
 	assert_true(t.lost && t.complete < CHANNELS);
-	assert_non_null(strstr(t.why.msg, "what was kept of disk vda has changed at byte 8388608"));
+	assert_non_null(strstr(t.why.msg, "the kept part of disk vda has changed at byte 8388608"));
 	end();
 	known = NULL;
 }

@@ -335,7 +335,7 @@ static void sockets_of_other_services_stay(void **state)
 
 	(void)state;
 	assert_string_equal(got, "-M pc-q35-10.0 -chardev socket,id=c,path=/run/service" PLAIN);
-	assert_non_null(strstr(notes, "somebody must be listening"));
+	assert_non_null(strstr(notes, "a process must listen"));
 }
 
 #define TPM(path) "-chardev socket,id=c,path=" path " -tpmdev emulator,id=t,chardev=c -device tpm-tis,tpmdev=t"
@@ -351,7 +351,7 @@ static void socket_of_a_tpm_becomes_that_of_another_swtpm(void **state)
 	assert_string_equal(got, "-M pc-q35-10.0 " TPM("/d/tpm/socket") PLAIN);
 	assert_string_equal(later, "-M pc-q35-10.0 -device tpm-tis,tpmdev=t -tpmdev emulator,id=t,chardev=c -chardev "
 				   "socket,path=/d/tpm/socket,id=c" PLAIN);
-	assert_null(strstr(notes, "somebody must be listening"));
+	assert_null(strstr(notes, "a process must listen"));
 	assert_non_null(strstr(notes, "what it holds goes along"));
 }
 
@@ -644,15 +644,15 @@ static void monitors_that_others_could_use_are_refused(void **state)
 		{"-monitor udp:127.0.0.1:9@:8", "through -monitor udp:127.0.0.1:9@:8 others could"},
 		{"-monitor pipe:/srv/p", "this kind"},
 		{"-monitor /dev/ttyS0", "this kind"},
-		{"-qmp unix:/run/manager.sock", "connects to somebody"},
-		{"-qmp-pretty tcp:192.0.2.1:99,reconnect=1", "connects to somebody"},
-		{"-gdb unix:/run/gdb", "connects to somebody"},
+		{"-qmp unix:/run/manager.sock", "connects to another program"},
+		{"-qmp-pretty tcp:192.0.2.1:99,reconnect=1", "connects to another program"},
+		{"-gdb unix:/run/gdb", "connects to another program"},
 		{"-gdb udp::1234", "this kind"},
 		{"-qmp unix:name,abstract=on,server=on", "abstract"},
 		{"-chardev socket,id=c,host=::1,port=9,server=on,tls-creds=t -mon chardev=c,mode=control", "TLS"},
 		{"-chardev udp,id=c,port=9 -object monitor-hmp,id=m,chardev=c", "through -chardev udp,id=c,port=9 others"},
 		{"-object {\"qom-type\":\"monitor-qmp\",\"id\":\"m\",\"chardev\":\"c\"} -chardev socket,id=c,path=/manager",
-		 "connects to somebody"},
+		 "connects to another program"},
 		{"-chardev socket,id=c,port=9,server=on -object monitor-qmp,id=m,chardev=c,close-action=delete",
 		 "removes it when that leaves"},
 		{"-chardev udp,id=c,port=9 -mon c", "through -chardev udp,id=c,port=9 others"},

@@ -132,7 +132,7 @@ static void damaged_notes_are_no_answer(void **state)
 	(void)state;
 	put("07000000000000000000000000000000-src.journal");
 	assert_int_equal(replica_check_stayed(dir, "vm1", &store, &e), -EBUSY);
-	assert_non_null(strstr(e.msg, "cannot be told"));
+	assert_non_null(strstr(e.msg, "cannot tell"));
 	free(path);
 	path = path_of("07000000000000000000000000000000-src.journal");
 	assert_int_equal(unlink(path), 0);

@@ -124,7 +124,7 @@ static void what_cannot_go_along_is_refused(void **state)
 	expect_refused("socket " NEEDED " -rtss", "another user");
 	expect_refused("socket " NEEDED " --server type=tcp,port=1", "others than QEMU");
 	expect_refused("socket " NEEDED " -p 1", "others than QEMU");
-	expect_refused("socket " NEEDED " --fd 3", "whoever started it");
+	expect_refused("socket " NEEDED " --fd 3", "parent process passed it");
 	expect_refused("socket " NEEDED " --flags not-need-init,startup-clear", "--flags not-need-init,startup-clear");
 	expect_refused("socket " NEEDED " --locality allow-set-locality,x", "--locality");
 	expect_refused("socket " NEEDED " --locality ,", "--locality");

@@ -58,7 +58,7 @@ move a local
 guest_verify "$(orders a)"
 end
 begin -monitor pty -serial pty
-is_refused "which of QEMU's pseudo-terminals that is cannot be told"
+is_refused "cannot tell which of QEMU's pseudo-terminals"
 end
 
 echo "--- shared with the console"
@@ -73,12 +73,12 @@ asks "$DIR/a.mux (which the guest's console shares)"
 [[ $(keyboard_is_at "$DIR/a.mux") == monitor ]] || fail "the monitor has lost the keyboard"
 end
 begin -chardev "socket,id=m,path=$DIR/a.mux,server=on,wait=off,mux=on" -serial chardev:m -serial chardev:m -mon chardev=m
-is_refused "more than the guest's console share it"
+is_refused "more than the guest's console share"
 end
 
 echo "--- out of reach, or unable"
 begin -monitor stdio
-is_refused "-monitor stdio: it leads to nobody who connects to it"
+is_refused "-monitor stdio: no client can connect to it"
 end
 QEMU=$(qemu_called 10.0)
 begin -monitor "unix:$DIR/a.hmp,server=on,wait=off"

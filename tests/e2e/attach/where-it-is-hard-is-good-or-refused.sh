@@ -112,8 +112,8 @@ without_the_right() { # YAMA'S NUMBER WORDS
 	[[ ! -e $VMFERRY_RUNTIME_DIR/vmferry-${GUEST_PID[a]}.qmp ]] || fail "there is a monitor"
 }
 without_the_right 0 'something forbids ptrace to vmferry, such as the filter of a container'
-without_the_right 1 'kernel.yama.ptrace_scope is 1, with which only who has the capability CAP_SYS_PTRACE may trace it'
-without_the_right 3 'kernel.yama.ptrace_scope is 3, with which nobody may trace a process until'
+without_the_right 1 'kernel.yama.ptrace_scope is 1, with which only a process with the capability CAP_SYS_PTRACE may trace it'
+without_the_right 3 'kernel.yama.ptrace_scope is 3, with which no process may trace another one until'
 [[ $(state_by_attaching "${GUEST_PID[a]}") == running ]] || fail "the guest does not run"
 guest_verify "$(orders a)"
 guest_stop a

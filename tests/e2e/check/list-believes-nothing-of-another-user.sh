@@ -146,7 +146,7 @@ grep -q "^$NAME (pid ${liars[-1]}): " "$DIR/list" || fail "list says: $(<"$DIR/l
 grep -q "not all of those are shown" "$DIR/err" || fail "list says nothing of those that it leaves out: $(<"$DIR/err")"
 ! vmferry list no-such-guest >/dev/null 2>"$DIR/err" || fail "it shows a guest that there is not"
 ! grep -q "no guest no-such-guest runs here" "$DIR/err" || fail "what cannot be told is told: $(<"$DIR/err")"
-grep -q "whether guest no-such-guest runs here cannot be told" "$DIR/err" || fail "list says: $(<"$DIR/err")"
+grep -q "cannot tell whether guest no-such-guest runs here" "$DIR/err" || fail "list says: $(<"$DIR/err")"
 truncate -s 1M "$DIR/other.raw"
 vmferry import "$DIR/other.raw" --name "$NAME" --qemu "$QEMU" --dry-run >"$DIR/out" 2>&1 && fail "another guest of that name may be made"
 grep -q "a guest $NAME runs here already (pid ${liars[-1]})" "$DIR/out" || fail "import says: $(<"$DIR/out")"

@@ -41,14 +41,14 @@ refused 0 'nothing stands in the way' local --in-place
 # what would be taken away from others
 guest -pidfile "$DIR/a.pid" -chardev "socket,id=s,path=$DIR/s,server=on,wait=off"
 echo 1 >"$DIR/a.pid"
-refused 3 "a.pid (-pidfile) is not of the guest's QEMU (process ${GUEST_PID[a]})" local --in-place
+refused 3 "a.pid (-pidfile) does not belong to the guest's QEMU (process ${GUEST_PID[a]})" local --in-place
 echo "${GUEST_PID[a]}" >"$DIR/a.pid"
 rm "$DIR/s"
 python3 -S -c 'import socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); print("listening", flush=True); time.sleep(1000)' \
 	"$DIR/s" >"$DIR/other" &
 kill_at_exit $!
 wait_for 10 grep -qs listening "$DIR/other" || fail "nobody listens"
-refused 3 "$DIR/s (-chardev) is not of the guest's QEMU" local --in-place
+refused 3 "$DIR/s (-chardev) does not belong to the guest's QEMU" local --in-place
 
 # another medium than the guest has
 head -c 1M /dev/urandom >"$DIR/cd.iso"

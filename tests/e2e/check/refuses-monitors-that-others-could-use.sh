@@ -25,8 +25,8 @@ echo "cont" >"$DIR/input"
 echo "somebody:00112233" >"$DIR/keys.psk"
 again=reconnect-ms=60000 # as QEMU says since 9.2
 [[ $("$QEMU" --version) != *' 7.'* ]] || again=reconnect=60
-refused "QEMU connects to somebody" -qmp "unix:$DIR/manager,$again"
-refused "QEMU connects to somebody" -monitor "tcp:127.0.0.1:1,$again"
+refused "QEMU itself connects to another program" -qmp "unix:$DIR/manager,$again"
+refused "QEMU itself connects to another program" -monitor "tcp:127.0.0.1:1,$again"
 refused "an abstract socket" -qmp "unix:$DIR/abstract,abstract=on,server=on,wait=off"
 refused "a socket with TLS" -object "tls-creds-psk,id=t,dir=$DIR,endpoint=server" \
 	-mon chardev=m -chardev "socket,id=m,host=127.0.0.1,port=0,server=on,wait=off,tls-creds=t"

@@ -50,7 +50,7 @@ launch "${scsi[@]}" -device scsi-hd,id=u0,drive=A,bus=s.0,scsi-id=0,lun=0 -devic
 for id in u0 u1; do ask '{"execute": "device_del", "arguments": {"id": "'"$id"'"}}' DEVICE_DELETED; done
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u0", "drive": "A", "bus": "s.0", "scsi-id": 1, "lun": 0}}'
 ask '{"execute": "device_add", "arguments": {"driver": "scsi-hd", "id": "u1", "drive": "B", "bus": "s.0", "scsi-id": 0, "lun": 0}}'
-refused_because 'cannot be told whether scsi-id is as its command line says'
+refused_because 'cannot tell whether scsi-id is as its command line says'
 
 # other images by the same names
 launch "${scsi[@]}" -device scsi-hd,id=u0,drive=A,bus=s.0,scsi-id=0,lun=0

@@ -20,19 +20,19 @@ check() { # NAME PATTERN
 
 starts plain
 check plain "nothing stands in the way"
-! grep "does not go along" "$DIR/check" || fail "it has nothing of its own of this host"
+! grep "does not carry along\|does not go along" "$DIR/check" || fail "it has nothing of its own of this host"
 end_process "$PID"
 
 processors=$(sed -n 's/^Cpus_allowed_list:\t//p' /proc/self/status)
 starts polite nice -n 3 ionice -c 3 chrt --batch 0 taskset -c "${processors%%[-,]*}"
 places="processors ${processors%%[-,]*}"
 [[ $processors == *[-,]* ]] || places=
-check polite "what its QEMU has of this host does not go along: nice $(($(nice) + 3 > 19 ? 19 : $(nice) + 3)), the scheduling policy 'batch', the priority 'idle' for disks${places:+, $places}\. See to it"
+check polite "vmferry does not carry along what the guest's QEMU has of this host: nice $(($(nice) + 3 > 19 ? 19 : $(nice) + 3)), the scheduling policy 'batch', the priority 'idle' for disks${places:+, $places}\. Set it up in what starts the guest there"
 end_process "$PID"
 
 if [[ $EUID -eq 0 ]]; then
 	starts apart unshare -n
-	check apart "its QEMU is in a network namespace of its own here, which does not go along"
+	check apart "the guest's QEMU is in a network namespace of its own here, which does not go along"
 else
 	echo "skipped: only root has a network namespace of its own at once"
 fi

@@ -37,7 +37,7 @@ guest_stop b
 guest_b $(guest_drive d0 "$image" qcow2)
 kill_now "${GUEST_PID[b]}" # so that nobody knows what has been written to it since
 guest_b $(guest_drive d0 "$image" qcow2)
-not_moved 3 "persistent dirty bitmap kept of disk .*b.qcow2 is in use by somebody, or is not sound" b
+not_moved 3 "persistent dirty bitmap kept of disk .*b.qcow2 is in use by another client or job, or no longer sound" b
 guest_stop b
 
 "$QEMU_IMG" bitmap --remove "$image" kept

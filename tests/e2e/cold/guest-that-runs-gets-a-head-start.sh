@@ -17,7 +17,7 @@ rows() { # prints how many were checked
 
 start_cold() { # [OPTION...]
 	move_start "$NAME" local --how cold "$@"
-	wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
+	wait_event 'ev["event"] == "notice" and "disks are at the destination:" in ev["text"]' >/dev/null
 }
 
 wait_cold() { # [STATUS]

@@ -10,7 +10,7 @@ NAME=cold-$$ # of its socket in /run
 
 cold_start_of() { # NAME
 	move_start "$1" local --how cold
-	wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
+	wait_event 'ev["event"] == "notice" and "disks are at the destination:" in ev["text"]' >/dev/null
 }
 
 head -c 4M /dev/urandom >"$DIR/a.raw"

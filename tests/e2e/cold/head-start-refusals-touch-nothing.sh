@@ -39,7 +39,7 @@ status=0
 vmferry migrate "${GUEST_PID[a]}" local --disk-dir "$DIR/to" --how cold >"$DIR/said" 2>&1 || status=$?
 kill -CONT "${GUEST_PID[a]}"
 assert_eq "$status" 3 "exit code where its QEMU is held ($(tail -n 2 "$DIR/said"))"
-grep -q "stopped by a signal, as vmferry holds one" "$DIR/said" || fail "it says: $(<"$DIR/said")"
+grep -q "a signal stopped the guest's QEMU .*, as vmferry does when a guest was handed over" "$DIR/said" || fail "it says: $(<"$DIR/said")"
 
 # --- other images than those of its line -----------------------------------------------------------
 
@@ -61,7 +61,7 @@ guest_stop a
 
 tiny_launch a -incoming defer $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a)
 wait_for 20 monitor_answers "$(free_monitor a)" || fail "QEMU does not start"
-RUNS=inmigrate refused "waits for the guest, which another program migrates there"
+RUNS=inmigrate refused "waits for the guest, which another program migrates here"
 guest_stop a
 
 # --- a snapshot is made while the guest is waited for ----------------------------------------------

@@ -13,7 +13,7 @@ vmferry storage "$NAME" --disk "d0=$DIR/other/b.qcow2" --old remove >"$DIR/out" 
 [[ ! -e $DIR/a.qcow2 ]] || fail "its old disk is there still, so this test shows nothing"
 
 move_start "$NAME" local --how cold
-wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
+wait_event 'ev["event"] == "notice" and "disks are at the destination:" in ev["text"]' >/dev/null
 before=$(guest_verify "$(orders "$NAME")" blocks) || fail "the database is damaged"
 guest_order "$(orders "$NAME")" poweroff >/dev/null || true
 wait_for 120 process_is_gone "$MOVE_PID" || fail "the move does not end"

@@ -30,17 +30,17 @@ script port <<-'END'
 	while (: </dev/tcp/127.0.0.1/$((5900 + n))) 2>/dev/null; do n=$((n + 1)); done
 	qemu-system-x86_64 -name vm -m 64 -vnc :$n
 END
-refused port 'asks somebody by a socket before it starts its QEMU, .* its line may depend on that. Who asks whom: port.sh 127.0.0.1 port 5900'
+refused port 'connects to a socket before it starts its QEMU, .* the command line may depend on that answer. Who connects to what: port.sh 127.0.0.1 port 5900'
 script metadata <<-'END'
 	M=$(python3 -S -c 'import socket; s = socket.socket(); s.connect(("192.0.2.7", 80)); print(s.recv(9))' 2>/dev/null || echo 64)
 	qemu-system-x86_64 -name vm -m $M
 END
-refused metadata 'Who asks whom: python3[.0-9]* 192.0.2.7 port 80'
+refused metadata 'Who connects to what: python3[.0-9]* 192.0.2.7 port 80'
 script datagram <<-'END'
 	M=$(python3 -S -c 'import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.sendto(b"?", ("2001:db8::7", 53)); print(s.recv(9))' 2>/dev/null || echo 64)
 	qemu-system-x86_64 -name vm -m $M
 END
-refused datagram 'Who asks whom: python3[.0-9]* 2001:db8::7 port 53'
+refused datagram 'Who connects to what: python3[.0-9]* 2001:db8::7 port 53'
 script tells <<-'END'
 	qemu-system-x86_64 -name vm -m 64
 	: </dev/tcp/192.0.2.7/80

@@ -37,7 +37,7 @@ smaller=$(losetup -f --show "$DIR/smaller")
 at_exit "losetup -d $smaller"
 none=/dev/vmferry-none-$$
 at_exit "rm -f $none"
-refused "there is no block device $none at the destination" --disk "d0=$none"
+refused "the destination has no block device $none" --disk "d0=$none"
 [[ ! -e $none ]] || fail "it is there now"
 refused 'has 15728640 bytes and the disk 16777216: give it a device that is as large, or larger' --disk "d0=$smaller"
 
@@ -118,7 +118,7 @@ move_wait 4
 PATH=$PATH:/usr/sbin:/sbin mke2fs -q -F "$loop"
 cp "$loop" "$DIR/his"
 listen_dst --listen "$DEST"
-by_now="block device $loop was written to by a move that failed, and may be somebody.s by now: clear it"
+by_now="a move that failed wrote to block device $loop, which another program may use by now: if its contents are not needed, clear it"
 wait_for 20 grep -q "$by_now" "$DIR/dst.log" || fail "it says nothing: $(<"$DIR/dst.log")"
 recover 4
 said recover.log "left behind at the destination: $by_now"

@@ -49,7 +49,7 @@ kill_now "$there"
 move_wait 6
 held() { # [OPTION...]
 	recover 6 "$@"
-	said recover.log "${PATTERN:-nobody can see whether the guest has written to disk .* at the destination}"
+	said recover.log "${PATTERN:-vmferry cannot see whether the guest wrote to disk .* at the destination}"
 	assert_eq "$(state_of "${GUEST_PID[a]}")" T "the state of the source QEMU"
 }
 held --peer-is-fenced
@@ -68,7 +68,7 @@ move_until listener after-SRC_COMMITTED --disk d0=shared
 kill_agent_here
 kill_now "${GUEST_PID[a]}"
 recover 8
-said recover.log "nobody can see whether disk .* was written to since the source's QEMU was lost"
+said recover.log "vmferry cannot see whether disk .* was written to since the source's QEMU was lost"
 assert_nothing_unfinished
 assert_eq "$(qemu_dst)" "" "QEMUs at the destination"
 
@@ -82,5 +82,5 @@ kill_agent_here
 end_agents_there
 kill_at_exit "$there"
 recover_there 6 a --peer-is-fenced
-said recover.log "nobody can see whether disk .* was written to since that was promised"
+said recover.log "vmferry cannot see whether disk .* was written to since that was promised"
 [[ $(status_of "$TO/a.mon" 2>/dev/null) != running ]] || fail "the guest runs"

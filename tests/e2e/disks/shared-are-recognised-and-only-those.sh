@@ -25,7 +25,7 @@ cp "$DIR/pool/a.raw" "$DIR/other/a.raw"
 DST_ON=(unshare --mount --propagation private bash -c 'mount --bind "$0/pool" "$0/there" && mount --bind "$0/other" "$0/pool" && exec "$@"' "$DIR")
 to_listener
 
-refused "cannot be seen from the destination that $DIR/pool/a.raw there is the same file" --disk-dir "$DIR/own" --disk d0=shared
+refused "the destination cannot see that $DIR/pool/a.raw there is the same file" --disk-dir "$DIR/own" --disk d0=shared
 refused "pool/a.raw exists already at the destination" --disk d0=copy
 "$BIN/vmferry" check "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/own" --disk "d0=$DIR/there/a.raw" </dev/null >"$DIR/check.out" 2>&1 ||
 	fail "check: $(<"$DIR/check.out")"

@@ -51,5 +51,5 @@ mkdir "$DIR/there"
 status=0
 "$BIN/vmferry" migrate "${GUEST_PID[a]}" "$DEST" --disk-dir "$DIR/there" --disk d0=shared </dev/null >"$DIR/move.out" 2>"$DIR/move.err" || status=$?
 assert_eq "$status" 3 "exit code ($(tail -n 1 "$DIR/move.err"))"
-grep -q "there is no block device $DIR/lv at the destination, where disk $DIR/lv is to stay" "$DIR/move.err" || fail "$(<"$DIR/move.err")"
+grep -q "the destination has no block device $DIR/lv, where disk $DIR/lv is to stay" "$DIR/move.err" || fail "$(<"$DIR/move.err")"
 guest_verify "$(orders a)" blocks

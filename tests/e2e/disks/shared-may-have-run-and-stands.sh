@@ -19,7 +19,7 @@ recover_there 6
 said recover.log "process $there\) was told to run the guest, which stands now"
 to_listener
 recover 6 --dest "$DEST"
-said recover.log "whether the guest has run at the destination cannot be told: .*QEMU $there"
+said recover.log "cannot tell whether the guest has run at the destination: .*QEMU $there"
 at=$(grep -om1 'QMP cont at [^ )]*' "$DIR/recover.log")
 assert_eq "$(state_of "$there")$(state_of "${GUEST_PID[a]}")" ST "the states of both QEMUs"
 

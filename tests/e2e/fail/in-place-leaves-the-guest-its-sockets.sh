@@ -16,7 +16,7 @@ at_source() {
 	wait_for 10 is_alone || fail "not alone: $(ours | xargs -r ps -o pid=,args= -p)"
 	has_its_names "${GUEST_PID[a]}"
 	assert_eq "$(find "$DIR" -name '*.vmferry-*')" "" "what is left of the move"
-	! grep 'delete it if nobody needs it' "$DIR/move.log" || fail "that is said of what the guest needs"
+	! grep 'if it is not needed, delete it' "$DIR/move.log" || fail "that is said of what the guest needs"
 	assert_settled
 }
 

@@ -63,7 +63,7 @@ assert_eq "$(bitmaps)" "$BITMAP"
 # The agents of that time are not needed.
 to_local
 recover 1
-said recover.log 'what it left is undone now'
+said recover.log 'vmferry has undone what it left'
 assert_at_source
 recover 0
 assert_next_move_succeeds

@@ -25,7 +25,7 @@ head -c 16M /dev/urandom >"$DIR/a.raw"
 MEM=256 guest_start a $(guest_drive d0 "$DIR/a.raw" raw) $(second_monitor a) -serial stdio \
 	-append "console=ttyS2 ignore_loglevel $(guest_cmdline)"
 move a local
-result 'plan["notes"]' | grep -q "nobody reads QEMU's standard output" || fail "the plan does not say it: $(result 'plan["notes"]')"
+result 'plan["notes"]' | grep -q "QEMU's standard output has no reader" || fail "the plan does not say it: $(result 'plan["notes"]')"
 hmp "log exec,nochain"
 written() { # how far the shared position is
 	[[ $(sed -n 's/^pos:\t//p' "/proc/${GUEST_PID[a]}/fdinfo/2") -ge $((256 << 10)) ]]

@@ -15,7 +15,7 @@ MEM=128 ssh_guest a $(kept on)
 printf 'of another guest' >"$(there "$VM")/kept"
 ssh_move_start a root@host-b
 move_wait 3
-assert_result '"kept, exists at the destination already" in r["reason"]'
+assert_result '"kept, already exists at the destination" in r["reason"]'
 assert_eq "$(<"$TO/kept")" "of another guest" "what somebody has there"
 rm "$TO/kept"
 

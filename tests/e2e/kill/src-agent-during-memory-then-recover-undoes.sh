@@ -13,7 +13,7 @@ guest_a
 to_local
 cut_off
 recover 1
-grep -q '^rolled-back: its move had been cut off.* undone here now\|^rolled-back: its move had been cut off: .* removed now$' "$DIR/recover.log" ||
+grep -q '^rolled-back: vmferry has undone the guest.s move here, which had been cut off\|^rolled-back: vmferry has removed what the guest.s move, ' "$DIR/recover.log" ||
 	fail "recover does not say what it did: $(grep -v '^[0-9]' "$DIR/recover.log")"
 assert_at_source
 

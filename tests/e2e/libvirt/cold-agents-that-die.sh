@@ -61,7 +61,7 @@ for point in after-DST_START dst-defined; do
 	fault_wait
 	kill_now "${LIBVIRT_DAEMON[b]}"
 	fault_continue
-	wait_event 'ev["event"] == "notice" and "is not at the destination yet: whether libvirt has the guest at the destination cannot be told: libvirt " in ev["text"]' >/dev/null
+	wait_event 'ev["event"] == "notice" and "is not at the destination yet: cannot tell whether libvirt has the guest at the destination: libvirt " in ev["text"]' >/dev/null
 	libvirt_start_daemon b
 	libvirt_cold_wait
 	assert_whole destination

@@ -87,7 +87,7 @@ md5sum <"$(libvirt_at a "$tpm")" | diff - <(md5sum <"$(libvirt_at b "$tpm")") ||
 listen_at a
 libvirt_move b a $efi 0 --how cold --reuse auto
 aside=$(find "$(libvirt_at a "${tpm%/*/*/*}")" -name '*.vmferry-*' -printf '%f\n')
-assert_result '"/'"$aside"' now, and may be deleted" in str(events)' "what is told of the TPM of the earlier stay ($aside)"
+assert_result '"/'"$aside"': you may delete it" in str(events)' "what is told of the TPM of the earlier stay ($aside)"
 assert_is_at a b "$efi $web"
 facts a | diff "$DIR/before" - || fail "they are not back as they were"
 [[ ! -e $left ]] || fail "$left is there still, though the guest is back"

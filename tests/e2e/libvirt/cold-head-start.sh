@@ -28,7 +28,7 @@ begins() { # [SED-WORDS on its definition]: the guest runs at a, and is nowhere 
 
 head_start() { # [OPTION...]: until its disks are there
 	libvirt_move_start a b "$NAME" --how cold "$@"
-	wait_event 'ev["event"] == "notice" and "its disks are there:" in ev["text"]' >/dev/null
+	wait_event 'ev["event"] == "notice" and "disks are at the destination:" in ev["text"]' >/dev/null
 }
 
 pid_at() { # HOST
@@ -123,7 +123,7 @@ begins
 head_start --hold
 libvirt_in a virsh -q undefine "$NAME" >/dev/null
 vmferry_at a switch --no-wait "$NAME" >/dev/null 2>&1 || fail "the wait cannot be ended"
-wait_event 'ev["event"] == "notice" and "It was not told to from here: somebody has undefined it in libvirt" in ev["text"]' >/dev/null
+wait_event 'ev["event"] == "notice" and "vmferry did not tell it to shut down: another client undefined it in libvirt" in ev["text"]' >/dev/null
 runs_here
 vmferry_at a cancel --no-wait "$NAME" >/dev/null 2>&1
 wait_for 60 process_is_gone "$MOVE_PID" || fail "the move does not end"

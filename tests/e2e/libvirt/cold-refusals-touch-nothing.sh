@@ -145,7 +145,7 @@ v a managedsave-remove $NAME
 remember
 kill -STOP "${LIBVIRT_DAEMON[a]}"
 libvirt_move a b "$NAME" 3 --how cold
-result 'r["reason"]' | says "whether libvirt has a guest $NAME cannot be told: .*does not answer" || fail "hung here: $(result 'r["reason"]')"
+result 'r["reason"]' | says "cannot tell whether libvirt has a guest $NAME: .*does not answer" || fail "hung here: $(result 'r["reason"]')"
 kill -CONT "${LIBVIRT_DAEMON[a]}"
 assert_untouched
 

@@ -37,8 +37,8 @@ guard_ends
 edited_here
 libvirt_in a virsh -q autostart --disable "$NAME" >/dev/null
 recover 0
-said recover.log 'after the guest had gone somebody changed its definition \(virsh edit\) in libvirt'
-said recover.log 'after the guest had gone somebody changed autostart \(it is off by now\) in libvirt'
+said recover.log 'another client changed its definition \(virsh edit\) in libvirt after the guest had gone'
+said recover.log 'another client changed autostart \(it is off by now\) in libvirt after the guest had gone'
 said recover.log 'its definition as it was changed: /.*-changed\.xml'
 assert_runs_at destination
 assert_nothing_unfinished

@@ -52,8 +52,8 @@ libvirt_in b virsh -q attach-device "$NAME" "$DIR/card.xml" --live >/dev/null
 order keep --no-wait "$NAME"
 libvirt_cold_wait 0
 result 'r["after_error"]' >"$DIR/told"
-grep -q "given it other images since it runs there .*disk vda is of <source file='$LIBVIRT_GUESTS/later.qcow2'/>; its definition as it came: /" "$DIR/told" || fail "$(<"$DIR/told")"
-grep -q "changed its devices since it runs there.*disk vdc was attached, interface 52:54:00:00:00:77 was attached" "$DIR/told" || fail "$(<"$DIR/told")"
+grep -q "gave the guest other images since it runs there .*disk vda is of <source file='$LIBVIRT_GUESTS/later.qcow2'/>; its definition as it came: /" "$DIR/told" || fail "$(<"$DIR/told")"
+grep -q "changed the guest's devices since it runs there.*disk vdc was attached, interface 52:54:00:00:00:77 was attached" "$DIR/told" || fail "$(<"$DIR/told")"
 ! grep -q vdb "$DIR/told" || fail "$(<"$DIR/told")"
 grep -q "guests/a.qcow2" "$(sed 's/.*as it came: \([^;]*\).*/\1/' "$DIR/told")" || fail "the definition as it came is not kept"
 has_gone_on_with later.qcow2

@@ -90,6 +90,6 @@ edited b
 libvirt_in b virsh -q autostart "$NAME" >/dev/null
 fault_continue
 libvirt_cold_wait 0
-assert_result '"somebody has defined it in libvirt there" in r["after_error"]'
+assert_result '"another client defined it in libvirt there" in r["after_error"]'
 assert_runs_at destination
 assert_nothing_unfinished

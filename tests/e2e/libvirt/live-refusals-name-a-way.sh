@@ -95,7 +95,7 @@ libvirt_in a virsh -q destroy $web
 kill_at_exit "$!"
 wait_for 20 test -S "$DIR/nbd"
 begins "$G/web.raw:raw" "s|<disk type='file'|<disk type='network'|; s|<source file='$G/web.raw'/>|<source protocol='nbd' name='web'><host transport='unix' socket='$DIR/nbd'/></source>|"
-refused 'would stay where it is, on a network.* or, if that disk is on a network, once it is shut down (--how cold)'
+refused 'would stay where it is, on a network.* or, if that disk is on a network, move the guest once it is shut down (--how cold)'
 libvirt_in a virsh -q destroy $web
 vmferry_at a check $web "${ADDRESS_AT[b]}" --how cold >"$DIR/check" 2>&1 || fail "check of the way: $(<"$DIR/check")"
 

@@ -44,10 +44,10 @@ refused "same key" --psk-file "$DIR/psk-wrong"
 refused "same key" --psk-file "$DIR/psk-stranger"
 refused "speaks TLS only"
 chmod 644 "$DIR/psk-a"
-refused "can be read by others" --psk-file "$DIR/psk-a"
+refused "other users can read" --psk-file "$DIR/psk-a"
 chmod 600 "$DIR/psk-a"
 to_listener
-refused "what is at the other end does not speak TLS" --psk-file "$DIR/psk-a"
+refused "the other end does not speak TLS" --psk-file "$DIR/psk-a"
 from=${GUEST_AT[a]}
 move a "$DEST"
 assert_moved "$from/a.raw"

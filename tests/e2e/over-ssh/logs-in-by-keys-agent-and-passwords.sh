@@ -31,7 +31,7 @@ tool 0 -o -b -i "$keys/rsa" ferry@host-b exec true
 # passphrases
 for key in locked locked_pem; do
 	tool 99 -i "$keys/$key" root@host-b exec true
-	said "$key: left out, as nobody can be asked for its passphrase; it accepts: publickey. Add the key to an agent"
+	said "$key: not tried, as there is no terminal to ask you for its passphrase; it accepts: publickey. Add the key to an agent"
 	typed 0 'open sesame' -- "$tool_path" -i "$keys/$key" root@host-b exec true
 	typed 0 wrong 'open sesame' -- "$tool_path" -i "$keys/$key" root@host-b exec true
 	typed 99 wrong 'not it' 'nor this' -- "$tool_path" -i "$keys/$key" root@host-b exec true
@@ -78,7 +78,7 @@ said 'none: No such file'
 tool 99 -i "$keys/ecdsa.pub" root@host-b exec true
 said 'not a private key'
 tool 99 -i "$keys/ecdsa" nobody-there@host-b exec true
-said 'nobody-there@host-b:22 lets nobody in'
+said 'nobody-there@host-b:22 refused the login'
 tool 99 -o -b -i "$keys/stranger" root@host-b exec true
 said 'ssh to root@host-b:22 failed: .*Permission denied'
 

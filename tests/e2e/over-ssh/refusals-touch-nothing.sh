@@ -15,9 +15,9 @@ known=$(at_a "$HOME_A/.ssh/known_hosts")
 
 # who may come
 refused 3 'stranger: refused.*Put your public key there' root@host-b -i "$keys/stranger"
-refused 3 'locked: left out, as nobody can be asked for its passphrase' root@host-b -i "$keys/locked"
+refused 3 'locked: not tried, as there is no terminal to ask you for its passphrase' root@host-b -i "$keys/locked"
 pkg-config --exists 'libssh2 >= 1.11' || refused 3 'rsa: left out, as it is RSA; .*--ssh=openssh' root@host-b -i "$keys/rsa"
-refused 3 'nobody-there@host-b:22 lets nobody in' nobody-there@host-b
+refused 3 'nobody-there@host-b:22 refused the login' nobody-there@host-b
 refused 3 'Permission denied' root@host-b --ssh=openssh -i "$keys/stranger"
 refused 3 'Connection refused' root@host-b:23
 

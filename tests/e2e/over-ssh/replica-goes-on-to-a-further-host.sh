@@ -50,7 +50,7 @@ on_a_says 0 '' may-start "$VM/$A.sh"
 # C cannot be reached: whoever is asked at host-b cannot tell, which is for --start-alone to decide
 conf=$(there /var/lib/vmferry/onward/replica/$A.conf)
 sed -i "s/^to .*/to root@host-nowhere/" "$conf"
-on_a_says 0 'cannot be told: its points go on from there to' may-start "$VM/$A.sh"
+on_a_says 0 'cannot tell whether .*: its points go on from there to' may-start "$VM/$A.sh"
 on_a_says 0 '' replica set "$A" start-alone=no
 on_a_says 3 'which is an obstacle' may-start "$VM/$A.sh"
 on_a_says 0 '' replica set "$A" start-alone=yes

@@ -74,9 +74,9 @@ replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not 
 replica_on_a set "$A" start-alone=no
 conf=$VMFERRY_STATE_DIR/replica/$A.conf
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
-may_start 3 'cannot be told, which is an obstacle'
+may_start 3 'cannot tell whether .*, which is an obstacle'
 replica_on_a set "$A" start-alone=yes
-may_start 0 'whether it was taken over at root@host-nowhere cannot be told'
+may_start 0 'cannot tell whether the guest was taken over at root@host-nowhere'
 sed -i 's/^to .*/to root@host-b/' "$conf"
 
 # as at a boot: nobody answers there yet, and then somebody does

@@ -59,7 +59,7 @@ falls_silent_after 6
 goes_to_b -o ServerAliveInterval=1 -o ServerAliveCountMax=2
 wait_for 60 it_ends || fail "ssh does not give up: $(cat "$DIR"/*port.err)"
 assert_eq "$(<"$DIR/statuses")" "1 255" "exit codes of the exporter and of ssh"
-says 'nobody reads the stream any more: .* rsync --partial .*; nothing is left behind' "$DIR/export.err"
+says 'the stream has no reader any more: .* rsync --partial .*; nothing is left behind' "$DIR/export.err"
 assert_eq "$(ls -A "$DIR/tmp-a")" "" "what the exporter leaves"
 assert_eq "$(sha256sum "$VM"/*)" "$sum" "the files of the guest"
 vmferry_on_b() { on_b env -u VMFERRY_STATE_DIR -u VMFERRY_RUNTIME_DIR "$HOME_B/vmferry" "$@"; }

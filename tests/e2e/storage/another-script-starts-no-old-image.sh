@@ -46,7 +46,7 @@ storage "$DIR/src/a.sh" "${REST[@]}"
 assert_aside "another name (a hard link) of $DIR/src/a.sh"
 second_script 'cp -p a.sh a-2.sh'
 storage "$DIR/src/a.sh" "${REST[@]}" --old keep
-assert_result "plan['old'] == 'keep' and any('$DIR/src/a-2.sh' in n and 'nobody runs it' in n for n in notices)"
+assert_result "plan['old'] == 'keep' and any('$DIR/src/a-2.sh' in n and 'make sure that it is not run' in n for n in notices)"
 second_script 'rm -f "$DIR/elsewhere"'
 storage "$DIR/src/a.sh" "${REST[@]}"
 assert_result "plan['old'] == 'keep' and not notices"

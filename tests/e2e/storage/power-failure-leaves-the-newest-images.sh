@@ -69,7 +69,7 @@ guest_from_script "$DIR/elsewhere/a.sh"
 fails_at committed
 guest_from_script "$DIR/elsewhere/a.sh" # from its old disks, as nothing could keep it from that
 recover 6
-said recover.log 'somebody has started it from its old one'
+said recover.log 'has its old image .* open, so it was started again from that'
 kill_now "${GUEST_PID[a]}"
 recover 8
 assert_nothing_unfinished

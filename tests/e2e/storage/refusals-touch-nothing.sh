@@ -47,7 +47,7 @@ refused "is read-only" --disk "d2-dev=$new"
 refused "called cd0" --disk "cd0-dev=$new"
 refused "removable media" --disk "cd0=$new"
 refused "internal snapshots" --disk "d3-dev=$new"
-refused "and no longer one is possible" --disk "d5-dev=$new" --old aside
+refused "the name is too long to append to" --disk "d5-dev=$new" --old aside
 refused "holds more than this disk" --disk "d4-dev=$new" --old remove
 echo 'exec qemu-system-x86_64 -name b' >"$DIR/other.sh"
 refused "is not a script as vmferry leaves one" --disk "d0-dev=$new" --start-script "$DIR/more"
