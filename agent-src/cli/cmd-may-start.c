@@ -268,6 +268,8 @@ int cmd_may_start(int argc, char **argv)
 		ask(&q, argv[first], &called, &a, &e);
 	if (a.known && ask_replica(&q, q.guest, c.wait_s, &alone, &e))
 		newest_answer_fini(&a);
+	if (a.known && replica_check_no_guest_runs(q.guest, &e)) /* it may have other disks now, as after it came back by its replica */
+		newest_answer_fini(&a);
 	if (a.known && alone)
 		fprintf(stderr, "vmferry: guest %s: %s\n", name, alone);
 	tell(c.json, name, &a, &e);

@@ -65,12 +65,8 @@ may_start() { # STATUS WORDS
 # the primary is lost
 kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
-replica_on_b failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "failover: $(cat "$DIR/out")"
-kill_at_exit "$(runs_at run)"
-wait_for 60 grep -aq '^witness ready' "$(there "$AT/$A.console")" || fail "it does not come up there"
-replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not raised"
 
-# what lies at the primary is the old copy: it asks, as far as it can, and remembers
+# its host cannot be asked (before the guest runs there: these hosts see each other's processes)
 replica_on_a set "$A" start-alone=no
 conf=$VMFERRY_STATE_DIR/replica/$A.conf
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
@@ -79,7 +75,12 @@ replica_on_a set "$A" start-alone=yes
 may_start 0 'cannot tell whether the guest was taken over at root@host-nowhere'
 sed -i 's/^to .*/to root@host-b/' "$conf"
 
-# as at a boot: nobody answers there yet, and then somebody does
+replica_on_b failover "$A" --peer-is-fenced >"$DIR/out" 2>&1 || fail "failover: $(cat "$DIR/out")"
+kill_at_exit "$(runs_at run)"
+wait_for 60 grep -aq '^witness ready' "$(there "$AT/$A.console")" || fail "it does not come up there"
+replica_on_b status "$A" --json | grep -q '"term": *2' || fail "its term is not raised"
+
+# what lies at the primary is the old copy: it asks, and remembers. As at a boot: nobody answers there yet, and then somebody does
 sshd_stop
 vmferry_on_a may-start --wait 300 "$VM/$A.sh" >"$DIR/waits" 2>&1 &
 WAITS=$!

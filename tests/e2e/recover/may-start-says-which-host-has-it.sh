@@ -15,17 +15,19 @@ says() { # TEXT
 }
 
 here=$VMFERRY_STATE_DIR there=$DIR/dst-state
-guest_a
+A=a$$ # no test beside this one has a guest of that name
+head -c 16M /dev/urandom >"$DIR/$A.raw"
+MEM=256 WITNESS="ram_mb=32 rate=500 disks=vda disk_mb=8 disk_rate=20" tiny_start "$A" $(guest_drive d0 "$DIR/$A.raw" raw) $(second_monitor "$A")
 cat >"$DIR/mine.sh" <<END
 cd / || exit
-exec $QEMU -name a -machine q35 -m 256 -drive file=$DIR/a.raw,format=raw,if=virtio
+exec $QEMU -name $A -machine q35 -m 256 -drive file=$DIR/$A.raw,format=raw,if=virtio
 END
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may it start beside itself?"
 says "it may run already"
 
 # A move that was rolled back has taken nothing away.
 to_listener
-move_start a "$DEST" --hold
+move_start "$A" "$DEST" --hold
 wait_event 'ev["event"] == "notice" and "vmferry switch" in ev["text"]' >/dev/null
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may it start while it moves?"
 says "its move to another host is not over"
@@ -34,27 +36,39 @@ move_wait 1
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may it start beside itself again?"
 says "it may run already"
 
-move a "$DEST"
+move "$A" "$DEST"
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may its old copy start?"
 says "it went to $DEST"
-grep -q '"instance": "[^"]' "$here/guests/a.json" || fail "it is not noted which host that is: $(<"$here/guests/a.json")"
-assert_eq "$(may_start "$here" a)" 3 "may it, by its name?"
-assert_eq "$(may_start "$there" "$TO/a.sh")" 3 "may it start there beside itself?"
+grep -q '"instance": "[^"]' "$here/guests/$A.json" || fail "it is not noted which host that is: $(<"$here/guests/$A.json")"
+assert_eq "$(may_start "$here" "$A")" 3 "may it, by its name?"
+assert_eq "$(may_start "$there" "$TO/$A.sh")" 3 "may it start there beside itself?"
 says "it may run already"
-end_process "${GUEST_PID[a]}"
-assert_eq "$(may_start "$there" "$TO/a.sh")" 0 "may it start there?"
+end_process "${GUEST_PID[$A]}"
+assert_eq "$(may_start "$there" "$TO/$A.sh")" 0 "may it start there?"
 says "it came from"
-assert_eq "$(VMFERRY_STATE_DIR=$there vmferry may-start a --json | python3 -S -c 'import json, sys; print(json.load(sys.stdin)["may_start"])')" True "in JSON"
+assert_eq "$(VMFERRY_STATE_DIR=$there vmferry may-start "$A" --json | python3 -S -c 'import json, sys; print(json.load(sys.stdin)["may_start"])')" True "in JSON"
 
 # Back, cold, onto another disk: that may start here, the first one still may not, nor what is left there.
 mkdir "$DIR/back"
 from=$TO
 to_listener --state-dir "$here"
-VMFERRY_STATE_DIR=$there vmferry migrate "$from/a.sh" "$DEST" --how cold --disk-dir "$DIR/back" --json </dev/null >"$DIR/move.json" 2>"$DIR/move.log" ||
+VMFERRY_STATE_DIR=$there vmferry migrate "$from/$A.sh" "$DEST" --how cold --disk-dir "$DIR/back" --json </dev/null >"$DIR/move.json" 2>"$DIR/move.log" ||
 	fail "$(tail -n 3 "$DIR/move.log")"
-assert_eq "$(may_start "$here" "$DIR/back/a.sh")" 0 "may it start here again?"
-assert_eq "$(may_start "$here" a)" 0 "may it, by its name?"
+assert_eq "$(may_start "$here" "$DIR/back/$A.sh")" 0 "may it start here again?"
+assert_eq "$(may_start "$here" "$A")" 0 "may it, by its name?"
+
+# A guest of its name runs here from another disk, as after it came by its replica: neither by its script nor by its name may it start beside that.
+truncate -s 1M "$DIR/other.raw"
+$QEMU -name "$A" -machine q35 -m 64 -S -display none -drive file="$DIR/other.raw",format=raw,if=virtio -daemonize -pidfile "$DIR/other.pid"
+kill_at_exit "$(<"$DIR/other.pid")"
+for word in "$DIR/back/$A.sh" "$A"; do
+	assert_eq "$(may_start "$here" "$word")" 3 "may $word beside a guest of its name?"
+	says "a guest $A runs here already (pid $(<"$DIR/other.pid"))"
+done
+end_process "$(<"$DIR/other.pid")"
+assert_eq "$(may_start "$here" "$DIR/back/$A.sh")" 0 "may it, after that has ended?"
+
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may its first disk?"
-assert_eq "$(may_start "$there" "$from/a.sh")" 3 "may what is left there, whose script has another name?"
+assert_eq "$(may_start "$there" "$from/$A.sh")" 3 "may what is left there, whose script has another name?"
 says "it went to $DEST"
-assert_eq "$(may_start "$there" "$from/a.sh.moved-"*)" 3 "may it by that?"
+assert_eq "$(may_start "$there" "$from/$A.sh.moved-"*)" 3 "may it by that?"
