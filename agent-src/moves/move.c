@@ -463,6 +463,8 @@ static void tell_other_ways(struct transfer *t)
 {
 	size_t i;
 
+	if (t->opt->replica && t->opt->replica->planned) /* vmferry replica failover says how such a guest goes to its replica */
+		return;
 	for (i = 0; i < t->src.guest.disk_count; i++)
 		if (t->src.guest.disks[i].network) /* the others cannot leave it where it is */
 			return;
