@@ -57,7 +57,7 @@ rm "$TO"/*-partial
 copy_begins --only-disks
 rm "$TO/a.raw"
 move_wait 1
-assert_result 'r["outcome"] == "rolled-back" and "of 1 that were, 0 are kept" in r["reason"]'
+assert_result 'r["outcome"] == "rolled-back" and "the destination kept only 0 of them" in r["reason"]'
 it_stays
 
 # something in the directory of its sockets there, which is not removed then

@@ -48,7 +48,7 @@ done
 ip tuntap add "vmft$(index_of tap0)" mode tap
 in_place
 move_wait 3
-assert_result '"stand in for tap tap0: remove it" in r["reason"]'
+assert_result '"stand in for tap tap0, already exists" in r["reason"]'
 ip link del "vmft$(index_of tap0)"
 at_source "the name is taken"
 

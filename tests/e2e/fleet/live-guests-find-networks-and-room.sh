@@ -126,7 +126,7 @@ ferry pa plan web mail --to root@pb --disk-dir auto
 assert_eq "$(grep -c "$VM/large (" "$DIR/said")" 2 "guests that the directory with room is planned for ($(<"$DIR/said"))"
 
 ferry pa check web root@pb --disk-dir auto
-grep -q 'there is no bridge br-later, which the guest.s network card needs' "$DIR/said" || fail "it does not say what is missing: $(<"$DIR/said")"
+grep -q 'the destination has no bridge br-later, which the guest.s network card needs' "$DIR/said" || fail "it does not say what is missing: $(<"$DIR/said")"
 ferry pa drain --to root@pb --disk-dir auto
 grep -q '^2 of 2 guests have gone' "$DIR/said" || fail "not all have gone: $(<"$DIR/said")"
 cards_are_on pb '1 network=lan-of-b 2 bridge=wifi-of-b 3 network=test-of-b 4 network=test-of-b 5 network=lan-of-b' \

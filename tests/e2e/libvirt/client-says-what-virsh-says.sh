@@ -124,6 +124,6 @@ refused 2 "no secret" secret 22222222222242228222222222222223
 
 # Nobody there.
 libvirt_stop a
-refused 2 "nobody listens" domains
+refused 2 "no process listens" domains
 libvirt_start_daemon a
 assert_eq "$(asked domains)" "-1 $(uuid_of depot) depot" "after another start"

@@ -54,8 +54,8 @@ on_a_says 0 'cannot tell whether .*: its points go on from there to' may-start "
 on_a_says 0 '' replica set "$A" start-alone=no
 on_a_says 3 'which is an obstacle' may-start "$VM/$A.sh"
 on_a_says 0 '' replica set "$A" start-alone=yes
-on_b_says 3 'cannot be told.*--further-is-fenced' failover "$A" --peer-is-fenced
-on_b_says 3 'cannot be told.*--peer-is-fenced' remove "$A"
+on_b_says 3 'cannot tell.*--further-is-fenced' failover "$A" --peer-is-fenced
+on_b_says 3 'cannot tell.*--peer-is-fenced' remove "$A"
 sed -i "s/^to .*/to $C/" "$conf"
 
 at_c failover "$A" --peer-is-fenced
@@ -98,7 +98,7 @@ kill -KILL "${GUEST_PID[$A]}"
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 on_a_says 0 '' may-start "$VM/$A.sh"
 sed -i "s/^to .*/to root@host-nowhere/" "$conf"
-on_b_says 3 'cannot be told.*--further-is-fenced' failover "$A" --peer-is-fenced
+on_b_says 3 'cannot tell.*--further-is-fenced' failover "$A" --peer-is-fenced
 on_b_says 0 'runs here from point 2' failover "$A" --peer-is-fenced --further-is-fenced
 sed -i "s/^to .*/to $C/" "$conf"
 runs_at() { # DIRECTORY of the points

@@ -57,7 +57,7 @@ wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 user_says root 0 'its points go on to' add "$A" "ferry@$B_ADDRESS" --disk-dir "${AT[ferry]}"
 user_says ferry 0 'its points go on to' add "$A" "delta@$B_ADDRESS" --disk-dir "${AT[delta]}"
 on_a_says 0 '' may-start "$VM/$A.sh"
-! grep -q 'cannot be told' "$DIR/out" || fail "not all of the chain is asked: $(<"$DIR/out")"
+! grep -q 'cannot tell' "$DIR/out" || fail "not all of the chain is asked: $(<"$DIR/out")"
 
 # taken over at the fourth host: each hears of it by those between
 runs_at_d
@@ -70,7 +70,7 @@ user_says ferry 0 'no newer point' sync "$A"
 user_says root 0 'no newer point' sync "$A"
 rm "$VMFERRY_STATE_DIR/replica/$A.json"
 on_a_says 0 '' may-start "$VM/$A.sh"
-! grep -q 'cannot be told' "$DIR/out" || fail "not all of the chain is asked: $(<"$DIR/out")"
+! grep -q 'cannot tell' "$DIR/out" || fail "not all of the chain is asked: $(<"$DIR/out")"
 
 # it stays there, and its replica is at the third host from now on, whose points are the old ones no more
 runs_at_d

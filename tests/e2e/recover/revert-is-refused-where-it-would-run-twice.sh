@@ -169,7 +169,7 @@ guest_verify "$(orders a)" blocks
 # It has ended there, and the time is over: that is for a person to decide.
 WITHIN=10s moved_for_now listener
 kill_now "$there"
-is_told 'holds the guest.s old QEMU here until you decide'
+is_told 'old QEMU here until you decide'
 ! wait_for 3 process_is_gone "$MOVE_PID" || fail "the move has ended by itself"
 vmferry keep --no-wait a
 move_wait 0

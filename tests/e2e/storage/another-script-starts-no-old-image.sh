@@ -31,7 +31,7 @@ second_script() { # COMMAND that makes it from $DIR/src/a.sh
 }
 REST=(--disk "a.raw=$DIR/new/a.raw")
 assert_aside() { # SCRIPT, as the notice names it
-	assert_result "plan['old'] == 'aside' and any('$1' in n and 'get other names' in n for n in notices)"
+	assert_result "plan['old'] == 'aside' and any('$1' in n and 'vmferry renames those images' in n for n in notices)"
 	[[ ! -e $DIR/src/a.raw && -e $(echo "$DIR"/src/a.raw.moved-*) ]] || fail "the old image has its name: $(ls "$DIR/src")"
 	assert_eq "$(images_in_script)" "$DIR/new/a.raw $DIR/src/b.qcow2" "images that the script names"
 }
