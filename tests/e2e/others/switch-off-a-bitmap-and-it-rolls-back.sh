@@ -28,6 +28,6 @@ guest_order "$(orders a)" "load disk_rate=2" >/dev/null # so that rounds are not
 wait_for 60 switch_off || fail "no bitmap can be switched off: $(recording)"
 vmferry switch --no-wait "${GUEST_PID[a]}" >/dev/null 2>&1 || true # it may have been noticed by then
 move_wait 1
-assert_result '"has switched off the dirty bitmap" in r["reason"]'
+assert_result '"another client switched off the dirty bitmap" in r["reason"]'
 assert_at_source
 assert_next_move_succeeds

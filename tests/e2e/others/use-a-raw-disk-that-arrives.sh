@@ -26,7 +26,7 @@ guest_a
 on_the_way
 truncate -s 8M "$IMAGE"
 goes_on 1
-assert_result "'has cut or lengthened' in r['reason'] and r['guest'] == 'source'" "why"
+assert_result "'another program cut or lengthened' in r['reason'] and r['guest'] == 'source'" "why"
 assert_at_source
 
 for how in --ram-mode=pages --ram-mode=opaque; do
