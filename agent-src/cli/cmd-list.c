@@ -18,6 +18,7 @@
 #include "list-host.h"
 #include "log.h"
 #include "paths.h"
+#include "process.h"
 #include "qemu-discover.h"
 #include "qmp-advice.h"
 #include "shell-quote.h"
@@ -124,11 +125,17 @@ static void check_libvirts(struct entry *n)
 	libvirt_guest_fini(&l);
 }
 
+/* libvirt, too, waits for a QEMU that is stopped, as a move leaves it until it is settled, if another client has asked it for something. */
+static bool is_stopped(const struct entry *n)
+{
+	return process_is_stopped(n->g.pid);
+}
+
 static void check_owner(struct entry *n)
 {
 	const char *id = proxmox_id(&n->g);
 
-	if (guest_is_libvirts(&n->g))
+	if (guest_is_libvirts(&n->g) && !is_stopped(n))
 		check_libvirts(n);
 	else if (n->g.owner_hint)
 		because(n, xstrdup("it belongs to Proxmox VE, which would lose track of it"),
@@ -245,6 +252,14 @@ static void ask(struct entry *n, struct loop *loop)
 	qmp_close(q);
 }
 
+/* What a QEMU that is stopped is asked stays in its monitor until it goes on. */
+static void stands(struct entry *n)
+{
+	n->monitor = MONITOR_SILENT;
+	if (!n->moving && !n->reason_count)
+		because(n, xstrdup("its QEMU is stopped (SIGSTOP), as by a move that is not settled, and answers nothing"), NULL);
+}
+
 static void examine(struct entry *n, const struct listing *l)
 {
 	bool known = false;
@@ -270,7 +285,9 @@ static void examine(struct entry *n, const struct listing *l)
 	}
 	qemu_args_basics(&n->basics, n->g.line.expanded, n->g.line.expanded_count);
 	/* another program lives on that monitor, and would notice */
-	if (!n->moving && !n->g.owner_hint)
+	if (is_stopped(n))
+		stands(n);
+	else if (!n->moving && !n->g.owner_hint)
 		ask(n, l->loop);
 	else if (n->g.qmp.path)
 		n->monitor = MONITOR_BUSY;

@@ -432,20 +432,6 @@ static int confirm(struct definition *d, struct err *e)
 	return r;
 }
 
-static int undefine_without_qemu(const struct definition *d, struct err *e)
-{
-	const struct guest *g = &d->src->guest;
-	unsigned tries;
-	int r = process_end(g->pid, g->start_time, ENDS_MS, e);
-
-	r = r ? r : undefine(d->src->libvirt_uuid, g->pid, e);
-	for (tries = 1; r == -EBUSY && tries < UNDEFINE_TRIES; tries++) {
-		poll(NULL, 0, UNDEFINE_PAUSE_MS);
-		r = undefine(d->src->libvirt_uuid, g->pid, e);
-	}
-	return r;
-}
-
 static void tell_if_defined(const struct definition *d)
 {
 	struct err ignored;
@@ -495,16 +481,50 @@ static int note_changes(struct definition *d, struct err *e)
 	return r;
 }
 
+/* What was changed is noted first, unless it is by now. -EBUSY: libvirt waits for the guest's QEMU. */
+static int forget(struct definition *d, bool *noted, struct err *e)
+{
+	int r = *noted ? 0 : note_changes(d, e);
+
+	if (r)
+		return err_prefix(e, "what was changed of the guest in libvirt here since it went");
+	*noted = true;
+	return undefine(d->src->libvirt_uuid, d->src->guest.pid, e);
+}
+
+static int forget_without_qemu(struct definition *d, bool *noted, struct err *e)
+{
+	const struct guest *g = &d->src->guest;
+	unsigned tries;
+	int r;
+
+	report_notice(
+		d->src->report,
+		"libvirt here waits for the QEMU of guest %s (process %d), which is held, as another client has asked for something (virsh "
+		"resume): that QEMU is ended first",
+		g->name, (int)g->pid);
+	r = process_end(g->pid, g->start_time, ENDS_MS, e);
+	r = r ? r : forget(d, noted, e);
+	for (tries = 1; r == -EBUSY && tries < UNDEFINE_TRIES; tries++) {
+		poll(NULL, 0, UNDEFINE_PAUSE_MS);
+		r = forget(d, noted, e);
+	}
+	return r;
+}
+
 int definition_let_go(struct definition *d, struct err *e)
 {
+	bool noted = d->src->is_transient;
 	struct err why;
 	int r;
 
 	if (!d->src->libvirt_uuid)
 		return 0;
-	if (!d->src->is_transient && note_changes(d, e))
+	r = noted ? 0 : note_changes(d, e);
+	noted = !r;
+	if (r && r != -EBUSY)
 		return err_prefix(e, "what was changed of the guest in libvirt here since it went");
-	if (d->job && confirm(d, &why))
+	if (noted && d->job && confirm(d, &why))
 		log_info("%s", why.msg);
 	definition_end_job(d);
 	fault_point("src-confirmed");
@@ -512,9 +532,9 @@ int definition_let_go(struct definition *d, struct err *e)
 		tell_if_defined(d);
 		return 0;
 	}
-	r = undefine(d->src->libvirt_uuid, d->src->guest.pid, e);
-	if (r == -EBUSY) /* somebody waits for the QEMU that is held (virsh resume), and libvirt with them */
-		r = undefine_without_qemu(d, e);
+	r = noted ? forget(d, &noted, e) : -EBUSY;
+	if (r == -EBUSY) /* another client waits for the QEMU that is held (virsh resume), and libvirt with it */
+		r = forget_without_qemu(d, &noted, e);
 	return r ? err_prefix(e, "libvirt here is to forget the guest, whose QEMU (process %d) is held until then", (int)d->src->guest.pid)
 		 : 0;
 }

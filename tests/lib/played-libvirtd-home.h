@@ -40,6 +40,7 @@ static struct {
 	bool is_there, is_defined;
 	bool lags; /* libvirt has not seen yet that its QEMU has ended */
 	enum lv_state state;
+	const char *xml;       /* definition of its guest; NULL: an empty one */
 	const char *monitor;   /* what its QEMU answers each command; NULL: an echo */
 	unsigned reason;       /* of that state; 0: 1, by its user */
 	unsigned long version; /* of libvirt; 0: the oldest that is taken */
@@ -94,6 +95,18 @@ static void home_does(int32_t procedure, struct lv_writer *body, uint32_t *statu
 		break;
 	case LV_DOMAIN_IS_PERSISTENT:
 		home_number(body, home.is_defined);
+		break;
+	case LV_DOMAIN_GET_XML:
+		body->n = 0;
+		lv_write_string(body, home.xml ? home.xml : "<domain/>");
+		break;
+	case LV_DOMAIN_GET_AUTOSTART:
+	case LV_HAS_CURRENT_SNAPSHOT:
+		home_number(body, 0);
+		break;
+	case LV_LIST_ALL_SNAPSHOTS: /* no array, and a count of 0 */
+		home_number(body, 0);
+		lv_write_u32(body, 0);
 		break;
 	case LV_DOMAIN_UNDEFINE_FLAGS:
 		home.is_defined = false;

@@ -24,6 +24,7 @@ static struct definition d;
 static char path[96], aside[96];
 #define UNASKED_MS 150 /* for what must not happen, and would in a third of that */
 
+static struct report silent = {.quiet = true};
 static pid_t other; /* a QEMU of that guest that is not ours */
 
 static int setup(void **state)
@@ -40,7 +41,7 @@ static int setup(void **state)
 	json_decref(begin);
 	home_starts_qemu();
 	home.is_defined = true;
-	src = (struct source){.opt = &options, .guest.pid = home.qemu, .libvirt_uuid = (char *)HOME_UUID};
+	src = (struct source){.opt = &options, .report = &silent, .guest.pid = home.qemu, .libvirt_uuid = (char *)HOME_UUID};
 	d = (struct definition){.part.a = &attempt,
 				.src = &src,
 				.guest = {.domain = {.name = (char *)"web", .id = 1}, .live_xml = (char *)"<domain/>"}};
@@ -178,6 +179,26 @@ static void libvirt_that_waits_for_its_qemu_is_helped(void **state)
 	assert_false(home_qemu_lives());
 	assert_false(home.is_defined);
 	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 3);
+}
+
+/* That it waits shows as soon as it is asked what was changed of the guest, which is asked again then. */
+static void nor_is_a_change_forgotten_while_it_waits(void **state)
+{
+	char id[2 * ATTEMPT_ID_LEN + 1];
+	AUTO_FREE char *kept = xasprintf("%s/%s-src.definition", options.state_dir, attempt_id_format(attempt.id, id));
+	json_t *own = json_pack("{s:s,s:s,s:s,s:b}", "name", "web", "uuid", HOME_UUID, "xml", "<domain/>", "autostart", 0);
+
+	(void)state;
+	assert_int_equal(kept_definition_write(kept, own, &err), 0);
+	json_decref(own);
+	home.xml = "<domain changed='yes'/>";
+	refuse(LV_DOMAIN_GET_XML, HOME_BUSY, 2);
+	assert_int_equal(definition_let_go(&d, &err), 0);
+	assert_false(home_qemu_lives());
+	assert_false(home.is_defined);
+	assert_int_equal(home.calls[LV_DOMAIN_GET_XML], 3);
+	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 1);
+	assert_non_null(journal_last_note(attempt.journal, "definition-changed"));
 }
 
 static void what_libvirt_does_not_do_is_not_done(void **state)
@@ -327,6 +348,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(nor_does_it_stay_where_its_qemu_ended_before, setup, teardown),
 		cmocka_unit_test_setup_teardown(nor_without_a_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(libvirt_that_waits_for_its_qemu_is_helped, setup, teardown),
+		cmocka_unit_test_setup_teardown(nor_is_a_change_forgotten_while_it_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_libvirt_does_not_do_is_not_done, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_that_was_started_again_is_not_undefined, setup, teardown),
 		cmocka_unit_test_setup_teardown(others_definition_of_a_transient_one_stays, setup, teardown),

@@ -145,6 +145,7 @@ static void what_ran_meanwhile_has_not(void **state)
 static struct vcpu_thread *start_held(void)
 {
 	start("CPU 0/KVM");
+	settle(); /* ThreadSanitizer delivers no signal to who has yet to go to sleep */
 	kill(pid, SIGUSR1);
 	while (own_ns() < RUNS_NS)
 		;

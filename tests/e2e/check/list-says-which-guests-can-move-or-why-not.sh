@@ -115,3 +115,10 @@ grep -q "vmferry migrate plain HOST" "$DIR/one.txt" || fail "the guest that is t
 qmp "$DIR/plain.qmp" '{"execute": "query-status"}' | grep -q running || fail "the monitor does not answer afterwards"
 qmp "$DIR/0123456789ab/vmferry.qmp" '{"execute": "query-status"}' >/dev/null
 wait_for 20 test -S "$DIR/arriving.hmp" || fail "a QEMU that waits for the first at its monitor goes on without one"
+
+# one that is stopped, as a move leaves it until that is settled, is not asked: what it is asked it would do later
+kill -STOP "${GUEST_PID[plain]}"
+wait_for 10 grep -q '^State:.*(stopped)' "/proc/${GUEST_PID[plain]}/status"
+list --json >"$DIR/list.json"
+kill -CONT "${GUEST_PID[plain]}"
+listed 'not g["plain"]["movable"] and g["plain"]["monitor"] == "silent" and "is stopped (SIGSTOP)" in g["plain"]["reasons"][0]["text"]'
