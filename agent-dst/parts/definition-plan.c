@@ -10,12 +10,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ASK_MS	  5000
+#define LOOK_MS	  5000
 #define POOLS_MAX 64
 
 static int open_libvirt(struct lv **v, struct err *e)
 {
-	int r = lv_open(v, ASK_MS, e);
+	int r = lv_open(v, LOOK_MS, e);
 
 	return r == -ENOENT
 		       ? err_set(e, ENOENT,

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "../../agent-dst/parts/definition.c" /* the source's has functions of these names */
+#include "../../agent-dst/parts/definition-plan.c"
 
 #include "../../agent-dst/parts/domain.h"
 #include "../../agent-dst/parts/living-devices.h"
