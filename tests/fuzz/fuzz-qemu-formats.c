@@ -61,7 +61,7 @@ static size_t reply_texts(const uint8_t *p, size_t n, size_t most, uint8_t *out,
 		require(m.data_bytes <= RP_DATA_MAX);
 		if (m.type == RP_PONG)
 			len += rp_encode_pong(out + len, m.value);
-		else if (m.type == RP_SHUT)
+		else if (m.type == RP_SHUT && !m.value)
 			len += rp_encode_shut(out + len);
 		else if (m.type == RP_SWITCHOVER_ACK)
 			len += rp_encode_switchover_ack(out + len);

@@ -158,7 +158,7 @@ static void finds_by_name_pid_and_socket(void **state)
 	expect_not_found("vmferry-nobody", ENOENT, "vmferry-disc-1 (pid ");
 	qmp_close(q);
 	qemu_end(&p);
-	expect_not_found(in_dir("a.qmp"), ENOENT, "nobody listens");
+	expect_not_found(in_dir("a.qmp"), ENOENT, "no process listens");
 }
 
 static void same_name_twice_asks_for_the_pid(void **state)

@@ -76,7 +76,7 @@ ask block-dirty-bitmap-remove '{"node": "'"$raw"'", "name": "in memory"}' >/dev/
 ask block-dirty-bitmap-merge '{"node": "'"$image"'", "target": "last", "bitmaps": ["other"]}' >/dev/null
 vmferry set a bwlimit=1G >/dev/null
 move_wait
-assert_result 'sorted(n.split("bitmap ")[1].split(" of disk")[0] for n in notices if "has changed, or removed" in n) == ["in memory", "last", "weekly"]'
+assert_result 'sorted(n.split("bitmap ")[1].split(" of disk")[0] for n in notices if "changed or removed the dirty bitmap" in n) == ["in memory", "last", "weekly"]'
 assert_eq "$(bitmaps)" "daily failed other" "what nobody has changed"
 nothing_of_ours "with bitmaps that somebody has changed"
 

@@ -204,7 +204,7 @@ hold_open "$TO/a.raw"
 is_told 'its QEMU there has ended since'
 vmferry revert --no-wait a
 move_wait 6
-assert_result '"may have started it again" in r["reason"]'
+assert_result '"may have been started again" in r["reason"]'
 end_process "$HOLDER"
 recover 0 --dest "$DST_ADDRESS"
 process_is_gone "${GUEST_PID[a]}" || fail "the source QEMU is still there"

@@ -17,7 +17,7 @@ fault before-DST_START stop
 to_listener
 shuts_down_while_it_is_copied
 somebody_starts_it_again
-wait_event 'ev["event"] == "notice" and "started the guest again here" in ev["text"]' >/dev/null
+wait_event 'ev["event"] == "notice" and "was started here again" in ev["text"]' >/dev/null
 wait_for 60 eval '[[ $(boots a) == 2 ]]' || fail "it does not boot again here"
 goes_on a
 vmferry set "${GUEST_PID[a]}" bwlimit=0
