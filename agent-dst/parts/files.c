@@ -113,7 +113,7 @@ static bool is_distributions(const char *path)
 	return !strncmp(path, usr, strlen(usr)) && strncmp(path, local, strlen(local)) != 0;
 }
 
-/* That name in the guest's directory, or the nth one like it; malloc'ed. */
+/* A path in the guest's directory with that name, or with the nth one like it; malloc'ed. */
 static char *nth_place(const struct files *fs, const char *path, unsigned n)
 {
 	AUTO_FREE char *copy = xstrdup(path);

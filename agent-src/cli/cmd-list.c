@@ -252,7 +252,7 @@ static void ask(struct entry *n, struct loop *loop)
 	qmp_close(q);
 }
 
-/* What a QEMU that is stopped is asked stays in its monitor until it goes on. */
+/* A command for a QEMU that is stopped would stay in its monitor, and be carried out once that QEMU goes on: so none is sent. */
 static void stands(struct entry *n)
 {
 	n->monitor = MONITOR_SILENT;

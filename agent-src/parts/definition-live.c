@@ -481,7 +481,7 @@ static int note_changes(struct definition *d, struct err *e)
 	return r;
 }
 
-/* What was changed is noted first, unless it is by now. -EBUSY: libvirt waits for the guest's QEMU. */
+/* Changes of the definition are noted before libvirt forgets it, unless they are by now (*noted). -EBUSY: libvirt waits for the guest's QEMU. */
 static int forget(struct definition *d, bool *noted, struct err *e)
 {
 	int r = *noted ? 0 : note_changes(d, e);

@@ -50,7 +50,7 @@ static bool was_replaced(const struct run *r, char *overlay)
 	       replica_check_no_guest_runs(r->guest, &ignored) == -EBUSY;
 }
 
-/* One that a process has open is vmferry storage's, which was cut off: that says what to do. */
+/* A file of that name that a process has open was made by a vmferry storage that was cut off: its message says what to do. */
 static int check_place(const char *to, struct err *e)
 {
 	return access(to, F_OK) || process_that_opened(to, 0)

@@ -104,7 +104,7 @@ static bool is_same(const struct vcpu_thread *a, const struct vcpu_thread *b)
 	return a->tid == b->tid && a->ns == b->ns && a->sleeps == b->sleeps && !strcmp(a->call, b->call);
 }
 
-/* What a look at the threads finds: the main thread gives the others things to do. */
+/* A look at all threads that count: those of the processors, and the main thread, which gives them things to do. */
 struct seen {
 	struct vcpu_time *vcpus;
 	struct vcpu_thread main;

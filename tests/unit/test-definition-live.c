@@ -181,7 +181,7 @@ static void libvirt_that_waits_for_its_qemu_is_helped(void **state)
 	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 3);
 }
 
-/* That it waits shows as soon as it is asked what was changed of the guest, which is asked again then. */
+/* libvirt's waiting shows in its first answer about changes of the guest; they are asked for again once that QEMU has ended. */
 static void nor_is_a_change_forgotten_while_it_waits(void **state)
 {
 	char id[2 * ATTEMPT_ID_LEN + 1];
