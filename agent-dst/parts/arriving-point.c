@@ -295,10 +295,12 @@ static int examine(struct part *p, struct err *e)
 
 static int choose_old_copy(const struct arriving_point *a, struct arriving_disk *d, const json_t *o, struct err *e)
 {
-	const char *bundle = json_text(o, "bundle");
+	const char *bundle = json_text(o, "bundle"), *old = json_text(o, "reuse");
 
+	if (old && json_is_true(json_object_get(o, "reuse_if_there")) && access(old, F_OK) && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
 	return bundle ? old_copy_unpack(&d->old, bundle, json_text(o, "real_path"), json_text(o, "file"), e)
-		      : old_copy_choose(&d->old, a->state_dir, a->target->name, json_text(o, "reuse"), d->path, e);
+		      : old_copy_choose(&d->old, a->state_dir, a->target->name, old, d->path, e);
 }
 
 /* Old copies may have something of the first point: the disks of an old primary, say. Later ones have the point before. */
@@ -522,9 +524,10 @@ static json_t *describe_point(const struct arriving_point *a, const json_t *said
 {
 	static const char *const kept[] = {"name",	"exe",	"argv",	     "env",   "cwd",	 "accel",   "machine",
 					   "cpu_model", "host", "ram_bytes", "vcpus", "map_net", "configs", "tpm"};
-	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term, "at_ms",
-				json_object_get(said, "at_ms"), "frozen", json_object_get(said, "frozen"), "delta_bytes",
-				json_object_get(said, "delta_bytes"), "tpm", json_object_get(said, "tpm"), "disks", list_disks(a));
+	json_t *out = json_pack("{s:I,s:I,s:O*,s:O*,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)a->number, "term", (json_int_t)a->term,
+				"at_ms", json_object_get(said, "at_ms"), "frozen", json_object_get(said, "frozen"), "shut_down",
+				json_object_get(said, "shut_down"), "delta_bytes", json_object_get(said, "delta_bytes"), "tpm",
+				json_object_get(said, "tpm"), "disks", list_disks(a));
 	json_t *guest = json_object();
 	size_t i;
 

@@ -89,19 +89,18 @@ static void print_jobs(FILE *to, const json_t *jobs)
 
 /* ---- replicas ---- */
 
-/* Metrics of who makes points, or sends them on, but for the last two, which are of the replica's host, too. */
-#define SENDS "to" /* a member that their rows have */
+#define SENDS "to" /* member of rows of who makes points, or sends them on */
 
 static const struct replica_family {
 	struct family f;
 	const char *type, *has;
 	double scale;
 } of_replicas[] = {
-	{{"vmferry_replica_lag_seconds", "lag_s", "seconds", "Age of the newest point."}, "gauge", SENDS, 1},
+	{{"vmferry_replica_lag_seconds", "lag_s", "seconds", "Age of the newest point."}, "gauge", NULL, 1},
 	{{"vmferry_replica_interval_seconds", "every_s", "seconds", "How often a point is to be made."}, "gauge", SENDS, 1},
 	{{"vmferry_replica_last_point_timestamp_seconds", "at_ms", "seconds", "The moment of the newest point, since 1970."},
 	 "gauge",
-	 SENDS,
+	 NULL,
 	 1e-3},
 	{{"vmferry_replica_last_point_bytes", "delta_bytes", "bytes", "What was written to the disks between the last two points."},
 	 "gauge",

@@ -64,6 +64,8 @@ static const struct {
 	[ENDING_BROKEN_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source",
 				"on the source, where an error has stopped it (QMP cont resumes it once the cause is gone)"},
 	[ENDING_STILL_PAUSED_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source", "on the source, paused as it was"},
+	[ENDING_STILL_SHUT_DOWN_HERE] = {EXIT_SOURCE, "rolled-back", "shut-down", "source",
+					 "on the source, shut down, and its QEMU stays, as it was"},
 	[ENDING_RUNS_HERE] = {EXIT_SOURCE, "rolled-back", "source", "source", "running on the source"},
 };
 
@@ -117,6 +119,8 @@ static enum ending_kind rolled_back(const struct transfer *t)
 		return ENDING_MAY_GO_DOWN;
 	if (t->recipe->back)
 		return ENDING_AT_REST_HERE;
+	if (t->src.was_shut)
+		return ENDING_STILL_SHUT_DOWN_HERE;
 	if (t->src.paused)
 		return t->src.broken ? ENDING_BROKEN_HERE : ENDING_STILL_PAUSED_HERE;
 	return ENDING_RUNS_HERE;

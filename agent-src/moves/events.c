@@ -230,7 +230,7 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 	guest_watch_event(&t->src.watch, ev->name, ev->json);
 	t->src.broken = error_stop_announced(ev->name, ev->json) ?: t->src.broken;
 	if (!strcmp(ev->name, "RESUME")) { /* somebody may have started it again */
-		t->src.shut_down = t->src.was_ended = t->src.stays_shut = false;
+		t->src.shut_down = t->src.was_ended = t->src.stays_shut = t->src.was_shut = false;
 		t->src.broken = NULL;
 		t->src.ran = true;
 	}

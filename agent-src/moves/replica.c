@@ -16,14 +16,16 @@
 /* The point's description is the source's word; its contents the destination has. */
 static int make_point(struct transfer *t, struct err *e)
 {
-	const struct replica_sync *s = t->opt->replica;
+	struct replica_sync *s = t->opt->replica;
 
 	t->pace.held = true;
+	s->shut_down = s->store ? s->shut_down : t->src.was_shut;
 	fault_point("src-point");
 	return json_message_send(t->a.control, MSG_POINT, t->a.id,
-				 json_pack("{s:I,s:I,s:I,s:b,s:I,s:o*}", "number", (json_int_t)s->number, "term", (json_int_t)s->term,
-					   "at_ms", (json_int_t)s->at_ms, "frozen", s->frozen, "delta_bytes", (json_int_t)s->delta_bytes,
-					   "tpm", s->store ? json_incref(disks_onward_tpm(&t->disks)) : tpm_taken(&t->tpm)),
+				 json_pack("{s:I,s:I,s:I,s:b,s:b,s:I,s:o*}", "number", (json_int_t)s->number, "term", (json_int_t)s->term,
+					   "at_ms", (json_int_t)s->at_ms, "frozen", s->frozen, "shut_down", s->shut_down, "delta_bytes",
+					   (json_int_t)s->delta_bytes, "tpm",
+					   s->store ? json_incref(disks_onward_tpm(&t->disks)) : tpm_taken(&t->tpm)),
 				 e);
 }
 

@@ -147,6 +147,7 @@ int disks_find_point(struct disks *ds, struct err *e)
 	take_guest(w, &ds->src->guest);
 	sync->term = (uint64_t)json_integer_value(json_object_get(w->store.replica, "term"));
 	sync->at_ms = w->point->at_ms;
+	sync->shut_down = json_is_true(json_object_get(w->point->json, "shut_down"));
 	sync->frozen = json_is_true(json_object_get(w->point->json, "frozen"));
 	return 0;
 }

@@ -180,7 +180,17 @@ const char *disk_name(const struct disk *d)
 
 const char *disk_reuse(const struct disks *ds, const struct guest_disk *d)
 {
-	return disk_is_left_behind(ds, d) ? NULL : said_of(&ds->src->opt->disks.reuse, d) ?: ds->src->opt->disks.reuse_all;
+	const struct disk_options *o = &ds->src->opt->disks;
+
+	return disk_is_left_behind(ds, d) ? NULL : said_of(&o->reuse, d) ?: said_of(&o->left, d) ?: o->reuse_all;
+}
+
+/* True if the old copy was not named by the user, so that it need not be there. */
+static bool is_left(const struct disks *ds, const struct guest_disk *d)
+{
+	const char *left = said_of(&ds->src->opt->disks.left, d);
+
+	return left && disk_reuse(ds, d) == left;
 }
 
 const char *disk_bundle(const struct disks *ds, const struct guest_disk *d)
@@ -473,6 +483,8 @@ static json_t *describe_disk(const struct disks *ds, const struct disk *d)
 			d->left_behind ? 0 : (json_int_t)allocated(ds, g), "cluster_size", (int)g->cluster_size, "mode",
 			(int)(st.st_mode & 0777), "uid", (int)st.st_uid, "gid", (int)st.st_gid, "path", to && *to == '/' ? to : NULL, "acl",
 			acl, "inode", (json_int_t)st.st_ino, "reuse", disk_reuse(ds, g));
+	if (is_left(ds, g))
+		json_object_set_new(out, "reuse_if_there", json_true());
 	if (disk_bundle(ds, g))
 		json_object_set_new(out, "bundle", json_string(disk_bundle(ds, g)));
 	if (st.st_ino && born_ns(g->real_path))
@@ -663,7 +675,7 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 	AUTO_FREE char *owner = xasprintf("%d:%d", (int)json_integer_value(json_object_get(said, "uid")),
 					  (int)json_integer_value(json_object_get(said, "gid")));
 
-	return json_pack("{s:s,s:s,s:s,s:b,s:o*,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b,s:o*}", "node", g->node, "from",
+	return json_pack("{s:s,s:s,s:s,s:b,s:o*,s:s,s:I,s:O*,s:s,s:b,s:s,s:s,s:b,s:s*,s:b,s:b,s:b,s:o*,s:s*}", "node", g->node, "from",
 			 disk_name(d), "to", d->to, "device", d->to_device, "device_bytes",
 			 d->device_bytes ? json_integer(d->device_bytes) : NULL, "format", g->format, "virtual_size",
 			 (json_int_t)(d->left_behind && g->inner_size ? g->inner_size : g->virtual_size), "allocated",
@@ -673,5 +685,6 @@ json_t *disk_tell_plan(const struct disks *ds, const struct disk *d)
 					  : "copy",
 			 "flatten", g->chain_count && !disk_keeps_chain(ds, g), "mode", mode, "owner", owner, "acl",
 			 json_object_get(said, "acl") != NULL, "reuse", d->old, "replaces", d->replaces, "begun", d->begun, "by_word",
-			 d->by_word, "bitmaps", disk_tell_bitmaps(d));
+			 d->by_word, "bitmaps", disk_tell_bitmaps(d), "reuse_gone",
+			 !d->old && !d->begun && is_left(ds, g) ? disk_reuse(ds, g) : NULL);
 }

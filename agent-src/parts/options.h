@@ -47,6 +47,7 @@ struct keep_options {
 struct disk_options {
 	struct option_list map;	  /* DISK=PATH */
 	struct option_list reuse; /* DISK=FILE: older copies there */
+	struct option_list left;  /* DISK=FILE: older copies that may be there still; found by vmferry, behind what the user says */
 	const char *reuse_all;	  /* older copy for all other disks: FILE, or "auto"; NULL: none */
 	enum chain chain;
 	unsigned accept; /* DISK_ACCEPT_* */

@@ -34,6 +34,7 @@ struct replica_sync {
 	bool was_there;	      /* passed on: the point was there already, and the answer was lost */
 	bool was_whole;	      /* everything was compared or sent */
 	bool frozen;	      /* the file systems were frozen all the time */
+	bool shut_down;	      /* the guest was shut down, in a QEMU that stays */
 	uint64_t number;      /* number of the point */
 	uint64_t points;      /* number of points there now */
 	int64_t at_ms;	      /* moment of the disks' contents: since 1970 */

@@ -232,6 +232,7 @@ static int check_state(struct source *s, struct err *e)
 		return err_set(e, EBUSY, "the guest is in state '%s', and a guest can be moved that runs, or would go on by cont; %s",
 			       state, run_state_way_out(state));
 	s->paused = !s->was_running;
+	s->was_shut = may_have_shut_down(s);
 	s->ran = s->was_running;
 	if (notice)
 		report_notice(s->report, "%s", notice);

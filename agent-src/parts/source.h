@@ -48,6 +48,7 @@ struct source {
 	bool shut_down;		 /* the guest has shut itself down */
 	bool was_ended;		 /* another client ended its QEMU */
 	bool stays_shut;	 /* shut_down, and its QEMU has not ended */
+	bool was_shut;		 /* found shut down, in a QEMU that stays: a point may be made of it */
 	bool is_held;		 /* QEMU does not switch over before we ask (ram-hold.h) */
 	bool migrating;		 /* the migration in QEMU is ours; also in a later life */
 	bool cannot_be_complete; /* a later life's: our migration had not come so far */

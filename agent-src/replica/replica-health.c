@@ -12,8 +12,7 @@ enum health { NORMAL, WARNING, CRITICAL };
 
 static const char *const words[] = {"normal", "warning", "critical"};
 
-/* "90 s", "12 min", "5 h", "3 d"; malloc'ed. */
-static char *span(double seconds)
+char *replica_span(double seconds)
 {
 	return seconds < 120	  ? xasprintf("%.0f s", seconds)
 	       : seconds < 7200	  ? xasprintf("%.0f min", seconds / 60)
@@ -36,7 +35,7 @@ static bool is_true(const json_t *o, const char *key)
 static enum health of_lag(const json_t *row, json_t *why)
 {
 	double lag = json_number_value(json_object_get(row, "lag_s")), every = json_number_value(json_object_get(row, "every_s"));
-	AUTO_FREE char *text = span(lag), *usual = span(every);
+	AUTO_FREE char *text = replica_span(lag), *usual = replica_span(every);
 
 	if (!json_object_get(row, "point"))
 		return add(why, CRITICAL, xstrdup("no point has been made yet"));
@@ -54,7 +53,7 @@ static enum health of_lag(const json_t *row, json_t *why)
 static enum health of_clock(const json_t *row, json_t *why)
 {
 	double ahead = json_number_value(json_object_get(row, "ahead_s"));
-	AUTO_FREE char *text = span(ahead);
+	AUTO_FREE char *text = replica_span(ahead);
 
 	return ahead <= json_number_value(json_object_get(row, "every_s"))
 		       ? NORMAL

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+/* "90 s", "12 min", "5 h", "3 d"; malloc'ed. */
+char *replica_span(double seconds);
 /*
  * row: what the primary knows (replica-show.h): every_s, lag_s, ahead_s, point, replaced, exit_code, reason, freezes, frozen, paused, would_start, warnings. Sets "health" to
  * "normal", "warning" (lag over 2 × every, ahead over every, the last attempt failed, not frozen as was asked for, it would not start there, there are warnings) or "critical" (lag over 12 ×

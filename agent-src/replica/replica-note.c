@@ -60,6 +60,7 @@ static void note_point(const struct replica_sync *s, json_t *o)
 	set_number(o, "at_ms", (uint64_t)s->at_ms);
 	set_number(o, "delta_bytes", s->delta_bytes);
 	json_object_set_new(o, "frozen", json_boolean(s->frozen));
+	json_object_set_new(o, "shut_down", json_boolean(s->shut_down));
 	json_object_set_new(o, "whole", json_boolean(s->was_whole));
 }
 

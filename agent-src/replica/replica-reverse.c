@@ -122,19 +122,18 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 {
 	static char *pairs[POINT_DISKS_MAX]; /* pairs must live as long as the command */
 	const json_t *had = json_object_get(p->replica, "had");
-	const struct option_list said = c->o.disks.reuse; /* is behind what is found here, and so has the last word */
-	struct option_list *reuse = &c->o.disks.reuse;
+	struct option_list *left = &c->o.disks.left;
 	struct image_now now[POINT_DISKS_MAX];
 	size_t count = images_now(guest, now);
 	json_t *one;
 	size_t i;
 
-	reuse->count = 0;
 	json_array_foreach((json_t *)(uintptr_t)had, i, one) {
 		AUTO_FREE char *flat = replica_flat_path(p->dir, guest, i, json_text(one, "format") ?: "raw");
 		const char *image = flat;
 
-		if (i >= POINT_DISKS_MAX || !json_text(one, "from") || json_is_true(json_object_get(one, "empty")))
+		if (i >= POINT_DISKS_MAX || left->count == OPTION_LIST_MAX || !json_text(one, "from") ||
+		    json_is_true(json_object_get(one, "empty")))
 			continue;
 		if (!is_in_use(flat))
 			image = image_instead(now, count, had, i);
@@ -147,14 +146,11 @@ static void take_old_disks(struct replica_conf *c, const char *guest, const stru
 		}
 		free(pairs[i]);
 		pairs[i] = xasprintf("%s=%s", image, json_text(one, "from"));
-		if (reuse->count + said.count == OPTION_LIST_MAX)
-			break;
-		reuse->at[reuse->count++] = pairs[i];
-		fprintf(c->o.json ? stderr : stdout, "what %s there, or a point of it, has of disk %s need not travel\n",
-			json_text(one, "from"), image);
+		left->at[left->count++] = pairs[i];
+		fprintf(c->o.json ? stderr : stdout,
+			"what %s there, or a point of it, has of disk %s need not travel, if it is there still\n", json_text(one, "from"),
+			image);
 	}
-	for (i = 0; i < said.count; i++)
-		reuse->at[reuse->count++] = said.at[i];
 	for (i = 0; i < count; i++) {
 		free(now[i].path);
 		free(now[i].format);

@@ -99,10 +99,21 @@ static json_t *point_json(const struct point *pt)
 {
 	json_t *left_out = point_left_out(pt), *out;
 
-	out = json_pack("{s:I,s:I,s:I,s:O*,s:O*,s:o}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
+	out = json_pack("{s:I,s:I,s:I,s:O*,s:O*,s:O*,s:o}", "number", (json_int_t)pt->number, "at_ms", (json_int_t)pt->at_ms, "term",
 			(json_int_t)pt->term, "delta_bytes", json_object_get(pt->json, "delta_bytes"), "frozen",
-			json_object_get(pt->json, "frozen"), "left_out", left_out);
+			json_object_get(pt->json, "frozen"), "shut_down", json_object_get(pt->json, "shut_down"), "left_out", left_out);
 	return out;
+}
+
+/* A guest that was taken over is not behind its primary. */
+static void add_age(const struct points *p, json_t *out)
+{
+	const struct point *newest = points_newest(p);
+
+	if (!newest || json_object_get(p->replica, "run"))
+		return;
+	json_object_set_new(out, "at_ms", json_integer((json_int_t)newest->at_ms));
+	json_object_set_new(out, "lag_s", json_real(MAX(difftime(time(NULL), (time_t)(newest->at_ms / 1000)), 0.0)));
 }
 
 /* Judges the store: where no points are kept any more nothing is well, nor would start. */
@@ -141,6 +152,7 @@ static json_t *store_json(const char *guest, const char *dir)
 			json_array_append_new(damaged, json_pack("{s:s,s:s}", "slot", p.damaged[i].slot, "why", p.damaged[i].why));
 		if (p.damaged_count)
 			json_object_set(out, "damaged", damaged);
+		add_age(&p, out);
 		json_object_set_new(out, "trial", json_boolean(points_are_tried(&p)));
 		if (json_object_get(p.replica, "test"))
 			json_object_set(out, "test", json_object_get(p.replica, "test"));
@@ -235,17 +247,32 @@ static bool is_onward(const json_t *o)
 	return !strcmp(json_text(o, "role") ?: "", "onward");
 }
 
+/* "41 s ago". The moment is of the primary's clock, and this host's may be behind it; malloc'ed. */
+static char *ago(json_int_t at_ms)
+{
+	double age = difftime(time(NULL), (time_t)(at_ms / 1000));
+	AUTO_FREE char *span = replica_span(age < 0 ? -age : age);
+
+	return age < 0 ? xasprintf("%s in the future by this host's clock", span) : xasprintf("%s ago", span);
+}
+
+static const char *of_shut_down(const json_t *point)
+{
+	return json_is_true(json_object_get(point, "shut_down")) ? ", of the guest shut down" : "";
+}
+
 static void print_sent(const json_t *o)
 {
 	char at[MOMENT_TEXT];
+	AUTO_FREE char *when = ago(json_integer_value(json_object_get(o, "at_ms")));
 
 	printf("%s: %s %s in %s: %s%s\n", json_text(o, "guest"), is_onward(o) ? "its points here go on to" : "primary, its replica is at",
 	       json_text(o, "to"), json_text(o, "dir"), json_text(o, "health"),
 	       json_is_true(json_object_get(o, "paused")) ? ", paused" : "");
 	if (json_object_get(o, "point"))
-		printf("  point %lld of %s, %.0f s ago; a point every %lld s, kept: %s\n",
+		printf("  point %lld of %s, %s%s; a point every %lld s, kept: %s\n",
 		       (long long)json_integer_value(json_object_get(o, "point")),
-		       clock_text(at, json_integer_value(json_object_get(o, "at_ms"))), json_number_value(json_object_get(o, "lag_s")),
+		       clock_text(at, json_integer_value(json_object_get(o, "at_ms"))), when, of_shut_down(o),
 		       (long long)json_integer_value(json_object_get(o, "every_s")), json_text(o, "keep"));
 	print_left_out(json_object_get(o, "left_out"));
 	print_why(o);
@@ -275,10 +302,13 @@ static void print_store(const json_t *o, bool points)
 	print_why(o);
 	if (!json_object_get(o, "run"))
 		print_would_start(o, "here");
-	json_array_foreach(list, i, one)
+	json_array_foreach(list, i, one) {
+		AUTO_FREE char *when = ago(json_integer_value(json_object_get(one, "at_ms")));
+
 		if (points || i + 1 == json_array_size(list))
-			printf("  point %lld of %s\n", (long long)json_integer_value(json_object_get(one, "number")),
-			       clock_text(at, json_integer_value(json_object_get(one, "at_ms"))));
+			printf("  point %lld of %s, %s%s\n", (long long)json_integer_value(json_object_get(one, "number")),
+			       clock_text(at, json_integer_value(json_object_get(one, "at_ms"))), when, of_shut_down(one));
+	}
 }
 
 /* ---- attempts ---- */

@@ -91,6 +91,8 @@ static void print_what_is_reused(const struct plan *p, const json_t *d)
 		      p->to);
 	else if (*reuse)
 		fprintf(p->to, "           what is the same in %s there does not travel\n", reuse);
+	else if (json_object_get(d, "reuse_gone"))
+		fprintf(p->to, "           all of it travels: what it had there before, %s, is gone\n", event_text(d, "reuse_gone"));
 }
 
 /* Length of what a person should see of the disk's place there: an image of a point has that name only until the point is whole, so it is the replica's directory. */

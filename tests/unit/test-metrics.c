@@ -62,7 +62,7 @@ static void test_values(void **state)
 	"{\"guest\": \"v\\\"1\", \"role\": \"primary\", \"to\": \"root@b\", \"lag_s\": 61.5, \"every_s\": 30, \"at_ms\": 1790000000500, \"delta_bytes\": 4096," \
 	" \"made\": 7, \"failed\": 2, \"bytes_total\": 1000000, \"term\": 1, \"points\": 5, \"health\": \"warning\", \"would_start\": {\"start\": false}}"
 #define STORE                                                                                                                              \
-	"{\"guest\": \"v2\", \"role\": \"replica\", \"from\": \"a\", \"term\": 3, \"points\": [{}, {}], \"would_start\": {\"start\": true}, \"trial\": true}"
+	"{\"guest\": \"v2\", \"role\": \"replica\", \"from\": \"a\", \"term\": 3, \"points\": [{}, {}], \"lag_s\": 3.0, \"at_ms\": 1790000000000, \"would_start\": {\"start\": true}, \"trial\": true}"
 
 static void test_replicas(void **state)
 {
@@ -86,7 +86,9 @@ static void test_replicas(void **state)
 	assert_has(text, "vmferry_replica_term{guest=\"v2\",role=\"replica\",peer=\"a\"} 3");
 	assert_has(text, "vmferry_replica_would_start{guest=\"v2\",role=\"replica\",peer=\"a\"} 1");
 	assert_has(text, "vmferry_replica_trial{guest=\"v2\",role=\"replica\",peer=\"a\"} 1");
-	assert_null(strstr(text, "lag_seconds{guest=\"v2\""));
+	assert_has(text, "vmferry_replica_lag_seconds{guest=\"v2\",role=\"replica\",peer=\"a\"} 3");
+	assert_has(text, "vmferry_replica_last_point_timestamp_seconds{guest=\"v2\",role=\"replica\",peer=\"a\"} 1790000000");
+	assert_null(strstr(text, "interval_seconds{guest=\"v2\""));
 }
 
 /* Each family has its TYPE before its UNIT, HELP and samples, which follow one another; its unit ends its name; EOF is last. */

@@ -14,7 +14,15 @@ wait_for 60 eval '[[ $(status_of "$DIR/$A.mon") == shutdown ]]' || fail "it does
 says 'can go there shut down, with nothing lost' "$DIR/out"
 assert_eq "$(of_primary 'p["point"], p["whole"], p["exit_code"]')" "(2, False, 0)" "the last point"
 assert_eq "$(status_of "$DIR/$A.mon")" shutdown "state of the guest"
-sync
+replica sync "$A" >"$DIR/out" 2>&1 || fail "sync: $(cat "$DIR/out")"
+says 'the guest is on the source, shut down, and its QEMU stays, as it was' "$DIR/out"
+replica list >"$DIR/out"
+says "^  point 3 of .*, [0-9]+ s ago, of the guest shut down; a point every" "$DIR/out" # at its primary
+says "^  point 3 of .*, [0-9]+ s ago, of the guest shut down$" "$DIR/out"	      # at its replica's host: the same
+"$BIN/vmferry" jobs --metrics >"$DIR/out"
+says "vmferry_replica_lag_seconds\{guest=\"$A\",role=\"replica\"" "$DIR/out"
+replica status "$A" >"$DIR/out"
+says "^  point 1 of .*, [0-9]+ s ago$" "$DIR/out"
 qmp "$DIR/$A.mon" '{"execute": "quit"}' >/dev/null
 wait_for 20 process_is_gone "${GUEST_PID[$A]}"
 disk_of "$(slots | tail -n 1)" 0
