@@ -5,6 +5,7 @@
  * promised. From there on it is the hand-off of a live move.
  */
 #include "transfer.h"
+#include "taken-over.h"
 #include "util.h"
 
 /* True if the guest can be started here: by its QEMU once that is launched, and before that unless the agent was restarted. */
@@ -56,5 +57,7 @@ int warm_finish(struct transfer *t, struct err *e)
 		r = tpm_settle(&t->tpm, e);
 	if (!r)
 		r = target_stands(&t->target, e);
+	if (!r)
+		r = taken_over_hold(&t->point, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

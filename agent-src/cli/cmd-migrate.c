@@ -24,7 +24,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SHUTDOWN_S	  60 /* unless it is said */
 #define ONLY_DISKS_KEPT_S (7 * 24 * 3600)
 
 static const char migrate_before[] =
@@ -324,10 +323,7 @@ static int read_command(int argc, char **argv, struct command *c, const struct c
 	o->disks.keep.move = c->move = again_end(c->move, o->vm, o->dest.where);
 	if (o->cold.line) /* a command line may have secrets in it */
 		o->disks.keep.move = NULL;
-	if (!o->carry.channels)
-		o->carry.channels = channels_for(own_processors());
-	if (!o->warm.shutdown_timeout_s)
-		o->warm.shutdown_timeout_s = SHUTDOWN_S;
+	move_options_fill_in(o);
 	return dest_options_check(&o->dest);
 }
 

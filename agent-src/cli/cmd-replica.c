@@ -524,6 +524,10 @@ static int check_failover(const struct replica_conf *c)
 	const char *why = c->plans + c->cancels + c->completes > 1 ? "say one of --planned, --cancel and --complete"
 			  : c->point && (c->plans || c->cancels || c->completes)
 				  ? "--point is for a run that begins: not with --planned, --cancel or --complete"
+			  : (c->shuts_down || c->o.warm.shutdown_timeout_s || c->o.warm.force) && !c->plans
+				  ? "--how, --shutdown-timeout and --force are for --planned"
+			  : (c->o.warm.shutdown_timeout_s || c->o.warm.force) && !c->shuts_down
+				  ? "--shutdown-timeout and --force are for a guest that is shut down for it (--planned --how warm)"
 			  : c->o.install_unit && !c->plans
 				  ? "--install-unit is for --planned; a guest that is taken over is started again by its script"
 				  : NULL;
@@ -552,9 +556,23 @@ static int fail_over(struct replica_conf *c, int argc, char **argv)
 static const char *const about_shown[] = {"json", "state-dir", NULL}, *const sync_shown[] = {"verbose", "json", "state-dir", NULL},
 			 *const set_shown[] = {"state-dir", NULL}, *const remove_shown[] = {"peer-is-fenced", "state-dir", NULL},
 			 *const test_shown[] = {"point", "map-net", "for", "end", "state-dir", NULL},
-			 *const failover_shown[] =
-				 {"planned", "max-downtime",	"install-unit", "point",   "peer-is-fenced", "further-is-fenced", "map-net",
-				  "cancel",  "runs-at-primary", "complete",	"verbose", "json",	     "state-dir",	  NULL};
+			 *const failover_shown[] = {"planned",
+						    "how",
+						    "shutdown-timeout",
+						    "force",
+						    "max-downtime",
+						    "install-unit",
+						    "point",
+						    "peer-is-fenced",
+						    "further-is-fenced",
+						    "map-net",
+						    "cancel",
+						    "runs-at-primary",
+						    "complete",
+						    "verbose",
+						    "json",
+						    "state-dir",
+						    NULL};
 
 static const char *const add_shown[] =
 	{"every",	"keep",	      "spool",	   "freeze",   "start-alone",	    "disk",	  "initial", "disk-dir",   "bwlimit",
@@ -605,9 +623,9 @@ static const struct subcommand {
 	 "on; points are not dropped meanwhile.\n\n",
 	 test_shown, "a guest", 1, 1, test_guest, "run a trial from a point, beside the guest"},
 	{"failover",
-	 "usage: vmferry replica failover VM --planned\n       vmferry replica failover VM --peer-is-fenced [--point P]\n       vmferry replica failover "
+	 "usage: vmferry replica failover VM --planned [--how warm]\n       vmferry replica failover VM --peer-is-fenced [--point P]\n       vmferry replica failover "
 	 "VM --cancel|--complete\n\nAt the primary, with --planned: a point is made, and the guest goes to its replica as it runs, with its memory and what "
-	 "it has\nwritten since. Nothing is lost.\n\nAt the replica's host: runs the guest from a point, in place of its primary, which is refused from then on. "
+	 "it has\nwritten since; with --how warm, for a guest that cannot go as it runs, it is shut down, and boots there. Nothing is lost.\n\nAt the replica's host: runs the guest from a point, in place of its primary, which is refused from then on. "
 	 "What was written\nthere after the point is lost to this run.\n\n",
 	 failover_shown, "a guest", 1, 1, fail_over, "the guest goes to its replica, or runs there as its primary is lost"},
 	{"reverse",

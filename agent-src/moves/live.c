@@ -94,8 +94,6 @@ void live_describe_for_journal(struct transfer *t, json_t *begin)
 {
 	source_describe_for_journal(&t->src, begin);
 	ram_describe_for_journal(&t->ram, begin);
-	if (t->opt->replica) /* the agent that makes the next point settles it first */
-		json_object_set_new(begin, "to_replica", json_true());
 }
 
 /* ---- an earlier life ---- */

@@ -2,11 +2,13 @@
 #include "options.h"
 #include "dest-options.h"
 #include "object.h"
+#include "process.h"
 
 #include <errno.h>
 
 #define REVERT_WITHIN_S_MAX (7 * 24 * 3600)
 #define KEPT_S_MAX	    (366 * 24 * 3600)
+#define SHUTDOWN_S	    60
 
 const char *const how_words[] = {[HOW_LIVE] = "live",
 				 [HOW_QUICK] = "quick",
@@ -234,6 +236,14 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(carry.multifd), .max = MULTIFD_MAX},
 	{.name = NULL},
 };
+
+void move_options_fill_in(struct move_options *o)
+{
+	if (!o->carry.channels)
+		o->carry.channels = channels_for(own_processors());
+	if (!o->warm.shutdown_timeout_s)
+		o->warm.shutdown_timeout_s = SHUTDOWN_S;
+}
 
 const struct option_table move_tables[] = {
 	{rows, 0}, {dest_login_rows, MEMBER(dest)}, {dest_ssh_rows, MEMBER(dest)}, {dest_standing_rows, MEMBER(dest)}, {NULL, 0},

@@ -124,6 +124,8 @@ struct move_options {
 
 /* Rows that set struct move_options and how the destination is reached. */
 extern const struct option_table move_tables[];
+/* Sets what depends on this host, or has a default of its own, unless it was said. After options were read. */
+void move_options_fill_in(struct move_options *o);
 /* Words for some of the enums, on the command line and elsewhere; each list ends with NULL. */
 extern const char *const drop_words[], *const how_words[], *const media_words[], *const ram_mode_words[];
 

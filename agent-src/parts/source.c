@@ -527,6 +527,8 @@ void source_describe_for_journal(const struct source *s, json_t *begin)
 	json_object_set(begin, "shared", s->shared_paths);
 	json_object_set(begin, "by_word", s->disks_by_word);
 	json_object_set(begin, "images", s->images);
+	if (s->opt->replica) /* the agent that makes the next point settles it first */
+		json_object_set_new(begin, "to_replica", json_true());
 }
 
 /* The one that the agent had, and the others. */

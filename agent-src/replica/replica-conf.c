@@ -118,6 +118,14 @@ static int take_for(void *into, const char *arg, struct err *e)
 	return 0;
 }
 
+static int take_how(void *into, const char *arg, struct err *e)
+{
+	if (strcmp(arg, "live") && strcmp(arg, "warm"))
+		return option_bad(e, arg, "live or warm");
+	((struct replica_conf *)into)->shuts_down = !strcmp(arg, "warm");
+	return 0;
+}
+
 #define MEMBER(name) offsetof(struct replica_conf, name)
 
 static const struct command_option rows[] = {
@@ -155,12 +163,19 @@ static const struct command_option rows[] = {
 	 .offset = MEMBER(further_fenced), .once = true},
 	{"planned", NULL, "at the primary: a last point, then the guest goes there as it runs", OPT_FLAG, .offset = MEMBER(plans),
 	 .once = true},
+	{"how", "live|warm",
+	 "with --planned: live (default): it goes as it runs; warm: it is shut down (ACPI power button), and boots there, with nothing lost",
+	 OPT_CALL, .take = take_how, .once = true},
+	{"shutdown-timeout", "S", "with --how warm: how many seconds it may take to shut down (default 60)", OPT_NUMBER,
+	 .offset = MEMBER(o.warm.shutdown_timeout_s), .min = 1, .max = 86400, .unit = "seconds", .once = true},
+	{"force", NULL, "with --how warm: stop a guest that has not shut down by then, as if the plug was pulled", OPT_FLAG,
+	 .offset = MEMBER(o.warm.force), .once = true},
 	{"install-unit", NULL, "with --planned: make and enable a systemd unit there, which starts the guest when that host boots",
 	 OPT_FLAG, .offset = MEMBER(o.install_unit), .once = true},
 	{"cancel", NULL, "end the guest that runs here from a point, and throw away what it has written", OPT_FLAG,
 	 .offset = MEMBER(cancels), .once = true},
 	{"runs-at-primary", NULL,
-	 "with --cancel: the guest certainly runs nowhere else than at its primary, and what it has written here may be lost: of one that came here as it ran, or "
+	 "with --cancel: the guest certainly runs nowhere else than at its primary, and what it has written here may be lost: of one that came here by --planned, or "
 	 "whose script is gone or names other disks",
 	 OPT_FLAG, .offset = MEMBER(lives_there), .once = true},
 	{"complete", NULL,
@@ -425,8 +440,7 @@ void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how
 	c->o.runtime_dir = c->o.dest.runtime_dir = c->runtime_dir;
 	if (how == HOW_REPLICA)
 		c->o.disks.accept = DISK_ACCEPT_BITMAPS;
-	if (!c->o.carry.channels)
-		c->o.carry.channels = channels_for(own_processors());
+	move_options_fill_in(&c->o);
 }
 
 int replica_conf_take_store(struct replica_conf *c, const char *guest, struct err *e)

@@ -20,6 +20,7 @@ struct replica_conf {
 	const char *point;	     /* point to run from; NULL: the newest */
 	bool fenced, further_fenced, plans, ends, cancels, completes, lives_there;
 	unsigned every_s, for_s, term; /* for_s: duration of a trial; 0: no limit */
+	bool shuts_down;	       /* a planned failover shuts the guest down, and boots it there */
 	bool paused, freezes;
 	bool goes_on;				   /* the replica passes on points that this host has; the guest is elsewhere */
 	char *store;				   /* directory of those points; malloc'ed */

@@ -648,7 +648,7 @@ int replica_failover_cancel(struct replica_conf *c, const char *guest)
 	if (!k && json_is_true(json_object_get(run, "came")) && !c->lives_there)
 		k = err_set(
 			&e, EPERM,
-			"guest %s came here as it ran, and what it has written is here alone: it can stay (vmferry replica failover %s "
+			"guest %s came here by a planned failover, and what it has written is here alone: it can stay (vmferry replica failover %s "
 			"--complete), or go on to another host (vmferry migrate). If it certainly runs at its primary: --runs-at-primary",
 			guest, guest);
 	if (!k && json_is_true(json_object_get(run, "completed")))

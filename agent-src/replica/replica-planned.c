@@ -57,14 +57,16 @@ int replica_planned(struct replica_conf *c, const char *guest)
 		return code;
 	}
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	replica_conf_set_up(c, guest, HOW_LIVE);
+	replica_conf_set_up(c, guest, c->shuts_down ? HOW_WARM : HOW_LIVE);
 	c->sync.planned = true;
 	code = move_run(&c->o);
 	json_decref(c->sync.disks);
 	c->sync.disks = NULL;
-	if (code == EXIT_REFUSED)
+	if (code == EXIT_REFUSED && !c->shuts_down)
 		fprintf(stderr,
-			"vmferry: what cannot go to its replica as it runs can go there shut down, with nothing lost: \"Go there shut down\" in replica.md\n");
+			"vmferry: a guest that cannot go to its replica as it runs can go there shut down, with nothing lost: vmferry replica failover %s "
+			"--planned --how warm (a guest of libvirt's, or one that has shut down already: \"Go there shut down\" in replica.md)\n",
+			guest);
 	if (code)
 		return code;
 	if (!c->o.json)

@@ -1,5 +1,5 @@
-/* replica-planned.h: moves a running guest to its replica's host: nothing is lost, and only what was written since the newest point
- * travels. */
+/* replica-planned.h: moves a running guest to its replica's host, with its memory, or shut down for that: nothing is lost, and only what was written since
+ * the newest point travels. */
 #ifndef VMFERRY_CLI_REPLICA_PLANNED_H
 #define VMFERRY_CLI_REPLICA_PLANNED_H
 

@@ -31,6 +31,10 @@ known() { # EXPRESSION over p, what the primary knows
 	vmferry_at a replica status "$NAME" --json | python3 -S -c 'import json, sys; p = json.load(sys.stdin)[0]; print(eval(sys.argv[1]))' "$1"
 }
 
+newest_at_b() { # prints its disk's file
+	find "$at_b/$NAME.replica/points" -name disk0.qcow2 -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d' ' -f2-
+}
+
 guest_ext4 "$at_a/$NAME.qcow2" qcow2 64M
 MEM=256 WITNESS="ram_mb=8 rate=0 db=vda db_rate=0" libvirt_define a "$NAME" "$LIBVIRT_GUESTS/$NAME.qcow2:qcow2"
 libvirt_run a "$NAME"
@@ -41,8 +45,12 @@ assert_eq "$(known 'p["point"], p["whole"], p["would_start"]["start"], p["would_
 assert_eq "$(libvirt_in a virsh -q domstate "$NAME")" running "the guest's state"
 [[ -z $(find "$at_a" -name '.vmferry*') ]] || fail "left at the primary: $(find "$at_a" -name '.vmferry*')"
 
-# the primary is lost
+# it ends at its primary, with a last point while it stands, so that nothing is lost
+libvirt_in a virsh -q suspend "$NAME" >/dev/null
+replica_at a sync "$NAME"
 libvirt_in a virsh -q destroy "$NAME" >/dev/null
+"$QEMU_IMG" convert -U -O raw -f qcow2 "$(newest_at_b)" "$DIR/point.raw"
+assert_same_content "$at_a/$NAME.qcow2" qcow2 "$DIR/point.raw" raw
 replica_at b failover "$NAME" --peer-is-fenced
 guest_adopt "$NAME" "$(python3 -S -c 'import json, sys; print(json.load(open(sys.argv[1]))["run"]["pid"])' "$at_b/$NAME.replica/replica.json")"
 wait_for 120 answers "$there" || fail "it does not boot there: $(tail -n 3 "$at_b/$NAME.console")"

@@ -42,7 +42,7 @@ at=$(pair_written "$THERE/$A.orders")
 wait_for 60 pair_has_written "$THERE/$A.orders" $((at + 20)) || fail "it does not write any more"
 guest_verify "$THERE/$A.orders" >/dev/null
 ! replica failover "$A" --cancel 2>"$DIR/err" || fail "what it has written could be thrown away"
-says 'came here as it ran' "$DIR/err"
+says 'came here by a planned failover' "$DIR/err"
 assert_eq "$(replica list | grep -c "$A.*primary" || true)" 0 "primaries"
 
 # disks of its own, while it runs

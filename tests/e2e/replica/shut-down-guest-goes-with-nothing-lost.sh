@@ -11,7 +11,7 @@ qmp "$DIR/$A.mon" '{"execute": "set-action", "arguments": {"shutdown": "pause"}}
 qmp "$DIR/$A.mon" '{"execute": "system_powerdown"}' >/dev/null
 wait_for 60 eval '[[ $(status_of "$DIR/$A.mon") == shutdown ]]' || fail "it does not shut down"
 ! replica failover "$A" --planned >"$DIR/out" 2>&1 || fail "a guest that is shut down goes as it runs"
-says 'can go there shut down, with nothing lost' "$DIR/out"
+says "can go there shut down, with nothing lost: vmferry replica failover $A --planned --how warm" "$DIR/out"
 assert_eq "$(of_primary 'p["point"], p["whole"], p["exit_code"]')" "(2, False, 0)" "the last point"
 assert_eq "$(status_of "$DIR/$A.mon")" shutdown "state of the guest"
 replica sync "$A" >"$DIR/out" 2>&1 || fail "sync: $(cat "$DIR/out")"
