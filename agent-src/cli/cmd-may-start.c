@@ -13,6 +13,7 @@
 #include "replica-onward.h"
 #include "replica-conf.h"
 #include "replica-note.h"
+#include "runs-here.h"
 #include "util.h"
 
 #include <errno.h>
@@ -190,8 +191,12 @@ static int ask_replica(const struct newest_question *q, const char *name, unsign
 	return r;
 }
 
-/* *called: the name of the guest that it starts, malloc'ed, where that is known. */
-static int ask(struct newest_question *q, const char *vm, char **called, struct newest_answer *a, struct err *e)
+/* Known from what starts the guest; malloc'ed, NULL: not known. */
+struct starter {
+	char *name, *uuid;
+};
+
+static int ask(struct newest_question *q, const char *vm, struct starter *s, struct newest_answer *a, struct err *e)
 {
 	AUTO_FREE char *script = NULL;
 	struct err why;
@@ -207,7 +212,9 @@ static int ask(struct newest_question *q, const char *vm, char **called, struct 
 		q->disks = disks;
 	}
 	if (g.name)
-		q->guest = *called = xstrdup(g.name);
+		q->guest = s->name = xstrdup(g.name);
+	if (g.line.argv && runs_here_uuid(g.line.argv, g.line.argc))
+		s->uuid = xstrdup(runs_here_uuid(g.line.argv, g.line.argc));
 	if (g.name && (check_replaced(q, g.name, e) || check_replica(q, g.name, e))) /* its script may have another */
 		r = -e->code;
 	else
@@ -252,7 +259,8 @@ int cmd_may_start(int argc, char **argv)
 	static const struct command_usage usage = {"vmferry may-start",	 before,     .tables = tables,
 						   .words = "one guest", .least = 1, .most = 1};
 	struct may_start_command c = {.json = false};
-	AUTO_FREE char *dir = NULL, *name = NULL, *alone = NULL, *called = NULL;
+	AUTO_FREE char *dir = NULL, *name = NULL, *alone = NULL;
+	struct starter s = {.name = NULL};
 	struct newest_answer a = {.known = NULL};
 	struct newest_question q;
 	struct err e;
@@ -265,15 +273,19 @@ int cmd_may_start(int argc, char **argv)
 	q = (struct newest_question){.state_dir = dir, .guest = name, .fenced = c.fenced};
 	r = r ?: check_replaced(&q, name, &e) ?: check_replica(&q, name, &e);
 	if (!r)
-		ask(&q, argv[first], &called, &a, &e);
+		ask(&q, argv[first], &s, &a, &e);
 	if (a.known && ask_replica(&q, q.guest, c.wait_s, &alone, &e))
 		newest_answer_fini(&a);
 	if (a.known && replica_check_no_guest_runs(q.guest, &e)) /* it may have other disks now, as after it came back by its replica */
+		newest_answer_fini(&a);
+	if (a.known && runs_here_check(dir, q.guest, s.uuid, &e))
 		newest_answer_fini(&a);
 	if (a.known && alone)
 		fprintf(stderr, "vmferry: guest %s: %s\n", name, alone);
 	tell(c.json, name, &a, &e);
 	r = a.known ? 0 : EXIT_REFUSED;
 	newest_answer_fini(&a);
+	free(s.name);
+	free(s.uuid);
 	return r;
 }

@@ -282,8 +282,11 @@ int own_file_unused(const char *path, struct err *e)
 	if (r)
 		return err_sys(e, -r, "cannot look at %s", path);
 	fd = open_regular(path, &id);
-	if (fd >= 0 && is_locked(fd))
-		return err_set(e, EBUSY, "%s is locked by a QEMU", path);
+	if (fd >= 0 && is_locked(fd)) {
+		AUTO_FREE char *who = process_text(process_that_opened(path, 0));
+
+		return err_set(e, EBUSY, "%s is locked by a QEMU (%s)", path, who);
+	}
 	if (!is_in_use(fd, path, &id, &pid))
 		return 0;
 	return refuse_open_in(path, pid, "", e);

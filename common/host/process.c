@@ -333,6 +333,12 @@ static bool is_for_writing(pid_t pid, const char *fd)
 	return (flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* A block device may have several nodes. */
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode) ? a->st_rdev == b->st_rdev : a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 static bool has_open(pid_t pid, const struct stat *file, bool for_writing)
 {
 	struct dirent *x;
@@ -346,8 +352,7 @@ static bool has_open(pid_t pid, const struct stat *file, bool for_writing)
 	if (!d) /* the process has ended, or is another user's; other errors leave the question open */
 		return errno != ENOENT && errno != ESRCH && errno != EACCES && errno != EPERM;
 	while (!yes && (x = readdir(d)))
-		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && st.st_dev == file->st_dev && st.st_ino == file->st_ino &&
-		      (!for_writing || is_for_writing(pid, x->d_name));
+		yes = !fstatat(dirfd(d), x->d_name, &st, 0) && is_same(&st, file) && (!for_writing || is_for_writing(pid, x->d_name));
 	closedir(d);
 	return yes;
 }

@@ -24,6 +24,7 @@ exec $QEMU -name $A -machine q35 -m 256 -drive file=$DIR/$A.raw,format=raw,if=vi
 END
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may it start beside itself?"
 says "it may run already"
+says "is locked by a QEMU (process ${GUEST_PID[$A]})"
 
 # A move that was rolled back has taken nothing away.
 to_listener
@@ -67,6 +68,37 @@ for word in "$DIR/back/$A.sh" "$A"; do
 done
 end_process "$(<"$DIR/other.pid")"
 assert_eq "$(may_start "$here" "$DIR/back/$A.sh")" 0 "may it, after that has ended?"
+
+# It runs here by another name: on its own disk, which this script does not name; by a line that names it, whatever is open; or by its UUID.
+uuid=$(</proc/sys/kernel/random/uuid)
+cat >"$DIR/third.sh" <<END
+exec $QEMU -name $A -machine q35 -m 64 -uuid $uuid -drive file=$DIR/other.raw,format=raw,if=virtio
+END
+assert_eq "$(may_start "$here" "$DIR/third.sh")" 0 "may it, by a script of another disk?"
+stranger() { # WORDS OPTION...: a QEMU of another name, beside which none may start, for that reason
+	$QEMU -name "other$$" -machine q35 -m 64 -S -display none "${@:2}" -daemonize -pidfile "$DIR/other.pid"
+	kill_at_exit "$(<"$DIR/other.pid")"
+	assert_eq "$(may_start "$here" "$DIR/third.sh")" 3 "may it beside a guest of another name ($1)?"
+	says "(pid $(<"$DIR/other.pid")) runs here$1"
+	end_process "$(<"$DIR/other.pid")"
+}
+stranger " on its disk $DIR/back/$A.raw" -drive "file=$DIR/back/$A.raw,format=raw,if=virtio"
+stranger " on its disk $DIR/back/$A.raw" -blockdev '{"driver": "raw", "node-name": "d", "file": {"driver": "file", "filename": "'"$DIR/back/./$A.raw"'"}}'
+stranger ", and has its UUID" -uuid "${uuid^^}"
+python3 -S - "$DIR/back/$A.raw" <<-'END' &
+	import os, sys
+	r, w = os.pipe()
+	os.dup2(r, 0)
+	os.set_inheritable(w, True) # so it waits for ever
+	os.execv("/bin/bash", ["qemu-system-x86_64", "-c", "read x", "-drive", "if=virtio,file=raw:" + sys.argv[1]])
+END
+pid=$!
+kill_at_exit $pid
+wait_for 20 grep -aq qemu-system "/proc/$pid/cmdline"
+assert_eq "$(may_start "$here" "$DIR/third.sh")" 3 "may it beside a process that has its disk on its line?"
+says "(pid $pid) runs here on its disk"
+end_process $pid
+assert_eq "$(may_start "$here" "$DIR/third.sh")" 0 "may it, after they have ended?"
 
 assert_eq "$(may_start "$here" "$DIR/mine.sh")" 3 "may its first disk?"
 assert_eq "$(may_start "$there" "$from/$A.sh")" 3 "may what is left there, whose script has another name?"
