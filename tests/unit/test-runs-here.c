@@ -119,7 +119,7 @@ static void test_disk_with_which_it_came(void **state)
 static void test_another_node_of_the_device(void **state)
 {
 	AUTO_FREE char *attach = xasprintf("truncate -s 1M %s && losetup --find --show %s >%s/device 2>/dev/null", disk, disk, dir),
-		       *detach = NULL, *node = xasprintf("%s/node", dir), *said = xasprintf("%s/device", dir), *image = disk;
+		       *node = xasprintf("%s/node", dir), *said = xasprintf("%s/device", dir), *image = disk;
 	char device[64];
 	struct stat st;
 	FILE *f;
