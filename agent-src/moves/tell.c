@@ -10,6 +10,7 @@
 #include "util.h"
 #include "version.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -543,6 +544,7 @@ void tell_result(struct transfer *t)
 		tell_how_to_go_on(t, ev);
 	json_decref(left);
 	if (t->opt->replica) {
+		t->opt->replica->absent = t->end.kind == ENDING_NOT_FOUND && t->end.why.code == ENOENT;
 		json_decref(t->opt->replica->result);
 		t->opt->replica->result = json_incref(ev);
 	}

@@ -29,6 +29,7 @@ struct replica_sync {
 	json_t *warnings;     /* sentences about its points; NULL: none; a new reference */
 	json_t *result;	      /* result event; NULL: not reached; a new reference */
 	json_t *disks;	      /* paths of the guest's disks, a new array; NULL: not reached */
+	bool absent;	      /* no guest of that name runs here */
 	bool replaced;	      /* the guest was taken over there, in a higher term */
 	bool durable;	      /* the point is durable there */
 	bool was_there;	      /* passed on: the point was there already, and the answer was lost */

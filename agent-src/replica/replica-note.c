@@ -81,6 +81,17 @@ static void note_success(const struct replica_sync *s, json_t *state)
 	add_to(state, "delta_bytes_total", (json_int_t)s->delta_bytes);
 }
 
+/* What the reason does not say; NULL: nothing. */
+static const char *what_a_failure_means(const struct replica_sync *s, const json_t *state)
+{
+	if (json_is_true(json_object_get(state, "replaced")) && !s->replaced)
+		return "the guest was taken over at the host of its replica, as far as is known here: what lies here is the old copy";
+	return s->absent
+		       ? "what it has written since its newest point is in no point, until one is made once its QEMU runs again; that may stand "
+			 "(-S, or virsh start --paused), and the point then has the disks as they were left"
+		       : NULL;
+}
+
 /* Members that list, status and metrics show. */
 static void note_state(const struct replica_sync *s, json_t *state, int code, json_int_t now)
 {
@@ -100,15 +111,12 @@ static void note_state(const struct replica_sync *s, json_t *state, int code, js
 	if (s->durable)
 		note_success(s, state);
 	if (code) {
-		AUTO_FREE char *more = json_is_true(json_object_get(state, "replaced")) && !s->replaced
-					       ? xasprintf("%s (it was taken over at the host of its replica, as far as is known here)",
-							   json_text(s->result, "reason") ?: "?")
-					       : NULL;
+		const char *more = what_a_failure_means(s, state);
+		AUTO_FREE char *reason = more ? xasprintf("%s: %s", json_text(s->result, "reason") ?: "?", more) : NULL;
 
 		if (more)
-			fprintf(stderr,
-				"vmferry: the guest was taken over at the host of its replica, as far as is known here: what lies here is the old copy\n");
-		note_failure(state, more ?: json_text(s->result, "reason"), now);
+			fprintf(stderr, "vmferry: %s\n", more);
+		note_failure(state, reason ?: json_text(s->result, "reason"), now);
 	} else {
 		json_object_del(state, "reason");
 		json_object_del(state, "failing_since");

@@ -22,12 +22,28 @@ goes_on "$A"
 sync
 is_point 5 False
 
+# it does not run, which is said with what that means; its disks as they were left are in a point once its QEMU stands there
+mapfile -d '' -t line <"/proc/${GUEST_PID[$A]}/cmdline"
 guest_stop "$A"
-replica_start
+try_sync
+assert_eq "$SYNCED" 3 "exit code while it does not run"
+replica list >"$DIR/out"
+says 'the last attempt failed: no guest .* runs on this host.*is in no point, until one is made once its QEMU runs again' "$DIR/out"
+"${line[@]}" -S </dev/null >"$DIR/stands.log" 2>&1 &
+stands=$!
+kill_at_exit $stands
+wait_for 20 eval '[[ $(status_of "$DIR/$A.mon" 2>/dev/null) == paused || $(status_of "$DIR/$A.mon" 2>/dev/null) == prelaunch ]]'
 sync
 is_point 6 True
+qmp "$DIR/$A.mon" '{"execute": "quit"}' >/dev/null
+wait_for 20 process_is_gone $stands
+assert_point_is_exact
+
+replica_start
 sync
-is_point 7 False
+is_point 7 True
+sync
+is_point 8 False
 
 # one disk's is gone
 name=$(bitmaps | head -n 1 | tr -d '"')
@@ -35,11 +51,11 @@ node=$(qmp "$DIR/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"
 print([n["node-name"] for n in json.load(sys.stdin) if any(b["name"] == sys.argv[1] for b in n.get("dirty-bitmaps", []))][0])' "$name")
 qmp "$DIR/$A.mon" "{\"execute\": \"block-dirty-bitmap-remove\", \"arguments\": {\"node\": \"$node\", \"name\": \"$name\"}}" >/dev/null
 sync
-is_point 8 True
+is_point 9 True
 assert_points_are_of_one_moment
 rests "$A"
 sync
-is_point 9 False
+is_point 10 False
 assert_point_is_exact
 nothing_is_left
 
@@ -48,7 +64,7 @@ node=$(qmp "$DIR/$A.mon" '{"execute": "query-named-block-nodes", "arguments": {"
 print([n["node-name"] for n in json.load(sys.stdin) if n["drv"] == "raw" and n["file"] == sys.argv[1]][0])' "$DIR/$A.c")
 qmp "$DIR/$A.mon" "{\"execute\": \"block_resize\", \"arguments\": {\"node-name\": \"$node\", \"size\": 20971520}}" >/dev/null
 sync
-is_point 10 True
+is_point 11 True
 assert_point_is_exact
 replica verify "$A" >"$DIR/out" 2>&1 || fail "verify: $(cat "$DIR/out")"
 says 'all of it is compared with what the newest point there has' "$DIR/out"
@@ -59,5 +75,5 @@ goes_on "$A"
 ln -s "$DIR/elsewhere" "$DIR/$A.c" # for whoever looks at its contents
 rests "$A"
 sync
-is_point 12 False
+is_point 13 False
 assert_point_is_exact
