@@ -210,10 +210,8 @@ int afterwards_prepare(struct journal *j, json_t *plan, const char *text, struct
 {
 	const char *draft = json_text(plan, "draft");
 	json_t *detail = json_pack("{s:s}", "path", draft);
-	int r = journal_note(j, "afterwards", plan, e);
+	int r = journal_note(j, "afterwards", plan, e) ?: journal_own(j, "file", detail, e);
 
-	if (!r)
-		r = journal_own(j, "file", detail, e);
 	if (!r)
 		r = write_new_file(draft, 0600, text, e); /* the command line may hold secrets */
 	json_decref(detail);
@@ -333,10 +331,7 @@ static int settle_unit(const json_t *plan, const char *script, struct err *e)
 
 	if (!r && !is_written(file, text))
 		r = write_new_file(file, 0644, text, e);
-	if (!r)
-		r = systemctl(user, reload, NULL, e);
-	if (!r)
-		r = systemctl(user, enable, NULL, e);
+	r = r ?: systemctl(user, reload, NULL, e) ?: systemctl(user, enable, NULL, e);
 	return r ? err_prefix(e, "unit %s", unit) : 0;
 }
 

@@ -284,11 +284,7 @@ int preflight_qemu(struct preflight *p, struct loop *l, json_t **out, char **ver
 	p->started = true;
 	p->start_ms = (double)(now_ns() - from_ns) / 1e6;
 	note_version(p, h.qmp, &found);
-	r = ask_words(p, h.qmp, e);
-	if (!r)
-		r = check_accelerator(p, h.qmp, notes, e);
-	if (!r)
-		r = check_cpu(p, h.qmp, notes, e);
+	r = ask_words(p, h.qmp, e) ?: check_accelerator(p, h.qmp, notes, e) ?: check_cpu(p, h.qmp, notes, e);
 	qemu_helper_end(&h);
 	if (r) {
 		json_decref(notes);

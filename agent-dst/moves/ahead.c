@@ -6,9 +6,7 @@
 
 int ahead_receive(struct transfer *t, struct err *e)
 {
-	int r = disks_start_helper(&t->disks, e);
-
-	return r ? r : disks_open(&t->disks, &t->data.shared, e);
+	return disks_start_helper(&t->disks, e) ?: disks_open(&t->disks, &t->data.shared, e);
 }
 
 int ahead_finish(struct transfer *t, struct err *e)

@@ -15,10 +15,8 @@ bool cold_can_run(const struct transfer *t)
 
 int cold_receive(struct transfer *t, struct err *e)
 {
-	int r = startup_draft(&t->startup, e);
+	int r = startup_draft(&t->startup, e) ?: disks_open(&t->disks, &t->data.shared, e);
 
-	if (!r)
-		r = disks_open(&t->disks, &t->data.shared, e);
 	t->a.handoff.qemu_alive = !r;
 	return r;
 }
@@ -34,11 +32,7 @@ int cold_finish(struct transfer *t, struct err *e)
 
 	if (t->data.unsynced || t->tpm.awaited)
 		return 0;
-	r = disks_trim(&t->disks, e);
-	if (!r)
-		r = tpm_fill(&t->tpm, e);
-	if (!r)
-		r = tpm_settle(&t->tpm, e);
+	r = disks_trim(&t->disks, e) ?: tpm_fill(&t->tpm, e) ?: tpm_settle(&t->tpm, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }
 

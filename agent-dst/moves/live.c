@@ -23,20 +23,10 @@ void live_set_streams(struct transfer *t)
 
 int live_receive(struct transfer *t, struct err *e)
 {
-	int r = startup_draft(&t->startup, e);
+	int r = startup_draft(&t->startup, e) ?: tpm_start(&t->tpm, e) ?: target_start_qemu(&t->target, e);
 
-	if (!r)
-		r = tpm_start(&t->tpm, e);
-	if (!r)
-		r = target_start_qemu(&t->target, e);
-	if (!r)
-		r = target_configure_qemu(&t->target, t->ram.opaque ? t->ram.multifd : 0, e);
-	if (!r)
-		r = ram_choose_mode(&t->ram, e);
-	if (!r)
-		r = disks_open(&t->disks, &t->data.shared, e);
-	if (!r)
-		r = ram_listen(&t->ram, e);
+	r = r ?: target_configure_qemu(&t->target, t->ram.opaque ? t->ram.multifd : 0, e) ?: ram_choose_mode(&t->ram, e);
+	r = r ?: disks_open(&t->disks, &t->data.shared, e) ?: ram_listen(&t->ram, e);
 	live_set_streams(t);
 	return r;
 }
@@ -77,17 +67,6 @@ int live_finish(struct transfer *t, struct err *e)
 		disks_unlock(&t->disks);
 		r = target_activate(&t->target, e);
 	}
-	if (!r)
-		r = bitmaps_make(&t->disks, e);
-	if (!r)
-		r = tpm_settle(&t->tpm, e);
-	if (!r)
-		r = target_stands(&t->target, e);
-	if (!r)
-		r = disks_let_go(&t->disks, e);
-	if (!r)
-		r = disks_note_shared(&t->disks, e);
-	if (!r)
-		r = taken_over_hold(&t->point, e);
-	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
+	r = r ?: bitmaps_make(&t->disks, e) ?: tpm_settle(&t->tpm, e) ?: target_stands(&t->target, e) ?: disks_let_go(&t->disks, e);
+	return r ?: disks_note_shared(&t->disks, e) ?: taken_over_hold(&t->point, e) ?: attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

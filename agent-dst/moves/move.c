@@ -279,9 +279,7 @@ int move_run(const struct move_config *cfg, struct link control, struct err *e)
 	}
 	t->data.listen_fd = cfg->listen_fd;
 	attempt_connect(&t->a, control, NULL);
-	r = conductor_run(&t->a.con, e);
-	if (!r)
-		r = t->a.exit_code;
+	r = conductor_run(&t->a.con, e) ?: t->a.exit_code;
 	attempt_drain(&t->a);
 	arriving_point_prune(&t->point);
 	transfer_free(t);

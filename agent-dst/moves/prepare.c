@@ -74,10 +74,7 @@ int prepare_enter(void *ctx, struct err *e)
 	fault_point("dst-prepare");
 	turn_count(t);
 	r = fault_point("dst-forbidden") ? confine_try(e) : 0;
-	if (!r)
-		r = take_secret(t, t->decisions, e);
-	if (!r)
-		r = begin_journal(t, e);
+	r = r ?: take_secret(t, t->decisions, e) ?: begin_journal(t, e);
 	disks_take_alike(&t->disks, t->decisions);
 	if (!r && t->recipe->owner)
 		r = definition_take(&t->definition, t->decisions, e);

@@ -16,17 +16,11 @@ bool warm_can_run(const struct transfer *t)
 
 int warm_receive(struct transfer *t, struct err *e)
 {
-	int r = startup_draft(&t->startup, e);
+	int r = startup_draft(&t->startup, e) ?: tpm_start(&t->tpm, e);
 
-	if (!r)
-		r = tpm_start(&t->tpm, e);
 	if (!r) /* better now than when the guest was shut down for it */
 		r = target_try_qemu(&t->target, e);
-	if (!r)
-		r = tpm_forget(&t->tpm, e);
-	if (!r)
-		r = disks_start_helper(&t->disks, e);
-	return r ? r : disks_open(&t->disks, &t->data.shared, e);
+	return r ?: tpm_forget(&t->tpm, e) ?: disks_start_helper(&t->disks, e) ?: disks_open(&t->disks, &t->data.shared, e);
 }
 
 void warm_tell_ready(const struct transfer *t, json_t *ready)
@@ -40,24 +34,10 @@ int warm_finish(struct transfer *t, struct err *e)
 
 	if (t->data.unsynced || t->tpm.awaited)
 		return 0;
-	r = disks_close_exports(&t->disks, e);
-	if (!r)
-		r = tpm_fill(&t->tpm, e);
-	if (!r)
-		r = tpm_start(&t->tpm, e);
+	r = disks_close_exports(&t->disks, e) ?: tpm_fill(&t->tpm, e) ?: tpm_start(&t->tpm, e);
 	disks_unlock(&t->disks);
-	if (!r)
-		r = target_start_qemu(&t->target, e);
-	if (!r)
-		r = disks_let_go(&t->disks, e);
+	r = r ?: target_start_qemu(&t->target, e) ?: disks_let_go(&t->disks, e);
 	disks_stop(&t->disks); /* the guest's QEMU has the disks open by now */
-	if (!r)
-		r = bitmaps_make(&t->disks, e);
-	if (!r)
-		r = tpm_settle(&t->tpm, e);
-	if (!r)
-		r = target_stands(&t->target, e);
-	if (!r)
-		r = taken_over_hold(&t->point, e);
+	r = r ?: bitmaps_make(&t->disks, e) ?: tpm_settle(&t->tpm, e) ?: target_stands(&t->target, e) ?: taken_over_hold(&t->point, e);
 	return r ? r : attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, e);
 }

@@ -260,10 +260,8 @@ static int find_place(struct disks *ds, struct arriving_disk *d, struct err *e)
 static int prepare_one(struct disks *ds, struct arriving_disk *d, unsigned i, struct err *e)
 {
 	AUTO_FREE char *name = name_of(d, i);
-	int r = find_place(ds, d, e);
+	int r = find_place(ds, d, e) ?: add_node(ds, d, i, name, e);
 
-	if (!r)
-		r = add_node(ds, d, i, name, e);
 	d->bitmap[i].has_node = !r;
 	if (!r)
 		r = disks_start_nbd(ds, e);
@@ -386,10 +384,7 @@ static int fill_late(struct disks *ds, struct arriving_disk *d, unsigned i, stru
 	if (!b->has_node)
 		add_all(&missing, &b->bits);
 	b->has_node |= !r;
-	if (!r)
-		r = add_export(ds, name, e);
-	if (!r)
-		r = set_bits(ds, d, &missing, RUNS_MAX, name, e);
+	r = r ?: add_export(ds, name, e) ?: set_bits(ds, d, &missing, RUNS_MAX, name, e);
 	unit_set_fini(&missing);
 	return r;
 }
@@ -490,9 +485,6 @@ int bitmaps_make(struct disks *ds, struct err *e)
 		r = qmp_call(ds->target->qmp, "nbd-server-stop", NULL, NULL, e);
 	if (!r && late)
 		ds->nbd_running = false;
-	if (!r)
-		r = make_all(ds, e);
-	if (!r)
-		r = delete_nodes(ds, e);
+	r = r ?: make_all(ds, e) ?: delete_nodes(ds, e);
 	return r ? err_prefix(e, "making the guest's dirty bitmaps at the destination (--drop=bitmaps leaves them behind)") : 0;
 }

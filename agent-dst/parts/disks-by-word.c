@@ -63,9 +63,7 @@ static int note_names(struct disks *ds, struct err *e)
 
 int disks_look_at_word(struct disks *ds, struct err *e)
 {
-	int r = note_names(ds, e);
-
-	return r ? r : check_sizes(ds, e);
+	return note_names(ds, e) ?: check_sizes(ds, e);
 }
 
 /* Whatever has been written to it since, and by whom. */

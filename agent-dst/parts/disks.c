@@ -53,10 +53,8 @@ static int make_image(struct disks *ds, struct arriving_disk *d, char *const *en
 				 .qcow2 = d->qcow2,
 				 .rights = &d->rights,
 				 .full = has_all_blocks(d)};
-	int r = made_own(ds->part.a, "file", temp, e);
+	int r = made_own(ds->part.a, "file", temp, e) ?: image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 
-	if (!r)
-		r = image_create(ds->part.a->loop, ds->target->exe, env, ds->target->run_dir, &im, e);
 	if (r > 0) {
 		json_array_append_new(ds->target->notices, json_string(e->msg));
 		r = 0;

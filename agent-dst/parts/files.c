@@ -498,9 +498,7 @@ static int on_end(struct files *fs, const struct event *ev, struct err *e)
 	XXH128_canonicalFromHash(&digest, XXH3_128bits_digest(c->hash));
 	if (end.size != c->size || memcmp(digest.digest, end.digest, sizeof(digest.digest)))
 		return err_set(e, EBADMSG, "%s is not what the source sent", c->temp);
-	r = dress(c, e);
-	if (!r)
-		r = made_publish(fs->part.a, c->temp, c->to, e);
+	r = dress(c, e) ?: made_publish(fs->part.a, c->temp, c->to, e);
 	if (r)
 		return r;
 	log_info("%s is here", c->to);

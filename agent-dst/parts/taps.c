@@ -95,10 +95,8 @@ static int hold(struct target *t, const struct args_nic *n, struct err *e)
 	const json_t *from = json_object_get(t->description, "in_place");
 	AUTO_FREE char *boot = boot_id();
 	bool persists;
-	int r = tap_examine(n->attach, &persists, e);
+	int r = tap_examine(n->attach, &persists, e) ?: try(n->attach, other_qemu(t), e);
 
-	if (!r)
-		r = try(n->attach, other_qemu(t), e);
 	if (!r)
 		r = attempt_own(t->part.a, "tap",
 				json_pack("{s:s,s:s,s:I,s:b,s:O,s:O,s:s*}", "path", n->attach, "stand_in", n->stand_in, "index",

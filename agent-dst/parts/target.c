@@ -216,9 +216,7 @@ static int note_qemu(void *ctx, const struct qemu_proc *p, struct err *e)
 	int r;
 
 	fault_point(t->tried ? "dst-try-forked" : "dst-qemu-forked");
-	r = journal_note(t->part.a->journal, "qemu", note, e);
-	if (!r)
-		r = made_own_what_qemu_makes(t, p->pid, e);
+	r = journal_note(t->part.a->journal, "qemu", note, e) ?: made_own_what_qemu_makes(t, p->pid, e);
 	fault_point(t->tried ? "dst-try-noted" : "dst-qemu-noted");
 	json_decref(note);
 	return r;
@@ -288,10 +286,7 @@ int target_start_qemu(struct target *t, struct err *e)
 		r = start(t, env, e);
 
 	target_free_environment(env);
-	if (!r)
-		r = monitors_hide(t, e);
-	if (!r)
-		r = check_rings(t, e) ?: check_roms(t, e);
+	r = r ?: monitors_hide(t, e) ?: check_rings(t, e) ?: check_roms(t, e);
 	return r || !target_is_in_place(t) ? r : taps_try(t, e);
 }
 
@@ -307,10 +302,7 @@ int target_configure_qemu(struct target *t, unsigned multifd, struct err *e)
 	if (multifd)
 		on[n++] = "multifd";
 	r = t->settings ? 0 : settings_save(t->qmp, &t->settings, e);
-	if (!r)
-		r = journal_note(t->part.a->journal, "settings", t->settings, e);
-	if (!r)
-		r = settings_capabilities(t->qmp, t->settings, on, e);
+	r = r ?: journal_note(t->part.a->journal, "settings", t->settings, e) ?: settings_capabilities(t->qmp, t->settings, on, e);
 	if (multifd)
 		json_object_set_new(params, "multifd-channels", json_integer(multifd));
 	if (r) {
@@ -342,9 +334,7 @@ int target_try_qemu(struct target *t, struct err *e)
 	int r;
 
 	t->tried = true;
-	r = target_start_qemu(t, e);
-	if (!r)
-		r = target_stands(t, e);
+	r = target_start_qemu(t, e) ?: target_stands(t, e);
 	if (r)
 		return r;
 	monitors_let_go(t);

@@ -176,10 +176,8 @@ static int check_way(const struct door *d, const struct peer *p, struct err *e)
 
 static int answer(struct door *d, struct peer *p, struct err *e)
 {
-	int r = check_way(d, p, e);
+	int r = check_way(d, p, e) ?: d->cfg.wanted(d->cfg.ctx, &p->theirs, e);
 
-	if (!r)
-		r = d->cfg.wanted(d->cfg.ctx, &p->theirs, e);
 	if (r)
 		return r;
 	p->mine = (struct hello){.software = "vmferry-dst " VMFERRY_VERSION,

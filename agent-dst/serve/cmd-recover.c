@@ -168,9 +168,7 @@ int cmd_recover_here(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	r = state_dir_get(&state_dir, o.state, &e);
-	if (!r)
-		r = runtime_dir_get(&runtime_dir, o.runtime, &e);
+	r = state_dir_get(&state_dir, o.state, &e) ?: runtime_dir_get(&runtime_dir, o.runtime, &e);
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
 	if (!r)

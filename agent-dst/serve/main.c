@@ -196,11 +196,7 @@ int main(int argc, char **argv)
 	log_init("dst", o.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	signal(SIGPIPE, SIG_IGN);
 	mallopt(M_MMAP_THRESHOLD, 64 * 1024 * 1024); /* buffers are reused, not unmapped */
-	r = confine_prepare(false, &e);
-	if (!r)
-		r = state_dir_get(&state_dir, o.state, &e);
-	if (!r)
-		r = runtime_dir_get(&runtime_dir, o.runtime, &e);
+	r = confine_prepare(false, &e) ?: state_dir_get(&state_dir, o.state, &e) ?: runtime_dir_get(&runtime_dir, o.runtime, &e);
 	cfg.state_dir = state_dir;
 	cfg.runtime_dir = runtime_dir;
 	if (!r)

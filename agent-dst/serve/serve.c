@@ -92,9 +92,7 @@ static _Noreturn void session_process(struct server *s, struct link link, const 
 	int r;
 
 	leave_door(s);
-	r = launcher_begin_another(&e);
-	if (!r)
-		r = session(s->cfg, -1, link, hello, &e);
+	r = launcher_begin_another(&e) ?: session(s->cfg, -1, link, hello, &e);
 	if (r < 0)
 		log_error("session: %s", e.msg);
 	output_flush(OUTPUT_EXIT_MS);

@@ -126,9 +126,8 @@ static int write_code(struct attempt_to_attach *a, const struct calls_data *data
 {
 	uint8_t code[CALLS_CODE_MAX];
 	size_t n = qemu_calls_code(&a->calls, &a->thread.regs, data_at(a), code);
-	int r = remote_thread_write(&a->thread, a->pages, code, n, e);
 
-	return r ? r : remote_thread_write(&a->thread, data_at(a), data, sizeof(*data), e);
+	return remote_thread_write(&a->thread, a->pages, code, n, e) ?: remote_thread_write(&a->thread, data_at(a), data, sizeof(*data), e);
 }
 
 /* Puts all of it there, and sends the thread. If that fails the pages are unmapped again. */

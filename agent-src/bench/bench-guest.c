@@ -332,16 +332,13 @@ int bench_guest_boot(struct bench *b, struct bench_guest *g, const struct worklo
 
 int bench_guest_prepare_target(struct bench *b, const struct bench_guest *g, struct bench_guest *target, struct err *e)
 {
-	int r;
-
 	*target = *g;
 	target->pid = 0;
 	target->side = !g->side;
 	target->folder = bench_folder(b, target->side, e);
 	if (!target->folder)
 		return -e->code;
-	r = bench_guest_disks(b, target, e);
-	return r ? r : guest_launch(b, target, true, e);
+	return bench_guest_disks(b, target, e) ?: guest_launch(b, target, true, e);
 }
 
 static int running(struct bench *b, struct bench_guest *g, struct qmp *q, struct err *e)

@@ -129,9 +129,7 @@ static int send_order(struct there *t, json_t *order, struct err *e)
 
 static int order(struct there *t, json_t *words, json_t **answer, struct err *e)
 {
-	int r = send_order(t, words, e);
-
-	return r ? r : answered(t, answer, e);
+	return send_order(t, words, e) ?: answered(t, answer, e);
 }
 
 int there_beat(struct there *t, struct err *e)

@@ -65,10 +65,8 @@ static int find_move(struct target *t, const char *vm, struct err *e)
 static int target_open(struct target *t, const char *vm, struct err *e)
 {
 	struct guest g;
-	int r = runtime_dir_get(&t->runtime, NULL, e);
+	int r = runtime_dir_get(&t->runtime, NULL, e) ?: find_move(t, vm, e);
 
-	if (!r)
-		r = find_move(t, vm, e);
 	if (r || t->pid)
 		return r;
 	r = guest_find(&g, vm, e);

@@ -365,10 +365,8 @@ static int run_command(int argc, char **argv, bool estimate, const struct comman
 {
 	struct command c = {.o = {DEFAULTS, .dry_run = estimate, .estimate = estimate}, .move = again_new()};
 	AUTO_FREE char *name = NULL;
-	int r = read_command(argc, argv, &c, usage, &name);
+	int r = read_command(argc, argv, &c, usage, &name) ?: run(&c.o, usage->name);
 
-	if (!r)
-		r = run(&c.o, usage->name);
 	json_decref(c.move);
 	return r == COMMAND_HELPED ? 0 : r;
 }

@@ -528,9 +528,7 @@ int cmd_recover(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_init("src", u->dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
-	r = state_dir_get(&state, NULL, &e);
-	if (!r)
-		r = runtime_dir_get(&runtime, NULL, &e);
+	r = state_dir_get(&state, NULL, &e) ?: runtime_dir_get(&runtime, NULL, &e);
 	if (r) {
 		fprintf(stderr, "vmferry: %s\n", e.msg);
 		return EXIT_UNDECIDED;

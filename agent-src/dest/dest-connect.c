@@ -193,10 +193,8 @@ static int check_host(const struct dest *d, const struct link *l, const struct h
 static int exchange_resumes(struct link *l, const struct hello *mine, struct dest_again *again, struct err *e)
 {
 	struct hello theirs = *mine;
-	int r = hello_send_resume(l, mine, again->timeout_ms, e);
+	int r = hello_send_resume(l, mine, again->timeout_ms, e) ?: hello_receive_resume(l, &theirs, again->timeout_ms, e);
 
-	if (!r)
-		r = hello_receive_resume(l, &theirs, again->timeout_ms, e);
 	again->peer_received = theirs.received;
 	return r;
 }
@@ -217,11 +215,7 @@ static int say_hello(struct dest *d, struct link *l, unsigned channel, struct de
 	}
 	if (!l->tls && !d->plaintext)
 		snprintf(mine.way, sizeof(mine.way), "%s", way);
-	r = hello_send(l, &mine, timeout_ms, e);
-	if (!r)
-		r = hello_receive(l, &theirs, timeout_ms, e);
-	if (!r)
-		r = check_answer(&mine, &theirs, e);
+	r = hello_send(l, &mine, timeout_ms, e) ?: hello_receive(l, &theirs, timeout_ms, e) ?: check_answer(&mine, &theirs, e);
 	if (!r)
 		r = check_host(d, l, &mine, &theirs, e);
 	if (!r && !l->tls)
@@ -294,9 +288,7 @@ int dest_connect(struct dest *d, const struct dest_config *cfg, struct link *con
 	snprintf(d->hello.software, sizeof(d->hello.software), "vmferry " VMFERRY_VERSION);
 	if (getrandom(d->hello.session, sizeof(d->hello.session), 0) != (ssize_t)sizeof(d->hello.session))
 		abort();
-	r = start(d, cfg, e);
-	if (!r)
-		r = meet_at_last(d, d->port, 0, control, e);
+	r = start(d, cfg, e) ?: meet_at_last(d, d->port, 0, control, e);
 	if (r)
 		return err_prefix(e, "destination %s", cfg->where);
 	net_limit_silence(control->fd);

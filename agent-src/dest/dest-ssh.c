@@ -147,9 +147,7 @@ int dest_ssh_start(struct dest *d, const struct dest_config *cfg, const char *ag
 		}
 	}
 	if (!d->ssh) {
-		r = open_ssh(d, cfg, 0, e);
-		if (!r)
-			r = run_agent(d, cfg, agent, e);
+		r = open_ssh(d, cfg, 0, e) ?: run_agent(d, cfg, agent, e);
 	}
 	if (!r)
 		r = meet_agent(d, e);

@@ -96,19 +96,10 @@ int live_open(struct live *x, struct guest *g, unsigned *removed, struct err *e)
 	*removed = 0;
 	qemu_prefix_of_process(x->frozen.prefix);
 	x->frozen.format = "qcow2";
-	r = loop_new(&x->l, 64, e);
-	if (!r)
-		r = guest_open_qmp(g, &x->q, x->l, OPEN_MS, &handlers, x, e);
+	r = loop_new(&x->l, 64, e) ?: guest_open_qmp(g, &x->q, x->l, OPEN_MS, &handlers, x, e);
 	if (!r) /* the jobs end before the disks are looked at: a job's filter may be in front of one */
 		r = qemu_undo_dead(x->q, x->l, removed, e);
-	if (!r)
-		r = guest_query(g, x->q, e);
-	if (!r)
-		r = check_state(g, e);
-	if (!r)
-		r = guest_check_drift(g, x->q, NULL, e);
-	if (!r)
-		r = check_moves(x, e);
+	r = r ?: guest_query(g, x->q, e) ?: check_state(g, e) ?: guest_check_drift(g, x->q, NULL, e) ?: check_moves(x, e);
 	if (!r)
 		r = check_list(x, "query-block-jobs", "device", "a block job is running in this guest", e);
 	return r ? r : check_quorum(x, e);

@@ -121,10 +121,7 @@ static void rescue(struct guest *g, const json_t *images, const json_t *was, boo
 
 		if (!l)
 			r = loop_new(&l, 64, &e);
-		if (!r)
-			r = guest_open_qmp(g, &q, l, GUARD_QMP_MS, NULL, NULL, &e);
-		if (!r)
-			r = state_of(q, "query-migrate", is, NULL, &e);
+		r = r ?: guest_open_qmp(g, &q, l, GUARD_QMP_MS, NULL, NULL, &e) ?: state_of(q, "query-migrate", is, NULL, &e);
 		if (!r && ours && (!strcmp(is, "setup") || !strcmp(is, "active") || !strcmp(is, "pre-switchover")))
 			r = qmp_call(q, "migrate_cancel", NULL, NULL, &e);
 		if (!r)
@@ -276,11 +273,7 @@ int memory_check(struct live *x, struct err *e)
 			? err_set(e, EINVAL, "--with-memory needs a guest that runs: this one is '%s'", x->g->status)
 			: check_command(x, "blockdev-set-active", e);
 
-	if (!r)
-		r = check_images(x, e);
-	if (!r)
-		r = check_capabilities(x, e);
-	return r ? r : check_blockers(x, e);
+	return r ?: check_images(x, e) ?: check_capabilities(x, e) ?: check_blockers(x, e);
 }
 
 /* ---- copying ---- */
@@ -383,10 +376,7 @@ static int copy(struct memory_copy *m, struct err *e)
 		if (!strcmp(is, "failed") || !strcmp(is, "cancelled"))
 			r = cancelled ? err_set(e, ECANCELED, "interrupted")
 				      : err_set(e, EIO, "the guest's memory cannot be written: %s", json_text(all, "error-desc") ?: is);
-		if (!r)
-			r = look(m, all, e);
-		if (!r)
-			r = check_state(m, e);
+		r = r ?: look(m, all, e) ?: check_state(m, e);
 		r = is_at_last(m, r) ? 0 : r;
 		json_decref(all);
 		if (!strcmp(is, "completed"))
@@ -485,10 +475,7 @@ int memory_copy(struct live *x, const char *file, uint64_t rate, int (*at_rest)(
 		r = stop_first(&m, e);
 	fault_point("export-stops-first");
 	r = r ? r : begin(&m, file, rate, e);
-	if (!r)
-		r = copy(&m, e);
-	if (!r)
-		r = while_it_stands(&m, at_rest, ctx, e);
+	r = r ?: copy(&m, e) ?: while_it_stands(&m, at_rest, ctx, e);
 	if (r && m.ours)
 		woken = call_off(&m, &why);
 	if (!woken && x->broken)

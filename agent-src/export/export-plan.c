@@ -380,9 +380,7 @@ int export_plan(struct export_plan *p, struct bundle *b, const struct guest *g, 
 	int r;
 
 	*p = (struct export_plan){.needed = 0};
-	r = take_line(b, g, e);
-	if (!r)
-		r = disk_line_check_bases(b->argv, b->argc, "which a bundle, whose images are whole, cannot", e);
+	r = take_line(b, g, e) ?: disk_line_check_bases(b->argv, b->argc, "which a bundle, whose images are whole, cannot", e);
 	if (!r)
 		r = qemu_args_rewrite(&line, b->argv, b->argc, &o, e);
 	if (r)

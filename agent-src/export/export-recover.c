@@ -31,11 +31,7 @@ int export_recover(const char *vm, unsigned *removed, struct err *e)
 
 	*removed = 0;
 	if (!guest_find(&g, vm, &ignored) && !guest_check_user(&g, &ignored)) {
-		r = loop_new(&l, 64, e);
-		if (!r)
-			r = guest_open_qmp(&g, &q, l, OPEN_MS, NULL, NULL, e);
-		if (!r)
-			r = qemu_undo_dead(q, l, removed, e);
+		r = loop_new(&l, 64, e) ?: guest_open_qmp(&g, &q, l, OPEN_MS, NULL, NULL, e) ?: qemu_undo_dead(q, l, removed, e);
 		qmp_close(q);
 		if (l)
 			loop_free(l);

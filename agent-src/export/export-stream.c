@@ -100,9 +100,7 @@ int export_send(int fd, const char *dir, const struct bundle *b, struct err *e)
 	for (i = 0; (f = bundle_next(b, &i));)
 		s.total += f->bytes;
 	life_stage(life_now(), "sending");
-	r = send_file(&s, dir, BUNDLE_MANIFEST, e);
-	if (!r)
-		r = send_file(&s, dir, BUNDLE_README, e);
+	r = send_file(&s, dir, BUNDLE_MANIFEST, e) ?: send_file(&s, dir, BUNDLE_README, e);
 	for (i = 0; !r && (f = bundle_next(b, &i));)
 		r = send_file(&s, dir, f->file, e);
 	if (!r)

@@ -95,11 +95,7 @@ static int find(struct export *x, struct err *e)
 			r = begin_life(x, guest_at_rest_known_as(x->g.disk_count ? x->g.disks[0].real_path : NULL), e);
 		return r ? r : guest_write_in_own_files(&x->g, NULL, e);
 	}
-	r = guest_find(&x->g, x->o->vm, e);
-	if (!r)
-		r = guest_check_user(&x->g, e);
-	if (!r)
-		r = begin_life(x, x->g.pid, e);
+	r = guest_find(&x->g, x->o->vm, e) ?: guest_check_user(&x->g, e) ?: begin_life(x, x->g.pid, e);
 	if (r)
 		return r;
 	x->runs = true;
@@ -379,9 +375,7 @@ static int describe(struct export *x, struct err *e)
 	int r = 0;
 
 	for (i = 0; i < x->b.disk_count && !r; i++) {
-		r = export_describe_file(&x->b.disks[i], x->disks[i], e);
-		if (!r)
-			r = qcow2_header_read(x->disks[i], &h, e);
+		r = export_describe_file(&x->b.disks[i], x->disks[i], e) ?: qcow2_header_read(x->disks[i], &h, e);
 		if (!r) {
 			x->b.disks[i].virtual_bytes = h.bytes;
 			qcow2_header_fini(&h);
@@ -399,9 +393,8 @@ static int write_text(struct export *x, const char *name, const char *text, stru
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", x->dir, name);
 	const char *draft;
-	int r = made_add(&x->made, path, &draft, e);
 
-	return r ? r : draft_write(draft, text, strlen(text), 0600, e);
+	return made_add(&x->made, path, &draft, e) ?: draft_write(draft, text, strlen(text), 0600, e);
 }
 
 /* The manifest is the last to get its name. */
@@ -430,18 +423,10 @@ static int make(struct export *x, struct err *e)
 	int r = make_place(x, e);
 
 	note_time(x);
-	if (!r)
-		r = make_drafts(x, e);
-	if (!r)
-		r = copy_disks(x, e);
-	if (!r)
-		r = copy_files(x, e);
+	r = r ?: make_drafts(x, e) ?: copy_disks(x, e) ?: copy_files(x, e);
 	if (!r && !x->runs)
 		r = images_unchanged(&x->locked, e);
-	if (!r)
-		r = describe(x, e);
-	if (!r)
-		r = write_manifest(x, e);
+	r = r ?: describe(x, e) ?: write_manifest(x, e);
 	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
@@ -457,10 +442,7 @@ static int look(struct export *x, struct err *e)
 {
 	int r = is_stream(x) && isatty(1) ? err_set(e, EINVAL, "a stream is not for a terminal: vmferry export VM - | …") : find(x, e);
 
-	if (!r)
-		r = host_qemu_find_img(&x->img, x->g.exe, e);
-	if (!r)
-		r = export_plan(&x->plan, &x->b, &x->g, x->o->no_media, e);
+	r = r ?: host_qemu_find_img(&x->img, x->g.exe, e) ?: export_plan(&x->plan, &x->b, &x->g, x->o->no_media, e);
 	if (!r && x->o->memory) {
 		r = x->runs ? memory_check(&x->live, e) : err_set(e, EINVAL, "--with-memory: a guest that is shut down has none");
 		x->plan.needed += x->g.ram_bytes;

@@ -33,11 +33,7 @@ int child_begin(struct fleet_child *c, char *const *argv, struct err *e)
 	int r;
 
 	*c = (struct fleet_child){.out = -1, .error = -1};
-	r = program_pipe(&c->out, &to_out, e);
-	if (!r)
-		r = program_pipe(&c->error, &to_error, e);
-	if (!r)
-		r = start(c, argv, to_out, to_error, e);
+	r = program_pipe(&c->out, &to_out, e) ?: program_pipe(&c->error, &to_error, e) ?: start(c, argv, to_out, to_error, e);
 	if (r) {
 		c->pid = 0;
 		child_fini(c);

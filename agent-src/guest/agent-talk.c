@@ -155,10 +155,8 @@ int agent_call(struct agent *a, const char *command, unsigned ms, json_t **ret, 
 	AUTO_FREE char *text = xasprintf("{\"execute\": \"%s\"}\n", command);
 	json_t *answer = NULL;
 	const char *why;
-	int r = send_all(a->fd, text, strlen(text));
+	int r = send_all(a->fd, text, strlen(text)) ?: next_answer(a, now_ns() + ms * 1000000ULL, &answer);
 
-	if (!r)
-		r = next_answer(a, now_ns() + ms * 1000000ULL, &answer);
 	if (r)
 		return say_why(r, command, e);
 	why = json_text(json_object_get(answer, "error"), "desc");

@@ -341,11 +341,7 @@ static int put_drop_in(struct autostart *a, struct journal *j, bool runtime, str
 		return err_set(e, EILSEQ, "the name of the unit %s is not UTF-8 text", a->unit);
 	r = journal_own(j, "unit", detail, e);
 	json_decref(detail);
-	if (!r)
-		r = make_dirs(dir, e);
-	if (!r)
-		r = write_new_file(file, 0644, text, e);
-	return r ? r : sync_parent_dir(dir, e);
+	return r ?: make_dirs(dir, e) ?: write_new_file(file, 0644, text, e) ?: sync_parent_dir(dir, e);
 }
 
 /* systemd's own view counts: another drop-in may override ours. */
@@ -371,11 +367,7 @@ int autostart_hold(struct autostart *a, struct journal *j, struct err *e)
 
 	if (!a->unit || !a->active)
 		return 0;
-	r = put_drop_in(a, j, true, e);
-	if (!r)
-		r = systemctl(a->user, reload, NULL, e);
-	if (!r)
-		r = check_held(a, e);
+	r = put_drop_in(a, j, true, e) ?: systemctl(a->user, reload, NULL, e) ?: check_held(a, e);
 	a->held = !r;
 	return r ? err_prefix(e, "keeping unit %s from starting the guest again", a->unit) : 0;
 }
@@ -458,10 +450,7 @@ static int disable(const json_t *detail, const char *unit, bool user, struct err
 	const char *stop[] = {"stop", "--no-block", "--", unit, NULL};
 	int r = json_is_true(json_object_get(detail, "enabled")) ? systemctl(user, off, NULL, e) : 0;
 
-	if (!r)
-		r = systemctl(user, reload, NULL, e);
-	if (!r)
-		r = systemctl(user, stop, NULL, e);
+	r = r ?: systemctl(user, reload, NULL, e) ?: systemctl(user, stop, NULL, e);
 	return r ? err_prefix(e, "unit %s is kept from starting the guest by %s, but", unit,
 			      json_string_value(json_object_get(detail, "file")))
 		 : 0;

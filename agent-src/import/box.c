@@ -82,9 +82,7 @@ static int extract_all(struct sources *s, const struct ova *o, int tar, const ch
 
 	for (i = 0; i < o->n; i++)
 		bytes += o->members[i].size;
-	r = space_check_dir(dir, bytes, "what is in the archive", e);
-	if (!r)
-		r = make_spool(s, dir, e);
+	r = space_check_dir(dir, bytes, "what is in the archive", e) ?: make_spool(s, dir, e);
 	for (i = 0; !r && i < o->n; i++)
 		r = extract(s, tar, &o->members[i], e);
 	if (r)
@@ -151,9 +149,7 @@ int box_open(struct sources *s, enum file_kind *kind, const char *dir, struct er
 	fd = open_regular(s->tar);
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open %s", path);
-	r = ova_read(&o, fd, e);
-	if (!r)
-		r = look(s, &o, fd, kind, dir, e);
+	r = ova_read(&o, fd, e) ?: look(s, &o, fd, kind, dir, e);
 	ova_fini(&o);
 	return r ? err_prefix(e, "%s", path) : 0;
 }

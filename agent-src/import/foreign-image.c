@@ -167,14 +167,12 @@ static int check_embedded(struct image_source *s, int fd, uint64_t at, uint64_t 
 {
 	AUTO_FREE char *text = NULL;
 	size_t n;
-	int r;
 
 	if (at > s->size)
 		return err_set(e, EINVAL, "its descriptor is not where it says");
 	n = (size_t)MIN(bytes, s->size - at);
 	text = xcalloc(1, n + 1);
-	r = read_part(fd, s, text, n, at, e);
-	return r ? r : check_descriptor(s, text, extents, e);
+	return read_part(fd, s, text, n, at, e) ?: check_descriptor(s, text, extents, e);
 }
 
 static int check_vmdk(struct image_source *s, int fd, const uint8_t head[HEAD_BYTES], struct err *e)

@@ -99,9 +99,7 @@ int host_qemu_find(struct host_qemu *q, const char *wish, const char *usual, str
 				       "there is no %s on this host, and no qemu-kvm or kvm that would be the same: install it " QEMU_PACKAGES
 				       ", or name one with --qemu",
 				       name);
-	r = host_qemu_find_img(&q->img, q->exe, e);
-	if (!r)
-		r = ask(q, "-device", "help", &q->devices, e);
+	r = host_qemu_find_img(&q->img, q->exe, e) ?: ask(q, "-device", "help", &q->devices, e);
 	if (!r)
 		r = ask(q, "-machine", "help", &q->machines, e);
 	q->sandbox = !r && has_sandbox(q);

@@ -75,9 +75,7 @@ static int rewrite(struct bundling *m, const char *prefix, struct err *e)
 		map_file(&o, map, &m->b.disks[i], m->disks[i], m->b.disks[i].format);
 	for (i = 0; i < m->b.file_count; i++)
 		map_file(&o, map, &m->b.files[i], m->files[i], NULL);
-	r = map_nets(m, &o, &nets, &bridge, e);
-	if (!r)
-		r = qemu_args_rewrite(&m->line, m->b.argv, m->b.argc, &o, e);
+	r = map_nets(m, &o, &nets, &bridge, e) ?: qemu_args_rewrite(&m->line, m->b.argv, m->b.argc, &o, e);
 	for (i = 0; i < o.net_count; i++)
 		free((char *)nets[i].nic);
 	return r;
@@ -309,10 +307,8 @@ int bundling_make_line(struct bundling *m, struct err *e)
 {
 	AUTO_FREE char *prefix = xasprintf("%s-", m->plain);
 	size_t i;
-	int r = choose_machine(m, e);
+	int r = choose_machine(m, e) ?: rewrite(m, NULL, e);
 
-	if (!r)
-		r = rewrite(m, NULL, e);
 	if (!r && has_names_of_others(m)) {
 		args_result_fini(&m->line);
 		r = rewrite(m, prefix, e);

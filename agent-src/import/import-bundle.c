@@ -366,10 +366,7 @@ static int make_disks(struct bundling *m, struct err *e)
 		r = made_add(&m->made, m->disks[i], &draft, e);
 		if (!r)
 			import_turn_is_written(&m->turn, m->life, m->disks[i], draft);
-		if (!r)
-			r = examine(m, i, &s, &ignored, e);
-		if (!r)
-			r = convert_image(m->qemu.img, &s, draft, m->b.disks[i].format, NULL, what, e);
+		r = r ?: examine(m, i, &s, &ignored, e) ?: convert_image(m->qemu.img, &s, draft, m->b.disks[i].format, NULL, what, e);
 		if (!r)
 			r = image_check_alone(draft, e);
 		image_source_fini(&s);
@@ -402,10 +399,7 @@ static int make_files(struct bundling *m, struct err *e)
 		r = made_add(&m->made, m->files[i], &draft, e);
 		if (!r)
 			import_turn_is_written(&m->turn, m->life, m->files[i], draft);
-		if (!r)
-			r = copy(from, draft, e);
-		if (!r)
-			r = image_check_alone(draft, e);
+		r = r ?: copy(from, draft, e) ?: image_check_alone(draft, e);
 	}
 	return r;
 }
@@ -457,12 +451,7 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 
 	if (!r && m->stream >= 0) /* before, nothing was known of its disks but how long their images are */
 		r = measure(m, e) ?: promise(m, e);
-	if (!r)
-		r = make_disks(m, e);
-	if (!r)
-		r = make_files(m, e);
-	if (!r)
-		r = make_script(m, e);
+	r = r ?: make_disks(m, e) ?: make_files(m, e) ?: make_script(m, e);
 	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
@@ -477,14 +466,8 @@ static int make(void *ctx, pid_t *pid, struct err *e)
 static int look(void *ctx, struct err *e)
 {
 	struct bundling *m = ctx;
-	int r = open_bundle(m, e);
+	int r = open_bundle(m, e) ?: check_options(m->o, e) ?: check_memory(m, e) ?: host_qemu_find(&m->qemu, m->o->qemu, m->b.program, e);
 
-	if (!r)
-		r = check_options(m->o, e);
-	if (!r)
-		r = check_memory(m, e);
-	if (!r)
-		r = host_qemu_find(&m->qemu, m->o->qemu, m->b.program, e);
 	if (!r)
 		r = place_name(&m->name, m->o->name, m->b.name, e);
 	if (r)
@@ -494,9 +477,7 @@ static int look(void *ctx, struct err *e)
 	if (r)
 		return r;
 	choose_files(m);
-	r = check_names(m, e);
-	if (!r)
-		r = import_open_life(m->life, m->o, m->name, m->dir, e);
+	r = check_names(m, e) ?: import_open_life(m->life, m->o, m->name, m->dir, e);
 	if (!r)
 		r = import_turn_wait(&m->turn, m->life, m->o, m->stream == STDIN_FILENO, e);
 	if (!r)
@@ -504,11 +485,7 @@ static int look(void *ctx, struct err *e)
 	/* damage is reported before anything is made of the files */
 	if (!r && m->from)
 		r = verify(m, e);
-	if (!r)
-		r = measure(m, e);
-	if (!r)
-		r = bundling_make_line(m, e);
-	return r ? r : promise(m, e);
+	return r ?: measure(m, e) ?: bundling_make_line(m, e) ?: promise(m, e);
 }
 
 static void clean(void *ctx, bool failed)

@@ -533,12 +533,8 @@ static int start(struct import *m, pid_t *pid, struct err *e)
 static int make(void *ctx, pid_t *pid, struct err *e)
 {
 	struct import *m = ctx;
-	int r = convert_disks(m, e);
+	int r = convert_disks(m, e) ?: make_vars(m, e) ?: make_script(m, e);
 
-	if (!r)
-		r = make_vars(m, e);
-	if (!r)
-		r = make_script(m, e);
 	if (!r && life_interrupted())
 		r = err_set(e, ECANCELED, "interrupted");
 	if (!r)
@@ -570,35 +566,19 @@ static int has_disk(const struct import *m, struct err *e)
 static int look(void *ctx, struct err *e)
 {
 	struct import *m = ctx;
-	int r = sources_open(&m->s, &m->d, &m->o->named, e);
+	int r = sources_open(&m->s, &m->d, &m->o->named, e) ?: has_disk(m, e);
 
-	if (!r)
-		r = has_disk(m, e);
-	if (!r)
-		r = host_qemu_find(&m->qemu, m->o->qemu, "qemu-system-x86_64", e);
-	if (!r)
-		r = choose_name(m, e);
-	if (!r)
-		r = place_dir(&m->dir, m->o->dir, e);
+	r = r ?: host_qemu_find(&m->qemu, m->o->qemu, "qemu-system-x86_64", e) ?: choose_name(m, e) ?: place_dir(&m->dir, m->o->dir, e);
 	if (r)
 		return r;
 	choose_files(m);
-	r = check_names(m, e);
-	if (!r)
-		r = import_open_life(m->life, m->o, m->d.name, m->dir, e);
+	r = check_names(m, e) ?: import_open_life(m->life, m->o, m->d.name, m->dir, e);
 	if (!r)
 		r = import_turn_wait(&m->turn, m->life, m->o, false, e);
 	if (!r)
 		r = check_names(m, e); /* the names may have changed before our turn */
 	/* damage is reported before anything is made of the files */
-	if (!r)
-		r = verify(m, e);
-	if (!r)
-		r = unpack(m, e);
-	if (!r)
-		r = sources_examine(&m->s, &m->d, m->qemu.img, e);
-	if (!r)
-		r = decide(m, e);
+	r = r ?: verify(m, e) ?: unpack(m, e) ?: sources_examine(&m->s, &m->d, m->qemu.img, e) ?: decide(m, e);
 	if (r)
 		return r;
 	r = networks_choose(m->nets, &m->d, m->o->nets, m->o->net_count, e);
@@ -607,8 +587,7 @@ static int look(void *ctx, struct err *e)
 	networks_offer(m->nets, &m->d);
 	forwards_choose(m->nets, &m->d);
 	give_identity(m);
-	r = measure(m, e);
-	return r ? r : make_line(m, e);
+	return measure(m, e) ?: make_line(m, e);
 }
 
 static void clean(void *ctx, bool failed)

@@ -230,9 +230,7 @@ static int judge_parts(struct judge *j, const struct block *b)
 
 		if (!p->key) /* a word that is on or off */
 			continue;
-		r = judge_value(j, b, p->key, p->value);
-		if (!r)
-			r = judge_nodes_of(j, b, p->key);
+		r = judge_value(j, b, p->key, p->value) ?: judge_nodes_of(j, b, p->key);
 	}
 	return r;
 }

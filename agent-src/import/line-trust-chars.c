@@ -119,9 +119,7 @@ static int judge_socket(struct judge *j, const char *rest, bool is_unix, bool mo
 	if (colon)
 		*colon = '\0';
 	kv_parse(&l, rest);
-	r = judge_socket_words(j, &l);
-	if (!r)
-		r = judge_list(j, &l, !is_unix);
+	r = judge_socket_words(j, &l) ?: judge_list(j, &l, !is_unix);
 	kv_fini(&l);
 	return r || is_unix ? r : judge_open_port(j, host, monitor);
 }

@@ -327,12 +327,8 @@ static rlim_t memory_of(bool is_own)
 
 static int set_bounds(const struct narrow *n, bool is_own)
 {
-	int r = bound(RLIMIT_AS, memory_of(is_own));
+	int r = bound(RLIMIT_AS, memory_of(is_own)) ?: bound(RLIMIT_STACK, STACK_BYTES) ?: bound(RLIMIT_CORE, 0);
 
-	if (!r)
-		r = bound(RLIMIT_STACK, STACK_BYTES);
-	if (!r)
-		r = bound(RLIMIT_CORE, 0);
 	if (!r)
 		r = bound(RLIMIT_CPU, NARROW_LOOK_S + n->more_s);
 	return r ? r : bound(RLIMIT_FSIZE, n->write_bytes);
@@ -382,10 +378,7 @@ static int narrow_all(const struct narrowing *x)
 		r = restrict_files(x->program, x->n, access);
 	else if (!r && !geteuid())
 		r = hide_files(x->program, x->n);
-	if (!r)
-		r = become_nobody(x->n);
-	if (!r)
-		r = refuse_calls();
+	r = r ?: become_nobody(x->n) ?: refuse_calls();
 	if (!r && chdir("/"))
 		r = -errno;
 	if (!r && setenv("MALLOC_ARENA_MAX", "1", 1)) /* an arena of each thread's would use up the bound */

@@ -141,12 +141,9 @@ static int unpack_each(struct sources *s, struct guest_description *d, const cha
 
 int sources_unpack(struct sources *s, struct guest_description *d, const char *dir, struct err *e)
 {
-	int r;
-
 	if (!s->archive)
 		return unpack_each(s, d, dir, e);
-	r = check_space(s, dir, e) ?: spool_make_in(&s->spool, dir, e);
-	return r ? r : s->archive->unpack(s, d, e);
+	return check_space(s, dir, e) ?: spool_make_in(&s->spool, dir, e) ?: s->archive->unpack(s, d, e);
 }
 
 void sources_clean(struct sources *s)

@@ -217,9 +217,7 @@ int packed_open(struct packed **out, int fd, struct err *e)
 	int r;
 
 	p->fd = fd;
-	r = fill(p, e);
-	if (!r)
-		r = choose(p, e);
+	r = fill(p, e) ?: choose(p, e);
 	*out = r ? NULL : p;
 	if (r)
 		packed_close(p);

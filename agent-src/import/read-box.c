@@ -53,10 +53,8 @@ static int add_disks(struct guest_description *d, const json_t *o, struct err *e
 static int read_guest(struct guest_description *d, const json_t *o, struct err *e)
 {
 	struct described_nic *nic;
-	int r = check_provider(o, e);
+	int r = check_provider(o, e) ?: add_disks(d, o, e);
 
-	if (!r)
-		r = add_disks(d, o, e);
 	if (r)
 		return r;
 	d->origin = xstrdup("Vagrant box");

@@ -539,9 +539,7 @@ static int read_system(struct ovf *o, struct err *e)
 	size_t i;
 	int r;
 
-	r = name_and_system(o, e);
-	if (!r)
-		r = collect_items(o, e);
+	r = name_and_system(o, e) ?: collect_items(o, e);
 	for (i = 0; !r && i < o->n; i++)
 		r = add_item(o, &o->items[i], e);
 	if (r)

@@ -531,10 +531,8 @@ int read_proxmox(struct guest_description *d, const char *text, size_t n, struct
 {
 	struct conf c = {.d = d, .lines = xcalloc(CONF_LINES_MAX, sizeof(struct conf_line))};
 	size_t i;
-	int r = split(&c, text, n, e);
+	int r = split(&c, text, n, e) ?: read_guest(&c, e);
 
-	if (!r)
-		r = read_guest(&c, e);
 	for (i = 0; i < c.n; i++) {
 		free(c.lines[i].key);
 		free(c.lines[i].value);

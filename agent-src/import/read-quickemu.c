@@ -310,10 +310,8 @@ int read_quickemu(struct guest_description *d, const char *text, size_t n, struc
 {
 	struct settings s = {.d = d, .all = xcalloc(LINES_MAX, sizeof(struct assignment))};
 	size_t i;
-	int r = split(&s, text, n, e);
+	int r = split(&s, text, n, e) ?: read_guest(&s, e);
 
-	if (!r)
-		r = read_guest(&s, e);
 	for (i = 0; i < s.n; i++) {
 		free(s.all[i].name);
 		free(s.all[i].value);

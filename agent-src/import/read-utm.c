@@ -354,10 +354,8 @@ static int check_version(const struct utm *u, struct err *e)
 static int read_guest(struct utm *u, struct err *e)
 {
 	const xmlNode *n;
-	int r = check_version(u, e);
+	int r = check_version(u, e) ?: take_machine(u, e);
 
-	if (!r)
-		r = take_machine(u, e);
 	if (r)
 		return r;
 	u->d->origin = xstrdup("UTM");

@@ -541,10 +541,8 @@ int read_vmx(struct guest_description *d, const char *text, size_t n, struct err
 {
 	struct vmx v = {.d = d, .lines = xcalloc(LINES_MAX, sizeof(struct line))};
 	size_t i;
-	int r = split(&v, text, n, e);
+	int r = split(&v, text, n, e) ?: read_guest(&v, e);
 
-	if (!r)
-		r = read_guest(&v, e);
 	for (i = 0; i < v.n; i++) {
 		free(v.lines[i].key);
 		free(v.lines[i].value);

@@ -290,12 +290,8 @@ int read_xva(struct guest_description *d, const char *text, size_t n, struct err
 	struct xva_text x = {.d = d, .objects = xcalloc(OBJECTS_MAX, sizeof(struct object))};
 	xmlDoc *doc = NULL;
 	size_t i;
-	int r = xml_read(&doc, text, n, e);
+	int r = xml_read(&doc, text, n, e) ?: collect(&x, xmlDocGetRootElement(doc), e) ?: read_guest(&x, e);
 
-	if (!r)
-		r = collect(&x, xmlDocGetRootElement(doc), e);
-	if (!r)
-		r = read_guest(&x, e);
 	for (i = 0; i < x.n; i++) {
 		free(x.objects[i].kind);
 		free(x.objects[i].id);

@@ -83,11 +83,7 @@ static int open_ova(struct sources *s, struct guest_description *d, const char *
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot open %s", s->description);
 	s->is_ova = true;
-	r = ova_read(&s->ova, fd, e);
-	if (!r)
-		r = only_member(&s->ova, what, &ovf, e);
-	if (!r)
-		r = only_member(&s->ova, ".mf", &mf, e);
+	r = ova_read(&s->ova, fd, e) ?: only_member(&s->ova, what, &ovf, e) ?: only_member(&s->ova, ".mf", &mf, e);
 	if (!r)
 		r = only_member(&s->ova, ".cert", &cert, e);
 	if (!r && !ovf)

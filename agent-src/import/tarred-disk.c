@@ -237,9 +237,7 @@ static int read_map_within(struct map *m, const struct head *h, struct stream *s
 	for (i = 0; !r && i < count; i++) {
 		struct piece piece;
 
-		r = next_number(&l, &piece.at, e);
-		if (!r)
-			r = next_number(&l, &piece.n, e);
+		r = next_number(&l, &piece.at, e) ?: next_number(&l, &piece.n, e);
 		if (!r && l.taken > h->size)
 			r = err_set(e, EINVAL, "it is damaged: its map of holes is longer than what has it");
 		if (!r)
@@ -326,6 +324,5 @@ int tarred_disk_read(uint64_t bytes, tarred_read_fn read, tarred_write_fn write,
 		return r;
 	if (!read_head(&h, begin, n) || h.bytes != bytes || (!h.has_map_within && h.size > bytes))
 		return err_set(e, EINVAL, "it does not begin with %s, a disk of %llu bytes", TARRED_DISK, (unsigned long long)bytes);
-	r = copy_disk(&s, begin + n - TAR_BLOCK, &h, e);
-	return r ? r : read_end(&s, h.size, e);
+	return copy_disk(&s, begin + n - TAR_BLOCK, &h, e) ?: read_end(&s, h.size, e);
 }

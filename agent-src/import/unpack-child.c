@@ -163,12 +163,8 @@ static int set_sizes(const struct job *j, const struct vma *v, struct err *e)
 static int unpack(struct job *j, struct err *e)
 {
 	struct vma v;
-	int r = vma_read_header(&v, read_exactly, j, e);
+	int r = vma_read_header(&v, read_exactly, j, e) ?: set_sizes(j, &v, e) ?: vma_read_extents(&v, read_exactly, write_part, j, e);
 
-	if (!r)
-		r = set_sizes(j, &v, e);
-	if (!r)
-		r = vma_read_extents(&v, read_exactly, write_part, j, e);
 	vma_fini(&v);
 	return r;
 }

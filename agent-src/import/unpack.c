@@ -102,7 +102,7 @@ static int run(const char *path, uint64_t room, char **argv /* [0], [3] and [4] 
 {
 	AUTO_FREE char *self = realpath("/proc/self/exe", NULL), *number = NULL, *bound = xasprintf("room=%llu", (unsigned long long)room);
 	AUTO_CLOSE int fd = -1;
-	int opened = open_regular(path), r;
+	int opened = open_regular(path);
 	struct stat st;
 
 	if (opened < 0)
@@ -116,8 +116,7 @@ static int run(const char *path, uint64_t room, char **argv /* [0], [3] and [4] 
 	argv[0] = self;
 	argv[3] = number = xasprintf("%d", fd);
 	argv[4] = bound;
-	r = narrow_run(argv, n, hear, h, e);
-	return r ? r : judge(h, path, e);
+	return narrow_run(argv, n, hear, h, e) ?: judge(h, path, e);
 }
 
 /* ---- what there is ---- */

@@ -140,10 +140,8 @@ static int last_has_digest(const struct xva *x, struct err *e)
 static int take_block(struct xva *x, struct xva_disk *d, uint64_t block, uint64_t size, xva_read_fn read, xva_write_fn write, void *ctx,
 		      struct err *e)
 {
-	int r = last_has_digest(x, e);
+	int r = last_has_digest(x, e) ?: check_place(d, block, size, e);
 
-	if (!r)
-		r = check_place(d, block, size, e);
 	if (r)
 		return r;
 	x->last = xrealloc(x->last, (size_t)size);
@@ -232,9 +230,7 @@ int xva_read_disks(struct xva *x, xva_read_fn read, xva_write_fn write, void *ct
 	int r;
 
 	while (!(r = next_member(&m, read, ctx, e))) {
-		r = take_member(x, &m, &left, read, write, ctx, e);
-		if (!r)
-			r = skip(left + padding(m.size), read, ctx, e);
+		r = take_member(x, &m, &left, read, write, ctx, e) ?: skip(left + padding(m.size), read, ctx, e);
 		if (r)
 			return r;
 	}

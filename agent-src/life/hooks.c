@@ -98,8 +98,7 @@ static int run_one(const char *path, const struct hook_about *about, char *const
 		return 0;
 	}
 	lseek(event_fd, 0, SEEK_SET);
-	r = program_run(&run, &status, e);
-	return r ? r : judge(path, status, &said, e);
+	return program_run(&run, &status, e) ?: judge(path, status, &said, e);
 }
 
 /* ---- all of them ---- */

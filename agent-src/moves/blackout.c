@@ -39,9 +39,7 @@ struct gate {
 /* Last check of the image names: when QEMU goes on it opens its images anew, by name. */
 static int let_qemu_go_on(struct transfer *t, struct err *e)
 {
-	int r = source_images_named(&t->src.guest, t->src.images, e);
-
-	return r ? r : ram_let_qemu_go_on(&t->ram, e);
+	return source_images_named(&t->src.guest, t->src.images, e) ?: ram_let_qemu_go_on(&t->ram, e);
 }
 
 /* Contents that are declared complete must be the guest as it stands now. */

@@ -110,9 +110,7 @@ int cold_become(struct transfer *t, struct err *e)
 
 	if (t->opt->cold.as != AS_LIBVIRT || t->recipe->owner)
 		return 0;
-	r = make_definition(t, &made, e);
-	if (!r)
-		r = libvirt_definition_read(&l->def, made.xml, strlen(made.xml), e);
+	r = make_definition(t, &made, e) ?: libvirt_definition_read(&l->def, made.xml, strlen(made.xml), e);
 	if (!r) {
 		l->xml = xstrdup(made.xml);
 		l->domain.name = xstrdup(l->def.name);

@@ -119,12 +119,8 @@ static int send_ends(struct transfer *t, struct err *e)
 static int switchover_cold_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = unit_block_now(&t->unit, e);
+	int r = unit_block_now(&t->unit, e) ?: aside_scripts(&t->aside, e) ?: definition_undefine(&t->definition, e);
 
-	if (!r)
-		r = aside_scripts(&t->aside, e);
-	if (!r)
-		r = definition_undefine(&t->definition, e);
 	if (!r)
 		r = disks_unchanged(&t->disks, e);
 	if (!r)

@@ -322,10 +322,8 @@ static int glance(struct transfer *t, struct err *e)
 static int tick(struct transfer *t, struct err *e)
 {
 	bool whole = ++t->pace.ticks % MEASURE_TICKS == 0;
-	int r = guest_watch_result(&t->src.watch, e);
+	int r = guest_watch_result(&t->src.watch, e) ?: switchover_watch(t, e);
 
-	if (!r)
-		r = switchover_watch(t, e);
 	if (r)
 		return r;
 	if (whole) {

@@ -159,8 +159,7 @@ static int hold_qemu(struct attempt *a, struct err *e)
 		return 0;
 	if (unheard)
 		return err_prefix(e, "cannot tell whether another client resumed the guest at the source meanwhile");
-	r = definition_stays_aside(&t->definition, e) ?: shared_disks_note_held(t, e);
-	return r ? r : attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
+	return definition_stays_aside(&t->definition, e) ?: shared_disks_note_held(t, e) ?: attempt_step(&t->a, EV_QEMU_HELD, HO_NONE, e);
 }
 
 /* Ends the QEMU only if it stands as we left it: one that goes on again may be the only copy that does. */

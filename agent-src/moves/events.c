@@ -262,8 +262,6 @@ static int on_qmp(struct transfer *t, const struct event *ev, struct err *e)
 
 static int qemu_gone(struct transfer *t, struct err *e)
 {
-	int r;
-
 	if (!source_has_ended(&t->src)) /* libvirt may be started again while the guest may be had back */
 		return t->revert.open ? 0 : err_set(e, EPIPE, "the source QEMU closed its monitor");
 	if (!t->a.handing_off)
@@ -273,8 +271,7 @@ static int qemu_gone(struct transfer *t, struct err *e)
 			t->src.was_ended   ? "another client ended the source QEMU during the move"
 			: t->src.shut_down ? "the guest shut down by itself during the move"
 					   : "the source QEMU ended during the move");
-	r = attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e);
-	return r ? r : revert_qemu_gone(t, e);
+	return attempt_step(&t->a, EV_QEMU_DEAD, HO_NONE, e) ?: revert_qemu_gone(t, e);
 }
 
 static int on_channel_lost(struct transfer *t, const struct event *ev, struct err *e)

@@ -407,11 +407,7 @@ int preflight_event(void *ctx, const struct event *ev, struct err *e)
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_ACCEPT)
 		return common_event(t, ev, e);
 	loop_timer_clear(t->a.loop, &t->end.plan);
-	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e);
-	if (!r)
-		r = accept_check(t->plan, e);
-	if (!r)
-		r = check_plan(t, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &t->plan, e) ?: accept_check(t->plan, e) ?: check_plan(t, e);
 	if (r)
 		return r;
 	parts_agree(&t->parts, t->plan, &t->src.obstacles, e);

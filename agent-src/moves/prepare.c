@@ -99,9 +99,7 @@ int transfer_begin_guard(struct transfer *t, struct err *e)
 
 static int have_it_prepared(struct transfer *t, struct err *e)
 {
-	int r = outage_agree(t, e);
-
-	return r ? r : json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
+	return outage_agree(t, e) ?: json_message_send(t->a.control, MSG_PREPARE, t->a.id, decisions(t), e);
 }
 
 /* libvirt there takes as long to start a QEMU as what is prepared here does: both are done at once. */
@@ -243,9 +241,7 @@ int prepare_event(void *ctx, const struct event *ev, struct err *e)
 		tell_patience(t);
 	if (ev->kind != EVENT_FRAME || ev->type != MSG_COPY_READY)
 		return common_event(t, ev, e);
-	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &ready, e);
-	if (!r)
-		r = connect_data(t, ready, e);
+	r = json_message_take(ev->type, ev->bytes, ev->n, t->a.id, NULL, &ready, e) ?: connect_data(t, ready, e);
 	if (!r)
 		tell_notices(t, ready);
 	json_decref(ready);

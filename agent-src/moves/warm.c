@@ -112,9 +112,7 @@ static int check_is_here(struct transfer *t, struct err *e)
 /* Shuts the guest down; its TPM is idle then, too. */
 static int shut_down(struct transfer *t, struct err *e)
 {
-	int r = tpm_send(&t->tpm, e);
-
-	return r ? r : switchover_stopped(t, t->power.off_ns, e);
+	return tpm_send(&t->tpm, e) ?: switchover_stopped(t, t->power.off_ns, e);
 }
 
 /* The guest has shut down by itself, so no one need wait for that. Another client may start it again until its disks have been read. */
@@ -158,14 +156,8 @@ static int copy_warm_event(void *ctx, const struct event *ev, struct err *e)
 static int switchover_warm_enter(void *ctx, struct err *e)
 {
 	struct transfer *t = ctx;
-	int r = check_is_here(t, e);
+	int r = check_is_here(t, e) ?: unit_hold(&t->unit, e) ?: unit_block(&t->unit, e) ?: aside_scripts(&t->aside, e);
 
-	if (!r)
-		r = unit_hold(&t->unit, e);
-	if (!r)
-		r = unit_block(&t->unit, e);
-	if (!r)
-		r = aside_scripts(&t->aside, e);
 	if (r)
 		return r;
 	if (t->blackout.stopped)

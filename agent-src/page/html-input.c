@@ -152,9 +152,7 @@ int input_read(struct input *in, const char *path, struct err *e)
 	*in = (struct input){.root = NULL};
 	if (fd < 0)
 		return err_sys(e, errno, "cannot open %s", path);
-	r = read_all(fd, &text, &n, e);
-	if (!r)
-		r = input_parse(in, text, n, e);
+	r = read_all(fd, &text, &n, e) ?: input_parse(in, text, n, e);
 	if (r)
 		return err_prefix(e, "%s", is_stdin ? "standard input" : path);
 	if (is_stdin) {

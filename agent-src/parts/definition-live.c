@@ -382,15 +382,13 @@ static int forget_for_good(const struct definition *d, const char *path, const c
 int definition_undo_aside(struct part *p, const json_t *detail, struct err *e)
 {
 	const char *path = json_text(detail, "path"), *aside = json_text(detail, "aside"), *uuid = json_text(detail, "uuid");
-	int r;
 
 	if (!path || !aside || !uuid)
 		return err_set(e, EBADMSG, "the journal does not say which");
 	if (p->a->handoff.state == HO_SRC_RELEASED)
 		return forget_for_good(definition_of(p), path, aside, uuid, e);
 	definition_end_job(definition_of(p)); /* libvirt must not wait for its own job */
-	r = give_back(path, aside, e);
-	return r ? r : define_if_forgotten(definition_of(p), uuid, e);
+	return give_back(path, aside, e) ?: define_if_forgotten(definition_of(p), uuid, e);
 }
 
 /* ---- it has gone ---- */

@@ -456,14 +456,10 @@ int definition_undefine(struct definition *d, struct err *e)
 
 	if (!definition_is_libvirts(d))
 		return 0;
-	r = definition_keep(d, e);
-	if (!r)
-		r = lv_open(&v, ASK_MS, e);
+	r = definition_keep(d, e) ?: lv_open(&v, ASK_MS, e);
 	if (r)
 		return err_prefix(e, "undefining the guest here");
-	r = libvirt_is_unchanged(&d->guest, v, e);
-	if (!r)
-		r = undefine(d, v, e);
+	r = libvirt_is_unchanged(&d->guest, v, e) ?: undefine(d, v, e);
 	lv_close(v);
 	fault_point("src-undefined");
 	return r;

@@ -441,9 +441,7 @@ int disks_check_bitmaps(struct disks *ds, struct err *e)
 	each(ds, look_at_one, k.before, e);
 	actions = json_array();
 	each(ds, merge_one, actions, e);
-	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
-	if (!r)
-		r = query_nodes(ds, &k.after, e);
+	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e) ?: query_nodes(ds, &k.after, e);
 	if (!r)
 		each(ds, compare_one, &k, e);
 	json_decref(k.before);

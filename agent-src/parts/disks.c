@@ -375,11 +375,7 @@ int disks_begin(struct part *p, struct err *e)
 	r = qmp_call(ds->src->qmp, "transaction", json_pack("{s:o}", "actions", actions), NULL, e);
 	if (r)
 		return err_prefix(e, "dirty bitmaps of the disks");
-	r = disks_export_bitmaps(ds, e);
-	if (!r)
-		r = add_exports(ds, e);
-	if (!r)
-		r = disks_send_bitmaps(ds, e);
+	r = disks_export_bitmaps(ds, e) ?: add_exports(ds, e) ?: disks_send_bitmaps(ds, e);
 	if (!r && ds->alike.ms)
 		return disks_want(ds, where_round_is, e);
 	if (!r)
@@ -590,9 +586,7 @@ int disks_final(struct disks *ds, struct err *e)
 	if (!may_go_on(ds))
 		return 0;
 	ds->final = true;
-	r = disks_look_at_bitmaps(ds, e);
-	if (!r)
-		r = disks_check_bitmaps(ds, e);
+	r = disks_look_at_bitmaps(ds, e) ?: disks_check_bitmaps(ds, e);
 	for (i = 0; !r && i < ds->count; i++) { /* a disk that it has not written to since its last round needs no other */
 		ds->list[i]->finished = ds->list[i]->looked_at && !ds->list[i]->dirty;
 		ds->list[i]->final = true;

@@ -276,9 +276,7 @@ static int restore_actions(struct source *s, const json_t *detail, struct err *e
 
 	if (!shutdown || !reboot)
 		return err_set(e, EBADMSG, "the journal does not say what it did before");
-	r = set_actions(s, shutdown, reboot, e);
-	if (!r)
-		r = source_run_state(s, state, 0, e);
+	r = set_actions(s, shutdown, reboot, e) ?: source_run_state(s, state, 0, e);
 	return !r && !asked && !strcmp(state, "shutdown") && !strcmp(shutdown, "poweroff") ? end_as_it_would(s, e) : r;
 }
 

@@ -253,9 +253,7 @@ static int undo_hold(struct part *p, const json_t *detail, struct err *e)
 
 static int restore_settings(struct source *s, const json_t *detail, struct err *e)
 {
-	int r = qemu_migration_settle(s->qmp, s->part.a->loop, e);
-
-	return r ? r : settings_restore(s->qmp, detail, e);
+	return qemu_migration_settle(s->qmp, s->part.a->loop, e) ?: settings_restore(s->qmp, detail, e);
 }
 
 static int undo_settings(struct part *p, const json_t *detail, struct err *e)

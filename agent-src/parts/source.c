@@ -52,9 +52,7 @@ static int open_monitor(struct source *s, unsigned ms, struct err *e)
 
 int source_query(struct source *s, struct err *e)
 {
-	int r = open_monitor(s, QMP_OPEN_MS, e);
-
-	return r ? r : guest_query(&s->guest, s->qmp, e);
+	return open_monitor(s, QMP_OPEN_MS, e) ?: guest_query(&s->guest, s->qmp, e);
 }
 
 int source_open_monitor(struct source *s, struct err *e)

@@ -314,9 +314,7 @@ static int converse(struct upload *u, const char *text, char **where, struct err
 	r = read_answer(u, line, e);
 	if (!r && !strncmp(line, "send ", 5)) {
 		log_info("sending vmferry-dst, %zu bytes, to %s:%s", u->n, ssh_host_text(u->ssh), line + 5);
-		r = send_all(u, u->data, u->n, e);
-		if (!r)
-			r = read_answer(u, line, e);
+		r = send_all(u, u->data, u->n, e) ?: read_answer(u, line, e);
 	}
 	if (r)
 		return r;

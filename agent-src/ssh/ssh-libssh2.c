@@ -480,10 +480,7 @@ int ssh_libssh2_open(struct ssh **out, const struct ssh_config *cfg, struct err 
 	}
 	if (cfg->batch)
 		s->until_ns = now_ns() + SSH_LOGIN_STEPS * s->connect_ms * 1000000ULL;
-	if (!r)
-		r = session_log_in(s, cfg, home ? home : "/", e);
-	if (!r)
-		r = pump_start(s, e);
+	r = r ?: session_log_in(s, cfg, home ? home : "/", e) ?: pump_start(s, e);
 	if (r)
 		ssh_close(&s->base);
 	else

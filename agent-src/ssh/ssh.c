@@ -211,9 +211,7 @@ int ssh_exec(struct ssh *s, const char *command, struct ssh_proc **proc, int *fd
 		close(data[1]);
 		return r;
 	}
-	r = s->ops->exec(s, command, data[1], report[1], e);
-	if (!r)
-		r = exec_opened(s, report[0], e);
+	r = s->ops->exec(s, command, data[1], report[1], e) ?: exec_opened(s, report[0], e);
 	if (r) {
 		close(data[0]);
 		close(report[0]);

@@ -159,8 +159,7 @@ static int complete(struct storage *s, struct err *e)
 		r = fault_point("src-stall") ? -ETIMEDOUT : wait_until_pending(s, PENDING_MS, e);
 	if (r != -ETIMEDOUT)
 		return r;
-	r = stop(s, e);
-	return r ? r : wait_until_pending(s, STOPPED_MS, e);
+	return stop(s, e) ?: wait_until_pending(s, STOPPED_MS, e);
 }
 
 static int sync_all(const struct storage *s, struct err *e)
@@ -191,19 +190,14 @@ static int check_alone(struct storage *s, struct err *e)
 /* The guest's requests to these disks wait in QEMU meanwhile. */
 static int commit(struct storage *s, struct err *e)
 {
-	int r = check_alone(s, e);
+	int r = check_alone(s, e) ?: bitmaps_copy(s, e);
 
-	if (!r)
-		r = bitmaps_copy(s, e);
 	if (!r)
 		r = sync_all(s, e); /* QEMU has synced them, unless by cache.no-flush */
 	fault_point("src-pending");
 	if (!r)
 		r = storage_wait(s, 0, e); /* the last moment to say no */
-	if (!r)
-		r = starter_switch(s, e);
-	if (!r)
-		r = journal_state(s->life.journal, HO_SRC_COMMITTED, e);
+	r = r ?: starter_switch(s, e) ?: journal_state(s->life.journal, HO_SRC_COMMITTED, e);
 	if (r)
 		return r;
 	s->committed = true;
@@ -227,10 +221,7 @@ static int switch_over(struct storage *s, struct err *e)
 	if (!r && !guard_is_alive(&s->guard)) /* should we die now, requests would wait for ever */
 		r = err_set(e, ESRCH, "our guard, which would go on if we could not, has ended");
 	guard_tell(&s->guard, true);
-	if (!r)
-		r = complete(s, e);
-	if (!r)
-		r = commit(s, e);
+	r = r ?: complete(s, e) ?: commit(s, e);
 	if (s->held_since_ns)
 		s->held_ns = now_ns() - s->held_since_ns;
 	return r;
@@ -238,9 +229,5 @@ static int switch_over(struct storage *s, struct err *e)
 
 int storage_live(struct storage *s, struct err *e)
 {
-	int r = prepare(s, e);
-
-	if (!r)
-		r = copy(s, e);
-	return r ? r : switch_over(s, e);
+	return prepare(s, e) ?: copy(s, e) ?: switch_over(s, e);
 }

@@ -74,9 +74,8 @@ static void on_event(void *ctx, const char *name, json_t *data, uint64_t at_ns)
 static int ask_qemu(struct storage *s, struct err *e)
 {
 	static const struct qmp_handlers on = {.event = on_event, .closed = on_closed};
-	int r = guest_open_qmp(&s->guest, &s->qmp, s->life.loop, QMP_OPEN_MS, &on, s, e);
 
-	return r ? r : guest_query(&s->guest, s->qmp, e);
+	return guest_open_qmp(&s->guest, &s->qmp, s->life.loop, QMP_OPEN_MS, &on, s, e) ?: guest_query(&s->guest, s->qmp, e);
 }
 
 static int check_owner(const struct guest *g, struct err *e)
@@ -311,9 +310,7 @@ static int take_disks(struct storage *s, struct err *e)
 
 	s->disks = xcalloc(s->o->disk_count, sizeof(*s->disks));
 	for (i = 0; i < s->o->disk_count && !r; i++) {
-		r = find_disk(s, s->o->disks[i], &g, e);
-		if (!r)
-			r = check_disk(s, g, e);
+		r = find_disk(s, s->o->disks[i], &g, e) ?: check_disk(s, g, e);
 		for (k = 0; k < s->count && !r; k++)
 			if (s->disks[k].guest == g)
 				r = err_set(e, EINVAL, "--disk %s: that disk is named already", s->o->disks[i]);
@@ -328,19 +325,11 @@ static int take_disks(struct storage *s, struct err *e)
 static int examine_running(struct storage *s, struct err *e)
 {
 	unsigned i;
-	int r = check_guest(s, e);
+	int r = check_guest(s, e) ?: check_idle(s, e) ?: take_disks(s, e);
 
-	if (!r)
-		r = check_idle(s, e);
-	if (!r)
-		r = take_disks(s, e);
 	for (i = 0; i < s->count && !r; i++)
 		r = read_line(s, &s->disks[i], e);
-	if (!r)
-		r = list_old_nodes(s, e);
-	if (!r)
-		r = ask_options(s, e);
-	return r ? r : bitmaps_check(s, e);
+	return r ?: list_old_nodes(s, e) ?: ask_options(s, e) ?: bitmaps_check(s, e);
 }
 
 /* Reads from the guest's start script which part of the old image is its disk. If that cannot be read the image is copied whole, and a
@@ -541,10 +530,7 @@ int storage_examine(struct storage *s, struct err *e)
 	for (i = 0; i < s->count && !s->rest; i++)
 		s->disks[i].another =
 			!s->disks[i].from_device && process_shows_files(s->guest.pid) && !process_has_open(s->guest.pid, s->disks[i].from);
-	if (!r)
-		r = storage_images_check(s, e);
-	if (!r)
-		r = decide_old(s, e);
+	r = r ?: storage_images_check(s, e) ?: decide_old(s, e);
 	for (i = 0; i < s->count && !r; i++)
 		if (!s->rest && !s->disks[i].options_known)
 			report_notice(&s->life.report,

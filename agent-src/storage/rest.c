@@ -210,10 +210,7 @@ int storage_rest(struct storage *s, struct err *e)
 		r = storage_image_sync(s, &s->disks[i], e);
 	for (i = 0; i < s->count && !r && !s->starter.path; i++)
 		r = old_set_aside(s, &s->disks[i], e);
-	if (!r)
-		r = starter_switch(s, e);
-	if (!r)
-		r = journal_state(s->life.journal, HO_SRC_COMMITTED, e);
+	r = r ?: starter_switch(s, e) ?: journal_state(s->life.journal, HO_SRC_COMMITTED, e);
 	if (r)
 		return r;
 	s->committed = true;

@@ -136,9 +136,7 @@ static int look_at_devices(struct storage *s, bool committed, struct err *e)
 
 static int set_script(struct storage *s, struct err *e)
 {
-	int r = starter_set(s, e);
-
-	return r ? r : journal_note(s->life.journal, "script-set", NULL, e);
+	return starter_set(s, e) ?: journal_note(s->life.journal, "script-set", NULL, e);
 }
 
 static int in_qemu(struct storage *s, struct err *e)

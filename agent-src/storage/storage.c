@@ -304,10 +304,7 @@ static int run(struct storage *s)
 	int r = attempt_id_new(s->id, &e);
 
 	s->life.is_trial = s->o->dry_run;
-	if (!r)
-		r = storage_find(s, &e);
-	if (!r)
-		r = storage_examine(s, &e);
+	r = r ?: storage_find(s, &e) ?: storage_examine(s, &e);
 	if (r)
 		return refuse(s, &e);
 	name_nodes(s);

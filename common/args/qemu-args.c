@@ -111,12 +111,8 @@ bool args_among(const char *name, const char *const *patterns, size_t count)
 static int compare_refs(const void *a, const void *b)
 {
 	const struct args_ref *x = a, *y = b;
-	int r = strcmp(x->name, y->name);
+	int r = strcmp(x->name, y->name) ?: strcmp(x->key, y->key) ?: strcmp(x->value, y->value);
 
-	if (!r)
-		r = strcmp(x->key, y->key);
-	if (!r)
-		r = strcmp(x->value, y->value);
 	return r ? r : x->item < y->item ? -1 : x->item > y->item;
 }
 

@@ -234,10 +234,7 @@ static int record(struct journal *j, enum record_kind kind, json_t *o, struct er
 		return err_set(e, ENOMEM, "out of memory, or text that is not UTF-8, in a journal record");
 	if (kind != K_STATE && j->file.end > j->anew_at && !j->file.broken)
 		r = begin_anew(j, e);
-	if (!r)
-		r = append(j, kind, o, e);
-	if (!r)
-		r = apply(j, kind, o, e);
+	r = r ?: append(j, kind, o, e) ?: apply(j, kind, o, e);
 	json_decref(o);
 	return r;
 }
@@ -355,10 +352,8 @@ static int replay_all(struct journal *j, struct err *e)
 	AUTO_FREE uint8_t *buf = NULL;
 	size_t size, end;
 	bool torn;
-	int r = journal_file_read(f->fd, f->path, &buf, &size, e);
+	int r = journal_file_read(f->fd, f->path, &buf, &size, e) ?: record_replay(buf, size, f->path, &end, &torn, parse_and_apply, j, e);
 
-	if (!r)
-		r = record_replay(buf, size, f->path, &end, &torn, parse_and_apply, j, e);
 	if (r)
 		return r;
 	if (!j->begin)
@@ -371,10 +366,8 @@ static int replay_all(struct journal *j, struct err *e)
 int journal_open(struct journal **out, const char *path, struct err *e)
 {
 	struct journal *j = new_journal();
-	int r = journal_file_open(&j->file, path, e);
+	int r = journal_file_open(&j->file, path, e) ?: replay_all(j, e);
 
-	if (!r)
-		r = replay_all(j, e);
 	if (r)
 		journal_close(j);
 	else

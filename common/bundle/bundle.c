@@ -137,24 +137,18 @@ static int digest_of(char out[BUNDLE_DIGEST + 1], const json_t *o, struct err *e
 
 static int parse_content(const struct bundle *b, struct bundle_file *f, const json_t *o, struct err *e)
 {
-	int r;
-
 	if (!bundle_name_is_plain(f->file) || !strcmp(f->file, BUNDLE_MANIFEST) || !strcmp(f->file, BUNDLE_README))
 		return err_set(e, EINVAL, "'%.100s' is not the name of a file in a bundle", f->file);
 	if (bundle_find(b, f->file))
 		return err_set(e, EINVAL, "two are called '%s'", f->file);
-	r = number_of(&f->bytes, o, "bytes", e);
-	return r ? r : digest_of(f->sha256, o, e);
+	return number_of(&f->bytes, o, "bytes", e) ?: digest_of(f->sha256, o, e);
 }
 
 static int parse_file(const struct bundle *b, struct bundle_file *f, const json_t *o, struct err *e)
 {
 	int r = json_is_object(o) ? text_of(&f->path, o, "path", true, e) : err_set(e, EINVAL, "it is no object");
 
-	if (!r)
-		r = text_of(&f->real_path, o, "real_path", false, e);
-	if (!r)
-		r = text_of(&f->file, o, "file", false, e);
+	r = r ?: text_of(&f->real_path, o, "real_path", false, e) ?: text_of(&f->file, o, "file", false, e);
 	return r || !f->file ? r : parse_content(b, f, o, e);
 }
 
@@ -286,34 +280,18 @@ static bool is_qemu(const char *program)
 static int parse(struct bundle *b, const json_t *all, struct err *e)
 {
 	const json_t *qemu = json_object_get(all, "qemu");
-	int r = check_version(all, e);
+	int r = check_version(all, e) ?: text_of(&b->made, all, "made", false, e) ?: text_of(&b->name, all, "name", true, e);
 
-	if (!r)
-		r = text_of(&b->made, all, "made", false, e);
-	if (!r)
-		r = text_of(&b->name, all, "name", true, e);
-	if (!r)
-		r = text_of(&b->state, all, "state", false, e);
-	if (!r)
-		r = text_of(&b->program, qemu, "program", true, e);
+	r = r ?: text_of(&b->state, all, "state", false, e) ?: text_of(&b->program, qemu, "program", true, e);
 	if (!r && !is_qemu(b->program))
 		r = err_set(e, EINVAL, "'program' is no QEMU: '%.100s'", b->program);
-	if (!r)
-		r = text_of(&b->version, qemu, "version", false, e);
-	if (!r)
-		r = text_of(&b->machine, qemu, "machine", false, e);
+	r = r ?: text_of(&b->version, qemu, "version", false, e) ?: text_of(&b->machine, qemu, "machine", false, e);
 	if (!r)
 		r = text_of(&b->cwd, all, "cwd", true, e);
 	if (!r && *b->cwd != '/')
 		r = err_set(e, EINVAL, "'cwd' is no absolute path");
-	if (!r)
-		r = parse_argv(b, all, e);
-	if (!r)
-		r = parse_list(b, all, "disks", BUNDLE_DISKS_MAX, parse_disk, e);
-	if (!r)
-		r = parse_list(b, all, "files", BUNDLE_FILES_MAX, parse_other, e);
-	if (!r)
-		r = parse_memory(b, all, e);
+	r = r ?: parse_argv(b, all, e) ?: parse_list(b, all, "disks", BUNDLE_DISKS_MAX, parse_disk, e);
+	r = r ?: parse_list(b, all, "files", BUNDLE_FILES_MAX, parse_other, e) ?: parse_memory(b, all, e);
 	b->frozen = json_is_true(json_object_get(all, "frozen"));
 	return r;
 }

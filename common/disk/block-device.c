@@ -150,7 +150,6 @@ static int check_end(int fd, const char *path, uint64_t at, size_t bytes, struct
 int block_device_check_blank(int fd, const char *path, uint64_t bytes, struct err *e)
 {
 	size_t ends = (size_t)MIN((uint64_t)BLOCK_DEVICE_ENDS, bytes);
-	int r = check_end(fd, path, 0, ends, e);
 
-	return r ? r : check_end(fd, path, bytes - ends, ends, e);
+	return check_end(fd, path, 0, ends, e) ?: check_end(fd, path, bytes - ends, ends, e);
 }

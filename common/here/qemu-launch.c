@@ -182,9 +182,7 @@ static int launch(struct qemu_proc *p, const char *exe, char *const *argv, char 
 	report_w = -1;
 	close(gate_r);
 	gate_r = -1;
-	r = name_process(&q, e);
-	if (!r)
-		r = let_it_go(&q, gate_w, report_r, exe, born, ctx, e);
+	r = name_process(&q, e) ?: let_it_go(&q, gate_w, report_r, exe, born, ctx, e);
 	if (r) {
 		kill(q.pid, SIGKILL);
 		program_wait_end(q.pid, NULL);

@@ -224,12 +224,7 @@ static int load_refusals(bool writes_memory)
 		r = refuse(c, &rules[i]);
 	if (!r && !writes_memory)
 		r = refuse(c, &(struct rule){.name = "process_vm_writev"});
-	if (!r)
-		r = refuse_sockets(c);
-	if (!r)
-		r = refuse_registering(c);
-	if (!r)
-		r = load(c, true);
+	r = r ?: refuse_sockets(c) ?: refuse_registering(c) ?: load(c, true);
 	if (c)
 		seccomp_release(c);
 	return r;

@@ -84,9 +84,7 @@ int psk_read(const char *path, struct tls_key **out, size_t *count, struct err *
 		return err_sys(e, errno, "cannot read the keys in %s", path);
 	setvbuf(f, NULL, _IONBF, 0); /* no copy that nobody wipes */
 	keys = xcalloc(1, bytes);
-	r = secret_file_check(fileno(f), path, e);
-	if (!r)
-		r = read_lines(f, path, keys, &n, e);
+	r = secret_file_check(fileno(f), path, e) ?: read_lines(f, path, keys, &n, e);
 	fclose(f);
 	if (!r && !n)
 		r = err_set(e, EINVAL, "there is no key in %s; make one: (umask 077; echo \"NAME:$(openssl rand -hex 32)\" >>%s)", path,
