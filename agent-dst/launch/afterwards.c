@@ -112,11 +112,11 @@ static bool is_former_name(const char *name, const char *plain)
 	static const char end[] = ".sh.moved-";
 	const char *p = name + strlen(plain);
 
-	if (strncmp(name, plain, strlen(plain)))
+	if (!text_starts_with(name, plain))
 		return false;
 	if (*p == '-')
 		p += 1 + strspn(p + 1, "0123456789");
-	return !strncmp(p, end, strlen(end)) && strlen(p + strlen(end)) == 8 && strspn(p + strlen(end), "0123456789abcdef") == 8;
+	return text_starts_with(p, end) && strlen(p + strlen(end)) == 8 && strspn(p + strlen(end), "0123456789abcdef") == 8;
 }
 
 /* Scripts that lost their names when the guest left this host earlier are removed. */

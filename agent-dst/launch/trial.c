@@ -105,7 +105,7 @@ static char *without_warnings(const char *said)
 	for (; *p; p = *end ? end + strlen(between) : end) {
 		end = strstr(p, between) ?: p + strlen(p);
 		p = behind_time(p);
-		colon = strncmp(p, program, strlen(program)) ? NULL : strstr(p, ": ");
+		colon = !text_starts_with(p, program) ? NULL : strstr(p, ": ");
 		if (colon && colon < end)
 			p = colon + 2;
 		if (!is_news(p))

@@ -11,13 +11,6 @@
 
 #include <string.h>
 
-static uint64_t bytes_of(const json_t *o, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(o, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
 /* True if the transfer brings no guest that runs here. */
 static bool runs_nothing(const struct transfer *t)
 {
@@ -38,7 +31,7 @@ static json_t *note_of(const struct transfer *t)
 			promised_add_file(files, t->files.list[i].to, t->files.list[i].size);
 	if (!runs_nothing(t))
 		memory_room_promise(&t->target, files);
-	return promised_note(json_text(t->target.description, "name"), runs_nothing(t) ? 0 : bytes_of(t->target.description, "ram_bytes"),
+	return promised_note(json_text(t->target.description, "name"), runs_nothing(t) ? 0 : json_bytes(t->target.description, "ram_bytes"),
 			     t->target.qemu.pid, files);
 }
 
@@ -83,8 +76,8 @@ static void check_volume(struct transfer *t, const json_t *volume, const json_t 
 	const char *dir = json_text(volume, "dir");
 	struct err e;
 
-	if (dir &&
-	    promised_check_room(others, dir, "the disks", bytes_of(volume, "need"), bytes_of(volume, "free"), PROMISED_AT_DESTINATION, &e))
+	if (dir && promised_check_room(others, dir, "the disks", json_bytes(volume, "need"), json_bytes(volume, "free"),
+				       PROMISED_AT_DESTINATION, &e))
 		target_obstacle(&t->target, &e);
 }
 
@@ -94,7 +87,7 @@ void promise_examine(struct transfer *t)
 	size_t i;
 
 	exchange(t, note, &others);
-	check_memory(t, bytes_of(note, "memory"), others);
+	check_memory(t, json_bytes(note, "memory"), others);
 	if (!runs_nothing(t)) {
 		memory_room_examine(&t->target);
 		memory_room_beside(&t->target, others);

@@ -50,17 +50,12 @@ static const struct recipe recipes[] = {
 	{.how = "cold", .owner = "libvirt", COLD(definition)},
 };
 
-static bool is_same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
 {
 	size_t i;
 	unsigned k;
 
-	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !is_same(recipes[i].owner, owner)); i++)
+	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !text_equal(recipes[i].owner, owner)); i++)
 		;
 	if (i == ARRAY_LEN(recipes))
 		return err_set(e, ENOTSUP, "this vmferry-dst does not know how to move a guest%s%s '%s': is it older than the source's?",

@@ -633,7 +633,7 @@ static int take_keep_alone(struct arriving_point *a, struct err *e)
 
 void arriving_point_prune(struct arriving_point *a)
 {
-	AUTO_FREE char *dir = a->store.dir ? xstrdup(a->store.dir) : NULL;
+	AUTO_FREE char *dir = xstrdup(a->store.dir);
 	struct err e;
 	int r = 0;
 

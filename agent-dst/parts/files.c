@@ -26,13 +26,6 @@ static struct files *files_of(struct part *p)
 	return container_of(p, struct files, part);
 }
 
-static uint64_t number(const json_t *o, const char *key)
-{
-	json_int_t v = json_integer_value(json_object_get(o, key));
-
-	return v > 0 ? (uint64_t)v : 0;
-}
-
 /* ---- the plan ---- */
 
 static bool is_disk(const struct files *fs, const json_t *file)
@@ -64,7 +57,7 @@ static bool is_here(const char *path, const json_t *file)
 	struct err e;
 	uint64_t size;
 
-	if (!json_text(file, "digest") || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != number(file, "size"))
+	if (!json_text(file, "digest") || stat(path, &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != json_bytes(file, "size"))
 		return false;
 	return !file_digest(path, is_backing(file) || !strcmp(json_text(file, "role") ?: "", "disk"), &size, digest, &e) &&
 	       !strcmp(digest, json_text(file, "digest"));
@@ -110,7 +103,7 @@ static bool is_distributions(const char *path)
 {
 	static const char usr[] = "/usr/", local[] = "/usr/local/";
 
-	return !strncmp(path, usr, strlen(usr)) && strncmp(path, local, strlen(local)) != 0;
+	return text_starts_with(path, usr) && !text_starts_with(path, local);
 }
 
 /* A path in the guest's directory with that name, or with the nth one like it; malloc'ed. */
@@ -145,7 +138,7 @@ static int refuse(const json_t *file, const char *why, struct err *e)
 
 static bool stays(const struct staying_disk *d, const json_t *file)
 {
-	return d->object == number(file, "object");
+	return d->object == json_bytes(file, "object");
 }
 
 static bool is_of_staying(const struct files *fs, const json_t *file)
@@ -167,9 +160,9 @@ static char *backing_place(const struct files *fs, const json_t *file)
 	size_t i;
 
 	if (!name || name[0] == '/')
-		return name ? xstrdup(name) : NULL;
+		return xstrdup(name);
 	for (i = 0; i < fs->disks->count && parent < 0; i++)
-		if (fs->disks->list[i].object == number(file, "object"))
+		if (fs->disks->list[i].object == json_bytes(file, "object"))
 			above = fs->disks->list[i].path;
 	for (i = 0; i < fs->disks->stays && parent < 0; i++)
 		if (stays(&fs->disks->stay[i], file))
@@ -244,7 +237,7 @@ static int decide_backing(struct files *fs, struct carried *c, const json_t *fil
 	if (check_dir_of_backing(fs, c->to, e))
 		return -e->code;
 	c->transfer = CARRY_COPY;
-	c->size = number(file, "size");
+	c->size = json_bytes(file, "size");
 	return 0;
 }
 
@@ -321,7 +314,7 @@ static int decide(struct files *fs, struct carried *c, const json_t *file, struc
 		return 0;
 	c->to = place_for(fs, json_text(file, "path"));
 	c->transfer = CARRY_COPY;
-	c->size = number(file, "size");
+	c->size = json_bytes(file, "size");
 	return 0;
 }
 
@@ -472,9 +465,9 @@ static int on_data(struct files *fs, const struct event *ev, struct err *e)
 /* Gives the file its size, owner and mode from the source, as far as this user may. */
 static int dress(const struct carried *c, struct err *e)
 {
-	const struct rights rights = {.uid = (long)number(c->description, "uid"),
-				      .gid = (long)number(c->description, "gid"),
-				      .mode = (int)(number(c->description, "mode") & 07777)};
+	const struct rights rights = {.uid = (long)json_bytes(c->description, "uid"),
+				      .gid = (long)json_bytes(c->description, "gid"),
+				      .mode = (int)(json_bytes(c->description, "mode") & 07777)};
 
 	if (ftruncate(c->fd, (off_t)c->size))
 		return err_sys(e, errno, "cannot make %s as long as it should be", c->temp);

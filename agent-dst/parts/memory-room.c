@@ -27,7 +27,7 @@ static uint64_t first_memory(const struct args_result *args)
 			continue;
 		kv_parse(&l, opt.value);
 		said = kv_get(&l, "size", "size") ?: "";
-		if (!parse_bytes(said, &bytes) && !said[strspn(said, "0123456789")])
+		if (!parse_bytes(said, &bytes) && text_is_digits(said))
 			bytes *= MIB;
 		kv_fini(&l);
 	}
@@ -75,7 +75,7 @@ static void add_needs(const struct target *t, struct space *s)
 	for (i = 0; i < t->args.file_count; i++) {
 		const struct args_file *f = &t->args.files[i];
 		AUTO_FREE char *name = is_memory(f) ? name_in_dir(f) : NULL;
-		AUTO_FREE char *copy = name ? xstrdup(name) : NULL;
+		AUTO_FREE char *copy = xstrdup(name);
 
 		if (name)
 			/* a missing directory is reported elsewhere */

@@ -48,7 +48,7 @@ bool monitors_parse(const char *filename, struct chardev_socket *out)
 	static const char idle[] = "disconnected:", listens[] = ",server=on";
 	const char *end;
 
-	*out = (struct chardev_socket){.connected = strncmp(filename, idle, strlen(idle))};
+	*out = (struct chardev_socket){.connected = !text_starts_with(filename, idle)};
 	filename += out->connected ? 0 : strlen(idle);
 	out->is_unix = !strncmp(filename, "unix:", 5);
 	end = out->is_unix ? suffix(filename, listens) : strstr(filename, listens);
@@ -108,8 +108,7 @@ static bool is_shared(const json_t *chardevs, const char *label)
 /* True if the character device is a monitor's. QEMU itself names those of -monitor, -qmp and -gdb. */
 bool monitors_has(const struct args_result *line, const json_t *chardevs, const char *label)
 {
-	return !strncmp(label, "compat_monitor", strlen("compat_monitor")) || !strcmp(label, "gdb") || is_shared(chardevs, label) ||
-	       is_named(line, label);
+	return text_starts_with(label, "compat_monitor") || !strcmp(label, "gdb") || is_shared(chardevs, label) || is_named(line, label);
 }
 
 static int query(struct target *t, json_t **out, struct err *e)

@@ -87,7 +87,7 @@ static char *find_moved(const char *state_dir, const char *guest, const char *pl
 		AUTO_FREE char *path = xasprintf("%s/%s", dir, de->d_name);
 		struct stat st;
 
-		if (strncmp(de->d_name, prefix, strlen(prefix)) || lstat(path, &st) || !S_ISREG(st.st_mode) || written_ns(&st) <= newest ||
+		if (!text_starts_with(de->d_name, prefix) || lstat(path, &st) || !S_ISREG(st.st_mode) || written_ns(&st) <= newest ||
 		    !any_left_by(journals, n, guest, place, written_ns(&st)))
 			continue;
 		newest = written_ns(&st);

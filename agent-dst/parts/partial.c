@@ -98,13 +98,6 @@ void partial_note_whole(struct target *t, const char *path, int fd)
 	json_object_set_new(t->whole, path, json_true());
 }
 
-static int sync_file(const char *path, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
-}
-
 /* The identity of the file under its other name. */
 static int know(const char *place, const char *path, json_t **out, struct err *e)
 {

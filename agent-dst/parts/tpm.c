@@ -40,8 +40,8 @@ static int take(struct tpm *t, const json_t *said, struct err *e)
 	if (!t->from || (locality && !swtpm_locality_is_known(locality)) || (seccomp && !swtpm_seccomp_is_known(seccomp)))
 		return err_set(e, EPROTO, "the source's description of the guest's TPM cannot be understood");
 	t->swtpm.tpm2 = json_is_true(json_object_get(said, "tpm2"));
-	t->swtpm.locality = locality ? xstrdup(locality) : NULL;
-	t->swtpm.seccomp = seccomp ? xstrdup(seccomp) : NULL;
+	t->swtpm.locality = xstrdup(locality);
+	t->swtpm.seccomp = xstrdup(seccomp);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ int tpm_fill(struct tpm *t, struct err *e)
 
 /* ---- it has been loaded, or filled ---- */
 
-static int sync_file(const char *path, struct err *e)
+static int sync_tpm_file(const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
@@ -269,7 +269,7 @@ static int sync_if_file(const char *path, struct err *e)
 
 	if (lstat(path, &st))
 		return err_sys(e, errno, "cannot look at what the guest's TPM holds, %s", path);
-	return S_ISREG(st.st_mode) ? sync_file(path, e) : 0;
+	return S_ISREG(st.st_mode) ? sync_tpm_file(path, e) : 0;
 }
 
 int tpm_settle(struct tpm *t, struct err *e)

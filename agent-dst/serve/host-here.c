@@ -102,7 +102,7 @@ static bool runs_a_guest(char *const *words, size_t count)
 	size_t i;
 
 	for (i = 1; i + 1 < count; i++)
-		if ((!strcmp(words[i], "-M") || !strcmp(words[i], "-machine")) && !strncmp(words[i + 1], "none", strlen("none")))
+		if ((!strcmp(words[i], "-M") || !strcmp(words[i], "-machine")) && text_starts_with(words[i + 1], "none"))
 			return false;
 	return count > 1;
 }
@@ -167,8 +167,7 @@ static bool may_have_disks(const struct mntent *m)
 	for (i = 0; i < ARRAY_LEN(kinds); i++)
 		if (!strcmp(m->mnt_type, kinds[i]))
 			return true;
-	return !strncmp(m->mnt_fsname, "/dev/", strlen("/dev/")) && strcmp(m->mnt_type, "squashfs") != 0 &&
-	       strcmp(m->mnt_type, "iso9660") != 0;
+	return text_starts_with(m->mnt_fsname, "/dev/") && strcmp(m->mnt_type, "squashfs") != 0 && strcmp(m->mnt_type, "iso9660") != 0;
 }
 
 static json_t *volumes_here(void)

@@ -344,7 +344,7 @@ static char *find_object(struct qmp *q, const char *path, struct err *e)
 		AUTO_FREE char *at = name ? xasprintf(OBJECTS_AT "%s", name) : NULL;
 		json_auto_t *label = NULL;
 
-		if (!found && at && !strncmp(name, OBJECT, strlen(OBJECT)) &&
+		if (!found && at && text_starts_with(name, OBJECT) &&
 		    !qmp_call(q, "qom-get", json_pack("{s:s,s:s}", "path", at, "property", "chardev"), &label, e) &&
 		    json_is_string(label) && listens_at(chardevs, json_string_value(label), path))
 			found = xstrdup(at);

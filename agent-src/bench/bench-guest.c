@@ -414,10 +414,10 @@ static int read_answer(struct bench *b, int fd, const char *tag, const char *wor
 		text[n] = '\0';
 		for (at = text; (end = strchr(at, '\n')); at = end + 1) {
 			*end = '\0';
-			if (strncmp(at, tag, strlen(tag)) || at[strlen(tag)] != ' ')
+			if (!text_starts_with(at, tag) || at[strlen(tag)] != ' ')
 				continue;
 			at += strlen(tag) + 1;
-			if (!strncmp(at, word, strlen(word)))
+			if (text_starts_with(at, word))
 				snprintf(line, room, "%s", at);
 			if (!strcmp(at, "ok"))
 				return 0;

@@ -260,7 +260,7 @@ static char *version_of(const char *said)
 {
 	static const char prefix[] = "QEMU emulator version ";
 
-	if (!strncmp(said, prefix, strlen(prefix)))
+	if (text_starts_with(said, prefix))
 		said += strlen(prefix);
 	return xasprintf("%.*s", (int)strcspn(said, "\n"), said);
 }

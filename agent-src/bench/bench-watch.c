@@ -30,7 +30,7 @@ void file_value(const char *path, const char *key, char *out, size_t room)
 	snprintf(out, room, "unknown");
 	while (f && fgets(line, sizeof(line), f)) {
 		at = line + strspn(line, " ");
-		if (strncmp(at, key, strlen(key)))
+		if (!text_starts_with(at, key))
 			continue;
 		at += strlen(key);
 		at += strspn(at, " \t:=\"");

@@ -565,8 +565,8 @@ void disk_reader_round(struct disk_reader *r, const struct disk_round *round)
 	*d = *round;
 	d->reader = r;
 	d->at.path = xstrdup(round->at.path);
-	d->at.export_name = round->at.export_name ? xstrdup(round->at.export_name) : NULL;
-	d->at.select = round->at.select ? xstrdup(round->at.select) : NULL;
+	d->at.export_name = xstrdup(round->at.export_name);
+	d->at.select = xstrdup(round->at.select);
 	d->name = xstrdup(round->name);
 	queue_put(&r->rounds_in, &d->node);
 }

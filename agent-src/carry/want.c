@@ -122,11 +122,6 @@ static void *run(void *arg)
 
 /* ---- life ---- */
 
-static char *copy_of(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 static void want_free(struct want *w)
 {
 	unsigned i;
@@ -158,8 +153,8 @@ int want_start(struct want **out, const struct want_disk *disks, unsigned count,
 	w->disk = xcalloc(count + 1, sizeof(*w->disk));
 	for (i = 0; i < count; i++) {
 		w->disk[i] = disks[i];
-		w->disk[i].at.path = copy_of(disks[i].at.path);
-		w->disk[i].at.export_name = copy_of(disks[i].at.export_name);
+		w->disk[i].at.path = xstrdup(disks[i].at.path);
+		w->disk[i].at.export_name = xstrdup(disks[i].at.export_name);
 	}
 	w->count = count;
 	r = pthread_create(&w->thread, NULL, run, w);

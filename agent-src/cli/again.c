@@ -39,7 +39,7 @@ char *again_path(const char *path)
 	char cwd[4096];
 
 	if (!path || path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
-		return path ? xstrdup(path) : NULL;
+		return xstrdup(path);
 	return xasprintf("%s/%s", cwd, path);
 }
 

@@ -169,24 +169,17 @@ int cmd_set(int argc, char **argv)
 
 /* ---- status ---- */
 
-static uint64_t bytes_in(const json_t *s, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(s, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
 /* "1.0 GiB of disks", "1.0 GiB of disks and all of memory (512 MiB)", malloc'ed. */
 static char *what_is_left(const json_t *s)
 {
 	char disk[24], ram[24];
 
-	format_bytes(disk, bytes_in(s, "disk_left"));
-	if (!bytes_in(s, "ram_bytes"))
+	format_bytes(disk, json_bytes(s, "disk_left"));
+	if (!json_bytes(s, "ram_bytes"))
 		return xasprintf("%s of disks", disk);
 	if (!json_object_get(s, "ram_left"))
-		return xasprintf("%s of disks and all of memory (%s)", disk, format_bytes(ram, bytes_in(s, "ram_bytes")));
-	return xasprintf("%s of disks and %s of memory", disk, format_bytes(ram, bytes_in(s, "ram_left")));
+		return xasprintf("%s of disks and all of memory (%s)", disk, format_bytes(ram, json_bytes(s, "ram_bytes")));
+	return xasprintf("%s of disks and %s of memory", disk, format_bytes(ram, json_bytes(s, "ram_left")));
 }
 
 static void print_turn(const json_t *waits, bool is_import)
@@ -246,13 +239,13 @@ static void print_status(const json_t *s, bool json)
 	}
 	if (json_object_get(s, "revert_until")) {
 		printf("%s runs at %s, and can be had back until %s: vmferry revert %s\n", name, to,
-		       moment_text(at, (time_t)bytes_in(s, "revert_until")), name);
+		       moment_text(at, (time_t)json_bytes(s, "revert_until")), name);
 		return;
 	}
 	if (!strncmp(json_text(s, "how") ?: "", "storage", strlen("storage"))) /* its disks alone */
 		who = xstrdup(name);
 	else
-		who = bytes_in(s, "pid") ? xasprintf("%s (pid %d)", name, (int)bytes_in(s, "pid")) : xasprintf("%s (shut down)", name);
+		who = json_bytes(s, "pid") ? xasprintf("%s (pid %d)", name, (int)json_bytes(s, "pid")) : xasprintf("%s (shut down)", name);
 	print_copy(s, who, to, stage);
 }
 

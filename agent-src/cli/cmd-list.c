@@ -93,7 +93,7 @@ static void take_from_libvirt(struct entry *n, const struct libvirt_guest *l)
 	n->g.ram_bytes = l->def.ram_bytes;
 	n->g.vcpus = l->def.vcpus;
 	n->g.accel = xstrdup(!strcmp(l->def.virttype ?: "", "kvm") ? "kvm" : "tcg");
-	n->g.status = state ? xstrdup(state) : NULL;
+	n->g.status = xstrdup(state);
 	for (i = 0; i < l->def.block_count; i++)
 		because(n, xstrdup(l->def.blocks_live[i]), goes_shut_down(&n->g));
 	if (l->snapshot_count)

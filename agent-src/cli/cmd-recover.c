@@ -200,7 +200,7 @@ static const char *guest_to_move(const json_t *begin, const json_t *move)
 	const char *vm = json_text(move, "vm"), *then = json_text(begin, "boot_id");
 	uint64_t start;
 
-	if (!vm || strspn(vm, "0123456789") != strlen(vm))
+	if (!text_is_digits(vm))
 		return vm;
 	return boot && then && !strcmp(boot, then) && !process_start_time((pid_t)atoi(vm), &start) &&
 			       (json_int_t)start == json_integer_value(json_object_get(begin, "start_time"))

@@ -20,20 +20,6 @@ static const char *const allowed[] = {"quick", "warm", "cold"};
 
 /* ---- what a host says ---- */
 
-static uint64_t bytes_of(const json_t *o, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(o, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
-static double real_of(const json_t *o, const char *key)
-{
-	double x = json_number_value(json_object_get(o, key));
-
-	return x > 0 ? x : 0;
-}
-
 static void take_volumes(struct place_offer *o, const json_t *there)
 {
 	json_t *one;
@@ -42,18 +28,18 @@ static void take_volumes(struct place_offer *o, const json_t *there)
 	json_array_foreach(json_object_get(there, "volumes"), i, one)
 		if (o->volume_count < PLACE_VOLUMES_MAX && json_text(one, "dir"))
 			o->volumes[o->volume_count++] = (struct place_volume){.dir = (char *)(uintptr_t)json_text(one, "dir"),
-									      .device = bytes_of(one, "device"),
-									      .free = bytes_of(one, "free"),
-									      .total = bytes_of(one, "total"),
-									      .need = bytes_of(one, "need")};
+									      .device = json_bytes(one, "device"),
+									      .free = json_bytes(one, "free"),
+									      .total = json_bytes(one, "total"),
+									      .need = json_bytes(one, "need")};
 }
 
 static void take_host(struct place_host *h, const json_t *there)
 {
-	h->memory_total = bytes_of(there, "memory_total");
-	h->memory_free = bytes_of(there, "memory_available");
-	h->processors = real_of(there, "processors");
-	h->load = real_of(there, "load");
+	h->memory_total = json_bytes(there, "memory_total");
+	h->memory_free = json_bytes(there, "memory_available");
+	h->processors = json_number(there, "processors");
+	h->load = json_number(there, "load");
 }
 
 static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size_t guest, size_t host)
@@ -64,8 +50,8 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 	*o = (struct place_offer){.possible = t->state == FLEET_ENDED && !t->code,
 				  .reason = json_text(t->result, "reason") ?: "it was not asked",
 				  .how = fleet_way_of(t)->how,
-				  .total_s = real_of(t->estimate, "total_s"),
-				  .bytes = bytes_of(t->estimate, "bytes_wire")};
+				  .total_s = json_number(t->estimate, "total_s"),
+				  .bytes = json_bytes(t->estimate, "bytes_wire")};
 	if (o->possible && json_text(there, "instance") && !strcmp(json_text(there, "instance"), c->here)) {
 		o->possible = false;
 		o->reason = "it is this very host";
@@ -78,7 +64,7 @@ static void take_answer(struct fleet_choice *c, const struct fleet_task *t, size
 	if (json_text(t->plan, "guest")) /* rules call the guest by this name, whatever it is called here: a pid, or a socket */
 		c->guests[guest].name = json_text(t->plan, "guest");
 	if (!t->is_off)
-		c->guests[guest].memory = MAX(c->guests[guest].memory, bytes_of(t->plan, "ram_bytes"));
+		c->guests[guest].memory = MAX(c->guests[guest].memory, json_bytes(t->plan, "ram_bytes"));
 }
 
 /* ---- asking ---- */

@@ -82,7 +82,7 @@ bool fleet_rule_binds(const struct fleet_rule *rule)
 void fleet_add_settled(struct settled_guests *s, const char *guest, const char *dest, const char *instance)
 {
 	s->list = xrealloc(s->list, (s->count + 1) * sizeof(*s->list));
-	s->list[s->count++] = (struct settled_guest){xstrdup(guest), xstrdup(dest), instance ? xstrdup(instance) : NULL};
+	s->list[s->count++] = (struct settled_guest){xstrdup(guest), xstrdup(dest), xstrdup(instance)};
 }
 
 static int find_settled_of(struct fleet_command *c, const struct fleet_rule *rule, struct err *e)

@@ -15,14 +15,7 @@
 
 bool list_is_host(const char *word)
 {
-	return !strchr(word, '/') ? strchr(word, '@') != NULL : !strncmp(word, "ssh://", strlen("ssh://"));
-}
-
-static uint64_t bytes_of(const json_t *o, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(o, key));
-
-	return n > 0 ? (uint64_t)n : 0;
+	return !strchr(word, '/') ? strchr(word, '@') != NULL : text_starts_with(word, "ssh://");
 }
 
 static size_t count_of(const json_t *all, const char *key, size_t most)
@@ -36,9 +29,9 @@ static void print_host(const json_t *all, const char *where)
 	char total[24], available[24];
 
 	printf("%s: ", name);
-	if (bytes_of(all, "memory_total"))
-		printf("%s of memory, %s available; ", format_bytes(total, bytes_of(all, "memory_total")),
-		       format_bytes(available, bytes_of(all, "memory_available")));
+	if (json_bytes(all, "memory_total"))
+		printf("%s of memory, %s available; ", format_bytes(total, json_bytes(all, "memory_total")),
+		       format_bytes(available, json_bytes(all, "memory_available")));
 	printf("%d processors, load %.1f\n", (int)json_integer_value(json_object_get(all, "processors")),
 	       json_number_value(json_object_get(all, "load")));
 }
@@ -54,8 +47,8 @@ static void print_volumes(const json_t *all)
 		AUTO_FREE char *dir = text_shown(json_text(v, "dir"));
 
 		cells[2 * i] = xasprintf("  %s", dir);
-		cells[2 * i + 1] = xasprintf("%s free of %s", format_bytes(free_bytes, bytes_of(v, "free")),
-					     format_bytes(total, bytes_of(v, "total")));
+		cells[2 * i + 1] = xasprintf("%s free of %s", format_bytes(free_bytes, json_bytes(v, "free")),
+					     format_bytes(total, json_bytes(v, "total")));
 	}
 	text_table_print(stdout, cells, 2, n);
 	for (i = 0; i < 2 * n; i++)
@@ -103,7 +96,7 @@ static void print_guests(const json_t *all)
 
 		row[0] = text_shown(json_text(g, "name"));
 		row[1] = xasprintf("%d", (int)json_integer_value(json_object_get(g, "pid")));
-		row[2] = xstrdup(format_bytes(bytes, bytes_of(g, "ram_bytes")));
+		row[2] = xstrdup(format_bytes(bytes, json_bytes(g, "ram_bytes")));
 		row[3] = xasprintf("%d", (int)json_integer_value(json_object_get(g, "vcpus")));
 		row[4] = user_of(g);
 	}

@@ -126,7 +126,7 @@ static int meet_agent(struct dest *d, struct err *e)
 		r = read_line(d, line, sizeof(line), e);
 	if (r)
 		return r;
-	if (strncmp(line, prefix, strlen(prefix)) || net_parse(line + strlen(prefix), &host, &d->port, e))
+	if (!text_starts_with(line, prefix) || net_parse(line + strlen(prefix), &host, &d->port, e))
 		return err_set(e, EPROTO, "the destination agent said: %s", line);
 	free(host);
 	d->tls = true;

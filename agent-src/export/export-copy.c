@@ -57,7 +57,7 @@ struct syncing {
 	int fd, error;
 };
 
-static void *sync_file(void *ctx)
+static void *run_sync(void *ctx)
 {
 	struct syncing *s = ctx;
 
@@ -75,11 +75,11 @@ int export_describe_file(struct bundle_file *f, const char *draft, struct err *e
 
 	if (fd < 0)
 		return err_sys(e, -fd, "cannot read %s", draft);
-	beside = !pthread_create(&thread, NULL, sync_file, &s);
+	beside = !pthread_create(&thread, NULL, run_sync, &s);
 	r = bundle_digest_file(fd, draft, &f->bytes, f->sha256, on_read, NULL, e);
 	if (beside)
 		pthread_join(thread, NULL);
 	else
-		sync_file(&s);
+		run_sync(&s);
 	return r ? r : s.error ? err_sys(e, s.error, "cannot write %s", draft) : 0;
 }

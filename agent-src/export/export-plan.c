@@ -51,7 +51,7 @@ static int take_line(struct bundle *b, const struct guest *g, struct err *e)
 			       g->exe);
 	b->cwd = xstrdup(g->cwd);
 	b->name = xstrdup(g->name);
-	b->machine = g->machine ? xstrdup(g->machine) : NULL;
+	b->machine = xstrdup(g->machine);
 	b->version = g->version.major ? xasprintf("%d.%d.%d", g->version.major, g->version.minor, g->version.micro) : NULL;
 	return 0;
 }

@@ -23,6 +23,7 @@
 #include "space.h"
 #include "spool.h"
 #include "util.h"
+#include "words.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,19 +61,12 @@ static bool is_stream(const struct export *x)
 
 /* ---- which guest ---- */
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), k = strlen(end);
-
-	return n > k && !strcmp(s + n - k, end);
-}
-
 /* True if VM is a command line, a script or a unit: the guest is shut down. */
 static bool is_at_rest(const struct export_options *o)
 {
 	struct stat st;
 
-	return o->argv || ends_with(o->vm, ".service") || ends_with(o->vm, ".sh") ||
+	return o->argv || text_ends_with(o->vm, ".service") || text_ends_with(o->vm, ".sh") ||
 	       (strchr(o->vm, '/') && !stat(o->vm, &st) && S_ISREG(st.st_mode));
 }
 
@@ -130,7 +124,7 @@ static int choose_place(struct export *x, struct err *e)
 	char *slash;
 	int r = 0;
 
-	while (strlen(copy) > 1 && ends_with(copy, "/"))
+	while (strlen(copy) > 1 && text_ends_with(copy, "/"))
 		copy[strlen(copy) - 1] = '\0';
 	slash = strrchr(copy, '/');
 	above = is_stream(x)	   ? xstrdup(spool)

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-/* A guest that shares its name here is called by its pid, which is another one there. */
-static bool is_pid(const char *word)
-{
-	return *word && !word[strspn(word, "0123456789")];
-}
-
 /* Whatever it was called here, the script that starts it there. */
 static bool is_shut_down(const struct fleet_task *t)
 {
@@ -29,10 +23,10 @@ char *fleet_back_guest(const struct fleet_task *t)
 		return NULL;
 	if (is_shut_down(t))
 		return script && !t->only_off ? xstrdup(script) : strchr(t->guest, '/') ? NULL : xstrdup(t->guest);
-	if (is_pid(t->guest))
+	if (text_is_digits(t->guest)) /* a guest that shares its name here is called by its pid, which is another one there */
 		return pid ? xasprintf("%lld", (long long)pid) : NULL;
 	if (strchr(t->guest, '/')) /* a path of this host */
-		return name ? xstrdup(name) : NULL;
+		return xstrdup(name);
 	return xstrdup(t->guest);
 }
 
@@ -62,7 +56,7 @@ static char *common_dir(const json_t *disks)
 		if (!dir)
 			dir = xstrndup(from, n);
 	}
-	return dir ? xstrdup(dir) : NULL;
+	return xstrdup(dir);
 }
 
 /* "/srv/vm/vm1/" of vm1 is /srv/vm/%n, so that guests of which each has a directory come back by one command. Malloc'ed. */

@@ -26,27 +26,22 @@ void board_init(struct fleet_board *b, bool json)
 
 /* ---- words ---- */
 
-static double number(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
 static char *went(const struct fleet_task *t)
 {
-	double downtime_ms = number(json_object_get(t->result, "downtime_ms"), "total");
+	double downtime_ms = json_number(json_object_get(t->result, "downtime_ms"), "total");
 	AUTO_FREE char *stood = downtime_ms > 0 ? xasprintf(", stood still %.0f ms", downtime_ms) : xstrdup("");
 
 	if (t->found_done)
 		return xstrdup("had gone there before");
-	return xasprintf("%s in %.1f s%s", json_text(t->result, "outcome") ?: "done", number(t->result, "total_ms") / 1000, stood);
+	return xasprintf("%s in %.1f s%s", json_text(t->result, "outcome") ?: "done", json_number(t->result, "total_ms") / 1000, stood);
 }
 
 static char *could_go(const struct fleet_task *t)
 {
 	char bytes[24];
 
-	format_bytes(bytes, (uint64_t)number(t->estimate, "bytes_wire"));
-	return t->estimate ? xasprintf("can go: %.0f s, %s to carry", number(t->estimate, "total_s"), bytes) : xstrdup("can go");
+	format_bytes(bytes, (uint64_t)json_number(t->estimate, "bytes_wire"));
+	return t->estimate ? xasprintf("can go: %.0f s, %s to carry", json_number(t->estimate, "total_s"), bytes) : xstrdup("can go");
 }
 
 static const char *place_of(int code)

@@ -148,7 +148,7 @@ const char *child_last_words(struct fleet_child *c)
 	last = strrchr(c->said, '\n');
 	last = last ? last + 1 : c->said;
 	text_make_printable(last, false);
-	return strncmp(last, ours, strlen(ours)) ? last : last + strlen(ours);
+	return text_starts_with(last, ours) ? last + strlen(ours) : last;
 }
 
 void child_fini(struct fleet_child *c)

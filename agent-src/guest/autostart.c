@@ -216,7 +216,7 @@ static int decide(struct autostart *a, const struct guest *g, enum relation rela
 		return refuse(a, "it runs other guests, too; if it is not what starts this one, say so with --unit keep", e);
 	a->wrapped = relation == WRAPPED;
 	a->guest_pid = process_of(g);
-	a->enabled = !strncmp(state, "enabled", strlen("enabled"));
+	a->enabled = text_starts_with(state, "enabled");
 	a->note = xasprintf("unit %s will be stopped and disabled here", a->unit);
 	return 0;
 }
@@ -272,7 +272,7 @@ static int examine_unit(struct autostart *a, const struct guest *g, bool keep, s
 			       "the guest runs in the unit %s, which systemd calls '%s': it cannot be kept from starting it "
 			       "again; repair it (systemctl daemon-reload), or say --unit keep",
 			       a->unit, load);
-	if (!strncmp(state, "enabled", strlen("enabled")))
+	if (text_starts_with(state, "enabled"))
 		a->at_boot = xstrdup(a->unit);
 	return decide(a, g, a->active ? relation_to(g, a->main_pid) : MAIN, state, keep, e);
 }

@@ -14,6 +14,7 @@
 #include "systemd.h"
 #include "unit-text.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -131,8 +132,8 @@ static int look(const char *path, const char *said, struct qcow2_header *h, cons
 /* Down the chain, one file after the other; each is named against the name, as given, of the one above. */
 static int read_chain(struct guest_disk *d, const char *path, const struct qcow2_header *top, struct err *e)
 {
-	AUTO_FREE char *format = top->backing_format ? xstrdup(top->backing_format) : NULL;
-	AUTO_FREE char *name = top->backing ? xstrdup(top->backing) : NULL;
+	AUTO_FREE char *format = xstrdup(top->backing_format);
+	AUTO_FREE char *name = xstrdup(top->backing);
 	AUTO_FREE char *above = xstrdup(path);
 	int r = 0;
 
@@ -161,9 +162,9 @@ static int read_chain(struct guest_disk *d, const char *path, const struct qcow2
 			return r;
 		b->format = xstrdup(is);
 		free(format);
-		format = h.backing_format ? xstrdup(h.backing_format) : NULL;
+		format = xstrdup(h.backing_format);
 		free(name);
-		name = h.backing ? xstrdup(h.backing) : NULL;
+		name = xstrdup(h.backing);
 		free(above);
 		above = xstrdup(below);
 		qcow2_header_fini(&h);
@@ -382,30 +383,23 @@ static int take_unit(struct guest *g, const char *unit, char **script, struct er
 	return 0;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-	size_t n = strlen(s), k = strlen(end);
-
-	return n > k && !strcmp(s + n - k, end);
-}
-
 bool guest_is_unit(const char *vm)
 {
-	return ends_with(vm, ".service") && !strchr(vm, '/');
+	return text_ends_with(vm, ".service") && !strchr(vm, '/');
 }
 
 /* "vm1", of /srv/vm/vm1.sh */
 static char *name_of(const struct guest *g, const char *script)
 {
 	char *name = qemu_args_name(g->line.expanded, g->line.expanded_count);
-	AUTO_FREE char *copy = script ? xstrdup(script) : NULL;
+	AUTO_FREE char *copy = xstrdup(script);
 	char *base = copy ? basename(copy) : NULL, *dot = base ? strrchr(base, '.') : NULL;
 
 	if (name)
 		return name;
 	if (dot && dot > base)
 		*dot = '\0';
-	return base ? xstrdup(base) : NULL;
+	return xstrdup(base);
 }
 
 /* Reads a script of plain words, as vmferry leaves; any other is run by its shell under record (script-record.c). */
@@ -480,7 +474,7 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 			vm);
 	else if (!stat(vm, &st))
 		*script = realpath(vm, NULL);
-	else if (strchr(vm, '/') || ends_with(vm, ".sh"))
+	else if (strchr(vm, '/') || text_ends_with(vm, ".sh"))
 		r = err_sys(e, errno, "what starts the guest, %s", vm);
 	else
 		r = err_set(
@@ -512,11 +506,6 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
 	return r || g->name ? r : err_set(e, EINVAL, "the guest's command line does not say what it is called: add -name NAME");
 }
 
-static char *copy_of(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 static void copy_expanded(struct guest_line *to, const struct guest_line *from)
 {
 	size_t i;
@@ -536,13 +525,13 @@ int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e
 	size_t i;
 	int r;
 
-	*g = (struct guest){.name = copy_of(running->name),
-			    .exe = copy_of(running->exe),
-			    .cwd = copy_of(running->cwd),
-			    .env = {copy_of(running->env.ld_library_path), copy_of(running->env.module_dir)},
+	*g = (struct guest){.name = xstrdup(running->name),
+			    .exe = xstrdup(running->exe),
+			    .cwd = xstrdup(running->cwd),
+			    .env = {xstrdup(running->env.ld_library_path), xstrdup(running->env.module_dir)},
 			    .unit = running->unit,
 			    .tpm = swtpm_copy(&running->tpm)};
-	g->unit.name = copy_of(running->unit.name);
+	g->unit.name = xstrdup(running->unit.name);
 	g->line.argv = xcalloc(running->line.argc + 1, sizeof(*g->line.argv));
 	for (i = 0; i < running->line.argc; i++)
 		g->line.argv[g->line.argc++] = xstrdup(running->line.argv[i]);

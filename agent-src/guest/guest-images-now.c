@@ -69,7 +69,7 @@ static int check_open(const struct guest *running, const struct guest *down, con
 	struct stat st;
 
 	if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY || stat(path, &st) || (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) ||
-	    readlink(path, name, sizeof(name) - 1) <= 0 || *name != '/' || !strncmp(name, "/memfd:", strlen("/memfd:")) ||
+	    readlink(path, name, sizeof(name) - 1) <= 0 || *name != '/' || text_starts_with(name, "/memfd:") ||
 	    is_file_of(down, line, &st) || (S_ISREG(st.st_mode) && !is_image(path)))
 		return 0;
 	return err_set(

@@ -35,6 +35,5 @@ size_t guest_qmp_ptys(const struct guest *g, char ***out)
 
 bool guest_pty_is_taken(const struct guest *g, const char *monitor)
 {
-	return !strncmp(monitor, QMP_PTY_PREFIX, strlen(QMP_PTY_PREFIX)) &&
-	       process_that_opened(monitor + strlen(QMP_PTY_PREFIX), g->pid) != 0;
+	return text_starts_with(monitor, QMP_PTY_PREFIX) && process_that_opened(monitor + strlen(QMP_PTY_PREFIX), g->pid) != 0;
 }

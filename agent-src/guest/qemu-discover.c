@@ -84,7 +84,7 @@ static bool is_qemu_name(const char *path)
 {
 	const char *base = path_base(path);
 
-	return !strncmp(base, "qemu-system-", strlen("qemu-system-")) || !strcmp(base, "qemu-kvm") || !strcmp(base, "kvm");
+	return text_starts_with(base, "qemu-system-") || !strcmp(base, "qemu-kvm") || !strcmp(base, "kvm");
 }
 
 /* NUL-separated strings to an argv of its own memory. */
@@ -340,7 +340,7 @@ static bool is_agent_there(pid_t pid)
 	if (exe)
 		return strstr(exe, "/vmferry-dst");
 	comm = read_proc(pid, "comm", 64, &n);
-	return comm && (!strncmp(comm, "vmferry-dst", strlen("vmferry-dst")) || !strncmp(comm, "vmferry-launch", strlen("vmferry-launch")));
+	return comm && (text_starts_with(comm, "vmferry-dst") || text_starts_with(comm, "vmferry-launch"));
 }
 
 bool guest_is_arriving(const struct guest *g)

@@ -223,7 +223,7 @@ static char *about_network(const char *text, const char *id)
 	for (line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
 		const char *at = line + strspn(line, " \\");
 
-		if (strncmp(at, begins, strlen(begins)))
+		if (!text_starts_with(at, begins))
 			continue;
 		found = at;
 		n++;

@@ -1,6 +1,7 @@
 /* qemu-query.c: what QEMU itself says about a guest: guest_query() of qemu-discover.h. Nothing is changed. */
 #include "qemu-discover.h"
 #include "image-name.h"
+#include "json-text.h"
 #include "qcow2-options.h"
 #include "qemu-filters.h"
 #include "qemu-opts.h"
@@ -20,13 +21,6 @@ static char *dup_member(json_t *object, const char *key)
 	const char *s = json_string_value(json_object_get(object, key));
 
 	return s && *s ? xstrdup(s) : NULL;
-}
-
-static uint64_t size_member(json_t *object, const char *key)
-{
-	json_int_t v = json_integer_value(json_object_get(object, key));
-
-	return v > 0 ? (uint64_t)v : 0;
 }
 
 static char *network_name(const char *text)
@@ -103,9 +97,9 @@ static void fill_image(const struct guest *g, struct guest_disk *d, json_t *imag
 {
 	json_t *specific = json_object_get(json_object_get(image, "format-specific"), "data");
 
-	d->virtual_size = size_member(image, "virtual-size");
-	d->allocated = size_member(image, "actual-size");
-	d->cluster_size = (unsigned)size_member(image, "cluster-size");
+	d->virtual_size = json_bytes(image, "virtual-size");
+	d->allocated = json_bytes(image, "actual-size");
+	d->cluster_size = (unsigned)json_bytes(image, "cluster-size");
 	d->snapshot_count = (unsigned)json_array_size(json_object_get(image, "snapshots"));
 	d->bitmap_count = (unsigned)json_array_size(json_object_get(specific, "bitmaps"));
 	d->data_file = dup_member(specific, "data-file");
@@ -241,7 +235,7 @@ static int query_status(struct guest *g, struct qmp *q, struct err *e)
 	r = ask(g, q, "query-memory-size-summary", NULL, &memory, e);
 	if (r < 0)
 		return r;
-	g->ram_bytes = size_member(memory, "base-memory") + size_member(memory, "plugged-memory");
+	g->ram_bytes = json_bytes(memory, "base-memory") + json_bytes(memory, "plugged-memory");
 	json_decref(memory);
 	return 0;
 }

@@ -101,15 +101,10 @@ static int take_line(const char **p, char ***words, size_t *count, struct err *e
 
 /* ---- its lines ---- */
 
-static bool starts_with(const char *s, const char *with)
-{
-	return !strncmp(s, with, strlen(with));
-}
-
 static int take_export(struct guest *g, const char *word, struct err *e)
 {
 	static const char ld[] = "LD_LIBRARY_PATH=", modules[] = "QEMU_MODULE_DIR=";
-	char **to = starts_with(word, ld) ? &g->env.ld_library_path : starts_with(word, modules) ? &g->env.module_dir : NULL;
+	char **to = text_starts_with(word, ld) ? &g->env.ld_library_path : text_starts_with(word, modules) ? &g->env.module_dir : NULL;
 
 	if (!to)
 		return err_set(e, ENOTSUP, "it sets %.*s", (int)strcspn(word, "="), word);
@@ -147,7 +142,7 @@ static int take_command(struct guest *g, char **words, size_t count, struct err 
 
 static bool take_literal(const char **p, const char *text)
 {
-	if (!starts_with(*p, text))
+	if (!text_starts_with(*p, text))
 		return false;
 	*p += strlen(text);
 	return true;
@@ -155,7 +150,7 @@ static bool take_literal(const char **p, const char *text)
 
 static bool is_cd(const char *p)
 {
-	return starts_with(p, "cd") && is_blank(p[2]);
+	return text_starts_with(p, "cd") && is_blank(p[2]);
 }
 
 /* "$(dirname "$0")" and what means the same: where the script is. Malloc'ed; NULL: it says something else. */
@@ -211,7 +206,7 @@ static int take_cd(const char **p, const char *path, struct guest *g, struct err
 		or_not_at_all = false;
 	}
 	skip_blanks(p);
-	if (does_more || (**p && **p != '\n' && !starts_with(*p, "exec ")))
+	if (does_more || (**p && **p != '\n' && !text_starts_with(*p, "exec ")))
 		err_set(e, ENOTSUP, "it does more than to change its directory to %s", dir);
 	else if (*dir != '/' || !plain)
 		err_set(e, ENOTSUP, "it changes its directory to %s, and does not say where that is", dir);

@@ -49,7 +49,7 @@ static bool next_record(const char **p, const char *end, struct record *r)
 	if (!mark)
 		return false;
 	r->note = !strcmp(mark, RECORD_NOTE) ? "" : NULL;
-	if (!r->note && (strcmp(mark, RECORD_MARK) || !(number = next_string(p, end)) || strspn(number, "0123456789") != strlen(number)))
+	if (!r->note && (strcmp(mark, RECORD_MARK) || !(number = next_string(p, end)) || !text_is_digits(number)))
 		return false;
 	r->count = strtoul(number, NULL, 10);
 	for (i = 0; i < BEFORE; i++)
@@ -335,7 +335,7 @@ static int judge(const struct taken *t, struct guest *g, struct err *e)
 			"through). %s" INSTEAD,
 			t->path, heard);
 	free(g->makes);
-	g->makes = t->makes ? xstrdup(t->makes) : NULL;
+	g->makes = xstrdup(t->makes);
 	if (t->asked)
 		guest_note(
 			g,

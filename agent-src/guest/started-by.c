@@ -173,7 +173,7 @@ static bool may_start(pid_t pid, const struct guest_scripts *scripts, const char
 	if (process_user(pid, &user) || (user && user != geteuid())) /* anybody may call a process what he likes */
 		return false;
 	comm[strcspn(comm, "\n")] = '\0';
-	if (!strncmp(comm, "vmferry", strlen("vmferry")) || !strncmp(comm, "qemu-", strlen("qemu-")) || only_passes_on(comm))
+	if (text_starts_with(comm, "vmferry") || text_starts_with(comm, "qemu-") || only_passes_on(comm))
 		return false;
 	*n = read_of(pid, "cmdline", text);
 	return *n && (runs_one(pid, text, *n, scripts) || names_one(text, *n, images, count));

@@ -243,11 +243,6 @@ static char *last_part(char *prefix)
 	return xstrdup(dash ? dash + 1 : whole);
 }
 
-static char *copy_or_null(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 /* The directory of the host that a specifier stands for in a unit of the system's. */
 static char *directory_of(char c)
 {
@@ -283,15 +278,15 @@ static char *specifier(char c, const struct unit_names *names)
 	case 'j':
 		return last_part(prefix_of(names->unit));
 	case 'h':
-		return copy_or_null(names->home);
+		return xstrdup(names->home);
 	case 't':
-		return copy_or_null(names->runtime_dir);
+		return xstrdup(names->runtime_dir);
 	case 'u':
-		return copy_or_null(names->user);
+		return xstrdup(names->user);
 	case 'U':
 		return xasprintf("%u", names->uid);
 	case 'H':
-		return copy_or_null(names->host);
+		return xstrdup(names->host);
 	default:
 		return names->is_user ? NULL : directory_of(c);
 	}

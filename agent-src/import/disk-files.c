@@ -177,7 +177,7 @@ static const char *storage_cfg(const struct sources *s, const struct sources_nam
 {
 	if (named->storage_cfg)
 		return named->storage_cfg;
-	return !strncmp(s->description, PVE_DIRECTORY, strlen(PVE_DIRECTORY)) ? PVE_STORAGE_CFG : NULL;
+	return text_starts_with(s->description, PVE_DIRECTORY) ? PVE_STORAGE_CFG : NULL;
 }
 
 /* The node of this cluster that the configuration's guest is on; false: the configuration is another cluster's, or the user says where its volumes are. */
@@ -185,7 +185,7 @@ static bool find_nodes(struct pve_nodes *n, const struct sources *s, const struc
 {
 	const char *there = s->description + strlen(PVE_NODES);
 
-	if (named->storage_cfg || strncmp(s->description, PVE_NODES, strlen(PVE_NODES)) != 0)
+	if (named->storage_cfg || !text_starts_with(s->description, PVE_NODES))
 		return false;
 	if (gethostname(n->here, sizeof(n->here)))
 		*n->here = '\0';

@@ -36,13 +36,6 @@ static bool is_for(const json_t *targets, const char *machine)
 	return false;
 }
 
-static char *dup_text(const json_t *o, const char *key)
-{
-	const char *s = json_text(o, key);
-
-	return s ? xstrdup(s) : NULL;
-}
-
 /* True if the firmware fits; *f then describes it. */
 static bool take(struct firmware *f, const json_t *o, const char *machine, bool secure_boot)
 {
@@ -59,9 +52,9 @@ static bool take(struct firmware *f, const json_t *o, const char *machine, bool 
 	if (!json_text(code, "filename") || !json_text(vars, "filename") || access(json_text(code, "filename"), R_OK) ||
 	    access(json_text(vars, "filename"), R_OK))
 		return false;
-	f->code = dup_text(code, "filename");
-	f->code_format = dup_text(code, "format");
-	f->vars = dup_text(vars, "filename");
+	f->code = xstrdup(json_text(code, "filename"));
+	f->code_format = xstrdup(json_text(code, "format"));
+	f->vars = xstrdup(json_text(vars, "filename"));
 	f->smm = has_word(features, "requires-smm");
 	return true;
 }

@@ -434,7 +434,7 @@ static bool is_known_encoding(const char *name)
 	size_t i;
 
 	if (number)
-		return *number && strlen(number) <= 2 && strspn(number, "0123456789") == strlen(number);
+		return text_is_digits(number) && strlen(number) <= 2;
 	for (i = 0; i < ARRAY_LEN(others); i++)
 		if (!strcasecmp(name, others[i]))
 			return true;

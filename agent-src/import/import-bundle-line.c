@@ -286,7 +286,7 @@ static int choose_machine(struct bundling *m, struct err *e)
 	char *type = m->b.machine ? xstrdup(m->b.machine) : qemu_machine_type(m->b.argv, m->b.argc), *nearest;
 
 	m->machine_was = type;
-	m->machine = m->b.machine ? xstrdup(m->b.machine) : NULL;
+	m->machine = xstrdup(m->b.machine);
 	if (!type || machine_type_is_in(m->qemu.machines, type))
 		return 0;
 	nearest = machine_type_nearest(m->qemu.machines, type);

@@ -64,7 +64,7 @@ static bool is_draft_of(const char *name, const char *base)
 	static const char between[] = DRAFT_BETWEEN;
 	size_t n = strlen(base);
 
-	return name[0] == '.' && !strncmp(name + 1, base, n) && !strncmp(name + 1 + n, between, strlen(between)) &&
+	return name[0] == '.' && !strncmp(name + 1, base, n) && text_starts_with(name + 1 + n, between) &&
 	       strspn(name + 1 + n + strlen(between), "0123456789abcdef") == NUMBER_CHARS &&
 	       name[1 + n + strlen(between) + NUMBER_CHARS] == '\0';
 }

@@ -125,7 +125,7 @@ static int read_vm(struct guest_description *d, json_t *vm, struct err *e)
 	if (!json_is_object(json_object_get(vm, "HardDrives")) && !json_is_array(json_object_get(vm, "HardDrives")))
 		return err_set(e, EINVAL, "it is not a guest of Hyper-V with HardDrives: ConvertTo-Json needs -Depth 3");
 	d->origin = xasprintf("Hyper-V, generation %d", second ? 2 : 1);
-	d->name = name ? xstrdup(name) : NULL;
+	d->name = xstrdup(name);
 	d->machine = second ? MACHINE_Q35 : MACHINE_PC;
 	d->firmware = second ? FIRMWARE_UEFI : FIRMWARE_BIOS;
 	d->uuid = described_uuid(json_string_value(json_object_get(vm, "Id")));

@@ -201,7 +201,7 @@ static void take_system(struct conf *c)
 			c->d->windows = systems[i].windows;
 			c->d->old_windows = systems[i].old;
 		}
-	c->d->name = name ? xstrdup(name) : NULL;
+	c->d->name = xstrdup(name);
 	c->d->local_time = conf_is_true(local);
 	c->d->utc = local && !c->d->local_time;
 }

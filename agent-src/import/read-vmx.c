@@ -247,8 +247,8 @@ static void add_network(struct vmx *v, struct described_nic *nic, unsigned i)
 
 	if (!network)
 		network = vnet ? described_base(vnet) : NULL;
-	nic->network = network ? xstrdup(network) : NULL;
-	nic->kind = kind ? xstrdup(kind) : NULL;
+	nic->network = xstrdup(network);
+	nic->kind = xstrdup(kind);
 	nic->unplugged = connected && !is_true(connected);
 	if (slot && !described_number(&n, slot, 1, 65535, "a slot", &ignored))
 		nic->slot = (unsigned)n;
@@ -306,7 +306,7 @@ static int add_system(struct vmx *v, struct err *e)
 	v->d->origin = xstrdup("VMware VMX");
 	if (version && atoi(version) < 8) /* before PCI Express */
 		v->d->machine = MACHINE_PC;
-	v->d->name = name ? xstrdup(name) : NULL;
+	v->d->name = xstrdup(name);
 	if (described_system(v->d, os, e))
 		return -EINVAL;
 	v->d->firmware = firmware && !strcasecmp(firmware, "efi") ? FIRMWARE_UEFI : FIRMWARE_BIOS;

@@ -32,7 +32,7 @@ static char **environment(void)
 		n++;
 	env = xcalloc(n + 1, sizeof(*env));
 	for (n = 0, i = 0; environ[i]; i++)
-		if (strncmp(environ[i], "VMFERRY_FAULT", strlen("VMFERRY_FAULT")))
+		if (!text_starts_with(environ[i], "VMFERRY_FAULT"))
 			env[n++] = environ[i];
 	return env;
 }

@@ -164,7 +164,7 @@ bool life_interrupted(void)
 static void set_text(char **to, const char *text)
 {
 	free(*to);
-	*to = text ? xstrdup(text) : NULL;
+	*to = xstrdup(text);
 	if (text)
 		text_make_utf8(*to);
 }

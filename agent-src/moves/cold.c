@@ -14,9 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICK_MS	      25
-#define MEASURE_TICKS 4
-#define SECOND_TICKS  (1000 / TICK_MS)
+#define TICK_MS 25
 
 /* A guest of libvirt's is called by its name, which nothing that starts a guest has; one that ran when the command began may have been called otherwise. */
 static int find_libvirts(struct transfer *t, struct err *e)
@@ -78,23 +76,13 @@ static int copy_cold_enter(void *ctx, struct err *e)
 	return r ? r : parts_begin(&t->parts, e);
 }
 
-static void tick(struct transfer *t)
-{
-	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
-
-	if (often)
-		copy_measure(t);
-	if (second || (often && t->life.report.often))
-		tell_progress(t, second);
-}
-
 static int copy_cold_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
 	int r = common_event(t, ev, e);
 
 	if (ev->kind == EVENT_TICK)
-		tick(t);
+		copy_tick(t, false);
 	if (!r && t->a.con.stage == ST_COPY && parts_reached(&t->parts) & M_DISKS_QUEUED)
 		conductor_goto(&t->a.con, ST_SWITCHOVER);
 	return r;
@@ -147,7 +135,7 @@ static int switchover_cold_event(void *ctx, const struct event *ev, struct err *
 	int r = common_event(t, ev, e);
 
 	if (ev->kind == EVENT_TICK)
-		tick(t);
+		copy_tick(t, false);
 	if (r || t->a.con.stage != ST_SWITCHOVER || !t->a.handoff.shut_released || t->blackout.completed)
 		return r;
 	return let_go(t, e);

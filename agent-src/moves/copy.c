@@ -64,7 +64,8 @@ static double best_of(const struct pace *p, double best, double now)
 	return MAX(now, p->held ? best : 0.98 * best);
 }
 
-void copy_measure(struct transfer *t)
+/* Measures rates since the last call. */
+static void copy_measure(struct transfer *t)
 {
 	/* counts what is sent, not what QEMU gives: the destination may have most of that already, but not what the guest writes */
 	uint64_t now = now_ns(), wire = data_plane_wire_bytes(&t->data), bytes = data_plane_contents(&t->data);
@@ -87,6 +88,19 @@ void copy_measure(struct transfer *t)
 	p->wire_bytes = wire;
 	tell_left(t);
 	t->a.rss_anon_max = MAX(t->a.rss_anon_max, own_rss_anon());
+}
+
+bool copy_tick(struct transfer *t, bool writes)
+{
+	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
+
+	if (often)
+		copy_measure(t);
+	if (often && writes)
+		disks_query_dirty(&t->disks);
+	if (second || (often && t->life.report.often))
+		tell_progress(t, second);
+	return second;
 }
 
 /* ---- deciding ---- */

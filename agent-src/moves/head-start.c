@@ -30,8 +30,6 @@
 #include <unistd.h>
 
 #define TICK_MS		25
-#define MEASURE_TICKS	4
-#define SECOND_TICKS	(1000 / TICK_MS)
 #define PASSES_MAX	4
 #define WORTH_A_PASS	(64 * MIB) /* minimum, because a pass reads all disks at both ends */
 #define LASTING_PASS_NS 10000000000ULL
@@ -180,7 +178,7 @@ static bool is_served(const struct qemu_opt *opt)
 		return false;
 	props_parse(&p, opt->value);
 	kind = device ? kv_get(&p.l, "driver", "driver") : kv_get(&p.l, "type", "type");
-	yes = kind && !strncmp(kind, "vhost-user", strlen("vhost-user"));
+	yes = text_starts_with(kind, "vhost-user");
 	props_fini(&p);
 	return yes;
 }
@@ -495,13 +493,9 @@ static int wait_on(struct transfer *t, struct err *e)
 
 static int tick(struct transfer *t, struct err *e)
 {
-	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
 	const struct guest *running = t->opt->cold.head->guest;
+	bool second = copy_tick(t, false);
 
-	if (often)
-		copy_measure(t);
-	if (second || (often && t->life.report.often))
-		tell_progress(t, second);
 	if (!qemu_is_alive(running->pid, running->start_time))
 		return has_gone_down(t, e);
 	/* open files of a QEMU that is ending cannot be read */

@@ -8,9 +8,7 @@
 
 #include <string.h>
 
-#define TICK_MS	      25
-#define MEASURE_TICKS 4
-#define SECOND_TICKS  (1000 / TICK_MS)
+#define TICK_MS 25
 
 int onward_find(struct transfer *t, struct err *e)
 {
@@ -36,25 +34,6 @@ void onward_describe_for_journal(struct transfer *t, json_t *begin)
 
 /* ---- copy ---- */
 
-static int copy_onward_enter(void *ctx, struct err *e)
-{
-	struct transfer *t = ctx;
-
-	conductor_tick(&t->a.con, TICK_MS);
-	t->pace.begun = true;
-	return parts_begin(&t->parts, e);
-}
-
-static void tick(struct transfer *t)
-{
-	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
-
-	if (often)
-		copy_measure(t);
-	if (second || (often && t->life.report.often))
-		tell_progress(t, second);
-}
-
 static int copy_onward_event(void *ctx, const struct event *ev, struct err *e)
 {
 	struct transfer *t = ctx;
@@ -63,7 +42,7 @@ static int copy_onward_event(void *ctx, const struct event *ev, struct err *e)
 	if (r || t->a.con.stage != ST_COPY)
 		return r;
 	if (ev->kind == EVENT_TICK)
-		tick(t);
+		copy_tick(t, false);
 	return replica_go_on(t, e);
 }
 
@@ -71,7 +50,7 @@ const struct stage onward_stages[] = {
 	[ST_CONNECT] = {"connect", connect_enter, connect_event},
 	[ST_PREFLIGHT] = {"preflight", preflight_enter, preflight_event},
 	[ST_PREPARE] = {"prepare", prepare_enter, prepare_event},
-	[ST_COPY] = {"copy", copy_onward_enter, copy_onward_event},
+	[ST_COPY] = {"copy", warm_copy_enter, copy_onward_event},
 	[ST_SWITCHOVER] = {"switchover", replica_does_not_switch, common_event},
 	[ST_COMMIT] = {"commit", replica_does_not_switch, common_event},
 	[ST_RELEASE] = {"release", NULL, common_event},

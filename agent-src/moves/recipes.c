@@ -87,17 +87,12 @@ static const struct recipe recipes[] = {
 	{.how = "head-start", HEAD_START(PART(src), PART(tpm), PART(files), PART(disks), PART(unit), PART(aside), PART(definition))},
 };
 
-static bool is_same(const char *a, const char *b)
-{
-	return a && b ? !strcmp(a, b) : a == b;
-}
-
 int recipe_choose(struct transfer *t, const char *how, const char *owner, struct err *e)
 {
 	size_t i;
 	unsigned k;
 
-	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !is_same(recipes[i].owner, owner)); i++)
+	for (i = 0; i < ARRAY_LEN(recipes) && (strcmp(recipes[i].how, how ?: "live") || !text_equal(recipes[i].owner, owner)); i++)
 		;
 	if (i == ARRAY_LEN(recipes))
 		return err_set(e, ENOTSUP, "this vmferry does not know how to move a guest '%s': a newer one began that", how);
@@ -109,7 +104,7 @@ int recipe_choose(struct transfer *t, const char *how, const char *owner, struct
 	t->parts.count = 0;
 	for (k = 0; k < PARTS_MAX && t->recipe->parts[k]; k++)
 		parts_add(&t->parts, (struct part *)((char *)t + t->recipe->parts[k]));
-	if (t->recipe->points && is_same(owner, "points"))
+	if (t->recipe->points && text_equal(owner, "points"))
 		disks_for_onward(&t->disks, t->opt ? t->opt->replica : NULL);
 	else if (t->recipe->points)
 		disks_for_point(&t->disks, t->opt ? t->opt->replica : NULL);

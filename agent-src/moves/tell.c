@@ -474,7 +474,7 @@ static char *move_again(const json_t *move)
 	json_array_foreach(json_object_get(move, "words"), i, word) {
 		const char *text = json_string_value(word) ?: "";
 
-		if (strcmp(text, "--only-disks") != 0 && strncmp(text, "--keep-partial", strlen("--keep-partial")) != 0)
+		if (strcmp(text, "--only-disks") != 0 && !text_starts_with(text, "--keep-partial"))
 			line = with_word(line, text);
 	}
 	return line ? with_word(with_word(line, json_text(move, "vm") ?: "VM"), json_text(move, "dest") ?: "DEST") : NULL;

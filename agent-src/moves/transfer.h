@@ -370,8 +370,9 @@ void question_is_over(struct timer *timer);
 /* copy.c */
 int copy_enter(void *ctx, struct err *e);
 int copy_event(void *ctx, const struct event *ev, struct err *e);
-/* Measures rates since the last call. */
-void copy_measure(struct transfer *t);
+/* A tick of a copy that does not converge: measures rates and reports progress at their times. writes: asks QEMU how much of the disks the
+ * guest has written since. True once a second. */
+bool copy_tick(struct transfer *t, bool writes);
 /* True if the guest is to run on here, however little is left, until the user or the clock says so (--hold, --at). */
 bool copy_was_to_hold(const struct transfer *t);
 

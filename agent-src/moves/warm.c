@@ -15,8 +15,6 @@
 #include <string.h>
 
 #define TICK_MS	      25
-#define MEASURE_TICKS 4
-#define SECOND_TICKS  (1000 / TICK_MS)
 #define SMALL_ENOUGH  (64 * MIB) /* remaining bytes at which the last rounds begin, most of which are sent while the guest shuts down */
 #define ROUNDS_ENOUGH 4		 /* more of them bring nothing */
 #define WORTH_A_ROUND (8 * MIB)
@@ -76,14 +74,7 @@ static int decide(struct transfer *t, struct err *e)
 
 int warm_measure(struct transfer *t, struct err *e)
 {
-	bool second = ++t->pace.ticks % SECOND_TICKS == 0, often = t->pace.ticks % MEASURE_TICKS == 0;
-
-	if (often) {
-		copy_measure(t);
-		disks_query_dirty(&t->disks);
-	}
-	if (second || (often && t->life.report.often))
-		tell_progress(t, second);
+	copy_tick(t, true);
 	return guest_watch_result(&t->src.watch, e);
 }
 

@@ -1,6 +1,7 @@
 /* html-outcome.c: see html-outcome.h. The same cases as in print_result() and report_storage_result(). */
 #include "html-outcome.h"
 #include "html-value.h"
+#include "util.h"
 
 #include <math.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static bool is_of_storage(const json_t *event)
 {
 	const char *how = value_text(event, "how");
 
-	return how && !strncmp(how, "storage", strlen("storage"));
+	return text_starts_with(how, "storage");
 }
 
 /* A bundle, or a guest out of one. */

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "nbd.h"
 #include "qemu-names.h"
+#include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ static bool is_sound(const json_t *bitmap)
 
 static void tell_of_loss(const struct disks *ds, const char *node, const char *name)
 {
-	bool replicas = !strncmp(name, "vmfr-", strlen("vmfr-"));
+	bool replicas = text_starts_with(name, "vmfr-");
 
 	report_notice(ds->src->report, "block node %s has the dirty bitmap %s, %s, which does not go along: %s", node, name,
 		      replicas ? "its replica's" : "a backup tool's",
@@ -68,8 +69,7 @@ static int find_one(struct disks *ds, const json_t *node, const json_t *bitmap, 
 	bool persistent = json_is_true(json_object_get(bitmap, "persistent")), stays = d && disk_is_to(ds, d->guest, "shared");
 	bool dropped = (d && d->left_behind) || ds->src->opt->disks.accept & DISK_ACCEPT_BITMAPS;
 
-	if (!name || !strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)) || point_bitmap_is_own(ds, name) ||
-	    (persistent && (stays || dropped)))
+	if (!name || text_starts_with(name, QEMU_PREFIX) || point_bitmap_is_own(ds, name) || (persistent && (stays || dropped)))
 		return 0;
 	if (!d && persistent) /* an image that is carried as a file brings its bitmaps along */
 		return 0;

@@ -42,13 +42,6 @@ json_t *disks_onward_tpm(const struct disks *ds)
 
 /* ---- the point ---- */
 
-static char *copy_of(const json_t *o, const char *key)
-{
-	const char *text = json_text(o, key);
-
-	return text ? xstrdup(text) : NULL;
-}
-
 static int open_store(struct disks_onward *w, const struct replica_sync *sync, struct err *e)
 {
 	int r;
@@ -108,11 +101,11 @@ static void take_disk(const struct disks_onward *w, struct guest *g, size_t i)
 	const json_t *is = point_disk(w->point, i);
 	uint64_t bytes = (uint64_t)json_integer_value(json_object_get(is, "bytes"));
 
-	g->disks[g->disk_count++] = (struct guest_disk){.node = copy_of(is, "node") ?: xasprintf("disk%zu", i),
-							.file = copy_of(is, "named") ?: xstrdup("?"),
-							.real_path = copy_of(is, "from") ?: xstrdup("?"),
-							.format = copy_of(is, "source_format") ?: xstrdup("raw"),
-							.qdev = copy_of(is, "qdev"),
+	g->disks[g->disk_count++] = (struct guest_disk){.node = xstrdup(json_text(is, "node")) ?: xasprintf("disk%zu", i),
+							.file = xstrdup(json_text(is, "named") ?: "?"),
+							.real_path = xstrdup(json_text(is, "from") ?: "?"),
+							.format = xstrdup(json_text(is, "source_format") ?: "raw"),
+							.qdev = xstrdup(json_text(is, "qdev")),
 							.virtual_size = bytes,
 							.allocated = MIN(allocated_above(w, i, 0), bytes)};
 }
@@ -122,10 +115,10 @@ static void take_guest(const struct disks_onward *w, struct guest *g)
 	const json_t *is = json_object_get(w->point->json, "guest");
 	size_t i;
 
-	*g = (struct guest){.name = copy_of(is, "name") ?: xstrdup("?"),
-			    .exe = copy_of(is, "exe"),
+	*g = (struct guest){.name = xstrdup(json_text(is, "name") ?: "?"),
+			    .exe = xstrdup(json_text(is, "exe")),
 			    .cwd = xstrdup("/"),
-			    .machine = copy_of(is, "machine"),
+			    .machine = xstrdup(json_text(is, "machine")),
 			    .ram_bytes = (uint64_t)json_integer_value(json_object_get(is, "ram_bytes")),
 			    .vcpus = (unsigned)json_integer_value(json_object_get(is, "vcpus"))};
 	g->disks = xcalloc(POINT_DISKS_MAX + 1, sizeof(*g->disks));

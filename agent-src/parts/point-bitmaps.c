@@ -4,6 +4,7 @@
 #include "json-text.h"
 #include "qemu-names.h"
 #include "replica-sync.h"
+#include "util.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -96,7 +97,7 @@ static uint64_t highest(const struct disks *ds, json_t *nodes)
 		json_array_foreach(json_object_get(node, "dirty-bitmaps"), k, bitmap) {
 			const char *name = json_text(bitmap, "name") ?: "";
 
-			if (!strncmp(name, prefix, strlen(prefix)))
+			if (text_starts_with(name, prefix))
 				most = MAX(most, strtoull(name + strlen(prefix), NULL, 10));
 		}
 	return most;
@@ -177,7 +178,7 @@ bool point_bitmap_is_own(const struct disks *ds, const char *name)
 {
 	AUTO_FREE char *prefix = ds->since.sync ? xasprintf("vmfr-%s-", ds->since.sync->pair) : NULL;
 
-	return prefix && !strncmp(name, prefix, strlen(prefix));
+	return prefix && text_starts_with(name, prefix);
 }
 
 uint64_t point_bitmap_bytes(const struct disks *ds, json_t *nodes, const struct disk *d)

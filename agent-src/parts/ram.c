@@ -280,7 +280,7 @@ static int ready(struct part *p, const json_t *said, struct err *e)
 	if (!mode)
 		return err_set(e, EPROTO, "the destination's COPY_READY names no way for memory (ram_mode)");
 	r->mode = strcmp(mode, "opaque") ? RAM_MODE_PAGES : RAM_MODE_OPAQUE;
-	r->mode_why = r->early_state ? xasprintf("the guest has %s", r->early_state) : why ? xstrdup(why) : NULL;
+	r->mode_why = r->early_state ? xasprintf("the guest has %s", r->early_state) : xstrdup(why);
 	if (r->mode == RAM_MODE_OPAQUE && r->loses_writes)
 		return ram_mode_refuse(e);
 	if (use_one_stream(r, e))

@@ -32,7 +32,7 @@ static const char recorder[] = NOTE
 
 static bool is_qemu(const char *name)
 {
-	return !strncmp(name, "qemu-system-", strlen("qemu-system-")) || !strcmp(name, "qemu-kvm") || !strcmp(name, "kvm");
+	return text_starts_with(name, "qemu-system-") || !strcmp(name, "qemu-kvm") || !strcmp(name, "kvm");
 }
 
 static void add_qemu(struct record_qemus *q, const char *path)

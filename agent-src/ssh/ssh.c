@@ -24,7 +24,7 @@ static int refuse_target(const char *text, const char *why, struct err *e)
 
 static bool is_port(const char *s)
 {
-	return *s && strlen(s) <= 5 && strspn(s, "0123456789") == strlen(s) && atoi(s) > 0 && atoi(s) <= 65535;
+	return text_is_digits(s) && strlen(s) <= 5 && atoi(s) > 0 && atoi(s) <= 65535;
 }
 
 /* True if s has only letters, digits and characters of `more`. Only such words reach the ssh program, a shell or a known_hosts file, so
@@ -93,7 +93,7 @@ int ssh_target_parse(const char *text, struct ssh_target *out, struct err *e)
 		return refuse_target(text, *copy ? "not a user name" : "there is no user name before the @", e);
 	out->user = at ? xstrdup(copy) : NULL;
 	out->host = xstrdup(host);
-	out->port = port ? xstrdup(port) : NULL;
+	out->port = xstrdup(port);
 	return 0;
 }
 

@@ -60,7 +60,7 @@ static int each_of(struct storage *s, struct moving_disk *d, const json_t *node,
 	json_array_foreach(json_object_get(node, "dirty-bitmaps"), i, bitmap) {
 		const char *name = json_text(bitmap, "name"); /* a job's has none */
 
-		if (!r && name && *name && strncmp(name, QEMU_PREFIX, strlen(QEMU_PREFIX)))
+		if (!r && name && *name && !text_starts_with(name, QEMU_PREFIX))
 			r = fn(s, d, json_text(node, "node-name"), bitmap, e);
 	}
 	return r;

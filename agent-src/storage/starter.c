@@ -338,8 +338,8 @@ static char *unit_of(const struct guest *g, bool *user)
 	char *unit;
 
 	if (autostart_examine(&a, g, false, &ignored) && !a.unit)
-		a.unit = g->unit.name ? xstrdup(g->unit.name) : NULL;
-	unit = a.unit ? xstrdup(a.unit) : NULL;
+		a.unit = xstrdup(g->unit.name);
+	unit = xstrdup(a.unit);
 	*user = a.user;
 	autostart_fini(&a);
 	return unit;

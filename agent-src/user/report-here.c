@@ -2,6 +2,7 @@
 #include "report-here.h"
 #include "report-result.h"
 #include "report-text.h"
+#include "util.h"
 
 static void print_rows(FILE *to, const json_t *ev)
 {
@@ -36,7 +37,7 @@ void report_here_result(FILE *to, const json_t *ev, const struct report_style *s
 
 	if (report_is_success(ev))
 		fprintf(to, "%s%s%s%s\n", style->good, outcome, style->plain,
-			strncmp(title, outcome, strlen(outcome)) ? "" : title + strlen(outcome));
+			text_starts_with(title, outcome) ? title + strlen(outcome) : "");
 	else
 		fprintf(to, "%s%s%s: %s; %s\n", style->bad, outcome, style->plain, event_text(ev, "reason"), event_text(ev, "guest_text"));
 	print_rows(to, ev);

@@ -11,14 +11,9 @@
 
 #define LINE_MAX_BYTES 256
 
-static double num(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
 static const char *bytes(char buf[24], const json_t *o, const char *key)
 {
-	return format_bytes(buf, (uint64_t)num(o, key));
+	return format_bytes(buf, (uint64_t)json_number(o, key));
 }
 
 /* ---- the lines ---- */
@@ -28,7 +23,7 @@ static const char *bytes(char buf[24], const json_t *o, const char *key)
 /* " 52% [#####     ]  "; "" where nothing is known. */
 static void put_bar(const json_t *ev, char *out, size_t n)
 {
-	double percent = num(ev, "percent");
+	double percent = json_number(ev, "percent");
 	int done = (int)(percent / 100 * BAR_COLUMNS);
 
 	out[0] = '\0';
@@ -39,11 +34,11 @@ static void put_bar(const json_t *ev, char *out, size_t n)
 bool report_progress_wait(const json_t *ev, char *out, size_t n)
 {
 	if (json_object_get(ev, "shutdown_left_s"))
-		snprintf(out, n, "waiting for the guest to shut down, %.0f s left", num(ev, "shutdown_left_s"));
+		snprintf(out, n, "waiting for the guest to shut down, %.0f s left", json_number(ev, "shutdown_left_s"));
 	else if (json_is_true(json_object_get(ev, "waits_for_owner")))
 		snprintf(out, n, "waiting for the guest to be shut down");
 	else if (json_object_get(ev, "compared_percent"))
-		snprintf(out, n, "comparing with the old copy: %.0f %%", num(ev, "compared_percent"));
+		snprintf(out, n, "comparing with the old copy: %.0f %%", json_number(ev, "compared_percent"));
 	else
 		return false;
 	return true;
@@ -72,31 +67,31 @@ static void put_copy(const json_t *ev, char *out, size_t n)
 		k = snprintf(out, n, "%s%s left, %s/s", bar, bytes(left, ev, "left"), bytes(rate, ev, "rate_bps"));
 	else
 		k = snprintf(out, n, "%.*s", (int)strcspn(bar, "]") + 1, bar);
-	if (num(ev, "eta_s") > 0)
-		k += snprintf(out + k, n - (size_t)k, ", ETA %s", report_progress_span(eta, num(ev, "eta_s")));
+	if (json_number(ev, "eta_s") > 0)
+		k += snprintf(out + k, n - (size_t)k, ", ETA %s", report_progress_span(eta, json_number(ev, "eta_s")));
 	if (json_is_true(json_object_get(ev, "held")))
 		k += snprintf(out + k, n - (size_t)k, ", held");
 	if (json_object_get(ev, "scanned_percent"))
-		snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", num(ev, "scanned_percent"));
+		snprintf(out + k, n - (size_t)k, ", memory looked through: %.0f %%", json_number(ev, "scanned_percent"));
 }
 
 void report_progress_text(const json_t *ev, char *out, size_t n)
 {
 	int k = snprintf(out, n, "%-10s ", json_text(ev, "stage") ?: "");
 
-	if (num(ev, "t_ms") >= 1000)
-		k += snprintf(out + k, n - (size_t)k, "%.0f s ", num(ev, "t_ms") / 1000);
+	if (json_number(ev, "t_ms") >= 1000)
+		k += snprintf(out + k, n - (size_t)k, "%.0f s ", json_number(ev, "t_ms") / 1000);
 	if (!report_progress_wait(ev, out + k, n - (size_t)k))
 		put_copy(ev, out + k, n - (size_t)k);
 	k = (int)strlen(out);
 	if (json_object_get(ev, "silent_s"))
-		snprintf(out + k, n - (size_t)k, ", no answer from there for %.0f s", num(ev, "silent_s"));
+		snprintf(out + k, n - (size_t)k, ", no answer from there for %.0f s", json_number(ev, "silent_s"));
 }
 
 /* Adds how long the guest would stand still if it were switched over now. */
 static void add_downtime(const json_t *ev, char *line, size_t n)
 {
-	double predicted = num(ev, "predicted_downtime_ms");
+	double predicted = json_number(ev, "predicted_downtime_ms");
 	size_t k = strlen(line);
 
 	if (predicted > 0 && predicted < 1e6)
@@ -115,8 +110,8 @@ static void disk_line(const json_t *d, char *out, size_t n)
 		out[k++] = ' ';
 	out[k] = '\0';
 	if (json_object_get(d, "round"))
-		k += snprintf(out + k, n - (size_t)k, "round %d, ", (int)num(d, "round"));
-	snprintf(out + k, n - (size_t)k, "%3.0f%%, %s left", num(d, "percent"), bytes(left, d, "left"));
+		k += snprintf(out + k, n - (size_t)k, "round %d, ", (int)json_number(d, "round"));
+	snprintf(out + k, n - (size_t)k, "%3.0f%%, %s left", json_number(d, "percent"), bytes(left, d, "left"));
 }
 
 static void memory_line(const json_t *ev, char *out, size_t n)
@@ -124,12 +119,12 @@ static void memory_line(const json_t *ev, char *out, size_t n)
 	char left[24], rate[24];
 
 	if (json_object_get(ev, "scanned_percent"))
-		snprintf(out, n, "  memory   %3.0f%% looked through, for what is on disks as well", num(ev, "scanned_percent"));
+		snprintf(out, n, "  memory   %3.0f%% looked through, for what is on disks as well", json_number(ev, "scanned_percent"));
 	else if (!json_object_get(ev, "ram_left"))
 		snprintf(out, n, "  memory   after the disks");
 	else
-		snprintf(out, n, "  memory   round %d, %s left, guest writes %s/s", (int)num(ev, "ram_round"), bytes(left, ev, "ram_left"),
-			 bytes(rate, ev, "dirty_bps"));
+		snprintf(out, n, "  memory   round %d, %s left, guest writes %s/s", (int)json_number(ev, "ram_round"),
+			 bytes(left, ev, "ram_left"), bytes(rate, ev, "dirty_bps"));
 	add_downtime(ev, out, n);
 }
 

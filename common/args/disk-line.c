@@ -289,7 +289,7 @@ static int on_blockdev(struct walk *w, char **value)
 		if (!r && (!driver || !is_protocol(driver) || !node))
 			r = refuse(w, "blockdev", driver ?: "?");
 		note_file_options(&w->o, &p.l, "");
-		above = node ? xstrdup(node) : NULL;
+		above = xstrdup(node);
 		if (!r && w->c->to) {
 			set_file(w, &p.l, "filename", "driver");
 			kv_replace(value, props_print(&p));

@@ -4,6 +4,7 @@
  */
 #include "qemu-args-rules.h"
 #include "util.h"
+#include "words.h"
 
 #include <string.h>
 
@@ -32,7 +33,7 @@ static bool is_of_a_back_end(const struct rewrite *w, const struct kv_list *l)
 	const struct item *device = args_find(w, "device", "chardev", id);
 	const char *driver = device ? kv_get(&device->p.l, "driver", "driver") : NULL;
 
-	return args_find(w, "netdev", "chardev", id) || (driver && args_starts(driver, "vhost-user"));
+	return args_find(w, "netdev", "chardev", id) || text_starts_with(driver, "vhost-user");
 }
 
 void args_connect(struct rewrite *w, struct item *it, const struct kv_list *l, const char *what, const char *name, char **path)
@@ -119,7 +120,7 @@ static bool has_local(const struct kv_list *l)
 	size_t i;
 
 	for (i = 0; i < l->n; i++)
-		if (l->v[i].key && args_starts(l->v[i].key, "local"))
+		if (l->v[i].key && text_starts_with(l->v[i].key, "local"))
 			return true;
 	return false;
 }
@@ -237,23 +238,24 @@ int args_on_chardev_compat(struct rewrite *w, struct item *it)
 	bool two_read;
 	size_t i;
 
-	if (args_starts(dev, "mon:"))
+	if (text_starts_with(dev, "mon:"))
 		dev += 4;
-	two_read = args_starts(dev, "pipe:") || args_starts(dev, "/dev/");
-	if ((two_read || (args_starts(dev, "udp:") && strchr(dev, '@')) || (!strcmp(it->name, "gdb") && args_starts(dev, "tcp:"))) &&
+	two_read = text_starts_with(dev, "pipe:") || text_starts_with(dev, "/dev/");
+	if ((two_read || (text_starts_with(dev, "udp:") && strchr(dev, '@')) ||
+	     (!strcmp(it->name, "gdb") && text_starts_with(dev, "tcp:"))) &&
 	    args_check_in_place(w, it, two_read ? TWO_READ : ARGS_ONE_PORT))
 		return -w->e->code;
-	if (args_starts(dev, "file:"))
+	if (text_starts_with(dev, "file:"))
 		return on_compat_path(w, it, ARGS_LOG, dev + 5);
-	if (args_starts(dev, "pipe:"))
+	if (text_starts_with(dev, "pipe:"))
 		return on_compat_path(w, it, ARGS_FIFO, dev + 5);
-	if (args_starts(dev, "/dev/"))
+	if (text_starts_with(dev, "/dev/"))
 		return on_compat_path(w, it, ARGS_HOST_DEVICE, dev);
 	if (!strcmp(dev, "pty"))
 		note_pty(w, it);
 	if (!strcmp(dev, "stdio"))
 		args_note_stdio(w);
-	for (i = 0; i < ARRAY_LEN(sockets) && !args_starts(dev, sockets[i]); i++)
+	for (i = 0; i < ARRAY_LEN(sockets) && !text_starts_with(dev, sockets[i]); i++)
 		;
 	/* QEMU itself adds the options that -gdb needs, except for unix: */
 	if (i == ARRAY_LEN(sockets) || (!strcmp(it->name, "gdb") && i)) {
@@ -275,7 +277,7 @@ static bool is_in_run_dir(const char *path)
 
 bool args_qmp_is_ours(const char *path)
 {
-	const char *base = args_base_name(path);
+	const char *base = path_base(path);
 	size_t n = strlen(base), k = strlen(ARGS_POINT_QMP_END);
 
 	return (is_in_run_dir(path) && !strcmp(base, ARGS_RUN_QMP)) || (n > k && !strcmp(base + n - k, ARGS_POINT_QMP_END));
@@ -288,11 +290,10 @@ int args_on_qmp(struct rewrite *w, struct item *it)
 	const char *path;
 	bool ours = false;
 
-	if (args_starts(it->value, "unix:") && w->o->private_qmp) {
+	if (text_starts_with(it->value, "unix:") && w->o->private_qmp) {
 		kv_parse(&l, it->value + 5);
 		path = kv_get(&l, "path", "path");
-		ours = path && (args_qmp_is_ours(path) ||
-				(is_in_run_dir(path) && !strcmp(args_base_name(path), args_base_name(w->o->private_qmp))));
+		ours = path && (args_qmp_is_ours(path) || (is_in_run_dir(path) && !strcmp(path_base(path), path_base(w->o->private_qmp))));
 		kv_fini(&l);
 	}
 	return ours ? 0 : args_on_chardev_compat(w, it);

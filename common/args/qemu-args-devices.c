@@ -60,7 +60,7 @@ static bool goes_anew(struct rewrite *w, const struct item *it, const char *name
 			  it->name, name);
 		return true;
 	}
-	if (!w->o->no_state || (strncmp(why, QEMU_CANNOT, strlen(QEMU_CANNOT)) && strcmp(why, OF_THE_HOST)))
+	if (!w->o->no_state || (!text_starts_with(why, QEMU_CANNOT) && strcmp(why, OF_THE_HOST)))
 		return false;
 	if (!strcmp(why, OF_THE_HOST))
 		args_note(w, "-%s %s is a device of the host: the destination must have one that is called the same", it->name, name);
@@ -213,9 +213,9 @@ int args_on_device(struct rewrite *w, struct item *it)
 
 	if (r < 0)
 		return r;
-	if (driver && args_starts(driver, "vhost-vsock") && args_check_in_place(w, it, "only one guest of a host has that vsock address"))
+	if (text_starts_with(driver, "vhost-vsock") && args_check_in_place(w, it, "only one guest of a host has that vsock address"))
 		return -w->e->code;
-	if (driver && args_starts(driver, "vhost-vsock"))
+	if (text_starts_with(driver, "vhost-vsock"))
 		args_note(w, "vsock address guest-cid=%s must be free on the destination; connections to the guest end",
 			  kv_get(&it->p.l, "guest-cid", NULL) ? kv_get(&it->p.l, "guest-cid", NULL) : "?");
 	keep_generation(w, it, driver);
@@ -245,7 +245,7 @@ int args_on_object(struct rewrite *w, struct item *it)
 		return r;
 	if (kind && !strcmp(kind, "filter-dump") && args_check_in_place(w, it, ARGS_EMPTIED))
 		return -w->e->code;
-	if (kind && args_starts(kind, "memory-backend-"))
+	if (text_starts_with(kind, "memory-backend-"))
 		note_memory(w, it, kind);
 	map_files(w, it, kind);
 	args_emit_item(w, it);
@@ -305,7 +305,7 @@ int args_on_tpmdev(struct rewrite *w, struct item *it)
 
 int args_on_usbdevice(struct rewrite *w, struct item *it)
 {
-	if (args_starts(it->value, "host:"))
+	if (text_starts_with(it->value, "host:"))
 		return err_set(w->e, EINVAL, "the guest has -usbdevice %s: %s", it->value, OF_THE_HOST);
 	args_emit(w, it->name, it->value);
 	return 0;

@@ -203,7 +203,7 @@ static int on_protocol(struct rewrite *w, const struct place *at, const char *na
 
 	if (args_among(name, harmless, ARRAY_LEN(harmless)))
 		return 0;
-	if (!may_be_remote(w, at, name) || args_starts(name, "fat:") || args_starts(name, "nvme:"))
+	if (!may_be_remote(w, at, name) || text_starts_with(name, "fat:") || text_starts_with(name, "nvme:"))
 		return refuse_protocol(w, at, name);
 	args_note(w, "%s is opened from the destination, too", name);
 	return 0;
@@ -212,16 +212,16 @@ static int on_protocol(struct rewrite *w, const struct place *at, const char *na
 /* Maps a file name; *found becomes its entry in the map, if it has one. */
 static int map_filename(struct rewrite *w, char **value, const struct place *at, const struct args_map **found)
 {
-	const char *path = args_starts(*value, "file:") ? *value + 5 : *value;
+	const char *path = text_starts_with(*value, "file:") ? *value + 5 : *value;
 	const struct args_map *m;
 	size_t known = w->r->file_count;
 	char *name;
 
-	if (args_starts(*value, "json:"))
+	if (text_starts_with(*value, "json:"))
 		return map_json_filename(w, value, at, found);
 	if (!*path)
 		return 0;
-	if (args_starts(*value, "fat:") && w->o->no_state) {
+	if (text_starts_with(*value, "fat:") && w->o->no_state) {
 		map_directory(w, at, value);
 		return 0;
 	}
@@ -284,8 +284,8 @@ static int map_list(struct rewrite *w, struct props *in, const char *file_key, c
 		if (!key || (strcmp(key, file_key) && !is_filename_key(key)))
 			continue;
 		/* QEMU opens backing files read-only */
-		here.read_only |= args_starts(key, "backing.") || strstr(key, ".backing.");
-		json = args_starts(l->v[i].value, "json:");
+		here.read_only |= text_starts_with(key, "backing.") || strstr(key, ".backing.");
+		json = text_starts_with(l->v[i].value, "json:");
 		r = map_filename(w, &l->v[i].value, &here, &m);
 		if (!m)
 			continue;

@@ -10,10 +10,10 @@ static int vnc(struct rewrite *w, struct item *it, struct kv_list *l)
 	int r = 0;
 
 	w->has_display = true;
-	if (strcmp(at, "none") && !args_starts(at, "unix:") && !kv_flag(l, "reverse", false) &&
+	if (strcmp(at, "none") && !text_starts_with(at, "unix:") && !kv_flag(l, "reverse", false) &&
 	    args_check_in_place(w, it, ARGS_ONE_PORT " (a unix socket can be had: -vnc unix:PATH)"))
 		return -w->e->code;
-	if (args_starts(at, "unix:")) {
+	if (text_starts_with(at, "unix:")) {
 		char *path = xstrdup(l->v[0].value + 5);
 
 		r = args_listen(w, it, "-vnc socket", &path);
@@ -94,7 +94,7 @@ int args_on_display(struct rewrite *w, struct item *it)
 	int r;
 
 	w->has_display = true;
-	if (args_starts(it->value, "vnc=")) {
+	if (text_starts_with(it->value, "vnc=")) {
 		kv_parse(&l, it->value + 4);
 		r = vnc(w, it, &l);
 		kv_fini(&l);

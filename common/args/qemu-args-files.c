@@ -1,6 +1,7 @@
 /* qemu-args-files.c: the host files that a line refers to: the role of each, and its name at the destination. */
 #include "qemu-args-rules.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <string.h>
@@ -94,13 +95,6 @@ bool args_role_is_written(enum args_role role)
 	return role < ARGS_ROLES && roles[role].policy == WRITTEN;
 }
 
-const char *args_base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 char *qemu_args_absolute(const char *cwd, const char *path)
 {
 	char *out, *r, *p;
@@ -119,7 +113,7 @@ char *qemu_args_absolute(const char *cwd, const char *path)
 		*p++ = *r;
 	}
 	*p = '\0';
-	if (args_starts(out, "./"))
+	if (text_starts_with(out, "./"))
 		memmove(out, out + 2, strlen(out + 2) + 1);
 	return out;
 }
@@ -179,15 +173,15 @@ static bool keeps_name(const struct rewrite *w, enum args_role role, const char 
 /* The number in path after dir: of an open file of the process, or of a terminal. */
 static const char *number_behind(const char *path, const char *dir)
 {
-	const char *rest = args_starts(path, dir) ? path + strlen(dir) : NULL;
+	const char *rest = text_starts_with(path, dir) ? path + strlen(dir) : NULL;
 
-	return rest && *rest && strspn(rest, "0123456789") == strlen(rest) ? rest : NULL;
+	return text_is_digits(rest) ? rest : NULL;
 }
 
 bool qemu_args_is_stream(const char *path)
 {
 	static const char *const names[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty"};
-	const char *fd = args_starts(path, "/proc/") ? strstr(path, "/fd/") : NULL;
+	const char *fd = text_starts_with(path, "/proc/") ? strstr(path, "/fd/") : NULL;
 
 	return args_among(path, names, ARRAY_LEN(names)) || number_behind(path, "/dev/fd/") || number_behind(path, "/dev/pts/") ||
 	       (fd && number_behind(fd, "/fd/"));
@@ -206,8 +200,8 @@ static char *stream_name(enum args_role role, const char *from)
 static char *move_path(struct rewrite *w, enum args_role role, const char *from)
 {
 	bool stream = qemu_args_is_stream(from) && !w->o->at_rest; /* the person who starts the guest provides its output */
-	bool device = !stream && ((args_starts(from, "/dev/") && !args_starts(from, "/dev/shm/")) || qemu_args_is_stream(from));
-	AUTO_FREE char *base = stream ? stream_name(role, from) : xstrdup(args_base_name(from));
+	bool device = !stream && ((text_starts_with(from, "/dev/") && !text_starts_with(from, "/dev/shm/")) || qemu_args_is_stream(from));
+	AUTO_FREE char *base = stream ? stream_name(role, from) : xstrdup(path_base(from));
 	const char *before = json_string_value(json_object_get(w->moved, from));
 	AUTO_FREE char *name = NULL;
 	char *to;
@@ -239,7 +233,7 @@ static void record(struct rewrite *w, const struct item *it, enum args_role role
 						       .read_only = read_only,
 						       .option = xstrdup(it->name),
 						       .path = xstrdup(from),
-						       .to = to ? xstrdup(to) : NULL};
+						       .to = xstrdup(to)};
 }
 
 static bool is_on_every_host(const char *path)

@@ -26,11 +26,6 @@ static bool is_device(const char *option)
 	return i < ARRAY_LEN(devices);
 }
 
-static bool begins(const char *text, const char *with)
-{
-	return !strncmp(text, with, strlen(with));
-}
-
 /* QEMU's escape character: Ctrl-A unless -echr sets another. */
 static char escape_of(const struct line *l)
 {
@@ -64,7 +59,7 @@ static void nowhere(struct args_hmp *h, const char *why)
 
 static void at_port(struct args_hmp *h, const char *port)
 {
-	if (!port || !*port || strspn(port, "0123456789") != strlen(port)) {
+	if (!text_is_digits(port)) {
 		nowhere(h, "its TCP port is not said by its number");
 		return;
 	}
@@ -79,7 +74,7 @@ static void at_backend(struct args_hmp *h, const char *backend, const struct kv_
 
 	if (!strcmp(backend, "pty")) {
 		h->kind = HMP_PTY;
-		h->at = path ? xstrdup(path) : NULL;
+		h->at = xstrdup(path);
 		return;
 	}
 	closed = strcmp(backend, "socket") ? "no client can connect to it" : socket_is_closed(l);
@@ -103,7 +98,7 @@ static bool names_chardev(const struct qemu_opt *opt, const char *id)
 
 	if (!opt->value || !strcmp(opt->name, "chardev"))
 		return false;
-	if (begins(opt->value, "chardev:"))
+	if (text_starts_with(opt->value, "chardev:"))
 		return !strcmp(opt->value + strlen("chardev:"), id);
 	props_parse(&p, opt->value);
 	named = kv_get(&p.l, "chardev", strcmp(opt->name, "mon") ? NULL : "chardev");
@@ -157,26 +152,26 @@ static void at_device(const struct line *l, struct args_hmp *h, const char *dev)
 	struct kv_list kv;
 	const char *path, *closed;
 
-	if (begins(dev, "chardev:")) {
+	if (text_starts_with(dev, "chardev:")) {
 		at_chardev(l, h, rest + 1);
 		return;
 	}
-	if (!strcmp(dev, "pty") || begins(dev, "pty:")) {
+	if (!strcmp(dev, "pty") || text_starts_with(dev, "pty:")) {
 		h->kind = HMP_PTY;
 		h->at = rest ? xstrdup(rest + 1) : NULL;
 		return;
 	}
-	if (!begins(dev, "unix:") && !begins(dev, "tcp:") && !begins(dev, "telnet:")) {
+	if (!text_starts_with(dev, "unix:") && !text_starts_with(dev, "tcp:") && !text_starts_with(dev, "telnet:")) {
 		nowhere(h, "no client can connect to it");
 		return;
 	}
 	kv_parse(&kv, rest + 1);
 	path = kv_get(&kv, "path", "path");
 	closed = socket_is_closed(&kv);
-	h->telnet = begins(dev, "telnet:");
+	h->telnet = text_starts_with(dev, "telnet:");
 	if (closed) {
 		nowhere(h, closed);
-	} else if (begins(dev, "unix:")) {
+	} else if (text_starts_with(dev, "unix:")) {
 		h->kind = HMP_UNIX;
 		h->at = xstrdup(path ?: "");
 	} else {
@@ -209,7 +204,7 @@ static void look_at(struct line *l, const struct qemu_opt *opt)
 		return;
 	if (!strcmp(opt->name, "monitor") && strcmp(opt->value, "none")) {
 		at_device(l, add(l, opt), opt->value);
-	} else if (is_device(opt->name) && begins(opt->value, "mon:")) {
+	} else if (is_device(opt->name) && text_starts_with(opt->value, "mon:")) {
 		h = add(l, opt);
 		at_device(l, h, opt->value + strlen("mon:"));
 		h->mux = true;
@@ -281,12 +276,13 @@ size_t qemu_args_ptys(char *const *argv, size_t argc)
 	size_t i = 1, n = 0;
 
 	while (qemu_opt_next(argv, argc, &i, &opt)) {
-		const char *dev = opt.value && begins(opt.value, "mon:") ? opt.value + strlen("mon:") : opt.value;
+		const char *dev = opt.value && text_starts_with(opt.value, "mon:") ? opt.value + strlen("mon:") : opt.value;
 		bool of_device = is_device(opt.name) || !strcmp(opt.name, "monitor") || !strcmp(opt.name, "qmp") ||
 				 !strcmp(opt.name, "qmp-pretty") || !strcmp(opt.name, "gdb");
 
-		if (dev && ((of_device && (!strcmp(dev, "pty") || begins(dev, "pty:"))) ||
-			    (!strcmp(opt.name, "chardev") && (!strcmp(dev, "pty") || begins(dev, "pty,") || strstr(dev, "backend=pty")))))
+		if (dev && ((of_device && (!strcmp(dev, "pty") || text_starts_with(dev, "pty:"))) ||
+			    (!strcmp(opt.name, "chardev") &&
+			     (!strcmp(dev, "pty") || text_starts_with(dev, "pty,") || strstr(dev, "backend=pty")))))
 			n++;
 	}
 	return n;

@@ -56,7 +56,7 @@ int args_on_cpu(struct rewrite *w, struct item *it)
 {
 	size_t n = strcspn(it->value, ",");
 
-	if ((n == 4 && args_starts(it->value, "host")) || (n == 3 && args_starts(it->value, "max")))
+	if ((n == 4 && text_starts_with(it->value, "host")) || (n == 3 && text_starts_with(it->value, "max")))
 		args_note(w,
 			  "-cpu %.*s shows the guest the processor that it is on: the destination's must have all that it "
 			  "was shown here",

@@ -28,7 +28,7 @@ static bool has_vnc(const struct rewrite *w)
 		const struct item *it = &w->items[i];
 
 		if (it->value && ((!strcmp(it->name, "vnc") && strcmp(it->value, "none")) ||
-				  (!strcmp(it->name, "display") && args_starts(it->value, "vnc="))))
+				  (!strcmp(it->name, "display") && text_starts_with(it->value, "vnc="))))
 			return true;
 	}
 	return false;
@@ -87,7 +87,7 @@ static int check_called(const struct rewrite *w, const struct item *it, const ch
 /* Checks a device as -monitor takes it. */
 static int check_compat(const struct rewrite *w, const struct item *it)
 {
-	const char *dev = it->value + (args_starts(it->value, "mon:") ? strlen("mon:") : 0), *rest = dev + strcspn(dev, ":");
+	const char *dev = it->value + (text_starts_with(it->value, "mon:") ? strlen("mon:") : 0), *rest = dev + strcspn(dev, ":");
 	AUTO_FREE char *kind = xstrndup(dev, (size_t)(rest - dev));
 	struct kv_list l;
 	int r;
@@ -129,7 +129,7 @@ int args_check_monitors(const struct rewrite *w)
 		if (!it->value)
 			continue;
 		if (args_among(it->name, monitors, ARRAY_LEN(monitors)) ||
-		    (args_among(it->name, others, ARRAY_LEN(others)) && args_starts(it->value, "mon:")))
+		    (args_among(it->name, others, ARRAY_LEN(others)) && text_starts_with(it->value, "mon:")))
 			r = check_compat(w, it);
 		else if (!strcmp(it->name, "chardev") && kv_flag(&it->p.l, "mux", false))
 			r = check_chardev(w, it);

@@ -35,11 +35,6 @@ static const char *attachment(const struct kv_list *l, const char *type)
 	return value ? value : !strcmp(type, "bridge") ? "br0" : NULL; /* QEMU's default */
 }
 
-static char *dup_or_null(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 /* ---- the list ---- */
 
 /* -net nic has a device's properties, and -net TYPE is its back end on the same hub: they are paired in their order. */
@@ -67,12 +62,12 @@ static void device_of(const struct rewrite *w, const struct item *it, size_t net
 	if (!device)
 		return;
 	if (!strcmp(device->name, "device")) {
-		n->device = dup_or_null(kv_get(&device->p.l, "id", NULL));
-		n->model = dup_or_null(kv_get(&device->p.l, "driver", "driver"));
+		n->device = xstrdup(kv_get(&device->p.l, "id", NULL));
+		n->model = xstrdup(kv_get(&device->p.l, "driver", "driver"));
 	} else {
-		n->model = dup_or_null(kv_get(&device->p.l, "model", NULL));
+		n->model = xstrdup(kv_get(&device->p.l, "model", NULL));
 	}
-	n->mac = dup_or_null(kv_get(&device->p.l, strcmp(device->name, "net") ? "mac" : "macaddr", NULL));
+	n->mac = xstrdup(kv_get(&device->p.l, strcmp(device->name, "net") ? "mac" : "macaddr", NULL));
 }
 
 static bool is_backend(const struct item *it, const char *type)
@@ -124,14 +119,14 @@ int args_list_nics(struct rewrite *w)
 		if (!is_backend(it, type))
 			continue;
 		n.type = xstrdup(type);
-		n.attach = dup_or_null(attachment(&it->p.l, type));
-		n.netdev = dup_or_null(kv_get(&it->p.l, "id", NULL));
+		n.attach = xstrdup(attachment(&it->p.l, type));
+		n.netdev = xstrdup(kv_get(&it->p.l, "id", NULL));
 		if (!n.netdev)
-			n.netdev = dup_or_null(kv_get(&it->p.l, "name", NULL));
+			n.netdev = xstrdup(kv_get(&it->p.l, "name", NULL));
 		device_of(w, it, nets, &n);
 		nets += !strcmp(it->name, "net");
 		n.to_type = xstrdup(n.type);
-		n.to_attach = dup_or_null(n.attach);
+		n.to_attach = xstrdup(n.attach);
 		r->nics = xrealloc(r->nics, (r->nic_count + 1) * sizeof(*r->nics));
 		it->nic = r->nic_count;
 		r->nics[r->nic_count++] = n;
@@ -188,7 +183,8 @@ static int check_offloads(struct rewrite *w, const struct item *it, const struct
 	bool from_tap = !strcmp(n->type, "tap") || !strcmp(n->type, "bridge");
 	bool to_tap = !strcmp(to, "tap") || !strcmp(to, "bridge");
 
-	if (w->o->no_state || !from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model || !args_starts(n->model, "virtio"))
+	if (w->o->no_state || !from_tap || to_tap || !kv_flag(&it->p.l, "vnet_hdr", true) || !n->model ||
+	    !text_starts_with(n->model, "virtio"))
 		return 0;
 	return err_set(w->e, EINVAL,
 		       "--map-net %s=%s: the guest's virtio NIC uses the offloads of a tap device, which %s has not: QEMU "
@@ -353,7 +349,7 @@ static void drop_keys(struct item *it, const char *const *keys, size_t count)
 
 	json_object_del(it->p.tree, "hostfwd");
 	for (i = 0; i < l->n;) {
-		AUTO_FREE char *key = l->v[i].key ? xstrdup(l->v[i].key) : NULL;
+		AUTO_FREE char *key = xstrdup(l->v[i].key);
 
 		if (key && args_among(key, keys, count))
 			kv_remove(l, key);

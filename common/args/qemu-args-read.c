@@ -56,8 +56,8 @@ static void add_port(struct strings *s, const char *port, const struct kv_list *
 {
 	AUTO_FREE char *text = port ? xasprintf(TCP_MONITOR_PREFIX "%s", port) : NULL;
 
-	if (text && *port && strspn(port, "0123456789") == strlen(port) && kv_flag(l, "server", false) && !kv_flag(l, "telnet", false) &&
-	    !kv_flag(l, "tn3270", false) && !kv_flag(l, "websocket", false) && !kv_get(l, "tls-creds", NULL))
+	if (text_is_digits(port) && kv_flag(l, "server", false) && !kv_flag(l, "telnet", false) && !kv_flag(l, "tn3270", false) &&
+	    !kv_flag(l, "websocket", false) && !kv_get(l, "tls-creds", NULL))
 		add_string(s, text);
 }
 

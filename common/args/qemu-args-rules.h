@@ -53,8 +53,6 @@ void args_note(struct rewrite *w, const char *fmt, ...) __attribute__((format(pr
 void args_note_stdio(struct rewrite *w);
 /* True the first time that it is called with this text. */
 bool args_is_new(struct rewrite *w, const char *what);
-bool args_starts(const char *s, const char *prefix);
-const char *args_base_name(const char *path);
 /* "name" equals one of count patterns; '*' at a pattern's end stands for anything. */
 bool args_among(const char *name, const char *const *patterns, size_t count);
 /* The first option of that name whose key has that value on the line as it was read: NULL if there is none. Only the keys in

@@ -42,11 +42,6 @@ static void emit_list(struct trial *t, const char *name, struct kv_list *l)
 	kv_fini(l);
 }
 
-static bool starts(const char *s, const char *prefix)
-{
-	return s && !strncmp(s, prefix, strlen(prefix));
-}
-
 static bool is(const char *s, const char *word)
 {
 	return s && !strcmp(s, word);
@@ -333,7 +328,7 @@ static bool is_a_port(const char *dev)
 static void on_chardev_compat(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
 	static const char *const others[] = {"unix:*", "tcp:*", "telnet:*", "tn3270:*", "websocket:*", "file:*", "pipe:*", "/dev/*"};
-	bool mon = starts(opt->value, "mon:");
+	bool mon = text_starts_with(opt->value, "mon:");
 	const char *dev = opt->value + (mon ? 4 : 0);
 
 	(void)p;
@@ -343,7 +338,7 @@ static void on_chardev_compat(struct trial *t, const struct qemu_opt *opt, struc
 static void on_gdb(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
 	(void)p;
-	if (starts(opt->value, "tcp:"))
+	if (text_starts_with(opt->value, "tcp:"))
 		emit(t, opt->name, opt->value);
 }
 
@@ -351,7 +346,7 @@ static void on_vnc(struct trial *t, const struct qemu_opt *opt, struct props *p)
 {
 	const char *display = kv_get(&p->l, "vnc", "vnc");
 
-	if (!starts(display, "unix:") && !kv_flag(&p->l, "reverse", false))
+	if (!text_starts_with(display, "unix:") && !kv_flag(&p->l, "reverse", false))
 		emit(t, opt->name, opt->value);
 }
 

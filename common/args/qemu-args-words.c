@@ -89,7 +89,7 @@ static char *wait_of(const struct qemu_opt *opt, const char *key)
 		return NULL;
 	props_parse(&p, opt->value);
 	found = kv_get(&p.l, key, NULL);
-	text = found ? xstrdup(found) : NULL;
+	text = xstrdup(found);
 	props_fini(&p);
 	return text;
 }

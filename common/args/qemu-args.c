@@ -18,6 +18,7 @@
 #include "qemu-args-monitors.h"
 #include "qemu-args-rules.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -89,11 +90,6 @@ void args_note(struct rewrite *w, const char *fmt, ...)
 }
 
 /* Looking */
-
-bool args_starts(const char *s, const char *prefix)
-{
-	return !strncmp(s, prefix, strlen(prefix));
-}
 
 bool args_among(const char *name, const char *const *patterns, size_t count)
 {
@@ -407,7 +403,7 @@ static bool has_descriptor(const struct item *it)
 		return false;
 	for (i = 0; i < it->p.l.n; i++)
 		if ((it->p.l.v[i].key && args_among(it->p.l.v[i].key, keys, ARRAY_LEN(keys))) ||
-		    args_starts(it->p.l.v[i].value, "/dev/fdset/"))
+		    text_starts_with(it->p.l.v[i].value, "/dev/fdset/"))
 			return true;
 	return false;
 }
@@ -520,7 +516,7 @@ static void write_in_accelerator(struct rewrite *w, char *const *argv, size_t ar
 		return;
 	args_emit(w, "accel", "kvm");
 	args_emit(w, "accel", "tcg");
-	args_note(w, "QEMU tries KVM first, as the source's program is called %s: -accel kvm -accel tcg", args_base_name(argv[0]));
+	args_note(w, "QEMU tries KVM first, as the source's program is called %s: -accel kvm -accel tcg", path_base(argv[0]));
 }
 
 /* Goes on after an option that cannot be carried if the caller wants to hear of all such options. */

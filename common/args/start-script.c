@@ -103,7 +103,7 @@ enum script_origin start_script_origin(const char *text)
 	const char *digits = seal_in(text);
 	char seal[SEAL_DIGITS + 1];
 
-	if (strncmp(text, head, strlen(head)) || !strstr(text, stays))
+	if (!text_starts_with(text, head) || !strstr(text, stays))
 		return SCRIPT_FOREIGN;
 	if (!digits)
 		return strstr(text, "\n" SEAL) ? SCRIPT_FOREIGN : SCRIPT_UNSEALED;

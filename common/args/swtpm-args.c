@@ -165,7 +165,7 @@ static int read_state(struct swtpm *s, const char *value, struct err *e)
 	kv_parse(&l, value);
 	dir = kv_get(&l, "dir", NULL);
 	backend = kv_get(&l, "backend-uri", NULL);
-	if (!dir && backend && !strncmp(backend, uri, strlen(uri)))
+	if (!dir && text_starts_with(backend, uri))
 		dir = backend + strlen(uri);
 	r = dir && *dir ? keep(&s->state, dir) : err_set(e, ENOTSUP, "its state is not in a directory (--tpmstate %s)", value);
 	kv_fini(&l);
@@ -296,20 +296,15 @@ char **swtpm_line(const struct swtpm *s, const char *exe, bool daemon)
 	return words;
 }
 
-static char *copy_of(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 struct swtpm swtpm_copy(const struct swtpm *s)
 {
 	struct swtpm out = *s;
 
-	out.socket = copy_of(s->socket);
-	out.state = copy_of(s->state);
-	out.locality = copy_of(s->locality);
-	out.seccomp = copy_of(s->seccomp);
-	out.left_out = copy_of(s->left_out);
+	out.socket = xstrdup(s->socket);
+	out.state = xstrdup(s->state);
+	out.locality = xstrdup(s->locality);
+	out.seccomp = xstrdup(s->seccomp);
+	out.left_out = xstrdup(s->left_out);
 	return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The same as json_dumps(), but safe for a terminal: DEL and C1, which JSON allows as they are, are escaped, too. NULL if v cannot be
  * written. */
@@ -17,6 +18,20 @@ void json_text_print(const json_t *v);
 static inline const char *json_text(const json_t *o, const char *key)
 {
 	return json_string_value(json_object_get(o, key));
+}
+
+/* An integer of an object as a number of bytes; 0 if it has none of that name, or one below 0. */
+static inline uint64_t json_bytes(const json_t *o, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(o, key));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* A number of an object; 0 if it has none of that name. */
+static inline double json_number(const json_t *o, const char *key)
+{
+	return json_number_value(json_object_get(o, key));
 }
 
 #endif

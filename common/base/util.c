@@ -34,7 +34,7 @@ void *xrealloc(void *p, size_t size)
 
 char *xstrdup(const char *s)
 {
-	return checked(strdup(s));
+	return s ? checked(strdup(s)) : NULL;
 }
 
 char *xstrndup(const char *s, size_t n)
@@ -175,6 +175,21 @@ const char *format_bytes(char buf[24], uint64_t bytes)
 	}
 	snprintf(buf, 24, u && v < 100 ? "%.1f %s" : "%.0f %s", v, unit[u]);
 	return buf;
+}
+
+bool text_equal(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+bool text_starts_with(const char *s, const char *start)
+{
+	return s && !strncmp(s, start, strlen(start));
+}
+
+bool text_is_digits(const char *s)
+{
+	return s && *s && !s[strspn(s, "0123456789")];
 }
 
 size_t text_utf8_length(const char *s)

@@ -37,7 +37,7 @@ static inline void auto_close_fn(int *fd)
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *p, size_t size);
-char *xstrdup(const char *s);
+char *xstrdup(const char *s); /* NULL for NULL */
 char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
@@ -54,6 +54,12 @@ uint64_t process_cpu_ns(void);
 int parse_bytes(const char *s, uint64_t *out);
 /* Parses a rate in bytes a second, as parse_bytes() does, or in bits: "100Mbit", "1gbit", of which k, M and G are powers of 1000. 0 or -EINVAL. */
 int parse_rate(const char *s, uint64_t *bytes_per_s);
+/* True if both are the same text, or both NULL. */
+bool text_equal(const char *a, const char *b);
+/* True if the text starts so; false for NULL. */
+bool text_starts_with(const char *s, const char *start);
+/* True if the text is one decimal digit or more, and nothing else; false for NULL. */
+bool text_is_digits(const char *s);
 /* Bytes of the UTF-8 character that s begins with (RFC 3629); 0: it is none. */
 size_t text_utf8_length(const char *s);
 bool text_is_utf8(const char *s);

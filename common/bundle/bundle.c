@@ -274,7 +274,7 @@ static bool is_qemu(const char *program)
 {
 	static const char begin[] = "qemu-system-";
 
-	return !strncmp(program, begin, strlen(begin)) && bundle_name_is_plain(program);
+	return text_starts_with(program, begin) && bundle_name_is_plain(program);
 }
 
 static int parse(struct bundle *b, const json_t *all, struct err *e)

@@ -152,7 +152,7 @@ static bool is_named(const char *xml, const char *name)
 	const char *begin = strstr(xml, "<name>"), *end = begin ? strstr(begin, "</name>") : NULL;
 
 	begin = begin ? begin + strlen("<name>") : NULL;
-	return begin && end && (size_t)(end - begin) == strlen(name) && !strncmp(begin, name, strlen(name));
+	return begin && end && (size_t)(end - begin) == strlen(name) && text_starts_with(begin, name);
 }
 
 static int set_autostart(struct lv *v, const struct lv_domain *d, const json_t *kept, struct err *e)

@@ -49,6 +49,13 @@ int rename_new(const char *from, const char *to)
 	return r ? -r : unlink(from) ? -errno : 0;
 }
 
+int sync_file(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
+}
+
 int sync_parent_dir(const char *path, struct err *e)
 {
 	AUTO_FREE char *dir = xstrdup(path);

@@ -17,6 +17,8 @@ int rename_new(const char *from, const char *to);
 int make_dir_as(const char *path, unsigned mode);
 /* Makes a file's name durable: fsync of the directory that holds it. */
 int sync_parent_dir(const char *path, struct err *e);
+/* Makes a file's contents durable. Links are not followed. */
+int sync_file(const char *path, struct err *e);
 /* A new file with this text and mode (less the umask), durable when 0 is returned; -EEXIST when there is one of that name. An agent that
  * dies meanwhile leaves a part of it. */
 int write_new_file(const char *path, unsigned mode, const char *text, struct err *e);

@@ -97,11 +97,6 @@ int history_append(const char *path, json_t *entry, struct err *e)
 
 /* ---- sums ---- */
 
-static double number(const json_t *o, const char *key)
-{
-	return json_number_value(json_object_get(o, key));
-}
-
 json_t *history_totals(const char *state_dir)
 {
 	AUTO_FREE char *path = xasprintf("%s/totals", state_dir);
@@ -131,7 +126,7 @@ static json_t *row_of(json_t *rows, const char *how, json_int_t code)
 
 static void add_to(json_t *row, const char *key, double more)
 {
-	json_object_set_new(row, key, json_real(number(row, key) + (more > 0 ? more : 0)));
+	json_object_set_new(row, key, json_real(json_number(row, key) + (more > 0 ? more : 0)));
 }
 
 static int add_to_sums(const char *state_dir, const json_t *entry, struct err *e)
@@ -145,10 +140,10 @@ static int add_to_sums(const char *state_dir, const json_t *entry, struct err *e
 
 	if (row) {
 		add_to(row, "count", 1);
-		add_to(row, "seconds", number(result, "total_ms") / 1000);
-		add_to(row, "bytes", number(result, "bytes_wire"));
-		add_to(row, "downtime_s", number(json_object_get(result, "downtime_ms"), "total") / 1000);
-		add_to(row, "leftovers", (double)json_array_size(json_object_get(result, "leftovers")) - number(result, "kept"));
+		add_to(row, "seconds", json_number(result, "total_ms") / 1000);
+		add_to(row, "bytes", json_number(result, "bytes_wire"));
+		add_to(row, "downtime_s", json_number(json_object_get(result, "downtime_ms"), "total") / 1000);
+		add_to(row, "leftovers", (double)json_array_size(json_object_get(result, "leftovers")) - json_number(result, "kept"));
 		json_object_set(row, "last_at", json_object_get(entry, "at"));
 		text = json_dumps(rows, JSON_COMPACT);
 		r = text ? replace_file(path, text, strlen(text), e) : 0;
@@ -240,15 +235,15 @@ char *history_line(const json_t *entry)
 {
 	const json_t *result = json_object_get(entry, "result");
 	const char *reason = json_text(result, "reason"), *to = json_text(entry, "destination");
-	double ahead_ms = number(json_object_get(result, "ahead"), "ms"),
-	       downtime_ms = number(json_object_get(result, "downtime_ms"), "total");
+	double ahead_ms = json_number(json_object_get(result, "ahead"), "ms"),
+	       downtime_ms = json_number(json_object_get(result, "downtime_ms"), "total");
 	AUTO_FREE char *stood = downtime_ms > 0 ? xasprintf(", stood still %.0f ms", downtime_ms) : xstrdup("");
 	AUTO_FREE char *ahead = ahead_ms > 0 ? xasprintf(" after a head start of %.1f s", ahead_ms / 1000) : xstrdup("");
 	char at[MOMENT_TEXT];
-	char *line =
-		xasprintf("%s%s%s, %s: %s (%s) in %.1f s%s%s%s%s", json_text(entry, "guest") ?: "?", to ? " -> " : "", to ?: "",
-			  moment_text(at, (time_t)number(entry, "at")), json_text(result, "outcome") ?: "?", json_text(entry, "how") ?: "?",
-			  number(result, "total_ms") / 1000, ahead, stood, reason ? ": " : "", reason ?: "");
+	char *line = xasprintf("%s%s%s, %s: %s (%s) in %.1f s%s%s%s%s", json_text(entry, "guest") ?: "?", to ? " -> " : "", to ?: "",
+			       moment_text(at, (time_t)json_number(entry, "at")), json_text(result, "outcome") ?: "?",
+			       json_text(entry, "how") ?: "?", json_number(result, "total_ms") / 1000, ahead, stood, reason ? ": " : "",
+			       reason ?: "");
 
 	text_make_printable(line, false);
 	return line;

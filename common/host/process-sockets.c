@@ -135,7 +135,7 @@ static void add_own(struct own *o, const char *fd)
  */
 static void find_own(struct own *o, pid_t pid, const char *lines)
 {
-	AUTO_FREE char *text = lines ? xstrdup(lines) : NULL;
+	AUTO_FREE char *text = xstrdup(lines);
 	char dir[32], *next = text;
 	struct unix_line l;
 	struct dirent *x;
@@ -236,7 +236,7 @@ static bool is_bound(const struct unix_line *l)
 /* lines: the table. */
 static bool has_socket(const char *lines, const struct own *own, const char *path)
 {
-	AUTO_FREE char *text = lines ? xstrdup(lines) : NULL;
+	AUTO_FREE char *text = xstrdup(lines);
 	bool yes = false, others = false;
 	struct unix_line l;
 	char *next = text;
@@ -305,7 +305,7 @@ bool process_serves_client(pid_t pid, const char *path)
 
 char *process_socket_called(pid_t pid, const char *base)
 {
-	AUTO_FREE char *lines = unix_lines(pid), *text = lines ? xstrdup(lines) : NULL;
+	AUTO_FREE char *lines = unix_lines(pid), *text = xstrdup(lines);
 	char *next = text, *found = NULL;
 	struct unix_line l;
 	struct own own;

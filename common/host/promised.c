@@ -14,13 +14,6 @@
 
 /* ---- a note ---- */
 
-static uint64_t bytes_of(const json_t *o, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(o, key));
-
-	return n > 0 ? (uint64_t)n : 0;
-}
-
 void promised_add_file(json_t *files, const char *path, uint64_t bytes)
 {
 	if (bytes)
@@ -43,7 +36,7 @@ static uint64_t memory_to_come(const json_t *note)
 {
 	json_int_t pid = json_integer_value(json_object_get(note, "pid"));
 
-	return less(bytes_of(note, "memory"), pid > 0 && pid < INT32_MAX ? process_resident_bytes((pid_t)pid) : 0);
+	return less(json_bytes(note, "memory"), pid > 0 && pid < INT32_MAX ? process_resident_bytes((pid_t)pid) : 0);
 }
 
 /* The file system of that directory, or of the one in which it is to be made. */
@@ -69,7 +62,7 @@ static uint64_t bytes_to_come(const json_t *note, dev_t device)
 
 		if (stat_dir(dir, &st) || st.st_dev != device)
 			continue;
-		all += less(bytes_of(file, "bytes"), stat(path, &at) ? 0 : (uint64_t)at.st_blocks * 512);
+		all += less(json_bytes(file, "bytes"), stat(path, &at) ? 0 : (uint64_t)at.st_blocks * 512);
 	}
 	return all;
 }

@@ -112,7 +112,7 @@ char *qemu_find_program_on(const struct qemu_host *h, const char *exe)
 
 	if (is_other_name(name))
 		return xasprintf("%s%s", begin, h->machine);
-	return strncmp(name, begin, strlen(begin)) ? NULL : xstrdup(name);
+	return text_starts_with(name, begin) ? xstrdup(name) : NULL;
 }
 
 char *qemu_find_program(const char *exe)

@@ -11,7 +11,7 @@
 /* The tree of a "json:{…}" name, a new reference; NULL: it is another kind of name. */
 static json_t *tree_of(const char *name)
 {
-	return name && !strncmp(name, JSON, strlen(JSON)) ? json_loads(name + strlen(JSON), 0, NULL) : NULL;
+	return text_starts_with(name, JSON) ? json_loads(name + strlen(JSON), 0, NULL) : NULL;
 }
 
 /* The innermost "filename" that goes down along "file". */
@@ -29,7 +29,7 @@ char *image_name_file(const char *name)
 	json_t *tree = tree_of(name);
 	char *file;
 
-	if (!name || tree || !strncmp(name, JSON, strlen(JSON))) {
+	if (!name || tree || text_starts_with(name, JSON)) {
 		file = file_in(tree);
 		json_decref(tree);
 		return file;
@@ -117,7 +117,7 @@ char *image_name_below(const char *name)
 	char *below = file && *file == '/' ? xstrdup(file) : NULL;
 
 	json_decref(tree);
-	if (below || !name || tree || file || !strncmp(name, JSON, strlen(JSON)))
+	if (below || !name || tree || file || text_starts_with(name, JSON))
 		return below;
 	return qemu_path_has_protocol(name) ? NULL : xstrdup(name);
 }
@@ -125,7 +125,7 @@ char *image_name_below(const char *name)
 bool image_is_plain(const char *name)
 {
 	json_t *tree = tree_of(name);
-	bool yes = tree ? is_plain_tree(tree) : name && strncmp(name, JSON, strlen(JSON));
+	bool yes = tree ? is_plain_tree(tree) : name && !text_starts_with(name, JSON);
 
 	json_decref(tree);
 	return yes;

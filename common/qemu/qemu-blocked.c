@@ -1,5 +1,6 @@
 /* qemu-blocked.c: see qemu-blocked.h. */
 #include "qemu-blocked.h"
+#include "util.h"
 
 #include <string.h>
 
@@ -16,7 +17,7 @@ static json_t *sentences(const struct qmp *q, const json_t *info, const char *be
 	json_array_foreach(json_object_get(info, "blocked-reasons"), i, reason) {
 		const char *text = json_string_value(reason);
 
-		if (text && !strncmp(text, beginning, strlen(beginning)))
+		if (text_starts_with(text, beginning))
 			json_array_append_new(all, json_sprintf("QEMU %d.%d.%d cannot migrate this guest: %s", major, minor, micro, text));
 	}
 	return all;

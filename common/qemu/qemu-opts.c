@@ -117,7 +117,7 @@ static char *take_value(const char **p)
 void kv_append(struct kv_list *l, const char *key, const char *value)
 {
 	l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-	l->v[l->n++] = (struct kv){.key = key ? xstrdup(key) : NULL, .value = xstrdup(value)};
+	l->v[l->n++] = (struct kv){.key = xstrdup(key), .value = xstrdup(value)};
 }
 
 void kv_parse(struct kv_list *l, const char *text)

@@ -107,15 +107,10 @@ static int connect_monitor(struct qmp_connection *c, pid_t pid, uint64_t until_n
 	return check_listener(c, pid, e);
 }
 
-static bool begins(const char *path, const char *prefix)
-{
-	return !strncmp(path, prefix, strlen(prefix));
-}
-
 int qmp_connect(struct qmp_connection *c, pid_t pid, uint64_t until_ns, struct err *e)
 {
 	c->fd = -1;
-	return begins(c->path, QMP_TCP_PREFIX)	 ? connect_port(c, pid, e)
-	       : begins(c->path, QMP_PTY_PREFIX) ? connect_terminal(c, pid, e)
-						 : connect_monitor(c, pid, until_ns, e);
+	return text_starts_with(c->path, QMP_TCP_PREFIX)   ? connect_port(c, pid, e)
+	       : text_starts_with(c->path, QMP_PTY_PREFIX) ? connect_terminal(c, pid, e)
+							   : connect_monitor(c, pid, until_ns, e);
 }

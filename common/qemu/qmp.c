@@ -522,7 +522,7 @@ static int meet(struct qmp **out, struct qmp *q, int r, uint64_t until_ns, struc
 int qmp_open_of(struct qmp **out, struct loop *l, const char *path, pid_t pid, unsigned timeout_ms, const struct qmp_handlers *h, void *ctx,
 		struct err *e)
 {
-	bool is_terminal = !strncmp(path, QMP_PTY_PREFIX, strlen(QMP_PTY_PREFIX));
+	bool is_terminal = text_starts_with(path, QMP_PTY_PREFIX);
 	uint64_t until_ns = now_ns() + (uint64_t)(is_terminal ? MAX(timeout_ms, PTY_LEAST_MS) : timeout_ms) * 1000000;
 	struct qmp_connection c = {.loop = l, .path = path};
 	int r = qmp_connect(&c, pid, until_ns, e);

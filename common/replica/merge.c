@@ -1,5 +1,6 @@
 /* merge.c: see merge.h. */
 #include "merge.h"
+#include "durable-file.h"
 #include "fault.h"
 #include "image-lock.h"
 #include "json-text.h"
@@ -86,13 +87,6 @@ static int rebase(const char *image, const char *below, const char *format, stru
 	return run_qemu_img(argv, e);
 }
 
-static int sync_image(const char *path, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
-}
-
 /* ---- the steps of a merge: each may be done again ---- */
 
 /* A merge of one slot into another, which has no point until the merge is over. */
@@ -120,7 +114,7 @@ static int commit_disks(const struct merge *m, struct err *e)
 	for (i = 0; disk_of(m->new, i) && !r; i++) {
 		AUTO_FREE char *from = image_of(m->p, m->slot, m->new, i), *to = image_of(m->p, m->into, m->old, i);
 
-		r = commit(from, e) ?: sync_image(to, e);
+		r = commit(from, e) ?: sync_file(to, e);
 		fault_point("points-committed");
 	}
 	return r;
@@ -145,7 +139,7 @@ static int rebase_above(const struct merge *m, struct err *e)
 		AUTO_FREE char *image = image_of(m->p, above->slot, above->json, i);
 		AUTO_FREE char *below = xasprintf("../%s/%s", m->into, json_text(disk_of(m->old, i), "file"));
 
-		r = rebase(image, below, json_text(disk_of(m->old, i), "format"), e) ?: sync_image(image, e);
+		r = rebase(image, below, json_text(disk_of(m->old, i), "format"), e) ?: sync_file(image, e);
 		fault_point("points-rebased");
 	}
 	return r;

@@ -523,13 +523,6 @@ int points_find(const struct points *p, const char *word, const struct point **o
 
 /* ---- making and removing one ---- */
 
-static int sync_file(const char *path, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-
-	return fd < 0 || fsync(fd) ? err_sys(e, errno, "cannot write %s to stable storage", path) : 0;
-}
-
 int points_publish(const struct points *p, const char *draft, const json_t *point, struct err *e)
 {
 	AUTO_FREE char *slot = xasprintf("%06lld", (long long)json_integer_value(json_object_get(point, "number")));

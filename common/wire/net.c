@@ -18,7 +18,7 @@ int net_parse(const char *text, char **host, char **port, struct err *e)
 	const char *colon = strrchr(text, ':'), *h = text;
 	size_t n;
 
-	if (!colon || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) || atol(colon + 1) > 65535)
+	if (!colon || !text_is_digits(colon + 1) || atol(colon + 1) > 65535)
 		return err_set(e, EINVAL, "'%s' is not ADDRESS:PORT", text);
 	n = (size_t)(colon - text);
 	if (n > 1 && text[0] == '[' && text[n - 1] == ']') {

@@ -245,6 +245,27 @@ static void utf8_is_told_from_what_is_not(void **state)
 	assert_false(text_is_utf8("\xc0\xaf"));
 }
 
+static void a_text_is_compared_by_its_start_its_digits_and_as_a_whole(void **state)
+{
+	(void)state;
+	assert_true(text_starts_with("unix:/run/x", "unix:"));
+	assert_true(text_starts_with("unix:", "unix:"));
+	assert_false(text_starts_with("unix", "unix:"));
+	assert_false(text_starts_with(NULL, ""));
+	assert_true(text_is_digits("0"));
+	assert_true(text_is_digits("65535"));
+	assert_false(text_is_digits(""));
+	assert_false(text_is_digits(NULL));
+	assert_false(text_is_digits("65535 "));
+	assert_false(text_is_digits("-1"));
+	assert_true(text_equal(NULL, NULL));
+	assert_true(text_equal("a", "a"));
+	assert_false(text_equal("a", "b"));
+	assert_false(text_equal(NULL, ""));
+	assert_false(text_equal("", NULL));
+	assert_null(xstrdup(NULL));
+}
+
 static void a_line_has_no_newline_once_it_is_printable(void **state)
 {
 	char s[] = "vm1\nvm2\t\033]0;title\a";
@@ -510,6 +531,7 @@ int main(void)
 		cmocka_unit_test(an_error_too_long_is_cut_and_never_overruns),
 		cmocka_unit_test(what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks),
 		cmocka_unit_test(utf8_is_told_from_what_is_not),
+		cmocka_unit_test(a_text_is_compared_by_its_start_its_digits_and_as_a_whole),
 		cmocka_unit_test(a_line_has_no_newline_once_it_is_printable),
 		cmocka_unit_test(what_is_foreign_is_shown_in_one_line_and_nothing_at_all_as_a_question_mark),
 		cmocka_unit_test(what_no_reader_sees_is_shown_as_question_marks),
