@@ -115,7 +115,7 @@ static int on_object(struct receiver *r, const uint8_t *p, size_t n, struct err 
 	if (object_is_disk(m.id) && m.kind == OBJECT_DISK)
 		return receive_disk_open(r, &m, e);
 	if (object_is_stream(m.id) && m.kind == OBJECT_STREAM && !r->stream[m.id - OBJECT_STREAM_BASE].open &&
-	    (r->shared->incoming || m.id == OBJECT_STREAM_BASE)) /* not opaque: the thin one */
+	    (r->shared->incoming || m.id == OBJECT_STREAM_BASE)) /* RAM is not opaque: this OBJECT_STREAM is the thin one */
 		return receive_stream_open(r, &m);
 	return err_set(e, EPROTO, "OBJECT %u of kind %u is not understood, or was announced before", m.id, m.kind);
 }

@@ -66,7 +66,7 @@ int disks_look_at_word(struct disks *ds, struct err *e)
 	return note_names(ds, e) ?: check_sizes(ds, e);
 }
 
-/* Whatever has been written to it since, and by whom. */
+/* The image was written to, or may have been, since it was last known; `since` says by whom. */
 static int refuse_to_run(const struct disks *ds, const char *since, struct err *e)
 {
 	const char *name = json_string_value(json_array_get(journal_last_note(ds->part.a->journal, "by_word"), 0));

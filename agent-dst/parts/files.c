@@ -276,7 +276,8 @@ static bool is_disk_s_place(const struct files *fs, const char *path)
 	return false;
 }
 
-/* Where an earlier move has put such a file, which had another's name here; malloc'ed, NULL: nowhere, or that move is not over. */
+/* The path at which an earlier move put such a file, because another file had its name here; malloc'ed. NULL: none, or that move is not
+ * over. */
 static char *brought_before(const struct files *fs, const json_t *file)
 {
 	unsigned n;

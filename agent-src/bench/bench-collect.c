@@ -48,7 +48,7 @@ struct collector {
 	uint8_t token[TOKEN_BYTES];
 	char token_hex[2 * TOKEN_BYTES + 1];
 	struct connection connections[CONNECTIONS]; /* the thread's */
-	unsigned next;				    /* is given up when one more comes */
+	unsigned next;				    /* index of the connection that is closed when one more comes */
 
 	pthread_mutex_t lock; /* lock of the members below: what was heard */
 	struct beat *beats;

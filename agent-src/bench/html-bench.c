@@ -24,7 +24,7 @@ void html_bench_cell_name(FILE *f, const struct run_cell *c)
 	html_text_n(f, c->workload, 40);
 	if (!isnan(cached))
 		fprintf(f, ", %s %% cached", show_number(text, cached));
-	if (value_text(c->first, "content")) { /* where a page is of several runs */
+	if (value_text(c->first, "content")) { /* the page compares several runs */
 		fputs(", ", f);
 		html_text_n(f, value_text(c->first, "content"), 40);
 	}

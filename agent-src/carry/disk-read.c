@@ -43,7 +43,7 @@ struct disk_reader {
 	struct chunk chunk[CHUNKS];
 	struct chunk *free_chunk[CHUNKS];
 	unsigned free_count;
-	unsigned back_chunks; /* not free */
+	unsigned back_chunks; /* chunks that are not free */
 	struct seed found[SEEDS_PER_PART_MAX];
 	bool scanned, stopping;
 	uint64_t done[OBJECT_DISK_MAX + 1], left[OBJECT_DISK_MAX + 1]; /* atomic */

@@ -20,7 +20,7 @@
 
 struct drain {
 	int listen_fd; /* connections to it are read, too; -1: none */
-	int keeper;    /* is told of these connections; -1: none */
+	int keeper;    /* receives copies of these connections; -1: none */
 	int fd[KEEP_CONNS_MAX];
 	bool ended[KEEP_CONNS_MAX]; /* connections that are not read any more */
 	bool deaf;		    /* further connections are not accepted */

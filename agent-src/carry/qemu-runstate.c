@@ -20,7 +20,7 @@
 #define EOF_AT	    134
 #define VMDESC_AT   135
 
-static const char name[] = "\x0bglobalstate\0\0\0\0\0\0\0\1"; /* and instance 0, version 1 */
+static const char name[] = "\x0bglobalstate\0\0\0\0\0\0\0\1"; /* followed by instance 0, version 1 */
 #define NAME_BYTES 12 /* bytes that are searched for: one that ends in zeroes is found slowly among zeroes */
 
 static const char *const by_error[] = {"io-error", "guest-panicked", "watchdog", "internal-error", NULL};

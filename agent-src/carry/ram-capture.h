@@ -29,7 +29,7 @@ struct capture_config {
 	struct sender **senders;
 	unsigned sender_count;
 	struct send_shared *shared;
-	int keeper; /* is given copies of QEMU's connections (keep.h) until capture_stop; -1: nobody */
+	int keeper; /* receives copies of QEMU's connections (keep.h) until capture_stop; -1: none */
 	/* called in the capture thread: must only hand over */
 	void (*event)(void *ctx, enum capture_event ev, const struct err *e);
 	void *ctx;

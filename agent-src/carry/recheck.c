@@ -132,7 +132,7 @@ static double sample_ns(const struct recheck *r, const struct digest_key *key)
 			       (double)(SAMPLES / GROUPS * MEMORY_PIECE_PAGES * PAGE_BYTES);
 }
 
-/* Whatever disturbs makes it longer, and while the guest stands still less does: the least of the last ones counts. */
+/* The estimate is the least of the last samples: a disturbance only makes a sample longer, and a paused guest disturbs less. */
 double recheck_sample_ns(struct recheck *r, const struct digest_key *key)
 {
 	double ns = sample_ns(r, key), least = ns;

@@ -11,7 +11,7 @@
 #include "send-item.h"
 
 #define STAY_BYTES_MIN (32 * 1024) /* less is as well copied */
-#define STAY_PIECES    8	   /* and what is more scattered */
+#define STAY_PIECES    8	   /* blocks in more pieces than this do not stay */
 
 /* May contents in these buffers (of n parts, in order; NULL: in none) stay there? *staying: how many do already, of all channels; atomic. */
 bool staying_may(struct shared_buf *const *buf, unsigned n, const unsigned *staying);

@@ -242,7 +242,7 @@ static void print_status(const json_t *s, bool json)
 		       moment_text(at, (time_t)json_bytes(s, "revert_until")), name);
 		return;
 	}
-	if (!strncmp(json_text(s, "how") ?: "", "storage", strlen("storage"))) /* its disks alone */
+	if (!strncmp(json_text(s, "how") ?: "", "storage", strlen("storage"))) /* a `storage` command moves only disks */
 		who = xstrdup(name);
 	else
 		who = json_bytes(s, "pid") ? xasprintf("%s (pid %d)", name, (int)json_bytes(s, "pid")) : xasprintf("%s (shut down)", name);

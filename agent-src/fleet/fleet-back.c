@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Whatever it was called here, the script that starts it there. */
+/* True if the guest is shut down: its start script there starts it, whatever its name was here. */
 static bool is_shut_down(const struct fleet_task *t)
 {
 	return t->is_off || (!strcmp(json_text(t->plan, "how") ?: "", "cold") && !json_integer_value(json_object_get(t->plan, "pid")));

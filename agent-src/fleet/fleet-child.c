@@ -128,7 +128,7 @@ bool child_attend(struct fleet_child *c, void (*take)(void *ctx, json_t *event),
 	int status;
 	pid_t r = c->pid ? program_wait(c->pid, &status) : 0;
 
-	read_all(c, take, ctx); /* and so, of one that has ended, all that it has said */
+	read_all(c, take, ctx); /* everything that a program wrote which has ended */
 	if (!r || r == -EINTR)
 		return false;
 	*code = r == c->pid ? code_of(c, status) : EXIT_UNDECIDED;

@@ -20,9 +20,9 @@ int guest_at_rest(struct guest *g, const char *vm, char *const *argv, size_t arg
  */
 int guest_at_rest_of(struct guest *g, const struct guest *running, struct err *e);
 /*
- * What a QEMU has open is what its line says: each of the disks of `down`, which guest_at_rest_of() has read, and no other image to write to. Who
- * boots the guest by its line gets what it has written then. -ENOTSUP: it is not so (a snapshot, a plugged disk, a replaced file), or that cannot be
- * told.
+ * 0: the QEMU has open exactly the images of its command line: each disk of `down`, which guest_at_rest_of() has read, and no other image
+ * for writing, so a boot by that line sees what the guest has written. -ENOTSUP: the images differ (a snapshot, a plugged disk, a replaced
+ * file), or QEMU does not tell.
  */
 int guest_writes_to_its_line(const struct guest *running, const struct guest *down, struct err *e);
 

@@ -38,7 +38,7 @@ struct line_disks {
 	struct ide so_far;		       /* places in the part of the line that was read so far */
 	struct ide of_line;		       /* places in the whole line */
 	struct nameless {		       /* devices without an id that have a node of a -blockdev */
-		unsigned all, so_far, as_json; /* of the whole line; read so far; QEMU makes those in JSON after all others */
+		unsigned all, so_far, as_json; /* options of the whole line; options read so far; those in JSON, which QEMU handles last */
 	} nameless;
 };
 

@@ -423,7 +423,7 @@ static int find_disk(struct sources *s, struct described_disk *k, size_t i, size
 	if (r == 1 && !k->file)
 		return not_found(s, k, number, e);
 	if (r != 1) {
-		free(k->elsewhere); /* whatever it is there */
+		free(k->elsewhere); /* a copy found at another path no longer matters */
 		k->elsewhere = xstrdup(s->disks[i].path ?: "");
 		if (!k->file && s->disks[i].path) /* the description has the disk as a blank one */
 			k->file = xstrdup(s->disks[i].path);

@@ -15,7 +15,7 @@
 
 #define SAID_MAX  (5u << 20)
 #define READ_S	  (4ULL << 20)	/* bytes: so many at least of an archive are read in a second of CPU time */
-#define CPU_MAX_S 86400u	/* whatever it says of itself */
+#define CPU_MAX_S 86400u	/* CPU seconds of the unpacker, even where an archive claims less */
 #define MADE_S	  (64ULL << 20) /* bytes of its disks for a second of CPU time, as most may be holes */
 
 struct heard {

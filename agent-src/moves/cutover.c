@@ -140,8 +140,8 @@ int live_take_back(struct transfer *t, struct err *e)
 }
 
 /*
- * Nobody's `cont` reaches it any more, and what came before is known: QEMU sends RESUME before it lets the guest run. In BEGUN
- * a guest that was resumed is still the source's, and taken back.
+ * After SIGSTOP no client's `cont` reaches QEMU, and an earlier `cont` is known by its RESUME event, which QEMU sends before the guest
+ * runs. In BEGUN a guest that was resumed is still the source's, and is taken back.
  */
 static int hold_qemu(struct attempt *a, struct err *e)
 {

@@ -85,7 +85,7 @@ static void find_starter(struct aside *a, const char *const *images, size_t coun
 		a->starter = xstrdup(a->unit->autostart.starter);
 		return;
 	}
-	if (a->unit->autostart.unit && a->unit->autostart.active) /* whatever runs in it ends, or stands still, with it */
+	if (a->unit->autostart.unit && a->unit->autostart.active) /* processes of the unit end, or stand still, together with it */
 		return;
 	pid = started_by_script(&a->scripts, images, is_at_rest(a) ? count : 0, &words);
 	if (pid)

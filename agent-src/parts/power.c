@@ -120,7 +120,7 @@ int power_cut(struct power *p, struct err *e)
 
 	if (r)
 		return r;
-	p->cut = p->off = true; /* whoever has stopped it */
+	p->cut = p->off = true; /* the guest counts as off, whichever client stopped it */
 	p->off_ns = now_ns();
 	return 0;
 }

@@ -158,7 +158,7 @@ void ram_restore(struct ram *r)
 {
 	const char *socket = json_text(journal_begin(r->part.a->journal), "migrate_socket");
 
-	if (socket && !r->kept) /* whoever keeps it removes it */
+	if (socket && !r->kept) /* the keeper removes the socket */
 		unlink(socket);
 }
 

@@ -143,7 +143,7 @@ static int examine(struct part *p, struct err *e)
 		forget(t);
 		return 0;
 	}
-	if (r) { /* not ENOTSUP: other kinds of moves are impossible, too */
+	if (r) { /* not -ENOTSUP, as other kinds of moves are impossible, too */
 		e->code = EINVAL;
 		return source_obstacle(t->src, e);
 	}

@@ -69,7 +69,7 @@ struct answered_call {
 	int call;
 	enum answer kind;
 	/* Indexes of arguments; NO_ARGUMENT: the call has none. */
-	unsigned path; /* or an address */
+	unsigned path; /* path, or an address */
 	unsigned dir;  /* descriptor of the directory to which the path is relative */
 	unsigned how;  /* flags, the request, or the address's length */
 };

@@ -208,7 +208,7 @@ int mirrors_finalize(struct storage *s, struct err *e)
 	return mirrors_look_at_devices(s, &one) ? (*e = one, -one.code) : r;
 }
 
-/* Whatever their state is: a pending one ends without having switched, too. With which error one ends is no matter. */
+/* Cancels jobs in every state: a pending job ends without having switched. The job's own error does not matter. */
 int mirrors_cancel(struct storage *s, struct err *e)
 {
 	return qemu_undo_jobs(s->qmp, s->life.loop, s->prefix, e);

@@ -177,7 +177,7 @@ static int restore(struct storage *s, struct err *e)
 	g->start_time = (uint64_t)json_integer_value(json_object_get(begin, "start_time"));
 	s->rebooted = boot && json_text(begin, "boot_id") && strcmp(boot, json_text(begin, "boot_id"));
 	if (s->rebooted)
-		g->start_time = 0; /* whoever has that pid now is another */
+		g->start_time = 0; /* the pid belongs to another process now */
 	g->qmp.path = text(begin, "qmp");
 	g->qmp.all = xcalloc(json_array_size(all) + 1, sizeof(*g->qmp.all));
 	json_array_foreach(all, i, one)

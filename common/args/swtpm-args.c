@@ -15,7 +15,7 @@ enum meaning {
 	SECCOMP,
 	FLAGS,
 	SILENT,	  /* ours takes its place, or it only concerns how it was started */
-	LEFT_OUT, /* and the user is told */
+	LEFT_OUT, /* left out, and the user is told */
 	REFUSED,
 };
 

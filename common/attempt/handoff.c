@@ -110,7 +110,7 @@ static const struct rule rules[] = {
 	{S, EV_PEER, P(HO_NONE), ASKS, 0, S, DO(ACT_UNDECIDED)}, /* a destination remembers only its newest finished attempts */
 	{S, EV_PEER, P(HO_DST_ABORTED) | P(HO_NONE), 0, 0, HO_SRC_ABORTED, DO(TAKE_BACK, ACT_FINISHED)},
 	/* The destination's host was down, and a person there has started the copy: the guest here is out of date. */
-	{S, EV_PEER, P(HO_DST_START), 0, ALIVE, S, DO(ACT_UNDECIDED)}, /* or was about to */
+	{S, EV_PEER, P(HO_DST_START), 0, ALIVE, S, DO(ACT_UNDECIDED)}, /* the destination runs it, or was about to */
 	{S, EV_PEER, P(HO_DST_START), ASKS, 0, S, DO(ACT_UNDECIDED)},
 	{S, EV_PEER, P(HO_DST_STARTED), 0, ALIVE, HO_SRC_RELEASED, DO(ACT_JOURNAL, ACT_REMOVE_SCAFFOLDING, ACT_SEND_STATE)},
 	{S, EV_PEER, P(HO_DST_STARTED), ASKS, 0, HO_SRC_RELEASED, DO(RELEASE)},

@@ -4,7 +4,7 @@
 #ifndef VMFERRY_TAP_NAME_H
 #define VMFERRY_TAP_NAME_H
 
-#define TAP_STAND_IN "vmft" /* and the other's interface index, decimal */
+#define TAP_STAND_IN "vmft" /* followed by the other's interface index, decimal */
 
 /* "vmft12" to 12; 0: it is no such name. */
 unsigned tap_stood_in_for(const char *name);

@@ -158,7 +158,7 @@ struct request {
 };
 
 struct reply {
-	pid_t pid; /* or -errno */
+	pid_t pid; /* pid of the process, or -errno */
 	int status;
 };
 

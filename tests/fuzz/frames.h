@@ -18,7 +18,7 @@
 
 #define PAYLOAD_MAX (16 + 16384)
 
-static char state_dir[] = "/dev/shm/vmferry-fuzz-XXXXXX"; /* it syncs a lot */
+static char state_dir[] = "/dev/shm/vmferry-fuzz-XXXXXX"; /* /dev/shm: the input makes many fsync calls */
 
 static inline void nothing(struct attempt *a)
 {

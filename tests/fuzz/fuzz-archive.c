@@ -21,7 +21,7 @@
 
 enum selector { TAR, XVA, PACKED, SAID, TARRED_DISK_IN, SELECTORS };
 enum { BLOCK = 512, AT_CHECKSUM = 148, AT_MAGIC = 257 };
-#define PACKED_MAX (4u << 20) /* so much of what is in it is looked at */
+#define PACKED_MAX (4u << 20) /* bytes of the unpacked stream that are looked at, at most */
 
 static void sum_header(uint8_t *h)
 {

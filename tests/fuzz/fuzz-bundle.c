@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define SUM "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc" */
+#define SUM "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* SHA-256 of "abc" */
 
 static const char manifest[] =
 	"{\"format\":\"vmferry-bundle\",\"version\":1,\"needs\":[],\"name\":\"vm\",\"qemu\":{\"program\":\"qemu-system-x86_64\"},\"cwd\":\"/\","
@@ -77,7 +77,7 @@ static void check(const struct bundle *b)
 	bundle_fini(&other);
 }
 
-/* What is received may be much less than a manifest says; its files are removed again. */
+/* Receives an archive. The contents may be much shorter than the manifest says; the files are removed again. */
 static void receive(const uint8_t *p, size_t n)
 {
 	char dir[] = "/dev/shm/fuzz-bundle-XXXXXX";
@@ -106,7 +106,7 @@ static void receive(const uint8_t *p, size_t n)
 		}
 		unlink(path);
 	}
-	require(!rmdir(dir)); /* there is nothing else */
+	require(!rmdir(dir)); /* the folder is empty again */
 	bundle_fini(&b);
 }
 

@@ -12,7 +12,7 @@
 #include "../../agent-dst/parts/bitmaps.h"
 #include "script.h"
 #include "seed.h"
-/* its struct is private, and a QEMU to ask is not at hand */
+/* gives access to the private struct; no QEMU runs that could be asked */
 #include "../../agent-dst/carry/ram-place.c"
 
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static struct queue events;
 static struct receive_shared shared;
 static struct host_block block = {.name = "pc.ram", .max_bytes = RAM_BYTES};
 static struct ram_place *place;
-static uint8_t *mapping; /* of the block, where it is mapped */
+static uint8_t *mapping; /* mapping of the block, where it is mapped */
 static bool lost;
 static struct alike_image alike_image;
 
@@ -109,7 +109,7 @@ static void start_child(void)
 	require(mapping != MAP_FAILED);
 }
 
-/* What one input announced does not stay for the next. */
+/* Clears targets that the previous input announced. */
 static void forget_targets(void)
 {
 	size_t i;
@@ -163,7 +163,7 @@ static void play_qemu(const uint8_t *p, size_t n)
 	qemu_left = qemu_left || k == 0;
 }
 
-/* Nobody but QEMU, by QMP, tells of what is wrong then. */
+/* True if the receiver's counters are sane. Only QEMU, by QMP, can tell more. */
 static bool stands(const struct receiver *r)
 {
 	return qemu_left || __atomic_load_n(&r->held.bytes, __ATOMIC_RELAXED);
@@ -238,7 +238,7 @@ static void also_record(struct writer *w, uint8_t codec, uint16_t unit, uint32_t
 	record(w, MSG_DATA_ALSO, &m);
 }
 
-/* What one who has authenticated may claim: objects of impossible sizes, numbers, units and names, and contents that go with them. */
+/* Claims that an authenticated peer may make: objects of impossible sizes, numbers, units and names, and contents that go with them. */
 static void write_lies(void)
 {
 	static const struct msg_object lies[] = {

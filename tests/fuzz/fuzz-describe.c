@@ -31,7 +31,7 @@ static const char seed[] =
 	"\"read_only\":true},{\"role\":\"media\",\"path\":\"/m\",\"ejected\":true}],\"map_net\":{\"n\":\"bridge:br1\"},"
 	"\"configs\":[{\"path\":\"f\",\"text\":\"[device]\"}],\"env\":{\"LD_LIBRARY_PATH\":\"/x\"},\"ram_mode\":\"opaque\"}";
 
-/* Of one who lies. */
+/* A description that lies. */
 static const char lies[] =
 	"{\"name\":\"../../a\",\"exe\":\"/bin/true\",\"machine\":\"../pc\",\"channels\":1000000000,\"multifd\":-1,\"cwd\":\"..\","
 	"\"disk_dir\":\"/tmp/../tmp\",\"ram_bytes\":1152921504606846976,\"argv\":[\"q\",\"-drive\",\"file=/a,if=none,id=d\"],"
@@ -55,13 +55,13 @@ static const char staying[] =
 	"\"mark\":17592186044417,\"shared\":true},{\"object\":3,\"by_word\":\"/dev/null\",\"node\":\"f\",\"device\":true,\"identity\":\"naa.1\","
 	"\"format\":\"raw\",\"virtual_size\":1}]}";
 
-/* Those of a guest that stays. */
+/* Files of a guest that stays at the source. */
 static const char brought[] =
 	"{\"name\":\"a\",\"exe\":\"/bin/true\",\"channels\":1,\"cwd\":\"/w\",\"disk_dir\":\"/tmp\",\"how\":\"disks\",\"keep_partial_s\":60,"
 	"\"argv\":[\"q\"],\"disks\":[{\"object\":1,\"file\":\"/a\",\"real_path\":\"/a\",\"format\":\"raw\",\"virtual_size\":1,\"allocated\":1,"
 	"\"keep\":true}]}";
 
-/* Of one that boots there, which does not need all. */
+/* Files of a guest that boots at the destination, which does not need all of them. */
 static const char left[] =
 	"{\"name\":\"a\",\"exe\":\"/bin/true\",\"channels\":1,\"cwd\":\"/w\",\"disk_dir\":\"/tmp\",\"how\":\"warm\",\"argv\":[\"q\"],"
 	"\"disks\":[{\"object\":1,\"file\":\"/a\",\"real_path\":\"/a\",\"format\":\"raw\",\"virtual_size\":1,\"allocated\":1},"

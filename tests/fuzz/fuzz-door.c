@@ -26,7 +26,7 @@ enum deed { COME, SAY, SAY_FRAME, SAY_HELLO, SAY_HELLO_BYTES, PROVE, SHAKE_HANDS
 struct stranger {
 	struct link link;
 	bool here, shakes, secure, greeted;
-	bool spoilt; /* it has said something before its HELLO */
+	bool spoilt; /* the stranger has sent something before its HELLO */
 	struct hello mine;
 };
 
@@ -110,7 +110,7 @@ static void say_frame(struct stranger *s, uint16_t type, const uint8_t *p, size_
 	say(s, buf, FRAME_HEADER_BYTES + n);
 }
 
-/* As sources do, but the session and the channel are p's. */
+/* Says HELLO as a source does, with the session and the channel from p. */
 static void say_hello(struct stranger *s, const uint8_t *p, size_t n, bool damaged)
 {
 	uint8_t buf[512];
@@ -192,7 +192,7 @@ static void act(uint8_t what, const uint8_t *p, size_t n)
 	case SAY_HELLO:
 		say_hello(s, p, n, damaged);
 		break;
-	case SAY_HELLO_BYTES: /* what may be as right as say_hello()'s, to who has the key */
+	case SAY_HELLO_BYTES: /* a HELLO of p's bytes, which may be as valid as say_hello()'s for a peer that has the key */
 		f.entitled += s->secure;
 		say_frame(s, MSG_HELLO, p, n, damaged);
 		break;
@@ -301,7 +301,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 			break;
 		act(what, s.p, s.n);
 		door_step(f.door);
-		door_step(f.door); /* who has just come in by the first is heard by the second */
+		door_step(f.door); /* the second step hears a peer that the first step accepted */
 	}
 	for (i = 0; i < STRANGERS; i++)
 		go(&f.stranger[i]);

@@ -45,7 +45,7 @@ static int take(struct transfer *t, const struct played *f, struct err *e)
 	json_t *ready;
 	int r;
 
-	if (f->type == MSG_COPY_READY) { /* its connections are left out */
+	if (f->type == MSG_COPY_READY) { /* connections are left out */
 		r = json_message_take(f->type, f->bytes, f->n, t->a.id, NULL, &ready, e);
 		if (!r) {
 			free(t->ram.mode_why);

@@ -23,7 +23,7 @@ static void expect_state(enum handoff_state was, const struct transfer *t)
 {
 	enum handoff_state is = t->a.handoff.state;
 
-	/* what a source says makes nothing PREPARED */
+	/* only the destination's own work makes it PREPARED, never a message of the source */
 	require(is == was || is == HO_NONE || (was == HO_DST_BEGUN && is == HO_DST_ABORTED) ||
 		(was == HO_DST_PREPARED && (is == HO_DST_START || is == HO_DST_ABORTED || is == HO_DST_NOVM)) ||
 		(was == HO_DST_START && (is == HO_DST_STARTED || is == HO_DST_ABORTED)) ||
@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	}
 	while (!k && !t->a.con.finished && next_frame(&r, types, ARRAY_LEN(types), t->a.id, &f)) {
 		t->a.con.stage = begun ? stage_of[f.stage % ARRAY_LEN(stage_of)] : ST_CONNECT;
-		if (f.stage & 0x80 && t->a.handoff.state == HO_DST_BEGUN && begun) /* as when all has arrived */
+		if (f.stage & 0x80 && t->a.handoff.state == HO_DST_BEGUN && begun) /* as when all contents have arrived */
 			attempt_step(&t->a, EV_PREPARED_OK, HO_NONE, &e);
 		was = t->a.handoff.state;
 		k = take(t, &f, &e);

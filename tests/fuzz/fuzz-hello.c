@@ -37,7 +37,7 @@ static void expect_sane(const struct hello *h)
 	hello_prove(HELLO_SOURCE, "00", h, &mine, proof);
 }
 
-/* What a record is on the wire. */
+/* Writes a record as it is on the wire. */
 static size_t frame(uint8_t what, struct slice s, uint8_t *out)
 {
 	struct frame_header h = {.type = types[what & 3], .length = (uint32_t)s.n};

@@ -129,7 +129,7 @@ static void describe(unsigned reader, const char *text, size_t n)
 	description_fini(&d);
 }
 
-/* As a file without a name. */
+/* Looks at the input as at a file without a name. */
 static void look(const uint8_t *p, size_t n)
 {
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -153,7 +153,7 @@ static int read_image(void *ctx, void *to, size_t n, uint64_t at, struct err *e)
 
 	(void)e;
 	require(at <= i->n && n <= i->n - at);
-	require(n <= i->left); /* it reads no more than there is, but for the tables' list and what is read of the header */
+	require(n <= i->left); /* the reader gets no more bytes than are left, except for the list of tables and the header */
 	i->left -= n;
 	memcpy(to, i->p + at, n);
 	return 0;
@@ -182,7 +182,7 @@ static void find_volume(char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-	/* what is beyond the end of it is another's */
+	/* bytes beyond the end belong to another buffer */
 	AUTO_FREE char *text = NULL;
 	struct disk_content content;
 	struct manifest m;

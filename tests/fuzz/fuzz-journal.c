@@ -16,10 +16,10 @@
 
 #define FILE_BYTES (256 * KIB)
 
-enum { RAW = 0x80, DAMAGED = 0x40, TWICE = 0x20, LONGER = 0x10, KIND = 7 }; /* what */
+enum { RAW = 0x80, DAMAGED = 0x40, TWICE = 0x20, LONGER = 0x10, KIND = 7 }; /* kinds and flags of an operation */
 enum { GROW = 1 };							    /* settings: it is written anew */
 
-static char dir[] = "/dev/shm/vmferry-fuzz-XXXXXX"; /* it syncs a lot */
+static char dir[] = "/dev/shm/vmferry-fuzz-XXXXXX"; /* /dev/shm: the journal makes many fsync calls */
 static char *path;
 
 static size_t put_record(uint8_t *out, uint8_t what, struct slice s)
@@ -85,7 +85,7 @@ static bool dump(void)
 	return !r;
 }
 
-/* As an agent does that found it. */
+/* Goes on with a journal as an agent does that finds it. */
 static void write_on(struct journal *j, bool grow)
 {
 	json_t *detail = json_pack("{s:s}", "path", "/a"), *large;

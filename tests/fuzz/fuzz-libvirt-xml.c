@@ -42,7 +42,7 @@ static bool same_text(const char *a, const char *b)
 	return !a == !b && (!a || !strcmp(a, b));
 }
 
-/* Where the source was from, it is to; all others are as they were. */
+/* Checks that each `from` of the source became `to`, and that everything else is unchanged. */
 static void require_changed(const char *was, const char *is, const char *from, const char *to)
 {
 	require(same_text(is, was && from && !strcmp(was, from) ? to : was));

@@ -21,9 +21,9 @@ static uint8_t said[SAID_MAX];
 
 struct script {
 	size_t n;
-	uint32_t serial;       /* of the call that is due */
+	uint32_t serial;       /* serial of the call that is due */
 	int32_t procedures[8]; /* the last one is 0 */
-	unsigned at;	       /* which of them */
+	unsigned at;	       /* index into procedures */
 };
 
 static void put(struct script *s, const void *p, size_t n)
@@ -44,7 +44,7 @@ static void put_message(struct script *s, uint32_t program, int32_t procedure, u
 	put(s, p, n);
 }
 
-/* Of a call with several procedures the last one's may be repeated. */
+/* Adds a reply. If a call takes several procedures, the last one's reply may be repeated. */
 static void put_reply(struct script *s, uint32_t status, const void *p, size_t n)
 {
 	int32_t procedure = s->procedures[s->at];

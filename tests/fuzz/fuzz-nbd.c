@@ -23,7 +23,7 @@ static int to_fuzzer(int fd);
 #define REQUESTS     8
 
 enum { OWN_HANDSHAKE = 1, STRUCTURED = 2, CONTEXTS = 4, MAP = 8 };		/* settings */
-enum { RAW = 0x80, SIMPLE = 0x40, WRONG_LENGTH = 0x20, LAST = 0x10, KIND = 7 }; /* what */
+enum { RAW = 0x80, SIMPLE = 0x40, WRONG_LENGTH = 0x20, LAST = 0x10, KIND = 7 }; /* kinds and flags of a reply */
 
 static const uint16_t kinds[] = {1, 2, 5, 0x8001, 0x8002, 0, 0x7777, 0x8003};
 

@@ -20,7 +20,7 @@
 
 static const uint16_t types[] = {MSG_PREPARE, MSG_FILE_DATA, MSG_FILE_END};
 
-static char dir[64]; /* what is made is made here */
+static char dir[64]; /* folder in which files are created */
 
 static unsigned entries(const char *path)
 {
@@ -39,7 +39,7 @@ static char *in_dir(const char *name)
 	return xasprintf("%s/%s", dir, name);
 }
 
-/* As the plan leaves it. */
+/* Sets the transfer to the state after the plan. */
 static void plan(struct transfer *t)
 {
 	struct target *g = &t->target;
@@ -59,7 +59,7 @@ static void plan(struct transfer *t)
 	require(g->description && !files->ops->examine(files, &e) && t->files.count == 2);
 }
 
-/* As the stages do. */
+/* Takes a message as the stages do. */
 static int take(struct transfer *t, uint16_t type, const uint8_t *p, size_t n, struct err *e)
 {
 	struct event *ev;
@@ -222,7 +222,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argc, (void)argv;
 	seeds_if_asked(write_seeds);
 	log_init("fuzz", LOG_LEVEL_ERROR, open("/dev/null", O_WRONLY | O_CLOEXEC));
-	snprintf(dir, sizeof(dir), "/dev/shm/vmferry-fuzz-XXXXXX"); /* it syncs a lot */
+	snprintf(dir, sizeof(dir), "/dev/shm/vmferry-fuzz-XXXXXX"); /* /dev/shm: the journal makes many fsync calls */
 	require(mkdtemp(dir));
 	guest = in_dir("guest");
 	require(!mkdir(guest, 0700));

@@ -18,7 +18,7 @@
 
 enum selector { GUEST, RAM_BLOCKS, SETTINGS, CPU, UNDO, MIGRATION, SELECT_COUNT };
 
-/* What is left of the answers. */
+/* Lines of the answers that are left. */
 static const char *lines;
 
 /* ---- in place of qmp.c ---- */

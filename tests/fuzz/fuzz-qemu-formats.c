@@ -79,7 +79,7 @@ static void try_return_path(const uint8_t *p, size_t n, size_t most)
 	int r, s;
 	size_t k = reply_texts(p, n, SIZE_MAX, a, &r);
 
-	require(k <= n && !memcmp(a, p, k)); /* it says the same */
+	require(k <= n && !memcmp(a, p, k)); /* the copy is equal to what was read */
 	require(reply_texts(p, n, most, b, &s) == k && !memcmp(a, b, k) && (r < 0) == (s < 0));
 	free(a);
 	free(b);

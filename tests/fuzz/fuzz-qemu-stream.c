@@ -21,13 +21,13 @@ struct walk {
 	uint64_t items; /* how many of them */
 	uint32_t pauses;
 	bool has_blocks;
-	size_t n; /* of thin */
+	size_t n; /* number of thin objects */
 	uint8_t thin[STREAM_MAX];
 };
 
 static struct walk whole, cut, again;
 
-/* What a handler returns: 1 is a pause. */
+/* Counts what the walker reports. Returns 1 to pause it. */
 static int tell(struct walk *w, uint64_t what, uint64_t a, uint64_t b, const uint8_t *data, size_t n)
 {
 	uint64_t words[] = {what, a, b, w->n, w->told};

@@ -30,7 +30,7 @@ static struct {
 
 /* ---- messages ---- */
 
-/* What is not whole yet. */
+/* True if the buffer may be the beginning of an incomplete message. */
 static bool begins_like_one(const struct buffer *in)
 {
 	size_t i;

@@ -25,13 +25,13 @@ static void *small_calloc(size_t n, size_t size);
 #define CHANNEL_MAX MIB /* bytes of one */
 #define RAM_PAGES   64
 
-enum { PACKET = 0x80, BEGIN = 0x40 }; /* what */
+enum { PACKET = 0x80, BEGIN = 0x40 }; /* kinds of an operation */
 
 static struct {
 	struct send_shared shared;
 	struct capture *c;
 	int qemu[1 + MULTIFD];
-	uint64_t pages[4096]; /* of each object that was announced */
+	uint64_t pages[4096]; /* pages of each object that was announced */
 	unsigned objects, failures;
 	size_t said[1 + MULTIFD];
 } s;
@@ -43,7 +43,7 @@ static int no_thread(void)
 	return 0;
 }
 
-/* As where there is not much memory. */
+/* Fails for large sizes, as where memory is short. */
 static void *small_calloc(size_t n, size_t size)
 {
 	return n > 16 * MIB / size ? NULL : calloc(n, size);
@@ -137,7 +137,7 @@ static void say(unsigned channel, const void *p, size_t n)
 	if (n > CHANNEL_MAX - s.said[channel])
 		return;
 	s.said[channel] += n;
-	while (n && tries < 16) { /* it may wait for another channel */
+	while (n && tries < 16) { /* the frame may wait for another channel */
 		k = send(s.qemu[channel], p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (k > 0) {
 			p = (const uint8_t *)p + k;
@@ -242,7 +242,7 @@ static void told(void *ctx, enum capture_event ev, const struct err *e)
 	if (ev != CAPTURE_FAILED)
 		return;
 	require(!s.failures++ && e->code > 0 && e->msg[0]);
-	require(s.objects || !strstr(e->msg, "did not list")); /* what comes before the list waits for it */
+	require(s.objects || !strstr(e->msg, "did not list")); /* pages that come before the list wait for it */
 }
 
 /* Whether it will do nothing more. */
@@ -330,7 +330,7 @@ static void write_seeds(void)
 	static const char part[] = "\2\0\0\0\2\0\0\0\0\0\0\x30\10\6pc.ram\xfe\xfd\xa1\0\0\0\0\0\0\xf0\x22\0\0\0\0\0\0\0\2\0"
 				   "\0\0\0\0\0\0\0\20\x7e\0\0\0\2";
 	static const char last[] = "\3\0\0\0\2\0\0\0\0\0\0\2\0\0\0\0\0\0\0\0\20\x7e\0\0\0\2\4state";
-	/* of 2^60 bytes */
+	/* a RAM block of 2^60 bytes */
 	static const char huge[] = "QEVM\0\0\0\3\1\0\0\0\2\3ram\0\0\0\0\0\0\0\4\x10\0\0\0\0\0\0\4\6pc.ram\x10\0\0\0\0\0\0\0";
 	static const uint8_t pages[] = {2, 3, 0, 0x77, 1, 5, 9, 10, 63}, zero[] = {0, 2, 3, 0, 0, 15}, sync[] = {0, 0, 1, 0};
 	uint8_t buf[4096];

@@ -176,7 +176,7 @@ static void try_known_hosts(const char *text, size_t bytes)
 	expect_printable(found.types);
 }
 
-/* What is written of a key is found again. */
+/* Checks that a key written to known_hosts is found again. */
 static void try_known_host(const uint8_t *p, size_t n)
 {
 	struct known_hosts found = {.verdict = KNOWN_NOT};
@@ -249,7 +249,7 @@ static void try_disk(char *const *argv, size_t argc)
 	args_free_strings(out, n);
 }
 
-/* What it has is what sh would have: quoted again it is the same. */
+/* Checks that words read from a script, quoted again, read the same; sh would have the same. */
 static void try_script(const char *text)
 {
 	struct guest g = {.pid = 0}, again = {.pid = 0};
@@ -289,7 +289,7 @@ static void try_qcow2(const uint8_t *p, size_t n)
 	qcow2_header_fini(&h);
 }
 
-/* What a peer may have an image made with. */
+/* Tries options of an image that a peer may ask for. */
 static void try_qcow2_options(const char *text)
 {
 	json_t *said = json_loads(text, 0, NULL), *create = json_object(), *of = qcow2_options_of(said);
@@ -311,7 +311,7 @@ static void try_qcow2_options(const char *text)
 	json_decref(of);
 }
 
-/* What an image says that it is on. */
+/* Tries the name of a backing file as an image states it. */
 static void try_image_name(const char *text)
 {
 	AUTO_FREE char *file = image_name_file(text);

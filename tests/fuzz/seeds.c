@@ -11,7 +11,7 @@
 static int run_file(const char *path)
 {
 	static uint8_t bytes[BYTES_MAX];
-	AUTO_FREE uint8_t *input = NULL; /* of its length, for valgrind and AddressSanitizer */
+	AUTO_FREE uint8_t *input = NULL; /* a copy of the exact length, for valgrind and AddressSanitizer */
 	FILE *f = fopen(path, "re");
 	size_t n = f ? fread(bytes, 1, sizeof(bytes), f) : 0;
 

@@ -180,7 +180,7 @@ static void whether_a_script_was_edited_can_be_told(void **state)
 	assert_int_equal(start_script_origin(comment), SCRIPT_FOREIGN);
 	assert_int_equal(start_script_origin(longer), SCRIPT_FOREIGN);
 	assert_int_equal(start_script_origin(broken), SCRIPT_FOREIGN);
-	assert_int_equal(start_script_origin(cut), SCRIPT_UNSEALED); /* as an older vmferry has written it */
+	assert_int_equal(start_script_origin(cut), SCRIPT_UNSEALED); /* a script as an older vmferry has written it */
 	assert_int_equal(start_script_origin("#!/bin/sh\nexec qemu-system-x86_64\n"), SCRIPT_FOREIGN);
 	start_script_seal(more); /* by vmferry */
 	assert_int_equal(start_script_origin(more), SCRIPT_OURS);
@@ -305,7 +305,7 @@ static void units_wait_for_what_their_script_and_disks_lie_on(void **state)
 	afterwards_need(plan, "/srv/vm/vm1.sh");
 	afterwards_need(plan, "/srv/vm/a.raw");
 	afterwards_need(plan, "/srv/vm 2/100%/$b.raw");
-	afterwards_need(plan, "/srv/\"x/b.raw"); /* not every systemd has a way to say it */
+	afterwards_need(plan, "/srv/\"x/b.raw"); /* an older systemd has no way to write such a path */
 	afterwards_need(plan, "/srv/x\\/b.raw");
 	afterwards_need(plan, "/srv/x\n/b.raw");
 	of_system = afterwards_unit_text(plan, "/srv/vm/vm1.sh");
@@ -348,7 +348,7 @@ static void what_may_start_a_unit_is_told_apart(void **state)
 	assert_false(unit_restarts("no"));
 	assert_true(unit_restarts("always"));
 	assert_true(unit_restarts("on-failure"));
-	assert_true(unit_restarts("")); /* not told: the worse */
+	assert_true(unit_restarts("")); /* unknown: the worse is assumed */
 	assert_true(unit_is_wanted("enabled"));
 	assert_true(unit_is_wanted("static"));
 	assert_true(unit_is_wanted("generated"));

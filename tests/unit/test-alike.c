@@ -385,7 +385,7 @@ static void another_file_in_its_place_is_left_alone(void **state)
 	end();
 }
 
-/* Or what is still being filled would be written over it. */
+/* Blocks are taken only when all are filled: blocks that are still being filled would be written over them. */
 static void nothing_is_taken_before_all_is_filled(void **state)
 {
 	(void)state;
@@ -412,7 +412,7 @@ static void what_cannot_be_wanted_is_refused(void **state)
 	begin(sizeof(other));
 	assert_int_equal(wants(2, 0, false, 16), -EPROTO);	/* no such disk */
 	assert_int_equal(wants(1, 0, false, 15), -EPROTO);	/* no hash */
-	assert_int_equal(wants(1, 0, false, 0), -EPROTO);	/* nothing */
+	assert_int_equal(wants(1, 0, false, 0), -EPROTO);	/* an empty request */
 	assert_int_equal(wants(1, BLOCKS, false, 16), -EPROTO); /* behind its end: what is left there is no block */
 	assert_int_equal(wants(1, UINT64_MAX, false, 16), -EPROTO);
 	assert_int_equal(wants(1, BLOCKS - 1, false, 16), 0);
@@ -518,13 +518,13 @@ static void images_are_files_of_ours_the_newest_first(void **state)
 	alike_images_add(&im, place, "vm2", -1);
 	assert_images(&im, "vm1/b.qcow2 vm1/a.raw");
 	assert_int_equal(alike_images_bytes(&im), 5 * MIB);
-	alike_images_add(&im, place, "vm2", -1); /* of another disk that goes there */
+	alike_images_add(&im, place, "vm2", -1); /* an image of another disk that goes there */
 	assert_images(&im, "vm1/b.qcow2 vm1/a.raw");
 	alike_images_fini(&im);
-	alike_images_add(&im, place, "vm1", 0); /* its directory has its name, and others have theirs */
+	alike_images_add(&im, place, "vm1", 0); /* the directory has its own name, and the files have theirs */
 	assert_images(&im, "vm1/b.qcow2 vm2/b.raw vm1/a.raw");
 	alike_images_fini(&im);
-	if (!geteuid()) { /* of whom the disk is to be */
+	if (!geteuid()) { /* the owner that the disk is to have */
 		alike_images_add(&im, place, "vm2", 4711);
 		assert_images(&im, "vm1/strange.raw vm1/b.qcow2 vm1/a.raw");
 	}

@@ -207,7 +207,7 @@ static void firmware_beside_qemu_gets_its_whole_path(void **state)
 	assert_int_equal(chdir(dir), 0);
 	put_text("fw.bin", "x");
 	assert_int_equal(guest_at_rest(&g, NULL, words, ARRAY_LEN(words), &script, &e), 0);
-	g.pid = getpid(); /* and started long ago: the file came later, so that QEMU has read one of its own */
+	g.pid = getpid(); /* QEMU was started long ago: the file is newer, so QEMU has read another one */
 	assert_int_equal(guest_write_in_own_files(&g, NULL, &e), -ENOTSUP);
 	assert_non_null(strstr(e.msg, "which was changed since its QEMU read it, or one of QEMU's own"));
 	assert_string_equal(g.line.argv[4], "fw.bin");
@@ -286,8 +286,8 @@ static void a_rom_that_a_config_file_names_is_refused(void **state)
 	assert_int_equal(fchdir(here), 0);
 }
 
-/* Its line calls it nothing: it has the name of its first disk, and has it there, too. One that runs is described as it will be when it is
- * down. */
+/* A guest whose line has no name is called as its first disk, and has that name at the destination, too. A running guest is described as it
+ * will be when it is shut down. */
 static void a_guest_without_a_name_is_called_as_its_disk(void **state)
 {
 	AUTO_FREE char *disk = xasprintf("%s/web disk.raw", dir), *option = xasprintf("file=%s,format=raw", disk);
@@ -305,7 +305,7 @@ static void a_guest_without_a_name_is_called_as_its_disk(void **state)
 	g.tpm = (struct swtpm){.socket = xstrdup("/run/t"), .state = xstrdup("/srv/t"), .tpm2 = true};
 	assert_int_equal(guest_at_rest_of(&later, &g, &e), 0);
 	assert_int_equal(later.pid, 0);
-	assert_int_equal(later.line.argc, g.line.argc); /* it has a name by now */
+	assert_int_equal(later.line.argc, g.line.argc); /* the later guest has a name by now */
 	assert_int_equal(later.disk_count, 1);
 	assert_string_equal(later.disks[0].real_path, disk);
 	assert_string_equal(later.tpm.state, "/srv/t");
@@ -404,7 +404,7 @@ static void a_base_named_as_no_path_is_one_or_refused(void **state)
 	assert_int_equal(look_at_image_on(named, &g), 0);
 	assert_string_equal(g.disks[0].chain[0].real_path, base);
 	guest_fini(&g);
-	assert_int_equal(look_at_image_on("file:base", &g), -ENOTSUP); /* it is wherever QEMU is started */
+	assert_int_equal(look_at_image_on("file:base", &g), -ENOTSUP); /* the path depends on where QEMU is started */
 	assert_non_null(strstr(e.msg, "qemu-img rebase -u"));
 	guest_fini(&g);
 	unlink(base);
@@ -524,12 +524,12 @@ static void an_image_in_use_is_not_ours(void **state)
 	assert_false(is_free(IMAGE_READ));
 	assert_false(is_free(IMAGE_OWN));
 	close(fd);
-	fd = qemu(1, 1); /* nobody may read */
+	fd = qemu(1, 1); /* other processes may not read */
 	assert_false(is_free(IMAGE_READ));
 	close(fd);
 
 	assert_int_equal(image_lock(file, IMAGE_READ, &fd, &e), 0);
-	assert_false(is_free(IMAGE_READ)); /* one agent at a time */
+	assert_false(is_free(IMAGE_READ)); /* only one agent at a time */
 	close(fd);
 	assert_true(is_free(IMAGE_OWN));
 }
@@ -592,7 +592,7 @@ static void a_file_ends_with_a_whole_sector_of_zeros(void **state)
 	memset(bytes, 0, sizeof(bytes));
 	assert_memory_equal(back + 10000, bytes, 240);
 
-	assert_int_equal(truncate(file, 9000), 0); /* what is missing before its end is no padding */
+	assert_int_equal(truncate(file, 9000), 0); /* padding of a file that was cut off is not accepted */
 	result = 1;
 	disk_io_read(d, &r, back, sizeof(back), 0);
 	while (result == 1)

@@ -30,14 +30,14 @@
 
 /* The memory that the process and the test share. */
 struct stage {
-	volatile unsigned turns, wrong_registers; /* of its loop */
+	volatile unsigned turns, wrong_registers; /* turns of the thread's loop */
 	volatile bool holds_lock;		  /* held by its main thread while that waits */
 	volatile bool lock_is_taken;		  /* by another of its threads */
 	volatile uint64_t chardev;		  /* the result for a character device */
 	volatile bool refuses_monitor;
 	volatile unsigned locked, unlocked, chardevs, monitors;
 	volatile unsigned signals; /* handled */
-	volatile unsigned sent;	   /* of these */
+	volatile unsigned sent;	   /* number of signals sent */
 	volatile bool is_enough;   /* no more are to be sent */
 	char label[64], socket[512], monitor[256];
 	volatile uint64_t monitor_of;
@@ -617,7 +617,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_thread_outside_its_main_loop_is_left_alone, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(a_lock_that_is_not_free_in_time_ends_it, begin_other, end_other),
 		cmocka_unit_test_setup_teardown(no_socket_and_no_monitor_are_told_apart, begin_other, end_other),
-#ifndef __SANITIZE_THREAD__ /* which puts a handler off until the next call that it knows, and this thread makes none */
+#ifndef __SANITIZE_THREAD__ /* ThreadSanitizer puts a handler off until the next call that it knows, and this thread makes none */
 		cmocka_unit_test_setup_teardown(signals_that_come_meanwhile_are_its_own, begin_other, end_other),
 #endif
 		cmocka_unit_test_setup_teardown(it_is_put_into_another_directory, begin_other, end_other),

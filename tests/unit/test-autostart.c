@@ -108,7 +108,7 @@ static void a_unit_that_starts_nothing_again_is_held(void **state)
 		fail_msg("%s", e.msg);
 	assert_string_equal(a.unit, "vm1.service");
 	assert_true(a.enabled);
-	shows("no", "enabled"); /* as our drop-in says */
+	shows("no", "enabled"); /* systemd shows what our drop-in says */
 	assert_int_equal(hold(), 0);
 	assert_true(a.held);
 }
@@ -171,7 +171,7 @@ static void line_of_descent(pid_t *pids, size_t n)
 				_exit(1);
 			pid = i + 1 < n ? fork() : 0;
 		}
-		close(fds[1]); /* so that the reader comes to an end if one could not be made */
+		close(fds[1]); /* the reader comes to its end even if no wrapper could be made */
 		for (;;)
 			pause();
 	}
@@ -190,7 +190,7 @@ static void from_qemus_parent_to_the_units_main_process(void **state)
 	line_of_descent(line, 3);
 	assert_int_equal(autostart_wrappers(line[2], line[1], pids), 1);
 	assert_int_equal(pids[0], line[1]);
-	assert_int_equal(autostart_wrappers(line[2], line[0], pids), 2); /* what has started that is none of the unit's */
+	assert_int_equal(autostart_wrappers(line[2], line[0], pids), 2); /* processes that a wrapper started do not belong to the unit */
 	assert_int_equal(pids[0], line[1]);
 	assert_int_equal(pids[1], line[0]);
 	end(line[0]);

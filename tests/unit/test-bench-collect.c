@@ -17,9 +17,9 @@
 #define DEADLINE_MS 10000
 
 #define BEAT_BYTES 48u
-#define TOKEN_WORD 4 /* of a beat and of a record: the first of its token */
+#define TOKEN_WORD 4 /* index of the first word of a token, in a beat and in a record */
 
-static uint64_t token[2]; /* of the last collector */
+static uint64_t token[2]; /* token of the last collector */
 
 static struct collector *new_collector(void)
 {
@@ -223,7 +223,7 @@ static void silence_of_the_probe_is_measured_also_while_it_lasts(void **state)
 	collector_free(c);
 }
 
-/* Nobody reads the echo: what is not sent is not lost, and others are served. */
+/* A peer that does not read its echo loses only its own, and others are served. */
 static void peer_that_does_not_read_holds_up_nobody(void **state)
 {
 	struct collector *c = new_collector();
@@ -264,7 +264,7 @@ static void more_connections_than_it_keeps_do_not_keep_the_guest_out(void **stat
 	collector_free(c);
 }
 
-/* Whatever it says, by UDP, of a guest that beats no more. */
+/* Beats that a stranger sends by UDP for a guest that beats no more are ignored. */
 static void beats_of_a_stranger_are_not_heard(void **state)
 {
 	struct collector *c = new_collector();
@@ -276,14 +276,15 @@ static void beats_of_a_stranger_are_not_heard(void **state)
 	(void)state;
 	send_beat(guest, 1, BEAT_BYTES);
 	wait_heard(c, 1);
-	assert_int_equal(send(stranger, forged, sizeof(forged), 0), sizeof(forged)); /* as a guest that has been told no token */
+	/* a beat without a token, as a guest sends it that was told none */
+	assert_int_equal(send(stranger, forged, sizeof(forged), 0), sizeof(forged));
 	assert_int_equal(send(stranger, forged, 32, 0), 32);
 	for (i = 0; i < sizeof(token); i++) {
 		memcpy(forged + TOKEN_WORD, token, sizeof(token));
 		((uint8_t *)(forged + TOKEN_WORD))[i] ^= 1;
 		assert_int_equal(send(stranger, forged, sizeof(forged), 0), sizeof(forged));
 	}
-	send_beat(guest, 3, BEAT_BYTES); /* what came before has been looked at when this is heard */
+	send_beat(guest, 3, BEAT_BYTES); /* earlier beats were read when this one arrives */
 	wait_heard(c, 2);
 	assert_int_equal(collector_beats(c, &beats), 2);
 	assert_int_equal(beats[1].sequence, 3);

@@ -50,7 +50,7 @@ static void a_guest_goes_on_if_it_counts_on(void **state)
 	assert_false(beats_go_on(on, 0, T0));
 	assert_false(beats_go_on(anew, ARRAY_LEN(anew), T0 + 100 * MS));
 	assert_false(beats_go_on(late, ARRAY_LEN(late), T0 + 100 * MS));
-	back[2].guest_ns = 0; /* its clock did not */
+	back[2].guest_ns = 0; /* the guest's clock has not gone on */
 	assert_false(beats_go_on(back, ARRAY_LEN(back), T0 + 100 * MS));
 	for (i = 0; i < 4; i++) /* young guests: the new one is older now than that before became */
 		young[i] =

@@ -22,7 +22,7 @@
 static char dir[] = "/tmp/test-bench-host-clear.XXXXXX";
 
 struct process {
-	const char *word[2]; /* of its command line, behind what it does; %s: the directory */
+	const char *word[2]; /* words of its command line, after the order; %s: the directory */
 	int opens;	     /* a file there, with these flags; -1: none */
 	bool child, contained;
 };

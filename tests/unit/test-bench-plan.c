@@ -171,7 +171,7 @@ static void the_page_cache_is_of_what_the_disk_holds(void **state)
 	assert_int_equal(load, 2048 - 160 - 170);
 	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), 200 - BENCH_WINDOWS_MIB);
 	assert_int_equal(bench_guest_heap_mib(&p, &w, 2048), load - (200 - BENCH_WINDOWS_MIB));
-	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 8); /* what it really is */
+	assert_int_equal(bench_guest_cached_percent(&p, &w, 2048), 8); /* the true share */
 	p.disk_data_mib = 4000;
 	assert_int_equal(bench_guest_cache_mib(&p, &w, 2048), load * 80 / 100);
 	assert_int_equal(bench_guest_heap_mib(&p, &w, 2048), load - load * 80 / 100);
@@ -226,7 +226,7 @@ static void a_plan_must_leave_room_to_others(void **state)
 	has.disk = GIB + 512 * MIB;
 	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), 0);
 	assert_int_equal(plan_workloads(&p, "database", &e), 0);
-	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), -ENOSPC); /* one more disk, which may become full */
+	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), -ENOSPC); /* one more disk, whose file system may become full */
 	has.disk += GIB;
 	assert_int_equal(plan_fits(&p, 1, &has, "here", &e), 0);
 }
@@ -341,7 +341,7 @@ static void a_plan_survives_its_file(void **state)
 	assert_true(json_equal(one, two));
 	plan_fini(&q);
 	q = (struct bench_plan){0};
-	json_object_del(one, "cached_percent"); /* as it was before it could be chosen */
+	json_object_del(one, "cached_percent"); /* a plan from before this option existed */
 	assert_int_equal(plan_from_json(&q, one, &e), 0);
 	assert_int_equal(q.cached_percent, 50);
 	json_decref(one);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* its runs are private */
+/* gives access to the private runs */
 #include "../../agent-dst/parts/bitmaps.c"
 
 static struct err e;

@@ -85,7 +85,7 @@ static void expect_here(const char *want)
 	assert_string_equal(got, want);
 }
 
-/* Whose number was another's a moment ago. */
+/* A device is known by what it is made of, even if its number was another device's a moment ago. */
 static void a_device_is_known_here_by_what_it_is_made_of(void **state)
 {
 	AUTO_FREE char *one = xasprintf("%s/one", sys), *two = xasprintf("%s/two", sys), *loop = NULL, *first = NULL, *part = NULL;
@@ -116,7 +116,7 @@ static void a_device_is_known_here_by_what_it_is_made_of(void **state)
 	put("../loop/backing_file", two);
 	put("partition", "1\n");
 	loop = (free(loop), block_device_here(sys, DEVICE));
-	assert_int_equal(strncmp(loop, part, strlen(part)), 0); /* of the same */
+	assert_int_equal(strncmp(loop, part, strlen(part)), 0); /* a part of the same device */
 	assert_string_equal(loop + strlen(part), "-1");
 	put("partition", NULL);
 	unlink(one);

@@ -64,9 +64,9 @@
 #define HEARD		 2   /* turns in which QEMU's word has come */
 #define ROOM_AFTER	 3   /* sessions whose journal is full */
 #define SLOW		 3   /* in one of so many turns a disk does what it was asked for */
-#define THREADS_MAX	 4   /* of an agent */
-#define DISK_STRIDE	 149 /* of faults and walks with a disk, each of which takes a while, one of so many */
-#define DISK_STRIDE_GATE 260 /* of walks: two that have a choice of turns or more */
+#define THREADS_MAX	 4   /* threads of an agent */
+#define DISK_STRIDE	 149 /* one of so many faults and walks with a disk runs, as each takes a while */
+#define DISK_STRIDE_GATE 260 /* one of so many walks with two choices of turns or more runs in the gate */
 #define DISK_STRIDE_LONG 11
 #define PAIRS		 150
 #define PAIRS_LONG_MS	 120000
@@ -88,9 +88,9 @@ enum what {
 	SRC_HOST_DIES,
 	DST_HOST_DIES,
 	DST_HOST_IS_NEW,     /* the same, but it is set up anew, and answers */
-	SRC_DIES_MISTAKENLY, /* as SRC_DIES_UNGUARDED, and a person vouches for a destination that lives */
+	SRC_DIES_MISTAKENLY, /* as SRC_DIES_UNGUARDED, but a person vouches for a destination that lives */
 	SIGCONT_HELD,	     /* somebody's, to the source QEMU after COMMITTED */
-	SIGCONT_AND_CONT,    /* and somebody's `cont`: then the guest runs twice, and neither copy is ours to end */
+	SIGCONT_AND_CONT,    /* SIGCONT and another client's `cont`: the guest runs twice, and we may end neither copy */
 	CONT_DESTINATION,    /* somebody's, before START */
 	LOSES_CONT,	     /* an agent's `cont` */
 	ANSWERS_NO_CONT,
@@ -98,7 +98,7 @@ enum what {
 	REFUSES_CONT,
 	JOURNAL_IS_FULL, /* from this write on, until a person makes room */
 	JOURNAL_IS_TORN, /* this write fails, and a part of it is there */
-	JOURNAL_LIES,	 /* or all of it */
+	JOURNAL_LIES,	 /* this write fails, but all of it is there */
 	/* with a disk */
 	NBD_IS_CUT,
 	DATA_IS_CUT,
@@ -106,7 +106,7 @@ enum what {
 	DISK_CANNOT_BE_WRITTEN,
 	DISK_IS_FULL,
 	DISK_CANNOT_BE_SYNCED,
-	/* of one that is shut down */
+	/* with a guest that is shut down */
 	SRC_HOST_IS_DOWN, /* for a while, and a person has the copy started meanwhile */
 	WHAT_COUNT
 };
@@ -172,7 +172,7 @@ struct actor {
 	sem_t go;
 	enum { FREE, READY, DONE, DIED } state;
 	int code;
-	bool restless;	      /* it has something to do, whatever happens */
+	bool restless;	      /* the actor has something to do, whatever happens */
 	unsigned long idle;   /* since when: news(); 0: it is not */
 	unsigned turns_since; /* 1 + since somebody resumed the guest at the destination while this agent was there; 0: nobody did */
 };
@@ -182,7 +182,7 @@ static struct world {
 	struct actor actors[ACTORS_MAX];
 	unsigned actor_count;
 	sem_t back;
-	unsigned points; /* so far */
+	unsigned points; /* points that were passed so far */
 	struct fault {
 		unsigned at;
 		enum what what;
@@ -190,15 +190,15 @@ static struct world {
 	unsigned struck[2]; /* 1 + where they did */
 	unsigned long qemu_idle[2];
 	unsigned long io;    /* things that were sent, received or closed */
-	unsigned long jumps; /* of time */
+	unsigned long jumps; /* jumps that time has made */
 	bool killed[2];	     /* QEMUs, by a fault */
 	bool host_dead[2];
 	bool vouched;		    /* for the destination, by a person */
 	bool down;		    /* the source's host, which a person who is at the destination takes for dead */
 	bool full[2];		    /* journals */
-	enum what write;	    /* what becomes of the next one */
+	enum what write;	    /* fate of the next write */
 	bool lazy;		    /* the destination's disk: a sync takes longer than all else that there is to be done */
-	int disk_error;		    /* of the next request of the destination's disk; 0: none */
+	int disk_error;		    /* error of the next request to the destination's disk; 0: none */
 	bool walks;		    /* turns end at every point */
 	bool lied;		    /* the last one */
 	enum handoff_state died_in; /* the destination's */
@@ -216,7 +216,7 @@ bool both_threads;
 
 static __thread struct actor *me; /* NULL: the driver, or a thread that takes no turns */
 static __thread bool thread_ends;
-static int control_fd = -1, data_fd = -1; /* of this agent's */
+static int control_fd = -1, data_fd = -1; /* connections of this agent */
 static struct doorway {
 	int fd;
 	char path[100];
@@ -224,7 +224,7 @@ static struct doorway {
 static char dir[64];
 static bool alone;
 static const char *here = "";		 /* the point */
-static unsigned long random_state, seed; /* of a run: nothing else is different */
+static unsigned long random_state, seed; /* seed of a run: nothing else differs between runs */
 
 static unsigned draw(unsigned below)
 {
@@ -342,7 +342,7 @@ static bool where_it_writes(const char *at)
 
 static bool anywhere(const char *at)
 {
-	return !where_it_writes(at); /* it does something else right before and after that */
+	return !where_it_writes(at); /* the agent does other things right before and after that */
 }
 
 static bool where_it_reads_the_disk(const char *at)
@@ -399,7 +399,7 @@ static void wait_for_death(pid_t pid)
 	ssize_t n;
 	const char *p;
 
-	if (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT)) /* of our child */
+	if (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT)) /* a child of ours */
 		return;
 	while (!process_start_time(pid, &start)) {
 		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -455,7 +455,7 @@ static void kill_qemu(unsigned side)
 
 static bool wait_back(sem_t *sem, pid_t pid);
 
-/* Whoever had nothing to do has still nothing to do as long as it is the same. */
+/* A number that changes with each event: an actor that had nothing to do has nothing to do until it changes. */
 static unsigned long news(void)
 {
 	return 1 + both->activity + w->io + w->jumps;
@@ -589,7 +589,7 @@ static void strike(enum what what)
 		kill_actors(what == SRC_DIES, false);
 		return;
 	case DST_IS_GONE:
-		w->gone = !w->vouched; /* whoever is mistaken is not told otherwise by one who cannot be reached */
+		w->gone = !w->vouched; /* a vouching that is wrong stands if the host cannot be reached */
 		kill_actors(false, false);
 		return;
 	case SRC_HOST_DIES:
@@ -844,7 +844,7 @@ static int work(struct loop *l, struct err *e)
 	unsigned idle = 0;
 	int r = 0;
 
-	while (!thread_ends && !r && idle < 2) { /* what one step begins the next one does */
+	while (!thread_ends && !r && idle < 2) { /* each step may begin work that the next one does */
 		before = both->activity;
 		r = __real_loop_step(l, 0, e);
 		idle = both->activity == before ? idle + 1 : 0;
@@ -934,7 +934,7 @@ static bool is_slow(void)
 /* True: the disk has not completed a sync yet; it may once time has gone on. */
 static bool is_lazy(void)
 {
-	static unsigned long since; /* one that has been asked for; 0: none */
+	static unsigned long since; /* 1 + the jumps when the sync was asked for; 0: none was */
 
 	if (!since)
 		since = 1 + w->jumps;
@@ -1028,7 +1028,8 @@ int __wrap_journal_state(struct journal *j, enum handoff_state s, struct err *e)
 	r = __real_journal_state(j, s, e);
 	if (!r || w->lied) {
 		both->journal[my_side()] = s;
-		both->qemu[DESTINATION].ran |= s == HO_DST_STARTED; /* whoever resumed it, and if it is to stay paused */
+		both->qemu[DESTINATION].ran |=
+			s == HO_DST_STARTED; /* whichever client resumed the guest, and even if it is to stay paused */
 	}
 	return r;
 }
@@ -1092,7 +1093,7 @@ int __wrap_kill(pid_t pid, int signal)
 
 	if (q && signal == SIGCONT)
 		q->held = false;
-	if (q && signal == SIGKILL) /* one that waits at its gate */
+	if (q && signal == SIGKILL) /* the simulated QEMU may wait at its gate */
 		q->dead = true;
 	return __real_kill(pid, signal);
 }
@@ -1256,7 +1257,7 @@ static struct actor *spawn(enum kind kind)
 	if (kind == GUARD || kind == SRC)
 		both->qemu[SOURCE].unread = true;
 	if (kind == SRC && !both->guard_dismissed)
-		w->src_died = true; /* as its guard sees it */
+		w->src_died = true; /* the guard sees that the source died */
 	a->state = DONE;
 	both->activity++;
 	sem_post(&w->back);
@@ -1324,7 +1325,7 @@ static void step(struct actor *a)
 	if (a->state != DIED && (a->state != DONE || a->kind == SRC_THREAD || a->kind == DST_THREAD))
 		return;
 	waitpid(a->pid, NULL, 0);
-	for (i = 0; i < w->actor_count; i++) /* its threads */
+	for (i = 0; i < w->actor_count; i++) /* threads of the agent */
 		if (w->actors[i].pid == a->pid && w->actors[i].state == READY)
 			w->actors[i].state = DIED;
 }
@@ -1365,7 +1366,7 @@ static struct walk {
 		unsigned choice, width;
 		unsigned active; /* a bit for each in whose turn something happens */
 	} node[WALK_MAX + 1];
-	bool known; /* such a run there was */
+	bool known; /* such a run was there before */
 } walk;
 
 static bool walks(void)
@@ -1429,7 +1430,7 @@ static void walk_on(unsigned long turn, struct actor *list[ACTORS_MAX], unsigned
 	}
 	if (which < n + 2 && is_idle(which, list))
 		return;
-	give_turn_to(which < n + 2 ? which : (unsigned)(turn % (n + 2)), list); /* then nothing happens before time goes on */
+	give_turn_to(which < n + 2 ? which : (unsigned)(turn % (n + 2)), list); /* the turn may change nothing until time goes on */
 	if (both->activity == before)
 		return;
 	walk.next = 0;
@@ -1539,7 +1540,7 @@ static void begin_cold(void)
 	look();
 }
 
-/* Nobody who waits there is left. */
+/* Closes every connection that waits at that door. */
 static void shut_out(const struct doorway *at)
 {
 	int fd;
@@ -1567,7 +1568,7 @@ static void end(void)
 	shut_out(&data_door);
 }
 
-/* Where the guest is, whether it runs or is paused. */
+/* True if the guest is at that side, running or paused. */
 static bool has(unsigned side)
 {
 	enum handoff_state s = both->journal[side];
@@ -1584,7 +1585,8 @@ static bool struck_by(enum what what)
 	return (w->struck[0] && w->faults[0].what == what) || (w->struck[1] && w->faults[1].what == what);
 }
 
-/* And a person was told: the guest stood before the move, or its QEMU did not do what it was told, or did not say so. */
+/* True if the guest may be paused at the source, and a person was told: it was paused before the move, or its QEMU did not obey or did not
+ * answer. */
 static bool paused_at_source(int code)
 {
 	return code == 5 && (both->qemu[SOURCE].cont_failed || both->pause == PAUSED_LATE) && lives(SOURCE) && !both->qemu[SOURCE].held;
@@ -1700,7 +1702,7 @@ static void judge(int code)
 		return;
 	}
 	if (w->host_dead[SOURCE])
-		code = -1; /* what it said before that */
+		code = -1; /* the exit code before that */
 	if (w->killed[SOURCE] || w->killed[DESTINATION])
 		judge_one_dead();
 	else
@@ -1730,7 +1732,7 @@ static int code_of(const struct actor *src)
 	return src->code;
 }
 
-/* Whoever looks after both hosts. *code: as before, unless the source has another word. */
+/* Recovers on both hosts, as an operator does. *code stays unless the source returns another one. */
 static void settle(enum order order, int *code)
 {
 	struct actor *src;
@@ -1748,7 +1750,7 @@ static void settle(enum order order, int *code)
 		run(order);
 	}
 	w->down = false;
-	/* they may be struck, too */
+	/* the recovering agents may be struck, too */
 	for (i = 0; i < 3 && !both->violation[0] && has_journal(SOURCE) && !w->host_dead[SOURCE] && !walk.known; i++) {
 		w->gone = w->full[SOURCE] = w->full[DESTINATION] = false;
 		src = spawn(RECOVER);
@@ -1762,7 +1764,7 @@ static void settle(enum order order, int *code)
 	}
 }
 
-/* Where two copies live, or nobody here can know what became of one, a person decides. False: there is nothing to be decided. */
+/* Lets a person decide if two copies live, or if no host knows what became of one. False: nothing is to be decided. */
 static bool decide(void)
 {
 	struct both_qemu *s = &both->qemu[SOURCE], *d = &both->qemu[DESTINATION];
@@ -1906,7 +1908,7 @@ static void a_guest_that_is_shut_down_is_handed_over_in_every_order(void **state
 		}
 }
 
-/* And there was a round while the guest ran, and one after its stop; every other time it could not be stopped at once. */
+/* Every order has a round while the guest ran and a round after its stop; in every other run the guest could not be stopped at once. */
 static void a_disk_arrives_as_the_guest_left_it_in_every_order(void **state)
 {
 	unsigned order, carried, points, i, times = getenv("LONG") ? 100 : 2;
@@ -2040,7 +2042,7 @@ static void up_to_two_faults_in_any_order_leave_one_guest(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* Whoever recovers has then told that the held copy has not run, and cannot write that down. */
+/* A full journal: the recovering agent reports that the held copy has not run, but cannot write that down. */
 static void what_was_held_again_may_not_fit_into_the_journal(void **state)
 {
 	struct fault woken = {0, SIGCONT_HELD}, full = {0, JOURNAL_IS_FULL};
@@ -2089,7 +2091,7 @@ static void every_order_of_turns_after_any_point_leaves_one_guest(void **state)
 	assert_int_equal(bad, 0);
 }
 
-/* Its word is on its way then, and comes when the move is rolled back already. */
+/* The source's QEMU dies as a round becomes durable: the destination's message arrives after the rollback. */
 static void a_source_qemu_may_die_as_a_round_becomes_durable(void **state)
 {
 	struct scene scene = {RAN_BEFORE, DISK, LIVE};
@@ -2172,7 +2174,7 @@ static int setup(void **state)
 	(void)state;
 	CPU_ZERO(&one);
 	CPU_SET(sched_getcpu(), &one);
-	sched_setaffinity(0, sizeof(one), &one); /* one goes on at a time */
+	sched_setaffinity(0, sizeof(one), &one); /* one CPU, as one process runs at a time */
 	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (w == MAP_FAILED)
 		return -1;

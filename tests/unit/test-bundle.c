@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-#define SUM "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* of "abc" (FIPS 180-2) */
+#define SUM "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" /* SHA-256 of "abc" (FIPS 180-2) */
 
 static char dir[] = "/tmp/test-bundle-XXXXXX";
 
@@ -467,7 +467,7 @@ static void every_file_that_the_guest_reads_goes_along(void **state)
 	assert_int_equal(plan(&p, &b, missing, disk, false, &e), -ENOENT);
 	export_plan_fini(&p);
 	bundle_fini(&b);
-	assert_int_equal(plan(&p, &b, unknown, disk, false, &e), -ENOTSUP); /* it is on the line, and QEMU has it no more */
+	assert_int_equal(plan(&p, &b, unknown, disk, false, &e), -ENOTSUP); /* QEMU no longer has the disk that is on its line */
 	export_plan_fini(&p);
 	bundle_fini(&b);
 }

@@ -48,7 +48,7 @@ static struct side {
 	uint32_t pause_at; /* pauses when it gets this one, */
 	uint32_t later_at; /* puts this one off; 0: none */
 	unsigned put_off;
-	uint64_t received; /* as it said when it was detached */
+	uint64_t received; /* bytes received, as told when the channel was detached */
 } side[2];
 
 static size_t size_of_frame(const struct side *s, uint32_t index)
@@ -175,13 +175,13 @@ struct memory {
 	size_t last_words;
 };
 
-static struct memory *memory[2]; /* of each side */
-static unsigned conns;		 /* not freed yet */
+static struct memory *memory[2]; /* memory connections of each side */
+static unsigned conns;		 /* connections that are not freed yet */
 
 static struct wire {
 	uint8_t bytes[4096];
 	size_t n, arrived; /* under way; that arrived so far */
-	/* what leaves, read along */
+	/* frames that leave, read along */
 	uint8_t header[FRAME_HEADER_BYTES];
 	size_t have, skip;
 	bool first; /* no frame with a number has left on this connection yet */
@@ -253,7 +253,7 @@ static void look_at_frame(struct wire *w, const struct side *to)
 		assert_int_equal(h.type, MSG_ACK);
 		return;
 	}
-	if (w->first) /* nothing that arrived is sent again */
+	if (w->first) /* a frame that arrived is not sent again */
 		assert_int_equal(h.sequence, to->received + 1);
 	w->first = false;
 	if (h.sequence <= w->highest)
@@ -337,7 +337,7 @@ static void connect_in_memory(uint32_t generation)
 
 #define WINDOW	  900
 #define FRAMES	  7
-#define STEP_GATE 3 /* of the places where it is cut, one of so many in the gate (not with ALL_STEPS or LONG) */
+#define STEP_GATE 3 /* one of so many places of the cut is tried in the gate (all with ALL_STEPS or LONG) */
 
 enum { LOST_BY_BOTH, HALF_OPEN_0, HALF_OPEN_1, HOWS };
 enum { TAKES, PAUSED, PUTS_OFF, PAUSED_LONG, MOODS };
@@ -359,11 +359,11 @@ static void lose_in_memory(const struct cut *cut)
 		memory_lose(0);
 	if (cut->how != HALF_OPEN_0)
 		memory_lose(1);
-	if (cut->how != LOST_BY_BOTH) /* what was under way still arrives at the one that does not know */
+	if (cut->how != LOST_BY_BOTH) /* bytes under way still arrive at the side that does not know of the cut */
 		while (arrive(cut->how == HALF_OPEN_0 ? 0 : 1, 5))
 			;
 	for (i = 0; i < 2; i++)
-		fill(&side[i]); /* and something to say, as far as there is room */
+		fill(&side[i]); /* more frames, as far as there is room */
 }
 
 /* Bytes that a side says at least: its frames, and one acknowledgement. */
@@ -595,7 +595,7 @@ static void a_window_that_is_full_while_detached_goes_on_when_the_peer_has_somet
 	assert_int_equal(channel_attach(side[0].ch, &memory[0]->conn, 1, 3, &err), 0);
 	assert_int_equal(side[0].writables, 2);
 	assert_true(side[0].next > sent);
-	assert_int_equal(take_all(&first, &acked), side[0].next + 1 - 3); /* and APPLIED */
+	assert_int_equal(take_all(&first, &acked), side[0].next + 1 - 3); /* plus APPLIED */
 	assert_int_equal(first, 4);
 	give_ack(side[0].next);
 	assert_int_equal(side[0].closes, 0);
@@ -616,7 +616,7 @@ static void a_connection_that_comes_too_late_takes_nothing_away(void **state)
 		assert_int_equal(channel_detach(side[0].ch, (uint32_t)received, &first, &err), -ESTALE);
 		assert_non_null(memory[0]);
 	}
-	/* there is one already; nor is another waited for, older or newer */
+	/* the channel has a connection already, and does not wait for another, older or newer */
 	assert_int_equal(channel_attach(side[0].ch, &memory_new()->conn, 3, 0, &err), -ESTALE);
 	assert_int_equal(conns, 1);
 	give_data(3);
@@ -1072,7 +1072,7 @@ static void an_answer_tells_what_was_received_and_the_channel_goes_on(void **sta
 	assert_int_equal(resume_attach(loop, side[1].ch, plain(fd[1]), 2, answer.received, &err), 0);
 	pump_until(all_there());
 
-	unix_pair(fd); /* one from the dead */
+	unix_pair(fd); /* a connection of a dead channel */
 	heard = answer = far_end(1, 0, plain(fd[1]), plain(fd[0]));
 	assert_int_equal(resume_answer(loop, side[0].ch, plain(fd[0]), &heard, &err), -ESTALE);
 	assert_true(hello_receive_resume(&(struct link){.fd = fd[1]}, &answer, WORD_MS, &err) < 0);
@@ -1080,7 +1080,7 @@ static void an_answer_tells_what_was_received_and_the_channel_goes_on(void **sta
 	close(fd[1]);
 	assert_int_equal(side[0].lost, 1);
 
-	unix_pair(fd); /* one that claims too much takes the connection's place, and is lost like any other */
+	unix_pair(fd); /* a peer that claims too much takes the connection's place, and is lost like any other */
 	heard = far_end(3, 1000, plain(fd[1]), plain(fd[0]));
 	assert_int_equal(resume_answer(loop, side[0].ch, plain(fd[0]), &heard, &err), -EPROTO);
 	assert_int_equal(side[0].lost, 2);
@@ -1109,7 +1109,7 @@ static void one_that_waits_is_closed_when_it_no_longer_outlives_its_connections(
 	sides_free();
 }
 
-/* Nobody reads at the other end: what the kernel took is given again. */
+/* Bytes that the kernel took are sent again if the other end never read them. */
 static void what_was_given_to_a_lost_connection_is_counted_when_it_is_given_again(void **state)
 {
 	uint64_t given;

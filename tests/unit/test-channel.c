@@ -27,13 +27,13 @@
 #include "../lib/tails.h"
 
 #define DEADLINE_MS 120000 /* ends a hang; a loaded machine under tsan is slow */
-#define NUMBER	    7	   /* of the channel under test */
+#define NUMBER	    7	   /* number of the channel under test */
 
 static struct loop *loop;
 static struct err err;
 static bool secured;	      /* the tests at hand are through TLS */
-static struct tls *ends[2];   /* of the connection that was made last */
-static struct tls *other_end; /* of the connection that end_open() made last, for who is at its other end */
+static struct tls *ends[2];   /* TLS ends of the connection that was made last */
+static struct tls *other_end; /* TLS of the other end of the connection that end_open() made last */
 static uint64_t seed = 1181783497276652981ULL;
 
 static uint64_t rnd(void)
@@ -60,13 +60,13 @@ struct end {
 	unsigned frames, writables, closes;
 	uint64_t bytes;
 	uint16_t last_type;
-	uint32_t next_index; /* of numbered frames */
+	uint32_t next_index; /* index of the next numbered frame */
 	struct err why;
 	/* behaviour */
 	unsigned pause_after; /* pauses in the handler of every n-th frame; 0: never */
 	unsigned refuse_at;   /* the handler fails at this frame */
 	unsigned later;	      /* this frame is put off, */
-	unsigned put_off;     /* so often */
+	unsigned put_off;     /* times that it was put off */
 	void (*on_writable)(struct end *e);
 	void *arg;
 };
@@ -157,7 +157,7 @@ static struct tls *one_end(void)
 	struct tls *a = other_end, *b;
 	int done_a = 0, done_b = 0;
 
-	if (a) { /* both ends are channels, and this is the second */
+	if (a) { /* both ends are channels; b is the second */
 		other_end = NULL;
 		return a;
 	}
@@ -361,7 +361,7 @@ static void expect_closed(struct end *end, int code, const char *words)
 struct flow {
 	uint32_t next, total;
 	size_t max;   /* sizes are random up to this */
-	size_t fixed; /* or all this */
+	size_t fixed; /* or a fixed size */
 };
 
 static void flow_on(struct end *end)
@@ -394,10 +394,10 @@ static void exchange(void (*pair)(int fd[2]), size_t window)
 	assert_int_equal(a.next_index, ba.total);
 	assert_int_equal(a.closes + b.closes, 0);
 	assert_true(a.writables > 0 && b.writables > 0);
-	/* what one side counts as sent the other counts as received, but for the last acknowledgements */
+	/* bytes that one side counts as sent the other counts as received, except for the last acknowledgements */
 	assert_true(channel_bytes_sent(a.ch) >= b.bytes + ab.total * FRAME_HEADER_BYTES);
 	pump_until(channel_bytes_received(b.ch) == channel_bytes_sent(a.ch) && channel_bytes_received(a.ch) == channel_bytes_sent(b.ch));
-	if (secured) /* and the keys have changed on the way */
+	if (secured) /* the keys have changed on the way, too */
 		assert_true(tls_conn_rekeys(ends[0]) > 2 && tls_conn_rekeys(ends[1]) > 2);
 	channel_free(a.ch);
 	channel_free(b.ch);
@@ -436,7 +436,7 @@ static void posted_messages_keep_their_place_among_frames(void **state)
 		assert_true(put(a.ch, i, 100));
 		channel_post(a.ch, MSG_DATA, buf, numbered(buf, i + 1, sizeof(buf)));
 		assert_true(put(a.ch, i + 2, 20000));
-		/* what was begun large may be committed small */
+		/* a frame that was begun large may be committed small */
 		assert_non_null(channel_begin(a.ch, 300000));
 		channel_commit(a.ch, MSG_ROUND_END, 0);
 	}
@@ -532,7 +532,7 @@ static void a_full_window_gives_nothing_until_acks_make_room(void **state)
 	assert_false(channel_idle(p.end.ch));
 	peer_ack(&p, sent + 1);
 	pump_until(channel_idle(p.end.ch));
-	assert_int_equal(p.end.writables, 2); /* nobody waited */
+	assert_int_equal(p.end.writables, 2); /* no writer waited */
 	assert_int_equal(p.end.closes, 0);
 	peer_close(&p);
 }
@@ -583,7 +583,7 @@ static void memory_held_for_frames_is_bounded_by_the_window_whatever_their_size(
 		while (put(p.end.ch, n, sizes[i]))
 			n++;
 		held = allocated() - before;
-		/* and as much ciphertext as is made ahead: at most a frame more than CIPHER_AHEAD */
+		/* plus the ciphertext that is made ahead: at most a frame more than CIPHER_AHEAD */
 		if (held > window + window / 4 + (secured ? 2 * MIB : 0))
 			fail_msg("%u frames of %zu bytes hold %zu", n, sizes[i], held);
 		peer_close(&p);
@@ -776,7 +776,7 @@ static void an_unknown_message_is_skipped_unless_it_is_critical(void **state)
 	peer_open(&p, MIB);
 	peer_data(&p, 1, 0);
 	peer_frame(&p, 0x0777, 2, "something of a later version", 28);
-	peer_data(&p, 3, 1); /* and it counts in the sequence */
+	peer_data(&p, 3, 1); /* the frame counts in the sequence */
 	pump_until(p.end.frames == 2);
 	assert_int_equal(p.end.closes, 0);
 	peer_frame(&p, 0x8777, 4, "without which nothing makes sense", 33);
@@ -819,7 +819,7 @@ static void the_peers_own_words_arrive_as_the_reason(void **state)
 	expect_closed(&p.end, EIO, "the peer gave up without saying why");
 	peer_close(&p);
 
-	/* and what it says cannot do things to the user's terminal */
+	/* control characters of the peer's text do not reach the user's terminal */
 	m = (struct msg_error){.code = EIO, .doing = {(const uint8_t *)"\0\0", 2}, .text = slice_of("\033[2Jgone\n")};
 	w = writer_of(b, sizeof(b));
 	msg_error_encode(&w, &m);
@@ -845,10 +845,10 @@ static void the_peer_going_away_is_told_once(void **state)
 	close(p.fd);
 	p.fd = -1;
 	expect_closed(&p.end, EPIPE, secured ? "was cut" : "closed the connection");
-	assert_int_equal(p.end.frames, 1); /* what came before it counts */
+	assert_int_equal(p.end.frames, 1); /* frames before it count */
 	peer_close(&p);
 
-	if (secured) { /* as it should be done */
+	if (secured) { /* the proper order */
 		peer_open(&p, MIB);
 		tls_conn_end(p.tls);
 		peer_bytes(&p, "", 0);
@@ -1045,7 +1045,7 @@ static void a_frame_that_is_put_off_comes_again_and_is_not_acknowledged(void **s
 		assert_int_equal(loop_step(loop, 0, &err), 0);
 	assert_int_equal(p.end.frames, 1);
 	peer_read_frame(&p, buf);
-	assert_int_equal(buf[FRAME_HEADER_BYTES], 1); /* so many were received, it says */
+	assert_int_equal(buf[FRAME_HEADER_BYTES], 1); /* the acknowledgement has the number of frames received */
 	channel_resume(p.end.ch);		      /* still not */
 	assert_int_equal(p.end.put_off, 2);
 	assert_int_equal(p.end.frames, 1);
@@ -1233,7 +1233,7 @@ static void a_proof_holds_for_one_side_one_connection_and_one_token(void **state
 	other = destination;
 	hello_begin(&other);
 	assert_false(hello_proof_is(proof, HELLO_SOURCE, token, &source, &other));
-	hello_prove(HELLO_SOURCE, "", &source, &destination, proof); /* what anybody can say */
+	hello_prove(HELLO_SOURCE, "", &source, &destination, proof); /* a proof without a token, which anybody can make */
 	assert_false(hello_proof_is(proof, HELLO_SOURCE, "", &source, &destination));
 }
 
@@ -1314,7 +1314,7 @@ static void an_unknown_required_feature_is_refused_and_an_optional_one_is_not(vo
 {
 	(void)state;
 	refused(PROTO_VERSION, PROTO_VERSION_MIN, 1ULL << 63, "0x8000000000000000");
-	a_newer_peer_that_still_speaks_our_version_is_welcome(state); /* it has every optional bit set */
+	a_newer_peer_that_still_speaks_our_version_is_welcome(state); /* the newer peer has every optional bit set */
 }
 
 static void hello_from(const void *bytes, size_t n, int code, const char *words)
@@ -1424,7 +1424,7 @@ static void a_hello_to_a_peer_that_is_gone_is_an_error(void **state)
 	close(fd[1]);
 	assert_true(hello_send(&(struct link){.fd = fd[0]}, &mine, 1000, &err) < 0);
 	assert_non_null(strstr(err.msg, "broke"));
-	hello_refuse(&(struct link){.fd = fd[0]}, "nobody hears this"); /* and it is no signal */
+	hello_refuse(&(struct link){.fd = fd[0]}, "nobody hears this"); /* writing raises no SIGPIPE */
 	close(fd[0]);
 }
 

@@ -164,7 +164,7 @@ static void what_is_stopped_keeps_it_and_what_is_killed_does_not(void **state)
 	assert_is_free();
 }
 
-/* Its user's vmferry may be root's, too, whose claim counts for both. */
+/* Root may run vmferry for the guest's user, too, and root's claim counts for both. */
 static void another_user_neither_has_it_nor_may_go_on_without(void **state)
 {
 	struct err e;

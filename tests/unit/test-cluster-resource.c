@@ -112,7 +112,7 @@ static void only_the_cluster_moves_its_guest(void **state)
 	assert_non_null(strstr(e.msg, "crm_resource --move --resource rsc1 --node"));
 	o.how = HOW_WARM;
 	assert_int_equal(source_check_owner(&g, &o, &e), -EPERM);
-	o.how = HOW_DISKS; /* it stays */
+	o.how = HOW_DISKS; /* the guest stays */
 	assert_int_equal(source_check_owner(&g, &o, &e), 0);
 	o = (struct move_options){.owner = OWNER_PACEMAKER};
 	assert_int_equal(source_check_owner(&g, &o, &e), 0);

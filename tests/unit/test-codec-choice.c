@@ -14,7 +14,7 @@
 #define MB     1000000ULL
 #define MS     1000000ULL
 #define BATCH  (256 * KIB)
-#define FRAMES 25 /* that the window holds, whatever is in them */
+#define FRAMES 25 /* frames that the window holds, whatever is in them */
 
 /* A kind of content: the part that is left of it, and the CPU seconds per GiB that this takes, by effort. */
 struct content {
@@ -221,7 +221,7 @@ static void a_slow_network_that_becomes_idle_is_compressed_for_less(void **state
 	(void)state;
 	find_slow(&c, &s);
 	feed(&c, &s, 30, MB / 2, 9);
-	assert_int_equal(c.now, EFFORT_LZ4); /* and not none: it is known to be slow */
+	assert_int_equal(c.now, EFFORT_LZ4); /* LZ4, not none, as none is known to be slow */
 	feed(&c, &s, 60, MB, 1);
 	assert_int_equal(c.now, EFFORT_ZSTD);
 }

@@ -227,7 +227,7 @@ static void zeros_are_known_and_one_bit_anywhere_is_not_missed(void **state)
 			assert_false(bytes_are_zero(p, n));
 			p[at] = 0;
 		}
-		if (n < 4096) { /* and not more than n is looked at */
+		if (n < 4096) { /* the function reads at most n bytes */
 			p[n] = 1;
 			assert_true(bytes_are_zero(p, n));
 			p[n] = 0;
@@ -313,7 +313,7 @@ static void the_same_content_at_another_place_has_another_hash(void **state)
 		for (k = 0; k < i; k++)
 			assert_false(hash_equal(other[i], other[k]));
 	}
-	/* so swapping the contents of two places changes the sum */
+	/* swapping the contents of two places changes the sum */
 	page[0] ^= 1;
 	struct hash128 d = hash_content(&key, page, sizeof(page)), straight = {0, 0}, swapped = {0, 0};
 

@@ -45,7 +45,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	return rmdir(dir); /* which was left empty */
+	return rmdir(dir); /* the folder was left empty */
 }
 
 /* Leaves a socket as a killed agent does. */
@@ -144,7 +144,7 @@ static void socket_of_another_is_not_removed_at_the_end(void **state)
 	leave_stale_socket();
 	control_close(c);
 	assert_int_equal(lstat(socket_file, &st), 0);
-	assert_int_equal(control_open(&c, l, dir, GUEST, say_pid, NULL, &e), 0); /* nobody answers there */
+	assert_int_equal(control_open(&c, l, dir, GUEST, say_pid, NULL, &e), 0); /* no process answers there */
 	control_close(c);
 	assert_int_not_equal(lstat(socket_file, &st), 0);
 	loop_free(l);

@@ -156,7 +156,7 @@ static void says_so_when_several_passes_brought_nothing(void **state)
 		assert_true(++pass < 20);
 	assert_true(pass > 4);
 	assert_int_equal(at(&c, pass, 50 * MB, 0), CONVERGE_STALLED);
-	/* and takes it back when the guest calms down */
+	/* the decision is taken back when the guest calms down */
 	assert_int_equal(at(&c, pass + 1, 20 * MB, 0), CONVERGE_GO_ON);
 	assert_int_equal(at(&c, pass + 2, 1 * MB, 0), CONVERGE_SWITCH);
 }
@@ -193,7 +193,7 @@ static void what_no_waiting_makes_shorter_is_not_waited_for(void **state)
 	assert_float_equal(c.limit_ms, takes(100, 0) + 75, 0.001);
 	s.ram_left = 7 * MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
-	s.wire_bps = 10.0 * MB; /* and what is always on its way over such a distance is not left */
+	s.wire_bps = 10.0 * MB; /* bytes that are always under way over such a distance do not count as left */
 	s.wire_left = MB;
 	assert_int_equal(converge_step(&c, &s), CONVERGE_SWITCH);
 	s.wire_left = 0;
@@ -218,14 +218,14 @@ static void everything_that_is_known_is_in_what_is_decided_by(void **state)
 	assert_float_equal(converge_recheck_ms(&s.fixed), 80, 0.001);
 	assert_true(converge_fixed_ms(&s.fixed) > takes(0, 0) + 80);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	s.fixed.urgent = true; /* and only QEMU's threads wait for others */
+	s.fixed.urgent = true; /* only QEMU's threads wait for others */
 	assert_float_equal(converge_recheck_ms(&s.fixed), 40, 0.001);
 	assert_float_equal(converge_fixed_ms(&s.fixed), 16 + 1.5 + 40, 0.001);
-	s.fixed.libvirts = true; /* and libvirt */
+	s.fixed.libvirts = true; /* libvirt, too */
 	assert_float_equal(converge_fixed_ms(&s.fixed), 16 + 1.5 + 40 + 20 + 8, 0.001);
 	s.fixed.libvirts = false;
 	s.fixed.urgent = false;
-	s.fixed.stretch = 0; /* not known */
+	s.fixed.stretch = 0; /* 0: unknown */
 	assert_float_equal(converge_recheck_ms(&s.fixed), 40, 0.001);
 	s.fixed.busy_there = 5; /* the destination has to load what comes */
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
@@ -239,7 +239,7 @@ static void without_a_rate_it_switches_only_if_nothing_is_left(void **state)
 	(void)state;
 	converge_init(&c, 300);
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
-	s.queue_left = s.wire_left = MB; /* and what cannot be told is not waited for */
+	s.queue_left = s.wire_left = MB; /* an unknown rest is not waited for */
 	assert_int_equal(converge_step(&c, &s), CONVERGE_GO_ON);
 	assert_true(converge_is_dry(&c));
 	s.ram_left = s.queue_left = s.wire_left = 0; /* a guest that writes nothing at all */

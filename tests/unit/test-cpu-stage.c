@@ -199,7 +199,7 @@ static void *burn_unmeasured(void *meter)
 {
 	(void)meter;
 	cpu_stage_enter(CPU_HASH);
-	burn(CPU_COMPRESS, 30 * MS); /* so that it is told from what is measured */
+	burn(CPU_COMPRESS, 30 * MS); /* a known time, which differs from the one measured */
 	cpu_stage_enter(CPU_SEND);
 	cpu_thread_end();
 	return NULL;
@@ -246,7 +246,7 @@ static void it_is_told_in_seconds_by_name(void **state)
 	cpu_meter_begin(&m);
 	m.ns[CPU_HASH] = 1500 * MS;
 	m.ns[CPU_PLACE] = 250 * MS;
-	m.ns[CPU_ENCRYPT] = 500 * MS; /* of acknowledgements */
+	m.ns[CPU_ENCRYPT] = 500 * MS; /* time for acknowledgements */
 	m.process_ns -= 3250 * MS;
 	there = cpu_meter_json(&m, cpu_stages_destination, CPU_DISK);
 	assert_int_equal(json_object_size(there), 7);

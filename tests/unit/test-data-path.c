@@ -60,7 +60,7 @@ struct middle {
 	/* Changes a frame's payload; says whether it did (once is enough: not called again). */
 	bool (*tamper)(uint16_t type, uint8_t *payload, size_t n);
 	bool done;
-	unsigned done_at; /* nothing is touched before this many matching frames were seen */
+	unsigned done_at; /* number of matching frames before the first fault */
 };
 
 /* ---- connections that break ---- */
@@ -86,7 +86,7 @@ struct path {
 	struct loop *loop;
 	struct queue events;
 	char file[DISKS + 1][64];
-	uint8_t *model[DISKS + 1]; /* what each disk must hold */
+	uint8_t *model[DISKS + 1]; /* contents that each disk must hold */
 	/* heard */
 	unsigned applied[DISKS + 1][ROUNDS + 1], durable[DISKS + 1][ROUNDS + 1];
 	unsigned applied_at_end; /* rounds 0 of disk 1, when each channel was complete */
@@ -597,7 +597,7 @@ static void check_disk(unsigned disk)
 	int fd = open(p.file[disk], O_RDONLY | O_CLOEXEC);
 	size_t i;
 
-	assert_int_equal(pread(fd, got, DISK_BYTES + 1, 0), DISK_BYTES); /* and it did not grow */
+	assert_int_equal(pread(fd, got, DISK_BYTES + 1, 0), DISK_BYTES); /* the file did not grow */
 	for (i = 0; i < DISK_BYTES; i++)
 		if (got[i] != p.model[disk][i])
 			fail_msg("disk %u differs at byte %zu: %#x, not %#x", disk, i, got[i], p.model[disk][i]);
@@ -710,7 +710,7 @@ static void connections_that_break_again_and_again_change_nothing(void **state)
 		check_disk(d);
 	assert_true(b.made >= 10);
 	assert_int_equal(p.source_lost, 0);
-	path_close(); /* whose threads look at the breaks */
+	path_close(); /* path_close() checks the breaks that the threads left */
 	breaks_end(&b);
 	queue_fini(&b.cut);
 }
@@ -946,7 +946,7 @@ static void feed_is_closed(void *ctx, const struct err *why)
 	++*(unsigned *)ctx;
 }
 
-/* Or its migration, and the move with it, would wait for ever. */
+/* A QEMU that answers nonsense is let go of: otherwise its migration, and the move, would wait for ever. */
 static void a_qemu_that_answers_nonsense_is_let_go_of(void **state)
 {
 	static const struct feed_handlers on = {feed_ignored, feed_said, feed_is_closed};
@@ -997,7 +997,7 @@ struct guest {
 	struct ram_place *place;
 	uint8_t *model[RAM_BLOCKS];
 	struct page_table table[RAM_BLOCKS];
-	int memfd; /* of RAM that is shared; -1: it is private */
+	int memfd; /* memfd of shared RAM; -1: RAM is private */
 };
 
 static struct guest g;
@@ -1063,7 +1063,7 @@ static void guest_start(void)
 	g.ram = mmap(NULL, RAM_BYTES + VGA_BYTES, PROT_READ | PROT_WRITE, ram_is_shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS, g.memfd,
 		     0);
 	assert_true(g.ram != MAP_FAILED);
-	if (ram_is_swapped_out) /* what the firmware left there, say */
+	if (ram_is_swapped_out) /* pages with contents, such as the firmware's */
 		memset(g.ram, 0x77, RAM_BYTES);
 	g.pid = fork();
 	assert_true(g.pid >= 0);
@@ -1236,7 +1236,7 @@ static void move_ram(unsigned channels, enum codec_mode codec)
 	/* the block that QEMU does not place is here, all of it */
 	ram_place_held(g.place, check_held, &held);
 	assert_int_equal(held, ROM_BYTES / PAGE_BYTES);
-	assert_true(sent.same_pages > 0 && sent.zero_pages > 0); /* what did not change was not sent */
+	assert_true(sent.same_pages > 0 && sent.zero_pages > 0); /* unchanged pages were not sent */
 	assert_int_equal(sent.pages, got.pages);
 	assert_int_equal(sent.zero_pages, got.zero_pages);
 	ram_close();
@@ -1250,7 +1250,7 @@ static void ram_arrives_page_for_page_round_for_round(void **state)
 	move_ram(CHANNELS, CODEC_MODE_ZSTD);
 }
 
-/* Where ptrace rules forbid to write into QEMU its shared memory is mapped. */
+/* RAM arrives as well where it is mapped, which is done where ptrace rules forbid to write to QEMU. */
 static void ram_that_is_mapped_arrives_as_well(void **state)
 {
 	(void)state;
@@ -1337,7 +1337,7 @@ static bool zero_instead_of_data(uint16_t type, uint8_t *payload, size_t n)
 	return true;
 }
 
-static unsigned flipped_byte; /* of the digest */
+static unsigned flipped_byte; /* index of a flipped byte of the digest */
 
 static bool flip_end(uint16_t type, uint8_t *payload, size_t n)
 {
@@ -1360,7 +1360,7 @@ static bool count_less_in_end(uint16_t type, uint8_t *payload, size_t n)
 /* Makes a run longer by `by` (1 or -1); those behind it stay where they are. */
 static bool change_delta(uint16_t type, uint8_t *payload, size_t n, int by)
 {
-	uint8_t *length = NULL; /* of the run before, if it can be changed */
+	uint8_t *length = NULL; /* length of the run before, if it can be changed */
 	struct msg_delta m;
 	struct reader r;
 
@@ -1415,7 +1415,7 @@ static void disk_through_the_middle(bool (*tamper)(uint16_t, uint8_t *, size_t),
 {
 	bool changed = false;
 
-	while (!changed) { /* what is at random may have no place for it */
+	while (!changed) { /* a random frame may have no place for the change */
 		path_init(1, 1);
 		p.out.codec = CODEC_MODE_NONE;
 		p.tamper = tamper;
@@ -1429,7 +1429,7 @@ static void disk_through_the_middle(bool (*tamper)(uint16_t, uint8_t *, size_t),
 	}
 	expect_lost(EBADMSG, words);
 	assert_int_equal(p.complete, 0);
-	/* and the source hears that the channel is gone */
+	/* the source hears that the channel is gone */
 	wait_until(__atomic_load_n(&p.source_lost, __ATOMIC_RELAXED));
 	path_close();
 }
@@ -1619,7 +1619,7 @@ static void close_with_seeds(void)
 	munmap(planted.ram, RAM_BYTES);
 }
 
-/* Then all of memory, as QEMU's first pass brings it. */
+/* Sends all of memory, as QEMU's first pass does. */
 static void send_memory(void)
 {
 	unsigned i;
@@ -1656,7 +1656,7 @@ static void move_with_seeds(unsigned channels, enum codec_mode codec)
 		receiver_stats(p.r[i], &got);
 	}
 	assert_int_equal(sent.seed_pages, planted.given);
-	assert_true(sent.same_pages > planted.given * 8 / 10); /* those did not travel again */
+	assert_true(sent.same_pages > planted.given * 8 / 10); /* seeded pages did not travel again */
 	assert_int_equal(sent.pages + planted.given, got.pages);
 	close_with_seeds();
 }
@@ -1692,7 +1692,7 @@ static bool drop_the_seeds(uint16_t type, uint8_t *payload, size_t n)
 static void seeds_that_lie_are_found(void **state)
 {
 	(void)state;
-	open_with_seeds(1, CODEC_MODE_NONE, move_seed); /* that page is free, or it is not */
+	open_with_seeds(1, CODEC_MODE_NONE, move_seed); /* a free page is found, or none */
 	wait_until(p.lost || p.applied[1][0]);
 	if (!p.lost)
 		send_memory();
@@ -1787,9 +1787,9 @@ struct data_case {
 	const char *what;
 	uint32_t object;
 	uint8_t codec, base;
-	uint16_t extents; /* as announced */
+	uint16_t extents; /* number of extents announced */
 	uint32_t raw_bytes;
-	unsigned n; /* as written */
+	unsigned n; /* number of extents written */
 	struct data_extent x[3];
 	uint32_t body;
 	const char *words;
@@ -2005,7 +2005,7 @@ static void go_wrong_at_once(unsigned i)
 	}
 }
 
-/* And what is wrong after something that was right. */
+/* Makes a fault after something that was right. */
 static void go_wrong_later(unsigned i)
 {
 	const struct data_case one_sector = {"", 1, 0, 0, 1, 512, 1, {{4096, 1}}, 512, ""};
@@ -2013,7 +2013,7 @@ static void go_wrong_later(unsigned i)
 	switch (i) {
 	case 17:
 		hand_send(ROUND_END, round_end, .group = 1);
-		hand_send(END, end, .object = 1); /* of nothing: all zero */
+		hand_send(END, end, .object = 1); /* digest of an empty object: all zero */
 		hand_data(&one_sector);
 		break;
 	case 18:
@@ -2159,7 +2159,7 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 	expect_lost(ENOENT, "opening the destination disk vda: cannot open /nonexistent/disk");
 	path_close();
 
-	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* then power.h sees the calls */
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* power.h sees the calls instead of io_uring */
 	power_write_error = ENOSPC;
 	path_init(1, 1);
 	hand_connect();
@@ -2174,7 +2174,7 @@ static void a_disk_that_cannot_be_opened_or_is_full_is_named(void **state)
 static void a_disk_that_cannot_be_synced_is_not_called_durable(void **state)
 {
 	(void)state;
-	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* then power.h sees the calls */
+	setenv("VMFERRY_FAULT", "no-io-uring:fail", 1); /* power.h sees the calls instead of io_uring */
 	power_sync_error = EIO;
 	path_open(1, 1, CODEC_MODE_NONE);
 	send_round(1, 0);
@@ -2231,7 +2231,7 @@ static void a_receiver_gone_is_told_to_the_source_and_its_buffers_come_back(void
 	receiver_stop(p.r[1]);
 	p.r[1] = NULL;
 	wait_until(__atomic_load_n(&p.source_lost, __ATOMIC_RELAXED));
-	path_close(); /* which counts them */
+	path_close(); /* path_close() counts them */
 }
 
 /* ---- back-pressure ---- */

@@ -68,7 +68,7 @@ static struct {
 	unsigned parts;
 	size_t bytes;
 	/* sums */
-	struct hash128 page[BLOCKS][BLOCK_PAGES]; /* as carried last */
+	struct hash128 page[BLOCKS][BLOCK_PAGES]; /* digest of each page as carried last */
 	bool in_round[BLOCKS][BLOCK_PAGES];
 	uint64_t units[BLOCKS], disk_units, disk_round_units, same, pages, zeros;
 	struct hash128 disk;
@@ -210,7 +210,7 @@ static void model_item(enum send_kind kind, uint32_t object, uint32_t number, co
 	for (i = 0; i < n; i++) {
 		struct send_part p = part[i];
 
-		/* whoever comes behind a full batch sends it, even if there is nothing new to him */
+		/* a page that comes after a full batch makes the sender send that batch, even if the page is unchanged */
 		if (m.parts && (m.object != object || m.kind != kind || m.parts == BATCH_MOST ||
 				(kind == SEND_DATA && m.bytes + p.bytes > DATA_RAW_MAX)))
 			model_flush();
@@ -250,7 +250,7 @@ static void model_ends(void)
 
 	model_end(DISK, m.disk_units, m.disk, false);
 	model_end(STREAM, m.stream_bytes, (struct hash128){x.low64, x.high64}, false);
-	model_end(STREAM + 1, 0, hash_content(&w.shared.key, "", 0), false); /* nothing came of it */
+	model_end(STREAM + 1, 0, hash_content(&w.shared.key, "", 0), false); /* a stream without contents */
 	for (b = 0; b < BLOCKS; b++) {
 		struct hash128 sum = {0, 0};
 
@@ -365,7 +365,7 @@ static void acknowledge(void)
 
 	write_u64(&v, w.sequence);
 	frame_seal(buf, &h);
-	assert_int_equal(send(w.fd, buf, sizeof(buf), MSG_NOSIGNAL | MSG_DONTWAIT), sizeof(buf)); /* there is room */
+	assert_int_equal(send(w.fd, buf, sizeof(buf), MSG_NOSIGNAL | MSG_DONTWAIT), sizeof(buf)); /* the socket has room */
 }
 
 static void compare(unsigned i, const struct frame *got)
@@ -504,13 +504,13 @@ static void ram_round(void)
 		pages(RAM, i * 200, 1, 150, i * MIB); /* more than one DATA takes, neighbours */
 	pages(RAM, 1100, 2, 100, NOISE * MIB);	      /* no two are neighbours */
 	pages(RAM + 1, 7, 1, 1, 0);
-	no_pages(RAM, 1400, 1, 300);	       /* one extent */
+	no_pages(RAM, 1400, 1, 300);	       /* a single extent */
 	no_pages(RAM + 1, 100, 2, 700);	       /* more parts than a batch has */
-	pages(RAM, 0, 1, 150, 0);	       /* as they were */
+	pages(RAM, 0, 1, 150, 0);	       /* the same contents as before */
 	pages(RAM, 100, 1, 20, MIXED * MIB);   /* changed */
-	no_pages(RAM, 1400, 1, 300);	       /* as they were */
+	no_pages(RAM, 1400, 1, 300);	       /* the same contents as before */
 	no_pages(RAM, 0, 1, 10);	       /* zero now */
-	pages(RAM, 0, 1, 10, 0);	       /* and back */
+	pages(RAM, 0, 1, 10, 0);	       /* the earlier contents again */
 	pages(RAM, 10, 1, 2, 10 * PAGE_BYTES); /* in the midst of a batch, as they were */
 	pages(RAM, 2000, 1, 3, ZEROS * MIB);   /* zeros that nobody has looked at */
 }
@@ -692,7 +692,7 @@ static void only_so_many_buffers_are_held_and_none_for_little(void **state)
 	acknowledge();
 	for (i = 0; i < 8; i++)
 		wait_for(&w.given_back);
-	for (i = 0; i < 9; i++, at += DATA_RAW_MAX) { /* there is room again, which these do not take */
+	for (i = 0; i < 9; i++, at += DATA_RAW_MAX) { /* the window has room again, which these do not take */
 		put(SEND_DATA, DISK, 0, &(struct send_part){at, area + NOISE * MIB, 16384}, 1);
 		summed_of_next(16384);
 		wait_for(&w.given_back);
@@ -763,7 +763,7 @@ static void what_is_held_is_given_back_when_the_channel_ends(void **state)
 	begin(CODEC_MODE_NONE, true);
 	put(SEND_DATA, DISK, 0, &one, 1);
 	summed_of_next(DATA_RAW_MAX);
-	end(); /* it counts */
+	end(); /* end() counts the buffers */
 }
 
 /* ---- what QEMU left out ---- */
@@ -823,17 +823,17 @@ static void what_qemu_left_out_is_found_and_sent(void **state)
 	memset(memory + 3 * PAGE_BYTES, 1, PAGE_BYTES);
 	memset(memory + 149 * PAGE_BYTES, 2, PAGE_BYTES);
 	memset(memory + 150 * PAGE_BYTES, 3, PAGE_BYTES);
-	munmap(memory + 10 * PAGE_BYTES, PAGE_BYTES); /* what is behind it is read all the same */
+	munmap(memory + 10 * PAGE_BYTES, PAGE_BYTES); /* pages behind the hole are read all the same */
 	memset(memory + 700 * PAGE_BYTES, 4, PAGE_BYTES);
 	memset(memory + (BLOCK_PAGES + 1500) * PAGE_BYTES, 0, PAGE_BYTES); /* there, and as it was carried */
 	put_mark(MARK_RECHECK, 0, 0);
 	model_missed(RAM, 3, 1, memory + 3 * PAGE_BYTES);
 	model_missed(RAM, 149, 2, memory + 149 * PAGE_BYTES);
 	model_missed(RAM, 700, 1, memory + 700 * PAGE_BYTES);
-	model_missed(RAM + 1, 5, 1, zeros); /* not there */
+	model_missed(RAM + 1, 5, 1, zeros); /* the page is missing */
 	end_of_round();
 	sender_stats(w.s, &st);
-	assert_int_equal(st.missed_pages, 4); /* nobody has written what is not there */
+	assert_int_equal(st.missed_pages, 4); /* missing pages count: nobody has written them */
 	assert_int_equal(st.rechecked_pages, 149 + 2 + 2);
 	assert_int_equal(__atomic_load_n(&w.lost_times, __ATOMIC_ACQUIRE), 0);
 	end();

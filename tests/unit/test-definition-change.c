@@ -228,7 +228,7 @@ static void older_libvirt_is_sent_what_it_can_read(void **state)
 	assert_string_equal(sent_to("11.2.999", older), "older");
 	assert_string_equal(sent_to("11.3.0", older), "whole");
 	assert_string_equal(sent_to("12.0.0", older), "whole");
-	assert_string_equal(sent_to("9.0.0", NULL), "whole"); /* it is not libvirt's here */
+	assert_string_equal(sent_to("9.0.0", NULL), "whole"); /* libvirt here does not own the guest */
 }
 
 int main(void)

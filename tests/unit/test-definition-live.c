@@ -100,7 +100,7 @@ static void confirm_ends_it(int32_t procedure)
 	home.is_defined = false;
 }
 
-/* Its definition may have secrets. */
+/* A plain guest has a job here and no definition there, as a definition may have secrets. */
 static void plain_one_has_a_job_here_and_no_definition_there(void **state)
 {
 	char *argv[] = {(char *)"qemu", NULL};
@@ -149,7 +149,7 @@ static void its_qemu_is_ended_when_libvirt_has_asked_it_to_end(void **state)
 	home.called = confirm_waits_for_its_end;
 	assert_int_equal(definition_let_go(&d, &err), 0);
 	assert_false(ended_unasked);
-	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 0); /* it was gone before libvirt had lost patience */
+	assert_int_equal(home.calls[LV_DOMAIN_UNDEFINE_FLAGS], 0); /* the guest was gone before libvirt's patience ended */
 }
 
 static void nor_does_it_stay_where_its_qemu_ended_before(void **state)
@@ -267,7 +267,7 @@ static void transient_one_that_is_defined_meanwhile_stays(void **state)
 	home.is_defined = false;
 	assert_int_equal(definition_set_aside(&d, &err), 0);
 	refuse(LV_DOMAIN_IS_PERSISTENT, HOME_INTERNAL, 1);
-	assert_int_not_equal(definition_set_aside(&d, &err), 0); /* that cannot be told */
+	assert_int_not_equal(definition_set_aside(&d, &err), 0); /* whether libvirt keeps the definition is unknown */
 }
 
 /* ---- what was set aside, in any life ---- */

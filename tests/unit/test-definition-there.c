@@ -164,7 +164,7 @@ static void transient_guest_is_not_defined(void **state)
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(kept_definition_write(path, kept, &err), 0);
 	json_decref(kept);
-	home_goes_away(); /* and nothing is to be told to it */
+	home_goes_away(); /* libvirt has nothing to be told */
 	assert_int_equal(settle(), 0);
 	home_is_back();
 	assert_false(is_kept());

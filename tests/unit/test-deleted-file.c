@@ -53,13 +53,13 @@ static void a_file_is_found_that_has_lost_its_name(void **state)
 	assert_holds(path, NULL);
 	assert_int_equal(link(path, other), 0);
 	unlink(path);
-	assert_holds(path, "one"); /* whatever else it is called */
+	assert_holds(path, "one"); /* found under any other name */
 	unlink(other);
 	assert_holds(path, "one");
 	open_new(path, "two");
 	assert_holds(path, "one");
 	unlink(path);
-	assert_holds(path, NULL); /* which of both? */
+	assert_holds(path, NULL); /* two candidates: none is chosen */
 }
 
 static void a_file_that_is_called_so_has_its_name(void **state)

@@ -85,7 +85,7 @@ static void elsewhere_its_port_and_address_are_no_more(void **state)
 	assert_null(there.via);
 	assert_string_equal(there.identity, "/dev/zero");
 	dest_options_load(&same_port, journal, true);
-	assert_string_equal(same_port.ssh_port, "2202"); /* it has another address, perhaps */
+	assert_string_equal(same_port.ssh_port, "2202"); /* the host may have another address */
 	assert_null(same_port.via);
 }
 

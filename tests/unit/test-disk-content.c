@@ -14,7 +14,7 @@
 
 static uint8_t disk[DISK_CONTENT_BYTES];
 
-/* Its first n bytes, and nothing behind them. */
+/* Reads the first n bytes of the disk, and nothing behind them. */
 static struct disk_content read_part(size_t n)
 {
 	struct guarded g = guarded_copy(disk, n);
@@ -90,7 +90,7 @@ static void gpt(unsigned sector, uint32_t last, const char *guid, uint8_t flags)
 
 #define ESP	  "\x28\x73\x2a\xc1\x1f\xf8\xd2\x11\xba\x4b\x00\xa0\xc9\x3e\xc9\x3b"
 #define BIOS_BOOT "Hah!IdontNeedEFI"
-#define WINDOWS	  "\x33\xc0\x8e\xd0\xbc" /* and 00 7c */
+#define WINDOWS	  "\x33\xc0\x8e\xd0\xbc" /* followed by 00 7c */
 
 /* The bytes are the first of an otherwise empty file, and of one of noise. */
 static void files_that_are_not_disks_are_told(void **state)
@@ -215,7 +215,7 @@ static void what_firmware_boots_from_it_is_told(void **state)
 	assert_true(read_disk().bios_boots);
 	partition(0, 0x80, 0x83, 2048, 2048);
 	assert_false(read_disk().uefi_could_boot);
-	/* what is left of a GPT */
+	/* a leftover of a GPT */
 	put(512, "EFI PART", 8);
 	assert_int_equal(read_disk().sector, 0);
 }
@@ -288,7 +288,7 @@ static void nothing_is_read_behind_the_end(void **state)
 		blank();
 		gpt(512, 100, ESP, 0);
 		read_part(n);
-		put_le32(512 + 72, 3); /* its entries begin where the bytes end, or one before */
+		put_le32(512 + 72, 3); /* the entries of the GPT begin where the bytes end, or one before */
 		put_le32(512 + 84, 1024);
 		read_part(n);
 		for (i = 0; i < ARRAY_LEN(beginnings); i++) {

@@ -261,7 +261,7 @@ static void only_what_is_not_in_the_page_cache_comes_from_the_disk(void **state)
 	expect(0, 256 * KIB);
 	fd = open(file, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	assert_true(fd >= 0 || errno == EINVAL);
-	assert_true(read_directly == (fd >= 0)); /* it is written, too: nobody asks */
+	assert_true(read_directly == (fd >= 0)); /* whether the file is written to is not asked */
 	disk_io_close(disk);
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true, .cached = true}, &err), 0);
 	first_is_cached = second_is_cached = true;
@@ -283,9 +283,9 @@ static void only_what_is_not_in_the_page_cache_comes_from_the_disk(void **state)
 	disk_io_close(disk);
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file}, &err), 0);
 	expect(0, 256 * KIB);
-	assert_true(read_directly == (fd >= 0)); /* nobody says that it is not written to */
+	assert_true(read_directly == (fd >= 0)); /* the caller does not say that the file is not written to */
 	disk_io_close(disk);
-	file_system = NFS_SUPER_MAGIC; /* which may know an older file than its server */
+	file_system = NFS_SUPER_MAGIC; /* a file of NFS, whose client may know an older file than the server */
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .cached = true}, &err), 0);
 	file_system = XFS_SUPER_MAGIC;
 	expect(0, 256 * KIB);
@@ -337,7 +337,7 @@ static void a_file_that_changes_is_read_as_long_as_it_was(void **state)
 	disk_io_close(disk);
 	assert_int_equal(truncate(file, MIB), 0);
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true, .was_bytes = 64 * KIB}, &err), 0);
-	assert_int_equal(disk->caps.size, 64 * KIB); /* what it is longer by comes later */
+	assert_int_equal(disk->caps.size, 64 * KIB); /* bytes by which the file grew come later */
 	expect(0, 64 * KIB);
 	left = 1;
 	disk_io_read(disk, &r, buf, 4096, 64 * KIB);
@@ -347,7 +347,7 @@ static void a_file_that_changes_is_read_as_long_as_it_was(void **state)
 	assert_int_equal(disk_io_open(&disk, loop, &(struct disk_at){.path = file, .pads = true, .was_bytes = 2 * MIB}, &err), 0);
 	memset(model + MIB, 0, MIB);
 	expect(MIB - 64 * KIB, 128 * KIB);
-	assert_int_equal(truncate(file, 192 * KIB + 8), 0); /* as long as an image of QEMU's is */
+	assert_int_equal(truncate(file, 192 * KIB + 8), 0); /* a length as QEMU gives its images */
 	memset(model + 192 * KIB + 8, 0, 2 * MIB - 192 * KIB - 8);
 	expect(192 * KIB, 4096);
 	assert_int_equal(disk_io_map(disk, &map, &err), 0);

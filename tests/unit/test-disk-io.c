@@ -177,7 +177,7 @@ static int wait_for(struct request *q)
 {
 	uint64_t until = now_ns() + DEADLINE_MS * 1000000ULL;
 
-	assert_int_equal(q->calls, 0); /* not from inside the call */
+	assert_int_equal(q->calls, 0); /* completion never comes from inside the call */
 	while (!q->calls) {
 		assert_int_equal(loop_step(loop, 100, &err), 0);
 		assert_true(now_ns() < until);
@@ -270,7 +270,7 @@ static void what_is_written_and_zeroed_is_read(void **state)
 	assert_true(disk->caps.size == DISK_BYTES && !disk->caps.read_only && disk->caps.can_punch && !disk->caps.selects);
 	assert_true(disk->caps.align && !(disk->caps.align & (disk->caps.align - 1)) && disk->caps.align <= DISK_ALIGN);
 	put(MIB, 256 * KIB, 0);
-	put(4 * MIB + 512, 3 * 512, 0); /* not aligned: the place, */
+	put(4 * MIB + 512, 3 * 512, 0); /* unaligned place, */
 	put(5 * MIB, 8192, 512);	/* memory, */
 	put(6 * MIB, 4096 + 512, 0);	/* length */
 	put(DISK_BYTES - 512, 512, 0);
@@ -367,7 +367,7 @@ static void a_close_ends_what_is_in_flight(void **state)
 		else
 			disk_io_sync(disk, &q[i].req);
 	}
-	disk_io_read(disk, &(struct request){.req.done = on_done}.req, buf, 0, 0); /* one that is refused, too */
+	disk_io_read(disk, &(struct request){.req.done = on_done}.req, buf, 0, 0); /* including a request that is refused */
 	disk_io_close(disk);
 	disk = NULL;
 	for (i = 0; i < PENDING; i++) {
@@ -566,7 +566,7 @@ static void a_file_that_became_shorter_is_not_written_to(void **state)
 	make(A_FILE);
 	open_kind(A_FILE, true);
 	shell("truncate -s 2560K disk");
-	assert_int_equal(write_at(buf, 4096, DISK_BYTES - 4096), -ESTALE); /* it would be as long as before */
+	assert_int_equal(write_at(buf, 4096, DISK_BYTES - 4096), -ESTALE); /* a write would give the file its old length */
 	assert_int_equal(zero_at(0, 4096), -ESTALE);
 }
 

@@ -358,7 +358,7 @@ static void a_disk_is_sent_from_its_end_while_an_old_copy_is_read(void **state)
 	(void)state;
 	run_round_with_old_copy(0, 0);
 	assert_null(strchr(t.log, 'h'));
-	run_round_with_old_copy(1024, 0); /* they meet in the middle */
+	run_round_with_old_copy(1024, 0); /* both readers meet in the middle */
 	assert_non_null(strstr(t.log, " h@128+64"));
 	run_round_with_old_copy(4096, 0); /* known at once */
 	assert_non_null(strstr(t.log, " h@128+64"));

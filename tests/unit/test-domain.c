@@ -332,7 +332,7 @@ static void it_is_held_while_it_is_looked_at(void **state)
 static void what_somebody_else_holds_stays_so(void **state)
 {
 	(void)state;
-	domain_go_on(&d); /* nobody has looked */
+	domain_go_on(&d); /* no look yet */
 	assert_true(is_held());
 }
 
@@ -349,7 +349,7 @@ static void libvirt_that_says_something_else_has_not_forgotten_it(void **state)
 	domain_end(&d);
 	assert_int_equal(home.calls[LV_DOMAIN_LOOKUP_UUID] - before, 4);
 	before = home.calls[LV_DOMAIN_LOOKUP_UUID];
-	refuse(LV_DOMAIN_LOOKUP_UUID, 0, 1); /* it hangs up, and is asked over another connection */
+	refuse(LV_DOMAIN_LOOKUP_UUID, 0, 1); /* libvirt hangs up, and is asked over another connection */
 	domain_end(&d);
 	assert_int_equal(home.calls[LV_DOMAIN_LOOKUP_UUID] - before, 2);
 }

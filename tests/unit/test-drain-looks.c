@@ -79,13 +79,13 @@ static void guest_that_has_gone_and_runs_again_is_told(void **state)
 
 	(void)state;
 	look(false);
-	look(false); /* it could not go */
+	look(false); /* the guest could not go */
 	remember("gone_to", "01");
 	look(true);
 	remember("came_from", "02");
 	look(false);
 	assert_int_equal(truncate(path, 5), 0);
-	look(true); /* that cannot be told */
+	look(true); /* the answer is unknown */
 }
 
 int main(void)

@@ -14,7 +14,7 @@
 
 #include <stdlib.h>
 
-static const char *rounds[32]; /* who is found to run in each look; "": nobody new */
+static const char *rounds[32]; /* guests that run in each look; "": no new one */
 static unsigned looks;
 static bool off_known;
 
@@ -102,7 +102,7 @@ static int teardown(void **state)
 	return system(rm);
 }
 
-/* Its exit code; who went where is in `went`. */
+/* Runs a drain and returns its exit code; `went` records which guest went where. */
 static int command(int (*which)(int, char **), ...)
 {
 	char *argv[16] = {(char *)(uintptr_t) "drain"};

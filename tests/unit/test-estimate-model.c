@@ -146,7 +146,7 @@ static void what_placing_costs_is_believed(void **state)
 	in.place_ns = 40; /* 1 GB of memory by 8 processors; 2 GB into a file's, which is single pages */
 	assert_float_equal(seconds(), 0.35 + 40 / 8.0, 1.5);
 	assert_true(r.seconds > 2 * guessed);
-	in.ram.bytes = 0; /* so it says nothing of a file */
+	in.ram.bytes = 0; /* contents in memory only, so the result says nothing of a file */
 	guessed = seconds();
 	in.place_ns = 0;
 	assert_float_equal(seconds(), guessed, 0.001);

@@ -80,7 +80,7 @@ static json_t *answer(const char *command, const json_t *args)
 		return query_migrate();
 	if (!strcmp(command, "query-status"))
 		return query_status();
-	if (!strcmp(command, "stop")) /* and no event, as it was before */
+	if (!strcmp(command, "stop")) /* no event came, as the guest was stopped before */
 		qemu.status = "paused";
 	if (!strcmp(command, "cont")) {
 		qemu.status = "running";

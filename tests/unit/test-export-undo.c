@@ -16,11 +16,11 @@
 
 #define DEAD  QEMU_PREFIX "x1-ffffffffff-" /* process 1 was not born then */
 #define OTHER QEMU_PREFIX "x1-fffffffffe-"
-#define OLDER "vmfx-1-fffffffffe-" /* as versions until 0.1 had it */
+#define OLDER "vmfx-1-fffffffffe-" /* a prefix as versions up to 0.1 wrote it */
 
 static struct {
 	json_t *jobs, *nodes; /* names; of nodes those that come first are above the others */
-	bool stuck;	      /* one of the export's nodes cannot go */
+	bool stuck;	      /* one of the export's nodes cannot be removed */
 } qemu;
 
 /* The test and the QEMU wait for each other anyway, which ThreadSanitizer does not see. */

@@ -110,7 +110,7 @@ static void it_is_found_where_descriptors_say(void **state)
 	finds("bios", "memory", "/opt/memory.fd");
 	put("/usr/share/OVMF/OVMF_CODE.fd", "flash");
 	finds("pflash-code", "flash", "/opt/flash.fd");
-	put("/etc/qemu/firmware/20-flash.json", ""); /* which masks the other */
+	put("/etc/qemu/firmware/20-flash.json", ""); /* a file of /etc masks the one of the distribution */
 	finds("pflash-code", "flash", "/usr/share/OVMF/OVMF_CODE.fd");
 }
 

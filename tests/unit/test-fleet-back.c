@@ -83,7 +83,7 @@ static void test_by_the_pid_that_it_has_there(void **state)
 	(void)state;
 	call("123");
 	assert_guest("4711");
-	task.is_off = true; /* that is its name */
+	task.is_off = true; /* 123 is the guest's name, not a pid */
 	assert_guest("123");
 	task.is_off = false;
 	json_object_del(task.result, "destination_pid");
@@ -111,7 +111,7 @@ static void test_by_the_script_that_it_has_there(void **state)
 {
 	(void)state;
 	json_object_set_new(task.result, "start_script", json_string("/vm/vm1.sh"));
-	assert_guest("vm1"); /* it runs */
+	assert_guest("vm1"); /* the guest runs */
 	json_object_set_new(task.plan, "how", json_string("cold"));
 	json_object_set_new(task.plan, "pid", json_integer(17));
 	assert_guest("vm1");

@@ -21,7 +21,7 @@ static void take(void *ctx, json_t *event)
 	++*events;
 }
 
-/* Its code, once it has ended; all is there then. */
+/* Runs the script to its end and returns its exit code; all events have arrived then. */
 static int run(struct fleet_child *c, const char *script, unsigned *events)
 {
 	char *argv[] = {(char *)"/bin/sh", (char *)"-c", (char *)(uintptr_t)script, NULL};

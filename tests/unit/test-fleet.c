@@ -118,7 +118,7 @@ static void test_most_left_is_best(void **state)
 	assert_int_equal(goes_to(0), 2); /* c has 12 GiB, then 8 */
 	assert_int_equal(goes_to(1), 1); /* b has 10 */
 	assert_int_equal(goes_to(2), 0); /* a and c have 8 each; a was named first */
-	assert_int_equal(ranks[1], 1);	 /* and the next best of the first guest */
+	assert_int_equal(ranks[1], 1);	 /* plus the next best host of the first guest */
 	assert_int_equal(ranks[2], 0);
 }
 
@@ -152,7 +152,7 @@ static void test_what_is_taken_counts(void **state)
 	place_all(&place, ranks, ratings);
 	assert_int_equal(ranks[0], 0);
 	assert_int_equal(ranks[1], 0);
-	assert_int_equal(ranks[2], 1); /* none */
+	assert_int_equal(ranks[2], 1); /* no host */
 	assert_string_equal(ratings[2].words, "it has 4.0 GiB of memory, and 0 B is left there");
 	place.host_count = HOSTS;
 }
@@ -237,7 +237,7 @@ static void test_together(void **state)
 	assert_string_equal(rating(2, 0)->words, "db1 goes elsewhere, and a rule has them together");
 }
 
-/* Its companion takes its room before a larger guest does. */
+/* A companion of a guest takes its room before a larger guest does. */
 static void test_companions_are_placed_one_after_the_other(void **state)
 {
 	(void)state;
@@ -247,7 +247,7 @@ static void test_companions_are_placed_one_after_the_other(void **state)
 	guests[2].memory = 4 * GIB;
 	hosts[0].memory_free = 5 * GIB;
 	hosts[1].memory_free = 1 * GIB;
-	hosts[2].memory_free = 11 * GIB + GIB / 2; /* where most would be left for the other one, too */
+	hosts[2].memory_free = 11 * GIB + GIB / 2; /* this host would have most left for the other guest, too */
 	place_all(&place, ranks, ratings);
 	assert_int_equal(goes_to(0), 2);
 	assert_int_equal(goes_to(2), 2);
@@ -269,7 +269,8 @@ static void test_wishes(void **state)
 	assert_int_equal(goes_to(0), 1);
 }
 
-/* Whatever hosts say: never one that refuses, never more memory than is free but for what is kept, and rules are kept. */
+/* Checks any answers of hosts: a guest is never placed on a host that refuses, never takes more memory than is free less the reserve, and
+ * rules are kept. */
 static void test_any_hosts(void **state)
 {
 	uint32_t seed = 1;
@@ -376,7 +377,7 @@ static void test_next_is_for_the_idlest_host(void **state)
 	tasks[2].state = FLEET_RUNS;
 	assert_ptr_equal(fleet_next(&f), &tasks[1]);
 	tasks[0].guest = tasks[1].guest;
-	assert_null(fleet_next(&f)); /* it has one under way */
+	assert_null(fleet_next(&f)); /* the guest has a move under way */
 	tasks[1].state = FLEET_ENDED;
 	assert_null(fleet_next(&f));
 }
@@ -499,9 +500,9 @@ static void test_commands_run_some_at_a_time(void **state)
 	assert_string_equal(f.tasks[0].stage, "copy");
 	assert_int_equal(f.tasks[4].code, EXIT_REFUSED);
 	assert_string_equal(json_string_value(json_object_get(f.tasks[4].result, "reason")), "no guest x runs here");
-	assert_int_equal(f.tasks[5].code, EXIT_UNDECIDED); /* nobody knows where its guest is */
+	assert_int_equal(f.tasks[5].code, EXIT_UNDECIDED); /* the guest's place is unknown */
 	assert_int_equal(f.tasks[6].code, EXIT_UNDECIDED);
-	assert_int_equal(f.tasks[7].code, EXIT_REFUSED); /* it had touched nothing */
+	assert_int_equal(f.tasks[7].code, EXIT_REFUSED); /* the move had touched nothing */
 	assert_int_equal(fleet_exit_code(&f), EXIT_UNDECIDED);
 	unlink(f.program);
 	fleet_fini(&f);
@@ -540,7 +541,7 @@ static void test_who_stays_whole_is_tried_once_more(void **state)
 	assert_int_equal(f.tasks[0].code, 0);
 	assert_string_equal(fleet_way_of(&f.tasks[0])->dest, "good");
 	assert_string_equal(json_string_value(json_object_get(f.tasks[0].result, "words")), "migrate --json --how quick a good");
-	assert_int_equal(f.tasks[1].code, EXIT_UNDECIDED); /* of which nobody may begin a second move */
+	assert_int_equal(f.tasks[1].code, EXIT_UNDECIDED); /* no second move of the guest may begin */
 	assert_int_equal(f.tasks[1].tries, 1);
 	assert_int_equal(f.tasks[2].tries, 1); /* somebody wants it to stay */
 	unlink(f.program);

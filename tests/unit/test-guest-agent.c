@@ -126,7 +126,7 @@ static void whoever_was_to_thaw_has_died(void **state)
 	(void)state;
 	assert_int_equal(freeze_begin(&f, path, getpid(), &e), 0);
 	assert_int_equal(kill(f.thaws.pid, SIGKILL), 0);
-	assert_int_equal(freeze_end(&f, &e), -ETIMEDOUT); /* it may have thawed before */
+	assert_int_equal(freeze_end(&f, &e), -ETIMEDOUT); /* the guest may have thawed by itself before */
 	assert_int_equal(is_frozen, 0);
 	assert_int_equal(thaws, 1);
 }
@@ -149,7 +149,7 @@ static void what_a_journal_says_is_thawed(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(freeze_settle(entry, &e), 0); /* it had not begun, or was over */
+	assert_int_equal(freeze_settle(entry, &e), 0); /* the freeze had not begun, or was over */
 	assert_int_equal(thaws, 0);
 	is_frozen = 1;
 	assert_int_equal(freeze_settle(entry, &e), 0);

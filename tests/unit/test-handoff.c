@@ -60,7 +60,8 @@ static struct {
 	uint32_t *table;
 	size_t n, cap, table_size;
 	bool persons; /* hosts are destroyed, persons fence and resume */
-	bool cold; /* it is shut down: S_RUN is that it may be started, S_STOPPED that it is set aside, which no end of an agent changes */
+	/* the guest is shut down: S_RUN means that it may be started, S_STOPPED that it is set aside, which no end of an agent changes */
+	bool cold;
 	size_t cur;
 	unsigned seen[HO_STATE_COUNT][HO_STATE_COUNT];
 } x;
@@ -189,13 +190,13 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 			w->reverted = 1;
 		}
 		if (s->disk == HO_SRC_COMMITTED)
-			RULE(w, w->held || w->src_vm == S_DEAD); /* what comes back to life later has not run until now */
+			RULE(w, w->held || w->src_vm == S_DEAD); /* a guest that comes back to life has not run until now */
 		if (s->disk == HO_SRC_COMMITTED)
 			RULE(w, w->s[DST].disk == HO_DST_PREPARED || w->s[DST].disk == HO_DST_NOVM || w->s[DST].disk == HO_DST_ABORTED ||
 					w->forced || w->reverted);
 		break;
 	case ACT_SEND_STATE:
-		RULE(w, s->disk == s->state); /* nothing is told that is not durable */
+		RULE(w, s->disk == s->state); /* messages tell only durable states */
 		w->sent[role] |= (uint16_t)(1u << s->state);
 		break;
 	case ACT_RELEASE_SHUT:
@@ -221,7 +222,7 @@ static void act(struct world *w, enum handoff_role role, bool refuse)
 	case ACT_CONT_DESTINATION:
 		RULE(w, s->disk == HO_DST_START);
 		RULE(w, w->s[SRC].disk == HO_SRC_COMMITTED || w->forced || w->fenced);
-		RULE(w, !w->ran_on || w->forced || w->fenced); /* not an old copy of a guest that went on */
+		RULE(w, !w->ran_on || w->forced || w->fenced); /* the copy is not an old one of a guest that went on */
 		if (w->dst_vm == D_DEAD)
 			break;
 		if (refuse && w->dst_vm != D_RUN) {
@@ -325,7 +326,7 @@ static bool read_qemu(struct world *w)
 
 enum location { AT_SOURCE, AT_SOURCE_PAUSED, AT_DESTINATION, AT_UNDECIDED };
 
-/* Where the guest is, as both journals tell; HO_NONE for one that cannot be asked. */
+/* The guest's location as both journals tell; HO_NONE: that agent cannot be asked. */
 static enum location guest_location(enum handoff_state src, enum handoff_state dst)
 {
 	static const enum location where[][7] = {
@@ -537,7 +538,7 @@ static void explore_persons(const struct world *w)
 				restart(&n, DST);
 				while (n.s[DST].n_todo)
 					act(&n, DST, false);
-				n.sent[DST] = 0; /* there is nobody to hear it */
+				n.sent[DST] = 0; /* no peer is there to hear it */
 				step(&n, DST, EV_PEER_FENCED, HO_NONE);
 			});
 		if (role == DST && w->fenced && s->state == HO_DST_STARTED)
@@ -586,7 +587,7 @@ static bool settle_agent(struct world *w, enum handoff_role role)
 	} else if (role == DST && w->end_out && w->dst_vm == D_PAUSED && s->state == HO_DST_BEGUN) {
 		step(w, DST, EV_PREPARED_OK, HO_NONE);
 	} else if (role == SRC && s->revertible && s->state == HO_SRC_COMMITTED && s->peer == HO_DST_STARTED) {
-		step(w, SRC, EV_KEEP, HO_NONE); /* nobody wanted it back in time: STARTED is asked for again */
+		step(w, SRC, EV_KEEP, HO_NONE); /* the guest was not wanted back in time: STARTED is asked for again */
 	} else {
 		return moved;
 	}
@@ -664,7 +665,7 @@ static void settle(const struct world *from, bool stale)
 		return;
 	if (!undecided && w.reverted && !src_runs(&w))
 		RULE(from, from->src_vm == S_DEAD || w.s[SRC].disk == HO_SRC_RELEASED);
-	if (!undecided && w.s[SRC].disk == HO_SRC_RELEASED) /* what it was released to is there, or died by itself */
+	if (!undecided && w.s[SRC].disk == HO_SRC_RELEASED) /* the guest was released to a destination that has it, or died by itself */
 		RULE(from, w.s[DST].disk == HO_DST_DONE || w.s[DST].disk == HO_DST_STARTED);
 	if (!undecided && !src_runs(&w) && !w.dst_ran) {
 		RULE(from, from->src_vm == S_DEAD);
@@ -837,7 +838,7 @@ static void source_killed_before_committed_takes_the_guest_back(void **state)
 	expect(&s, EV_RECOVER, 0, HO_SRC_ABORTED, "JOURNAL CONT_SOURCE REMOVE_SCAFFOLDING SEND_STATE");
 }
 
-/* Nobody can have run a guest that is shut down; but a person may have had its copy started. */
+/* A guest that is shut down cannot have run by itself; but a person may have had its copy started. */
 static void source_that_starts_anew_asks_before_it_takes_a_guest_back_that_is_shut_down(void **state)
 {
 	static const struct {
@@ -874,7 +875,7 @@ static void source_qemu_dead_after_ready_is_committed(void **state)
 	expect(&s, EV_END_SENT, 0, HO_SRC_BEGUN, "");
 	expect(&s, EV_PEER, HO_DST_PREPARED, HO_SRC_BEGUN, "RELEASE_SHUT");
 	expect(&s, EV_QEMU_DEAD, 0, HO_SRC_COMMITTED, "JOURNAL SEND_STATE");
-	/* But not when nobody watched: it may have run on by itself. */
+	/* A restored BEGUN that nobody watched is undecided: the guest may have run on by itself. */
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_BEGUN, false), 0);
 	expect(&s, EV_RECOVER, 0, HO_SRC_BEGUN, "SEND_STATE");
 	expect(&s, EV_PEER, HO_DST_PREPARED, HO_SRC_BEGUN, "UNDECIDED");
@@ -918,7 +919,7 @@ static void a_persons_word_starts_what_was_promised(void **state)
 	(void)state;
 	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_PREPARED, true), 0);
 	expect(&d, EV_RECOVER, 0, HO_DST_PREPARED, "SEND_STATE");
-	expect(&d, EV_PEER, HO_NONE, HO_DST_PREPARED, "UNDECIDED"); /* which is no such word */
+	expect(&d, EV_PEER, HO_NONE, HO_DST_PREPARED, "UNDECIDED"); /* a message of the peer is not a person's word */
 	expect(&d, EV_PEER_FENCED, 0, HO_DST_START, "JOURNAL CONT_DESTINATION");
 	expect(&d, EV_CONT_OK, 0, HO_DST_STARTED, "JOURNAL SEND_STATE");
 	expect(&d, EV_PEER_FENCED, 0, HO_DST_DONE, "JOURNAL REMOVE_SCAFFOLDING FINISHED");
@@ -946,7 +947,7 @@ static void a_guest_that_was_started_there_is_had_back(void **state)
 	(void)state;
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
 	s.revertible = true;
-	refuse(&s, EV_REVERT, 0); /* it may not run there */
+	refuse(&s, EV_REVERT, 0); /* the guest is not known to run there */
 	assert_int_equal(handoff_restore(&d, HO_DESTINATION, HO_DST_STARTED, true), 0);
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_COMMITTED, "");
 	expect(&s, EV_REVERT, 0, HO_SRC_REVERTING, "JOURNAL SEND_STATE");
@@ -974,7 +975,7 @@ static void a_guest_that_was_started_there_is_kept_there(void **state)
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);
 	s.revertible = true;
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_COMMITTED, "");
-	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "SEND_STATE"); /* is that true still? */
+	expect(&s, EV_KEEP, 0, HO_SRC_COMMITTED, "SEND_STATE"); /* the source asks whether that is still true */
 	expect(&s, EV_PEER, HO_DST_STARTED, HO_SRC_RELEASED, "END_SOURCE_QEMU JOURNAL REMOVE_SCAFFOLDING SEND_STATE");
 	/* EV_KEEP may come before the guest runs there; and a later agent waits for nobody. */
 	assert_int_equal(handoff_restore(&s, HO_SOURCE, HO_SRC_COMMITTED, true), 0);

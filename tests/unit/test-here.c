@@ -64,7 +64,7 @@ static void a_list_that_cannot_be_given_is_told_and_fails_nothing(void **state)
 	text = rights_print_acl(&r);
 	assert_string_equal(text, list);
 	free(text);
-	assert_int_equal(pipe(fds), 0); /* which has no lists */
+	assert_int_equal(pipe(fds), 0); /* a pipe has no such lists */
 	assert_int_equal(rights_give(&r, fds[0], "/a/disk", &e), 1);
 	assert_non_null(strstr(e.msg, "the access control list of /a/disk cannot be set"));
 	assert_int_equal(fstat(fds[0], &st), 0);
@@ -124,14 +124,14 @@ static void another_file_in_the_place_of_an_image_is_not_given_away(void **state
 	(void)state;
 	was_others();
 	assert_int_equal(rename(image, elsewhere), 0);
-	assert_int_equal(symlink(elsewhere, image), 0); /* and leads to the very file */
+	assert_int_equal(symlink(elsewhere, image), 0); /* the link leads to the same file */
 	assert_int_equal(owner_give_back(owner, geteuid(), &e), -ESTALE);
 	assert_int_equal(unlink(image), 0);
 	close(open(image, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	assert_int_equal(owner_give_back(owner, geteuid(), &e), -ESTALE);
 	assert_owner(image, geteuid());
 	assert_int_equal(unlink(image), 0);
-	assert_int_equal(owner_give_back(owner, geteuid(), &e), 0); /* it is nobody's */
+	assert_int_equal(owner_give_back(owner, geteuid(), &e), 0); /* the file is gone: nothing to give back */
 	close(open(image, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 }
 

@@ -117,7 +117,7 @@ static void many_bytes_are_not_kept_either(void **state)
 	json_t *entry, *all;
 	struct stat st;
 	struct err e;
-	FILE *f = fopen(path, "w"); /* as so many calls of history_add would leave it */
+	FILE *f = fopen(path, "w"); /* entries as that many calls of history_add would leave them */
 	int i;
 
 	(void)state;
@@ -179,7 +179,7 @@ static void add_attempt(const char *attempt, int code, const char *plan)
 	json_decref(entry);
 }
 
-/* Its agent ended it, and recover has settled what that left. */
+/* An attempt is listed once, as it ended last: its agent ended it, and `recover` then settled the rest. */
 static void an_attempt_is_there_once_as_it_ended_last(void **state)
 {
 	json_t *all, *totals;
@@ -196,7 +196,8 @@ static void an_attempt_is_there_once_as_it_ended_last(void **state)
 	totals = history_totals(dir);
 	assert_int_equal(json_array_size(totals), 2);
 	assert_true(json_number_value(json_object_get(json_array_get(totals, 0), "count")) == 1);
-	assert_true(json_number_value(json_object_get(json_array_get(totals, 0), "leftovers")) == 1); /* but for what is kept on purpose */
+	/* leftovers do not count files kept on purpose */
+	assert_true(json_number_value(json_object_get(json_array_get(totals, 0), "leftovers")) == 1);
 	json_decref(totals);
 	json_decref(all);
 }

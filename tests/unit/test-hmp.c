@@ -96,7 +96,7 @@ static void a_greeting_is_a_line_before_its_prompt(void **state)
 	struct hmp_text t = {.telnet = false};
 
 	(void)state;
-	hmp_text_feed(&t, "\n(qemu) ", 8); /* as a console within the guest might show */
+	hmp_text_feed(&t, "\n(qemu) ", 8); /* the prompt as a console within the guest might show it */
 	assert_false(hmp_text_greeted(&t));
 	hmp_text_feed(&t, greeting, strlen(greeting));
 	assert_false(hmp_text_greeted(&t));
@@ -139,7 +139,7 @@ static void an_error_is_a_line_of_its_own(void **state)
 /* Answers each line with the next of its texts; nothing for NULL. */
 struct played {
 	int fd;
-	const char *first; /* that it says by itself */
+	const char *first; /* first line that QEMU prints by itself */
 	const char *texts[8];
 	char heard[256];
 	size_t n, lines;

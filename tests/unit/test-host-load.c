@@ -41,12 +41,12 @@ static void what_is_ours_is_taken_off(void **state)
 	say(&h, 7);
 	host_load_glance(&h, 3);
 	assert_float_equal(host_load_others(&h), 4, 0.001);
-	host_load_glance(&h, 5); /* they are counted one after the other, and threads come */
+	host_load_glance(&h, 5); /* threads are counted one after the other, and new ones come */
 	assert_float_equal(host_load_others(&h), 3, 0.001);
-	host_load_glance(&h, 9); /* or end */
+	host_load_glance(&h, 9); /* threads end meanwhile */
 	assert_float_equal(host_load_others(&h), 2, 0.001);
 	host_load_close(&h);
-	host_load_glance(&h, 1); /* not to be told: nothing changes */
+	host_load_glance(&h, 1); /* unknown: the estimate does not change */
 	assert_float_equal(host_load_others(&h), 2, 0.001);
 }
 

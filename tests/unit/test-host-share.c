@@ -53,7 +53,7 @@ static void what_others_take_is_told_in_shares_of_ours(void **state)
 	second(&h, 0, 1000, 500, 1500); /* a quarter of what they want, and others have four of them */
 	assert_float_equal(host_share_others(&h), 4, 0.001);
 	h = fresh();
-	second(&h, 0, 1900, 500, 1500); /* they wait for our own */
+	second(&h, 0, 1900, 500, 1500); /* threads that wait for our own */
 	assert_float_equal(host_share_others(&h), 0.4, 0.001);
 	h = fresh();
 	second(&h, 1900, 1000, 500, 0); /* more than there is: it is counted at different moments */
@@ -98,7 +98,7 @@ static void threads_share_processors_and_none_is_on_two(void **state)
 	assert_float_equal(host_share_stretch(0, 2, 2), 1, 0.001);
 	assert_float_equal(host_share_stretch(2, 2, 2), 2, 0.001);
 	assert_float_equal(host_share_stretch(2, 2, 8), 1, 0.001);
-	assert_float_equal(host_share_stretch(2, 2, 0), 4, 0.001); /* not known is one */
+	assert_float_equal(host_share_stretch(2, 2, 0), 4, 0.001); /* unknown counts as one */
 }
 
 /* The kernel's own figures can be read; processors that we may not run on are not tested here. */

@@ -279,7 +279,7 @@ static void the_events_of_a_move_make_its_page(void **state)
 	assert_null(strstr(page, "disk #block"));
 	assert_null(strstr(page, "node: #block"));
 	assert_says(page, ", virtual size: ");
-	assert_null(strstr(page, "flatten: no")); /* it has no such property */
+	assert_null(strstr(page, "flatten: no")); /* this format has no such property */
 	assert_says(page, "<h2>What to do now</h2>");
 	free(page);
 }
@@ -303,7 +303,7 @@ static void page_says_when_it_was_and_from_where(void **state)
 	assert_says(of_failed, "not moved");
 	assert_says(of_failed, ">failed</text>");
 	assert_says(of_failed, "Read from QEMU");
-	assert_null(strstr(of_failed, "The guest writes memory")); /* it was idle */
+	assert_null(strstr(of_failed, "The guest writes memory")); /* the guest was idle */
 	assert_says(of_reverted, "and was had back, as asked. It is running on the source.");
 	assert_says(of_reverted, ">had back</text>");
 	assert_null(strstr(of_reverted, "not moved"));
@@ -624,7 +624,7 @@ static void any_member_of_any_wrong_type_does_no_harm(void **state)
 	(void)state;
 	assert_int_equal(input_read(&in, SAMPLE, &e), 0);
 	moves = json_object_get(in.root, "moves");
-	while (json_array_size(moves) > 8) /* what is left has every tool; a move of vmferry is to be the first */
+	while (json_array_size(moves) > 8) /* the rest has every tool; the first move is to be vmferry's */
 		json_array_remove(moves, json_array_size(moves) - 1);
 	while (strcmp(json_string_value(json_object_get(json_array_get(moves, 0), "tool")), "vmferry") ||
 	       json_is_true(json_object_get(json_array_get(moves, 0), "warmup")))
@@ -919,7 +919,7 @@ static void several_runs_of_one_machine_make_one_page(void **state)
 	input_fini(&other);
 	input_fini(&move);
 	assert_int_equal(runs_init(&r, in.root, &e), 0);
-	assert_int_equal(r.cell_count, 2); /* what they hold is not the same */
+	assert_int_equal(r.cell_count, 2); /* the cells differ in contents */
 	assert_string_equal(value_text(r.cells[0].first, "content"), "living");
 	assert_string_equal(value_text(r.cells[1].first, "content"), "noise");
 	assert_int_equal(r.cells[1].tools[0].good_count, 2);

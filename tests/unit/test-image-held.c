@@ -94,13 +94,13 @@ static void a_mark_that_cannot_be_read_stays(void **state)
 	struct err e;
 
 	(void)state;
-	assert_int_equal(image_let_go("/proc/self/mem", OURS, &e), -EIO); /* it cannot be read at its beginning */
+	assert_int_equal(image_let_go("/proc/self/mem", OURS, &e), -EIO); /* the file cannot be read at its beginning */
 	assert_non_null(strstr(e.msg, "cannot tell whose /proc/self/mem is"));
 	assert_int_equal(symlink("loop", loop), 0);
 	assert_true(image_is_held(image));
 	assert_int_equal(image_let_go(mark, OURS, &e), -ELOOP);
 	unlink(loop);
-	assert_false(image_is_held(image)); /* there is no such directory */
+	assert_false(image_is_held(image)); /* the directory does not exist */
 	assert_int_equal(image_let_go(mark, OURS, &e), 0);
 }
 

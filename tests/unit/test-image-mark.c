@@ -70,7 +70,7 @@ static void only_a_mark_counts(void **state)
 	assert_false(image_is_marked(image, 1LL << 50));
 	assert_int_equal(image_mark(image, &mark), -1);
 	close(fd);
-	assert_false(image_is_marked(image, 100)); /* where QEMU's are */
+	assert_false(image_is_marked(image, 100)); /* no mark, but the place where QEMU's are */
 	assert_false(image_is_marked(image, -1));
 	assert_false(image_is_marked(image, INT64_MAX));
 }

@@ -320,7 +320,7 @@ static void a_vhd_is_as_large_as_its_maker_means(void **state)
 		struct image_source s = {.path = NULL};
 		AUTO_FREE char *name = NULL;
 
-		bytes[63] = 3; /* it grows */
+		bytes[63] = 3; /* type 3: an image that grows */
 		memcpy(bytes + 28, cases[i].creator, 4);
 		s.path = write_file("v.vhd", bytes, sizeof(bytes));
 		assert_int_equal(image_examine(&s, NULL, &e), 0);
@@ -424,7 +424,7 @@ static char *on(const char *name, const struct base_wish *w, size_t bytes)
 	char *said;
 	struct err e;
 
-	top[14] = 2; /* its name is at 512 */
+	top[14] = 2; /* the name is at byte 512 */
 	top[19] = (uint8_t)strlen(name);
 	memcpy(top + 512, name, strlen(name));
 	wish.folder = w->folder ? folder : NULL;
@@ -483,7 +483,7 @@ static void vmdk_extents_lie_beside_it(void **state)
 		{"createType = \"vmfsPassthroughRawDeviceMap\"\nRW 1 VMFSRDM \"absent\"\n", "a disk of the host"},
 		{"createType=\"fullDevice\"\nRW 1 FLAT \"\\\\.\\PhysicalDrive1\" 0\n", "a disk of the host"},
 		{"createType=\"monolithicFlat\"\nRW 1 FLAT \"flat\" 0\n", NULL},
-		{"RW 1 ZERO\nRW\n2 FLAT \"/etc/passwd\" 0\n", "cut off"}, /* which QEMU reads as one */
+		{"RW 1 ZERO\nRW\n2 FLAT \"/etc/passwd\" 0\n", "cut off"}, /* QEMU reads it as one line */
 		{"RW 1 ZERO\nRW 2\nFLAT \"/etc/passwd\" 0\n", "cut off"},
 		{"RW 1 ZERO\n\n RW\t2 FLAT\n\"/etc/passwd\" 0\n", "not the name of a file beside it"},
 		{"", "no extents"},
@@ -499,7 +499,7 @@ static void vmdk_extents_lie_beside_it(void **state)
 
 	(void)state;
 	free(write_file("flat", blank, sizeof(blank)));
-	nested = write_file("nested", head, sizeof(head)); /* its capacity is 0 */
+	nested = write_file("nested", head, sizeof(head)); /* a capacity of 0 */
 	head[12] = 8;
 	sparse = write_file("sparse", head, sizeof(head));
 	assert_int_equal(symlink("/etc/passwd", linked), 0);
@@ -524,11 +524,11 @@ static void vmdk_extents_lie_beside_it(void **state)
 static void embedded_descriptors_are_read(void **state)
 {
 	static const struct {
-		size_t at; /* of the text, in sectors */
+		size_t at; /* place of the text, in sectors */
 		uint8_t capacity, desc, sectors;
 		const char *text, *why;
 	} cases[] = {
-		{1, 8, 1, 2, VMDK "RW 8 SPARSE \"/elsewhere\"\n", NULL}, /* which QEMU does not follow then */
+		{1, 8, 1, 2, VMDK "RW 8 SPARSE \"/elsewhere\"\n", NULL}, /* QEMU does not follow the text then */
 		{1, 8, 0, 0, "", NULL},
 		{1, 0, 1, 2, VMDK "RW 8 FLAT \"/etc/passwd\" 0\n", "not the name of a file beside it"},
 		{1, 0, 1, 1, VMDK FILLED "\nRW 8 FLAT \"/etc/passwd\" 0\n", "not the name of a file beside it"}, /* behind its length */
@@ -636,13 +636,13 @@ static void compressed_clusters_reach_as_far_as_the_last_does(void **state)
 	put64(q.bytes + CLUSTER, 1ULL << 63 | 2 * CLUSTER);
 	put64(q.bytes + CLUSTER + 8, 1ULL << 63 | 3 * CLUSTER);
 	assert_int_equal(end_of(&q), 0);
-	put64(q.bytes + 2 * CLUSTER, 1ULL << 63 | 4 * CLUSTER); /* one that is not compressed */
+	put64(q.bytes + 2 * CLUSTER, 1ULL << 63 | 4 * CLUSTER); /* a cluster that is not compressed */
 	assert_int_equal(end_of(&q), 0);
 	put64(q.bytes + 2 * CLUSTER + 8, compressed(4 * CLUSTER + 100, 0));
 	assert_int_equal(end_of(&q), 4 * CLUSTER);
 	put64(q.bytes + 4 * CLUSTER - 8, compressed(5 * CLUSTER - 600, 1)); /* the last of all; of its two sectors the second begins so */
 	assert_int_equal(end_of(&q), 5 * CLUSTER - 512);
-	put64(q.bytes + 2 * CLUSTER + 16, compressed(4 * CLUSTER, 3)); /* which ends before */
+	put64(q.bytes + 2 * CLUSTER + 16, compressed(4 * CLUSTER, 3)); /* a cluster that ends before */
 	assert_int_equal(end_of(&q), 5 * CLUSTER - 512);
 	/* entries of 16 bytes, whose second half says something else */
 	put64(q.bytes + 72, 16);
@@ -726,7 +726,7 @@ static void nothing_is_read_behind_the_end(void **state)
 	size_t i, n;
 
 	(void)state;
-	image[103] = 104; /* then an extension of 8 bytes, which is the last */
+	image[103] = 104; /* an extension of 8 bytes, the last one */
 	memcpy(image + 104, "\xe2\x79\x2a\xca\0\0\0\x08qcow2...", 16);
 	name[103] = 104;
 	name[15] = 110; /* a backing file's name of 10 bytes */

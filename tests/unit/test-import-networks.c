@@ -74,7 +74,7 @@ static void each_card_goes_where_it_is_said(void **state)
 		 "--net does not say where network card #3, there on custom 'Lab = 2' goes: it is on user"},
 		{{"#2=none", "52-54-00-00-00-03=bridge=br3", "Outside=user"}, {"user", "none", "bridge=br3"}, NULL},
 		{{"Lab = 2=bridge=br2", "user"}, {"user", "user", "bridge=br2"}, NULL},
-		/* what is more exact counts, in any order */
+		/* the most exact rule wins, in any order */
 		{{"#2=none", "custom=bridge=br5", "Inside=user", "bridge=br0"}, {"bridge=br0", "none", "bridge=br5"}, NULL},
 		{{"Outside=bridge=br0", "Inside=bridge=br0", "none"}, {"bridge=br0", "bridge=br0", "none"}, "are on one network here"},
 	};
@@ -202,11 +202,11 @@ static void cards_keep_their_pci_address_where_they_can(void **state)
 		 "pcie-root-port@bus=pcie.0,addr=0x2.0x0,multifunction=on,chassis=1,port=0x11 virtio-net-pci@bus=pci.2,addr=0x0"},
 		{"kvm", "q35", FIRST NIC("0x00", "0x03"), "virtio-net-pci@bus=pcie.0,addr=0x3"},
 		{"kvm", "pc-i440fx-6.2", NIC("0x00", "0x03"), "virtio-net-pci@bus=pci.0,addr=0x3"},
-		/* and here it cannot */
+		/* this machine type cannot have the address */
 		{"kvm", "pc-i440fx-6.2", NIC("0x01", "0x03"), " moved"},
 		{"kvm", "q35", FIRST NIC("0x01", "0x01"), " moved"},
 		{"kvm", "q35", FIRST NIC("0x03", "0x00"), " moved"},
-		{"kvm", "q35", FIRST NIC("0x00", "0x02"), " moved"},		      /* where the port is */
+		{"kvm", "q35", FIRST NIC("0x00", "0x02"), " moved"},		      /* the slot has a port */
 		{"kvm", "q35", FIRST NIC("0x00", "0x1f"), " moved"},		      /* ICH9 */
 		{"kvm", "pc", NIC("0x00", "0x01"), " moved"},			      /* PIIX3 */
 		{"kvm", "q35", PORT("2", "0x02", "0x1", "") NIC("2", "0"), " moved"}, /* a function without the first one */
@@ -278,7 +278,7 @@ static void a_port_that_is_taken_leads_nowhere(void **state)
 	struct guest_description d;
 
 	(void)state;
-	f[3].port = f[0].port; /* of all addresses, that one among them */
+	f[3].port = f[0].port; /* a rule for all addresses includes that one */
 	d = with_forwards(f, ARRAY_LEN(f));
 	close(free_one);
 	free_one = -1;

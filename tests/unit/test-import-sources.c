@@ -329,7 +329,7 @@ static void the_variables_of_its_uefi_may_be_left_out(void **state)
 	n.disk_count = 1;
 	assert_int_equal(sources_open(&s, &d, &n, &e), 0);
 	assert_null(s.efi.path);
-	assert_null(d.efi.file); /* so its firmware begins with new ones */
+	assert_null(d.efi.file); /* the firmware begins with new variables */
 	sources_fini(&s);
 	description_fini(&d);
 	write_file("100.conf", "bios: ovmf\ncores: 1\nmemory: 512\nscsi0: lvm:vm-100-disk-0,size=1M\n");
@@ -479,7 +479,7 @@ static void what_a_guest_does_not_use_may_be_missing(void **state)
 	if (!strstr(e.msg, "a.ovf is damaged: its SHA1 is not what the manifest says. Copy it again; if you have changed it yourself, "
 			   "import it without its manifest (move the .mf away)"))
 		fail_msg("%s", e.msg);
-	/* what is there is compared, used or not */
+	/* files that exist are compared, used or not */
 	write_file("tools.iso", "y");
 	write_ovf("disks/d.vmdk", "SHA1(disks/d.vmdk)= " OF_X "\nSHA1(tools.iso)= " OF_X "\nSHA1(a.ovf)= " OF_X "\n");
 	verify("a.ovf", &e, -EBADMSG);
@@ -632,7 +632,7 @@ static void of_a_directory_its_description_is_taken(void **state)
 	open_with(&o, &n);
 	if (!o.file || strcmp(o.file, "vm/web/disk.qcow2") != 0)
 		fail_msg("%s", o.why ? o.why : o.file);
-	assert_string_equal(o.name, "web"); /* which the description does not say */
+	assert_string_equal(o.name, "web"); /* the description has no name */
 	outcome_fini(&o);
 	write_file("vm/b.vmx", "config.version = \"8\"\n");
 	open_with(&o, &n);
@@ -677,7 +677,7 @@ static void a_kernel_lies_beside_its_description(void **state)
 	write_domain("/boot/kernel", "/boot/initrd");
 	open_with(&o, &(struct sources_named){.files = files, .file_count = 2});
 	assert_null(o.why);
-	if (!strstr(o.notes, "a_VARS.fd, are not beside")) /* which it needs less */
+	if (!strstr(o.notes, "a_VARS.fd, are not beside")) /* the import needs the file less */
 		fail_msg("%s", o.notes);
 	outcome_fini(&o);
 	write_file("a_VARS.fd", "x");
@@ -719,7 +719,7 @@ static void find_fini(struct sources *s, struct guest_description *d)
 	description_fini(d);
 }
 
-/* Whatever it begins with, and whatever storage it was on. */
+/* A disk of an archive is raw, whatever its first bytes or its storage say. */
 static void a_disk_of_an_archive_is_raw(void **state)
 {
 	struct sources_named n = {.raw = NULL};
@@ -735,7 +735,7 @@ static void a_disk_of_an_archive_is_raw(void **state)
 		assert_null(d.disks[i].elsewhere);
 		assert_string_equal(d.disks[i].format, "raw");
 	}
-	assert_non_null(strstr(d.notes[0], "drive-scsi9")); /* which no one asks for */
+	assert_non_null(strstr(d.notes[0], "drive-scsi9")); /* the configuration does not name the drive */
 	find_fini(&s, &d);
 }
 

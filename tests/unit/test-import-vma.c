@@ -31,14 +31,14 @@
 #define BLOBS	   512u
 #define EXTENT	   512u
 #define BLOCK	   4096u
-#define DISK_BYTES (2 * VMA_CLUSTER + 5 * BLOCK - 512) /* its last cluster, and its last block, are not whole */
+#define DISK_BYTES (2 * VMA_CLUSTER + 5 * BLOCK - 512) /* the last cluster and the last block are not whole */
 #define CONFIG	   "name: web\n"
 
 /* ---- an archive ---- */
 
 struct archive {
 	uint8_t bytes[HEADER + BLOBS + 4 * (EXTENT + 4 * VMA_CLUSTER)];
-	size_t n, extent; /* where the last one begins */
+	size_t n, extent; /* offset of the last extent */
 };
 
 static void digest(uint8_t *p, size_t n, size_t at)
@@ -243,7 +243,7 @@ static void a_damaged_archive_is_refused(void **state)
 	a.bytes[a.extent + 47] ^= 1;
 	refused(&a, "header of a part");
 	whole(&a);
-	a.bytes[a.extent + 8] ^= 1; /* one of another archive */
+	a.bytes[a.extent + 8] ^= 1; /* an extent of another archive */
 	digest(a.bytes + a.extent, EXTENT, 24);
 	refused(&a, "header of a part");
 }
@@ -270,7 +270,7 @@ static void extents_that_cannot_be_are_refused(void **state)
 	}
 	begin(&a);
 	extent(&a, 0, NULL, 0);
-	put16(a.bytes + a.extent + 6, 945); /* of at most 944 */
+	put16(a.bytes + a.extent + 6, 945); /* one block more than the maximum of 944 */
 	digest(a.bytes + a.extent, EXTENT, 24);
 	refused(&a, "longer than can be");
 }
@@ -356,7 +356,7 @@ static void no_more_is_written_than_there_is_room_for(void **state)
 	plain = file_with(text, 3u << 20);
 	assert_true(fits_into(3u << 20, "plain", plain));
 	assert_false(fits_into((3u << 20) - 1, "plain", plain));
-	memset(text, 0, 3u << 20); /* which take none */
+	memset(text, 0, 3u << 20); /* zeros, which take no space */
 	zeros = file_with(text, 3u << 20);
 	assert_true(fits_into(3u << 20, "plain", zeros));
 	assert_false(fits_into((3u << 20) - 1, "plain", zeros));
@@ -503,7 +503,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_configuration_is_what_it_was),	cmocka_unit_test(what_is_compressed_is_known_by_its_beginning),
 	};
 
-	if (argc > 1 && !strcmp(argv[1], UNPACK_WORD)) /* it runs itself */
+	if (argc > 1 && !strcmp(argv[1], UNPACK_WORD)) /* the test runs itself as the unpacker */
 		return unpack_child(argc - 1, argv + 1);
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

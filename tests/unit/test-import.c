@@ -242,7 +242,7 @@ static void addresses_are_those_of_one_card(void **state)
 	char *uuid;
 
 	(void)state;
-	assert_false(described_mac(&n, "01:00:5e:00:00:01")); /* of a group */
+	assert_false(described_mac(&n, "01:00:5e:00:00:01")); /* a multicast address */
 	assert_false(described_mac(&n, "00:00:00:00:00:00"));
 	assert_false(described_mac(&n, "00:11:22:33:44"));
 	assert_false(described_mac(&n, "00:11:22:33:44:55:66"));
@@ -453,7 +453,7 @@ static void uefi_finds_the_bus_of_its_disk(void **state)
 		w.firmware = FIRMWARE_BIOS;
 		line_decide(&f, &w, has, NULL);
 		assert_int_equal(f.disks[0].bus, unknown[i]);
-		/* and the user knows better */
+		/* the user's wish wins */
 		w = (struct line_wishes){.firmware = FIRMWARE_UEFI, .bus = unknown[i]};
 		line_decide(&g, &w, has, NULL);
 		assert_int_equal(g.disks[0].bus, unknown[i]);

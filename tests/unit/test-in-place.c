@@ -272,7 +272,7 @@ static void a_name_with_lines_in_it_is_not_believed(void **state)
 
 	(void)state;
 	assert_true(tcp >= 0);
-	assert_false(seems_to_have(getpid(), inode_of(tcp))); /* which has no line of its own */
+	assert_false(seems_to_have(getpid(), inode_of(tcp))); /* the socket has no line of its own in /proc */
 	assert_false(seems_to_have(getpid(), inode_of(its)));
 	fd = forger(inode_of(its), aside); /* our own is ours all the same */
 	assert_true(process_has_socket(getpid(), aside));

@@ -282,7 +282,7 @@ static void spew(const char *path, const uint8_t *buf, size_t n)
 	assert_int_equal(write(fd, buf, n), n);
 }
 
-/* Where the last byte that is not zero ends. */
+/* The offset behind the last byte that is not zero. */
 static size_t used(const uint8_t *buf, size_t n)
 {
 	while (n && !buf[n - 1])
@@ -425,7 +425,7 @@ static void of_a_write_that_failed_halfway_nothing_is_certain(void **state)
 
 	while (end > 0 && !byte)
 		assert_int_equal(pread(fd, &byte, 1, --end), 1);
-	assert_int_equal(pwrite(fd, "x", 1, end + 30), 1); /* as if some of it had been taken */
+	assert_int_equal(pwrite(fd, "x", 1, end + 30), 1); /* a byte beyond the end, as if a part of a record had been written */
 	power_write_nothing = true;
 	assert_int_equal(journal_state(j, HO_SRC_COMMITTED, &e), -EIO);
 	power_write_nothing = false;

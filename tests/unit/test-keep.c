@@ -23,7 +23,7 @@ static char dir[] = "/tmp/test-keep-XXXXXX";
 
 static struct {
 	struct sockaddr_un at;
-	int listen_fd, agent, keeper; /* both ends of what the two talk over */
+	int listen_fd, agent, keeper; /* both ends of the agent's connection to the keeper */
 } t;
 
 static int qemu_connects(void)
@@ -69,7 +69,7 @@ static void a_dead_agents_connections_are_held_then_read_then_closed(void **stat
 	k = keep_wait(t.keeper, NULL, 0, NULL);
 	assert_non_null(k);
 	n = taken(main_fd, MUCH);
-	assert_true(n > 0 && n < MUCH); /* nobody reads */
+	assert_true(n > 0 && n < MUCH); /* the other end does not read */
 	keep_drain(k);
 	keep_drain(k);
 	late = qemu_connects();
@@ -135,7 +135,7 @@ static void what_is_to_be_let_go_of_is_let_go_of(void **state)
 	assert_true(is_open(after));
 	close(before);
 	before = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(before, (struct sockaddr *)&t.at, sizeof(t.at)), -1); /* nobody listens any more */
+	assert_int_equal(connect(before, (struct sockaddr *)&t.at, sizeof(t.at)), -1); /* no process listens any more */
 	keep_free(k);
 	close(before);
 	close(after);
@@ -152,7 +152,7 @@ static struct keep *lent_a_lock(int *other, bool then_runs)
 	close(ends[1]);
 	if (then_runs)
 		keep_tell(t.agent, KEEP_RUNS, -1);
-	keep_tell(t.agent, KEEP_NOTHING, -1); /* of connections */
+	keep_tell(t.agent, KEEP_NOTHING, -1); /* the agent keeps no connections */
 	agent_dies();
 	return keep_wait(t.keeper, NULL, 0, NULL);
 }
@@ -214,7 +214,7 @@ static void a_keeper_that_is_gone_is_no_harm(void **state)
 	(void)state;
 	close(t.keeper);
 	assert_false(keep_tell(t.agent, KEEP_LISTENER, t.listen_fd));
-	assert_true(keep_tell(-1, KEEP_LISTENER, t.listen_fd)); /* there is none */
+	assert_true(keep_tell(-1, KEEP_LISTENER, t.listen_fd)); /* no keeper runs */
 	agent_dies();
 	t.keeper = -1;
 	keep_drain(NULL);
@@ -240,7 +240,7 @@ static void looks_know_whether_the_guest_may_stand_still(void **state)
 	struct keep *k;
 
 	(void)state;
-	alarm(20); /* it would wait for ever */
+	alarm(20); /* keep_wait() might wait for ever */
 	k = keep_wait(t.keeper, look_three_times, 1, NULL);
 	alarm(0);
 	assert_int_equal(looks, 3);

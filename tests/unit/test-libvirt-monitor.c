@@ -119,7 +119,7 @@ static void test_commands_are_answered_on_the_loop(void **state)
 	run_until(&a.calls, 1);
 	assert_int_equal(a.code, 0);
 	assert_string_equal(a.text, "{\"execute\": \"query-status\"}");
-	assert_int_equal(call_lookup(v, &guest, &err), 0); /* and calls that are waited for go on */
+	assert_int_equal(call_lookup(v, &guest, &err), 0); /* calls with an answer go on */
 	disconnect(v);
 	assert_int_equal(heard.closed, 0);
 }

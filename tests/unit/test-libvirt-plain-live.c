@@ -33,7 +33,7 @@
 
 struct one {
 	const char *line, *devices, *net;
-	const char *so; /* of the line and its notes, or of the refusal */
+	const char *so; /* the converted line with its notes, or the refusal */
 	const char * not ;
 	bool whole;
 };
@@ -111,14 +111,14 @@ static void disks_that_become_whole_have_no_bases(void **state)
 {
 	static const struct one cases[] = {
 		{.line = DISK, .so = "\"file\":\"libvirt-1-storage\"}\n-device", .whole = true},
-		/* one that the guest writes: its base, and what that is based on, go */
+		/* an image that the guest writes: its base, and the base's own, are left out */
 		{.line = STORED("s3") NODE("f3", "\"read-only\":true,\"driver\":\"raw\",\"file\":\"s3\"") STORED("s2")
 			 NODE("f2", "\"read-only\":true,\"driver\":\"qcow2\",\"file\":\"s2\",\"backing\":\"f3\"") STORED("s1")
 				 NODE("f1", "\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"s1\",\"backing\":\"f2\"") "-msg\nx\n",
 		 .so = "qemu-system-x86_64\n-blockdev {\"node-name\":\"s1\",\"driver\":\"file\",\"filename\":\"/d/a.qcow2\"}\n"
 		       "-blockdev {\"node-name\":\"f1\",\"read-only\":false,\"driver\":\"qcow2\",\"file\":\"s1\"}\n-msg",
 		 .whole = true},
-		/* one that it only reads stays as it is */
+		/* an image that the guest only reads stays as it is */
 		{.line = STORED("s2") NODE("f2", "\"read-only\":true,\"driver\":\"raw\",\"file\":\"s2\"") STORED("s1")
 			 NODE("f1", "\"read-only\":true,\"driver\":\"qcow2\",\"file\":\"s1\",\"backing\":\"f2\"") "-msg\nx\n",
 		 .so = "\"backing\":\"f2\"}\n-msg",
@@ -132,7 +132,7 @@ static void disks_that_become_whole_have_no_bases(void **state)
 		 .so = "-blockdev {\"node-name\":\"f2\",\"driver\":\"qcow2\",\"file\":\"s2\"}\n-msg",
 		 .not = "s3",
 		 .whole = true},
-		/* who is based on oneself */
+		/* an image based on itself */
 		{.line = NODE("f1", "\"driver\":\"qcow2\",\"file\":\"f1\",\"backing\":\"f1\"") "-msg\nx\n",
 		 .so = "x86_64\n-msg",
 		 .whole = true},

@@ -121,7 +121,7 @@ static void is_as_expected(void **state)
 
 struct one {
 	const char *os, *devices, *behind, *space, *machine;
-	const char *so; /* of the line and its notes, or of the refusal */
+	const char *so; /* the converted line with its notes, or the refusal */
 	const char * not ;
 };
 
@@ -210,7 +210,7 @@ static void firmware_goes_with_its_variables_alone(void **state)
 		 .so = "-machine pc-q35-7.2,smm=on\n-global driver=cfi.pflash01,property=secure,value=on\n"},
 		{.os = "<loader type='pflash'>/c</loader>", .so = "refused: "},
 		{.os = "<loader type='rom'>/c</loader>", .so = "firmware of its own that is not flash (<loader> /c)"},
-		/* its bus is one that import would change under UEFI */
+		/* the disk's bus is one that import would change under UEFI */
 		{.os = "<loader type='pflash'>/c</loader><nvram>/v</nvram>",
 		 .devices = "<disk type='file' device='disk'><source file='/a'/><target dev='sda' bus='scsi'/></disk>",
 		 .so = "-device lsi53c895a,",

@@ -179,7 +179,7 @@ static void test_heads_of_other_calls_end_the_connection(void **state)
 		{.xor_procedure = 1},
 		{.xor_type = LV_REPLY},	    /* a call */
 		{.xor_type = LV_REPLY ^ 3}, /* a stream */
-		{.xor_type = 0x80000000U},  /* nothing */
+		{.xor_type = 0x80000000U},  /* an unknown type */
 		{.xor_version = 2},
 		{.status = 2},
 		{.length = LV_HEAD_BYTES - 1},
@@ -214,7 +214,7 @@ static void test_no_reply_is_a_timeout(void **state)
 	disconnect(v);
 }
 
-/* Its head says more than what comes. */
+/* The head claims more bytes than come. */
 static void test_half_a_reply_is_a_timeout(void **state)
 {
 	struct lv *v;
@@ -341,7 +341,7 @@ static void plan_refusal(int32_t procedure, int number, const char *words)
 	plan.own_body = true;
 	plan.status = LV_ERROR;
 	lv_write_u32(&plan.body, (uint32_t)number);
-	lv_write_u32(&plan.body, 10); /* of QEMU's driver */
+	lv_write_u32(&plan.body, 10); /* code of QEMU's driver */
 	lv_write_optional(&plan.body, words);
 	lv_write_u32(&plan.body, 2); /* an error */
 	for (i = 0; i < 4; i++)
@@ -442,7 +442,7 @@ static void test_ways_to_be_let_in(void **state)
 	check_open(0, NULL);
 	plan_auth(1, 1, 0);
 	check_open(ENOTSUP, "SASL");
-	plan_auth(1, 0x20, 0); /* not 1 << 32 */
+	plan_auth(1, 0x20, 0); /* type 32: a shift by it would overflow */
 	check_open(ENOTSUP, "password");
 	plan_auth(1, 0xffffffff, 0);
 	check_open(ENOTSUP, "password");
@@ -456,7 +456,7 @@ static void test_polkit_may_say_no(void **state)
 	plan = plan_for(LV_AUTH_POLKIT);
 	plan.auth = 2;
 	plan.own_body = true;
-	lv_write_u32(&plan.body, 0); /* not complete */
+	lv_write_u32(&plan.body, 0); /* 0: the authentication is not complete */
 	check_open(EACCES, "polkit");
 	plan_refusal(LV_AUTH_POLKIT, 94, "authentication unavailable: no polkit agent available");
 	plan.auth = 2;
@@ -585,7 +585,7 @@ static void test_socket_of_a_guest_has_an_address(void **state)
 	assert_string_equal(whole, "/run/libvirt/ram.tunnelmigrate.dest.web");
 	assert_true(strlen(even) >= 106 && strlen(even) <= 107 && text_is_utf8(even));
 	assert_true(strlen(odd) >= 106 && strlen(odd) <= 107 && text_is_utf8(odd));
-	assert_int_not_equal(strlen(even), strlen(odd)); /* one of both ends within a character */
+	assert_int_not_equal(strlen(even), strlen(odd)); /* the cut of one of them would fall within a character */
 }
 
 int main(void)

@@ -24,7 +24,7 @@ static int judge(struct line_words *w, const char *const *words, size_t count, b
 	*w = (struct line_words){.ports = NULL};
 	if (r)
 		return r;
-	/* what is content, and not the bundle's, its importer refuses */
+	/* the importer refuses contents that are not the bundle's */
 	for (i = 0; i < line.file_count && !r; i++)
 		if (args_role_is_content(line.files[i].role) && (!line.files[i].to || strcmp(line.files[i].to, here)))
 			r = err_set(e, 1, "it names %s", line.files[i].path);
@@ -196,7 +196,7 @@ static void what_may_lead_out_of_the_bundle_is_refused_or_said_when_trusted(void
 
 		if (!judge_one(&w, o->option, o->value, false, &e))
 			fail_msg("%s %s is taken", o->option, o->value ?: "");
-		if (!judge_one(&w, o->option, o->value, true, &e)) /* its rewriting may refuse it, too */
+		if (!judge_one(&w, o->option, o->value, true, &e)) /* the rewriter may refuse the option, too */
 			assert_true(w.host_count + w.port_count > 0);
 		line_words_fini(&w);
 	}

@@ -98,7 +98,7 @@ static void a_wrong_key_an_unknown_name_and_another_s_key_are_refused(void **sta
 	}
 }
 
-/* And keeps a copy. */
+/* Hands bytes over from one TLS end to the other, and keeps a copy. */
 static size_t hand_over(struct tls *from, struct tls *to, uint8_t copy[4096])
 {
 	size_t n, cap;
@@ -341,7 +341,7 @@ static void a_key_file_that_is_wrong_says_where(void **state)
 	}
 }
 
-/* Nobody has accepted the connection, let alone answered on it: what a busy peer makes of it is no distance. */
+/* The round trip is the network's alone: the peer has neither accepted the connection nor answered, so a busy peer does not count. */
 static void the_round_trip_is_the_network_s_and_not_the_peer_s(void **state)
 {
 	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};

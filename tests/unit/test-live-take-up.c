@@ -86,7 +86,8 @@ static void one_that_stands_is_held_again(void **state)
 	assert_false(t.end.ran_on);
 }
 
-/* Whoever waits for it to hear would have it run: it stays held, and the next life does not take that for an answer. */
+/* A guest of which libvirt reports nothing stays held: waiting for libvirt would let it run, and the next life does not take the silence
+ * for an answer. */
 static void one_of_which_libvirt_says_nothing_stays_held(void **state)
 {
 	(void)state;
@@ -100,7 +101,7 @@ static void one_of_which_libvirt_says_nothing_stays_held(void **state)
 	refuse_state(0);
 	assert_int_equal(live_take_up(&t, &err), 0);
 	refuse_state(HOME_FOR_GOOD);
-	assert_int_equal(live_take_up(&t, &err), 0); /* that is known by now */
+	assert_int_equal(live_take_up(&t, &err), 0); /* the answer is known from the first call */
 	assert_true(is_held());
 }
 

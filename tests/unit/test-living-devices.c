@@ -132,7 +132,7 @@ static void what_is_for_now_only_is_told(void **state)
 		"\"disk sda was detached\",\"interface 52:00 was detached\"]");
 }
 
-/* Its image is not to be said of another disk of the definition. */
+/* An image of an undefined disk is not ascribed to another disk of the definition. */
 static void disk_that_is_not_defined_is_told(void **state)
 {
 	static const char definition[] = LIVE(SECOND);

@@ -56,7 +56,7 @@ struct counted_op {
 	int res;
 };
 
-static bool full_queue; /* as kernels before 5.19: nothing is taken while completions wait */
+static bool full_queue; /* a full queue as of kernels before 5.19: nothing is taken while completions wait */
 static unsigned refused;
 
 /* In place of liburing's. */
@@ -109,7 +109,7 @@ static void completions_that_fill_their_queue_are_taken_and_told_once(void **sta
 		loop_bind(sqe, &c[i].op);
 	}
 	assert_true(refused);
-	assert_int_equal(c[0].calls, 0); /* not from within loop_sqe() */
+	assert_int_equal(c[0].calls, 0); /* the callback never runs within loop_sqe() */
 	pump_until(c[ARRAY_LEN(c) - 1].calls);
 	full_queue = false;
 	for (i = 0; i < ARRAY_LEN(c); i++)
@@ -268,7 +268,7 @@ static void record(struct timer *t)
 {
 	unsigned i = (unsigned)(t - timers);
 
-	assert_true(t->at_ns == 0); /* it may be set again from here on */
+	assert_true(t->at_ns == 0); /* the timer may be set again from here on */
 	assert_true(due[i] >= last_due);
 	assert_true(now_ns() >= due[i]);
 	last_due = due[i];
@@ -331,7 +331,7 @@ static void clear_others(struct timer *t)
 	record(t);
 	loop_timer_clear(loop, &timers[1]); /* due at the same moment */
 	loop_timer_clear(loop, &timers[2]);
-	loop_timer_clear(loop, t); /* not set any more: nothing */
+	loop_timer_clear(loop, t); /* a timer that is not set: no effect */
 }
 
 static void a_timer_cleared_in_a_callback_does_not_fire(void **state)
@@ -396,7 +396,7 @@ static void run_goes_on_until_stop(void **state)
 	set(2, 3600 * 1000);
 	assert_int_equal(loop_run(loop, &err), 0);
 	assert_int_equal(fired_count, 2);
-	/* and it can run again */
+	/* the loop can run again */
 	set(1, 1);
 	assert_int_equal(loop_run(loop, &err), 0);
 	assert_int_equal(fired_count, 3);
@@ -513,7 +513,7 @@ static void post_again(struct task *t)
 	if (++c->runs < 100)
 		loop_post(loop, t);
 	if (c->runs == 50)
-		loop_post(loop, &tasks[0][1].task); /* and another one */
+		loop_post(loop, &tasks[0][1].task); /* another task */
 }
 
 static void a_task_may_post_itself_and_others_while_it_runs(void **state)

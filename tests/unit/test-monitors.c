@@ -37,7 +37,7 @@ static void listening_sockets_are_taken_apart(void **state)
 	expect("tcp:127.0.0.1:4444,server=on <-> 127.0.0.1:53412", false, true, "127.0.0.1:4444", "127.0.0.1:53412");
 	expect("disconnected:tcp:[::1]:4444,server=on", false, false, "[::1]:4444", "");
 	expect("disconnected:websocket:127.0.0.1:4444,server=on", false, false, "127.0.0.1:4444", "");
-	/* what has no file is no socket that could be hidden */
+	/* a socket without a file cannot be hidden */
 	expect("disconnected:unix:/run/a,abstract=on,tight=on,server=on", true, false, "/run/a,abstract=on,tight=on", "");
 	/* a name may have anything in it */
 	expect("unix:/run/x,server=on <-> /a.qmp,server=on", true, true, "/run/x,server=on <-> /a.qmp", "");
@@ -130,7 +130,7 @@ static void monitors_are_known_by_their_labels(void **state)
 
 static struct {
 	unsigned late; /* for so many questions it serves nobody yet */
-	int port;      /* of the one that it serves then */
+	int port;      /* port of the chardev that the monitor serves then */
 } qemu;
 
 static json_t *chardevs(const char *command, const json_t *args)

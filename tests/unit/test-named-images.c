@@ -32,7 +32,7 @@ static void another_file_under_a_name_is_noticed(void **state)
 	(void)state;
 	assert_true(named_image_note(noted, image));
 	assert_null(named_image_lost(noted, &why));
-	assert_int_equal(truncate(image, 4096), 0); /* it is written to */
+	assert_int_equal(truncate(image, 4096), 0); /* the image is written to */
 	assert_null(named_image_lost(noted, &why));
 	assert_int_equal(rename(copy, image), 0);
 	assert_string_equal(named_image_lost(noted, &why), image);

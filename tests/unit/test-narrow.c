@@ -127,7 +127,7 @@ static void its_bounds_are_set(void **state)
 	assert_string_equal(says(&n, "ulimit -t; ulimit -f; ulimit -v; ulimit -c"), "30\n0\n1048576\n0\n");
 	w.more_s = 7;
 	assert_string_equal(says(&w, "ulimit -t; ulimit -f; ulimit -v; ulimit -c"), "37\n6144\n1048576\n0\n");
-	/* so that it is ended by the signal that says why, and not by the one of the hard limit */
+	/* the soft limit's signal says why the child ended; the hard limit's would not */
 	assert_string_equal(says(&w, "ulimit -Ht"), "38\n");
 	assert_non_null(strstr(says(&w, "ulimit -St 1; while :; do :; done"), "it took too much time"));
 }

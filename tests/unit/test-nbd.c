@@ -750,7 +750,7 @@ static void serve_odd_read(int fd, struct wire *w)
 	w_data(w, a[1].cookie, false, a[1].offset + 1000, 1000, 'c');
 	w_chunk(w, a[1].cookie, true, 0, 0);
 	w_data(w, a[0].cookie, true, a[0].offset + 1, 1, 'e');
-	/* one byte per packet, so that every state of the parser meets the end of what has come */
+	/* one byte per packet, so that every state of the parser meets the end of the input */
 	for (size_t i = 0; i < w->n; i++)
 		if (send(fd, w->b + i, 1, MSG_NOSIGNAL) != 1)
 			return;
@@ -864,7 +864,7 @@ static void a_map_goes_on_after_short_replies(void **state)
 	fake_stop(&f);
 }
 
-static unsigned char *served; /* what the slow server was sent */
+static unsigned char *served; /* bytes that the slow server received */
 
 static void serve_slow_writes(int fd, struct wire *w)
 {

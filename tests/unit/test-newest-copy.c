@@ -123,7 +123,7 @@ static void guest_that_has_left_since_is_not_back(void **state)
 	assert_int_equal(whereabouts_add(path, late, &e), 0);
 	assert_int_equal(ask("vm1", old_disk), -EBUSY);
 	assert_int_equal(whereabouts_read(path, &all, &e), 0);
-	json_object_set_new(late, "known", whereabouts_attempts(all)); /* it came back afterwards */
+	json_object_set_new(late, "known", whereabouts_attempts(all)); /* the guest came back afterwards */
 	assert_int_equal(whereabouts_add(path, late, &e), 0);
 	assert_int_equal(ask("vm1", old_disk), 0);
 	json_decref(all);

@@ -144,7 +144,7 @@ static void nor_what_comes_there_in_the_last_moment(void **state)
 	}
 }
 
-/* Its other name would stay, with what the guest had then, and somebody counts on that. */
+/* A file with a second name is not replaced: the other name would keep the earlier contents, and another program relies on them. */
 static void a_file_of_two_names_is_not_replaced(void **state)
 {
 	AUTO_FREE char *other = xasprintf("%s/b.raw", dir);

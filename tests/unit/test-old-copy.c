@@ -46,7 +46,7 @@ static uint8_t disk[DISK_BYTES], old[2 * DISK_BYTES];
 static struct err err;
 static unsigned busy;		   /* channels of the destination, for ever */
 static struct have *known, *notes; /* known: of an earlier round, in place of what is told */
-static bool stays;		   /* what has begun is read through the page cache */
+static bool stays;		   /* reads that have begun go through the page cache */
 
 /* ---- the two ends ---- */
 
@@ -110,7 +110,7 @@ static void write_file(const char *path, const uint8_t *p, size_t n)
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	assert_int_equal(ftruncate(fd, (off_t)n), 0);
-	for (size_t at = 0; p && at < n; at += 4096) /* what is zero is a hole */
+	for (size_t at = 0; p && at < n; at += 4096) /* holes stand for zeros */
 		if (!bytes_are_zero(p + at, MIN(4096, n - at)))
 			assert_int_equal(pwrite(fd, p + at, MIN(4096, n - at), (off_t)at), (ssize_t)MIN(4096, n - at));
 	close(fd);
@@ -556,7 +556,7 @@ static void blocks_come_in_order_and_within_the_disk(void **state)
 	assert_true(have_covers(h, 6 * BLOCK));
 	assert_int_equal(take(h, 6, 0, true, 0), 0);
 	assert_true(have_covers(h, 10 * BLOCK + 1));
-	assert_int_equal(take(h, 6, 1, false, 0), -EPROTO); /* it was over */
+	assert_int_equal(take(h, 6, 1, false, 0), -EPROTO); /* the disk was complete already */
 	have_free(h);
 }
 
@@ -616,7 +616,7 @@ static void what_was_noted_is_of_whole_blocks_of_the_disk_as_it_is_now(void **st
 
 	(void)state;
 	paint();
-	have_note(h, &key, 512, disk + 512, 2 * BLOCK); /* of the first a part */
+	have_note(h, &key, 512, disk + 512, 2 * BLOCK); /* a note of a part of the first block */
 	have_note(h, &key, 2 * BLOCK + 256, disk + 2 * BLOCK + 256, 256);
 	same = have_resized(h, 2 * BLOCK + 512);
 	assert_true(have_covers(same, 2 * BLOCK + 512));
@@ -643,7 +643,7 @@ static int setup(void **state)
 	unsigned i;
 
 	(void)state;
-	setenv("VMFERRY_FAULT_BEFORE", "src-compares-all:fail", 1); /* whoever is faster */
+	setenv("VMFERRY_FAULT_BEFORE", "src-compares-all:fail", 1); /* either side may be faster */
 	if (!mkdtemp(dir))
 		return -1;
 	for (i = 0; i < ARRAY_LEN(file); i++)

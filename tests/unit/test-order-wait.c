@@ -35,7 +35,7 @@ static json_t *answer(void *ctx, const char *command, const json_t *args)
 	return json_loads(answered ?: "{\"stage\":\"copy\"}", 0, NULL);
 }
 
-#define NEXT_AGENT_MS 300 /* so that whoever looks once does not find it */
+#define NEXT_AGENT_MS 300 /* delay of the next agent, so that a single look does not find it */
 
 /* An agent serves one who asks, says all up to the next "-", and ends. Returns where in the script it has come to. */
 static size_t serve(struct loop *l, size_t at, int ready)
@@ -115,7 +115,7 @@ static void code_is_that_of_the_move_that_was_waited_for(void **state)
 	static const char *const back[] = {OK, PROGRESS, BACK, NULL}, *const moved[] = {OK, PROGRESS, MOVED, NULL};
 
 	(void)state;
-	assert_int_equal(gives(back, true), 0); /* which is what a cancel is for */
+	assert_int_equal(gives(back, true), 0); /* a cancel is to take the guest back */
 	assert_int_equal(gives(moved, true), EXIT_SOURCE);
 	ordered = "switch";
 	assert_int_equal(gives(back, true), EXIT_SOURCE);
@@ -138,7 +138,7 @@ static void refusal_ends_it_unless_the_move_was_faster(void **state)
 
 	(void)state;
 	assert_int_equal(gives(refused, true), EXIT_SOURCE);
-	assert_int_equal(gives(late, true), EXIT_UNDECIDED); /* which only the move's end tells */
+	assert_int_equal(gives(late, true), EXIT_UNDECIDED); /* only the end of the move tells */
 }
 
 static void event_may_end_the_wait_though_the_move_goes_on(void **state)

@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define PATIENCE_S 20
-#define EVENTS	   20000 /* of more than a KiB each: more than is kept */
+#define EVENTS	   20000 /* events of more than 1 KiB each: more than is kept */
 
 static int ends[2];
 
@@ -48,7 +48,7 @@ static void assert_ended_well(pid_t pid)
 	int status;
 
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status)); /* and was not ended by its alarm */
+	assert_true(WIFEXITED(status)); /* the process ended by itself, not by its alarm */
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
@@ -138,7 +138,7 @@ static int says_passing_things(void)
 	line[127] = '\n';
 	for (i = 0; i < 100000; i++)
 		taken += output_put(2, OUTPUT_PASSING, line, sizeof(line));
-	return taken < 2000 ? 0 : 1; /* what the pipe holds is about 512 of them */
+	return taken < 2000 ? 0 : 1; /* about 512 events fit into the pipe */
 }
 
 static void passing_lines_are_dropped_while_one_waits(void **state)
@@ -228,7 +228,7 @@ int main(void)
 		cmocka_unit_test(passing_lines_are_dropped_while_one_waits),
 		cmocka_unit_test(closed_pipe_is_no_reason_to_end_or_to_wait),
 		cmocka_unit_test(end_waits_so_long_and_no_longer_for_a_reader),
-#ifndef __SANITIZE_THREAD__ /* which permits no threads after such a fork */
+#ifndef __SANITIZE_THREAD__ /* ThreadSanitizer permits no threads after such a fork */
 		cmocka_unit_test(forked_child_has_nothing_of_its_parent_s_to_write),
 #endif
 	};

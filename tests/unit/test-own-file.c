@@ -101,7 +101,7 @@ static void assert_goes(json_t *known /* stolen */, const char *path)
 {
 	assert_int_equal(own_file_remove(known, false, &e), 0);
 	assert_false(is_there(path));
-	assert_int_equal(own_file_remove(known, false, &e), 0); /* and again */
+	assert_int_equal(own_file_remove(known, false, &e), 0); /* a second removal */
 	json_decref(known);
 }
 
@@ -121,7 +121,7 @@ static void the_same_file_goes(void **state)
 	(void)state;
 	make(path);
 	known = know(path);
-	assert_int_equal(chmod(path, 0640), 0); /* what it is known by does not change with what is done to it */
+	assert_int_equal(chmod(path, 0640), 0); /* a change of mode or contents does not change a file's identity */
 	assert_int_equal(truncate(path, 4096), 0);
 	assert_goes(known, path);
 	path = at("a.raw.vmferry-deadbeef"); /* a name that is ours alone */
@@ -199,7 +199,7 @@ static void what_somebody_has_open_stays(void **state)
 	}
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	fd = open(path, O_RDWR); /* nobody whom one could find by /proc, as that leaves ourselves out */
+	fd = open(path, O_RDWR); /* the search in /proc leaves out this process, so no process has it open */
 	assert_stays(known, path, 1);
 	assert_non_null(strstr(e.msg, "a process that cannot be seen"));
 	close(fd);
@@ -243,7 +243,7 @@ static void what_cannot_be_told_apart_stays(void **state)
 	unlink(path);
 }
 
-/* Its inode has been used again: only when it was made, or only its handle, tells that. */
+/* A later file with the same inode number stays: only the time of birth, or the handle, tells them apart. */
 static void a_later_file_with_its_inode_stays(void **state)
 {
 	static const char *const told_by[] = {"btime", "handle"};
@@ -255,7 +255,7 @@ static void a_later_file_with_its_inode_stays(void **state)
 	for (i = 0; i < 2; i++) {
 		make(path);
 		known = know(path);
-		if (json_object_get(known, told_by[i])) { /* not on every file system */
+		if (json_object_get(known, told_by[i])) { /* only on some file systems */
 			json_object_del(known, told_by[!i]);
 			json_object_set_new(known, told_by[i], i ? json_string("1:00") : json_integer(1));
 			assert_stays(known, path, 0);
@@ -310,7 +310,7 @@ static void what_cannot_be_removed_is_an_error(void **state)
 	unlink(over);
 }
 
-/* Where the number of an inode is used again at once. inode_bytes: with 128 there is no room for a time of birth. */
+/* Runs the test on a file system that reuses inode numbers at once. inode_bytes: 128 leaves no room for a time of birth. */
 static void with_inodes_used_again(unsigned inode_bytes, bool born)
 {
 	const char *path = at("fs/a");
@@ -336,7 +336,7 @@ static void with_inodes_used_again(unsigned inode_bytes, bool born)
 	make(path);
 	assert_int_equal(inode_of(path), before);
 	assert_stays(known, path, 0);
-	if (!born) { /* and a handle says nothing after a reboot */
+	if (!born) { /* after a reboot a handle says nothing */
 		assert_int_equal(own_file_remove(known, true, &e), -EUCLEAN);
 		assert_true(is_there(path));
 	}

@@ -68,7 +68,7 @@ static int teardown(void **state)
 	return system(rm);
 }
 
-/* Its name is durable, and as long as it is to be. */
+/* Makes the partial copy's file with its durable name and its full length. */
 static void make(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -258,7 +258,7 @@ static int fill_and_take(void)
 {
 	AUTO_FREE char *at = xasprintf("%s.vmferry-02000000", place);
 
-	fill(partial_path(&p), 'y'); /* not synced by whoever did it */
+	fill(partial_path(&p), 'y'); /* a write that was not synced */
 	return take(at);
 }
 

@@ -27,7 +27,7 @@ struct fixture {
 	struct door *door;
 	int listen_fd, log_fd;
 	char port[8];
-	struct link in; /* who was let in last */
+	struct link in; /* link of the last peer that was let in */
 	struct hello hello;
 	unsigned entered;
 };
@@ -111,7 +111,7 @@ static void expect_refusal(struct link *l, const char *words)
 	assert_true(hello_receive(l, &theirs, MS, &e) < 0);
 	if (!strstr(e.msg, words))
 		fail_msg("it says: %s", e.msg);
-	assert_null(strstr(e.msg, TOKEN)); /* whoever it is: where anything lies here is no concern of theirs, either */
+	assert_null(strstr(e.msg, TOKEN)); /* a refused peer is never told where things lie here */
 	assert_null(strchr(e.msg, '/'));
 	link_close(l);
 }
@@ -150,7 +150,7 @@ static void who_knows_the_token_enters_and_nobody_else(void **state)
 	enter_with(&f, TOKEN, HELLO_SOURCE, true);
 	enter_with(&f, "00", HELLO_SOURCE, false);
 	enter_with(&f, "", HELLO_SOURCE, false);
-	enter_with(&f, TOKEN, HELLO_DESTINATION, false); /* its own proof, sent back */
+	enter_with(&f, TOKEN, HELLO_DESTINATION, false); /* the peer's own proof, sent back */
 	l = come(&f);
 	say_hello(&l, 10);
 	attend(&f, 20);
@@ -239,7 +239,7 @@ static void one_that_has_come_another_way_than_it_says_is_refused_unless_that_is
 	attend(&f, 20);
 	assert_int_equal(hello_receive(&l, &mine, MS, &e), 0);
 	link_close(&l);
-	/* but a source that cares is heard */
+	/* a source that checks the host is heard */
 	strcpy(mine.way, "127.0.0.1:1 127.0.0.1:2");
 	l = come(&f);
 	assert_int_equal(hello_send(&l, &mine, MS, &e), 0);

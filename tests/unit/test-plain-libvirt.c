@@ -238,7 +238,7 @@ static const char *schema(void)
 
 static xmlRelaxNG *rules;
 
-/* And what has read libvirt's definitions so far reads these. */
+/* Checks that our reader of libvirt's definitions reads these, too. */
 static void is_valid(const char *name, char **argv, size_t argc)
 {
 	struct libvirt_definition d;

@@ -73,7 +73,7 @@ static void one_memory_is_never_two_guests(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(checks_memory("run", memory, ",share=on"), 0); /* nobody has it */
+	assert_int_equal(checks_memory("run", memory, ",share=on"), 0); /* no process has the file open */
 	pid = open_in_child(memory, &fd);
 	assert_int_equal(checks_memory("run", memory, ",share=on"), -EBUSY);
 	assert_non_null(strstr(e.msg, "two guests would have one memory"));
@@ -91,7 +91,7 @@ static void trial_has_no_memory_that_a_guest_would_have(void **state)
 
 	(void)state;
 	assert_int_equal(checks_memory("test", memory, ",share=on"), -ENOTSUP);
-	assert_int_equal(checks_memory("test", none, ",share=on"), -ENOTSUP); /* it would be made */
+	assert_int_equal(checks_memory("test", none, ",share=on"), -ENOTSUP); /* the trial would create the file */
 	assert_int_equal(checks_memory("run", none, ",share=on"), 0);
 	assert_int_equal(checks_memory("test", dir, ",share=on"), 0); /* a file of its own, without a name */
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-/* its runs are private */
+/* gives access to the private runs */
 #include "../../agent-src/parts/point-bitmaps.c"
 
 #include "frozen-disks.h"
@@ -86,7 +86,7 @@ static const char *said(size_t i, const char *key)
 	return json_string_value(json_object_get(data_of(i), key)) ?: "";
 }
 
-/* Where an action first is, or SIZE_MAX. */
+/* The index of the first such action, or SIZE_MAX. */
 static size_t find(const char *type, const char *node, const char *name)
 {
 	size_t i;

@@ -54,7 +54,7 @@ static void cards_lead_where_somebody_has_said(void **state)
 		{"test", NULL, NULL, two, 2, "net0=none net1=none"},
 		{"test", "net0=bridge:br-test", NULL, two, 2, "net0=bridge:br-test net1=none"},
 		{"test", "52:54:00:12:34:56=user", "bridge:br9", two, 2,
-		 "net0=none net1=user"}, /* what was said of the guest is not of a trial */
+		 "net0=none net1=user"}, /* options of the guest do not apply to a trial */
 		{"test", "net7=user", NULL, two, 2, "refused"},
 		{"test", NULL, NULL, nameless, 1, "refused"},
 		{"run", NULL, NULL, two, 2, ""},

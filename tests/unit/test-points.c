@@ -427,7 +427,7 @@ static void half_a_point_is_none(void **state)
 	draft = points_draft(&p, POINTS + 1, "44");
 	assert_int_equal(mkdir(draft, 0700), 0);
 	must("cp %s/points/000002/disk0.qcow2 %s", store, draft);
-	assert_int_equal(points_publish(&p, draft, point, &e), -ENOENT); /* its second disk */
+	assert_int_equal(points_publish(&p, draft, point, &e), -ENOENT); /* the second disk's image */
 	json_decref(point);
 	points_close(&p);
 	check_all_but(99, false);
@@ -523,7 +523,7 @@ static void cut_off_merge_waits_for_what_is_damaged(void **state)
 	check_all_but(2, true);
 }
 
-/* Whoever wants the newest is not given an older one, and the next takes no slot that is there. */
+/* A damaged newest point is never replaced by an older one, and the next point takes no slot that exists. */
 static void newest_that_is_damaged_is_missed(void **state)
 {
 	const struct point *found;
@@ -644,7 +644,8 @@ static void takeover_at_a_further_host_stays_known(void **state)
 	assert_int_equal(onward_end(store, &e), 0);
 	assert_int_equal(points_read(&p, store, &e), 0);
 	assert_non_null(onward_replaced(&p));
-	assert_int_equal(json_integer_value(json_object_get(p.replica, "term")), 2); /* as vmferries that know nothing of this understand */
+	/* the form that a vmferry without onward replicas understands */
+	assert_int_equal(json_integer_value(json_object_get(p.replica, "term")), 2);
 	assert_int_equal(points_lock(store, &fd, &e), 0);
 	assert_int_equal(points_remove_all(&p, &stays, &e), 0);
 	close(fd);
@@ -709,7 +710,7 @@ static void run_here_keeps_the_term_that_it_has_raised(void **state)
 	assert_int_equal(onward_set_replaced(store, true, &e), 0);
 	assert_int_equal(term_now(&p), 2);
 	put_term(&p, json_pack("{s:i}", "term_before", 2), 3);
-	assert_int_equal(onward_set_replaced(store, false, &e), 0); /* it was thrown away there meanwhile */
+	assert_int_equal(onward_set_replaced(store, false, &e), 0); /* the point was removed there meanwhile */
 	assert_int_equal(onward_begin(store, "root@host-d", 1, &e), 0);
 	assert_int_equal(term_now(&p), 3);
 	assert_string_equal(onward_to(&p), "root@host-c");
@@ -806,7 +807,7 @@ static void trial_is_told_and_points_go_after_it(void **state)
 	assert_int_equal(points_tidy_at(store, &e), 0);
 	check_all_but(99, false);
 	must("rmdir %s/test", store);
-	assert_int_equal(points_session(store, &session, &e), 0); /* who makes a point does it */
+	assert_int_equal(points_session(store, &session, &e), 0); /* the process that makes a point holds the session */
 	assert_int_equal(points_tidy_at(store, &e), 0);
 	check_all_but(99, false);
 	close(session);
@@ -940,7 +941,7 @@ static void what_is_over_is_known_still(void **state)
 	assert_int_equal(json_integer_value(json_object_get(p.replica, "term")), 7);
 	assert_string_equal(json_string_value(json_object_get(p.replica, "pair")), "0123456789abcdef");
 	assert_null(json_object_get(p.replica, "run"));
-	assert_int_equal(points_retire(&p, &e), 0); /* and again */
+	assert_int_equal(points_retire(&p, &e), 0); /* a second time */
 	points_close(&p);
 	close(fd);
 	assert_int_equal(points_create(store, about, &e), 0);
@@ -990,7 +991,7 @@ static void who_was_replaced_is_known_after_a_removal(void **state)
 	assert_false(points_are_vacant(&p));
 	past = json_object_get(p.replica, "past");
 	assert_int_equal(points_replaced_in(past, "aa", 2), 3);
-	assert_int_equal(points_replaced_in(past, "aa", 3), 0); /* its primary then */
+	assert_int_equal(points_replaced_in(past, "aa", 3), 0); /* the primary of that time */
 	assert_int_equal(points_replaced_in(past, "cc", 1), 0);
 	points_close(&p);
 }
@@ -1035,7 +1036,7 @@ static void a_lock_that_has_gone_is_none(void **state)
 		_exit(lock_in_turn(at, path));
 	}
 	close(ready[1]);
-	assert_int_equal(read(ready[0], &word, 1), 0); /* what it has open from now on is its own */
+	assert_int_equal(read(ready[0], &word, 1), 0); /* files that it opens from now on are its own */
 	close(ready[0]);
 	for (waited = 0; !has_open(other, path) && waited < 2000; waited++)
 		poll(NULL, 0, 5);

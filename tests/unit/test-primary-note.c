@@ -102,7 +102,7 @@ static void term_that_is_not_said_is_the_first(void **state)
 	assert_false(is_there("replica/vm1.conf"));
 }
 
-/* Its script is there still, and would start it beside the guest. */
+/* The old copy's script is still there, and would start it beside the guest. */
 static void old_copy_is_known_as_such_once_the_guest_is_here(void **state)
 {
 	AUTO_FREE char *path = path_of("guests/vm1.json");
@@ -124,9 +124,10 @@ static void old_copy_is_known_as_such_once_the_guest_is_here(void **state)
 	assert_string_equal(json_text(whereabouts_of_disks(all, old, &shared), "gone_to"), "host-b");
 	assert_string_equal(json_text(whereabouts_of_disks(all, new, &shared), "came_from"), "host-b");
 	assert_string_equal(json_text(json_array_get(all, json_array_size(all) - 1), "attempt"), "1");
-	assert_int_equal(json_array_size(json_object_get(json_array_get(all, 0), "disks")), 2); /* of one the newer word counts */
+	/* of two notes of one guest the newer one counts */
+	assert_int_equal(json_array_size(json_object_get(json_array_get(all, 0), "disks")), 2);
 	json_decref(all);
-	assert_int_equal(whereabouts_add(path, back, &e), 0); /* it comes to where the old copy was */
+	assert_int_equal(whereabouts_add(path, back, &e), 0); /* the guest comes to where its old copy was */
 	assert_int_equal(whereabouts_read(path, &all, &e), 0);
 	assert_string_equal(json_text(whereabouts_of_disks(all, old, &shared), "attempt"), "2");
 	json_decref(all);
@@ -153,7 +154,7 @@ static void host_that_has_the_guest_has_no_old_copy(void **state)
 	assert_true(is_there("replica/vm1.json"));
 	primary_note_here(dir, "vm1", true);
 	assert_false(is_there("replica/vm1.json"));
-	put_conf(""); /* nobody has taken its place */
+	put_conf(""); /* no other replica has taken its place */
 	primary_note_here(dir, "vm1", false);
 	assert_true(is_there("replica/vm1.conf") && is_there("replica/vm1.json"));
 	put("replica/vm1.json", "{\"replaced\": true}"); /* the replica of this host's own guest */
@@ -172,14 +173,14 @@ static void note_travels(void **state)
 	put_conf("term 2\n");
 	note = primary_note_read(dir, "vm1");
 	assert_non_null(note);
-	assert_false(primary_note_fits(dir, "vm1", note)); /* there is one */
+	assert_false(primary_note_fits(dir, "vm1", note)); /* a note exists */
 	primary_note_gone(dir, "vm1");
 	assert_true(primary_note_fits(dir, "vm1", note));
 	assert_int_equal(primary_note_take(dir, "vm1", note, &e), 0);
 	assert_true(is_there("replica/vm1.conf") && is_there("replica/vm1.json"));
 	primary_note_gone(dir, "vm1");
 	put("replicas/vm1.replica.json", "{}");
-	assert_false(primary_note_fits(dir, "vm1", note)); /* its points are here */
+	assert_false(primary_note_fits(dir, "vm1", note)); /* the guest's points are here */
 	json_decref(note);
 }
 

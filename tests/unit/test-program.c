@@ -114,7 +114,7 @@ static void with_launcher(bool as_ours)
 
 /* ---- programs ---- */
 
-static program_before_fn before_it; /* of what start_sh() starts */
+static program_before_fn before_it; /* hook that start_sh() gives to its programs */
 
 /* Starts sh with a script; its standard output is `out`. */
 static pid_t start_sh(const char *script, int out, char *const *env, unsigned how, int gate)
@@ -169,7 +169,7 @@ static void has_words_and_descriptors(void)
 	signal(SIGPIPE, SIG_IGN);
 	says("echo \"$0 $1 $A\"; exit 7", env, 0, "zero one b c\n", 7);
 	says("exec ls /proc/self/fd", env, 0, "0\n1\n2\n3\n", 0); /* the last is ls's own */
-	/* but for the two that libc keeps to itself, which posix_spawn(3) of whoever started us has ignored */
+	/* all signals except the two that libc reserves, which a parent's posix_spawn(3) may have left ignored */
 	says("m=$(grep SigIgn /proc/self/status | cut -f2); echo $((0x$m & ~0x180000000))", env, 0, "0\n", 0);
 	says("pwd", env, PROGRAM_AT_ROOT, "/\n", 0);
 	says("test $(cut -d' ' -f6 /proc/$$/stat) = $$", env, PROGRAM_OWN_SESSION, "", 0);
@@ -200,7 +200,7 @@ static void waits_at_its_gate(void)
 	close(fds[1]);
 	close(gate[0]);
 	require(pid > 0 && program_wait(pid, &status) == 0);
-	close(gate[1]); /* and nobody has said a word */
+	close(gate[1]); /* the gate closes without a word */
 	require(read(fds[0], &c, 1) == 0);
 	require(program_wait_end(pid, &status) == pid && WEXITSTATUS(status) == 127);
 	close(fds[0]);
@@ -458,7 +458,7 @@ static bool has_handle(const char *path)
 	struct file_handle h = {.handle_bytes = 0};
 	int mount;
 
-	/* there is no room for it, unless there is none */
+	/* the mapping fails, unless its size is 0 */
 	errno = 0;
 	if (name_to_handle_at(AT_FDCWD, path, &h, &mount, 0) && (errno == EOVERFLOW || errno == EOPNOTSUPP))
 		errno = 0;
@@ -472,7 +472,7 @@ static void confined(void)
 	require(confine_prepare(false, &e) == 0);
 	confine_here(true);
 	require(confine_try(&e) == 0);
-	all_of_it();		  /* nothing of it is the programs' */
+	all_of_it();		  /* none of these bytes are the program's */
 	require(has_handle(".")); /* by which our own files are known where none has a time of birth */
 	says("grep -cE '^(Seccomp|NoNewPrivs):\\s*0$' /proc/self/status", NULL, 0, "2\n", 0);
 }
@@ -652,7 +652,7 @@ static void refused_by_argument(void)
 	REFUSED(SYS_ioctl, -1, TIOCSTI, "x");
 	REFUSED(SYS_ioctl, -1, 0x541c /* TIOCLINUX */, "x");
 	for (i = 0; i < ARRAY_LEN(spaces); i++)
-		REFUSED(SYS_clone, spaces[i] | CLONE_SIGHAND, 0, 0, 0, 0); /* which there is not without CLONE_VM */
+		REFUSED(SYS_clone, spaces[i] | CLONE_SIGHAND, 0, 0, 0, 0); /* CLONE_SIGHAND needs CLONE_VM */
 	for (i = 0; i < ARRAY_LEN(devices); i++) {
 #ifdef SYS_mknod
 		REFUSED(SYS_mknod, no, devices[i], 0);

@@ -64,7 +64,7 @@ struct driver {
 	int (*decode)(const uint8_t *p, size_t n);
 };
 
-/* what a message takes on the wire, counted independently of the encoder */
+/* length of a message on the wire, counted independently of the encoder */
 #define U8(f)	n += 1;
 #define U16(f)	n += 2;
 #define U32(f)	n += 4;
@@ -350,7 +350,7 @@ static void varints_of_all_widths_survive_a_round_trip(void **state)
 			assert_true(read_varint(&r) == v);
 			assert_int_equal(reader_left(&r), 0);
 			assert_false(r.bad);
-			/* and without its last byte it is not a number */
+			/* a number without its last byte is refused */
 			r = reader_of(b, writer_len(&w) - 1);
 			assert_true(read_varint(&r) == 0);
 			assert_true(r.bad);
@@ -581,7 +581,7 @@ static void a_run_cut_short_is_refused(void **state)
 		uint64_t at = 0, s, l;
 
 		assert_int_equal(runs_get(&r, &at, 1000, &s, &l), -EPROTO);
-		/* and it stays so: a bad reader is not an end */
+		/* a bad reader stays bad, and is not at its end */
 		assert_int_equal(runs_get(&r, &at, 1000, &s, &l), -EPROTO);
 	}
 }

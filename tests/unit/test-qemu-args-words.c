@@ -60,7 +60,7 @@ static void a_qemu_knows_what_its_help_has(void **state)
 	assert_true(known.reconnect && !known.reconnect_ms && !known.monitor_objects);
 	args_words_in_help(&known, objects, milliseconds);
 	assert_true(!known.reconnect && known.reconnect_ms && known.monitor_objects);
-	/* one that does not answer is left with the words that it is given */
+	/* a program that does not answer keeps the words that it is given */
 	args_words_in_help(&known, "", "");
 	assert_true(!known.reconnect && !known.reconnect_ms && !known.monitor_objects);
 }

@@ -279,7 +279,7 @@ static void a_disk_that_is_a_part_of_its_file_has_one_of_its_own(void **state)
 	expect_plain(
 		"-blockdev {\"driver\":\"raw\",\"size\":64,\"offset\":512,\"file\":{\"driver\":\"file\",\"filename\":\"/srv/part.raw\"}}",
 		"-blockdev {\"driver\":\"raw\",\"file\":{\"driver\":\"file\",\"filename\":\"/d/part.raw\"}}");
-	/* what is carried as a file, or stays, is as it was */
+	/* paths of images that are carried as a file, or stay, are unchanged */
 	expect_plain("-drive file=/srv/vm.raw,format=raw,offset=1M,size=64M", "-drive file=/d/vm.raw,format=raw,offset=1M,size=64M");
 	expect_plain("-drive file=/srv/whole,size=2K", "-drive file=/dev/vg/whole,size=2K");
 }
@@ -721,7 +721,7 @@ static bool is_in_run(void *ctx, enum args_role role, const char *path)
 	return !strncmp(path, "/run/", 5) || !strcmp(path, options.private_qmp);
 }
 
-/* But for one that something else has. */
+/* A path may keep its name unless another file has it. */
 static void what_may_keep_its_name_does(void **state)
 {
 	struct args_options o = options;
@@ -807,7 +807,7 @@ static void qmp_sockets_are_found_in_every_form(void **state)
 	free(l.text);
 }
 
-/* Where QMP is spoken plainly. */
+/* Plain QMP is found at its ports. */
 static void ports_of_monitors_are_found(void **state)
 {
 	struct line l;
@@ -1175,7 +1175,7 @@ static void in_its_place_a_guest_has_a_tap_that_stands_in(void **state)
 		 "-net tap,name=n,ifname=vmft42,script=no,downscript=no -net nic", NULL);
 	in_place("-netdev {\"type\":\"tap\",\"id\":\"n\",\"ifname\":\"tap0\",\"script\":\"no\",\"downscript\":\"no\"}",
 		 "-netdev {\"type\":\"tap\",\"id\":\"n\",\"ifname\":\"vmft40\",\"script\":\"no\",\"downscript\":\"no\"}", NULL);
-	in_place_map = &same; /* so it goes without */
+	in_place_map = &same; /* the same tap, so the guest goes without vhost */
 	in_place("-netdev tap,id=n,ifname=tap0,script=/up,vhost=on",
 		 "-netdev tap,id=n,vhost=on,ifname=vmft40,script=no,downscript=no,vhost=off", NULL);
 	in_place_map = &other;

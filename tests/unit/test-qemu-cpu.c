@@ -184,7 +184,7 @@ static void names_are_told_in_place_of_bits(void **state)
 	assert_missing("{\"features\":[\"avx2\",\"popcnt\",\"sse3\"]}", "{\"features\":[\"sse3\"]}", "avx2, popcnt");
 	assert_missing("{\"words\":{\"1.0.ECX\":5},\"features\":[\"avx2\",\"sse3\"]}", "{\"words\":{},\"features\":[\"sse3\"]}", "avx2");
 	assert_missing("{\"words\":{\"1.0.ECX\":5},\"features\":[\"sse3\"]}", "{\"words\":{\"1.0.ECX\":1},\"features\":[\"sse3\"]}",
-		       "bits 0x4 of CPUID 1.0.ECX"); /* which has no name */
+		       "bits 0x4 of CPUID 1.0.ECX"); /* a bit without a name */
 }
 
 static void numbers_may_be_greater_but_not_less(void **state)

@@ -352,8 +352,9 @@ static void a_raw_image_of_libvirts_has_no_node_of_its_format(void **state)
 
 static void relative_paths_of_a_daemonized_guest_are_found(void **state)
 {
-	AUTO_FREE char *name = xasprintf("vmferry-daemon-%d", getpid()); /* one that a killed test left is another */
-	/* its PWD is another name of the directory, so that it is seen who has said it */
+	/* the name has our pid, as a killed test may have left another daemon */
+	AUTO_FREE char *name = xasprintf("vmferry-daemon-%d", getpid());
+	/* the PWD is another name of the same directory, which shows whose value was used */
 	AUTO_FREE char *command =
 		xasprintf("ln -s . here && cd here && export PWD && %s -daemonize -name %s -accel tcg -m 32 -display none "
 			  "-nodefaults -qmp unix:rel.qmp,server=on,wait=off -drive "
@@ -457,7 +458,7 @@ static void guest_of_a_config_file_is_found_by_what_is_in_it(void **state)
 	assert_int_equal(g.line.config_count, 1);
 	assert_string_equal(g.qmp.path, in_dir("c.qmp"));
 	guest_fini(&g);
-	/* what it says now is not what QEMU read */
+	/* the file has changed since QEMU read it */
 	shell("touch -d '+1 hour' vm.cfg");
 	expect_not_found("vmferry-config", ENOENT, "qemu-");
 	qmp_close(q);
@@ -684,7 +685,7 @@ static void a_process_of_which_nothing_can_be_told_is_not_taken_for_gone(void **
 	assert_int_equal(process_hold(p.pid, p.start_time, 1000, &e), -EMFILE);
 	assert_int_equal(process_end(p.pid, p.start_time, 1000, &e), -EMFILE);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
-	/* one is left: for the pidfd, and not for the look at its start time */
+	/* one descriptor is left: for the pidfd, but not for reading the start time */
 	pidfd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	assert_true(pidfd >= 0);
 	close(pidfd);

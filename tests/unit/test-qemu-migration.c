@@ -23,7 +23,7 @@ static struct {
 	unsigned lingers;    /* query-yank shows a migration for so many further questions */
 	unsigned cancelling; /* query-migrate says so for so many further questions */
 	unsigned cancels;
-	unsigned refuses; /* so many of them */
+	unsigned refuses; /* number of refusals */
 	bool old;	  /* has no query-yank */
 	bool mute;	  /* does not answer query-migrate */
 } qemu;
@@ -149,7 +149,7 @@ static void one_whose_end_is_refused_is_ended_again(void **state)
 	qemu.cancelling = 3;
 	assert_int_equal(qemu_migration_cancel(q, loop, in_a_second(), &e), 0);
 	assert_string_equal(qemu.status, "cancelled");
-	assert_int_equal(qemu.cancels, 3); /* and not once more while it ends */
+	assert_int_equal(qemu.cancels, 3); /* no further cancel while it ends */
 }
 
 static void somebody_elses_is_not_cancelled(void **state)

@@ -169,7 +169,7 @@ static void somebody_elses_nbd_server_is_not_stopped(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	close(fd);
 
-	close(unix_bound(path)); /* nobody listens there any more, so that a server that runs is another */
+	close(unix_bound(path)); /* a socket that no process serves, so a server that runs is another */
 	assert_int_equal(qemu_undo_nbd_server(q, getpid(), path, &e), 0);
 	assert_int_equal(qemu.stops, 1);
 	assert_int_equal(access(path, F_OK), -1);

@@ -15,9 +15,9 @@
 #include "../lib/played-qemu.h"
 
 static struct {
-	const char *type, *drive; /* of the one device that was plugged in */
+	const char *type, *drive; /* type and drive of the device that was plugged in */
 	const char *nodes, *drives;
-	const char *bus; /* of the one that is called "under"; NULL: as the others' */
+	const char *bus; /* bus of the device called "under"; NULL: the same as the others' */
 } qemu;
 
 static struct guest guest;

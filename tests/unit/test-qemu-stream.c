@@ -277,7 +277,7 @@ static struct buf legacy(void)
 	put_zero(&b, "pc.ram", 0x1000, 0);
 	put_page(&b, NULL, 0x2000, 7);
 	put_eos(&b);
-	put_bitmap_end(&b); /* as 11.1 has it: behind RAM's */
+	put_bitmap_end(&b); /* QEMU 11.1 has it behind RAM's */
 	put_device_state(&b);
 	return b;
 }
@@ -289,7 +289,7 @@ struct seen {
 	char log[4096];
 	size_t log_n;
 	unsigned pages, zeros, flushes, sections[3], blocks;
-	const uint8_t *lo, *hi; /* where the input lies */
+	const uint8_t *lo, *hi; /* bounds of the input */
 	unsigned direct;	/* pages handed out from the input itself */
 	bool pause_all, pause_flush;
 	int fail_page;
@@ -1207,7 +1207,7 @@ static void real_captures_are_walked(void **state)
 /* Section "globalstate", and the end of the stream up to VMDESC's text. */
 static void put_state(struct buf *b, const char *state)
 {
-	uint8_t runstate[100] = {[32] = 1, [33] = 1}; /* as QEMU 10 has it: behind the name is whether it slept */
+	uint8_t runstate[100] = {[32] = 1, [33] = 1}; /* QEMU 10 adds whether the guest slept, behind the name */
 
 	memcpy(runstate, state, strlen(state));
 	put_be(b, 0x0400000026, 5);
@@ -1242,7 +1242,7 @@ static enum qemu_runstate found_in(const uint8_t *p, size_t n, size_t piece)
 	struct runstate_scan s = {0};
 
 	for (size_t i = 0; i < n; i += piece) {
-		uint8_t *part = xmalloc(MIN(piece, n - i)); /* its ends are watched by the sanitizer */
+		uint8_t *part = xmalloc(MIN(piece, n - i)); /* a copy of the piece, whose bounds the sanitizer watches */
 
 		memcpy(part, p + i, MIN(piece, n - i));
 		runstate_scan(&s, part, MIN(piece, n - i));
@@ -1294,7 +1294,7 @@ static void only_the_run_state_at_the_very_end_counts(void **state)
 	free(b.p);
 
 	assert_int_equal(found_in(NULL, 0, 1), RUNSTATE_UNKNOWN);
-	put_state(&other, "paused"); /* one within the other's VMDESC, which is longer than QEMU's may be */
+	put_state(&other, "paused"); /* a section within the other's VMDESC, which is longer than QEMU's may be */
 	put_state(&other, "running");
 	put_zeroes(&other, VMDESC_BYTES);
 	assert_int_equal(found_in(other.p, other.n, other.n), RUNSTATE_LIVE);

@@ -16,7 +16,7 @@
 
 #include "../lib/played-libvirtd-thread.h"
 
-#define RUNS_NS	 3000000 /* of CPU time: not much, and a guest could do something in it */
+#define RUNS_NS	 3000000 /* CPU time in which a guest could do something, though little */
 #define SHORT_MS 100	 /* for what must not happen, and would at once */
 
 enum { COMMAND = PLAYED_QEMU + LV_MONITOR_COMMAND };
@@ -66,7 +66,7 @@ static struct plan plan_answers(void)
 	return p;
 }
 
-static const char *vcpu = "worker"; /* what the QEMU's only thread is called */
+static const char *vcpu = "worker"; /* name of the QEMU's only thread */
 
 static void runs(int signal)
 {
@@ -169,7 +169,7 @@ static void test_what_is_waited_for_overtakes_questions(void **state)
 	(void)state;
 	memset(order, 0, sizeof(order));
 	plan.answer = note_order;
-	qmp_send(q, "query-t1", NULL, PATIENCE_MS, on_answer, NULL); /* is under way */
+	qmp_send(q, "query-t1", NULL, PATIENCE_MS, on_answer, NULL); /* the command is under way */
 	qmp_send(q, "query-t2", NULL, PATIENCE_MS, on_answer, NULL);
 	qmp_send(q, "change-t3", NULL, PATIENCE_MS, on_answer, NULL);
 	qmp_send(q, "query-t4", NULL, PATIENCE_MS, on_answer, NULL);
@@ -245,7 +245,7 @@ static struct vcpu_time time_of_qemu(void)
 	return t;
 }
 
-/* Its processors run for a moment, and stand. */
+/* Lets the guest's processors run for a moment. */
 static void run_qemu(void)
 {
 	uint64_t before = time_of_qemu().each[0].ns, until = now_ns() + PATIENCE_MS * 1000000ULL;
@@ -292,7 +292,7 @@ static void test_nothing_is_said_to_who_comes_after_qemu(void **state)
 	kill(qemu, SIGKILL);
 	waitid(P_PID, (id_t)qemu, &ended, WEXITED | WNOWAIT);
 	run_for(&heard.answers, 1, PATIENCE_MS);
-	assert_int_equal(heard.errors, 1); /* whoever answered */
+	assert_int_equal(heard.errors, 1); /* the error of either answer */
 	assert_int_equal(qmp_call(q, "query-status", NULL, NULL, &err), -EPIPE);
 	closed(q);
 }
@@ -309,11 +309,11 @@ static void test_guest_whose_state_is_not_told_is_neither(void **state)
 	lv_write_u32(&plan.body, 10);
 	lv_write_optional(&plan.body, "no");
 	plan.status = LV_ERROR;
-	assert_int_equal(qmp_drain(q, &err), -EREMOTEIO); /* which is not that it was resumed, nor that it was not */
+	assert_int_equal(qmp_drain(q, &err), -EREMOTEIO); /* the error says neither that the guest was resumed nor that it was not */
 	assert_int_equal(heard.resumes, 0);
 	kill(qemu, SIGKILL);
 	waitid(P_PID, (id_t)qemu, &ended, WEXITED | WNOWAIT);
-	assert_int_equal(qmp_drain(q, &err), 0); /* it runs no more */
+	assert_int_equal(qmp_drain(q, &err), 0); /* the guest no longer runs */
 	assert_int_equal(heard.resumes, 0);
 	closed(q);
 }

@@ -36,7 +36,7 @@ struct server {
 	void (*script)(struct server *s);
 	pthread_t thread;
 	bool threaded;
-	long id[8]; /* of the commands read, in order */
+	long id[8]; /* ids of the commands read, in order */
 	unsigned count;
 	size_t longest;
 };
@@ -44,7 +44,7 @@ struct server {
 struct heard {
 	unsigned events, closed, replies;
 	char last[32];
-	int code; /* of closed, or of the last reply */
+	int code; /* code of closed, or of the last reply */
 	char msg[ERR_MAX];
 	uint64_t at_ns;
 	long value;
@@ -274,7 +274,7 @@ static void expect_open_fails_within(int timeout_ms, const char *path, int code,
 	assert_int_equal(h.closed, 0);
 }
 
-/* Whoever answers may be late, where others are busy. */
+/* Opens a connection that must fail so. The peer may answer late on a busy machine. */
 static void expect_open_fails(const char *path, int code, const char *text)
 {
 	expect_open_fails_within(10000, path, code, text);
@@ -293,7 +293,7 @@ static void silent_monitor_is_reported_as_occupied(void **state)
 	server_start(&s, silent_script);
 	expect_open_fails_within(200, s.path, EBUSY, "another client occupies the QMP monitor");
 	server_stop(&s);
-	server_listen(&s, 4); /* nobody accepts */
+	server_listen(&s, 4); /* the socket listens, but nobody accepts */
 	expect_open_fails_within(200, s.path, EBUSY, "another client occupies the QMP monitor");
 	server_stop(&s);
 }
@@ -393,7 +393,7 @@ static void another_s_connection_will_do(void **state)
 	assert_int_equal(qmp_peer_pid(q), 0);
 	qmp_close(q);
 	server_stop(&s);
-	/* it is closed after an error, too */
+	/* the connection is closed after an error, too */
 	shutdown(other, SHUT_RDWR);
 	assert_int_equal(qmp_open_fd(&q, loop, other, "far away", 5000, NULL, NULL, &e), -EPIPE);
 	assert_non_null(strstr(e.msg, "far away"));
@@ -634,7 +634,7 @@ static void death_in_mid_reply_answers_all_and_is_told_once(void **state)
 	assert_int_equal(b.code, EPIPE);
 	assert_int_equal(a.replies + b.replies, 2);
 	assert_false(qmp_alive(q));
-	/* and from now on every command fails, but never inside qmp_send */
+	/* from now on every command fails, but never inside qmp_send */
 	qmp_send(q, "three", NULL, 5000, on_reply, &c);
 	assert_int_equal(c.replies, 0);
 	pump_until(&c.replies, 1);

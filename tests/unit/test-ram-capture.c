@@ -69,7 +69,7 @@ static struct {
 	struct send_shared shared;
 	struct sender *sender;
 	struct capture *capture;
-	int out;	       /* what leaves */
+	int out;	       /* socket to which the capture sends */
 	int qemu[1 + MULTIFD]; /* QEMU's ends: main, multifd 1, 2 */
 	int keeper[2];	       /* the capture's end, and that of a keeper which stands still */
 	char path[64];
@@ -173,7 +173,7 @@ static void put_eos(struct buf *b)
 	put_be(b, 2, 4);
 }
 
-static uint64_t ram_bytes = RAM_PAGES * PAGE_BYTES; /* as QEMU lists them */
+static uint64_t ram_bytes = RAM_PAGES * PAGE_BYTES; /* size as QEMU lists it */
 
 /* Header and list of blocks, which end with the first sync point of all. */
 static void qemu_begin(void)
@@ -452,7 +452,7 @@ static void whatever_still_comes_is_read_until_the_connections_are_closed(void *
 
 	(void)state;
 	begin();
-	sync_point(1); /* where it would wait for the others */
+	sync_point(1); /* the packet at which the capture would wait for the other channels */
 	capture_stall(t.capture, true);
 	assert_true(taken(t.qemu[1], 8 * MIB) < 8 * MIB);
 	capture_drain(t.capture);
@@ -504,7 +504,7 @@ static void what_ends_here_ends_for_whoever_has_copies(void **state)
 
 	(void)state;
 	begin();
-	late = qemu_connect(); /* one more than it takes */
+	late = qemu_connect(); /* one connection more than it takes */
 	for (i = 0; i < ARRAY_LEN(copy); i++) {
 		assert_int_equal(next_word(&copy[i]), i ? KEEP_CONNECTION : KEEP_LISTENER);
 		assert_true(copy[i] >= 0);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define ODD (3 * 4096UL) /* so that nothing else of this process has such a size */
+#define ODD (3 * 4096UL) /* a size that no other mapping of this process has */
 
 static void *map(size_t bytes, int prot, bool of_guest)
 {

@@ -80,7 +80,7 @@ static void a_qemu_that_waits_for_an_acknowledgement_is_held_by_it(void **state)
 	h = chosen(ACK_AND_BITMAPS); /* 10.0 */
 	assert_int_equal(h.way, HOLD_ACKNOWLEDGEMENT);
 	assert_string_equal(needs(&h), "switchover-ack");
-	/* its limit lets it look for what the guest has written, before any rate is known */
+	/* QEMU's limit lets it look for dirty pages before any rate is known */
 	assert_true(hold_limit(&h) >= 4096 * 1000);
 }
 

@@ -86,11 +86,11 @@ static void the_least_of_the_last_samples_counts(void **state)
 	(void)state;
 	assert_int_equal(recheck_new(&r, getpid(), &told, 1, &e), 0);
 	first = recheck_sample_ns(r, &key);
-	memset(at, 'x', BYTES); /* which makes it longer */
+	memset(at, 'x', BYTES); /* pages in use take longer */
 	assert_true(recheck_sample_ns(r, &key) <= first);
 	for (i = 0; i < 32; i++)
 		later = recheck_sample_ns(r, &key);
-	assert_true(later > 2 * first); /* but it does not count for ever */
+	assert_true(later > 2 * first); /* a sample does not count for ever */
 	recheck_free(r);
 	munmap(at, BYTES);
 }
@@ -103,7 +103,7 @@ static void threads_share_the_bytes_and_the_way_to_memory(void **state)
 	assert_true(one > 214 && one < 215);
 	assert_true(two > one / 2 * 1.1 && two < one / 2 * 1.2);
 	assert_true(recheck_takes_ms(0.2, GIB, 0) >= one && recheck_takes_ms(0.2, GIB, 8) < two / 3);
-	assert_true(recheck_takes_ms(0, GIB, 1) > one / 2 && recheck_takes_ms(0, GIB, 1) < one * 2); /* not known is not nothing */
+	assert_true(recheck_takes_ms(0, GIB, 1) > one / 2 && recheck_takes_ms(0, GIB, 1) < one * 2); /* an unknown time is not zero */
 }
 
 /* A block of whose place QEMU does not tell, one that cannot be read, and none. */

@@ -62,7 +62,7 @@ static void pid_is_the_whole_number(void **state)
 	assert_true(recover_means("4242", "vm1", 4242, ATTEMPT));
 	for (i = 0; i < ARRAY_LEN(wrong); i++)
 		assert_false(recover_means(wrong[i], "vm1", 4242, ATTEMPT));
-	assert_false(recover_means("0", "vm1", 0, ATTEMPT)); /* it was not recorded */
+	assert_false(recover_means("0", "vm1", 0, ATTEMPT)); /* 0: no pid was recorded */
 	assert_false(recover_means("-1", "vm1", -1, ATTEMPT));
 }
 

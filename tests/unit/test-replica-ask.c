@@ -95,12 +95,12 @@ static void guest_was_taken_over_or_not(void **state)
 	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR "\", \"term\": 4}]}",
 	     "it was taken over at local in term 4");
 	says("{\"pair\": \"" PAIR "\", \"term\": 3, \"removed\": true}", "it was taken over at local in term 3");
-	says("{\"pair\": \"" PAIR "\", \"term\": 2, \"removed\": true}", ""); /* of the points alone */
+	says("{\"pair\": \"" PAIR "\", \"term\": 2, \"removed\": true}", ""); /* the entry is of points alone */
 	says("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR "\", \"term\": 3, \"removed\": true}]}",
 	     "it was taken over at local in term 3");
 	assert_null(told("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"past\": [{\"pair\": \"" PAIR
 			 "\", \"term\": 2, \"removed\": true}]}"));
-	assert_null(told("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}")); /* nothing is known of this one */
+	assert_null(told("{\"pair\": \"0123456789abcdee\", \"term\": 9, \"over\": true}")); /* another pair, without an entry of this one */
 	assert_int_equal(e.code, ENOENT);
 }
 
@@ -195,11 +195,11 @@ static void what_cannot_be_read_is_no_answer(void **state)
 	assert_null(told("{"));
 	assert_int_equal(e.code, EIO);
 	assert_null(told("{\"pair\": \"" PAIR "\"}"));
-	assert_int_equal(remove(store), 0); /* its file system is not mounted, perhaps */
+	assert_int_equal(remove(store), 0); /* the file system may not be mounted */
 	assert_true(replica_ask(&c, "vm1", &taken, &settled, &e) < 0);
 	assert_int_equal(e.code, EIO);
-	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), -ENOENT); /* none was ever here */
-	put("replicas/vm2.replica.json", "{\"guest\": \"vm2\"");		 /* where its points are cannot be told */
+	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), -ENOENT); /* this host never had a replica */
+	put("replicas/vm2.replica.json", "{\"guest\": \"vm2\"");		 /* the place of the points is unknown */
 	assert_int_equal(replica_ask(&c, "vm2", &taken, &settled, &e), -EIO);
 	assert_null(taken);
 }

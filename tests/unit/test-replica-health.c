@@ -150,7 +150,7 @@ static void commands_that_are_run_have_this_ones_state(void **state)
 	(void)state;
 	setenv("VMFERRY_STATE_DIR", "/another", 1);
 	unsetenv("VMFERRY_RUNTIME_DIR");
-	assert_int_not_equal(replica_failover_complete(&c, "vm1"), 0); /* there is none, but its child would have been told */
+	assert_int_not_equal(replica_failover_complete(&c, "vm1"), 0); /* no such replica; a child would have been told */
 	assert_string_equal(getenv("VMFERRY_STATE_DIR"), "/nowhere/state");
 	assert_string_equal(getenv("VMFERRY_RUNTIME_DIR"), "/nowhere/run");
 }

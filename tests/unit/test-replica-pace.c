@@ -40,7 +40,7 @@ static void failures_are_tried_less_often(void **state)
 	assert_float_equal(due(0, 1, 4, 30), 240, 1e-9);
 	assert_float_equal(due(0, 1, 4000000000U, 30), 240, 1e-9);
 	assert_float_equal(due(0, 1, 3, 600), 1800, 1e-9);    /* half an hour */
-	assert_float_equal(due(0, 1, 9, 86400), 86400, 1e-9); /* and never more often than was asked for */
+	assert_float_equal(due(0, 1, 9, 86400), 86400, 1e-9); /* never more often than was asked for */
 }
 
 static void a_service_that_is_started_anew_waits_its_turn(void **state)

@@ -126,7 +126,7 @@ static void disk_that_cannot_be_looked_at_is_no_answer(void **state)
 static void device_that_does_not_tell_is_no_answer(void **state)
 {
 	(void)state;
-	if (mknod(disk, S_IFBLK | 0600, makedev(7, 1048575))) /* nobody has that many loop devices */
+	if (mknod(disk, S_IFBLK | 0600, makedev(7, 1048575))) /* a loop device that does not exist */
 		assert_int_equal(symlink("/dev/loop0", disk), 0);
 	if (access(disk, F_OK))
 		skip();

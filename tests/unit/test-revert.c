@@ -68,7 +68,7 @@ static pid_t ended_qemu(void)
 	return pid;
 }
 
-/* Its monitor was lost before, so that nothing has said that it ended. The destination cannot be reached. */
+/* Sets up a QEMU that ended after its monitor was lost, so that no event reported the end. The destination cannot be reached. */
 static int setup_with_ended_qemu(void **state)
 {
 	int r = setup(state);
@@ -100,7 +100,7 @@ static void guest_whose_qemu_here_has_ended_is_not_had_back(void **state)
 	assert_int_equal(revert_order(&t, ORDER_REVERT, &e), 0);
 	assert_false(t.a.handoff.qemu_alive);
 	assert_int_equal(t.a.handoff.state, HO_SRC_COMMITTED);
-	assert_true(t.revert.open); /* and may be had to stay */
+	assert_true(t.revert.open); /* the destination may still be told to keep the guest */
 	assert_int_equal(attempt_step(&t.a, EV_REVERT, HO_NONE, &e), -EPROTO);
 }
 

@@ -17,7 +17,7 @@
 #define NONE	 0
 #define PAGES	 4096  /* 16 MiB: all of it is looked at */
 #define MANY	 98304 /* 384 MiB: two thirds of it */
-#define MANY_MIB 192   /* of a disk: two thirds */
+#define MANY_MIB 192   /* two thirds of a disk */
 
 static uint8_t *ram;
 static size_t ram_pages;

@@ -77,7 +77,7 @@ static void what_comes_by_a_stream_is_its_config(void **state)
 	(void)state;
 	assert_int_equal(TAKE(&g, CONFIG("[name]\n  guest = \"web\"") BY_STREAM, &e), 0);
 	assert_int_equal(g.line.config_count, 1);
-	guest_expand_line(&g); /* which does not read what is our own there */
+	guest_expand_line(&g); /* the path is ours, so the file is not read */
 	assert_int_equal(g.line.config_count, 1);
 	assert_int_equal(g.line.expanded_count, 3);
 	assert_string_equal(g.line.expanded[1], "-name");
@@ -116,7 +116,7 @@ static void one_guest_and_no_more(void **state)
 	guest_fini(&g);
 }
 
-/* Its QEMU's names are made absolute, and so compared. */
+/* Names of a QEMU's swtpm are made absolute, so that they can be compared. */
 static void names_of_its_swtpm_are_made_absolute(void **state)
 {
 	static const char text[] = RECORD_MARK
@@ -133,7 +133,7 @@ static void names_of_its_swtpm_are_made_absolute(void **state)
 	guest_fini(&g);
 }
 
-/* Whoever writes to the pipe may say anything. */
+/* Records of any bytes are read safely, as any process may write to the pipe. */
 static void records_that_lie_are_refused(void **state)
 {
 	static const char whole[] = ONE("3", "-name\0vm\0x\0"), many[] = ONE("99999999999999999999", "-m\0"),
@@ -200,7 +200,7 @@ static void what_had_no_answer_is_noted_once(void **state)
 	guest_fini(&g);
 }
 
-/* Its line may depend on an answer that it did not get; behind its QEMU that is what the guest may get. */
+/* A socket that the script asks before its QEMU starts may decide about its line; one that it asks afterwards serves the guest. */
 static void whom_it_asks_by_a_socket_counts_by_when(void **state)
 {
 	struct guest g = {.pid = 0};
@@ -306,7 +306,7 @@ static void a_script_that_others_may_write_to_is_not_believed(void **state)
 		assert_int_equal(script_check_owner(path, &e), i < 2 ? 0 : -EPERM);
 	}
 	assert_int_equal(fchmod(fd, 0700), 0);
-	if (!geteuid()) { /* nobody else may give a file away */
+	if (!geteuid()) { /* only root can give a file away */
 		assert_int_equal(fchown(fd, 65534, 65534), 0);
 		assert_int_equal(script_check_owner(path, &e), -EPERM);
 	}

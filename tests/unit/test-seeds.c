@@ -159,7 +159,7 @@ static void the_tables_hold_what_was_carried_and_nothing_else(void **state)
 	assert_int_equal(seeds_scan(s, &e), 0);
 	fill(part, 1500);
 	assert_int_equal(find(part, 1), 1);
-	t[1].hash[500] = carried; /* as the sender does */
+	t[1].hash[500] = carried; /* the sender notes what it carried */
 	fill(part, 17);
 	assert_int_equal(find(part, 1), 1);
 	t[0].hash[17] = carried;
@@ -214,7 +214,7 @@ static void a_scan_ends_when_it_is_told_to(void **state)
 	fill(page_of(1), 1);
 	seeds_stop(s);
 	assert_int_equal(seeds_scan(s, &e), -ECANCELED);
-	assert_float_equal(seeds_scanned(s), 1, 0); /* it is not looked at any more */
+	assert_float_equal(seeds_scanned(s), 1, 0); /* the pages are not read any more */
 	assert_false(seeds_ready(s));
 }
 

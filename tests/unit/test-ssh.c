@@ -136,7 +136,7 @@ static void known_hosts_says_whose_key_it_is(void **state)
 		{"*.example.org ssh-ed25519 " ED_A "\n", "b.example.org", 22, KNOWN_SAME, 1},
 		{"*.example.org,!b.example.org ssh-ed25519 " ED_A "\n", "b.example.org", 22, KNOWN_NOT, 0},
 		{"h? ssh-ed25519 " ED_A "\n", "h1", 22, KNOWN_SAME, 1},
-		{"h ssh-rsa " ED_A "\n", "h", 22, KNOWN_NOT, 0}, /* not that type: a damaged line */
+		{"h ssh-rsa " ED_A "\n", "h", 22, KNOWN_NOT, 0}, /* the key has another type than the line says: a damaged line */
 		{"h ssh-ed25519 " ED_A "x\n", "h", 22, KNOWN_NOT, 0},
 		{"h ssh-ed25519\n", "h", 22, KNOWN_NOT, 0},
 		{"h 1024 35 1234\n", "h", 22, KNOWN_NOT, 0},
@@ -344,7 +344,7 @@ static void what_a_server_asks_drives_no_terminal(void **state)
 
 	(void)state;
 	assert_true(terminal >= 0 && !grantpt(terminal) && !unlockpt(terminal) && !ptsname_r(terminal, name, sizeof(name)));
-	other_end = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC); /* so that reading waits for its process */
+	other_end = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC); /* the terminal stays open, so that a read waits for its process */
 	assert_true(other_end >= 0);
 	pid = fork();
 	if (!pid)

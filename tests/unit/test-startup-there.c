@@ -79,7 +79,7 @@ static void note_arrival(bool left)
 static bool unit_is_written(bool restarted, bool went_on)
 {
 	attempt.handoff.restarted = restarted;
-	startup_settle(&s, went_on); /* which systemd the machine has does not matter: the file comes first */
+	startup_settle(&s, went_on); /* independent of the machine's systemd, as the file comes first */
 	assert_non_null(json_text(s.settled, "start_script"));
 	return !access(unit_file, F_OK);
 }

@@ -20,14 +20,14 @@
 #include "../lib/played-qemu.h"
 
 #define BYTES MIB
-#define LAST  (BYTES - 4096) /* what the guest writes when all else is there, and synced */
+#define LAST  (BYTES - 4096) /* offset at which the guest writes when everything else is copied and synced */
 
 static struct {
 	const char *migration; /* under way in it; NULL: none */
 	const char *job, *uses, *status;
-	bool writes_fast; /* its copies are never the same while the guest runs */
+	bool writes_fast; /* the guest writes so fast that the copies never are equal while it runs */
 	unsigned conts;
-	int fd;		    /* of the new image */
+	int fd;		    /* descriptor of the new image */
 	unsigned finalized; /* jobs */
 	bool backs_up;	    /* a job of somebody else's is there */
 
@@ -72,7 +72,7 @@ static json_t *answer(const char *command, const json_t *args)
 	} else if (!strcmp(command, "job-complete")) {
 		write_last();
 		qemu.job = qemu.writes_fast ? "ready" : "pending";
-	} else if (!strcmp(command, "stop")) { /* and no event: somebody was before us */
+	} else if (!strcmp(command, "stop")) { /* without an event, as another client stopped the guest before us */
 		qemu.status = "paused";
 		qemu.job = "pending";
 	} else if (!strcmp(command, "cont")) {
@@ -225,7 +225,7 @@ static int live(void)
 			pause();
 	}
 	s.guard = (struct guard){.pid = guard, .fd = -1};
-	s.guest.pid = getpid(); /* which plays QEMU */
+	s.guest.pid = getpid(); /* this process plays QEMU */
 	if (played_begin(answer))
 		return -1;
 	s.life.loop = loop;

@@ -57,7 +57,7 @@ static void a_tap_has_the_queues_that_qemu_opens(void **state)
 		printf("skipped: no right to make a tap in a network namespace\n");
 		skip();
 	}
-	assert_int_equal(open_tap("one", IFF_MULTI_QUEUE, false), -EINVAL); /* as QEMU would */
+	assert_int_equal(open_tap("one", IFF_MULTI_QUEUE, false), -EINVAL); /* opened as QEMU would */
 	assert_int_equal(open_tap("many", 0, false), -EINVAL);
 	assert_int_equal(check("one", ""), 0);
 	assert_int_equal(check("one", ",queues=1"), 0);

@@ -192,7 +192,7 @@ static void pieces_go_where_the_map_says(void **state)
 	(void)state;
 	for (i = 0; i < 31; i++) /* beyond the header, and one that follows it */
 		p[i] = (struct piece){2 * 512 * i, i == 30 ? 100 : 512};
-	p[31] = (struct piece){DISK_BYTES, 0}; /* it ends with a hole */
+	p[31] = (struct piece){DISK_BYTES, 0}; /* a hole at the end */
 	sparse(&s, p, 32, 30 * 512 + 100);
 	assert_true(tarred_disk_is(s.bytes, s.n, &bytes));
 	assert_int_equal(bytes, DISK_BYTES);
@@ -322,7 +322,7 @@ static void a_posix_map_that_cannot_be_is_refused(void **state)
 		refused(&s, cases[i].why);
 		assert_int_equal(s.written, 0);
 	}
-	posix(&s, "22 GNU.sparse.major=2\n" TIMES, "disk.raw", NULL, DISK_BYTES); /* of a version that nobody knows */
+	posix(&s, "22 GNU.sparse.major=2\n" TIMES, "disk.raw", NULL, DISK_BYTES); /* an unknown version */
 	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
 	posix(&s, "22 GNU.sparse.major=1\n22 GNU.sparse.minor=1\n" TIMES, "disk.raw", NULL, DISK_BYTES);
 	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
@@ -361,7 +361,7 @@ static void what_is_another_archive_is_refused(void **state)
 	sum(s.bytes);
 	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
 	plain(&s, TARRED_DISK);
-	s.bytes[0] = 'D'; /* its sum is another */
+	s.bytes[0] = 'D'; /* a header with a wrong checksum */
 	assert_false(tarred_disk_is(s.bytes, s.n, &bytes));
 	plain(&s, TARRED_DISK);
 	put(s.bytes + AT_SIZE, DISK_BYTES + 512);

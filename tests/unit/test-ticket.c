@@ -117,7 +117,7 @@ static void who_is_killed_gives_its_place_up(void **state)
 
 	(void)state;
 	assert_int_equal(ahead(t), 1);
-	kill(pid, SIGSTOP); /* one that is stopped keeps it */
+	kill(pid, SIGSTOP); /* a stopped process keeps its ticket */
 	waitpid(pid, NULL, WUNTRACED);
 	assert_int_equal(ahead(t), 1);
 	kill(pid, SIGKILL);
@@ -157,7 +157,7 @@ static void assert_notes(json_t *notes /* stolen */, const char *first, const ch
 static void each_sees_what_others_have_noted(void **state)
 {
 	struct ticket *a = take(), *b = take();
-	pid_t pid = child_with_ticket(); /* which notes nothing */
+	pid_t pid = child_with_ticket(); /* a ticket without a note */
 
 	(void)state;
 	assert_notes(note(a, "a"), NULL, NULL);
@@ -170,7 +170,7 @@ static void each_sees_what_others_have_noted(void **state)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	ticket_sweep(dir, "in");
-	assert_notes(note(NULL, "x"), NULL, NULL); /* there is no directory */
+	assert_notes(note(NULL, "x"), NULL, NULL); /* a missing directory */
 	assert_int_equal(files(), 0);
 }
 
@@ -362,7 +362,7 @@ static void host_s_file_names_places(void **state)
 	assert_int_equal(parse(&l, "disk-dir srv"), -EINVAL);
 	assert_int_equal(parse(&l, "net br0"), -EINVAL);
 	assert_int_equal(parse(&l, "net br0 a b"), -EINVAL);
-	assert_int_equal(parse(&l, "disk-dir /a\nkeep-memory much"), -EINVAL); /* which frees the first line */
+	assert_int_equal(parse(&l, "disk-dir /a\nkeep-memory much"), -EINVAL); /* parsing the second line frees the first */
 	assert_string_equal(e.msg, "host, line 2: 'much' is not a size such as 2G");
 }
 

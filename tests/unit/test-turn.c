@@ -84,7 +84,7 @@ static void silence_gives_it_up(void **state)
 	assert_true(turn_lapses(&turn, 1300 * S));
 	assert_null(turn.ticket);
 	assert_int_equal(others(), 0);		    /* nor is anything promised to it */
-	assert_false(turn_lapses(&turn, 1301 * S)); /* it is told once */
+	assert_false(turn_lapses(&turn, 1301 * S)); /* the lapse is reported once */
 	assert_true(turn.lapsed);
 }
 

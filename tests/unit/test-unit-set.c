@@ -139,7 +139,7 @@ static void a_set_encoded_in_many_small_pieces_decodes_to_the_same_set(void **st
 			before = from;
 			done = unit_set_encode(&s, &w, &from);
 			assert_false(w.bad);
-			assert_true(done || from > before); /* it always gets on */
+			assert_true(done || from > before); /* each step makes progress */
 			decode_piece(&got, units, piece, writer_len(&w));
 			assert_true(++pieces <= units + 1);
 		}

@@ -219,11 +219,11 @@ static void what_is_no_utf8_or_no_text_in_an_error_becomes_question_marks(void *
 		{"\xed\xa0\x80", "???"},      /* half of a surrogate pair */
 		{"\xf4\x90\x80\x80", "????"}, /* beyond the last character */
 		{"\x80", "?"},
-		{"a\033[2Jb\rc\177", "a?[2Jb?c?"}, /* what a terminal would obey */
+		{"a\033[2Jb\rc\177", "a?[2Jb?c?"}, /* escape sequences that a terminal would obey */
 		{"\xc2\x9b"
 		 "2J \xc2\xa0",
 		 "??2J \xc2\xa0"},
-		{"one\n\ttwo", "one  two"}, /* not a second message */
+		{"one\n\ttwo", "one  two"}, /* newlines cannot make a second message */
 	};
 	struct err e;
 	size_t i;

@@ -24,9 +24,9 @@
 #include <cmocka.h>
 
 #define PATIENCE_MS 10000
-#define LONG_MS	    300000 /* of which a lock is waited for only a part */
+#define LONG_MS	    300000 /* a short part of this is waited for a lock */
 #define LOOKS	    20
-#define RUNS_NS	    5000000 /* of CPU time, in which a guest could do much */
+#define RUNS_NS	    5000000 /* CPU time in which a guest could do much */
 
 static pid_t pid;
 static struct vcpu_time then;
@@ -231,7 +231,7 @@ static void another_processor_cannot_be_compared(void **state)
 
 static void *is_vcpu(void *arg)
 {
-	const int *pipes = arg; /* what it is woken by; where it says that it is there */
+	const int *pipes = arg; /* pipes: the one that wakes the thread, and the one on which it reports */
 	char c;
 
 	prctl(PR_SET_NAME, "CPU 0/KVM");

@@ -12,7 +12,7 @@
 
 #include "../lib/played-qemu.h"
 
-static bool is_old; /* it knows no such commands */
+static bool is_old; /* an old QEMU, which has no such commands */
 static const char *type_of_disk;
 
 static json_t *carry_out(const char *command, const json_t *args)

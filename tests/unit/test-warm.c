@@ -204,7 +204,7 @@ static void whom_somebody_has_paused_meanwhile_we_have_not_stopped(void **state)
 	assert_false(is_stopped_by_us());
 }
 
-/* Its plug is pulled, and it boots elsewhere: it is all the same who was first. */
+/* The order does not matter: a guest whose plug was pulled boots elsewhere. */
 static void unless_it_is_all_the_same(void **state)
 {
 	(void)state;
@@ -231,7 +231,7 @@ static void whom_somebody_has_paused_stays_so_when_it_is_taken_back(void **state
 	assert_int_equal(power_take_back(&t.power, &e), -ECANCELED);
 	assert_non_null(strstr(e.msg, "stopped at the source by another client"));
 	assert_int_equal(qemu.conts, 0);
-	t.src.paused = true; /* as it was heard in time */
+	t.src.paused = true; /* the stop was heard in time */
 	assert_int_equal(power_take_back(&t.power, &e), 0);
 	assert_int_equal(qemu.conts, 0);
 }

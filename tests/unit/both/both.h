@@ -1,6 +1,6 @@
 /*
- * both.h: what the processes of test-both-conductors share: two QEMUs that are played, the agents' lives, and the driver, who lets one of
- * them go on at a time. All of it lies in memory that they share.
+ * both.h: shared state of test-both-conductors: two simulated QEMUs, the agents' processes, and the driver, which lets one of them run at a
+ * time. All of it lies in memory that the processes share.
  */
 #ifndef VMFERRY_BOTH_H
 #define VMFERRY_BOTH_H
@@ -21,8 +21,8 @@ enum both_cont {
 	CONT_ANSWERED,
 	CONT_LOST,
 	CONT_RAN_UNANSWERED,
-	CONT_RAN_DEAF /* that monitor, from then on */,
-	CONT_REFUSED /* and some more */
+	CONT_RAN_DEAF /* the monitor is silent from then on */,
+	CONT_REFUSED /* this one and the next */
 };
 
 /* The guest. */
@@ -30,7 +30,7 @@ enum both_pause {
 	RAN_BEFORE,
 	PAUSED_BEFORE,
 	PAUSED_LATE /* in the moment before its QEMU stopped it */,
-	BROKEN_LATE /* then, by an error */
+	BROKEN_LATE /* paused in that moment, too, by an error */
 };
 
 /* The guest's disk, and the way its memory travels. With a disk the whole copy is played, without one only the stages after it. */
@@ -38,8 +38,8 @@ enum both_carried { NO_DISK, DISK, DISK_AND_OPAQUE };
 
 enum both_how {
 	LIVE,
-	WARM, /* it was shut down for it, and boots at the destination; there is no disk in it */
-	COLD, /* it is shut down: there is no QEMU, and `runs` is that its script has its name, so that anybody may start it */
+	WARM, /* a warm move: the guest was shut down, and boots at the destination; it has no disk */
+	COLD, /* a cold move: there is no QEMU, and `runs` says that the script has its name, so that anybody may start it */
 };
 
 /* Two MiB and some more, so that it lies in two places; QEMU's bitmaps have a bit for each grain. */
@@ -50,7 +50,7 @@ enum both_how {
 /* The guest's disk: as the source QEMU has it, and as it is at the destination. */
 struct both_disk {
 	char image[100];
-	bool unsynced; /* it was written to, and that is not on stable storage */
+	bool unsynced; /* the disk was written to, and the write is not on stable storage */
 	bool cut, bad; /* NBD: the connections end; the next read fails */
 	unsigned ours; /* bitmaps, exports and servers in the source QEMU */
 	unsigned rounds;
@@ -60,9 +60,9 @@ struct both_disk {
 struct both_qemu {
 	pid_t pid;
 	uint64_t start_time;
-	char path[100]; /* its monitor */
+	char path[100]; /* path of the monitor */
 	sem_t go, back; /* a step of it, and its end */
-	/* what happens to it, beside its monitor */
+	/* set from outside, beside its monitor */
 	bool asked;   /* source: it may switch over */
 	bool shut;    /* source: SHUT has been let through */
 	bool unread;  /* source: nobody reads its migration any more */
@@ -71,24 +71,24 @@ struct both_qemu {
 	bool launched; /* destination, of a warm move */
 	bool let_go;   /* source: by somebody's SIGCONT, after COMMITTED */
 	enum both_cont cont;
-	bool cont_failed; /* one was not obeyed, or not answered */
-	/* what it says */
+	bool cont_failed; /* a `cont` was not obeyed, or not answered */
+	/* state that QEMU reports */
 	bool busy;    /* something was done in its last step */
 	bool gone_on; /* source: its disks are inactive, and what is left of its state is sent */
 	bool loaded;  /* destination */
 	bool runs;    /* the guest: its processors turn, if this process does */
-	bool ran;     /* it has, since the copy; at the destination: because we wanted it to */
-	bool woken;   /* it has, because somebody else wanted it to where that was too early, or too late */
+	bool ran;     /* the guest has run since the copy; at the destination: because we started it */
+	bool woken;   /* the guest has run because another client started it too early, or too late */
 };
 
 struct both {
 	struct both_qemu qemu[2];
 	uint8_t attempt[ATTEMPT_ID_LEN];
 	char state[2][80], runtime[2][80]; /* directories of either side */
-	enum handoff_state journal[2];	   /* what is durable */
+	enum handoff_state journal[2];	   /* state of the journal that is durable */
 	enum both_pause pause;
 	enum both_carried carried;
-	bool wavers; /* what fitted into the blackout fits no longer, while the disk is waited for */
+	bool wavers; /* contents that fitted into the blackout fit no longer while the disk is waited for */
 	enum both_how how;
 	char script[2][100];
 	struct both_disk disk;
@@ -101,7 +101,7 @@ struct both {
 	char violation[512]; /* the first one */
 };
 extern struct both *both;
-extern uint8_t *both_disk; /* its contents at the source */
+extern uint8_t *both_disk; /* contents of the disk at the source */
 
 void both_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* qemu.c: plays a QEMU for ever */
@@ -114,7 +114,7 @@ json_t *both_disk_command(const char *command, const json_t *args, bool guest_ru
 bool both_disk_serve(bool active);
 /* A guest that runs writes at certain moments; the last one is right before it is stopped. */
 void both_disk_write(bool last);
-/* Is the image at the destination what the guest has written, and on stable storage? */
+/* Checks that the image at the destination has everything that the guest has written, and on stable storage if `durable`. */
 void both_disk_check(const char *when, bool durable);
 
 /* A connection to the destination agent, or from the source agent; -1: there is none. */

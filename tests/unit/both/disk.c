@@ -42,12 +42,12 @@ static struct client {
 	size_t n;
 	struct wire *out;
 	size_t sent;
-	const struct bitmap *bitmap; /* whose dirty grains it asks for; NULL: which are allocated */
+	const struct bitmap *bitmap; /* the bitmap whose dirty grains the client asks for; NULL: allocated grains */
 } clients[CLIENTS_MAX];
 static unsigned client_count;
 
 static int door = -1;
-static unsigned wrote; /* so many times */
+static unsigned wrote; /* number of writes */
 
 static void count_ours(void)
 {
@@ -102,7 +102,7 @@ void both_disk_begin(void)
 		fill(data[i], 0, BOTH_DISK_GRAIN, (uint8_t)(1 + i));
 		both->disk.allocated[data[i]] = true;
 	}
-	both->disk.allocated[1] = true; /* and zero */
+	both->disk.allocated[1] = true; /* allocated, and zero */
 }
 
 void both_disk_write(bool last)

@@ -119,7 +119,7 @@ static bool is_under_way(void)
 	return !strcmp(migration, "active") || !strcmp(migration, "pre-switchover") || !strcmp(migration, "device");
 }
 
-/* Its block nodes can be read. */
+/* True if the block nodes can be read. */
 static bool is_active(void)
 {
 	return strcmp(migration, "device") && strcmp(migration, "completed");
@@ -135,7 +135,7 @@ static void cont(bool ours, const char **error)
 	else if (!strcmp(state, "finish-migrate"))
 		*error = "Migration is not finalized yet";
 	else if (!ours && side == SOURCE && both->carried && !both->qemu[SOURCE].asked) {
-		both->pause = RAN_BEFORE; /* it is still where it was */
+		both->pause = RAN_BEFORE; /* the guest is still at the source */
 		run(ours);
 	} else {
 		run(ours);
@@ -280,7 +280,7 @@ static void tell_of_a_pass(void)
 	self->busy = true;
 }
 
-/* Its last pass is over, and it may. */
+/* Switches over: the last pass is done, and the source may. */
 static void switch_over(void)
 {
 	self->busy = true;
@@ -296,7 +296,7 @@ static void switch_over(void)
 /* The copy. */
 static void copy(void)
 {
-	if (self->runs && !self->asked) /* what it writes once it was handed over is its own */
+	if (self->runs && !self->asked) /* after the hand-over the guest's writes belong to the other host */
 		both_disk_write(false);
 	if (strcmp(migration, "active"))
 		return;
@@ -317,7 +317,7 @@ static void check_disk_to_load(void)
 		both_disk_check("the destination QEMU loads", both->carried == DISK_AND_OPAQUE);
 }
 
-/* Its migration, as it goes on by itself. */
+/* Advances the migration, as it goes on by itself. */
 static void go_on(void)
 {
 	if (side == SOURCE && both->carried)

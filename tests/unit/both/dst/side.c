@@ -12,7 +12,7 @@ int session(bool first);
 int start(void);
 int settle(bool fenced);
 
-static struct transfer *copying; /* what its data channel and QEMU's return path bring is still to be told */
+static struct transfer *copying; /* the transfer that is copying; its data channel and QEMU's return path may have events */
 static bool complete_told, shut_told, end_told;
 
 static struct move_config config(void)
@@ -86,7 +86,7 @@ static void on_work(struct queue *q)
 	}
 }
 
-/* Its empty image, and the channels to it. */
+/* Makes an empty image, and channels to it. */
 static int begin_copy(struct transfer *t, struct err *e)
 {
 	struct data_plane *d = &t->data;

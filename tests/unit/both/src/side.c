@@ -286,18 +286,18 @@ static int begin_with_its_disk(struct transfer *t, struct err *e)
 	g->disks[0] = (struct guest_disk){.node = xstrdup("node"),
 					  .file = xstrdup("/disk"),
 					  .real_path = xstrdup("/disk"),
-					  .block_device = true, /* of which nobody asks whether QEMU has it open */
+					  .block_device = true, /* a block device: nobody asks whether QEMU has it open */
 					  .format = xstrdup("raw"),
 					  .virtual_size = BOTH_DISK_BYTES,
 					  .allocated = BOTH_DISK_GRAIN};
 	r = p->ops->examine(&t->disks.part, e);
-	json_array_clear(t->src.disk_paths); /* it is no file */
+	json_array_clear(t->src.disk_paths); /* the disk is no file */
 	r = r ? r : p->ops->agree(&t->disks.part, accept, e);
 	json_decref(accept);
 	return r;
 }
 
-/* Both are prepared, and connected. */
+/* Begins to copy: both sides are prepared, and connected. */
 static int begin_copy(struct transfer *t, struct err *e)
 {
 	bool opaque = both->carried == DISK_AND_OPAQUE;
@@ -351,7 +351,7 @@ static int begin_warm(struct transfer *t, struct err *e)
 	return 0;
 }
 
-/* Its files are there: all that is left is to hand it over. */
+/* Begins a cold move whose files are there: only the hand-over is left. */
 static int begin_cold(struct transfer *t, struct err *e)
 {
 	json_t *begin = json_pack("{s:s}", "how", "cold");
