@@ -23,6 +23,7 @@
 #include "replica-planned.h"
 #include "replica-reverse.h"
 #include "replica-run.h"
+#include "replica-settle.h"
 #include "replica-show.h"
 #include "util.h"
 #include "whereabouts.h"
@@ -39,72 +40,30 @@
 
 /* ---- sync ---- */
 
-/* Runs recover in a process of its own, as anybody might; its output is of interest only if it fails. */
-static void recover(const struct replica_conf *c, const char *attempt)
+static int say_gone(const char *guest)
 {
-	AUTO_FREE char *program = program_beside("vmferry");
-	char *argv[] = {program, (char *)"recover", (char *)attempt, NULL};
-	const struct program_run run = {.argv = argv};
-	int status, r;
-	struct err e;
-
-	replica_conf_pass_on(c);
-	r = program_run(&run, &status, &e);
-	if (r || !WIFEXITED(status) || (WEXITSTATUS(status) != EXIT_SOURCE && WEXITSTATUS(status)))
-		fprintf(stderr, "vmferry: a point that was cut off is not settled yet (vmferry recover %s)\n", attempt);
+	fprintf(stderr, "vmferry: guest %s has no replica any more that is made from here\n", guest);
+	return EXIT_REFUSED;
 }
 
-/* A point, or a move to where the replica is. */
-static bool is_of_replica(const json_t *begin)
+static bool is_kept(const struct replica_conf *c, const char *guest)
 {
-	return !strcmp(json_text(begin, "how") ?: "", "replica") || json_is_true(json_object_get(begin, "to_replica"));
-}
+	AUTO_FREE char *conf = replica_path(c->settings_dir, guest, "conf");
 
-/* The next point is the recovery of one that was cut off. */
-static void settle_earlier(const struct replica_conf *c, const char *guest)
-{
-	char id[2 * ATTEMPT_ID_LEN + 1], **paths;
-	json_t *begin;
-	size_t n, i;
-	struct err e;
-
-	if (journal_list(c->state_dir, &paths, &n, &e))
-		return;
-	for (i = 0; i < n; i++) {
-		if (!journal_path_is(paths[i], true) || journal_peek(paths[i], id, &begin, &e))
-			continue;
-		if (is_of_replica(begin) && !strcmp(json_text(begin, "guest") ?: "", guest))
-			recover(c, id);
-		json_decref(begin);
-	}
-	journal_list_free(paths, n);
-}
-
-/* Sources of the first point's contents (--initial) serve no other point. */
-static void forget_initial(const struct replica_conf *c, const char *guest)
-{
-	struct replica_conf now;
-	struct err e;
-
-	replica_conf_init(&now);
-	now.state_dir = xstrdup(c->state_dir);
-	if (!replica_conf_load(&now, guest, &e) && now.initial) {
-		now.initial = NULL;
-		if (replica_conf_save(&now, guest, &e))
-			fprintf(stderr, "vmferry: %s\n", e.msg);
-	}
-	replica_conf_fini(&now);
+	return !access(conf, F_OK);
 }
 
 static int make_point(struct replica_conf *c, const char *guest)
 {
-	int code;
+	int code, turn = replica_take_turn(c->settings_dir, guest);
 
-	settle_earlier(c, guest);
+	if (!is_kept(c, guest)) /* while others had their turn */
+		return close(turn), say_gone(guest);
+	replica_settle_earlier(c, guest);
 	if (c->goes_on) {
 		code = replica_onward_begin(c, guest);
 		if (code != REPLICA_GOES_ON)
-			return code;
+			return close(turn), code;
 	}
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	replica_conf_set_up(c, guest, HOW_REPLICA);
@@ -117,7 +76,8 @@ static int make_point(struct replica_conf *c, const char *guest)
 	if (!code && !c->goes_on)
 		replica_onward_forget(c->state_dir, guest);
 	if (!code && c->initial)
-		forget_initial(c, guest);
+		replica_conf_forget_initial(c, guest);
+	close(turn);
 	return code;
 }
 
@@ -278,19 +238,12 @@ static int verify(struct replica_conf *c, int argc, char **argv)
 
 /* ---- settings ---- */
 
-static int say_gone(const char *guest)
-{
-	fprintf(stderr, "vmferry: guest %s has no replica any more that is made from here\n", guest);
-	return EXIT_REFUSED;
-}
-
 /* The settings may have been taken away since they were read: by the guest, or as that was taken over. */
 static int save_again(struct replica_conf *c, const char *guest)
 {
-	AUTO_FREE char *conf = replica_path(c->settings_dir, guest, "conf");
 	struct err e;
 
-	if (access(conf, F_OK))
+	if (!is_kept(c, guest))
 		return say_gone(guest);
 	return replica_conf_save(c, guest, &e) ? replica_say(&e) : 0;
 }

@@ -13,6 +13,14 @@
 
 /* ---- journals ---- */
 
+/* True if the journal is of a copy of the guest's disks, made while it stays where it is: a host that was lost meanwhile starts it again. */
+static bool is_of_a_copy(const struct journal *j)
+{
+	const char *how = json_text(journal_begin(j), "how") ?: "";
+
+	return !strcmp(how, "replica") || (!strcmp(how, "disks") && !handoff_state_of_role(journal_last_state(j), HO_DESTINATION));
+}
+
 /* True if the journal is of a move of this guest, or of a change of its disks. */
 static bool is_of_guest(const struct newest_question *q, const struct journal *j)
 {
@@ -20,7 +28,7 @@ static bool is_of_guest(const struct newest_question *q, const struct journal *j
 	bool moves = json_object_get(begin, "dest") || json_object_get(begin, "storage") ||
 		     handoff_state_of_role(journal_last_state(j), HO_DESTINATION);
 
-	return moves && !strcmp(json_text(begin, "guest") ?: "", q->guest);
+	return moves && !is_of_a_copy(j) && !strcmp(json_text(begin, "guest") ?: "", q->guest);
 }
 
 /* Decides by one journal: -errno if the guest is another host's, or that is not known. A journal kept only for leftovers counts as over. */

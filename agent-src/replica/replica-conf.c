@@ -543,3 +543,18 @@ void replica_forget_store(const char *state_dir, const char *guest)
 
 	unlink(path);
 }
+
+void replica_conf_forget_initial(const struct replica_conf *c, const char *guest)
+{
+	struct replica_conf now;
+	struct err e;
+
+	replica_conf_init(&now);
+	now.state_dir = xstrdup(c->state_dir);
+	if (!replica_conf_load(&now, guest, &e) && now.initial) {
+		now.initial = NULL;
+		if (replica_conf_save(&now, guest, &e))
+			fprintf(stderr, "vmferry: %s\n", e.msg);
+	}
+	replica_conf_fini(&now);
+}

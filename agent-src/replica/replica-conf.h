@@ -55,6 +55,8 @@ void replica_conf_pass_on(const struct replica_conf *c);
 int replica_conf_load(struct replica_conf *c, const char *guest, struct err *e);
 /* Writes the settings durably. */
 int replica_conf_save(const struct replica_conf *c, const char *guest, struct err *e);
+/* Drops sources of the first point's contents (--initial) from the settings: they serve no other point. */
+void replica_conf_forget_initial(const struct replica_conf *c, const char *guest);
 /* Sets up c->o and c->sync, from loaded settings, for an attempt of that kind. */
 void replica_conf_set_up(struct replica_conf *c, const char *guest, enum how how);
 /* Makes c the settings of a replica that passes on this host's points; they lie in a place of their own, as the guest's own may be here,

@@ -3,6 +3,7 @@
 #include "history.h"
 #include "hooks.h"
 #include "json-text.h"
+#include "replica-ask.h"
 #include "replica-show.h"
 #include "util.h"
 
@@ -186,6 +187,21 @@ int replica_note_lock(const char *dir, const char *guest)
 	return fd;
 }
 
+int replica_take_turn(const char *dir, const char *guest)
+{
+	AUTO_FREE char *path = replica_path(dir, guest, "turn");
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET}; /* of the process: what it starts has no part in it */
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd >= 0 && fcntl(fd, F_SETLK, &whole) && (errno == EAGAIN || errno == EACCES)) {
+		fprintf(stderr, "vmferry: a point of guest %s is being made, or it goes to its replica: this begins when that is over\n",
+			guest);
+		while (fcntl(fd, F_SETLKW, &whole) && errno == EINTR)
+			;
+	}
+	return fd;
+}
+
 static int note(const struct replica_conf *c, const char *guest, int code, char **was, json_t **row, struct err *e)
 {
 	json_t *state = replica_state_load(c->settings_dir, guest) ?: json_object();
@@ -203,13 +219,15 @@ static int note(const struct replica_conf *c, const char *guest, int code, char 
 
 void replica_note(const struct replica_conf *c, const char *guest, int code)
 {
-	AUTO_FREE char *was = NULL, *conf = replica_path(c->settings_dir, guest, "conf");
+	AUTO_FREE char *was = NULL, *alone = NULL, *conf = replica_path(c->settings_dir, guest, "conf");
 	json_t *row = NULL;
 	struct err e;
 	int lock;
 
 	if (access(conf, F_OK)) /* the replica was removed meanwhile */
 		return;
+	if (c->sync.absent && !c->goes_on && replica_check_not_taken(c, guest, &alone, &e))
+		fprintf(stderr, "vmferry: guest %s: %s\n", guest, e.msg);
 	lock = replica_note_lock(c->settings_dir, guest);
 	if (note(c, guest, code, &was, &row, &e))
 		fprintf(stderr, "vmferry: %s\n", e.msg);

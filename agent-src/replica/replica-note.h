@@ -19,6 +19,9 @@ json_t *replica_told(const struct replica_conf *c, const char *guest);
 json_t *replica_history(const char *dir, const char *guest);
 /* Deletes the record of all attempts. */
 void replica_forget(const char *dir, const char *guest);
+/* Waits until no other process makes a point of the guest, or takes it to its replica; returns a descriptor to close() when that is done here; -1: cannot
+ * be told. */
+int replica_take_turn(const char *dir, const char *guest);
 /* Locks the record while it is read and changed; returns a descriptor to close(); -1: cannot be locked. */
 int replica_note_lock(const char *dir, const char *guest);
 

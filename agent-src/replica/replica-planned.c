@@ -46,7 +46,7 @@ static int make_last_point(const struct replica_conf *c, const char *guest)
 int replica_planned(struct replica_conf *c, const char *guest)
 {
 	struct err e;
-	int code;
+	int code, turn;
 
 	if (replica_conf_load(c, guest, &e))
 		return replica_say(&e);
@@ -56,10 +56,12 @@ int replica_planned(struct replica_conf *c, const char *guest)
 			guest, guest);
 		return code;
 	}
+	turn = replica_take_turn(c->settings_dir, guest);
 	log_init("src", c->o.dest.verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, 2);
 	replica_conf_set_up(c, guest, c->shuts_down ? HOW_WARM : HOW_LIVE);
 	c->sync.planned = true;
 	code = move_run(&c->o);
+	close(turn);
 	json_decref(c->sync.disks);
 	c->sync.disks = NULL;
 	if (code == EXIT_REFUSED && !c->shuts_down)

@@ -234,6 +234,18 @@ static void journal_that_is_not_over_decides(void **state)
 	with_journal("vm1", true, json_pack("{s:{}}", "here"), released, 0, 0);
 }
 
+static void copy_that_is_not_over_leaves_the_guest_here(void **state)
+{
+	static const enum handoff_state begun[] = {HO_DST_PREPARED};
+
+	(void)state;
+	with_journal("vm1", true, json_pack("{s:s,s:s}", "dest", "host-b", "how", "replica"), begun, 0, 0);
+	with_journal("vm1", true, json_pack("{s:s,s:s}", "dest", "host-b", "how", "disks"), begun, 0, 0);
+	with_journal("vm1", false, json_pack("{s:s}", "how", "replica"), begun, 1, 0);
+	with_journal("vm1", false, json_pack("{s:s}", "how", "disks"), begun, 1, -EAGAIN);
+	with_journal("vm1", true, json_pack("{s:s,s:s,s:b}", "dest", "host-b", "how", "live", "to_replica", 1), begun, 0, -EAGAIN);
+}
+
 static void write_text(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "we");
@@ -289,11 +301,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(guest_that_no_move_has_touched_may_start),	  TEST(old_copy_may_not_start),
-		TEST(guest_that_has_left_since_is_not_back),	  TEST(guest_that_came_back_may_start),
-		TEST(shared_disk_starts_by_a_word_alone),	  TEST(disk_that_is_open_may_not_start),
-		TEST(journal_that_is_not_over_decides),		  TEST(damaged_file_is_no_yes),
-		TEST(only_the_newest_entries_of_a_name_are_kept), TEST(any_name_has_a_file),
+		TEST(guest_that_no_move_has_touched_may_start),
+		TEST(old_copy_may_not_start),
+		TEST(guest_that_has_left_since_is_not_back),
+		TEST(guest_that_came_back_may_start),
+		TEST(shared_disk_starts_by_a_word_alone),
+		TEST(disk_that_is_open_may_not_start),
+		TEST(journal_that_is_not_over_decides),
+		TEST(damaged_file_is_no_yes),
+		TEST(copy_that_is_not_over_leaves_the_guest_here),
+		TEST(only_the_newest_entries_of_a_name_are_kept),
+		TEST(any_name_has_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,3 +93,10 @@ rm -f "$VMFERRY_STATE_DIR/replica/$A.json"
 HOME_A='' may_start 3 'taken over at root@host-b in term 2.* the old copy'
 sed -i 's/^to .*/to root@host-nowhere/' "$conf"
 may_start 3 'what lies here is the old copy'
+
+# its service learns it, too, though no guest runs there (nor anywhere that these hosts, which see each other's processes, could see)
+sed -i 's/^to .*/to root@host-b/' "$conf"
+rm -f "$VMFERRY_STATE_DIR/replica/$A.json"
+end_process "$(runs_at run)"
+! vmferry_on_a replica sync "$A" --json </dev/null >"$DIR/replica.json" 2>"$DIR/replica.log" || fail "a guest that does not run has a point"
+assert_eq "$(of_primary 'p["replaced"], p["health"]')" "(True, 'critical')" "what the service has learnt"
