@@ -348,18 +348,49 @@ int libvirt_check_shareable(const struct libvirt_disk *d, struct err *e)
 		       : 0;
 }
 
-static int check_disk(const struct libvirt_disk *d, struct err *e)
+static bool is_same_base(const struct libvirt_disk *d, const struct guest_disk *is, size_t i)
 {
-	if (libvirt_check_shareable(d, e))
-		return -e->code;
-	if (d->has_backing_named && d->source != LIBVIRT_NONE)
-		return err_set(
-			e, ENOTSUP,
-			"the definition says itself on which images disk %s is based (<backingStore>), which is not carried so far: leave "
-			"that to "
-			"the image (virsh edit)",
-			d->target);
-	return 0;
+	AUTO_FREE char *real = *d->backing[i] == '/' ? realpath(d->backing[i], NULL) : NULL;
+	const char *format = d->backing_formats[i];
+
+	return real && format && !strcmp(real, is->chain[i].real_path) && !strcmp(format, is->chain[i].format);
+}
+
+/* libvirt writes the chain of a disk into the definition with each external snapshot of a guest that runs. What is carried is the chain that the images
+ * themselves name: it must be the same one, as the definition is what counts there. is: that disk as it was found; NULL: it is no file of a disk. */
+static int check_bases(const struct libvirt_disk *d, const struct guest_disk *is, struct err *e)
+{
+	size_t chain = is ? is->chain_count : 0, i;
+
+	for (i = 0; i < d->backing_count && i < chain && is_same_base(d, is, i); i++)
+		;
+	if (i == d->backing_count && i == chain)
+		return 0;
+	return err_set(
+		e, ENOTSUP,
+		"the definition names the images that disk %s is based on (<backingStore>), and those are not what the images themselves "
+		"name: it has %s (%s) where they have %s (%s). Take <backingStore> out of the definition, so that the images decide "
+		"(virsh edit), or have the images name the others (qemu-img rebase -u)",
+		d->target, i < d->backing_count ? d->backing[i] : "nothing",
+		i < d->backing_count && d->backing_formats[i] ? d->backing_formats[i] : "-", i < chain ? is->chain[i].real_path : "nothing",
+		i < chain ? is->chain[i].format : "-");
+}
+
+static int check_all_bases(const struct libvirt_definition *def, const struct guest *g, struct err *e)
+{
+	size_t i, k;
+	int r = 0;
+
+	for (i = 0; i < def->disk_count && !r; i++) {
+		const struct libvirt_disk *d = &def->disks[i];
+
+		if (!d->has_backing_named || d->source == LIBVIRT_NONE)
+			continue;
+		for (k = 0; k < g->disk_count && (!d->path || strcmp(d->path, g->disks[k].file ?: "")); k++)
+			;
+		r = check_bases(d, k < g->disk_count ? &g->disks[k] : NULL, e);
+	}
+	return r;
 }
 
 static int check_firmware(const struct libvirt_definition *d, struct err *e)
@@ -567,7 +598,7 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 
 	*g = (struct guest){.pid = 0};
 	for (i = 0; i < l->def.disk_count && !r; i++)
-		r = check_disk(&l->def.disks[i], e);
+		r = libvirt_check_shareable(&l->def.disks[i], e);
 	if (r) {
 		g->name = xstrdup(l->domain.name);
 		return err_prefix(e, "guest %s of libvirt", l->domain.name);
@@ -582,7 +613,7 @@ int libvirt_describe(const struct libvirt_guest *l, struct guest *g, struct err 
 	g->tpm = swtpm_of(&l->def);
 	g->vcpus = l->def.vcpus;
 	g->ram_bytes = l->def.ram_bytes;
-	if (r)
+	if (r || check_all_bases(&l->def, g, e))
 		return err_prefix(e, "guest %s of libvirt", l->domain.name);
 	name_disks(&l->def, g);
 	if (is_plain)

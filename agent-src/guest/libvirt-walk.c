@@ -118,6 +118,8 @@ static void add_backing(struct libvirt_disk *d, const xmlNode *holder)
 	/* the list takes one more than the limit, so that the reader can refuse it */
 	if (name && d->backing_count <= LIBVIRT_BACKING_MAX) {
 		d->backing = xrealloc(d->backing, (d->backing_count + 1) * sizeof(*d->backing));
+		d->backing_formats = xrealloc(d->backing_formats, (d->backing_count + 1) * sizeof(*d->backing_formats));
+		d->backing_formats[d->backing_count] = libvirt_attr_at(holder, "format", "type");
 		d->backing[d->backing_count++] = name;
 	} else {
 		free(name);
@@ -185,9 +187,12 @@ void libvirt_disk_fini(struct libvirt_disk *d)
 	free(d->remote);
 	free(d->elsewhere);
 	free(d->format);
-	for (i = 0; i < d->backing_count; i++)
+	for (i = 0; i < d->backing_count; i++) {
 		free(d->backing[i]);
+		free(d->backing_formats[i]);
+	}
 	free(d->backing);
+	free(d->backing_formats);
 	*d = (struct libvirt_disk){.source = LIBVIRT_NONE};
 }
 

@@ -26,12 +26,13 @@ struct libvirt_disk {
 	char *target; /* "vda" */
 	char *device; /* "disk", "cdrom", "floppy", "lun" */
 	enum libvirt_source source;
-	char *path;	     /* path of a file or a block device */
-	char *pool, *volume; /* LIBVIRT_VOLUME */
-	char *remote;	     /* LIBVIRT_NETWORK: its name there, "rbd/web" */
-	char *elsewhere;     /* words for people about any source but LIBVIRT_FILE, LIBVIRT_BLOCK and LIBVIRT_NONE */
-	char *format;	     /* driver type=, "raw" where it does not say */
-	char **backing;	     /* sources that <backingStore> and <dataStore> name, top first: paths, or "POOL/VOLUME" */
+	char *path;		/* path of a file or a block device */
+	char *pool, *volume;	/* LIBVIRT_VOLUME */
+	char *remote;		/* LIBVIRT_NETWORK: its name there, "rbd/web" */
+	char *elsewhere;	/* words for people about any source but LIBVIRT_FILE, LIBVIRT_BLOCK and LIBVIRT_NONE */
+	char *format;		/* driver type=, "raw" where it does not say */
+	char **backing;		/* sources that <backingStore> and <dataStore> name, top first: paths, or "POOL/VOLUME" */
+	char **backing_formats; /* format of each; NULL where it is not named */
 	size_t backing_count;
 	bool read_only, shareable, transient, encrypted;
 	bool has_backing_named; /* <backingStore> names files that the XML pins */

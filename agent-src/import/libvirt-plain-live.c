@@ -126,7 +126,7 @@ static void name_sockets(struct live *l)
 	for (i = 0; i < l->def->disk_count && !first; i++)
 		if (l->def->disks[i].path && !strcmp(l->def->disks[i].device, "disk"))
 			first = xstrdup(l->def->disks[i].path);
-	l->dir = xstrdup(first ? dirname(first) : "/");
+	l->dir = xstrdup(l->in->dir ? l->in->dir : first ? dirname(first) : "/");
 	l->name = unit_plain_name(l->def->name);
 }
 

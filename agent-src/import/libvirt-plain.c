@@ -202,15 +202,15 @@ static char *socket_of(const struct plain *p, const char *what)
 	return xasprintf("%s%s%s.%s", p->dir, strcmp(p->dir, "/") ? "/" : "", p->name, what);
 }
 
-/* Names for this host, in whose place the destination puts its own. */
-static void name_sockets(struct plain *p)
+/* Names for this host, in whose place the destination may put its own. */
+static void name_sockets(struct plain *p, const char *dir)
 {
 	AUTO_FREE char *first = NULL;
 	size_t i;
 
 	for (i = 0; i < p->d.disk_count && !first; i++)
 		first = p->disks[i] && !p->d.disks[i].cdrom ? xstrdup(p->disks[i]) : NULL;
-	p->dir = xstrdup(first ? dirname(first) : "/");
+	p->dir = xstrdup(dir ? dir : first ? dirname(first) : "/");
 	p->name = unit_plain_name(p->def->name);
 	p->qmp = socket_of(p, "qmp");
 	p->vnc = socket_of(p, "vnc");
@@ -248,7 +248,7 @@ static int check_words(const struct libvirt_definition *def, struct err *e)
 		       : 0;
 }
 
-static int decide(struct plain *p, struct err *e)
+static int decide(struct plain *p, const char *dir, struct err *e)
 {
 	const struct libvirt_definition *def = p->def;
 	struct line_wishes none = {.memory_bytes = 0};
@@ -262,7 +262,7 @@ static int decide(struct plain *p, struct err *e)
 	}
 	p->uefi = (struct firmware){.code = def->loader, .code_format = def->loader_format, .smm = def->loader_is_secure};
 	p->tpm = def->has_tpm ? libvirt_tpm_socket(def) : NULL;
-	name_sockets(p);
+	name_sockets(p, dir);
 	return line_check_sectors(&p->d, e);
 }
 
@@ -364,7 +364,7 @@ static void fini(struct plain *p)
 	free(p);
 }
 
-static int compose(struct plain *p, struct line *line, const char *xml, struct err *e)
+static int compose(struct plain *p, struct line *line, const char *xml, const char *dir, struct err *e)
 {
 	int r = plain_check_soundness(xml, p->def, e);
 
@@ -375,7 +375,7 @@ static int compose(struct plain *p, struct line *line, const char *xml, struct e
 	if (!r)
 		r = check_words(p->def, e);
 	if (!r)
-		r = decide(p, e);
+		r = decide(p, dir, e);
 	if (r)
 		return r;
 	turn_notes(&p->d);
@@ -383,7 +383,7 @@ static int compose(struct plain *p, struct line *line, const char *xml, struct e
 	return r ? r : make_line(p, line, e);
 }
 
-int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, struct err *e)
+int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const char *dir, struct err *e)
 {
 	struct plain *p = xcalloc(1, sizeof(*p));
 	struct line line = {.argc = 0};
@@ -392,7 +392,7 @@ int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct 
 	*out = (struct libvirt_plain){.argv = NULL};
 	p->def = def;
 	p->d.goes_on = true;
-	r = compose(p, &line, xml, e);
+	r = compose(p, &line, xml, dir, e);
 	if (!r) {
 		take_line(out, &line, def->emulator);
 		take_notes(out, &p->d);

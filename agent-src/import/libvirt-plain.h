@@ -8,11 +8,11 @@
 #include "libvirt-xml.h"
 
 /*
- * def: as libvirt_definition_read() has read xml, with the paths of volumes. Files are named as they lie here, sockets beside the first disk. What
- * differs is in out->notes, told from here. -ENOTSUP names all that such a guest cannot have, or would lose something by; -EINVAL: the definition cannot be
+ * def: as libvirt_definition_read() has read xml, with the paths of volumes. Files are named as they lie here, sockets in dir; NULL: beside the
+ * first disk. What differs is in out->notes, told from here. -ENOTSUP names all that such a guest cannot have, or would lose something by; -EINVAL: the definition cannot be
  * read. libvirt_plain_fini() in any case.
  */
-int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, struct err *e);
+int libvirt_plain_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const char *dir, struct err *e);
 
 /*
  * The same of one that runs, and goes on with its memory: argv is the line of its QEMU, whose devices, names and places the other QEMU must have for
@@ -24,6 +24,7 @@ struct plain_live {
 	size_t argc;
 	const char *const *nets;
 	size_t net_count;
+	const char *dir; /* of sockets */
 	bool whole;
 };
 int libvirt_plain_live_line(struct libvirt_plain *out, const char *xml, const struct libvirt_definition *def, const struct plain_live *live,

@@ -4,6 +4,7 @@
  */
 #include "identity.h"
 #include "libvirt-plain.h"
+#include "paths.h"
 #include "plain-libvirt.h"
 #include "transfer.h"
 #include "util.h"
@@ -19,6 +20,7 @@
 int cold_decide_as(struct transfer *t, struct err *e)
 {
 	struct libvirt_guest *l = &t->definition.guest;
+	AUTO_FREE char *dir = t->opt->disk_dir && l->domain.name ? path_with_name(t->opt->disk_dir, l->domain.name) : NULL;
 
 	if (t->opt->cold.as != AS_PLAIN)
 		return 0;
@@ -28,7 +30,7 @@ int cold_decide_as(struct transfer *t, struct err *e)
 			"--as plain is for a guest of libvirt's, and libvirt here defines no guest %s: one that is not libvirt's arrives as a plain one "
 			"without that",
 			t->opt->vm);
-	if (!libvirt_plain_line(&l->plain, l->xml, &l->def, e))
+	if (!libvirt_plain_line(&l->plain, l->xml, &l->def, dir, e))
 		return 0;
 	t->src.guest.name = xstrdup(l->domain.name);
 	return err_prefix(e, "guest %s of libvirt", l->domain.name);

@@ -30,7 +30,7 @@ static int plan_plain_line(struct transfer *t, struct err *e)
 	struct libvirt_plain plain;
 	size_t i;
 
-	if (libvirt_plain_line(&plain, l->xml ?: l->live_xml, &l->def, e))
+	if (libvirt_plain_line(&plain, l->xml ?: l->live_xml, &l->def, NULL, e))
 		return err_prefix(e, "guest %s of libvirt, as a plain one at its replica's host", t->src.guest.name);
 	t->src.line_there = json_array();
 	for (i = 0; i < plain.argc; i++)

@@ -135,7 +135,7 @@ static void as_plain(const struct libvirt_definition *d, const char *text, size_
 	struct err e;
 	size_t i;
 
-	if (!libvirt_plain_line(&p, whole, d, &e)) {
+	if (!libvirt_plain_line(&p, whole, d, NULL, &e)) {
 		require(p.argc > 1 && !p.argv[p.argc] && same_text(p.argv[0], d->emulator));
 		for (i = 0; i < d->disk_count; i++)
 			require(!d->disks[i].path || names(&p, d->disks[i].path));

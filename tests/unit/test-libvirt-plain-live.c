@@ -32,7 +32,7 @@
 	"-device\n{\"driver\":\"virtio-blk-pci\",\"bus\":\"pci.5\",\"addr\":\"0x0\",\"drive\":\"libvirt-1-format\",\"id\":\"virtio-disk0\"}\n"
 
 struct one {
-	const char *line, *devices, *net;
+	const char *line, *devices, *net, *dir;
 	const char *so; /* the converted line with its notes, or the refusal */
 	const char * not ;
 	bool whole;
@@ -66,7 +66,7 @@ static void compose(FILE *out, const struct one *o)
 	AUTO_FREE char *xml = xasprintf(HEAD, o->devices ?: ""), *text = xasprintf("/real/qemu\n%s", o->line);
 	char *argv[WORDS_MAX];
 	const char *nets[] = {"hostnet0=bridge:said-before", o->net}; /* the last word counts */
-	struct plain_live live = {argv, split(text, argv), nets, o->net ? 2 : 0, o->whole};
+	struct plain_live live = {argv, split(text, argv), nets, o->net ? 2 : 0, o->dir, o->whole};
 	struct libvirt_definition d;
 	struct libvirt_plain p;
 	struct err e;
@@ -169,6 +169,7 @@ static void what_the_stream_is_about_stays(void **state)
 			 "\"size\":67108864}\n",
 		 .so = "-object {\"qom-type\":\"memory-backend-ram\",\"id\":\"ram-node0\""},
 		{.line = "-object\n{\"qom-type\":\"rng-random\",\"id\":\"objrng0\",\"filename\":\"/dev/urandom\"}\n", .so = "/dev/urandom"},
+		{.line = "", .dir = "/vm", .so = "-qmp unix:/vm/a_b.qmp,server=on"},
 		{.line = "-rtc\nbase=localtime,driftfix=slew\n", .so = "-rtc base=localtime,driftfix=slew\n", .not = "note:"},
 		{.line = "-rtc\nbase=2026-11-29T10:00:00,driftfix=slew\n", .so = "-rtc base=utc,driftfix=slew\n"},
 	};

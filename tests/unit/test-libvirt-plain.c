@@ -68,7 +68,7 @@ static void tell(FILE *out, const struct libvirt_plain *p)
 	fprintf(out, "\n");
 }
 
-static void compose(FILE *out, const char *text)
+static void compose(FILE *out, const char *text, const char *dir)
 {
 	struct libvirt_definition d;
 	struct libvirt_plain p;
@@ -77,7 +77,7 @@ static void compose(FILE *out, const char *text)
 	if (libvirt_definition_read(&d, text, strlen(text), &e))
 		fail_msg("it is not read: %s", e.msg);
 	find_volumes(&d);
-	if (libvirt_plain_line(&p, text, &d, &e)) {
+	if (libvirt_plain_line(&p, text, &d, dir, &e)) {
 		assert_null(p.argv);
 		fprintf(out, "refused: %s\n", e.msg);
 	} else {
@@ -96,7 +96,7 @@ static void is_as_expected(void **state)
 	size_t n;
 	FILE *out = open_memstream(&is, &n);
 
-	compose(out, text);
+	compose(out, text, NULL);
 	fclose(out);
 	if (getenv("UPDATE")) {
 		out = fopen(path, "we");
@@ -120,7 +120,7 @@ static void is_as_expected(void **state)
 	"<interface type='" type "'><mac address='52:54:00:12:34:56'/>" source "<model type='virtio'/>" more "</interface>"
 
 struct one {
-	const char *os, *devices, *behind, *space, *machine;
+	const char *os, *devices, *behind, *space, *machine, *dir;
 	const char *so; /* the converted line with its notes, or the refusal */
 	const char * not ;
 };
@@ -132,7 +132,7 @@ static void one_case(const struct one *o)
 	size_t n;
 	FILE *out = open_memstream(&is, &n);
 
-	compose(out, text);
+	compose(out, text, o->dir);
 	fclose(out);
 	if (!strstr(is, o->so) || (o->not &&strstr(is, o->not )))
 		fail_msg("not '%s', or '%s':\n%s", o->so, o->not ?: "", is);
@@ -234,6 +234,7 @@ static void disks_media_and_tpm_go_along(void **state)
 		{.devices = "<tpm model='tpm-tis'><backend type='emulator' version='1.2'/></tpm>",
 		 .so = "/tpm1.2/socket\n-tpmdev emulator,id=tpm0,chardev=chrtpm\n-device tpm-tis,tpmdev=tpm0\n"},
 		/* sockets lie beside the first disk, and QEMU does not wait to be told to go on */
+		{.devices = DISK(""), .dir = "/vm", .so = "-qmp unix:/vm/a_b.qmp,server=on,wait=off\n"},
 		{.devices = DISK(""), .so = "-qmp unix:/d/a_b.qmp,server=on,wait=off\n", .not = "\n-S\n"},
 		{.so = "/usr/bin/qemu-system-x86_64\n-name guest=a,,b\n"},
 	};

@@ -86,7 +86,7 @@ cmp "$(libvirt_at a "$tpm")" "$at_b"/new/efi.tpm-*/tpm2-00.permall
 script=$at_b/new/efi.sh
 code=$(sed -n 's/.*readonly=on,file=\([^ ,]*\).*/\1/p' "$script")
 cmp "$at_a/code.fd" "$(libvirt_at b "$code")"
-for words in "file=$LIBVIRT_GUESTS/new/efi_VARS.fd" "tpm-crb,tpmdev=" "mac=52:54:00:12:34:56" hubport "swtpm socket"; do
+for words in "file=$LIBVIRT_GUESTS/new/efi_VARS.fd" "unix:$LIBVIRT_GUESTS/new/efi.qmp," "tpm-crb,tpmdev=" "mac=52:54:00:12:34:56" hubport "swtpm socket"; do
 	grep -q -- "$words" "$script" || fail "$words is not in its script: $(cat "$script")"
 done
 assert_eq "$(defined_at a)" "" "guests of libvirt"
