@@ -97,23 +97,6 @@ static int ask_by_name(const struct newest_question *q, const struct err *unread
 	return unread && !r ? -e->code : r;
 }
 
-/* Takeover at the replica's host was reported at the last point; only asking that host again would show whether it still holds. */
-static int check_replaced(const struct newest_question *q, const char *name, struct err *e)
-{
-	AUTO_FREE char *path = replica_path(q->state_dir, name, "json");
-	json_t *state = replica_state_load(q->state_dir, name);
-	bool yes = json_is_true(json_object_get(state, "replaced"));
-
-	if (!state && !access(path, F_OK))
-		return err_set(e, EBADMSG, "%s is damaged, which would say whether it was taken over at the host of its replica", path);
-	json_decref(state);
-	return yes ? err_set(e, EBUSY,
-			     "it was taken over at the host of its replica, and what lies here is the old copy. If that run was thrown away there "
-			     "(vmferry replica failover %s --cancel), remove %s",
-			     name, path)
-		   : 0;
-}
-
 /* Refuses a guest of which this host only has the replica: its primary is, or was, elsewhere. */
 static int check_replica(const struct newest_question *q, const char *name, struct err *e)
 {
@@ -189,6 +172,35 @@ static int ask_replica(const struct newest_question *q, const char *name, unsign
 	r = q->fenced ? 0 : r && r != -ENOENT ? r : ask_until(&c, name, wait_s, alone, e);
 	replica_conf_fini(&c);
 	return r;
+}
+
+/* Takeover at the replica's host is noted, by a point or by this command: that holds until that host says otherwise, as where the run was thrown away. */
+static bool is_replaced(const struct newest_question *q, const char *name)
+{
+	json_t *state = replica_state_load(q->state_dir, name);
+	bool yes = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	return yes;
+}
+
+static int check_replaced(const struct newest_question *q, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = replica_path(q->state_dir, name, "json"), *alone = NULL;
+	json_t *state = replica_state_load(q->state_dir, name);
+	struct err ignored;
+
+	if (!state && !access(path, F_OK))
+		return err_set(e, EBADMSG, "%s is damaged, which would say whether it was taken over at the host of its replica", path);
+	json_decref(state);
+	if (is_replaced(q, name))
+		ask_replica(q, name, 0, &alone, &ignored);
+	return is_replaced(q, name)
+		       ? err_set(e, EBUSY,
+				 "it was taken over at the host of its replica, and what lies here is the old copy. If that run was thrown away there "
+				 "(vmferry replica failover %s --cancel), this host hears of it once it can ask that one; else remove %s",
+				 name, path)
+		       : 0;
 }
 
 /* Known from what starts the guest; malloc'ed, NULL: not known. */

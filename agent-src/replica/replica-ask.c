@@ -175,6 +175,15 @@ int replica_note_replaced(const struct replica_conf *c, const char *guest, bool 
 	return r ? err_prefix(e, "cannot note that guest %s was%s taken over elsewhere", guest, replaced ? "" : " not") : 0;
 }
 
+static bool is_noted_replaced(const struct replica_conf *c, const char *guest)
+{
+	json_t *state = replica_state_load(c->settings_dir ?: c->state_dir, guest);
+	bool yes = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	return yes;
+}
+
 int replica_check_not_taken(const struct replica_conf *c, const char *guest, char **alone, struct err *e)
 {
 	AUTO_FREE char *taken = NULL;
@@ -184,6 +193,8 @@ int replica_check_not_taken(const struct replica_conf *c, const char *guest, cha
 	if (!replica_ask(c, guest, &taken, &settled, &why)) {
 		if (taken && settled && replica_note_replaced(c, guest, true, &why))
 			fprintf(stderr, "vmferry: %s\n", why.msg);
+		if (!taken && is_noted_replaced(c, guest) && replica_note_replaced(c, guest, false, e)) /* that run was thrown away there */
+			return -e->code;
 		return taken ? err_set(e, EBUSY, "%s%s", taken, settled ? ", and what lies here is the old copy" : "") : 0;
 	}
 	if (why.code == EIO) /* the host has answered */

@@ -152,7 +152,8 @@ init {
 		if
 		:: a_journal != NONE
 #ifndef MUTATE_MAY_START_FORGETS
-		:: a_journal == NONE && a_replaced
+		:: a_journal == NONE && a_replaced && !(a_conf && REACHED && !UNSETTLED && !TAKEN && F_ASKED)
+		:: a_journal == NONE && a_replaced && a_conf && REACHED && !UNSETTLED && !TAKEN && F_ASKED -> a_replaced = false; heard = false; a_may = true /* that run was thrown away */
 		:: a_journal == NONE && !a_replaced && a_conf && REACHED && UNSETTLED
 		:: a_journal == NONE && !a_replaced && a_conf && REACHED && TAKEN && !UNSETTLED -> note_replaced(); b_knows = b_knows || (F_SAYS_TAKEN && F_ASKED)
 		:: a_journal == NONE && !a_replaced && a_conf && REACHED && !TAKEN && F_ASKED -> a_may = true; heard = false

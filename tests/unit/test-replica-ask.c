@@ -204,18 +204,27 @@ static void what_cannot_be_read_is_no_answer(void **state)
 	assert_null(taken);
 }
 
+static bool is_noted(void)
+{
+	json_t *state = replica_state_load(dir, "vm1");
+	bool yes = json_is_true(json_object_get(state, "replaced"));
+
+	json_decref(state);
+	return yes;
+}
+
 /* start-alone decides if that host could not be asked, and never if it has answered. A takeover is noted for times in which it cannot be
  * asked. */
 static void guest_is_this_hosts_unless_it_was_taken_over(void **state)
 {
 	struct replica_conf c = {.to = "local", .pair = PAIR, .term = 2, .state_dir = dir, .start_alone = "yes"};
-	AUTO_FREE char *alone = NULL, *note = xasprintf("%s/replica/vm1.json", dir);
+	AUTO_FREE char *alone = NULL;
 
 	(void)state;
 	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 2}");
 	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), 0);
 	assert_null(alone);
-	assert_int_not_equal(access(note, F_OK), 0);
+	assert_false(is_noted());
 	put("vm1.replica/replica.json", "{\"pair\": \"0123456789abcdee\", \"term\": 2}");
 	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), 0);
 	assert_non_null(alone);
@@ -226,7 +235,13 @@ static void guest_is_this_hosts_unless_it_was_taken_over(void **state)
 	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), -EIO);
 	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 3}");
 	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), -EBUSY);
-	assert_int_equal(access(note, F_OK), 0);
+	assert_true(is_noted());
+	put("vm1.replica/replica.json", "{"); /* no answer changes nothing */
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), -EIO);
+	assert_true(is_noted());
+	put("vm1.replica/replica.json", "{\"pair\": \"" PAIR "\", \"term\": 2}"); /* that run was thrown away */
+	assert_int_equal(replica_check_not_taken(&c, "vm1", &alone, &e), 0);
+	assert_false(is_noted());
 }
 
 int main(void)

@@ -100,3 +100,10 @@ rm -f "$VMFERRY_STATE_DIR/replica/$A.json"
 end_process "$(runs_at run)"
 ! vmferry_on_a replica sync "$A" --json </dev/null >"$DIR/replica.json" 2>"$DIR/replica.log" || fail "a guest that does not run has a point"
 assert_eq "$(of_primary 'p["replaced"], p["health"]')" "(True, 'critical')" "what the service has learnt"
+
+# the run is thrown away there: the primary hears of it as its guest is to be started, without a word of anybody's
+replica_on_b failover "$A" --cancel >"$DIR/out" 2>&1 || fail "cancel: $(cat "$DIR/out")"
+sed -i 's/^to .*/to root@host-nowhere/' "$conf"
+may_start 3 'what lies here is the old copy' # it cannot ask
+sed -i 's/^to .*/to root@host-b/' "$conf"
+HOME_A='' may_start 0 'may be started here'
